@@ -1,0 +1,47 @@
+/* One Transformer block with weights of its own: x + proj(attention(qkv(norm1(x)))), then x + mlp(norm2(x)).
+ * A block never changes after creation: any number of threads may run it, each with a workspace of its own. */
+#ifndef TLEG_BLOCK_H
+#define TLEG_BLOCK_H
+
+#include <tleg/tensor.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct tleg_block tleg_block;
+
+/* Weights are f32, row-major as PyTorch keeps them; they are copied into packed form. */
+typedef struct tleg_block_options {
+    uint32_t struct_size;                         /* sizeof(tleg_block_options) */
+    int32_t heads;                                /* needed: divides D */
+    double eps;                                   /* of both norms (1e-5) */
+    const tleg_tensor *norm1_weight, *norm1_bias; /* (D) */
+    const tleg_tensor *qkv_weight;                /* (3D, D): rows q, then k, then v */
+    const tleg_tensor *qkv_bias;                  /* (3D), or NULL: none */
+    const tleg_tensor *proj_weight, *proj_bias;   /* (D, D), (D) */
+    const tleg_tensor *norm2_weight, *norm2_bias; /* (D) */
+    const tleg_tensor *fc1_weight, *fc1_bias;     /* (H, D), (H) */
+    const tleg_tensor *fc2_weight, *fc2_bias;     /* (D, H), (D) */
+} tleg_block_options;
+
+/* Packs a block. Errors: ARGUMENT (a missing tensor, dtype or shape: the text says which), UNSUPPORTED, MEMORY. */
+TLEG_API tleg_status TLEG_CALL tleg_block_create(tleg_context *context, const tleg_block_options *options, tleg_block **block);
+
+/* The bytes of workspace that tleg_block_forward needs for (batch, tokens) with this context. Errors: ARGUMENT, MEMORY. */
+TLEG_API tleg_status TLEG_CALL tleg_block_memory(tleg_context *context, const tleg_block *block, int64_t batch, int64_t tokens,
+                                                 uint64_t *bytes);
+
+/* y = block(x). x, y (B, N, D) f32; y may be x. workspace: at least tleg_block_memory's bytes, aligned to 64.
+ * Allocates nothing. Errors: ARGUMENT (shape, dtype, workspace). */
+TLEG_API tleg_status TLEG_CALL tleg_block_forward(tleg_context *context, const tleg_block *block, const tleg_tensor *x,
+                                                  tleg_tensor *y, void *workspace, uint64_t workspace_bytes);
+
+/* Drops the caller's reference. NULL is allowed. Any thread. */
+TLEG_API void TLEG_CALL tleg_block_free(tleg_block *block);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

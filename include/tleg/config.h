@@ -1,0 +1,48 @@
+/* What a Vision Transformer looks like: the configuration that learngenes and models share. */
+#ifndef TLEG_CONFIG_H
+#define TLEG_CONFIG_H
+
+#include <tleg/core.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { TLEG_POOL_MEAN = 1, TLEG_POOL_CLS = 2 };               /* mean over patch tokens, or the class token */
+enum { TLEG_NORM_BEFORE_POOL = 1, TLEG_NORM_AFTER_POOL = 2 }; /* where the final LayerNorm stands */
+
+/* As input (tleg_learngene_create): zero it, set struct_size and what is marked "needed";
+ * zero elsewhere means the default in parentheses. As output (.._get_info): set struct_size;
+ * the rest is filled; its pointers live as long as the handle. */
+typedef struct tleg_config {
+    uint32_t struct_size;       /* sizeof(tleg_config) */
+    int32_t image_size;         /* needed: side of the square input in pixels, a multiple of patch_size */
+    int32_t patch_size;         /* needed */
+    int32_t dim;                /* needed: width of a token */
+    int32_t heads;              /* needed: divides dim */
+    int32_t hidden;             /* width inside the MLP (4 * dim) */
+    int32_t classes;            /* needed */
+    int32_t depth;              /* of a model; 0 for a learngene */
+    int32_t prefix;             /* tokens before the patches: 0, 1 class token, 2 class and distillation token */
+    int32_t pool;               /* TLEG_POOL_* (MEAN without, CLS with prefix tokens) */
+    int32_t norm;               /* TLEG_NORM_* (BEFORE_POOL) */
+    int32_t no_qkv_bias;        /* 1: qkv has no bias */
+    int32_t dtype;              /* output only: element type of a model's weights */
+    int32_t label_count;        /* 0, or as many as classes */
+    double eps;                 /* of every LayerNorm (1e-5) */
+    double mean[3];             /* of the images, 0..1 scale, R G B (ImageNet's 0.485,0.456,0.406 when all are 0) */
+    double std[3];              /* (ImageNet's 0.229,0.224,0.225 when all are 0) */
+    double crop;                /* share of the resized image that the centre crop keeps, 0 < crop <= 1
+                                   (0.875; 1 for images of 32 pixels or less) */
+    const char *const *labels;  /* class names, UTF-8 (none) */
+    const char *schedule;       /* of a learngene: JSON as under tleg.schedule ("": one linear segment a site) */
+    const char *const *ignored; /* output only: names of tensors in the file that are not used */
+    int64_t ignored_count;      /* output only */
+    uint64_t parameters;        /* output only: numbers stored */
+} tleg_config;
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,152 @@
+/* libtleg: status codes, versions, processor levels and the context.
+ *
+ * Every function of the library that can fail returns a tleg_status and hands its
+ * results back through its last pointers, which it sets to NULL (or 0) on failure.
+ * A pointer argument that a contract does not call optional must not be NULL: a NULL
+ * there is reported as TLEG_ARGUMENT.
+ *
+ * Nothing in this library prints, exits, aborts, installs handlers, reads the
+ * environment or starts threads that the host did not ask for. */
+#ifndef TLEG_CORE_H
+#define TLEG_CORE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(TLEG_STATIC)
+#define TLEG_API
+#elif defined(_WIN32)
+#if defined(TLEG_BUILD)
+#define TLEG_API __declspec(dllexport)
+#else
+#define TLEG_API __declspec(dllimport)
+#endif
+#elif defined(__GNUC__)
+#define TLEG_API __attribute__((visibility("default")))
+#else
+#define TLEG_API
+#endif
+
+#if defined(_WIN32)
+#define TLEG_CALL __cdecl
+#else
+#define TLEG_CALL
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The version of these headers: major * 1000000 + minor * 1000 + patch. */
+#define TLEG_VERSION_MAJOR 0
+#define TLEG_VERSION_MINOR 1
+#define TLEG_VERSION_PATCH 0
+#define TLEG_VERSION (TLEG_VERSION_MAJOR * 1000000 + TLEG_VERSION_MINOR * 1000 + TLEG_VERSION_PATCH)
+
+/* What a call came to. The numbers never change; a value that this header does not
+ * know is a failure. */
+typedef int32_t tleg_status;
+enum {
+    TLEG_OK = 0,
+    TLEG_ARGUMENT = 1,    /* a NULL, a size or an option that the contract forbids */
+    TLEG_MEMORY = 2,      /* the allocator gave nothing, or a size does not fit in memory */
+    TLEG_IO = 3,          /* the system refused to open, read or write a file */
+    TLEG_FORMAT = 4,      /* a file or buffer is not what it should be */
+    TLEG_UNSUPPORTED = 5, /* well-formed, but not for this build, processor or version */
+    TLEG_CANCELLED = 6,   /* stopped on request */
+    TLEG_NUMERIC = 7,     /* a result is not a finite number */
+    TLEG_STATE = 8        /* the handle cannot do this now */
+};
+
+/* Element types of tensors and of stored weights. */
+enum { TLEG_F32 = 1, TLEG_F16 = 2, TLEG_BF16 = 3, TLEG_F64 = 4, TLEG_I64 = 5, TLEG_I32 = 6, TLEG_U8 = 7 };
+
+/* Processor levels: which instructions the kernels use. */
+enum {
+    TLEG_LEVEL_BEST = 0, /* the best that this build and this machine have */
+    TLEG_LEVEL_PORTABLE = 1,
+    TLEG_LEVEL_AVX2 = 2,
+    TLEG_LEVEL_AVX512 = 3,
+    TLEG_LEVEL_AVX512BF16 = 4,
+    TLEG_LEVEL_AMX = 5,
+    TLEG_LEVEL_NEON = 6
+};
+
+/* Who multiplies matrices. */
+enum {
+    TLEG_GEMM_AUTO = 0, /* our kernels; cblas where level BEST finds portable kernels alone */
+    TLEG_GEMM_OWN = 1,  /* our kernels */
+    TLEG_GEMM_BLAS = 2  /* cblas: TLEG_UNSUPPORTED in a build without it. Each of its calls
+                           takes one lock of the whole process */
+};
+
+/* A context holds the host's choices (allocator, threads, processor level) and the text
+ * of the last error. One thread at a time may use it; make one per thread, they are
+ * cheap. Handles made with a context do not need it afterwards: free them in any order. */
+typedef struct tleg_context tleg_context;
+
+/* Options of tleg_context_create. Zero the struct, set struct_size, then what you want
+ * otherwise. Members that your header does not know yet stay zero: that means default. */
+typedef struct tleg_context_options {
+    uint32_t struct_size; /* sizeof(tleg_context_options) */
+    int32_t level;        /* TLEG_LEVEL_*; a level that the machine lacks is TLEG_UNSUPPORTED */
+    int32_t workers;      /* threads that compute, the caller's among them: 0 or 1 means the
+                             caller alone, at most 256; the library starts workers - 1 */
+    int32_t gemm;         /* TLEG_GEMM_* */
+
+    /* Memory: both or neither. alloc returns `size` bytes aligned to `align` (a power of
+     * two), or NULL; release gets the same size and align. They may be called from any
+     * thread that uses, or frees, a handle of this context. Default: the C library's. */
+    void *(TLEG_CALL *alloc)(void *host, size_t size, size_t align);
+    void(TLEG_CALL *release)(void *host, void *memory, size_t size, size_t align);
+    void *alloc_host; /* handed to both */
+
+    /* The host's own thread pool: calls fn(arg, task) once for each task 0..tasks-1, on any
+     * threads, at once or in turn, and returns when all have ended. tasks is at most
+     * `workers`. With it the library starts no threads. */
+    void(TLEG_CALL *parallel)(void *host, int32_t tasks, void(TLEG_CALL *fn)(void *arg, int32_t task), void *arg);
+    void *parallel_host;
+
+    /* Notes that are no errors, such as a tensor that a file holds and the library ignores.
+     * Called on the thread that made the call. */
+    void(TLEG_CALL *log)(void *host, const char *text);
+    void *log_host;
+} tleg_context_options;
+
+/* The version of the library that is running, in the form of TLEG_VERSION. Any thread. */
+TLEG_API uint32_t TLEG_CALL tleg_version(void);
+
+/* A status in a word, for example "FORMAT"; "UNKNOWN" for a value not listed. Never NULL;
+ * the text is static. Any thread. */
+TLEG_API const char *TLEG_CALL tleg_status_name(tleg_status status);
+
+/* The levels that this build can use on this machine, in rising order: index 0 is the
+ * portable one. Returns the TLEG_LEVEL_* at `index` and sets *name (may be NULL) to its
+ * static name, such as "avx2"; past the end returns 0 and sets *name to NULL. Any thread.
+ *
+ *     for (int32_t i = 0, level; (level = tleg_cpu_level(i, &name)) != 0; i++) puts(name); */
+TLEG_API int32_t TLEG_CALL tleg_cpu_level(int32_t index, const char **name);
+
+/* Makes a context. `options` may be NULL: every default.
+ * Errors: ARGUMENT (struct_size too small, workers out of range, one of alloc and release
+ * alone), UNSUPPORTED (level, gemm, or a non-zero option that this library does not know),
+ * MEMORY (also: a thread could not be started). There is no error text without a context. */
+TLEG_API tleg_status TLEG_CALL tleg_context_create(const tleg_context_options *options, tleg_context **context);
+
+/* The text of the last call on this context that failed: what failed, in which file or
+ * tensor, what was expected and what was found. "" when none has failed. Valid until the
+ * next call with the same context. NULL context: a static text. */
+TLEG_API const char *TLEG_CALL tleg_context_error(const tleg_context *context);
+
+/* The level whose kernels this context uses: TLEG_LEVEL_*, and its name if `name` is not NULL.
+ * 0 for a NULL context. */
+TLEG_API int32_t TLEG_CALL tleg_context_level(const tleg_context *context, const char **name);
+
+/* Drops the caller's reference. Handles made with the context stay good. NULL is allowed. */
+TLEG_API void TLEG_CALL tleg_context_free(tleg_context *context);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

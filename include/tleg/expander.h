@@ -1,0 +1,78 @@
+/* The expander: a learngene packed once for this processor, ready to give a model of any
+ * depth in one pass over memory, or to run without one (tleg_session_create_elastic).
+ *
+ * An expander never changes after creation: any number of threads may use it. It keeps
+ * what it needs: the learngene may be freed. */
+#ifndef TLEG_EXPANDER_H
+#define TLEG_EXPANDER_H
+
+#include <tleg/learngene.h>
+#include <tleg/model.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct tleg_expander tleg_expander;
+
+typedef struct tleg_expander_options {
+    uint32_t struct_size; /* sizeof(tleg_expander_options) */
+    int32_t dtype;        /* element type of the expanded weights: TLEG_F32 (default), TLEG_F16, TLEG_BF16 */
+    int32_t norm;         /* TLEG_NORM_*; 0: as learned. AFTER_POOL is the published descendants' form: the mean
+                             first, then fc_norm, eps 1e-6. A model that reads its class token keeps its norm's
+                             place and name; only eps becomes 1e-6 */
+    int32_t image_size;   /* 0: as learned; else a multiple of the patch: the position embedding is resampled
+                             (bicubic, a = -0.75, no antialiasing, prefix tokens kept) */
+    int32_t classes;      /* 0: as learned; another number: a fresh head, without labels */
+    int32_t reserved;
+    uint64_t seed; /* of a fresh head */
+} tleg_expander_options;
+
+/* What a depth costs, as two straight lines: bytes(depth) = bytes_fixed + depth * bytes_per_layer, exactly the
+ * memory of a materialised model and its session; ms(depth) likewise, for a whole batch, as measured. */
+typedef struct tleg_cost {
+    uint32_t struct_size; /* sizeof(tleg_cost) */
+    int32_t least_depth;  /* the schedule's number of segments; 1 without one */
+    uint64_t bytes_fixed;
+    uint64_t bytes_per_layer;
+    double ms_fixed; /* 0 when not measured */
+    double ms_per_layer;
+} tleg_cost;
+
+typedef struct tleg_budget {
+    uint32_t struct_size; /* sizeof(tleg_budget) */
+    int32_t batch;        /* images at once; 0 means 1 */
+    uint64_t bytes;       /* 0: no limit */
+    double milliseconds;  /* of one run of the batch; 0: no limit */
+} tleg_budget;
+
+/* Packs a learngene for the context's processor level. `options` may be NULL.
+ * Errors: ARGUMENT (an option out of range), UNSUPPORTED (an option this library does not know), MEMORY. */
+TLEG_API tleg_status TLEG_CALL tleg_expander_create(tleg_context *context, const tleg_learngene *gene,
+                                                    const tleg_expander_options *options, tleg_expander **expander);
+
+/* A model of `depth` layers, least_depth to 1024. Errors: ARGUMENT (depth), MEMORY.
+ *
+ *     tleg_expander_expand(context, expander, 12, &model); */
+TLEG_API tleg_status TLEG_CALL tleg_expander_expand(tleg_context *context, const tleg_expander *expander, int32_t depth,
+                                                    tleg_model **model);
+
+/* What depths cost at `batch` images on this context's threads; the milliseconds are measured (two short elastic
+ * runs, medians) when `measure` is not 0. Errors: ARGUMENT, MEMORY. */
+TLEG_API tleg_status TLEG_CALL tleg_expander_get_cost(tleg_context *context, const tleg_expander *expander, int32_t batch,
+                                                      int32_t measure, tleg_cost *cost);
+
+/* The deepest model that keeps within the budget, at most 1024 layers. *depth is 0 on failure.
+ * Errors: ARGUMENT (also a budget without any limit), UNSUPPORTED (not even the shallowest fits;
+ * the text says what that would take), MEMORY. */
+TLEG_API tleg_status TLEG_CALL tleg_expander_deepest(tleg_context *context, const tleg_expander *expander,
+                                                     const tleg_budget *budget, int32_t *depth);
+
+/* Drops the caller's reference. NULL is allowed. Any thread. */
+TLEG_API void TLEG_CALL tleg_expander_free(tleg_expander *expander);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

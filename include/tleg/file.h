@@ -1,0 +1,65 @@
+/* Files of named tensors (safetensors), for what is no learngene and no model: images to
+ * run, stored logits, features. Learngenes and models have their own calls, with the same
+ * strict reader below them.
+ *
+ * A file handle never changes: any number of threads may read it. Only the header is held
+ * in memory; a tensor is read when it is asked for. */
+#ifndef TLEG_FILE_H
+#define TLEG_FILE_H
+
+#include <tleg/tensor.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct tleg_file tleg_file;
+
+/* Flags of tleg_file_open, tleg_learngene_open and tleg_model_open. */
+enum {
+    TLEG_OPEN_MAP = 1 /* map the file instead of reading it; if another program shortens the
+                         file meanwhile, the host is killed by a signal */
+};
+
+/* Opens `path` (UTF-8) and checks its whole header: the format's own rules (no holes, no
+ * overlap, no duplicate names, no trailing bytes).
+ * Errors: ARGUMENT, IO, FORMAT (which names the tensor or key), UNSUPPORTED (an element
+ * type that is none of TLEG_F32...), MEMORY. */
+TLEG_API tleg_status TLEG_CALL tleg_file_open(tleg_context *context, const char *path, uint32_t flags, tleg_file **file);
+
+/* The same over `size` bytes in memory, which must stay valid and unchanged until the handle is freed. */
+TLEG_API tleg_status TLEG_CALL tleg_file_parse(tleg_context *context, const void *data, size_t size, tleg_file **file);
+
+/* The number of tensors; 0 for NULL. */
+TLEG_API int64_t TLEG_CALL tleg_file_count(const tleg_file *file);
+
+/* The name of the tensor at `index`, in the order of the data; NULL past the end. Lives as long as the handle. */
+TLEG_API const char *TLEG_CALL tleg_file_name(const tleg_file *file, int64_t index);
+
+/* The text of a metadata key, or NULL. Lives as long as the handle. */
+TLEG_API const char *TLEG_CALL tleg_file_metadata(const tleg_file *file, const char *key);
+
+/* Element type and shape of a tensor, without reading it (info->data is NULL).
+ * Errors: ARGUMENT, FORMAT (no such name; the text names the likeliest one). */
+TLEG_API tleg_status TLEG_CALL tleg_file_get_info(tleg_context *context, const tleg_file *file, const char *name,
+                                                  tleg_tensor_info *info);
+
+/* Reads a tensor as it is stored. Errors: ARGUMENT, FORMAT (no such name), IO, MEMORY. */
+TLEG_API tleg_status TLEG_CALL tleg_file_tensor(tleg_context *context, const tleg_file *file, const char *name,
+                                                tleg_tensor **tensor);
+
+/* Writes `count` tensors under `names`, and `pairs` metadata entries: keys_and_values holds
+ * 2 * pairs texts (NULL when pairs is 0). Written beside `path`, flushed, then renamed: a crash or a full disk
+ * leaves a former file whole. Errors: ARGUMENT (also a name twice), IO, MEMORY. */
+TLEG_API tleg_status TLEG_CALL tleg_file_save(tleg_context *context, const char *path, int64_t count, const char *const *names,
+                                              const tleg_tensor *const *tensors, int64_t pairs,
+                                              const char *const *keys_and_values);
+
+/* Drops the caller's reference. NULL is allowed. Any thread. */
+TLEG_API void TLEG_CALL tleg_file_free(tleg_file *file);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

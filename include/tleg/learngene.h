@@ -1,0 +1,56 @@
+/* The learngene: two sets of block weights, base and ilayer, and all that is inherited
+ * unchanged (patch embedding, position embedding, final norm, head). Layer l of an
+ * L-layer model is base + (l-1)/L * ilayer.
+ *
+ * A learngene never changes after creation: any number of threads may use it. */
+#ifndef TLEG_LEARNGENE_H
+#define TLEG_LEARNGENE_H
+
+#include <tleg/config.h>
+#include <tleg/file.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct tleg_learngene tleg_learngene;
+
+/* A fresh learngene, initialised as the paper does: normal(0, 0.02) cut at +-2 for base and
+ * ilayer of linear layers, biases 0, norms 1 with ilayer 0, patch embedding uniform. The
+ * same seed gives the same bits on every machine.
+ * Errors: ARGUMENT (names the member), MEMORY. */
+TLEG_API tleg_status TLEG_CALL tleg_learngene_create(tleg_context *context, const tleg_config *config, uint64_t seed,
+                                                     tleg_learngene **gene);
+
+/* Reads a learngene file (UTF-8 path, TLEG_OPEN_* flags). heads: 0, or what the file does not
+ * say; a value that contradicts the file is an error. Weights of F16, BF16 and F64 become f32.
+ * Errors: ARGUMENT, IO, FORMAT (what was expected and what was found: a missing or misshapen
+ * tensor, a bad key, a model instead of a learngene), UNSUPPORTED (element type), MEMORY. */
+TLEG_API tleg_status TLEG_CALL tleg_learngene_open(tleg_context *context, const char *path, uint32_t flags, int32_t heads,
+                                                   tleg_learngene **gene);
+
+/* The same from `size` bytes in memory, which are not needed afterwards. */
+TLEG_API tleg_status TLEG_CALL tleg_learngene_parse(tleg_context *context, const void *data, size_t size, int32_t heads,
+                                                    tleg_learngene **gene);
+
+/* Writes the learngene in f32. A former file stays whole until the new one is. Errors: ARGUMENT, IO, MEMORY. */
+TLEG_API tleg_status TLEG_CALL tleg_learngene_save(tleg_context *context, const tleg_learngene *gene, const char *path);
+
+/* Fills *config up to its struct_size. Errors: ARGUMENT. */
+TLEG_API tleg_status TLEG_CALL tleg_learngene_get_info(const tleg_learngene *gene, tleg_config *config);
+
+/* The name of the tensor at `index`, as in the file; NULL past the end. */
+TLEG_API const char *TLEG_CALL tleg_learngene_name(const tleg_learngene *gene, int64_t index);
+
+/* A copy of a tensor, f32, row-major. Errors: ARGUMENT (also an unknown name), MEMORY. */
+TLEG_API tleg_status TLEG_CALL tleg_learngene_tensor(tleg_context *context, const tleg_learngene *gene, const char *name,
+                                                     tleg_tensor **tensor);
+
+/* Drops the caller's reference. NULL is allowed. Any thread. */
+TLEG_API void TLEG_CALL tleg_learngene_free(tleg_learngene *gene);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,48 @@
+/* A model: a Vision Transformer of fixed depth, its weights packed for this processor.
+ * It never changes after creation: any number of threads may use it, each through a
+ * session of its own. */
+#ifndef TLEG_MODEL_H
+#define TLEG_MODEL_H
+
+#include <tleg/config.h>
+#include <tleg/file.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct tleg_model tleg_model;
+
+/* Reads a model file under timm's names (UTF-8 path, TLEG_OPEN_* flags). heads: 0, or what the
+ * file does not say. A file whose linear weights are all F16 or all BF16 stays in that type; F64 becomes f32.
+ * Errors: ARGUMENT, IO, FORMAT (what was expected and what was found; also a learngene
+ * instead of a model), UNSUPPORTED (element type), MEMORY. */
+TLEG_API tleg_status TLEG_CALL tleg_model_open(tleg_context *context, const char *path, uint32_t flags, int32_t heads,
+                                               tleg_model **model);
+
+/* The same from `size` bytes in memory, which are not needed afterwards. */
+TLEG_API tleg_status TLEG_CALL tleg_model_parse(tleg_context *context, const void *data, size_t size, int32_t heads,
+                                                tleg_model **model);
+
+/* Writes the model under timm's names, every tensor in the model's element type. An f32 file is the same, byte for
+ * byte, on every machine. A former file stays whole until the new one is. Errors: ARGUMENT, IO, MEMORY. */
+TLEG_API tleg_status TLEG_CALL tleg_model_save(tleg_context *context, const tleg_model *model, const char *path);
+
+/* Fills *config up to its struct_size. Errors: ARGUMENT. */
+TLEG_API tleg_status TLEG_CALL tleg_model_get_info(const tleg_model *model, tleg_config *config);
+
+/* The name of the tensor at `index`, as in a file; NULL past the end. */
+TLEG_API const char *TLEG_CALL tleg_model_name(const tleg_model *model, int64_t index);
+
+/* A copy of a tensor, row-major, in the model's element type. Errors: ARGUMENT (also an unknown name), MEMORY. */
+TLEG_API tleg_status TLEG_CALL tleg_model_tensor(tleg_context *context, const tleg_model *model, const char *name,
+                                                 tleg_tensor **tensor);
+
+/* Drops the caller's reference. NULL is allowed. Any thread. */
+TLEG_API void TLEG_CALL tleg_model_free(tleg_model *model);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

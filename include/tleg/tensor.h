@@ -1,0 +1,68 @@
+/* Tensors: row-major arrays with a shape and an element type, owned by the library or
+ * borrowed from the host, and exchanged with other programs through DLPack.
+ *
+ * A tensor handle may be read by many threads at once; the library writes into one only
+ * where a contract says so (an output), and then no other thread may use it meanwhile. */
+#ifndef TLEG_TENSOR_H
+#define TLEG_TENSOR_H
+
+#include <tleg/core.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define TLEG_MAX_RANK 8
+
+typedef struct tleg_tensor tleg_tensor;
+
+typedef struct tleg_tensor_info {
+    uint32_t struct_size; /* sizeof(tleg_tensor_info), set by the caller */
+    int32_t dtype;        /* TLEG_F32, ... */
+    int32_t rank;         /* 0 (a scalar) to TLEG_MAX_RANK */
+    int32_t reserved;
+    int64_t shape[TLEG_MAX_RANK];
+    void *data;     /* the first element; row-major without gaps */
+    uint64_t bytes; /* of all elements */
+} tleg_tensor_info;
+
+/* The declaration of DLPack 1.x, in <tleg/dlpack.h> or the host's own <dlpack/dlpack.h>. */
+struct DLManagedTensorVersioned;
+
+/* A new tensor with all elements zero, aligned to 64 bytes. shape has rank entries, each
+ * >= 0. Errors: ARGUMENT (dtype, rank, a negative size), MEMORY (also when the size overflows). */
+TLEG_API tleg_status TLEG_CALL tleg_tensor_create(tleg_context *context, int32_t dtype, int32_t rank, const int64_t *shape,
+                                                  tleg_tensor **tensor);
+
+/* A tensor over the host's memory, without a copy. `data` is row-major, aligned to its
+ * element, and must stay valid until the tensor is freed; `release` (may be NULL) is then
+ * called once with `host`, on the thread that frees. On failure it is not called.
+ * Errors: as tleg_tensor_create, and ARGUMENT for data that is NULL (unless there are no
+ * elements) or misaligned. */
+TLEG_API tleg_status TLEG_CALL tleg_tensor_wrap(tleg_context *context, int32_t dtype, int32_t rank, const int64_t *shape,
+                                                void *data, void(TLEG_CALL *release)(void *host), void *host,
+                                                tleg_tensor **tensor);
+
+/* Fills *info up to info->struct_size. Errors: ARGUMENT (NULL, struct_size too small). */
+TLEG_API tleg_status TLEG_CALL tleg_tensor_get_info(const tleg_tensor *tensor, tleg_tensor_info *info);
+
+/* Takes over a DLPack tensor on the CPU without a copy (a copy is made when its strides
+ * are not row-major): honours byte_offset, takes NULL strides as compact. On success the
+ * library calls its deleter when the tensor is freed; on failure the caller keeps it.
+ * Errors: ARGUMENT, UNSUPPORTED (another device, major version, element type or lanes), MEMORY. */
+TLEG_API tleg_status TLEG_CALL tleg_tensor_from_dlpack(tleg_context *context, struct DLManagedTensorVersioned *managed,
+                                                       tleg_tensor **tensor);
+
+/* Lends a tensor out: *managed shares its memory and holds a reference until the consumer
+ * calls its deleter, on any thread. Errors: ARGUMENT, MEMORY. */
+TLEG_API tleg_status TLEG_CALL tleg_tensor_to_dlpack(tleg_context *context, tleg_tensor *tensor,
+                                                     struct DLManagedTensorVersioned **managed);
+
+/* Drops the caller's reference. NULL is allowed. Any thread. */
+TLEG_API void TLEG_CALL tleg_tensor_free(tleg_tensor *tensor);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

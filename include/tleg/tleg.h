@@ -1,0 +1,17 @@
+/* All of libtleg's public headers. */
+#ifndef TLEG_TLEG_H
+#define TLEG_TLEG_H
+
+#include <tleg/block.h>
+#include <tleg/config.h>
+#include <tleg/core.h>
+#include <tleg/expander.h>
+#include <tleg/file.h>
+#include <tleg/image.h>
+#include <tleg/learngene.h>
+#include <tleg/model.h>
+#include <tleg/ops.h>
+#include <tleg/session.h>
+#include <tleg/tensor.h>
+
+#endif

@@ -1,0 +1,107 @@
+/* The ground floor: memory, errors, numbers, processor levels, threads, random numbers. */
+#ifndef TLEG_LIB_CORE_H
+#define TLEG_LIB_CORE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <tleg/core.h>
+
+#if defined(__GNUC__)
+#define TLEG_PRINTF(text, first) __attribute__((format(printf, text, first)))
+#else
+#define TLEG_PRINTF(text, first)
+#endif
+
+enum { TLEG_ALIGN = 64 }; /* of every buffer: a cache line, and an AVX-512 register */
+
+/* ---- checked sizes (size.c) ---- */
+/* *out = a * b or a + b; false when that does not fit. */
+bool tleg_size_mul(size_t a, size_t b, size_t *out);
+bool tleg_size_add(size_t a, size_t b, size_t *out);
+/* Rounds up to a multiple of TLEG_ALIGN; SIZE_MAX stays SIZE_MAX. */
+size_t tleg_size_align(size_t size);
+/* The product of `rank` non-negative sizes; false on overflow or a negative size. */
+bool tleg_size_product(const int64_t *shape, int32_t rank, size_t *out);
+
+/* ---- memory (alloc.c) ---- */
+struct tleg_allocator {
+    void *(TLEG_CALL *alloc)(void *host, size_t size, size_t align);
+    void(TLEG_CALL *release)(void *host, void *memory, size_t size, size_t align);
+    void *host;
+};
+extern const struct tleg_allocator tleg_default_allocator;
+/* Aligned to TLEG_ALIGN; NULL on failure. A size of 0 gives 1 byte. */
+void *tleg_alloc(const struct tleg_allocator *allocator, size_t size);
+/* The same, zeroed. */
+void *tleg_alloc_zero(const struct tleg_allocator *allocator, size_t size);
+/* `size` is what tleg_alloc got. NULL is allowed. */
+void tleg_release(const struct tleg_allocator *allocator, void *memory, size_t size);
+
+/* ---- errors (error.c) ---- */
+struct tleg_error {
+    tleg_status status;
+    char text[1020]; /* cut at a whole UTF-8 character when longer */
+};
+/* Writes the text and returns `status`. Format integers and texts alone: "%f" would follow the host's locale. */
+tleg_status tleg_error_set(struct tleg_error *error, tleg_status status, const char *format, ...) TLEG_PRINTF(3, 4);
+
+/* ---- numbers as text, the same in every locale (number.c) ---- */
+enum { TLEG_NUMBER_TEXT = 32 };
+/* The shortest text that reads back as `value`, as Python's repr writes it: "1e-05", "0.875", "1.0". Returns its length. */
+size_t tleg_number_format(double value, char text[TLEG_NUMBER_TEXT]);
+/* Reads a whole decimal number, correctly rounded; false unless all of text[0..length) is one finite number. */
+bool tleg_number_parse(const char *text, size_t length, double *value);
+
+/* ---- random numbers (random.c): the same on every machine ---- */
+struct tleg_random {
+    uint64_t state[4]; /* xoshiro256** seeded by splitmix64 */
+};
+void tleg_random_seed(struct tleg_random *random, uint64_t seed, uint64_t stream);
+uint64_t tleg_random_next(struct tleg_random *random);
+double tleg_random_uniform(struct tleg_random *random); /* [0, 1) */
+/* Standard normal cut at +-limit (by rejection). libm's log, sqrt and cos differ between systems in the last bit, so
+ * it uses +, -, *, / and sqrt alone. */
+double tleg_random_normal(struct tleg_random *random, double limit);
+
+/* ---- processor levels (cpu.c) ---- */
+/* Whether the processor and the operating system both support a level (XCR0 checked). */
+bool tleg_cpu_has(int32_t level);
+const char *tleg_level_name(int32_t level); /* "portable", "avx2", ...; NULL when unknown */
+
+/* ---- worker team (team.c) ---- */
+/* A team of threads, or a host's pool, shared by reference. fn(arg, lane) is called for each lane 0..lanes-1. A team that
+ * is busy with another caller, or was made before a fork, runs all lanes on the calling thread, in rising order. */
+struct tleg_team;
+tleg_status tleg_team_create(const struct tleg_allocator *allocator, const tleg_context_options *options,
+                             struct tleg_team **team);
+struct tleg_team *tleg_team_share(struct tleg_team *team);
+void tleg_team_free(struct tleg_team *team);
+int32_t tleg_team_lanes(const struct tleg_team *team); /* workers, at least 1 */
+void tleg_team_run(struct tleg_team *team, int32_t lanes, void (*fn)(void *arg, int32_t lane), void *arg);
+
+/* ---- context (context.c) ---- */
+struct tleg_kernels; /* lib/kernels: chosen at the first use by tleg_kernels_of(context) */
+struct tleg_context {
+    struct tleg_allocator allocator;
+    struct tleg_error error;
+    struct tleg_team *team;
+    int32_t level; /* as asked for: TLEG_LEVEL_BEST stays 0 */
+    int32_t gemm;
+    void(TLEG_CALL *log)(void *host, const char *text);
+    void *log_host;
+};
+/* Sets the context's error and returns `status`; NULL context is allowed. */
+tleg_status tleg_fail(tleg_context *context, tleg_status status, const char *format, ...) TLEG_PRINTF(3, 4);
+/* Out of memory while `what` was made: text and TLEG_MEMORY. */
+tleg_status tleg_fail_memory(tleg_context *context, const char *what, size_t bytes);
+void tleg_log(const tleg_context *context, const char *format, ...) TLEG_PRINTF(2, 3);
+
+/* ---- option structs (struct.c) ---- */
+/* Copies a host's option struct into the library's own (zeroed beyond the host's size). UNSUPPORTED when the host's is
+ * longer and its unknown tail is not zero, ARGUMENT when it is NULL or shorter than `least`. `name` is for the error. */
+tleg_status tleg_options_read(tleg_context *context, const char *name, const void *host, void *own, size_t own_size,
+                              size_t least);
+/* Copies the library's filled struct out, up to the host's struct_size (its first member, kept). ARGUMENT as above. */
+tleg_status tleg_info_write(const void *own, size_t own_size, void *host, size_t least);
+
+#endif

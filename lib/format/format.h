@@ -1,0 +1,81 @@
+/* Files of named tensors (safetensors): a strict reader and a writer that never leaves half a file. Knows no ViT. */
+#ifndef TLEG_LIB_FORMAT_H
+#define TLEG_LIB_FORMAT_H
+
+#include "tensor/tensor.h"
+#include <tleg/file.h>
+
+struct tleg_entry {   /* one tensor of a file */
+    const char *name; /* NUL-terminated UTF-8, unescaped */
+    int32_t dtype, rank;
+    int64_t shape[TLEG_MAX_RANK];
+    uint64_t offset; /* of its bytes, from the start of the data section */
+    uint64_t bytes;
+};
+struct tleg_pair { /* one metadata entry */
+    const char *key, *value;
+};
+
+/* ---- reader (safetensors_read.c; the header's JSON in header_json.c) ---- */
+const char *tleg_file_label(const tleg_file *file);                                  /* the path, or "(memory)": for errors */
+int64_t tleg_file_entries(const tleg_file *file, const struct tleg_entry **entries); /* in data order */
+const struct tleg_entry *tleg_file_find(const tleg_file *file, const char *name);    /* NULL when there is none */
+int64_t tleg_file_pairs(const tleg_file *file, const struct tleg_pair **pairs);
+/* The name in the file that is most like `name` (edit distance), or NULL when none is near. */
+const char *tleg_file_nearest(const tleg_file *file, const char *name);
+/* The raw bytes [first, first + bytes) of a tensor; IO when the file has shrunk or cannot be read. */
+tleg_status tleg_file_read_bytes(tleg_context *context, const tleg_file *file, const struct tleg_entry *entry, uint64_t first,
+                                 size_t bytes, void *out);
+/* A whole tensor as f32 (F32, F16, BF16, F64), through a small buffer on the stack; FORMAT when it is an integer tensor. */
+tleg_status tleg_file_read_f32(tleg_context *context, const tleg_file *file, const struct tleg_entry *entry, float *out);
+
+/* ---- JSON of small texts: tleg.labels, tleg.schedule (json.c) ---- */
+/* A strict JSON reader over jsmn's tokens, for the header and for metadata values. */
+struct tleg_json {
+    const char *text;
+    size_t length;
+    void *tokens; /* jsmntok_t[count] */
+    size_t count, token_bytes;
+    struct tleg_allocator allocator;
+};
+/* FORMAT with `what` in the text when it is no JSON; MEMORY. */
+tleg_status tleg_json_parse(tleg_context *context, const char *what, const char *text, size_t length, struct tleg_json *json);
+void tleg_json_free(struct tleg_json *json);
+enum tleg_json_kind {
+    TLEG_JSON_NONE,
+    TLEG_JSON_OBJECT,
+    TLEG_JSON_ARRAY,
+    TLEG_JSON_STRING,
+    TLEG_JSON_NUMBER,
+    TLEG_JSON_TRUE,
+    TLEG_JSON_FALSE,
+    TLEG_JSON_NULL
+};
+enum tleg_json_kind tleg_json_kind(const struct tleg_json *json, size_t token);
+size_t tleg_json_size(const struct tleg_json *json, size_t token); /* members of an object, elements of an array */
+/* The token after `token` and all that it holds: walk an array from token+1, an object key, value, key, value ... */
+size_t tleg_json_next(const struct tleg_json *json, size_t token);
+/* A string unescaped to UTF-8 with a NUL (embedded NUL refused) into out[capacity]; its length, or SIZE_MAX when it does
+ * not fit or is no string. The unescaped text is never longer than the escaped one. */
+size_t tleg_json_string(const struct tleg_json *json, size_t token, char *out, size_t capacity);
+bool tleg_json_integer(const struct tleg_json *json, size_t token, int64_t *value);
+
+/* ---- writer (safetensors_write.c) ---- */
+struct tleg_write_entry {
+    const char *name;
+    int32_t dtype, rank;
+    int64_t shape[TLEG_MAX_RANK];
+};
+struct tleg_writer;
+/* Makes the temporary file beside `path` and writes the header. Tensors whose size is a multiple of 64 are laid first, each
+ * kind in the order given; the data section starts on a multiple of 64. Copies what it needs of its arguments. */
+tleg_status tleg_writer_create(tleg_context *context, const char *path, const struct tleg_write_entry *entries, int64_t count,
+                               const struct tleg_pair *pairs, int64_t pair_count, struct tleg_writer **writer);
+/* The whole of the tensor entries[index], row-major, in its element type; each exactly once, in any order. */
+tleg_status tleg_writer_put(tleg_context *context, struct tleg_writer *writer, int64_t index, const void *data);
+/* Flushes to disk and renames onto the path. STATE when a tensor is missing. */
+tleg_status tleg_writer_commit(tleg_context *context, struct tleg_writer *writer);
+/* Removes the temporary file unless it was committed. NULL is allowed. */
+void tleg_writer_free(struct tleg_writer *writer);
+
+#endif

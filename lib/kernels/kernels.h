@@ -1,0 +1,114 @@
+/* The mathematics, on plain pointers. A kernel table holds one processor level's versions; a handle keeps the table that it
+ * was packed with. Nothing here allocates or fails: sizes were checked by the caller, scratch comes in struct tleg_exec. */
+#ifndef TLEG_LIB_KERNELS_H
+#define TLEG_LIB_KERNELS_H
+
+#include "core/core.h"
+
+struct tleg_kernels; /* one level's versions, and who multiplies: table.h */
+
+/* The table for a context's level and gemm option; UNSUPPORTED with a text when this build or machine has none. */
+tleg_status tleg_kernels_of(tleg_context *context, const struct tleg_kernels **kernels);
+/* The table of a level, or NULL when this build or this machine lacks it. gemm: TLEG_GEMM_*. */
+const struct tleg_kernels *tleg_kernels_find(int32_t level, int32_t gemm);
+int32_t tleg_kernels_level(const struct tleg_kernels *kernels);
+
+/* ---- packed weights: seam 1 (packed.c) ----
+ * A weight W (n, k) of y = x W^T in the order in which the micro-kernel reads it: panels [ceil(n/nr)][k][nr] (cblas:
+ * [ceil(n/nr)][nr][k]), a pure permutation of W with zeros behind the last row. Base and ilayer have the same order, so that a
+ * layer is formed in one flat pass. */
+struct tleg_weight {
+    int64_t n, k;
+    const void *base;    /* elements of type `stored` */
+    const float *ilayer; /* same order; NULL: none */
+    float c;             /* the weight is round(base + c * ilayer) */
+    int32_t stored;      /* TLEG_F32, TLEG_F16 or TLEG_BF16; TLEG_F32 when there is an ilayer */
+    int32_t rounded;     /* the element type to which the formed weight is rounded before use */
+};
+size_t tleg_packed_count(const struct tleg_kernels *kernels, int64_t n,
+                         int64_t k); /* elements, padding included; SIZE_MAX on overflow */
+void tleg_pack(const struct tleg_kernels *kernels, int64_t n, int64_t k, const float *w, float *packed);
+void tleg_unpack(const struct tleg_kernels *kernels, int64_t n, int64_t k, const float *packed, float *w);
+
+/* ---- expansion (expand.c): out[i] = convert(base[i] + c * ilayer[i]) ----
+ * One rounding after the product, one after the sum, one in the conversion; the same bits at every level. ilayer NULL: convert
+ * alone. dtype: TLEG_F32, TLEG_F16, TLEG_BF16. */
+void tleg_expand(const struct tleg_kernels *kernels, const float *base, const float *ilayer, float c, size_t count,
+                 int32_t dtype, void *out);
+/* Stored elements to f32. */
+void tleg_widen(const struct tleg_kernels *kernels, int32_t dtype, const void *in, size_t count, float *out);
+
+/* ---- execution ---- */
+/* Who runs a kernel and on which scratch. `lane` holds lanes * lane_bytes; `shared` is one for the call. Both aligned to 64. */
+struct tleg_exec {
+    const struct tleg_kernels *kernels;
+    struct tleg_team *team;
+    int32_t lanes;
+    char *shared;
+    char *lane;
+    size_t lane_bytes;
+};
+struct tleg_scratch {    /* what an operation needs: the largest over all operations is what a session plans */
+    size_t shared, lane; /* multiples of TLEG_ALIGN; SIZE_MAX when it does not fit */
+};
+void tleg_scratch_join(struct tleg_scratch *a, struct tleg_scratch b); /* a = max(a, b), by member */
+/* Calls fn(arg, item, scratch of the lane) for items 0..count-1, handed out to the lanes as they come free. Results must not
+ * depend on who runs an item. */
+void tleg_for_each(const struct tleg_exec *exec, int64_t count, void (*fn)(void *arg, int64_t item, char *lane), void *arg);
+
+/* ---- gemm: seam 3 (gemm.c) ---- */
+/* out[r][j] = epilogue(sum over i of row_r[i] * W[j][i]), r < m, j < n. Each output is one chain of sums over i = 0..k-1, so
+ * its bits do not depend on m, on r or on the number of lanes. */
+enum tleg_rows_kind {
+    TLEG_ROWS_PLAIN,     /* row r = x + r * stride */
+    TLEG_ROWS_LAYERNORM, /* the same through LayerNorm(norm_weight, norm_bias, eps) */
+    TLEG_ROWS_PATCHES    /* row r = patch r of the image x (3, image_size, image_size): channel, then y, then x */
+};
+struct tleg_rows {
+    enum tleg_rows_kind kind;
+    const float *x;
+    int64_t stride;
+    const float *norm_weight, *norm_bias;
+    float eps;
+    int32_t image_size, patch_size;
+};
+struct tleg_epilogue { /* out = residual + act(sum + bias), each part optional */
+    const float *bias; /* (n) */
+    bool gelu;
+    const float *residual; /* may be the output itself */
+    int64_t residual_stride;
+};
+struct tleg_gemm {
+    int64_t m;
+    struct tleg_rows rows;
+    const struct tleg_weight *weight;
+    struct tleg_epilogue epilogue;
+    float *out; /* not the rows' memory */
+    int64_t out_stride;
+};
+void tleg_gemm(const struct tleg_exec *exec, const struct tleg_gemm *gemm);
+struct tleg_scratch tleg_gemm_scratch(const struct tleg_kernels *kernels, int64_t m, int64_t n, int64_t k);
+
+/* ---- attention (attention.c) ----
+ * qkv (B, N, 3D) to out (B, N, D): per head softmax(q k^T / sqrt(D/heads)) v. */
+struct tleg_attention {
+    int64_t batch, tokens, dim, heads;
+    const float *qkv;
+    float *out;
+};
+void tleg_attention(const struct tleg_exec *exec, const struct tleg_attention *attention);
+struct tleg_scratch tleg_attention_scratch(const struct tleg_kernels *kernels, int64_t tokens, int64_t dim, int64_t heads);
+
+/* ---- element-wise and row-wise ---- */
+/* y = LayerNorm(x) over rows of dim, x and y contiguous; y may be x (layernorm.c). */
+void tleg_layernorm(const struct tleg_kernels *kernels, int64_t rows, int64_t dim, const float *x, const float *weight,
+                    const float *bias, float eps, float *y);
+/* y = gelu(x); y may be x (gelu.c). */
+void tleg_gelu(const struct tleg_kernels *kernels, size_t count, const float *x, float *y);
+/* y (dim) = mean of `rows` rows of x, summed in rising order (pool.c). */
+void tleg_mean_rows(const struct tleg_kernels *kernels, int64_t rows, int64_t dim, const float *x, float *y);
+/* Position embedding (prefix + old*old, dim) to (prefix + grid*grid, dim): bicubic with a = -0.75, edges repeated, no
+ * antialiasing, half-pixel centres, in double; prefix rows are copied (resample.c). */
+void tleg_resample_grid(int64_t prefix, int64_t old, int64_t grid, int64_t dim, const float *in, float *out);
+
+#endif

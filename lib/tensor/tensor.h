@@ -1,0 +1,39 @@
+/* The tensor handle from inside, and conversions between element types. */
+#ifndef TLEG_LIB_TENSOR_H
+#define TLEG_LIB_TENSOR_H
+
+#include "core/core.h"
+#include <tleg/tensor.h>
+
+/* ---- element types (dtype.c) ---- */
+size_t tleg_dtype_size(int32_t dtype);                    /* bytes; 0 when unknown */
+const char *tleg_dtype_name(int32_t dtype);               /* safetensors' name: "F32", "BF16", ...; NULL when unknown */
+int32_t tleg_dtype_find(const char *name, size_t length); /* 0 when unknown */
+
+/* Rounded to nearest, ties to even; NaN stays NaN (quiet, sign and upper payload bits kept, as x86 and ARM do). */
+uint16_t tleg_f16_from_f32(float value);
+float tleg_f32_from_f16(uint16_t bits);
+uint16_t tleg_bf16_from_f32(float value);
+float tleg_f32_from_bf16(uint16_t bits);
+/* Floating types to f32; `in` need not be aligned; false when dtype is no floating type. */
+bool tleg_convert_to_f32(int32_t dtype, const void *in, float *out, size_t count);
+/* f32 to TLEG_F32, TLEG_F16 or TLEG_BF16. */
+bool tleg_convert_from_f32(int32_t dtype, const float *in, void *out, size_t count);
+
+/* ---- handle (tensor.c) ---- */
+struct tleg_tensor {
+    atomic_int references;
+    struct tleg_allocator allocator;
+    int32_t dtype, rank;
+    int64_t shape[TLEG_MAX_RANK];
+    size_t count, bytes;
+    void *data;
+    size_t owned; /* bytes allocated for data; 0 when borrowed */
+    void(TLEG_CALL *release)(void *host);
+    void *host;
+};
+/* "[2, 3, 4]" into text, cut when too long; returns text. */
+enum { TLEG_SHAPE_TEXT = 128 };
+const char *tleg_shape_text(int32_t rank, const int64_t *shape, char text[TLEG_SHAPE_TEXT]);
+
+#endif

@@ -23,8 +23,10 @@ enum {
 
 /* Opens `path` (UTF-8) and checks its whole header: the format's own rules (no holes, no
  * overlap, no duplicate names, no trailing bytes).
- * Errors: ARGUMENT, IO, FORMAT (which names the tensor or key), UNSUPPORTED (an element
- * type that is none of TLEG_F32...), MEMORY. */
+ * A tensor of a type that safetensors knows and the library does not (BOOL, F8_E4M3, ...) does
+ * not stop the file from being opened: it is listed, and reading it is UNSUPPORTED.
+ * Errors: ARGUMENT, IO, FORMAT (which names the tensor or key; also what the file is instead,
+ * such as a PyTorch checkpoint), UNSUPPORTED (more than TLEG_MAX_RANK dimensions), MEMORY. */
 TLEG_API tleg_status TLEG_CALL tleg_file_open(tleg_context *context, const char *path, uint32_t flags, tleg_file **file);
 
 /* The same over `size` bytes in memory, which must stay valid and unchanged until the handle is freed. */
@@ -39,18 +41,21 @@ TLEG_API const char *TLEG_CALL tleg_file_name(const tleg_file *file, int64_t ind
 /* The text of a metadata key, or NULL. Lives as long as the handle. */
 TLEG_API const char *TLEG_CALL tleg_file_metadata(const tleg_file *file, const char *key);
 
-/* Element type and shape of a tensor, without reading it (info->data is NULL).
+/* Element type and shape of a tensor, without reading it (info->data is NULL; info->dtype is 0 for
+ * a type that is none of TLEG_F32...).
  * Errors: ARGUMENT, FORMAT (no such name; the text names the likeliest one). */
 TLEG_API tleg_status TLEG_CALL tleg_file_get_info(tleg_context *context, const tleg_file *file, const char *name,
                                                   tleg_tensor_info *info);
 
-/* Reads a tensor as it is stored. Errors: ARGUMENT, FORMAT (no such name), IO, MEMORY. */
+/* Reads a tensor as it is stored. Errors: ARGUMENT, FORMAT (no such name), UNSUPPORTED (an element type that is none
+ * of TLEG_F32...), IO (also a file that became shorter), MEMORY. */
 TLEG_API tleg_status TLEG_CALL tleg_file_tensor(tleg_context *context, const tleg_file *file, const char *name,
                                                 tleg_tensor **tensor);
 
 /* Writes `count` tensors under `names`, and `pairs` metadata entries: keys_and_values holds
  * 2 * pairs texts (NULL when pairs is 0). Written beside `path`, flushed, then renamed: a crash or a full disk
- * leaves a former file whole. Errors: ARGUMENT (also a name twice), IO, MEMORY. */
+ * leaves a former file whole. A symbolic link is followed; a former file's mode is kept. `path` must be a regular file, or
+ * none yet. Errors: ARGUMENT (also a name or key that is twice there or no UTF-8), IO, MEMORY. */
 TLEG_API tleg_status TLEG_CALL tleg_file_save(tleg_context *context, const char *path, int64_t count, const char *const *names,
                                               const tleg_tensor *const *tensors, int64_t pairs,
                                               const char *const *keys_and_values);

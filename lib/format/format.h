@@ -5,9 +5,11 @@
 #include "tensor/tensor.h"
 #include <tleg/file.h>
 
-struct tleg_entry {   /* one tensor of a file */
-    const char *name; /* NUL-terminated UTF-8, unescaped */
-    int32_t dtype, rank;
+struct tleg_entry {        /* one tensor of a file */
+    const char *name;      /* NUL-terminated UTF-8, unescaped */
+    const char *type_name; /* as the file gives it: "F32", "F8_E4M3" */
+    int32_t dtype;         /* 0: a type of the format that the library does not have; its raw bytes can be read */
+    int32_t rank;
     int64_t shape[TLEG_MAX_RANK];
     uint64_t offset; /* of its bytes, from the start of the data section */
     uint64_t bytes;
@@ -16,7 +18,7 @@ struct tleg_pair { /* one metadata entry */
     const char *key, *value;
 };
 
-/* ---- reader (safetensors_read.c; the header's JSON in header_json.c) ---- */
+/* ---- reader (safetensors_read.c; the header in header_read.c) ---- */
 const char *tleg_file_label(const tleg_file *file);                                  /* the path, or "(memory)": for errors */
 int64_t tleg_file_entries(const tleg_file *file, const struct tleg_entry **entries); /* in data order */
 const struct tleg_entry *tleg_file_find(const tleg_file *file, const char *name);    /* NULL when there is none */
@@ -26,7 +28,8 @@ const char *tleg_file_nearest(const tleg_file *file, const char *name);
 /* The raw bytes [first, first + bytes) of a tensor; IO when the file has shrunk or cannot be read. */
 tleg_status tleg_file_read_bytes(tleg_context *context, const tleg_file *file, const struct tleg_entry *entry, uint64_t first,
                                  size_t bytes, void *out);
-/* A whole tensor as f32 (F32, F16, BF16, F64), through a small buffer on the stack; FORMAT when it is an integer tensor. */
+/* A whole tensor as f32 (F32, F16, BF16, F64), through a small buffer on the stack; FORMAT when it is an integer tensor,
+ * UNSUPPORTED when its dtype is 0. */
 tleg_status tleg_file_read_f32(tleg_context *context, const tleg_file *file, const struct tleg_entry *entry, float *out);
 
 /* ---- JSON of small texts: tleg.labels, tleg.schedule (json.c) ---- */
@@ -60,15 +63,18 @@ size_t tleg_json_next(const struct tleg_json *json, size_t token);
 size_t tleg_json_string(const struct tleg_json *json, size_t token, char *out, size_t capacity);
 bool tleg_json_integer(const struct tleg_json *json, size_t token, int64_t *value);
 
-/* ---- writer (safetensors_write.c) ---- */
+/* ---- writer (safetensors_write.c; the header in header_write.c) ---- */
 struct tleg_write_entry {
     const char *name;
     int32_t dtype, rank;
     int64_t shape[TLEG_MAX_RANK];
 };
 struct tleg_writer;
-/* Makes the temporary file beside `path` and writes the header. Tensors whose size is a multiple of 64 are laid first, each
- * kind in the order given; the data section starts on a multiple of 64. Copies what it needs of its arguments. */
+/* Makes the temporary file beside `path` (beside what it points to when it is a symbolic link) and writes the header.
+ * Tensors whose size is a multiple of 64 are laid first, each kind in the order given; the data section starts on a multiple
+ * of 64. Copies what it needs of its arguments. ARGUMENT for a name or key that is twice there, no UTF-8, or __metadata__;
+ * IO for a target that exists and is no regular file (so /dev/stdout, /dev/null) or may not be written. A file that is
+ * replaced hands on its mode; its owner and other hard links are not kept. */
 tleg_status tleg_writer_create(tleg_context *context, const char *path, const struct tleg_write_entry *entries, int64_t count,
                                const struct tleg_pair *pairs, int64_t pair_count, struct tleg_writer **writer);
 /* The whole of the tensor entries[index], row-major, in its element type; each exactly once, in any order. */

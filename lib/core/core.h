@@ -64,8 +64,20 @@ double tleg_random_uniform(struct tleg_random *random); /* [0, 1) */
 double tleg_random_normal(struct tleg_random *random, double limit);
 
 /* ---- processor levels (cpu.c) ---- */
-/* Whether the processor and the operating system both support a level (XCR0 checked). */
+/* What the processor announces (cpuid) and the operating system enables (XCR0). All zero where there is no cpuid. */
+struct tleg_cpu_words {
+    uint32_t leaf1_ecx, leaf7_ebx, leaf7_edx, leaf7_1_eax;
+    uint64_t xcr0;
+};
+void tleg_cpu_read(struct tleg_cpu_words *words);
+/* Whether a machine with these words supports a level. */
+bool tleg_cpu_words_have(const struct tleg_cpu_words *words, int32_t level);
+/* Whether the processor and the operating system of this machine both support a level. */
 bool tleg_cpu_has(int32_t level);
+/* Whether this build has kernels for a level and this machine supports it. */
+bool tleg_level_usable(int32_t level);
+/* The best usable level. */
+int32_t tleg_level_best(void);
 const char *tleg_level_name(int32_t level); /* "portable", "avx2", ...; NULL when unknown */
 
 /* ---- worker team (team.c) ---- */
@@ -97,6 +109,7 @@ tleg_status tleg_fail_memory(tleg_context *context, const char *what, size_t byt
 void tleg_log(const tleg_context *context, const char *format, ...) TLEG_PRINTF(2, 3);
 
 /* ---- option structs (struct.c) ---- */
+enum { TLEG_STRUCT_LEAST = 8 }; /* bytes of the smallest struct_size: the size itself and one member */
 /* Copies a host's option struct into the library's own (zeroed beyond the host's size). UNSUPPORTED when the host's is
  * longer and its unknown tail is not zero, ARGUMENT when it is NULL or shorter than `least`. `name` is for the error. */
 tleg_status tleg_options_read(tleg_context *context, const char *name, const void *host, void *own, size_t own_size,

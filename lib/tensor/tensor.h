@@ -28,10 +28,15 @@ struct tleg_tensor {
     int64_t shape[TLEG_MAX_RANK];
     size_t count, bytes;
     void *data;
-    size_t owned; /* bytes allocated for data; 0 when borrowed */
+    bool owned;     /* data, `bytes` long, comes from the allocator */
+    bool read_only; /* lent to us so: no output may go there, and we lend it out so */
     void(TLEG_CALL *release)(void *host);
     void *host;
 };
+/* A handle with its type and shape checked and all else unset, data NULL. Errors: as tleg_tensor_create; `what` begins the
+ * text. */
+tleg_status tleg_tensor_new(tleg_context *context, const char *what, int32_t dtype, int32_t rank, const int64_t *shape,
+                            tleg_tensor **tensor);
 /* "[2, 3, 4]" into text, cut when too long; returns text. */
 enum { TLEG_SHAPE_TEXT = 128 };
 const char *tleg_shape_text(int32_t rank, const int64_t *shape, char text[TLEG_SHAPE_TEXT]);

@@ -1,0 +1,72 @@
+/* Error texts, held in place by the handle that failed, and the log. */
+#include "core/core.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { TEXT_SIZE = sizeof(((struct tleg_error *)0)->text) };
+
+/* Shortens a text of `length` bytes whose end may lie inside a UTF-8 character to whole characters. */
+static size_t whole_characters(const char *text, size_t length) {
+    size_t start = length;
+    while (start > 0 && length - start < 3 && ((unsigned char)text[start - 1] & 0xC0) == 0x80)
+        start--;
+    if (start == 0)
+        return length;
+    const unsigned char lead = (unsigned char)text[start - 1];
+    const size_t needed = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
+    return needed > length - start + 1 ? start - 1 : length;
+}
+
+static void format_text(char text[TEXT_SIZE], const char *format, va_list arguments) TLEG_PRINTF(2, 0);
+static void format_text(char text[TEXT_SIZE], const char *format, va_list arguments) {
+    const int written = vsnprintf(text, TEXT_SIZE, format, arguments);
+    if (written < 0)
+        text[0] = '\0';
+    else if (written >= TEXT_SIZE)
+        text[whole_characters(text, TEXT_SIZE - 1)] = '\0';
+}
+
+static void set_text(struct tleg_error *error, tleg_status status, const char *format, va_list arguments) TLEG_PRINTF(3, 0);
+static void set_text(struct tleg_error *error, tleg_status status, const char *format, va_list arguments) {
+    char text[TEXT_SIZE]; /* apart, because an argument may be the former text */
+    format_text(text, format, arguments);
+    error->status = status;
+    memcpy(error->text, text, sizeof(text));
+}
+
+tleg_status tleg_error_set(struct tleg_error *error, tleg_status status, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    set_text(error, status, format, arguments);
+    va_end(arguments);
+    return status;
+}
+
+tleg_status tleg_fail(tleg_context *context, tleg_status status, const char *format, ...) {
+    if (!context)
+        return status;
+    va_list arguments;
+    va_start(arguments, format);
+    set_text(&context->error, status, format, arguments);
+    va_end(arguments);
+    return status;
+}
+
+tleg_status tleg_fail_memory(tleg_context *context, const char *what, size_t bytes) {
+    if (bytes == SIZE_MAX)
+        return tleg_fail(context, TLEG_MEMORY, "%s: its size does not fit in memory", what);
+    return tleg_fail(context, TLEG_MEMORY, "%s: out of memory (%zu bytes)", what, bytes);
+}
+
+void tleg_log(const tleg_context *context, const char *format, ...) {
+    if (!context || !context->log)
+        return;
+    char text[TEXT_SIZE];
+    va_list arguments;
+    va_start(arguments, format);
+    format_text(text, format, arguments);
+    va_end(arguments);
+    context->log(context->log_host, text);
+}

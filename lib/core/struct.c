@@ -1,0 +1,49 @@
+/* Option structs that a host fills and info structs that the library fills: either side may know a longer one. */
+#include "core/core.h"
+
+#include <string.h>
+
+/* A struct_size beyond this is an uninitialised variable; reading that far would crash. */
+enum { STRUCT_SIZE_MAX = 4096 };
+
+static size_t struct_size(const void *host) {
+    uint32_t size;
+    memcpy(&size, host, sizeof(size));
+    return size;
+}
+
+static bool is_zero(const unsigned char *bytes, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (bytes[i] != 0)
+            return false;
+    return true;
+}
+
+tleg_status tleg_options_read(tleg_context *context, const char *name, const void *host, void *own, size_t own_size,
+                              size_t least) {
+    memset(own, 0, own_size);
+    if (!host)
+        return tleg_fail(context, TLEG_ARGUMENT, "%s is NULL", name);
+    const size_t size = struct_size(host);
+    if (size < least || size > STRUCT_SIZE_MAX)
+        return tleg_fail(context, TLEG_ARGUMENT, "%s: struct_size is %zu, expected %zu: zero the struct, then set it", name,
+                         size, own_size);
+    if (size > own_size && !is_zero((const unsigned char *)host + own_size, size - own_size))
+        return tleg_fail(context, TLEG_UNSUPPORTED,
+                         "%s: an option behind its first %zu bytes is set, which this version of the library does not know",
+                         name, own_size);
+    memcpy(own, host, size < own_size ? size : own_size);
+    return TLEG_OK;
+}
+
+tleg_status tleg_info_write(const void *own, size_t own_size, void *host, size_t least) {
+    if (!host)
+        return TLEG_ARGUMENT;
+    const size_t size = struct_size(host), first = sizeof(uint32_t);
+    if (size < least || size < first || size > STRUCT_SIZE_MAX)
+        return TLEG_ARGUMENT;
+    const size_t known = size < own_size ? size : own_size;
+    memcpy((char *)host + first, (const char *)own + first, known - first);
+    memset((char *)host + known, 0, size - known);
+    return TLEG_OK;
+}

@@ -1,0 +1,314 @@
+/* A team of worker threads. The caller hands each worker its lane through that worker's own atomic word, so that a run takes no
+ * lock while the workers are awake; one that has had nothing to do for SPIN_NANOSECONDS sleeps on a condition variable. */
+#include "core/core.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
+enum {
+    SPIN_NANOSECONDS = 50000,
+    SPINS_A_LOOK = 64 /* pauses between two looks at the clock */
+};
+
+enum worker_state { WORKER_IDLE, WORKER_ASLEEP, WORKER_WORK, WORKER_STOP };
+
+/* Set in `unfinished` beside the count by a caller that sleeps until it is 0. */
+#define CALLER_ASLEEP 0x10000u
+
+struct worker {
+    _Alignas(TLEG_ALIGN) atomic_int state; /* enum worker_state */
+    int32_t lane;
+    struct tleg_team *team;
+    pthread_mutex_t mutex; /* state becomes WORKER_ASLEEP under it */
+    pthread_cond_t wake;
+    pthread_t thread;
+};
+
+struct tleg_team {
+    atomic_int references;
+    int32_t lanes;
+    struct tleg_allocator allocator;
+    size_t bytes;
+    void(TLEG_CALL *parallel)(void *host, int32_t tasks, void(TLEG_CALL *fn)(void *arg, int32_t task), void *arg);
+    void *parallel_host;
+    pid_t process; /* which started the threads: they do not live on in a fork */
+    int32_t started;
+    atomic_bool busy;
+    /* the run in progress; written by its caller, read by the workers that take part */
+    void (*fn)(void *arg, int32_t lane);
+    void *arg;
+    uint64_t float_mode;
+    atomic_uint unfinished; /* workers that take part and have not ended */
+    pthread_mutex_t mutex;
+    pthread_cond_t finished;
+    struct worker workers[]; /* of lanes 1, 2, ... */
+};
+
+/* ---- the floating-point unit ----
+ * A host may have set its thread to flush subnormals or to round otherwise. The workers take the mode over for the run: results
+ * would depend on the number of threads if they did not. */
+
+#if defined(__SSE2__)
+static uint64_t float_mode(void) {
+    return _mm_getcsr() & ~0x3Fu; /* without the sticky exception flags */
+}
+static void set_float_mode(uint64_t mode) {
+    if (float_mode() != mode)
+        _mm_setcsr((unsigned)mode);
+}
+#elif defined(__aarch64__)
+static uint64_t float_mode(void) {
+    uint64_t mode;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(mode));
+    return mode;
+}
+static void set_float_mode(uint64_t mode) {
+    if (float_mode() != mode)
+        __asm__ volatile("msr fpcr, %0" : : "r"(mode));
+}
+#else
+static uint64_t float_mode(void) {
+    return 0;
+}
+static void set_float_mode(uint64_t mode) {
+    (void)mode;
+}
+#endif
+
+/* ---- waiting ---- */
+
+static void pause_briefly(void) {
+#if defined(__SSE2__)
+    _mm_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static int64_t nanoseconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* Spins until done(arg), for SPIN_NANOSECONDS at most; whether it is done. */
+static bool spin_until(bool (*done)(void *arg), void *arg) {
+    const int64_t start = nanoseconds();
+    do
+        for (int i = 0; i < SPINS_A_LOOK; i++) {
+            if (done(arg))
+                return true;
+            pause_briefly();
+        }
+    while (nanoseconds() - start < SPIN_NANOSECONDS);
+    return false;
+}
+
+static bool has_order(void *arg) {
+    struct worker *worker = arg;
+    return atomic_load_explicit(&worker->state, memory_order_acquire) >= WORKER_WORK;
+}
+
+static bool all_finished(void *arg) {
+    struct tleg_team *team = arg;
+    return (atomic_load_explicit(&team->unfinished, memory_order_acquire) & ~CALLER_ASLEEP) == 0;
+}
+
+/* ---- a worker's side ---- */
+
+static enum worker_state await_order(struct worker *worker) {
+    if (!spin_until(has_order, worker)) {
+        pthread_mutex_lock(&worker->mutex);
+        int idle = WORKER_IDLE;
+        atomic_compare_exchange_strong(&worker->state, &idle, WORKER_ASLEEP);
+        while (!has_order(worker))
+            pthread_cond_wait(&worker->wake, &worker->mutex);
+        pthread_mutex_unlock(&worker->mutex);
+    }
+    return (enum worker_state)atomic_load_explicit(&worker->state, memory_order_acquire);
+}
+
+/* The word goes back to idle first: from the last worker's decrement on, the caller may give the next order. */
+static void report_finished(struct worker *worker) {
+    struct tleg_team *team = worker->team;
+    atomic_store_explicit(&worker->state, WORKER_IDLE, memory_order_relaxed);
+    if (atomic_fetch_sub_explicit(&team->unfinished, 1, memory_order_acq_rel) != (CALLER_ASLEEP | 1))
+        return;
+    pthread_mutex_lock(&team->mutex);
+    pthread_cond_signal(&team->finished);
+    pthread_mutex_unlock(&team->mutex);
+}
+
+static void *work(void *arg) {
+    struct worker *worker = arg;
+    struct tleg_team *team = worker->team;
+    while (await_order(worker) == WORKER_WORK) {
+        set_float_mode(team->float_mode);
+        team->fn(team->arg, worker->lane);
+        report_finished(worker);
+    }
+    return NULL;
+}
+
+/* ---- a caller's side ---- */
+
+static void give_order(struct worker *worker, enum worker_state order) {
+    if (atomic_exchange_explicit(&worker->state, (int)order, memory_order_acq_rel) != WORKER_ASLEEP)
+        return;
+    pthread_mutex_lock(&worker->mutex); /* the worker holds it until it waits: no signal is lost */
+    pthread_cond_signal(&worker->wake);
+    pthread_mutex_unlock(&worker->mutex);
+}
+
+static void await_workers(struct tleg_team *team) {
+    if (spin_until(all_finished, team))
+        return;
+    pthread_mutex_lock(&team->mutex);
+    atomic_fetch_or_explicit(&team->unfinished, CALLER_ASLEEP, memory_order_acq_rel);
+    while (!all_finished(team))
+        pthread_cond_wait(&team->finished, &team->mutex);
+    pthread_mutex_unlock(&team->mutex);
+}
+
+/* Whether the caller may use the team's threads now; give back with busy = false. */
+static bool claim(struct tleg_team *team, int32_t lanes) {
+    return lanes <= team->lanes && team->process == getpid() &&
+           !atomic_exchange_explicit(&team->busy, true, memory_order_acquire);
+}
+
+static void run_on_caller(int32_t lanes, void (*fn)(void *arg, int32_t lane), void *arg) {
+    for (int32_t lane = 0; lane < lanes; lane++)
+        fn(arg, lane);
+}
+
+void tleg_team_run(struct tleg_team *team, int32_t lanes, void (*fn)(void *arg, int32_t lane), void *arg) {
+    if (lanes > 1 && team->parallel) {
+        team->parallel(team->parallel_host, lanes, fn, arg);
+        return;
+    }
+    if (lanes <= 1 || !claim(team, lanes)) {
+        run_on_caller(lanes, fn, arg);
+        return;
+    }
+    team->fn = fn;
+    team->arg = arg;
+    team->float_mode = float_mode();
+    atomic_store_explicit(&team->unfinished, (unsigned)lanes - 1, memory_order_relaxed);
+    for (int32_t i = 0; i < lanes - 1; i++)
+        give_order(&team->workers[i], WORKER_WORK);
+    fn(arg, 0);
+    await_workers(team);
+    atomic_store_explicit(&team->busy, false, memory_order_release);
+}
+
+/* ---- creation and end ---- */
+
+static bool start_worker(struct worker *worker) {
+    if (pthread_mutex_init(&worker->mutex, NULL))
+        return false;
+    if (pthread_cond_init(&worker->wake, NULL)) {
+        pthread_mutex_destroy(&worker->mutex);
+        return false;
+    }
+    if (pthread_create(&worker->thread, NULL, work, worker)) {
+        pthread_cond_destroy(&worker->wake);
+        pthread_mutex_destroy(&worker->mutex);
+        return false;
+    }
+    return true;
+}
+
+static void stop_workers(struct tleg_team *team) {
+    for (int32_t i = 0; i < team->started; i++)
+        give_order(&team->workers[i], WORKER_STOP);
+    for (int32_t i = 0; i < team->started; i++) {
+        struct worker *worker = &team->workers[i];
+        pthread_join(worker->thread, NULL);
+        pthread_cond_destroy(&worker->wake);
+        pthread_mutex_destroy(&worker->mutex);
+    }
+}
+
+/* Signals stay away from the workers: a host's handlers run on the host's own threads. */
+static bool start_workers(struct tleg_team *team) {
+    sigset_t all, former;
+    sigfillset(&all);
+    if (pthread_sigmask(SIG_SETMASK, &all, &former))
+        return false;
+    bool good = true;
+    while (good && team->started < team->lanes - 1) {
+        struct worker *worker = &team->workers[team->started];
+        worker->team = team;
+        worker->lane = team->started + 1;
+        atomic_init(&worker->state, WORKER_IDLE);
+        good = start_worker(worker);
+        team->started += good;
+    }
+    pthread_sigmask(SIG_SETMASK, &former, NULL);
+    return good;
+}
+
+static bool start(struct tleg_team *team) {
+    if (pthread_mutex_init(&team->mutex, NULL))
+        return false;
+    if (pthread_cond_init(&team->finished, NULL)) {
+        pthread_mutex_destroy(&team->mutex);
+        return false;
+    }
+    if (team->parallel || start_workers(team))
+        return true;
+    stop_workers(team);
+    pthread_cond_destroy(&team->finished);
+    pthread_mutex_destroy(&team->mutex);
+    return false;
+}
+
+tleg_status tleg_team_create(const struct tleg_allocator *allocator, const tleg_context_options *options,
+                             struct tleg_team **team) {
+    *team = NULL;
+    const int32_t lanes = options->workers > 1 ? options->workers : 1;
+    const size_t bytes = sizeof(struct tleg_team) + (options->parallel ? 0 : (size_t)(lanes - 1) * sizeof(struct worker));
+    struct tleg_team *made = tleg_alloc_zero(allocator, bytes);
+    if (!made)
+        return TLEG_MEMORY;
+    atomic_init(&made->references, 1);
+    made->lanes = lanes;
+    made->allocator = *allocator;
+    made->bytes = bytes;
+    made->parallel = options->parallel;
+    made->parallel_host = options->parallel_host;
+    made->process = getpid();
+    if (!start(made)) {
+        tleg_release(allocator, made, bytes);
+        return TLEG_MEMORY;
+    }
+    *team = made;
+    return TLEG_OK;
+}
+
+struct tleg_team *tleg_team_share(struct tleg_team *team) {
+    atomic_fetch_add_explicit(&team->references, 1, memory_order_relaxed);
+    return team;
+}
+
+void tleg_team_free(struct tleg_team *team) {
+    if (!team || atomic_fetch_sub_explicit(&team->references, 1, memory_order_acq_rel) != 1)
+        return;
+    if (team->process == getpid()) { /* in a forked child there is no thread to join, and destroying could wait for one */
+        stop_workers(team);
+        pthread_cond_destroy(&team->finished);
+        pthread_mutex_destroy(&team->mutex);
+    }
+    const struct tleg_allocator allocator = team->allocator;
+    tleg_release(&allocator, team, team->bytes);
+}
+
+int32_t tleg_team_lanes(const struct tleg_team *team) {
+    return team->lanes;
+}

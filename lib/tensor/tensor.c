@@ -1,0 +1,135 @@
+/* The tensor handle. */
+#include "tensor/tensor.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+const char *tleg_shape_text(int32_t rank, const int64_t *shape, char text[TLEG_SHAPE_TEXT]) {
+    size_t length = 0;
+    text[length++] = '[';
+    for (int32_t i = 0; i < rank; i++) {
+        char number[24];
+        const int digits = snprintf(number, sizeof(number), "%s%lld", i > 0 ? ", " : "", (long long)shape[i]);
+        if (length + (size_t)digits + sizeof(", ...]") > TLEG_SHAPE_TEXT) {
+            memcpy(text + length, ", ...", 5);
+            length += 5;
+            break;
+        }
+        memcpy(text + length, number, (size_t)digits);
+        length += (size_t)digits;
+    }
+    text[length++] = ']';
+    text[length] = '\0';
+    return text;
+}
+
+static tleg_status check_shape(tleg_context *context, const char *what, int32_t dtype, int32_t rank, const int64_t *shape) {
+    if (tleg_dtype_size(dtype) == 0)
+        return tleg_fail(context, TLEG_ARGUMENT, "%s: dtype is %d, expected one of TLEG_F32 to TLEG_U8", what, (int)dtype);
+    if (rank < 0 || rank > TLEG_MAX_RANK)
+        return tleg_fail(context, TLEG_ARGUMENT, "%s: rank is %d, expected 0 to %d", what, (int)rank, TLEG_MAX_RANK);
+    if (rank > 0 && !shape)
+        return tleg_fail(context, TLEG_ARGUMENT, "%s: shape is NULL", what);
+    for (int32_t i = 0; i < rank; i++)
+        if (shape[i] < 0)
+            return tleg_fail(context, TLEG_ARGUMENT, "%s: size %d is %lld, expected 0 or more", what, (int)i,
+                             (long long)shape[i]);
+    return TLEG_OK;
+}
+
+tleg_status tleg_tensor_new(tleg_context *context, const char *what, int32_t dtype, int32_t rank, const int64_t *shape,
+                            tleg_tensor **tensor) {
+    const tleg_status status = check_shape(context, what, dtype, rank, shape);
+    if (status)
+        return status;
+    size_t count, bytes;
+    if (!tleg_size_product(shape, rank, &count) || !tleg_size_mul(count, tleg_dtype_size(dtype), &bytes))
+        return tleg_fail_memory(context, what, SIZE_MAX);
+    tleg_tensor *made = tleg_alloc_zero(&context->allocator, sizeof(*made));
+    if (!made)
+        return tleg_fail_memory(context, what, sizeof(*made));
+    atomic_init(&made->references, 1);
+    made->allocator = context->allocator;
+    made->dtype = dtype;
+    made->rank = rank;
+    for (int32_t i = 0; i < rank; i++)
+        made->shape[i] = shape[i];
+    made->count = count;
+    made->bytes = bytes;
+    *tensor = made;
+    return TLEG_OK;
+}
+
+tleg_status TLEG_CALL tleg_tensor_create(tleg_context *context, int32_t dtype, int32_t rank, const int64_t *shape,
+                                         tleg_tensor **tensor) {
+    if (!tensor)
+        return tleg_fail(context, TLEG_ARGUMENT, "tleg_tensor_create: tensor is NULL");
+    *tensor = NULL;
+    if (!context)
+        return TLEG_ARGUMENT;
+    tleg_tensor *made;
+    const tleg_status status = tleg_tensor_new(context, "tleg_tensor_create", dtype, rank, shape, &made);
+    if (status)
+        return status;
+    made->data = tleg_alloc_zero(&made->allocator, made->bytes);
+    made->owned = made->data != NULL;
+    if (!made->owned) {
+        const size_t bytes = made->bytes;
+        tleg_tensor_free(made);
+        return tleg_fail_memory(context, "tleg_tensor_create", bytes);
+    }
+    *tensor = made;
+    return TLEG_OK;
+}
+
+static tleg_status check_data(tleg_context *context, const tleg_tensor *tensor, const void *data) {
+    if (!data && tensor->count > 0)
+        return tleg_fail(context, TLEG_ARGUMENT, "tleg_tensor_wrap: data is NULL");
+    if ((uintptr_t)data % tleg_dtype_size(tensor->dtype) != 0)
+        return tleg_fail(context, TLEG_ARGUMENT, "tleg_tensor_wrap: data is not aligned to its element, %s",
+                         tleg_dtype_name(tensor->dtype));
+    return TLEG_OK;
+}
+
+tleg_status TLEG_CALL tleg_tensor_wrap(tleg_context *context, int32_t dtype, int32_t rank, const int64_t *shape, void *data,
+                                       void(TLEG_CALL *release)(void *host), void *host, tleg_tensor **tensor) {
+    if (!tensor)
+        return tleg_fail(context, TLEG_ARGUMENT, "tleg_tensor_wrap: tensor is NULL");
+    *tensor = NULL;
+    if (!context)
+        return TLEG_ARGUMENT;
+    tleg_tensor *made;
+    tleg_status status = tleg_tensor_new(context, "tleg_tensor_wrap", dtype, rank, shape, &made);
+    if (status)
+        return status;
+    status = check_data(context, made, data);
+    if (status) {
+        tleg_tensor_free(made);
+        return status;
+    }
+    made->data = data;
+    made->release = release;
+    made->host = host;
+    *tensor = made;
+    return TLEG_OK;
+}
+
+tleg_status TLEG_CALL tleg_tensor_get_info(const tleg_tensor *tensor, tleg_tensor_info *info) {
+    if (!tensor || !info)
+        return TLEG_ARGUMENT;
+    tleg_tensor_info own = {.dtype = tensor->dtype, .rank = tensor->rank, .data = tensor->data, .bytes = tensor->bytes};
+    memcpy(own.shape, tensor->shape, sizeof(own.shape));
+    return tleg_info_write(&own, sizeof(own), info, offsetof(tleg_tensor_info, bytes) + sizeof(own.bytes));
+}
+
+void TLEG_CALL tleg_tensor_free(tleg_tensor *tensor) {
+    if (!tensor || atomic_fetch_sub_explicit(&tensor->references, 1, memory_order_acq_rel) != 1)
+        return;
+    const struct tleg_allocator allocator = tensor->allocator;
+    if (tensor->owned)
+        tleg_release(&allocator, tensor->data, tensor->bytes);
+    if (tensor->release)
+        tensor->release(tensor->host);
+    tleg_release(&allocator, tensor, sizeof(*tensor));
+}

@@ -9,7 +9,7 @@
 enum { TLEG_MAX_DEPTH = 1024 };
 
 /* The parts of a block that are expanded, in the order of the schedule's documentation. */
-enum tleg_site { TLEG_NORM1, TLEG_NORM2, TLEG_QKV, TLEG_PROJ, TLEG_FC1, TLEG_FC2, TLEG_SITES };
+enum tleg_site { TLEG_NO_SITE = -1, TLEG_NORM1 = 0, TLEG_NORM2, TLEG_QKV, TLEG_PROJ, TLEG_FC1, TLEG_FC2, TLEG_SITES };
 const char *tleg_site_key(enum tleg_site site);  /* in a schedule: "norm1", "qkv", ... */
 const char *tleg_site_name(enum tleg_site site); /* in tensor names: "norm1", "attn.qkv", "mlp.fc1", ... */
 
@@ -52,7 +52,8 @@ struct tleg_spec {
 };
 /* Tensors outside the blocks, in file order; a slot that the configuration lacks has an empty name. */
 enum tleg_outer_slot {
-    TLEG_CLS_TOKEN,
+    TLEG_NO_SLOT = -1,
+    TLEG_CLS_TOKEN = 0,
     TLEG_DIST_TOKEN,
     TLEG_POS_EMBED,
     TLEG_PATCH_WEIGHT,

@@ -1,0 +1,41 @@
+/* Sessions over an expander, and the memory query that covers both kinds. */
+#include "learngene/expander.h"
+
+static void release_expander(void *owner) {
+    tleg_expander_free(owner);
+}
+
+TLEG_API tleg_status TLEG_CALL tleg_session_create_elastic(tleg_context *context, const tleg_expander *expander, int32_t depth,
+                                                           const tleg_session_options *options, tleg_session **session) {
+    if (session)
+        *session = NULL;
+    if (!context || !expander || !session)
+        return tleg_fail(context, TLEG_ARGUMENT, "tleg_session_create_elastic: a pointer is NULL");
+    struct tleg_network network;
+    tleg_expander_network(expander, &network);
+    tleg_expander *owner = tleg_expander_share(expander);
+    tleg_status status = tleg_session_make(context, &network, depth, options, owner, release_expander, session);
+    if (status)
+        tleg_expander_free(owner);
+    return status;
+}
+
+TLEG_API tleg_status TLEG_CALL tleg_session_memory(tleg_context *context, const tleg_model *model,
+                                                   const tleg_expander *expander, const tleg_session_options *options,
+                                                   uint64_t *bytes) {
+    if (bytes)
+        *bytes = 0;
+    if (!context || !bytes || (model == NULL) == (expander == NULL))
+        return tleg_fail(context, TLEG_ARGUMENT,
+                         "tleg_session_memory: a pointer is NULL, or not exactly one of model and expander is given");
+    struct tleg_network network;
+    if (model)
+        tleg_model_network(model, &network);
+    else
+        tleg_expander_network(expander, &network);
+    struct tleg_plan plan;
+    tleg_status status = tleg_session_plan(context, &network, options, &plan);
+    if (!status)
+        *bytes = plan.bytes;
+    return status;
+}

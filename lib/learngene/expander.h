@@ -1,0 +1,46 @@
+/* The expander from inside: base and ilayer of every site, packed once. */
+#ifndef TLEG_LIB_EXPANDER_H
+#define TLEG_LIB_EXPANDER_H
+
+#include "learngene/learngene.h"
+#include "vit/parts.h"
+#include "vit/vit.h"
+#include <tleg/expander.h>
+
+/* A segment's values, f32. Matrices packed, vectors as they are; ilayer NULL: shared; bias NULL: none. */
+struct tleg_packed_segment {
+    const float *weight, *weight_ilayer;
+    const float *bias, *bias_ilayer;
+};
+
+struct tleg_expander {
+    atomic_int references;
+    struct tleg_allocator allocator;
+    struct tleg_vit_config config; /* of the models that it makes: depth 0, dtype the expanded one */
+    const struct tleg_kernels *kernels;
+    struct tleg_outer_weights outer;
+    int32_t count[TLEG_SITES]; /* of segments */
+    struct tleg_packed_segment *segments[TLEG_SITES];
+    int32_t *lengths[TLEG_SITES]; /* of segments, as learned */
+    int32_t total;                /* segments of all sites */
+    int32_t least_depth;
+    size_t packed[TLEG_SITES]; /* elements of a weight, padding included */
+    size_t biases[TLEG_SITES]; /* elements of a bias; 0: none */
+    void *memory;
+    size_t bytes;
+};
+
+tleg_expander *tleg_expander_share(const tleg_expander *expander);
+uint64_t tleg_expander_parameters(const tleg_expander *expander, int32_t depth); /* of a model (cost.c) */
+void tleg_expander_network(const tleg_expander *expander, struct tleg_network *network);
+
+/* Where each layer of a depth lies: the lengths of all segments, `total` numbers, site after site. */
+void tleg_expander_share_depth(const tleg_expander *expander, int32_t depth, int32_t *lengths);
+/* A site's segment and coefficient in layer 0..depth-1. */
+const struct tleg_packed_segment *tleg_expander_at(const tleg_expander *expander, const int32_t *lengths, enum tleg_site site,
+                                                   int32_t layer, float *c);
+/* out = base + c * ilayer (ilayer may be NULL), rounded to the expander's element type, as f32. */
+void tleg_expander_vector(const tleg_expander *expander, const float *base, const float *ilayer, float c, size_t count,
+                          float *out);
+
+#endif

@@ -1,0 +1,140 @@
+/* Patch embedding, tokens, position embedding, final norm and heads: all that a learngene hands on unchanged. */
+#include "vit/vit.h"
+
+#include <string.h>
+
+/* A slot's matrix as (n, k); false for vectors and tables. */
+static bool slot_matrix(enum tleg_outer_slot slot, const struct tleg_spec *spec, int64_t *n, int64_t *k) {
+    if (slot != TLEG_PATCH_WEIGHT && slot != TLEG_HEAD_WEIGHT && slot != TLEG_HEAD_DIST_WEIGHT)
+        return false;
+    *n = spec->shape[0];
+    *k = slot == TLEG_PATCH_WEIGHT ? spec->shape[1] * spec->shape[2] * spec->shape[3] : spec->shape[1];
+    return true;
+}
+
+struct outer_layout {
+    size_t at[TLEG_OUTER];
+    size_t largest; /* elements of the largest tensor, padding included */
+    size_t bytes;
+};
+
+static void outer_layout(const struct tleg_kernels *kernels, const tleg_config *config, int32_t dtype,
+                         struct outer_layout *layout) {
+    size_t end = 0;
+    layout->largest = 0;
+    for (int slot = 0; slot < TLEG_OUTER; slot++) {
+        struct tleg_spec spec;
+        int64_t n, k;
+        tleg_outer_spec(config, slot, &spec);
+        size_t count = tleg_spec_count(&spec), element = sizeof(float);
+        if (count && slot_matrix(slot, &spec, &n, &k)) {
+            count = tleg_packed_count(kernels, n, k);
+            element = tleg_dtype_size(dtype);
+        }
+        layout->at[slot] = tleg_place(&end, count, element);
+        if (count > layout->largest)
+            layout->largest = count;
+    }
+    layout->bytes = end;
+}
+
+size_t tleg_outer_bytes(const struct tleg_kernels *kernels, const tleg_config *config, int32_t dtype) {
+    struct outer_layout layout;
+    outer_layout(kernels, config, dtype, &layout);
+    return layout.bytes;
+}
+
+static void outer_put(const struct tleg_kernels *kernels, const struct tleg_spec *spec, enum tleg_outer_slot slot,
+                      int32_t dtype, const float *values, float *scratch, char *at) {
+    int64_t n, k;
+    if (slot_matrix(slot, spec, &n, &k))
+        tleg_pack_as(kernels, dtype, n, k, values, scratch, at);
+    else
+        tleg_round_vector(kernels, dtype, tleg_spec_count(spec), values, (float *)(void *)at);
+}
+
+static void outer_view(const tleg_config *config, const struct outer_layout *layout, int32_t dtype,
+                       struct tleg_outer_weights *outer) {
+    const void *at[TLEG_OUTER];
+    struct tleg_weight matrix[TLEG_OUTER] = {0};
+    for (int slot = 0; slot < TLEG_OUTER; slot++) {
+        struct tleg_spec spec;
+        tleg_outer_spec(config, slot, &spec);
+        at[slot] = tleg_spec_count(&spec) ? (const char *)outer->memory + layout->at[slot] : NULL;
+        int64_t n, k;
+        if (at[slot] && slot_matrix(slot, &spec, &n, &k))
+            matrix[slot] = (struct tleg_weight){.n = n, .k = k, .base = at[slot], .stored = dtype, .rounded = dtype};
+    }
+    outer->patch = (struct tleg_linear){.weight = matrix[TLEG_PATCH_WEIGHT], .bias = at[TLEG_PATCH_BIAS]};
+    outer->pos = at[TLEG_POS_EMBED];
+    outer->cls = at[TLEG_CLS_TOKEN];
+    outer->dist = at[TLEG_DIST_TOKEN];
+    outer->norm = (struct tleg_norm){.weight = at[TLEG_NORM_WEIGHT], .bias = at[TLEG_NORM_BIAS]};
+    outer->head[0] = (struct tleg_linear){.weight = matrix[TLEG_HEAD_WEIGHT], .bias = at[TLEG_HEAD_BIAS]};
+    outer->head[1] = (struct tleg_linear){.weight = matrix[TLEG_HEAD_DIST_WEIGHT], .bias = at[TLEG_HEAD_DIST_BIAS]};
+}
+
+tleg_status tleg_outer_create(tleg_context *context, const struct tleg_kernels *kernels, const tleg_config *config,
+                              int32_t dtype, tleg_outer_read *read, void *source, struct tleg_outer_weights *outer) {
+    struct outer_layout layout;
+    outer_layout(kernels, config, dtype, &layout);
+    *outer = (struct tleg_outer_weights){.bytes = layout.bytes};
+    if (layout.bytes == SIZE_MAX)
+        return tleg_fail_memory(context, "embedding and head", SIZE_MAX);
+    size_t scratch_bytes = layout.largest * 2 * sizeof(float); /* checked sizes are far below the limit */
+    outer->memory = tleg_alloc(&context->allocator, layout.bytes);
+    float *scratch = tleg_alloc(&context->allocator, scratch_bytes);
+    tleg_status status = TLEG_OK;
+    if (!outer->memory || !scratch)
+        status = tleg_fail_memory(context, "embedding and head", layout.bytes + scratch_bytes);
+    for (int slot = 0; slot < TLEG_OUTER && !status; slot++) {
+        struct tleg_spec spec;
+        tleg_outer_spec(config, slot, &spec);
+        if (!tleg_spec_count(&spec))
+            continue;
+        status = read(context, source, slot, scratch);
+        if (!status)
+            outer_put(kernels, &spec, slot, dtype, scratch, scratch + layout.largest, (char *)outer->memory + layout.at[slot]);
+    }
+    tleg_release(&context->allocator, scratch, scratch_bytes);
+    if (status)
+        tleg_outer_free(&context->allocator, outer);
+    else
+        outer_view(config, &layout, dtype, outer);
+    return status;
+}
+
+tleg_status tleg_outer_copy(tleg_context *context, const tleg_config *config, const struct tleg_outer_weights *from,
+                            const struct tleg_kernels *kernels, struct tleg_outer_weights *outer) {
+    struct outer_layout layout;
+    outer_layout(kernels, config, config->dtype, &layout);
+    *outer = (struct tleg_outer_weights){.memory = tleg_alloc(&context->allocator, from->bytes), .bytes = from->bytes};
+    if (!outer->memory)
+        return tleg_fail_memory(context, "embedding and head", from->bytes);
+    memcpy(outer->memory, from->memory, from->bytes);
+    outer_view(config, &layout, config->dtype, outer);
+    return TLEG_OK;
+}
+
+void tleg_outer_free(const struct tleg_allocator *allocator, struct tleg_outer_weights *outer) {
+    tleg_release(allocator, outer->memory, outer->bytes);
+    *outer = (struct tleg_outer_weights){0};
+}
+
+void tleg_outer_get(const struct tleg_kernels *kernels, const tleg_config *config, const struct tleg_outer_weights *outer,
+                    enum tleg_outer_slot slot, float *scratch, float *out) {
+    struct tleg_spec spec;
+    tleg_outer_spec(config, slot, &spec);
+    const float *vector[TLEG_OUTER] = {
+        [TLEG_CLS_TOKEN] = outer->cls,           [TLEG_DIST_TOKEN] = outer->dist,
+        [TLEG_POS_EMBED] = outer->pos,           [TLEG_PATCH_BIAS] = outer->patch.bias,
+        [TLEG_NORM_WEIGHT] = outer->norm.weight, [TLEG_NORM_BIAS] = outer->norm.bias,
+        [TLEG_HEAD_BIAS] = outer->head[0].bias,  [TLEG_HEAD_DIST_BIAS] = outer->head[1].bias,
+    };
+    if (vector[slot])
+        memcpy(out, vector[slot], tleg_spec_count(&spec) * sizeof(float));
+    else if (slot == TLEG_PATCH_WEIGHT)
+        tleg_unpack_from(kernels, &outer->patch.weight, scratch, out);
+    else
+        tleg_unpack_from(kernels, &outer->head[slot == TLEG_HEAD_DIST_WEIGHT].weight, scratch, out);
+}

@@ -1,0 +1,22 @@
+/* Softmax down the columns of a panel of scores (keys, nr): the queries lie side by side, so that nothing is summed across a
+ * register, and a NaN stays in its query. The division is left to the product that follows. */
+#include "kernels/scalar.h"
+#include "kernels/table.h"
+
+void tleg_portable_softmax(int64_t keys, float *s, float *inverse) {
+    enum { NR = TLEG_PORTABLE_NR };
+    float most[NR], sum[NR] = {0};
+    for (int j = 0; j < NR; j++)
+        most[j] = s[j];
+    for (int64_t i = 1; i < keys; i++)
+        for (int j = 0; j < NR; j++)
+            most[j] = s[i * NR + j] > most[j] ? s[i * NR + j] : most[j];
+    for (int64_t i = 0; i < keys; i++)
+        for (int j = 0; j < NR; j++) {
+            float e = tleg_exp_low(s[i * NR + j] - most[j]);
+            s[i * NR + j] = e;
+            sum[j] += e;
+        }
+    for (int j = 0; j < NR; j++)
+        inverse[j] = 1.0F / sum[j];
+}

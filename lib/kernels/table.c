@@ -1,0 +1,57 @@
+/* Which versions a context runs. */
+#include "kernels/table.h"
+
+const struct tleg_kernels tleg_table_portable = {
+    .level = TLEG_LEVEL_PORTABLE,
+    .name = "portable",
+    .mr = TLEG_PORTABLE_MR,
+    .nr = TLEG_PORTABLE_NR,
+    .tile = tleg_portable_tile,
+    .transpose = tleg_portable_transpose,
+    .softmax = tleg_portable_softmax,
+    .layernorm = tleg_portable_layernorm,
+    .gelu = tleg_portable_gelu,
+    .expand = tleg_portable_expand,
+    .widen = tleg_portable_widen,
+    TLEG_PANELS,
+};
+
+/* In rising order: the last one that the machine has is the best. */
+static const struct tleg_kernels *const tables[] = {
+    &tleg_table_portable,
+};
+enum { TABLES = sizeof tables / sizeof *tables };
+
+const struct tleg_kernels *tleg_kernels_find(int32_t level, int32_t gemm) {
+    const struct tleg_kernels *found = NULL;
+    for (int i = 0; i < TABLES; i++) {
+        const struct tleg_kernels *table = tables[i];
+        if (level != TLEG_LEVEL_BEST && table->level != level)
+            continue;
+        if ((gemm == TLEG_GEMM_BLAS) != (table->gemm == TLEG_GEMM_BLAS))
+            continue;
+        if (tleg_cpu_has(table->level))
+            found = table;
+    }
+    /* A machine for which we have no kernels of its own multiplies better with a BLAS that knows it. */
+    if (gemm == TLEG_GEMM_AUTO && level == TLEG_LEVEL_BEST && found->level == TLEG_LEVEL_PORTABLE) {
+        const struct tleg_kernels *blas = tleg_kernels_find(level, TLEG_GEMM_BLAS);
+        return blas ? blas : found;
+    }
+    return found;
+}
+
+tleg_status tleg_kernels_of(tleg_context *context, const struct tleg_kernels **kernels) {
+    *kernels = tleg_kernels_find(context->level, context->gemm);
+    if (*kernels)
+        return TLEG_OK;
+    if (context->gemm == TLEG_GEMM_BLAS && tleg_kernels_find(context->level, TLEG_GEMM_OWN))
+        return tleg_fail(context, TLEG_UNSUPPORTED, "matrix products by cblas: this library was built without a BLAS");
+    const char *name = tleg_level_name(context->level);
+    return tleg_fail(context, TLEG_UNSUPPORTED, "processor level %s (%d): this build or this machine has no such kernels",
+                     name ? name : "unknown", (int)context->level);
+}
+
+int32_t tleg_kernels_level(const struct tleg_kernels *kernels) {
+    return kernels->level;
+}

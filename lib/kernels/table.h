@@ -1,0 +1,96 @@
+/* One processor level's versions of every operation, and who multiplies. One constant table per level (and per level with
+ * cblas); table.c chooses. To add a level: write its functions in a directory of its own and add a table. */
+#ifndef TLEG_LIB_KERNELS_TABLE_H
+#define TLEG_LIB_KERNELS_TABLE_H
+
+#include "kernels/kernels.h"
+
+/* One register tile: out[r][j] = epilogue(sum over i of a[i * a_step + r] * b[i * nr + j]), r < rows <= mr, j < cols <= nr.
+ * Each sum is one chain over i = 0..k-1. b is always nr wide, with zeros (or anything finite) behind cols. */
+struct tleg_tile {
+    int64_t k;
+    const float *a;
+    int64_t a_step;
+    const float *b;
+    int32_t rows, cols;
+    float *out;
+    int64_t out_stride;
+    const float *scale;    /* (rows): multiplies the sum of a row; NULL: none */
+    const float *bias;     /* (cols); NULL: none */
+    const float *residual; /* as out; NULL: none */
+    int64_t residual_stride;
+    bool gelu;
+};
+
+struct tleg_kernels {
+    int32_t level, gemm; /* TLEG_LEVEL_*; TLEG_GEMM_OWN or TLEG_GEMM_BLAS */
+    const char *name;
+    int32_t mr, nr; /* the register tile */
+
+    void (*tile)(const struct tleg_tile *tile);
+    /* out[c * out_stride + r] = in[r * in_stride + c] * scale, r < rows, c < cols. */
+    void (*transpose)(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float scale, float *out,
+                      int64_t out_stride);
+    /* s (keys, nr): each column j becomes exp(s - max) and inverse[j] = 1 / its sum. */
+    void (*softmax)(int64_t keys, float *s, float *inverse);
+    void (*layernorm)(int64_t rows, int64_t dim, const float *x, int64_t stride, const float *weight, const float *bias,
+                      float eps, float *y);
+    void (*gelu)(size_t count, const float *x, float *y);
+    void (*expand)(const float *base, const float *ilayer, float c, size_t count, int32_t dtype, void *out);
+    void (*widen)(int32_t dtype, const void *in, size_t count, float *out);
+
+    /* The packed layout and the product over it: our tiles, or cblas. */
+    size_t (*packed_count)(const struct tleg_kernels *kernels, int64_t n, int64_t k);
+    void (*pack)(const struct tleg_kernels *kernels, int64_t n, int64_t k, const float *w, float *packed);
+    void (*unpack)(const struct tleg_kernels *kernels, int64_t n, int64_t k, const float *packed, float *w);
+    void (*multiply)(const struct tleg_exec *exec, const struct tleg_gemm *gemm);
+    struct tleg_scratch (*multiply_scratch)(const struct tleg_kernels *kernels, int64_t m, int64_t n, int64_t k);
+};
+
+extern const struct tleg_kernels tleg_table_portable;
+
+/* ---- the portable versions, each in its operation's file ---- */
+void tleg_portable_tile(const struct tleg_tile *tile);
+void tleg_portable_transpose(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float scale, float *out,
+                             int64_t out_stride);
+void tleg_portable_softmax(int64_t keys, float *s, float *inverse);
+void tleg_portable_layernorm(int64_t rows, int64_t dim, const float *x, int64_t stride, const float *weight, const float *bias,
+                             float eps, float *y);
+void tleg_portable_gelu(size_t count, const float *x, float *y);
+void tleg_portable_expand(const float *base, const float *ilayer, float c, size_t count, int32_t dtype, void *out);
+void tleg_portable_widen(int32_t dtype, const void *in, size_t count, float *out);
+enum { TLEG_PORTABLE_MR = 4, TLEG_PORTABLE_NR = 8 };
+
+/* ---- the layout of our tiles (packed.c) and the product over it (gemm.c) ---- */
+size_t tleg_panels_count(const struct tleg_kernels *kernels, int64_t n, int64_t k);
+void tleg_panels_pack(const struct tleg_kernels *kernels, int64_t n, int64_t k, const float *w, float *packed);
+void tleg_panels_unpack(const struct tleg_kernels *kernels, int64_t n, int64_t k, const float *packed, float *w);
+void tleg_panels_multiply(const struct tleg_exec *exec, const struct tleg_gemm *gemm);
+struct tleg_scratch tleg_panels_scratch(const struct tleg_kernels *kernels, int64_t m, int64_t n, int64_t k);
+#define TLEG_PANELS                                                                                                            \
+    .gemm = TLEG_GEMM_OWN, .packed_count = tleg_panels_count, .pack = tleg_panels_pack, .unpack = tleg_panels_unpack,          \
+    .multiply = tleg_panels_multiply, .multiply_scratch = tleg_panels_scratch
+
+/* ---- shared by the drivers ---- */
+/* m rows in the fewest blocks of at most `most` rows, as even as they come: the first row of a block (block = the number of
+ * blocks gives m). Even blocks keep the last tile as busy as the others. */
+static inline int64_t tleg_block_start(int64_t m, int64_t most, int64_t block) {
+    int64_t blocks = (m + most - 1) / most;
+    int64_t extra = m % blocks;
+    return block * (m / blocks) + (block < extra ? block : extra);
+}
+
+/* Elements [first, first + count) of a packed weight as f32: in place where they already are, else formed into `scratch`
+ * (expand.c). */
+const float *tleg_form(const struct tleg_kernels *kernels, const struct tleg_weight *weight, size_t first, size_t count,
+                       float *scratch);
+
+/* Rows [first, first + count) of a source (k wide): in place where they already are, else made in `scratch` (count, k);
+ * *stride is set (rows.c). */
+const float *tleg_rows_get(const struct tleg_kernels *kernels, const struct tleg_rows *rows, int64_t first, int64_t count,
+                           int64_t k, float *scratch, int64_t *stride);
+
+/* Floats (count) in bytes, rounded up to TLEG_ALIGN; SIZE_MAX when it does not fit. */
+size_t tleg_floats_size(int64_t rows, int64_t columns);
+
+#endif

@@ -1,0 +1,36 @@
+# What `cmake --install` writes: headers, both libraries, tleg.pc and the package of find_package(tleg). All of it finds its
+# prefix from where it lies, so that the tree may be moved.
+set(tleg_cmake_dir ${CMAKE_INSTALL_LIBDIR}/cmake/tleg)
+set_target_properties(tleg_shared PROPERTIES EXPORT_NAME tleg)
+
+install(TARGETS tleg_static tleg_shared EXPORT tleg-targets
+        ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development
+        LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT runtime NAMELINK_COMPONENT development)
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/tleg DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development
+        FILES_MATCHING PATTERN "*.h")
+install(EXPORT tleg-targets NAMESPACE tleg:: DESTINATION ${tleg_cmake_dir} COMPONENT development)
+
+configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/tleg-config.cmake.in ${CMAKE_CURRENT_BINARY_DIR}/tleg-config.cmake
+                              INSTALL_DESTINATION ${tleg_cmake_dir})
+# Until 1.0 a minor version may change what a former one promised.
+write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/tleg-config-version.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/tleg-config.cmake ${CMAKE_CURRENT_BINARY_DIR}/tleg-config-version.cmake
+        DESTINATION ${tleg_cmake_dir} COMPONENT development)
+
+# pkg-config: the shared library needs nothing of its user; the archive needs what it was built with.
+if(IS_ABSOLUTE ${CMAKE_INSTALL_LIBDIR})
+  set(tleg_pc_prefix ${CMAKE_INSTALL_PREFIX})
+else()
+  file(RELATIVE_PATH tleg_pc_up /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
+  string(REGEX REPLACE "/$" "" tleg_pc_up ${tleg_pc_up})
+  set(tleg_pc_prefix "\${pcfiledir}/${tleg_pc_up}")
+endif()
+foreach(dir LIBDIR INCLUDEDIR)
+  if(IS_ABSOLUTE ${CMAKE_INSTALL_${dir}})
+    set(tleg_pc_${dir} ${CMAKE_INSTALL_${dir}})
+  else()
+    set(tleg_pc_${dir} "\${prefix}/${CMAKE_INSTALL_${dir}}")
+  endif()
+endforeach()
+configure_file(${PROJECT_SOURCE_DIR}/tleg.pc.in ${CMAKE_CURRENT_BINARY_DIR}/tleg.pc @ONLY)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/tleg.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT development)

@@ -1,0 +1,123 @@
+/* Prints the offset and size of every member of every public struct and fails where a member, or the end, does not follow the
+ * member before it without a gap: implicit padding would hold the host's garbage. */
+#include <stddef.h>
+#include <stdio.h>
+#include <tleg/tleg.h>
+
+static size_t end;
+static int gaps;
+
+static void begin(const char *name, size_t size) {
+    printf("%s %zu\n", name, size);
+    end = 0;
+}
+
+static void member(const char *name, size_t offset, size_t size) {
+    printf("    %s %zu %zu\n", name, offset, size);
+    if (offset != end) {
+        fprintf(stderr, "%s: %zu bytes of padding before it, or a member is missing in this program\n", name, offset - end);
+        gaps++;
+    }
+    end = offset + size;
+}
+
+static void finish(const char *name, size_t size) {
+    if (size != end) {
+        fprintf(stderr, "%s: %zu bytes of padding at its end, or a member is missing in this program\n", name, size - end);
+        gaps++;
+    }
+}
+
+#define M(field) member(#field, offsetof(struct STRUCT, field), sizeof(((struct STRUCT *)0)->field))
+#define BEGIN(name) begin(name, sizeof(struct STRUCT))
+#define END(name) finish(name, sizeof(struct STRUCT))
+
+#define STRUCT tleg_context_options
+static void context_options(void) {
+    BEGIN("tleg_context_options");
+    M(struct_size), M(level), M(workers), M(gemm), M(alloc), M(release), M(alloc_host), M(parallel), M(parallel_host), M(log);
+    M(log_host);
+    END("tleg_context_options");
+}
+#undef STRUCT
+
+#define STRUCT tleg_tensor_info
+static void tensor_info(void) {
+    BEGIN("tleg_tensor_info");
+    M(struct_size), M(dtype), M(rank), M(reserved), M(shape), M(data), M(bytes);
+    END("tleg_tensor_info");
+}
+#undef STRUCT
+
+#define STRUCT tleg_config
+static void config(void) {
+    BEGIN("tleg_config");
+    M(struct_size), M(image_size), M(patch_size), M(dim), M(heads), M(hidden), M(classes), M(depth), M(prefix), M(pool),
+        M(norm);
+    M(no_qkv_bias), M(dtype), M(label_count), M(eps), M(mean), M(std), M(crop), M(labels), M(schedule), M(ignored);
+    M(ignored_count), M(parameters);
+    END("tleg_config");
+}
+#undef STRUCT
+
+#define STRUCT tleg_expander_options
+static void expander_options(void) {
+    BEGIN("tleg_expander_options");
+    M(struct_size), M(dtype), M(norm), M(image_size), M(classes), M(reserved), M(seed);
+    END("tleg_expander_options");
+}
+#undef STRUCT
+
+#define STRUCT tleg_cost
+static void cost(void) {
+    BEGIN("tleg_cost");
+    M(struct_size), M(least_depth), M(bytes_fixed), M(bytes_per_layer), M(ms_fixed), M(ms_per_layer);
+    END("tleg_cost");
+}
+#undef STRUCT
+
+#define STRUCT tleg_budget
+static void budget(void) {
+    BEGIN("tleg_budget");
+    M(struct_size), M(batch), M(bytes), M(milliseconds);
+    END("tleg_budget");
+}
+#undef STRUCT
+
+#define STRUCT tleg_session_options
+static void session_options(void) {
+    BEGIN("tleg_session_options");
+    M(struct_size), M(batch);
+    END("tleg_session_options");
+}
+#undef STRUCT
+
+#define STRUCT tleg_block_options
+static void block_options(void) {
+    BEGIN("tleg_block_options");
+    M(struct_size), M(heads), M(eps), M(norm1_weight), M(norm1_bias), M(qkv_weight), M(qkv_bias), M(proj_weight), M(proj_bias);
+    M(norm2_weight), M(norm2_bias), M(fc1_weight), M(fc1_bias), M(fc2_weight), M(fc2_bias);
+    END("tleg_block_options");
+}
+#undef STRUCT
+
+#define STRUCT tleg_image
+static void image(void) {
+    BEGIN("tleg_image");
+    M(struct_size), M(layout), M(width), M(height), M(stride), M(pixels);
+    END("tleg_image");
+}
+#undef STRUCT
+
+int main(void) {
+    context_options();
+    tensor_info();
+    config();
+    expander_options();
+    cost();
+    budget();
+    session_options();
+    block_options();
+    image();
+    return gaps != 0;
+}

@@ -1,0 +1,38 @@
+#!/bin/sh
+# A room of lib/ includes its own headers and those of rooms before it; tools, examples and bench know public headers alone; only
+# the room of file formats opens files; nothing keeps state for a thread or speaks to the terminal.
+rooms='core tensor kernels format vit learngene image train'
+failed=0
+fail() {
+    echo "$*"
+    failed=1
+}
+
+before=
+for room in $rooms; do
+    before="$before $room"
+    [ -d "lib/$room" ] || continue
+    allowed=$(echo $before | tr ' ' '|')
+    found=$(grep -rnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' "lib/$room" --include='*.c' --include='*.h' |
+        grep -E '"[^"]*/[^"]*"' | grep -vE "\"($allowed)/[^\"]*\"" | grep -vE '"(x86|arm|blas)/[^"]*"')
+    [ -z "$found" ] || fail "$room may include $before, not:
+$found"
+done
+
+# Examples and the command show what a host can do: no header from the inside.
+for place in tools examples; do
+    [ -d $place ] || continue
+    names=$(echo $rooms | tr ' ' '|')
+    found=$(grep -rnE "^[[:space:]]*#[[:space:]]*include[[:space:]]*[\"<]($names)/" $place --include='*.c' --include='*.h')
+    [ -z "$found" ] || fail "$place uses public headers alone, not:
+$found"
+done
+
+found=$(grep -rnE '(^|[^_[:alnum:]>.])(fopen|open|openat|mmap)[[:space:]]*\(' lib --include='*.c' --include='*.h' |
+    grep -vE '^lib/format/|: *(/\*|\*|//)')
+[ -z "$found" ] || fail "only lib/format opens files, not:
+$found"
+
+found=$(grep -rnE '(_Thread_local|__thread|thread_local)' lib include --include='*.c' --include='*.h')
+[ -z "$found" ] || fail "thread-local storage: $found"
+exit $failed

@@ -1,0 +1,269 @@
+/* Opening a safetensors file, and the handle that holds its header. */
+#define _FILE_OFFSET_BITS 64
+#include "format/parts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#if !defined(__BYTE_ORDER__) || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "safetensors files are little-endian, and this reader copies their numbers as they are"
+#endif
+
+enum { LENGTH_BYTES = 8, SNIFFED = 4096 };
+
+/* ---- the header ---- */
+
+static uint64_t header_length(const unsigned char start[LENGTH_BYTES]) {
+    uint64_t length = 0;
+    for (int i = LENGTH_BYTES; i-- > 0;)
+        length = length << 8 | start[i];
+    return length;
+}
+
+/* Reads up to `bytes` from the file's start; the number read, or -1 with errno. */
+static ssize_t read_start(const struct tleg_file *file, void *out, size_t bytes) {
+    size_t done = 0;
+    while (done < bytes) {
+        ssize_t got = pread(file->fd, (char *)out + done, bytes - done, (off_t)done);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -1;
+        if (got == 0)
+            break;
+        done += (size_t)got;
+    }
+    return (ssize_t)done;
+}
+
+/* Why start[0..length), the beginning of the file, cannot begin a safetensors file; OK when it can. */
+static tleg_status check_start(tleg_context *context, const struct tleg_file *file, const unsigned char *start, size_t length) {
+    unsigned long long size = file->size;
+    if (size == 0)
+        return tleg_fail(context, TLEG_FORMAT, "%s is empty (0 bytes), no safetensors file", file->label);
+    uint64_t header = length < LENGTH_BYTES ? UINT64_MAX : header_length(start);
+    bool fits = header <= TLEG_FILE_HEADER_LIMIT && header <= size - LENGTH_BYTES;
+    bool alike = header <= TLEG_FILE_HEADER_LIMIT && (length == LENGTH_BYTES || start[LENGTH_BYTES] == '{');
+    if (fits && alike)
+        return TLEG_OK;
+    const char *words = alike ? NULL : tleg_sniff(start, length);
+    if (words)
+        return tleg_fail(context, TLEG_FORMAT, "%s is %s", file->label, words);
+    if (length < LENGTH_BYTES)
+        return tleg_fail(context, TLEG_FORMAT, "%s is too short for a safetensors file: %llu bytes, no header", file->label,
+                         size);
+    if (header > TLEG_FILE_HEADER_LIMIT)
+        return tleg_fail(context, TLEG_FORMAT,
+                         "%s is no safetensors file, or damaged: its header would be %llu bytes long, the limit is %d",
+                         file->label, (unsigned long long)header, TLEG_FILE_HEADER_LIMIT);
+    if (!fits)
+        return tleg_fail(context, TLEG_FORMAT,
+                         "%s is truncated, or no safetensors file: its header would be %llu bytes long, the file has %llu",
+                         file->label, (unsigned long long)header, size);
+    return tleg_fail(context, TLEG_FORMAT, "%s is no safetensors file: its header does not begin with '{'", file->label);
+}
+
+/* The header's JSON through a buffer that lives only as long as it is read. */
+static tleg_status read_header_of_fd(tleg_context *context, struct tleg_file *file, size_t length) {
+    size_t bytes = LENGTH_BYTES + length;
+    char *text = tleg_alloc(&file->allocator, bytes);
+    if (!text)
+        return tleg_fail_memory(context, file->label, bytes);
+    tleg_status status;
+    char system[TLEG_SYSTEM_TEXT];
+    ssize_t got = read_start(file, text, bytes);
+    if (got < 0)
+        status = tleg_fail(context, TLEG_IO, "%s: cannot be read: %s", file->label, tleg_system_text(errno, system));
+    else if ((size_t)got < bytes)
+        status = tleg_fail(context, TLEG_IO, "%s became shorter while its header was read", file->label);
+    else
+        status = tleg_header_read(context, file, text + LENGTH_BYTES, length);
+    tleg_release(&file->allocator, text, bytes);
+    return status;
+}
+
+static tleg_status read_header(tleg_context *context, struct tleg_file *file) {
+    unsigned char buffer[SNIFFED];
+    const unsigned char *start = file->memory;
+    size_t length = file->size < SNIFFED ? (size_t)file->size : SNIFFED;
+    if (!start) {
+        char system[TLEG_SYSTEM_TEXT];
+        ssize_t got = read_start(file, buffer, length);
+        if (got < 0)
+            return tleg_fail(context, TLEG_IO, "%s: cannot be read: %s", file->label, tleg_system_text(errno, system));
+        start = buffer;
+        length = (size_t)got;
+    }
+    tleg_status status = check_start(context, file, start, length);
+    if (status != TLEG_OK)
+        return status;
+    size_t header = (size_t)header_length(start);
+    file->data_start = LENGTH_BYTES + header;
+    if (file->memory)
+        return tleg_header_read(context, file, (const char *)file->memory + LENGTH_BYTES, header);
+    return read_header_of_fd(context, file, header);
+}
+
+/* ---- opening ---- */
+
+static tleg_status new_file(tleg_context *context, const char *label, struct tleg_file **out) {
+    size_t label_bytes = strlen(label) + 1;
+    struct tleg_file *file = tleg_alloc_zero(&context->allocator, sizeof *file);
+    if (!file)
+        return tleg_fail_memory(context, label, sizeof *file);
+    file->allocator = context->allocator;
+    file->fd = -1;
+    file->label = tleg_alloc(&file->allocator, label_bytes);
+    if (!file->label) {
+        tleg_file_free(file);
+        return tleg_fail_memory(context, label, label_bytes);
+    }
+    file->label_bytes = label_bytes;
+    memcpy(file->label, label, label_bytes);
+    *out = file;
+    return TLEG_OK;
+}
+
+static const char *kind_of_file(mode_t mode) {
+    return S_ISDIR(mode) ? "a directory" : S_ISFIFO(mode) ? "a pipe" : S_ISSOCK(mode) ? "a socket" : "a device";
+}
+
+/* Opens the descriptor and learns the size. O_NONBLOCK: a pipe without a writer must not hang us. */
+static tleg_status open_fd(tleg_context *context, struct tleg_file *file) {
+    char system[TLEG_SYSTEM_TEXT];
+    struct stat state;
+    do
+        file->fd = open(file->label, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    while (file->fd < 0 && errno == EINTR);
+    if (file->fd < 0 || fstat(file->fd, &state) != 0)
+        return tleg_fail(context, TLEG_IO, "%s: cannot be opened: %s", file->label, tleg_system_text(errno, system));
+    if (!S_ISREG(state.st_mode))
+        return tleg_fail(context, TLEG_IO, "%s is %s, no file of tensors", file->label, kind_of_file(state.st_mode));
+    file->size = (uint64_t)state.st_size;
+    return TLEG_OK;
+}
+
+static tleg_status map_fd(tleg_context *context, struct tleg_file *file) {
+    char system[TLEG_SYSTEM_TEXT];
+    if (file->size == 0)
+        return TLEG_OK; /* cannot be mapped; read_header says that it is empty */
+    if (file->size > SIZE_MAX)
+        return tleg_fail_memory(context, file->label, SIZE_MAX);
+    void *memory = mmap(NULL, (size_t)file->size, PROT_READ, MAP_PRIVATE, file->fd, 0);
+    if (memory == MAP_FAILED)
+        return tleg_fail(context, TLEG_IO, "%s: cannot be mapped: %s", file->label, tleg_system_text(errno, system));
+    file->memory = memory;
+    file->mapped = true;
+    close(file->fd);
+    file->fd = -1;
+    return TLEG_OK;
+}
+
+/* Hands the file out when its header is right. */
+static tleg_status finish(tleg_context *context, tleg_status status, struct tleg_file *file, tleg_file **out) {
+    if (status == TLEG_OK)
+        status = read_header(context, file);
+    if (status == TLEG_OK)
+        *out = file;
+    else
+        tleg_file_free(file);
+    return status;
+}
+
+tleg_status TLEG_CALL tleg_file_open(tleg_context *context, const char *path, uint32_t flags, tleg_file **out) {
+    if (out)
+        *out = NULL;
+    if (!context || !path || !out)
+        return tleg_fail(context, TLEG_ARGUMENT, "tleg_file_open: context, path and file must not be NULL");
+    if (flags & ~(uint32_t)TLEG_OPEN_MAP)
+        return tleg_fail(context, TLEG_ARGUMENT, "tleg_file_open: unknown flags 0x%x", (unsigned)flags);
+    struct tleg_file *file;
+    tleg_status status = new_file(context, path, &file);
+    if (status != TLEG_OK)
+        return status;
+    status = open_fd(context, file);
+    if (status == TLEG_OK && flags & TLEG_OPEN_MAP)
+        status = map_fd(context, file);
+    return finish(context, status, file, out);
+}
+
+tleg_status TLEG_CALL tleg_file_parse(tleg_context *context, const void *data, size_t size, tleg_file **out) {
+    if (out)
+        *out = NULL;
+    if (!context || !data || !out)
+        return tleg_fail(context, TLEG_ARGUMENT, "tleg_file_parse: context, data and file must not be NULL");
+    struct tleg_file *file;
+    tleg_status status = new_file(context, "(memory)", &file);
+    if (status != TLEG_OK)
+        return status;
+    file->memory = data;
+    file->size = size;
+    return finish(context, TLEG_OK, file, out);
+}
+
+void TLEG_CALL tleg_file_free(tleg_file *file) {
+    if (!file)
+        return;
+    struct tleg_allocator allocator = file->allocator;
+    if (file->mapped)
+        munmap((void *)(uintptr_t)file->memory, (size_t)file->size);
+    if (file->fd >= 0)
+        close(file->fd);
+    tleg_release(&allocator, file->block, file->block_bytes);
+    tleg_release(&allocator, file->label, file->label_bytes);
+    tleg_release(&allocator, file, sizeof *file);
+}
+
+/* ---- what it holds ---- */
+
+const char *tleg_file_label(const tleg_file *file) {
+    return file->label;
+}
+
+int64_t tleg_file_entries(const tleg_file *file, const struct tleg_entry **entries) {
+    *entries = file->entries;
+    return (int64_t)file->entry_count;
+}
+
+int64_t tleg_file_pairs(const tleg_file *file, const struct tleg_pair **pairs) {
+    *pairs = file->pairs;
+    return (int64_t)file->pair_count;
+}
+
+/* The place of `name` among `count` pointers to structs whose first member is a name, sorted; NULL when it is not there. */
+static const void *find_named(const void *sorted, size_t count, const char *name) {
+    const char *const *const *items = sorted;
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = strcmp(name, *items[middle]);
+        if (order == 0)
+            return items[middle];
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return NULL;
+}
+
+const struct tleg_entry *tleg_file_find(const tleg_file *file, const char *name) {
+    return find_named(file->by_name, file->entry_count, name);
+}
+
+int64_t TLEG_CALL tleg_file_count(const tleg_file *file) {
+    return file ? (int64_t)file->entry_count : 0;
+}
+
+const char *TLEG_CALL tleg_file_name(const tleg_file *file, int64_t index) {
+    return file && index >= 0 && (size_t)index < file->entry_count ? file->entries[index].name : NULL;
+}
+
+const char *TLEG_CALL tleg_file_metadata(const tleg_file *file, const char *key) {
+    const struct tleg_pair *pair = file && key ? find_named(file->by_key, file->pair_count, key) : NULL;
+    return pair ? pair->value : NULL;
+}

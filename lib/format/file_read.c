@@ -1,0 +1,131 @@
+/* Reading tensors out of an open file. */
+#define _FILE_OFFSET_BITS 64
+#include "format/parts.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    CHUNK = 16384,         /* bytes of the buffer in which narrow types wait for their conversion */
+    MOST_AT_ONCE = 1 << 30 /* some systems refuse to read more in one call */
+};
+
+/* [at, at + bytes) of the file, through its descriptor. */
+static tleg_status read_fd(tleg_context *context, const tleg_file *file, const struct tleg_entry *entry, uint64_t at,
+                           size_t bytes, void *out) {
+    char system[TLEG_SYSTEM_TEXT];
+    char *to = out;
+    while (bytes > 0) {
+        ssize_t got = pread(file->fd, to, bytes < MOST_AT_ONCE ? bytes : MOST_AT_ONCE, (off_t)at);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return tleg_fail(context, TLEG_IO, "%s: tensor '%s' cannot be read: %s", file->label, entry->name,
+                             tleg_system_text(errno, system));
+        if (got == 0)
+            return tleg_fail(context, TLEG_IO, "%s: tensor '%s': the file became shorter since it was opened", file->label,
+                             entry->name);
+        to += got;
+        at += (uint64_t)got;
+        bytes -= (size_t)got;
+    }
+    return TLEG_OK;
+}
+
+tleg_status tleg_file_read_bytes(tleg_context *context, const tleg_file *file, const struct tleg_entry *entry, uint64_t first,
+                                 size_t bytes, void *out) {
+    if (first > entry->bytes || bytes > entry->bytes - first)
+        return tleg_fail(context, TLEG_ARGUMENT, "%s: tensor '%s' has %llu bytes; %llu from byte %llu on are asked for",
+                         file->label, entry->name, (unsigned long long)entry->bytes, (unsigned long long)bytes,
+                         (unsigned long long)first);
+    uint64_t at = file->data_start + entry->offset + first;
+    if (!file->memory)
+        return read_fd(context, file, entry, at, bytes, out);
+    if (bytes > 0)
+        memcpy(out, file->memory + at, bytes);
+    return TLEG_OK;
+}
+
+static tleg_status foreign_type(tleg_context *context, const tleg_file *file, const struct tleg_entry *entry) {
+    return tleg_fail(context, TLEG_UNSUPPORTED, "%s: tensor '%s' is of the unsupported type %s", file->label, entry->name,
+                     entry->type_name);
+}
+
+static bool is_floating(int32_t dtype) {
+    return dtype == TLEG_F32 || dtype == TLEG_F16 || dtype == TLEG_BF16 || dtype == TLEG_F64;
+}
+
+tleg_status tleg_file_read_f32(tleg_context *context, const tleg_file *file, const struct tleg_entry *entry, float *out) {
+    if (entry->dtype == 0)
+        return foreign_type(context, file, entry);
+    if (!is_floating(entry->dtype))
+        return tleg_fail(context, TLEG_FORMAT, "%s: tensor '%s' is of type %s; floating-point numbers are expected",
+                         file->label, entry->name, entry->type_name);
+    if (entry->dtype == TLEG_F32)
+        return tleg_file_read_bytes(context, file, entry, 0, (size_t)entry->bytes, out);
+    size_t width = tleg_dtype_size(entry->dtype);
+    if (file->memory) {
+        tleg_convert_to_f32(entry->dtype, file->memory + file->data_start + entry->offset, out, (size_t)entry->bytes / width);
+        return TLEG_OK;
+    }
+    _Alignas(TLEG_ALIGN) unsigned char chunk[CHUNK];
+    for (uint64_t first = 0; first < entry->bytes; first += CHUNK) {
+        size_t bytes = entry->bytes - first < CHUNK ? (size_t)(entry->bytes - first) : CHUNK;
+        tleg_status status = tleg_file_read_bytes(context, file, entry, first, bytes, chunk);
+        if (status != TLEG_OK)
+            return status;
+        tleg_convert_to_f32(entry->dtype, chunk, out + first / width, bytes / width);
+    }
+    return TLEG_OK;
+}
+
+/* The entry of `name`; NULL and an error that names the likeliest one. */
+static const struct tleg_entry *need(tleg_context *context, const tleg_file *file, const char *name) {
+    const struct tleg_entry *entry = tleg_file_find(file, name);
+    if (entry)
+        return entry;
+    const char *nearest = tleg_file_nearest(file, name);
+    if (nearest)
+        tleg_fail(context, TLEG_FORMAT, "%s: no tensor '%s' there; did you mean '%s'?", file->label, name, nearest);
+    else
+        tleg_fail(context, TLEG_FORMAT, "%s: no tensor '%s' there", file->label, name);
+    return NULL;
+}
+
+tleg_status TLEG_CALL tleg_file_get_info(tleg_context *context, const tleg_file *file, const char *name,
+                                         tleg_tensor_info *info) {
+    if (!context || !file || !name || !info)
+        return tleg_fail(context, TLEG_ARGUMENT, "tleg_file_get_info: context, file, name and info must not be NULL");
+    const struct tleg_entry *entry = need(context, file, name);
+    if (!entry)
+        return TLEG_FORMAT;
+    tleg_tensor_info own = {.dtype = entry->dtype, .rank = entry->rank, .bytes = entry->bytes};
+    memcpy(own.shape, entry->shape, sizeof own.shape);
+    if (tleg_info_write(&own, sizeof own, info, sizeof own) != TLEG_OK)
+        return tleg_fail(context, TLEG_ARGUMENT, "tleg_file_get_info: info->struct_size is %u, at least %u is needed",
+                         (unsigned)info->struct_size, (unsigned)sizeof own);
+    return TLEG_OK;
+}
+
+tleg_status TLEG_CALL tleg_file_tensor(tleg_context *context, const tleg_file *file, const char *name, tleg_tensor **out) {
+    if (out)
+        *out = NULL;
+    if (!context || !file || !name || !out)
+        return tleg_fail(context, TLEG_ARGUMENT, "tleg_file_tensor: context, file, name and tensor must not be NULL");
+    const struct tleg_entry *entry = need(context, file, name);
+    if (!entry)
+        return TLEG_FORMAT;
+    if (entry->dtype == 0)
+        return foreign_type(context, file, entry);
+    tleg_tensor *tensor;
+    tleg_status status = tleg_tensor_create(context, entry->dtype, entry->rank, entry->shape, &tensor);
+    if (status != TLEG_OK)
+        return status;
+    status = tleg_file_read_bytes(context, file, entry, 0, (size_t)entry->bytes, tensor->data);
+    if (status == TLEG_OK)
+        *out = tensor;
+    else
+        tleg_tensor_free(tensor);
+    return status;
+}

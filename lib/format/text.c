@@ -1,0 +1,78 @@
+/* Small helpers: UTF-8, sorting without memory, the system's words. */
+#include "format/parts.h"
+
+#include <string.h>
+
+static bool continues(unsigned char byte) {
+    return (byte & 0xc0) == 0x80;
+}
+
+/* Unicode table 3-7: no overlong forms, no surrogates, nothing above U+10FFFF. */
+size_t tleg_utf8_step(const unsigned char *text, size_t length) {
+    if (length == 0)
+        return 0;
+    unsigned char first = text[0];
+    if (first < 0x80)
+        return 1;
+    size_t step = first >= 0xc2 && first <= 0xdf ? 2 : (first & 0xf0) == 0xe0 ? 3 : first >= 0xf0 && first <= 0xf4 ? 4 : 0;
+    if (step == 0 || step > length)
+        return 0;
+    for (size_t i = 1; i < step; i++)
+        if (!continues(text[i]))
+            return 0;
+    bool wrong = (first == 0xe0 && text[1] < 0xa0) || (first == 0xed && text[1] > 0x9f) || (first == 0xf0 && text[1] < 0x90) ||
+                 (first == 0xf4 && text[1] > 0x8f);
+    return wrong ? 0 : step;
+}
+
+bool tleg_utf8_valid(const char *text) {
+    size_t length = strlen(text);
+    for (size_t at = 0, step; at < length; at += step) {
+        step = tleg_utf8_step((const unsigned char *)text + at, length - at);
+        if (step == 0)
+            return false;
+    }
+    return true;
+}
+
+static void swap(unsigned char *a, unsigned char *b, size_t width) {
+    unsigned char kept[TLEG_SORT_WIDTH];
+    memcpy(kept, a, width);
+    memcpy(a, b, width);
+    memcpy(b, kept, width);
+}
+
+/* Lets the item at `root` sink until neither child is larger. */
+static void sink(unsigned char *items, size_t root, size_t count, size_t width, int (*compare)(const void *, const void *)) {
+    for (size_t child; (child = 2 * root + 1) < count; root = child) {
+        if (child + 1 < count && compare(items + child * width, items + (child + 1) * width) < 0)
+            child++;
+        if (compare(items + root * width, items + child * width) >= 0)
+            return;
+        swap(items + root * width, items + child * width, width);
+    }
+}
+
+/* qsort may allocate behind the allocator's back. */
+void tleg_sort(void *items, size_t count, size_t width, int (*compare)(const void *a, const void *b)) {
+    for (size_t root = count / 2; root-- > 0;)
+        sink(items, root, count, width, compare);
+    for (size_t end = count; end > 1; end--) {
+        swap(items, (unsigned char *)items + (end - 1) * width, width);
+        sink(items, 0, end - 1, width, compare);
+    }
+}
+
+int tleg_compare_texts(const void *a, const void *b) {
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* POSIX's strerror_r gives an int and GNU's a text; which of them is declared depends on the compiler's flags. */
+static const char *chosen(int result, const char *text) {
+    return result == 0 ? text : "unknown error";
+}
+
+const char *tleg_system_text(int number, char text[TLEG_SYSTEM_TEXT]) {
+    text[0] = '\0';
+    return chosen(strerror_r(number, text, TLEG_SYSTEM_TEXT), text);
+}

@@ -3,6 +3,7 @@
 #include "core/core.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <time.h>
 #include <unistd.h>
@@ -100,13 +101,14 @@ static int64_t nanoseconds(void) {
 /* Spins until done(arg), for SPIN_NANOSECONDS at most; whether it is done. */
 static bool spin_until(bool (*done)(void *arg), void *arg) {
     const int64_t start = nanoseconds();
-    do
+    do {
         for (int i = 0; i < SPINS_A_LOOK; i++) {
             if (done(arg))
                 return true;
             pause_briefly();
         }
-    while (nanoseconds() - start < SPIN_NANOSECONDS);
+        sched_yield(); /* where there are fewer processors than lanes, another lane may wait for this one */
+    } while (nanoseconds() - start < SPIN_NANOSECONDS);
     return false;
 }
 

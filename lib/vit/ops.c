@@ -89,7 +89,7 @@ TLEG_API tleg_status TLEG_CALL tleg_layernorm_forward(tleg_context *context, con
                                                       const tleg_tensor *bias, double eps, tleg_tensor *y) {
     if (!context || !x || !weight || !bias || !y)
         return tleg_fail(context, TLEG_ARGUMENT, "tleg_layernorm_forward: a pointer is NULL");
-    int64_t rows, dim;
+    int64_t rows = 0, dim = 0;
     const struct tleg_kernels *kernels;
     tleg_status status = check_rows(context, "layernorm", x, &rows, &dim);
     if (!status)
@@ -144,7 +144,7 @@ TLEG_API tleg_status TLEG_CALL tleg_linear_forward(tleg_context *context, const 
                                                    const tleg_tensor *bias, tleg_tensor *y) {
     if (!context || !x || !weight || !y)
         return tleg_fail(context, TLEG_ARGUMENT, "tleg_linear_forward: a pointer is NULL");
-    int64_t rows, dim;
+    int64_t rows = 0, dim = 0;
     const struct tleg_kernels *kernels = NULL;
     tleg_status status = check_rows(context, "linear", x, &rows, &dim);
     if (!status)
@@ -168,7 +168,7 @@ TLEG_API tleg_status TLEG_CALL tleg_linear_forward(tleg_context *context, const 
 
 static tleg_status check_mlp(tleg_context *context, const tleg_tensor *x, const tleg_tensor *fc1, const tleg_tensor *fc1_bias,
                              const tleg_tensor *fc2, const tleg_tensor *fc2_bias, const tleg_tensor *y, int64_t *rows) {
-    int64_t dim;
+    int64_t dim = 0;
     tleg_status status = check_rows(context, "mlp", x, rows, &dim);
     if (!status)
         status = check_weight(context, "mlp", "fc1", fc1, dim);
@@ -186,7 +186,7 @@ TLEG_API tleg_status TLEG_CALL tleg_mlp_forward(tleg_context *context, const tle
                                                 const tleg_tensor *fc2_bias, tleg_tensor *y) {
     if (!context || !x || !fc1 || !fc2 || !y)
         return tleg_fail(context, TLEG_ARGUMENT, "tleg_mlp_forward: a pointer is NULL");
-    int64_t rows;
+    int64_t rows = 0;
     const struct tleg_kernels *kernels = NULL;
     tleg_status status = check_mlp(context, x, fc1, fc1_bias, fc2, fc2_bias, y, &rows);
     if (!status)
@@ -214,7 +214,7 @@ TLEG_API tleg_status TLEG_CALL tleg_attention_forward(tleg_context *context, con
                                                       tleg_tensor *y) {
     if (!context || !qkv || !y)
         return tleg_fail(context, TLEG_ARGUMENT, "tleg_attention_forward: a pointer is NULL");
-    int64_t rows, width;
+    int64_t rows = 0, width = 0;
     const struct tleg_kernels *kernels = NULL;
     tleg_status status = check_rows(context, "attention", qkv, &rows, &width);
     if (!status && (qkv->rank != 3 || width % 3 || heads < 1 || width / 3 % heads))

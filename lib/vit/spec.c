@@ -76,6 +76,7 @@ void tleg_outer_spec(const tleg_config *config, enum tleg_outer_slot slot, struc
         if (config->prefix >= 2)
             set(spec, "head_dist.bias", 1, classes, 0, 0, 0);
         break;
+    case TLEG_NO_SLOT:
     case TLEG_OUTER:
         break;
     }
@@ -100,6 +101,7 @@ void tleg_site_spec(const tleg_config *config, enum tleg_site site, bool bias, s
         break;
     case TLEG_NORM1:
     case TLEG_NORM2:
+    case TLEG_NO_SITE:
     case TLEG_SITES:
         break;
     }

@@ -30,7 +30,8 @@ typedef struct tleg_config {
     int32_t dtype;              /* output only: element type of a model's weights */
     int32_t label_count;        /* 0, or as many as classes */
     double eps;                 /* of every LayerNorm (1e-5) */
-    double mean[3];             /* of the images, 0..1 scale, R G B (ImageNet's 0.485,0.456,0.406 when all are 0) */
+    double mean[3];             /* of the images, 0..1 scale, R G B (ImageNet's 0.485,0.456,0.406 when mean and std are 0;
+                                   with a std it is taken as it stands, because 0 is a mean that models have) */
     double std[3];              /* (ImageNet's 0.229,0.224,0.225 when all are 0) */
     double crop;                /* share of the resized image that the centre crop keeps, 0 < crop <= 1
                                    (0.875; 1 for images of 32 pixels or less) */

@@ -1,0 +1,143 @@
+/* The arithmetic of Pillow's Resample.c: weights in double, normalised, rounded to 22 bits after the point; the horizontal
+ * pass first; each pass rounded and cut to 0..255. An axis whose size does not change gets the single weight 1, which copies
+ * its pixels, so that nothing is special about it. */
+#include "image/bicubic.h"
+
+#include <math.h>
+
+enum { PRECISION = 32 - 8 - 2 };
+
+/* The source pixels [first, first + count) behind one output pixel whose centre falls on `centre`. */
+struct reach {
+    double centre, scale;
+    int32_t first, count;
+};
+
+/* The cubic convolution with a = -0.5. */
+static double cubic(double x) {
+    const double a = -0.5;
+    x = x < 0.0 ? -x : x;
+    if (x < 1.0)
+        return ((a + 2.0) * x - (a + 3.0)) * x * x + 1;
+    if (x < 2.0)
+        return (((x - 5) * x + 8) * x - 4) * a;
+    return 0.0;
+}
+
+/* Source pixels to one output pixel; at least 1, because the filter does not shrink when the picture grows. */
+static double filter_scale(const struct tleg_axis *axis) {
+    const double scale = (double)axis->in / (double)axis->resized;
+    return scale < 1.0 ? 1.0 : scale;
+}
+
+static size_t axis_taps(const struct tleg_axis *axis) {
+    return (size_t)ceil(2.0 * filter_scale(axis)) * 2 + 1;
+}
+
+static struct reach axis_reach(const struct tleg_axis *axis, int32_t i) {
+    const double scale = filter_scale(axis), support = 2.0 * scale;
+    const double centre = ((double)(axis->offset + i) + 0.5) * ((double)axis->in / (double)axis->resized);
+    const double low = centre - support + 0.5, high = centre + support + 0.5;
+    const int32_t first = low < 0.0 ? 0 : (int32_t)low;
+    const int32_t end = high > (double)axis->in ? axis->in : (int32_t)high;
+    return (struct reach){.centre = centre, .scale = scale, .first = first, .count = end - first};
+}
+
+static double reach_weight(const struct reach *reach, int32_t tap) {
+    return cubic((tap + reach->first - reach->centre + 0.5) * (1.0 / reach->scale));
+}
+
+/* weights (out, 2 + taps): where the taps begin, how many there are, and their fixed-point weights. */
+static void axis_weights(const struct tleg_axis *axis, size_t taps, int32_t *weights) {
+    for (int32_t i = 0; i < axis->out; i++, weights += 2 + taps) {
+        const struct reach reach = axis_reach(axis, i);
+        double sum = 0.0;
+        for (int32_t tap = 0; tap < reach.count; tap++)
+            sum += reach_weight(&reach, tap);
+        weights[0] = reach.first;
+        weights[1] = reach.count;
+        for (int32_t tap = 0; tap < reach.count; tap++) {
+            double weight = reach_weight(&reach, tap);
+            if (sum != 0.0)
+                weight /= sum;
+            weights[2 + tap] = (int32_t)((weight < 0 ? -0.5 : 0.5) + weight * (1 << PRECISION));
+        }
+    }
+}
+
+static uint8_t clip(int32_t sum) {
+    if (sum < 0)
+        return 0;
+    return (uint8_t)(sum >> PRECISION > 255 ? 255 : sum >> PRECISION);
+}
+
+/* One source row, pixels of the host, to out (3, x.out). */
+static void resize_row(const struct tleg_axis *x, size_t taps, const int32_t *weights, const struct tleg_pixels *source,
+                       const uint8_t *row, uint8_t *out) {
+    const size_t width = (size_t)x->out;
+    for (size_t i = 0; i < width; i++, weights += 2 + taps) {
+        const uint8_t *pixel = row + (size_t)weights[0] * source->step;
+        int32_t red = 1 << (PRECISION - 1), green = red, blue = red;
+        for (int32_t tap = 0; tap < weights[1]; tap++, pixel += source->step) {
+            red += pixel[source->channel[0]] * weights[2 + tap];
+            green += pixel[source->channel[1]] * weights[2 + tap];
+            blue += pixel[source->channel[2]] * weights[2 + tap];
+        }
+        out[i] = clip(red);
+        out[width + i] = clip(green);
+        out[2 * width + i] = clip(blue);
+    }
+}
+
+/* `count` rows of `width` values, weighted, to one: row by row, so that the compiler can use vectors. */
+static void blend_rows(const uint8_t *rows, size_t width, const int32_t *weights, int32_t count, int32_t *restrict sums,
+                       uint8_t *restrict out) {
+    for (size_t i = 0; i < width; i++)
+        sums[i] = 1 << (PRECISION - 1);
+    for (int32_t tap = 0; tap < count; tap++, rows += width)
+        for (size_t i = 0; i < width; i++)
+            sums[i] += rows[i] * weights[tap];
+    for (size_t i = 0; i < width; i++)
+        out[i] = clip(sums[i]);
+}
+
+/* Appends a part of count * size bytes to the scratch; *begin is where it lies. */
+static bool append(struct tleg_bicubic *plan, size_t count, size_t size, size_t *begin) {
+    size_t bytes;
+    *begin = plan->bytes;
+    if (!tleg_size_mul(count, size, &bytes) || bytes > SIZE_MAX - TLEG_ALIGN)
+        return false;
+    return tleg_size_add(plan->bytes, tleg_size_align(bytes), &plan->bytes);
+}
+
+bool tleg_bicubic_plan(const struct tleg_axis *x, const struct tleg_axis *y, struct tleg_bicubic *plan) {
+    const struct reach top = axis_reach(y, 0), bottom = axis_reach(y, y->out - 1);
+    *plan = (struct tleg_bicubic){.x = *x, .y = *y, .first_row = top.first, .x_taps = axis_taps(x), .y_taps = axis_taps(y)};
+    plan->rows = bottom.first + bottom.count - top.first;
+    const size_t width = 3 * (size_t)x->out;
+    return append(plan, (size_t)x->out, (2 + plan->x_taps) * sizeof(int32_t), &plan->x_weights) &&
+           append(plan, (size_t)y->out, (2 + plan->y_taps) * sizeof(int32_t), &plan->y_weights) &&
+           append(plan, width, sizeof(int32_t), &plan->sums) && append(plan, width, 1, &plan->row) &&
+           append(plan, (size_t)plan->rows, width, &plan->middle);
+}
+
+void tleg_bicubic_run(const struct tleg_bicubic *plan, const struct tleg_pixels *source, char *scratch,
+                      void (*emit)(void *arg, int32_t row, const uint8_t *values), void *arg) {
+    const size_t width = 3 * (size_t)plan->x.out;
+    int32_t *x_weights = (int32_t *)(void *)(scratch + plan->x_weights);
+    int32_t *y_weights = (int32_t *)(void *)(scratch + plan->y_weights);
+    int32_t *sums = (int32_t *)(void *)(scratch + plan->sums);
+    uint8_t *row = (uint8_t *)scratch + plan->row;
+    uint8_t *middle = (uint8_t *)scratch + plan->middle;
+
+    axis_weights(&plan->x, plan->x_taps, x_weights);
+    axis_weights(&plan->y, plan->y_taps, y_weights);
+    for (int32_t i = 0; i < plan->rows; i++)
+        resize_row(&plan->x, plan->x_taps, x_weights, source, source->pixels + (plan->first_row + i) * source->stride,
+                   middle + (size_t)i * width);
+    for (int32_t i = 0; i < plan->y.out; i++, y_weights += 2 + plan->y_taps) {
+        const uint8_t *rows = middle + (size_t)(y_weights[0] - plan->first_row) * width;
+        blend_rows(rows, width, y_weights + 2, y_weights[1], sums, row);
+        emit(arg, i, row);
+    }
+}

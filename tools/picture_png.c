@@ -1,0 +1,102 @@
+/* PNG row by row through libpng with every transform named. Its simplified interface would composite alpha and apply gamma,
+ * which PIL does not. */
+#include "picture_parts.h"
+
+#include <png.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct reader {
+    png_structp png;
+    png_infop info;
+    struct picture_source *source;
+    size_t position;
+    int complete; /* every pixel is there: whatever is wrong behind them does not matter */
+    int passes;
+    char *reason;
+    struct picture *out;
+};
+
+static void on_error(png_structp png, png_const_charp text) {
+    struct reader *reader = png_get_error_ptr(png);
+    if (reader->reason[0] == '\0')
+        snprintf(reader->reason, PICTURE_REASON, "cannot decode this PNG: %s", text);
+    png_longjmp(png, 1);
+}
+
+static void on_warning(png_structp png, png_const_charp text) {
+    (void)png;
+    (void)text;
+}
+
+static void read_bytes(png_structp png, png_bytep out, size_t count) {
+    struct reader *reader = png_get_io_ptr(png);
+    if (count > reader->source->size - reader->position) {
+        snprintf(reader->reason, PICTURE_REASON, "truncated PNG: the file ends before the picture does");
+        png_error(png, "truncated");
+    }
+    memcpy(out, reader->source->bytes + reader->position, count);
+    reader->position += count;
+}
+
+/* To 8 bits of R, G, B: palettes and low bits expanded, 16 bits cut to the high byte, alpha and transparency dropped. */
+static void set_transforms(png_structp png) {
+    png_set_strip_16(png);
+    png_set_palette_to_rgb(png);
+    png_set_expand_gray_1_2_4_to_8(png);
+    png_set_strip_alpha(png);
+    png_set_gray_to_rgb(png);
+}
+
+static void find_orientation(struct reader *reader) {
+    png_uint_32 size;
+    png_bytep exif;
+    if (png_get_eXIf_1(reader->png, reader->info, &size, &exif) != 0)
+        reader->source->orientation = picture_exif_orientation(exif, size);
+}
+
+static void decode(struct reader *reader) {
+    png_structp png = reader->png;
+    png_set_read_fn(png, reader, read_bytes);
+    png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX); /* the limit is picture_create's */
+    png_read_info(png, reader->info);
+    const png_uint_32 width = png_get_image_width(png, reader->info), height = png_get_image_height(png, reader->info);
+    if (picture_create(width, height, reader->out, reader->reason) != 0)
+        png_error(png, "size");
+    set_transforms(png);
+    reader->passes = png_set_interlace_handling(png);
+    png_read_update_info(png, reader->info);
+    if (png_get_rowbytes(png, reader->info) != (size_t)width * 3)
+        png_error(png, "unexpected kind of pixel");
+    for (int pass = 0; pass < reader->passes; pass++)
+        for (png_uint_32 y = 0; y < height; y++)
+            png_read_row(png, reader->out->pixels + (size_t)y * width * 3, NULL);
+    find_orientation(reader);
+    reader->complete = 1;
+    png_read_end(png, reader->info); /* EXIF may stand behind the pixels */
+    find_orientation(reader);
+}
+
+/* What changes after setjmp lies behind the pointer: no local variable is lost in the jump. */
+static void attempt(struct reader *reader) {
+    if (setjmp(png_jmpbuf(reader->png)) == 0)
+        decode(reader);
+}
+
+int picture_decode_png(struct picture_source *source, struct picture *out, char reason[PICTURE_REASON]) {
+    struct reader reader = {.source = source, .reason = reason, .out = out};
+    reader.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &reader, on_error, on_warning);
+    if (reader.png != NULL)
+        reader.info = png_create_info_struct(reader.png);
+    if (reader.info != NULL)
+        attempt(&reader);
+    else
+        snprintf(reason, PICTURE_REASON, "no memory to decode this PNG");
+    png_destroy_read_struct(&reader.png, &reader.info, NULL);
+    if (reader.complete)
+        return 0;
+    picture_free(out);
+    return -1;
+}

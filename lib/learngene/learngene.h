@@ -26,6 +26,8 @@ struct tleg_learngene {
     size_t bytes;
 };
 
+tleg_learngene *tleg_learngene_share(const tleg_learngene *gene);
+
 /* ---- schedule (schedule.c) ---- */
 /* The lengths of a site's segments at another depth: one layer each, then one at a time to the segment with the largest
  * n_k * depth - now_k * sum (ties: the earlier). `lengths` and `now` may not overlap. depth >= count. */

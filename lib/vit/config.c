@@ -1,4 +1,5 @@
 /* A host's configuration: checked member by member, defaults filled in. */
+#include "format/parts.h"
 #include "vit/parts.h"
 #include "vit/schedule.h"
 #include <math.h>
@@ -95,10 +96,11 @@ static tleg_status check_numbers(tleg_context *context, tleg_config *c) {
         c->eps = 1e-5;
     if (c->crop == 0)
         c->crop = tleg_default_crop(c->image_size);
-    if (all_zero(c->mean))
-        memcpy(c->mean, mean, sizeof mean);
-    if (all_zero(c->std))
+    if (all_zero(c->std)) { /* with a std, a mean of 0 is meant */
         memcpy(c->std, std, sizeof std);
+        if (all_zero(c->mean))
+            memcpy(c->mean, mean, sizeof mean);
+    }
     tleg_status status = check_number(context, "eps", c->eps, c->eps > 0 && c->eps <= 1, "more than 0, at most 1");
     if (status == TLEG_OK)
         status = check_number(context, "crop", c->crop, c->crop > 0 && c->crop <= 1, "more than 0, at most 1");
@@ -107,33 +109,6 @@ static tleg_status check_numbers(tleg_context *context, tleg_config *c) {
     for (int k = 0; status == TLEG_OK && k < 3; k++)
         status = check_number(context, "std", c->std[k], c->std[k] > 0, "numbers above 0");
     return status;
-}
-
-/* The number of bytes of the UTF-8 character at `s`, or 0 when it is none (RFC 3629: no surrogates, shortest form). */
-static int utf8_length(const unsigned char *s) {
-    if (s[0] < 0x80)
-        return 1;
-    const int length = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
-    if (s[0] < 0xc2 || s[0] > 0xf4)
-        return 0;
-    for (int k = 1; k < length; k++)
-        if ((s[k] & 0xc0) != 0x80)
-            return 0;
-    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) ||
-        (s[0] == 0xf4 && s[1] > 0x8f))
-        return 0;
-    return length;
-}
-
-static bool is_utf8(const char *text) {
-    const unsigned char *s = (const unsigned char *)text;
-    while (*s) {
-        const int length = utf8_length(s);
-        if (length == 0)
-            return false;
-        s += length;
-    }
-    return true;
 }
 
 static tleg_status check_labels(tleg_context *context, const tleg_config *c) {
@@ -147,7 +122,7 @@ static tleg_status check_labels(tleg_context *context, const tleg_config *c) {
     for (int32_t k = 0; k < c->label_count; k++) {
         if (!c->labels[k])
             return tleg_fail(context, TLEG_ARGUMENT, "tleg_config.labels[%d]: expected a name, found NULL", (int)k);
-        if (!is_utf8(c->labels[k]))
+        if (!tleg_utf8_valid(c->labels[k]))
             return tleg_fail(context, TLEG_ARGUMENT, "tleg_config.labels[%d]: expected UTF-8, found other bytes", (int)k);
     }
     return TLEG_OK;
@@ -172,8 +147,10 @@ static tleg_status check_texts(tleg_context *context, struct tleg_vit_config *co
         return status;
     struct tleg_schedule schedule;
     status = tleg_schedule_parse(context, "tleg_config.schedule", config->c.schedule, &schedule);
-    if (status != TLEG_OK) /* what is wrong in a file is here a wrong argument */
-        return status == TLEG_FORMAT ? context->error.status = TLEG_ARGUMENT : status;
+    if (status == TLEG_FORMAT) /* what is wrong in a file is here a wrong argument */
+        status = context->error.status = TLEG_ARGUMENT;
+    if (status != TLEG_OK)
+        return status;
     status = take_texts(context, &schedule, config);
     tleg_schedule_free(&schedule);
     return status;

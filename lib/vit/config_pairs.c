@@ -110,7 +110,6 @@ tleg_status tleg_config_pairs(tleg_context *context, const tleg_config *config, 
 }
 
 void tleg_pairs_free(struct tleg_pairs *pairs) {
-    if (pairs->memory)
-        tleg_release(&pairs->allocator, pairs->memory, pairs->bytes);
+    tleg_release(&pairs->allocator, pairs->memory, pairs->bytes);
     memset(pairs, 0, sizeof *pairs);
 }

@@ -10,8 +10,7 @@ bool tleg_span_linear(const struct tleg_span *span) {
 }
 
 void tleg_schedule_free(struct tleg_schedule *schedule) {
-    if (schedule->memory)
-        tleg_release(&schedule->allocator, schedule->memory, schedule->bytes);
+    tleg_release(&schedule->allocator, schedule->memory, schedule->bytes);
     memset(schedule, 0, sizeof *schedule);
 }
 

@@ -71,7 +71,6 @@ tleg_status tleg_config_copy(tleg_context *context, const struct tleg_vit_config
 }
 
 void tleg_config_free(struct tleg_vit_config *config) {
-    if (config->texts)
-        tleg_release(&config->allocator, config->texts, config->text_bytes);
+    tleg_release(&config->allocator, config->texts, config->text_bytes);
     memset(config, 0, sizeof *config);
 }

@@ -11,7 +11,7 @@ struct walk {
 static tleg_status visit_outer(const struct walk *walk, int first, int end) {
     tleg_status status = TLEG_OK;
     for (int slot = first; status == TLEG_OK && slot < end; slot++) {
-        const struct tleg_gene_place place = {.slot = (enum tleg_outer_slot)slot, .site = TLEG_SITES};
+        const struct tleg_gene_place place = {.slot = (enum tleg_outer_slot)slot, .site = TLEG_NO_SITE};
         struct tleg_spec spec;
         tleg_outer_spec(walk->config, place.slot, &spec);
         if (spec.name[0])
@@ -29,7 +29,7 @@ static tleg_status visit_segment(const struct walk *walk, enum tleg_site site, i
         if (!spec.name[0])
             continue;
         for (int part = linear; status == TLEG_OK && part <= 2 * linear; part++) {
-            const struct tleg_gene_place place = {TLEG_OUTER, site, segment, bias, part};
+            const struct tleg_gene_place place = {TLEG_NO_SLOT, site, segment, bias, part};
             tleg_segment_name(site, segment, bias, part, spec.name);
             status = walk->visit(walk->arg, &place, &spec);
         }

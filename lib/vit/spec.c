@@ -77,7 +77,7 @@ void tleg_outer_spec(const tleg_config *config, enum tleg_outer_slot slot, struc
             set(spec, "head_dist.bias", 1, classes, 0, 0, 0);
         break;
     case TLEG_NO_SLOT:
-    case TLEG_OUTER:
+    default:
         break;
     }
 }

@@ -1,0 +1,93 @@
+/* A fresh learngene. Each tensor has a random stream of its own, so that its bits depend on the seed and its place alone. */
+#include "learngene/gene.h"
+#include "vit/vit.h"
+#include <math.h>
+
+static void fill(const struct tleg_gene_tensor *tensor, float value) {
+    for (size_t i = 0; i < tensor->count; i++)
+        tensor->data[i] = value;
+}
+
+/* normal(0, 0.02) cut at +-2, which is 100 standard deviations: timm's trunc_normal_ */
+static void fill_normal(const struct tleg_gene_tensor *tensor, struct tleg_random *random) {
+    for (size_t i = 0; i < tensor->count; i++)
+        tensor->data[i] = (float)(0.02 * tleg_random_normal(random, 100));
+}
+
+/* uniform in +-1/sqrt(3 P^2): PyTorch's default for a convolution of 3 channels and a P x P kernel */
+static void fill_uniform(const struct tleg_gene_tensor *tensor, int32_t patch, struct tleg_random *random) {
+    const double bound = 1 / sqrt(3.0 * patch * patch);
+    for (size_t i = 0; i < tensor->count; i++)
+        tensor->data[i] = (float)((2 * tleg_random_uniform(random) - 1) * bound);
+}
+
+static void init_outer(const struct tleg_gene_tensor *tensor, const tleg_config *config, struct tleg_random *random) {
+    switch (tensor->place.slot) {
+    case TLEG_PATCH_WEIGHT:
+    case TLEG_PATCH_BIAS:
+        fill_uniform(tensor, config->patch_size, random);
+        break;
+    case TLEG_NORM_WEIGHT:
+        fill(tensor, 1);
+        break;
+    case TLEG_NORM_BIAS:
+    case TLEG_HEAD_BIAS:
+    case TLEG_HEAD_DIST_BIAS:
+        fill(tensor, 0);
+        break;
+    default: /* tokens, position embedding, heads */
+        fill_normal(tensor, random);
+    }
+}
+
+static void init_site(const struct tleg_gene_tensor *tensor, struct tleg_random *random) {
+    const struct tleg_gene_place *place = &tensor->place;
+    if (place->bias)
+        fill(tensor, 0);
+    else if (tleg_site_is_norm(place->site))
+        fill(tensor, place->part == 2 ? 0 : 1);
+    else
+        fill_normal(tensor, random);
+}
+
+/* Distinct for every place; never renumbered, or seeds would mean other learngenes. */
+static uint64_t stream_of(const struct tleg_gene_place *place) {
+    if (place->slot != TLEG_NO_SLOT)
+        return (uint64_t)place->slot;
+    return 64 + (((uint64_t)place->site * TLEG_MAX_DEPTH + (uint64_t)place->segment) * 2 + place->bias) * 3 +
+           (uint64_t)place->part;
+}
+
+static void init(const tleg_learngene *gene, uint64_t seed) {
+    for (int64_t k = 0; k < gene->tensor_count; k++) {
+        const struct tleg_gene_tensor *tensor = &gene->tensors[k];
+        struct tleg_random random;
+        tleg_random_seed(&random, seed, stream_of(&tensor->place));
+        if (tensor->place.slot != TLEG_NO_SLOT)
+            init_outer(tensor, &gene->config.c, &random);
+        else
+            init_site(tensor, &random);
+    }
+}
+
+tleg_status TLEG_CALL tleg_learngene_create(tleg_context *context, const tleg_config *config, uint64_t seed,
+                                            tleg_learngene **gene) {
+    if (gene)
+        *gene = NULL;
+    if (!context || !config || !gene)
+        return tleg_fail(context, TLEG_ARGUMENT, "tleg_learngene_create: a pointer is NULL");
+    struct tleg_vit_config checked;
+    tleg_status status = tleg_config_check(context, config, &checked);
+    if (status != TLEG_OK)
+        return status;
+    if (checked.c.depth != 0) {
+        status =
+            tleg_fail(context, TLEG_ARGUMENT, "tleg_config.depth: expected 0 for a learngene, found %d", (int)checked.c.depth);
+        tleg_config_free(&checked);
+        return status;
+    }
+    status = tleg_learngene_make(context, &checked, gene);
+    if (status == TLEG_OK)
+        init(*gene, seed);
+    return status;
+}

@@ -1,0 +1,54 @@
+/* A learngene from a file or from memory: each tensor is read straight into its place. */
+#include "learngene/gene.h"
+
+static tleg_status read_numbers(tleg_context *context, const tleg_file *file, const tleg_learngene *gene) {
+    tleg_status status = TLEG_OK;
+    for (int64_t k = 0; status == TLEG_OK && k < gene->tensor_count; k++) /* all there: tleg_config_read has looked */
+        status = tleg_file_read_f32(context, file, tleg_file_find(file, gene->tensors[k].spec.name), gene->tensors[k].data);
+    return status;
+}
+
+static tleg_status read_gene(tleg_context *context, const tleg_file *file, int32_t heads, tleg_learngene **out) {
+    struct tleg_vit_config config;
+    tleg_status status = tleg_config_read(context, file, heads, true, &config);
+    if (status != TLEG_OK)
+        return status;
+    tleg_learngene *gene = NULL;
+    status = tleg_learngene_make(context, &config, &gene);
+    if (status == TLEG_OK)
+        status = read_numbers(context, file, gene);
+    if (status != TLEG_OK) {
+        tleg_learngene_free(gene);
+        return status;
+    }
+    *out = gene;
+    return TLEG_OK;
+}
+
+tleg_status TLEG_CALL tleg_learngene_open(tleg_context *context, const char *path, uint32_t flags, int32_t heads,
+                                          tleg_learngene **gene) {
+    if (gene)
+        *gene = NULL;
+    if (!context || !path || !gene)
+        return tleg_fail(context, TLEG_ARGUMENT, "tleg_learngene_open: a pointer is NULL");
+    tleg_file *file;
+    tleg_status status = tleg_file_open(context, path, flags, &file);
+    if (status == TLEG_OK)
+        status = read_gene(context, file, heads, gene);
+    tleg_file_free(file);
+    return status;
+}
+
+tleg_status TLEG_CALL tleg_learngene_parse(tleg_context *context, const void *data, size_t size, int32_t heads,
+                                           tleg_learngene **gene) {
+    if (gene)
+        *gene = NULL;
+    if (!context || !data || !gene)
+        return tleg_fail(context, TLEG_ARGUMENT, "tleg_learngene_parse: a pointer is NULL");
+    tleg_file *file;
+    tleg_status status = tleg_file_parse(context, data, size, &file);
+    if (status == TLEG_OK)
+        status = read_gene(context, file, heads, gene);
+    tleg_file_free(file);
+    return status;
+}

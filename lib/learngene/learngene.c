@@ -1,0 +1,187 @@
+/* The learngene handle: its memory, its tensors by name, and its file. */
+#include "learngene/gene.h"
+#include "vit/vit.h"
+#include <string.h>
+
+/* ---- memory: descriptions of the tensors, segments, then all numbers, each piece on a multiple of 64 ---- */
+
+struct layout {
+    tleg_learngene *gene;
+    int64_t tensors; /* seen so far */
+    size_t numbers;  /* bytes of numbers so far */
+    char *data;      /* NULL while measuring */
+};
+
+static tleg_status measure_tensor(void *arg, const struct tleg_gene_place *place, const struct tleg_spec *spec) {
+    (void)place;
+    struct layout *layout = arg;
+    layout->tensors++;
+    tleg_place(&layout->numbers, tleg_spec_count(spec), sizeof(float));
+    layout->gene->config.c.parameters += tleg_spec_count(spec);
+    return TLEG_OK;
+}
+
+/* Where the handle keeps the pointer to a tensor. */
+static const float **find_slot(tleg_learngene *gene, const struct tleg_gene_place *place) {
+    if (place->slot != TLEG_NO_SLOT)
+        return &gene->outer[place->slot];
+    struct tleg_segment *segment = &gene->segments[place->site][place->segment];
+    if (place->part == 2)
+        return place->bias ? &segment->bias_ilayer : &segment->weight_ilayer;
+    return place->bias ? &segment->bias : &segment->weight;
+}
+
+static tleg_status place_tensor(void *arg, const struct tleg_gene_place *place, const struct tleg_spec *spec) {
+    struct layout *layout = arg;
+    struct tleg_gene_tensor *tensor = &layout->gene->tensors[layout->tensors++];
+    tensor->spec = *spec;
+    tensor->place = *place;
+    tensor->count = tleg_spec_count(spec);
+    tensor->data = (float *)(void *)(layout->data + tleg_place(&layout->numbers, tensor->count, sizeof(float)));
+    *find_slot(layout->gene, place) = tensor->data;
+    return TLEG_OK;
+}
+
+static void place_segments(tleg_learngene *gene, const struct tleg_schedule *schedule, struct tleg_segment *segment) {
+    for (int site = 0; site < TLEG_SITES; site++) {
+        gene->segments[site] = segment;
+        gene->segment_count[site] = schedule->count[site];
+        for (int32_t k = 0; k < schedule->count[site]; k++, segment++) {
+            const int32_t layers = schedule->spans[site][k].layers;
+            *segment = (struct tleg_segment){.layers = layers ? layers : 1};
+        }
+    }
+}
+
+static tleg_status place_all(tleg_context *context, tleg_learngene *gene, const struct tleg_schedule *schedule) {
+    struct layout layout = {.gene = gene};
+    gene->config.c.parameters = 0;
+    tleg_gene_each(&gene->config.c, schedule, measure_tensor, &layout);
+    size_t segments = 0, bytes = 0;
+    for (int site = 0; site < TLEG_SITES; site++)
+        segments += (size_t)schedule->count[site];
+    const size_t tensors_at = tleg_place(&bytes, (size_t)layout.tensors, sizeof(struct tleg_gene_tensor));
+    const size_t segments_at = tleg_place(&bytes, segments, sizeof(struct tleg_segment));
+    const size_t data_at = tleg_place(&bytes, layout.numbers, 1);
+    gene->memory = bytes == SIZE_MAX ? NULL : tleg_alloc(&gene->allocator, bytes);
+    if (!gene->memory)
+        return tleg_fail_memory(context, "a learngene", bytes);
+    char *memory = gene->memory;
+    gene->bytes = bytes;
+    gene->tensors = (struct tleg_gene_tensor *)(void *)(memory + tensors_at);
+    gene->tensor_count = layout.tensors;
+    place_segments(gene, schedule, (struct tleg_segment *)(void *)(memory + segments_at));
+    layout = (struct layout){.gene = gene, .data = memory + data_at};
+    return tleg_gene_each(&gene->config.c, schedule, place_tensor, &layout);
+}
+
+tleg_status tleg_learngene_make(tleg_context *context, struct tleg_vit_config *config, tleg_learngene **out) {
+    tleg_learngene *gene = tleg_alloc_zero(&context->allocator, sizeof *gene);
+    if (!gene) {
+        tleg_config_free(config);
+        return tleg_fail_memory(context, "a learngene", sizeof *gene);
+    }
+    atomic_init(&gene->references, 1);
+    gene->allocator = context->allocator;
+    gene->config = *config;
+    memset(config, 0, sizeof *config);
+    struct tleg_schedule schedule;
+    tleg_status status = tleg_schedule_parse(context, "schedule", gene->config.c.schedule, &schedule);
+    if (status == TLEG_OK)
+        status = place_all(context, gene, &schedule);
+    tleg_schedule_free(&schedule);
+    if (status != TLEG_OK) {
+        tleg_learngene_free(gene);
+        return status;
+    }
+    *out = gene;
+    return TLEG_OK;
+}
+
+tleg_learngene *tleg_learngene_share(const tleg_learngene *gene) {
+    tleg_learngene *shared = (tleg_learngene *)(uintptr_t)gene; /* the count is all that changes */
+    atomic_fetch_add_explicit(&shared->references, 1, memory_order_relaxed);
+    return shared;
+}
+
+void TLEG_CALL tleg_learngene_free(tleg_learngene *gene) {
+    if (!gene || atomic_fetch_sub_explicit(&gene->references, 1, memory_order_acq_rel) != 1)
+        return;
+    const struct tleg_allocator allocator = gene->allocator;
+    tleg_release(&allocator, gene->memory, gene->bytes);
+    tleg_config_free(&gene->config);
+    tleg_release(&allocator, gene, sizeof *gene);
+}
+
+/* ---- what is in it ---- */
+
+tleg_status TLEG_CALL tleg_learngene_get_info(const tleg_learngene *gene, tleg_config *config) {
+    if (!gene || !config)
+        return TLEG_ARGUMENT;
+    return tleg_info_write(&gene->config.c, sizeof gene->config.c, config, TLEG_STRUCT_LEAST);
+}
+
+const char *TLEG_CALL tleg_learngene_name(const tleg_learngene *gene, int64_t index) {
+    return gene && index >= 0 && index < gene->tensor_count ? gene->tensors[index].spec.name : NULL;
+}
+
+static const struct tleg_gene_tensor *find_tensor(const tleg_learngene *gene, const char *name) {
+    for (int64_t k = 0; k < gene->tensor_count; k++)
+        if (strcmp(gene->tensors[k].spec.name, name) == 0)
+            return &gene->tensors[k];
+    return NULL;
+}
+
+tleg_status TLEG_CALL tleg_learngene_tensor(tleg_context *context, const tleg_learngene *gene, const char *name,
+                                            tleg_tensor **tensor) {
+    if (tensor)
+        *tensor = NULL;
+    if (!context || !gene || !name || !tensor)
+        return tleg_fail(context, TLEG_ARGUMENT, "tleg_learngene_tensor: a pointer is NULL");
+    const struct tleg_gene_tensor *found = find_tensor(gene, name);
+    if (!found)
+        return tleg_fail(context, TLEG_ARGUMENT, "this learngene has no tensor \"%s\"", name);
+    const tleg_status status = tleg_tensor_create(context, TLEG_F32, found->spec.rank, found->spec.shape, tensor);
+    if (status == TLEG_OK)
+        memcpy((*tensor)->data, found->data, found->count * sizeof(float));
+    return status;
+}
+
+/* ---- its file ---- */
+
+static void describe(const tleg_learngene *gene, struct tleg_write_entry *entries) {
+    for (int64_t k = 0; k < gene->tensor_count; k++) {
+        const struct tleg_spec *spec = &gene->tensors[k].spec;
+        entries[k] = (struct tleg_write_entry){.name = spec->name, .dtype = TLEG_F32, .rank = spec->rank};
+        memcpy(entries[k].shape, spec->shape, sizeof spec->shape);
+    }
+}
+
+static tleg_status write_file(tleg_context *context, const tleg_learngene *gene, const char *path,
+                              const struct tleg_write_entry *entries, const struct tleg_pairs *pairs) {
+    struct tleg_writer *writer = NULL;
+    tleg_status status = tleg_writer_create(context, path, entries, gene->tensor_count, pairs->pairs, pairs->count, &writer);
+    for (int64_t k = 0; status == TLEG_OK && k < gene->tensor_count; k++)
+        status = tleg_writer_put(context, writer, k, gene->tensors[k].data);
+    if (status == TLEG_OK)
+        status = tleg_writer_commit(context, writer);
+    tleg_writer_free(writer);
+    return status;
+}
+
+tleg_status TLEG_CALL tleg_learngene_save(tleg_context *context, const tleg_learngene *gene, const char *path) {
+    if (!context || !gene || !path)
+        return tleg_fail(context, TLEG_ARGUMENT, "tleg_learngene_save: a pointer is NULL");
+    const size_t bytes = (size_t)gene->tensor_count * sizeof(struct tleg_write_entry);
+    struct tleg_write_entry *entries = tleg_alloc(&context->allocator, bytes);
+    if (!entries)
+        return tleg_fail_memory(context, path, bytes);
+    describe(gene, entries);
+    struct tleg_pairs pairs;
+    tleg_status status = tleg_config_pairs(context, &gene->config.c, true, &pairs);
+    if (status == TLEG_OK)
+        status = write_file(context, gene, path, entries, &pairs);
+    tleg_pairs_free(&pairs);
+    tleg_release(&context->allocator, entries, bytes);
+    return status;
+}

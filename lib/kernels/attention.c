@@ -123,10 +123,8 @@ static void attend(void *arg, int64_t item, char *lane) {
         int64_t first = panel * nr;
         int64_t cols = tokens - first < nr ? tokens - first : nr;
         pack_queries(heads, qkv + first * 3 * dim, cols, scratch + layout.queries);
-        if (cols < nr) /* what no tile writes must be numbers all the same */
-            memset(scratch + layout.scores, 0, (size_t)(tokens * nr) * sizeof(float));
         score(heads, scratch + layout.keys, scratch + layout.queries, cols, scratch + layout.scores);
-        heads->exec->kernels->softmax(tokens, scratch + layout.scores, scratch + layout.inverse);
+        heads->exec->kernels->softmax(tokens, cols, scratch + layout.scores, scratch + layout.inverse);
         weigh(heads, scratch + layout.scores, scratch + layout.inverse, scratch + layout.values, cols, out + first * dim);
     }
 }

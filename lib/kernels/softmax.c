@@ -3,9 +3,12 @@
 #include "kernels/scalar.h"
 #include "kernels/table.h"
 
-void tleg_portable_softmax(int64_t keys, float *s, float *inverse) {
+void tleg_portable_softmax(int64_t keys, int64_t cols, float *s, float *inverse) {
     enum { NR = TLEG_PORTABLE_NR };
     float most[NR], sum[NR] = {0};
+    for (int64_t i = 0; i < keys; i++) /* whole rows make better vectors */
+        for (int64_t j = cols; j < NR; j++)
+            s[i * NR + j] = 0;
     for (int j = 0; j < NR; j++)
         most[j] = s[j];
     for (int64_t i = 1; i < keys; i++)

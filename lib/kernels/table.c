@@ -19,6 +19,9 @@ const struct tleg_kernels tleg_table_portable = {
 /* In rising order: the last one that the machine has is the best. */
 static const struct tleg_kernels *const tables[] = {
     &tleg_table_portable,
+#if defined(__x86_64__)
+    &tleg_table_avx512,
+#endif
 };
 enum { TABLES = sizeof tables / sizeof *tables };
 

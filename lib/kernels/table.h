@@ -31,8 +31,8 @@ struct tleg_kernels {
     /* out[c * out_stride + r] = in[r * in_stride + c] * scale, r < rows, c < cols. */
     void (*transpose)(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float scale, float *out,
                       int64_t out_stride);
-    /* s (keys, nr): each column j becomes exp(s - max) and inverse[j] = 1 / its sum. */
-    void (*softmax)(int64_t keys, float *s, float *inverse);
+    /* s (keys, nr): each column j < cols becomes exp(s - max), and inverse[j] = 1 / its sum. Others may change too. */
+    void (*softmax)(int64_t keys, int64_t cols, float *s, float *inverse);
     void (*layernorm)(int64_t rows, int64_t dim, const float *x, int64_t stride, const float *weight, const float *bias,
                       float eps, float *y);
     void (*gelu)(size_t count, const float *x, float *y);
@@ -47,13 +47,13 @@ struct tleg_kernels {
     struct tleg_scratch (*multiply_scratch)(const struct tleg_kernels *kernels, int64_t m, int64_t n, int64_t k);
 };
 
-extern const struct tleg_kernels tleg_table_portable;
+extern const struct tleg_kernels tleg_table_portable, tleg_table_avx2, tleg_table_avx512;
 
 /* ---- the portable versions, each in its operation's file ---- */
 void tleg_portable_tile(const struct tleg_tile *tile);
 void tleg_portable_transpose(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float scale, float *out,
                              int64_t out_stride);
-void tleg_portable_softmax(int64_t keys, float *s, float *inverse);
+void tleg_portable_softmax(int64_t keys, int64_t cols, float *s, float *inverse);
 void tleg_portable_layernorm(int64_t rows, int64_t dim, const float *x, int64_t stride, const float *weight, const float *bias,
                              float eps, float *y);
 void tleg_portable_gelu(size_t count, const float *x, float *y);

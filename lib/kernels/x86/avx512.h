@@ -13,7 +13,7 @@ enum { TLEG_AVX512_MR = 14, TLEG_AVX512_NR = 32 };
 
 /* The lowest min(count, 16) lanes; none when count <= 0. */
 TLEG_AVX512_INLINE __mmask16 tleg_avx512_lanes(int64_t count) {
-    return count >= 16 ? 0xFFFF : count > 0 ? (__mmask16)((1U << count) - 1) : 0;
+    return (__mmask16)(count >= 16 ? 0xFFFFU : count > 0 ? (1U << count) - 1 : 0U);
 }
 
 void tleg_avx512_tile(const struct tleg_tile *tile);

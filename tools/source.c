@@ -1,0 +1,114 @@
+#include "source.h"
+
+#include <stddef.h>
+#include <string.h>
+
+bool form_settle(const struct call *call, struct form *form, int *code) {
+    if (!form->timm)
+        return true;
+    if (form->norm == TLEG_NORM_BEFORE_POOL) {
+        *code = tool_misuse(call, "--timm means --norm after-pool; --norm before-pool contradicts it");
+        return false;
+    }
+    form->norm = TLEG_NORM_AFTER_POOL;
+    return true;
+}
+
+/* A learngene says so under tleg.kind, or by the names of its tensors (an official checkpoint has no metadata). */
+static bool is_gene(const tleg_file *file) {
+    const char *kind = tleg_file_metadata(file, "tleg.kind"), *name;
+    if (kind)
+        return strcmp(kind, "learngene") == 0;
+    for (int64_t i = 0; (name = tleg_file_name(file, i)) != NULL; i++)
+        if (strstr(name, "blocks.block."))
+            return true;
+    return false;
+}
+
+int source_open(const struct call *call, tleg_context *context, const char *path, struct source *source) {
+    *source = (struct source){.path = path, .config = {.struct_size = sizeof(tleg_config)}};
+    tleg_file *file;
+    if (tleg_file_open(context, path, 0, &file) != TLEG_OK)
+        return tool_fail_context(call, context);
+    bool gene = is_gene(file);
+    tleg_file_free(file);
+    tleg_status status = gene ? tleg_learngene_open(context, path, 0, call->heads, &source->gene)
+                              : tleg_model_open(context, path, 0, call->heads, &source->model);
+    if (status != TLEG_OK)
+        return tool_fail_context(call, context);
+    status =
+        gene ? tleg_learngene_get_info(source->gene, &source->config) : tleg_model_get_info(source->model, &source->config);
+    return status == TLEG_OK ? EXIT_DONE : tool_fail(call, "%s: %s", path, tleg_status_name(status));
+}
+
+/* A model is what it is: options may repeat that, not change it. */
+static int check_model(const struct call *call, const struct form *form, const struct source *source) {
+    const tleg_config *config = &source->config;
+    if (form->depth && form->depth != config->depth)
+        return tool_misuse(call, "%s is a model of depth %d; --depth %d is for a learngene", source->path, (int)config->depth,
+                           (int)form->depth);
+    if (form->dtype && form->dtype != config->dtype)
+        return tool_misuse(call, "%s is a model in %s; --dtype %s is for a learngene", source->path,
+                           tool_dtype_name(config->dtype), tool_dtype_name(form->dtype));
+    if (form->image && form->image != config->image_size)
+        return tool_misuse(call, "%s is a model for %d pixels; --image %d is for a learngene", source->path,
+                           (int)config->image_size, (int)form->image);
+    /* where the class token is read, the form of the published descendants differs in eps alone */
+    int32_t norm = config->norm;
+    if (config->pool == TLEG_POOL_CLS)
+        norm = config->eps == 1e-6 ? TLEG_NORM_AFTER_POOL : TLEG_NORM_BEFORE_POOL;
+    if (form->norm && form->norm != norm)
+        return tool_misuse(call, "%s is a model with its norm %s; --norm and --timm are for a learngene", source->path,
+                           option_choice_name(option_norms, norm));
+    return EXIT_DONE;
+}
+
+int source_take_form(const struct call *call, tleg_context *context, const struct form *form, struct source *source) {
+    if (source->model)
+        return check_model(call, form, source);
+    if (!form->depth)
+        return tool_misuse(call, "%s is a learngene: it needs --depth", source->path);
+    tleg_expander_options options = {
+        .struct_size = sizeof options, .dtype = form->dtype, .norm = form->norm, .image_size = form->image};
+    if (tleg_expander_create(context, source->gene, &options, &source->expander) != TLEG_OK)
+        return tool_fail_context(call, context);
+    source->config.depth = form->depth;
+    source->config.dtype = form->dtype ? form->dtype : TLEG_F32;
+    if (form->image)
+        source->config.image_size = form->image;
+    return EXIT_DONE;
+}
+
+int source_session(const struct call *call, tleg_context *context, struct source *source, int32_t batch,
+                   tleg_session **session) {
+    tleg_session_options options = {.struct_size = sizeof options, .batch = batch};
+    tleg_status status = source->model
+                             ? tleg_session_create(context, source->model, &options, session)
+                             : tleg_session_create_elastic(context, source->expander, source->config.depth, &options, session);
+    return status == TLEG_OK ? EXIT_DONE : tool_fail_context(call, context);
+}
+
+void source_close(struct source *source) {
+    tleg_expander_free(source->expander);
+    tleg_model_free(source->model);
+    tleg_learngene_free(source->gene);
+    *source = (struct source){0};
+}
+
+int64_t source_tokens(const tleg_config *config) {
+    int64_t side = config->image_size / config->patch_size;
+    return config->prefix + side * side;
+}
+
+uint64_t source_parameters(const tleg_config *config, int32_t depth) {
+    uint64_t dim = (uint64_t)config->dim, hidden = (uint64_t)config->hidden, classes = (uint64_t)config->classes;
+    uint64_t patch = 3 * (uint64_t)config->patch_size * (uint64_t)config->patch_size;
+    uint64_t layer = 4 * dim                                                  /* norm1, norm2 */
+                     + 3 * dim * dim + (config->no_qkv_bias ? 0 : 3 * dim)    /* qkv */
+                     + dim * dim + dim                                        /* proj */
+                     + hidden * dim + hidden + dim * hidden + dim;            /* fc1, fc2 */
+    uint64_t heads = config->prefix == 2 ? 2 : 1;                             /* head, head_dist */
+    uint64_t outer = (uint64_t)(source_tokens(config) + config->prefix) * dim /* pos_embed, cls_token, dist_token */
+                     + patch * dim + dim + 2 * dim + heads * (classes * dim + classes);
+    return outer + (uint64_t)depth * layer;
+}

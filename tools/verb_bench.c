@@ -1,0 +1,179 @@
+/* tleg bench: how fast a learngene or a model runs here. */
+#include "report.h"
+#include "source.h"
+
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { FEWEST_RUNS = 5, MOST_RUNS = 1000 };
+static const double least_ms = 1000; /* of measuring, where --runs does not say */
+
+struct wishes {
+    struct form form;
+    int32_t batch, runs;
+};
+
+struct figures {
+    double ms, images_per_s, gflops;
+    uint64_t bytes;
+    int32_t runs;
+};
+
+/* Memory that the library holds, and the most that it held. */
+struct meter {
+    _Atomic uint64_t now, most;
+};
+
+static void *TLEG_CALL meter_alloc(void *host, size_t size, size_t align) {
+    struct meter *meter = host;
+    if (align < sizeof(void *))
+        align = sizeof(void *);
+    void *memory;
+    if (posix_memalign(&memory, align, size) != 0)
+        return NULL;
+    uint64_t now = atomic_fetch_add(&meter->now, size) + size, most = atomic_load(&meter->most);
+    while (now > most && !atomic_compare_exchange_weak(&meter->most, &most, now)) {
+    }
+    return memory;
+}
+
+static void TLEG_CALL meter_release(void *host, void *memory, size_t size, size_t align) {
+    struct meter *meter = host;
+    (void)align;
+    free(memory);
+    atomic_fetch_sub(&meter->now, size);
+}
+
+/* Operations of the blocks for one image, a multiplication and an addition counting as two:
+ * (N, D) x (D, 3D), (D, D), (D, H), (H, D), and twice N x N x D in attention. */
+static double block_operations(const tleg_config *config) {
+    double tokens = (double)source_tokens(config), dim = config->dim, hidden = config->hidden;
+    return config->depth * (2 * tokens * (4 * dim * dim + 2 * dim * hidden) + 4 * tokens * tokens * dim);
+}
+
+static int compare(const void *left, const void *right) {
+    double a = *(const double *)left, b = *(const double *)right;
+    return (a > b) - (a < b);
+}
+
+static int measure(const struct call *call, tleg_session *session, const struct wishes *wishes, const tleg_config *config,
+                   struct figures *figures) {
+    double times[MOST_RUNS], total = 0;
+    size_t numbers = (size_t)wishes->batch * 3 * (size_t)config->image_size * (size_t)config->image_size;
+    float *images = malloc(numbers * sizeof *images);
+    float *logits = malloc((size_t)wishes->batch * (size_t)config->classes * sizeof *logits);
+    int code = images && logits ? EXIT_DONE : tool_fail_memory(call);
+    for (size_t i = 0; code == EXIT_DONE && i < numbers; i++)
+        images[i] = (float)(i * 2654435761U % 4096) / 2048.0F - 1.0F; /* anything that is no constant */
+    int32_t runs = -1;                                                /* the first one warms up */
+    int32_t least = wishes->runs ? wishes->runs : FEWEST_RUNS, most = wishes->runs ? wishes->runs : MOST_RUNS;
+    while (code == EXIT_DONE && runs < most && (runs < least || (!wishes->runs && total < least_ms))) {
+        double start = tool_clock();
+        if (tleg_session_run(session, images, wishes->batch, logits, NULL) != TLEG_OK)
+            code = tool_fail(call, "%s", tleg_session_error(session));
+        double ms = tool_clock() - start;
+        if (runs >= 0)
+            total += times[runs] = ms;
+        runs++;
+    }
+    free(images);
+    free(logits);
+    if (code != EXIT_DONE)
+        return code;
+    qsort(times, (size_t)runs, sizeof *times, compare);
+    figures->runs = runs;
+    figures->ms = runs % 2 ? times[runs / 2] : (times[runs / 2 - 1] + times[runs / 2]) / 2;
+    figures->images_per_s = wishes->batch * 1e3 / figures->ms;
+    figures->gflops = block_operations(config) * figures->images_per_s * 1e-9;
+    return EXIT_DONE;
+}
+
+static int say(const struct call *call, const struct source *source, const char *level, int32_t batch,
+               const struct figures *figures) {
+    const tleg_config *config = &source->config;
+    char text[24];
+    if (!call->json) {
+        printf("%s: depth %d, %s%s, batch %d, %d threads, %s: %.3f ms (median of %d), %.1f images/s, %.2f GFLOP/s, %s\n",
+               source->path, (int)config->depth, tool_dtype_name(config->dtype), source->gene ? " elastic" : "", (int)batch,
+               (int)call->threads, level, figures->ms, (int)figures->runs, figures->images_per_s, figures->gflops,
+               report_bytes(figures->bytes, text));
+        return EXIT_DONE;
+    }
+    struct report report = report_start();
+    report_text(&report, "file", source->path);
+    report_real(&report, "ms", figures->ms);
+    report_real(&report, "images_per_s", figures->images_per_s);
+    report_real(&report, "gflops", figures->gflops);
+    report_size(&report, "bytes", figures->bytes);
+    report_integer(&report, "depth", config->depth);
+    report_text(&report, "dtype", tool_dtype_name(config->dtype));
+    report_add(&report, "elastic", json_boolean(source->gene != NULL));
+    report_integer(&report, "batch", batch);
+    report_integer(&report, "threads", call->threads);
+    report_text(&report, "level", level);
+    report_integer(&report, "runs", figures->runs);
+    return report_print(call, &report);
+}
+
+static int bench(const struct call *call, tleg_context *context, struct meter *meter, const struct wishes *wishes) {
+    struct source source;
+    struct figures figures;
+    tleg_session *session = NULL;
+    const char *level;
+    int code = source_open(call, context, call->operands[0], &source);
+    if (code == EXIT_DONE)
+        code = source_take_form(call, context, &wishes->form, &source);
+    if (code == EXIT_DONE)
+        code = source_session(call, context, &source, wishes->batch, &session);
+    if (code == EXIT_DONE) {
+        atomic_store(&meter->most, atomic_load(&meter->now)); /* what running takes; not what loading took */
+        code = measure(call, session, wishes, &source.config, &figures);
+        figures.bytes = atomic_load(&meter->most);
+    }
+    tleg_context_level(context, &level);
+    if (code == EXIT_DONE)
+        code = say(call, &source, level, wishes->batch, &figures);
+    tleg_session_free(session);
+    source_close(&source);
+    return code;
+}
+
+static int run(const struct verb *verb, int argc, char **argv) {
+    struct wishes wishes = {.batch = 1};
+    const struct option options[] = {
+        FORM_OPTIONS(wishes.form),
+        {"--batch", OPTION_COUNT, &wishes.batch, 1, 65536, NULL},
+        {"--runs", OPTION_COUNT, &wishes.runs, 1, MOST_RUNS, NULL},
+        OPTIONS_END,
+    };
+    struct call call;
+    struct meter meter = {0, 0};
+    int code;
+    if (!options_parse(verb, argc, argv, options, 1, 1, &call, &code) || !form_settle(&call, &wishes.form, &code))
+        return code;
+    tleg_context_options memory = {.alloc = meter_alloc, .release = meter_release, .alloc_host = &meter};
+    tleg_context *context = tool_context_with(&call, &memory);
+    code = context ? bench(&call, context, &meter, &wishes) : EXIT_FAILED;
+    tleg_context_free(context);
+    return code;
+}
+
+const struct verb verb_bench = {
+    .name = "bench",
+    .summary = "measure a learngene or a model on this machine",
+    .usage = "tleg bench GENE|MODEL [--depth N] [--dtype f32|bf16|f16] [--batch B] [--runs N]",
+    .details =
+        "The median time of a run over a batch of made-up images, after one that does not count. A learngene runs\n"
+        "elastically.\n"
+        "\n"
+        "Options\n" FORM_HELP "  --batch B     images at once (1)\n"
+        "  --runs N      runs to measure, 1 to 1000 (5 or more, until a second has passed)\n"
+        "\n"
+        "--json: {\"file\", \"ms\" a batch, \"images_per_s\", \"gflops\" (operations of the blocks alone, 10^9 a second),\n"
+        "\"bytes\" (the most memory that the library held while it ran), \"depth\", \"dtype\", \"elastic\", \"batch\", "
+        "\"threads\",\n"
+        "\"level\", \"runs\"}\n",
+    .run = run,
+};

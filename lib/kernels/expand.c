@@ -11,6 +11,10 @@ static void expand_f32(const float *base, const float *ilayer, float c, size_t c
 }
 
 void tleg_portable_expand(const float *base, const float *ilayer, float c, size_t count, int32_t dtype, void *out) {
+    if (dtype == TLEG_F32 && ilayer) {
+        expand_f32(base, ilayer, c, count, out);
+        return;
+    }
     size_t size = tleg_dtype_size(dtype);
     for (size_t i = 0; i < count; i += CHUNK) {
         size_t part = count - i < CHUNK ? count - i : CHUNK;

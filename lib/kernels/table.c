@@ -20,6 +20,7 @@ const struct tleg_kernels tleg_table_portable = {
 static const struct tleg_kernels *const tables[] = {
     &tleg_table_portable,
 #if defined(__x86_64__)
+    &tleg_table_avx2,
     &tleg_table_avx512,
 #endif
 };

@@ -1,0 +1,67 @@
+/* What the AVX2 files share. Level avx2 means AVX2, FMA and F16C. */
+#ifndef TLEG_LIB_KERNELS_X86_AVX2_H
+#define TLEG_LIB_KERNELS_X86_AVX2_H
+
+#include "kernels/table.h"
+#include <immintrin.h>
+
+#define TLEG_AVX2 __attribute__((target("avx2,fma,f16c")))
+#define TLEG_AVX2_INLINE static inline __attribute__((always_inline, target("avx2,fma,f16c")))
+
+enum { TLEG_AVX2_MR = 6, TLEG_AVX2_NR = 16 };
+
+/* A mask of the lowest min(count, 8) lanes; none when count <= 0. */
+TLEG_AVX2_INLINE __m256i tleg_avx2_lanes(int64_t count) {
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(count > 8 ? 8 : (int)count), lane);
+}
+
+void tleg_avx2_tile(const struct tleg_tile *tile);
+void tleg_avx2_transpose(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float scale, float *out,
+                         int64_t out_stride);
+void tleg_avx2_softmax(int64_t keys, int64_t cols, float *s, float *inverse);
+void tleg_avx2_layernorm(int64_t rows, int64_t dim, const float *x, int64_t stride, const float *weight, const float *bias,
+                         float eps, float *y);
+void tleg_avx2_gelu(size_t count, const float *x, float *y);
+void tleg_avx2_expand(const float *base, const float *ilayer, float c, size_t count, int32_t dtype, void *out);
+void tleg_avx2_widen(int32_t dtype, const void *in, size_t count, float *out);
+
+/* e^x within 2 units in the last place for x <= 0, 0 below the smallest normal result; NaN stays NaN: x = n ln2 + r,
+ * e^x = 2^n e^r. */
+TLEG_AVX2_INLINE __m256 tleg_avx2_exp_low(__m256 x) {
+    const __m256 lowest = _mm256_set1_ps(-87.3365F);
+    __m256 under = _mm256_cmp_ps(x, lowest, _CMP_LT_OQ);
+    __m256 in = _mm256_max_ps(lowest, x); /* the second operand, where one is NaN */
+    __m256 n = _mm256_round_ps(_mm256_mul_ps(in, _mm256_set1_ps(1.44269504F)), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    __m256 r = _mm256_fnmadd_ps(n, _mm256_set1_ps(0.693147182F), in);
+    r = _mm256_fnmadd_ps(n, _mm256_set1_ps(-1.90465421e-9F), r);
+    __m256 p = _mm256_set1_ps(1.38888889e-3F);
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(8.33333333e-3F));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(4.16666667e-2F));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.66666667e-1F));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(0.5F));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0F));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0F));
+    __m256i power = _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23);
+    return _mm256_andnot_ps(under, _mm256_mul_ps(p, _mm256_castsi256_ps(power)));
+}
+
+/* x * Phi(x): scalar.h has the formula. */
+TLEG_AVX2_INLINE __m256 tleg_avx2_gelu_of(__m256 x) {
+    const __m256 one = _mm256_set1_ps(1.0F);
+    __m256 a = _mm256_andnot_ps(_mm256_set1_ps(-0.0F), x);
+    __m256 v = _mm256_div_ps(one, _mm256_fmadd_ps(a, _mm256_set1_ps(0.33F), one));
+    __m256 p = _mm256_set1_ps(0.04594772F);
+    p = _mm256_fmadd_ps(p, v, _mm256_set1_ps(-0.22233151F));
+    p = _mm256_fmadd_ps(p, v, _mm256_set1_ps(0.3343522F));
+    p = _mm256_fmadd_ps(p, v, _mm256_set1_ps(-0.092216365F));
+    p = _mm256_fmadd_ps(p, v, _mm256_set1_ps(0.18254511F));
+    p = _mm256_fmadd_ps(p, v, _mm256_set1_ps(0.11903907F));
+    p = _mm256_fmadd_ps(p, v, _mm256_set1_ps(0.13266377F));
+    __m256 half_square = _mm256_mul_ps(_mm256_set1_ps(-0.5F), _mm256_mul_ps(a, a));
+    __m256 tail = _mm256_mul_ps(_mm256_mul_ps(p, v), tleg_avx2_exp_low(half_square));
+    __m256 above = _mm256_cmp_ps(x, _mm256_setzero_ps(), _CMP_GE_OQ);
+    return _mm256_mul_ps(x, _mm256_blendv_ps(tail, _mm256_sub_ps(one, tail), above));
+}
+
+#endif

@@ -1,0 +1,58 @@
+/* Transposing in squares of 8 x 8. */
+#if defined(__x86_64__)
+#include "kernels/x86/avx2.h"
+
+/* 8 rows become 8 columns, in three rounds of exchanging neighbours: of 1, 2 and 4 elements. */
+TLEG_AVX2_INLINE void square(__m256 x[8]) {
+    __m256 y[8];
+#pragma GCC unroll 4
+    for (int i = 0; i < 8; i += 2) {
+        y[i] = _mm256_unpacklo_ps(x[i], x[i + 1]);
+        y[i + 1] = _mm256_unpackhi_ps(x[i], x[i + 1]);
+    }
+#pragma GCC unroll 2
+    for (int i = 0; i < 8; i += 4) { /* x[i + c] holds column c of each half, for rows i..i+3 */
+        x[i] = _mm256_shuffle_ps(y[i], y[i + 2], 0x44);
+        x[i + 1] = _mm256_shuffle_ps(y[i], y[i + 2], 0xEE);
+        x[i + 2] = _mm256_shuffle_ps(y[i + 1], y[i + 3], 0x44);
+        x[i + 3] = _mm256_shuffle_ps(y[i + 1], y[i + 3], 0xEE);
+    }
+#pragma GCC unroll 4
+    for (int c = 0; c < 4; c++) {
+        y[c] = _mm256_permute2f128_ps(x[c], x[c + 4], 0x20);
+        y[c + 4] = _mm256_permute2f128_ps(x[c], x[c + 4], 0x31);
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; i++)
+        x[i] = y[i];
+}
+
+/* One square, of which `rows` and `cols` count. */
+TLEG_AVX2 static void part(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float scale, float *out,
+                           int64_t out_stride) {
+    __m256 x[8], factor = _mm256_set1_ps(scale);
+    __m256i across = tleg_avx2_lanes(cols), down = tleg_avx2_lanes(rows);
+#pragma GCC unroll 8
+    for (int r = 0; r < 8; r++)
+        x[r] = r < rows ? _mm256_mul_ps(_mm256_maskload_ps(in + r * in_stride, across), factor) : _mm256_setzero_ps();
+    square(x);
+#pragma GCC unroll 8
+    for (int c = 0; c < 8; c++)
+        if (c >= cols)
+            break;
+        else if (rows >= 8) /* masked stores are slow on some processors */
+            _mm256_storeu_ps(out + c * out_stride, x[c]);
+        else
+            _mm256_maskstore_ps(out + c * out_stride, down, x[c]);
+}
+
+void tleg_avx2_transpose(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float scale, float *out,
+                         int64_t out_stride) {
+    for (int64_t r = 0; r < rows; r += 8)
+        for (int64_t c = 0; c < cols; c += 8)
+            part(rows - r, cols - c, in + r * in_stride + c, in_stride, scale, out + c * out_stride + r, out_stride);
+}
+
+#else
+typedef int tleg_no_transpose_avx2; /* a file with nothing in it is no C */
+#endif

@@ -1,0 +1,165 @@
+/* The row-wise and element-wise operations with AVX2. */
+#if defined(__x86_64__)
+#include "kernels/x86/avx2.h"
+#include <math.h>
+
+enum { WAYS = 4 }; /* independent chains, so that latency does not set the pace */
+
+/* ---- softmax ---- */
+
+TLEG_AVX2_INLINE void softmax_column(int64_t keys, float *s, float *inverse) {
+    enum { NR = TLEG_AVX2_NR };
+    __m256 most[WAYS], sum[WAYS];
+    int64_t i = 0;
+    for (int w = 0; w < WAYS; w++) {
+        most[w] = _mm256_loadu_ps(s);
+        sum[w] = _mm256_setzero_ps();
+    }
+    for (; i + WAYS <= keys; i += WAYS)
+#pragma GCC unroll 4
+        for (int w = 0; w < WAYS; w++)
+            most[w] = _mm256_max_ps(_mm256_loadu_ps(s + (i + w) * NR), most[w]);
+    for (; i < keys; i++)
+        most[0] = _mm256_max_ps(_mm256_loadu_ps(s + i * NR), most[0]);
+    __m256 top = _mm256_max_ps(_mm256_max_ps(most[0], most[1]), _mm256_max_ps(most[2], most[3]));
+    for (i = 0; i + WAYS <= keys; i += WAYS)
+#pragma GCC unroll 4
+        for (int w = 0; w < WAYS; w++) {
+            __m256 e = tleg_avx2_exp_low(_mm256_sub_ps(_mm256_loadu_ps(s + (i + w) * NR), top));
+            _mm256_storeu_ps(s + (i + w) * NR, e);
+            sum[w] = _mm256_add_ps(sum[w], e);
+        }
+    for (; i < keys; i++) {
+        __m256 e = tleg_avx2_exp_low(_mm256_sub_ps(_mm256_loadu_ps(s + i * NR), top));
+        _mm256_storeu_ps(s + i * NR, e);
+        sum[0] = _mm256_add_ps(sum[0], e);
+    }
+    __m256 all = _mm256_add_ps(_mm256_add_ps(sum[0], sum[1]), _mm256_add_ps(sum[2], sum[3]));
+    _mm256_storeu_ps(inverse, _mm256_div_ps(_mm256_set1_ps(1.0F), all));
+}
+
+TLEG_AVX2 void tleg_avx2_softmax(int64_t keys, int64_t cols, float *s, float *inverse) {
+    for (int64_t j = 0; j < cols; j += 8)
+        softmax_column(keys, s + j, inverse + j);
+}
+
+/* ---- LayerNorm ---- */
+
+TLEG_AVX2_INLINE float sum_lanes(__m256 x) {
+    __m128 y = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    y = _mm_add_ps(y, _mm_movehl_ps(y, y));
+    return _mm_cvtss_f32(_mm_add_ss(y, _mm_movehdup_ps(y)));
+}
+
+/* sum of (x - centre)^2, or of x - centre. Lanes behind the row's end stay out. */
+TLEG_AVX2_INLINE float sum_of(int64_t dim, const float *x, float centre, bool squared) {
+    __m256 middle = _mm256_set1_ps(centre), part[WAYS];
+    for (int w = 0; w < WAYS; w++)
+        part[w] = _mm256_setzero_ps();
+    int64_t i = 0;
+    for (; i + 8 * WAYS <= dim; i += 8 * WAYS)
+#pragma GCC unroll 4
+        for (int w = 0; w < WAYS; w++) {
+            __m256 d = _mm256_sub_ps(_mm256_loadu_ps(x + i + 8 * w), middle);
+            part[w] = squared ? _mm256_fmadd_ps(d, d, part[w]) : _mm256_add_ps(part[w], d);
+        }
+    for (; i < dim; i += 8) {
+        __m256i lanes = tleg_avx2_lanes(dim - i);
+        __m256 d = _mm256_sub_ps(_mm256_maskload_ps(x + i, lanes), middle);
+        d = _mm256_and_ps(d, _mm256_castsi256_ps(lanes));
+        part[0] = squared ? _mm256_fmadd_ps(d, d, part[0]) : _mm256_add_ps(part[0], d);
+    }
+    return sum_lanes(_mm256_add_ps(_mm256_add_ps(part[0], part[1]), _mm256_add_ps(part[2], part[3])));
+}
+
+TLEG_AVX2 void tleg_avx2_layernorm(int64_t rows, int64_t dim, const float *x, int64_t stride, const float *weight,
+                                   const float *bias, float eps, float *y) {
+    for (int64_t r = 0; r < rows; r++, x += stride, y += dim) {
+        float mean = sum_of(dim, x, 0, false) / (float)dim;
+        float var = sum_of(dim, x, mean, true) / (float)dim;
+        __m256 middle = _mm256_set1_ps(mean), scale = _mm256_set1_ps(1.0F / sqrtf(var + eps));
+        for (int64_t i = 0; i < dim; i += 8) {
+            __m256i lanes = tleg_avx2_lanes(dim - i);
+            __m256 d = _mm256_mul_ps(_mm256_sub_ps(_mm256_maskload_ps(x + i, lanes), middle), scale);
+            d = _mm256_fmadd_ps(d, _mm256_maskload_ps(weight + i, lanes), _mm256_maskload_ps(bias + i, lanes));
+            if (dim - i >= 8) /* masked stores are slow on some processors */
+                _mm256_storeu_ps(y + i, d);
+            else
+                _mm256_maskstore_ps(y + i, lanes, d);
+        }
+    }
+}
+
+/* ---- GELU ---- */
+
+TLEG_AVX2 void tleg_avx2_gelu(size_t count, const float *x, float *y) {
+    size_t i = 0;
+    for (; i + 8 <= count; i += 8)
+        _mm256_storeu_ps(y + i, tleg_avx2_gelu_of(_mm256_loadu_ps(x + i)));
+    __m256i lanes = tleg_avx2_lanes((int64_t)(count - i));
+    _mm256_maskstore_ps(y + i, lanes, tleg_avx2_gelu_of(_mm256_maskload_ps(x + i, lanes)));
+}
+
+/* ---- expansion: multiply, round, add, round, convert; see expand.c ---- */
+
+/* Rounded to nearest, ties to even, as tleg_bf16_from_f32; in the low halves of the lanes. */
+TLEG_AVX2_INLINE __m256i bf16_of(__m256 x) {
+    __m256i bits = _mm256_castps_si256(x), high = _mm256_srli_epi32(bits, 16);
+    __m256i odd = _mm256_and_si256(high, _mm256_set1_epi32(1));
+    __m256i rounded = _mm256_srli_epi32(_mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7FFF))), 16);
+    __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(x, x, _CMP_UNORD_Q));
+    return _mm256_blendv_epi8(rounded, _mm256_or_si256(high, _mm256_set1_epi32(0x40)), nan);
+}
+
+TLEG_AVX2_INLINE void expand_part(__m256 y, int32_t dtype, size_t i, void *out) {
+    if (dtype == TLEG_F32) {
+        _mm256_storeu_ps((float *)out + i, y);
+    } else if (dtype == TLEG_F16) {
+        _mm_storeu_si128((__m128i *)((uint16_t *)out + i), _mm256_cvtps_ph(y, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+    } else {
+        __m256i words = bf16_of(y);
+        __m128i packed = _mm_packus_epi32(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+        _mm_storeu_si128((__m128i *)((uint16_t *)out + i), packed);
+    }
+}
+
+TLEG_AVX2_INLINE void expand_as(const float *base, const float *ilayer, float c, size_t count, int32_t dtype, size_t size,
+                                void *out) {
+    __m256 factor = _mm256_set1_ps(c);
+    size_t i = 0;
+    for (; i + 8 <= count; i += 8) {
+        __m256 y = _mm256_loadu_ps(base + i);
+        if (ilayer)
+            y = _mm256_add_ps(y, _mm256_mul_ps(factor, _mm256_loadu_ps(ilayer + i)));
+        expand_part(y, dtype, i, out);
+    }
+    tleg_portable_expand(base + i, ilayer ? ilayer + i : NULL, c, count - i, dtype, (char *)out + i * size);
+}
+
+TLEG_AVX2 void tleg_avx2_expand(const float *base, const float *ilayer, float c, size_t count, int32_t dtype, void *out) {
+    if (dtype == TLEG_F32)
+        expand_as(base, ilayer, c, count, TLEG_F32, 4, out);
+    else if (dtype == TLEG_F16)
+        expand_as(base, ilayer, c, count, TLEG_F16, 2, out);
+    else
+        expand_as(base, ilayer, c, count, TLEG_BF16, 2, out);
+}
+
+TLEG_AVX2 void tleg_avx2_widen(int32_t dtype, const void *in, size_t count, float *out) {
+    const uint16_t *halves = in;
+    size_t i = 0;
+    if (dtype == TLEG_F16)
+        for (; i + 8 <= count; i += 8)
+            _mm256_storeu_ps(out + i, _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(halves + i))));
+    else if (dtype == TLEG_BF16)
+        for (; i + 8 <= count; i += 8) {
+            __m256i words = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(halves + i)));
+            _mm256_storeu_ps(out + i, _mm256_castsi256_ps(_mm256_slli_epi32(words, 16)));
+        }
+    /* what is left over; F32 whole, where i is still 0 */
+    tleg_portable_widen(dtype, halves + i, count - i, out + i);
+}
+
+#else
+typedef int tleg_no_vector_avx2; /* a file with nothing in it is no C */
+#endif

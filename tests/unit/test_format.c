@@ -153,6 +153,7 @@ static void every_broken_rule_is_an_error_that_names_the_tensor(void **state) {
         {"{\"x\":" TENSOR("\"F32\"", "[4611686018427387905]", "[0,4]") "}", 4, "larger than any memory", "'x'"},
         {"{\"x\":" TENSOR("\"F4\"", "[3]", "[0,1]") "}", 1, "whole bytes", "'x'"},
         {"{\"x\":" TENSOR("\"F32\"", "[-2]", "[0,8]") "}", 8, "shape: entry 0", "'x'"},
+        {"{\"x\":" TENSOR("\"F32\"", "[-0]", "[0,0]") "}", 0, "shape: entry 0", "'x'"},
         {"{\"x\":" TENSOR("\"F32\"", "[2.0]", "[0,8]") "}", 8, "shape: entry 0", "'x'"},
         {"{\"x\":" TENSOR("\"F32\"", "[1,\"2\"]", "[0,8]") "}", 8, "shape: entry 1", "'x'"},
         {"{\"x\":" TENSOR("\"F32\"", "2", "[0,8]") "}", 8, "shape must be an array, found a number", "'x'"},

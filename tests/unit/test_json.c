@@ -190,7 +190,8 @@ static void integers_are_exact_or_refused(void **state) {
     int64_t value;
     assert_true(integer("9223372036854775807", &value) && value == INT64_MAX);
     assert_true(integer("-9223372036854775808", &value) && value == INT64_MIN);
-    assert_true(integer("-0", &value) && value == 0);
+    assert_true(integer("0", &value) && value == 0);
+    assert_false(integer("-0", &value));
     assert_false(integer("9223372036854775808", &value));
     assert_false(integer("-9223372036854775809", &value));
     assert_false(integer("18446744073709551617", &value));

@@ -1,27 +1,28 @@
 /* Which versions a context runs. */
 #include "kernels/table.h"
 
-const struct tleg_kernels tleg_table_portable = {
-    .level = TLEG_LEVEL_PORTABLE,
-    .name = "portable",
-    .mr = TLEG_PORTABLE_MR,
-    .nr = TLEG_PORTABLE_NR,
-    .tile = tleg_portable_tile,
-    .transpose = tleg_portable_transpose,
-    .softmax = tleg_portable_softmax,
-    .layernorm = tleg_portable_layernorm,
-    .gelu = tleg_portable_gelu,
-    .expand = tleg_portable_expand,
-    .widen = tleg_portable_widen,
-    TLEG_PANELS,
-};
+#define PORTABLE_OPS                                                                                                           \
+    .level = TLEG_LEVEL_PORTABLE, .name = "portable", .mr = TLEG_PORTABLE_MR, .nr = TLEG_PORTABLE_NR,                          \
+    .tile = tleg_portable_tile, .transpose = tleg_portable_transpose, .softmax = tleg_portable_softmax,                        \
+    .layernorm = tleg_portable_layernorm, .gelu = tleg_portable_gelu, .expand = tleg_portable_expand,                          \
+    .widen = tleg_portable_widen
 
-/* In rising order: the last one that the machine has is the best. */
+const struct tleg_kernels tleg_table_portable = {PORTABLE_OPS, TLEG_PANELS};
+#if TLEG_HAVE_BLAS
+const struct tleg_kernels tleg_table_portable_blas = {PORTABLE_OPS, TLEG_CBLAS};
+#endif
+
+/* In rising order of levels: the last one that the machine has is the best. */
 static const struct tleg_kernels *const tables[] = {
     &tleg_table_portable,
 #if defined(__x86_64__)
-    &tleg_table_avx2,
-    &tleg_table_avx512,
+    &tleg_table_avx2,          &tleg_table_avx512,
+#endif
+#if TLEG_HAVE_BLAS
+    &tleg_table_portable_blas,
+#if defined(__x86_64__)
+    &tleg_table_avx2_blas,     &tleg_table_avx512_blas,
+#endif
 #endif
 };
 enum { TABLES = sizeof tables / sizeof *tables };

@@ -47,7 +47,9 @@ struct tleg_kernels {
     struct tleg_scratch (*multiply_scratch)(const struct tleg_kernels *kernels, int64_t m, int64_t n, int64_t k);
 };
 
+/* Each level's table; with cblas (TLEG_HAVE_BLAS) a second one, which shares all but the product. */
 extern const struct tleg_kernels tleg_table_portable, tleg_table_avx2, tleg_table_avx512;
+extern const struct tleg_kernels tleg_table_portable_blas, tleg_table_avx2_blas, tleg_table_avx512_blas;
 
 /* ---- the portable versions, each in its operation's file ---- */
 void tleg_portable_tile(const struct tleg_tile *tile);
@@ -70,6 +72,16 @@ struct tleg_scratch tleg_panels_scratch(const struct tleg_kernels *kernels, int6
 #define TLEG_PANELS                                                                                                            \
     .gemm = TLEG_GEMM_OWN, .packed_count = tleg_panels_count, .pack = tleg_panels_pack, .unpack = tleg_panels_unpack,          \
     .multiply = tleg_panels_multiply, .multiply_scratch = tleg_panels_scratch
+
+/* ---- the same by cblas (blas/gemm_blas.c) ---- */
+size_t tleg_blas_count(const struct tleg_kernels *kernels, int64_t n, int64_t k);
+void tleg_blas_pack(const struct tleg_kernels *kernels, int64_t n, int64_t k, const float *w, float *packed);
+void tleg_blas_unpack(const struct tleg_kernels *kernels, int64_t n, int64_t k, const float *packed, float *w);
+void tleg_blas_multiply(const struct tleg_exec *exec, const struct tleg_gemm *gemm);
+struct tleg_scratch tleg_blas_scratch(const struct tleg_kernels *kernels, int64_t m, int64_t n, int64_t k);
+#define TLEG_CBLAS                                                                                                             \
+    .gemm = TLEG_GEMM_BLAS, .packed_count = tleg_blas_count, .pack = tleg_blas_pack, .unpack = tleg_blas_unpack,               \
+    .multiply = tleg_blas_multiply, .multiply_scratch = tleg_blas_scratch
 
 /* ---- shared by the drivers ---- */
 /* m rows in the fewest blocks of at most `most` rows, as even as they come: the first row of a block (block = the number of

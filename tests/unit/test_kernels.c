@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-enum { LANES = 3, TABLES = 8 };
+enum { LANES = 3, TABLES = 16 };
 
 static const struct tleg_kernels *tables[TABLES];
 static int table_count;
@@ -569,15 +569,15 @@ static int setup(void **state) {
     if (tleg_team_create(&tleg_default_allocator, &options, &team) != TLEG_OK)
         return -1;
     for (int32_t level = TLEG_LEVEL_PORTABLE; level <= TLEG_LEVEL_NEON; level++) {
-        const struct tleg_kernels *kernels = tleg_kernels_find(level, TLEG_GEMM_OWN);
-        printf("level %s: %s\n", tleg_level_name(level), kernels ? "tested" : "skipped");
-        if (kernels)
-            tables[table_count++] = kernels;
+        const struct tleg_kernels *own = tleg_kernels_find(level, TLEG_GEMM_OWN);
+        const struct tleg_kernels *blas = tleg_kernels_find(level, TLEG_GEMM_BLAS);
+        printf("level %s: %s, with cblas: %s\n", tleg_level_name(level), own ? "tested" : "skipped",
+               blas ? "tested" : "skipped");
+        if (own)
+            tables[table_count++] = own;
+        if (blas)
+            tables[table_count++] = blas;
     }
-    const struct tleg_kernels *blas = tleg_kernels_find(TLEG_LEVEL_BEST, TLEG_GEMM_BLAS);
-    printf("cblas: %s\n", blas ? "tested" : "skipped");
-    if (blas)
-        tables[table_count++] = blas;
     return 0;
 }
 

@@ -1,21 +1,16 @@
-/* The table of level avx2. */
+/* The tables of level avx2. */
 #if defined(__x86_64__)
 #include "kernels/x86/avx2.h"
 
-const struct tleg_kernels tleg_table_avx2 = {
-    .level = TLEG_LEVEL_AVX2,
-    .name = "avx2",
-    .mr = TLEG_AVX2_MR,
-    .nr = TLEG_AVX2_NR,
-    .tile = tleg_avx2_tile,
-    .transpose = tleg_avx2_transpose,
-    .softmax = tleg_avx2_softmax,
-    .layernorm = tleg_avx2_layernorm,
-    .gelu = tleg_avx2_gelu,
-    .expand = tleg_avx2_expand,
-    .widen = tleg_avx2_widen,
-    TLEG_PANELS,
-};
+#define AVX2_OPS                                                                                                               \
+    .level = TLEG_LEVEL_AVX2, .name = "avx2", .mr = TLEG_AVX2_MR, .nr = TLEG_AVX2_NR, .tile = tleg_avx2_tile,                  \
+    .transpose = tleg_avx2_transpose, .softmax = tleg_avx2_softmax, .layernorm = tleg_avx2_layernorm, .gelu = tleg_avx2_gelu,  \
+    .expand = tleg_avx2_expand, .widen = tleg_avx2_widen
+
+const struct tleg_kernels tleg_table_avx2 = {AVX2_OPS, TLEG_PANELS};
+#if TLEG_HAVE_BLAS
+const struct tleg_kernels tleg_table_avx2_blas = {AVX2_OPS, TLEG_CBLAS};
+#endif
 
 #else
 typedef int tleg_no_table_avx2; /* a file with nothing in it is no C */

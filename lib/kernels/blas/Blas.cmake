@@ -1,0 +1,33 @@
+# Finds the BLAS that TLEG_BLAS asks for. Sets TLEG_BLAS_FOUND to openblas, blis or none, TLEG_BLAS_INCLUDE_DIRS and
+# TLEG_BLAS_LIBRARIES.
+set(TLEG_BLAS_FOUND none)
+set(TLEG_BLAS_INCLUDE_DIRS)
+set(TLEG_BLAS_LIBRARIES)
+
+if(TLEG_BLAS MATCHES "^(auto|openblas)$")
+  pkg_check_modules(OPENBLAS QUIET openblas)
+  if(OPENBLAS_FOUND)
+    set(TLEG_BLAS_FOUND openblas)
+    set(TLEG_BLAS_INCLUDE_DIRS ${OPENBLAS_INCLUDE_DIRS})
+    set(TLEG_BLAS_LIBRARIES ${OPENBLAS_LINK_LIBRARIES})
+  endif()
+endif()
+if(TLEG_BLAS_FOUND STREQUAL none AND TLEG_BLAS MATCHES "^(auto|blis)$")
+  # Debian has one directory for each of BLIS' ways to thread.
+  set(variants blis blis-serial blis-pthread blis-openmp)
+  list(TRANSFORM variants PREPEND "${CMAKE_LIBRARY_ARCHITECTURE}/" OUTPUT_VARIABLE arch_variants)
+  find_path(BLIS_INCLUDE_DIR NAMES cblas.h PATH_SUFFIXES ${arch_variants} ${variants} NO_CACHE)
+  find_library(BLIS_LIBRARY NAMES blis PATH_SUFFIXES ${variants} NO_CACHE)
+  if(BLIS_INCLUDE_DIR AND BLIS_LIBRARY)
+    set(TLEG_BLAS_FOUND blis)
+    set(TLEG_BLAS_INCLUDE_DIRS ${BLIS_INCLUDE_DIR})
+    set(TLEG_BLAS_LIBRARIES ${BLIS_LIBRARY})
+  endif()
+endif()
+
+if(NOT TLEG_BLAS MATCHES "^(auto|openblas|blis|none)$")
+  message(FATAL_ERROR "TLEG_BLAS is '${TLEG_BLAS}': expected auto, openblas, blis or none")
+elseif(TLEG_BLAS MATCHES "^(openblas|blis)$" AND TLEG_BLAS_FOUND STREQUAL none)
+  message(FATAL_ERROR "TLEG_BLAS is ${TLEG_BLAS}, but it was not found (Debian: libopenblas-dev or libblis-dev)")
+endif()
+message(STATUS "cblas backend: ${TLEG_BLAS_FOUND}")

@@ -1,0 +1,132 @@
+/* The product by cblas, behind the same seam. The layout is W itself, row-major, so that any run of rows can be formed.
+ *
+ * Debian's serial OpenBLAS gives wrong results in silence when two threads call it at once, its threaded build crashes with
+ * many callers: so every call takes one lock of the whole process. Its number of threads is the host's business. */
+#include "kernels/table.h"
+#include <cblas.h>
+#include <pthread.h>
+#include <string.h>
+
+enum {
+    COLUMNS = 256, /* of the output at once: what bounds the scratch for formed weights and for sums */
+    ROWS = 16      /* of a task */
+};
+
+static pthread_mutex_t blas_lock = PTHREAD_MUTEX_INITIALIZER;
+
+struct product {
+    const struct tleg_exec *exec;
+    const struct tleg_gemm *gemm;
+    float *rows, *formed, *sums; /* (m, k), (cols, k), (m, cols) */
+    int64_t column, cols;        /* in work */
+};
+
+static int64_t columns_of(int64_t n) {
+    return n < COLUMNS ? n : COLUMNS;
+}
+
+size_t tleg_blas_count(const struct tleg_kernels *kernels, int64_t n, int64_t k) {
+    (void)kernels;
+    size_t count;
+    return tleg_size_mul((size_t)n, (size_t)k, &count) ? count : SIZE_MAX;
+}
+
+void tleg_blas_pack(const struct tleg_kernels *kernels, int64_t n, int64_t k, const float *w, float *packed) {
+    (void)kernels;
+    memcpy(packed, w, (size_t)(n * k) * sizeof *w);
+}
+
+void tleg_blas_unpack(const struct tleg_kernels *kernels, int64_t n, int64_t k, const float *packed, float *w) {
+    (void)kernels;
+    memcpy(w, packed, (size_t)(n * k) * sizeof *w);
+}
+
+/* The shared scratch, in floats. */
+static struct tleg_scratch layout(int64_t m, int64_t n, int64_t k, size_t *formed, size_t *sums) {
+    struct tleg_scratch scratch = {.shared = tleg_floats_size(m, k)};
+    *formed = scratch.shared / sizeof(float);
+    if (!tleg_size_add(scratch.shared, tleg_floats_size(columns_of(n), k), &scratch.shared))
+        scratch.shared = SIZE_MAX;
+    *sums = scratch.shared / sizeof(float);
+    if (!tleg_size_add(scratch.shared, tleg_floats_size(m, columns_of(n)), &scratch.shared))
+        scratch.shared = SIZE_MAX;
+    return scratch;
+}
+
+struct tleg_scratch tleg_blas_scratch(const struct tleg_kernels *kernels, int64_t m, int64_t n, int64_t k) {
+    (void)kernels;
+    size_t formed, sums;
+    return layout(m, n, k, &formed, &sums);
+}
+
+static int64_t rows_of(int64_t item, int64_t rows) {
+    return rows - item * ROWS < ROWS ? rows - item * ROWS : ROWS;
+}
+
+static void make_rows(void *arg, int64_t item, char *lane) {
+    (void)lane;
+    const struct product *product = arg;
+    const struct tleg_gemm *gemm = product->gemm;
+    int64_t k = gemm->weight->k, stride;
+    tleg_rows_get(product->exec->kernels, &gemm->rows, item * ROWS, rows_of(item, gemm->m), k, product->rows + item * ROWS * k,
+                  &stride);
+}
+
+static void form_rows(void *arg, int64_t item, char *lane) {
+    (void)lane;
+    const struct product *product = arg;
+    const struct tleg_weight *weight = product->gemm->weight;
+    size_t first = (size_t)((product->column + item * ROWS) * weight->k);
+    tleg_form(product->exec->kernels, weight, first, (size_t)(rows_of(item, product->cols) * weight->k),
+              product->formed + item * ROWS * weight->k);
+}
+
+static void finish_rows(void *arg, int64_t item, char *lane) {
+    (void)lane;
+    const struct product *product = arg;
+    const struct tleg_epilogue *epilogue = &product->gemm->epilogue;
+    int64_t end = item * ROWS + rows_of(item, product->gemm->m), cols = product->cols;
+    for (int64_t r = item * ROWS; r < end; r++) {
+        float *sum = product->sums + r * cols;
+        float *out = product->gemm->out + r * product->gemm->out_stride + product->column;
+        if (epilogue->bias)
+            for (int64_t j = 0; j < cols; j++)
+                sum[j] += epilogue->bias[product->column + j];
+        if (epilogue->gelu)
+            product->exec->kernels->gelu((size_t)cols, sum, sum);
+        if (epilogue->residual) {
+            const float *residual = epilogue->residual + r * epilogue->residual_stride + product->column;
+            for (int64_t j = 0; j < cols; j++)
+                sum[j] += residual[j];
+        }
+        memcpy(out, sum, (size_t)cols * sizeof *out);
+    }
+}
+
+void tleg_blas_multiply(const struct tleg_exec *exec, const struct tleg_gemm *gemm) {
+    const struct tleg_weight *weight = gemm->weight;
+    int64_t m = gemm->m, n = weight->n, k = weight->k, stride = k;
+    size_t formed, sums;
+    layout(m, n, k, &formed, &sums);
+    float *shared = (float *)exec->shared;
+    struct product product = {.exec = exec, .gemm = gemm, .rows = shared, .formed = shared + formed, .sums = shared + sums};
+    const float *rows = shared;
+    if (gemm->rows.kind == TLEG_ROWS_PLAIN)
+        rows = tleg_rows_get(exec->kernels, &gemm->rows, 0, m, k, NULL, &stride);
+    else
+        tleg_for_each(exec, (m + ROWS - 1) / ROWS, make_rows, &product);
+    bool in_place = weight->stored == TLEG_F32 && weight->rounded == TLEG_F32 && !weight->ilayer;
+    for (product.column = 0; product.column < n; product.column += COLUMNS) {
+        product.cols = columns_of(n - product.column);
+        const float *b = product.formed;
+        if (in_place)
+            b = (const float *)weight->base + product.column * k;
+        else
+            tleg_for_each(exec, (product.cols + ROWS - 1) / ROWS, form_rows, &product);
+        pthread_mutex_lock(&blas_lock);
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)m, (int)product.cols, (int)k, 1.0F, rows, (int)stride, b,
+                    (int)k, 0.0F, product.sums, (int)product.cols);
+        pthread_mutex_unlock(&blas_lock);
+        tleg_for_each(exec, (m + ROWS - 1) / ROWS, finish_rows, &product);
+    }
+}

@@ -34,6 +34,31 @@ static const char *find_wrapped(const struct tleg_config_reader *reader, const c
     return NULL;
 }
 
+static bool is_outer_name(const char *name) {
+    static const int32_t norms[2] = {TLEG_NORM_BEFORE_POOL, TLEG_NORM_AFTER_POOL};
+    for (int k = 0; k < 2 * TLEG_OUTER; k++) {
+        const tleg_config any = {
+            .image_size = 1, .patch_size = 1, .prefix = 2, .pool = TLEG_POOL_MEAN, .norm = norms[k / TLEG_OUTER]};
+        struct tleg_spec spec;
+        tleg_outer_spec(&any, (enum tleg_outer_slot)(k % TLEG_OUTER), &spec);
+        if (strcmp(name, spec.name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Whether a name is one that learngenes or models have, so that it is no misspelling of another. */
+static bool is_proper_name(const char *name) {
+    static const char *const ends[] = {".weight", ".weight_base", ".weight_ilayer", ".bias", ".bias_base", ".bias_ilayer"};
+    const char *end = strrchr(name, '.');
+    for (size_t k = 0; end && k < sizeof ends / sizeof *ends; k++)
+        if (strncmp(name, "blocks.", 7) == 0 && strcmp(end, ends[k]) == 0)
+            for (int site = 0; site < TLEG_SITES; site++)
+                if (strstr(name, tleg_site_name((enum tleg_site)site)))
+                    return true;
+    return is_outer_name(name);
+}
+
 static tleg_status fail_missing(const struct tleg_config_reader *reader, const char *name) {
     const char *wrapped = find_wrapped(reader, name);
     if (wrapped)
@@ -41,7 +66,7 @@ static tleg_status fail_missing(const struct tleg_config_reader *reader, const c
                          "%s: missing tensor \"%s\"; found \"%s\": take \"%.*s\" off the names in this file", reader->label,
                          name, wrapped, (int)(strlen(wrapped) - strlen(name)), wrapped);
     const char *near = tleg_file_nearest(reader->file, name);
-    if (near)
+    if (near && !is_proper_name(near))
         return tleg_fail(reader->context, TLEG_FORMAT, "%s: missing tensor \"%s\"; found the like \"%s\"", reader->label, name,
                          near);
     return tleg_fail(reader->context, TLEG_FORMAT, "%s: missing tensor \"%s\"", reader->label, name);
@@ -204,7 +229,7 @@ static tleg_status list_ignored(const struct check *check, int64_t count, const 
         tleg_release(&reader->context->allocator, names, size);
         return status;
     }
-    tleg_log(reader->context, "%s: %d tensors are not used, the first is \"%s\"", reader->label, (int)rest, names[0]);
+    tleg_log(reader->context, "%s: not used: %d tensor(s), the first is \"%s\"", reader->label, (int)rest, names[0]);
     reader->c->ignored_count = rest;
     *ignored = names;
     *bytes = size;

@@ -1,0 +1,19 @@
+# Sourced by examples/demo.sh and tests/run.sh, not run: install_missing KIND installs, through apt, what a build (or the
+# tests) needs and this machine lacks. Does nothing, and needs no rights, where everything is there.
+
+packages_build="gcc libc6-dev cmake ninja-build pkg-config libjsmn-dev libjansson-dev libturbojpeg0-dev libjpeg-dev libpng-dev"
+packages_test="$packages_build g++ libcmocka-dev libopenblas-dev clang libclang-rt-14-dev clang-format valgrind binutils python3"
+
+install_missing() {
+    missing=
+    eval "wanted=\$packages_$1"
+    for package in $wanted; do
+        dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
+    done
+    [ -n "$missing" ] || return 0
+    sudo=
+    [ "$(id -u)" = 0 ] || sudo=sudo
+    echo "installing$missing" >&2
+    $sudo apt-get update -qq >&2
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >&2
+}

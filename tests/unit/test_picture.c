@@ -1,0 +1,392 @@
+/* Picture files and folders of them, as the command reads them. Compiled with tools/picture*.c and tools/folder.c; links
+ * libjpeg and libpng. tests/fixtures/image/make.py wrote the files and what PIL makes of them. */
+#define _XOPEN_SOURCE 700 /* nftw */
+#include "unit/support.h"
+
+#include "folder.h"
+#include "picture.h"
+
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- pictures ---- */
+
+static const char *fixture(const char *name) {
+    static char path[512];
+    snprintf(path, sizeof path, "%s/image/%s", TLEG_FIXTURES, name);
+    return path;
+}
+
+static const char *write_scratch(const char *name, const void *bytes, size_t count) {
+    const char *path = support_scratch(name);
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes, 1, count, file), count);
+    assert_int_equal(fclose(file), 0);
+    return path;
+}
+
+/* Reads a file that must be refused with a text that names it and says `what`. */
+static void refused(const char *path, const char *what) {
+    struct picture picture;
+    char error[PICTURE_ERROR] = "";
+    if (picture_read(path, 1, &picture, error, sizeof error) == 0)
+        fail_msg("%s was read; expected an error with \"%s\"", path, what);
+    assert_null(picture.pixels);
+    if (strstr(error, path) == NULL || strstr(error, what) == NULL)
+        fail_msg("\"%s\" does not name %s and \"%s\"", error, path, what);
+}
+
+struct expected { /* the head of a record of pictures.bin */
+    char name[28];
+    int32_t exif, width, height;
+};
+
+/* JPEG may differ by one level, which other versions of libjpeg do; what mistakes give differs by more. */
+static void compare(const struct expected *head, const uint8_t *expected) {
+    struct picture picture;
+    char error[PICTURE_ERROR] = "";
+    const int tolerance = strstr(head->name, "jp") != NULL ? 1 : 0;
+    if (picture_read(fixture(head->name), head->exif, &picture, error, sizeof error) != 0)
+        fail_msg("%s", error);
+    if (picture.width != head->width || picture.height != head->height)
+        fail_msg("%s, exif %d: expected %d x %d, found %d x %d", head->name, head->exif, head->width, head->height,
+                 picture.width, picture.height);
+    for (int32_t i = 0; i < head->width * head->height * 3; i++)
+        if (abs(picture.pixels[i] - expected[i]) > tolerance)
+            fail_msg("%s, exif %d, value %d: expected %d, found %d", head->name, head->exif, i, expected[i], picture.pixels[i]);
+    picture_free(&picture);
+}
+
+static void every_kind_of_file_gives_pils_pixels(void **state) {
+    (void)state;
+    size_t bytes, count = 0;
+    uint8_t *file = support_read_file(fixture("pictures.bin"), &bytes);
+    for (size_t at = 0; at < bytes; count++) {
+        struct expected head;
+        memcpy(&head, file + at, sizeof head);
+        at += sizeof head;
+        compare(&head, file + at);
+        at += (size_t)head.width * (size_t)head.height * 3;
+    }
+    assert_true(count > 80);
+    free(file);
+}
+
+static void what_cannot_be_decoded_is_refused_with_the_reason(void **state) {
+    (void)state;
+    refused(fixture("bad-12-bit.jpg"), "precision 12");
+    refused(fixture("bad-no-height.jpg"), "JPEG");
+    refused(fixture("bad-two-components.jpg"), "2 colour components");
+    refused(fixture("bad-palette.png"), "PNG");
+    refused(fixture("bad-short.png"), "PNG");
+}
+
+static void pictures_that_claim_too_much_are_refused_before_memory_is_asked_for(void **state) {
+    (void)state;
+    refused(fixture("bad-bomb.jpg"), "65000 x 65000 pixels; the limit is 178956970");
+    refused(fixture("bad-bomb.png"), "60000 x 60000 pixels; the limit is 178956970");
+    refused(fixture("bad-most.png"), "2147483647 x 2147483647 pixels");
+}
+
+/* A decoder that fails must not spoil the next file, and nothing of its own may reach the terminal. */
+static void a_bad_file_leaves_the_next_one_alone_and_prints_nothing(void **state) {
+    (void)state;
+    static const char *const bad[] = {"bad-12-bit.jpg", "bad-no-height.jpg", "bad-bomb.jpg", "bad-palette.png",
+                                      "bad-short.png"};
+    static const char *const fine[] = {"420.jpg", "junk-before-end.jpg", "exif-broken.jpg", "gamma.png", "icc.jpg"};
+    const char *captured = support_scratch("stderr");
+    const int kept = dup(STDERR_FILENO), file = open(captured, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    assert_true(kept >= 0 && file >= 0 && dup2(file, STDERR_FILENO) >= 0);
+    int wrong = 0;
+    for (int i = 0; i < 25; i++) {
+        struct picture picture;
+        char error[PICTURE_ERROR];
+        wrong += picture_read(fixture(bad[i / 5]), 0, &picture, error, sizeof error) == 0;
+        wrong += picture_read(fixture(fine[i % 5]), 0, &picture, error, sizeof error) != 0;
+        picture_free(&picture);
+    }
+    fflush(stderr);
+    assert_true(dup2(kept, STDERR_FILENO) >= 0);
+    assert_int_equal(lseek(file, 0, SEEK_END), 0);
+    close(file);
+    close(kept);
+    unlink(captured);
+    assert_int_equal(wrong, 0);
+}
+
+/* Cuts a file at every length below `needed` (0: all of it). */
+static void check_cuts(const char *name, const char *format, size_t spare) {
+    size_t bytes;
+    uint8_t *file = support_read_file(fixture(name), &bytes);
+    for (size_t length = 4; length < bytes - spare; length++) {
+        const char *path = write_scratch("cut", file, length);
+        refused(path, format);
+    }
+    free(file);
+}
+
+static void a_file_that_ends_early_is_refused_wherever_it_ends(void **state) {
+    (void)state;
+    check_cuts("420.jpg", "truncated JPEG", 0);
+    check_cuts("progressive.jpg", "truncated JPEG", 0);
+    check_cuts("ycck.jpg", "truncated JPEG", 0);
+    enum { PNG_END = 12 + 4 + 4 }; /* IEND, and the checksums of the pixels before it: every pixel is there */
+    check_cuts("rgb.png", "truncated PNG", PNG_END);
+    check_cuts("interlaced.png", "truncated PNG", PNG_END);
+}
+
+static void damaged_bytes_never_crash(void **state) {
+    (void)state;
+    static const char *const names[] = {"420.jpg", "progressive.jpg", "exif-6.jpg", "ycck.jpg", "palette.png", "exif-late.png"};
+    uint32_t random = 1;
+    for (size_t n = 0; n < sizeof names / sizeof *names; n++) {
+        size_t bytes;
+        uint8_t *file = support_read_file(fixture(names[n]), &bytes);
+        for (int i = 0; i < 300; i++) {
+            random = random * 1664525u + 1013904223u;
+            const size_t at = (random >> 8) % bytes;
+            const uint8_t kept = file[at];
+            file[at] = (uint8_t)(random >> 24);
+            struct picture picture;
+            char error[PICTURE_ERROR];
+            const char *path = write_scratch("damaged", file, bytes);
+            if (picture_read(path, 1, &picture, error, sizeof error) == 0)
+                assert_true(picture.width > 0 && picture.height > 0 && picture.pixels != NULL);
+            picture_free(&picture);
+            file[at] = kept;
+        }
+        free(file);
+    }
+}
+
+static void other_formats_are_named(void **state) {
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t count;
+        const char *name;
+    } cases[] = {
+        {"RIFF\x24\0\0\0WEBPVP8 ", 16, "WebP"},
+        {"GIF89a\1\0\1\0", 10, "GIF"},
+        {"BM\x46\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0", 18, "BMP"},
+        {"II*\0\x08\0\0\0", 8, "TIFF"},
+        {"MM\0*\0\0\0\x08", 8, "TIFF"},
+        {"\0\0\0\x20"
+         "ftypavif",
+         12, "AVIF"},
+        {"\0\0\0\x20"
+         "ftypheic",
+         12, "HEIC"},
+        {"\0\0\0\x20"
+         "ftypisom",
+         12, "film"},
+        {"%PDF-1.7\n", 9, "PDF"},
+        {"P6\n1 1\n255\nabc", 14, "portable map"},
+        {"\xff\x0a\xfa\x7f", 4, "JPEG XL"},
+        {"PK\3\4abcd", 8, "ZIP"},
+        {"\xef\xbb\xbf\n<!DOCTYPE HTML><html>404</html>", 34, "HTML"},
+        {"<html>", 6, "HTML"},
+        {"<svg xmlns='x'/>", 16, "SVG"},
+        {"version https://git-lfs.github.com/spec/v1\n", 43, "Git LFS"},
+        {"not a picture\n", 14, "this is text"},
+        {"\1\2\3\0\0\xff", 6, "no format"},
+        {"", 0, "empty file"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *path = write_scratch("other.jpg", cases[i].bytes, cases[i].count);
+        refused(path, cases[i].name);
+        refused(path, "JPEG");
+    }
+}
+
+static void what_cannot_be_opened_is_refused_with_the_systems_reason(void **state) {
+    (void)state;
+    refused(support_scratch("no such file.jpg"), "No such file");
+    refused(TLEG_FIXTURES, "directory");
+}
+
+/* ---- folders ---- */
+
+static char root[512];
+
+static const char *below_root(const char *name) {
+    static char path[1024];
+    snprintf(path, sizeof path, "%s/%s", root, name);
+    return path;
+}
+
+/* Makes the files of a tree, empty, with the folders above them; a name that ends in "/" is a folder. */
+static void plant(const char *const *names) {
+    snprintf(root, sizeof root, "%s", support_scratch("tree-XXXXXX"));
+    assert_non_null(mkdtemp(root));
+    for (; *names != NULL; names++) {
+        char path[1024];
+        snprintf(path, sizeof path, "%s", below_root(*names));
+        for (char *slash = path + strlen(root) + 1; (slash = strchr(slash, '/')) != NULL; slash++) {
+            *slash = '\0';
+            mkdir(path, 0700);
+            *slash = '/';
+        }
+        if (path[strlen(path) - 1] == '/')
+            continue;
+        FILE *file = fopen(path, "wb");
+        assert_non_null(file);
+        fclose(file);
+    }
+}
+
+static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *walk) {
+    (void)status, (void)kind, (void)walk;
+    return remove(path);
+}
+
+static void fell(void) {
+    assert_int_equal(nftw(root, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+/* "class label:images ..." and "label path ..." of a folder, paths below the root. */
+static void check_folder(const char *const *labels, int32_t label_count, const char *classes, const char *images) {
+    struct folder folder;
+    char error[FOLDER_ERROR] = "", found[4096];
+    if (folder_read(root, labels, label_count, &folder, error, sizeof error) != 0)
+        fail_msg("%s", error);
+    size_t length = 0;
+    for (size_t i = 0; i < folder.class_count; i++)
+        length += (size_t)snprintf(found + length, sizeof found - length, "%s%s %d:%zu", i > 0 ? " " : "",
+                                   folder.classes[i].name, folder.classes[i].label, folder.classes[i].images);
+    assert_string_equal(found, classes);
+    length = 0;
+    for (size_t i = 0; i < folder.image_count; i++) {
+        assert_memory_equal(folder.images[i].path, root, strlen(root));
+        length += (size_t)snprintf(found + length, sizeof found - length, "%s%d %s", i > 0 ? " " : "", folder.images[i].label,
+                                   folder.images[i].path + strlen(root) + 1);
+    }
+    assert_string_equal(found, images);
+    folder_free(&folder);
+    assert_int_equal(folder.image_count, 0);
+}
+
+static void folder_refused(const char *const *labels, int32_t label_count, const char *what) {
+    struct folder folder;
+    char error[FOLDER_ERROR] = "";
+    if (folder_read(root, labels, label_count, &folder, error, sizeof error) == 0)
+        fail_msg("the folder was read; expected an error with \"%s\"", what);
+    assert_true(folder.images == NULL && folder.classes == NULL);
+    if (strstr(error, root) == NULL || strstr(error, what) == NULL)
+        fail_msg("\"%s\" does not name the folder and \"%s\"", error, what);
+}
+
+static void classes_and_images_come_in_pythons_order(void **state) {
+    (void)state;
+    plant((const char *const[]){"2/b.jpg", "10/x.jpg", "1/B.jpg", "1/a.jpg", "b/1.jpg", "B/1.jpg", "\xc3\xa4/1.jpg", "1/10.jpg",
+                                "1/9.jpg", NULL});
+    check_folder(NULL, 0, "1 0:4 10 1:1 2 2:1 B 3:1 b 4:1 \xc3\xa4 5:1",
+                 "0 1/10.jpg 0 1/9.jpg 0 1/B.jpg 0 1/a.jpg 1 10/x.jpg 2 2/b.jpg 3 B/1.jpg 4 b/1.jpg 5 \xc3\xa4/1.jpg");
+    fell();
+}
+
+static void what_is_no_image_is_passed_over(void **state) {
+    (void)state;
+    plant((const char *const[]){".git/a.jpg", "bee/.DS_Store", "bee/Thumbs.db", "bee/._a.jpg", "bee/a.jpg", "bee/notes.txt",
+                                "bee/jpg", "bee/.hidden/b.jpg", "README.md", NULL});
+    check_folder(NULL, 0, "bee 0:1", "0 bee/a.jpg");
+    fell();
+}
+
+static void endings_are_compared_without_case_and_other_formats_are_not_lost(void **state) {
+    (void)state;
+    plant((const char *const[]){"bee/a.JPG", "bee/b.Jpeg", "bee/c.PNG", "bee/d.webp", "bee/e.GIF", "bee/f.tiff", "bee/g.heic",
+                                NULL});
+    check_folder(NULL, 0, "bee 0:7", "0 bee/a.JPG 0 bee/b.Jpeg 0 bee/c.PNG 0 bee/d.webp 0 bee/e.GIF 0 bee/f.tiff 0 bee/g.heic");
+    fell();
+}
+
+static void folders_below_a_class_belong_to_it(void **state) {
+    (void)state;
+    plant((const char *const[]){"bee/x/y/a.jpg", "bee/x.jpg/b.jpg", "fern/x/a.jpg", NULL});
+    check_folder(NULL, 0, "bee 0:2 fern 1:1", "0 bee/x.jpg/b.jpg 0 bee/x/y/a.jpg 1 fern/x/a.jpg");
+    fell();
+}
+
+static void links_count_where_they_stand_and_circles_end(void **state) {
+    (void)state;
+    plant((const char *const[]){"store/bee/a.jpg", "data/fern/b.jpg", NULL});
+    assert_int_equal(symlink("../store/bee", below_root("data/kite")), 0);
+    assert_int_equal(symlink("../../store/bee/a.jpg", below_root("data/fern/c.jpg")), 0);
+    assert_int_equal(symlink("nowhere", below_root("data/fern/lost.jpg")), 0); /* listed: reading it says what is wrong */
+    assert_int_equal(symlink("..", below_root("data/fern/up")), 0);
+    assert_int_equal(symlink(".", below_root("data/fern/self")), 0);
+    snprintf(root, sizeof root, "%s", below_root("data"));
+    check_folder(NULL, 0, "fern 0:3 kite 1:1", "0 fern/b.jpg 0 fern/c.jpg 0 fern/lost.jpg 1 kite/a.jpg");
+    *strrchr(root, '/') = '\0';
+    fell();
+}
+
+static void labels_are_matched_by_name(void **state) {
+    (void)state;
+    static const char *const labels[] = {"tram", "bee", "owl"};
+    plant((const char *const[]){"bee/a.jpg", "tram/b.jpg", NULL});
+    check_folder(labels, 3, "bee 1:1 tram 0:1", "1 bee/a.jpg 0 tram/b.jpg");
+    fell();
+    plant((const char *const[]){"bee/a.jpg", "unknown_bird/b.jpg", NULL});
+    folder_refused(labels, 3, "unknown_bird: this folder is no class of the model, whose 3 labels are tram, bee, owl");
+    fell();
+}
+
+static void an_empty_class_is_kept_with_no_images(void **state) {
+    (void)state;
+    plant((const char *const[]){"bee/a.jpg", "kite/", NULL});
+    check_folder(NULL, 0, "bee 0:1 kite 1:0", "0 bee/a.jpg");
+    fell();
+}
+
+static void a_folder_without_classes_is_refused_with_the_layout(void **state) {
+    (void)state;
+    plant((const char *const[]){"a.jpg", "b.jpg", NULL});
+    folder_refused(NULL, 0, "DIR/class/image");
+    fell();
+    plant((const char *const[]){"bee/a.jpg", "stray.PNG", NULL});
+    folder_refused(NULL, 0, "stray.PNG");
+    fell();
+    plant((const char *const[]){"notes.txt", NULL});
+    folder_refused(NULL, 0, "DIR/class/image");
+    fell();
+    plant((const char *const[]){"bee/notes.txt", NULL});
+    folder_refused(NULL, 0, "no images");
+    fell();
+    folder_refused(NULL, 0, "No such file");
+}
+
+static int clean(void **state) {
+    (void)state;
+    support_clean();
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_kind_of_file_gives_pils_pixels),
+        cmocka_unit_test(what_cannot_be_decoded_is_refused_with_the_reason),
+        cmocka_unit_test(pictures_that_claim_too_much_are_refused_before_memory_is_asked_for),
+        cmocka_unit_test(a_bad_file_leaves_the_next_one_alone_and_prints_nothing),
+        cmocka_unit_test(a_file_that_ends_early_is_refused_wherever_it_ends),
+        cmocka_unit_test(damaged_bytes_never_crash),
+        cmocka_unit_test(other_formats_are_named),
+        cmocka_unit_test(what_cannot_be_opened_is_refused_with_the_systems_reason),
+        cmocka_unit_test(classes_and_images_come_in_pythons_order),
+        cmocka_unit_test(what_is_no_image_is_passed_over),
+        cmocka_unit_test(endings_are_compared_without_case_and_other_formats_are_not_lost),
+        cmocka_unit_test(folders_below_a_class_belong_to_it),
+        cmocka_unit_test(links_count_where_they_stand_and_circles_end),
+        cmocka_unit_test(labels_are_matched_by_name),
+        cmocka_unit_test(an_empty_class_is_kept_with_no_images),
+        cmocka_unit_test(a_folder_without_classes_is_refused_with_the_layout),
+    };
+    return cmocka_run_group_tests(tests, NULL, clean);
+}

@@ -1,6 +1,5 @@
 /* A host program as a stranger would write it: opens a learngene, expands it to 4 layers, runs images and compares the logits
  * with the ones that a file holds.   consumer GENE IMAGES ANSWERS */
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <tleg/tleg.h>
@@ -28,7 +27,7 @@ static tleg_tensor *read_tensor(tleg_context *context, const char *path, const c
     return tensor;
 }
 
-/* |a - b| / |b| */
+/* |a - b| / |b|, squared: the test is without libm, which the library must bring itself where it needs it */
 static double distance(const float *a, const float *b, size_t count) {
     double difference = 0, norm = 0;
     size_t i;
@@ -36,7 +35,7 @@ static double distance(const float *a, const float *b, size_t count) {
         difference += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
         norm += (double)b[i] * b[i];
     }
-    return sqrt(difference / norm);
+    return difference / norm;
 }
 
 int main(int argc, char **argv) {
@@ -64,7 +63,7 @@ int main(int argc, char **argv) {
         tleg_session_run(session, (const float *)images_info.data, images_info.shape[0], logits, NULL) == TLEG_OK) {
         error = distance(logits, (const float *)answers_info.data, (size_t)(answers_info.shape[0] * answers_info.shape[1]));
     }
-    printf("relative error %.1e\n", error);
+    printf("relative error, squared: %.1e\n", error);
     free(logits);
     tleg_tensor_free(images);
     tleg_tensor_free(answers);
@@ -73,5 +72,5 @@ int main(int argc, char **argv) {
     tleg_model_free(model);
     tleg_session_free(session);
     tleg_context_free(context);
-    return error < 1e-4 ? 0 : 1;
+    return error < 1e-8 ? 0 : 1;
 }

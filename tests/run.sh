@@ -1,0 +1,141 @@
+#!/bin/sh
+# Builds and tests everything, on a fresh Debian 12 machine too:   sh tests/run.sh
+# Installs what is missing through apt, builds with gcc and clang, under AddressSanitizer and UBSan, ThreadSanitizer, valgrind and
+# without a BLAS, and ends with a summary. Build trees lie under TLEG_BUILD_DIR (./build when unset). Exit 0: all passed.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+build=${TLEG_BUILD_DIR:-$(pwd)/build}
+mkdir -p "$build/logs" || exit 1
+build=$(cd "$build" && pwd)
+passed=0 failed=0 skipped=0
+skips=$build/logs/skips
+: >"$skips"
+jobs=$(nproc 2>/dev/null || echo 2)
+
+# ---- what is needed: a command, or a Debian package ----
+missing() {
+    for pair in cc:build-essential c++:build-essential cmake:cmake ninja:ninja-build pkg-config:pkg-config clang:clang \
+        clang-format:clang-format valgrind:valgrind python3:python3; do
+        command -v "${pair%%:*}" >/dev/null || echo "${pair#*:}"
+    done
+    for package in libcmocka-dev libjsmn-dev libjansson-dev libturbojpeg0-dev libjpeg-dev libpng-dev libopenblas-dev \
+        libc6-dev; do
+        dpkg-query -W -f='${Status}' $package 2>/dev/null | grep -q 'install ok installed' || echo $package
+    done
+}
+if command -v apt-get >/dev/null && command -v dpkg-query >/dev/null; then
+    packages=$(missing | sort -u | tr '\n' ' ')
+    if [ -n "$packages" ]; then
+        echo "installing $packages"
+        sudo=
+        [ "$(id -u)" = 0 ] || sudo=sudo
+        $sudo env DEBIAN_FRONTEND=noninteractive apt-get update -q >"$build/logs/apt.log" 2>&1
+        # shellcheck disable=SC2086
+        $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $packages \
+            >>"$build/logs/apt.log" 2>&1 || {
+            tail -n 20 "$build/logs/apt.log"
+            echo "apt-get could not install all of: $packages"
+        }
+    fi
+else
+    echo "no apt here: what is missing is not installed"
+fi
+
+# ---- stages ----
+# stage NAME COMMAND...: runs it into a log; a failure is counted and shown, and the rest goes on.
+stage() {
+    name=$1
+    shift
+    begin=$(date +%s)
+    if "$@" >"$build/logs/$name.log" 2>&1; then
+        echo "ok      $name ($(($(date +%s) - begin)) s)"
+    else
+        echo "FAILED  $name: $*"
+        tail -n 60 "$build/logs/$name.log"
+        failed=$((failed + 1))
+        return 1
+    fi
+}
+
+# tree NAME TARGET CMAKE-OPTIONS...: configures and builds build/NAME.
+tree() {
+    where=$1 target=$2
+    shift 2
+    stage "$where-configure" cmake -S . -B "$build/$where" -G Ninja -DTLEG_WERROR=ON "$@" &&
+        stage "$where-build" cmake --build "$build/$where" -j "$jobs" --target $target
+}
+
+figure() { sed -n "s/^.*[[:space:]]$1=\"\([0-9]*\)\".*/\1/p" "$2" | head -n 1; }
+
+# check TREE CTEST-OPTIONS...: runs ctest there and adds its counts.
+check() {
+    where=$1
+    shift
+    report=$build/logs/$where.xml
+    rm -f "$report"
+    begin=$(date +%s)
+    (cd "$build/$where" && ctest -j "$jobs" --output-on-failure --no-tests=error --output-junit "$report" "$@") \
+        >"$build/logs/$where-ctest.log" 2>&1
+    code=$?
+    seconds=$(($(date +%s) - begin))
+    tests=0 bad=0 left=0
+    if [ -f "$report" ]; then
+        tests=$(figure tests "$report")
+        bad=$(figure failures "$report")
+        left=$(($(figure skipped "$report") + $(figure disabled "$report")))
+    fi
+    passed=$((passed + tests - bad - left)) failed=$((failed + bad)) skipped=$((skipped + left))
+    sed -n "s|^SKIP |$where: |p" "$build/$where/Testing/Temporary/LastTest.log" 2>/dev/null | sort -u >>"$skips"
+    if [ $code -ne 0 ]; then
+        echo "FAILED  $where: $bad of $tests tests ($seconds s)"
+        sed 's/^/    /' "$build/logs/$where-ctest.log"
+        [ "$bad" -gt 0 ] || failed=$((failed + 1))
+    else
+        echo "ok      $where: $((tests - left)) tests ($seconds s)"
+    fi
+}
+
+# skip WHAT REASON: something that this machine cannot do.
+skip() {
+    echo "skipped $1: $2"
+    echo "$1: $2" >>"$skips"
+    skipped=$((skipped + 1))
+}
+
+sanitized='-O1 -g -fno-omit-frame-pointer'
+export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
+export UBSAN_OPTIONS=print_stacktrace=1
+export TSAN_OPTIONS=second_deadlock_stack=1
+
+tree release all -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_COMPILER=gcc && check release
+
+if command -v clang >/dev/null; then
+    tree clang all -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_COMPILER=clang && check clang -R '^(test_golden|test_kernels|symbols)$'
+else
+    skip clang "clang is not installed"
+fi
+
+tree asan "tleg_tests tleg" -DCMAKE_BUILD_TYPE=None -DTLEG_TEST_TIMEOUT=600 -DTLEG_BENCH=OFF \
+    "-DCMAKE_C_FLAGS=$sanitized -fsanitize=address,undefined -fno-sanitize-recover=all" &&
+    check asan -L 'unit|replay|command'
+
+tree tsan "test_threads test_team test_core" -DCMAKE_BUILD_TYPE=None -DTLEG_TEST_TIMEOUT=600 -DTLEG_BENCH=OFF -DTLEG_BLAS=none \
+    -DTLEG_TOOLS=OFF "-DCMAKE_C_FLAGS=$sanitized -fsanitize=thread" && check tsan -R '^(test_threads|test_team|test_core)$'
+
+suites="test_contracts test_format test_golden test_learngene test_memory test_threads"
+command -v valgrind >/dev/null || {
+    skip valgrind "valgrind is not installed"
+    suites=
+}
+tree plain "all" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DTLEG_BLAS=none -DTLEG_TOOLS=OFF -DTLEG_BENCH=OFF \
+    "-DTLEG_VALGRIND=$(echo $suites | tr ' ' ';')" && check plain -L 'unit|replay|valgrind' && check plain -R '^symbols$'
+
+# ---- summary ----
+echo
+[ -x "$build/release/tests/tleg_levels" ] && "$build/release/tests/tleg_levels"
+if [ -s "$skips" ]; then
+    echo "skipped, and why:"
+    sort -u "$skips" | sed 's/^/    /'
+fi
+echo "$passed passed, $failed failed, $skipped skipped"
+[ $failed -eq 0 ] && [ $passed -gt 0 ]

@@ -46,10 +46,13 @@ TLEG_API tleg_status TLEG_CALL tleg_tensor_wrap(tleg_context *context, int32_t d
 /* Fills *info up to info->struct_size. Errors: ARGUMENT (NULL, struct_size too small). */
 TLEG_API tleg_status TLEG_CALL tleg_tensor_get_info(const tleg_tensor *tensor, tleg_tensor_info *info);
 
-/* Takes over a DLPack tensor on the CPU without a copy (a copy is made when its strides
- * are not row-major): honours byte_offset, takes NULL strides as compact. On success the
- * library calls its deleter when the tensor is freed; on failure the caller keeps it.
- * Errors: ARGUMENT, UNSUPPORTED (another device, major version, element type or lanes), MEMORY. */
+/* Takes over a DLPack tensor on the CPU without a copy: honours byte_offset, takes NULL
+ * strides as compact. A copy is made when its strides are not row-major or its address is
+ * not aligned to its element; as an output, such a tensor would not reach the original.
+ * A tensor that is marked read-only serves as an input, and is lent out again as read-only.
+ * On success the library calls its deleter when the tensor is freed; on failure the caller
+ * keeps it. Errors: ARGUMENT, UNSUPPORTED (another device, major version, element type or
+ * lanes), MEMORY. */
 TLEG_API tleg_status TLEG_CALL tleg_tensor_from_dlpack(tleg_context *context, struct DLManagedTensorVersioned *managed,
                                                        tleg_tensor **tensor);
 

@@ -237,11 +237,20 @@ static void stop_workers(struct tleg_team *team) {
     }
 }
 
-/* Signals stay away from the workers: a host's handlers run on the host's own threads. */
+/* Signals that are sent stay away from the workers: a host's handlers run on the host's own threads. A fault belongs to the
+ * thread that made it: were it blocked, the system would end the process past the host's handler. */
+static bool keep_signals_away(sigset_t *former) {
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
+    sigset_t blocked;
+    sigfillset(&blocked);
+    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+        sigdelset(&blocked, faults[i]);
+    return pthread_sigmask(SIG_SETMASK, &blocked, former) == 0;
+}
+
 static bool start_workers(struct tleg_team *team) {
-    sigset_t all, former;
-    sigfillset(&all);
-    if (pthread_sigmask(SIG_SETMASK, &all, &former))
+    sigset_t former;
+    if (!keep_signals_away(&former))
         return false;
     bool good = true;
     while (good && team->started < team->lanes - 1) {

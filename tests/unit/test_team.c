@@ -368,6 +368,31 @@ static void signals_stay_with_the_hosts_threads(void **state) {
     sigaction(SIGUSR1, &former, NULL);
 }
 
+static void set_flag(int signal_number) {
+    (void)signal_number;
+    atomic_fetch_add(&handled_by_others, 1);
+}
+
+static void raise_fault(void *arg, int32_t lane) {
+    (void)arg;
+    if (lane == 1)
+        pthread_kill(pthread_self(), SIGBUS); /* as a mapped file does that was cut short */
+}
+
+static void a_fault_in_a_worker_reaches_the_hosts_handler(void **state) {
+    (void)state;
+    struct sigaction action, former;
+    memset(&action, 0, sizeof(action));
+    action.sa_handler = set_flag;
+    assert_int_equal(sigaction(SIGBUS, &action, &former), 0);
+    struct tleg_team *team = make(2);
+    const int before = atomic_load(&handled_by_others);
+    tleg_team_run(team, 2, raise_fault, NULL);
+    tleg_team_free(team);
+    sigaction(SIGBUS, &former, NULL);
+    assert_int_equal(atomic_load(&handled_by_others), before + 1);
+}
+
 static double processor_seconds(void) {
     struct timespec used;
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
@@ -431,6 +456,7 @@ int main(void) {
         cmocka_unit_test(after_fork_a_child_computes_and_frees),
         cmocka_unit_test(a_fork_during_anothers_run_leaves_the_child_free_to_go),
         cmocka_unit_test(signals_stay_with_the_hosts_threads),
+        cmocka_unit_test(a_fault_in_a_worker_reaches_the_hosts_handler),
         cmocka_unit_test(an_idle_team_uses_no_processor_time),
         cmocka_unit_test(workers_compute_in_the_callers_floating_point_mode),
     };

@@ -202,10 +202,17 @@ static tleg_status follow_link(tleg_context *context, struct tleg_writer *writer
     return TLEG_OK;
 }
 
+/* /dev/stdout and the like lead through these to a file that another program holds open: replaced, its later output is lost. */
+static bool is_descriptor(const char *path) {
+    return strncmp(path, "/proc/", 6) == 0 || strncmp(path, "/dev/fd/", 8) == 0;
+}
+
 /* Follows symbolic links by hand: realpath allocates, and knows no target that does not exist yet. */
-static tleg_status follow_links(tleg_context *context, struct tleg_writer *writer) {
+static tleg_status follow_links(tleg_context *context, struct tleg_writer *writer, const char *path) {
     struct stat state;
     for (int links = 0; lstat(writer->target, &state) == 0 && S_ISLNK(state.st_mode); links++) {
+        if (is_descriptor(writer->target))
+            return tleg_fail(context, TLEG_IO, "%s is an open descriptor: give the name of a file", path);
         if (links == MOST_LINKS)
             return io_error(context, writer->target, "cannot be written", ELOOP);
         size_t length = state.st_size > 0 ? (size_t)state.st_size : 4095; /* /proc gives links no size */
@@ -236,7 +243,7 @@ static tleg_status find_target(tleg_context *context, struct tleg_writer *writer
             return io_error(context, path, "may not be overwritten", errno);
         *mode = state.st_mode & 0777;
     }
-    return follow_links(context, writer);
+    return follow_links(context, writer, path);
 }
 
 /* A new file beside the target, under a short name that nobody has. */

@@ -3,6 +3,7 @@
  * Strict: whatever the format does not allow is an error that names the tensor or key. */
 #include "format/parts.h"
 
+#include <stdio.h>
 #include <string.h>
 
 struct header {
@@ -98,24 +99,25 @@ static tleg_status read_offsets(const struct header *header, size_t token, struc
     return TLEG_OK;
 }
 
-/* The bytes that the shape and type need are those that the offsets give. */
-static tleg_status check_bytes(const struct header *header, const struct tleg_entry *entry) {
+static tleg_status bad_bytes(const struct header *header, const struct tleg_entry *entry, const char *what) {
     char shape[TLEG_SHAPE_TEXT];
+    return tleg_fail(header->context, TLEG_FORMAT, "%s: tensor '%s': shape %s of %s %s; data_offsets give %llu bytes",
+                     header->file->label, entry->name, tleg_shape_text(entry->rank, entry->shape, shape), entry->type_name,
+                     what, (unsigned long long)entry->bytes);
+}
+
+/* The bytes that the shape and type need are those that the offsets give. */
+static tleg_status check_bytes(const struct header *header, const struct tleg_entry *entry, uint32_t bits_each) {
     size_t elements, bits;
-    tleg_shape_text(entry->rank, entry->shape, shape);
-    if (!tleg_size_product(entry->shape, entry->rank, &elements) ||
-        !tleg_size_mul(elements, tleg_stored_type_find(entry->type_name)->bits, &bits))
-        return tleg_fail(header->context, TLEG_FORMAT, "%s: tensor '%s': shape %s of %s is larger than any memory",
-                         header->file->label, entry->name, shape, entry->type_name);
+    if (!tleg_size_product(entry->shape, entry->rank, &elements) || !tleg_size_mul(elements, bits_each, &bits))
+        return bad_bytes(header, entry, "is larger than any memory");
     if (bits % 8 != 0)
-        return tleg_fail(header->context, TLEG_FORMAT, "%s: tensor '%s': shape %s of %s does not fill whole bytes",
-                         header->file->label, entry->name, shape, entry->type_name);
-    if (bits / 8 != entry->bytes)
-        return tleg_fail(header->context, TLEG_FORMAT,
-                         "%s: tensor '%s': shape %s of %s needs %llu bytes, data_offsets give %llu", header->file->label,
-                         entry->name, shape, entry->type_name, (unsigned long long)(bits / 8),
-                         (unsigned long long)entry->bytes);
-    return TLEG_OK;
+        return bad_bytes(header, entry, "does not fill whole bytes");
+    if (bits / 8 == entry->bytes)
+        return TLEG_OK;
+    char needed[40];
+    snprintf(needed, sizeof needed, "needs %llu bytes", (unsigned long long)(bits / 8));
+    return bad_bytes(header, entry, needed);
 }
 
 static tleg_status read_tensor(struct header *header, size_t key, struct tleg_entry *entry) {
@@ -151,7 +153,7 @@ static tleg_status read_tensor(struct header *header, size_t key, struct tleg_en
         if (!seen[member])
             return tleg_fail(header->context, TLEG_FORMAT, "%s: tensor '%s': %s is missing", header->file->label, entry->name,
                              members[member].name);
-    return check_bytes(header, entry);
+    return check_bytes(header, entry, tleg_stored_type_find(entry->type_name)->bits);
 }
 
 /* ---- metadata ---- */

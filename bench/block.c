@@ -1,0 +1,146 @@
+/* Where the time of one Transformer block goes: each operation as a session runs it, one thread, medians; the share of the
+ * FMA peak that the block reaches; and the same with weights formed from base and ilayer as they are used.
+ *
+ *     bench/bench_block [level] [images] */
+#include "bench.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { QKV, ATTENTION, PROJ, FC1, FC2, OPS, REPEATS = 21, TOKENS = 197 };
+static const char *const names[OPS] = {"qkv", "attention", "proj", "fc1", "fc2"};
+
+struct block {
+    int64_t m, dim, heads, images;
+    float *x, *wide, *mixed, *vectors;
+    struct tleg_weight weights[OPS]; /* none for ATTENTION */
+    struct tleg_exec exec;
+};
+
+static struct tleg_weight weight_make(const struct tleg_kernels *kernels, int64_t n, int64_t k, bool elastic) {
+    size_t count = tleg_packed_count(kernels, n, k);
+    return (struct tleg_weight){.n = n,
+                                .k = k,
+                                .base = bench_floats(count, 0.02),
+                                .ilayer = elastic ? bench_floats(count, 0.02) : NULL,
+                                .c = 0.25F,
+                                .stored = TLEG_F32,
+                                .rounded = TLEG_F32};
+}
+
+static struct block block_make(const struct tleg_kernels *kernels, int64_t images, int64_t dim, bool elastic) {
+    struct block b = {.m = images * TOKENS, .dim = dim, .heads = dim / 64, .images = images};
+    b.x = bench_floats((size_t)(b.m * dim), 1);
+    b.wide = bench_floats((size_t)(b.m * 4 * dim), 1);
+    b.mixed = bench_floats((size_t)(b.m * dim), 1);
+    b.vectors = bench_floats((size_t)(4 * dim), 0.02);
+    b.weights[QKV] = weight_make(kernels, 3 * dim, dim, elastic);
+    b.weights[PROJ] = weight_make(kernels, dim, dim, elastic);
+    b.weights[FC1] = weight_make(kernels, 4 * dim, dim, elastic);
+    b.weights[FC2] = weight_make(kernels, dim, 4 * dim, elastic);
+    struct tleg_scratch need = tleg_attention_scratch(kernels, TOKENS, dim, b.heads);
+    for (int i = 0; i < OPS; i++)
+        if (i != ATTENTION)
+            tleg_scratch_join(&need, tleg_gemm_scratch(kernels, b.m, b.weights[i].n, b.weights[i].k));
+    b.exec = bench_exec(kernels, need);
+    return b;
+}
+
+static void block_free(struct block *b) {
+    for (int i = 0; i < OPS; i++) {
+        free((void *)(uintptr_t)b->weights[i].base);
+        free((void *)(uintptr_t)b->weights[i].ilayer);
+    }
+    float *all[] = {b->x, b->wide, b->mixed, b->vectors, (float *)b->exec.shared, (float *)b->exec.lane};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        free(all[i]);
+}
+
+static void multiply(struct block *b, int op, const float *x, float *out) {
+    const struct tleg_weight *weight = &b->weights[op];
+    bool normed = op == QKV || op == FC1;
+    struct tleg_gemm gemm = {
+        .m = b->m,
+        .rows = {.kind = normed ? TLEG_ROWS_LAYERNORM : TLEG_ROWS_PLAIN,
+                 .x = x,
+                 .stride = weight->k,
+                 .norm_weight = b->vectors,
+                 .norm_bias = b->vectors,
+                 .eps = 1e-5F},
+        .weight = weight,
+        .epilogue = {.bias = b->vectors, .gelu = op == FC1, .residual = normed ? NULL : out, .residual_stride = weight->n},
+        .out = out,
+        .out_stride = weight->n};
+    tleg_gemm(&b->exec, &gemm);
+}
+
+static void run(struct block *b, double seconds[OPS]) {
+    struct tleg_attention attention = {b->images, TOKENS, b->dim, b->heads, b->wide, b->mixed};
+    double at[OPS + 1];
+    at[QKV] = bench_seconds();
+    multiply(b, QKV, b->x, b->wide);
+    at[ATTENTION] = bench_seconds();
+    tleg_attention(&b->exec, &attention);
+    at[PROJ] = bench_seconds();
+    multiply(b, PROJ, b->mixed, b->x);
+    at[FC1] = bench_seconds();
+    multiply(b, FC1, b->x, b->wide);
+    at[FC2] = bench_seconds();
+    multiply(b, FC2, b->wide, b->x);
+    at[OPS] = bench_seconds();
+    for (int i = 0; i < OPS; i++)
+        seconds[i] = at[i + 1] - at[i];
+}
+
+/* Multiplications and additions of an operation. */
+static double work_of(const struct block *b, int op) {
+    if (op == ATTENTION)
+        return 4.0 * (double)b->m * TOKENS * (double)b->dim;
+    return 2.0 * (double)b->m * (double)b->weights[op].n * (double)b->weights[op].k;
+}
+
+/* Milliseconds of a whole block. */
+static double report(const struct tleg_kernels *kernels, int64_t images, int64_t dim, bool elastic) {
+    struct block b = block_make(kernels, images, dim, elastic);
+    double times[OPS][REPEATS], whole[REPEATS], peaks[REPEATS], work = 0;
+    for (int r = -1; r < REPEATS; r++) {
+        double seconds[OPS];
+        run(&b, seconds);
+        if (r < 0)
+            continue;
+        whole[r] = 0;
+        for (int i = 0; i < OPS; i++)
+            whole[r] += times[i][r] = seconds[i];
+        peaks[r] = bench_peak(tleg_kernels_level(kernels));
+    }
+    double peak = bench_median(peaks, REPEATS), all = bench_median(whole, REPEATS);
+    for (int i = 0; i < OPS; i++)
+        work += work_of(&b, i);
+    printf("dim %4d %s  %8.3f ms  of peak %.3f  ", (int)dim, elastic ? "elastic     " : "materialised", 1e3 * all,
+           work / all / 1e9 / peak);
+    for (int i = 0; i < OPS; i++) {
+        double t = bench_median(times[i], REPEATS);
+        printf("  %s %.2f (%.0f %%)", names[i], work_of(&b, i) / t / 1e9 / peak, 100 * t / all);
+    }
+    printf("\n");
+    block_free(&b);
+    return all;
+}
+
+int main(int argc, char **argv) {
+    int32_t level = bench_level(argc > 1 ? argv[1] : NULL);
+    int64_t images = argc > 2 ? atoi(argv[2]) : 1;
+    const struct tleg_kernels *kernels = tleg_kernels_find(level, TLEG_GEMM_OWN);
+    if (!kernels || images < 1) {
+        fprintf(stderr, "usage: bench_block [level] [images]\n");
+        return 2;
+    }
+    printf("level %s, %d image(s) of %d tokens, one thread; in brackets the share of the time\n", tleg_level_name(level),
+           (int)images, TOKENS);
+    for (int64_t dim = 192; dim <= 768; dim *= 2) {
+        double whole = report(kernels, images, dim, false);
+        double formed = report(kernels, images, dim, true);
+        printf("          elastic / materialised %.3f\n", formed / whole);
+    }
+    return 0;
+}

@@ -425,8 +425,14 @@ static void workers_compute_in_the_callers_floating_point_mode(void **state) {
     (void)state;
     struct tleg_team *team = make(3);
     struct rounded up = {1, 3, {0}}, nearest = {1, 3, {0}};
-    if (fesetround(FE_UPWARD))
+    fesetround(FE_UPWARD);
+    divide(&up, 0);
+    if (up.third[0] == 1.0 / 3) { /* as under valgrind */
+        fesetround(FE_TONEAREST);
+        tleg_team_free(team);
+        print_message("this machine does not round upwards\n");
         skip();
+    }
     tleg_team_run(team, 3, divide, &up);
     fesetround(FE_TONEAREST);
     tleg_team_run(team, 3, divide, &nearest);

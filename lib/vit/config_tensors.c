@@ -112,10 +112,17 @@ struct check {
     const struct tleg_config_reader *reader;
     const struct tleg_entry *entries;
     char *used;         /* one for each entry */
-    int32_t half;       /* F16 or BF16 while every linear weight is of it, else F32 */
-    bool first;         /* no linear weight was seen yet */
+    int32_t half;       /* F16 or BF16 while every tensor is of it, else F32 */
+    bool first;         /* no tensor was seen yet */
     int64_t used_count; /* entries that the configuration names */
 };
+
+/* A model stays in a half type only when nothing in it would be rounded by that. */
+static void see_type(struct check *check, int32_t dtype) {
+    const bool half = dtype == TLEG_F16 || dtype == TLEG_BF16;
+    check->half = half && (check->first || dtype == check->half) ? dtype : TLEG_F32;
+    check->first = false;
+}
 
 static tleg_status check_tensor(struct check *check, const char *name, const struct tleg_spec *spec) {
     const struct tleg_config_reader *reader = check->reader;
@@ -133,20 +140,13 @@ static tleg_status check_tensor(struct check *check, const char *name, const str
     check->used[entry - check->entries] = 1;
     check->used_count++;
     reader->c->parameters += tleg_spec_count(spec);
+    see_type(check, entry->dtype);
     return TLEG_OK;
 }
 
 static tleg_status check_gene_tensor(void *arg, const struct tleg_gene_place *place, const struct tleg_spec *spec) {
     (void)place;
     return check_tensor(arg, spec->name, spec);
-}
-
-/* Takes the type of a linear weight into account. */
-static void see_type(struct check *check, const char *name) {
-    const int32_t dtype = tleg_file_find(check->reader->file, name)->dtype;
-    const bool half = dtype == TLEG_F16 || dtype == TLEG_BF16;
-    check->half = half && (check->first || dtype == check->half) ? dtype : TLEG_F32;
-    check->first = false;
 }
 
 static tleg_status check_outer(struct check *check) {
@@ -157,8 +157,6 @@ static tleg_status check_outer(struct check *check) {
         if (!spec.name[0])
             continue;
         status = check_tensor(check, spec.name, &spec);
-        if (status == TLEG_OK && (slot == TLEG_PATCH_WEIGHT || slot == TLEG_HEAD_WEIGHT || slot == TLEG_HEAD_DIST_WEIGHT))
-            see_type(check, spec.name);
     }
     return status;
 }
@@ -173,8 +171,6 @@ static tleg_status check_layer(struct check *check, int32_t layer) {
             continue;
         tleg_layer_name(layer, site, k % 2, spec.name);
         status = check_tensor(check, spec.name, &spec);
-        if (status == TLEG_OK && spec.rank == 2)
-            see_type(check, spec.name);
     }
     return status;
 }

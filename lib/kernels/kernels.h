@@ -62,6 +62,7 @@ void tleg_for_each(const struct tleg_exec *exec, int64_t count, void (*fn)(void 
 enum tleg_rows_kind {
     TLEG_ROWS_PLAIN,     /* row r = x + r * stride */
     TLEG_ROWS_LAYERNORM, /* the same through LayerNorm(norm_weight, norm_bias, eps) */
+    TLEG_ROWS_GELU,      /* the plain row through GELU */
     TLEG_ROWS_PATCHES    /* row r = patch r of the image x (3, image_size, image_size): channel, then y, then x */
 };
 struct tleg_rows {
@@ -110,5 +111,60 @@ void tleg_mean_rows(const struct tleg_kernels *kernels, int64_t rows, int64_t di
 /* Position embedding (prefix + old*old, dim) to (prefix + grid*grid, dim): bicubic with a = -0.75, edges repeated, no
  * antialiasing, half-pixel centres, in double; prefix rows are copied (resample.c). */
 void tleg_resample_grid(int64_t prefix, int64_t old, int64_t grid, int64_t dim, const float *in, float *out);
+
+/* ---- backward: training computes in f32, from row-major weights that change each step ---- */
+/* Where a gradient t goes: base += t, and ilayer += c * t unless it is NULL. base NULL: not wanted. */
+struct tleg_gradient {
+    float *base, *ilayer;
+    float c;
+};
+/* y = x W^T + bias, W (n, k): dW += dY^T X and dbias += column sums of dY (gemm_backward.c). Sums over the m rows go in fixed
+ * chunks, in order, so that bits do not depend on the lanes. */
+struct tleg_weight_backward {
+    int64_t m, n, k;
+    const float *dy; /* (m, n), rows dy_stride apart */
+    int64_t dy_stride;
+    struct tleg_rows rows;       /* the m rows x (k), any kind but patches of several images: one image a call */
+    struct tleg_gradient weight; /* (n, k) row-major */
+    struct tleg_gradient bias;   /* (n) */
+};
+void tleg_weight_backward(const struct tleg_exec *exec, const struct tleg_weight_backward *backward);
+struct tleg_scratch tleg_weight_backward_scratch(const struct tleg_kernels *kernels, int64_t m, int64_t n, int64_t k);
+/* dx (m, k) = dY W, W (n, k) row-major; then, where hidden is given, dx *= gelu'(hidden) element by element, hidden (m, k)
+ * contiguous. */
+struct tleg_input_backward {
+    int64_t m, n, k;
+    const float *dy; /* (m, n) contiguous */
+    const float *w;
+    const float *hidden; /* or NULL; may be dx itself */
+    float *dx;
+};
+void tleg_input_backward(const struct tleg_exec *exec, const struct tleg_input_backward *backward);
+struct tleg_scratch tleg_input_backward_scratch(const struct tleg_kernels *kernels, int64_t m, int64_t n, int64_t k);
+/* dx += (or =) the gradient of LayerNorm's input; x, dy, dx (rows, dim) contiguous; dx may be dy when it does not add. */
+struct tleg_layernorm_backward {
+    int64_t rows, dim;
+    const float *x, *weight, *dy;
+    float eps;
+    bool add;
+    float *dx;
+    struct tleg_gradient dweight, dbias; /* (dim), rows summed in fixed chunks */
+};
+void tleg_layernorm_backward(const struct tleg_exec *exec, const struct tleg_layernorm_backward *backward);
+struct tleg_scratch tleg_layernorm_backward_scratch(const struct tleg_kernels *kernels, int64_t rows, int64_t dim);
+/* dqkv (B, N, 3D) from dout (B, N, D) and the forward's qkv; the probabilities are computed again, a block of queries at a
+ * time. */
+struct tleg_attention_backward {
+    int64_t batch, tokens, dim, heads;
+    const float *qkv, *out, *dout; /* out: what the forward gave */
+    float *dqkv;
+};
+void tleg_attention_backward(const struct tleg_exec *exec, const struct tleg_attention_backward *backward);
+struct tleg_scratch tleg_attention_backward_scratch(const struct tleg_kernels *kernels, int64_t tokens, int64_t dim,
+                                                    int64_t heads);
+/* dx = dy * gelu'(x); dx may be dy or x. */
+void tleg_gelu_backward(const struct tleg_kernels *kernels, size_t count, const float *x, const float *dy, float *dx);
+/* The adjoint of tleg_resample_grid: din += its transpose applied to dout. */
+void tleg_resample_grid_backward(int64_t prefix, int64_t old, int64_t grid, int64_t dim, const float *dout, float *din);
 
 #endif

@@ -1,0 +1,57 @@
+/* DeiT's augmentation: pictures as timm and PIL would make them, within one grey level, from a seed of the caller's.
+ * EXPERIMENTAL until version 1.0. */
+#ifndef TLEG_AUGMENT_H
+#define TLEG_AUGMENT_H
+
+#include <tleg/image.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct tleg_augment_options {
+    uint32_t struct_size;   /* sizeof(tleg_augment_options) */
+    int32_t padding;        /* > 0: the crop of small images: that many black pixels around, then a random crop of image_size;
+                               0: a random resized crop */
+    double crop_least;      /* random resized crop: least share of the area (0.08), largest 1; aspect 3/4 to 4/3; bicubic */
+    double flip;            /* chance of a mirrored picture (0: never; the recipe's 0.5) */
+    int32_t rand_ops;       /* RandAugment: operations a picture (0: none; the recipe's 2) */
+    int32_t rand_increasing;/* 1: timm's "inc1" set of operations, in which magnitude always means more */
+    double rand_magnitude;  /* (9) of 10 */
+    double rand_std;        /* deviation of the magnitude (0; the recipe's 0.5) */
+    double jitter;          /* brightness, contrast and saturation by factors of 1 - jitter to 1 + jitter, in random order; acts only
+                               without RandAugment (0: none; the recipe's 0.4) */
+    double erase;           /* chance that a random rectangle becomes normal noise, a pixel at a time (0; the recipe's 0.25) */
+} tleg_augment_options;
+
+/* Makes one training picture of `image` into out (3, image_size, image_size), normalised with config's mean and std. The same
+ * seed gives the same picture, on any machine. Errors: ARGUMENT, MEMORY. Any thread, with a context of its own. */
+TLEG_API tleg_status TLEG_CALL tleg_augment_image(tleg_context *context, const tleg_image *image, const tleg_config *config,
+                                                  const tleg_augment_options *options, uint64_t seed, float *out);
+
+/* One named operation on 8-bit RGB, in place, as PIL and timm do it: "AutoContrast", "Equalize", "Invert", "Rotate", "Posterize",
+ * "Solarize", "SolarizeAdd", "Color", "Contrast", "Brightness", "Sharpness", "ShearX", "ShearY", "TranslateX", "TranslateY" (both
+ * as a share of the side). `argument` is the operation's own: degrees, bits, threshold, factor, share. fill: grey of what comes in
+ * from outside, R G B 0..255. Errors: ARGUMENT (also an unknown name), MEMORY. */
+TLEG_API tleg_status TLEG_CALL tleg_augment_operation(tleg_context *context, const char *name, double argument,
+                                                      const uint8_t fill[3], int32_t width, int32_t height, uint8_t *rgb);
+
+typedef struct tleg_mix_options {
+    uint32_t struct_size; /* sizeof(tleg_mix_options) */
+    int32_t classes;      /* needed */
+    double mixup;         /* alpha of the Beta distribution (0: never; the recipe's 0.8) */
+    double cutmix;        /* likewise (0; the recipe's 1.0). With both, each batch takes one of them, half and half */
+    double smoothing;     /* of the labels (0) */
+} tleg_mix_options;
+
+/* Mixes a batch with itself reversed, as timm's batch mode does: images (batch, 3, image_size, image_size) in place, any batch size;
+ * targets (batch, classes) from the labels. Errors: ARGUMENT (a label out of range), MEMORY. */
+TLEG_API tleg_status TLEG_CALL tleg_augment_mix(tleg_context *context, const tleg_mix_options *options, uint64_t seed,
+                                                int64_t batch, int32_t image_size, float *images, const int64_t *labels,
+                                                float *targets);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

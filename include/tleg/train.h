@@ -1,0 +1,157 @@
+/* Training: learn a gene's base and ilayer, or tune one descendant's weights. Hand-written backward passes, AdamW, the recipe of
+ * DeiT. EXPERIMENTAL until version 1.0: what this header declares may change.
+ *
+ * A trainer, like a session, serves one thread at a time; it computes on its context's threads. The same seed gives the same bits,
+ * at any number of threads, at one processor level. */
+#ifndef TLEG_TRAIN_H
+#define TLEG_TRAIN_H
+
+#include <tleg/expander.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct tleg_trainer tleg_trainer;
+
+/* How the depth of a step is chosen, where parameters come from a learngene. */
+enum {
+    TLEG_DEPTH_FIXED = 1,   /* depth_least in every step: the paper's way */
+    TLEG_DEPTH_RANDOM = 2,  /* drawn anew each step, uniformly from depth_least..depth_most */
+    TLEG_DEPTH_SANDWICH = 3 /* the deepest, the shallowest and a random depth in every step; their mean loss counts */
+};
+
+typedef struct tleg_trainer_options {
+    uint32_t struct_size; /* sizeof(tleg_trainer_options) */
+    int32_t batch;        /* needed: images computed at once; the most in one tleg_trainer_backward */
+    int32_t depth_mode;   /* TLEG_DEPTH_* (FIXED); for a learngene */
+    int32_t depth_least;  /* needed for a learngene */
+    int32_t depth_most;   /* needed for RANDOM and SANDWICH */
+    int32_t checkpoint;   /* 1: keep only each block's input and compute it again in the backward pass: less memory, more time */
+    double alpha;         /* weight of the teacher's loss against the labels' (0); with alpha 1 labels are not needed */
+    double tau;           /* temperature of the teacher's loss (1) */
+    double smoothing;     /* of labels given as numbers (0) */
+    double weight_decay;  /* (0.05); never on vectors, pos_embed, cls_token and, in a model, dist_token. Negative: none */
+    double beta1, beta2;  /* (0.9, 0.999) */
+    double epsilon;       /* of AdamW (1e-8) */
+    double clip;          /* largest norm of all gradients together; 0: none */
+    double drop_path;     /* stochastic depth: the last block's rate, linear from 0 over the blocks (0) */
+    double ema;           /* decay of the moving average of the parameters, such as 0.99996; 0: none */
+    uint64_t seed;        /* of depths and dropped paths */
+
+    /* The teacher's logits (batch, classes) for the images of this very call, after augmentation; a status other than TLEG_OK
+     * stops the step with it. Not called when a batch brings its own, or when alpha is 0. */
+    tleg_status(TLEG_CALL *teacher)(void *host, const float *images, int64_t batch, float *logits);
+    void *teacher_host;
+
+    /* Sums `count` gradients over all ranks of a data-parallel run, in place, with the same result on each; called in
+     * tleg_trainer_update, which then divides by `ranks`. A status other than TLEG_OK stops it. */
+    tleg_status(TLEG_CALL *all_reduce)(void *host, float *values, size_t count);
+    void *all_reduce_host;
+    int32_t ranks; /* (1) */
+    int32_t reserved;
+} tleg_trainer_options;
+
+/* Some images of a step. Zero it, set struct_size and what there is. */
+typedef struct tleg_batch {
+    uint32_t struct_size;        /* sizeof(tleg_batch) */
+    int32_t size;                /* images, 1 to the trainer's batch */
+    const float *images;         /* (size, 3, image_size, image_size), prepared */
+    const int64_t *labels;       /* (size), 0..classes-1, or NULL */
+    const float *targets;        /* (size, classes), rows that sum to 1, in place of labels (mixup); or NULL */
+    const float *teacher_logits; /* (size, classes), or NULL: the trainer's teacher is asked */
+    double share;                /* of the step's gradient (1): 1/n for each of n calls accumulates their mean */
+} tleg_batch;
+
+typedef struct tleg_loss {
+    uint32_t struct_size; /* sizeof(tleg_loss) */
+    int32_t depth;        /* of the pass; with SANDWICH, the random one */
+    double total;         /* alpha * teacher + (1 - alpha) * labels */
+    double labels;        /* cross-entropy; 0 when there are no labels */
+    double teacher;       /* tau^2 * sum KL(teacher || student) / (B * C); 0 without a teacher */
+    int64_t correct;      /* images whose largest logit is the label (or the largest target); 0 without either */
+} tleg_loss;
+
+/* A trainer over a learngene's parameters, or over a model's (f32). Exactly one of `gene` and `model` is given; neither is
+ * changed or needed afterwards. Errors: ARGUMENT (names the member), MEMORY. */
+TLEG_API tleg_status TLEG_CALL tleg_trainer_create(tleg_context *context, const tleg_learngene *gene, const tleg_model *model,
+                                                   const tleg_trainer_options *options, tleg_trainer **trainer);
+
+/* The bytes that creating such a trainer allocates, exactly; no step allocates. Errors: as tleg_trainer_create. */
+TLEG_API tleg_status TLEG_CALL tleg_trainer_memory(tleg_context *context, const tleg_learngene *gene, const tleg_model *model,
+                                                   const tleg_trainer_options *options, uint64_t *bytes);
+
+/* One forward and backward pass: adds share * d loss / d parameter to the gradients. *loss (may be NULL) is filled.
+ * Errors: ARGUMENT (also: a label out of range, no labels where alpha < 1, no teacher where alpha > 0), NUMERIC (a loss that is
+ * not finite: the text names the step and the part of the loss; gradients are then undefined until tleg_trainer_forget), and
+ * what the teacher returned. */
+TLEG_API tleg_status TLEG_CALL tleg_trainer_backward(tleg_trainer *trainer, const tleg_batch *batch, tleg_loss *loss);
+
+/* Ends a step: all-reduce, clipping, AdamW with this learning rate, moving average; gradients become zero.
+ * Errors: ARGUMENT (a rate below 0 or not finite), NUMERIC (a gradient's norm is not finite: nothing is changed), and what all_reduce
+ * returned. */
+TLEG_API tleg_status TLEG_CALL tleg_trainer_update(tleg_trainer *trainer, double learning_rate);
+
+/* Makes all gradients zero and draws the step's depth anew. NULL is allowed. */
+TLEG_API void TLEG_CALL tleg_trainer_forget(tleg_trainer *trainer);
+
+/* Steps done. 0 for NULL. */
+TLEG_API int64_t TLEG_CALL tleg_trainer_steps(const tleg_trainer *trainer);
+
+/* A copy of a gradient, under the parameter's own name, f32, row-major. Errors: ARGUMENT (also an unknown name), MEMORY. */
+TLEG_API tleg_status TLEG_CALL tleg_trainer_gradient(tleg_context *context, const tleg_trainer *trainer, const char *name,
+                                                     tleg_tensor **tensor);
+
+/* The name of the parameter at `index`, in file order; NULL past the end. */
+TLEG_API const char *TLEG_CALL tleg_trainer_name(const tleg_trainer *trainer, int64_t index);
+
+/* What has been learned so far, as a new handle; average 1: the moving average. Errors: ARGUMENT, STATE (the other kind, or no
+ * average is kept), MEMORY. */
+TLEG_API tleg_status TLEG_CALL tleg_trainer_learngene(tleg_context *context, const tleg_trainer *trainer, int32_t average,
+                                                      tleg_learngene **gene);
+TLEG_API tleg_status TLEG_CALL tleg_trainer_model(tleg_context *context, const tleg_trainer *trainer, int32_t average,
+                                                  tleg_model **model);
+
+/* Writes everything that a later run needs to go on bit for bit: parameters, moments, average, steps, random state; and the host's own
+ * pairs (keys_and_values holds 2 * pairs texts), which tleg_file_metadata reads back. Call it between steps. A former file stays
+ * whole until the new one is. Errors: ARGUMENT, IO, MEMORY. */
+TLEG_API tleg_status TLEG_CALL tleg_trainer_save(tleg_context *context, const tleg_trainer *trainer, const char *path,
+                                                 int64_t pairs, const char *const *keys_and_values);
+
+/* Takes such a file up again, in a trainer made with the same kind, shape and options. Nothing changes on failure.
+ * Errors: ARGUMENT, IO, FORMAT (another configuration: the text says what differs), MEMORY. */
+TLEG_API tleg_status TLEG_CALL tleg_trainer_load(tleg_context *context, tleg_trainer *trainer, const char *path);
+
+/* The text of the last call on this trainer that failed. */
+TLEG_API const char *TLEG_CALL tleg_trainer_error(const tleg_trainer *trainer);
+
+/* NULL is allowed. */
+TLEG_API void TLEG_CALL tleg_trainer_free(tleg_trainer *trainer);
+
+/* ---- the learning rate of the recipe ---- */
+typedef struct tleg_rate {
+    uint32_t struct_size; /* sizeof(tleg_rate) */
+    int32_t epochs;       /* needed: E */
+    int32_t warmup;       /* epochs of warm-up: W (0) */
+    int32_t reserved;
+    double peak;  /* needed: lr */
+    double start; /* of the warm-up (1e-6) */
+    double end;   /* of the cosine (1e-5) */
+} tleg_rate;
+
+/* The rate of an epoch, as DeiT's recipe sets it: epochs 0 and 1 use r(0), then e uses r(e - 1), where
+ * r(t) = start + t (peak - start) / W for t < W, else end + (peak - end) (1 + cos(pi t / E)) / 2. Errors: ARGUMENT. */
+TLEG_API tleg_status TLEG_CALL tleg_rate_of_epoch(const tleg_rate *rate, int32_t epoch, double *learning_rate);
+
+/* ---- linearize ---- */
+/* The gene whose layers come closest to a model's, by least squares: at each place of each site, the straight line over
+ * (l-1)/L, l = 1..L, through the model's L values. r2 (TLEG: norm1, norm2, qkv, proj, fc1, fc2) gets the share of the
+ * layers' variance that the lines explain, weights and biases together, or is NULL. Errors: ARGUMENT (a model of depth 1), MEMORY. */
+TLEG_API tleg_status TLEG_CALL tleg_learngene_linearize(tleg_context *context, const tleg_model *model, double r2[6],
+                                                        tleg_learngene **gene);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -165,6 +165,8 @@ static tleg_status check_forward(tleg_context *context, const tleg_block *block,
                              i ? "y" : "x", tleg_dtype_name(t->dtype), tleg_shape_text(t->rank, t->shape, have),
                              block->config.dim);
     }
+    if (y->read_only)
+        return tleg_fail(context, TLEG_ARGUMENT, "block: y was lent to us read-only");
     return TLEG_OK;
 }
 

@@ -33,13 +33,18 @@ static tleg_status check_rows(tleg_context *context, const char *op, const tleg_
     return TLEG_OK;
 }
 
+static tleg_status check_writable(tleg_context *context, const char *op, const tleg_tensor *y) {
+    return y->read_only ? tleg_fail(context, TLEG_ARGUMENT, "%s: y was lent to us read-only", op) : TLEG_OK;
+}
+
 /* y has x's shape with another last axis. */
 static tleg_status check_output(tleg_context *context, const char *op, const tleg_tensor *x, const tleg_tensor *y,
                                 int64_t last) {
     int64_t shape[TLEG_MAX_RANK];
     for (int32_t axis = 0; axis < x->rank; axis++)
         shape[axis] = axis == x->rank - 1 ? last : x->shape[axis];
-    return check_shape(context, op, "y", y, x->rank, shape);
+    tleg_status status = check_shape(context, op, "y", y, x->rank, shape);
+    return status ? status : check_writable(context, op, y);
 }
 
 static tleg_status check_weight(tleg_context *context, const char *op, const char *name, const tleg_tensor *weight,
@@ -113,7 +118,7 @@ TLEG_API tleg_status TLEG_CALL tleg_gelu_forward(tleg_context *context, const tl
     const struct tleg_kernels *kernels;
     tleg_status status = check_shape(context, "gelu", "x", x, x->rank, x->shape);
     if (!status)
-        status = check_shape(context, "gelu", "y", y, x->rank, x->shape);
+        status = check_output(context, "gelu", x, y, x->rank ? x->shape[x->rank - 1] : 1);
     if (!status)
         status = tleg_kernels_of(context, &kernels);
     if (!status)

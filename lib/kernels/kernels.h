@@ -167,4 +167,14 @@ void tleg_gelu_backward(const struct tleg_kernels *kernels, size_t count, const 
 /* The adjoint of tleg_resample_grid: din += its transpose applied to dout. */
 void tleg_resample_grid_backward(int64_t prefix, int64_t old, int64_t grid, int64_t dim, const float *dout, float *din);
 
+/* ---- losses, in double (loss.c) ----
+ * Each returns its loss and, unless dlogits is NULL, adds scale * d loss / d logits to dlogits (rows, classes). */
+/* Mean over the rows of -sum_c q_c log softmax(logits)_c, where q is the row of targets (rows, classes) or, when targets is
+ * NULL, of the label: 1 - smoothing there, plus smoothing / classes everywhere. */
+double tleg_cross_entropy(int64_t rows, int64_t classes, const float *logits, const int64_t *labels, const float *targets,
+                          double smoothing, double scale, float *dlogits);
+/* tau^2 * sum over all of KL(softmax(teacher / tau) || softmax(student / tau)) / (rows * classes). */
+double tleg_distillation(int64_t rows, int64_t classes, const float *student, const float *teacher, double tau, double scale,
+                         float *dlogits);
+
 #endif

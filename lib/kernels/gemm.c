@@ -1,34 +1,51 @@
 /* The product of rows and a packed weight, on register tiles.
- * First all rows are packed, [block of rows][k][rows of the block], once per call. Then each task takes one panel of the
- * weight, forms it if need be, and runs it against a group of row blocks. Neither the blocks nor who runs them can change a
- * bit: an output is one chain of sums over k. */
+ * Rows are taken in spans that stay in the cache. A span is packed, [block of rows][k][rows of the block]; then each task takes
+ * one panel of the weight, forms it if need be, and runs it against a group of the span's blocks. Neither spans nor blocks nor
+ * who runs them can change a bit: an output is one chain of sums over k. */
 #include "kernels/table.h"
+
+enum { SPAN_BYTES = 4 << 20 }; /* of packed rows; with fewer, weights would be formed more often */
 
 struct product {
     const struct tleg_exec *exec;
     const struct tleg_gemm *gemm;
+    int64_t span, rows;             /* the span's first row, and how many */
     int64_t blocks, panels, groups; /* of rows, of columns, of blocks */
-    float *packed;                  /* the rows: block b starts at its first row * k */
+    float *packed;                  /* the span: a block starts at its first row * k */
 };
+
+/* Rows of a span: all of them, or a whole number of blocks. */
+static int64_t span_rows(const struct tleg_kernels *kernels, int64_t m, int64_t k) {
+    int64_t most = SPAN_BYTES / (int64_t)sizeof(float) / k / kernels->mr * kernels->mr;
+    most = most > kernels->mr ? most : kernels->mr;
+    return m < most ? m : most;
+}
+
+/* Rows [first, *end) of a span's block, counted from the span's start. */
+static int64_t block_rows(const struct product *product, int64_t block, int64_t *end) {
+    int64_t mr = product->exec->kernels->mr;
+    *end = tleg_block_start(product->rows, mr, block + 1);
+    return tleg_block_start(product->rows, mr, block);
+}
 
 static void pack_block(void *arg, int64_t block, char *lane) {
     const struct product *product = arg;
     const struct tleg_kernels *kernels = product->exec->kernels;
     const struct tleg_gemm *gemm = product->gemm;
-    int64_t k = gemm->weight->k, stride;
-    int64_t first = tleg_block_start(gemm->m, kernels->mr, block);
-    int64_t count = tleg_block_start(gemm->m, kernels->mr, block + 1) - first;
-    const float *rows = tleg_rows_get(kernels, &gemm->rows, first, count, k, (float *)lane, &stride);
-    kernels->transpose(count, k, rows, stride, 1.0F, product->packed + first * k, count);
+    int64_t k = gemm->weight->k, stride, end;
+    int64_t first = block_rows(product, block, &end);
+    const float *rows = tleg_rows_get(kernels, &gemm->rows, product->span + first, end - first, k, (float *)lane, &stride);
+    kernels->transpose(end - first, k, rows, stride, 1.0F, product->packed + first * k, end - first);
 }
 
 static void multiply_block(const struct product *product, int64_t block, struct tleg_tile *tile, int64_t column) {
     const struct tleg_gemm *gemm = product->gemm;
-    int64_t mr = product->exec->kernels->mr;
-    int64_t first = tleg_block_start(gemm->m, mr, block);
-    tile->rows = (int32_t)(tleg_block_start(gemm->m, mr, block + 1) - first);
+    int64_t end;
+    int64_t first = block_rows(product, block, &end);
+    tile->rows = (int32_t)(end - first);
     tile->a = product->packed + first * tile->k;
     tile->a_step = tile->rows;
+    first += product->span;
     tile->out = gemm->out + first * gemm->out_stride + column;
     if (gemm->epilogue.residual)
         tile->residual = gemm->epilogue.residual + first * gemm->epilogue.residual_stride + column;
@@ -67,24 +84,36 @@ static int64_t groups_of(int64_t lanes, int64_t panels, int64_t blocks) {
     return groups < blocks ? groups : blocks;
 }
 
+static void multiply_span(struct product *product) {
+    const struct tleg_exec *exec = product->exec;
+    int64_t mr = exec->kernels->mr;
+    product->blocks = (product->rows + mr - 1) / mr;
+    product->groups = groups_of(exec->lanes, product->panels, product->blocks);
+    tleg_for_each(exec, product->blocks, pack_block, product);
+    tleg_for_each(exec, product->panels * product->groups, multiply_panel, product);
+}
+
 void tleg_panels_multiply(const struct tleg_exec *exec, const struct tleg_gemm *gemm) {
-    int64_t mr = exec->kernels->mr, nr = exec->kernels->nr;
+    int64_t nr = exec->kernels->nr, most = span_rows(exec->kernels, gemm->m, gemm->weight->k);
     struct product product = {
         .exec = exec,
         .gemm = gemm,
-        .blocks = (gemm->m + mr - 1) / mr,
         .panels = (gemm->weight->n + nr - 1) / nr,
         .packed = (float *)exec->shared,
     };
-    product.groups = groups_of(exec->lanes, product.panels, product.blocks);
-    tleg_for_each(exec, product.blocks, pack_block, &product);
-    tleg_for_each(exec, product.panels * product.groups, multiply_panel, &product);
+    int64_t spans = (gemm->m + most - 1) / most;
+    for (int64_t span = 0; span < spans; span++) {
+        product.span = tleg_block_start(gemm->m, most, span);
+        product.rows = tleg_block_start(gemm->m, most, span + 1) - product.span;
+        multiply_span(&product);
+    }
 }
 
 struct tleg_scratch tleg_panels_scratch(const struct tleg_kernels *kernels, int64_t m, int64_t n, int64_t k) {
     (void)n;
     /* A lane holds a block of rows before it is packed, later a formed panel: nr > mr at every level. */
-    return (struct tleg_scratch){.shared = tleg_floats_size(m, k), .lane = tleg_floats_size(kernels->nr, k)};
+    return (struct tleg_scratch){.shared = tleg_floats_size(span_rows(kernels, m, k), k),
+                                 .lane = tleg_floats_size(kernels->nr, k)};
 }
 
 void tleg_gemm(const struct tleg_exec *exec, const struct tleg_gemm *gemm) {

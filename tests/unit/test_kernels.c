@@ -198,6 +198,8 @@ static void bits_do_not_depend_on_lanes_or_on_the_other_rows(void **state) {
             struct shape s = shape_any();
             if (i == 0)
                 s = (struct shape){197, 96, 192};
+            if (i == 1) /* more packed rows than one span */
+                s = (struct shape){1400, 5, 800};
             size_t bytes = (size_t)(s.m * s.n) * sizeof(float);
             float *x = floats((size_t)(s.m * s.k)), *w = floats((size_t)(s.n * s.k));
             float *vectors = floats((size_t)(2 * s.k + s.n)), *one = floats((size_t)(s.m * s.n)),
@@ -281,6 +283,31 @@ static void patches_are_read_as_a_convolution_reads_them(void **state) {
         assert_near(out, want, GRID * GRID * N, 2e-5, "patches");
         free(want);
         float *all[] = {image, w, out, rows, packed};
+        for (size_t j = 0; j < sizeof all / sizeof *all; j++)
+            free(all[j]);
+    }
+}
+
+static void rows_pass_through_gelu(void **state) {
+    (void)state;
+    const struct shape s = {17, 21, 19};
+    for (int t = 0; t < table_count; t++) {
+        float *x = floats(17 * 19), *through = floats(17 * 19), *w = floats(21 * 19), *out = floats(17 * 21),
+              *want = floats(17 * 21);
+        float *packed = packed_of(tables[t], s.n, s.k, w);
+        struct tleg_weight weight = {.n = s.n, .k = s.k, .base = packed, .stored = TLEG_F32, .rounded = TLEG_F32};
+        struct tleg_gemm gemm = {.m = s.m,
+                                 .rows = {.kind = TLEG_ROWS_GELU, .x = x, .stride = s.k},
+                                 .weight = &weight,
+                                 .out = out,
+                                 .out_stride = s.n};
+        multiply(tables[t], &gemm, 2);
+        tleg_gelu(tables[t], 17 * 19, x, through);
+        gemm.rows = (struct tleg_rows){.kind = TLEG_ROWS_PLAIN, .x = through, .stride = s.k};
+        gemm.out = want;
+        multiply(tables[t], &gemm, 1);
+        assert_same_bits(out, want, 17 * 21 * sizeof *out, "rows through GELU");
+        float *all[] = {x, through, w, out, want, packed};
         for (size_t j = 0; j < sizeof all / sizeof *all; j++)
             free(all[j]);
     }
@@ -595,6 +622,7 @@ int main(void) {
         cmocka_unit_test(bits_do_not_depend_on_lanes_or_on_the_other_rows),
         cmocka_unit_test(formed_panels_equal_materialised_ones),
         cmocka_unit_test(patches_are_read_as_a_convolution_reads_them),
+        cmocka_unit_test(rows_pass_through_gelu),
         cmocka_unit_test(attention_is_right_and_its_bits_depend_on_no_lane_or_batch),
         cmocka_unit_test(a_nan_stays_where_it_is),
         cmocka_unit_test(attention_survives_large_scores),

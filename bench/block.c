@@ -7,13 +7,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { QKV, ATTENTION, PROJ, FC1, FC2, OPS, REPEATS = 21, TOKENS = 197 };
+enum { QKV, ATTENTION, PROJ, FC1, FC2, OPS, REPEATS = 36, TOKENS = 197 };
+enum { LAYERS = 6 }; /* whose weights are used in turn: no cache holds them all */
 static const char *const names[OPS] = {"qkv", "attention", "proj", "fc1", "fc2"};
 
 struct block {
     int64_t m, dim, heads, images;
     float *x, *wide, *mixed, *vectors;
-    struct tleg_weight weights[OPS]; /* none for ATTENTION */
+    int layers;                              /* 1 when elastic: base and ilayer serve all */
+    struct tleg_weight weights[LAYERS][OPS]; /* none for ATTENTION */
     struct tleg_exec exec;
 };
 
@@ -34,30 +36,33 @@ static struct block block_make(const struct tleg_kernels *kernels, int64_t image
     b.wide = bench_floats((size_t)(b.m * 4 * dim), 1);
     b.mixed = bench_floats((size_t)(b.m * dim), 1);
     b.vectors = bench_floats((size_t)(4 * dim), 0.02);
-    b.weights[QKV] = weight_make(kernels, 3 * dim, dim, elastic);
-    b.weights[PROJ] = weight_make(kernels, dim, dim, elastic);
-    b.weights[FC1] = weight_make(kernels, 4 * dim, dim, elastic);
-    b.weights[FC2] = weight_make(kernels, dim, 4 * dim, elastic);
+    b.layers = elastic ? 1 : LAYERS;
+    for (int l = 0; l < b.layers; l++) {
+        b.weights[l][QKV] = weight_make(kernels, 3 * dim, dim, elastic);
+        b.weights[l][PROJ] = weight_make(kernels, dim, dim, elastic);
+        b.weights[l][FC1] = weight_make(kernels, 4 * dim, dim, elastic);
+        b.weights[l][FC2] = weight_make(kernels, dim, 4 * dim, elastic);
+    }
     struct tleg_scratch need = tleg_attention_scratch(kernels, TOKENS, dim, b.heads);
     for (int i = 0; i < OPS; i++)
         if (i != ATTENTION)
-            tleg_scratch_join(&need, tleg_gemm_scratch(kernels, b.m, b.weights[i].n, b.weights[i].k));
+            tleg_scratch_join(&need, tleg_gemm_scratch(kernels, b.m, b.weights[0][i].n, b.weights[0][i].k));
     b.exec = bench_exec(kernels, need);
     return b;
 }
 
 static void block_free(struct block *b) {
-    for (int i = 0; i < OPS; i++) {
-        free((void *)(uintptr_t)b->weights[i].base);
-        free((void *)(uintptr_t)b->weights[i].ilayer);
+    for (int i = 0; i < OPS * b->layers; i++) {
+        free((void *)(uintptr_t)b->weights[i / OPS][i % OPS].base);
+        free((void *)(uintptr_t)b->weights[i / OPS][i % OPS].ilayer);
     }
     float *all[] = {b->x, b->wide, b->mixed, b->vectors, (float *)b->exec.shared, (float *)b->exec.lane};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         free(all[i]);
 }
 
-static void multiply(struct block *b, int op, const float *x, float *out) {
-    const struct tleg_weight *weight = &b->weights[op];
+static void multiply(struct block *b, int layer, int op, const float *x, float *out) {
+    const struct tleg_weight *weight = &b->weights[layer % b->layers][op];
     bool normed = op == QKV || op == FC1;
     struct tleg_gemm gemm = {
         .m = b->m,
@@ -74,19 +79,19 @@ static void multiply(struct block *b, int op, const float *x, float *out) {
     tleg_gemm(&b->exec, &gemm);
 }
 
-static void run(struct block *b, double seconds[OPS]) {
+static void run(struct block *b, int layer, double seconds[OPS]) {
     struct tleg_attention attention = {b->images, TOKENS, b->dim, b->heads, b->wide, b->mixed};
     double at[OPS + 1];
     at[QKV] = bench_seconds();
-    multiply(b, QKV, b->x, b->wide);
+    multiply(b, layer, QKV, b->x, b->wide);
     at[ATTENTION] = bench_seconds();
     tleg_attention(&b->exec, &attention);
     at[PROJ] = bench_seconds();
-    multiply(b, PROJ, b->mixed, b->x);
+    multiply(b, layer, PROJ, b->mixed, b->x);
     at[FC1] = bench_seconds();
-    multiply(b, FC1, b->x, b->wide);
+    multiply(b, layer, FC1, b->x, b->wide);
     at[FC2] = bench_seconds();
-    multiply(b, FC2, b->wide, b->x);
+    multiply(b, layer, FC2, b->wide, b->x);
     at[OPS] = bench_seconds();
     for (int i = 0; i < OPS; i++)
         seconds[i] = at[i + 1] - at[i];
@@ -96,16 +101,16 @@ static void run(struct block *b, double seconds[OPS]) {
 static double work_of(const struct block *b, int op) {
     if (op == ATTENTION)
         return 4.0 * (double)b->m * TOKENS * (double)b->dim;
-    return 2.0 * (double)b->m * (double)b->weights[op].n * (double)b->weights[op].k;
+    return 2.0 * (double)b->m * (double)b->weights[0][op].n * (double)b->weights[0][op].k;
 }
 
 /* Milliseconds of a whole block. */
 static double report(const struct tleg_kernels *kernels, int64_t images, int64_t dim, bool elastic) {
     struct block b = block_make(kernels, images, dim, elastic);
     double times[OPS][REPEATS], whole[REPEATS], peaks[REPEATS], work = 0;
-    for (int r = -1; r < REPEATS; r++) {
+    for (int r = -LAYERS; r < REPEATS; r++) {
         double seconds[OPS];
-        run(&b, seconds);
+        run(&b, r + LAYERS, seconds);
         if (r < 0)
             continue;
         whole[r] = 0;

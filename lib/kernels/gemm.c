@@ -3,6 +3,7 @@
  * one panel of the weight, forms it if need be, and runs it against a group of the span's blocks. Neither spans nor blocks nor
  * who runs them can change a bit: an output is one chain of sums over k. */
 #include "kernels/table.h"
+#include "tensor/tensor.h"
 
 enum { SPAN_BYTES = 4 << 20 }; /* of packed rows; with fewer, weights would be formed more often */
 
@@ -52,6 +53,21 @@ static void multiply_block(const struct product *product, int64_t block, struct 
     product->exec->kernels->tile(tile);
 }
 
+/* What the next panel of this lane wants of memory, in pieces for one tile each: base, then ilayer. NULL when all is asked for.
+ */
+static const char *ahead_of(const struct product *product, int64_t panel, int64_t piece) {
+    const struct tleg_kernels *kernels = product->exec->kernels;
+    const struct tleg_weight *weight = product->gemm->weight;
+    int64_t next = panel + (product->groups == 1 ? product->exec->lanes : 1);
+    int64_t lines = kernels->ahead_k > 0 ? weight->k / kernels->ahead_k : 0;
+    if (next >= product->panels || lines == 0)
+        return NULL;
+    int64_t element = (int64_t)tleg_dtype_size(weight->stored), bytes = kernels->nr * weight->k * element;
+    int64_t pieces = (bytes + lines * TLEG_ALIGN - 1) / (lines * TLEG_ALIGN);
+    const char *from = (const char *)(piece < pieces ? weight->base : weight->ilayer);
+    return from && piece < 2 * pieces ? from + next * bytes + piece % pieces * lines * TLEG_ALIGN : NULL;
+}
+
 static void multiply_panel(void *arg, int64_t item, char *lane) {
     const struct product *product = arg;
     const struct tleg_kernels *kernels = product->exec->kernels;
@@ -71,8 +87,11 @@ static void multiply_panel(void *arg, int64_t item, char *lane) {
         .gelu = gemm->epilogue.gelu,
     };
     int64_t end = (group + 1) * product->blocks / product->groups;
-    for (int64_t block = group * product->blocks / product->groups; block < end; block++)
+    int64_t first = group * product->blocks / product->groups;
+    for (int64_t block = first; block < end; block++) {
+        tile.ahead = ahead_of(product, panel, block - first);
         multiply_block(product, block, &tile, column);
+    }
 }
 
 /* Few panels for the lanes: rows are split too, so that every lane has work. A formed panel is then formed once a group. */

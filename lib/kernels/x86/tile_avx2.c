@@ -2,7 +2,7 @@
 #if defined(__x86_64__)
 #include "kernels/x86/avx2.h"
 
-enum { MR = TLEG_AVX2_MR, NR = TLEG_AVX2_NR };
+enum { MR = TLEG_AVX2_MR, NR = TLEG_AVX2_NR, AHEAD_K = TLEG_AVX2_AHEAD_K };
 
 /* The rest of the epilogue for a tile with GELU or with columns left over: out of line, one copy. */
 TLEG_AVX2 static __attribute__((noinline)) void store_rest(const struct tleg_tile *tile, float sum[MR][NR]) {
@@ -18,6 +18,20 @@ TLEG_AVX2 static __attribute__((noinline)) void store_rest(const struct tleg_til
         }
 }
 
+/* One step of k. */
+TLEG_AVX2_INLINE void add_products(__m256 sum[MR][2], const float *a, const float *b, const int rows, const int vectors) {
+    __m256 b0 = _mm256_loadu_ps(b), b1 = b0;
+    if (vectors == 2)
+        b1 = _mm256_loadu_ps(b + 8);
+#pragma GCC unroll 6
+    for (int r = 0; r < rows; r++) {
+        __m256 x = _mm256_broadcast_ss(a + r);
+        sum[r][0] = _mm256_fmadd_ps(x, b0, sum[r][0]);
+        if (vectors == 2)
+            sum[r][1] = _mm256_fmadd_ps(x, b1, sum[r][1]);
+    }
+}
+
 TLEG_AVX2_INLINE void run(const struct tleg_tile *tile, const int rows, const int vectors) {
     __m256 sum[MR][2];
 #pragma GCC unroll 6
@@ -27,18 +41,17 @@ TLEG_AVX2_INLINE void run(const struct tleg_tile *tile, const int rows, const in
             sum[r][v] = _mm256_setzero_ps();
     const float *a = tile->a, *b = tile->b;
     const int64_t step = tile->a_step;
-    for (int64_t i = tile->k; i > 0; i--, a += step, b += NR) {
-        __m256 b0 = _mm256_loadu_ps(b), b1 = b0;
-        if (vectors == 2)
-            b1 = _mm256_loadu_ps(b + 8);
-#pragma GCC unroll 6
-        for (int r = 0; r < rows; r++) {
-            __m256 x = _mm256_broadcast_ss(a + r);
-            sum[r][0] = _mm256_fmadd_ps(x, b0, sum[r][0]);
-            if (vectors == 2)
-                sum[r][1] = _mm256_fmadd_ps(x, b1, sum[r][1]);
-        }
+    const char *ahead = tile->ahead ? tile->ahead : (const char *)b;
+    const int64_t line = tile->ahead ? 64 : 0;
+    int64_t i = tile->k;
+    for (; i >= AHEAD_K; i -= AHEAD_K, ahead += line) {
+        _mm_prefetch(ahead, _MM_HINT_T1);
+#pragma GCC unroll 4
+        for (int u = 0; u < AHEAD_K; u++, a += step, b += NR)
+            add_products(sum, a, b, rows, vectors);
     }
+    for (; i > 0; i--, a += step, b += NR)
+        add_products(sum, a, b, rows, vectors);
     const bool direct = tile->cols == 8 * vectors && !tile->gelu;
     _Alignas(32) float local[MR][NR];
     __m256 bias[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};

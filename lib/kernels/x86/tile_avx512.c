@@ -2,7 +2,7 @@
 #if defined(__x86_64__)
 #include "kernels/x86/avx512.h"
 
-enum { MR = TLEG_AVX512_MR, NR = TLEG_AVX512_NR };
+enum { MR = TLEG_AVX512_MR, NR = TLEG_AVX512_NR, AHEAD_K = TLEG_AVX512_AHEAD_K };
 
 /* The epilogue with GELU, out of line: one copy instead of 28 in each tile. */
 TLEG_AVX512 static __attribute__((noinline)) void store_gelu(const struct tleg_tile *tile, float sum[MR][NR]) {
@@ -16,6 +16,20 @@ TLEG_AVX512 static __attribute__((noinline)) void store_gelu(const struct tleg_t
         }
 }
 
+/* One step of k. */
+TLEG_AVX512_INLINE void add_products(__m512 sum[MR][2], const float *a, const float *b, const int rows, const int vectors) {
+    __m512 b0 = _mm512_loadu_ps(b), b1 = b0;
+    if (vectors == 2)
+        b1 = _mm512_loadu_ps(b + 16);
+#pragma GCC unroll 14
+    for (int r = 0; r < rows; r++) {
+        __m512 x = _mm512_set1_ps(a[r]);
+        sum[r][0] = _mm512_fmadd_ps(x, b0, sum[r][0]);
+        if (vectors == 2)
+            sum[r][1] = _mm512_fmadd_ps(x, b1, sum[r][1]);
+    }
+}
+
 TLEG_AVX512_INLINE void run(const struct tleg_tile *tile, const int rows, const int vectors) {
     __m512 sum[MR][2];
 #pragma GCC unroll 14
@@ -25,18 +39,17 @@ TLEG_AVX512_INLINE void run(const struct tleg_tile *tile, const int rows, const 
             sum[r][v] = _mm512_setzero_ps();
     const float *a = tile->a, *b = tile->b;
     const int64_t step = tile->a_step;
-    for (int64_t i = tile->k; i > 0; i--, a += step, b += NR) {
-        __m512 b0 = _mm512_loadu_ps(b), b1 = b0;
-        if (vectors == 2)
-            b1 = _mm512_loadu_ps(b + 16);
-#pragma GCC unroll 14
-        for (int r = 0; r < rows; r++) {
-            __m512 x = _mm512_set1_ps(a[r]);
-            sum[r][0] = _mm512_fmadd_ps(x, b0, sum[r][0]);
-            if (vectors == 2)
-                sum[r][1] = _mm512_fmadd_ps(x, b1, sum[r][1]);
-        }
+    const char *ahead = tile->ahead ? tile->ahead : (const char *)b;
+    const int64_t line = tile->ahead ? 64 : 0;
+    int64_t i = tile->k;
+    for (; i >= AHEAD_K; i -= AHEAD_K, ahead += line) {
+        _mm_prefetch(ahead, _MM_HINT_T1);
+#pragma GCC unroll 2
+        for (int u = 0; u < AHEAD_K; u++, a += step, b += NR)
+            add_products(sum, a, b, rows, vectors);
     }
+    for (; i > 0; i--, a += step, b += NR)
+        add_products(sum, a, b, rows, vectors);
     __m512 bias[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
     __mmask16 lanes[2] = {tleg_avx512_lanes(tile->cols), tleg_avx512_lanes(tile->cols - 16)};
     if (tile->bias)

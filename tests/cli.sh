@@ -1,9 +1,13 @@
 #!/bin/sh
 # What people and scripts rely on in the command tleg: exit codes, messages, JSON, odd inputs, odd file names.
-# usage: cli.sh TLEG SCRATCH_DIR        prints what fails; exit 1 if anything did
+# usage: cli.sh TLEG [SCRATCH_DIR]      prints what fails; exit 1 if anything did
 tleg=$1 scratch=$2
-[ -x "$tleg" ] && [ -n "$scratch" ] || { echo "usage: cli.sh TLEG SCRATCH_DIR" >&2; exit 2; }
+[ -x "$tleg" ] || { echo "usage: cli.sh TLEG [SCRATCH_DIR]" >&2; exit 2; }
 case $tleg in /*) ;; *) tleg=$PWD/$tleg ;; esac
+if [ -z "$scratch" ]; then
+    scratch=$(mktemp -d) || exit 2
+    trap 'rm -rf "$scratch"' EXIT
+fi
 rm -rf "$scratch" && mkdir -p "$scratch" && cd "$scratch" || exit 2
 failures=0 checks=0 now=
 

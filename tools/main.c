@@ -61,7 +61,8 @@ int main(int argc, char **argv) {
         return EXIT_FAILED;
     int code = run_verb(argc, argv);
     errno = 0;
-    bool lost = ferror(stdout) || fflush(stdout) != 0;
+    bool lost = ferror(stdout) != 0;
+    lost |= fclose(stdout) != 0;
     if (lost) {
         fprintf(stderr, "tleg: standard output: %s\n", errno ? strerror(errno) : "cannot be written");
         return code == EXIT_DONE ? EXIT_FAILED : code;

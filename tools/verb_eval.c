@@ -230,8 +230,9 @@ const struct verb verb_eval = {
     .summary = "score a folder of labelled pictures",
     .usage = "tleg eval GENE|MODEL [--depth N] [--batch B] [--skip-bad] [--exif] --data DIR",
     .details = "DIR holds a folder for each class, with JPEG and PNG files in it and below. Folders are matched with the\n"
-               "file's labels by name; without labels they are the classes 0, 1, ... in the order in which Python sorts\n"
-               "strings. Names that begin with a dot, and files without the name of an image, are passed over. Every image\n"
+               "file's labels by name; without labels there must be one for each class, and they are the classes 0, 1, ... in\n"
+               "the order in which Python sorts strings. Names that begin with a dot, and files without the name of an image, "
+               "are passed over. Every image\n"
                "counts once, at any --batch. A progress bar shows on a terminal.\n"
                "\n"
                "Options\n" FORM_HELP "  --data DIR    the pictures\n"

@@ -102,33 +102,37 @@ skip() {
     skipped=$((skipped + 1))
 }
 
+# Without object-size: gcc 12 takes a choice between two tables for one that is too small. AddressSanitizer watches the same.
 sanitized='-O1 -g -fno-omit-frame-pointer'
+undefined='-fsanitize=address,undefined -fno-sanitize=object-size -fno-sanitize-recover=all'
 export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
 export UBSAN_OPTIONS=print_stacktrace=1
 export TSAN_OPTIONS=second_deadlock_stack=1
 
 tree release all -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_COMPILER=gcc && check release
 
+# clang's UBSan sees what gcc's does not; it traps, since the shared library is linked without undefined symbols.
 if command -v clang >/dev/null; then
-    tree clang all -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_COMPILER=clang && check clang -R '^(test_golden|test_kernels|symbols)$'
+    tree clang all -DCMAKE_BUILD_TYPE=None -DCMAKE_C_COMPILER=clang \
+        "-DCMAKE_C_FLAGS=-O1 -g -fsanitize=undefined -fsanitize-trap=undefined" && check clang -L 'unit|replay' && check clang -R '^symbols$'
 else
     skip clang "clang is not installed"
 fi
 
 tree asan "tleg_tests tleg" -DCMAKE_BUILD_TYPE=None -DTLEG_TEST_TIMEOUT=600 -DTLEG_BENCH=OFF \
-    "-DCMAKE_C_FLAGS=$sanitized -fsanitize=address,undefined -fno-sanitize-recover=all" &&
-    check asan -L 'unit|replay|command'
+    "-DCMAKE_C_FLAGS=$sanitized $undefined" &&
+    check asan -L "unit|replay|command"
 
 tree tsan "test_threads test_team test_core" -DCMAKE_BUILD_TYPE=None -DTLEG_TEST_TIMEOUT=600 -DTLEG_BENCH=OFF -DTLEG_BLAS=none \
     -DTLEG_TOOLS=OFF "-DCMAKE_C_FLAGS=$sanitized -fsanitize=thread" && check tsan -R '^(test_threads|test_team|test_core)$'
 
-suites="test_contracts test_format test_golden test_learngene test_memory test_threads"
+suites="test_contracts test_format test_golden:logits* test_learngene test_memory:*leave* test_threads"
 command -v valgrind >/dev/null || {
     skip valgrind "valgrind is not installed"
     suites=
 }
 tree plain "all" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DTLEG_BLAS=none -DTLEG_TOOLS=OFF -DTLEG_BENCH=OFF \
-    "-DTLEG_VALGRIND=$(echo $suites | tr ' ' ';')" && check plain -L 'unit|replay|valgrind' && check plain -R '^symbols$'
+    "-DTLEG_VALGRIND=$(echo "$suites" | tr ' ' ';')" && check plain -L 'unit|replay|valgrind' && check plain -R '^symbols$'
 
 # ---- summary ----
 echo

@@ -23,7 +23,9 @@ struct queue {
 
 static void drain(void *arg, int32_t lane) {
     struct queue *queue = arg;
-    char *scratch = queue->exec->lane + (size_t)lane * queue->exec->lane_bytes;
+    char *scratch = queue->exec->lane;
+    if (scratch)
+        scratch += (size_t)lane * queue->exec->lane_bytes;
     for (;;) {
         int64_t item = atomic_fetch_add_explicit(&queue->next, 1, memory_order_relaxed);
         if (item >= queue->count)

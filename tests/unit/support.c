@@ -52,6 +52,12 @@ tleg_context *support_context(const struct backend *backend, int32_t workers) {
     return context;
 }
 
+void support_filter(int argc, char **argv) {
+    if (argc > 1) {
+        cmocka_set_test_filter(argv[1]);
+    }
+}
+
 void support_ok(tleg_status status, const char *call, const char *text, const char *file, int line) {
     if (status != TLEG_OK) {
         print_error("%s gave %s: %s\n", call, tleg_status_name(status), text);

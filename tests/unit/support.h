@@ -25,6 +25,9 @@ int32_t support_backends(struct backend backends[MAX_BACKENDS]);
 /* A context of its own for a backend; the test fails if there is none. */
 tleg_context *support_context(const struct backend *backend, int32_t workers);
 
+/* A program's argument chooses tests by a pattern: test_golden 'logits*'. */
+void support_filter(int argc, char **argv);
+
 /* Fails the test with the context's error text unless `call` is TLEG_OK. */
 #define OK(context, call) support_ok(call, #call, tleg_context_error(context), __FILE__, __LINE__)
 #define OK_SESSION(session, call) support_ok(call, #call, tleg_session_error(session), __FILE__, __LINE__)

@@ -607,7 +607,8 @@ static void values_out_of_range_are_refused(void **state) {
     assert_null(file);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    support_filter(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(null_is_an_argument_error_in_core_and_tensor),
         cmocka_unit_test(null_is_an_argument_error_in_files),

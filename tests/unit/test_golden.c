@@ -378,7 +378,8 @@ static int clean(void **state) {
     return 0;
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    support_filter(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(expanded_tensors_equal_pytorch_to_the_bit),
         cmocka_unit_test(saved_files_are_the_same_at_every_level),

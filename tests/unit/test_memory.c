@@ -399,7 +399,8 @@ static int clean(void **state) {
     return 0;
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    support_filter(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(session_memory_is_exact),
         cmocka_unit_test(cost_of_a_depth_is_exact),

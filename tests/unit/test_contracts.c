@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <tleg/train.h>
 
 /* One of each handle, and arguments that work. */
 static struct {
@@ -200,6 +201,9 @@ static void null_is_an_argument_error_in_learngene_and_model(void **state) {
     REFUSED_OUT(tleg_tensor, t, tleg_learngene_tensor(my.context, NULL, "norm.weight", &t));
     REFUSED_OUT(tleg_tensor, t, tleg_learngene_tensor(my.context, my.gene, NULL, &t));
     REFUSED(tleg_learngene_tensor(my.context, my.gene, "norm.weight", NULL));
+    REFUSED_OUT(tleg_learngene, g, tleg_learngene_linearize(NULL, my.model, NULL, &g));
+    REFUSED_OUT(tleg_learngene, g, tleg_learngene_linearize(my.context, NULL, NULL, &g));
+    REFUSED(tleg_learngene_linearize(my.context, my.model, NULL, NULL));
 
     REFUSED_OUT(tleg_model, m, tleg_model_open(NULL, gene, 0, 0, &m));
     REFUSED_OUT(tleg_model, m, tleg_model_open(my.context, NULL, 0, 0, &m));

@@ -52,6 +52,12 @@ size_t tleg_number_format(double value, char text[TLEG_NUMBER_TEXT]);
 /* Reads a whole decimal number, correctly rounded; false unless all of text[0..length) is one finite number. */
 bool tleg_number_parse(const char *text, size_t length, double *value);
 
+/* ---- functions that give the same bits on every machine (portable.c), to about 1e-16 ---- */
+double tleg_portable_log(double x); /* of a normal number above 0 */
+double tleg_portable_exp(double x); /* 0 below -708, infinite above 709 */
+double tleg_portable_sin(double x); /* |x| < 10000 */
+double tleg_portable_cos(double x);
+
 /* ---- random numbers (random.c): the same on every machine ---- */
 struct tleg_random {
     uint64_t state[4]; /* xoshiro256** seeded by splitmix64 */

@@ -4,7 +4,6 @@
 
 #include <float.h>
 #include <math.h>
-#include <string.h>
 
 static uint64_t splitmix(uint64_t *state) {
     uint64_t z = *state += 0x9E3779B97F4A7C15u;
@@ -42,26 +41,6 @@ double tleg_random_uniform(struct tleg_random *random) {
     return (double)(tleg_random_next(random) >> 11) * 0x1p-53;
 }
 
-/* The natural logarithm of a normal double in (0, 1], to about 1e-16: x = m 2^e with m in [3/4, 3/2), and
- * log m = 2 artanh(f) = 2 (f + f^3/3 + f^5/5 + ...) with f = (m-1)/(m+1), |f| <= 1/5. */
-static double portable_log(double x) {
-    uint64_t bits;
-    memcpy(&bits, &x, sizeof(bits));
-    int exponent = (int)(bits >> 52) - 1023;
-    bits = (bits & 0x000FFFFFFFFFFFFFu) | 0x3FF0000000000000u;
-    double m;
-    memcpy(&m, &bits, sizeof(m));
-    if (m >= 1.5) {
-        m *= 0.5;
-        exponent++;
-    }
-    const double f = (m - 1) / (m + 1), f2 = f * f;
-    double sum = 0;
-    for (int n = 23; n >= 1; n -= 2)
-        sum = sum * f2 + 1.0 / n;
-    return exponent * 0x1.62e42fefa39efp-1 + 2 * f * sum; /* ln 2 */
-}
-
 /* Marsaglia's polar method: (u, v) uniform in the unit disc, s = u^2 + v^2, u sqrt(-2 log(s) / s) is normal. */
 static double normal(struct tleg_random *random) {
     double u, s;
@@ -70,7 +49,7 @@ static double normal(struct tleg_random *random) {
         const double v = 2 * tleg_random_uniform(random) - 1;
         s = u * u + v * v;
     } while (s >= 1 || s < DBL_MIN);
-    return u * sqrt(-2 * portable_log(s) / s);
+    return u * sqrt(-2 * tleg_portable_log(s) / s);
 }
 
 double tleg_random_normal(struct tleg_random *random, double limit) {

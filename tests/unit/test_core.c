@@ -513,6 +513,29 @@ static void normal_numbers_are_the_same_bits_everywhere(void **state) {
         assert_true(tleg_random_normal(&random, 2) == expected[i]);
 }
 
+/* ---- functions that give the same bits everywhere ---- */
+
+static void portable_functions_are_as_close_as_libms(void **state) {
+    (void)state;
+    struct tleg_random random;
+    tleg_random_seed(&random, 9, 1);
+    for (int i = 0; i < 100000; i++) {
+        const double x = (tleg_random_uniform(&random) - 0.5) * 100, e = exp(x);
+        assert_true(fabs(tleg_portable_exp(x) - e) <= 4e-16 * e);
+        assert_true(fabs(tleg_portable_log(e) - log(e)) <= 1e-15 * fabs(x));
+        assert_true(fabs(tleg_portable_sin(x) - sin(x)) <= 3e-16);
+        assert_true(fabs(tleg_portable_cos(x) - cos(x)) <= 3e-16);
+    }
+}
+
+static void portable_functions_at_their_ends(void **state) {
+    (void)state;
+    assert_true(tleg_portable_exp(0) == 1 && tleg_portable_exp(-1e300) == 0 && tleg_portable_exp(1e300) == INFINITY);
+    assert_true(fabs(tleg_portable_exp(-708) / exp(-708) - 1) < 4e-16 && fabs(tleg_portable_exp(709) / exp(709) - 1) < 4e-16);
+    assert_true(tleg_portable_log(1) == 0 && fabs(tleg_portable_log(0x1p-1022) + 708.39641853226408) < 1e-12);
+    assert_true(tleg_portable_sin(0) == 0 && tleg_portable_cos(0) == 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_running_version_is_that_of_the_headers),
@@ -547,6 +570,8 @@ int main(void) {
         cmocka_unit_test(normal_numbers_are_cut_at_the_limit),
         cmocka_unit_test(normal_numbers_agree_with_the_textbook),
         cmocka_unit_test(normal_numbers_are_the_same_bits_everywhere),
+        cmocka_unit_test(portable_functions_are_as_close_as_libms),
+        cmocka_unit_test(portable_functions_at_their_ends),
     };
     return cmocka_run_group_tests_name("core", tests, NULL, NULL);
 }

@@ -1,0 +1,108 @@
+/* Reads a host's picture and a configuration: every check that preparing and augmenting share. */
+#include "image/picture.h"
+
+#include <float.h>
+#include <math.h>
+
+#include "vit/parts.h"
+
+enum { MAX_SIDE = 1 << 24 }; /* of a picture */
+
+/* How each layout lies in memory; grey is read three times. */
+static const struct {
+    size_t step, channel[3];
+} layouts[] = {
+    [TLEG_PIXELS_RGB] = {3, {0, 1, 2}},  [TLEG_PIXELS_BGR] = {3, {2, 1, 0}},  [TLEG_PIXELS_RGBA] = {4, {0, 1, 2}},
+    [TLEG_PIXELS_BGRA] = {4, {2, 1, 0}}, [TLEG_PIXELS_GREY] = {1, {0, 0, 0}},
+};
+
+static tleg_status check_sides(tleg_context *context, const tleg_image *image) {
+    if (image->width < 1 || image->width > MAX_SIDE)
+        return tleg_fail(context, TLEG_ARGUMENT, "image.width: expected 1 to %d, found %d", MAX_SIDE, image->width);
+    if (image->height < 1 || image->height > MAX_SIDE)
+        return tleg_fail(context, TLEG_ARGUMENT, "image.height: expected 1 to %d, found %d", MAX_SIDE, image->height);
+    return TLEG_OK;
+}
+
+static tleg_status check_stride(tleg_context *context, int64_t stride, int64_t row, int32_t height) {
+    if (stride > -row && stride < row)
+        return tleg_fail(context, TLEG_ARGUMENT, "image.stride: expected 0, or at least the %lld bytes of a row, found %lld",
+                         (long long)row, (long long)stride);
+    const int64_t most = PTRDIFF_MAX / height;
+    if (stride > most || stride < -most)
+        return tleg_fail(context, TLEG_ARGUMENT, "image.stride: %lld bytes by %d rows do not fit in memory", (long long)stride,
+                         height);
+    return TLEG_OK;
+}
+
+tleg_status tleg_picture_read(tleg_context *context, const tleg_image *host, tleg_image *image, struct tleg_pixels *pixels) {
+    tleg_status status = tleg_options_read(context, "tleg_image", host, image, sizeof *image, sizeof *image);
+    if (status != TLEG_OK)
+        return status;
+    if (image->layout < TLEG_PIXELS_RGB || image->layout > TLEG_PIXELS_GREY)
+        return tleg_fail(context, TLEG_ARGUMENT, "image.layout: expected one of TLEG_PIXELS_* (%d to %d), found %d",
+                         TLEG_PIXELS_RGB, TLEG_PIXELS_GREY, image->layout);
+    if (image->pixels == NULL)
+        return tleg_fail(context, TLEG_ARGUMENT, "image.pixels is NULL");
+    status = check_sides(context, image);
+    if (status != TLEG_OK)
+        return status;
+    const size_t step = layouts[image->layout].step;
+    const int64_t row = (int64_t)step * image->width, stride = image->stride == 0 ? row : image->stride;
+    status = check_stride(context, stride, row, image->height);
+    if (status != TLEG_OK)
+        return status;
+    *pixels = (struct tleg_pixels){.pixels = image->pixels, .stride = (ptrdiff_t)stride, .step = step};
+    for (int c = 0; c < 3; c++)
+        pixels->channel[c] = layouts[image->layout].channel[c];
+    return TLEG_OK;
+}
+
+tleg_status tleg_fail_number(tleg_context *context, const char *member, const char *expected, double found) {
+    char text[TLEG_NUMBER_TEXT] = "no finite number";
+    if (isfinite(found))
+        tleg_number_format(found, text);
+    return tleg_fail(context, TLEG_ARGUMENT, "%s: expected %s, found %s", member, expected, text);
+}
+
+static bool all_zero(const double values[3]) {
+    return values[0] == 0 && values[1] == 0 && values[2] == 0;
+}
+
+/* mean and std of one channel, in float as torch has them. */
+static void fill_table(float mean, float std, float table[256]) {
+    for (int value = 0; value < 256; value++)
+        table[value] = ((float)value / 255.0f - mean) / std;
+}
+
+/* Without a std the defaults hold; with one, a mean of 0 is meant. */
+static tleg_status read_colours(tleg_context *context, const tleg_config *config, struct tleg_recipe *recipe) {
+    double *mean = recipe->mean, std[3];
+    tleg_default_colours(mean, std);
+    for (int c = 0; c < 3; c++) {
+        if (!all_zero(config->std))
+            std[c] = config->std[c];
+        if (!all_zero(config->std) || !all_zero(config->mean))
+            mean[c] = config->mean[c];
+        if (!(std[c] >= (double)FLT_MIN && std[c] <= (double)FLT_MAX))
+            return tleg_fail_number(context, "config.std", "three numbers above 0", std[c]);
+        if (!(mean[c] >= -(double)FLT_MAX && mean[c] <= (double)FLT_MAX))
+            return tleg_fail_number(context, "config.mean", "three finite numbers", mean[c]);
+        fill_table((float)mean[c], (float)std[c], recipe->table[c]);
+    }
+    return TLEG_OK;
+}
+
+tleg_status tleg_recipe_read(tleg_context *context, const tleg_config *host, struct tleg_recipe *recipe) {
+    tleg_config config;
+    const size_t least = offsetof(tleg_config, crop) + sizeof config.crop;
+    const tleg_status status = tleg_options_read(context, "tleg_config", host, &config, sizeof config, least);
+    if (status != TLEG_OK)
+        return status;
+    if (config.image_size < 1 || config.image_size > TLEG_MAX_IMAGE)
+        return tleg_fail(context, TLEG_ARGUMENT, "config.image_size: expected 1 to %d, found %d", TLEG_MAX_IMAGE,
+                         config.image_size);
+    recipe->size = config.image_size;
+    recipe->crop = config.crop;
+    return read_colours(context, &config, recipe);
+}

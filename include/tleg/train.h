@@ -1,8 +1,8 @@
-/* Training: learn a gene's base and ilayer, or tune one descendant's weights. Hand-written backward passes, AdamW, the recipe of
- * DeiT. EXPERIMENTAL until version 1.0: what this header declares may change.
+/* Training: learn a gene's base and ilayer, or tune one descendant's weights. Hand-written backward passes, AdamW, the recipe
+ * of DeiT. EXPERIMENTAL until version 1.0: what this header declares may change.
  *
- * A trainer, like a session, serves one thread at a time; it computes on its context's threads. The same seed gives the same bits,
- * at any number of threads, at one processor level. */
+ * A trainer, like a session, serves one thread at a time; it computes on its context's threads. The same seed gives the same
+ * bits, at any number of threads, at one processor level. */
 #ifndef TLEG_TRAIN_H
 #define TLEG_TRAIN_H
 
@@ -27,17 +27,19 @@ typedef struct tleg_trainer_options {
     int32_t depth_mode;   /* TLEG_DEPTH_* (FIXED); for a learngene */
     int32_t depth_least;  /* needed for a learngene */
     int32_t depth_most;   /* needed for RANDOM and SANDWICH */
-    int32_t checkpoint;   /* 1: keep only each block's input and compute it again in the backward pass: less memory, more time */
-    double alpha;         /* weight of the teacher's loss against the labels' (0); with alpha 1 labels are not needed */
-    double tau;           /* temperature of the teacher's loss (1) */
-    double smoothing;     /* of labels given as numbers (0) */
-    double weight_decay;  /* (0.05); never on vectors, pos_embed, cls_token and, in a model, dist_token. Negative: none */
-    double beta1, beta2;  /* (0.9, 0.999) */
-    double epsilon;       /* of AdamW (1e-8) */
-    double clip;          /* largest norm of all gradients together; 0: none */
-    double drop_path;     /* stochastic depth: the last block's rate, linear from 0 over the blocks (0) */
-    double ema;           /* decay of the moving average of the parameters, such as 0.99996; 0: none */
-    uint64_t seed;        /* of depths and dropped paths */
+    int32_t checkpoint; /* 1: keep only each block's input and compute it again in the backward pass: less memory, more time */
+    int32_t norm; /* TLEG_NORM_* and image size of the network that runs, for a learngene, as in tleg_expander_options (0: as */
+    int32_t image_size;  /* learned); what is learned keeps the learngene's own */
+    double alpha;        /* weight of the teacher's loss against the labels' (0); with alpha 1 labels are not needed */
+    double tau;          /* temperature of the teacher's loss (1) */
+    double smoothing;    /* of labels given as numbers (0) */
+    double weight_decay; /* (0.05); never on vectors, pos_embed, cls_token and, in a model, dist_token. Negative: none */
+    double beta1, beta2; /* (0.9, 0.999) */
+    double epsilon;      /* of AdamW (1e-8) */
+    double clip;         /* largest norm of all gradients together; 0: none */
+    double drop_path;    /* stochastic depth: the last block's rate, linear from 0 over the blocks (0) */
+    double ema;          /* decay of the moving average of the parameters, such as 0.99996; 0: none */
+    uint64_t seed;       /* of depths and dropped paths */
 
     /* The teacher's logits (batch, classes) for the images of this very call, after augmentation; a status other than TLEG_OK
      * stops the step with it. Not called when a batch brings its own, or when alpha is 0. */
@@ -88,8 +90,8 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_memory(tleg_context *context, const 
 TLEG_API tleg_status TLEG_CALL tleg_trainer_backward(tleg_trainer *trainer, const tleg_batch *batch, tleg_loss *loss);
 
 /* Ends a step: all-reduce, clipping, AdamW with this learning rate, moving average; gradients become zero.
- * Errors: ARGUMENT (a rate below 0 or not finite), NUMERIC (a gradient's norm is not finite: nothing is changed), and what all_reduce
- * returned. */
+ * Errors: ARGUMENT (a rate below 0 or not finite), NUMERIC (a gradient's norm is not finite: nothing is changed), and what
+ * all_reduce returned. */
 TLEG_API tleg_status TLEG_CALL tleg_trainer_update(tleg_trainer *trainer, double learning_rate);
 
 /* Makes all gradients zero and draws the step's depth anew. NULL is allowed. */
@@ -112,9 +114,9 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_learngene(tleg_context *context, con
 TLEG_API tleg_status TLEG_CALL tleg_trainer_model(tleg_context *context, const tleg_trainer *trainer, int32_t average,
                                                   tleg_model **model);
 
-/* Writes everything that a later run needs to go on bit for bit: parameters, moments, average, steps, random state; and the host's own
- * pairs (keys_and_values holds 2 * pairs texts), which tleg_file_metadata reads back. Call it between steps. A former file stays
- * whole until the new one is. Errors: ARGUMENT, IO, MEMORY. */
+/* Writes everything that a later run needs to go on bit for bit: parameters, moments, average, steps, random state; and the
+ * host's own pairs (keys_and_values holds 2 * pairs texts), which tleg_file_metadata reads back. Call it between steps. A
+ * former file stays whole until the new one is. Errors: ARGUMENT, IO, MEMORY. */
 TLEG_API tleg_status TLEG_CALL tleg_trainer_save(tleg_context *context, const tleg_trainer *trainer, const char *path,
                                                  int64_t pairs, const char *const *keys_and_values);
 
@@ -146,7 +148,8 @@ TLEG_API tleg_status TLEG_CALL tleg_rate_of_epoch(const tleg_rate *rate, int32_t
 /* ---- linearize ---- */
 /* The gene whose layers come closest to a model's, by least squares: at each place of each site, the straight line over
  * (l-1)/L, l = 1..L, through the model's L values. r2 (TLEG: norm1, norm2, qkv, proj, fc1, fc2) gets the share of the
- * layers' variance that the lines explain, weights and biases together, or is NULL. Errors: ARGUMENT (a model of depth 1), MEMORY. */
+ * layers' variance that the lines explain, weights and biases together (1 where the layers do not differ; all 0 on failure), or
+ * is NULL. Errors: ARGUMENT (a model of depth 1), NUMERIC (a weight that is not finite: the text names it), MEMORY. */
 TLEG_API tleg_status TLEG_CALL tleg_learngene_linearize(tleg_context *context, const tleg_model *model, double r2[6],
                                                         tleg_learngene **gene);
 

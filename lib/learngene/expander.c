@@ -39,14 +39,16 @@ static void apply_options(const tleg_expander_options *o, tleg_config *config) {
     }
 }
 
-static tleg_status make_config(tleg_context *context, const tleg_learngene *gene, const tleg_expander_options *options,
-                               struct tleg_vit_config *config) {
-    struct tleg_vit_config shape = gene->config; /* its texts are copied, then belong to the copy */
-    shape.c.ignored = NULL;
-    shape.c.ignored_count = 0;
-    apply_options(options, &shape.c);
-    tleg_status status = tleg_config_copy(context, &shape, config);
-    return status;
+tleg_status tleg_expander_config(tleg_context *context, const tleg_expander_options *options, const tleg_config *gene,
+                                 tleg_config *config) {
+    tleg_status status = check_options(context, options, gene);
+    if (status)
+        return status;
+    *config = *gene;
+    config->ignored = NULL;
+    config->ignored_count = 0;
+    apply_options(options, config);
+    return TLEG_OK;
 }
 
 /* ---- outer weights: inherited, resampled or fresh ---- */
@@ -184,8 +186,9 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_create(tleg_context *context, const
     tleg_status status = TLEG_OK;
     if (options)
         status = tleg_options_read(context, "tleg_expander_options", options, &own, sizeof own, TLEG_STRUCT_LEAST);
+    struct tleg_vit_config shape = gene->config; /* its texts are copied, then belong to the copy */
     if (!status)
-        status = check_options(context, &own, &gene->config.c);
+        status = tleg_expander_config(context, &own, &gene->config.c, &shape.c);
     if (status)
         return status;
     tleg_expander *expander = tleg_alloc_zero(&context->allocator, sizeof *expander);
@@ -195,7 +198,7 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_create(tleg_context *context, const
     expander->allocator = context->allocator;
     status = tleg_kernels_of(context, &expander->kernels);
     if (!status)
-        status = make_config(context, gene, &own, &expander->config);
+        status = tleg_config_copy(context, &shape, &expander->config);
     if (!status)
         status = fill(context, expander, gene, own.seed);
     if (status)

@@ -30,6 +30,10 @@ struct tleg_expander {
     size_t bytes;
 };
 
+/* What options make of a learngene's configuration, checked. Texts are shared, not copied. */
+tleg_status tleg_expander_config(tleg_context *context, const tleg_expander_options *options, const tleg_config *gene,
+                                 tleg_config *config);
+
 tleg_expander *tleg_expander_share(const tleg_expander *expander);
 uint64_t tleg_expander_parameters(const tleg_expander *expander, int32_t depth); /* of a model (cost.c) */
 void tleg_expander_network(const tleg_expander *expander, struct tleg_network *network);

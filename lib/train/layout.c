@@ -1,0 +1,150 @@
+/* A trainer's memory, in one place: the query and the allocation both come here. */
+#include "train/trainer.h"
+
+/* ---- what runs ---- */
+
+static tleg_status gene_network(tleg_context *context, const tleg_learngene *gene, const tleg_trainer_options *options,
+                                struct tleg_trainer_layout *layout) {
+    const tleg_expander_options expand = {.norm = options->norm, .image_size = options->image_size};
+    tleg_status status = tleg_expander_config(context, &expand, &gene->config.c, &layout->net);
+    if (status)
+        return status;
+    bool one = options->depth_mode == TLEG_DEPTH_FIXED;
+    layout->least_depth = tleg_schedule_least(gene);
+    layout->depth_most = one ? options->depth_least : options->depth_most;
+    if (options->depth_least < layout->least_depth || options->depth_least > TLEG_MAX_DEPTH)
+        return tleg_fail(context, TLEG_ARGUMENT, "trainer: depth_least is %d, expected %d to %d", options->depth_least,
+                         layout->least_depth, TLEG_MAX_DEPTH);
+    if (layout->depth_most < options->depth_least || layout->depth_most > TLEG_MAX_DEPTH)
+        return tleg_fail(context, TLEG_ARGUMENT, "trainer: depth_most is %d, expected %d to %d", layout->depth_most,
+                         options->depth_least, TLEG_MAX_DEPTH);
+    return TLEG_OK;
+}
+
+static tleg_status model_network(tleg_context *context, const tleg_model *model, const tleg_trainer_options *options,
+                                 struct tleg_trainer_layout *layout) {
+    layout->net = model->config.c;
+    layout->least_depth = layout->depth_most = model->config.c.depth;
+    if (options->norm || options->image_size || options->depth_mode != TLEG_DEPTH_FIXED ||
+        (options->depth_least && options->depth_least != model->config.c.depth))
+        return tleg_fail(context, TLEG_ARGUMENT,
+                         "trainer: depths, norm and image size are for a learngene; this is a model of depth %d",
+                         model->config.c.depth);
+    if (model->config.c.dtype != TLEG_F32)
+        return tleg_fail(context, TLEG_ARGUMENT, "trainer: the model's weights are no f32");
+    return TLEG_OK;
+}
+
+/* ---- sizes ---- */
+
+static size_t layer_floats(const tleg_config *config) {
+    size_t floats = 0;
+    for (int i = 0; i < TLEG_SITES * 2; i++) {
+        struct tleg_spec spec;
+        tleg_site_spec(config, i / 2, i % 2, &spec);
+        floats += tleg_size_align(tleg_spec_count(&spec) * sizeof(float)) / sizeof(float);
+    }
+    return floats;
+}
+
+static int heads_of(const tleg_config *config) {
+    return config->prefix == 2 ? 2 : 1;
+}
+
+static struct tleg_scratch scratch_of(const struct tleg_kernels *kernels, const tleg_config *net,
+                                      const struct tleg_block_shape *shape) {
+    int64_t grid = net->image_size / net->patch_size, patches = grid * grid;
+    int64_t patch = 3 * (int64_t)net->patch_size * net->patch_size, dim = net->dim, classes = net->classes;
+    struct tleg_scratch most = tleg_backward_scratch(kernels, shape);
+    tleg_scratch_join(&most, tleg_gemm_scratch(kernels, patches, dim, patch));
+    tleg_scratch_join(&most, tleg_weight_backward_scratch(kernels, patches, dim, patch));
+    tleg_scratch_join(&most, tleg_gemm_scratch(kernels, shape->batch, classes, dim));
+    tleg_scratch_join(&most, tleg_weight_backward_scratch(kernels, shape->batch, classes, dim));
+    tleg_scratch_join(&most, tleg_input_backward_scratch(kernels, shape->batch, classes, dim));
+    tleg_scratch_join(&most, tleg_layernorm_backward_scratch(kernels, patches, dim));
+    tleg_scratch_join(&most, tleg_layernorm_backward_scratch(kernels, heads_of(net) * shape->batch, dim));
+    return most;
+}
+
+static size_t packed_outer(const struct tleg_kernels *kernels, const tleg_config *net) {
+    size_t patch = tleg_packed_count(kernels, net->dim, 3 * (int64_t)net->patch_size * net->patch_size);
+    size_t head = tleg_packed_count(kernels, net->classes, net->dim), end = 0;
+    tleg_place(&end, patch, sizeof(float));
+    for (int h = 0; h < heads_of(net); h++)
+        tleg_place(&end, head, sizeof(float));
+    return end;
+}
+
+/* Parameters, and what the optimiser keeps of each. */
+static void place_params(const tleg_trainer_options *options, struct tleg_trainer_layout *l, size_t *end) {
+    size_t floats = l->params.floats, total = (size_t)l->params.total;
+    l->list = tleg_place(end, (size_t)l->params.count, sizeof(struct tleg_param));
+    l->segments = tleg_place(end, total, sizeof(struct tleg_train_segment));
+    l->lengths = tleg_place(end, total, sizeof(int32_t));
+    l->now = tleg_place(end, total, sizeof(int32_t));
+    l->values = tleg_place(end, floats, sizeof(float));
+    l->gradient = tleg_place(end, floats, sizeof(float));
+    l->moment1 = tleg_place(end, floats, sizeof(float));
+    l->moment2 = tleg_place(end, floats, sizeof(float));
+    l->average = tleg_place(end, options->ema > 0 ? floats : 0, sizeof(float));
+}
+
+/* Activations: each block's, or each block's input and one block's. */
+static void place_pass(const tleg_trainer_options *options, struct tleg_trainer_layout *l, size_t *end) {
+    size_t images = (size_t)l->shape.batch, dim = (size_t)l->net.dim, classes = (size_t)l->net.classes;
+    size_t depth = (size_t)l->depth_most, kept = tleg_kept_floats(&l->shape), heads = (size_t)heads_of(&l->net);
+    size_t tokens = (size_t)l->shape.tokens, x = images * tokens; /* a checked block shape: no overflow */
+    if (!tleg_size_mul(x, dim, &x) || !tleg_size_mul(kept, options->checkpoint ? 1 : depth, &kept))
+        *end = SIZE_MAX;
+    l->inputs = tleg_place(end, options->checkpoint ? depth : 0, x * sizeof(float));
+    l->kept = tleg_place(end, kept, sizeof(float));
+    l->last = tleg_place(end, x, sizeof(float));
+    l->d = tleg_place(end, x, sizeof(float));
+    l->activations = tleg_place(end, tleg_backward_activations(&l->shape), sizeof(float));
+    l->pooled = tleg_place(end, images * heads, dim * sizeof(float));
+    l->gathered = tleg_place(end, images * heads, dim * sizeof(float));
+    l->dpooled = tleg_place(end, images * heads, dim * sizeof(float));
+    l->logits = tleg_place(end, images * heads, classes * sizeof(float));
+    l->dlogits = tleg_place(end, images * heads, classes * sizeof(float));
+    l->teacher = tleg_place(end, options->teacher ? images : 0, classes * sizeof(float));
+    l->scales = tleg_place(end, options->drop_path > 0 ? 2 * depth : 0, images * sizeof(float));
+    l->pos = tleg_place(end, l->resampled ? tokens : 0, dim * sizeof(float));
+    l->dpos = tleg_place(end, tokens, dim * sizeof(float));
+}
+
+static void place_weights(const struct tleg_kernels *kernels, struct tleg_trainer_layout *l, size_t *end) {
+    tleg_layer_layout(kernels, &l->net, TLEG_F32, &l->packed);
+    l->layer_floats = layer_floats(&l->net);
+    l->formed = tleg_place(end, l->layer_floats, sizeof(float));
+    l->layer = tleg_place(end, l->packed.bytes, 1);
+    l->outer_packed = tleg_place(end, packed_outer(kernels, &l->net), 1);
+}
+
+tleg_status tleg_trainer_lay_out(tleg_context *context, const tleg_learngene *gene, const tleg_model *model,
+                                 const tleg_trainer_options *options, struct tleg_trainer_layout *l) {
+    const struct tleg_kernels *kernels;
+    *l = (struct tleg_trainer_layout){0};
+    tleg_status status = gene ? gene_network(context, gene, options, l) : model_network(context, model, options, l);
+    if (!status)
+        status = tleg_kernels_of(context, &kernels);
+    if (status)
+        return status;
+    tleg_params_measure(gene, model, &l->params);
+    l->resampled = gene && l->net.image_size != gene->config.c.image_size;
+    l->shape = (struct tleg_block_shape){.batch = options->batch,
+                                         .tokens = tleg_config_tokens(&l->net),
+                                         .dim = l->net.dim,
+                                         .heads = l->net.heads,
+                                         .hidden = l->net.hidden,
+                                         .eps = (float)l->net.eps};
+    struct tleg_scratch scratch = scratch_of(kernels, &l->net, &l->shape);
+    size_t end = sizeof(struct tleg_trainer);
+    place_params(options, l, &end);
+    place_weights(kernels, l, &end);
+    place_pass(options, l, &end);
+    l->shared = tleg_place(&end, scratch.shared, 1);
+    l->lane = tleg_place(&end, scratch.lane, (size_t)tleg_team_lanes(context->team));
+    l->lane_bytes = scratch.lane;
+    l->bytes = end;
+    return end == SIZE_MAX ? tleg_fail_memory(context, "trainer", SIZE_MAX) : TLEG_OK;
+}

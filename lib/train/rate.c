@@ -1,0 +1,24 @@
+/* The learning rate of DeiT's recipe, by epoch. */
+#include "core/core.h"
+#include <tleg/train.h>
+
+#include <math.h>
+
+static double rate_at(const tleg_rate *r, double t) {
+    if (t < r->warmup)
+        return r->start + t * (r->peak - r->start) / r->warmup;
+    return r->end + (r->peak - r->end) * (1 + cos(3.14159265358979323846 * t / r->epochs)) / 2;
+}
+
+TLEG_API tleg_status TLEG_CALL tleg_rate_of_epoch(const tleg_rate *rate, int32_t epoch, double *learning_rate) {
+    if (learning_rate)
+        *learning_rate = 0;
+    if (!rate || !learning_rate || rate->struct_size < sizeof *rate || epoch < 0 || rate->epochs < 1 || rate->warmup < 0 ||
+        !(rate->peak >= 0) || !isfinite(rate->peak))
+        return TLEG_ARGUMENT;
+    tleg_rate own = *rate;
+    own.start = own.start == 0 ? 1e-6 : own.start;
+    own.end = own.end == 0 ? 1e-5 : own.end;
+    *learning_rate = rate_at(&own, epoch > 0 ? epoch - 1 : 0);
+    return TLEG_OK;
+}

@@ -1,0 +1,109 @@
+/* What a trainer has learned: as a learngene, as a model, or tensor by tensor. */
+#include "train/trainer.h"
+
+#include <string.h>
+
+/* The values, or their moving average; NULL, with an error, when there is none. */
+static const float *chosen(tleg_context *context, const tleg_trainer *t, bool average) {
+    if (average && !t->average)
+        tleg_fail(context, TLEG_STATE, "this trainer keeps no moving average");
+    return average ? t->average : t->values;
+}
+
+TLEG_API tleg_status TLEG_CALL tleg_trainer_learngene(tleg_context *context, const tleg_trainer *trainer, int32_t average,
+                                                      tleg_learngene **gene) {
+    if (gene)
+        *gene = NULL;
+    if (!context || !trainer || !gene)
+        return tleg_fail(context, TLEG_ARGUMENT, "tleg_trainer_learngene: a pointer is NULL");
+    if (!trainer->is_gene)
+        return tleg_fail(context, TLEG_STATE, "this trainer trains a model, no learngene");
+    const float *values = chosen(context, trainer, average);
+    if (!values)
+        return TLEG_STATE;
+    struct tleg_vit_config config = {0};
+    tleg_status status = tleg_config_copy(context, &trainer->config, &config);
+    if (!status)
+        status = tleg_learngene_make(context, &config, gene);
+    for (int64_t i = 0; !status && i < trainer->layout.params.count; i++)
+        memcpy((*gene)->tensors[i].data, values + trainer->list[i].at, trainer->list[i].count * sizeof(float));
+    return status;
+}
+
+struct outer_source {
+    const tleg_trainer *trainer;
+    const float *values;
+};
+
+static tleg_status read_outer(tleg_context *context, void *source, enum tleg_outer_slot slot, float *out) {
+    (void)context;
+    const struct outer_source *from = source;
+    struct tleg_spec spec;
+    tleg_outer_spec(&from->trainer->config.c, slot, &spec);
+    memcpy(out, from->values + from->trainer->outer[slot], tleg_spec_count(&spec) * sizeof(float));
+    return TLEG_OK;
+}
+
+static void put_layers(const tleg_trainer *t, const float *values, tleg_model *model) {
+    for (int32_t l = 0; l < model->config.c.depth; l++)
+        for (int i = 0; i < TLEG_SITES * 2; i++) {
+            const struct tleg_train_segment *segment = &t->segments[i / 2][l];
+            int64_t at = i % 2 ? segment->bias : segment->weight;
+            if (at >= 0)
+                tleg_layer_put(model->kernels, &model->config.c, &model->layout, tleg_model_layer(model, l), i / 2, i % 2,
+                               values + at, NULL);
+        }
+}
+
+TLEG_API tleg_status TLEG_CALL tleg_trainer_model(tleg_context *context, const tleg_trainer *trainer, int32_t average,
+                                                  tleg_model **model) {
+    if (model)
+        *model = NULL;
+    if (!context || !trainer || !model)
+        return tleg_fail(context, TLEG_ARGUMENT, "tleg_trainer_model: a pointer is NULL");
+    if (trainer->is_gene)
+        return tleg_fail(context, TLEG_STATE, "this trainer trains a learngene, no model");
+    const float *values = chosen(context, trainer, average);
+    if (!values)
+        return TLEG_STATE;
+    const struct tleg_kernels *kernels;
+    struct tleg_vit_config config = {0};
+    struct tleg_outer_weights outer;
+    tleg_status status = tleg_kernels_of(context, &kernels);
+    if (!status)
+        status = tleg_config_copy(context, &trainer->config, &config);
+    if (status)
+        return status;
+    status =
+        tleg_outer_create(context, kernels, &config.c, TLEG_F32, read_outer, &(struct outer_source){trainer, values}, &outer);
+    if (status) {
+        tleg_config_free(&config);
+        return status;
+    }
+    status = tleg_model_make(context, kernels, &config, &outer, model);
+    if (!status)
+        put_layers(trainer, values, *model);
+    return status;
+}
+
+TLEG_API const char *TLEG_CALL tleg_trainer_name(const tleg_trainer *trainer, int64_t index) {
+    return trainer && index >= 0 && index < trainer->layout.params.count ? trainer->list[index].name : NULL;
+}
+
+TLEG_API tleg_status TLEG_CALL tleg_trainer_gradient(tleg_context *context, const tleg_trainer *trainer, const char *name,
+                                                     tleg_tensor **tensor) {
+    if (tensor)
+        *tensor = NULL;
+    if (!context || !trainer || !name || !tensor)
+        return tleg_fail(context, TLEG_ARGUMENT, "tleg_trainer_gradient: a pointer is NULL");
+    for (int64_t i = 0; i < trainer->layout.params.count; i++) {
+        const struct tleg_param *param = &trainer->list[i];
+        if (strcmp(param->name, name))
+            continue;
+        tleg_status status = tleg_tensor_create(context, TLEG_F32, param->rank, param->shape, tensor);
+        if (!status)
+            memcpy((*tensor)->data, trainer->gradient + param->at, param->count * sizeof(float));
+        return status;
+    }
+    return tleg_fail(context, TLEG_ARGUMENT, "this trainer has no parameter %s", name);
+}

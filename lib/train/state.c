@@ -1,0 +1,248 @@
+/* A trainer's state in a file: what a later run needs to go on bit for bit. */
+#include "train/trainer.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- what is kept of each parameter ---- */
+
+static const char *const prefixes[] = {"parameter.", "moment1.", "moment2.", "average."};
+
+static int kinds_of(const tleg_trainer *t) {
+    return t->average ? 4 : 3;
+}
+
+static float *array_of(const tleg_trainer *t, int kind) {
+    float *const arrays[] = {t->values, t->moment1, t->moment2, t->average};
+    return arrays[kind];
+}
+
+enum { STATE_NAME = TLEG_NAME_TEXT + 16 };
+
+static void name_of(const tleg_trainer *t, int kind, int64_t index, char name[STATE_NAME]) {
+    snprintf(name, STATE_NAME, "%s%s", prefixes[kind], t->list[index].name);
+}
+
+/* ---- what is kept besides: numbers as text ---- */
+
+enum { OWN_PAIRS = 5, OWN_TEXT = 1024 };
+
+struct own_pairs {
+    char random[OWN_TEXT], steps[OWN_TEXT], setup[OWN_TEXT];
+    struct tleg_pair pairs[OWN_PAIRS];
+};
+
+static char *append_number(char *at, const char *name, double value) {
+    char text[TLEG_NUMBER_TEXT];
+    tleg_number_format(value, text);
+    return at + snprintf(at, 64, "%s=%s ", name, text);
+}
+
+/* Everything that must be the same for a run to go on: the network, and each option that changes what a step computes. */
+static void describe_setup(const tleg_trainer *t, char text[OWN_TEXT]) {
+    const tleg_config *c = &t->layout.net;
+    const tleg_trainer_options *o = &t->options;
+    char *at = text;
+    at += snprintf(
+        at, OWN_TEXT,
+        "kind=%s image=%d patch=%d dim=%d heads=%d hidden=%d classes=%d prefix=%d pool=%d norm=%d mode=%d least=%d most=%d "
+        "ranks=%d seed=%llu ",
+        t->is_gene ? "learngene" : "model", c->image_size, c->patch_size, c->dim, c->heads, c->hidden, c->classes, c->prefix,
+        c->pool, c->norm, o->depth_mode, o->depth_least, t->layout.depth_most, o->ranks, (unsigned long long)o->seed);
+    at = append_number(at, "alpha", o->alpha);
+    at = append_number(at, "tau", o->tau);
+    at = append_number(at, "smoothing", o->smoothing);
+    at = append_number(at, "decay", o->weight_decay);
+    at = append_number(at, "beta1", o->beta1);
+    at = append_number(at, "beta2", o->beta2);
+    at = append_number(at, "epsilon", o->epsilon);
+    at = append_number(at, "clip", o->clip);
+    at = append_number(at, "drop_path", o->drop_path);
+    append_number(at, "ema", o->ema);
+}
+
+static void make_own_pairs(const tleg_trainer *t, struct own_pairs *own) {
+    const uint64_t *s = t->random.state;
+    snprintf(own->random, OWN_TEXT, "%016llx %016llx %016llx %016llx %d", (unsigned long long)s[0], (unsigned long long)s[1],
+             (unsigned long long)s[2], (unsigned long long)s[3], t->depth);
+    snprintf(own->steps, OWN_TEXT, "%lld", (long long)t->steps);
+    describe_setup(t, own->setup);
+    own->pairs[0] = (struct tleg_pair){"tleg.kind", "trainer"};
+    own->pairs[1] = (struct tleg_pair){"tleg.trainer.steps", own->steps};
+    own->pairs[2] = (struct tleg_pair){"tleg.trainer.random", own->random};
+    own->pairs[3] = (struct tleg_pair){"tleg.trainer.setup", own->setup};
+    own->pairs[4] = (struct tleg_pair){"tleg.trainer.schedule", t->config.c.schedule ? t->config.c.schedule : ""};
+}
+
+/* ---- writing ---- */
+
+struct tables { /* of one save */
+    struct tleg_write_entry *entries;
+    char (*names)[STATE_NAME];
+    struct tleg_pair *pairs;
+    int64_t count, pair_count;
+    size_t entry_bytes, name_bytes, pair_bytes;
+};
+
+static void fill_tables(const tleg_trainer *t, const struct own_pairs *own, int64_t pairs, const char *const *texts,
+                        struct tables *tables) {
+    int64_t params = t->layout.params.count;
+    for (int64_t i = 0; i < tables->count; i++) {
+        const struct tleg_param *param = &t->list[i % params];
+        name_of(t, (int)(i / params), i % params, tables->names[i]);
+        tables->entries[i] = (struct tleg_write_entry){.name = tables->names[i], .dtype = TLEG_F32, .rank = param->rank};
+        memcpy(tables->entries[i].shape, param->shape, sizeof param->shape);
+    }
+    memcpy(tables->pairs, own->pairs, sizeof own->pairs);
+    for (int64_t i = 0; i < pairs; i++)
+        tables->pairs[OWN_PAIRS + i] = (struct tleg_pair){texts[2 * i], texts[2 * i + 1]};
+}
+
+static tleg_status write_state(tleg_context *context, const tleg_trainer *t, const char *path, const struct tables *tables) {
+    struct tleg_writer *writer = NULL;
+    int64_t params = t->layout.params.count;
+    tleg_status status =
+        tleg_writer_create(context, path, tables->entries, tables->count, tables->pairs, tables->pair_count, &writer);
+    for (int64_t i = 0; i < tables->count && !status; i++)
+        status = tleg_writer_put(context, writer, i, array_of(t, (int)(i / params)) + t->list[i % params].at);
+    if (!status)
+        status = tleg_writer_commit(context, writer);
+    tleg_writer_free(writer);
+    return status;
+}
+
+TLEG_API tleg_status TLEG_CALL tleg_trainer_save(tleg_context *context, const tleg_trainer *trainer, const char *path,
+                                                 int64_t pairs, const char *const *keys_and_values) {
+    if (!context || !trainer || !path || pairs < 0 || pairs > 1 << 20 || (pairs && !keys_and_values))
+        return tleg_fail(context, TLEG_ARGUMENT, "tleg_trainer_save: a pointer is NULL, or pairs is out of range");
+    struct own_pairs own;
+    make_own_pairs(trainer, &own);
+    struct tables tables = {.count = kinds_of(trainer) * trainer->layout.params.count, .pair_count = OWN_PAIRS + pairs};
+    tables.entry_bytes = (size_t)tables.count * sizeof *tables.entries;
+    tables.name_bytes = (size_t)tables.count * sizeof *tables.names;
+    tables.pair_bytes = (size_t)tables.pair_count * sizeof *tables.pairs;
+    tables.entries = tleg_alloc(&context->allocator, tables.entry_bytes);
+    tables.names = tleg_alloc(&context->allocator, tables.name_bytes);
+    tables.pairs = tleg_alloc(&context->allocator, tables.pair_bytes);
+    tleg_status status;
+    if (tables.entries && tables.names && tables.pairs) {
+        fill_tables(trainer, &own, pairs, keys_and_values, &tables);
+        status = write_state(context, trainer, path, &tables);
+    } else {
+        status = tleg_fail_memory(context, path, tables.entry_bytes + tables.name_bytes + tables.pair_bytes);
+    }
+    tleg_release(&context->allocator, tables.pairs, tables.pair_bytes);
+    tleg_release(&context->allocator, tables.names, tables.name_bytes);
+    tleg_release(&context->allocator, tables.entries, tables.entry_bytes);
+    return status;
+}
+
+/* ---- reading ---- */
+
+/* Names the first word of the setup in which the file and this trainer differ. */
+static tleg_status compare_setup(tleg_context *context, const tleg_file *file, const char *own) {
+    const char *found = tleg_file_metadata(file, "tleg.trainer.setup"), *kind = tleg_file_metadata(file, "tleg.kind");
+    if (!found || !kind || strcmp(kind, "trainer"))
+        return tleg_fail(context, TLEG_FORMAT, "%s: no trainer's state: tleg.kind is %s", tleg_file_label(file),
+                         kind ? kind : "not there");
+    size_t i = 0, word = 0;
+    for (; own[i] && own[i] == found[i]; i++)
+        if (own[i] == ' ')
+            word = i + 1;
+    if (!own[i] && !found[i])
+        return TLEG_OK;
+    return tleg_fail(context, TLEG_FORMAT, "%s: another configuration: the file says %.*s, this trainer %.*s",
+                     tleg_file_label(file), (int)strcspn(found + word, " "), found + word, (int)strcspn(own + word, " "),
+                     own + word);
+}
+
+struct found_state {
+    int64_t steps;
+    int32_t depth;
+    struct tleg_random random;
+};
+
+static tleg_status read_numbers(tleg_context *context, const tleg_trainer *t, const tleg_file *file,
+                                struct found_state *found) {
+    const char *steps = tleg_file_metadata(file, "tleg.trainer.steps"),
+               *random = tleg_file_metadata(file, "tleg.trainer.random");
+    long long count;
+    unsigned long long s[4];
+    int depth;
+    if (!steps || !random || sscanf(steps, "%lld", &count) != 1 || count < 0 ||
+        sscanf(random, "%llx %llx %llx %llx %d", &s[0], &s[1], &s[2], &s[3], &depth) != 5 || depth < t->layout.least_depth ||
+        depth > t->layout.depth_most)
+        return tleg_fail(context, TLEG_FORMAT, "%s: tleg.trainer.steps or tleg.trainer.random is missing or damaged",
+                         tleg_file_label(file));
+    *found = (struct found_state){.steps = count, .depth = depth, .random = {{s[0], s[1], s[2], s[3]}}};
+    return TLEG_OK;
+}
+
+static tleg_status find_tensor(tleg_context *context, const tleg_trainer *t, const tleg_file *file, int kind, int64_t index,
+                               const struct tleg_entry **entry) {
+    char name[STATE_NAME], want[TLEG_SHAPE_TEXT];
+    const struct tleg_param *param = &t->list[index];
+    name_of(t, kind, index, name);
+    *entry = tleg_file_find(file, name);
+    bool good = *entry && (*entry)->dtype == TLEG_F32 && (*entry)->rank == param->rank;
+    for (int32_t axis = 0; good && axis < param->rank; axis++)
+        good = (*entry)->shape[axis] == param->shape[axis];
+    return good ? TLEG_OK
+                : tleg_fail(context, TLEG_FORMAT, "%s: tensor %s is missing or has another shape; expected F32 %s",
+                            tleg_file_label(file), name, tleg_shape_text(param->rank, param->shape, want));
+}
+
+/* Reads into `to`, laid out like the trainer's own arrays, one behind the other. */
+static tleg_status read_arrays(tleg_context *context, const tleg_trainer *t, const tleg_file *file, float *to) {
+    size_t floats = t->layout.params.floats;
+    tleg_status status = TLEG_OK;
+    for (int kind = 0; kind < kinds_of(t); kind++)
+        for (int64_t i = 0; i < t->layout.params.count && !status; i++) {
+            const struct tleg_entry *entry;
+            status = find_tensor(context, t, file, kind, i, &entry);
+            if (!status)
+                status = tleg_file_read_f32(context, file, entry, to + (size_t)kind * floats + t->list[i].at);
+        }
+    return status;
+}
+
+static void take_over(tleg_trainer *t, const struct found_state *found, const float *arrays) {
+    size_t floats = t->layout.params.floats;
+    for (int kind = 0; kind < kinds_of(t); kind++)
+        memcpy(array_of(t, kind), arrays + (size_t)kind * floats, floats * sizeof(float));
+    memset(t->gradient, 0, floats * sizeof(float));
+    t->steps = found->steps;
+    t->depth = found->depth;
+    t->random = found->random;
+}
+
+static tleg_status load(tleg_context *context, tleg_trainer *t, const tleg_file *file) {
+    struct own_pairs own;
+    struct found_state found = {0};
+    make_own_pairs(t, &own);
+    tleg_status status = compare_setup(context, file, own.setup);
+    if (!status)
+        status = read_numbers(context, t, file, &found);
+    if (status)
+        return status;
+    size_t bytes = (size_t)kinds_of(t) * t->layout.params.floats * sizeof(float);
+    float *arrays = tleg_alloc_zero(&context->allocator, bytes);
+    if (!arrays)
+        return tleg_fail_memory(context, "a trainer's state", bytes);
+    status = read_arrays(context, t, file, arrays);
+    if (!status)
+        take_over(t, &found, arrays);
+    tleg_release(&context->allocator, arrays, bytes);
+    return status;
+}
+
+TLEG_API tleg_status TLEG_CALL tleg_trainer_load(tleg_context *context, tleg_trainer *trainer, const char *path) {
+    if (!context || !trainer || !path)
+        return tleg_fail(context, TLEG_ARGUMENT, "tleg_trainer_load: a pointer is NULL");
+    tleg_file *file;
+    tleg_status status = tleg_file_open(context, path, 0, &file);
+    if (!status)
+        status = load(context, trainer, file);
+    tleg_file_free(file);
+    return status;
+}

@@ -1,0 +1,256 @@
+/* The trainer's life, and the calls of a step. */
+#include "train/trainer.h"
+
+#include <math.h>
+
+/* ---- options ---- */
+
+static bool share_of_one(double value) {
+    return value >= 0 && value <= 1; /* false for NaN */
+}
+
+static const char *bad_option(const tleg_trainer_options *o) {
+    if (o->batch < 1 || o->batch > 1 << 20)
+        return "batch: expected 1 to 1048576";
+    if (o->depth_mode < TLEG_DEPTH_FIXED || o->depth_mode > TLEG_DEPTH_SANDWICH)
+        return "depth_mode: expected one of TLEG_DEPTH_*";
+    if (!share_of_one(o->alpha) || !share_of_one(o->smoothing))
+        return "alpha and smoothing: expected 0 to 1";
+    if (!(o->tau > 0) || !(o->epsilon > 0) || !isfinite(o->tau) || !isfinite(o->epsilon))
+        return "tau and epsilon: expected more than 0";
+    if (!(o->beta1 >= 0 && o->beta1 < 1) || !(o->beta2 >= 0 && o->beta2 < 1))
+        return "beta1 and beta2: expected 0 to less than 1";
+    if (!(o->clip >= 0) || !isfinite(o->weight_decay))
+        return "clip and weight_decay: expected finite numbers, clip not below 0";
+    if (!(o->drop_path >= 0 && o->drop_path < 1) || !(o->ema >= 0 && o->ema < 1))
+        return "drop_path and ema: expected 0 to less than 1";
+    if (o->ranks < 1)
+        return "ranks: expected 1 or more";
+    return NULL;
+}
+
+static double or_default(double value, double otherwise) {
+    return value == 0 ? otherwise : value;
+}
+
+static tleg_status read_options(tleg_context *context, const tleg_trainer_options *host, tleg_trainer_options *o) {
+    *o = (tleg_trainer_options){0};
+    tleg_status status = tleg_options_read(context, "tleg_trainer_options", host, o, sizeof *o, TLEG_STRUCT_LEAST);
+    if (status)
+        return status;
+    o->depth_mode = o->depth_mode ? o->depth_mode : TLEG_DEPTH_FIXED;
+    o->ranks = o->ranks ? o->ranks : 1;
+    o->tau = or_default(o->tau, 1);
+    o->beta1 = or_default(o->beta1, 0.9);
+    o->beta2 = or_default(o->beta2, 0.999);
+    o->epsilon = or_default(o->epsilon, 1e-8);
+    o->weight_decay = fmax(or_default(o->weight_decay, 0.05), 0);
+    const char *bad = bad_option(o);
+    return bad ? tleg_fail(context, TLEG_ARGUMENT, "tleg_trainer_options.%s", bad) : TLEG_OK;
+}
+
+static tleg_status lay_out(tleg_context *context, const tleg_learngene *gene, const tleg_model *model,
+                           const tleg_trainer_options *host, tleg_trainer_options *own, struct tleg_trainer_layout *layout) {
+    if ((gene == NULL) == (model == NULL))
+        return tleg_fail(context, TLEG_ARGUMENT, "trainer: expected exactly one of a learngene and a model");
+    tleg_status status = read_options(context, host, own);
+    return status ? status : tleg_trainer_lay_out(context, gene, model, own, layout);
+}
+
+static const struct tleg_vit_config *config_of(const tleg_learngene *gene, const tleg_model *model) {
+    return gene ? &gene->config : &model->config;
+}
+
+TLEG_API tleg_status TLEG_CALL tleg_trainer_memory(tleg_context *context, const tleg_learngene *gene, const tleg_model *model,
+                                                   const tleg_trainer_options *options, uint64_t *bytes) {
+    if (bytes)
+        *bytes = 0;
+    if (!context || !options || !bytes)
+        return tleg_fail(context, TLEG_ARGUMENT, "tleg_trainer_memory: a pointer is NULL");
+    tleg_trainer_options own;
+    struct tleg_trainer_layout layout;
+    tleg_status status = lay_out(context, gene, model, options, &own, &layout);
+    if (!status)
+        *bytes = layout.bytes + config_of(gene, model)->text_bytes;
+    return status;
+}
+
+/* ---- creation ---- */
+
+static void point_at_memory(tleg_trainer *t) {
+    const struct tleg_trainer_layout *l = &t->layout;
+    t->list = (struct tleg_param *)(void *)tleg_trainer_at(t, l->list);
+    t->now = (int32_t *)(void *)tleg_trainer_at(t, l->now);
+    struct tleg_train_segment *segment = (struct tleg_train_segment *)(void *)tleg_trainer_at(t, l->segments);
+    int32_t *length = (int32_t *)(void *)tleg_trainer_at(t, l->lengths);
+    for (int site = 0; site < TLEG_SITES; site++) {
+        t->segments[site] = segment;
+        t->lengths[site] = length;
+        segment += l->params.segments[site];
+        length += l->params.segments[site];
+    }
+    t->values = tleg_trainer_at(t, l->values);
+    t->gradient = tleg_trainer_at(t, l->gradient);
+    t->moment1 = tleg_trainer_at(t, l->moment1);
+    t->moment2 = tleg_trainer_at(t, l->moment2);
+    t->average = t->options.ema > 0 ? tleg_trainer_at(t, l->average) : NULL;
+    t->exec.shared = (char *)tleg_trainer_at(t, l->shared);
+    t->exec.lane = (char *)tleg_trainer_at(t, l->lane);
+    t->exec.lane_bytes = l->lane_bytes;
+}
+
+static void fill(tleg_trainer *t, const tleg_learngene *gene, const tleg_model *model) {
+    point_at_memory(t);
+    tleg_params_place(t, gene, model, NULL);
+    for (size_t i = 0; t->average && i < t->layout.params.floats; i++)
+        t->average[i] = t->values[i];
+    tleg_random_seed(&t->random, t->options.seed, 0);
+    tleg_trainer_draw(t);
+}
+
+TLEG_API tleg_status TLEG_CALL tleg_trainer_create(tleg_context *context, const tleg_learngene *gene, const tleg_model *model,
+                                                   const tleg_trainer_options *options, tleg_trainer **out) {
+    if (out)
+        *out = NULL;
+    if (!context || !options || !out)
+        return tleg_fail(context, TLEG_ARGUMENT, "tleg_trainer_create: a pointer is NULL");
+    tleg_trainer_options own;
+    struct tleg_trainer_layout layout;
+    struct tleg_vit_config config = {0};
+    const struct tleg_kernels *kernels;
+    tleg_status status = lay_out(context, gene, model, options, &own, &layout);
+    if (!status)
+        status = tleg_kernels_of(context, &kernels);
+    if (!status)
+        status = tleg_config_copy(context, config_of(gene, model), &config);
+    if (status)
+        return status;
+    tleg_trainer *t = tleg_alloc_zero(&context->allocator, layout.bytes);
+    if (!t) {
+        tleg_config_free(&config);
+        return tleg_fail_memory(context, "trainer", layout.bytes);
+    }
+    t->allocator = context->allocator;
+    t->options = own;
+    t->config = config;
+    t->layout = layout;
+    t->is_gene = gene != NULL;
+    t->exec =
+        (struct tleg_exec){.kernels = kernels, .team = tleg_team_share(context->team), .lanes = tleg_team_lanes(context->team)};
+    t->layout.net.labels = config.c.labels;
+    t->layout.net.schedule = config.c.schedule;
+    t->layout.net.ignored = config.c.ignored;
+    fill(t, gene, model);
+    *out = t;
+    return TLEG_OK;
+}
+
+TLEG_API void TLEG_CALL tleg_trainer_free(tleg_trainer *trainer) {
+    if (!trainer)
+        return;
+    struct tleg_allocator allocator = trainer->allocator;
+    size_t bytes = trainer->layout.bytes;
+    tleg_team_free(trainer->exec.team);
+    tleg_config_free(&trainer->config);
+    tleg_release(&allocator, trainer, bytes);
+}
+
+/* ---- a step ---- */
+
+static tleg_status check_batch(tleg_trainer *t, const tleg_batch *b) {
+    double alpha = t->options.alpha;
+    if (!b->images || b->size < 1 || b->size > t->options.batch)
+        return tleg_error_set(&t->error, TLEG_ARGUMENT, "batch: %d images, expected 1 to %d, and their pixels", b->size,
+                              t->options.batch);
+    if (alpha < 1 && !b->labels && !b->targets)
+        return tleg_error_set(&t->error, TLEG_ARGUMENT, "batch: neither labels nor targets, and alpha is less than 1");
+    if (alpha > 0 && !b->teacher_logits && !t->options.teacher)
+        return tleg_error_set(&t->error, TLEG_ARGUMENT, "batch: no teacher, and alpha is more than 0");
+    for (int32_t i = 0; b->labels && i < b->size; i++)
+        if (b->labels[i] < 0 || b->labels[i] >= t->layout.net.classes)
+            return tleg_error_set(&t->error, TLEG_ARGUMENT, "batch: label %lld of image %d, expected 0 to %d",
+                                  (long long)b->labels[i], i, t->layout.net.classes - 1);
+    if (!(b->share >= 0) || !isfinite(b->share))
+        return tleg_error_set(&t->error, TLEG_ARGUMENT, "batch: the share is no finite number of 0 or more");
+    return TLEG_OK;
+}
+
+/* Copies a host's struct without a context: the trainer's own error is set. */
+static tleg_status read_batch(tleg_trainer *t, const tleg_batch *host, tleg_batch *own) {
+    *own = (tleg_batch){0};
+    if (host->struct_size < sizeof *own)
+        return tleg_error_set(&t->error, TLEG_ARGUMENT, "batch: struct_size is %u, expected %zu", host->struct_size,
+                              sizeof *own);
+    *own = *host;
+    own->share = own->share == 0 ? 1 : own->share;
+    if (own->targets)
+        own->labels = NULL;
+    return check_batch(t, own);
+}
+
+static int32_t random_depth(tleg_trainer *t) {
+    uint64_t span = (uint64_t)(t->layout.depth_most - t->options.depth_least + 1);
+    return t->options.depth_least + (int32_t)(tleg_random_next(&t->random) % span);
+}
+
+void tleg_trainer_draw(tleg_trainer *t) {
+    t->depth = t->options.depth_mode == TLEG_DEPTH_FIXED ? t->layout.depth_most : random_depth(t);
+}
+
+static tleg_status run_passes(tleg_trainer *t, const tleg_batch *batch, tleg_loss *loss) {
+    if (t->options.depth_mode != TLEG_DEPTH_SANDWICH)
+        return tleg_trainer_pass(t, batch, t->depth, batch->share, loss);
+    const int32_t depth[3] = {t->layout.depth_most, t->options.depth_least, t->depth};
+    tleg_status status = TLEG_OK;
+    for (int i = 0; i < 3 && !status; i++) {
+        tleg_loss one = {0};
+        status = tleg_trainer_pass(t, batch, depth[i], batch->share / 3, &one);
+        loss->total += one.total / 3;
+        loss->labels += one.labels / 3;
+        loss->teacher += one.teacher / 3;
+        loss->correct = one.correct; /* of the random depth */
+    }
+    return status;
+}
+
+TLEG_API tleg_status TLEG_CALL tleg_trainer_backward(tleg_trainer *trainer, const tleg_batch *batch, tleg_loss *loss) {
+    if (!trainer)
+        return TLEG_ARGUMENT;
+    if (!batch)
+        return tleg_error_set(&trainer->error, TLEG_ARGUMENT, "tleg_trainer_backward: batch is NULL");
+    tleg_batch own;
+    tleg_loss sum = {.struct_size = sizeof sum, .depth = trainer->depth};
+    tleg_status status = read_batch(trainer, batch, &own);
+    if (!status)
+        status = run_passes(trainer, &own, &sum);
+    if (!status && loss && tleg_info_write(&sum, sizeof sum, loss, TLEG_STRUCT_LEAST))
+        status = tleg_error_set(&trainer->error, TLEG_ARGUMENT, "tleg_loss.struct_size is too small");
+    return status;
+}
+
+TLEG_API tleg_status TLEG_CALL tleg_trainer_update(tleg_trainer *trainer, double learning_rate) {
+    if (!trainer)
+        return TLEG_ARGUMENT;
+    if (!(learning_rate >= 0) || !isfinite(learning_rate))
+        return tleg_error_set(&trainer->error, TLEG_ARGUMENT, "the learning rate is no finite number of 0 or more");
+    tleg_status status = tleg_trainer_apply(trainer, learning_rate);
+    if (!status)
+        tleg_trainer_forget(trainer);
+    return status;
+}
+
+TLEG_API void TLEG_CALL tleg_trainer_forget(tleg_trainer *trainer) {
+    if (!trainer)
+        return;
+    for (size_t i = 0; i < trainer->layout.params.floats; i++)
+        trainer->gradient[i] = 0;
+    tleg_trainer_draw(trainer);
+}
+
+TLEG_API int64_t TLEG_CALL tleg_trainer_steps(const tleg_trainer *trainer) {
+    return trainer ? trainer->steps : 0;
+}
+
+TLEG_API const char *TLEG_CALL tleg_trainer_error(const tleg_trainer *trainer) {
+    return trainer ? trainer->error.text : "the trainer is NULL";
+}

@@ -12,31 +12,10 @@ skips=$build/logs/skips
 : >"$skips"
 jobs=$(nproc 2>/dev/null || echo 2)
 
-# ---- what is needed: a command, or a Debian package ----
-missing() {
-    for pair in cc:build-essential c++:build-essential cmake:cmake ninja:ninja-build pkg-config:pkg-config clang:clang \
-        clang-format:clang-format valgrind:valgrind python3:python3; do
-        command -v "${pair%%:*}" >/dev/null || echo "${pair#*:}"
-    done
-    for package in libcmocka-dev libjsmn-dev libjansson-dev libturbojpeg0-dev libjpeg-dev libpng-dev libopenblas-dev \
-        libc6-dev; do
-        dpkg-query -W -f='${Status}' $package 2>/dev/null | grep -q 'install ok installed' || echo $package
-    done
-}
+# ---- what is needed ----
+. tools/packages.sh
 if command -v apt-get >/dev/null && command -v dpkg-query >/dev/null; then
-    packages=$(missing | sort -u | tr '\n' ' ')
-    if [ -n "$packages" ]; then
-        echo "installing $packages"
-        sudo=
-        [ "$(id -u)" = 0 ] || sudo=sudo
-        $sudo env DEBIAN_FRONTEND=noninteractive apt-get update -q >"$build/logs/apt.log" 2>&1
-        # shellcheck disable=SC2086
-        $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $packages \
-            >>"$build/logs/apt.log" 2>&1 || {
-            tail -n 20 "$build/logs/apt.log"
-            echo "apt-get could not install all of: $packages"
-        }
-    fi
+    install_missing test || echo "apt could not install all that is missing"
 else
     echo "no apt here: what is missing is not installed"
 fi

@@ -1,8 +1,9 @@
 # Sourced by examples/demo.sh and tests/run.sh, not run: install_missing KIND installs, through apt, what a build (or the
 # tests) needs and this machine lacks. Does nothing, and needs no rights, where everything is there.
 
-packages_build="gcc libc6-dev cmake ninja-build pkg-config libjsmn-dev libjansson-dev libturbojpeg0-dev libjpeg-dev libpng-dev"
-packages_test="$packages_build g++ libcmocka-dev libopenblas-dev clang libclang-rt-14-dev clang-format valgrind binutils python3"
+packages_build="gcc libc6-dev cmake ninja-build pkg-config libjsmn-dev libjansson-dev libjpeg-dev libpng-dev"
+packages_test="$packages_build g++ libcmocka-dev libopenblas-dev clang clang-format valgrind binutils
+python3"
 
 install_missing() {
     missing=

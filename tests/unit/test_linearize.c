@@ -136,7 +136,7 @@ static void check_pair(const tleg_model *model, const tleg_learngene *gene, int3
     tleg_segment_name(site, 0, bias, 2, name);
     struct values ilayer = take(gene, name);
     float *layers[64];
-    size_t count;
+    size_t count = 0;
     for (int32_t l = 0; l < depth; l++)
         layers[l] = layer_values(model, l, site, bias, &count);
     assert_int_equal(base.count, count);

@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct verb *const verbs[] = {&verb_new,      &verb_info, &verb_expand, &verb_run,  &verb_plan,
-                                           &verb_classify, &verb_eval, &verb_check,  &verb_bench};
+static const struct verb *const verbs[] = {&verb_new,      &verb_info, &verb_expand,    &verb_run,   &verb_plan,
+                                           &verb_classify, &verb_eval, &verb_linearize, &verb_check, &verb_bench};
 enum { VERBS = sizeof verbs / sizeof *verbs };
 
 static void print_usage(FILE *stream) {

@@ -1,0 +1,94 @@
+#!/bin/sh
+# tleg linearize: an expanded learngene comes back; what it says; its picture; what it refuses.   linearize.sh TLEG
+tleg=$1
+[ -x "$tleg" ] || { echo "usage: linearize.sh TLEG" >&2; exit 2; }
+case $tleg in /*) ;; *) tleg=$PWD/$tleg ;; esac
+scratch=$(mktemp -d) || exit 2
+trap 'rm -rf "$scratch"' EXIT
+cd "$scratch" || exit 2
+failures=0 now=
+
+fail() {
+    failures=$((failures + 1))
+    printf 'FAIL %s\n     %s\n' "$now" "$1"
+    sed 's/^/     stdout: /' out | head -n 5
+    sed 's/^/     stderr: /' err | head -n 5
+}
+# try CODE ARGUMENT...: the command ends with CODE; its words are in the files out and err.
+try() {
+    wanted=$1
+    shift
+    now="tleg $*"
+    "$tleg" "$@" >out 2>err
+    code=$?
+    [ $code -eq "$wanted" ] || fail "exit code $code, expected $wanted"
+}
+says() { grep -qF -e "$2" "$1" || fail "no \"$2\" in std$1"; }
+must() { "$@" || fail "not so: $*"; }
+
+try 0 new --dim 24 --heads 3 --image 16 --patch 4 --classes 3 --seed 5 -o gene.st
+try 0 expand gene.st --depth 7 -o model.st
+try 0 linearize model.st -o back.st --plot line.svg
+says out "back.st: a learngene, 16131 parameters"
+says out "qkv       1.0000                    1.0000"
+says out "an R2 of about 0.1667"
+must test ! -s err
+try 0 info back.st --json
+says out '"kind":"learngene"'
+must test "$(wc -c <back.st)" -eq "$(wc -c <gene.st)"
+try 0 linearize model.st -o again.st --json
+says out '{"file":"again.st","depth":7,"parameters":16131,'
+says out '"r2":{"norm1":1.0,"norm2":1.0,"qkv":0.99999'
+says out '"plot":null,"component":null}'
+must cmp -s back.st again.st
+try 0 linearize model.st -o model.st # the file that it reads
+must cmp -s back.st model.st
+
+# The descendants' form, half types, a model so deep that the picture is full.
+for options in "--depth 5 --timm" "--depth 2 --dtype bf16" "--depth 3 --dtype f16" "--depth 64"; do
+    try 0 expand gene.st $options -o model.st
+    try 0 linearize model.st -o back.st --plot line.svg --json
+    says out '"component":{"norm1":'
+    try 0 expand back.st --depth 4 -o other.st
+done
+try 0 expand gene.st --depth 5 --timm -o model.st
+try 0 linearize model.st -o back.st
+try 0 info back.st
+says out "after-pool, eps 1e-06"
+
+# The picture: well-formed, a chart a site, a point a layer (and one in the legend), nothing from elsewhere.
+try 0 linearize model.st -o back.st --plot line.svg
+now=line.svg
+must test "$(grep -o '<circle' line.svg | wc -l)" -eq 31
+must test "$(grep -c "class='axis'" line.svg)" -eq 6
+must test "$(grep -c "R² 1.00, PC1 100 %" line.svg)" -eq 4
+grep -qE 'nan|inf|href|url\(' line.svg && fail "odd words in the picture"
+if command -v python3 >/dev/null; then
+    python3 -c 'import xml.dom.minidom; xml.dom.minidom.parse("line.svg")' || fail "no XML"
+fi
+
+try 0 linearize --help
+says out "usage: tleg linearize MODEL -o GENE"
+try 2 linearize model.st
+says err "needs -o"
+try 2 linearize -o x.st
+try 2 linearize model.st -o x.st --plot x.st
+says err "the same file"
+try 1 linearize gene.st -o x.st
+says err "gene.st: expected a model, found a learngene"
+try 1 linearize none.st -o x.st
+says err "none.st"
+try 0 expand gene.st --depth 1 -o one.st
+try 1 linearize one.st -o x.st
+says err "depth 1, expected 2 or more"
+must test ! -e x.st
+try 1 linearize model.st -o no/such/x.st
+says err "no/such/x.st"
+try 1 linearize model.st -o x.st --plot no/such/line.svg
+says err "no/such/line.svg: No such file or directory"
+if [ -w /dev/full ]; then
+    try 1 linearize model.st -o x.st --plot /dev/full
+    says err "No space left"
+fi
+
+[ $failures -eq 0 ] || { echo "$failures failures"; exit 1; }

@@ -238,6 +238,32 @@ static void bits_do_not_depend_on_threads_batch_or_place(void **state) {
     }
 }
 
+static void no_eps_means_1e_5(void **state) {
+    (void)state;
+    enum { BYTES = 3 * 20 * sizeof(float) };
+    static const double eps[] = {0, 1e-5, 1e-6};
+    tleg_tensor *x = tokens_of(1, 1, 3, 20), *y[3];
+    for (int i = 0; i < 60; i++) {
+        loops_data(x)[i] /= 200; /* a variance in which eps counts */
+    }
+    for (int i = 0; i < 3; i++) {
+        struct weights weights;
+        tleg_block *block = NULL;
+        y[i] = tokens_of(2, 1, 3, 20);
+        weights_open(&weights, 20, 30, 5, eps[i], true);
+        OK(plain, create(plain, &weights, &block));
+        run(plain, block, x, y[i]);
+        tleg_block_free(block);
+        weights_close(&weights);
+    }
+    assert_memory_equal(loops_data(y[0]), loops_data(y[1]), BYTES);
+    assert_memory_not_equal(loops_data(y[0]), loops_data(y[2]), BYTES);
+    for (int i = 0; i < 3; i++) {
+        tleg_tensor_free(y[i]);
+    }
+    tleg_tensor_free(x);
+}
+
 /* ---- sharing ---- */
 
 struct thread {
@@ -530,6 +556,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_block_is_its_formula_at_any_size),
         cmocka_unit_test(bits_do_not_depend_on_threads_batch_or_place),
+        cmocka_unit_test(no_eps_means_1e_5),
         cmocka_unit_test(a_block_is_shared_by_threads_and_keeps_its_level),
         cmocka_unit_test(a_wrong_tensor_is_named_with_what_was_expected),
         cmocka_unit_test(heads_and_eps_are_looked_at),

@@ -150,7 +150,7 @@ struct tleg_layernorm_backward {
     float *dx;
     struct tleg_gradient dweight, dbias; /* (dim), rows summed in fixed chunks */
 };
-void tleg_layernorm_backward(const struct tleg_exec *exec, const struct tleg_layernorm_backward *backward);
+void tleg_layernorm_backward_rows(const struct tleg_exec *exec, const struct tleg_layernorm_backward *backward);
 struct tleg_scratch tleg_layernorm_backward_scratch(const struct tleg_kernels *kernels, int64_t rows, int64_t dim);
 /* dqkv (B, N, 3D) from dout (B, N, D) and the forward's qkv; the probabilities are computed again, a block of queries at a
  * time. */
@@ -159,11 +159,11 @@ struct tleg_attention_backward {
     const float *qkv, *out, *dout; /* out: what the forward gave */
     float *dqkv;
 };
-void tleg_attention_backward(const struct tleg_exec *exec, const struct tleg_attention_backward *backward);
+void tleg_attention_backward_heads(const struct tleg_exec *exec, const struct tleg_attention_backward *backward);
 struct tleg_scratch tleg_attention_backward_scratch(const struct tleg_kernels *kernels, int64_t tokens, int64_t dim,
                                                     int64_t heads);
 /* dx = dy * gelu'(x); dx may be dy or x. */
-void tleg_gelu_backward(const struct tleg_kernels *kernels, size_t count, const float *x, const float *dy, float *dx);
+void tleg_gelu_backward_array(const struct tleg_kernels *kernels, size_t count, const float *x, const float *dy, float *dx);
 /* The adjoint of tleg_resample_grid: din += its transpose applied to dout. */
 void tleg_resample_grid_backward(int64_t prefix, int64_t old, int64_t grid, int64_t dim, const float *dout, float *din);
 
@@ -171,10 +171,10 @@ void tleg_resample_grid_backward(int64_t prefix, int64_t old, int64_t grid, int6
  * Each returns its loss and, unless dlogits is NULL, adds scale * d loss / d logits to dlogits (rows, classes). */
 /* Mean over the rows of -sum_c q_c log softmax(logits)_c, where q is the row of targets (rows, classes) or, when targets is
  * NULL, of the label: 1 - smoothing there, plus smoothing / classes everywhere. */
-double tleg_cross_entropy(int64_t rows, int64_t classes, const float *logits, const int64_t *labels, const float *targets,
-                          double smoothing, double scale, float *dlogits);
+double tleg_cross_entropy_rows(int64_t rows, int64_t classes, const float *logits, const int64_t *labels, const float *targets,
+                               double smoothing, double scale, float *dlogits);
 /* tau^2 * sum over all of KL(softmax(teacher / tau) || softmax(student / tau)) / (rows * classes). */
-double tleg_distillation(int64_t rows, int64_t classes, const float *student, const float *teacher, double tau, double scale,
-                         float *dlogits);
+double tleg_distillation_rows(int64_t rows, int64_t classes, const float *student, const float *teacher, double tau,
+                              double scale, float *dlogits);
 
 #endif

@@ -143,16 +143,16 @@ static void input_step(const struct step *step, const float *dy, const float *w,
 
 /* d += the gradient that comes back through a norm at x */
 static void norm_step(const struct step *step, enum tleg_site site, const float *x, const float *weight, float *d) {
-    tleg_layernorm_backward(step->exec, &(struct tleg_layernorm_backward){.rows = step->m,
-                                                                          .dim = step->shape->dim,
-                                                                          .x = x,
-                                                                          .weight = weight,
-                                                                          .dy = step->t,
-                                                                          .eps = step->shape->eps,
-                                                                          .add = true,
-                                                                          .dx = d,
-                                                                          .dweight = step->gradient->weight[site],
-                                                                          .dbias = step->gradient->bias[site]});
+    tleg_layernorm_backward_rows(step->exec, &(struct tleg_layernorm_backward){.rows = step->m,
+                                                                               .dim = step->shape->dim,
+                                                                               .x = x,
+                                                                               .weight = weight,
+                                                                               .dy = step->t,
+                                                                               .eps = step->shape->eps,
+                                                                               .add = true,
+                                                                               .dx = d,
+                                                                               .dweight = step->gradient->weight[site],
+                                                                               .dbias = step->gradient->bias[site]});
 }
 
 static void mlp_backward(const struct step *step, const struct tleg_layer_values *values, const float *scale,
@@ -176,14 +176,14 @@ static void attention_backward(const struct step *step, const struct tleg_layer_
     const float *dy = scaled(shape, scale, d, step->s);
     weight_step(step, TLEG_PROJ, dy, dim, dim, (struct tleg_rows){.kind = TLEG_ROWS_PLAIN, .x = kept->mixed, .stride = dim});
     input_step(step, dy, values->weight[TLEG_PROJ], dim, dim, NULL, step->t);
-    tleg_attention_backward(step->exec, &(struct tleg_attention_backward){.batch = shape->batch,
-                                                                          .tokens = shape->tokens,
-                                                                          .dim = dim,
-                                                                          .heads = shape->heads,
-                                                                          .qkv = kept->qkv,
-                                                                          .out = kept->mixed,
-                                                                          .dout = step->t,
-                                                                          .dqkv = step->u});
+    tleg_attention_backward_heads(step->exec, &(struct tleg_attention_backward){.batch = shape->batch,
+                                                                                .tokens = shape->tokens,
+                                                                                .dim = dim,
+                                                                                .heads = shape->heads,
+                                                                                .qkv = kept->qkv,
+                                                                                .out = kept->mixed,
+                                                                                .dout = step->t,
+                                                                                .dqkv = step->u});
     weight_step(step, TLEG_QKV, step->u, 3 * dim, dim, rows_norm(shape, &norm1, kept->x));
     input_step(step, step->u, values->weight[TLEG_QKV], 3 * dim, dim, NULL, step->t);
     norm_step(step, TLEG_NORM1, kept->x, norm1.weight, d);

@@ -106,7 +106,7 @@ static bool read_number(const char **text, double *value) {
 
 static bool read_real(const char *text, const struct option *option) {
     double value;
-    if (!read_number(&text, &value) || *text || !(value > 0))
+    if (!read_number(&text, &value) || *text || (option->kind == OPTION_REAL && !(value > 0)))
         return false;
     *(double *)option->value = value;
     return true;
@@ -141,6 +141,7 @@ static bool read_value(const char *text, const struct option *option) {
     case OPTION_SIZE:
         return read_size(text, option);
     case OPTION_REAL:
+    case OPTION_AMOUNT:
         return read_real(text, option);
     case OPTION_TRIPLE:
         return read_triple(text, option);
@@ -169,6 +170,9 @@ static void describe(const struct option *option, char *text, size_t size) {
         break;
     case OPTION_REAL:
         snprintf(text, size, "a number above 0");
+        break;
+    case OPTION_AMOUNT:
+        snprintf(text, size, "a number, 0 or more");
         break;
     case OPTION_TRIPLE:
         snprintf(text, size, "three numbers, such as 0.5,0.5,0.5");
@@ -237,7 +241,8 @@ static bool check_operands(const struct call *call, int least, int most, int *co
 }
 
 static void print_help(const struct verb *verb) {
-    printf("tleg %s: %s\n\nusage: %s\n\n%s\n%s", verb->name, verb->summary, verb->usage, verb->details, options_shared_help);
+    printf("tleg %s: %s\n\nusage: %s\n\n%s%s\n%s", verb->name, verb->summary, verb->usage, verb->details,
+           verb->more ? verb->more : "", options_shared_help);
 }
 
 bool options_parse(const struct verb *verb, int argc, char **argv, const struct option *own, int least, int most,

@@ -10,6 +10,7 @@ enum option_kind {
     OPTION_SEED,   /* uint64_t, any */
     OPTION_SIZE,   /* uint64_t bytes >= 1, with K, M, G or T for powers of 1024 */
     OPTION_REAL,   /* double > 0 */
+    OPTION_AMOUNT, /* double >= 0 */
     OPTION_TRIPLE, /* double[3], "0.5,0.5,0.5" */
     OPTION_TEXT,   /* const char * */
     OPTION_CHOICE  /* int32_t, one of `choices` */

@@ -90,11 +90,16 @@ static int digits_needed(const json_t *value, int digits) {
     return digits;
 }
 
-int report_print(const struct call *call, struct report *report) {
+char *report_line(struct report *report) {
     char *line = NULL;
     if (report->whole)
         line = json_dumps(report->object, JSON_COMPACT | JSON_REAL_PRECISION((size_t)digits_needed(report->object, 15)));
     json_decref(report->object);
+    return line;
+}
+
+int report_print(const struct call *call, struct report *report) {
+    char *line = report_line(report);
     if (!line)
         return tool_fail_memory(call);
     puts(line);

@@ -1,13 +1,11 @@
 /* tleg new: a fresh learngene. */
+#include "arch.h"
 #include "labels.h"
 #include "report.h"
 #include "source.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-
-enum { TINY = 1, SMALL, BASE };
-static const struct choice archs[] = {{"tiny", TINY}, {"small", SMALL}, {"base", BASE}, {NULL, 0}};
 
 struct wishes {
     tleg_config config;
@@ -17,22 +15,6 @@ struct wishes {
     double mean[3], std[3]; /* first number negative: not given */
     const char *labels, *out;
 };
-
-/* DeiT's shapes: tiny 192 wide with 3 heads, small 384 with 6, base 768 with 12. */
-static int settle_arch(const struct call *call, struct wishes *wishes) {
-    static const int32_t heads_of[] = {0, 3, 6, 12};
-    tleg_config *config = &wishes->config;
-    int32_t heads = heads_of[wishes->arch];
-    config->heads = call->heads;
-    if (!wishes->arch)
-        return config->dim && call->heads ? EXIT_DONE : tool_misuse(call, "needs --arch, or --dim and --heads");
-    if (config->dim || (call->heads && call->heads != heads))
-        return tool_misuse(call, "--arch %s is %d wide with %d heads: leave --dim and --heads out",
-                           option_choice_name(archs, wishes->arch), 64 * heads, heads);
-    config->dim = 64 * heads;
-    config->heads = heads;
-    return EXIT_DONE;
-}
 
 static int settle(const struct call *call, struct wishes *wishes) {
     tleg_config *config = &wishes->config;
@@ -45,7 +27,7 @@ static int settle(const struct call *call, struct wishes *wishes) {
         config->std[i] = wishes->std[i];
     }
     config->prefix = wishes->dist ? 2 : wishes->cls ? 1 : 0;
-    return settle_arch(call, wishes);
+    return arch_settle(call, wishes->arch, config);
 }
 
 static int say_written(const struct call *call, const struct wishes *wishes, const tleg_learngene *gene) {
@@ -92,7 +74,7 @@ static int run(const struct verb *verb, int argc, char **argv) {
     tleg_config *config = &wishes.config;
     bool no_qkv_bias = false;
     const struct option options[] = {
-        {"--arch", OPTION_CHOICE, &wishes.arch, 0, 0, archs},
+        {"--arch", OPTION_CHOICE, &wishes.arch, 0, 0, arch_choices},
         {"--dim", OPTION_COUNT, &config->dim, 1, INT32_MAX, NULL},
         {"--hidden", OPTION_COUNT, &config->hidden, 1, INT32_MAX, NULL},
         {"--image", OPTION_COUNT, &config->image_size, 1, INT32_MAX, NULL},

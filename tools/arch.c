@@ -1,0 +1,19 @@
+#include "arch.h"
+
+enum { TINY = 1, SMALL, BASE };
+const struct choice arch_choices[] = {{"tiny", TINY}, {"small", SMALL}, {"base", BASE}, {NULL, 0}};
+
+/* DeiT's shapes: tiny 192 wide with 3 heads, small 384 with 6, base 768 with 12. */
+int arch_settle(const struct call *call, int32_t arch, tleg_config *config) {
+    static const int32_t heads_of[] = {0, 3, 6, 12};
+    int32_t heads = heads_of[arch];
+    config->heads = call->heads;
+    if (!arch)
+        return config->dim && call->heads ? EXIT_DONE : tool_misuse(call, "needs --arch, or --dim and --heads");
+    if (config->dim || (call->heads && call->heads != heads))
+        return tool_misuse(call, "--arch %s is %d wide with %d heads: leave --dim and --heads out",
+                           option_choice_name(arch_choices, arch), 64 * heads, heads);
+    config->dim = 64 * heads;
+    config->heads = heads;
+    return EXIT_DONE;
+}

@@ -59,13 +59,12 @@ static const char *ahead_of(const struct product *product, int64_t panel, int64_
     const struct tleg_kernels *kernels = product->exec->kernels;
     const struct tleg_weight *weight = product->gemm->weight;
     int64_t next = panel + (product->groups == 1 ? product->exec->lanes : 1);
-    int64_t lines = kernels->ahead_k > 0 ? weight->k / kernels->ahead_k : 0;
-    if (next >= product->panels || lines == 0)
+    if (next >= product->panels)
         return NULL;
-    int64_t element = (int64_t)tleg_dtype_size(weight->stored), bytes = kernels->nr * weight->k * element;
-    int64_t pieces = (bytes + lines * TLEG_ALIGN - 1) / (lines * TLEG_ALIGN);
+    int64_t bytes = kernels->nr * weight->k * (int64_t)tleg_dtype_size(weight->stored), step = weight->k * TLEG_ALIGN;
+    int64_t pieces = (bytes + step - 1) / step;
     const char *from = (const char *)(piece < pieces ? weight->base : weight->ilayer);
-    return from && piece < 2 * pieces ? from + next * bytes + piece % pieces * lines * TLEG_ALIGN : NULL;
+    return from && piece < 2 * pieces ? from + next * bytes + piece % pieces * step : NULL;
 }
 
 static void multiply_panel(void *arg, int64_t item, char *lane) {

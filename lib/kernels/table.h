@@ -20,14 +20,13 @@ struct tleg_tile {
     const float *residual; /* as out; NULL: none */
     int64_t residual_stride;
     bool gelu;
-    const char *ahead; /* memory that the next tiles want: asked into the cache meanwhile, k / ahead_k lines; NULL: none */
+    const char *ahead; /* memory that the next tiles want: k lines that it may ask into the cache meanwhile; NULL: none */
 };
 
 struct tleg_kernels {
     int32_t level, gemm; /* TLEG_LEVEL_*; TLEG_GEMM_OWN or TLEG_GEMM_BLAS */
     const char *name;
-    int32_t mr, nr;  /* the register tile */
-    int32_t ahead_k; /* a tile asks for one line of memory in so many steps of k; 0: it asks for none */
+    int32_t mr, nr; /* the register tile */
 
     void (*tile)(const struct tleg_tile *tile);
     /* out[c * out_stride + r] = in[r * in_stride + c] * scale, r < rows, c < cols. */

@@ -8,7 +8,7 @@
 #define TLEG_AVX2 __attribute__((target("avx2,fma,f16c")))
 #define TLEG_AVX2_INLINE static inline __attribute__((always_inline, target("avx2,fma,f16c")))
 
-enum { TLEG_AVX2_MR = 6, TLEG_AVX2_NR = 16, TLEG_AVX2_AHEAD_K = 4 };
+enum { TLEG_AVX2_MR = 6, TLEG_AVX2_NR = 16 };
 
 /* A mask of the lowest min(count, 8) lanes; none when count <= 0. */
 TLEG_AVX2_INLINE __m256i tleg_avx2_lanes(int64_t count) {

@@ -9,7 +9,7 @@
 #define TLEG_AVX512_INLINE                                                                                                     \
     static inline __attribute__((always_inline, target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c")))
 
-enum { TLEG_AVX512_MR = 14, TLEG_AVX512_NR = 32, TLEG_AVX512_AHEAD_K = 2 };
+enum { TLEG_AVX512_MR = 14, TLEG_AVX512_NR = 32 };
 
 /* The lowest min(count, 16) lanes; none when count <= 0. */
 TLEG_AVX512_INLINE __mmask16 tleg_avx512_lanes(int64_t count) {

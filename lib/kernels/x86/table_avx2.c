@@ -3,9 +3,9 @@
 #include "kernels/x86/avx2.h"
 
 #define AVX2_OPS                                                                                                               \
-    .level = TLEG_LEVEL_AVX2, .name = "avx2", .mr = TLEG_AVX2_MR, .nr = TLEG_AVX2_NR, .ahead_k = TLEG_AVX2_AHEAD_K,            \
-    .tile = tleg_avx2_tile, .transpose = tleg_avx2_transpose, .softmax = tleg_avx2_softmax, .layernorm = tleg_avx2_layernorm,  \
-    .gelu = tleg_avx2_gelu, .expand = tleg_avx2_expand, .widen = tleg_avx2_widen
+    .level = TLEG_LEVEL_AVX2, .name = "avx2", .mr = TLEG_AVX2_MR, .nr = TLEG_AVX2_NR, .tile = tleg_avx2_tile,                  \
+    .transpose = tleg_avx2_transpose, .softmax = tleg_avx2_softmax, .layernorm = tleg_avx2_layernorm, .gelu = tleg_avx2_gelu,  \
+    .expand = tleg_avx2_expand, .widen = tleg_avx2_widen
 
 const struct tleg_kernels tleg_table_avx2 = {AVX2_OPS, TLEG_PANELS};
 #if TLEG_HAVE_BLAS

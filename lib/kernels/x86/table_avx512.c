@@ -3,9 +3,9 @@
 #include "kernels/x86/avx512.h"
 
 #define AVX512_OPS                                                                                                             \
-    .level = TLEG_LEVEL_AVX512, .name = "avx512", .mr = TLEG_AVX512_MR, .nr = TLEG_AVX512_NR, .ahead_k = TLEG_AVX512_AHEAD_K,  \
-    .tile = tleg_avx512_tile, .transpose = tleg_avx512_transpose, .softmax = tleg_avx512_softmax,                              \
-    .layernorm = tleg_avx512_layernorm, .gelu = tleg_avx512_gelu, .expand = tleg_avx512_expand, .widen = tleg_avx512_widen
+    .level = TLEG_LEVEL_AVX512, .name = "avx512", .mr = TLEG_AVX512_MR, .nr = TLEG_AVX512_NR, .tile = tleg_avx512_tile,        \
+    .transpose = tleg_avx512_transpose, .softmax = tleg_avx512_softmax, .layernorm = tleg_avx512_layernorm,                    \
+    .gelu = tleg_avx512_gelu, .expand = tleg_avx512_expand, .widen = tleg_avx512_widen
 
 const struct tleg_kernels tleg_table_avx512 = {AVX512_OPS, TLEG_PANELS};
 #if TLEG_HAVE_BLAS

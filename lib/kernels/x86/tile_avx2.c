@@ -1,8 +1,10 @@
-/* The AVX2 register tile: 6 x 16 sums in 12 of the 16 registers, two loads of b and one broadcast of a at a time. */
+/* The AVX2 register tile: 6 x 16 sums in 12 of the 16 registers, two loads of b and one broadcast of a at a time.
+ * Rows are written out by EACH_ROW and not as loops: sums then have constant places and stay in registers with any compiler. */
 #if defined(__x86_64__)
 #include "kernels/x86/avx2.h"
 
-enum { MR = TLEG_AVX2_MR, NR = TLEG_AVX2_NR, AHEAD_K = TLEG_AVX2_AHEAD_K };
+enum { MR = TLEG_AVX2_MR, NR = TLEG_AVX2_NR };
+#define EACH_ROW(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5)
 
 /* The rest of the epilogue for a tile with GELU or with columns left over: out of line, one copy. */
 TLEG_AVX2 static __attribute__((noinline)) void store_rest(const struct tleg_tile *tile, float sum[MR][NR]) {
@@ -18,78 +20,79 @@ TLEG_AVX2 static __attribute__((noinline)) void store_rest(const struct tleg_til
         }
 }
 
-/* One step of k. */
-TLEG_AVX2_INLINE void add_products(__m256 sum[MR][2], const float *a, const float *b, const int rows, const int vectors) {
-    __m256 b0 = _mm256_loadu_ps(b), b1 = b0;
-    if (vectors == 2)
-        b1 = _mm256_loadu_ps(b + 8);
-#pragma GCC unroll 6
-    for (int r = 0; r < rows; r++) {
-        __m256 x = _mm256_broadcast_ss(a + r);
-        sum[r][0] = _mm256_fmadd_ps(x, b0, sum[r][0]);
-        if (vectors == 2)
-            sum[r][1] = _mm256_fmadd_ps(x, b1, sum[r][1]);
-    }
+/* Half a row of a whole tile without GELU. */
+TLEG_AVX2_INLINE void store_half(const struct tleg_tile *tile, int r, int j, __m256 y) {
+    if (tile->residual)
+        y = _mm256_add_ps(_mm256_loadu_ps(tile->residual + r * tile->residual_stride + j), y);
+    _mm256_storeu_ps(tile->out + r * tile->out_stride + j, y);
 }
 
-TLEG_AVX2_INLINE void run(const struct tleg_tile *tile, const int rows, const int vectors) {
-    __m256 sum[MR][2];
-#pragma GCC unroll 6
-    for (int r = 0; r < rows; r++)
-#pragma GCC unroll 2
-        for (int v = 0; v < vectors; v++)
-            sum[r][v] = _mm256_setzero_ps();
+/* A tile of `rows` rows; `wide`: of more than 8 columns. */
+TLEG_AVX2_INLINE void run(const struct tleg_tile *tile, const int rows, const bool wide) {
+    __m256 low[MR], high[MR];
+#define ZERO(r) low[r] = high[r] = _mm256_setzero_ps();
+    EACH_ROW(ZERO)
     const float *a = tile->a, *b = tile->b;
     const int64_t step = tile->a_step;
     const char *ahead = tile->ahead ? tile->ahead : (const char *)b;
     const int64_t line = tile->ahead ? 64 : 0;
-    int64_t i = tile->k;
-    for (; i >= AHEAD_K; i -= AHEAD_K, ahead += line) {
+    for (int64_t i = tile->k; i > 0; i--, a += step, b += NR, ahead += line) {
         _mm_prefetch(ahead, _MM_HINT_T1);
-#pragma GCC unroll 4
-        for (int u = 0; u < AHEAD_K; u++, a += step, b += NR)
-            add_products(sum, a, b, rows, vectors);
+        const __m256 b_low = _mm256_loadu_ps(b), b_high = wide ? _mm256_loadu_ps(b + 8) : b_low;
+#define ADD(r)                                                                                                                 \
+    if (r < rows) {                                                                                                            \
+        const __m256 x = _mm256_broadcast_ss(a + r);                                                                           \
+        low[r] = _mm256_fmadd_ps(x, b_low, low[r]);                                                                            \
+        if (wide)                                                                                                              \
+            high[r] = _mm256_fmadd_ps(x, b_high, high[r]);                                                                     \
     }
-    for (; i > 0; i--, a += step, b += NR)
-        add_products(sum, a, b, rows, vectors);
-    const bool direct = tile->cols == 8 * vectors && !tile->gelu;
-    _Alignas(32) float local[MR][NR];
-    __m256 bias[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
-    if (tile->bias)
-        for (int v = 0; v < vectors; v++)
-            bias[v] = _mm256_maskload_ps(tile->bias + 8 * v, tleg_avx2_lanes(tile->cols - 8 * v));
-#pragma GCC unroll 6
-    for (int r = 0; r < rows; r++) {
-        __m256 scale = _mm256_set1_ps(tile->scale ? tile->scale[r] : 1.0F);
-#pragma GCC unroll 2
-        for (int v = 0; v < vectors; v++) {
-            __m256 y = _mm256_fmadd_ps(sum[r][v], scale, bias[v]);
-            if (!direct) {
-                _mm256_store_ps(local[r] + 8 * v, y);
-                continue;
-            }
-            if (tile->residual)
-                y = _mm256_add_ps(_mm256_loadu_ps(tile->residual + r * tile->residual_stride + 8 * v), y);
-            _mm256_storeu_ps(tile->out + r * tile->out_stride + 8 * v, y);
-        }
+        EACH_ROW(ADD)
     }
-    if (!direct)
-        store_rest(tile, local);
+    __m256 low_bias = _mm256_setzero_ps(), high_bias = low_bias;
+    if (tile->bias) {
+        low_bias = _mm256_maskload_ps(tile->bias, tleg_avx2_lanes(tile->cols));
+        high_bias = _mm256_maskload_ps(tile->bias + 8, tleg_avx2_lanes(tile->cols - 8));
+    }
+#define FINISH(r)                                                                                                              \
+    if (r < rows) {                                                                                                            \
+        const __m256 scale = _mm256_set1_ps(tile->scale ? tile->scale[r] : 1.0F);                                              \
+        low[r] = _mm256_fmadd_ps(low[r], scale, low_bias);                                                                     \
+        high[r] = _mm256_fmadd_ps(high[r], scale, high_bias);                                                                  \
+    }
+    EACH_ROW(FINISH)
+    if (tile->gelu || tile->cols != (wide ? 16 : 8)) {
+        _Alignas(32) float sum[MR][NR];
+#define KEEP(r)                                                                                                                \
+    if (r < rows) {                                                                                                            \
+        _mm256_store_ps(sum[r], low[r]);                                                                                       \
+        _mm256_store_ps(sum[r] + 8, high[r]);                                                                                  \
+    }
+        EACH_ROW(KEEP)
+        store_rest(tile, sum);
+        return;
+    }
+#define STORE(r)                                                                                                               \
+    if (r < rows) {                                                                                                            \
+        store_half(tile, r, 0, low[r]);                                                                                        \
+        if (wide)                                                                                                              \
+            store_half(tile, r, 8, high[r]);                                                                                   \
+    }
+    EACH_ROW(STORE)
 }
 
-#define ROWS(n)                                                                                                                \
-    TLEG_AVX2 static void wide_##n(const struct tleg_tile *tile) {                                                             \
-        run(tile, n, 2);                                                                                                       \
+#define TILES(rows)                                                                                                            \
+    TLEG_AVX2 static void wide_##rows(const struct tleg_tile *tile) {                                                          \
+        run(tile, rows, true);                                                                                                 \
     }                                                                                                                          \
-    TLEG_AVX2 static void narrow_##n(const struct tleg_tile *tile) {                                                           \
-        run(tile, n, 1);                                                                                                       \
+    TLEG_AVX2 static void narrow_##rows(const struct tleg_tile *tile) {                                                        \
+        run(tile, rows, false);                                                                                                \
     }
-ROWS(1)
-ROWS(2)
-ROWS(3)
-ROWS(4)
-ROWS(5)
-ROWS(6)
+TILES(1)
+TILES(2)
+TILES(3)
+TILES(4)
+TILES(5)
+TILES(6)
 
 void tleg_avx2_tile(const struct tleg_tile *tile) {
     static void (*const wide[])(const struct tleg_tile *) = {wide_1, wide_2, wide_3, wide_4, wide_5, wide_6};

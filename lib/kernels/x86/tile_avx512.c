@@ -1,8 +1,10 @@
-/* The AVX-512 register tile: 14 x 32 sums in 28 of the 32 registers, two loads of b and one broadcast of a at a time. */
+/* The AVX-512 register tile: 14 x 32 sums in 28 of the 32 registers, two loads of b and one broadcast of a at a time.
+ * Rows are written out by EACH_ROW and not as loops: sums then have constant places and stay in registers with any compiler. */
 #if defined(__x86_64__)
 #include "kernels/x86/avx512.h"
 
-enum { MR = TLEG_AVX512_MR, NR = TLEG_AVX512_NR, AHEAD_K = TLEG_AVX512_AHEAD_K };
+enum { MR = TLEG_AVX512_MR, NR = TLEG_AVX512_NR };
+#define EACH_ROW(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11) DO(12) DO(13)
 
 /* The epilogue with GELU, out of line: one copy instead of 28 in each tile. */
 TLEG_AVX512 static __attribute__((noinline)) void store_gelu(const struct tleg_tile *tile, float sum[MR][NR]) {
@@ -16,86 +18,88 @@ TLEG_AVX512 static __attribute__((noinline)) void store_gelu(const struct tleg_t
         }
 }
 
-/* One step of k. */
-TLEG_AVX512_INLINE void add_products(__m512 sum[MR][2], const float *a, const float *b, const int rows, const int vectors) {
-    __m512 b0 = _mm512_loadu_ps(b), b1 = b0;
-    if (vectors == 2)
-        b1 = _mm512_loadu_ps(b + 16);
-#pragma GCC unroll 14
-    for (int r = 0; r < rows; r++) {
-        __m512 x = _mm512_set1_ps(a[r]);
-        sum[r][0] = _mm512_fmadd_ps(x, b0, sum[r][0]);
-        if (vectors == 2)
-            sum[r][1] = _mm512_fmadd_ps(x, b1, sum[r][1]);
-    }
+/* Half a row of a tile without GELU. */
+TLEG_AVX512_INLINE void store_half(const struct tleg_tile *tile, int r, int j, __mmask16 lanes, __m512 y) {
+    if (tile->residual)
+        y = _mm512_add_ps(_mm512_maskz_loadu_ps(lanes, tile->residual + r * tile->residual_stride + j), y);
+    _mm512_mask_storeu_ps(tile->out + r * tile->out_stride + j, lanes, y);
 }
 
-TLEG_AVX512_INLINE void run(const struct tleg_tile *tile, const int rows, const int vectors) {
-    __m512 sum[MR][2];
-#pragma GCC unroll 14
-    for (int r = 0; r < rows; r++)
-#pragma GCC unroll 2
-        for (int v = 0; v < vectors; v++)
-            sum[r][v] = _mm512_setzero_ps();
+/* A tile of `rows` rows; `wide`: of more than 16 columns. */
+TLEG_AVX512_INLINE void run(const struct tleg_tile *tile, const int rows, const bool wide) {
+    __m512 low[MR], high[MR];
+#define ZERO(r) low[r] = high[r] = _mm512_setzero_ps();
+    EACH_ROW(ZERO)
     const float *a = tile->a, *b = tile->b;
     const int64_t step = tile->a_step;
     const char *ahead = tile->ahead ? tile->ahead : (const char *)b;
     const int64_t line = tile->ahead ? 64 : 0;
-    int64_t i = tile->k;
-    for (; i >= AHEAD_K; i -= AHEAD_K, ahead += line) {
+    for (int64_t i = tile->k; i > 0; i--, a += step, b += NR, ahead += line) {
         _mm_prefetch(ahead, _MM_HINT_T1);
-#pragma GCC unroll 2
-        for (int u = 0; u < AHEAD_K; u++, a += step, b += NR)
-            add_products(sum, a, b, rows, vectors);
+        const __m512 b_low = _mm512_loadu_ps(b), b_high = wide ? _mm512_loadu_ps(b + 16) : b_low;
+#define ADD(r)                                                                                                                 \
+    if (r < rows) {                                                                                                            \
+        const __m512 x = _mm512_set1_ps(a[r]);                                                                                 \
+        low[r] = _mm512_fmadd_ps(x, b_low, low[r]);                                                                            \
+        if (wide)                                                                                                              \
+            high[r] = _mm512_fmadd_ps(x, b_high, high[r]);                                                                     \
     }
-    for (; i > 0; i--, a += step, b += NR)
-        add_products(sum, a, b, rows, vectors);
-    __m512 bias[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
-    __mmask16 lanes[2] = {tleg_avx512_lanes(tile->cols), tleg_avx512_lanes(tile->cols - 16)};
-    if (tile->bias)
-        for (int v = 0; v < vectors; v++)
-            bias[v] = _mm512_maskz_loadu_ps(lanes[v], tile->bias + 16 * v);
-    _Alignas(64) float local[MR][NR];
-#pragma GCC unroll 14
-    for (int r = 0; r < rows; r++) {
-        __m512 scale = _mm512_set1_ps(tile->scale ? tile->scale[r] : 1.0F);
-#pragma GCC unroll 2
-        for (int v = 0; v < vectors; v++) {
-            __m512 y = _mm512_fmadd_ps(sum[r][v], scale, bias[v]);
-            if (tile->gelu) {
-                _mm512_store_ps(local[r] + 16 * v, y);
-                continue;
-            }
-            if (tile->residual)
-                y = _mm512_add_ps(_mm512_maskz_loadu_ps(lanes[v], tile->residual + r * tile->residual_stride + 16 * v), y);
-            _mm512_mask_storeu_ps(tile->out + r * tile->out_stride + 16 * v, lanes[v], y);
-        }
+        EACH_ROW(ADD)
     }
-    if (tile->gelu)
-        store_gelu(tile, local);
+    const __mmask16 low_lanes = tleg_avx512_lanes(tile->cols), high_lanes = tleg_avx512_lanes(tile->cols - 16);
+    __m512 low_bias = _mm512_setzero_ps(), high_bias = low_bias;
+    if (tile->bias) {
+        low_bias = _mm512_maskz_loadu_ps(low_lanes, tile->bias);
+        high_bias = _mm512_maskz_loadu_ps(high_lanes, tile->bias + 16);
+    }
+#define FINISH(r)                                                                                                              \
+    if (r < rows) {                                                                                                            \
+        const __m512 scale = _mm512_set1_ps(tile->scale ? tile->scale[r] : 1.0F);                                              \
+        low[r] = _mm512_fmadd_ps(low[r], scale, low_bias);                                                                     \
+        high[r] = _mm512_fmadd_ps(high[r], scale, high_bias);                                                                  \
+    }
+    EACH_ROW(FINISH)
+    if (tile->gelu) {
+        _Alignas(64) float sum[MR][NR];
+#define KEEP(r)                                                                                                                \
+    if (r < rows) {                                                                                                            \
+        _mm512_store_ps(sum[r], low[r]);                                                                                       \
+        _mm512_store_ps(sum[r] + 16, high[r]);                                                                                 \
+    }
+        EACH_ROW(KEEP)
+        store_gelu(tile, sum);
+        return;
+    }
+#define STORE(r)                                                                                                               \
+    if (r < rows) {                                                                                                            \
+        store_half(tile, r, 0, low_lanes, low[r]);                                                                             \
+        if (wide)                                                                                                              \
+            store_half(tile, r, 16, high_lanes, high[r]);                                                                      \
+    }
+    EACH_ROW(STORE)
 }
 
-#define ROWS(n)                                                                                                                \
-    TLEG_AVX512 static void wide_##n(const struct tleg_tile *tile) {                                                           \
-        run(tile, n, 2);                                                                                                       \
+#define TILES(rows)                                                                                                            \
+    TLEG_AVX512 static void wide_##rows(const struct tleg_tile *tile) {                                                        \
+        run(tile, rows, true);                                                                                                 \
     }                                                                                                                          \
-    TLEG_AVX512 static void narrow_##n(const struct tleg_tile *tile) {                                                         \
-        run(tile, n, 1);                                                                                                       \
+    TLEG_AVX512 static void narrow_##rows(const struct tleg_tile *tile) {                                                      \
+        run(tile, rows, false);                                                                                                \
     }
-ROWS(1)
-ROWS(2)
-ROWS(3)
-ROWS(4)
-ROWS(5)
-ROWS(6)
-ROWS(7)
-ROWS(8)
-ROWS(9)
-ROWS(10)
-ROWS(11)
-ROWS(12)
-ROWS(13)
-ROWS(14)
+TILES(1)
+TILES(2)
+TILES(3)
+TILES(4)
+TILES(5)
+TILES(6)
+TILES(7)
+TILES(8)
+TILES(9)
+TILES(10)
+TILES(11)
+TILES(12)
+TILES(13)
+TILES(14)
 
 void tleg_avx512_tile(const struct tleg_tile *tile) {
     static void (*const wide[])(const struct tleg_tile *) = {wide_1, wide_2, wide_3,  wide_4,  wide_5,  wide_6,  wide_7,

@@ -50,6 +50,8 @@ static void multiply_block(const struct product *product, int64_t block, struct 
     tile->out = gemm->out + first * gemm->out_stride + column;
     if (gemm->epilogue.residual)
         tile->residual = gemm->epilogue.residual + first * gemm->epilogue.residual_stride + column;
+    if (gemm->epilogue.hidden)
+        tile->hidden = gemm->epilogue.hidden + first * gemm->epilogue.hidden_stride + column;
     product->exec->kernels->tile(tile);
 }
 
@@ -84,6 +86,7 @@ static void multiply_panel(void *arg, int64_t item, char *lane) {
         .bias = gemm->epilogue.bias ? gemm->epilogue.bias + column : NULL,
         .residual_stride = gemm->epilogue.residual_stride,
         .gelu = gemm->epilogue.gelu,
+        .hidden_stride = gemm->epilogue.hidden_stride,
     };
     int64_t end = (group + 1) * product->blocks / product->groups;
     int64_t first = group * product->blocks / product->groups;

@@ -73,11 +73,13 @@ struct tleg_rows {
     float eps;
     int32_t image_size, patch_size;
 };
-struct tleg_epilogue { /* out = residual + act(sum + bias), each part optional */
+struct tleg_epilogue { /* out = (residual + act(sum + bias)) * gelu'(hidden), each part optional */
     const float *bias; /* (n) */
     bool gelu;
     const float *residual; /* may be the output itself */
     int64_t residual_stride;
+    const float *hidden; /* may be the output itself */
+    int64_t hidden_stride;
 };
 struct tleg_gemm {
     int64_t m;
@@ -156,7 +158,7 @@ struct tleg_scratch tleg_layernorm_backward_scratch(const struct tleg_kernels *k
  * time. */
 struct tleg_attention_backward {
     int64_t batch, tokens, dim, heads;
-    const float *qkv, *out, *dout; /* out: what the forward gave */
+    const float *qkv, *dout;
     float *dqkv;
 };
 void tleg_attention_backward_heads(const struct tleg_exec *exec, const struct tleg_attention_backward *backward);

@@ -27,6 +27,25 @@ void tleg_panels_unpack(const struct tleg_kernels *kernels, int64_t n, int64_t k
     }
 }
 
+struct transposing {
+    const struct tleg_kernels *kernels;
+    int64_t n, k;
+    const float *w;
+    float *packed;
+};
+
+static void transpose_panel(void *arg, int64_t panel, char *lane) {
+    (void)lane;
+    const struct transposing *t = arg;
+    int64_t nr = t->kernels->nr, column = panel * nr, left = t->k - column;
+    t->kernels->copy(t->n, left < nr ? left : nr, t->w + column, t->k, 1.0F, t->packed + column * t->n, nr);
+}
+
+void tleg_panels_pack_transposed(const struct tleg_exec *exec, int64_t n, int64_t k, const float *w, float *packed) {
+    struct transposing transposing = {exec->kernels, n, k, w, packed};
+    tleg_for_each(exec, (k + exec->kernels->nr - 1) / exec->kernels->nr, transpose_panel, &transposing);
+}
+
 size_t tleg_packed_count(const struct tleg_kernels *kernels, int64_t n, int64_t k) {
     return kernels->packed_count(kernels, n, k);
 }
@@ -51,5 +70,14 @@ void tleg_portable_transpose(int64_t rows, int64_t cols, const float *in, int64_
                 for (int64_t r = r0; r < r1; r++)
                     out[c * out_stride + r] = in[r * in_stride + c] * scale;
         }
+    }
+}
+
+void tleg_portable_copy(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float scale, float *out, int64_t wide) {
+    for (int64_t r = 0; r < rows; r++, in += in_stride, out += wide) {
+        for (int64_t c = 0; c < cols; c++)
+            out[c] = in[c] * scale;
+        for (int64_t c = cols; c < wide; c++)
+            out[c] = 0;
     }
 }

@@ -1,4 +1,4 @@
-/* The mean over tokens. */
+/* Sums and means down columns. */
 #include "kernels/table.h"
 #include <string.h>
 
@@ -10,4 +10,11 @@ void tleg_mean_rows(const struct tleg_kernels *kernels, int64_t rows, int64_t di
             y[i] += x[r * dim + i];
     for (int64_t i = 0; i < dim; i++)
         y[i] /= (float)rows;
+}
+
+void tleg_portable_sum_rows(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float *out) {
+    memcpy(out, in, (size_t)cols * sizeof *out);
+    for (int64_t r = 1; r < rows; r++)
+        for (int64_t c = 0; c < cols; c++)
+            out[c] += in[r * in_stride + c];
 }

@@ -58,3 +58,23 @@ void tleg_resample_grid(int64_t prefix, int64_t old, int64_t grid, int64_t dim, 
             }
         }
 }
+
+void tleg_resample_grid_backward(int64_t prefix, int64_t old, int64_t grid, int64_t dim, const float *dout, float *din) {
+    for (int64_t i = 0; i < prefix * dim; i++)
+        din[i] += dout[i];
+    dout += prefix * dim;
+    din += prefix * dim;
+    for (int64_t y = 0; y < grid; y++)
+        for (int64_t x = 0; x < grid; x++, dout += dim) {
+            int64_t row[TAPS], column[TAPS];
+            double across[TAPS], down[TAPS];
+            taps(y, grid, old, row, down);
+            taps(x, grid, old, column, across);
+            for (int i = 0; i < TAPS; i++)
+                for (int j = 0; j < TAPS; j++) {
+                    float *to = din + (row[i] * old + column[j]) * dim;
+                    for (int64_t d = 0; d < dim; d++)
+                        to[d] += (float)(down[i] * across[j] * (double)dout[d]);
+                }
+        }
+}

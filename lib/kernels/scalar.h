@@ -33,8 +33,7 @@ static inline float tleg_exp_low(float x) {
 /* GELU(x) = x * Phi(x), Phi the normal distribution, exactly (the erf form): for a = |x| the tail Phi(-a) is
  * e^(-a^2/2) * P(v), v = 1 / (1 + 0.33 a) (the form of Abramowitz and Stegun 7.1.26; P fitted here, error of a * Phi(-a)
  * below 2e-9 before rounding). Taking the tail and not erf keeps small results right where x is far below 0. */
-static inline float tleg_gelu_one(float x) {
-    float a = x < 0 ? -x : x;
+static inline float tleg_tail_part(float a) { /* P(v) v */
     float v = 1.0F / (1.0F + 0.33F * a);
     float p = 0.04594772F;
     p = p * v - 0.22233151F;
@@ -43,8 +42,21 @@ static inline float tleg_gelu_one(float x) {
     p = p * v + 0.18254511F;
     p = p * v + 0.11903907F;
     p = p * v + 0.13266377F;
-    float tail = p * v * tleg_exp_low(-0.5F * (a * a));
+    return p * v;
+}
+
+static inline float tleg_gelu_one(float x) {
+    float a = x < 0 ? -x : x;
+    float tail = tleg_tail_part(a) * tleg_exp_low(-0.5F * (a * a));
     return x * (x < 0 ? tail : 1.0F - tail);
+}
+
+/* GELU'(x) = Phi(x) + x phi(x), phi(x) = e^(-x^2/2) / sqrt(2 pi). Left of 0 it is Phi(-a) - a phi(a), right of 0 it is 1 less
+ * that. */
+static inline float tleg_gelu_slope_one(float x) {
+    float a = x < 0 ? -x : x;
+    float tail = (tleg_tail_part(a) - 0.398942280F * a) * tleg_exp_low(-0.5F * (a * a));
+    return x < 0 ? tail : 1.0F - tail;
 }
 
 #endif

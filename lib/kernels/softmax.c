@@ -23,3 +23,16 @@ void tleg_portable_softmax(int64_t keys, int64_t cols, float *s, float *inverse)
     for (int j = 0; j < NR; j++)
         inverse[j] = 1.0F / sum[j];
 }
+
+void tleg_portable_softmax_backward(int64_t keys, int64_t cols, const float *inverse, float *p, float *dp) {
+    enum { NR = TLEG_PORTABLE_NR };
+    float mean[NR] = {0}; /* of dp, weighed by p */
+    for (int64_t i = 0; i < keys; i++)
+        for (int64_t j = 0; j < cols; j++) {
+            p[i * NR + j] *= inverse[j];
+            mean[j] += p[i * NR + j] * dp[i * NR + j];
+        }
+    for (int64_t i = 0; i < keys; i++)
+        for (int64_t j = 0; j < cols; j++)
+            dp[i * NR + j] = p[i * NR + j] * (dp[i * NR + j] - mean[j]);
+}

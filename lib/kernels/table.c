@@ -6,10 +6,14 @@
     .tile = tleg_portable_tile, .transpose = tleg_portable_transpose, .softmax = tleg_portable_softmax,                        \
     .layernorm = tleg_portable_layernorm, .gelu = tleg_portable_gelu, .expand = tleg_portable_expand,                          \
     .widen = tleg_portable_widen
+#define PORTABLE_BACKWARD                                                                                                      \
+    .copy = tleg_portable_copy, .sum_rows = tleg_portable_sum_rows, .accumulate = tleg_portable_accumulate,                    \
+    .gelu_backward = tleg_portable_gelu_backward, .softmax_backward = tleg_portable_softmax_backward,                          \
+    .layernorm_backward = tleg_portable_layernorm_backward
 
-const struct tleg_kernels tleg_table_portable = {PORTABLE_OPS, TLEG_PANELS};
+const struct tleg_kernels tleg_table_portable = {PORTABLE_OPS, PORTABLE_BACKWARD, TLEG_PANELS};
 #if TLEG_HAVE_BLAS
-const struct tleg_kernels tleg_table_portable_blas = {PORTABLE_OPS, TLEG_CBLAS};
+const struct tleg_kernels tleg_table_portable_blas = {PORTABLE_OPS, PORTABLE_BACKWARD, TLEG_CBLAS};
 #endif
 
 /* In rising order of levels: the last one that the machine has is the best. */

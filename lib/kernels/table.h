@@ -19,6 +19,8 @@ struct tleg_tile {
     const float *bias;     /* (cols); NULL: none */
     const float *residual; /* as out; NULL: none */
     int64_t residual_stride;
+    const float *hidden; /* as out, maybe out itself: what is stored is multiplied by gelu'(hidden); NULL: none */
+    int64_t hidden_stride;
     bool gelu;
     const char *ahead; /* memory that the next tiles want: k lines that it may ask into the cache meanwhile; NULL: none */
 };
@@ -40,10 +42,26 @@ struct tleg_kernels {
     void (*expand)(const float *base, const float *ilayer, float c, size_t count, int32_t dtype, void *out);
     void (*widen)(int32_t dtype, const void *in, size_t count, float *out);
 
+    /* out (rows, wide), contiguous: in[r * in_stride + c] * scale for c < cols, then zeros. */
+    void (*copy)(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float scale, float *out, int64_t wide);
+    /* out[c] = sum over r of in[r * in_stride + c] in rising order, rows >= 1, c < cols. */
+    void (*sum_rows)(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float *out);
+    /* Adds t (rows, cols) to a gradient whose rows are `stride` apart. */
+    void (*accumulate)(int64_t rows, int64_t cols, const float *t, int64_t t_stride, struct tleg_gradient gradient,
+                       int64_t stride);
+    void (*gelu_backward)(size_t count, const float *x, const float *dy, float *dx);
+    /* What softmax left in p, (keys, nr), becomes probabilities p * inverse; dp becomes p * (dp - the sum of p * dp down the
+     * column), the gradient of the scores. Columns behind cols may change too. */
+    void (*softmax_backward)(int64_t keys, int64_t cols, const float *inverse, float *p, float *dp);
+    /* dx of `rows` rows from `first` on; sums (2, dim), the rows' share of dweight and dbias, is added to. */
+    void (*layernorm_backward)(const struct tleg_layernorm_backward *backward, int64_t first, int64_t rows, float *sums);
+
     /* The packed layout and the product over it: our tiles, or cblas. */
     size_t (*packed_count)(const struct tleg_kernels *kernels, int64_t n, int64_t k);
     void (*pack)(const struct tleg_kernels *kernels, int64_t n, int64_t k, const float *w, float *packed);
     void (*unpack)(const struct tleg_kernels *kernels, int64_t n, int64_t k, const float *packed, float *w);
+    /* Packs the transpose (k, n) of w (n, k). */
+    void (*pack_transposed)(const struct tleg_exec *exec, int64_t n, int64_t k, const float *w, float *packed);
     void (*multiply)(const struct tleg_exec *exec, const struct tleg_gemm *gemm);
     struct tleg_scratch (*multiply_scratch)(const struct tleg_kernels *kernels, int64_t m, int64_t n, int64_t k);
 };
@@ -62,27 +80,36 @@ void tleg_portable_layernorm(int64_t rows, int64_t dim, const float *x, int64_t 
 void tleg_portable_gelu(size_t count, const float *x, float *y);
 void tleg_portable_expand(const float *base, const float *ilayer, float c, size_t count, int32_t dtype, void *out);
 void tleg_portable_widen(int32_t dtype, const void *in, size_t count, float *out);
+void tleg_portable_copy(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float scale, float *out, int64_t wide);
+void tleg_portable_sum_rows(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float *out);
+void tleg_portable_accumulate(int64_t rows, int64_t cols, const float *t, int64_t t_stride, struct tleg_gradient gradient,
+                              int64_t stride);
+void tleg_portable_gelu_backward(size_t count, const float *x, const float *dy, float *dx);
+void tleg_portable_softmax_backward(int64_t keys, int64_t cols, const float *inverse, float *p, float *dp);
+void tleg_portable_layernorm_backward(const struct tleg_layernorm_backward *backward, int64_t first, int64_t rows, float *sums);
 enum { TLEG_PORTABLE_MR = 4, TLEG_PORTABLE_NR = 8 };
 
 /* ---- the layout of our tiles (packed.c) and the product over it (gemm.c) ---- */
 size_t tleg_panels_count(const struct tleg_kernels *kernels, int64_t n, int64_t k);
 void tleg_panels_pack(const struct tleg_kernels *kernels, int64_t n, int64_t k, const float *w, float *packed);
 void tleg_panels_unpack(const struct tleg_kernels *kernels, int64_t n, int64_t k, const float *packed, float *w);
+void tleg_panels_pack_transposed(const struct tleg_exec *exec, int64_t n, int64_t k, const float *w, float *packed);
 void tleg_panels_multiply(const struct tleg_exec *exec, const struct tleg_gemm *gemm);
 struct tleg_scratch tleg_panels_scratch(const struct tleg_kernels *kernels, int64_t m, int64_t n, int64_t k);
 #define TLEG_PANELS                                                                                                            \
     .gemm = TLEG_GEMM_OWN, .packed_count = tleg_panels_count, .pack = tleg_panels_pack, .unpack = tleg_panels_unpack,          \
-    .multiply = tleg_panels_multiply, .multiply_scratch = tleg_panels_scratch
+    .pack_transposed = tleg_panels_pack_transposed, .multiply = tleg_panels_multiply, .multiply_scratch = tleg_panels_scratch
 
 /* ---- the same by cblas (blas/gemm_blas.c) ---- */
 size_t tleg_blas_count(const struct tleg_kernels *kernels, int64_t n, int64_t k);
 void tleg_blas_pack(const struct tleg_kernels *kernels, int64_t n, int64_t k, const float *w, float *packed);
 void tleg_blas_unpack(const struct tleg_kernels *kernels, int64_t n, int64_t k, const float *packed, float *w);
+void tleg_blas_pack_transposed(const struct tleg_exec *exec, int64_t n, int64_t k, const float *w, float *packed);
 void tleg_blas_multiply(const struct tleg_exec *exec, const struct tleg_gemm *gemm);
 struct tleg_scratch tleg_blas_scratch(const struct tleg_kernels *kernels, int64_t m, int64_t n, int64_t k);
 #define TLEG_CBLAS                                                                                                             \
     .gemm = TLEG_GEMM_BLAS, .packed_count = tleg_blas_count, .pack = tleg_blas_pack, .unpack = tleg_blas_unpack,               \
-    .multiply = tleg_blas_multiply, .multiply_scratch = tleg_blas_scratch
+    .pack_transposed = tleg_blas_pack_transposed, .multiply = tleg_blas_multiply, .multiply_scratch = tleg_blas_scratch
 
 /* ---- shared by the drivers ---- */
 /* m rows in the fewest blocks of at most `most` rows, as even as they come: the first row of a block (block = the number of
@@ -102,6 +129,12 @@ const float *tleg_form(const struct tleg_kernels *kernels, const struct tleg_wei
  * *stride is set (rows.c). */
 const float *tleg_rows_get(const struct tleg_kernels *kernels, const struct tleg_rows *rows, int64_t first, int64_t count,
                            int64_t k, float *scratch, int64_t *stride);
+
+/* The places `offset` elements on. */
+static inline struct tleg_gradient tleg_gradient_at(struct tleg_gradient gradient, int64_t offset) {
+    return (struct tleg_gradient){
+        .base = gradient.base + offset, .ilayer = gradient.ilayer ? gradient.ilayer + offset : NULL, .c = gradient.c};
+}
 
 /* Floats (count) in bytes, rounded up to TLEG_ALIGN; SIZE_MAX when it does not fit. */
 size_t tleg_floats_size(int64_t rows, int64_t columns);

@@ -181,7 +181,6 @@ static void attention_backward(const struct step *step, const struct tleg_layer_
                                                                                 .dim = dim,
                                                                                 .heads = shape->heads,
                                                                                 .qkv = kept->qkv,
-                                                                                .out = kept->mixed,
                                                                                 .dout = step->t,
                                                                                 .dqkv = step->u});
     weight_step(step, TLEG_QKV, step->u, 3 * dim, dim, rows_norm(shape, &norm1, kept->x));

@@ -41,6 +41,25 @@ void tleg_blas_unpack(const struct tleg_kernels *kernels, int64_t n, int64_t k, 
     memcpy(w, packed, (size_t)(n * k) * sizeof *w);
 }
 
+struct transposing {
+    const struct tleg_exec *exec;
+    int64_t n, k;
+    const float *w;
+    float *packed;
+};
+
+static void transpose_columns(void *arg, int64_t item, char *lane) {
+    (void)lane;
+    const struct transposing *t = arg;
+    int64_t column = item * ROWS, left = t->k - column;
+    t->exec->kernels->transpose(t->n, left < ROWS ? left : ROWS, t->w + column, t->k, 1.0F, t->packed + column * t->n, t->n);
+}
+
+void tleg_blas_pack_transposed(const struct tleg_exec *exec, int64_t n, int64_t k, const float *w, float *packed) {
+    struct transposing transposing = {exec, n, k, w, packed};
+    tleg_for_each(exec, (k + ROWS - 1) / ROWS, transpose_columns, &transposing);
+}
+
 /* The shared scratch, in floats. */
 static struct tleg_scratch layout(int64_t m, int64_t n, int64_t k, size_t *formed, size_t *sums) {
     struct tleg_scratch scratch = {.shared = tleg_floats_size(m, k)};
@@ -99,6 +118,9 @@ static void finish_rows(void *arg, int64_t item, char *lane) {
             for (int64_t j = 0; j < cols; j++)
                 sum[j] += residual[j];
         }
+        if (epilogue->hidden)
+            product->exec->kernels->gelu_backward(
+                (size_t)cols, epilogue->hidden + r * epilogue->hidden_stride + product->column, sum, sum);
         memcpy(out, sum, (size_t)cols * sizeof *out);
     }
 }

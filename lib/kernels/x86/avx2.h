@@ -25,6 +25,13 @@ void tleg_avx2_layernorm(int64_t rows, int64_t dim, const float *x, int64_t stri
 void tleg_avx2_gelu(size_t count, const float *x, float *y);
 void tleg_avx2_expand(const float *base, const float *ilayer, float c, size_t count, int32_t dtype, void *out);
 void tleg_avx2_widen(int32_t dtype, const void *in, size_t count, float *out);
+void tleg_avx2_copy(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float scale, float *out, int64_t wide);
+void tleg_avx2_sum_rows(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float *out);
+void tleg_avx2_accumulate(int64_t rows, int64_t cols, const float *t, int64_t t_stride, struct tleg_gradient gradient,
+                          int64_t stride);
+void tleg_avx2_gelu_backward(size_t count, const float *x, const float *dy, float *dx);
+void tleg_avx2_softmax_backward(int64_t keys, int64_t cols, const float *inverse, float *p, float *dp);
+void tleg_avx2_layernorm_backward(const struct tleg_layernorm_backward *backward, int64_t first, int64_t rows, float *sums);
 
 /* e^x within 2 units in the last place for x <= 0, 0 below the smallest normal result; NaN stays NaN: x = n ln2 + r,
  * e^x = 2^n e^r. */
@@ -46,10 +53,9 @@ TLEG_AVX2_INLINE __m256 tleg_avx2_exp_low(__m256 x) {
     return _mm256_andnot_ps(under, _mm256_mul_ps(p, _mm256_castsi256_ps(power)));
 }
 
-/* x * Phi(x): scalar.h has the formula. */
-TLEG_AVX2_INLINE __m256 tleg_avx2_gelu_of(__m256 x) {
+/* The normal distribution's tail, less its first factor e^(-a^2/2): scalar.h has the formula. */
+TLEG_AVX2_INLINE __m256 tleg_avx2_tail_part(__m256 a) {
     const __m256 one = _mm256_set1_ps(1.0F);
-    __m256 a = _mm256_andnot_ps(_mm256_set1_ps(-0.0F), x);
     __m256 v = _mm256_div_ps(one, _mm256_fmadd_ps(a, _mm256_set1_ps(0.33F), one));
     __m256 p = _mm256_set1_ps(0.04594772F);
     p = _mm256_fmadd_ps(p, v, _mm256_set1_ps(-0.22233151F));
@@ -58,10 +64,26 @@ TLEG_AVX2_INLINE __m256 tleg_avx2_gelu_of(__m256 x) {
     p = _mm256_fmadd_ps(p, v, _mm256_set1_ps(0.18254511F));
     p = _mm256_fmadd_ps(p, v, _mm256_set1_ps(0.11903907F));
     p = _mm256_fmadd_ps(p, v, _mm256_set1_ps(0.13266377F));
-    __m256 half_square = _mm256_mul_ps(_mm256_set1_ps(-0.5F), _mm256_mul_ps(a, a));
-    __m256 tail = _mm256_mul_ps(_mm256_mul_ps(p, v), tleg_avx2_exp_low(half_square));
+    return _mm256_mul_ps(p, v);
+}
+
+/* tail left of 0, 1 - tail right of it, for tail = part * e^(-x^2/2) */
+TLEG_AVX2_INLINE __m256 tleg_avx2_two_sides(__m256 x, __m256 part) {
+    __m256 tail = _mm256_mul_ps(part, tleg_avx2_exp_low(_mm256_mul_ps(_mm256_set1_ps(-0.5F), _mm256_mul_ps(x, x))));
     __m256 above = _mm256_cmp_ps(x, _mm256_setzero_ps(), _CMP_GE_OQ);
-    return _mm256_mul_ps(x, _mm256_blendv_ps(tail, _mm256_sub_ps(one, tail), above));
+    return _mm256_blendv_ps(tail, _mm256_sub_ps(_mm256_set1_ps(1.0F), tail), above);
+}
+
+/* x * Phi(x) */
+TLEG_AVX2_INLINE __m256 tleg_avx2_gelu_of(__m256 x) {
+    __m256 a = _mm256_andnot_ps(_mm256_set1_ps(-0.0F), x);
+    return _mm256_mul_ps(x, tleg_avx2_two_sides(x, tleg_avx2_tail_part(a)));
+}
+
+/* Phi(x) + x * phi(x) */
+TLEG_AVX2_INLINE __m256 tleg_avx2_gelu_slope(__m256 x) {
+    __m256 a = _mm256_andnot_ps(_mm256_set1_ps(-0.0F), x);
+    return tleg_avx2_two_sides(x, _mm256_fnmadd_ps(a, _mm256_set1_ps(0.398942280F), tleg_avx2_tail_part(a)));
 }
 
 #endif

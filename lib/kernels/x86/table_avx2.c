@@ -7,9 +7,14 @@
     .transpose = tleg_avx2_transpose, .softmax = tleg_avx2_softmax, .layernorm = tleg_avx2_layernorm, .gelu = tleg_avx2_gelu,  \
     .expand = tleg_avx2_expand, .widen = tleg_avx2_widen
 
-const struct tleg_kernels tleg_table_avx2 = {AVX2_OPS, TLEG_PANELS};
+#define AVX2_BACKWARD                                                                                                          \
+    .copy = tleg_avx2_copy, .sum_rows = tleg_avx2_sum_rows, .accumulate = tleg_avx2_accumulate,                                \
+    .gelu_backward = tleg_avx2_gelu_backward, .softmax_backward = tleg_avx2_softmax_backward,                                  \
+    .layernorm_backward = tleg_avx2_layernorm_backward
+
+const struct tleg_kernels tleg_table_avx2 = {AVX2_OPS, AVX2_BACKWARD, TLEG_PANELS};
 #if TLEG_HAVE_BLAS
-const struct tleg_kernels tleg_table_avx2_blas = {AVX2_OPS, TLEG_CBLAS};
+const struct tleg_kernels tleg_table_avx2_blas = {AVX2_OPS, AVX2_BACKWARD, TLEG_CBLAS};
 #endif
 
 #else

@@ -6,7 +6,7 @@
 enum { MR = TLEG_AVX2_MR, NR = TLEG_AVX2_NR };
 #define EACH_ROW(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5)
 
-/* The rest of the epilogue for a tile with GELU or with columns left over: out of line, one copy. */
+/* The rest of the epilogue for a tile with GELU, its slope, or columns left over: out of line, one copy. */
 TLEG_AVX2 static __attribute__((noinline)) void store_rest(const struct tleg_tile *tile, float sum[MR][NR]) {
     for (int32_t r = 0; r < tile->rows; r++)
         for (int32_t j = 0; j < tile->cols; j += 8) {
@@ -16,6 +16,9 @@ TLEG_AVX2 static __attribute__((noinline)) void store_rest(const struct tleg_til
                 y = tleg_avx2_gelu_of(y);
             if (tile->residual)
                 y = _mm256_add_ps(_mm256_maskload_ps(tile->residual + r * tile->residual_stride + j, lanes), y);
+            if (tile->hidden)
+                y = _mm256_mul_ps(y,
+                                  tleg_avx2_gelu_slope(_mm256_maskload_ps(tile->hidden + r * tile->hidden_stride + j, lanes)));
             _mm256_maskstore_ps(tile->out + r * tile->out_stride + j, lanes, y);
         }
 }
@@ -60,7 +63,7 @@ TLEG_AVX2_INLINE void run(const struct tleg_tile *tile, const int rows, const bo
         high[r] = _mm256_fmadd_ps(high[r], scale, high_bias);                                                                  \
     }
     EACH_ROW(FINISH)
-    if (tile->gelu || tile->cols != (wide ? 16 : 8)) {
+    if (tile->gelu || tile->hidden || tile->cols != (wide ? 16 : 8)) {
         _Alignas(32) float sum[MR][NR];
 #define KEEP(r)                                                                                                                \
     if (r < rows) {                                                                                                            \

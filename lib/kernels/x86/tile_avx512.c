@@ -6,14 +6,19 @@
 enum { MR = TLEG_AVX512_MR, NR = TLEG_AVX512_NR };
 #define EACH_ROW(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11) DO(12) DO(13)
 
-/* The epilogue with GELU, out of line: one copy instead of 28 in each tile. */
+/* The rest of the epilogue for a tile with GELU or its slope, out of line: one copy instead of 28 in each tile. */
 TLEG_AVX512 static __attribute__((noinline)) void store_gelu(const struct tleg_tile *tile, float sum[MR][NR]) {
     for (int32_t r = 0; r < tile->rows; r++)
         for (int32_t j = 0; j < tile->cols; j += 16) {
             __mmask16 lanes = tleg_avx512_lanes(tile->cols - j);
-            __m512 y = tleg_avx512_gelu_of(_mm512_load_ps(sum[r] + j));
+            __m512 y = _mm512_load_ps(sum[r] + j);
+            if (tile->gelu)
+                y = tleg_avx512_gelu_of(y);
             if (tile->residual)
                 y = _mm512_add_ps(_mm512_maskz_loadu_ps(lanes, tile->residual + r * tile->residual_stride + j), y);
+            if (tile->hidden)
+                y = _mm512_mul_ps(
+                    y, tleg_avx512_gelu_slope(_mm512_maskz_loadu_ps(lanes, tile->hidden + r * tile->hidden_stride + j)));
             _mm512_mask_storeu_ps(tile->out + r * tile->out_stride + j, lanes, y);
         }
 }
@@ -59,7 +64,7 @@ TLEG_AVX512_INLINE void run(const struct tleg_tile *tile, const int rows, const 
         high[r] = _mm512_fmadd_ps(high[r], scale, high_bias);                                                                  \
     }
     EACH_ROW(FINISH)
-    if (tile->gelu) {
+    if (tile->gelu || tile->hidden) {
         _Alignas(64) float sum[MR][NR];
 #define KEEP(r)                                                                                                                \
     if (r < rows) {                                                                                                            \

@@ -43,7 +43,41 @@ TLEG_AVX2 void tleg_avx2_softmax(int64_t keys, int64_t cols, float *s, float *in
         softmax_column(keys, s + j, inverse + j);
 }
 
+TLEG_AVX2_INLINE void softmax_column_backward(int64_t keys, const float *inverse, float *p, float *dp) {
+    enum { NR = TLEG_AVX2_NR };
+    __m256 scale = _mm256_loadu_ps(inverse), part[WAYS];
+    for (int w = 0; w < WAYS; w++)
+        part[w] = _mm256_setzero_ps();
+    for (int64_t i = 0; i < keys; i += WAYS)
+#pragma GCC unroll 4
+        for (int w = 0; w < WAYS; w++) {
+            if (i + w >= keys)
+                break;
+            __m256 y = _mm256_mul_ps(_mm256_loadu_ps(p + (i + w) * NR), scale);
+            _mm256_storeu_ps(p + (i + w) * NR, y);
+            part[w] = _mm256_fmadd_ps(y, _mm256_loadu_ps(dp + (i + w) * NR), part[w]);
+        }
+    __m256 mean = _mm256_add_ps(_mm256_add_ps(part[0], part[1]), _mm256_add_ps(part[2], part[3]));
+    for (int64_t i = 0; i < keys; i++) {
+        __m256 d = _mm256_sub_ps(_mm256_loadu_ps(dp + i * NR), mean);
+        _mm256_storeu_ps(dp + i * NR, _mm256_mul_ps(d, _mm256_loadu_ps(p + i * NR)));
+    }
+}
+
+TLEG_AVX2 void tleg_avx2_softmax_backward(int64_t keys, int64_t cols, const float *inverse, float *p, float *dp) {
+    for (int64_t j = 0; j < cols; j += 8)
+        softmax_column_backward(keys, inverse + j, p + j, dp + j);
+}
+
 /* ---- LayerNorm ---- */
+
+/* The first `lanes` of 8; masked stores are slow on some processors. */
+TLEG_AVX2_INLINE void store(float *out, __m256i lanes, bool all, __m256 y) {
+    if (all)
+        _mm256_storeu_ps(out, y);
+    else
+        _mm256_maskstore_ps(out, lanes, y);
+}
 
 TLEG_AVX2_INLINE float sum_lanes(__m256 x) {
     __m128 y = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
@@ -82,12 +116,46 @@ TLEG_AVX2 void tleg_avx2_layernorm(int64_t rows, int64_t dim, const float *x, in
             __m256i lanes = tleg_avx2_lanes(dim - i);
             __m256 d = _mm256_mul_ps(_mm256_sub_ps(_mm256_maskload_ps(x + i, lanes), middle), scale);
             d = _mm256_fmadd_ps(d, _mm256_maskload_ps(weight + i, lanes), _mm256_maskload_ps(bias + i, lanes));
-            if (dim - i >= 8) /* masked stores are slow on some processors */
-                _mm256_storeu_ps(y + i, d);
-            else
-                _mm256_maskstore_ps(y + i, lanes, d);
+            store(y + i, lanes, dim - i >= 8, d);
         }
     }
+}
+
+/* One row; layernorm.c has the formula. */
+TLEG_AVX2_INLINE void layernorm_row_backward(const struct tleg_layernorm_backward *backward, int64_t row, float *dweight,
+                                             float *dbias) {
+    int64_t dim = backward->dim;
+    const float *x = backward->x + row * dim, *dy = backward->dy + row * dim;
+    float *dx = backward->dx + row * dim, mean = sum_of(dim, x, 0, false) / (float)dim;
+    float var = sum_of(dim, x, mean, true) / (float)dim;
+    __m256 middle = _mm256_set1_ps(mean), scale = _mm256_set1_ps(1.0F / sqrtf(var + backward->eps));
+    __m256 sum_g = _mm256_setzero_ps(), sum_gz = _mm256_setzero_ps();
+    for (int64_t i = 0; i < dim; i += 8) {
+        __m256i lanes = tleg_avx2_lanes(dim - i);
+        bool all = dim - i >= 8;
+        __m256 z = _mm256_mul_ps(_mm256_sub_ps(_mm256_maskload_ps(x + i, lanes), middle), scale);
+        __m256 d = _mm256_maskload_ps(dy + i, lanes), g = _mm256_mul_ps(d, _mm256_maskload_ps(backward->weight + i, lanes));
+        store(dweight + i, lanes, all, _mm256_fmadd_ps(d, z, _mm256_maskload_ps(dweight + i, lanes)));
+        store(dbias + i, lanes, all, _mm256_add_ps(d, _mm256_maskload_ps(dbias + i, lanes)));
+        sum_g = _mm256_add_ps(g, sum_g);
+        sum_gz = _mm256_fmadd_ps(g, z, sum_gz);
+    }
+    __m256 mean_g = _mm256_set1_ps(sum_lanes(sum_g) / (float)dim), mean_gz = _mm256_set1_ps(sum_lanes(sum_gz) / (float)dim);
+    for (int64_t i = 0; i < dim; i += 8) {
+        __m256i lanes = tleg_avx2_lanes(dim - i);
+        __m256 z = _mm256_mul_ps(_mm256_sub_ps(_mm256_maskload_ps(x + i, lanes), middle), scale);
+        __m256 g = _mm256_mul_ps(_mm256_maskload_ps(dy + i, lanes), _mm256_maskload_ps(backward->weight + i, lanes));
+        __m256 t = _mm256_mul_ps(_mm256_fnmadd_ps(z, mean_gz, _mm256_sub_ps(g, mean_g)), scale);
+        if (backward->add)
+            t = _mm256_add_ps(t, _mm256_maskload_ps(dx + i, lanes));
+        store(dx + i, lanes, dim - i >= 8, t);
+    }
+}
+
+TLEG_AVX2 void tleg_avx2_layernorm_backward(const struct tleg_layernorm_backward *backward, int64_t first, int64_t rows,
+                                            float *sums) {
+    for (int64_t r = 0; r < rows; r++)
+        layernorm_row_backward(backward, first + r, sums, sums + backward->dim);
 }
 
 /* ---- GELU ---- */
@@ -98,6 +166,85 @@ TLEG_AVX2 void tleg_avx2_gelu(size_t count, const float *x, float *y) {
         _mm256_storeu_ps(y + i, tleg_avx2_gelu_of(_mm256_loadu_ps(x + i)));
     __m256i lanes = tleg_avx2_lanes((int64_t)(count - i));
     _mm256_maskstore_ps(y + i, lanes, tleg_avx2_gelu_of(_mm256_maskload_ps(x + i, lanes)));
+}
+
+TLEG_AVX2 void tleg_avx2_gelu_backward(size_t count, const float *x, const float *dy, float *dx) {
+    for (size_t i = 0; i < count; i += 8) {
+        __m256i lanes = tleg_avx2_lanes((int64_t)(count - i));
+        __m256 slope = tleg_avx2_gelu_slope(_mm256_maskload_ps(x + i, lanes));
+        store(dx + i, lanes, count - i >= 8, _mm256_mul_ps(_mm256_maskload_ps(dy + i, lanes), slope));
+    }
+}
+
+/* ---- copies and sums of rows ---- */
+
+/* The first `count` of 8, in pieces: what packs a tile's rows may not wait for masked stores. */
+TLEG_AVX2_INLINE void store_first(float *out, __m256 y, int64_t count) {
+    if (count >= 8) {
+        _mm256_storeu_ps(out, y);
+        return;
+    }
+    __m128 part = _mm256_castps256_ps128(y);
+    if (count & 4) {
+        _mm_storeu_ps(out, part);
+        out += 4;
+        part = _mm256_extractf128_ps(y, 1);
+    }
+    if (count & 2) {
+        _mm_storel_pi((__m64 *)(void *)out, part);
+        out += 2;
+        part = _mm_movehl_ps(part, part);
+    }
+    if (count & 1)
+        _mm_store_ss(out, part);
+}
+
+TLEG_AVX2 void tleg_avx2_copy(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float scale, float *out,
+                              int64_t wide) {
+    __m256 factor = _mm256_set1_ps(scale);
+    for (int64_t c = 0; c < wide; c += 8) {
+        __m256i from = tleg_avx2_lanes(cols - c);
+        for (int64_t r = 0; r < rows; r++)
+            store_first(out + r * wide + c, _mm256_mul_ps(_mm256_maskload_ps(in + r * in_stride + c, from), factor), wide - c);
+    }
+}
+
+TLEG_AVX2 void tleg_avx2_sum_rows(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float *out) {
+    int64_t c = 0;
+    for (; c + 8 * WAYS <= cols; c += 8 * WAYS) {
+        __m256 sum[WAYS];
+        for (int w = 0; w < WAYS; w++)
+            sum[w] = _mm256_setzero_ps();
+        for (int64_t r = 0; r < rows; r++)
+#pragma GCC unroll 4
+            for (int w = 0; w < WAYS; w++)
+                sum[w] = _mm256_add_ps(sum[w], _mm256_loadu_ps(in + r * in_stride + c + 8 * w));
+        for (int w = 0; w < WAYS; w++)
+            _mm256_storeu_ps(out + c + 8 * w, sum[w]);
+    }
+    for (; c < cols; c += 8) {
+        __m256i lanes = tleg_avx2_lanes(cols - c);
+        __m256 sum = _mm256_setzero_ps();
+        for (int64_t r = 0; r < rows; r++)
+            sum = _mm256_add_ps(sum, _mm256_maskload_ps(in + r * in_stride + c, lanes));
+        store_first(out + c, sum, cols - c);
+    }
+}
+
+TLEG_AVX2 void tleg_avx2_accumulate(int64_t rows, int64_t cols, const float *t, int64_t t_stride, struct tleg_gradient gradient,
+                                    int64_t stride) {
+    __m256 factor = _mm256_set1_ps(gradient.c);
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t j = 0; j < cols; j += 8) {
+            __m256i lanes = tleg_avx2_lanes(cols - j);
+            __m256 y = _mm256_maskload_ps(t + r * t_stride + j, lanes);
+            float *base = gradient.base + r * stride + j;
+            store(base, lanes, cols - j >= 8, _mm256_add_ps(_mm256_maskload_ps(base, lanes), y));
+            if (!gradient.ilayer)
+                continue;
+            float *ilayer = gradient.ilayer + r * stride + j;
+            store(ilayer, lanes, cols - j >= 8, _mm256_fmadd_ps(factor, y, _mm256_maskload_ps(ilayer, lanes)));
+        }
 }
 
 /* ---- expansion: multiply, round, add, round, convert; see expand.c ---- */

@@ -61,6 +61,32 @@ TLEG_AVX512 void tleg_avx512_softmax(int64_t keys, int64_t cols, float *s, float
         softmax_column(keys, s + j, inverse + j);
 }
 
+TLEG_AVX512_INLINE void softmax_column_backward(int64_t keys, const float *inverse, float *p, float *dp) {
+    enum { NR = TLEG_AVX512_NR };
+    __m512 scale = _mm512_loadu_ps(inverse), part[WAYS];
+    for (int w = 0; w < WAYS; w++)
+        part[w] = _mm512_setzero_ps();
+    for (int64_t i = 0; i < keys; i += WAYS)
+#pragma GCC unroll 4
+        for (int w = 0; w < WAYS; w++) {
+            if (i + w >= keys)
+                break;
+            __m512 y = _mm512_mul_ps(_mm512_loadu_ps(p + (i + w) * NR), scale);
+            _mm512_storeu_ps(p + (i + w) * NR, y);
+            part[w] = _mm512_fmadd_ps(y, _mm512_loadu_ps(dp + (i + w) * NR), part[w]);
+        }
+    __m512 mean = _mm512_add_ps(_mm512_add_ps(part[0], part[1]), _mm512_add_ps(part[2], part[3]));
+    for (int64_t i = 0; i < keys; i++) {
+        __m512 d = _mm512_sub_ps(_mm512_loadu_ps(dp + i * NR), mean);
+        _mm512_storeu_ps(dp + i * NR, _mm512_mul_ps(d, _mm512_loadu_ps(p + i * NR)));
+    }
+}
+
+TLEG_AVX512 void tleg_avx512_softmax_backward(int64_t keys, int64_t cols, const float *inverse, float *p, float *dp) {
+    for (int64_t j = 0; j < cols; j += 16)
+        softmax_column_backward(keys, inverse + j, p + j, dp + j);
+}
+
 /* ---- LayerNorm ---- */
 
 /* sum of (x - centre)^2, or of x - centre. Lanes behind the row's end stay out. */
@@ -99,6 +125,44 @@ TLEG_AVX512 void tleg_avx512_layernorm(int64_t rows, int64_t dim, const float *x
     }
 }
 
+/* One row; layernorm.c has the formula. */
+TLEG_AVX512_INLINE void layernorm_row_backward(const struct tleg_layernorm_backward *backward, int64_t row, float *dweight,
+                                               float *dbias) {
+    int64_t dim = backward->dim;
+    const float *x = backward->x + row * dim, *dy = backward->dy + row * dim;
+    float *dx = backward->dx + row * dim, mean = sum_of(dim, x, 0, false) / (float)dim;
+    float var = sum_of(dim, x, mean, true) / (float)dim;
+    __m512 middle = _mm512_set1_ps(mean), scale = _mm512_set1_ps(1.0F / sqrtf(var + backward->eps));
+    __m512 sum_g = _mm512_setzero_ps(), sum_gz = _mm512_setzero_ps();
+    for (int64_t i = 0; i < dim; i += 16) {
+        __mmask16 lanes = tleg_avx512_lanes(dim - i);
+        __m512 z = _mm512_maskz_mul_ps(lanes, _mm512_sub_ps(_mm512_maskz_loadu_ps(lanes, x + i), middle), scale);
+        __m512 d = _mm512_maskz_loadu_ps(lanes, dy + i),
+               g = _mm512_mul_ps(d, _mm512_maskz_loadu_ps(lanes, backward->weight + i));
+        _mm512_mask_storeu_ps(dweight + i, lanes, _mm512_fmadd_ps(d, z, _mm512_maskz_loadu_ps(lanes, dweight + i)));
+        _mm512_mask_storeu_ps(dbias + i, lanes, _mm512_add_ps(d, _mm512_maskz_loadu_ps(lanes, dbias + i)));
+        sum_g = _mm512_add_ps(g, sum_g);
+        sum_gz = _mm512_fmadd_ps(g, z, sum_gz);
+    }
+    __m512 mean_g = _mm512_set1_ps(_mm512_reduce_add_ps(sum_g) / (float)dim);
+    __m512 mean_gz = _mm512_set1_ps(_mm512_reduce_add_ps(sum_gz) / (float)dim);
+    for (int64_t i = 0; i < dim; i += 16) {
+        __mmask16 lanes = tleg_avx512_lanes(dim - i);
+        __m512 z = _mm512_mul_ps(_mm512_sub_ps(_mm512_maskz_loadu_ps(lanes, x + i), middle), scale);
+        __m512 g = _mm512_mul_ps(_mm512_maskz_loadu_ps(lanes, dy + i), _mm512_maskz_loadu_ps(lanes, backward->weight + i));
+        __m512 t = _mm512_mul_ps(_mm512_fnmadd_ps(z, mean_gz, _mm512_sub_ps(g, mean_g)), scale);
+        if (backward->add)
+            t = _mm512_add_ps(t, _mm512_maskz_loadu_ps(lanes, dx + i));
+        _mm512_mask_storeu_ps(dx + i, lanes, t);
+    }
+}
+
+TLEG_AVX512 void tleg_avx512_layernorm_backward(const struct tleg_layernorm_backward *backward, int64_t first, int64_t rows,
+                                                float *sums) {
+    for (int64_t r = 0; r < rows; r++)
+        layernorm_row_backward(backward, first + r, sums, sums + backward->dim);
+}
+
 /* ---- GELU ---- */
 
 TLEG_AVX512 void tleg_avx512_gelu(size_t count, const float *x, float *y) {
@@ -106,6 +170,65 @@ TLEG_AVX512 void tleg_avx512_gelu(size_t count, const float *x, float *y) {
         __mmask16 lanes = tleg_avx512_lanes((int64_t)(count - i));
         _mm512_mask_storeu_ps(y + i, lanes, tleg_avx512_gelu_of(_mm512_maskz_loadu_ps(lanes, x + i)));
     }
+}
+
+TLEG_AVX512 void tleg_avx512_gelu_backward(size_t count, const float *x, const float *dy, float *dx) {
+    for (size_t i = 0; i < count; i += 16) {
+        __mmask16 lanes = tleg_avx512_lanes((int64_t)(count - i));
+        __m512 slope = tleg_avx512_gelu_slope(_mm512_maskz_loadu_ps(lanes, x + i));
+        _mm512_mask_storeu_ps(dx + i, lanes, _mm512_mul_ps(_mm512_maskz_loadu_ps(lanes, dy + i), slope));
+    }
+}
+
+/* ---- copies and sums of rows ---- */
+
+TLEG_AVX512 void tleg_avx512_copy(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float scale, float *out,
+                                  int64_t wide) {
+    __m512 factor = _mm512_set1_ps(scale);
+    for (int64_t c = 0; c < wide; c += 16) {
+        __mmask16 from = tleg_avx512_lanes(cols - c), to = tleg_avx512_lanes(wide - c);
+        for (int64_t r = 0; r < rows; r++)
+            _mm512_mask_storeu_ps(out + r * wide + c, to,
+                                  _mm512_mul_ps(_mm512_maskz_loadu_ps(from, in + r * in_stride + c), factor));
+    }
+}
+
+TLEG_AVX512 void tleg_avx512_sum_rows(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float *out) {
+    int64_t c = 0;
+    for (; c + 16 * WAYS <= cols; c += 16 * WAYS) {
+        __m512 sum[WAYS];
+        for (int w = 0; w < WAYS; w++)
+            sum[w] = _mm512_setzero_ps();
+        for (int64_t r = 0; r < rows; r++)
+#pragma GCC unroll 4
+            for (int w = 0; w < WAYS; w++)
+                sum[w] = _mm512_add_ps(sum[w], _mm512_loadu_ps(in + r * in_stride + c + 16 * w));
+        for (int w = 0; w < WAYS; w++)
+            _mm512_storeu_ps(out + c + 16 * w, sum[w]);
+    }
+    for (; c < cols; c += 16) {
+        __mmask16 lanes = tleg_avx512_lanes(cols - c);
+        __m512 sum = _mm512_setzero_ps();
+        for (int64_t r = 0; r < rows; r++)
+            sum = _mm512_add_ps(sum, _mm512_maskz_loadu_ps(lanes, in + r * in_stride + c));
+        _mm512_mask_storeu_ps(out + c, lanes, sum);
+    }
+}
+
+TLEG_AVX512 void tleg_avx512_accumulate(int64_t rows, int64_t cols, const float *t, int64_t t_stride,
+                                        struct tleg_gradient gradient, int64_t stride) {
+    __m512 factor = _mm512_set1_ps(gradient.c);
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t j = 0; j < cols; j += 16) {
+            __mmask16 lanes = tleg_avx512_lanes(cols - j);
+            __m512 y = _mm512_maskz_loadu_ps(lanes, t + r * t_stride + j);
+            float *base = gradient.base + r * stride + j;
+            _mm512_mask_storeu_ps(base, lanes, _mm512_add_ps(_mm512_maskz_loadu_ps(lanes, base), y));
+            if (!gradient.ilayer)
+                continue;
+            float *ilayer = gradient.ilayer + r * stride + j;
+            _mm512_mask_storeu_ps(ilayer, lanes, _mm512_fmadd_ps(factor, y, _mm512_maskz_loadu_ps(lanes, ilayer)));
+        }
 }
 
 /* ---- expansion: multiply, round, add, round, convert; see expand.c ---- */

@@ -1,8 +1,18 @@
-/* The portable register tile: MR x NR sums in variables that the compiler keeps in vector registers. */
+/* The portable register tile: 4 x 8 sums. Vectors of four floats are what SSE, NEON and the like have in common; compilers
+ * without such a unit take them apart. Multiply, round, add, round: the same bits on every machine. */
 #include "kernels/table.h"
 #include <string.h>
 
 enum { MR = TLEG_PORTABLE_MR, NR = TLEG_PORTABLE_NR };
+#define EACH_ROW(DO) DO(0) DO(1) DO(2) DO(3)
+
+typedef float four __attribute__((vector_size(16)));
+
+static inline four load(const float *from) {
+    four x;
+    memcpy(&x, from, sizeof x);
+    return x;
+}
 
 /* out[j] = (residual[j] + act(scale * sum[j] + bias[j])) * gelu'(hidden[j]) for row r of the tile. */
 static void store_row(const struct tleg_tile *tile, int32_t r, float sum[NR]) {
@@ -21,20 +31,44 @@ static void store_row(const struct tleg_tile *tile, int32_t r, float sum[NR]) {
         memcpy(out, sum, (size_t)tile->cols * sizeof *out);
 }
 
-void tleg_portable_tile(const struct tleg_tile *tile) {
-    float sum[MR][NR] = {{0}};
+static inline __attribute__((always_inline)) void run(const struct tleg_tile *tile, const int rows) {
+    four low[MR] = {{0}}, high[MR] = {{0}};
     const float *a = tile->a, *b = tile->b;
-    if (tile->rows == MR) {
-        for (int64_t i = 0; i < tile->k; i++, a += tile->a_step, b += NR)
-            for (int r = 0; r < MR; r++)
-                for (int j = 0; j < NR; j++)
-                    sum[r][j] += a[r] * b[j];
-    } else {
-        for (int64_t i = 0; i < tile->k; i++, a += tile->a_step, b += NR)
-            for (int32_t r = 0; r < tile->rows; r++)
-                for (int j = 0; j < NR; j++)
-                    sum[r][j] += a[r] * b[j];
+    const int64_t step = tile->a_step;
+    for (int64_t i = tile->k; i > 0; i--, a += step, b += NR) {
+        const four b_low = load(b), b_high = load(b + 4);
+#define ADD(r)                                                                                                                 \
+    if (r < rows) {                                                                                                            \
+        low[r] += a[r] * b_low;                                                                                                \
+        high[r] += a[r] * b_high;                                                                                              \
     }
-    for (int32_t r = 0; r < tile->rows; r++)
+        EACH_ROW(ADD)
+    }
+    float sum[MR][NR];
+#define KEEP(r)                                                                                                                \
+    if (r < rows) {                                                                                                            \
+        memcpy(sum[r], &low[r], sizeof low[r]);                                                                                \
+        memcpy(sum[r] + 4, &high[r], sizeof high[r]);                                                                          \
+    }
+    EACH_ROW(KEEP)
+    for (int32_t r = 0; r < rows; r++)
         store_row(tile, r, sum[r]);
+}
+
+static void tile_1(const struct tleg_tile *tile) {
+    run(tile, 1);
+}
+static void tile_2(const struct tleg_tile *tile) {
+    run(tile, 2);
+}
+static void tile_3(const struct tleg_tile *tile) {
+    run(tile, 3);
+}
+static void tile_4(const struct tleg_tile *tile) {
+    run(tile, 4);
+}
+
+void tleg_portable_tile(const struct tleg_tile *tile) {
+    static void (*const tiles[])(const struct tleg_tile *) = {tile_1, tile_2, tile_3, tile_4};
+    tiles[tile->rows - 1](tile);
 }

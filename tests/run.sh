@@ -113,6 +113,25 @@ command -v valgrind >/dev/null || {
 tree plain "all" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DTLEG_BLAS=none -DTLEG_TOOLS=OFF -DTLEG_BENCH=OFF \
     "-DTLEG_VALGRIND=$(echo "$suites" | tr ' ' ';')" && check plain -L 'unit|replay|valgrind' && check plain -R '^symbols$'
 
+# Another processor, where its compiler is installed: portable kernels alone, and the same answers.
+cross=aarch64-linux-gnu
+if command -v $cross-gcc >/dev/null; then
+    tree aarch64 "tleg_static tleg_shared" -DCMAKE_BUILD_TYPE=Release -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \
+        -DCMAKE_C_COMPILER=$cross-gcc "-DCMAKE_C_FLAGS=-idirafter /usr/include" -DTLEG_BLAS=none -DTLEG_TOOLS=OFF -DTLEG_BENCH=OFF \
+        -DTLEG_TESTS=OFF &&
+        stage aarch64-link $cross-gcc -std=c99 -Iinclude tests/consumers/consumer.c "$build/aarch64/lib/libtleg.a" -static -pthread -lm \
+            -o "$build/aarch64/consumer" &&
+        if command -v qemu-aarch64 >/dev/null; then
+            golden=tests/golden
+            stage aarch64-run qemu-aarch64 "$build/aarch64/consumer" $golden/mean.gene.safetensors $golden/images-16.safetensors \
+                $golden/mean-4.out.safetensors
+        else
+            skip aarch64-run "qemu-aarch64 is not installed (the library was built)"
+        fi
+else
+    skip aarch64 "$cross-gcc is not installed"
+fi
+
 # ---- summary ----
 echo
 [ -x "$build/release/tests/tleg_levels" ] && "$build/release/tests/tleg_levels"

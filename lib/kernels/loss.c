@@ -7,7 +7,8 @@
 static double log_sum(int64_t classes, const float *z, double tau) {
     double largest = z[0], sum = 0;
     for (int64_t c = 1; c < classes; c++)
-        largest = fmax(largest, z[c]);
+        if (z[c] > largest) /* no fmax: gcc 12 for aarch64 falls over it */
+            largest = z[c];
     for (int64_t c = 0; c < classes; c++)
         sum += exp((z[c] - largest) / tau);
     return largest / tau + log(sum);

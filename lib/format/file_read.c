@@ -87,9 +87,12 @@ static const struct tleg_entry *need(tleg_context *context, const tleg_file *fil
         return entry;
     const char *nearest = tleg_file_nearest(file, name);
     if (nearest)
-        tleg_fail(context, TLEG_FORMAT, "%s: no tensor '%s' there; did you mean '%s'?", file->label, name, nearest);
+        tleg_fail(context, TLEG_FORMAT, "%s: no tensor '%s'; did you mean '%s'?", file->label, name, nearest);
+    else if (file->entry_count > 0)
+        tleg_fail(context, TLEG_FORMAT, "%s: no tensor '%s'; the file holds %zu, the first is '%s'", file->label, name,
+                  file->entry_count, file->entries[0].name);
     else
-        tleg_fail(context, TLEG_FORMAT, "%s: no tensor '%s' there", file->label, name);
+        tleg_fail(context, TLEG_FORMAT, "%s: no tensor '%s'; the file holds none", file->label, name);
     return NULL;
 }
 

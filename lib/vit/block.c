@@ -1,16 +1,5 @@
 /* The block handle: one layer of its own, in the same layout as a model's. */
-#include "vit/vit.h"
-
-#include <tleg/block.h>
-
-struct tleg_block {
-    atomic_int references;
-    struct tleg_allocator allocator;
-    const struct tleg_kernels *kernels;
-    tleg_config config; /* dim, heads, hidden, eps and the qkv bias alone */
-    struct tleg_layer_layout layout;
-    char *memory;
-};
+#include "vit/block.h"
 
 /* The options' tensors by site, weight then bias. */
 static void list_tensors(const tleg_block_options *o, const tleg_tensor *tensors[TLEG_SITES][2]) {
@@ -24,24 +13,34 @@ static void list_tensors(const tleg_block_options *o, const tleg_tensor *tensors
             tensors[site][bias] = list[site][bias];
 }
 
-static tleg_status check_tensor(tleg_context *context, const tleg_config *config, enum tleg_site site, bool bias,
-                                const tleg_tensor *tensor) {
+static const char *name_of(enum tleg_site site, bool bias, char name[TLEG_NAME_TEXT]) {
+    tleg_layer_name(0, site, bias, name);
+    return name + sizeof "blocks.0." - 1;
+}
+
+tleg_status tleg_block_check_tensor(tleg_context *context, const tleg_config *config, const char *what, enum tleg_site site,
+                                    bool bias, const tleg_tensor *tensor) {
     struct tleg_spec spec;
     char name[TLEG_NAME_TEXT], want[TLEG_SHAPE_TEXT], have[TLEG_SHAPE_TEXT];
     tleg_site_spec(config, site, bias, &spec);
-    tleg_layer_name(0, site, bias, name);
-    const char *part = name + sizeof "blocks.0." - 1;
-    if (!tleg_spec_count(&spec))
-        return TLEG_OK; /* no qkv bias */
-    if (!tensor)
-        return tleg_fail(context, TLEG_ARGUMENT, "block: %s is NULL", part);
+    const char *part = name_of(site, bias, name);
     bool same = tensor->dtype == TLEG_F32 && tensor->rank == spec.rank;
     for (int32_t axis = 0; same && axis < spec.rank; axis++)
         same = tensor->shape[axis] == spec.shape[axis];
     if (same)
         return TLEG_OK;
-    return tleg_fail(context, TLEG_ARGUMENT, "block: %s is %s %s, expected F32 %s", part, tleg_dtype_name(tensor->dtype),
+    return tleg_fail(context, TLEG_ARGUMENT, "%s: %s is %s %s, expected F32 %s", what, part, tleg_dtype_name(tensor->dtype),
                      tleg_shape_text(tensor->rank, tensor->shape, have), tleg_shape_text(spec.rank, spec.shape, want));
+}
+
+static tleg_status check_weight(tleg_context *context, const tleg_config *config, enum tleg_site site, bool bias,
+                                const tleg_tensor *tensor) {
+    char name[TLEG_NAME_TEXT];
+    if (site == TLEG_QKV && bias && !tensor)
+        return TLEG_OK;
+    if (!tensor)
+        return tleg_fail(context, TLEG_ARGUMENT, "block: %s is NULL", name_of(site, bias, name));
+    return tleg_block_check_tensor(context, config, "block", site, bias, tensor);
 }
 
 static bool matrix_of(const tleg_tensor *tensor) {
@@ -68,7 +67,7 @@ static tleg_status check_options(tleg_context *context, const tleg_block_options
     list_tensors(options, tensors);
     tleg_status status = TLEG_OK;
     for (int i = 0; i < TLEG_SITES * 2 && !status; i++)
-        status = check_tensor(context, config, i / 2, i % 2, tensors[i / 2][i % 2]);
+        status = check_weight(context, config, i / 2, i % 2, tensors[i / 2][i % 2]);
     return status;
 }
 
@@ -114,31 +113,57 @@ TLEG_API tleg_status TLEG_CALL tleg_block_create(tleg_context *context, const tl
     return TLEG_OK;
 }
 
-struct block_plan {
-    struct tleg_block_shape shape;
-    size_t activations, shared, lane, lane_bytes, bytes;
-};
-
-static tleg_status plan(tleg_context *context, const tleg_block *block, int64_t batch, int64_t tokens, struct block_plan *out) {
+tleg_status tleg_block_shape_of(tleg_context *context, const tleg_block *block, int64_t batch, int64_t tokens,
+                                struct tleg_block_shape *shape) {
     const int64_t limit = INT32_MAX;
     if (batch < 1 || tokens < 1 || batch > limit || tokens > limit || batch * tokens > limit)
         return tleg_fail(context, TLEG_ARGUMENT,
                          "block: batch is %lld and tokens %lld, expected 1 or more and a product below 2^31", (long long)batch,
                          (long long)tokens);
-    out->shape = (struct tleg_block_shape){.batch = batch,
-                                           .tokens = tokens,
-                                           .dim = block->config.dim,
-                                           .heads = block->config.heads,
-                                           .hidden = block->config.hidden,
-                                           .eps = (float)block->config.eps};
-    struct tleg_scratch scratch = tleg_block_scratch(block->kernels, &out->shape);
-    size_t end = 0;
-    out->activations = tleg_place(&end, tleg_block_activations(&out->shape), sizeof(float));
-    out->shared = tleg_place(&end, scratch.shared, 1);
-    out->lane = tleg_place(&end, scratch.lane, (size_t)tleg_team_lanes(context->team));
-    out->lane_bytes = scratch.lane;
-    out->bytes = end;
+    *shape = (struct tleg_block_shape){.batch = batch,
+                                       .tokens = tokens,
+                                       .dim = block->config.dim,
+                                       .heads = block->config.heads,
+                                       .hidden = block->config.hidden,
+                                       .eps = (float)block->config.eps};
+    return TLEG_OK;
+}
+
+tleg_status tleg_block_place_scratch(tleg_context *context, struct tleg_scratch scratch, size_t end,
+                                     struct tleg_block_space *space) {
+    space->shared = tleg_place(&end, scratch.shared, 1);
+    space->lane = tleg_place(&end, scratch.lane, (size_t)tleg_team_lanes(context->team));
+    space->lane_bytes = scratch.lane;
+    space->bytes = end;
     return end == SIZE_MAX ? tleg_fail_memory(context, "block workspace", SIZE_MAX) : TLEG_OK;
+}
+
+tleg_status tleg_block_enter(tleg_context *context, const tleg_block *block, const struct tleg_block_space *space,
+                             void *workspace, uint64_t bytes, struct tleg_exec *exec) {
+    bool misaligned = (uintptr_t)workspace % TLEG_ALIGN;
+    if (bytes < space->bytes || misaligned)
+        return tleg_fail(context, TLEG_ARGUMENT, "block: the workspace has %llu bytes at %s, expected %llu aligned to 64",
+                         (unsigned long long)bytes, misaligned ? "a misaligned place" : "an aligned place",
+                         (unsigned long long)space->bytes);
+    char *memory = workspace;
+    *exec = (struct tleg_exec){.kernels = block->kernels,
+                               .team = context->team,
+                               .lanes = tleg_team_lanes(context->team),
+                               .shared = memory + space->shared,
+                               .lane = memory + space->lane,
+                               .lane_bytes = space->lane_bytes};
+    return TLEG_OK;
+}
+
+/* The activations come first. */
+static tleg_status plan(tleg_context *context, const tleg_block *block, int64_t batch, int64_t tokens,
+                        struct tleg_block_shape *shape, struct tleg_block_space *space) {
+    tleg_status status = tleg_block_shape_of(context, block, batch, tokens, shape);
+    if (status)
+        return status;
+    size_t end = 0;
+    tleg_place(&end, tleg_block_activations(shape), sizeof(float));
+    return tleg_block_place_scratch(context, tleg_block_scratch(block->kernels, shape), end, space);
 }
 
 TLEG_API tleg_status TLEG_CALL tleg_block_memory(tleg_context *context, const tleg_block *block, int64_t batch, int64_t tokens,
@@ -147,54 +172,50 @@ TLEG_API tleg_status TLEG_CALL tleg_block_memory(tleg_context *context, const tl
         *bytes = 0;
     if (!context || !block || !bytes)
         return tleg_fail(context, TLEG_ARGUMENT, "tleg_block_memory: a pointer is NULL");
-    struct block_plan p;
-    tleg_status status = plan(context, block, batch, tokens, &p);
+    struct tleg_block_shape shape;
+    struct tleg_block_space space;
+    tleg_status status = plan(context, block, batch, tokens, &shape, &space);
     if (!status)
-        *bytes = p.bytes;
+        *bytes = space.bytes;
     return status;
 }
 
-static tleg_status check_forward(tleg_context *context, const tleg_block *block, const tleg_tensor *x, const tleg_tensor *y) {
+tleg_status tleg_block_check_tokens(tleg_context *context, const tleg_block *block, const char *name, const tleg_tensor *tensor,
+                                    const tleg_tensor *x) {
     char have[TLEG_SHAPE_TEXT];
-    const tleg_tensor *both[2] = {x, y};
-    for (int i = 0; i < 2; i++) {
-        const tleg_tensor *t = both[i];
-        if (t->dtype != TLEG_F32 || t->rank != 3 || t->shape[2] != block->config.dim || t->shape[0] != x->shape[0] ||
-            t->shape[1] != x->shape[1])
-            return tleg_fail(context, TLEG_ARGUMENT, "block: %s is %s %s, expected F32 [B, N, %d], the same for x and y",
-                             i ? "y" : "x", tleg_dtype_name(t->dtype), tleg_shape_text(t->rank, t->shape, have),
-                             block->config.dim);
-    }
-    if (y->read_only)
-        return tleg_fail(context, TLEG_ARGUMENT, "block: y was lent to us read-only");
-    return TLEG_OK;
+    if (tensor->dtype == TLEG_F32 && tensor->rank == 3 && tensor->shape[2] == block->config.dim &&
+        tensor->shape[0] == x->shape[0] && tensor->shape[1] == x->shape[1])
+        return TLEG_OK;
+    return tleg_fail(context, TLEG_ARGUMENT, "block: %s is %s %s, expected F32 [B, N, %d], the same for all", name,
+                     tleg_dtype_name(tensor->dtype), tleg_shape_text(tensor->rank, tensor->shape, have), block->config.dim);
+}
+
+static tleg_status check_forward(tleg_context *context, const tleg_block *block, const tleg_tensor *x, const tleg_tensor *y) {
+    tleg_status status = tleg_block_check_tokens(context, block, "x", x, x);
+    if (!status)
+        status = tleg_block_check_tokens(context, block, "y", y, x);
+    if (!status && y->read_only)
+        status = tleg_fail(context, TLEG_ARGUMENT, "block: y was lent to us read-only");
+    return status;
 }
 
 TLEG_API tleg_status TLEG_CALL tleg_block_forward(tleg_context *context, const tleg_block *block, const tleg_tensor *x,
                                                   tleg_tensor *y, void *workspace, uint64_t workspace_bytes) {
     if (!context || !block || !x || !y || !workspace)
         return tleg_fail(context, TLEG_ARGUMENT, "tleg_block_forward: a pointer is NULL");
-    struct block_plan p;
+    struct tleg_block_shape shape;
+    struct tleg_block_space space;
+    struct tleg_exec exec;
     tleg_status status = check_forward(context, block, x, y);
     if (!status)
-        status = plan(context, block, x->shape[0], x->shape[1], &p);
+        status = plan(context, block, x->shape[0], x->shape[1], &shape, &space);
+    if (!status)
+        status = tleg_block_enter(context, block, &space, workspace, workspace_bytes, &exec);
     if (status)
         return status;
-    if (workspace_bytes < p.bytes || (uintptr_t)workspace % TLEG_ALIGN)
-        return tleg_fail(context, TLEG_ARGUMENT, "block: the workspace has %llu bytes at %s, expected %llu aligned to 64",
-                         (unsigned long long)workspace_bytes,
-                         (uintptr_t)workspace % TLEG_ALIGN ? "a misaligned place" : "an aligned place",
-                         (unsigned long long)p.bytes);
-    char *memory = workspace;
-    struct tleg_exec exec = {.kernels = block->kernels,
-                             .team = context->team,
-                             .lanes = tleg_team_lanes(context->team),
-                             .shared = memory + p.shared,
-                             .lane = memory + p.lane,
-                             .lane_bytes = p.lane_bytes};
     struct tleg_layer layer;
     tleg_layer_view(&block->layout, &block->config, block->memory, &layer);
-    tleg_block_pass(&exec, &p.shape, &layer, x->data, y->data, (float *)(void *)(memory + p.activations));
+    tleg_block_pass(&exec, &shape, &layer, x->data, y->data, workspace);
     return TLEG_OK;
 }
 

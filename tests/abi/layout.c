@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <tleg/tleg.h>
+#include <tleg/train.h>
 
 static size_t end;
 static int gaps;
@@ -101,11 +102,54 @@ static void block_options(void) {
 }
 #undef STRUCT
 
+#define STRUCT tleg_block_gradients
+static void block_gradients(void) {
+    BEGIN("tleg_block_gradients");
+    M(struct_size), M(reserved), M(norm1_weight), M(norm1_bias), M(qkv_weight), M(qkv_bias), M(proj_weight), M(proj_bias);
+    M(norm2_weight), M(norm2_bias), M(fc1_weight), M(fc1_bias), M(fc2_weight), M(fc2_bias);
+    END("tleg_block_gradients");
+}
+#undef STRUCT
+
 #define STRUCT tleg_image
 static void image(void) {
     BEGIN("tleg_image");
     M(struct_size), M(layout), M(width), M(height), M(stride), M(pixels);
     END("tleg_image");
+}
+#undef STRUCT
+
+#define STRUCT tleg_trainer_options
+static void trainer_options(void) {
+    BEGIN("tleg_trainer_options");
+    M(struct_size), M(batch), M(depth_mode), M(depth_least), M(depth_most), M(checkpoint), M(norm), M(image_size), M(alpha);
+    M(tau), M(smoothing), M(weight_decay), M(beta1), M(beta2), M(epsilon), M(clip), M(drop_path), M(ema), M(seed), M(teacher);
+    M(teacher_host), M(all_reduce), M(all_reduce_host), M(ranks), M(reserved);
+    END("tleg_trainer_options");
+}
+#undef STRUCT
+
+#define STRUCT tleg_batch
+static void batch(void) {
+    BEGIN("tleg_batch");
+    M(struct_size), M(size), M(images), M(labels), M(targets), M(teacher_logits), M(share);
+    END("tleg_batch");
+}
+#undef STRUCT
+
+#define STRUCT tleg_loss
+static void loss(void) {
+    BEGIN("tleg_loss");
+    M(struct_size), M(depth), M(total), M(labels), M(teacher), M(correct);
+    END("tleg_loss");
+}
+#undef STRUCT
+
+#define STRUCT tleg_rate
+static void rate(void) {
+    BEGIN("tleg_rate");
+    M(struct_size), M(epochs), M(warmup), M(reserved), M(peak), M(start), M(end);
+    END("tleg_rate");
 }
 #undef STRUCT
 
@@ -118,6 +162,11 @@ int main(void) {
     budget();
     session_options();
     block_options();
+    block_gradients();
     image();
+    trainer_options();
+    batch();
+    loss();
+    rate();
     return gaps != 0;
 }

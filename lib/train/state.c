@@ -1,6 +1,7 @@
 /* A trainer's state in a file: what a later run needs to go on bit for bit. */
 #include "train/trainer.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -162,19 +163,38 @@ struct found_state {
     struct tleg_random random;
 };
 
+/* 16 hexadecimal digits and a blank; NULL when something else is there. */
+static const char *read_word(const char *text, uint64_t *word) {
+    static const char digits[] = "0123456789abcdef";
+    *word = 0;
+    for (int i = 0; i < 16; i++) {
+        const char *digit = text[i] ? strchr(digits, text[i]) : NULL;
+        if (!digit)
+            return NULL;
+        *word = *word << 4 | (uint64_t)(digit - digits);
+    }
+    return text[16] == ' ' ? text + 17 : NULL;
+}
+
+static bool read_count(const char *text, double least, double most, int64_t *count) {
+    double value;
+    if (!text || !tleg_number_parse(text, strlen(text), &value) || !(value >= least && value <= most) || floor(value) != value)
+        return false;
+    *count = (int64_t)value;
+    return true;
+}
+
 static tleg_status read_numbers(tleg_context *context, const tleg_trainer *t, const tleg_file *file,
                                 struct found_state *found) {
-    const char *steps = tleg_file_metadata(file, "tleg.trainer.steps"),
-               *random = tleg_file_metadata(file, "tleg.trainer.random");
-    long long count;
-    unsigned long long s[4];
-    int depth;
-    if (!steps || !random || sscanf(steps, "%lld", &count) != 1 || count < 0 ||
-        sscanf(random, "%llx %llx %llx %llx %d", &s[0], &s[1], &s[2], &s[3], &depth) != 5 || depth < t->layout.least_depth ||
-        depth > t->layout.depth_most)
+    const char *steps = tleg_file_metadata(file, "tleg.trainer.steps"), *at = tleg_file_metadata(file, "tleg.trainer.random");
+    int64_t depth;
+    for (int i = 0; i < 4 && at; i++)
+        at = read_word(at, &found->random.state[i]);
+    if (!read_count(steps, 0, 9007199254740992.0, &found->steps) ||
+        !read_count(at, t->layout.least_depth, t->layout.depth_most, &depth))
         return tleg_fail(context, TLEG_FORMAT, "%s: tleg.trainer.steps or tleg.trainer.random is missing or damaged",
                          tleg_file_label(file));
-    *found = (struct found_state){.steps = count, .depth = depth, .random = {{s[0], s[1], s[2], s[3]}}};
+    found->depth = (int32_t)depth;
     return TLEG_OK;
 }
 

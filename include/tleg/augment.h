@@ -10,29 +10,33 @@ extern "C" {
 #endif
 
 typedef struct tleg_augment_options {
-    uint32_t struct_size;   /* sizeof(tleg_augment_options) */
-    int32_t padding;        /* > 0: the crop of small images: that many black pixels around, then a random crop of image_size;
-                               0: a random resized crop */
-    double crop_least;      /* random resized crop: least share of the area (0.08), largest 1; aspect 3/4 to 4/3; bicubic */
-    double flip;            /* chance of a mirrored picture (0: never; the recipe's 0.5) */
-    int32_t rand_ops;       /* RandAugment: operations a picture (0: none; the recipe's 2) */
-    int32_t rand_increasing;/* 1: timm's "inc1" set of operations, in which magnitude always means more */
-    double rand_magnitude;  /* (9) of 10 */
-    double rand_std;        /* deviation of the magnitude (0; the recipe's 0.5) */
-    double jitter;          /* brightness, contrast and saturation by factors of 1 - jitter to 1 + jitter, in random order; acts only
-                               without RandAugment (0: none; the recipe's 0.4) */
-    double erase;           /* chance that a random rectangle becomes normal noise, a pixel at a time (0; the recipe's 0.25) */
+    uint32_t struct_size; /* sizeof(tleg_augment_options) */
+    int32_t padding; /* > 0: the crop of small images: that many black pixels around, then a random crop of image_size; 0: a */
+    double crop_least;       /* random resized crop: least share of the area (0.08), largest 1; aspect 3/4 to 4/3; bicubic */
+    double flip;             /* chance of a mirrored picture (0: never; the recipe's 0.5) */
+    int32_t rand_ops;        /* RandAugment: operations a picture (0: none; the recipe's 2), each done with chance 1/2 */
+    int32_t rand_increasing; /* 1: timm's "inc1" set of operations, in which magnitude always means more */
+    double rand_magnitude;   /* (9) of 10 */
+    double rand_std;         /* deviation of the magnitude (0; the recipe's 0.5) */
+    double jitter; /* brightness, contrast and saturation by factors of 1 - jitter to 1 + jitter, in random order; acts only
+                      without RandAugment (0: none; the recipe's 0.4) */
+    double erase;  /* chance that a random rectangle becomes normal noise, a pixel at a time (0; the recipe's 0.25) */
+    int32_t rand_filter; /* how what is turned or moved is read: 0 bicubic, as the recipe does; 1 bilinear or bicubic, drawn
+                            each time, as timm does where nobody chooses */
+    int32_t reserved;
 } tleg_augment_options;
 
-/* Makes one training picture of `image` into out (3, image_size, image_size), normalised with config's mean and std. The same
- * seed gives the same picture, on any machine. Errors: ARGUMENT, MEMORY. Any thread, with a context of its own. */
+/* Makes one training picture of `image` into out (3, image_size, image_size), normalised with config's mean and std: crop,
+ * flip, RandAugment or colour jitter, erasing. The same seed gives the same picture, on any machine. Memory use follows the
+ * crop, not the picture. Errors: ARGUMENT (the text names the member), MEMORY. Any thread, with a context of its own. */
 TLEG_API tleg_status TLEG_CALL tleg_augment_image(tleg_context *context, const tleg_image *image, const tleg_config *config,
                                                   const tleg_augment_options *options, uint64_t seed, float *out);
 
-/* One named operation on 8-bit RGB, in place, as PIL and timm do it: "AutoContrast", "Equalize", "Invert", "Rotate", "Posterize",
- * "Solarize", "SolarizeAdd", "Color", "Contrast", "Brightness", "Sharpness", "ShearX", "ShearY", "TranslateX", "TranslateY" (both
- * as a share of the side). `argument` is the operation's own: degrees, bits, threshold, factor, share. fill: grey of what comes in
- * from outside, R G B 0..255. Errors: ARGUMENT (also an unknown name), MEMORY. */
+/* One named operation on 8-bit RGB (height, width, 3), in place, as PIL and timm do it: "AutoContrast", "Equalize", "Invert",
+ * "Rotate", "Posterize", "Solarize", "SolarizeAdd", "Color", "Contrast", "Brightness", "Sharpness", "ShearX", "ShearY",
+ * "TranslateX", "TranslateY" (both as a share of the side). `argument` is the operation's own: degrees, bits kept (0 to 8),
+ * threshold, number added below 128, factor, share; a million at most, either way. What is turned or moved is read bicubically.
+ * fill: colour of what comes in from outside, R G B 0..255. Errors: ARGUMENT (also an unknown name), MEMORY. */
 TLEG_API tleg_status TLEG_CALL tleg_augment_operation(tleg_context *context, const char *name, double argument,
                                                       const uint8_t fill[3], int32_t width, int32_t height, uint8_t *rgb);
 
@@ -44,8 +48,9 @@ typedef struct tleg_mix_options {
     double smoothing;     /* of the labels (0) */
 } tleg_mix_options;
 
-/* Mixes a batch with itself reversed, as timm's batch mode does: images (batch, 3, image_size, image_size) in place, any batch size;
- * targets (batch, classes) from the labels. Errors: ARGUMENT (a label out of range), MEMORY. */
+/* Mixes a batch with itself reversed, as timm's batch mode does: images (batch, 3, image_size, image_size) in place; of an odd
+ * batch the middle image stays as it is. targets (batch, classes) from the labels. Errors: ARGUMENT (also a label out of
+ * range: nothing is changed). */
 TLEG_API tleg_status TLEG_CALL tleg_augment_mix(tleg_context *context, const tleg_mix_options *options, uint64_t seed,
                                                 int64_t batch, int32_t image_size, float *images, const int64_t *labels,
                                                 float *targets);

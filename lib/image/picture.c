@@ -6,8 +6,6 @@
 
 #include "vit/parts.h"
 
-enum { MAX_SIDE = 1 << 24 }; /* of a picture */
-
 /* How each layout lies in memory; grey is read three times. */
 static const struct {
     size_t step, channel[3];
@@ -17,10 +15,10 @@ static const struct {
 };
 
 static tleg_status check_sides(tleg_context *context, const tleg_image *image) {
-    if (image->width < 1 || image->width > MAX_SIDE)
-        return tleg_fail(context, TLEG_ARGUMENT, "image.width: expected 1 to %d, found %d", MAX_SIDE, image->width);
-    if (image->height < 1 || image->height > MAX_SIDE)
-        return tleg_fail(context, TLEG_ARGUMENT, "image.height: expected 1 to %d, found %d", MAX_SIDE, image->height);
+    if (image->width < 1 || image->width > TLEG_MAX_SIDE)
+        return tleg_fail(context, TLEG_ARGUMENT, "image.width: expected 1 to %d, found %d", TLEG_MAX_SIDE, image->width);
+    if (image->height < 1 || image->height > TLEG_MAX_SIDE)
+        return tleg_fail(context, TLEG_ARGUMENT, "image.height: expected 1 to %d, found %d", TLEG_MAX_SIDE, image->height);
     return TLEG_OK;
 }
 

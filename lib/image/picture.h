@@ -7,6 +7,7 @@
 #include "core/core.h"
 #include "image/bicubic.h"
 
+enum { TLEG_MAX_SIDE = 1 << 24 }; /* of a picture */
 /* Checks a host's picture and says where its pixels lie. `image` is the library's copy. */
 tleg_status tleg_picture_read(tleg_context *context, const tleg_image *host, tleg_image *image, struct tleg_pixels *pixels);
 

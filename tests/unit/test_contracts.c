@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <tleg/augment.h>
 #include <tleg/train.h>
 
 /* One of each handle, and arguments that work. */
@@ -345,6 +346,36 @@ static void null_is_an_argument_error_in_ops_block_and_image(void **state) {
     REFUSED(tleg_image_prepare(c, &image, &config, my.prepared));
 }
 
+static void null_is_an_argument_error_in_augmentation(void **state) {
+    (void)state;
+    tleg_context *c = my.context;
+    uint8_t pixels[20 * 20 * 3] = {0};
+    const uint8_t fill[3] = {0};
+    tleg_config config = {.struct_size = sizeof config};
+    OK(c, tleg_model_get_info(my.model, &config));
+    tleg_image image = {.struct_size = sizeof image, .layout = TLEG_PIXELS_RGB, .width = 20, .height = 20, .pixels = pixels};
+    tleg_augment_options options = {.struct_size = sizeof options};
+    OK(c, tleg_augment_image(c, &image, &config, &options, 0, my.prepared));
+    REFUSED(tleg_augment_image(NULL, &image, &config, &options, 0, my.prepared));
+    REFUSED(tleg_augment_image(c, NULL, &config, &options, 0, my.prepared));
+    REFUSED(tleg_augment_image(c, &image, NULL, &options, 0, my.prepared));
+    REFUSED(tleg_augment_image(c, &image, &config, NULL, 0, my.prepared));
+    REFUSED(tleg_augment_image(c, &image, &config, &options, 0, NULL));
+    OK(c, tleg_augment_operation(c, "Invert", 0, fill, 20, 20, pixels));
+    REFUSED(tleg_augment_operation(NULL, "Invert", 0, fill, 20, 20, pixels));
+    REFUSED(tleg_augment_operation(c, NULL, 0, fill, 20, 20, pixels));
+    REFUSED(tleg_augment_operation(c, "Invert", 0, NULL, 20, 20, pixels));
+    REFUSED(tleg_augment_operation(c, "Invert", 0, fill, 20, 20, NULL));
+    tleg_mix_options mix = {.struct_size = sizeof mix, .classes = 5};
+    const int64_t label = 0;
+    OK(c, tleg_augment_mix(c, &mix, 0, 1, 16, my.prepared, &label, my.logits));
+    REFUSED(tleg_augment_mix(NULL, &mix, 0, 1, 16, my.prepared, &label, my.logits));
+    REFUSED(tleg_augment_mix(c, NULL, 0, 1, 16, my.prepared, &label, my.logits));
+    REFUSED(tleg_augment_mix(c, &mix, 0, 1, 16, NULL, &label, my.logits));
+    REFUSED(tleg_augment_mix(c, &mix, 0, 1, 16, my.prepared, NULL, my.logits));
+    REFUSED(tleg_augment_mix(c, &mix, 0, 1, 16, my.prepared, &label, NULL));
+}
+
 static void a_block_needs_every_tensor_but_the_qkv_bias(void **state) {
     (void)state;
     tleg_block_options options = block_options();
@@ -619,6 +650,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(null_is_an_argument_error_in_learngene_and_model),
         cmocka_unit_test(null_is_an_argument_error_in_expander_and_session),
         cmocka_unit_test(null_is_an_argument_error_in_ops_block_and_image),
+        cmocka_unit_test(null_is_an_argument_error_in_augmentation),
         cmocka_unit_test(a_block_needs_every_tensor_but_the_qkv_bias),
         cmocka_unit_test(free_of_null_does_nothing),
         cmocka_unit_test(longer_option_structs_are_taken_when_their_tail_is_zero),

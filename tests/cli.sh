@@ -145,6 +145,8 @@ try 1 $new --labels two.txt -o x.st
 says err "two.txt: 2 lines; expected the names of 3 classes"
 try 1 $new --labels none.txt -o x.st
 says err "none.txt: "
+try 1 $new --labels . -o x.st
+says err 'Is a directory'
 absent x.st
 
 # ---- info ----

@@ -26,13 +26,14 @@ static char *read_text(const struct call *call, const char *path, size_t *length
         }
         got = fread(text + *length, 1, capacity - *length - 1, file);
     }
-    bool failed = ferror(file), whole = feof(file);
+    int failed = ferror(file) ? errno : 0;
+    bool whole = feof(file);
     fclose(file);
     if (text && whole && !failed) {
         text[*length] = '\0';
         return text;
     }
-    tool_fail(call, "%s: %s", path, failed ? "cannot be read" : "too large for a list of class names");
+    tool_fail(call, "%s: %s", path, failed ? strerror(failed) : "too large for a list of class names");
     free(text);
     return NULL;
 }

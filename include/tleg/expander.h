@@ -51,6 +51,10 @@ typedef struct tleg_budget {
 TLEG_API tleg_status TLEG_CALL tleg_expander_create(tleg_context *context, const tleg_learngene *gene,
                                                     const tleg_expander_options *options, tleg_expander **expander);
 
+/* What its models look like (depth 0): the options applied. Fills *config up to its struct_size; its pointers live as long as
+ * the expander. Errors: ARGUMENT. */
+TLEG_API tleg_status TLEG_CALL tleg_expander_get_info(const tleg_expander *expander, tleg_config *config);
+
 /* A model of `depth` layers, least_depth to 1024. Errors: ARGUMENT (depth), MEMORY.
  *
  *     tleg_expander_expand(context, expander, 12, &model); */

@@ -1,7 +1,8 @@
-/* All of libtleg's public headers. */
+/* All of libtleg's public headers but <tleg/dlpack.h>, which only hosts need that have no DLPack of their own. */
 #ifndef TLEG_TLEG_H
 #define TLEG_TLEG_H
 
+#include <tleg/augment.h>
 #include <tleg/block.h>
 #include <tleg/config.h>
 #include <tleg/core.h>
@@ -13,5 +14,6 @@
 #include <tleg/ops.h>
 #include <tleg/session.h>
 #include <tleg/tensor.h>
+#include <tleg/train.h>
 
 #endif

@@ -28,10 +28,11 @@ typedef struct tleg_trainer_options {
     int32_t depth_least;  /* needed for a learngene */
     int32_t depth_most;   /* needed for RANDOM and SANDWICH */
     int32_t checkpoint; /* 1: keep only each block's input and compute it again in the backward pass: less memory, more time */
-    int32_t norm; /* TLEG_NORM_* and image size of the network that runs, for a learngene, as in tleg_expander_options (0: as */
-    int32_t image_size;  /* learned); what is learned keeps the learngene's own */
-    double alpha;        /* weight of the teacher's loss against the labels' (0); with alpha 1 labels are not needed */
-    double tau;          /* temperature of the teacher's loss (1) */
+    int32_t
+        norm; /* TLEG_NORM_* of the network that runs, as in tleg_expander_options; for a learngene, which keeps its own (0) */
+    int32_t image_size; /* of the network that runs, likewise (0: as learned) */
+    double alpha; /* weight of the teacher's loss against the labels' (0: no teacher is asked); with 1 labels are not needed */
+    double tau;   /* temperature of the teacher's loss (1) */
     double smoothing;    /* of labels given as numbers (0) */
     double weight_decay; /* (0.05); never on vectors, pos_embed, cls_token and, in a model, dist_token. Negative: none */
     double beta1, beta2; /* (0.9, 0.999) */
@@ -41,13 +42,16 @@ typedef struct tleg_trainer_options {
     double ema;          /* decay of the moving average of the parameters, such as 0.99996; 0: none */
     uint64_t seed;       /* of depths and dropped paths */
 
-    /* The teacher's logits (batch, classes) for the images of this very call, after augmentation; a status other than TLEG_OK
-     * stops the step with it. Not called when a batch brings its own, or when alpha is 0. */
+    /* Both callbacks run on the thread that called the trainer, may not use the trainer, and must stay callable as long as it
+     * lives; what they are handed is theirs until they return. A status other than TLEG_OK stops the call with it: gradients
+     * are then undefined until tleg_trainer_forget. teacher writes its logits (batch, classes) for the images of this very
+     * call, after augmentation. It is asked once a call of tleg_trainer_backward; not when a batch brings its own, or when
+     * alpha is 0. */
     tleg_status(TLEG_CALL *teacher)(void *host, const float *images, int64_t batch, float *logits);
     void *teacher_host;
 
-    /* Sums `count` gradients over all ranks of a data-parallel run, in place, with the same result on each; called in
-     * tleg_trainer_update, which then divides by `ranks`. A status other than TLEG_OK stops it. */
+    /* Sums `count` gradients over all ranks of a data-parallel run, in place, with the same result on each; called once in
+     * tleg_trainer_update, which then divides by `ranks`. */
     tleg_status(TLEG_CALL *all_reduce)(void *host, float *values, size_t count);
     void *all_reduce_host;
     int32_t ranks; /* (1) */
@@ -71,11 +75,13 @@ typedef struct tleg_loss {
     double total;         /* alpha * teacher + (1 - alpha) * labels */
     double labels;        /* cross-entropy; 0 when there are no labels */
     double teacher;       /* tau^2 * sum KL(teacher || student) / (B * C); 0 without a teacher */
-    int64_t correct;      /* images whose largest logit is the label (or the largest target); 0 without either */
+    int64_t correct;      /* images whose largest logit is the label (or the largest target); of the random depth with
+                        SANDWICH; 0 without either */
 } tleg_loss;
 
 /* A trainer over a learngene's parameters, or over a model's (f32). Exactly one of `gene` and `model` is given; neither is
- * changed or needed afterwards. Errors: ARGUMENT (names the member), MEMORY. */
+ * changed or needed afterwards. Errors: ARGUMENT (names the member), UNSUPPORTED (an option this library does not know),
+ * MEMORY. */
 TLEG_API tleg_status TLEG_CALL tleg_trainer_create(tleg_context *context, const tleg_learngene *gene, const tleg_model *model,
                                                    const tleg_trainer_options *options, tleg_trainer **trainer);
 
@@ -124,7 +130,7 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_save(tleg_context *context, const tl
  * Errors: ARGUMENT, IO, FORMAT (another configuration: the text says what differs), MEMORY. */
 TLEG_API tleg_status TLEG_CALL tleg_trainer_load(tleg_context *context, tleg_trainer *trainer, const char *path);
 
-/* The text of the last call on this trainer that failed. */
+/* The text of the last call without a context on this trainer that failed; the others report on their context. */
 TLEG_API const char *TLEG_CALL tleg_trainer_error(const tleg_trainer *trainer);
 
 /* NULL is allowed. */
@@ -142,7 +148,8 @@ typedef struct tleg_rate {
 } tleg_rate;
 
 /* The rate of an epoch, as DeiT's recipe sets it: epochs 0 and 1 use r(0), then e uses r(e - 1), where
- * r(t) = start + t (peak - start) / W for t < W, else end + (peak - end) (1 + cos(pi t / E)) / 2. Errors: ARGUMENT. */
+ * r(t) = start + t (peak - start) / W for t < W, else end + (peak - end) (1 + cos(pi t / E)) / 2. Errors: ARGUMENT,
+ * UNSUPPORTED (an option this library does not know). */
 TLEG_API tleg_status TLEG_CALL tleg_rate_of_epoch(const tleg_rate *rate, int32_t epoch, double *learning_rate);
 
 /* ---- linearize ---- */

@@ -208,6 +208,12 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_create(tleg_context *context, const
     return status;
 }
 
+TLEG_API tleg_status TLEG_CALL tleg_expander_get_info(const tleg_expander *expander, tleg_config *config) {
+    if (!expander || !config)
+        return TLEG_ARGUMENT;
+    return tleg_info_write(&expander->config.c, sizeof expander->config.c, config, TLEG_STRUCT_LEAST);
+}
+
 tleg_expander *tleg_expander_share(const tleg_expander *expander) {
     tleg_expander *shared = (tleg_expander *)(uintptr_t)expander; /* the count is all that changes */
     atomic_fetch_add_explicit(&shared->references, 1, memory_order_relaxed);

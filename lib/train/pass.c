@@ -331,13 +331,13 @@ static tleg_status check_finite(tleg_trainer *t, double value, const char *part)
                           (long long)(t->steps + 1), part, isnan(value) ? "NaN" : "infinite");
 }
 
-/* The teacher's logits: the batch's own, or asked for now; NULL when alpha is 0. */
-static tleg_status ask_teacher(tleg_trainer *t, const tleg_batch *batch, const float **logits) {
-    *logits = t->options.alpha > 0 ? batch->teacher_logits : NULL;
-    if (t->options.alpha <= 0 || *logits)
+tleg_status tleg_trainer_ask(tleg_trainer *t, tleg_batch *batch) {
+    if (t->options.alpha <= 0)
+        batch->teacher_logits = NULL;
+    if (t->options.alpha <= 0 || batch->teacher_logits)
         return TLEG_OK;
     float *own = tleg_trainer_at(t, t->layout.teacher);
-    *logits = own;
+    batch->teacher_logits = own;
     tleg_status status = t->options.teacher(t->options.teacher_host, batch->images, batch->size, own);
     return status
                ? tleg_error_set(&t->error, status, "step %lld: the teacher gave status %d", (long long)(t->steps + 1), status)
@@ -345,7 +345,8 @@ static tleg_status ask_teacher(tleg_trainer *t, const tleg_batch *batch, const f
 }
 
 /* Labels judge the first head, the teacher the last. */
-static tleg_status losses(tleg_trainer *t, const tleg_batch *batch, const float *teacher, double share, tleg_loss *loss) {
+static tleg_status losses(tleg_trainer *t, const tleg_batch *batch, double share, tleg_loss *loss) {
+    const float *teacher = batch->teacher_logits;
     int64_t classes = t->layout.net.classes, rows = batch->size;
     double alpha = t->options.alpha;
     float *logits = tleg_trainer_at(t, t->layout.logits), *dlogits = tleg_trainer_at(t, t->layout.dlogits);
@@ -374,10 +375,6 @@ tleg_status tleg_trainer_pass(tleg_trainer *t, const tleg_batch *batch, int32_t 
     int32_t *now = t->now;
     for (int site = 0; site < TLEG_SITES; now += t->layout.params.segments[site++])
         tleg_schedule_share(t->layout.params.segments[site], t->lengths[site], depth, now);
-    const float *teacher;
-    tleg_status status = ask_teacher(t, batch, &teacher);
-    if (status)
-        return status;
     draw_scales(t, batch->size, depth);
     struct tleg_kept first;
     kept_of(t, 0, &first);
@@ -385,7 +382,7 @@ tleg_status tleg_trainer_pass(tleg_trainer *t, const tleg_batch *batch, int32_t 
     forward_blocks(t, &shape, depth);
     tleg_train_pool(t, batch->size, last);
     forward_heads(t, batch->size);
-    status = losses(t, batch, teacher, share, loss);
+    tleg_status status = losses(t, batch, share, loss);
     if (status)
         return status;
     backward_heads(t, batch->size);

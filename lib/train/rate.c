@@ -13,10 +13,14 @@ static double rate_at(const tleg_rate *r, double t) {
 TLEG_API tleg_status TLEG_CALL tleg_rate_of_epoch(const tleg_rate *rate, int32_t epoch, double *learning_rate) {
     if (learning_rate)
         *learning_rate = 0;
-    if (!rate || !learning_rate || rate->struct_size < sizeof *rate || epoch < 0 || rate->epochs < 1 || rate->warmup < 0 ||
-        !(rate->peak >= 0) || !isfinite(rate->peak))
+    if (!rate || !learning_rate)
         return TLEG_ARGUMENT;
-    tleg_rate own = *rate;
+    tleg_rate own = {0};
+    tleg_status status = tleg_options_read(NULL, "tleg_rate", rate, &own, sizeof own, TLEG_STRUCT_LEAST);
+    if (status)
+        return status;
+    if (epoch < 0 || own.epochs < 1 || own.warmup < 0 || !(own.peak >= 0) || !isfinite(own.peak))
+        return TLEG_ARGUMENT;
     own.start = own.start == 0 ? 1e-6 : own.start;
     own.end = own.end == 0 ? 1e-5 : own.end;
     *learning_rate = rate_at(&own, epoch > 0 ? epoch - 1 : 0);

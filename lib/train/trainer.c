@@ -177,11 +177,10 @@ static tleg_status check_batch(tleg_trainer *t, const tleg_batch *b) {
 
 /* Copies a host's struct without a context: the trainer's own error is set. */
 static tleg_status read_batch(tleg_trainer *t, const tleg_batch *host, tleg_batch *own) {
-    *own = (tleg_batch){0};
-    if (host->struct_size < sizeof *own)
-        return tleg_error_set(&t->error, TLEG_ARGUMENT, "batch: struct_size is %u, expected %zu", host->struct_size,
-                              sizeof *own);
-    *own = *host;
+    tleg_status status = tleg_options_read(NULL, "tleg_batch", host, own, sizeof *own, TLEG_STRUCT_LEAST);
+    if (status)
+        return tleg_error_set(&t->error, status, "tleg_batch.struct_size is %u, expected %zu, and unknown members zero",
+                              host->struct_size, sizeof *own);
     own->share = own->share == 0 ? 1 : own->share;
     if (own->targets)
         own->labels = NULL;
@@ -197,11 +196,13 @@ void tleg_trainer_draw(tleg_trainer *t) {
     t->depth = t->options.depth_mode == TLEG_DEPTH_FIXED ? t->layout.depth_most : random_depth(t);
 }
 
-static tleg_status run_passes(tleg_trainer *t, const tleg_batch *batch, tleg_loss *loss) {
+static tleg_status run_passes(tleg_trainer *t, tleg_batch *batch, tleg_loss *loss) {
+    tleg_status status = tleg_trainer_ask(t, batch);
+    if (status)
+        return status;
     if (t->options.depth_mode != TLEG_DEPTH_SANDWICH)
         return tleg_trainer_pass(t, batch, t->depth, batch->share, loss);
     const int32_t depth[3] = {t->layout.depth_most, t->options.depth_least, t->depth};
-    tleg_status status = TLEG_OK;
     for (int i = 0; i < 3 && !status; i++) {
         tleg_loss one = {0};
         status = tleg_trainer_pass(t, batch, depth[i], batch->share / 3, &one);

@@ -76,6 +76,8 @@ static inline float *tleg_trainer_at(const tleg_trainer *trainer, size_t offset)
 void tleg_params_place(tleg_trainer *trainer, const tleg_learngene *gene, const tleg_model *model, float *scratch);
 
 /* ---- one pass (pass.c, pool.c) ---- */
+/* Puts the teacher's logits into the batch, unless it has them; NULL when alpha is 0. */
+tleg_status tleg_trainer_ask(tleg_trainer *trainer, tleg_batch *batch);
 /* Forward and backward at a depth: adds share * gradient, and to *loss. */
 tleg_status tleg_trainer_pass(tleg_trainer *trainer, const tleg_batch *batch, int32_t depth, double share, tleg_loss *loss);
 /* What the heads read of the last activations x (M, D), into pooled (heads, B, D); x may be overwritten later, `gathered` keeps

@@ -241,6 +241,9 @@ static void null_is_an_argument_error_in_expander_and_session(void **state) {
     REFUSED(tleg_expander_get_cost(NULL, my.expander, 1, 0, &cost));
     REFUSED(tleg_expander_get_cost(my.context, NULL, 1, 0, &cost));
     REFUSED(tleg_expander_get_cost(my.context, my.expander, 1, 0, NULL));
+    tleg_config config = {.struct_size = sizeof config};
+    REFUSED(tleg_expander_get_info(NULL, &config));
+    REFUSED(tleg_expander_get_info(my.expander, NULL));
     REFUSED(tleg_expander_deepest(NULL, my.expander, &budget, &depth));
     assert_int_equal(depth, 0);
     REFUSED(tleg_expander_deepest(my.context, NULL, &budget, &depth));

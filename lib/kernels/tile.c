@@ -1,18 +1,9 @@
-/* The portable register tile: 4 x 8 sums. Vectors of four floats are what SSE, NEON and the like have in common; compilers
- * without such a unit take them apart. Multiply, round, add, round: the same bits on every machine. */
+/* The portable register tile: 4 x 8 sums. Multiply, round, add, round: the same bits on every machine. */
+#include "kernels/four.h"
 #include "kernels/table.h"
-#include <string.h>
 
 enum { MR = TLEG_PORTABLE_MR, NR = TLEG_PORTABLE_NR };
 #define EACH_ROW(DO) DO(0) DO(1) DO(2) DO(3)
-
-typedef float four __attribute__((vector_size(16)));
-
-static inline four load(const float *from) {
-    four x;
-    memcpy(&x, from, sizeof x);
-    return x;
-}
 
 /* out[j] = (residual[j] + act(scale * sum[j] + bias[j])) * gelu'(hidden[j]) for row r of the tile. */
 static void store_row(const struct tleg_tile *tile, int32_t r, float sum[NR]) {
@@ -36,7 +27,7 @@ static inline __attribute__((always_inline)) void run(const struct tleg_tile *ti
     const float *a = tile->a, *b = tile->b;
     const int64_t step = tile->a_step;
     for (int64_t i = tile->k; i > 0; i--, a += step, b += NR) {
-        const four b_low = load(b), b_high = load(b + 4);
+        const four b_low = four_load(b), b_high = four_load(b + 4);
 #define ADD(r)                                                                                                                 \
     if (r < rows) {                                                                                                            \
         low[r] += a[r] * b_low;                                                                                                \
@@ -47,8 +38,8 @@ static inline __attribute__((always_inline)) void run(const struct tleg_tile *ti
     float sum[MR][NR];
 #define KEEP(r)                                                                                                                \
     if (r < rows) {                                                                                                            \
-        memcpy(sum[r], &low[r], sizeof low[r]);                                                                                \
-        memcpy(sum[r] + 4, &high[r], sizeof high[r]);                                                                          \
+        four_store(sum[r], low[r]);                                                                                            \
+        four_store(sum[r] + 4, high[r]);                                                                                       \
     }
     EACH_ROW(KEEP)
     for (int32_t r = 0; r < rows; r++)

@@ -53,7 +53,7 @@ TLEG_AVX2_INLINE __m256 tleg_avx2_exp_low(__m256 x) {
     return _mm256_andnot_ps(under, _mm256_mul_ps(p, _mm256_castsi256_ps(power)));
 }
 
-/* The normal distribution's tail, less its first factor e^(-a^2/2): scalar.h has the formula. */
+/* The normal distribution's tail, less its first factor e^(-a^2/2): four.h has the formula. */
 TLEG_AVX2_INLINE __m256 tleg_avx2_tail_part(__m256 a) {
     const __m256 one = _mm256_set1_ps(1.0F);
     __m256 v = _mm256_div_ps(one, _mm256_fmadd_ps(a, _mm256_set1_ps(0.33F), one));

@@ -7,14 +7,15 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct verb *const verbs[] = {&verb_new,      &verb_info, &verb_expand,    &verb_run,   &verb_plan,
-                                           &verb_classify, &verb_eval, &verb_linearize, &verb_check, &verb_bench};
+static const struct verb *const verbs[] = {&verb_new,       &verb_info,  &verb_expand,  &verb_run,  &verb_plan,
+                                           &verb_classify,  &verb_eval,  &verb_distill, &verb_tune, &verb_grad,
+                                           &verb_linearize, &verb_check, &verb_bench};
 enum { VERBS = sizeof verbs / sizeof *verbs };
 
 static void print_usage(FILE *stream) {
     fputs("usage: tleg VERB ... (tleg VERB --help says more)\n"
           "       tleg --help | --version\n\n"
-          "Expands a learngene into Vision Transformers of any depth, and runs them.\n\n",
+          "Expands a learngene into Vision Transformers of any depth, runs them, and learns them.\n\n",
           stream);
     for (int i = 0; i < VERBS; i++)
         fprintf(stream, "  %-10s%s\n", verbs[i]->name, verbs[i]->summary);

@@ -22,8 +22,8 @@ void report_text(struct report *report, const char *key, const char *text);
 json_t *report_string(const char *text);
 /* The object as a member of another; NULL when it is not whole. */
 json_t *report_member(struct report *report);
-/* The object on one line, numbers with as many digits as they need to come back the same, for the caller to free; NULL when it is
- * not whole. Frees the object. */
+/* The object on one line, numbers with as many digits as they need to come back the same, for the caller to free; NULL when it
+ * is not whole. Frees the object. */
 char *report_line(struct report *report);
 /* Prints that line. */
 int report_print(const struct call *call, struct report *report);

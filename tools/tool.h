@@ -16,8 +16,8 @@ struct verb {
     int (*run)(const struct verb *verb, int argc, char **argv); /* argv[0] is the first argument; the exit code comes back */
 };
 
-extern const struct verb verb_new, verb_info, verb_expand, verb_run, verb_plan, verb_classify, verb_eval, verb_linearize,
-    verb_check, verb_bench;
+extern const struct verb verb_new, verb_info, verb_expand, verb_run, verb_plan, verb_classify, verb_eval, verb_distill,
+    verb_tune, verb_grad, verb_linearize, verb_check, verb_bench;
 
 /* One call of a verb: what all verbs are asked, and what they work with. */
 struct call {

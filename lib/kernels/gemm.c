@@ -50,8 +50,10 @@ static void multiply_block(const struct product *product, int64_t block, struct 
     tile->out = gemm->out + first * gemm->out_stride + column;
     if (gemm->epilogue.residual)
         tile->residual = gemm->epilogue.residual + first * gemm->epilogue.residual_stride + column;
-    if (gemm->epilogue.hidden)
+    if (gemm->epilogue.hidden) {
         tile->hidden = gemm->epilogue.hidden + first * gemm->epilogue.hidden_stride + column;
+        tleg_ask_rows(tile->hidden, tile->rows, tile->cols, tile->hidden_stride);
+    }
     product->exec->kernels->tile(tile);
 }
 

@@ -7,9 +7,8 @@
 #include "kernels/table.h"
 
 enum {
-    CHUNK = 1024, /* rows that are packed at once */
-    PART = 256,   /* rows of a register tile's sum: a panel of that length stays in the nearest cache */
-    PIECE = 16    /* rows that one task packs */
+    CHUNK = 512, /* rows of a register tile's sum */
+    PIECE = 16   /* rows that one task packs */
 };
 
 static int64_t least(int64_t a, int64_t b) {
@@ -69,29 +68,28 @@ static void pack_piece(void *arg, int64_t piece, char *lane) {
                       g->x + column * g->rows + first * kernels->nr, kernels->nr);
 }
 
-/* One register tile's sum over rows [row, row + tile->k) of the chunk, added to dW. */
-static void multiply_block(const struct gradients *g, int64_t block, int64_t row, int64_t column, struct tleg_tile *tile) {
-    const struct tleg_kernels *kernels = g->exec->kernels;
-    const struct tleg_weight_backward *backward = g->backward;
-    int64_t first = tleg_block_start(backward->n, kernels->mr, block);
-    tile->rows = (int32_t)(tleg_block_start(backward->n, kernels->mr, block + 1) - first);
-    tile->a = g->dy + first * g->rows + row * tile->rows;
-    tile->a_step = tile->rows;
-    kernels->tile(tile);
-    kernels->accumulate(tile->rows, tile->cols, tile->out, kernels->nr,
-                        tleg_gradient_at(backward->weight, first * backward->k + column), backward->k);
-}
-
 static void multiply_panel(void *arg, int64_t item, char *lane) {
     const struct gradients *g = arg;
-    int64_t nr = g->exec->kernels->nr, column = item / g->groups * nr, group = item % g->groups;
-    int64_t begin = group * g->blocks / g->groups, end = (group + 1) * g->blocks / g->groups;
-    struct tleg_tile tile = {.cols = (int32_t)least(g->backward->k - column, nr), .out = (float *)lane, .out_stride = nr};
-    for (int64_t row = 0; row < g->rows; row += PART) {
-        tile.k = least(g->rows - row, PART);
-        tile.b = g->x + column * g->rows + row * nr;
-        for (int64_t block = begin; block < end; block++)
-            multiply_block(g, block, row, column, &tile);
+    const struct tleg_kernels *kernels = g->exec->kernels;
+    const struct tleg_weight_backward *backward = g->backward;
+    int64_t k = backward->k, column = item / g->groups * kernels->nr, group = item % g->groups;
+    struct tleg_tile tile = {.k = g->rows,
+                             .b = g->x + column * g->rows,
+                             .cols = (int32_t)least(k - column, kernels->nr),
+                             .out = (float *)lane,
+                             .out_stride = kernels->nr};
+    int64_t end = (group + 1) * g->blocks / g->groups;
+    for (int64_t block = group * g->blocks / g->groups; block < end; block++) {
+        int64_t first = tleg_block_start(backward->n, kernels->mr, block);
+        struct tleg_gradient gradient = tleg_gradient_at(backward->weight, first * k + column);
+        tile.rows = (int32_t)(tleg_block_start(backward->n, kernels->mr, block + 1) - first);
+        tile.a = g->dy + first * g->rows;
+        tile.a_step = tile.rows;
+        tleg_ask_rows(gradient.base, tile.rows, tile.cols, k);
+        if (gradient.ilayer)
+            tleg_ask_rows(gradient.ilayer, tile.rows, tile.cols, k);
+        kernels->tile(&tile);
+        kernels->accumulate(tile.rows, tile.cols, tile.out, kernels->nr, gradient, k);
     }
 }
 

@@ -120,6 +120,20 @@ static inline int64_t tleg_block_start(int64_t m, int64_t most, int64_t block) {
     return block * (m / blocks) + (block < extra ? block : extra);
 }
 
+/* Asks for memory that is read soon, `offset` floats behind x: many processors foresee no single stream of reads, or none whose
+ * rows lie apart. The place may be behind the array's end: asking loads nothing from where nothing is. */
+static inline void tleg_ask(const float *x, int64_t offset) {
+    __builtin_prefetch((const void *)((uintptr_t)x + (uintptr_t)offset * sizeof *x));
+}
+
+/* Asks for a tile's worth of rows. */
+static inline void tleg_ask_rows(const float *x, int64_t rows, int64_t cols, int64_t stride) {
+    enum { LINE = TLEG_ALIGN / sizeof(float) };
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t j = 0; j < cols; j += LINE)
+            tleg_ask(x, r * stride + j);
+}
+
 /* Elements [first, first + count) of a packed weight as f32: in place where they already are, else formed into `scratch`
  * (expand.c). */
 const float *tleg_form(const struct tleg_kernels *kernels, const struct tleg_weight *weight, size_t first, size_t count,

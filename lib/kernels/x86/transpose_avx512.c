@@ -38,6 +38,10 @@ TLEG_AVX512 static void part(int64_t rows, int64_t cols, const float *in, int64_
     __mmask16 across = tleg_avx512_lanes(cols), down = tleg_avx512_lanes(rows);
 #pragma GCC unroll 16
     for (int r = 0; r < 16; r++)
+        if (r < rows)
+            tleg_ask(in, (r + (rows < 16 ? rows : 16)) * in_stride); /* the rows that follow */
+#pragma GCC unroll 16
+    for (int r = 0; r < 16; r++)
         x[r] = r < rows ? _mm512_mul_ps(_mm512_maskz_loadu_ps(across, in + r * in_stride), factor) : _mm512_setzero_ps();
     square(x);
 #pragma GCC unroll 16

@@ -3,7 +3,8 @@
 #include "kernels/x86/avx2.h"
 #include <math.h>
 
-enum { WAYS = 4 }; /* independent chains, so that latency does not set the pace */
+enum { AHEAD = 512 }; /* floats from what is read to what is asked for: the time of a memory access */
+enum { WAYS = 4 };    /* independent chains, so that latency does not set the pace */
 
 /* ---- softmax ---- */
 
@@ -114,6 +115,7 @@ TLEG_AVX2 void tleg_avx2_layernorm(int64_t rows, int64_t dim, const float *x, in
         __m256 middle = _mm256_set1_ps(mean), scale = _mm256_set1_ps(1.0F / sqrtf(var + eps));
         for (int64_t i = 0; i < dim; i += 8) {
             __m256i lanes = tleg_avx2_lanes(dim - i);
+            tleg_ask(x + i, AHEAD);
             __m256 d = _mm256_mul_ps(_mm256_sub_ps(_mm256_maskload_ps(x + i, lanes), middle), scale);
             d = _mm256_fmadd_ps(d, _mm256_maskload_ps(weight + i, lanes), _mm256_maskload_ps(bias + i, lanes));
             store(y + i, lanes, dim - i >= 8, d);
@@ -133,6 +135,9 @@ TLEG_AVX2_INLINE void layernorm_row_backward(const struct tleg_layernorm_backwar
     for (int64_t i = 0; i < dim; i += 8) {
         __m256i lanes = tleg_avx2_lanes(dim - i);
         bool all = dim - i >= 8;
+        tleg_ask(x + i, AHEAD);
+        tleg_ask(dy + i, AHEAD);
+        tleg_ask(dx + i, AHEAD);
         __m256 z = _mm256_mul_ps(_mm256_sub_ps(_mm256_maskload_ps(x + i, lanes), middle), scale);
         __m256 d = _mm256_maskload_ps(dy + i, lanes), g = _mm256_mul_ps(d, _mm256_maskload_ps(backward->weight + i, lanes));
         store(dweight + i, lanes, all, _mm256_fmadd_ps(d, z, _mm256_maskload_ps(dweight + i, lanes)));
@@ -162,8 +167,10 @@ TLEG_AVX2 void tleg_avx2_layernorm_backward(const struct tleg_layernorm_backward
 
 TLEG_AVX2 void tleg_avx2_gelu(size_t count, const float *x, float *y) {
     size_t i = 0;
-    for (; i + 8 <= count; i += 8)
+    for (; i + 8 <= count; i += 8) {
+        tleg_ask(x + i, AHEAD);
         _mm256_storeu_ps(y + i, tleg_avx2_gelu_of(_mm256_loadu_ps(x + i)));
+    }
     __m256i lanes = tleg_avx2_lanes((int64_t)(count - i));
     _mm256_maskstore_ps(y + i, lanes, tleg_avx2_gelu_of(_mm256_maskload_ps(x + i, lanes)));
 }
@@ -171,6 +178,8 @@ TLEG_AVX2 void tleg_avx2_gelu(size_t count, const float *x, float *y) {
 TLEG_AVX2 void tleg_avx2_gelu_backward(size_t count, const float *x, const float *dy, float *dx) {
     for (size_t i = 0; i < count; i += 8) {
         __m256i lanes = tleg_avx2_lanes((int64_t)(count - i));
+        tleg_ask(x + i, AHEAD);
+        tleg_ask(dy + i, AHEAD);
         __m256 slope = tleg_avx2_gelu_slope(_mm256_maskload_ps(x + i, lanes));
         store(dx + i, lanes, count - i >= 8, _mm256_mul_ps(_mm256_maskload_ps(dy + i, lanes), slope));
     }
@@ -204,8 +213,10 @@ TLEG_AVX2 void tleg_avx2_copy(int64_t rows, int64_t cols, const float *in, int64
     __m256 factor = _mm256_set1_ps(scale);
     for (int64_t c = 0; c < wide; c += 8) {
         __m256i from = tleg_avx2_lanes(cols - c);
-        for (int64_t r = 0; r < rows; r++)
+        for (int64_t r = 0; r < rows; r++) {
+            tleg_ask(in + r * in_stride + c, rows * in_stride);
             store_first(out + r * wide + c, _mm256_mul_ps(_mm256_maskload_ps(in + r * in_stride + c, from), factor), wide - c);
+        }
     }
 }
 

@@ -23,7 +23,8 @@ TLEG_AVX512_INLINE __m512 exp_of(__m512 x) {
     return _mm512_scalef_ps(p, n);
 }
 
-enum { WAYS = 4 }; /* independent chains, so that latency does not set the pace */
+enum { AHEAD = 512 }; /* floats from what is read to what is asked for: the time of a memory access */
+enum { WAYS = 4 };    /* independent chains, so that latency does not set the pace */
 
 TLEG_AVX512_INLINE void softmax_column(int64_t keys, float *s, float *inverse) {
     enum { NR = TLEG_AVX512_NR };
@@ -118,6 +119,7 @@ TLEG_AVX512 void tleg_avx512_layernorm(int64_t rows, int64_t dim, const float *x
         for (int64_t i = 0; i < dim; i += 16) {
             __mmask16 lanes = tleg_avx512_lanes(dim - i);
             __m512 d = _mm512_mul_ps(_mm512_sub_ps(_mm512_maskz_loadu_ps(lanes, x + i), middle), scale);
+            tleg_ask(x + i, AHEAD);
             _mm512_mask_storeu_ps(
                 y + i, lanes,
                 _mm512_fmadd_ps(d, _mm512_maskz_loadu_ps(lanes, weight + i), _mm512_maskz_loadu_ps(lanes, bias + i)));
@@ -136,6 +138,9 @@ TLEG_AVX512_INLINE void layernorm_row_backward(const struct tleg_layernorm_backw
     __m512 sum_g = _mm512_setzero_ps(), sum_gz = _mm512_setzero_ps();
     for (int64_t i = 0; i < dim; i += 16) {
         __mmask16 lanes = tleg_avx512_lanes(dim - i);
+        tleg_ask(x + i, AHEAD);
+        tleg_ask(dy + i, AHEAD);
+        tleg_ask(dx + i, AHEAD);
         __m512 z = _mm512_maskz_mul_ps(lanes, _mm512_sub_ps(_mm512_maskz_loadu_ps(lanes, x + i), middle), scale);
         __m512 d = _mm512_maskz_loadu_ps(lanes, dy + i),
                g = _mm512_mul_ps(d, _mm512_maskz_loadu_ps(lanes, backward->weight + i));
@@ -168,6 +173,7 @@ TLEG_AVX512 void tleg_avx512_layernorm_backward(const struct tleg_layernorm_back
 TLEG_AVX512 void tleg_avx512_gelu(size_t count, const float *x, float *y) {
     for (size_t i = 0; i < count; i += 16) {
         __mmask16 lanes = tleg_avx512_lanes((int64_t)(count - i));
+        tleg_ask(x + i, AHEAD);
         _mm512_mask_storeu_ps(y + i, lanes, tleg_avx512_gelu_of(_mm512_maskz_loadu_ps(lanes, x + i)));
     }
 }
@@ -175,6 +181,8 @@ TLEG_AVX512 void tleg_avx512_gelu(size_t count, const float *x, float *y) {
 TLEG_AVX512 void tleg_avx512_gelu_backward(size_t count, const float *x, const float *dy, float *dx) {
     for (size_t i = 0; i < count; i += 16) {
         __mmask16 lanes = tleg_avx512_lanes((int64_t)(count - i));
+        tleg_ask(x + i, AHEAD);
+        tleg_ask(dy + i, AHEAD);
         __m512 slope = tleg_avx512_gelu_slope(_mm512_maskz_loadu_ps(lanes, x + i));
         _mm512_mask_storeu_ps(dx + i, lanes, _mm512_mul_ps(_mm512_maskz_loadu_ps(lanes, dy + i), slope));
     }
@@ -187,9 +195,11 @@ TLEG_AVX512 void tleg_avx512_copy(int64_t rows, int64_t cols, const float *in, i
     __m512 factor = _mm512_set1_ps(scale);
     for (int64_t c = 0; c < wide; c += 16) {
         __mmask16 from = tleg_avx512_lanes(cols - c), to = tleg_avx512_lanes(wide - c);
-        for (int64_t r = 0; r < rows; r++)
+        for (int64_t r = 0; r < rows; r++) {
+            tleg_ask(in + r * in_stride + c, rows * in_stride);
             _mm512_mask_storeu_ps(out + r * wide + c, to,
                                   _mm512_mul_ps(_mm512_maskz_loadu_ps(from, in + r * in_stride + c), factor));
+        }
     }
 }
 

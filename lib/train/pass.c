@@ -324,11 +324,27 @@ static int64_t count_correct(const tleg_trainer *t, const tleg_batch *batch) {
     return correct;
 }
 
-static tleg_status check_finite(tleg_trainer *t, double value, const char *part) {
+static tleg_status check_finite(tleg_trainer *t, double value, const char *part, const char *why) {
     if (isfinite(value))
         return TLEG_OK;
-    return tleg_error_set(&t->error, TLEG_NUMERIC, "step %lld: the loss against the %s is not finite (%s)",
-                          (long long)(t->steps + 1), part, isnan(value) ? "NaN" : "infinite");
+    return tleg_error_set(&t->error, TLEG_NUMERIC, "step %lld: the loss against the %s is not finite (%s)%s",
+                          (long long)(t->steps + 1), part, isnan(value) ? "NaN" : "infinite", why);
+}
+
+static bool all_finite(const float *values, int64_t count) {
+    int64_t i = 0;
+    while (i < count && isfinite(values[i]))
+        i++;
+    return i == count;
+}
+
+/* Labels first: their loss depends on our logits alone, so that what fails after it is the teacher's. */
+static tleg_status check_losses(tleg_trainer *t, int64_t rows, const float *teacher, double labels, double taught) {
+    tleg_status status = t->options.alpha < 1 ? check_finite(t, labels, "labels", "") : TLEG_OK;
+    if (status || !teacher)
+        return status;
+    bool good = all_finite(teacher, rows * t->layout.net.classes);
+    return check_finite(t, taught, "teacher", good ? "" : ": the teacher's logits are not finite");
 }
 
 tleg_status tleg_trainer_ask(tleg_trainer *t, tleg_batch *batch) {
@@ -362,8 +378,7 @@ static tleg_status losses(tleg_trainer *t, const tleg_batch *batch, double share
     loss->teacher += taught;
     loss->total += (alpha < 1 ? (1 - alpha) * labels : 0) + alpha * taught;
     loss->correct += count_correct(t, batch);
-    tleg_status status = check_finite(t, taught, "teacher");
-    return status || alpha >= 1 ? status : check_finite(t, labels, "labels");
+    return check_losses(t, rows, teacher, labels, taught);
 }
 
 /* ---- the pass ---- */

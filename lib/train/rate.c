@@ -10,16 +10,20 @@ static double rate_at(const tleg_rate *r, double t) {
     return r->end + (r->peak - r->end) * (1 + cos(3.14159265358979323846 * t / r->epochs)) / 2;
 }
 
+static bool good_rate(double rate) {
+    return rate >= 0 && isfinite(rate);
+}
+
 TLEG_API tleg_status TLEG_CALL tleg_rate_of_epoch(const tleg_rate *rate, int32_t epoch, double *learning_rate) {
     if (learning_rate)
         *learning_rate = 0;
-    if (!rate || !learning_rate)
-        return TLEG_ARGUMENT;
     tleg_rate own = {0};
+    if (!rate || !learning_rate || epoch < 0)
+        return TLEG_ARGUMENT;
     tleg_status status = tleg_options_read(NULL, "tleg_rate", rate, &own, sizeof own, TLEG_STRUCT_LEAST);
     if (status)
         return status;
-    if (epoch < 0 || own.epochs < 1 || own.warmup < 0 || !(own.peak >= 0) || !isfinite(own.peak))
+    if (own.epochs < 1 || own.warmup < 0 || !good_rate(own.peak) || !good_rate(own.start) || !good_rate(own.end))
         return TLEG_ARGUMENT;
     own.start = own.start == 0 ? 1e-6 : own.start;
     own.end = own.end == 0 ? 1e-5 : own.end;

@@ -50,6 +50,7 @@ static void describe_setup(const tleg_trainer *t, char text[OWN_TEXT]) {
         "ranks=%d seed=%llu ",
         t->is_gene ? "learngene" : "model", c->image_size, c->patch_size, c->dim, c->heads, c->hidden, c->classes, c->prefix,
         c->pool, c->norm, o->depth_mode, o->depth_least, t->layout.depth_most, o->ranks, (unsigned long long)o->seed);
+    at = append_number(at, "eps", c->eps);
     at = append_number(at, "alpha", o->alpha);
     at = append_number(at, "tau", o->tau);
     at = append_number(at, "smoothing", o->smoothing);
@@ -139,6 +140,15 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_save(tleg_context *context, const tl
 }
 
 /* ---- reading ---- */
+
+/* Where the layers' weights come from: names and shapes of tensors do not tell. */
+static tleg_status compare_schedule(tleg_context *context, const tleg_file *file, const char *own) {
+    const char *found = tleg_file_metadata(file, "tleg.trainer.schedule");
+    if (found && !strcmp(found, own))
+        return TLEG_OK;
+    return tleg_fail(context, TLEG_FORMAT, "%s: another configuration: the file's schedule is \"%s\", this trainer's \"%s\"",
+                     tleg_file_label(file), found ? found : "", own);
+}
 
 /* Names the first word of the setup in which the file and this trainer differ. */
 static tleg_status compare_setup(tleg_context *context, const tleg_file *file, const char *own) {
@@ -241,6 +251,8 @@ static tleg_status load(tleg_context *context, tleg_trainer *t, const tleg_file 
     struct found_state found = {0};
     make_own_pairs(t, &own);
     tleg_status status = compare_setup(context, file, own.setup);
+    if (!status)
+        status = compare_schedule(context, file, own.pairs[4].value);
     if (!status)
         status = read_numbers(context, t, file, &found);
     if (status)

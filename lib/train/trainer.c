@@ -20,12 +20,14 @@ static const char *bad_option(const tleg_trainer_options *o) {
         return "tau and epsilon: expected more than 0";
     if (!(o->beta1 >= 0 && o->beta1 < 1) || !(o->beta2 >= 0 && o->beta2 < 1))
         return "beta1 and beta2: expected 0 to less than 1";
-    if (!(o->clip >= 0) || !isfinite(o->weight_decay))
+    if (!(o->clip >= 0) || !isfinite(o->clip) || !isfinite(o->weight_decay))
         return "clip and weight_decay: expected finite numbers, clip not below 0";
     if (!(o->drop_path >= 0 && o->drop_path < 1) || !(o->ema >= 0 && o->ema < 1))
         return "drop_path and ema: expected 0 to less than 1";
     if (o->ranks < 1)
         return "ranks: expected 1 or more";
+    if (o->checkpoint != 0 && o->checkpoint != 1)
+        return "checkpoint: expected 0 or 1";
     return NULL;
 }
 
@@ -44,8 +46,9 @@ static tleg_status read_options(tleg_context *context, const tleg_trainer_option
     o->beta1 = or_default(o->beta1, 0.9);
     o->beta2 = or_default(o->beta2, 0.999);
     o->epsilon = or_default(o->epsilon, 1e-8);
-    o->weight_decay = fmax(or_default(o->weight_decay, 0.05), 0);
+    o->weight_decay = or_default(o->weight_decay, 0.05);
     const char *bad = bad_option(o);
+    o->weight_decay = fmax(o->weight_decay, 0);
     return bad ? tleg_fail(context, TLEG_ARGUMENT, "tleg_trainer_options.%s", bad) : TLEG_OK;
 }
 
@@ -177,10 +180,11 @@ static tleg_status check_batch(tleg_trainer *t, const tleg_batch *b) {
 
 /* Copies a host's struct without a context: the trainer's own error is set. */
 static tleg_status read_batch(tleg_trainer *t, const tleg_batch *host, tleg_batch *own) {
+    *own = (tleg_batch){0};
     tleg_status status = tleg_options_read(NULL, "tleg_batch", host, own, sizeof *own, TLEG_STRUCT_LEAST);
     if (status)
-        return tleg_error_set(&t->error, status, "tleg_batch.struct_size is %u, expected %zu, and unknown members zero",
-                              host->struct_size, sizeof *own);
+        return tleg_error_set(&t->error, status, "tleg_batch.struct_size is %u: too small, or what it adds is not known here",
+                              host->struct_size);
     own->share = own->share == 0 ? 1 : own->share;
     if (own->targets)
         own->labels = NULL;
@@ -221,11 +225,13 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_backward(tleg_trainer *trainer, cons
         return tleg_error_set(&trainer->error, TLEG_ARGUMENT, "tleg_trainer_backward: batch is NULL");
     tleg_batch own;
     tleg_loss sum = {.struct_size = sizeof sum, .depth = trainer->depth};
+    if (loss && tleg_info_write(&sum, sizeof sum, loss, TLEG_STRUCT_LEAST)) /* before anything is added */
+        return tleg_error_set(&trainer->error, TLEG_ARGUMENT, "tleg_loss.struct_size is too small");
     tleg_status status = read_batch(trainer, batch, &own);
     if (!status)
         status = run_passes(trainer, &own, &sum);
-    if (!status && loss && tleg_info_write(&sum, sizeof sum, loss, TLEG_STRUCT_LEAST))
-        status = tleg_error_set(&trainer->error, TLEG_ARGUMENT, "tleg_loss.struct_size is too small");
+    if (!status && loss)
+        tleg_info_write(&sum, sizeof sum, loss, TLEG_STRUCT_LEAST);
     return status;
 }
 

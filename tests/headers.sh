@@ -1,5 +1,6 @@
 #!/bin/sh
-# Each public header compiles alone, twice in a row, in C99 and in C++11, without a warning.   headers.sh C-COMPILER
+# Each public header compiles alone, twice in a row, in C99 and in C++11, without a warning; its structs have no implicit padding
+# (DLPack's, which others laid out, do).   headers.sh C-COMPILER
 cc=$1
 failed=0
 scratch=$(mktemp -d) || exit 1
@@ -12,7 +13,10 @@ for header in include/tleg/*.h; do
     name=tleg/$(basename "$header")
     printf '#include <%s>\n#include <%s>\nint tleg_headers_unit;\n' "$name" "$name" >"$scratch/unit.c"
     cp "$scratch/unit.c" "$scratch/unit.cpp"
-    "$cc" -std=c99 -pedantic -Wall -Wextra -Wstrict-prototypes -Werror -Iinclude -c "$scratch/unit.c" -o "$scratch/unit.o" || failed=1
+    padded=-Wpadded
+    [ "$name" = tleg/dlpack.h ] && padded=
+    # shellcheck disable=SC2086
+    "$cc" $padded -std=c99 -pedantic -Wall -Wextra -Wstrict-prototypes -Werror -Iinclude -c "$scratch/unit.c" -o "$scratch/unit.o" || failed=1
     for compiler in $cxx; do
         $compiler -std=c++11 -pedantic -Wall -Wextra -Werror -Iinclude -c "$scratch/unit.cpp" -o "$scratch/unit.o" || failed=1
     done

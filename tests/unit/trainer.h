@@ -1,4 +1,5 @@
-/* What the trainer's suites share: the cases whose gradients the reference wrote, a batch of images, and looks at parameters. */
+/* What the trainer's suites share: the cases whose gradients the reference wrote, a batch of images, and looks at parameters.
+ */
 #ifndef TLEG_TESTS_TRAINER_H
 #define TLEG_TESTS_TRAINER_H
 
@@ -87,11 +88,8 @@ static inline void trainer_data_open(tleg_context *context, int32_t images, stru
         at[i] = info.data;
     }
     tleg_file_free(file);
-    data->batch = (tleg_batch){.struct_size = sizeof data->batch,
-                               .size = TRAINER_BATCH,
-                               .images = at[0],
-                               .labels = at[1],
-                               .teacher_logits = at[2]};
+    data->batch = (tleg_batch){
+        .struct_size = sizeof data->batch, .size = TRAINER_BATCH, .images = at[0], .labels = at[1], .teacher_logits = at[2]};
 }
 
 static inline void trainer_data_close(struct trainer_data *data) {

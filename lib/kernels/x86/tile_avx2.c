@@ -54,7 +54,8 @@ TLEG_AVX2_INLINE void run(const struct tleg_tile *tile, const int rows, const bo
     __m256 low_bias = _mm256_setzero_ps(), high_bias = low_bias;
     if (tile->bias) {
         low_bias = _mm256_maskload_ps(tile->bias, tleg_avx2_lanes(tile->cols));
-        high_bias = _mm256_maskload_ps(tile->bias + 8, tleg_avx2_lanes(tile->cols - 8));
+        if (wide)
+            high_bias = _mm256_maskload_ps(tile->bias + 8, tleg_avx2_lanes(tile->cols - 8));
     }
 #define FINISH(r)                                                                                                              \
     if (r < rows) {                                                                                                            \

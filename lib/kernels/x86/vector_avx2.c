@@ -171,8 +171,10 @@ TLEG_AVX2 void tleg_avx2_gelu(size_t count, const float *x, float *y) {
         tleg_ask(x + i, AHEAD);
         _mm256_storeu_ps(y + i, tleg_avx2_gelu_of(_mm256_loadu_ps(x + i)));
     }
-    __m256i lanes = tleg_avx2_lanes((int64_t)(count - i));
-    _mm256_maskstore_ps(y + i, lanes, tleg_avx2_gelu_of(_mm256_maskload_ps(x + i, lanes)));
+    if (i < count) {
+        __m256i lanes = tleg_avx2_lanes((int64_t)(count - i));
+        _mm256_maskstore_ps(y + i, lanes, tleg_avx2_gelu_of(_mm256_maskload_ps(x + i, lanes)));
+    }
 }
 
 TLEG_AVX2 void tleg_avx2_gelu_backward(size_t count, const float *x, const float *dy, float *dx) {

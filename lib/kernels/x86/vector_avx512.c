@@ -116,13 +116,17 @@ TLEG_AVX512 void tleg_avx512_layernorm(int64_t rows, int64_t dim, const float *x
         float mean = sum_of(dim, x, 0, false) / (float)dim;
         float var = sum_of(dim, x, mean, true) / (float)dim;
         __m512 middle = _mm512_set1_ps(mean), scale = _mm512_set1_ps(1.0F / sqrtf(var + eps));
-        for (int64_t i = 0; i < dim; i += 16) {
+        int64_t i = 0;
+        for (; i + 16 <= dim; i += 16) {
+            tleg_ask(x + i, AHEAD);
+            __m512 d = _mm512_mul_ps(_mm512_sub_ps(_mm512_loadu_ps(x + i), middle), scale);
+            _mm512_storeu_ps(y + i, _mm512_fmadd_ps(d, _mm512_loadu_ps(weight + i), _mm512_loadu_ps(bias + i)));
+        }
+        if (i < dim) {
             __mmask16 lanes = tleg_avx512_lanes(dim - i);
             __m512 d = _mm512_mul_ps(_mm512_sub_ps(_mm512_maskz_loadu_ps(lanes, x + i), middle), scale);
-            tleg_ask(x + i, AHEAD);
-            _mm512_mask_storeu_ps(
-                y + i, lanes,
-                _mm512_fmadd_ps(d, _mm512_maskz_loadu_ps(lanes, weight + i), _mm512_maskz_loadu_ps(lanes, bias + i)));
+            d = _mm512_fmadd_ps(d, _mm512_maskz_loadu_ps(lanes, weight + i), _mm512_maskz_loadu_ps(lanes, bias + i));
+            _mm512_mask_storeu_ps(y + i, lanes, d);
         }
     }
 }
@@ -171,9 +175,13 @@ TLEG_AVX512 void tleg_avx512_layernorm_backward(const struct tleg_layernorm_back
 /* ---- GELU ---- */
 
 TLEG_AVX512 void tleg_avx512_gelu(size_t count, const float *x, float *y) {
-    for (size_t i = 0; i < count; i += 16) {
-        __mmask16 lanes = tleg_avx512_lanes((int64_t)(count - i));
+    size_t i = 0;
+    for (; i + 16 <= count; i += 16) {
         tleg_ask(x + i, AHEAD);
+        _mm512_storeu_ps(y + i, tleg_avx512_gelu_of(_mm512_loadu_ps(x + i)));
+    }
+    if (i < count) {
+        __mmask16 lanes = tleg_avx512_lanes((int64_t)(count - i));
         _mm512_mask_storeu_ps(y + i, lanes, tleg_avx512_gelu_of(_mm512_maskz_loadu_ps(lanes, x + i)));
     }
 }

@@ -111,15 +111,6 @@ static void block_gradients(void) {
 }
 #undef STRUCT
 
-#define STRUCT tleg_block_gradients
-static void block_gradients(void) {
-    BEGIN("tleg_block_gradients");
-    M(struct_size), M(reserved), M(norm1_weight), M(norm1_bias), M(qkv_weight), M(qkv_bias), M(proj_weight), M(proj_bias);
-    M(norm2_weight), M(norm2_bias), M(fc1_weight), M(fc1_bias), M(fc2_weight), M(fc2_bias);
-    END("tleg_block_gradients");
-}
-#undef STRUCT
-
 #define STRUCT tleg_image
 static void image(void) {
     BEGIN("tleg_image");
@@ -171,7 +162,6 @@ int main(void) {
     budget();
     session_options();
     block_options();
-    block_gradients();
     block_gradients();
     image();
     trainer_options();

@@ -383,7 +383,7 @@ try 1 eval m.st --data nowhere
 says err nowhere
 try 2 eval m.st
 says err "--data"
-if script --version >/dev/null 2>&1; then
+if script -qec true /dev/null >/dev/null 2>&1 </dev/null; then # where a terminal can be made
     now="a progress bar on a terminal"
     cp -r data/a data/c
     TERM=xterm script -qec "'$tleg' eval m.st --data data" /dev/null >out 2>err </dev/null

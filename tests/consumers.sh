@@ -1,7 +1,7 @@
 #!/bin/sh
 # A stranger's programs: installs into a scratch prefix, moves it, and builds against it with pkg-config (C, shared and static)
-# and with find_package (C++, both targets).   consumers.sh BUILD-DIRECTORY C-COMPILER
-build=$1 cc=$2
+# and with find_package (C++, both targets).   consumers.sh BUILD-DIRECTORY C-COMPILER GENERATOR
+build=$1 cc=$2 generator=$3
 here=$(pwd)/tests
 scratch=$(mktemp -d) || exit 1
 trap 'rm -rf "$scratch"' EXIT
@@ -39,7 +39,7 @@ command -v c++ >/dev/null || {
     echo "SKIP consumers: no C++ compiler (the C programs passed)"
     exit 77
 }
-cmake -S "$here/consumers" -B "$scratch/build" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_BUILD_TYPE=Release >"$scratch/configure.log" 2>&1 || {
+cmake -G "$generator" -S "$here/consumers" -B "$scratch/build" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_BUILD_TYPE=Release >"$scratch/configure.log" 2>&1 || {
     cat "$scratch/configure.log"
     exit 1
 }

@@ -119,8 +119,8 @@ static void finish_rows(void *arg, int64_t item, char *lane) {
                 sum[j] += residual[j];
         }
         if (epilogue->hidden)
-            product->exec->kernels->gelu_backward(
-                (size_t)cols, epilogue->hidden + r * epilogue->hidden_stride + product->column, sum, sum);
+            product->exec->kernels->gelu_backward((size_t)cols,
+                                                  epilogue->hidden + r * epilogue->hidden_stride + product->column, sum, sum);
         memcpy(out, sum, (size_t)cols * sizeof *out);
     }
 }

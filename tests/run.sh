@@ -105,7 +105,7 @@ tree asan "tleg_tests tleg" -DCMAKE_BUILD_TYPE=None -DTLEG_TEST_TIMEOUT=600 -DTL
 tree tsan "test_threads test_team test_core" -DCMAKE_BUILD_TYPE=None -DTLEG_TEST_TIMEOUT=600 -DTLEG_BENCH=OFF -DTLEG_BLAS=none \
     -DTLEG_TOOLS=OFF "-DCMAKE_C_FLAGS=$sanitized -fsanitize=thread" && check tsan -R '^(test_threads|test_team|test_core)$'
 
-suites="test_contracts test_null test_format test_golden:logits* test_learngene test_memory:*leave* test_threads"
+suites="test_contracts test_null test_format test_golden:logits* test_learngene test_memory:*leave* test_threads:*share*"
 command -v valgrind >/dev/null || {
     skip valgrind "valgrind is not installed"
     suites=

@@ -113,6 +113,12 @@ command -v valgrind >/dev/null || {
 tree plain "all" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DTLEG_BLAS=none -DTLEG_TOOLS=OFF -DTLEG_BENCH=OFF \
     "-DTLEG_VALGRIND=$(echo "$suites" | tr ' ' ';')" && check plain -L 'unit|replay|valgrind' && check plain -R '^symbols$'
 
+if command -v mpirun >/dev/null; then
+    tree mpi tleg -DCMAKE_BUILD_TYPE=Release -DTLEG_MPI=ON -DTLEG_BLAS=none -DTLEG_BENCH=OFF && check mpi -R '^mpi$'
+else
+    skip mpi "mpirun is not installed"
+fi
+
 # Another processor, where its compiler is installed: portable kernels alone, and the same answers.
 cross=aarch64-linux-gnu
 if command -v $cross-gcc >/dev/null; then

@@ -205,11 +205,41 @@ try 1 $stored --teacher-logits others.st --augment none -o x.st
 says err "none for 36 of the 36 images"
 
 # ---- numbers that are no numbers ----
+{
+    head -c $(($(wc -c <stored.st) - 432)) stored.st
+    head -c 432 /dev/zero | tr '\000' '\377'
+} >nan-logits.st
+try 1 $stored --teacher-logits nan-logits.st --augment none -o x.st
+says err "step 1: the loss against the teacher is not finite"
+says err "no checkpoint was written yet"
 try 1 distill --data cifar $shape --depth 2 --batch 10 --epochs 40 --lr 1e30 --lr-absolute --warmup 0 --augment none \
     --checkpoint-every 1 -o nan.st
 says err "step 2: the loss against the labels is not finite"
 says err "nan.st.checkpoint holds step 1"
 must test -s nan.st.checkpoint
+
+# ---- gradients ----
+# Two images of zeros, with labels and teacher_logits of zeros behind them.
+header='{"images":{"dtype":"F32","shape":[2,3,32,32],"data_offsets":[0,24576]},"labels":{"dtype":"I64","shape":[2],"data_offsets":[24576,24592]},"teacher_logits":{"dtype":"F32","shape":[2,3],"data_offsets":[24592,24616]}}'
+{
+    printf '\000\001\000\000\000\000\000\000%-256s' "$header"
+    head -c 24616 /dev/zero
+} >in.st
+try 0 grad whole.st --depth 3 --alpha 0.5 --smoothing 0.1 --input in.st -o gradient.st
+says out "gradient.st: loss "
+must grep -q '"loss":{"dtype":"F32","shape":\[1\]' gradient.st
+must grep -q '"blocks.block.mlp.fc1.instances.0.weight_ilayer"' gradient.st
+try 0 grad whole.st --depth 3 --alpha 0.5 --smoothing 0.1 --input in.st --threads 2 -o again.st
+same gradient.st again.st
+try 0 grad teacher.st --input in.st --json -o gradient.st
+says out '"loss":'
+must grep -q '"blocks.1.mlp.fc1.weight"' gradient.st
+try 2 grad whole.st --input in.st -o x.st
+try 1 grad whole.st --depth 3 --image 16 --input in.st -o x.st
+says err '"images": expected f32 [1,3,16,16] (the first number may be larger), found f32 [2,3,32,32]'
+logits missing.st 2 a
+try 1 grad whole.st --depth 3 --input missing.st -o x.st
+says err "no tensor 'images'"
 
 # ---- tuning ----
 try 0 tune whole.st --depth 3 --data cifar --batch 10 --epochs 2 -o tuned.st

@@ -3,7 +3,7 @@
 
 packages_build="gcc libc6-dev cmake ninja-build pkg-config libjsmn-dev libjansson-dev libjpeg-dev libpng-dev"
 packages_test="$packages_build g++ libcmocka-dev libopenblas-dev clang clang-format valgrind libc6-dbg binutils
-python3"
+python3 libopenmpi-dev openmpi-bin"
 
 install_missing() {
     missing=

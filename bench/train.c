@@ -1,0 +1,81 @@
+/* One optimiser step as training runs it, through the public interface: forward, backward and AdamW of the 32 px, patch 4, dim
+ * 192, depth 6, batch 64 model. Prints one JSON object, as the PyTorch program beside it does (train_torch.py): the median of 7
+ * steps after one, the share of the FMA peak (operations of a step: three times those of a forward pass's blocks), and the
+ * memory that the trainer asks for.
+ *
+ *     bench/bench_train [threads] [recompute]     recompute 1: keep each block's input alone */
+#include "bench.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <tleg/tleg.h>
+
+enum { STEPS = 7, BATCH = 64, IMAGE = 32, PATCH = 4, DIM = 192, HEADS = 3, DEPTH = 6, CLASSES = 10 };
+
+static void check(tleg_status status, const char *text) {
+    if (status) {
+        fprintf(stderr, "bench_train: %s: %s\n", tleg_status_name(status), text);
+        exit(1);
+    }
+}
+
+/* Wall time: PyTorch's program measures that too. */
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Operations of a step: a block has 12 D^2 multiplications a token, and attention 2 N D. */
+static double step_operations(void) {
+    const double tokens = (double)(IMAGE / PATCH) * (IMAGE / PATCH);
+    return 3 * 2 * BATCH * tokens * DEPTH * (12.0 * DIM * DIM + 2 * tokens * DIM);
+}
+
+static double one_step(tleg_trainer *trainer, const tleg_batch *batch) {
+    double start = now();
+    check(tleg_trainer_backward(trainer, batch, NULL), tleg_trainer_error(trainer));
+    check(tleg_trainer_update(trainer, 1e-3), tleg_trainer_error(trainer));
+    return now() - start;
+}
+
+int main(int argc, char **argv) {
+    tleg_context *context;
+    tleg_learngene *gene;
+    tleg_trainer *trainer;
+    const tleg_context_options own = {.struct_size = sizeof own, .workers = argc > 1 ? atoi(argv[1]) : 1};
+    const tleg_config config = {
+        .struct_size = sizeof config, .image_size = IMAGE, .patch_size = PATCH, .dim = DIM, .heads = HEADS, .classes = CLASSES};
+    const tleg_trainer_options options = {
+        .struct_size = sizeof options, .batch = BATCH, .depth_least = DEPTH, .checkpoint = argc > 2 ? atoi(argv[2]) : 0};
+    static float images[BATCH * 3 * IMAGE * IMAGE];
+    int64_t labels[BATCH];
+    uint64_t bytes;
+    check(tleg_context_create(&own, &context), "no context");
+    check(tleg_learngene_create(context, &config, 1, &gene), tleg_context_error(context));
+    check(tleg_trainer_memory(context, gene, NULL, &options, &bytes), tleg_context_error(context));
+    check(tleg_trainer_create(context, gene, NULL, &options, &trainer), tleg_context_error(context));
+    for (size_t i = 0; i < sizeof images / sizeof *images; i++)
+        images[i] = (float)rand() / (float)RAND_MAX - 0.5F;
+    for (int i = 0; i < BATCH; i++)
+        labels[i] = i % CLASSES;
+    const tleg_batch batch = {.struct_size = sizeof batch, .size = BATCH, .images = images, .labels = labels};
+    double seconds[STEPS];
+    one_step(trainer, &batch);
+    for (int i = 0; i < STEPS; i++)
+        seconds[i] = one_step(trainer, &batch);
+    double median = bench_median(seconds, STEPS), gflops = step_operations() / median / 1e9;
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    printf("{\"peer\":\"tleg\",\"model\":\"cifar-train\",\"batch\":%d,\"threads\":%d,\"ms\":%.2f,\"gflops\":%.1f,\"peak_"
+           "share\":%.3f,"
+           "\"trainer_bytes\":%llu,\"peak_bytes\":%lld}\n",
+           BATCH, own.workers, 1e3 * median, gflops, gflops / own.workers / bench_peak(tleg_context_level(context, NULL)),
+           (unsigned long long)bytes, (long long)usage.ru_maxrss * 1024);
+    tleg_trainer_free(trainer);
+    tleg_learngene_free(gene);
+    tleg_context_free(context);
+    return 0;
+}

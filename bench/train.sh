@@ -1,0 +1,22 @@
+#!/bin/sh
+# One optimiser step of ours against PyTorch's, in turn, five times each: medians of the milliseconds, and their ratio.
+#     sh bench/train.sh BUILD [THREADS]        BUILD: a build tree with bench/bench_train; needs python3-torch
+set -eu
+build=$1 threads=${2:-1}
+here=$(cd "$(dirname "$0")" && pwd)
+python=${PYTHON:-/usr/bin/python3}
+ours= theirs=
+ms() { sed -n 's/.*"ms": *\([0-9.]*\).*/\1/p'; }
+# The two variables name a processor to OpenBLAS, which halves PyTorch where they are set; its own threads must be ours.
+torch() { env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OPENBLAS_NUM_THREADS="$threads" OMP_NUM_THREADS="$threads" "$python" "$here/train_torch.py" "$threads"; }
+for _ in 1 2 3 4 5; do
+    line=$("$build/bench/bench_train" "$threads")
+    echo "$line"
+    ours="$ours $(echo "$line" | ms)"
+    line=$(torch)
+    echo "$line"
+    theirs="$theirs $(echo "$line" | ms)"
+done
+median() { printf '%s\n' "$@" | sort -n | sed -n 3p; }
+a=$(median $ours) b=$(median $theirs)
+echo "tleg $a ms, torch $b ms, ratio $(awk "BEGIN { printf \"%.3f\", $a / $b }")"

@@ -125,7 +125,10 @@ void tleg_avx512_tile(const struct tleg_tile *tile) {
     static void (*const narrow[])(const struct tleg_tile *) = {narrow_1,  narrow_2,  narrow_3,  narrow_4, narrow_5,
                                                                narrow_6,  narrow_7,  narrow_8,  narrow_9, narrow_10,
                                                                narrow_11, narrow_12, narrow_13, narrow_14};
-    (tile->cols > 16 ? wide : narrow)[tile->rows - 1](tile);
+    if (tile->cols > 16)
+        wide[tile->rows - 1](tile);
+    else
+        narrow[tile->rows - 1](tile);
 }
 
 #else

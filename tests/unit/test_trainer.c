@@ -1,5 +1,5 @@
-/* The trainer's arithmetic: gradients against the reference's, what a step does against torch.optim.AdamW, depths, stochastic
- * depth, accumulation, ranks, and the same bits whoever computes. */
+/* The trainer's arithmetic: gradients against the reference's, what a step does against torch.optim.AdamW, accumulation,
+ * teachers, ranks, and the same bits whoever computes. */
 #include "unit/trainer.h"
 
 static struct backend backends[MAX_BACKENDS];
@@ -386,93 +386,6 @@ static void rates_are_those_of_the_recipe(void **state) {
     assert_int_equal(tleg_rate_of_epoch(&rate, 1, &found), TLEG_ARGUMENT);
 }
 
-/* ---- depths ---- */
-
-static tleg_trainer *open_at(const struct grad_case *c, int32_t mode, int32_t least, int32_t most, uint64_t seed) {
-    tleg_trainer_options options = trainer_options(c);
-    options.depth_mode = mode;
-    options.depth_least = least;
-    options.depth_most = most;
-    options.seed = seed;
-    return trainer_open(plain, c, &options);
-}
-
-static struct flat gradients_at(const struct grad_case *c, const tleg_batch *batch, int32_t depth, double *loss) {
-    tleg_trainer *trainer = open_at(c, TLEG_DEPTH_FIXED, depth, 0, 0);
-    *loss = backward(trainer, batch);
-    struct flat found = trainer_gradients(plain, trainer);
-    tleg_trainer_free(trainer);
-    return found;
-}
-
-static void a_sandwich_is_the_mean_of_its_three_depths(void **state) {
-    (void)state;
-    const struct grad_case *c = find("schedule-9");
-    struct trainer_data data;
-    trainer_data_open(plain, c->images, &data);
-    tleg_trainer *trainer = open_at(c, TLEG_DEPTH_SANDWICH, 4, 9, 3);
-    tleg_loss loss = {.struct_size = sizeof loss};
-    OK_TRAINER(trainer, tleg_trainer_backward(trainer, &data.batch, &loss));
-    assert_in_range(loss.depth, 4, 9);
-    struct flat found = trainer_gradients(plain, trainer), mean = {0};
-    const int32_t depths[] = {4, 9, loss.depth};
-    double total = 0;
-    for (int i = 0; i < 3; i++) {
-        double one;
-        struct flat part = gradients_at(c, &data.batch, depths[i], &one);
-        total += one / 3;
-        if (i == 0) {
-            mean = (struct flat){calloc(part.count, sizeof(float)), part.count};
-            assert_non_null(mean.values);
-        }
-        for (size_t k = 0; k < part.count; k++) {
-            mean.values[k] += part.values[k] / 3;
-        }
-        free(part.values);
-    }
-    assert_true(fabs(total - loss.total) < 1e-9 * fabs(total));
-    assert_true(flat_distance(&found, &mean) < 1e-6);
-    free(found.values);
-    free(mean.values);
-    trainer_data_close(&data);
-    tleg_trainer_free(trainer);
-}
-
-static void a_random_depth_is_drawn_for_each_step_from_the_seed(void **state) {
-    (void)state;
-    const struct grad_case *c = find("nobias-1");
-    struct trainer_data data;
-    trainer_data_open(plain, c->images, &data);
-    enum { STEPS = 60, LEAST = 2, MOST = 5 };
-    int32_t seen[3][STEPS], times[MOST + 1] = {0};
-    for (int run = 0; run < 3; run++) {
-        tleg_trainer *trainer = open_at(c, TLEG_DEPTH_RANDOM, LEAST, MOST, run == 2 ? 12 : 11);
-        for (int step = 0; step < STEPS; step++) {
-            tleg_loss loss = {.struct_size = sizeof loss}, again = {.struct_size = sizeof again};
-            OK_TRAINER(trainer, tleg_trainer_backward(trainer, &data.batch, &loss));
-            OK_TRAINER(trainer, tleg_trainer_backward(trainer, &data.batch, &again));
-            assert_int_equal(loss.depth, again.depth); /* one depth a step, whatever it accumulates */
-            assert_in_range(loss.depth, LEAST, MOST);
-            if (run == 0 && times[loss.depth] == 0) { /* and it is that depth which runs */
-                double fixed;
-                struct flat g = gradients_at(c, &data.batch, loss.depth, &fixed);
-                assert_true(fixed == loss.total);
-                free(g.values);
-            }
-            times[loss.depth] += run == 0;
-            seen[run][step] = loss.depth;
-            OK_TRAINER(trainer, tleg_trainer_update(trainer, 0));
-        }
-        tleg_trainer_free(trainer);
-    }
-    for (int32_t depth = LEAST; depth <= MOST; depth++) {
-        assert_true(times[depth] >= 5); /* uniform: 15 of 60 are expected, 3.4 is a standard deviation */
-    }
-    assert_memory_equal(seen[0], seen[1], sizeof seen[0]);
-    assert_memory_not_equal(seen[0], seen[2], sizeof seen[0]);
-    trainer_data_close(&data);
-}
-
 /* ---- a step in practice ---- */
 
 static void training_brings_the_loss_down(void **state) {
@@ -644,8 +557,6 @@ int main(int argc, char **argv) {
         cmocka_unit_test(what_decays_is_what_deit_decays),
         cmocka_unit_test(clipping_shortens_the_whole_gradient_to_its_limit),
         cmocka_unit_test(rates_are_those_of_the_recipe),
-        cmocka_unit_test(a_sandwich_is_the_mean_of_its_three_depths),
-        cmocka_unit_test(a_random_depth_is_drawn_for_each_step_from_the_seed),
         cmocka_unit_test(training_brings_the_loss_down),
         cmocka_unit_test(a_teacher_is_asked_about_the_very_batch),
         cmocka_unit_test(soft_targets_take_the_place_of_labels),

@@ -190,4 +190,32 @@ static inline const struct grad_case *trainer_case(const struct grad_case *cases
     return NULL;
 }
 
+/* ---- steps ---- */
+
+/* Everything that a state must carry: random depths, dropped paths, moments, a moving average. */
+static inline tleg_trainer_options trainer_busy_options(const struct grad_case *c) {
+    tleg_trainer_options options = trainer_options(c);
+    options.drop_path = 0.3;
+    options.ema = 0.9;
+    options.seed = 5;
+    if (!c->model) {
+        options.depth_mode = TLEG_DEPTH_RANDOM;
+        options.depth_most = options.depth_least + 3;
+    }
+    return options;
+}
+
+static inline void trainer_steps(tleg_trainer *trainer, const tleg_batch *batch, int count) {
+    for (int i = 0; i < count; i++) {
+        OK_TRAINER(trainer, tleg_trainer_backward(trainer, batch, NULL));
+        OK_TRAINER(trainer, tleg_trainer_update(trainer, 0.003));
+    }
+}
+
+static inline void trainer_says(const char *text, const char *part) {
+    if (strstr(text, part) == NULL) {
+        fail_msg("\"%s\" does not say \"%s\"", text, part);
+    }
+}
+
 #endif

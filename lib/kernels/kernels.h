@@ -115,6 +115,7 @@ void tleg_mean_rows(const struct tleg_kernels *kernels, int64_t rows, int64_t di
 void tleg_resample_grid(int64_t prefix, int64_t old, int64_t grid, int64_t dim, const float *in, float *out);
 
 /* ---- backward: training computes in f32, from row-major weights that change each step ---- */
+/* With a table of cblas it multiplies for tleg_input_backward; weights' gradients are the work of the level's own tiles. */
 /* Where a gradient t goes: base += t, and ilayer += c * t unless it is NULL. base NULL: not wanted. */
 struct tleg_gradient {
     float *base, *ilayer;

@@ -1,7 +1,7 @@
 /* Processor levels. cpuid is asked by hand: the compilers' own checks let environment variables answer. */
 #include "core/core.h"
 
-#if defined(__x86_64__) || defined(__i386__)
+#if defined(__x86_64__) /* 32-bit programs have no kernels of ours beyond the portable ones */
 #define TLEG_X86 1
 #include <cpuid.h>
 #else

@@ -1,4 +1,4 @@
-/* The forward pass of one block. Its backward pass joins here. */
+/* The forward pass of one block; backward.c holds the one that training keeps and walks back. */
 #include "vit/vit.h"
 
 /* x (B,N,D) -> qkv (B,N,3D), mixed (B,N,D) for attention; then hidden (B,N,H) in the same place. */

@@ -127,9 +127,13 @@ for signal in TERM INT; do
     rm -f killed.*
     now="SIG$signal"
     # a shell starts commands in the background deaf to SIGINT; the command listens all the same
-    "$tleg" $long --epochs 4000 -o killed.st >out 2>err &
+    "$tleg" $long --epochs 4000 --log killed.json -o killed.st >out 2>err &
     pid=$!
-    sleep 0.4
+    tries=0 # until it is at work, however slow the machine
+    until grep -q '"step"' killed.json 2>/dev/null || [ $tries -ge 600 ]; do
+        sleep 0.1
+        tries=$((tries + 1))
+    done
     [ $signal = TERM ] && kill -TERM $pid
     [ $signal = INT ] && kill -INT $pid
     wait $pid

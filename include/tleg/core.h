@@ -94,7 +94,7 @@ typedef struct tleg_context_options {
                              caller alone, at most 256; the library starts workers - 1 */
     int32_t gemm;         /* TLEG_GEMM_* */
 
-    /* Memory: both or neither. alloc returns `size` bytes aligned to `align` (a power of
+    /* Memory: both or neither. alloc returns `size` bytes (never 0) aligned to `align` (a power of
      * two), or NULL; release gets the same size and align. They may be called from any
      * thread that uses, or frees, a handle of this context. Default: the C library's. */
     void *(TLEG_CALL *alloc)(void *host, size_t size, size_t align);
@@ -103,12 +103,13 @@ typedef struct tleg_context_options {
 
     /* The host's own thread pool: calls fn(arg, task) once for each task 0..tasks-1, on any
      * threads, at once or in turn, and returns when all have ended. tasks is at most
-     * `workers`. With it the library starts no threads. */
+     * `workers`. Sessions that run at the same time call it at the same time. With it the library
+     * starts no threads. */
     void(TLEG_CALL *parallel)(void *host, int32_t tasks, void(TLEG_CALL *fn)(void *arg, int32_t task), void *arg);
     void *parallel_host;
 
     /* Notes that are no errors, such as a tensor that a file holds and the library ignores.
-     * Called on the thread that made the call. */
+     * Called on the thread that made the call; the text is valid until log returns. */
     void(TLEG_CALL *log)(void *host, const char *text);
     void *log_host;
 } tleg_context_options;

@@ -174,8 +174,10 @@ static int learn(struct desk *desk) {
         int64_t step = tleg_trainer_steps(desk->trainer);
         int32_t epoch = (int32_t)(step / desk->steps_an_epoch);
         if (step % desk->steps_an_epoch == 0 && epoch > desk->validated) {
-            code = end_epoch(desk, epoch, (tool_clock() - began) / 1e3);
-            desk->tally.started = began = tool_clock();
+            double ended = tool_clock();
+            code = end_epoch(desk, epoch, (ended - began) / 1e3);
+            began = tool_clock();
+            desk->tally.started += began - ended; /* the interval goes on; validation is not in its speed */
         }
         if (code != EXIT_DONE || step >= desk->total)
             break;

@@ -47,10 +47,6 @@ static size_t layer_floats(const tleg_config *config) {
     return floats;
 }
 
-static int heads_of(const tleg_config *config) {
-    return config->prefix == 2 ? 2 : 1;
-}
-
 static struct tleg_scratch scratch_of(const struct tleg_kernels *kernels, const tleg_config *net,
                                       const struct tleg_block_shape *shape) {
     int64_t grid = net->image_size / net->patch_size, patches = grid * grid;
@@ -62,7 +58,7 @@ static struct tleg_scratch scratch_of(const struct tleg_kernels *kernels, const 
     tleg_scratch_join(&most, tleg_weight_backward_scratch(kernels, shape->batch, classes, dim));
     tleg_scratch_join(&most, tleg_input_backward_scratch(kernels, shape->batch, classes, dim));
     tleg_scratch_join(&most, tleg_layernorm_backward_scratch(kernels, patches, dim));
-    tleg_scratch_join(&most, tleg_layernorm_backward_scratch(kernels, heads_of(net) * shape->batch, dim));
+    tleg_scratch_join(&most, tleg_layernorm_backward_scratch(kernels, tleg_config_readouts(net) * shape->batch, dim));
     return most;
 }
 
@@ -70,7 +66,7 @@ static size_t packed_outer(const struct tleg_kernels *kernels, const tleg_config
     size_t patch = tleg_packed_count(kernels, net->dim, 3 * (int64_t)net->patch_size * net->patch_size);
     size_t head = tleg_packed_count(kernels, net->classes, net->dim), end = 0;
     tleg_place(&end, patch, sizeof(float));
-    for (int h = 0; h < heads_of(net); h++)
+    for (int h = 0; h < tleg_config_readouts(net); h++)
         tleg_place(&end, head, sizeof(float));
     return end;
 }
@@ -92,7 +88,7 @@ static void place_params(const tleg_trainer_options *options, struct tleg_traine
 /* Activations: each block's, or each block's input and one block's. */
 static void place_pass(const tleg_trainer_options *options, struct tleg_trainer_layout *l, size_t *end) {
     size_t images = (size_t)l->shape.batch, dim = (size_t)l->net.dim, classes = (size_t)l->net.classes;
-    size_t depth = (size_t)l->depth_most, kept = tleg_kept_floats(&l->shape), heads = (size_t)heads_of(&l->net);
+    size_t depth = (size_t)l->depth_most, kept = tleg_kept_floats(&l->shape), heads = (size_t)tleg_config_readouts(&l->net);
     size_t tokens = (size_t)l->shape.tokens, x = images * tokens; /* a checked block shape: no overflow */
     if (!tleg_size_mul(x, dim, &x) || !tleg_size_mul(kept, options->checkpoint ? 1 : depth, &kept))
         *end = SIZE_MAX;

@@ -5,7 +5,7 @@
 #include <string.h>
 
 static int heads_of(const tleg_trainer *t) {
-    return t->layout.net.prefix == 2 ? 2 : 1;
+    return tleg_config_readouts(&t->layout.net);
 }
 
 /* ---- a layer's weights, formed for this step ---- */

@@ -22,7 +22,7 @@ static struct view look(const tleg_trainer *t) {
                          .eps = (float)net->eps,
                          .cls = net->pool == TLEG_POOL_CLS,
                          .after = net->norm == TLEG_NORM_AFTER_POOL,
-                         .heads = net->prefix == 2 ? 2 : 1};
+                         .heads = tleg_config_readouts(net)};
 }
 
 void tleg_train_pool(tleg_trainer *t, int64_t batch, const float *x) {

@@ -44,15 +44,6 @@ struct tleg_scratch tleg_backward_scratch(const struct tleg_kernels *kernels, co
     return most;
 }
 
-static struct tleg_rows rows_norm(const struct tleg_block_shape *shape, const struct tleg_norm *norm, const float *x) {
-    return (struct tleg_rows){.kind = TLEG_ROWS_LAYERNORM,
-                              .x = x,
-                              .stride = shape->dim,
-                              .norm_weight = norm->weight,
-                              .norm_bias = norm->bias,
-                              .eps = shape->eps};
-}
-
 /* ---- forward ---- */
 
 /* out (M, n) = rows W^T + bias [+ residual] */
@@ -86,7 +77,7 @@ static void branch(const struct tleg_exec *exec, const struct tleg_block_shape *
 void tleg_block_keep(const struct tleg_exec *exec, const struct tleg_block_shape *shape, const struct tleg_layer *layer,
                      const float *const scale[2], const struct tleg_kept *kept, float *y) {
     int64_t m = shape->batch * shape->tokens, dim = shape->dim;
-    product(exec, m, rows_norm(shape, &layer->norm1, kept->x), &layer->qkv, NULL, kept->qkv);
+    product(exec, m, tleg_rows_norm(shape, &layer->norm1, kept->x), &layer->qkv, NULL, kept->qkv);
     tleg_attention(exec, &(struct tleg_attention){.batch = shape->batch,
                                                   .tokens = shape->tokens,
                                                   .dim = dim,
@@ -95,7 +86,7 @@ void tleg_block_keep(const struct tleg_exec *exec, const struct tleg_block_shape
                                                   .out = kept->mixed});
     branch(exec, shape, (struct tleg_rows){.kind = TLEG_ROWS_PLAIN, .x = kept->mixed, .stride = dim}, &layer->proj, scale[0],
            kept->x, kept->middle);
-    product(exec, m, rows_norm(shape, &layer->norm2, kept->middle), &layer->fc1, NULL, kept->hidden);
+    product(exec, m, tleg_rows_norm(shape, &layer->norm2, kept->middle), &layer->fc1, NULL, kept->hidden);
     if (!y)
         return;
     branch(exec, shape, (struct tleg_rows){.kind = TLEG_ROWS_GELU, .x = kept->hidden, .stride = shape->hidden}, &layer->fc2,
@@ -163,7 +154,7 @@ static void mlp_backward(const struct step *step, const struct tleg_layer_values
     weight_step(step, TLEG_FC2, dy, dim, hidden,
                 (struct tleg_rows){.kind = TLEG_ROWS_GELU, .x = kept->hidden, .stride = hidden});
     input_step(step, dy, values->weight[TLEG_FC2], dim, hidden, kept->hidden, step->u);
-    weight_step(step, TLEG_FC1, step->u, hidden, dim, rows_norm(step->shape, &norm2, kept->middle));
+    weight_step(step, TLEG_FC1, step->u, hidden, dim, tleg_rows_norm(step->shape, &norm2, kept->middle));
     input_step(step, step->u, values->weight[TLEG_FC1], hidden, dim, NULL, step->t);
     norm_step(step, TLEG_NORM2, kept->middle, norm2.weight, d);
 }
@@ -183,7 +174,7 @@ static void attention_backward(const struct step *step, const struct tleg_layer_
                                                                                 .qkv = kept->qkv,
                                                                                 .dout = step->t,
                                                                                 .dqkv = step->u});
-    weight_step(step, TLEG_QKV, step->u, 3 * dim, dim, rows_norm(shape, &norm1, kept->x));
+    weight_step(step, TLEG_QKV, step->u, 3 * dim, dim, tleg_rows_norm(shape, &norm1, kept->x));
     input_step(step, step->u, values->weight[TLEG_QKV], 3 * dim, dim, NULL, step->t);
     norm_step(step, TLEG_NORM1, kept->x, norm1.weight, d);
 }

@@ -72,6 +72,7 @@ void tleg_site_spec(const tleg_config *config, enum tleg_site site, bool bias, s
 /* The number of elements of a spec; 0 for an empty one. Checked configurations do not overflow. */
 size_t tleg_spec_count(const struct tleg_spec *spec);
 int64_t tleg_config_tokens(const tleg_config *config); /* prefix + (image/patch)^2 */
+int tleg_config_readouts(const tleg_config *config);   /* heads that read features: 2 with a distillation token, else 1 */
 /* "blocks.LAYER." + the site's name + ".weight" or ".bias" */
 void tleg_layer_name(int32_t layer, enum tleg_site site, bool bias, char name[TLEG_NAME_TEXT]);
 /* "blocks.block.SITE.instances.SEGMENT.weight" + "", "_base" or "_ilayer" (part 0, 1, 2), or the bias likewise */

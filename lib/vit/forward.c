@@ -19,7 +19,7 @@ struct tleg_scratch tleg_block_scratch(const struct tleg_kernels *kernels, const
     return most;
 }
 
-static struct tleg_rows rows_through(const struct tleg_block_shape *shape, const struct tleg_norm *norm, const float *x) {
+struct tleg_rows tleg_rows_norm(const struct tleg_block_shape *shape, const struct tleg_norm *norm, const float *x) {
     return (struct tleg_rows){.kind = TLEG_ROWS_LAYERNORM,
                               .x = x,
                               .stride = shape->dim,
@@ -34,7 +34,7 @@ static void attention_half(const struct tleg_exec *exec, const struct tleg_block
     int64_t m = shape->batch * shape->tokens, dim = shape->dim;
     float *qkv = activations, *mixed = activations + m * 3 * dim;
     tleg_gemm(exec, &(struct tleg_gemm){.m = m,
-                                        .rows = rows_through(shape, &layer->norm1, x),
+                                        .rows = tleg_rows_norm(shape, &layer->norm1, x),
                                         .weight = &layer->qkv.weight,
                                         .epilogue = {.bias = layer->qkv.bias},
                                         .out = qkv,
@@ -55,7 +55,7 @@ static void mlp_half(const struct tleg_exec *exec, const struct tleg_block_shape
                      float *y, float *hidden) {
     int64_t m = shape->batch * shape->tokens;
     tleg_gemm(exec, &(struct tleg_gemm){.m = m,
-                                        .rows = rows_through(shape, &layer->norm2, y),
+                                        .rows = tleg_rows_norm(shape, &layer->norm2, y),
                                         .weight = &layer->fc1.weight,
                                         .epilogue = {.bias = layer->fc1.bias, .gelu = true},
                                         .out = hidden,

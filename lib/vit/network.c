@@ -77,7 +77,7 @@ static void read_out(const struct tleg_session *session, int which, int64_t batc
 bool tleg_network_run(struct tleg_session *session, const float *images, int64_t batch, float *logits, float *features) {
     const tleg_config *config = session->network.config;
     int64_t image = 3 * (int64_t)config->image_size * config->image_size, dim = config->dim;
-    int heads = config->prefix == 2 ? 2 : 1;
+    int heads = tleg_config_readouts(config);
     struct tleg_block_shape shape = session->plan.shape;
     int64_t row = shape.tokens * dim;
     shape.batch = batch;

@@ -1,7 +1,5 @@
 #include "vit/session.h"
 
-#include <string.h>
-
 static tleg_status read_options(tleg_context *context, const tleg_session_options *host, int32_t *batch) {
     tleg_session_options own = {0};
     *batch = 1;

@@ -23,6 +23,10 @@ int64_t tleg_config_tokens(const tleg_config *config) {
     return config->prefix + grid * grid;
 }
 
+int tleg_config_readouts(const tleg_config *config) {
+    return config->prefix == 2 ? 2 : 1;
+}
+
 static void set(struct tleg_spec *spec, const char *name, int32_t rank, int64_t a, int64_t b, int64_t c, int64_t d) {
     const int64_t shape[4] = {a, b, c, d};
     snprintf(spec->name, sizeof spec->name, "%s", name);

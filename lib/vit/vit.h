@@ -98,6 +98,8 @@ struct tleg_block_shape {
 /* What a block's pass needs besides x: activations (floats) and the kernels' scratch. */
 size_t tleg_block_activations(const struct tleg_block_shape *shape);
 struct tleg_scratch tleg_block_scratch(const struct tleg_kernels *kernels, const struct tleg_block_shape *shape);
+/* The rows of x (M, D) through a norm, for a product. */
+struct tleg_rows tleg_rows_norm(const struct tleg_block_shape *shape, const struct tleg_norm *norm, const float *x);
 /* y = block(x); x, y (B, N, D); y may be x. */
 void tleg_block_pass(const struct tleg_exec *exec, const struct tleg_block_shape *shape, const struct tleg_layer *layer,
                      const float *x, float *y, float *activations);

@@ -134,6 +134,16 @@ try 1 $new -o no/such/folder/x.st
 says err "no/such/folder/x.st"
 absent x.st
 
+# ---- errors name what the person typed; names from outside cannot play with the terminal ----
+try 1 new --dim 100 --heads 3 --image 32 --patch 4 --classes 10 -o x.st
+says err "tleg: new: --heads: expected a divisor of the dim, 100, found 3"
+try 1 new --arch tiny --image 33 --patch 4 --classes 10 -o x.st
+says err "--image: expected a multiple of the patch, 4, found 33"
+try 1 info ""
+says err "the name of a file is needed"
+try 1 info "$(printf 'no\033[31m\nfile')"
+says err "tleg: info: no?[31m?file: cannot be opened"
+
 # ---- labels: any script, quotes; line ends of other systems ----
 printf 'cat "tom"\r\n\316\261\316\262\\\r\n\321\204\320\276\321\202\320\276' >labels.txt
 try 0 $new --labels labels.txt -o named.st

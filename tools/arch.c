@@ -1,5 +1,7 @@
 #include "arch.h"
 
+#include <string.h>
+
 enum { TINY = 1, SMALL, BASE };
 const struct choice arch_choices[] = {{"tiny", TINY}, {"small", SMALL}, {"base", BASE}, {NULL, 0}};
 
@@ -16,4 +18,20 @@ int arch_settle(const struct call *call, int32_t arch, tleg_config *config) {
     config->dim = 64 * heads;
     config->heads = heads;
     return EXIT_DONE;
+}
+
+int arch_fail(const struct call *call, const tleg_context *context) {
+    static const char *const options[][2] = {{"image_size", "--image"}, {"patch_size", "--patch"}, {"dim", "--dim"},
+                                             {"hidden", "--hidden"},    {"heads", "--heads"},      {"classes", "--classes"}};
+    static const char prefix[] = "tleg_config.";
+    const char *text = tleg_context_error(context);
+    if (strncmp(text, prefix, sizeof prefix - 1) != 0)
+        return tool_fail_context(call, context);
+    const char *member = text + sizeof prefix - 1;
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+        size_t length = strlen(options[i][0]);
+        if (strncmp(member, options[i][0], length) == 0 && member[length] == ':')
+            return tool_fail(call, "%s%s", options[i][1], member + length);
+    }
+    return tool_fail(call, "%s", member);
 }

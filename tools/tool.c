@@ -5,11 +5,31 @@
 #include <stdio.h>
 #include <time.h>
 
+enum { MESSAGE = 8192 };
+
+/* A file's or a label's name may hold anything: what would move a terminal's cursor or begin a line of its own is shown as `?`.
+ */
+static void shape(char text[MESSAGE], const char *format, va_list arguments) {
+    vsnprintf(text, MESSAGE, format, arguments);
+    for (; *text; text++)
+        if ((unsigned char)*text < 0x20 || *text == 0x7F)
+            *text = '?';
+}
+
 static void say(const struct call *call, const char *kind, const char *format, va_list arguments) {
+    char text[MESSAGE];
+    shape(text, format, arguments);
     fflush(stdout);
-    fprintf(stderr, "tleg: %s: %s", call->verb->name, kind);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
+    fprintf(stderr, "tleg: %s: %s%s\n", call->verb->name, kind, text);
+}
+
+void tool_line(const char *format, ...) {
+    char text[MESSAGE];
+    va_list arguments;
+    va_start(arguments, format);
+    shape(text, format, arguments);
+    va_end(arguments);
+    puts(text);
 }
 
 int tool_fail(const struct call *call, const char *format, ...) {

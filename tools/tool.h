@@ -34,6 +34,8 @@ __attribute__((format(printf, 2, 3))) int tool_fail(const struct call *call, con
 __attribute__((format(printf, 2, 3))) int tool_misuse(const struct call *call, const char *format, ...);
 /* "tleg: VERB: note: text" on standard error: worth knowing, no failure. */
 __attribute__((format(printf, 2, 3))) void tool_note(const struct call *call, const char *format, ...);
+/* A line on standard output that holds names from files: control characters in it are shown as `?`. */
+__attribute__((format(printf, 1, 2))) void tool_line(const char *format, ...);
 /* The failure of a library call, in the context's words. */
 int tool_fail_context(const struct call *call, const tleg_context *context);
 int tool_fail_memory(const struct call *call);

@@ -65,12 +65,12 @@ static bool rank(struct desk *desk) {
 }
 
 static void print_text(const struct desk *desk, const char *path, int32_t top) {
-    printf("%s\n", path);
+    tool_line("%s", path);
     for (int32_t i = 0; i < top; i++) {
         const struct guess *guess = &desk->guesses[i];
         const char *label = label_of(desk, guess->index);
-        printf("  %6.2f %%  %s%s%d%s\n", 100 * guess->p, label ? label : "class ", label ? " (" : "", (int)guess->index,
-               label ? ")" : "");
+        tool_line("  %6.2f %%  %s%s%d%s", 100 * guess->p, label ? label : "class ", label ? " (" : "", (int)guess->index,
+                  label ? ")" : "");
     }
     fflush(stdout);
 }

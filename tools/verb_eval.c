@@ -109,8 +109,8 @@ static void print_text(const struct desk *desk) {
     const struct score *score = &desk->score;
     printf("  images  correct  class\n");
     for (size_t i = 0; i < desk->folder.class_count; i++)
-        printf("%8" PRId64 " %8" PRId64 "  %s\n", score->class_images[i], score->class_correct[i],
-               desk->folder.classes[i].name);
+        tool_line("%8" PRId64 " %8" PRId64 "  %s", score->class_images[i], score->class_correct[i],
+                  desk->folder.classes[i].name);
     printf("top-1 %.2f %%: %" PRId64 " of %" PRId64 " images, %" PRId64 " skipped, depth %d, %.3f ms an image\n",
            100.0 * (double)score->correct / (double)score->images, score->correct, score->images, score->skipped,
            (int)desk->source.config.depth, score->ms / (double)score->images);

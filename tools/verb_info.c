@@ -16,13 +16,13 @@ static void print_list(const char *title, const char *const *names, int64_t coun
     if (count > 0)
         printf("%-14s%" PRId64 ":\n", title, count);
     for (int64_t i = 0; i < count; i++)
-        printf("  %s\n", names[i]);
+        tool_line("  %s", names[i]);
 }
 
 static void print_text(const struct source *source, uint64_t bytes) {
     const tleg_config *config = &source->config;
     char text[24];
-    printf("file          %s, %" PRIu64 " bytes (%s)\n", source->path, bytes, report_bytes(bytes, text));
+    tool_line("file          %s, %" PRIu64 " bytes (%s)", source->path, bytes, report_bytes(bytes, text));
     if (source->gene)
         printf("kind          learngene: expands to any depth\n");
     else

@@ -61,7 +61,7 @@ static int create(const struct call *call, tleg_context *context, struct wishes 
     }
     if (code == EXIT_DONE && (tleg_learngene_create(context, &wishes->config, wishes->seed, &gene) != TLEG_OK ||
                               tleg_learngene_save(context, gene, wishes->out) != TLEG_OK))
-        code = tool_fail_context(call, context);
+        code = arch_fail(call, context);
     if (code == EXIT_DONE)
         code = say_written(call, wishes, gene);
     tleg_learngene_free(gene);

@@ -136,6 +136,8 @@ static const char *kind_of_file(mode_t mode) {
 static tleg_status open_fd(tleg_context *context, struct tleg_file *file) {
     char system[TLEG_SYSTEM_TEXT];
     struct stat state;
+    if (!*file->label)
+        return tleg_fail(context, TLEG_IO, "the name of a file is needed, found an empty one");
     do
         file->fd = open(file->label, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     while (file->fd < 0 && errno == EINTR);

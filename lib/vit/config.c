@@ -45,13 +45,13 @@ static tleg_status check_sizes(tleg_context *context, tleg_config *c) {
             return status;
     }
     if (c->image_size % c->patch_size != 0)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_config.image_size: expected a multiple of patch_size %d, found %d",
+        return tleg_fail(context, TLEG_ARGUMENT, "tleg_config.image_size: expected a multiple of the patch, %d, found %d",
                          (int)c->patch_size, (int)c->image_size);
     if (c->image_size / c->patch_size > TLEG_MAX_GRID)
         return tleg_fail(context, TLEG_ARGUMENT, "tleg_config.image_size: expected at most %d patches a side, found %d",
                          TLEG_MAX_GRID, (int)(c->image_size / c->patch_size));
     if (c->dim % c->heads != 0)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_config.heads: expected a divisor of dim %d, found %d", (int)c->dim,
+        return tleg_fail(context, TLEG_ARGUMENT, "tleg_config.heads: expected a divisor of the dim, %d, found %d", (int)c->dim,
                          (int)c->heads);
     return TLEG_OK;
 }

@@ -104,7 +104,7 @@ static void each_member_out_of_range_is_named(void **state) {
     } while (0)
     REFUSE(c.image_size = 0, "image_size", "0");
     REFUSE(c.image_size = -32, "image_size", "-32");
-    REFUSE(c.image_size = 30, "image_size", "multiple of patch_size 4, found 30");
+    REFUSE(c.image_size = 30, "image_size", "multiple of the patch, 4, found 30");
     REFUSE(c.image_size = 16388, "image_size", "16388");
     REFUSE(c.patch_size = 0, "patch_size", "0");
     REFUSE((c.image_size = 2048, c.patch_size = 1), "image_size", "2048");
@@ -112,7 +112,7 @@ static void each_member_out_of_range_is_named(void **state) {
     REFUSE(c.dim = 65537, "dim", "65537");
     REFUSE(c.dim = INT32_MAX, "dim", "2147483647");
     REFUSE(c.heads = 0, "heads", "0");
-    REFUSE(c.heads = 5, "heads", "divisor of dim 24, found 5");
+    REFUSE(c.heads = 5, "heads", "divisor of the dim, 24, found 5");
     REFUSE(c.heads = -3, "heads", "-3");
     REFUSE(c.hidden = -1, "hidden", "-1");
     REFUSE(c.hidden = 262145, "hidden", "262145");

@@ -66,11 +66,11 @@ check() {
     passed=$((passed + tests - bad - left)) failed=$((failed + bad)) skipped=$((skipped + left))
     sed -n "s|^SKIP |$where: |p" "$build/$where/Testing/Temporary/LastTest.log" 2>/dev/null | sort -u >>"$skips"
     if [ $code -ne 0 ]; then
-        echo "FAILED  $where: $bad of $tests tests ($seconds s)"
+        echo "FAILED  $where${*:+ $*}: $bad of $tests tests ($seconds s)"
         sed 's/^/    /' "$build/logs/$where-ctest.log"
         [ "$bad" -gt 0 ] || failed=$((failed + 1))
     else
-        echo "ok      $where: $((tests - left)) tests ($seconds s)"
+        echo "ok      $where${*:+ $*}: $((tests - left)) tests ($seconds s)"
     fi
 }
 
@@ -89,7 +89,7 @@ export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1:alloc
 export UBSAN_OPTIONS=print_stacktrace=1
 export TSAN_OPTIONS=second_deadlock_stack=1:allocator_may_return_null=1
 
-tree release all -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_COMPILER=gcc && check release
+tree release all -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_COMPILER=gcc && check release -LE speed && check release -L speed
 
 # clang's UBSan sees what gcc's does not; it traps, since the shared library is linked without undefined symbols.
 if command -v clang >/dev/null; then

@@ -1,0 +1,134 @@
+/* A small fixed piece of work on one thread, whose instructions callgrind counts:
+ *
+ *     valgrind --tool=callgrind --toggle-collect=counted_call tleg_speed_counted LEVEL WORKLOAD
+ *
+ * Sizes are small and odd, so that no kernel's share of the instructions vanishes beside the products, and edges of tiles
+ * count. Only public functions are called: what lies behind them may be built anew. Exit 77: this machine lacks the level. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <tleg/tleg.h>
+
+enum { IMAGE = 28, PATCH = 4, HEADS = 3, CLASSES = 10, DEPTH = 3, BATCH = 3, DEEP = 9 };
+/* Widths: for passes, one at which no product hides what else there is; for expansion, one at which names do not count. */
+enum { PASS = 72, WIDE = 132 };
+
+/* What a workload works with; made before the count. */
+struct work {
+    tleg_context *context;
+    tleg_expander *expander;
+    tleg_model *model;
+    tleg_session *session, *elastic;
+    tleg_trainer *trainer;
+    float images[BATCH * 3 * IMAGE * IMAGE];
+};
+
+static void check(tleg_status status, const char *text) {
+    if (status != TLEG_OK) {
+        fprintf(stderr, "tleg_speed_counted: %s: %s\n", tleg_status_name(status), text);
+        exit(1);
+    }
+}
+
+/* One image through a model of three layers. */
+static void forward(struct work *work) {
+    float logits[CLASSES];
+    check(tleg_session_run(work->session, work->images, 1, logits, NULL), tleg_session_error(work->session));
+}
+
+/* The same, its layers formed as they run. */
+static void elastic(struct work *work) {
+    float logits[CLASSES];
+    check(tleg_session_run(work->elastic, work->images, 1, logits, NULL), tleg_session_error(work->elastic));
+}
+
+/* Forward, backward and AdamW of a gene at three layers. */
+static void step(struct work *work) {
+    const int64_t labels[BATCH] = {1, 4, 7};
+    const tleg_batch batch = {.struct_size = sizeof batch, .size = BATCH, .images = work->images, .labels = labels};
+    check(tleg_trainer_backward(work->trainer, &batch, NULL), tleg_trainer_error(work->trainer));
+    check(tleg_trainer_update(work->trainer, 1e-3), tleg_trainer_error(work->trainer));
+}
+
+/* A gene to nine layers. */
+static void expansion(struct work *work) {
+    check(tleg_expander_expand(work->context, work->expander, DEEP, &work->model), tleg_context_error(work->context));
+}
+
+static const struct workload {
+    const char *name;
+    void (*run)(struct work *work);
+    int32_t dim, dtype; /* of the weights that run, or are formed */
+} workloads[] = {
+    {"forward", forward, PASS, TLEG_F32},     {"forward-bf16", forward, PASS, TLEG_BF16},
+    {"elastic", elastic, PASS, TLEG_F32},     {"step", step, PASS, TLEG_F32},
+    {"expansion", expansion, WIDE, TLEG_F32}, {"expansion-bf16", expansion, WIDE, TLEG_BF16},
+};
+
+void counted_call(const struct workload *workload, struct work *work); /* the name that callgrind watches */
+void counted_call(const struct workload *workload, struct work *work) {
+    workload->run(work);
+}
+/* Called through memory, so that no compiler puts it in its caller's place. */
+static void (*volatile counted)(const struct workload *workload, struct work *work) = counted_call;
+
+static int32_t find_level(const char *name) {
+    const char *found;
+    for (int32_t i = 0, level; (level = tleg_cpu_level(i, &found)) != 0; i++)
+        if (strcmp(found, name) == 0)
+            return level;
+    return 0;
+}
+
+static void prepare(struct work *work, int32_t level, const struct workload *workload) {
+    const tleg_context_options own = {.struct_size = sizeof own, .level = level, .gemm = TLEG_GEMM_OWN, .workers = 1};
+    const tleg_config config = {.struct_size = sizeof config,
+                                .image_size = IMAGE,
+                                .patch_size = PATCH,
+                                .dim = workload->dim,
+                                .heads = HEADS,
+                                .prefix = 1,
+                                .classes = CLASSES};
+    const tleg_expander_options options = {.struct_size = sizeof options, .dtype = workload->dtype};
+    const tleg_trainer_options training = {.struct_size = sizeof training, .batch = BATCH, .depth_least = DEPTH};
+    tleg_learngene *gene;
+    tleg_model *model;
+    check(tleg_context_create(&own, &work->context), "no context");
+    check(tleg_learngene_create(work->context, &config, 1, &gene), tleg_context_error(work->context));
+    check(tleg_expander_create(work->context, gene, &options, &work->expander), tleg_context_error(work->context));
+    check(tleg_expander_expand(work->context, work->expander, DEPTH, &model), tleg_context_error(work->context));
+    check(tleg_session_create(work->context, model, NULL, &work->session), tleg_context_error(work->context));
+    check(tleg_session_create_elastic(work->context, work->expander, DEPTH, NULL, &work->elastic),
+          tleg_context_error(work->context));
+    check(tleg_trainer_create(work->context, gene, NULL, &training, &work->trainer), tleg_context_error(work->context));
+    tleg_model_free(model);
+    tleg_learngene_free(gene);
+    for (size_t i = 0; i < sizeof work->images / sizeof *work->images; i++)
+        work->images[i] = (float)(i * 37 % 101) / 50 - 1;
+}
+
+static void clear(struct work *work) {
+    tleg_model_free(work->model);
+    tleg_session_free(work->session);
+    tleg_session_free(work->elastic);
+    tleg_trainer_free(work->trainer);
+    tleg_expander_free(work->expander);
+    tleg_context_free(work->context);
+}
+
+int main(int argc, char **argv) {
+    for (size_t i = 0; argc == 3 && i < sizeof workloads / sizeof *workloads; i++) {
+        if (strcmp(workloads[i].name, argv[2]) != 0)
+            continue;
+        int32_t level = find_level(argv[1]);
+        if (level == 0)
+            return 77;
+        static struct work work;
+        prepare(&work, level, &workloads[i]);
+        counted(&workloads[i], &work);
+        clear(&work);
+        return 0;
+    }
+    fprintf(stderr, "usage: tleg_speed_counted LEVEL WORKLOAD\n");
+    return 2;
+}

@@ -136,7 +136,7 @@ int main(int argc, char **argv) {
     }
     double peaks[5];
     for (int i = 0; i < 5; i++)
-        peaks[i] = bench_peak(level);
+        peaks[i] = peak_gflops(level, TLEG_F32);
     peak = bench_median(peaks, 5);
     printf("level %s, %d images of %d tokens, dim %d, one thread, peak %.0f GFLOP/s\n", tleg_level_name(level), (int)images,
            (int)tokens, (int)dim, peak);

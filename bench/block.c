@@ -116,7 +116,7 @@ static double report(const struct tleg_kernels *kernels, int64_t images, int64_t
         whole[r] = 0;
         for (int i = 0; i < OPS; i++)
             whole[r] += times[i][r] = seconds[i];
-        peaks[r] = bench_peak(tleg_kernels_level(kernels));
+        peaks[r] = peak_gflops(tleg_kernels_level(kernels), TLEG_F32);
     }
     double peak = bench_median(peaks, REPEATS), all = bench_median(whole, REPEATS);
     for (int i = 0; i < OPS; i++)

@@ -71,7 +71,7 @@ static void shape(const struct tleg_kernels *kernels, int64_t m, int64_t n, int6
         blas[i] = theirs(&o);
     }
     for (int i = 0; i < 5; i++)
-        peak[i] = bench_peak(tleg_kernels_level(kernels));
+        peak[i] = peak_gflops(tleg_kernels_level(kernels), TLEG_F32);
     double a = work / bench_median(own, REPEATS), b = work / bench_median(blas, REPEATS), p = bench_median(peak, 5);
     printf("%5d %5d %5d  %8.1f  %6.2f", (int)m, (int)n, (int)k, a, a / p);
     if (TLEG_HAVE_BLAS)

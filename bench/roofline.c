@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { REPEATS = 15, TOKENS = 197, WIDEST = 768, COPY = 64 << 20 };
+enum { REPEATS = 15, TOKENS = 197, WIDEST = 768 };
 static const int32_t dims[] = {192, 768};
 
 struct desk { /* memory for the widest kernel, reused by all */
@@ -140,20 +140,6 @@ static void report_all(struct desk *desk) {
         report(desk, &rest[i]);
 }
 
-/* Bytes read plus written a second, by one core, between two memories that no cache holds. */
-static double copy_peak(void) {
-    char *from = (char *)bench_floats(COPY / sizeof(float), 0), *to = (char *)bench_floats(COPY / sizeof(float), 0);
-    double seconds[REPEATS];
-    for (int i = 0; i < REPEATS; i++) {
-        double start = bench_seconds();
-        memcpy(to, from, COPY);
-        seconds[i] = bench_seconds() - start;
-    }
-    free(from);
-    free(to);
-    return 2.0 * COPY / bench_median(seconds, REPEATS) * 1e-9;
-}
-
 int main(int argc, char **argv) {
     int32_t level = bench_level(argc > 1 ? argv[1] : NULL);
     const struct tleg_kernels *kernels = level ? tleg_kernels_find(level, TLEG_GEMM_OWN) : NULL;
@@ -177,8 +163,8 @@ int main(int argc, char **argv) {
     desk.w = bench_floats(most, 0.02);
     desk.v = bench_floats(4 * WIDEST, 0.02);
     const char *name = argc > 1 ? argv[1] : "best";
-    printf("{\"level\":\"%s\",\"fma_gflops\":%.1f,\"copy_gbytes_per_s\":%.1f,\"threads\":1}\n", name, bench_peak(level),
-           copy_peak());
+    printf("{\"level\":\"%s\",\"fma_gflops\":%.1f,\"copy_gbytes_per_s\":%.1f,\"threads\":1}\n", name,
+           peak_gflops(level, TLEG_F32), peak_copy(level));
     for (size_t i = 0; i < sizeof dims / sizeof *dims; i++) {
         desk.dim = dims[i];
         report_all(&desk);

@@ -72,8 +72,9 @@ int main(int argc, char **argv) {
     printf("{\"peer\":\"tleg\",\"model\":\"cifar-train\",\"batch\":%d,\"threads\":%d,\"ms\":%.2f,\"gflops\":%.1f,\"peak_"
            "share\":%.3f,"
            "\"trainer_bytes\":%llu,\"peak_bytes\":%lld}\n",
-           BATCH, own.workers, 1e3 * median, gflops, gflops / own.workers / bench_peak(tleg_context_level(context, NULL)),
-           (unsigned long long)bytes, (long long)usage.ru_maxrss * 1024);
+           BATCH, own.workers, 1e3 * median, gflops,
+           gflops / own.workers / peak_gflops(tleg_context_level(context, NULL), TLEG_F32), (unsigned long long)bytes,
+           (long long)usage.ru_maxrss * 1024);
     tleg_trainer_free(trainer);
     tleg_learngene_free(gene);
     tleg_context_free(context);

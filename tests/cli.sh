@@ -403,10 +403,28 @@ fi
 # ---- bench ----
 try 0 bench m.st --runs 3 --json
 json
-for key in ms images_per_s gflops bytes; do
+for key in ms ms_least images_per_s gflops peak_share peak_gflops copy_gbytes_per_s bytes peak_bytes process_bytes runs; do
     must test -n "$(number $key)"
 done
+# holds EXPRESSION: of figures in out, by their keys.
+holds() {
+    checks=$((checks + 1))
+    values=$(sed 's/[{}]//g; s/"//g; s/,/\n/g' out | sed -n 's/^\([a-z_]*\):\([-0-9.e+]*\)$/-v \1=\2/p')
+    awk $values "BEGIN { exit !($1) }" || fail "not so: $1"
+}
+holds 'runs == 3 && 0 < ms_least && ms_least <= ms'
+holds 'peak_share > 0 && peak_share <= 1.1'
+holds 'peak_share * peak_gflops / gflops > 0.999 && peak_share * peak_gflops / gflops < 1.001'
+holds 'images_per_s * ms / 1000 > 0.999 && images_per_s * ms / 1000 < 1.001'
+holds 'copy_gbytes_per_s > 0.01 && copy_gbytes_per_s < 10000'
+holds 'bytes <= peak_bytes && process_bytes > 1e6'
+try 0 bench m.st --runs 1 --threads 2 --json
+holds 'peak_share * 2 * peak_gflops / gflops > 0.999 && peak_share * 2 * peak_gflops / gflops < 1.001'
+try 0 bench bf16.st --runs 1 --json
+says out '"dtype":"bf16"'
+holds 'peak_share > 0 && peak_share <= 1.1'
 try 0 bench g.st --depth 3 --batch 2 --runs 1
+says out "of the peak"
 try 2 bench g.st
 try 2 bench m.st --batch 0
 

@@ -1,4 +1,5 @@
 /* tleg bench: how fast a learngene or a model runs here. */
+#include "peaks.h"
 #include "report.h"
 #include "source.h"
 
@@ -6,8 +7,13 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 enum { FEWEST_RUNS = 5, MOST_RUNS = 1000 };
+enum {
+    PEAK_EVERY = 4
+}; /* runs: a processor's clock moves, so peaks are measured among them, but not before every run, since
+      the team's other threads may have gone to sleep meanwhile */
 static const double least_ms = 1000; /* of measuring, where --runs does not say */
 
 struct wishes {
@@ -16,8 +22,12 @@ struct wishes {
 };
 
 struct figures {
-    double ms, images_per_s, gflops;
-    uint64_t bytes;
+    double ms, ms_least, images_per_s, gflops;
+    double peak_gflops;       /* of one thread */
+    double copy_gbytes_per_s; /* read plus written */
+    uint64_t bytes;           /* the most that the library held while it ran */
+    uint64_t peak_bytes;      /* and since it opened the file */
+    uint64_t process_bytes;   /* the most that the whole process had in memory */
     int32_t runs;
 };
 
@@ -58,9 +68,14 @@ static int compare(const void *left, const void *right) {
     return (a > b) - (a < b);
 }
 
+static double median(double *values, int32_t count) {
+    qsort(values, (size_t)count, sizeof *values, compare);
+    return count % 2 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
+}
+
 static int measure(const struct call *call, tleg_session *session, const struct wishes *wishes, const tleg_config *config,
-                   struct figures *figures) {
-    double times[MOST_RUNS], total = 0;
+                   int32_t level, struct figures *figures) {
+    double times[MOST_RUNS], peaks[MOST_RUNS / PEAK_EVERY + 1], total = 0;
     size_t numbers = (size_t)wishes->batch * 3 * (size_t)config->image_size * (size_t)config->image_size;
     float *images = malloc(numbers * sizeof *images);
     float *logits = malloc((size_t)wishes->batch * (size_t)config->classes * sizeof *logits);
@@ -77,14 +92,17 @@ static int measure(const struct call *call, tleg_session *session, const struct 
         if (runs >= 0)
             total += times[runs] = ms;
         runs++;
+        if (runs % PEAK_EVERY == 0)
+            peaks[runs / PEAK_EVERY] = peak_gflops(level, config->dtype);
     }
     free(images);
     free(logits);
     if (code != EXIT_DONE)
         return code;
-    qsort(times, (size_t)runs, sizeof *times, compare);
     figures->runs = runs;
-    figures->ms = runs % 2 ? times[runs / 2] : (times[runs / 2 - 1] + times[runs / 2]) / 2;
+    figures->ms = median(times, runs);
+    figures->ms_least = times[0];
+    figures->peak_gflops = median(peaks, runs / PEAK_EVERY + 1);
     figures->images_per_s = wishes->batch * 1e3 / figures->ms;
     figures->gflops = block_operations(config) * figures->images_per_s * 1e-9;
     return EXIT_DONE;
@@ -93,20 +111,28 @@ static int measure(const struct call *call, tleg_session *session, const struct 
 static int say(const struct call *call, const struct source *source, const char *level, int32_t batch,
                const struct figures *figures) {
     const tleg_config *config = &source->config;
+    double share = figures->gflops / (call->threads * figures->peak_gflops);
     char text[24];
     if (!call->json) {
-        printf("%s: depth %d, %s%s, batch %d, %d threads, %s: %.3f ms (median of %d), %.1f images/s, %.2f GFLOP/s, %s\n",
+        printf("%s: depth %d, %s%s, batch %d, %d threads, %s: %.3f ms (median of %d), %.1f images/s, %.2f GFLOP/s, %.3f of the "
+               "peak, %s\n",
                source->path, (int)config->depth, tool_dtype_name(config->dtype), source->gene ? " elastic" : "", (int)batch,
-               (int)call->threads, level, figures->ms, (int)figures->runs, figures->images_per_s, figures->gflops,
+               (int)call->threads, level, figures->ms, (int)figures->runs, figures->images_per_s, figures->gflops, share,
                report_bytes(figures->bytes, text));
         return EXIT_DONE;
     }
     struct report report = report_start();
     report_text(&report, "file", source->path);
     report_real(&report, "ms", figures->ms);
+    report_real(&report, "ms_least", figures->ms_least);
     report_real(&report, "images_per_s", figures->images_per_s);
     report_real(&report, "gflops", figures->gflops);
+    report_real(&report, "peak_share", share);
+    report_real(&report, "peak_gflops", figures->peak_gflops);
+    report_real(&report, "copy_gbytes_per_s", figures->copy_gbytes_per_s);
     report_size(&report, "bytes", figures->bytes);
+    report_size(&report, "peak_bytes", figures->peak_bytes);
+    report_size(&report, "process_bytes", figures->process_bytes);
     report_integer(&report, "depth", config->depth);
     report_text(&report, "dtype", tool_dtype_name(config->dtype));
     report_add(&report, "elastic", json_boolean(source->gene != NULL));
@@ -117,24 +143,32 @@ static int say(const struct call *call, const struct source *source, const char 
     return report_print(call, &report);
 }
 
+static uint64_t process_bytes(void) {
+    struct rusage usage;
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? (uint64_t)usage.ru_maxrss * 1024 : 0;
+}
+
 static int bench(const struct call *call, tleg_context *context, struct meter *meter, const struct wishes *wishes) {
     struct source source;
     struct figures figures;
     tleg_session *session = NULL;
-    const char *level;
+    const char *name;
+    int32_t level = tleg_context_level(context, &name);
     int code = source_open(call, context, call->operands[0], &source);
     if (code == EXIT_DONE)
         code = source_take_form(call, context, &wishes->form, &source);
     if (code == EXIT_DONE)
         code = source_session(call, context, &source, wishes->batch, &session);
     if (code == EXIT_DONE) {
-        atomic_store(&meter->most, atomic_load(&meter->now)); /* what running takes; not what loading took */
-        code = measure(call, session, wishes, &source.config, &figures);
+        uint64_t loading = atomic_exchange(&meter->most, atomic_load(&meter->now));
+        code = measure(call, session, wishes, &source.config, level, &figures);
         figures.bytes = atomic_load(&meter->most);
+        figures.peak_bytes = figures.bytes > loading ? figures.bytes : loading;
+        figures.process_bytes = process_bytes(); /* before copying takes memory of its own */
+        figures.copy_gbytes_per_s = peak_copy(level);
     }
-    tleg_context_level(context, &level);
     if (code == EXIT_DONE)
-        code = say(call, &source, level, wishes->batch, &figures);
+        code = say(call, &source, name, wishes->batch, &figures);
     tleg_session_free(session);
     source_close(&source);
     return code;
@@ -171,9 +205,11 @@ const struct verb verb_bench = {
         "Options\n" FORM_HELP "  --batch B     images at once (1)\n"
         "  --runs N      runs to measure, 1 to 1000 (5 or more, until a second has passed)\n"
         "\n"
-        "--json: {\"file\", \"ms\" a batch, \"images_per_s\", \"gflops\" (operations of the blocks alone, 10^9 a second),\n"
-        "\"bytes\" (the most memory that the library held while it ran), \"depth\", \"dtype\", \"elastic\", \"batch\", "
-        "\"threads\",\n"
-        "\"level\", \"runs\"}\n",
+        "--json: {\"file\", \"ms\" a batch, \"ms_least\" of the runs, \"images_per_s\", \"gflops\" (operations of the blocks\n"
+        "alone, 10^9 a second), \"peak_share\" (gflops / (threads * peak_gflops)), \"peak_gflops\" (one core's multiply-add\n"
+        "units for this type and level, measured among the runs), \"copy_gbytes_per_s\" (one thread's, read plus\n"
+        "written, measured), \"bytes\" (the most memory that the library held while it ran), \"peak_bytes\" (also while\n"
+        "the file was loaded), \"process_bytes\" (the most that the whole process had in memory), \"depth\", \"dtype\",\n"
+        "\"elastic\", \"batch\", \"threads\", \"level\", \"runs\"}\n",
     .run = run,
 };

@@ -1,0 +1,127 @@
+"""Reads what compare.sh kept and prints it as tables, with ratios to the fastest peer and the goals:   tables.py FILE"""
+import json
+import sys
+from collections import defaultdict
+
+CELLS = [(m, b) for m in ("tiny", "small", "base") for b in (1, 8)]
+SHARES = {"tiny": 0.78, "small": 0.84, "base": 0.88}
+
+
+def median(values):
+    values = sorted(values)
+    return values[len(values) // 2] if len(values) % 2 else sum(values[len(values) // 2 - 1 : len(values) // 2 + 1]) / 2
+
+
+def read(path):
+    """{(peer, model, dtype, batch, threads): {figure: median over the rounds}}"""
+    rounds = defaultdict(lambda: defaultdict(list))
+    with open(path, encoding="utf-8") as lines:
+        for line in map(json.loads, lines):
+            key = tuple(line.get(k) for k in ("peer", "model", "dtype", "batch", "threads"))
+            for figure, value in line.items():
+                if isinstance(value, float) or figure in ("ms", "peak_bytes"):
+                    rounds[key][figure].append(value)
+    return {key: {figure: median(values) for figure, values in figures.items()} for key, figures in rounds.items()}
+
+
+def table(head, rows):
+    rows = [head] + [[str(cell) for cell in row] for row in rows]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+    for i, row in enumerate(rows):
+        print("| " + " | ".join(cell.rjust(width) for cell, width in zip(row, widths)) + " |")
+        if i == 0:
+            print("|" + "|".join("-" * (width + 1) + ":" for width in widths) + "|")
+    print()
+
+
+def number(figures, name, digits):
+    return f"{figures[name]:.{digits}f}" if figures and name in figures else "-"
+
+
+def verdict(ratio, goal):
+    return "-" if ratio is None else f"{ratio:.2f}" + ("" if ratio <= goal else f" (goal {goal:.2f})")
+
+
+def divide(a, b):
+    return a["ms"] / b["ms"] if a and b else None
+
+
+def fastest(data, model, dtype, batch, threads):
+    """The fastest peer of a cell: its name and its figures, or None."""
+    cell = [(figures["ms"], key[0], figures) for key, figures in data.items()
+            if key[1:] == (model, dtype, batch, threads) and not key[0].startswith("tleg") and "ms_open" not in figures]
+    return min(cell, key=lambda c: c[0])[1:] if cell else ("-", None)
+
+
+def cells(data, dtype):
+    peers = sorted({key[0] for key, figures in data.items()
+                    if key[2] == dtype and not key[0].startswith("tleg") and "ms_open" not in figures})
+    rows = []
+    for threads in (1, 2):
+        for model, batch in CELLS:
+            own = data.get(("tleg", model, dtype, batch, threads))
+            others = [data.get((peer, model, dtype, batch, threads)) for peer in peers]
+            if not own and not any(others):
+                continue
+            name, best = fastest(data, model, dtype, batch, threads)
+            row = [model, batch, threads, number(own, "ms", 2), number(own, "peak_share", 3)]
+            row += [number(other, "ms", 2) for other in others] + [name, verdict(divide(own, best), 1)]
+            if dtype == "bf16":
+                _, plain = fastest(data, model, "f32", batch, threads)
+                row += [verdict(divide(own, plain), 0.5), verdict(divide(own, data.get(("tleg", model, "f32", batch, threads))), 1)]
+            rows.append(row)
+    if rows:
+        print(f"## {dtype}: milliseconds a batch, and ours / the fastest peer\n")
+        more = ["/ fastest f32 peer", "/ our f32"] if dtype == "bf16" else []
+        table(["model", "batch", "threads", "tleg", "share"] + peers + ["fastest", "ratio"] + more, rows)
+
+
+def shares(data):
+    rows = [[model, batch, number(data[key], "peak_share", 3), SHARES[model]] for model, batch in CELLS
+            if "peak_share" in data.get(key := ("tleg", model, "f32", batch, 1), {})]
+    if rows:
+        print("## Share of the FMA peak, f32, one thread\n")
+        table(["model", "batch", "share", "goal"], rows)
+
+
+def scaling(data):
+    rows = []
+    for peer, dtype in sorted({(key[0], key[2]) for key in data if key[3]}):
+        for model, batch in CELLS:
+            ratio = divide(data.get((peer, model, dtype, batch, 2)), data.get((peer, model, dtype, batch, 1)))
+            if ratio and peer == "tleg":
+                rows.append([model, dtype, batch, verdict(ratio, 0.55 if batch == 8 else 0.6)])
+    if rows:
+        print("## Two threads / one thread\n")
+        table(["model", "type", "batch", "ratio"], rows)
+
+
+def elastic(data):
+    rows = []
+    for (peer, model, dtype, batch, threads), formed in data.items():
+        if peer == "tleg-elastic":
+            stored = data.get(("tleg-stored", model, dtype, batch, threads))
+            rows.append([model, threads, number(formed, "ms", 2), number(stored, "ms", 2), verdict(divide(formed, stored), 1.15)])
+    if rows:
+        print("## Elastic / materialised, batch 1\n")
+        table(["model", "threads", "elastic", "materialised", "ratio"], rows)
+
+
+def start(data):
+    rows = []
+    for (peer, model, _, _, threads), own in data.items():
+        if peer == "tleg-start":
+            theirs = [(f["ms"], k[0], f) for k, f in data.items() if "ms_open" in f and k[1] == model and k[4] == threads and k[0] != peer]
+            if theirs:
+                _, name, other = min(theirs)
+                rows.append([model, threads, number(own, "ms", 1), number(other, "ms", 1), name, verdict(divide(own, other), 0.25)])
+    if rows:
+        print("## From the file to the first logits, ms\n")
+        table(["model", "threads", "tleg", "peer", "fastest", "ratio"], rows)
+
+
+data = read(sys.argv[1])
+for kind in ("f32", "bf16"):
+    cells(data, kind)
+for part in (shares, scaling, elastic, start):
+    part(data)

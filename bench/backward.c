@@ -3,6 +3,7 @@
  *
  *     bench/bench_backward [level] [images] [tokens] [dim] */
 #include "bench.h"
+#include "peaks.h"
 
 #include <stdio.h>
 #include <stdlib.h>

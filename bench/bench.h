@@ -3,7 +3,6 @@
 #define TLEG_BENCH_H
 
 #include "kernels/kernels.h"
-#include "peaks.h"
 
 double bench_seconds(void);                     /* of this thread on a core: what else the machine does counts little */
 double bench_median(double *values, int count); /* sorts them */

@@ -3,6 +3,7 @@
  *
  *     bench/bench_block [level] [images] */
 #include "bench.h"
+#include "peaks.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,6 +4,7 @@
  *
  * Those two variables halve OpenBLAS; start without them. */
 #include "bench.h"
+#include "peaks.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,6 +3,7 @@
  *
  *     bench/bench_roofline [level] >roofline.jsonl */
 #include "bench.h"
+#include "peaks.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,6 +5,7 @@
  *
  *     bench/bench_train [threads] [recompute]     recompute 1: keep each block's input alone */
 #include "bench.h"
+#include "peaks.h"
 
 #include <stdio.h>
 #include <stdlib.h>

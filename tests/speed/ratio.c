@@ -6,6 +6,7 @@
  *
  * Exit 77: there is nothing to measure. */
 #include "../bench/bench.h"
+#include "../tools/peaks.h"
 #include <tleg/tleg.h>
 
 #include <stdio.h>
@@ -88,7 +89,7 @@ static double training(struct work *w) {
 /* ---- what it is held against: operations, or bytes, a nanosecond ---- */
 
 static double multiply_add(struct work *w) {
-    return bench_peak(tleg_kernels_level(w->kernels));
+    return peak_gflops(tleg_kernels_level(w->kernels), TLEG_F32);
 }
 
 /* As many bytes as expand_f32, moved by the C library. */

@@ -21,7 +21,7 @@ struct block {
 };
 
 static struct tleg_weight weight_make(const struct tleg_kernels *kernels, int64_t n, int64_t k, bool elastic) {
-    size_t count = tleg_packed_count(kernels, n, k);
+    size_t count = tleg_packed_count(kernels, TLEG_F32, n, k);
     return (struct tleg_weight){.n = n,
                                 .k = k,
                                 .base = bench_floats(count, 0.02),
@@ -47,7 +47,7 @@ static struct block block_make(const struct tleg_kernels *kernels, int64_t image
     struct tleg_scratch need = tleg_attention_scratch(kernels, TOKENS, dim, b.heads);
     for (int i = 0; i < OPS; i++)
         if (i != ATTENTION)
-            tleg_scratch_join(&need, tleg_gemm_scratch(kernels, b.m, b.weights[0][i].n, b.weights[0][i].k));
+            tleg_scratch_join(&need, tleg_gemm_scratch(kernels, TLEG_F32, b.m, b.weights[0][i].n, b.weights[0][i].k));
     b.exec = bench_exec(kernels, need);
     return b;
 }

@@ -26,10 +26,10 @@ static struct operands operands_make(const struct tleg_kernels *kernels, int64_t
     o.x = bench_floats((size_t)(m * k), 1);
     o.w = bench_floats((size_t)(n * k), 0.02);
     o.out = bench_floats((size_t)(m * n), 0);
-    float *packed = bench_floats(tleg_packed_count(kernels, n, k), 0);
-    tleg_pack(kernels, n, k, o.w, packed);
+    float *packed = bench_floats(tleg_packed_count(kernels, TLEG_F32, n, k), 0);
+    tleg_pack(kernels, TLEG_F32, n, k, o.w, packed);
     o.weight = (struct tleg_weight){.n = n, .k = k, .base = packed, .stored = TLEG_F32, .rounded = TLEG_F32};
-    o.exec = bench_exec(kernels, tleg_gemm_scratch(kernels, m, n, k));
+    o.exec = bench_exec(kernels, tleg_gemm_scratch(kernels, TLEG_F32, m, n, k));
     return o;
 }
 

@@ -14,6 +14,7 @@ static const int32_t built[] = {
 #if TLEG_X86
     TLEG_LEVEL_AVX2,
     TLEG_LEVEL_AVX512,
+    TLEG_LEVEL_AVX512BF16,
 #endif
 };
 enum { BUILT_COUNT = sizeof(built) / sizeof(built[0]) };

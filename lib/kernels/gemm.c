@@ -1,7 +1,8 @@
-/* The product of rows and a packed weight, on register tiles.
- * Rows are taken in spans that stay in the cache. A span is packed, [block of rows][k][rows of the block]; then each task takes
- * one panel of the weight, forms it if need be, and runs it against a group of the span's blocks. Neither spans nor blocks nor
- * who runs them can change a bit: an output is one chain of sums over k. */
+/* The product of rows and a packed weight, on register tiles: of floats, or of pairs of bf16. A step of a tile is one float or
+ * one pair: four bytes of a row, and of a column, either way.
+ * Rows are taken in spans that stay in the cache. A span is packed, [block of rows][steps][rows of the block]; then each task
+ * takes one panel of the weight, forms it if need be, and runs it against a group of the span's blocks. Neither spans nor
+ * blocks nor who runs them can change a bit: an output is one chain of sums over k. */
 #include "kernels/table.h"
 #include "tensor/tensor.h"
 
@@ -10,23 +11,34 @@ enum { SPAN_BYTES = 4 << 20 }; /* of packed rows; with fewer, weights would be f
 struct product {
     const struct tleg_exec *exec;
     const struct tleg_gemm *gemm;
+    const struct tleg_pairs *pairs; /* NULL: floats */
+    int64_t mr, nr, steps;
     int64_t span, rows;             /* the span's first row, and how many */
     int64_t blocks, panels, groups; /* of rows, of columns, of blocks */
-    float *packed;                  /* the span: a block starts at its first row * k */
+    float *packed;                  /* the span: a block starts at its first row * steps */
 };
 
+static struct product product_of(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k) {
+    const struct tleg_pairs *pairs = tleg_pairs_of(kernels, rounded);
+    int64_t nr = pairs ? pairs->nr : kernels->nr;
+    return (struct product){.pairs = pairs,
+                            .mr = pairs ? pairs->mr : kernels->mr,
+                            .nr = nr,
+                            .steps = pairs ? tleg_pairs_count(pairs, k) : k,
+                            .panels = (n + nr - 1) / nr};
+}
+
 /* Rows of a span: all of them, or a whole number of blocks. */
-static int64_t span_rows(const struct tleg_kernels *kernels, int64_t m, int64_t k) {
-    int64_t most = SPAN_BYTES / (int64_t)sizeof(float) / k / kernels->mr * kernels->mr;
-    most = most > kernels->mr ? most : kernels->mr;
+static int64_t span_rows(const struct product *product, int64_t m) {
+    int64_t mr = product->mr, most = SPAN_BYTES / (int64_t)sizeof(float) / product->steps / mr * mr;
+    most = most > mr ? most : mr;
     return m < most ? m : most;
 }
 
 /* Rows [first, *end) of a span's block, counted from the span's start. */
 static int64_t block_rows(const struct product *product, int64_t block, int64_t *end) {
-    int64_t mr = product->exec->kernels->mr;
-    *end = tleg_block_start(product->rows, mr, block + 1);
-    return tleg_block_start(product->rows, mr, block);
+    *end = tleg_block_start(product->rows, product->mr, block + 1);
+    return tleg_block_start(product->rows, product->mr, block);
 }
 
 static void pack_block(void *arg, int64_t block, char *lane) {
@@ -36,7 +48,11 @@ static void pack_block(void *arg, int64_t block, char *lane) {
     int64_t k = gemm->weight->k, stride, end;
     int64_t first = block_rows(product, block, &end);
     const float *rows = tleg_rows_get(kernels, &gemm->rows, product->span + first, end - first, k, (float *)lane, &stride);
-    kernels->transpose(end - first, k, rows, stride, 1.0F, product->packed + first * k, end - first);
+    float *packed = product->packed + first * product->steps;
+    if (product->pairs)
+        product->pairs->pack(end - first, k, rows, stride, packed);
+    else
+        kernels->transpose(end - first, k, rows, stride, 1.0F, packed, end - first);
 }
 
 static void multiply_block(const struct product *product, int64_t block, struct tleg_tile *tile, int64_t column) {
@@ -54,18 +70,24 @@ static void multiply_block(const struct product *product, int64_t block, struct 
         tile->hidden = gemm->epilogue.hidden + first * gemm->epilogue.hidden_stride + column;
         tleg_ask_rows(tile->hidden, tile->rows, tile->cols, tile->hidden_stride);
     }
-    product->exec->kernels->tile(tile);
+    if (product->pairs)
+        product->pairs->tile(tile);
+    else
+        product->exec->kernels->tile(tile);
+}
+
+static int64_t panel_elements(const struct product *product) {
+    return product->nr * product->steps * (product->pairs ? 2 : 1);
 }
 
 /* What the next panel of this lane wants of memory, in pieces for one tile each: base, then ilayer. NULL when all is asked for.
  */
 static const char *ahead_of(const struct product *product, int64_t panel, int64_t piece) {
-    const struct tleg_kernels *kernels = product->exec->kernels;
     const struct tleg_weight *weight = product->gemm->weight;
     int64_t next = panel + (product->groups == 1 ? product->exec->lanes : 1);
     if (next >= product->panels)
         return NULL;
-    int64_t bytes = kernels->nr * weight->k * (int64_t)tleg_dtype_size(weight->stored), step = weight->k * TLEG_ALIGN;
+    int64_t bytes = panel_elements(product) * (int64_t)tleg_dtype_size(weight->stored), step = product->steps * TLEG_ALIGN;
     int64_t pieces = (bytes + step - 1) / step;
     const char *from = (const char *)(piece < pieces ? weight->base : weight->ilayer);
     return from && piece < 2 * pieces ? from + next * bytes + piece % pieces * step : NULL;
@@ -77,13 +99,14 @@ static void multiply_panel(void *arg, int64_t item, char *lane) {
     const struct tleg_gemm *gemm = product->gemm;
     const struct tleg_weight *weight = gemm->weight;
     int64_t panel = item / product->groups, group = item % product->groups;
-    int64_t column = panel * kernels->nr;
+    int64_t column = panel * product->nr;
     int64_t left = weight->n - column;
-    size_t size = (size_t)(kernels->nr * weight->k);
+    size_t size = (size_t)panel_elements(product), place = (size_t)panel * size;
     struct tleg_tile tile = {
-        .k = weight->k,
-        .b = tleg_form(kernels, weight, (size_t)panel * size, size, (float *)lane),
-        .cols = left < kernels->nr ? (int32_t)left : kernels->nr,
+        .k = product->steps,
+        .b = product->pairs ? tleg_form_pairs(kernels, weight, place, size, lane)
+                            : tleg_form(kernels, weight, place, size, (float *)lane),
+        .cols = (int32_t)(left < product->nr ? left : product->nr),
         .out_stride = gemm->out_stride,
         .bias = gemm->epilogue.bias ? gemm->epilogue.bias + column : NULL,
         .residual_stride = gemm->epilogue.residual_stride,
@@ -109,21 +132,19 @@ static int64_t groups_of(int64_t lanes, int64_t panels, int64_t blocks) {
 
 static void multiply_span(struct product *product) {
     const struct tleg_exec *exec = product->exec;
-    int64_t mr = exec->kernels->mr;
-    product->blocks = (product->rows + mr - 1) / mr;
+    product->blocks = (product->rows + product->mr - 1) / product->mr;
     product->groups = groups_of(exec->lanes, product->panels, product->blocks);
     tleg_for_each(exec, product->blocks, pack_block, product);
     tleg_for_each(exec, product->panels * product->groups, multiply_panel, product);
 }
 
 void tleg_panels_multiply(const struct tleg_exec *exec, const struct tleg_gemm *gemm) {
-    int64_t nr = exec->kernels->nr, most = span_rows(exec->kernels, gemm->m, gemm->weight->k);
-    struct product product = {
-        .exec = exec,
-        .gemm = gemm,
-        .panels = (gemm->weight->n + nr - 1) / nr,
-        .packed = (float *)exec->shared,
-    };
+    const struct tleg_weight *weight = gemm->weight;
+    struct product product = product_of(exec->kernels, weight->rounded, weight->n, weight->k);
+    product.exec = exec;
+    product.gemm = gemm;
+    product.packed = (float *)exec->shared;
+    int64_t most = span_rows(&product, gemm->m);
     int64_t spans = (gemm->m + most - 1) / most;
     for (int64_t span = 0; span < spans; span++) {
         product.span = tleg_block_start(gemm->m, most, span);
@@ -132,11 +153,12 @@ void tleg_panels_multiply(const struct tleg_exec *exec, const struct tleg_gemm *
     }
 }
 
-struct tleg_scratch tleg_panels_scratch(const struct tleg_kernels *kernels, int64_t m, int64_t n, int64_t k) {
-    (void)n;
-    /* A lane holds a block of rows before it is packed, later a formed panel: nr > mr at every level. */
-    return (struct tleg_scratch){.shared = tleg_floats_size(span_rows(kernels, m, k), k),
-                                 .lane = tleg_floats_size(kernels->nr, k)};
+struct tleg_scratch tleg_panels_scratch(const struct tleg_kernels *kernels, int32_t rounded, int64_t m, int64_t n, int64_t k) {
+    struct product product = product_of(kernels, rounded, n, k);
+    /* A lane holds a block of rows before it is packed, later a formed panel. */
+    size_t rows = tleg_floats_size(product.mr, k), panel = tleg_floats_size(product.nr, product.steps);
+    return (struct tleg_scratch){.shared = tleg_floats_size(span_rows(&product, m), product.steps),
+                                 .lane = rows > panel ? rows : panel};
 }
 
 void tleg_gemm(const struct tleg_exec *exec, const struct tleg_gemm *gemm) {
@@ -144,6 +166,6 @@ void tleg_gemm(const struct tleg_exec *exec, const struct tleg_gemm *gemm) {
         exec->kernels->multiply(exec, gemm);
 }
 
-struct tleg_scratch tleg_gemm_scratch(const struct tleg_kernels *kernels, int64_t m, int64_t n, int64_t k) {
-    return kernels->multiply_scratch(kernels, m, n, k);
+struct tleg_scratch tleg_gemm_scratch(const struct tleg_kernels *kernels, int32_t rounded, int64_t m, int64_t n, int64_t k) {
+    return kernels->multiply_scratch(kernels, rounded, m, n, k);
 }

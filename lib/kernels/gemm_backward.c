@@ -152,7 +152,7 @@ void tleg_input_backward(const struct tleg_exec *exec, const struct tleg_input_b
     int64_t n = backward->n, k = backward->k;
     float *packed = (float *)exec->shared;
     struct tleg_exec rest = *exec;
-    rest.shared += tleg_size_align(kernels->packed_count(kernels, k, n) * sizeof *packed);
+    rest.shared += tleg_size_align(kernels->packed_count(kernels, TLEG_F32, k, n) * sizeof *packed);
     kernels->pack_transposed(exec, n, k, backward->w, packed);
     struct tleg_weight weight = {.n = k, .k = n, .base = packed, .stored = TLEG_F32, .rounded = TLEG_F32};
     tleg_gemm(&rest, &(struct tleg_gemm){.m = backward->m,
@@ -164,9 +164,9 @@ void tleg_input_backward(const struct tleg_exec *exec, const struct tleg_input_b
 }
 
 struct tleg_scratch tleg_input_backward_scratch(const struct tleg_kernels *kernels, int64_t m, int64_t n, int64_t k) {
-    struct tleg_scratch scratch = tleg_gemm_scratch(kernels, m, k, n);
+    struct tleg_scratch scratch = tleg_gemm_scratch(kernels, TLEG_F32, m, k, n);
     size_t bytes;
-    if (!tleg_size_mul(kernels->packed_count(kernels, k, n), sizeof(float), &bytes))
+    if (!tleg_size_mul(kernels->packed_count(kernels, TLEG_F32, k, n), sizeof(float), &bytes))
         bytes = SIZE_MAX;
     size_join(&scratch.shared, tleg_size_align(bytes));
     return scratch;

@@ -14,21 +14,22 @@ const struct tleg_kernels *tleg_kernels_find(int32_t level, int32_t gemm);
 int32_t tleg_kernels_level(const struct tleg_kernels *kernels);
 
 /* ---- packed weights: seam 1 (packed.c) ----
- * A weight W (n, k) of y = x W^T in the order in which the micro-kernel reads it: panels [ceil(n/nr)][k][nr] (cblas:
- * [ceil(n/nr)][nr][k]), a pure permutation of W with zeros behind the last row. Base and ilayer have the same order, so that a
- * layer is formed in one flat pass. */
+ * A weight W (n, k) of y = x W^T in the order in which the micro-kernel reads it: panels [ceil(n/nr)][k][nr] (cblas: W as it
+ * is). A level with products of bf16 multiplies a weight that is rounded to TLEG_BF16 two elements of k at a time: panels
+ * [ceil(n/nr)][ceil(k/2)][nr][2]. Always a pure permutation of W with zeros behind the last row and the last column. Base and
+ * ilayer have the same order, so that a layer is formed in one flat pass. */
 struct tleg_weight {
     int64_t n, k;
     const void *base;    /* elements of type `stored` */
     const float *ilayer; /* same order; NULL: none */
     float c;             /* the weight is round(base + c * ilayer) */
-    int32_t stored;      /* TLEG_F32, TLEG_F16 or TLEG_BF16; TLEG_F32 when there is an ilayer */
-    int32_t rounded;     /* the element type to which the formed weight is rounded before use */
+    int32_t stored;      /* TLEG_F32, or what `rounded` is; TLEG_F32 when there is an ilayer */
+    int32_t rounded;     /* TLEG_F32, TLEG_F16 or TLEG_BF16: what the formed weight is rounded to before use */
 };
-size_t tleg_packed_count(const struct tleg_kernels *kernels, int64_t n,
-                         int64_t k); /* elements, padding included; SIZE_MAX on overflow */
-void tleg_pack(const struct tleg_kernels *kernels, int64_t n, int64_t k, const float *w, float *packed);
-void tleg_unpack(const struct tleg_kernels *kernels, int64_t n, int64_t k, const float *packed, float *w);
+/* `rounded` as above: it decides the order. Elements, padding included; SIZE_MAX on overflow. */
+size_t tleg_packed_count(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k);
+void tleg_pack(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k, const float *w, float *packed);
+void tleg_unpack(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k, const float *packed, float *w);
 
 /* ---- expansion (expand.c): out[i] = convert(base[i] + c * ilayer[i]) ----
  * One rounding after the product, one after the sum, one in the conversion; the same bits at every level. ilayer NULL: convert
@@ -58,7 +59,8 @@ void tleg_for_each(const struct tleg_exec *exec, int64_t count, void (*fn)(void 
 
 /* ---- gemm: seam 3 (gemm.c) ---- */
 /* out[r][j] = epilogue(sum over i of row_r[i] * W[j][i]), r < m, j < n. Each output is one chain of sums over i = 0..k-1, so
- * its bits do not depend on m, on r or on the number of lanes. */
+ * its bits do not depend on m, on r or on the number of lanes. Where bf16 is multiplied, rows are rounded to it and sums are
+ * f32. */
 enum tleg_rows_kind {
     TLEG_ROWS_PLAIN,     /* row r = x + r * stride */
     TLEG_ROWS_LAYERNORM, /* the same through LayerNorm(norm_weight, norm_bias, eps) */
@@ -90,7 +92,7 @@ struct tleg_gemm {
     int64_t out_stride;
 };
 void tleg_gemm(const struct tleg_exec *exec, const struct tleg_gemm *gemm);
-struct tleg_scratch tleg_gemm_scratch(const struct tleg_kernels *kernels, int64_t m, int64_t n, int64_t k);
+struct tleg_scratch tleg_gemm_scratch(const struct tleg_kernels *kernels, int32_t rounded, int64_t m, int64_t n, int64_t k);
 
 /* ---- attention (attention.c) ----
  * qkv (B, N, 3D) to out (B, N, D): per head softmax(q k^T / sqrt(D/heads)) v. */

@@ -1,29 +1,82 @@
-/* The layout of packed weights: panels [ceil(n/nr)][k][nr], element (j, i) of W at panel j / nr, row i, column j % nr. */
+/* The layout of packed weights: panels [ceil(n/nr)][k][nr], element (j, i) of W at panel j / nr, row i, column j % nr; where
+ * pairs of bf16 are multiplied, panels [ceil(n/nr)][pairs][nr][2], the element at pair i / 2, column j % nr, place i % 2. */
 #include "kernels/table.h"
 #include <string.h>
 
-size_t tleg_panels_count(const struct tleg_kernels *kernels, int64_t n, int64_t k) {
-    size_t padded = ((size_t)n + (size_t)kernels->nr - 1) / (size_t)kernels->nr * (size_t)kernels->nr;
-    size_t count;
-    return tleg_size_mul(padded, (size_t)k, &count) ? count : SIZE_MAX;
+/* ---- pairs ---- */
+
+/* A few columns of W at a time pass through the stack: turned first, then joined or parted two by two. */
+enum { COLUMNS = 32 };
+
+static void pack_pairs(const struct tleg_kernels *kernels, int64_t cols, int64_t k, const float *w, float *panel) {
+    int64_t nr = kernels->pairs->nr, padded = 2 * tleg_pairs_count(kernels->pairs, k);
+    for (int64_t i = 0; i < padded; i += COLUMNS, panel += COLUMNS * nr) {
+        float turned[COLUMNS][TLEG_PAIRS_NR] = {{0}};
+        int64_t left = k - i < COLUMNS ? k - i : COLUMNS, end = padded - i < COLUMNS ? padded - i : COLUMNS;
+        if (left > 0)
+            kernels->transpose(cols, left, w + i, k, 1.0F, turned[0], TLEG_PAIRS_NR);
+        for (int64_t p = 0; p < end; p += 2)
+            for (int64_t j = 0; j < nr; j++) {
+                panel[p * nr + 2 * j] = turned[p][j];
+                panel[p * nr + 2 * j + 1] = turned[p + 1][j];
+            }
+    }
 }
 
-void tleg_panels_pack(const struct tleg_kernels *kernels, int64_t n, int64_t k, const float *w, float *packed) {
-    int64_t nr = kernels->nr;
+static void unpack_pairs(const struct tleg_kernels *kernels, int64_t cols, int64_t k, const float *panel, float *w) {
+    int64_t nr = kernels->pairs->nr;
+    for (int64_t i = 0; i < k; i += COLUMNS, panel += COLUMNS * nr) {
+        float turned[COLUMNS][TLEG_PAIRS_NR];
+        int64_t left = k - i < COLUMNS ? k - i : COLUMNS;
+        for (int64_t p = 0; p < left; p += 2)
+            for (int64_t j = 0; j < nr; j++) {
+                turned[p][j] = panel[p * nr + 2 * j];
+                turned[p + 1][j] = panel[p * nr + 2 * j + 1];
+            }
+        kernels->transpose(left, cols, turned[0], TLEG_PAIRS_NR, 1.0F, w + i, k);
+    }
+}
+
+/* ---- panels ---- */
+
+/* A panel's columns, and the length of each in elements. */
+static int64_t panel_shape(const struct tleg_kernels *kernels, int32_t rounded, int64_t k, int64_t *length) {
+    const struct tleg_pairs *pairs = tleg_pairs_of(kernels, rounded);
+    *length = pairs ? 2 * tleg_pairs_count(pairs, k) : k;
+    return pairs ? pairs->nr : kernels->nr;
+}
+
+size_t tleg_panels_count(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k) {
+    int64_t length;
+    size_t nr = (size_t)panel_shape(kernels, rounded, k, &length), count;
+    return tleg_size_mul(((size_t)n + nr - 1) / nr * nr, (size_t)length, &count) ? count : SIZE_MAX;
+}
+
+void tleg_panels_pack(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k, const float *w,
+                      float *packed) {
+    int64_t length, nr = panel_shape(kernels, rounded, k, &length);
     for (int64_t j = 0; j < n; j += nr) {
         int64_t cols = n - j < nr ? n - j : nr;
-        float *panel = packed + j * k;
+        float *panel = packed + j * length;
+        if (tleg_pairs_of(kernels, rounded)) {
+            pack_pairs(kernels, cols, k, w + j * k, panel);
+            continue;
+        }
         if (cols < nr)
             memset(panel, 0, (size_t)(k * nr) * sizeof *panel);
         kernels->transpose(cols, k, w + j * k, k, 1.0F, panel, nr);
     }
 }
 
-void tleg_panels_unpack(const struct tleg_kernels *kernels, int64_t n, int64_t k, const float *packed, float *w) {
-    int64_t nr = kernels->nr;
+void tleg_panels_unpack(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k, const float *packed,
+                        float *w) {
+    int64_t length, nr = panel_shape(kernels, rounded, k, &length);
     for (int64_t j = 0; j < n; j += nr) {
         int64_t cols = n - j < nr ? n - j : nr;
-        kernels->transpose(k, cols, packed + j * k, nr, 1.0F, w + j * k, k);
+        if (tleg_pairs_of(kernels, rounded))
+            unpack_pairs(kernels, cols, k, packed + j * length, w + j * k);
+        else
+            kernels->transpose(k, cols, packed + j * k, nr, 1.0F, w + j * k, k);
     }
 }
 
@@ -46,16 +99,16 @@ void tleg_panels_pack_transposed(const struct tleg_exec *exec, int64_t n, int64_
     tleg_for_each(exec, (k + exec->kernels->nr - 1) / exec->kernels->nr, transpose_panel, &transposing);
 }
 
-size_t tleg_packed_count(const struct tleg_kernels *kernels, int64_t n, int64_t k) {
-    return kernels->packed_count(kernels, n, k);
+size_t tleg_packed_count(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k) {
+    return kernels->packed_count(kernels, rounded, n, k);
 }
 
-void tleg_pack(const struct tleg_kernels *kernels, int64_t n, int64_t k, const float *w, float *packed) {
-    kernels->pack(kernels, n, k, w, packed);
+void tleg_pack(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k, const float *w, float *packed) {
+    kernels->pack(kernels, rounded, n, k, w, packed);
 }
 
-void tleg_unpack(const struct tleg_kernels *kernels, int64_t n, int64_t k, const float *packed, float *w) {
-    kernels->unpack(kernels, n, k, packed, w);
+void tleg_unpack(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k, const float *packed, float *w) {
+    kernels->unpack(kernels, rounded, n, k, packed, w);
 }
 
 void tleg_portable_transpose(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float scale, float *out,

@@ -20,12 +20,12 @@ const struct tleg_kernels tleg_table_portable_blas = {PORTABLE_OPS, PORTABLE_BAC
 static const struct tleg_kernels *const tables[] = {
     &tleg_table_portable,
 #if defined(__x86_64__)
-    &tleg_table_avx2,          &tleg_table_avx512,
+    &tleg_table_avx2,          &tleg_table_avx512,      &tleg_table_avx512bf16,
 #endif
 #if TLEG_HAVE_BLAS
     &tleg_table_portable_blas,
 #if defined(__x86_64__)
-    &tleg_table_avx2_blas,     &tleg_table_avx512_blas,
+    &tleg_table_avx2_blas,     &tleg_table_avx512_blas, &tleg_table_avx512bf16_blas,
 #endif
 #endif
 };

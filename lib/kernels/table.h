@@ -6,7 +6,8 @@
 #include "kernels/kernels.h"
 
 /* One register tile: out[r][j] = epilogue(sum over i of a[i * a_step + r] * b[i * nr + j]), r < rows <= mr, j < cols <= nr.
- * Each sum is one chain over i = 0..k-1. b is always nr wide, with zeros (or anything finite) behind cols. */
+ * Each sum is one chain over i = 0..k-1. b is always nr wide, with zeros (or anything finite) behind cols. In a tile of pairs
+ * two bf16 take a float's place in a and b, and k counts pairs. */
 struct tleg_tile {
     int64_t k;
     const float *a;
@@ -24,6 +25,16 @@ struct tleg_tile {
     bool gelu;
     const char *ahead; /* memory that the next tiles want: k lines that it may ask into the cache meanwhile; NULL: none */
 };
+
+/* Products of bf16 with sums in f32. */
+struct tleg_pairs {
+    int32_t mr, nr; /* the register tile; nr <= TLEG_PAIRS_NR */
+    int32_t unit;   /* pairs: k is filled up with zeros to a multiple */
+    void (*tile)(const struct tleg_tile *tile);
+    /* Packs rows (rows, k), rows <= mr, as the tile wants its a: rounded to bf16, zeros behind k. */
+    void (*pack)(int64_t rows, int64_t k, const float *in, int64_t in_stride, void *out);
+};
+enum { TLEG_PAIRS_NR = 32 };
 
 struct tleg_kernels {
     int32_t level, gemm; /* TLEG_LEVEL_*; TLEG_GEMM_OWN or TLEG_GEMM_BLAS */
@@ -56,19 +67,23 @@ struct tleg_kernels {
     /* dx of `rows` rows from `first` on; sums (2, dim), the rows' share of dweight and dbias, is added to. */
     void (*layernorm_backward)(const struct tleg_layernorm_backward *backward, int64_t first, int64_t rows, float *sums);
 
+    const struct tleg_pairs *pairs; /* NULL: weights of bf16 are widened */
+
     /* The packed layout and the product over it: our tiles, or cblas. */
-    size_t (*packed_count)(const struct tleg_kernels *kernels, int64_t n, int64_t k);
-    void (*pack)(const struct tleg_kernels *kernels, int64_t n, int64_t k, const float *w, float *packed);
-    void (*unpack)(const struct tleg_kernels *kernels, int64_t n, int64_t k, const float *packed, float *w);
+    size_t (*packed_count)(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k);
+    void (*pack)(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k, const float *w, float *packed);
+    void (*unpack)(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k, const float *packed, float *w);
     /* Packs the transpose (k, n) of w (n, k). */
     void (*pack_transposed)(const struct tleg_exec *exec, int64_t n, int64_t k, const float *w, float *packed);
     void (*multiply)(const struct tleg_exec *exec, const struct tleg_gemm *gemm);
-    struct tleg_scratch (*multiply_scratch)(const struct tleg_kernels *kernels, int64_t m, int64_t n, int64_t k);
+    struct tleg_scratch (*multiply_scratch)(const struct tleg_kernels *kernels, int32_t rounded, int64_t m, int64_t n,
+                                            int64_t k);
 };
 
 /* Each level's table; with cblas (TLEG_HAVE_BLAS) a second one, which shares all but the product. */
-extern const struct tleg_kernels tleg_table_portable, tleg_table_avx2, tleg_table_avx512;
-extern const struct tleg_kernels tleg_table_portable_blas, tleg_table_avx2_blas, tleg_table_avx512_blas;
+extern const struct tleg_kernels tleg_table_portable, tleg_table_avx2, tleg_table_avx512, tleg_table_avx512bf16;
+extern const struct tleg_kernels tleg_table_portable_blas, tleg_table_avx2_blas, tleg_table_avx512_blas,
+    tleg_table_avx512bf16_blas;
 
 /* ---- the portable versions, each in its operation's file ---- */
 void tleg_portable_tile(const struct tleg_tile *tile);
@@ -90,23 +105,24 @@ void tleg_portable_layernorm_backward(const struct tleg_layernorm_backward *back
 enum { TLEG_PORTABLE_MR = 4, TLEG_PORTABLE_NR = 8 };
 
 /* ---- the layout of our tiles (packed.c) and the product over it (gemm.c) ---- */
-size_t tleg_panels_count(const struct tleg_kernels *kernels, int64_t n, int64_t k);
-void tleg_panels_pack(const struct tleg_kernels *kernels, int64_t n, int64_t k, const float *w, float *packed);
-void tleg_panels_unpack(const struct tleg_kernels *kernels, int64_t n, int64_t k, const float *packed, float *w);
+size_t tleg_panels_count(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k);
+void tleg_panels_pack(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k, const float *w, float *packed);
+void tleg_panels_unpack(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k, const float *packed,
+                        float *w);
 void tleg_panels_pack_transposed(const struct tleg_exec *exec, int64_t n, int64_t k, const float *w, float *packed);
 void tleg_panels_multiply(const struct tleg_exec *exec, const struct tleg_gemm *gemm);
-struct tleg_scratch tleg_panels_scratch(const struct tleg_kernels *kernels, int64_t m, int64_t n, int64_t k);
+struct tleg_scratch tleg_panels_scratch(const struct tleg_kernels *kernels, int32_t rounded, int64_t m, int64_t n, int64_t k);
 #define TLEG_PANELS                                                                                                            \
     .gemm = TLEG_GEMM_OWN, .packed_count = tleg_panels_count, .pack = tleg_panels_pack, .unpack = tleg_panels_unpack,          \
     .pack_transposed = tleg_panels_pack_transposed, .multiply = tleg_panels_multiply, .multiply_scratch = tleg_panels_scratch
 
 /* ---- the same by cblas (blas/gemm_blas.c) ---- */
-size_t tleg_blas_count(const struct tleg_kernels *kernels, int64_t n, int64_t k);
-void tleg_blas_pack(const struct tleg_kernels *kernels, int64_t n, int64_t k, const float *w, float *packed);
-void tleg_blas_unpack(const struct tleg_kernels *kernels, int64_t n, int64_t k, const float *packed, float *w);
+size_t tleg_blas_count(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k);
+void tleg_blas_pack(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k, const float *w, float *packed);
+void tleg_blas_unpack(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k, const float *packed, float *w);
 void tleg_blas_pack_transposed(const struct tleg_exec *exec, int64_t n, int64_t k, const float *w, float *packed);
 void tleg_blas_multiply(const struct tleg_exec *exec, const struct tleg_gemm *gemm);
-struct tleg_scratch tleg_blas_scratch(const struct tleg_kernels *kernels, int64_t m, int64_t n, int64_t k);
+struct tleg_scratch tleg_blas_scratch(const struct tleg_kernels *kernels, int32_t rounded, int64_t m, int64_t n, int64_t k);
 #define TLEG_CBLAS                                                                                                             \
     .gemm = TLEG_GEMM_BLAS, .packed_count = tleg_blas_count, .pack = tleg_blas_pack, .unpack = tleg_blas_unpack,               \
     .pack_transposed = tleg_blas_pack_transposed, .multiply = tleg_blas_multiply, .multiply_scratch = tleg_blas_scratch
@@ -134,10 +150,23 @@ static inline void tleg_ask_rows(const float *x, int64_t rows, int64_t cols, int
             tleg_ask(x, r * stride + j);
 }
 
+/* What multiplies a weight rounded so; NULL: floats. */
+static inline const struct tleg_pairs *tleg_pairs_of(const struct tleg_kernels *kernels, int32_t rounded) {
+    return rounded == TLEG_BF16 ? kernels->pairs : NULL;
+}
+
+/* Pairs that k elements fill, padding included. */
+static inline int64_t tleg_pairs_count(const struct tleg_pairs *pairs, int64_t k) {
+    return (k + 2 * pairs->unit - 1) / (2 * pairs->unit) * pairs->unit;
+}
+
 /* Elements [first, first + count) of a packed weight as f32: in place where they already are, else formed into `scratch`
  * (expand.c). */
 const float *tleg_form(const struct tleg_kernels *kernels, const struct tleg_weight *weight, size_t first, size_t count,
                        float *scratch);
+/* The same as bf16. */
+const void *tleg_form_pairs(const struct tleg_kernels *kernels, const struct tleg_weight *weight, size_t first, size_t count,
+                            void *scratch);
 
 /* Rows [first, first + count) of a source (k wide): in place where they already are, else made in `scratch` (count, k);
  * *stride is set (rows.c). */

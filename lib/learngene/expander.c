@@ -103,8 +103,8 @@ static void measure_sites(tleg_expander *e) {
         tleg_site_spec(config, site, true, &spec);
         e->biases[site] = tleg_spec_count(&spec);
         tleg_site_spec(config, site, false, &spec);
-        e->packed[site] =
-            tleg_site_is_norm(site) ? tleg_spec_count(&spec) : tleg_packed_count(e->kernels, spec.shape[0], spec.shape[1]);
+        e->packed[site] = tleg_site_is_norm(site) ? tleg_spec_count(&spec)
+                                                  : tleg_packed_count(e->kernels, config->dtype, spec.shape[0], spec.shape[1]);
     }
 }
 
@@ -133,7 +133,7 @@ static const float *put(const tleg_expander *e, enum tleg_site site, bool bias, 
     } else {
         struct tleg_spec spec;
         tleg_site_spec(&e->config.c, site, false, &spec);
-        tleg_pack(e->kernels, spec.shape[0], spec.shape[1], values, to);
+        tleg_pack(e->kernels, e->config.c.dtype, spec.shape[0], spec.shape[1], values, to);
     }
     *at += tleg_size_align(count * sizeof(float));
     return to;

@@ -52,9 +52,9 @@ static struct tleg_scratch scratch_of(const struct tleg_kernels *kernels, const 
     int64_t grid = net->image_size / net->patch_size, patches = grid * grid;
     int64_t patch = 3 * (int64_t)net->patch_size * net->patch_size, dim = net->dim, classes = net->classes;
     struct tleg_scratch most = tleg_backward_scratch(kernels, shape);
-    tleg_scratch_join(&most, tleg_gemm_scratch(kernels, patches, dim, patch));
+    tleg_scratch_join(&most, tleg_gemm_scratch(kernels, TLEG_F32, patches, dim, patch));
     tleg_scratch_join(&most, tleg_weight_backward_scratch(kernels, patches, dim, patch));
-    tleg_scratch_join(&most, tleg_gemm_scratch(kernels, shape->batch, classes, dim));
+    tleg_scratch_join(&most, tleg_gemm_scratch(kernels, TLEG_F32, shape->batch, classes, dim));
     tleg_scratch_join(&most, tleg_weight_backward_scratch(kernels, shape->batch, classes, dim));
     tleg_scratch_join(&most, tleg_input_backward_scratch(kernels, shape->batch, classes, dim));
     tleg_scratch_join(&most, tleg_layernorm_backward_scratch(kernels, patches, dim));
@@ -63,8 +63,8 @@ static struct tleg_scratch scratch_of(const struct tleg_kernels *kernels, const 
 }
 
 static size_t packed_outer(const struct tleg_kernels *kernels, const tleg_config *net) {
-    size_t patch = tleg_packed_count(kernels, net->dim, 3 * (int64_t)net->patch_size * net->patch_size);
-    size_t head = tleg_packed_count(kernels, net->classes, net->dim), end = 0;
+    size_t patch = tleg_packed_count(kernels, TLEG_F32, net->dim, 3 * (int64_t)net->patch_size * net->patch_size);
+    size_t head = tleg_packed_count(kernels, TLEG_F32, net->classes, net->dim), end = 0;
     tleg_place(&end, patch, sizeof(float));
     for (int h = 0; h < tleg_config_readouts(net); h++)
         tleg_place(&end, head, sizeof(float));
@@ -132,7 +132,8 @@ tleg_status tleg_trainer_lay_out(tleg_context *context, const tleg_learngene *ge
                                          .dim = l->net.dim,
                                          .heads = l->net.heads,
                                          .hidden = l->net.hidden,
-                                         .eps = (float)l->net.eps};
+                                         .eps = (float)l->net.eps,
+                                         .dtype = TLEG_F32};
     struct tleg_scratch scratch = scratch_of(kernels, &l->net, &l->shape);
     size_t end = sizeof(struct tleg_trainer);
     place_params(options, l, &end);

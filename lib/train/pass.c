@@ -129,12 +129,12 @@ static struct tleg_linear packed_outer(const tleg_trainer *t, int which, enum tl
     int64_t patch = 3 * (int64_t)net->patch_size * net->patch_size;
     for (int i = 0; i <= which; i++) {
         int64_t n = i ? net->classes : net->dim, k = i ? net->dim : patch;
-        at = tleg_place(&end, tleg_packed_count(t->exec.kernels, n, k), sizeof(float));
+        at = tleg_place(&end, tleg_packed_count(t->exec.kernels, TLEG_F32, n, k), sizeof(float));
     }
     tleg_outer_spec(net, weight, &spec);
     float *packed = tleg_trainer_at(t, at);
     int64_t n = spec.shape[0], k = (int64_t)tleg_spec_count(&spec) / n;
-    tleg_pack(t->exec.kernels, n, k, tleg_train_value(t, weight), packed);
+    tleg_pack(t->exec.kernels, TLEG_F32, n, k, tleg_train_value(t, weight), packed);
     return (struct tleg_linear){.weight = {.n = n, .k = k, .base = packed, .stored = TLEG_F32, .rounded = TLEG_F32},
                                 .bias = tleg_train_value(t, bias)};
 }

@@ -125,7 +125,8 @@ tleg_status tleg_block_shape_of(tleg_context *context, const tleg_block *block, 
                                        .dim = block->config.dim,
                                        .heads = block->config.heads,
                                        .hidden = block->config.hidden,
-                                       .eps = (float)block->config.eps};
+                                       .eps = (float)block->config.eps,
+                                       .dtype = TLEG_F32};
     return TLEG_OK;
 }
 

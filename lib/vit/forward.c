@@ -11,10 +11,10 @@ size_t tleg_block_activations(const struct tleg_block_shape *shape) {
 
 struct tleg_scratch tleg_block_scratch(const struct tleg_kernels *kernels, const struct tleg_block_shape *shape) {
     int64_t m = shape->batch * shape->tokens, dim = shape->dim;
-    struct tleg_scratch most = tleg_gemm_scratch(kernels, m, 3 * dim, dim);
-    tleg_scratch_join(&most, tleg_gemm_scratch(kernels, m, dim, dim));
-    tleg_scratch_join(&most, tleg_gemm_scratch(kernels, m, shape->hidden, dim));
-    tleg_scratch_join(&most, tleg_gemm_scratch(kernels, m, dim, shape->hidden));
+    struct tleg_scratch most = tleg_gemm_scratch(kernels, shape->dtype, m, 3 * dim, dim);
+    tleg_scratch_join(&most, tleg_gemm_scratch(kernels, shape->dtype, m, dim, dim));
+    tleg_scratch_join(&most, tleg_gemm_scratch(kernels, shape->dtype, m, shape->hidden, dim));
+    tleg_scratch_join(&most, tleg_gemm_scratch(kernels, shape->dtype, m, dim, shape->hidden));
     tleg_scratch_join(&most, tleg_attention_scratch(kernels, shape->tokens, dim, shape->heads));
     return most;
 }

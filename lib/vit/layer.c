@@ -35,7 +35,7 @@ void tleg_layer_layout(const struct tleg_kernels *kernels, const tleg_config *co
             layout->packed[site] = tleg_spec_count(&spec);
             layout->weight[site] = tleg_place(&end, layout->packed[site], sizeof(float));
         } else {
-            layout->packed[site] = tleg_packed_count(kernels, spec.shape[0], spec.shape[1]);
+            layout->packed[site] = tleg_packed_count(kernels, dtype, spec.shape[0], spec.shape[1]);
             layout->weight[site] = tleg_place(&end, layout->packed[site], tleg_dtype_size(dtype));
         }
         tleg_site_spec(config, site, true, &spec);
@@ -88,20 +88,21 @@ void tleg_round_vector(const struct tleg_kernels *kernels, int32_t dtype, size_t
 void tleg_pack_as(const struct tleg_kernels *kernels, int32_t dtype, int64_t n, int64_t k, const float *values, float *scratch,
                   void *packed) {
     if (dtype == TLEG_F32) {
-        tleg_pack(kernels, n, k, values, packed);
+        tleg_pack(kernels, TLEG_F32, n, k, values, packed);
         return;
     }
-    tleg_pack(kernels, n, k, values, scratch);
-    tleg_expand(kernels, scratch, NULL, 0, tleg_packed_count(kernels, n, k), dtype, packed);
+    tleg_pack(kernels, dtype, n, k, values, scratch);
+    tleg_expand(kernels, scratch, NULL, 0, tleg_packed_count(kernels, dtype, n, k), dtype, packed);
 }
 
 void tleg_unpack_from(const struct tleg_kernels *kernels, const struct tleg_weight *weight, float *scratch, float *values) {
     const float *packed = weight->base;
     if (weight->stored != TLEG_F32) {
-        tleg_widen(kernels, weight->stored, weight->base, tleg_packed_count(kernels, weight->n, weight->k), scratch);
+        tleg_widen(kernels, weight->stored, weight->base, tleg_packed_count(kernels, weight->rounded, weight->n, weight->k),
+                   scratch);
         packed = scratch;
     }
-    tleg_unpack(kernels, weight->n, weight->k, packed, values);
+    tleg_unpack(kernels, weight->rounded, weight->n, weight->k, packed, values);
 }
 
 void tleg_layer_put(const struct tleg_kernels *kernels, const tleg_config *config, const struct tleg_layer_layout *layout,

@@ -60,8 +60,8 @@ size_t tleg_model_scratch(const tleg_model *model) {
         tleg_model_entry(model, i, &entry);
         size_t elements = tleg_spec_count(&entry.spec);
         if (entry.spec.rank >= 2)
-            elements =
-                tleg_packed_count(model->kernels, entry.spec.shape[0], (int64_t)(elements / (size_t)entry.spec.shape[0]));
+            elements = tleg_packed_count(model->kernels, model->config.c.dtype, entry.spec.shape[0],
+                                         (int64_t)(elements / (size_t)entry.spec.shape[0]));
         if (elements > most)
             most = elements;
     }

@@ -72,7 +72,7 @@ TLEG_API tleg_status TLEG_CALL tleg_linear_forward(tleg_context *context, const 
     if (status || rows == 0)
         return status;
     struct tleg_ops_space space;
-    status = tleg_ops_space_make(context, "linear", tleg_gemm_scratch(kernels, rows, weight->shape[0], dim),
+    status = tleg_ops_space_make(context, "linear", tleg_gemm_scratch(kernels, TLEG_F32, rows, weight->shape[0], dim),
                                  tleg_ops_packed_bytes(kernels, weight->shape[0], dim), &space);
     if (!status)
         run_linear(&space.exec, rows, x->data, weight, bias, false, (float *)(void *)space.extra, y->data);
@@ -108,8 +108,8 @@ TLEG_API tleg_status TLEG_CALL tleg_mlp_forward(tleg_context *context, const tle
     if (status || rows == 0)
         return status;
     int64_t hidden = fc1->shape[0], dim = fc1->shape[1];
-    struct tleg_scratch scratch = tleg_gemm_scratch(kernels, rows, hidden, dim);
-    tleg_scratch_join(&scratch, tleg_gemm_scratch(kernels, rows, dim, hidden));
+    struct tleg_scratch scratch = tleg_gemm_scratch(kernels, TLEG_F32, rows, hidden, dim);
+    tleg_scratch_join(&scratch, tleg_gemm_scratch(kernels, TLEG_F32, rows, dim, hidden));
     size_t first = tleg_ops_packed_bytes(kernels, hidden, dim), second = tleg_ops_packed_bytes(kernels, dim, hidden), extra = 0;
     tleg_place(&extra, first > second ? first : second, 1); /* packed one after the other */
     size_t hidden_at = tleg_place(&extra, (size_t)rows, (size_t)hidden * sizeof(float));

@@ -253,7 +253,7 @@ TLEG_API tleg_status TLEG_CALL tleg_mlp_backward(tleg_context *context, const tl
         status = tleg_kernels_of(context, &kernels);
     if (status || a.rows == 0)
         return status;
-    struct tleg_scratch scratch = tleg_gemm_scratch(kernels, a.rows, a.hidden, a.dim);
+    struct tleg_scratch scratch = tleg_gemm_scratch(kernels, TLEG_F32, a.rows, a.hidden, a.dim);
     tleg_scratch_join(&scratch, linear_scratch(kernels, a.rows, a.hidden, a.dim));
     tleg_scratch_join(&scratch, linear_scratch(kernels, a.rows, a.dim, a.hidden));
     size_t extra = 0;

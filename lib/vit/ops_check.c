@@ -108,11 +108,11 @@ void tleg_ops_space_free(tleg_context *context, struct tleg_ops_space *space) {
 
 size_t tleg_ops_packed_bytes(const struct tleg_kernels *kernels, int64_t n, int64_t k) {
     size_t bytes;
-    return tleg_size_mul(tleg_packed_count(kernels, n, k), sizeof(float), &bytes) ? tleg_size_align(bytes) : SIZE_MAX;
+    return tleg_size_mul(tleg_packed_count(kernels, TLEG_F32, n, k), sizeof(float), &bytes) ? tleg_size_align(bytes) : SIZE_MAX;
 }
 
 void tleg_ops_multiply(const struct tleg_exec *exec, const struct tleg_ops_product *p) {
-    tleg_pack(exec->kernels, p->n, p->k, p->w, p->packed);
+    tleg_pack(exec->kernels, TLEG_F32, p->n, p->k, p->w, p->packed);
     struct tleg_weight weight = {.n = p->n, .k = p->k, .base = p->packed, .stored = TLEG_F32, .rounded = TLEG_F32};
     tleg_gemm(exec, &(struct tleg_gemm){.m = p->m,
                                         .rows = p->rows,

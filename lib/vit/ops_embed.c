@@ -45,7 +45,7 @@ static struct tleg_rows rows_of_image(const struct patches *p, const tleg_tensor
 
 static void embed(const struct tleg_exec *exec, const struct patches *p, const tleg_tensor *images, const tleg_tensor *weight,
                   const tleg_tensor *bias, float *packed, float *y) {
-    tleg_pack(exec->kernels, p->dim, p->width, weight->data, packed);
+    tleg_pack(exec->kernels, TLEG_F32, p->dim, p->width, weight->data, packed);
     struct tleg_weight w = {.n = p->dim, .k = p->width, .base = packed, .stored = TLEG_F32, .rounded = TLEG_F32};
     for (int64_t b = 0; b < p->batch; b++)
         tleg_gemm(exec, &(struct tleg_gemm){.m = p->count,
@@ -73,7 +73,7 @@ TLEG_API tleg_status TLEG_CALL tleg_patch_embed_forward(tleg_context *context, c
     if (status)
         return status;
     struct tleg_ops_space space;
-    status = tleg_ops_space_make(context, op, tleg_gemm_scratch(kernels, p.count, p.dim, p.width),
+    status = tleg_ops_space_make(context, op, tleg_gemm_scratch(kernels, TLEG_F32, p.count, p.dim, p.width),
                                  tleg_ops_packed_bytes(kernels, p.dim, p.width), &space);
     if (!status)
         embed(&space.exec, &p, images, weight, bias, (float *)(void *)space.extra, y->data);

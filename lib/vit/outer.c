@@ -28,7 +28,7 @@ static void outer_layout(const struct tleg_kernels *kernels, const tleg_config *
         tleg_outer_spec(config, slot, &spec);
         size_t count = tleg_spec_count(&spec), element = sizeof(float);
         if (count && slot_matrix(slot, &spec, &n, &k)) {
-            count = tleg_packed_count(kernels, n, k);
+            count = tleg_packed_count(kernels, dtype, n, k);
             element = tleg_dtype_size(dtype);
         }
         layout->at[slot] = tleg_place(&end, count, element);

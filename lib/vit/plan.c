@@ -5,8 +5,8 @@ static struct tleg_scratch network_scratch(const struct tleg_network *network, c
     const tleg_config *config = network->config;
     int64_t grid = config->image_size / config->patch_size, patch = 3 * (int64_t)config->patch_size * config->patch_size;
     struct tleg_scratch most = tleg_block_scratch(network->kernels, shape);
-    tleg_scratch_join(&most, tleg_gemm_scratch(network->kernels, grid * grid, shape->dim, patch));
-    tleg_scratch_join(&most, tleg_gemm_scratch(network->kernels, shape->batch, config->classes, shape->dim));
+    tleg_scratch_join(&most, tleg_gemm_scratch(network->kernels, config->dtype, grid * grid, shape->dim, patch));
+    tleg_scratch_join(&most, tleg_gemm_scratch(network->kernels, config->dtype, shape->batch, config->classes, shape->dim));
     return most;
 }
 
@@ -19,7 +19,8 @@ tleg_status tleg_plan_make(tleg_context *context, const struct tleg_network *net
                                        .dim = config->dim,
                                        .heads = config->heads,
                                        .hidden = config->hidden,
-                                       .eps = (float)config->eps};
+                                       .eps = (float)config->eps,
+                                       .dtype = config->dtype};
     struct tleg_scratch scratch = network_scratch(network, shape);
     size_t images = (size_t)batch, dim = (size_t)config->dim, rows_dim, pooled, logits;
     if (!tleg_size_mul(images * (size_t)shape->tokens, dim, &rows_dim) || !tleg_size_mul(images, dim * 2, &pooled) ||

@@ -94,6 +94,7 @@ struct tleg_network {
 struct tleg_block_shape {
     int64_t batch, tokens, dim, heads, hidden;
     float eps;
+    int32_t dtype; /* what weights are rounded to */
 };
 /* What a block's pass needs besides x: activations (floats) and the kernels' scratch. */
 size_t tleg_block_activations(const struct tleg_block_shape *shape);

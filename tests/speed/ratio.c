@@ -148,13 +148,13 @@ static void make_trainer(struct work *work, int32_t level) {
 static struct work work_make(int32_t level) {
     struct work w = {.kernels = tleg_kernels_find(level, TLEG_GEMM_OWN)};
     struct tleg_scratch need = tleg_attention_scratch(w.kernels, TOKENS, DIM, HEADS);
-    tleg_scratch_join(&need, tleg_gemm_scratch(w.kernels, TOKENS, DIM, DIM));
+    tleg_scratch_join(&need, tleg_gemm_scratch(w.kernels, TLEG_F32, TOKENS, DIM, DIM));
     w.exec = bench_exec(w.kernels, need);
     w.x = bench_floats(TOKENS * 3 * DIM, 1);
     w.y = bench_floats(TOKENS * 3 * DIM, 1);
     w.weight = (struct tleg_weight){.n = DIM,
                                     .k = DIM,
-                                    .base = bench_floats(tleg_packed_count(w.kernels, DIM, DIM), 0.02),
+                                    .base = bench_floats(tleg_packed_count(w.kernels, TLEG_F32, DIM, DIM), 0.02),
                                     .stored = TLEG_F32,
                                     .rounded = TLEG_F32};
     make_trainer(&w, level);

@@ -69,15 +69,20 @@ static struct shape shape_any(void) {
 }
 
 static void multiply(const struct tleg_kernels *kernels, const struct tleg_gemm *gemm, int32_t lanes) {
-    struct tleg_exec exec = exec_make(kernels, tleg_gemm_scratch(kernels, gemm->m, gemm->weight->n, gemm->weight->k), lanes);
+    struct tleg_exec exec =
+        exec_make(kernels, tleg_gemm_scratch(kernels, gemm->weight->rounded, gemm->m, gemm->weight->n, gemm->weight->k), lanes);
     tleg_gemm(&exec, gemm);
     exec_free(&exec);
 }
 
-static float *packed_of(const struct tleg_kernels *kernels, int64_t n, int64_t k, const float *w) {
-    float *packed = floats(tleg_packed_count(kernels, n, k));
-    tleg_pack(kernels, n, k, w, packed);
+static float *packed_as(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k, const float *w) {
+    float *packed = floats(tleg_packed_count(kernels, rounded, n, k));
+    tleg_pack(kernels, rounded, n, k, w, packed);
     return packed;
+}
+
+static float *packed_of(const struct tleg_kernels *kernels, int64_t n, int64_t k, const float *w) {
+    return packed_as(kernels, TLEG_F32, n, k, w);
 }
 
 /* residual + act(x w^T + bias) in double; x (m, k) dense. */
@@ -160,9 +165,10 @@ static void packing_is_a_permutation_with_zeros_behind(void **state) {
     for (int t = 0; t < table_count; t++)
         for (int i = 0; i < 40; i++) {
             struct shape s = shape_any();
-            size_t count = (size_t)(s.n * s.k), padded = tleg_packed_count(tables[t], s.n, s.k);
-            float *w = floats(count), *back = floats(count), *packed = packed_of(tables[t], s.n, s.k, w);
-            tleg_unpack(tables[t], s.n, s.k, packed, back);
+            int32_t rounded = i % 2 ? TLEG_BF16 : TLEG_F32;
+            size_t count = (size_t)(s.n * s.k), padded = tleg_packed_count(tables[t], rounded, s.n, s.k);
+            float *w = floats(count), *back = floats(count), *packed = packed_as(tables[t], rounded, s.n, s.k, w);
+            tleg_unpack(tables[t], rounded, s.n, s.k, packed, back);
             assert_same_bits(w, back, count * sizeof *w, "unpacked");
             size_t zeros = 0;
             for (size_t j = 0; j < padded; j++)
@@ -233,9 +239,9 @@ static void formed_panels_equal_materialised_ones(void **state) {
         for (int i = 0; i < 24; i++) {
             struct shape s = shape_any();
             int32_t type = types[i % 3];
-            size_t count = tleg_packed_count(tables[t], s.n, s.k), bytes = (size_t)(s.m * s.n) * sizeof(float);
+            size_t count = tleg_packed_count(tables[t], type, s.n, s.k), bytes = (size_t)(s.m * s.n) * sizeof(float);
             float *x = floats((size_t)(s.m * s.k)), *w = floats((size_t)(s.n * s.k)), *v = floats((size_t)(s.n * s.k));
-            float *base = packed_of(tables[t], s.n, s.k, w), *ilayer = packed_of(tables[t], s.n, s.k, v);
+            float *base = packed_as(tables[t], type, s.n, s.k, w), *ilayer = packed_as(tables[t], type, s.n, s.k, v);
             float *vectors = floats((size_t)(2 * s.k + s.n)), *formed = floats((size_t)(s.m * s.n)),
                   *whole = floats((size_t)(s.m * s.n));
             char *stored = aligned_alloc(TLEG_ALIGN, tleg_size_align(count * tleg_dtype_size(type)));

@@ -25,19 +25,23 @@ static int64_t columns_of(int64_t n) {
     return n < COLUMNS ? n : COLUMNS;
 }
 
-size_t tleg_blas_count(const struct tleg_kernels *kernels, int64_t n, int64_t k) {
+size_t tleg_blas_count(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k) {
     (void)kernels;
+    (void)rounded;
     size_t count;
     return tleg_size_mul((size_t)n, (size_t)k, &count) ? count : SIZE_MAX;
 }
 
-void tleg_blas_pack(const struct tleg_kernels *kernels, int64_t n, int64_t k, const float *w, float *packed) {
+void tleg_blas_pack(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k, const float *w, float *packed) {
     (void)kernels;
+    (void)rounded;
     memcpy(packed, w, (size_t)(n * k) * sizeof *w);
 }
 
-void tleg_blas_unpack(const struct tleg_kernels *kernels, int64_t n, int64_t k, const float *packed, float *w) {
+void tleg_blas_unpack(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k, const float *packed,
+                      float *w) {
     (void)kernels;
+    (void)rounded;
     memcpy(w, packed, (size_t)(n * k) * sizeof *w);
 }
 
@@ -72,8 +76,9 @@ static struct tleg_scratch layout(int64_t m, int64_t n, int64_t k, size_t *forme
     return scratch;
 }
 
-struct tleg_scratch tleg_blas_scratch(const struct tleg_kernels *kernels, int64_t m, int64_t n, int64_t k) {
+struct tleg_scratch tleg_blas_scratch(const struct tleg_kernels *kernels, int32_t rounded, int64_t m, int64_t n, int64_t k) {
     (void)kernels;
+    (void)rounded;
     size_t formed, sums;
     return layout(m, n, k, &formed, &sums);
 }

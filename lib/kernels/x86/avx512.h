@@ -16,6 +16,35 @@ TLEG_AVX512_INLINE __mmask16 tleg_avx512_lanes(int64_t count) {
     return (__mmask16)(count >= 16 ? 0xFFFFU : count > 0 ? (1U << count) - 1 : 0U);
 }
 
+/* 16 rows become 16 columns, in four rounds of exchanging neighbours: of 1, 2, 4 and 8 elements. */
+TLEG_AVX512_INLINE void tleg_avx512_square(__m512 x[16]) {
+    __m512 y[16];
+#pragma GCC unroll 8
+    for (int i = 0; i < 16; i += 2) {
+        y[i] = _mm512_unpacklo_ps(x[i], x[i + 1]);
+        y[i + 1] = _mm512_unpackhi_ps(x[i], x[i + 1]);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 16; i += 4) { /* x[i + c] holds column c of each quarter, for rows i..i+3 */
+        x[i] = _mm512_shuffle_ps(y[i], y[i + 2], 0x44);
+        x[i + 1] = _mm512_shuffle_ps(y[i], y[i + 2], 0xEE);
+        x[i + 2] = _mm512_shuffle_ps(y[i + 1], y[i + 3], 0x44);
+        x[i + 3] = _mm512_shuffle_ps(y[i + 1], y[i + 3], 0xEE);
+    }
+#pragma GCC unroll 4
+    for (int c = 0; c < 4; c++) {
+        __m512 low0 = _mm512_shuffle_f32x4(x[c], x[c + 4], 0x88), low1 = _mm512_shuffle_f32x4(x[c], x[c + 4], 0xDD);
+        __m512 high0 = _mm512_shuffle_f32x4(x[c + 8], x[c + 12], 0x88), high1 = _mm512_shuffle_f32x4(x[c + 8], x[c + 12], 0xDD);
+        y[c] = _mm512_shuffle_f32x4(low0, high0, 0x88);
+        y[c + 4] = _mm512_shuffle_f32x4(low1, high1, 0x88);
+        y[c + 8] = _mm512_shuffle_f32x4(low0, high0, 0xDD);
+        y[c + 12] = _mm512_shuffle_f32x4(low1, high1, 0xDD);
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < 16; i++)
+        x[i] = y[i];
+}
+
 void tleg_avx512_tile(const struct tleg_tile *tile);
 void tleg_avx512_transpose(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float scale, float *out,
                            int64_t out_stride);

@@ -1,20 +1,28 @@
-/* The tables of level avx512. */
+/* The tables of level avx512, and of those that have products of bf16 besides. */
 #if defined(__x86_64__)
-#include "kernels/x86/avx512.h"
+#include "kernels/x86/avx512bf16.h"
 
 #define AVX512_OPS                                                                                                             \
-    .level = TLEG_LEVEL_AVX512, .name = "avx512", .mr = TLEG_AVX512_MR, .nr = TLEG_AVX512_NR, .tile = tleg_avx512_tile,        \
-    .transpose = tleg_avx512_transpose, .softmax = tleg_avx512_softmax, .layernorm = tleg_avx512_layernorm,                    \
-    .gelu = tleg_avx512_gelu, .expand = tleg_avx512_expand, .widen = tleg_avx512_widen
+    .mr = TLEG_AVX512_MR, .nr = TLEG_AVX512_NR, .tile = tleg_avx512_tile, .transpose = tleg_avx512_transpose,                  \
+    .softmax = tleg_avx512_softmax, .layernorm = tleg_avx512_layernorm, .gelu = tleg_avx512_gelu, .widen = tleg_avx512_widen
 
 #define AVX512_BACKWARD                                                                                                        \
     .copy = tleg_avx512_copy, .sum_rows = tleg_avx512_sum_rows, .accumulate = tleg_avx512_accumulate,                          \
     .gelu_backward = tleg_avx512_gelu_backward, .softmax_backward = tleg_avx512_softmax_backward,                              \
     .layernorm_backward = tleg_avx512_layernorm_backward
 
-const struct tleg_kernels tleg_table_avx512 = {AVX512_OPS, AVX512_BACKWARD, TLEG_PANELS};
+#define AVX512 .level = TLEG_LEVEL_AVX512, .name = "avx512", .expand = tleg_avx512_expand, AVX512_OPS, AVX512_BACKWARD
+#define AVX512BF16                                                                                                             \
+    .level = TLEG_LEVEL_AVX512BF16, .name = "avx512bf16", .expand = tleg_avx512bf16_expand, AVX512_OPS, AVX512_BACKWARD
+
+static const struct tleg_pairs avx512bf16 = {
+    .mr = TLEG_AVX512_MR, .nr = TLEG_AVX512_NR, .unit = 1, .tile = tleg_avx512bf16_tile, .pack = tleg_avx512bf16_pack};
+
+const struct tleg_kernels tleg_table_avx512 = {AVX512, TLEG_PANELS};
+const struct tleg_kernels tleg_table_avx512bf16 = {AVX512BF16, .pairs = &avx512bf16, TLEG_PANELS};
 #if TLEG_HAVE_BLAS
-const struct tleg_kernels tleg_table_avx512_blas = {AVX512_OPS, AVX512_BACKWARD, TLEG_CBLAS};
+const struct tleg_kernels tleg_table_avx512_blas = {AVX512, TLEG_CBLAS};
+const struct tleg_kernels tleg_table_avx512bf16_blas = {AVX512BF16, TLEG_CBLAS};
 #endif
 
 #else

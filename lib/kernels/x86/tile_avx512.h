@@ -1,0 +1,92 @@
+/* What the register tiles of 14 x 32 sums share: their epilogue, and their choice by size.
+ * Rows are written out by EACH_ROW and not as loops: sums then have constant places and stay in registers with any compiler. */
+#ifndef TLEG_LIB_KERNELS_X86_TILE_AVX512_H
+#define TLEG_LIB_KERNELS_X86_TILE_AVX512_H
+
+#include "kernels/x86/avx512.h"
+
+enum { MR = TLEG_AVX512_MR, NR = TLEG_AVX512_NR };
+#define EACH_ROW(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11) DO(12) DO(13)
+
+/* out = (residual + act(sum)) * gelu'(hidden) of a tile with GELU or its slope; bias and scale are in `sum` already. */
+void tleg_avx512_store_gelu(const struct tleg_tile *tile, float sum[MR][NR]);
+
+/* Half a row of a tile without GELU. */
+TLEG_AVX512_INLINE void store_half(const struct tleg_tile *tile, int r, int j, __mmask16 lanes, __m512 y) {
+    if (tile->residual)
+        y = _mm512_add_ps(_mm512_maskz_loadu_ps(lanes, tile->residual + r * tile->residual_stride + j), y);
+    _mm512_mask_storeu_ps(tile->out + r * tile->out_stride + j, lanes, y);
+}
+
+/* The epilogue of a tile of `rows` rows; `wide`: of more than 16 columns. */
+TLEG_AVX512_INLINE void finish(const struct tleg_tile *tile, const int rows, const bool wide, __m512 low[MR], __m512 high[MR]) {
+    const __mmask16 low_lanes = tleg_avx512_lanes(tile->cols), high_lanes = tleg_avx512_lanes(tile->cols - 16);
+    __m512 low_bias = _mm512_setzero_ps(), high_bias = low_bias;
+    if (tile->bias) {
+        low_bias = _mm512_maskz_loadu_ps(low_lanes, tile->bias);
+        if (wide)
+            high_bias = _mm512_maskz_loadu_ps(high_lanes, tile->bias + 16);
+    }
+#define FINISH(r)                                                                                                              \
+    if (r < rows) {                                                                                                            \
+        const __m512 scale = _mm512_set1_ps(tile->scale ? tile->scale[r] : 1.0F);                                              \
+        low[r] = _mm512_fmadd_ps(low[r], scale, low_bias);                                                                     \
+        high[r] = _mm512_fmadd_ps(high[r], scale, high_bias);                                                                  \
+    }
+    EACH_ROW(FINISH)
+    if (tile->gelu || tile->hidden) {
+        _Alignas(64) float sum[MR][NR];
+#define KEEP(r)                                                                                                                \
+    if (r < rows) {                                                                                                            \
+        _mm512_store_ps(sum[r], low[r]);                                                                                       \
+        _mm512_store_ps(sum[r] + 16, high[r]);                                                                                 \
+    }
+        EACH_ROW(KEEP)
+        tleg_avx512_store_gelu(tile, sum);
+        return;
+    }
+#define STORE(r)                                                                                                               \
+    if (r < rows) {                                                                                                            \
+        store_half(tile, r, 0, low_lanes, low[r]);                                                                             \
+        if (wide)                                                                                                              \
+            store_half(tile, r, 16, high_lanes, high[r]);                                                                      \
+    }
+    EACH_ROW(STORE)
+}
+
+/* `name` runs a tile by the run() of its file, compiled for each number of rows. */
+#define SIZE(target, rows)                                                                                                     \
+    target static void wide_##rows(const struct tleg_tile *tile) {                                                             \
+        run(tile, rows, true);                                                                                                 \
+    }                                                                                                                          \
+    target static void narrow_##rows(const struct tleg_tile *tile) {                                                           \
+        run(tile, rows, false);                                                                                                \
+    }
+#define TILES(target, name)                                                                                                    \
+    SIZE(target, 1)                                                                                                            \
+    SIZE(target, 2)                                                                                                            \
+    SIZE(target, 3)                                                                                                            \
+    SIZE(target, 4)                                                                                                            \
+    SIZE(target, 5)                                                                                                            \
+    SIZE(target, 6)                                                                                                            \
+    SIZE(target, 7)                                                                                                            \
+    SIZE(target, 8)                                                                                                            \
+    SIZE(target, 9)                                                                                                            \
+    SIZE(target, 10)                                                                                                           \
+    SIZE(target, 11)                                                                                                           \
+    SIZE(target, 12)                                                                                                           \
+    SIZE(target, 13)                                                                                                           \
+    SIZE(target, 14)                                                                                                           \
+    void name(const struct tleg_tile *tile) {                                                                                  \
+        static void (*const wide[])(const struct tleg_tile *) = {wide_1, wide_2, wide_3,  wide_4,  wide_5,  wide_6,  wide_7,   \
+                                                                 wide_8, wide_9, wide_10, wide_11, wide_12, wide_13, wide_14}; \
+        static void (*const narrow[])(const struct tleg_tile *) = {narrow_1,  narrow_2,  narrow_3,  narrow_4, narrow_5,        \
+                                                                   narrow_6,  narrow_7,  narrow_8,  narrow_9, narrow_10,       \
+                                                                   narrow_11, narrow_12, narrow_13, narrow_14};                \
+        if (tile->cols > 16)                                                                                                   \
+            wide[tile->rows - 1](tile);                                                                                        \
+        else                                                                                                                   \
+            narrow[tile->rows - 1](tile);                                                                                      \
+    }
+
+#endif

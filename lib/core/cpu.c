@@ -15,6 +15,8 @@ static const int32_t built[] = {
     TLEG_LEVEL_AVX2,
     TLEG_LEVEL_AVX512,
     TLEG_LEVEL_AVX512BF16,
+#elif defined(__aarch64__)
+    TLEG_LEVEL_NEON,
 #endif
 };
 enum { BUILT_COUNT = sizeof(built) / sizeof(built[0]) };

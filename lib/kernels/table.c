@@ -21,11 +21,15 @@ static const struct tleg_kernels *const tables[] = {
     &tleg_table_portable,
 #if defined(__x86_64__)
     &tleg_table_avx2,          &tleg_table_avx512,      &tleg_table_avx512bf16,
+#elif defined(__aarch64__)
+    &tleg_table_neon,
 #endif
 #if TLEG_HAVE_BLAS
     &tleg_table_portable_blas,
 #if defined(__x86_64__)
     &tleg_table_avx2_blas,     &tleg_table_avx512_blas, &tleg_table_avx512bf16_blas,
+#elif defined(__aarch64__)
+    &tleg_table_neon_blas,
 #endif
 #endif
 };

@@ -84,6 +84,7 @@ struct tleg_kernels {
 extern const struct tleg_kernels tleg_table_portable, tleg_table_avx2, tleg_table_avx512, tleg_table_avx512bf16;
 extern const struct tleg_kernels tleg_table_portable_blas, tleg_table_avx2_blas, tleg_table_avx512_blas,
     tleg_table_avx512bf16_blas;
+extern const struct tleg_kernels tleg_table_neon, tleg_table_neon_blas;
 
 /* ---- the portable versions, each in its operation's file ---- */
 void tleg_portable_tile(const struct tleg_tile *tile);

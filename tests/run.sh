@@ -16,6 +16,7 @@ jobs=$(nproc 2>/dev/null || echo 2)
 . tools/packages.sh
 if command -v apt-get >/dev/null && command -v dpkg-query >/dev/null; then
     install_missing test || echo "apt could not install all that is missing"
+    [ "$(uname -m)" = aarch64 ] || install_missing cross || echo "apt could not install a compiler and an emulator for aarch64"
 else
     echo "no apt here: what is missing is not installed"
 fi
@@ -120,28 +121,38 @@ else
     skip mpi "mpirun is not installed"
 fi
 
-# Another processor, where its compiler is installed: portable kernels alone, and the same answers.
+# Another processor: its own kernels and the portable ones, in an emulator. Suites that take minutes there are left out.
 cross=aarch64-linux-gnu
-if command -v $cross-gcc >/dev/null; then
-    tree aarch64 "tleg_static tleg_shared" -DCMAKE_BUILD_TYPE=Release -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \
-        -DCMAKE_C_COMPILER=$cross-gcc "-DCMAKE_C_FLAGS=-idirafter /usr/include" -DTLEG_BLAS=none -DTLEG_TOOLS=OFF -DTLEG_BENCH=OFF \
-        -DTLEG_TESTS=OFF &&
-        stage aarch64-link $cross-gcc -std=c99 -Iinclude tests/consumers/consumer.c "$build/aarch64/lib/libtleg.a" -static -pthread -lm \
-            -o "$build/aarch64/consumer" &&
-        if command -v qemu-aarch64 >/dev/null; then
-            golden=tests/golden
-            stage aarch64-run qemu-aarch64 "$build/aarch64/consumer" $golden/mean.gene.safetensors $golden/images-16.safetensors \
-                $golden/mean-4.out.safetensors
-        else
-            skip aarch64-run "qemu-aarch64 is not installed (the library was built)"
-        fi
-else
+emulator=$(command -v qemu-aarch64-static || command -v qemu-aarch64)
+if [ "$(uname -m)" = aarch64 ]; then
+    emulator= # what was built above ran
+elif ! command -v $cross-gcc >/dev/null; then
     skip aarch64 "$cross-gcc is not installed"
+elif [ -z "$emulator" ]; then
+    skip aarch64 "qemu-aarch64 is not installed"
+else
+    suites="test_kernels test_backward test_backward_rows test_ops test_ops_chain test_parts test_block test_core test_dtype"
+    golden=tests/golden
+    tree aarch64 "$suites test_golden tleg_levels tleg_shared" -DCMAKE_BUILD_TYPE=Release -DCMAKE_SYSTEM_NAME=Linux \
+        -DCMAKE_SYSTEM_PROCESSOR=aarch64 -DCMAKE_C_COMPILER=$cross-gcc "-DCMAKE_C_FLAGS=-idirafter /usr/include" \
+        -DCMAKE_EXE_LINKER_FLAGS=-static -DCMAKE_CROSSCOMPILING_EMULATOR="$emulator" -DTLEG_TEST_TIMEOUT=600 -DTLEG_BLAS=none \
+        -DTLEG_TOOLS=OFF -DTLEG_BENCH=OFF -DTLEG_EXAMPLES=OFF && {
+        check aarch64 -R "^($(echo "$suites" | tr ' ' '|'))\$"
+        for part in expanded saved logits; do
+            stage aarch64-$part "$emulator" "$build/aarch64/tests/test_golden" "$part*"
+        done
+        stage aarch64-link $cross-gcc -std=c99 -Iinclude tests/consumers/consumer.c "$build/aarch64/lib/libtleg.a" -static -pthread \
+            -lm -o "$build/aarch64/consumer" &&
+            stage aarch64-run "$emulator" "$build/aarch64/consumer" $golden/mean.gene.safetensors $golden/images-16.safetensors \
+                $golden/mean-4.out.safetensors
+    }
 fi
 
 # ---- summary ----
 echo
 [ -x "$build/release/tests/tleg_levels" ] && "$build/release/tests/tleg_levels"
+[ -n "$emulator" ] && [ -x "$build/aarch64/tests/tleg_levels" ] &&
+    "$emulator" "$build/aarch64/tests/tleg_levels" | sed -n 's/^levels run:/levels run on aarch64, emulated:/p'
 if [ -s "$skips" ]; then
     echo "skipped, and why:"
     sort -u "$skips" | sed 's/^/    /'

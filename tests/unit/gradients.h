@@ -33,7 +33,7 @@ static inline float *copy_of(const float *x, int64_t count) {
 }
 
 static inline double *doubles(int64_t count) {
-    double *x = calloc((size_t)(count ? count : 1), sizeof *x);
+    double *x = calloc((size_t)(count > 0 ? count : 1), sizeof *x);
     assert_non_null(x);
     return x;
 }

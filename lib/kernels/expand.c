@@ -3,7 +3,14 @@
 #include "kernels/table.h"
 #include "tensor/tensor.h"
 
-enum { CHUNK = 256 }; /* elements that pass through the stack at once */
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+enum {
+    CHUNK = 256, /* elements that pass through the stack at once */
+    PIECE = 256  /* elements of base and of ilayer that stay in the nearest cache while all layers are made of them */
+};
 
 static void expand_f32(const float *base, const float *ilayer, float c, size_t count, float *out) {
     for (size_t i = 0; i < count; i++)
@@ -32,6 +39,28 @@ void tleg_portable_widen(int32_t dtype, const void *in, size_t count, float *out
 void tleg_expand(const struct tleg_kernels *kernels, const float *base, const float *ilayer, float c, size_t count,
                  int32_t dtype, void *out) {
     kernels->expand(base, ilayer, c, count, dtype, out);
+}
+
+/* Makes what was streamed visible before anything that this thread stores later, such as that it is done. */
+static void close_stream(void) {
+#if defined(__SSE2__)
+    _mm_sfence();
+#endif
+}
+
+void tleg_expand_layers(const struct tleg_kernels *kernels, const struct tleg_formed *layers, int32_t depth, size_t first,
+                        size_t count, int32_t dtype) {
+    void (*expand)(const float *, const float *, float, size_t, int32_t, void *) =
+        kernels->stream ? kernels->stream : kernels->expand;
+    size_t size = tleg_dtype_size(dtype), end = first + count;
+    for (size_t at = first; at < end; at += PIECE) {
+        size_t part = end - at < PIECE ? end - at : PIECE;
+        for (int32_t l = 0; l < depth; l++) {
+            const struct tleg_formed *f = &layers[l];
+            expand(f->base + at, f->ilayer ? f->ilayer + at : NULL, f->c, part, dtype, (char *)f->out + at * size);
+        }
+    }
+    close_stream();
 }
 
 void tleg_widen(const struct tleg_kernels *kernels, int32_t dtype, const void *in, size_t count, float *out) {

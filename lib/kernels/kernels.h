@@ -36,6 +36,15 @@ void tleg_unpack(const struct tleg_kernels *kernels, int32_t rounded, int64_t n,
  * alone. dtype: TLEG_F32, TLEG_F16, TLEG_BF16. */
 void tleg_expand(const struct tleg_kernels *kernels, const float *base, const float *ilayer, float c, size_t count,
                  int32_t dtype, void *out);
+/* Elements [first, first + count) of several layers, which go past the caches: base and ilayer are read once, a piece at a
+ * time, and each piece gives that piece of every layer. */
+struct tleg_formed {
+    const float *base, *ilayer; /* often the same for all layers; ilayer NULL: none */
+    float c;
+    void *out; /* of element 0 */
+};
+void tleg_expand_layers(const struct tleg_kernels *kernels, const struct tleg_formed *layers, int32_t depth, size_t first,
+                        size_t count, int32_t dtype);
 /* Stored elements to f32. */
 void tleg_widen(const struct tleg_kernels *kernels, int32_t dtype, const void *in, size_t count, float *out);
 

@@ -51,6 +51,9 @@ struct tleg_kernels {
                       float eps, float *y);
     void (*gelu)(size_t count, const float *x, float *y);
     void (*expand)(const float *base, const float *ilayer, float c, size_t count, int32_t dtype, void *out);
+    /* The same, past the caches: for what is not read again soon. Ordered with other stores by a fence alone, which
+     * tleg_expand_layers issues. NULL: the level has no such stores. */
+    void (*stream)(const float *base, const float *ilayer, float c, size_t count, int32_t dtype, void *out);
     void (*widen)(int32_t dtype, const void *in, size_t count, float *out);
 
     /* out (rows, wide), contiguous: in[r * in_stride + c] * scale for c < cols, then zeros. */

@@ -23,57 +23,66 @@ void tleg_expander_vector(const tleg_expander *e, const float *base, const float
 }
 
 /* ---- a whole model ----
- * A piece of base and ilayer is read once and gives that piece of every layer, so that it comes from the cache for all but the
- * first. Pieces are independent: the lanes share them out. */
-enum { PIECE = 16384 }; /* elements: base and ilayer fill 128 KiB */
+ * Stretches of the sites' matrices are independent: the lanes share them out, and each gives its stretch of every layer. */
+enum { STRETCH = 32768 }; /* elements: enough that an item of a few microseconds hides what handing it out costs */
 
 struct expansion {
     const tleg_expander *expander;
     tleg_model *model;
     const int32_t *lengths;
-    int64_t first[TLEG_SITES + 1]; /* piece number where a site begins */
+    struct tleg_formed *layers;    /* each site's matrices: (TLEG_SITES, depth) */
+    int64_t first[TLEG_SITES + 1]; /* stretch number where a site begins */
 };
 
-static void expand_piece(void *arg, int64_t piece, char *lane) {
-    (void)lane;
-    const struct expansion *x = arg;
-    const tleg_expander *e = x->expander;
-    const struct tleg_layer_layout *layout = &x->model->layout;
-    int site = 0;
-    while (piece >= x->first[site + 1])
-        site++;
-    size_t at = (size_t)(piece - x->first[site]) * PIECE, left = e->packed[site] - at, count = left < PIECE ? left : PIECE;
-    for (int32_t l = 0; l < x->model->config.c.depth; l++) {
-        float c;
-        const struct tleg_packed_segment *s = tleg_expander_at(e, x->lengths, site, l, &c);
-        const float *base = s->weight + at, *ilayer = s->weight_ilayer ? s->weight_ilayer + at : NULL;
-        char *out = tleg_model_layer(x->model, l) + layout->weight[site];
-        if (tleg_site_is_norm(site))
-            tleg_expander_vector(e, base, ilayer, c, count, (float *)(void *)out + at);
-        else
-            tleg_expand(e->kernels, base, ilayer, c, count, layout->dtype, out + at * tleg_dtype_size(layout->dtype));
+static void lay_out(struct expansion *x) {
+    const int32_t depth = x->model->config.c.depth;
+    for (int site = 0; site < TLEG_SITES; site++) {
+        size_t count = tleg_site_is_norm(site) ? 0 : x->expander->packed[site];
+        x->first[site + 1] = x->first[site] + (int64_t)((count + STRETCH - 1) / STRETCH);
+        for (int32_t l = 0; l < depth; l++) {
+            float c;
+            const struct tleg_packed_segment *s = tleg_expander_at(x->expander, x->lengths, site, l, &c);
+            x->layers[site * depth + l] = (struct tleg_formed){s->weight, s->weight_ilayer, c,
+                                                               tleg_model_layer(x->model, l) + x->model->layout.weight[site]};
+        }
     }
 }
 
-static void expand_biases(const struct expansion *x) {
+static void expand_stretch(void *arg, int64_t stretch, char *lane) {
+    (void)lane;
+    const struct expansion *x = arg;
+    const int32_t depth = x->model->config.c.depth;
+    int site = 0;
+    while (stretch >= x->first[site + 1])
+        site++;
+    size_t at = (size_t)(stretch - x->first[site]) * STRETCH, left = x->expander->packed[site] - at;
+    tleg_expand_layers(x->expander->kernels, x->layers + site * depth, depth, at, left < STRETCH ? left : STRETCH,
+                       x->model->layout.dtype);
+}
+
+/* Norms and biases, f32 whatever the element type. */
+static void expand_vectors(const struct expansion *x) {
     const tleg_expander *e = x->expander;
     for (int32_t l = 0; l < x->model->config.c.depth; l++)
         for (int site = 0; site < TLEG_SITES; site++) {
             float c;
             const struct tleg_packed_segment *s = tleg_expander_at(e, x->lengths, site, l, &c);
-            char *out = tleg_model_layer(x->model, l) + x->model->layout.bias[site];
+            char *layer = tleg_model_layer(x->model, l);
+            const struct tleg_layer_layout *layout = &x->model->layout;
+            if (tleg_site_is_norm(site))
+                tleg_expander_vector(e, s->weight, s->weight_ilayer, c, e->packed[site],
+                                     (float *)(void *)(layer + layout->weight[site]));
             if (s->bias)
-                tleg_expander_vector(e, s->bias, s->bias_ilayer, c, e->biases[site], (float *)(void *)out);
+                tleg_expander_vector(e, s->bias, s->bias_ilayer, c, e->biases[site],
+                                     (float *)(void *)(layer + layout->bias[site]));
         }
 }
 
-static void expand_layers(tleg_context *context, const tleg_expander *e, const int32_t *lengths, tleg_model *model) {
-    struct expansion x = {.expander = e, .model = model, .lengths = lengths};
-    for (int site = 0; site < TLEG_SITES; site++)
-        x.first[site + 1] = x.first[site] + (int64_t)((e->packed[site] + PIECE - 1) / PIECE);
-    struct tleg_exec exec = {.kernels = e->kernels, .team = context->team, .lanes = tleg_team_lanes(context->team)};
-    tleg_for_each(&exec, x.first[TLEG_SITES], expand_piece, &x);
-    expand_biases(&x);
+static void expand_layers(tleg_context *context, struct expansion *x) {
+    struct tleg_exec exec = {.kernels = x->expander->kernels, .team = context->team, .lanes = tleg_team_lanes(context->team)};
+    lay_out(x);
+    tleg_for_each(&exec, x->first[TLEG_SITES], expand_stretch, x);
+    expand_vectors(x);
 }
 
 static tleg_status make_model(tleg_context *context, const tleg_expander *e, int32_t depth, tleg_model **model) {
@@ -100,16 +109,22 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_expand(tleg_context *context, const
     if (depth < expander->least_depth || depth > TLEG_MAX_DEPTH)
         return tleg_fail(context, TLEG_ARGUMENT, "depth is %d, expected %d to %d", depth, expander->least_depth,
                          TLEG_MAX_DEPTH);
-    size_t bytes = (size_t)expander->total * sizeof(int32_t);
-    int32_t *lengths = tleg_alloc(&context->allocator, bytes);
-    if (!lengths)
+    size_t bytes = 0; /* both counts are small: at most 1024 layers, of a few segments each */
+    const size_t layers = tleg_place(&bytes, TLEG_SITES * (size_t)depth, sizeof(struct tleg_formed));
+    const size_t lengths = tleg_place(&bytes, (size_t)expander->total, sizeof(int32_t));
+    char *memory = tleg_alloc(&context->allocator, bytes);
+    if (!memory)
         return tleg_fail_memory(context, "model", bytes);
     tleg_status status = make_model(context, expander, depth, model);
     if (!status) {
-        tleg_expander_share_depth(expander, depth, lengths);
-        expand_layers(context, expander, lengths, *model);
+        int32_t *shared = (int32_t *)(void *)(memory + lengths);
+        tleg_expander_share_depth(expander, depth, shared);
+        expand_layers(context, &(struct expansion){.expander = expander,
+                                                   .model = *model,
+                                                   .lengths = shared,
+                                                   .layers = (struct tleg_formed *)(void *)(memory + layers)});
     }
-    tleg_release(&context->allocator, lengths, bytes);
+    tleg_release(&context->allocator, memory, bytes);
     return status;
 }
 

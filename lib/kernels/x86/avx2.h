@@ -24,6 +24,7 @@ void tleg_avx2_layernorm(int64_t rows, int64_t dim, const float *x, int64_t stri
                          float eps, float *y);
 void tleg_avx2_gelu(size_t count, const float *x, float *y);
 void tleg_avx2_expand(const float *base, const float *ilayer, float c, size_t count, int32_t dtype, void *out);
+void tleg_avx2_stream(const float *base, const float *ilayer, float c, size_t count, int32_t dtype, void *out);
 void tleg_avx2_widen(int32_t dtype, const void *in, size_t count, float *out);
 void tleg_avx2_copy(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float scale, float *out, int64_t wide);
 void tleg_avx2_sum_rows(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float *out);

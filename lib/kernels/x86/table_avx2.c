@@ -5,7 +5,7 @@
 #define AVX2_OPS                                                                                                               \
     .level = TLEG_LEVEL_AVX2, .name = "avx2", .mr = TLEG_AVX2_MR, .nr = TLEG_AVX2_NR, .tile = tleg_avx2_tile,                  \
     .transpose = tleg_avx2_transpose, .softmax = tleg_avx2_softmax, .layernorm = tleg_avx2_layernorm, .gelu = tleg_avx2_gelu,  \
-    .expand = tleg_avx2_expand, .widen = tleg_avx2_widen
+    .expand = tleg_avx2_expand, .stream = tleg_avx2_stream, .widen = tleg_avx2_widen
 
 #define AVX2_BACKWARD                                                                                                          \
     .copy = tleg_avx2_copy, .sum_rows = tleg_avx2_sum_rows, .accumulate = tleg_avx2_accumulate,                                \

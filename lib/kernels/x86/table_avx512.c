@@ -4,7 +4,8 @@
 
 #define AVX512_OPS                                                                                                             \
     .mr = TLEG_AVX512_MR, .nr = TLEG_AVX512_NR, .tile = tleg_avx512_tile, .transpose = tleg_avx512_transpose,                  \
-    .softmax = tleg_avx512_softmax, .layernorm = tleg_avx512_layernorm, .gelu = tleg_avx512_gelu, .widen = tleg_avx512_widen
+    .softmax = tleg_avx512_softmax, .layernorm = tleg_avx512_layernorm, .gelu = tleg_avx512_gelu,                              \
+    .stream = tleg_avx512_stream, .widen = tleg_avx512_widen
 
 #define AVX512_BACKWARD                                                                                                        \
     .copy = tleg_avx512_copy, .sum_rows = tleg_avx512_sum_rows, .accumulate = tleg_avx512_accumulate,                          \

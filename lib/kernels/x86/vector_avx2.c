@@ -271,38 +271,67 @@ TLEG_AVX2_INLINE __m256i bf16_of(__m256 x) {
     return _mm256_blendv_epi8(rounded, _mm256_or_si256(high, _mm256_set1_epi32(0x40)), nan);
 }
 
-TLEG_AVX2_INLINE void expand_part(__m256 y, int32_t dtype, size_t i, void *out) {
-    if (dtype == TLEG_F32) {
-        _mm256_storeu_ps((float *)out + i, y);
-    } else if (dtype == TLEG_F16) {
-        _mm_storeu_si128((__m128i *)((uint16_t *)out + i), _mm256_cvtps_ph(y, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
-    } else {
-        __m256i words = bf16_of(y);
-        __m128i packed = _mm_packus_epi32(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
-        _mm_storeu_si128((__m128i *)((uint16_t *)out + i), packed);
-    }
+TLEG_AVX2_INLINE __m256 formed(const float *base, const float *ilayer, __m256 c, size_t i) {
+    __m256 y = _mm256_loadu_ps(base + i);
+    return ilayer ? _mm256_add_ps(y, _mm256_mul_ps(c, _mm256_loadu_ps(ilayer + i))) : y;
 }
 
-TLEG_AVX2_INLINE void expand_as(const float *base, const float *ilayer, float c, size_t count, int32_t dtype, size_t size,
+TLEG_AVX2_INLINE __m128i half_of(__m256 y, int32_t dtype) {
+    if (dtype == TLEG_F16)
+        return _mm256_cvtps_ph(y, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    __m256i words = bf16_of(y);
+    return _mm_packus_epi32(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+}
+
+/* Stores past the caches are of whole aligned registers. How many elements it made. */
+TLEG_AVX2_INLINE size_t stream_lines(const float *base, const float *ilayer, __m256 c, size_t count, int32_t dtype, void *out) {
+    size_t i = 0;
+    if ((uintptr_t)out % 32 != 0)
+        return 0;
+    if (dtype == TLEG_F32) {
+        for (; i + 8 <= count; i += 8)
+            _mm256_stream_ps((float *)out + i, formed(base, ilayer, c, i));
+        return i;
+    }
+    for (; i + 16 <= count; i += 16) {
+        __m128i low = half_of(formed(base, ilayer, c, i), dtype), high = half_of(formed(base, ilayer, c, i + 8), dtype);
+        _mm256_stream_si256((__m256i *)(void *)((uint16_t *)out + i),
+                            _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1));
+    }
+    return i;
+}
+
+TLEG_AVX2_INLINE void expand_as(const float *base, const float *ilayer, float c, size_t count, int32_t dtype, bool stream,
                                 void *out) {
     __m256 factor = _mm256_set1_ps(c);
-    size_t i = 0;
+    size_t i = stream ? stream_lines(base, ilayer, factor, count, dtype, out) : 0;
     for (; i + 8 <= count; i += 8) {
-        __m256 y = _mm256_loadu_ps(base + i);
-        if (ilayer)
-            y = _mm256_add_ps(y, _mm256_mul_ps(factor, _mm256_loadu_ps(ilayer + i)));
-        expand_part(y, dtype, i, out);
+        __m256 y = formed(base, ilayer, factor, i);
+        if (dtype == TLEG_F32)
+            _mm256_storeu_ps((float *)out + i, y);
+        else
+            _mm_storeu_si128((__m128i *)(void *)((uint16_t *)out + i), half_of(y, dtype));
     }
+    size_t size = dtype == TLEG_F32 ? sizeof(float) : sizeof(uint16_t);
     tleg_portable_expand(base + i, ilayer ? ilayer + i : NULL, c, count - i, dtype, (char *)out + i * size);
 }
 
 TLEG_AVX2 void tleg_avx2_expand(const float *base, const float *ilayer, float c, size_t count, int32_t dtype, void *out) {
     if (dtype == TLEG_F32)
-        expand_as(base, ilayer, c, count, TLEG_F32, 4, out);
+        expand_as(base, ilayer, c, count, TLEG_F32, false, out);
     else if (dtype == TLEG_F16)
-        expand_as(base, ilayer, c, count, TLEG_F16, 2, out);
+        expand_as(base, ilayer, c, count, TLEG_F16, false, out);
     else
-        expand_as(base, ilayer, c, count, TLEG_BF16, 2, out);
+        expand_as(base, ilayer, c, count, TLEG_BF16, false, out);
+}
+
+TLEG_AVX2 void tleg_avx2_stream(const float *base, const float *ilayer, float c, size_t count, int32_t dtype, void *out) {
+    if (dtype == TLEG_F32)
+        expand_as(base, ilayer, c, count, TLEG_F32, true, out);
+    else if (dtype == TLEG_F16)
+        expand_as(base, ilayer, c, count, TLEG_F16, true, out);
+    else
+        expand_as(base, ilayer, c, count, TLEG_BF16, true, out);
 }
 
 TLEG_AVX2 void tleg_avx2_widen(int32_t dtype, const void *in, size_t count, float *out) {

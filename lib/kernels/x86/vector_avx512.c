@@ -260,22 +260,48 @@ TLEG_AVX512_INLINE __m256i bf16_of(__m512 x) {
     return _mm512_cvtepi32_epi16(_mm512_mask_or_epi32(rounded, nan, high, _mm512_set1_epi32(0x40)));
 }
 
-TLEG_AVX512_INLINE void expand_part(const float *base, const float *ilayer, __m512 c, int32_t dtype, size_t i, __mmask16 lanes,
-                                    void *out) {
+/* The layer's elements [i, i + 16), of which `lanes` are there. */
+TLEG_AVX512_INLINE __m512 formed(const float *base, const float *ilayer, __m512 c, size_t i, __mmask16 lanes) {
     __m512 y = _mm512_maskz_loadu_ps(lanes, base + i);
-    if (ilayer)
-        y = _mm512_add_ps(y, _mm512_mul_ps(c, _mm512_maskz_loadu_ps(lanes, ilayer + i)));
-    if (dtype == TLEG_F32)
-        _mm512_mask_storeu_ps((float *)out + i, lanes, y);
-    else if (dtype == TLEG_F16)
-        _mm256_mask_storeu_epi16((uint16_t *)out + i, lanes, _mm512_cvtps_ph(y, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
-    else
-        _mm256_mask_storeu_epi16((uint16_t *)out + i, lanes, bf16_of(y));
+    return ilayer ? _mm512_add_ps(y, _mm512_mul_ps(c, _mm512_maskz_loadu_ps(lanes, ilayer + i))) : y;
 }
 
-TLEG_AVX512_INLINE void expand_as(const float *base, const float *ilayer, float c, size_t count, int32_t dtype, void *out) {
-    __m512 factor = _mm512_set1_ps(c);
+TLEG_AVX512_INLINE __m256i half_of(__m512 y, int32_t dtype) {
+    return dtype == TLEG_F16 ? _mm512_cvtps_ph(y, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC) : bf16_of(y);
+}
+
+/* Stores past the caches are of whole aligned lines. How many elements it made. */
+TLEG_AVX512_INLINE size_t stream_lines(const float *base, const float *ilayer, __m512 c, size_t count, int32_t dtype,
+                                       void *out) {
     size_t i = 0;
+    if ((uintptr_t)out % 64 != 0)
+        return 0;
+    if (dtype == TLEG_F32) {
+        for (; i + 16 <= count; i += 16)
+            _mm512_stream_ps((float *)out + i, formed(base, ilayer, c, i, 0xFFFF));
+        return i;
+    }
+    for (; i + 32 <= count; i += 32) {
+        __m256i low = half_of(formed(base, ilayer, c, i, 0xFFFF), dtype);
+        __m256i high = half_of(formed(base, ilayer, c, i + 16, 0xFFFF), dtype);
+        _mm512_stream_si512((__m512i *)(void *)((uint16_t *)out + i), _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1));
+    }
+    return i;
+}
+
+TLEG_AVX512_INLINE void expand_part(const float *base, const float *ilayer, __m512 c, int32_t dtype, size_t i, __mmask16 lanes,
+                                    void *out) {
+    __m512 y = formed(base, ilayer, c, i, lanes);
+    if (dtype == TLEG_F32)
+        _mm512_mask_storeu_ps((float *)out + i, lanes, y);
+    else
+        _mm256_mask_storeu_epi16((uint16_t *)out + i, lanes, half_of(y, dtype));
+}
+
+TLEG_AVX512_INLINE void expand_as(const float *base, const float *ilayer, float c, size_t count, int32_t dtype, bool stream,
+                                  void *out) {
+    __m512 factor = _mm512_set1_ps(c);
+    size_t i = stream ? stream_lines(base, ilayer, factor, count, dtype, out) : 0;
     for (; i + 16 <= count; i += 16)
         expand_part(base, ilayer, factor, dtype, i, 0xFFFF, out);
     if (i < count)
@@ -284,11 +310,20 @@ TLEG_AVX512_INLINE void expand_as(const float *base, const float *ilayer, float 
 
 TLEG_AVX512 void tleg_avx512_expand(const float *base, const float *ilayer, float c, size_t count, int32_t dtype, void *out) {
     if (dtype == TLEG_F32)
-        expand_as(base, ilayer, c, count, TLEG_F32, out);
+        expand_as(base, ilayer, c, count, TLEG_F32, false, out);
     else if (dtype == TLEG_F16)
-        expand_as(base, ilayer, c, count, TLEG_F16, out);
+        expand_as(base, ilayer, c, count, TLEG_F16, false, out);
     else
-        expand_as(base, ilayer, c, count, TLEG_BF16, out);
+        expand_as(base, ilayer, c, count, TLEG_BF16, false, out);
+}
+
+TLEG_AVX512 void tleg_avx512_stream(const float *base, const float *ilayer, float c, size_t count, int32_t dtype, void *out) {
+    if (dtype == TLEG_F32)
+        expand_as(base, ilayer, c, count, TLEG_F32, true, out);
+    else if (dtype == TLEG_F16)
+        expand_as(base, ilayer, c, count, TLEG_F16, true, out);
+    else
+        expand_as(base, ilayer, c, count, TLEG_BF16, true, out);
 }
 
 TLEG_AVX512_INLINE void widen_part(int32_t dtype, const uint16_t *in, size_t i, __mmask16 lanes, float *out) {

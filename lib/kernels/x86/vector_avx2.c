@@ -304,7 +304,10 @@ TLEG_AVX2_INLINE size_t stream_lines(const float *base, const float *ilayer, __m
 TLEG_AVX2_INLINE void expand_as(const float *base, const float *ilayer, float c, size_t count, int32_t dtype, bool stream,
                                 void *out) {
     __m256 factor = _mm256_set1_ps(c);
-    size_t i = stream ? stream_lines(base, ilayer, factor, count, dtype, out) : 0;
+    size_t i = 0;
+    if (stream) /* two loops, neither of which asks each time whether there is an ilayer */
+        i = ilayer ? stream_lines(base, ilayer, factor, count, dtype, out)
+                   : stream_lines(base, NULL, factor, count, dtype, out);
     for (; i + 8 <= count; i += 8) {
         __m256 y = formed(base, ilayer, factor, i);
         if (dtype == TLEG_F32)
@@ -313,7 +316,8 @@ TLEG_AVX2_INLINE void expand_as(const float *base, const float *ilayer, float c,
             _mm_storeu_si128((__m128i *)(void *)((uint16_t *)out + i), half_of(y, dtype));
     }
     size_t size = dtype == TLEG_F32 ? sizeof(float) : sizeof(uint16_t);
-    tleg_portable_expand(base + i, ilayer ? ilayer + i : NULL, c, count - i, dtype, (char *)out + i * size);
+    if (i < count)
+        tleg_portable_expand(base + i, ilayer ? ilayer + i : NULL, c, count - i, dtype, (char *)out + i * size);
 }
 
 TLEG_AVX2 void tleg_avx2_expand(const float *base, const float *ilayer, float c, size_t count, int32_t dtype, void *out) {

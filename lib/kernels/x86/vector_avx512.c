@@ -301,7 +301,10 @@ TLEG_AVX512_INLINE void expand_part(const float *base, const float *ilayer, __m5
 TLEG_AVX512_INLINE void expand_as(const float *base, const float *ilayer, float c, size_t count, int32_t dtype, bool stream,
                                   void *out) {
     __m512 factor = _mm512_set1_ps(c);
-    size_t i = stream ? stream_lines(base, ilayer, factor, count, dtype, out) : 0;
+    size_t i = 0;
+    if (stream) /* two loops, neither of which asks each time whether there is an ilayer */
+        i = ilayer ? stream_lines(base, ilayer, factor, count, dtype, out)
+                   : stream_lines(base, NULL, factor, count, dtype, out);
     for (; i + 16 <= count; i += 16)
         expand_part(base, ilayer, factor, dtype, i, 0xFFFF, out);
     if (i < count)

@@ -3,20 +3,22 @@
 #include "kernels/x86/tile_avx512.h"
 
 /* A whole tile through GELU and no further, as the MLP's first half wants it. */
-TLEG_AVX512 static void store_gelu_whole(const struct tleg_tile *tile, float sum[MR][NR]) {
-    for (int32_t r = 0; r < tile->rows; r++) {
-        float *out = tile->out + r * tile->out_stride;
-        _mm512_storeu_ps(out, tleg_avx512_gelu_of(_mm512_load_ps(sum[r])));
-        _mm512_storeu_ps(out + 16, tleg_avx512_gelu_of(_mm512_load_ps(sum[r] + 16)));
-    }
+TLEG_AVX512 static void store_gelu(const struct tleg_tile *tile, float sum[MR][NR]) {
+    for (int32_t r = 0; r < tile->rows; r++)
+        for (int32_t j = 0; j < NR; j += 16) {
+            __m512 bias = tile->bias ? _mm512_loadu_ps(tile->bias + j) : _mm512_setzero_ps();
+            __m512 y = _mm512_add_ps(_mm512_load_ps(sum[r] + j), bias);
+            _mm512_storeu_ps(tile->out + r * tile->out_stride + j, tleg_avx512_gelu_of(y));
+        }
 }
 
-/* The rest of the epilogue for a tile with GELU or its slope. */
-TLEG_AVX512 static void store_gelu(const struct tleg_tile *tile, float sum[MR][NR]) {
+/* out = (residual + act(scale * sum + bias)) * gelu'(hidden), lane by lane. */
+TLEG_AVX512 static void store_any(const struct tleg_tile *tile, float sum[MR][NR]) {
     for (int32_t r = 0; r < tile->rows; r++)
         for (int32_t j = 0; j < tile->cols; j += 16) {
             __mmask16 lanes = tleg_avx512_lanes(tile->cols - j);
-            __m512 y = _mm512_load_ps(sum[r] + j);
+            __m512 bias = tile->bias ? _mm512_maskz_loadu_ps(lanes, tile->bias + j) : _mm512_setzero_ps();
+            __m512 y = _mm512_fmadd_ps(_mm512_load_ps(sum[r] + j), _mm512_set1_ps(tile->scale ? tile->scale[r] : 1.0F), bias);
             if (tile->gelu)
                 y = tleg_avx512_gelu_of(y);
             if (tile->residual)
@@ -28,12 +30,11 @@ TLEG_AVX512 static void store_gelu(const struct tleg_tile *tile, float sum[MR][N
         }
 }
 
-/* Out of line: one copy instead of 28 in each tile. */
-TLEG_AVX512 void tleg_avx512_store_gelu(const struct tleg_tile *tile, float sum[MR][NR]) {
-    if (tile->cols == NR && !tile->residual && !tile->hidden)
-        store_gelu_whole(tile, sum);
-    else
+TLEG_AVX512 void tleg_avx512_store(const struct tleg_tile *tile, float sum[MR][NR]) {
+    if (tile->gelu && tile->cols == NR && !tile->scale && !tile->residual && !tile->hidden)
         store_gelu(tile, sum);
+    else
+        store_any(tile, sum);
 }
 
 /* A tile of `rows` rows; `wide`: of more than 16 columns. */

@@ -8,24 +8,29 @@
 enum { MR = TLEG_AVX512_MR, NR = TLEG_AVX512_NR };
 #define EACH_ROW(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11) DO(12) DO(13)
 
-/* out = (residual + act(sum)) * gelu'(hidden) of a tile with GELU or its slope; bias and scale are in `sum` already. */
-void tleg_avx512_store_gelu(const struct tleg_tile *tile, float sum[MR][NR]);
+/* The whole epilogue, from sums in memory. Out of line: one copy instead of one in each tile of each file. */
+void tleg_avx512_store(const struct tleg_tile *tile, float sum[MR][NR]);
 
-/* Half a row of a tile without GELU. */
-TLEG_AVX512_INLINE void store_half(const struct tleg_tile *tile, int r, int j, __mmask16 lanes, __m512 y) {
-    if (tile->residual)
-        y = _mm512_add_ps(_mm512_maskz_loadu_ps(lanes, tile->residual + r * tile->residual_stride + j), y);
-    _mm512_mask_storeu_ps(tile->out + r * tile->out_stride + j, lanes, y);
-}
-
-/* The epilogue of a tile of `rows` rows; `wide`: of more than 16 columns. */
+/* The epilogue of a tile of `rows` rows; `wide`: of more than 16 columns. Rows are shared out evenly among tiles, so that most
+ * are wide and more than half full: the sums of those go from registers to their place. GELU hides a way through memory. */
 TLEG_AVX512_INLINE void finish(const struct tleg_tile *tile, const int rows, const bool wide, __m512 low[MR], __m512 high[MR]) {
-    const __mmask16 low_lanes = tleg_avx512_lanes(tile->cols), high_lanes = tleg_avx512_lanes(tile->cols - 16);
+    if (rows <= MR / 2 || !wide || tile->gelu || tile->hidden) {
+        _Alignas(64) float sum[MR][NR];
+#define KEEP(r)                                                                                                                \
+    if (r < rows) {                                                                                                            \
+        _mm512_store_ps(sum[r], low[r]);                                                                                       \
+        if (wide)                                                                                                              \
+            _mm512_store_ps(sum[r] + 16, high[r]);                                                                             \
+    }
+        EACH_ROW(KEEP)
+        tleg_avx512_store(tile, sum);
+        return;
+    }
+    const __mmask16 high_lanes = tleg_avx512_lanes(tile->cols - 16);
     __m512 low_bias = _mm512_setzero_ps(), high_bias = low_bias;
     if (tile->bias) {
-        low_bias = _mm512_maskz_loadu_ps(low_lanes, tile->bias);
-        if (wide)
-            high_bias = _mm512_maskz_loadu_ps(high_lanes, tile->bias + 16);
+        low_bias = _mm512_loadu_ps(tile->bias);
+        high_bias = _mm512_maskz_loadu_ps(high_lanes, tile->bias + 16);
     }
 #define FINISH(r)                                                                                                              \
     if (r < rows) {                                                                                                            \
@@ -34,22 +39,22 @@ TLEG_AVX512_INLINE void finish(const struct tleg_tile *tile, const int rows, con
         high[r] = _mm512_fmadd_ps(high[r], scale, high_bias);                                                                  \
     }
     EACH_ROW(FINISH)
-    if (tile->gelu || tile->hidden) {
-        _Alignas(64) float sum[MR][NR];
-#define KEEP(r)                                                                                                                \
+    if (tile->residual) {
+        const float *residual = tile->residual;
+        const int64_t residual_stride = tile->residual_stride;
+#define JOIN(r)                                                                                                                \
     if (r < rows) {                                                                                                            \
-        _mm512_store_ps(sum[r], low[r]);                                                                                       \
-        _mm512_store_ps(sum[r] + 16, high[r]);                                                                                 \
+        low[r] = _mm512_add_ps(_mm512_loadu_ps(residual + r * residual_stride), low[r]);                                       \
+        high[r] = _mm512_add_ps(_mm512_maskz_loadu_ps(high_lanes, residual + r * residual_stride + 16), high[r]);              \
     }
-        EACH_ROW(KEEP)
-        tleg_avx512_store_gelu(tile, sum);
-        return;
+        EACH_ROW(JOIN)
     }
+    float *out = tile->out;
+    const int64_t stride = tile->out_stride;
 #define STORE(r)                                                                                                               \
     if (r < rows) {                                                                                                            \
-        store_half(tile, r, 0, low_lanes, low[r]);                                                                             \
-        if (wide)                                                                                                              \
-            store_half(tile, r, 16, high_lanes, high[r]);                                                                      \
+        _mm512_storeu_ps(out + r * stride, low[r]);                                                                            \
+        _mm512_mask_storeu_ps(out + r * stride + 16, high_lanes, high[r]);                                                     \
     }
     EACH_ROW(STORE)
 }

@@ -56,28 +56,41 @@ static bool is_floating(int32_t dtype) {
     return dtype == TLEG_F32 || dtype == TLEG_F16 || dtype == TLEG_BF16 || dtype == TLEG_F64;
 }
 
-tleg_status tleg_file_read_f32(tleg_context *context, const tleg_file *file, const struct tleg_entry *entry, float *out) {
+static tleg_status check_floating(tleg_context *context, const tleg_file *file, const struct tleg_entry *entry) {
     if (entry->dtype == 0)
         return foreign_type(context, file, entry);
     if (!is_floating(entry->dtype))
         return tleg_fail(context, TLEG_FORMAT, "%s: tensor '%s' is of type %s; floating-point numbers are expected",
                          file->label, entry->name, entry->type_name);
-    if (entry->dtype == TLEG_F32)
-        return tleg_file_read_bytes(context, file, entry, 0, (size_t)entry->bytes, out);
+    return TLEG_OK;
+}
+
+tleg_status tleg_file_read_part(tleg_context *context, const tleg_file *file, const struct tleg_entry *entry, size_t first,
+                                size_t count, float *out) {
+    tleg_status status = check_floating(context, file, entry);
+    if (status != TLEG_OK)
+        return status;
     size_t width = tleg_dtype_size(entry->dtype);
+    uint64_t at = (uint64_t)first * width, bytes = (uint64_t)count * width;
+    if (entry->dtype == TLEG_F32)
+        return tleg_file_read_bytes(context, file, entry, at, (size_t)bytes, out);
     if (file->memory) {
-        tleg_convert_to_f32(entry->dtype, file->memory + file->data_start + entry->offset, out, (size_t)entry->bytes / width);
+        tleg_convert_to_f32(entry->dtype, file->memory + file->data_start + entry->offset + at, out, count);
         return TLEG_OK;
     }
     _Alignas(TLEG_ALIGN) unsigned char chunk[CHUNK];
-    for (uint64_t first = 0; first < entry->bytes; first += CHUNK) {
-        size_t bytes = entry->bytes - first < CHUNK ? (size_t)(entry->bytes - first) : CHUNK;
-        tleg_status status = tleg_file_read_bytes(context, file, entry, first, bytes, chunk);
-        if (status != TLEG_OK)
-            return status;
-        tleg_convert_to_f32(entry->dtype, chunk, out + first / width, bytes / width);
+    for (uint64_t done = 0; done < bytes && status == TLEG_OK; done += CHUNK) {
+        size_t part = bytes - done < CHUNK ? (size_t)(bytes - done) : CHUNK;
+        status = tleg_file_read_bytes(context, file, entry, at + done, part, chunk);
+        if (status == TLEG_OK)
+            tleg_convert_to_f32(entry->dtype, chunk, out + done / width, part / width);
     }
-    return TLEG_OK;
+    return status;
+}
+
+tleg_status tleg_file_read_f32(tleg_context *context, const tleg_file *file, const struct tleg_entry *entry, float *out) {
+    size_t width = entry->dtype ? tleg_dtype_size(entry->dtype) : 1;
+    return tleg_file_read_part(context, file, entry, 0, (size_t)entry->bytes / width, out);
 }
 
 /* The entry of `name`; NULL and an error that names the likeliest one. */

@@ -31,6 +31,9 @@ tleg_status tleg_file_read_bytes(tleg_context *context, const tleg_file *file, c
 /* A whole tensor as f32 (F32, F16, BF16, F64), through a small buffer on the stack; FORMAT when it is an integer tensor,
  * UNSUPPORTED when its dtype is 0. */
 tleg_status tleg_file_read_f32(tleg_context *context, const tleg_file *file, const struct tleg_entry *entry, float *out);
+/* Its elements [first, first + count), which it has. */
+tleg_status tleg_file_read_part(tleg_context *context, const tleg_file *file, const struct tleg_entry *entry, size_t first,
+                                size_t count, float *out);
 
 /* ---- JSON of small texts: tleg.labels, tleg.schedule (json.c) ---- */
 /* A strict JSON reader over jsmn's tokens, for the header and for metadata values. */

@@ -29,6 +29,8 @@ struct tleg_weight {
 /* `rounded` as above: it decides the order. Elements, padding included; SIZE_MAX on overflow. */
 size_t tleg_packed_count(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k);
 void tleg_pack(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k, const float *w, float *packed);
+/* W may be packed in pieces of a multiple of so many rows: row r on goes to tleg_packed_count(..., r, k) on. */
+int64_t tleg_pack_unit(const struct tleg_kernels *kernels, int32_t rounded);
 void tleg_unpack(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k, const float *packed, float *w);
 
 /* ---- expansion (expand.c): out[i] = convert(base[i] + c * ilayer[i]) ----

@@ -103,6 +103,11 @@ size_t tleg_packed_count(const struct tleg_kernels *kernels, int32_t rounded, in
     return kernels->packed_count(kernels, rounded, n, k);
 }
 
+int64_t tleg_pack_unit(const struct tleg_kernels *kernels, int32_t rounded) {
+    int64_t length;
+    return panel_shape(kernels, rounded, 1, &length);
+}
+
 void tleg_pack(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k, const float *w, float *packed) {
     kernels->pack(kernels, rounded, n, k, w, packed);
 }

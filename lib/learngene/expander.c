@@ -1,7 +1,6 @@
 /* The expander's life: options, packing, release. */
 #include "learngene/expander.h"
-
-#include <string.h>
+#include "learngene/gene.h"
 
 /* ---- options: what the models will look like ---- */
 
@@ -57,29 +56,44 @@ struct outer_source {
     const tleg_learngene *gene;
     const tleg_config *config; /* of the models */
     uint64_t seed;
+    struct tleg_random random; /* of the fresh matrix under way */
 };
 
-static void fresh_head(const struct outer_source *from, enum tleg_outer_slot slot, size_t count, float *out) {
-    struct tleg_random random;
-    tleg_random_seed(&random, from->seed, (uint64_t)slot);
+/* Normal(0, 0.02) cut at +-2; biases 0. */
+static void fresh_head(struct outer_source *from, enum tleg_outer_slot slot, size_t first, size_t count, float *out) {
     bool weight = slot == TLEG_HEAD_WEIGHT || slot == TLEG_HEAD_DIST_WEIGHT;
-    for (size_t i = 0; i < count; i++) /* normal(0, 0.02) cut at +-2 */
-        out[i] = weight ? (float)(0.02 * tleg_random_normal(&random, 100)) : 0.0f;
+    if (first == 0)
+        tleg_random_seed(&from->random, from->seed, (uint64_t)slot);
+    for (size_t i = 0; i < count; i++)
+        out[i] = weight ? (float)(0.02 * tleg_random_normal(&from->random, 100)) : 0.0f;
 }
 
-static tleg_status read_outer(tleg_context *context, void *source, enum tleg_outer_slot slot, float *out) {
-    (void)context;
-    const struct outer_source *from = source;
+static tleg_status resample(tleg_context *context, const struct outer_source *from, float *out) {
     const tleg_config *old = &from->gene->config.c;
-    struct tleg_spec spec;
-    tleg_outer_spec(from->config, slot, &spec);
-    if (slot >= TLEG_HEAD_WEIGHT && from->config->classes != old->classes)
-        fresh_head(from, slot, tleg_spec_count(&spec), out);
-    else if (slot == TLEG_POS_EMBED && from->config->image_size != old->image_size)
+    const struct tleg_gene_tensor *tensor = from->gene->outer[TLEG_POS_EMBED];
+    const size_t bytes = tensor->count * sizeof(float);
+    float *room = tensor->data ? NULL : tleg_alloc(&context->allocator, bytes);
+    const float *table;
+    if (!tensor->data && !room)
+        return tleg_fail_memory(context, "position embedding", bytes);
+    tleg_status status = tleg_gene_numbers(context, from->gene, tensor, 0, tensor->count, room, &table);
+    if (!status)
         tleg_resample_grid(old->prefix, old->image_size / old->patch_size, from->config->image_size / old->patch_size, old->dim,
-                           from->gene->outer[slot], out);
-    else
-        memcpy(out, from->gene->outer[slot], tleg_spec_count(&spec) * sizeof(float));
+                           table, out);
+    tleg_release(&context->allocator, room, bytes);
+    return status;
+}
+
+static tleg_status read_outer(tleg_context *context, void *source, enum tleg_outer_slot slot, size_t first, size_t count,
+                              float *room, const float **numbers) {
+    struct outer_source *from = source;
+    const tleg_config *old = &from->gene->config.c;
+    *numbers = room;
+    if (slot == TLEG_POS_EMBED && from->config->image_size != old->image_size)
+        return resample(context, from, room);
+    if (slot < TLEG_HEAD_WEIGHT || from->config->classes == old->classes)
+        return tleg_gene_numbers(context, from->gene, from->gene->outer[slot], first, count, room, numbers);
+    fresh_head(from, slot, first, count, room);
     return TLEG_OK;
 }
 
@@ -122,44 +136,74 @@ static void make_layout(const tleg_expander *e, const tleg_learngene *gene, stru
     layout->bytes = end;
 }
 
-/* Packs one tensor at *at and moves *at behind it; NULL stays NULL. */
-static const float *put(const tleg_expander *e, enum tleg_site site, bool bias, const float *values, char **at) {
-    if (!values)
-        return NULL;
-    float *to = (float *)(void *)*at;
-    size_t count = bias ? e->biases[site] : e->packed[site];
-    if (bias || tleg_site_is_norm(site)) {
-        memcpy(to, values, count * sizeof(float));
-    } else {
-        struct tleg_spec spec;
-        tleg_site_spec(&e->config.c, site, false, &spec);
-        tleg_pack(e->kernels, e->config.c.dtype, spec.shape[0], spec.shape[1], values, to);
-    }
-    *at += tleg_size_align(count * sizeof(float));
-    return to;
+/* What packing the sites works with. */
+struct packing {
+    tleg_context *context;
+    const tleg_expander *expander;
+    const tleg_learngene *gene;
+    float *scratch;
+    char *at; /* where the next tensor goes */
+};
+
+struct tensor_source {
+    const tleg_learngene *gene;
+    const struct tleg_gene_tensor *tensor;
+};
+
+static tleg_status read_tensor(tleg_context *context, void *source, size_t first, size_t count, float *room,
+                               const float **numbers) {
+    const struct tensor_source *from = source;
+    return tleg_gene_numbers(context, from->gene, from->tensor, first, count, room, numbers);
 }
 
-static void pack_sites(tleg_expander *e, const tleg_learngene *gene, const struct layout *layout) {
-    char *memory = e->memory, *at = memory + layout->values;
+/* Packs one tensor, as f32 in the order that the expanded type has; NULL stays NULL. */
+static tleg_status put(struct packing *p, enum tleg_site site, bool bias, const struct tleg_gene_tensor *tensor,
+                       const float **place) {
+    const tleg_expander *e = p->expander;
+    *place = NULL;
+    if (!tensor)
+        return TLEG_OK;
+    struct tensor_source from = {p->gene, tensor};
+    float *to = (float *)(void *)p->at;
+    *place = to;
+    p->at += tleg_size_align((bias ? e->biases[site] : e->packed[site]) * sizeof(float));
+    if (bias || tleg_site_is_norm(site))
+        return tleg_round_from(p->context, e->kernels, TLEG_F32, tensor->count, read_tensor, &from, to);
+    return tleg_pack_from(p->context, e->kernels, e->config.c.dtype, TLEG_F32, tensor->spec.shape[0], tensor->spec.shape[1],
+                          read_tensor, &from, p->scratch, to);
+}
+
+static tleg_status put_segment(struct packing *p, enum tleg_site site, const struct tleg_segment *from,
+                               struct tleg_packed_segment *to) {
+    tleg_status status = put(p, site, false, from->weight, &to->weight);
+    if (!status)
+        status = put(p, site, false, from->weight_ilayer, &to->weight_ilayer);
+    if (!status)
+        status = put(p, site, true, from->bias, &to->bias);
+    if (!status)
+        status = put(p, site, true, from->bias_ilayer, &to->bias_ilayer);
+    return status;
+}
+
+static tleg_status pack_sites(struct packing *p, tleg_expander *e, const struct layout *layout) {
+    char *memory = e->memory;
+    tleg_status status = TLEG_OK;
+    p->at = memory + layout->values;
     for (int site = 0; site < TLEG_SITES; site++) {
-        e->count[site] = gene->segment_count[site];
+        e->count[site] = p->gene->segment_count[site];
         e->total += e->count[site];
         e->segments[site] = (struct tleg_packed_segment *)(void *)(memory + layout->segments[site]);
         e->lengths[site] = (int32_t *)(void *)(memory + layout->lengths[site]);
-        for (int32_t k = 0; k < e->count[site]; k++) {
-            const struct tleg_segment *from = &gene->segments[site][k];
-            struct tleg_packed_segment *to = &e->segments[site][k];
-            e->lengths[site][k] = from->layers;
-            to->weight = put(e, site, false, from->weight, &at);
-            to->weight_ilayer = put(e, site, false, from->weight_ilayer, &at);
-            to->bias = put(e, site, true, from->bias, &at);
-            to->bias_ilayer = put(e, site, true, from->bias_ilayer, &at);
+        for (int32_t k = 0; k < e->count[site] && !status; k++) {
+            e->lengths[site][k] = p->gene->segments[site][k].layers;
+            status = put_segment(p, site, &p->gene->segments[site][k], &e->segments[site][k]);
         }
     }
+    return status;
 }
 
 static tleg_status fill(tleg_context *context, tleg_expander *e, const tleg_learngene *gene, uint64_t seed) {
-    struct outer_source source = {gene, &e->config.c, seed};
+    struct outer_source source = {.gene = gene, .config = &e->config.c, .seed = seed};
     tleg_status status =
         tleg_outer_create(context, e->kernels, &e->config.c, e->config.c.dtype, read_outer, &source, &e->outer);
     if (status)
@@ -172,23 +216,17 @@ static tleg_status fill(tleg_context *context, tleg_expander *e, const tleg_lear
         return tleg_fail_memory(context, "expander", layout.bytes);
     e->bytes = layout.bytes;
     e->least_depth = tleg_schedule_least(gene);
-    pack_sites(e, gene, &layout);
-    return TLEG_OK;
+    const size_t bytes = tleg_layer_scratch(e->kernels, &e->config.c, e->config.c.dtype) * sizeof(float);
+    struct packing packing = {context, e, gene, tleg_alloc(&context->allocator, bytes), NULL};
+    status = packing.scratch ? pack_sites(&packing, e, &layout) : tleg_fail_memory(context, "expander", bytes);
+    tleg_release(&context->allocator, packing.scratch, bytes);
+    return status;
 }
 
-TLEG_API tleg_status TLEG_CALL tleg_expander_create(tleg_context *context, const tleg_learngene *gene,
-                                                    const tleg_expander_options *options, tleg_expander **out) {
-    if (out)
-        *out = NULL;
-    if (!context || !gene || !out)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_expander_create: a pointer is NULL");
-    tleg_expander_options own = {0};
-    tleg_status status = TLEG_OK;
-    if (options)
-        status = tleg_options_read(context, "tleg_expander_options", options, &own, sizeof own, TLEG_STRUCT_LEAST);
+static tleg_status create(tleg_context *context, const tleg_learngene *gene, const tleg_expander_options *options,
+                          tleg_expander **out) {
     struct tleg_vit_config shape = gene->config; /* its texts are copied, then belong to the copy */
-    if (!status)
-        status = tleg_expander_config(context, &own, &gene->config.c, &shape.c);
+    tleg_status status = tleg_expander_config(context, options, &gene->config.c, &shape.c);
     if (status)
         return status;
     tleg_expander *expander = tleg_alloc_zero(&context->allocator, sizeof *expander);
@@ -200,11 +238,61 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_create(tleg_context *context, const
     if (!status)
         status = tleg_config_copy(context, &shape, &expander->config);
     if (!status)
-        status = fill(context, expander, gene, own.seed);
+        status = fill(context, expander, gene, options->seed);
     if (status)
         tleg_expander_free(expander);
     else
         *out = expander;
+    return status;
+}
+
+/* The file's header alone becomes a learngene: its numbers are read as they are packed. */
+static tleg_status create_from_file(tleg_context *context, const tleg_file *file, int32_t heads,
+                                    const tleg_expander_options *options, tleg_expander **out) {
+    struct tleg_vit_config config;
+    tleg_learngene *gene = NULL;
+    tleg_status status = tleg_config_read(context, file, heads, true, &config);
+    if (!status)
+        status = tleg_learngene_make(context, &config, file, &gene);
+    if (!status)
+        status = create(context, gene, options, out);
+    tleg_learngene_free(gene);
+    return status;
+}
+
+/* ---- public ---- */
+
+static tleg_status take_options(tleg_context *context, const tleg_expander_options *options, tleg_expander_options *own) {
+    *own = (tleg_expander_options){0};
+    return options ? tleg_options_read(context, "tleg_expander_options", options, own, sizeof *own, TLEG_STRUCT_LEAST)
+                   : TLEG_OK;
+}
+
+TLEG_API tleg_status TLEG_CALL tleg_expander_create(tleg_context *context, const tleg_learngene *gene,
+                                                    const tleg_expander_options *options, tleg_expander **expander) {
+    if (expander)
+        *expander = NULL;
+    if (!context || !gene || !expander)
+        return tleg_fail(context, TLEG_ARGUMENT, "tleg_expander_create: a pointer is NULL");
+    tleg_expander_options own;
+    tleg_status status = take_options(context, options, &own);
+    return status ? status : create(context, gene, &own, expander);
+}
+
+TLEG_API tleg_status TLEG_CALL tleg_expander_open(tleg_context *context, const char *path, uint32_t flags, int32_t heads,
+                                                  const tleg_expander_options *options, tleg_expander **expander) {
+    if (expander)
+        *expander = NULL;
+    if (!context || !path || !expander)
+        return tleg_fail(context, TLEG_ARGUMENT, "tleg_expander_open: a pointer is NULL");
+    tleg_expander_options own;
+    tleg_file *file = NULL;
+    tleg_status status = take_options(context, options, &own);
+    if (!status)
+        status = tleg_file_open(context, path, flags, &file);
+    if (!status)
+        status = create_from_file(context, file, heads, &own, expander);
+    tleg_file_free(file);
     return status;
 }
 

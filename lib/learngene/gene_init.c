@@ -86,7 +86,7 @@ tleg_status TLEG_CALL tleg_learngene_create(tleg_context *context, const tleg_co
         tleg_config_free(&checked);
         return status;
     }
-    status = tleg_learngene_make(context, &checked, gene);
+    status = tleg_learngene_make(context, &checked, NULL, gene);
     if (status == TLEG_OK)
         init(*gene, seed);
     return status;

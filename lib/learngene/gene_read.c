@@ -1,6 +1,15 @@
 /* A learngene from a file or from memory: each tensor is read straight into its place. */
 #include "learngene/gene.h"
 
+tleg_status tleg_gene_numbers(tleg_context *context, const tleg_learngene *gene, const struct tleg_gene_tensor *tensor,
+                              size_t first, size_t count, float *room, const float **numbers) {
+    *numbers = room;
+    if (gene->file)
+        return tleg_file_read_part(context, gene->file, tleg_file_find(gene->file, tensor->spec.name), first, count, room);
+    *numbers = tensor->data + first;
+    return TLEG_OK;
+}
+
 static tleg_status read_numbers(tleg_context *context, const tleg_file *file, const tleg_learngene *gene) {
     tleg_status status = TLEG_OK;
     for (int64_t k = 0; status == TLEG_OK && k < gene->tensor_count; k++) /* all there: tleg_config_read has looked */
@@ -14,7 +23,7 @@ static tleg_status read_gene(tleg_context *context, const tleg_file *file, int32
     if (status != TLEG_OK)
         return status;
     tleg_learngene *gene = NULL;
-    status = tleg_learngene_make(context, &config, &gene);
+    status = tleg_learngene_make(context, &config, NULL, &gene);
     if (status == TLEG_OK)
         status = read_numbers(context, file, gene);
     if (status != TLEG_OK) {

@@ -9,7 +9,7 @@ struct layout {
     tleg_learngene *gene;
     int64_t tensors; /* seen so far */
     size_t numbers;  /* bytes of numbers so far */
-    char *data;      /* NULL while measuring */
+    char *data;      /* NULL: the numbers stay in a file */
 };
 
 static tleg_status measure_tensor(void *arg, const struct tleg_gene_place *place, const struct tleg_spec *spec) {
@@ -22,7 +22,7 @@ static tleg_status measure_tensor(void *arg, const struct tleg_gene_place *place
 }
 
 /* Where the handle keeps the pointer to a tensor. */
-static const float **find_slot(tleg_learngene *gene, const struct tleg_gene_place *place) {
+static const struct tleg_gene_tensor **find_slot(tleg_learngene *gene, const struct tleg_gene_place *place) {
     if (place->slot != TLEG_NO_SLOT)
         return &gene->outer[place->slot];
     struct tleg_segment *segment = &gene->segments[place->site][place->segment];
@@ -37,8 +37,9 @@ static tleg_status place_tensor(void *arg, const struct tleg_gene_place *place, 
     tensor->spec = *spec;
     tensor->place = *place;
     tensor->count = tleg_spec_count(spec);
-    tensor->data = (float *)(void *)(layout->data + tleg_place(&layout->numbers, tensor->count, sizeof(float)));
-    *find_slot(layout->gene, place) = tensor->data;
+    size_t at = tleg_place(&layout->numbers, tensor->count, sizeof(float));
+    tensor->data = layout->data ? (float *)(void *)(layout->data + at) : NULL;
+    *find_slot(layout->gene, place) = tensor;
     return TLEG_OK;
 }
 
@@ -62,7 +63,7 @@ static tleg_status place_all(tleg_context *context, tleg_learngene *gene, const 
         segments += (size_t)schedule->count[site];
     const size_t tensors_at = tleg_place(&bytes, (size_t)layout.tensors, sizeof(struct tleg_gene_tensor));
     const size_t segments_at = tleg_place(&bytes, segments, sizeof(struct tleg_segment));
-    const size_t data_at = tleg_place(&bytes, layout.numbers, 1);
+    const size_t data_at = tleg_place(&bytes, gene->file ? 0 : layout.numbers, 1);
     gene->memory = bytes == SIZE_MAX ? NULL : tleg_alloc(&gene->allocator, bytes);
     if (!gene->memory)
         return tleg_fail_memory(context, "a learngene", bytes);
@@ -71,11 +72,12 @@ static tleg_status place_all(tleg_context *context, tleg_learngene *gene, const 
     gene->tensors = (struct tleg_gene_tensor *)(void *)(memory + tensors_at);
     gene->tensor_count = layout.tensors;
     place_segments(gene, schedule, (struct tleg_segment *)(void *)(memory + segments_at));
-    layout = (struct layout){.gene = gene, .data = memory + data_at};
+    layout = (struct layout){.gene = gene, .data = gene->file ? NULL : memory + data_at};
     return tleg_gene_each(&gene->config.c, schedule, place_tensor, &layout);
 }
 
-tleg_status tleg_learngene_make(tleg_context *context, struct tleg_vit_config *config, tleg_learngene **out) {
+tleg_status tleg_learngene_make(tleg_context *context, struct tleg_vit_config *config, const tleg_file *file,
+                                tleg_learngene **out) {
     tleg_learngene *gene = tleg_alloc_zero(&context->allocator, sizeof *gene);
     if (!gene) {
         tleg_config_free(config);
@@ -84,6 +86,7 @@ tleg_status tleg_learngene_make(tleg_context *context, struct tleg_vit_config *c
     atomic_init(&gene->references, 1);
     gene->allocator = context->allocator;
     gene->config = *config;
+    gene->file = file;
     memset(config, 0, sizeof *config);
     struct tleg_schedule schedule;
     tleg_status status = tleg_schedule_parse(context, "schedule", gene->config.c.schedule, &schedule);

@@ -5,21 +5,25 @@
 #include "vit/config.h"
 #include <tleg/learngene.h>
 
+struct tleg_gene_tensor;
+
 /* Consecutive layers of a site that lie on one line, or share one value. */
 struct tleg_segment {
-    int32_t layers;                           /* as learned; 1 where the schedule does not name the site */
-    const float *weight, *bias;               /* base, or the shared value; bias NULL: none */
-    const float *weight_ilayer, *bias_ilayer; /* NULL: shared */
+    int32_t layers;                                             /* as learned; 1 where the schedule does not name the site */
+    const struct tleg_gene_tensor *weight, *bias;               /* base, or the shared value; bias NULL: none */
+    const struct tleg_gene_tensor *weight_ilayer, *bias_ilayer; /* NULL: shared */
 };
 
 struct tleg_learngene {
     atomic_int references;
     struct tleg_allocator allocator;
     struct tleg_vit_config config;
-    struct tleg_segment *segments[TLEG_SITES]; /* row-major f32 */
+    struct tleg_segment *segments[TLEG_SITES];
     int32_t segment_count[TLEG_SITES];
-    const float *outer[TLEG_OUTER]; /* row-major f32; NULL: none */
-    /* the rest is learngene.c's own: names, and the memory behind all of these */
+    const struct tleg_gene_tensor *outer[TLEG_OUTER]; /* NULL: none */
+    const tleg_file *file; /* whose numbers are read when they are asked for; NULL: they are in memory. A host never sees one
+                              with a file: it is what an expander is made of without a learngene in memory */
+    /* the rest is learngene.c's own: the tensors, and the memory behind all of these */
     struct tleg_gene_tensor *tensors;
     int64_t tensor_count;
     void *memory;

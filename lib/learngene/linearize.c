@@ -131,7 +131,7 @@ static tleg_status make_gene(tleg_context *context, const tleg_model *model, tle
     config.c.depth = 0;
     config.c.dtype = TLEG_F32;
     const tleg_status status = tleg_config_set_texts(context, &config, &texts);
-    return status == TLEG_OK ? tleg_learngene_make(context, &config, gene) : status;
+    return status == TLEG_OK ? tleg_learngene_make(context, &config, NULL, gene) : status;
 }
 
 static tleg_status linearize(tleg_context *context, const tleg_model *model, double r2[TLEG_SITES], tleg_learngene **out) {

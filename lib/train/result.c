@@ -24,7 +24,7 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_learngene(tleg_context *context, con
     struct tleg_vit_config config = {0};
     tleg_status status = tleg_config_copy(context, &trainer->config, &config);
     if (!status)
-        status = tleg_learngene_make(context, &config, gene);
+        status = tleg_learngene_make(context, &config, NULL, gene);
     for (int64_t i = 0; !status && i < trainer->layout.params.count; i++)
         memcpy((*gene)->tensors[i].data, values + trainer->list[i].at, trainer->list[i].count * sizeof(float));
     return status;
@@ -35,12 +35,11 @@ struct outer_source {
     const float *values;
 };
 
-static tleg_status read_outer(tleg_context *context, void *source, enum tleg_outer_slot slot, float *out) {
-    (void)context;
+static tleg_status read_outer(tleg_context *context, void *source, enum tleg_outer_slot slot, size_t first, size_t count,
+                              float *room, const float **numbers) {
+    (void)context, (void)count, (void)room;
     const struct outer_source *from = source;
-    struct tleg_spec spec;
-    tleg_outer_spec(&from->trainer->config.c, slot, &spec);
-    memcpy(out, from->values + from->trainer->outer[slot], tleg_spec_count(&spec) * sizeof(float));
+    *numbers = from->values + from->trainer->outer[slot] + first;
     return TLEG_OK;
 }
 

@@ -105,6 +105,29 @@ void tleg_unpack_from(const struct tleg_kernels *kernels, const struct tleg_weig
     tleg_unpack(kernels, weight->rounded, weight->n, weight->k, packed, values);
 }
 
+tleg_status tleg_layer_read(tleg_context *context, const struct tleg_kernels *kernels, const tleg_config *config,
+                            const struct tleg_layer_layout *layout, char *memory, enum tleg_site site, bool bias,
+                            tleg_numbers *numbers, void *source, float *scratch) {
+    struct tleg_spec spec;
+    tleg_site_spec(config, site, bias, &spec);
+    char *at = memory + (bias ? layout->bias[site] : layout->weight[site]);
+    if (bias || tleg_site_is_norm(site))
+        return tleg_round_from(context, kernels, layout->dtype, tleg_spec_count(&spec), numbers, source, (float *)(void *)at);
+    return tleg_pack_from(context, kernels, layout->dtype, layout->dtype, spec.shape[0], spec.shape[1], numbers, source,
+                          scratch, at);
+}
+
+size_t tleg_layer_scratch(const struct tleg_kernels *kernels, const tleg_config *config, int32_t dtype) {
+    size_t most = 0;
+    for (int site = 0; site < TLEG_SITES; site++) {
+        struct tleg_spec spec;
+        tleg_site_spec(config, site, false, &spec);
+        size_t floats = tleg_site_is_norm(site) ? 0 : tleg_pack_scratch(kernels, dtype, dtype, spec.shape[0], spec.shape[1]);
+        most = most > floats ? most : floats;
+    }
+    return most;
+}
+
 void tleg_layer_put(const struct tleg_kernels *kernels, const tleg_config *config, const struct tleg_layer_layout *layout,
                     char *memory, enum tleg_site site, bool bias, const float *values, float *scratch) {
     struct tleg_spec spec;

@@ -3,8 +3,17 @@
 
 /* ---- reading ---- */
 
-static tleg_status read_tensor(tleg_context *context, const tleg_file *file, const char *name, float *out) {
-    return tleg_file_read_f32(context, file, tleg_file_find(file, name), out); /* there: tleg_config_read has looked */
+/* A tensor of the file, for tleg_pack_from. */
+struct file_source {
+    const tleg_file *file;
+    const struct tleg_entry *entry; /* there: tleg_config_read has looked */
+};
+
+static tleg_status read_numbers(tleg_context *context, void *source, size_t first, size_t count, float *room,
+                                const float **numbers) {
+    const struct file_source *from = source;
+    *numbers = room;
+    return tleg_file_read_part(context, from->file, from->entry, first, count, room);
 }
 
 struct outer_source {
@@ -12,37 +21,37 @@ struct outer_source {
     const tleg_config *config;
 };
 
-static tleg_status read_outer(tleg_context *context, void *source, enum tleg_outer_slot slot, float *out) {
+static tleg_status read_outer(tleg_context *context, void *source, enum tleg_outer_slot slot, size_t first, size_t count,
+                              float *room, const float **numbers) {
     const struct outer_source *from = source;
     struct tleg_spec spec;
     tleg_outer_spec(from->config, slot, &spec);
-    return read_tensor(context, from->file, spec.name, out);
+    struct file_source tensor = {from->file, tleg_file_find(from->file, spec.name)};
+    return read_numbers(context, &tensor, first, count, room, numbers);
 }
 
 static tleg_status read_site(tleg_context *context, const tleg_file *file, tleg_model *model, int32_t layer,
-                             enum tleg_site site, bool bias, float *values, float *scratch) {
+                             enum tleg_site site, bool bias, float *scratch) {
     struct tleg_spec spec;
     tleg_site_spec(&model->config.c, site, bias, &spec);
     if (!tleg_spec_count(&spec))
         return TLEG_OK;
     char name[TLEG_NAME_TEXT];
     tleg_layer_name(layer, site, bias, name);
-    tleg_status status = read_tensor(context, file, name, values);
-    if (!status)
-        tleg_layer_put(model->kernels, &model->config.c, &model->layout, tleg_model_layer(model, layer), site, bias, values,
-                       scratch);
-    return status;
+    struct file_source tensor = {file, tleg_file_find(file, name)};
+    return tleg_layer_read(context, model->kernels, &model->config.c, &model->layout, tleg_model_layer(model, layer), site,
+                           bias, read_numbers, &tensor, scratch);
 }
 
 static tleg_status read_layers(tleg_context *context, const tleg_file *file, tleg_model *model) {
-    size_t largest = tleg_model_scratch(model), bytes = largest * 2 * sizeof(float);
+    size_t bytes = tleg_layer_scratch(model->kernels, &model->config.c, model->layout.dtype) * sizeof(float);
     float *scratch = tleg_alloc(&context->allocator, bytes);
     if (!scratch)
         return tleg_fail_memory(context, "layers", bytes);
     tleg_status status = TLEG_OK;
     for (int32_t layer = 0; layer < model->config.c.depth && !status; layer++)
         for (int i = 0; i < TLEG_SITES * 2 && !status; i++)
-            status = read_site(context, file, model, layer, i / 2, i % 2, scratch, scratch + largest);
+            status = read_site(context, file, model, layer, i / 2, i % 2, scratch);
     tleg_release(&context->allocator, scratch, bytes);
     return status;
 }

@@ -59,7 +59,7 @@ size_t tleg_model_scratch(const tleg_model *model) {
         struct tleg_model_entry entry;
         tleg_model_entry(model, i, &entry);
         size_t elements = tleg_spec_count(&entry.spec);
-        if (entry.spec.rank >= 2)
+        if (entry.spec.rank == 2 || entry.spec.rank == 4) /* those of rank 3 are tables */
             elements = tleg_packed_count(model->kernels, model->config.c.dtype, entry.spec.shape[0],
                                          (int64_t)(elements / (size_t)entry.spec.shape[0]));
         if (elements > most)

@@ -14,26 +14,26 @@ static bool slot_matrix(enum tleg_outer_slot slot, const struct tleg_spec *spec,
 
 struct outer_layout {
     size_t at[TLEG_OUTER];
-    size_t largest; /* elements of the largest tensor, padding included */
+    size_t scratch; /* floats, to pack the matrices */
     size_t bytes;
 };
 
 static void outer_layout(const struct tleg_kernels *kernels, const tleg_config *config, int32_t dtype,
                          struct outer_layout *layout) {
     size_t end = 0;
-    layout->largest = 0;
+    layout->scratch = 0;
     for (int slot = 0; slot < TLEG_OUTER; slot++) {
         struct tleg_spec spec;
         int64_t n, k;
         tleg_outer_spec(config, slot, &spec);
         size_t count = tleg_spec_count(&spec), element = sizeof(float);
         if (count && slot_matrix(slot, &spec, &n, &k)) {
+            size_t scratch = tleg_pack_scratch(kernels, dtype, dtype, n, k);
+            layout->scratch = layout->scratch > scratch ? layout->scratch : scratch;
             count = tleg_packed_count(kernels, dtype, n, k);
             element = tleg_dtype_size(dtype);
         }
         layout->at[slot] = tleg_place(&end, count, element);
-        if (count > layout->largest)
-            layout->largest = count;
     }
     layout->bytes = end;
 }
@@ -44,13 +44,25 @@ size_t tleg_outer_bytes(const struct tleg_kernels *kernels, const tleg_config *c
     return layout.bytes;
 }
 
-static void outer_put(const struct tleg_kernels *kernels, const struct tleg_spec *spec, enum tleg_outer_slot slot,
-                      int32_t dtype, const float *values, float *scratch, char *at) {
+/* One slot's numbers, for tleg_pack_from. */
+struct slot_source {
+    tleg_outer_read *read;
+    void *source;
+    enum tleg_outer_slot slot;
+};
+
+static tleg_status read_slot(tleg_context *context, void *source, size_t first, size_t count, float *room,
+                             const float **numbers) {
+    const struct slot_source *from = source;
+    return from->read(context, from->source, from->slot, first, count, room, numbers);
+}
+
+static tleg_status outer_put(tleg_context *context, const struct tleg_kernels *kernels, int32_t dtype,
+                             const struct tleg_spec *spec, struct slot_source *from, float *scratch, char *at) {
     int64_t n, k;
-    if (slot_matrix(slot, spec, &n, &k))
-        tleg_pack_as(kernels, dtype, n, k, values, scratch, at);
-    else
-        tleg_round_vector(kernels, dtype, tleg_spec_count(spec), values, (float *)(void *)at);
+    if (slot_matrix(from->slot, spec, &n, &k))
+        return tleg_pack_from(context, kernels, dtype, dtype, n, k, read_slot, from, scratch, at);
+    return tleg_round_from(context, kernels, dtype, tleg_spec_count(spec), read_slot, from, (float *)(void *)at);
 }
 
 static void outer_view(const tleg_config *config, const struct outer_layout *layout, int32_t dtype,
@@ -81,7 +93,7 @@ tleg_status tleg_outer_create(tleg_context *context, const struct tleg_kernels *
     *outer = (struct tleg_outer_weights){.bytes = layout.bytes};
     if (layout.bytes == SIZE_MAX)
         return tleg_fail_memory(context, "embedding and head", SIZE_MAX);
-    size_t scratch_bytes = layout.largest * 2 * sizeof(float); /* checked sizes are far below the limit */
+    size_t scratch_bytes = layout.scratch * sizeof(float); /* no more than two panels of what has been laid out */
     outer->memory = tleg_alloc(&context->allocator, layout.bytes);
     float *scratch = tleg_alloc(&context->allocator, scratch_bytes);
     tleg_status status = TLEG_OK;
@@ -90,11 +102,9 @@ tleg_status tleg_outer_create(tleg_context *context, const struct tleg_kernels *
     for (int slot = 0; slot < TLEG_OUTER && !status; slot++) {
         struct tleg_spec spec;
         tleg_outer_spec(config, slot, &spec);
-        if (!tleg_spec_count(&spec))
-            continue;
-        status = read(context, source, slot, scratch);
-        if (!status)
-            outer_put(kernels, &spec, slot, dtype, scratch, scratch + layout.largest, (char *)outer->memory + layout.at[slot]);
+        struct slot_source from = {read, source, slot};
+        if (tleg_spec_count(&spec))
+            status = outer_put(context, kernels, dtype, &spec, &from, scratch, (char *)outer->memory + layout.at[slot]);
     }
     tleg_release(&context->allocator, scratch, scratch_bytes);
     if (status)

@@ -28,6 +28,20 @@ struct tleg_linear *tleg_layer_linear(struct tleg_layer *layer, enum tleg_site s
  * fit, *end is and stays SIZE_MAX. */
 size_t tleg_place(size_t *end, size_t count, size_t element);
 
+/* ---- packing from wherever numbers come from (pack.c) ----
+ * Piece by piece, so that nobody holds a tensor as it is stored beside the same packed. */
+/* Elements [first, first + count) of a row-major tensor as f32: where they lie, or read into `room`. */
+typedef tleg_status tleg_numbers(tleg_context *context, void *source, size_t first, size_t count, float *room,
+                                 const float **numbers);
+/* Packs W (n, k) in the order that `rounded` has, as elements of `stored`. */
+tleg_status tleg_pack_from(tleg_context *context, const struct tleg_kernels *kernels, int32_t rounded, int32_t stored,
+                           int64_t n, int64_t k, tleg_numbers *numbers, void *source, float *scratch, void *packed);
+size_t tleg_pack_scratch(const struct tleg_kernels *kernels, int32_t rounded, int32_t stored, int64_t n,
+                         int64_t k); /* floats */
+/* A vector or table, whole, as f32 rounded to dtype. */
+tleg_status tleg_round_from(tleg_context *context, const struct tleg_kernels *kernels, int32_t dtype, size_t count,
+                            tleg_numbers *numbers, void *source, float *out);
+
 /* ---- one layer's memory (layer.c) ---- */
 /* Matrices are packed elements of `dtype`; vectors are f32, rounded to dtype. */
 struct tleg_layer_layout {
@@ -42,6 +56,12 @@ void tleg_layer_layout(const struct tleg_kernels *kernels, const tleg_config *co
                        struct tleg_layer_layout *layout);
 void tleg_layer_view(const struct tleg_layer_layout *layout, const tleg_config *config, const char *memory,
                      struct tleg_layer *layer);
+/* Puts a tensor into a layer; `scratch` as for tleg_pack_from. */
+tleg_status tleg_layer_read(tleg_context *context, const struct tleg_kernels *kernels, const tleg_config *config,
+                            const struct tleg_layer_layout *layout, char *memory, enum tleg_site site, bool bias,
+                            tleg_numbers *numbers, void *source, float *scratch);
+/* Floats of scratch that serve every site. */
+size_t tleg_layer_scratch(const struct tleg_kernels *kernels, const tleg_config *config, int32_t dtype);
 /* Puts a row-major f32 tensor into a layer; `scratch` holds layout->packed[site] floats (not needed for F32 or vectors). */
 void tleg_layer_put(const struct tleg_kernels *kernels, const tleg_config *config, const struct tleg_layer_layout *layout,
                     char *memory, enum tleg_site site, bool bias, const float *values, float *scratch);
@@ -63,8 +83,9 @@ struct tleg_outer_weights {
     void *memory;
     size_t bytes;
 };
-/* Fills `out` with a tensor, row-major f32. */
-typedef tleg_status tleg_outer_read(tleg_context *context, void *source, enum tleg_outer_slot slot, float *out);
+/* Numbers of a slot's tensor, as tleg_numbers; matrices are asked for in pieces in rising order, all else whole. */
+typedef tleg_status tleg_outer_read(tleg_context *context, void *source, enum tleg_outer_slot slot, size_t first, size_t count,
+                                    float *room, const float **numbers);
 tleg_status tleg_outer_create(tleg_context *context, const struct tleg_kernels *kernels, const tleg_config *config,
                               int32_t dtype, tleg_outer_read *read, void *source, struct tleg_outer_weights *outer);
 tleg_status tleg_outer_copy(tleg_context *context, const tleg_config *config, const struct tleg_outer_weights *from,
@@ -157,6 +178,6 @@ int64_t tleg_model_count(const tleg_model *model);
 void tleg_model_entry(const tleg_model *model, int64_t index, struct tleg_model_entry *entry);
 /* Row-major f32; `scratch` holds tleg_model_scratch(model) floats. */
 void tleg_model_get(const tleg_model *model, const struct tleg_model_entry *entry, float *scratch, float *out);
-size_t tleg_model_scratch(const tleg_model *model); /* elements of the largest tensor, padding included */
+size_t tleg_model_scratch(const tleg_model *model); /* elements of the largest tensor, padding of matrices included */
 
 #endif

@@ -1,5 +1,5 @@
 /* The learngene container: what it reads and writes. */
-#include "learngene/learngene.h"
+#include "learngene/gene.h"
 #include "unit/gene_values.h"
 #include "unit/vit_file.h"
 
@@ -81,7 +81,7 @@ static void segments_point_at_what_their_names_say(void **state) {
     assert_null(qkv[1].bias_ilayer);
     const struct {
         const char *name;
-        const float *at;
+        const struct tleg_gene_tensor *at;
     } pieces[] = {
         {"blocks.block.norm1.instances.0.weight", norm1[0].weight},
         {"blocks.block.norm1.instances.1.bias_ilayer", norm1[1].bias_ilayer},
@@ -95,8 +95,9 @@ static void segments_point_at_what_their_names_say(void **state) {
     };
     for (size_t k = 0; k < sizeof pieces / sizeof *pieces; k++) {
         struct values values = take(gene, pieces[k].name);
-        assert_memory_equal(values.data, pieces[k].at, values.count * sizeof(float));
-        assert_int_equal((uintptr_t)pieces[k].at % TLEG_ALIGN, 0);
+        assert_string_equal(pieces[k].at->spec.name, pieces[k].name);
+        assert_memory_equal(values.data, pieces[k].at->data, values.count * sizeof(float));
+        assert_int_equal((uintptr_t)pieces[k].at->data % TLEG_ALIGN, 0);
         tleg_tensor_free(values.tensor);
     }
     assert_null(gene->outer[TLEG_CLS_TOKEN]);

@@ -123,6 +123,9 @@ static void null_is_an_argument_error_in_expander_and_session(void **state) {
     REFUSED_OUT(tleg_expander, e, tleg_expander_create(NULL, my.gene, NULL, &e));
     REFUSED_OUT(tleg_expander, e, tleg_expander_create(my.context, NULL, NULL, &e));
     REFUSED(tleg_expander_create(my.context, my.gene, NULL, NULL));
+    REFUSED_OUT(tleg_expander, e, tleg_expander_open(NULL, "gene", 0, 0, NULL, &e));
+    REFUSED_OUT(tleg_expander, e, tleg_expander_open(my.context, NULL, 0, 0, NULL, &e));
+    REFUSED(tleg_expander_open(my.context, "gene", 0, 0, NULL, NULL));
     REFUSED_OUT(tleg_model, m, tleg_expander_expand(NULL, my.expander, 2, &m));
     REFUSED_OUT(tleg_model, m, tleg_expander_expand(my.context, NULL, 2, &m));
     REFUSED(tleg_expander_expand(my.context, my.expander, 2, NULL));

@@ -1,0 +1,79 @@
+/* From nothing to the first logits, once, as a program that starts does it: a context, the file of a learngene, its expansion
+ * to 12 layers or an elastic session, and one image. Milliseconds by stage, and the most memory that the process had, as one
+ * JSON object; a process measures once, for what it has touched is not new any more.
+ *
+ *     bench/bench_start GENE [threads] [expanded|elastic] */
+#include "bench.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <tleg/tleg.h>
+
+enum { DEPTH = 12 };
+enum stage { CONTEXT, READ, EXPAND, SESSION, RUN, STAGES };
+static const char *const names[STAGES] = {"context", "read", "expand", "session", "run"};
+
+static void check(tleg_status status, const char *text) {
+    if (status) {
+        fprintf(stderr, "bench_start: %s: %s\n", tleg_status_name(status), text);
+        exit(1);
+    }
+}
+
+int main(int argc, char **argv) {
+    if (argc < 2) {
+        fprintf(stderr, "usage: bench_start GENE [threads] [expanded|elastic]\n");
+        return 2;
+    }
+    const bool elastic = argc > 3 && strcmp(argv[3], "elastic") == 0;
+    const tleg_context_options own = {.struct_size = sizeof own, .workers = argc > 2 ? atoi(argv[2]) : 1};
+    tleg_context *context;
+    tleg_expander *expander;
+    tleg_model *model = NULL;
+    tleg_session *session;
+    tleg_config config = {.struct_size = sizeof config};
+    double at[STAGES + 1];
+
+    at[CONTEXT] = bench_now();
+    check(tleg_context_create(&own, &context), "no context");
+    at[READ] = bench_now();
+    check(tleg_expander_open(context, argv[1], 0, 0, NULL, &expander), tleg_context_error(context));
+    at[EXPAND] = bench_now();
+    if (!elastic) {
+        check(tleg_expander_expand(context, expander, DEPTH, &model), tleg_context_error(context));
+        tleg_expander_free(expander);
+    }
+    at[SESSION] = bench_now();
+    if (elastic)
+        check(tleg_session_create_elastic(context, expander, DEPTH, NULL, &session), tleg_context_error(context));
+    else
+        check(tleg_session_create(context, model, NULL, &session), tleg_context_error(context));
+    double paused = bench_now(); /* the picture is the caller's affair */
+    check(elastic ? tleg_expander_get_info(expander, &config) : tleg_model_get_info(model, &config), "no shape");
+    float *image = bench_floats(3 * (size_t)config.image_size * (size_t)config.image_size, 1);
+    float *logits = bench_floats((size_t)config.classes, 0);
+    paused = bench_now() - paused;
+    at[RUN] = bench_now();
+    check(tleg_session_run(session, image, 1, logits, NULL), tleg_session_error(session));
+    at[STAGES] = bench_now();
+    for (int s = 0; s < RUN; s++)
+        at[s] += paused;
+
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    printf("{\"kind\": \"%s\", \"threads\": %d, \"ms\": %.3f, \"ms_open\": %.3f", elastic ? "elastic" : "expanded",
+           (int)own.workers, 1e3 * (at[STAGES] - at[CONTEXT]), 1e3 * (at[RUN] - at[CONTEXT]));
+    for (int s = 0; s < STAGES; s++)
+        printf(", \"ms_%s\": %.3f", names[s], 1e3 * (at[s + 1] - at[s]));
+    printf(", \"process_bytes\": %lld}\n", 1024 * (long long)usage.ru_maxrss);
+    tleg_session_free(session);
+    if (elastic)
+        tleg_expander_free(expander);
+    tleg_model_free(model);
+    tleg_context_free(context);
+    free(image);
+    free(logits);
+    return 0;
+}

@@ -96,7 +96,8 @@ typedef struct tleg_context_options {
 
     /* Memory: both or neither. alloc returns `size` bytes (never 0) aligned to `align` (a power of
      * two), or NULL; release gets the same size and align. They may be called from any
-     * thread that uses, or frees, a handle of this context. Default: the C library's. */
+     * thread that uses, or frees, a handle of this context. Default: the C library's, but
+     * blocks of some 1.6 MiB on are mappings of their own, for which huge pages are advised. */
     void *(TLEG_CALL *alloc)(void *host, size_t size, size_t align);
     void(TLEG_CALL *release)(void *host, void *memory, size_t size, size_t align);
     void *alloc_host; /* handed to both */

@@ -8,16 +8,21 @@
 /* ---- large blocks ----
  * Touching fresh memory costs more than expanding a model into it, unless it comes in huge pages. A block of its own mapping
  * can ask for them, and leaves the C library's heap, which the host shares, as it was. */
-enum { HUGE_PAGE = 2 << 20, LARGE = 2 * HUGE_PAGE };
+enum { HUGE_PAGE = 2 << 20 };
 
 #if defined(MADV_HUGEPAGE)
-static bool is_large(size_t size) {
-    return size >= LARGE;
-}
-
 /* A multiple of HUGE_PAGE, and so of every system's page. */
 static size_t mapped_bytes(size_t size) {
     return (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+}
+
+/* Whether huge pages alone hold a block without taking a quarter more than its size. */
+static bool fits_huge_pages(size_t size) {
+    return mapped_bytes(size) - size <= size / 4;
+}
+
+static bool is_large(size_t size) {
+    return size >= HUGE_PAGE || fits_huge_pages(size);
 }
 
 static void *map_large(size_t size) {
@@ -30,8 +35,8 @@ static void *map_large(size_t size) {
     if (before > 0)
         munmap(all, before);
     munmap(memory + bytes, HUGE_PAGE - before);
-    /* Advice: a refusal changes nothing. Whole pages alone, so that a block never takes more than its size. */
-    (void)madvise(memory, size / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
+    /* advice: a refusal changes nothing */
+    (void)madvise(memory, fits_huge_pages(size) ? bytes : size / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
     return memory;
 }
 

@@ -87,16 +87,14 @@ static void expand_layers(tleg_context *context, struct expansion *x) {
 
 static tleg_status make_model(tleg_context *context, const tleg_expander *e, int32_t depth, tleg_model **model) {
     struct tleg_vit_config config = {0};
-    struct tleg_outer_weights outer;
     tleg_status status = tleg_config_copy(context, &e->config, &config);
     if (status)
         return status;
     config.c.depth = depth;
     config.c.parameters = tleg_expander_parameters(e, depth);
-    status = tleg_outer_copy(context, &config.c, &e->outer, e->kernels, &outer);
+    status = tleg_model_make(context, e->kernels, &config, model);
     if (!status)
-        return tleg_model_make(context, e->kernels, &config, &outer, model);
-    tleg_config_free(&config);
+        tleg_outer_copy(e->kernels, &(*model)->config.c, &e->outer, (*model)->memory, &(*model)->outer);
     return status;
 }
 

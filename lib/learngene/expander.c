@@ -100,7 +100,7 @@ static tleg_status read_outer(tleg_context *context, void *source, enum tleg_out
 /* ---- packing ---- */
 
 struct layout {
-    size_t segments[TLEG_SITES], lengths[TLEG_SITES], values;
+    size_t outer, segments[TLEG_SITES], lengths[TLEG_SITES], values;
     size_t bytes;
 };
 
@@ -124,6 +124,7 @@ static void measure_sites(tleg_expander *e) {
 
 static void make_layout(const tleg_expander *e, const tleg_learngene *gene, struct layout *layout) {
     size_t end = 0;
+    layout->outer = tleg_place(&end, tleg_outer_bytes(e->kernels, &e->config.c, e->config.c.dtype), 1);
     for (int site = 0; site < TLEG_SITES; site++) {
         size_t count = (size_t)gene->segment_count[site];
         layout->segments[site] = tleg_place(&end, count, sizeof(struct tleg_packed_segment));
@@ -204,10 +205,6 @@ static tleg_status pack_sites(struct packing *p, tleg_expander *e, const struct 
 
 static tleg_status fill(tleg_context *context, tleg_expander *e, const tleg_learngene *gene, uint64_t seed) {
     struct outer_source source = {.gene = gene, .config = &e->config.c, .seed = seed};
-    tleg_status status =
-        tleg_outer_create(context, e->kernels, &e->config.c, e->config.c.dtype, read_outer, &source, &e->outer);
-    if (status)
-        return status;
     struct layout layout;
     measure_sites(e);
     make_layout(e, gene, &layout);
@@ -218,8 +215,11 @@ static tleg_status fill(tleg_context *context, tleg_expander *e, const tleg_lear
     e->least_depth = tleg_schedule_least(gene);
     const size_t bytes = tleg_layer_scratch(e->kernels, &e->config.c, e->config.c.dtype) * sizeof(float);
     struct packing packing = {context, e, gene, tleg_alloc(&context->allocator, bytes), NULL};
-    status = packing.scratch ? pack_sites(&packing, e, &layout) : tleg_fail_memory(context, "expander", bytes);
+    tleg_status status = packing.scratch ? pack_sites(&packing, e, &layout) : tleg_fail_memory(context, "expander", bytes);
     tleg_release(&context->allocator, packing.scratch, bytes);
+    if (!status)
+        status = tleg_outer_fill(context, e->kernels, &e->config.c, e->config.c.dtype, read_outer, &source,
+                                 (char *)e->memory + layout.outer, &e->outer);
     return status;
 }
 
@@ -313,7 +313,6 @@ TLEG_API void TLEG_CALL tleg_expander_free(tleg_expander *expander) {
         return;
     struct tleg_allocator allocator = expander->allocator;
     tleg_release(&allocator, expander->memory, expander->bytes);
-    tleg_outer_free(&allocator, &expander->outer);
     tleg_config_free(&expander->config);
     tleg_release(&allocator, expander, sizeof *expander);
 }

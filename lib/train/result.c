@@ -67,22 +67,23 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_model(tleg_context *context, const t
         return TLEG_STATE;
     const struct tleg_kernels *kernels;
     struct tleg_vit_config config = {0};
-    struct tleg_outer_weights outer;
     tleg_status status = tleg_kernels_of(context, &kernels);
     if (!status)
         status = tleg_config_copy(context, &trainer->config, &config);
     if (status)
         return status;
-    status =
-        tleg_outer_create(context, kernels, &config.c, TLEG_F32, read_outer, &(struct outer_source){trainer, values}, &outer);
+    tleg_model *made = NULL;
+    status = tleg_model_make(context, kernels, &config, &made);
+    if (!status)
+        status = tleg_outer_fill(context, kernels, &made->config.c, TLEG_F32, read_outer,
+                                 &(struct outer_source){trainer, values}, made->memory, &made->outer);
     if (status) {
-        tleg_config_free(&config);
+        tleg_model_free(made);
         return status;
     }
-    status = tleg_model_make(context, kernels, &config, &outer, model);
-    if (!status)
-        put_layers(trainer, values, *model);
-    return status;
+    put_layers(trainer, values, made);
+    *model = made;
+    return TLEG_OK;
 }
 
 TLEG_API const char *TLEG_CALL tleg_trainer_name(const tleg_trainer *trainer, int64_t index) {

@@ -1,4 +1,4 @@
-/* The model handle: outer weights and one memory for all layers. */
+/* The model handle: one memory for outer weights and all layers. */
 #include "vit/vit.h"
 
 #include <string.h>
@@ -11,7 +11,7 @@ void tleg_model_bytes(const struct tleg_kernels *kernels, const struct tleg_vit_
 }
 
 char *tleg_model_layer(const tleg_model *model, int32_t layer) {
-    return model->layers + (size_t)layer * model->layout.bytes;
+    return model->memory + model->layers_at + (size_t)layer * model->layout.bytes;
 }
 
 static void name_tensors(tleg_model *model) {
@@ -30,21 +30,23 @@ static void name_tensors(tleg_model *model) {
     }
 }
 
-static tleg_status make_layers(tleg_context *context, tleg_model *model) {
-    size_t bytes;
-    int32_t depth = model->config.c.depth;
-    tleg_layer_layout(model->kernels, &model->config.c, model->config.c.dtype, &model->layout);
-    if (!tleg_size_mul(model->layout.bytes, (size_t)depth, &bytes))
-        bytes = SIZE_MAX;
-    model->layers = bytes == SIZE_MAX ? NULL : tleg_alloc(&context->allocator, bytes);
-    return model->layers ? TLEG_OK : tleg_fail_memory(context, "layers", bytes);
+static tleg_status make_memory(tleg_context *context, tleg_model *model) {
+    const tleg_config *config = &model->config.c;
+    size_t end = 0;
+    tleg_layer_layout(model->kernels, config, config->dtype, &model->layout);
+    tleg_place(&end, tleg_outer_bytes(model->kernels, config, config->dtype), 1);
+    model->layers_at = tleg_place(&end, model->layout.bytes, (size_t)config->depth);
+    model->memory = end == SIZE_MAX ? NULL : tleg_alloc(&context->allocator, end);
+    if (!model->memory)
+        return tleg_fail_memory(context, "weights", end);
+    model->bytes = end;
+    return TLEG_OK;
 }
 
 tleg_status tleg_model_make(tleg_context *context, const struct tleg_kernels *kernels, struct tleg_vit_config *config,
-                            struct tleg_outer_weights *outer, tleg_model **out) {
+                            tleg_model **out) {
     tleg_model *model = tleg_alloc_zero(&context->allocator, sizeof *model);
     if (!model) {
-        tleg_outer_free(&context->allocator, outer);
         tleg_config_free(config);
         return tleg_fail_memory(context, "model", sizeof *model);
     }
@@ -52,8 +54,7 @@ tleg_status tleg_model_make(tleg_context *context, const struct tleg_kernels *ke
     model->allocator = context->allocator;
     model->config = *config;
     model->kernels = kernels;
-    model->outer = *outer;
-    tleg_status status = make_layers(context, model);
+    tleg_status status = make_memory(context, model);
     if (status) {
         tleg_model_free(model);
         return status;
@@ -73,9 +74,7 @@ TLEG_API void TLEG_CALL tleg_model_free(tleg_model *model) {
     if (!model || atomic_fetch_sub_explicit(&model->references, 1, memory_order_acq_rel) != 1)
         return;
     struct tleg_allocator allocator = model->allocator;
-    if (model->layers)
-        tleg_release(&allocator, model->layers, (size_t)model->config.c.depth * model->layout.bytes);
-    tleg_outer_free(&allocator, &model->outer);
+    tleg_release(&allocator, model->memory, model->bytes);
     tleg_config_free(&model->config);
     tleg_release(&allocator, model, sizeof *model);
 }

@@ -65,15 +65,11 @@ static tleg_status read_model(tleg_context *context, const tleg_file *file, int3
     status = tleg_config_read(context, file, heads, false, &config);
     if (status)
         return status;
-    struct tleg_outer_weights outer;
-    status = tleg_outer_create(context, kernels, &config.c, config.c.dtype, read_outer, &(struct outer_source){file, &config.c},
-                               &outer);
-    if (status) {
-        tleg_config_free(&config);
-        return status;
-    }
     tleg_model *model = NULL;
-    status = tleg_model_make(context, kernels, &config, &outer, &model);
+    status = tleg_model_make(context, kernels, &config, &model);
+    if (!status)
+        status = tleg_outer_fill(context, kernels, &model->config.c, model->config.c.dtype, read_outer,
+                                 &(struct outer_source){file, &model->config.c}, model->memory, &model->outer);
     if (!status)
         status = read_layers(context, file, model);
     if (status) {

@@ -65,18 +65,19 @@ static tleg_status outer_put(tleg_context *context, const struct tleg_kernels *k
     return tleg_round_from(context, kernels, dtype, tleg_spec_count(spec), read_slot, from, (float *)(void *)at);
 }
 
-static void outer_view(const tleg_config *config, const struct outer_layout *layout, int32_t dtype,
+static void outer_view(const tleg_config *config, const struct outer_layout *layout, int32_t dtype, const char *memory,
                        struct tleg_outer_weights *outer) {
     const void *at[TLEG_OUTER];
     struct tleg_weight matrix[TLEG_OUTER] = {0};
     for (int slot = 0; slot < TLEG_OUTER; slot++) {
         struct tleg_spec spec;
         tleg_outer_spec(config, slot, &spec);
-        at[slot] = tleg_spec_count(&spec) ? (const char *)outer->memory + layout->at[slot] : NULL;
+        at[slot] = tleg_spec_count(&spec) ? memory + layout->at[slot] : NULL;
         int64_t n, k;
         if (at[slot] && slot_matrix(slot, &spec, &n, &k))
             matrix[slot] = (struct tleg_weight){.n = n, .k = k, .base = at[slot], .stored = dtype, .rounded = dtype};
     }
+    outer->memory = memory;
     outer->patch = (struct tleg_linear){.weight = matrix[TLEG_PATCH_WEIGHT], .bias = at[TLEG_PATCH_BIAS]};
     outer->pos = at[TLEG_POS_EMBED];
     outer->cls = at[TLEG_CLS_TOKEN];
@@ -86,49 +87,32 @@ static void outer_view(const tleg_config *config, const struct outer_layout *lay
     outer->head[1] = (struct tleg_linear){.weight = matrix[TLEG_HEAD_DIST_WEIGHT], .bias = at[TLEG_HEAD_DIST_BIAS]};
 }
 
-tleg_status tleg_outer_create(tleg_context *context, const struct tleg_kernels *kernels, const tleg_config *config,
-                              int32_t dtype, tleg_outer_read *read, void *source, struct tleg_outer_weights *outer) {
+tleg_status tleg_outer_fill(tleg_context *context, const struct tleg_kernels *kernels, const tleg_config *config, int32_t dtype,
+                            tleg_outer_read *read, void *source, char *memory, struct tleg_outer_weights *outer) {
     struct outer_layout layout;
     outer_layout(kernels, config, dtype, &layout);
-    *outer = (struct tleg_outer_weights){.bytes = layout.bytes};
-    if (layout.bytes == SIZE_MAX)
-        return tleg_fail_memory(context, "embedding and head", SIZE_MAX);
-    size_t scratch_bytes = layout.scratch * sizeof(float); /* no more than two panels of what has been laid out */
-    outer->memory = tleg_alloc(&context->allocator, layout.bytes);
-    float *scratch = tleg_alloc(&context->allocator, scratch_bytes);
-    tleg_status status = TLEG_OK;
-    if (!outer->memory || !scratch)
-        status = tleg_fail_memory(context, "embedding and head", layout.bytes + scratch_bytes);
+    size_t bytes = layout.scratch * sizeof(float); /* no more than two panels of what has been laid out */
+    float *scratch = tleg_alloc(&context->allocator, bytes);
+    tleg_status status = scratch ? TLEG_OK : tleg_fail_memory(context, "embedding and head", bytes);
     for (int slot = 0; slot < TLEG_OUTER && !status; slot++) {
         struct tleg_spec spec;
         tleg_outer_spec(config, slot, &spec);
         struct slot_source from = {read, source, slot};
         if (tleg_spec_count(&spec))
-            status = outer_put(context, kernels, dtype, &spec, &from, scratch, (char *)outer->memory + layout.at[slot]);
+            status = outer_put(context, kernels, dtype, &spec, &from, scratch, memory + layout.at[slot]);
     }
-    tleg_release(&context->allocator, scratch, scratch_bytes);
-    if (status)
-        tleg_outer_free(&context->allocator, outer);
-    else
-        outer_view(config, &layout, dtype, outer);
+    tleg_release(&context->allocator, scratch, bytes);
+    if (!status)
+        outer_view(config, &layout, dtype, memory, outer);
     return status;
 }
 
-tleg_status tleg_outer_copy(tleg_context *context, const tleg_config *config, const struct tleg_outer_weights *from,
-                            const struct tleg_kernels *kernels, struct tleg_outer_weights *outer) {
+void tleg_outer_copy(const struct tleg_kernels *kernels, const tleg_config *config, const struct tleg_outer_weights *from,
+                     char *memory, struct tleg_outer_weights *outer) {
     struct outer_layout layout;
     outer_layout(kernels, config, config->dtype, &layout);
-    *outer = (struct tleg_outer_weights){.memory = tleg_alloc(&context->allocator, from->bytes), .bytes = from->bytes};
-    if (!outer->memory)
-        return tleg_fail_memory(context, "embedding and head", from->bytes);
-    memcpy(outer->memory, from->memory, from->bytes);
-    outer_view(config, &layout, config->dtype, outer);
-    return TLEG_OK;
-}
-
-void tleg_outer_free(const struct tleg_allocator *allocator, struct tleg_outer_weights *outer) {
-    tleg_release(allocator, outer->memory, outer->bytes);
-    *outer = (struct tleg_outer_weights){0};
+    memcpy(memory, from->memory, layout.bytes);
+    outer_view(config, &layout, config->dtype, memory, outer);
 }
 
 void tleg_outer_get(const struct tleg_kernels *kernels, const tleg_config *config, const struct tleg_outer_weights *outer,

@@ -80,18 +80,18 @@ struct tleg_outer_weights {
     const float *cls, *dist;  /* (D), or NULL */
     struct tleg_norm norm;
     struct tleg_linear head[2]; /* (C, D); head[1].weight.base is NULL without a distillation token */
-    void *memory;
-    size_t bytes;
+    const char *memory;         /* where they lie: tleg_outer_bytes, the owner's */
 };
 /* Numbers of a slot's tensor, as tleg_numbers; matrices are asked for in pieces in rising order, all else whole. */
 typedef tleg_status tleg_outer_read(tleg_context *context, void *source, enum tleg_outer_slot slot, size_t first, size_t count,
                                     float *room, const float **numbers);
-tleg_status tleg_outer_create(tleg_context *context, const struct tleg_kernels *kernels, const tleg_config *config,
-                              int32_t dtype, tleg_outer_read *read, void *source, struct tleg_outer_weights *outer);
-tleg_status tleg_outer_copy(tleg_context *context, const tleg_config *config, const struct tleg_outer_weights *from,
-                            const struct tleg_kernels *kernels, struct tleg_outer_weights *outer);
+/* What they take; SIZE_MAX when that does not fit. */
 size_t tleg_outer_bytes(const struct tleg_kernels *kernels, const tleg_config *config, int32_t dtype);
-void tleg_outer_free(const struct tleg_allocator *allocator, struct tleg_outer_weights *outer);
+/* Reads them into `memory`, or copies them there. */
+tleg_status tleg_outer_fill(tleg_context *context, const struct tleg_kernels *kernels, const tleg_config *config, int32_t dtype,
+                            tleg_outer_read *read, void *source, char *memory, struct tleg_outer_weights *outer);
+void tleg_outer_copy(const struct tleg_kernels *kernels, const tleg_config *config, const struct tleg_outer_weights *from,
+                     char *memory, struct tleg_outer_weights *outer);
 /* A tensor as row-major f32; `scratch` as for tleg_unpack_from. */
 void tleg_outer_get(const struct tleg_kernels *kernels, const tleg_config *config, const struct tleg_outer_weights *outer,
                     enum tleg_outer_slot slot, float *scratch, float *out);
@@ -153,12 +153,14 @@ struct tleg_model {
     const struct tleg_kernels *kernels;
     struct tleg_outer_weights outer;
     struct tleg_layer_layout layout;
-    char *layers; /* depth * layout.bytes */
+    char *memory; /* outer weights, then depth * layout.bytes */
+    size_t bytes, layers_at;
     char outer_names[TLEG_OUTER][TLEG_LAYER_NAME];
 };
-/* A model without its layers' values: their memory and names are made. Takes over *config and *outer, on failure too. */
+/* A model without values: its memory and names are made; its outer weights go to the beginning of `memory`. Takes over *config,
+ * on failure too. */
 tleg_status tleg_model_make(tleg_context *context, const struct tleg_kernels *kernels, struct tleg_vit_config *config,
-                            struct tleg_outer_weights *outer, tleg_model **model);
+                            tleg_model **model);
 char *tleg_model_layer(const tleg_model *model, int32_t layer);
 /* The bytes of a model of depth 0, and of each layer more: exactly what it allocates. */
 void tleg_model_bytes(const struct tleg_kernels *kernels, const struct tleg_vit_config *config, size_t *fixed, size_t *layer);

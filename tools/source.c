@@ -25,19 +25,32 @@ static bool is_gene(const tleg_file *file) {
     return false;
 }
 
-int source_open(const struct call *call, tleg_context *context, const char *path, struct source *source) {
-    *source = (struct source){.path = path, .config = {.struct_size = sizeof(tleg_config)}};
+/* Whether the file at `path` holds a learngene. */
+static int look(const struct call *call, tleg_context *context, const char *path, bool *gene) {
     tleg_file *file;
     if (tleg_file_open(context, path, 0, &file) != TLEG_OK)
         return tool_fail_context(call, context);
-    bool gene = is_gene(file);
+    *gene = is_gene(file);
     tleg_file_free(file);
-    tleg_status status = gene ? tleg_learngene_open(context, path, 0, call->heads, &source->gene)
-                              : tleg_model_open(context, path, 0, call->heads, &source->model);
-    if (status != TLEG_OK)
+    return EXIT_DONE;
+}
+
+static int open_model(const struct call *call, tleg_context *context, struct source *source) {
+    if (tleg_model_open(context, source->path, 0, call->heads, &source->model) != TLEG_OK)
         return tool_fail_context(call, context);
-    status =
-        gene ? tleg_learngene_get_info(source->gene, &source->config) : tleg_model_get_info(source->model, &source->config);
+    tleg_status status = tleg_model_get_info(source->model, &source->config);
+    return status == TLEG_OK ? EXIT_DONE : tool_fail(call, "%s: %s", source->path, tleg_status_name(status));
+}
+
+int source_open(const struct call *call, tleg_context *context, const char *path, struct source *source) {
+    *source = (struct source){.path = path, .config = {.struct_size = sizeof(tleg_config)}};
+    bool gene;
+    int code = look(call, context, path, &gene);
+    if (code != EXIT_DONE || !gene)
+        return code != EXIT_DONE ? code : open_model(call, context, source);
+    if (tleg_learngene_open(context, path, 0, call->heads, &source->gene) != TLEG_OK)
+        return tool_fail_context(call, context);
+    tleg_status status = tleg_learngene_get_info(source->gene, &source->config);
     return status == TLEG_OK ? EXIT_DONE : tool_fail(call, "%s: %s", path, tleg_status_name(status));
 }
 
@@ -63,13 +76,22 @@ static int check_model(const struct call *call, const struct form *form, const s
     return EXIT_DONE;
 }
 
+static tleg_expander_options expander_options(const struct form *form) {
+    return (tleg_expander_options){
+        .struct_size = sizeof(tleg_expander_options), .dtype = form->dtype, .norm = form->norm, .image_size = form->image};
+}
+
+static int need_depth(const struct call *call, const struct form *form, const char *path) {
+    return form->depth ? EXIT_DONE : tool_misuse(call, "%s is a learngene: it needs --depth", path);
+}
+
 int source_take_form(const struct call *call, tleg_context *context, const struct form *form, struct source *source) {
     if (source->model)
         return check_model(call, form, source);
-    if (!form->depth)
-        return tool_misuse(call, "%s is a learngene: it needs --depth", source->path);
-    tleg_expander_options options = {
-        .struct_size = sizeof options, .dtype = form->dtype, .norm = form->norm, .image_size = form->image};
+    int code = need_depth(call, form, source->path);
+    if (code != EXIT_DONE)
+        return code;
+    const tleg_expander_options options = expander_options(form);
     if (tleg_expander_create(context, source->gene, &options, &source->expander) != TLEG_OK)
         return tool_fail_context(call, context);
     source->config.depth = form->depth;
@@ -77,6 +99,23 @@ int source_take_form(const struct call *call, tleg_context *context, const struc
     if (form->image)
         source->config.image_size = form->image;
     return EXIT_DONE;
+}
+
+int source_open_form(const struct call *call, tleg_context *context, const char *path, const struct form *form,
+                     struct source *source) {
+    *source = (struct source){.path = path, .config = {.struct_size = sizeof(tleg_config)}};
+    bool gene;
+    int code = look(call, context, path, &gene);
+    if (code == EXIT_DONE && !gene)
+        code = open_model(call, context, source);
+    if (code != EXIT_DONE || !gene)
+        return code != EXIT_DONE ? code : check_model(call, form, source);
+    const tleg_expander_options options = expander_options(form);
+    if (tleg_expander_open(context, path, 0, call->heads, &options, &source->expander) != TLEG_OK)
+        return tool_fail_context(call, context);
+    tleg_status status = tleg_expander_get_info(source->expander, &source->config);
+    source->config.depth = form->depth;
+    return status == TLEG_OK ? need_depth(call, form, path) : tool_fail(call, "%s: %s", path, tleg_status_name(status));
 }
 
 int source_session(const struct call *call, tleg_context *context, struct source *source, int32_t batch,

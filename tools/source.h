@@ -30,9 +30,9 @@ struct form {
 
 struct source {
     const char *path;
-    tleg_learngene *gene; /* one of gene and model */
+    tleg_learngene *gene; /* of a learngene's file, unless it was opened to run alone */
     tleg_model *model;
-    tleg_expander *expander; /* of a gene, once asked for */
+    tleg_expander *expander; /* of a learngene, once asked for */
     tleg_config config;      /* of what runs: its depth, dtype and image size */
 };
 
@@ -44,7 +44,10 @@ int source_open(const struct call *call, tleg_context *context, const char *path
 /* Refuses (EXIT_MISUSE) a learngene without a depth, and a model that is not what the form asks for. For a learngene it packs
  * the expander. Sets source->config to what runs. */
 int source_take_form(const struct call *call, tleg_context *context, const struct form *form, struct source *source);
-/* A session over the model, or an elastic one at the form's depth. After source_take_form. */
+/* Both at once, for who only runs it: a learngene's numbers go from the file to the expander, and source->gene stays NULL. */
+int source_open_form(const struct call *call, tleg_context *context, const char *path, const struct form *form,
+                     struct source *source);
+/* A session over the model, or an elastic one at the form's depth. After source_take_form or source_open_form. */
 int source_session(const struct call *call, tleg_context *context, struct source *source, int32_t batch,
                    tleg_session **session);
 void source_close(struct source *source);

@@ -116,7 +116,7 @@ static int say(const struct call *call, const struct source *source, const char 
     if (!call->json) {
         printf("%s: depth %d, %s%s, batch %d, %d threads, %s: %.3f ms (median of %d), %.1f images/s, %.2f GFLOP/s, %.3f of the "
                "peak, %s\n",
-               source->path, (int)config->depth, tool_dtype_name(config->dtype), source->gene ? " elastic" : "", (int)batch,
+               source->path, (int)config->depth, tool_dtype_name(config->dtype), source->expander ? " elastic" : "", (int)batch,
                (int)call->threads, level, figures->ms, (int)figures->runs, figures->images_per_s, figures->gflops, share,
                report_bytes(figures->bytes, text));
         return EXIT_DONE;
@@ -135,7 +135,7 @@ static int say(const struct call *call, const struct source *source, const char 
     report_size(&report, "process_bytes", figures->process_bytes);
     report_integer(&report, "depth", config->depth);
     report_text(&report, "dtype", tool_dtype_name(config->dtype));
-    report_add(&report, "elastic", json_boolean(source->gene != NULL));
+    report_add(&report, "elastic", json_boolean(source->expander != NULL));
     report_integer(&report, "batch", batch);
     report_integer(&report, "threads", call->threads);
     report_text(&report, "level", level);
@@ -154,9 +154,7 @@ static int bench(const struct call *call, tleg_context *context, struct meter *m
     tleg_session *session = NULL;
     const char *name;
     int32_t level = tleg_context_level(context, &name);
-    int code = source_open(call, context, call->operands[0], &source);
-    if (code == EXIT_DONE)
-        code = source_take_form(call, context, &wishes->form, &source);
+    int code = source_open_form(call, context, call->operands[0], &wishes->form, &source);
     if (code == EXIT_DONE)
         code = source_session(call, context, &source, wishes->batch, &session);
     if (code == EXIT_DONE) {

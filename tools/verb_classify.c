@@ -116,9 +116,7 @@ static int classify_all(const struct call *call, struct desk *desk) {
 
 static int set_up(const struct call *call, struct desk *desk) {
     struct source *source = &desk->source;
-    int code = source_open(call, desk->context, call->operands[0], source);
-    if (code == EXIT_DONE)
-        code = source_take_form(call, desk->context, &desk->wishes->form, source);
+    int code = source_open_form(call, desk->context, call->operands[0], &desk->wishes->form, source);
     if (code == EXIT_DONE && desk->wishes->labels)
         code = labels_read(call, desk->wishes->labels, source->config.classes, &desk->labels);
     if (code == EXIT_DONE)

@@ -172,9 +172,7 @@ static int make_room(const struct call *call, struct desk *desk) {
 }
 
 static int evaluate(const struct call *call, struct desk *desk) {
-    int code = source_open(call, desk->context, call->operands[0], &desk->source);
-    if (code == EXIT_DONE)
-        code = source_take_form(call, desk->context, &desk->wishes->form, &desk->source);
+    int code = source_open_form(call, desk->context, call->operands[0], &desk->wishes->form, &desk->source);
     if (code == EXIT_DONE)
         code = read_folder(call, desk);
     if (code == EXIT_DONE)

@@ -111,7 +111,6 @@ static int say(const struct call *call, const struct wishes *wishes, const tleg_
 }
 
 static int plan(const struct call *call, tleg_context *context, const struct wishes *wishes) {
-    tleg_learngene *gene = NULL;
     tleg_expander *expander = NULL;
     tleg_config config = {.struct_size = sizeof config};
     tleg_cost cost = {.struct_size = sizeof cost};
@@ -119,18 +118,14 @@ static int plan(const struct call *call, tleg_context *context, const struct wis
     tleg_expander_options options = {
         .struct_size = sizeof options, .dtype = form->dtype, .norm = form->norm, .image_size = form->image};
     int code;
-    if (tleg_learngene_open(context, call->operands[0], 0, call->heads, &gene) != TLEG_OK ||
-        tleg_expander_create(context, gene, &options, &expander) != TLEG_OK ||
+    if (tleg_expander_open(context, call->operands[0], 0, call->heads, &options, &expander) != TLEG_OK ||
         tleg_expander_get_cost(context, expander, wishes->batch, 1, &cost) != TLEG_OK) {
         code = tool_fail_context(call, context);
     } else {
-        tleg_learngene_get_info(gene, &config);
-        if (form->image)
-            config.image_size = form->image;
+        tleg_expander_get_info(expander, &config);
         code = say(call, wishes, &cost, &config);
     }
     tleg_expander_free(expander);
-    tleg_learngene_free(gene);
     return code;
 }
 

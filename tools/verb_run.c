@@ -96,9 +96,7 @@ static int work(const struct call *call, tleg_context *context, const struct wis
     tleg_tensor *images = NULL;
     tleg_tensor_info info;
     tleg_session *session = NULL;
-    int code = source_open(call, context, call->operands[0], &source);
-    if (code == EXIT_DONE)
-        code = source_take_form(call, context, &wishes->form, &source);
+    int code = source_open_form(call, context, call->operands[0], &wishes->form, &source);
     if (code == EXIT_DONE)
         code = read_images(call, context, wishes->input, &source.config, &images, &info);
     if (code == EXIT_DONE)

@@ -40,8 +40,9 @@ count() {
     echo "# for $here"
 } >"$scratch/numbers"
 failed=0
+workloads="forward forward-bf16 elastic step expansion expansion-bf16 norm norm-back gelu gelu-back attention attention-back"
 for level in portable avx2; do
-    for workload in forward forward-bf16 elastic step expansion expansion-bf16; do
+    for workload in $workloads; do
         found=$(count $level $workload)
         case $? in
         0) ;;

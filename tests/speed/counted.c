@@ -12,6 +12,8 @@
 enum { IMAGE = 28, PATCH = 4, HEADS = 3, CLASSES = 10, DEPTH = 3, BATCH = 3, DEEP = 9 };
 /* Widths: for passes, one at which no product hides what else there is; for expansion, one at which names do not count. */
 enum { PASS = 72, WIDE = 132 };
+/* Of the operations alone: tokens, and heads so narrow that softmax outweighs attention's products. */
+enum { TOKENS = 50, NARROW = 12 };
 
 /* What a workload works with; made before the count. */
 struct work {
@@ -20,6 +22,8 @@ struct work {
     tleg_model *model;
     tleg_session *session, *elastic;
     tleg_trainer *trainer;
+    tleg_tensor *x, *y, *dy, *qkv, *dqkv; /* (1, TOKENS, PASS), (1, TOKENS, 3 * PASS) */
+    tleg_tensor *weight, *bias;           /* (PASS) */
     float images[BATCH * 3 * IMAGE * IMAGE];
 };
 
@@ -55,6 +59,27 @@ static void expansion(struct work *work) {
     check(tleg_expander_expand(work->context, work->expander, DEEP, &work->model), tleg_context_error(work->context));
 }
 
+/* Rows that a product's rows go through, and attention: beside products their instructions would not be seen. */
+static void norm(struct work *w) {
+    check(tleg_layernorm_forward(w->context, w->x, w->weight, w->bias, 1e-5, w->y), tleg_context_error(w->context));
+}
+static void norm_back(struct work *w) {
+    check(tleg_layernorm_backward(w->context, w->x, w->weight, 1e-5, w->dy, w->y, w->weight, w->bias),
+          tleg_context_error(w->context));
+}
+static void gelu(struct work *w) {
+    check(tleg_gelu_forward(w->context, w->x, w->y), tleg_context_error(w->context));
+}
+static void gelu_back(struct work *w) {
+    check(tleg_gelu_backward(w->context, w->x, w->dy, w->y), tleg_context_error(w->context));
+}
+static void attention(struct work *w) {
+    check(tleg_attention_forward(w->context, w->qkv, NARROW, w->y), tleg_context_error(w->context));
+}
+static void attention_back(struct work *w) {
+    check(tleg_attention_backward(w->context, w->qkv, NARROW, w->dy, w->dqkv), tleg_context_error(w->context));
+}
+
 static const struct workload {
     const char *name;
     void (*run)(struct work *work);
@@ -63,6 +88,9 @@ static const struct workload {
     {"forward", forward, PASS, TLEG_F32},     {"forward-bf16", forward, PASS, TLEG_BF16},
     {"elastic", elastic, PASS, TLEG_F32},     {"step", step, PASS, TLEG_F32},
     {"expansion", expansion, WIDE, TLEG_F32}, {"expansion-bf16", expansion, WIDE, TLEG_BF16},
+    {"norm", norm, PASS, TLEG_F32},           {"norm-back", norm_back, PASS, TLEG_F32},
+    {"gelu", gelu, PASS, TLEG_F32},           {"gelu-back", gelu_back, PASS, TLEG_F32},
+    {"attention", attention, PASS, TLEG_F32}, {"attention-back", attention_back, PASS, TLEG_F32},
 };
 
 void counted_call(const struct workload *workload, struct work *work); /* the name that callgrind watches */
@@ -78,6 +106,30 @@ static int32_t find_level(const char *name) {
         if (strcmp(found, name) == 0)
             return level;
     return 0;
+}
+
+/* A tensor of numbers of size 1. */
+static tleg_tensor *tensor(tleg_context *context, int32_t rank, int64_t width) {
+    const int64_t whole[] = {1, TOKENS, width};
+    tleg_tensor *made;
+    tleg_tensor_info info = {.struct_size = sizeof info};
+    check(tleg_tensor_create(context, TLEG_F32, rank, rank == 1 ? &width : whole, &made), tleg_context_error(context));
+    check(tleg_tensor_get_info(made, &info), "no info");
+    for (uint64_t i = 0; i < info.bytes / sizeof(float); i++)
+        ((float *)info.data)[i] = (float)(i * 37 % 101) / 50 - 1;
+    return made;
+}
+
+static void prepare_tensors(struct work *work) {
+    tleg_tensor **const rows[] = {&work->x, &work->y, &work->dy};
+    tleg_tensor **const wide[] = {&work->qkv, &work->dqkv};
+    tleg_tensor **const vectors[] = {&work->weight, &work->bias};
+    for (int i = 0; i < 3; i++)
+        *rows[i] = tensor(work->context, 3, PASS);
+    for (int i = 0; i < 2; i++) {
+        *wide[i] = tensor(work->context, 3, 3 * PASS);
+        *vectors[i] = tensor(work->context, 1, PASS);
+    }
 }
 
 static void prepare(struct work *work, int32_t level, const struct workload *workload) {
@@ -103,11 +155,15 @@ static void prepare(struct work *work, int32_t level, const struct workload *wor
     check(tleg_trainer_create(work->context, gene, NULL, &training, &work->trainer), tleg_context_error(work->context));
     tleg_model_free(model);
     tleg_learngene_free(gene);
+    prepare_tensors(work);
     for (size_t i = 0; i < sizeof work->images / sizeof *work->images; i++)
         work->images[i] = (float)(i * 37 % 101) / 50 - 1;
 }
 
 static void clear(struct work *work) {
+    tleg_tensor *const tensors[] = {work->x, work->y, work->dy, work->qkv, work->dqkv, work->weight, work->bias};
+    for (size_t i = 0; i < sizeof tensors / sizeof *tensors; i++)
+        tleg_tensor_free(tensors[i]);
     tleg_model_free(work->model);
     tleg_session_free(work->session);
     tleg_session_free(work->elastic);

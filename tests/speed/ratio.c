@@ -20,8 +20,8 @@ enum { LEAST = 5, MOST = 300 }; /* measurements of a piece of work; they end whe
 struct work {
     const struct tleg_kernels *kernels;
     struct tleg_exec exec;
-    struct tleg_weight weight;
-    float *x, *y; /* (TOKENS, 3 * DIM) each, normal numbers */
+    struct tleg_weight weight, weight_bf16; /* (DIM, DIM) */
+    float *x, *y;                           /* (TOKENS, 3 * DIM) each, normal numbers */
     tleg_trainer *trainer;
 };
 
@@ -34,13 +34,19 @@ static void check(tleg_status status, const char *text) {
 
 /* ---- what is measured: each returns its operations (expansion: bytes) ---- */
 
-static double product(struct work *w) {
+static double multiply(struct work *w, const struct tleg_weight *weight) {
     tleg_gemm(&w->exec, &(struct tleg_gemm){.m = TOKENS,
                                             .rows = {.kind = TLEG_ROWS_PLAIN, .x = w->x, .stride = DIM},
-                                            .weight = &w->weight,
+                                            .weight = weight,
                                             .out = w->y,
                                             .out_stride = DIM});
     return 2.0 * TOKENS * DIM * DIM;
+}
+static double product(struct work *w) {
+    return multiply(w, &w->weight);
+}
+static double product_bf16(struct work *w) {
+    return multiply(w, &w->weight_bf16);
 }
 
 static double attention(struct work *w) {
@@ -110,6 +116,8 @@ static const struct piece {
     double floor;
 } pieces[] = {
     {"product", TLEG_LEVEL_AVX512, product, multiply_add, 0.45},
+    {"product-bf16", TLEG_LEVEL_AVX512BF16, product_bf16, multiply_add, 1},
+    {"product-amx", TLEG_LEVEL_AMX, product_bf16, multiply_add, 2},
     {"attention", TLEG_LEVEL_AVX512, attention, multiply_add, 0.36},
     {"layernorm", TLEG_LEVEL_AVX512, layernorm, multiply_add, 0.18},
     {"gelu", TLEG_LEVEL_AVX512, gelu, multiply_add, 0.60},
@@ -145,18 +153,24 @@ static void make_trainer(struct work *work, int32_t level) {
     tleg_context_free(context);
 }
 
+static struct tleg_weight weight_make(const struct tleg_kernels *kernels, int32_t dtype) {
+    size_t count = tleg_packed_count(kernels, dtype, DIM, DIM);
+    float *values = bench_floats(count, 0.02), *stored = bench_floats(count, 0);
+    tleg_expand(kernels, values, NULL, 0, count, dtype, stored); /* any order does: numbers do not matter */
+    free(values);
+    return (struct tleg_weight){.n = DIM, .k = DIM, .base = stored, .stored = dtype, .rounded = dtype};
+}
+
 static struct work work_make(int32_t level) {
     struct work w = {.kernels = tleg_kernels_find(level, TLEG_GEMM_OWN)};
     struct tleg_scratch need = tleg_attention_scratch(w.kernels, TOKENS, DIM, HEADS);
     tleg_scratch_join(&need, tleg_gemm_scratch(w.kernels, TLEG_F32, TOKENS, DIM, DIM));
+    tleg_scratch_join(&need, tleg_gemm_scratch(w.kernels, TLEG_BF16, TOKENS, DIM, DIM));
     w.exec = bench_exec(w.kernels, need);
     w.x = bench_floats(TOKENS * 3 * DIM, 1);
     w.y = bench_floats(TOKENS * 3 * DIM, 1);
-    w.weight = (struct tleg_weight){.n = DIM,
-                                    .k = DIM,
-                                    .base = bench_floats(tleg_packed_count(w.kernels, TLEG_F32, DIM, DIM), 0.02),
-                                    .stored = TLEG_F32,
-                                    .rounded = TLEG_F32};
+    w.weight = weight_make(w.kernels, TLEG_F32);
+    w.weight_bf16 = weight_make(w.kernels, TLEG_BF16);
     make_trainer(&w, level);
     return w;
 }
@@ -164,6 +178,7 @@ static struct work work_make(int32_t level) {
 static void work_free(struct work *w) {
     tleg_trainer_free(w->trainer);
     free((void *)(uintptr_t)w->weight.base);
+    free((void *)(uintptr_t)w->weight_bf16.base);
     free(w->x);
     free(w->y);
     free(w->exec.shared);

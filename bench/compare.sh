@@ -1,6 +1,6 @@
 #!/bin/sh
 # libtleg and its peers at the same work, in turn, and what came of it against the goals of version 0.2:
-#     sh bench/compare.sh BUILD [--models tiny,small,base] [--batches 1,8] [--threads 1,2] [--dtypes f32,bf16] [--parts cells,start,elastic]
+#     sh bench/compare.sh BUILD [--models tiny,small,base] [--batches 1,8] [--threads 1,2] [--dtypes f32,bf16] [--parts cells,elastic,start,train]
 #                         [--rounds 3] [--seconds 1] [--out FILE] [--quiet]
 # BUILD: a release build tree with the command tleg. FILE (BUILD/compare.jsonl): one JSON object a measurement; lines that are there
 # already count too, so that a long comparison can be made in pieces. --quiet: no tables yet. The Python interpreters that have the peers
@@ -10,7 +10,7 @@ usage() { sed -n 's/^#  *sh /usage: /p; s/^#   *\[--r/       [--r/p' "$0" >&2; e
 [ $# -ge 1 ] && [ -d "$1" ] || usage
 build=$(cd "$1" && pwd) here=$(cd "$(dirname "$0")" && pwd)
 shift
-models=tiny,small,base batches=1,8 threads=1,2 dtypes=f32,bf16 parts=cells,start,elastic rounds=3 seconds=1 out=$build/compare.jsonl tables=1
+models=tiny,small,base batches=1,8 threads=1,2 dtypes=f32,bf16 parts=cells,elastic,start,train rounds=3 seconds=1 out=$build/compare.jsonl tables=1
 while [ $# -gt 0 ]; do
     case $1 in --quiet) tables=; shift; continue ;; esac
     [ $# -ge 2 ] || usage
@@ -41,25 +41,23 @@ named() {
     shift 2
     "$@" | sed "s/^{/{\"peer\": \"$peer\", \"model\": \"$model\", /" >>"$out"
 }
-# peer PROGRAM OPTIONS...: with every interpreter. What is not installed says so once.
+# peer PROGRAM OPTIONS...: with every interpreter; a program that lacks its package ends with 77 and is not asked again.
 peer() {
     program=$1
     shift
     for python in $pythons; do
-        skip=$files/$(echo "$python $program" | tr '/ ' '__').skipped
-        [ ! -f "$skip" ] || continue
+        case "$lacking" in *"|$python $program|"*) continue ;; esac
         code=0
-        OPENBLAS_NUM_THREADS=$count OMP_NUM_THREADS=$count \
-            "$python" "$here/peers/$program.py" --cache "$files" "$@" >>"$out" 2>"$skip.words" || code=$?
+        OPENBLAS_NUM_THREADS=$count OMP_NUM_THREADS=$count "$python" "$here/$program.py" "$@" >>"$out" || code=$?
         case $code in
-        0) rm -f "$skip.words" ;;
-        77) mv "$skip.words" "$skip" && sed "s|\$| ($python)|" "$skip" >&2 ;;
-        *) cat "$skip.words" >&2 && exit 1 ;;
+        0) ;;
+        77) lacking="$lacking|$python $program|" ;;
+        *) exit 1 ;;
         esac
     done
 }
 
-rm -f "$files"/*.skipped
+lacking=
 round=0
 while [ $round -lt "$rounds" ]; do
     round=$((round + 1))
@@ -70,7 +68,7 @@ while [ $round -lt "$rounds" ]; do
                     for dtype in $(list "$dtypes"); do
                         named tleg "$model" "$tleg" bench "$files/$model.$dtype" --batch "$batch" --threads "$count" --json
                         for program in ort vino pytorch; do
-                            peer $program --model "$model" --batch "$batch" --threads "$count" --dtype "$dtype" --seconds "$seconds"
+                            peer peers/$program --cache "$files" --model "$model" --batch "$batch" --threads "$count" --dtype "$dtype" --seconds "$seconds"
                         done
                     done
                 done
@@ -81,9 +79,15 @@ while [ $round -lt "$rounds" ]; do
             fi
             if wanted start && [ -x "$build/bench/bench_start" ]; then
                 named tleg-start "$model" "$build/bench/bench_start" "$files/$model.gene" "$count"
-                peer ort --start --model "$model" --batch 1 --threads "$count"
+                peer peers/ort --cache "$files" --start --model "$model" --batch 1 --threads "$count"
             fi
         done
     done
+    if wanted train && [ -x "$build/bench/bench_train" ]; then
+        for count in $(list "$threads"); do
+            "$build/bench/bench_train" "$count" >>"$out"
+            peer train_torch "$count"
+        done
+    fi
 done
 [ -z "$tables" ] || exec ${pythons%% *} "$here/peers/tables.py" "$out"

@@ -6,9 +6,13 @@ import resource
 import sys
 import time
 
-import torch
-import torch.nn as nn
-import torch.nn.functional as F
+try:
+    import torch
+    import torch.nn as nn
+    import torch.nn.functional as F
+except ImportError as error:
+    print(json.dumps({"peer": "torch", "skipped": f"{error} ({sys.executable})"}))
+    sys.exit(77)
 
 IMAGE, PATCH, DIM, HEADS, DEPTH, BATCH, CLASSES, STEPS = 32, 4, 192, 3, 6, 64, 10, 7
 

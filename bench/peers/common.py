@@ -2,7 +2,7 @@
 
 Every program takes   --model tiny,small,base --batch 1,8 --threads 1,2 --dtype f32,bf16 --seconds S   and prints one JSON object
 for each combination: {"peer", "version", "model", "dtype", "batch", "threads", "ms", "ms_least", "runs"}. One whose package is not installed
-says so on standard error and ends with code 77.
+prints {"peer", "skipped"} and ends with code 77.
 """
 import argparse
 import json
@@ -17,7 +17,7 @@ SKIPPED = 77
 
 
 def skip(peer, why):
-    print(f"skipped {peer}: {why}", file=sys.stderr)
+    print(json.dumps({"peer": peer, "skipped": f"{why} ({sys.executable})"}), flush=True)
     sys.exit(SKIPPED)
 
 

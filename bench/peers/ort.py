@@ -1,4 +1,4 @@
-"""ONNX Runtime, CPU. "onnxruntime": the graph as exporters write it; "onnxruntime-fused": with its own attention operator. It has no
+"""ONNX Runtime, CPU. "onnxruntime": the graph as exporters write it; "onnxruntime-fused": with its own attention operator and Gemm. It has no
 bfloat16 products on x86. Needs the packages onnxruntime and onnx."""
 import time
 
@@ -31,9 +31,9 @@ def start_once(path, threads, images):
 
 options = arguments(["f32"])
 for model in options.model if options.dtype else []:
-    for attention in ("plain", "fused"):
-        peer = "onnxruntime" if attention == "plain" else "onnxruntime-fused"
-        path = path_of(model, attention, options.cache)
+    for form in ("plain", "fused"):
+        peer = "onnxruntime" if form == "plain" else "onnxruntime-fused"
+        path = path_of(model, form, options.cache)
         for threads in options.threads:
             session = None if options.start else session_of(path, threads)
             for batch in options.batch:

@@ -1,9 +1,11 @@
 """Reads what compare.sh kept and prints it as tables, with ratios to the fastest peer and the goals:   tables.py FILE"""
 import json
+import os
 import sys
 from collections import defaultdict
 
-CELLS = [(m, b) for m in ("tiny", "small", "base") for b in (1, 8)]
+SIZES = ("tiny", "small", "base")
+CELLS = [(m, b) for m in SIZES for b in (1, 8)]
 SHARES = {"tiny": 0.78, "small": 0.84, "base": 0.88}
 
 
@@ -13,15 +15,21 @@ def median(values):
 
 
 def read(path):
-    """{(peer, model, dtype, batch, threads): {figure: median over the rounds}}"""
-    rounds = defaultdict(lambda: defaultdict(list))
+    """{(peer, model, dtype, batch, threads): {figure: median over the rounds}}, {peer: what it is}, {peer: why it was skipped}"""
+    rounds, versions, skipped = defaultdict(lambda: defaultdict(list)), {}, {}
     with open(path, encoding="utf-8") as lines:
         for line in map(json.loads, lines):
-            key = tuple(line.get(k) for k in ("peer", "model", "dtype", "batch", "threads"))
+            peer = line["peer"]
+            if "skipped" in line:
+                skipped[peer] = line["skipped"]
+                continue
+            versions[peer] = line.get("version", line.get("level", ""))
+            key = (peer, line["model"], line.get("dtype", "f32"), line["batch"], line["threads"])
             for figure, value in line.items():
-                if isinstance(value, float) or figure in ("ms", "peak_bytes"):
+                if isinstance(value, (int, float)):
                     rounds[key][figure].append(value)
-    return {key: {figure: median(values) for figure, values in figures.items()} for key, figures in rounds.items()}
+    figures = {key: {figure: median(values) for figure, values in figures.items()} for key, figures in rounds.items()}
+    return figures, versions, {peer: why for peer, why in skipped.items() if peer not in versions}
 
 
 def table(head, rows):
@@ -55,7 +63,7 @@ def fastest(data, model, dtype, batch, threads):
 
 def cells(data, dtype):
     peers = sorted({key[0] for key, figures in data.items()
-                    if key[2] == dtype and not key[0].startswith("tleg") and "ms_open" not in figures})
+                    if key[2] == dtype and key[1] in SIZES and not key[0].startswith("tleg") and "ms_open" not in figures})
     rows = []
     for threads in (1, 2):
         for model, batch in CELLS:
@@ -120,8 +128,41 @@ def start(data):
         table(["model", "threads", "tleg", "peer", "fastest", "ratio"], rows)
 
 
-data = read(sys.argv[1])
+def train(data):
+    """The training step of train.c."""
+    steps = {(key[0], key[4]): figures for key, figures in data.items() if key[1] == "cifar-train"}
+    rows = []
+    for threads in sorted({threads for _, threads in steps}):
+        own = steps.get(("tleg", threads))
+        others = sorted((figures["ms"], peer, figures) for (peer, t), figures in steps.items() if t == threads and peer != "tleg")
+        for _, peer, figures in others:
+            rows.append([threads, number(own, "ms", 1), number(own, "peak_share", 3), peer, number(figures, "ms", 1), verdict(divide(own, figures), 1)])
+    if rows:
+        print("## Training step, f32 (goal: a share of 0.65 at one thread)\n")
+        table(["threads", "tleg", "share", "peer", "ms", "ratio"], rows)
+
+
+def about(data, versions, skipped):
+    """The machine, as the command measured it, and who took part."""
+    own = [figures for figures in data.values() if "copy_gbytes_per_s" in figures]
+    with open("/proc/cpuinfo", encoding="utf-8") as lines:
+        names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    print(f"{names[0] if names else 'processor'}, {os.cpu_count()} cores; ", end="")
+    for dtype in ("f32", "bf16"):
+        peaks = [figures["peak_gflops"] for key, figures in data.items() if "peak_gflops" in figures and key[2] == dtype]
+        if peaks:
+            print(f"one core's peak for {dtype} {median(peaks):.0f} GFLOP/s; ", end="")
+    if own:
+        print(f"copy {median([figures['copy_gbytes_per_s'] for figures in own]):.0f} GB/s")
+    print(", ".join(f"{peer} {version}".strip() for peer, version in sorted(versions.items())))
+    for peer, why in sorted(skipped.items()):
+        print(f"skipped {peer}: {why}")
+    print()
+
+
+data, versions, skipped = read(sys.argv[1])
+about(data, versions, skipped)
 for kind in ("f32", "bf16"):
     cells(data, kind)
-for part in (shares, scaling, elastic, start):
+for part in (shares, scaling, elastic, start, train):
     part(data)

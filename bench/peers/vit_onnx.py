@@ -1,5 +1,6 @@
 """A plain ViT with random weights as an ONNX file: patch 16, 224 px, depth 12, mean over tokens, then the norm and the head.
-Attention is written out as exporters write it ("plain"), or as ONNX Runtime's own fused operator ("fused")."""
+Written as exporters write it ("plain"), or as ONNX Runtime likes it best ("fused"): with its own attention operator, and the products as
+Gemm over (B * N, D), which takes the bias along."""
 import os
 
 import numpy as np
@@ -8,7 +9,8 @@ from onnx import TensorProto, helper, numpy_helper, save
 
 
 class Graph:
-    def __init__(self):
+    def __init__(self, fused):
+        self.fused = fused
         self.nodes, self.weights, self.random = [], [], np.random.default_rng(0)
 
     def add(self, kind, inputs, outputs=1, **attributes):
@@ -32,12 +34,17 @@ class Graph:
         return self.add("LayerNormalization", [x, ones, self.normal(dim)], axis=-1, epsilon=EPS)
 
     def gelu(self, x):
-        """As exporters write it, which is what ONNX Runtime fuses with the bias before it."""
+        """The exact form, spelt out as exporters do; both peers know it again."""
         error = self.add("Erf", [self.add("Div", [x, self.constant(np.float32(2**0.5).reshape(()))])])
         doubled = self.add("Mul", [x, self.add("Add", [error, self.constant(np.float32(1).reshape(()))])])
         return self.add("Mul", [doubled, self.constant(np.float32(0.5).reshape(()))])
 
     def linear(self, x, columns, rows):
+        """x (B, N, columns) -> (B, N, rows)"""
+        if self.fused:
+            flat = self.add("Reshape", [x, self.integers(-1, columns)])
+            flat = self.add("Gemm", [flat, self.normal(columns, rows), self.normal(rows)])
+            return self.add("Reshape", [flat, self.integers(-1, TOKENS, rows)])
         return self.add("Add", [self.add("MatMul", [x, self.normal(columns, rows)]), self.normal(rows)])
 
 
@@ -57,15 +64,15 @@ def attention_fused(graph, qkv, dim, heads):
     return graph.add("MultiHeadAttention", [q, k, v], domain="com.microsoft", num_heads=heads)
 
 
-def build(model, attention):
+def build(model, form):
     dim, heads = SIZES[model]
-    graph = Graph()
+    graph = Graph(form == "fused")
     x = graph.add("Conv", ["x", graph.normal(dim, 3, PATCH, PATCH), graph.normal(dim)], kernel_shape=[PATCH] * 2, strides=[PATCH] * 2)
     x = graph.add("Transpose", [graph.add("Reshape", [x, graph.integers(0, dim, TOKENS)])], perm=[0, 2, 1])
     x = graph.add("Add", [x, graph.normal(1, TOKENS, dim)])
     for _ in range(DEPTH):
         qkv = graph.linear(graph.norm(x, dim), dim, 3 * dim)
-        mixed = (attention_fused if attention == "fused" else attention_plain)(graph, qkv, dim, heads)
+        mixed = (attention_fused if graph.fused else attention_plain)(graph, qkv, dim, heads)
         x = graph.add("Add", [x, graph.linear(mixed, dim, dim)])
         hidden = graph.gelu(graph.linear(graph.norm(x, dim), dim, 4 * dim))
         x = graph.add("Add", [x, graph.linear(hidden, 4 * dim, dim)])
@@ -77,10 +84,10 @@ def build(model, attention):
     return helper.make_model(whole, opset_imports=[helper.make_opsetid("", 20), helper.make_opsetid("com.microsoft", 1)], ir_version=10)
 
 
-def path_of(model, attention, cache):
+def path_of(model, form, cache):
     """The file, written if it is not there yet."""
-    path = os.path.join(cache, f"vit-{model}-{attention}.onnx")
+    path = os.path.join(cache, f"vit-{model}-{form}.onnx")
     if not os.path.exists(path):
-        save(build(model, attention), path + ".new")
+        save(build(model, form), path + ".new")
         os.replace(path + ".new", path)
     return path

@@ -68,6 +68,9 @@ void tleg_scratch_join(struct tleg_scratch *a, struct tleg_scratch b); /* a = ma
  * depend on who runs an item. */
 void tleg_for_each(const struct tleg_exec *exec, int64_t count, void (*fn)(void *arg, int64_t item, char *lane), void *arg);
 
+/* Packs the transpose (k, n) of w (n, k), as tleg_pack would. */
+void tleg_pack_transposed(const struct tleg_exec *exec, int64_t n, int64_t k, const float *w, float *packed);
+
 /* ---- gemm: seam 3 (gemm.c) ---- */
 /* out[r][j] = epilogue(sum over i of row_r[i] * W[j][i]), r < m, j < n. Each output is one chain of sums over i = 0..k-1, so
  * its bits do not depend on m, on r or on the number of lanes. Where bf16 is multiplied, rows are rounded to it and sums are

@@ -116,6 +116,10 @@ void tleg_unpack(const struct tleg_kernels *kernels, int32_t rounded, int64_t n,
     kernels->unpack(kernels, rounded, n, k, packed, w);
 }
 
+void tleg_pack_transposed(const struct tleg_exec *exec, int64_t n, int64_t k, const float *w, float *packed) {
+    exec->kernels->pack_transposed(exec, n, k, w, packed);
+}
+
 void tleg_portable_transpose(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float scale, float *out,
                              int64_t out_stride) {
     /* Squares of 16, so that both sides stay in the nearest cache. */

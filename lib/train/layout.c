@@ -56,19 +56,10 @@ static struct tleg_scratch scratch_of(const struct tleg_kernels *kernels, const 
     tleg_scratch_join(&most, tleg_weight_backward_scratch(kernels, patches, dim, patch));
     tleg_scratch_join(&most, tleg_gemm_scratch(kernels, TLEG_F32, shape->batch, classes, dim));
     tleg_scratch_join(&most, tleg_weight_backward_scratch(kernels, shape->batch, classes, dim));
-    tleg_scratch_join(&most, tleg_input_backward_scratch(kernels, shape->batch, classes, dim));
+    tleg_scratch_join(&most, tleg_gemm_scratch(kernels, TLEG_F32, shape->batch, dim, classes));
     tleg_scratch_join(&most, tleg_layernorm_backward_scratch(kernels, patches, dim));
     tleg_scratch_join(&most, tleg_layernorm_backward_scratch(kernels, tleg_config_readouts(net) * shape->batch, dim));
     return most;
-}
-
-static size_t packed_outer(const struct tleg_kernels *kernels, const tleg_config *net) {
-    size_t patch = tleg_packed_count(kernels, TLEG_F32, net->dim, 3 * (int64_t)net->patch_size * net->patch_size);
-    size_t head = tleg_packed_count(kernels, TLEG_F32, net->classes, net->dim), end = 0;
-    tleg_place(&end, patch, sizeof(float));
-    for (int h = 0; h < tleg_config_readouts(net); h++)
-        tleg_place(&end, head, sizeof(float));
-    return end;
 }
 
 /* Parameters, and what the optimiser keeps of each. */
@@ -102,18 +93,40 @@ static void place_pass(const tleg_trainer_options *options, struct tleg_trainer_
     l->dpooled = tleg_place(end, images * heads, dim * sizeof(float));
     l->logits = tleg_place(end, images * heads, classes * sizeof(float));
     l->dlogits = tleg_place(end, images * heads, classes * sizeof(float));
-    l->teacher = tleg_place(end, options->teacher ? images : 0, classes * sizeof(float));
-    l->scales = tleg_place(end, options->drop_path > 0 ? 2 * depth : 0, images * sizeof(float));
+    l->teacher = tleg_place(end, options->teacher ? (size_t)options->batch : 0, classes * sizeof(float));
+    l->scales = tleg_place(end, options->drop_path > 0 ? 2 * depth : 0, (size_t)options->batch * sizeof(float));
     l->pos = tleg_place(end, l->resampled ? tokens : 0, dim * sizeof(float));
     l->dpos = tleg_place(end, tokens, dim * sizeof(float));
 }
 
+/* A matrix (n, k), packed for the way forward and, but for the patches', for the way back. */
+static void place_outer(const struct tleg_kernels *kernels, struct tleg_trainer_layout *l, enum tleg_train_outer which,
+                        int64_t n, int64_t k, size_t *end) {
+    bool back = which != TLEG_TRAIN_PATCH;
+    l->outer[which] = tleg_place(end, tleg_packed_count(kernels, TLEG_F32, n, k), sizeof(float));
+    l->outer_turned[which] = tleg_place(end, back ? tleg_packed_count(kernels, TLEG_F32, k, n) : 0, sizeof(float));
+}
+
+/* One layer row-major, and all of them packed. */
 static void place_weights(const struct tleg_kernels *kernels, struct tleg_trainer_layout *l, size_t *end) {
+    size_t depth = (size_t)l->depth_most;
     tleg_layer_layout(kernels, &l->net, TLEG_F32, &l->packed);
-    l->layer_floats = layer_floats(&l->net);
-    l->formed = tleg_place(end, l->layer_floats, sizeof(float));
-    l->layer = tleg_place(end, l->packed.bytes, 1);
-    l->outer_packed = tleg_place(end, packed_outer(kernels, &l->net), 1);
+    tleg_turned_layout(kernels, &l->net, &l->turned);
+    l->formed = tleg_place(end, layer_floats(&l->net), sizeof(float));
+    l->layers = tleg_place(end, depth, l->packed.bytes);
+    l->turned_layers = tleg_place(end, depth, l->turned.bytes);
+    place_outer(kernels, l, TLEG_TRAIN_PATCH, l->net.dim, 3 * (int64_t)l->net.patch_size * l->net.patch_size, end);
+    for (int h = 0; h < tleg_config_readouts(&l->net); h++)
+        place_outer(kernels, l, TLEG_TRAIN_HEAD + h, l->net.classes, l->net.dim, end);
+}
+
+/* Images that go through the network at once: about ROWS tokens, in slices as even as they come. With so few, the activations
+ * that are kept stay in the cache until the way back; with fewer, weights and gradients would be read too often. It follows
+ * from the shape alone, since sums over images depend on it. */
+static int64_t slice_images(int64_t batch, int64_t tokens) {
+    enum { ROWS = 512 };
+    int64_t most = (ROWS + tokens - 1) / tokens, slices = (batch + most - 1) / most;
+    return (batch + slices - 1) / slices;
 }
 
 tleg_status tleg_trainer_lay_out(tleg_context *context, const tleg_learngene *gene, const tleg_model *model,
@@ -127,8 +140,9 @@ tleg_status tleg_trainer_lay_out(tleg_context *context, const tleg_learngene *ge
         return status;
     tleg_params_measure(gene, model, &l->params);
     l->resampled = gene && l->net.image_size != gene->config.c.image_size;
-    l->shape = (struct tleg_block_shape){.batch = options->batch,
-                                         .tokens = tleg_config_tokens(&l->net),
+    int64_t tokens = tleg_config_tokens(&l->net);
+    l->shape = (struct tleg_block_shape){.batch = slice_images(options->batch, tokens),
+                                         .tokens = tokens,
                                          .dim = l->net.dim,
                                          .heads = l->net.heads,
                                          .hidden = l->net.hidden,

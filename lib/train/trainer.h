@@ -33,16 +33,19 @@ struct tleg_params {
 void tleg_params_measure(const tleg_learngene *gene, const tleg_model *model, struct tleg_params *params);
 
 /* ---- layout (layout.c) ---- */
+/* The matrices outside the blocks. */
+enum tleg_train_outer { TLEG_TRAIN_PATCH, TLEG_TRAIN_HEAD, TLEG_TRAIN_DIST, TLEG_TRAIN_OUTER };
 struct tleg_trainer_layout {
     struct tleg_params params;
-    tleg_config net; /* the network that runs; its texts are the source's */
-    struct tleg_block_shape shape;
-    struct tleg_layer_layout packed; /* of a layer's packed matrices */
+    tleg_config net;                  /* the network that runs; its texts are the source's */
+    struct tleg_block_shape shape;    /* of a slice: the images that go through the network at once */
+    struct tleg_layer_layout packed;  /* of a layer's packed matrices */
+    struct tleg_turned_layout turned; /* of those for the way back */
     int32_t depth_most, least_depth;
     bool resampled; /* the network's image size is not the parameters' */
-    size_t layer_floats;
     /* offsets in bytes */
-    size_t list, segments, lengths, now, values, gradient, moment1, moment2, average, formed, layer, outer_packed, pos, dpos,
+    size_t outer[TLEG_TRAIN_OUTER], outer_turned[TLEG_TRAIN_OUTER];
+    size_t list, segments, lengths, now, values, gradient, moment1, moment2, average, formed, layers, turned_layers, pos, dpos,
         inputs, kept, last, d, activations, pooled, gathered, dpooled, logits, dlogits, teacher, scales, shared, lane,
         lane_bytes;
     size_t bytes;
@@ -74,6 +77,32 @@ static inline float *tleg_trainer_at(const tleg_trainer *trainer, size_t offset)
     return (float *)(void *)((char *)(uintptr_t)trainer + offset);
 }
 void tleg_params_place(tleg_trainer *trainer, const tleg_learngene *gene, const tleg_model *model, float *scratch);
+
+/* ---- the weights of a pass (weights.c) ---- */
+/* Forms and packs every layer at this depth, and what is outside the blocks. */
+void tleg_train_form(tleg_trainer *trainer, int32_t depth);
+struct tleg_train_layer {
+    struct tleg_layer layer;
+    struct tleg_weight turned[TLEG_SITES];
+    struct tleg_layer_gradient gradient;
+};
+void tleg_train_layer(const tleg_trainer *trainer, int32_t layer, struct tleg_train_layer *out);
+struct tleg_train_linear {
+    struct tleg_linear linear;
+    struct tleg_weight turned; /* of a head */
+    struct tleg_gradient weight, bias;
+};
+void tleg_train_linear(const tleg_trainer *trainer, enum tleg_train_outer which, struct tleg_train_linear *out);
+const float *tleg_train_position(const tleg_trainer *trainer); /* (N, D), at the image size that runs */
+
+/* ---- embedding (embed.c) ---- */
+/* x (B, N, D) = tokens and patches, plus the position embedding. */
+void tleg_train_embed(tleg_trainer *trainer, const float *images, int64_t batch, float *x);
+/* Gradients by what gave x, from d (B, N, D), between a start and an end: tokens and positions are summed over all images
+ * first. */
+void tleg_train_embed_start(tleg_trainer *trainer);
+void tleg_train_embed_backward(tleg_trainer *trainer, const float *images, int64_t batch, const float *d);
+void tleg_train_embed_end(tleg_trainer *trainer);
 
 /* ---- one pass (pass.c, pool.c) ---- */
 /* Puts the teacher's logits into the batch, unless it has them; NULL when alpha is 0. */

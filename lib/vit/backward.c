@@ -37,7 +37,7 @@ struct tleg_scratch tleg_backward_scratch(const struct tleg_kernels *kernels, co
     struct tleg_scratch most = tleg_block_scratch(kernels, shape);
     for (int i = 0; i < 4; i++) {
         tleg_scratch_join(&most, tleg_weight_backward_scratch(kernels, m, products[i][0], products[i][1]));
-        tleg_scratch_join(&most, tleg_input_backward_scratch(kernels, m, products[i][0], products[i][1]));
+        tleg_scratch_join(&most, tleg_gemm_scratch(kernels, TLEG_F32, m, products[i][1], products[i][0]));
     }
     tleg_scratch_join(&most, tleg_layernorm_backward_scratch(kernels, m, d));
     tleg_scratch_join(&most, tleg_attention_backward_scratch(kernels, shape->tokens, d, shape->heads));
@@ -109,6 +109,8 @@ static const float *scaled(const struct tleg_block_shape *shape, const float *sc
 struct step { /* what the two halves share */
     const struct tleg_exec *exec;
     const struct tleg_block_shape *shape;
+    const struct tleg_layer *layer;
+    const struct tleg_weight *turned;
     const struct tleg_layer_gradient *gradient;
     int64_t m;
     float *u, *t, *s;
@@ -126,10 +128,15 @@ static void weight_step(const struct step *step, enum tleg_site site, const floa
                                                                     .bias = step->gradient->bias[site]});
 }
 
-static void input_step(const struct step *step, const float *dy, const float *w, int64_t n, int64_t k, const float *hidden,
-                       float *dx) {
-    tleg_input_backward(
-        step->exec, &(struct tleg_input_backward){.m = step->m, .n = n, .k = k, .dy = dy, .w = w, .hidden = hidden, .dx = dx});
+/* dx (M, k) = dy W, times gelu'(hidden) where that is given */
+static void input_step(const struct step *step, enum tleg_site site, const float *dy, const float *hidden, float *dx) {
+    const struct tleg_weight *weight = &step->turned[site];
+    tleg_gemm(step->exec, &(struct tleg_gemm){.m = step->m,
+                                              .rows = {.kind = TLEG_ROWS_PLAIN, .x = dy, .stride = weight->k},
+                                              .weight = weight,
+                                              .epilogue = {.hidden = hidden, .hidden_stride = weight->n},
+                                              .out = dx,
+                                              .out_stride = weight->n});
 }
 
 /* d += the gradient that comes back through a norm at x */
@@ -146,27 +153,25 @@ static void norm_step(const struct step *step, enum tleg_site site, const float 
                                                                                .dbias = step->gradient->bias[site]});
 }
 
-static void mlp_backward(const struct step *step, const struct tleg_layer_values *values, const float *scale,
-                         const struct tleg_kept *kept, float *d) {
+static void mlp_backward(const struct step *step, const float *scale, const struct tleg_kept *kept, float *d) {
     int64_t dim = step->shape->dim, hidden = step->shape->hidden;
-    struct tleg_norm norm2 = {values->weight[TLEG_NORM2], values->bias[TLEG_NORM2]};
+    const struct tleg_norm *norm2 = &step->layer->norm2;
     const float *dy = scaled(step->shape, scale, d, step->s);
     weight_step(step, TLEG_FC2, dy, dim, hidden,
                 (struct tleg_rows){.kind = TLEG_ROWS_GELU, .x = kept->hidden, .stride = hidden});
-    input_step(step, dy, values->weight[TLEG_FC2], dim, hidden, kept->hidden, step->u);
-    weight_step(step, TLEG_FC1, step->u, hidden, dim, tleg_rows_norm(step->shape, &norm2, kept->middle));
-    input_step(step, step->u, values->weight[TLEG_FC1], hidden, dim, NULL, step->t);
-    norm_step(step, TLEG_NORM2, kept->middle, norm2.weight, d);
+    input_step(step, TLEG_FC2, dy, kept->hidden, step->u);
+    weight_step(step, TLEG_FC1, step->u, hidden, dim, tleg_rows_norm(step->shape, norm2, kept->middle));
+    input_step(step, TLEG_FC1, step->u, NULL, step->t);
+    norm_step(step, TLEG_NORM2, kept->middle, norm2->weight, d);
 }
 
-static void attention_backward(const struct step *step, const struct tleg_layer_values *values, const float *scale,
-                               const struct tleg_kept *kept, float *d) {
+static void attention_backward(const struct step *step, const float *scale, const struct tleg_kept *kept, float *d) {
     const struct tleg_block_shape *shape = step->shape;
     int64_t dim = shape->dim;
-    struct tleg_norm norm1 = {values->weight[TLEG_NORM1], values->bias[TLEG_NORM1]};
+    const struct tleg_norm *norm1 = &step->layer->norm1;
     const float *dy = scaled(shape, scale, d, step->s);
     weight_step(step, TLEG_PROJ, dy, dim, dim, (struct tleg_rows){.kind = TLEG_ROWS_PLAIN, .x = kept->mixed, .stride = dim});
-    input_step(step, dy, values->weight[TLEG_PROJ], dim, dim, NULL, step->t);
+    input_step(step, TLEG_PROJ, dy, NULL, step->t);
     tleg_attention_backward_heads(step->exec, &(struct tleg_attention_backward){.batch = shape->batch,
                                                                                 .tokens = shape->tokens,
                                                                                 .dim = dim,
@@ -174,19 +179,20 @@ static void attention_backward(const struct step *step, const struct tleg_layer_
                                                                                 .qkv = kept->qkv,
                                                                                 .dout = step->t,
                                                                                 .dqkv = step->u});
-    weight_step(step, TLEG_QKV, step->u, 3 * dim, dim, tleg_rows_norm(shape, &norm1, kept->x));
-    input_step(step, step->u, values->weight[TLEG_QKV], 3 * dim, dim, NULL, step->t);
-    norm_step(step, TLEG_NORM1, kept->x, norm1.weight, d);
+    weight_step(step, TLEG_QKV, step->u, 3 * dim, dim, tleg_rows_norm(shape, norm1, kept->x));
+    input_step(step, TLEG_QKV, step->u, NULL, step->t);
+    norm_step(step, TLEG_NORM1, kept->x, norm1->weight, d);
 }
 
 void tleg_block_backward_pass(const struct tleg_exec *exec, const struct tleg_block_shape *shape,
-                              const struct tleg_layer_values *values, const float *const scale[2], const struct tleg_kept *kept,
+                              const struct tleg_layer *layer, const struct tleg_weight turned[TLEG_SITES],
+                              const float *const scale[2], const struct tleg_kept *kept,
                               const struct tleg_layer_gradient *gradient, float *d, float *activations) {
     int64_t m = shape->batch * shape->tokens;
-    struct step step = {.exec = exec, .shape = shape, .gradient = gradient, .m = m};
+    struct step step = {.exec = exec, .shape = shape, .layer = layer, .turned = turned, .gradient = gradient, .m = m};
     step.u = activations;
     step.t = step.u + m * widest(shape);
     step.s = step.t + m * shape->dim;
-    mlp_backward(&step, values, scale[1], kept, d);
-    attention_backward(&step, values, scale[0], kept, d);
+    mlp_backward(&step, scale[1], kept, d);
+    attention_backward(&step, scale[0], kept, d);
 }

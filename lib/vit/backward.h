@@ -1,4 +1,4 @@
-/* One block in training: weights row-major, since they change each step; activations kept for the backward pass. */
+/* One block in training: what the forward pass keeps, and the way back. */
 #ifndef TLEG_LIB_VIT_BACKWARD_H
 #define TLEG_LIB_VIT_BACKWARD_H
 
@@ -15,12 +15,21 @@ struct tleg_kept {
 size_t tleg_kept_floats(const struct tleg_block_shape *shape); /* SIZE_MAX when it does not fit */
 void tleg_kept_place(const struct tleg_block_shape *shape, float *memory, struct tleg_kept *kept);
 
-struct tleg_layer_values { /* row-major f32; bias NULL: none */
-    const float *weight[TLEG_SITES], *bias[TLEG_SITES];
-};
 struct tleg_layer_gradient {
     struct tleg_gradient weight[TLEG_SITES], bias[TLEG_SITES];
 };
+
+/* ---- a layer's matrices for the way back (turned.c): each W (n, k) as the packed weight (k, n) of dx = dy W ---- */
+struct tleg_turned_layout {
+    size_t weight[TLEG_SITES]; /* offsets in bytes; of norms nothing is there */
+    size_t bytes;              /* of a layer; SIZE_MAX when that does not fit */
+};
+void tleg_turned_layout(const struct tleg_kernels *kernels, const tleg_config *config, struct tleg_turned_layout *layout);
+/* Packs W (n, k), row-major, of a site that is no norm. */
+void tleg_turned_put(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_turned_layout *layout,
+                     char *memory, enum tleg_site site, const float *w);
+void tleg_turned_view(const struct tleg_turned_layout *layout, const tleg_config *config, const char *memory,
+                      struct tleg_weight turned[TLEG_SITES]);
 
 /* Floats of scratch, and the kernels' scratch, for both directions. */
 size_t tleg_backward_activations(const struct tleg_block_shape *shape);
@@ -32,7 +41,8 @@ void tleg_block_keep(const struct tleg_exec *exec, const struct tleg_block_shape
                      const float *const scale[2], const struct tleg_kept *kept, float *y);
 /* d (M, D): the loss's gradient by the block's output, which becomes that by its input. Gradients are added. */
 void tleg_block_backward_pass(const struct tleg_exec *exec, const struct tleg_block_shape *shape,
-                              const struct tleg_layer_values *values, const float *const scale[2], const struct tleg_kept *kept,
+                              const struct tleg_layer *layer, const struct tleg_weight turned[TLEG_SITES],
+                              const float *const scale[2], const struct tleg_kept *kept,
                               const struct tleg_layer_gradient *gradient, float *d, float *activations);
 
 #endif

@@ -7,7 +7,8 @@
 struct backward_plan {
     struct tleg_block_shape shape;
     struct tleg_block_space space;
-    size_t kept, activations, weights[TLEG_SITES]; /* offsets; of vectors none */
+    struct tleg_turned_layout turned;
+    size_t kept, activations, matrix, layer; /* offsets: of one matrix row-major, and of all, turned */
 };
 
 static tleg_status plan(tleg_context *context, const tleg_block *block, int64_t batch, int64_t tokens,
@@ -18,11 +19,15 @@ static tleg_status plan(tleg_context *context, const tleg_block *block, int64_t 
     size_t end = 0;
     p->kept = tleg_place(&end, tleg_kept_floats(&p->shape), sizeof(float));
     p->activations = tleg_place(&end, tleg_backward_activations(&p->shape), sizeof(float));
+    size_t largest = 0;
     for (int site = 0; site < TLEG_SITES; site++) {
         struct tleg_spec spec;
         tleg_site_spec(&block->config, site, false, &spec);
-        p->weights[site] = tleg_place(&end, tleg_site_is_norm(site) ? 0 : tleg_spec_count(&spec), sizeof(float));
+        largest = tleg_spec_count(&spec) > largest ? tleg_spec_count(&spec) : largest;
     }
+    tleg_turned_layout(block->kernels, &block->config, &p->turned);
+    p->matrix = tleg_place(&end, largest, sizeof(float));
+    p->layer = tleg_place(&end, p->turned.bytes, 1);
     return tleg_block_place_scratch(context, tleg_backward_scratch(block->kernels, &p->shape), end, &p->space);
 }
 
@@ -93,22 +98,18 @@ static tleg_status check_tensors(tleg_context *context, const tleg_block *block,
     return status;
 }
 
-/* The layer's values row-major: vectors are so already. */
-static void unpack(const tleg_block *block, const struct backward_plan *p, char *workspace, struct tleg_layer *layer,
-                   struct tleg_layer_values *values) {
+/* The layer's matrices for the way back. */
+static void turn(const struct tleg_exec *exec, const tleg_block *block, const struct backward_plan *p, char *workspace,
+                 struct tleg_layer *layer, struct tleg_weight turned[TLEG_SITES]) {
+    float *matrix = (float *)(void *)(workspace + p->matrix);
+    char *memory = workspace + p->layer;
     for (int site = 0; site < TLEG_SITES; site++) {
-        if (tleg_site_is_norm(site)) {
-            const struct tleg_norm *norm = tleg_layer_norm(layer, site);
-            values->weight[site] = norm->weight;
-            values->bias[site] = norm->bias;
+        if (tleg_site_is_norm(site))
             continue;
-        }
-        const struct tleg_linear *linear = tleg_layer_linear(layer, site);
-        float *to = (float *)(void *)(workspace + p->weights[site]);
-        tleg_unpack_from(block->kernels, &linear->weight, NULL, to); /* f32: no scratch */
-        values->weight[site] = to;
-        values->bias[site] = linear->bias;
+        tleg_unpack_from(block->kernels, &tleg_layer_linear(layer, site)->weight, NULL, matrix); /* f32: no scratch */
+        tleg_turned_put(exec, &block->config, &p->turned, memory, site, matrix);
     }
+    tleg_turned_view(&p->turned, &block->config, memory, turned);
 }
 
 TLEG_API tleg_status TLEG_CALL tleg_block_backward(tleg_context *context, const tleg_block *block, const tleg_tensor *x,
@@ -130,18 +131,18 @@ TLEG_API tleg_status TLEG_CALL tleg_block_backward(tleg_context *context, const 
     if (status)
         return status;
     struct tleg_layer layer;
-    struct tleg_layer_values values;
+    struct tleg_weight turned[TLEG_SITES];
     struct tleg_kept kept;
     const float *const whole[2] = {NULL, NULL}; /* no stochastic depth */
     tleg_layer_view(&block->layout, &block->config, block->memory, &layer);
-    unpack(block, &p, workspace, &layer, &values);
+    turn(&exec, block, &p, workspace, &layer, turned);
     tleg_kept_place(&p.shape, (float *)(void *)((char *)workspace + p.kept), &kept);
     float *d = dx ? dx->data : kept.x; /* the input stays where it is: its place is free */
     kept.x = x->data;
     if (d != dy->data)
         memcpy(d, dy->data, dy->bytes);
     tleg_block_keep(&exec, &p.shape, &layer, whole, &kept, NULL);
-    tleg_block_backward_pass(&exec, &p.shape, &values, whole, &kept, &gradient, d,
+    tleg_block_backward_pass(&exec, &p.shape, &layer, turned, whole, &kept, &gradient, d,
                              (float *)(void *)((char *)workspace + p.activations));
     return TLEG_OK;
 }

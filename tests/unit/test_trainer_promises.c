@@ -71,7 +71,8 @@ static void memory_is_said_exactly_and_no_step_allocates(void **state) {
 static void checkpointing_needs_less_memory(void **state) {
     (void)state;
     tleg_learngene *gene = support_gene(plain, "mean");
-    tleg_trainer_options options = {.struct_size = sizeof options, .batch = 8, .depth_least = 12};
+    /* many tokens: activations, not weights, are what fills the memory */
+    tleg_trainer_options options = {.struct_size = sizeof options, .batch = 8, .depth_least = 12, .image_size = 128};
     uint64_t whole = 0, less = 0;
     OK(plain, tleg_trainer_memory(plain, gene, NULL, &options, &whole));
     options.checkpoint = 1;
@@ -79,9 +80,9 @@ static void checkpointing_needs_less_memory(void **state) {
     assert_true(less < whole / 2);
     options.batch = 1 << 20;
     options.depth_least = 1024;
-    options.image_size = 4096; /* a size that no machine has: an answer or an error, no crash */
+    options.image_size = 4096; /* inputs of 1024 blocks, 2^20 tokens each: an answer or an error, no crash */
     tleg_status status = tleg_trainer_memory(plain, gene, NULL, &options, &whole);
-    assert_true(status == TLEG_MEMORY || (status == TLEG_OK && whole > (uint64_t)1 << 45));
+    assert_true(status == TLEG_MEMORY || (status == TLEG_OK && whole > (uint64_t)1 << 36));
     tleg_learngene_free(gene);
 }
 

@@ -1,0 +1,144 @@
+/* The weights of a pass: each layer formed at the depth that runs, packed for both directions; and what is outside the blocks.
+ * They are the same for every slice of the batch. */
+#include "train/trainer.h"
+
+/* ---- layers ---- */
+
+struct layer_at { /* of one site in one layer */
+    const struct tleg_train_segment *segment;
+    float c;
+};
+
+static struct layer_at find_layer(const tleg_trainer *t, enum tleg_site site, int32_t layer) {
+    const int32_t *now = t->now;
+    for (int s = 0; s < (int)site; s++)
+        now += t->layout.params.segments[s];
+    struct layer_at at;
+    int32_t segment;
+    tleg_schedule_at(t->layout.params.segments[site], now, layer, &segment, &at.c);
+    at.segment = &t->segments[site][segment];
+    return at;
+}
+
+struct forming {
+    tleg_trainer *trainer;
+    int32_t layer;
+    float *at[TLEG_SITES][2]; /* each tensor row-major; a bias may be NULL: none */
+};
+
+/* Where each tensor of the layer in work goes. */
+static void place_formed(tleg_trainer *t, struct forming *forming) {
+    float *at = tleg_trainer_at(t, t->layout.formed);
+    for (int site = 0; site < TLEG_SITES; site++)
+        for (int bias = 0; bias < 2; bias++) {
+            struct tleg_spec spec;
+            tleg_site_spec(&t->layout.net, site, bias, &spec);
+            size_t count = tleg_spec_count(&spec);
+            forming->at[site][bias] = count ? at : NULL;
+            at += tleg_size_align(count * sizeof(float)) / sizeof(float);
+        }
+}
+
+static char *layer_memory(const tleg_trainer *t, int32_t layer) {
+    return (char *)tleg_trainer_at(t, t->layout.layers + (size_t)layer * t->layout.packed.bytes);
+}
+
+static char *turned_memory(const tleg_trainer *t, int32_t layer) {
+    return (char *)tleg_trainer_at(t, t->layout.turned_layers + (size_t)layer * t->layout.turned.bytes);
+}
+
+/* value = base + c * ilayer, row-major, then packed */
+static void form_site(void *arg, int64_t item, char *lane) {
+    (void)lane;
+    struct forming *forming = arg;
+    tleg_trainer *t = forming->trainer;
+    int site = (int)item;
+    struct layer_at at = find_layer(t, site, forming->layer);
+    const int64_t from[2][2] = {{at.segment->weight, at.segment->weight_ilayer}, {at.segment->bias, at.segment->bias_ilayer}};
+    for (int bias = 0; bias < 2; bias++) {
+        float *out = forming->at[site][bias];
+        if (!out)
+            continue;
+        struct tleg_spec spec;
+        tleg_site_spec(&t->layout.net, site, bias, &spec);
+        const float *ilayer = from[bias][1] < 0 ? NULL : t->values + from[bias][1];
+        tleg_expand(t->exec.kernels, t->values + from[bias][0], ilayer, at.c, tleg_spec_count(&spec), TLEG_F32, out);
+        tleg_layer_put(t->exec.kernels, &t->layout.net, &t->layout.packed, layer_memory(t, forming->layer), site, bias, out,
+                       NULL);
+    }
+}
+
+static void form_layer(tleg_trainer *t, int32_t layer) {
+    struct forming forming = {.trainer = t, .layer = layer};
+    place_formed(t, &forming);
+    tleg_for_each(&t->exec, TLEG_SITES, form_site, &forming);
+    for (int site = 0; site < TLEG_SITES; site++)
+        if (!tleg_site_is_norm(site))
+            tleg_turned_put(&t->exec, &t->layout.net, &t->layout.turned, turned_memory(t, layer), site, forming.at[site][0]);
+}
+
+void tleg_train_layer(const tleg_trainer *t, int32_t layer, struct tleg_train_layer *out) {
+    tleg_layer_view(&t->layout.packed, &t->layout.net, layer_memory(t, layer), &out->layer);
+    tleg_turned_view(&t->layout.turned, &t->layout.net, turned_memory(t, layer), out->turned);
+    for (int site = 0; site < TLEG_SITES; site++) {
+        struct layer_at at = find_layer(t, site, layer);
+        out->gradient.weight[site] = tleg_train_gradient(t, at.segment->weight, at.segment->weight_ilayer, at.c);
+        out->gradient.bias[site] = tleg_train_gradient(t, at.segment->bias, at.segment->bias_ilayer, at.c);
+    }
+}
+
+/* ---- outside the blocks ---- */
+
+static const enum tleg_outer_slot slots[TLEG_TRAIN_OUTER][2] = {
+    [TLEG_TRAIN_PATCH] = {TLEG_PATCH_WEIGHT, TLEG_PATCH_BIAS},
+    [TLEG_TRAIN_HEAD] = {TLEG_HEAD_WEIGHT, TLEG_HEAD_BIAS},
+    [TLEG_TRAIN_DIST] = {TLEG_HEAD_DIST_WEIGHT, TLEG_HEAD_DIST_BIAS}};
+
+/* Its packed weight (n, k); `turned`: (k, n). */
+static struct tleg_weight outer_weight(const tleg_trainer *t, enum tleg_train_outer which, bool turned) {
+    struct tleg_spec spec;
+    tleg_outer_spec(&t->layout.net, slots[which][0], &spec);
+    int64_t n = spec.shape[0], k = (int64_t)tleg_spec_count(&spec) / n;
+    return (struct tleg_weight){.n = turned ? k : n,
+                                .k = turned ? n : k,
+                                .base = tleg_trainer_at(t, turned ? t->layout.outer_turned[which] : t->layout.outer[which]),
+                                .stored = TLEG_F32,
+                                .rounded = TLEG_F32};
+}
+
+static void pack_outer(tleg_trainer *t, enum tleg_train_outer which) {
+    struct tleg_weight weight = outer_weight(t, which, false);
+    const float *values = tleg_train_value(t, slots[which][0]);
+    tleg_pack(t->exec.kernels, TLEG_F32, weight.n, weight.k, values, tleg_trainer_at(t, t->layout.outer[which]));
+    if (which != TLEG_TRAIN_PATCH) /* no gradient goes on to images */
+        tleg_pack_transposed(&t->exec, weight.n, weight.k, values, tleg_trainer_at(t, t->layout.outer_turned[which]));
+}
+
+void tleg_train_linear(const tleg_trainer *t, enum tleg_train_outer which, struct tleg_train_linear *out) {
+    out->linear = (struct tleg_linear){.weight = outer_weight(t, which, false), .bias = tleg_train_value(t, slots[which][1])};
+    out->turned = outer_weight(t, which, true);
+    out->weight = tleg_train_gradient(t, t->outer[slots[which][0]], TLEG_NOT_THERE, 0);
+    out->bias = tleg_train_gradient(t, t->outer[slots[which][1]], TLEG_NOT_THERE, 0);
+}
+
+const float *tleg_train_position(const tleg_trainer *t) {
+    return t->layout.resampled ? tleg_trainer_at(t, t->layout.pos) : tleg_train_value(t, TLEG_POS_EMBED);
+}
+
+static void resample_position(tleg_trainer *t) {
+    const tleg_config *net = &t->layout.net, *own = &t->config.c;
+    if (t->layout.resampled)
+        tleg_resample_grid(own->prefix, own->image_size / own->patch_size, net->image_size / net->patch_size, net->dim,
+                           tleg_train_value(t, TLEG_POS_EMBED), tleg_trainer_at(t, t->layout.pos));
+}
+
+void tleg_train_form(tleg_trainer *t, int32_t depth) {
+    int32_t *now = t->now;
+    for (int site = 0; site < TLEG_SITES; now += t->layout.params.segments[site++])
+        tleg_schedule_share(t->layout.params.segments[site], t->lengths[site], depth, now);
+    for (int32_t l = 0; l < depth; l++)
+        form_layer(t, l);
+    for (int which = 0; which <= tleg_config_readouts(&t->layout.net); which++)
+        pack_outer(t, (enum tleg_train_outer)which);
+    resample_position(t);
+}

@@ -44,7 +44,7 @@ static struct block block_make(const struct tleg_kernels *kernels, int64_t image
         b.weights[l][FC1] = weight_make(kernels, 4 * dim, dim, elastic);
         b.weights[l][FC2] = weight_make(kernels, dim, 4 * dim, elastic);
     }
-    struct tleg_scratch need = tleg_attention_scratch(kernels, TOKENS, dim, b.heads);
+    struct tleg_scratch need = tleg_attention_scratch(kernels, TLEG_F32, TOKENS, dim, b.heads);
     for (int i = 0; i < OPS; i++)
         if (i != ATTENTION)
             tleg_scratch_join(&need, tleg_gemm_scratch(kernels, TLEG_F32, b.m, b.weights[0][i].n, b.weights[0][i].k));
@@ -81,7 +81,7 @@ static void multiply(struct block *b, int layer, int op, const float *x, float *
 }
 
 static void run(struct block *b, int layer, double seconds[OPS]) {
-    struct tleg_attention attention = {b->images, TOKENS, b->dim, b->heads, b->wide, b->mixed};
+    struct tleg_attention attention = {b->images, TOKENS, b->dim, b->heads, b->wide, b->mixed, TLEG_F32};
     double at[OPS + 1];
     at[QKV] = bench_seconds();
     multiply(b, layer, QKV, b->x, b->wide);

@@ -150,7 +150,7 @@ int main(int argc, char **argv) {
     }
     struct desk desk = {.kernels = kernels};
     struct tleg_scratch need = tleg_attention_backward_scratch(kernels, TOKENS, WIDEST, WIDEST / 64);
-    tleg_scratch_join(&need, tleg_attention_scratch(kernels, TOKENS, WIDEST, WIDEST / 64));
+    tleg_scratch_join(&need, tleg_attention_scratch(kernels, TLEG_F32, TOKENS, WIDEST, WIDEST / 64));
     tleg_scratch_join(&need, tleg_gemm_scratch(kernels, TLEG_F32, TOKENS, 4 * WIDEST, WIDEST));
     tleg_scratch_join(&need, tleg_gemm_scratch(kernels, TLEG_F32, TOKENS, WIDEST, 4 * WIDEST));
     tleg_scratch_join(&need, tleg_weight_backward_scratch(kernels, TOKENS, 4 * WIDEST, WIDEST));

@@ -109,14 +109,17 @@ void tleg_gemm(const struct tleg_exec *exec, const struct tleg_gemm *gemm);
 struct tleg_scratch tleg_gemm_scratch(const struct tleg_kernels *kernels, int32_t rounded, int64_t m, int64_t n, int64_t k);
 
 /* ---- attention (attention.c) ----
- * qkv (B, N, 3D) to out (B, N, D): per head softmax(q k^T / sqrt(D/heads)) v. */
+ * qkv (B, N, 3D) to out (B, N, D): per head softmax(q k^T / sqrt(D/heads)) v. dtype: TLEG_F32; or TLEG_BF16: where the level
+ * multiplies bf16, q, k, v and the exponentials are rounded to it before the products. */
 struct tleg_attention {
     int64_t batch, tokens, dim, heads;
     const float *qkv;
     float *out;
+    int32_t dtype;
 };
 void tleg_attention(const struct tleg_exec *exec, const struct tleg_attention *attention);
-struct tleg_scratch tleg_attention_scratch(const struct tleg_kernels *kernels, int64_t tokens, int64_t dim, int64_t heads);
+struct tleg_scratch tleg_attention_scratch(const struct tleg_kernels *kernels, int32_t dtype, int64_t tokens, int64_t dim,
+                                           int64_t heads);
 
 /* ---- element-wise and row-wise ---- */
 /* y = LayerNorm(x) over rows of dim, x and y contiguous; y may be x (layernorm.c). */

@@ -33,6 +33,9 @@ struct tleg_pairs {
     void (*tile)(const struct tleg_tile *tile);
     /* Packs rows (rows, k), rows <= mr, as the tile wants its a: rounded to bf16, zeros behind k. */
     void (*pack)(int64_t rows, int64_t k, const float *in, int64_t in_stride, void *out);
+    /* Pairs down the columns, for sums over rows: out (pairs, wide), the pair (i, c) being in[2i][c] and in[2i + 1][c], rounded
+     * to bf16; zeros behind `rows` (up to tleg_pairs_count) and behind `cols`. NULL: attention is computed in f32. */
+    void (*fold)(int64_t rows, int64_t cols, const float *in, int64_t in_stride, void *out, int64_t wide);
 };
 enum { TLEG_PAIRS_NR = 32 };
 

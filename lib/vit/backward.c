@@ -83,7 +83,8 @@ void tleg_block_keep(const struct tleg_exec *exec, const struct tleg_block_shape
                                                   .dim = dim,
                                                   .heads = shape->heads,
                                                   .qkv = kept->qkv,
-                                                  .out = kept->mixed});
+                                                  .out = kept->mixed,
+                                                  .dtype = shape->dtype});
     branch(exec, shape, (struct tleg_rows){.kind = TLEG_ROWS_PLAIN, .x = kept->mixed, .stride = dim}, &layer->proj, scale[0],
            kept->x, kept->middle);
     product(exec, m, tleg_rows_norm(shape, &layer->norm2, kept->middle), &layer->fc1, NULL, kept->hidden);

@@ -15,7 +15,7 @@ struct tleg_scratch tleg_block_scratch(const struct tleg_kernels *kernels, const
     tleg_scratch_join(&most, tleg_gemm_scratch(kernels, shape->dtype, m, dim, dim));
     tleg_scratch_join(&most, tleg_gemm_scratch(kernels, shape->dtype, m, shape->hidden, dim));
     tleg_scratch_join(&most, tleg_gemm_scratch(kernels, shape->dtype, m, dim, shape->hidden));
-    tleg_scratch_join(&most, tleg_attention_scratch(kernels, shape->tokens, dim, shape->heads));
+    tleg_scratch_join(&most, tleg_attention_scratch(kernels, shape->dtype, shape->tokens, dim, shape->heads));
     return most;
 }
 
@@ -39,9 +39,13 @@ static void attention_half(const struct tleg_exec *exec, const struct tleg_block
                                         .epilogue = {.bias = layer->qkv.bias},
                                         .out = qkv,
                                         .out_stride = 3 * dim});
-    tleg_attention(
-        exec, &(struct tleg_attention){
-                  .batch = shape->batch, .tokens = shape->tokens, .dim = dim, .heads = shape->heads, .qkv = qkv, .out = mixed});
+    tleg_attention(exec, &(struct tleg_attention){.batch = shape->batch,
+                                                  .tokens = shape->tokens,
+                                                  .dim = dim,
+                                                  .heads = shape->heads,
+                                                  .qkv = qkv,
+                                                  .out = mixed,
+                                                  .dtype = shape->dtype});
     tleg_gemm(exec, &(struct tleg_gemm){.m = m,
                                         .rows = {.kind = TLEG_ROWS_PLAIN, .x = mixed, .stride = dim},
                                         .weight = &layer->proj.weight,

@@ -141,10 +141,12 @@ TLEG_API tleg_status TLEG_CALL tleg_attention_forward(tleg_context *context, con
                                        .dim = qkv->shape[2] / 3,
                                        .heads = heads,
                                        .qkv = qkv->data,
-                                       .out = y->data};
+                                       .out = y->data,
+                                       .dtype = TLEG_F32};
     struct tleg_ops_space space;
     status = tleg_ops_space_make(context, "attention",
-                                 tleg_attention_scratch(kernels, attention.tokens, attention.dim, attention.heads), 0, &space);
+                                 tleg_attention_scratch(kernels, TLEG_F32, attention.tokens, attention.dim, attention.heads), 0,
+                                 &space);
     if (!status)
         tleg_attention(&space.exec, &attention);
     tleg_ops_space_free(context, &space);

@@ -50,7 +50,7 @@ static double product_bf16(struct work *w) {
 }
 
 static double attention(struct work *w) {
-    tleg_attention(&w->exec, &(struct tleg_attention){1, TOKENS, DIM, HEADS, w->x, w->y});
+    tleg_attention(&w->exec, &(struct tleg_attention){1, TOKENS, DIM, HEADS, w->x, w->y, TLEG_F32});
     return 4.0 * TOKENS * TOKENS * DIM;
 }
 
@@ -163,7 +163,7 @@ static struct tleg_weight weight_make(const struct tleg_kernels *kernels, int32_
 
 static struct work work_make(int32_t level) {
     struct work w = {.kernels = tleg_kernels_find(level, TLEG_GEMM_OWN)};
-    struct tleg_scratch need = tleg_attention_scratch(w.kernels, TOKENS, DIM, HEADS);
+    struct tleg_scratch need = tleg_attention_scratch(w.kernels, TLEG_F32, TOKENS, DIM, HEADS);
     tleg_scratch_join(&need, tleg_gemm_scratch(w.kernels, TLEG_F32, TOKENS, DIM, DIM));
     tleg_scratch_join(&need, tleg_gemm_scratch(w.kernels, TLEG_BF16, TOKENS, DIM, DIM));
     w.exec = bench_exec(w.kernels, need);

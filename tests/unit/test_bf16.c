@@ -19,7 +19,7 @@ static void plain_tile(const struct tleg_tile *tile, int32_t nr) {
             for (int64_t i = 0; i < tile->k; i++)
                 for (int e = 0; e < 2; e++)
                     sum += number_of(tile->a, 2 * (i * tile->a_step + r) + e) * number_of(tile->b, 2 * (i * nr + j) + e);
-            sum += tile->bias ? tile->bias[j] : 0;
+            sum = sum * (tile->scale ? tile->scale[r] : 1) + (tile->bias ? tile->bias[j] : 0);
             sum = tile->gelu ? (float)gelu_of((double)sum) : sum;
             tile->out[r * tile->out_stride + j] = sum + (tile->residual ? tile->residual[r * tile->residual_stride + j] : 0);
         }
@@ -33,11 +33,25 @@ static void plain_pack(int64_t rows, int64_t k, int64_t padded, const float *in,
                                   (char *)out + 2 * (i / 2 * 2 * rows + 2 * r + i % 2), 1);
 }
 
+static void plain_fold(int64_t rows, int64_t padded, int64_t cols, const float *in, int64_t stride, void *out, int64_t wide) {
+    const float nothing = 0;
+    for (int64_t r = 0; r < padded; r++)
+        for (int64_t c = 0; c < wide; c++)
+            tleg_convert_from_f32(TLEG_BF16, r < rows && c < cols ? in + r * stride + c : &nothing,
+                                  (char *)out + 2 * (r / 2 * 2 * wide + 2 * c + r % 2), 1);
+}
+
 static void tile_5_7(const struct tleg_tile *tile) {
     plain_tile(tile, 7);
 }
 static void pack_single(int64_t rows, int64_t k, const float *in, int64_t stride, void *out) {
     plain_pack(rows, k, (k + 1) / 2 * 2, in, stride, out);
+}
+static void tile_5_8(const struct tleg_tile *tile) {
+    plain_tile(tile, 8);
+}
+static void fold_single(int64_t rows, int64_t cols, const float *in, int64_t stride, void *out, int64_t wide) {
+    plain_fold(rows, (rows + 1) / 2 * 2, cols, in, stride, out, wide);
 }
 static void tile_34_32(const struct tleg_tile *tile) {
     plain_tile(tile, 32);
@@ -45,8 +59,10 @@ static void tile_34_32(const struct tleg_tile *tile) {
 static void pack_sixteen(int64_t rows, int64_t k, const float *in, int64_t stride, void *out) {
     plain_pack(rows, k, (k + 31) / 32 * 32, in, stride, out);
 }
-static const struct tleg_pairs plain[] = {{.mr = 5, .nr = 7, .unit = 1, .tile = tile_5_7, .pack = pack_single},
-                                          {.mr = 34, .nr = 32, .unit = 16, .tile = tile_34_32, .pack = pack_sixteen}};
+static const struct tleg_pairs plain[] = {
+    {.mr = 5, .nr = 7, .unit = 1, .tile = tile_5_7, .pack = pack_single},
+    {.mr = 5, .nr = 8, .unit = 1, .tile = tile_5_8, .pack = pack_single, .fold = fold_single},
+    {.mr = 34, .nr = 32, .unit = 16, .tile = tile_34_32, .pack = pack_sixteen}};
 enum { PLAIN = sizeof plain / sizeof plain[0] };
 static struct tleg_kernels plain_tables[PLAIN];
 
@@ -237,6 +253,67 @@ static void a_nan_stays_in_its_row(void **state) {
     }
 }
 
+/* ---- attention ---- */
+
+/* Query i of a head against all keys, of rounded q, k and v; the exponentials are not rounded: *room is what that may change.
+ */
+static double attended(const float *qkv, int64_t tokens, int64_t dim, int64_t width, int64_t i, int64_t d, double *room) {
+    double top = -INFINITY, sum = 0, out = 0, size = 0, scores[256];
+    const float scale = 1.0F / sqrtf((float)width);
+    for (int64_t j = 0; j < tokens; j++) {
+        scores[j] = 0;
+        for (int64_t e = 0; e < width; e++)
+            scores[j] += rounded(qkv[i * 3 * dim + e] * scale) * rounded(qkv[j * 3 * dim + dim + e]);
+        top = scores[j] > top ? scores[j] : top;
+    }
+    for (int64_t j = 0; j < tokens; j++) {
+        double p = exp(scores[j] - top), v = rounded(qkv[j * 3 * dim + 2 * dim + d]);
+        sum += p;
+        out += p * v;
+        size += p * fabs(v);
+    }
+    *room = size / sum / 256 + 1e-6;
+    return out / sum;
+}
+
+static void attend(const struct tleg_kernels *kernels, struct tleg_attention attention, int32_t lanes, float *out) {
+    struct tleg_exec exec = exec_make(
+        kernels, tleg_attention_scratch(kernels, attention.dtype, attention.tokens, attention.dim, attention.heads), lanes);
+    attention.out = out;
+    tleg_attention(&exec, &attention);
+    exec_free(&exec);
+}
+
+static void attention_of_rounded_numbers_is_right_at_odd_sizes(void **state) {
+    (void)state;
+    const int64_t widths[] = {1, 3, 8, 33, 64}, lengths[] = {1, 2, 5, 30, 65, 197};
+    for (int t = 0; t < table_count; t++)
+        for (int i = 0; i < 30 && tables[t]->pairs->fold; i++) {
+            int64_t width = widths[i % 5], tokens = lengths[i % 6], heads = 1 + i % 3, dim = heads * width,
+                    count = 2 * tokens * dim;
+            float *qkv = floats(3 * count), *out = floats(count), *other = floats(count);
+            struct tleg_attention attention = {2, tokens, dim, heads, qkv, NULL, TLEG_BF16};
+            attend(tables[t], attention, 1, out);
+            for (int64_t at = 0; at < count; at++) {
+                int64_t image = at / (tokens * dim), row = at / dim % tokens, head = at % dim / width;
+                double room,
+                    want = attended(qkv + image * tokens * 3 * dim + head * width, tokens, dim, width, row, at % width, &room);
+                if (!(fabs((double)out[at] - want) <= room))
+                    fail_msg("attention of %d tokens, width %d: %g, expected %g", (int)tokens, (int)width, (double)out[at],
+                             want);
+            }
+            attend(tables[t], attention, 3, other);
+            assert_same_bits(out, other, count, "attention at several lanes");
+            attention.batch = 1;
+            attention.qkv = qkv + 3 * tokens * dim;
+            attend(tables[t], attention, 2, other);
+            assert_same_bits(out + tokens * dim, other, count / 2, "attention of one image alone");
+            free(qkv);
+            free(out);
+            free(other);
+        }
+}
+
 /* ---- whole tables ---- */
 
 static void a_level_without_such_products_widens(void **state) {
@@ -277,6 +354,7 @@ int main(void) {
         cmocka_unit_test(bits_depend_on_no_lane_and_on_no_other_row),
         cmocka_unit_test(formed_panels_equal_stored_ones),
         cmocka_unit_test(rows_through_layernorm_are_rounded_behind_it),
+        cmocka_unit_test(attention_of_rounded_numbers_is_right_at_odd_sizes),
         cmocka_unit_test(a_nan_stays_in_its_row),
         cmocka_unit_test(a_level_without_such_products_widens),
     };

@@ -346,8 +346,8 @@ static double *attention_of(int64_t batch, int64_t tokens, int64_t dim, int64_t 
 }
 
 static void attend(const struct tleg_kernels *kernels, const struct tleg_attention *attention, int32_t lanes) {
-    struct tleg_exec exec =
-        exec_make(kernels, tleg_attention_scratch(kernels, attention->tokens, attention->dim, attention->heads), lanes);
+    struct tleg_exec exec = exec_make(
+        kernels, tleg_attention_scratch(kernels, attention->dtype, attention->tokens, attention->dim, attention->heads), lanes);
     tleg_attention(&exec, attention);
     exec_free(&exec);
 }
@@ -362,7 +362,7 @@ static void attention_is_right_and_its_bits_depend_on_no_lane_or_batch(void **st
                 size_t count = (size_t)(batch * tokens * dim), bytes = count * sizeof(float);
                 float *qkv = floats(3 * count), *out = floats(count), *other = floats(count);
                 double *want = attention_of(batch, tokens, dim, heads, qkv);
-                struct tleg_attention attention = {batch, tokens, dim, heads, qkv, out};
+                struct tleg_attention attention = {batch, tokens, dim, heads, qkv, out, TLEG_F32};
                 attend(tables[t], &attention, 1);
                 assert_near(out, want, count, 1e-5, "attention");
                 attention.out = other;
@@ -388,7 +388,7 @@ static void a_nan_stays_where_it_is(void **state) {
     for (int t = 0; t < table_count; t++) {
         float *qkv = floats(2 * TOKENS * 3 * DIM), *out = floats(2 * TOKENS * DIM);
         qkv[BAD * 3 * DIM + 9] = NAN; /* a query of the second head of the first image */
-        struct tleg_attention attention = {2, TOKENS, DIM, HEADS, qkv, out};
+        struct tleg_attention attention = {2, TOKENS, DIM, HEADS, qkv, out, TLEG_F32};
         attend(tables[t], &attention, 1);
         for (int i = 0; i < 2 * TOKENS * DIM; i++)
             assert_int_equal(isnan(out[i]), i / DIM == BAD && i % DIM / 8 == 1);
@@ -414,7 +414,7 @@ static void attention_survives_large_scores(void **state) {
         for (int i = 0; i < TOKENS * 3 * DIM; i++)
             qkv[i] *= i / DIM % 3 == 2 ? 1.0F : 30.0F; /* scores of thousands: most weights are 0 */
         double *want = attention_of(1, TOKENS, DIM, 1, qkv);
-        struct tleg_attention attention = {1, TOKENS, DIM, 1, qkv, out};
+        struct tleg_attention attention = {1, TOKENS, DIM, 1, qkv, out, TLEG_F32};
         attend(tables[t], &attention, 1);
         assert_near(out, want, TOKENS * DIM, 1e-3, "attention with large scores");
         free(want);

@@ -10,6 +10,7 @@
 
 void tleg_avx512bf16_tile(const struct tleg_tile *tile);
 void tleg_avx512bf16_pack(int64_t rows, int64_t k, const float *in, int64_t in_stride, void *out);
+void tleg_avx512bf16_fold(int64_t rows, int64_t cols, const float *in, int64_t in_stride, void *out, int64_t wide);
 void tleg_avx512bf16_expand(const float *base, const float *ilayer, float c, size_t count, int32_t dtype, void *out);
 
 #endif

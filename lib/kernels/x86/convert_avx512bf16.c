@@ -28,6 +28,23 @@ void tleg_avx512bf16_pack(int64_t rows, int64_t k, const float *in, int64_t in_s
         pack_square(rows, k - i, in + i, in_stride, pairs + i / 2 * rows, rows);
 }
 
+/* 16 pairs of one row's numbers and the next row's; no next row: zeros. */
+TLEG_AVX512BF16_INLINE __m512i fold_some(const float *in, const float *next, __mmask16 lanes) {
+    const __m512i zip = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20,
+                                         4, 19, 3, 18, 2, 17, 1, 16, 0);
+    __m512 first = _mm512_maskz_loadu_ps(lanes, in), second = next ? _mm512_maskz_loadu_ps(lanes, next) : _mm512_setzero_ps();
+    return _mm512_permutexvar_epi16(zip, (__m512i)_mm512_cvtne2ps_pbh(second, first));
+}
+
+TLEG_AVX512BF16 void tleg_avx512bf16_fold(int64_t rows, int64_t cols, const float *in, int64_t in_stride, void *out,
+                                          int64_t wide) {
+    float *pairs = out;
+    for (int64_t r = 0; r < rows; r += 2, in += 2 * in_stride, pairs += wide)
+        for (int64_t c = 0; c < wide; c += 16)
+            _mm512_mask_storeu_epi32(pairs + c, tleg_avx512_lanes(wide - c),
+                                     fold_some(in + c, r + 1 < rows ? in + in_stride + c : NULL, tleg_avx512_lanes(cols - c)));
+}
+
 /* 16 numbers of base + c * ilayer; an ilayer of NULL: of base. */
 TLEG_AVX512_INLINE __m512 formed(const float *base, const float *ilayer, __m512 c, size_t i) {
     __m512 y = _mm512_loadu_ps(base + i);

@@ -16,8 +16,12 @@
 #define AVX512BF16                                                                                                             \
     .level = TLEG_LEVEL_AVX512BF16, .name = "avx512bf16", .expand = tleg_avx512bf16_expand, AVX512_OPS, AVX512_BACKWARD
 
-static const struct tleg_pairs avx512bf16 = {
-    .mr = TLEG_AVX512_MR, .nr = TLEG_AVX512_NR, .unit = 1, .tile = tleg_avx512bf16_tile, .pack = tleg_avx512bf16_pack};
+static const struct tleg_pairs avx512bf16 = {.mr = TLEG_AVX512_MR,
+                                             .nr = TLEG_AVX512_NR,
+                                             .unit = 1,
+                                             .tile = tleg_avx512bf16_tile,
+                                             .pack = tleg_avx512bf16_pack,
+                                             .fold = tleg_avx512bf16_fold};
 
 const struct tleg_kernels tleg_table_avx512 = {AVX512, TLEG_PANELS};
 const struct tleg_kernels tleg_table_avx512bf16 = {AVX512BF16, .pairs = &avx512bf16, TLEG_PANELS};

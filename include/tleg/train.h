@@ -27,7 +27,8 @@ typedef struct tleg_trainer_options {
     int32_t depth_mode;   /* TLEG_DEPTH_* (FIXED); for a learngene */
     int32_t depth_least;  /* needed for a learngene */
     int32_t depth_most;   /* needed for RANDOM and SANDWICH */
-    int32_t checkpoint; /* 1: keep only each block's input and compute it again in the backward pass: less memory, more time */
+    int32_t checkpoint;   /* 1: keep only each block's input and compute it again in the backward pass, and form each layer's
+                             weights again whenever they are wanted: less memory, more time */
     int32_t
         norm; /* TLEG_NORM_* of the network that runs, as in tleg_expander_options; for a learngene, which keeps its own (0) */
     int32_t image_size; /* of the network that runs, likewise (0: as learned) */

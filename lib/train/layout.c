@@ -100,16 +100,17 @@ static void place_pass(const tleg_trainer_options *options, struct tleg_trainer_
 }
 
 /* A matrix (n, k), packed for the way forward and, but for the patches', for the way back. */
-static void place_outer(const struct tleg_kernels *kernels, struct tleg_trainer_layout *l, enum tleg_train_outer which,
-                        int64_t n, int64_t k, size_t *end) {
+static void place_outer(const struct tleg_kernels *kernels, struct tleg_trainer_layout *l, int which, int64_t n, int64_t k,
+                        size_t *end) {
     bool back = which != TLEG_TRAIN_PATCH;
     l->outer[which] = tleg_place(end, tleg_packed_count(kernels, TLEG_F32, n, k), sizeof(float));
     l->outer_turned[which] = tleg_place(end, back ? tleg_packed_count(kernels, TLEG_F32, k, n) : 0, sizeof(float));
 }
 
-/* One layer row-major, and all of them packed. */
-static void place_weights(const struct tleg_kernels *kernels, struct tleg_trainer_layout *l, size_t *end) {
-    size_t depth = (size_t)l->depth_most;
+/* One layer row-major, and all of them packed; with checkpointing, one. */
+static void place_weights(const struct tleg_kernels *kernels, const tleg_trainer_options *options,
+                          struct tleg_trainer_layout *l, size_t *end) {
+    size_t depth = options->checkpoint ? 1 : (size_t)l->depth_most;
     tleg_layer_layout(kernels, &l->net, TLEG_F32, &l->packed);
     tleg_turned_layout(kernels, &l->net, &l->turned);
     l->formed = tleg_place(end, layer_floats(&l->net), sizeof(float));
@@ -151,7 +152,7 @@ tleg_status tleg_trainer_lay_out(tleg_context *context, const tleg_learngene *ge
     struct tleg_scratch scratch = scratch_of(kernels, &l->net, &l->shape);
     size_t end = sizeof(struct tleg_trainer);
     place_params(options, l, &end);
-    place_weights(kernels, l, &end);
+    place_weights(kernels, options, l, &end);
     place_pass(options, l, &end);
     l->shared = tleg_place(&end, scratch.shared, 1);
     l->lane = tleg_place(&end, scratch.lane, (size_t)tleg_team_lanes(context->team));

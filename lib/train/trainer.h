@@ -34,7 +34,7 @@ void tleg_params_measure(const tleg_learngene *gene, const tleg_model *model, st
 
 /* ---- layout (layout.c) ---- */
 /* The matrices outside the blocks. */
-enum tleg_train_outer { TLEG_TRAIN_PATCH, TLEG_TRAIN_HEAD, TLEG_TRAIN_DIST, TLEG_TRAIN_OUTER };
+enum { TLEG_TRAIN_PATCH, TLEG_TRAIN_HEAD, TLEG_TRAIN_DIST, TLEG_TRAIN_OUTER };
 struct tleg_trainer_layout {
     struct tleg_params params;
     tleg_config net;                  /* the network that runs; its texts are the source's */
@@ -79,20 +79,22 @@ static inline float *tleg_trainer_at(const tleg_trainer *trainer, size_t offset)
 void tleg_params_place(tleg_trainer *trainer, const tleg_learngene *gene, const tleg_model *model, float *scratch);
 
 /* ---- the weights of a pass (weights.c) ---- */
-/* Forms and packs every layer at this depth, and what is outside the blocks. */
+/* Forms and packs what is outside the blocks and, unless checkpointing forms each where it is wanted, every layer at this
+ * depth. */
 void tleg_train_form(tleg_trainer *trainer, int32_t depth);
 struct tleg_train_layer {
     struct tleg_layer layer;
     struct tleg_weight turned[TLEG_SITES];
     struct tleg_layer_gradient gradient;
 };
-void tleg_train_layer(const tleg_trainer *trainer, int32_t layer, struct tleg_train_layer *out);
+/* Valid until the next call. */
+void tleg_train_layer(tleg_trainer *trainer, int32_t layer, struct tleg_train_layer *out);
 struct tleg_train_linear {
     struct tleg_linear linear;
     struct tleg_weight turned; /* of a head */
     struct tleg_gradient weight, bias;
 };
-void tleg_train_linear(const tleg_trainer *trainer, enum tleg_train_outer which, struct tleg_train_linear *out);
+void tleg_train_linear(const tleg_trainer *trainer, int which, struct tleg_train_linear *out);
 const float *tleg_train_position(const tleg_trainer *trainer); /* (N, D), at the image size that runs */
 
 /* ---- embedding (embed.c) ---- */

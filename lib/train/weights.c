@@ -1,5 +1,6 @@
 /* The weights of a pass: each layer formed at the depth that runs, packed for both directions; and what is outside the blocks.
- * They are the same for every slice of the batch. */
+ * They are the same for every slice of the batch; with checkpointing a layer is formed again whenever it is wanted, in one
+ * layer's memory. */
 #include "train/trainer.h"
 
 /* ---- layers ---- */
@@ -39,12 +40,18 @@ static void place_formed(tleg_trainer *t, struct forming *forming) {
         }
 }
 
+static bool keeps_layers(const tleg_trainer *t) {
+    return !t->options.checkpoint;
+}
+
 static char *layer_memory(const tleg_trainer *t, int32_t layer) {
-    return (char *)tleg_trainer_at(t, t->layout.layers + (size_t)layer * t->layout.packed.bytes);
+    size_t place = keeps_layers(t) ? (size_t)layer : 0;
+    return (char *)tleg_trainer_at(t, t->layout.layers + place * t->layout.packed.bytes);
 }
 
 static char *turned_memory(const tleg_trainer *t, int32_t layer) {
-    return (char *)tleg_trainer_at(t, t->layout.turned_layers + (size_t)layer * t->layout.turned.bytes);
+    size_t place = keeps_layers(t) ? (size_t)layer : 0;
+    return (char *)tleg_trainer_at(t, t->layout.turned_layers + place * t->layout.turned.bytes);
 }
 
 /* value = base + c * ilayer, row-major, then packed */
@@ -77,7 +84,9 @@ static void form_layer(tleg_trainer *t, int32_t layer) {
             tleg_turned_put(&t->exec, &t->layout.net, &t->layout.turned, turned_memory(t, layer), site, forming.at[site][0]);
 }
 
-void tleg_train_layer(const tleg_trainer *t, int32_t layer, struct tleg_train_layer *out) {
+void tleg_train_layer(tleg_trainer *t, int32_t layer, struct tleg_train_layer *out) {
+    if (!keeps_layers(t))
+        form_layer(t, layer);
     tleg_layer_view(&t->layout.packed, &t->layout.net, layer_memory(t, layer), &out->layer);
     tleg_turned_view(&t->layout.turned, &t->layout.net, turned_memory(t, layer), out->turned);
     for (int site = 0; site < TLEG_SITES; site++) {
@@ -95,7 +104,7 @@ static const enum tleg_outer_slot slots[TLEG_TRAIN_OUTER][2] = {
     [TLEG_TRAIN_DIST] = {TLEG_HEAD_DIST_WEIGHT, TLEG_HEAD_DIST_BIAS}};
 
 /* Its packed weight (n, k); `turned`: (k, n). */
-static struct tleg_weight outer_weight(const tleg_trainer *t, enum tleg_train_outer which, bool turned) {
+static struct tleg_weight outer_weight(const tleg_trainer *t, int which, bool turned) {
     struct tleg_spec spec;
     tleg_outer_spec(&t->layout.net, slots[which][0], &spec);
     int64_t n = spec.shape[0], k = (int64_t)tleg_spec_count(&spec) / n;
@@ -106,7 +115,7 @@ static struct tleg_weight outer_weight(const tleg_trainer *t, enum tleg_train_ou
                                 .rounded = TLEG_F32};
 }
 
-static void pack_outer(tleg_trainer *t, enum tleg_train_outer which) {
+static void pack_outer(tleg_trainer *t, int which) {
     struct tleg_weight weight = outer_weight(t, which, false);
     const float *values = tleg_train_value(t, slots[which][0]);
     tleg_pack(t->exec.kernels, TLEG_F32, weight.n, weight.k, values, tleg_trainer_at(t, t->layout.outer[which]));
@@ -114,7 +123,7 @@ static void pack_outer(tleg_trainer *t, enum tleg_train_outer which) {
         tleg_pack_transposed(&t->exec, weight.n, weight.k, values, tleg_trainer_at(t, t->layout.outer_turned[which]));
 }
 
-void tleg_train_linear(const tleg_trainer *t, enum tleg_train_outer which, struct tleg_train_linear *out) {
+void tleg_train_linear(const tleg_trainer *t, int which, struct tleg_train_linear *out) {
     out->linear = (struct tleg_linear){.weight = outer_weight(t, which, false), .bias = tleg_train_value(t, slots[which][1])};
     out->turned = outer_weight(t, which, true);
     out->weight = tleg_train_gradient(t, t->outer[slots[which][0]], TLEG_NOT_THERE, 0);
@@ -136,9 +145,9 @@ void tleg_train_form(tleg_trainer *t, int32_t depth) {
     int32_t *now = t->now;
     for (int site = 0; site < TLEG_SITES; now += t->layout.params.segments[site++])
         tleg_schedule_share(t->layout.params.segments[site], t->lengths[site], depth, now);
-    for (int32_t l = 0; l < depth; l++)
+    for (int32_t l = 0; l < depth && keeps_layers(t); l++)
         form_layer(t, l);
     for (int which = 0; which <= tleg_config_readouts(&t->layout.net); which++)
-        pack_outer(t, (enum tleg_train_outer)which);
+        pack_outer(t, which);
     resample_position(t);
 }

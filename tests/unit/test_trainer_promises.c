@@ -71,8 +71,7 @@ static void memory_is_said_exactly_and_no_step_allocates(void **state) {
 static void checkpointing_needs_less_memory(void **state) {
     (void)state;
     tleg_learngene *gene = support_gene(plain, "mean");
-    /* many tokens: activations, not weights, are what fills the memory */
-    tleg_trainer_options options = {.struct_size = sizeof options, .batch = 8, .depth_least = 12, .image_size = 128};
+    tleg_trainer_options options = {.struct_size = sizeof options, .batch = 8, .depth_least = 12};
     uint64_t whole = 0, less = 0;
     OK(plain, tleg_trainer_memory(plain, gene, NULL, &options, &whole));
     options.checkpoint = 1;

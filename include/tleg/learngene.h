@@ -24,6 +24,7 @@ TLEG_API tleg_status TLEG_CALL tleg_learngene_create(tleg_context *context, cons
 
 /* Reads a learngene file (UTF-8 path, TLEG_OPEN_* flags). heads: 0, or what the file does not
  * say; a value that contradicts the file is an error. Weights of F16, BF16 and F64 become f32.
+ * What stands before every name ("module.", "model.") is taken off, and said to the context's log.
  * Errors: ARGUMENT, IO, FORMAT (what was expected and what was found: a missing or misshapen
  * tensor, a bad key, a model instead of a learngene), UNSUPPORTED (element type), MEMORY. */
 TLEG_API tleg_status TLEG_CALL tleg_learngene_open(tleg_context *context, const char *path, uint32_t flags, int32_t heads,

@@ -14,7 +14,8 @@ extern "C" {
 typedef struct tleg_model tleg_model;
 
 /* Reads a model file under timm's names (UTF-8 path, TLEG_OPEN_* flags). heads: 0, or what the
- * file does not say. A file whose tensors are all F16 or all BF16 stays in that type; any other becomes f32.
+ * file does not say. What stands before every name ("module.", "model.") is taken off, and said to the
+ * context's log. A file whose tensors are all F16 or all BF16 stays in that type; any other becomes f32.
  * Errors: ARGUMENT, IO, FORMAT (what was expected and what was found; also a learngene
  * instead of a model), UNSUPPORTED (element type), MEMORY. */
 TLEG_API tleg_status TLEG_CALL tleg_model_open(tleg_context *context, const char *path, uint32_t flags, int32_t heads,

@@ -257,6 +257,16 @@ const struct tleg_entry *tleg_file_find(const tleg_file *file, const char *name)
     return find_named(file->by_name, file->entry_count, name);
 }
 
+bool tleg_file_strip(tleg_file *file, const char *prefix) {
+    const size_t length = strlen(prefix);
+    for (size_t i = 0; i < file->entry_count; i++)
+        if (strncmp(file->entries[i].name, prefix, length) != 0)
+            return false;
+    for (size_t i = 0; i < file->entry_count; i++) /* their order stays: what they began with was the same */
+        file->entries[i].name += length;
+    return true;
+}
+
 int64_t TLEG_CALL tleg_file_count(const tleg_file *file) {
     return file ? (int64_t)file->entry_count : 0;
 }

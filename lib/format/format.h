@@ -22,6 +22,8 @@ struct tleg_pair { /* one metadata entry */
 const char *tleg_file_label(const tleg_file *file);                                  /* the path, or "(memory)": for errors */
 int64_t tleg_file_entries(const tleg_file *file, const struct tleg_entry **entries); /* in data order */
 const struct tleg_entry *tleg_file_find(const tleg_file *file, const char *name);    /* NULL when there is none */
+/* When every name begins with `prefix`, the file is known by the rest of its names from now on; else nothing changes. */
+bool tleg_file_strip(tleg_file *file, const char *prefix);
 int64_t tleg_file_pairs(const tleg_file *file, const struct tleg_pair **pairs);
 /* The name in the file that is most like `name` (edit distance), or NULL when none is near. */
 const char *tleg_file_nearest(const tleg_file *file, const char *name);

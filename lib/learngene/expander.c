@@ -247,8 +247,8 @@ static tleg_status create(tleg_context *context, const tleg_learngene *gene, con
 }
 
 /* The file's header alone becomes a learngene: its numbers are read as they are packed. */
-static tleg_status create_from_file(tleg_context *context, const tleg_file *file, int32_t heads,
-                                    const tleg_expander_options *options, tleg_expander **out) {
+static tleg_status create_from_file(tleg_context *context, tleg_file *file, int32_t heads, const tleg_expander_options *options,
+                                    tleg_expander **out) {
     struct tleg_vit_config config;
     tleg_learngene *gene = NULL;
     tleg_status status = tleg_config_read(context, file, heads, true, &config);

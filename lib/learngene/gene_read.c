@@ -17,7 +17,7 @@ static tleg_status read_numbers(tleg_context *context, const tleg_file *file, co
     return status;
 }
 
-static tleg_status read_gene(tleg_context *context, const tleg_file *file, int32_t heads, tleg_learngene **out) {
+static tleg_status read_gene(tleg_context *context, tleg_file *file, int32_t heads, tleg_learngene **out) {
     struct tleg_vit_config config;
     tleg_status status = tleg_config_read(context, file, heads, true, &config);
     if (status != TLEG_OK)

@@ -26,8 +26,7 @@ tleg_status tleg_config_check(tleg_context *context, const tleg_config *host, st
 /* From a file's metadata, names and shapes, whichever it holds; heads 0: as the file says. FORMAT names the key or tensor.
  * A learngene where `gene` is false, or a model where it is true, is FORMAT too, with what it is. Fills everything, ignored
  * names included, and checks that every tensor that belongs to the configuration is there with its shape. */
-tleg_status tleg_config_read(tleg_context *context, const tleg_file *file, int32_t heads, bool gene,
-                             struct tleg_vit_config *config);
+tleg_status tleg_config_read(tleg_context *context, tleg_file *file, int32_t heads, bool gene, struct tleg_vit_config *config);
 tleg_status tleg_config_copy(tleg_context *context, const struct tleg_vit_config *from, struct tleg_vit_config *to);
 void tleg_config_free(struct tleg_vit_config *config); /* zeroed is allowed */
 

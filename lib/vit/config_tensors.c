@@ -34,6 +34,19 @@ static const char *find_wrapped(const struct tleg_config_reader *reader, const c
     return NULL;
 }
 
+void tleg_read_unwrap(const struct tleg_config_reader *reader, tleg_file *file) {
+    static const char inner[] = "patch_embed.proj.weight"; /* of learngenes and models */
+    char prefix[TLEG_WHAT_TEXT];
+    const char *wrapped = tleg_read_has(reader, inner) ? NULL : find_wrapped(reader, inner);
+    if (!wrapped || strlen(wrapped) >= sizeof prefix)
+        return;
+    const size_t length = strlen(wrapped) - (sizeof inner - 1);
+    memcpy(prefix, wrapped, length);
+    prefix[length] = '\0';
+    if (tleg_file_strip(file, prefix))
+        tleg_log(reader->context, "%s: every name begins with \"%s\": read without it", reader->label, prefix);
+}
+
 static bool is_outer_name(const char *name) {
     static const int32_t norms[2] = {TLEG_NORM_BEFORE_POOL, TLEG_NORM_AFTER_POOL};
     for (int k = 0; k < 2 * TLEG_OUTER; k++) {

@@ -56,7 +56,7 @@ static tleg_status read_layers(tleg_context *context, const tleg_file *file, tle
     return status;
 }
 
-static tleg_status read_model(tleg_context *context, const tleg_file *file, int32_t heads, tleg_model **out) {
+static tleg_status read_model(tleg_context *context, tleg_file *file, int32_t heads, tleg_model **out) {
     const struct tleg_kernels *kernels;
     tleg_status status = tleg_kernels_of(context, &kernels);
     if (status)

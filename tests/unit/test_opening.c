@@ -101,6 +101,59 @@ static void a_wide_learngene_and_its_models_survive_the_way_through_files(void *
     }
 }
 
+/* Writes the tensors of `from` to `to`, each name behind a prefix; `bare`: the first one's stays as it was. */
+static void write_wrapped(tleg_context *context, const char *from, const char *to, const char *prefix, bool bare) {
+    enum { MOST = 64, NAME = 128 };
+    static char names[MOST][NAME];
+    const char *list[MOST];
+    tleg_tensor *tensors[MOST];
+    tleg_file *file = NULL;
+    OK(context, tleg_file_open(context, from, 0, &file));
+    const int64_t count = tleg_file_count(file);
+    assert_in_range(count, 1, MOST);
+    for (int64_t i = 0; i < count; i++) {
+        snprintf(names[i], NAME, "%s%s", i == 0 && bare ? "" : prefix, tleg_file_name(file, i));
+        list[i] = names[i];
+        OK(context, tleg_file_tensor(context, file, tleg_file_name(file, i), &tensors[i]));
+    }
+    OK(context, tleg_file_save(context, to, count, list, (const tleg_tensor *const *)tensors, 0, NULL));
+    for (int64_t i = 0; i < count; i++)
+        tleg_tensor_free(tensors[i]);
+    tleg_file_free(file);
+}
+
+static void what_a_wrapper_put_before_all_names_is_taken_off(void **state) {
+    (void)state;
+    const char *const prefixes[] = {"module.", "model.", "student.backbone."};
+    tleg_context *context = support_context(&backends[0], 1);
+    tleg_learngene *gene = wide_gene(context, 8), *opened = NULL;
+    char plain[512], wrapped[512];
+    snprintf(plain, sizeof plain, "%s", support_scratch("plain.safetensors"));
+    snprintf(wrapped, sizeof wrapped, "%s", support_scratch("wrapped.safetensors"));
+    OK(context, tleg_learngene_save(context, gene, plain));
+    for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
+        tleg_expander *a = NULL, *b = NULL;
+        tleg_model *from = NULL, *to = NULL;
+        write_wrapped(context, plain, wrapped, prefixes[i], false);
+        OK(context, tleg_learngene_open(context, wrapped, 0, 4, &opened));
+        OK(context, tleg_expander_create(context, gene, NULL, &a));
+        OK(context, tleg_expander_open(context, wrapped, 0, 4, NULL, &b));
+        OK(context, tleg_expander_expand(context, a, 3, &from));
+        OK(context, tleg_expander_expand(context, b, 3, &to));
+        assert_same_model(context, from, to, prefixes[i]);
+        tleg_learngene_free(opened);
+        tleg_expander_free(a);
+        tleg_expander_free(b);
+        tleg_model_free(from);
+        tleg_model_free(to);
+    }
+    write_wrapped(context, plain, wrapped, "module.", true); /* one name without it: which is meant is not ours to guess */
+    assert_int_equal(tleg_learngene_open(context, wrapped, 0, 4, &opened), TLEG_FORMAT);
+    assert_non_null(strstr(tleg_context_error(context), "\"module.\""));
+    tleg_learngene_free(gene);
+    tleg_context_free(context);
+}
+
 static void what_is_no_learngene_is_refused(void **state) {
     (void)state;
     tleg_context *context = support_context(&backends[0], 1);
@@ -232,6 +285,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_expander_from_a_file_is_one_from_a_learngene),
         cmocka_unit_test(a_wide_learngene_and_its_models_survive_the_way_through_files),
+        cmocka_unit_test(what_a_wrapper_put_before_all_names_is_taken_off),
         cmocka_unit_test(what_is_no_learngene_is_refused),
         cmocka_unit_test(every_allocation_may_fail_while_an_expander_is_opened),
         cmocka_unit_test(opening_and_running_takes_little_more_than_the_weights),

@@ -119,7 +119,7 @@ static struct block block_make(const struct tleg_kernels *kernels, int64_t image
     tleg_scratch_join(&need, tleg_layernorm_backward_scratch(kernels, b.m, dim));
     const int64_t shapes[][2] = {{4 * dim, dim}, {dim, 4 * dim}};
     for (int i = 0; i < 2; i++) {
-        tleg_scratch_join(&need, tleg_weight_backward_scratch(kernels, b.m, shapes[i][0], shapes[i][1]));
+        tleg_scratch_join(&need, tleg_weight_backward_scratch(kernels, TLEG_F32, b.m, shapes[i][0], shapes[i][1]));
         tleg_scratch_join(&need, tleg_input_backward_scratch(kernels, b.m, shapes[i][0], shapes[i][1]));
     }
     b.exec = bench_exec(kernels, need);

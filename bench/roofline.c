@@ -153,7 +153,7 @@ int main(int argc, char **argv) {
     tleg_scratch_join(&need, tleg_attention_scratch(kernels, TLEG_F32, TOKENS, WIDEST, WIDEST / 64));
     tleg_scratch_join(&need, tleg_gemm_scratch(kernels, TLEG_F32, TOKENS, 4 * WIDEST, WIDEST));
     tleg_scratch_join(&need, tleg_gemm_scratch(kernels, TLEG_F32, TOKENS, WIDEST, 4 * WIDEST));
-    tleg_scratch_join(&need, tleg_weight_backward_scratch(kernels, TOKENS, 4 * WIDEST, WIDEST));
+    tleg_scratch_join(&need, tleg_weight_backward_scratch(kernels, TLEG_F32, TOKENS, 4 * WIDEST, WIDEST));
     tleg_scratch_join(&need, tleg_input_backward_scratch(kernels, TOKENS, 4 * WIDEST, WIDEST));
     tleg_scratch_join(&need, tleg_layernorm_backward_scratch(kernels, TOKENS, WIDEST));
     desk.exec = bench_exec(kernels, need);

@@ -3,12 +3,13 @@
  * steps after one, the share of the FMA peak (operations of a step: three times those of a forward pass's blocks), and the
  * memory that the trainer asks for.
  *
- *     bench/bench_train [threads] [recompute]     recompute 1: keep each block's input alone */
+ *     bench/bench_train [threads] [recompute] [bf16]     recompute 1: keep each block's input alone */
 #include "bench.h"
 #include "peaks.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <tleg/tleg.h>
@@ -49,8 +50,11 @@ int main(int argc, char **argv) {
     const tleg_context_options own = {.struct_size = sizeof own, .workers = argc > 1 ? atoi(argv[1]) : 1};
     const tleg_config config = {
         .struct_size = sizeof config, .image_size = IMAGE, .patch_size = PATCH, .dim = DIM, .heads = HEADS, .classes = CLASSES};
-    const tleg_trainer_options options = {
-        .struct_size = sizeof options, .batch = BATCH, .depth_least = DEPTH, .checkpoint = argc > 2 ? atoi(argv[2]) : 0};
+    const tleg_trainer_options options = {.struct_size = sizeof options,
+                                          .batch = BATCH,
+                                          .depth_least = DEPTH,
+                                          .checkpoint = argc > 2 ? atoi(argv[2]) : 0,
+                                          .dtype = argc > 3 && !strcmp(argv[3], "bf16") ? TLEG_BF16 : TLEG_F32};
     static float images[BATCH * 3 * IMAGE * IMAGE];
     int64_t labels[BATCH];
     uint64_t bytes;
@@ -70,10 +74,11 @@ int main(int argc, char **argv) {
     double median = bench_median(seconds, STEPS), gflops = step_operations() / median / 1e9;
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
-    printf("{\"peer\":\"tleg\",\"model\":\"cifar-train\",\"batch\":%d,\"threads\":%d,\"ms\":%.2f,\"gflops\":%.1f,\"peak_"
+    printf("{\"peer\":\"tleg\",\"model\":\"cifar-train\",\"dtype\":\"%s\",\"batch\":%d,\"threads\":%d,\"ms\":%.2f,\"gflops\":%."
+           "1f,\"peak_"
            "share\":%.3f,"
            "\"trainer_bytes\":%llu,\"peak_bytes\":%lld}\n",
-           BATCH, own.workers, 1e3 * median, gflops,
+           options.dtype == TLEG_BF16 ? "bf16" : "f32", BATCH, own.workers, 1e3 * median, gflops,
            gflops / own.workers / peak_gflops(tleg_context_level(context, NULL), TLEG_F32), (unsigned long long)bytes,
            (long long)usage.ru_maxrss * 1024);
     tleg_trainer_free(trainer);

@@ -255,6 +255,11 @@ says err "the head starts fresh: four.st has 4 classes, the data 3"
 try 0 tune tuned.st --data cifar --batch 10 --epochs 1 --recompute -o other.st
 try 0 tune tuned.st --data cifar --batch 10 --epochs 1 -o again.st
 same other.st again.st
+try 0 tune tuned.st --data cifar --batch 10 --epochs 1 --dtype bf16 --log mixed.json -o other.st
+must grep -q '"dtype":"bf16"' mixed.json
+try 1 tune tuned.st --data cifar --batch 10 --epochs 1 --resume --checkpoint other.st.checkpoint -o other.st
+says err "dtype=BF16"
+try 2 tune tuned.st --data cifar --batch 10 --epochs 1 --dtype f16 -o x.st
 try 1 distill --data cifar --from tuned.st --depth 2 --batch 10 --epochs 1 -o x.st
 says err "tuned.st: a model"
 try 2 tune whole.st --data cifar --epochs 1 -o x.st

@@ -205,6 +205,7 @@ static tleg_trainer_options options_of(struct desk *desk) {
                                   .depth_least = desk->source.gene ? target->depth_least : 0,
                                   .depth_most = desk->source.gene ? target->depth_most : 0,
                                   .checkpoint = w->recompute,
+                                  .dtype = w->dtype,
                                   .alpha = desk->recipe.alpha,
                                   .tau = w->tau,
                                   .smoothing = desk->recipe.smoothing,

@@ -8,14 +8,14 @@
 
 enum { TRAINING_DEPTHS = 32 };
 enum augment { AUGMENT_DEIT, AUGMENT_LIGHT, AUGMENT_NONE };
-extern const struct choice training_augments[];
+extern const struct choice training_augments[], training_dtypes[];
 
 /* Numbers below 0: not given. */
 struct training_wishes {
     const char *data, *val, *out, *log, *checkpoint, *val_depths;
     const char *teacher, *teacher_logits;
     int32_t val_every, loaders, epochs, batch, accumulate, warmup, repeats, teacher_depth;
-    int32_t log_every, checkpoint_every, limit_steps, augment;
+    int32_t log_every, checkpoint_every, limit_steps, augment, dtype;
     uint64_t cache, seed;
     bool skip_bad, exif, lr_absolute, resume, recompute;
     double lr, weight_decay, smoothing, alpha, tau, clip, ema, drop_path;
@@ -46,6 +46,7 @@ struct training_wishes {
         {"--smoothing", OPTION_AMOUNT, &(w).smoothing, 0, 0, NULL}, {"--clip", OPTION_REAL, &(w).clip, 0, 0, NULL},            \
         {"--ema", OPTION_REAL, &(w).ema, 0, 0, NULL}, {"--drop-path", OPTION_AMOUNT, &(w).drop_path, 0, 0, NULL},              \
         {"--recompute", OPTION_FLAG, &(w).recompute, 0, 0, NULL},                                                              \
+        {"--dtype", OPTION_CHOICE, &(w).dtype, 0, 0, training_dtypes},                                                         \
         {"--augment", OPTION_CHOICE, &(w).augment, 0, 0, training_augments},                                                   \
         {"--crop-scale", OPTION_REAL, &(w).crop_scale, 0, 0, NULL}, {"--flip", OPTION_AMOUNT, &(w).flip, 0, 0, NULL},          \
         {"--rand-augment", OPTION_AMOUNT, &(w).rand_augment, 0, 0, NULL},                                                      \

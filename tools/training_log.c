@@ -90,6 +90,7 @@ int training_say_start(struct desk *desk) {
     report_real(&report, "lr_given", w->lr);
     report_real(&report, "lr_peak", desk->peak);
     report_integer(&report, "warmup_epochs", w->warmup >= 0 ? w->warmup : desk->target->warmup);
+    report_text(&report, "dtype", tool_dtype_name(w->dtype ? w->dtype : TLEG_F32));
     report_size(&report, "seed", w->seed);
     report_size(&report, "bytes", bytes);
     report_integer(&report, "first_step", tleg_trainer_steps(desk->trainer));

@@ -5,6 +5,7 @@
 #include <string.h>
 
 const struct choice training_augments[] = {{"deit", AUGMENT_DEIT}, {"light", AUGMENT_LIGHT}, {"none", AUGMENT_NONE}, {NULL, 0}};
+const struct choice training_dtypes[] = {{"f32", TLEG_F32}, {"bf16", TLEG_BF16}, {NULL, 0}};
 
 const char training_help[] =
     "Data\n"
@@ -33,6 +34,8 @@ const char training_help[] =
     "                      this decay, such as 0.99996; --drop-path P: stochastic depth (distill 0, tune 0.1)\n"
     "  --smoothing S       of the labels (0.1)\n"
     "  --recompute         keep each block's input alone and compute it again: less memory, more time\n"
+    "  --dtype bf16        mixed precision, where the processor multiplies bf16: the blocks' products of rounded numbers,\n"
+    "                      all else, and what is learned, f32 (f32)\n"
     "Pictures\n"
     "  --augment A         deit (default): crop, flip, RandAugment, erasing, mixup or cutmix, each picture 3 times in a row;\n"
     "                      light: crop and flip; none: as they are classified. Single switches change these:\n"

@@ -67,7 +67,7 @@ class TrainerOptions(Options):
                 fields(c_int32, 'batch depth_mode depth_least depth_most checkpoint norm image_size') +
                 fields(c_double, 'alpha tau smoothing weight_decay beta1 beta2 epsilon clip drop_path ema') +
                 [('seed', c_uint64), ('teacher', TEACHER), ('teacher_host', c_void_p), ('all_reduce', ALL_REDUCE),
-                 ('all_reduce_host', c_void_p), ('ranks', c_int32), ('reserved', c_int32)])
+                 ('all_reduce_host', c_void_p), ('ranks', c_int32), ('dtype', c_int32)])
 
 
 class Batch(Options):

@@ -56,7 +56,10 @@ typedef struct tleg_trainer_options {
     tleg_status(TLEG_CALL *all_reduce)(void *host, float *values, size_t count);
     void *all_reduce_host;
     int32_t ranks; /* (1) */
-    int32_t reserved;
+    /* What the blocks multiply: TLEG_F32 (0 too); or TLEG_BF16, mixed precision: both factors of the blocks' products, forward
+     * and back, are rounded to bf16, sums are f32, and so is all else: parameters, gradients, moments, activations, norms,
+     * softmax, embedding, heads and losses. Levels that do not multiply bf16 themselves, and cblas, train in f32 then. */
+    int32_t dtype;
 } tleg_trainer_options;
 
 /* Some images of a step. Zero it, set struct_size and what there is. */

@@ -3,7 +3,7 @@
  * dW = dY^T X sums over the rows. They are taken in chunks of fixed length, one after the other: a chunk of dY is packed as
  * left sides, [block of columns of dY][rows][columns of the block], one of X as panels, [panel][rows][nr], and every register
  * tile of dW adds its sum over the chunk to the gradient. So no gradient of one layer is ever held, and its bits do not depend
- * on the lanes. */
+ * on the lanes. In bf16 a step of these sums is two rows, folded into pairs. */
 #include "kernels/table.h"
 
 enum {
@@ -31,71 +31,98 @@ static bool size_join(size_t *sum, size_t more) {
 struct gradients {
     const struct tleg_exec *exec;
     const struct tleg_weight_backward *backward;
-    int64_t first, rows;            /* the chunk */
+    const struct tleg_pairs *pairs; /* NULL: floats */
+    int64_t mr, nr, piece;
+    int64_t first, rows, steps;     /* the chunk; a step is a row, or two as a pair */
     int64_t blocks, panels, groups; /* of columns of dY, of columns of X, of blocks */
     float *dy, *x, *sums;           /* packed; sums down the columns of each piece of dY */
 };
 
-/* Shared scratch, in floats: where x and sums start. */
-static size_t layout(const struct tleg_kernels *kernels, int64_t m, int64_t n, int64_t k, int64_t *x, int64_t *sums) {
-    int64_t rows = least(m, CHUNK), nr = kernels->nr;
-    size_t size = tleg_floats_size(rows, n);
+static struct gradients gradients_of(const struct tleg_kernels *kernels, int32_t rounded) {
+    const struct tleg_pairs *pairs = tleg_pairs_of(kernels, rounded);
+    /* A piece is a whole number of the pairs' units. */
+    return (struct gradients){.pairs = pairs,
+                              .mr = pairs ? pairs->mr : kernels->mr,
+                              .nr = pairs ? pairs->nr : kernels->nr,
+                              .piece = pairs && 2 * pairs->unit > PIECE ? 2 * pairs->unit : PIECE};
+}
+
+static int64_t steps_of(const struct gradients *g, int64_t rows) {
+    return g->pairs ? tleg_pairs_count(g->pairs, rows) : rows;
+}
+
+/* Shared scratch, in floats (a pair takes a float's place): where x and sums start. */
+static size_t layout(const struct gradients *g, int64_t m, int64_t n, int64_t k, int64_t *x, int64_t *sums) {
+    int64_t rows = least(m, CHUNK), steps = steps_of(g, rows), nr = g->nr;
+    size_t size = tleg_floats_size(steps, n);
     *x = (int64_t)(size / sizeof(float));
-    size_join(&size, tleg_floats_size(rows, parts_of(k, nr) * nr));
+    size_join(&size, tleg_floats_size(steps, parts_of(k, nr) * nr));
     *sums = (int64_t)(size / sizeof(float));
-    size_join(&size, tleg_floats_size(parts_of(rows, PIECE) + 1, n));
+    size_join(&size, tleg_floats_size(parts_of(rows, g->piece) + 1, n));
     return size;
+}
+
+/* out (rows, wide), or as many pairs of rows. */
+static void put(const struct gradients *g, int64_t rows, int64_t cols, const float *in, int64_t stride, float *out,
+                int64_t wide) {
+    if (g->pairs)
+        g->pairs->fold(rows, cols, in, stride, out, wide);
+    else
+        g->exec->kernels->copy(rows, cols, in, stride, 1.0F, out, wide);
 }
 
 static void pack_piece(void *arg, int64_t piece, char *lane) {
     const struct gradients *g = arg;
     const struct tleg_kernels *kernels = g->exec->kernels;
     const struct tleg_weight_backward *backward = g->backward;
-    int64_t n = backward->n, k = backward->k, first = piece * PIECE, count = least(g->rows - first, PIECE), stride;
+    int64_t n = backward->n, k = backward->k, nr = g->nr, stride;
+    int64_t first = piece * g->piece, count = least(g->rows - first, g->piece), step = g->pairs ? first / 2 : first;
     const float *dy = backward->dy + (g->first + first) * backward->dy_stride;
     if (backward->bias.base)
         kernels->sum_rows(count, n, dy, backward->dy_stride, g->sums + piece * n);
     if (!backward->weight.base)
         return;
     for (int64_t block = 0, column = 0, next; block < g->blocks; block++, column = next) {
-        next = tleg_block_start(n, kernels->mr, block + 1);
-        kernels->copy(count, next - column, dy + column, backward->dy_stride, 1.0F,
-                      g->dy + column * g->rows + first * (next - column), next - column);
+        next = tleg_block_start(n, g->mr, block + 1);
+        put(g, count, next - column, dy + column, backward->dy_stride, g->dy + column * g->steps + step * (next - column),
+            next - column);
     }
     const float *x = tleg_rows_get(kernels, &backward->rows, g->first + first, count, k, (float *)lane, &stride);
-    for (int64_t column = 0; column < k; column += kernels->nr)
-        kernels->copy(count, least(k - column, kernels->nr), x + column, stride, 1.0F,
-                      g->x + column * g->rows + first * kernels->nr, kernels->nr);
+    for (int64_t column = 0; column < k; column += nr)
+        put(g, count, least(k - column, nr), x + column, stride, g->x + column * g->steps + step * nr, nr);
 }
 
 static void multiply_panel(void *arg, int64_t item, char *lane) {
     const struct gradients *g = arg;
     const struct tleg_kernels *kernels = g->exec->kernels;
     const struct tleg_weight_backward *backward = g->backward;
-    int64_t k = backward->k, column = item / g->groups * kernels->nr, group = item % g->groups;
-    struct tleg_tile tile = {.k = g->rows,
-                             .b = g->x + column * g->rows,
-                             .cols = (int32_t)least(k - column, kernels->nr),
+    int64_t k = backward->k, column = item / g->groups * g->nr, group = item % g->groups;
+    struct tleg_tile tile = {.k = g->steps,
+                             .b = g->x + column * g->steps,
+                             .cols = (int32_t)least(k - column, g->nr),
                              .out = (float *)lane,
-                             .out_stride = kernels->nr};
+                             .out_stride = g->nr};
     int64_t end = (group + 1) * g->blocks / g->groups;
     for (int64_t block = group * g->blocks / g->groups; block < end; block++) {
-        int64_t first = tleg_block_start(backward->n, kernels->mr, block);
+        int64_t first = tleg_block_start(backward->n, g->mr, block);
         struct tleg_gradient gradient = tleg_gradient_at(backward->weight, first * k + column);
-        tile.rows = (int32_t)(tleg_block_start(backward->n, kernels->mr, block + 1) - first);
-        tile.a = g->dy + first * g->rows;
+        tile.rows = (int32_t)(tleg_block_start(backward->n, g->mr, block + 1) - first);
+        tile.a = g->dy + first * g->steps;
         tile.a_step = tile.rows;
         tleg_ask_rows(gradient.base, tile.rows, tile.cols, k);
         if (gradient.ilayer)
             tleg_ask_rows(gradient.ilayer, tile.rows, tile.cols, k);
-        kernels->tile(&tile);
-        kernels->accumulate(tile.rows, tile.cols, tile.out, kernels->nr, gradient, k);
+        if (g->pairs)
+            g->pairs->tile(&tile);
+        else
+            kernels->tile(&tile);
+        kernels->accumulate(tile.rows, tile.cols, tile.out, g->nr, gradient, k);
     }
 }
 
 static void chunk_backward(struct gradients *g) {
     const struct tleg_exec *exec = g->exec;
-    int64_t n = g->backward->n, pieces = parts_of(g->rows, PIECE);
+    int64_t n = g->backward->n, pieces = parts_of(g->rows, g->piece);
     tleg_for_each(exec, pieces, pack_piece, g);
     if (g->backward->bias.base) {
         float *all = g->sums + pieces * n;
@@ -108,30 +135,31 @@ static void chunk_backward(struct gradients *g) {
 
 void tleg_weight_backward(const struct tleg_exec *exec, const struct tleg_weight_backward *backward) {
     enum { TASKS_PER_LANE = 4 };
-    const struct tleg_kernels *kernels = exec->kernels;
     int64_t x, sums, m = backward->m, wanted = exec->lanes > 1 ? (int64_t)exec->lanes * TASKS_PER_LANE : 1;
-    layout(kernels, m, backward->n, backward->k, &x, &sums);
-    struct gradients g = {
-        .exec = exec,
-        .backward = backward,
-        .blocks = parts_of(backward->n, kernels->mr),
-        .panels = parts_of(backward->k, kernels->nr),
-        .dy = (float *)exec->shared,
-        .x = (float *)exec->shared + x,
-        .sums = (float *)exec->shared + sums,
-    };
+    struct gradients g = gradients_of(exec->kernels, backward->rounded);
+    layout(&g, m, backward->n, backward->k, &x, &sums);
+    g.exec = exec;
+    g.backward = backward;
+    g.blocks = parts_of(backward->n, g.mr);
+    g.panels = parts_of(backward->k, g.nr);
+    g.dy = (float *)exec->shared;
+    g.x = (float *)exec->shared + x;
+    g.sums = (float *)exec->shared + sums;
     g.groups = least(parts_of(wanted, g.panels), g.blocks);
     for (g.first = 0; g.first < m; g.first += CHUNK) {
         g.rows = least(m - g.first, CHUNK);
+        g.steps = steps_of(&g, g.rows);
         chunk_backward(&g);
     }
 }
 
-struct tleg_scratch tleg_weight_backward_scratch(const struct tleg_kernels *kernels, int64_t m, int64_t n, int64_t k) {
+struct tleg_scratch tleg_weight_backward_scratch(const struct tleg_kernels *kernels, int32_t rounded, int64_t m, int64_t n,
+                                                 int64_t k) {
     int64_t x, sums;
+    struct gradients g = gradients_of(kernels, rounded);
     /* A lane holds a piece's rows, later a tile's sums. */
-    struct tleg_scratch scratch = {.shared = layout(kernels, m, n, k, &x, &sums), .lane = tleg_floats_size(PIECE, k)};
-    tleg_scratch_join(&scratch, (struct tleg_scratch){.lane = tleg_floats_size(kernels->mr, kernels->nr)});
+    struct tleg_scratch scratch = {.shared = layout(&g, m, n, k, &x, &sums), .lane = tleg_floats_size(g.piece, k)};
+    tleg_scratch_join(&scratch, (struct tleg_scratch){.lane = tleg_floats_size(g.mr, g.nr)});
     return scratch;
 }
 
@@ -153,7 +181,7 @@ void tleg_input_backward(const struct tleg_exec *exec, const struct tleg_input_b
     float *packed = (float *)exec->shared;
     struct tleg_exec rest = *exec;
     rest.shared += tleg_size_align(kernels->packed_count(kernels, TLEG_F32, k, n) * sizeof *packed);
-    kernels->pack_transposed(exec, n, k, backward->w, packed);
+    kernels->pack_transposed(exec, TLEG_F32, n, k, backward->w, packed);
     struct tleg_weight weight = {.n = k, .k = n, .base = packed, .stored = TLEG_F32, .rounded = TLEG_F32};
     tleg_gemm(&rest, &(struct tleg_gemm){.m = backward->m,
                                          .rows = {.kind = TLEG_ROWS_PLAIN, .x = backward->dy, .stride = n},

@@ -68,8 +68,9 @@ void tleg_scratch_join(struct tleg_scratch *a, struct tleg_scratch b); /* a = ma
  * depend on who runs an item. */
 void tleg_for_each(const struct tleg_exec *exec, int64_t count, void (*fn)(void *arg, int64_t item, char *lane), void *arg);
 
-/* Packs the transpose (k, n) of w (n, k), as tleg_pack would. */
-void tleg_pack_transposed(const struct tleg_exec *exec, int64_t n, int64_t k, const float *w, float *packed);
+/* Packs the transpose (k, n) of w (n, k), as tleg_pack would, in elements of type `rounded`: TLEG_F32; or TLEG_BF16 where
+ * tleg_folds. */
+void tleg_pack_transposed(const struct tleg_exec *exec, int32_t rounded, int64_t n, int64_t k, const float *w, void *packed);
 
 /* ---- gemm: seam 3 (gemm.c) ---- */
 /* out[r][j] = epilogue(sum over i of row_r[i] * W[j][i]), r < m, j < n. Each output is one chain of sums over i = 0..k-1, so
@@ -133,7 +134,9 @@ void tleg_mean_rows(const struct tleg_kernels *kernels, int64_t rows, int64_t di
  * antialiasing, half-pixel centres, in double; prefix rows are copied (resample.c). */
 void tleg_resample_grid(int64_t prefix, int64_t old, int64_t grid, int64_t dim, const float *in, float *out);
 
-/* ---- backward: training computes in f32, from row-major weights that change each step ---- */
+/* ---- backward: from row-major weights that change each step, in f32; products of gradients in bf16 where asked for ---- */
+/* Whether this level multiplies bf16 in sums over rows too, as gradients are. */
+bool tleg_folds(const struct tleg_kernels *kernels);
 /* With a table of cblas it multiplies for tleg_input_backward; weights' gradients are the work of the level's own tiles. */
 /* Where a gradient t goes: base += t, and ilayer += c * t unless it is NULL. base NULL: not wanted. */
 struct tleg_gradient {
@@ -149,9 +152,11 @@ struct tleg_weight_backward {
     struct tleg_rows rows;       /* the m rows x (k), any kind but patches of several images: one image a call */
     struct tleg_gradient weight; /* (n, k) row-major */
     struct tleg_gradient bias;   /* (n) */
+    int32_t rounded;             /* TLEG_BF16 where tleg_folds: dY and X are rounded to it for dW. Else: f32 */
 };
 void tleg_weight_backward(const struct tleg_exec *exec, const struct tleg_weight_backward *backward);
-struct tleg_scratch tleg_weight_backward_scratch(const struct tleg_kernels *kernels, int64_t m, int64_t n, int64_t k);
+struct tleg_scratch tleg_weight_backward_scratch(const struct tleg_kernels *kernels, int32_t rounded, int64_t m, int64_t n,
+                                                 int64_t k);
 /* dx (m, k) = dY W, W (n, k) row-major; then, where hidden is given, dx *= gelu'(hidden) element by element, hidden (m, k)
  * contiguous. */
 struct tleg_input_backward {

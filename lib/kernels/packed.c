@@ -84,19 +84,26 @@ struct transposing {
     const struct tleg_kernels *kernels;
     int64_t n, k;
     const float *w;
-    float *packed;
+    float *packed; /* a pair takes a float's place */
+    const struct tleg_pairs *pairs;
+    int64_t nr;
 };
 
 static void transpose_panel(void *arg, int64_t panel, char *lane) {
     (void)lane;
     const struct transposing *t = arg;
-    int64_t nr = t->kernels->nr, column = panel * nr, left = t->k - column;
-    t->kernels->copy(t->n, left < nr ? left : nr, t->w + column, t->k, 1.0F, t->packed + column * t->n, nr);
+    int64_t nr = t->nr, column = panel * nr, left = t->k - column, cols = left < nr ? left : nr;
+    if (t->pairs)
+        t->pairs->fold(t->n, cols, t->w + column, t->k, t->packed + column * tleg_pairs_count(t->pairs, t->n), nr);
+    else
+        t->kernels->copy(t->n, cols, t->w + column, t->k, 1.0F, t->packed + column * t->n, nr);
 }
 
-void tleg_panels_pack_transposed(const struct tleg_exec *exec, int64_t n, int64_t k, const float *w, float *packed) {
-    struct transposing transposing = {exec->kernels, n, k, w, packed};
-    tleg_for_each(exec, (k + exec->kernels->nr - 1) / exec->kernels->nr, transpose_panel, &transposing);
+void tleg_panels_pack_transposed(const struct tleg_exec *exec, int32_t rounded, int64_t n, int64_t k, const float *w,
+                                 void *packed) {
+    int64_t length, nr = panel_shape(exec->kernels, rounded, n, &length);
+    struct transposing transposing = {exec->kernels, n, k, w, packed, tleg_pairs_of(exec->kernels, rounded), nr};
+    tleg_for_each(exec, (k + nr - 1) / nr, transpose_panel, &transposing);
 }
 
 size_t tleg_packed_count(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k) {
@@ -116,8 +123,12 @@ void tleg_unpack(const struct tleg_kernels *kernels, int32_t rounded, int64_t n,
     kernels->unpack(kernels, rounded, n, k, packed, w);
 }
 
-void tleg_pack_transposed(const struct tleg_exec *exec, int64_t n, int64_t k, const float *w, float *packed) {
-    exec->kernels->pack_transposed(exec, n, k, w, packed);
+bool tleg_folds(const struct tleg_kernels *kernels) {
+    return kernels->pairs && kernels->pairs->fold;
+}
+
+void tleg_pack_transposed(const struct tleg_exec *exec, int32_t rounded, int64_t n, int64_t k, const float *w, void *packed) {
+    exec->kernels->pack_transposed(exec, rounded, n, k, w, packed);
 }
 
 void tleg_portable_transpose(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float scale, float *out,

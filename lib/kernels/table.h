@@ -79,8 +79,8 @@ struct tleg_kernels {
     size_t (*packed_count)(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k);
     void (*pack)(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k, const float *w, float *packed);
     void (*unpack)(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k, const float *packed, float *w);
-    /* Packs the transpose (k, n) of w (n, k). */
-    void (*pack_transposed)(const struct tleg_exec *exec, int64_t n, int64_t k, const float *w, float *packed);
+    /* Packs the transpose (k, n) of w (n, k), in elements of type `rounded`. */
+    void (*pack_transposed)(const struct tleg_exec *exec, int32_t rounded, int64_t n, int64_t k, const float *w, void *packed);
     void (*multiply)(const struct tleg_exec *exec, const struct tleg_gemm *gemm);
     struct tleg_scratch (*multiply_scratch)(const struct tleg_kernels *kernels, int32_t rounded, int64_t m, int64_t n,
                                             int64_t k);
@@ -116,7 +116,8 @@ size_t tleg_panels_count(const struct tleg_kernels *kernels, int32_t rounded, in
 void tleg_panels_pack(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k, const float *w, float *packed);
 void tleg_panels_unpack(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k, const float *packed,
                         float *w);
-void tleg_panels_pack_transposed(const struct tleg_exec *exec, int64_t n, int64_t k, const float *w, float *packed);
+void tleg_panels_pack_transposed(const struct tleg_exec *exec, int32_t rounded, int64_t n, int64_t k, const float *w,
+                                 void *packed);
 void tleg_panels_multiply(const struct tleg_exec *exec, const struct tleg_gemm *gemm);
 struct tleg_scratch tleg_panels_scratch(const struct tleg_kernels *kernels, int32_t rounded, int64_t m, int64_t n, int64_t k);
 #define TLEG_PANELS                                                                                                            \
@@ -127,7 +128,8 @@ struct tleg_scratch tleg_panels_scratch(const struct tleg_kernels *kernels, int3
 size_t tleg_blas_count(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k);
 void tleg_blas_pack(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k, const float *w, float *packed);
 void tleg_blas_unpack(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k, const float *packed, float *w);
-void tleg_blas_pack_transposed(const struct tleg_exec *exec, int64_t n, int64_t k, const float *w, float *packed);
+void tleg_blas_pack_transposed(const struct tleg_exec *exec, int32_t rounded, int64_t n, int64_t k, const float *w,
+                               void *packed);
 void tleg_blas_multiply(const struct tleg_exec *exec, const struct tleg_gemm *gemm);
 struct tleg_scratch tleg_blas_scratch(const struct tleg_kernels *kernels, int32_t rounded, int64_t m, int64_t n, int64_t k);
 #define TLEG_CBLAS                                                                                                             \

@@ -37,14 +37,21 @@ static tleg_status model_network(tleg_context *context, const tleg_model *model,
 
 /* ---- sizes ---- */
 
+/* A layer's matrices row-major. */
 static size_t layer_floats(const tleg_config *config) {
     size_t floats = 0;
-    for (int i = 0; i < TLEG_SITES * 2; i++) {
+    for (int site = 0; site < TLEG_SITES; site++) {
         struct tleg_spec spec;
-        tleg_site_spec(config, i / 2, i % 2, &spec);
-        floats += tleg_size_align(tleg_spec_count(&spec) * sizeof(float)) / sizeof(float);
+        tleg_site_spec(config, site, false, &spec);
+        floats += tleg_site_is_norm(site) ? 0 : tleg_size_align(tleg_spec_count(&spec) * sizeof(float)) / sizeof(float);
     }
     return floats;
+}
+
+/* A lane packs a few rows of such a matrix in f32 before it rounds them. */
+static struct tleg_scratch packing_scratch(const struct tleg_kernels *kernels, int32_t dtype, int64_t k) {
+    size_t count = tleg_packed_count(kernels, dtype, tleg_pack_unit(kernels, dtype), k);
+    return (struct tleg_scratch){.lane = dtype == TLEG_F32 ? 0 : tleg_size_align(count * sizeof(float))};
 }
 
 static struct tleg_scratch scratch_of(const struct tleg_kernels *kernels, const tleg_config *net,
@@ -52,10 +59,12 @@ static struct tleg_scratch scratch_of(const struct tleg_kernels *kernels, const 
     int64_t grid = net->image_size / net->patch_size, patches = grid * grid;
     int64_t patch = 3 * (int64_t)net->patch_size * net->patch_size, dim = net->dim, classes = net->classes;
     struct tleg_scratch most = tleg_backward_scratch(kernels, shape);
+    tleg_scratch_join(&most, packing_scratch(kernels, shape->dtype, dim));
+    tleg_scratch_join(&most, packing_scratch(kernels, shape->dtype, net->hidden));
     tleg_scratch_join(&most, tleg_gemm_scratch(kernels, TLEG_F32, patches, dim, patch));
-    tleg_scratch_join(&most, tleg_weight_backward_scratch(kernels, patches, dim, patch));
+    tleg_scratch_join(&most, tleg_weight_backward_scratch(kernels, TLEG_F32, patches, dim, patch));
     tleg_scratch_join(&most, tleg_gemm_scratch(kernels, TLEG_F32, shape->batch, classes, dim));
-    tleg_scratch_join(&most, tleg_weight_backward_scratch(kernels, shape->batch, classes, dim));
+    tleg_scratch_join(&most, tleg_weight_backward_scratch(kernels, TLEG_F32, shape->batch, classes, dim));
     tleg_scratch_join(&most, tleg_gemm_scratch(kernels, TLEG_F32, shape->batch, dim, classes));
     tleg_scratch_join(&most, tleg_layernorm_backward_scratch(kernels, patches, dim));
     tleg_scratch_join(&most, tleg_layernorm_backward_scratch(kernels, tleg_config_readouts(net) * shape->batch, dim));
@@ -111,8 +120,8 @@ static void place_outer(const struct tleg_kernels *kernels, struct tleg_trainer_
 static void place_weights(const struct tleg_kernels *kernels, const tleg_trainer_options *options,
                           struct tleg_trainer_layout *l, size_t *end) {
     size_t depth = options->checkpoint ? 1 : (size_t)l->depth_most;
-    tleg_layer_layout(kernels, &l->net, TLEG_F32, &l->packed);
-    tleg_turned_layout(kernels, &l->net, &l->turned);
+    tleg_layer_layout(kernels, &l->net, l->shape.dtype, &l->packed);
+    tleg_turned_layout(kernels, &l->net, l->shape.dtype, &l->turned);
     l->formed = tleg_place(end, layer_floats(&l->net), sizeof(float));
     l->layers = tleg_place(end, depth, l->packed.bytes);
     l->turned_layers = tleg_place(end, depth, l->turned.bytes);
@@ -148,7 +157,7 @@ tleg_status tleg_trainer_lay_out(tleg_context *context, const tleg_learngene *ge
                                          .heads = l->net.heads,
                                          .hidden = l->net.hidden,
                                          .eps = (float)l->net.eps,
-                                         .dtype = TLEG_F32};
+                                         .dtype = options->dtype == TLEG_BF16 && tleg_folds(kernels) ? TLEG_BF16 : TLEG_F32};
     struct tleg_scratch scratch = scratch_of(kernels, &l->net, &l->shape);
     size_t end = sizeof(struct tleg_trainer);
     place_params(options, l, &end);

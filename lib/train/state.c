@@ -60,7 +60,8 @@ static void describe_setup(const tleg_trainer *t, char text[OWN_TEXT]) {
     at = append_number(at, "epsilon", o->epsilon);
     at = append_number(at, "clip", o->clip);
     at = append_number(at, "drop_path", o->drop_path);
-    append_number(at, "ema", o->ema);
+    at = append_number(at, "ema", o->ema);
+    snprintf(at, 64, "dtype=%s ", tleg_dtype_name(o->dtype));
 }
 
 static void make_own_pairs(const tleg_trainer *t, struct own_pairs *own) {
@@ -160,11 +161,11 @@ static tleg_status compare_setup(tleg_context *context, const tleg_file *file, c
     for (; own[i] && own[i] == found[i]; i++)
         if (own[i] == ' ')
             word = i + 1;
-    if (!own[i] && !found[i])
+    if (!found[i] && (!own[i] || !strcmp(own + i, "dtype=F32 "))) /* files from before there was a choice end earlier */
         return TLEG_OK;
     return tleg_fail(context, TLEG_FORMAT, "%s: another configuration: the file says %.*s, this trainer %.*s",
-                     tleg_file_label(file), (int)strcspn(found + word, " "), found + word, (int)strcspn(own + word, " "),
-                     own + word);
+                     tleg_file_label(file), found[word] ? (int)strcspn(found + word, " ") : 7,
+                     found[word] ? found + word : "nothing", (int)strcspn(own + word, " "), own + word);
 }
 
 struct found_state {

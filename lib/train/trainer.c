@@ -24,6 +24,8 @@ static const char *bad_option(const tleg_trainer_options *o) {
         return "clip and weight_decay: expected finite numbers, clip not below 0";
     if (!(o->drop_path >= 0 && o->drop_path < 1) || !(o->ema >= 0 && o->ema < 1))
         return "drop_path and ema: expected 0 to less than 1";
+    if (o->dtype != TLEG_F32 && o->dtype != TLEG_BF16)
+        return "dtype: expected TLEG_F32 or TLEG_BF16";
     if (o->ranks < 1)
         return "ranks: expected 1 or more";
     if (o->checkpoint != 0 && o->checkpoint != 1)
@@ -42,6 +44,7 @@ static tleg_status read_options(tleg_context *context, const tleg_trainer_option
         return status;
     o->depth_mode = o->depth_mode ? o->depth_mode : TLEG_DEPTH_FIXED;
     o->ranks = o->ranks ? o->ranks : 1;
+    o->dtype = o->dtype ? o->dtype : TLEG_F32;
     o->tau = or_default(o->tau, 1);
     o->beta1 = or_default(o->beta1, 0.9);
     o->beta2 = or_default(o->beta2, 0.999);

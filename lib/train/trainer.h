@@ -88,7 +88,7 @@ struct tleg_train_layer {
     struct tleg_layer_gradient gradient;
 };
 /* Valid until the next call. */
-void tleg_train_layer(tleg_trainer *trainer, int32_t layer, struct tleg_train_layer *out);
+void tleg_train_layer(const tleg_trainer *trainer, int32_t layer, struct tleg_train_layer *out);
 struct tleg_train_linear {
     struct tleg_linear linear;
     struct tleg_weight turned; /* of a head */

@@ -3,7 +3,7 @@
  * layer's memory. */
 #include "train/trainer.h"
 
-/* ---- layers ---- */
+/* ---- layers: matrices of the type that is multiplied, vectors as they are ---- */
 
 struct layer_at { /* of one site in one layer */
     const struct tleg_train_segment *segment;
@@ -21,25 +21,6 @@ static struct layer_at find_layer(const tleg_trainer *t, enum tleg_site site, in
     return at;
 }
 
-struct forming {
-    tleg_trainer *trainer;
-    int32_t layer;
-    float *at[TLEG_SITES][2]; /* each tensor row-major; a bias may be NULL: none */
-};
-
-/* Where each tensor of the layer in work goes. */
-static void place_formed(tleg_trainer *t, struct forming *forming) {
-    float *at = tleg_trainer_at(t, t->layout.formed);
-    for (int site = 0; site < TLEG_SITES; site++)
-        for (int bias = 0; bias < 2; bias++) {
-            struct tleg_spec spec;
-            tleg_site_spec(&t->layout.net, site, bias, &spec);
-            size_t count = tleg_spec_count(&spec);
-            forming->at[site][bias] = count ? at : NULL;
-            at += tleg_size_align(count * sizeof(float)) / sizeof(float);
-        }
-}
-
 static bool keeps_layers(const tleg_trainer *t) {
     return !t->options.checkpoint;
 }
@@ -54,37 +35,85 @@ static char *turned_memory(const tleg_trainer *t, int32_t layer) {
     return (char *)tleg_trainer_at(t, t->layout.turned_layers + place * t->layout.turned.bytes);
 }
 
-/* value = base + c * ilayer, row-major, then packed */
-static void form_site(void *arg, int64_t item, char *lane) {
-    (void)lane;
-    struct forming *forming = arg;
-    tleg_trainer *t = forming->trainer;
-    int site = (int)item;
-    struct layer_at at = find_layer(t, site, forming->layer);
-    const int64_t from[2][2] = {{at.segment->weight, at.segment->weight_ilayer}, {at.segment->bias, at.segment->bias_ilayer}};
-    for (int bias = 0; bias < 2; bias++) {
-        float *out = forming->at[site][bias];
-        if (!out)
+struct forming {
+    const tleg_trainer *trainer;
+    int32_t layer;
+    float *matrix[TLEG_SITES]; /* row-major; of norms none */
+};
+
+static int64_t count_of(const tleg_trainer *t, int site, bool bias) {
+    struct tleg_spec spec;
+    tleg_site_spec(&t->layout.net, site, bias, &spec);
+    return (int64_t)tleg_spec_count(&spec);
+}
+
+static void place_matrices(struct forming *forming) {
+    const tleg_trainer *t = forming->trainer;
+    float *at = tleg_trainer_at(t, t->layout.formed);
+    for (int site = 0; site < TLEG_SITES; site++) {
+        if (tleg_site_is_norm(site))
             continue;
-        struct tleg_spec spec;
-        tleg_site_spec(&t->layout.net, site, bias, &spec);
-        const float *ilayer = from[bias][1] < 0 ? NULL : t->values + from[bias][1];
-        tleg_expand(t->exec.kernels, t->values + from[bias][0], ilayer, at.c, tleg_spec_count(&spec), TLEG_F32, out);
-        tleg_layer_put(t->exec.kernels, &t->layout.net, &t->layout.packed, layer_memory(t, forming->layer), site, bias, out,
-                       NULL);
+        forming->matrix[site] = at;
+        at += tleg_size_align((size_t)count_of(t, site, false) * sizeof(float)) / sizeof(float);
     }
 }
 
-static void form_layer(tleg_trainer *t, int32_t layer) {
-    struct forming forming = {.trainer = t, .layer = layer};
-    place_formed(t, &forming);
-    tleg_for_each(&t->exec, TLEG_SITES, form_site, &forming);
-    for (int site = 0; site < TLEG_SITES; site++)
-        if (!tleg_site_is_norm(site))
-            tleg_turned_put(&t->exec, &t->layout.net, &t->layout.turned, turned_memory(t, layer), site, forming.at[site][0]);
+/* value = base + c * ilayer: a matrix row-major, a vector where the layer has it */
+static void form_site(void *arg, int64_t item, char *lane) {
+    (void)lane;
+    const struct forming *forming = arg;
+    const tleg_trainer *t = forming->trainer;
+    int site = (int)item;
+    struct layer_at at = find_layer(t, site, forming->layer);
+    char *memory = layer_memory(t, forming->layer);
+    const int64_t from[2][2] = {{at.segment->weight, at.segment->weight_ilayer}, {at.segment->bias, at.segment->bias_ilayer}};
+    const size_t place[2] = {t->layout.packed.weight[site], t->layout.packed.bias[site]};
+    for (int bias = 0; bias < 2; bias++) {
+        size_t count = (size_t)count_of(t, site, bias);
+        void *out = bias || tleg_site_is_norm(site) ? memory + place[bias] : (void *)forming->matrix[site];
+        const float *ilayer = from[bias][1] < 0 ? NULL : t->values + from[bias][1];
+        if (count)
+            tleg_expand(t->exec.kernels, t->values + from[bias][0], ilayer, at.c, count, TLEG_F32, out);
+    }
 }
 
-void tleg_train_layer(tleg_trainer *t, int32_t layer, struct tleg_train_layer *out) {
+struct packing {
+    const tleg_trainer *trainer;
+    int64_t n, k, rows; /* rows: of a task */
+    const float *w;
+    char *packed;
+};
+
+static void pack_rows(void *arg, int64_t item, char *lane) {
+    const struct packing *p = arg;
+    const struct tleg_kernels *kernels = p->trainer->exec.kernels;
+    int32_t dtype = p->trainer->layout.packed.dtype;
+    int64_t first = item * p->rows, left = p->n - first;
+    char *at = p->packed + tleg_packed_count(kernels, dtype, first, p->k) * tleg_dtype_size(dtype);
+    tleg_pack_as(kernels, dtype, left < p->rows ? left : p->rows, p->k, p->w + first * p->k, (float *)(void *)lane, at);
+}
+
+static void form_layer(const tleg_trainer *t, int32_t layer) {
+    struct forming forming = {.trainer = t, .layer = layer};
+    place_matrices(&forming);
+    tleg_for_each(&t->exec, TLEG_SITES, form_site, &forming);
+    for (int site = 0; site < TLEG_SITES; site++) {
+        if (tleg_site_is_norm(site))
+            continue;
+        struct tleg_spec spec;
+        tleg_site_spec(&t->layout.net, site, false, &spec);
+        struct packing packing = {.trainer = t,
+                                  .n = spec.shape[0],
+                                  .k = spec.shape[1],
+                                  .rows = tleg_pack_unit(t->exec.kernels, t->layout.packed.dtype),
+                                  .w = forming.matrix[site],
+                                  .packed = layer_memory(t, layer) + t->layout.packed.weight[site]};
+        tleg_for_each(&t->exec, (packing.n + packing.rows - 1) / packing.rows, pack_rows, &packing);
+        tleg_turned_put(&t->exec, &t->layout.net, &t->layout.turned, turned_memory(t, layer), site, packing.w);
+    }
+}
+
+void tleg_train_layer(const tleg_trainer *t, int32_t layer, struct tleg_train_layer *out) {
     if (!keeps_layers(t))
         form_layer(t, layer);
     tleg_layer_view(&t->layout.packed, &t->layout.net, layer_memory(t, layer), &out->layer);
@@ -96,7 +125,7 @@ void tleg_train_layer(tleg_trainer *t, int32_t layer, struct tleg_train_layer *o
     }
 }
 
-/* ---- outside the blocks ---- */
+/* ---- outside the blocks: f32 ---- */
 
 static const enum tleg_outer_slot slots[TLEG_TRAIN_OUTER][2] = {
     [TLEG_TRAIN_PATCH] = {TLEG_PATCH_WEIGHT, TLEG_PATCH_BIAS},
@@ -120,7 +149,7 @@ static void pack_outer(tleg_trainer *t, int which) {
     const float *values = tleg_train_value(t, slots[which][0]);
     tleg_pack(t->exec.kernels, TLEG_F32, weight.n, weight.k, values, tleg_trainer_at(t, t->layout.outer[which]));
     if (which != TLEG_TRAIN_PATCH) /* no gradient goes on to images */
-        tleg_pack_transposed(&t->exec, weight.n, weight.k, values, tleg_trainer_at(t, t->layout.outer_turned[which]));
+        tleg_pack_transposed(&t->exec, TLEG_F32, weight.n, weight.k, values, tleg_trainer_at(t, t->layout.outer_turned[which]));
 }
 
 void tleg_train_linear(const tleg_trainer *t, int which, struct tleg_train_linear *out) {

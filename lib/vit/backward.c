@@ -36,8 +36,8 @@ struct tleg_scratch tleg_backward_scratch(const struct tleg_kernels *kernels, co
     const int64_t products[4][2] = {{3 * d, d}, {d, d}, {h, d}, {d, h}};
     struct tleg_scratch most = tleg_block_scratch(kernels, shape);
     for (int i = 0; i < 4; i++) {
-        tleg_scratch_join(&most, tleg_weight_backward_scratch(kernels, m, products[i][0], products[i][1]));
-        tleg_scratch_join(&most, tleg_gemm_scratch(kernels, TLEG_F32, m, products[i][1], products[i][0]));
+        tleg_scratch_join(&most, tleg_weight_backward_scratch(kernels, shape->dtype, m, products[i][0], products[i][1]));
+        tleg_scratch_join(&most, tleg_gemm_scratch(kernels, shape->dtype, m, products[i][1], products[i][0]));
     }
     tleg_scratch_join(&most, tleg_layernorm_backward_scratch(kernels, m, d));
     tleg_scratch_join(&most, tleg_attention_backward_scratch(kernels, shape->tokens, d, shape->heads));
@@ -126,7 +126,8 @@ static void weight_step(const struct step *step, enum tleg_site site, const floa
                                                                     .dy_stride = n,
                                                                     .rows = rows,
                                                                     .weight = step->gradient->weight[site],
-                                                                    .bias = step->gradient->bias[site]});
+                                                                    .bias = step->gradient->bias[site],
+                                                                    .rounded = step->shape->dtype});
 }
 
 /* dx (M, k) = dy W, times gelu'(hidden) where that is given */

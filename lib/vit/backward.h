@@ -21,10 +21,12 @@ struct tleg_layer_gradient {
 
 /* ---- a layer's matrices for the way back (turned.c): each W (n, k) as the packed weight (k, n) of dx = dy W ---- */
 struct tleg_turned_layout {
+    int32_t dtype;             /* TLEG_F32; or TLEG_BF16 where tleg_folds */
     size_t weight[TLEG_SITES]; /* offsets in bytes; of norms nothing is there */
     size_t bytes;              /* of a layer; SIZE_MAX when that does not fit */
 };
-void tleg_turned_layout(const struct tleg_kernels *kernels, const tleg_config *config, struct tleg_turned_layout *layout);
+void tleg_turned_layout(const struct tleg_kernels *kernels, const tleg_config *config, int32_t dtype,
+                        struct tleg_turned_layout *layout);
 /* Packs W (n, k), row-major, of a site that is no norm. */
 void tleg_turned_put(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_turned_layout *layout,
                      char *memory, enum tleg_site site, const float *w);

@@ -25,7 +25,7 @@ static tleg_status plan(tleg_context *context, const tleg_block *block, int64_t 
         tleg_site_spec(&block->config, site, false, &spec);
         largest = tleg_spec_count(&spec) > largest ? tleg_spec_count(&spec) : largest;
     }
-    tleg_turned_layout(block->kernels, &block->config, &p->turned);
+    tleg_turned_layout(block->kernels, &block->config, TLEG_F32, &p->turned);
     p->matrix = tleg_place(&end, largest, sizeof(float));
     p->layer = tleg_place(&end, p->turned.bytes, 1);
     return tleg_block_place_scratch(context, tleg_backward_scratch(block->kernels, &p->shape), end, &p->space);

@@ -116,7 +116,7 @@ struct linear { /* y = rows W^T + bias */
 };
 
 static struct tleg_scratch linear_scratch(const struct tleg_kernels *kernels, int64_t m, int64_t n, int64_t k) {
-    struct tleg_scratch scratch = tleg_weight_backward_scratch(kernels, m, n, k);
+    struct tleg_scratch scratch = tleg_weight_backward_scratch(kernels, TLEG_F32, m, n, k);
     tleg_scratch_join(&scratch, tleg_input_backward_scratch(kernels, m, n, k));
     return scratch;
 }

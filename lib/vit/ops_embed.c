@@ -148,7 +148,7 @@ TLEG_API tleg_status TLEG_CALL tleg_patch_embed_backward(tleg_context *context, 
         status = tleg_kernels_of(context, &kernels);
     if (status || p.batch == 0)
         return status;
-    struct tleg_scratch scratch = tleg_weight_backward_scratch(kernels, p.count, p.dim, p.width);
+    struct tleg_scratch scratch = tleg_weight_backward_scratch(kernels, TLEG_F32, p.count, p.dim, p.width);
     if (dimages)
         tleg_scratch_join(&scratch, tleg_input_backward_scratch(kernels, p.batch * p.count, p.dim, p.width));
     struct tleg_ops_space space;

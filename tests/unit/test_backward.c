@@ -41,7 +41,7 @@ static double *rows_of(const struct tleg_rows *rows, int64_t m, int64_t k) {
 
 static void weight_run(const struct tleg_kernels *kernels, const struct tleg_weight_backward *backward, int32_t lanes) {
     struct tleg_exec exec =
-        exec_make(kernels, tleg_weight_backward_scratch(kernels, backward->m, backward->n, backward->k), lanes);
+        exec_make(kernels, tleg_weight_backward_scratch(kernels, TLEG_F32, backward->m, backward->n, backward->k), lanes);
     tleg_weight_backward(&exec, backward);
     exec_free(&exec);
 }
@@ -59,7 +59,7 @@ static void check_weight(const struct tleg_kernels *kernels, struct shape s, str
             for (int64_t i = 0; i < s.k; i++)
                 want[j * s.k + i] += d * x[r * s.k + i];
         }
-    struct tleg_weight_backward backward = {s.m, s.n, s.k, dy, stride, rows, weight.gradient, bias.gradient};
+    struct tleg_weight_backward backward = {s.m, s.n, s.k, dy, stride, rows, weight.gradient, bias.gradient, TLEG_F32};
     weight_run(kernels, &backward, 1);
     double tolerance = (rows.kind == TLEG_ROWS_LAYERNORM && s.k < 3 ? 2e-2 : 4e-6) * sqrt((double)s.m);
     places_check(&weight, want, tolerance, "dW");
@@ -120,7 +120,8 @@ static void gradients_that_nobody_wants_are_left_out(void **state) {
     for (int t = 0; t < table_count; t++) {
         float *dy = floats(M * N), *x = floats(M * K);
         struct places weight = places_make(N * K, true), bias = places_make(N, true);
-        struct tleg_weight_backward backward = {M, N, K, dy, N, {.x = x, .stride = K}, weight.gradient, bias.gradient};
+        struct tleg_weight_backward backward = {M,       N, K, dy, N, {.x = x, .stride = K}, weight.gradient, bias.gradient,
+                                                TLEG_F32};
         weight_run(tables[t], &backward, 2);
         struct places other = places_twin(&weight), other_bias = places_twin(&bias);
         backward.weight = other.gradient;

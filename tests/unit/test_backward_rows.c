@@ -293,7 +293,7 @@ static void sizes_that_do_not_fit_are_told(void **state) {
     (void)state;
     const int64_t huge = (int64_t)1 << 40;
     for (int t = 0; t < table_count; t++) {
-        assert_true(tleg_weight_backward_scratch(tables[t], 1024, huge << 20, 1).shared == SIZE_MAX);
+        assert_true(tleg_weight_backward_scratch(tables[t], TLEG_F32, 1024, huge << 20, 1).shared == SIZE_MAX);
         assert_true(tleg_input_backward_scratch(tables[t], 1, huge, huge).shared == SIZE_MAX);
         assert_true(tleg_layernorm_backward_scratch(tables[t], huge, huge).shared == SIZE_MAX);
         assert_true(tleg_attention_backward_scratch(tables[t], huge, huge, 1).lane == SIZE_MAX);

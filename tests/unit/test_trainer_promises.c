@@ -45,6 +45,7 @@ static void memory_is_said_exactly_and_no_step_allocates(void **state) {
             tleg_model *model = c->model ? trainer_model(context, c) : NULL;
             tleg_trainer_options options = variant ? trainer_busy_options(c) : trainer_options(c);
             options.checkpoint = variant == 2;
+            options.dtype = i % 2 ? TLEG_BF16 : 0;
             uint64_t bytes = 0;
             OK(context, tleg_trainer_memory(context, gene, model, &options, &bytes));
             long long before = atomic_load(&counter.live_bytes);
@@ -248,6 +249,8 @@ static void options_are_refused_by_name(void **state) {
     BAD(o.ema = 1, "ema");
     BAD(o.ranks = -1, "ranks");
     BAD(o.checkpoint = 2, "checkpoint");
+    BAD(o.dtype = TLEG_F16, "dtype");
+    BAD(o.dtype = -1, "dtype");
     assert_int_equal(tleg_trainer_create(plain, gene, model, &good, &trainer), TLEG_ARGUMENT);
     assert_int_equal(tleg_trainer_create(plain, NULL, NULL, &good, &trainer), TLEG_ARGUMENT);
     o = good;

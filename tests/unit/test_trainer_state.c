@@ -116,6 +116,7 @@ static void another_configuration_is_refused_by_its_word(void **state) {
     OTHER(ema, 0, "ema=0");
     OTHER(seed, 6, "seed=6");
     OTHER(ranks, 2, "ranks=2");
+    OTHER(dtype, TLEG_BF16, "dtype=F32, this trainer dtype=BF16");
     struct grad_case gene = *c;
     strcpy(gene.gene, "nobias");
     refuses(path, &gene, &options, "dim=12");
@@ -128,6 +129,30 @@ static void another_configuration_is_refused_by_its_word(void **state) {
     OK(plain, tleg_trainer_load(plain, small, path));
     tleg_trainer_free(small);
     trainer_data_close(&data);
+    tleg_trainer_free(trainer);
+}
+
+/* Files from before there was a dtype end their setup earlier: they are of f32. */
+static void a_setup_without_a_dtype_is_of_f32(void **state) {
+    (void)state;
+    const struct grad_case *c = find("mean-4");
+    tleg_trainer_options options = trainer_busy_options(c);
+    tleg_trainer *trainer = trainer_open(plain, c, &options);
+    char path[512], text[1 << 16];
+    snprintf(path, sizeof path, "%s", support_scratch("state.safetensors"));
+    OK(plain, tleg_trainer_save(plain, trainer, path, 0, NULL));
+    FILE *file = fopen(path, "r+b");
+    assert_non_null(file);
+    size_t count = fread(text, 1, sizeof text, file), at = 0;
+    while (at + 11 < count && memcmp(text + at, "dtype=F32 \"", 11) != 0)
+        at++;
+    assert_true(at + 11 < count);
+    assert_int_equal(fseek(file, (long)at, SEEK_SET), 0);
+    assert_int_equal(fwrite("\"          ", 1, 11, file), 11);
+    assert_int_equal(fclose(file), 0);
+    OK(plain, tleg_trainer_load(plain, trainer, path));
+    options.dtype = TLEG_BF16;
+    refuses(path, c, &options, "the file says nothing, this trainer dtype=BF16");
     tleg_trainer_free(trainer);
 }
 
@@ -320,6 +345,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_saved_trainer_goes_on_bit_for_bit),
         cmocka_unit_test(another_configuration_is_refused_by_its_word),
+        cmocka_unit_test(a_setup_without_a_dtype_is_of_f32),
         cmocka_unit_test(another_schedule_and_another_eps_are_refused),
         cmocka_unit_test(a_damaged_state_is_refused_and_changes_nothing),
         cmocka_unit_test(a_loss_that_is_not_finite_names_step_and_part),

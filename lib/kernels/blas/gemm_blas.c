@@ -59,7 +59,9 @@ static void transpose_columns(void *arg, int64_t item, char *lane) {
     t->exec->kernels->transpose(t->n, left < ROWS ? left : ROWS, t->w + column, t->k, 1.0F, t->packed + column * t->n, t->n);
 }
 
-void tleg_blas_pack_transposed(const struct tleg_exec *exec, int64_t n, int64_t k, const float *w, float *packed) {
+void tleg_blas_pack_transposed(const struct tleg_exec *exec, int32_t rounded, int64_t n, int64_t k, const float *w,
+                               void *packed) {
+    (void)rounded;
     struct transposing transposing = {exec, n, k, w, packed};
     tleg_for_each(exec, (k + ROWS - 1) / ROWS, transpose_columns, &transposing);
 }

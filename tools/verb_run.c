@@ -1,4 +1,5 @@
 /* tleg run: prepared images from a file through a learngene or a model. */
+#include "images.h"
 #include "report.h"
 #include "source.h"
 
@@ -12,42 +13,10 @@ struct wishes {
     const char *input, *out;
 };
 
-static void write_shape(const tleg_tensor_info *info, char *text, size_t size) {
-    size_t length = (size_t)snprintf(text, size, "%s [", tool_dtype_name(info->dtype));
-    for (int32_t i = 0; i < info->rank && length < size; i++)
-        length += (size_t)snprintf(text + length, size - length, "%s%" PRId64, i ? "," : "", info->shape[i]);
-    if (length < size)
-        snprintf(text + length, size - length, "]");
-}
-
-/* "images" must be f32 [B,3,I,I]; channels come first. */
-static int check_images(const struct call *call, const char *path, const tleg_tensor_info *info, const tleg_config *config) {
-    int64_t side = config->image_size;
-    char found[240];
-    if (info->dtype == TLEG_F32 && info->rank == 4 && info->shape[0] >= 1 && info->shape[1] == 3 && info->shape[2] == side &&
-        info->shape[3] == side)
-        return EXIT_DONE;
-    write_shape(info, found, sizeof found);
-    return tool_fail(call, "%s: \"images\": expected shape f32 [B,3,%" PRId64 ",%" PRId64 "] with B at least 1, found %s", path,
-                     side, side, found);
-}
-
 static int read_images(const struct call *call, tleg_context *context, const char *path, const tleg_config *config,
                        tleg_tensor **images, tleg_tensor_info *info) {
-    tleg_file *file;
-    *info = (tleg_tensor_info){.struct_size = sizeof *info};
-    if (tleg_file_open(context, path, 0, &file) != TLEG_OK)
-        return tool_fail_context(call, context);
-    int code = EXIT_DONE;
-    if (tleg_file_get_info(context, file, "images", info) != TLEG_OK)
-        code = tool_fail_context(call, context);
-    if (code == EXIT_DONE)
-        code = check_images(call, path, info, config);
-    if (code == EXIT_DONE &&
-        (tleg_file_tensor(context, file, "images", images) != TLEG_OK || tleg_tensor_get_info(*images, info) != TLEG_OK))
-        code = tool_fail_context(call, context);
-    tleg_file_free(file);
-    return code;
+    char error[IMAGES_ERROR];
+    return images_read(context, path, config, images, info, error) ? EXIT_DONE : tool_fail(call, "%s", error);
 }
 
 static int say_written(const struct call *call, const char *out, int64_t batch, const tleg_config *config, double ms) {

@@ -1,0 +1,126 @@
+"""Writes the seeds that are not fixtures, one file each, into DIRECTORY/TARGET/.   python3 tests/fuzz/seeds.py DIRECTORY
+
+Learngenes and models are as small as they get: what matters is which tensors there are, and of which shapes."""
+import json
+import os
+import struct
+import sys
+
+out = sys.argv[1]
+
+
+def write(target, name, data):
+    os.makedirs(f'{out}/{target}', exist_ok=True)
+    with open(f'{out}/{target}/{name}', 'wb') as file:
+        file.write(data if isinstance(data, bytes) else data.encode())
+
+
+SITES = {'norm1': ('norm1', 1), 'norm2': ('norm2', 1), 'attn.qkv': ('qkv', 3), 'attn.proj': ('proj', 1),
+         'mlp.fc1': ('fc1', 0), 'mlp.fc2': ('fc2', 0)}
+
+
+def site_shapes(site, dim, hidden):
+    rows = {'norm1': None, 'norm2': None, 'attn.qkv': 3 * dim, 'attn.proj': dim, 'mlp.fc1': hidden, 'mlp.fc2': dim}[site]
+    columns = hidden if site == 'mlp.fc2' else dim
+    return (str(dim) if rows is None else f'{rows},{columns}', str(rows or dim))
+
+
+def outer(dim, patch, side, prefix, classes, norm='norm'):
+    lines = [f'pos_embed 1,{side * side + prefix},{dim}', f'patch_embed.proj.weight {dim},3,{patch},{patch}',
+             f'patch_embed.proj.bias {dim}', f'{norm}.weight {dim}', f'{norm}.bias {dim}', f'head.weight {classes},{dim}',
+             f'head.bias {classes}']
+    if prefix > 0:
+        lines.append(f'cls_token 1,1,{dim}')
+    if prefix > 1:
+        lines += [f'dist_token 1,1,{dim}', f'head_dist.weight {classes},{dim}', f'head_dist.bias {classes}']
+    return lines
+
+
+def gene(dim=2, patch=1, side=1, prefix=0, classes=2, hidden=4, bias=True, schedule=None, norm='norm', front='', type='F32',
+         keys=()):
+    lines = outer(dim, patch, side, prefix, classes, norm)
+    for site, (key, _) in SITES.items():
+        weight, vector = site_shapes(site, dim, hidden)
+        segments = (schedule or {}).get(key, [[1, True]])
+        linear = [(n > 1 and is_linear) if schedule and key in schedule else True for n, is_linear in segments]
+        for k, both in enumerate(linear):
+            for part in ('_base', '_ilayer') if both else ('',):
+                lines.append(f'blocks.block.{site}.instances.{k}.weight{part} {weight}')
+                if bias or site != 'attn.qkv':
+                    lines.append(f'blocks.block.{site}.instances.{k}.bias{part} {vector}')
+    pairs = [f'tleg.kind=learngene', 'tleg.heads=1', *keys]
+    if schedule:
+        pairs.append('tleg.schedule=' + json.dumps(schedule, separators=(',', ':')))
+    return '\n'.join([*pairs, *(front + line.replace(' ', f' {type} ') for line in lines)]) + '\n'
+
+
+def model(dim=2, patch=1, side=1, prefix=0, classes=2, hidden=4, bias=True, depth=1, norm='fc_norm', front='', type='F32',
+          keys=('tleg.heads=1',)):
+    lines = outer(dim, patch, side, prefix, classes, norm)
+    for layer in range(depth):
+        for site in SITES:
+            weight, vector = site_shapes(site, dim, hidden)
+            lines.append(f'blocks.{layer}.{site}.weight {weight}')
+            if bias or site != 'attn.qkv':
+                lines.append(f'blocks.{layer}.{site}.bias {vector}')
+    return '\n'.join([*keys, *(front + line.replace(' ', f' {type} ') for line in lines)]) + '\n'
+
+
+KEYS = ('tleg.image_size=4', 'tleg.patch_size=2', 'tleg.eps=1e-6', 'tleg.mean=0.5,0.5,0.5', 'tleg.std=0.2,0.2,0.2',
+        'tleg.crop=0.9', 'tleg.labels=["a","b"]', 'tleg.norm=before_pool', 'tleg.pool=mean')
+for name, text in {
+        'gene': gene(), 'gene-keys': gene(patch=2, side=2, keys=KEYS), 'gene-class': gene(prefix=1, side=2),
+        'gene-distilled': gene(prefix=2), 'gene-no-bias': gene(bias=False), 'gene-bf16': gene(type='BF16'),
+        'gene-f64': gene(type='F64'), 'gene-wrapped': gene(front='module.'),
+        'gene-schedule': gene(schedule={'qkv': [[4, True], [2, False]], 'norm1': [[1, True], [5, True]]}),
+        'gene-shared': gene(schedule={'fc1': [[1, False]], 'proj': [[1, False]]}),
+        'gene-after': gene(norm='fc_norm', keys=('tleg.norm=after_pool',)), 'gene-ints': gene(type='I32'),
+        'model': model(), 'model-keys': model(patch=2, side=2, keys=('tleg.kind=vit', 'tleg.heads=1', *KEYS[:-2])),
+        'model-class': model(prefix=1, norm='norm', side=2, depth=2), 'model-distilled': model(prefix=2, norm='norm'),
+        'model-no-bias': model(bias=False), 'model-f16': model(type='F16', depth=3), 'model-bf16': model(type='BF16'),
+        'model-wrapped': model(front='module.model.'), 'model-foreign': model() + 'blocks.0.ls1.gamma F32 2\n',
+        'model-spare': model() + 'something.else U8 3\n', 'model-timm': model(dim=64, norm='norm', prefix=1, keys=()),
+}.items():
+    write('fuzz_model', name, text)
+
+
+def header(**tensors):
+    entries, at = {}, 0
+    for name, (type, shape) in tensors.items():
+        bytes = {'F32': 4, 'F16': 2, 'BF16': 2, 'F64': 8, 'U8': 1, 'I64': 8}[type]
+        for n in shape:
+            bytes *= n
+        entries[name] = {'dtype': type, 'shape': shape, 'data_offsets': [at, at + bytes]}
+        at += bytes
+    return json.dumps(entries, separators=(',', ':'))
+
+
+def whole(text, data):
+    return struct.pack('<Q', len(text)) + text.encode() + data
+
+
+image = header(images=('F32', [1, 3, 4, 4]))
+for name, data in {
+        'one': image, 'three': header(images=('F32', [3, 3, 4, 4])), 'spare': header(a=('U8', [3]), images=('F32', [1, 3, 4, 4])),
+        'half': header(images=('F16', [1, 3, 4, 4])), 'flat': header(images=('F32', [48])), 'none': header(images=('F32', [0, 3, 4, 4])),
+        'large': header(images=('F32', [1, 3, 8, 8])), 'last': header(images=('F32', [1, 4, 4, 3])), 'missing': header(image=('F32', [1])),
+        'whole': whole(image, struct.pack('<48f', *range(48))), 'nan': whole(image, b'\xff' * 192),
+}.items():
+    write('fuzz_run', name, data)
+
+for name, text in {
+        'labels': '["cat","dog","\\u00e9\\ud83d\\ude00"]', 'schedule': '{"qkv":[[4,true],[2,false]],"norm1":[[6,false]]}',
+        'header': header(a=('F32', [2, 3]), b=('BF16', []), c=('F64', [0])), 'deep': '[' * 40 + ']' * 40,
+        'metadata': '{"__metadata__":{"k":"v","tleg.kind":"vit"},"t":{"dtype":"F8_E4M3","shape":[2],"data_offsets":[0,2]}}',
+        'numbers': '[0,-1,1e5,1.5E-3,9223372036854775807,-9223372036854775808,18446744073709551616]', 'words': '[true,false,null,{}]',
+        'index': '{"metadata":{"total_size":8},"weight_map":{"a":"model-00001-of-00002.safetensors"}}',
+}.items():
+    write('fuzz_json', name, text)
+
+# Formats that are named, not read.
+for name, data in {
+        'webp': b'RIFF\0\0\0\0WEBPVP8 ', 'gif': b'GIF89a\1\0\1\0', 'tiff': b'II*\0\x08\0\0\0', 'heic': b'\0\0\0\x18ftypheic\0\0\0\0',
+        'bmp': b'BM\x46\0\0\0\0\0\0\0\x36\0\0\0', 'ppm': b'P6\n1 1\n255\n\0\0\0', 'html': b'<!DOCTYPE html><html>', 'svg': b'<?xml?><svg/>',
+        'text': b'hello', 'zip': b'PK\3\4', 'pdf': b'%PDF-1.4', 'jxl': b'\xff\x0a\0', 'lfs': b'version https://git-lfs.github.com/spec/v1\n',
+}.items():
+    write('fuzz_picture', name, data)

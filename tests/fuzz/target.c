@@ -1,0 +1,104 @@
+#define _GNU_SOURCE /* memfd_create */
+#include "target.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum {
+    MOST_HELD = 256 << 20, /* bytes; what a small input may ask for stays far below */
+    MOST_DATA = 1 << 20,
+    LENGTH_BYTES = 8
+};
+
+void fuzz_need(bool kept) {
+    if (!kept)
+        abort();
+}
+
+static void *TLEG_CALL host_alloc(void *arg, size_t size, size_t align) {
+    struct fuzz_host *host = arg;
+    void *memory = NULL;
+    host->calls++;
+    fuzz_need(size > 0);
+    if (host->calls == host->refused || size > MOST_HELD - host->held)
+        return NULL;
+    if (posix_memalign(&memory, align < sizeof(void *) ? sizeof(void *) : align, size) != 0)
+        return NULL;
+    host->held += size;
+    return memory;
+}
+
+static void TLEG_CALL host_release(void *arg, void *memory, size_t size, size_t align) {
+    struct fuzz_host *host = arg;
+    (void)align;
+    fuzz_need(memory != NULL && size <= host->held);
+    host->held -= size;
+    free(memory);
+}
+
+tleg_context *fuzz_begin(struct fuzz_host *host) {
+    const size_t refused = host->refused;
+    *host = (struct fuzz_host){0};
+    const tleg_context_options options = {
+        .struct_size = sizeof options, .alloc = host_alloc, .release = host_release, .alloc_host = host};
+    tleg_context *context;
+    fuzz_need(tleg_context_create(&options, &context) == TLEG_OK);
+    host->calls = 0;
+    host->refused = refused;
+    return context;
+}
+
+void fuzz_end(tleg_context *context, const struct fuzz_host *host) {
+    tleg_context_free(context);
+    fuzz_need(host->held == 0);
+}
+
+void fuzz_need_error(const tleg_context *context, tleg_status status) {
+    fuzz_need(status == TLEG_OK || tleg_context_error(context)[0] != '\0');
+    fuzz_need(status != TLEG_STATE && status != TLEG_CANCELLED && status != TLEG_IO);
+}
+
+/* The largest number before a ']' that data of MOST_DATA bytes can have. */
+static size_t data_wanted(const uint8_t *text, size_t size) {
+    size_t largest = 0, number = 0;
+    for (size_t i = 0; i < size; i++) {
+        if (text[i] >= '0' && text[i] <= '9') {
+            number = number > MOST_DATA ? number : 10 * number + (size_t)(text[i] - '0');
+            continue;
+        }
+        if (text[i] == ']' && number > largest && number <= MOST_DATA)
+            largest = number;
+        number = 0;
+    }
+    return largest;
+}
+
+uint8_t *fuzz_safetensors(const uint8_t *data, size_t size, size_t *bytes) {
+    const bool header = size > 0 && data[0] == '{';
+    const size_t before = header ? LENGTH_BYTES : 0, behind = header ? data_wanted(data, size) : 0;
+    uint8_t *file = malloc(before + size + behind + 1);
+    fuzz_need(file != NULL);
+    for (size_t i = 0; i < before; i++)
+        file[i] = (uint8_t)((uint64_t)size >> 8 * i);
+    if (size > 0)
+        memcpy(file + before, data, size);
+    for (size_t i = 0; i < behind; i++) /* the header's letters serve as numbers of all sizes */
+        file[before + size + i] = data[(i * 7 + i / 64) % size];
+    *bytes = before + size + behind;
+    return realloc(file, *bytes ? *bytes : 1); /* exactly the bytes: reading past them is seen */
+}
+
+const char *fuzz_path(const uint8_t *data, size_t size) {
+    static char path[64];
+    static int file = -1;
+    if (file < 0) {
+        file = memfd_create("fuzz", MFD_CLOEXEC);
+        snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+    }
+    fuzz_need(file >= 0 && ftruncate(file, 0) == 0);
+    fuzz_need(pwrite(file, data, size, 0) == (ssize_t)size);
+    return path;
+}

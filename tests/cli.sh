@@ -180,6 +180,17 @@ says err "short.st"
 try 2 info
 try 2 info g.st again.st
 
+# ---- an index of several files is read as the file that it describes ----
+try 0 info g.st --tensors
+sed -n 's/^  \([a-z][a-z0-9_.]*\) *f32 .*/"\1": "g.st",/p' out >names
+{ printf '{"weight_map": {' && sed '$s/,$//' names && printf '}}'; } >g.index.json
+try 0 info g.index.json --json
+says out '"kind":"learngene"'
+must test "$(number bytes)" -eq "$((4 * $(number parameters)))"
+try 0 expand g.index.json --depth 5 -o sharded.st
+try 0 expand g.st --depth 5 -o whole.st
+must cmp -s sharded.st whole.st
+
 # ---- expand ----
 try 0 expand g.st --depth 5 -o m.st
 says out "m.st: a model of depth 5, f32"

@@ -122,14 +122,32 @@ static bool list_tensors(tleg_context *context, const tleg_file *file, struct re
     return true;
 }
 
+/* Bytes on disk; of an index, which holds none itself, those of the tensors that it names. */
+static bool count_bytes(tleg_context *context, const tleg_file *file, const char *path, uint64_t *bytes) {
+    uint64_t tensors = 0, own;
+    const char *name;
+    for (int64_t i = 0; (name = tleg_file_name(file, i)) != NULL; i++) {
+        tleg_tensor_info info = {.struct_size = sizeof info};
+        if (tleg_file_get_info(context, file, name, &info) != TLEG_OK)
+            return false;
+        tensors += info.bytes;
+    }
+    if (!report_file_bytes(path, &own))
+        return false;
+    *bytes = own > tensors ? own : tensors;
+    return true;
+}
+
 static int say(const struct call *call, tleg_context *context, const struct source *source, bool tensors) {
     uint64_t bytes;
     tleg_file *file = NULL;
     struct report report;
-    if (!report_file_bytes(source->path, &bytes))
-        return tool_fail(call, "%s: its size cannot be told", source->path);
-    if (tensors && tleg_file_open(context, source->path, 0, &file) != TLEG_OK)
+    if (tleg_file_open(context, source->path, 0, &file) != TLEG_OK)
         return tool_fail_context(call, context);
+    if (!count_bytes(context, file, source->path, &bytes)) {
+        tleg_file_free(file);
+        return tool_fail(call, "%s: its size cannot be told", source->path);
+    }
     if (call->json) {
         report = report_start();
         report_text(&report, "file", source->path);

@@ -23,6 +23,8 @@ enum {
 
 /* Opens `path` (UTF-8) and checks its whole header: the format's own rules (no holes, no
  * overlap, no duplicate names, no trailing bytes).
+ * An index of several files ({"weight_map": {"tensor": "file beside it", ...}}) opens as one
+ * file, which holds the tensors that it names.
  * A tensor of a type that safetensors knows and the library does not (BOOL, F8_E4M3, ...) does
  * not stop the file from being opened: it is listed, and reading it is UNSUPPORTED.
  * Errors: ARGUMENT, IO, FORMAT (which names the tensor or key; also what the file is instead,

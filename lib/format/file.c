@@ -14,6 +14,7 @@
 #endif
 
 enum { LENGTH_BYTES = 8, SNIFFED = 4096 };
+enum { OPEN_ALONE = 2 }; /* beside the public flags: what is read is one file, and no index of several */
 
 /* ---- the header ---- */
 
@@ -67,26 +68,64 @@ static tleg_status check_start(tleg_context *context, const struct tleg_file *fi
     return tleg_fail(context, TLEG_FORMAT, "%s is no safetensors file: its header does not begin with '{'", file->label);
 }
 
-/* The header's JSON through a buffer that lives only as long as it is read. */
-static tleg_status read_header_of_fd(tleg_context *context, struct tleg_file *file, size_t length) {
-    size_t bytes = LENGTH_BYTES + length;
-    char *text = tleg_alloc(&file->allocator, bytes);
-    if (!text)
-        return tleg_fail_memory(context, file->label, bytes);
-    tleg_status status;
+/* The file's first `bytes`, which must be there. */
+static tleg_status read_text(tleg_context *context, const struct tleg_file *file, char *text, size_t bytes) {
     char system[TLEG_SYSTEM_TEXT];
     ssize_t got = read_start(file, text, bytes);
     if (got < 0)
-        status = tleg_fail(context, TLEG_IO, "%s: cannot be read: %s", file->label, tleg_system_text(errno, system));
-    else if ((size_t)got < bytes)
-        status = tleg_fail(context, TLEG_IO, "%s became shorter while its header was read", file->label);
-    else
-        status = tleg_header_read(context, file, text + LENGTH_BYTES, length);
+        return tleg_fail(context, TLEG_IO, "%s: cannot be read: %s", file->label, tleg_system_text(errno, system));
+    if ((size_t)got < bytes)
+        return tleg_fail(context, TLEG_IO, "%s became shorter while its header was read", file->label);
+    return TLEG_OK;
+}
+
+/* Calls `take` with the file's first `bytes`, through a buffer that lives only as long as they are read. */
+static tleg_status with_text(tleg_context *context, struct tleg_file *file, size_t bytes, uint32_t flags,
+                             tleg_status (*take)(tleg_context *context, struct tleg_file *file, const char *text, size_t bytes,
+                                                 uint32_t flags)) {
+    if (file->memory)
+        return take(context, file, (const char *)file->memory, bytes, flags);
+    char *text = tleg_alloc(&file->allocator, bytes);
+    if (!text)
+        return tleg_fail_memory(context, file->label, bytes);
+    tleg_status status = read_text(context, file, text, bytes);
+    if (status == TLEG_OK)
+        status = take(context, file, text, bytes, flags);
     tleg_release(&file->allocator, text, bytes);
     return status;
 }
 
-static tleg_status read_header(tleg_context *context, struct tleg_file *file) {
+static tleg_status take_header(tleg_context *context, struct tleg_file *file, const char *text, size_t bytes, uint32_t flags) {
+    (void)flags;
+    return tleg_header_read(context, file, text + LENGTH_BYTES, bytes - LENGTH_BYTES);
+}
+
+/* What bytes and handles of the system's the file holds. */
+static void let_go(struct tleg_file *file) {
+    if (file->mapped)
+        munmap((void *)(uintptr_t)file->memory, (size_t)file->size);
+    if (file->fd >= 0)
+        close(file->fd);
+    file->memory = NULL;
+    file->mapped = false;
+    file->fd = -1;
+}
+
+/* Whether start[0..length) begins an index, and no header whose length happens to begin with '{'. */
+static bool is_index(const unsigned char *start, size_t length) {
+    return length >= LENGTH_BYTES && header_length(start) > TLEG_FILE_HEADER_LIMIT && tleg_sniff_index(start, length);
+}
+
+static tleg_status read_index(tleg_context *context, struct tleg_file *file, uint32_t flags) {
+    if (file->size > TLEG_FILE_HEADER_LIMIT)
+        return tleg_fail(context, TLEG_FORMAT, "%s: this index is %llu bytes long, the limit is %d", file->label,
+                         (unsigned long long)file->size, TLEG_FILE_HEADER_LIMIT);
+    tleg_status status = with_text(context, file, (size_t)file->size, flags, tleg_shards_read);
+    let_go(file);
+    return status;
+}
+
+static tleg_status read_header(tleg_context *context, struct tleg_file *file, uint32_t flags) {
     unsigned char buffer[SNIFFED];
     const unsigned char *start = file->memory;
     size_t length = file->size < SNIFFED ? (size_t)file->size : SNIFFED;
@@ -98,14 +137,14 @@ static tleg_status read_header(tleg_context *context, struct tleg_file *file) {
         start = buffer;
         length = (size_t)got;
     }
+    if (!(flags & OPEN_ALONE) && is_index(start, length))
+        return read_index(context, file, flags);
     tleg_status status = check_start(context, file, start, length);
     if (status != TLEG_OK)
         return status;
     size_t header = (size_t)header_length(start);
     file->data_start = LENGTH_BYTES + header;
-    if (file->memory)
-        return tleg_header_read(context, file, (const char *)file->memory + LENGTH_BYTES, header);
-    return read_header_of_fd(context, file, header);
+    return with_text(context, file, LENGTH_BYTES + header, flags, take_header);
 }
 
 /* ---- opening ---- */
@@ -166,14 +205,29 @@ static tleg_status map_fd(tleg_context *context, struct tleg_file *file) {
 }
 
 /* Hands the file out when its header is right. */
-static tleg_status finish(tleg_context *context, tleg_status status, struct tleg_file *file, tleg_file **out) {
+static tleg_status finish(tleg_context *context, tleg_status status, struct tleg_file *file, uint32_t flags, tleg_file **out) {
     if (status == TLEG_OK)
-        status = read_header(context, file);
+        status = read_header(context, file, flags);
     if (status == TLEG_OK)
         *out = file;
     else
         tleg_file_free(file);
     return status;
+}
+
+static tleg_status open_path(tleg_context *context, const char *path, uint32_t flags, tleg_file **out) {
+    struct tleg_file *file;
+    tleg_status status = new_file(context, path, &file);
+    if (status != TLEG_OK)
+        return status;
+    status = open_fd(context, file);
+    if (status == TLEG_OK && flags & TLEG_OPEN_MAP)
+        status = map_fd(context, file);
+    return finish(context, status, file, flags, out);
+}
+
+tleg_status tleg_file_open_one(tleg_context *context, const char *path, uint32_t flags, struct tleg_file **file) {
+    return open_path(context, path, flags | OPEN_ALONE, file);
 }
 
 tleg_status TLEG_CALL tleg_file_open(tleg_context *context, const char *path, uint32_t flags, tleg_file **out) {
@@ -183,14 +237,7 @@ tleg_status TLEG_CALL tleg_file_open(tleg_context *context, const char *path, ui
         return tleg_fail(context, TLEG_ARGUMENT, "tleg_file_open: context, path and file must not be NULL");
     if (flags & ~(uint32_t)TLEG_OPEN_MAP)
         return tleg_fail(context, TLEG_ARGUMENT, "tleg_file_open: unknown flags 0x%x", (unsigned)flags);
-    struct tleg_file *file;
-    tleg_status status = new_file(context, path, &file);
-    if (status != TLEG_OK)
-        return status;
-    status = open_fd(context, file);
-    if (status == TLEG_OK && flags & TLEG_OPEN_MAP)
-        status = map_fd(context, file);
-    return finish(context, status, file, out);
+    return open_path(context, path, flags, out);
 }
 
 tleg_status TLEG_CALL tleg_file_parse(tleg_context *context, const void *data, size_t size, tleg_file **out) {
@@ -204,17 +251,17 @@ tleg_status TLEG_CALL tleg_file_parse(tleg_context *context, const void *data, s
         return status;
     file->memory = data;
     file->size = size;
-    return finish(context, TLEG_OK, file, out);
+    return finish(context, TLEG_OK, file, OPEN_ALONE, out);
 }
 
 void TLEG_CALL tleg_file_free(tleg_file *file) {
     if (!file)
         return;
     struct tleg_allocator allocator = file->allocator;
-    if (file->mapped)
-        munmap((void *)(uintptr_t)file->memory, (size_t)file->size);
-    if (file->fd >= 0)
-        close(file->fd);
+    let_go(file);
+    for (size_t i = 0; i < file->part_count; i++)
+        tleg_file_free(file->parts[i]);
+    tleg_release(&allocator, file->parts, file->part_bytes);
     tleg_release(&allocator, file->block, file->block_bytes);
     tleg_release(&allocator, file->label, file->label_bytes);
     tleg_release(&allocator, file, sizeof *file);

@@ -39,6 +39,8 @@ tleg_status tleg_file_read_bytes(tleg_context *context, const tleg_file *file, c
         return tleg_fail(context, TLEG_ARGUMENT, "%s: tensor '%s' has %llu bytes; %llu from byte %llu on are asked for",
                          file->label, entry->name, (unsigned long long)entry->bytes, (unsigned long long)bytes,
                          (unsigned long long)first);
+    if (file->part_count > 0)
+        file = file->parts[entry->part];
     uint64_t at = file->data_start + entry->offset + first;
     if (!file->memory)
         return read_fd(context, file, entry, at, bytes, out);
@@ -70,6 +72,8 @@ tleg_status tleg_file_read_part(tleg_context *context, const tleg_file *file, co
     tleg_status status = check_floating(context, file, entry);
     if (status != TLEG_OK)
         return status;
+    if (file->part_count > 0)
+        file = file->parts[entry->part];
     size_t width = tleg_dtype_size(entry->dtype);
     uint64_t at = (uint64_t)first * width, bytes = (uint64_t)count * width;
     if (entry->dtype == TLEG_F32)

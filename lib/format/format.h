@@ -13,17 +13,20 @@ struct tleg_entry {        /* one tensor of a file */
     int64_t shape[TLEG_MAX_RANK];
     uint64_t offset; /* of its bytes, from the start of the data section */
     uint64_t bytes;
+    size_t part; /* which file holds them, when an index names several */
 };
 struct tleg_pair { /* one metadata entry */
     const char *key, *value;
 };
 
-/* ---- reader (safetensors_read.c; the header in header_read.c) ---- */
+/* ---- reader (file.c; the header in header_read.c, an index of several files in shards.c) ---- */
 const char *tleg_file_label(const tleg_file *file);                                  /* the path, or "(memory)": for errors */
 int64_t tleg_file_entries(const tleg_file *file, const struct tleg_entry **entries); /* in data order */
 const struct tleg_entry *tleg_file_find(const tleg_file *file, const char *name);    /* NULL when there is none */
 /* When every name begins with `prefix`, the file is known by the rest of its names from now on; else nothing changes. */
 bool tleg_file_strip(tleg_file *file, const char *prefix);
+/* Whether the file's name says that it is one of several ("x-00001-of-00002.safetensors"), opened without their index. */
+bool tleg_file_is_shard(const tleg_file *file);
 int64_t tleg_file_pairs(const tleg_file *file, const struct tleg_pair **pairs);
 /* The name in the file that is most like `name` (edit distance), or NULL when none is near. */
 const char *tleg_file_nearest(const tleg_file *file, const char *name);

@@ -11,7 +11,7 @@ struct header {
     struct tleg_file *file;
     const struct tleg_json *json;
     char *texts; /* where the next unescaped text goes */
-    size_t room; /* bytes left there */
+    size_t room; /* bytes left there; a text with its NUL needs less than its JSON with quotes */
 };
 
 /* ---- helpers ---- */
@@ -220,19 +220,18 @@ static tleg_status check_cover(const struct header *header) {
     return TLEG_OK;
 }
 
-static tleg_status index_names(const struct header *header) {
-    const struct tleg_file *file = header->file;
+tleg_status tleg_file_index_names(tleg_context *context, const struct tleg_file *file) {
     for (size_t i = 0; i < file->entry_count; i++)
         file->by_name[i] = &file->entries[i];
     tleg_sort(file->by_name, file->entry_count, sizeof *file->by_name, compare_named);
     tleg_sort(file->by_key, file->pair_count, sizeof *file->by_key, compare_named);
     for (size_t i = 1; i < file->entry_count; i++)
         if (strcmp(file->by_name[i - 1]->name, file->by_name[i]->name) == 0)
-            return tleg_fail(header->context, TLEG_FORMAT, "%s: duplicate tensor '%s' in the header", file->label,
+            return tleg_fail(context, TLEG_FORMAT, "%s: duplicate tensor '%s' in the header", file->label,
                              file->by_name[i]->name);
     for (size_t i = 1; i < file->pair_count; i++)
         if (strcmp(file->by_key[i - 1]->key, file->by_key[i]->key) == 0)
-            return tleg_fail(header->context, TLEG_FORMAT, "%s: duplicate metadata key '%s' in the header", file->label,
+            return tleg_fail(context, TLEG_FORMAT, "%s: duplicate metadata key '%s' in the header", file->label,
                              file->by_key[i]->key);
     return TLEG_OK;
 }
@@ -258,25 +257,24 @@ static tleg_status count_members(const struct header *header, size_t *metadata) 
     return TLEG_OK;
 }
 
-/* One block: both arrays and their indices, then the texts. A text with its NUL needs less than its JSON with quotes. */
-static tleg_status make_block(struct header *header) {
-    struct tleg_file *file = header->file;
+/* Both arrays and their indices, then the texts. */
+tleg_status tleg_file_make_block(tleg_context *context, struct tleg_file *file, size_t room, char **texts) {
     size_t entry = sizeof *file->entries + sizeof *file->by_name, pair = sizeof *file->pairs + sizeof *file->by_key;
     size_t entries, pairs, bytes;
-    header->room = header->json->length;
     if (!tleg_size_mul(file->entry_count, entry, &entries) || !tleg_size_mul(file->pair_count, pair, &pairs) ||
-        !tleg_size_add(entries, pairs, &bytes) || !tleg_size_add(bytes, header->room, &bytes))
-        return tleg_fail_memory(header->context, file->label, SIZE_MAX);
+        !tleg_size_add(entries, pairs, &bytes) || !tleg_size_add(bytes, room, &bytes))
+        return tleg_fail_memory(context, file->label, SIZE_MAX);
     char *at = tleg_alloc_zero(&file->allocator, bytes);
     if (!at)
-        return tleg_fail_memory(header->context, file->label, bytes);
+        return tleg_fail_memory(context, file->label, bytes);
     file->block = at;
     file->block_bytes = bytes;
     file->entries = (void *)at;
     file->pairs = (void *)(at += file->entry_count * sizeof *file->entries);
     file->by_name = (void *)(at += file->pair_count * sizeof *file->pairs);
     file->by_key = (void *)(at += file->entry_count * sizeof *file->by_name);
-    header->texts = at + file->pair_count * sizeof *file->by_key;
+    if (texts)
+        *texts = at + file->pair_count * sizeof *file->by_key;
     return TLEG_OK;
 }
 
@@ -289,7 +287,7 @@ static tleg_status read_members(struct header *header) {
     size_t metadata, key = 1;
     tleg_status status = count_members(header, &metadata);
     if (status == TLEG_OK)
-        status = make_block(header);
+        status = tleg_file_make_block(header->context, file, header->room, &header->texts);
     if (status == TLEG_OK && metadata)
         status = read_metadata(header, metadata);
     for (size_t i = 0; i < file->entry_count && status == TLEG_OK; key = tleg_json_next(json, key + 1))
@@ -298,7 +296,7 @@ static tleg_status read_members(struct header *header) {
     if (status != TLEG_OK)
         return status;
     tleg_sort(file->entries, file->entry_count, sizeof *file->entries, compare_places);
-    status = index_names(header);
+    status = tleg_file_index_names(header->context, file);
     return status == TLEG_OK ? check_cover(header) : status;
 }
 
@@ -311,7 +309,7 @@ tleg_status tleg_header_read(tleg_context *context, struct tleg_file *file, cons
                          (unsigned long long)fault.at, (unsigned long long)length);
     if (status != TLEG_OK)
         return tleg_fail_memory(context, file->label, length);
-    struct header header = {.context = context, .file = file, .json = &json};
+    struct header header = {.context = context, .file = file, .json = &json, .room = length};
     status = read_members(&header);
     tleg_json_free(&json);
     return status;

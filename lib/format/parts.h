@@ -58,16 +58,31 @@ struct tleg_file {
     size_t entry_count, pair_count;
     void *block; /* one allocation that holds the four arrays and the texts */
     size_t block_bytes;
+    struct tleg_file **parts; /* of an index: the files that hold the tensors and the texts */
+    size_t part_count, part_bytes;
 };
+/* As tleg_file_open, of one file: an index is refused. */
+tleg_status tleg_file_open_one(tleg_context *context, const char *path, uint32_t flags, struct tleg_file **file);
 
 /* ---- header_read.c ---- */
 /* Fills the file's entries and pairs from its header's JSON; file->size and file->data_start are set. */
 tleg_status tleg_header_read(tleg_context *context, struct tleg_file *file, const char *text, size_t length);
 
+/* Makes the block of file->entry_count entries, file->pair_count pairs and `room` bytes of texts, which begin at *texts. */
+tleg_status tleg_file_make_block(tleg_context *context, struct tleg_file *file, size_t room, char **texts);
+/* Fills by_name and sorts it and by_key; FORMAT names what is there twice. */
+tleg_status tleg_file_index_names(tleg_context *context, const struct tleg_file *file);
+
+/* ---- shards.c ---- */
+/* Fills the file from the text of an index and the files that it names, which lie beside it. */
+tleg_status tleg_shards_read(tleg_context *context, struct tleg_file *file, const char *text, size_t length, uint32_t flags);
+
 /* ---- sniff.c ---- */
 /* In plain words what the first bytes of a file that is no safetensors file look like ("it is a PNG picture"); NULL when
  * they look like nothing known. The text is static. */
 const char *tleg_sniff(const unsigned char *start, size_t length);
+/* Whether they begin an index of several files. */
+bool tleg_sniff_index(const unsigned char *start, size_t length);
 
 /* ---- header_write.c ---- */
 struct tleg_header_text {

@@ -32,19 +32,30 @@ static bool is_text(const unsigned char *start, size_t length) {
     return length > 0;
 }
 
-static const char *sniff_text(const unsigned char *start, size_t length) {
+static size_t skip_blanks(const unsigned char *start, size_t length) {
     size_t at = 0;
     while (at < length && (start[at] == ' ' || start[at] == '\n' || start[at] == '\r' || start[at] == '\t'))
         at++;
+    return at;
+}
+
+bool tleg_sniff_index(const unsigned char *start, size_t length) {
+    size_t at = skip_blanks(start, length);
+    return begins(start + at, length - at, "{", 1) && holds(start + at, length - at, "\"weight_map\"");
+}
+
+static const char *sniff_text(const unsigned char *start, size_t length) {
+    size_t at = skip_blanks(start, length);
     start += at;
     length -= at;
     if (begins(start, length, "version https://git-lfs", 23))
         return "a Git LFS pointer, not the file itself: fetch it with git lfs pull";
     if (begins(start, length, "<", 1))
         return "a web page (HTML or XML), no safetensors file: the download went wrong";
-    if (begins(start, length, "{", 1) && holds(start, length, "\"weight_map\""))
-        return "an index of several safetensors files (\"weight_map\"), no safetensors file: merge them into one "
-               "(load each, save all) and give that";
+    if (tleg_sniff_index(start, length))
+        return "an index of several safetensors files (\"weight_map\"), no safetensors file: open it by its path, and the "
+               "files "
+               "beside it are found";
     if (begins(start, length, "{", 1) || begins(start, length, "[", 1))
         return "a JSON text, no safetensors file";
     return "a text, no safetensors file";

@@ -72,7 +72,12 @@ static bool is_proper_name(const char *name) {
     return is_outer_name(name);
 }
 
+#define ONE_OF_SEVERAL                                                                                                         \
+    "by its name this is one of several files: give their index (.safetensors.index.json), which stands beside them"
+
 static tleg_status fail_missing(const struct tleg_config_reader *reader, const char *name) {
+    if (tleg_file_is_shard(reader->file))
+        return tleg_fail(reader->context, TLEG_FORMAT, "%s: missing tensor \"%s\"; " ONE_OF_SEVERAL, reader->label, name);
     const char *wrapped = find_wrapped(reader, name);
     if (wrapped)
         return tleg_fail(reader->context, TLEG_FORMAT,
@@ -198,6 +203,9 @@ static tleg_status check_all(struct check *check) {
     for (int32_t layer = 0; status == TLEG_OK && layer < c->depth; layer++)
         status = check_layer(check, layer);
     c->dtype = check->half;
+    if (status == TLEG_OK && tleg_file_is_shard(check->reader->file)) /* who knows how many layers the others hold */
+        return tleg_fail(check->reader->context, TLEG_FORMAT, "%s: found %d layer(s); " ONE_OF_SEVERAL, check->reader->label,
+                         (int)c->depth);
     return status;
 }
 

@@ -32,10 +32,11 @@ static void read_all(tleg_context *context, const tleg_file *file) {
     tleg_file_nearest(file, "blocks.block.attn.qkv.instances.0.weight_base");
 }
 
-/* Memory and a file give the same answer. */
+/* Memory and a file give the same answer, but for an index, whose path leads to files that are not there. */
 static void through_path(tleg_context *context, const uint8_t *data, size_t size, tleg_status expected) {
     tleg_file *file;
-    fuzz_need(tleg_file_open(context, fuzz_path(data, size), 0, &file) == expected);
+    const tleg_status status = tleg_file_open(context, fuzz_path(data, size), 0, &file);
+    fuzz_need(status == expected || (expected == TLEG_FORMAT && status == TLEG_IO));
     if (file)
         read_all(context, file);
     tleg_file_free(file);

@@ -83,6 +83,28 @@ for name, text in {
 }.items():
     write('fuzz_model', name, text)
 
+shapes = [line for line in gene(hidden=2).split('\n') if ' F32 ' in line]
+for name, depth in {'state': '2', 'state-deep': '9', 'state-fraction': '1.5'}.items():
+    pairs = ['+', 'tleg.trainer.steps=3', 'tleg.trainer.random=' + '0123456789abcdef ' * 4 + depth]
+    kinds = ['parameter', 'moment1', 'moment2', 'average']
+    lines = pairs + [f'{kind}.{line}' for kind in kinds for line in shapes]
+    write('fuzz_state', name, '\n'.join(lines) + '\n')
+    write('fuzz_state', f'{name}-short', '\n'.join(lines[:-1]) + '\n')
+write('fuzz_state', 'other', 'tleg.kind=trainer\ntleg.trainer.setup=kind=model \n')
+
+
+def wish(layout=1, width=6, height=5, gap=0, upside_down=0, size=4, crop=0.875, mean=0.5, std=0.25, pixels=b'\x10\x80\xf0'):
+    return struct.pack('<dddhhBBBB', crop, mean, std, width, height, layout, gap, upside_down, size) + pixels
+
+
+for name, data in {
+        'rgb': wish(), 'bgr': wish(2, 9, 3, 5), 'rgba': wish(3, 3, 9, 0, 1), 'bgra': wish(4, 30, 1, 7, 1, 8), 'grey': wish(5, 1, 64),
+        'no-layout': wish(0), 'no-width': wish(width=0), 'defaults': wish(crop=0, mean=0, std=0), 'tiny-crop': wish(crop=1e-7),
+        'no-crop': wish(crop=float('nan')), 'one': wish(width=1, height=1, size=1), 'large': wish(width=128, height=128, size=32),
+        'thin': wish(width=16384, height=1, size=64), 'tall': wish(width=1, height=16384, size=2), 'bad-std': wish(std=-1.0),
+}.items():
+    write('fuzz_prepare', name, data)
+
 
 def header(**tensors):
     entries, at = {}, 0
@@ -103,7 +125,9 @@ image = header(images=('F32', [1, 3, 4, 4]))
 for name, data in {
         'one': image, 'three': header(images=('F32', [3, 3, 4, 4])), 'spare': header(a=('U8', [3]), images=('F32', [1, 3, 4, 4])),
         'half': header(images=('F16', [1, 3, 4, 4])), 'flat': header(images=('F32', [48])), 'none': header(images=('F32', [0, 3, 4, 4])),
-        'large': header(images=('F32', [1, 3, 8, 8])), 'last': header(images=('F32', [1, 4, 4, 3])), 'missing': header(image=('F32', [1])),
+        'large': header(images=('F32', [1, 3, 8, 8])),
+        'low': header(images=('F32', [1, 3, 2, 4])), 'narrow': header(images=('F32', [1, 3, 4, 2])), 'grey': header(images=('F32', [1, 1, 4, 4])),
+        'last': header(images=('F32', [1, 4, 4, 3])), 'missing': header(image=('F32', [1])),
         'whole': whole(image, struct.pack('<48f', *range(48))), 'nan': whole(image, b'\xff' * 192),
 }.items():
     write('fuzz_run', name, data)

@@ -102,3 +102,20 @@ const char *fuzz_path(const uint8_t *data, size_t size) {
     fuzz_need(pwrite(file, data, size, 0) == (ssize_t)size);
     return path;
 }
+
+static char scratch[64];
+
+static void remove_scratch(void) {
+    unlink(scratch);
+}
+
+const char *fuzz_scratch(void) {
+    if (scratch[0])
+        return scratch;
+    snprintf(scratch, sizeof scratch, "%s/tleg-fuzz-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+    const int file = mkstemp(scratch);
+    fuzz_need(file >= 0);
+    close(file);
+    atexit(remove_scratch);
+    return scratch;
+}

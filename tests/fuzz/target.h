@@ -36,4 +36,7 @@ uint8_t *fuzz_listing(const uint8_t *data, size_t size, size_t *bytes);
 /* A path under which the bytes can be opened, for what reads files alone; it holds until the next call. */
 const char *fuzz_path(const uint8_t *data, size_t size);
 
+/* A path that can be written to, in memory where the system has such a place; the file is gone when the process ends well. */
+const char *fuzz_scratch(void);
+
 #endif

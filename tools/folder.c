@@ -68,8 +68,10 @@ static char *join(const char *dir, const char *name) {
 
 /* Whatever the format: one that tleg cannot read is reported when it is read, and not passed over in silence. */
 static int is_image_name(const char *name) {
-    static const char *const endings[] = {".jpg",  ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif",  ".bmp", ".tif",
-                                          ".tiff", ".ppm",  ".pgm", ".pbm",  ".pnm", ".avif", ".heic", ".heif", ".jp2", ".jxl"};
+    static const char *const endings[] = {".jpg",  ".jpeg", ".jpe", ".jfif", ".pjpeg", ".pjp", ".mpo", ".png", ".apng", ".webp",
+                                          ".gif",  ".bmp",  ".dib", ".tif",  ".tiff",  ".ppm", ".pgm", ".pbm", ".pnm",  ".avif",
+                                          ".heic", ".heif", ".hif", ".jp2",  ".j2k",   ".jxl", ".jxr", ".tga", ".psd",  ".qoi",
+                                          ".exr",  ".dng",  ".cr2", ".cr3",  ".nef",   ".arw", ".orf", ".raf", ".rw2"};
     const char *dot = strrchr(name, '.');
     char ending[8] = "";
     if (dot == NULL || strlen(dot) >= sizeof ending)
@@ -177,11 +179,9 @@ static int walk(struct listing *list, const char *path, const struct stat *statu
     return result;
 }
 
-/* The label of a class folder, or -1. */
-static int32_t label_of(const struct listing *list, const char *name) {
-    if (list->labels == NULL)
-        return (int32_t)list->folder->class_count;
-    for (int32_t i = 0; i < list->label_count; i++)
+/* The next label of this name behind `after`, or -1. */
+static int32_t next_label(const struct listing *list, int32_t after, const char *name) {
+    for (int32_t i = after + 1; i < list->label_count; i++)
         if (strcmp(list->labels[i], name) == 0)
             return i;
     return -1;
@@ -199,9 +199,13 @@ static int fail_label(const struct listing *list, const char *path) {
 
 static int add_class(struct listing *list, const char *path, const char *name, const struct stat *status) {
     struct folder *folder = list->folder;
-    const int32_t label = label_of(list, name);
+    const int32_t label = list->labels == NULL ? (int32_t)folder->class_count : next_label(list, -1, name);
     if (label < 0)
         return fail_label(list, path);
+    const int32_t twin = next_label(list, label, name);
+    if (list->labels != NULL && twin >= 0)
+        return fail(list, "%s: the model has two classes of this name, %d and %d: which is meant?", path, (int)label,
+                    (int)twin);
     struct folder_class *classes = grow(folder->classes, folder->class_count, &list->class_capacity, sizeof *classes);
     char *copy = strdup(name);
     if (classes != NULL)

@@ -50,6 +50,21 @@ static void set_transforms(png_structp png) {
     png_set_gray_to_rgb(png);
 }
 
+/* An index behind the palette's end is a level of grey, as in PIL; libpng would make it black. */
+static void fill_palette(struct reader *reader) {
+    enum { LARGEST = 256 };
+    png_colorp given;
+    png_color palette[LARGEST];
+    int count;
+    if (png_get_color_type(reader->png, reader->info) != PNG_COLOR_TYPE_PALETTE ||
+        png_get_PLTE(reader->png, reader->info, &given, &count) == 0)
+        return;
+    const int all = 1 << png_get_bit_depth(reader->png, reader->info);
+    for (int i = 0; i < all; i++)
+        palette[i] = i < count ? given[i] : (png_color){(png_byte)i, (png_byte)i, (png_byte)i};
+    png_set_PLTE(reader->png, reader->info, palette, all);
+}
+
 static void find_orientation(struct reader *reader) {
     png_uint_32 size;
     png_bytep exif;
@@ -65,6 +80,7 @@ static void decode(struct reader *reader) {
     const png_uint_32 width = png_get_image_width(png, reader->info), height = png_get_image_height(png, reader->info);
     if (picture_create(width, height, reader->out, reader->reason) != 0)
         png_error(png, "size");
+    fill_palette(reader);
     set_transforms(png);
     reader->passes = png_set_interlace_handling(png);
     png_read_update_info(png, reader->info);

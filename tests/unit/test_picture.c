@@ -85,6 +85,8 @@ static void what_cannot_be_decoded_is_refused_with_the_reason(void **state) {
     refused(fixture("bad-two-components.jpg"), "2 colour components");
     refused(fixture("bad-palette.png"), "PNG");
     refused(fixture("bad-short.png"), "PNG");
+    refused(fixture("bad-lossless.jpg"), "Unsupported JPEG process");
+    refused(fixture("bad-sum.png"), "IDAT");
 }
 
 static void pictures_that_claim_too_much_are_refused_before_memory_is_asked_for(void **state) {
@@ -186,6 +188,9 @@ static void other_formats_are_named(void **state) {
         {"\0\0\0\x20"
          "ftypisom",
          12, "film"},
+        {"II+\0\x08\0\0\0", 8, "TIFF"},
+        {"\x76\x2f\x31\x01\2\0\0\0", 8, "OpenEXR"},
+        {"\x93NUMPY\1\0", 8, "NumPy"},
         {"%PDF-1.7\n", 9, "PDF"},
         {"P6\n1 1\n255\nabc", 14, "portable map"},
         {"\xff\x0a\xfa\x7f", 4, "JPEG XL"},
@@ -302,8 +307,9 @@ static void what_is_no_image_is_passed_over(void **state) {
 static void endings_are_compared_without_case_and_other_formats_are_not_lost(void **state) {
     (void)state;
     plant((const char *const[]){"bee/a.JPG", "bee/b.Jpeg", "bee/c.PNG", "bee/d.webp", "bee/e.GIF", "bee/f.tiff", "bee/g.heic",
-                                NULL});
-    check_folder(NULL, 0, "bee 0:7", "0 bee/a.JPG 0 bee/b.Jpeg 0 bee/c.PNG 0 bee/d.webp 0 bee/e.GIF 0 bee/f.tiff 0 bee/g.heic");
+                                "bee/h.Nef", NULL});
+    check_folder(NULL, 0, "bee 0:8",
+                 "0 bee/a.JPG 0 bee/b.Jpeg 0 bee/c.PNG 0 bee/d.webp 0 bee/e.GIF 0 bee/f.tiff 0 bee/g.heic 0 bee/h.Nef");
     fell();
 }
 
@@ -336,6 +342,13 @@ static void labels_are_matched_by_name(void **state) {
     fell();
     plant((const char *const[]){"bee/a.jpg", "unknown_bird/b.jpg", NULL});
     folder_refused(labels, 3, "unknown_bird: this folder is no class of the model, whose 3 labels are tram, bee, owl");
+    fell();
+    static const char *const twins[] = {"crane", "bee", "crane"}; /* a bird and a machine, as in ImageNet */
+    plant((const char *const[]){"bee/a.jpg", NULL});
+    check_folder(twins, 3, "bee 1:1", "1 bee/a.jpg");
+    fell();
+    plant((const char *const[]){"bee/a.jpg", "crane/b.jpg", NULL});
+    folder_refused(twins, 3, "crane: the model has two classes of this name, 0 and 2");
     fell();
 }
 

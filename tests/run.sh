@@ -104,6 +104,21 @@ tree asan "tleg_tests tleg" -DCMAKE_BUILD_TYPE=None -DTLEG_TEST_TIMEOUT=600 -DTL
     "-DCMAKE_C_FLAGS=$sanitized $undefined" &&
     check asan -L "unit|replay|command"
 
+# libFuzzer's build of the fuzz targets, for a moment each: that they still build and run. tests/fuzz/run.sh is for hours.
+probe='int LLVMFuzzerTestOneInput(const unsigned char *data, unsigned long size) { return data && size > 1u << 30; }'
+if echo "$probe" | clang -x c -fsanitize=fuzzer,address,undefined - -o "$build/logs/probe" 2>/dev/null; then
+    stage libfuzzer-configure cmake -S . --preset libfuzzer -B "$build/libfuzzer" &&
+        stage libfuzzer-build cmake --build "$build/libfuzzer" -j "$jobs" --target tleg_fuzzers &&
+        for target in $(ls tests/fuzz/corpus); do
+            found=$build/logs/$target # what is found goes there, not into the corpus
+            rm -rf "$found" && mkdir "$found"
+            stage "$target" "$build/libfuzzer/tests/fuzz/$target" -runs=3000 -max_len=4096 -artifact_prefix="$found-" "$found" \
+                "tests/fuzz/corpus/$target"
+        done
+else
+    skip libfuzzer "clang with libFuzzer (libclang-rt-dev) is not installed"
+fi
+
 tree tsan "test_threads test_team test_core" -DCMAKE_BUILD_TYPE=None -DTLEG_TEST_TIMEOUT=600 -DTLEG_BENCH=OFF -DTLEG_BLAS=none \
     -DTLEG_TOOLS=OFF "-DCMAKE_C_FLAGS=$sanitized -fsanitize=thread" && check tsan -R '^(test_threads|test_team|test_core)$'
 

@@ -2,7 +2,7 @@
 # tests) needs and this machine lacks. Does nothing, and needs no rights, where everything is there.
 
 packages_build="gcc libc6-dev cmake ninja-build pkg-config libjsmn-dev libjansson-dev libjpeg-dev libpng-dev"
-packages_test="$packages_build g++ libcmocka-dev libopenblas-dev clang clang-format valgrind libc6-dbg binutils
+packages_test="$packages_build g++ libcmocka-dev libopenblas-dev clang libclang-rt-dev clang-format valgrind libc6-dbg binutils
 python3 libopenmpi-dev openmpi-bin"
 packages_cross="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static" # the kernels of another processor
 

@@ -93,6 +93,23 @@ for name, depth in {'state': '2', 'state-deep': '9', 'state-fraction': '1.5'}.it
 write('fuzz_state', 'other', 'tleg.kind=trainer\ntleg.trainer.setup=kind=model \n')
 
 
+def index(where, *parts):
+    return json.dumps({'metadata': {'total_size': 1}, 'weight_map': where}, separators=(',', ':')) + '%' + '%'.join(parts)
+
+
+lines = model(keys=('tleg.heads=1',)).splitlines()
+where = {line.split()[0]: 'ab'[i % 2] + '.safetensors' for i, line in enumerate(lines[1:])}
+halves = ['\n'.join([lines[0]] + lines[1 + i::2]) for i in (0, 1)]
+for name, data in {
+        'model': index(where, *halves), 'swapped': index(where, *halves[::-1]), 'alone': index({'t': 'a.safetensors'}, 't F32 2', ''),
+        'none': index({'t': 'c.safetensors'}, 't F32 2', ''), 'outside': index({'t': '../a.safetensors'}, 't F32 2', ''),
+        'itself': index({'t': 'model.safetensors.index.json'}, '', ''), 'empty': index({}, '', ''),
+        'both': index({'t': 'a.safetensors', 'u': 'b.safetensors'}, 'k=1\nt F32 2\nu F16 3', 'k=2\nu BF16 0\nt U8 1'),
+        'twice': '{"weight_map":{"t":"a.safetensors","t":"b.safetensors"}}%t F32 1%t F32 1', 'number': '{"weight_map":{"t":1}}%t F32 1%',
+}.items():
+    write('fuzz_index', name, data)
+
+
 def wish(layout=1, width=6, height=5, gap=0, upside_down=0, size=4, crop=0.875, mean=0.5, std=0.25, pixels=b'\x10\x80\xf0'):
     return struct.pack('<dddhhBBBB', crop, mean, std, width, height, layout, gap, upside_down, size) + pixels
 

@@ -6,7 +6,8 @@
  * there is reported as TLEG_ARGUMENT.
  *
  * Nothing in this library prints, exits, aborts, installs handlers, reads the
- * environment or starts threads that the host did not ask for. */
+ * environment or starts threads that the host did not ask for. A call that succeeds
+ * leaves errno as it was. */
 #ifndef TLEG_CORE_H
 #define TLEG_CORE_H
 

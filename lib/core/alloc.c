@@ -1,6 +1,7 @@
 /* Memory: the host's allocator, or our own: the C library's for small blocks, the system's for large ones. */
 #include "core/core.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -35,8 +36,9 @@ static void *map_large(size_t size) {
     if (before > 0)
         munmap(all, before);
     munmap(memory + bytes, HUGE_PAGE - before);
-    /* advice: a refusal changes nothing */
+    const int former = errno; /* it is advice: a refusal changes nothing */
     (void)madvise(memory, fits_huge_pages(size) ? bytes : size / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
+    errno = former;
     return memory;
 }
 

@@ -303,6 +303,7 @@ tleg_status tleg_writer_create(tleg_context *context, const char *path, const st
     struct tleg_writer *writer = tleg_alloc_zero(&context->allocator, sizeof *writer);
     if (!writer)
         return tleg_fail_memory(context, path, sizeof *writer);
+    const int former = errno; /* that there is no such file yet is no news to the host */
     writer->allocator = context->allocator;
     writer->fd = -1;
     mode_t mode = 0;
@@ -313,11 +314,13 @@ tleg_status tleg_writer_create(tleg_context *context, const char *path, const st
         status = make_temporary(context, writer, mode);
     if (status == TLEG_OK)
         status = write_header(context, writer, entries, pairs, (size_t)pair_count);
-    if (status == TLEG_OK)
-        *out = writer;
-    else
+    if (status != TLEG_OK) {
         tleg_writer_free(writer);
-    return status;
+        return status;
+    }
+    errno = former;
+    *out = writer;
+    return TLEG_OK;
 }
 
 tleg_status tleg_writer_put(tleg_context *context, struct tleg_writer *writer, int64_t index, const void *data) {
@@ -363,6 +366,7 @@ tleg_status tleg_writer_commit(tleg_context *context, struct tleg_writer *writer
     for (size_t i = 0; i < writer->count; i++)
         if (!writer->slots[i].written)
             return tleg_fail(context, TLEG_STATE, "%s: tensor '%s' is not written yet", writer->target, writer->slots[i].name);
+    const int former = errno;
     if (!flush(writer->fd))
         return io_error(context, writer->target, "cannot be flushed to disk", errno);
     int closed = close(writer->fd);
@@ -374,6 +378,7 @@ tleg_status tleg_writer_commit(tleg_context *context, struct tleg_writer *writer
     writer->made = false;
     if (!flush_directory(writer))
         return io_error(context, writer->target, "its directory cannot be flushed to disk", errno);
+    errno = former;
     return TLEG_OK;
 }
 

@@ -102,10 +102,11 @@ static const float *pack_queries(const struct heads *heads, const float *queries
     return folded;
 }
 
-/* scores[i][j] = key i . query j. */
+/* scores[i][j] = key i . query j; 0 behind the queries, as far as softmax works. */
 static void score(const struct heads *heads, const float *keys, const float *queries, int64_t cols, float *scores) {
     int64_t tokens = heads->attention->tokens;
-    struct tleg_tile tile = {.k = heads->steps, .b = queries, .cols = (int32_t)cols, .out_stride = heads->nr};
+    struct tleg_tile tile = {.k = heads->steps, .b = queries, .out_stride = heads->nr};
+    tile.cols = (int32_t)tleg_vector_columns(heads->exec->kernels, cols);
     for (int64_t first = 0, block = 1, next; first < tokens; first = next, block++) {
         next = tleg_block_start(tokens, heads->mr, block);
         tile.rows = (int32_t)(next - first);

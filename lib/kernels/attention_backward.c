@@ -99,11 +99,12 @@ static void turn(const struct tleg_kernels *kernels, int64_t tokens, int64_t col
 
 /* ---- products ---- */
 
-/* out (tokens, nr) = blocks x panel, over the width of a head; `cols` columns of it. */
+/* out (tokens, nr) = blocks x panel, over the width of a head; `cols` columns of it, and zeros as far as softmax works. */
 static void score(const struct heads *heads, const float *blocks, const float *panel, int64_t cols, float *out) {
     const struct tleg_kernels *kernels = heads->exec->kernels;
     int64_t tokens = heads->backward->tokens;
-    struct tleg_tile tile = {.k = heads->width, .b = panel, .cols = (int32_t)cols, .out_stride = kernels->nr};
+    struct tleg_tile tile = {.k = heads->width, .b = panel, .out_stride = kernels->nr};
+    tile.cols = (int32_t)tleg_vector_columns(kernels, cols);
     for (int64_t first = 0, block = 1, next; first < tokens; first = next, block++) {
         next = tleg_block_start(tokens, kernels->mr, block);
         tile.rows = (int32_t)(next - first);

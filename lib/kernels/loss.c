@@ -1,6 +1,8 @@
-/* Losses on logits, each with its gradient. A row is C numbers: doubles cost nothing here. */
+/* Losses on logits, each with its gradient. A row is C numbers: doubles cost nothing here. exp tells errno of a chance too
+ * small for a number; the host's errno does not hear of it. */
 #include "kernels/kernels.h"
 
+#include <errno.h>
 #include <math.h>
 
 /* log sum_c exp(z_c / tau), from the largest, so that nothing overflows */
@@ -17,6 +19,7 @@ static double log_sum(int64_t classes, const float *z, double tau) {
 /* d/dz of -sum q log softmax(z) = (sum q) softmax(z) - q */
 double tleg_cross_entropy_rows(int64_t rows, int64_t classes, const float *logits, const int64_t *labels, const float *targets,
                                double smoothing, double scale, float *dlogits) {
+    const int former = errno;
     double loss = 0;
     for (int64_t r = 0; r < rows; r++) {
         const float *z = logits + r * classes;
@@ -32,12 +35,14 @@ double tleg_cross_entropy_rows(int64_t rows, int64_t classes, const float *logit
             dlogits[r * classes + c] += (float)(scale / (double)rows * (mass * exp(z[c] - total) - q));
         }
     }
+    errno = former;
     return loss / (double)rows;
 }
 
 /* With p = softmax(./tau): d/dz_s of tau^2 KL(p_t || p_s) = tau (p_s - p_t) */
 double tleg_distillation_rows(int64_t rows, int64_t classes, const float *student, const float *teacher, double tau,
                               double scale, float *dlogits) {
+    const int former = errno;
     double loss = 0, count = (double)rows * (double)classes;
     for (int64_t r = 0; r < rows; r++) {
         const float *s = student + r * classes, *t = teacher + r * classes;
@@ -50,5 +55,6 @@ double tleg_distillation_rows(int64_t rows, int64_t classes, const float *studen
                 dlogits[r * classes + c] += (float)(scale * tau / count * (exp(log_s) - p));
         }
     }
+    errno = former;
     return tau * tau * loss / count;
 }

@@ -20,9 +20,6 @@ static void softmax_four(int64_t keys, float *s, float *inverse) {
 }
 
 void tleg_portable_softmax(int64_t keys, int64_t cols, float *s, float *inverse) {
-    for (int64_t i = 0; i < keys; i++) /* whole vectors are read; only the scores of `cols` queries were written */
-        for (int64_t j = cols; j % 4 != 0; j++)
-            s[i * NR + j] = 0;
     for (int64_t j = 0; j < cols; j += 4)
         softmax_four(keys, s + j, inverse + j);
 }

@@ -48,7 +48,8 @@ struct tleg_kernels {
     /* out[c * out_stride + r] = in[r * in_stride + c] * scale, r < rows, c < cols. */
     void (*transpose)(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float scale, float *out,
                       int64_t out_stride);
-    /* s (keys, nr): each column j < cols becomes exp(s - max), and inverse[j] = 1 / its sum. Others may change too. */
+    /* s (keys, nr): each column j < cols becomes exp(s - max), and inverse[j] = 1 / its sum. Whole vectors are worked on: the
+     * first tleg_vector_columns(.., cols) columns must hold numbers. */
     void (*softmax)(int64_t keys, int64_t cols, float *s, float *inverse);
     void (*layernorm)(int64_t rows, int64_t dim, const float *x, int64_t stride, const float *weight, const float *bias,
                       float eps, float *y);
@@ -68,7 +69,7 @@ struct tleg_kernels {
                        int64_t stride);
     void (*gelu_backward)(size_t count, const float *x, const float *dy, float *dx);
     /* What softmax left in p, (keys, nr), becomes probabilities p * inverse; dp becomes p * (dp - the sum of p * dp down the
-     * column), the gradient of the scores. Columns behind cols may change too. */
+     * column), the gradient of the scores. Whole vectors, as in softmax. */
     void (*softmax_backward)(int64_t keys, int64_t cols, const float *inverse, float *p, float *dp);
     /* dx of `rows` rows from `first` on; sums (2, dim), the rows' share of dweight and dbias, is added to. */
     void (*layernorm_backward)(const struct tleg_layernorm_backward *backward, int64_t first, int64_t rows, float *sums);
@@ -135,6 +136,13 @@ struct tleg_scratch tleg_blas_scratch(const struct tleg_kernels *kernels, int32_
 #define TLEG_CBLAS                                                                                                             \
     .gemm = TLEG_GEMM_BLAS, .packed_count = tleg_blas_count, .pack = tleg_blas_pack, .unpack = tleg_blas_unpack,               \
     .pack_transposed = tleg_blas_pack_transposed, .multiply = tleg_blas_multiply, .multiply_scratch = tleg_blas_scratch
+
+/* Where `cols` columns of a panel are used, so many may be read and written: no level's vectors are wider than half a panel.
+ * What nobody wrote must not get there, were it only because a host may have asked its unit to stop at an invalid operation. */
+static inline int64_t tleg_vector_columns(const struct tleg_kernels *kernels, int64_t cols) {
+    int64_t half = (kernels->nr / 2 + 3) / 4 * 4;
+    return cols <= half ? half : kernels->nr;
+}
 
 /* ---- shared by the drivers ---- */
 /* m rows in the fewest blocks of at most `most` rows, as even as they come: the first row of a block (block = the number of

@@ -1,6 +1,7 @@
 /* The end of a step: all-reduce, clipping, AdamW (Loshchilov and Hutter, 2019, as PyTorch computes it), moving average. */
 #include "train/trainer.h"
 
+#include <errno.h>
 #include <math.h>
 
 enum { CHUNK = 8192 }; /* numbers of an item of work: sums over chunks are added in order */
@@ -85,6 +86,7 @@ tleg_status tleg_trainer_apply(tleg_trainer *t, double learning_rate) {
     if (!isfinite(norm))
         return tleg_error_set(&t->error, TLEG_NUMERIC, "step %lld: the gradient's norm is not finite",
                               (long long)(t->steps + 1));
+    const int former = errno; /* pow tells it when a power becomes too small for a number, after some thousand steps */
     double clip = o->clip > 0 && norm > o->clip ? o->clip / norm : 1;
     struct update u = {.trainer = t,
                        .scale = (float)(clip / o->ranks),
@@ -95,6 +97,7 @@ tleg_status tleg_trainer_apply(tleg_trainer *t, double learning_rate) {
                        .correct2 = (float)(1 / sqrt(1 - pow(o->beta2, step))),
                        .epsilon = (float)o->epsilon,
                        .ema = (float)o->ema};
+    errno = former;
     for (int64_t i = 0; i < t->layout.params.count; i++) {
         u.param = &t->list[i];
         u.decay = u.param->decay ? (float)(1 - learning_rate * o->weight_decay) : 1;

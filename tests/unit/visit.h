@@ -44,4 +44,7 @@ tleg_status visit_all(struct visit *v);
 /* Frees everything but the context. */
 void visit_close(struct visit *v);
 
+/* Fills memory with what no arithmetic may touch: signalling NaNs of f32. */
+void visit_spoil(void *memory, size_t bytes);
+
 #endif

@@ -167,7 +167,8 @@ const struct verb verb_classify = {
     .summary = "classify JPEG and PNG pictures",
     .usage = "tleg classify GENE|MODEL [--depth N] [--labels FILE] [--top K] [--exif] IMAGE...",
     .details = "Pictures are prepared as in training, pixel for pixel as PIL and torchvision do: turned by no EXIF tag, alpha\n"
-               "and gamma ignored, 16 bits cut to 8, the shorter side resized, the centre cropped. A picture that cannot be\n"
+               "and gamma ignored, 16 bits cut to the high byte, the shorter side resized, the centre cropped. A picture that "
+               "cannot be\n"
                "read is named, the others are classified, and the exit code is 1.\n"
                "\n"
                "Options\n" FORM_HELP "  --labels FILE class names, one a line, in place of the file's own\n"

@@ -302,6 +302,22 @@ static tleg_status read_norm(struct tleg_config_reader *reader) {
                      fc_norm ? "before_pool" : "after_pool");
 }
 
+/* Names and shapes do not say how a model activates, where its norms stand and what its head reads: timm's own models differ in
+ * that under the same names. */
+static void note_guesses(const struct tleg_config_reader *reader) {
+    const tleg_config *c = reader->c;
+    if (reader->gene || tleg_read_has_keys(reader))
+        return;
+    const char *pool = c->prefix == 2                     ? "the class and the distillation token"
+                       : c->pool == TLEG_POOL_CLS         ? "the class token"
+                       : c->norm == TLEG_NORM_BEFORE_POOL ? "the mean of the patches"
+                                                          : "the mean of the patches, then fc_norm";
+    tleg_log(reader->context,
+             "%s: there are no tleg. keys: taken as timm's plain ViT, whose head reads %s (exact GELU, each part's norm before "
+             "it, eps 1e-6)",
+             reader->label, pool);
+}
+
 static tleg_status read_keys(struct tleg_config_reader *reader) {
     tleg_status status = read_heads(reader);
     if (status == TLEG_OK)
@@ -358,8 +374,8 @@ static tleg_status read_texts(const struct tleg_config_reader *reader, struct tl
 }
 
 tleg_status tleg_config_read(tleg_context *context, tleg_file *file, int32_t heads, bool gene, struct tleg_vit_config *config) {
-    static tleg_status (*const steps[])(struct tleg_config_reader *) = {read_kind,   read_patch, read_prefix,  read_image,
-                                                                        read_layers, read_block, read_classes, read_keys};
+    static tleg_status (*const steps[])(struct tleg_config_reader *) = {
+        tleg_read_plain, read_kind, read_patch, read_prefix, read_image, read_layers, read_block, read_classes, read_keys};
     *config = (struct tleg_vit_config){.allocator = context->allocator, .c = {.struct_size = sizeof config->c}};
     struct tleg_config_reader reader = {
         .context = context, .file = file, .label = tleg_file_label(file), .gene = gene, .heads = heads, .c = &config->c};
@@ -370,7 +386,9 @@ tleg_status tleg_config_read(tleg_context *context, tleg_file *file, int32_t hea
     if (status == TLEG_OK)
         status = read_texts(&reader, config);
     tleg_schedule_free(&reader.schedule);
-    if (status != TLEG_OK)
+    if (status == TLEG_OK)
+        note_guesses(&reader);
+    else
         tleg_config_free(config);
     return status;
 }

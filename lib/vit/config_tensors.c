@@ -124,6 +124,46 @@ tleg_status tleg_read_need(const struct tleg_config_reader *reader, const char *
     return TLEG_OK;
 }
 
+/* ---- what is no plain ViT ---- */
+
+/* Parameters of other architectures that would change what the model computes: passing over them in silence gives wrong
+ * answers. Parts of names, as timm, BEiT, EVA and DINO write them. */
+static const char *const foreign[] = {".ls1.",
+                                      ".ls2.",
+                                      ".gamma_1",
+                                      ".gamma_2",
+                                      ".q_norm.",
+                                      ".k_norm.",
+                                      "norm_pre.",
+                                      "reg_token",
+                                      "register_tokens",
+                                      "storage_tokens",
+                                      "rel_pos",
+                                      "relative_position_bias_table",
+                                      ".attn.norm.",
+                                      ".mlp.norm.",
+                                      "pre_logits.",
+                                      "attn_pool.",
+                                      ".q_bias",
+                                      ".v_bias",
+                                      ".attn.gate",
+                                      ".lora_",
+                                      "patch_embed.norm.",
+                                      "patch_embed.backbone.",
+                                      "rope."};
+
+tleg_status tleg_read_plain(struct tleg_config_reader *reader) {
+    const struct tleg_entry *entries;
+    const int64_t count = tleg_file_entries(reader->file, &entries);
+    for (int64_t i = 0; i < count; i++)
+        for (size_t k = 0; k < sizeof foreign / sizeof *foreign; k++)
+            if (strstr(entries[i].name, foreign[k]))
+                return tleg_fail(reader->context, TLEG_UNSUPPORTED,
+                                 "%s: tensor \"%s\": expected a plain ViT, found a part that this library does not compute",
+                                 reader->label, entries[i].name);
+    return TLEG_OK;
+}
+
 /* ---- all of them ---- */
 
 struct check {
@@ -209,22 +249,6 @@ static tleg_status check_all(struct check *check) {
     return status;
 }
 
-/* Parameters of other architectures that would change what the model computes: passing over them in silence gives wrong
- * answers. Parts of names, as timm and DINO write them. */
-static const char *const foreign[] = {
-    ".ls1.",       ".ls2.",      ".gamma_1",    ".gamma_2",      ".q_norm.",
-    ".k_norm.",    "norm_pre.",  "reg_token",   ".rel_pos_bias", "relative_position_bias_table",
-    ".attn.norm.", ".mlp.norm.", "pre_logits.", "attn_pool."};
-
-static tleg_status refuse_foreign(const struct tleg_config_reader *reader, const char *name) {
-    for (size_t k = 0; k < sizeof foreign / sizeof *foreign; k++)
-        if (strstr(name, foreign[k]))
-            return tleg_fail(reader->context, TLEG_UNSUPPORTED,
-                             "%s: tensor \"%s\": expected a plain ViT, found a part that this library does not compute",
-                             reader->label, name);
-    return TLEG_OK;
-}
-
 /* The names that are not used, and a note of them. */
 static tleg_status list_ignored(const struct check *check, int64_t count, const char ***ignored, size_t *bytes) {
     const struct tleg_config_reader *reader = check->reader;
@@ -235,17 +259,10 @@ static tleg_status list_ignored(const struct check *check, int64_t count, const 
     const char **names = tleg_alloc(&reader->context->allocator, size);
     if (!names)
         return tleg_fail_memory(reader->context, "the names of unused tensors", size);
-    tleg_status status = TLEG_OK;
     int64_t at = 0;
-    for (int64_t k = 0; status == TLEG_OK && k < count; k++)
-        if (!check->used[k]) {
+    for (int64_t k = 0; k < count; k++)
+        if (!check->used[k])
             names[at++] = check->entries[k].name;
-            status = refuse_foreign(reader, check->entries[k].name);
-        }
-    if (status != TLEG_OK) {
-        tleg_release(&reader->context->allocator, names, size);
-        return status;
-    }
     tleg_log(reader->context, "%s: not used: %d tensor(s), the first is \"%s\"", reader->label, (int)rest, names[0]);
     reader->c->ignored_count = rest;
     *ignored = names;

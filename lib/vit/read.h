@@ -37,6 +37,8 @@ tleg_status tleg_read_labels(const struct tleg_config_reader *reader, void **mem
  * what was found, and for a missing one the likeliest that is there. */
 tleg_status tleg_read_need(const struct tleg_config_reader *reader, const char *name, int32_t rank,
                            const struct tleg_entry **entry);
+/* UNSUPPORTED names a tensor of another architecture, which would change what the model computes. */
+tleg_status tleg_read_plain(struct tleg_config_reader *reader);
 /* Takes off what a wrapper such as DataParallel ("module.") put before every name, and notes it. */
 void tleg_read_unwrap(const struct tleg_config_reader *reader, tleg_file *file);
 /* Whether the file has a tensor. */

@@ -1,63 +1,5 @@
 /* What a file's keys, names and shapes say together; what is refused, and in which words. */
-#include "unit/support.h"
-#include "unit/vit_file.h"
-#include "vit/config.h"
-
-static tleg_context *context;
-
-static int setup(void **state) {
-    (void)state;
-    return tleg_context_create(NULL, &context);
-}
-
-static int teardown(void **state) {
-    (void)state;
-    tleg_context_free(context);
-    return 0;
-}
-
-/* ---- helpers ---- */
-
-static tleg_status read_with(tleg_context *with, const struct vit_file *made, int32_t heads, bool gene,
-                             struct tleg_vit_config *config) {
-    size_t size;
-    unsigned char *bytes = vit_bytes(made, &size);
-    tleg_file *file = NULL;
-    memset(config, 0, sizeof *config);
-    tleg_status status = tleg_file_parse(with, bytes, size, &file);
-    if (status == TLEG_OK)
-        status = tleg_config_read(with, file, heads, gene, config);
-    tleg_file_free(file);
-    free(bytes);
-    return status;
-}
-
-static void read_good(const struct vit_file *made, int32_t heads, bool gene, struct tleg_vit_config *config) {
-    OK(context, read_with(context, made, heads, gene, config));
-}
-
-static void must_say(const char *text, const char *const says[3]) {
-    for (int k = 0; k < 3; k++)
-        if (says[k] && !strstr(text, says[k])) {
-            print_error("expected \"%s\" in: %s\n", says[k], text);
-            fail();
-        }
-}
-
-/* A file with one fault gives its status and words, and leaves the configuration empty. */
-static void must_refuse(const struct vit_file *made, const struct vit_fault *fault, int32_t heads, bool gene) {
-    static const struct tleg_vit_config empty;
-    struct tleg_vit_config config;
-    const tleg_status status = read_with(context, made, heads, gene, &config);
-    const tleg_status expected = fault->status ? fault->status : TLEG_FORMAT;
-    if (status != expected) {
-        print_error("%c %s %s: status %d, %s\n", fault->edit, fault->a, fault->b, status, tleg_context_error(context));
-        fail();
-    }
-    must_say(tleg_context_error(context), fault->says);
-    assert_non_null(strstr(tleg_context_error(context), "(memory)")); /* the file */
-    assert_memory_equal(&config, &empty, sizeof config);
-}
+#include "unit/config_reading.h"
 
 /* ---- inference from a file ---- */
 
@@ -258,53 +200,6 @@ static void a_model_stays_in_a_half_type_that_all_its_tensors_have(void **state)
     read_good(&made, 0, true, &config);
     assert_int_equal(config.c.dtype, TLEG_F32); /* learngenes are held in f32 */
     tleg_config_free(&config);
-}
-
-/* ---- unknown tensors ---- */
-
-static char note[2048];
-
-static void TLEG_CALL take_note(void *host, const char *text) {
-    (void)host;
-    snprintf(note, sizeof note, "%s", text);
-}
-
-static void unknown_tensors_are_listed_and_noted(void **state) {
-    (void)state;
-    struct vit_file made;
-    struct tleg_vit_config config;
-    const tleg_context_options options = {.struct_size = sizeof options, .log = take_note};
-    tleg_context *talking;
-    assert_int_equal(tleg_context_create(&options, &talking), TLEG_OK);
-    vit_model(&made, 2);
-    vit_add(&made, "step", "");
-    vit_add(&made, "extra.empty", "0");
-    vit_add(&made, "blocks.00.norm1.weight", "12"); /* no layer's name */
-    vit_add(&made, "blocks.9.drop_path.p", "1");    /* no deeper layer either */
-    vit_find(&made, "step")->type = "I64";
-    OK(talking, read_with(talking, &made, 3, false, &config));
-    assert_int_equal(config.c.depth, 2);
-    assert_int_equal(config.c.ignored_count, 4);
-    assert_string_equal(config.c.ignored[0], "step");
-    assert_string_equal(config.c.ignored[1], "extra.empty");
-    assert_string_equal(config.c.ignored[2], "blocks.00.norm1.weight");
-    assert_string_equal(config.c.ignored[3], "blocks.9.drop_path.p");
-    assert_non_null(strstr(note, "4 tensor(s)"));
-    assert_non_null(strstr(note, "\"step\""));
-    tleg_config_free(&config);
-    tleg_context_free(talking);
-}
-
-static void parts_of_other_architectures_are_not_passed_over(void **state) {
-    (void)state;
-    static const char *const names[] = {"blocks.0.ls1.gamma", "blocks.1.attn.q_norm.weight", "norm_pre.weight", "reg_token",
-                                        "blocks.0.attn.relative_position_bias_table"};
-    for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
-        struct vit_file made;
-        vit_model(&made, 2);
-        vit_add(&made, names[k], "12");
-        must_refuse(&made, &(struct vit_fault){'+', names[k], NULL, {names[k], "plain ViT"}, TLEG_UNSUPPORTED}, 3, false);
-    }
 }
 
 /* ---- faults ---- */
@@ -547,8 +442,6 @@ int main(void) {
         cmocka_unit_test(distillation_brings_a_second_head),
         cmocka_unit_test(qkv_has_its_bias_everywhere_or_nowhere),
         cmocka_unit_test(a_model_stays_in_a_half_type_that_all_its_tensors_have),
-        cmocka_unit_test(unknown_tensors_are_listed_and_noted),
-        cmocka_unit_test(parts_of_other_architectures_are_not_passed_over),
         cmocka_unit_test(every_fault_of_a_learngene_is_named),
         cmocka_unit_test(no_tensor_may_be_missing),
         cmocka_unit_test(every_fault_of_a_model_is_named),

@@ -65,6 +65,12 @@ static void fill_palette(struct reader *reader) {
     png_set_PLTE(reader->png, reader->info, palette, all);
 }
 
+/* Of what the pixels do not need only EXIF is read: texts and profiles could unpack to gigabytes. */
+static void skip_unneeded(png_structp png) {
+    png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
+    png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_AS_DEFAULT, (png_const_bytep) "eXIf", 1);
+}
+
 static void find_orientation(struct reader *reader) {
     png_uint_32 size;
     png_bytep exif;
@@ -76,6 +82,7 @@ static void decode(struct reader *reader) {
     png_structp png = reader->png;
     png_set_read_fn(png, reader, read_bytes);
     png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX); /* the limit is picture_create's */
+    skip_unneeded(png);
     png_read_info(png, reader->info);
     const png_uint_32 width = png_get_image_width(png, reader->info), height = png_get_image_height(png, reader->info);
     if (picture_create(width, height, reader->out, reader->reason) != 0)

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /* ---- pictures ---- */
@@ -94,6 +95,38 @@ static void pictures_that_claim_too_much_are_refused_before_memory_is_asked_for(
     refused(fixture("bad-bomb.jpg"), "65000 x 65000 pixels; the limit is 178956970");
     refused(fixture("bad-bomb.png"), "60000 x 60000 pixels; the limit is 178956970");
     refused(fixture("bad-most.png"), "2147483647 x 2147483647 pixels");
+}
+
+/* text.png with its text, which unpacks to a megabyte, two thousand times: to unpack them would take seconds of the processor.
+ */
+static void texts_in_a_png_are_not_unpacked(void **state) {
+    (void)state;
+    enum { CHUNK_AT = 8 + 12 + 13, TIMES = 2000 };
+    size_t bytes;
+    uint8_t *file = support_read_file(fixture("text.png"), &bytes);
+    const uint8_t *chunk = file + CHUNK_AT;
+    const size_t length = 12 + ((size_t)chunk[2] << 8 | chunk[3]);
+    assert_memory_equal(chunk + 4, "zTXt", 4);
+    const char *path = support_scratch("texts");
+    FILE *out = fopen(path, "wb");
+    assert_non_null(out);
+    fwrite(file, 1, CHUNK_AT, out);
+    for (int i = 0; i < TIMES; i++)
+        fwrite(chunk, 1, length, out);
+    fwrite(chunk + length, 1, bytes - CHUNK_AT - length, out);
+    assert_int_equal(fclose(out), 0);
+    free(file);
+
+    struct picture picture;
+    char error[PICTURE_ERROR] = "";
+    const clock_t begin = clock();
+    if (picture_read(path, 0, &picture, error, sizeof error) != 0)
+        fail_msg("%s", error);
+    const double seconds = (double)(clock() - begin) / CLOCKS_PER_SEC;
+    picture_free(&picture);
+    unlink(path);
+    if (seconds > 0.5)
+        fail_msg("reading took %.1f s of the processor", seconds);
 }
 
 /* A decoder that fails must not spoil the next file, and nothing of its own may reach the terminal. */
@@ -387,6 +420,7 @@ int main(void) {
         cmocka_unit_test(every_kind_of_file_gives_pils_pixels),
         cmocka_unit_test(what_cannot_be_decoded_is_refused_with_the_reason),
         cmocka_unit_test(pictures_that_claim_too_much_are_refused_before_memory_is_asked_for),
+        cmocka_unit_test(texts_in_a_png_are_not_unpacked),
         cmocka_unit_test(a_bad_file_leaves_the_next_one_alone_and_prints_nothing),
         cmocka_unit_test(a_file_that_ends_early_is_refused_wherever_it_ends),
         cmocka_unit_test(damaged_bytes_never_crash),

@@ -7,7 +7,7 @@
  *
  * Nothing in this library prints, exits, aborts, installs handlers, reads the
  * environment or starts threads that the host did not ask for. A call that succeeds
- * leaves errno as it was. */
+ * leaves errno as it was. No call needs more than 64 KiB of stack. */
 #ifndef TLEG_CORE_H
 #define TLEG_CORE_H
 

@@ -11,9 +11,14 @@
 
 #include <jerror.h>
 
+/* Of a progressive picture: encoders make some ten. Each goes through all pixels, though it may take a few bytes of the file.
+ */
+enum { MOST_SCANS = 500 };
+
 struct reader {
     struct jpeg_decompress_struct jpeg;
     struct jpeg_error_mgr errors;
+    struct jpeg_progress_mgr progress;
     jmp_buf failed;
     char *reason;
     struct picture *out;
@@ -45,6 +50,14 @@ static void on_message(j_common_ptr common, int level) {
 
 static void no_output(j_common_ptr common) {
     (void)common;
+}
+
+static void on_progress(j_common_ptr common) {
+    struct reader *reader = common->client_data;
+    if (reader->jpeg.input_scan_number <= MOST_SCANS)
+        return;
+    snprintf(reader->reason, PICTURE_REASON, "this JPEG has more than %d scans", MOST_SCANS);
+    fail(common);
 }
 
 static int find_orientation(const struct jpeg_decompress_struct *jpeg) {
@@ -92,6 +105,7 @@ static void read_rows(struct reader *reader) {
 static void decode(struct reader *reader, struct picture_source *source) {
     struct jpeg_decompress_struct *jpeg = &reader->jpeg;
     jpeg_create_decompress(jpeg);
+    jpeg->progress = &reader->progress;
     jpeg_mem_src(jpeg, source->bytes, (unsigned long)source->size);
     jpeg_save_markers(jpeg, JPEG_APP0 + 1, 0xFFFF);
     jpeg_read_header(jpeg, TRUE);
@@ -119,6 +133,7 @@ int picture_decode_jpeg(struct picture_source *source, struct picture *out, char
     reader.errors.error_exit = on_error;
     reader.errors.emit_message = on_message;
     reader.errors.output_message = no_output;
+    reader.progress.progress_monitor = on_progress;
     const int result = attempt(&reader, source);
     jpeg_destroy_decompress(&reader.jpeg);
     if (result != 0)

@@ -97,6 +97,37 @@ static void pictures_that_claim_too_much_are_refused_before_memory_is_asked_for(
     refused(fixture("bad-most.png"), "2147483647 x 2147483647 pixels");
 }
 
+/* progressive.jpg with its last scan so many times more. */
+static const char *write_scans(int times) {
+    size_t bytes, scan;
+    uint8_t *file = support_read_file(fixture("progressive.jpg"), &bytes);
+    for (scan = bytes - 2; file[scan] != 0xff || file[scan + 1] != 0xda; scan--)
+        assert_true(scan > 0);
+    const char *path = support_scratch("scans");
+    FILE *out = fopen(path, "wb");
+    assert_non_null(out);
+    fwrite(file, 1, scan, out);
+    for (int i = 0; i < times; i++)
+        fwrite(file + scan, 1, bytes - 2 - scan, out);
+    fwrite(file + scan, 1, bytes - scan, out);
+    assert_int_equal(fclose(out), 0);
+    free(file);
+    return path;
+}
+
+/* A thousand scans of a few bytes each go through a large picture a thousand times. */
+static void a_jpeg_of_more_scans_than_any_encoder_makes_is_refused(void **state) {
+    (void)state;
+    struct picture picture;
+    char error[PICTURE_ERROR] = "";
+    if (picture_read(write_scans(400), 0, &picture, error, sizeof error) != 0)
+        fail_msg("%s", error);
+    picture_free(&picture);
+    const char *path = write_scans(600);
+    refused(path, "more than 500 scans");
+    unlink(path);
+}
+
 /* text.png with its text, which unpacks to a megabyte, two thousand times: to unpack them would take seconds of the processor.
  */
 static void texts_in_a_png_are_not_unpacked(void **state) {
@@ -420,6 +451,7 @@ int main(void) {
         cmocka_unit_test(every_kind_of_file_gives_pils_pixels),
         cmocka_unit_test(what_cannot_be_decoded_is_refused_with_the_reason),
         cmocka_unit_test(pictures_that_claim_too_much_are_refused_before_memory_is_asked_for),
+        cmocka_unit_test(a_jpeg_of_more_scans_than_any_encoder_makes_is_refused),
         cmocka_unit_test(texts_in_a_png_are_not_unpacked),
         cmocka_unit_test(a_bad_file_leaves_the_next_one_alone_and_prints_nothing),
         cmocka_unit_test(a_file_that_ends_early_is_refused_wherever_it_ends),

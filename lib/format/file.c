@@ -304,14 +304,12 @@ const struct tleg_entry *tleg_file_find(const tleg_file *file, const char *name)
     return find_named(file->by_name, file->entry_count, name);
 }
 
-bool tleg_file_strip(tleg_file *file, const char *prefix) {
+tleg_status tleg_file_strip(tleg_context *context, tleg_file *file, const char *prefix) {
     const size_t length = strlen(prefix);
     for (size_t i = 0; i < file->entry_count; i++)
-        if (strncmp(file->entries[i].name, prefix, length) != 0)
-            return false;
-    for (size_t i = 0; i < file->entry_count; i++) /* their order stays: what they began with was the same */
-        file->entries[i].name += length;
-    return true;
+        if (strncmp(file->entries[i].name, prefix, length) == 0)
+            file->entries[i].name += length;
+    return tleg_file_index_names(context, file);
 }
 
 int64_t TLEG_CALL tleg_file_count(const tleg_file *file) {

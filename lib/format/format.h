@@ -23,8 +23,8 @@ struct tleg_pair { /* one metadata entry */
 const char *tleg_file_label(const tleg_file *file);                                  /* the path, or "(memory)": for errors */
 int64_t tleg_file_entries(const tleg_file *file, const struct tleg_entry **entries); /* in data order */
 const struct tleg_entry *tleg_file_find(const tleg_file *file, const char *name);    /* NULL when there is none */
-/* When every name begins with `prefix`, the file is known by the rest of its names from now on; else nothing changes. */
-bool tleg_file_strip(tleg_file *file, const char *prefix);
+/* From now on the names that begin with `prefix` are known by their rest. FORMAT when that is another's name. */
+tleg_status tleg_file_strip(tleg_context *context, tleg_file *file, const char *prefix);
 /* Whether the file's name says that it is one of several ("x-00001-of-00002.safetensors"), opened without their index. */
 bool tleg_file_is_shard(const tleg_file *file);
 int64_t tleg_file_pairs(const tleg_file *file, const struct tleg_pair **pairs);

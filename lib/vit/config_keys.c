@@ -12,6 +12,22 @@ bool tleg_read_has_keys(const struct tleg_config_reader *reader) {
     return false;
 }
 
+void tleg_read_note_keys(const struct tleg_config_reader *reader) {
+    static const char *const known[] = {"kind", "image_size", "patch_size", "heads", "norm", "eps",
+                                        "pool", "schedule",   "mean",       "std",   "crop", "labels"};
+    const struct tleg_pair *pairs;
+    const int64_t count = tleg_file_pairs(reader->file, &pairs);
+    for (int64_t i = 0; i < count; i++) {
+        size_t k = 0;
+        if (strncmp(pairs[i].key, "tleg.", 5) != 0)
+            continue;
+        while (k < sizeof known / sizeof *known && strcmp(pairs[i].key + 5, known[k]) != 0)
+            k++;
+        if (k == sizeof known / sizeof *known)
+            tleg_log(reader->context, "%s: the metadata key \"%s\" is unknown and not used", reader->label, pairs[i].key);
+    }
+}
+
 void tleg_read_what(const struct tleg_config_reader *reader, const char *key, char text[TLEG_WHAT_TEXT]) {
     snprintf(text, TLEG_WHAT_TEXT, "%s: %s", reader->label, key);
 }

@@ -379,8 +379,8 @@ tleg_status tleg_config_read(tleg_context *context, tleg_file *file, int32_t hea
     *config = (struct tleg_vit_config){.allocator = context->allocator, .c = {.struct_size = sizeof config->c}};
     struct tleg_config_reader reader = {
         .context = context, .file = file, .label = tleg_file_label(file), .gene = gene, .heads = heads, .c = &config->c};
-    tleg_status status = TLEG_OK;
-    tleg_read_unwrap(&reader, file);
+    tleg_status status = tleg_read_unwrap(&reader, file);
+    tleg_read_note_keys(&reader);
     for (size_t k = 0; status == TLEG_OK && k < sizeof steps / sizeof *steps; k++)
         status = steps[k](&reader);
     if (status == TLEG_OK)

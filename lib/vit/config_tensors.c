@@ -1,5 +1,6 @@
 /* The tensors of a file, held against the configuration that they are said to have. */
 #include "vit/read.h"
+#include <stddef.h>
 #include <string.h>
 
 /* ---- one tensor ---- */
@@ -20,31 +21,23 @@ bool tleg_read_any(const struct tleg_config_reader *reader, const char *prefix, 
     return false;
 }
 
-/* A name that ends with "." and `name`: what a wrapper such as DataParallel makes of it. */
-static const char *find_wrapped(const struct tleg_config_reader *reader, const char *name) {
+/* A name that ends with "." and `name`, from the entry at *from on, which moves behind it: what a wrapper such as DataParallel
+ * makes of it. */
+static const char *next_wrapped(const struct tleg_config_reader *reader, const char *name, int64_t *from) {
     const struct tleg_entry *entries;
     const int64_t count = tleg_file_entries(reader->file, &entries);
     const size_t length = strlen(name);
-    for (int64_t k = 0; k < count; k++) {
-        const size_t whole = strlen(entries[k].name);
-        if (whole > length + 1 && entries[k].name[whole - length - 1] == '.' &&
-            strcmp(entries[k].name + whole - length, name) == 0)
-            return entries[k].name;
+    while (*from < count) {
+        const char *whole = entries[(*from)++].name, *end = whole + strlen(whole);
+        if ((size_t)(end - whole) > length + 1 && end[-(ptrdiff_t)length - 1] == '.' && strcmp(end - length, name) == 0)
+            return whole;
     }
     return NULL;
 }
 
-void tleg_read_unwrap(const struct tleg_config_reader *reader, tleg_file *file) {
-    static const char inner[] = "patch_embed.proj.weight"; /* of learngenes and models */
-    char prefix[TLEG_WHAT_TEXT];
-    const char *wrapped = tleg_read_has(reader, inner) ? NULL : find_wrapped(reader, inner);
-    if (!wrapped || strlen(wrapped) >= sizeof prefix)
-        return;
-    const size_t length = strlen(wrapped) - (sizeof inner - 1);
-    memcpy(prefix, wrapped, length);
-    prefix[length] = '\0';
-    if (tleg_file_strip(file, prefix))
-        tleg_log(reader->context, "%s: every name begins with \"%s\": read without it", reader->label, prefix);
+static const char *find_wrapped(const struct tleg_config_reader *reader, const char *name) {
+    int64_t from = 0;
+    return next_wrapped(reader, name, &from);
 }
 
 static bool is_outer_name(const char *name) {
@@ -70,6 +63,33 @@ static bool is_proper_name(const char *name) {
                 if (strstr(name, tleg_site_name((enum tleg_site)site)))
                     return true;
     return is_outer_name(name);
+}
+
+/* What stands before "patch_embed.proj.weight", when that is there once and no name of a model is bare: with "model." and
+ * "model_ema.", or one name without, which is meant is not ours to guess. False when there is no such prefix. */
+static bool find_prefix(const struct tleg_config_reader *reader, char prefix[TLEG_WHAT_TEXT]) {
+    static const char inner[] = "patch_embed.proj.weight"; /* of learngenes and models */
+    int64_t from = 0;
+    const char *wrapped = next_wrapped(reader, inner, &from);
+    if (!wrapped || strlen(wrapped) >= TLEG_WHAT_TEXT || next_wrapped(reader, inner, &from))
+        return false;
+    const size_t length = strlen(wrapped) - (sizeof inner - 1);
+    memcpy(prefix, wrapped, length);
+    prefix[length] = '\0';
+    const struct tleg_entry *entries;
+    const int64_t count = tleg_file_entries(reader->file, &entries);
+    for (int64_t k = 0; k < count; k++)
+        if (is_proper_name(entries[k].name))
+            return false;
+    return true;
+}
+
+tleg_status tleg_read_unwrap(const struct tleg_config_reader *reader, tleg_file *file) {
+    char prefix[TLEG_WHAT_TEXT];
+    if (!find_prefix(reader, prefix))
+        return TLEG_OK;
+    tleg_log(reader->context, "%s: names begin with \"%s\": read without it", reader->label, prefix);
+    return tleg_file_strip(reader->context, file, prefix);
 }
 
 #define ONE_OF_SEVERAL                                                                                                         \

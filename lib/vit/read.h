@@ -21,6 +21,8 @@ struct tleg_config_reader {
 enum { TLEG_WHAT_TEXT = 1020 };
 void tleg_read_what(const struct tleg_config_reader *reader, const char *key, char text[TLEG_WHAT_TEXT]);
 bool tleg_read_has_keys(const struct tleg_config_reader *reader); /* any that begins with "tleg." */
+/* Notes those among them that this version does not know: mistyped, or of a later one. */
+void tleg_read_note_keys(const struct tleg_config_reader *reader);
 /* *value stays as it is, and *found is false, when the key is absent. FORMAT names the key. */
 tleg_status tleg_read_integer(const struct tleg_config_reader *reader, const char *key, int32_t most, bool *found,
                               int32_t *value);
@@ -39,8 +41,8 @@ tleg_status tleg_read_need(const struct tleg_config_reader *reader, const char *
                            const struct tleg_entry **entry);
 /* UNSUPPORTED names a tensor of another architecture, which would change what the model computes. */
 tleg_status tleg_read_plain(struct tleg_config_reader *reader);
-/* Takes off what a wrapper such as DataParallel ("module.") put before every name, and notes it. */
-void tleg_read_unwrap(const struct tleg_config_reader *reader, tleg_file *file);
+/* Takes off what a wrapper such as DataParallel ("module.") put before the names, and notes it. */
+tleg_status tleg_read_unwrap(const struct tleg_config_reader *reader, tleg_file *file);
 /* Whether the file has a tensor. */
 bool tleg_read_has(const struct tleg_config_reader *reader, const char *name);
 /* Whether a name begins with `prefix` and, if `part` is not NULL, holds `part` behind it; *name is one that does. */

@@ -34,6 +34,27 @@ static void unknown_tensors_are_listed_and_noted(void **state) {
     tleg_context_free(talking);
 }
 
+static void a_mistyped_key_is_noted_and_another_tools_is_not(void **state) {
+    (void)state;
+    struct vit_file made;
+    struct tleg_vit_config config;
+    const tleg_context_options options = {.struct_size = sizeof options, .log = take_note};
+    tleg_context *talking;
+    assert_int_equal(tleg_context_create(&options, &talking), TLEG_OK);
+    *note = 0;
+    vit_gene(&made);
+    vit_key(&made, "format", "pt");
+    vit_key(&made, "tlegend", "none");
+    OK(talking, read_with(talking, &made, 0, true, &config));
+    assert_string_equal(note, "");
+    tleg_config_free(&config);
+    vit_key(&made, "tleg.image", "12");
+    OK(talking, read_with(talking, &made, 0, true, &config));
+    assert_string_equal(note, "(memory): the metadata key \"tleg.image\" is unknown and not used\n");
+    tleg_config_free(&config);
+    tleg_context_free(talking);
+}
+
 static void parts_of_other_architectures_are_not_passed_over(void **state) {
     (void)state;
     static const char *const names[] = {"blocks.0.ls1.gamma",
@@ -103,6 +124,7 @@ static void what_is_guessed_of_a_model_without_keys_is_noted(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(unknown_tensors_are_listed_and_noted),
+        cmocka_unit_test(a_mistyped_key_is_noted_and_another_tools_is_not),
         cmocka_unit_test(parts_of_other_architectures_are_not_passed_over),
         cmocka_unit_test(what_is_guessed_of_a_model_without_keys_is_noted),
     };

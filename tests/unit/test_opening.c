@@ -101,28 +101,30 @@ static void a_wide_learngene_and_its_models_survive_the_way_through_files(void *
     }
 }
 
-/* Writes the tensors of `from` to `to`, each name behind a prefix; `bare`: the first one's stays as it was. */
-static void write_wrapped(tleg_context *context, const char *from, const char *to, const char *prefix, bool bare) {
+/* Writes the tensors of `from` to `to`, each name behind a prefix, and the first one again under the name `more`. */
+static void write_wrapped(tleg_context *context, const char *from, const char *to, const char *prefix, const char *more) {
     enum { MOST = 64, NAME = 128 };
     static char names[MOST][NAME];
-    const char *list[MOST];
-    tleg_tensor *tensors[MOST];
+    const char *list[MOST + 1];
+    tleg_tensor *tensors[MOST + 1];
     tleg_file *file = NULL;
     OK(context, tleg_file_open(context, from, 0, &file));
-    const int64_t count = tleg_file_count(file);
+    const int64_t count = tleg_file_count(file), all = count + (more != NULL);
     assert_in_range(count, 1, MOST);
     for (int64_t i = 0; i < count; i++) {
-        snprintf(names[i], NAME, "%s%s", i == 0 && bare ? "" : prefix, tleg_file_name(file, i));
+        snprintf(names[i], NAME, "%s%s", prefix, tleg_file_name(file, i));
         list[i] = names[i];
         OK(context, tleg_file_tensor(context, file, tleg_file_name(file, i), &tensors[i]));
     }
-    OK(context, tleg_file_save(context, to, count, list, (const tleg_tensor *const *)tensors, 0, NULL));
+    list[count] = more;
+    tensors[count] = tensors[0];
+    OK(context, tleg_file_save(context, to, all, list, (const tleg_tensor *const *)tensors, 0, NULL));
     for (int64_t i = 0; i < count; i++)
         tleg_tensor_free(tensors[i]);
     tleg_file_free(file);
 }
 
-static void what_a_wrapper_put_before_all_names_is_taken_off(void **state) {
+static void what_a_wrapper_put_before_the_names_is_taken_off(void **state) {
     (void)state;
     const char *const prefixes[] = {"module.", "model.", "student.backbone."};
     tleg_context *context = support_context(&backends[0], 1);
@@ -134,7 +136,7 @@ static void what_a_wrapper_put_before_all_names_is_taken_off(void **state) {
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
         tleg_expander *a = NULL, *b = NULL;
         tleg_model *from = NULL, *to = NULL;
-        write_wrapped(context, plain, wrapped, prefixes[i], false);
+        write_wrapped(context, plain, wrapped, prefixes[i], i == 0 ? "n_averaged" : NULL); /* as torch's averaged models have */
         OK(context, tleg_learngene_open(context, wrapped, 0, 4, &opened));
         OK(context, tleg_expander_create(context, gene, NULL, &a));
         OK(context, tleg_expander_open(context, wrapped, 0, 4, NULL, &b));
@@ -147,9 +149,13 @@ static void what_a_wrapper_put_before_all_names_is_taken_off(void **state) {
         tleg_model_free(from);
         tleg_model_free(to);
     }
-    write_wrapped(context, plain, wrapped, "module.", true); /* one name without it: which is meant is not ours to guess */
-    assert_int_equal(tleg_learngene_open(context, wrapped, 0, 4, &opened), TLEG_FORMAT);
-    assert_non_null(strstr(tleg_context_error(context), "\"module.\""));
+    /* a name without it, or two wrappers: which is meant is not ours to guess */
+    static const char *const others[] = {"norm.weight", "model_ema.patch_embed.proj.weight"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        write_wrapped(context, plain, wrapped, "module.", others[i]);
+        assert_int_equal(tleg_learngene_open(context, wrapped, 0, 4, &opened), TLEG_FORMAT);
+        assert_non_null(strstr(tleg_context_error(context), "missing tensor \"patch_embed.proj.weight\"; found \""));
+    }
     tleg_learngene_free(gene);
     tleg_context_free(context);
 }
@@ -285,7 +291,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_expander_from_a_file_is_one_from_a_learngene),
         cmocka_unit_test(a_wide_learngene_and_its_models_survive_the_way_through_files),
-        cmocka_unit_test(what_a_wrapper_put_before_all_names_is_taken_off),
+        cmocka_unit_test(what_a_wrapper_put_before_the_names_is_taken_off),
         cmocka_unit_test(what_is_no_learngene_is_refused),
         cmocka_unit_test(every_allocation_may_fail_while_an_expander_is_opened),
         cmocka_unit_test(opening_and_running_takes_little_more_than_the_weights),

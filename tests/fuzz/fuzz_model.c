@@ -39,26 +39,35 @@ static void compare(const float *one, const float *other, int32_t count) {
         fuzz_need(memcmp(one + i, other + i, sizeof *one) == 0 || (isnan(one[i]) && isnan(other[i])));
 }
 
-static void expand(tleg_context *context, const tleg_expander *expander) {
+/* What to expand to, chosen by a number. */
+static tleg_expander_options choose(const tleg_config *config, size_t number) {
+    static const int32_t dtypes[] = {0, TLEG_F32, TLEG_F16, TLEG_BF16};
+    return (tleg_expander_options){.struct_size = sizeof(tleg_expander_options),
+                                   .dtype = dtypes[number % 4],
+                                   .norm = (int32_t)(number / 4 % 3),
+                                   .image_size = config->patch_size * (int32_t)(number / 12 % 5),
+                                   .classes = (int32_t)(number / 60 % 4)};
+}
+
+/* Logits by a model of some depth and by an elastic session of that depth, which must agree. */
+static float *expand(tleg_context *context, const tleg_expander *expander) {
     tleg_config config = {.struct_size = sizeof config};
     tleg_cost cost = {.struct_size = sizeof cost};
     tleg_model *model;
     tleg_session *session;
     fuzz_need(tleg_expander_get_info(expander, &config) == TLEG_OK);
     if (!is_small(&config) || tleg_expander_get_cost(context, expander, 1, 0, &cost) != TLEG_OK)
-        return;
+        return NULL;
     const int32_t depth = cost.least_depth > 2 ? cost.least_depth : 2;
     tleg_status status = tleg_expander_expand(context, expander, depth, &model);
     fuzz_need_error(context, status);
-    if (status != TLEG_OK)
-        return;
-    float *whole = run_model(context, model, &config);
+    float *whole = status == TLEG_OK ? run_model(context, model, &config) : NULL;
+    tleg_model_free(model);
     status = tleg_session_create_elastic(context, expander, depth, NULL, &session);
     float *elastic = run(context, status, session, &config);
     compare(whole, elastic, config.classes);
     free(whole);
-    free(elastic);
-    tleg_model_free(model);
+    return elastic;
 }
 
 static void check_config(const tleg_config *config) {
@@ -149,26 +158,52 @@ static void save_model(tleg_context *context, const tleg_model *model, const tle
 
 /* ---- both kinds ---- */
 
+/* An expander made of the learngene and one made straight of its file do the same. */
+static void expand_both(tleg_context *context, const tleg_learngene *gene, const tleg_expander_options *options,
+                        const char *path) {
+    tleg_config config = {.struct_size = sizeof config};
+    tleg_expander *expanders[2];
+    float *logits[2] = {NULL, NULL};
+    fuzz_need_error(context, tleg_expander_create(context, gene, options, &expanders[0]));
+    fuzz_need_error(context, tleg_expander_open(context, path, 0, 0, options, &expanders[1]));
+    for (int i = 0; i < 2; i++)
+        if (expanders[i]) {
+            fuzz_need(tleg_expander_get_info(expanders[i], &config) == TLEG_OK);
+            logits[i] = expand(context, expanders[i]);
+        }
+    compare(logits[0], logits[1], config.classes);
+    for (int i = 0; i < 2; i++) {
+        free(logits[i]);
+        tleg_expander_free(expanders[i]);
+    }
+}
+
 static void as_gene(tleg_context *context, const uint8_t *bytes, size_t size) {
     tleg_learngene *gene;
-    tleg_expander *expander, *straight;
     tleg_config config = {.struct_size = sizeof config};
-    tleg_status status = tleg_learngene_parse(context, bytes, size, 0, &gene);
+    const tleg_status status = tleg_learngene_parse(context, bytes, size, 0, &gene);
     fuzz_need_error(context, status);
     if (status != TLEG_OK)
         return;
     fuzz_need(tleg_learngene_get_info(gene, &config) == TLEG_OK);
     check_config(&config);
     save_gene(context, gene, &config);
-    status = tleg_expander_create(context, gene, NULL, &expander);
-    fuzz_need_error(context, status);
+    const tleg_expander_options options = choose(&config, size);
+    expand_both(context, gene, &options, fuzz_path(bytes, size));
+    tleg_learngene_free(gene);
+}
+
+/* The learngene that comes closest to a model can be expanded. */
+static void linearize(tleg_context *context, const tleg_model *model) {
+    tleg_learngene *gene;
+    tleg_expander *expander = NULL;
+    if (tleg_learngene_linearize(context, model, NULL, &gene) != TLEG_OK)
+        return;
+    fuzz_need_error(context, tleg_expander_create(context, gene, NULL, &expander));
     tleg_learngene_free(gene);
     if (expander)
-        expand(context, expander);
+        free(expand(context, expander));
     tleg_expander_free(expander);
-    status = tleg_expander_open(context, fuzz_path(bytes, size), 0, 0, NULL, &straight);
-    fuzz_need_error(context, status);
-    tleg_expander_free(straight);
 }
 
 static void as_model(tleg_context *context, const uint8_t *bytes, size_t size) {
@@ -183,6 +218,7 @@ static void as_model(tleg_context *context, const uint8_t *bytes, size_t size) {
     save_model(context, model, &config);
     if (is_small(&config))
         free(run_model(context, model, &config));
+    linearize(context, model);
     tleg_model_free(model);
 }
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Renews the corpus of a target from itself, the seeds and what run.sh has found.   sh tests/fuzz/minimise.sh TARGET
-# Of inputs that reach the same the smallest stay (libFuzzer's merge). Run run.sh with libfuzzer first: it builds the program.
+# Few inputs stay that together reach what all do (libFuzzer's set_cover_merge). Run run.sh with libfuzzer first: it builds the program.
 set -eu
 target=${1:?"usage: minimise.sh TARGET"}
 cd "$(dirname "$0")/../.."
@@ -12,7 +12,7 @@ rm -rf "$least"
 mkdir -p "$least"
 found=
 [ ! -d "$work/afl/default/queue" ] || found=$work/afl/default/queue
-"$build/libfuzzer/tests/fuzz/$target" -merge=1 -use_value_profile=0 "$least" "$corpus" "$work/seeds" "$work/libfuzzer" $found \
+"$build/libfuzzer/tests/fuzz/$target" -set_cover_merge=1 -use_counters=0 "$least" "$corpus" "$work/seeds" "$work/libfuzzer" $found \
     2>"$work/merge.log"
 rm -r "$corpus"
 mkdir "$corpus"

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Each public header compiles alone, twice in a row, in C99 and in C++11, without a warning; its structs have no implicit padding
-# (DLPack's, which others laid out, do).   headers.sh C-COMPILER
+# Each public header compiles alone, twice in a row, in C99 and C17, in C++11 and C++20, also where a host hides its own symbols and
+# does without exceptions, without a warning; its structs have no implicit padding (DLPack's, which others laid out, do).
+#     headers.sh C-COMPILER
 cc=$1
 failed=0
 scratch=$(mktemp -d) || exit 1
@@ -15,10 +16,16 @@ for header in include/tleg/*.h; do
     cp "$scratch/unit.c" "$scratch/unit.cpp"
     padded=-Wpadded
     [ "$name" = tleg/dlpack.h ] && padded=
-    # shellcheck disable=SC2086
-    "$cc" $padded -std=c99 -pedantic -Wall -Wextra -Wstrict-prototypes -Werror -Iinclude -c "$scratch/unit.c" -o "$scratch/unit.o" || failed=1
+    for standard in c99 c17; do
+        # shellcheck disable=SC2086
+        "$cc" $padded -std=$standard -fvisibility=hidden -pedantic -Wall -Wextra -Wstrict-prototypes -Werror -Iinclude -c \
+            "$scratch/unit.c" -o "$scratch/unit.o" || failed=1
+    done
     for compiler in $cxx; do
-        $compiler -std=c++11 -pedantic -Wall -Wextra -Werror -Iinclude -c "$scratch/unit.cpp" -o "$scratch/unit.o" || failed=1
+        for standard in c++11 c++20; do
+            $compiler -std=$standard -fvisibility=hidden -fno-exceptions -fno-rtti -pedantic -Wall -Wextra -Wshadow -Wold-style-cast \
+                -Werror -Iinclude -c "$scratch/unit.cpp" -o "$scratch/unit.o" || failed=1
+        done
     done
 done
 [ -n "$cxx" ] || {

@@ -32,6 +32,9 @@ LC_ALL=C comm -23 "$scratch/imported" "$scratch/allowed" >"$scratch/unknown"
 [ -s "$scratch/unknown" ] && fail "imported symbols that tests/abi/imports.txt does not list:
 $(cat "$scratch/unknown")"
 
+# Its calls of its own functions stay inside: no other copy in the process can answer them.
+readelf -rW "$shared" | grep -E ' tleg_[a-z0-9_]+(@|$| )' && fail "calls of the library's own functions that another library may take"
+
 readelf -dW "$shared" >"$scratch/dynamic"
 readelf -lW "$shared" >"$scratch/segments"
 grep -q "SONAME.*\[$soname\]" "$scratch/dynamic" && [ "$soname" = libtleg.so.0 ] || fail "SONAME is not libtleg.so.0"

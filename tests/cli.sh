@@ -274,6 +274,12 @@ for shape in chw:f32\ [3,16,16] nhwc:f32\ [1,16,16,3] f64:f64\ [1,3,16,16] none:
     try 1 run m.st --input "${shape%%:*}.st" -o x.st
     says err "\"images\": expected shape f32 [B,3,16,16] with B at least 1, found ${shape#*:}"
 done
+tensors pixels.st pixel_values F32 1,3,16,16 3072
+try 1 run m.st --input pixels.st -o x.st
+says err "no tensor 'images'; the file holds 1, the first is 'pixel_values'"
+tensors image.st image F32 1,3,16,16 3072
+try 1 run m.st --input image.st -o x.st
+says err "no tensor 'images'; did you mean 'image'?"
 try 1 run big.st --input in.st -o x.st
 says err "[B,3,32,32]"
 tensors in32.st images F32 1,3,32,32 12288

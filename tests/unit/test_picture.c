@@ -1,17 +1,15 @@
-/* Picture files and folders of them, as the command reads them. Compiled with tools/picture*.c and tools/folder.c; links
- * libjpeg and libpng. tests/fixtures/image/make.py wrote the files and what PIL makes of them. */
-#define _XOPEN_SOURCE 700 /* nftw */
+/* Picture files, as the command reads them. Compiled with tools/picture*.c and prepare.c; links libjpeg and libpng.
+ * tests/fixtures/image/make.py wrote the files and what PIL makes of them. */
 #include "unit/support.h"
 
-#include "folder.h"
 #include "picture.h"
+#include "prepare.h"
 
 #include <fcntl.h>
-#include <ftw.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -76,6 +74,52 @@ static void every_kind_of_file_gives_pils_pixels(void **state) {
         at += (size_t)head.width * (size_t)head.height * 3;
     }
     assert_true(count > 80);
+    free(file);
+}
+
+struct whole { /* the head of a record of whole.bin */
+    char name[32];
+    int32_t exif, size;
+    double crop, mean[3], std[3];
+};
+
+/* JPEG may differ by one level, as above. */
+static void compare_prepared(tleg_context *context, const struct whole *head, const float *expected) {
+    float found[3 * 8 * 8];
+    char error[PICTURE_ERROR] = "";
+    tleg_config config = {.struct_size = sizeof config, .image_size = head->size, .crop = head->crop};
+    memcpy(config.mean, head->mean, sizeof config.mean);
+    memcpy(config.std, head->std, sizeof config.std);
+    assert_true(head->size <= 8 && prepare_numbers(&config) == (size_t)(3 * head->size * head->size));
+    if (!prepare_picture(context, &config, fixture(head->name), head->exif, found, error))
+        fail_msg("%s", error);
+    for (int32_t i = 0; i < 3 * head->size * head->size; i++) {
+        const double level = 1 / (255 * head->std[i / (head->size * head->size)]);
+        const double tolerance = strstr(head->name, "jp") != NULL ? 1.01 * level : 1e-6;
+        if (fabs((double)found[i] - (double)expected[i]) > tolerance)
+            fail_msg("%s, exif %d, value %d: expected %g, found %g", head->name, head->exif, i, (double)expected[i],
+                     (double)found[i]);
+    }
+}
+
+/* From the file to the model's input: decoded, turned or not, resized, cropped, normalised as the configuration says. */
+static void a_file_becomes_the_input_that_torchvision_makes_of_it(void **state) {
+    (void)state;
+    size_t bytes, count = 0;
+    uint8_t *file = support_read_file(fixture("whole.bin"), &bytes);
+    tleg_context *context;
+    assert_int_equal(tleg_context_create(NULL, &context), TLEG_OK);
+    for (size_t at = 0; at < bytes; count++) {
+        struct whole head;
+        float expected[3 * 8 * 8];
+        memcpy(&head, file + at, sizeof head);
+        at += sizeof head;
+        memcpy(expected, file + at, (size_t)(3 * head.size * head.size) * sizeof *expected);
+        at += (size_t)(3 * head.size * head.size) * sizeof *expected;
+        compare_prepared(context, &head, expected);
+    }
+    assert_int_equal(count, 10);
+    tleg_context_free(context);
     free(file);
 }
 
@@ -280,166 +324,6 @@ static void what_cannot_be_opened_is_refused_with_the_systems_reason(void **stat
     refused(TLEG_FIXTURES, "directory");
 }
 
-/* ---- folders ---- */
-
-static char root[512];
-
-static const char *below_root(const char *name) {
-    static char path[1024];
-    snprintf(path, sizeof path, "%s/%s", root, name);
-    return path;
-}
-
-/* Makes the files of a tree, empty, with the folders above them; a name that ends in "/" is a folder. */
-static void plant(const char *const *names) {
-    snprintf(root, sizeof root, "%s", support_scratch("tree-XXXXXX"));
-    assert_non_null(mkdtemp(root));
-    for (; *names != NULL; names++) {
-        char path[1024];
-        snprintf(path, sizeof path, "%s", below_root(*names));
-        for (char *slash = path + strlen(root) + 1; (slash = strchr(slash, '/')) != NULL; slash++) {
-            *slash = '\0';
-            mkdir(path, 0700);
-            *slash = '/';
-        }
-        if (path[strlen(path) - 1] == '/')
-            continue;
-        FILE *file = fopen(path, "wb");
-        assert_non_null(file);
-        fclose(file);
-    }
-}
-
-static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *walk) {
-    (void)status, (void)kind, (void)walk;
-    return remove(path);
-}
-
-static void fell(void) {
-    assert_int_equal(nftw(root, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
-}
-
-/* "class label:images ..." and "label path ..." of a folder, paths below the root. */
-static void check_folder(const char *const *labels, int32_t label_count, const char *classes, const char *images) {
-    struct folder folder;
-    char error[FOLDER_ERROR] = "", found[4096];
-    if (folder_read(root, labels, label_count, &folder, error, sizeof error) != 0)
-        fail_msg("%s", error);
-    size_t length = 0;
-    for (size_t i = 0; i < folder.class_count; i++)
-        length += (size_t)snprintf(found + length, sizeof found - length, "%s%s %d:%zu", i > 0 ? " " : "",
-                                   folder.classes[i].name, folder.classes[i].label, folder.classes[i].images);
-    assert_string_equal(found, classes);
-    length = 0;
-    for (size_t i = 0; i < folder.image_count; i++) {
-        assert_memory_equal(folder.images[i].path, root, strlen(root));
-        length += (size_t)snprintf(found + length, sizeof found - length, "%s%d %s", i > 0 ? " " : "", folder.images[i].label,
-                                   folder.images[i].path + strlen(root) + 1);
-    }
-    assert_string_equal(found, images);
-    folder_free(&folder);
-    assert_int_equal(folder.image_count, 0);
-}
-
-static void folder_refused(const char *const *labels, int32_t label_count, const char *what) {
-    struct folder folder;
-    char error[FOLDER_ERROR] = "";
-    if (folder_read(root, labels, label_count, &folder, error, sizeof error) == 0)
-        fail_msg("the folder was read; expected an error with \"%s\"", what);
-    assert_true(folder.images == NULL && folder.classes == NULL);
-    if (strstr(error, root) == NULL || strstr(error, what) == NULL)
-        fail_msg("\"%s\" does not name the folder and \"%s\"", error, what);
-}
-
-static void classes_and_images_come_in_pythons_order(void **state) {
-    (void)state;
-    plant((const char *const[]){"2/b.jpg", "10/x.jpg", "1/B.jpg", "1/a.jpg", "b/1.jpg", "B/1.jpg", "\xc3\xa4/1.jpg", "1/10.jpg",
-                                "1/9.jpg", NULL});
-    check_folder(NULL, 0, "1 0:4 10 1:1 2 2:1 B 3:1 b 4:1 \xc3\xa4 5:1",
-                 "0 1/10.jpg 0 1/9.jpg 0 1/B.jpg 0 1/a.jpg 1 10/x.jpg 2 2/b.jpg 3 B/1.jpg 4 b/1.jpg 5 \xc3\xa4/1.jpg");
-    fell();
-}
-
-static void what_is_no_image_is_passed_over(void **state) {
-    (void)state;
-    plant((const char *const[]){".git/a.jpg", "bee/.DS_Store", "bee/Thumbs.db", "bee/._a.jpg", "bee/a.jpg", "bee/notes.txt",
-                                "bee/jpg", "bee/.hidden/b.jpg", "README.md", NULL});
-    check_folder(NULL, 0, "bee 0:1", "0 bee/a.jpg");
-    fell();
-}
-
-static void endings_are_compared_without_case_and_other_formats_are_not_lost(void **state) {
-    (void)state;
-    plant((const char *const[]){"bee/a.JPG", "bee/b.Jpeg", "bee/c.PNG", "bee/d.webp", "bee/e.GIF", "bee/f.tiff", "bee/g.heic",
-                                "bee/h.Nef", NULL});
-    check_folder(NULL, 0, "bee 0:8",
-                 "0 bee/a.JPG 0 bee/b.Jpeg 0 bee/c.PNG 0 bee/d.webp 0 bee/e.GIF 0 bee/f.tiff 0 bee/g.heic 0 bee/h.Nef");
-    fell();
-}
-
-static void folders_below_a_class_belong_to_it(void **state) {
-    (void)state;
-    plant((const char *const[]){"bee/x/y/a.jpg", "bee/x.jpg/b.jpg", "fern/x/a.jpg", NULL});
-    check_folder(NULL, 0, "bee 0:2 fern 1:1", "0 bee/x.jpg/b.jpg 0 bee/x/y/a.jpg 1 fern/x/a.jpg");
-    fell();
-}
-
-static void links_count_where_they_stand_and_circles_end(void **state) {
-    (void)state;
-    plant((const char *const[]){"store/bee/a.jpg", "data/fern/b.jpg", NULL});
-    assert_int_equal(symlink("../store/bee", below_root("data/kite")), 0);
-    assert_int_equal(symlink("../../store/bee/a.jpg", below_root("data/fern/c.jpg")), 0);
-    assert_int_equal(symlink("nowhere", below_root("data/fern/lost.jpg")), 0); /* listed: reading it says what is wrong */
-    assert_int_equal(symlink("..", below_root("data/fern/up")), 0);
-    assert_int_equal(symlink(".", below_root("data/fern/self")), 0);
-    strcat(root, "/data");
-    check_folder(NULL, 0, "fern 0:3 kite 1:1", "0 fern/b.jpg 0 fern/c.jpg 0 fern/lost.jpg 1 kite/a.jpg");
-    *strrchr(root, '/') = '\0';
-    fell();
-}
-
-static void labels_are_matched_by_name(void **state) {
-    (void)state;
-    static const char *const labels[] = {"tram", "bee", "owl"};
-    plant((const char *const[]){"bee/a.jpg", "tram/b.jpg", NULL});
-    check_folder(labels, 3, "bee 1:1 tram 0:1", "1 bee/a.jpg 0 tram/b.jpg");
-    fell();
-    plant((const char *const[]){"bee/a.jpg", "unknown_bird/b.jpg", NULL});
-    folder_refused(labels, 3, "unknown_bird: this folder is no class of the model, whose 3 labels are tram, bee, owl");
-    fell();
-    static const char *const twins[] = {"crane", "bee", "crane"}; /* a bird and a machine, as in ImageNet */
-    plant((const char *const[]){"bee/a.jpg", NULL});
-    check_folder(twins, 3, "bee 1:1", "1 bee/a.jpg");
-    fell();
-    plant((const char *const[]){"bee/a.jpg", "crane/b.jpg", NULL});
-    folder_refused(twins, 3, "crane: the model has two classes of this name, 0 and 2");
-    fell();
-}
-
-static void an_empty_class_is_kept_with_no_images(void **state) {
-    (void)state;
-    plant((const char *const[]){"bee/a.jpg", "kite/", NULL});
-    check_folder(NULL, 0, "bee 0:1 kite 1:0", "0 bee/a.jpg");
-    fell();
-}
-
-static void a_folder_without_classes_is_refused_with_the_layout(void **state) {
-    (void)state;
-    plant((const char *const[]){"a.jpg", "b.jpg", NULL});
-    folder_refused(NULL, 0, "DIR/class/image");
-    fell();
-    plant((const char *const[]){"bee/a.jpg", "stray.PNG", NULL});
-    folder_refused(NULL, 0, "stray.PNG");
-    fell();
-    plant((const char *const[]){"notes.txt", NULL});
-    folder_refused(NULL, 0, "DIR/class/image");
-    fell();
-    plant((const char *const[]){"bee/notes.txt", NULL});
-    folder_refused(NULL, 0, "no images");
-    fell();
-    folder_refused(NULL, 0, "No such file");
-}
-
 static int clean(void **state) {
     (void)state;
     support_clean();
@@ -449,6 +333,7 @@ static int clean(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kind_of_file_gives_pils_pixels),
+        cmocka_unit_test(a_file_becomes_the_input_that_torchvision_makes_of_it),
         cmocka_unit_test(what_cannot_be_decoded_is_refused_with_the_reason),
         cmocka_unit_test(pictures_that_claim_too_much_are_refused_before_memory_is_asked_for),
         cmocka_unit_test(a_jpeg_of_more_scans_than_any_encoder_makes_is_refused),
@@ -458,14 +343,6 @@ int main(void) {
         cmocka_unit_test(damaged_bytes_never_crash),
         cmocka_unit_test(other_formats_are_named),
         cmocka_unit_test(what_cannot_be_opened_is_refused_with_the_systems_reason),
-        cmocka_unit_test(classes_and_images_come_in_pythons_order),
-        cmocka_unit_test(what_is_no_image_is_passed_over),
-        cmocka_unit_test(endings_are_compared_without_case_and_other_formats_are_not_lost),
-        cmocka_unit_test(folders_below_a_class_belong_to_it),
-        cmocka_unit_test(links_count_where_they_stand_and_circles_end),
-        cmocka_unit_test(labels_are_matched_by_name),
-        cmocka_unit_test(an_empty_class_is_kept_with_no_images),
-        cmocka_unit_test(a_folder_without_classes_is_refused_with_the_layout),
     };
     return cmocka_run_group_tests(tests, NULL, clean);
 }

@@ -82,7 +82,8 @@ bool tleg_cpu_words_have(const struct tleg_cpu_words *words, int32_t level);
 bool tleg_cpu_has(int32_t level);
 /* Whether this build has kernels for a level and this machine supports it. */
 bool tleg_level_usable(int32_t level);
-/* The best usable level. */
+/* The best level for which this build has kernels, on a machine with these words; on this one. */
+int32_t tleg_level_best_of(const struct tleg_cpu_words *words);
 int32_t tleg_level_best(void);
 const char *tleg_level_name(int32_t level); /* "portable", "avx2", ...; NULL when unknown */
 

@@ -111,13 +111,17 @@ bool tleg_level_usable(int32_t level) {
     return false;
 }
 
+int32_t tleg_level_best_of(const struct tleg_cpu_words *words) {
+    int best = BUILT_COUNT - 1;
+    while (best > 0 && !tleg_cpu_words_have(words, built[best]))
+        best--;
+    return built[best];
+}
+
 int32_t tleg_level_best(void) {
     struct tleg_cpu_words words;
     tleg_cpu_read(&words);
-    int best = BUILT_COUNT - 1;
-    while (best > 0 && !tleg_cpu_words_have(&words, built[best]))
-        best--;
-    return built[best];
+    return tleg_level_best_of(&words);
 }
 
 const char *tleg_level_name(int32_t level) {

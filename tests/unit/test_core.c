@@ -381,6 +381,36 @@ static void a_level_needs_the_processor_and_the_system(void **state) {
 }
 
 #if defined(__x86_64__)
+/* What BEST comes to, where a virtual machine, a boot option or an emulator announces more than is enabled. */
+static void the_best_level_is_one_that_the_system_enables(void **state) {
+    (void)state;
+    static const struct {
+        uint64_t xcr0;
+        int32_t best;
+    } systems[] = {
+        {0x600E7, TLEG_LEVEL_AVX512BF16}, /* all that this build has kernels for */
+        {0xE7, TLEG_LEVEL_AVX512BF16},
+        {0x67, TLEG_LEVEL_AVX2}, /* any one of AVX-512's three states missing */
+        {0xA7, TLEG_LEVEL_AVX2},
+        {0xC7, TLEG_LEVEL_AVX2},
+        {0x7, TLEG_LEVEL_AVX2},
+        {0xE3, TLEG_LEVEL_PORTABLE}, /* AVX-512's without AVX's */
+        {0x3, TLEG_LEVEL_PORTABLE},
+        {0x1, TLEG_LEVEL_PORTABLE},
+        {0, TLEG_LEVEL_PORTABLE},
+    };
+    for (size_t i = 0; i < sizeof(systems) / sizeof(systems[0]); i++) {
+        struct tleg_cpu_words words = whole;
+        words.xcr0 = systems[i].xcr0;
+        assert_int_equal(tleg_level_best_of(&words), systems[i].best);
+        words.leaf1_ecx &= ~(1u << 27); /* and where XCR0 cannot be read, whatever its value would be */
+        assert_int_equal(tleg_level_best_of(&words), TLEG_LEVEL_PORTABLE);
+    }
+    struct tleg_cpu_words words;
+    tleg_cpu_read(&words);
+    assert_int_equal(tleg_level_best_of(&words), tleg_level_best());
+}
+
 static void the_compiler_agrees_about_this_machine(void **state) {
     (void)state;
     __builtin_cpu_init();
@@ -560,6 +590,7 @@ int main(void) {
         cmocka_unit_test(memory_is_aligned_and_a_size_of_0_is_some),
         cmocka_unit_test(a_level_needs_the_processor_and_the_system),
 #if defined(__x86_64__)
+        cmocka_unit_test(the_best_level_is_one_that_the_system_enables),
         cmocka_unit_test(the_compiler_agrees_about_this_machine),
 #endif
         cmocka_unit_test(levels_have_names),

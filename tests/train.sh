@@ -252,6 +252,9 @@ says out '"depth":3'
 says out '"red","green","blue"'
 try 0 tune four.st --depth 2 --data cifar --batch 10 --epochs 1 -o other.st
 says err "the head starts fresh: four.st has 4 classes, the data 3"
+cp -r cifar twins && printf 'red\nred\nblue\n' >twins/batches.meta.txt # which of them is which, nobody can say
+try 0 tune whole.st --depth 2 --data twins --batch 10 --epochs 1 -o other.st
+says err "the head starts fresh: the data's 3 classes have other names"
 try 0 tune tuned.st --data cifar --batch 10 --epochs 1 --recompute -o other.st
 try 0 tune tuned.st --data cifar --batch 10 --epochs 1 -o again.st
 same other.st again.st

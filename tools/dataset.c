@@ -175,15 +175,15 @@ static int32_t find(const char *const *labels, int32_t count, const char *name) 
 bool dataset_match(struct dataset *set, const char *const *labels, int32_t count) {
     if (count != set->class_count)
         return false;
-    char **classes = malloc((size_t)count * sizeof *classes);
+    char **classes = calloc((size_t)count + 1, sizeof *classes);
     int32_t *to = malloc((size_t)count * sizeof *to);
     bool same = classes && to;
     for (int32_t i = 0; i < count && same; i++) {
         to[i] = set->named ? find(labels, count, set->classes[i]) : i;
-        same = to[i] >= 0;
+        same = to[i] >= 0 && !classes[to[i]]; /* a name that is there twice is no number */
+        if (same)
+            classes[to[i]] = set->classes[i];
     }
-    for (int32_t i = 0; i < count && same; i++)
-        classes[to[i]] = set->classes[i];
     for (size_t i = 0; i < set->count && same; i++)
         set->samples[i].label = to[set->samples[i].label];
     if (same) {

@@ -187,10 +187,26 @@ static int32_t next_label(const struct listing *list, int32_t after, const char 
     return -1;
 }
 
+/* A letter of any case, and whatever stands between words. */
+static int plain(char c) {
+    return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c == '_' || c == '-' ? ' ' : c;
+}
+
+static int is_alike(const char *a, const char *b) {
+    for (; *a != '\0' && plain(*a) == plain(*b); a++)
+        b++;
+    return *a == '\0' && *b == '\0';
+}
+
 static int fail_label(const struct listing *list, const char *path) {
     enum { SHOWN = 10 };
     char shown[512] = "";
     size_t length = 0;
+    const char *name = strrchr(path, '/');
+    for (int32_t i = 0; name != NULL && i < list->label_count; i++)
+        if (is_alike(name + 1, list->labels[i]))
+            return fail(list, "%s: this folder is no class of the model; did you mean its label \"%s\"?", path,
+                        list->labels[i]);
     for (int32_t i = 0; i < list->label_count && i < SHOWN && length < sizeof shown; i++)
         length += (size_t)snprintf(shown + length, sizeof shown - length, "%s%s", i > 0 ? ", " : "", list->labels[i]);
     return fail(list, "%s: this folder is no class of the model, whose %d labels are %s%s", path, (int)list->label_count, shown,

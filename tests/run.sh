@@ -128,7 +128,7 @@ command -v valgrind >/dev/null || {
     suites=
 }
 tree plain "all" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DTLEG_BLAS=none -DTLEG_TOOLS=OFF -DTLEG_BENCH=OFF \
-    "-DTLEG_VALGRIND=$(echo "$suites" | tr ' ' ';')" && check plain -L 'unit|replay|valgrind' && check plain -R '^symbols$'
+    "-DTLEG_VALGRIND=$(echo "$suites" | tr ' ' ';')" && check plain -L 'unit|replay|valgrind' && check plain -R '^(symbols|abi_diff)$'
 
 if command -v mpirun >/dev/null; then
     tree mpi tleg -DCMAKE_BUILD_TYPE=Release -DTLEG_MPI=ON -DTLEG_BLAS=none -DTLEG_BENCH=OFF && check mpi -R '^mpi$'

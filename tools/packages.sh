@@ -3,7 +3,7 @@
 
 packages_build="gcc libc6-dev cmake ninja-build pkg-config libjsmn-dev libjansson-dev libjpeg-dev libpng-dev"
 packages_test="$packages_build g++ libcmocka-dev libopenblas-dev clang libclang-rt-dev clang-format valgrind libc6-dbg binutils
-python3 libopenmpi-dev openmpi-bin locales libopenblas0-serial libopenblas0-openmp"
+python3 libopenmpi-dev openmpi-bin locales libopenblas0-serial libopenblas0-openmp abigail-tools"
 packages_cross="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static" # the kernels of another processor
 
 install_missing() {

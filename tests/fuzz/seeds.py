@@ -123,6 +123,16 @@ for name, data in {
     write('fuzz_prepare', name, data)
 
 
+idx = struct.pack('>IIII', 0x803, 3, 2, 2) + bytes(range(12)) + b'%' + struct.pack('>II', 0x801, 3) + bytes([0, 1, 0])
+for name, data in {
+        'ten': b'red\ngreen\n%green\nred%' + bytes([0, 0, 1, 1, 0]), 'hundred': b'red\ngreen\n%red\nblue%' + bytes([1, 0, 1, 1]),
+        'twins': b'red\nred\n%red\nblue%' + bytes([0, 0, 1]), 'same': b'red\nblue%red\nred%' + bytes([0, 0, 1]),
+        'numbers': b'%a\nb%' + bytes([0, 1, 0]), 'cut': b'%%' + bytes([4, 1, 0]), 'beyond': b'red%red%' + bytes([0, 3]),
+        'idx': b'%0\n1%' + bytes([2]) + idx, 'idx-gzip': b'%%' + bytes([2]) + b'\x1f\x8b\x08%', 'idx-short': b'%%' + bytes([2]) + idx[:-1],
+}.items():
+    write('fuzz_dataset', name, data)
+
+
 def header(**tensors):
     entries, at = {}, 0
     for name, (type, shape) in tensors.items():

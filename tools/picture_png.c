@@ -65,24 +65,28 @@ static void fill_palette(struct reader *reader) {
     png_set_PLTE(reader->png, reader->info, palette, all);
 }
 
-/* Of what the pixels do not need only EXIF is read: texts and profiles could unpack to gigabytes. */
-static void skip_unneeded(png_structp png) {
-    png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
-    png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_AS_DEFAULT, (png_const_bytep) "eXIf", 1);
-}
-
-static void find_orientation(struct reader *reader) {
-    png_uint_32 size;
-    png_bytep exif;
-    if (png_get_eXIf_1(reader->png, reader->info, &size, &exif) != 0)
-        reader->source->orientation = picture_exif_orientation(exif, size);
+/* The orientation in the EXIF chunks before or behind the pixels; the last one counts, as in PIL. libpng would take memory for
+ * as many bytes as a chunk says it has. */
+static int find_orientation(const struct picture_source *source) {
+    enum { SIGNATURE = 8, AROUND = 12 }; /* length, name and checksum */
+    int orientation = 1;
+    for (size_t at = SIGNATURE, length; source->size - at >= AROUND; at += AROUND + length) {
+        const uint8_t *chunk = source->bytes + at;
+        length = png_get_uint_32(chunk);
+        if (length > source->size - at - AROUND || memcmp(chunk + 4, "IEND", 4) == 0)
+            break;
+        if (memcmp(chunk + 4, "eXIf", 4) == 0)
+            orientation = picture_exif_orientation(chunk + 8, length);
+    }
+    return orientation;
 }
 
 static void decode(struct reader *reader) {
     png_structp png = reader->png;
     png_set_read_fn(png, reader, read_bytes);
     png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX); /* the limit is picture_create's */
-    skip_unneeded(png);
+    /* What the pixels do not need is not read: texts and profiles could unpack to gigabytes. */
+    png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
     png_read_info(png, reader->info);
     const png_uint_32 width = png_get_image_width(png, reader->info), height = png_get_image_height(png, reader->info);
     if (picture_create(width, height, reader->out, reader->reason) != 0)
@@ -96,10 +100,7 @@ static void decode(struct reader *reader) {
     for (int pass = 0; pass < reader->passes; pass++)
         for (png_uint_32 y = 0; y < height; y++)
             png_read_row(png, reader->out->pixels + (size_t)y * width * 3, NULL);
-    find_orientation(reader);
     reader->complete = 1;
-    png_read_end(png, reader->info); /* EXIF may stand behind the pixels */
-    find_orientation(reader);
 }
 
 /* What changes after setjmp lies behind the pointer: no local variable is lost in the jump. */
@@ -118,8 +119,10 @@ int picture_decode_png(struct picture_source *source, struct picture *out, char 
     else
         snprintf(reason, PICTURE_REASON, "no memory to decode this PNG");
     png_destroy_read_struct(&reader.png, &reader.info, NULL);
-    if (reader.complete)
+    if (reader.complete) {
+        source->orientation = find_orientation(source);
         return 0;
+    }
     picture_free(out);
     return -1;
 }

@@ -9,8 +9,8 @@ build=${TLEG_BUILD_DIR:-$(pwd)/build}
 work=$build/fuzz/$target
 mkdir -p "$work/seeds" "$work/libfuzzer" "$work/broken"
 
-cmake -S . --preset "$engine" -B "$build/$engine" >"$build/fuzz/$engine.log" &&
-    cmake --build "$build/$engine" --target "$target" >>"$build/fuzz/$engine.log"
+cmake -S . --preset "$engine" -B "$build/$engine" >"$build/fuzz/$engine.log"
+cmake --build "$build/$engine" --target "$target" >>"$build/fuzz/$engine.log"
 program=$build/$engine/tests/fuzz/$target
 
 # ---- seeds: the corpus, what seeds.py writes, fixtures ----
@@ -19,6 +19,7 @@ for seed in "$work/written-$engine/$target"/* tests/fuzz/corpus/"$target"/*; do
     [ -f "$seed" ] && cp "$seed" "$work/seeds/"
 done
 rm -r "$work/written-$engine"
+largest=300 # MB that one allocation may take: the targets' own limits lie below
 most=8192 words=tests/fuzz/safetensors.dict
 case $target in
 fuzz_picture)
@@ -31,7 +32,7 @@ esac
 with_libfuzzer() {
     others=
     [ ! -d "$work/afl/default/queue" ] || others=$work/afl/default/queue # what AFL++ found is worth a look
-    "$program" -max_total_time="$seconds" -max_len=$most -timeout=20 -rss_limit_mb=4096 -dict=$words -print_final_stats=1 \
+    "$program" -max_total_time="$seconds" -max_len=$most -timeout=20 -rss_limit_mb=4096 -malloc_limit_mb=$largest -dict=$words -print_final_stats=1 \
         -artifact_prefix="$work/broken/" "$work/libfuzzer" "$work/seeds" $others 2>"$work/libfuzzer.log" || true
     executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "$work/libfuzzer.log")
 }
@@ -40,6 +41,7 @@ afl_figure() { sed -n "s/^$1 *: //p" "$work/afl/default/fuzzer_stats" 2>/dev/nul
 
 with_afl() {
     before=$(afl_figure execs_done)
+    export ASAN_OPTIONS=max_allocation_size_mb=$largest:abort_on_error=1:symbolize=0:detect_leaks=0
     export AFL_AUTORESUME=1 AFL_NO_UI=1 AFL_SKIP_CPUFREQ=1 AFL_NO_AFFINITY=1 AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1
     afl-fuzz -i "$work/seeds" -o "$work/afl" -V "$seconds" -G $most -t 5000 -m none -x $words -- "$program" \
         >"$work/afl.log" 2>&1 || true

@@ -5,6 +5,7 @@ import json
 import os
 import struct
 import sys
+import zlib
 
 out = sys.argv[1]
 
@@ -167,6 +168,11 @@ for name, text in {
         'index': '{"metadata":{"total_size":8},"weight_map":{"a":"model-00001-of-00002.safetensors"}}',
 }.items():
     write('fuzz_json', name, text)
+
+# A chunk of EXIF that claims two gigabytes.
+head = struct.pack('>IIBBBBB', 1, 1, 8, 2, 0, 0, 0)
+write('fuzz_picture', 'exif-claims', b'\x89PNG\r\n\x1a\n' + struct.pack('>I', 13) + b'IHDR' + head +
+      struct.pack('>II', zlib.crc32(b'IHDR' + head), 0x7fffffff) + b'eXIfII*\0')
 
 # Formats that are named, not read.
 for name, data in {

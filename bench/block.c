@@ -81,7 +81,13 @@ static void multiply(struct block *b, int layer, int op, const float *x, float *
 }
 
 static void run(struct block *b, int layer, double seconds[OPS]) {
-    struct tleg_attention attention = {b->images, TOKENS, b->dim, b->heads, b->wide, b->mixed, TLEG_F32};
+    struct tleg_attention attention = {.batch = b->images,
+                                       .tokens = TOKENS,
+                                       .dim = b->dim,
+                                       .heads = b->heads,
+                                       .qkv = b->wide,
+                                       .out = b->mixed,
+                                       .dtype = TLEG_F32};
     double at[OPS + 1];
     at[QKV] = bench_seconds();
     multiply(b, layer, QKV, b->x, b->wide);

@@ -80,7 +80,8 @@ void tleg_cpu_read(struct tleg_cpu_words *words);
 bool tleg_cpu_words_have(const struct tleg_cpu_words *words, int32_t level);
 /* Whether the processor and the operating system of this machine both support a level. */
 bool tleg_cpu_has(int32_t level);
-/* Whether this build has kernels for a level and this machine supports it. */
+/* Whether this build has kernels for a level, this machine supports it and the system lets this process use it: for AMX, whose
+ * use it grants whole processes, this asks it to. */
 bool tleg_level_usable(int32_t level);
 /* The best level for which this build has kernels, on a machine with these words; on this one. */
 int32_t tleg_level_best_of(const struct tleg_cpu_words *words);

@@ -4,6 +4,8 @@
 #if defined(__x86_64__) /* 32-bit programs have no kernels of ours beyond the portable ones */
 #define TLEG_X86 1
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #else
 #define TLEG_X86 0
 #endif
@@ -12,9 +14,7 @@
 static const int32_t built[] = {
     TLEG_LEVEL_PORTABLE,
 #if TLEG_X86
-    TLEG_LEVEL_AVX2,
-    TLEG_LEVEL_AVX512,
-    TLEG_LEVEL_AVX512BF16,
+    TLEG_LEVEL_AVX2,     TLEG_LEVEL_AVX512, TLEG_LEVEL_AVX512BF16, TLEG_LEVEL_AMX,
 #elif defined(__aarch64__)
     TLEG_LEVEL_NEON,
 #endif
@@ -34,8 +34,7 @@ static const struct requirement requirements[] = {
     /* AVX512F, DQ, BW, VL; mask registers, upper halves of zmm0-15, zmm16-31 */
     {TLEG_LEVEL_AVX512, TLEG_LEVEL_AVX2, 0, BIT(16) | BIT(17) | BIT(30) | BIT(31), 0, 0, BIT(5) | BIT(6) | BIT(7)},
     {TLEG_LEVEL_AVX512BF16, TLEG_LEVEL_AVX512, 0, 0, 0, BIT(5), 0},
-    /* AMX-BF16, AMX-TILE; tile configuration and tile data. That the kernel also grants the process their use is for the
-     * one who uses them to ask: it is a permission of the whole process. */
+    /* AMX-BF16, AMX-TILE; tile configuration and tile data */
     {TLEG_LEVEL_AMX, TLEG_LEVEL_AVX512BF16, 0, 0, BIT(22) | BIT(24), 0, BIT(17) | BIT(18)},
 };
 enum { REQUIREMENT_COUNT = sizeof(requirements) / sizeof(requirements[0]) };
@@ -104,10 +103,23 @@ bool tleg_cpu_has(int32_t level) {
     return tleg_cpu_words_have(&words, level);
 }
 
+/* Linux grants a process the tiles on request alone, since they make what it saves of a thread larger; the request holds for
+ * all of the process and cannot be taken back. It is refused where a thread's alternative signal stack is too small for them.
+ */
+static bool granted(int32_t level) {
+#if TLEG_X86 && defined(__linux__)
+    enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 }; /* ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA */
+    return level != TLEG_LEVEL_AMX || syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
+#else
+    (void)level;
+    return true;
+#endif
+}
+
 bool tleg_level_usable(int32_t level) {
     for (int i = 0; i < BUILT_COUNT; i++)
         if (built[i] == level)
-            return tleg_cpu_has(level);
+            return tleg_cpu_has(level) && granted(level);
     return false;
 }
 
@@ -121,6 +133,10 @@ int32_t tleg_level_best_of(const struct tleg_cpu_words *words) {
 int32_t tleg_level_best(void) {
     struct tleg_cpu_words words;
     tleg_cpu_read(&words);
+    int32_t best = tleg_level_best_of(&words);
+    if (granted(best))
+        return best;
+    words.leaf7_edx = 0; /* refused: as if there were no AMX */
     return tleg_level_best_of(&words);
 }
 

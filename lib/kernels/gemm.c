@@ -1,10 +1,12 @@
 /* The product of rows and a packed weight, on register tiles: of floats, or of pairs of bf16. A step of a tile is one float or
  * one pair: four bytes of a row, and of a column, either way.
- * Rows are taken in spans that stay in the cache. A span is packed, [block of rows][steps][rows of the block]; then each task
- * takes one panel of the weight, forms it if need be, and runs it against a group of the span's blocks. Neither spans nor
- * blocks nor who runs them can change a bit: an output is one chain of sums over k. */
+ * Rows are taken in spans that stay in the cache. A span is packed, floats as [block of rows][steps][rows of the block], pairs
+ * as [row][steps]; rows that are of bf16 already are used where they lie. Then each task takes one panel of the weight, forms
+ * it if need be, and runs it against a group of the span's blocks. Neither spans nor blocks nor who runs them can change a bit:
+ * an output is one chain of sums over k. */
 #include "kernels/table.h"
 #include "tensor/tensor.h"
+#include <string.h>
 
 enum { SPAN_BYTES = 4 << 20 }; /* of packed rows; with fewer, weights would be formed more often */
 
@@ -50,9 +52,35 @@ static void pack_block(void *arg, int64_t block, char *lane) {
     const float *rows = tleg_rows_get(kernels, &gemm->rows, product->span + first, end - first, k, (float *)lane, &stride);
     float *packed = product->packed + first * product->steps;
     if (product->pairs)
-        product->pairs->pack(end - first, k, rows, stride, packed);
+        product->pairs->pack(end - first, k, rows, stride, product->steps, packed);
     else
         kernels->transpose(end - first, k, rows, stride, 1.0F, packed, end - first);
+}
+
+/* A block's rows, the span's `first` on, for a tile of pairs. */
+static void take_pairs(const struct product *product, int64_t first, struct tleg_tile *tile) {
+    const struct tleg_rows *rows = &product->gemm->rows;
+    tile->a_step = 1;
+    tile->a_row = product->steps;
+    tile->a = product->packed + first * product->steps;
+    if (rows->kind == TLEG_ROWS_HALVES) {
+        tile->a = (const float *)(const void *)(rows->halves + (product->span + first) * rows->stride);
+        tile->a_row = rows->stride / 2;
+    }
+}
+
+/* A tile whose output is of bf16; behind the last column come zeros. */
+static void multiply_halves(const struct product *product, struct tleg_tile *tile, int64_t first, int64_t column) {
+    const struct tleg_gemm *gemm = product->gemm;
+    uint16_t *out = gemm->halves + first * gemm->out_stride + column;
+    tile->halves = true;
+    tile->out = (float *)(void *)out;
+    product->pairs->tile(tile);
+    int64_t behind = tleg_halves_stride(product->exec->kernels, gemm->weight->n) - gemm->weight->n;
+    if (column + tile->cols < gemm->weight->n || behind == 0)
+        return;
+    for (int32_t r = 0; r < tile->rows; r++)
+        memset(out + r * gemm->out_stride + tile->cols, 0, (size_t)behind * sizeof *out);
 }
 
 static void multiply_block(const struct product *product, int64_t block, struct tleg_tile *tile, int64_t column) {
@@ -60,9 +88,17 @@ static void multiply_block(const struct product *product, int64_t block, struct 
     int64_t end;
     int64_t first = block_rows(product, block, &end);
     tile->rows = (int32_t)(end - first);
-    tile->a = product->packed + first * tile->k;
-    tile->a_step = tile->rows;
+    if (product->pairs) {
+        take_pairs(product, first, tile);
+    } else {
+        tile->a = product->packed + first * tile->k;
+        tile->a_step = tile->rows;
+    }
     first += product->span;
+    if (gemm->halves) {
+        multiply_halves(product, tile, first, column);
+        return;
+    }
     tile->out = gemm->out + first * gemm->out_stride + column;
     if (gemm->epilogue.residual)
         tile->residual = gemm->epilogue.residual + first * gemm->epilogue.residual_stride + column;
@@ -134,7 +170,8 @@ static void multiply_span(struct product *product) {
     const struct tleg_exec *exec = product->exec;
     product->blocks = (product->rows + product->mr - 1) / product->mr;
     product->groups = groups_of(exec->lanes, product->panels, product->blocks);
-    tleg_for_each(exec, product->blocks, pack_block, product);
+    if (product->gemm->rows.kind != TLEG_ROWS_HALVES)
+        tleg_for_each(exec, product->blocks, pack_block, product);
     tleg_for_each(exec, product->panels * product->groups, multiply_panel, product);
 }
 
@@ -159,6 +196,14 @@ struct tleg_scratch tleg_panels_scratch(const struct tleg_kernels *kernels, int3
     size_t rows = tleg_floats_size(product.mr, k), panel = tleg_floats_size(product.nr, product.steps);
     return (struct tleg_scratch){.shared = tleg_floats_size(span_rows(&product, m), product.steps),
                                  .lane = rows > panel ? rows : panel};
+}
+
+bool tleg_multiplies_halves(const struct tleg_kernels *kernels, int32_t rounded) {
+    return tleg_pairs_of(kernels, rounded) != NULL;
+}
+
+int64_t tleg_halves_stride(const struct tleg_kernels *kernels, int64_t n) {
+    return 2 * tleg_pairs_count(kernels->pairs, n);
 }
 
 void tleg_gemm(const struct tleg_exec *exec, const struct tleg_gemm *gemm) {

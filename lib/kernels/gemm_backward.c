@@ -66,7 +66,7 @@ static size_t layout(const struct gradients *g, int64_t m, int64_t n, int64_t k,
 static void put(const struct gradients *g, int64_t rows, int64_t cols, const float *in, int64_t stride, float *out,
                 int64_t wide) {
     if (g->pairs)
-        g->pairs->fold(rows, cols, in, stride, out, wide);
+        g->pairs->fold(rows, cols, in, stride, tleg_pairs_count(g->pairs, rows), out, wide);
     else
         g->exec->kernels->copy(rows, cols, in, stride, 1.0F, out, wide);
 }
@@ -109,6 +109,7 @@ static void multiply_panel(void *arg, int64_t item, char *lane) {
         tile.rows = (int32_t)(tleg_block_start(backward->n, g->mr, block + 1) - first);
         tile.a = g->dy + first * g->steps;
         tile.a_step = tile.rows;
+        tile.a_row = 1;
         tleg_ask_rows(gradient.base, tile.rows, tile.cols, k);
         if (gradient.ilayer)
             tleg_ask_rows(gradient.ilayer, tile.rows, tile.cols, k);

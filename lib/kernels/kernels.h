@@ -69,7 +69,7 @@ void tleg_scratch_join(struct tleg_scratch *a, struct tleg_scratch b); /* a = ma
 void tleg_for_each(const struct tleg_exec *exec, int64_t count, void (*fn)(void *arg, int64_t item, char *lane), void *arg);
 
 /* Packs the transpose (k, n) of w (n, k), as tleg_pack would, in elements of type `rounded`: TLEG_F32; or TLEG_BF16 where
- * tleg_folds. */
+ * tleg_multiplies_halves. */
 void tleg_pack_transposed(const struct tleg_exec *exec, int32_t rounded, int64_t n, int64_t k, const float *w, void *packed);
 
 /* ---- gemm: seam 3 (gemm.c) ---- */
@@ -80,11 +80,13 @@ enum tleg_rows_kind {
     TLEG_ROWS_PLAIN,     /* row r = x + r * stride */
     TLEG_ROWS_LAYERNORM, /* the same through LayerNorm(norm_weight, norm_bias, eps) */
     TLEG_ROWS_GELU,      /* the plain row through GELU */
-    TLEG_ROWS_PATCHES    /* row r = patch r of the image x (3, image_size, image_size): channel, then y, then x */
+    TLEG_ROWS_PATCHES,   /* row r = patch r of the image x (3, image_size, image_size): channel, then y, then x */
+    TLEG_ROWS_HALVES     /* row r = halves + r * stride, of bf16 as tleg_gemm left it; where tleg_multiplies_halves alone */
 };
 struct tleg_rows {
     enum tleg_rows_kind kind;
     const float *x;
+    const uint16_t *halves;
     int64_t stride;
     const float *norm_weight, *norm_bias;
     float eps;
@@ -105,11 +107,19 @@ struct tleg_gemm {
     struct tleg_epilogue epilogue;
     float *out; /* not the rows' memory */
     int64_t out_stride;
+    uint16_t *halves; /* instead of out, where tleg_multiplies_halves: rows of bf16, zeros behind n; no residual, no hidden */
 };
 void tleg_gemm(const struct tleg_exec *exec, const struct tleg_gemm *gemm);
 struct tleg_scratch tleg_gemm_scratch(const struct tleg_kernels *kernels, int32_t rounded, int64_t m, int64_t n, int64_t k);
 
-/* ---- attention (attention.c) ----
+/* ---- activations of bf16 ----
+ * Whether this level multiplies bf16 where weights are rounded so; else they are widened. Activations between two products may
+ * then be of bf16, since the second product rounds them in any case. */
+bool tleg_multiplies_halves(const struct tleg_kernels *kernels, int32_t rounded);
+/* Elements from one such row of n elements to the next: n, filled up with zeros as the products want it. */
+int64_t tleg_halves_stride(const struct tleg_kernels *kernels, int64_t n);
+
+/* ---- attention (attention.c, attention_pairs.c) ----
  * qkv (B, N, 3D) to out (B, N, D): per head softmax(q k^T / sqrt(D/heads)) v. dtype: TLEG_F32; or TLEG_BF16: where the level
  * multiplies bf16, q, k, v and the exponentials are rounded to it before the products. */
 struct tleg_attention {
@@ -117,6 +127,8 @@ struct tleg_attention {
     const float *qkv;
     float *out;
     int32_t dtype;
+    const uint16_t *qkv_halves; /* instead of qkv and out, where tleg_multiplies_halves(dtype): rows of bf16 */
+    uint16_t *out_halves;
 };
 void tleg_attention(const struct tleg_exec *exec, const struct tleg_attention *attention);
 struct tleg_scratch tleg_attention_scratch(const struct tleg_kernels *kernels, int32_t dtype, int64_t tokens, int64_t dim,
@@ -135,8 +147,6 @@ void tleg_mean_rows(const struct tleg_kernels *kernels, int64_t rows, int64_t di
 void tleg_resample_grid(int64_t prefix, int64_t old, int64_t grid, int64_t dim, const float *in, float *out);
 
 /* ---- backward: from row-major weights that change each step, in f32; products of gradients in bf16 where asked for ---- */
-/* Whether this level multiplies bf16 in sums over rows too, as gradients are. */
-bool tleg_folds(const struct tleg_kernels *kernels);
 /* With a table of cblas it multiplies for tleg_input_backward; weights' gradients are the work of the level's own tiles. */
 /* Where a gradient t goes: base += t, and ilayer += c * t unless it is NULL. base NULL: not wanted. */
 struct tleg_gradient {
@@ -152,7 +162,7 @@ struct tleg_weight_backward {
     struct tleg_rows rows;       /* the m rows x (k), any kind but patches of several images: one image a call */
     struct tleg_gradient weight; /* (n, k) row-major */
     struct tleg_gradient bias;   /* (n) */
-    int32_t rounded;             /* TLEG_BF16 where tleg_folds: dY and X are rounded to it for dW. Else: f32 */
+    int32_t rounded;             /* TLEG_BF16 where tleg_multiplies_halves: dY and X are rounded to it for dW. Else: f32 */
 };
 void tleg_weight_backward(const struct tleg_exec *exec, const struct tleg_weight_backward *backward);
 struct tleg_scratch tleg_weight_backward_scratch(const struct tleg_kernels *kernels, int32_t rounded, int64_t m, int64_t n,

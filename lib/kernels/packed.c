@@ -86,7 +86,7 @@ struct transposing {
     const float *w;
     float *packed; /* a pair takes a float's place */
     const struct tleg_pairs *pairs;
-    int64_t nr;
+    int64_t nr, steps; /* of a panel */
 };
 
 static void transpose_panel(void *arg, int64_t panel, char *lane) {
@@ -94,15 +94,16 @@ static void transpose_panel(void *arg, int64_t panel, char *lane) {
     const struct transposing *t = arg;
     int64_t nr = t->nr, column = panel * nr, left = t->k - column, cols = left < nr ? left : nr;
     if (t->pairs)
-        t->pairs->fold(t->n, cols, t->w + column, t->k, t->packed + column * tleg_pairs_count(t->pairs, t->n), nr);
+        t->pairs->fold(t->n, cols, t->w + column, t->k, t->steps, t->packed + column * t->steps, nr);
     else
-        t->kernels->copy(t->n, cols, t->w + column, t->k, 1.0F, t->packed + column * t->n, nr);
+        t->kernels->copy(t->n, cols, t->w + column, t->k, 1.0F, t->packed + column * t->steps, nr);
 }
 
 void tleg_panels_pack_transposed(const struct tleg_exec *exec, int32_t rounded, int64_t n, int64_t k, const float *w,
                                  void *packed) {
     int64_t length, nr = panel_shape(exec->kernels, rounded, n, &length);
-    struct transposing transposing = {exec->kernels, n, k, w, packed, tleg_pairs_of(exec->kernels, rounded), nr};
+    const struct tleg_pairs *pairs = tleg_pairs_of(exec->kernels, rounded);
+    struct transposing transposing = {exec->kernels, n, k, w, packed, pairs, nr, pairs ? tleg_pairs_count(pairs, n) : n};
     tleg_for_each(exec, (k + nr - 1) / nr, transpose_panel, &transposing);
 }
 
@@ -121,10 +122,6 @@ void tleg_pack(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, i
 
 void tleg_unpack(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k, const float *packed, float *w) {
     kernels->unpack(kernels, rounded, n, k, packed, w);
-}
-
-bool tleg_folds(const struct tleg_kernels *kernels) {
-    return kernels->pairs && kernels->pairs->fold;
 }
 
 void tleg_pack_transposed(const struct tleg_exec *exec, int32_t rounded, int64_t n, int64_t k, const float *w, void *packed) {

@@ -27,6 +27,7 @@ const float *tleg_rows_get(const struct tleg_kernels *kernels, const struct tleg
         for (int64_t r = 0; r < count; r++)
             patch_get(rows, first + r, scratch + r * k);
         return scratch;
+    case TLEG_ROWS_HALVES: /* used in place by who multiplies them */
     case TLEG_ROWS_PLAIN:
         break;
     }

@@ -20,14 +20,14 @@ const struct tleg_kernels tleg_table_portable_blas = {PORTABLE_OPS, PORTABLE_BAC
 static const struct tleg_kernels *const tables[] = {
     &tleg_table_portable,
 #if defined(__x86_64__)
-    &tleg_table_avx2,          &tleg_table_avx512,      &tleg_table_avx512bf16,
+    &tleg_table_avx2,          &tleg_table_avx512,      &tleg_table_avx512bf16,      &tleg_table_amx,
 #elif defined(__aarch64__)
     &tleg_table_neon,
 #endif
 #if TLEG_HAVE_BLAS
     &tleg_table_portable_blas,
 #if defined(__x86_64__)
-    &tleg_table_avx2_blas,     &tleg_table_avx512_blas, &tleg_table_avx512bf16_blas,
+    &tleg_table_avx2_blas,     &tleg_table_avx512_blas, &tleg_table_avx512bf16_blas, &tleg_table_amx_blas,
 #elif defined(__aarch64__)
     &tleg_table_neon_blas,
 #endif
@@ -43,7 +43,7 @@ const struct tleg_kernels *tleg_kernels_find(int32_t level, int32_t gemm) {
             continue;
         if ((gemm == TLEG_GEMM_BLAS) != (table->gemm == TLEG_GEMM_BLAS))
             continue;
-        if (tleg_cpu_has(table->level))
+        if (tleg_level_usable(table->level))
             found = table;
     }
     /* A machine for which we have no kernels of its own multiplies better with a BLAS that knows it. */

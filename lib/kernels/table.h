@@ -7,11 +7,12 @@
 
 /* One register tile: out[r][j] = epilogue(sum over i of a[i * a_step + r] * b[i * nr + j]), r < rows <= mr, j < cols <= nr.
  * Each sum is one chain over i = 0..k-1. b is always nr wide, with zeros (or anything finite) behind cols. In a tile of pairs
- * two bf16 take a float's place in a and b, and k counts pairs. */
+ * two bf16 take a float's place in a and b, and k counts pairs; its rows may lie any way: a[r * a_row + i * a_step]. */
 struct tleg_tile {
     int64_t k;
     const float *a;
     int64_t a_step;
+    int64_t a_row; /* of pairs */
     const float *b;
     int32_t rows, cols;
     float *out;
@@ -23,6 +24,7 @@ struct tleg_tile {
     const float *hidden; /* as out, maybe out itself: what is stored is multiplied by gelu'(hidden); NULL: none */
     int64_t hidden_stride;
     bool gelu;
+    bool halves;       /* of pairs: out, whose stride counts them too, is of bf16; no residual, no hidden */
     const char *ahead; /* memory that the next tiles want: k lines that it may ask into the cache meanwhile; NULL: none */
 };
 
@@ -31,11 +33,20 @@ struct tleg_pairs {
     int32_t mr, nr; /* the register tile; nr <= TLEG_PAIRS_NR */
     int32_t unit;   /* pairs: k is filled up with zeros to a multiple */
     void (*tile)(const struct tleg_tile *tile);
-    /* Packs rows (rows, k), rows <= mr, as the tile wants its a: rounded to bf16, zeros behind k. */
-    void (*pack)(int64_t rows, int64_t k, const float *in, int64_t in_stride, void *out);
-    /* Pairs down the columns, for sums over rows: out (pairs, wide), the pair (i, c) being in[2i][c] and in[2i + 1][c], rounded
-     * to bf16; zeros behind `rows` (up to tleg_pairs_count) and behind `cols`. NULL: attention is computed in f32. */
-    void (*fold)(int64_t rows, int64_t cols, const float *in, int64_t in_stride, void *out, int64_t wide);
+    /* What follows rounds to bf16, or moves it; `steps` pairs hold what is given, and zeros behind it.
+     * Rows: out (rows, steps), each of k numbers. */
+    void (*pack)(int64_t rows, int64_t k, const float *in, int64_t in_stride, int64_t steps, void *out);
+    /* Pairs down the columns, for sums over rows: out (steps, wide), the pair (i, c) being in[2i][c] and in[2i + 1][c]; zeros
+     * behind `cols` too. */
+    void (*fold)(int64_t rows, int64_t cols, const float *in, int64_t in_stride, int64_t steps, void *out, int64_t wide);
+    /* The same from bf16. */
+    void (*zip)(int64_t rows, int64_t cols, const uint16_t *in, int64_t in_stride, int64_t steps, void *out, int64_t wide);
+    /* Pairs as they are: out[c * out_stride + r] = in[r * in_stride + c], r < rows, c < cols. */
+    void (*turn)(int64_t rows, int64_t cols, const void *in, int64_t in_stride, void *out, int64_t out_stride);
+    /* Rows of scores s (rows, keys): p (rows, steps) = exp(scale * (s - the row's most)), scale > 0; inverse[r] = 1 / the sum
+     * of p before it is rounded. */
+    void (*softmax)(int64_t rows, int64_t keys, float scale, const float *s, int64_t s_stride, int64_t steps, void *p,
+                    float *inverse);
 };
 enum { TLEG_PAIRS_NR = 32 };
 
@@ -88,9 +99,9 @@ struct tleg_kernels {
 };
 
 /* Each level's table; with cblas (TLEG_HAVE_BLAS) a second one, which shares all but the product. */
-extern const struct tleg_kernels tleg_table_portable, tleg_table_avx2, tleg_table_avx512, tleg_table_avx512bf16;
+extern const struct tleg_kernels tleg_table_portable, tleg_table_avx2, tleg_table_avx512, tleg_table_avx512bf16, tleg_table_amx;
 extern const struct tleg_kernels tleg_table_portable_blas, tleg_table_avx2_blas, tleg_table_avx512_blas,
-    tleg_table_avx512bf16_blas;
+    tleg_table_avx512bf16_blas, tleg_table_amx_blas;
 extern const struct tleg_kernels tleg_table_neon, tleg_table_neon_blas;
 
 /* ---- the portable versions, each in its operation's file ---- */
@@ -184,6 +195,15 @@ const float *tleg_form(const struct tleg_kernels *kernels, const struct tleg_wei
 /* The same as bf16. */
 const void *tleg_form_pairs(const struct tleg_kernels *kernels, const struct tleg_weight *weight, size_t first, size_t count,
                             void *scratch);
+
+/* Attention on pairs (attention_pairs.c), and what a lane needs for it. */
+void tleg_attention_pairs(const struct tleg_exec *exec, const struct tleg_attention *attention, const struct tleg_pairs *pairs);
+size_t tleg_attention_pairs_lane(const struct tleg_pairs *pairs, int64_t tokens, int64_t width);
+/* Tasks that share the `pieces` of one head, so that every lane has work where there are few heads. */
+static inline int64_t tleg_attention_parts(int64_t lanes, int64_t heads, int64_t pieces) {
+    int64_t parts = lanes > 1 && heads < 2 * lanes ? (2 * lanes + heads - 1) / heads : 1;
+    return parts < pieces ? parts : pieces;
+}
 
 /* Rows [first, first + count) of a source (k wide): in place where they already are, else made in `scratch` (count, k);
  * *stride is set (rows.c). */

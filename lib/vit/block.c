@@ -163,7 +163,7 @@ static tleg_status plan(tleg_context *context, const tleg_block *block, int64_t 
     if (status)
         return status;
     size_t end = 0;
-    tleg_place(&end, tleg_block_activations(shape), sizeof(float));
+    tleg_place(&end, tleg_block_activations(block->kernels, shape), sizeof(float));
     return tleg_block_place_scratch(context, tleg_block_scratch(block->kernels, shape), end, space);
 }
 

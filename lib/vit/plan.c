@@ -28,7 +28,7 @@ tleg_status tleg_plan_make(tleg_context *context, const struct tleg_network *net
         return tleg_fail_memory(context, "session", SIZE_MAX);
     size_t end = sizeof(struct tleg_session);
     plan->x = tleg_place(&end, rows_dim, sizeof(float));
-    plan->activations = tleg_place(&end, tleg_block_activations(shape), sizeof(float));
+    plan->activations = tleg_place(&end, tleg_block_activations(network->kernels, shape), sizeof(float));
     plan->pooled = tleg_place(&end, pooled, sizeof(float));
     plan->logits = tleg_place(&end, config->prefix == 2 ? logits : 0, sizeof(float));
     plan->vectors = tleg_place(&end, network->vectors, sizeof(float));

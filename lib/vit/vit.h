@@ -118,7 +118,7 @@ struct tleg_block_shape {
     int32_t dtype; /* what weights are rounded to */
 };
 /* What a block's pass needs besides x: activations (floats) and the kernels' scratch. */
-size_t tleg_block_activations(const struct tleg_block_shape *shape);
+size_t tleg_block_activations(const struct tleg_kernels *kernels, const struct tleg_block_shape *shape);
 struct tleg_scratch tleg_block_scratch(const struct tleg_kernels *kernels, const struct tleg_block_shape *shape);
 /* The rows of x (M, D) through a norm, for a product. */
 struct tleg_rows tleg_rows_norm(const struct tleg_block_shape *shape, const struct tleg_norm *norm, const float *x);

@@ -50,7 +50,9 @@ static double product_bf16(struct work *w) {
 }
 
 static double attention(struct work *w) {
-    tleg_attention(&w->exec, &(struct tleg_attention){1, TOKENS, DIM, HEADS, w->x, w->y, TLEG_F32});
+    tleg_attention(&w->exec,
+                   &(struct tleg_attention){
+                       .batch = 1, .tokens = TOKENS, .dim = DIM, .heads = HEADS, .qkv = w->x, .out = w->y, .dtype = TLEG_F32});
     return 4.0 * TOKENS * TOKENS * DIM;
 }
 

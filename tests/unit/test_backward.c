@@ -33,7 +33,10 @@ static double *rows_of(const struct tleg_rows *rows, int64_t m, int64_t k) {
                 int64_t p = rows->patch_size, side = rows->image_size, grid = side / p;
                 int64_t y = r / grid * p + i / p % p, column = r % grid * p + i % p;
                 out[r * k + i] = (double)rows->x[(i / (p * p) * side + y) * side + column];
+                break;
             }
+            case TLEG_ROWS_HALVES: /* inference's alone */
+                fail();
             }
     }
     return out;

@@ -362,7 +362,8 @@ static void attention_is_right_and_its_bits_depend_on_no_lane_or_batch(void **st
                 size_t count = (size_t)(batch * tokens * dim), bytes = count * sizeof(float);
                 float *qkv = floats(3 * count), *out = floats(count), *other = floats(count);
                 double *want = attention_of(batch, tokens, dim, heads, qkv);
-                struct tleg_attention attention = {batch, tokens, dim, heads, qkv, out, TLEG_F32};
+                struct tleg_attention attention = {
+                    .batch = batch, .tokens = tokens, .dim = dim, .heads = heads, .qkv = qkv, .out = out, .dtype = TLEG_F32};
                 attend(tables[t], &attention, 1);
                 assert_near(out, want, count, 1e-5, "attention");
                 attention.out = other;
@@ -388,7 +389,8 @@ static void a_nan_stays_where_it_is(void **state) {
     for (int t = 0; t < table_count; t++) {
         float *qkv = floats(2 * TOKENS * 3 * DIM), *out = floats(2 * TOKENS * DIM);
         qkv[BAD * 3 * DIM + 9] = NAN; /* a query of the second head of the first image */
-        struct tleg_attention attention = {2, TOKENS, DIM, HEADS, qkv, out, TLEG_F32};
+        struct tleg_attention attention = {
+            .batch = 2, .tokens = TOKENS, .dim = DIM, .heads = HEADS, .qkv = qkv, .out = out, .dtype = TLEG_F32};
         attend(tables[t], &attention, 1);
         for (int i = 0; i < 2 * TOKENS * DIM; i++)
             assert_int_equal(isnan(out[i]), i / DIM == BAD && i % DIM / 8 == 1);
@@ -414,7 +416,8 @@ static void attention_survives_large_scores(void **state) {
         for (int i = 0; i < TOKENS * 3 * DIM; i++)
             qkv[i] *= i / DIM % 3 == 2 ? 1.0F : 30.0F; /* scores of thousands: most weights are 0 */
         double *want = attention_of(1, TOKENS, DIM, 1, qkv);
-        struct tleg_attention attention = {1, TOKENS, DIM, 1, qkv, out, TLEG_F32};
+        struct tleg_attention attention = {
+            .batch = 1, .tokens = TOKENS, .dim = DIM, .heads = 1, .qkv = qkv, .out = out, .dtype = TLEG_F32};
         attend(tables[t], &attention, 1);
         assert_near(out, want, TOKENS * DIM, 1e-3, "attention with large scores");
         free(want);

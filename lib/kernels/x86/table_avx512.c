@@ -1,4 +1,4 @@
-/* The tables of level avx512, and of those that have products of bf16 besides. */
+/* The tables of level avx512, and of those that multiply bf16 besides. */
 #if defined(__x86_64__)
 #include "kernels/x86/avx512bf16.h"
 
@@ -15,19 +15,24 @@
 #define AVX512 .level = TLEG_LEVEL_AVX512, .name = "avx512", .expand = tleg_avx512_expand, AVX512_OPS, AVX512_BACKWARD
 #define AVX512BF16                                                                                                             \
     .level = TLEG_LEVEL_AVX512BF16, .name = "avx512bf16", .expand = tleg_avx512bf16_expand, AVX512_OPS, AVX512_BACKWARD
+#define AMX .level = TLEG_LEVEL_AMX, .name = "amx", .expand = tleg_avx512bf16_expand, AVX512_OPS, AVX512_BACKWARD
 
-static const struct tleg_pairs avx512bf16 = {.mr = TLEG_AVX512_MR,
-                                             .nr = TLEG_AVX512_NR,
-                                             .unit = 1,
-                                             .tile = tleg_avx512bf16_tile,
-                                             .pack = tleg_avx512bf16_pack,
-                                             .fold = tleg_avx512bf16_fold};
+#define CONVERSIONS                                                                                                            \
+    .pack = tleg_avx512bf16_pack, .fold = tleg_avx512bf16_fold, .zip = tleg_avx512bf16_zip, .turn = tleg_avx512bf16_turn,      \
+    .softmax = tleg_avx512bf16_softmax
+
+static const struct tleg_pairs avx512bf16 = {
+    .mr = TLEG_AVX512_MR, .nr = TLEG_AVX512_NR, .unit = 1, .tile = tleg_avx512bf16_tile, CONVERSIONS};
+static const struct tleg_pairs amx = {
+    .mr = TLEG_AMX_MR, .nr = TLEG_AVX512_NR, .unit = TLEG_AMX_UNIT, .tile = tleg_amx_tile, CONVERSIONS};
 
 const struct tleg_kernels tleg_table_avx512 = {AVX512, TLEG_PANELS};
 const struct tleg_kernels tleg_table_avx512bf16 = {AVX512BF16, .pairs = &avx512bf16, TLEG_PANELS};
+const struct tleg_kernels tleg_table_amx = {AMX, .pairs = &amx, TLEG_PANELS};
 #if TLEG_HAVE_BLAS
 const struct tleg_kernels tleg_table_avx512_blas = {AVX512, TLEG_CBLAS};
 const struct tleg_kernels tleg_table_avx512bf16_blas = {AVX512BF16, TLEG_CBLAS};
+const struct tleg_kernels tleg_table_amx_blas = {AMX, TLEG_CBLAS};
 #endif
 
 #else

@@ -3,7 +3,7 @@
 #include "kernels/x86/tile_avx512.h"
 
 /* A whole tile through GELU and no further, as the MLP's first half wants it. */
-TLEG_AVX512 static void store_gelu(const struct tleg_tile *tile, float sum[MR][NR]) {
+TLEG_AVX512 static void store_gelu(const struct tleg_tile *tile, float sum[][NR]) {
     for (int32_t r = 0; r < tile->rows; r++)
         for (int32_t j = 0; j < NR; j += 16) {
             __m512 bias = tile->bias ? _mm512_loadu_ps(tile->bias + j) : _mm512_setzero_ps();
@@ -13,7 +13,7 @@ TLEG_AVX512 static void store_gelu(const struct tleg_tile *tile, float sum[MR][N
 }
 
 /* out = (residual + act(scale * sum + bias)) * gelu'(hidden), lane by lane. */
-TLEG_AVX512 static void store_any(const struct tleg_tile *tile, float sum[MR][NR]) {
+TLEG_AVX512 static void store_any(const struct tleg_tile *tile, float sum[][NR]) {
     for (int32_t r = 0; r < tile->rows; r++)
         for (int32_t j = 0; j < tile->cols; j += 16) {
             __mmask16 lanes = tleg_avx512_lanes(tile->cols - j);
@@ -30,7 +30,7 @@ TLEG_AVX512 static void store_any(const struct tleg_tile *tile, float sum[MR][NR
         }
 }
 
-TLEG_AVX512 void tleg_avx512_store(const struct tleg_tile *tile, float sum[MR][NR]) {
+TLEG_AVX512 void tleg_avx512_store(const struct tleg_tile *tile, float sum[][NR]) {
     if (tile->gelu && tile->cols == NR && !tile->scale && !tile->residual && !tile->hidden)
         store_gelu(tile, sum);
     else
@@ -58,7 +58,7 @@ TLEG_AVX512_INLINE void run(const struct tleg_tile *tile, const int rows, const 
     }
         EACH_ROW(ADD)
     }
-    finish(tile, rows, wide, low, high);
+    finish(tile, rows, wide, low, high, tleg_avx512_store);
 }
 
 TILES(TLEG_AVX512, tleg_avx512_tile)

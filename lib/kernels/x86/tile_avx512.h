@@ -9,21 +9,27 @@ enum { MR = TLEG_AVX512_MR, NR = TLEG_AVX512_NR };
 #define EACH_ROW(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11) DO(12) DO(13)
 
 /* The whole epilogue, from sums in memory. Out of line: one copy instead of one in each tile of each file. */
-void tleg_avx512_store(const struct tleg_tile *tile, float sum[MR][NR]);
+void tleg_avx512_store(const struct tleg_tile *tile, float sum[][NR]);
 
-/* The epilogue of a tile of `rows` rows; `wide`: of more than 16 columns. Rows are shared out evenly among tiles, so that most
- * are wide and more than half full: the sums of those go from registers to their place. GELU hides a way through memory. */
-TLEG_AVX512_INLINE void finish(const struct tleg_tile *tile, const int rows, const bool wide, __m512 low[MR], __m512 high[MR]) {
-    if (rows <= MR / 2 || !wide || tile->gelu || tile->hidden) {
-        _Alignas(64) float sum[MR][NR];
+/* The sums of a tile of `rows` rows, to memory. */
+TLEG_AVX512_INLINE void keep(const int rows, __m512 low[MR], __m512 high[MR], float sum[MR][NR]) {
 #define KEEP(r)                                                                                                                \
     if (r < rows) {                                                                                                            \
         _mm512_store_ps(sum[r], low[r]);                                                                                       \
-        if (wide)                                                                                                              \
-            _mm512_store_ps(sum[r] + 16, high[r]);                                                                             \
+        _mm512_store_ps(sum[r] + 16, high[r]);                                                                                 \
     }
-        EACH_ROW(KEEP)
-        tleg_avx512_store(tile, sum);
+    EACH_ROW(KEEP)
+}
+
+/* The epilogue of a tile of `rows` rows; `wide`: of more than 16 columns. Rows are shared out evenly among tiles, so that most
+ * are wide and more than half full: the sums of those go from registers to their place. GELU and rounding hide a way through
+ * memory, from where `store` takes them. */
+TLEG_AVX512_INLINE void finish(const struct tleg_tile *tile, const int rows, const bool wide, __m512 low[MR], __m512 high[MR],
+                               void (*store)(const struct tleg_tile *tile, float sum[][NR])) {
+    if (rows <= MR / 2 || !wide || tile->gelu || tile->hidden || tile->halves) {
+        _Alignas(64) float sum[MR][NR];
+        keep(rows, low, high, sum);
+        store(tile, sum);
         return;
     }
     const __mmask16 high_lanes = tleg_avx512_lanes(tile->cols - 16);

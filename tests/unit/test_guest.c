@@ -5,10 +5,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -213,6 +217,28 @@ static void a_host_without_standard_files_is_served(void **state) {
     assert_true(in_child(walk_without_standard_files));
 }
 
+/* No number is left for a descriptor: an error that says so, not a wait and not a crash. */
+static int walk_without_descriptors(void) {
+    const struct rlimit none = {3, 3};
+    tleg_context *context = NULL;
+    tleg_learngene *gene = NULL;
+    tleg_file *file = NULL;
+    if (setrlimit(RLIMIT_NOFILE, &none) != 0 || tleg_context_create(NULL, &context) != TLEG_OK)
+        return 2;
+    close(3), close(4);
+    if (tleg_learngene_open(context, support_path("mean", ".gene.safetensors"), 0, 0, &gene) != TLEG_IO ||
+        !strstr(tleg_context_error(context), "Too many open files"))
+        return 3;
+    if (tleg_file_save(context, support_scratch("none.safetensors"), 0, NULL, NULL, 0, NULL) != TLEG_IO)
+        return 4;
+    return tleg_file_open(context, support_path("images-16", ".safetensors"), TLEG_OPEN_MAP, &file) == TLEG_IO ? 0 : 5;
+}
+
+static void a_host_without_descriptors_left_hears_so(void **state) {
+    (void)state;
+    assert_true(in_child(walk_without_descriptors));
+}
+
 /* ---- what is printed ---- */
 
 static char said[VISIT_TEXT];
@@ -295,6 +321,64 @@ static void a_host_may_change_its_directory(void **state) {
     assert_true(in_child(walk_away));
 }
 
+/* ---- calls of the system ---- */
+
+enum { NO_JAIL = 77 };
+
+/* In a process that may read, write and end, and dies of any other call: a run with one worker makes none, nor does a step of
+ * training. */
+static int run_in_a_jail(void) {
+    static float images[GOLDEN_BATCH * 3 * 16 * 16], logits[GOLDEN_BATCH * GOLDEN_CLASSES];
+    static const int64_t labels[GOLDEN_BATCH] = {0, 1, 2, 3, 4};
+    const tleg_batch batch = {.struct_size = sizeof(batch), .size = GOLDEN_BATCH, .images = images, .labels = labels};
+    const tleg_trainer_options options = {.struct_size = sizeof(options), .batch = GOLDEN_BATCH, .depth_least = 3};
+    tleg_session *sessions[2 * MAX_BACKENDS];
+    tleg_trainer *trainers[MAX_BACKENDS];
+    int count = 0;
+    for (int32_t b = 0; b < backend_count; b++) {
+        if (backends[b].gemm == TLEG_GEMM_BLAS)
+            continue; /* what a BLAS asks of the system is its own matter */
+        static const struct golden golden = {.name = "mean-4", .gene = "mean", .images = 16, .depth = 4};
+        tleg_context *context = support_context(&backends[b], 1);
+        tleg_learngene *gene = support_gene(context, golden.gene);
+        tleg_expander *expander = support_expander(context, &golden, TLEG_BF16);
+        tleg_model *model = NULL;
+        if (tleg_expander_expand(context, expander, 3, &model) != TLEG_OK ||
+            tleg_session_create(context, model, NULL, &sessions[2 * count]) != TLEG_OK ||
+            tleg_session_create_elastic(context, expander, 3, NULL, &sessions[2 * count + 1]) != TLEG_OK ||
+            tleg_trainer_create(context, gene, NULL, &options, &trainers[count++]) != TLEG_OK)
+            return 2;
+    }
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) != 0)
+        return NO_JAIL;
+    int failures = 0;
+    for (int i = 0; i < count; i++)
+        failures += tleg_session_run(sessions[2 * i], images, GOLDEN_BATCH, logits, NULL) != TLEG_OK ||
+                    tleg_session_set_depth(sessions[2 * i + 1], 9) != TLEG_OK ||
+                    tleg_session_run(sessions[2 * i + 1], images, GOLDEN_BATCH, logits, NULL) != TLEG_OK ||
+                    tleg_trainer_backward(trainers[i], &batch, NULL) != TLEG_OK ||
+                    tleg_trainer_update(trainers[i], 1e-3) != TLEG_OK;
+    syscall(SYS_exit, failures); /* exit() is more than a jailed process may call */
+    return failures;
+}
+
+static void a_run_asks_nothing_of_the_system(void **state) {
+    (void)state;
+    int status = -1;
+    if (UNDER_SANITIZER)
+        SKIP("a_run_asks_nothing_of_the_system", "a sanitizer does");
+    fflush(NULL);
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(run_in_a_jail());
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == NO_JAIL)
+        SKIP("a_run_asks_nothing_of_the_system", "this system has no seccomp");
+    if (status != 0)
+        fail_msg("the child ended with %x: signal 9 means that it asked", (unsigned)status);
+}
+
 static int prepare(void **state) {
     (void)state;
     backend_count = support_backends(backends);
@@ -316,10 +400,12 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_timer_that_interrupts_is_no_failure),
         cmocka_unit_test(descriptors_are_closed_and_never_inherited),
         cmocka_unit_test(a_host_without_standard_files_is_served),
+        cmocka_unit_test(a_host_without_descriptors_left_hears_so),
         cmocka_unit_test(nothing_is_printed),
         cmocka_unit_test(the_environment_is_not_read),
         cmocka_unit_test(directory_and_umask_stay_what_they_were),
         cmocka_unit_test(a_host_may_change_its_directory),
+        cmocka_unit_test(a_run_asks_nothing_of_the_system),
     };
     return cmocka_run_group_tests(tests, prepare, clean);
 }

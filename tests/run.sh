@@ -119,8 +119,9 @@ else
     skip libfuzzer "clang with libFuzzer (libclang-rt-dev) is not installed"
 fi
 
-tree tsan "test_threads test_team test_core" -DCMAKE_BUILD_TYPE=None -DTLEG_TEST_TIMEOUT=600 -DTLEG_BENCH=OFF -DTLEG_BLAS=none \
-    -DTLEG_TOOLS=OFF "-DCMAKE_C_FLAGS=$sanitized -fsanitize=thread" && check tsan -R '^(test_threads|test_team|test_core)$'
+threaded="test_threads test_guest_threads test_team test_core"
+tree tsan "$threaded" -DCMAKE_BUILD_TYPE=None -DTLEG_TEST_TIMEOUT=600 -DTLEG_BENCH=OFF -DTLEG_BLAS=none -DTLEG_TOOLS=OFF \
+    "-DCMAKE_C_FLAGS=$sanitized -fsanitize=thread" && check tsan -R "^($(echo "$threaded" | tr ' ' '|'))\$"
 
 suites="test_contracts test_null test_format test_golden:logits* test_learngene test_memory:*leave* test_threads:*share*"
 command -v valgrind >/dev/null || {

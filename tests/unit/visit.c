@@ -1,24 +1,14 @@
-#include "unit/visit.h"
+#include "unit/visit_parts.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Ends the part that is under way with the failure, if it is one. */
-#define TRY(call)                                                                                                              \
-    do {                                                                                                                       \
-        const tleg_status tried = (call);                                                                                      \
-        if (tried)                                                                                                             \
-            return tried;                                                                                                      \
-    } while (0)
-/* The same for what must hold whatever the host is like. */
-#define MUST(condition) TRY((condition) ? TLEG_OK : TLEG_STATE)
-
-enum { IMAGE = 16, BATCH = 5, CLASSES = 5, PIXELS = 3 * IMAGE * IMAGE, DIM = 8, HEADS = 2, TOKENS = 3, HIDDEN = 12 };
+enum { BATCH = 5, CLASSES = 5 };
 
 /* ---- results and inputs ---- */
 
-static void digest(struct visit *v, const void *data, size_t bytes) {
+void visit_digest(struct visit *v, const void *data, size_t bytes) {
     uint64_t hash = v->digest ? v->digest : UINT64_C(0xcbf29ce484222325);
     for (size_t i = 0; i < bytes; i++)
         hash = (hash ^ ((const unsigned char *)data)[i]) * UINT64_C(0x100000001b3);
@@ -26,41 +16,45 @@ static void digest(struct visit *v, const void *data, size_t bytes) {
 }
 
 static void digest_text(struct visit *v, const char *text) {
-    digest(v, text ? text : "", text ? strlen(text) : 0);
+    visit_digest(v, text ? text : "", text ? strlen(text) : 0);
 }
 
-static tleg_status digest_tensor(struct visit *v, const tleg_tensor *tensor) {
+tleg_status visit_digest_tensor(struct visit *v, const tleg_tensor *tensor) {
     tleg_tensor_info info = {.struct_size = sizeof(info)};
     TRY(tleg_tensor_get_info(tensor, &info));
-    digest(v, info.shape, sizeof(info.shape));
-    digest(v, info.data, (size_t)info.bytes);
+    visit_digest(v, info.shape, sizeof(info.shape));
+    visit_digest(v, info.data, (size_t)info.bytes);
     return TLEG_OK;
 }
 
-/* Numbers between -1 and 1 that look like nothing in particular. */
-static void fill(float *out, size_t count, uint32_t seed) {
+void visit_fill(float *out, size_t count, uint32_t seed) {
     for (size_t i = 0; i < count; i++) {
         seed = seed * 1664525u + 1013904223u;
         out[i] = (float)(int32_t)(seed >> 8) / 8388608.0F - 1.0F;
     }
 }
 
-/* The next tensor to be kept, or NULL when the table is full. */
-static tleg_tensor **slot(struct visit *v) {
+tleg_tensor **visit_slot(struct visit *v) {
     return v->tensor_count < VISIT_TENSORS ? &v->tensors[v->tensor_count++] : NULL;
 }
 
-static tleg_status tensor(struct visit *v, int32_t rank, int64_t a, int64_t b, int64_t c, tleg_tensor **out) {
+tleg_status visit_tensor(struct visit *v, int32_t rank, int64_t a, int64_t b, int64_t c, tleg_tensor **out) {
     const int64_t shape[] = {a, b, c};
     tleg_tensor_info info = {.struct_size = sizeof(info)};
-    tleg_tensor **kept = slot(v);
+    tleg_tensor **kept = visit_slot(v);
     *out = NULL;
     MUST(kept);
     TRY(tleg_tensor_create(v->context, TLEG_F32, rank, shape, kept));
     TRY(tleg_tensor_get_info(*kept, &info));
-    fill(info.data, (size_t)(info.bytes / sizeof(float)), (uint32_t)v->tensor_count);
+    visit_fill(info.data, (size_t)(info.bytes / sizeof(float)), (uint32_t)v->tensor_count);
     *out = *kept;
     return TLEG_OK;
+}
+
+void visit_let_go(struct visit *v) {
+    while (v->tensor_count > 0)
+        tleg_tensor_free(v->tensors[--v->tensor_count]);
+    memset(v->tensors, 0, sizeof(v->tensors));
 }
 
 void visit_spoil(void *memory, size_t bytes) {
@@ -95,7 +89,7 @@ static tleg_status digest_file(struct visit *v, const char *path) {
     unsigned char *bytes = NULL;
     size_t size = 0;
     const tleg_status status = read_bytes(path, &bytes, &size);
-    digest(v, bytes, status ? 0 : size);
+    visit_digest(v, bytes, status ? 0 : size);
     free(bytes);
     return status;
 }
@@ -118,23 +112,23 @@ static tleg_status core_calls(struct visit *v) {
 static tleg_status tensor_calls(struct visit *v) {
     static float data[6] = {1, 2, 3, 4, 5, 6};
     const int64_t shape[] = {2, 3};
-    tleg_tensor **wrapped = slot(v), **lent = slot(v);
+    tleg_tensor **wrapped = visit_slot(v), **lent = visit_slot(v);
     MUST(wrapped && lent);
     TRY(tleg_tensor_wrap(v->context, TLEG_F32, 2, shape, data, NULL, NULL, wrapped));
     TRY(tleg_tensor_to_dlpack(v->context, *wrapped, &v->managed));
     TRY(tleg_tensor_from_dlpack(v->context, v->managed, lent));
     v->managed = NULL; /* the tensor's now */
-    return digest_tensor(v, *lent);
+    return visit_digest_tensor(v, *lent);
 }
 
 static tleg_status file_calls(struct visit *v) {
     char path[VISIT_TEXT + 64];
     static const char *const names[] = {"a", "b"}, *const pairs[] = {"who", "a visit", "tleg.eps", "1e-05"};
-    tleg_tensor *tensors[2], **read = slot(v);
+    tleg_tensor *tensors[2], **read = visit_slot(v);
     tleg_tensor_info info = {.struct_size = sizeof(info)};
     MUST(read);
-    TRY(tensor(v, 2, 3, 5, 0, &tensors[0]));
-    TRY(tensor(v, 1, 7, 0, 0, &tensors[1]));
+    TRY(visit_tensor(v, 2, 3, 5, 0, &tensors[0]));
+    TRY(visit_tensor(v, 1, 7, 0, 0, &tensors[1]));
     path_of(v, "tensors.safetensors", path);
     TRY(tleg_file_save(v->context, path, 2, names, (const tleg_tensor *const *)tensors, 2, pairs));
     TRY(digest_file(v, path));
@@ -142,7 +136,7 @@ static tleg_status file_calls(struct visit *v) {
     MUST(tleg_file_count(v->saved) == 2 && strcmp(tleg_file_metadata(v->saved, "who"), "a visit") == 0);
     TRY(tleg_file_get_info(v->context, v->saved, tleg_file_name(v->saved, 1), &info));
     TRY(tleg_file_tensor(v->context, v->saved, "a", read));
-    TRY(digest_tensor(v, *read));
+    TRY(visit_digest_tensor(v, *read));
     char gene[VISIT_TEXT];
     TRY(read_bytes(golden("mean.gene.safetensors", gene), &v->bytes, &v->size));
     return tleg_file_parse(v->context, v->bytes, v->size, &v->in_memory);
@@ -167,7 +161,7 @@ static tleg_config small_config(void) {
 static tleg_status gene_calls(struct visit *v) {
     char path[VISIT_TEXT + 64], gene[VISIT_TEXT];
     tleg_config config = small_config(), found = {.struct_size = sizeof(found)};
-    tleg_tensor **head = slot(v);
+    tleg_tensor **head = visit_slot(v);
     MUST(head);
     TRY(tleg_learngene_open(v->context, golden("mean.gene.safetensors", gene), 0, 0, &v->gene));
     TRY(tleg_learngene_parse(v->context, v->bytes, v->size, 0, &v->parsed));
@@ -176,7 +170,7 @@ static tleg_status gene_calls(struct visit *v) {
     MUST(found.crop == 0.95 && found.std[2] == 0.7);
     digest_text(v, tleg_learngene_name(v->fresh, 0));
     TRY(tleg_learngene_tensor(v->context, v->fresh, "head.weight", head));
-    TRY(digest_tensor(v, *head));
+    TRY(visit_digest_tensor(v, *head));
     TRY(tleg_learngene_save(v->context, v->fresh, path_of(v, "fresh.safetensors", path)));
     return digest_file(v, path);
 }
@@ -205,7 +199,7 @@ static tleg_status expander_calls(struct visit *v) {
 static tleg_status model_calls(struct visit *v) {
     char path[VISIT_TEXT + 64];
     tleg_config config = {.struct_size = sizeof(config)};
-    tleg_tensor **read = slot(v);
+    tleg_tensor **read = visit_slot(v);
     MUST(read);
     TRY(tleg_expander_expand(v->context, v->expander, 4, &v->model));
     TRY(tleg_expander_expand(v->context, v->half, 3, &v->half_model));
@@ -218,14 +212,14 @@ static tleg_status model_calls(struct visit *v) {
     MUST(config.depth == 4);
     digest_text(v, tleg_model_name(v->opened, 3));
     TRY(tleg_model_tensor(v->context, v->opened, "blocks.3.mlp.fc1.weight", read));
-    return digest_tensor(v, *read);
+    return visit_digest_tensor(v, *read);
 }
 
 /* The golden images, as the walk's last tensor. */
 static tleg_status images_of(struct visit *v, float **images) {
     char path[VISIT_TEXT];
     tleg_tensor_info info = {.struct_size = sizeof(info)};
-    tleg_tensor **read = slot(v);
+    tleg_tensor **read = visit_slot(v);
     tleg_file *file = NULL;
     MUST(read);
     TRY(tleg_file_open(v->context, golden("images-16.safetensors", path), 0, &file));
@@ -240,7 +234,7 @@ static tleg_status images_of(struct visit *v, float **images) {
 static tleg_status run(struct visit *v, tleg_session *session, const float *images, int64_t batch) {
     float logits[BATCH * CLASSES];
     TRY(tleg_session_run(session, images, batch, logits, NULL));
-    digest(v, logits, (size_t)batch * CLASSES * sizeof(float));
+    visit_digest(v, logits, (size_t)batch * CLASSES * sizeof(float));
     return TLEG_OK;
 }
 
@@ -260,139 +254,6 @@ static tleg_status session_calls(struct visit *v) {
     tleg_session_cancel(v->session);
     MUST(tleg_session_run(v->session, images, BATCH, NULL, NULL) == TLEG_CANCELLED && tleg_session_error(v->session)[0]);
     return run(v, v->session, images, BATCH);
-}
-
-static tleg_status block_calls(struct visit *v) {
-    tleg_block_options options = {.struct_size = sizeof(options), .heads = HEADS};
-    const tleg_tensor **vectors[] = {&options.norm1_weight, &options.norm1_bias, &options.proj_bias,
-                                     &options.norm2_weight, &options.norm2_bias, &options.fc2_bias};
-    tleg_tensor *made, *x, *y, *dx, *dfc1;
-    uint64_t forward = 0, backward = 0;
-    for (size_t i = 0; i < sizeof(vectors) / sizeof(vectors[0]); i++) {
-        TRY(tensor(v, 1, DIM, 0, 0, &made));
-        *vectors[i] = made;
-    }
-    TRY(tensor(v, 2, 3 * DIM, DIM, 0, &made));
-    options.qkv_weight = made;
-    TRY(tensor(v, 2, DIM, DIM, 0, &made));
-    options.proj_weight = made;
-    TRY(tensor(v, 2, HIDDEN, DIM, 0, &made));
-    options.fc1_weight = made;
-    TRY(tensor(v, 1, HIDDEN, 0, 0, &made));
-    options.fc1_bias = made;
-    TRY(tensor(v, 2, DIM, HIDDEN, 0, &made));
-    options.fc2_weight = made;
-    TRY(tensor(v, 3, 2, TOKENS, DIM, &x));
-    TRY(tensor(v, 3, 2, TOKENS, DIM, &y));
-    TRY(tensor(v, 3, 2, TOKENS, DIM, &dx));
-    TRY(tensor(v, 2, HIDDEN, DIM, 0, &dfc1));
-    TRY(tleg_block_create(v->context, &options, &v->block));
-    TRY(tleg_block_memory(v->context, v->block, 2, TOKENS, &forward));
-    TRY(tleg_block_backward_memory(v->context, v->block, 2, TOKENS, &backward));
-    const uint64_t bytes = (forward > backward ? forward : backward) + 64;
-    v->workspace = aligned_alloc(64, (size_t)bytes / 64 * 64);
-    MUST(v->workspace);
-    visit_spoil(v->workspace, (size_t)bytes / 64 * 64);
-    TRY(tleg_block_forward(v->context, v->block, x, y, v->workspace, bytes));
-    const tleg_block_gradients gradients = {.struct_size = sizeof(gradients), .fc1_weight = dfc1};
-    TRY(tleg_block_backward(v->context, v->block, x, y, dx, &gradients, v->workspace, bytes));
-    TRY(digest_tensor(v, y));
-    TRY(digest_tensor(v, dx));
-    return digest_tensor(v, dfc1);
-}
-
-/* The table of tensors is emptied between the families of operations. */
-static void let_go(struct visit *v) {
-    while (v->tensor_count > 0)
-        tleg_tensor_free(v->tensors[--v->tensor_count]);
-    memset(v->tensors, 0, sizeof(v->tensors));
-}
-
-static tleg_status op_calls(struct visit *v) {
-    tleg_tensor *x, *y, *dx, *vector, *dvector, *bias, *fc1, *dfc1, *fc2, *dfc2, *wide, *qkv, *dqkv, *square;
-    let_go(v);
-    TRY(tensor(v, 3, 2, TOKENS, DIM, &x));
-    TRY(tensor(v, 3, 2, TOKENS, DIM, &y));
-    TRY(tensor(v, 3, 2, TOKENS, DIM, &dx));
-    TRY(tensor(v, 1, DIM, 0, 0, &vector));
-    TRY(tensor(v, 1, DIM, 0, 0, &dvector));
-    TRY(tensor(v, 1, HIDDEN, 0, 0, &bias));
-    TRY(tensor(v, 2, HIDDEN, DIM, 0, &fc1));
-    TRY(tensor(v, 2, HIDDEN, DIM, 0, &dfc1));
-    TRY(tensor(v, 2, DIM, HIDDEN, 0, &fc2));
-    TRY(tensor(v, 2, DIM, HIDDEN, 0, &dfc2));
-    TRY(tensor(v, 3, 2, TOKENS, HIDDEN, &wide));
-    TRY(tensor(v, 3, 2, TOKENS, 3 * DIM, &qkv));
-    TRY(tensor(v, 3, 2, TOKENS, 3 * DIM, &dqkv));
-    TRY(tensor(v, 2, HIDDEN, DIM, 0, &square));
-    TRY(tleg_layernorm_forward(v->context, x, vector, vector, 1e-5, y));
-    TRY(tleg_layernorm_backward(v->context, x, vector, 1e-5, y, dx, dvector, NULL));
-    TRY(digest_tensor(v, dx));
-    TRY(tleg_linear_forward(v->context, x, fc1, bias, wide));
-    TRY(tleg_linear_backward(v->context, x, fc1, wide, dx, dfc1, NULL));
-    TRY(digest_tensor(v, dfc1));
-    TRY(tleg_gelu_forward(v->context, x, y));
-    TRY(tleg_gelu_backward(v->context, x, y, dx));
-    TRY(digest_tensor(v, dx));
-    TRY(tleg_mlp_forward(v->context, x, fc1, bias, fc2, vector, y));
-    TRY(tleg_mlp_backward(v->context, x, fc1, bias, fc2, y, dx, dfc1, NULL, dfc2, dvector));
-    TRY(digest_tensor(v, dfc2));
-    TRY(tleg_attention_forward(v->context, qkv, HEADS, y));
-    TRY(tleg_attention_backward(v->context, qkv, HEADS, y, dqkv));
-    return digest_tensor(v, dqkv);
-}
-
-static tleg_status outer_op_calls(struct visit *v) {
-    tleg_tensor *images, *weight, *bias, *dweight, *patches, *dpatches, *token, *dtoken, *pos, *dpos, *all, *pooled, *dall;
-    static const int64_t shape[] = {2, 3, 8, 8}, kernel[] = {DIM, 3, 4, 4};
-    tleg_tensor_info info = {.struct_size = sizeof(info)};
-    let_go(v);
-    tleg_tensor **four[] = {slot(v), slot(v), slot(v)};
-    TRY(tleg_tensor_create(v->context, TLEG_F32, 4, shape, four[0]));
-    TRY(tleg_tensor_create(v->context, TLEG_F32, 4, kernel, four[1]));
-    TRY(tleg_tensor_create(v->context, TLEG_F32, 4, kernel, four[2]));
-    images = *four[0], weight = *four[1], dweight = *four[2];
-    TRY(tleg_tensor_get_info(images, &info));
-    fill(info.data, (size_t)(info.bytes / sizeof(float)), 11);
-    TRY(tleg_tensor_get_info(weight, &info));
-    fill(info.data, (size_t)(info.bytes / sizeof(float)), 12);
-    TRY(tensor(v, 1, DIM, 0, 0, &bias));
-    TRY(tensor(v, 3, 2, 4, DIM, &patches));
-    TRY(tensor(v, 3, 2, 4, DIM, &dpatches));
-    TRY(tensor(v, 2, 1, DIM, 0, &token));
-    TRY(tensor(v, 2, 1, DIM, 0, &dtoken));
-    TRY(tensor(v, 2, 5, DIM, 0, &pos));
-    TRY(tensor(v, 2, 5, DIM, 0, &dpos));
-    TRY(tensor(v, 3, 2, 5, DIM, &all));
-    TRY(tensor(v, 3, 2, 5, DIM, &dall));
-    TRY(tensor(v, 2, 2, DIM, 0, &pooled));
-    TRY(tleg_patch_embed_forward(v->context, images, weight, bias, patches));
-    TRY(tleg_patch_embed_backward(v->context, images, weight, patches, NULL, dweight, NULL));
-    TRY(tleg_tokens_forward(v->context, patches, token, pos, all));
-    TRY(tleg_tokens_backward(v->context, all, dpatches, dtoken, dpos));
-    TRY(tleg_mean_pool_forward(v->context, all, 1, pooled));
-    TRY(tleg_mean_pool_backward(v->context, pooled, 1, dall));
-    TRY(digest_tensor(v, dweight));
-    TRY(digest_tensor(v, dpos));
-    return digest_tensor(v, dall);
-}
-
-static tleg_status loss_calls(struct visit *v) {
-    static int64_t classes[] = {1, 0};
-    static const int64_t shape[] = {2};
-    tleg_tensor *logits, *teacher, *dlogits, **labels;
-    double loss[2] = {0, 0};
-    let_go(v);
-    labels = slot(v);
-    TRY(tensor(v, 2, 2, CLASSES, 0, &logits));
-    TRY(tensor(v, 2, 2, CLASSES, 0, &teacher));
-    TRY(tensor(v, 2, 2, CLASSES, 0, &dlogits));
-    TRY(tleg_tensor_wrap(v->context, TLEG_I64, 1, shape, classes, NULL, NULL, labels));
-    TRY(tleg_cross_entropy(v->context, logits, *labels, 0.1, &loss[0], dlogits));
-    TRY(digest_tensor(v, dlogits));
-    TRY(tleg_distillation(v->context, logits, teacher, 2, &loss[1], dlogits));
-    digest(v, loss, sizeof(loss));
-    return digest_tensor(v, dlogits);
 }
 
 static tleg_status picture_calls(struct visit *v) {
@@ -417,13 +278,13 @@ static tleg_status picture_calls(struct visit *v) {
     memcpy(prepared[2], prepared[0], sizeof(prepared[0]));
     for (uint64_t seed = 1; seed < 9; seed++) {
         TRY(tleg_augment_image(v->context, &image, &config, &augment, seed, prepared[1]));
-        digest(v, prepared[1], sizeof(prepared[1]));
+        visit_digest(v, prepared[1], sizeof(prepared[1]));
     }
     TRY(tleg_augment_mix(v->context, &mix, 5, 3, 8, prepared[0], labels, targets));
-    digest(v, targets, sizeof(targets));
+    visit_digest(v, targets, sizeof(targets));
     TRY(tleg_augment_operation(v->context, "Rotate", 17, grey, 37, 23, pixels));
     TRY(tleg_augment_operation(v->context, "Equalize", 0, grey, 37, 23, pixels));
-    digest(v, pixels, sizeof(pixels));
+    visit_digest(v, pixels, sizeof(pixels));
     return TLEG_OK;
 }
 
@@ -445,8 +306,8 @@ static tleg_status train_calls(struct visit *v) {
                                           .ema = 0.9,
                                           .clip = 1,
                                           .seed = 4};
-    let_go(v);
-    fill(teacher, BATCH * CLASSES, 99);
+    visit_let_go(v);
+    visit_fill(teacher, BATCH * CLASSES, 99);
     TRY(images_of(v, &images));
     tleg_batch batch = {
         .struct_size = sizeof(batch), .size = BATCH, .images = images, .labels = labels, .teacher_logits = teacher};
@@ -456,7 +317,7 @@ static tleg_status train_calls(struct visit *v) {
     TRY(tleg_trainer_update(v->trainer, 1e-3));
     tleg_trainer_forget(v->trainer);
     MUST(tleg_trainer_steps(v->trainer) == 1);
-    digest(v, &loss.total, sizeof(loss.total));
+    visit_digest(v, &loss.total, sizeof(loss.total));
     TRY(tleg_trainer_save(v->context, v->trainer, path_of(v, "state.safetensors", path), 1, pairs));
     TRY(tleg_trainer_load(v->context, v->trainer, path));
     TRY(digest_file(v, path));
@@ -470,7 +331,7 @@ static tleg_status tune_calls(struct visit *v) {
     static const int64_t labels[] = {4, 3, 2, 1, 0};
     float *images = NULL;
     double r2[6], rate = 0;
-    tleg_tensor **gradient = slot(v);
+    tleg_tensor **gradient = visit_slot(v);
     const tleg_rate rates = {.struct_size = sizeof(rates), .epochs = 10, .warmup = 2, .peak = 1e-3};
     const tleg_trainer_options options = {.struct_size = sizeof(options), .batch = BATCH, .checkpoint = 1, .dtype = TLEG_BF16};
     MUST(gradient);
@@ -483,19 +344,21 @@ static tleg_status tune_calls(struct visit *v) {
     TRY(tleg_trainer_update(v->tuner, rate));
     TRY(tleg_trainer_model(v->context, v->tuner, 0, &v->tuned));
     TRY(tleg_learngene_linearize(v->context, v->tuned, r2, &v->fitted));
-    digest(v, r2, sizeof(r2));
-    return digest_tensor(v, *gradient);
+    visit_digest(v, r2, sizeof(r2));
+    return visit_digest_tensor(v, *gradient);
 }
 
 static const struct {
     const char *name;
     tleg_status (*call)(struct visit *v);
 } parts[VISIT_PARTS] = {
-    {"core", core_calls},       {"tensor", tensor_calls},     {"file", file_calls},
-    {"learngene", gene_calls},  {"expander", expander_calls}, {"model", model_calls},
-    {"session", session_calls}, {"block", block_calls},       {"ops", op_calls},
-    {"outer", outer_op_calls},  {"loss", loss_calls},         {"picture", picture_calls},
-    {"train", train_calls},     {"tune", tune_calls},
+    {"core", core_calls},         {"tensor", tensor_calls},
+    {"file", file_calls},         {"learngene", gene_calls},
+    {"expander", expander_calls}, {"model", model_calls},
+    {"session", session_calls},   {"block", visit_block_calls},
+    {"ops", visit_op_calls},      {"outer", visit_outer_op_calls},
+    {"loss", visit_loss_calls},   {"picture", picture_calls},
+    {"train", train_calls},       {"tune", tune_calls},
 };
 
 tleg_status visit_part(struct visit *v, int32_t part) {
@@ -510,7 +373,7 @@ tleg_status visit_all(struct visit *v) {
 }
 
 void visit_close(struct visit *v) {
-    let_go(v);
+    visit_let_go(v);
     if (v->managed)
         v->managed->deleter(v->managed);
     tleg_session_free(v->session);

@@ -114,8 +114,7 @@ static void decode(struct reader *reader, struct picture_source *source) {
     if (picture_create(jpeg->image_width, jpeg->image_height, reader->out, reader->reason) != 0)
         fail((j_common_ptr)jpeg);
     jpeg_start_decompress(jpeg);
-    read_rows(reader);
-    jpeg_finish_decompress(jpeg);
+    read_rows(reader); /* what follows the last row does not matter: jpeg_finish_decompress would look for the end marker */
 }
 
 /* What changes after setjmp lies behind the pointers: no local variable is lost in the jump. */

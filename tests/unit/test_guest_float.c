@@ -155,7 +155,7 @@ static int walk_with_traps(const struct backend *backend) {
         if (tleg_context_create(&options, &context) != TLEG_OK)
             return 3;
         for (int32_t i = 0; i < case_count; i++)
-            run_case(context, &cases[i], i % 2 ? TLEG_BF16 : TLEG_F32);
+            run_case(context, &cases[i], TLEG_F32 + i % 3); /* F32, F16, BF16 */
         tleg_context_free(context);
     }
     return 0;

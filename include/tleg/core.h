@@ -69,7 +69,8 @@ enum {
     TLEG_LEVEL_AVX2 = 2,
     TLEG_LEVEL_AVX512 = 3,
     TLEG_LEVEL_AVX512BF16 = 4,
-    TLEG_LEVEL_AMX = 5,
+    TLEG_LEVEL_AMX = 5, /* Linux grants its tiles to a process for good: a context that may use them (BEST may) asks for them,
+                           and one of level BEST goes on without if they are refused */
     TLEG_LEVEL_NEON = 6
 };
 

@@ -18,8 +18,9 @@ typedef struct tleg_expander tleg_expander;
 typedef struct tleg_expander_options {
     uint32_t struct_size; /* sizeof(tleg_expander_options) */
     int32_t dtype;        /* element type of the expanded weights: TLEG_F32 (default), TLEG_F16, TLEG_BF16. At a level that
-                             multiplies bf16 (TLEG_LEVEL_AVX512BF16) a pass of BF16 weights rounds what it multiplies, attention's
-                             parts too, and sums in f32; other levels, and F16, widen the weights and compute in f32 */
+                             multiplies bf16 (TLEG_LEVEL_AVX512BF16, TLEG_LEVEL_AMX) a pass of BF16 weights rounds what it
+                             multiplies, attention's parts too, and sums in f32; other levels, and F16, widen the weights and compute
+                             in f32 */
     int32_t norm;         /* TLEG_NORM_*; 0: as learned. AFTER_POOL is the published descendants' form: the mean
                              first, then fc_norm, eps 1e-6. A model that reads its class token keeps its norm's
                              place and name; only eps becomes 1e-6 */

@@ -34,10 +34,10 @@ report() {
         awk '/\.c |^TOTAL/ { n = split($1, path, "/"); printf "%-24s functions %s of %d, lines %s of %d\n", path[n], $4, $2, $7, $5 }'
 }
 report "lib/format: reading" lib/format/file.c lib/format/file_read.c lib/format/header_read.c lib/format/json*.c lib/format/nearest.c \
-    lib/format/sniff.c lib/format/stored_type.c lib/format/text.c
+    lib/format/shards.c lib/format/sniff.c lib/format/stored_type.c lib/format/text.c
 report "lib/vit: reading configurations and weights" lib/vit/config*.c lib/vit/gene_each.c lib/vit/model*.c lib/vit/pack.c \
     lib/vit/spec.c
 report "lib/learngene" lib/learngene/*.c
 report "lib/image" lib/image/*.c
 report "lib/train: stored states" lib/train/state.c
-report "tools" tools/picture*.c tools/images.c
+report "tools" tools/picture*.c tools/images.c tools/dataset*.c

@@ -13,12 +13,8 @@ cmake -S . --preset "$engine" -B "$build/$engine" >"$build/fuzz/$engine.log"
 cmake --build "$build/$engine" --target "$target" >>"$build/fuzz/$engine.log"
 program=$build/$engine/tests/fuzz/$target
 
-# ---- seeds: the corpus, what seeds.py writes, fixtures ----
-python3 tests/fuzz/seeds.py "$work/written-$engine"
-for seed in "$work/written-$engine/$target"/* tests/fuzz/corpus/"$target"/*; do
-    [ -f "$seed" ] && cp "$seed" "$work/seeds/"
-done
-rm -r "$work/written-$engine"
+# ---- seeds: the corpus, and fixtures ----
+cp tests/fuzz/corpus/"$target"/* "$work/seeds/"
 largest=300 # MB that one allocation may take: the targets' own limits lie below
 most=8192 words=tests/fuzz/safetensors.dict
 case $target in
@@ -32,8 +28,9 @@ esac
 with_libfuzzer() {
     others=
     [ ! -d "$work/afl/default/queue" ] || others=$work/afl/default/queue # what AFL++ found is worth a look
-    "$program" -max_total_time="$seconds" -max_len=$most -timeout=20 -rss_limit_mb=4096 -malloc_limit_mb=$largest -dict=$words -print_final_stats=1 \
-        -artifact_prefix="$work/broken/" "$work/libfuzzer" "$work/seeds" $others 2>"$work/libfuzzer.log" || true
+    "$program" -max_total_time="$seconds" -max_len=$most -timeout=20 -rss_limit_mb=4096 -malloc_limit_mb=$largest -dict=$words \
+        -print_final_stats=1 -artifact_prefix="$work/broken/" "$work/libfuzzer" "$work/seeds" $others \
+        2>"$work/libfuzzer.log" || true
     executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "$work/libfuzzer.log")
 }
 

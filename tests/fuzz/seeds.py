@@ -1,4 +1,4 @@
-"""Writes the seeds that are not fixtures, one file each, into DIRECTORY/TARGET/.   python3 tests/fuzz/seeds.py DIRECTORY
+"""Writes the inputs to begin with, one file each, into DIRECTORY/TARGET/.   python3 tests/fuzz/seeds.py tests/fuzz/corpus
 
 Learngenes and models are as small as they get: what matters is which tensors there are, and of which shapes."""
 import json

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_DATA = 1 << 20, LENGTH_BYTES = 8 };
+enum { MOST_DATA = 1 << 18, LENGTH_BYTES = 8 };
 
 struct listing {
     uint8_t *bytes; /* of the file: length, header, data */
@@ -119,12 +119,11 @@ uint8_t *fuzz_listing(const uint8_t *data, size_t size, size_t *bytes) {
     put_text(&listing, "}");
     for (size_t i = 0; i < LENGTH_BYTES; i++)
         listing.bytes[i] = (uint8_t)((uint64_t)(listing.size - LENGTH_BYTES) >> 8 * i);
-    if (listing.data > 8 * MOST_DATA)
+    if (listing.data > MOST_DATA)
         listing.data = 0; /* the header is refused for what it claims */
     *bytes = listing.size + listing.data;
     listing.bytes = realloc(listing.bytes, *bytes);
     fuzz_need(listing.bytes != NULL);
-    for (size_t i = 0; i < listing.data; i++) /* the text's letters serve as numbers of all sizes */
-        listing.bytes[listing.size + i] = data[(i * 7 + i / 64) % size];
+    fuzz_fill(listing.bytes + listing.size, listing.data, data, size);
     return listing.bytes;
 }

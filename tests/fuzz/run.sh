@@ -26,10 +26,8 @@ esac
 
 # ---- the two fuzzers ----
 with_libfuzzer() {
-    others=
-    [ ! -d "$work/afl/default/queue" ] || others=$work/afl/default/queue # what AFL++ found is worth a look
     "$program" -max_total_time="$seconds" -max_len=$most -timeout=20 -rss_limit_mb=4096 -malloc_limit_mb=$largest -dict=$words \
-        -print_final_stats=1 -artifact_prefix="$work/broken/" "$work/libfuzzer" "$work/seeds" $others \
+        -print_final_stats=1 -artifact_prefix="$work/broken/" "$work/libfuzzer" "$work/seeds" \
         2>"$work/libfuzzer.log" || true
     executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "$work/libfuzzer.log")
 }

@@ -76,6 +76,11 @@ static size_t data_wanted(const uint8_t *text, size_t size) {
     return largest;
 }
 
+void fuzz_fill(uint8_t *out, size_t count, const uint8_t *data, size_t size) {
+    for (size_t at = 0; at < count; at += size)
+        memcpy(out + at, data, count - at < size ? count - at : size);
+}
+
 uint8_t *fuzz_safetensors(const uint8_t *data, size_t size, size_t *bytes) {
     const bool header = size > 0 && data[0] == '{';
     const size_t before = header ? LENGTH_BYTES : 0, behind = header ? data_wanted(data, size) : 0;
@@ -85,8 +90,7 @@ uint8_t *fuzz_safetensors(const uint8_t *data, size_t size, size_t *bytes) {
         file[i] = (uint8_t)((uint64_t)size >> 8 * i);
     if (size > 0)
         memcpy(file + before, data, size);
-    for (size_t i = 0; i < behind; i++) /* the header's letters serve as numbers of all sizes */
-        file[before + size + i] = data[(i * 7 + i / 64) % size];
+    fuzz_fill(file + before + size, behind, data, size);
     *bytes = before + size + behind;
     return realloc(file, *bytes ? *bytes : 1); /* exactly the bytes: reading past them is seen */
 }

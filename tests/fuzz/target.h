@@ -29,6 +29,9 @@ void fuzz_need_error(const tleg_context *context, tleg_status status);
  * header does not have to change two other places with it. Others are taken as they are. */
 uint8_t *fuzz_safetensors(const uint8_t *data, size_t size, size_t *bytes);
 
+/* Fills memory with the bytes of the input, which serve as numbers of all sizes. */
+void fuzz_fill(uint8_t *out, size_t count, const uint8_t *data, size_t size);
+
 /* A whole and sound file from a list of its tensors, a line each: "NAME TYPE 2,3", or "KEY=VALUE" for metadata. So a fuzzer
  * that changes a shape need not change the offsets of all that follows. `size` is not 0; the caller frees the memory. */
 uint8_t *fuzz_listing(const uint8_t *data, size_t size, size_t *bytes);

@@ -62,6 +62,7 @@ __attribute__((target("amx-tile,amx-bf16"))) static double dot_amx(void) {
         shape.row_bytes[i] = ROW_BYTES;
         shape.rows[i] = ROWS;
     }
+    __asm__ volatile("" : : "r"(&shape) : "memory"); /* gcc 12's intrinsic does not say that it reads all of it */
     _tile_loadconfig(&shape);
     static uint8_t zeros[ROWS * ROW_BYTES]; /* no value takes longer than another */
     _tile_loadd(4, zeros, ROW_BYTES);

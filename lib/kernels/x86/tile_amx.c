@@ -26,6 +26,12 @@ static struct shape shape_of(int32_t rows) {
     return shape;
 }
 
+/* Before an instruction that reads memory: gcc 12's intrinsics do not say that they read it, so that stores to it could come
+ * later or not at all. */
+static inline void written(const void *memory) {
+    __asm__ volatile("" : : "r"(memory) : "memory");
+}
+
 /* 16 pairs of each row from step i on: in place where a row's pairs lie side by side, else turned into `room`. */
 TLEG_AMX static const float *rows_at(const struct tleg_tile *tile, int64_t i, float *room, int64_t *stride) {
     *stride = tile->a_row;
@@ -33,6 +39,7 @@ TLEG_AMX static const float *rows_at(const struct tleg_tile *tile, int64_t i, fl
         return tile->a + i;
     *stride = SIDE;
     tleg_avx512bf16_turn(SIDE, tile->rows, tile->a + i * tile->a_step, tile->a_step, room, SIDE);
+    written(room);
     return room;
 }
 
@@ -46,6 +53,7 @@ TLEG_AMX void tleg_amx_tile(const struct tleg_tile *tile) {
     const struct shape shape = shape_of(tile->rows);
     const bool below = tile->rows > SIDE, right = tile->cols > SIDE;
     int64_t stride;
+    written(&shape);
     _tile_loadconfig(&shape);
     _tile_zero(0);
     _tile_zero(1);

@@ -25,7 +25,7 @@ enum { PLACES = sizeof(places) / sizeof(places[0]) };
 static char directory[256];
 
 /* glibc's newlocale leaks its copy of LOCPATH. */
-const char *__lsan_default_suppressions(void);
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void) {
     return "leak:argz_add_sep\n";
 }

@@ -151,6 +151,7 @@ static tleg_status read_header(tleg_context *context, struct tleg_file *file, ui
 
 static tleg_status new_file(tleg_context *context, const char *label, struct tleg_file **out) {
     size_t label_bytes = strlen(label) + 1;
+    *out = NULL;
     struct tleg_file *file = tleg_alloc_zero(&context->allocator, sizeof *file);
     if (!file)
         return tleg_fail_memory(context, label, sizeof *file);

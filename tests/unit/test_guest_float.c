@@ -75,7 +75,7 @@ static void run(const struct backend *backend, int32_t workers, float logits[GOL
 static void check_mode(const struct backend *backend, enum mode mode) {
     float plain[GOLDEN_BATCH * GOLDEN_CLASSES], alone[GOLDEN_BATCH * GOLDEN_CLASSES], together[GOLDEN_BATCH * GOLDEN_CLASSES];
     fenv_t former;
-    uint64_t digest[2];
+    uint64_t digest[2] = {0, 0};
     const tleg_context_options one = guest_options(backend, 1), three = guest_options(backend, 3);
     run(backend, 1, plain);
     fegetenv(&former);
@@ -103,6 +103,8 @@ static void results_in_another_mode_are_close_and_the_mode_stays(void **state) {
 }
 
 /* ---- traps ---- */
+
+enum { NO_TRAPS = 77 };
 
 static void trapped(int number) {
     (void)number;
@@ -143,7 +145,7 @@ static int walk_with_traps(const struct backend *backend) {
     signal(SIGFPE, trapped);
     feclearexcept(FE_ALL_EXCEPT);
     if (feenableexcept(FE_INVALID | FE_DIVBYZERO | FE_OVERFLOW) < 0)
-        return 2;
+        return NO_TRAPS;
     for (int32_t workers = 1; workers <= 3; workers += 2) {
         tleg_context_options options = guest_options(backend, workers);
         options.alloc = spoiled_alloc;
@@ -176,6 +178,8 @@ static void no_trap_fires(void **state) {
             _exit(walk_with_traps(&backends[b]));
         }
         assert_int_equal(waitpid(child, &status, 0), child);
+        if (WIFEXITED(status) && WEXITSTATUS(status) == NO_TRAPS)
+            SKIP("no_trap_fires", "this processor has no floating-point traps");
         if (!WIFEXITED(status) || WEXITSTATUS(status))
             fail_msg("%s: the child ended with %x", backends[b].name, (unsigned)status);
     }

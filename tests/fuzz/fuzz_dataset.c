@@ -91,8 +91,11 @@ static int32_t read_labels(struct piece text, char *labels[MOST_LABELS]) {
     int32_t count = 0;
     while (text.size > 0 && count < MOST_LABELS) {
         const struct piece line = cut(&text, '\n');
-        labels[count] = strndup((const char *)line.bytes, line.size);
-        fuzz_need(labels[count++] != NULL);
+        char *label = calloc(line.size + 1, 1); /* strndup may look past a text that does not end */
+        fuzz_need(label != NULL);
+        if (line.size > 0)
+            memcpy(label, line.bytes, line.size);
+        labels[count++] = label;
     }
     return count;
 }

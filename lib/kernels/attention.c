@@ -27,13 +27,7 @@ static size_t lane_layout(const struct tleg_kernels *kernels, int64_t tokens, in
     size_t sizes[] = {tleg_floats_size(tokens, width), tleg_floats_size(tokens, (width + nr - 1) / nr * nr),
                       tleg_floats_size(width, nr), tleg_floats_size(tokens, nr), tleg_floats_size(1, nr)};
     int64_t *const places[] = {&layout->keys, &layout->values, &layout->queries, &layout->scores, &layout->inverse};
-    size_t sum = 0;
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        *places[i] = (int64_t)(sum / sizeof(float));
-        if (!tleg_size_add(sum, sizes[i], &sum))
-            return SIZE_MAX;
-    }
-    return sum;
+    return tleg_floats_place(sizes, places, sizeof sizes / sizeof *sizes);
 }
 
 static void pack_keys(const struct heads *heads, const float *keys, float *packed) {

@@ -42,13 +42,7 @@ static size_t lane_layout(const struct tleg_pairs *pairs, int64_t tokens, int64_
                       tleg_floats_size(1, mr)};
     int64_t *const places[] = {&layout->rows,   &layout->keys,    &layout->values,
                                &layout->scores, &layout->weights, &layout->inverse};
-    size_t sum = 0;
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        *places[i] = (int64_t)(sum / sizeof(float));
-        if (!tleg_size_add(sum, sizes[i], &sum))
-            return SIZE_MAX;
-    }
-    return sum;
+    return tleg_floats_place(sizes, places, sizeof sizes / sizeof *sizes);
 }
 
 /* Where a head's q, k or v begin: `column` of all of an image's rows. */

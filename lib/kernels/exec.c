@@ -13,6 +13,16 @@ size_t tleg_floats_size(int64_t rows, int64_t columns) {
     return tleg_size_align(bytes);
 }
 
+size_t tleg_floats_place(const size_t *sizes, int64_t *const *places, size_t count) {
+    size_t sum = 0;
+    for (size_t i = 0; i < count; i++) {
+        *places[i] = (int64_t)(sum / sizeof(float));
+        if (!tleg_size_add(sum, sizes[i], &sum))
+            return SIZE_MAX;
+    }
+    return sum;
+}
+
 struct queue {
     const struct tleg_exec *exec;
     int64_t count;

@@ -16,7 +16,6 @@ const struct tleg_kernels tleg_table_portable = {PORTABLE_OPS, PORTABLE_BACKWARD
 const struct tleg_kernels tleg_table_portable_blas = {PORTABLE_OPS, PORTABLE_BACKWARD, TLEG_CBLAS};
 #endif
 
-/* In rising order of levels: the last one that the machine has is the best. */
 static const struct tleg_kernels *const tables[] = {
     &tleg_table_portable,
 #if defined(__x86_64__)
@@ -35,23 +34,24 @@ static const struct tleg_kernels *const tables[] = {
 };
 enum { TABLES = sizeof tables / sizeof *tables };
 
+static const struct tleg_kernels *table_of(int32_t level, bool blas) {
+    for (int i = 0; i < TABLES; i++)
+        if (tables[i]->level == level && (tables[i]->gemm == TLEG_GEMM_BLAS) == blas)
+            return tables[i];
+    return NULL;
+}
+
 const struct tleg_kernels *tleg_kernels_find(int32_t level, int32_t gemm) {
-    const struct tleg_kernels *found = NULL;
-    for (int i = 0; i < TABLES; i++) {
-        const struct tleg_kernels *table = tables[i];
-        if (level != TLEG_LEVEL_BEST && table->level != level)
-            continue;
-        if ((gemm == TLEG_GEMM_BLAS) != (table->gemm == TLEG_GEMM_BLAS))
-            continue;
-        if (tleg_level_usable(table->level))
-            found = table;
-    }
+    const bool best = level == TLEG_LEVEL_BEST;
+    if (best)
+        level = tleg_level_best();
+    else if (!tleg_level_usable(level))
+        return NULL;
     /* A machine for which we have no kernels of its own multiplies better with a BLAS that knows it. */
-    if (gemm == TLEG_GEMM_AUTO && level == TLEG_LEVEL_BEST && found->level == TLEG_LEVEL_PORTABLE) {
-        const struct tleg_kernels *blas = tleg_kernels_find(level, TLEG_GEMM_BLAS);
-        return blas ? blas : found;
-    }
-    return found;
+    const struct tleg_kernels *blas = table_of(level, true);
+    if (gemm == TLEG_GEMM_BLAS || (gemm == TLEG_GEMM_AUTO && best && level == TLEG_LEVEL_PORTABLE && blas))
+        return blas;
+    return table_of(level, false);
 }
 
 tleg_status tleg_kernels_of(tleg_context *context, const struct tleg_kernels **kernels) {

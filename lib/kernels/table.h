@@ -218,5 +218,7 @@ static inline struct tleg_gradient tleg_gradient_at(struct tleg_gradient gradien
 
 /* Floats (count) in bytes, rounded up to TLEG_ALIGN; SIZE_MAX when it does not fit. */
 size_t tleg_floats_size(int64_t rows, int64_t columns);
+/* Parts of such sizes one behind the other: where each starts, in floats, and the bytes of all; SIZE_MAX likewise. */
+size_t tleg_floats_place(const size_t *sizes, int64_t *const *places, size_t count);
 
 #endif

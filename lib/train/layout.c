@@ -151,14 +151,13 @@ tleg_status tleg_trainer_lay_out(tleg_context *context, const tleg_learngene *ge
     tleg_params_measure(gene, model, &l->params);
     l->resampled = gene && l->net.image_size != gene->config.c.image_size;
     int64_t tokens = tleg_config_tokens(&l->net);
-    l->shape = (struct tleg_block_shape){
-        .batch = slice_images(options->batch, tokens),
-        .tokens = tokens,
-        .dim = l->net.dim,
-        .heads = l->net.heads,
-        .hidden = l->net.hidden,
-        .eps = (float)l->net.eps,
-        .dtype = options->dtype == TLEG_BF16 && tleg_multiplies_halves(kernels, TLEG_BF16) ? TLEG_BF16 : TLEG_F32};
+    l->shape = (struct tleg_block_shape){.batch = slice_images(options->batch, tokens),
+                                         .tokens = tokens,
+                                         .dim = l->net.dim,
+                                         .heads = l->net.heads,
+                                         .hidden = l->net.hidden,
+                                         .eps = (float)l->net.eps,
+                                         .dtype = tleg_multiplies_halves(kernels, options->dtype) ? TLEG_BF16 : TLEG_F32};
     struct tleg_scratch scratch = scratch_of(kernels, &l->net, &l->shape);
     size_t end = sizeof(struct tleg_trainer);
     place_params(options, l, &end);

@@ -2,30 +2,6 @@
  * teachers, ranks, and the same bits whoever computes. */
 #include "unit/trainer.h"
 
-static struct backend backends[MAX_BACKENDS];
-static int32_t backend_count;
-static struct grad_case cases[MAX_GRADS];
-static int32_t case_count;
-static tleg_context *plain; /* for what does not depend on the level */
-
-static int prepare(void **state) {
-    (void)state;
-    backend_count = support_backends(backends);
-    case_count = trainer_cases(cases);
-    return tleg_context_create(NULL, &plain) != TLEG_OK;
-}
-
-static int clean(void **state) {
-    (void)state;
-    tleg_context_free(plain);
-    support_clean();
-    return 0;
-}
-
-static const struct grad_case *find(const char *name) {
-    return trainer_case(cases, case_count, name);
-}
-
 static int32_t image_size(const struct grad_case *c) {
     return c->images;
 }

@@ -1,27 +1,6 @@
 /* Depths: the sandwich of three, a random one a step, and branches that are dropped. */
 #include "unit/trainer.h"
 
-static struct grad_case cases[MAX_GRADS];
-static int32_t case_count;
-static tleg_context *plain;
-
-static int prepare(void **state) {
-    (void)state;
-    case_count = trainer_cases(cases);
-    return tleg_context_create(NULL, &plain) != TLEG_OK;
-}
-
-static int clean(void **state) {
-    (void)state;
-    tleg_context_free(plain);
-    support_clean();
-    return 0;
-}
-
-static const struct grad_case *find(const char *name) {
-    return trainer_case(cases, case_count, name);
-}
-
 static double backward(tleg_trainer *trainer, const tleg_batch *batch) {
     tleg_loss loss = {.struct_size = sizeof loss};
     OK_TRAINER(trainer, tleg_trainer_backward(trainer, batch, &loss));

@@ -1,29 +1,6 @@
 /* Mixed precision: gradients near those of f32, on the same terms as theirs; and batches of several slices, in both. */
 #include "unit/trainer.h"
 
-static struct grad_case cases[MAX_GRADS];
-static int32_t case_count, backend_count;
-static struct backend backends[MAX_BACKENDS];
-static tleg_context *plain;
-
-static int prepare(void **state) {
-    (void)state;
-    case_count = trainer_cases(cases);
-    backend_count = support_backends(backends);
-    return tleg_context_create(NULL, &plain) != TLEG_OK;
-}
-
-static int clean(void **state) {
-    (void)state;
-    tleg_context_free(plain);
-    support_clean();
-    return 0;
-}
-
-static const struct grad_case *find(const char *name) {
-    return trainer_case(cases, case_count, name);
-}
-
 /* Levels that multiply bf16, with our own products. */
 static bool multiplies_bf16(const struct backend *backend) {
     return backend->level >= TLEG_LEVEL_AVX512BF16 && backend->level <= TLEG_LEVEL_AMX && backend->gemm != TLEG_GEMM_BLAS;

@@ -2,27 +2,6 @@
  * nothing. */
 #include "unit/trainer.h"
 
-static struct grad_case cases[MAX_GRADS];
-static int32_t case_count;
-static tleg_context *plain;
-
-static int prepare(void **state) {
-    (void)state;
-    case_count = trainer_cases(cases);
-    return tleg_context_create(NULL, &plain) != TLEG_OK;
-}
-
-static int clean(void **state) {
-    (void)state;
-    tleg_context_free(plain);
-    support_clean();
-    return 0;
-}
-
-static const struct grad_case *find(const char *name) {
-    return trainer_case(cases, case_count, name);
-}
-
 /* ---- state in a file ---- */
 
 static bool same_state(const tleg_trainer *a, const tleg_trainer *b) {

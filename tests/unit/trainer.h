@@ -179,9 +179,30 @@ static inline double flat_distance(const struct flat *a, const struct flat *b) {
     return support_relative(a->values, b->values, a->count);
 }
 
+/* ---- what each suite begins with ---- */
+static struct grad_case cases[MAX_GRADS];
+static int32_t case_count;
+static struct backend backends[MAX_BACKENDS];
+static int32_t backend_count;
+static tleg_context *plain; /* for what does not depend on the level */
+
+static inline int prepare(void **state) {
+    (void)state;
+    case_count = trainer_cases(cases);
+    backend_count = support_backends(backends);
+    return tleg_context_create(NULL, &plain) != TLEG_OK;
+}
+
+static inline int clean(void **state) {
+    (void)state;
+    tleg_context_free(plain);
+    support_clean();
+    return 0;
+}
+
 /* A case by its name. */
-static inline const struct grad_case *trainer_case(const struct grad_case *cases, int32_t count, const char *name) {
-    for (int32_t i = 0; i < count; i++) {
+static inline const struct grad_case *find(const char *name) {
+    for (int32_t i = 0; i < case_count; i++) {
         if (strcmp(cases[i].name, name) == 0) {
             return &cases[i];
         }

@@ -7,7 +7,7 @@
 
 #define TLEG_AMX __attribute__((target("amx-tile,amx-bf16,avx512bf16,avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c")))
 
-enum { SIDE = 16, LINE = 64, SUMS = 4, REGISTERS = 8 };
+enum { SIDE = 16, LINE = 64, REGISTERS = 8 };
 
 /* What LDTILECFG reads: palette 1, and of each register its rows and bytes of a row. */
 struct shape {

@@ -118,7 +118,7 @@ static double traffic(int32_t dtype) {
 static double one(tleg_context *context, const tleg_expander *expander) {
     tleg_model *model;
     double start = bench_now();
-    check(tleg_expander_expand(context, expander, DEPTH, &model), tleg_context_error(context));
+    check(tleg_expander_expand(context, expander, DEPTH, &model), tleg_context_get_error(context));
     double seconds = bench_now() - start;
     tleg_model_free(model);
     return seconds;
@@ -129,7 +129,7 @@ static void report(tleg_context *context, const tleg_learngene *gene, int32_t dt
     const tleg_expander_options options = {.struct_size = sizeof options, .dtype = dtype};
     tleg_expander *expander;
     double copies[REPEATS], fills[REPEATS], seconds[REPEATS], best = 0;
-    check(tleg_expander_create(context, gene, &options, &expander), tleg_context_error(context));
+    check(tleg_expander_create(context, gene, &options, &expander), tleg_context_get_error(context));
     one(context, expander);
     for (int r = 0; r < REPEATS; r++) {
         copies[r] = together(threads, copy);
@@ -160,7 +160,7 @@ int main(int argc, char **argv) {
         from[t] = tleg_alloc(&tleg_default_allocator, COUNT * sizeof(float));
         to[t] = tleg_alloc(&tleg_default_allocator, COUNT * sizeof(float));
         if (!from[t] || !to[t])
-            check(TLEG_MEMORY, "to copy");
+            check(TLEG_ERROR_MEMORY, "to copy");
         memset(from[t], 1, COUNT * sizeof(float));
         memset(to[t], 1, COUNT * sizeof(float));
     }
@@ -175,7 +175,7 @@ int main(int argc, char **argv) {
             own.release = keep_release;
         }
         check(tleg_context_create(&own, &context), "no context");
-        check(tleg_learngene_create(context, &config, 1, &gene), tleg_context_error(context));
+        check(tleg_learngene_create(context, &config, 1, &gene), tleg_context_get_error(context));
         report(context, gene, TLEG_F32, threads, warm);
         report(context, gene, TLEG_BF16, threads, warm);
         tleg_learngene_free(gene);

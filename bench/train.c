@@ -36,10 +36,10 @@ static double step_operations(void) {
     return 3 * 2 * BATCH * tokens * DEPTH * (12.0 * DIM * DIM + 2 * tokens * DIM);
 }
 
-static double one_step(tleg_trainer *trainer, const tleg_batch *batch) {
+static double one_step(tleg_trainer *trainer, const tleg_train_batch *batch) {
     double start = now();
-    check(tleg_trainer_backward(trainer, batch, NULL), tleg_trainer_error(trainer));
-    check(tleg_trainer_update(trainer, 1e-3), tleg_trainer_error(trainer));
+    check(tleg_trainer_backward(trainer, batch, NULL), tleg_trainer_get_error(trainer));
+    check(tleg_trainer_update(trainer, 1e-3), tleg_trainer_get_error(trainer));
     return now() - start;
 }
 
@@ -59,14 +59,14 @@ int main(int argc, char **argv) {
     int64_t labels[BATCH];
     uint64_t bytes;
     check(tleg_context_create(&own, &context), "no context");
-    check(tleg_learngene_create(context, &config, 1, &gene), tleg_context_error(context));
-    check(tleg_trainer_memory(context, gene, NULL, &options, &bytes), tleg_context_error(context));
-    check(tleg_trainer_create(context, gene, NULL, &options, &trainer), tleg_context_error(context));
+    check(tleg_learngene_create(context, &config, 1, &gene), tleg_context_get_error(context));
+    check(tleg_trainer_get_memory(context, gene, NULL, &options, &bytes), tleg_context_get_error(context));
+    check(tleg_trainer_create(context, gene, NULL, &options, &trainer), tleg_context_get_error(context));
     for (size_t i = 0; i < sizeof images / sizeof *images; i++)
         images[i] = (float)rand() / (float)RAND_MAX - 0.5F;
     for (int i = 0; i < BATCH; i++)
         labels[i] = i % CLASSES;
-    const tleg_batch batch = {.struct_size = sizeof batch, .size = BATCH, .images = images, .labels = labels};
+    const tleg_train_batch batch = {.struct_size = sizeof batch, .size = BATCH, .images = images, .labels = labels};
     double seconds[STEPS];
     one_step(trainer, &batch);
     for (int i = 0; i < STEPS; i++)
@@ -79,7 +79,7 @@ int main(int argc, char **argv) {
            "share\":%.3f,"
            "\"trainer_bytes\":%llu,\"peak_bytes\":%lld}\n",
            options.dtype == TLEG_BF16 ? "bf16" : "f32", BATCH, own.workers, 1e3 * median, gflops,
-           gflops / own.workers / peak_gflops(tleg_context_level(context, NULL), TLEG_F32), (unsigned long long)bytes,
+           gflops / own.workers / peak_gflops(tleg_context_get_level(context, NULL), TLEG_F32), (unsigned long long)bytes,
            (long long)usage.ru_maxrss * 1024);
     tleg_trainer_free(trainer);
     tleg_learngene_free(gene);

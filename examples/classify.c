@@ -19,12 +19,12 @@ static tleg_image read_ppm(const char *path) {
     FILE *file = fopen(path, "rb");
     if (!file || fscanf(file, "P6 %d %d 255", &image.width, &image.height) != 2 || image.width < 1 || image.width > 20000 ||
         image.height < 1 || image.height > 20000)
-        check(TLEG_FORMAT, "no binary PPM picture");
+        check(TLEG_ERROR_FORMAT, "no binary PPM picture");
     fgetc(file); /* the one blank before the pixels */
     size_t bytes = (size_t)image.width * (size_t)image.height * 3;
     unsigned char *pixels = malloc(bytes);
     if (!pixels || fread(pixels, 1, bytes, file) != bytes)
-        check(TLEG_FORMAT, "the picture is cut short");
+        check(TLEG_ERROR_FORMAT, "the picture is cut short");
     fclose(file);
     image.pixels = pixels;
     return image;
@@ -43,19 +43,19 @@ int main(int argc, char **argv) {
     tleg_config config = {.struct_size = sizeof config};
 
     check(tleg_context_create(NULL, &context), "no context");
-    check(tleg_learngene_open(context, argv[1], 0, 0, &gene), tleg_context_error(context));
-    check(tleg_expander_create(context, gene, NULL, &expander), tleg_context_error(context));
-    check(tleg_expander_expand(context, expander, atoi(argv[2]), &model), tleg_context_error(context));
-    check(tleg_session_create(context, model, NULL, &session), tleg_context_error(context));
+    check(tleg_learngene_open(context, argv[1], 0, 0, &gene), tleg_context_get_error(context));
+    check(tleg_expander_create(context, gene, NULL, &expander), tleg_context_get_error(context));
+    check(tleg_expander_expand(context, expander, atoi(argv[2]), &model), tleg_context_get_error(context));
+    check(tleg_session_create(context, model, NULL, &session), tleg_context_get_error(context));
     check(tleg_model_get_info(model, &config), "no configuration");
 
     tleg_image image = read_ppm(argv[3]);
     size_t side = (size_t)config.image_size;
     float *input = malloc(3 * side * side * sizeof *input), *logits = malloc((size_t)config.classes * sizeof *logits);
     if (!input || !logits)
-        check(TLEG_MEMORY, "no memory for the picture");
-    check(tleg_image_prepare(context, &image, &config, input), tleg_context_error(context));
-    check(tleg_session_run(session, input, 1, logits, NULL), tleg_session_error(session));
+        check(TLEG_ERROR_MEMORY, "no memory for the picture");
+    check(tleg_image_prepare(context, &image, &config, input), tleg_context_get_error(context));
+    check(tleg_session_run(session, input, 1, logits, NULL), tleg_session_get_error(session));
 
     int best = 0;
     for (int c = 1; c < config.classes; c++)

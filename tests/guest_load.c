@@ -32,7 +32,7 @@ struct copy {
     DO(session_run)                                                                                                            \
     DO(session_free)                                                                                                           \
     DO(file_open)                                                                                                              \
-    DO(file_tensor)                                                                                                            \
+    DO(file_read_tensor)                                                                                                       \
     DO(file_free)                                                                                                              \
     DO(tensor_get_info)                                                                                                        \
     DO(tensor_free)                                                                                                            \
@@ -59,7 +59,7 @@ static const float *numbers(const struct copy *c, tleg_context *context, const c
                             tleg_tensor **tensor) {
     tleg_file *file = NULL;
     tleg_tensor_info info = {.struct_size = sizeof(info)};
-    if (c->file_open(context, path, 0, &file) == TLEG_OK && c->file_tensor(context, file, name, tensor) == TLEG_OK)
+    if (c->file_open(context, path, 0, &file) == TLEG_OK && c->file_read_tensor(context, file, name, tensor) == TLEG_OK)
         c->tensor_get_info(*tensor, &info);
     c->file_free(file);
     return info.data;

@@ -24,7 +24,7 @@ int arch_fail(const struct call *call, const tleg_context *context) {
     static const char *const options[][2] = {{"image_size", "--image"}, {"patch_size", "--patch"}, {"dim", "--dim"},
                                              {"hidden", "--hidden"},    {"heads", "--heads"},      {"classes", "--classes"}};
     static const char prefix[] = "tleg_config.";
-    const char *text = tleg_context_error(context);
+    const char *text = tleg_context_get_error(context);
     if (strncmp(text, prefix, sizeof prefix - 1) != 0)
         return tool_fail_context(call, context);
     const char *member = text + sizeof prefix - 1;

@@ -75,9 +75,9 @@ tleg_status check_block_create(tleg_context *context, struct check_block *block)
     for (enum check_result i = 0; i < CHECK_RESULTS && status == TLEG_OK; i++) {
         block->expected[i] = malloc(check_result_count(block, i) * sizeof(double));
         if (!block->expected[i])
-            status = TLEG_MEMORY;
+            status = TLEG_ERROR_MEMORY;
     }
-    return status == TLEG_OK && !check_reference(block) ? TLEG_MEMORY : status;
+    return status == TLEG_OK && !check_reference(block) ? TLEG_ERROR_MEMORY : status;
 }
 
 static tleg_status run_block(tleg_context *context, const struct check_block *block, tleg_tensor *y) {
@@ -102,9 +102,9 @@ static tleg_status run_block(tleg_context *context, const struct check_block *bl
     uint64_t bytes = 0;
     tleg_status status = tleg_block_create(context, &options, &handle);
     if (status == TLEG_OK)
-        status = tleg_block_memory(context, handle, block->batch, block->tokens, &bytes);
+        status = tleg_block_get_memory(context, handle, block->batch, block->tokens, &bytes);
     if (status == TLEG_OK && posix_memalign(&workspace, 64, bytes + !bytes) != 0)
-        status = TLEG_MEMORY;
+        status = TLEG_ERROR_MEMORY;
     if (status == TLEG_OK)
         status = tleg_block_forward(context, handle, in[CHECK_X], y, workspace, bytes);
     free(workspace);

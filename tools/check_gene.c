@@ -38,7 +38,7 @@ static int answer(const struct call *call, tleg_context *context, const struct c
                                : tleg_session_create_elastic(context, expander, DEPTH, &options, &session);
     int code = status == TLEG_OK ? EXIT_DONE : tool_fail_context(call, context);
     if (status == TLEG_OK && tleg_session_run(session, gene->images, CHECK_IMAGES, gene->logits, NULL) != TLEG_OK)
-        code = tool_fail(call, "%s", tleg_session_error(session));
+        code = tool_fail(call, "%s", tleg_session_get_error(session));
     tleg_session_free(session);
     return code;
 }
@@ -69,9 +69,9 @@ static tleg_status same_tensor(tleg_context *context, const tleg_model *left, co
                                bool *same) {
     tleg_tensor *a = NULL, *b = NULL;
     tleg_tensor_info of_a = {.struct_size = sizeof of_a}, of_b = {.struct_size = sizeof of_b};
-    tleg_status status = tleg_model_tensor(context, left, name, &a);
+    tleg_status status = tleg_model_copy_tensor(context, left, name, &a);
     if (status == TLEG_OK)
-        status = tleg_model_tensor(context, right, name, &b);
+        status = tleg_model_copy_tensor(context, right, name, &b);
     if (status == TLEG_OK)
         status = tleg_tensor_get_info(a, &of_a);
     if (status == TLEG_OK)
@@ -87,7 +87,7 @@ static tleg_status compare_expansion(tleg_context *context, const struct check_g
                                      bool *same) {
     const char *name;
     tleg_status status = TLEG_OK;
-    for (int64_t i = 0; status == TLEG_OK && (name = tleg_model_name(model, i)) != NULL; i++)
+    for (int64_t i = 0; status == TLEG_OK && (name = tleg_model_get_tensor_name(model, i)) != NULL; i++)
         status = same_tensor(context, gene->models[dtype], model, name, same);
     return status;
 }

@@ -91,7 +91,7 @@ static bool make_picture(struct worker *worker, size_t sample, uint64_t seed, fl
         return false;
     bool done = shape_picture(worker, &image, seed, out) == TLEG_OK;
     if (!done)
-        snprintf(error, PICTURE_ERROR, "%s: %s", set->samples[sample].file, tleg_context_error(worker->context));
+        snprintf(error, PICTURE_ERROR, "%s: %s", set->samples[sample].file, tleg_context_get_error(worker->context));
     picture_free(&own);
     return done;
 }
@@ -122,7 +122,7 @@ static void mix(struct worker *worker, struct slot *slot, int64_t number) {
     uint64_t seed = seed_of(plan->seed, SEED_MIX, (uint64_t)plan->epoch, place);
     if (tleg_augment_mix(worker->context, plan->mix, seed, (int64_t)unit->count, plan->config->image_size, unit->images,
                          unit->labels, unit->targets) != TLEG_OK)
-        unit->error = strdup(tleg_context_error(worker->context));
+        unit->error = strdup(tleg_context_get_error(worker->context));
 }
 
 /* ---- threads ---- */

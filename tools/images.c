@@ -28,7 +28,7 @@ static bool check_images(const char *path, const tleg_tensor_info *info, const t
 }
 
 static bool read_tensor(tleg_context *context, const tleg_file *file, tleg_tensor **images, tleg_tensor_info *info) {
-    return tleg_file_tensor(context, file, "images", images) == TLEG_OK && tleg_tensor_get_info(*images, info) == TLEG_OK;
+    return tleg_file_read_tensor(context, file, "images", images) == TLEG_OK && tleg_tensor_get_info(*images, info) == TLEG_OK;
 }
 
 bool images_read(tleg_context *context, const char *path, const tleg_config *config, tleg_tensor **images,
@@ -36,12 +36,12 @@ bool images_read(tleg_context *context, const char *path, const tleg_config *con
     tleg_file *file = NULL;
     *images = NULL;
     *info = (tleg_tensor_info){.struct_size = sizeof *info};
-    bool found =
-        tleg_file_open(context, path, 0, &file) == TLEG_OK && tleg_file_get_info(context, file, "images", info) == TLEG_OK;
+    bool found = tleg_file_open(context, path, 0, &file) == TLEG_OK &&
+                 tleg_file_get_tensor_info(context, file, "images", info) == TLEG_OK;
     bool fits = found && check_images(path, info, config, error);
     bool done = fits && read_tensor(context, file, images, info);
     if (!done && (!found || fits))
-        snprintf(error, IMAGES_ERROR, "%s", tleg_context_error(context));
+        snprintf(error, IMAGES_ERROR, "%s", tleg_context_get_error(context));
     tleg_file_free(file);
     return done;
 }

@@ -14,7 +14,7 @@ bool prepare_picture(tleg_context *context, const tleg_config *config, const cha
                         .pixels = picture.pixels};
     bool done = tleg_image_prepare(context, &image, config, out) == TLEG_OK;
     if (!done)
-        snprintf(error, PICTURE_ERROR, "%s: %s", path, tleg_context_error(context));
+        snprintf(error, PICTURE_ERROR, "%s: %s", path, tleg_context_get_error(context));
     picture_free(&picture);
     return done;
 }

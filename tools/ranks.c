@@ -91,7 +91,7 @@ tleg_status TLEG_CALL ranks_sum(void *host, float *values, size_t count) {
     while (ranks->count > 1 && count > 0) {
         size_t piece = count < most ? count : most;
         if (sum_piece(ranks, values, piece) != MPI_SUCCESS)
-            return TLEG_STATE;
+            return TLEG_ERROR_STATE;
         values += piece;
         count -= piece;
     }

@@ -13,12 +13,13 @@ struct image {
 };
 
 static tleg_status copy_tensor(tleg_context *context, const struct source *source, const char *name, tleg_tensor **tensor) {
-    return source->gene ? tleg_learngene_tensor(context, source->gene, name, tensor)
-                        : tleg_model_tensor(context, source->model, name, tensor);
+    return source->gene ? tleg_learngene_copy_tensor(context, source->gene, name, tensor)
+                        : tleg_model_copy_tensor(context, source->model, name, tensor);
 }
 
 static const char *name_at(const struct source *source, int64_t index) {
-    return source->gene ? tleg_learngene_name(source->gene, index) : tleg_model_name(source->model, index);
+    return source->gene ? tleg_learngene_get_tensor_name(source->gene, index)
+                        : tleg_model_get_tensor_name(source->model, index);
 }
 
 /* ---- one tensor ---- */

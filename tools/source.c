@@ -16,10 +16,10 @@ bool form_settle(const struct call *call, struct form *form, int *code) {
 
 /* A learngene says so under tleg.kind, or by the names of its tensors (an official checkpoint has no metadata). */
 static bool is_gene(const tleg_file *file) {
-    const char *kind = tleg_file_metadata(file, "tleg.kind"), *name;
+    const char *kind = tleg_file_get_metadata(file, "tleg.kind"), *name;
     if (kind)
         return strcmp(kind, "learngene") == 0;
-    for (int64_t i = 0; (name = tleg_file_name(file, i)) != NULL; i++)
+    for (int64_t i = 0; (name = tleg_file_get_tensor_name(file, i)) != NULL; i++)
         if (strstr(name, "blocks.block."))
             return true;
     return false;

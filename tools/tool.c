@@ -57,7 +57,7 @@ void tool_note(const struct call *call, const char *format, ...) {
 }
 
 int tool_fail_context(const struct call *call, const tleg_context *context) {
-    const char *text = tleg_context_error(context);
+    const char *text = tleg_context_get_error(context);
     return tool_fail(call, "%s", *text ? text : "failed without a reason given");
 }
 
@@ -91,9 +91,9 @@ tleg_context *tool_context_with(const struct call *call, const tleg_context_opti
     options.log = on_log;
     options.log_host = (void *)(uintptr_t)call;
     tleg_status status = tleg_context_create(&options, &context);
-    if (status == TLEG_UNSUPPORTED && call->level != TLEG_LEVEL_BEST)
+    if (status == TLEG_ERROR_UNSUPPORTED && call->level != TLEG_LEVEL_BEST)
         say_levels(call);
-    else if (status == TLEG_MEMORY)
+    else if (status == TLEG_ERROR_MEMORY)
         tool_fail(call, "%d threads: out of memory, or the system starts no more", (int)call->threads);
     else if (status != TLEG_OK)
         tool_fail(call, "cannot start the library: %s", tleg_status_name(status));

@@ -10,7 +10,7 @@
 /* ---- one step ---- */
 
 static int fail_trainer(struct desk *desk) {
-    const char *teacher = desk->teacher.error, *text = tleg_trainer_error(desk->trainer);
+    const char *teacher = desk->teacher.error, *text = tleg_trainer_get_error(desk->trainer);
     progress_clear(&desk->progress);
     if (desk->saved >= 0)
         return tool_fail(desk->call, "%s%s%s; %s holds step %" PRId64, text, *teacher ? ": " : "", teacher, desk->checkpoint,
@@ -20,19 +20,19 @@ static int fail_trainer(struct desk *desk) {
 
 /* Forward and backward over one unit; its loss is added to sums. */
 static int learn_unit(struct desk *desk, const struct feed_unit *unit, struct tally *sums) {
-    tleg_loss loss = {.struct_size = sizeof loss};
+    tleg_train_loss loss = {.struct_size = sizeof loss};
     if (unit->error) {
         progress_clear(&desk->progress);
         return tool_fail(desk->call, "%s%s", unit->error,
                          desk->wishes->skip_bad ? "" : " (--skip-bad goes on without such files)");
     }
-    const tleg_batch batch = {.struct_size = sizeof batch,
-                              .size = (int32_t)unit->count,
-                              .images = unit->images,
-                              .labels = unit->targets ? NULL : unit->labels,
-                              .targets = unit->targets,
-                              .teacher_logits = unit->logits,
-                              .share = 1.0 / desk->wishes->accumulate};
+    const tleg_train_batch batch = {.struct_size = sizeof batch,
+                                    .size = (int32_t)unit->count,
+                                    .images = unit->images,
+                                    .labels = unit->targets ? NULL : unit->labels,
+                                    .targets = unit->targets,
+                                    .teacher_logits = unit->logits,
+                                    .share = 1.0 / desk->wishes->accumulate};
     if (tleg_trainer_backward(desk->trainer, &batch, &loss) != TLEG_OK)
         return fail_trainer(desk);
     double n = (double)unit->count;
@@ -60,7 +60,7 @@ static bool gather(struct desk *desk, const struct tally *sums) {
 }
 
 static int stop(struct desk *desk) {
-    int64_t step = tleg_trainer_steps(desk->trainer);
+    int64_t step = tleg_trainer_get_steps(desk->trainer);
     int code = training_save(desk);
     if (code != EXIT_DONE || !training_first(desk))
         return code == EXIT_DONE ? EXIT_INTERRUPTED : code;
@@ -80,7 +80,7 @@ static int learn_step(struct desk *desk, struct feed *feed, double rate) {
     if (tleg_trainer_update(desk->trainer, rate) != TLEG_OK)
         return fail_trainer(desk);
     bool stopped = gather(desk, &sums);
-    int64_t step = tleg_trainer_steps(desk->trainer);
+    int64_t step = tleg_trainer_get_steps(desk->trainer);
     code = training_say_step(desk, step, rate);
     if (code != EXIT_DONE)
         return code;
@@ -95,11 +95,11 @@ static int learn_step(struct desk *desk, struct feed *feed, double rate) {
 
 static int find_rate(struct desk *desk, int32_t epoch, double *rate) {
     const struct training_wishes *w = desk->wishes;
-    const tleg_rate recipe = {.struct_size = sizeof recipe,
-                              .epochs = w->epochs,
-                              .warmup = w->warmup >= 0 ? w->warmup : desk->target->warmup,
-                              .peak = desk->peak};
-    if (tleg_rate_of_epoch(&recipe, epoch, rate) != TLEG_OK)
+    const tleg_train_rate recipe = {.struct_size = sizeof recipe,
+                                    .epochs = w->epochs,
+                                    .warmup = w->warmup >= 0 ? w->warmup : desk->target->warmup,
+                                    .peak = desk->peak};
+    if (tleg_train_rate_of_epoch(&recipe, epoch, rate) != TLEG_OK)
         return tool_fail(desk->call, "no learning rate for epoch %d of %d with %d of warm-up", (int)epoch, (int)w->epochs,
                          (int)recipe.warmup);
     return EXIT_DONE;
@@ -107,7 +107,7 @@ static int find_rate(struct desk *desk, int32_t epoch, double *rate) {
 
 static struct feed *start_feed(struct desk *desk, int32_t epoch) {
     const struct training_wishes *w = desk->wishes;
-    int64_t first = tleg_trainer_steps(desk->trainer) - epoch * desk->steps_an_epoch;
+    int64_t first = tleg_trainer_get_steps(desk->trainer) - epoch * desk->steps_an_epoch;
     const struct feed_plan plan = {.part = &desk->learned,
                                    .config = &desk->source.config,
                                    .augment = desk->recipe.shaped ? &desk->recipe.augment : NULL,
@@ -134,7 +134,7 @@ static int learn_epoch(struct desk *desk, int32_t epoch) {
     struct feed *feed = code == EXIT_DONE ? start_feed(desk, epoch) : NULL;
     if (!feed)
         return EXIT_FAILED;
-    while (code == EXIT_DONE && tleg_trainer_steps(desk->trainer) < (end < desk->total ? end : desk->total))
+    while (code == EXIT_DONE && tleg_trainer_get_steps(desk->trainer) < (end < desk->total ? end : desk->total))
         code = learn_step(desk, feed, rate);
     feed_stop(feed);
     return code;
@@ -165,13 +165,13 @@ static int learn(struct desk *desk) {
     int code = EXIT_DONE;
     double began = tool_clock();
     desk->tally.started = began;
-    desk->resumed = tleg_trainer_steps(desk->trainer);
+    desk->resumed = tleg_trainer_get_steps(desk->trainer);
     progress_start(&desk->progress, desk->call->verb->name,
                    (desk->total - desk->resumed) * desk->wishes->batch * desk->wishes->accumulate);
     desk->progress.shown = desk->progress.shown && training_first(desk);
     desk->lines = !desk->progress.shown || !isatty(1);
     for (;;) {
-        int64_t step = tleg_trainer_steps(desk->trainer);
+        int64_t step = tleg_trainer_get_steps(desk->trainer);
         int32_t epoch = (int32_t)(step / desk->steps_an_epoch);
         if (step % desk->steps_an_epoch == 0 && epoch > desk->validated) {
             double ended = tool_clock();
@@ -186,7 +186,7 @@ static int learn(struct desk *desk) {
             break;
     }
     progress_clear(&desk->progress);
-    int64_t step = tleg_trainer_steps(desk->trainer);
+    int64_t step = tleg_trainer_get_steps(desk->trainer);
     if (code == EXIT_DONE)
         code = training_write(desk);
     if (code == EXIT_DONE && desk->saved < step)
@@ -226,7 +226,7 @@ static tleg_trainer_options options_of(struct desk *desk) {
 static int make_trainer(struct desk *desk) {
     const tleg_trainer_options options = options_of(desk);
     const struct source *source = &desk->source;
-    if (tleg_trainer_memory(desk->context, source->gene, source->model, &options, &desk->memory) != TLEG_OK ||
+    if (tleg_trainer_get_memory(desk->context, source->gene, source->model, &options, &desk->memory) != TLEG_OK ||
         tleg_trainer_create(desk->context, source->gene, source->model, &options, &desk->trainer) != TLEG_OK)
         return tool_fail_context(desk->call, desk->context);
     return EXIT_DONE;

@@ -81,7 +81,7 @@ static int check_tensor(struct desk *desk, struct store *store) {
 }
 
 static int read_names(struct desk *desk, struct store *store) {
-    const char *path = desk->wishes->teacher_logits, *text = tleg_file_metadata(store->file, "names");
+    const char *path = desk->wishes->teacher_logits, *text = tleg_file_get_metadata(store->file, "names");
     if (!text)
         return tool_fail(desk->call,
                          "%s: no \"names\" in the metadata; expected a JSON array with the image of each row, such as "
@@ -111,7 +111,7 @@ static int read_names(struct desk *desk, struct store *store) {
 static int read_store(struct desk *desk, struct store *store) {
     const char *path = desk->wishes->teacher_logits;
     if (tleg_file_open(desk->context, path, 0, &store->file) != TLEG_OK ||
-        tleg_file_tensor(desk->context, store->file, "logits", &store->tensor) != TLEG_OK ||
+        tleg_file_read_tensor(desk->context, store->file, "logits", &store->tensor) != TLEG_OK ||
         tleg_tensor_get_info(store->tensor, &store->info) != TLEG_OK)
         return tool_fail_context(desk->call, desk->context);
     int code = check_tensor(desk, store);

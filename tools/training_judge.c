@@ -10,8 +10,8 @@ enum { LARGEST_BATCH = 64 };
 static int take_learned(struct desk *desk, struct source *learned) {
     int32_t average = desk->wishes->ema > 0;
     *learned = (struct source){.path = desk->wishes->out, .config = {.struct_size = sizeof learned->config}};
-    tleg_status status = desk->source.gene ? tleg_trainer_learngene(desk->context, desk->trainer, average, &learned->gene)
-                                           : tleg_trainer_model(desk->context, desk->trainer, average, &learned->model);
+    tleg_status status = desk->source.gene ? tleg_trainer_copy_learngene(desk->context, desk->trainer, average, &learned->gene)
+                                           : tleg_trainer_copy_model(desk->context, desk->trainer, average, &learned->model);
     if (status == TLEG_OK)
         status = learned->gene ? tleg_learngene_get_info(learned->gene, &learned->config)
                                : tleg_model_get_info(learned->model, &learned->config);
@@ -46,7 +46,7 @@ static int score_unit(struct desk *desk, const struct source *learned, tleg_sess
     for (int32_t d = 0; d < desk->depth_count; d++) {
         if ((learned->gene && tleg_session_set_depth(session, desk->depths[d]) != TLEG_OK) ||
             tleg_session_run(session, unit->images, (int64_t)unit->count, logits, NULL) != TLEG_OK)
-            return tool_fail(desk->call, "validation: %s", tleg_session_error(session));
+            return tool_fail(desk->call, "validation: %s", tleg_session_get_error(session));
         for (size_t i = 0; i < unit->count; i++)
             desk->scores[d].correct += best_of(logits + i * (size_t)classes, classes) == unit->labels[i];
         desk->scores[d].images += (int64_t)unit->count;

@@ -93,7 +93,7 @@ int training_say_start(struct desk *desk) {
     report_text(&report, "dtype", tool_dtype_name(w->dtype ? w->dtype : TLEG_F32));
     report_size(&report, "seed", w->seed);
     report_size(&report, "bytes", bytes);
-    report_integer(&report, "first_step", tleg_trainer_steps(desk->trainer));
+    report_integer(&report, "first_step", tleg_trainer_get_steps(desk->trainer));
     return emit(desk, &report);
 }
 

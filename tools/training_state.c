@@ -44,7 +44,7 @@ static void add_settings(const struct desk *desk, struct pairs *pairs) {
 }
 
 static void add_state(struct desk *desk, struct pairs *pairs) {
-    add(pairs, "run.steps", "%" PRId64, tleg_trainer_steps(desk->trainer));
+    add(pairs, "run.steps", "%" PRId64, tleg_trainer_get_steps(desk->trainer));
     add(pairs, "run.total", "%" PRId64, desk->total);
     add(pairs, "run.validated", "%d", (int)desk->validated);
     add(pairs, "run.log_bytes", "%" PRId64, training_log_bytes(desk));
@@ -68,7 +68,7 @@ int training_save(struct desk *desk) {
     if (tleg_trainer_save(desk->context, desk->trainer, desk->checkpoint, pairs->count, texts) != TLEG_OK)
         code = tool_fail_context(desk->call, desk->context);
     else
-        desk->saved = tleg_trainer_steps(desk->trainer);
+        desk->saved = tleg_trainer_get_steps(desk->trainer);
     free(pairs);
     return code;
 }
@@ -76,7 +76,7 @@ int training_save(struct desk *desk) {
 /* ---- going on ---- */
 
 static int64_t number(const tleg_file *file, const char *key) {
-    const char *text = tleg_file_metadata(file, key);
+    const char *text = tleg_file_get_metadata(file, key);
     return text ? strtoll(text, NULL, 10) : -1;
 }
 
@@ -87,7 +87,7 @@ static int compare(struct desk *desk, const tleg_file *file) {
         return tool_fail_memory(desk->call);
     add_settings(desk, pairs);
     for (int64_t i = 0; i < pairs->count && code == EXIT_DONE; i++) {
-        const char *found = tleg_file_metadata(file, pairs->keys[i]);
+        const char *found = tleg_file_get_metadata(file, pairs->keys[i]);
         if (!found || strcmp(found, pairs->values[i]) != 0)
             code = tool_fail(desk->call, "%s: a checkpoint of another run: %s is \"%s\" there, \"%s\" here", desk->checkpoint,
                              pairs->keys[i] + strlen("run."), found ? found : "(absent)", pairs->values[i]);
@@ -103,7 +103,7 @@ static int resume(struct desk *desk, const tleg_file *file) {
     if (tleg_trainer_load(desk->context, desk->trainer, desk->checkpoint) != TLEG_OK)
         return tool_fail_context(desk->call, desk->context);
     desk->validated = (int32_t)number(file, "run.validated");
-    desk->saved = tleg_trainer_steps(desk->trainer);
+    desk->saved = tleg_trainer_get_steps(desk->trainer);
     return training_open_log(desk, number(file, "run.log_bytes"));
 }
 

@@ -91,6 +91,6 @@ tleg_status TLEG_CALL training_ask_teacher(void *host, const float *images, int6
     struct teacher *teacher = host;
     tleg_status status = tleg_session_run(teacher->session, recolour(teacher, images, batch), batch, logits, NULL);
     if (status != TLEG_OK)
-        snprintf(teacher->error, sizeof teacher->error, "%s", tleg_session_error(teacher->session));
+        snprintf(teacher->error, sizeof teacher->error, "%s", tleg_session_get_error(teacher->session));
     return status;
 }

@@ -95,7 +95,7 @@ static int measure(const struct call *call, tleg_session *session, const struct 
     while (code == EXIT_DONE && runs < most && (runs < least || (!wishes->runs && total < least_ms))) {
         double start = tool_clock();
         if (tleg_session_run(session, images, wishes->batch, logits, NULL) != TLEG_OK)
-            code = tool_fail(call, "%s", tleg_session_error(session));
+            code = tool_fail(call, "%s", tleg_session_get_error(session));
         double ms = tool_clock() - start;
         if (runs >= 0)
             total += times[runs] = ms;
@@ -161,7 +161,7 @@ static int bench(const struct call *call, tleg_context *context, struct meter *m
     struct figures figures;
     tleg_session *session = NULL;
     const char *name;
-    int32_t level = tleg_context_level(context, &name);
+    int32_t level = tleg_context_get_level(context, &name);
     int code = source_open_form(call, context, call->operands[0], &wishes->form, &source);
     if (code == EXIT_DONE)
         code = source_session(call, context, &source, wishes->batch, &session);

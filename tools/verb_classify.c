@@ -96,7 +96,7 @@ static int classify(const struct call *call, struct desk *desk, const char *path
     if (!prepare_picture(desk->context, &desk->source.config, path, desk->wishes->exif, desk->input, error))
         return tool_fail(call, "%s", error);
     if (tleg_session_run(desk->session, desk->input, 1, desk->logits, NULL) != TLEG_OK)
-        return tool_fail(call, "%s: %s", path, tleg_session_error(desk->session));
+        return tool_fail(call, "%s: %s", path, tleg_session_get_error(desk->session));
     if (!rank(desk))
         return tool_fail(call, "%s: the model's answer is not a finite number", path);
     if (call->json)

@@ -77,7 +77,7 @@ static int score_batch(const struct call *call, struct desk *desk, const struct 
     double start = tool_clock();
     if (tleg_session_run(desk->session, batch->inputs, (int64_t)batch->count, desk->logits, NULL) != TLEG_OK) {
         progress_clear(&desk->progress);
-        return tool_fail(call, "%s", tleg_session_error(desk->session));
+        return tool_fail(call, "%s", tleg_session_get_error(desk->session));
     }
     desk->score.ms += tool_clock() - start;
     int code = EXIT_DONE;

@@ -34,7 +34,7 @@ static void write_shape(const tleg_tensor_info *info, char *text, size_t size) {
 
 static bool is_there(const tleg_file *file, const char *name) {
     const char *found;
-    for (int64_t i = 0; (found = tleg_file_name(file, i)) != NULL; i++)
+    for (int64_t i = 0; (found = tleg_file_get_tensor_name(file, i)) != NULL; i++)
         if (strcmp(found, name) == 0)
             return true;
     return false;
@@ -45,7 +45,7 @@ static int read_tensor(const struct call *call, tleg_context *context, const tle
                        const char *name, int32_t dtype, int32_t rank, const int64_t *shape, tleg_tensor **tensor,
                        tleg_tensor_info *info) {
     *info = (tleg_tensor_info){.struct_size = sizeof *info};
-    if (tleg_file_tensor(context, file, name, tensor) != TLEG_OK || tleg_tensor_get_info(*tensor, info) != TLEG_OK)
+    if (tleg_file_read_tensor(context, file, name, tensor) != TLEG_OK || tleg_tensor_get_info(*tensor, info) != TLEG_OK)
         return tool_fail_context(call, context);
     bool right = info->dtype == dtype && info->rank == rank;
     for (int32_t i = 0; right && i < rank; i++)
@@ -88,15 +88,15 @@ static int learn(const struct call *call, tleg_trainer *trainer, const struct in
     const int64_t *labels = input->labels.data;
     for (int64_t first = 0; first < all; first += most) {
         int64_t count = all - first < most ? all - first : most;
-        tleg_loss loss = {.struct_size = sizeof loss};
-        const tleg_batch batch = {.struct_size = sizeof batch,
-                                  .size = (int32_t)count,
-                                  .images = images + first * numbers,
-                                  .labels = labels ? labels + first : NULL,
-                                  .teacher_logits = teacher ? teacher + first * config->classes : NULL,
-                                  .share = (double)count / (double)all};
+        tleg_train_loss loss = {.struct_size = sizeof loss};
+        const tleg_train_batch batch = {.struct_size = sizeof batch,
+                                        .size = (int32_t)count,
+                                        .images = images + first * numbers,
+                                        .labels = labels ? labels + first : NULL,
+                                        .teacher_logits = teacher ? teacher + first * config->classes : NULL,
+                                        .share = (double)count / (double)all};
         if (tleg_trainer_backward(trainer, &batch, &loss) != TLEG_OK)
-            return tool_fail(call, "%s", tleg_trainer_error(trainer));
+            return tool_fail(call, "%s", tleg_trainer_get_error(trainer));
         *total += loss.total * batch.share;
     }
     return EXIT_DONE;
@@ -104,7 +104,7 @@ static int learn(const struct call *call, tleg_trainer *trainer, const struct in
 
 static int64_t count_names(const tleg_trainer *trainer) {
     int64_t count = 0;
-    while (tleg_trainer_name(trainer, count))
+    while (tleg_trainer_get_parameter_name(trainer, count))
         count++;
     return count;
 }
@@ -132,8 +132,8 @@ static int write_gradients(const struct call *call, tleg_context *context, const
     if (code == EXIT_DONE && tleg_tensor_wrap(context, TLEG_F32, 1, &one, &loss, NULL, NULL, &tensors[0]) != TLEG_OK)
         code = tool_fail_context(call, context);
     for (int64_t i = 1; i < count && code == EXIT_DONE; i++) {
-        names[i] = tleg_trainer_name(trainer, i - 1);
-        if (tleg_trainer_gradient(context, trainer, names[i], &tensors[i]) != TLEG_OK)
+        names[i] = tleg_trainer_get_parameter_name(trainer, i - 1);
+        if (tleg_trainer_copy_gradient(context, trainer, names[i], &tensors[i]) != TLEG_OK)
             code = tool_fail_context(call, context);
     }
     if (code == EXIT_DONE) {

@@ -97,10 +97,10 @@ static void add_config(struct report *report, const struct source *source) {
 /* The tensors as the file stores them: one line each, or an array of {"name", "dtype", "shape"}. */
 static bool list_tensors(tleg_context *context, const tleg_file *file, struct report *report) {
     json_t *array = report ? json_array() : NULL;
-    for (int64_t i = 0; i < tleg_file_count(file); i++) {
-        const char *name = tleg_file_name(file, i);
+    for (int64_t i = 0; i < tleg_file_get_tensor_count(file); i++) {
+        const char *name = tleg_file_get_tensor_name(file, i);
         tleg_tensor_info info = {.struct_size = sizeof info};
-        if (tleg_file_get_info(context, file, name, &info) != TLEG_OK) {
+        if (tleg_file_get_tensor_info(context, file, name, &info) != TLEG_OK) {
             json_decref(array);
             return false;
         }
@@ -126,9 +126,9 @@ static bool list_tensors(tleg_context *context, const tleg_file *file, struct re
 static bool count_bytes(tleg_context *context, const tleg_file *file, const char *path, uint64_t *bytes) {
     uint64_t tensors = 0, own;
     const char *name;
-    for (int64_t i = 0; (name = tleg_file_name(file, i)) != NULL; i++) {
+    for (int64_t i = 0; (name = tleg_file_get_tensor_name(file, i)) != NULL; i++) {
         tleg_tensor_info info = {.struct_size = sizeof info};
-        if (tleg_file_get_info(context, file, name, &info) != TLEG_OK)
+        if (tleg_file_get_tensor_info(context, file, name, &info) != TLEG_OK)
             return false;
         tensors += info.bytes;
     }
@@ -157,7 +157,7 @@ static int say(const struct call *call, tleg_context *context, const struct sour
     } else {
         print_text(source, bytes);
         if (tensors)
-            printf("tensors       %" PRId64 ":\n", tleg_file_count(file));
+            printf("tensors       %" PRId64 ":\n", tleg_file_get_tensor_count(file));
     }
     bool listed = !tensors || list_tensors(context, file, call->json ? &report : NULL);
     int code = call->json ? report_print(call, &report) : EXIT_DONE;

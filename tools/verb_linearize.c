@@ -44,7 +44,7 @@ static float *read_layer(const struct call *call, tleg_context *context, const t
     tleg_tensor *tensor = NULL;
     tleg_tensor_info info = {.struct_size = sizeof info};
     float *values = NULL;
-    if (tleg_model_tensor(context, model, name, &tensor) != TLEG_OK || tleg_tensor_get_info(tensor, &info) != TLEG_OK) {
+    if (tleg_model_copy_tensor(context, model, name, &tensor) != TLEG_OK || tleg_tensor_get_info(tensor, &info) != TLEG_OK) {
         tool_fail_context(call, context);
         return NULL;
     }

@@ -48,7 +48,7 @@ static int run_images(const struct call *call, tleg_context *context, tleg_sessi
             code = tool_fail_context(call, context);
     double start = tool_clock(), ms = 0;
     if (code == EXIT_DONE && tleg_session_run(session, images->data, batch, info[0].data, info[1].data) != TLEG_OK)
-        code = tool_fail(call, "%s", tleg_session_error(session));
+        code = tool_fail(call, "%s", tleg_session_get_error(session));
     ms = tool_clock() - start;
     const tleg_tensor *const tensors[] = {results[0], results[1]};
     if (code == EXIT_DONE && tleg_file_save(context, out, 2, names, tensors, 0, NULL) != TLEG_OK)

@@ -29,10 +29,10 @@ typedef struct tleg_block_options {
 TLEG_API tleg_status TLEG_CALL tleg_block_create(tleg_context *context, const tleg_block_options *options, tleg_block **block);
 
 /* The bytes of workspace that tleg_block_forward needs for (batch, tokens) with this context. Errors: ARGUMENT, MEMORY. */
-TLEG_API tleg_status TLEG_CALL tleg_block_memory(tleg_context *context, const tleg_block *block, int64_t batch, int64_t tokens,
-                                                 uint64_t *bytes);
+TLEG_API tleg_status TLEG_CALL tleg_block_get_memory(tleg_context *context, const tleg_block *block, int64_t batch,
+                                                     int64_t tokens, uint64_t *bytes);
 
-/* y = block(x). x, y (B, N, D) f32; y may be x. workspace: at least tleg_block_memory's bytes, aligned to 64.
+/* y = block(x). x, y (B, N, D) f32; y may be x. workspace: at least tleg_block_get_memory's bytes, aligned to 64.
  * Allocates nothing. Errors: ARGUMENT (shape, dtype, workspace). */
 TLEG_API tleg_status TLEG_CALL tleg_block_forward(tleg_context *context, const tleg_block *block, const tleg_tensor *x,
                                                   tleg_tensor *y, void *workspace, uint64_t workspace_bytes);
@@ -51,12 +51,12 @@ typedef struct tleg_block_gradients {
 } tleg_block_gradients;
 
 /* The bytes of workspace that tleg_block_backward needs for (batch, tokens) with this context. Errors: ARGUMENT, MEMORY. */
-TLEG_API tleg_status TLEG_CALL tleg_block_backward_memory(tleg_context *context, const tleg_block *block, int64_t batch,
-                                                          int64_t tokens, uint64_t *bytes);
+TLEG_API tleg_status TLEG_CALL tleg_block_get_backward_memory(tleg_context *context, const tleg_block *block, int64_t batch,
+                                                              int64_t tokens, uint64_t *bytes);
 
 /* With dy (B, N, D) the gradient of a loss by block(x): dx, written, that by x; it may be dy, not x, or NULL (not wanted).
  * gradients, or NULL, get those by the weights. The forward is computed again from x. workspace: at least
- * tleg_block_backward_memory's bytes, aligned to 64. Allocates nothing. The same bits at any number of threads.
+ * tleg_block_get_backward_memory's bytes, aligned to 64. Allocates nothing. The same bits at any number of threads.
  * Errors: ARGUMENT (shape, dtype, workspace). */
 TLEG_API tleg_status TLEG_CALL tleg_block_backward(tleg_context *context, const tleg_block *block, const tleg_tensor *x,
                                                    const tleg_tensor *dy, tleg_tensor *dx,

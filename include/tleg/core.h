@@ -3,7 +3,7 @@
  * Every function of the library that can fail returns a tleg_status and hands its
  * results back through its last pointers, which it sets to NULL (or 0) on failure.
  * A pointer argument that a contract does not call optional must not be NULL: a NULL
- * there is reported as TLEG_ARGUMENT.
+ * there is reported as TLEG_ERROR_ARGUMENT.
  *
  * Nothing in this library prints, exits, aborts, installs handlers, reads the
  * environment or starts threads that the host did not ask for. A call that succeeds
@@ -49,14 +49,14 @@ extern "C" {
 typedef int32_t tleg_status;
 enum {
     TLEG_OK = 0,
-    TLEG_ARGUMENT = 1,    /* a NULL, a size or an option that the contract forbids */
-    TLEG_MEMORY = 2,      /* the allocator gave nothing, or a size does not fit in memory */
-    TLEG_IO = 3,          /* the system refused to open, read or write a file */
-    TLEG_FORMAT = 4,      /* a file or buffer is not what it should be */
-    TLEG_UNSUPPORTED = 5, /* well-formed, but not for this build, processor or version */
-    TLEG_CANCELLED = 6,   /* stopped on request */
-    TLEG_NUMERIC = 7,     /* a result is not a finite number */
-    TLEG_STATE = 8        /* the handle cannot do this now */
+    TLEG_ERROR_ARGUMENT = 1,    /* a NULL, a size or an option that the contract forbids */
+    TLEG_ERROR_MEMORY = 2,      /* the allocator gave nothing, or a size does not fit in memory */
+    TLEG_ERROR_IO = 3,          /* the system refused to open, read or write a file */
+    TLEG_ERROR_FORMAT = 4,      /* a file or buffer is not what it should be */
+    TLEG_ERROR_UNSUPPORTED = 5, /* well-formed, but not for this build, processor or version */
+    TLEG_ERROR_CANCELLED = 6,   /* stopped on request */
+    TLEG_ERROR_NUMERIC = 7,     /* a result is not a finite number */
+    TLEG_ERROR_STATE = 8        /* the handle cannot do this now */
 };
 
 /* Element types of tensors and of stored weights. */
@@ -78,7 +78,7 @@ enum {
 enum {
     TLEG_GEMM_AUTO = 0, /* our kernels; cblas where level BEST finds portable kernels alone */
     TLEG_GEMM_OWN = 1,  /* our kernels */
-    TLEG_GEMM_BLAS = 2  /* cblas: TLEG_UNSUPPORTED in a build without it. Each of its calls
+    TLEG_GEMM_BLAS = 2  /* cblas: TLEG_ERROR_UNSUPPORTED in a build without it. Each of its calls
                            takes one lock of the whole process */
 };
 
@@ -91,7 +91,7 @@ typedef struct tleg_context tleg_context;
  * otherwise. Members that your header does not know yet stay zero: that means default. */
 typedef struct tleg_context_options {
     uint32_t struct_size; /* sizeof(tleg_context_options) */
-    int32_t level;        /* TLEG_LEVEL_*; a level that the machine lacks is TLEG_UNSUPPORTED */
+    int32_t level;        /* TLEG_LEVEL_*; a level that the machine lacks is TLEG_ERROR_UNSUPPORTED */
     int32_t workers;      /* threads that compute, the caller's among them: 0 or 1 means the
                              caller alone, at most 256; the library starts workers - 1 */
     int32_t gemm;         /* TLEG_GEMM_* */
@@ -140,11 +140,11 @@ TLEG_API tleg_status TLEG_CALL tleg_context_create(const tleg_context_options *o
 /* The text of the last call on this context that failed: what failed, in which file or
  * tensor, what was expected and what was found. "" when none has failed. Valid until the
  * next call with the same context. NULL context: a static text. */
-TLEG_API const char *TLEG_CALL tleg_context_error(const tleg_context *context);
+TLEG_API const char *TLEG_CALL tleg_context_get_error(const tleg_context *context);
 
 /* The level whose kernels this context uses: TLEG_LEVEL_*, and its name if `name` is not NULL.
  * 0 for a NULL context. */
-TLEG_API int32_t TLEG_CALL tleg_context_level(const tleg_context *context, const char **name);
+TLEG_API int32_t TLEG_CALL tleg_context_get_level(const tleg_context *context, const char **name);
 
 /* Drops the caller's reference. Handles made with the context stay good. NULL is allowed. */
 TLEG_API void TLEG_CALL tleg_context_free(tleg_context *context);

@@ -78,8 +78,8 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_get_cost(tleg_context *context, con
 /* The deepest model that keeps within the budget, at most 1024 layers. *depth is 0 on failure.
  * Errors: ARGUMENT (also a budget without any limit), UNSUPPORTED (not even the shallowest fits;
  * the text says what that would take), MEMORY. */
-TLEG_API tleg_status TLEG_CALL tleg_expander_deepest(tleg_context *context, const tleg_expander *expander,
-                                                     const tleg_budget *budget, int32_t *depth);
+TLEG_API tleg_status TLEG_CALL tleg_expander_get_deepest(tleg_context *context, const tleg_expander *expander,
+                                                         const tleg_budget *budget, int32_t *depth);
 
 /* Drops the caller's reference. NULL is allowed. Any thread. */
 TLEG_API void TLEG_CALL tleg_expander_free(tleg_expander *expander);

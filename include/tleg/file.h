@@ -35,24 +35,24 @@ TLEG_API tleg_status TLEG_CALL tleg_file_open(tleg_context *context, const char 
 TLEG_API tleg_status TLEG_CALL tleg_file_parse(tleg_context *context, const void *data, size_t size, tleg_file **file);
 
 /* The number of tensors; 0 for NULL. */
-TLEG_API int64_t TLEG_CALL tleg_file_count(const tleg_file *file);
+TLEG_API int64_t TLEG_CALL tleg_file_get_tensor_count(const tleg_file *file);
 
 /* The name of the tensor at `index`, in the order of the data; NULL past the end. Lives as long as the handle. */
-TLEG_API const char *TLEG_CALL tleg_file_name(const tleg_file *file, int64_t index);
+TLEG_API const char *TLEG_CALL tleg_file_get_tensor_name(const tleg_file *file, int64_t index);
 
 /* The text of a metadata key, or NULL. Lives as long as the handle. */
-TLEG_API const char *TLEG_CALL tleg_file_metadata(const tleg_file *file, const char *key);
+TLEG_API const char *TLEG_CALL tleg_file_get_metadata(const tleg_file *file, const char *key);
 
 /* Element type and shape of a tensor, without reading it (info->data is NULL; info->dtype is 0 for
  * a type that is none of TLEG_F32...).
  * Errors: ARGUMENT, FORMAT (no such name; the text names the likeliest one). */
-TLEG_API tleg_status TLEG_CALL tleg_file_get_info(tleg_context *context, const tleg_file *file, const char *name,
-                                                  tleg_tensor_info *info);
+TLEG_API tleg_status TLEG_CALL tleg_file_get_tensor_info(tleg_context *context, const tleg_file *file, const char *name,
+                                                         tleg_tensor_info *info);
 
 /* Reads a tensor as it is stored. Errors: ARGUMENT, FORMAT (no such name), UNSUPPORTED (an element type that is none
  * of TLEG_F32...), IO (also a file that became shorter), MEMORY. */
-TLEG_API tleg_status TLEG_CALL tleg_file_tensor(tleg_context *context, const tleg_file *file, const char *name,
-                                                tleg_tensor **tensor);
+TLEG_API tleg_status TLEG_CALL tleg_file_read_tensor(tleg_context *context, const tleg_file *file, const char *name,
+                                                     tleg_tensor **tensor);
 
 /* Writes `count` tensors under `names`, and `pairs` metadata entries: keys_and_values holds
  * 2 * pairs texts (NULL when pairs is 0). Written beside `path`, flushed, then renamed: a crash or a full disk

@@ -41,11 +41,11 @@ TLEG_API tleg_status TLEG_CALL tleg_learngene_save(tleg_context *context, const 
 TLEG_API tleg_status TLEG_CALL tleg_learngene_get_info(const tleg_learngene *gene, tleg_config *config);
 
 /* The name of the tensor at `index`, as in the file; NULL past the end. */
-TLEG_API const char *TLEG_CALL tleg_learngene_name(const tleg_learngene *gene, int64_t index);
+TLEG_API const char *TLEG_CALL tleg_learngene_get_tensor_name(const tleg_learngene *gene, int64_t index);
 
 /* A copy of a tensor, f32, row-major. Errors: ARGUMENT (also an unknown name), MEMORY. */
-TLEG_API tleg_status TLEG_CALL tleg_learngene_tensor(tleg_context *context, const tleg_learngene *gene, const char *name,
-                                                     tleg_tensor **tensor);
+TLEG_API tleg_status TLEG_CALL tleg_learngene_copy_tensor(tleg_context *context, const tleg_learngene *gene, const char *name,
+                                                          tleg_tensor **tensor);
 
 /* Drops the caller's reference. NULL is allowed. Any thread. */
 TLEG_API void TLEG_CALL tleg_learngene_free(tleg_learngene *gene);

@@ -33,11 +33,11 @@ TLEG_API tleg_status TLEG_CALL tleg_model_save(tleg_context *context, const tleg
 TLEG_API tleg_status TLEG_CALL tleg_model_get_info(const tleg_model *model, tleg_config *config);
 
 /* The name of the tensor at `index`, as in a file; NULL past the end. */
-TLEG_API const char *TLEG_CALL tleg_model_name(const tleg_model *model, int64_t index);
+TLEG_API const char *TLEG_CALL tleg_model_get_tensor_name(const tleg_model *model, int64_t index);
 
 /* A copy of a tensor, row-major, in the model's element type. Errors: ARGUMENT (also an unknown name), MEMORY. */
-TLEG_API tleg_status TLEG_CALL tleg_model_tensor(tleg_context *context, const tleg_model *model, const char *name,
-                                                 tleg_tensor **tensor);
+TLEG_API tleg_status TLEG_CALL tleg_model_copy_tensor(tleg_context *context, const tleg_model *model, const char *name,
+                                                      tleg_tensor **tensor);
 
 /* Drops the caller's reference. NULL is allowed. Any thread. */
 TLEG_API void TLEG_CALL tleg_model_free(tleg_model *model);

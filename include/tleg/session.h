@@ -33,9 +33,9 @@ TLEG_API tleg_status TLEG_CALL tleg_session_create_elastic(tleg_context *context
 
 /* The bytes that creating a session would allocate, exactly. One of model and expander is NULL. Errors: ARGUMENT, MEMORY
  * (the size does not fit in memory). */
-TLEG_API tleg_status TLEG_CALL tleg_session_memory(tleg_context *context, const tleg_model *model,
-                                                   const tleg_expander *expander, const tleg_session_options *options,
-                                                   uint64_t *bytes);
+TLEG_API tleg_status TLEG_CALL tleg_session_get_memory(tleg_context *context, const tleg_model *model,
+                                                       const tleg_expander *expander, const tleg_session_options *options,
+                                                       uint64_t *bytes);
 
 /* Changes the depth of an elastic session for the runs that follow; costs no reload.
  * Errors: ARGUMENT (depth; the former one stays), STATE (a session over a model). */
@@ -50,7 +50,7 @@ TLEG_API tleg_status TLEG_CALL tleg_session_run(tleg_session *session, const flo
                                                 float *features);
 
 /* The text of the last call on this session that failed, "" if none did. Valid until its next call. */
-TLEG_API const char *TLEG_CALL tleg_session_error(const tleg_session *session);
+TLEG_API const char *TLEG_CALL tleg_session_get_error(const tleg_session *session);
 
 /* Stops the run in progress, or else the next one, which then returns CANCELLED; one call stops one run. Any thread. */
 TLEG_API void TLEG_CALL tleg_session_cancel(tleg_session *session);

@@ -63,25 +63,25 @@ typedef struct tleg_trainer_options {
 } tleg_trainer_options;
 
 /* Some images of a step. Zero it, set struct_size and what there is. */
-typedef struct tleg_batch {
-    uint32_t struct_size;        /* sizeof(tleg_batch) */
+typedef struct tleg_train_batch {
+    uint32_t struct_size;        /* sizeof(tleg_train_batch) */
     int32_t size;                /* images, 1 to the trainer's batch */
     const float *images;         /* (size, 3, image_size, image_size), prepared */
     const int64_t *labels;       /* (size), 0..classes-1, or NULL */
     const float *targets;        /* (size, classes), rows that sum to 1, in place of labels (mixup); or NULL */
     const float *teacher_logits; /* (size, classes), or NULL: the trainer's teacher is asked */
     double share;                /* of the step's gradient (1): 1/n for each of n calls accumulates their mean */
-} tleg_batch;
+} tleg_train_batch;
 
-typedef struct tleg_loss {
-    uint32_t struct_size; /* sizeof(tleg_loss) */
+typedef struct tleg_train_loss {
+    uint32_t struct_size; /* sizeof(tleg_train_loss) */
     int32_t depth;        /* of the pass; with SANDWICH, the random one */
     double total;         /* alpha * teacher + (1 - alpha) * labels */
     double labels;        /* cross-entropy; 0 when there are no labels */
     double teacher;       /* tau^2 * sum KL(teacher || student) / (B * C); 0 without a teacher */
     int64_t correct;      /* images whose largest logit is the label (or the largest target); of the random depth with
                         SANDWICH; 0 without either */
-} tleg_loss;
+} tleg_train_loss;
 
 /* A trainer over a learngene's parameters, or over a model's (f32). Exactly one of `gene` and `model` is given; neither is
  * changed or needed afterwards. Errors: ARGUMENT (names the member), UNSUPPORTED (an option this library does not know),
@@ -90,14 +90,16 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_create(tleg_context *context, const 
                                                    const tleg_trainer_options *options, tleg_trainer **trainer);
 
 /* The bytes that creating such a trainer allocates, exactly; no step allocates. Errors: as tleg_trainer_create. */
-TLEG_API tleg_status TLEG_CALL tleg_trainer_memory(tleg_context *context, const tleg_learngene *gene, const tleg_model *model,
-                                                   const tleg_trainer_options *options, uint64_t *bytes);
+TLEG_API tleg_status TLEG_CALL tleg_trainer_get_memory(tleg_context *context, const tleg_learngene *gene,
+                                                       const tleg_model *model, const tleg_trainer_options *options,
+                                                       uint64_t *bytes);
 
 /* One forward and backward pass: adds share * d loss / d parameter to the gradients. *loss (may be NULL) is filled.
  * Errors: ARGUMENT (also: a label out of range, no labels where alpha < 1, no teacher where alpha > 0), NUMERIC (a loss that is
  * not finite: the text names the step and the part of the loss; gradients are then undefined until tleg_trainer_forget), and
  * what the teacher returned. */
-TLEG_API tleg_status TLEG_CALL tleg_trainer_backward(tleg_trainer *trainer, const tleg_batch *batch, tleg_loss *loss);
+TLEG_API tleg_status TLEG_CALL tleg_trainer_backward(tleg_trainer *trainer, const tleg_train_batch *batch,
+                                                     tleg_train_loss *loss);
 
 /* Ends a step: all-reduce, clipping, AdamW with this learning rate, moving average; gradients become zero.
  * Errors: ARGUMENT (a rate below 0 or not finite), NUMERIC (a gradient's norm is not finite: nothing is changed), and what
@@ -108,24 +110,24 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_update(tleg_trainer *trainer, double
 TLEG_API void TLEG_CALL tleg_trainer_forget(tleg_trainer *trainer);
 
 /* Steps done. 0 for NULL. */
-TLEG_API int64_t TLEG_CALL tleg_trainer_steps(const tleg_trainer *trainer);
+TLEG_API int64_t TLEG_CALL tleg_trainer_get_steps(const tleg_trainer *trainer);
 
 /* A copy of a gradient, under the parameter's own name, f32, row-major. Errors: ARGUMENT (also an unknown name), MEMORY. */
-TLEG_API tleg_status TLEG_CALL tleg_trainer_gradient(tleg_context *context, const tleg_trainer *trainer, const char *name,
-                                                     tleg_tensor **tensor);
+TLEG_API tleg_status TLEG_CALL tleg_trainer_copy_gradient(tleg_context *context, const tleg_trainer *trainer, const char *name,
+                                                          tleg_tensor **tensor);
 
 /* The name of the parameter at `index`, in file order; NULL past the end. */
-TLEG_API const char *TLEG_CALL tleg_trainer_name(const tleg_trainer *trainer, int64_t index);
+TLEG_API const char *TLEG_CALL tleg_trainer_get_parameter_name(const tleg_trainer *trainer, int64_t index);
 
 /* What has been learned so far, as a new handle; average 1: the moving average. Errors: ARGUMENT, STATE (the other kind, or no
  * average is kept), MEMORY. */
-TLEG_API tleg_status TLEG_CALL tleg_trainer_learngene(tleg_context *context, const tleg_trainer *trainer, int32_t average,
-                                                      tleg_learngene **gene);
-TLEG_API tleg_status TLEG_CALL tleg_trainer_model(tleg_context *context, const tleg_trainer *trainer, int32_t average,
-                                                  tleg_model **model);
+TLEG_API tleg_status TLEG_CALL tleg_trainer_copy_learngene(tleg_context *context, const tleg_trainer *trainer, int32_t average,
+                                                           tleg_learngene **gene);
+TLEG_API tleg_status TLEG_CALL tleg_trainer_copy_model(tleg_context *context, const tleg_trainer *trainer, int32_t average,
+                                                       tleg_model **model);
 
 /* Writes everything that a later run needs to go on bit for bit: parameters, moments, average, steps, random state; and the
- * host's own pairs (keys_and_values holds 2 * pairs texts), which tleg_file_metadata reads back. Call it between steps. A
+ * host's own pairs (keys_and_values holds 2 * pairs texts), which tleg_file_get_metadata reads back. Call it between steps. A
  * former file stays whole until the new one is. Errors: ARGUMENT, IO, MEMORY. */
 TLEG_API tleg_status TLEG_CALL tleg_trainer_save(tleg_context *context, const tleg_trainer *trainer, const char *path,
                                                  int64_t pairs, const char *const *keys_and_values);
@@ -135,26 +137,26 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_save(tleg_context *context, const tl
 TLEG_API tleg_status TLEG_CALL tleg_trainer_load(tleg_context *context, tleg_trainer *trainer, const char *path);
 
 /* The text of the last call without a context on this trainer that failed; the others report on their context. */
-TLEG_API const char *TLEG_CALL tleg_trainer_error(const tleg_trainer *trainer);
+TLEG_API const char *TLEG_CALL tleg_trainer_get_error(const tleg_trainer *trainer);
 
 /* NULL is allowed. */
 TLEG_API void TLEG_CALL tleg_trainer_free(tleg_trainer *trainer);
 
 /* ---- the learning rate of the recipe ---- */
-typedef struct tleg_rate {
-    uint32_t struct_size; /* sizeof(tleg_rate) */
+typedef struct tleg_train_rate {
+    uint32_t struct_size; /* sizeof(tleg_train_rate) */
     int32_t epochs;       /* needed: E */
     int32_t warmup;       /* epochs of warm-up: W (0) */
     int32_t reserved;
     double peak;  /* needed: lr */
     double start; /* of the warm-up (1e-6) */
     double end;   /* of the cosine (1e-5) */
-} tleg_rate;
+} tleg_train_rate;
 
 /* The rate of an epoch, as DeiT's recipe sets it: epochs 0 and 1 use r(0), then e uses r(e - 1), where
  * r(t) = start + t (peak - start) / W for t < W, else end + (peak - end) (1 + cos(pi t / E)) / 2. Errors: ARGUMENT,
  * UNSUPPORTED (an option this library does not know). */
-TLEG_API tleg_status TLEG_CALL tleg_rate_of_epoch(const tleg_rate *rate, int32_t epoch, double *learning_rate);
+TLEG_API tleg_status TLEG_CALL tleg_train_rate_of_epoch(const tleg_train_rate *rate, int32_t epoch, double *learning_rate);
 
 /* ---- linearize ---- */
 /* The gene whose layers come closest to a model's, by least squares: at each place of each site, the straight line over

@@ -11,12 +11,12 @@ enum { WORKERS_MAX = 256 };
 
 static tleg_status check_options(const tleg_context_options *options) {
     if (options->workers < 0 || options->workers > WORKERS_MAX || !options->alloc != !options->release)
-        return TLEG_ARGUMENT;
+        return TLEG_ERROR_ARGUMENT;
     if (options->level != TLEG_LEVEL_BEST && !tleg_level_usable(options->level))
-        return TLEG_UNSUPPORTED;
+        return TLEG_ERROR_UNSUPPORTED;
     if (options->gemm < TLEG_GEMM_AUTO || options->gemm > TLEG_GEMM_BLAS)
-        return TLEG_UNSUPPORTED;
-    return options->gemm == TLEG_GEMM_BLAS && !TLEG_HAVE_BLAS ? TLEG_UNSUPPORTED : TLEG_OK;
+        return TLEG_ERROR_UNSUPPORTED;
+    return options->gemm == TLEG_GEMM_BLAS && !TLEG_HAVE_BLAS ? TLEG_ERROR_UNSUPPORTED : TLEG_OK;
 }
 
 static tleg_status read_options(const tleg_context_options *host, tleg_context_options *options) {
@@ -31,7 +31,7 @@ static tleg_status read_options(const tleg_context_options *host, tleg_context_o
 tleg_status TLEG_CALL tleg_context_create(const tleg_context_options *options, tleg_context **context) {
     tleg_context_options own;
     if (!context)
-        return TLEG_ARGUMENT;
+        return TLEG_ERROR_ARGUMENT;
     *context = NULL;
     const tleg_status status = read_options(options, &own);
     if (status)
@@ -42,7 +42,7 @@ tleg_status TLEG_CALL tleg_context_create(const tleg_context_options *options, t
         allocator = (struct tleg_allocator){own.alloc, own.release, own.alloc_host};
     tleg_context *made = tleg_alloc_zero(&allocator, sizeof(*made));
     if (!made)
-        return TLEG_MEMORY;
+        return TLEG_ERROR_MEMORY;
     made->allocator = allocator;
     made->level = own.level;
     made->gemm = own.gemm;
@@ -57,11 +57,11 @@ tleg_status TLEG_CALL tleg_context_create(const tleg_context_options *options, t
     return TLEG_OK;
 }
 
-const char *TLEG_CALL tleg_context_error(const tleg_context *context) {
+const char *TLEG_CALL tleg_context_get_error(const tleg_context *context) {
     return context ? context->error.text : "there is no context: it is NULL";
 }
 
-int32_t TLEG_CALL tleg_context_level(const tleg_context *context, const char **name) {
+int32_t TLEG_CALL tleg_context_get_level(const tleg_context *context, const char **name) {
     int32_t level = 0;
     if (context)
         level = context->level == TLEG_LEVEL_BEST ? tleg_level_best() : context->level;

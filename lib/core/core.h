@@ -112,7 +112,7 @@ struct tleg_context {
 };
 /* Sets the context's error and returns `status`; NULL context is allowed. */
 tleg_status tleg_fail(tleg_context *context, tleg_status status, const char *format, ...) TLEG_PRINTF(3, 4);
-/* Out of memory while `what` was made: text and TLEG_MEMORY. */
+/* Out of memory while `what` was made: text and TLEG_ERROR_MEMORY. */
 tleg_status tleg_fail_memory(tleg_context *context, const char *what, size_t bytes);
 void tleg_log(const tleg_context *context, const char *format, ...) TLEG_PRINTF(2, 3);
 

@@ -56,8 +56,8 @@ tleg_status tleg_fail(tleg_context *context, tleg_status status, const char *for
 
 tleg_status tleg_fail_memory(tleg_context *context, const char *what, size_t bytes) {
     if (bytes == SIZE_MAX)
-        return tleg_fail(context, TLEG_MEMORY, "%s: its size does not fit in memory", what);
-    return tleg_fail(context, TLEG_MEMORY, "%s: out of memory (%zu bytes)", what, bytes);
+        return tleg_fail(context, TLEG_ERROR_MEMORY, "%s: its size does not fit in memory", what);
+    return tleg_fail(context, TLEG_ERROR_MEMORY, "%s: out of memory (%zu bytes)", what, bytes);
 }
 
 void tleg_log(const tleg_context *context, const char *format, ...) {

@@ -23,13 +23,13 @@ tleg_status tleg_options_read(tleg_context *context, const char *name, const voi
                               size_t least) {
     memset(own, 0, own_size);
     if (!host)
-        return tleg_fail(context, TLEG_ARGUMENT, "%s is NULL", name);
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s is NULL", name);
     const size_t size = struct_size(host);
     if (size < least || size > STRUCT_SIZE_MAX)
-        return tleg_fail(context, TLEG_ARGUMENT, "%s: struct_size is %zu, expected %zu: zero the struct, then set it", name,
-                         size, own_size);
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: struct_size is %zu, expected %zu: zero the struct, then set it",
+                         name, size, own_size);
     if (size > own_size && !is_zero((const unsigned char *)host + own_size, size - own_size))
-        return tleg_fail(context, TLEG_UNSUPPORTED,
+        return tleg_fail(context, TLEG_ERROR_UNSUPPORTED,
                          "%s: an option behind its first %zu bytes is set, which this version of the library does not know",
                          name, own_size);
     memcpy(own, host, size < own_size ? size : own_size);
@@ -38,10 +38,10 @@ tleg_status tleg_options_read(tleg_context *context, const char *name, const voi
 
 tleg_status tleg_info_write(const void *own, size_t own_size, void *host, size_t least) {
     if (!host)
-        return TLEG_ARGUMENT;
+        return TLEG_ERROR_ARGUMENT;
     const size_t size = struct_size(host), first = sizeof(uint32_t);
     if (size < least || size < first || size > STRUCT_SIZE_MAX)
-        return TLEG_ARGUMENT;
+        return TLEG_ERROR_ARGUMENT;
     const size_t known = size < own_size ? size : own_size;
     memcpy((char *)host + first, (const char *)own + first, known - first);
     memset((char *)host + known, 0, size - known);

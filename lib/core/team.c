@@ -287,7 +287,7 @@ tleg_status tleg_team_create(const struct tleg_allocator *allocator, const tleg_
     const size_t bytes = sizeof(struct tleg_team) + (options->parallel ? 0 : (size_t)(lanes - 1) * sizeof(struct worker));
     struct tleg_team *made = tleg_alloc_zero(allocator, bytes);
     if (!made)
-        return TLEG_MEMORY;
+        return TLEG_ERROR_MEMORY;
     atomic_init(&made->references, 1);
     made->lanes = lanes;
     made->allocator = *allocator;
@@ -297,7 +297,7 @@ tleg_status tleg_team_create(const struct tleg_allocator *allocator, const tleg_
     made->process = getpid();
     if (!start(made)) {
         tleg_release(allocator, made, bytes);
-        return TLEG_MEMORY;
+        return TLEG_ERROR_MEMORY;
     }
     *team = made;
     return TLEG_OK;

@@ -45,7 +45,7 @@ static ssize_t read_start(const struct tleg_file *file, void *out, size_t bytes)
 static tleg_status check_start(tleg_context *context, const struct tleg_file *file, const unsigned char *start, size_t length) {
     unsigned long long size = file->size;
     if (size == 0)
-        return tleg_fail(context, TLEG_FORMAT, "%s is empty (0 bytes), no safetensors file", file->label);
+        return tleg_fail(context, TLEG_ERROR_FORMAT, "%s is empty (0 bytes), no safetensors file", file->label);
     uint64_t header = length < LENGTH_BYTES ? UINT64_MAX : header_length(start);
     bool fits = header <= TLEG_FILE_HEADER_LIMIT && header <= size - LENGTH_BYTES;
     bool alike = header <= TLEG_FILE_HEADER_LIMIT && (length == LENGTH_BYTES || start[LENGTH_BYTES] == '{');
@@ -53,19 +53,19 @@ static tleg_status check_start(tleg_context *context, const struct tleg_file *fi
         return TLEG_OK;
     const char *words = alike ? NULL : tleg_sniff(start, length);
     if (words)
-        return tleg_fail(context, TLEG_FORMAT, "%s is %s", file->label, words);
+        return tleg_fail(context, TLEG_ERROR_FORMAT, "%s is %s", file->label, words);
     if (length < LENGTH_BYTES)
-        return tleg_fail(context, TLEG_FORMAT, "%s is too short for a safetensors file: %llu bytes, no header", file->label,
-                         size);
+        return tleg_fail(context, TLEG_ERROR_FORMAT, "%s is too short for a safetensors file: %llu bytes, no header",
+                         file->label, size);
     if (header > TLEG_FILE_HEADER_LIMIT)
-        return tleg_fail(context, TLEG_FORMAT,
+        return tleg_fail(context, TLEG_ERROR_FORMAT,
                          "%s is no safetensors file, or damaged: its header would be %llu bytes long, the limit is %d",
                          file->label, (unsigned long long)header, TLEG_FILE_HEADER_LIMIT);
     if (!fits)
-        return tleg_fail(context, TLEG_FORMAT,
+        return tleg_fail(context, TLEG_ERROR_FORMAT,
                          "%s is truncated, or no safetensors file: its header would be %llu bytes long, the file has %llu",
                          file->label, (unsigned long long)header, size);
-    return tleg_fail(context, TLEG_FORMAT, "%s is no safetensors file: its header does not begin with '{'", file->label);
+    return tleg_fail(context, TLEG_ERROR_FORMAT, "%s is no safetensors file: its header does not begin with '{'", file->label);
 }
 
 /* The file's first `bytes`, which must be there. */
@@ -73,9 +73,9 @@ static tleg_status read_text(tleg_context *context, const struct tleg_file *file
     char system[TLEG_SYSTEM_TEXT];
     ssize_t got = read_start(file, text, bytes);
     if (got < 0)
-        return tleg_fail(context, TLEG_IO, "%s: cannot be read: %s", file->label, tleg_system_text(errno, system));
+        return tleg_fail(context, TLEG_ERROR_IO, "%s: cannot be read: %s", file->label, tleg_system_text(errno, system));
     if ((size_t)got < bytes)
-        return tleg_fail(context, TLEG_IO, "%s became shorter while its header was read", file->label);
+        return tleg_fail(context, TLEG_ERROR_IO, "%s became shorter while its header was read", file->label);
     return TLEG_OK;
 }
 
@@ -118,7 +118,7 @@ static bool is_index(const unsigned char *start, size_t length) {
 
 static tleg_status read_index(tleg_context *context, struct tleg_file *file, uint32_t flags) {
     if (file->size > TLEG_FILE_HEADER_LIMIT)
-        return tleg_fail(context, TLEG_FORMAT, "%s: this index is %llu bytes long, the limit is %d", file->label,
+        return tleg_fail(context, TLEG_ERROR_FORMAT, "%s: this index is %llu bytes long, the limit is %d", file->label,
                          (unsigned long long)file->size, TLEG_FILE_HEADER_LIMIT);
     tleg_status status = with_text(context, file, (size_t)file->size, flags, tleg_shards_read);
     let_go(file);
@@ -133,7 +133,7 @@ static tleg_status read_header(tleg_context *context, struct tleg_file *file, ui
         char system[TLEG_SYSTEM_TEXT];
         ssize_t got = read_start(file, buffer, length);
         if (got < 0)
-            return tleg_fail(context, TLEG_IO, "%s: cannot be read: %s", file->label, tleg_system_text(errno, system));
+            return tleg_fail(context, TLEG_ERROR_IO, "%s: cannot be read: %s", file->label, tleg_system_text(errno, system));
         start = buffer;
         length = (size_t)got;
     }
@@ -177,14 +177,14 @@ static tleg_status open_fd(tleg_context *context, struct tleg_file *file) {
     char system[TLEG_SYSTEM_TEXT];
     struct stat state;
     if (!*file->label)
-        return tleg_fail(context, TLEG_IO, "the name of a file is needed, found an empty one");
+        return tleg_fail(context, TLEG_ERROR_IO, "the name of a file is needed, found an empty one");
     do
         file->fd = open(file->label, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     while (file->fd < 0 && errno == EINTR);
     if (file->fd < 0 || fstat(file->fd, &state) != 0)
-        return tleg_fail(context, TLEG_IO, "%s: cannot be opened: %s", file->label, tleg_system_text(errno, system));
+        return tleg_fail(context, TLEG_ERROR_IO, "%s: cannot be opened: %s", file->label, tleg_system_text(errno, system));
     if (!S_ISREG(state.st_mode))
-        return tleg_fail(context, TLEG_IO, "%s is %s, no file of tensors", file->label, kind_of_file(state.st_mode));
+        return tleg_fail(context, TLEG_ERROR_IO, "%s is %s, no file of tensors", file->label, kind_of_file(state.st_mode));
     file->size = (uint64_t)state.st_size;
     return TLEG_OK;
 }
@@ -197,7 +197,7 @@ static tleg_status map_fd(tleg_context *context, struct tleg_file *file) {
         return tleg_fail_memory(context, file->label, SIZE_MAX);
     void *memory = mmap(NULL, (size_t)file->size, PROT_READ, MAP_PRIVATE, file->fd, 0);
     if (memory == MAP_FAILED)
-        return tleg_fail(context, TLEG_IO, "%s: cannot be mapped: %s", file->label, tleg_system_text(errno, system));
+        return tleg_fail(context, TLEG_ERROR_IO, "%s: cannot be mapped: %s", file->label, tleg_system_text(errno, system));
     file->memory = memory;
     file->mapped = true;
     close(file->fd);
@@ -235,9 +235,9 @@ tleg_status TLEG_CALL tleg_file_open(tleg_context *context, const char *path, ui
     if (out)
         *out = NULL;
     if (!context || !path || !out)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_file_open: context, path and file must not be NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_file_open: context, path and file must not be NULL");
     if (flags & ~(uint32_t)TLEG_OPEN_MAP)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_file_open: unknown flags 0x%x", (unsigned)flags);
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_file_open: unknown flags 0x%x", (unsigned)flags);
     return open_path(context, path, flags, out);
 }
 
@@ -245,7 +245,7 @@ tleg_status TLEG_CALL tleg_file_parse(tleg_context *context, const void *data, s
     if (out)
         *out = NULL;
     if (!context || !data || !out)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_file_parse: context, data and file must not be NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_file_parse: context, data and file must not be NULL");
     struct tleg_file *file;
     tleg_status status = new_file(context, "(memory)", &file);
     if (status != TLEG_OK)
@@ -313,15 +313,15 @@ tleg_status tleg_file_strip(tleg_context *context, tleg_file *file, const char *
     return tleg_file_index_names(context, file);
 }
 
-int64_t TLEG_CALL tleg_file_count(const tleg_file *file) {
+int64_t TLEG_CALL tleg_file_get_tensor_count(const tleg_file *file) {
     return file ? (int64_t)file->entry_count : 0;
 }
 
-const char *TLEG_CALL tleg_file_name(const tleg_file *file, int64_t index) {
+const char *TLEG_CALL tleg_file_get_tensor_name(const tleg_file *file, int64_t index) {
     return file && index >= 0 && (size_t)index < file->entry_count ? file->entries[index].name : NULL;
 }
 
-const char *TLEG_CALL tleg_file_metadata(const tleg_file *file, const char *key) {
+const char *TLEG_CALL tleg_file_get_metadata(const tleg_file *file, const char *key) {
     const struct tleg_pair *pair = file && key ? find_named(file->by_key, file->pair_count, key) : NULL;
     return pair ? pair->value : NULL;
 }

@@ -21,11 +21,11 @@ static tleg_status read_fd(tleg_context *context, const tleg_file *file, const s
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
-            return tleg_fail(context, TLEG_IO, "%s: tensor '%s' cannot be read: %s", file->label, entry->name,
+            return tleg_fail(context, TLEG_ERROR_IO, "%s: tensor '%s' cannot be read: %s", file->label, entry->name,
                              tleg_system_text(errno, system));
         if (got == 0)
-            return tleg_fail(context, TLEG_IO, "%s: tensor '%s': the file became shorter since it was opened", file->label,
-                             entry->name);
+            return tleg_fail(context, TLEG_ERROR_IO, "%s: tensor '%s': the file became shorter since it was opened",
+                             file->label, entry->name);
         to += got;
         at += (uint64_t)got;
         bytes -= (size_t)got;
@@ -36,7 +36,7 @@ static tleg_status read_fd(tleg_context *context, const tleg_file *file, const s
 tleg_status tleg_file_read_bytes(tleg_context *context, const tleg_file *file, const struct tleg_entry *entry, uint64_t first,
                                  size_t bytes, void *out) {
     if (first > entry->bytes || bytes > entry->bytes - first)
-        return tleg_fail(context, TLEG_ARGUMENT, "%s: tensor '%s' has %llu bytes; %llu from byte %llu on are asked for",
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: tensor '%s' has %llu bytes; %llu from byte %llu on are asked for",
                          file->label, entry->name, (unsigned long long)entry->bytes, (unsigned long long)bytes,
                          (unsigned long long)first);
     if (file->part_count > 0)
@@ -50,7 +50,7 @@ tleg_status tleg_file_read_bytes(tleg_context *context, const tleg_file *file, c
 }
 
 static tleg_status foreign_type(tleg_context *context, const tleg_file *file, const struct tleg_entry *entry) {
-    return tleg_fail(context, TLEG_UNSUPPORTED, "%s: tensor '%s' is of the unsupported type %s", file->label, entry->name,
+    return tleg_fail(context, TLEG_ERROR_UNSUPPORTED, "%s: tensor '%s' is of the unsupported type %s", file->label, entry->name,
                      entry->type_name);
 }
 
@@ -62,7 +62,7 @@ static tleg_status check_floating(tleg_context *context, const tleg_file *file, 
     if (entry->dtype == 0)
         return foreign_type(context, file, entry);
     if (!is_floating(entry->dtype))
-        return tleg_fail(context, TLEG_FORMAT, "%s: tensor '%s' is of type %s; floating-point numbers are expected",
+        return tleg_fail(context, TLEG_ERROR_FORMAT, "%s: tensor '%s' is of type %s; floating-point numbers are expected",
                          file->label, entry->name, entry->type_name);
     return TLEG_OK;
 }
@@ -104,38 +104,41 @@ static const struct tleg_entry *need(tleg_context *context, const tleg_file *fil
         return entry;
     const char *nearest = tleg_file_nearest(file, name);
     if (nearest)
-        tleg_fail(context, TLEG_FORMAT, "%s: no tensor '%s'; did you mean '%s'?", file->label, name, nearest);
+        tleg_fail(context, TLEG_ERROR_FORMAT, "%s: no tensor '%s'; did you mean '%s'?", file->label, name, nearest);
     else if (file->entry_count > 0)
-        tleg_fail(context, TLEG_FORMAT, "%s: no tensor '%s'; the file holds %zu, the first is '%s'", file->label, name,
+        tleg_fail(context, TLEG_ERROR_FORMAT, "%s: no tensor '%s'; the file holds %zu, the first is '%s'", file->label, name,
                   file->entry_count, file->entries[0].name);
     else
-        tleg_fail(context, TLEG_FORMAT, "%s: no tensor '%s'; the file holds none", file->label, name);
+        tleg_fail(context, TLEG_ERROR_FORMAT, "%s: no tensor '%s'; the file holds none", file->label, name);
     return NULL;
 }
 
-tleg_status TLEG_CALL tleg_file_get_info(tleg_context *context, const tleg_file *file, const char *name,
-                                         tleg_tensor_info *info) {
+tleg_status TLEG_CALL tleg_file_get_tensor_info(tleg_context *context, const tleg_file *file, const char *name,
+                                                tleg_tensor_info *info) {
     if (!context || !file || !name || !info)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_file_get_info: context, file, name and info must not be NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT,
+                         "tleg_file_get_tensor_info: context, file, name and info must not be NULL");
     const struct tleg_entry *entry = need(context, file, name);
     if (!entry)
-        return TLEG_FORMAT;
+        return TLEG_ERROR_FORMAT;
     tleg_tensor_info own = {.dtype = entry->dtype, .rank = entry->rank, .bytes = entry->bytes};
     memcpy(own.shape, entry->shape, sizeof own.shape);
     if (tleg_info_write(&own, sizeof own, info, sizeof own) != TLEG_OK)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_file_get_info: info->struct_size is %u, at least %u is needed",
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT,
+                         "tleg_file_get_tensor_info: info->struct_size is %u, at least %u is needed",
                          (unsigned)info->struct_size, (unsigned)sizeof own);
     return TLEG_OK;
 }
 
-tleg_status TLEG_CALL tleg_file_tensor(tleg_context *context, const tleg_file *file, const char *name, tleg_tensor **out) {
+tleg_status TLEG_CALL tleg_file_read_tensor(tleg_context *context, const tleg_file *file, const char *name, tleg_tensor **out) {
     if (out)
         *out = NULL;
     if (!context || !file || !name || !out)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_file_tensor: context, file, name and tensor must not be NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT,
+                         "tleg_file_read_tensor: context, file, name and tensor must not be NULL");
     const struct tleg_entry *entry = need(context, file, name);
     if (!entry)
-        return TLEG_FORMAT;
+        return TLEG_ERROR_FORMAT;
     if (entry->dtype == 0)
         return foreign_type(context, file, entry);
     tleg_tensor *tensor;

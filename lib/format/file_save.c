@@ -13,7 +13,7 @@ static tleg_status fill(tleg_context *context, const struct plan *plan, int64_t 
                         const tleg_tensor *const *tensors, int64_t pairs, const char *const *keys_and_values) {
     for (int64_t i = 0; i < count; i++) {
         if (!names[i] || !tensors[i])
-            return tleg_fail(context, TLEG_ARGUMENT, "tleg_file_save: name or tensor %lld is NULL", (long long)i);
+            return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_file_save: name or tensor %lld is NULL", (long long)i);
         struct tleg_write_entry *entry = &plan->entries[i];
         *entry = (struct tleg_write_entry){.name = names[i], .dtype = tensors[i]->dtype, .rank = tensors[i]->rank};
         memcpy(entry->shape, tensors[i]->shape, sizeof entry->shape);
@@ -38,7 +38,7 @@ static tleg_status write_all(tleg_context *context, const char *path, const stru
 tleg_status TLEG_CALL tleg_file_save(tleg_context *context, const char *path, int64_t count, const char *const *names,
                                      const tleg_tensor *const *tensors, int64_t pairs, const char *const *keys_and_values) {
     if (!context || !path || count < 0 || pairs < 0 || (count > 0 && (!names || !tensors)) || (pairs > 0 && !keys_and_values))
-        return tleg_fail(context, TLEG_ARGUMENT,
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT,
                          "tleg_file_save: context, path, names, tensors and keys_and_values must not be "
                          "NULL, count and pairs not negative");
     size_t entry_bytes, pair_bytes, bytes;

@@ -31,7 +31,7 @@ static bool is_metadata(const struct tleg_json *json, size_t token) {
 static tleg_status keep_text(struct header *header, size_t token, const char *what, const char **text) {
     size_t length = tleg_json_string(header->json, token, header->texts, header->room);
     if (length == SIZE_MAX)
-        return tleg_fail(header->context, TLEG_FORMAT, "%s: %s holds a NUL character", header->file->label, what);
+        return tleg_fail(header->context, TLEG_ERROR_FORMAT, "%s: %s holds a NUL character", header->file->label, what);
     *text = header->texts;
     header->texts += length + 1;
     header->room -= length + 1;
@@ -40,8 +40,8 @@ static tleg_status keep_text(struct header *header, size_t token, const char *wh
 
 static tleg_status bad_tensor(const struct header *header, const char *name, const char *what, const char *expected,
                               size_t token) {
-    return tleg_fail(header->context, TLEG_FORMAT, "%s: tensor '%s': %s must be %s, found %s", header->file->label, name, what,
-                     expected, kind_name(tleg_json_kind(header->json, token)));
+    return tleg_fail(header->context, TLEG_ERROR_FORMAT, "%s: tensor '%s': %s must be %s, found %s", header->file->label, name,
+                     what, expected, kind_name(tleg_json_kind(header->json, token)));
 }
 
 /* ---- one tensor ---- */
@@ -58,7 +58,7 @@ static tleg_status read_dtype(const struct header *header, size_t token, struct 
         return bad_tensor(header, entry->name, "dtype", "a string", token);
     const struct tleg_stored_type *type = length == SIZE_MAX ? NULL : tleg_stored_type_find(name);
     if (!type)
-        return tleg_fail(header->context, TLEG_FORMAT, "%s: tensor '%s': '%s' is no dtype of the safetensors format",
+        return tleg_fail(header->context, TLEG_ERROR_FORMAT, "%s: tensor '%s': '%s' is no dtype of the safetensors format",
                          header->file->label, entry->name, length == SIZE_MAX ? "(long text)" : name);
     entry->type_name = type->name;
     entry->dtype = type->dtype;
@@ -71,13 +71,14 @@ static tleg_status read_shape(const struct header *header, size_t token, struct 
         return bad_tensor(header, entry->name, "shape", "an array", token);
     size_t rank = tleg_json_size(json, token);
     if (rank > TLEG_MAX_RANK)
-        return tleg_fail(header->context, TLEG_UNSUPPORTED, "%s: tensor '%s' has %llu dimensions; at most %d are supported",
-                         header->file->label, entry->name, (unsigned long long)rank, TLEG_MAX_RANK);
+        return tleg_fail(header->context, TLEG_ERROR_UNSUPPORTED,
+                         "%s: tensor '%s' has %llu dimensions; at most %d are supported", header->file->label, entry->name,
+                         (unsigned long long)rank, TLEG_MAX_RANK);
     entry->rank = (int32_t)rank;
     size_t element = token + 1;
     for (size_t i = 0; i < rank; i++, element = tleg_json_next(json, element))
         if (!size_value(json, element, &entry->shape[i]))
-            return tleg_fail(header->context, TLEG_FORMAT,
+            return tleg_fail(header->context, TLEG_ERROR_FORMAT,
                              "%s: tensor '%s': shape: entry %llu must be a whole number from 0 to 2^63 - 1",
                              header->file->label, entry->name, (unsigned long long)i);
     return TLEG_OK;
@@ -88,12 +89,13 @@ static tleg_status read_offsets(const struct header *header, size_t token, struc
     int64_t begin, end;
     if (tleg_json_kind(json, token) != TLEG_JSON_ARRAY || tleg_json_size(json, token) != 2 ||
         !size_value(json, token + 1, &begin) || !size_value(json, tleg_json_next(json, token + 1), &end))
-        return tleg_fail(header->context, TLEG_FORMAT,
+        return tleg_fail(header->context, TLEG_ERROR_FORMAT,
                          "%s: tensor '%s': data_offsets must be two whole numbers, begin and end, from 0 to 2^63 - 1",
                          header->file->label, entry->name);
     if (begin > end)
-        return tleg_fail(header->context, TLEG_FORMAT, "%s: tensor '%s': data_offsets: the begin, %lld, is past the end, %lld",
-                         header->file->label, entry->name, (long long)begin, (long long)end);
+        return tleg_fail(header->context, TLEG_ERROR_FORMAT,
+                         "%s: tensor '%s': data_offsets: the begin, %lld, is past the end, %lld", header->file->label,
+                         entry->name, (long long)begin, (long long)end);
     entry->offset = (uint64_t)begin;
     entry->bytes = (uint64_t)(end - begin);
     return TLEG_OK;
@@ -101,7 +103,7 @@ static tleg_status read_offsets(const struct header *header, size_t token, struc
 
 static tleg_status bad_bytes(const struct header *header, const struct tleg_entry *entry, const char *what) {
     char shape[TLEG_SHAPE_TEXT];
-    return tleg_fail(header->context, TLEG_FORMAT, "%s: tensor '%s': shape %s of %s %s; data_offsets give %llu bytes",
+    return tleg_fail(header->context, TLEG_ERROR_FORMAT, "%s: tensor '%s': shape %s of %s %s; data_offsets give %llu bytes",
                      header->file->label, entry->name, tleg_shape_text(entry->rank, entry->shape, shape), entry->type_name,
                      what, (unsigned long long)entry->bytes);
 }
@@ -142,8 +144,8 @@ static tleg_status read_tensor(struct header *header, size_t key, struct tleg_en
         while (member < MEMBERS && strcmp(members[member].name, name) != 0)
             member++;
         if (member == MEMBERS || seen[member])
-            return tleg_fail(header->context, TLEG_FORMAT, "%s: tensor '%s': member '%s' %s", header->file->label, entry->name,
-                             name, member == MEMBERS ? "is unknown" : "stands there twice");
+            return tleg_fail(header->context, TLEG_ERROR_FORMAT, "%s: tensor '%s': member '%s' %s", header->file->label,
+                             entry->name, name, member == MEMBERS ? "is unknown" : "stands there twice");
         seen[member] = true;
         status = members[member].read(header, name_token + 1, entry);
         if (status != TLEG_OK)
@@ -151,8 +153,8 @@ static tleg_status read_tensor(struct header *header, size_t key, struct tleg_en
     }
     for (size_t member = 0; member < MEMBERS; member++)
         if (!seen[member])
-            return tleg_fail(header->context, TLEG_FORMAT, "%s: tensor '%s': %s is missing", header->file->label, entry->name,
-                             members[member].name);
+            return tleg_fail(header->context, TLEG_ERROR_FORMAT, "%s: tensor '%s': %s is missing", header->file->label,
+                             entry->name, members[member].name);
     return check_bytes(header, entry, tleg_stored_type_find(entry->type_name)->bits);
 }
 
@@ -168,7 +170,7 @@ static tleg_status read_metadata(struct header *header, size_t token) {
             return status;
         enum tleg_json_kind kind = tleg_json_kind(json, key + 1);
         if (kind != TLEG_JSON_STRING)
-            return tleg_fail(header->context, TLEG_FORMAT, "%s: metadata key '%s': the value must be a string, found %s",
+            return tleg_fail(header->context, TLEG_ERROR_FORMAT, "%s: metadata key '%s': the value must be a string, found %s",
                              header->file->label, pair->key, kind_name(kind));
         status = keep_text(header, key + 1, "a metadata value", &pair->value);
         if (status != TLEG_OK)
@@ -201,22 +203,22 @@ static tleg_status check_cover(const struct header *header) {
     for (size_t i = 0; i < file->entry_count; i++) {
         const struct tleg_entry *entry = &file->entries[i];
         if (entry->offset > covered)
-            return tleg_fail(header->context, TLEG_FORMAT,
+            return tleg_fail(header->context, TLEG_ERROR_FORMAT,
                              "%s: a hole of %llu bytes in the data section before tensor '%s', which begins at byte %llu",
                              file->label, (unsigned long long)(entry->offset - covered), entry->name,
                              (unsigned long long)entry->offset);
         if (entry->offset < covered)
-            return tleg_fail(header->context, TLEG_FORMAT, "%s: tensor '%s' begins at byte %llu and overlaps tensor '%s'",
+            return tleg_fail(header->context, TLEG_ERROR_FORMAT, "%s: tensor '%s' begins at byte %llu and overlaps tensor '%s'",
                              file->label, entry->name, (unsigned long long)entry->offset, file->entries[i - 1].name);
         covered += entry->bytes;
         if (covered > section)
-            return tleg_fail(header->context, TLEG_FORMAT,
+            return tleg_fail(header->context, TLEG_ERROR_FORMAT,
                              "%s is truncated: tensor '%s' ends at byte %llu of the data section, which has %llu", file->label,
                              entry->name, (unsigned long long)covered, (unsigned long long)section);
     }
     if (covered < section)
-        return tleg_fail(header->context, TLEG_FORMAT, "%s: %llu bytes too many at the end, after the last tensor", file->label,
-                         (unsigned long long)(section - covered));
+        return tleg_fail(header->context, TLEG_ERROR_FORMAT, "%s: %llu bytes too many at the end, after the last tensor",
+                         file->label, (unsigned long long)(section - covered));
     return TLEG_OK;
 }
 
@@ -227,11 +229,11 @@ tleg_status tleg_file_index_names(tleg_context *context, const struct tleg_file 
     tleg_sort(file->by_key, file->pair_count, sizeof *file->by_key, compare_named);
     for (size_t i = 1; i < file->entry_count; i++)
         if (strcmp(file->by_name[i - 1]->name, file->by_name[i]->name) == 0)
-            return tleg_fail(context, TLEG_FORMAT, "%s: duplicate tensor '%s' in the header", file->label,
+            return tleg_fail(context, TLEG_ERROR_FORMAT, "%s: duplicate tensor '%s' in the header", file->label,
                              file->by_name[i]->name);
     for (size_t i = 1; i < file->pair_count; i++)
         if (strcmp(file->by_key[i - 1]->key, file->by_key[i]->key) == 0)
-            return tleg_fail(context, TLEG_FORMAT, "%s: duplicate metadata key '%s' in the header", file->label,
+            return tleg_fail(context, TLEG_ERROR_FORMAT, "%s: duplicate metadata key '%s' in the header", file->label,
                              file->by_key[i]->key);
     return TLEG_OK;
 }
@@ -246,11 +248,11 @@ static tleg_status count_members(const struct header *header, size_t *metadata) 
         if (!is_metadata(json, key))
             continue;
         if (*metadata)
-            return tleg_fail(header->context, TLEG_FORMAT, "%s: duplicate " TLEG_FILE_META " in the header", file->label);
+            return tleg_fail(header->context, TLEG_ERROR_FORMAT, "%s: duplicate " TLEG_FILE_META " in the header", file->label);
         *metadata = key + 1;
     }
     if (*metadata && tleg_json_kind(json, *metadata) != TLEG_JSON_OBJECT)
-        return tleg_fail(header->context, TLEG_FORMAT, "%s: " TLEG_FILE_META " must be an object, found %s", file->label,
+        return tleg_fail(header->context, TLEG_ERROR_FORMAT, "%s: " TLEG_FILE_META " must be an object, found %s", file->label,
                          kind_name(tleg_json_kind(json, *metadata)));
     file->entry_count = members - (*metadata != 0);
     file->pair_count = *metadata ? tleg_json_size(json, *metadata) : 0;
@@ -282,7 +284,7 @@ static tleg_status read_members(struct header *header) {
     const struct tleg_json *json = header->json;
     struct tleg_file *file = header->file;
     if (tleg_json_kind(json, 0) != TLEG_JSON_OBJECT)
-        return tleg_fail(header->context, TLEG_FORMAT, "%s: the header must be an object, found %s", file->label,
+        return tleg_fail(header->context, TLEG_ERROR_FORMAT, "%s: the header must be an object, found %s", file->label,
                          kind_name(tleg_json_kind(json, 0)));
     size_t metadata, key = 1;
     tleg_status status = count_members(header, &metadata);
@@ -304,7 +306,7 @@ tleg_status tleg_header_read(tleg_context *context, struct tleg_file *file, cons
     struct tleg_json json;
     struct tleg_json_fault fault;
     tleg_status status = tleg_json_scan(&file->allocator, text, length, &json, &fault);
-    if (status == TLEG_FORMAT)
+    if (status == TLEG_ERROR_FORMAT)
         return tleg_fail(context, status, "%s: the header is no JSON: %s at byte %llu of %llu", file->label, fault.reason,
                          (unsigned long long)fault.at, (unsigned long long)length);
     if (status != TLEG_OK)

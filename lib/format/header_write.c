@@ -101,8 +101,8 @@ tleg_status tleg_header_write(tleg_context *context, const char *path, const str
     header->bytes = tleg_size_align(sink.length);
     uint64_t length = header->bytes - sizeof length;
     if (length > TLEG_FILE_HEADER_LIMIT)
-        return tleg_fail(context, TLEG_ARGUMENT, "%s: the header would be %llu bytes long; the format's limit is %d", path,
-                         (unsigned long long)length, TLEG_FILE_HEADER_LIMIT);
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: the header would be %llu bytes long; the format's limit is %d",
+                         path, (unsigned long long)length, TLEG_FILE_HEADER_LIMIT);
     header->text = tleg_alloc(&context->allocator, header->bytes);
     if (!header->text)
         return tleg_fail_memory(context, path, header->bytes);

@@ -17,16 +17,16 @@ tleg_status tleg_json_scan(const struct tleg_allocator *allocator, const char *t
     memset(json, 0, sizeof *json);
     *fault = (struct tleg_json_fault){0, "too long"};
     if (length > INT_MAX)
-        return TLEG_FORMAT;
+        return TLEG_ERROR_FORMAT;
     size_t count;
     if (!tleg_json_check(text, length, &count, fault))
-        return TLEG_FORMAT;
+        return TLEG_ERROR_FORMAT;
     size_t bytes;
     if (!tleg_size_mul(count, sizeof(jsmntok_t), &bytes))
-        return TLEG_MEMORY;
+        return TLEG_ERROR_MEMORY;
     jsmntok_t *tokens = tleg_alloc(allocator, bytes);
     if (!tokens)
-        return TLEG_MEMORY;
+        return TLEG_ERROR_MEMORY;
     jsmn_parser parser;
     jsmn_init(&parser);
     int found = jsmn_parse(&parser, text, length, tokens, (unsigned)count);
@@ -34,7 +34,7 @@ tleg_status tleg_json_scan(const struct tleg_allocator *allocator, const char *t
     if (found < 0 || (size_t)found != count) {
         tleg_json_free(json);
         *fault = (struct tleg_json_fault){0, "cannot be cut into tokens"};
-        return TLEG_FORMAT;
+        return TLEG_ERROR_FORMAT;
     }
     return TLEG_OK;
 }
@@ -42,7 +42,7 @@ tleg_status tleg_json_scan(const struct tleg_allocator *allocator, const char *t
 tleg_status tleg_json_parse(tleg_context *context, const char *what, const char *text, size_t length, struct tleg_json *json) {
     struct tleg_json_fault fault;
     tleg_status status = tleg_json_scan(&context->allocator, text, length, json, &fault);
-    if (status == TLEG_FORMAT)
+    if (status == TLEG_ERROR_FORMAT)
         return tleg_fail(context, status, "%s is no JSON: %s at byte %llu of %llu", what, fault.reason,
                          (unsigned long long)fault.at, (unsigned long long)length);
     if (status != TLEG_OK)

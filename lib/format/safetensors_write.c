@@ -33,16 +33,16 @@ struct tleg_writer {
 
 static tleg_status io_error(tleg_context *context, const char *path, const char *what, int number) {
     char system[TLEG_SYSTEM_TEXT];
-    return tleg_fail(context, TLEG_IO, "%s: %s: %s", path, what, tleg_system_text(number, system));
+    return tleg_fail(context, TLEG_ERROR_IO, "%s: %s: %s", path, what, tleg_system_text(number, system));
 }
 
 /* ---- arguments ---- */
 
 static tleg_status check_text(tleg_context *context, const char *what, const char *text) {
     if (!text)
-        return tleg_fail(context, TLEG_ARGUMENT, "%s must not be NULL", what);
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s must not be NULL", what);
     if (!tleg_utf8_valid(text))
-        return tleg_fail(context, TLEG_ARGUMENT, "%s is no UTF-8", what);
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s is no UTF-8", what);
     return TLEG_OK;
 }
 
@@ -51,7 +51,7 @@ static tleg_status check_unique(tleg_context *context, const char *what, const c
     tleg_sort(texts, count, sizeof *texts, tleg_compare_texts);
     for (size_t i = 1; i < count; i++)
         if (strcmp(texts[i - 1], texts[i]) == 0)
-            return tleg_fail(context, TLEG_ARGUMENT, "duplicate %s '%s'", what, texts[i]);
+            return tleg_fail(context, TLEG_ERROR_ARGUMENT, "duplicate %s '%s'", what, texts[i]);
     return TLEG_OK;
 }
 
@@ -63,14 +63,14 @@ static tleg_status check_entries(tleg_context *context, const struct tleg_write_
         if (status != TLEG_OK)
             return status;
         if (strcmp(entry->name, TLEG_FILE_META) == 0)
-            return tleg_fail(context, TLEG_ARGUMENT, "a tensor cannot have the name " TLEG_FILE_META);
+            return tleg_fail(context, TLEG_ERROR_ARGUMENT, "a tensor cannot have the name " TLEG_FILE_META);
         size_t elements, bytes;
         if (tleg_dtype_size(entry->dtype) == 0 || entry->rank < 0 || entry->rank > TLEG_MAX_RANK)
-            return tleg_fail(context, TLEG_ARGUMENT, "tensor '%s': dtype %d or rank %d does not exist", entry->name,
+            return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tensor '%s': dtype %d or rank %d does not exist", entry->name,
                              (int)entry->dtype, (int)entry->rank);
         if (!tleg_size_product(entry->shape, entry->rank, &elements) ||
             !tleg_size_mul(elements, tleg_dtype_size(entry->dtype), &bytes) || bytes > INT64_MAX)
-            return tleg_fail(context, TLEG_ARGUMENT, "tensor '%s': its size is negative or does not fit in memory",
+            return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tensor '%s': its size is negative or does not fit in memory",
                              entry->name);
         texts[i] = entry->name;
         if (!tleg_size_add(*text_bytes, strlen(entry->name) + 1, text_bytes))
@@ -212,7 +212,7 @@ static tleg_status follow_links(tleg_context *context, struct tleg_writer *write
     struct stat state;
     for (int links = 0; lstat(writer->target, &state) == 0 && S_ISLNK(state.st_mode); links++) {
         if (is_descriptor(writer->target))
-            return tleg_fail(context, TLEG_IO, "%s is an open descriptor: give the name of a file", path);
+            return tleg_fail(context, TLEG_ERROR_IO, "%s is an open descriptor: give the name of a file", path);
         if (links == MOST_LINKS)
             return io_error(context, writer->target, "cannot be written", ELOOP);
         size_t length = state.st_size > 0 ? (size_t)state.st_size : 4095; /* /proc gives links no size */
@@ -236,9 +236,9 @@ static tleg_status find_target(tleg_context *context, struct tleg_writer *writer
             return io_error(context, path, "cannot be made", errno);
     } else {
         if (S_ISDIR(state.st_mode))
-            return tleg_fail(context, TLEG_IO, "%s is a directory: the name of a file is needed", path);
+            return tleg_fail(context, TLEG_ERROR_IO, "%s is a directory: the name of a file is needed", path);
         if (!S_ISREG(state.st_mode))
-            return tleg_fail(context, TLEG_IO, "%s is a pipe or device: only a regular file can be written", path);
+            return tleg_fail(context, TLEG_ERROR_IO, "%s is a pipe or device: only a regular file can be written", path);
         if (faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) != 0)
             return io_error(context, path, "may not be overwritten", errno);
         *mode = state.st_mode & 0777;
@@ -282,7 +282,7 @@ static tleg_status write_header(tleg_context *context, struct tleg_writer *write
     if (lay(writer, true, begins, &end) && lay(writer, false, begins, &end))
         status = tleg_header_write(context, writer->target, entries, writer->count, begins, pairs, pair_count, &header);
     else
-        status = tleg_fail(context, TLEG_ARGUMENT, "%s: the tensors are larger than any file", writer->target);
+        status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: the tensors are larger than any file", writer->target);
     tleg_release(&writer->allocator, begins, bytes);
     if (status == TLEG_OK)
         status = write_at(context, writer, header.text, header.bytes, 0);
@@ -296,7 +296,7 @@ tleg_status tleg_writer_create(tleg_context *context, const char *path, const st
     *out = NULL;
     size_t text_bytes;
     if (count < 0 || pair_count < 0)
-        return tleg_fail(context, TLEG_ARGUMENT, "%s: a negative number of tensors or metadata entries", path);
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: a negative number of tensors or metadata entries", path);
     tleg_status status = check_arguments(context, entries, (size_t)count, pairs, (size_t)pair_count, &text_bytes);
     if (status != TLEG_OK)
         return status;
@@ -325,11 +325,11 @@ tleg_status tleg_writer_create(tleg_context *context, const char *path, const st
 
 tleg_status tleg_writer_put(tleg_context *context, struct tleg_writer *writer, int64_t index, const void *data) {
     if (index < 0 || (uint64_t)index >= writer->count)
-        return tleg_fail(context, TLEG_ARGUMENT, "%s: tensor %lld of %llu", writer->target, (long long)index,
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: tensor %lld of %llu", writer->target, (long long)index,
                          (unsigned long long)writer->count);
     struct slot *slot = &writer->slots[index];
     if (slot->written)
-        return tleg_fail(context, TLEG_STATE, "%s: tensor '%s' is written already", writer->target, slot->name);
+        return tleg_fail(context, TLEG_ERROR_STATE, "%s: tensor '%s' is written already", writer->target, slot->name);
     tleg_status status = write_at(context, writer, data, slot->bytes, writer->data_start + slot->begin);
     slot->written = status == TLEG_OK;
     return status;
@@ -362,10 +362,11 @@ static bool flush_directory(struct tleg_writer *writer) {
 
 tleg_status tleg_writer_commit(tleg_context *context, struct tleg_writer *writer) {
     if (writer->fd < 0)
-        return tleg_fail(context, TLEG_STATE, "%s is finished already", writer->target);
+        return tleg_fail(context, TLEG_ERROR_STATE, "%s is finished already", writer->target);
     for (size_t i = 0; i < writer->count; i++)
         if (!writer->slots[i].written)
-            return tleg_fail(context, TLEG_STATE, "%s: tensor '%s' is not written yet", writer->target, writer->slots[i].name);
+            return tleg_fail(context, TLEG_ERROR_STATE, "%s: tensor '%s' is not written yet", writer->target,
+                             writer->slots[i].name);
     const int former = errno;
     if (!flush(writer->fd))
         return io_error(context, writer->target, "cannot be flushed to disk", errno);

@@ -42,14 +42,14 @@ static tleg_status read_place(const struct merge *merge, const struct tleg_json 
     for (size_t k = 0; k < 2; k++) {
         size_t length = tleg_json_string(json, key + k, *texts, *room);
         if (length == SIZE_MAX)
-            return tleg_fail(merge->context, TLEG_FORMAT,
+            return tleg_fail(merge->context, TLEG_ERROR_FORMAT,
                              "%s: weight_map must give each tensor the name of a file, without a NUL in it", label);
         *fields[k] = *texts;
         *texts += length + 1;
         *room -= length + 1;
     }
     if (!is_plain_name(place->shard))
-        return tleg_fail(merge->context, TLEG_FORMAT,
+        return tleg_fail(merge->context, TLEG_ERROR_FORMAT,
                          "%s: weight_map: tensor '%s': expected the name of a file beside it, found '%s'", label, place->tensor,
                          place->shard);
     return TLEG_OK;
@@ -63,7 +63,7 @@ static int compare_shards(const void *a, const void *b) {
 static tleg_status read_places(struct merge *merge, const struct tleg_json *json) {
     const size_t map = find_map(json);
     if (tleg_json_size(json, map) == 0)
-        return tleg_fail(merge->context, TLEG_FORMAT, "%s: expected an index with an object \"weight_map\" of tensors",
+        return tleg_fail(merge->context, TLEG_ERROR_FORMAT, "%s: expected an index with an object \"weight_map\" of tensors",
                          merge->file->label);
     merge->count = tleg_json_size(json, map);
     size_t room = json->length, bytes;
@@ -140,7 +140,7 @@ static tleg_status merge_entries(const struct merge *merge) {
         const struct place *place = &merge->places[i];
         const struct tleg_entry *entry = tleg_file_find(file->parts[part], place->tensor);
         if (!entry)
-            return tleg_fail(merge->context, TLEG_FORMAT, "%s: weight_map: tensor '%s' is not in %s", file->label,
+            return tleg_fail(merge->context, TLEG_ERROR_FORMAT, "%s: weight_map: tensor '%s' is not in %s", file->label,
                              place->tensor, place->shard);
         file->entries[i] = *entry;
         file->entries[i].part = part;
@@ -156,7 +156,7 @@ static void merge_pairs(struct tleg_file *file) {
         for (size_t k = 0; k < file->parts[part]->pair_count; k++) {
             const struct tleg_pair *pair = &file->parts[part]->pairs[k];
             size_t before = 0;
-            while (before < part && !tleg_file_metadata(file->parts[before], pair->key))
+            while (before < part && !tleg_file_get_metadata(file->parts[before], pair->key))
                 before++;
             if (before < part)
                 continue;

@@ -16,20 +16,22 @@ static const struct {
 
 static tleg_status check_sides(tleg_context *context, const tleg_image *image) {
     if (image->width < 1 || image->width > TLEG_MAX_SIDE)
-        return tleg_fail(context, TLEG_ARGUMENT, "image.width: expected 1 to %d, found %d", TLEG_MAX_SIDE, image->width);
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "image.width: expected 1 to %d, found %d", TLEG_MAX_SIDE, image->width);
     if (image->height < 1 || image->height > TLEG_MAX_SIDE)
-        return tleg_fail(context, TLEG_ARGUMENT, "image.height: expected 1 to %d, found %d", TLEG_MAX_SIDE, image->height);
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "image.height: expected 1 to %d, found %d", TLEG_MAX_SIDE,
+                         image->height);
     return TLEG_OK;
 }
 
 static tleg_status check_stride(tleg_context *context, int64_t stride, int64_t row, int32_t height) {
     if (stride > -row && stride < row)
-        return tleg_fail(context, TLEG_ARGUMENT, "image.stride: expected 0, or at least the %lld bytes of a row, found %lld",
-                         (long long)row, (long long)stride);
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT,
+                         "image.stride: expected 0, or at least the %lld bytes of a row, found %lld", (long long)row,
+                         (long long)stride);
     const int64_t most = PTRDIFF_MAX / height;
     if (stride > most || stride < -most)
-        return tleg_fail(context, TLEG_ARGUMENT, "image.stride: %lld bytes by %d rows do not fit in memory", (long long)stride,
-                         height);
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "image.stride: %lld bytes by %d rows do not fit in memory",
+                         (long long)stride, height);
     return TLEG_OK;
 }
 
@@ -38,10 +40,10 @@ tleg_status tleg_picture_read(tleg_context *context, const tleg_image *host, tle
     if (status != TLEG_OK)
         return status;
     if (image->layout < TLEG_PIXELS_RGB || image->layout > TLEG_PIXELS_GREY)
-        return tleg_fail(context, TLEG_ARGUMENT, "image.layout: expected one of TLEG_PIXELS_* (%d to %d), found %d",
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "image.layout: expected one of TLEG_PIXELS_* (%d to %d), found %d",
                          TLEG_PIXELS_RGB, TLEG_PIXELS_GREY, image->layout);
     if (image->pixels == NULL)
-        return tleg_fail(context, TLEG_ARGUMENT, "image.pixels is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "image.pixels is NULL");
     status = check_sides(context, image);
     if (status != TLEG_OK)
         return status;
@@ -60,7 +62,7 @@ tleg_status tleg_fail_number(tleg_context *context, const char *member, const ch
     char text[TLEG_NUMBER_TEXT] = "no finite number";
     if (isfinite(found))
         tleg_number_format(found, text);
-    return tleg_fail(context, TLEG_ARGUMENT, "%s: expected %s, found %s", member, expected, text);
+    return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: expected %s, found %s", member, expected, text);
 }
 
 static bool all_zero(const double values[3]) {
@@ -98,7 +100,7 @@ tleg_status tleg_recipe_read(tleg_context *context, const tleg_config *host, str
     if (status != TLEG_OK)
         return status;
     if (config.image_size < 1 || config.image_size > TLEG_MAX_IMAGE)
-        return tleg_fail(context, TLEG_ARGUMENT, "config.image_size: expected 1 to %d, found %d", TLEG_MAX_IMAGE,
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "config.image_size: expected 1 to %d, found %d", TLEG_MAX_IMAGE,
                          config.image_size);
     recipe->size = config.image_size;
     recipe->crop = config.crop;

@@ -59,9 +59,9 @@ tleg_status tleg_image_prepare(tleg_context *context, const tleg_image *host, co
     struct tleg_bicubic plan;
 
     if (context == NULL)
-        return TLEG_ARGUMENT;
+        return TLEG_ERROR_ARGUMENT;
     if (out == NULL)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_image_prepare: out is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_image_prepare: out is NULL");
     tleg_status status = tleg_picture_read(context, host, &image, &pixels);
     if (status == TLEG_OK)
         status = tleg_recipe_read(context, config, &recipe);

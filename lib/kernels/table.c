@@ -59,9 +59,9 @@ tleg_status tleg_kernels_of(tleg_context *context, const struct tleg_kernels **k
     if (*kernels)
         return TLEG_OK;
     if (context->gemm == TLEG_GEMM_BLAS && tleg_kernels_find(context->level, TLEG_GEMM_OWN))
-        return tleg_fail(context, TLEG_UNSUPPORTED, "matrix products by cblas: this library was built without a BLAS");
+        return tleg_fail(context, TLEG_ERROR_UNSUPPORTED, "matrix products by cblas: this library was built without a BLAS");
     const char *name = tleg_level_name(context->level);
-    return tleg_fail(context, TLEG_UNSUPPORTED, "processor level %s (%d): this build or this machine has no such kernels",
+    return tleg_fail(context, TLEG_ERROR_UNSUPPORTED, "processor level %s (%d): this build or this machine has no such kernels",
                      name ? name : "unknown", (int)context->level);
 }
 

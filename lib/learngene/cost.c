@@ -107,7 +107,7 @@ static tleg_status measure(tleg_context *context, const tleg_expander *e, const 
 
 static tleg_status get_cost(tleg_context *context, const tleg_expander *e, int32_t batch, bool with_time, tleg_cost *cost) {
     if (batch < 0)
-        return tleg_fail(context, TLEG_ARGUMENT, "cost: batch is %d, expected 1 or more", batch);
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "cost: batch is %d, expected 1 or more", batch);
     tleg_session_options options = {.struct_size = sizeof options, .batch = batch ? batch : 1};
     *cost = (tleg_cost){.struct_size = sizeof *cost, .least_depth = e->least_depth};
     tleg_status status = count_bytes(context, e, &options, cost);
@@ -119,7 +119,7 @@ static tleg_status get_cost(tleg_context *context, const tleg_expander *e, int32
 TLEG_API tleg_status TLEG_CALL tleg_expander_get_cost(tleg_context *context, const tleg_expander *expander, int32_t batch,
                                                       int32_t measure_time, tleg_cost *cost) {
     if (!context || !expander || !cost)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_expander_get_cost: a pointer is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_expander_get_cost: a pointer is NULL");
     tleg_cost own;
     tleg_status status = get_cost(context, expander, batch, measure_time != 0, &own);
     if (!status)
@@ -144,17 +144,17 @@ static int32_t deepest_ms(const tleg_cost *cost, double budget) {
     return (int32_t)depth;
 }
 
-TLEG_API tleg_status TLEG_CALL tleg_expander_deepest(tleg_context *context, const tleg_expander *expander,
-                                                     const tleg_budget *budget, int32_t *depth) {
+TLEG_API tleg_status TLEG_CALL tleg_expander_get_deepest(tleg_context *context, const tleg_expander *expander,
+                                                         const tleg_budget *budget, int32_t *depth) {
     if (depth)
         *depth = 0;
     if (!context || !expander || !budget || !depth)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_expander_deepest: a pointer is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_expander_get_deepest: a pointer is NULL");
     tleg_budget own = {0};
     tleg_cost cost;
     tleg_status status = tleg_options_read(context, "tleg_budget", budget, &own, sizeof own, TLEG_STRUCT_LEAST);
     if (!status && own.bytes == 0 && !(own.milliseconds > 0))
-        status = tleg_fail(context, TLEG_ARGUMENT, "budget: give bytes, milliseconds above 0, or both");
+        status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "budget: give bytes, milliseconds above 0, or both");
     if (!status)
         status = get_cost(context, expander, own.batch, own.milliseconds > 0, &cost);
     if (status)
@@ -164,7 +164,7 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_deepest(tleg_context *context, cons
     int32_t found = by_bytes < by_ms ? by_bytes : by_ms;
     if (found < cost.least_depth) {
         double ms = cost.ms_fixed + cost.least_depth * cost.ms_per_layer;
-        return tleg_fail(context, TLEG_UNSUPPORTED,
+        return tleg_fail(context, TLEG_ERROR_UNSUPPORTED,
                          "no depth fits: %d layers, the least, take %llu bytes and %lld microseconds", cost.least_depth,
                          (unsigned long long)(cost.bytes_fixed + (uint64_t)cost.least_depth * cost.bytes_per_layer),
                          (long long)(ms * 1e3));

@@ -10,7 +10,7 @@ TLEG_API tleg_status TLEG_CALL tleg_session_create_elastic(tleg_context *context
     if (session)
         *session = NULL;
     if (!context || !expander || !session)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_session_create_elastic: a pointer is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_session_create_elastic: a pointer is NULL");
     struct tleg_network network;
     tleg_expander_network(expander, &network);
     tleg_expander *owner = tleg_expander_share(expander);
@@ -20,14 +20,14 @@ TLEG_API tleg_status TLEG_CALL tleg_session_create_elastic(tleg_context *context
     return status;
 }
 
-TLEG_API tleg_status TLEG_CALL tleg_session_memory(tleg_context *context, const tleg_model *model,
-                                                   const tleg_expander *expander, const tleg_session_options *options,
-                                                   uint64_t *bytes) {
+TLEG_API tleg_status TLEG_CALL tleg_session_get_memory(tleg_context *context, const tleg_model *model,
+                                                       const tleg_expander *expander, const tleg_session_options *options,
+                                                       uint64_t *bytes) {
     if (bytes)
         *bytes = 0;
     if (!context || !bytes || (model == NULL) == (expander == NULL))
-        return tleg_fail(context, TLEG_ARGUMENT,
-                         "tleg_session_memory: a pointer is NULL, or not exactly one of model and expander is given");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT,
+                         "tleg_session_get_memory: a pointer is NULL, or not exactly one of model and expander is given");
     struct tleg_network network;
     if (model)
         tleg_model_network(model, &network);

@@ -103,9 +103,9 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_expand(tleg_context *context, const
     if (model)
         *model = NULL;
     if (!context || !expander || !model)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_expander_expand: a pointer is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_expander_expand: a pointer is NULL");
     if (depth < expander->least_depth || depth > TLEG_MAX_DEPTH)
-        return tleg_fail(context, TLEG_ARGUMENT, "depth is %d, expected %d to %d", depth, expander->least_depth,
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "depth is %d, expected %d to %d", depth, expander->least_depth,
                          TLEG_MAX_DEPTH);
     size_t bytes = 0; /* both counts are small: at most 1024 layers, of a few segments each */
     const size_t layers = tleg_place(&bytes, TLEG_SITES * (size_t)depth, sizeof(struct tleg_formed));

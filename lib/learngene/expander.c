@@ -6,17 +6,18 @@
 
 static tleg_status check_options(tleg_context *context, const tleg_expander_options *o, const tleg_config *gene) {
     if (o->dtype && o->dtype != TLEG_F32 && o->dtype != TLEG_F16 && o->dtype != TLEG_BF16)
-        return tleg_fail(context, TLEG_ARGUMENT, "expander: dtype is %d, expected F32, F16 or BF16", o->dtype);
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "expander: dtype is %d, expected F32, F16 or BF16", o->dtype);
     if (o->norm && o->norm != TLEG_NORM_BEFORE_POOL && o->norm != TLEG_NORM_AFTER_POOL)
-        return tleg_fail(context, TLEG_ARGUMENT, "expander: norm is %d, expected BEFORE_POOL or AFTER_POOL", o->norm);
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "expander: norm is %d, expected BEFORE_POOL or AFTER_POOL", o->norm);
     if (o->image_size < 0 || o->image_size > TLEG_MAX_IMAGE || o->image_size % gene->patch_size ||
         o->image_size / gene->patch_size > TLEG_MAX_GRID)
         return tleg_fail(
-            context, TLEG_ARGUMENT,
+            context, TLEG_ERROR_ARGUMENT,
             "expander: image size is %d, expected a multiple of the patch, %d, at most %d pixels and %d patches a side",
             o->image_size, gene->patch_size, TLEG_MAX_IMAGE, TLEG_MAX_GRID);
     if (o->classes < 0 || o->classes > TLEG_MAX_CLASSES)
-        return tleg_fail(context, TLEG_ARGUMENT, "expander: classes is %d, expected 1 to %d", o->classes, TLEG_MAX_CLASSES);
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "expander: classes is %d, expected 1 to %d", o->classes,
+                         TLEG_MAX_CLASSES);
     return TLEG_OK;
 }
 
@@ -273,7 +274,7 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_create(tleg_context *context, const
     if (expander)
         *expander = NULL;
     if (!context || !gene || !expander)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_expander_create: a pointer is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_expander_create: a pointer is NULL");
     tleg_expander_options own;
     tleg_status status = take_options(context, options, &own);
     return status ? status : create(context, gene, &own, expander);
@@ -284,7 +285,7 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_open(tleg_context *context, const c
     if (expander)
         *expander = NULL;
     if (!context || !path || !expander)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_expander_open: a pointer is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_expander_open: a pointer is NULL");
     tleg_expander_options own;
     tleg_file *file = NULL;
     tleg_status status = take_options(context, options, &own);
@@ -298,7 +299,7 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_open(tleg_context *context, const c
 
 TLEG_API tleg_status TLEG_CALL tleg_expander_get_info(const tleg_expander *expander, tleg_config *config) {
     if (!expander || !config)
-        return TLEG_ARGUMENT;
+        return TLEG_ERROR_ARGUMENT;
     return tleg_info_write(&expander->config.c, sizeof expander->config.c, config, TLEG_STRUCT_LEAST);
 }
 

@@ -75,14 +75,14 @@ tleg_status TLEG_CALL tleg_learngene_create(tleg_context *context, const tleg_co
     if (gene)
         *gene = NULL;
     if (!context || !config || !gene)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_learngene_create: a pointer is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_learngene_create: a pointer is NULL");
     struct tleg_vit_config checked;
     tleg_status status = tleg_config_check(context, config, &checked);
     if (status != TLEG_OK)
         return status;
     if (checked.c.depth != 0) {
-        status =
-            tleg_fail(context, TLEG_ARGUMENT, "tleg_config.depth: expected 0 for a learngene, found %d", (int)checked.c.depth);
+        status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.depth: expected 0 for a learngene, found %d",
+                           (int)checked.c.depth);
         tleg_config_free(&checked);
         return status;
     }

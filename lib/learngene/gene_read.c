@@ -39,7 +39,7 @@ tleg_status TLEG_CALL tleg_learngene_open(tleg_context *context, const char *pat
     if (gene)
         *gene = NULL;
     if (!context || !path || !gene)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_learngene_open: a pointer is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_learngene_open: a pointer is NULL");
     tleg_file *file;
     tleg_status status = tleg_file_open(context, path, flags, &file);
     if (status == TLEG_OK)
@@ -53,7 +53,7 @@ tleg_status TLEG_CALL tleg_learngene_parse(tleg_context *context, const void *da
     if (gene)
         *gene = NULL;
     if (!context || !data || !gene)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_learngene_parse: a pointer is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_learngene_parse: a pointer is NULL");
     tleg_file *file;
     tleg_status status = tleg_file_parse(context, data, size, &file);
     if (status == TLEG_OK)

@@ -120,11 +120,11 @@ void TLEG_CALL tleg_learngene_free(tleg_learngene *gene) {
 
 tleg_status TLEG_CALL tleg_learngene_get_info(const tleg_learngene *gene, tleg_config *config) {
     if (!gene || !config)
-        return TLEG_ARGUMENT;
+        return TLEG_ERROR_ARGUMENT;
     return tleg_info_write(&gene->config.c, sizeof gene->config.c, config, TLEG_STRUCT_LEAST);
 }
 
-const char *TLEG_CALL tleg_learngene_name(const tleg_learngene *gene, int64_t index) {
+const char *TLEG_CALL tleg_learngene_get_tensor_name(const tleg_learngene *gene, int64_t index) {
     return gene && index >= 0 && index < gene->tensor_count ? gene->tensors[index].spec.name : NULL;
 }
 
@@ -135,15 +135,15 @@ static const struct tleg_gene_tensor *find_tensor(const tleg_learngene *gene, co
     return NULL;
 }
 
-tleg_status TLEG_CALL tleg_learngene_tensor(tleg_context *context, const tleg_learngene *gene, const char *name,
-                                            tleg_tensor **tensor) {
+tleg_status TLEG_CALL tleg_learngene_copy_tensor(tleg_context *context, const tleg_learngene *gene, const char *name,
+                                                 tleg_tensor **tensor) {
     if (tensor)
         *tensor = NULL;
     if (!context || !gene || !name || !tensor)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_learngene_tensor: a pointer is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_learngene_copy_tensor: a pointer is NULL");
     const struct tleg_gene_tensor *found = find_tensor(gene, name);
     if (!found)
-        return tleg_fail(context, TLEG_ARGUMENT, "this learngene has no tensor \"%s\"", name);
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "this learngene has no tensor \"%s\"", name);
     const tleg_status status = tleg_tensor_create(context, TLEG_F32, found->spec.rank, found->spec.shape, tensor);
     if (status == TLEG_OK)
         memcpy((*tensor)->data, found->data, found->count * sizeof(float));
@@ -174,7 +174,7 @@ static tleg_status write_file(tleg_context *context, const tleg_learngene *gene,
 
 tleg_status TLEG_CALL tleg_learngene_save(tleg_context *context, const tleg_learngene *gene, const char *path) {
     if (!context || !gene || !path)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_learngene_save: a pointer is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_learngene_save: a pointer is NULL");
     const size_t bytes = (size_t)gene->tensor_count * sizeof(struct tleg_write_entry);
     struct tleg_write_entry *entries = tleg_alloc(&context->allocator, bytes);
     if (!entries)

@@ -87,7 +87,7 @@ static void add_squares(struct fit *fit, const struct tleg_gene_place *place, si
 static tleg_status put_line(tleg_context *context, const double *line, const struct tleg_gene_tensor *tensor) {
     for (size_t i = 0; i < tensor->count; i++) {
         if (!(fabs(line[i]) <= (double)FLT_MAX))
-            return tleg_fail(context, TLEG_NUMERIC, "linearize: %s: expected finite weights in every layer of the model",
+            return tleg_fail(context, TLEG_ERROR_NUMERIC, "linearize: %s: expected finite weights in every layer of the model",
                              tensor->spec.name);
         tensor->data[i] = (float)line[i];
     }
@@ -160,9 +160,9 @@ tleg_status TLEG_CALL tleg_learngene_linearize(tleg_context *context, const tleg
     if (r2)
         memcpy(r2, shares, sizeof shares);
     if (!context || !model || !gene)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_learngene_linearize: a pointer is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_learngene_linearize: a pointer is NULL");
     if (model->config.c.depth < 2)
-        return tleg_fail(context, TLEG_ARGUMENT,
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT,
                          "linearize: the model has depth %d, expected 2 or more: a line needs two layers",
                          (int)model->config.c.depth);
     const tleg_status status = linearize(context, model, shares, gene);

@@ -20,14 +20,14 @@ static int32_t dtype_of(DLDataType type) {
 
 static tleg_status check_managed(tleg_context *context, const DLManagedTensorVersioned *managed) {
     if (managed->version.major != 1) /* all else may lie elsewhere */
-        return tleg_fail(context, TLEG_UNSUPPORTED, "tleg_tensor_from_dlpack: DLPack version is %u.%u, expected 1.x",
+        return tleg_fail(context, TLEG_ERROR_UNSUPPORTED, "tleg_tensor_from_dlpack: DLPack version is %u.%u, expected 1.x",
                          (unsigned)managed->version.major, (unsigned)managed->version.minor);
     const DLTensor *from = &managed->dl_tensor;
     if (from->device.device_type != kDLCPU)
-        return tleg_fail(context, TLEG_UNSUPPORTED, "tleg_tensor_from_dlpack: device type is %d, expected 1 (CPU)",
+        return tleg_fail(context, TLEG_ERROR_UNSUPPORTED, "tleg_tensor_from_dlpack: device type is %d, expected 1 (CPU)",
                          (int)from->device.device_type);
     if (dtype_of(from->dtype) == 0)
-        return tleg_fail(context, TLEG_UNSUPPORTED,
+        return tleg_fail(context, TLEG_ERROR_UNSUPPORTED,
                          "tleg_tensor_from_dlpack: element type has code %d, %d bits, %d lanes: no type of this library",
                          (int)from->dtype.code, (int)from->dtype.bits, (int)from->dtype.lanes);
     return TLEG_OK;
@@ -80,7 +80,7 @@ static tleg_status take_elements(tleg_context *context, tleg_tensor *tensor, con
     if (tensor->count == 0)
         return TLEG_OK;
     if (!from->data)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_tensor_from_dlpack: data is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_tensor_from_dlpack: data is NULL");
     char *data = (char *)from->data + from->byte_offset;
     const bool compact = is_compact(from, tensor->count);
     if (!compact || (uintptr_t)data % tleg_dtype_size(tensor->dtype) != 0)
@@ -99,10 +99,10 @@ static void TLEG_CALL release_managed(void *host) {
 tleg_status TLEG_CALL tleg_tensor_from_dlpack(tleg_context *context, struct DLManagedTensorVersioned *managed,
                                               tleg_tensor **tensor) {
     if (!tensor)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_tensor_from_dlpack: tensor is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_tensor_from_dlpack: tensor is NULL");
     *tensor = NULL;
     if (!context || !managed)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_tensor_from_dlpack: managed is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_tensor_from_dlpack: managed is NULL");
     tleg_status status = check_managed(context, managed);
     if (status)
         return status;
@@ -159,10 +159,10 @@ static void fill_shape(struct lent *lent, const tleg_tensor *tensor) {
 tleg_status TLEG_CALL tleg_tensor_to_dlpack(tleg_context *context, tleg_tensor *tensor,
                                             struct DLManagedTensorVersioned **managed) {
     if (!managed)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_tensor_to_dlpack: managed is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_tensor_to_dlpack: managed is NULL");
     *managed = NULL;
     if (!context || !tensor)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_tensor_to_dlpack: tensor is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_tensor_to_dlpack: tensor is NULL");
     struct lent *lent = tleg_alloc_zero(&tensor->allocator, sizeof(*lent));
     if (!lent)
         return tleg_fail_memory(context, "tleg_tensor_to_dlpack", sizeof(*lent));

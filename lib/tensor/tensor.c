@@ -26,14 +26,15 @@ const char *tleg_shape_text(int32_t rank, const int64_t *shape, char text[TLEG_S
 
 static tleg_status check_shape(tleg_context *context, const char *what, int32_t dtype, int32_t rank, const int64_t *shape) {
     if (tleg_dtype_size(dtype) == 0)
-        return tleg_fail(context, TLEG_ARGUMENT, "%s: dtype is %d, expected one of TLEG_F32 to TLEG_U8", what, (int)dtype);
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: dtype is %d, expected one of TLEG_F32 to TLEG_U8", what,
+                         (int)dtype);
     if (rank < 0 || rank > TLEG_MAX_RANK)
-        return tleg_fail(context, TLEG_ARGUMENT, "%s: rank is %d, expected 0 to %d", what, (int)rank, TLEG_MAX_RANK);
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: rank is %d, expected 0 to %d", what, (int)rank, TLEG_MAX_RANK);
     if (rank > 0 && !shape)
-        return tleg_fail(context, TLEG_ARGUMENT, "%s: shape is NULL", what);
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: shape is NULL", what);
     for (int32_t i = 0; i < rank; i++)
         if (shape[i] < 0)
-            return tleg_fail(context, TLEG_ARGUMENT, "%s: size %d is %lld, expected 0 or more", what, (int)i,
+            return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: size %d is %lld, expected 0 or more", what, (int)i,
                              (long long)shape[i]);
     return TLEG_OK;
 }
@@ -64,10 +65,10 @@ tleg_status tleg_tensor_new(tleg_context *context, const char *what, int32_t dty
 tleg_status TLEG_CALL tleg_tensor_create(tleg_context *context, int32_t dtype, int32_t rank, const int64_t *shape,
                                          tleg_tensor **tensor) {
     if (!tensor)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_tensor_create: tensor is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_tensor_create: tensor is NULL");
     *tensor = NULL;
     if (!context)
-        return TLEG_ARGUMENT;
+        return TLEG_ERROR_ARGUMENT;
     tleg_tensor *made;
     const tleg_status status = tleg_tensor_new(context, "tleg_tensor_create", dtype, rank, shape, &made);
     if (status)
@@ -85,9 +86,9 @@ tleg_status TLEG_CALL tleg_tensor_create(tleg_context *context, int32_t dtype, i
 
 static tleg_status check_data(tleg_context *context, const tleg_tensor *tensor, const void *data) {
     if (!data && tensor->count > 0)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_tensor_wrap: data is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_tensor_wrap: data is NULL");
     if ((uintptr_t)data % tleg_dtype_size(tensor->dtype) != 0)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_tensor_wrap: data is not aligned to its element, %s",
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_tensor_wrap: data is not aligned to its element, %s",
                          tleg_dtype_name(tensor->dtype));
     return TLEG_OK;
 }
@@ -95,10 +96,10 @@ static tleg_status check_data(tleg_context *context, const tleg_tensor *tensor, 
 tleg_status TLEG_CALL tleg_tensor_wrap(tleg_context *context, int32_t dtype, int32_t rank, const int64_t *shape, void *data,
                                        void(TLEG_CALL *release)(void *host), void *host, tleg_tensor **tensor) {
     if (!tensor)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_tensor_wrap: tensor is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_tensor_wrap: tensor is NULL");
     *tensor = NULL;
     if (!context)
-        return TLEG_ARGUMENT;
+        return TLEG_ERROR_ARGUMENT;
     tleg_tensor *made;
     tleg_status status = tleg_tensor_new(context, "tleg_tensor_wrap", dtype, rank, shape, &made);
     if (status)
@@ -117,7 +118,7 @@ tleg_status TLEG_CALL tleg_tensor_wrap(tleg_context *context, int32_t dtype, int
 
 tleg_status TLEG_CALL tleg_tensor_get_info(const tleg_tensor *tensor, tleg_tensor_info *info) {
     if (!tensor || !info)
-        return TLEG_ARGUMENT;
+        return TLEG_ERROR_ARGUMENT;
     tleg_tensor_info own = {.dtype = tensor->dtype, .rank = tensor->rank, .data = tensor->data, .bytes = tensor->bytes};
     memcpy(own.shape, tensor->shape, sizeof(own.shape));
     return tleg_info_write(&own, sizeof(own), info, offsetof(tleg_tensor_info, bytes) + sizeof(own.bytes));

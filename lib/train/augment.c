@@ -55,7 +55,7 @@ static tleg_status check_padding(tleg_context *context, const struct task *task)
     const int32_t least = task->image.width < task->image.height ? task->image.width : task->image.height;
     if (task->options.padding == 0 || task->recipe.size - least <= 2 * task->options.padding)
         return TLEG_OK;
-    return tleg_fail(context, TLEG_ARGUMENT, "image: %d by %d pixels, padded by %d, do not hold a crop of %d pixels",
+    return tleg_fail(context, TLEG_ERROR_ARGUMENT, "image: %d by %d pixels, padded by %d, do not hold a crop of %d pixels",
                      task->image.width, task->image.height, task->options.padding, task->recipe.size);
 }
 
@@ -208,9 +208,9 @@ tleg_status tleg_augment_image(tleg_context *context, const tleg_image *image, c
                                const tleg_augment_options *options, uint64_t seed, float *out) {
     struct task task = {0};
     if (context == NULL)
-        return TLEG_ARGUMENT;
+        return TLEG_ERROR_ARGUMENT;
     if (out == NULL)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_augment_image: out is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_augment_image: out is NULL");
     tleg_status status = tleg_picture_read(context, image, &task.image, &task.pixels);
     if (status == TLEG_OK)
         status = tleg_recipe_read(context, config, &task.recipe);

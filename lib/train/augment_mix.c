@@ -19,7 +19,8 @@ static tleg_status check_alpha(tleg_context *context, const char *member, double
 
 static tleg_status check_options(tleg_context *context, const tleg_mix_options *options) {
     if (options->classes < 1 || options->classes > TLEG_MAX_CLASSES)
-        return tleg_fail(context, TLEG_ARGUMENT, "mix.classes: expected 1 to %d, found %d", TLEG_MAX_CLASSES, options->classes);
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "mix.classes: expected 1 to %d, found %d", TLEG_MAX_CLASSES,
+                         options->classes);
     if (!(options->smoothing >= 0 && options->smoothing <= 1))
         return tleg_fail_number(context, "mix.smoothing", "0 to 1", options->smoothing);
     const tleg_status status = check_alpha(context, "mix.mixup", options->mixup);
@@ -30,14 +31,15 @@ static tleg_status check_batch(tleg_context *context, int32_t classes, int64_t b
                                const int64_t *labels) {
     size_t count;
     if (image_size < 1 || image_size > TLEG_MAX_IMAGE)
-        return tleg_fail(context, TLEG_ARGUMENT, "image_size: expected 1 to %d, found %d", TLEG_MAX_IMAGE, image_size);
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "image_size: expected 1 to %d, found %d", TLEG_MAX_IMAGE, image_size);
     if (batch < 1 || !tleg_size_product((const int64_t[]){batch, 3, image_size, image_size}, 4, &count) ||
         !tleg_size_product((const int64_t[]){batch, classes}, 2, &count))
-        return tleg_fail(context, TLEG_ARGUMENT, "batch: expected images that fit in memory, found %lld", (long long)batch);
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "batch: expected images that fit in memory, found %lld",
+                         (long long)batch);
     for (int64_t i = 0; i < batch; i++)
         if (labels[i] < 0 || labels[i] >= classes)
-            return tleg_fail(context, TLEG_ARGUMENT, "label %lld: expected 0 to %d, found %lld", (long long)i, classes - 1,
-                             (long long)labels[i]);
+            return tleg_fail(context, TLEG_ERROR_ARGUMENT, "label %lld: expected 0 to %d, found %lld", (long long)i,
+                             classes - 1, (long long)labels[i]);
     return TLEG_OK;
 }
 
@@ -104,9 +106,9 @@ tleg_status tleg_augment_mix(tleg_context *context, const tleg_mix_options *host
     tleg_mix_options options;
     struct tleg_random random;
     if (context == NULL)
-        return TLEG_ARGUMENT;
+        return TLEG_ERROR_ARGUMENT;
     if (images == NULL || labels == NULL || targets == NULL)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_augment_mix: images, labels or targets is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_augment_mix: images, labels or targets is NULL");
     tleg_status status = tleg_options_read(context, "tleg_mix_options", host, &options, sizeof options, TLEG_STRUCT_LEAST);
     if (status == TLEG_OK)
         status = check_options(context, &options);

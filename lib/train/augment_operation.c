@@ -178,7 +178,7 @@ static tleg_status find(tleg_context *context, const char *name, double argument
         if (strcmp(name, names[*operation]) == 0)
             break;
     if (*operation == TLEG_OPERATIONS)
-        return tleg_fail(context, TLEG_ARGUMENT, "there is no operation \"%s\"", name);
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "there is no operation \"%s\"", name);
     if (!(argument >= -1e6 && argument <= 1e6))
         return tleg_fail_number(context, name, "an argument of -1000000 to 1000000", argument);
     if (*operation == TLEG_POSTERIZE && !(argument >= 0 && argument <= 8))
@@ -191,15 +191,16 @@ tleg_status tleg_augment_operation(tleg_context *context, const char *name, doub
     enum tleg_operation operation;
     size_t bytes;
     if (context == NULL)
-        return TLEG_ARGUMENT;
+        return TLEG_ERROR_ARGUMENT;
     if (name == NULL || fill == NULL || rgb == NULL)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_augment_operation: name, fill or rgb is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_augment_operation: name, fill or rgb is NULL");
     const tleg_status status = find(context, name, argument, &operation);
     if (status != TLEG_OK)
         return status;
     const int64_t shape[] = {height, width, 3};
     if (width < 1 || height < 1 || width > TLEG_MAX_SIDE || height > TLEG_MAX_SIDE || !tleg_size_product(shape, 3, &bytes))
-        return tleg_fail(context, TLEG_ARGUMENT, "a picture of %d by %d pixels: expected sides of 1 to 2^24", width, height);
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "a picture of %d by %d pixels: expected sides of 1 to 2^24", width,
+                         height);
     struct tleg_canvas canvas = {.width = width, .height = height, .rgb = rgb, .filter = TLEG_BICUBIC};
     memcpy(canvas.fill, fill, sizeof canvas.fill);
     canvas.spare = tleg_alloc(&context->allocator, bytes);

@@ -13,10 +13,10 @@ static tleg_status gene_network(tleg_context *context, const tleg_learngene *gen
     layout->least_depth = tleg_schedule_least(gene);
     layout->depth_most = one ? options->depth_least : options->depth_most;
     if (options->depth_least < layout->least_depth || options->depth_least > TLEG_MAX_DEPTH)
-        return tleg_fail(context, TLEG_ARGUMENT, "trainer: depth_least is %d, expected %d to %d", options->depth_least,
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "trainer: depth_least is %d, expected %d to %d", options->depth_least,
                          layout->least_depth, TLEG_MAX_DEPTH);
     if (layout->depth_most < options->depth_least || layout->depth_most > TLEG_MAX_DEPTH)
-        return tleg_fail(context, TLEG_ARGUMENT, "trainer: depth_most is %d, expected %d to %d", layout->depth_most,
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "trainer: depth_most is %d, expected %d to %d", layout->depth_most,
                          options->depth_least, TLEG_MAX_DEPTH);
     return TLEG_OK;
 }
@@ -27,11 +27,11 @@ static tleg_status model_network(tleg_context *context, const tleg_model *model,
     layout->least_depth = layout->depth_most = model->config.c.depth;
     if (options->norm || options->image_size || options->depth_mode != TLEG_DEPTH_FIXED ||
         (options->depth_least && options->depth_least != model->config.c.depth))
-        return tleg_fail(context, TLEG_ARGUMENT,
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT,
                          "trainer: depths, norm and image size are for a learngene; this is a model of depth %d",
                          model->config.c.depth);
     if (model->config.c.dtype != TLEG_F32)
-        return tleg_fail(context, TLEG_ARGUMENT, "trainer: the model's weights are no f32");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "trainer: the model's weights are no f32");
     return TLEG_OK;
 }
 

@@ -12,15 +12,15 @@ static int heads_of(const tleg_trainer *t) {
 /* ---- slices ---- */
 
 struct slice {
-    tleg_batch batch; /* its images alone */
-    int64_t first;    /* of them, in the whole batch */
-    double part;      /* of the whole batch */
+    tleg_train_batch batch; /* its images alone */
+    int64_t first;          /* of them, in the whole batch */
+    double part;            /* of the whole batch */
     int32_t depth;
     struct tleg_block_shape shape;
 };
 
 /* `size` images of the batch from `first` on. */
-static struct slice slice_of(const tleg_trainer *t, const tleg_batch *batch, int64_t first, int64_t size, int32_t depth) {
+static struct slice slice_of(const tleg_trainer *t, const tleg_train_batch *batch, int64_t first, int64_t size, int32_t depth) {
     int64_t classes = t->layout.net.classes, side = t->layout.net.image_size;
     struct slice slice = {
         .batch = *batch, .first = first, .part = (double)size / batch->size, .depth = depth, .shape = t->layout.shape};
@@ -148,7 +148,7 @@ static void backward_heads(tleg_trainer *t, int64_t batch) {
 }
 
 /* Images whose largest logit (the mean of both heads') is the label, or the largest target. */
-static int64_t count_correct(const tleg_trainer *t, const tleg_batch *batch) {
+static int64_t count_correct(const tleg_trainer *t, const tleg_train_batch *batch) {
     int64_t classes = t->layout.net.classes, correct = 0;
     const float *a = tleg_trainer_at(t, t->layout.logits), *b = a + (heads_of(t) - 1) * batch->size * classes;
     for (int64_t r = 0; r < batch->size && (batch->labels || batch->targets); r++) {
@@ -166,7 +166,7 @@ static int64_t count_correct(const tleg_trainer *t, const tleg_batch *batch) {
 static tleg_status check_finite(tleg_trainer *t, double value, const char *part, const char *why) {
     if (isfinite(value))
         return TLEG_OK;
-    return tleg_error_set(&t->error, TLEG_NUMERIC, "step %lld: the loss against the %s is not finite (%s)%s",
+    return tleg_error_set(&t->error, TLEG_ERROR_NUMERIC, "step %lld: the loss against the %s is not finite (%s)%s",
                           (long long)(t->steps + 1), part, isnan(value) ? "NaN" : "infinite", why);
 }
 
@@ -186,7 +186,7 @@ static tleg_status check_losses(tleg_trainer *t, int64_t rows, const float *teac
     return check_finite(t, taught, "teacher", good ? "" : ": the teacher's logits are not finite");
 }
 
-tleg_status tleg_trainer_ask(tleg_trainer *t, tleg_batch *batch) {
+tleg_status tleg_trainer_ask(tleg_trainer *t, tleg_train_batch *batch) {
     if (t->options.alpha <= 0)
         batch->teacher_logits = NULL;
     if (t->options.alpha <= 0 || batch->teacher_logits)
@@ -200,8 +200,8 @@ tleg_status tleg_trainer_ask(tleg_trainer *t, tleg_batch *batch) {
 }
 
 /* Labels judge the first head, the teacher the last. share: of the step's gradient. */
-static tleg_status losses(tleg_trainer *t, const struct slice *slice, double share, tleg_loss *loss) {
-    const tleg_batch *batch = &slice->batch;
+static tleg_status losses(tleg_trainer *t, const struct slice *slice, double share, tleg_train_loss *loss) {
+    const tleg_train_batch *batch = &slice->batch;
     const float *teacher = batch->teacher_logits;
     int64_t classes = t->layout.net.classes, rows = batch->size;
     double alpha = t->options.alpha;
@@ -223,7 +223,7 @@ static tleg_status losses(tleg_trainer *t, const struct slice *slice, double sha
 
 /* ---- the pass ---- */
 
-static tleg_status slice_pass(tleg_trainer *t, const struct slice *slice, double share, tleg_loss *loss) {
+static tleg_status slice_pass(tleg_trainer *t, const struct slice *slice, double share, tleg_train_loss *loss) {
     float *last = tleg_trainer_at(t, t->layout.last), *d = tleg_trainer_at(t, t->layout.d);
     const float *images = slice->batch.images;
     int64_t size = slice->batch.size;
@@ -243,7 +243,8 @@ static tleg_status slice_pass(tleg_trainer *t, const struct slice *slice, double
     return TLEG_OK;
 }
 
-tleg_status tleg_trainer_pass(tleg_trainer *t, const tleg_batch *batch, int32_t depth, double share, tleg_loss *loss) {
+tleg_status tleg_trainer_pass(tleg_trainer *t, const tleg_train_batch *batch, int32_t depth, double share,
+                              tleg_train_loss *loss) {
     int64_t most = t->layout.shape.batch, slices = (batch->size + most - 1) / most;
     tleg_status status = TLEG_OK;
     tleg_train_form(t, depth);

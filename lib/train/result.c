@@ -6,21 +6,21 @@
 /* The values, or their moving average; NULL, with an error, when there is none. */
 static const float *chosen(tleg_context *context, const tleg_trainer *t, bool average) {
     if (average && !t->average)
-        tleg_fail(context, TLEG_STATE, "this trainer keeps no moving average");
+        tleg_fail(context, TLEG_ERROR_STATE, "this trainer keeps no moving average");
     return average ? t->average : t->values;
 }
 
-TLEG_API tleg_status TLEG_CALL tleg_trainer_learngene(tleg_context *context, const tleg_trainer *trainer, int32_t average,
-                                                      tleg_learngene **gene) {
+TLEG_API tleg_status TLEG_CALL tleg_trainer_copy_learngene(tleg_context *context, const tleg_trainer *trainer, int32_t average,
+                                                           tleg_learngene **gene) {
     if (gene)
         *gene = NULL;
     if (!context || !trainer || !gene)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_trainer_learngene: a pointer is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_trainer_copy_learngene: a pointer is NULL");
     if (!trainer->is_gene)
-        return tleg_fail(context, TLEG_STATE, "this trainer trains a model, no learngene");
+        return tleg_fail(context, TLEG_ERROR_STATE, "this trainer trains a model, no learngene");
     const float *values = chosen(context, trainer, average);
     if (!values)
-        return TLEG_STATE;
+        return TLEG_ERROR_STATE;
     struct tleg_vit_config config = {0};
     tleg_status status = tleg_config_copy(context, &trainer->config, &config);
     if (!status)
@@ -54,17 +54,17 @@ static void put_layers(const tleg_trainer *t, const float *values, tleg_model *m
         }
 }
 
-TLEG_API tleg_status TLEG_CALL tleg_trainer_model(tleg_context *context, const tleg_trainer *trainer, int32_t average,
-                                                  tleg_model **model) {
+TLEG_API tleg_status TLEG_CALL tleg_trainer_copy_model(tleg_context *context, const tleg_trainer *trainer, int32_t average,
+                                                       tleg_model **model) {
     if (model)
         *model = NULL;
     if (!context || !trainer || !model)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_trainer_model: a pointer is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_trainer_copy_model: a pointer is NULL");
     if (trainer->is_gene)
-        return tleg_fail(context, TLEG_STATE, "this trainer trains a learngene, no model");
+        return tleg_fail(context, TLEG_ERROR_STATE, "this trainer trains a learngene, no model");
     const float *values = chosen(context, trainer, average);
     if (!values)
-        return TLEG_STATE;
+        return TLEG_ERROR_STATE;
     const struct tleg_kernels *kernels;
     struct tleg_vit_config config = {0};
     tleg_status status = tleg_kernels_of(context, &kernels);
@@ -86,16 +86,16 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_model(tleg_context *context, const t
     return TLEG_OK;
 }
 
-TLEG_API const char *TLEG_CALL tleg_trainer_name(const tleg_trainer *trainer, int64_t index) {
+TLEG_API const char *TLEG_CALL tleg_trainer_get_parameter_name(const tleg_trainer *trainer, int64_t index) {
     return trainer && index >= 0 && index < trainer->layout.params.count ? trainer->list[index].name : NULL;
 }
 
-TLEG_API tleg_status TLEG_CALL tleg_trainer_gradient(tleg_context *context, const tleg_trainer *trainer, const char *name,
-                                                     tleg_tensor **tensor) {
+TLEG_API tleg_status TLEG_CALL tleg_trainer_copy_gradient(tleg_context *context, const tleg_trainer *trainer, const char *name,
+                                                          tleg_tensor **tensor) {
     if (tensor)
         *tensor = NULL;
     if (!context || !trainer || !name || !tensor)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_trainer_gradient: a pointer is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_trainer_copy_gradient: a pointer is NULL");
     for (int64_t i = 0; i < trainer->layout.params.count; i++) {
         const struct tleg_param *param = &trainer->list[i];
         if (strcmp(param->name, name))
@@ -105,5 +105,5 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_gradient(tleg_context *context, cons
             memcpy((*tensor)->data, trainer->gradient + param->at, param->count * sizeof(float));
         return status;
     }
-    return tleg_fail(context, TLEG_ARGUMENT, "this trainer has no parameter %s", name);
+    return tleg_fail(context, TLEG_ERROR_ARGUMENT, "this trainer has no parameter %s", name);
 }

@@ -117,7 +117,7 @@ static tleg_status write_state(tleg_context *context, const tleg_trainer *t, con
 TLEG_API tleg_status TLEG_CALL tleg_trainer_save(tleg_context *context, const tleg_trainer *trainer, const char *path,
                                                  int64_t pairs, const char *const *keys_and_values) {
     if (!context || !trainer || !path || pairs < 0 || pairs > 1 << 20 || (pairs && !keys_and_values))
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_trainer_save: a pointer is NULL, or pairs is out of range");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_trainer_save: a pointer is NULL, or pairs is out of range");
     struct own_pairs own;
     make_own_pairs(trainer, &own);
     struct tables tables = {.count = kinds_of(trainer) * trainer->layout.params.count, .pair_count = OWN_PAIRS + pairs};
@@ -144,18 +144,19 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_save(tleg_context *context, const tl
 
 /* Where the layers' weights come from: names and shapes of tensors do not tell. */
 static tleg_status compare_schedule(tleg_context *context, const tleg_file *file, const char *own) {
-    const char *found = tleg_file_metadata(file, "tleg.trainer.schedule");
+    const char *found = tleg_file_get_metadata(file, "tleg.trainer.schedule");
     if (found && !strcmp(found, own))
         return TLEG_OK;
-    return tleg_fail(context, TLEG_FORMAT, "%s: another configuration: the file's schedule is \"%s\", this trainer's \"%s\"",
-                     tleg_file_label(file), found ? found : "", own);
+    return tleg_fail(context, TLEG_ERROR_FORMAT,
+                     "%s: another configuration: the file's schedule is \"%s\", this trainer's \"%s\"", tleg_file_label(file),
+                     found ? found : "", own);
 }
 
 /* Names the first word of the setup in which the file and this trainer differ. */
 static tleg_status compare_setup(tleg_context *context, const tleg_file *file, const char *own) {
-    const char *found = tleg_file_metadata(file, "tleg.trainer.setup"), *kind = tleg_file_metadata(file, "tleg.kind");
+    const char *found = tleg_file_get_metadata(file, "tleg.trainer.setup"), *kind = tleg_file_get_metadata(file, "tleg.kind");
     if (!found || !kind || strcmp(kind, "trainer"))
-        return tleg_fail(context, TLEG_FORMAT, "%s: no trainer's state: tleg.kind is %s", tleg_file_label(file),
+        return tleg_fail(context, TLEG_ERROR_FORMAT, "%s: no trainer's state: tleg.kind is %s", tleg_file_label(file),
                          kind ? kind : "not there");
     size_t i = 0, word = 0;
     for (; own[i] && own[i] == found[i]; i++)
@@ -163,7 +164,7 @@ static tleg_status compare_setup(tleg_context *context, const tleg_file *file, c
             word = i + 1;
     if (!found[i] && (!own[i] || !strcmp(own + i, "dtype=F32 "))) /* files from before there was a choice end earlier */
         return TLEG_OK;
-    return tleg_fail(context, TLEG_FORMAT, "%s: another configuration: the file says %.*s, this trainer %.*s",
+    return tleg_fail(context, TLEG_ERROR_FORMAT, "%s: another configuration: the file says %.*s, this trainer %.*s",
                      tleg_file_label(file), found[word] ? (int)strcspn(found + word, " ") : 7,
                      found[word] ? found + word : "nothing", (int)strcspn(own + word, " "), own + word);
 }
@@ -197,13 +198,14 @@ static bool read_count(const char *text, double least, double most, int64_t *cou
 
 static tleg_status read_numbers(tleg_context *context, const tleg_trainer *t, const tleg_file *file,
                                 struct found_state *found) {
-    const char *steps = tleg_file_metadata(file, "tleg.trainer.steps"), *at = tleg_file_metadata(file, "tleg.trainer.random");
+    const char *steps = tleg_file_get_metadata(file, "tleg.trainer.steps"),
+               *at = tleg_file_get_metadata(file, "tleg.trainer.random");
     int64_t depth;
     for (int i = 0; i < 4 && at; i++)
         at = read_word(at, &found->random.state[i]);
     if (!read_count(steps, 0, 9007199254740992.0, &found->steps) ||
         !read_count(at, t->layout.least_depth, t->layout.depth_most, &depth))
-        return tleg_fail(context, TLEG_FORMAT, "%s: tleg.trainer.steps or tleg.trainer.random is missing or damaged",
+        return tleg_fail(context, TLEG_ERROR_FORMAT, "%s: tleg.trainer.steps or tleg.trainer.random is missing or damaged",
                          tleg_file_label(file));
     found->depth = (int32_t)depth;
     return TLEG_OK;
@@ -219,7 +221,7 @@ static tleg_status find_tensor(tleg_context *context, const tleg_trainer *t, con
     for (int32_t axis = 0; good && axis < param->rank; axis++)
         good = (*entry)->shape[axis] == param->shape[axis];
     return good ? TLEG_OK
-                : tleg_fail(context, TLEG_FORMAT, "%s: tensor %s is missing or has another shape; expected F32 %s",
+                : tleg_fail(context, TLEG_ERROR_FORMAT, "%s: tensor %s is missing or has another shape; expected F32 %s",
                             tleg_file_label(file), name, tleg_shape_text(param->rank, param->shape, want));
 }
 
@@ -271,7 +273,7 @@ static tleg_status load(tleg_context *context, tleg_trainer *t, const tleg_file 
 
 TLEG_API tleg_status TLEG_CALL tleg_trainer_load(tleg_context *context, tleg_trainer *trainer, const char *path) {
     if (!context || !trainer || !path)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_trainer_load: a pointer is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_trainer_load: a pointer is NULL");
     tleg_file *file;
     tleg_status status = tleg_file_open(context, path, 0, &file);
     if (!status)

@@ -52,13 +52,13 @@ static tleg_status read_options(tleg_context *context, const tleg_trainer_option
     o->weight_decay = or_default(o->weight_decay, 0.05);
     const char *bad = bad_option(o);
     o->weight_decay = fmax(o->weight_decay, 0);
-    return bad ? tleg_fail(context, TLEG_ARGUMENT, "tleg_trainer_options.%s", bad) : TLEG_OK;
+    return bad ? tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_trainer_options.%s", bad) : TLEG_OK;
 }
 
 static tleg_status lay_out(tleg_context *context, const tleg_learngene *gene, const tleg_model *model,
                            const tleg_trainer_options *host, tleg_trainer_options *own, struct tleg_trainer_layout *layout) {
     if ((gene == NULL) == (model == NULL))
-        return tleg_fail(context, TLEG_ARGUMENT, "trainer: expected exactly one of a learngene and a model");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "trainer: expected exactly one of a learngene and a model");
     tleg_status status = read_options(context, host, own);
     return status ? status : tleg_trainer_lay_out(context, gene, model, own, layout);
 }
@@ -67,12 +67,13 @@ static const struct tleg_vit_config *config_of(const tleg_learngene *gene, const
     return gene ? &gene->config : &model->config;
 }
 
-TLEG_API tleg_status TLEG_CALL tleg_trainer_memory(tleg_context *context, const tleg_learngene *gene, const tleg_model *model,
-                                                   const tleg_trainer_options *options, uint64_t *bytes) {
+TLEG_API tleg_status TLEG_CALL tleg_trainer_get_memory(tleg_context *context, const tleg_learngene *gene,
+                                                       const tleg_model *model, const tleg_trainer_options *options,
+                                                       uint64_t *bytes) {
     if (bytes)
         *bytes = 0;
     if (!context || !options || !bytes)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_trainer_memory: a pointer is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_trainer_get_memory: a pointer is NULL");
     tleg_trainer_options own;
     struct tleg_trainer_layout layout;
     tleg_status status = lay_out(context, gene, model, options, &own, &layout);
@@ -119,7 +120,7 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_create(tleg_context *context, const 
     if (out)
         *out = NULL;
     if (!context || !options || !out)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_trainer_create: a pointer is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_trainer_create: a pointer is NULL");
     tleg_trainer_options own;
     struct tleg_trainer_layout layout;
     struct tleg_vit_config config = {0};
@@ -163,30 +164,31 @@ TLEG_API void TLEG_CALL tleg_trainer_free(tleg_trainer *trainer) {
 
 /* ---- a step ---- */
 
-static tleg_status check_batch(tleg_trainer *t, const tleg_batch *b) {
+static tleg_status check_batch(tleg_trainer *t, const tleg_train_batch *b) {
     double alpha = t->options.alpha;
     if (!b->images || b->size < 1 || b->size > t->options.batch)
-        return tleg_error_set(&t->error, TLEG_ARGUMENT, "batch: %d images, expected 1 to %d, and their pixels", b->size,
+        return tleg_error_set(&t->error, TLEG_ERROR_ARGUMENT, "batch: %d images, expected 1 to %d, and their pixels", b->size,
                               t->options.batch);
     if (alpha < 1 && !b->labels && !b->targets)
-        return tleg_error_set(&t->error, TLEG_ARGUMENT, "batch: neither labels nor targets, and alpha is less than 1");
+        return tleg_error_set(&t->error, TLEG_ERROR_ARGUMENT, "batch: neither labels nor targets, and alpha is less than 1");
     if (alpha > 0 && !b->teacher_logits && !t->options.teacher)
-        return tleg_error_set(&t->error, TLEG_ARGUMENT, "batch: no teacher, and alpha is more than 0");
+        return tleg_error_set(&t->error, TLEG_ERROR_ARGUMENT, "batch: no teacher, and alpha is more than 0");
     for (int32_t i = 0; b->labels && i < b->size; i++)
         if (b->labels[i] < 0 || b->labels[i] >= t->layout.net.classes)
-            return tleg_error_set(&t->error, TLEG_ARGUMENT, "batch: label %lld of image %d, expected 0 to %d",
+            return tleg_error_set(&t->error, TLEG_ERROR_ARGUMENT, "batch: label %lld of image %d, expected 0 to %d",
                                   (long long)b->labels[i], i, t->layout.net.classes - 1);
     if (!(b->share >= 0) || !isfinite(b->share))
-        return tleg_error_set(&t->error, TLEG_ARGUMENT, "batch: the share is no finite number of 0 or more");
+        return tleg_error_set(&t->error, TLEG_ERROR_ARGUMENT, "batch: the share is no finite number of 0 or more");
     return TLEG_OK;
 }
 
 /* Copies a host's struct without a context: the trainer's own error is set. */
-static tleg_status read_batch(tleg_trainer *t, const tleg_batch *host, tleg_batch *own) {
-    *own = (tleg_batch){0};
-    tleg_status status = tleg_options_read(NULL, "tleg_batch", host, own, sizeof *own, TLEG_STRUCT_LEAST);
+static tleg_status read_batch(tleg_trainer *t, const tleg_train_batch *host, tleg_train_batch *own) {
+    *own = (tleg_train_batch){0};
+    tleg_status status = tleg_options_read(NULL, "tleg_train_batch", host, own, sizeof *own, TLEG_STRUCT_LEAST);
     if (status)
-        return tleg_error_set(&t->error, status, "tleg_batch.struct_size is %u: too small, or what it adds is not known here",
+        return tleg_error_set(&t->error, status,
+                              "tleg_train_batch.struct_size is %u: too small, or what it adds is not known here",
                               host->struct_size);
     own->share = own->share == 0 ? 1 : own->share;
     if (own->targets)
@@ -203,7 +205,7 @@ void tleg_trainer_draw(tleg_trainer *t) {
     t->depth = t->options.depth_mode == TLEG_DEPTH_FIXED ? t->layout.depth_most : random_depth(t);
 }
 
-static tleg_status run_passes(tleg_trainer *t, tleg_batch *batch, tleg_loss *loss) {
+static tleg_status run_passes(tleg_trainer *t, tleg_train_batch *batch, tleg_train_loss *loss) {
     tleg_status status = tleg_trainer_ask(t, batch);
     if (status)
         return status;
@@ -211,7 +213,7 @@ static tleg_status run_passes(tleg_trainer *t, tleg_batch *batch, tleg_loss *los
         return tleg_trainer_pass(t, batch, t->depth, batch->share, loss);
     const int32_t depth[3] = {t->layout.depth_most, t->options.depth_least, t->depth};
     for (int i = 0; i < 3 && !status; i++) {
-        tleg_loss one = {0};
+        tleg_train_loss one = {0};
         status = tleg_trainer_pass(t, batch, depth[i], batch->share / 3, &one);
         loss->total += one.total / 3;
         loss->labels += one.labels / 3;
@@ -221,15 +223,16 @@ static tleg_status run_passes(tleg_trainer *t, tleg_batch *batch, tleg_loss *los
     return status;
 }
 
-TLEG_API tleg_status TLEG_CALL tleg_trainer_backward(tleg_trainer *trainer, const tleg_batch *batch, tleg_loss *loss) {
+TLEG_API tleg_status TLEG_CALL tleg_trainer_backward(tleg_trainer *trainer, const tleg_train_batch *batch,
+                                                     tleg_train_loss *loss) {
     if (!trainer)
-        return TLEG_ARGUMENT;
+        return TLEG_ERROR_ARGUMENT;
     if (!batch)
-        return tleg_error_set(&trainer->error, TLEG_ARGUMENT, "tleg_trainer_backward: batch is NULL");
-    tleg_batch own;
-    tleg_loss sum = {.struct_size = sizeof sum, .depth = trainer->depth};
+        return tleg_error_set(&trainer->error, TLEG_ERROR_ARGUMENT, "tleg_trainer_backward: batch is NULL");
+    tleg_train_batch own;
+    tleg_train_loss sum = {.struct_size = sizeof sum, .depth = trainer->depth};
     if (loss && tleg_info_write(&sum, sizeof sum, loss, TLEG_STRUCT_LEAST)) /* before anything is added */
-        return tleg_error_set(&trainer->error, TLEG_ARGUMENT, "tleg_loss.struct_size is too small");
+        return tleg_error_set(&trainer->error, TLEG_ERROR_ARGUMENT, "tleg_train_loss.struct_size is too small");
     tleg_status status = read_batch(trainer, batch, &own);
     if (!status)
         status = run_passes(trainer, &own, &sum);
@@ -240,9 +243,9 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_backward(tleg_trainer *trainer, cons
 
 TLEG_API tleg_status TLEG_CALL tleg_trainer_update(tleg_trainer *trainer, double learning_rate) {
     if (!trainer)
-        return TLEG_ARGUMENT;
+        return TLEG_ERROR_ARGUMENT;
     if (!(learning_rate >= 0) || !isfinite(learning_rate))
-        return tleg_error_set(&trainer->error, TLEG_ARGUMENT, "the learning rate is no finite number of 0 or more");
+        return tleg_error_set(&trainer->error, TLEG_ERROR_ARGUMENT, "the learning rate is no finite number of 0 or more");
     tleg_status status = tleg_trainer_apply(trainer, learning_rate);
     if (!status)
         tleg_trainer_forget(trainer);
@@ -257,10 +260,10 @@ TLEG_API void TLEG_CALL tleg_trainer_forget(tleg_trainer *trainer) {
     tleg_trainer_draw(trainer);
 }
 
-TLEG_API int64_t TLEG_CALL tleg_trainer_steps(const tleg_trainer *trainer) {
+TLEG_API int64_t TLEG_CALL tleg_trainer_get_steps(const tleg_trainer *trainer) {
     return trainer ? trainer->steps : 0;
 }
 
-TLEG_API const char *TLEG_CALL tleg_trainer_error(const tleg_trainer *trainer) {
+TLEG_API const char *TLEG_CALL tleg_trainer_get_error(const tleg_trainer *trainer) {
     return trainer ? trainer->error.text : "the trainer is NULL";
 }

@@ -108,9 +108,10 @@ void tleg_train_embed_end(tleg_trainer *trainer);
 
 /* ---- one pass (pass.c, pool.c) ---- */
 /* Puts the teacher's logits into the batch, unless it has them; NULL when alpha is 0. */
-tleg_status tleg_trainer_ask(tleg_trainer *trainer, tleg_batch *batch);
+tleg_status tleg_trainer_ask(tleg_trainer *trainer, tleg_train_batch *batch);
 /* Forward and backward at a depth: adds share * gradient, and to *loss. */
-tleg_status tleg_trainer_pass(tleg_trainer *trainer, const tleg_batch *batch, int32_t depth, double share, tleg_loss *loss);
+tleg_status tleg_trainer_pass(tleg_trainer *trainer, const tleg_train_batch *batch, int32_t depth, double share,
+                              tleg_train_loss *loss);
 /* What the heads read of the last activations x (M, D), into pooled (heads, B, D); x may be overwritten later, `gathered` keeps
  * what the norm saw where that is not x itself. */
 void tleg_train_pool(tleg_trainer *trainer, int64_t batch, const float *x);

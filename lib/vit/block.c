@@ -29,8 +29,9 @@ tleg_status tleg_block_check_tensor(tleg_context *context, const tleg_config *co
         same = tensor->shape[axis] == spec.shape[axis];
     if (same)
         return TLEG_OK;
-    return tleg_fail(context, TLEG_ARGUMENT, "%s: %s is %s %s, expected F32 %s", what, part, tleg_dtype_name(tensor->dtype),
-                     tleg_shape_text(tensor->rank, tensor->shape, have), tleg_shape_text(spec.rank, spec.shape, want));
+    return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: %s is %s %s, expected F32 %s", what, part,
+                     tleg_dtype_name(tensor->dtype), tleg_shape_text(tensor->rank, tensor->shape, have),
+                     tleg_shape_text(spec.rank, spec.shape, want));
 }
 
 static tleg_status check_weight(tleg_context *context, const tleg_config *config, enum tleg_site site, bool bias,
@@ -39,7 +40,7 @@ static tleg_status check_weight(tleg_context *context, const tleg_config *config
     if (site == TLEG_QKV && bias && !tensor)
         return TLEG_OK;
     if (!tensor)
-        return tleg_fail(context, TLEG_ARGUMENT, "block: %s is NULL", name_of(site, bias, name));
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "block: %s is NULL", name_of(site, bias, name));
     return tleg_block_check_tensor(context, config, "block", site, bias, tensor);
 }
 
@@ -51,7 +52,7 @@ static bool matrix_of(const tleg_tensor *tensor) {
 /* The shape that the options' tensors imply, and whether all of them have it. */
 static tleg_status check_options(tleg_context *context, const tleg_block_options *options, tleg_config *config) {
     if (!matrix_of(options->proj_weight) || !matrix_of(options->fc1_weight))
-        return tleg_fail(context, TLEG_ARGUMENT,
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT,
                          "block: attn.proj.weight and mlp.fc1.weight must be matrices (D, D) and (H, D)");
     *config = (tleg_config){.dim = (int32_t)options->proj_weight->shape[0],
                             .heads = options->heads,
@@ -59,10 +60,10 @@ static tleg_status check_options(tleg_context *context, const tleg_block_options
                             .no_qkv_bias = !options->qkv_bias,
                             .eps = options->eps == 0 ? 1e-5 : options->eps};
     if (config->heads < 1 || config->dim % config->heads)
-        return tleg_fail(context, TLEG_ARGUMENT, "block: heads is %d, expected a divisor of dim, %d", config->heads,
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "block: heads is %d, expected a divisor of dim, %d", config->heads,
                          config->dim);
     if (!(config->eps > 0 && config->eps < 1))
-        return tleg_fail(context, TLEG_ARGUMENT, "block: eps must lie between 0 and 1");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "block: eps must lie between 0 and 1");
     const tleg_tensor *tensors[TLEG_SITES][2];
     list_tensors(options, tensors);
     tleg_status status = TLEG_OK;
@@ -84,7 +85,7 @@ TLEG_API tleg_status TLEG_CALL tleg_block_create(tleg_context *context, const tl
     if (out)
         *out = NULL;
     if (!context || !options || !out)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_block_create: a pointer is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_block_create: a pointer is NULL");
     tleg_block_options own = {0};
     tleg_config config;
     const struct tleg_kernels *kernels;
@@ -117,7 +118,7 @@ tleg_status tleg_block_shape_of(tleg_context *context, const tleg_block *block, 
                                 struct tleg_block_shape *shape) {
     const int64_t limit = INT32_MAX;
     if (batch < 1 || tokens < 1 || batch > limit || tokens > limit || batch * tokens > limit)
-        return tleg_fail(context, TLEG_ARGUMENT,
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT,
                          "block: batch is %lld and tokens %lld, expected 1 or more and a product below 2^31", (long long)batch,
                          (long long)tokens);
     *shape = (struct tleg_block_shape){.batch = batch,
@@ -143,7 +144,7 @@ tleg_status tleg_block_enter(tleg_context *context, const tleg_block *block, con
                              void *workspace, uint64_t bytes, struct tleg_exec *exec) {
     bool misaligned = (uintptr_t)workspace % TLEG_ALIGN;
     if (bytes < space->bytes || misaligned)
-        return tleg_fail(context, TLEG_ARGUMENT, "block: the workspace has %llu bytes at %s, expected %llu aligned to 64",
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "block: the workspace has %llu bytes at %s, expected %llu aligned to 64",
                          (unsigned long long)bytes, misaligned ? "a misaligned place" : "an aligned place",
                          (unsigned long long)space->bytes);
     char *memory = workspace;
@@ -167,12 +168,12 @@ static tleg_status plan(tleg_context *context, const tleg_block *block, int64_t 
     return tleg_block_place_scratch(context, tleg_block_scratch(block->kernels, shape), end, space);
 }
 
-TLEG_API tleg_status TLEG_CALL tleg_block_memory(tleg_context *context, const tleg_block *block, int64_t batch, int64_t tokens,
-                                                 uint64_t *bytes) {
+TLEG_API tleg_status TLEG_CALL tleg_block_get_memory(tleg_context *context, const tleg_block *block, int64_t batch,
+                                                     int64_t tokens, uint64_t *bytes) {
     if (bytes)
         *bytes = 0;
     if (!context || !block || !bytes)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_block_memory: a pointer is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_block_get_memory: a pointer is NULL");
     struct tleg_block_shape shape;
     struct tleg_block_space space;
     tleg_status status = plan(context, block, batch, tokens, &shape, &space);
@@ -187,7 +188,7 @@ tleg_status tleg_block_check_tokens(tleg_context *context, const tleg_block *blo
     if (tensor->dtype == TLEG_F32 && tensor->rank == 3 && tensor->shape[2] == block->config.dim &&
         tensor->shape[0] == x->shape[0] && tensor->shape[1] == x->shape[1])
         return TLEG_OK;
-    return tleg_fail(context, TLEG_ARGUMENT, "block: %s is %s %s, expected F32 [B, N, %d], the same for all", name,
+    return tleg_fail(context, TLEG_ERROR_ARGUMENT, "block: %s is %s %s, expected F32 [B, N, %d], the same for all", name,
                      tleg_dtype_name(tensor->dtype), tleg_shape_text(tensor->rank, tensor->shape, have), block->config.dim);
 }
 
@@ -196,14 +197,14 @@ static tleg_status check_forward(tleg_context *context, const tleg_block *block,
     if (!status)
         status = tleg_block_check_tokens(context, block, "y", y, x);
     if (!status && y->read_only)
-        status = tleg_fail(context, TLEG_ARGUMENT, "block: y was lent to us read-only");
+        status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "block: y was lent to us read-only");
     return status;
 }
 
 TLEG_API tleg_status TLEG_CALL tleg_block_forward(tleg_context *context, const tleg_block *block, const tleg_tensor *x,
                                                   tleg_tensor *y, void *workspace, uint64_t workspace_bytes) {
     if (!context || !block || !x || !y || !workspace)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_block_forward: a pointer is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_block_forward: a pointer is NULL");
     struct tleg_block_shape shape;
     struct tleg_block_space space;
     struct tleg_exec exec;

@@ -31,12 +31,12 @@ static tleg_status plan(tleg_context *context, const tleg_block *block, int64_t 
     return tleg_block_place_scratch(context, tleg_backward_scratch(block->kernels, &p->shape), end, &p->space);
 }
 
-TLEG_API tleg_status TLEG_CALL tleg_block_backward_memory(tleg_context *context, const tleg_block *block, int64_t batch,
-                                                          int64_t tokens, uint64_t *bytes) {
+TLEG_API tleg_status TLEG_CALL tleg_block_get_backward_memory(tleg_context *context, const tleg_block *block, int64_t batch,
+                                                              int64_t tokens, uint64_t *bytes) {
     if (bytes)
         *bytes = 0;
     if (!context || !block || !bytes)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_block_backward_memory: a pointer is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_block_get_backward_memory: a pointer is NULL");
     struct backward_plan p;
     tleg_status status = plan(context, block, batch, tokens, &p);
     if (!status)
@@ -60,9 +60,9 @@ static tleg_status check_gradient(tleg_context *context, const tleg_block *block
     if (!tensor)
         return TLEG_OK;
     if (site == TLEG_QKV && bias && block->config.no_qkv_bias)
-        return tleg_fail(context, TLEG_ARGUMENT, "block gradients: this block has no attn.qkv.bias");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "block gradients: this block has no attn.qkv.bias");
     if (tensor->read_only)
-        return tleg_fail(context, TLEG_ARGUMENT, "block gradients: a tensor of %s was lent to us read-only",
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "block gradients: a tensor of %s was lent to us read-only",
                          tleg_site_name(site));
     return tleg_block_check_tensor(context, &block->config, "block gradients", site, bias, tensor);
 }
@@ -94,7 +94,7 @@ static tleg_status check_tensors(tleg_context *context, const tleg_block *block,
     if (!status && dx)
         status = tleg_block_check_tokens(context, block, "dx", dx, x);
     if (!status && dx && dx->read_only)
-        status = tleg_fail(context, TLEG_ARGUMENT, "block: dx was lent to us read-only");
+        status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "block: dx was lent to us read-only");
     return status;
 }
 
@@ -117,7 +117,7 @@ TLEG_API tleg_status TLEG_CALL tleg_block_backward(tleg_context *context, const 
                                                    const tleg_block_gradients *gradients, void *workspace,
                                                    uint64_t workspace_bytes) {
     if (!context || !block || !x || !dy || !workspace)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_block_backward: a pointer is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_block_backward: a pointer is NULL");
     struct backward_plan p;
     struct tleg_exec exec;
     struct tleg_layer_gradient gradient;

@@ -18,7 +18,7 @@ void tleg_default_colours(double mean[3], double std[3]) {
 static tleg_status in_range(tleg_context *context, const char *member, int32_t value, int32_t least, int32_t most) {
     if (value >= least && value <= most)
         return TLEG_OK;
-    return tleg_fail(context, TLEG_ARGUMENT, "tleg_config.%s: expected %d to %d, found %d", member, (int)least, (int)most,
+    return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.%s: expected %d to %d, found %d", member, (int)least, (int)most,
                      (int)value);
 }
 
@@ -45,14 +45,14 @@ static tleg_status check_sizes(tleg_context *context, tleg_config *c) {
             return status;
     }
     if (c->image_size % c->patch_size != 0)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_config.image_size: expected a multiple of the patch, %d, found %d",
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.image_size: expected a multiple of the patch, %d, found %d",
                          (int)c->patch_size, (int)c->image_size);
     if (c->image_size / c->patch_size > TLEG_MAX_GRID)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_config.image_size: expected at most %d patches a side, found %d",
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.image_size: expected at most %d patches a side, found %d",
                          TLEG_MAX_GRID, (int)(c->image_size / c->patch_size));
     if (c->dim % c->heads != 0)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_config.heads: expected a divisor of the dim, %d, found %d", (int)c->dim,
-                         (int)c->heads);
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.heads: expected a divisor of the dim, %d, found %d",
+                         (int)c->dim, (int)c->heads);
     return TLEG_OK;
 }
 
@@ -67,9 +67,9 @@ static tleg_status check_head(tleg_context *context, tleg_config *c) {
     if (status != TLEG_OK)
         return status;
     if (c->pool == TLEG_POOL_CLS && c->prefix == 0)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_config.pool: TLEG_POOL_CLS needs a class token, found prefix 0");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.pool: TLEG_POOL_CLS needs a class token, found prefix 0");
     if (c->pool == TLEG_POOL_MEAN && c->prefix == 2)
-        return tleg_fail(context, TLEG_ARGUMENT,
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT,
                          "tleg_config.pool: a distillation token needs TLEG_POOL_CLS, found TLEG_POOL_MEAN");
     if (c->pool == TLEG_POOL_CLS)
         c->norm = TLEG_NORM_BEFORE_POOL; /* the same numbers, and the name that such models keep */
@@ -82,7 +82,7 @@ static tleg_status check_number(tleg_context *context, const char *member, doubl
     char number[TLEG_NUMBER_TEXT] = "no finite number";
     if (isfinite(value))
         tleg_number_format(value, number);
-    return tleg_fail(context, TLEG_ARGUMENT, "tleg_config.%s: expected %s, found %s", member, expected, number);
+    return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.%s: expected %s, found %s", member, expected, number);
 }
 
 static bool all_zero(const double values[3]) {
@@ -115,15 +115,17 @@ static tleg_status check_labels(tleg_context *context, const tleg_config *c) {
     if (c->label_count == 0)
         return TLEG_OK;
     if (c->label_count != c->classes)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_config.label_count: expected 0 or as many as classes, %d, found %d",
-                         (int)c->classes, (int)c->label_count);
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT,
+                         "tleg_config.label_count: expected 0 or as many as classes, %d, found %d", (int)c->classes,
+                         (int)c->label_count);
     if (!c->labels)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_config.labels: expected %d names, found NULL", (int)c->label_count);
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.labels: expected %d names, found NULL",
+                         (int)c->label_count);
     for (int32_t k = 0; k < c->label_count; k++) {
         if (!c->labels[k])
-            return tleg_fail(context, TLEG_ARGUMENT, "tleg_config.labels[%d]: expected a name, found NULL", (int)k);
+            return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.labels[%d]: expected a name, found NULL", (int)k);
         if (!tleg_utf8_valid(c->labels[k]))
-            return tleg_fail(context, TLEG_ARGUMENT, "tleg_config.labels[%d]: expected UTF-8, found other bytes", (int)k);
+            return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.labels[%d]: expected UTF-8, found other bytes", (int)k);
     }
     return TLEG_OK;
 }
@@ -147,8 +149,8 @@ static tleg_status check_texts(tleg_context *context, struct tleg_vit_config *co
         return status;
     struct tleg_schedule schedule;
     status = tleg_schedule_parse(context, "tleg_config.schedule", config->c.schedule, &schedule);
-    if (status == TLEG_FORMAT) /* what is wrong in a file is here a wrong argument */
-        status = context->error.status = TLEG_ARGUMENT;
+    if (status == TLEG_ERROR_FORMAT) /* what is wrong in a file is here a wrong argument */
+        status = context->error.status = TLEG_ERROR_ARGUMENT;
     if (status != TLEG_OK)
         return status;
     status = take_texts(context, &schedule, config);

@@ -47,25 +47,25 @@ static bool parse_integer(const char *text, int32_t most, int32_t *value) {
 
 tleg_status tleg_read_integer(const struct tleg_config_reader *reader, const char *key, int32_t most, bool *found,
                               int32_t *value) {
-    const char *text = tleg_file_metadata(reader->file, key);
+    const char *text = tleg_file_get_metadata(reader->file, key);
     *found = text != NULL;
     if (!text || parse_integer(text, most, value))
         return TLEG_OK;
-    return tleg_fail(reader->context, TLEG_FORMAT, "%s: %s: expected a whole number from 1 to %d, found \"%s\"", reader->label,
-                     key, (int)most, text);
+    return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: %s: expected a whole number from 1 to %d, found \"%s\"",
+                     reader->label, key, (int)most, text);
 }
 
 tleg_status tleg_read_word(const struct tleg_config_reader *reader, const char *key, const char *one, const char *two,
                            int32_t *value) {
-    const char *text = tleg_file_metadata(reader->file, key);
+    const char *text = tleg_file_get_metadata(reader->file, key);
     *value = 0;
     if (!text)
         return TLEG_OK;
     *value = strcmp(text, one) == 0 ? 1 : strcmp(text, two) == 0 ? 2 : 0;
     if (*value)
         return TLEG_OK;
-    return tleg_fail(reader->context, TLEG_FORMAT, "%s: %s: expected \"%s\" or \"%s\", found \"%s\"", reader->label, key, one,
-                     two, text);
+    return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: %s: expected \"%s\" or \"%s\", found \"%s\"", reader->label, key,
+                     one, two, text);
 }
 
 /* `count` numbers with commas, and blanks if they like, between them. */
@@ -91,7 +91,7 @@ static bool parse_numbers(const char *text, int count, double *values) {
 /* The numbers of a key, each above 0 if `positive` and at most `most`; untouched when it is absent. */
 static tleg_status read_list(const struct tleg_config_reader *reader, const char *key, int count, bool positive, double most,
                              const char *expected, double *values) {
-    const char *text = tleg_file_metadata(reader->file, key);
+    const char *text = tleg_file_get_metadata(reader->file, key);
     if (!text)
         return TLEG_OK;
     double numbers[3];
@@ -99,7 +99,8 @@ static tleg_status read_list(const struct tleg_config_reader *reader, const char
     for (int k = 0; good && k < count; k++)
         good = numbers[k] <= most && (positive ? numbers[k] > 0 : numbers[k] >= -most);
     if (!good)
-        return tleg_fail(reader->context, TLEG_FORMAT, "%s: %s: expected %s, found \"%s\"", reader->label, key, expected, text);
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: %s: expected %s, found \"%s\"", reader->label, key, expected,
+                         text);
     memcpy(values, numbers, (size_t)count * sizeof *values);
     return TLEG_OK;
 }
@@ -143,11 +144,11 @@ static tleg_status take_labels(const struct tleg_config_reader *reader, const st
                                size_t *bytes) {
     const int32_t classes = reader->c->classes;
     if (tleg_json_kind(json, 0) != TLEG_JSON_ARRAY)
-        return tleg_fail(reader->context, TLEG_FORMAT,
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
                          "%s: tleg.labels: expected a JSON array of %d class names, found no array", reader->label,
                          (int)classes);
     if (tleg_json_size(json, 0) != (size_t)classes)
-        return tleg_fail(reader->context, TLEG_FORMAT,
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
                          "%s: tleg.labels: expected as many names as head.weight has classes, %d, found %zu", reader->label,
                          (int)classes, tleg_json_size(json, 0));
     /* each name is no longer than its JSON, whose quotes make room for the NUL */
@@ -157,7 +158,7 @@ static tleg_status take_labels(const struct tleg_config_reader *reader, const st
         return tleg_fail_memory(reader->context, "class names", size);
     if (!decode_labels(json, classes, labels, json->length)) {
         tleg_release(&reader->context->allocator, labels, size);
-        return tleg_fail(reader->context, TLEG_FORMAT, "%s: tleg.labels: expected names alone, without a NUL in them",
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: tleg.labels: expected names alone, without a NUL in them",
                          reader->label);
     }
     *memory = labels;
@@ -166,7 +167,7 @@ static tleg_status take_labels(const struct tleg_config_reader *reader, const st
 }
 
 tleg_status tleg_read_labels(const struct tleg_config_reader *reader, void **memory, size_t *bytes) {
-    const char *text = tleg_file_metadata(reader->file, "tleg.labels");
+    const char *text = tleg_file_get_metadata(reader->file, "tleg.labels");
     *memory = NULL;
     *bytes = 0;
     if (!text)

@@ -15,14 +15,15 @@ static tleg_status read_kind(struct tleg_config_reader *reader) {
     if (status != TLEG_OK)
         return status;
     if ((kind == LEARNGENE && model && !gene) || (kind == VIT && gene && !model))
-        return tleg_fail(reader->context, TLEG_FORMAT, "%s: tleg.kind says \"%s\", but \"%s\" belongs to a %s", reader->label,
-                         kind == LEARNGENE ? "learngene" : "vit", gene ? gene_name : model_name, words[gene ? LEARNGENE : VIT]);
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: tleg.kind says \"%s\", but \"%s\" belongs to a %s",
+                         reader->label, kind == LEARNGENE ? "learngene" : "vit", gene ? gene_name : model_name,
+                         words[gene ? LEARNGENE : VIT]);
     if (kind == 0)
         kind = model ? VIT : gene ? LEARNGENE : 0;
     const int32_t expected = reader->gene ? LEARNGENE : VIT;
     if (kind == expected || kind == 0)
         return TLEG_OK;
-    return tleg_fail(reader->context, TLEG_FORMAT, "%s: expected a %s, found a %s%s", reader->label, words[expected],
+    return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: expected a %s, found a %s%s", reader->label, words[expected],
                      words[kind], reader->gene ? "" : ": expand it to a depth first");
 }
 
@@ -31,8 +32,8 @@ static tleg_status read_kind(struct tleg_config_reader *reader) {
 static tleg_status in_range(const struct tleg_config_reader *reader, const char *tensor, const char *what, int64_t value,
                             int32_t most, int32_t *out) {
     if (value < 1 || value > most)
-        return tleg_fail(reader->context, TLEG_FORMAT, "%s: tensor \"%s\": expected %s from 1 to %d, found %lld", reader->label,
-                         tensor, what, (int)most, (long long)value);
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: tensor \"%s\": expected %s from 1 to %d, found %lld",
+                         reader->label, tensor, what, (int)most, (long long)value);
     *out = (int32_t)value;
     return TLEG_OK;
 }
@@ -47,8 +48,9 @@ static tleg_status read_patch(struct tleg_config_reader *reader) {
         return status;
     if (entry->shape[1] != 3 || entry->shape[2] != entry->shape[3]) {
         char text[TLEG_SHAPE_TEXT];
-        return tleg_fail(reader->context, TLEG_FORMAT, "%s: tensor \"%s\": expected shape [dim, 3, patch, patch], found %s",
-                         reader->label, name, tleg_shape_text(4, entry->shape, text));
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
+                         "%s: tensor \"%s\": expected shape [dim, 3, patch, patch], found %s", reader->label, name,
+                         tleg_shape_text(4, entry->shape, text));
     }
     status = in_range(reader, name, "a dim", entry->shape[0], TLEG_MAX_DIM, &c->dim);
     if (status == TLEG_OK)
@@ -58,19 +60,19 @@ static tleg_status read_patch(struct tleg_config_reader *reader) {
     if (status == TLEG_OK)
         status = tleg_read_integer(reader, "tleg.patch_size", TLEG_MAX_IMAGE, &found, &given);
     if (status == TLEG_OK && found && given != c->patch_size)
-        return tleg_fail(reader->context, TLEG_FORMAT, "%s: tleg.patch_size: expected %d as %s has, found %d", reader->label,
-                         (int)c->patch_size, name, (int)given);
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: tleg.patch_size: expected %d as %s has, found %d",
+                         reader->label, (int)c->patch_size, name, (int)given);
     return status;
 }
 
 static tleg_status read_prefix(struct tleg_config_reader *reader) {
     const bool cls = tleg_read_has(reader, "cls_token"), dist = tleg_read_has(reader, "dist_token");
     if (dist && !cls)
-        return tleg_fail(reader->context, TLEG_FORMAT, "%s: found tensor \"dist_token\", but \"cls_token\" is missing",
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: found tensor \"dist_token\", but \"cls_token\" is missing",
                          reader->label);
     if (!dist && tleg_read_has(reader, "head_dist.weight"))
-        return tleg_fail(reader->context, TLEG_FORMAT, "%s: found tensor \"head_dist.weight\", but \"dist_token\" is missing",
-                         reader->label);
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
+                         "%s: found tensor \"head_dist.weight\", but \"dist_token\" is missing", reader->label);
     reader->c->prefix = cls + dist;
     return TLEG_OK;
 }
@@ -96,17 +98,18 @@ static tleg_status read_image(struct tleg_config_reader *reader) {
     if (status != TLEG_OK)
         return status;
     if (found && c->image_size % c->patch_size != 0)
-        return tleg_fail(reader->context, TLEG_FORMAT, "%s: tleg.image_size: expected a multiple of the patch, %d, found %d",
-                         reader->label, (int)c->patch_size, (int)c->image_size);
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
+                         "%s: tleg.image_size: expected a multiple of the patch, %d, found %d", reader->label,
+                         (int)c->patch_size, (int)c->image_size);
     if (found && rows != tleg_config_tokens(c))
-        return tleg_fail(reader->context, TLEG_FORMAT,
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
                          "%s: tensor \"pos_embed\": expected %lld rows (%d tokens, and patches of %d for tleg.image_size %d), "
                          "found %lld",
                          reader->label, (long long)tleg_config_tokens(c), (int)c->prefix, (int)c->patch_size,
                          (int)c->image_size, (long long)rows);
     const int32_t side = rows > c->prefix ? square_root(rows - c->prefix) : 0;
     if (side == 0 || (int64_t)side * c->patch_size > TLEG_MAX_IMAGE)
-        return tleg_fail(reader->context, TLEG_FORMAT,
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
                          "%s: tensor \"pos_embed\": expected %d rows for tokens and a square number for patches, at most %d a "
                          "side and %d pixels, found %lld rows",
                          reader->label, (int)c->prefix, TLEG_MAX_GRID, TLEG_MAX_IMAGE, (long long)rows);
@@ -177,7 +180,7 @@ static tleg_status read_depth(struct tleg_config_reader *reader) {
         if (layer < 0 || !is_site_tensor(rest))
             continue;
         if (layer >= TLEG_MAX_DEPTH)
-            return tleg_fail(reader->context, TLEG_FORMAT, "%s: tensor \"%s\": expected at most %d layers", reader->label,
+            return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: tensor \"%s\": expected at most %d layers", reader->label,
                              entries[k].name, TLEG_MAX_DEPTH);
         if (layer >= reader->c->depth)
             reader->c->depth = layer + 1;
@@ -196,7 +199,7 @@ static tleg_status read_segment(struct tleg_config_reader *reader, enum tleg_sit
         if (has_plain && !has_base)
             tleg_schedule_set_shared(&reader->schedule, site);
     } else if (tleg_span_linear(span) ? has_plain && !has_base : has_base) {
-        return tleg_fail(reader->context, TLEG_FORMAT,
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
                          "%s: tleg.schedule: segment %d of \"%s\", [%d,%s], expects \"%s\", found \"%s\"", reader->label,
                          (int)segment, tleg_site_key(site), (int)span->layers, span->linear ? "true" : "false",
                          has_base ? plain : base, has_base ? base : plain);
@@ -212,15 +215,15 @@ static tleg_status refuse_more(const struct tleg_config_reader *reader, const st
     const char *rest = entry->name + length;
     if (strncmp(entry->name, prefix, length) != 0 || read_index(&rest) < reader->schedule.count[site] || *rest != '.')
         return TLEG_OK;
-    return tleg_fail(reader->context, TLEG_FORMAT, "%s: tensor \"%s\": tleg.schedule gives \"%s\" %d segment(s)", reader->label,
-                     entry->name, tleg_site_key(site), (int)reader->schedule.count[site]);
+    return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: tensor \"%s\": tleg.schedule gives \"%s\" %d segment(s)",
+                     reader->label, entry->name, tleg_site_key(site), (int)reader->schedule.count[site]);
 }
 
 static tleg_status read_schedule(struct tleg_config_reader *reader) {
     char what[TLEG_WHAT_TEXT];
     tleg_read_what(reader, "tleg.schedule", what);
     tleg_status status =
-        tleg_schedule_parse(reader->context, what, tleg_file_metadata(reader->file, "tleg.schedule"), &reader->schedule);
+        tleg_schedule_parse(reader->context, what, tleg_file_get_metadata(reader->file, "tleg.schedule"), &reader->schedule);
     const struct tleg_entry *entries;
     const int64_t count = tleg_file_entries(reader->file, &entries);
     for (int site = 0; status == TLEG_OK && site < TLEG_SITES; site++) {
@@ -245,17 +248,18 @@ static tleg_status read_heads(struct tleg_config_reader *reader) {
     if (status != TLEG_OK)
         return status;
     if (reader->heads < 0 || (reader->heads > 0 && c->dim % reader->heads != 0))
-        return tleg_fail(reader->context, TLEG_ARGUMENT, "%s: heads argument: expected a divisor of dim %d, found %d",
+        return tleg_fail(reader->context, TLEG_ERROR_ARGUMENT, "%s: heads argument: expected a divisor of dim %d, found %d",
                          reader->label, (int)c->dim, (int)reader->heads);
     if (found && c->dim % c->heads != 0)
-        return tleg_fail(reader->context, TLEG_FORMAT, "%s: tleg.heads: expected a divisor of dim %d, found %d", reader->label,
-                         (int)c->dim, (int)c->heads);
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: tleg.heads: expected a divisor of dim %d, found %d",
+                         reader->label, (int)c->dim, (int)c->heads);
     if (found && reader->heads > 0 && reader->heads != c->heads)
-        return tleg_fail(reader->context, TLEG_ARGUMENT, "%s: heads argument: expected %d as tleg.heads says, or 0, found %d",
-                         reader->label, (int)c->heads, (int)reader->heads);
+        return tleg_fail(reader->context, TLEG_ERROR_ARGUMENT,
+                         "%s: heads argument: expected %d as tleg.heads says, or 0, found %d", reader->label, (int)c->heads,
+                         (int)reader->heads);
     if (!found && reader->heads == 0 && c->dim % 64 != 0)
         return tleg_fail(
-            reader->context, TLEG_FORMAT,
+            reader->context, TLEG_ERROR_FORMAT,
             "%s: the number of heads is unknown: there is no tleg.heads, and dim %d is no multiple of 64; give the "
             "metadata key tleg.heads, --heads or the heads argument",
             reader->label, (int)c->dim);
@@ -273,14 +277,14 @@ static tleg_status read_pool(struct tleg_config_reader *reader) {
     if (c->pool == 0)
         c->pool = c->prefix > 0 && !fc_norm ? TLEG_POOL_CLS : TLEG_POOL_MEAN;
     if (c->pool == TLEG_POOL_CLS && c->prefix == 0)
-        return tleg_fail(reader->context, TLEG_FORMAT, "%s: tleg.pool: expected \"mean\" without a cls_token, found \"cls\"",
-                         reader->label);
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
+                         "%s: tleg.pool: expected \"mean\" without a cls_token, found \"cls\"", reader->label);
     if (c->pool == TLEG_POOL_MEAN && c->prefix == 2)
-        return tleg_fail(reader->context, TLEG_FORMAT, "%s: pool: expected \"cls\" with a dist_token, found \"mean\"%s",
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: pool: expected \"cls\" with a dist_token, found \"mean\"%s",
                          reader->label, fc_norm ? " (fc_norm.weight says so)" : "");
     if (c->pool == TLEG_POOL_CLS && fc_norm)
-        return tleg_fail(reader->context, TLEG_FORMAT, "%s: tleg.pool: expected \"mean\" before fc_norm.weight, found \"cls\"",
-                         reader->label);
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
+                         "%s: tleg.pool: expected \"mean\" before fc_norm.weight, found \"cls\"", reader->label);
     return TLEG_OK;
 }
 
@@ -288,7 +292,7 @@ static tleg_status read_norm(struct tleg_config_reader *reader) {
     tleg_config *c = reader->c;
     const bool fc_norm = tleg_read_has(reader, "fc_norm.weight");
     if (fc_norm && tleg_read_has(reader, "norm.weight"))
-        return tleg_fail(reader->context, TLEG_FORMAT,
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
                          "%s: expected norm.weight or fc_norm.weight, found both: which is the final norm?", reader->label);
     int32_t given;
     const tleg_status status = tleg_read_word(reader, "tleg.norm", "before_pool", "after_pool", &given);
@@ -297,7 +301,7 @@ static tleg_status read_norm(struct tleg_config_reader *reader) {
     c->norm = fc_norm ? TLEG_NORM_AFTER_POOL : TLEG_NORM_BEFORE_POOL;
     if (given == 0 || given == c->norm)
         return TLEG_OK;
-    return tleg_fail(reader->context, TLEG_FORMAT, "%s: tleg.norm: expected \"%s\" as the name %s says, found \"%s\"",
+    return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: tleg.norm: expected \"%s\" as the name %s says, found \"%s\"",
                      reader->label, fc_norm ? "after_pool" : "before_pool", fc_norm ? "fc_norm.*" : "norm.*",
                      fc_norm ? "before_pool" : "after_pool");
 }

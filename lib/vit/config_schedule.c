@@ -53,16 +53,17 @@ static tleg_status read_site(tleg_context *context, const char *what, const stru
     for (int32_t k = 0; k < schedule->count[site]; k++, token = tleg_json_next(json, token)) {
         struct tleg_span *span = &schedule->spans[site][k];
         if (!read_span(json, token, span))
-            return tleg_fail(context, TLEG_FORMAT, "%s: segment %d of \"%s\": expected [layers 1 to %d, true or false]", what,
-                             (int)k, tleg_site_key(site), TLEG_MAX_DEPTH);
+            return tleg_fail(context, TLEG_ERROR_FORMAT, "%s: segment %d of \"%s\": expected [layers 1 to %d, true or false]",
+                             what, (int)k, tleg_site_key(site), TLEG_MAX_DEPTH);
         depth += span->layers;
     }
     if (depth > TLEG_MAX_DEPTH)
-        return tleg_fail(context, TLEG_FORMAT, "%s: \"%s\" covers %d layers, at most %d are possible", what,
+        return tleg_fail(context, TLEG_ERROR_FORMAT, "%s: \"%s\" covers %d layers, at most %d are possible", what,
                          tleg_site_key(site), (int)depth, TLEG_MAX_DEPTH);
     if (schedule->depth != 0 && schedule->depth != depth)
-        return tleg_fail(context, TLEG_FORMAT, "%s: the sites cover different numbers of layers: \"%s\" %d, one before it %d",
-                         what, tleg_site_key(site), (int)depth, (int)schedule->depth);
+        return tleg_fail(context, TLEG_ERROR_FORMAT,
+                         "%s: the sites cover different numbers of layers: \"%s\" %d, one before it %d", what,
+                         tleg_site_key(site), (int)depth, (int)schedule->depth);
     schedule->depth = depth;
     return TLEG_OK;
 }
@@ -71,19 +72,19 @@ static tleg_status read_site(tleg_context *context, const char *what, const stru
 static tleg_status find_sites(tleg_context *context, const char *what, const struct tleg_json *json, size_t arrays[TLEG_SITES],
                               struct tleg_schedule *schedule) {
     if (tleg_json_kind(json, 0) != TLEG_JSON_OBJECT)
-        return tleg_fail(context, TLEG_FORMAT, "%s: expected a JSON object of sites with %s", what, form);
+        return tleg_fail(context, TLEG_ERROR_FORMAT, "%s: expected a JSON object of sites with %s", what, form);
     size_t key = 1;
     for (size_t k = 0; k < tleg_json_size(json, 0); k++, key = tleg_json_next(json, key + 1)) {
         const enum tleg_site site = find_site(json, key);
         if (site == TLEG_SITES)
-            return tleg_fail(context, TLEG_FORMAT,
+            return tleg_fail(context, TLEG_ERROR_FORMAT,
                              "%s: site %d is none of norm1, norm2, qkv, proj, fc1, fc2; expected those with %s", what, (int)k,
                              form);
         if (arrays[site])
-            return tleg_fail(context, TLEG_FORMAT, "%s: the site \"%s\" is there twice", what, tleg_site_key(site));
+            return tleg_fail(context, TLEG_ERROR_FORMAT, "%s: the site \"%s\" is there twice", what, tleg_site_key(site));
         const size_t count = tleg_json_kind(json, key + 1) == TLEG_JSON_ARRAY ? tleg_json_size(json, key + 1) : 0;
         if (count < 1 || count > TLEG_MAX_DEPTH)
-            return tleg_fail(context, TLEG_FORMAT, "%s: \"%s\": expected 1 to %d segments, %s", what, tleg_site_key(site),
+            return tleg_fail(context, TLEG_ERROR_FORMAT, "%s: \"%s\": expected 1 to %d segments, %s", what, tleg_site_key(site),
                              TLEG_MAX_DEPTH, form);
         arrays[site] = key + 1;
         schedule->count[site] = (int32_t)count;

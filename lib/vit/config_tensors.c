@@ -97,17 +97,17 @@ tleg_status tleg_read_unwrap(const struct tleg_config_reader *reader, tleg_file 
 
 static tleg_status fail_missing(const struct tleg_config_reader *reader, const char *name) {
     if (tleg_file_is_shard(reader->file))
-        return tleg_fail(reader->context, TLEG_FORMAT, "%s: missing tensor \"%s\"; " ONE_OF_SEVERAL, reader->label, name);
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: missing tensor \"%s\"; " ONE_OF_SEVERAL, reader->label, name);
     const char *wrapped = find_wrapped(reader, name);
     if (wrapped)
-        return tleg_fail(reader->context, TLEG_FORMAT,
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
                          "%s: missing tensor \"%s\"; found \"%s\": take \"%.*s\" off the names in this file", reader->label,
                          name, wrapped, (int)(strlen(wrapped) - strlen(name)), wrapped);
     const char *near = tleg_file_nearest(reader->file, name);
     if (near && !is_proper_name(near))
-        return tleg_fail(reader->context, TLEG_FORMAT, "%s: missing tensor \"%s\"; found the like \"%s\"", reader->label, name,
-                         near);
-    return tleg_fail(reader->context, TLEG_FORMAT, "%s: missing tensor \"%s\"", reader->label, name);
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: missing tensor \"%s\"; found the like \"%s\"", reader->label,
+                         name, near);
+    return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: missing tensor \"%s\"", reader->label, name);
 }
 
 static tleg_status check_type(const struct tleg_config_reader *reader, const struct tleg_entry *entry) {
@@ -118,7 +118,7 @@ static tleg_status check_type(const struct tleg_config_reader *reader, const str
     case TLEG_F64:
         return TLEG_OK;
     default:
-        return tleg_fail(reader->context, entry->dtype ? TLEG_FORMAT : TLEG_UNSUPPORTED,
+        return tleg_fail(reader->context, entry->dtype ? TLEG_ERROR_FORMAT : TLEG_ERROR_UNSUPPORTED,
                          "%s: tensor \"%s\": expected type F32, F16, BF16 or F64, found %s", reader->label, entry->name,
                          entry->type_name);
     }
@@ -137,8 +137,9 @@ tleg_status tleg_read_need(const struct tleg_config_reader *reader, const char *
         good = entry->shape[k] > 0;
     if (!good) {
         char text[TLEG_SHAPE_TEXT];
-        return tleg_fail(reader->context, TLEG_FORMAT, "%s: tensor \"%s\": expected %d dimensions above 0, found shape %s",
-                         reader->label, name, (int)rank, tleg_shape_text(entry->rank, entry->shape, text));
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
+                         "%s: tensor \"%s\": expected %d dimensions above 0, found shape %s", reader->label, name, (int)rank,
+                         tleg_shape_text(entry->rank, entry->shape, text));
     }
     *found = entry;
     return TLEG_OK;
@@ -178,7 +179,7 @@ tleg_status tleg_read_plain(struct tleg_config_reader *reader) {
     for (int64_t i = 0; i < count; i++)
         for (size_t k = 0; k < sizeof foreign / sizeof *foreign; k++)
             if (strstr(entries[i].name, foreign[k]))
-                return tleg_fail(reader->context, TLEG_UNSUPPORTED,
+                return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED,
                                  "%s: tensor \"%s\": expected a plain ViT, found a part that this library does not compute",
                                  reader->label, entries[i].name);
     return TLEG_OK;
@@ -212,8 +213,9 @@ static tleg_status check_tensor(struct check *check, const char *name, const str
         return status;
     if (entry->rank != spec->rank || memcmp(entry->shape, spec->shape, (size_t)spec->rank * sizeof *spec->shape) != 0) {
         char expected[TLEG_SHAPE_TEXT], found[TLEG_SHAPE_TEXT];
-        return tleg_fail(reader->context, TLEG_FORMAT, "%s: tensor \"%s\": expected shape %s, found %s", reader->label, name,
-                         tleg_shape_text(spec->rank, spec->shape, expected), tleg_shape_text(entry->rank, entry->shape, found));
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: tensor \"%s\": expected shape %s, found %s", reader->label,
+                         name, tleg_shape_text(spec->rank, spec->shape, expected),
+                         tleg_shape_text(entry->rank, entry->shape, found));
     }
     check->used[entry - check->entries] = 1;
     check->used_count++;
@@ -264,8 +266,8 @@ static tleg_status check_all(struct check *check) {
         status = check_layer(check, layer);
     c->dtype = check->half;
     if (status == TLEG_OK && tleg_file_is_shard(check->reader->file)) /* who knows how many layers the others hold */
-        return tleg_fail(check->reader->context, TLEG_FORMAT, "%s: found %d layer(s); " ONE_OF_SEVERAL, check->reader->label,
-                         (int)c->depth);
+        return tleg_fail(check->reader->context, TLEG_ERROR_FORMAT, "%s: found %d layer(s); " ONE_OF_SEVERAL,
+                         check->reader->label, (int)c->depth);
     return status;
 }
 

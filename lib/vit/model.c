@@ -98,6 +98,6 @@ void tleg_model_network(const tleg_model *model, struct tleg_network *network) {
 
 TLEG_API tleg_status TLEG_CALL tleg_model_get_info(const tleg_model *model, tleg_config *config) {
     if (!model || !config)
-        return TLEG_ARGUMENT;
+        return TLEG_ERROR_ARGUMENT;
     return tleg_info_write(&model->config.c, sizeof model->config.c, config, TLEG_STRUCT_LEAST);
 }

@@ -85,7 +85,7 @@ TLEG_API tleg_status TLEG_CALL tleg_model_open(tleg_context *context, const char
     if (model)
         *model = NULL;
     if (!context || !path || !model)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_model_open: a pointer is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_model_open: a pointer is NULL");
     tleg_file *file;
     tleg_status status = tleg_file_open(context, path, flags, &file);
     if (!status)
@@ -99,7 +99,7 @@ TLEG_API tleg_status TLEG_CALL tleg_model_parse(tleg_context *context, const voi
     if (model)
         *model = NULL;
     if (!context || !data || !model)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_model_parse: a pointer is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_model_parse: a pointer is NULL");
     tleg_file *file;
     tleg_status status = tleg_file_parse(context, data, size, &file);
     if (!status)
@@ -137,7 +137,7 @@ static void describe(const tleg_model *model, struct tleg_write_entry *entries) 
 
 TLEG_API tleg_status TLEG_CALL tleg_model_save(tleg_context *context, const tleg_model *model, const char *path) {
     if (!context || !model || !path)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_model_save: a pointer is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_model_save: a pointer is NULL");
     size_t count = (size_t)tleg_model_count(model), table = count * sizeof(struct tleg_write_entry);
     size_t largest = tleg_model_scratch(model), bytes = largest * 2 * sizeof(float);
     struct tleg_write_entry *entries = tleg_alloc(&context->allocator, table);

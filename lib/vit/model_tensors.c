@@ -87,7 +87,7 @@ void tleg_model_get(const tleg_model *model, const struct tleg_model_entry *entr
         tleg_unpack_from(model->kernels, &linear->weight, scratch, out);
 }
 
-TLEG_API const char *TLEG_CALL tleg_model_name(const tleg_model *model, int64_t index) {
+TLEG_API const char *TLEG_CALL tleg_model_get_tensor_name(const tleg_model *model, int64_t index) {
     if (!model || index < 0 || index >= tleg_model_count(model))
         return NULL;
     struct tleg_model_entry entry;
@@ -105,15 +105,15 @@ static bool find(const tleg_model *model, const char *name, struct tleg_model_en
     return false;
 }
 
-TLEG_API tleg_status TLEG_CALL tleg_model_tensor(tleg_context *context, const tleg_model *model, const char *name,
-                                                 tleg_tensor **tensor) {
+TLEG_API tleg_status TLEG_CALL tleg_model_copy_tensor(tleg_context *context, const tleg_model *model, const char *name,
+                                                      tleg_tensor **tensor) {
     if (tensor)
         *tensor = NULL;
     if (!context || !model || !name || !tensor)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_model_tensor: a pointer is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_model_copy_tensor: a pointer is NULL");
     struct tleg_model_entry entry;
     if (!find(model, name, &entry))
-        return tleg_fail(context, TLEG_ARGUMENT, "this model has no tensor %s", name);
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "this model has no tensor %s", name);
     int32_t dtype = model->config.c.dtype;
     size_t largest = tleg_model_scratch(model), bytes = largest * 2 * sizeof(float);
     float *scratch = tleg_alloc(&context->allocator, bytes);

@@ -6,7 +6,7 @@
 TLEG_API tleg_status TLEG_CALL tleg_layernorm_forward(tleg_context *context, const tleg_tensor *x, const tleg_tensor *weight,
                                                       const tleg_tensor *bias, double eps, tleg_tensor *y) {
     if (!context || !x || !weight || !bias || !y)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_layernorm_forward: a pointer is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_layernorm_forward: a pointer is NULL");
     int64_t rows = 0, dim = 0;
     const struct tleg_kernels *kernels;
     tleg_status status = tleg_ops_rows(context, "layernorm", x, &rows, &dim);
@@ -17,7 +17,7 @@ TLEG_API tleg_status TLEG_CALL tleg_layernorm_forward(tleg_context *context, con
     if (!status)
         status = tleg_ops_like_output(context, "layernorm", "y", y, x, dim);
     if (!status && !(eps >= 0))
-        status = tleg_fail(context, TLEG_ARGUMENT, "layernorm: eps must be 0 or more");
+        status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "layernorm: eps must be 0 or more");
     if (!status)
         status = tleg_kernels_of(context, &kernels);
     if (!status)
@@ -27,7 +27,7 @@ TLEG_API tleg_status TLEG_CALL tleg_layernorm_forward(tleg_context *context, con
 
 TLEG_API tleg_status TLEG_CALL tleg_gelu_forward(tleg_context *context, const tleg_tensor *x, tleg_tensor *y) {
     if (!context || !x || !y)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_gelu_forward: a pointer is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_gelu_forward: a pointer is NULL");
     const struct tleg_kernels *kernels;
     tleg_status status = tleg_ops_shape(context, "gelu", "x", x, x->rank, x->shape); /* the type */
     if (!status)
@@ -57,7 +57,7 @@ static void run_linear(const struct tleg_exec *exec, int64_t m, const float *x, 
 TLEG_API tleg_status TLEG_CALL tleg_linear_forward(tleg_context *context, const tleg_tensor *x, const tleg_tensor *weight,
                                                    const tleg_tensor *bias, tleg_tensor *y) {
     if (!context || !x || !weight || !y)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_linear_forward: a pointer is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_linear_forward: a pointer is NULL");
     int64_t rows = 0, dim = 0;
     const struct tleg_kernels *kernels = NULL;
     tleg_status status = tleg_ops_rows(context, "linear", x, &rows, &dim);
@@ -99,7 +99,7 @@ TLEG_API tleg_status TLEG_CALL tleg_mlp_forward(tleg_context *context, const tle
                                                 const tleg_tensor *fc1_bias, const tleg_tensor *fc2,
                                                 const tleg_tensor *fc2_bias, tleg_tensor *y) {
     if (!context || !x || !fc1 || !fc2 || !y)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_mlp_forward: a pointer is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_mlp_forward: a pointer is NULL");
     int64_t rows = 0;
     const struct tleg_kernels *kernels = NULL;
     tleg_status status = check_mlp(context, x, fc1, fc1_bias, fc2, fc2_bias, y, &rows);
@@ -127,7 +127,7 @@ TLEG_API tleg_status TLEG_CALL tleg_mlp_forward(tleg_context *context, const tle
 TLEG_API tleg_status TLEG_CALL tleg_attention_forward(tleg_context *context, const tleg_tensor *qkv, int32_t heads,
                                                       tleg_tensor *y) {
     if (!context || !qkv || !y)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_attention_forward: a pointer is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_attention_forward: a pointer is NULL");
     const struct tleg_kernels *kernels = NULL;
     tleg_status status = tleg_ops_qkv(context, "attention", qkv, heads);
     if (!status)

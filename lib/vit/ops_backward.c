@@ -35,7 +35,7 @@ static tleg_status check_layernorm(tleg_context *context, const tleg_tensor *x, 
     if (!status)
         status = tleg_ops_gradient(context, op, "dbias", dbias, 1, dim);
     if (!status && !(eps >= 0))
-        status = tleg_fail(context, TLEG_ARGUMENT, "%s: eps must be 0 or more", op);
+        status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: eps must be 0 or more", op);
     return status;
 }
 
@@ -43,7 +43,7 @@ TLEG_API tleg_status TLEG_CALL tleg_layernorm_backward(tleg_context *context, co
                                                        double eps, const tleg_tensor *dy, tleg_tensor *dx, tleg_tensor *dweight,
                                                        tleg_tensor *dbias) {
     if (!context || !x || !weight || !dy)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_layernorm_backward: a pointer is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_layernorm_backward: a pointer is NULL");
     int64_t rows = 0, dim = 0;
     const struct tleg_kernels *kernels = NULL;
     tleg_status status = check_layernorm(context, x, weight, eps, dy, dx, dweight, dbias, &rows, &dim);
@@ -74,7 +74,7 @@ TLEG_API tleg_status TLEG_CALL tleg_layernorm_backward(tleg_context *context, co
 TLEG_API tleg_status TLEG_CALL tleg_gelu_backward(tleg_context *context, const tleg_tensor *x, const tleg_tensor *dy,
                                                   tleg_tensor *dx) {
     if (!context || !x || !dy || !dx)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_gelu_backward: a pointer is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_gelu_backward: a pointer is NULL");
     const char *op = "gelu backward";
     const struct tleg_kernels *kernels;
     tleg_status status = tleg_ops_shape(context, op, "x", x, x->rank, x->shape); /* the type */
@@ -143,7 +143,7 @@ TLEG_API tleg_status TLEG_CALL tleg_linear_backward(tleg_context *context, const
                                                     const tleg_tensor *dy, tleg_tensor *dx, tleg_tensor *dweight,
                                                     tleg_tensor *dbias) {
     if (!context || !x || !weight || !dy)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_linear_backward: a pointer is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_linear_backward: a pointer is NULL");
     int64_t rows = 0;
     const struct tleg_kernels *kernels = NULL;
     tleg_status status = check_linear(context, x, weight, dy, dx, dweight, dbias, &rows);
@@ -236,7 +236,7 @@ TLEG_API tleg_status TLEG_CALL tleg_mlp_backward(tleg_context *context, const tl
                                                  tleg_tensor *dx, tleg_tensor *dfc1, tleg_tensor *dfc1_bias, tleg_tensor *dfc2,
                                                  tleg_tensor *dfc2_bias) {
     if (!context || !x || !fc1 || !fc2 || !dy)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_mlp_backward: a pointer is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_mlp_backward: a pointer is NULL");
     struct mlp a = {.x = x,
                     .fc1 = fc1,
                     .fc1_bias = fc1_bias,
@@ -272,7 +272,7 @@ TLEG_API tleg_status TLEG_CALL tleg_mlp_backward(tleg_context *context, const tl
 TLEG_API tleg_status TLEG_CALL tleg_attention_backward(tleg_context *context, const tleg_tensor *qkv, int32_t heads,
                                                        const tleg_tensor *dy, tleg_tensor *dqkv) {
     if (!context || !qkv || !dy || !dqkv)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_attention_backward: a pointer is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_attention_backward: a pointer is NULL");
     const char *op = "attention backward";
     const struct tleg_kernels *kernels = NULL;
     tleg_status status = tleg_ops_qkv(context, op, qkv, heads);

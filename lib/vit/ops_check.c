@@ -10,7 +10,7 @@ tleg_status tleg_ops_shape(tleg_context *context, const char *op, const char *na
     if (same)
         return TLEG_OK;
     char want[TLEG_SHAPE_TEXT], have[TLEG_SHAPE_TEXT];
-    return tleg_fail(context, TLEG_ARGUMENT, "%s: %s is %s %s, expected F32 %s", op, name, tleg_dtype_name(tensor->dtype),
+    return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: %s is %s %s, expected F32 %s", op, name, tleg_dtype_name(tensor->dtype),
                      tleg_shape_text(tensor->rank, tensor->shape, have), tleg_shape_text(rank, shape, want));
 }
 
@@ -21,7 +21,7 @@ tleg_status tleg_ops_vector(tleg_context *context, const char *op, const char *n
 tleg_status tleg_ops_rows(tleg_context *context, const char *op, const tleg_tensor *x, int64_t *rows, int64_t *dim) {
     char have[TLEG_SHAPE_TEXT];
     if (x->dtype != TLEG_F32 || x->rank < 1 || x->shape[x->rank - 1] < 1)
-        return tleg_fail(context, TLEG_ARGUMENT, "%s: x is %s %s, expected F32 [..., D]", op, tleg_dtype_name(x->dtype),
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: x is %s %s, expected F32 [..., D]", op, tleg_dtype_name(x->dtype),
                          tleg_shape_text(x->rank, x->shape, have));
     *dim = x->shape[x->rank - 1];
     *rows = (int64_t)x->count / *dim;
@@ -32,7 +32,7 @@ tleg_status tleg_ops_weight(tleg_context *context, const char *op, const char *n
     char have[TLEG_SHAPE_TEXT];
     if (weight->dtype == TLEG_F32 && weight->rank == 2 && weight->shape[0] >= 1 && weight->shape[1] == in)
         return TLEG_OK;
-    return tleg_fail(context, TLEG_ARGUMENT, "%s: %s is %s %s, expected F32 [out, %lld]", op, name,
+    return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: %s is %s %s, expected F32 [out, %lld]", op, name,
                      tleg_dtype_name(weight->dtype), tleg_shape_text(weight->rank, weight->shape, have), (long long)in);
 }
 
@@ -40,7 +40,7 @@ tleg_status tleg_ops_qkv(tleg_context *context, const char *op, const tleg_tenso
     int64_t rows = 0, width = 0;
     tleg_status status = tleg_ops_rows(context, op, qkv, &rows, &width);
     if (!status && (qkv->rank != 3 || width % 3 || heads < 1 || width / 3 % heads))
-        status = tleg_fail(context, TLEG_ARGUMENT,
+        status = tleg_fail(context, TLEG_ERROR_ARGUMENT,
                            "%s: expected qkv [B, N, 3 * D] and heads that divide D; found rank %d, last axis %lld, heads %d",
                            op, qkv->rank, (long long)width, heads);
     return status;
@@ -50,7 +50,7 @@ tleg_status tleg_ops_output(tleg_context *context, const char *op, const char *n
                             const int64_t *shape) {
     tleg_status status = tleg_ops_shape(context, op, name, tensor, rank, shape);
     if (!status && tensor->read_only)
-        status = tleg_fail(context, TLEG_ARGUMENT, "%s: %s was lent to us read-only", op, name);
+        status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: %s was lent to us read-only", op, name);
     return status;
 }
 

@@ -18,12 +18,12 @@ static tleg_status read_patches(tleg_context *context, const char *op, const tle
     char have[TLEG_SHAPE_TEXT];
     if (images->dtype != TLEG_F32 || images->rank != 4 || images->shape[1] != 3 || images->shape[2] != images->shape[3] ||
         images->shape[2] < 1 || images->shape[2] > TLEG_MAX_IMAGE)
-        return tleg_fail(context, TLEG_ARGUMENT, "%s: images is %s %s, expected F32 [B, 3, I, I] with I from 1 to %d", op,
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: images is %s %s, expected F32 [B, 3, I, I] with I from 1 to %d", op,
                          tleg_dtype_name(images->dtype), tleg_shape_text(images->rank, images->shape, have), TLEG_MAX_IMAGE);
     if (weight->dtype != TLEG_F32 || weight->rank != 4 || weight->shape[0] < 1 || weight->shape[1] != 3 ||
         weight->shape[2] != weight->shape[3] || weight->shape[2] < 1 || images->shape[2] % weight->shape[2])
-        return tleg_fail(context, TLEG_ARGUMENT, "%s: weight is %s %s, expected F32 [D, 3, P, P] where P divides %lld", op,
-                         tleg_dtype_name(weight->dtype), tleg_shape_text(weight->rank, weight->shape, have),
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: weight is %s %s, expected F32 [D, 3, P, P] where P divides %lld",
+                         op, tleg_dtype_name(weight->dtype), tleg_shape_text(weight->rank, weight->shape, have),
                          (long long)images->shape[2]);
     int64_t patch = weight->shape[2], grid = images->shape[2] / patch;
     *p = (struct patches){.batch = images->shape[0],
@@ -59,7 +59,7 @@ static void embed(const struct tleg_exec *exec, const struct patches *p, const t
 TLEG_API tleg_status TLEG_CALL tleg_patch_embed_forward(tleg_context *context, const tleg_tensor *images,
                                                         const tleg_tensor *weight, const tleg_tensor *bias, tleg_tensor *y) {
     if (!context || !images || !weight || !y)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_patch_embed_forward: a pointer is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_patch_embed_forward: a pointer is NULL");
     const char *op = "patch embedding";
     struct patches p;
     const struct tleg_kernels *kernels = NULL;
@@ -137,7 +137,7 @@ TLEG_API tleg_status TLEG_CALL tleg_patch_embed_backward(tleg_context *context, 
                                                          const tleg_tensor *weight, const tleg_tensor *dy, tleg_tensor *dimages,
                                                          tleg_tensor *dweight, tleg_tensor *dbias) {
     if (!context || !images || !weight || !dy)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_patch_embed_backward: a pointer is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_patch_embed_backward: a pointer is NULL");
     const char *op = "patch embedding backward";
     struct patches p;
     const struct tleg_kernels *kernels = NULL;
@@ -179,7 +179,7 @@ static tleg_status check_images(tleg_context *context, const char *op, const cha
     char have[TLEG_SHAPE_TEXT];
     if (tensor->dtype == TLEG_F32 && tensor->rank == 3)
         return TLEG_OK;
-    return tleg_fail(context, TLEG_ARGUMENT, "%s: %s is %s %s, expected F32 [B, N, D]", op, name,
+    return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: %s is %s %s, expected F32 [B, N, D]", op, name,
                      tleg_dtype_name(tensor->dtype), tleg_shape_text(tensor->rank, tensor->shape, have));
 }
 
@@ -191,7 +191,7 @@ static int64_t rows_of(const tleg_tensor *tensor) {
 TLEG_API tleg_status TLEG_CALL tleg_tokens_forward(tleg_context *context, const tleg_tensor *patches, const tleg_tensor *tokens,
                                                    const tleg_tensor *pos, tleg_tensor *y) {
     if (!context || !patches || !pos || !y)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_tokens_forward: a pointer is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_tokens_forward: a pointer is NULL");
     const char *op = "tokens";
     tleg_status status = check_images(context, op, "patches", patches);
     if (status)
@@ -218,7 +218,7 @@ TLEG_API tleg_status TLEG_CALL tleg_tokens_forward(tleg_context *context, const 
 TLEG_API tleg_status TLEG_CALL tleg_tokens_backward(tleg_context *context, const tleg_tensor *dy, tleg_tensor *dpatches,
                                                     tleg_tensor *dtokens, tleg_tensor *dpos) {
     if (!context || !dy)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_tokens_backward: a pointer is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_tokens_backward: a pointer is NULL");
     const char *op = "tokens backward";
     tleg_status status = check_images(context, op, "dy", dy);
     if (status)
@@ -227,7 +227,7 @@ TLEG_API tleg_status TLEG_CALL tleg_tokens_backward(tleg_context *context, const
     if (!dtokens && dpatches && dpatches->rank == 3 && dpatches->shape[1] < all)
         first = all - dpatches->shape[1];
     if (first > all)
-        return tleg_fail(context, TLEG_ARGUMENT, "%s: dtokens has %lld rows, expected at most dy's %lld tokens", op,
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: dtokens has %lld rows, expected at most dy's %lld tokens", op,
                          (long long)first, (long long)all);
     status = tleg_ops_gradient(context, op, "dtokens", dtokens, 2, (const int64_t[]){first, dim});
     if (!status)
@@ -255,16 +255,16 @@ TLEG_API tleg_status TLEG_CALL tleg_tokens_backward(tleg_context *context, const
 static tleg_status check_pool(tleg_context *context, const char *op, const char *name, const tleg_tensor *x, int32_t prefix) {
     tleg_status status = check_images(context, op, name, x);
     if (!status && (x->shape[2] < 1 || prefix < 0 || prefix >= x->shape[1]))
-        status =
-            tleg_fail(context, TLEG_ARGUMENT, "%s: the prefix is %d, expected 0 to %lld, and D is %lld, expected 1 or more", op,
-                      prefix, (long long)x->shape[1] - 1, (long long)x->shape[2]);
+        status = tleg_fail(context, TLEG_ERROR_ARGUMENT,
+                           "%s: the prefix is %d, expected 0 to %lld, and D is %lld, expected 1 or more", op, prefix,
+                           (long long)x->shape[1] - 1, (long long)x->shape[2]);
     return status;
 }
 
 TLEG_API tleg_status TLEG_CALL tleg_mean_pool_forward(tleg_context *context, const tleg_tensor *x, int32_t prefix,
                                                       tleg_tensor *y) {
     if (!context || !x || !y)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_mean_pool_forward: a pointer is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_mean_pool_forward: a pointer is NULL");
     const char *op = "mean pooling";
     const struct tleg_kernels *kernels;
     tleg_status status = check_pool(context, op, "x", x, prefix);
@@ -282,7 +282,7 @@ TLEG_API tleg_status TLEG_CALL tleg_mean_pool_forward(tleg_context *context, con
 TLEG_API tleg_status TLEG_CALL tleg_mean_pool_backward(tleg_context *context, const tleg_tensor *dy, int32_t prefix,
                                                        tleg_tensor *dx) {
     if (!context || !dy || !dx)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_mean_pool_backward: a pointer is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_mean_pool_backward: a pointer is NULL");
     const char *op = "mean pooling backward";
     tleg_status status = check_pool(context, op, "dx", dx, prefix);
     if (!status)

@@ -7,7 +7,7 @@ static tleg_status read_options(tleg_context *context, const tleg_session_option
         return TLEG_OK;
     tleg_status status = tleg_options_read(context, "tleg_session_options", host, &own, sizeof own, TLEG_STRUCT_LEAST);
     if (!status && own.batch < 0)
-        status = tleg_fail(context, TLEG_ARGUMENT, "session: batch is %d, expected 1 or more", own.batch);
+        status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "session: batch is %d, expected 1 or more", own.batch);
     if (!status && own.batch)
         *batch = own.batch;
     return status;
@@ -23,7 +23,7 @@ tleg_status tleg_session_plan(tleg_context *context, const struct tleg_network *
 static tleg_status check_depth(struct tleg_error *error, const struct tleg_network *network, int32_t depth) {
     if (depth >= network->least_depth && depth <= network->most_depth)
         return TLEG_OK;
-    return tleg_error_set(error, TLEG_ARGUMENT, "depth is %d, expected %d to %d", depth, network->least_depth,
+    return tleg_error_set(error, TLEG_ERROR_ARGUMENT, "depth is %d, expected %d to %d", depth, network->least_depth,
                           network->most_depth);
 }
 
@@ -81,7 +81,7 @@ TLEG_API tleg_status TLEG_CALL tleg_session_create(tleg_context *context, const 
     if (session)
         *session = NULL;
     if (!context || !model || !session)
-        return tleg_fail(context, TLEG_ARGUMENT, "tleg_session_create: a pointer is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_session_create: a pointer is NULL");
     struct tleg_network network;
     tleg_model_network(model, &network);
     tleg_model *owner = tleg_model_share(model);
@@ -93,9 +93,9 @@ TLEG_API tleg_status TLEG_CALL tleg_session_create(tleg_context *context, const 
 
 TLEG_API tleg_status TLEG_CALL tleg_session_set_depth(tleg_session *session, int32_t depth) {
     if (!session)
-        return TLEG_ARGUMENT;
+        return TLEG_ERROR_ARGUMENT;
     if (!session->network.set_depth)
-        return tleg_error_set(&session->error, TLEG_STATE, "this session runs a model: its depth is %d for good",
+        return tleg_error_set(&session->error, TLEG_ERROR_STATE, "this session runs a model: its depth is %d for good",
                               session->depth);
     tleg_status status = check_depth(&session->error, &session->network, depth);
     if (!status)
@@ -106,9 +106,10 @@ TLEG_API tleg_status TLEG_CALL tleg_session_set_depth(tleg_session *session, int
 TLEG_API tleg_status TLEG_CALL tleg_session_run(tleg_session *session, const float *images, int64_t batch, float *logits,
                                                 float *features) {
     if (!session)
-        return TLEG_ARGUMENT;
+        return TLEG_ERROR_ARGUMENT;
     if (!images || batch < 1)
-        return tleg_error_set(&session->error, TLEG_ARGUMENT, "run: %s", images ? "batch is less than 1" : "images is NULL");
+        return tleg_error_set(&session->error, TLEG_ERROR_ARGUMENT, "run: %s",
+                              images ? "batch is less than 1" : "images is NULL");
     const tleg_config *config = session->network.config;
     int64_t image = 3 * (int64_t)config->image_size * config->image_size, most = session->plan.shape.batch;
     for (int64_t done = 0; done < batch; done += most) {
@@ -116,13 +117,13 @@ TLEG_API tleg_status TLEG_CALL tleg_session_run(tleg_session *session, const flo
         if (!tleg_network_run(session, images + done * image, part, logits ? logits + done * config->classes : NULL,
                               features ? features + done * config->dim : NULL)) {
             atomic_store(&session->cancel, 0);
-            return tleg_error_set(&session->error, TLEG_CANCELLED, "run: cancelled");
+            return tleg_error_set(&session->error, TLEG_ERROR_CANCELLED, "run: cancelled");
         }
     }
     return TLEG_OK;
 }
 
-TLEG_API const char *TLEG_CALL tleg_session_error(const tleg_session *session) {
+TLEG_API const char *TLEG_CALL tleg_session_get_error(const tleg_session *session) {
     return session ? session->error.text : "the session is NULL";
 }
 

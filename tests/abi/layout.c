@@ -129,27 +129,27 @@ static void trainer_options(void) {
 }
 #undef STRUCT
 
-#define STRUCT tleg_batch
+#define STRUCT tleg_train_batch
 static void batch(void) {
-    BEGIN("tleg_batch");
+    BEGIN("tleg_train_batch");
     M(struct_size), M(size), M(images), M(labels), M(targets), M(teacher_logits), M(share);
-    END("tleg_batch");
+    END("tleg_train_batch");
 }
 #undef STRUCT
 
-#define STRUCT tleg_loss
+#define STRUCT tleg_train_loss
 static void loss(void) {
-    BEGIN("tleg_loss");
+    BEGIN("tleg_train_loss");
     M(struct_size), M(depth), M(total), M(labels), M(teacher), M(correct);
-    END("tleg_loss");
+    END("tleg_train_loss");
 }
 #undef STRUCT
 
-#define STRUCT tleg_rate
+#define STRUCT tleg_train_rate
 static void rate(void) {
-    BEGIN("tleg_rate");
+    BEGIN("tleg_train_rate");
     M(struct_size), M(epochs), M(warmup), M(reserved), M(peak), M(start), M(end);
-    END("tleg_rate");
+    END("tleg_train_rate");
 }
 #undef STRUCT
 

@@ -6,7 +6,7 @@
 
 static tleg_status fails(const tleg_context *context, tleg_status status, const char *what) {
     if (status != TLEG_OK) {
-        fprintf(stderr, "%s: %s: %s\n", what, tleg_status_name(status), tleg_context_error(context));
+        fprintf(stderr, "%s: %s: %s\n", what, tleg_status_name(status), tleg_context_get_error(context));
     }
     return status;
 }
@@ -16,7 +16,7 @@ static tleg_tensor *read_tensor(tleg_context *context, const char *path, const c
     tleg_file *file = NULL;
     tleg_tensor *tensor = NULL;
     if (fails(context, tleg_file_open(context, path, 0, &file), "open") == TLEG_OK) {
-        fails(context, tleg_file_tensor(context, file, name, &tensor), "read");
+        fails(context, tleg_file_read_tensor(context, file, name, &tensor), "read");
     }
     tleg_file_free(file);
     info->struct_size = sizeof *info;

@@ -24,7 +24,7 @@ using Tensor = Handle<tleg_tensor, tleg_tensor_free>;
 
 void check(const Context &context, tleg_status status) {
     if (status != TLEG_OK) {
-        throw std::runtime_error(std::string(tleg_status_name(status)) + ": " + tleg_context_error(context.get()));
+        throw std::runtime_error(std::string(tleg_status_name(status)) + ": " + tleg_context_get_error(context.get()));
     }
 }
 
@@ -33,7 +33,7 @@ std::vector<float> read(const Context &context, const char *path, const char *na
     check(context, tleg_file_open(context.get(), path, 0, &opened));
     File file(opened);
     tleg_tensor *found = nullptr;
-    check(context, tleg_file_tensor(context.get(), file.get(), name, &found));
+    check(context, tleg_file_read_tensor(context.get(), file.get(), name, &found));
     Tensor tensor(found);
     tleg_tensor_info info = tleg_tensor_info();
     info.struct_size = sizeof info;
@@ -65,7 +65,7 @@ double run(char **argv) {
 
     std::vector<float> logits(answers.size());
     if (tleg_session_run(session, images.data(), batch, logits.data(), nullptr) != TLEG_OK) {
-        throw std::runtime_error(tleg_session_error(session));
+        throw std::runtime_error(tleg_session_get_error(session));
     }
     double difference = 0, norm = 0;
     for (std::size_t i = 0; i < logits.size(); i++) {

@@ -24,7 +24,7 @@ def declare(name, result, *arguments):
 
 version = declare('tleg_version', c_uint32)
 context_create = declare('tleg_context_create', c_int32, c_void_p, POINTER(c_void_p))
-context_error = declare('tleg_context_error', c_char_p, c_void_p)
+context_error = declare('tleg_context_get_error', c_char_p, c_void_p)
 gene_open = declare('tleg_learngene_open', c_int32, c_void_p, c_char_p, c_uint32, c_int32, POINTER(c_void_p))
 gene_info = declare('tleg_learngene_get_info', c_int32, c_void_p, POINTER(Config))
 expander_create = declare('tleg_expander_create', c_int32, c_void_p, c_void_p, c_void_p, POINTER(c_void_p))

@@ -10,7 +10,7 @@ static void read_tensor(tleg_context *context, const tleg_file *file, const stru
     fuzz_need(tleg_file_find(file, entry->name) == entry);
     tleg_file_nearest(file, entry->name);
     tleg_tensor *tensor;
-    const tleg_status status = tleg_file_tensor(context, file, entry->name, &tensor);
+    const tleg_status status = tleg_file_read_tensor(context, file, entry->name, &tensor);
     fuzz_need_error(context, status);
     if (status != TLEG_OK)
         return;
@@ -28,7 +28,7 @@ static void read_all(tleg_context *context, const tleg_file *file) {
     for (int64_t i = 0; i < count; i++)
         read_tensor(context, file, &entries[i]);
     for (int64_t i = 0; i < pair_count; i++)
-        fuzz_need(tleg_file_metadata(file, pairs[i].key) == pairs[i].value);
+        fuzz_need(tleg_file_get_metadata(file, pairs[i].key) == pairs[i].value);
     tleg_file_nearest(file, "blocks.block.attn.qkv.instances.0.weight_base");
 }
 
@@ -36,7 +36,7 @@ static void read_all(tleg_context *context, const tleg_file *file) {
 static void through_path(tleg_context *context, const uint8_t *data, size_t size, tleg_status expected) {
     tleg_file *file;
     const tleg_status status = tleg_file_open(context, fuzz_path(data, size), 0, &file);
-    fuzz_need(status == expected || (expected == TLEG_FORMAT && status == TLEG_IO));
+    fuzz_need(status == expected || (expected == TLEG_ERROR_FORMAT && status == TLEG_ERROR_IO));
     if (file)
         read_all(context, file);
     tleg_file_free(file);

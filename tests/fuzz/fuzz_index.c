@@ -53,11 +53,11 @@ static void check_entry(tleg_context *context, const tleg_file *whole, const tle
                         const struct tleg_entry *entry) {
     tleg_tensor *tensor, *expected = NULL;
     fuzz_need(tleg_file_find(whole, entry->name) == entry);
-    const tleg_status status = tleg_file_tensor(context, whole, entry->name, &tensor);
-    fuzz_need(status == TLEG_OK || status == TLEG_UNSUPPORTED || status == TLEG_MEMORY);
+    const tleg_status status = tleg_file_read_tensor(context, whole, entry->name, &tensor);
+    fuzz_need(status == TLEG_OK || status == TLEG_ERROR_UNSUPPORTED || status == TLEG_ERROR_MEMORY);
     bool found = status != TLEG_OK;
     for (int i = 0; i < 2 && !found; i++) {
-        found = parts[i] && tleg_file_tensor(context, parts[i], entry->name, &expected) == TLEG_OK &&
+        found = parts[i] && tleg_file_read_tensor(context, parts[i], entry->name, &expected) == TLEG_OK &&
                 expected->count == tensor->count && expected->dtype == tensor->dtype &&
                 memcmp(expected->data, tensor->data, (size_t)entry->bytes) == 0;
         tleg_tensor_free(expected);
@@ -76,7 +76,7 @@ static void check_whole(tleg_context *context, const tleg_file *whole) {
     for (int64_t i = 0; i < count; i++)
         check_entry(context, whole, (const tleg_file *const *)parts, &entries[i]);
     for (int64_t i = 0; i < pair_count; i++)
-        fuzz_need(tleg_file_metadata(whole, pairs[i].key) == pairs[i].value);
+        fuzz_need(tleg_file_get_metadata(whole, pairs[i].key) == pairs[i].value);
     tleg_file_free(parts[0]);
     tleg_file_free(parts[1]);
 }
@@ -87,7 +87,7 @@ static void open_index(size_t refused) {
     tleg_file *whole;
     tleg_model *model;
     const tleg_status status = tleg_file_open(context, paths[INDEX], 0, &whole);
-    fuzz_need((status == TLEG_OK) == (whole != NULL) && (whole || tleg_context_error(context)[0] != '\0'));
+    fuzz_need((status == TLEG_OK) == (whole != NULL) && (whole || tleg_context_get_error(context)[0] != '\0'));
     if (whole && refused == 0)
         check_whole(context, whole);
     tleg_file_free(whole);

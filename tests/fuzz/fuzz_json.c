@@ -52,9 +52,9 @@ static void as_header(tleg_context *context, const uint8_t *data, size_t size) {
     tleg_file *file;
     const tleg_status status = tleg_file_parse(context, wrapped, bytes, &file);
     fuzz_need_error(context, status);
-    for (int64_t i = 0; i < tleg_file_count(file); i++) {
+    for (int64_t i = 0; i < tleg_file_get_tensor_count(file); i++) {
         tleg_tensor_info info = {.struct_size = sizeof info};
-        fuzz_need(tleg_file_get_info(context, file, tleg_file_name(file, i), &info) == TLEG_OK);
+        fuzz_need(tleg_file_get_tensor_info(context, file, tleg_file_get_tensor_name(file, i), &info) == TLEG_OK);
     }
     tleg_file_free(file);
     free(wrapped);

@@ -85,11 +85,11 @@ static void check_config(const tleg_config *config) {
 typedef tleg_status (*tensor_of)(tleg_context *context, const void *handle, const char *name, tleg_tensor **tensor);
 
 static tleg_status gene_tensor(tleg_context *context, const void *handle, const char *name, tleg_tensor **tensor) {
-    return tleg_learngene_tensor(context, handle, name, tensor);
+    return tleg_learngene_copy_tensor(context, handle, name, tensor);
 }
 
 static tleg_status model_tensor(tleg_context *context, const void *handle, const char *name, tleg_tensor **tensor) {
-    return tleg_model_tensor(context, handle, name, tensor);
+    return tleg_model_copy_tensor(context, handle, name, tensor);
 }
 
 /* A copy of a tensor; of one handle, or the same of two. */
@@ -128,13 +128,13 @@ static void save_gene(tleg_context *context, const tleg_learngene *gene, const t
     tleg_status status = tleg_learngene_save(context, gene, fuzz_scratch());
     if (status == TLEG_OK)
         status = tleg_learngene_open(context, fuzz_scratch(), 0, 0, &again);
-    fuzz_need(status == TLEG_OK || status == TLEG_MEMORY);
+    fuzz_need(status == TLEG_OK || status == TLEG_ERROR_MEMORY);
     if (!again)
         return;
     fuzz_need(tleg_learngene_get_info(again, &found) == TLEG_OK);
     compare_config(config, &found);
     const char *name;
-    for (int64_t i = 0; (name = tleg_learngene_name(gene, i)) != NULL; i++)
+    for (int64_t i = 0; (name = tleg_learngene_get_tensor_name(gene, i)) != NULL; i++)
         compare_tensor(context, gene_tensor, gene, again, name);
     tleg_learngene_free(again);
 }
@@ -145,13 +145,13 @@ static void save_model(tleg_context *context, const tleg_model *model, const tle
     tleg_status status = tleg_model_save(context, model, fuzz_scratch());
     if (status == TLEG_OK)
         status = tleg_model_open(context, fuzz_scratch(), 0, 0, &again);
-    fuzz_need(status == TLEG_OK || status == TLEG_MEMORY);
+    fuzz_need(status == TLEG_OK || status == TLEG_ERROR_MEMORY);
     if (!again)
         return;
     fuzz_need(tleg_model_get_info(again, &found) == TLEG_OK);
     compare_config(config, &found);
     const char *name;
-    for (int64_t i = 0; (name = tleg_model_name(model, i)) != NULL; i++)
+    for (int64_t i = 0; (name = tleg_model_get_tensor_name(model, i)) != NULL; i++)
         compare_tensor(context, model_tensor, model, again, name);
     tleg_model_free(again);
 }

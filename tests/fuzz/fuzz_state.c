@@ -28,8 +28,8 @@ static void look(tleg_context *context, const tleg_trainer *trainer, float value
     tleg_learngene *gene;
     tleg_tensor *tensor;
     tleg_tensor_info info = {.struct_size = sizeof info};
-    fuzz_need(tleg_trainer_learngene(context, trainer, 0, &gene) == TLEG_OK);
-    fuzz_need(tleg_learngene_tensor(context, gene, "head.weight", &tensor) == TLEG_OK);
+    fuzz_need(tleg_trainer_copy_learngene(context, trainer, 0, &gene) == TLEG_OK);
+    fuzz_need(tleg_learngene_copy_tensor(context, gene, "head.weight", &tensor) == TLEG_OK);
     fuzz_need(tleg_tensor_get_info(tensor, &info) == TLEG_OK);
     memcpy(values, info.data, 4 * sizeof *values);
     tleg_tensor_free(tensor);
@@ -40,13 +40,13 @@ static void look(tleg_context *context, const tleg_trainer *trainer, float value
 static void train_on(tleg_trainer *trainer) {
     static const float image[3] = {0.1f, 0.2f, 0.3f};
     static const int64_t label = 1;
-    const tleg_batch batch = {.struct_size = sizeof batch, .size = 1, .images = image, .labels = &label};
+    const tleg_train_batch batch = {.struct_size = sizeof batch, .size = 1, .images = image, .labels = &label};
     const tleg_status status = tleg_trainer_backward(trainer, &batch, NULL);
-    fuzz_need(status == TLEG_OK || status == TLEG_NUMERIC);
+    fuzz_need(status == TLEG_OK || status == TLEG_ERROR_NUMERIC);
     if (status != TLEG_OK)
         tleg_trainer_forget(trainer);
     const tleg_status updated = tleg_trainer_update(trainer, 1e-3);
-    fuzz_need(updated == TLEG_OK || updated == TLEG_NUMERIC);
+    fuzz_need(updated == TLEG_OK || updated == TLEG_ERROR_NUMERIC);
 }
 
 /* What a state says of the run it is of, as lines of a list: a state with another setup is refused at once. */
@@ -60,7 +60,7 @@ static const char *own_lines(tleg_context *context, const tleg_trainer *trainer)
     fuzz_need(tleg_trainer_save(context, trainer, path, 0, NULL) == TLEG_OK);
     fuzz_need(tleg_file_open(context, path, 0, &file) == TLEG_OK);
     for (size_t i = 0, at = 0; i < sizeof keys / sizeof *keys; i++)
-        at += (size_t)snprintf(lines + at, sizeof lines - at, "%s=%s\n", keys[i], tleg_file_metadata(file, keys[i]));
+        at += (size_t)snprintf(lines + at, sizeof lines - at, "%s=%s\n", keys[i], tleg_file_get_metadata(file, keys[i]));
     tleg_file_free(file);
     return lines;
 }

@@ -57,8 +57,8 @@ void fuzz_end(tleg_context *context, const struct fuzz_host *host) {
 }
 
 void fuzz_need_error(const tleg_context *context, tleg_status status) {
-    fuzz_need(status == TLEG_OK || tleg_context_error(context)[0] != '\0');
-    fuzz_need(status != TLEG_STATE && status != TLEG_CANCELLED && status != TLEG_IO);
+    fuzz_need(status == TLEG_OK || tleg_context_get_error(context)[0] != '\0');
+    fuzz_need(status != TLEG_ERROR_STATE && status != TLEG_ERROR_CANCELLED && status != TLEG_ERROR_IO);
 }
 
 /* The largest number before a ']' that data of MOST_DATA bytes can have. */

@@ -37,47 +37,47 @@ static void check(tleg_status status, const char *text) {
 /* One image through a model of three layers. */
 static void forward(struct work *work) {
     float logits[CLASSES];
-    check(tleg_session_run(work->session, work->images, 1, logits, NULL), tleg_session_error(work->session));
+    check(tleg_session_run(work->session, work->images, 1, logits, NULL), tleg_session_get_error(work->session));
 }
 
 /* The same, its layers formed as they run. */
 static void elastic(struct work *work) {
     float logits[CLASSES];
-    check(tleg_session_run(work->elastic, work->images, 1, logits, NULL), tleg_session_error(work->elastic));
+    check(tleg_session_run(work->elastic, work->images, 1, logits, NULL), tleg_session_get_error(work->elastic));
 }
 
 /* Forward, backward and AdamW of a gene at three layers. */
 static void step(struct work *work) {
     const int64_t labels[BATCH] = {1, 4, 7};
-    const tleg_batch batch = {.struct_size = sizeof batch, .size = BATCH, .images = work->images, .labels = labels};
-    check(tleg_trainer_backward(work->trainer, &batch, NULL), tleg_trainer_error(work->trainer));
-    check(tleg_trainer_update(work->trainer, 1e-3), tleg_trainer_error(work->trainer));
+    const tleg_train_batch batch = {.struct_size = sizeof batch, .size = BATCH, .images = work->images, .labels = labels};
+    check(tleg_trainer_backward(work->trainer, &batch, NULL), tleg_trainer_get_error(work->trainer));
+    check(tleg_trainer_update(work->trainer, 1e-3), tleg_trainer_get_error(work->trainer));
 }
 
 /* A gene to nine layers. */
 static void expansion(struct work *work) {
-    check(tleg_expander_expand(work->context, work->expander, DEEP, &work->model), tleg_context_error(work->context));
+    check(tleg_expander_expand(work->context, work->expander, DEEP, &work->model), tleg_context_get_error(work->context));
 }
 
 /* Rows that a product's rows go through, and attention: beside products their instructions would not be seen. */
 static void norm(struct work *w) {
-    check(tleg_layernorm_forward(w->context, w->x, w->weight, w->bias, 1e-5, w->y), tleg_context_error(w->context));
+    check(tleg_layernorm_forward(w->context, w->x, w->weight, w->bias, 1e-5, w->y), tleg_context_get_error(w->context));
 }
 static void norm_back(struct work *w) {
     check(tleg_layernorm_backward(w->context, w->x, w->weight, 1e-5, w->dy, w->y, w->weight, w->bias),
-          tleg_context_error(w->context));
+          tleg_context_get_error(w->context));
 }
 static void gelu(struct work *w) {
-    check(tleg_gelu_forward(w->context, w->x, w->y), tleg_context_error(w->context));
+    check(tleg_gelu_forward(w->context, w->x, w->y), tleg_context_get_error(w->context));
 }
 static void gelu_back(struct work *w) {
-    check(tleg_gelu_backward(w->context, w->x, w->dy, w->y), tleg_context_error(w->context));
+    check(tleg_gelu_backward(w->context, w->x, w->dy, w->y), tleg_context_get_error(w->context));
 }
 static void attention(struct work *w) {
-    check(tleg_attention_forward(w->context, w->qkv, NARROW, w->y), tleg_context_error(w->context));
+    check(tleg_attention_forward(w->context, w->qkv, NARROW, w->y), tleg_context_get_error(w->context));
 }
 static void attention_back(struct work *w) {
-    check(tleg_attention_backward(w->context, w->qkv, NARROW, w->dy, w->dqkv), tleg_context_error(w->context));
+    check(tleg_attention_backward(w->context, w->qkv, NARROW, w->dy, w->dqkv), tleg_context_get_error(w->context));
 }
 
 static const struct workload {
@@ -113,7 +113,7 @@ static tleg_tensor *tensor(tleg_context *context, int32_t rank, int64_t width) {
     const int64_t whole[] = {1, TOKENS, width};
     tleg_tensor *made;
     tleg_tensor_info info = {.struct_size = sizeof info};
-    check(tleg_tensor_create(context, TLEG_F32, rank, rank == 1 ? &width : whole, &made), tleg_context_error(context));
+    check(tleg_tensor_create(context, TLEG_F32, rank, rank == 1 ? &width : whole, &made), tleg_context_get_error(context));
     check(tleg_tensor_get_info(made, &info), "no info");
     for (uint64_t i = 0; i < info.bytes / sizeof(float); i++)
         ((float *)info.data)[i] = (float)(i * 37 % 101) / 50 - 1;
@@ -146,13 +146,13 @@ static void prepare(struct work *work, int32_t level, const struct workload *wor
     tleg_learngene *gene;
     tleg_model *model;
     check(tleg_context_create(&own, &work->context), "no context");
-    check(tleg_learngene_create(work->context, &config, 1, &gene), tleg_context_error(work->context));
-    check(tleg_expander_create(work->context, gene, &options, &work->expander), tleg_context_error(work->context));
-    check(tleg_expander_expand(work->context, work->expander, DEPTH, &model), tleg_context_error(work->context));
-    check(tleg_session_create(work->context, model, NULL, &work->session), tleg_context_error(work->context));
+    check(tleg_learngene_create(work->context, &config, 1, &gene), tleg_context_get_error(work->context));
+    check(tleg_expander_create(work->context, gene, &options, &work->expander), tleg_context_get_error(work->context));
+    check(tleg_expander_expand(work->context, work->expander, DEPTH, &model), tleg_context_get_error(work->context));
+    check(tleg_session_create(work->context, model, NULL, &work->session), tleg_context_get_error(work->context));
     check(tleg_session_create_elastic(work->context, work->expander, DEPTH, NULL, &work->elastic),
-          tleg_context_error(work->context));
-    check(tleg_trainer_create(work->context, gene, NULL, &training, &work->trainer), tleg_context_error(work->context));
+          tleg_context_get_error(work->context));
+    check(tleg_trainer_create(work->context, gene, NULL, &training, &work->trainer), tleg_context_get_error(work->context));
     tleg_model_free(model);
     tleg_learngene_free(gene);
     prepare_tensors(work);

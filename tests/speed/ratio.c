@@ -86,11 +86,11 @@ static double expand_bf16(struct work *w) {
 static double training(struct work *w) {
     static float images[BATCH * 3 * IMAGE * IMAGE];
     static const int64_t labels[BATCH];
-    const tleg_batch batch = {.struct_size = sizeof batch, .size = BATCH, .images = images, .labels = labels};
+    const tleg_train_batch batch = {.struct_size = sizeof batch, .size = BATCH, .images = images, .labels = labels};
     const double tokens = (double)(IMAGE / PATCH) * (IMAGE / PATCH);
     images[0] = 1;
-    check(tleg_trainer_backward(w->trainer, &batch, NULL), tleg_trainer_error(w->trainer));
-    check(tleg_trainer_update(w->trainer, 1e-3), tleg_trainer_error(w->trainer));
+    check(tleg_trainer_backward(w->trainer, &batch, NULL), tleg_trainer_get_error(w->trainer));
+    check(tleg_trainer_update(w->trainer, 1e-3), tleg_trainer_get_error(w->trainer));
     return 3 * 2 * BATCH * DEPTH * tokens * (12.0 * SMALL * SMALL + 2 * tokens * SMALL);
 }
 
@@ -149,8 +149,8 @@ static void make_trainer(struct work *work, int32_t level) {
     tleg_context *context;
     tleg_learngene *gene;
     check(tleg_context_create(&own, &context), "no context");
-    check(tleg_learngene_create(context, &config, 1, &gene), tleg_context_error(context));
-    check(tleg_trainer_create(context, gene, NULL, &options, &work->trainer), tleg_context_error(context));
+    check(tleg_learngene_create(context, &config, 1, &gene), tleg_context_get_error(context));
+    check(tleg_trainer_create(context, gene, NULL, &options, &work->trainer), tleg_context_get_error(context));
     tleg_learngene_free(gene);
     tleg_context_free(context);
 }

@@ -50,14 +50,14 @@ static inline void must_refuse(const struct vit_file *made, const struct vit_fau
     static const struct tleg_vit_config empty;
     struct tleg_vit_config config;
     const tleg_status status = read_with(context, made, heads, gene, &config);
-    const tleg_status expected = fault->status ? fault->status : TLEG_FORMAT;
+    const tleg_status expected = fault->status ? fault->status : TLEG_ERROR_FORMAT;
     if (status != expected) {
         print_error("%c %s %s: status %d, %s\n", fault->edit, fault->a, fault->b ? fault->b : "", status,
-                    tleg_context_error(context));
+                    tleg_context_get_error(context));
         fail();
     }
-    must_say(tleg_context_error(context), fault->says);
-    assert_non_null(strstr(tleg_context_error(context), "(memory)")); /* the file */
+    must_say(tleg_context_get_error(context), fault->says);
+    assert_non_null(strstr(tleg_context_get_error(context), "(memory)")); /* the file */
     assert_memory_equal(&config, &empty, sizeof config);
 }
 

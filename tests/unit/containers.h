@@ -91,8 +91,8 @@ static inline void assert_contains(const char *text, const char *part) {
 
 static inline void assert_error(tleg_status found, tleg_status expected, const char *part) {
     if (found != expected)
-        fail_msg("%s, not %s: %s", tleg_status_name(found), tleg_status_name(expected), tleg_context_error(context));
-    assert_contains(tleg_context_error(context), part);
+        fail_msg("%s, not %s: %s", tleg_status_name(found), tleg_status_name(expected), tleg_context_get_error(context));
+    assert_contains(tleg_context_get_error(context), part);
 }
 
 #define OK(call) assert_error(call, TLEG_OK, "")

@@ -20,7 +20,7 @@ static inline tleg_learngene *create(const tleg_config *config, uint64_t seed) {
 
 static inline int64_t count_tensors(const tleg_learngene *gene) {
     int64_t count = 0;
-    while (tleg_learngene_name(gene, count))
+    while (tleg_learngene_get_tensor_name(gene, count))
         count++;
     return count;
 }
@@ -33,7 +33,7 @@ struct values {
 };
 static inline struct values take(const tleg_learngene *gene, const char *name) {
     struct values values = {.info = {.struct_size = sizeof values.info}};
-    OK(context, tleg_learngene_tensor(context, gene, name, &values.tensor));
+    OK(context, tleg_learngene_copy_tensor(context, gene, name, &values.tensor));
     OK(context, tleg_tensor_get_info(values.tensor, &values.info));
     assert_int_equal(values.info.dtype, TLEG_F32);
     values.data = values.info.data;
@@ -45,8 +45,8 @@ static inline void must_be_equal(const tleg_learngene *a, const tleg_learngene *
     const int64_t count = count_tensors(a);
     assert_int_equal(count, count_tensors(b));
     for (int64_t k = 0; k < count; k++) {
-        const char *name = tleg_learngene_name(a, k);
-        assert_string_equal(name, tleg_learngene_name(b, k));
+        const char *name = tleg_learngene_get_tensor_name(a, k);
+        assert_string_equal(name, tleg_learngene_get_tensor_name(b, k));
         struct values x = take(a, name), y = take(b, name);
         assert_int_equal(x.count, y.count);
         assert_memory_equal(x.data, y.data, x.count * sizeof(float));

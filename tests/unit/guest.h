@@ -40,7 +40,7 @@ static inline tleg_status guest_walk(const tleg_context_options *options, uint64
         status = visit_all(&visit);
     if (status != TLEG_OK)
         print_message("the walk ended at '%s' with %s: %s\n", visit.at ? visit.at : "start", tleg_status_name(status),
-                      tleg_context_error(visit.context));
+                      tleg_context_get_error(visit.context));
     *digest = visit.digest;
     visit_close(&visit);
     tleg_context_free(visit.context);

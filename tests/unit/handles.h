@@ -96,17 +96,17 @@ static inline int clean(void **state) {
 /* The context's last error text holds a part. */
 #define SAYS(part)                                                                                                             \
     do {                                                                                                                       \
-        if (strstr(tleg_context_error(my.context), part) == NULL) {                                                            \
-            fail_msg("the text \"%s\" does not hold \"%s\"", tleg_context_error(my.context), part);                            \
+        if (strstr(tleg_context_get_error(my.context), part) == NULL) {                                                        \
+            fail_msg("the text \"%s\" does not hold \"%s\"", tleg_context_get_error(my.context), part);                        \
         }                                                                                                                      \
     } while (0)
 
-#define REFUSED(call) assert_int_equal(call, TLEG_ARGUMENT)
+#define REFUSED(call) assert_int_equal(call, TLEG_ERROR_ARGUMENT)
 /* A call that makes *out: refused, and what was in it is gone. */
 #define REFUSED_OUT(type, out, call)                                                                                           \
     do {                                                                                                                       \
         type *out = (type *)&my;                                                                                               \
-        assert_int_equal(call, TLEG_ARGUMENT);                                                                                 \
+        assert_int_equal(call, TLEG_ERROR_ARGUMENT);                                                                           \
         assert_null(out);                                                                                                      \
     } while (0)
 

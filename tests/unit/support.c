@@ -111,7 +111,7 @@ tleg_tensor *support_tensor(tleg_context *context, const char *path, const char 
     tleg_file *file = NULL;
     tleg_tensor *tensor = NULL;
     OK(context, tleg_file_open(context, path, 0, &file));
-    OK(context, tleg_file_tensor(context, file, name, &tensor));
+    OK(context, tleg_file_read_tensor(context, file, name, &tensor));
     tleg_file_free(file);
     tleg_tensor_info info = {.struct_size = sizeof info};
     OK(context, tleg_tensor_get_info(tensor, &info));

@@ -29,8 +29,8 @@ tleg_context *support_context(const struct backend *backend, int32_t workers);
 void support_filter(int argc, char **argv);
 
 /* Fails the test with the context's error text unless `call` is TLEG_OK. */
-#define OK(context, call) support_ok(call, #call, tleg_context_error(context), __FILE__, __LINE__)
-#define OK_SESSION(session, call) support_ok(call, #call, tleg_session_error(session), __FILE__, __LINE__)
+#define OK(context, call) support_ok(call, #call, tleg_context_get_error(context), __FILE__, __LINE__)
+#define OK_SESSION(session, call) support_ok(call, #call, tleg_session_get_error(session), __FILE__, __LINE__)
 void support_ok(tleg_status status, const char *call, const char *text, const char *file, int line);
 
 /* ---- golden cases: tests/golden, written by tests/fixtures/make.sh ---- */

@@ -118,15 +118,15 @@ static void a_wrong_operation_is_refused_and_changes_nothing(void **state) {
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         assert_int_equal(
             tleg_augment_operation(context, wrong[i].name, wrong[i].argument, fill, wrong[i].width, wrong[i].height, rgb),
-            TLEG_ARGUMENT);
-        if (strstr(tleg_context_error(context), wrong[i].says) == NULL)
-            fail_msg("\"%s\" does not name %s", tleg_context_error(context), wrong[i].says);
+            TLEG_ERROR_ARGUMENT);
+        if (strstr(tleg_context_get_error(context), wrong[i].says) == NULL)
+            fail_msg("\"%s\" does not name %s", tleg_context_get_error(context), wrong[i].says);
         assert_memory_equal(rgb, before, sizeof rgb);
     }
-    assert_int_equal(tleg_augment_operation(NULL, "Invert", 0, fill, 2, 2, rgb), TLEG_ARGUMENT);
-    assert_int_equal(tleg_augment_operation(context, NULL, 0, fill, 2, 2, rgb), TLEG_ARGUMENT);
-    assert_int_equal(tleg_augment_operation(context, "Invert", 0, NULL, 2, 2, rgb), TLEG_ARGUMENT);
-    assert_int_equal(tleg_augment_operation(context, "Invert", 0, fill, 2, 2, NULL), TLEG_ARGUMENT);
+    assert_int_equal(tleg_augment_operation(NULL, "Invert", 0, fill, 2, 2, rgb), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_augment_operation(context, NULL, 0, fill, 2, 2, rgb), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_augment_operation(context, "Invert", 0, NULL, 2, 2, rgb), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_augment_operation(context, "Invert", 0, fill, 2, 2, NULL), TLEG_ERROR_ARGUMENT);
     tleg_context_free(context);
 }
 
@@ -429,8 +429,8 @@ static void fresh(struct call *call) {
 
 static void refused(struct call *call, tleg_status status, const char *text) {
     assert_int_equal(tleg_augment_image(call->context, &call->image, &call->config, &call->options, 1, call->out), status);
-    if (strstr(tleg_context_error(call->context), text) == NULL)
-        fail_msg("\"%s\" does not name %s", tleg_context_error(call->context), text);
+    if (strstr(tleg_context_get_error(call->context), text) == NULL)
+        fail_msg("\"%s\" does not name %s", tleg_context_get_error(call->context), text);
     fresh(call);
 }
 
@@ -441,7 +441,7 @@ static void a_wrong_option_is_refused_by_its_name(void **state) {
     fresh(&call);
 #define WRONG(member, value)                                                                                                   \
     call.options.member = value;                                                                                               \
-    refused(&call, TLEG_ARGUMENT, "augment." #member)
+    refused(&call, TLEG_ERROR_ARGUMENT, "augment." #member)
     WRONG(padding, -1);
     WRONG(padding, (1 << 24) + 1);
     WRONG(crop_least, -0.1);
@@ -468,17 +468,17 @@ static void a_wrong_option_is_refused_by_its_name(void **state) {
 #undef WRONG
     call.config.image_size = 20;
     call.options.padding = 2;
-    refused(&call, TLEG_ARGUMENT, "6 by 4 pixels, padded by 2");
+    refused(&call, TLEG_ERROR_ARGUMENT, "6 by 4 pixels, padded by 2");
     call.config.image_size = 0;
-    refused(&call, TLEG_ARGUMENT, "config.image_size");
+    refused(&call, TLEG_ERROR_ARGUMENT, "config.image_size");
     call.config.std[0] = -1;
-    refused(&call, TLEG_ARGUMENT, "config.std");
+    refused(&call, TLEG_ERROR_ARGUMENT, "config.std");
     call.image.layout = 0;
-    refused(&call, TLEG_ARGUMENT, "image.layout");
+    refused(&call, TLEG_ERROR_ARGUMENT, "image.layout");
     call.image.pixels = NULL;
-    refused(&call, TLEG_ARGUMENT, "image.pixels");
+    refused(&call, TLEG_ERROR_ARGUMENT, "image.pixels");
     call.options.struct_size = 4;
-    refused(&call, TLEG_ARGUMENT, "tleg_augment_options");
+    refused(&call, TLEG_ERROR_ARGUMENT, "tleg_augment_options");
     tleg_context_free(call.context);
 }
 
@@ -487,11 +487,11 @@ static void null_is_refused_everywhere(void **state) {
     struct call call = {0};
     assert_int_equal(tleg_context_create(NULL, &call.context), TLEG_OK);
     fresh(&call);
-    assert_int_equal(tleg_augment_image(NULL, &call.image, &call.config, &call.options, 1, call.out), TLEG_ARGUMENT);
-    assert_int_equal(tleg_augment_image(call.context, NULL, &call.config, &call.options, 1, call.out), TLEG_ARGUMENT);
-    assert_int_equal(tleg_augment_image(call.context, &call.image, NULL, &call.options, 1, call.out), TLEG_ARGUMENT);
-    assert_int_equal(tleg_augment_image(call.context, &call.image, &call.config, NULL, 1, call.out), TLEG_ARGUMENT);
-    assert_int_equal(tleg_augment_image(call.context, &call.image, &call.config, &call.options, 1, NULL), TLEG_ARGUMENT);
+    assert_int_equal(tleg_augment_image(NULL, &call.image, &call.config, &call.options, 1, call.out), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_augment_image(call.context, NULL, &call.config, &call.options, 1, call.out), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_augment_image(call.context, &call.image, NULL, &call.options, 1, call.out), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_augment_image(call.context, &call.image, &call.config, NULL, 1, call.out), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_augment_image(call.context, &call.image, &call.config, &call.options, 1, NULL), TLEG_ERROR_ARGUMENT);
     tleg_context_free(call.context);
 }
 
@@ -512,7 +512,8 @@ static void hosts_of_other_versions_are_served(void **state) {
         uint64_t later;
     } longer = {.known = recipe(), .later = 1};
     longer.known.struct_size = sizeof longer;
-    assert_int_equal(tleg_augment_image(call.context, &call.image, &call.config, &longer.known, 7, found), TLEG_UNSUPPORTED);
+    assert_int_equal(tleg_augment_image(call.context, &call.image, &call.config, &longer.known, 7, found),
+                     TLEG_ERROR_UNSUPPORTED);
     tleg_context_free(call.context);
 }
 
@@ -529,12 +530,12 @@ static void without_memory_there_is_an_error_and_no_leak(void **state) {
     assert_true(calls >= 2);
     for (long long k = 1; k <= calls; k++) {
         atomic_store(&counter.fail_at, atomic_load(&counter.calls) + k);
-        refused(&call, TLEG_MEMORY, "crop");
+        refused(&call, TLEG_ERROR_MEMORY, "crop");
         assert_int_equal(atomic_load(&counter.live), live);
     }
     const uint8_t fill[3] = {0};
     atomic_store(&counter.fail_at, atomic_load(&counter.calls) + 1);
-    assert_int_equal(tleg_augment_operation(call.context, "Invert", 0, fill, 6, 4, call.pixels), TLEG_MEMORY);
+    assert_int_equal(tleg_augment_operation(call.context, "Invert", 0, fill, 6, 4, call.pixels), TLEG_ERROR_MEMORY);
     assert_int_equal(atomic_load(&counter.live), live);
     tleg_context_free(call.context);
     assert_int_equal(atomic_load(&counter.live), 0);

@@ -513,9 +513,9 @@ static void a_wrong_batch_is_refused_and_nothing_is_changed(void **state) {
     do {                                                                                                                       \
         what = value;                                                                                                          \
         assert_int_equal(tleg_augment_mix(context, &options, 1, batch, size, lot.images, lot.labels, lot.targets),             \
-                         TLEG_ARGUMENT);                                                                                       \
-        if (strstr(tleg_context_error(context), says) == NULL)                                                                 \
-            fail_msg("\"%s\" does not name %s", tleg_context_error(context), says);                                            \
+                         TLEG_ERROR_ARGUMENT);                                                                                 \
+        if (strstr(tleg_context_get_error(context), says) == NULL)                                                             \
+            fail_msg("\"%s\" does not name %s", tleg_context_get_error(context), says);                                        \
         options = right;                                                                                                       \
         batch = BATCH;                                                                                                         \
         size = SIDE;                                                                                                           \
@@ -538,11 +538,11 @@ static void a_wrong_batch_is_refused_and_nothing_is_changed(void **state) {
     WRONG(lot.labels[BATCH - 1], CLASSES, "label 6");
     WRONG(lot.labels[BATCH - 1], -1, "label 6");
 #undef WRONG
-    assert_int_equal(tleg_augment_mix(NULL, &right, 1, batch, size, lot.images, lot.labels, lot.targets), TLEG_ARGUMENT);
-    assert_int_equal(tleg_augment_mix(context, NULL, 1, batch, size, lot.images, lot.labels, lot.targets), TLEG_ARGUMENT);
-    assert_int_equal(tleg_augment_mix(context, &right, 1, batch, size, NULL, lot.labels, lot.targets), TLEG_ARGUMENT);
-    assert_int_equal(tleg_augment_mix(context, &right, 1, batch, size, lot.images, NULL, lot.targets), TLEG_ARGUMENT);
-    assert_int_equal(tleg_augment_mix(context, &right, 1, batch, size, lot.images, lot.labels, NULL), TLEG_ARGUMENT);
+    assert_int_equal(tleg_augment_mix(NULL, &right, 1, batch, size, lot.images, lot.labels, lot.targets), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_augment_mix(context, NULL, 1, batch, size, lot.images, lot.labels, lot.targets), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_augment_mix(context, &right, 1, batch, size, NULL, lot.labels, lot.targets), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_augment_mix(context, &right, 1, batch, size, lot.images, NULL, lot.targets), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_augment_mix(context, &right, 1, batch, size, lot.images, lot.labels, NULL), TLEG_ERROR_ARGUMENT);
     tleg_context_free(context);
 }
 

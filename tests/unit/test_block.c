@@ -103,7 +103,7 @@ static void run(tleg_context *context, const tleg_block *block, const tleg_tenso
     uint64_t bytes = 0;
     void *memory = NULL;
     OK(context, tleg_tensor_get_info(x, &info));
-    OK(context, tleg_block_memory(context, block, info.shape[0], info.shape[1], &bytes));
+    OK(context, tleg_block_get_memory(context, block, info.shape[0], info.shape[1], &bytes));
     assert_int_equal(posix_memalign(&memory, 64, bytes), 0);
     memset(memory, 0xff, bytes); /* NaN: what is read before it is written shows */
     OK(context, tleg_block_forward(context, block, x, y, memory, bytes));
@@ -223,7 +223,7 @@ static void bits_do_not_depend_on_threads_batch_or_place(void **state) {
             uint64_t need = 0;
             void *memory = NULL;
             memcpy(loops_data(y), loops_data(x), bytes);
-            OK(context, tleg_block_memory(context, block, batch, tokens, &need));
+            OK(context, tleg_block_get_memory(context, block, batch, tokens, &need));
             assert_int_equal(posix_memalign(&memory, 64, need), 0);
             OK(context, tleg_block_forward(context, block, y, y, memory, need));
             assert_memory_equal(loops_data(first), loops_data(y), bytes);
@@ -283,7 +283,7 @@ static void *run_alone(void *argument) {
     void *memory = NULL;
     t->good = tleg_context_create(NULL, &context) == TLEG_OK && tleg_tensor_get_info(t->x, &info) == TLEG_OK &&
               tleg_tensor_create(context, TLEG_F32, info.rank, info.shape, &y) == TLEG_OK &&
-              tleg_block_memory(context, t->block, info.shape[0], info.shape[1], &bytes) == TLEG_OK &&
+              tleg_block_get_memory(context, t->block, info.shape[0], info.shape[1], &bytes) == TLEG_OK &&
               posix_memalign(&memory, 64, bytes) == 0;
     for (int i = 0; t->good && i < 20; i++) {
         t->good = tleg_block_forward(context, t->block, t->x, y, memory, bytes) == TLEG_OK &&
@@ -328,8 +328,8 @@ static void a_block_is_shared_by_threads_and_keeps_its_level(void **state) {
 /* ---- what is refused ---- */
 
 static void says(const char *part) {
-    if (strstr(tleg_context_error(plain), part) == NULL) {
-        fail_msg("\"%s\" does not hold \"%s\"", tleg_context_error(plain), part);
+    if (strstr(tleg_context_get_error(plain), part) == NULL) {
+        fail_msg("\"%s\" does not hold \"%s\"", tleg_context_get_error(plain), part);
     }
 }
 
@@ -354,7 +354,7 @@ static void a_wrong_tensor_is_named_with_what_was_expected(void **state) {
             }
             if (wrong < 3 || i != QKV_B) {
                 tleg_block *block = (tleg_block *)&weights;
-                assert_int_equal(create(plain, &weights, &block), TLEG_ARGUMENT);
+                assert_int_equal(create(plain, &weights, &block), TLEG_ERROR_ARGUMENT);
                 assert_null(block);
                 if (wrong == 2 || !gives_size) {
                     says(weight_names[i]);
@@ -382,7 +382,7 @@ static void heads_and_eps_are_looked_at(void **state) {
     for (int i = 0; i < 6; i++) {
         char found[32];
         weights.heads = heads[i];
-        assert_int_equal(create(plain, &weights, &block), TLEG_ARGUMENT);
+        assert_int_equal(create(plain, &weights, &block), TLEG_ERROR_ARGUMENT);
         snprintf(found, sizeof found, "heads is %d", heads[i]);
         says(found);
         says("20");
@@ -391,7 +391,7 @@ static void heads_and_eps_are_looked_at(void **state) {
     static const double eps[] = {-1e-6, 1, INFINITY, NAN};
     for (int i = 0; i < 4; i++) {
         weights.eps = eps[i];
-        assert_int_equal(create(plain, &weights, &block), TLEG_ARGUMENT);
+        assert_int_equal(create(plain, &weights, &block), TLEG_ERROR_ARGUMENT);
         says("eps");
     }
     weights_close(&weights);
@@ -406,7 +406,7 @@ static void forward_takes_its_own_width_and_one_shape_for_both(void **state) {
     void *memory = NULL;
     weights_open(&weights, 20, 30, 5, 0, true);
     OK(plain, create(plain, &weights, &block));
-    OK(plain, tleg_block_memory(plain, block, 2, 3, &bytes));
+    OK(plain, tleg_block_get_memory(plain, block, 2, 3, &bytes));
     assert_int_equal(posix_memalign(&memory, 64, bytes + 64), 0);
     tleg_tensor *x = tokens_of(1, 2, 3, 20), *y = tokens_of(2, 2, 3, 20);
     static const struct {
@@ -423,7 +423,7 @@ static void forward_takes_its_own_width_and_one_shape_for_both(void **state) {
         OK(plain, tleg_tensor_create(plain, wrong[i].dtype, wrong[i].rank, wrong[i].shape, &other));
         for (int output = 0; output < 2; output++) {
             assert_int_equal(tleg_block_forward(plain, block, output ? x : other, output ? other : y, memory, bytes),
-                             TLEG_ARGUMENT);
+                             TLEG_ERROR_ARGUMENT);
             says(output ? "y is" : "x is");
             says(wrong[i].found);
             says("expected F32 [B, N, 20]");
@@ -431,18 +431,18 @@ static void forward_takes_its_own_width_and_one_shape_for_both(void **state) {
         tleg_tensor_free(other);
     }
     tleg_tensor *longer = tokens_of(3, 2, 4, 20), *none = NULL;
-    assert_int_equal(tleg_block_forward(plain, block, x, longer, memory, bytes), TLEG_ARGUMENT);
+    assert_int_equal(tleg_block_forward(plain, block, x, longer, memory, bytes), TLEG_ERROR_ARGUMENT);
     says("y is F32 [2, 4, 20]");
     OK(plain, tleg_tensor_create(plain, TLEG_F32, 3, (const int64_t[]){0, 3, 20}, &none));
-    assert_int_equal(tleg_block_forward(plain, block, none, none, memory, bytes), TLEG_ARGUMENT);
+    assert_int_equal(tleg_block_forward(plain, block, none, none, memory, bytes), TLEG_ERROR_ARGUMENT);
     says("batch is 0");
     /* too small by one byte, misaligned by one float: told with the bytes, and y is as it was */
     float *before = loops_values(2, 2 * 3 * 20, 2, 0.3);
     char expected[32];
     snprintf(expected, sizeof expected, "expected %llu", (unsigned long long)bytes);
-    assert_int_equal(tleg_block_forward(plain, block, x, y, memory, bytes - 1), TLEG_ARGUMENT);
+    assert_int_equal(tleg_block_forward(plain, block, x, y, memory, bytes - 1), TLEG_ERROR_ARGUMENT);
     says(expected);
-    assert_int_equal(tleg_block_forward(plain, block, x, y, (char *)memory + 4, bytes), TLEG_ARGUMENT);
+    assert_int_equal(tleg_block_forward(plain, block, x, y, (char *)memory + 4, bytes), TLEG_ERROR_ARGUMENT);
     says("misaligned");
     assert_memory_equal(before, loops_data(y), 2 * 3 * 20 * sizeof *before);
     OK(plain, tleg_block_forward(plain, block, x, y, memory, bytes));
@@ -474,12 +474,12 @@ static void what_is_lent_read_only_is_no_output(void **state) {
     OK(plain, tleg_tensor_from_dlpack(plain, &managed, &lent));
     uint64_t bytes = 0;
     void *memory = NULL;
-    OK(plain, tleg_block_memory(plain, block, 1, 2, &bytes));
+    OK(plain, tleg_block_get_memory(plain, block, 1, 2, &bytes));
     assert_int_equal(posix_memalign(&memory, 64, bytes), 0);
     float *before = loops_values(1, 2 * 20, 2, 0.3);
-    assert_int_equal(tleg_block_forward(plain, block, y, lent, memory, bytes), TLEG_ARGUMENT);
+    assert_int_equal(tleg_block_forward(plain, block, y, lent, memory, bytes), TLEG_ERROR_ARGUMENT);
     says("read-only");
-    assert_int_equal(tleg_block_forward(plain, block, lent, lent, memory, bytes), TLEG_ARGUMENT);
+    assert_int_equal(tleg_block_forward(plain, block, lent, lent, memory, bytes), TLEG_ERROR_ARGUMENT);
     assert_memory_equal(before, loops_data(x), 2 * 20 * sizeof *before);
     OK(plain, tleg_block_forward(plain, block, lent, y, memory, bytes));
     free(before);
@@ -501,7 +501,7 @@ static void sizes_that_cannot_be_are_refused_and_give_no_bytes(void **state) {
                                        {1, INT64_MAX}, {INT64_MIN, 1}, {65536, 65536}};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         uint64_t bytes = 7;
-        assert_int_equal(tleg_block_memory(plain, block, wrong[i][0], wrong[i][1], &bytes), TLEG_ARGUMENT);
+        assert_int_equal(tleg_block_get_memory(plain, block, wrong[i][0], wrong[i][1], &bytes), TLEG_ERROR_ARGUMENT);
         assert_int_equal(bytes, 0);
         says("batch is");
     }
@@ -538,9 +538,9 @@ static void each_allocation_may_fail_and_a_run_makes_none(void **state) {
         for (long long k = 1; k <= calls; k++) {
             atomic_store(&counter.fail_at, atomic_load(&counter.calls) + k);
             block = (tleg_block *)&weights;
-            assert_int_equal(create(context, &weights, &block), TLEG_MEMORY);
+            assert_int_equal(create(context, &weights, &block), TLEG_ERROR_MEMORY);
             assert_null(block);
-            assert_non_null(strstr(tleg_context_error(context), "block"));
+            assert_non_null(strstr(tleg_context_get_error(context), "block"));
             assert_int_equal(atomic_load(&counter.live), live);
         }
         weights_close(&weights);

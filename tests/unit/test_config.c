@@ -89,8 +89,8 @@ static void texts_are_the_librarys_own(void **state) {
 static void refuse_host(tleg_config host, const char *member, const char *found) {
     static const struct tleg_vit_config empty;
     struct tleg_vit_config config;
-    assert_int_equal(tleg_config_check(context, &host, &config), TLEG_ARGUMENT);
-    must_say(tleg_context_error(context), (const char *const[3]){member, "expected", found});
+    assert_int_equal(tleg_config_check(context, &host, &config), TLEG_ERROR_ARGUMENT);
+    must_say(tleg_context_get_error(context), (const char *const[3]){member, "expected", found});
     assert_memory_equal(&config, &empty, sizeof config);
 }
 
@@ -139,11 +139,11 @@ static void each_member_out_of_range_is_named(void **state) {
     tleg_config c = small();
     struct tleg_vit_config config;
     c.pool = TLEG_POOL_CLS; /* without a token to read */
-    assert_int_equal(tleg_config_check(context, &c, &config), TLEG_ARGUMENT);
-    assert_non_null(strstr(tleg_context_error(context), "class token"));
+    assert_int_equal(tleg_config_check(context, &c, &config), TLEG_ERROR_ARGUMENT);
+    assert_non_null(strstr(tleg_context_get_error(context), "class token"));
     c.pool = TLEG_POOL_MEAN, c.prefix = 2;
-    assert_int_equal(tleg_config_check(context, &c, &config), TLEG_ARGUMENT);
-    assert_non_null(strstr(tleg_context_error(context), "distillation token"));
+    assert_int_equal(tleg_config_check(context, &c, &config), TLEG_ERROR_ARGUMENT);
+    assert_non_null(strstr(tleg_context_get_error(context), "distillation token"));
 }
 
 static void a_bad_schedule_is_refused_in_words(void **state) {
@@ -175,15 +175,15 @@ static void a_bad_schedule_is_refused_in_words(void **state) {
     for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
         struct tleg_schedule schedule;
         const tleg_status status = tleg_schedule_parse(context, "here", bad[k][0], &schedule);
-        if (status != TLEG_FORMAT)
+        if (status != TLEG_ERROR_FORMAT)
             print_error("%s gave %d\n", bad[k][0], status);
-        assert_int_equal(status, TLEG_FORMAT);
-        must_say(tleg_context_error(context), (const char *const[3]){"here", bad[k][1], NULL});
+        assert_int_equal(status, TLEG_ERROR_FORMAT);
+        must_say(tleg_context_get_error(context), (const char *const[3]){"here", bad[k][1], NULL});
         tleg_config c = small();
         c.schedule = bad[k][0];
         struct tleg_vit_config config;
-        assert_int_equal(tleg_config_check(context, &c, &config), TLEG_ARGUMENT);
-        must_say(tleg_context_error(context), (const char *const[3]){"tleg_config.schedule", bad[k][1], NULL});
+        assert_int_equal(tleg_config_check(context, &c, &config), TLEG_ERROR_ARGUMENT);
+        must_say(tleg_context_get_error(context), (const char *const[3]){"tleg_config.schedule", bad[k][1], NULL});
     }
 }
 
@@ -198,13 +198,13 @@ static void a_struct_of_another_version_is_understood(void **state) {
     OK(context, tleg_config_check(context, &host.known, &config)); /* longer, but zero */
     tleg_config_free(&config);
     host.later = 1;
-    assert_int_equal(tleg_config_check(context, &host.known, &config), TLEG_UNSUPPORTED);
+    assert_int_equal(tleg_config_check(context, &host.known, &config), TLEG_ERROR_UNSUPPORTED);
     host.known.struct_size = offsetof(tleg_config, eps); /* shorter */
     OK(context, tleg_config_check(context, &host.known, &config));
     assert_true(config.c.eps == 1e-5);
     tleg_config_free(&config);
     host.known.struct_size = 8;
-    assert_int_equal(tleg_config_check(context, &host.known, &config), TLEG_ARGUMENT);
+    assert_int_equal(tleg_config_check(context, &host.known, &config), TLEG_ERROR_ARGUMENT);
 }
 
 /* ---- a configuration as metadata ---- */

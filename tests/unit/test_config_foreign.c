@@ -70,7 +70,7 @@ static void parts_of_other_architectures_are_not_passed_over(void **state) {
         struct vit_file made;
         vit_model(&made, 2);
         vit_add(&made, names[k], "12");
-        const struct vit_fault fault = {'+', names[k], NULL, {names[k], "plain ViT"}, TLEG_UNSUPPORTED};
+        const struct vit_fault fault = {'+', names[k], NULL, {names[k], "plain ViT"}, TLEG_ERROR_UNSUPPORTED};
         must_refuse(&made, &fault, 3, false);
         vit_remove(&made, "patch_embed.proj.bias"); /* what they lack besides says less */
         must_refuse(&made, &fault, 3, false);

@@ -239,7 +239,7 @@ static const struct vit_fault gene_faults[] = {
     {'#', BLOCK "mlp.fc2.instances.0.weight_base", "12,21", {"fc2.instances.0.weight_base", "[12, 20]", "[12, 21]"}, 0},
     {':', "norm.bias", "I64", {"norm.bias", "I64", "F32"}, 0},
     {':', "head.weight", "U8", {"head.weight", "U8"}, 0},
-    {':', "head.bias", "F8_E4M3", {"head.bias", "F8_E4M3", "type"}, TLEG_UNSUPPORTED},
+    {':', "head.bias", "F8_E4M3", {"head.bias", "F8_E4M3", "type"}, TLEG_ERROR_UNSUPPORTED},
     {'+', "fc_norm.weight", "12", {"norm.weight", "fc_norm.weight", "both"}, 0},
     {'+', BLOCK "attn.qkv.instances.1.weight", "36,12", {"qkv.instances.1.weight", "1 segment"}, 0},
     {'=', "tleg.kind", "resnet", {"tleg.kind", "\"learngene\"", "\"resnet\""}, 0},
@@ -355,9 +355,9 @@ static void a_heads_argument_must_fit_the_file(void **state) {
     (void)state;
     struct vit_file made;
     vit_gene(&made);
-    must_refuse(&made, &(struct vit_fault){0, "", NULL, {"heads", "tleg.heads", "found 4"}, TLEG_ARGUMENT}, 4, true);
-    must_refuse(&made, &(struct vit_fault){0, "", NULL, {"heads", "divisor of dim 12", "5"}, TLEG_ARGUMENT}, 5, true);
-    must_refuse(&made, &(struct vit_fault){0, "", NULL, {"heads", "-1"}, TLEG_ARGUMENT}, -1, true);
+    must_refuse(&made, &(struct vit_fault){0, "", NULL, {"heads", "tleg.heads", "found 4"}, TLEG_ERROR_ARGUMENT}, 4, true);
+    must_refuse(&made, &(struct vit_fault){0, "", NULL, {"heads", "divisor of dim 12", "5"}, TLEG_ERROR_ARGUMENT}, 5, true);
+    must_refuse(&made, &(struct vit_fault){0, "", NULL, {"heads", "-1"}, TLEG_ERROR_ARGUMENT}, -1, true);
 }
 
 /* ---- schedules in a file ---- */
@@ -413,7 +413,7 @@ static tleg_status make_everything(tleg_context *with) {
 
 static void any_allocation_may_fail(void **state) {
     (void)state;
-    tleg_status status = TLEG_MEMORY;
+    tleg_status status = TLEG_ERROR_MEMORY;
     int64_t k = 0;
     while (status != TLEG_OK) {
         struct counter counter;
@@ -423,9 +423,9 @@ static void any_allocation_may_fail(void **state) {
         assert_int_equal(tleg_context_create(&options, &counted), TLEG_OK);
         atomic_store(&counter.fail_at, atomic_load(&counter.calls) + ++k);
         status = make_everything(counted);
-        assert_true(status == TLEG_OK || status == TLEG_MEMORY);
-        if (status == TLEG_MEMORY)
-            assert_true(strlen(tleg_context_error(counted)) > 0);
+        assert_true(status == TLEG_OK || status == TLEG_ERROR_MEMORY);
+        if (status == TLEG_ERROR_MEMORY)
+            assert_true(strlen(tleg_context_get_error(counted)) > 0);
         tleg_context_free(counted);
         assert_int_equal(counter.live, 0);
         assert_int_equal(counter.wrong, 0);

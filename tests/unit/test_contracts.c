@@ -65,14 +65,14 @@ static void longer_option_structs_are_taken_when_their_tail_is_zero(void **state
     LONGER(tleg_block_gradients) gradients = {.known = {.struct_size = sizeof gradients}};
     LONGER(tleg_trainer_options)
     trainer = {.known = {.struct_size = sizeof trainer, .batch = 1, .depth_least = 2}};
-    LONGER(tleg_rate) rate = {.known = {.struct_size = sizeof rate, .epochs = 10, .peak = 1}};
+    LONGER(tleg_train_rate) rate = {.known = {.struct_size = sizeof rate, .epochs = 10, .peak = 1}};
     uint64_t bytes = 0;
-    OK(my.context, tleg_block_backward_memory(my.context, my.block, 1, 2, &bytes));
+    OK(my.context, tleg_block_get_backward_memory(my.context, my.block, 1, 2, &bytes));
     void *workspace = aligned_alloc(64, (size_t)bytes);
     assert_non_null(workspace);
     block.known.struct_size = sizeof block;
     for (int round = 0; round < 2; round++) {
-        tleg_status wanted = round == 0 ? TLEG_OK : TLEG_UNSUPPORTED;
+        tleg_status wanted = round == 0 ? TLEG_OK : TLEG_ERROR_UNSUPPORTED;
         unsigned char *tails[] = {context.tail, expander.tail,  session.tail, budget.tail, block.tail,
                                   config.tail,  gradients.tail, trainer.tail, rate.tail};
         for (size_t i = 0; i < sizeof tails / sizeof tails[0]; i++) {
@@ -87,7 +87,7 @@ static void longer_option_structs_are_taken_when_their_tail_is_zero(void **state
         assert_int_equal(tleg_context_create(&context.known, &c), wanted);
         assert_int_equal(tleg_expander_create(my.context, my.gene, &expander.known, &e), wanted);
         assert_int_equal(tleg_session_create(my.context, my.model, &session.known, &s), wanted);
-        assert_int_equal(tleg_expander_deepest(my.context, my.expander, &budget.known, &depth), wanted);
+        assert_int_equal(tleg_expander_get_deepest(my.context, my.expander, &budget.known, &depth), wanted);
         assert_int_equal(tleg_block_create(my.context, &block.known, &b), wanted);
         assert_int_equal(tleg_learngene_create(my.context, &config.known, 1, &g), wanted);
         tleg_trainer *t = NULL;
@@ -95,7 +95,7 @@ static void longer_option_structs_are_taken_when_their_tail_is_zero(void **state
         assert_int_equal(
             tleg_block_backward(my.context, my.block, my.tokens, my.tokens, NULL, &gradients.known, workspace, bytes), wanted);
         assert_int_equal(tleg_trainer_create(my.context, my.gene, NULL, &trainer.known, &t), wanted);
-        assert_int_equal(tleg_rate_of_epoch(&rate.known, 3, &found), wanted);
+        assert_int_equal(tleg_train_rate_of_epoch(&rate.known, 3, &found), wanted);
         tleg_trainer_free(t);
         tleg_context_free(c);
         tleg_expander_free(e);
@@ -127,7 +127,7 @@ static void shorter_option_structs_are_taken(void **state) {
     REFUSED_OUT(tleg_context, x, tleg_context_create(&options, &x));
     expander.struct_size = 0;
     REFUSED_OUT(tleg_expander, x, tleg_expander_create(my.context, my.gene, &expander, &x));
-    assert_non_null(strstr(tleg_context_error(my.context), "struct_size"));
+    assert_non_null(strstr(tleg_context_get_error(my.context), "struct_size"));
 }
 
 /* What the library fills, it fills up to the host's size and not a byte further. */
@@ -219,26 +219,27 @@ static void texts_name_file_tensor_and_key(void **state) {
     tleg_learngene *gene = NULL;
     tleg_model *model = NULL;
     tleg_tensor *tensor = NULL;
-    assert_int_equal(tleg_learngene_open(my.context, "/nowhere/gene.safetensors", 0, 0, &gene), TLEG_IO);
+    assert_int_equal(tleg_learngene_open(my.context, "/nowhere/gene.safetensors", 0, 0, &gene), TLEG_ERROR_IO);
     SAYS("/nowhere/gene.safetensors");
-    assert_int_equal(tleg_model_open(my.context, support_path("mean", ".gene.safetensors"), 0, 0, &model), TLEG_FORMAT);
+    assert_int_equal(tleg_model_open(my.context, support_path("mean", ".gene.safetensors"), 0, 0, &model), TLEG_ERROR_FORMAT);
     SAYS("mean.gene.safetensors");
     SAYS("learngene");
     OK(my.context, tleg_model_save(my.context, my.model, support_scratch("model.safetensors")));
-    assert_int_equal(tleg_learngene_open(my.context, support_scratch("model.safetensors"), 0, 0, &gene), TLEG_FORMAT);
+    assert_int_equal(tleg_learngene_open(my.context, support_scratch("model.safetensors"), 0, 0, &gene), TLEG_ERROR_FORMAT);
     SAYS("model.safetensors");
-    REFUSED(tleg_learngene_tensor(my.context, my.gene, "nowhere.weight", &tensor));
+    REFUSED(tleg_learngene_copy_tensor(my.context, my.gene, "nowhere.weight", &tensor));
     SAYS("nowhere.weight");
-    REFUSED(tleg_model_tensor(my.context, my.model, "blocks.2.norm1.weight", &tensor));
+    REFUSED(tleg_model_copy_tensor(my.context, my.model, "blocks.2.norm1.weight", &tensor));
     SAYS("blocks.2.norm1.weight");
-    assert_int_equal(tleg_file_tensor(my.context, my.file, "image", &tensor), TLEG_FORMAT);
+    assert_int_equal(tleg_file_read_tensor(my.context, my.file, "image", &tensor), TLEG_ERROR_FORMAT);
     SAYS("images"); /* the likeliest */
-    assert_int_equal(tleg_learngene_open(my.context, support_path("mean", ".gene.safetensors"), 0, 4, &gene), TLEG_ARGUMENT);
+    assert_int_equal(tleg_learngene_open(my.context, support_path("mean", ".gene.safetensors"), 0, 4, &gene),
+                     TLEG_ERROR_ARGUMENT);
     SAYS("heads");
-    assert_int_equal(tleg_learngene_save(my.context, my.gene, "/nowhere/out.safetensors"), TLEG_IO);
+    assert_int_equal(tleg_learngene_save(my.context, my.gene, "/nowhere/out.safetensors"), TLEG_ERROR_IO);
     SAYS("/nowhere/out.safetensors");
-    assert_int_equal(tleg_learngene_parse(my.context, my.bytes, my.size - 1, 0, &gene), TLEG_FORMAT);
-    assert_true(strlen(tleg_context_error(my.context)) > 0);
+    assert_int_equal(tleg_learngene_parse(my.context, my.bytes, my.size - 1, 0, &gene), TLEG_ERROR_FORMAT);
+    assert_true(strlen(tleg_context_get_error(my.context)) > 0);
 }
 
 static void values_out_of_range_are_refused(void **state) {
@@ -277,12 +278,12 @@ static void values_out_of_range_are_refused(void **state) {
         tleg_context *c = (tleg_context *)&my;
         levels[i].struct_size = sizeof levels[i];
         tleg_status status = tleg_context_create(&levels[i], &c);
-        assert_true(status == TLEG_UNSUPPORTED || status == TLEG_ARGUMENT);
+        assert_true(status == TLEG_ERROR_UNSUPPORTED || status == TLEG_ERROR_ARGUMENT);
         assert_null(c);
     }
     tleg_file *file = NULL;
     tleg_status status = tleg_file_open(my.context, support_path("images-4", ".safetensors"), 1u << 31, &file);
-    assert_true(status == TLEG_ARGUMENT || status == TLEG_UNSUPPORTED); /* a flag that is not known */
+    assert_true(status == TLEG_ERROR_ARGUMENT || status == TLEG_ERROR_UNSUPPORTED); /* a flag that is not known */
     assert_null(file);
 }
 

@@ -22,9 +22,9 @@ static void the_running_version_is_that_of_the_headers(void **state) {
 static void every_status_has_its_name_and_others_are_unknown(void **state) {
     (void)state;
     assert_string_equal(tleg_status_name(TLEG_OK), "OK");
-    assert_string_equal(tleg_status_name(TLEG_ARGUMENT), "ARGUMENT");
-    assert_string_equal(tleg_status_name(TLEG_FORMAT), "FORMAT");
-    assert_string_equal(tleg_status_name(TLEG_STATE), "STATE");
+    assert_string_equal(tleg_status_name(TLEG_ERROR_ARGUMENT), "ARGUMENT");
+    assert_string_equal(tleg_status_name(TLEG_ERROR_FORMAT), "FORMAT");
+    assert_string_equal(tleg_status_name(TLEG_ERROR_STATE), "STATE");
     assert_string_equal(tleg_status_name(9), "UNKNOWN");
     assert_string_equal(tleg_status_name(-1), "UNKNOWN");
     assert_string_equal(tleg_status_name(INT32_MAX), "UNKNOWN");
@@ -48,17 +48,17 @@ static void defaults_make_a_context_without_options(void **state) {
     (void)state;
     tleg_context *context;
     assert_int_equal(tleg_context_create(NULL, &context), TLEG_OK);
-    assert_string_equal(tleg_context_error(context), "");
+    assert_string_equal(tleg_context_get_error(context), "");
     tleg_context_free(context);
     tleg_context_free(NULL);
 }
 
 static void null_pointers_are_refused_not_followed(void **state) {
     (void)state;
-    assert_int_equal(tleg_context_create(NULL, NULL), TLEG_ARGUMENT);
-    assert_true(strlen(tleg_context_error(NULL)) > 0);
+    assert_int_equal(tleg_context_create(NULL, NULL), TLEG_ERROR_ARGUMENT);
+    assert_true(strlen(tleg_context_get_error(NULL)) > 0);
     const char *name = "";
-    assert_int_equal(tleg_context_level(NULL, &name), 0);
+    assert_int_equal(tleg_context_get_level(NULL, &name), 0);
     assert_null(name);
 }
 
@@ -66,37 +66,37 @@ static void options_out_of_range_are_refused(void **state) {
     (void)state;
     tleg_context_options options = defaults();
     options.workers = -1;
-    assert_int_equal(create(&options), TLEG_ARGUMENT);
+    assert_int_equal(create(&options), TLEG_ERROR_ARGUMENT);
     options.workers = 257;
-    assert_int_equal(create(&options), TLEG_ARGUMENT);
+    assert_int_equal(create(&options), TLEG_ERROR_ARGUMENT);
     struct counting counting = {0};
     options = counting_options(&counting);
     options.release = NULL;
-    assert_int_equal(create(&options), TLEG_ARGUMENT);
+    assert_int_equal(create(&options), TLEG_ERROR_ARGUMENT);
     options = counting_options(&counting);
     options.alloc = NULL;
-    assert_int_equal(create(&options), TLEG_ARGUMENT);
+    assert_int_equal(create(&options), TLEG_ERROR_ARGUMENT);
     options = defaults();
     options.level = 99;
-    assert_int_equal(create(&options), TLEG_UNSUPPORTED);
+    assert_int_equal(create(&options), TLEG_ERROR_UNSUPPORTED);
     options.level = -1;
-    assert_int_equal(create(&options), TLEG_UNSUPPORTED);
+    assert_int_equal(create(&options), TLEG_ERROR_UNSUPPORTED);
     options = defaults();
     options.gemm = 3;
-    assert_int_equal(create(&options), TLEG_UNSUPPORTED);
+    assert_int_equal(create(&options), TLEG_ERROR_UNSUPPORTED);
     options.gemm = -1;
-    assert_int_equal(create(&options), TLEG_UNSUPPORTED);
+    assert_int_equal(create(&options), TLEG_ERROR_UNSUPPORTED);
 }
 
 static void a_struct_size_that_is_no_size_is_refused(void **state) {
     (void)state;
     tleg_context_options options = defaults();
     options.struct_size = 0;
-    assert_int_equal(create(&options), TLEG_ARGUMENT);
+    assert_int_equal(create(&options), TLEG_ERROR_ARGUMENT);
     options.struct_size = sizeof(options) - 1;
-    assert_int_equal(create(&options), TLEG_ARGUMENT);
+    assert_int_equal(create(&options), TLEG_ERROR_ARGUMENT);
     options.struct_size = UINT32_MAX; /* an uninitialised variable */
-    assert_int_equal(create(&options), TLEG_ARGUMENT);
+    assert_int_equal(create(&options), TLEG_ERROR_ARGUMENT);
 }
 
 static void a_newer_host_may_leave_unknown_options_zero_and_no_more(void **state) {
@@ -107,7 +107,7 @@ static void a_newer_host_may_leave_unknown_options_zero_and_no_more(void **state
     } newer = {.known = {.struct_size = sizeof(newer)}};
     assert_int_equal(create(&newer.known), TLEG_OK);
     newer.unknown = UINT64_C(1) << 63;
-    assert_int_equal(create(&newer.known), TLEG_UNSUPPORTED);
+    assert_int_equal(create(&newer.known), TLEG_ERROR_UNSUPPORTED);
 }
 
 static void every_listed_level_makes_a_context_that_says_so(void **state) {
@@ -123,7 +123,7 @@ static void every_listed_level_makes_a_context_that_says_so(void **state) {
         options.level = level;
         tleg_context *context;
         assert_int_equal(tleg_context_create(&options, &context), TLEG_OK);
-        assert_int_equal(tleg_context_level(context, &found), level);
+        assert_int_equal(tleg_context_get_level(context, &found), level);
         assert_string_equal(found, name);
         tleg_context_free(context);
     }
@@ -132,7 +132,7 @@ static void every_listed_level_makes_a_context_that_says_so(void **state) {
     assert_null(name);
     tleg_context *best;
     assert_int_equal(tleg_context_create(NULL, &best), TLEG_OK);
-    assert_int_equal(tleg_context_level(best, NULL), last);
+    assert_int_equal(tleg_context_get_level(best, NULL), last);
     tleg_context_free(best);
 }
 
@@ -144,7 +144,7 @@ static void levels_that_are_not_listed_are_unsupported(void **state) {
             listed = listed || other == level;
         tleg_context_options options = defaults();
         options.level = level;
-        assert_int_equal(create(&options), listed ? TLEG_OK : TLEG_UNSUPPORTED);
+        assert_int_equal(create(&options), listed ? TLEG_OK : TLEG_ERROR_UNSUPPORTED);
     }
 }
 
@@ -173,7 +173,7 @@ static void each_allocation_of_a_context_may_fail(void **state) {
             assert_true(k > 1);
             return;
         }
-        assert_int_equal(status, TLEG_MEMORY);
+        assert_int_equal(status, TLEG_ERROR_MEMORY);
     }
 }
 
@@ -183,13 +183,13 @@ static void an_error_is_kept_with_its_context(void **state) {
     (void)state;
     tleg_context *context;
     assert_int_equal(tleg_context_create(NULL, &context), TLEG_OK);
-    assert_int_equal(tleg_fail(context, TLEG_FORMAT, "%s: expected %d", "a.tleg", 7), TLEG_FORMAT);
-    assert_string_equal(tleg_context_error(context), "a.tleg: expected 7");
-    assert_int_equal(tleg_fail(context, TLEG_IO, "open: %s", tleg_context_error(context)), TLEG_IO);
-    assert_string_equal(tleg_context_error(context), "open: a.tleg: expected 7");
-    assert_int_equal(tleg_fail_memory(context, "weights", 4096), TLEG_MEMORY);
-    assert_string_equal(tleg_context_error(context), "weights: out of memory (4096 bytes)");
-    assert_int_equal(tleg_fail(NULL, TLEG_IO, "nobody listens"), TLEG_IO);
+    assert_int_equal(tleg_fail(context, TLEG_ERROR_FORMAT, "%s: expected %d", "a.tleg", 7), TLEG_ERROR_FORMAT);
+    assert_string_equal(tleg_context_get_error(context), "a.tleg: expected 7");
+    assert_int_equal(tleg_fail(context, TLEG_ERROR_IO, "open: %s", tleg_context_get_error(context)), TLEG_ERROR_IO);
+    assert_string_equal(tleg_context_get_error(context), "open: a.tleg: expected 7");
+    assert_int_equal(tleg_fail_memory(context, "weights", 4096), TLEG_ERROR_MEMORY);
+    assert_string_equal(tleg_context_get_error(context), "weights: out of memory (4096 bytes)");
+    assert_int_equal(tleg_fail(NULL, TLEG_ERROR_IO, "nobody listens"), TLEG_ERROR_IO);
     tleg_context_free(context);
 }
 
@@ -204,7 +204,7 @@ static void a_long_error_is_cut_at_a_whole_character(void **state) {
             for (size_t at = shift; at + size < sizeof(text); at += size)
                 memcpy(text + at, characters[c], size + 1);
             struct tleg_error error;
-            tleg_error_set(&error, TLEG_IO, "%s", text);
+            tleg_error_set(&error, TLEG_ERROR_IO, "%s", text);
             const size_t length = strlen(error.text);
             assert_true(length > sizeof(error.text) - 1 - size && length < sizeof(error.text));
             assert_int_equal((length - shift) % size, 0);
@@ -218,7 +218,7 @@ static void a_long_error_of_broken_utf8_is_cut_all_the_same(void **state) {
     memset(text, 0x80, sizeof(text) - 1); /* nothing but continuation bytes: a file name may be anything */
     text[sizeof(text) - 1] = '\0';
     struct tleg_error error;
-    tleg_error_set(&error, TLEG_IO, "%s", text);
+    tleg_error_set(&error, TLEG_ERROR_IO, "%s", text);
     assert_in_range(strlen(error.text), 1, sizeof(error.text) - 1);
 }
 
@@ -236,7 +236,7 @@ static void notes_reach_the_hosts_log(void **state) {
     assert_int_equal(tleg_context_create(&options, &context), TLEG_OK);
     tleg_log(context, "ignored: %s", "x");
     assert_string_equal(note, "ignored: x");
-    assert_string_equal(tleg_context_error(context), "");
+    assert_string_equal(tleg_context_get_error(context), "");
     tleg_context_free(context);
     tleg_log(NULL, "nobody listens");
 }
@@ -264,10 +264,10 @@ static void an_info_is_filled_up_to_the_hosts_size(void **state) {
     assert_int_equal(newer.now.c, 3);
     assert_int_equal(newer.later, 0); /* unknown here, so the default */
     older.struct_size = 4;
-    assert_int_equal(tleg_info_write(&own, sizeof(own), &older, 8), TLEG_ARGUMENT);
+    assert_int_equal(tleg_info_write(&own, sizeof(own), &older, 8), TLEG_ERROR_ARGUMENT);
     older.struct_size = UINT32_MAX;
-    assert_int_equal(tleg_info_write(&own, sizeof(own), &older, 8), TLEG_ARGUMENT);
-    assert_int_equal(tleg_info_write(&own, sizeof(own), NULL, 8), TLEG_ARGUMENT);
+    assert_int_equal(tleg_info_write(&own, sizeof(own), &older, 8), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_info_write(&own, sizeof(own), NULL, 8), TLEG_ERROR_ARGUMENT);
 }
 
 static void an_older_hosts_options_are_read_with_defaults_behind(void **state) {
@@ -280,8 +280,8 @@ static void an_older_hosts_options_are_read_with_defaults_behind(void **state) {
     assert_int_equal(own.a, 5);
     assert_int_equal(own.b, 0);
     assert_int_equal(own.c, 0);
-    assert_int_equal(tleg_options_read(context, "tleg_some_options", NULL, &own, sizeof(own), 8), TLEG_ARGUMENT);
-    assert_non_null(strstr(tleg_context_error(context), "tleg_some_options"));
+    assert_int_equal(tleg_options_read(context, "tleg_some_options", NULL, &own, sizeof(own), 8), TLEG_ERROR_ARGUMENT);
+    assert_non_null(strstr(tleg_context_get_error(context), "tleg_some_options"));
     tleg_context_free(context);
 }
 

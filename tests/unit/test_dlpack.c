@@ -195,7 +195,7 @@ static void refuse(struct foreign *foreign, tleg_status status, const char *foun
     tleg_tensor *tensor = (tleg_tensor *)(uintptr_t)1;
     assert_int_equal(tleg_tensor_from_dlpack(context, &foreign->managed, &tensor), status);
     assert_null(tensor);
-    assert_non_null(strstr(tleg_context_error(context), found));
+    assert_non_null(strstr(tleg_context_get_error(context), found));
     assert_int_equal(foreign->deleted, 0); /* it stays the caller's */
 }
 
@@ -206,33 +206,33 @@ static void what_is_not_ours_is_refused_and_stays_the_callers(void **state) {
     struct foreign foreign;
     fill(&foreign, data, 2, shape, NULL);
     foreign.managed.version.major = 2;
-    refuse(&foreign, TLEG_UNSUPPORTED, "version is 2.1");
+    refuse(&foreign, TLEG_ERROR_UNSUPPORTED, "version is 2.1");
     foreign.managed.version.major = 0;
-    refuse(&foreign, TLEG_UNSUPPORTED, "version is 0.1");
+    refuse(&foreign, TLEG_ERROR_UNSUPPORTED, "version is 0.1");
     fill(&foreign, data, 2, shape, NULL);
     foreign.managed.dl_tensor.device.device_type = kDLCUDA;
-    refuse(&foreign, TLEG_UNSUPPORTED, "device type is 2");
+    refuse(&foreign, TLEG_ERROR_UNSUPPORTED, "device type is 2");
     fill(&foreign, data, 2, shape, NULL);
     foreign.managed.dl_tensor.dtype.lanes = 4;
-    refuse(&foreign, TLEG_UNSUPPORTED, "4 lanes");
+    refuse(&foreign, TLEG_ERROR_UNSUPPORTED, "4 lanes");
     fill(&foreign, data, 2, shape, NULL);
     foreign.managed.dl_tensor.dtype.bits = 8;
-    refuse(&foreign, TLEG_UNSUPPORTED, "8 bits");
+    refuse(&foreign, TLEG_ERROR_UNSUPPORTED, "8 bits");
     fill(&foreign, data, 2, shape, NULL);
     foreign.managed.dl_tensor.dtype = (DLDataType){kDLComplex, 64, 1};
-    refuse(&foreign, TLEG_UNSUPPORTED, "code 5");
+    refuse(&foreign, TLEG_ERROR_UNSUPPORTED, "code 5");
     fill(&foreign, data, 9, (int64_t[]){1, 1, 1, 1, 1, 1, 1, 1, 1}, NULL);
-    refuse(&foreign, TLEG_ARGUMENT, "rank is 9");
+    refuse(&foreign, TLEG_ERROR_ARGUMENT, "rank is 9");
     fill(&foreign, data, -1, shape, NULL);
-    refuse(&foreign, TLEG_ARGUMENT, "rank is -1");
+    refuse(&foreign, TLEG_ERROR_ARGUMENT, "rank is -1");
     fill(&foreign, data, 2, NULL, NULL);
-    refuse(&foreign, TLEG_ARGUMENT, "shape is NULL");
+    refuse(&foreign, TLEG_ERROR_ARGUMENT, "shape is NULL");
     fill(&foreign, data, 2, (int64_t[]){-1, 2}, NULL);
-    refuse(&foreign, TLEG_ARGUMENT, "-1");
+    refuse(&foreign, TLEG_ERROR_ARGUMENT, "-1");
     fill(&foreign, NULL, 2, shape, NULL);
-    refuse(&foreign, TLEG_ARGUMENT, "data is NULL");
+    refuse(&foreign, TLEG_ERROR_ARGUMENT, "data is NULL");
     fill(&foreign, data, 2, (int64_t[]){INT64_MAX, INT64_MAX}, NULL);
-    refuse(&foreign, TLEG_MEMORY, "does not fit");
+    refuse(&foreign, TLEG_ERROR_MEMORY, "does not fit");
 }
 
 static void null_pointers_are_refused_not_followed(void **state) {
@@ -241,17 +241,17 @@ static void null_pointers_are_refused_not_followed(void **state) {
     struct foreign foreign;
     fill(&foreign, data, 0, NULL, NULL);
     tleg_tensor *tensor;
-    assert_int_equal(tleg_tensor_from_dlpack(context, NULL, &tensor), TLEG_ARGUMENT);
+    assert_int_equal(tleg_tensor_from_dlpack(context, NULL, &tensor), TLEG_ERROR_ARGUMENT);
     assert_null(tensor);
-    assert_int_equal(tleg_tensor_from_dlpack(context, &foreign.managed, NULL), TLEG_ARGUMENT);
-    assert_int_equal(tleg_tensor_from_dlpack(NULL, &foreign.managed, &tensor), TLEG_ARGUMENT);
+    assert_int_equal(tleg_tensor_from_dlpack(context, &foreign.managed, NULL), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_tensor_from_dlpack(NULL, &foreign.managed, &tensor), TLEG_ERROR_ARGUMENT);
     assert_null(tensor);
     DLManagedTensorVersioned *managed;
-    assert_int_equal(tleg_tensor_to_dlpack(context, NULL, &managed), TLEG_ARGUMENT);
+    assert_int_equal(tleg_tensor_to_dlpack(context, NULL, &managed), TLEG_ERROR_ARGUMENT);
     assert_null(managed);
     tensor = import(&foreign);
-    assert_int_equal(tleg_tensor_to_dlpack(context, tensor, NULL), TLEG_ARGUMENT);
-    assert_int_equal(tleg_tensor_to_dlpack(NULL, tensor, &managed), TLEG_ARGUMENT);
+    assert_int_equal(tleg_tensor_to_dlpack(context, tensor, NULL), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_tensor_to_dlpack(NULL, tensor, &managed), TLEG_ERROR_ARGUMENT);
     assert_null(managed);
     tleg_tensor_free(tensor);
 }
@@ -363,10 +363,10 @@ static void each_allocation_may_fail(void **state) {
         counting.calls = 0;
         counting.fail_at = k;
         tleg_status status = tleg_tensor_from_dlpack(other, &foreign.managed, &tensor);
-        assert_int_equal(status, k <= 2 ? TLEG_MEMORY : TLEG_OK);
+        assert_int_equal(status, k <= 2 ? TLEG_ERROR_MEMORY : TLEG_OK);
         if (status == TLEG_OK)
             status = tleg_tensor_to_dlpack(other, tensor, &managed);
-        assert_int_equal(status, k <= 3 ? TLEG_MEMORY : TLEG_OK);
+        assert_int_equal(status, k <= 3 ? TLEG_ERROR_MEMORY : TLEG_OK);
         if (managed)
             managed->deleter(managed);
         tleg_tensor_free(tensor);

@@ -37,20 +37,20 @@ static unsigned char *python_file(size_t *size) {
 static void check_python_file(tleg_file *file) {
     tleg_tensor_info info = {.struct_size = sizeof info};
     tleg_tensor *tensor;
-    assert_int_equal(tleg_file_count(file), 2);
-    assert_string_equal(tleg_file_name(file, 0), "b");
-    assert_string_equal(tleg_file_name(file, 1), "a");
-    assert_null(tleg_file_name(file, 2));
-    assert_null(tleg_file_name(file, -1));
-    assert_string_equal(tleg_file_metadata(file, "format"), "pt");
-    assert_null(tleg_file_metadata(file, "tleg.kind"));
-    OK(tleg_file_get_info(context, file, "b", &info));
+    assert_int_equal(tleg_file_get_tensor_count(file), 2);
+    assert_string_equal(tleg_file_get_tensor_name(file, 0), "b");
+    assert_string_equal(tleg_file_get_tensor_name(file, 1), "a");
+    assert_null(tleg_file_get_tensor_name(file, 2));
+    assert_null(tleg_file_get_tensor_name(file, -1));
+    assert_string_equal(tleg_file_get_metadata(file, "format"), "pt");
+    assert_null(tleg_file_get_metadata(file, "tleg.kind"));
+    OK(tleg_file_get_tensor_info(context, file, "b", &info));
     assert_true(info.dtype == TLEG_F32 && info.rank == 2 && info.shape[0] == 1 && info.shape[1] == 2 && info.bytes == 8);
     assert_null(info.data);
-    OK(tleg_file_tensor(context, file, "b", &tensor));
+    OK(tleg_file_read_tensor(context, file, "b", &tensor));
     assert_true(((float *)tensor->data)[0] == 1 && ((float *)tensor->data)[1] == 2);
     tleg_tensor_free(tensor);
-    OK(tleg_file_tensor(context, file, "a", &tensor));
+    OK(tleg_file_read_tensor(context, file, "a", &tensor));
     assert_true(tensor->dtype == TLEG_I32 && ((int32_t *)tensor->data)[0] == 7);
     tleg_tensor_free(tensor);
     tleg_file_free(file);
@@ -81,17 +81,17 @@ static void order_alignment_and_padding_are_free(void **state) {
                                    21, 0);
     static const char *const order[] = {"note", "late", "none", "step"};
     for (int i = 0; i < 4; i++)
-        assert_string_equal(tleg_file_name(file, i), order[i]);
+        assert_string_equal(tleg_file_get_tensor_name(file, i), order[i]);
     float values[3];
     const unsigned char expected[12] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
     OK(tleg_file_read_f32(context, file, tleg_file_find(file, "late"), values));
     assert_memory_equal(values, expected, sizeof values);
     tleg_tensor *tensor;
-    OK(tleg_file_tensor(context, file, "step", &tensor));
+    OK(tleg_file_read_tensor(context, file, "step", &tensor));
     assert_int_equal(tensor->rank, 0);
     assert_int_equal(*(int64_t *)tensor->data, 0x14131211100f0e0d);
     tleg_tensor_free(tensor);
-    OK(tleg_file_tensor(context, file, "none", &tensor));
+    OK(tleg_file_read_tensor(context, file, "none", &tensor));
     assert_int_equal(tensor->bytes, 0);
     tleg_tensor_free(tensor);
     tleg_file_free(file);
@@ -104,8 +104,8 @@ static void names_and_metadata_are_unescaped(void **state) {
     OK(parse("{\"__metadata__\":{\"tleg.labels\":\"[\\\"\\u732b\\\", \\\"a\\\\\\\"b\\\\n\\\"]\",\"\":\"\"},"
              "\"a\\u002fb\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}",
              1, &file, &bytes));
-    assert_string_equal(tleg_file_metadata(file, "tleg.labels"), "[\"\xe7\x8c\xab\", \"a\\\"b\\n\"]");
-    assert_string_equal(tleg_file_metadata(file, ""), "");
+    assert_string_equal(tleg_file_get_metadata(file, "tleg.labels"), "[\"\xe7\x8c\xab\", \"a\\\"b\\n\"]");
+    assert_string_equal(tleg_file_get_metadata(file, ""), "");
     assert_non_null(tleg_file_find(file, "a/b"));
     const struct tleg_pair *pairs;
     assert_int_equal(tleg_file_pairs(file, &pairs), 2);
@@ -119,7 +119,7 @@ static void a_file_without_tensors_is_legal(void **state) {
     tleg_file *file;
     unsigned char *bytes;
     OK(parse("{}", 0, &file, &bytes));
-    assert_int_equal(tleg_file_count(file), 0);
+    assert_int_equal(tleg_file_get_tensor_count(file), 0);
     assert_null(tleg_file_find(file, ""));
     assert_null(tleg_file_nearest(file, "x"));
     tleg_file_free(file);
@@ -194,8 +194,8 @@ static void every_broken_rule_is_an_error_that_names_the_tensor(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         tleg_file *file = (tleg_file *)(uintptr_t)1;
         unsigned char *bytes;
-        assert_error(parse(cases[i].json, cases[i].data, &file, &bytes), TLEG_FORMAT, cases[i].says);
-        assert_contains(tleg_context_error(context), cases[i].also);
+        assert_error(parse(cases[i].json, cases[i].data, &file, &bytes), TLEG_ERROR_FORMAT, cases[i].says);
+        assert_contains(tleg_context_get_error(context), cases[i].also);
         assert_null(file);
         free(bytes);
     }
@@ -205,8 +205,8 @@ static void more_dimensions_than_a_tensor_has_are_unsupported(void **state) {
     (void)state;
     tleg_file *file;
     unsigned char *bytes;
-    assert_error(parse("{\"x\":" TENSOR("\"U8\"", "[1,1,1,1,1,1,1,1,1]", "[0,1]") "}", 1, &file, &bytes), TLEG_UNSUPPORTED,
-                 "tensor 'x' has 9 dimensions");
+    assert_error(parse("{\"x\":" TENSOR("\"U8\"", "[1,1,1,1,1,1,1,1,1]", "[0,1]") "}", 1, &file, &bytes),
+                 TLEG_ERROR_UNSUPPORTED, "tensor 'x' has 9 dimensions");
     free(bytes);
     OK(parse("{\"x\":" TENSOR("\"U8\"", "[1,1,1,1,1,1,1,1]", "[0,1]") "}", 1, &file, &bytes));
     tleg_file_free(file);
@@ -221,7 +221,7 @@ static void a_file_cut_anywhere_is_refused(void **state) {
         tleg_file *file;
         unsigned char *exact = malloc(cut + 1); /* its own block: reading past the end is seen */
         memcpy(exact + 1, bytes, cut);
-        assert_int_equal(tleg_file_parse(context, exact + 1, cut, &file), TLEG_FORMAT);
+        assert_int_equal(tleg_file_parse(context, exact + 1, cut, &file), TLEG_ERROR_FORMAT);
         assert_null(file);
         free(exact);
     }
@@ -237,16 +237,16 @@ static void foreign_types_are_listed_but_not_read_as_numbers(void **state) {
     assert_int_equal(entry->dtype, 0);
     assert_string_equal(entry->type_name, "F8_E4M3");
     float values[3];
-    assert_error(tleg_file_read_f32(context, file, entry, values), TLEG_UNSUPPORTED, "F8_E4M3");
-    assert_contains(tleg_context_error(context), "head.weight");
+    assert_error(tleg_file_read_f32(context, file, entry, values), TLEG_ERROR_UNSUPPORTED, "F8_E4M3");
+    assert_contains(tleg_context_get_error(context), "head.weight");
     tleg_tensor *tensor = (tleg_tensor *)(uintptr_t)1;
-    assert_error(tleg_file_tensor(context, file, "mask", &tensor), TLEG_UNSUPPORTED, "BOOL");
+    assert_error(tleg_file_read_tensor(context, file, "mask", &tensor), TLEG_ERROR_UNSUPPORTED, "BOOL");
     assert_null(tensor);
     unsigned char raw[2];
     OK(tleg_file_read_bytes(context, file, entry, 1, 2, raw));
     assert_true(raw[0] == 1 && raw[1] == 2);
-    assert_int_equal(tleg_file_read_bytes(context, file, entry, 2, 2, raw), TLEG_ARGUMENT);
-    assert_int_equal(tleg_file_read_bytes(context, file, entry, 4, 0, raw), TLEG_ARGUMENT);
+    assert_int_equal(tleg_file_read_bytes(context, file, entry, 2, 2, raw), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_file_read_bytes(context, file, entry, 4, 0, raw), TLEG_ERROR_ARGUMENT);
     tleg_file_free(file);
 }
 
@@ -254,7 +254,8 @@ static void integers_are_no_weights(void **state) {
     (void)state;
     tleg_file *file = open_scratch("{\"ids\":" TENSOR("\"I64\"", "[1]", "[0,8]") "}", 8, 0);
     float value;
-    assert_error(tleg_file_read_f32(context, file, tleg_file_find(file, "ids"), &value), TLEG_FORMAT, "'ids' is of type I64");
+    assert_error(tleg_file_read_f32(context, file, tleg_file_find(file, "ids"), &value), TLEG_ERROR_FORMAT,
+                 "'ids' is of type I64");
     tleg_file_free(file);
 }
 
@@ -351,11 +352,11 @@ static void other_files_are_recognised(void **state) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         tleg_file *file;
-        assert_error(tleg_file_open(context, write_scratch("model", cases[i].bytes, cases[i].size), 0, &file), TLEG_FORMAT,
-                     cases[i].says);
-        assert_contains(tleg_context_error(context), cases[i].also);
-        assert_contains(tleg_context_error(context), in_scratch("model"));
-        assert_int_equal(tleg_file_parse(context, cases[i].bytes, cases[i].size, &file), TLEG_FORMAT);
+        assert_error(tleg_file_open(context, write_scratch("model", cases[i].bytes, cases[i].size), 0, &file),
+                     TLEG_ERROR_FORMAT, cases[i].says);
+        assert_contains(tleg_context_get_error(context), cases[i].also);
+        assert_contains(tleg_context_get_error(context), in_scratch("model"));
+        assert_int_equal(tleg_file_parse(context, cases[i].bytes, cases[i].size, &file), TLEG_ERROR_FORMAT);
     }
 }
 
@@ -364,23 +365,23 @@ static void an_empty_file_says_so(void **state) {
     tleg_file *file;
     const char *path = write_scratch("empty", "", 0);
     for (uint32_t flags = 0; flags <= TLEG_OPEN_MAP; flags++)
-        assert_error(tleg_file_open(context, path, flags, &file), TLEG_FORMAT, "is empty");
-    assert_error(tleg_file_parse(context, "", 0, &file), TLEG_FORMAT, "is empty");
+        assert_error(tleg_file_open(context, path, flags, &file), TLEG_ERROR_FORMAT, "is empty");
+    assert_error(tleg_file_parse(context, "", 0, &file), TLEG_ERROR_FORMAT, "is empty");
 }
 
 static void what_is_no_regular_file_says_what_it_is(void **state) {
     (void)state;
     tleg_file *file;
-    assert_error(tleg_file_open(context, in_scratch("absent"), 0, &file), TLEG_IO, "absent: cannot be opened: ");
-    assert_error(tleg_file_open(context, "", 0, &file), TLEG_IO, "the name of a file is needed");
-    assert_error(tleg_file_open(context, scratch, 0, &file), TLEG_IO, "is a directory");
-    assert_error(tleg_file_open(context, "/dev/null", 0, &file), TLEG_IO, "is a device");
+    assert_error(tleg_file_open(context, in_scratch("absent"), 0, &file), TLEG_ERROR_IO, "absent: cannot be opened: ");
+    assert_error(tleg_file_open(context, "", 0, &file), TLEG_ERROR_IO, "the name of a file is needed");
+    assert_error(tleg_file_open(context, scratch, 0, &file), TLEG_ERROR_IO, "is a directory");
+    assert_error(tleg_file_open(context, "/dev/null", 0, &file), TLEG_ERROR_IO, "is a device");
     assert_int_equal(mkfifo(in_scratch("fifo"), 0600), 0);
-    assert_error(tleg_file_open(context, in_scratch("fifo"), 0, &file), TLEG_IO, "is a pipe"); /* and does not wait */
+    assert_error(tleg_file_open(context, in_scratch("fifo"), 0, &file), TLEG_ERROR_IO, "is a pipe"); /* and does not wait */
     const char *path = write_scratch("locked", "", 0);
     assert_int_equal(chmod(path, 0), 0);
     if (geteuid() != 0)
-        assert_error(tleg_file_open(context, path, 0, &file), TLEG_IO, "locked: cannot be opened: ");
+        assert_error(tleg_file_open(context, path, 0, &file), TLEG_ERROR_IO, "locked: cannot be opened: ");
 }
 
 static void a_file_that_shrinks_is_an_error_not_zeros(void **state) {
@@ -388,11 +389,11 @@ static void a_file_that_shrinks_is_an_error_not_zeros(void **state) {
     tleg_file *file = open_scratch("{\"x\":" GOOD "}", 8, 0);
     assert_int_equal(truncate(tleg_file_label(file), 66), 0);
     float values[2];
-    assert_error(tleg_file_read_f32(context, file, tleg_file_find(file, "x"), values), TLEG_IO, "became shorter");
-    assert_contains(tleg_context_error(context), "'x'");
-    assert_contains(tleg_context_error(context), tleg_file_label(file));
+    assert_error(tleg_file_read_f32(context, file, tleg_file_find(file, "x"), values), TLEG_ERROR_IO, "became shorter");
+    assert_contains(tleg_context_get_error(context), "'x'");
+    assert_contains(tleg_context_get_error(context), tleg_file_label(file));
     tleg_tensor *tensor;
-    assert_error(tleg_file_tensor(context, file, "x", &tensor), TLEG_IO, "became shorter");
+    assert_error(tleg_file_read_tensor(context, file, "x", &tensor), TLEG_ERROR_IO, "became shorter");
     tleg_file_free(file);
 }
 
@@ -420,17 +421,18 @@ static void a_missing_name_suggests_the_likeliest(void **state) {
     huge[sizeof huge - 1] = '\0';
     assert_null(tleg_file_nearest(file, huge));
     tleg_tensor *tensor;
-    assert_error(tleg_file_tensor(context, file, "image", &tensor), TLEG_FORMAT, "did you mean 'images'?");
-    assert_error(tleg_file_tensor(context, file, "logits", &tensor), TLEG_FORMAT,
+    assert_error(tleg_file_read_tensor(context, file, "image", &tensor), TLEG_ERROR_FORMAT, "did you mean 'images'?");
+    assert_error(tleg_file_read_tensor(context, file, "logits", &tensor), TLEG_ERROR_FORMAT,
                  "no tensor 'logits'; the file holds 4, the first is 'images'");
     tleg_tensor_info info = {.struct_size = sizeof info};
-    assert_error(tleg_file_get_info(context, file, "image", &info), TLEG_FORMAT, "did you mean 'images'?");
+    assert_error(tleg_file_get_tensor_info(context, file, "image", &info), TLEG_ERROR_FORMAT, "did you mean 'images'?");
     info.struct_size = 8;
-    assert_error(tleg_file_get_info(context, file, "images", &info), TLEG_ARGUMENT, "struct_size");
+    assert_error(tleg_file_get_tensor_info(context, file, "images", &info), TLEG_ERROR_ARGUMENT, "struct_size");
     tleg_file_free(file);
     free(bytes);
     OK(parse("{}", 0, &file, &bytes));
-    assert_error(tleg_file_tensor(context, file, "images", &tensor), TLEG_FORMAT, "no tensor 'images'; the file holds none");
+    assert_error(tleg_file_read_tensor(context, file, "images", &tensor), TLEG_ERROR_FORMAT,
+                 "no tensor 'images'; the file holds none");
     tleg_file_free(file);
     free(bytes);
 }
@@ -467,25 +469,25 @@ static void null_is_refused_not_followed(void **state) {
     tleg_file *file = NULL, *good = open_scratch("{\"x\":" GOOD "}", 8, 0);
     tleg_tensor *tensor;
     tleg_tensor_info info = {.struct_size = sizeof info};
-    assert_int_equal(tleg_file_open(NULL, "x", 0, &file), TLEG_ARGUMENT);
-    assert_int_equal(tleg_file_open(context, NULL, 0, &file), TLEG_ARGUMENT);
-    assert_int_equal(tleg_file_open(context, "x", 0, NULL), TLEG_ARGUMENT);
-    assert_error(tleg_file_open(context, "x", 2, &file), TLEG_ARGUMENT, "flags 0x2");
-    assert_int_equal(tleg_file_parse(NULL, "x", 1, &file), TLEG_ARGUMENT);
-    assert_int_equal(tleg_file_parse(context, NULL, 0, &file), TLEG_ARGUMENT);
-    assert_int_equal(tleg_file_parse(context, "x", 1, NULL), TLEG_ARGUMENT);
-    assert_int_equal(tleg_file_tensor(NULL, good, "x", &tensor), TLEG_ARGUMENT);
-    assert_int_equal(tleg_file_tensor(context, NULL, "x", &tensor), TLEG_ARGUMENT);
-    assert_int_equal(tleg_file_tensor(context, good, NULL, &tensor), TLEG_ARGUMENT);
-    assert_int_equal(tleg_file_tensor(context, good, "x", NULL), TLEG_ARGUMENT);
-    assert_int_equal(tleg_file_get_info(NULL, good, "x", &info), TLEG_ARGUMENT);
-    assert_int_equal(tleg_file_get_info(context, NULL, "x", &info), TLEG_ARGUMENT);
-    assert_int_equal(tleg_file_get_info(context, good, NULL, &info), TLEG_ARGUMENT);
-    assert_int_equal(tleg_file_get_info(context, good, "x", NULL), TLEG_ARGUMENT);
-    assert_int_equal(tleg_file_count(NULL), 0);
-    assert_null(tleg_file_name(NULL, 0));
-    assert_null(tleg_file_metadata(NULL, "x"));
-    assert_null(tleg_file_metadata(good, NULL));
+    assert_int_equal(tleg_file_open(NULL, "x", 0, &file), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_file_open(context, NULL, 0, &file), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_file_open(context, "x", 0, NULL), TLEG_ERROR_ARGUMENT);
+    assert_error(tleg_file_open(context, "x", 2, &file), TLEG_ERROR_ARGUMENT, "flags 0x2");
+    assert_int_equal(tleg_file_parse(NULL, "x", 1, &file), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_file_parse(context, NULL, 0, &file), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_file_parse(context, "x", 1, NULL), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_file_read_tensor(NULL, good, "x", &tensor), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_file_read_tensor(context, NULL, "x", &tensor), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_file_read_tensor(context, good, NULL, &tensor), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_file_read_tensor(context, good, "x", NULL), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_file_get_tensor_info(NULL, good, "x", &info), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_file_get_tensor_info(context, NULL, "x", &info), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_file_get_tensor_info(context, good, NULL, &info), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_file_get_tensor_info(context, good, "x", NULL), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_file_get_tensor_count(NULL), 0);
+    assert_null(tleg_file_get_tensor_name(NULL, 0));
+    assert_null(tleg_file_get_metadata(NULL, "x"));
+    assert_null(tleg_file_get_metadata(good, NULL));
     tleg_file_free(NULL);
     tleg_file_free(good);
 }
@@ -496,7 +498,7 @@ static void *read_often(void *argument) {
     intptr_t wrong = tleg_context_create(NULL, &own) != TLEG_OK;
     for (int i = 0; i < 200 && !wrong; i++) {
         tleg_tensor *tensor;
-        wrong = tleg_file_tensor(own, file, i % 2 ? "a" : "b", &tensor) != TLEG_OK ||
+        wrong = tleg_file_read_tensor(own, file, i % 2 ? "a" : "b", &tensor) != TLEG_OK ||
                 *(unsigned char *)tensor->data != (i % 2 ? 8 : 0);
         tleg_tensor_free(tensor);
     }
@@ -524,7 +526,7 @@ static void each_failing_allocation_is_an_error_without_a_leak(void **state) {
     unsigned char *bytes = python_file(&size);
     const char *path = write_scratch("python.safetensors", bytes, size);
     int64_t before = counting.live_blocks;
-    tleg_status status = TLEG_MEMORY;
+    tleg_status status = TLEG_ERROR_MEMORY;
     int64_t failures = 0;
     for (; status != TLEG_OK; failures++) {
         tleg_file *file;
@@ -534,9 +536,9 @@ static void each_failing_allocation_is_an_error_without_a_leak(void **state) {
         status = tleg_file_open(context, path, 0, &file);
         assert_true((status == TLEG_OK) == (file != NULL));
         if (status == TLEG_OK)
-            status = tleg_file_tensor(context, file, "a", &tensor);
+            status = tleg_file_read_tensor(context, file, "a", &tensor);
         if (status != TLEG_OK)
-            assert_error(status, TLEG_MEMORY, "memory");
+            assert_error(status, TLEG_ERROR_MEMORY, "memory");
         tleg_tensor_free(tensor);
         tleg_file_free(file);
         assert_int_equal(counting.live_blocks, before);

@@ -79,7 +79,7 @@ static void the_bytes_of_a_file_are_determined(void **state) {
     assert_file(path, expected, sizeof expected);
     tleg_file *file;
     OK(tleg_file_open(context, path, 0, &file));
-    assert_string_equal(tleg_file_metadata(file, "a"), pairs[3]);
+    assert_string_equal(tleg_file_get_metadata(file, "a"), pairs[3]);
     tleg_file_free(file);
     for (int i = 0; i < 4; i++)
         tleg_tensor_free(tensors[i]);
@@ -90,7 +90,7 @@ static void a_file_without_tensors_or_metadata_can_be_written(void **state) {
     OK(tleg_file_save(context, in_scratch("out"), 0, NULL, NULL, 0, NULL));
     tleg_file *file;
     OK(tleg_file_open(context, in_scratch("out"), 0, &file));
-    assert_int_equal(tleg_file_count(file), 0);
+    assert_int_equal(tleg_file_get_tensor_count(file), 0);
     tleg_file_free(file);
 }
 
@@ -132,7 +132,7 @@ static void a_symbolic_link_is_written_through(void **state) {
         assert_true(S_ISLNK(link.st_mode));
     }
     assert_int_equal(symlink("loop", in_scratch("loop")), 0);
-    assert_error(save(in_scratch("loop"), "x", 1), TLEG_IO, "loop: cannot be made: ");
+    assert_error(save(in_scratch("loop"), "x", 1), TLEG_ERROR_IO, "loop: cannot be made: ");
     unlink(in_scratch("deep/target"));
     clean_scratch();
 }
@@ -140,24 +140,24 @@ static void a_symbolic_link_is_written_through(void **state) {
 static void a_target_that_is_no_file_is_refused_before_the_work(void **state) {
     (void)state;
     assert_int_equal(mkfifo(in_scratch("fifo"), 0600), 0);
-    assert_error(save(in_scratch("fifo"), "x", 1), TLEG_IO, "fifo is a pipe or device");
-    assert_error(save("/dev/null", "x", 1), TLEG_IO, "/dev/null is a pipe or device");
-    assert_error(save(scratch, "x", 1), TLEG_IO, "is a directory");
-    assert_error(save(in_scratch("none/out"), "x", 1), TLEG_IO, "out: cannot be made: ");
-    assert_error(save(in_scratch("fifo/out"), "x", 1), TLEG_IO, "out: cannot be made: ");
-    assert_error(save("/dev/stdout", "x", 1), TLEG_IO, "/dev/stdout is "); /* wherever it leads */
-    assert_error(save("/proc/self/fd/1", "x", 1), TLEG_IO, "/proc/self/fd/1 is ");
-    assert_error(save("", "x", 1), TLEG_IO, "empty path");
+    assert_error(save(in_scratch("fifo"), "x", 1), TLEG_ERROR_IO, "fifo is a pipe or device");
+    assert_error(save("/dev/null", "x", 1), TLEG_ERROR_IO, "/dev/null is a pipe or device");
+    assert_error(save(scratch, "x", 1), TLEG_ERROR_IO, "is a directory");
+    assert_error(save(in_scratch("none/out"), "x", 1), TLEG_ERROR_IO, "out: cannot be made: ");
+    assert_error(save(in_scratch("fifo/out"), "x", 1), TLEG_ERROR_IO, "out: cannot be made: ");
+    assert_error(save("/dev/stdout", "x", 1), TLEG_ERROR_IO, "/dev/stdout is "); /* wherever it leads */
+    assert_error(save("/proc/self/fd/1", "x", 1), TLEG_ERROR_IO, "/proc/self/fd/1 is ");
+    assert_error(save("", "x", 1), TLEG_ERROR_IO, "empty path");
     char longest[300];
     memset(longest, 'n', sizeof longest);
     longest[299] = '\0';
-    assert_error(save(in_scratch(longest), "x", 1), TLEG_IO, "cannot be made: ");
+    assert_error(save(in_scratch(longest), "x", 1), TLEG_ERROR_IO, "cannot be made: ");
     longest[255] = '\0'; /* the longest name there is: the temporary file's must not be longer */
     OK(save(in_scratch(longest), "x", 1));
     OK(save(in_scratch("locked"), "kept", 4));
     assert_int_equal(chmod(in_scratch("locked"), 0444), 0);
     if (geteuid() != 0) {
-        assert_error(save(in_scratch("locked"), "x", 1), TLEG_IO, "locked: may not be overwritten: ");
+        assert_error(save(in_scratch("locked"), "x", 1), TLEG_ERROR_IO, "locked: may not be overwritten: ");
         assert_saved(in_scratch("locked"), "kept");
     }
     clean_scratch();
@@ -178,8 +178,8 @@ static void a_full_disk_leaves_the_former_file_and_nothing_else(void **state) {
     tleg_status status = save(in_scratch("out"), much, sizeof much);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
     signal(SIGXFSZ, handler);
-    assert_error(status, TLEG_IO, "/out: cannot be written: ");
-    assert_contains(tleg_context_error(context), strerror(EFBIG));
+    assert_error(status, TLEG_ERROR_IO, "/out: cannot be written: ");
+    assert_contains(tleg_context_get_error(context), strerror(EFBIG));
     assert_saved(in_scratch("out"), "former");
     assert_int_equal(clean_scratch(), 1);
 }
@@ -193,10 +193,10 @@ static void an_unfinished_file_never_appears(void **state) {
     clean_scratch();
     OK(tleg_writer_create(context, in_scratch("out"), two, 2, NULL, 0, &writer));
     OK(tleg_writer_put(context, writer, 0, "ab"));
-    assert_error(tleg_writer_put(context, writer, 0, "ab"), TLEG_STATE, "'a' is written already");
-    assert_int_equal(tleg_writer_put(context, writer, 2, "ab"), TLEG_ARGUMENT);
-    assert_int_equal(tleg_writer_put(context, writer, -1, "ab"), TLEG_ARGUMENT);
-    assert_error(tleg_writer_commit(context, writer), TLEG_STATE, "'b' is not written yet");
+    assert_error(tleg_writer_put(context, writer, 0, "ab"), TLEG_ERROR_STATE, "'a' is written already");
+    assert_int_equal(tleg_writer_put(context, writer, 2, "ab"), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_writer_put(context, writer, -1, "ab"), TLEG_ERROR_ARGUMENT);
+    assert_error(tleg_writer_commit(context, writer), TLEG_ERROR_STATE, "'b' is not written yet");
     assert_false(exists(in_scratch("out")));
     tleg_writer_free(writer);
     tleg_writer_free(NULL);
@@ -217,7 +217,7 @@ static void two_writers_of_one_path_do_not_mix(void **state) {
     }
     for (int i = 0; i < 2; i++) {
         OK(tleg_writer_commit(context, writers[i]));
-        assert_error(tleg_writer_commit(context, writers[i]), TLEG_STATE, "finished already");
+        assert_error(tleg_writer_commit(context, writers[i]), TLEG_ERROR_STATE, "finished already");
         size_t size;
         unsigned char *bytes = read_file(in_scratch("out"), &size);
         for (size_t at = size - 66; at < size; at++)
@@ -240,21 +240,22 @@ static void wrong_arguments_are_named_and_nothing_is_written(void **state) {
     OK(tleg_tensor_create(context, TLEG_U8, 1, &size, &tensor));
     const tleg_tensor *tensors[] = {tensor, tensor}, *missing[] = {NULL};
     clean_scratch();
-    assert_error(tleg_file_save(context, path, 2, twice, tensors, 0, NULL), TLEG_ARGUMENT, "duplicate tensor 'x'");
-    assert_error(tleg_file_save(context, path, 1, wrong, tensors, 0, NULL), TLEG_ARGUMENT, "no UTF-8");
-    assert_error(tleg_file_save(context, path, 1, meta, tensors, 0, NULL), TLEG_ARGUMENT, "__metadata__");
-    assert_error(tleg_file_save(context, path, 1, null, tensors, 0, NULL), TLEG_ARGUMENT, "NULL");
-    assert_error(tleg_file_save(context, path, 1, good, missing, 0, NULL), TLEG_ARGUMENT, "NULL");
-    assert_error(tleg_file_save(context, path, 1, good, tensors, 3, key_twice), TLEG_ARGUMENT, "duplicate metadata key 'k'");
-    assert_error(tleg_file_save(context, path, 1, good, tensors, 1, value_null), TLEG_ARGUMENT, "NULL");
-    assert_error(tleg_file_save(context, path, 1, good, tensors, 1, value_wrong), TLEG_ARGUMENT, "no UTF-8");
-    assert_int_equal(tleg_file_save(NULL, path, 1, good, tensors, 0, NULL), TLEG_ARGUMENT);
-    assert_int_equal(tleg_file_save(context, NULL, 1, good, tensors, 0, NULL), TLEG_ARGUMENT);
-    assert_int_equal(tleg_file_save(context, path, -1, good, tensors, 0, NULL), TLEG_ARGUMENT);
-    assert_int_equal(tleg_file_save(context, path, 1, NULL, tensors, 0, NULL), TLEG_ARGUMENT);
-    assert_int_equal(tleg_file_save(context, path, 1, good, NULL, 0, NULL), TLEG_ARGUMENT);
-    assert_int_equal(tleg_file_save(context, path, 1, good, tensors, -1, NULL), TLEG_ARGUMENT);
-    assert_int_equal(tleg_file_save(context, path, 1, good, tensors, 1, NULL), TLEG_ARGUMENT);
+    assert_error(tleg_file_save(context, path, 2, twice, tensors, 0, NULL), TLEG_ERROR_ARGUMENT, "duplicate tensor 'x'");
+    assert_error(tleg_file_save(context, path, 1, wrong, tensors, 0, NULL), TLEG_ERROR_ARGUMENT, "no UTF-8");
+    assert_error(tleg_file_save(context, path, 1, meta, tensors, 0, NULL), TLEG_ERROR_ARGUMENT, "__metadata__");
+    assert_error(tleg_file_save(context, path, 1, null, tensors, 0, NULL), TLEG_ERROR_ARGUMENT, "NULL");
+    assert_error(tleg_file_save(context, path, 1, good, missing, 0, NULL), TLEG_ERROR_ARGUMENT, "NULL");
+    assert_error(tleg_file_save(context, path, 1, good, tensors, 3, key_twice), TLEG_ERROR_ARGUMENT,
+                 "duplicate metadata key 'k'");
+    assert_error(tleg_file_save(context, path, 1, good, tensors, 1, value_null), TLEG_ERROR_ARGUMENT, "NULL");
+    assert_error(tleg_file_save(context, path, 1, good, tensors, 1, value_wrong), TLEG_ERROR_ARGUMENT, "no UTF-8");
+    assert_int_equal(tleg_file_save(NULL, path, 1, good, tensors, 0, NULL), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_file_save(context, NULL, 1, good, tensors, 0, NULL), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_file_save(context, path, -1, good, tensors, 0, NULL), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_file_save(context, path, 1, NULL, tensors, 0, NULL), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_file_save(context, path, 1, good, NULL, 0, NULL), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_file_save(context, path, 1, good, tensors, -1, NULL), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_file_save(context, path, 1, good, tensors, 1, NULL), TLEG_ERROR_ARGUMENT);
     tleg_tensor_free(tensor);
     assert_int_equal(clean_scratch(), 0);
 }
@@ -269,13 +270,13 @@ static void impossible_tensors_are_refused(void **state) {
         {.name = "huge", .dtype = TLEG_F32, .rank = 2, .shape = {INT64_MAX, 3}},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
-        assert_error(tleg_writer_create(context, in_scratch("out"), &wrong[i], 1, NULL, 0, &writer), TLEG_ARGUMENT,
+        assert_error(tleg_writer_create(context, in_scratch("out"), &wrong[i], 1, NULL, 0, &writer), TLEG_ERROR_ARGUMENT,
                      wrong[i].name);
         assert_null(writer);
     }
     static const struct tleg_write_entry sum[] = {{.name = "a", .dtype = TLEG_U8, .rank = 1, .shape = {INT64_MAX}},
                                                   {.name = "b", .dtype = TLEG_U8, .rank = 1, .shape = {INT64_MAX}}};
-    assert_error(tleg_writer_create(context, in_scratch("out"), sum, 2, NULL, 0, &writer), TLEG_ARGUMENT,
+    assert_error(tleg_writer_create(context, in_scratch("out"), sum, 2, NULL, 0, &writer), TLEG_ERROR_ARGUMENT,
                  "larger than any file");
     assert_int_equal(clean_scratch(), 0);
 }
@@ -289,14 +290,14 @@ static void each_failing_allocation_leaves_nothing_behind(void **state) {
     const tleg_tensor *tensors[] = {tensor, tensor};
     int64_t before = counting.live_blocks, failures = 0;
     clean_scratch();
-    for (tleg_status status = TLEG_MEMORY; status != TLEG_OK; failures++) {
+    for (tleg_status status = TLEG_ERROR_MEMORY; status != TLEG_OK; failures++) {
         assert_int_equal(clean_scratch(), 0);
         assert_int_equal(symlink("out", in_scratch("link")), 0);
         counting.calls = 0;
         counting.fail_at = failures + 1;
         status = tleg_file_save(context, in_scratch("link"), 2, names, tensors, 1, pairs);
         if (status != TLEG_OK)
-            assert_error(status, TLEG_MEMORY, "memory");
+            assert_error(status, TLEG_ERROR_MEMORY, "memory");
         assert_true(exists(in_scratch("out")) == (status == TLEG_OK));
         assert_int_equal(counting.live_blocks, before);
         unlink(in_scratch("link"));

@@ -68,7 +68,7 @@ static void check_bits(tleg_context *context, const tleg_model *model, const str
         assert_true(sscanf(line, "%127s %llx %llx %llx", name, &hash[0], &hash[1], &hash[2]) > 1 + column);
         tleg_tensor *tensor = NULL;
         tleg_tensor_info info = {.struct_size = sizeof info};
-        OK(context, tleg_model_tensor(context, model, name, &tensor));
+        OK(context, tleg_model_copy_tensor(context, model, name, &tensor));
         OK(context, tleg_tensor_get_info(tensor, &info));
         if (support_fnv(info.data, (size_t)info.bytes) != hash[column]) {
             fail_msg("%s, %s: %s differs from PyTorch's", golden->name, backend, name);
@@ -77,8 +77,8 @@ static void check_bits(tleg_context *context, const tleg_model *model, const str
         count++;
     }
     fclose(file);
-    assert_null(tleg_model_name(model, count)); /* no tensor more than the reference has */
-    assert_non_null(tleg_model_name(model, count - 1));
+    assert_null(tleg_model_get_tensor_name(model, count)); /* no tensor more than the reference has */
+    assert_non_null(tleg_model_get_tensor_name(model, count - 1));
 }
 
 static void expanded_tensors_equal_pytorch_to_the_bit(void **state) {
@@ -309,8 +309,8 @@ static void depth_changes_live(void **state) {
                 run_elastic(context, expander, &fresh, GOLDEN_BATCH, &answer);
                 assert_same(&answer, &live, "changing the depth", &fresh, &backends[b]);
                 /* a depth that cannot be leaves the former one */
-                assert_int_equal(tleg_session_set_depth(session, cost.least_depth - 1), TLEG_ARGUMENT);
-                assert_int_equal(tleg_session_set_depth(session, 1025), TLEG_ARGUMENT);
+                assert_int_equal(tleg_session_set_depth(session, cost.least_depth - 1), TLEG_ERROR_ARGUMENT);
+                assert_int_equal(tleg_session_set_depth(session, 1025), TLEG_ERROR_ARGUMENT);
                 memset(&live, 0xff, sizeof live);
                 OK_SESSION(session, tleg_session_run(session, data, GOLDEN_BATCH, live.logits, live.features));
                 assert_same(&answer, &live, "a refused depth", &fresh, &backends[b]);

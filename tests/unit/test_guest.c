@@ -226,12 +226,12 @@ static int walk_without_descriptors(void) {
     if (setrlimit(RLIMIT_NOFILE, &none) != 0 || tleg_context_create(NULL, &context) != TLEG_OK)
         return 2;
     close(3), close(4);
-    if (tleg_learngene_open(context, support_path("mean", ".gene.safetensors"), 0, 0, &gene) != TLEG_IO ||
-        !strstr(tleg_context_error(context), "Too many open files"))
+    if (tleg_learngene_open(context, support_path("mean", ".gene.safetensors"), 0, 0, &gene) != TLEG_ERROR_IO ||
+        !strstr(tleg_context_get_error(context), "Too many open files"))
         return 3;
-    if (tleg_file_save(context, support_scratch("none.safetensors"), 0, NULL, NULL, 0, NULL) != TLEG_IO)
+    if (tleg_file_save(context, support_scratch("none.safetensors"), 0, NULL, NULL, 0, NULL) != TLEG_ERROR_IO)
         return 4;
-    return tleg_file_open(context, support_path("images-16", ".safetensors"), TLEG_OPEN_MAP, &file) == TLEG_IO ? 0 : 5;
+    return tleg_file_open(context, support_path("images-16", ".safetensors"), TLEG_OPEN_MAP, &file) == TLEG_ERROR_IO ? 0 : 5;
 }
 
 static void a_host_without_descriptors_left_hears_so(void **state) {
@@ -311,7 +311,7 @@ static int walk_away(void) {
     tleg_tensor *tensor = NULL;
     return chdir(TLEG_GOLDEN) == 0 && tleg_context_create(NULL, &context) == TLEG_OK &&
                    tleg_file_open(context, "images-16.safetensors", 0, &file) == TLEG_OK && chdir("/") == 0 &&
-                   tleg_file_tensor(context, file, "images", &tensor) == TLEG_OK
+                   tleg_file_read_tensor(context, file, "images", &tensor) == TLEG_OK
                ? 0
                : 1;
 }
@@ -330,7 +330,7 @@ enum { NO_JAIL = 77 };
 static int run_in_a_jail(void) {
     static float images[GOLDEN_BATCH * 3 * 16 * 16], logits[GOLDEN_BATCH * GOLDEN_CLASSES];
     static const int64_t labels[GOLDEN_BATCH] = {0, 1, 2, 3, 4};
-    const tleg_batch batch = {.struct_size = sizeof(batch), .size = GOLDEN_BATCH, .images = images, .labels = labels};
+    const tleg_train_batch batch = {.struct_size = sizeof(batch), .size = GOLDEN_BATCH, .images = images, .labels = labels};
     const tleg_trainer_options options = {.struct_size = sizeof(options), .batch = GOLDEN_BATCH, .depth_least = 3};
     tleg_session *sessions[2 * MAX_BACKENDS];
     tleg_trainer *trainers[MAX_BACKENDS];

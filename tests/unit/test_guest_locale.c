@@ -94,7 +94,7 @@ static void the_walk_is_the_same_in_a_threads_own_locale(void **state) {
 static const char *open_text(tleg_context *context, const char *path) {
     tleg_learngene *gene = NULL;
     assert_int_not_equal(tleg_learngene_open(context, path, 0, 0, &gene), TLEG_OK);
-    return tleg_context_error(context);
+    return tleg_context_get_error(context);
 }
 
 /* Numbers in metadata are what they are, and a comma is no decimal point, wherever the host is. */
@@ -111,11 +111,11 @@ static void numbers_in_files_have_points(void **state) {
     enum { MOST = 64 };
     const char *names[MOST];
     tleg_tensor *tensors[MOST];
-    const int64_t count = tleg_file_count(file);
+    const int64_t count = tleg_file_get_tensor_count(file);
     assert_in_range(count, 1, MOST);
     for (int64_t i = 0; i < count; i++) {
-        names[i] = tleg_file_name(file, i);
-        OK(context, tleg_file_tensor(context, file, names[i], &tensors[i]));
+        names[i] = tleg_file_get_tensor_name(file, i);
+        OK(context, tleg_file_read_tensor(context, file, names[i], &tensors[i]));
     }
     for (int round = 0; round < 2; round++) {
         tleg_learngene *gene = NULL;

@@ -59,12 +59,12 @@ static bool walk(struct capped *capped, const tleg_context_options *options, con
     tleg_status status = tleg_context_create(options, &visit.context);
     if (status == TLEG_OK)
         status = visit_all(&visit);
-    const char *text = visit.context ? tleg_context_error(visit.context) : "no context";
+    const char *text = visit.context ? tleg_context_get_error(visit.context) : "no context";
     const long long one = atomic_load(&capped->counter.fail_at);
     const bool failed = capped->refused || (one && atomic_load(&capped->counter.calls) >= one);
-    if (status != (failed ? TLEG_MEMORY : TLEG_OK))
+    if (status != (failed ? TLEG_ERROR_MEMORY : TLEG_OK))
         fail_msg("%s %lld: '%s' ended with %s: %s", limit, number, visit.at, tleg_status_name(status), text);
-    if (status == TLEG_MEMORY && text[0] == '\0')
+    if (status == TLEG_ERROR_MEMORY && text[0] == '\0')
         fail_msg("%s %lld: '%s' ended without a text", limit, number, visit.at);
     visit_close(&visit);
     tleg_context_free(visit.context);
@@ -199,7 +199,7 @@ static int load_under_limit(const tleg_context_options *options, const char *pat
         return 2;
     const tleg_status status = load_once(options, path, 12);
     setrlimit(RLIMIT_AS, &former);
-    if (status != TLEG_OK && status != TLEG_MEMORY)
+    if (status != TLEG_OK && status != TLEG_ERROR_MEMORY)
         return 3;
     if (load_once(options, path, 12) != TLEG_OK)
         return 4;

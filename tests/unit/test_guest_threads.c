@@ -115,7 +115,7 @@ static void two_hundred_threads_have_a_session_each(void **state) {
         struct scene scene;
         uint64_t one = 0;
         scene_open(&scene, &backends[b], 1);
-        OK(scene.context, tleg_session_memory(scene.context, scene.model, NULL, NULL, &one));
+        OK(scene.context, tleg_session_get_memory(scene.context, scene.model, NULL, NULL, &one));
         const long long before = atomic_load(&scene.counter.live_bytes);
         assert_int_equal(pthread_barrier_init(&scene.barrier, NULL, CROWD + 1), 0);
         for (int i = 0; i < CROWD; i++)

@@ -246,8 +246,8 @@ static void fresh(struct call *call) {
 
 static void refused(struct call *call, tleg_status status, const char *text) {
     assert_int_equal(tleg_image_prepare(call->context, &call->image, &call->config, call->out), status);
-    if (strstr(tleg_context_error(call->context), text) == NULL)
-        fail_msg("\"%s\" does not name %s", tleg_context_error(call->context), text);
+    if (strstr(tleg_context_get_error(call->context), text) == NULL)
+        fail_msg("\"%s\" does not name %s", tleg_context_get_error(call->context), text);
     fresh(call);
 }
 
@@ -259,21 +259,21 @@ static void a_wrong_picture_is_refused_by_the_name_of_its_member(void **state) {
     static const int32_t layouts[] = {0, -1, 6, INT32_MAX}, sides[] = {0, -5, (1 << 24) + 1, INT32_MIN};
     for (int i = 0; i < 4; i++) {
         call.image.layout = layouts[i];
-        refused(&call, TLEG_ARGUMENT, "image.layout");
+        refused(&call, TLEG_ERROR_ARGUMENT, "image.layout");
         call.image.width = sides[i];
-        refused(&call, TLEG_ARGUMENT, "image.width");
+        refused(&call, TLEG_ERROR_ARGUMENT, "image.width");
         call.image.height = sides[i];
-        refused(&call, TLEG_ARGUMENT, "image.height");
+        refused(&call, TLEG_ERROR_ARGUMENT, "image.height");
     }
     static const int64_t strides[] = {1, 17, -17, INT64_MAX, INT64_MIN};
     for (int i = 0; i < 5; i++) {
         call.image.stride = strides[i];
-        refused(&call, TLEG_ARGUMENT, "image.stride");
+        refused(&call, TLEG_ERROR_ARGUMENT, "image.stride");
     }
     call.image.pixels = NULL;
-    refused(&call, TLEG_ARGUMENT, "image.pixels");
+    refused(&call, TLEG_ERROR_ARGUMENT, "image.pixels");
     call.image.struct_size = 8;
-    refused(&call, TLEG_ARGUMENT, "tleg_image");
+    refused(&call, TLEG_ERROR_ARGUMENT, "tleg_image");
     tleg_context_free(call.context);
 }
 
@@ -285,23 +285,23 @@ static void a_wrong_configuration_is_refused_by_the_name_of_its_member(void **st
     static const int32_t sizes[] = {0, -1, INT32_MAX};
     for (int i = 0; i < 3; i++) {
         call.config.image_size = sizes[i];
-        refused(&call, TLEG_ARGUMENT, "config.image_size");
+        refused(&call, TLEG_ERROR_ARGUMENT, "config.image_size");
     }
     const double crops[] = {-0.5, 1.0001, NAN, INFINITY, 1e-300};
     for (int i = 0; i < 5; i++) {
         call.config.crop = crops[i];
-        refused(&call, TLEG_ARGUMENT, "config.crop");
+        refused(&call, TLEG_ERROR_ARGUMENT, "config.crop");
     }
     const double numbers[] = {NAN, INFINITY, 1e300};
     for (int i = 0; i < 3; i++) {
         call.config.mean[1] = numbers[i];
-        refused(&call, TLEG_ARGUMENT, "config.mean");
+        refused(&call, TLEG_ERROR_ARGUMENT, "config.mean");
         call.config.std[0] = call.config.std[1] = 1;
         call.config.std[2] = i == 0 ? 0 : i == 1 ? -1 : 1e300;
-        refused(&call, TLEG_ARGUMENT, "config.std");
+        refused(&call, TLEG_ERROR_ARGUMENT, "config.std");
     }
     call.config.struct_size = 4;
-    refused(&call, TLEG_ARGUMENT, "tleg_config");
+    refused(&call, TLEG_ERROR_ARGUMENT, "tleg_config");
     tleg_context_free(call.context);
 }
 
@@ -310,10 +310,10 @@ static void null_is_refused_everywhere(void **state) {
     struct call call = {0};
     assert_int_equal(tleg_context_create(NULL, &call.context), TLEG_OK);
     fresh(&call);
-    assert_int_equal(tleg_image_prepare(NULL, &call.image, &call.config, call.out), TLEG_ARGUMENT);
-    assert_int_equal(tleg_image_prepare(call.context, NULL, &call.config, call.out), TLEG_ARGUMENT);
-    assert_int_equal(tleg_image_prepare(call.context, &call.image, NULL, call.out), TLEG_ARGUMENT);
-    assert_int_equal(tleg_image_prepare(call.context, &call.image, &call.config, NULL), TLEG_ARGUMENT);
+    assert_int_equal(tleg_image_prepare(NULL, &call.image, &call.config, call.out), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_image_prepare(call.context, NULL, &call.config, call.out), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_image_prepare(call.context, &call.image, NULL, call.out), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_image_prepare(call.context, &call.image, &call.config, NULL), TLEG_ERROR_ARGUMENT);
     tleg_context_free(call.context);
 }
 
@@ -330,7 +330,7 @@ static void hosts_of_other_versions_are_served(void **state) {
     longer.known.struct_size = sizeof longer;
     OK(call.context, tleg_image_prepare(call.context, &call.image, &longer.known, call.out));
     longer.later[1] = 1;
-    assert_int_equal(tleg_image_prepare(call.context, &call.image, &longer.known, call.out), TLEG_UNSUPPORTED);
+    assert_int_equal(tleg_image_prepare(call.context, &call.image, &longer.known, call.out), TLEG_ERROR_UNSUPPORTED);
     memset((char *)&call.config + offsetof(tleg_config, labels), 0xff, sizeof call.config - offsetof(tleg_config, labels));
     call.config.struct_size = offsetof(tleg_config, labels);
     OK(call.context, tleg_image_prepare(call.context, &call.image, &call.config, call.out));
@@ -350,7 +350,7 @@ static void without_memory_there_is_an_error_and_no_leak(void **state) {
     assert_true(calls >= 1);
     for (long long k = 1; k <= calls; k++) {
         atomic_store(&counter.fail_at, atomic_load(&counter.calls) + k);
-        refused(&call, TLEG_MEMORY, "image");
+        refused(&call, TLEG_ERROR_MEMORY, "image");
         assert_int_equal(atomic_load(&counter.live), live);
     }
     atomic_store(&counter.fail_at, 0);

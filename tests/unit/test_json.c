@@ -101,11 +101,11 @@ static void what_is_no_json_is_refused_with_the_place(void **state) {
         {"[1] // no comments", "text after the end"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        assert_error(parse(bad[i].text, strlen(bad[i].text)), TLEG_FORMAT, bad[i].says);
-        assert_contains(tleg_context_error(context), "the text is no JSON");
+        assert_error(parse(bad[i].text, strlen(bad[i].text)), TLEG_ERROR_FORMAT, bad[i].says);
+        assert_contains(tleg_context_get_error(context), "the text is no JSON");
     }
-    assert_error(parse("[1]\0", 4), TLEG_FORMAT, "after the end");
-    assert_error(parse("\"a\0b\"", 5), TLEG_FORMAT, "control character");
+    assert_error(parse("[1]\0", 4), TLEG_ERROR_FORMAT, "after the end");
+    assert_error(parse("\"a\0b\"", 5), TLEG_ERROR_FORMAT, "control character");
 }
 
 static void nesting_ends_at_a_limit_long_before_the_stack_does(void **state) {
@@ -115,8 +115,8 @@ static void nesting_ends_at_a_limit_long_before_the_stack_does(void **state) {
     memset(text, '[', DEEP);
     memset(text + DEEP, ']', DEEP);
     OK(parse(text + DEEP - 32, 64));
-    assert_error(parse(text + DEEP - 33, 66), TLEG_FORMAT, "nested too deep at byte 33");
-    assert_error(parse(text, sizeof text), TLEG_FORMAT, "nested too deep");
+    assert_error(parse(text + DEEP - 33, 66), TLEG_ERROR_FORMAT, "nested too deep at byte 33");
+    assert_error(parse(text, sizeof text), TLEG_ERROR_FORMAT, "nested too deep");
 }
 
 static void a_tree_is_walked_by_its_tokens(void **state) {
@@ -225,7 +225,7 @@ static void a_large_object_takes_linear_time(void **state) {
 static void no_memory_is_an_error(void **state) {
     (void)state;
     counting.fail_at = counting.calls + 1;
-    assert_error(parse("[1]", 3), TLEG_MEMORY, "the text");
+    assert_error(parse("[1]", 3), TLEG_ERROR_MEMORY, "the text");
 }
 
 int main(void) {

@@ -38,13 +38,13 @@ static void a_file_of_the_reference_comes_in_whole(void **state) {
         tleg_learngene *gene = support_gene(context, golden[k]);
         tleg_file *file;
         OK(context, tleg_file_open(context, support_path(golden[k], ".gene.safetensors"), 0, &file));
-        assert_int_equal(count_tensors(gene), tleg_file_count(file));
+        assert_int_equal(count_tensors(gene), tleg_file_get_tensor_count(file));
         uint64_t parameters = 0;
-        for (int64_t i = 0; i < tleg_file_count(file); i++) {
-            const char *name = tleg_file_name(file, i);
+        for (int64_t i = 0; i < tleg_file_get_tensor_count(file); i++) {
+            const char *name = tleg_file_get_tensor_name(file, i);
             tleg_tensor *stored;
             tleg_tensor_info info = {.struct_size = sizeof info};
-            OK(context, tleg_file_tensor(context, file, name, &stored));
+            OK(context, tleg_file_read_tensor(context, file, name, &stored));
             OK(context, tleg_tensor_get_info(stored, &info));
             struct values values = take(gene, name);
             assert_int_equal(values.info.rank, info.rank);
@@ -58,7 +58,7 @@ static void a_file_of_the_reference_comes_in_whole(void **state) {
         OK(context, tleg_learngene_get_info(gene, &config));
         assert_int_equal(config.parameters, parameters);
         assert_int_equal(config.ignored_count, 0);
-        assert_int_equal(tleg_file_metadata(file, "tleg.schedule") != NULL, *config.schedule != '\0');
+        assert_int_equal(tleg_file_get_metadata(file, "tleg.schedule") != NULL, *config.schedule != '\0');
         tleg_file_free(file);
         tleg_learngene_free(gene);
     }
@@ -179,7 +179,7 @@ static void every_truncation_is_an_error(void **state) {
         assert_non_null(exact);
         memcpy(exact, bytes, cut);
         tleg_learngene *gene;
-        assert_int_equal(tleg_learngene_parse(context, exact, cut, 0, &gene), TLEG_FORMAT);
+        assert_int_equal(tleg_learngene_parse(context, exact, cut, 0, &gene), TLEG_ERROR_FORMAT);
         assert_null(gene);
         free(exact);
     }
@@ -212,7 +212,7 @@ static void spoilt_headers_do_no_harm(void **state) {
         const tleg_status status = tleg_learngene_parse(context, spoilt, size, 0, &gene);
         assert_true((status == TLEG_OK) == (gene != NULL));
         if (status != TLEG_OK)
-            assert_true(strlen(tleg_context_error(context)) > 0);
+            assert_true(strlen(tleg_context_get_error(context)) > 0);
         good += status == TLEG_OK;
         tleg_learngene_free(gene);
     }
@@ -225,16 +225,16 @@ static void a_bad_file_is_named(void **state) {
     (void)state;
     tleg_learngene *gene;
     const char *path = support_scratch("none.safetensors");
-    assert_int_equal(tleg_learngene_open(context, path, 0, 0, &gene), TLEG_IO);
+    assert_int_equal(tleg_learngene_open(context, path, 0, 0, &gene), TLEG_ERROR_IO);
     assert_null(gene);
-    assert_non_null(strstr(tleg_context_error(context), path));
+    assert_non_null(strstr(tleg_context_get_error(context), path));
     const char *images = support_path("images-16", ".safetensors"); /* no learngene */
-    assert_int_equal(tleg_learngene_open(context, images, 0, 0, &gene), TLEG_FORMAT);
-    assert_non_null(strstr(tleg_context_error(context), images));
-    assert_non_null(strstr(tleg_context_error(context), "missing tensor"));
+    assert_int_equal(tleg_learngene_open(context, images, 0, 0, &gene), TLEG_ERROR_FORMAT);
+    assert_non_null(strstr(tleg_context_get_error(context), images));
+    assert_non_null(strstr(tleg_context_get_error(context), "missing tensor"));
     const char *schedule = support_path("schedule", ".gene.safetensors");
-    assert_int_equal(tleg_learngene_open(context, schedule, 0, 7, &gene), TLEG_ARGUMENT);
-    assert_non_null(strstr(tleg_context_error(context), "heads"));
+    assert_int_equal(tleg_learngene_open(context, schedule, 0, 7, &gene), TLEG_ERROR_ARGUMENT);
+    assert_non_null(strstr(tleg_context_get_error(context), "heads"));
 }
 
 /* ---- writing ---- */
@@ -304,10 +304,10 @@ static void a_failed_save_leaves_the_former_file(void **state) {
     tleg_context *counted;
     assert_int_equal(tleg_context_create(&options, &counted), TLEG_OK);
     int64_t failed = 0;
-    for (tleg_status status = TLEG_MEMORY; status != TLEG_OK; failed += status != TLEG_OK) {
+    for (tleg_status status = TLEG_ERROR_MEMORY; status != TLEG_OK; failed += status != TLEG_OK) {
         atomic_store(&counter.fail_at, atomic_load(&counter.calls) + failed + 1);
         status = tleg_learngene_save(counted, gene, path);
-        assert_true(status == TLEG_OK || status == TLEG_MEMORY);
+        assert_true(status == TLEG_OK || status == TLEG_ERROR_MEMORY);
         unsigned char *after = support_read_file(path, &size2);
         assert_int_equal(size, size2);
         assert_int_equal(memcmp(before, after, size) == 0, status != TLEG_OK);
@@ -317,7 +317,7 @@ static void a_failed_save_leaves_the_former_file(void **state) {
     tleg_context_free(counted);
     assert_int_equal(counter.live, 0);
     assert_int_equal(counter.wrong, 0);
-    assert_int_equal(tleg_learngene_save(context, gene, support_scratch("no/such/folder")), TLEG_IO);
+    assert_int_equal(tleg_learngene_save(context, gene, support_scratch("no/such/folder")), TLEG_ERROR_IO);
     free(before);
     tleg_learngene_free(former);
     tleg_learngene_free(gene);
@@ -351,7 +351,7 @@ static tleg_status use_everything(tleg_context *with, const unsigned char *bytes
     tleg_config config = {.struct_size = sizeof config};
     tleg_status status = tleg_learngene_parse(with, bytes, size, 0, &gene);
     if (status == TLEG_OK)
-        status = tleg_learngene_tensor(with, gene, "head.weight", &tensor);
+        status = tleg_learngene_copy_tensor(with, gene, "head.weight", &tensor);
     if (status == TLEG_OK)
         status = tleg_learngene_get_info(gene, &config);
     if (status == TLEG_OK) {
@@ -371,7 +371,7 @@ static void any_allocation_may_fail(void **state) {
     (void)state;
     size_t size;
     unsigned char *bytes = support_read_file(support_path("combo", ".gene.safetensors"), &size);
-    tleg_status status = TLEG_MEMORY;
+    tleg_status status = TLEG_ERROR_MEMORY;
     int64_t k = 0;
     while (status != TLEG_OK) {
         struct counter counter;
@@ -381,9 +381,9 @@ static void any_allocation_may_fail(void **state) {
         assert_int_equal(tleg_context_create(&options, &counted), TLEG_OK);
         atomic_store(&counter.fail_at, atomic_load(&counter.calls) + ++k);
         status = use_everything(counted, bytes, size);
-        assert_true(status == TLEG_OK || status == TLEG_MEMORY);
-        if (status == TLEG_MEMORY)
-            assert_true(strlen(tleg_context_error(counted)) > 0);
+        assert_true(status == TLEG_OK || status == TLEG_ERROR_MEMORY);
+        if (status == TLEG_ERROR_MEMORY)
+            assert_true(strlen(tleg_context_get_error(counted)) > 0);
         tleg_context_free(counted);
         assert_int_equal(counter.live, 0);
         assert_int_equal(counter.wrong, 0);
@@ -397,37 +397,37 @@ static void null_is_an_argument_error(void **state) {
     tleg_config config = small();
     tleg_learngene *gene = create(&config, 1), *none = gene;
     tleg_tensor *tensor = (tleg_tensor *)&tensor;
-    assert_int_equal(tleg_learngene_create(NULL, &config, 0, &none), TLEG_ARGUMENT);
+    assert_int_equal(tleg_learngene_create(NULL, &config, 0, &none), TLEG_ERROR_ARGUMENT);
     assert_null(none);
     none = gene;
-    assert_int_equal(tleg_learngene_create(context, NULL, 0, &none), TLEG_ARGUMENT);
+    assert_int_equal(tleg_learngene_create(context, NULL, 0, &none), TLEG_ERROR_ARGUMENT);
     assert_null(none);
-    assert_int_equal(tleg_learngene_create(context, &config, 0, NULL), TLEG_ARGUMENT);
+    assert_int_equal(tleg_learngene_create(context, &config, 0, NULL), TLEG_ERROR_ARGUMENT);
     none = gene;
-    assert_int_equal(tleg_learngene_open(context, NULL, 0, 0, &none), TLEG_ARGUMENT);
+    assert_int_equal(tleg_learngene_open(context, NULL, 0, 0, &none), TLEG_ERROR_ARGUMENT);
     assert_null(none);
-    assert_int_equal(tleg_learngene_open(NULL, "x", 0, 0, &none), TLEG_ARGUMENT);
-    assert_int_equal(tleg_learngene_open(context, "x", 0, 0, NULL), TLEG_ARGUMENT);
+    assert_int_equal(tleg_learngene_open(NULL, "x", 0, 0, &none), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_learngene_open(context, "x", 0, 0, NULL), TLEG_ERROR_ARGUMENT);
     none = gene;
-    assert_int_equal(tleg_learngene_parse(context, NULL, 8, 0, &none), TLEG_ARGUMENT);
+    assert_int_equal(tleg_learngene_parse(context, NULL, 8, 0, &none), TLEG_ERROR_ARGUMENT);
     assert_null(none);
-    assert_int_equal(tleg_learngene_parse(NULL, "", 0, 0, &none), TLEG_ARGUMENT);
-    assert_int_equal(tleg_learngene_parse(context, "", 0, 0, NULL), TLEG_ARGUMENT);
-    assert_int_equal(tleg_learngene_save(NULL, gene, "x"), TLEG_ARGUMENT);
-    assert_int_equal(tleg_learngene_save(context, NULL, "x"), TLEG_ARGUMENT);
-    assert_int_equal(tleg_learngene_save(context, gene, NULL), TLEG_ARGUMENT);
-    assert_int_equal(tleg_learngene_get_info(NULL, &config), TLEG_ARGUMENT);
-    assert_int_equal(tleg_learngene_get_info(gene, NULL), TLEG_ARGUMENT);
+    assert_int_equal(tleg_learngene_parse(NULL, "", 0, 0, &none), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_learngene_parse(context, "", 0, 0, NULL), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_learngene_save(NULL, gene, "x"), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_learngene_save(context, NULL, "x"), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_learngene_save(context, gene, NULL), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_learngene_get_info(NULL, &config), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_learngene_get_info(gene, NULL), TLEG_ERROR_ARGUMENT);
     config.struct_size = 0;
-    assert_int_equal(tleg_learngene_get_info(gene, &config), TLEG_ARGUMENT);
-    assert_null(tleg_learngene_name(NULL, 0));
-    assert_null(tleg_learngene_name(gene, -1));
-    assert_null(tleg_learngene_name(gene, INT64_MAX));
-    assert_int_equal(tleg_learngene_tensor(context, gene, NULL, &tensor), TLEG_ARGUMENT);
+    assert_int_equal(tleg_learngene_get_info(gene, &config), TLEG_ERROR_ARGUMENT);
+    assert_null(tleg_learngene_get_tensor_name(NULL, 0));
+    assert_null(tleg_learngene_get_tensor_name(gene, -1));
+    assert_null(tleg_learngene_get_tensor_name(gene, INT64_MAX));
+    assert_int_equal(tleg_learngene_copy_tensor(context, gene, NULL, &tensor), TLEG_ERROR_ARGUMENT);
     assert_null(tensor);
-    assert_int_equal(tleg_learngene_tensor(context, NULL, "norm.bias", &tensor), TLEG_ARGUMENT);
-    assert_int_equal(tleg_learngene_tensor(context, gene, "norm.bias", NULL), TLEG_ARGUMENT);
-    assert_int_equal(tleg_learngene_tensor(NULL, gene, "norm.bias", &tensor), TLEG_ARGUMENT);
+    assert_int_equal(tleg_learngene_copy_tensor(context, NULL, "norm.bias", &tensor), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_learngene_copy_tensor(context, gene, "norm.bias", NULL), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_learngene_copy_tensor(NULL, gene, "norm.bias", &tensor), TLEG_ERROR_ARGUMENT);
     tleg_learngene_free(NULL);
     tleg_learngene_free(gene);
 }

@@ -86,7 +86,7 @@ static float *layer_values(const tleg_model *model, int32_t layer, enum tleg_sit
     tleg_layer_name(layer, site, bias, name);
     tleg_tensor *tensor;
     tleg_tensor_info info = {.struct_size = sizeof info};
-    OK(context, tleg_model_tensor(context, model, name, &tensor));
+    OK(context, tleg_model_copy_tensor(context, model, name, &tensor));
     OK(context, tleg_tensor_get_info(tensor, &info));
     *count = (size_t)(info.bytes / tleg_dtype_size(info.dtype));
     float *values = malloc(*count * sizeof *values);
@@ -215,8 +215,8 @@ static void must_be_close(const tleg_learngene *gene, const tleg_learngene *back
     const int64_t count = count_tensors(gene);
     assert_int_equal(count_tensors(back), count);
     for (int64_t k = 0; k < count; k++) {
-        const char *name = tleg_learngene_name(gene, k);
-        assert_string_equal(tleg_learngene_name(back, k), name);
+        const char *name = tleg_learngene_get_tensor_name(gene, k);
+        assert_string_equal(tleg_learngene_get_tensor_name(back, k), name);
         struct values x = take(gene, name), y = take(back, name);
         assert_int_equal(x.count, y.count);
         assert_memory_equal(x.info.shape, y.info.shape, sizeof x.info.shape);
@@ -461,26 +461,26 @@ static void must_be_refused(const tleg_model *model, tleg_status status, const c
     assert_null(gene);
     for (int site = 0; site < 6; site++)
         assert_true(r2[site] == 0);
-    if (!strstr(tleg_context_error(context), text))
-        fail_msg("\"%s\" does not hold \"%s\"", tleg_context_error(context), text);
+    if (!strstr(tleg_context_get_error(context), text))
+        fail_msg("\"%s\" does not hold \"%s\"", tleg_context_get_error(context), text);
 }
 
 static void what_has_no_line_is_refused(void **state) {
     (void)state;
     tleg_config config = small();
     tleg_model *model = model_of(&config, 1, random_layer);
-    must_be_refused(model, TLEG_ARGUMENT, "depth 1, expected 2 or more");
-    must_be_refused(NULL, TLEG_ARGUMENT, "NULL");
+    must_be_refused(model, TLEG_ERROR_ARGUMENT, "depth 1, expected 2 or more");
+    must_be_refused(NULL, TLEG_ERROR_ARGUMENT, "NULL");
     tleg_learngene *gene = (tleg_learngene *)&config;
-    assert_int_equal(tleg_learngene_linearize(NULL, model, NULL, &gene), TLEG_ARGUMENT);
+    assert_int_equal(tleg_learngene_linearize(NULL, model, NULL, &gene), TLEG_ERROR_ARGUMENT);
     assert_null(gene);
-    assert_int_equal(tleg_learngene_linearize(context, model, NULL, NULL), TLEG_ARGUMENT);
+    assert_int_equal(tleg_learngene_linearize(context, model, NULL, NULL), TLEG_ERROR_ARGUMENT);
     tleg_model_free(model);
     model = model_of(&config, 4, not_a_number);
-    must_be_refused(model, TLEG_NUMERIC, "norm1.instances.0.weight_base: expected finite weights");
+    must_be_refused(model, TLEG_ERROR_NUMERIC, "norm1.instances.0.weight_base: expected finite weights");
     tleg_model_free(model);
     model = model_of(&config, 3, infinite);
-    must_be_refused(model, TLEG_NUMERIC, "expected finite weights");
+    must_be_refused(model, TLEG_ERROR_NUMERIC, "expected finite weights");
     tleg_model_free(model);
 }
 
@@ -493,7 +493,7 @@ static void every_allocation_may_fail(void **state) {
     assert_int_equal(tleg_context_create(&options, &counted), TLEG_OK);
     tleg_learngene *gene = support_gene(context, "dist");
     tleg_model *model = expand(gene, 3);
-    tleg_status status = TLEG_MEMORY;
+    tleg_status status = TLEG_ERROR_MEMORY;
     const long long live = atomic_load(&counter.live);
     int failures = 0;
     for (; status != TLEG_OK; failures++) {
@@ -501,9 +501,9 @@ static void every_allocation_may_fail(void **state) {
         atomic_store(&counter.fail_at, atomic_load(&counter.calls) + failures + 1);
         status = tleg_learngene_linearize(counted, model, NULL, &back);
         if (status != TLEG_OK) {
-            assert_int_equal(status, TLEG_MEMORY);
+            assert_int_equal(status, TLEG_ERROR_MEMORY);
             assert_null(back);
-            assert_true(strlen(tleg_context_error(counted)) > 0);
+            assert_true(strlen(tleg_context_get_error(counted)) > 0);
         }
         tleg_learngene_free(back);
         assert_int_equal(atomic_load(&counter.live), live);

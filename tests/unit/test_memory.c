@@ -44,8 +44,8 @@ static void session_memory_is_exact(void **state) {
                     for (int elastic = 0; elastic < 2; elastic++) {
                         uint64_t told = 0;
                         tleg_session *session = NULL;
-                        OK(context,
-                           tleg_session_memory(context, elastic ? NULL : model, elastic ? expander : NULL, &options, &told));
+                        OK(context, tleg_session_get_memory(context, elastic ? NULL : model, elastic ? expander : NULL,
+                                                            &options, &told));
                         long long before = atomic_load(&counter.live_bytes);
                         if (elastic) {
                             OK(context, tleg_session_create_elastic(context, expander, cases[i].depth, &options, &session));
@@ -90,15 +90,15 @@ static void cost_of_a_depth_is_exact(void **state) {
         /* The deepest that fits: at its bytes it does, one byte less is one layer less. */
         tleg_budget budget = {.struct_size = sizeof budget, .batch = 3, .bytes = cost.bytes_fixed + 20 * cost.bytes_per_layer};
         int32_t depth = 0;
-        OK(context, tleg_expander_deepest(context, expander, &budget, &depth));
+        OK(context, tleg_expander_get_deepest(context, expander, &budget, &depth));
         assert_int_equal(depth, 20);
         budget.bytes--;
-        OK(context, tleg_expander_deepest(context, expander, &budget, &depth));
+        OK(context, tleg_expander_get_deepest(context, expander, &budget, &depth));
         assert_int_equal(depth, 19);
         budget.bytes = cost.bytes_fixed;
-        assert_int_equal(tleg_expander_deepest(context, expander, &budget, &depth), TLEG_UNSUPPORTED);
+        assert_int_equal(tleg_expander_get_deepest(context, expander, &budget, &depth), TLEG_ERROR_UNSUPPORTED);
         assert_int_equal(depth, 0);
-        assert_true(strlen(tleg_context_error(context)) > 0);
+        assert_true(strlen(tleg_context_get_error(context)) > 0);
         tleg_expander_free(expander);
         tleg_context_free(context);
         assert_nothing_left(&counter);
@@ -190,7 +190,7 @@ static tleg_status chain_load(struct chain *c, const struct golden *golden, bool
         (status = tleg_file_open(c->context, support_path(images, ".safetensors"), 0, &c->file)) != 0) {
         return status;
     }
-    return tleg_file_tensor(c->context, c->file, "images", &c->images);
+    return tleg_file_read_tensor(c->context, c->file, "images", &c->images);
 }
 
 static tleg_status chain_run(struct chain *c, const struct golden *golden, bool fresh_head) {
@@ -198,7 +198,7 @@ static tleg_status chain_run(struct chain *c, const struct golden *golden, bool 
     tleg_status status;
     c->cost.struct_size = sizeof c->cost;
     if ((status = tleg_tensor_get_info(c->images, &info)) != 0 ||
-        (status = tleg_session_memory(c->context, c->model, NULL, NULL, &c->bytes)) != 0 ||
+        (status = tleg_session_get_memory(c->context, c->model, NULL, NULL, &c->bytes)) != 0 ||
         (status = tleg_session_create(c->context, c->opened, NULL, &c->session)) != 0 ||
         (status = tleg_session_create_elastic(c->context, c->expander, golden->depth, NULL, &c->elastic)) != 0 ||
         (status = tleg_expander_get_cost(c->context, c->expander, 1, 1, &c->cost)) != 0) {
@@ -240,12 +240,12 @@ static void walk_failures(const struct golden *golden, const struct backend *bac
             status = chain_run(&chain, golden, fresh_head);
         }
         done = atomic_load(&counter.calls) < k; /* no k-th allocation: nothing failed */
-        if (status != (done ? TLEG_OK : TLEG_MEMORY)) {
+        if (status != (done ? TLEG_OK : TLEG_ERROR_MEMORY)) {
             fail_msg("%s: allocation %lld failed, and the status is %s: %s", golden->name, k, tleg_status_name(status),
-                     tleg_context_error(chain.context));
+                     tleg_context_get_error(chain.context));
         }
         if (!done && chain.context != NULL) {
-            assert_true(strlen(tleg_context_error(chain.context)) > 0);
+            assert_true(strlen(tleg_context_get_error(chain.context)) > 0);
         }
         assert_true(k < 100000);
         chain_free(&chain);
@@ -279,7 +279,7 @@ static tleg_status small_calls(tleg_context *context, const unsigned char *data,
     tleg_status status;
     if ((status = tleg_learngene_create(context, &config, 1, gene)) != 0 ||
         (status = tleg_learngene_save(context, *gene, support_scratch("small.safetensors"))) != 0 ||
-        (status = tleg_learngene_tensor(context, *gene, "head.weight", tensor)) != 0 ||
+        (status = tleg_learngene_copy_tensor(context, *gene, "head.weight", tensor)) != 0 ||
         (status = tleg_learngene_parse(context, data, bytes, 0, parsed)) != 0 ||
         (status = tleg_file_parse(context, data, bytes, file)) != 0) {
         return status;
@@ -308,11 +308,11 @@ static void every_allocation_of_small_calls_may_fail(void **state) {
         tleg_tensor *tensor = NULL;
         tleg_status status = small_calls(context, data, bytes, &gene, &parsed, &file, &tensor);
         done = atomic_load(&counter.calls) < start + k;
-        if (status != (done ? TLEG_OK : TLEG_MEMORY)) {
+        if (status != (done ? TLEG_OK : TLEG_ERROR_MEMORY)) {
             fail_msg("allocation %lld failed, and the status is %s: %s", k, tleg_status_name(status),
-                     tleg_context_error(context));
+                     tleg_context_get_error(context));
         }
-        assert_true(done || strlen(tleg_context_error(context)) > 0);
+        assert_true(done || strlen(tleg_context_get_error(context)) > 0);
         tleg_learngene_free(gene);
         tleg_learngene_free(parsed);
         tleg_file_free(file);
@@ -330,9 +330,9 @@ static void a_context_outlives_a_failed_allocation(void **state) {
     tleg_context *context = counted_context(&counter, &backends[0], 1);
     tleg_learngene *gene = (tleg_learngene *)&counter;
     atomic_store(&counter.fail_at, atomic_load(&counter.calls) + 2);
-    assert_int_equal(tleg_learngene_open(context, support_path("mean", ".gene.safetensors"), 0, 0, &gene), TLEG_MEMORY);
+    assert_int_equal(tleg_learngene_open(context, support_path("mean", ".gene.safetensors"), 0, 0, &gene), TLEG_ERROR_MEMORY);
     assert_null(gene);
-    assert_true(strlen(tleg_context_error(context)) > 0);
+    assert_true(strlen(tleg_context_get_error(context)) > 0);
     OK(context, tleg_learngene_open(context, support_path("mean", ".gene.safetensors"), 0, 0, &gene));
     tleg_learngene_free(gene);
     tleg_context_free(context);
@@ -371,16 +371,16 @@ static void absurd_sizes_are_refused(void **state) {
     tleg_expander *expander = support_expander(context, &cases[0], TLEG_F32);
     tleg_session_options options = {.struct_size = sizeof options, .batch = INT32_MAX};
     uint64_t bytes = 0;
-    tleg_status status = tleg_session_memory(context, NULL, expander, &options, &bytes);
-    assert_true(status == TLEG_OK ? bytes > INT32_MAX : status == TLEG_MEMORY);
+    tleg_status status = tleg_session_get_memory(context, NULL, expander, &options, &bytes);
+    assert_true(status == TLEG_OK ? bytes > INT32_MAX : status == TLEG_ERROR_MEMORY);
     options.batch = -1;
-    assert_int_equal(tleg_session_memory(context, NULL, expander, &options, &bytes), TLEG_ARGUMENT);
+    assert_int_equal(tleg_session_get_memory(context, NULL, expander, &options, &bytes), TLEG_ERROR_ARGUMENT);
     tleg_config config = {
         .struct_size = sizeof config, .image_size = 1 << 30, .patch_size = 1, .dim = 1 << 30, .heads = 1, .classes = 1 << 30};
     tleg_learngene *gene = NULL;
     status = tleg_learngene_create(context, &config, 1, &gene);
-    assert_true(status == TLEG_MEMORY || status == TLEG_ARGUMENT);
-    assert_true(strlen(tleg_context_error(context)) > 0);
+    assert_true(status == TLEG_ERROR_MEMORY || status == TLEG_ERROR_ARGUMENT);
+    assert_true(strlen(tleg_context_get_error(context)) > 0);
     tleg_expander_free(expander);
     tleg_context_free(context);
     assert_nothing_left(&counter);

@@ -4,8 +4,8 @@
 static void null_is_an_argument_error_in_core_and_tensor(void **state) {
     (void)state;
     REFUSED(tleg_context_create(NULL, NULL));
-    assert_non_null(tleg_context_error(NULL));
-    assert_int_equal(tleg_context_level(NULL, NULL), 0);
+    assert_non_null(tleg_context_get_error(NULL));
+    assert_int_equal(tleg_context_get_level(NULL, NULL), 0);
     assert_int_equal(tleg_cpu_level(0, NULL), TLEG_LEVEL_PORTABLE);
     assert_int_equal(tleg_cpu_level(-1, NULL), 0);
     assert_string_equal(tleg_status_name(-1), "UNKNOWN");
@@ -41,19 +41,19 @@ static void null_is_an_argument_error_in_files(void **state) {
     REFUSED_OUT(tleg_file, f, tleg_file_parse(NULL, my.bytes, my.size, &f));
     REFUSED_OUT(tleg_file, f, tleg_file_parse(my.context, NULL, my.size, &f));
     REFUSED(tleg_file_parse(my.context, my.bytes, my.size, NULL));
-    assert_int_equal(tleg_file_count(NULL), 0);
-    assert_null(tleg_file_name(NULL, 0));
-    assert_null(tleg_file_name(my.file, -1));
-    assert_null(tleg_file_metadata(NULL, "tleg.kind"));
-    assert_null(tleg_file_metadata(my.file, NULL));
-    REFUSED(tleg_file_get_info(NULL, my.file, "images", &info));
-    REFUSED(tleg_file_get_info(my.context, NULL, "images", &info));
-    REFUSED(tleg_file_get_info(my.context, my.file, NULL, &info));
-    REFUSED(tleg_file_get_info(my.context, my.file, "images", NULL));
-    REFUSED_OUT(tleg_tensor, t, tleg_file_tensor(NULL, my.file, "images", &t));
-    REFUSED_OUT(tleg_tensor, t, tleg_file_tensor(my.context, NULL, "images", &t));
-    REFUSED_OUT(tleg_tensor, t, tleg_file_tensor(my.context, my.file, NULL, &t));
-    REFUSED(tleg_file_tensor(my.context, my.file, "images", NULL));
+    assert_int_equal(tleg_file_get_tensor_count(NULL), 0);
+    assert_null(tleg_file_get_tensor_name(NULL, 0));
+    assert_null(tleg_file_get_tensor_name(my.file, -1));
+    assert_null(tleg_file_get_metadata(NULL, "tleg.kind"));
+    assert_null(tleg_file_get_metadata(my.file, NULL));
+    REFUSED(tleg_file_get_tensor_info(NULL, my.file, "images", &info));
+    REFUSED(tleg_file_get_tensor_info(my.context, NULL, "images", &info));
+    REFUSED(tleg_file_get_tensor_info(my.context, my.file, NULL, &info));
+    REFUSED(tleg_file_get_tensor_info(my.context, my.file, "images", NULL));
+    REFUSED_OUT(tleg_tensor, t, tleg_file_read_tensor(NULL, my.file, "images", &t));
+    REFUSED_OUT(tleg_tensor, t, tleg_file_read_tensor(my.context, NULL, "images", &t));
+    REFUSED_OUT(tleg_tensor, t, tleg_file_read_tensor(my.context, my.file, NULL, &t));
+    REFUSED(tleg_file_read_tensor(my.context, my.file, "images", NULL));
     REFUSED(tleg_file_save(NULL, new_path, 1, names, tensors, 0, NULL));
     REFUSED(tleg_file_save(my.context, NULL, 1, names, tensors, 0, NULL));
     REFUSED(tleg_file_save(my.context, new_path, 1, NULL, tensors, 0, NULL));
@@ -84,12 +84,12 @@ static void null_is_an_argument_error_in_learngene_and_model(void **state) {
     REFUSED(tleg_learngene_save(my.context, my.gene, NULL));
     REFUSED(tleg_learngene_get_info(NULL, &config));
     REFUSED(tleg_learngene_get_info(my.gene, NULL));
-    assert_null(tleg_learngene_name(NULL, 0));
-    assert_null(tleg_learngene_name(my.gene, -1));
-    REFUSED_OUT(tleg_tensor, t, tleg_learngene_tensor(NULL, my.gene, "norm.weight", &t));
-    REFUSED_OUT(tleg_tensor, t, tleg_learngene_tensor(my.context, NULL, "norm.weight", &t));
-    REFUSED_OUT(tleg_tensor, t, tleg_learngene_tensor(my.context, my.gene, NULL, &t));
-    REFUSED(tleg_learngene_tensor(my.context, my.gene, "norm.weight", NULL));
+    assert_null(tleg_learngene_get_tensor_name(NULL, 0));
+    assert_null(tleg_learngene_get_tensor_name(my.gene, -1));
+    REFUSED_OUT(tleg_tensor, t, tleg_learngene_copy_tensor(NULL, my.gene, "norm.weight", &t));
+    REFUSED_OUT(tleg_tensor, t, tleg_learngene_copy_tensor(my.context, NULL, "norm.weight", &t));
+    REFUSED_OUT(tleg_tensor, t, tleg_learngene_copy_tensor(my.context, my.gene, NULL, &t));
+    REFUSED(tleg_learngene_copy_tensor(my.context, my.gene, "norm.weight", NULL));
     REFUSED_OUT(tleg_learngene, g, tleg_learngene_linearize(NULL, my.model, NULL, &g));
     REFUSED_OUT(tleg_learngene, g, tleg_learngene_linearize(my.context, NULL, NULL, &g));
     REFUSED(tleg_learngene_linearize(my.context, my.model, NULL, NULL));
@@ -105,12 +105,12 @@ static void null_is_an_argument_error_in_learngene_and_model(void **state) {
     REFUSED(tleg_model_save(my.context, my.model, NULL));
     REFUSED(tleg_model_get_info(NULL, &config));
     REFUSED(tleg_model_get_info(my.model, NULL));
-    assert_null(tleg_model_name(NULL, 0));
-    assert_null(tleg_model_name(my.model, -1));
-    REFUSED_OUT(tleg_tensor, t, tleg_model_tensor(NULL, my.model, "norm.weight", &t));
-    REFUSED_OUT(tleg_tensor, t, tleg_model_tensor(my.context, NULL, "norm.weight", &t));
-    REFUSED_OUT(tleg_tensor, t, tleg_model_tensor(my.context, my.model, NULL, &t));
-    REFUSED(tleg_model_tensor(my.context, my.model, "norm.weight", NULL));
+    assert_null(tleg_model_get_tensor_name(NULL, 0));
+    assert_null(tleg_model_get_tensor_name(my.model, -1));
+    REFUSED_OUT(tleg_tensor, t, tleg_model_copy_tensor(NULL, my.model, "norm.weight", &t));
+    REFUSED_OUT(tleg_tensor, t, tleg_model_copy_tensor(my.context, NULL, "norm.weight", &t));
+    REFUSED_OUT(tleg_tensor, t, tleg_model_copy_tensor(my.context, my.model, NULL, &t));
+    REFUSED(tleg_model_copy_tensor(my.context, my.model, "norm.weight", NULL));
     assert_null(fopen(path, "rb"));
 }
 
@@ -135,14 +135,14 @@ static void null_is_an_argument_error_in_expander_and_session(void **state) {
     tleg_config config = {.struct_size = sizeof config};
     REFUSED(tleg_expander_get_info(NULL, &config));
     REFUSED(tleg_expander_get_info(my.expander, NULL));
-    REFUSED(tleg_expander_deepest(NULL, my.expander, &budget, &depth));
+    REFUSED(tleg_expander_get_deepest(NULL, my.expander, &budget, &depth));
     assert_int_equal(depth, 0);
-    REFUSED(tleg_expander_deepest(my.context, NULL, &budget, &depth));
-    REFUSED(tleg_expander_deepest(my.context, my.expander, NULL, &depth));
-    REFUSED(tleg_expander_deepest(my.context, my.expander, &budget, NULL));
+    REFUSED(tleg_expander_get_deepest(my.context, NULL, &budget, &depth));
+    REFUSED(tleg_expander_get_deepest(my.context, my.expander, NULL, &depth));
+    REFUSED(tleg_expander_get_deepest(my.context, my.expander, &budget, NULL));
     budget.bytes = 0;
     depth = 7;
-    REFUSED(tleg_expander_deepest(my.context, my.expander, &budget, &depth)); /* no limit at all */
+    REFUSED(tleg_expander_get_deepest(my.context, my.expander, &budget, &depth)); /* no limit at all */
     assert_int_equal(depth, 0);
 
     REFUSED_OUT(tleg_session, s, tleg_session_create(NULL, my.model, NULL, &s));
@@ -151,19 +151,19 @@ static void null_is_an_argument_error_in_expander_and_session(void **state) {
     REFUSED_OUT(tleg_session, s, tleg_session_create_elastic(NULL, my.expander, 2, NULL, &s));
     REFUSED_OUT(tleg_session, s, tleg_session_create_elastic(my.context, NULL, 2, NULL, &s));
     REFUSED(tleg_session_create_elastic(my.context, my.expander, 2, NULL, NULL));
-    REFUSED(tleg_session_memory(NULL, my.model, NULL, NULL, &bytes));
+    REFUSED(tleg_session_get_memory(NULL, my.model, NULL, NULL, &bytes));
     assert_int_equal(bytes, 0);
-    REFUSED(tleg_session_memory(my.context, NULL, NULL, NULL, &bytes));
-    REFUSED(tleg_session_memory(my.context, my.model, my.expander, NULL, &bytes));
-    REFUSED(tleg_session_memory(my.context, my.model, NULL, NULL, NULL));
+    REFUSED(tleg_session_get_memory(my.context, NULL, NULL, NULL, &bytes));
+    REFUSED(tleg_session_get_memory(my.context, my.model, my.expander, NULL, &bytes));
+    REFUSED(tleg_session_get_memory(my.context, my.model, NULL, NULL, NULL));
     REFUSED(tleg_session_set_depth(NULL, 2));
-    assert_int_equal(tleg_session_set_depth(my.session, 2), TLEG_STATE);
+    assert_int_equal(tleg_session_set_depth(my.session, 2), TLEG_ERROR_STATE);
     REFUSED(tleg_session_run(NULL, my.images, 1, my.logits, NULL));
     REFUSED(tleg_session_run(my.session, NULL, 1, my.logits, NULL));
     REFUSED(tleg_session_run(my.session, my.images, 0, my.logits, NULL));
     REFUSED(tleg_session_run(my.session, my.images, -1, my.logits, NULL));
     OK_SESSION(my.session, tleg_session_run(my.session, my.images, 1, my.logits, NULL));
-    assert_non_null(tleg_session_error(NULL));
+    assert_non_null(tleg_session_get_error(NULL));
     tleg_session_cancel(NULL);
 }
 
@@ -202,7 +202,7 @@ static void null_is_an_argument_error_in_ops_block_and_image(void **state) {
     REFUSED(tleg_attention_forward(c, my.qkv, 3, my.attended)); /* does not divide 4 */
 
     uint64_t bytes = 0;
-    OK(c, tleg_block_memory(c, my.block, 1, 2, &bytes));
+    OK(c, tleg_block_get_memory(c, my.block, 1, 2, &bytes));
     void *workspace = aligned_alloc(64, (size_t)(bytes + 63) / 64 * 64 + 64);
     assert_non_null(workspace);
     OK(c, tleg_block_forward(c, my.block, my.tokens, my.tokens_out, workspace, bytes));
@@ -217,12 +217,12 @@ static void null_is_an_argument_error_in_ops_block_and_image(void **state) {
     }
     free(workspace);
     bytes = 7;
-    REFUSED(tleg_block_memory(NULL, my.block, 1, 2, &bytes));
+    REFUSED(tleg_block_get_memory(NULL, my.block, 1, 2, &bytes));
     assert_int_equal(bytes, 0);
-    REFUSED(tleg_block_memory(c, NULL, 1, 2, &bytes));
-    REFUSED(tleg_block_memory(c, my.block, 1, 2, NULL));
-    REFUSED(tleg_block_memory(c, my.block, 0, 2, &bytes));
-    REFUSED(tleg_block_memory(c, my.block, 1, -2, &bytes));
+    REFUSED(tleg_block_get_memory(c, NULL, 1, 2, &bytes));
+    REFUSED(tleg_block_get_memory(c, my.block, 1, 2, NULL));
+    REFUSED(tleg_block_get_memory(c, my.block, 0, 2, &bytes));
+    REFUSED(tleg_block_get_memory(c, my.block, 1, -2, &bytes));
 
     static const uint8_t pixels[20 * 20 * 3];
     tleg_config config = {.struct_size = sizeof config};
@@ -351,7 +351,7 @@ static void null_is_an_argument_error_in_a_blocks_gradients(void **state) {
     (void)state;
     tleg_context *c = my.context;
     uint64_t bytes = 0;
-    OK(c, tleg_block_backward_memory(c, my.block, 1, 2, &bytes));
+    OK(c, tleg_block_get_backward_memory(c, my.block, 1, 2, &bytes));
     char *workspace = aligned_alloc(64, (size_t)bytes);
     assert_non_null(workspace);
     OK(c, tleg_block_backward(c, my.block, my.tokens, my.tokens, my.tokens_out, NULL, workspace, bytes));
@@ -366,12 +366,12 @@ static void null_is_an_argument_error_in_a_blocks_gradients(void **state) {
     REFUSED(tleg_block_backward(c, my.block, my.tokens, my.tokens, NULL, NULL, workspace + 4, bytes));
     free(workspace);
     bytes = 7;
-    REFUSED(tleg_block_backward_memory(NULL, my.block, 1, 2, &bytes));
+    REFUSED(tleg_block_get_backward_memory(NULL, my.block, 1, 2, &bytes));
     assert_int_equal(bytes, 0);
-    REFUSED(tleg_block_backward_memory(c, NULL, 1, 2, &bytes));
-    REFUSED(tleg_block_backward_memory(c, my.block, 1, 2, NULL));
-    REFUSED(tleg_block_backward_memory(c, my.block, 0, 2, &bytes));
-    REFUSED(tleg_block_backward_memory(c, my.block, 1, INT64_MAX, &bytes));
+    REFUSED(tleg_block_get_backward_memory(c, NULL, 1, 2, &bytes));
+    REFUSED(tleg_block_get_backward_memory(c, my.block, 1, 2, NULL));
+    REFUSED(tleg_block_get_backward_memory(c, my.block, 0, 2, &bytes));
+    REFUSED(tleg_block_get_backward_memory(c, my.block, 1, INT64_MAX, &bytes));
 }
 
 static void null_is_an_argument_error_in_training(void **state) {
@@ -379,7 +379,7 @@ static void null_is_an_argument_error_in_training(void **state) {
     tleg_context *c = my.context;
     tleg_trainer_options options = {.struct_size = sizeof options, .batch = 1, .depth_least = 2};
     const int64_t label = 1;
-    tleg_batch batch = {.struct_size = sizeof batch, .size = 1, .images = my.images, .labels = &label};
+    tleg_train_batch batch = {.struct_size = sizeof batch, .size = 1, .images = my.images, .labels = &label};
     const char *path = support_scratch("never.safetensors"), *const pairs[] = {"a", NULL};
     tleg_trainer *t = NULL;
     uint64_t bytes = 7;
@@ -388,31 +388,31 @@ static void null_is_an_argument_error_in_training(void **state) {
     REFUSED_OUT(tleg_trainer, x, tleg_trainer_create(c, my.gene, my.model, &options, &x));
     REFUSED_OUT(tleg_trainer, x, tleg_trainer_create(c, my.gene, NULL, NULL, &x));
     REFUSED(tleg_trainer_create(c, my.gene, NULL, &options, NULL));
-    REFUSED(tleg_trainer_memory(NULL, my.gene, NULL, &options, &bytes));
+    REFUSED(tleg_trainer_get_memory(NULL, my.gene, NULL, &options, &bytes));
     assert_int_equal(bytes, 0);
-    REFUSED(tleg_trainer_memory(c, NULL, NULL, &options, &bytes));
-    REFUSED(tleg_trainer_memory(c, my.gene, NULL, NULL, &bytes));
-    REFUSED(tleg_trainer_memory(c, my.gene, NULL, &options, NULL));
+    REFUSED(tleg_trainer_get_memory(c, NULL, NULL, &options, &bytes));
+    REFUSED(tleg_trainer_get_memory(c, my.gene, NULL, NULL, &bytes));
+    REFUSED(tleg_trainer_get_memory(c, my.gene, NULL, &options, NULL));
     OK(c, tleg_trainer_create(c, my.gene, NULL, &options, &t));
     REFUSED(tleg_trainer_backward(NULL, &batch, NULL));
     REFUSED(tleg_trainer_backward(t, NULL, NULL));
-    support_ok(tleg_trainer_backward(t, &batch, NULL), "backward", tleg_trainer_error(t), __FILE__, __LINE__);
+    support_ok(tleg_trainer_backward(t, &batch, NULL), "backward", tleg_trainer_get_error(t), __FILE__, __LINE__);
     REFUSED(tleg_trainer_update(NULL, 0.1));
     tleg_trainer_forget(NULL);
-    assert_int_equal(tleg_trainer_steps(NULL), 0);
-    assert_null(tleg_trainer_name(NULL, 0));
-    assert_null(tleg_trainer_name(t, -1));
-    assert_non_null(tleg_trainer_error(NULL));
-    REFUSED_OUT(tleg_tensor, x, tleg_trainer_gradient(NULL, t, "head.weight", &x));
-    REFUSED_OUT(tleg_tensor, x, tleg_trainer_gradient(c, NULL, "head.weight", &x));
-    REFUSED_OUT(tleg_tensor, x, tleg_trainer_gradient(c, t, NULL, &x));
-    REFUSED(tleg_trainer_gradient(c, t, "head.weight", NULL));
-    REFUSED_OUT(tleg_learngene, x, tleg_trainer_learngene(NULL, t, 0, &x));
-    REFUSED_OUT(tleg_learngene, x, tleg_trainer_learngene(c, NULL, 0, &x));
-    REFUSED(tleg_trainer_learngene(c, t, 0, NULL));
-    REFUSED_OUT(tleg_model, x, tleg_trainer_model(NULL, t, 0, &x));
-    REFUSED_OUT(tleg_model, x, tleg_trainer_model(c, NULL, 0, &x));
-    REFUSED(tleg_trainer_model(c, t, 0, NULL));
+    assert_int_equal(tleg_trainer_get_steps(NULL), 0);
+    assert_null(tleg_trainer_get_parameter_name(NULL, 0));
+    assert_null(tleg_trainer_get_parameter_name(t, -1));
+    assert_non_null(tleg_trainer_get_error(NULL));
+    REFUSED_OUT(tleg_tensor, x, tleg_trainer_copy_gradient(NULL, t, "head.weight", &x));
+    REFUSED_OUT(tleg_tensor, x, tleg_trainer_copy_gradient(c, NULL, "head.weight", &x));
+    REFUSED_OUT(tleg_tensor, x, tleg_trainer_copy_gradient(c, t, NULL, &x));
+    REFUSED(tleg_trainer_copy_gradient(c, t, "head.weight", NULL));
+    REFUSED_OUT(tleg_learngene, x, tleg_trainer_copy_learngene(NULL, t, 0, &x));
+    REFUSED_OUT(tleg_learngene, x, tleg_trainer_copy_learngene(c, NULL, 0, &x));
+    REFUSED(tleg_trainer_copy_learngene(c, t, 0, NULL));
+    REFUSED_OUT(tleg_model, x, tleg_trainer_copy_model(NULL, t, 0, &x));
+    REFUSED_OUT(tleg_model, x, tleg_trainer_copy_model(c, NULL, 0, &x));
+    REFUSED(tleg_trainer_copy_model(c, t, 0, NULL));
     REFUSED(tleg_trainer_save(NULL, t, path, 0, NULL));
     REFUSED(tleg_trainer_save(c, NULL, path, 0, NULL));
     REFUSED(tleg_trainer_save(c, t, NULL, 0, NULL));
@@ -424,10 +424,10 @@ static void null_is_an_argument_error_in_training(void **state) {
     REFUSED(tleg_trainer_load(c, NULL, path));
     REFUSED(tleg_trainer_load(c, t, NULL));
     double rate = 7;
-    tleg_rate recipe = {.struct_size = sizeof recipe, .epochs = 10, .peak = 1};
-    REFUSED(tleg_rate_of_epoch(NULL, 1, &rate));
+    tleg_train_rate recipe = {.struct_size = sizeof recipe, .epochs = 10, .peak = 1};
+    REFUSED(tleg_train_rate_of_epoch(NULL, 1, &rate));
     assert_true(rate == 0);
-    REFUSED(tleg_rate_of_epoch(&recipe, 1, NULL));
+    REFUSED(tleg_train_rate_of_epoch(&recipe, 1, NULL));
     tleg_trainer_free(t);
 }
 

@@ -109,12 +109,12 @@ static void write_wrapped(tleg_context *context, const char *from, const char *t
     tleg_tensor *tensors[MOST + 1];
     tleg_file *file = NULL;
     OK(context, tleg_file_open(context, from, 0, &file));
-    const int64_t count = tleg_file_count(file), all = count + (more != NULL);
+    const int64_t count = tleg_file_get_tensor_count(file), all = count + (more != NULL);
     assert_in_range(count, 1, MOST);
     for (int64_t i = 0; i < count; i++) {
-        snprintf(names[i], NAME, "%s%s", prefix, tleg_file_name(file, i));
+        snprintf(names[i], NAME, "%s%s", prefix, tleg_file_get_tensor_name(file, i));
         list[i] = names[i];
-        OK(context, tleg_file_tensor(context, file, tleg_file_name(file, i), &tensors[i]));
+        OK(context, tleg_file_read_tensor(context, file, tleg_file_get_tensor_name(file, i), &tensors[i]));
     }
     list[count] = more;
     tensors[count] = tensors[0];
@@ -153,8 +153,8 @@ static void what_a_wrapper_put_before_the_names_is_taken_off(void **state) {
     static const char *const others[] = {"norm.weight", "model_ema.patch_embed.proj.weight"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         write_wrapped(context, plain, wrapped, "module.", others[i]);
-        assert_int_equal(tleg_learngene_open(context, wrapped, 0, 4, &opened), TLEG_FORMAT);
-        assert_non_null(strstr(tleg_context_error(context), "missing tensor \"patch_embed.proj.weight\"; found \""));
+        assert_int_equal(tleg_learngene_open(context, wrapped, 0, 4, &opened), TLEG_ERROR_FORMAT);
+        assert_non_null(strstr(tleg_context_get_error(context), "missing tensor \"patch_embed.proj.weight\"; found \""));
     }
     tleg_learngene_free(gene);
     tleg_context_free(context);
@@ -164,15 +164,15 @@ static void what_is_no_learngene_is_refused(void **state) {
     (void)state;
     tleg_context *context = support_context(&backends[0], 1);
     tleg_expander *expander = (tleg_expander *)(void *)state;
-    assert_int_equal(tleg_expander_open(context, support_scratch("nowhere"), 0, 0, NULL, &expander), TLEG_IO);
+    assert_int_equal(tleg_expander_open(context, support_scratch("nowhere"), 0, 0, NULL, &expander), TLEG_ERROR_IO);
     assert_null(expander);
-    assert_non_null(strstr(tleg_context_error(context), "nowhere"));
+    assert_non_null(strstr(tleg_context_get_error(context), "nowhere"));
     const tleg_expander_options options = {.struct_size = sizeof options, .dtype = TLEG_F64};
     assert_int_equal(tleg_expander_open(context, support_path(cases[0].gene, ".gene.safetensors"), 0, 0, &options, &expander),
-                     TLEG_ARGUMENT);
+                     TLEG_ERROR_ARGUMENT);
     assert_int_equal(
         tleg_expander_open(context, support_path(cases[0].gene, ".gene.safetensors"), 1U << 31, 0, NULL, &expander),
-        TLEG_ARGUMENT);
+        TLEG_ERROR_ARGUMENT);
     /* a model */
     tleg_learngene *gene = wide_gene(context, 8);
     tleg_model *model = NULL;
@@ -180,7 +180,8 @@ static void what_is_no_learngene_is_refused(void **state) {
     OK(context, tleg_expander_expand(context, expander, 1, &model));
     OK(context, tleg_model_save(context, model, support_scratch("model.safetensors")));
     tleg_expander_free(expander);
-    assert_int_equal(tleg_expander_open(context, support_scratch("model.safetensors"), 0, 0, NULL, &expander), TLEG_FORMAT);
+    assert_int_equal(tleg_expander_open(context, support_scratch("model.safetensors"), 0, 0, NULL, &expander),
+                     TLEG_ERROR_FORMAT);
     assert_null(expander);
     tleg_model_free(model);
     tleg_learngene_free(gene);
@@ -205,8 +206,8 @@ static void every_allocation_may_fail_while_an_expander_is_opened(void **state) 
         atomic_store(&counter.fail_at, start + k);
         tleg_status status = tleg_expander_open(context, path, 0, 0, &options, &expander);
         done = atomic_load(&counter.calls) < start + k;
-        assert_int_equal(status, done ? TLEG_OK : TLEG_MEMORY);
-        assert_true(done || (!expander && strlen(tleg_context_error(context)) > 0));
+        assert_int_equal(status, done ? TLEG_OK : TLEG_ERROR_MEMORY);
+        assert_true(done || (!expander && strlen(tleg_context_get_error(context)) > 0));
         tleg_expander_free(expander);
         tleg_context_free(context);
         assert_int_equal(atomic_load(&counter.live), 0);

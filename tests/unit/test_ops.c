@@ -401,8 +401,8 @@ static void refuse(struct call *call, tleg_tensor **slot, int32_t dtype, int32_t
     tleg_tensor *right = *slot;
     *slot = NULL;
     OK(plain, tleg_tensor_create(plain, dtype, rank, shape, slot));
-    assert_int_equal(call_run(plain, call, call->x, call->y), TLEG_ARGUMENT);
-    const char *text = tleg_context_error(plain);
+    assert_int_equal(call_run(plain, call, call->x, call->y), TLEG_ERROR_ARGUMENT);
+    const char *text = tleg_context_get_error(plain);
     if (strstr(text, op_names[call->op]) == NULL || strstr(text, found) == NULL || strstr(text, expected) == NULL) {
         fail_msg("\"%s\" does not say %s, \"%s\" and \"%s\"", text, op_names[call->op], found, expected);
     }
@@ -450,10 +450,10 @@ static void a_wrong_shape_is_told_with_what_was_expected(void **state) {
     static const int32_t wrong_heads[] = {0, -1, 3, 40, INT32_MIN, INT32_MAX};
     for (int i = 0; i < 6; i++) {
         call.heads = wrong_heads[i];
-        assert_int_equal(call_run(plain, &call, call.x, call.y), TLEG_ARGUMENT);
+        assert_int_equal(call_run(plain, &call, call.x, call.y), TLEG_ERROR_ARGUMENT);
         char found[32];
         snprintf(found, sizeof found, "heads %d", wrong_heads[i]);
-        assert_non_null(strstr(tleg_context_error(plain), found));
+        assert_non_null(strstr(tleg_context_get_error(plain), found));
     }
     call_close(&call);
 }
@@ -484,8 +484,8 @@ static void layernorm_takes_no_eps_below_zero(void **state) {
     static const double wrong[] = {-1e-9, -INFINITY, NAN};
     for (int i = 0; i < 3; i++) {
         call.eps = wrong[i];
-        assert_int_equal(call_run(plain, &call, call.x, call.y), TLEG_ARGUMENT);
-        assert_non_null(strstr(tleg_context_error(plain), "eps"));
+        assert_int_equal(call_run(plain, &call, call.x, call.y), TLEG_ERROR_ARGUMENT);
+        assert_non_null(strstr(tleg_context_get_error(plain), "eps"));
     }
     call_close(&call);
 }
@@ -510,8 +510,8 @@ static void what_is_lent_read_only_is_read_and_not_written(void **state) {
         OK(plain, tleg_tensor_from_dlpack(plain, &lent[0], &x));
         OK(plain, tleg_tensor_from_dlpack(plain, &lent[1], &y));
         float *before = bits_of(&call);
-        assert_int_equal(call_run(plain, &call, x, y), TLEG_ARGUMENT);
-        assert_non_null(strstr(tleg_context_error(plain), "read-only"));
+        assert_int_equal(call_run(plain, &call, x, y), TLEG_ERROR_ARGUMENT);
+        assert_non_null(strstr(tleg_context_get_error(plain), "read-only"));
         assert_memory_equal(before, loops_data(call.y), out_count(&call) * sizeof *before);
         OK(plain, call_run(plain, &call, x, call.y));
         assert_memory_not_equal(before, loops_data(call.y), out_count(&call) * sizeof *before);
@@ -545,8 +545,8 @@ static void each_allocation_may_fail_and_nothing_is_left(void **state) {
             assert_true(calls > 0 || op == LAYERNORM || op == GELU); /* the others need scratch */
             for (long long k = 1; k <= calls; k++) {
                 atomic_store(&counter.fail_at, atomic_load(&counter.calls) + k);
-                assert_int_equal(call_run(context, &call, call.x, call.y), TLEG_MEMORY);
-                assert_non_null(strstr(tleg_context_error(context), op_names[op]));
+                assert_int_equal(call_run(context, &call, call.x, call.y), TLEG_ERROR_MEMORY);
+                assert_non_null(strstr(tleg_context_get_error(context), op_names[op]));
                 assert_int_equal(atomic_load(&counter.live), live);
             }
             atomic_store(&counter.fail_at, 0);

@@ -207,7 +207,7 @@ static void a_gradient_that_is_not_wanted_changes_no_other(void **state) {
             all[i] = p.argument[i].gradient != NULL ? gradient_copy(&p.argument[i]) : NULL;
         }
         bool needed = op == GELU || op == ATTENTION || op == POOL;
-        assert_int_equal(problem_run(plain, &p, 0, &loss), needed ? TLEG_ARGUMENT : TLEG_OK);
+        assert_int_equal(problem_run(plain, &p, 0, &loss), needed ? TLEG_ERROR_ARGUMENT : TLEG_OK);
         for (int i = 0; i < p.arguments; i++) {
             if (all[i] == NULL) {
                 continue;
@@ -343,7 +343,7 @@ static void nothing_gives_nothing(void **state) {
         problem_open(&p, plain, op, &none, true);
         problem_reset(&p);
         bool refused = op >= LABELS; /* a mean over no rows is no number */
-        assert_int_equal(problem_run(plain, &p, ALL, &loss), refused ? TLEG_ARGUMENT : TLEG_OK);
+        assert_int_equal(problem_run(plain, &p, ALL, &loss), refused ? TLEG_ERROR_ARGUMENT : TLEG_OK);
         for (int i = 1; i < p.arguments; i++) {
             const struct argument *a = &p.argument[i];
             for (size_t k = 0; k < a->count && a->gradient != NULL; k++) {

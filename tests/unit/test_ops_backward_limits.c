@@ -18,9 +18,9 @@ static int clean(void **state) {
 /* ---- what is refused ---- */
 
 static void refused(const struct problem *p, tleg_status status, const char *part) {
-    if (status != TLEG_ARGUMENT || strstr(tleg_context_error(plain), part) == NULL) {
+    if (status != TLEG_ERROR_ARGUMENT || strstr(tleg_context_get_error(plain), part) == NULL) {
         fail_msg("%s: %s, \"%s\", expected a refusal with \"%s\"", op_names[p->op], tleg_status_name(status),
-                 tleg_context_error(plain), part);
+                 tleg_context_get_error(plain), part);
     }
 }
 
@@ -193,8 +193,8 @@ static void each_allocation_may_fail_and_a_block_makes_none(void **state) {
             double loss;
             tleg_status status = problem_run(context, &p, ALL, &loss);
             done = atomic_load(&counter.calls) < start + k;
-            assert_int_equal(status, done ? TLEG_OK : TLEG_MEMORY);
-            assert_true(done || strlen(tleg_context_error(context)) > 0);
+            assert_int_equal(status, done ? TLEG_OK : TLEG_ERROR_MEMORY);
+            assert_true(done || strlen(tleg_context_get_error(context)) > 0);
             assert_int_equal(atomic_load(&counter.live), live);
             tleg_context_free(context);
             assert_int_equal(atomic_load(&counter.live), 0);

@@ -121,8 +121,8 @@ static void open_block(struct kept *k) {
                                   .fc2_bias = V(FC2_BIAS)};
     uint64_t forward, backward;
     OK(context, tleg_block_create(context, &options, &k->block));
-    OK(context, tleg_block_memory(context, k->block, BATCH, PATCHES, &forward));
-    OK(context, tleg_block_backward_memory(context, k->block, BATCH, PATCHES, &backward));
+    OK(context, tleg_block_get_memory(context, k->block, BATCH, PATCHES, &forward));
+    OK(context, tleg_block_get_backward_memory(context, k->block, BATCH, PATCHES, &backward));
     k->bytes = forward > backward ? forward : backward;
     k->workspace = aligned_alloc(64, (size_t)k->bytes);
     assert_non_null(k->workspace);
@@ -201,7 +201,7 @@ static void the_operations_one_after_the_other_are_the_network(void **state) {
     tleg_file *file = NULL;
     OK(context, tleg_file_open(context, support_path("images-16", ".safetensors"), 0, &file));
     for (int i = 0; i < 3; i++) {
-        OK(context, tleg_file_tensor(context, file, names[i], &in[i]));
+        OK(context, tleg_file_read_tensor(context, file, names[i], &in[i]));
     }
     tleg_file_free(file);
     struct kept k;

@@ -14,7 +14,7 @@ static tleg_tensor *filled(tleg_context *context, int64_t a, int64_t b, int64_t 
 
 static tleg_tensor *model_tensor(tleg_context *context, const tleg_model *model, const char *name) {
     tleg_tensor *tensor = NULL;
-    OK(context, tleg_model_tensor(context, model, name, &tensor));
+    OK(context, tleg_model_copy_tensor(context, model, name, &tensor));
     return tensor;
 }
 
@@ -77,7 +77,7 @@ static void block_of_model(tleg_context *context, const tleg_model *model, const
 static void run(tleg_context *context, const tleg_block *block, int64_t tokens, const tleg_tensor *x, tleg_tensor *y) {
     uint64_t bytes = 0;
     void *memory = NULL;
-    OK(context, tleg_block_memory(context, block, GOLDEN_BATCH, tokens, &bytes));
+    OK(context, tleg_block_get_memory(context, block, GOLDEN_BATCH, tokens, &bytes));
     assert_int_equal(posix_memalign(&memory, 64, bytes), 0);
     OK(context, tleg_block_forward(context, block, x, y, memory, bytes));
     free(memory);

@@ -61,7 +61,7 @@ static void assert_values(const tleg_file *file, const struct vit_tensor *tensor
     assert_true(count <= 5000);
     OK(tleg_file_read_f32(context, file, entry, values));
     OK(tleg_file_read_part(context, file, entry, first, count - first, part));
-    OK(tleg_file_tensor(context, file, name, &whole));
+    OK(tleg_file_read_tensor(context, file, name, &whole));
     for (size_t i = 0; i < count; i++)
         assert_true(values[i] == vit_value(tensor->name, i));
     assert_memory_equal(part, values + first, (count - first) * sizeof *part);
@@ -91,18 +91,19 @@ static void an_index_opens_as_one_file(void **state) {
     for (uint32_t flags = 0; flags <= TLEG_OPEN_MAP; flags++) {
         OK(tleg_file_open(context, path, flags, &file));
         assert_int_equal(free_descriptor(), before); /* the index's is free again */
-        assert_int_equal(tleg_file_count(file), whole.count);
+        assert_int_equal(tleg_file_get_tensor_count(file), whole.count);
         for (int32_t k = 0; k < whole.count; k++) {
-            assert_string_equal(tleg_file_name(file, k), whole.tensors[k].name); /* part after part, as the data lies */
+            assert_string_equal(tleg_file_get_tensor_name(file, k),
+                                whole.tensors[k].name); /* part after part, as the data lies */
             assert_values(file, &whole.tensors[k], whole.tensors[k].name);
         }
         assert_string_equal(tleg_file_label(file), path);
-        assert_string_equal(tleg_file_metadata(file, "format"), "pt");
-        assert_string_equal(tleg_file_metadata(file, "shard"), shards[0]); /* the first has its way */
+        assert_string_equal(tleg_file_get_metadata(file, "format"), "pt");
+        assert_string_equal(tleg_file_get_metadata(file, "shard"), shards[0]); /* the first has its way */
         const struct tleg_pair *pairs;
         assert_int_equal(tleg_file_pairs(file, &pairs), 3);
-        assert_string_equal(tleg_file_metadata(file, "last"), "yes");
-        assert_null(tleg_file_metadata(file, "total_size"));
+        assert_string_equal(tleg_file_get_metadata(file, "last"), "yes");
+        assert_null(tleg_file_get_metadata(file, "total_size"));
         assert_string_equal(tleg_file_nearest(file, "head.weihgt"), "head.weight");
         tleg_file_free(file);
     }
@@ -118,7 +119,7 @@ static void tensors_that_the_index_does_not_name_are_no_part_of_it(void **state)
     add_line("pos_embed", shards[0]);
     strcat(index_text, "}}");
     OK(tleg_file_open(context, write_text("one.json", index_text), 0, &file));
-    assert_int_equal(tleg_file_count(file), 1);
+    assert_int_equal(tleg_file_get_tensor_count(file), 1);
     assert_null(tleg_file_find(file, "patch_embed.proj.weight"));
     tleg_file_free(file);
 }
@@ -137,7 +138,7 @@ static void learngenes_and_models_open_by_their_index(void **state) {
         snprintf(whole.tensors[k].name, sizeof whole.tensors[k].name, "%.95s", name);
     }
     OK(tleg_learngene_open(context, write_sharded(&whole), 0, 0, &gene));
-    OK(tleg_learngene_tensor(context, gene, inner, &tensor));
+    OK(tleg_learngene_copy_tensor(context, gene, inner, &tensor));
     for (size_t i = 0; i < 240; i++)
         assert_true(((float *)tensor->data)[i] == vit_value("module.blocks.block.mlp.fc2.instances.0.weight_ilayer", i));
     tleg_tensor_free(tensor);
@@ -145,7 +146,7 @@ static void learngenes_and_models_open_by_their_index(void **state) {
 
     vit_model(&whole, 3);
     OK(tleg_model_open(context, write_sharded(&whole), TLEG_OPEN_MAP, 3, &model));
-    OK(tleg_model_tensor(context, model, outer, &tensor));
+    OK(tleg_model_copy_tensor(context, model, outer, &tensor));
     for (size_t i = 0; i < 240; i++)
         assert_true(((float *)tensor->data)[i] == vit_value(outer, i));
     tleg_tensor_free(tensor);
@@ -175,7 +176,7 @@ static void refused(const char *text, tleg_status status, const char *says, cons
     tleg_file *file = (tleg_file *)(uintptr_t)1;
     for (uint32_t flags = 0; flags <= TLEG_OPEN_MAP; flags++) {
         assert_error(tleg_file_open(context, write_text("bad.json", text), flags, &file), status, says);
-        assert_contains(tleg_context_error(context), also);
+        assert_contains(tleg_context_get_error(context), also);
         assert_null(file);
     }
 }
@@ -186,25 +187,25 @@ static void what_is_wrong_with_an_index_is_named(void **state) {
         const char *map, *says, *also;
         tleg_status status;
     } cases[] = {
-        {"{\"pos_embed\":\"none.safetensors\"}", "none.safetensors: cannot be opened: No such file", "", TLEG_IO},
+        {"{\"pos_embed\":\"none.safetensors\"}", "none.safetensors: cannot be opened: No such file", "", TLEG_ERROR_IO},
         {"{\"pos_embed\":\"m-00002-of-00003.safetensors\"}", "tensor 'pos_embed' is not in m-00002-of-00003.safetensors",
-         "bad.json", TLEG_FORMAT},
+         "bad.json", TLEG_ERROR_FORMAT},
         {"{\"pos_embed\":\"m-00001-of-00003.safetensors\",\"pos\\u005fembed\":\"m-00001-of-00003.safetensors\"}", "duplicate",
-         "'pos_embed'", TLEG_FORMAT},
+         "'pos_embed'", TLEG_ERROR_FORMAT},
         {"{\"pos_embed\":\"../m\"}", "'pos_embed': expected the name of a file beside it, found '../m'", "bad.json",
-         TLEG_FORMAT},
-        {"{\"pos_embed\":\"/etc/passwd\"}", "found '/etc/passwd'", "", TLEG_FORMAT},
-        {"{\"pos_embed\":\"a\\\\b\"}", "found 'a\\b'", "", TLEG_FORMAT},
-        {"{\"pos_embed\":\"..\"}", "found '..'", "", TLEG_FORMAT},
-        {"{\"pos_embed\":\"\"}", "found ''", "", TLEG_FORMAT},
-        {"{\"pos_embed\":1}", "weight_map must give each tensor the name of a file", "bad.json", TLEG_FORMAT},
-        {"{\"pos_embed\":\"a\\u0000b\"}", "without a NUL", "", TLEG_FORMAT},
-        {"{\"pos_embed\":\"bad.json\"}", "bad.json is an index of several", "", TLEG_FORMAT},
-        {"{\"pos_embed\":\"cut.safetensors\"}", "cut.safetensors is truncated", "", TLEG_FORMAT},
-        {"{}", "object \"weight_map\" of tensors", "bad.json", TLEG_FORMAT},
-        {"[]", "object \"weight_map\" of tensors", "", TLEG_FORMAT},
-        {"{\"pos_embed\":", "bad.json is no JSON", "", TLEG_FORMAT},
-        {"{}}", "bad.json is no JSON", "text after", TLEG_FORMAT},
+         TLEG_ERROR_FORMAT},
+        {"{\"pos_embed\":\"/etc/passwd\"}", "found '/etc/passwd'", "", TLEG_ERROR_FORMAT},
+        {"{\"pos_embed\":\"a\\\\b\"}", "found 'a\\b'", "", TLEG_ERROR_FORMAT},
+        {"{\"pos_embed\":\"..\"}", "found '..'", "", TLEG_ERROR_FORMAT},
+        {"{\"pos_embed\":\"\"}", "found ''", "", TLEG_ERROR_FORMAT},
+        {"{\"pos_embed\":1}", "weight_map must give each tensor the name of a file", "bad.json", TLEG_ERROR_FORMAT},
+        {"{\"pos_embed\":\"a\\u0000b\"}", "without a NUL", "", TLEG_ERROR_FORMAT},
+        {"{\"pos_embed\":\"bad.json\"}", "bad.json is an index of several", "", TLEG_ERROR_FORMAT},
+        {"{\"pos_embed\":\"cut.safetensors\"}", "cut.safetensors is truncated", "", TLEG_ERROR_FORMAT},
+        {"{}", "object \"weight_map\" of tensors", "bad.json", TLEG_ERROR_FORMAT},
+        {"[]", "object \"weight_map\" of tensors", "", TLEG_ERROR_FORMAT},
+        {"{\"pos_embed\":", "bad.json is no JSON", "", TLEG_ERROR_FORMAT},
+        {"{}}", "bad.json is no JSON", "text after", TLEG_ERROR_FORMAT},
     };
     struct vit_file whole;
     size_t size;
@@ -217,8 +218,8 @@ static void what_is_wrong_with_an_index_is_named(void **state) {
         snprintf(text, sizeof text, "{\"weight_map\":%s}", cases[k].map);
         refused(text, cases[k].status, cases[k].says, cases[k].also);
     }
-    refused("{\"x\":\"weight_map\", \"weight_map\":\"m\"}", TLEG_FORMAT, "object \"weight_map\" of tensors", "");
-    refused("{\"x\":[1,2,3], \"y\":4}", TLEG_FORMAT, "a JSON text, no safetensors file", "");
+    refused("{\"x\":\"weight_map\", \"weight_map\":\"m\"}", TLEG_ERROR_FORMAT, "object \"weight_map\" of tensors", "");
+    refused("{\"x\":[1,2,3], \"y\":4}", TLEG_ERROR_FORMAT, "a JSON text, no safetensors file", "");
     free(bytes);
 }
 
@@ -232,7 +233,7 @@ static void a_file_that_only_looks_like_an_index_is_none(void **state) {
     unsigned char *bytes = container(json, 1, &size);
     assert_int_equal(bytes[0], '{');
     OK(tleg_file_open(context, write_scratch("x.safetensors", bytes, size), 0, &file));
-    assert_string_equal(tleg_file_name(file, 0), "weight_map");
+    assert_string_equal(tleg_file_get_tensor_name(file, 0), "weight_map");
     tleg_file_free(file);
     free(bytes);
 }
@@ -243,7 +244,7 @@ static void in_memory_an_index_says_where_it_must_be(void **state) {
     tleg_file *file;
     vit_model(&whole, 1);
     write_sharded(&whole);
-    assert_error(tleg_file_parse(context, index_text, strlen(index_text), &file), TLEG_FORMAT, "open it by its path");
+    assert_error(tleg_file_parse(context, index_text, strlen(index_text), &file), TLEG_ERROR_FORMAT, "open it by its path");
     assert_null(file);
 }
 
@@ -252,7 +253,7 @@ static void open_shard(const struct vit_file *made, const char *name, const char
     tleg_model *model;
     unsigned char *bytes = vit_bytes(made, &size);
     const tleg_status status = tleg_model_open(context, write_scratch(name, bytes, size), 0, 3, &model);
-    assert_error(status, says ? TLEG_FORMAT : TLEG_OK, says ? says : "");
+    assert_error(status, says ? TLEG_ERROR_FORMAT : TLEG_OK, says ? says : "");
     tleg_model_free(model);
     free(bytes);
 }
@@ -269,19 +270,19 @@ static void a_shard_alone_points_to_its_index(void **state) {
     vit_remove(&made, "head.weight");
     open_shard(&made, "x-00001-of-00002.safetensors", "missing tensor \"head.weight\"; by its name this is one of several");
     open_shard(&made, "x-00001-of-00001.safetensors", "missing tensor \"head.weight\"");
-    assert_null(strstr(tleg_context_error(context), "several"));
+    assert_null(strstr(tleg_context_get_error(context), "several"));
 }
 
 static void any_allocation_may_fail(void **state) {
     (void)state;
     struct vit_file whole;
-    tleg_status status = TLEG_MEMORY;
+    tleg_status status = TLEG_ERROR_MEMORY;
     tleg_file *file;
     vit_model(&whole, 1);
     const char *path = write_sharded(&whole);
     const int before = free_descriptor();
     int64_t k = 0;
-    while (status == TLEG_MEMORY) {
+    while (status == TLEG_ERROR_MEMORY) {
         const int64_t live = counting.live_blocks;
         counting.fail_at = counting.calls + ++k;
         status = tleg_file_open(context, path, 0, &file);

@@ -254,7 +254,7 @@ static void a_thread_that_does_not_start_is_an_error_and_leaves_nothing(void **s
     tleg_context *context;
     const tleg_status status = tleg_context_create(&options, &context);
     assert_int_equal(pthread_setattr_default_np(&former), 0);
-    assert_int_equal(status, TLEG_MEMORY);
+    assert_int_equal(status, TLEG_ERROR_MEMORY);
     assert_null(context);
     assert_int_equal(counting.live_blocks, 0);
     pthread_attr_destroy(&large);

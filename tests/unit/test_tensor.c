@@ -71,20 +71,20 @@ static void refuse(tleg_status status, int32_t dtype, int32_t rank, const int64_
     tleg_tensor *tensor = (tleg_tensor *)(uintptr_t)1;
     assert_int_equal(tleg_tensor_create(context, dtype, rank, shape, &tensor), status);
     assert_null(tensor);
-    assert_non_null(strstr(tleg_context_error(context), found));
+    assert_non_null(strstr(tleg_context_get_error(context), found));
 }
 
 static void a_shape_that_is_none_is_refused_by_name(void **state) {
     (void)state;
-    refuse(TLEG_ARGUMENT, 0, 1, (int64_t[]){1}, "dtype is 0");
-    refuse(TLEG_ARGUMENT, 8, 1, (int64_t[]){1}, "dtype is 8");
-    refuse(TLEG_ARGUMENT, TLEG_F32, -1, NULL, "rank is -1");
-    refuse(TLEG_ARGUMENT, TLEG_F32, 9, (int64_t[]){1, 1, 1, 1, 1, 1, 1, 1, 1}, "rank is 9");
-    refuse(TLEG_ARGUMENT, TLEG_F32, 2, NULL, "shape is NULL");
-    refuse(TLEG_ARGUMENT, TLEG_F32, 2, (int64_t[]){4, -2}, "-2");
-    refuse(TLEG_MEMORY, TLEG_F32, 2, (int64_t[]){INT64_MAX, INT64_MAX}, "does not fit");
-    refuse(TLEG_MEMORY, TLEG_F64, 1, (int64_t[]){INT64_MAX}, "does not fit");
-    refuse(TLEG_MEMORY, TLEG_U8, 2, (int64_t[]){INT64_MAX, 2}, "out of memory"); /* fits in size_t, in no memory */
+    refuse(TLEG_ERROR_ARGUMENT, 0, 1, (int64_t[]){1}, "dtype is 0");
+    refuse(TLEG_ERROR_ARGUMENT, 8, 1, (int64_t[]){1}, "dtype is 8");
+    refuse(TLEG_ERROR_ARGUMENT, TLEG_F32, -1, NULL, "rank is -1");
+    refuse(TLEG_ERROR_ARGUMENT, TLEG_F32, 9, (int64_t[]){1, 1, 1, 1, 1, 1, 1, 1, 1}, "rank is 9");
+    refuse(TLEG_ERROR_ARGUMENT, TLEG_F32, 2, NULL, "shape is NULL");
+    refuse(TLEG_ERROR_ARGUMENT, TLEG_F32, 2, (int64_t[]){4, -2}, "-2");
+    refuse(TLEG_ERROR_MEMORY, TLEG_F32, 2, (int64_t[]){INT64_MAX, INT64_MAX}, "does not fit");
+    refuse(TLEG_ERROR_MEMORY, TLEG_F64, 1, (int64_t[]){INT64_MAX}, "does not fit");
+    refuse(TLEG_ERROR_MEMORY, TLEG_U8, 2, (int64_t[]){INT64_MAX, 2}, "out of memory"); /* fits in size_t, in no memory */
 }
 
 static void null_pointers_are_refused_not_followed(void **state) {
@@ -92,21 +92,21 @@ static void null_pointers_are_refused_not_followed(void **state) {
     const int64_t shape[] = {1};
     float data[1] = {0};
     tleg_tensor *tensor = (tleg_tensor *)(uintptr_t)1;
-    assert_int_equal(tleg_tensor_create(NULL, TLEG_F32, 1, shape, &tensor), TLEG_ARGUMENT);
+    assert_int_equal(tleg_tensor_create(NULL, TLEG_F32, 1, shape, &tensor), TLEG_ERROR_ARGUMENT);
     assert_null(tensor);
-    assert_int_equal(tleg_tensor_create(context, TLEG_F32, 1, shape, NULL), TLEG_ARGUMENT);
+    assert_int_equal(tleg_tensor_create(context, TLEG_F32, 1, shape, NULL), TLEG_ERROR_ARGUMENT);
     tensor = (tleg_tensor *)(uintptr_t)1;
-    assert_int_equal(tleg_tensor_wrap(NULL, TLEG_F32, 1, shape, data, NULL, NULL, &tensor), TLEG_ARGUMENT);
+    assert_int_equal(tleg_tensor_wrap(NULL, TLEG_F32, 1, shape, data, NULL, NULL, &tensor), TLEG_ERROR_ARGUMENT);
     assert_null(tensor);
-    assert_int_equal(tleg_tensor_wrap(context, TLEG_F32, 1, shape, data, NULL, NULL, NULL), TLEG_ARGUMENT);
+    assert_int_equal(tleg_tensor_wrap(context, TLEG_F32, 1, shape, data, NULL, NULL, NULL), TLEG_ERROR_ARGUMENT);
     tleg_tensor_info info = {.struct_size = sizeof(info)};
-    assert_int_equal(tleg_tensor_get_info(NULL, &info), TLEG_ARGUMENT);
+    assert_int_equal(tleg_tensor_get_info(NULL, &info), TLEG_ERROR_ARGUMENT);
     assert_int_equal(tleg_tensor_create(context, TLEG_F32, 1, shape, &tensor), TLEG_OK);
-    assert_int_equal(tleg_tensor_get_info(tensor, NULL), TLEG_ARGUMENT);
+    assert_int_equal(tleg_tensor_get_info(tensor, NULL), TLEG_ERROR_ARGUMENT);
     info.struct_size = 8;
-    assert_int_equal(tleg_tensor_get_info(tensor, &info), TLEG_ARGUMENT);
+    assert_int_equal(tleg_tensor_get_info(tensor, &info), TLEG_ERROR_ARGUMENT);
     info.struct_size = 0;
-    assert_int_equal(tleg_tensor_get_info(tensor, &info), TLEG_ARGUMENT);
+    assert_int_equal(tleg_tensor_get_info(tensor, &info), TLEG_ERROR_ARGUMENT);
     tleg_tensor_free(tensor);
 }
 
@@ -139,13 +139,14 @@ static void memory_that_cannot_be_borrowed_stays_with_the_host(void **state) {
     int released = 0;
     tleg_tensor *tensor = (tleg_tensor *)(uintptr_t)1;
     const int64_t shape[] = {1};
-    assert_int_equal(tleg_tensor_wrap(context, TLEG_F32, 1, shape, NULL, count_release, &released, &tensor), TLEG_ARGUMENT);
+    assert_int_equal(tleg_tensor_wrap(context, TLEG_F32, 1, shape, NULL, count_release, &released, &tensor),
+                     TLEG_ERROR_ARGUMENT);
     assert_null(tensor);
-    assert_non_null(strstr(tleg_context_error(context), "data is NULL"));
+    assert_non_null(strstr(tleg_context_get_error(context), "data is NULL"));
     assert_int_equal(tleg_tensor_wrap(context, TLEG_F64, 1, shape, (char *)data + 4, count_release, &released, &tensor),
-                     TLEG_ARGUMENT);
-    assert_non_null(strstr(tleg_context_error(context), "F64"));
-    assert_int_equal(tleg_tensor_wrap(context, 99, 1, shape, data, count_release, &released, &tensor), TLEG_ARGUMENT);
+                     TLEG_ERROR_ARGUMENT);
+    assert_non_null(strstr(tleg_context_get_error(context), "F64"));
+    assert_int_equal(tleg_tensor_wrap(context, 99, 1, shape, data, count_release, &released, &tensor), TLEG_ERROR_ARGUMENT);
     assert_int_equal(released, 0);
     assert_int_equal(tleg_tensor_wrap(context, TLEG_U8, 1, shape, (char *)data + 3, NULL, NULL, &tensor), TLEG_OK);
     tleg_tensor_free(tensor);
@@ -174,14 +175,14 @@ static void each_allocation_of_a_tensor_may_fail(void **state) {
     tleg_context *other;
     assert_int_equal(tleg_context_create(&options, &other), TLEG_OK);
     const int64_t before = counting.live_blocks;
-    tleg_status status = TLEG_MEMORY;
+    tleg_status status = TLEG_ERROR_MEMORY;
     for (int64_t k = 1; status != TLEG_OK; k++) {
         tleg_tensor *tensor;
         counting.calls = 0;
         counting.fail_at = k;
         status = tleg_tensor_create(other, TLEG_F32, 1, (int64_t[]){100}, &tensor);
-        assert_true(status == TLEG_OK ? k == 3 : status == TLEG_MEMORY && !tensor);
-        assert_true(status == TLEG_OK || strstr(tleg_context_error(other), "out of memory"));
+        assert_true(status == TLEG_OK ? k == 3 : status == TLEG_ERROR_MEMORY && !tensor);
+        assert_true(status == TLEG_OK || strstr(tleg_context_get_error(other), "out of memory"));
         tleg_tensor_free(tensor);
         assert_int_equal(counting.live_blocks, before);
     }

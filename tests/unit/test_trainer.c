@@ -6,8 +6,8 @@ static int32_t image_size(const struct grad_case *c) {
     return c->images;
 }
 
-static double backward(tleg_trainer *trainer, const tleg_batch *batch) {
-    tleg_loss loss = {.struct_size = sizeof loss};
+static double backward(tleg_trainer *trainer, const tleg_train_batch *batch) {
+    tleg_train_loss loss = {.struct_size = sizeof loss};
     OK_TRAINER(trainer, tleg_trainer_backward(trainer, batch, &loss));
     return loss.total;
 }
@@ -22,7 +22,7 @@ static void compare_gradient(tleg_context *context, const struct grad_case *c, c
     char path[64];
     snprintf(path, sizeof path, "%s.grad", c->name);
     tleg_tensor *reference = support_tensor(context, support_path(path, ".safetensors"), name, &wanted, &count), *own = NULL;
-    OK(context, tleg_trainer_gradient(context, trainer, name, &own));
+    OK(context, tleg_trainer_copy_gradient(context, trainer, name, &own));
     tleg_tensor_info info = {.struct_size = sizeof info}, ours = {.struct_size = sizeof ours};
     OK(context, tleg_tensor_get_info(reference, &info));
     OK(context, tleg_tensor_get_info(own, &ours));
@@ -59,7 +59,7 @@ static void compare_gradients(const struct grad_case *c, const struct backend *b
     }
     tleg_tensor_free(reference);
     const char *name;
-    for (int64_t i = 0; (name = tleg_trainer_name(trainer, i)) != NULL; i++) {
+    for (int64_t i = 0; (name = tleg_trainer_get_parameter_name(trainer, i)) != NULL; i++) {
         compare_gradient(context, c, backend, trainer, name);
     }
     trainer_data_close(&data);
@@ -112,7 +112,7 @@ static void parts_of_a_batch_accumulate_to_its_gradient(void **state) {
         tleg_trainer *whole = trainer_open(plain, c, &options), *parts = trainer_open(plain, c, &options);
         double loss = backward(whole, &data.batch), sum = 0;
         for (int p = 0; p < 2; p++) {
-            tleg_batch part = trainer_part(&data.batch, image_size(c), p ? 2 : 0, p ? 3 : 2);
+            tleg_train_batch part = trainer_part(&data.batch, image_size(c), p ? 2 : 0, p ? 3 : 2);
             part.share = (double)part.size / TRAINER_BATCH;
             sum += part.share * backward(parts, &part);
         }
@@ -200,10 +200,10 @@ static void five_steps_are_those_of_torch(void **state) {
     for (int step = 0; step < 5; step++) {
         backward(trainer, &data.batch);
         OK_TRAINER(trainer, tleg_trainer_update(trainer, 0.01 * (step + 1)));
-        assert_int_equal(tleg_trainer_steps(trainer), step + 1);
+        assert_int_equal(tleg_trainer_get_steps(trainer), step + 1);
     }
     const char *name;
-    for (int64_t i = 0; (name = tleg_trainer_name(trainer, i)) != NULL; i++) {
+    for (int64_t i = 0; (name = tleg_trainer_get_parameter_name(trainer, i)) != NULL; i++) {
         for (int32_t average = 0; average < 2; average++) {
             char key[160];
             const float *wanted;
@@ -238,7 +238,7 @@ static void what_decays_is_what_deit_decays(void **state) {
         OK_TRAINER(trainer, tleg_trainer_update(trainer, 0.1));
         int seen[2] = {0, 0};
         const char *name;
-        for (int64_t i = 0; (name = tleg_trainer_name(trainer, i)) != NULL; i++) {
+        for (int64_t i = 0; (name = tleg_trainer_get_parameter_name(trainer, i)) != NULL; i++) {
             tleg_tensor_info info = {.struct_size = sizeof info};
             tleg_tensor *tensor = trainer_value(plain, before, 0, name);
             OK(plain, tleg_tensor_get_info(tensor, &info));
@@ -333,33 +333,33 @@ static void rates_are_those_of_the_recipe(void **state) {
         {3, 0, 2, 4e-4, 3.025e-4}, /* cos(pi / 3) = 1/2 */
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
-        tleg_rate rate = {
+        tleg_train_rate rate = {
             .struct_size = sizeof rate, .epochs = table[i].epochs, .warmup = table[i].warmup, .peak = table[i].peak};
         double found = -1;
-        assert_int_equal(tleg_rate_of_epoch(&rate, table[i].epoch, &found), TLEG_OK);
+        assert_int_equal(tleg_train_rate_of_epoch(&rate, table[i].epoch, &found), TLEG_OK);
         if (!(fabs(found - table[i].rate) <= 1e-12 * table[i].rate)) {
             fail_msg("row %d: %.17g, expected %.17g", (int)i, found, table[i].rate);
         }
     }
-    tleg_rate rate = {.struct_size = sizeof rate, .epochs = 10, .warmup = 2, .peak = 1, .start = 0.5, .end = 0.25};
+    tleg_train_rate rate = {.struct_size = sizeof rate, .epochs = 10, .warmup = 2, .peak = 1, .start = 0.5, .end = 0.25};
     double found;
-    assert_int_equal(tleg_rate_of_epoch(&rate, 2, &found), TLEG_OK);
+    assert_int_equal(tleg_train_rate_of_epoch(&rate, 2, &found), TLEG_OK);
     assert_true(found == 0.75);
-    assert_int_equal(tleg_rate_of_epoch(&rate, 6, &found), TLEG_OK);
+    assert_int_equal(tleg_train_rate_of_epoch(&rate, 6, &found), TLEG_OK);
     assert_true(fabs(found - 0.625) < 1e-15);
-    const tleg_rate wrong[] = {
+    const tleg_train_rate wrong[] = {
         {.epochs = 0, .peak = 1},   {.epochs = 5, .warmup = -1, .peak = 1},      {.epochs = 5, .peak = -1},
         {.epochs = 5, .peak = NAN}, {.epochs = 5, .peak = 1, .start = INFINITY}, {.epochs = 5, .peak = 1, .end = -1}};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
-        tleg_rate bad = wrong[i];
+        tleg_train_rate bad = wrong[i];
         bad.struct_size = sizeof bad;
         found = 7;
-        assert_int_equal(tleg_rate_of_epoch(&bad, 1, &found), TLEG_ARGUMENT);
+        assert_int_equal(tleg_train_rate_of_epoch(&bad, 1, &found), TLEG_ERROR_ARGUMENT);
         assert_true(found == 0);
     }
-    assert_int_equal(tleg_rate_of_epoch(&rate, -1, &found), TLEG_ARGUMENT);
+    assert_int_equal(tleg_train_rate_of_epoch(&rate, -1, &found), TLEG_ERROR_ARGUMENT);
     rate.struct_size = 0;
-    assert_int_equal(tleg_rate_of_epoch(&rate, 1, &found), TLEG_ARGUMENT);
+    assert_int_equal(tleg_train_rate_of_epoch(&rate, 1, &found), TLEG_ERROR_ARGUMENT);
 }
 
 /* ---- a step in practice ---- */
@@ -374,7 +374,7 @@ static void training_brings_the_loss_down(void **state) {
         struct trainer_data data;
         trainer_data_open(plain, c->images, &data);
         tleg_trainer *trainer = trainer_open(plain, c, &options);
-        tleg_loss first = {.struct_size = sizeof first}, last = {.struct_size = sizeof last};
+        tleg_train_loss first = {.struct_size = sizeof first}, last = {.struct_size = sizeof last};
         OK_TRAINER(trainer, tleg_trainer_backward(trainer, &data.batch, &first));
         tleg_trainer_forget(trainer);
         for (int step = 0; step < 40; step++) {
@@ -422,10 +422,10 @@ static void a_teacher_is_asked_about_the_very_batch(void **state) {
     assert_int_equal(teacher.calls, 1);
     struct flat a = trainer_gradients(plain, brought), b = trainer_gradients(plain, asked);
     assert_true(flat_same(&a, &b));
-    teacher.status = TLEG_CANCELLED;
-    assert_int_equal(tleg_trainer_backward(asked, &data.batch, NULL), TLEG_CANCELLED);
-    assert_non_null(strstr(tleg_trainer_error(asked), "step 1"));
-    assert_non_null(strstr(tleg_trainer_error(asked), "teacher"));
+    teacher.status = TLEG_ERROR_CANCELLED;
+    assert_int_equal(tleg_trainer_backward(asked, &data.batch, NULL), TLEG_ERROR_CANCELLED);
+    assert_non_null(strstr(tleg_trainer_get_error(asked), "step 1"));
+    assert_non_null(strstr(tleg_trainer_get_error(asked), "teacher"));
     options.alpha = 0;
     tleg_trainer *alone = trainer_open(plain, c, &options);
     backward(alone, &data.batch);
@@ -452,7 +452,7 @@ static void soft_targets_take_the_place_of_labels(void **state) {
     }
     tleg_trainer_options options = trainer_options(c);
     tleg_trainer *hard = trainer_open(plain, c, &options), *soft = trainer_open(plain, c, &options);
-    tleg_loss a = {.struct_size = sizeof a}, b = {.struct_size = sizeof b};
+    tleg_train_loss a = {.struct_size = sizeof a}, b = {.struct_size = sizeof b};
     OK_TRAINER(hard, tleg_trainer_backward(hard, &data.batch, &a));
     data.batch.labels = NULL;
     data.batch.targets = targets[0];
@@ -481,7 +481,7 @@ static tleg_status TLEG_CALL add_a_twin(void *host, float *values, size_t count)
 
 static tleg_status TLEG_CALL lose_a_rank(void *host, float *values, size_t count) {
     (void)host, (void)values, (void)count;
-    return TLEG_IO;
+    return TLEG_ERROR_IO;
 }
 
 static void two_equal_ranks_step_like_one(void **state) {
@@ -509,11 +509,11 @@ static void two_equal_ranks_step_like_one(void **state) {
     tleg_trainer *trainer = trainer_open(plain, c, &options);
     struct flat before = trainer_values(plain, trainer, 0);
     backward(trainer, &data.batch);
-    assert_int_equal(tleg_trainer_update(trainer, 0.01), TLEG_IO);
-    assert_non_null(strstr(tleg_trainer_error(trainer), "step 1"));
+    assert_int_equal(tleg_trainer_update(trainer, 0.01), TLEG_ERROR_IO);
+    assert_non_null(strstr(tleg_trainer_get_error(trainer), "step 1"));
     struct flat after = trainer_values(plain, trainer, 0);
     assert_true(flat_same(&before, &after));
-    assert_int_equal(tleg_trainer_steps(trainer), 0);
+    assert_int_equal(tleg_trainer_get_steps(trainer), 0);
     struct flat *all[] = {&found[0], &found[1], &before, &after};
     for (int i = 0; i < 4; i++) {
         free(all[i]->values);

@@ -1,8 +1,8 @@
 /* Depths: the sandwich of three, a random one a step, and branches that are dropped. */
 #include "unit/trainer.h"
 
-static double backward(tleg_trainer *trainer, const tleg_batch *batch) {
-    tleg_loss loss = {.struct_size = sizeof loss};
+static double backward(tleg_trainer *trainer, const tleg_train_batch *batch) {
+    tleg_train_loss loss = {.struct_size = sizeof loss};
     OK_TRAINER(trainer, tleg_trainer_backward(trainer, batch, &loss));
     return loss.total;
 }
@@ -18,7 +18,7 @@ static tleg_trainer *open_at(const struct grad_case *c, int32_t mode, int32_t le
     return trainer_open(plain, c, &options);
 }
 
-static struct flat gradients_at(const struct grad_case *c, const tleg_batch *batch, int32_t depth, double *loss) {
+static struct flat gradients_at(const struct grad_case *c, const tleg_train_batch *batch, int32_t depth, double *loss) {
     tleg_trainer *trainer = open_at(c, TLEG_DEPTH_FIXED, depth, 0, 0);
     *loss = backward(trainer, batch);
     struct flat found = trainer_gradients(plain, trainer);
@@ -32,7 +32,7 @@ static void a_sandwich_is_the_mean_of_its_three_depths(void **state) {
     struct trainer_data data;
     trainer_data_open(plain, c->images, &data);
     tleg_trainer *trainer = open_at(c, TLEG_DEPTH_SANDWICH, 4, 9, 3);
-    tleg_loss loss = {.struct_size = sizeof loss};
+    tleg_train_loss loss = {.struct_size = sizeof loss};
     OK_TRAINER(trainer, tleg_trainer_backward(trainer, &data.batch, &loss));
     assert_in_range(loss.depth, 4, 9);
     struct flat found = trainer_gradients(plain, trainer), mean = {0};
@@ -69,7 +69,7 @@ static void a_random_depth_is_drawn_for_each_step_from_the_seed(void **state) {
     for (int run = 0; run < 3; run++) {
         tleg_trainer *trainer = open_at(c, TLEG_DEPTH_RANDOM, LEAST, MOST, run == 2 ? 12 : 11);
         for (int step = 0; step < STEPS; step++) {
-            tleg_loss loss = {.struct_size = sizeof loss}, again = {.struct_size = sizeof again};
+            tleg_train_loss loss = {.struct_size = sizeof loss}, again = {.struct_size = sizeof again};
             OK_TRAINER(trainer, tleg_trainer_backward(trainer, &data.batch, &loss));
             OK_TRAINER(trainer, tleg_trainer_backward(trainer, &data.batch, &again));
             assert_int_equal(loss.depth, again.depth); /* one depth a step, whatever it accumulates */
@@ -103,10 +103,10 @@ static tleg_model *scaled_model(const tleg_model *model, float attention, float 
     tleg_tensor *tensors[MOST];
     int64_t count = 0;
     OK(plain, tleg_model_save(plain, model, path));
-    for (const char *name; (name = tleg_model_name(model, count)) != NULL; count++) {
+    for (const char *name; (name = tleg_model_get_tensor_name(model, count)) != NULL; count++) {
         assert_in_range(count, 0, MOST - 1);
         names[count] = name;
-        OK(plain, tleg_model_tensor(plain, model, name, &tensors[count]));
+        OK(plain, tleg_model_copy_tensor(plain, model, name, &tensors[count]));
         tleg_tensor_info info = {.struct_size = sizeof info};
         OK(plain, tleg_tensor_get_info(tensors[count], &info));
         float scale = strncmp(name, "blocks.1.attn.proj.", 19) == 0 ? attention
@@ -123,7 +123,7 @@ static tleg_model *scaled_model(const tleg_model *model, float attention, float 
     tleg_file *file = NULL;
     OK(plain, tleg_file_open(plain, path, 0, &file));
     for (size_t i = 0; i < 7; i++) {
-        const char *text = tleg_file_metadata(file, keys[i]);
+        const char *text = tleg_file_get_metadata(file, keys[i]);
         if (text != NULL) {
             pairs[2 * pair_count] = keys[i];
             pairs[2 * pair_count++ + 1] = text;
@@ -146,7 +146,7 @@ static void a_dropped_branch_is_as_if_it_were_not_there(void **state) {
     const struct grad_case *c = find("cls-2-model");
     struct trainer_data data;
     trainer_data_open(plain, c->images, &data);
-    tleg_batch batch = trainer_part(&data.batch, 16, 0, 1);
+    tleg_train_batch batch = trainer_part(&data.batch, 16, 0, 1);
     tleg_model *model = trainer_model(plain, c);
     tleg_trainer_options options = trainer_options(c);
     struct flat wanted[4];
@@ -154,13 +154,13 @@ static void a_dropped_branch_is_as_if_it_were_not_there(void **state) {
     for (int i = 0; i < 4; i++) {
         tleg_model *scaled = scaled_model(model, i & 1 ? 2.0F : 0.0F, i & 2 ? 2.0F : 0.0F);
         tleg_trainer *trainer = NULL;
-        tleg_loss one = {.struct_size = sizeof one};
+        tleg_train_loss one = {.struct_size = sizeof one};
         OK(plain, tleg_trainer_create(plain, NULL, scaled, &options, &trainer));
         OK_TRAINER(trainer, tleg_trainer_backward(trainer, &batch, &one));
         loss[i] = one.total;
         wanted[i] = (struct flat){0};
         tleg_tensor *tensor = NULL;
-        OK(plain, tleg_trainer_gradient(plain, trainer, "blocks.0.mlp.fc1.weight", &tensor));
+        OK(plain, tleg_trainer_copy_gradient(plain, trainer, "blocks.0.mlp.fc1.weight", &tensor));
         flat_add(&wanted[i], plain, tensor);
         tleg_trainer_free(trainer);
         tleg_model_free(scaled);
@@ -170,7 +170,7 @@ static void a_dropped_branch_is_as_if_it_were_not_there(void **state) {
     OK(plain, tleg_trainer_create(plain, NULL, model, &options, &trainer));
     int seen[4] = {0};
     for (int step = 0; step < 64; step++) {
-        tleg_loss one = {.struct_size = sizeof one};
+        tleg_train_loss one = {.struct_size = sizeof one};
         OK_TRAINER(trainer, tleg_trainer_backward(trainer, &batch, &one));
         int which = 0;
         while (which < 4 && !(fabs(one.total - loss[which]) < 1e-6 * loss[which])) {
@@ -179,7 +179,7 @@ static void a_dropped_branch_is_as_if_it_were_not_there(void **state) {
         assert_in_range(which, 0, 3);
         struct flat found = {0};
         tleg_tensor *tensor = NULL;
-        OK(plain, tleg_trainer_gradient(plain, trainer, "blocks.0.mlp.fc1.weight", &tensor));
+        OK(plain, tleg_trainer_copy_gradient(plain, trainer, "blocks.0.mlp.fc1.weight", &tensor));
         flat_add(&found, plain, tensor);
         assert_true(flat_distance(&found, &wanted[which]) < 1e-5);
         free(found.values);

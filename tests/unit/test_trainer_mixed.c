@@ -7,10 +7,10 @@ static bool multiplies_bf16(const struct backend *backend) {
 }
 
 static struct flat gradients_of(const struct backend *backend, const struct grad_case *c, const tleg_trainer_options *options,
-                                const tleg_batch *batch, double *loss) {
+                                const tleg_train_batch *batch, double *loss) {
     tleg_context *context = support_context(backend, 2);
     tleg_trainer *trainer = trainer_open(context, c, options);
-    tleg_loss found = {.struct_size = sizeof found};
+    tleg_train_loss found = {.struct_size = sizeof found};
     OK_TRAINER(trainer, tleg_trainer_backward(trainer, batch, &found));
     struct flat gradients = trainer_gradients(context, trainer);
     *loss = found.total;
@@ -89,7 +89,7 @@ static void five_images_are_learned_by_heart(void **state) {
     trainer_data_open(plain, c->images, &data);
     tleg_trainer *trainer = trainer_open(plain, c, &options);
     trainer_steps(trainer, &data.batch, 40);
-    tleg_loss last = {.struct_size = sizeof last};
+    tleg_train_loss last = {.struct_size = sizeof last};
     OK_TRAINER(trainer, tleg_trainer_backward(trainer, &data.batch, &last));
     assert_int_equal(last.correct, TRAINER_BATCH);
     trainer_data_close(&data);
@@ -108,19 +108,19 @@ static void slices_add_up_to_the_batch(void **state) {
         images[i] = sinf((float)i * 0.37F + (float)(i / PIXELS));
     for (int i = 0; i < IMAGES * TRAINER_CLASSES; i++)
         teacher[i] = cosf((float)i);
-    const tleg_batch batch = {
+    const tleg_train_batch batch = {
         .struct_size = sizeof batch, .size = IMAGES, .images = images, .labels = labels, .teacher_logits = teacher};
     static const int32_t dtypes[] = {TLEG_F32, TLEG_BF16};
     for (int d = 0; d < 2; d++) {
         tleg_trainer_options options = trainer_options(&c);
         options.dtype = dtypes[d];
         tleg_trainer *whole = trainer_open(plain, &c, &options), *parts = trainer_open(plain, &c, &options);
-        tleg_loss loss = {.struct_size = sizeof loss}, one = {.struct_size = sizeof one};
+        tleg_train_loss loss = {.struct_size = sizeof loss}, one = {.struct_size = sizeof one};
         OK_TRAINER(whole, tleg_trainer_backward(whole, &batch, &loss));
         double sum = 0;
         int64_t correct = 0;
         for (int i = 0; i < IMAGES; i++) {
-            tleg_batch part = trainer_part(&batch, SIDE, i, 1);
+            tleg_train_batch part = trainer_part(&batch, SIDE, i, 1);
             part.share = 1.0 / IMAGES;
             OK_TRAINER(parts, tleg_trainer_backward(parts, &part, &one));
             sum += part.share * one.total;

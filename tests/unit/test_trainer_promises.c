@@ -26,7 +26,7 @@ static void memory_is_said_exactly_and_no_step_allocates(void **state) {
             options.checkpoint = variant == 2;
             options.dtype = i % 2 ? TLEG_BF16 : 0;
             uint64_t bytes = 0;
-            OK(context, tleg_trainer_memory(context, gene, model, &options, &bytes));
+            OK(context, tleg_trainer_get_memory(context, gene, model, &options, &bytes));
             long long before = atomic_load(&counter.live_bytes);
             tleg_trainer *trainer = NULL;
             OK(context, tleg_trainer_create(context, gene, model, &options, &trainer));
@@ -53,15 +53,15 @@ static void checkpointing_needs_less_memory(void **state) {
     tleg_learngene *gene = support_gene(plain, "mean");
     tleg_trainer_options options = {.struct_size = sizeof options, .batch = 8, .depth_least = 12};
     uint64_t whole = 0, less = 0;
-    OK(plain, tleg_trainer_memory(plain, gene, NULL, &options, &whole));
+    OK(plain, tleg_trainer_get_memory(plain, gene, NULL, &options, &whole));
     options.checkpoint = 1;
-    OK(plain, tleg_trainer_memory(plain, gene, NULL, &options, &less));
+    OK(plain, tleg_trainer_get_memory(plain, gene, NULL, &options, &less));
     assert_true(less < whole / 2);
     options.batch = 1 << 20;
     options.depth_least = 1024;
     options.image_size = 4096; /* inputs of 1024 blocks, 2^20 tokens each: an answer or an error, no crash */
-    tleg_status status = tleg_trainer_memory(plain, gene, NULL, &options, &whole);
-    assert_true(status == TLEG_MEMORY || (status == TLEG_OK && whole > (uint64_t)1 << 36));
+    tleg_status status = tleg_trainer_get_memory(plain, gene, NULL, &options, &whole);
+    assert_true(status == TLEG_ERROR_MEMORY || (status == TLEG_OK && whole > (uint64_t)1 << 36));
     tleg_learngene_free(gene);
 }
 
@@ -79,11 +79,11 @@ static tleg_status live(tleg_context *context, const tleg_learngene *gene, const
     if ((status = tleg_trainer_create(context, gene, model, options, &life->trainer)) != 0 ||
         (status = tleg_trainer_save(context, life->trainer, path, 1, pairs)) != 0 ||
         (status = tleg_trainer_load(context, life->trainer, path)) != 0 ||
-        (status = tleg_trainer_gradient(context, life->trainer, "head.weight", &life->tensor)) != 0) {
+        (status = tleg_trainer_copy_gradient(context, life->trainer, "head.weight", &life->tensor)) != 0) {
         return status;
     }
-    return gene != NULL ? tleg_trainer_learngene(context, life->trainer, 1, &life->gene)
-                        : tleg_trainer_model(context, life->trainer, 1, &life->model);
+    return gene != NULL ? tleg_trainer_copy_learngene(context, life->trainer, 1, &life->gene)
+                        : tleg_trainer_copy_model(context, life->trainer, 1, &life->model);
 }
 
 static void each_allocation_may_fail(void **state) {
@@ -103,11 +103,11 @@ static void each_allocation_may_fail(void **state) {
             struct life life = {0};
             tleg_status status = live(context, gene, model, &options, &life);
             done = atomic_load(&counter.calls) < start + k;
-            if (status != (done ? TLEG_OK : TLEG_MEMORY)) {
+            if (status != (done ? TLEG_OK : TLEG_ERROR_MEMORY)) {
                 fail_msg("%s: allocation %lld failed, and the status is %s: %s", c->name, k, tleg_status_name(status),
-                         tleg_context_error(context));
+                         tleg_context_get_error(context));
             }
-            assert_true(done || strlen(tleg_context_error(context)) > 0);
+            assert_true(done || strlen(tleg_context_get_error(context)) > 0);
             tleg_trainer_free(life.trainer);
             tleg_learngene_free(life.gene);
             tleg_model_free(life.model);
@@ -134,7 +134,7 @@ static void what_was_not_trained_comes_back_as_it_was(void **state) {
         tleg_trainer *trainer = trainer_open(plain, c, &options);
         for (int32_t average = 0; average < 2; average++) {
             tleg_learngene *back = NULL;
-            OK(plain, tleg_trainer_learngene(plain, trainer, average, &back));
+            OK(plain, tleg_trainer_copy_learngene(plain, trainer, average, &back));
             OK(plain, tleg_learngene_save(plain, back, support_scratch("back.safetensors")));
             size_t size[2];
             unsigned char *bytes[2] = {support_read_file(support_path(c->gene, ".gene.safetensors"), &size[0]),
@@ -151,7 +151,7 @@ static void what_was_not_trained_comes_back_as_it_was(void **state) {
             tleg_learngene_free(back);
         }
         tleg_model *wrong = NULL;
-        assert_int_equal(tleg_trainer_model(plain, trainer, 0, &wrong), TLEG_STATE);
+        assert_int_equal(tleg_trainer_copy_model(plain, trainer, 0, &wrong), TLEG_ERROR_STATE);
         tleg_trainer_free(trainer);
     }
 }
@@ -165,7 +165,7 @@ static void a_model_comes_back_as_it_was(void **state) {
         tleg_trainer_options options = trainer_options(&c);
         tleg_trainer *trainer = trainer_open(plain, &c, &options);
         tleg_model *source = trainer_model(plain, &c), *back = NULL;
-        OK(plain, tleg_trainer_model(plain, trainer, 0, &back));
+        OK(plain, tleg_trainer_copy_model(plain, trainer, 0, &back));
         OK(plain, tleg_model_save(plain, source, support_scratch("source.safetensors")));
         OK(plain, tleg_model_save(plain, back, support_scratch("back.safetensors")));
         size_t size[2];
@@ -176,10 +176,10 @@ static void a_model_comes_back_as_it_was(void **state) {
         free(bytes[0]);
         free(bytes[1]);
         tleg_learngene *wrong = NULL;
-        assert_int_equal(tleg_trainer_learngene(plain, trainer, 0, &wrong), TLEG_STATE);
+        assert_int_equal(tleg_trainer_copy_learngene(plain, trainer, 0, &wrong), TLEG_ERROR_STATE);
         tleg_model *average = NULL;
-        assert_int_equal(tleg_trainer_model(plain, trainer, 1, &average), TLEG_STATE);
-        trainer_says(tleg_context_error(plain), "average");
+        assert_int_equal(tleg_trainer_copy_model(plain, trainer, 1, &average), TLEG_ERROR_STATE);
+        trainer_says(tleg_context_get_error(plain), "average");
         tleg_model_free(source);
         tleg_model_free(back);
         tleg_trainer_free(trainer);
@@ -199,10 +199,10 @@ static void options_are_refused_by_name(void **state) {
     uint64_t bytes = 7;
 #define BAD(change, word)                                                                                                      \
     o = good, change;                                                                                                          \
-    assert_int_equal(tleg_trainer_create(plain, gene, NULL, &o, &trainer), TLEG_ARGUMENT);                                     \
+    assert_int_equal(tleg_trainer_create(plain, gene, NULL, &o, &trainer), TLEG_ERROR_ARGUMENT);                               \
     assert_null(trainer);                                                                                                      \
-    trainer_says(tleg_context_error(plain), word);                                                                             \
-    assert_int_equal(tleg_trainer_memory(plain, gene, NULL, &o, &bytes), TLEG_ARGUMENT);                                       \
+    trainer_says(tleg_context_get_error(plain), word);                                                                         \
+    assert_int_equal(tleg_trainer_get_memory(plain, gene, NULL, &o, &bytes), TLEG_ERROR_ARGUMENT);                             \
     assert_int_equal(bytes, 0)
     BAD(o.batch = 0, "batch");
     BAD(o.batch = -1, "batch");
@@ -230,11 +230,11 @@ static void options_are_refused_by_name(void **state) {
     BAD(o.checkpoint = 2, "checkpoint");
     BAD(o.dtype = TLEG_F16, "dtype");
     BAD(o.dtype = -1, "dtype");
-    assert_int_equal(tleg_trainer_create(plain, gene, model, &good, &trainer), TLEG_ARGUMENT);
-    assert_int_equal(tleg_trainer_create(plain, NULL, NULL, &good, &trainer), TLEG_ARGUMENT);
+    assert_int_equal(tleg_trainer_create(plain, gene, model, &good, &trainer), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_trainer_create(plain, NULL, NULL, &good, &trainer), TLEG_ERROR_ARGUMENT);
     o = good;
-    assert_int_equal(tleg_trainer_create(plain, NULL, model, &o, &trainer), TLEG_ARGUMENT); /* depth 4 of 2 */
-    trainer_says(tleg_context_error(plain), "depth 2");
+    assert_int_equal(tleg_trainer_create(plain, NULL, model, &o, &trainer), TLEG_ERROR_ARGUMENT); /* depth 4 of 2 */
+    trainer_says(tleg_context_get_error(plain), "depth 2");
     tleg_learngene_free(gene);
     tleg_model_free(model);
 }
@@ -247,12 +247,12 @@ static void batches_are_refused_with_what_was_expected(void **state) {
     tleg_trainer_options options = trainer_options(c);
     tleg_trainer *trainer = trainer_open(plain, c, &options);
     int64_t labels[TRAINER_BATCH] = {0, 1, 2, 3, TRAINER_CLASSES};
-    tleg_batch b;
-    tleg_loss loss = {.struct_size = sizeof loss};
+    tleg_train_batch b;
+    tleg_train_loss loss = {.struct_size = sizeof loss};
 #define BAD_BATCH(change, word)                                                                                                \
     b = data.batch, change;                                                                                                    \
-    assert_int_equal(tleg_trainer_backward(trainer, &b, &loss), TLEG_ARGUMENT);                                                \
-    trainer_says(tleg_trainer_error(trainer), word)
+    assert_int_equal(tleg_trainer_backward(trainer, &b, &loss), TLEG_ERROR_ARGUMENT);                                          \
+    trainer_says(tleg_trainer_get_error(trainer), word)
     BAD_BATCH(b.size = 0, "expected 1 to 5");
     BAD_BATCH(b.size = TRAINER_BATCH + 1, "6 images");
     BAD_BATCH(b.images = NULL, "pixels");
@@ -263,7 +263,7 @@ static void batches_are_refused_with_what_was_expected(void **state) {
     BAD_BATCH(b.share = -1, "share");
     BAD_BATCH(b.share = NAN, "share");
     BAD_BATCH(b.struct_size = 0, "struct_size");
-    BAD_BATCH((b = data.batch, loss.struct_size = 0), "tleg_loss");
+    BAD_BATCH((b = data.batch, loss.struct_size = 0), "tleg_train_loss");
     struct flat gradient = trainer_gradients(plain, trainer);
     for (size_t i = 0; i < gradient.count; i++) { /* none of these calls added anything */
         assert_true(gradient.values[i] == 0);
@@ -271,22 +271,22 @@ static void batches_are_refused_with_what_was_expected(void **state) {
     free(gradient.values);
     static const double rates[] = {-1, NAN, INFINITY};
     for (int i = 0; i < 3; i++) {
-        assert_int_equal(tleg_trainer_update(trainer, rates[i]), TLEG_ARGUMENT);
-        trainer_says(tleg_trainer_error(trainer), "rate");
+        assert_int_equal(tleg_trainer_update(trainer, rates[i]), TLEG_ERROR_ARGUMENT);
+        trainer_says(tleg_trainer_get_error(trainer), "rate");
     }
     tleg_tensor *tensor = (tleg_tensor *)&b;
-    assert_int_equal(tleg_trainer_gradient(plain, trainer, "nowhere.weight", &tensor), TLEG_ARGUMENT);
+    assert_int_equal(tleg_trainer_copy_gradient(plain, trainer, "nowhere.weight", &tensor), TLEG_ERROR_ARGUMENT);
     assert_null(tensor);
-    trainer_says(tleg_context_error(plain), "nowhere.weight");
-    assert_null(tleg_trainer_name(trainer, -1));
+    trainer_says(tleg_context_get_error(plain), "nowhere.weight");
+    assert_null(tleg_trainer_get_parameter_name(trainer, -1));
     struct {
-        tleg_batch known;
+        tleg_train_batch known;
         unsigned char tail[8];
     } later = {.known = data.batch};
     later.known.struct_size = sizeof later;
     OK_TRAINER(trainer, tleg_trainer_backward(trainer, &later.known, NULL));
     later.tail[7] = 1;
-    assert_int_equal(tleg_trainer_backward(trainer, &later.known, NULL), TLEG_UNSUPPORTED);
+    assert_int_equal(tleg_trainer_backward(trainer, &later.known, NULL), TLEG_ERROR_UNSUPPORTED);
     trainer_data_close(&data);
     tleg_trainer_free(trainer);
 }

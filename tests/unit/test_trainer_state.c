@@ -5,7 +5,7 @@
 /* ---- state in a file ---- */
 
 static bool same_state(const tleg_trainer *a, const tleg_trainer *b) {
-    bool same = tleg_trainer_steps(a) == tleg_trainer_steps(b);
+    bool same = tleg_trainer_get_steps(a) == tleg_trainer_get_steps(b);
     for (int32_t average = 0; average < 2 && same; average++) {
         struct flat x = trainer_values(plain, a, average), y = trainer_values(plain, b, average);
         same = flat_same(&x, &y);
@@ -34,12 +34,12 @@ static void a_saved_trainer_goes_on_bit_for_bit(void **state) {
         trainer_steps(whole, &data.batch, 4);
         trainer_steps(later, &data.batch, 4);
         assert_true(same_state(whole, later));
-        assert_int_equal(tleg_trainer_steps(later), 8);
+        assert_int_equal(tleg_trainer_get_steps(later), 8);
         tleg_file *file = NULL;
         OK(plain, tleg_file_open(plain, path, 0, &file));
-        assert_string_equal(tleg_file_metadata(file, "host.epoch"), "3");
-        assert_string_equal(tleg_file_metadata(file, "host.note"), "so far");
-        assert_string_equal(tleg_file_metadata(file, "tleg.kind"), "trainer");
+        assert_string_equal(tleg_file_get_metadata(file, "host.epoch"), "3");
+        assert_string_equal(tleg_file_get_metadata(file, "host.note"), "so far");
+        assert_string_equal(tleg_file_get_metadata(file, "tleg.kind"), "trainer");
         tleg_file_free(file);
         trainer_data_close(&data);
         tleg_trainer_free(whole);
@@ -52,14 +52,14 @@ static void refuses(const char *path, const struct grad_case *c, const tleg_trai
     tleg_trainer *trainer = trainer_open(plain, c, options);
     struct flat before = trainer_values(plain, trainer, 0);
     tleg_status status = tleg_trainer_load(plain, trainer, path);
-    if (status != TLEG_FORMAT) {
+    if (status != TLEG_ERROR_FORMAT) {
         fail_msg("another %s: %s", word, tleg_status_name(status));
     }
-    trainer_says(tleg_context_error(plain), word);
-    trainer_says(tleg_context_error(plain), path);
+    trainer_says(tleg_context_get_error(plain), word);
+    trainer_says(tleg_context_get_error(plain), path);
     struct flat after = trainer_values(plain, trainer, 0);
     assert_true(flat_same(&before, &after));
-    assert_int_equal(tleg_trainer_steps(trainer), 0);
+    assert_int_equal(tleg_trainer_get_steps(trainer), 0);
     free(before.values);
     free(after.values);
     tleg_trainer_free(trainer);
@@ -169,9 +169,9 @@ static void another_schedule_and_another_eps_are_refused(void **state) {
             OK(plain, tleg_trainer_save(plain, trainer, path, 0, NULL));
         }
         tleg_status status = tleg_trainer_load(plain, trainer, path);
-        assert_int_equal(status, i == 0 ? TLEG_OK : TLEG_FORMAT);
+        assert_int_equal(status, i == 0 ? TLEG_OK : TLEG_ERROR_FORMAT);
         if (i > 0) {
-            trainer_says(tleg_context_error(plain), genes[i].word);
+            trainer_says(tleg_context_get_error(plain), genes[i].word);
         }
         tleg_trainer_free(trainer);
         tleg_learngene_free(gene);
@@ -225,22 +225,22 @@ static void a_damaged_state_is_refused_and_changes_nothing(void **state) {
         free(bytes);
         struct flat before = trainer_values(plain, trainer, 0);
         tleg_status status = tleg_trainer_load(plain, trainer, bad);
-        if (status != TLEG_FORMAT) {
+        if (status != TLEG_ERROR_FORMAT) {
             fail_msg("damage %d: %s", (int)i, tleg_status_name(status));
         }
-        trainer_says(tleg_context_error(plain), "bad.safetensors");
+        trainer_says(tleg_context_get_error(plain), "bad.safetensors");
         struct flat after = trainer_values(plain, trainer, 0);
         assert_true(flat_same(&before, &after));
         free(before.values);
         free(after.values);
     }
-    assert_int_equal(tleg_trainer_load(plain, trainer, support_path("mean", ".gene.safetensors")), TLEG_FORMAT);
-    trainer_says(tleg_context_error(plain), "trainer");
-    assert_int_equal(tleg_trainer_load(plain, trainer, "/nowhere/state"), TLEG_IO);
-    assert_int_equal(tleg_trainer_save(plain, trainer, "/nowhere/state", 0, NULL), TLEG_IO);
+    assert_int_equal(tleg_trainer_load(plain, trainer, support_path("mean", ".gene.safetensors")), TLEG_ERROR_FORMAT);
+    trainer_says(tleg_context_get_error(plain), "trainer");
+    assert_int_equal(tleg_trainer_load(plain, trainer, "/nowhere/state"), TLEG_ERROR_IO);
+    assert_int_equal(tleg_trainer_save(plain, trainer, "/nowhere/state", 0, NULL), TLEG_ERROR_IO);
     const char *const own[] = {"tleg.trainer.steps", "7"}, *const hole[] = {"host.epoch", NULL};
-    assert_int_equal(tleg_trainer_save(plain, trainer, support_scratch("never"), 1, own), TLEG_ARGUMENT); /* ours */
-    assert_int_equal(tleg_trainer_save(plain, trainer, support_scratch("never"), 1, hole), TLEG_ARGUMENT);
+    assert_int_equal(tleg_trainer_save(plain, trainer, support_scratch("never"), 1, own), TLEG_ERROR_ARGUMENT); /* ours */
+    assert_int_equal(tleg_trainer_save(plain, trainer, support_scratch("never"), 1, hole), TLEG_ERROR_ARGUMENT);
     tleg_trainer_free(trainer);
 }
 
@@ -264,7 +264,7 @@ static void a_loss_that_is_not_finite_names_step_and_part(void **state) {
     float images[TRAINER_BATCH * 3 * 16 * 16], logits[TRAINER_BATCH * TRAINER_CLASSES];
     static const float bad[] = {NAN, INFINITY, -INFINITY};
     for (int i = 0; i < 6; i++) {
-        tleg_batch batch = data.batch;
+        tleg_train_batch batch = data.batch;
         memcpy(images, batch.images, sizeof images);
         memcpy(logits, batch.teacher_logits, sizeof logits);
         images[777] = i < 3 ? bad[i] : images[777];
@@ -275,9 +275,9 @@ static void a_loss_that_is_not_finite_names_step_and_part(void **state) {
         if (i == 5) { /* minus infinity is a class that the teacher rules out: its probability is 0 */
             OK_TRAINER(trainer, status);
         } else {
-            assert_int_equal(status, TLEG_NUMERIC);
-            trainer_says(tleg_trainer_error(trainer), "step 3");
-            trainer_says(tleg_trainer_error(trainer), i < 3 ? "labels" : "teacher");
+            assert_int_equal(status, TLEG_ERROR_NUMERIC);
+            trainer_says(tleg_trainer_get_error(trainer), "step 3");
+            trainer_says(tleg_trainer_get_error(trainer), i < 3 ? "labels" : "teacher");
         }
         tleg_trainer_forget(trainer);
     }
@@ -310,8 +310,8 @@ static void a_gradient_that_is_not_finite_changes_nothing(void **state) {
         options.clip = 1;
         tleg_trainer *trainer = trainer_open(plain, c, &options), *fresh = trainer_open(plain, c, &options);
         OK_TRAINER(trainer, tleg_trainer_backward(trainer, &data.batch, NULL));
-        assert_int_equal(tleg_trainer_update(trainer, 0.01), TLEG_NUMERIC);
-        trainer_says(tleg_trainer_error(trainer), "step 1");
+        assert_int_equal(tleg_trainer_update(trainer, 0.01), TLEG_ERROR_NUMERIC);
+        trainer_says(tleg_trainer_get_error(trainer), "step 1");
         assert_true(same_state(trainer, fresh));
         tleg_trainer_free(trainer);
         tleg_trainer_free(fresh);

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <tleg/train.h>
 
-#define OK_TRAINER(trainer, call) support_ok(call, #call, tleg_trainer_error(trainer), __FILE__, __LINE__)
+#define OK_TRAINER(trainer, call) support_ok(call, #call, tleg_trainer_get_error(trainer), __FILE__, __LINE__)
 
 enum { TRAINER_BATCH = GOLDEN_BATCH, TRAINER_CLASSES = GOLDEN_CLASSES, MAX_GRADS = 32 };
 
@@ -70,7 +70,7 @@ static inline tleg_trainer *trainer_open(tleg_context *context, const struct gra
 /* ---- a batch ---- */
 struct trainer_data {
     tleg_tensor *tensors[3];
-    tleg_batch batch; /* five images with labels and a teacher's logits */
+    tleg_train_batch batch; /* five images with labels and a teacher's logits */
 };
 
 static inline void trainer_data_open(tleg_context *context, int32_t images, struct trainer_data *data) {
@@ -82,13 +82,13 @@ static inline void trainer_data_open(tleg_context *context, int32_t images, stru
     OK(context, tleg_file_open(context, support_path(name, ".safetensors"), 0, &file));
     for (int i = 0; i < 3; i++) {
         tleg_tensor_info info = {.struct_size = sizeof info};
-        OK(context, tleg_file_tensor(context, file, names[i], &data->tensors[i]));
+        OK(context, tleg_file_read_tensor(context, file, names[i], &data->tensors[i]));
         OK(context, tleg_tensor_get_info(data->tensors[i], &info));
         assert_int_equal(info.dtype, i == 1 ? TLEG_I64 : TLEG_F32);
         at[i] = info.data;
     }
     tleg_file_free(file);
-    data->batch = (tleg_batch){
+    data->batch = (tleg_train_batch){
         .struct_size = sizeof data->batch, .size = TRAINER_BATCH, .images = at[0], .labels = at[1], .teacher_logits = at[2]};
 }
 
@@ -99,8 +99,8 @@ static inline void trainer_data_close(struct trainer_data *data) {
 }
 
 /* The images [first, first + size) of a batch. */
-static inline tleg_batch trainer_part(const tleg_batch *batch, int32_t image_size, int32_t first, int32_t size) {
-    tleg_batch part = *batch;
+static inline tleg_train_batch trainer_part(const tleg_train_batch *batch, int32_t image_size, int32_t first, int32_t size) {
+    tleg_train_batch part = *batch;
     part.size = size;
     part.images += first * 3 * image_size * image_size;
     part.labels += first;
@@ -128,9 +128,9 @@ static inline void flat_add(struct flat *flat, tleg_context *context, tleg_tenso
 static inline struct flat trainer_gradients(tleg_context *context, const tleg_trainer *trainer) {
     struct flat flat = {0};
     const char *name;
-    for (int64_t i = 0; (name = tleg_trainer_name(trainer, i)) != NULL; i++) {
+    for (int64_t i = 0; (name = tleg_trainer_get_parameter_name(trainer, i)) != NULL; i++) {
         tleg_tensor *tensor = NULL;
-        OK(context, tleg_trainer_gradient(context, trainer, name, &tensor));
+        OK(context, tleg_trainer_copy_gradient(context, trainer, name, &tensor));
         flat_add(&flat, context, tensor);
     }
     return flat;
@@ -138,7 +138,7 @@ static inline struct flat trainer_gradients(tleg_context *context, const tleg_tr
 
 static inline bool trainer_is_gene(tleg_context *context, const tleg_trainer *trainer) {
     tleg_learngene *gene = NULL;
-    bool is = tleg_trainer_learngene(context, trainer, 0, &gene) == TLEG_OK;
+    bool is = tleg_trainer_copy_learngene(context, trainer, 0, &gene) == TLEG_OK;
     tleg_learngene_free(gene);
     return is;
 }
@@ -149,13 +149,13 @@ static inline tleg_tensor *trainer_value(tleg_context *context, const tleg_train
     tleg_tensor *tensor = NULL;
     if (trainer_is_gene(context, trainer)) {
         tleg_learngene *gene = NULL;
-        OK(context, tleg_trainer_learngene(context, trainer, average, &gene));
-        OK(context, tleg_learngene_tensor(context, gene, name, &tensor));
+        OK(context, tleg_trainer_copy_learngene(context, trainer, average, &gene));
+        OK(context, tleg_learngene_copy_tensor(context, gene, name, &tensor));
         tleg_learngene_free(gene);
     } else {
         tleg_model *model = NULL;
-        OK(context, tleg_trainer_model(context, trainer, average, &model));
-        OK(context, tleg_model_tensor(context, model, name, &tensor));
+        OK(context, tleg_trainer_copy_model(context, trainer, average, &model));
+        OK(context, tleg_model_copy_tensor(context, model, name, &tensor));
         tleg_model_free(model);
     }
     return tensor;
@@ -164,7 +164,7 @@ static inline tleg_tensor *trainer_value(tleg_context *context, const tleg_train
 static inline struct flat trainer_values(tleg_context *context, const tleg_trainer *trainer, int32_t average) {
     struct flat flat = {0};
     const char *name;
-    for (int64_t i = 0; (name = tleg_trainer_name(trainer, i)) != NULL; i++) {
+    for (int64_t i = 0; (name = tleg_trainer_get_parameter_name(trainer, i)) != NULL; i++) {
         flat_add(&flat, context, trainer_value(context, trainer, average, name));
     }
     return flat;
@@ -226,7 +226,7 @@ static inline tleg_trainer_options trainer_busy_options(const struct grad_case *
     return options;
 }
 
-static inline void trainer_steps(tleg_trainer *trainer, const tleg_batch *batch, int count) {
+static inline void trainer_steps(tleg_trainer *trainer, const tleg_train_batch *batch, int count) {
     for (int i = 0; i < count; i++) {
         OK_TRAINER(trainer, tleg_trainer_backward(trainer, batch, NULL));
         OK_TRAINER(trainer, tleg_trainer_update(trainer, 0.003));

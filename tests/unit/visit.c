@@ -82,7 +82,7 @@ static tleg_status read_bytes(const char *path, unsigned char **bytes, size_t *s
     rewind(file);
     const bool good = *bytes && fread(*bytes, 1, *size, file) == *size;
     fclose(file);
-    return good ? TLEG_OK : TLEG_STATE;
+    return good ? TLEG_OK : TLEG_ERROR_STATE;
 }
 
 static tleg_status digest_file(struct visit *v, const char *path) {
@@ -98,10 +98,10 @@ static tleg_status digest_file(struct visit *v, const char *path) {
 
 static tleg_status core_calls(struct visit *v) {
     const char *name = NULL, *of_context = NULL;
-    MUST(tleg_version() == TLEG_VERSION && strcmp(tleg_status_name(TLEG_FORMAT), "FORMAT") == 0);
+    MUST(tleg_version() == TLEG_VERSION && strcmp(tleg_status_name(TLEG_ERROR_FORMAT), "FORMAT") == 0);
     MUST(tleg_cpu_level(0, &name) == TLEG_LEVEL_PORTABLE && name);
-    MUST(tleg_context_level(v->context, &of_context) > 0 && of_context);
-    MUST(tleg_context_error(v->context)[0] == '\0');
+    MUST(tleg_context_get_level(v->context, &of_context) > 0 && of_context);
+    MUST(tleg_context_get_error(v->context)[0] == '\0');
     tleg_context *other = NULL;
     const tleg_context_options options = {.struct_size = sizeof(options), .workers = 2};
     TRY(tleg_context_create(&options, &other));
@@ -133,9 +133,9 @@ static tleg_status file_calls(struct visit *v) {
     TRY(tleg_file_save(v->context, path, 2, names, (const tleg_tensor *const *)tensors, 2, pairs));
     TRY(digest_file(v, path));
     TRY(tleg_file_open(v->context, path, 0, &v->saved));
-    MUST(tleg_file_count(v->saved) == 2 && strcmp(tleg_file_metadata(v->saved, "who"), "a visit") == 0);
-    TRY(tleg_file_get_info(v->context, v->saved, tleg_file_name(v->saved, 1), &info));
-    TRY(tleg_file_tensor(v->context, v->saved, "a", read));
+    MUST(tleg_file_get_tensor_count(v->saved) == 2 && strcmp(tleg_file_get_metadata(v->saved, "who"), "a visit") == 0);
+    TRY(tleg_file_get_tensor_info(v->context, v->saved, tleg_file_get_tensor_name(v->saved, 1), &info));
+    TRY(tleg_file_read_tensor(v->context, v->saved, "a", read));
     TRY(visit_digest_tensor(v, *read));
     char gene[VISIT_TEXT];
     TRY(read_bytes(golden("mean.gene.safetensors", gene), &v->bytes, &v->size));
@@ -168,8 +168,8 @@ static tleg_status gene_calls(struct visit *v) {
     TRY(tleg_learngene_create(v->context, &config, 7, &v->fresh));
     TRY(tleg_learngene_get_info(v->fresh, &found));
     MUST(found.crop == 0.95 && found.std[2] == 0.7);
-    digest_text(v, tleg_learngene_name(v->fresh, 0));
-    TRY(tleg_learngene_tensor(v->context, v->fresh, "head.weight", head));
+    digest_text(v, tleg_learngene_get_tensor_name(v->fresh, 0));
+    TRY(tleg_learngene_copy_tensor(v->context, v->fresh, "head.weight", head));
     TRY(visit_digest_tensor(v, *head));
     TRY(tleg_learngene_save(v->context, v->fresh, path_of(v, "fresh.safetensors", path)));
     return digest_file(v, path);
@@ -191,7 +191,7 @@ static tleg_status expander_calls(struct visit *v) {
     TRY(tleg_expander_get_cost(v->context, v->expander, 2, v->in_a_hurry ? 0 : 1, &cost));
     const tleg_budget budget = {
         .struct_size = sizeof(budget), .batch = 2, .bytes = cost.bytes_fixed + 9 * cost.bytes_per_layer};
-    TRY(tleg_expander_deepest(v->context, v->expander, &budget, &depth));
+    TRY(tleg_expander_get_deepest(v->context, v->expander, &budget, &depth));
     MUST(depth == 9);
     return TLEG_OK;
 }
@@ -210,8 +210,8 @@ static tleg_status model_calls(struct visit *v) {
     TRY(tleg_model_parse(v->context, v->model_bytes, v->model_size, 0, &v->parsed_model));
     TRY(tleg_model_get_info(v->opened, &config));
     MUST(config.depth == 4);
-    digest_text(v, tleg_model_name(v->opened, 3));
-    TRY(tleg_model_tensor(v->context, v->opened, "blocks.3.mlp.fc1.weight", read));
+    digest_text(v, tleg_model_get_tensor_name(v->opened, 3));
+    TRY(tleg_model_copy_tensor(v->context, v->opened, "blocks.3.mlp.fc1.weight", read));
     return visit_digest_tensor(v, *read);
 }
 
@@ -223,7 +223,7 @@ static tleg_status images_of(struct visit *v, float **images) {
     tleg_file *file = NULL;
     MUST(read);
     TRY(tleg_file_open(v->context, golden("images-16.safetensors", path), 0, &file));
-    const tleg_status status = tleg_file_tensor(v->context, file, "images", read);
+    const tleg_status status = tleg_file_read_tensor(v->context, file, "images", read);
     tleg_file_free(file);
     TRY(status);
     TRY(tleg_tensor_get_info(*read, &info));
@@ -243,7 +243,7 @@ static tleg_status session_calls(struct visit *v) {
     const tleg_session_options options = {.struct_size = sizeof(options), .batch = 2};
     uint64_t bytes = 0;
     TRY(images_of(v, &images));
-    TRY(tleg_session_memory(v->context, v->model, NULL, &options, &bytes));
+    TRY(tleg_session_get_memory(v->context, v->model, NULL, &options, &bytes));
     TRY(tleg_session_create(v->context, v->opened, &options, &v->session));
     TRY(tleg_session_create(v->context, v->half_model, &options, &v->half_session));
     TRY(tleg_session_create_elastic(v->context, v->expander, 9, &options, &v->elastic));
@@ -252,7 +252,8 @@ static tleg_status session_calls(struct visit *v) {
     TRY(tleg_session_set_depth(v->elastic, 6));
     TRY(run(v, v->elastic, images, 1));
     tleg_session_cancel(v->session);
-    MUST(tleg_session_run(v->session, images, BATCH, NULL, NULL) == TLEG_CANCELLED && tleg_session_error(v->session)[0]);
+    MUST(tleg_session_run(v->session, images, BATCH, NULL, NULL) == TLEG_ERROR_CANCELLED &&
+         tleg_session_get_error(v->session)[0]);
     return run(v, v->session, images, BATCH);
 }
 
@@ -294,7 +295,7 @@ static tleg_status train_calls(struct visit *v) {
     static const char *const pairs[] = {"step", "1"};
     float *images = NULL, teacher[BATCH * CLASSES];
     uint64_t bytes = 0;
-    tleg_loss loss = {.struct_size = sizeof(loss)};
+    tleg_train_loss loss = {.struct_size = sizeof(loss)};
     const tleg_trainer_options options = {.struct_size = sizeof(options),
                                           .batch = BATCH,
                                           .depth_mode = TLEG_DEPTH_SANDWICH,
@@ -309,21 +310,21 @@ static tleg_status train_calls(struct visit *v) {
     visit_let_go(v);
     visit_fill(teacher, BATCH * CLASSES, 99);
     TRY(images_of(v, &images));
-    tleg_batch batch = {
+    tleg_train_batch batch = {
         .struct_size = sizeof(batch), .size = BATCH, .images = images, .labels = labels, .teacher_logits = teacher};
-    TRY(tleg_trainer_memory(v->context, v->gene, NULL, &options, &bytes));
+    TRY(tleg_trainer_get_memory(v->context, v->gene, NULL, &options, &bytes));
     TRY(tleg_trainer_create(v->context, v->gene, NULL, &options, &v->trainer));
     TRY(tleg_trainer_backward(v->trainer, &batch, &loss));
     TRY(tleg_trainer_update(v->trainer, 1e-3));
     tleg_trainer_forget(v->trainer);
-    MUST(tleg_trainer_steps(v->trainer) == 1);
+    MUST(tleg_trainer_get_steps(v->trainer) == 1);
     visit_digest(v, &loss.total, sizeof(loss.total));
     TRY(tleg_trainer_save(v->context, v->trainer, path_of(v, "state.safetensors", path), 1, pairs));
     TRY(tleg_trainer_load(v->context, v->trainer, path));
     TRY(digest_file(v, path));
-    TRY(tleg_trainer_learngene(v->context, v->trainer, 1, &v->learned));
+    TRY(tleg_trainer_copy_learngene(v->context, v->trainer, 1, &v->learned));
     batch.size = 99;
-    MUST(tleg_trainer_backward(v->trainer, &batch, &loss) == TLEG_ARGUMENT && tleg_trainer_error(v->trainer)[0]);
+    MUST(tleg_trainer_backward(v->trainer, &batch, &loss) == TLEG_ERROR_ARGUMENT && tleg_trainer_get_error(v->trainer)[0]);
     return TLEG_OK;
 }
 
@@ -332,17 +333,17 @@ static tleg_status tune_calls(struct visit *v) {
     float *images = NULL;
     double r2[6], rate = 0;
     tleg_tensor **gradient = visit_slot(v);
-    const tleg_rate rates = {.struct_size = sizeof(rates), .epochs = 10, .warmup = 2, .peak = 1e-3};
+    const tleg_train_rate rates = {.struct_size = sizeof(rates), .epochs = 10, .warmup = 2, .peak = 1e-3};
     const tleg_trainer_options options = {.struct_size = sizeof(options), .batch = BATCH, .checkpoint = 1, .dtype = TLEG_BF16};
     MUST(gradient);
     TRY(images_of(v, &images));
-    const tleg_batch batch = {.struct_size = sizeof(batch), .size = BATCH, .images = images, .labels = labels};
-    TRY(tleg_rate_of_epoch(&rates, 5, &rate));
+    const tleg_train_batch batch = {.struct_size = sizeof(batch), .size = BATCH, .images = images, .labels = labels};
+    TRY(tleg_train_rate_of_epoch(&rates, 5, &rate));
     TRY(tleg_trainer_create(v->context, NULL, v->model, &options, &v->tuner));
     TRY(tleg_trainer_backward(v->tuner, &batch, NULL));
-    TRY(tleg_trainer_gradient(v->context, v->tuner, tleg_trainer_name(v->tuner, 0), gradient));
+    TRY(tleg_trainer_copy_gradient(v->context, v->tuner, tleg_trainer_get_parameter_name(v->tuner, 0), gradient));
     TRY(tleg_trainer_update(v->tuner, rate));
-    TRY(tleg_trainer_model(v->context, v->tuner, 0, &v->tuned));
+    TRY(tleg_trainer_copy_model(v->context, v->tuner, 0, &v->tuned));
     TRY(tleg_learngene_linearize(v->context, v->tuned, r2, &v->fitted));
     visit_digest(v, r2, sizeof(r2));
     return visit_digest_tensor(v, *gradient);

@@ -30,8 +30,8 @@ tleg_status visit_block_calls(struct visit *v) {
     TRY(visit_tensor(v, 3, 2, TOKENS, DIM, &dx));
     TRY(visit_tensor(v, 2, HIDDEN, DIM, 0, &dfc1));
     TRY(tleg_block_create(v->context, &options, &v->block));
-    TRY(tleg_block_memory(v->context, v->block, 2, TOKENS, &forward));
-    TRY(tleg_block_backward_memory(v->context, v->block, 2, TOKENS, &backward));
+    TRY(tleg_block_get_memory(v->context, v->block, 2, TOKENS, &forward));
+    TRY(tleg_block_get_backward_memory(v->context, v->block, 2, TOKENS, &backward));
     const uint64_t bytes = (forward > backward ? forward : backward) + 64;
     v->workspace = aligned_alloc(64, (size_t)bytes / 64 * 64);
     MUST(v->workspace);

@@ -12,7 +12,7 @@
             return tried;                                                                                                      \
     } while (0)
 /* The same for what must hold whatever the host is like. */
-#define MUST(condition) TRY((condition) ? TLEG_OK : TLEG_STATE)
+#define MUST(condition) TRY((condition) ? TLEG_OK : TLEG_ERROR_STATE)
 
 /* Adds a result to the walk's digest. */
 void visit_digest(struct visit *v, const void *data, size_t bytes);

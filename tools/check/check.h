@@ -10,7 +10,7 @@ double check_difference(const float *found, const double *expected, size_t count
 /* Numbers from -1 to 1 that are the same on every machine, times `scale`, plus `shift`. */
 void check_fill(float *out, size_t count, uint32_t seed, float scale, float shift);
 
-/* ---- one block (check_block.c; its truth in check_reference.c) ---- */
+/* ---- one block (block.c; its truth in reference.c) ---- */
 enum check_input {
     CHECK_X, /* (B, N, D) */
     CHECK_NORM_WEIGHT,
@@ -52,7 +52,7 @@ void check_block_free(struct check_block *block);
 /* Fills block->expected, whose memory the caller made; false for lack of memory. */
 bool check_reference(const struct check_block *block);
 
-/* ---- a learngene from end to end (check_gene.c) ---- */
+/* ---- a learngene from end to end (gene.c) ---- */
 enum { CHECK_DTYPES = 3, CHECK_IMAGES = 3 };
 struct check_gene {
     tleg_learngene *gene;

@@ -1,5 +1,5 @@
 /* GELU, the exact form: y = x * Phi(x), y' = Phi(x) + x * phi(x). */
-#include "kernels/four.h"
+#include "kernels/op/four.h"
 #include "kernels/table.h"
 
 void tleg_portable_gelu(size_t count, const float *x, float *y) {

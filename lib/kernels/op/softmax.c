@@ -1,6 +1,6 @@
 /* Softmax down the columns of a panel of scores (keys, nr): the queries lie side by side, so that nothing is summed across a
  * register, and a NaN stays in its query. The division is left to the product that follows. */
-#include "kernels/four.h"
+#include "kernels/op/four.h"
 #include "kernels/table.h"
 
 enum { NR = TLEG_PORTABLE_NR };

@@ -1,5 +1,5 @@
 /* The portable register tile: 4 x 8 sums. Multiply, round, add, round: the same bits on every machine. */
-#include "kernels/four.h"
+#include "kernels/op/four.h"
 #include "kernels/table.h"
 
 enum { MR = TLEG_PORTABLE_MR, NR = TLEG_PORTABLE_NR };

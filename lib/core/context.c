@@ -23,8 +23,8 @@ static tleg_status read_options(const tleg_context_options *host, tleg_context_o
     *options = (tleg_context_options){.struct_size = sizeof(*options)};
     if (!host)
         return TLEG_OK;
-    const size_t least = offsetof(tleg_context_options, log_host) + sizeof(options->log_host); /* the struct of 0.1 */
-    const tleg_status status = tleg_options_read(NULL, "tleg_context_options", host, options, sizeof(*options), least);
+    const tleg_status status =
+        tleg_options_read(NULL, "tleg_context_options", host, options, sizeof(*options), TLEG_LEAST_CONTEXT_OPTIONS);
     return status ? status : check_options(options);
 }
 

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <tleg/core.h>
 
+#include "core/struct_sizes.h"
+
 #if defined(__GNUC__)
 #define TLEG_PRINTF(text, first) __attribute__((format(printf, text, first)))
 #else
@@ -118,10 +120,9 @@ tleg_status tleg_fail_memory(tleg_context *context, const char *what, size_t byt
 void tleg_log(const tleg_context *context, const char *format, ...) TLEG_PRINTF(2, 3);
 
 /* ---- option structs (struct.c) ---- */
-enum { TLEG_STRUCT_LEAST = 8 }; /* bytes of the smallest struct_size: the size itself and one member */
 /* Copies a host's option struct into the library's own (zeroed beyond the host's size). UNSUPPORTED when the host's is
- * longer and its unknown tail is not zero, ARGUMENT when it is NULL or shorter than `least`. `name` is for the error, which may
- * be NULL. */
+ * longer and its unknown tail is not zero, ARGUMENT when it is NULL, shorter than `least` or no multiple of 8. `name` is for
+ * the error, which may be NULL. */
 tleg_status tleg_struct_read(struct tleg_error *error, const char *name, const void *host, void *own, size_t own_size,
                              size_t least);
 /* Copies the library's filled struct out, up to the host's struct_size (its first member, kept). ARGUMENT as above. */
@@ -130,6 +131,8 @@ tleg_status tleg_struct_write(struct tleg_error *error, const char *name, const 
 /* The same with a context's error; the context may be NULL. */
 tleg_status tleg_options_read(tleg_context *context, const char *name, const void *host, void *own, size_t own_size,
                               size_t least);
+/* UNSUPPORTED unless `zero`: what a host sets here must wait for a version that gives it a meaning. */
+tleg_status tleg_check_reserved(tleg_context *context, const char *member, bool zero);
 tleg_status tleg_info_write(tleg_context *context, const char *name, const void *own, size_t own_size, void *host,
                             size_t least);
 

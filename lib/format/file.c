@@ -220,7 +220,7 @@ tleg_status tleg_open_options_read(tleg_context *context, const tleg_open_option
     *own = (tleg_open_options){0};
     if (!host)
         return TLEG_OK;
-    tleg_status status = tleg_options_read(context, "tleg_open_options", host, own, sizeof *own, sizeof *own);
+    tleg_status status = tleg_options_read(context, "tleg_open_options", host, own, sizeof *own, TLEG_LEAST_OPEN_OPTIONS);
     const uint32_t known = path ? TLEG_OPEN_MAP : 0;
     if (status == TLEG_OK && own->flags & ~known)
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_open_options: unknown flags 0x%x%s", (unsigned)own->flags,

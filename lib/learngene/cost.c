@@ -123,7 +123,7 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_get_cost(tleg_context *context, con
     tleg_cost own;
     tleg_status status = get_cost(context, expander, batch, measure_time != 0, &own);
     if (!status)
-        status = tleg_info_write(context, "tleg_cost", &own, sizeof own, cost, TLEG_STRUCT_LEAST);
+        status = tleg_info_write(context, "tleg_cost", &own, sizeof own, cost, TLEG_LEAST_COST);
     return status;
 }
 
@@ -152,7 +152,7 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_get_deepest(tleg_context *context, 
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_expander_get_deepest: a pointer is NULL");
     tleg_budget own = {0};
     tleg_cost cost;
-    tleg_status status = tleg_options_read(context, "tleg_budget", budget, &own, sizeof own, TLEG_STRUCT_LEAST);
+    tleg_status status = tleg_options_read(context, "tleg_budget", budget, &own, sizeof own, TLEG_LEAST_BUDGET);
     if (!status && own.bytes == 0 && !(own.milliseconds > 0))
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "budget: give bytes, milliseconds above 0, or both");
     if (!status)

@@ -89,7 +89,7 @@ TLEG_API tleg_status TLEG_CALL tleg_block_create(tleg_context *context, const tl
     tleg_block_options own = {0};
     tleg_config config;
     const struct tleg_kernels *kernels;
-    tleg_status status = tleg_options_read(context, "tleg_block_options", options, &own, sizeof own, TLEG_STRUCT_LEAST);
+    tleg_status status = tleg_options_read(context, "tleg_block_options", options, &own, sizeof own, TLEG_LEAST_BLOCK_OPTIONS);
     if (!status)
         status = check_options(context, &own, &config);
     if (!status)

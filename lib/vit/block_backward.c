@@ -72,7 +72,9 @@ static tleg_status read_gradients(tleg_context *context, const tleg_block *block
     tleg_block_gradients own = {0};
     tleg_tensor *tensors[TLEG_SITES][2];
     tleg_status status =
-        host ? tleg_options_read(context, "tleg_block_gradients", host, &own, sizeof own, TLEG_STRUCT_LEAST) : TLEG_OK;
+        host ? tleg_options_read(context, "tleg_block_gradients", host, &own, sizeof own, TLEG_LEAST_BLOCK_GRADIENTS) : TLEG_OK;
+    if (!status)
+        status = tleg_check_reserved(context, "tleg_block_gradients.reserved", own.reserved == 0);
     list_gradients(&own, tensors);
     *gradient = (struct tleg_layer_gradient){0};
     for (int i = 0; i < TLEG_SITES * 2 && !status; i++) {

@@ -5,7 +5,7 @@ static tleg_status read_options(tleg_context *context, const tleg_session_option
     *batch = 1;
     if (!host)
         return TLEG_OK;
-    tleg_status status = tleg_options_read(context, "tleg_session_options", host, &own, sizeof own, TLEG_STRUCT_LEAST);
+    tleg_status status = tleg_options_read(context, "tleg_session_options", host, &own, sizeof own, TLEG_LEAST_SESSION_OPTIONS);
     if (!status && own.batch < 0)
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "session: batch is %d, expected 1 or more", own.batch);
     if (!status && own.batch)

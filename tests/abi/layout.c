@@ -45,8 +45,16 @@ static void context_options(void) {
 #define STRUCT tleg_tensor_info
 static void tensor_info(void) {
     BEGIN("tleg_tensor_info");
-    M(struct_size), M(dtype), M(rank), M(reserved), M(shape), M(data), M(bytes);
+    M(struct_size), M(dtype), M(rank), M(flags), M(shape), M(bytes), M(data), M(reserved);
     END("tleg_tensor_info");
+}
+#undef STRUCT
+
+#define STRUCT tleg_open_options
+static void open_options(void) {
+    BEGIN("tleg_open_options");
+    M(struct_size), M(flags), M(heads), M(reserved);
+    END("tleg_open_options");
 }
 #undef STRUCT
 
@@ -55,8 +63,8 @@ static void config(void) {
     BEGIN("tleg_config");
     M(struct_size), M(image_size), M(patch_size), M(dim), M(heads), M(hidden), M(classes), M(depth), M(prefix), M(pool),
         M(norm);
-    M(no_qkv_bias), M(dtype), M(label_count), M(eps), M(mean), M(std), M(crop), M(labels), M(schedule), M(ignored);
-    M(ignored_count), M(parameters);
+    M(no_qkv_bias), M(dtype), M(label_count), M(kind), M(channels), M(eps), M(mean), M(std), M(crop), M(ignored_count);
+    M(parameters), M(labels), M(schedule), M(ignored), M(reserved);
     END("tleg_config");
 }
 #undef STRUCT
@@ -114,7 +122,7 @@ static void block_gradients(void) {
 #define STRUCT tleg_image
 static void image(void) {
     BEGIN("tleg_image");
-    M(struct_size), M(layout), M(width), M(height), M(stride), M(pixels);
+    M(struct_size), M(layout), M(width), M(height), M(stride), M(pixels), M(reserved);
     END("tleg_image");
 }
 #undef STRUCT
@@ -132,7 +140,7 @@ static void trainer_options(void) {
 #define STRUCT tleg_train_batch
 static void batch(void) {
     BEGIN("tleg_train_batch");
-    M(struct_size), M(size), M(images), M(labels), M(targets), M(teacher_logits), M(share);
+    M(struct_size), M(size), M(share), M(images), M(labels), M(targets), M(teacher_logits);
     END("tleg_train_batch");
 }
 #undef STRUCT
@@ -156,6 +164,7 @@ static void rate(void) {
 int main(void) {
     context_options();
     tensor_info();
+    open_options();
     config();
     expander_options();
     cost();

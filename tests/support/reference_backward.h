@@ -48,65 +48,8 @@ static inline size_t product_of(int32_t rank, const int64_t *shape) {
 
 /* ---- formulas ---- */
 
-static inline void slope_linear(size_t m, size_t n, size_t k, const double *x, const double *w, const double *bias, double *y) {
-    for (size_t r = 0; r < m; r++) {
-        for (size_t j = 0; j < n; j++) {
-            double sum = bias != NULL ? bias[j] : 0;
-            for (size_t i = 0; i < k; i++) {
-                sum += x[r * k + i] * w[j * k + i];
-            }
-            y[r * n + j] = sum;
-        }
-    }
-}
-
-static inline void slope_layernorm(size_t rows, size_t dim, const double *x, const double *w, const double *bias, double eps,
-                                   double *y) {
-    for (size_t r = 0; r < rows; r++, x += dim, y += dim) {
-        double mean = 0, variance = 0;
-        for (size_t i = 0; i < dim; i++) {
-            mean += x[i] / (double)dim;
-        }
-        for (size_t i = 0; i < dim; i++) {
-            variance += (x[i] - mean) * (x[i] - mean) / (double)dim;
-        }
-        for (size_t i = 0; i < dim; i++) {
-            y[i] = (x[i] - mean) / sqrt(variance + eps) * w[i] + bias[i];
-        }
-    }
-}
-
-static inline void slope_mlp(size_t rows, size_t dim, size_t hidden, const double *x, const double *fc1, const double *bias1,
-                             const double *fc2, const double *bias2, double *y) {
-    double *middle = loops_doubles(rows * hidden);
-    slope_linear(rows, hidden, dim, x, fc1, bias1, middle);
-    loops_gelu(rows * hidden, middle);
-    slope_linear(rows, dim, hidden, middle, fc2, bias2, y);
-    free(middle);
-}
-
-/* a: x, norm1, qkv, proj, norm2, fc1, fc2, each weight then bias; a[4] may be NULL */
-static inline void slope_block(const struct sizes *s, double *const *a, double eps, double *y) {
-    size_t rows = (size_t)(s->batch * s->tokens), dim = (size_t)s->dim;
-    double *t = loops_doubles(rows * dim), *qkv = loops_doubles(rows * 3 * dim), *u = loops_doubles(rows * dim);
-    slope_layernorm(rows, dim, a[0], a[1], a[2], eps, t);
-    slope_linear(rows, 3 * dim, dim, t, a[3], a[4], qkv);
-    loops_attention((size_t)s->batch, (size_t)s->tokens, dim, (size_t)s->heads, qkv, t);
-    slope_linear(rows, dim, dim, t, a[5], a[6], u);
-    for (size_t i = 0; i < rows * dim; i++) {
-        u[i] += a[0][i];
-    }
-    slope_layernorm(rows, dim, u, a[7], a[8], eps, t);
-    slope_mlp(rows, dim, (size_t)s->hidden, t, a[9], a[10], a[11], a[12], y);
-    for (size_t i = 0; i < rows * dim; i++) {
-        y[i] += u[i];
-    }
-    free(t);
-    free(qkv);
-    free(u);
-}
-
-static inline void slope_patches(const struct sizes *s, const double *images, const double *w, const double *bias, double *y) {
+static inline void reference_patches(const struct sizes *s, const double *images, const double *w, const double *bias,
+                                     double *y) {
     int64_t grid = s->image / s->patch, patch = s->patch;
     for (int64_t b = 0; b < s->batch; b++) {
         for (int64_t p = 0; p < grid * grid; p++) {
@@ -123,8 +66,8 @@ static inline void slope_patches(const struct sizes *s, const double *images, co
     }
 }
 
-static inline void slope_tokens(const struct sizes *s, const double *patches, const double *tokens, const double *pos,
-                                double *y) {
+static inline void reference_tokens(const struct sizes *s, const double *patches, const double *tokens, const double *pos,
+                                    double *y) {
     int64_t all = s->prefix + s->tokens, dim = s->dim;
     for (int64_t b = 0; b < s->batch; b++) {
         for (int64_t i = 0; i < all * dim; i++) {
@@ -134,7 +77,7 @@ static inline void slope_tokens(const struct sizes *s, const double *patches, co
     }
 }
 
-static inline void slope_pool(const struct sizes *s, const double *x, double *y) {
+static inline void reference_pool(const struct sizes *s, const double *x, double *y) {
     for (int64_t b = 0; b < s->batch; b++) {
         for (int64_t i = 0; i < s->dim; i++) {
             double sum = 0;
@@ -146,7 +89,7 @@ static inline void slope_pool(const struct sizes *s, const double *x, double *y)
     }
 }
 
-static inline double slope_log_softmax(size_t classes, const double *z, double tau, size_t c) {
+static inline double reference_log_softmax(size_t classes, const double *z, double tau, size_t c) {
     double sum = 0;
     for (size_t k = 0; k < classes; k++) {
         sum += exp((z[k] - z[c]) / tau);
@@ -155,40 +98,41 @@ static inline double slope_log_softmax(size_t classes, const double *z, double t
 }
 
 /* q: a row of targets for each row of logits; -sum q log softmax, the mean over the rows */
-static inline double slope_entropy(size_t rows, size_t classes, const double *logits, const double *q) {
+static inline double reference_entropy(size_t rows, size_t classes, const double *logits, const double *q) {
     double loss = 0;
     for (size_t i = 0; i < rows * classes; i++) {
-        loss -= q[i] * slope_log_softmax(classes, logits + i / classes * classes, 1, i % classes) / (double)rows;
+        loss -= q[i] * reference_log_softmax(classes, logits + i / classes * classes, 1, i % classes) / (double)rows;
     }
     return loss;
 }
 
-static inline double slope_distill(size_t rows, size_t classes, const double *student, const double *teacher, double tau) {
+static inline double reference_distill(size_t rows, size_t classes, const double *student, const double *teacher, double tau) {
     double loss = 0;
     for (size_t i = 0; i < rows * classes; i++) {
         size_t row = i / classes * classes, c = i % classes;
-        double s = slope_log_softmax(classes, student + row, tau, c), t = slope_log_softmax(classes, teacher + row, tau, c);
+        double s = reference_log_softmax(classes, student + row, tau, c),
+               t = reference_log_softmax(classes, teacher + row, tau, c);
         loss += tau * tau * exp(t) * (t - s) / (double)(rows * classes);
     }
     return loss;
 }
 
-static inline double slope_labels(const struct problem *p, const double *logits) {
+static inline double reference_labels(const struct problem *p, const double *logits) {
     size_t rows = (size_t)p->s.batch, classes = (size_t)p->s.dim;
-    double *q = loops_doubles(rows * classes);
+    double *q = support_doubles(rows * classes);
     tleg_tensor_info info = {.struct_size = sizeof info};
     assert_int_equal(tleg_tensor_get_info(p->labels, &info), TLEG_OK);
     for (size_t i = 0; i < rows * classes; i++) {
         q[i] = p->smoothing / (double)classes;
         q[i] += ((const int64_t *)info.data)[i / classes] == (int64_t)(i % classes) ? 1 - p->smoothing : 0;
     }
-    double loss = slope_entropy(rows, classes, logits, q);
+    double loss = reference_entropy(rows, classes, logits, q);
     free(q);
     return loss;
 }
 
 /* The operation's output from the arguments in double. */
-static inline void slope_forward(const struct problem *p, double *y) {
+static inline void problem_forward(const struct problem *p, double *y) {
     const struct sizes *s = &p->s;
     double *a[MAX_ARGUMENTS];
     for (int i = 0; i < MAX_ARGUMENTS; i++) {
@@ -197,50 +141,50 @@ static inline void slope_forward(const struct problem *p, double *y) {
     size_t rows = (size_t)(s->batch * s->tokens), dim = (size_t)s->dim, hidden = (size_t)s->hidden;
     switch (p->op) {
     case LAYERNORM:
-        slope_layernorm(rows, dim, a[0], a[1], a[2], p->eps, y);
+        reference_layernorm(rows, dim, a[0], a[1], a[2], p->eps, y);
         break;
     case LINEAR:
-        slope_linear(rows, hidden, dim, a[0], a[1], a[2], y);
+        reference_linear(rows, hidden, dim, a[0], a[1], a[2], y);
         break;
     case GELU:
         memcpy(y, a[0], rows * dim * sizeof *y);
-        loops_gelu(rows * dim, y);
+        reference_gelu(rows * dim, y);
         break;
     case MLP:
-        slope_mlp(rows, dim, hidden, a[0], a[1], a[2], a[3], a[4], y);
+        reference_mlp(rows, dim, hidden, a[0], a[1], a[2], a[3], a[4], y);
         break;
     case ATTENTION:
-        loops_attention((size_t)s->batch, (size_t)s->tokens, dim, (size_t)s->heads, a[0], y);
+        reference_attention((size_t)s->batch, (size_t)s->tokens, dim, (size_t)s->heads, a[0], y);
         break;
     case PATCH:
-        slope_patches(s, a[0], a[1], a[2], y);
+        reference_patches(s, a[0], a[1], a[2], y);
         break;
     case TOKENS:
-        slope_tokens(s, a[0], a[1], a[2], y);
+        reference_tokens(s, a[0], a[1], a[2], y);
         break;
     case POOL:
-        slope_pool(s, a[0], y);
+        reference_pool(s, a[0], y);
         break;
     case LABELS:
-        *y = slope_labels(p, a[0]);
+        *y = reference_labels(p, a[0]);
         break;
     case SOFT:
-        *y = slope_entropy((size_t)s->batch, dim, a[0], a[1]);
+        *y = reference_entropy((size_t)s->batch, dim, a[0], a[1]);
         break;
     case DISTILL:
-        *y = slope_distill((size_t)s->batch, dim, a[0], a[1], p->tau);
+        *y = reference_distill((size_t)s->batch, dim, a[0], a[1], p->tau);
         break;
     default:
-        slope_block(s, a, p->eps, y);
+        reference_block((size_t)s->batch, (size_t)s->tokens, dim, (size_t)s->heads, hidden, a[0], a + 1, p->eps, y);
     }
 }
 
 /* sum of dy * y: the loss whose gradients are asked for */
-static inline double slope_loss(const struct problem *p) {
-    double *y = loops_doubles(p->outs), sum = 0;
-    slope_forward(p, y);
+static inline double problem_weighted_sum(const struct problem *p) {
+    double *y = support_doubles(p->outs), sum = 0;
+    problem_forward(p, y);
     for (size_t i = 0; i < p->outs; i++) {
-        sum += y[i] * (p->dy != NULL ? (double)loops_data(p->dy)[i] : 1);
+        sum += y[i] * (p->dy != NULL ? (double)support_data(p->dy)[i] : 1);
     }
     free(y);
     return sum;
@@ -250,13 +194,13 @@ static inline double slope_loss(const struct problem *p) {
 
 static inline double slope_by(const struct problem *p, double *at, size_t count, const double *direction) {
     const double h = 1e-3, steps[] = {1, -1, 2, -2}, weights[] = {8, -8, -1, 1};
-    double *kept = loops_doubles(count), sum = 0;
+    double *kept = support_doubles(count), sum = 0;
     memcpy(kept, at, count * sizeof *at);
     for (int k = 0; k < 4; k++) {
         for (size_t i = 0; i < count; i++) {
             at[i] = kept[i] + steps[k] * h * direction[i];
         }
-        sum += weights[k] * slope_loss(p);
+        sum += weights[k] * problem_weighted_sum(p);
     }
     memcpy(at, kept, count * sizeof *at);
     free(kept);
@@ -265,7 +209,7 @@ static inline double slope_by(const struct problem *p, double *at, size_t count,
 
 /* The whole gradient by one argument. Free with free(). */
 static inline double *slope_gradient(const struct problem *p, const struct argument *a) {
-    double *gradient = loops_doubles(a->count), one = 1;
+    double *gradient = support_doubles(a->count), one = 1;
     for (size_t i = 0; i < a->count; i++) {
         gradient[i] = slope_by(p, a->at + i, 1, &one);
     }
@@ -283,12 +227,12 @@ static inline void problem_argument(struct problem *p, tleg_context *context, bo
         return;
     }
     to->count = product_of(rank, to->shape);
-    float *values = loops_values((uint64_t)index + 1, to->count, scale, offset);
-    to->at = loops_doubles(to->count);
+    float *values = support_values((uint64_t)index + 1, to->count, scale, offset);
+    to->at = support_doubles(to->count);
     for (size_t i = 0; i < to->count; i++) {
         to->at[i] = (double)values[i];
     }
-    to->value = loops_tensor(context, values, rank, a, b, c, d);
+    to->value = support_wrap(context, values, rank, a, b, c, d);
 }
 
 static inline void problem_linear(struct problem *p, tleg_context *context, int64_t n, int64_t k, bool bias) {
@@ -322,7 +266,7 @@ static inline void problem_targets(struct problem *p) {
         }
         for (size_t c = 0; c < classes; c++) {
             float share = (float)(fabs(q->at[r * classes + c]) / sum);
-            loops_data(q->value)[r * classes + c] = share;
+            support_data(q->value)[r * classes + c] = share;
             q->at[r * classes + c] = (double)share;
         }
     }
@@ -394,14 +338,14 @@ static inline void problem_open(struct problem *p, tleg_context *context, enum o
     }
     p->outs = product_of(p->out_rank, p->out_shape);
     if (p->out_rank > 0) {
-        p->dy = loops_tensor(context, loops_values(99, p->outs, 1, 0), p->out_rank, p->out_shape[0], p->out_shape[1],
+        p->dy = support_wrap(context, support_values(99, p->outs, 1, 0), p->out_rank, p->out_shape[0], p->out_shape[1],
                              p->out_shape[2], 0);
     }
     for (int i = 0; i < p->arguments; i++) {
         struct argument *a = &p->argument[i];
         if (a->value != NULL && !a->fixed) {
-            float *values = loops_values(50, a->count, i == 0 ? 1e9 : 0, 0);
-            a->gradient = loops_tensor(context, values, a->rank, a->shape[0], a->shape[1], a->shape[2], a->shape[3]);
+            float *values = support_values(50, a->count, i == 0 ? 1e9 : 0, 0);
+            a->gradient = support_wrap(context, values, a->rank, a->shape[0], a->shape[1], a->shape[2], a->shape[3]);
         }
     }
 }
@@ -509,7 +453,7 @@ static inline void problem_reset(const struct problem *p) {
     for (int i = 0; i < p->arguments; i++) {
         const struct argument *a = &p->argument[i];
         if (a->gradient != NULL) {
-            memset(loops_data(a->gradient), i == 0 ? 0xff : 0, a->count * sizeof(float));
+            memset(support_data(a->gradient), i == 0 ? 0xff : 0, a->count * sizeof(float));
         }
     }
 }
@@ -517,7 +461,7 @@ static inline void problem_reset(const struct problem *p) {
 static inline float *gradient_copy(const struct argument *a) {
     float *copy = malloc(a->count * sizeof *copy);
     assert_non_null(copy);
-    memcpy(copy, loops_data(a->gradient), a->count * sizeof *copy);
+    memcpy(copy, support_data(a->gradient), a->count * sizeof *copy);
     return copy;
 }
 

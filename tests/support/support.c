@@ -141,6 +141,39 @@ int32_t support_dim(const tleg_expander *expander, tleg_context *context) {
     return config.dim;
 }
 
+/* ---- numbers and tensors ---- */
+
+float *support_values(uint64_t seed, size_t count, double scale, double offset) {
+    float *values = malloc(count * sizeof *values);
+    assert_non_null(values);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t x = (seed * UINT64_C(0x9e3779b97f4a7c15)) ^ ((i + 1) * UINT64_C(0xbf58476d1ce4e5b9));
+        x = (x ^ (x >> 30)) * UINT64_C(0x94d049bb133111eb);
+        x ^= x >> 29;
+        values[i] = (float)(offset + scale * ((double)(x >> 11) / 4503599627370496.0 - 1));
+    }
+    return values;
+}
+
+double *support_doubles(size_t count) {
+    double *values = calloc(count, sizeof *values);
+    assert_non_null(values);
+    return values;
+}
+
+tleg_tensor *support_wrap(tleg_context *context, float *values, int32_t rank, int64_t a, int64_t b, int64_t c, int64_t d) {
+    int64_t shape[] = {a, b, c, d};
+    tleg_tensor *tensor = NULL;
+    OK(context, tleg_tensor_wrap(context, TLEG_F32, rank, shape, values, free, values, &tensor));
+    return tensor;
+}
+
+float *support_data(const tleg_tensor *tensor) {
+    tleg_tensor_info info = {.struct_size = sizeof info};
+    assert_int_equal(tleg_tensor_get_info(tensor, &info), TLEG_OK);
+    return info.data;
+}
+
 uint64_t support_fnv(const void *data, size_t bytes) {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
     for (size_t i = 0; i < bytes; i++) {

@@ -51,6 +51,15 @@ tleg_tensor *support_tensor(tleg_context *context, const char *path, const char 
 /* The width of a case's features. */
 int32_t support_dim(const tleg_expander *expander, tleg_context *context);
 
+/* ---- numbers and tensors ---- */
+/* Values in (-scale, scale) plus an offset, from a seed. Memory of malloc, exactly so many: one too far is seen by sanitizers.
+ */
+float *support_values(uint64_t seed, size_t count, double scale, double offset);
+/* Zeros, of malloc. */
+double *support_doubles(size_t count);
+/* A tensor of f32 that owns `values`, which came from malloc. Four axes at most; the sizes past `rank` are not looked at. */
+tleg_tensor *support_wrap(tleg_context *context, float *values, int32_t rank, int64_t a, int64_t b, int64_t c, int64_t d);
+float *support_data(const tleg_tensor *tensor);
 uint64_t support_fnv(const void *data, size_t bytes);                  /* FNV-1a */
 double support_relative(const float *a, const float *b, size_t count); /* |a - b| / |b| */
 

@@ -37,7 +37,7 @@ struct call {
 
 static tleg_tensor *random_tensor(uint64_t seed, int32_t rank, int64_t a, int64_t b, int64_t c, double scale, double offset) {
     int64_t count = a * (rank > 1 ? b : 1) * (rank > 2 ? c : 1);
-    return loops_tensor(plain, loops_values(seed, (size_t)count, scale, offset), rank, a, b, c, 0);
+    return support_wrap(plain, support_values(seed, (size_t)count, scale, offset), rank, a, b, c, 0);
 }
 
 /* dim: of the token; `with_bias` is looked at where a bias is optional. */
@@ -87,30 +87,27 @@ static tleg_status call_run(tleg_context *context, const struct call *call, cons
     }
 }
 
-static const float *data_or_null(const tleg_tensor *tensor) {
-    return tensor != NULL ? loops_data(tensor) : NULL;
-}
-
 static double *call_formula(const struct call *call) {
     size_t rows = (size_t)(call->batch * call->tokens), in = (size_t)call->in, out = (size_t)call->out;
-    double *x = loops_doubles(rows * in), *y = loops_doubles(rows * out);
-    for (size_t i = 0; i < rows * in; i++) {
-        x[i] = (double)loops_data(call->x)[i];
-    }
-    const float *weight = data_or_null(call->weight), *bias = data_or_null(call->bias);
+    double *x = reference_widen(call->x), *y = support_doubles(rows * out);
+    double *weight = reference_widen(call->weight), *bias = reference_widen(call->bias);
+    double *weight2 = reference_widen(call->weight2), *bias2 = reference_widen(call->bias2);
     if (call->op == LAYERNORM) {
-        loops_layernorm(rows, in, x, weight, bias, call->eps, y);
+        reference_layernorm(rows, in, x, weight, bias, call->eps, y);
     } else if (call->op == LINEAR) {
-        loops_linear(rows, out, in, x, weight, bias, y);
+        reference_linear(rows, out, in, x, weight, bias, y);
     } else if (call->op == GELU) {
-        loops_gelu(rows * in, x);
+        reference_gelu(rows * in, x);
         memcpy(y, x, rows * in * sizeof *y);
     } else if (call->op == MLP) {
-        loops_mlp(rows, in, (size_t)call->hidden, x, weight, bias, loops_data(call->weight2), data_or_null(call->bias2), y);
+        reference_mlp(rows, in, (size_t)call->hidden, x, weight, bias, weight2, bias2, y);
     } else {
-        loops_attention((size_t)call->batch, (size_t)call->tokens, out, (size_t)call->heads, x, y);
+        reference_attention((size_t)call->batch, (size_t)call->tokens, out, (size_t)call->heads, x, y);
     }
-    free(x);
+    double *all[] = {x, weight, bias, weight2, bias2};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        free(all[i]);
+    }
     return y;
 }
 
@@ -125,17 +122,17 @@ static void check_formula(const struct call *call, double limit) {
     size_t in = (size_t)(call->batch * call->tokens * call->in);
     float *before = malloc(in * sizeof *before);
     assert_non_null(before);
-    memcpy(before, loops_data(call->x), in * sizeof *before);
+    memcpy(before, support_data(call->x), in * sizeof *before);
     for (int32_t b = 0; b < backend_count; b++) {
         tleg_context *context = support_context(&backends[b], 1);
         OK(context, call_run(context, call, call->x, call->y));
-        double far = loops_distance(loops_data(call->y), wanted, out_count(call));
+        double far = reference_distance(support_data(call->y), wanted, out_count(call));
         if (!(far < limit)) {
             fail_msg("%s at %s, batch %d, tokens %d, in %d, out %d, hidden %d, heads %d: %.1e from the formula",
                      op_names[call->op], backends[b].name, (int)call->batch, (int)call->tokens, (int)call->in, (int)call->out,
                      (int)call->hidden, call->heads, far);
         }
-        assert_memory_equal(before, loops_data(call->x), in * sizeof *before); /* an input stays */
+        assert_memory_equal(before, support_data(call->x), in * sizeof *before); /* an input stays */
         tleg_context_free(context);
     }
     free(before);
@@ -180,15 +177,15 @@ static void leading_axes_are_rows_whatever_their_number(void **state) {
         static const int32_t ranks[] = {4, 3, 2, 1};
         for (size_t i = 0; i < 4; i++) {
             int64_t shape[TLEG_MAX_RANK] = {leading[i][0], leading[i][1], leading[i][2], 0};
-            float *y = loops_values(8, out_count(&call), 1, 0);
+            float *y = support_values(8, out_count(&call), 1, 0);
             tleg_tensor *flat_x = NULL, *flat_y = NULL;
             shape[ranks[i] - 1] = in;
-            OK(plain, tleg_tensor_wrap(plain, TLEG_F32, ranks[i], shape, loops_data(call.x), NULL, NULL, &flat_x));
+            OK(plain, tleg_tensor_wrap(plain, TLEG_F32, ranks[i], shape, support_data(call.x), NULL, NULL, &flat_x));
             shape[ranks[i] - 1] = out;
             OK(plain, tleg_tensor_wrap(plain, TLEG_F32, ranks[i], shape, y, free, y, &flat_y));
             OK(plain, call_run(plain, &call, flat_x, flat_y));
             size_t bytes = (ranks[i] == 1 ? (size_t)out : out_count(&call)) * sizeof *y;
-            assert_memory_equal(y, loops_data(call.y), bytes);
+            assert_memory_equal(y, support_data(call.y), bytes);
             tleg_tensor_free(flat_x);
             tleg_tensor_free(flat_y);
         }
@@ -231,12 +228,12 @@ static void a_constant_row_normalises_to_the_bias(void **state) {
     struct call call;
     call_open(&call, LAYERNORM, 1, 1, 37, 0, 0, true);
     for (int i = 0; i < 37; i++) {
-        loops_data(call.x)[i] = 4;
+        support_data(call.x)[i] = 4;
     }
     for (int32_t b = 0; b < backend_count; b++) {
         tleg_context *context = support_context(&backends[b], 1);
         OK(context, call_run(context, &call, call.x, call.y));
-        assert_memory_equal(loops_data(call.y), loops_data(call.bias), 37 * sizeof(float));
+        assert_memory_equal(support_data(call.y), support_data(call.bias), 37 * sizeof(float));
         tleg_context_free(context);
     }
     call_close(&call);
@@ -249,17 +246,17 @@ static void gelu_is_exact_from_tail_to_tail(void **state) {
     struct call call;
     call_open(&call, GELU, 1, 1, COUNT, 0, 0, true);
     for (int i = 0; i < COUNT; i++) {
-        loops_data(call.x)[i] = (float)(i - COUNT / 2) / 1600;
+        support_data(call.x)[i] = (float)(i - COUNT / 2) / 1600;
     }
     double *wanted = call_formula(&call);
     for (int32_t b = 0; b < backend_count; b++) {
         tleg_context *context = support_context(&backends[b], 1);
         OK(context, call_run(context, &call, call.x, call.y));
         for (int i = 0; i < COUNT; i++) {
-            double far = fabs((double)loops_data(call.y)[i] - wanted[i]);
+            double far = fabs((double)support_data(call.y)[i] - wanted[i]);
             if (!(far <= 5e-7 * fabs(wanted[i]) + 5e-7)) {
-                fail_msg("gelu(%g) at %s is %.9g, expected %.9g", (double)loops_data(call.x)[i], backends[b].name,
-                         (double)loops_data(call.y)[i], wanted[i]);
+                fail_msg("gelu(%g) at %s is %.9g, expected %.9g", (double)support_data(call.x)[i], backends[b].name,
+                         (double)support_data(call.y)[i], wanted[i]);
             }
         }
         tleg_context_free(context);
@@ -274,7 +271,7 @@ static void attention_survives_scores_that_exp_does_not(void **state) {
     struct call call;
     call_open(&call, ATTENTION, 2, 9, 12, 0, 3, true);
     for (size_t i = 0; i < (size_t)(2 * 9 * 36); i++) {
-        loops_data(call.x)[i] *= i % 36 < 24 ? 40 : 1; /* q and k */
+        support_data(call.x)[i] *= i % 36 < 24 ? 40 : 1; /* q and k */
     }
     check_formula(&call, 1e-4);
     call_close(&call);
@@ -285,7 +282,7 @@ static void attention_survives_scores_that_exp_does_not(void **state) {
 static float *bits_of(const struct call *call) {
     float *copy = malloc(out_count(call) * sizeof *copy);
     assert_non_null(copy);
-    memcpy(copy, loops_data(call->y), out_count(call) * sizeof *copy);
+    memcpy(copy, support_data(call->y), out_count(call) * sizeof *copy);
     return copy;
 }
 
@@ -301,9 +298,9 @@ static void bits_do_not_depend_on_the_number_of_threads(void **state) {
                 OK(contexts[0], call_run(contexts[0], &call, call.x, call.y));
                 float *first = bits_of(&call);
                 for (int w = 1; w < 3; w++) {
-                    memset(loops_data(call.y), 0xff, out_count(&call) * sizeof(float));
+                    memset(support_data(call.y), 0xff, out_count(&call) * sizeof(float));
                     OK(contexts[w], call_run(contexts[w], &call, call.x, call.y));
-                    if (memcmp(first, loops_data(call.y), out_count(&call) * sizeof(float)) != 0) {
+                    if (memcmp(first, support_data(call.y), out_count(&call) * sizeof(float)) != 0) {
                         fail_msg("%s at %s, size %d: other bits with %d threads", op_names[op], backends[b].name, (int)i,
                                  w + 1);
                     }
@@ -332,12 +329,12 @@ static void bits_do_not_depend_on_the_other_images(void **state) {
             OK(context, call_run(context, &call, call.x, call.y));
             int64_t in[] = {1, 7, call.in}, out[] = {1, 7, call.out};
             size_t count = (size_t)(7 * call.out);
-            float *y = loops_values(8, count, 1, 0);
+            float *y = support_values(8, count, 1, 0);
             tleg_tensor *one_x = NULL, *one_y = NULL;
-            OK(context, tleg_tensor_wrap(context, TLEG_F32, 3, in, loops_data(call.x) + 3 * 7 * call.in, NULL, NULL, &one_x));
+            OK(context, tleg_tensor_wrap(context, TLEG_F32, 3, in, support_data(call.x) + 3 * 7 * call.in, NULL, NULL, &one_x));
             OK(context, tleg_tensor_wrap(context, TLEG_F32, 3, out, y, free, y, &one_y));
             OK(context, call_run(context, &call, one_x, one_y));
-            if (memcmp(y, loops_data(call.y) + 3 * 7 * call.out, count * sizeof *y) != 0) {
+            if (memcmp(y, support_data(call.y) + 3 * 7 * call.out, count * sizeof *y) != 0) {
                 fail_msg("%s at %s: an image alone gives other bits", op_names[op], backends[b].name);
             }
             tleg_tensor_free(one_x);
@@ -358,7 +355,7 @@ static void layernorm_and_gelu_may_write_over_their_input(void **state) {
             open_size(&call, in_place[i % 2], i / 2, true);
             OK(context, call_run(context, &call, call.x, call.y));
             OK(context, call_run(context, &call, call.x, call.x));
-            assert_memory_equal(loops_data(call.x), loops_data(call.y), out_count(&call) * sizeof(float));
+            assert_memory_equal(support_data(call.x), support_data(call.y), out_count(&call) * sizeof(float));
             call_close(&call);
         }
         tleg_context_free(context);
@@ -374,8 +371,8 @@ static void a_nan_stays_in_its_image(void **state) {
             struct call call;
             call_open(&call, op, 3, 5, 20, 33, 5, true);
             OK(context, call_run(context, &call, call.x, call.y));
-            float *before = bits_of(&call), *after = loops_data(call.y);
-            loops_data(call.x)[call.tokens * call.in + 1] = NAN;
+            float *before = bits_of(&call), *after = support_data(call.y);
+            support_data(call.x)[call.tokens * call.in + 1] = NAN;
             OK(context, call_run(context, &call, call.x, call.y));
             size_t image = (size_t)(call.tokens * call.out);
             int lost = 0;
@@ -504,17 +501,17 @@ static void what_is_lent_read_only_is_read_and_not_written(void **state) {
         DLManagedTensorVersioned lent[] = {
             {.version = {1, 0}, .deleter = delete_nothing, .flags = DLPACK_FLAG_BITMASK_READ_ONLY},
             {.version = {1, 0}, .deleter = delete_nothing, .flags = DLPACK_FLAG_BITMASK_READ_ONLY}};
-        lent[0].dl_tensor = (DLTensor){loops_data(call.x), {kDLCPU, 0}, 3, {kDLFloat, 32, 1}, in, NULL, 0};
-        lent[1].dl_tensor = (DLTensor){loops_data(call.y), {kDLCPU, 0}, 3, {kDLFloat, 32, 1}, out, NULL, 0};
+        lent[0].dl_tensor = (DLTensor){support_data(call.x), {kDLCPU, 0}, 3, {kDLFloat, 32, 1}, in, NULL, 0};
+        lent[1].dl_tensor = (DLTensor){support_data(call.y), {kDLCPU, 0}, 3, {kDLFloat, 32, 1}, out, NULL, 0};
         tleg_tensor *x = NULL, *y = NULL;
         OK(plain, tleg_tensor_from_dlpack(plain, &lent[0], &x));
         OK(plain, tleg_tensor_from_dlpack(plain, &lent[1], &y));
         float *before = bits_of(&call);
         assert_int_equal(call_run(plain, &call, x, y), TLEG_ERROR_ARGUMENT);
         assert_non_null(strstr(tleg_context_get_error(plain), "read-only"));
-        assert_memory_equal(before, loops_data(call.y), out_count(&call) * sizeof *before);
+        assert_memory_equal(before, support_data(call.y), out_count(&call) * sizeof *before);
         OK(plain, call_run(plain, &call, x, call.y));
-        assert_memory_not_equal(before, loops_data(call.y), out_count(&call) * sizeof *before);
+        assert_memory_not_equal(before, support_data(call.y), out_count(&call) * sizeof *before);
         free(before);
         tleg_tensor_free(x);
         tleg_tensor_free(y);
@@ -551,7 +548,7 @@ static void each_allocation_may_fail_and_nothing_is_left(void **state) {
             }
             atomic_store(&counter.fail_at, 0);
             OK(context, call_run(context, &call, call.x, call.y)); /* and the context is as good as before */
-            assert_memory_equal(right, loops_data(call.y), out_count(&call) * sizeof *right);
+            assert_memory_equal(right, support_data(call.y), out_count(&call) * sizeof *right);
             free(right);
             call_close(&call);
             tleg_context_free(context);

@@ -22,7 +22,7 @@ static int clean(void **state) {
 
 static void check_gradient(const struct problem *p, int index, const double *wanted, const char *backend) {
     const struct argument *a = &p->argument[index];
-    const float *found = loops_data(a->gradient);
+    const float *found = support_data(a->gradient);
     double far = 0, norm = 0;
     for (size_t i = 0; i < a->count; i++) {
         far += ((double)found[i] - wanted[i]) * ((double)found[i] - wanted[i]);
@@ -35,7 +35,7 @@ static void check_gradient(const struct problem *p, int index, const double *wan
 }
 
 static void check_problem(const struct problem *p) {
-    double *wanted[MAX_ARGUMENTS] = {NULL}, formula = slope_loss(p);
+    double *wanted[MAX_ARGUMENTS] = {NULL}, formula = problem_weighted_sum(p);
     for (int i = 0; i < p->arguments; i++) {
         wanted[i] = p->argument[i].gradient != NULL ? slope_gradient(p, &p->argument[i]) : NULL;
     }
@@ -76,7 +76,7 @@ static void gradients_are_central_differences(void **state) {
 
 /* Where there are too many numbers for that: the slope along a random direction. */
 static void check_slope(const struct problem *p, int index, double slope, const double *direction, const char *backend) {
-    const float *found = loops_data(p->argument[index].gradient);
+    const float *found = support_data(p->argument[index].gradient);
     double sum = 0, norm = 0;
     for (size_t i = 0; i < p->argument[index].count; i++) {
         sum += (double)found[i] * direction[i];
@@ -96,8 +96,8 @@ static void large_gradients_have_the_slopes_of_their_formulas(void **state) {
         double *direction[MAX_ARGUMENTS] = {NULL}, slope[MAX_ARGUMENTS];
         for (int i = 0; i < p.arguments; i++) {
             const struct argument *a = &p.argument[i];
-            float *values = loops_values(70 + (uint64_t)i, a->count, 1.7, 0);
-            direction[i] = loops_doubles(a->count);
+            float *values = support_values(70 + (uint64_t)i, a->count, 1.7, 0);
+            direction[i] = support_doubles(a->count);
             for (size_t k = 0; k < a->count; k++) {
                 direction[i][k] = (double)values[k];
             }
@@ -144,14 +144,14 @@ static void embedding_tokens_and_pooling_are_their_formulas(void **state) {
             }
             struct problem p;
             problem_open(&p, plain, op, s, n % 2);
-            double *wanted = loops_doubles(p.outs);
-            slope_forward(&p, wanted);
-            tleg_tensor *y = loops_tensor(plain, loops_values(3, p.outs, 1e9, 0), p.out_rank, p.out_shape[0], p.out_shape[1],
+            double *wanted = support_doubles(p.outs);
+            problem_forward(&p, wanted);
+            tleg_tensor *y = support_wrap(plain, support_values(3, p.outs, 1e9, 0), p.out_rank, p.out_shape[0], p.out_shape[1],
                                           p.out_shape[2], 0);
             for (int32_t b = 0; b < backend_count; b++) {
                 tleg_context *context = support_context(&backends[b], 2);
                 OK(context, run_forward(context, &p, y));
-                double far = loops_distance(loops_data(y), wanted, p.outs);
+                double far = reference_distance(support_data(y), wanted, p.outs);
                 if (!(far < 3e-6)) {
                     fail_msg("%s at %s: %.1e from the formula", op_names[op], backends[b].name, far);
                 }
@@ -182,7 +182,7 @@ static void data_gradients_are_written_and_weight_gradients_added(void **state) 
         for (int i = 0; i < p.arguments; i++) {
             const struct argument *a = &p.argument[i];
             for (size_t k = 0; k < a->count && first[i] != NULL; k++) {
-                float wanted = i == 0 ? first[i][k] : 2 * first[i][k], found = loops_data(a->gradient)[k];
+                float wanted = i == 0 ? first[i][k] : 2 * first[i][k], found = support_data(a->gradient)[k];
                 if (!(fabsf(found - wanted) <= (i == 0 ? 0 : 1e-6F * (1 + fabsf(wanted))))) {
                     fail_msg("%s: gradient %d after two calls", op_names[op], i);
                 }
@@ -214,7 +214,7 @@ static void a_gradient_that_is_not_wanted_changes_no_other(void **state) {
             }
             problem_reset(&p);
             OK(plain, problem_run(plain, &p, 1u << i, &loss));
-            if (memcmp(all[i], loops_data(p.argument[i].gradient), p.argument[i].count * sizeof(float)) != 0) {
+            if (memcmp(all[i], support_data(p.argument[i].gradient), p.argument[i].count * sizeof(float)) != 0) {
                 fail_msg("%s: gradient %d alone has other bits", op_names[op], i);
             }
             free(all[i]);
@@ -237,13 +237,13 @@ static void a_gradient_may_take_the_place_of_the_one_that_came(void **state) {
             float *wanted = gradient_copy(&p.argument[0]);
             tleg_tensor *g[MAX_ARGUMENTS] = {p.dy};
             OK(context, problem_run_into(context, &p, g, &loss));
-            assert_memory_equal(wanted, loops_data(p.dy), p.outs * sizeof(float));
+            assert_memory_equal(wanted, support_data(p.dy), p.outs * sizeof(float));
             problem_close(&p);
             if (in_place[n % 3] == GELU) {
                 problem_open(&p, context, GELU, &large[n / 3], true);
                 g[0] = p.argument[0].value;
                 OK(context, problem_run_into(context, &p, g, &loss));
-                assert_memory_equal(wanted, loops_data(g[0]), p.outs * sizeof(float));
+                assert_memory_equal(wanted, support_data(g[0]), p.outs * sizeof(float));
                 problem_close(&p);
             }
             free(wanted);
@@ -272,7 +272,7 @@ static void bits_do_not_depend_on_the_number_of_threads(void **state) {
                     if (a->gradient != NULL && w == 0) {
                         first[i] = gradient_copy(a);
                     } else if (a->gradient != NULL &&
-                               memcmp(first[i], loops_data(a->gradient), a->count * sizeof(float)) != 0) {
+                               memcmp(first[i], support_data(a->gradient), a->count * sizeof(float)) != 0) {
                         fail_msg("%s at %s: gradient %d has other bits with %d threads", op_names[p.op], backends[b].name, i,
                                  w + 1);
                     }
@@ -300,10 +300,10 @@ static void a_nan_goes_through(void **state) {
             problem_open(&p, context, op, &small[2], true);
             problem_reset(&p);
             OK(context, problem_run(context, &p, ALL, &loss));
-            float *before = gradient_copy(&p.argument[0]), *after = loops_data(p.argument[0].gradient);
+            float *before = gradient_copy(&p.argument[0]), *after = support_data(p.argument[0].gradient);
             size_t image = p.argument[0].count / 3; /* three images */
             const tleg_tensor *spoiled = p.dy != NULL ? p.dy : p.argument[0].value;
-            loops_data(spoiled)[(p.dy != NULL ? p.outs : p.argument[0].count) / 3 * 2 - 1] = NAN; /* of the second */
+            support_data(spoiled)[(p.dy != NULL ? p.outs : p.argument[0].count) / 3 * 2 - 1] = NAN; /* of the second */
             problem_reset(&p);
             OK(context, problem_run(context, &p, ALL, &loss));
             int lost = 0;
@@ -318,7 +318,7 @@ static void a_nan_goes_through(void **state) {
                 const struct argument *a = &p.argument[i];
                 int found = 0;
                 for (size_t k = 0; k < a->count && a->gradient != NULL; k++) {
-                    found += isnan(loops_data(a->gradient)[k]) ? 1 : 0;
+                    found += isnan(support_data(a->gradient)[k]) ? 1 : 0;
                 }
                 bool reached = a->gradient == NULL || found > 0 || (op == TOKENS && i == 1);
                 if (!reached) { /* tokens are not patches: theirs is the last row's */
@@ -347,7 +347,7 @@ static void nothing_gives_nothing(void **state) {
         for (int i = 1; i < p.arguments; i++) {
             const struct argument *a = &p.argument[i];
             for (size_t k = 0; k < a->count && a->gradient != NULL; k++) {
-                assert_true(loops_data(a->gradient)[k] == 0);
+                assert_true(support_data(a->gradient)[k] == 0);
             }
         }
         problem_close(&p);

@@ -224,7 +224,7 @@ static void a_block_without_a_qkv_bias_has_no_gradient_for_it(void **state) {
     struct problem p;
     problem_open(&p, plain, BLOCK, &small[2], false);
     tleg_tensor *g[MAX_ARGUMENTS] = {NULL};
-    g[4] = loops_tensor(plain, loops_values(1, 36, 1, 0), 1, 36, 0, 0, 0);
+    g[4] = support_wrap(plain, support_values(1, 36, 1, 0), 1, 36, 0, 0, 0);
     refused(&p, problem_run_block(plain, &p, g), "attn.qkv.bias");
     tleg_tensor_free(g[4]);
     problem_close(&p);

@@ -60,7 +60,7 @@ static tleg_tensor *tensor_of(const float *values, int32_t rank, const int64_t *
     tleg_tensor_info info = {.struct_size = sizeof info};
     OK(context, tleg_tensor_get_info(tensor, &info));
     for (size_t i = 0; values != NULL && i < info.bytes / sizeof(float); i++) {
-        loops_data(tensor)[i] = values[i];
+        support_data(tensor)[i] = values[i];
     }
     return tensor;
 }
@@ -151,7 +151,7 @@ static double losses(const struct kept *k, const tleg_tensor *labels, const tleg
     OK(context, tleg_cross_entropy(context, k->logits, labels, 0.1, &entropy, dlogits));
     OK(context, tleg_distillation(context, k->logits, teacher, 2, &distillation, other));
     for (int i = 0; i < BATCH * CLASSES; i++) {
-        loops_data(dlogits)[i] = 0.6F * loops_data(dlogits)[i] + 0.4F * loops_data(other)[i];
+        support_data(dlogits)[i] = 0.6F * support_data(dlogits)[i] + 0.4F * support_data(other)[i];
     }
     tleg_tensor_free(other);
     return 0.6 * entropy + 0.4 * distillation;
@@ -187,7 +187,7 @@ static void compare(const struct param *p) {
     const float *wanted;
     size_t count;
     tleg_tensor *reference = support_tensor(context, support_path("nobias-1.grad", ".safetensors"), p->name, &wanted, &count);
-    double far = support_relative(loops_data(p->gradient), wanted, count);
+    double far = support_relative(support_data(p->gradient), wanted, count);
     if (!(far <= 2e-4)) {
         fail_msg("the gradient of %s is %.1e off", p->name, far);
     }

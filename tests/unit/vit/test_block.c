@@ -51,9 +51,9 @@ static void weights_open(struct weights *weights, int64_t dim, int64_t hidden, i
         int64_t shape[2];
         weight_shape(weights, i, shape);
         bool norm = i == NORM1_W || i == NORM2_W, matrix = shape[1] > 0;
-        float *values = loops_values((uint64_t)i + 1, (size_t)(shape[0] * (matrix ? shape[1] : 1)),
-                                     matrix ? 1.5 / sqrt((double)shape[1]) : 0.5, norm ? 1 : 0);
-        weights->w[i] = loops_tensor(plain, values, matrix ? 2 : 1, shape[0], shape[1], 0, 0);
+        float *values = support_values((uint64_t)i + 1, (size_t)(shape[0] * (matrix ? shape[1] : 1)),
+                                       matrix ? 1.5 / sqrt((double)shape[1]) : 0.5, norm ? 1 : 0);
+        weights->w[i] = support_wrap(plain, values, matrix ? 2 : 1, shape[0], shape[1], 0, 0);
     }
     if (!qkv_bias) {
         tleg_tensor_free(weights->w[QKV_B]);
@@ -92,7 +92,7 @@ static tleg_status create(tleg_context *context, const struct weights *weights, 
 }
 
 static tleg_tensor *tokens_of(uint64_t seed, int64_t batch, int64_t tokens, int64_t dim) {
-    return loops_tensor(plain, loops_values(seed, (size_t)(batch * tokens * dim), 2, 0.3), 3, batch, tokens, dim, 0);
+    return support_wrap(plain, support_values(seed, (size_t)(batch * tokens * dim), 2, 0.3), 3, batch, tokens, dim, 0);
 }
 
 /* Runs a block in a workspace of exactly the bytes that it asks for; what lies behind them is looked at afterwards, by the
@@ -119,34 +119,19 @@ static void run(tleg_context *context, const tleg_block *block, const tleg_tenso
 
 /* ---- what comes out ---- */
 
-/* x + proj(attention(qkv(norm1(x)))), then x + mlp(norm2(x)). */
 static double *formula(const struct weights *weights, const tleg_tensor *input, size_t batch, size_t tokens) {
-    size_t rows = batch * tokens, dim = (size_t)weights->dim, count = rows * dim;
-    const float *w[WEIGHTS], *x32 = loops_data(input);
-    double *x = loops_doubles(count), *a = loops_doubles(count), *b = loops_doubles(count), *qkv = loops_doubles(3 * count);
-    double eps = weights->eps > 0 ? weights->eps : 1e-5;
+    size_t dim = (size_t)weights->dim;
+    double *x = reference_widen(input), *y = support_doubles(batch * tokens * dim), *w[WEIGHTS];
     for (int i = 0; i < WEIGHTS; i++) {
-        w[i] = weights->w[i] != NULL ? loops_data(weights->w[i]) : NULL;
+        w[i] = reference_widen(weights->w[i]);
     }
-    for (size_t i = 0; i < count; i++) {
-        x[i] = (double)x32[i];
+    reference_block(batch, tokens, dim, (size_t)weights->heads, (size_t)weights->hidden, x, w,
+                    weights->eps > 0 ? weights->eps : 1e-5, y);
+    for (int i = 0; i < WEIGHTS; i++) {
+        free(w[i]);
     }
-    loops_layernorm(rows, dim, x, w[NORM1_W], w[NORM1_B], eps, a);
-    loops_linear(rows, 3 * dim, dim, a, w[QKV_W], w[QKV_B], qkv);
-    loops_attention(batch, tokens, dim, (size_t)weights->heads, qkv, a);
-    loops_linear(rows, dim, dim, a, w[PROJ_W], w[PROJ_B], b);
-    for (size_t i = 0; i < count; i++) {
-        x[i] += b[i];
-    }
-    loops_layernorm(rows, dim, x, w[NORM2_W], w[NORM2_B], eps, a);
-    loops_mlp(rows, dim, (size_t)weights->hidden, a, w[FC1_W], w[FC1_B], w[FC2_W], w[FC2_B], b);
-    for (size_t i = 0; i < count; i++) {
-        x[i] += b[i];
-    }
-    free(a);
-    free(b);
-    free(qkv);
-    return x;
+    free(x);
+    return y;
 }
 
 /* Batch, tokens, dim, hidden, heads, whether eps is given and qkv has a bias. */
@@ -179,7 +164,7 @@ static void a_block_is_its_formula_at_any_size(void **state) {
             tleg_tensor *y = tokens_of(31, batch, tokens, dim);
             OK(context, create(context, &weights, &block));
             run(context, block, x, y);
-            double far = loops_distance(loops_data(y), wanted, (size_t)(batch * tokens * dim));
+            double far = reference_distance(support_data(y), wanted, (size_t)(batch * tokens * dim));
             if (!(far < 5e-6)) {
                 fail_msg("size %d at %s: %.1e from the formula", (int)i, backends[b].name, far);
             }
@@ -208,25 +193,25 @@ static void bits_do_not_depend_on_threads_batch_or_place(void **state) {
             tleg_tensor *y = tokens_of(32, batch, tokens, dim), *one_x = NULL, *one_y = NULL;
             OK(context, create(context, &weights, &block));
             run(context, block, x, workers == 1 ? first : y);
-            assert_true(workers == 1 || memcmp(loops_data(first), loops_data(y), bytes) == 0);
+            assert_true(workers == 1 || memcmp(support_data(first), support_data(y), bytes) == 0);
             if (backend->gemm != TLEG_GEMM_BLAS) { /* the last image alone; a BLAS may sum in another order */
                 size_t image = bytes / (size_t)batch, offset = (size_t)((batch - 1) * tokens * dim);
                 int64_t shape[] = {1, tokens, dim};
-                OK(context, tleg_tensor_wrap(context, TLEG_F32, 3, shape, loops_data(x) + offset, NULL, NULL, &one_x));
-                OK(context, tleg_tensor_wrap(context, TLEG_F32, 3, shape, loops_data(y), NULL, NULL, &one_y));
+                OK(context, tleg_tensor_wrap(context, TLEG_F32, 3, shape, support_data(x) + offset, NULL, NULL, &one_x));
+                OK(context, tleg_tensor_wrap(context, TLEG_F32, 3, shape, support_data(y), NULL, NULL, &one_y));
                 run(context, block, one_x, one_y);
-                assert_memory_equal(loops_data(first) + offset, loops_data(y), image);
+                assert_memory_equal(support_data(first) + offset, support_data(y), image);
                 tleg_tensor_free(one_x);
                 tleg_tensor_free(one_y);
             }
             /* over its input: once, for it changes that */
             uint64_t need = 0;
             void *memory = NULL;
-            memcpy(loops_data(y), loops_data(x), bytes);
+            memcpy(support_data(y), support_data(x), bytes);
             OK(context, tleg_block_get_memory(context, block, batch, tokens, &need));
             assert_int_equal(posix_memalign(&memory, 64, need), 0);
             OK(context, tleg_block_forward(context, block, y, y, memory, need));
-            assert_memory_equal(loops_data(first), loops_data(y), bytes);
+            assert_memory_equal(support_data(first), support_data(y), bytes);
             free(memory);
             tleg_tensor_free(y);
             tleg_block_free(block);
@@ -244,7 +229,7 @@ static void no_eps_means_1e_5(void **state) {
     static const double eps[] = {0, 1e-5, 1e-6};
     tleg_tensor *x = tokens_of(1, 1, 3, 20), *y[3];
     for (int i = 0; i < 60; i++) {
-        loops_data(x)[i] /= 200; /* a variance in which eps counts */
+        support_data(x)[i] /= 200; /* a variance in which eps counts */
     }
     for (int i = 0; i < 3; i++) {
         struct weights weights;
@@ -256,8 +241,8 @@ static void no_eps_means_1e_5(void **state) {
         tleg_block_free(block);
         weights_close(&weights);
     }
-    assert_memory_equal(loops_data(y[0]), loops_data(y[1]), BYTES);
-    assert_memory_not_equal(loops_data(y[0]), loops_data(y[2]), BYTES);
+    assert_memory_equal(support_data(y[0]), support_data(y[1]), BYTES);
+    assert_memory_not_equal(support_data(y[0]), support_data(y[2]), BYTES);
     for (int i = 0; i < 3; i++) {
         tleg_tensor_free(y[i]);
     }
@@ -312,7 +297,7 @@ static void a_block_is_shared_by_threads_and_keeps_its_level(void **state) {
         pthread_t threads[THREADS];
         struct thread each[THREADS];
         for (int i = 0; i < THREADS; i++) {
-            each[i] = (struct thread){block, x, loops_data(y), BATCH * TOKENS * DIM * sizeof(float), false};
+            each[i] = (struct thread){block, x, support_data(y), BATCH * TOKENS * DIM * sizeof(float), false};
             assert_int_equal(pthread_create(&threads[i], NULL, run_alone, &each[i]), 0);
         }
         for (int i = 0; i < THREADS; i++) {
@@ -437,16 +422,16 @@ static void forward_takes_its_own_width_and_one_shape_for_both(void **state) {
     assert_int_equal(tleg_block_forward(plain, block, none, none, memory, bytes), TLEG_ERROR_ARGUMENT);
     says("batch is 0");
     /* too small by one byte, misaligned by one float: told with the bytes, and y is as it was */
-    float *before = loops_values(2, 2 * 3 * 20, 2, 0.3);
+    float *before = support_values(2, 2 * 3 * 20, 2, 0.3);
     char expected[32];
     snprintf(expected, sizeof expected, "expected %llu", (unsigned long long)bytes);
     assert_int_equal(tleg_block_forward(plain, block, x, y, memory, bytes - 1), TLEG_ERROR_ARGUMENT);
     says(expected);
     assert_int_equal(tleg_block_forward(plain, block, x, y, (char *)memory + 4, bytes), TLEG_ERROR_ARGUMENT);
     says("misaligned");
-    assert_memory_equal(before, loops_data(y), 2 * 3 * 20 * sizeof *before);
+    assert_memory_equal(before, support_data(y), 2 * 3 * 20 * sizeof *before);
     OK(plain, tleg_block_forward(plain, block, x, y, memory, bytes));
-    assert_memory_not_equal(before, loops_data(y), 2 * 3 * 20 * sizeof *before);
+    assert_memory_not_equal(before, support_data(y), 2 * 3 * 20 * sizeof *before);
     free(before);
     free(memory);
     tleg_tensor *tensors[] = {x, y, longer, none};
@@ -470,17 +455,17 @@ static void what_is_lent_read_only_is_no_output(void **state) {
     tleg_tensor *x = tokens_of(1, 1, 2, 20), *y = tokens_of(2, 1, 2, 20), *lent = NULL;
     int64_t shape[] = {1, 2, 20};
     DLManagedTensorVersioned managed = {.version = {1, 0}, .deleter = delete_nothing, .flags = DLPACK_FLAG_BITMASK_READ_ONLY};
-    managed.dl_tensor = (DLTensor){loops_data(x), {kDLCPU, 0}, 3, {kDLFloat, 32, 1}, shape, NULL, 0};
+    managed.dl_tensor = (DLTensor){support_data(x), {kDLCPU, 0}, 3, {kDLFloat, 32, 1}, shape, NULL, 0};
     OK(plain, tleg_tensor_from_dlpack(plain, &managed, &lent));
     uint64_t bytes = 0;
     void *memory = NULL;
     OK(plain, tleg_block_get_memory(plain, block, 1, 2, &bytes));
     assert_int_equal(posix_memalign(&memory, 64, bytes), 0);
-    float *before = loops_values(1, 2 * 20, 2, 0.3);
+    float *before = support_values(1, 2 * 20, 2, 0.3);
     assert_int_equal(tleg_block_forward(plain, block, y, lent, memory, bytes), TLEG_ERROR_ARGUMENT);
     says("read-only");
     assert_int_equal(tleg_block_forward(plain, block, lent, lent, memory, bytes), TLEG_ERROR_ARGUMENT);
-    assert_memory_equal(before, loops_data(x), 2 * 20 * sizeof *before);
+    assert_memory_equal(before, support_data(x), 2 * 20 * sizeof *before);
     OK(plain, tleg_block_forward(plain, block, lent, y, memory, bytes));
     free(before);
     free(memory);

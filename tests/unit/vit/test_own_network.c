@@ -9,7 +9,7 @@ static int32_t backend_count;
 
 /* For results: filled with garbage. */
 static tleg_tensor *filled(tleg_context *context, int64_t a, int64_t b, int64_t c) {
-    return loops_tensor(context, loops_values(1, (size_t)(a * b * c), 1, 0), 3, a, b, c, 0);
+    return support_wrap(context, support_values(1, (size_t)(a * b * c), 1, 0), 3, a, b, c, 0);
 }
 
 static tleg_tensor *model_tensor(tleg_context *context, const tleg_model *model, const char *name) {
@@ -31,14 +31,14 @@ static tleg_tensor *embed(tleg_context *context, const tleg_model *model, const 
             *at++ = images[((image * 3 + channel) * size + y) * size + x];
         }
     }
-    tleg_tensor *patches = loops_tensor(context, rows, 3, GOLDEN_BATCH, tokens, columns, 0), *weight = NULL;
+    tleg_tensor *patches = support_wrap(context, rows, 3, GOLDEN_BATCH, tokens, columns, 0), *weight = NULL;
     tleg_tensor *kernel = model_tensor(context, model, "patch_embed.proj.weight"); /* (D, 3, P, P) */
-    OK(context, tleg_tensor_wrap(context, TLEG_F32, 2, (int64_t[]){dim, columns}, loops_data(kernel), NULL, NULL, &weight));
+    OK(context, tleg_tensor_wrap(context, TLEG_F32, 2, (int64_t[]){dim, columns}, support_data(kernel), NULL, NULL, &weight));
     tleg_tensor *bias = model_tensor(context, model, "patch_embed.proj.bias"), *pos = model_tensor(context, model, "pos_embed");
     tleg_tensor *x = filled(context, GOLDEN_BATCH, tokens, dim);
     OK(context, tleg_linear_forward(context, patches, weight, bias, x));
     for (int64_t i = 0; i < GOLDEN_BATCH * tokens * dim; i++) {
-        loops_data(x)[i] += loops_data(pos)[i % (tokens * dim)];
+        support_data(x)[i] += support_data(pos)[i % (tokens * dim)];
     }
     tleg_tensor *done[] = {patches, weight, kernel, bias, pos};
     for (size_t i = 0; i < sizeof done / sizeof done[0]; i++) {
@@ -93,9 +93,9 @@ static tleg_tensor *head(tleg_context *context, const tleg_model *model, const t
     for (int64_t i = 0; i < GOLDEN_BATCH * dim; i++) {
         double sum = 0;
         for (int64_t t = 0; t < tokens; t++) {
-            sum += (double)loops_data(normed)[(i / dim * tokens + t) * dim + i % dim];
+            sum += (double)support_data(normed)[(i / dim * tokens + t) * dim + i % dim];
         }
-        loops_data(mean)[i] = (float)(sum / (double)tokens);
+        support_data(mean)[i] = (float)(sum / (double)tokens);
     }
     tleg_tensor_free(weight);
     tleg_tensor_free(bias);
@@ -132,7 +132,7 @@ static void check_against_pytorch(tleg_context *context, const struct golden *go
     }
     tleg_tensor *logits = head(context, model, &config, x, grid * grid);
     tleg_tensor *answer = support_tensor(context, support_path(golden->name, ".out.safetensors"), "logits", &wanted, &count);
-    double far = support_relative(loops_data(logits), wanted, count);
+    double far = support_relative(support_data(logits), wanted, count);
     if (!(far < 1e-4)) {
         fail_msg("%s at %s: logits of blocks and ops are %.1e from PyTorch's", golden->name, backend, far);
     }

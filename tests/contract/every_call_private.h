@@ -3,6 +3,7 @@
 #define TLEG_TESTS_EVERY_CALL_PRIVATE_H
 
 #include "contract/every_call.h"
+#include "support/open_with.h"
 
 /* Ends the part that is under way with the failure, if it is one. */
 #define TRY(call)                                                                                                              \

@@ -12,6 +12,7 @@
 
 #include "format/format.h"
 #include "support/counting.h"
+#include "support/open_with.h"
 
 #include <dirent.h>
 #include <stdio.h>

@@ -25,7 +25,7 @@ static inline double *reference_widen(const tleg_tensor *tensor) {
         return NULL;
     }
     tleg_tensor_info info = {.struct_size = sizeof info};
-    assert_int_equal(tleg_tensor_get_info(tensor, &info), TLEG_OK);
+    assert_int_equal(tleg_tensor_get_info(NULL, tensor, &info), TLEG_OK);
     size_t count = info.bytes / sizeof(float);
     double *wide = support_doubles(count);
     for (size_t i = 0; i < count; i++) {

@@ -16,7 +16,7 @@ static void shape(char text[MESSAGE], const char *format, va_list arguments) {
             *text = '?';
 }
 
-static void say(const struct call *call, const char *kind, const char *format, va_list arguments) {
+static void say(const struct invocation *call, const char *kind, const char *format, va_list arguments) {
     char text[MESSAGE];
     shape(text, format, arguments);
     fflush(stdout);
@@ -32,7 +32,7 @@ void tool_line(const char *format, ...) {
     puts(text);
 }
 
-int tool_fail(const struct call *call, const char *format, ...) {
+int tool_fail(const struct invocation *call, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     say(call, "", format, arguments);
@@ -40,7 +40,7 @@ int tool_fail(const struct call *call, const char *format, ...) {
     return EXIT_FAILED;
 }
 
-int tool_misuse(const struct call *call, const char *format, ...) {
+int tool_misuse(const struct invocation *call, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     say(call, "", format, arguments);
@@ -49,27 +49,27 @@ int tool_misuse(const struct call *call, const char *format, ...) {
     return EXIT_MISUSE;
 }
 
-void tool_note(const struct call *call, const char *format, ...) {
+void tool_note(const struct invocation *call, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     say(call, "note: ", format, arguments);
     va_end(arguments);
 }
 
-int tool_fail_context(const struct call *call, const tleg_context *context) {
+int tool_fail_context(const struct invocation *call, const tleg_context *context) {
     const char *text = tleg_context_get_error(context);
     return tool_fail(call, "%s", *text ? text : "failed without a reason given");
 }
 
-int tool_fail_memory(const struct call *call) {
+int tool_fail_memory(const struct invocation *call) {
     return tool_fail(call, "out of memory");
 }
 
 static void TLEG_CALL on_log(void *host, const char *text) {
-    tool_note((const struct call *)host, "%s", text);
+    tool_note((const struct invocation *)host, "%s", text);
 }
 
-static int say_levels(const struct call *call) {
+static int say_levels(const struct invocation *call) {
     char found[128] = "";
     size_t length = 0;
     const char *name;
@@ -78,11 +78,11 @@ static int say_levels(const struct call *call) {
     return tool_fail(call, "--level %s: not on this machine, which has %s", tool_level_name(call->level), found);
 }
 
-tleg_context *tool_context(const struct call *call) {
+tleg_context *tool_context(const struct invocation *call) {
     return tool_context_with(call, &(tleg_context_options){0});
 }
 
-tleg_context *tool_context_with(const struct call *call, const tleg_context_options *own) {
+tleg_context *tool_context_with(const struct invocation *call, const tleg_context_options *own) {
     tleg_context *context = NULL;
     tleg_context_options options = *own;
     options.struct_size = sizeof options;

@@ -1,4 +1,4 @@
-/* What every verb of the command shares: how it is called, how it fails, the context it works with. */
+/* What every verb of the command shares: how it is called, what it says, how it fails. */
 #ifndef TLEG_TOOLS_TOOL_H
 #define TLEG_TOOLS_TOOL_H
 
@@ -16,10 +16,11 @@ struct verb {
     int (*run)(const struct verb *verb, int argc, char **argv); /* argv[0] is the first argument; the exit code comes back */
 };
 
-extern const struct verb verb_new, verb_info, verb_expand, verb_run, verb_plan, verb_classify, verb_eval, verb_distill,
-    verb_tune, verb_grad, verb_linearize, verb_check, verb_bench;
+#define VERB(name) extern const struct verb verb_##name;
+#include "verbs.def"
+#undef VERB
 
-/* One call of a verb: what all verbs are asked, and what they work with. */
+/* One call of a verb: what all verbs are asked, and what they work on. */
 struct invocation {
     const struct verb *verb;
     bool json;
@@ -40,15 +41,6 @@ __attribute__((format(printf, 1, 2))) void tool_line(const char *format, ...);
 int tool_fail_context(const struct invocation *call, const tleg_context *context);
 int tool_fail_memory(const struct invocation *call);
 
-/* A context as the call asks for it, or NULL after saying why. The call must outlive the context. */
-tleg_context *tool_context(const struct invocation *call);
-/* The same with options of the verb's own; what the call says about level, threads and notes is filled in. */
-tleg_context *tool_context_with(const struct invocation *call, const tleg_context_options *own);
-
-const char *tool_level_name(int32_t level);
 const char *tool_dtype_name(int32_t dtype);
-
-/* Monotonic time in milliseconds. */
-double tool_clock(void);
 
 #endif

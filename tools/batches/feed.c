@@ -1,5 +1,6 @@
 #include "feed.h"
 
+#include "base/context.h"
 #include "data/seeds.h"
 #include "pictures/prepare.h"
 #include <pthread.h>

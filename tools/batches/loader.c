@@ -1,5 +1,6 @@
 #include "loader.h"
 
+#include "base/context.h"
 #include "pictures/prepare.h"
 #include <pthread.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* What the readers of the kinds of data sets share. */
-#ifndef TLEG_TOOLS_DATASET_PARTS_H
-#define TLEG_TOOLS_DATASET_PARTS_H
+#ifndef TLEG_TOOLS_DATA_PRIVATE_H
+#define TLEG_TOOLS_DATA_PRIVATE_H
 
 #include "dataset.h"
 

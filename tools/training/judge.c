@@ -1,7 +1,7 @@
 /* What has been learned so far: validated at each depth, and written. */
-#include "base/interrupt.h"
 #include "private.h"
 
+#include "base/interrupt.h"
 #include <stdlib.h>
 
 enum { LARGEST_BATCH = 64 };

@@ -1,6 +1,7 @@
 /* What a training says: to people, to machines (--json), and to its log. */
 #include "private.h"
 
+#include "base/measure.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -111,7 +112,7 @@ static struct tally means_of(const struct tally *sums) {
 
 static int say_interval(struct state *state, int64_t step, double rate) {
     struct tally mean = means_of(&state->tally);
-    double now = tool_clock(), seconds = (now - state->tally.started) / 1e3;
+    double now = measure_ms(), seconds = (now - state->tally.started) / 1e3;
     double speed = seconds > 0 ? mean.images / seconds : 0;
     double left = speed > 0 ? (double)(state->total - step) * state->options->batch * state->options->accumulate / speed : 0;
     int64_t epoch = (step - 1) / state->steps_an_epoch + 1;

@@ -1,6 +1,6 @@
 /* What the files of a training share. */
-#ifndef TLEG_TOOLS_TRAINING_PARTS_H
-#define TLEG_TOOLS_TRAINING_PARTS_H
+#ifndef TLEG_TOOLS_TRAINING_PRIVATE_H
+#define TLEG_TOOLS_TRAINING_PRIVATE_H
 
 #include "base/progress.h"
 #include "base/report.h"
@@ -78,25 +78,25 @@ static inline bool training_first(const struct state *state) {
     return state->ranks.rank == 0;
 }
 
-/* ---- data (training_data.c): exit codes ---- */
+/* ---- data (data.c): exit codes ---- */
 int training_open_data(struct state *state);
 int training_split_data(struct state *state); /* after the classes have their numbers */
 int training_read_logits(struct state *state);
 
-/* ---- teacher (training_teacher.c) ---- */
+/* ---- teacher (teacher.c) ---- */
 int training_open_teacher(struct state *state);
 void training_close_teacher(struct teacher *teacher);
 tleg_status TLEG_CALL training_ask_teacher(void *teacher, const float *images, int64_t batch, float *logits);
 
-/* ---- checkpoints (training_state.c) ---- */
+/* ---- checkpoints (state.c) ---- */
 int training_find_checkpoint(struct state *state); /* resumes, or makes sure that none is lost */
 int training_save(struct state *state);
 
-/* ---- validation and results (training_judge.c) ---- */
+/* ---- validation and results (judge.c) ---- */
 int training_judge(struct state *state); /* fills scores; EXIT_INTERRUPTED when a signal came */
 int training_write(struct state *state); /* -o */
 
-/* ---- what is said (training_log.c) ---- */
+/* ---- what is said (log.c) ---- */
 int training_open_log(struct state *state, int64_t bytes); /* bytes of a former run that are kept; -1: all of them */
 int64_t training_log_bytes(struct state *state);
 int training_say_start(struct state *state);

@@ -1,6 +1,7 @@
 /* A teacher in the command's own process: a model, or a learngene at a depth, asked about each batch as it is learned from. */
 #include "private.h"
 
+#include "base/context.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,6 +1,8 @@
 #include "private.h"
 
+#include "base/context.h"
 #include "base/interrupt.h"
+#include "base/measure.h"
 #include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -163,7 +165,7 @@ static int end_epoch(struct state *state, int32_t epoch, double seconds) {
 
 static int learn(struct state *state) {
     int code = EXIT_DONE;
-    double began = tool_clock();
+    double began = measure_ms();
     state->tally.started = began;
     state->resumed = tleg_trainer_get_steps(state->trainer);
     progress_start(&state->progress, state->call->verb->name,
@@ -174,9 +176,9 @@ static int learn(struct state *state) {
         int64_t step = tleg_trainer_get_steps(state->trainer);
         int32_t epoch = (int32_t)(step / state->steps_an_epoch);
         if (step % state->steps_an_epoch == 0 && epoch > state->validated) {
-            double ended = tool_clock();
+            double ended = measure_ms();
             code = end_epoch(state, epoch, (ended - began) / 1e3);
-            began = tool_clock();
+            began = measure_ms();
             state->tally.started += began - ended; /* the interval goes on; validation is not in its speed */
         }
         if (code != EXIT_DONE || step >= state->total)

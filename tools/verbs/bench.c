@@ -1,4 +1,6 @@
 /* tleg bench: how fast a learngene or a model runs here. */
+#include "base/context.h"
+#include "base/measure.h"
 #include "base/peaks.h"
 #include "base/report.h"
 #include "source/source.h"
@@ -71,16 +73,6 @@ static double block_operations(const tleg_config *config) {
     return config->depth * (2 * tokens * (4 * dim * dim + 2 * dim * hidden) + 4 * tokens * tokens * dim);
 }
 
-static int compare(const void *left, const void *right) {
-    double a = *(const double *)left, b = *(const double *)right;
-    return (a > b) - (a < b);
-}
-
-static double median(double *values, int32_t count) {
-    qsort(values, (size_t)count, sizeof *values, compare);
-    return count % 2 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
-}
-
 static int measure(const struct invocation *call, tleg_session *session, const struct options *options,
                    const tleg_config *config, int32_t level, struct figures *figures) {
     double times[MOST_RUNS], peaks[MOST_RUNS / PEAK_EVERY + 1], total = 0;
@@ -93,10 +85,10 @@ static int measure(const struct invocation *call, tleg_session *session, const s
     int32_t runs = -1;                                                /* the first one warms up */
     int32_t least = options->runs ? options->runs : FEWEST_RUNS, most = options->runs ? options->runs : MOST_RUNS;
     while (code == EXIT_DONE && runs < most && (runs < least || (!options->runs && total < least_ms))) {
-        double start = tool_clock();
+        double start = measure_ms();
         if (tleg_session_run(session, images, options->batch, logits, NULL) != TLEG_OK)
             code = tool_fail(call, "%s", tleg_session_get_error(session));
-        double ms = tool_clock() - start;
+        double ms = measure_ms() - start;
         if (runs >= 0)
             total += times[runs] = ms;
         runs++;
@@ -108,9 +100,9 @@ static int measure(const struct invocation *call, tleg_session *session, const s
     if (code != EXIT_DONE)
         return code;
     figures->runs = runs;
-    figures->ms = median(times, runs);
+    figures->ms = measure_median(times, runs);
     figures->ms_least = times[0];
-    figures->peak_gflops = median(peaks, runs / PEAK_EVERY + 1);
+    figures->peak_gflops = measure_median(peaks, runs / PEAK_EVERY + 1);
     figures->images_per_s = options->batch * 1e3 / figures->ms;
     figures->gflops = block_operations(config) * figures->images_per_s * 1e-9;
     return EXIT_DONE;

@@ -1,5 +1,6 @@
 /* tleg check: does this machine compute right, at every level that it has? */
 #include "check/check.h"
+#include "base/context.h"
 #include "base/options.h"
 #include "base/report.h"
 

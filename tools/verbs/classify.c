@@ -1,4 +1,5 @@
 /* tleg classify: the likeliest classes of pictures. */
+#include "base/context.h"
 #include "base/report.h"
 #include "pictures/prepare.h"
 #include "source/labels.h"

@@ -1,4 +1,6 @@
 /* tleg eval: how many pictures of a folder are classified right. */
+#include "base/context.h"
+#include "base/measure.h"
 #include "base/progress.h"
 #include "base/report.h"
 #include "batches/loader.h"
@@ -75,12 +77,12 @@ static int score_one(const struct invocation *call, struct state *state, const s
 }
 
 static int score_batch(const struct invocation *call, struct state *state, const struct batch *batch) {
-    double start = tool_clock();
+    double start = measure_ms();
     if (tleg_session_run(state->session, batch->inputs, (int64_t)batch->count, state->logits, NULL) != TLEG_OK) {
         progress_clear(&state->progress);
         return tool_fail(call, "%s", tleg_session_get_error(state->session));
     }
-    state->score.ms += tool_clock() - start;
+    state->score.ms += measure_ms() - start;
     int code = EXIT_DONE;
     for (size_t i = 0; i < batch->count && code == EXIT_DONE; i++)
         code = batch->errors[i] ? take_bad(call, state, batch->errors[i])

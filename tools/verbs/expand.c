@@ -1,4 +1,6 @@
 /* tleg expand: from a learngene to a model of any depth. */
+#include "base/context.h"
+#include "base/measure.h"
 #include "base/report.h"
 #include "source/source.h"
 
@@ -45,9 +47,9 @@ static int write_model(const struct invocation *call, tleg_context *context, con
                        const tleg_learngene *gene, const tleg_expander *expander) {
     tleg_config config = {.struct_size = sizeof config};
     tleg_model *model = NULL;
-    double start = tool_clock();
+    double start = measure_ms();
     tleg_status status = tleg_expander_expand(context, expander, options->expansion.depth, &model);
-    double ms = tool_clock() - start;
+    double ms = measure_ms() - start;
     if (status == TLEG_OK)
         status = tleg_model_save(context, model, options->out);
     int code = EXIT_DONE;

@@ -1,4 +1,5 @@
 /* tleg grad: the loss of a batch and its gradient by every parameter. */
+#include "base/context.h"
 #include "base/report.h"
 #include "source/source.h"
 

@@ -1,4 +1,5 @@
 /* tleg info: what a learngene or model file holds. */
+#include "base/context.h"
 #include "base/report.h"
 #include "source/source.h"
 

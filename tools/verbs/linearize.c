@@ -1,4 +1,5 @@
 /* tleg linearize: the gene whose lines come closest to a model's layers, and how straight those layers lie. */
+#include "base/context.h"
 #include "base/options.h"
 #include "base/report.h"
 #include "drawing/component.h"

@@ -1,4 +1,5 @@
 /* tleg new: a fresh learngene. */
+#include "base/context.h"
 #include "base/report.h"
 #include "source/arch.h"
 #include "source/labels.h"

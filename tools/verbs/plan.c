@@ -1,4 +1,5 @@
 /* tleg plan: what each depth costs on this machine, and the deepest that fits. */
+#include "base/context.h"
 #include "base/report.h"
 #include "source/source.h"
 

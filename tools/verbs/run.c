@@ -1,4 +1,6 @@
 /* tleg run: prepared images from a file through a learngene or a model. */
+#include "base/context.h"
+#include "base/measure.h"
 #include "base/report.h"
 #include "data/images.h"
 #include "source/source.h"
@@ -46,10 +48,10 @@ static int run_images(const struct invocation *call, tleg_context *context, tleg
         if (tleg_tensor_create(context, TLEG_F32, 2, shapes[i], &results[i]) != TLEG_OK ||
             tleg_tensor_get_info(results[i], &info[i]) != TLEG_OK)
             code = tool_fail_context(call, context);
-    double start = tool_clock(), ms = 0;
+    double start = measure_ms(), ms = 0;
     if (code == EXIT_DONE && tleg_session_run(session, images->data, batch, info[0].data, info[1].data) != TLEG_OK)
         code = tool_fail(call, "%s", tleg_session_get_error(session));
-    ms = tool_clock() - start;
+    ms = measure_ms() - start;
     const tleg_tensor *const tensors[] = {results[0], results[1]};
     if (code == EXIT_DONE && tleg_file_save(context, out, 2, names, tensors, 0, NULL) != TLEG_OK)
         code = tool_fail_context(call, context);

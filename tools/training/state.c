@@ -127,7 +127,7 @@ int training_find_checkpoint(struct state *state) {
             tool_note(state->call, "%s: no checkpoint yet; starting from the beginning", state->checkpoint);
         return training_open_log(state, 0);
     }
-    if (tleg_file_open(state->context, state->checkpoint, 0, &file) != TLEG_OK)
+    if (tleg_file_open(state->context, state->checkpoint, NULL, &file) != TLEG_OK)
         return tool_fail_context(state->call, state->context);
     int code = state->options->resume ? resume(state, file) : spare(state, file);
     tleg_file_free(file);

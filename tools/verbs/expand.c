@@ -71,8 +71,9 @@ static int expand(const struct invocation *call, tleg_context *context, const st
                                  .image_size = expansion->image,
                                  .classes = options->classes,
                                  .seed = options->seed};
+    const tleg_open_options opening = {.struct_size = sizeof opening, .heads = call->heads};
     int code;
-    if (tleg_learngene_open(context, call->operands[0], 0, call->heads, &gene) != TLEG_OK ||
+    if (tleg_learngene_open(context, call->operands[0], &opening, &gene) != TLEG_OK ||
         tleg_expander_create(context, gene, &how, &expander) != TLEG_OK)
         code = tool_fail_context(call, context);
     else

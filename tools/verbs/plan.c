@@ -118,8 +118,9 @@ static int plan(const struct invocation *call, tleg_context *context, const stru
     const struct expansion *expansion = &options->expansion;
     tleg_expander_options how = {
         .struct_size = sizeof how, .dtype = expansion->dtype, .norm = expansion->norm, .image_size = expansion->image};
+    const tleg_open_options opening = {.struct_size = sizeof opening, .heads = call->heads};
     int code;
-    if (tleg_expander_open(context, call->operands[0], 0, call->heads, &how, &expander) != TLEG_OK ||
+    if (tleg_expander_open(context, call->operands[0], &opening, &how, &expander) != TLEG_OK ||
         tleg_expander_get_cost(context, expander, options->batch, 1, &cost) != TLEG_OK) {
         code = tool_fail_context(call, context);
     } else {

@@ -114,7 +114,7 @@ static int read_store(struct state *state, struct store *store) {
     const char *path = state->options->teacher_logits;
     if (tleg_file_open(state->context, path, NULL, &store->file) != TLEG_OK ||
         tleg_file_read_tensor(state->context, store->file, "logits", &store->tensor) != TLEG_OK ||
-        tleg_tensor_get_info(store->tensor, &store->info) != TLEG_OK)
+        tleg_tensor_get_info(state->context, store->tensor, &store->info) != TLEG_OK)
         return tool_fail_context(state->call, state->context);
     int code = check_tensor(state, store);
     return code == EXIT_DONE ? read_names(state, store) : code;

@@ -14,8 +14,8 @@ static int take_learned(struct state *state, struct source *learned) {
                              ? tleg_trainer_copy_learngene(state->context, state->trainer, average, &learned->gene)
                              : tleg_trainer_copy_model(state->context, state->trainer, average, &learned->model);
     if (status == TLEG_OK)
-        status = learned->gene ? tleg_learngene_get_info(learned->gene, &learned->config)
-                               : tleg_model_get_info(learned->model, &learned->config);
+        status = learned->gene ? tleg_learngene_get_info(state->context, learned->gene, &learned->config)
+                               : tleg_model_get_info(state->context, learned->model, &learned->config);
     return status == TLEG_OK ? EXIT_DONE : tool_fail_context(state->call, state->context);
 }
 

@@ -21,7 +21,7 @@ static int say_written(const struct invocation *call, const struct options *opti
     uint64_t bytes;
     char text[24];
     bool fresh = options->classes && options->classes != gene->classes;
-    if (tleg_model_get_info(model, &config) != TLEG_OK || !report_file_bytes(options->out, &bytes))
+    if (tleg_model_get_info(NULL, model, &config) != TLEG_OK || !report_file_bytes(options->out, &bytes))
         return tool_fail(call, "%s: written, but it cannot be looked at", options->out);
     if (!call->json) {
         printf("%s: a model of depth %d, %s, %" PRIu64 " parameters, %s, expanded in %.1f ms\n", options->out,
@@ -55,7 +55,7 @@ static int write_model(const struct invocation *call, tleg_context *context, con
     int code = EXIT_DONE;
     if (status != TLEG_OK)
         code = tool_fail_context(call, context);
-    else if (tleg_learngene_get_info(gene, &config) == TLEG_OK)
+    else if (tleg_learngene_get_info(context, gene, &config) == TLEG_OK)
         code = say_written(call, options, &config, model, ms);
     tleg_model_free(model);
     return code;

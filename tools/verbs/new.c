@@ -35,7 +35,7 @@ static int say_written(const struct invocation *call, const struct options *opti
     tleg_config config = {.struct_size = sizeof config};
     uint64_t bytes;
     char text[24];
-    if (tleg_learngene_get_info(gene, &config) != TLEG_OK || !report_file_bytes(options->out, &bytes))
+    if (tleg_learngene_get_info(NULL, gene, &config) != TLEG_OK || !report_file_bytes(options->out, &bytes))
         return tool_fail(call, "%s: written, but it cannot be looked at", options->out);
     if (!call->json) {
         printf("%s: a learngene, dim %d, %d heads, %" PRIu64 " parameters, %s\n", options->out, (int)config.dim,

@@ -124,7 +124,7 @@ static int plan(const struct invocation *call, tleg_context *context, const stru
         tleg_expander_get_cost(context, expander, options->batch, 1, &cost) != TLEG_OK) {
         code = tool_fail_context(call, context);
     } else {
-        tleg_expander_get_info(expander, &config);
+        tleg_expander_get_info(context, expander, &config);
         code = say(call, options, &cost, &config);
     }
     tleg_expander_free(expander);

@@ -4,6 +4,8 @@
  * many callers: so every call takes one lock of the whole process. Its number of threads is the host's business. */
 #include "core/os.h"
 #include "kernels/table.h"
+
+#if TLEG_HAVE_BLAS
 #include <cblas.h>
 #include <string.h>
 
@@ -159,3 +161,5 @@ void tleg_blas_multiply(const struct tleg_exec *exec, const struct tleg_gemm *ge
         tleg_for_each(exec, (m + ROWS - 1) / ROWS, finish_rows, &product);
     }
 }
+
+#endif

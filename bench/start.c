@@ -51,7 +51,8 @@ int main(int argc, char **argv) {
     else
         check(tleg_session_create(context, model, NULL, &session), tleg_context_get_error(context));
     double paused = bench_now(); /* the picture is the caller's affair */
-    check(elastic ? tleg_expander_get_info(expander, &config) : tleg_model_get_info(model, &config), "no shape");
+    check(elastic ? tleg_expander_get_info(context, expander, &config) : tleg_model_get_info(context, model, &config),
+          "no shape");
     float *image = bench_floats(3 * (size_t)config.image_size * (size_t)config.image_size, 1);
     float *logits = bench_floats((size_t)config.classes, 0);
     paused = bench_now() - paused;

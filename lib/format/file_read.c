@@ -95,11 +95,7 @@ tleg_status TLEG_CALL tleg_file_get_tensor_info(tleg_context *context, const tle
         return TLEG_ERROR_FORMAT;
     tleg_tensor_info own = {.dtype = entry->dtype, .rank = entry->rank, .bytes = entry->bytes};
     memcpy(own.shape, entry->shape, sizeof own.shape);
-    if (tleg_info_write(&own, sizeof own, info, sizeof own) != TLEG_OK)
-        return tleg_fail(context, TLEG_ERROR_ARGUMENT,
-                         "tleg_file_get_tensor_info: info->struct_size is %u, at least %u is needed",
-                         (unsigned)info->struct_size, (unsigned)sizeof own);
-    return TLEG_OK;
+    return tleg_info_write(context, "tleg_tensor_info", &own, sizeof own, info, sizeof own);
 }
 
 tleg_status TLEG_CALL tleg_file_read_tensor(tleg_context *context, const tleg_file *file, const char *name, tleg_tensor **out) {

@@ -121,7 +121,7 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_get_cost(tleg_context *context, con
     tleg_cost own;
     tleg_status status = get_cost(context, expander, batch, measure_time != 0, &own);
     if (!status)
-        status = tleg_info_write(&own, sizeof own, cost, TLEG_STRUCT_LEAST);
+        status = tleg_info_write(context, "tleg_cost", &own, sizeof own, cost, TLEG_STRUCT_LEAST);
     return status;
 }
 

@@ -6,8 +6,6 @@
 #include "format/format.h"
 #include <tleg/config.h>
 
-enum { TLEG_MAX_DEPTH = 1024 };
-
 /* The parts of a block that are expanded, in the order of the schedule's documentation. */
 enum tleg_site { TLEG_NO_SITE = -1, TLEG_NORM1 = 0, TLEG_NORM2, TLEG_QKV, TLEG_PROJ, TLEG_FC1, TLEG_FC2, TLEG_SITES };
 const char *tleg_site_key(enum tleg_site site);  /* in a schedule: "norm1", "qkv", ... */

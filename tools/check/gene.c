@@ -73,9 +73,9 @@ static tleg_status same_tensor(tleg_context *context, const tleg_model *left, co
     if (status == TLEG_OK)
         status = tleg_model_copy_tensor(context, right, name, &b);
     if (status == TLEG_OK)
-        status = tleg_tensor_get_info(a, &of_a);
+        status = tleg_tensor_get_info(context, a, &of_a);
     if (status == TLEG_OK)
-        status = tleg_tensor_get_info(b, &of_b);
+        status = tleg_tensor_get_info(context, b, &of_b);
     if (status == TLEG_OK)
         *same &= of_a.bytes == of_b.bytes && memcmp(of_a.data, of_b.data, of_a.bytes) == 0;
     tleg_tensor_free(a);

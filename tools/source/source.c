@@ -43,7 +43,7 @@ static int open_model(const struct call *call, tleg_context *context, struct sou
     const tleg_open_options opening = opening_of(call);
     if (tleg_model_open(context, source->path, &opening, &source->model) != TLEG_OK)
         return tool_fail_context(call, context);
-    tleg_status status = tleg_model_get_info(source->model, &source->config);
+    tleg_status status = tleg_model_get_info(context, source->model, &source->config);
     return status == TLEG_OK ? EXIT_DONE : tool_fail(call, "%s: %s", source->path, tleg_status_name(status));
 }
 
@@ -56,7 +56,7 @@ int source_open(const struct call *call, tleg_context *context, const char *path
     const tleg_open_options opening = opening_of(call);
     if (tleg_learngene_open(context, path, &opening, &source->gene) != TLEG_OK)
         return tool_fail_context(call, context);
-    tleg_status status = tleg_learngene_get_info(source->gene, &source->config);
+    tleg_status status = tleg_learngene_get_info(context, source->gene, &source->config);
     return status == TLEG_OK ? EXIT_DONE : tool_fail(call, "%s: %s", path, tleg_status_name(status));
 }
 
@@ -120,7 +120,7 @@ int source_open_form(const struct call *call, tleg_context *context, const char 
     const tleg_expander_options options = expander_options(form);
     if (tleg_expander_open(context, path, &opening, &options, &source->expander) != TLEG_OK)
         return tool_fail_context(call, context);
-    tleg_status status = tleg_expander_get_info(source->expander, &source->config);
+    tleg_status status = tleg_expander_get_info(context, source->expander, &source->config);
     source->config.depth = form->depth;
     return status == TLEG_OK ? need_depth(call, form, path) : tool_fail(call, "%s: %s", path, tleg_status_name(status));
 }

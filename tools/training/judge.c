@@ -13,8 +13,8 @@ static int take_learned(struct desk *desk, struct source *learned) {
     tleg_status status = desk->source.gene ? tleg_trainer_copy_learngene(desk->context, desk->trainer, average, &learned->gene)
                                            : tleg_trainer_copy_model(desk->context, desk->trainer, average, &learned->model);
     if (status == TLEG_OK)
-        status = learned->gene ? tleg_learngene_get_info(learned->gene, &learned->config)
-                               : tleg_model_get_info(learned->model, &learned->config);
+        status = learned->gene ? tleg_learngene_get_info(desk->context, learned->gene, &learned->config)
+                               : tleg_model_get_info(desk->context, learned->model, &learned->config);
     return status == TLEG_OK ? EXIT_DONE : tool_fail_context(desk->call, desk->context);
 }
 

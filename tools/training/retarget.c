@@ -81,7 +81,7 @@ static int append_tensor(const struct call *call, tleg_context *context, struct 
     tleg_tensor *tensor = NULL;
     tleg_tensor_info info = {.struct_size = sizeof info};
     int code = EXIT_DONE;
-    if (copy_tensor(context, source, name, &tensor) != TLEG_OK || tleg_tensor_get_info(tensor, &info) != TLEG_OK)
+    if (copy_tensor(context, source, name, &tensor) != TLEG_OK || tleg_tensor_get_info(context, tensor, &info) != TLEG_OK)
         code = tool_fail_context(call, context);
     else if (!append(image, name, &info))
         code = tool_fail_memory(call);
@@ -172,9 +172,9 @@ static int read_back(const struct call *call, tleg_context *context, const struc
     source_close(source);
     *source = made;
     if (made.gene)
-        tleg_learngene_get_info(made.gene, &source->config);
+        tleg_learngene_get_info(context, made.gene, &source->config);
     else
-        tleg_model_get_info(made.model, &source->config);
+        tleg_model_get_info(context, made.model, &source->config);
     return EXIT_DONE;
 }
 

@@ -31,7 +31,7 @@ static int make_gene(const struct call *call, tleg_context *context, const struc
     config.labels = set->named ? (const char *const *)set->classes : NULL;
     *source = (struct source){.path = wishes->training.out, .config = {.struct_size = sizeof source->config}};
     if (tleg_learngene_create(context, &config, wishes->training.seed, &source->gene) != TLEG_OK ||
-        tleg_learngene_get_info(source->gene, &source->config) != TLEG_OK)
+        tleg_learngene_get_info(context, source->gene, &source->config) != TLEG_OK)
         return arch_fail(call, context);
     return EXIT_DONE;
 }

@@ -19,7 +19,7 @@ static int say_written(const struct call *call, const struct wishes *wishes, con
     uint64_t bytes;
     char text[24];
     bool fresh = wishes->classes && wishes->classes != gene->classes;
-    if (tleg_model_get_info(model, &config) != TLEG_OK || !report_file_bytes(wishes->out, &bytes))
+    if (tleg_model_get_info(NULL, model, &config) != TLEG_OK || !report_file_bytes(wishes->out, &bytes))
         return tool_fail(call, "%s: written, but it cannot be looked at", wishes->out);
     if (!call->json) {
         printf("%s: a model of depth %d, %s, %" PRIu64 " parameters, %s, expanded in %.1f ms\n", wishes->out, (int)config.depth,
@@ -53,7 +53,7 @@ static int write_model(const struct call *call, tleg_context *context, const str
     int code = EXIT_DONE;
     if (status != TLEG_OK)
         code = tool_fail_context(call, context);
-    else if (tleg_learngene_get_info(gene, &config) == TLEG_OK)
+    else if (tleg_learngene_get_info(context, gene, &config) == TLEG_OK)
         code = say_written(call, wishes, &config, model, ms);
     tleg_model_free(model);
     return code;

@@ -45,7 +45,8 @@ static int read_tensor(const struct call *call, tleg_context *context, const tle
                        const char *name, int32_t dtype, int32_t rank, const int64_t *shape, tleg_tensor **tensor,
                        tleg_tensor_info *info) {
     *info = (tleg_tensor_info){.struct_size = sizeof *info};
-    if (tleg_file_read_tensor(context, file, name, tensor) != TLEG_OK || tleg_tensor_get_info(*tensor, info) != TLEG_OK)
+    if (tleg_file_read_tensor(context, file, name, tensor) != TLEG_OK ||
+        tleg_tensor_get_info(context, *tensor, info) != TLEG_OK)
         return tool_fail_context(call, context);
     bool right = info->dtype == dtype && info->rank == rank;
     for (int32_t i = 0; right && i < rank; i++)

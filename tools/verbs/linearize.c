@@ -44,7 +44,8 @@ static float *read_layer(const struct call *call, tleg_context *context, const t
     tleg_tensor *tensor = NULL;
     tleg_tensor_info info = {.struct_size = sizeof info};
     float *values = NULL;
-    if (tleg_model_copy_tensor(context, model, name, &tensor) != TLEG_OK || tleg_tensor_get_info(tensor, &info) != TLEG_OK) {
+    if (tleg_model_copy_tensor(context, model, name, &tensor) != TLEG_OK ||
+        tleg_tensor_get_info(context, tensor, &info) != TLEG_OK) {
         tool_fail_context(call, context);
         return NULL;
     }
@@ -147,7 +148,7 @@ static int plot(const struct call *call, tleg_context *context, const tleg_model
                 const double r2[SITES], double shares[SITES]) {
     tleg_config config = {.struct_size = sizeof config};
     struct curve curves[SITES] = {0};
-    if (tleg_model_get_info(model, &config) != TLEG_OK)
+    if (tleg_model_get_info(context, model, &config) != TLEG_OK)
         return tool_fail(call, "%s: not drawn: the model cannot be looked at", path);
     const size_t depth = (size_t)config.depth;
     double *memory = calloc(depth * (depth + 3 * SITES), sizeof *memory);
@@ -212,8 +213,8 @@ static int linearize(const struct call *call, tleg_context *context, const struc
         tleg_learngene_save(context, *gene, wishes->out) != TLEG_OK)
         return tool_fail_context(call, context);
     int code = wishes->plot ? plot(call, context, model, wishes->plot, r2, shares) : EXIT_DONE;
-    if (code == EXIT_DONE && tleg_model_get_info(model, &of_model) == TLEG_OK &&
-        tleg_learngene_get_info(*gene, &of_gene) == TLEG_OK)
+    if (code == EXIT_DONE && tleg_model_get_info(context, model, &of_model) == TLEG_OK &&
+        tleg_learngene_get_info(context, *gene, &of_gene) == TLEG_OK)
         code = say(call, wishes, &of_model, &of_gene, r2, shares);
     return code;
 }

@@ -34,7 +34,7 @@ static int say_written(const struct call *call, const struct wishes *wishes, con
     tleg_config config = {.struct_size = sizeof config};
     uint64_t bytes;
     char text[24];
-    if (tleg_learngene_get_info(gene, &config) != TLEG_OK || !report_file_bytes(wishes->out, &bytes))
+    if (tleg_learngene_get_info(NULL, gene, &config) != TLEG_OK || !report_file_bytes(wishes->out, &bytes))
         return tool_fail(call, "%s: written, but it cannot be looked at", wishes->out);
     if (!call->json) {
         printf("%s: a learngene, dim %d, %d heads, %" PRIu64 " parameters, %s\n", wishes->out, (int)config.dim,

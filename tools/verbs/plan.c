@@ -123,7 +123,7 @@ static int plan(const struct call *call, tleg_context *context, const struct wis
         tleg_expander_get_cost(context, expander, wishes->batch, 1, &cost) != TLEG_OK) {
         code = tool_fail_context(call, context);
     } else {
-        tleg_expander_get_info(expander, &config);
+        tleg_expander_get_info(context, expander, &config);
         code = say(call, wishes, &cost, &config);
     }
     tleg_expander_free(expander);

@@ -44,7 +44,7 @@ static int run_images(const struct call *call, tleg_context *context, tleg_sessi
     int code = EXIT_DONE;
     for (int i = 0; i < 2 && code == EXIT_DONE; i++)
         if (tleg_tensor_create(context, TLEG_F32, 2, shapes[i], &results[i]) != TLEG_OK ||
-            tleg_tensor_get_info(results[i], &info[i]) != TLEG_OK)
+            tleg_tensor_get_info(context, results[i], &info[i]) != TLEG_OK)
             code = tool_fail_context(call, context);
     double start = tool_clock(), ms = 0;
     if (code == EXIT_DONE && tleg_session_run(session, images->data, batch, info[0].data, info[1].data) != TLEG_OK)

@@ -19,7 +19,7 @@ static int expand(const struct call *call, tleg_context *context, struct source 
     source->expander = NULL;
     source->gene = NULL;
     source->config = (tleg_config){.struct_size = sizeof source->config};
-    return tleg_model_get_info(source->model, &source->config) == TLEG_OK ? EXIT_DONE : EXIT_FAILED;
+    return tleg_model_get_info(context, source->model, &source->config) == TLEG_OK ? EXIT_DONE : EXIT_FAILED;
 }
 
 static int begin(const struct call *call, tleg_context *context, struct dataset *set, struct source *source, const void *verb) {

@@ -1,37 +1,9 @@
 /* Reading tensors out of an open file. */
-#define _FILE_OFFSET_BITS 64
 #include "format/parts.h"
 
-#include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
-enum {
-    CHUNK = 16384,         /* bytes of the buffer in which narrow types wait for their conversion */
-    MOST_AT_ONCE = 1 << 30 /* some systems refuse to read more in one call */
-};
-
-/* [at, at + bytes) of the file, through its descriptor. */
-static tleg_status read_fd(tleg_context *context, const tleg_file *file, const struct tleg_entry *entry, uint64_t at,
-                           size_t bytes, void *out) {
-    char system[TLEG_SYSTEM_TEXT];
-    char *to = out;
-    while (bytes > 0) {
-        ssize_t got = pread(file->fd, to, bytes < MOST_AT_ONCE ? bytes : MOST_AT_ONCE, (off_t)at);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return tleg_fail(context, TLEG_ERROR_IO, "%s: tensor '%s' cannot be read: %s", file->label, entry->name,
-                             tleg_system_text(errno, system));
-        if (got == 0)
-            return tleg_fail(context, TLEG_ERROR_IO, "%s: tensor '%s': the file became shorter since it was opened",
-                             file->label, entry->name);
-        to += got;
-        at += (uint64_t)got;
-        bytes -= (size_t)got;
-    }
-    return TLEG_OK;
-}
+enum { CHUNK = 16384 }; /* bytes of the buffer in which narrow types wait for their conversion */
 
 tleg_status tleg_file_read_bytes(tleg_context *context, const tleg_file *file, const struct tleg_entry *entry, uint64_t first,
                                  size_t bytes, void *out) {
@@ -41,12 +13,12 @@ tleg_status tleg_file_read_bytes(tleg_context *context, const tleg_file *file, c
                          (unsigned long long)first);
     if (file->part_count > 0)
         file = file->parts[entry->part];
-    uint64_t at = file->data_start + entry->offset + first;
-    if (!file->memory)
-        return read_fd(context, file, entry, at, bytes, out);
-    if (bytes > 0)
-        memcpy(out, file->memory + at, bytes);
-    return TLEG_OK;
+    size_t done;
+    tleg_status status = tleg_source_read(context, file, file->data_start + entry->offset + first, bytes, out, &done);
+    if (status == TLEG_OK && done < bytes)
+        return tleg_fail(context, TLEG_ERROR_IO, "%s: tensor '%s': the file became shorter since it was opened", file->label,
+                         entry->name);
+    return status;
 }
 
 static tleg_status foreign_type(tleg_context *context, const tleg_file *file, const struct tleg_entry *entry) {

@@ -1,8 +1,8 @@
 /* What a depth costs, and the deepest depth that a device can afford. */
+#include "core/os.h"
 #include "learngene/expander.h"
 
 #include <math.h>
-#include <time.h>
 
 uint64_t tleg_expander_parameters(const tleg_expander *e, int32_t depth) {
     uint64_t fixed = 0, layer = 0;
@@ -42,9 +42,7 @@ static tleg_status count_bytes(tleg_context *context, const tleg_expander *e, co
 /* ---- time ---- */
 
 static double now_ms(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+    return (double)tleg_os_nanoseconds() * 1e-6;
 }
 
 enum { RUNS = 5, LAYERS_BETWEEN = 4 };

@@ -1,0 +1,59 @@
+#!/bin/sh
+# A room of lib/ includes its own headers and those of rooms before it; tools, examples and bench know public headers alone; only
+# core/os_posix.c calls the system and the room of file formats opens files; nothing keeps state for a thread or speaks to the terminal.
+rooms='core tensor kernels format vit learngene image train'
+failed=0
+fail() {
+    echo "$*"
+    failed=1
+}
+
+before=
+for room in $rooms; do
+    before="$before $room"
+    [ -d "lib/$room" ] || continue
+    allowed=$(echo $before | tr ' ' '|')
+    found=$(grep -rnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' "lib/$room" --include='*.c' --include='*.h' |
+        grep -E '"[^"]*/[^"]*"' | grep -vE "\"($allowed)/[^\"]*\"" | grep -vE '"(x86|arm|blas)/[^"]*"')
+    [ -z "$found" ] || fail "$room may include $before, not:
+$found"
+done
+
+# Examples and the command show what a host can do: no header from the inside.
+for place in tools examples; do
+    [ -d $place ] || continue
+    names=$(echo $rooms | tr ' ' '|')
+    found=$(grep -rnE "^[[:space:]]*#[[:space:]]*include[[:space:]]*[\"<]($names)/" $place --include='*.c' --include='*.h')
+    [ -z "$found" ] || fail "$place uses public headers alone, not:
+$found"
+done
+
+# The command's sub-rooms: each includes its own headers and those of the sub-rooms before it, so that base/ includes none and
+# nothing includes verbs/; a private.h belongs to one sub-room.
+before=
+for room in base source pictures data batches training drawing check verbs; do
+    found=$(grep -rnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"[^"]*/' "tools/$room" --include='*.c' --include='*.h' |
+        grep -vE "\"($(echo $before | tr ' ' '|'))/[^\"/]*\"")
+    [ -z "$found" ] || fail "tools/$room may include${before:- no other sub-room}, not:
+$found"
+    before="$before $room"
+done
+found=$(grep -rnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"[^"]*/private\.h"' tools --include='*.c' --include='*.h')
+[ -z "$found" ] || fail "a private.h is for its own sub-room, not:
+$found"
+for room in tools/*/; do
+    case " $before convert " in *" $(basename "$room") "*) ;; *) fail "$room is not among the sub-rooms of this test" ;; esac
+done
+
+# The system's calls stand in core/os_posix.c (the C library's files nowhere), and what it offers of files is used by lib/format.
+found=$(grep -rnE '(^|[^_[:alnum:]>.])(fopen|open|openat|mmap|clock_gettime|pthread_[a-z_]+)[[:space:]]*\(' lib --include='*.c' --include='*.h' |
+    grep -vE '^lib/core/os_posix\.c:|: *(/\*|\*|//)')
+[ -z "$found" ] || fail "only lib/core/os_posix.c calls the system, not:
+$found"
+found=$(grep -rnE 'tleg_os_(open|create|map_file)[[:space:]]*\(' lib --include='*.c' | grep -vE '^lib/(format/|core/os_)')
+[ -z "$found" ] || fail "only lib/format opens files, not:
+$found"
+
+found=$(grep -rnE '(_Thread_local|__thread|thread_local)' lib include --include='*.c' --include='*.h')
+[ -z "$found" ] || fail "thread-local storage: $found"
+exit $failed

@@ -41,11 +41,11 @@ tleg_status tleg_struct_read(struct tleg_error *error, const char *name, const v
     const tleg_status status = check_size(error, name, host, own_size, least, &size);
     if (status)
         return status;
+    memcpy(own, host, size < own_size ? size : own_size);
     if (size > own_size && !is_zero((const unsigned char *)host + own_size, size - own_size))
         return tleg_error_set(error, TLEG_ERROR_UNSUPPORTED,
                               "%s: an option after its first %zu bytes is set, which this version of the library does not know",
                               name, own_size);
-    memcpy(own, host, size < own_size ? size : own_size);
     return TLEG_OK;
 }
 

@@ -36,7 +36,8 @@ static void finish(const char *name, size_t size) {
 #define STRUCT tleg_context_options
 static void context_options(void) {
     BEGIN("tleg_context_options");
-    M(struct_size), M(level), M(workers), M(gemm), M(alloc), M(release), M(alloc_host), M(parallel), M(parallel_host), M(log);
+    M(struct_size), M(level), M(workers), M(gemm), M(error_text_bytes), M(error_text), M(alloc), M(release), M(alloc_host),
+        M(parallel), M(parallel_host), M(log);
     M(log_host);
     END("tleg_context_options");
 }

@@ -34,7 +34,7 @@ enum { MOST_LANES = 8 };
 static struct tleg_team *make(int32_t workers) {
     const tleg_context_options options = {.struct_size = sizeof(options), .workers = workers};
     struct tleg_team *team;
-    assert_int_equal(tleg_team_create(&tleg_default_allocator, &options, &team), TLEG_OK);
+    assert_int_equal(tleg_team_create(NULL, &tleg_default_allocator, &options, &team), TLEG_OK);
     return team;
 }
 

@@ -34,7 +34,7 @@ bool read_rest(struct file_reader *reader, size_t limit, char reason[READ_REASON
         if (!fill_up(reader, capacity, reason))
             return false;
     }
-    if (reader->size < limit || feof(reader->stream) || getc(reader->stream) == EOF)
+    if (reader->size <= limit && (feof(reader->stream) || getc(reader->stream) == EOF))
         return !ferror(reader->stream) || refuse("cannot read", reason);
     snprintf(reason, READ_REASON, "the file exceeds the limit of %zu bytes", limit);
     return false;

@@ -106,6 +106,11 @@ tleg_status TLEG_CALL tleg_context_clone(const tleg_context *context, tleg_conte
     return TLEG_OK;
 }
 
+struct tleg_team_outcome *tleg_context_begin(tleg_context *context) {
+    context->outcome = (struct tleg_team_outcome){.status = TLEG_OK};
+    return &context->outcome;
+}
+
 const char *TLEG_CALL tleg_context_get_error(const tleg_context *context) {
     return context ? context->error.text : "there is no context: it is NULL";
 }

@@ -122,7 +122,10 @@ struct tleg_context {
     int32_t gemm;
     tleg_log_fn log;
     void *log_host;
+    struct tleg_team_outcome outcome; /* of the call in progress */
 };
+/* Where a call that computes on the context's threads hears of a pool that fails; nothing is wrong yet. */
+struct tleg_team_outcome *tleg_context_begin(tleg_context *context);
 /* Sets the context's error and returns `status`; NULL context is allowed. */
 tleg_status tleg_fail(tleg_context *context, tleg_status status, const char *format, ...) TLEG_PRINTF(3, 4);
 /* The system refused something with this errno: NOT_FOUND where nothing has the name, IO otherwise. */

@@ -58,7 +58,7 @@ static double median(double *t) {
 }
 
 /* The medians of RUNS runs at two depths, taken in turn, so that a machine whose speed drifts does so for both. */
-static tleg_status time_depths(tleg_session *session, const float *images, int64_t batch, const int32_t depth[2],
+static tleg_status time_depths(tleg_session *session, const float *images, size_t floats, int64_t batch, const int32_t depth[2],
                                double ms[2]) {
     double t[2][RUNS];
     tleg_status status = TLEG_OK;
@@ -67,7 +67,7 @@ static tleg_status time_depths(tleg_session *session, const float *images, int64
             status = tleg_session_set_depth(session, depth[i]);
             double start = now_ms();
             if (!status)
-                status = tleg_session_run(session, images, batch, NULL, NULL);
+                status = tleg_session_run(session, batch, images, floats, NULL, 0, NULL, 0);
             if (run >= 0)
                 t[i][run] = now_ms() - start;
         }
@@ -91,7 +91,7 @@ static tleg_status measure(tleg_context *context, const tleg_expander *e, const 
     if (!status)
         status = tleg_session_create_elastic(context, e, depth[0], options, &session);
     if (!status)
-        status = time_depths(session, images, batch, depth, ms);
+        status = time_depths(session, images, bytes / sizeof(float), batch, depth, ms);
     if (!status && depth[1] > depth[0]) {
         cost->ms_per_layer = fmax((ms[1] - ms[0]) / (depth[1] - depth[0]), 0);
         cost->ms_fixed = fmax(ms[0] - depth[0] * cost->ms_per_layer, 0);

@@ -144,6 +144,7 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_create(tleg_context *context, const 
     t->is_gene = gene != NULL;
     t->exec =
         (struct tleg_exec){.kernels = kernels, .team = tleg_team_share(context->team), .lanes = tleg_team_lanes(context->team)};
+    t->exec.outcome = &t->outcome;
     t->layout.net.labels = config.c.labels;
     t->layout.net.schedule = config.c.schedule;
     t->layout.net.ignored = config.c.ignored;

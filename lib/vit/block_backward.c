@@ -40,7 +40,7 @@ TLEG_API tleg_status TLEG_CALL tleg_block_get_backward_memory(tleg_context *cont
     struct backward_plan p;
     tleg_status status = plan(context, block, batch, tokens, &p);
     if (!status)
-        *bytes = p.space.bytes;
+        *bytes = tleg_block_workspace_bytes(&p.space);
     return status;
 }
 
@@ -122,6 +122,7 @@ TLEG_API tleg_status TLEG_CALL tleg_block_backward(tleg_context *context, const 
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_block_backward: a pointer is NULL");
     struct backward_plan p;
     struct tleg_exec exec;
+    char *memory;
     struct tleg_layer_gradient gradient;
     tleg_status status = check_tensors(context, block, x, dy, dx);
     if (!status)
@@ -129,7 +130,7 @@ TLEG_API tleg_status TLEG_CALL tleg_block_backward(tleg_context *context, const 
     if (!status)
         status = plan(context, block, x->shape[0], x->shape[1], &p);
     if (!status)
-        status = tleg_block_enter(context, block, &p.space, workspace, workspace_bytes, &exec);
+        status = tleg_block_enter(context, block, &p.space, workspace, workspace_bytes, &exec, &memory);
     if (status)
         return status;
     struct tleg_layer layer;
@@ -137,14 +138,14 @@ TLEG_API tleg_status TLEG_CALL tleg_block_backward(tleg_context *context, const 
     struct tleg_kept kept;
     const float *const whole[2] = {NULL, NULL}; /* no stochastic depth */
     tleg_layer_view(&block->layout, &block->config, block->memory, &layer);
-    turn(&exec, block, &p, workspace, &layer, turned);
-    tleg_kept_place(&p.shape, (float *)(void *)((char *)workspace + p.kept), &kept);
+    turn(&exec, block, &p, memory, &layer, turned);
+    tleg_kept_place(&p.shape, (float *)(void *)(memory + p.kept), &kept);
     float *d = dx ? dx->data : kept.x; /* the input stays where it is: its place is free */
     kept.x = x->data;
     if (d != dy->data)
         memcpy(d, dy->data, dy->bytes);
     tleg_block_keep(&exec, &p.shape, &layer, whole, &kept, NULL);
     tleg_block_backward_pass(&exec, &p.shape, &layer, turned, whole, &kept, &gradient, d,
-                             (float *)(void *)((char *)workspace + p.activations));
-    return TLEG_OK;
+                             (float *)(void *)(memory + p.activations));
+    return tleg_team_report(&context->error, &context->outcome);
 }

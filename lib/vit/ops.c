@@ -76,8 +76,7 @@ TLEG_API tleg_status TLEG_CALL tleg_linear_forward(tleg_context *context, const 
                                  tleg_ops_packed_bytes(kernels, weight->shape[0], dim), &space);
     if (!status)
         run_linear(&space.exec, rows, x->data, weight, bias, TLEG_ACTIVATION_NONE, (float *)(void *)space.extra, y->data);
-    tleg_ops_space_free(context, &space);
-    return status;
+    return tleg_ops_space_end(context, &space, status);
 }
 
 static tleg_status check_mlp(tleg_context *context, const tleg_tensor *x, const tleg_tensor *fc1, const tleg_tensor *fc1_bias,
@@ -120,8 +119,7 @@ TLEG_API tleg_status TLEG_CALL tleg_mlp_forward(tleg_context *context, const tle
         run_linear(&space.exec, rows, x->data, fc1, fc1_bias, TLEG_ACTIVATION_GELU, packed, middle);
         run_linear(&space.exec, rows, middle, fc2, fc2_bias, TLEG_ACTIVATION_NONE, packed, y->data);
     }
-    tleg_ops_space_free(context, &space);
-    return status;
+    return tleg_ops_space_end(context, &space, status);
 }
 
 TLEG_API tleg_status TLEG_CALL tleg_attention_forward(tleg_context *context, const tleg_tensor *qkv, int32_t heads,
@@ -149,6 +147,5 @@ TLEG_API tleg_status TLEG_CALL tleg_attention_forward(tleg_context *context, con
                                  &space);
     if (!status)
         tleg_attention(&space.exec, &attention);
-    tleg_ops_space_free(context, &space);
-    return status;
+    return tleg_ops_space_end(context, &space, status);
 }

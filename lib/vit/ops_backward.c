@@ -65,8 +65,7 @@ TLEG_API tleg_status TLEG_CALL tleg_layernorm_backward(tleg_context *context, co
                                                                     .dx = dx ? dx->data : (float *)(void *)space.extra,
                                                                     .dweight = gradient_of(dweight),
                                                                     .dbias = gradient_of(dbias)});
-    tleg_ops_space_free(context, &space);
-    return status;
+    return tleg_ops_space_end(context, &space, status);
 }
 
 /* ---- GELU ---- */
@@ -170,8 +169,7 @@ TLEG_API tleg_status TLEG_CALL tleg_linear_backward(tleg_context *context, const
         if (dx)
             input_step(&space.exec, &linear, NULL, dx->data);
     }
-    tleg_ops_space_free(context, &space);
-    return status;
+    return tleg_ops_space_end(context, &space, status);
 }
 
 /* ---- MLP ---- */
@@ -270,8 +268,7 @@ TLEG_API tleg_status TLEG_CALL tleg_mlp_backward(tleg_context *context, const tl
     status = tleg_ops_space_make(context, "mlp backward", scratch, extra, &space);
     if (!status)
         mlp_backward(&space.exec, &a, (float *)(void *)space.extra, (float *)(void *)(space.extra + hidden_at));
-    tleg_ops_space_free(context, &space);
-    return status;
+    return tleg_ops_space_end(context, &space, status);
 }
 
 /* ---- attention ---- */
@@ -303,6 +300,5 @@ TLEG_API tleg_status TLEG_CALL tleg_attention_backward(tleg_context *context, co
         context, op, tleg_attention_backward_scratch(kernels, backward.tokens, backward.dim, backward.heads), 0, &space);
     if (!status)
         tleg_k_attention_backward(&space.exec, &backward);
-    tleg_ops_space_free(context, &space);
-    return status;
+    return tleg_ops_space_end(context, &space, status);
 }

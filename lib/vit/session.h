@@ -14,12 +14,13 @@ struct tleg_session {
     int32_t depth;
     struct tleg_plan plan;
     struct tleg_exec exec;
-    float *x;           /* (B, N, D) */
-    float *activations; /* of a block */
-    float *pooled;      /* (heads, B, D): what each head reads */
-    float *logits;      /* (B, C) of the second head */
-    float *vectors;     /* of the layer that runs */
-    void *state;        /* of the depth */
+    struct tleg_team_outcome outcome; /* of the run in progress */
+    float *x;                         /* (B, N, D) */
+    float *activations;               /* of a block */
+    float *pooled;                    /* (heads, B, D): what each head reads */
+    float *logits;                    /* (B, C) of the second head */
+    float *vectors;                   /* of the layer that runs */
+    void *state;                      /* of the depth */
 };
 
 /* One chunk of at most plan.shape.batch images through the network; false when cancelled (network.c). */

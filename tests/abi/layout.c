@@ -102,6 +102,15 @@ static void session_options(void) {
 }
 #undef STRUCT
 
+#define STRUCT tleg_session_info
+static void session_info(void) {
+    BEGIN("tleg_session_info");
+    M(struct_size), M(elastic), M(depth), M(least_depth), M(most_depth), M(batch), M(image_floats), M(logit_floats);
+    M(feature_floats), M(bytes);
+    END("tleg_session_info");
+}
+#undef STRUCT
+
 #define STRUCT tleg_block_options
 static void block_options(void) {
     BEGIN("tleg_block_options");
@@ -171,6 +180,7 @@ int main(void) {
     cost();
     budget();
     session_options();
+    session_info();
     block_options();
     block_gradients();
     image();

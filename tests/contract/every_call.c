@@ -234,7 +234,10 @@ static tleg_status images_of(struct visit *v, float **images) {
 
 static tleg_status run(struct visit *v, tleg_session *session, const float *images, int64_t batch) {
     float logits[BATCH * CLASSES];
-    TRY(tleg_session_run(session, images, batch, logits, NULL));
+    tleg_session_info info = {.struct_size = sizeof(info)};
+    TRY(tleg_session_get_info(v->context, session, &info));
+    TRY(tleg_session_run(session, batch, images, (size_t)batch * info.image_floats, logits, sizeof(logits) / sizeof(float),
+                         NULL, 0));
     visit_digest(v, logits, (size_t)batch * CLASSES * sizeof(float));
     return TLEG_OK;
 }
@@ -244,7 +247,8 @@ static tleg_status session_calls(struct visit *v) {
     const tleg_session_options options = {.struct_size = sizeof(options), .batch = 2};
     uint64_t bytes = 0;
     TRY(images_of(v, &images));
-    TRY(tleg_session_get_memory(v->context, v->model, NULL, &options, &bytes));
+    TRY(tleg_session_get_memory(v->context, v->model, &options, &bytes));
+    TRY(tleg_session_get_elastic_memory(v->context, v->expander, &options, &bytes));
     TRY(tleg_session_create(v->context, v->opened, &options, &v->session));
     TRY(tleg_session_create(v->context, v->half_model, &options, &v->half_session));
     TRY(tleg_session_create_elastic(v->context, v->expander, 9, &options, &v->elastic));
@@ -252,8 +256,8 @@ static tleg_status session_calls(struct visit *v) {
     TRY(run(v, v->half_session, images, BATCH));
     TRY(tleg_session_set_depth(v->elastic, 6));
     TRY(run(v, v->elastic, images, 1));
-    tleg_session_cancel(v->session);
-    MUST(tleg_session_run(v->session, images, BATCH, NULL, NULL) == TLEG_ERROR_CANCELLED &&
+    tleg_session_cancel(v->session); /* it runs nothing: nothing happens */
+    MUST(tleg_session_run(v->session, BATCH, images, 0, NULL, 0, NULL, 0) == TLEG_ERROR_ARGUMENT &&
          tleg_session_get_error(v->session)[0]);
     return run(v, v->session, images, BATCH);
 }

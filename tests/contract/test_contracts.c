@@ -207,7 +207,7 @@ static void handles_are_freed_in_any_order(void **state) {
             }
             left[which] = left[n - 1];
             if (session != NULL) { /* it works to the last */
-                OK_SESSION(session, tleg_session_run(session, my.images, 1, my.logits, NULL));
+                OK_SESSION(session, support_run(session, my.images, 1, my.logits, NULL));
             }
         }
         assert_int_equal(atomic_load(&counter.live), 0);

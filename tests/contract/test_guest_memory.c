@@ -146,7 +146,7 @@ static tleg_status load_once(const tleg_context_options *options, const char *pa
     if (!status)
         status = tleg_session_create(context, model, NULL, &session);
     if (!status)
-        status = tleg_session_run(session, images, 1, logits, NULL);
+        status = support_run(session, images, 1, logits, NULL);
     tleg_session_free(session);
     tleg_model_free(model);
     tleg_expander_free(expander);

@@ -298,3 +298,13 @@ tleg_context_options support_counted(struct counter *counter) {
     return (tleg_context_options){
         .struct_size = sizeof(tleg_context_options), .alloc = counted_alloc, .release = counted_release, .alloc_host = counter};
 }
+
+tleg_status support_run(tleg_session *session, const float *images, int64_t batch, float *logits, float *features) {
+    tleg_session_info info = {.struct_size = sizeof info};
+    const tleg_status status = tleg_session_get_info(NULL, session, &info);
+    if (status != TLEG_OK)
+        return status;
+    const size_t count = (size_t)batch;
+    return tleg_session_run(session, batch, images, count * info.image_floats, logits, logits ? count * info.logit_floats : 0,
+                            features, features ? count * info.feature_floats : 0);
+}

@@ -255,7 +255,7 @@ static void opening_and_running_takes_little_more_than_the_weights(void **state)
         OK(context, tleg_model_open(context, model_path, NULL, &model));
         long long weights = atomic_load(&counter.live_bytes);
         OK(context, tleg_session_create(context, model, NULL, &session));
-        OK_SESSION(session, tleg_session_run(session, image, 1, logits, NULL));
+        OK_SESSION(session, support_run(session, image, 1, logits, NULL));
         assert_little_more(&counter, weights, "a model, opened and run");
         tleg_session_free(session);
         tleg_model_free(model);
@@ -264,7 +264,7 @@ static void opening_and_running_takes_little_more_than_the_weights(void **state)
         OK(context, tleg_expander_open(context, gene_path, NULL, &options, &expander));
         weights = atomic_load(&counter.live_bytes);
         OK(context, tleg_session_create_elastic(context, expander, DEPTH, NULL, &session));
-        OK_SESSION(session, tleg_session_run(session, image, 1, logits, NULL));
+        OK_SESSION(session, support_run(session, image, 1, logits, NULL));
         assert_little_more(&counter, weights, "an expander, opened and run");
         tleg_session_free(session);
         tleg_expander_free(expander);

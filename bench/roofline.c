@@ -44,13 +44,13 @@ static void attention_run(struct state *state) {
 }
 
 static void attention_backward_run(struct state *state) {
-    tleg_attention_backward_heads(&state->exec, &(struct tleg_attention_backward){.batch = 1,
-                                                                                  .tokens = TOKENS,
-                                                                                  .dim = state->dim,
-                                                                                  .heads = state->dim / 64,
-                                                                                  .qkv = state->x,
-                                                                                  .dout = state->z,
-                                                                                  .dqkv = state->y});
+    tleg_k_attention_backward(&state->exec, &(struct tleg_attention_backward){.batch = 1,
+                                                                              .tokens = TOKENS,
+                                                                              .dim = state->dim,
+                                                                              .heads = state->dim / 64,
+                                                                              .qkv = state->x,
+                                                                              .dout = state->z,
+                                                                              .dqkv = state->y});
 }
 
 static void weight_backward_run(struct state *state) {
@@ -76,17 +76,17 @@ static void layernorm_run(struct state *state) {
 }
 
 static void layernorm_backward_run(struct state *state) {
-    tleg_layernorm_backward_rows(&state->exec, &(struct tleg_layernorm_backward){.rows = TOKENS,
-                                                                                 .dim = state->dim,
-                                                                                 .x = state->x,
-                                                                                 .weight = state->v,
-                                                                                 .dy = state->z,
-                                                                                 .eps = 1e-5F,
-                                                                                 .dx = state->y});
+    tleg_k_layernorm_backward(&state->exec, &(struct tleg_layernorm_backward){.rows = TOKENS,
+                                                                              .dim = state->dim,
+                                                                              .x = state->x,
+                                                                              .weight = state->v,
+                                                                              .dy = state->z,
+                                                                              .eps = 1e-5F,
+                                                                              .dx = state->y});
 }
 
 static void gelu_run(struct state *state) {
-    tleg_gelu(state->kernels, (size_t)(TOKENS * 4 * state->dim), state->x, state->y);
+    tleg_activate(state->kernels, TLEG_ACTIVATION_GELU, (size_t)(TOKENS * 4 * state->dim), state->x, state->y);
 }
 
 static void expand_run(struct state *state) {

@@ -21,7 +21,12 @@ lib=$(dirname "$(dirname "$pc")")
 PKG_CONFIG_PATH=$(dirname "$pc")
 export PKG_CONFIG_PATH
 pkg-config --validate tleg
-[ "$(pkg-config --modversion tleg)" = 0.1.0 ]
+# One version everywhere: as the installed header says it, pkg-config and CMake's package do.
+version=$(sed -n 's/^#define TLEG_VERSION_[MP][A-Z]* \([0-9]*\)$/\1/p' "$prefix/include/tleg/core.h" | paste -s -d .)
+echo "version $version"
+[ "$(pkg-config --modversion tleg)" = "$version" ]
+grep -qx "set(PACKAGE_VERSION \"$version\")" "$lib/cmake/tleg/tleg-config-version.cmake"
+[ -e "$lib/libtleg.so.$version" ]
 
 # shellcheck disable=SC2046
 "$cc" -std=c99 -Wall -Wextra -Werror "$here/consumers/consumer.c" $(pkg-config --cflags --libs tleg) -o "$scratch/shared"
@@ -39,7 +44,8 @@ command -v c++ >/dev/null || {
     echo "SKIP consumers: no C++ compiler (the C programs passed)"
     exit 77
 }
-cmake -G "$generator" -S "$here/consumers" -B "$scratch/build" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_BUILD_TYPE=Release >"$scratch/configure.log" 2>&1 || {
+cmake -G "$generator" -S "$here/consumers" -B "$scratch/build" -DCMAKE_PREFIX_PATH="$prefix" -DTLEG_VERSION="$version" \
+    -DCMAKE_BUILD_TYPE=Release >"$scratch/configure.log" 2>&1 || {
     cat "$scratch/configure.log"
     exit 1
 }

@@ -35,13 +35,13 @@ TLEG_API tleg_status TLEG_CALL tleg_gelu_forward(tleg_context *context, const tl
     if (!status)
         status = tleg_kernels_of(context, &kernels);
     if (!status)
-        tleg_gelu(kernels, x->count, x->data, y->data);
+        tleg_activate(kernels, TLEG_ACTIVATION_GELU, x->count, x->data, y->data);
     return status;
 }
 
 /* out (m, n) = x W^T + bias */
 static void run_linear(const struct tleg_exec *exec, int64_t m, const float *x, const tleg_tensor *weight,
-                       const tleg_tensor *bias, bool gelu, float *packed, float *out) {
+                       const tleg_tensor *bias, enum tleg_activation activation, float *packed, float *out) {
     int64_t n = weight->shape[0], k = weight->shape[1];
     tleg_ops_multiply(exec, &(struct tleg_ops_product){.m = m,
                                                        .n = n,
@@ -49,7 +49,7 @@ static void run_linear(const struct tleg_exec *exec, int64_t m, const float *x, 
                                                        .rows = {.kind = TLEG_ROWS_PLAIN, .x = x, .stride = k},
                                                        .w = weight->data,
                                                        .bias = tleg_ops_data(bias),
-                                                       .gelu = gelu,
+                                                       .activation = activation,
                                                        .packed = packed,
                                                        .out = out});
 }
@@ -75,7 +75,7 @@ TLEG_API tleg_status TLEG_CALL tleg_linear_forward(tleg_context *context, const 
     status = tleg_ops_space_make(context, "linear", tleg_gemm_scratch(kernels, TLEG_F32, rows, weight->shape[0], dim),
                                  tleg_ops_packed_bytes(kernels, weight->shape[0], dim), &space);
     if (!status)
-        run_linear(&space.exec, rows, x->data, weight, bias, false, (float *)(void *)space.extra, y->data);
+        run_linear(&space.exec, rows, x->data, weight, bias, TLEG_ACTIVATION_NONE, (float *)(void *)space.extra, y->data);
     tleg_ops_space_free(context, &space);
     return status;
 }
@@ -117,8 +117,8 @@ TLEG_API tleg_status TLEG_CALL tleg_mlp_forward(tleg_context *context, const tle
     status = tleg_ops_space_make(context, "mlp", scratch, extra, &space);
     if (!status) {
         float *packed = (float *)(void *)space.extra, *middle = (float *)(void *)(space.extra + hidden_at);
-        run_linear(&space.exec, rows, x->data, fc1, fc1_bias, true, packed, middle);
-        run_linear(&space.exec, rows, middle, fc2, fc2_bias, false, packed, y->data);
+        run_linear(&space.exec, rows, x->data, fc1, fc1_bias, TLEG_ACTIVATION_GELU, packed, middle);
+        run_linear(&space.exec, rows, middle, fc2, fc2_bias, TLEG_ACTIVATION_NONE, packed, y->data);
     }
     tleg_ops_space_free(context, &space);
     return status;

@@ -55,16 +55,16 @@ TLEG_API tleg_status TLEG_CALL tleg_layernorm_backward(tleg_context *context, co
     status = tleg_ops_space_make(context, "layernorm backward", tleg_layernorm_backward_scratch(kernels, rows, dim),
                                  dx ? 0 : x->bytes, &space);
     if (!status)
-        tleg_layernorm_backward_rows(&space.exec,
-                                     &(struct tleg_layernorm_backward){.rows = rows,
-                                                                       .dim = dim,
-                                                                       .x = x->data,
-                                                                       .weight = weight->data,
-                                                                       .dy = dy->data,
-                                                                       .eps = (float)eps,
-                                                                       .dx = dx ? dx->data : (float *)(void *)space.extra,
-                                                                       .dweight = gradient_of(dweight),
-                                                                       .dbias = gradient_of(dbias)});
+        tleg_k_layernorm_backward(&space.exec,
+                                  &(struct tleg_layernorm_backward){.rows = rows,
+                                                                    .dim = dim,
+                                                                    .x = x->data,
+                                                                    .weight = weight->data,
+                                                                    .dy = dy->data,
+                                                                    .eps = (float)eps,
+                                                                    .dx = dx ? dx->data : (float *)(void *)space.extra,
+                                                                    .dweight = gradient_of(dweight),
+                                                                    .dbias = gradient_of(dbias)});
     tleg_ops_space_free(context, &space);
     return status;
 }
@@ -85,7 +85,7 @@ TLEG_API tleg_status TLEG_CALL tleg_gelu_backward(tleg_context *context, const t
     if (!status)
         status = tleg_kernels_of(context, &kernels);
     if (!status)
-        tleg_gelu_backward_array(kernels, x->count, x->data, dy->data, dx->data);
+        tleg_activate_backward(kernels, TLEG_ACTIVATION_GELU, x->count, x->data, dy->data, dx->data);
     return status;
 }
 
@@ -135,8 +135,14 @@ static void weight_step(const struct tleg_exec *exec, const struct linear *l, co
 }
 
 static void input_step(const struct tleg_exec *exec, const struct linear *l, const float *hidden, float *dx) {
-    tleg_input_backward(exec, &(struct tleg_input_backward){
-                                  .m = l->m, .n = l->n, .k = l->k, .dy = l->dy, .w = l->w, .hidden = hidden, .dx = dx});
+    tleg_input_backward(exec, &(struct tleg_input_backward){.m = l->m,
+                                                            .n = l->n,
+                                                            .k = l->k,
+                                                            .dy = l->dy,
+                                                            .w = l->w,
+                                                            .hidden = hidden,
+                                                            .activation = TLEG_ACTIVATION_GELU,
+                                                            .dx = dx});
 }
 
 TLEG_API tleg_status TLEG_CALL tleg_linear_backward(tleg_context *context, const tleg_tensor *x, const tleg_tensor *weight,
@@ -206,12 +212,13 @@ static tleg_status check_mlp(tleg_context *context, struct mlp *a) {
 
 /* hidden (rows, H), before GELU, becomes the gradient by itself once the second product's weights have had theirs. */
 static void mlp_backward(const struct tleg_exec *exec, const struct mlp *a, float *packed, float *hidden) {
-    struct linear second = {.m = a->rows,
-                            .n = a->dim,
-                            .k = a->hidden,
-                            .rows = {.kind = TLEG_ROWS_GELU, .x = hidden, .stride = a->hidden},
-                            .w = a->fc2->data,
-                            .dy = a->dy->data};
+    struct linear second = {
+        .m = a->rows,
+        .n = a->dim,
+        .k = a->hidden,
+        .rows = {.kind = TLEG_ROWS_ACTIVATION, .activation = TLEG_ACTIVATION_GELU, .x = hidden, .stride = a->hidden},
+        .w = a->fc2->data,
+        .dy = a->dy->data};
     struct linear first = {
         .m = a->rows, .n = a->hidden, .k = a->dim, .rows = plain_rows(a->x->data, a->dim), .w = a->fc1->data, .dy = hidden};
     tleg_ops_multiply(exec, &(struct tleg_ops_product){.m = a->rows,
@@ -295,7 +302,7 @@ TLEG_API tleg_status TLEG_CALL tleg_attention_backward(tleg_context *context, co
     status = tleg_ops_space_make(
         context, op, tleg_attention_backward_scratch(kernels, backward.tokens, backward.dim, backward.heads), 0, &space);
     if (!status)
-        tleg_attention_backward_heads(&space.exec, &backward);
+        tleg_k_attention_backward(&space.exec, &backward);
     tleg_ops_space_free(context, &space);
     return status;
 }

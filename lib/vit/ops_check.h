@@ -48,7 +48,7 @@ struct tleg_ops_product {
     int64_t m, n, k;
     struct tleg_rows rows;
     const float *w, *bias;
-    bool gelu;
+    enum tleg_activation activation;
     float *packed, *out;
 };
 void tleg_ops_multiply(const struct tleg_exec *exec, const struct tleg_ops_product *product);

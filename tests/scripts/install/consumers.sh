@@ -27,6 +27,12 @@ echo "version $version"
 [ "$(pkg-config --modversion tleg)" = "$version" ]
 grep -qx "set(PACKAGE_VERSION \"$version\")" "$lib/cmake/tleg/tleg-config-version.cmake"
 [ -e "$lib/libtleg.so.$version" ]
+for notice in LICENSE THIRD-PARTY; do
+    find "$prefix/share" -name $notice | grep -q . || {
+        echo "$notice is not installed"
+        exit 1
+    }
+done
 
 # shellcheck disable=SC2046
 "$cc" -std=c99 -Wall -Wextra -Werror "$here/consumers/consumer.c" $(pkg-config --cflags --libs tleg) -o "$scratch/shared"

@@ -1,6 +1,6 @@
 /* Opening a safetensors file, and the handle that holds its header. */
 #define _FILE_OFFSET_BITS 64
-#include "format/parts.h"
+#include "format/private.h"
 
 #include <errno.h>
 #include <fcntl.h>

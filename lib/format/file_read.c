@@ -1,6 +1,6 @@
 /* Reading tensors out of an open file. */
 #define _FILE_OFFSET_BITS 64
-#include "format/parts.h"
+#include "format/private.h"
 
 #include <errno.h>
 #include <string.h>

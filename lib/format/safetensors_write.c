@@ -1,7 +1,7 @@
 /* The writer: everything goes into a temporary file beside the target, which then takes the target's name. A crash, a full
  * disk or an error leaves the former file whole and nothing beside it (a crash: the temporary file). */
 #define _FILE_OFFSET_BITS 64
-#include "format/parts.h"
+#include "format/private.h"
 
 #include <errno.h>
 #include <fcntl.h>

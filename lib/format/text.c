@@ -1,5 +1,5 @@
 /* Small helpers: UTF-8, sorting without memory, the system's words. */
-#include "format/parts.h"
+#include "format/private.h"
 
 #include <string.h>
 

@@ -269,6 +269,21 @@ static tleg_status take_options(tleg_context *context, const tleg_expander_optio
                    : TLEG_OK;
 }
 
+uint64_t tleg_expander_parameters(const tleg_expander *e, int32_t depth) {
+    uint64_t fixed = 0, layer = 0;
+    for (int slot = 0; slot < TLEG_OUTER; slot++) {
+        struct tleg_spec spec;
+        tleg_outer_spec(&e->config.c, slot, &spec);
+        fixed += tleg_spec_count(&spec);
+    }
+    for (int i = 0; i < TLEG_SITES * 2; i++) {
+        struct tleg_spec spec;
+        tleg_site_spec(&e->config.c, i / 2, i % 2, &spec);
+        layer += tleg_spec_count(&spec);
+    }
+    return fixed + (uint64_t)depth * layer;
+}
+
 TLEG_API tleg_status TLEG_CALL tleg_expander_create(tleg_context *context, const tleg_learngene *gene,
                                                     const tleg_expander_options *options, tleg_expander **expander) {
     if (expander)

@@ -1,6 +1,6 @@
 /* A fresh learngene. Each tensor has a random stream of its own, so that its bits depend on the seed and its place alone. */
 #include "learngene/gene.h"
-#include "vit/vit.h"
+#include "vit/weights/weights.h"
 #include <math.h>
 
 static void fill(const struct tleg_gene_tensor *tensor, float value) {

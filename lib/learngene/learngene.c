@@ -1,6 +1,6 @@
 /* The learngene handle: its memory, its tensors by name, and its file. */
 #include "learngene/gene.h"
-#include "vit/vit.h"
+#include "vit/weights/weights.h"
 #include <string.h>
 
 /* ---- memory: descriptions of the tensors, segments, then all numbers, each piece on a multiple of 64 ---- */

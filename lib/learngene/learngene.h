@@ -2,7 +2,7 @@
 #ifndef TLEG_LIB_LEARNGENE_H
 #define TLEG_LIB_LEARNGENE_H
 
-#include "vit/config.h"
+#include "config/config.h"
 #include <tleg/learngene.h>
 
 struct tleg_gene_tensor;

@@ -5,8 +5,7 @@
  * (L-1) / (2L) since x_l - mean(x) = w_l / 2L and sum(w_l^2) = L (L^2 - 1) / 3. The w_l are whole numbers: where all layers are
  * equal both sums are exact in double, so that base is the common value and ilayer 0. */
 #include "learngene/gene.h"
-#include "vit/parts.h"
-#include "vit/vit.h"
+#include "vit/handle/handle.h"
 #include <float.h>
 #include <math.h>
 #include <string.h>

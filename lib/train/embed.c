@@ -1,5 +1,5 @@
 /* From images to the first block's input, and back. */
-#include "train/trainer.h"
+#include "train/private.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* What is trained: the parameters of a learngene or of a model, as one list over one array. */
-#include "train/trainer.h"
+#include "train/private.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* From tokens to what the heads read, and back. LayerNorm before or after the mean, or of the class tokens alone. */
-#include "train/trainer.h"
+#include "train/private.h"
 
 #include <string.h>
 

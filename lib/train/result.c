@@ -1,5 +1,5 @@
 /* What a trainer has learned: as a learngene, as a model, or tensor by tensor. */
-#include "train/trainer.h"
+#include "train/private.h"
 
 #include <string.h>
 

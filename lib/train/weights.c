@@ -1,7 +1,7 @@
 /* The weights of a pass: each layer formed at the depth that runs, packed for both directions; and what is outside the blocks.
  * They are the same for every slice of the batch; with checkpointing a layer is formed again whenever it is wanted, in one
  * layer's memory. */
-#include "train/trainer.h"
+#include "train/private.h"
 
 /* ---- layers: matrices of the type that is multiplied, vectors as they are ---- */
 

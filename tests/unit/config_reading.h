@@ -4,7 +4,7 @@
 
 #include "unit/support.h"
 #include "unit/vit_file.h"
-#include "vit/config.h"
+#include "vit/read/read.h"
 
 static tleg_context *context;
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "train/augment.h"
+#include "augment/private.h"
 #include "unit/support.h"
 
 enum { CHANNELS = 3, DRAWS = 40000 };

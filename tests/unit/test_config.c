@@ -1,6 +1,7 @@
 /* What a host's configuration is taken to be, what is refused and in which words; metadata, names and shapes that follow. */
+#include "config/schedule.h"
 #include "unit/support.h"
-#include "vit/schedule.h"
+#include "vit/read/read.h"
 #include <math.h>
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* From a model's layers back to a gene: the least-squares lines, and how much of the layers they explain. */
+#include "config/config.h"
 #include "format/format.h"
 #include "unit/gene_values.h"
-#include "vit/config.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,8 +2,8 @@
  * share of the FMA peak that it reaches.
  *
  *     bench/bench_backward [level] [images] [tokens] [dim] */
+#include "base/peaks.h"
 #include "bench.h"
-#include "peaks.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,8 +2,8 @@
  * FMA peak that the block reaches; and the same with weights formed from base and ilayer as they are used.
  *
  *     bench/bench_block [level] [images] */
+#include "base/peaks.h"
 #include "bench.h"
-#include "peaks.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,12 +1,12 @@
 /* Expanding base to 12 layers, against what the machine's memory can do: bytes read (base and ilayer, once) plus bytes written,
  * over time. Warm: into memory that was touched before, from an allocator that keeps what it gets back. Cold: into fresh pages,
  * from the library's own allocator. Three yardsticks, in the same run: the C library's copy, the fastest copy that we know
- * (tools/peaks.c), and, since six bytes of seven are written, the fastest filling, which a core cannot pass however it reads.
- * Medians; prints one JSON object a line.
+ * (tools/base/peaks.c), and, since six bytes of seven are written, the fastest filling, which a core cannot pass however it
+ * reads. Medians; prints one JSON object a line.
  *
  *     bench/bench_expand [threads] [level] */
+#include "base/peaks.h"
 #include "bench.h"
-#include "peaks.h"
 
 #include <pthread.h>
 #include <stdio.h>

@@ -4,8 +4,8 @@
  *     env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OPENBLAS_NUM_THREADS=1 bench/bench_gemm [level [bf16]]
  *
  * Those two variables halve OpenBLAS; start without them. */
+#include "base/peaks.h"
 #include "bench.h"
-#include "peaks.h"
 
 #include <stdio.h>
 #include <stdlib.h>

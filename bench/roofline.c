@@ -2,8 +2,8 @@
  * are those that must move at least: each input, weight and output once. One thread, medians.
  *
  *     bench/bench_roofline [level] >roofline.jsonl */
+#include "base/peaks.h"
 #include "bench.h"
-#include "peaks.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,8 +4,8 @@
  * memory that the trainer asks for.
  *
  *     bench/bench_train [threads] [recompute] [bf16]     recompute 1: keep each block's input alone */
+#include "base/peaks.h"
 #include "bench.h"
-#include "peaks.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -44,6 +44,23 @@ for place in tools examples; do
 $found"
 done
 
+# The command's sub-rooms: each includes its own headers and those of the sub-rooms before it, so that base/ includes none and
+# nothing includes verbs/; a private.h belongs to one sub-room.
+before=
+for room in base source pictures data batches training drawing check verbs; do
+    found=$(grep -rnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"[^"]*/' "tools/$room" --include='*.c' --include='*.h' |
+        grep -vE "\"($(echo $before | tr ' ' '|'))/[^\"/]*\"")
+    [ -z "$found" ] || fail "tools/$room may include${before:- no other sub-room}, not:
+$found"
+    before="$before $room"
+done
+found=$(grep -rnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"[^"]*/private\.h"' tools --include='*.c' --include='*.h')
+[ -z "$found" ] || fail "a private.h is for its own sub-room, not:
+$found"
+for room in tools/*/; do
+    case " $before convert " in *" $(basename "$room") "*) ;; *) fail "$room is not among the sub-rooms of this test" ;; esac
+done
+
 found=$(grep -rnE '(^|[^_[:alnum:]>.])(fopen|open|openat|mmap)[[:space:]]*\(' lib --include='*.c' --include='*.h' |
     grep -vE '^lib/format/|: *(/\*|\*|//)|MAP_ANONYMOUS') # memory is no file
 [ -z "$found" ] || fail "only lib/format opens files, not:

@@ -13,7 +13,7 @@ skips=$build/logs/skips
 jobs=$(nproc 2>/dev/null || echo 2)
 
 # ---- what is needed ----
-. tools/packages.sh
+. scripts/packages.sh
 if command -v apt-get >/dev/null && command -v dpkg-query >/dev/null; then
     install_missing test || echo "apt could not install all that is missing"
     [ "$(uname -m)" = aarch64 ] || install_missing cross || echo "apt could not install a compiler and an emulator for aarch64"

@@ -1,5 +1,5 @@
 /* The command tleg: finds the verb, and makes sure that what it printed arrived. */
-#include "options.h"
+#include "base/options.h"
 
 #include <errno.h>
 #include <fcntl.h>

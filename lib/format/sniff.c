@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-#define CONVERT "probably a PyTorch checkpoint (.pth, .pt), no safetensors file: convert it with tools/convert_checkpoint.py"
+#define CONVERT                                                                                                                \
+    "probably a PyTorch checkpoint (.pth, .pt), no safetensors file: convert it with tools/convert/convert_checkpoint.py"
 #define ZIP "a zip archive, " CONVERT
 #define PICKLE "a Python pickle, " CONVERT
 

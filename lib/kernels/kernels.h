@@ -119,7 +119,7 @@ bool tleg_multiplies_halves(const struct tleg_kernels *kernels, int32_t rounded)
 /* Elements from one such row of n elements to the next: n, filled up with zeros as the products want it. */
 int64_t tleg_halves_stride(const struct tleg_kernels *kernels, int64_t n);
 
-/* ---- attention (attention.c, attention_pairs.c) ----
+/* ---- attention (attention.c, attention_narrow.c) ----
  * qkv (B, N, 3D) to out (B, N, D): per head softmax(q k^T / sqrt(D/heads)) v. dtype: TLEG_F32; or TLEG_BF16: where the level
  * multiplies bf16, q, k, v and the exponentials are rounded to it before the products. */
 struct tleg_attention {

@@ -196,7 +196,7 @@ const float *tleg_form(const struct tleg_kernels *kernels, const struct tleg_wei
 const void *tleg_form_pairs(const struct tleg_kernels *kernels, const struct tleg_weight *weight, size_t first, size_t count,
                             void *scratch);
 
-/* Attention on pairs (attention_pairs.c), and what a lane needs for it. */
+/* Attention on pairs (attention_narrow.c), and what a lane needs for it. */
 void tleg_attention_pairs(const struct tleg_exec *exec, const struct tleg_attention *attention, const struct tleg_pairs *pairs);
 size_t tleg_attention_pairs_lane(const struct tleg_pairs *pairs, int64_t tokens, int64_t width);
 /* Tasks that share the `pieces` of one head, so that every lane has work where there are few heads. */

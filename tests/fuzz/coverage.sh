@@ -40,4 +40,4 @@ report "lib/vit: reading configurations and weights" lib/config/*.c lib/vit/read
 report "lib/learngene" lib/learngene/*.c
 report "lib/image" lib/image/*.c
 report "lib/train: stored states" lib/train/state.c
-report "tools" tools/picture*.c tools/images.c tools/dataset*.c
+report "tools" tools/pictures/*.c tools/data/*.c

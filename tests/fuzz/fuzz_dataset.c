@@ -1,6 +1,6 @@
 /* Any bytes as a folder of binary pictures: class names, the labels of a learngene to match them with, and CIFAR's files or IDX
  * files. '%' stands between the three; in the last the first byte says which files. */
-#include "dataset.h"
+#include "data/dataset.h"
 #include "fuzz/target.h"
 
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* Any bytes as the input of `tleg run`: opened, checked and run through a small learngene, as the tool does. */
+#include "data/images.h"
 #include "fuzz/target.h"
-#include "images.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -6,7 +6,7 @@
  *
  * Exit 77: there is nothing to measure. */
 #include "../bench/bench.h"
-#include "../tools/peaks.h"
+#include "../tools/base/peaks.h"
 #include <tleg/tleg.h>
 
 #include <stdio.h>

@@ -1,8 +1,8 @@
-/* Folders of pictures, as the command walks them. Compiled with tools/folder.c. */
+/* Folders of pictures, as the command walks them. Compiled with tools/data/folder.c. */
 #define _XOPEN_SOURCE 700 /* nftw */
 #include "unit/support.h"
 
-#include "folder.h"
+#include "data/folder.h"
 
 #include <ftw.h>
 #include <stdio.h>

@@ -1,9 +1,9 @@
-/* Picture files, as the command reads them. Compiled with tools/picture*.c and prepare.c; links libjpeg and libpng.
+/* Picture files, as the command reads them. Compiled with tools/pictures/; links libjpeg and libpng.
  * tests/fixtures/image/make.py wrote the files and what PIL makes of them. */
 #include "unit/support.h"
 
-#include "picture.h"
-#include "prepare.h"
+#include "pictures/picture.h"
+#include "pictures/prepare.h"
 
 #include <fcntl.h>
 #include <math.h>

@@ -3,6 +3,8 @@
 #define TLEG_LIB_KERNELS_ARM_NEON_H
 
 #include "kernels/table.h"
+
+#if defined(__aarch64__)
 #include <arm_neon.h>
 
 #define TLEG_NEON_INLINE static inline __attribute__((always_inline))
@@ -101,4 +103,5 @@ TLEG_NEON_INLINE float32x4_t tleg_neon_gelu_slope(float32x4_t x) {
     return tleg_neon_two_sides(x, vfmsq_f32(tleg_neon_tail_part(a), a, vdupq_n_f32(0.398942280F)));
 }
 
+#endif
 #endif

@@ -1,8 +1,9 @@
 /* The NEON register tile: 8 x 12 sums in 24 of the 32 registers, with two registers of a, of which each multiply takes one
  * lane, and three of b.
  * Rows are written out by EACH_ROW and not as loops: sums then have constant places and stay in registers with any compiler. */
-#if defined(__aarch64__)
 #include "kernels/arm/neon.h"
+
+#if defined(__aarch64__)
 
 enum { MR = TLEG_NEON_MR, NR = TLEG_NEON_NR, PARTS = NR / 4 };
 #define EACH_ROW(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7)
@@ -132,6 +133,4 @@ void tleg_neon_tile(const struct tleg_tile *tile) {
     tiles[tile->rows - 1][(tile->cols - 1) / 4](tile);
 }
 
-#else
-typedef int tleg_no_tile_neon; /* a file with nothing in it is no C */
 #endif

@@ -1,6 +1,7 @@
 /* The row-wise and element-wise operations with NEON. */
-#if defined(__aarch64__)
 #include "kernels/arm/neon.h"
+
+#if defined(__aarch64__)
 #include <math.h>
 
 enum { WAYS = 4 }; /* independent chains, so that latency does not set the pace */
@@ -263,6 +264,4 @@ void tleg_neon_widen(int32_t dtype, const void *in, size_t count, float *out) {
     tleg_portable_widen(dtype, halves + i, count - i, out + i);
 }
 
-#else
-typedef int tleg_no_vector_neon; /* a file with nothing in it is no C */
 #endif

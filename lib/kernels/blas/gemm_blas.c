@@ -3,6 +3,8 @@
  * Debian's serial OpenBLAS gives wrong results in silence when two threads call it at once, its threaded build crashes with
  * many callers: so every call takes one lock of the whole process. Its number of threads is the host's business. */
 #include "kernels/table.h"
+
+#if TLEG_HAVE_BLAS
 #include <cblas.h>
 #include <pthread.h>
 #include <string.h>
@@ -159,3 +161,5 @@ void tleg_blas_multiply(const struct tleg_exec *exec, const struct tleg_gemm *ge
         tleg_for_each(exec, (m + ROWS - 1) / ROWS, finish_rows, &product);
     }
 }
+
+#endif

@@ -3,6 +3,8 @@
 #define TLEG_LIB_KERNELS_X86_AVX2_H
 
 #include "kernels/table.h"
+
+#if defined(__x86_64__)
 #include <immintrin.h>
 
 #define TLEG_AVX2 __attribute__((target("avx2,fma,f16c")))
@@ -87,4 +89,5 @@ TLEG_AVX2_INLINE __m256 tleg_avx2_gelu_slope(__m256 x) {
     return tleg_avx2_two_sides(x, _mm256_fnmadd_ps(a, _mm256_set1_ps(0.398942280F), tleg_avx2_tail_part(a)));
 }
 
+#endif
 #endif

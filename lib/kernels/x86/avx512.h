@@ -3,6 +3,8 @@
 #define TLEG_LIB_KERNELS_X86_AVX512_H
 
 #include "kernels/table.h"
+
+#if defined(__x86_64__)
 #include <immintrin.h>
 
 #define TLEG_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c")))
@@ -139,4 +141,5 @@ TLEG_AVX512_INLINE __m512 tleg_avx512_gelu_slope(__m512 x) {
     return _mm512_mask_sub_ps(tail, above, _mm512_set1_ps(1.0F), tail);
 }
 
+#endif
 #endif

@@ -4,6 +4,7 @@
 
 #include "kernels/x86/avx512.h"
 
+#if defined(__x86_64__)
 #define TLEG_AVX512BF16 __attribute__((target("avx512bf16,avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c")))
 #define TLEG_AVX512BF16_INLINE                                                                                                 \
     static inline __attribute__((always_inline, target("avx512bf16,avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c")))
@@ -24,4 +25,5 @@ enum { TLEG_AMX_MR = 32, TLEG_AMX_UNIT = 16 };
 void tleg_amx_tile(const struct tleg_tile *tile);
 void tleg_avx512bf16_expand(const float *base, const float *ilayer, float c, size_t count, int32_t dtype, void *out);
 
+#endif
 #endif

@@ -1,6 +1,7 @@
 /* What AVX512-BF16's tile takes, and what makes numbers bf16: rows, pairs down columns, exponentials, expansion. */
-#if defined(__x86_64__)
 #include "kernels/x86/avx512bf16.h"
+
+#if defined(__x86_64__)
 #include <math.h>
 #include <string.h>
 
@@ -137,6 +138,4 @@ TLEG_AVX512BF16 void tleg_avx512bf16_expand(const float *base, const float *ilay
         expand_bf16(base, NULL, 0, count, out);
 }
 
-#else
-typedef int tleg_no_convert_avx512bf16; /* a file with nothing in it is no C */
 #endif

@@ -1,9 +1,10 @@
 /* The tile of pairs by AMX: 32 x 32 sums in four tile registers of 16 x 16, two of a's rows and two of b's columns beside them.
  * Written after Intel's manual (volume 2, TDPBF16PS; volume 1, chapter 18): a register of a is up to 16 rows of 16 pairs, one
  * of b 16 steps of 16 columns of pairs, and for each step the products of the pair are added to the sum, in f32. */
-#if defined(__x86_64__)
 #include "kernels/x86/avx512bf16.h"
 #include "kernels/x86/tile_avx512.h"
+
+#if defined(__x86_64__)
 
 #define TLEG_AMX __attribute__((target("amx-tile,amx-bf16,avx512bf16,avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c")))
 
@@ -89,6 +90,4 @@ TLEG_AMX void tleg_amx_tile(const struct tleg_tile *tile) {
     tleg_avx512bf16_store(tile, sum);
 }
 
-#else
-typedef int tleg_no_tile_amx; /* a file with nothing in it is no C */
 #endif

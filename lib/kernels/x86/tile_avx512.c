@@ -1,6 +1,7 @@
 /* The AVX-512 register tile: 14 x 32 sums in 28 of the 32 registers, two loads of b and one broadcast of a at a time. */
-#if defined(__x86_64__)
 #include "kernels/x86/tile_avx512.h"
+
+#if defined(__x86_64__)
 
 /* A whole tile through GELU and no further, as the MLP's first half wants it. */
 TLEG_AVX512 static void store_gelu(const struct tleg_tile *tile, float sum[][NR]) {
@@ -63,6 +64,4 @@ TLEG_AVX512_INLINE void run(const struct tleg_tile *tile, const int rows, const 
 
 TILES(TLEG_AVX512, tleg_avx512_tile)
 
-#else
-typedef int tleg_no_tile_avx512; /* a file with nothing in it is no C */
 #endif

@@ -5,6 +5,7 @@
 
 #include "kernels/x86/avx512.h"
 
+#if defined(__x86_64__)
 enum { MR = TLEG_AVX512_MR, NR = TLEG_AVX512_NR };
 #define EACH_ROW(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11) DO(12) DO(13)
 
@@ -100,4 +101,5 @@ TLEG_AVX512_INLINE void finish(const struct tleg_tile *tile, const int rows, con
             narrow[tile->rows - 1](tile);                                                                                      \
     }
 
+#endif
 #endif

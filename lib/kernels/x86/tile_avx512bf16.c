@@ -1,7 +1,8 @@
 /* The register tile of bf16 pairs: one vdpbf16ps adds both products of 16 pairs to 16 sums in f32. */
-#if defined(__x86_64__)
 #include "kernels/x86/avx512bf16.h"
 #include "kernels/x86/tile_avx512.h"
+
+#if defined(__x86_64__)
 
 TLEG_AVX512BF16_INLINE __m512 add(__m512 sum, __m512 x, __m512 y) {
     return _mm512_dpbf16_ps(sum, (__m512bh)x, (__m512bh)y);
@@ -88,6 +89,4 @@ TLEG_AVX512BF16_INLINE void run(const struct tleg_tile *tile, const int rows, co
 
 TILES(TLEG_AVX512BF16, tleg_avx512bf16_tile)
 
-#else
-typedef int tleg_no_tile_avx512bf16; /* a file with nothing in it is no C */
 #endif

@@ -1,6 +1,7 @@
 /* Transposing in squares of 8 x 8. */
-#if defined(__x86_64__)
 #include "kernels/x86/avx2.h"
+
+#if defined(__x86_64__)
 
 /* 8 rows become 8 columns, in three rounds of exchanging neighbours: of 1, 2 and 4 elements. */
 TLEG_AVX2_INLINE void square(__m256 x[8]) {
@@ -57,6 +58,4 @@ void tleg_avx2_transpose(int64_t rows, int64_t cols, const float *in, int64_t in
             part(rows - r, cols - c, in + r * in_stride + c, in_stride, scale, out + c * out_stride + r, out_stride);
 }
 
-#else
-typedef int tleg_no_transpose_avx2; /* a file with nothing in it is no C */
 #endif

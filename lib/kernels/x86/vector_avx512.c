@@ -1,6 +1,7 @@
 /* The row-wise and element-wise operations with AVX-512. */
-#if defined(__x86_64__)
 #include "kernels/x86/avx512.h"
+
+#if defined(__x86_64__)
 #include <math.h>
 
 /* ---- softmax ---- */
@@ -350,6 +351,4 @@ TLEG_AVX512 void tleg_avx512_widen(int32_t dtype, const void *in, size_t count, 
     }
 }
 
-#else
-typedef int tleg_no_vector_avx512; /* a file with nothing in it is no C */
 #endif

@@ -1,0 +1,59 @@
+/* What a verb works on: a learngene, which runs elastically at a depth, or a model. */
+#ifndef TLEG_TOOLS_SOURCE_H
+#define TLEG_TOOLS_SOURCE_H
+
+#include "base/options.h"
+
+/* What the command line asks a learngene to become; zero: as it was learned. */
+struct form {
+    int32_t depth, dtype, norm, image;
+    bool timm; /* another name of norm = TLEG_NORM_AFTER_POOL */
+};
+
+/* The options that fill a form, for a verb's table. */
+#define FORM_OPTIONS(form)                                                                                                     \
+    {"--depth", OPTION_COUNT, &(form).depth, 1, 1024, NULL}, {"--dtype", OPTION_CHOICE, &(form).dtype, 0, 0, option_dtypes},   \
+        {"--norm", OPTION_CHOICE, &(form).norm, 0, 0, option_norms}, {"--timm", OPTION_FLAG, &(form).timm, 0, 0, NULL}, {      \
+        "--image", OPTION_COUNT, &(form).image, 1, INT32_MAX, NULL                                                             \
+    }
+#define OPTIONS_END                                                                                                            \
+    { NULL, OPTION_FLAG, NULL, 0, 0, NULL }
+
+/* Their lines in a verb's help. */
+#define FORM_HELP                                                                                                              \
+    "  --depth N     layers, 1 to 1024; a learngene needs it\n"                                                                \
+    "  --dtype T     type of the weights: f32 (default), bf16, f16\n"                                                          \
+    "  --norm P      place of the final norm: as-learned (default), before-pool, after-pool (the form of\n"                    \
+    "                the published descendants, eps 1e-6)\n"                                                                   \
+    "  --timm        the same as --norm after-pool\n"                                                                          \
+    "  --image I     side of the input in pixels, if not as learned: the position embedding is resampled\n"
+
+struct source {
+    const char *path;
+    tleg_learngene *gene; /* of a learngene's file, unless it was opened to run alone */
+    tleg_model *model;
+    tleg_expander *expander; /* of a learngene, once asked for */
+    tleg_config config;      /* of what runs: its depth, dtype and image size */
+};
+
+/* Folds --timm into --norm. False after refusing a contradiction. */
+bool form_settle(const struct call *call, struct form *form, int *code);
+
+/* Opens a learngene or a model, whichever the file is. Returns an exit code; source_close is right after a failure too. */
+int source_open(const struct call *call, tleg_context *context, const char *path, struct source *source);
+/* Refuses (EXIT_MISUSE) a learngene without a depth, and a model that is not what the form asks for. For a learngene it packs
+ * the expander. Sets source->config to what runs. */
+int source_take_form(const struct call *call, tleg_context *context, const struct form *form, struct source *source);
+/* Both at once, for who only runs it: a learngene's numbers go from the file to the expander, and source->gene stays NULL. */
+int source_open_form(const struct call *call, tleg_context *context, const char *path, const struct form *form,
+                     struct source *source);
+/* A session over the model, or an elastic one at the form's depth. After source_take_form or source_open_form. */
+int source_session(const struct call *call, tleg_context *context, struct source *source, int32_t batch,
+                   tleg_session **session);
+void source_close(struct source *source);
+
+/* The numbers that a model of the configuration holds, at a depth. */
+uint64_t source_parameters(const tleg_config *config, int32_t depth);
+int64_t source_tokens(const tleg_config *config);
+
+#endif

@@ -1,0 +1,157 @@
+/* tleg check: does this machine compute right, at every level that it has? */
+#include "check/check.h"
+#include "base/options.h"
+#include "base/report.h"
+
+#include <stdio.h>
+
+enum { BLOCKS = 2, THREADS = 3, BLAS = -1 };
+static const double tolerance = 1e-5; /* relative; single precision over sums of 1536 stays six times below */
+
+struct desk {
+    struct check_block blocks[BLOCKS];
+    struct check_gene gene;
+};
+
+static int set_up(const struct call *call, struct desk *desk) {
+    tleg_context *portable = NULL;
+    tleg_context_options options = {
+        .struct_size = sizeof options, .level = TLEG_LEVEL_PORTABLE, .workers = 1, .gemm = TLEG_GEMM_OWN};
+    *desk = (struct desk){
+        .blocks = {{.batch = 1, .tokens = 197, .dim = 384, .heads = 6, .hidden = 1536}, /* DeiT-small at 224 pixels */
+                   {.batch = 3, .tokens = 29, .dim = 45, .heads = 5, .hidden = 131}}};  /* no multiple of anything */
+    if (tleg_context_create(&options, &portable) != TLEG_OK)
+        return tool_fail_memory(call);
+    int code = EXIT_DONE;
+    for (int i = 0; i < BLOCKS && code == EXIT_DONE; i++)
+        if (check_block_create(portable, &desk->blocks[i]) != TLEG_OK)
+            code = tool_fail_memory(call);
+    if (code == EXIT_DONE)
+        code = check_gene_create(call, portable, &desk->gene);
+    tleg_context_free(portable);
+    return code;
+}
+
+static void clear(struct desk *desk) {
+    for (int i = 0; i < BLOCKS; i++)
+        check_block_free(&desk->blocks[i]);
+    check_gene_free(&desk->gene);
+}
+
+/* Contexts with 1, 2, ... threads at a level (BLAS: with cblas). Returns how many; 0 where this build or machine has none. */
+static int make_contexts(int32_t level, tleg_context *contexts[THREADS]) {
+    int count = 0;
+    for (; count < (level == BLAS ? 1 : THREADS); count++) {
+        tleg_context_options options = {.struct_size = sizeof options,
+                                        .level = level == BLAS ? TLEG_LEVEL_BEST : level,
+                                        .workers = count + 1,
+                                        .gemm = level == BLAS ? TLEG_GEMM_BLAS : TLEG_GEMM_OWN};
+        if (tleg_context_create(&options, &contexts[count]) != TLEG_OK)
+            break;
+    }
+    return count;
+}
+
+static bool is_right(const struct check_verdict *verdict) {
+    return verdict->difference <= tolerance && verdict->expansion && verdict->same_bits;
+}
+
+static int say_level(const struct call *call, const char *name, bool bits, const struct check_verdict *verdict) {
+    if (!call->json) {
+        printf("%-12s largest relative difference %.1e, expansion %s%s: %s\n", name, verdict->difference,
+               verdict->expansion ? "bit-equal" : "DIFFERS",
+               !bits                ? ""
+               : verdict->same_bits ? ", threads and batches bit-equal"
+                                    : ", threads or batches DIFFER",
+               is_right(verdict) ? "ok" : "WRONG");
+        fflush(stdout);
+        return EXIT_DONE;
+    }
+    struct report report = report_start();
+    report_text(&report, "level", name);
+    report_real(&report, "difference", verdict->difference);
+    report_add(&report, "expansion_equal", json_boolean(verdict->expansion));
+    report_add(&report, "threads_equal", bits ? json_boolean(verdict->same_bits) : json_null());
+    report_add(&report, "ok", json_boolean(is_right(verdict)));
+    return report_print(call, &report);
+}
+
+/* One level, one line. *right turns false when it computes wrong; the exit code tells only of what kept it from computing. */
+static int check_level(const struct call *call, struct desk *desk, int32_t level, const char *name, bool *right) {
+    tleg_context *contexts[THREADS] = {NULL};
+    struct check_verdict verdict = {0, true, true};
+    int count = make_contexts(level, contexts), code = EXIT_DONE;
+    bool whole = count == (level == BLAS ? 1 : THREADS);
+    if (level != BLAS && !whole)
+        code = tool_fail(call, "%s: no context with %d threads", name, count + 1);
+    for (int i = 0; i < BLOCKS && whole && code == EXIT_DONE; i++)
+        if (check_block_compare(contexts[0], &desk->blocks[i], &verdict.difference) != TLEG_OK)
+            code = tool_fail_context(call, contexts[0]);
+    if (whole && code == EXIT_DONE)
+        code = check_gene_compare(call, contexts, level == BLAS ? 0 : count, &desk->gene, &verdict);
+    if (whole && code == EXIT_DONE)
+        code = say_level(call, name, level != BLAS, &verdict);
+    *right &= is_right(&verdict);
+    for (int i = 0; i < count; i++)
+        tleg_context_free(contexts[i]);
+    return code;
+}
+
+static int say_end(const struct call *call, bool right) {
+    if (!call->json) {
+        if (right)
+            puts("this machine computes right");
+        return right ? EXIT_DONE : tool_fail(call, "this machine computes wrong");
+    }
+    struct report report = report_start();
+    report_add(&report, "right", json_boolean(right));
+    int code = report_print(call, &report);
+    return right ? code : tool_fail(call, "this machine computes wrong");
+}
+
+static int check_levels(const struct call *call, struct desk *desk) {
+    int code = EXIT_DONE;
+    bool right = true, any = false;
+    int32_t level;
+    const char *name;
+    for (int32_t i = 0; code == EXIT_DONE && (level = tleg_cpu_level(i, &name)) != 0; i++) {
+        if (call->level && call->level != level)
+            continue;
+        any = true;
+        code = check_level(call, desk, level, name, &right);
+    }
+    if (code == EXIT_DONE && !any)
+        return tool_fail(call, "--level %s: not on this machine", tool_level_name(call->level));
+    if (code == EXIT_DONE && !call->level)
+        code = check_level(call, desk, BLAS, "blas", &right);
+    return code == EXIT_DONE ? say_end(call, right) : code;
+}
+
+static int run(const struct verb *verb, int argc, char **argv) {
+    const struct option options[] = {{NULL, OPTION_FLAG, NULL, 0, 0, NULL}};
+    struct call call;
+    struct desk desk;
+    int code;
+    if (!options_parse(verb, argc, argv, options, 0, 0, &call, &code))
+        return code;
+    code = set_up(&call, &desk);
+    if (code == EXIT_DONE)
+        code = check_levels(&call, &desk);
+    clear(&desk);
+    return code;
+}
+
+const struct verb verb_check = {
+    .name = "check",
+    .summary = "does this machine compute right, at every level that it has?",
+    .usage = "tleg check",
+    .details = "For each level of instructions of this machine, and for the cblas library where the build has one: the parts\n"
+               "of a Transformer block at DeiT-small's shape and at an odd one, against plain loops in double precision; a\n"
+               "small learngene, expanded and run, against the portable level. Expanded weights must be equal bit by bit, and\n"
+               "so must answers with 1, 2 and 3 threads, one image or three at once, elastic or expanded. One line a level.\n"
+               "--level checks one level alone; --threads and --heads change nothing here.\n"
+               "\n"
+               "--json, one object a level: {\"level\", \"difference\", \"expansion_equal\", \"threads_equal\", \"ok\"}; then\n"
+               "{\"right\"}\n",
+    .run = run,
+};

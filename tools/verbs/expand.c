@@ -1,0 +1,121 @@
+/* tleg expand: from a learngene to a model of any depth. */
+#include "base/report.h"
+#include "source/source.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+struct wishes {
+    struct form form;
+    int32_t classes;
+    uint64_t seed;
+    const char *out;
+};
+
+/* Text: what was written, in one line, and in another that the head is not the learned one. */
+static int say_written(const struct call *call, const struct wishes *wishes, const tleg_config *gene, const tleg_model *model,
+                       double ms) {
+    tleg_config config = {.struct_size = sizeof config};
+    uint64_t bytes;
+    char text[24];
+    bool fresh = wishes->classes && wishes->classes != gene->classes;
+    if (tleg_model_get_info(model, &config) != TLEG_OK || !report_file_bytes(wishes->out, &bytes))
+        return tool_fail(call, "%s: written, but it cannot be looked at", wishes->out);
+    if (!call->json) {
+        printf("%s: a model of depth %d, %s, %" PRIu64 " parameters, %s, expanded in %.1f ms\n", wishes->out, (int)config.depth,
+               tool_dtype_name(config.dtype), config.parameters, report_bytes(bytes, text), ms);
+        if (fresh)
+            printf("the head is fresh: %d classes instead of %d (seed %" PRIu64 ")%s\n", (int)config.classes,
+                   (int)gene->classes, wishes->seed, gene->label_count ? "; the labels are dropped" : "");
+        return EXIT_DONE;
+    }
+    struct report report = report_start();
+    report_text(&report, "file", wishes->out);
+    report_integer(&report, "depth", config.depth);
+    report_text(&report, "dtype", tool_dtype_name(config.dtype));
+    report_size(&report, "parameters", config.parameters);
+    report_size(&report, "bytes", bytes);
+    report_real(&report, "ms", ms);
+    report_integer(&report, "classes", config.classes);
+    report_add(&report, "fresh_head", json_boolean(fresh));
+    return report_print(call, &report);
+}
+
+static int write_model(const struct call *call, tleg_context *context, const struct wishes *wishes, const tleg_learngene *gene,
+                       const tleg_expander *expander) {
+    tleg_config config = {.struct_size = sizeof config};
+    tleg_model *model = NULL;
+    double start = tool_clock();
+    tleg_status status = tleg_expander_expand(context, expander, wishes->form.depth, &model);
+    double ms = tool_clock() - start;
+    if (status == TLEG_OK)
+        status = tleg_model_save(context, model, wishes->out);
+    int code = EXIT_DONE;
+    if (status != TLEG_OK)
+        code = tool_fail_context(call, context);
+    else if (tleg_learngene_get_info(gene, &config) == TLEG_OK)
+        code = say_written(call, wishes, &config, model, ms);
+    tleg_model_free(model);
+    return code;
+}
+
+static int expand(const struct call *call, tleg_context *context, const struct wishes *wishes) {
+    tleg_learngene *gene = NULL;
+    tleg_expander *expander = NULL;
+    const struct form *form = &wishes->form;
+    tleg_expander_options options = {.struct_size = sizeof options,
+                                     .dtype = form->dtype,
+                                     .norm = form->norm,
+                                     .image_size = form->image,
+                                     .classes = wishes->classes,
+                                     .seed = wishes->seed};
+    int code;
+    if (tleg_learngene_open(context, call->operands[0], 0, call->heads, &gene) != TLEG_OK ||
+        tleg_expander_create(context, gene, &options, &expander) != TLEG_OK)
+        code = tool_fail_context(call, context);
+    else
+        code = write_model(call, context, wishes, gene, expander);
+    tleg_expander_free(expander);
+    tleg_learngene_free(gene);
+    return code;
+}
+
+static int run(const struct verb *verb, int argc, char **argv) {
+    struct wishes wishes = {0};
+    const struct option options[] = {
+        FORM_OPTIONS(wishes.form),
+        {"--classes", OPTION_COUNT, &wishes.classes, 1, INT32_MAX, NULL},
+        {"--seed", OPTION_SEED, &wishes.seed, 0, 0, NULL},
+        {"-o", OPTION_TEXT, &wishes.out, 0, 0, NULL},
+        OPTIONS_END,
+    };
+    struct call call;
+    int code;
+    if (!options_parse(verb, argc, argv, options, 1, 1, &call, &code) || !form_settle(&call, &wishes.form, &code))
+        return code;
+    if (!wishes.form.depth || !wishes.out)
+        return tool_misuse(&call, "needs --depth and -o");
+    tleg_context *context = tool_context(&call);
+    code = context ? expand(&call, context, &wishes) : EXIT_FAILED;
+    tleg_context_free(context);
+    return code;
+}
+
+const struct verb verb_expand = {
+    .name = "expand",
+    .summary = "expand a learngene into a model of a depth",
+    .usage =
+        "tleg expand GENE --depth N [--dtype f32|bf16|f16] [--norm P | --timm] [--image I] [--classes C] [--seed S] -o MODEL",
+    .details =
+        "Layer l of N becomes base + (l-1)/N * ilayer; everything else is inherited. The model is written under the\n"
+        "names that timm uses. An f32 model is the same, byte for byte, on every machine.\n"
+        "\n"
+        "Options\n" FORM_HELP "  --classes C   another number of classes: the head starts fresh, and the labels are dropped\n"
+        "  --seed S      of a fresh head's random numbers (0)\n"
+        "  -o MODEL      the file to write; GENE itself is allowed\n"
+        "\n"
+        "--json: {\"file\", \"depth\", \"dtype\", \"parameters\", \"bytes\" of the file, \"ms\" of the expansion, "
+        "\"classes\",\n"
+        "\"fresh_head\"}\n",
+    .run = run,
+};

@@ -11,7 +11,7 @@ struct walk {
 static tleg_status visit_outer(const struct walk *walk, int first, int end) {
     tleg_status status = TLEG_OK;
     for (int slot = first; status == TLEG_OK && slot < end; slot++) {
-        const struct tleg_gene_place place = {.slot = (enum tleg_outer_slot)slot, .site = TLEG_NO_SITE};
+        const struct tleg_gene_place place = {.slot = (enum tleg_slot)slot, .site = TLEG_SITE_NONE};
         struct tleg_spec spec;
         tleg_outer_spec(walk->config, place.slot, &spec);
         if (spec.name[0])
@@ -29,7 +29,7 @@ static tleg_status visit_segment(const struct walk *walk, enum tleg_site site, i
         if (!spec.name[0])
             continue;
         for (int part = linear; status == TLEG_OK && part <= 2 * linear; part++) {
-            const struct tleg_gene_place place = {TLEG_NO_SLOT, site, segment, bias, part};
+            const struct tleg_gene_place place = {TLEG_SLOT_NONE, site, segment, bias, part};
             tleg_segment_name(site, segment, bias, part, spec.name);
             status = walk->visit(walk->arg, &place, &spec);
         }
@@ -41,9 +41,9 @@ tleg_status tleg_gene_each(const tleg_config *config, const struct tleg_schedule
                            tleg_status (*visit)(void *arg, const struct tleg_gene_place *place, const struct tleg_spec *spec),
                            void *arg) {
     const struct walk walk = {config, visit, arg};
-    tleg_status status = visit_outer(&walk, 0, TLEG_NORM_WEIGHT);
+    tleg_status status = visit_outer(&walk, 0, TLEG_SLOT_NORM_WEIGHT);
     for (int site = 0; site < TLEG_SITES; site++)
         for (int32_t k = 0; status == TLEG_OK && k < schedule->count[site]; k++)
             status = visit_segment(&walk, (enum tleg_site)site, k, tleg_span_linear(&schedule->spans[site][k]));
-    return status == TLEG_OK ? visit_outer(&walk, TLEG_NORM_WEIGHT, TLEG_OUTER) : status;
+    return status == TLEG_OK ? visit_outer(&walk, TLEG_SLOT_NORM_WEIGHT, TLEG_SLOTS) : status;
 }

@@ -31,8 +31,8 @@ void tleg_schedule_free(struct tleg_schedule *schedule); /* zeroed is allowed */
 
 /* A tensor's place in a learngene: outside the blocks, or in a segment of a site. */
 struct tleg_gene_place {
-    enum tleg_outer_slot slot; /* TLEG_NO_SLOT: in the blocks */
-    enum tleg_site site;       /* TLEG_NO_SITE: outside */
+    enum tleg_slot slot; /* TLEG_SLOT_NONE: in the blocks */
+    enum tleg_site site; /* TLEG_SITE_NONE: outside */
     int32_t segment;
     bool bias;
     int part; /* 0 shared, 1 base, 2 ilayer */

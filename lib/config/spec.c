@@ -6,8 +6,8 @@
 static const struct {
     const char *key, *name;
 } sites[TLEG_SITES] = {
-    [TLEG_NORM1] = {"norm1", "norm1"},   [TLEG_NORM2] = {"norm2", "norm2"}, [TLEG_QKV] = {"qkv", "attn.qkv"},
-    [TLEG_PROJ] = {"proj", "attn.proj"}, [TLEG_FC1] = {"fc1", "mlp.fc1"},   [TLEG_FC2] = {"fc2", "mlp.fc2"},
+    [TLEG_SITE_NORM1] = {"norm1", "norm1"},   [TLEG_SITE_NORM2] = {"norm2", "norm2"}, [TLEG_SITE_QKV] = {"qkv", "attn.qkv"},
+    [TLEG_SITE_PROJ] = {"proj", "attn.proj"}, [TLEG_SITE_FC1] = {"fc1", "mlp.fc1"},   [TLEG_SITE_FC2] = {"fc2", "mlp.fc2"},
 };
 
 const char *tleg_site_key(enum tleg_site site) {
@@ -38,49 +38,49 @@ static void set_none(struct tleg_spec *spec) {
     memset(spec, 0, sizeof *spec);
 }
 
-void tleg_outer_spec(const tleg_config *config, enum tleg_outer_slot slot, struct tleg_spec *spec) {
+void tleg_outer_spec(const tleg_config *config, enum tleg_slot slot, struct tleg_spec *spec) {
     const int64_t dim = config->dim, classes = config->classes, patch = config->patch_size;
     const bool mean_first = config->pool == TLEG_POOL_MEAN && config->norm == TLEG_NORM_AFTER_POOL;
     set_none(spec);
     switch (slot) {
-    case TLEG_CLS_TOKEN:
+    case TLEG_SLOT_CLS_TOKEN:
         if (config->prefix >= 1)
             set(spec, "cls_token", 3, 1, 1, dim, 0);
         break;
-    case TLEG_DIST_TOKEN:
+    case TLEG_SLOT_DIST_TOKEN:
         if (config->prefix >= 2)
             set(spec, "dist_token", 3, 1, 1, dim, 0);
         break;
-    case TLEG_POS_EMBED:
+    case TLEG_SLOT_POS_EMBED:
         set(spec, "pos_embed", 3, 1, tleg_config_tokens(config), dim, 0);
         break;
-    case TLEG_PATCH_WEIGHT:
+    case TLEG_SLOT_PATCH_WEIGHT:
         set(spec, "patch_embed.proj.weight", 4, dim, 3, patch, patch);
         break;
-    case TLEG_PATCH_BIAS:
+    case TLEG_SLOT_PATCH_BIAS:
         set(spec, "patch_embed.proj.bias", 1, dim, 0, 0, 0);
         break;
-    case TLEG_NORM_WEIGHT:
+    case TLEG_SLOT_NORM_WEIGHT:
         set(spec, mean_first ? "fc_norm.weight" : "norm.weight", 1, dim, 0, 0, 0);
         break;
-    case TLEG_NORM_BIAS:
+    case TLEG_SLOT_NORM_BIAS:
         set(spec, mean_first ? "fc_norm.bias" : "norm.bias", 1, dim, 0, 0, 0);
         break;
-    case TLEG_HEAD_WEIGHT:
+    case TLEG_SLOT_HEAD_WEIGHT:
         set(spec, "head.weight", 2, classes, dim, 0, 0);
         break;
-    case TLEG_HEAD_BIAS:
+    case TLEG_SLOT_HEAD_BIAS:
         set(spec, "head.bias", 1, classes, 0, 0, 0);
         break;
-    case TLEG_HEAD_DIST_WEIGHT:
+    case TLEG_SLOT_HEAD_DIST_WEIGHT:
         if (config->prefix >= 2)
             set(spec, "head_dist.weight", 2, classes, dim, 0, 0);
         break;
-    case TLEG_HEAD_DIST_BIAS:
+    case TLEG_SLOT_HEAD_DIST_BIAS:
         if (config->prefix >= 2)
             set(spec, "head_dist.bias", 1, classes, 0, 0, 0);
         break;
-    case TLEG_NO_SLOT:
+    case TLEG_SLOT_NONE:
     default:
         break;
     }
@@ -91,26 +91,26 @@ void tleg_site_spec(const tleg_config *config, enum tleg_site site, bool bias, s
     /* out is the number of rows of the weight and the length of the bias; in is 0 for a norm */
     int64_t out = dim, in = 0;
     switch (site) {
-    case TLEG_QKV:
+    case TLEG_SITE_QKV:
         out = 3 * dim, in = dim;
         break;
-    case TLEG_PROJ:
+    case TLEG_SITE_PROJ:
         in = dim;
         break;
-    case TLEG_FC1:
+    case TLEG_SITE_FC1:
         out = hidden, in = dim;
         break;
-    case TLEG_FC2:
+    case TLEG_SITE_FC2:
         in = hidden;
         break;
-    case TLEG_NORM1:
-    case TLEG_NORM2:
-    case TLEG_NO_SITE:
+    case TLEG_SITE_NORM1:
+    case TLEG_SITE_NORM2:
+    case TLEG_SITE_NONE:
     case TLEG_SITES:
         break;
     }
     set_none(spec);
-    if (bias && site == TLEG_QKV && config->no_qkv_bias)
+    if (bias && site == TLEG_SITE_QKV && config->no_qkv_bias)
         return;
     char name[TLEG_NAME_TEXT];
     snprintf(name, sizeof name, "%s.%s", tleg_site_name(site), bias ? "bias" : "weight");

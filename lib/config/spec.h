@@ -6,7 +6,16 @@
 #include <tleg/config.h>
 
 /* The parts of a block that are expanded, in the order of the schedule's documentation. */
-enum tleg_site { TLEG_NO_SITE = -1, TLEG_NORM1 = 0, TLEG_NORM2, TLEG_QKV, TLEG_PROJ, TLEG_FC1, TLEG_FC2, TLEG_SITES };
+enum tleg_site {
+    TLEG_SITE_NONE = -1,
+    TLEG_SITE_NORM1 = 0,
+    TLEG_SITE_NORM2,
+    TLEG_SITE_QKV,
+    TLEG_SITE_PROJ,
+    TLEG_SITE_FC1,
+    TLEG_SITE_FC2,
+    TLEG_SITES
+};
 const char *tleg_site_key(enum tleg_site site);  /* in a schedule: "norm1", "qkv", ... */
 const char *tleg_site_name(enum tleg_site site); /* in tensor names: "norm1", "attn.qkv", "mlp.fc1", ... */
 
@@ -18,22 +27,22 @@ struct tleg_spec {
     int64_t shape[4];
 };
 /* Tensors outside the blocks, in file order; a slot that the configuration lacks has an empty name. */
-enum tleg_outer_slot {
-    TLEG_NO_SLOT = -1,
-    TLEG_CLS_TOKEN = 0,
-    TLEG_DIST_TOKEN,
-    TLEG_POS_EMBED,
-    TLEG_PATCH_WEIGHT,
-    TLEG_PATCH_BIAS,
-    TLEG_NORM_WEIGHT, /* norm.*, or fc_norm.* when a mean comes before it */
-    TLEG_NORM_BIAS,
-    TLEG_HEAD_WEIGHT,
-    TLEG_HEAD_BIAS,
-    TLEG_HEAD_DIST_WEIGHT,
-    TLEG_HEAD_DIST_BIAS,
-    TLEG_OUTER
+enum tleg_slot {
+    TLEG_SLOT_NONE = -1,
+    TLEG_SLOT_CLS_TOKEN = 0,
+    TLEG_SLOT_DIST_TOKEN,
+    TLEG_SLOT_POS_EMBED,
+    TLEG_SLOT_PATCH_WEIGHT,
+    TLEG_SLOT_PATCH_BIAS,
+    TLEG_SLOT_NORM_WEIGHT, /* norm.*, or fc_norm.* when a mean comes before it */
+    TLEG_SLOT_NORM_BIAS,
+    TLEG_SLOT_HEAD_WEIGHT,
+    TLEG_SLOT_HEAD_BIAS,
+    TLEG_SLOT_HEAD_DIST_WEIGHT,
+    TLEG_SLOT_HEAD_DIST_BIAS,
+    TLEG_SLOTS
 };
-void tleg_outer_spec(const tleg_config *config, enum tleg_outer_slot slot, struct tleg_spec *spec);
+void tleg_outer_spec(const tleg_config *config, enum tleg_slot slot, struct tleg_spec *spec);
 /* A block's tensor, without the prefix: "attn.qkv.weight" (3D, D) and so on; empty name: no qkv bias. */
 void tleg_site_spec(const tleg_config *config, enum tleg_site site, bool bias, struct tleg_spec *spec);
 /* The number of elements of a spec; 0 for an empty one. Checked configurations do not overflow. */

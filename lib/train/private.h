@@ -66,7 +66,7 @@ struct tleg_trainer {
     struct tleg_train_segment *segments[TLEG_SITES];
     int32_t *lengths[TLEG_SITES];                           /* as learned */
     int32_t *now;                                           /* at the depth that runs, site after site */
-    int64_t outer[TLEG_OUTER];                              /* where a tensor outside the blocks is, or TLEG_NOT_THERE */
+    int64_t outer[TLEG_SLOTS];                              /* where a tensor outside the blocks is, or TLEG_NOT_THERE */
     float *values, *gradient, *moment1, *moment2, *average; /* average NULL: none is kept */
     int32_t depth;                                          /* drawn for this step */
     int64_t steps;
@@ -120,7 +120,7 @@ void tleg_train_pool_backward(tleg_trainer *trainer, int64_t batch, const float 
 
 /* A gradient's destination: an array offset, or not wanted. */
 struct tleg_gradient tleg_train_gradient(const tleg_trainer *trainer, int64_t base, int64_t ilayer, float c);
-const float *tleg_train_value(const tleg_trainer *trainer, enum tleg_outer_slot slot); /* NULL: not there */
+const float *tleg_train_value(const tleg_trainer *trainer, enum tleg_slot slot); /* NULL: not there */
 
 /* ---- the step (optimiser.c) ---- */
 tleg_status tleg_trainer_apply(tleg_trainer *trainer, double learning_rate);

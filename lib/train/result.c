@@ -35,8 +35,8 @@ struct outer_source {
     const float *values;
 };
 
-static tleg_status read_outer(tleg_context *context, void *source, enum tleg_outer_slot slot, size_t first, size_t count,
-                              float *room, const float **numbers) {
+static tleg_status read_outer(tleg_context *context, void *source, enum tleg_slot slot, size_t first, size_t count, float *room,
+                              const float **numbers) {
     (void)context, (void)count, (void)room;
     const struct outer_source *from = source;
     *numbers = from->values + from->trainer->outer[slot] + first;

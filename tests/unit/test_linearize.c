@@ -166,7 +166,7 @@ static void check_against_the_textbook(const tleg_model *model) {
     for (int site = 0; site < TLEG_SITES; site++) {
         struct squares squares = {0};
         check_pair(model, gene, config.depth, site, false, &squares);
-        if (site != TLEG_QKV || !config.no_qkv_bias)
+        if (site != TLEG_SITE_QKV || !config.no_qkv_bias)
             check_pair(model, gene, config.depth, site, true, &squares);
         assert_true(fabs(r2[site] - (1 - squares.residual / squares.deviation)) < 1e-10);
     }

@@ -4,9 +4,9 @@
 /* The options' tensors by site, weight then bias. */
 static void list_tensors(const tleg_block_options *o, const tleg_tensor *tensors[TLEG_SITES][2]) {
     const tleg_tensor *list[TLEG_SITES][2] = {
-        [TLEG_NORM1] = {o->norm1_weight, o->norm1_bias}, [TLEG_NORM2] = {o->norm2_weight, o->norm2_bias},
-        [TLEG_QKV] = {o->qkv_weight, o->qkv_bias},       [TLEG_PROJ] = {o->proj_weight, o->proj_bias},
-        [TLEG_FC1] = {o->fc1_weight, o->fc1_bias},       [TLEG_FC2] = {o->fc2_weight, o->fc2_bias},
+        [TLEG_SITE_NORM1] = {o->norm1_weight, o->norm1_bias}, [TLEG_SITE_NORM2] = {o->norm2_weight, o->norm2_bias},
+        [TLEG_SITE_QKV] = {o->qkv_weight, o->qkv_bias},       [TLEG_SITE_PROJ] = {o->proj_weight, o->proj_bias},
+        [TLEG_SITE_FC1] = {o->fc1_weight, o->fc1_bias},       [TLEG_SITE_FC2] = {o->fc2_weight, o->fc2_bias},
     };
     for (int site = 0; site < TLEG_SITES; site++)
         for (int bias = 0; bias < 2; bias++)
@@ -37,7 +37,7 @@ tleg_status tleg_block_check_tensor(tleg_context *context, const tleg_config *co
 static tleg_status check_weight(tleg_context *context, const tleg_config *config, enum tleg_site site, bool bias,
                                 const tleg_tensor *tensor) {
     char name[TLEG_NAME_TEXT];
-    if (site == TLEG_QKV && bias && !tensor)
+    if (site == TLEG_SITE_QKV && bias && !tensor)
         return TLEG_OK;
     if (!tensor)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "block: %s is NULL", name_of(site, bias, name));

@@ -48,9 +48,9 @@ TLEG_API tleg_status TLEG_CALL tleg_block_get_backward_memory(tleg_context *cont
 
 static void list_gradients(const tleg_block_gradients *g, tleg_tensor *tensors[TLEG_SITES][2]) {
     tleg_tensor *const list[TLEG_SITES][2] = {
-        [TLEG_NORM1] = {g->norm1_weight, g->norm1_bias}, [TLEG_NORM2] = {g->norm2_weight, g->norm2_bias},
-        [TLEG_QKV] = {g->qkv_weight, g->qkv_bias},       [TLEG_PROJ] = {g->proj_weight, g->proj_bias},
-        [TLEG_FC1] = {g->fc1_weight, g->fc1_bias},       [TLEG_FC2] = {g->fc2_weight, g->fc2_bias},
+        [TLEG_SITE_NORM1] = {g->norm1_weight, g->norm1_bias}, [TLEG_SITE_NORM2] = {g->norm2_weight, g->norm2_bias},
+        [TLEG_SITE_QKV] = {g->qkv_weight, g->qkv_bias},       [TLEG_SITE_PROJ] = {g->proj_weight, g->proj_bias},
+        [TLEG_SITE_FC1] = {g->fc1_weight, g->fc1_bias},       [TLEG_SITE_FC2] = {g->fc2_weight, g->fc2_bias},
     };
     memcpy(tensors, list, sizeof list);
 }
@@ -59,7 +59,7 @@ static tleg_status check_gradient(tleg_context *context, const tleg_block *block
                                   const tleg_tensor *tensor) {
     if (!tensor)
         return TLEG_OK;
-    if (site == TLEG_QKV && bias && block->config.no_qkv_bias)
+    if (site == TLEG_SITE_QKV && bias && block->config.no_qkv_bias)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "block gradients: this block has no attn.qkv.bias");
     if (tensor->read_only)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "block gradients: a tensor of %s was lent to us read-only",

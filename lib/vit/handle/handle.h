@@ -35,7 +35,7 @@ struct tleg_model {
     struct tleg_layer_layout layout;
     char *memory; /* outer weights, then depth * layout.bytes */
     size_t bytes, layers_at;
-    char outer_names[TLEG_OUTER][TLEG_LAYER_NAME];
+    char outer_names[TLEG_SLOTS][TLEG_LAYER_NAME];
 };
 /* A model without values: its memory and names are made; its outer weights go to the beginning of `memory`. Takes over *config,
  * on failure too. */
@@ -51,7 +51,7 @@ void tleg_model_network(const tleg_model *model, struct tleg_network *network);
 struct tleg_model_entry {
     const char *name;
     int32_t layer; /* -1: outside the blocks */
-    enum tleg_outer_slot slot;
+    enum tleg_slot slot;
     enum tleg_site site;
     bool bias;
     struct tleg_spec spec; /* shape alone: the name is `name` */

@@ -15,7 +15,7 @@ char *tleg_model_layer(const tleg_model *model, int32_t layer) {
 }
 
 static void name_tensors(tleg_model *model) {
-    for (int slot = 0; slot < TLEG_OUTER; slot++) {
+    for (int slot = 0; slot < TLEG_SLOTS; slot++) {
         struct tleg_spec spec;
         tleg_outer_spec(&model->config.c, slot, &spec);
         memcpy(model->outer_names[slot], spec.name, TLEG_LAYER_NAME - 1);

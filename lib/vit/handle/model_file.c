@@ -22,8 +22,8 @@ struct outer_source {
     const tleg_config *config;
 };
 
-static tleg_status read_outer(tleg_context *context, void *source, enum tleg_outer_slot slot, size_t first, size_t count,
-                              float *room, const float **numbers) {
+static tleg_status read_outer(tleg_context *context, void *source, enum tleg_slot slot, size_t first, size_t count, float *room,
+                              const float **numbers) {
     const struct outer_source *from = source;
     struct tleg_spec spec;
     tleg_outer_spec(from->config, slot, &spec);
@@ -143,21 +143,21 @@ TLEG_API tleg_status TLEG_CALL tleg_model_save(tleg_context *context, const tleg
     size_t largest = tleg_model_scratch(model), bytes = largest * 2 * sizeof(float);
     struct tleg_write_entry *entries = tleg_alloc(&context->allocator, table);
     float *scratch = tleg_alloc(&context->allocator, bytes);
-    struct tleg_pairs pairs = {0};
+    struct tleg_metadata metadata = {0};
     struct tleg_writer *writer = NULL;
     tleg_status status = entries && scratch ? TLEG_OK : tleg_fail_memory(context, path, table + bytes);
     if (!status)
-        status = tleg_config_pairs(context, &model->config.c, false, &pairs);
+        status = tleg_config_metadata(context, &model->config.c, false, &metadata);
     if (!status) {
         describe(model, entries);
-        status = tleg_writer_create(context, path, entries, (int64_t)count, pairs.pairs, pairs.count, &writer);
+        status = tleg_writer_create(context, path, entries, (int64_t)count, metadata.pairs, metadata.count, &writer);
     }
     if (!status)
         status = put_tensors(context, model, writer, scratch, largest);
     if (!status)
         status = tleg_writer_commit(context, writer);
     tleg_writer_free(writer);
-    tleg_pairs_free(&pairs);
+    tleg_metadata_free(&metadata);
     tleg_release(&context->allocator, scratch, bytes);
     tleg_release(&context->allocator, entries, table);
     return status;

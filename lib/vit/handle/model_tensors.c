@@ -19,7 +19,7 @@ static int64_t tensors_per_layer(const tleg_model *model) {
 }
 
 int64_t tleg_model_count(const tleg_model *model) {
-    return slots_present(model, 0, TLEG_OUTER) + tensors_per_layer(model) * model->config.c.depth;
+    return slots_present(model, 0, TLEG_SLOTS) + tensors_per_layer(model) * model->config.c.depth;
 }
 
 static void outer_entry(const tleg_model *model, int first, int64_t index, struct tleg_model_entry *entry) {
@@ -32,7 +32,7 @@ static void outer_entry(const tleg_model *model, int first, int64_t index, struc
 
 static void layer_entry(const tleg_model *model, int64_t index, struct tleg_model_entry *entry) {
     int64_t each = tensors_per_layer(model), i = index % each;
-    if (model->config.c.no_qkv_bias && i > 2 * TLEG_QKV)
+    if (model->config.c.no_qkv_bias && i > 2 * TLEG_SITE_QKV)
         i++;
     int32_t layer = (int32_t)(index / each);
     *entry = (struct tleg_model_entry){.layer = layer, .site = (int)(i / 2), .bias = i % 2};
@@ -41,20 +41,20 @@ static void layer_entry(const tleg_model *model, int64_t index, struct tleg_mode
 }
 
 void tleg_model_entry(const tleg_model *model, int64_t index, struct tleg_model_entry *entry) {
-    int64_t before = slots_present(model, 0, TLEG_NORM_WEIGHT), layers = tensors_per_layer(model) * model->config.c.depth;
+    int64_t before = slots_present(model, 0, TLEG_SLOT_NORM_WEIGHT), layers = tensors_per_layer(model) * model->config.c.depth;
     if (index < before)
         outer_entry(model, 0, index, entry);
     else if (index < before + layers)
         layer_entry(model, index - before, entry);
     else
-        outer_entry(model, TLEG_NORM_WEIGHT, index - before - layers, entry);
+        outer_entry(model, TLEG_SLOT_NORM_WEIGHT, index - before - layers, entry);
 }
 
 size_t tleg_model_scratch(const tleg_model *model) {
     size_t most = 0;
-    int64_t count = tleg_model_count(model), first_two_layers = TLEG_OUTER + 2 * tensors_per_layer(model);
+    int64_t count = tleg_model_count(model), first_two_layers = TLEG_SLOTS + 2 * tensors_per_layer(model);
     for (int64_t i = 0; i < count; i++) {
-        if (i > first_two_layers && i < count - TLEG_OUTER)
+        if (i > first_two_layers && i < count - TLEG_SLOTS)
             continue; /* every layer is alike */
         struct tleg_model_entry entry;
         tleg_model_entry(model, i, &entry);

@@ -159,12 +159,12 @@ static void mlp_backward(const struct step *step, const float *scale, const stru
     int64_t dim = step->shape->dim, hidden = step->shape->hidden;
     const struct tleg_norm *norm2 = &step->layer->norm2;
     const float *dy = scaled(step->shape, scale, d, step->s);
-    weight_step(step, TLEG_FC2, dy, dim, hidden,
+    weight_step(step, TLEG_SITE_FC2, dy, dim, hidden,
                 (struct tleg_rows){.kind = TLEG_ROWS_GELU, .x = kept->hidden, .stride = hidden});
-    input_step(step, TLEG_FC2, dy, kept->hidden, step->u);
-    weight_step(step, TLEG_FC1, step->u, hidden, dim, tleg_rows_norm(step->shape, norm2, kept->middle));
-    input_step(step, TLEG_FC1, step->u, NULL, step->t);
-    norm_step(step, TLEG_NORM2, kept->middle, norm2->weight, d);
+    input_step(step, TLEG_SITE_FC2, dy, kept->hidden, step->u);
+    weight_step(step, TLEG_SITE_FC1, step->u, hidden, dim, tleg_rows_norm(step->shape, norm2, kept->middle));
+    input_step(step, TLEG_SITE_FC1, step->u, NULL, step->t);
+    norm_step(step, TLEG_SITE_NORM2, kept->middle, norm2->weight, d);
 }
 
 static void attention_backward(const struct step *step, const float *scale, const struct tleg_kept *kept, float *d) {
@@ -172,8 +172,9 @@ static void attention_backward(const struct step *step, const float *scale, cons
     int64_t dim = shape->dim;
     const struct tleg_norm *norm1 = &step->layer->norm1;
     const float *dy = scaled(shape, scale, d, step->s);
-    weight_step(step, TLEG_PROJ, dy, dim, dim, (struct tleg_rows){.kind = TLEG_ROWS_PLAIN, .x = kept->mixed, .stride = dim});
-    input_step(step, TLEG_PROJ, dy, NULL, step->t);
+    weight_step(step, TLEG_SITE_PROJ, dy, dim, dim,
+                (struct tleg_rows){.kind = TLEG_ROWS_PLAIN, .x = kept->mixed, .stride = dim});
+    input_step(step, TLEG_SITE_PROJ, dy, NULL, step->t);
     tleg_attention_backward_heads(step->exec, &(struct tleg_attention_backward){.batch = shape->batch,
                                                                                 .tokens = shape->tokens,
                                                                                 .dim = dim,
@@ -181,9 +182,9 @@ static void attention_backward(const struct step *step, const float *scale, cons
                                                                                 .qkv = kept->qkv,
                                                                                 .dout = step->t,
                                                                                 .dqkv = step->u});
-    weight_step(step, TLEG_QKV, step->u, 3 * dim, dim, tleg_rows_norm(shape, norm1, kept->x));
-    input_step(step, TLEG_QKV, step->u, NULL, step->t);
-    norm_step(step, TLEG_NORM1, kept->x, norm1->weight, d);
+    weight_step(step, TLEG_SITE_QKV, step->u, 3 * dim, dim, tleg_rows_norm(shape, norm1, kept->x));
+    input_step(step, TLEG_SITE_QKV, step->u, NULL, step->t);
+    norm_step(step, TLEG_SITE_NORM1, kept->x, norm1->weight, d);
 }
 
 void tleg_block_backward_pass(const struct tleg_exec *exec, const struct tleg_block_shape *shape,

@@ -130,9 +130,9 @@ static tleg_status read_classes(struct tleg_config_reader *reader) {
 static tleg_status read_block(struct tleg_config_reader *reader) {
     char name[TLEG_NAME_TEXT];
     if (reader->gene)
-        tleg_segment_name(TLEG_FC1, 0, false, tleg_span_linear(&reader->schedule.spans[TLEG_FC1][0]), name);
+        tleg_segment_name(TLEG_SITE_FC1, 0, false, tleg_span_linear(&reader->schedule.spans[TLEG_SITE_FC1][0]), name);
     else
-        tleg_layer_name(0, TLEG_FC1, false, name);
+        tleg_layer_name(0, TLEG_SITE_FC1, false, name);
     const struct tleg_entry *entry;
     const tleg_status status = tleg_read_need(reader, name, 2, &entry);
     if (status != TLEG_OK)

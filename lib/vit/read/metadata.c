@@ -95,22 +95,22 @@ static void build(struct builder *builder, const tleg_config *config, bool gene)
         add_text(builder, "tleg.schedule", config->schedule);
 }
 
-tleg_status tleg_config_pairs(tleg_context *context, const tleg_config *config, bool gene, struct tleg_pairs *pairs) {
-    memset(pairs, 0, sizeof *pairs);
+tleg_status tleg_config_metadata(tleg_context *context, const tleg_config *config, bool gene, struct tleg_metadata *metadata) {
+    memset(pairs, 0, sizeof *metadata);
     struct builder measure = {0}, write = {0};
     build(&measure, config, gene);
-    const size_t list = (size_t)measure.count * sizeof *pairs->pairs, bytes = list + measure.text.length;
+    const size_t list = (size_t)measure.count * sizeof *metadata->pairs, bytes = list + measure.text.length;
     void *memory = tleg_alloc(&context->allocator, bytes);
     if (!memory)
         return tleg_fail_memory(context, "a file's metadata", bytes);
     write.text.out = (char *)memory + list;
     build(&write, config, gene);
     memcpy(memory, write.pairs, list);
-    *pairs = (struct tleg_pairs){context->allocator, memory, write.count, memory, bytes};
+    *metadata = (struct tleg_metadata){context->allocator, memory, write.count, memory, bytes};
     return TLEG_OK;
 }
 
-void tleg_pairs_free(struct tleg_pairs *pairs) {
-    tleg_release(&pairs->allocator, pairs->memory, pairs->bytes);
-    memset(pairs, 0, sizeof *pairs);
+void tleg_metadata_free(struct tleg_metadata *metadata) {
+    tleg_release(&metadata->allocator, metadata->memory, metadata->bytes);
+    memset(pairs, 0, sizeof *metadata);
 }

@@ -12,14 +12,14 @@ tleg_status tleg_config_read(tleg_context *context, tleg_file *file, int32_t hea
 
 /* The metadata of a learngene's (gene) or model's file, into memory of the context's allocator, in an order that never
  * changes: every key explicit. */
-struct tleg_pairs {
+struct tleg_metadata {
     struct tleg_allocator allocator;
     struct tleg_pair *pairs;
     int64_t count;
     void *memory;
     size_t bytes;
 };
-tleg_status tleg_config_pairs(tleg_context *context, const tleg_config *config, bool gene, struct tleg_pairs *pairs);
-void tleg_pairs_free(struct tleg_pairs *pairs);
+tleg_status tleg_config_metadata(tleg_context *context, const tleg_config *config, bool gene, struct tleg_metadata *metadata);
+void tleg_metadata_free(struct tleg_metadata *metadata);
 
 #endif

@@ -42,11 +42,11 @@ static const char *find_wrapped(const struct tleg_config_reader *reader, const c
 
 static bool is_outer_name(const char *name) {
     static const int32_t norms[2] = {TLEG_NORM_BEFORE_POOL, TLEG_NORM_AFTER_POOL};
-    for (int k = 0; k < 2 * TLEG_OUTER; k++) {
+    for (int k = 0; k < 2 * TLEG_SLOTS; k++) {
         const tleg_config any = {
-            .image_size = 1, .patch_size = 1, .prefix = 2, .pool = TLEG_POOL_MEAN, .norm = norms[k / TLEG_OUTER]};
+            .image_size = 1, .patch_size = 1, .prefix = 2, .pool = TLEG_POOL_MEAN, .norm = norms[k / TLEG_SLOTS]};
         struct tleg_spec spec;
-        tleg_outer_spec(&any, (enum tleg_outer_slot)(k % TLEG_OUTER), &spec);
+        tleg_outer_spec(&any, (enum tleg_slot)(k % TLEG_SLOTS), &spec);
         if (strcmp(name, spec.name) == 0)
             return true;
     }
@@ -231,9 +231,9 @@ static tleg_status check_gene_tensor(void *arg, const struct tleg_gene_place *pl
 
 static tleg_status check_outer(struct check *check) {
     tleg_status status = TLEG_OK;
-    for (int slot = 0; status == TLEG_OK && slot < TLEG_OUTER; slot++) {
+    for (int slot = 0; status == TLEG_OK && slot < TLEG_SLOTS; slot++) {
         struct tleg_spec spec;
-        tleg_outer_spec(check->reader->c, (enum tleg_outer_slot)slot, &spec);
+        tleg_outer_spec(check->reader->c, (enum tleg_slot)slot, &spec);
         if (!spec.name[0])
             continue;
         status = check_tensor(check, spec.name, &spec);

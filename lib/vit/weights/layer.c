@@ -4,20 +4,20 @@
 #include <string.h>
 
 bool tleg_site_is_norm(enum tleg_site site) {
-    return site == TLEG_NORM1 || site == TLEG_NORM2;
+    return site == TLEG_SITE_NORM1 || site == TLEG_SITE_NORM2;
 }
 
 struct tleg_norm *tleg_layer_norm(struct tleg_layer *layer, enum tleg_site site) {
-    return site == TLEG_NORM1 ? &layer->norm1 : &layer->norm2;
+    return site == TLEG_SITE_NORM1 ? &layer->norm1 : &layer->norm2;
 }
 
 struct tleg_linear *tleg_layer_linear(struct tleg_layer *layer, enum tleg_site site) {
     switch (site) {
-    case TLEG_QKV:
+    case TLEG_SITE_QKV:
         return &layer->qkv;
-    case TLEG_PROJ:
+    case TLEG_SITE_PROJ:
         return &layer->proj;
-    case TLEG_FC1:
+    case TLEG_SITE_FC1:
         return &layer->fc1;
     default:
         return &layer->fc2;
@@ -59,7 +59,7 @@ void tleg_layer_view(const struct tleg_layer_layout *layout, const tleg_config *
         }
         struct tleg_spec spec;
         tleg_site_spec(config, site, false, &spec);
-        bool has_bias = site != TLEG_QKV || !config->no_qkv_bias;
+        bool has_bias = site != TLEG_SITE_QKV || !config->no_qkv_bias;
         *tleg_layer_linear(layer, site) = (struct tleg_linear){
             .weight = {.n = spec.shape[0],
                        .k = spec.shape[1],

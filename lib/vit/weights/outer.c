@@ -4,16 +4,16 @@
 #include <string.h>
 
 /* A slot's matrix as (n, k); false for vectors and tables. */
-static bool slot_matrix(enum tleg_outer_slot slot, const struct tleg_spec *spec, int64_t *n, int64_t *k) {
-    if (slot != TLEG_PATCH_WEIGHT && slot != TLEG_HEAD_WEIGHT && slot != TLEG_HEAD_DIST_WEIGHT)
+static bool slot_matrix(enum tleg_slot slot, const struct tleg_spec *spec, int64_t *n, int64_t *k) {
+    if (slot != TLEG_SLOT_PATCH_WEIGHT && slot != TLEG_SLOT_HEAD_WEIGHT && slot != TLEG_SLOT_HEAD_DIST_WEIGHT)
         return false;
     *n = spec->shape[0];
-    *k = slot == TLEG_PATCH_WEIGHT ? spec->shape[1] * spec->shape[2] * spec->shape[3] : spec->shape[1];
+    *k = slot == TLEG_SLOT_PATCH_WEIGHT ? spec->shape[1] * spec->shape[2] * spec->shape[3] : spec->shape[1];
     return true;
 }
 
 struct outer_layout {
-    size_t at[TLEG_OUTER];
+    size_t at[TLEG_SLOTS];
     size_t scratch; /* floats, to pack the matrices */
     size_t bytes;
 };
@@ -22,7 +22,7 @@ static void outer_layout(const struct tleg_kernels *kernels, const tleg_config *
                          struct outer_layout *layout) {
     size_t end = 0;
     layout->scratch = 0;
-    for (int slot = 0; slot < TLEG_OUTER; slot++) {
+    for (int slot = 0; slot < TLEG_SLOTS; slot++) {
         struct tleg_spec spec;
         int64_t n, k;
         tleg_outer_spec(config, slot, &spec);
@@ -48,7 +48,7 @@ size_t tleg_outer_bytes(const struct tleg_kernels *kernels, const tleg_config *c
 struct slot_source {
     tleg_outer_read *read;
     void *source;
-    enum tleg_outer_slot slot;
+    enum tleg_slot slot;
 };
 
 static tleg_status read_slot(tleg_context *context, void *source, size_t first, size_t count, float *room,
@@ -67,9 +67,9 @@ static tleg_status outer_put(tleg_context *context, const struct tleg_kernels *k
 
 static void outer_view(const tleg_config *config, const struct outer_layout *layout, int32_t dtype, const char *memory,
                        struct tleg_outer_weights *outer) {
-    const void *at[TLEG_OUTER];
-    struct tleg_weight matrix[TLEG_OUTER] = {0};
-    for (int slot = 0; slot < TLEG_OUTER; slot++) {
+    const void *at[TLEG_SLOTS];
+    struct tleg_weight matrix[TLEG_SLOTS] = {0};
+    for (int slot = 0; slot < TLEG_SLOTS; slot++) {
         struct tleg_spec spec;
         tleg_outer_spec(config, slot, &spec);
         at[slot] = tleg_spec_count(&spec) ? memory + layout->at[slot] : NULL;
@@ -78,13 +78,13 @@ static void outer_view(const tleg_config *config, const struct outer_layout *lay
             matrix[slot] = (struct tleg_weight){.n = n, .k = k, .base = at[slot], .stored = dtype, .rounded = dtype};
     }
     outer->memory = memory;
-    outer->patch = (struct tleg_linear){.weight = matrix[TLEG_PATCH_WEIGHT], .bias = at[TLEG_PATCH_BIAS]};
-    outer->pos = at[TLEG_POS_EMBED];
-    outer->cls = at[TLEG_CLS_TOKEN];
-    outer->dist = at[TLEG_DIST_TOKEN];
-    outer->norm = (struct tleg_norm){.weight = at[TLEG_NORM_WEIGHT], .bias = at[TLEG_NORM_BIAS]};
-    outer->head[0] = (struct tleg_linear){.weight = matrix[TLEG_HEAD_WEIGHT], .bias = at[TLEG_HEAD_BIAS]};
-    outer->head[1] = (struct tleg_linear){.weight = matrix[TLEG_HEAD_DIST_WEIGHT], .bias = at[TLEG_HEAD_DIST_BIAS]};
+    outer->patch = (struct tleg_linear){.weight = matrix[TLEG_SLOT_PATCH_WEIGHT], .bias = at[TLEG_SLOT_PATCH_BIAS]};
+    outer->pos = at[TLEG_SLOT_POS_EMBED];
+    outer->cls = at[TLEG_SLOT_CLS_TOKEN];
+    outer->dist = at[TLEG_SLOT_DIST_TOKEN];
+    outer->norm = (struct tleg_norm){.weight = at[TLEG_SLOT_NORM_WEIGHT], .bias = at[TLEG_SLOT_NORM_BIAS]};
+    outer->head[0] = (struct tleg_linear){.weight = matrix[TLEG_SLOT_HEAD_WEIGHT], .bias = at[TLEG_SLOT_HEAD_BIAS]};
+    outer->head[1] = (struct tleg_linear){.weight = matrix[TLEG_SLOT_HEAD_DIST_WEIGHT], .bias = at[TLEG_SLOT_HEAD_DIST_BIAS]};
 }
 
 tleg_status tleg_outer_fill(tleg_context *context, const struct tleg_kernels *kernels, const tleg_config *config, int32_t dtype,
@@ -94,7 +94,7 @@ tleg_status tleg_outer_fill(tleg_context *context, const struct tleg_kernels *ke
     size_t bytes = layout.scratch * sizeof(float); /* no more than two panels of what has been laid out */
     float *scratch = tleg_alloc(&context->allocator, bytes);
     tleg_status status = scratch ? TLEG_OK : tleg_fail_memory(context, "embedding and head", bytes);
-    for (int slot = 0; slot < TLEG_OUTER && !status; slot++) {
+    for (int slot = 0; slot < TLEG_SLOTS && !status; slot++) {
         struct tleg_spec spec;
         tleg_outer_spec(config, slot, &spec);
         struct slot_source from = {read, source, slot};
@@ -116,19 +116,19 @@ void tleg_outer_copy(const struct tleg_kernels *kernels, const tleg_config *conf
 }
 
 void tleg_outer_get(const struct tleg_kernels *kernels, const tleg_config *config, const struct tleg_outer_weights *outer,
-                    enum tleg_outer_slot slot, float *scratch, float *out) {
+                    enum tleg_slot slot, float *scratch, float *out) {
     struct tleg_spec spec;
     tleg_outer_spec(config, slot, &spec);
-    const float *vector[TLEG_OUTER] = {
-        [TLEG_CLS_TOKEN] = outer->cls,           [TLEG_DIST_TOKEN] = outer->dist,
-        [TLEG_POS_EMBED] = outer->pos,           [TLEG_PATCH_BIAS] = outer->patch.bias,
-        [TLEG_NORM_WEIGHT] = outer->norm.weight, [TLEG_NORM_BIAS] = outer->norm.bias,
-        [TLEG_HEAD_BIAS] = outer->head[0].bias,  [TLEG_HEAD_DIST_BIAS] = outer->head[1].bias,
+    const float *vector[TLEG_SLOTS] = {
+        [TLEG_SLOT_CLS_TOKEN] = outer->cls,           [TLEG_SLOT_DIST_TOKEN] = outer->dist,
+        [TLEG_SLOT_POS_EMBED] = outer->pos,           [TLEG_SLOT_PATCH_BIAS] = outer->patch.bias,
+        [TLEG_SLOT_NORM_WEIGHT] = outer->norm.weight, [TLEG_SLOT_NORM_BIAS] = outer->norm.bias,
+        [TLEG_SLOT_HEAD_BIAS] = outer->head[0].bias,  [TLEG_SLOT_HEAD_DIST_BIAS] = outer->head[1].bias,
     };
     if (vector[slot])
         memcpy(out, vector[slot], tleg_spec_count(&spec) * sizeof(float));
-    else if (slot == TLEG_PATCH_WEIGHT)
+    else if (slot == TLEG_SLOT_PATCH_WEIGHT)
         tleg_unpack_from(kernels, &outer->patch.weight, scratch, out);
     else
-        tleg_unpack_from(kernels, &outer->head[slot == TLEG_HEAD_DIST_WEIGHT].weight, scratch, out);
+        tleg_unpack_from(kernels, &outer->head[slot == TLEG_SLOT_HEAD_DIST_WEIGHT].weight, scratch, out);
 }

@@ -96,7 +96,7 @@ struct tleg_outer_weights {
     const char *memory;         /* where they lie: tleg_outer_bytes, the owner's */
 };
 /* Numbers of a slot's tensor, as tleg_numbers; matrices are asked for in pieces in rising order, all else whole. */
-typedef tleg_status tleg_outer_read(tleg_context *context, void *source, enum tleg_outer_slot slot, size_t first, size_t count,
+typedef tleg_status tleg_outer_read(tleg_context *context, void *source, enum tleg_slot slot, size_t first, size_t count,
                                     float *room, const float **numbers);
 /* What they take; SIZE_MAX when that does not fit. */
 size_t tleg_outer_bytes(const struct tleg_kernels *kernels, const tleg_config *config, int32_t dtype);
@@ -107,6 +107,6 @@ void tleg_outer_copy(const struct tleg_kernels *kernels, const tleg_config *conf
                      char *memory, struct tleg_outer_weights *outer);
 /* A tensor as row-major f32; `scratch` as for tleg_unpack_from. */
 void tleg_outer_get(const struct tleg_kernels *kernels, const tleg_config *config, const struct tleg_outer_weights *outer,
-                    enum tleg_outer_slot slot, float *scratch, float *out);
+                    enum tleg_slot slot, float *scratch, float *out);
 
 #endif

@@ -39,7 +39,7 @@ int main(int argc, char **argv) {
     at[CONTEXT] = bench_now();
     check(tleg_context_create(&own, &context), "no context");
     at[READ] = bench_now();
-    check(tleg_expander_open(context, argv[1], 0, 0, NULL, &expander), tleg_context_get_error(context));
+    check(tleg_expander_open(context, argv[1], NULL, NULL, &expander), tleg_context_get_error(context));
     at[EXPAND] = bench_now();
     if (!elastic) {
         check(tleg_expander_expand(context, expander, DEPTH, &model), tleg_context_get_error(context));

@@ -43,7 +43,7 @@ int main(int argc, char **argv) {
     tleg_config config = {.struct_size = sizeof config};
 
     check(tleg_context_create(NULL, &context), "no context");
-    check(tleg_learngene_open(context, argv[1], 0, 0, &gene), tleg_context_get_error(context));
+    check(tleg_learngene_open(context, argv[1], NULL, &gene), tleg_context_get_error(context));
     check(tleg_expander_create(context, gene, NULL, &expander), tleg_context_get_error(context));
     check(tleg_expander_expand(context, expander, atoi(argv[2]), &model), tleg_context_get_error(context));
     check(tleg_session_create(context, model, NULL, &session), tleg_context_get_error(context));

@@ -59,7 +59,7 @@ static const float *numbers(const struct copy *c, tleg_context *context, const c
                             tleg_tensor **tensor) {
     tleg_file *file = NULL;
     tleg_tensor_info info = {.struct_size = sizeof(info)};
-    if (c->file_open(context, path, 0, &file) == TLEG_OK && c->file_read_tensor(context, file, name, tensor) == TLEG_OK)
+    if (c->file_open(context, path, NULL, &file) == TLEG_OK && c->file_read_tensor(context, file, name, tensor) == TLEG_OK)
         c->tensor_get_info(*tensor, &info);
     c->file_free(file);
     return info.data;
@@ -91,7 +91,7 @@ static int works(const struct copy *c) {
     int good = c->context_create(&options, &context) == TLEG_OK;
     const float *images = good ? numbers(c, context, images_path, "images", &in) : NULL;
     const float *answers = good ? numbers(c, context, answers_path, "logits", &out) : NULL;
-    good = images && answers && c->learngene_open(context, gene_path, 0, 0, &gene) == TLEG_OK &&
+    good = images && answers && c->learngene_open(context, gene_path, NULL, &gene) == TLEG_OK &&
            c->expander_create(context, gene, NULL, &expander) == TLEG_OK &&
            c->expander_expand(context, expander, DEPTH, &model) == TLEG_OK &&
            c->expander_get_cost(context, expander, 1, 1, &cost) == TLEG_OK &&

@@ -39,6 +39,10 @@ class ContextOptions(Options):
                 fields(c_void_p, 'alloc release alloc_host parallel parallel_host log log_host'))
 
 
+class OpenOptions(Options):
+    _fields_ = fields(c_uint32, 'struct_size flags') + fields(c_int32, 'heads reserved')
+
+
 class Config(Options):
     _fields_ = (fields(c_uint32, 'struct_size') +
                 fields(c_int32, 'image_size patch_size dim heads hidden classes depth prefix pool norm no_qkv_bias dtype '
@@ -101,7 +105,7 @@ context_create = declare('context_create', c_int32, POINTER(ContextOptions), OUT
 context_error = declare('context_error', c_char_p, HANDLE)
 image_prepare = declare('image_prepare', c_int32, HANDLE, POINTER(Image), POINTER(Config), FLOATS)
 learngene_create = declare('learngene_create', c_int32, HANDLE, POINTER(Config), c_uint64, OUT)
-learngene_open = declare('learngene_open', c_int32, HANDLE, c_char_p, c_uint32, c_int32, OUT)
+learngene_open = declare('learngene_open', c_int32, HANDLE, c_char_p, POINTER(OpenOptions), OUT)
 learngene_save = declare('learngene_save', c_int32, HANDLE, HANDLE, c_char_p)
 learngene_get_info = declare('learngene_get_info', c_int32, HANDLE, POINTER(Config))
 expander_create = declare('expander_create', c_int32, HANDLE, HANDLE, c_void_p, OUT)
@@ -188,7 +192,7 @@ class Learngene(Handle):
 
     @classmethod
     def open(cls, context, path, heads=0):
-        return cls(context, learngene_open, os.fsencode(path), 0, heads)
+        return cls(context, learngene_open, os.fsencode(path), byref(OpenOptions(heads=heads)))
 
     def info(self):
         """Its texts live as long as the learngene."""

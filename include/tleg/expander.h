@@ -55,9 +55,9 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_create(tleg_context *context, const
                                                     const tleg_expander_options *options, tleg_expander **expander);
 
 /* The same straight from a learngene's file, each tensor packed as it is read: never more in memory than the
- * expander and a small piece of the file. path, flags and heads are those of tleg_learngene_open; `options`
- * may be NULL. Errors: those of tleg_learngene_open and of tleg_expander_create. */
-TLEG_API tleg_status TLEG_CALL tleg_expander_open(tleg_context *context, const char *path, uint32_t flags, int32_t heads,
+ * expander and a small piece of the file. `opening` and `options` may be NULL.
+ * Errors: those of tleg_learngene_open and of tleg_expander_create. */
+TLEG_API tleg_status TLEG_CALL tleg_expander_open(tleg_context *context, const char *path, const tleg_open_options *opening,
                                                   const tleg_expander_options *options, tleg_expander **expander);
 
 /* What its models look like (depth 0): the options applied. Fills *config up to its struct_size; its pointers live as long as

@@ -15,11 +15,21 @@ extern "C" {
 
 typedef struct tleg_file tleg_file;
 
-/* Flags of tleg_file_open, tleg_learngene_open and tleg_model_open. */
+/* Flags of tleg_open_options. */
 enum {
     TLEG_OPEN_MAP = 1 /* map the file instead of reading it; if another program shortens the
-                         file meanwhile, the host is killed by a signal */
+                         file meanwhile, the host is killed by a signal. For paths alone */
 };
+
+/* How a file, a learngene, a model or an expander is opened. Zero the struct, set struct_size, then what you want
+ * otherwise; a NULL in its place means every default. */
+typedef struct tleg_open_options {
+    uint32_t struct_size; /* sizeof(tleg_open_options) */
+    uint32_t flags;       /* TLEG_OPEN_* */
+    int32_t heads;        /* attention heads, where a learngene's or model's file does not say how many: 0, or a divisor of its
+                             dim. A value that contradicts the file is an error, as is any but 0 for a tleg_file */
+    int32_t reserved;     /* 0 */
+} tleg_open_options;
 
 /* Opens `path` (UTF-8) and checks its whole header: the format's own rules (no holes, no
  * overlap, no duplicate names, no trailing bytes).
@@ -27,9 +37,10 @@ enum {
  * file, which holds the tensors that it names.
  * A tensor of a type that safetensors knows and the library does not (BOOL, F8_E4M3, ...) does
  * not stop the file from being opened: it is listed, and reading it is UNSUPPORTED.
- * Errors: ARGUMENT, IO, FORMAT (which names the tensor or key; also what the file is instead,
+ * `options` may be NULL. Errors: ARGUMENT, IO, FORMAT (which names the tensor or key; also what the file is instead,
  * such as a PyTorch checkpoint), UNSUPPORTED (more than TLEG_MAX_RANK dimensions), MEMORY. */
-TLEG_API tleg_status TLEG_CALL tleg_file_open(tleg_context *context, const char *path, uint32_t flags, tleg_file **file);
+TLEG_API tleg_status TLEG_CALL tleg_file_open(tleg_context *context, const char *path, const tleg_open_options *options,
+                                              tleg_file **file);
 
 /* The same over `size` bytes in memory, which must stay valid and unchanged until the handle is freed. */
 TLEG_API tleg_status TLEG_CALL tleg_file_parse(tleg_context *context, const void *data, size_t size, tleg_file **file);

@@ -216,6 +216,21 @@ static tleg_status finish(tleg_context *context, tleg_status status, struct tleg
     return status;
 }
 
+tleg_status tleg_open_options_read(tleg_context *context, const tleg_open_options *host, bool path, tleg_open_options *own) {
+    *own = (tleg_open_options){0};
+    if (!host)
+        return TLEG_OK;
+    tleg_status status = tleg_options_read(context, "tleg_open_options", host, own, sizeof *own, sizeof *own);
+    const uint32_t known = path ? TLEG_OPEN_MAP : 0;
+    if (status == TLEG_OK && own->flags & ~known)
+        status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_open_options: unknown flags 0x%x%s", (unsigned)own->flags,
+                           path ? "" : " (TLEG_OPEN_MAP is for a path)");
+    if (status == TLEG_OK && own->reserved != 0)
+        status =
+            tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_open_options.reserved: expected 0, found %d", (int)own->reserved);
+    return status;
+}
+
 static tleg_status open_path(tleg_context *context, const char *path, uint32_t flags, tleg_file **out) {
     struct tleg_file *file;
     tleg_status status = new_file(context, path, &file);
@@ -227,18 +242,26 @@ static tleg_status open_path(tleg_context *context, const char *path, uint32_t f
     return finish(context, status, file, flags, out);
 }
 
+tleg_status tleg_file_open_path(tleg_context *context, const char *path, uint32_t flags, tleg_file **file) {
+    return open_path(context, path, flags, file);
+}
+
 tleg_status tleg_file_open_one(tleg_context *context, const char *path, uint32_t flags, struct tleg_file **file) {
     return open_path(context, path, flags | OPEN_ALONE, file);
 }
 
-tleg_status TLEG_CALL tleg_file_open(tleg_context *context, const char *path, uint32_t flags, tleg_file **out) {
+tleg_status TLEG_CALL tleg_file_open(tleg_context *context, const char *path, const tleg_open_options *options,
+                                     tleg_file **out) {
     if (out)
         *out = NULL;
     if (!context || !path || !out)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_file_open: context, path and file must not be NULL");
-    if (flags & ~(uint32_t)TLEG_OPEN_MAP)
-        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_file_open: unknown flags 0x%x", (unsigned)flags);
-    return open_path(context, path, flags, out);
+    tleg_open_options own;
+    tleg_status status = tleg_open_options_read(context, options, true, &own);
+    if (status == TLEG_OK && own.heads != 0)
+        status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_open_options.heads: expected 0 for a file of tensors, found %d",
+                           (int)own.heads);
+    return status == TLEG_OK ? open_path(context, path, own.flags, out) : status;
 }
 
 tleg_status TLEG_CALL tleg_file_parse(tleg_context *context, const void *data, size_t size, tleg_file **out) {

@@ -20,6 +20,10 @@ struct tleg_pair { /* one metadata entry */
 };
 
 /* ---- reader (file.c; the header in header_read.c, an index of several files in shards.c) ---- */
+/* The host's options, or the defaults where it gives none. Flags are refused unless there is a path. */
+tleg_status tleg_open_options_read(tleg_context *context, const tleg_open_options *host, bool path, tleg_open_options *own);
+/* As tleg_file_open, with flags that are checked. */
+tleg_status tleg_file_open_path(tleg_context *context, const char *path, uint32_t flags, tleg_file **file);
 const char *tleg_file_label(const tleg_file *file);                                  /* the path, or "(memory)": for errors */
 int64_t tleg_file_entries(const tleg_file *file, const struct tleg_entry **entries); /* in data order */
 const struct tleg_entry *tleg_file_find(const tleg_file *file, const char *name);    /* NULL when there is none */

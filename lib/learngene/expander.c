@@ -295,19 +295,22 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_create(tleg_context *context, const
     return status ? status : create(context, gene, &own, expander);
 }
 
-TLEG_API tleg_status TLEG_CALL tleg_expander_open(tleg_context *context, const char *path, uint32_t flags, int32_t heads,
+TLEG_API tleg_status TLEG_CALL tleg_expander_open(tleg_context *context, const char *path, const tleg_open_options *opening,
                                                   const tleg_expander_options *options, tleg_expander **expander) {
     if (expander)
         *expander = NULL;
     if (!context || !path || !expander)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_expander_open: a pointer is NULL");
     tleg_expander_options own;
+    tleg_open_options how;
     tleg_file *file = NULL;
     tleg_status status = take_options(context, options, &own);
     if (!status)
-        status = tleg_file_open(context, path, flags, &file);
+        status = tleg_open_options_read(context, opening, true, &how);
     if (!status)
-        status = create_from_file(context, file, heads, &own, expander);
+        status = tleg_file_open_path(context, path, how.flags, &file);
+    if (!status)
+        status = create_from_file(context, file, how.heads, &own, expander);
     tleg_file_free(file);
     return status;
 }

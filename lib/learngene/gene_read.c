@@ -34,30 +34,36 @@ static tleg_status read_gene(tleg_context *context, tleg_file *file, int32_t hea
     return TLEG_OK;
 }
 
-tleg_status TLEG_CALL tleg_learngene_open(tleg_context *context, const char *path, uint32_t flags, int32_t heads,
+tleg_status TLEG_CALL tleg_learngene_open(tleg_context *context, const char *path, const tleg_open_options *options,
                                           tleg_learngene **gene) {
     if (gene)
         *gene = NULL;
     if (!context || !path || !gene)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_learngene_open: a pointer is NULL");
-    tleg_file *file;
-    tleg_status status = tleg_file_open(context, path, flags, &file);
+    tleg_open_options own;
+    tleg_file *file = NULL;
+    tleg_status status = tleg_open_options_read(context, options, true, &own);
     if (status == TLEG_OK)
-        status = read_gene(context, file, heads, gene);
+        status = tleg_file_open_path(context, path, own.flags, &file);
+    if (status == TLEG_OK)
+        status = read_gene(context, file, own.heads, gene);
     tleg_file_free(file);
     return status;
 }
 
-tleg_status TLEG_CALL tleg_learngene_parse(tleg_context *context, const void *data, size_t size, int32_t heads,
-                                           tleg_learngene **gene) {
+tleg_status TLEG_CALL tleg_learngene_parse(tleg_context *context, const void *data, size_t size,
+                                           const tleg_open_options *options, tleg_learngene **gene) {
     if (gene)
         *gene = NULL;
     if (!context || !data || !gene)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_learngene_parse: a pointer is NULL");
-    tleg_file *file;
-    tleg_status status = tleg_file_parse(context, data, size, &file);
+    tleg_open_options own;
+    tleg_file *file = NULL;
+    tleg_status status = tleg_open_options_read(context, options, false, &own);
     if (status == TLEG_OK)
-        status = read_gene(context, file, heads, gene);
+        status = tleg_file_parse(context, data, size, &file);
+    if (status == TLEG_OK)
+        status = read_gene(context, file, own.heads, gene);
     tleg_file_free(file);
     return status;
 }

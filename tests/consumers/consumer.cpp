@@ -30,7 +30,7 @@ void check(const Context &context, tleg_status status) {
 
 std::vector<float> read(const Context &context, const char *path, const char *name, int64_t &rows) {
     tleg_file *opened = nullptr;
-    check(context, tleg_file_open(context.get(), path, 0, &opened));
+    check(context, tleg_file_open(context.get(), path, NULL, &opened));
     File file(opened);
     tleg_tensor *found = nullptr;
     check(context, tleg_file_read_tensor(context.get(), file.get(), name, &found));
@@ -54,7 +54,7 @@ double run(char **argv) {
     const std::vector<float> answers = read(context, argv[3], "logits", batch);
 
     tleg_learngene *gene = nullptr;
-    check(context, tleg_learngene_open(context.get(), argv[1], 0, 0, &gene));
+    check(context, tleg_learngene_open(context.get(), argv[1], NULL, &gene));
     Gene gene_handle(gene);
     tleg_expander *expander = nullptr;
     check(context, tleg_expander_create(context.get(), gene, nullptr, &expander));

@@ -25,7 +25,7 @@ def declare(name, result, *arguments):
 version = declare('tleg_version', c_uint32)
 context_create = declare('tleg_context_create', c_int32, c_void_p, POINTER(c_void_p))
 context_error = declare('tleg_context_get_error', c_char_p, c_void_p)
-gene_open = declare('tleg_learngene_open', c_int32, c_void_p, c_char_p, c_uint32, c_int32, POINTER(c_void_p))
+gene_open = declare('tleg_learngene_open', c_int32, c_void_p, c_char_p, c_void_p, POINTER(c_void_p))
 gene_info = declare('tleg_learngene_get_info', c_int32, c_void_p, POINTER(Config))
 expander_create = declare('tleg_expander_create', c_int32, c_void_p, c_void_p, c_void_p, POINTER(c_void_p))
 expand = declare('tleg_expander_expand', c_int32, c_void_p, c_void_p, c_int32, POINTER(c_void_p))
@@ -55,7 +55,7 @@ def make(kind, function, *arguments):
 
 
 assert version() >= 1000
-gene = make('learngene', gene_open, (golden + 'mean.gene.safetensors').encode(), 0, 0)
+gene = make('learngene', gene_open, (golden + 'mean.gene.safetensors').encode(), None)
 config = Config(struct_size=ctypes.sizeof(Config))
 assert gene_info(gene, byref(config)) == 0
 assert (config.image_size, config.patch_size, config.dim, config.heads, config.classes) == (16, 4, 24, 3, 5)
@@ -73,7 +73,7 @@ assert error < 1e-4, error
 
 # A failure is a status and a text that names the file.
 nothing = c_void_p(1)
-assert gene_open(context, b'/nowhere/at-all.safetensors', 0, 0, byref(nothing)) == 3 and nothing.value is None
+assert gene_open(context, b'/nowhere/at-all.safetensors', None, byref(nothing)) == 3 and nothing.value is None
 assert b'/nowhere/at-all.safetensors' in context_error(context)
 for kind, handle in handles.items(): free[kind](handle)
 free['context'](context)

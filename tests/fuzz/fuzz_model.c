@@ -127,7 +127,7 @@ static void save_gene(tleg_context *context, const tleg_learngene *gene, const t
     tleg_config found = {.struct_size = sizeof found};
     tleg_status status = tleg_learngene_save(context, gene, fuzz_scratch());
     if (status == TLEG_OK)
-        status = tleg_learngene_open(context, fuzz_scratch(), 0, 0, &again);
+        status = tleg_learngene_open(context, fuzz_scratch(), NULL, &again);
     fuzz_need(status == TLEG_OK || status == TLEG_ERROR_MEMORY);
     if (!again)
         return;
@@ -144,7 +144,7 @@ static void save_model(tleg_context *context, const tleg_model *model, const tle
     tleg_config found = {.struct_size = sizeof found};
     tleg_status status = tleg_model_save(context, model, fuzz_scratch());
     if (status == TLEG_OK)
-        status = tleg_model_open(context, fuzz_scratch(), 0, 0, &again);
+        status = tleg_model_open(context, fuzz_scratch(), NULL, &again);
     fuzz_need(status == TLEG_OK || status == TLEG_ERROR_MEMORY);
     if (!again)
         return;
@@ -165,7 +165,7 @@ static void expand_both(tleg_context *context, const tleg_learngene *gene, const
     tleg_expander *expanders[2];
     float *logits[2] = {NULL, NULL};
     fuzz_need_error(context, tleg_expander_create(context, gene, options, &expanders[0]));
-    fuzz_need_error(context, tleg_expander_open(context, path, 0, 0, options, &expanders[1]));
+    fuzz_need_error(context, tleg_expander_open(context, path, NULL, options, &expanders[1]));
     for (int i = 0; i < 2; i++)
         if (expanders[i]) {
             fuzz_need(tleg_expander_get_info(expanders[i], &config) == TLEG_OK);
@@ -181,7 +181,7 @@ static void expand_both(tleg_context *context, const tleg_learngene *gene, const
 static void as_gene(tleg_context *context, const uint8_t *bytes, size_t size) {
     tleg_learngene *gene;
     tleg_config config = {.struct_size = sizeof config};
-    const tleg_status status = tleg_learngene_parse(context, bytes, size, 0, &gene);
+    const tleg_status status = tleg_learngene_parse(context, bytes, size, NULL, &gene);
     fuzz_need_error(context, status);
     if (status != TLEG_OK)
         return;
@@ -209,7 +209,7 @@ static void linearize(tleg_context *context, const tleg_model *model) {
 static void as_model(tleg_context *context, const uint8_t *bytes, size_t size) {
     tleg_model *model;
     tleg_config config = {.struct_size = sizeof config};
-    const tleg_status status = tleg_model_parse(context, bytes, size, 0, &model);
+    const tleg_status status = tleg_model_parse(context, bytes, size, NULL, &model);
     fuzz_need_error(context, status);
     if (status != TLEG_OK)
         return;

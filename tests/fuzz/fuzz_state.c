@@ -58,7 +58,7 @@ static const char *own_lines(tleg_context *context, const tleg_trainer *trainer)
         return lines;
     const char *path = fuzz_scratch();
     fuzz_need(tleg_trainer_save(context, trainer, path, 0, NULL) == TLEG_OK);
-    fuzz_need(tleg_file_open(context, path, 0, &file) == TLEG_OK);
+    fuzz_need(tleg_file_open(context, path, NULL, &file) == TLEG_OK);
     for (size_t i = 0, at = 0; i < sizeof keys / sizeof *keys; i++)
         at += (size_t)snprintf(lines + at, sizeof lines - at, "%s=%s\n", keys[i], tleg_file_get_metadata(file, keys[i]));
     tleg_file_free(file);

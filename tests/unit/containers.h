@@ -12,6 +12,7 @@
 
 #include "counting.h"
 #include "format/format.h"
+#include "unit/open_with.h"
 
 #include <dirent.h>
 #include <stdio.h>

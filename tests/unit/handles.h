@@ -55,7 +55,7 @@ static inline int prepare(void **state) {
     OK(my.context, tleg_expander_expand(my.context, my.expander, 2, &my.model));
     OK(my.context, tleg_session_create(my.context, my.model, NULL, &my.session));
     OK(my.context, tleg_session_create_elastic(my.context, my.expander, 2, NULL, &my.elastic));
-    OK(my.context, tleg_file_open(my.context, support_path("images-4", ".safetensors"), 0, &my.file));
+    OK(my.context, tleg_file_open(my.context, support_path("images-4", ".safetensors"), NULL, &my.file));
     my.vector = new_tensor(1, 4, 0, 0);
     my.square = new_tensor(2, 4, 4, 0);
     my.rows = new_tensor(2, 2, 4, 0);

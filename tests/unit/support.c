@@ -91,7 +91,7 @@ int32_t support_golden(struct golden cases[MAX_GOLDEN]) {
 
 tleg_learngene *support_gene(tleg_context *context, const char *gene) {
     tleg_learngene *opened = NULL;
-    OK(context, tleg_learngene_open(context, support_path(gene, ".gene.safetensors"), 0, 0, &opened));
+    OK(context, tleg_learngene_open(context, support_path(gene, ".gene.safetensors"), NULL, &opened));
     return opened;
 }
 
@@ -110,7 +110,7 @@ tleg_expander *support_expander(tleg_context *context, const struct golden *gold
 tleg_tensor *support_tensor(tleg_context *context, const char *path, const char *name, const float **data, size_t *count) {
     tleg_file *file = NULL;
     tleg_tensor *tensor = NULL;
-    OK(context, tleg_file_open(context, path, 0, &file));
+    OK(context, tleg_file_open(context, path, NULL, &file));
     OK(context, tleg_file_read_tensor(context, file, name, &tensor));
     tleg_file_free(file);
     tleg_tensor_info info = {.struct_size = sizeof info};

@@ -12,6 +12,8 @@
 #include <cmocka.h>
 #include <tleg/tleg.h>
 
+#include "unit/open_with.h"
+
 /* ---- ways of computing ---- */
 /* One processor level with our own kernels, or cblas. */
 struct backend {

@@ -177,7 +177,7 @@ static void handles_are_freed_in_any_order(void **state) {
         tleg_model *model = NULL;
         tleg_session *session = NULL;
         assert_int_equal(tleg_context_create(&options, &context), TLEG_OK);
-        OK(context, tleg_learngene_parse(context, my.bytes, my.size, 0, &gene));
+        OK(context, tleg_learngene_parse(context, my.bytes, my.size, NULL, &gene));
         OK(context, tleg_expander_create(context, gene, NULL, &expander));
         OK(context, tleg_expander_expand(context, expander, 2, &model));
         OK(context, tleg_session_create(context, model, NULL, &session));
@@ -219,13 +219,13 @@ static void texts_name_file_tensor_and_key(void **state) {
     tleg_learngene *gene = NULL;
     tleg_model *model = NULL;
     tleg_tensor *tensor = NULL;
-    assert_int_equal(tleg_learngene_open(my.context, "/nowhere/gene.safetensors", 0, 0, &gene), TLEG_ERROR_IO);
+    assert_int_equal(tleg_learngene_open(my.context, "/nowhere/gene.safetensors", NULL, &gene), TLEG_ERROR_IO);
     SAYS("/nowhere/gene.safetensors");
-    assert_int_equal(tleg_model_open(my.context, support_path("mean", ".gene.safetensors"), 0, 0, &model), TLEG_ERROR_FORMAT);
+    assert_int_equal(tleg_model_open(my.context, support_path("mean", ".gene.safetensors"), NULL, &model), TLEG_ERROR_FORMAT);
     SAYS("mean.gene.safetensors");
     SAYS("learngene");
     OK(my.context, tleg_model_save(my.context, my.model, support_scratch("model.safetensors")));
-    assert_int_equal(tleg_learngene_open(my.context, support_scratch("model.safetensors"), 0, 0, &gene), TLEG_ERROR_FORMAT);
+    assert_int_equal(tleg_learngene_open(my.context, support_scratch("model.safetensors"), NULL, &gene), TLEG_ERROR_FORMAT);
     SAYS("model.safetensors");
     REFUSED(tleg_learngene_copy_tensor(my.context, my.gene, "nowhere.weight", &tensor));
     SAYS("nowhere.weight");
@@ -233,12 +233,12 @@ static void texts_name_file_tensor_and_key(void **state) {
     SAYS("blocks.2.norm1.weight");
     assert_int_equal(tleg_file_read_tensor(my.context, my.file, "image", &tensor), TLEG_ERROR_FORMAT);
     SAYS("images"); /* the likeliest */
-    assert_int_equal(tleg_learngene_open(my.context, support_path("mean", ".gene.safetensors"), 0, 4, &gene),
+    assert_int_equal(tleg_learngene_open(my.context, support_path("mean", ".gene.safetensors"), OPEN_WITH(0, 4), &gene),
                      TLEG_ERROR_ARGUMENT);
     SAYS("heads");
     assert_int_equal(tleg_learngene_save(my.context, my.gene, "/nowhere/out.safetensors"), TLEG_ERROR_IO);
     SAYS("/nowhere/out.safetensors");
-    assert_int_equal(tleg_learngene_parse(my.context, my.bytes, my.size - 1, 0, &gene), TLEG_ERROR_FORMAT);
+    assert_int_equal(tleg_learngene_parse(my.context, my.bytes, my.size - 1, NULL, &gene), TLEG_ERROR_FORMAT);
     assert_true(strlen(tleg_context_get_error(my.context)) > 0);
 }
 
@@ -282,7 +282,7 @@ static void values_out_of_range_are_refused(void **state) {
         assert_null(c);
     }
     tleg_file *file = NULL;
-    tleg_status status = tleg_file_open(my.context, support_path("images-4", ".safetensors"), 1u << 31, &file);
+    tleg_status status = tleg_file_open(my.context, support_path("images-4", ".safetensors"), OPEN_WITH(1u << 31, 0), &file);
     assert_true(status == TLEG_ERROR_ARGUMENT || status == TLEG_ERROR_UNSUPPORTED); /* a flag that is not known */
     assert_null(file);
 }

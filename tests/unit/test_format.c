@@ -18,7 +18,7 @@ static tleg_file *open_scratch(const char *json, size_t data, uint32_t flags) {
     unsigned char *bytes = container(json, data, &size);
     const char *path = write_scratch("x.safetensors", bytes, size);
     free(bytes);
-    OK(tleg_file_open(context, path, flags, &file));
+    OK(tleg_file_open(context, path, OPEN_WITH(flags, 0), &file));
     return file;
 }
 
@@ -63,7 +63,7 @@ static void a_file_written_by_python_is_read_mapped_and_parsed_alike(void **stat
     unsigned char *bytes = python_file(&size);
     const char *path = write_scratch("python.safetensors", bytes, size);
     for (uint32_t flags = 0; flags <= TLEG_OPEN_MAP; flags++) {
-        OK(tleg_file_open(context, path, flags, &file));
+        OK(tleg_file_open(context, path, OPEN_WITH(flags, 0), &file));
         assert_string_equal(tleg_file_label(file), path);
         check_python_file(file);
     }
@@ -299,7 +299,7 @@ static void check_numbers(const char *type, size_t width, uint32_t flags) {
     if (flags == UINT32_MAX)
         OK(tleg_file_parse(context, bytes, size, &file));
     else
-        OK(tleg_file_open(context, write_scratch("numbers", bytes, size), flags, &file));
+        OK(tleg_file_open(context, write_scratch("numbers", bytes, size), OPEN_WITH(flags, 0), &file));
     float *values = malloc(NUMBERS * sizeof *values);
     OK(tleg_file_read_f32(context, file, tleg_file_find(file, "x"), values));
     for (uint32_t i = 0; i < NUMBERS; i++)
@@ -352,7 +352,7 @@ static void other_files_are_recognised(void **state) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         tleg_file *file;
-        assert_error(tleg_file_open(context, write_scratch("model", cases[i].bytes, cases[i].size), 0, &file),
+        assert_error(tleg_file_open(context, write_scratch("model", cases[i].bytes, cases[i].size), NULL, &file),
                      TLEG_ERROR_FORMAT, cases[i].says);
         assert_contains(tleg_context_get_error(context), cases[i].also);
         assert_contains(tleg_context_get_error(context), in_scratch("model"));
@@ -365,23 +365,23 @@ static void an_empty_file_says_so(void **state) {
     tleg_file *file;
     const char *path = write_scratch("empty", "", 0);
     for (uint32_t flags = 0; flags <= TLEG_OPEN_MAP; flags++)
-        assert_error(tleg_file_open(context, path, flags, &file), TLEG_ERROR_FORMAT, "is empty");
+        assert_error(tleg_file_open(context, path, OPEN_WITH(flags, 0), &file), TLEG_ERROR_FORMAT, "is empty");
     assert_error(tleg_file_parse(context, "", 0, &file), TLEG_ERROR_FORMAT, "is empty");
 }
 
 static void what_is_no_regular_file_says_what_it_is(void **state) {
     (void)state;
     tleg_file *file;
-    assert_error(tleg_file_open(context, in_scratch("absent"), 0, &file), TLEG_ERROR_IO, "absent: cannot be opened: ");
-    assert_error(tleg_file_open(context, "", 0, &file), TLEG_ERROR_IO, "the name of a file is needed");
-    assert_error(tleg_file_open(context, scratch, 0, &file), TLEG_ERROR_IO, "is a directory");
-    assert_error(tleg_file_open(context, "/dev/null", 0, &file), TLEG_ERROR_IO, "is a device");
+    assert_error(tleg_file_open(context, in_scratch("absent"), NULL, &file), TLEG_ERROR_IO, "absent: cannot be opened: ");
+    assert_error(tleg_file_open(context, "", NULL, &file), TLEG_ERROR_IO, "the name of a file is needed");
+    assert_error(tleg_file_open(context, scratch, NULL, &file), TLEG_ERROR_IO, "is a directory");
+    assert_error(tleg_file_open(context, "/dev/null", NULL, &file), TLEG_ERROR_IO, "is a device");
     assert_int_equal(mkfifo(in_scratch("fifo"), 0600), 0);
-    assert_error(tleg_file_open(context, in_scratch("fifo"), 0, &file), TLEG_ERROR_IO, "is a pipe"); /* and does not wait */
+    assert_error(tleg_file_open(context, in_scratch("fifo"), NULL, &file), TLEG_ERROR_IO, "is a pipe"); /* and does not wait */
     const char *path = write_scratch("locked", "", 0);
     assert_int_equal(chmod(path, 0), 0);
     if (geteuid() != 0)
-        assert_error(tleg_file_open(context, path, 0, &file), TLEG_ERROR_IO, "locked: cannot be opened: ");
+        assert_error(tleg_file_open(context, path, NULL, &file), TLEG_ERROR_IO, "locked: cannot be opened: ");
 }
 
 static void a_file_that_shrinks_is_an_error_not_zeros(void **state) {
@@ -469,10 +469,10 @@ static void null_is_refused_not_followed(void **state) {
     tleg_file *file = NULL, *good = open_scratch("{\"x\":" GOOD "}", 8, 0);
     tleg_tensor *tensor;
     tleg_tensor_info info = {.struct_size = sizeof info};
-    assert_int_equal(tleg_file_open(NULL, "x", 0, &file), TLEG_ERROR_ARGUMENT);
-    assert_int_equal(tleg_file_open(context, NULL, 0, &file), TLEG_ERROR_ARGUMENT);
-    assert_int_equal(tleg_file_open(context, "x", 0, NULL), TLEG_ERROR_ARGUMENT);
-    assert_error(tleg_file_open(context, "x", 2, &file), TLEG_ERROR_ARGUMENT, "flags 0x2");
+    assert_int_equal(tleg_file_open(NULL, "x", NULL, &file), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_file_open(context, NULL, NULL, &file), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_file_open(context, "x", NULL, NULL), TLEG_ERROR_ARGUMENT);
+    assert_error(tleg_file_open(context, "x", OPEN_WITH(2, 0), &file), TLEG_ERROR_ARGUMENT, "flags 0x2");
     assert_int_equal(tleg_file_parse(NULL, "x", 1, &file), TLEG_ERROR_ARGUMENT);
     assert_int_equal(tleg_file_parse(context, NULL, 0, &file), TLEG_ERROR_ARGUMENT);
     assert_int_equal(tleg_file_parse(context, "x", 1, NULL), TLEG_ERROR_ARGUMENT);
@@ -533,7 +533,7 @@ static void each_failing_allocation_is_an_error_without_a_leak(void **state) {
         tleg_tensor *tensor = NULL;
         counting.calls = 0;
         counting.fail_at = failures + 1;
-        status = tleg_file_open(context, path, 0, &file);
+        status = tleg_file_open(context, path, NULL, &file);
         assert_true((status == TLEG_OK) == (file != NULL));
         if (status == TLEG_OK)
             status = tleg_file_read_tensor(context, file, "a", &tensor);

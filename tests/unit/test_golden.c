@@ -218,7 +218,7 @@ static void half_precision_is_one_model_in_every_form(void **state) {
                 run_elastic(context, expander, &cases[i], GOLDEN_BATCH, &answer);
                 assert_same(&model_answer, &answer, "forming half precision layers as they run", &cases[i], &backends[b]);
                 OK(context, tleg_model_save(context, model, support_scratch("half.safetensors")));
-                OK(context, tleg_model_open(context, support_scratch("half.safetensors"), 0, 0, &opened));
+                OK(context, tleg_model_open(context, support_scratch("half.safetensors"), NULL, &opened));
                 run_model(context, opened, cases[i].images, GOLDEN_BATCH, &answer);
                 assert_same(&model_answer, &answer, "a half precision model's file", &cases[i], &backends[b]);
                 tleg_model_free(opened);
@@ -240,7 +240,7 @@ static void a_saved_model_opens_as_the_same_model(void **state) {
             for (uint32_t flags = 0; flags <= TLEG_OPEN_MAP; flags++) {
                 tleg_model *model = expand(context, &cases[i], TLEG_F32), *opened = NULL;
                 OK(context, tleg_model_save(context, model, path));
-                OK(context, tleg_model_open(context, path, flags, 0, &opened));
+                OK(context, tleg_model_open(context, path, OPEN_WITH(flags, 0), &opened));
                 run_model(context, model, cases[i].images, GOLDEN_BATCH, &expanded);
                 run_model(context, opened, cases[i].images, GOLDEN_BATCH, &opened_answer);
                 assert_same(&expanded, &opened_answer, "the way through a file", &cases[i], &backends[b]);
@@ -261,7 +261,7 @@ static void a_saved_learngene_opens_as_the_same_learngene(void **state) {
     for (int32_t i = 0; i < case_count; i++) {
         tleg_learngene *gene = support_gene(context, cases[i].gene), *opened = NULL;
         OK(context, tleg_learngene_save(context, gene, support_scratch("gene.safetensors")));
-        OK(context, tleg_learngene_open(context, support_scratch("gene.safetensors"), 0, 0, &opened));
+        OK(context, tleg_learngene_open(context, support_scratch("gene.safetensors"), NULL, &opened));
         OK(context, tleg_learngene_save(context, opened, support_scratch("again.safetensors")));
         size_t bytes, again;
         unsigned char *a = support_read_file(support_scratch("gene.safetensors"), &bytes);

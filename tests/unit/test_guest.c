@@ -226,12 +226,15 @@ static int walk_without_descriptors(void) {
     if (setrlimit(RLIMIT_NOFILE, &none) != 0 || tleg_context_create(NULL, &context) != TLEG_OK)
         return 2;
     close(3), close(4);
-    if (tleg_learngene_open(context, support_path("mean", ".gene.safetensors"), 0, 0, &gene) != TLEG_ERROR_IO ||
+    if (tleg_learngene_open(context, support_path("mean", ".gene.safetensors"), NULL, &gene) != TLEG_ERROR_IO ||
         !strstr(tleg_context_get_error(context), "Too many open files"))
         return 3;
     if (tleg_file_save(context, support_scratch("none.safetensors"), 0, NULL, NULL, 0, NULL) != TLEG_ERROR_IO)
         return 4;
-    return tleg_file_open(context, support_path("images-16", ".safetensors"), TLEG_OPEN_MAP, &file) == TLEG_ERROR_IO ? 0 : 5;
+    return tleg_file_open(context, support_path("images-16", ".safetensors"), OPEN_WITH(TLEG_OPEN_MAP, 0), &file) ==
+                   TLEG_ERROR_IO
+               ? 0
+               : 5;
 }
 
 static void a_host_without_descriptors_left_hears_so(void **state) {
@@ -254,8 +257,9 @@ static int walk_into_a_file(void) {
     tleg_model *model = NULL;
     tleg_file *file = NULL;
     if (tleg_context_create(NULL, &context) != TLEG_OK ||
-        tleg_model_open(context, support_path("mean", ".gene.safetensors"), 0, 0, &model) == TLEG_OK ||
-        tleg_file_open(context, "/nowhere/at/all", 0, &file) == TLEG_OK || tleg_file_parse(context, "x", 1, &file) == TLEG_OK)
+        tleg_model_open(context, support_path("mean", ".gene.safetensors"), NULL, &model) == TLEG_OK ||
+        tleg_file_open(context, "/nowhere/at/all", NULL, &file) == TLEG_OK ||
+        tleg_file_parse(context, "x", 1, &file) == TLEG_OK)
         return 3;
     tleg_context_free(context);
     fflush(NULL);
@@ -310,7 +314,7 @@ static int walk_away(void) {
     tleg_file *file = NULL;
     tleg_tensor *tensor = NULL;
     return chdir(TLEG_GOLDEN) == 0 && tleg_context_create(NULL, &context) == TLEG_OK &&
-                   tleg_file_open(context, "images-16.safetensors", 0, &file) == TLEG_OK && chdir("/") == 0 &&
+                   tleg_file_open(context, "images-16.safetensors", NULL, &file) == TLEG_OK && chdir("/") == 0 &&
                    tleg_file_read_tensor(context, file, "images", &tensor) == TLEG_OK
                ? 0
                : 1;

@@ -93,7 +93,7 @@ static void the_walk_is_the_same_in_a_threads_own_locale(void **state) {
 
 static const char *open_text(tleg_context *context, const char *path) {
     tleg_learngene *gene = NULL;
-    assert_int_not_equal(tleg_learngene_open(context, path, 0, 0, &gene), TLEG_OK);
+    assert_int_not_equal(tleg_learngene_open(context, path, NULL, &gene), TLEG_OK);
     return tleg_context_get_error(context);
 }
 
@@ -107,7 +107,7 @@ static void numbers_in_files_have_points(void **state) {
     tleg_context *context = NULL;
     tleg_file *file = NULL;
     assert_int_equal(tleg_context_create(NULL, &context), TLEG_OK);
-    OK(context, tleg_file_open(context, support_path("mean", ".gene.safetensors"), 0, &file));
+    OK(context, tleg_file_open(context, support_path("mean", ".gene.safetensors"), NULL, &file));
     enum { MOST = 64 };
     const char *names[MOST];
     tleg_tensor *tensors[MOST];
@@ -125,7 +125,7 @@ static void numbers_in_files_have_points(void **state) {
             continue;
         OK(context, tleg_file_save(context, good, count, names, (const tleg_tensor *const *)tensors, 4, kept));
         OK(context, tleg_file_save(context, bad, count, names, (const tleg_tensor *const *)tensors, 2, refused));
-        OK(context, tleg_learngene_open(context, good, 0, 0, &gene));
+        OK(context, tleg_learngene_open(context, good, NULL, &gene));
         OK(context, tleg_learngene_get_info(gene, &config));
         assert_true(config.crop == 0.875 && config.mean[1] == 0.25 && config.std[0] == 0.3);
         tleg_learngene_free(gene);

@@ -138,7 +138,7 @@ static tleg_status load_once(const tleg_context_options *options, const char *pa
     tleg_session *session = NULL;
     tleg_status status = tleg_context_create(options, &context);
     if (!status)
-        status = tleg_learngene_open(context, path, 0, 0, &gene);
+        status = tleg_learngene_open(context, path, NULL, &gene);
     if (!status)
         status = tleg_expander_create(context, gene, NULL, &expander);
     if (!status)

@@ -209,7 +209,7 @@ static bool starts_anew(const struct scene *scene) {
     tleg_session *session = NULL;
     const bool right =
         tleg_context_create(&options, &context) == TLEG_OK &&
-        tleg_expander_open(context, support_path(golden.gene, ".gene.safetensors"), 0, 0, &expanding, &expander) == TLEG_OK &&
+        tleg_expander_open(context, support_path(golden.gene, ".gene.safetensors"), NULL, &expanding, &expander) == TLEG_OK &&
         tleg_session_create_elastic(context, expander, golden.depth, NULL, &session) == TLEG_OK &&
         gives_the_answer(scene, session);
     tleg_session_free(session);

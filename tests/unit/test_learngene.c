@@ -25,7 +25,7 @@ static tleg_learngene *parse(const struct vit_file *made) {
     size_t size;
     tleg_learngene *gene;
     unsigned char *bytes = vit_bytes(made, &size);
-    OK(context, tleg_learngene_parse(context, bytes, size, 0, &gene));
+    OK(context, tleg_learngene_parse(context, bytes, size, NULL, &gene));
     free(bytes); /* not needed afterwards */
     return gene;
 }
@@ -37,7 +37,7 @@ static void a_file_of_the_reference_comes_in_whole(void **state) {
     for (int k = 0; k < GOLDEN; k++) {
         tleg_learngene *gene = support_gene(context, golden[k]);
         tleg_file *file;
-        OK(context, tleg_file_open(context, support_path(golden[k], ".gene.safetensors"), 0, &file));
+        OK(context, tleg_file_open(context, support_path(golden[k], ".gene.safetensors"), NULL, &file));
         assert_int_equal(count_tensors(gene), tleg_file_get_tensor_count(file));
         uint64_t parameters = 0;
         for (int64_t i = 0; i < tleg_file_get_tensor_count(file); i++) {
@@ -162,7 +162,7 @@ static void order_blanks_alignment_and_strangers_do_not_matter(void **state) {
 static void a_mapped_file_is_the_same(void **state) {
     (void)state;
     tleg_learngene *read = support_gene(context, "combo"), *mapped;
-    OK(context, tleg_learngene_open(context, support_path("combo", ".gene.safetensors"), TLEG_OPEN_MAP, 3, &mapped));
+    OK(context, tleg_learngene_open(context, support_path("combo", ".gene.safetensors"), OPEN_WITH(TLEG_OPEN_MAP, 3), &mapped));
     must_be_equal(read, mapped);
     tleg_learngene_free(read);
     tleg_learngene_free(mapped);
@@ -179,7 +179,7 @@ static void every_truncation_is_an_error(void **state) {
         assert_non_null(exact);
         memcpy(exact, bytes, cut);
         tleg_learngene *gene;
-        assert_int_equal(tleg_learngene_parse(context, exact, cut, 0, &gene), TLEG_ERROR_FORMAT);
+        assert_int_equal(tleg_learngene_parse(context, exact, cut, NULL, &gene), TLEG_ERROR_FORMAT);
         assert_null(gene);
         free(exact);
     }
@@ -209,7 +209,7 @@ static void spoilt_headers_do_no_harm(void **state) {
             spoilt[8 + tleg_random_next(&random) % header] = likely[tleg_random_next(&random) % (sizeof likely - 1)];
         }
         tleg_learngene *gene;
-        const tleg_status status = tleg_learngene_parse(context, spoilt, size, 0, &gene);
+        const tleg_status status = tleg_learngene_parse(context, spoilt, size, NULL, &gene);
         assert_true((status == TLEG_OK) == (gene != NULL));
         if (status != TLEG_OK)
             assert_true(strlen(tleg_context_get_error(context)) > 0);
@@ -225,15 +225,15 @@ static void a_bad_file_is_named(void **state) {
     (void)state;
     tleg_learngene *gene;
     const char *path = support_scratch("none.safetensors");
-    assert_int_equal(tleg_learngene_open(context, path, 0, 0, &gene), TLEG_ERROR_IO);
+    assert_int_equal(tleg_learngene_open(context, path, NULL, &gene), TLEG_ERROR_IO);
     assert_null(gene);
     assert_non_null(strstr(tleg_context_get_error(context), path));
     const char *images = support_path("images-16", ".safetensors"); /* no learngene */
-    assert_int_equal(tleg_learngene_open(context, images, 0, 0, &gene), TLEG_ERROR_FORMAT);
+    assert_int_equal(tleg_learngene_open(context, images, NULL, &gene), TLEG_ERROR_FORMAT);
     assert_non_null(strstr(tleg_context_get_error(context), images));
     assert_non_null(strstr(tleg_context_get_error(context), "missing tensor"));
     const char *schedule = support_path("schedule", ".gene.safetensors");
-    assert_int_equal(tleg_learngene_open(context, schedule, 0, 7, &gene), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_learngene_open(context, schedule, OPEN_WITH(0, 7), &gene), TLEG_ERROR_ARGUMENT);
     assert_non_null(strstr(tleg_context_get_error(context), "heads"));
 }
 
@@ -245,7 +245,7 @@ static void saved_and_opened_again_it_has_the_same_bits(void **state) {
     for (int k = 0; k < GOLDEN; k++) {
         tleg_learngene *gene = support_gene(context, golden[k]), *again;
         OK(context, tleg_learngene_save(context, gene, path));
-        OK(context, tleg_learngene_open(context, path, 0, 0, &again));
+        OK(context, tleg_learngene_open(context, path, NULL, &again));
         must_be_equal(gene, again);
         tleg_config a = {.struct_size = sizeof a}, b = a;
         OK(context, tleg_learngene_get_info(gene, &a));
@@ -277,7 +277,7 @@ static void labels_and_numbers_survive_saving(void **state) {
     tleg_learngene *gene = create(&config, 1), *again;
     const char *path = support_scratch("labels.safetensors");
     OK(context, tleg_learngene_save(context, gene, path));
-    OK(context, tleg_learngene_open(context, path, 0, 3, &again));
+    OK(context, tleg_learngene_open(context, path, OPEN_WITH(0, 3), &again));
     must_be_equal(gene, again);
     OK(context, tleg_learngene_get_info(again, &info));
     assert_int_equal(info.label_count, 5);
@@ -349,7 +349,7 @@ static tleg_status use_everything(tleg_context *with, const unsigned char *bytes
     tleg_learngene *gene, *fresh;
     tleg_tensor *tensor = NULL;
     tleg_config config = {.struct_size = sizeof config};
-    tleg_status status = tleg_learngene_parse(with, bytes, size, 0, &gene);
+    tleg_status status = tleg_learngene_parse(with, bytes, size, NULL, &gene);
     if (status == TLEG_OK)
         status = tleg_learngene_copy_tensor(with, gene, "head.weight", &tensor);
     if (status == TLEG_OK)
@@ -404,15 +404,15 @@ static void null_is_an_argument_error(void **state) {
     assert_null(none);
     assert_int_equal(tleg_learngene_create(context, &config, 0, NULL), TLEG_ERROR_ARGUMENT);
     none = gene;
-    assert_int_equal(tleg_learngene_open(context, NULL, 0, 0, &none), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_learngene_open(context, NULL, NULL, &none), TLEG_ERROR_ARGUMENT);
     assert_null(none);
-    assert_int_equal(tleg_learngene_open(NULL, "x", 0, 0, &none), TLEG_ERROR_ARGUMENT);
-    assert_int_equal(tleg_learngene_open(context, "x", 0, 0, NULL), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_learngene_open(NULL, "x", NULL, &none), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_learngene_open(context, "x", NULL, NULL), TLEG_ERROR_ARGUMENT);
     none = gene;
-    assert_int_equal(tleg_learngene_parse(context, NULL, 8, 0, &none), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_learngene_parse(context, NULL, 8, NULL, &none), TLEG_ERROR_ARGUMENT);
     assert_null(none);
-    assert_int_equal(tleg_learngene_parse(NULL, "", 0, 0, &none), TLEG_ERROR_ARGUMENT);
-    assert_int_equal(tleg_learngene_parse(context, "", 0, 0, NULL), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_learngene_parse(NULL, "", 0, NULL, &none), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_learngene_parse(context, "", 0, NULL, NULL), TLEG_ERROR_ARGUMENT);
     assert_int_equal(tleg_learngene_save(NULL, gene, "x"), TLEG_ERROR_ARGUMENT);
     assert_int_equal(tleg_learngene_save(context, NULL, "x"), TLEG_ERROR_ARGUMENT);
     assert_int_equal(tleg_learngene_save(context, gene, NULL), TLEG_ERROR_ARGUMENT);

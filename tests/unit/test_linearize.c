@@ -74,7 +74,7 @@ static tleg_model *model_of(const tleg_config *config, int32_t depth, double (*v
             memcpy(data + 8 + header + entries[k].offset + at, &number, sizeof number);
         }
     }
-    OK(context, tleg_model_parse(context, data, bytes, 0, &model));
+    OK(context, tleg_model_parse(context, data, bytes, NULL, &model));
     tleg_file_free(file);
     free(data);
     return model;
@@ -322,7 +322,7 @@ static void a_gene_keeps_the_form_of_its_model(void **state) {
         snprintf(path, sizeof path, "%s", support_scratch("line.safetensors"));
         OK(context, tleg_learngene_save(context, back, path));
         tleg_learngene_free(back);
-        OK(context, tleg_learngene_open(context, path, 0, 0, &back));
+        OK(context, tleg_learngene_open(context, path, NULL, &back));
         tleg_model *again = expand(back, 6);
         OK(context, tleg_model_get_info(again, &is));
         must_be_alike(&was, &is);

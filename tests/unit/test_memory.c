@@ -182,12 +182,12 @@ static tleg_status chain_load(struct chain *c, const struct golden *golden, bool
     char images[32];
     snprintf(images, sizeof images, "images-%d", golden->images);
     tleg_status status;
-    if ((status = tleg_learngene_open(c->context, support_path(golden->gene, ".gene.safetensors"), 0, 0, &c->gene)) != 0 ||
+    if ((status = tleg_learngene_open(c->context, support_path(golden->gene, ".gene.safetensors"), NULL, &c->gene)) != 0 ||
         (status = tleg_expander_create(c->context, c->gene, &options, &c->expander)) != 0 ||
         (status = tleg_expander_expand(c->context, c->expander, golden->depth, &c->model)) != 0 ||
         (status = tleg_model_save(c->context, c->model, support_scratch("chain.safetensors"))) != 0 ||
-        (status = tleg_model_open(c->context, support_scratch("chain.safetensors"), 0, 0, &c->opened)) != 0 ||
-        (status = tleg_file_open(c->context, support_path(images, ".safetensors"), 0, &c->file)) != 0) {
+        (status = tleg_model_open(c->context, support_scratch("chain.safetensors"), NULL, &c->opened)) != 0 ||
+        (status = tleg_file_open(c->context, support_path(images, ".safetensors"), NULL, &c->file)) != 0) {
         return status;
     }
     return tleg_file_read_tensor(c->context, c->file, "images", &c->images);
@@ -280,7 +280,7 @@ static tleg_status small_calls(tleg_context *context, const unsigned char *data,
     if ((status = tleg_learngene_create(context, &config, 1, gene)) != 0 ||
         (status = tleg_learngene_save(context, *gene, support_scratch("small.safetensors"))) != 0 ||
         (status = tleg_learngene_copy_tensor(context, *gene, "head.weight", tensor)) != 0 ||
-        (status = tleg_learngene_parse(context, data, bytes, 0, parsed)) != 0 ||
+        (status = tleg_learngene_parse(context, data, bytes, NULL, parsed)) != 0 ||
         (status = tleg_file_parse(context, data, bytes, file)) != 0) {
         return status;
     }
@@ -330,10 +330,10 @@ static void a_context_outlives_a_failed_allocation(void **state) {
     tleg_context *context = counted_context(&counter, &backends[0], 1);
     tleg_learngene *gene = (tleg_learngene *)&counter;
     atomic_store(&counter.fail_at, atomic_load(&counter.calls) + 2);
-    assert_int_equal(tleg_learngene_open(context, support_path("mean", ".gene.safetensors"), 0, 0, &gene), TLEG_ERROR_MEMORY);
+    assert_int_equal(tleg_learngene_open(context, support_path("mean", ".gene.safetensors"), NULL, &gene), TLEG_ERROR_MEMORY);
     assert_null(gene);
     assert_true(strlen(tleg_context_get_error(context)) > 0);
-    OK(context, tleg_learngene_open(context, support_path("mean", ".gene.safetensors"), 0, 0, &gene));
+    OK(context, tleg_learngene_open(context, support_path("mean", ".gene.safetensors"), NULL, &gene));
     tleg_learngene_free(gene);
     tleg_context_free(context);
     assert_nothing_left(&counter);

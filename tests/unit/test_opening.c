@@ -34,9 +34,9 @@ static void assert_same_expanders(tleg_context *context, const char *path, uint3
     tleg_learngene *gene = NULL;
     tleg_expander *whole = NULL, *pieces = NULL;
     tleg_model *a = NULL, *b = NULL;
-    OK(context, tleg_learngene_open(context, path, 0, 0, &gene));
+    OK(context, tleg_learngene_open(context, path, NULL, &gene));
     OK(context, tleg_expander_create(context, gene, options, &whole));
-    OK(context, tleg_expander_open(context, path, flags, 0, options, &pieces));
+    OK(context, tleg_expander_open(context, path, OPEN_WITH(flags, 0), options, &pieces));
     OK(context, tleg_expander_expand(context, whole, depth, &a));
     OK(context, tleg_expander_expand(context, pieces, depth, &b));
     assert_same_model(context, a, b, path);
@@ -90,7 +90,7 @@ static void a_wide_learngene_and_its_models_survive_the_way_through_files(void *
             OK(context, tleg_expander_create(context, gene, &options, &expander));
             OK(context, tleg_expander_expand(context, expander, 3, &model));
             OK(context, tleg_model_save(context, model, support_scratch("model.safetensors")));
-            OK(context, tleg_model_open(context, support_scratch("model.safetensors"), 0, 0, &opened));
+            OK(context, tleg_model_open(context, support_scratch("model.safetensors"), NULL, &opened));
             assert_same_model(context, model, opened, "opened");
             tleg_model_free(opened);
             tleg_model_free(model);
@@ -108,7 +108,7 @@ static void write_wrapped(tleg_context *context, const char *from, const char *t
     const char *list[MOST + 1];
     tleg_tensor *tensors[MOST + 1];
     tleg_file *file = NULL;
-    OK(context, tleg_file_open(context, from, 0, &file));
+    OK(context, tleg_file_open(context, from, NULL, &file));
     const int64_t count = tleg_file_get_tensor_count(file), all = count + (more != NULL);
     assert_in_range(count, 1, MOST);
     for (int64_t i = 0; i < count; i++) {
@@ -137,9 +137,9 @@ static void what_a_wrapper_put_before_the_names_is_taken_off(void **state) {
         tleg_expander *a = NULL, *b = NULL;
         tleg_model *from = NULL, *to = NULL;
         write_wrapped(context, plain, wrapped, prefixes[i], i == 0 ? "n_averaged" : NULL); /* as torch's averaged models have */
-        OK(context, tleg_learngene_open(context, wrapped, 0, 4, &opened));
+        OK(context, tleg_learngene_open(context, wrapped, OPEN_WITH(0, 4), &opened));
         OK(context, tleg_expander_create(context, gene, NULL, &a));
-        OK(context, tleg_expander_open(context, wrapped, 0, 4, NULL, &b));
+        OK(context, tleg_expander_open(context, wrapped, OPEN_WITH(0, 4), NULL, &b));
         OK(context, tleg_expander_expand(context, a, 3, &from));
         OK(context, tleg_expander_expand(context, b, 3, &to));
         assert_same_model(context, from, to, prefixes[i]);
@@ -153,7 +153,7 @@ static void what_a_wrapper_put_before_the_names_is_taken_off(void **state) {
     static const char *const others[] = {"norm.weight", "model_ema.patch_embed.proj.weight"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         write_wrapped(context, plain, wrapped, "module.", others[i]);
-        assert_int_equal(tleg_learngene_open(context, wrapped, 0, 4, &opened), TLEG_ERROR_FORMAT);
+        assert_int_equal(tleg_learngene_open(context, wrapped, OPEN_WITH(0, 4), &opened), TLEG_ERROR_FORMAT);
         assert_non_null(strstr(tleg_context_get_error(context), "missing tensor \"patch_embed.proj.weight\"; found \""));
     }
     tleg_learngene_free(gene);
@@ -164,14 +164,14 @@ static void what_is_no_learngene_is_refused(void **state) {
     (void)state;
     tleg_context *context = support_context(&backends[0], 1);
     tleg_expander *expander = (tleg_expander *)(void *)state;
-    assert_int_equal(tleg_expander_open(context, support_scratch("nowhere"), 0, 0, NULL, &expander), TLEG_ERROR_IO);
+    assert_int_equal(tleg_expander_open(context, support_scratch("nowhere"), NULL, NULL, &expander), TLEG_ERROR_IO);
     assert_null(expander);
     assert_non_null(strstr(tleg_context_get_error(context), "nowhere"));
     const tleg_expander_options options = {.struct_size = sizeof options, .dtype = TLEG_F64};
-    assert_int_equal(tleg_expander_open(context, support_path(cases[0].gene, ".gene.safetensors"), 0, 0, &options, &expander),
+    assert_int_equal(tleg_expander_open(context, support_path(cases[0].gene, ".gene.safetensors"), NULL, &options, &expander),
                      TLEG_ERROR_ARGUMENT);
     assert_int_equal(
-        tleg_expander_open(context, support_path(cases[0].gene, ".gene.safetensors"), 1U << 31, 0, NULL, &expander),
+        tleg_expander_open(context, support_path(cases[0].gene, ".gene.safetensors"), OPEN_WITH(1U << 31, 0), NULL, &expander),
         TLEG_ERROR_ARGUMENT);
     /* a model */
     tleg_learngene *gene = wide_gene(context, 8);
@@ -180,7 +180,7 @@ static void what_is_no_learngene_is_refused(void **state) {
     OK(context, tleg_expander_expand(context, expander, 1, &model));
     OK(context, tleg_model_save(context, model, support_scratch("model.safetensors")));
     tleg_expander_free(expander);
-    assert_int_equal(tleg_expander_open(context, support_scratch("model.safetensors"), 0, 0, NULL, &expander),
+    assert_int_equal(tleg_expander_open(context, support_scratch("model.safetensors"), NULL, NULL, &expander),
                      TLEG_ERROR_FORMAT);
     assert_null(expander);
     tleg_model_free(model);
@@ -204,7 +204,7 @@ static void every_allocation_may_fail_while_an_expander_is_opened(void **state) 
         assert_int_equal(tleg_context_create(&own, &context), TLEG_OK);
         const long long start = atomic_load(&counter.calls);
         atomic_store(&counter.fail_at, start + k);
-        tleg_status status = tleg_expander_open(context, path, 0, 0, &options, &expander);
+        tleg_status status = tleg_expander_open(context, path, NULL, &options, &expander);
         done = atomic_load(&counter.calls) < start + k;
         assert_int_equal(status, done ? TLEG_OK : TLEG_ERROR_MEMORY);
         assert_true(done || (!expander && strlen(tleg_context_get_error(context)) > 0));
@@ -252,7 +252,7 @@ static void opening_and_running_takes_little_more_than_the_weights(void **state)
 
         const long long before = atomic_load(&counter.live_bytes);
         atomic_store(&counter.peak_bytes, before);
-        OK(context, tleg_model_open(context, model_path, 0, 0, &model));
+        OK(context, tleg_model_open(context, model_path, NULL, &model));
         long long weights = atomic_load(&counter.live_bytes);
         OK(context, tleg_session_create(context, model, NULL, &session));
         OK_SESSION(session, tleg_session_run(session, image, 1, logits, NULL));
@@ -261,14 +261,14 @@ static void opening_and_running_takes_little_more_than_the_weights(void **state)
         tleg_model_free(model);
 
         atomic_store(&counter.peak_bytes, before);
-        OK(context, tleg_expander_open(context, gene_path, 0, 0, &options, &expander));
+        OK(context, tleg_expander_open(context, gene_path, NULL, &options, &expander));
         weights = atomic_load(&counter.live_bytes);
         OK(context, tleg_session_create_elastic(context, expander, DEPTH, NULL, &session));
         OK_SESSION(session, tleg_session_run(session, image, 1, logits, NULL));
         assert_little_more(&counter, weights, "an expander, opened and run");
         tleg_session_free(session);
         tleg_expander_free(expander);
-        OK(context, tleg_learngene_open(context, gene_path, 0, 0, &gene));
+        OK(context, tleg_learngene_open(context, gene_path, NULL, &gene));
     }
     tleg_learngene_free(gene);
     tleg_context_free(context);

@@ -199,7 +199,7 @@ static void the_operations_one_after_the_other_are_the_network(void **state) {
     static const char *const names[] = {"images", "labels", "teacher_logits"};
     tleg_tensor *in[3] = {NULL}, *dlogits = zeros(2, BATCH, CLASSES, 0);
     tleg_file *file = NULL;
-    OK(context, tleg_file_open(context, support_path("images-16", ".safetensors"), 0, &file));
+    OK(context, tleg_file_open(context, support_path("images-16", ".safetensors"), NULL, &file));
     for (int i = 0; i < 3; i++) {
         OK(context, tleg_file_read_tensor(context, file, names[i], &in[i]));
     }

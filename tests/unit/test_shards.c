@@ -89,7 +89,7 @@ static void an_index_opens_as_one_file(void **state) {
     const char *path = write_sharded(&whole);
     const int before = free_descriptor();
     for (uint32_t flags = 0; flags <= TLEG_OPEN_MAP; flags++) {
-        OK(tleg_file_open(context, path, flags, &file));
+        OK(tleg_file_open(context, path, OPEN_WITH(flags, 0), &file));
         assert_int_equal(free_descriptor(), before); /* the index's is free again */
         assert_int_equal(tleg_file_get_tensor_count(file), whole.count);
         for (int32_t k = 0; k < whole.count; k++) {
@@ -118,7 +118,7 @@ static void tensors_that_the_index_does_not_name_are_no_part_of_it(void **state)
     strcpy(index_text, "{\"weight_map\":{");
     add_line("pos_embed", shards[0]);
     strcat(index_text, "}}");
-    OK(tleg_file_open(context, write_text("one.json", index_text), 0, &file));
+    OK(tleg_file_open(context, write_text("one.json", index_text), NULL, &file));
     assert_int_equal(tleg_file_get_tensor_count(file), 1);
     assert_null(tleg_file_find(file, "patch_embed.proj.weight"));
     tleg_file_free(file);
@@ -137,7 +137,7 @@ static void learngenes_and_models_open_by_their_index(void **state) {
         snprintf(name, sizeof name, "module.%.90s", whole.tensors[k].name);
         snprintf(whole.tensors[k].name, sizeof whole.tensors[k].name, "%.95s", name);
     }
-    OK(tleg_learngene_open(context, write_sharded(&whole), 0, 0, &gene));
+    OK(tleg_learngene_open(context, write_sharded(&whole), NULL, &gene));
     OK(tleg_learngene_copy_tensor(context, gene, inner, &tensor));
     for (size_t i = 0; i < 240; i++)
         assert_true(((float *)tensor->data)[i] == vit_value("module.blocks.block.mlp.fc2.instances.0.weight_ilayer", i));
@@ -145,7 +145,7 @@ static void learngenes_and_models_open_by_their_index(void **state) {
     tleg_learngene_free(gene);
 
     vit_model(&whole, 3);
-    OK(tleg_model_open(context, write_sharded(&whole), TLEG_OPEN_MAP, 3, &model));
+    OK(tleg_model_open(context, write_sharded(&whole), OPEN_WITH(TLEG_OPEN_MAP, 3), &model));
     OK(tleg_model_copy_tensor(context, model, outer, &tensor));
     for (size_t i = 0; i < 240; i++)
         assert_true(((float *)tensor->data)[i] == vit_value(outer, i));
@@ -164,10 +164,10 @@ static void shards_lie_beside_the_name_that_is_given(void **state) {
     snprintf(link, sizeof link, "%s", in_scratch("link.index.json"));
     assert_int_equal(rename(path, store), 0); /* a cache keeps files elsewhere under other names */
     assert_int_equal(symlink("store", link), 0);
-    OK(tleg_file_open(context, link, 0, &file));
+    OK(tleg_file_open(context, link, NULL, &file));
     tleg_file_free(file);
     assert_int_equal(chdir(scratch), 0); /* a name without a folder */
-    OK(tleg_file_open(context, "link.index.json", 0, &file));
+    OK(tleg_file_open(context, "link.index.json", NULL, &file));
     tleg_file_free(file);
     assert_int_equal(chdir("/"), 0);
 }
@@ -175,7 +175,7 @@ static void shards_lie_beside_the_name_that_is_given(void **state) {
 static void refused(const char *text, tleg_status status, const char *says, const char *also) {
     tleg_file *file = (tleg_file *)(uintptr_t)1;
     for (uint32_t flags = 0; flags <= TLEG_OPEN_MAP; flags++) {
-        assert_error(tleg_file_open(context, write_text("bad.json", text), flags, &file), status, says);
+        assert_error(tleg_file_open(context, write_text("bad.json", text), OPEN_WITH(flags, 0), &file), status, says);
         assert_contains(tleg_context_get_error(context), also);
         assert_null(file);
     }
@@ -232,7 +232,7 @@ static void a_file_that_only_looks_like_an_index_is_none(void **state) {
     snprintf(json, sizeof json, "%-123s", "{\"weight_map\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}");
     unsigned char *bytes = container(json, 1, &size);
     assert_int_equal(bytes[0], '{');
-    OK(tleg_file_open(context, write_scratch("x.safetensors", bytes, size), 0, &file));
+    OK(tleg_file_open(context, write_scratch("x.safetensors", bytes, size), NULL, &file));
     assert_string_equal(tleg_file_get_tensor_name(file, 0), "weight_map");
     tleg_file_free(file);
     free(bytes);
@@ -252,7 +252,7 @@ static void open_shard(const struct vit_file *made, const char *name, const char
     size_t size;
     tleg_model *model;
     unsigned char *bytes = vit_bytes(made, &size);
-    const tleg_status status = tleg_model_open(context, write_scratch(name, bytes, size), 0, 3, &model);
+    const tleg_status status = tleg_model_open(context, write_scratch(name, bytes, size), OPEN_WITH(0, 3), &model);
     assert_error(status, says ? TLEG_ERROR_FORMAT : TLEG_OK, says ? says : "");
     tleg_model_free(model);
     free(bytes);
@@ -285,7 +285,7 @@ static void any_allocation_may_fail(void **state) {
     while (status == TLEG_ERROR_MEMORY) {
         const int64_t live = counting.live_blocks;
         counting.fail_at = counting.calls + ++k;
-        status = tleg_file_open(context, path, 0, &file);
+        status = tleg_file_open(context, path, NULL, &file);
         if (status == TLEG_OK)
             tleg_file_free(file);
         assert_int_equal(counting.live_blocks, live);

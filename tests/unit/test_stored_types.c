@@ -36,10 +36,10 @@ static void answer(tleg_context *context, const struct vit_file *made, bool gene
     fclose(file);
     free(bytes);
     if (gene) {
-        OK(context, tleg_expander_open(context, path, 0, 0, &form, &expander));
+        OK(context, tleg_expander_open(context, path, NULL, &form, &expander));
         OK(context, tleg_session_create_elastic(context, expander, DEPTH, &options, &session));
     } else {
-        OK(context, tleg_model_open(context, path, 0, 3, &model));
+        OK(context, tleg_model_open(context, path, OPEN_WITH(0, 3), &model));
         OK(context, tleg_session_create(context, model, &options, &session));
     }
     run(session, logits);

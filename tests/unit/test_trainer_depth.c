@@ -121,7 +121,7 @@ static tleg_model *scaled_model(const tleg_model *model, float attention, float 
     const char *pairs[2 * 7];
     int64_t pair_count = 0;
     tleg_file *file = NULL;
-    OK(plain, tleg_file_open(plain, path, 0, &file));
+    OK(plain, tleg_file_open(plain, path, NULL, &file));
     for (size_t i = 0; i < 7; i++) {
         const char *text = tleg_file_get_metadata(file, keys[i]);
         if (text != NULL) {
@@ -136,7 +136,7 @@ static tleg_model *scaled_model(const tleg_model *model, float attention, float 
         tleg_tensor_free(tensors[i]);
     }
     tleg_model *scaled = NULL;
-    OK(plain, tleg_model_open(plain, support_scratch("other.safetensors"), 0, 0, &scaled));
+    OK(plain, tleg_model_open(plain, support_scratch("other.safetensors"), NULL, &scaled));
     return scaled;
 }
 

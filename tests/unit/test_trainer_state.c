@@ -36,7 +36,7 @@ static void a_saved_trainer_goes_on_bit_for_bit(void **state) {
         assert_true(same_state(whole, later));
         assert_int_equal(tleg_trainer_get_steps(later), 8);
         tleg_file *file = NULL;
-        OK(plain, tleg_file_open(plain, path, 0, &file));
+        OK(plain, tleg_file_open(plain, path, NULL, &file));
         assert_string_equal(tleg_file_get_metadata(file, "host.epoch"), "3");
         assert_string_equal(tleg_file_get_metadata(file, "host.note"), "so far");
         assert_string_equal(tleg_file_get_metadata(file, "tleg.kind"), "trainer");

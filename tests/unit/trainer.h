@@ -79,7 +79,7 @@ static inline void trainer_data_open(tleg_context *context, int32_t images, stru
     const void *at[3];
     tleg_file *file = NULL;
     snprintf(name, sizeof name, "images-%d", images);
-    OK(context, tleg_file_open(context, support_path(name, ".safetensors"), 0, &file));
+    OK(context, tleg_file_open(context, support_path(name, ".safetensors"), NULL, &file));
     for (int i = 0; i < 3; i++) {
         tleg_tensor_info info = {.struct_size = sizeof info};
         OK(context, tleg_file_read_tensor(context, file, names[i], &data->tensors[i]));

@@ -132,7 +132,7 @@ static tleg_status file_calls(struct visit *v) {
     path_of(v, "tensors.safetensors", path);
     TRY(tleg_file_save(v->context, path, 2, names, (const tleg_tensor *const *)tensors, 2, pairs));
     TRY(digest_file(v, path));
-    TRY(tleg_file_open(v->context, path, 0, &v->saved));
+    TRY(tleg_file_open(v->context, path, NULL, &v->saved));
     MUST(tleg_file_get_tensor_count(v->saved) == 2 && strcmp(tleg_file_get_metadata(v->saved, "who"), "a visit") == 0);
     TRY(tleg_file_get_tensor_info(v->context, v->saved, tleg_file_get_tensor_name(v->saved, 1), &info));
     TRY(tleg_file_read_tensor(v->context, v->saved, "a", read));
@@ -163,8 +163,8 @@ static tleg_status gene_calls(struct visit *v) {
     tleg_config config = small_config(), found = {.struct_size = sizeof(found)};
     tleg_tensor **head = visit_slot(v);
     MUST(head);
-    TRY(tleg_learngene_open(v->context, golden("mean.gene.safetensors", gene), 0, 0, &v->gene));
-    TRY(tleg_learngene_parse(v->context, v->bytes, v->size, 0, &v->parsed));
+    TRY(tleg_learngene_open(v->context, golden("mean.gene.safetensors", gene), NULL, &v->gene));
+    TRY(tleg_learngene_parse(v->context, v->bytes, v->size, NULL, &v->parsed));
     TRY(tleg_learngene_create(v->context, &config, 7, &v->fresh));
     TRY(tleg_learngene_get_info(v->fresh, &found));
     MUST(found.crop == 0.95 && found.std[2] == 0.7);
@@ -185,7 +185,8 @@ static tleg_status expander_calls(struct visit *v) {
     int32_t depth = 0;
     TRY(tleg_expander_create(v->context, v->gene, NULL, &v->expander));
     TRY(tleg_expander_create(v->context, v->parsed, &half, &v->half));
-    TRY(tleg_expander_open(v->context, golden("mean.gene.safetensors", gene), TLEG_OPEN_MAP, 0, &other, &v->from_file));
+    TRY(tleg_expander_open(v->context, golden("mean.gene.safetensors", gene), OPEN_WITH(TLEG_OPEN_MAP, 0), &other,
+                           &v->from_file));
     TRY(tleg_expander_get_info(v->from_file, &config));
     MUST(config.image_size == 28 && config.classes == 7);
     TRY(tleg_expander_get_cost(v->context, v->expander, 2, v->in_a_hurry ? 0 : 1, &cost));
@@ -205,9 +206,9 @@ static tleg_status model_calls(struct visit *v) {
     TRY(tleg_expander_expand(v->context, v->half, 3, &v->half_model));
     TRY(tleg_model_save(v->context, v->model, path_of(v, "model.safetensors", path)));
     TRY(digest_file(v, path));
-    TRY(tleg_model_open(v->context, path, 0, 0, &v->opened));
+    TRY(tleg_model_open(v->context, path, NULL, &v->opened));
     TRY(read_bytes(path, &v->model_bytes, &v->model_size));
-    TRY(tleg_model_parse(v->context, v->model_bytes, v->model_size, 0, &v->parsed_model));
+    TRY(tleg_model_parse(v->context, v->model_bytes, v->model_size, NULL, &v->parsed_model));
     TRY(tleg_model_get_info(v->opened, &config));
     MUST(config.depth == 4);
     digest_text(v, tleg_model_get_tensor_name(v->opened, 3));
@@ -222,7 +223,7 @@ static tleg_status images_of(struct visit *v, float **images) {
     tleg_tensor **read = visit_slot(v);
     tleg_file *file = NULL;
     MUST(read);
-    TRY(tleg_file_open(v->context, golden("images-16.safetensors", path), 0, &file));
+    TRY(tleg_file_open(v->context, golden("images-16.safetensors", path), NULL, &file));
     const tleg_status status = tleg_file_read_tensor(v->context, file, "images", read);
     tleg_file_free(file);
     TRY(status);

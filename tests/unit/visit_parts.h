@@ -2,6 +2,7 @@
 #ifndef TLEG_TESTS_VISIT_PARTS_H
 #define TLEG_TESTS_VISIT_PARTS_H
 
+#include "unit/open_with.h"
 #include "unit/visit.h"
 
 /* Ends the part that is under way with the failure, if it is one. */

@@ -36,7 +36,7 @@ bool images_read(tleg_context *context, const char *path, const tleg_config *con
     tleg_file *file = NULL;
     *images = NULL;
     *info = (tleg_tensor_info){.struct_size = sizeof *info};
-    bool found = tleg_file_open(context, path, 0, &file) == TLEG_OK &&
+    bool found = tleg_file_open(context, path, NULL, &file) == TLEG_OK &&
                  tleg_file_get_tensor_info(context, file, "images", info) == TLEG_OK;
     bool fits = found && check_images(path, info, config, error);
     bool done = fits && read_tensor(context, file, images, info);

@@ -28,15 +28,20 @@ static bool is_gene(const tleg_file *file) {
 /* Whether the file at `path` holds a learngene. */
 static int look(const struct call *call, tleg_context *context, const char *path, bool *gene) {
     tleg_file *file;
-    if (tleg_file_open(context, path, 0, &file) != TLEG_OK)
+    if (tleg_file_open(context, path, NULL, &file) != TLEG_OK)
         return tool_fail_context(call, context);
     *gene = is_gene(file);
     tleg_file_free(file);
     return EXIT_DONE;
 }
 
+static tleg_open_options opening_of(const struct call *call) {
+    return (tleg_open_options){.struct_size = sizeof(tleg_open_options), .heads = call->heads};
+}
+
 static int open_model(const struct call *call, tleg_context *context, struct source *source) {
-    if (tleg_model_open(context, source->path, 0, call->heads, &source->model) != TLEG_OK)
+    const tleg_open_options opening = opening_of(call);
+    if (tleg_model_open(context, source->path, &opening, &source->model) != TLEG_OK)
         return tool_fail_context(call, context);
     tleg_status status = tleg_model_get_info(source->model, &source->config);
     return status == TLEG_OK ? EXIT_DONE : tool_fail(call, "%s: %s", source->path, tleg_status_name(status));
@@ -48,7 +53,8 @@ int source_open(const struct call *call, tleg_context *context, const char *path
     int code = look(call, context, path, &gene);
     if (code != EXIT_DONE || !gene)
         return code != EXIT_DONE ? code : open_model(call, context, source);
-    if (tleg_learngene_open(context, path, 0, call->heads, &source->gene) != TLEG_OK)
+    const tleg_open_options opening = opening_of(call);
+    if (tleg_learngene_open(context, path, &opening, &source->gene) != TLEG_OK)
         return tool_fail_context(call, context);
     tleg_status status = tleg_learngene_get_info(source->gene, &source->config);
     return status == TLEG_OK ? EXIT_DONE : tool_fail(call, "%s: %s", path, tleg_status_name(status));
@@ -110,8 +116,9 @@ int source_open_form(const struct call *call, tleg_context *context, const char 
         code = open_model(call, context, source);
     if (code != EXIT_DONE || !gene)
         return code != EXIT_DONE ? code : check_model(call, form, source);
+    const tleg_open_options opening = opening_of(call);
     const tleg_expander_options options = expander_options(form);
-    if (tleg_expander_open(context, path, 0, call->heads, &options, &source->expander) != TLEG_OK)
+    if (tleg_expander_open(context, path, &opening, &options, &source->expander) != TLEG_OK)
         return tool_fail_context(call, context);
     tleg_status status = tleg_expander_get_info(source->expander, &source->config);
     source->config.depth = form->depth;

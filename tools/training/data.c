@@ -110,7 +110,7 @@ static int read_names(struct desk *desk, struct store *store) {
 
 static int read_store(struct desk *desk, struct store *store) {
     const char *path = desk->wishes->teacher_logits;
-    if (tleg_file_open(desk->context, path, 0, &store->file) != TLEG_OK ||
+    if (tleg_file_open(desk->context, path, NULL, &store->file) != TLEG_OK ||
         tleg_file_read_tensor(desk->context, store->file, "logits", &store->tensor) != TLEG_OK ||
         tleg_tensor_get_info(store->tensor, &store->info) != TLEG_OK)
         return tool_fail_context(desk->call, desk->context);

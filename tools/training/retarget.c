@@ -164,8 +164,8 @@ static int read_back(const struct call *call, tleg_context *context, const struc
     struct source made = {.path = source->path, .config = {.struct_size = sizeof made.config}};
     if (!bytes)
         return tool_fail_memory(call);
-    tleg_status status = source->gene ? tleg_learngene_parse(context, bytes, size, 0, &made.gene)
-                                      : tleg_model_parse(context, bytes, size, 0, &made.model);
+    tleg_status status = source->gene ? tleg_learngene_parse(context, bytes, size, NULL, &made.gene)
+                                      : tleg_model_parse(context, bytes, size, NULL, &made.model);
     free(bytes);
     if (status != TLEG_OK)
         return tool_fail_context(call, context);

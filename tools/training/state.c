@@ -127,7 +127,7 @@ int training_find_checkpoint(struct desk *desk) {
             tool_note(desk->call, "%s: no checkpoint yet; starting from the beginning", desk->checkpoint);
         return training_open_log(desk, 0);
     }
-    if (tleg_file_open(desk->context, desk->checkpoint, 0, &file) != TLEG_OK)
+    if (tleg_file_open(desk->context, desk->checkpoint, NULL, &file) != TLEG_OK)
         return tool_fail_context(desk->call, desk->context);
     int code = desk->wishes->resume ? resume(desk, file) : spare(desk, file);
     tleg_file_free(file);

@@ -69,8 +69,9 @@ static int expand(const struct call *call, tleg_context *context, const struct w
                                      .image_size = form->image,
                                      .classes = wishes->classes,
                                      .seed = wishes->seed};
+    const tleg_open_options opening = {.struct_size = sizeof opening, .heads = call->heads};
     int code;
-    if (tleg_learngene_open(context, call->operands[0], 0, call->heads, &gene) != TLEG_OK ||
+    if (tleg_learngene_open(context, call->operands[0], &opening, &gene) != TLEG_OK ||
         tleg_expander_create(context, gene, &options, &expander) != TLEG_OK)
         code = tool_fail_context(call, context);
     else

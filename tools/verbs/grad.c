@@ -67,7 +67,7 @@ static int read_input(const struct call *call, tleg_context *context, const stru
     const char *path = wishes->input;
     int64_t side = config->image_size, images[] = {-1, 3, side, side};
     tleg_file *file;
-    if (tleg_file_open(context, path, 0, &file) != TLEG_OK)
+    if (tleg_file_open(context, path, NULL, &file) != TLEG_OK)
         return tool_fail_context(call, context);
     int code = read_tensor(call, context, file, path, "images", TLEG_F32, 4, images, &input->tensors[0], &input->images);
     int64_t both[] = {input->images.shape[0], config->classes};

@@ -142,7 +142,7 @@ static int say(const struct call *call, tleg_context *context, const struct sour
     uint64_t bytes;
     tleg_file *file = NULL;
     struct report report;
-    if (tleg_file_open(context, source->path, 0, &file) != TLEG_OK)
+    if (tleg_file_open(context, source->path, NULL, &file) != TLEG_OK)
         return tool_fail_context(call, context);
     if (!count_bytes(context, file, source->path, &bytes)) {
         tleg_file_free(file);

@@ -238,7 +238,8 @@ static int run(const struct verb *verb, int argc, char **argv) {
         return EXIT_FAILED;
     tleg_model *model = NULL;
     tleg_learngene *gene = NULL;
-    if (tleg_model_open(context, call.operands[0], 0, call.heads, &model) != TLEG_OK)
+    const tleg_open_options opening = {.struct_size = sizeof opening, .heads = call.heads};
+    if (tleg_model_open(context, call.operands[0], &opening, &model) != TLEG_OK)
         code = tool_fail_context(&call, context);
     else
         code = linearize(&call, context, &wishes, model, &gene);

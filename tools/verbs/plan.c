@@ -117,8 +117,9 @@ static int plan(const struct call *call, tleg_context *context, const struct wis
     const struct form *form = &wishes->form;
     tleg_expander_options options = {
         .struct_size = sizeof options, .dtype = form->dtype, .norm = form->norm, .image_size = form->image};
+    const tleg_open_options opening = {.struct_size = sizeof opening, .heads = call->heads};
     int code;
-    if (tleg_expander_open(context, call->operands[0], 0, call->heads, &options, &expander) != TLEG_OK ||
+    if (tleg_expander_open(context, call->operands[0], &opening, &options, &expander) != TLEG_OK ||
         tleg_expander_get_cost(context, expander, wishes->batch, 1, &cost) != TLEG_OK) {
         code = tool_fail_context(call, context);
     } else {

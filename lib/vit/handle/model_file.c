@@ -81,30 +81,36 @@ static tleg_status read_model(tleg_context *context, tleg_file *file, int32_t he
     return TLEG_OK;
 }
 
-TLEG_API tleg_status TLEG_CALL tleg_model_open(tleg_context *context, const char *path, uint32_t flags, int32_t heads,
+TLEG_API tleg_status TLEG_CALL tleg_model_open(tleg_context *context, const char *path, const tleg_open_options *options,
                                                tleg_model **model) {
     if (model)
         *model = NULL;
     if (!context || !path || !model)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_model_open: a pointer is NULL");
-    tleg_file *file;
-    tleg_status status = tleg_file_open(context, path, flags, &file);
-    if (!status)
-        status = read_model(context, file, heads, model);
+    tleg_open_options own;
+    tleg_file *file = NULL;
+    tleg_status status = tleg_open_options_read(context, options, true, &own);
+    if (status == TLEG_OK)
+        status = tleg_file_open_path(context, path, own.flags, &file);
+    if (status == TLEG_OK)
+        status = read_model(context, file, own.heads, model);
     tleg_file_free(file);
     return status;
 }
 
-TLEG_API tleg_status TLEG_CALL tleg_model_parse(tleg_context *context, const void *data, size_t size, int32_t heads,
-                                                tleg_model **model) {
+TLEG_API tleg_status TLEG_CALL tleg_model_parse(tleg_context *context, const void *data, size_t size,
+                                                const tleg_open_options *options, tleg_model **model) {
     if (model)
         *model = NULL;
     if (!context || !data || !model)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_model_parse: a pointer is NULL");
-    tleg_file *file;
-    tleg_status status = tleg_file_parse(context, data, size, &file);
-    if (!status)
-        status = read_model(context, file, heads, model);
+    tleg_open_options own;
+    tleg_file *file = NULL;
+    tleg_status status = tleg_open_options_read(context, options, false, &own);
+    if (status == TLEG_OK)
+        status = tleg_file_parse(context, data, size, &file);
+    if (status == TLEG_OK)
+        status = read_model(context, file, own.heads, model);
     tleg_file_free(file);
     return status;
 }

@@ -96,7 +96,7 @@ static void build(struct builder *builder, const tleg_config *config, bool gene)
 }
 
 tleg_status tleg_config_metadata(tleg_context *context, const tleg_config *config, bool gene, struct tleg_metadata *metadata) {
-    memset(pairs, 0, sizeof *metadata);
+    memset(metadata, 0, sizeof *metadata);
     struct builder measure = {0}, write = {0};
     build(&measure, config, gene);
     const size_t list = (size_t)measure.count * sizeof *metadata->pairs, bytes = list + measure.text.length;
@@ -112,5 +112,5 @@ tleg_status tleg_config_metadata(tleg_context *context, const tleg_config *confi
 
 void tleg_metadata_free(struct tleg_metadata *metadata) {
     tleg_release(&metadata->allocator, metadata->memory, metadata->bytes);
-    memset(pairs, 0, sizeof *metadata);
+    memset(metadata, 0, sizeof *metadata);
 }

@@ -27,7 +27,7 @@ struct product {
 static double work_total, seconds_total, peak;
 
 static void report(const char *name, const char *what, double work, double *seconds) {
-    double t = bench_median(seconds, REPEATS);
+    double t = measure_median(seconds, REPEATS);
     printf("%-10s %-8s %8.3f ms", name, what, 1e3 * t);
     if (work > 0)
         printf("   of peak %.3f", work / t / 1e9 / peak);
@@ -52,11 +52,11 @@ static void measure_product(const struct block *b, const struct product *p) {
         .m = b->m, .n = p->n, .k = p->k, .dy = b->dy, .w = b->w, .hidden = p->through_gelu ? b->hidden : NULL, .dx = b->wide};
     double weight_seconds[REPEATS], input_seconds[REPEATS], work = 2.0 * (double)b->m * (double)p->n * (double)p->k;
     for (int i = -1; i < REPEATS; i++) {
-        double start = bench_seconds();
+        double start = measure_thread_seconds();
         tleg_weight_backward(&b->exec, &weights);
-        double middle = bench_seconds();
+        double middle = measure_thread_seconds();
         tleg_input_backward(&b->exec, &inputs);
-        double end = bench_seconds();
+        double end = measure_thread_seconds();
         if (i >= 0) {
             weight_seconds[i] = middle - start;
             input_seconds[i] = end - middle;
@@ -90,12 +90,12 @@ static void measure_rest(const struct block *b) {
     };
     double norm_seconds[REPEATS], attention_seconds[REPEATS];
     for (int i = -1; i < REPEATS; i++) {
-        double start = bench_seconds();
+        double start = measure_thread_seconds();
         tleg_layernorm_backward_rows(&b->exec, &norm);
         tleg_layernorm_backward_rows(&b->exec, &norm);
-        double middle = bench_seconds();
+        double middle = measure_thread_seconds();
         tleg_attention_backward_heads(&b->exec, &attention);
-        double end = bench_seconds();
+        double end = measure_thread_seconds();
         if (i >= 0) {
             norm_seconds[i] = middle - start;
             attention_seconds[i] = end - middle;
@@ -138,7 +138,7 @@ int main(int argc, char **argv) {
     double peaks[5];
     for (int i = 0; i < 5; i++)
         peaks[i] = peak_gflops(level, TLEG_F32);
-    peak = bench_median(peaks, 5);
+    peak = measure_median(peaks, 5);
     printf("level %s, %d images of %d tokens, dim %d, one thread, peak %.0f GFLOP/s\n", tleg_level_name(level), (int)images,
            (int)tokens, (int)dim, peak);
     struct block b = block_make(kernels, images, tokens, dim);

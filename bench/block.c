@@ -89,17 +89,17 @@ static void run(struct block *b, int layer, double seconds[OPS]) {
                                        .out = b->mixed,
                                        .dtype = TLEG_F32};
     double at[OPS + 1];
-    at[QKV] = bench_seconds();
+    at[QKV] = measure_thread_seconds();
     multiply(b, layer, QKV, b->x, b->wide);
-    at[ATTENTION] = bench_seconds();
+    at[ATTENTION] = measure_thread_seconds();
     tleg_attention(&b->exec, &attention);
-    at[PROJ] = bench_seconds();
+    at[PROJ] = measure_thread_seconds();
     multiply(b, layer, PROJ, b->mixed, b->x);
-    at[FC1] = bench_seconds();
+    at[FC1] = measure_thread_seconds();
     multiply(b, layer, FC1, b->x, b->wide);
-    at[FC2] = bench_seconds();
+    at[FC2] = measure_thread_seconds();
     multiply(b, layer, FC2, b->wide, b->x);
-    at[OPS] = bench_seconds();
+    at[OPS] = measure_thread_seconds();
     for (int i = 0; i < OPS; i++)
         seconds[i] = at[i + 1] - at[i];
 }
@@ -125,13 +125,13 @@ static double report(const struct tleg_kernels *kernels, int64_t images, int64_t
             whole[r] += times[i][r] = seconds[i];
         peaks[r] = peak_gflops(tleg_kernels_level(kernels), TLEG_F32);
     }
-    double peak = bench_median(peaks, REPEATS), all = bench_median(whole, REPEATS);
+    double peak = measure_median(peaks, REPEATS), all = measure_median(whole, REPEATS);
     for (int i = 0; i < OPS; i++)
         work += work_of(&b, i);
     printf("dim %4d %s  %8.3f ms  of peak %.3f  ", (int)dim, elastic ? "elastic     " : "materialised", 1e3 * all,
            work / all / 1e9 / peak);
     for (int i = 0; i < OPS; i++) {
-        double t = bench_median(times[i], REPEATS);
+        double t = measure_median(times[i], REPEATS);
         printf("  %s %.2f (%.0f %%)", names[i], work_of(&b, i) / t / 1e9 / peak, 100 * t / all);
     }
     printf("\n");

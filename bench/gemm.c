@@ -53,18 +53,18 @@ static double ours(const struct operands *o) {
                              .weight = &o->weight,
                              .out = o->out,
                              .out_stride = o->n};
-    double start = bench_seconds();
+    double start = measure_thread_seconds();
     tleg_gemm(&o->exec, &gemm);
-    return bench_seconds() - start;
+    return measure_thread_seconds() - start;
 }
 
 static double theirs(const struct operands *o) {
-    double start = bench_seconds();
+    double start = measure_thread_seconds();
 #if TLEG_HAVE_BLAS
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)o->m, (int)o->n, (int)o->k, 1, o->x, (int)o->k, o->w, (int)o->k,
                 0, o->out, (int)o->n);
 #endif
-    return bench_seconds() - start;
+    return measure_thread_seconds() - start;
 }
 
 static void shape(const struct tleg_kernels *kernels, int32_t dtype, int64_t m, int64_t n, int64_t k) {
@@ -78,7 +78,7 @@ static void shape(const struct tleg_kernels *kernels, int32_t dtype, int64_t m, 
     }
     for (int i = 0; i < 5; i++)
         peak[i] = peak_gflops(tleg_kernels_level(kernels), dtype);
-    double a = work / bench_median(own, REPEATS), b = work / bench_median(blas, REPEATS), p = bench_median(peak, 5);
+    double a = work / measure_median(own, REPEATS), b = work / measure_median(blas, REPEATS), p = measure_median(peak, 5);
     printf("%5d %5d %5d  %8.1f  %6.2f", (int)m, (int)n, (int)k, a, a / p);
     if (TLEG_HAVE_BLAS)
         printf("  %8.1f  %6.2f", b, a / b);

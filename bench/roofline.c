@@ -98,16 +98,16 @@ static void report(struct desk *desk, const struct kernel *kernel) {
     double seconds[REPEATS];
     int rounds = 1;
     for (int i = -1; i < REPEATS; i++) {
-        double start = bench_seconds();
+        double start = measure_thread_seconds();
         for (int r = 0; r < rounds; r++)
             kernel->run(desk);
-        double spent = bench_seconds() - start;
+        double spent = measure_thread_seconds() - start;
         if (i < 0) /* each sample takes some milliseconds */
             rounds = spent < 4e-3 ? (int)(4e-3 / (spent + 1e-7)) + 1 : 1;
         else
             seconds[i] = spent / rounds;
     }
-    double t = bench_median(seconds, REPEATS);
+    double t = measure_median(seconds, REPEATS);
     printf("{\"kernel\":\"%s\",\"dim\":%d,\"ms\":%.5f,\"gflops\":%.2f,\"gbytes_per_s\":%.2f,\"operations_per_byte\":%.3f}\n",
            kernel->name, (int)desk->dim, 1e3 * t, 1e-9 * kernel->operations / t, 1e-9 * kernel->bytes / t,
            kernel->operations / kernel->bytes);

@@ -36,28 +36,29 @@ int main(int argc, char **argv) {
     tleg_config config = {.struct_size = sizeof config};
     double at[STAGES + 1];
 
-    at[CONTEXT] = bench_now();
+    at[CONTEXT] = measure_seconds();
     check(tleg_context_create(&own, &context), "no context");
-    at[READ] = bench_now();
+    at[READ] = measure_seconds();
     check(tleg_expander_open(context, argv[1], NULL, NULL, &expander), tleg_context_get_error(context));
-    at[EXPAND] = bench_now();
+    at[EXPAND] = measure_seconds();
     if (!elastic) {
         check(tleg_expander_expand(context, expander, DEPTH, &model), tleg_context_get_error(context));
         tleg_expander_free(expander);
     }
-    at[SESSION] = bench_now();
+    at[SESSION] = measure_seconds();
     if (elastic)
         check(tleg_session_create_elastic(context, expander, DEPTH, NULL, &session), tleg_context_get_error(context));
     else
         check(tleg_session_create(context, model, NULL, &session), tleg_context_get_error(context));
-    double paused = bench_now(); /* the picture is the caller's affair */
-    check(elastic ? tleg_expander_get_info(expander, &config) : tleg_model_get_info(model, &config), "no shape");
+    double paused = measure_seconds(); /* the picture is the caller's affair */
+    check(elastic ? tleg_expander_get_info(context, expander, &config) : tleg_model_get_info(context, model, &config),
+          "no shape");
     float *image = bench_floats(3 * (size_t)config.image_size * (size_t)config.image_size, 1);
     float *logits = bench_floats((size_t)config.classes, 0);
-    paused = bench_now() - paused;
-    at[RUN] = bench_now();
+    paused = measure_seconds() - paused;
+    at[RUN] = measure_seconds();
     check(tleg_session_run(session, image, 1, logits, NULL), tleg_session_get_error(session));
-    at[STAGES] = bench_now();
+    at[STAGES] = measure_seconds();
     for (int s = 0; s < RUN; s++)
         at[s] += paused;
 

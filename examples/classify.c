@@ -47,7 +47,7 @@ int main(int argc, char **argv) {
     check(tleg_expander_create(context, gene, NULL, &expander), tleg_context_get_error(context));
     check(tleg_expander_expand(context, expander, atoi(argv[2]), &model), tleg_context_get_error(context));
     check(tleg_session_create(context, model, NULL, &session), tleg_context_get_error(context));
-    check(tleg_model_get_info(model, &config), "no configuration");
+    check(tleg_model_get_info(context, model, &config), "no configuration");
 
     tleg_image image = read_ppm(argv[3]);
     size_t side = (size_t)config.image_size;

@@ -33,7 +33,7 @@ int main(int argc, char **argv) {
 
     check(tleg_context_create(NULL, &context), "no context");
     check(tleg_learngene_open(context, argv[1], NULL, &gene), tleg_context_get_error(context));
-    check(tleg_learngene_get_info(gene, &config), "no configuration");
+    check(tleg_learngene_get_info(context, gene, &config), "no configuration");
     check(tleg_expander_create(context, gene, NULL, &expander), tleg_context_get_error(context));
     tleg_learngene_free(gene); /* the expander has packed what it needs */
     check(tleg_expander_get_cost(context, expander, 1, 0, &cost), tleg_context_get_error(context));

@@ -60,7 +60,7 @@ static const float *numbers(const struct copy *c, tleg_context *context, const c
     tleg_file *file = NULL;
     tleg_tensor_info info = {.struct_size = sizeof(info)};
     if (c->file_open(context, path, NULL, &file) == TLEG_OK && c->file_read_tensor(context, file, name, tensor) == TLEG_OK)
-        c->tensor_get_info(*tensor, &info);
+        c->tensor_get_info(context, *tensor, &info);
     c->file_free(file);
     return info.data;
 }

@@ -1,7 +1,7 @@
 #!/bin/sh
 # A room of lib/ includes its own headers and those of rooms before it, and a room in a room likewise; a private.h is its room's alone;
-# tools, examples and bench know public headers alone; only the room of file formats opens files; nothing keeps state for a thread or
-# speaks to the terminal.
+# tools, examples and bench know public headers alone; only core/os_posix.c calls the system and the room of file formats opens files;
+# nothing keeps state for a thread or speaks to the terminal.
 rooms='core tensor kernels format config image augment vit/read vit/weights vit/pass vit/handle ops learngene train'
 failed=0
 fail() {
@@ -61,8 +61,12 @@ for room in tools/*/; do
     case " $before convert " in *" $(basename "$room") "*) ;; *) fail "$room is not among the sub-rooms of this test" ;; esac
 done
 
-found=$(grep -rnE '(^|[^_[:alnum:]>.])(fopen|open|openat|mmap)[[:space:]]*\(' lib --include='*.c' --include='*.h' |
-    grep -vE '^lib/format/|: *(/\*|\*|//)|MAP_ANONYMOUS') # memory is no file
+# The system's calls stand in core/os_posix.c (the C library's files nowhere), and what it offers of files is used by lib/format.
+found=$(grep -rnE '(^|[^_[:alnum:]>.])(fopen|open|openat|mmap|clock_gettime|pthread_[a-z_]+)[[:space:]]*\(' lib --include='*.c' --include='*.h' |
+    grep -vE '^lib/core/os_posix\.c:|: *(/\*|\*|//)')
+[ -z "$found" ] || fail "only lib/core/os_posix.c calls the system, not:
+$found"
+found=$(grep -rnE 'tleg_os_(open|create|map_file)[[:space:]]*\(' lib --include='*.c' | grep -vE '^lib/(format/|core/os_)')
 [ -z "$found" ] || fail "only lib/format opens files, not:
 $found"
 

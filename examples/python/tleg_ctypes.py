@@ -107,7 +107,7 @@ image_prepare = declare('image_prepare', c_int32, HANDLE, POINTER(Image), POINTE
 learngene_create = declare('learngene_create', c_int32, HANDLE, POINTER(Config), c_uint64, OUT)
 learngene_open = declare('learngene_open', c_int32, HANDLE, c_char_p, POINTER(OpenOptions), OUT)
 learngene_save = declare('learngene_save', c_int32, HANDLE, HANDLE, c_char_p)
-learngene_get_info = declare('learngene_get_info', c_int32, HANDLE, POINTER(Config))
+learngene_get_info = declare('learngene_get_info', c_int32, HANDLE, HANDLE, POINTER(Config))
 expander_create = declare('expander_create', c_int32, HANDLE, HANDLE, c_void_p, OUT)
 session_create_elastic = declare('session_create_elastic', c_int32, HANDLE, HANDLE, c_int32, POINTER(SessionOptions), OUT)
 session_set_depth = declare('session_set_depth', c_int32, HANDLE, c_int32)
@@ -197,7 +197,7 @@ class Learngene(Handle):
     def info(self):
         """Its texts live as long as the learngene."""
         config = Config()
-        self.check(learngene_get_info(self.pointer, byref(config)))
+        self.check(learngene_get_info(self.context.pointer, self.pointer, byref(config)))
         return config
 
     def save(self, path):

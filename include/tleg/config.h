@@ -8,8 +8,13 @@
 extern "C" {
 #endif
 
-enum { TLEG_POOL_MEAN = 1, TLEG_POOL_CLS = 2 };               /* mean over patch tokens, or the class token */
-enum { TLEG_NORM_BEFORE_POOL = 1, TLEG_NORM_AFTER_POOL = 2 }; /* where the final LayerNorm stands */
+/* What the head reads: the mean over patch tokens, or the class token. */
+typedef int32_t tleg_pool_kind;
+enum { TLEG_POOL_SIGNED = -1, TLEG_POOL_MEAN = 1, TLEG_POOL_CLS = 2 };
+
+/* Where the final LayerNorm stands. */
+typedef int32_t tleg_norm_place;
+enum { TLEG_NORM_SIGNED = -1, TLEG_NORM_BEFORE_POOL = 1, TLEG_NORM_AFTER_POOL = 2 };
 
 /* As input (tleg_learngene_create): zero it, set struct_size and what is marked "needed";
  * zero elsewhere means the default in parentheses. As output (.._get_info): set struct_size;
@@ -24,10 +29,10 @@ typedef struct tleg_config {
     int32_t classes;            /* needed */
     int32_t depth;              /* of a model; 0 for a learngene */
     int32_t prefix;             /* tokens before the patches: 0, 1 class token, 2 class and distillation token */
-    int32_t pool;               /* TLEG_POOL_* (MEAN without, CLS with prefix tokens) */
-    int32_t norm;               /* TLEG_NORM_* (BEFORE_POOL) */
+    tleg_pool_kind pool;        /* TLEG_POOL_* (MEAN without, CLS with prefix tokens) */
+    tleg_norm_place norm;       /* TLEG_NORM_* (BEFORE_POOL) */
     int32_t no_qkv_bias;        /* 1: qkv has no bias */
-    int32_t dtype;              /* output only: element type of a model's weights */
+    tleg_dtype dtype;           /* output only: element type of a model's weights */
     int32_t label_count;        /* 0, or as many as classes */
     double eps;                 /* of every LayerNorm (1e-5) */
     double mean[3];             /* of the images, 0..1 scale, R G B (ImageNet's 0.485,0.456,0.406 when mean and std are 0;

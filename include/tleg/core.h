@@ -44,10 +44,14 @@ extern "C" {
 #define TLEG_VERSION_PATCH 0
 #define TLEG_VERSION (TLEG_VERSION_MAJOR * 1000000 + TLEG_VERSION_MINOR * 1000 + TLEG_VERSION_PATCH)
 
+/* Constants are enumerators, and the type that an argument or a member has in C is a typedef of int32_t beside them. The first
+ * enumerator of each list is negative, so that every compiler and every binding generator takes the list for signed. */
+
 /* What a call came to. The numbers never change; a value that this header does not
  * know is a failure. */
 typedef int32_t tleg_status;
 enum {
+    TLEG_STATUS_SIGNED = -1, /* no call returns it */
     TLEG_OK = 0,
     TLEG_ERROR_ARGUMENT = 1,    /* a NULL, a size or an option that the contract forbids */
     TLEG_ERROR_MEMORY = 2,      /* the allocator gave nothing, or a size does not fit in memory */
@@ -56,14 +60,35 @@ enum {
     TLEG_ERROR_UNSUPPORTED = 5, /* well-formed, but not for this build, processor or version */
     TLEG_ERROR_CANCELLED = 6,   /* stopped on request */
     TLEG_ERROR_NUMERIC = 7,     /* a result is not a finite number */
-    TLEG_ERROR_STATE = 8        /* the handle cannot do this now */
+    TLEG_ERROR_STATE = 8,       /* the handle cannot do this now */
+    TLEG_ERROR_NOT_FOUND = 9    /* nothing has this name: no such file, tensor or parameter */
+};
+
+/* Limits of this version; a later one may raise them. */
+enum {
+    TLEG_MAX_SIGNED = -1,
+    TLEG_MAX_RANK = 8,     /* dimensions of a tensor; this one is part of tleg_tensor_info and stays */
+    TLEG_MAX_DEPTH = 1024, /* layers of a model */
+    TLEG_MAX_WORKERS = 256 /* threads of a context */
 };
 
 /* Element types of tensors and of stored weights. */
-enum { TLEG_F32 = 1, TLEG_F16 = 2, TLEG_BF16 = 3, TLEG_F64 = 4, TLEG_I64 = 5, TLEG_I32 = 6, TLEG_U8 = 7 };
+typedef int32_t tleg_dtype;
+enum {
+    TLEG_DTYPE_SIGNED = -1,
+    TLEG_F32 = 1,
+    TLEG_F16 = 2,
+    TLEG_BF16 = 3,
+    TLEG_F64 = 4,
+    TLEG_I64 = 5,
+    TLEG_I32 = 6,
+    TLEG_U8 = 7
+};
 
 /* Processor levels: which instructions the kernels use. */
+typedef int32_t tleg_level;
 enum {
+    TLEG_LEVEL_SIGNED = -1,
     TLEG_LEVEL_BEST = 0, /* the best that this build and this machine have */
     TLEG_LEVEL_PORTABLE = 1,
     TLEG_LEVEL_AVX2 = 2,
@@ -75,7 +100,9 @@ enum {
 };
 
 /* Who multiplies matrices. */
+typedef int32_t tleg_gemm_kind;
 enum {
+    TLEG_GEMM_SIGNED = -1,
     TLEG_GEMM_AUTO = 0, /* our kernels; cblas where level BEST finds portable kernels alone */
     TLEG_GEMM_OWN = 1,  /* our kernels */
     TLEG_GEMM_BLAS = 2  /* cblas: TLEG_ERROR_UNSUPPORTED in a build without it. Each of its calls
@@ -91,10 +118,10 @@ typedef struct tleg_context tleg_context;
  * otherwise. Members that your header does not know yet stay zero: that means default. */
 typedef struct tleg_context_options {
     uint32_t struct_size; /* sizeof(tleg_context_options) */
-    int32_t level;        /* TLEG_LEVEL_*; a level that the machine lacks is TLEG_ERROR_UNSUPPORTED */
+    tleg_level level;     /* TLEG_LEVEL_*; a level that the machine lacks is TLEG_ERROR_UNSUPPORTED */
     int32_t workers;      /* threads that compute, the caller's among them: 0 or 1 means the
                              caller alone, at most 256; the library starts workers - 1 */
-    int32_t gemm;         /* TLEG_GEMM_* */
+    tleg_gemm_kind gemm;  /* TLEG_GEMM_* */
 
     /* Memory: both or neither. alloc returns `size` bytes (never 0) aligned to `align` (a power of
      * two), or NULL; release gets the same size and align. They may be called from any
@@ -128,8 +155,8 @@ TLEG_API const char *TLEG_CALL tleg_status_name(tleg_status status);
  * portable one. Returns the TLEG_LEVEL_* at `index` and sets *name (may be NULL) to its
  * static name, such as "avx2"; past the end returns 0 and sets *name to NULL. Any thread.
  *
- *     for (int32_t i = 0, level; (level = tleg_cpu_level(i, &name)) != 0; i++) puts(name); */
-TLEG_API int32_t TLEG_CALL tleg_cpu_level(int32_t index, const char **name);
+ *     for (int32_t i = 0; (level = tleg_cpu_level(i, &name)) != 0; i++) puts(name); */
+TLEG_API tleg_level TLEG_CALL tleg_cpu_level(int32_t index, const char **name);
 
 /* Makes a context. `options` may be NULL: every default.
  * Errors: ARGUMENT (struct_size too small, workers out of range, one of alloc and release
@@ -144,7 +171,7 @@ TLEG_API const char *TLEG_CALL tleg_context_get_error(const tleg_context *contex
 
 /* The level whose kernels this context uses: TLEG_LEVEL_*, and its name if `name` is not NULL.
  * 0 for a NULL context. */
-TLEG_API int32_t TLEG_CALL tleg_context_get_level(const tleg_context *context, const char **name);
+TLEG_API tleg_level TLEG_CALL tleg_context_get_level(const tleg_context *context, const char **name);
 
 /* Drops the caller's reference. Handles made with the context stay good. NULL is allowed. */
 TLEG_API void TLEG_CALL tleg_context_free(tleg_context *context);

@@ -36,8 +36,8 @@ TLEG_API tleg_status TLEG_CALL tleg_learngene_parse(tleg_context *context, const
 /* Writes the learngene in f32. A former file stays whole until the new one is. Errors: ARGUMENT, IO, MEMORY. */
 TLEG_API tleg_status TLEG_CALL tleg_learngene_save(tleg_context *context, const tleg_learngene *gene, const char *path);
 
-/* Fills *config up to its struct_size. Errors: ARGUMENT. */
-TLEG_API tleg_status TLEG_CALL tleg_learngene_get_info(const tleg_learngene *gene, tleg_config *config);
+/* Fills *config up to its struct_size; `context` may be NULL: there is no text then. Errors: ARGUMENT. */
+TLEG_API tleg_status TLEG_CALL tleg_learngene_get_info(tleg_context *context, const tleg_learngene *gene, tleg_config *config);
 
 /* The name of the tensor at `index`, as in the file; NULL past the end. */
 TLEG_API const char *TLEG_CALL tleg_learngene_get_tensor_name(const tleg_learngene *gene, int64_t index);

@@ -28,8 +28,8 @@ TLEG_API tleg_status TLEG_CALL tleg_model_parse(tleg_context *context, const voi
  * byte, on every machine. A former file stays whole until the new one is. Errors: ARGUMENT, IO, MEMORY. */
 TLEG_API tleg_status TLEG_CALL tleg_model_save(tleg_context *context, const tleg_model *model, const char *path);
 
-/* Fills *config up to its struct_size. Errors: ARGUMENT. */
-TLEG_API tleg_status TLEG_CALL tleg_model_get_info(const tleg_model *model, tleg_config *config);
+/* Fills *config up to its struct_size; `context` may be NULL: there is no text then. Errors: ARGUMENT. */
+TLEG_API tleg_status TLEG_CALL tleg_model_get_info(tleg_context *context, const tleg_model *model, tleg_config *config);
 
 /* The name of the tensor at `index`, as in a file; NULL past the end. */
 TLEG_API const char *TLEG_CALL tleg_model_get_tensor_name(const tleg_model *model, int64_t index);

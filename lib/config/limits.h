@@ -4,9 +4,8 @@
 
 #include "core/core.h"
 
-/* What is sane: every product of these sizes fits in 63 bits with room for the batch */
+/* What is sane: every product of these sizes fits in 63 bits with room for the batch. */
 enum {
-    TLEG_MAX_DEPTH = 1024,
     TLEG_MAX_IMAGE = 16384,
     TLEG_MAX_DIM = 65536,
     TLEG_MAX_HIDDEN = 262144,

@@ -42,7 +42,8 @@ struct tleg_error {
     tleg_status status;
     char text[1020]; /* cut at a whole UTF-8 character when longer */
 };
-/* Writes the text and returns `status`. Format integers and texts alone: "%f" would follow the host's locale. */
+/* Writes the text, unless error is NULL, and returns `status`. Format integers and texts alone: "%f" would follow the host's
+ * locale. */
 tleg_status tleg_error_set(struct tleg_error *error, tleg_status status, const char *format, ...) TLEG_PRINTF(3, 4);
 
 /* ---- numbers as text, the same in every locale (number.c) ---- */
@@ -119,10 +120,17 @@ void tleg_log(const tleg_context *context, const char *format, ...) TLEG_PRINTF(
 /* ---- option structs (struct.c) ---- */
 enum { TLEG_STRUCT_LEAST = 8 }; /* bytes of the smallest struct_size: the size itself and one member */
 /* Copies a host's option struct into the library's own (zeroed beyond the host's size). UNSUPPORTED when the host's is
- * longer and its unknown tail is not zero, ARGUMENT when it is NULL or shorter than `least`. `name` is for the error. */
+ * longer and its unknown tail is not zero, ARGUMENT when it is NULL or shorter than `least`. `name` is for the error, which may
+ * be NULL. */
+tleg_status tleg_struct_read(struct tleg_error *error, const char *name, const void *host, void *own, size_t own_size,
+                             size_t least);
+/* Copies the library's filled struct out, up to the host's struct_size (its first member, kept). ARGUMENT as above. */
+tleg_status tleg_struct_write(struct tleg_error *error, const char *name, const void *own, size_t own_size, void *host,
+                              size_t least);
+/* The same with a context's error; the context may be NULL. */
 tleg_status tleg_options_read(tleg_context *context, const char *name, const void *host, void *own, size_t own_size,
                               size_t least);
-/* Copies the library's filled struct out, up to the host's struct_size (its first member, kept). ARGUMENT as above. */
-tleg_status tleg_info_write(const void *own, size_t own_size, void *host, size_t least);
+tleg_status tleg_info_write(tleg_context *context, const char *name, const void *own, size_t own_size, void *host,
+                            size_t least);
 
 #endif

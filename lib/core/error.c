@@ -37,6 +37,8 @@ static void set_text(struct tleg_error *error, tleg_status status, const char *f
 }
 
 tleg_status tleg_error_set(struct tleg_error *error, tleg_status status, const char *format, ...) {
+    if (!error)
+        return status;
     va_list arguments;
     va_start(arguments, format);
     set_text(error, status, format, arguments);

@@ -19,31 +19,51 @@ static bool is_zero(const unsigned char *bytes, size_t count) {
     return true;
 }
 
-tleg_status tleg_options_read(tleg_context *context, const char *name, const void *host, void *own, size_t own_size,
-                              size_t least) {
-    memset(own, 0, own_size);
+/* The host's struct_size in *size. */
+static tleg_status check_size(struct tleg_error *error, const char *name, const void *host, size_t own_size, size_t least,
+                              size_t *size) {
     if (!host)
-        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s is NULL", name);
-    const size_t size = struct_size(host);
-    if (size < least || size > STRUCT_SIZE_MAX)
-        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: struct_size is %zu, expected %zu: zero the struct, then set it",
-                         name, size, own_size);
+        return tleg_error_set(error, TLEG_ERROR_ARGUMENT, "%s is NULL", name);
+    *size = struct_size(host);
+    if (*size < least || *size > STRUCT_SIZE_MAX)
+        return tleg_error_set(error, TLEG_ERROR_ARGUMENT, "%s: struct_size is %zu, expected %zu: zero the struct, then set it",
+                              name, *size, own_size);
+    return TLEG_OK;
+}
+
+tleg_status tleg_struct_read(struct tleg_error *error, const char *name, const void *host, void *own, size_t own_size,
+                             size_t least) {
+    memset(own, 0, own_size);
+    size_t size;
+    const tleg_status status = check_size(error, name, host, own_size, least, &size);
+    if (status)
+        return status;
     if (size > own_size && !is_zero((const unsigned char *)host + own_size, size - own_size))
-        return tleg_fail(context, TLEG_ERROR_UNSUPPORTED,
-                         "%s: an option behind its first %zu bytes is set, which this version of the library does not know",
-                         name, own_size);
+        return tleg_error_set(error, TLEG_ERROR_UNSUPPORTED,
+                              "%s: an option after its first %zu bytes is set, which this version of the library does not know",
+                              name, own_size);
     memcpy(own, host, size < own_size ? size : own_size);
     return TLEG_OK;
 }
 
-tleg_status tleg_info_write(const void *own, size_t own_size, void *host, size_t least) {
-    if (!host)
-        return TLEG_ERROR_ARGUMENT;
-    const size_t size = struct_size(host), first = sizeof(uint32_t);
-    if (size < least || size < first || size > STRUCT_SIZE_MAX)
-        return TLEG_ERROR_ARGUMENT;
-    const size_t known = size < own_size ? size : own_size;
+tleg_status tleg_struct_write(struct tleg_error *error, const char *name, const void *own, size_t own_size, void *host,
+                              size_t least) {
+    size_t size;
+    const tleg_status status = check_size(error, name, host, own_size, least, &size);
+    if (status)
+        return status;
+    const size_t known = size < own_size ? size : own_size, first = sizeof(uint32_t);
     memcpy((char *)host + first, (const char *)own + first, known - first);
     memset((char *)host + known, 0, size - known);
     return TLEG_OK;
+}
+
+tleg_status tleg_options_read(tleg_context *context, const char *name, const void *host, void *own, size_t own_size,
+                              size_t least) {
+    return tleg_struct_read(context ? &context->error : NULL, name, host, own, own_size, least);
+}
+
+tleg_status tleg_info_write(tleg_context *context, const char *name, const void *own, size_t own_size, void *host,
+                            size_t least) {
+    return tleg_struct_write(context ? &context->error : NULL, name, own, own_size, host, least);
 }

@@ -6,8 +6,8 @@ uint32_t TLEG_CALL tleg_version(void) {
 }
 
 const char *TLEG_CALL tleg_status_name(tleg_status status) {
-    static const char *const names[] = {"OK",          "ARGUMENT",  "MEMORY",  "IO",   "FORMAT",
-                                        "UNSUPPORTED", "CANCELLED", "NUMERIC", "STATE"};
+    static const char *const names[] = {"OK",          "ARGUMENT",  "MEMORY",  "IO",    "FORMAT",
+                                        "UNSUPPORTED", "CANCELLED", "NUMERIC", "STATE", "NOT_FOUND"};
     const int32_t count = sizeof(names) / sizeof(names[0]);
     return status >= 0 && status < count ? names[status] : "UNKNOWN";
 }

@@ -1,13 +1,7 @@
 /* Opening a safetensors file, and the handle that holds its header. */
-#define _FILE_OFFSET_BITS 64
 #include "format/private.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #if !defined(__BYTE_ORDER__) || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "safetensors files are little-endian, and this reader copies their numbers as they are"
@@ -23,22 +17,6 @@ static uint64_t header_length(const unsigned char start[LENGTH_BYTES]) {
     for (int i = LENGTH_BYTES; i-- > 0;)
         length = length << 8 | start[i];
     return length;
-}
-
-/* Reads up to `bytes` from the file's start; the number read, or -1 with errno. */
-static ssize_t read_start(const struct tleg_file *file, void *out, size_t bytes) {
-    size_t done = 0;
-    while (done < bytes) {
-        ssize_t got = pread(file->fd, (char *)out + done, bytes - done, (off_t)done);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return -1;
-        if (got == 0)
-            break;
-        done += (size_t)got;
-    }
-    return (ssize_t)done;
 }
 
 /* Why start[0..length), the beginning of the file, cannot begin a safetensors file; OK when it can. */
@@ -70,13 +48,11 @@ static tleg_status check_start(tleg_context *context, const struct tleg_file *fi
 
 /* The file's first `bytes`, which must be there. */
 static tleg_status read_text(tleg_context *context, const struct tleg_file *file, char *text, size_t bytes) {
-    char system[TLEG_SYSTEM_TEXT];
-    ssize_t got = read_start(file, text, bytes);
-    if (got < 0)
-        return tleg_fail(context, TLEG_ERROR_IO, "%s: cannot be read: %s", file->label, tleg_system_text(errno, system));
-    if ((size_t)got < bytes)
+    size_t got;
+    tleg_status status = tleg_source_read(context, file, 0, bytes, text, &got);
+    if (status == TLEG_OK && got < bytes)
         return tleg_fail(context, TLEG_ERROR_IO, "%s became shorter while its header was read", file->label);
-    return TLEG_OK;
+    return status;
 }
 
 /* Calls `take` with the file's first `bytes`, through a buffer that lives only as long as they are read. */
@@ -100,17 +76,6 @@ static tleg_status take_header(tleg_context *context, struct tleg_file *file, co
     return tleg_header_read(context, file, text + LENGTH_BYTES, bytes - LENGTH_BYTES);
 }
 
-/* What bytes and handles of the system's the file holds. */
-static void let_go(struct tleg_file *file) {
-    if (file->mapped)
-        munmap((void *)(uintptr_t)file->memory, (size_t)file->size);
-    if (file->fd >= 0)
-        close(file->fd);
-    file->memory = NULL;
-    file->mapped = false;
-    file->fd = -1;
-}
-
 /* Whether start[0..length) begins an index, and no header whose length happens to begin with '{'. */
 static bool is_index(const unsigned char *start, size_t length) {
     return length >= LENGTH_BYTES && header_length(start) > TLEG_FILE_HEADER_LIMIT && tleg_sniff_index(start, length);
@@ -121,7 +86,7 @@ static tleg_status read_index(tleg_context *context, struct tleg_file *file, uin
         return tleg_fail(context, TLEG_ERROR_FORMAT, "%s: this index is %llu bytes long, the limit is %d", file->label,
                          (unsigned long long)file->size, TLEG_FILE_HEADER_LIMIT);
     tleg_status status = with_text(context, file, (size_t)file->size, flags, tleg_shards_read);
-    let_go(file);
+    tleg_source_close(file);
     return status;
 }
 
@@ -130,12 +95,10 @@ static tleg_status read_header(tleg_context *context, struct tleg_file *file, ui
     const unsigned char *start = file->memory;
     size_t length = file->size < SNIFFED ? (size_t)file->size : SNIFFED;
     if (!start) {
-        char system[TLEG_SYSTEM_TEXT];
-        ssize_t got = read_start(file, buffer, length);
-        if (got < 0)
-            return tleg_fail(context, TLEG_ERROR_IO, "%s: cannot be read: %s", file->label, tleg_system_text(errno, system));
+        tleg_status status = tleg_source_read(context, file, 0, length, buffer, &length);
+        if (status != TLEG_OK)
+            return status;
         start = buffer;
-        length = (size_t)got;
     }
     if (!(flags & OPEN_ALONE) && is_index(start, length))
         return read_index(context, file, flags);
@@ -156,7 +119,7 @@ static tleg_status new_file(tleg_context *context, const char *label, struct tle
     if (!file)
         return tleg_fail_memory(context, label, sizeof *file);
     file->allocator = context->allocator;
-    file->fd = -1;
+    file->handle = TLEG_OS_NO_FILE;
     file->label = tleg_alloc(&file->allocator, label_bytes);
     if (!file->label) {
         tleg_file_free(file);
@@ -165,43 +128,6 @@ static tleg_status new_file(tleg_context *context, const char *label, struct tle
     file->label_bytes = label_bytes;
     memcpy(file->label, label, label_bytes);
     *out = file;
-    return TLEG_OK;
-}
-
-static const char *kind_of_file(mode_t mode) {
-    return S_ISDIR(mode) ? "a directory" : S_ISFIFO(mode) ? "a pipe" : S_ISSOCK(mode) ? "a socket" : "a device";
-}
-
-/* Opens the descriptor and learns the size. O_NONBLOCK: a pipe without a writer must not hang us. */
-static tleg_status open_fd(tleg_context *context, struct tleg_file *file) {
-    char system[TLEG_SYSTEM_TEXT];
-    struct stat state;
-    if (!*file->label)
-        return tleg_fail(context, TLEG_ERROR_IO, "the name of a file is needed, found an empty one");
-    do
-        file->fd = open(file->label, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    while (file->fd < 0 && errno == EINTR);
-    if (file->fd < 0 || fstat(file->fd, &state) != 0)
-        return tleg_fail(context, TLEG_ERROR_IO, "%s: cannot be opened: %s", file->label, tleg_system_text(errno, system));
-    if (!S_ISREG(state.st_mode))
-        return tleg_fail(context, TLEG_ERROR_IO, "%s is %s, no file of tensors", file->label, kind_of_file(state.st_mode));
-    file->size = (uint64_t)state.st_size;
-    return TLEG_OK;
-}
-
-static tleg_status map_fd(tleg_context *context, struct tleg_file *file) {
-    char system[TLEG_SYSTEM_TEXT];
-    if (file->size == 0)
-        return TLEG_OK; /* cannot be mapped; read_header says that it is empty */
-    if (file->size > SIZE_MAX)
-        return tleg_fail_memory(context, file->label, SIZE_MAX);
-    void *memory = mmap(NULL, (size_t)file->size, PROT_READ, MAP_PRIVATE, file->fd, 0);
-    if (memory == MAP_FAILED)
-        return tleg_fail(context, TLEG_ERROR_IO, "%s: cannot be mapped: %s", file->label, tleg_system_text(errno, system));
-    file->memory = memory;
-    file->mapped = true;
-    close(file->fd);
-    file->fd = -1;
     return TLEG_OK;
 }
 
@@ -236,9 +162,7 @@ static tleg_status open_path(tleg_context *context, const char *path, uint32_t f
     tleg_status status = new_file(context, path, &file);
     if (status != TLEG_OK)
         return status;
-    status = open_fd(context, file);
-    if (status == TLEG_OK && flags & TLEG_OPEN_MAP)
-        status = map_fd(context, file);
+    status = tleg_source_open(context, file, flags & TLEG_OPEN_MAP);
     return finish(context, status, file, flags, out);
 }
 
@@ -282,7 +206,7 @@ void TLEG_CALL tleg_file_free(tleg_file *file) {
     if (!file)
         return;
     struct tleg_allocator allocator = file->allocator;
-    let_go(file);
+    tleg_source_close(file);
     for (size_t i = 0; i < file->part_count; i++)
         tleg_file_free(file->parts[i]);
     tleg_release(&allocator, file->parts, file->part_bytes);

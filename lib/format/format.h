@@ -82,11 +82,9 @@ struct tleg_write_entry {
     int64_t shape[TLEG_MAX_RANK];
 };
 struct tleg_writer;
-/* Makes the temporary file beside `path` (beside what it points to when it is a symbolic link) and writes the header.
+/* Begins a file that will replace `path` as a whole (tleg_replacement_create's rules and errors) and writes the header.
  * Tensors whose size is a multiple of 64 are laid first, each kind in the order given; the data section starts on a multiple
- * of 64. Copies what it needs of its arguments. ARGUMENT for a name or key that is twice there, no UTF-8, or __metadata__;
- * IO for a target that exists and is no regular file (so /dev/stdout, /dev/null) or may not be written. A file that is
- * replaced hands on its mode; its owner and other hard links are not kept. */
+ * of 64. Copies what it needs of its arguments. ARGUMENT for a name or key that is there twice, not UTF-8, or __metadata__. */
 tleg_status tleg_writer_create(tleg_context *context, const char *path, const struct tleg_write_entry *entries, int64_t count,
                                const struct tleg_pair *pairs, int64_t pair_count, struct tleg_writer **writer);
 /* The whole of the tensor entries[index], row-major, in its element type; each exactly once, in any order. */

@@ -2,6 +2,7 @@
 #ifndef TLEG_LIB_FORMAT_PRIVATE_H
 #define TLEG_LIB_FORMAT_PRIVATE_H
 
+#include "core/os.h"
 #include "format/format.h"
 
 /* ---- text.c ---- */
@@ -12,9 +13,6 @@ enum { TLEG_SORT_WIDTH = 128 };
 void tleg_sort(void *items, size_t count, size_t width, int (*compare)(const void *a, const void *b));
 /* For arrays of `const char *`. */
 int tleg_compare_texts(const void *a, const void *b);
-/* The system's words for an errno, into text[TLEG_SYSTEM_TEXT]; returns text. */
-enum { TLEG_SYSTEM_TEXT = 128 };
-const char *tleg_system_text(int number, char text[TLEG_SYSTEM_TEXT]);
 
 /* ---- json_check.c ---- */
 enum { TLEG_JSON_DEPTH = 32 }; /* of arrays and objects within each other */
@@ -45,8 +43,8 @@ struct tleg_file {
     struct tleg_allocator allocator;
     char *label;
     size_t label_bytes;
-    int fd;                      /* -1: in memory */
-    const unsigned char *memory; /* mapped, or the host's; NULL: read from fd */
+    tleg_os_file handle;         /* TLEG_OS_NO_FILE: in memory */
+    const unsigned char *memory; /* mapped, or the host's; NULL: read from handle */
     bool mapped;
     uint64_t size;                     /* of the whole file */
     uint64_t data_start;               /* where the data section begins */
@@ -62,6 +60,14 @@ struct tleg_file {
 };
 /* As tleg_file_open, of one file: an index is refused. */
 tleg_status tleg_file_open_one(tleg_context *context, const char *path, uint32_t flags, struct tleg_file **file);
+
+/* ---- source.c: where its bytes come from ---- */
+/* Opens the file that the label names and learns its size; UNSUPPORTED in a build without files, or without mappings. */
+tleg_status tleg_source_open(tleg_context *context, struct tleg_file *file, bool mapped);
+/* [at, at + bytes) of the file; *done is less than bytes where a file of the system's has become shorter. */
+tleg_status tleg_source_read(tleg_context *context, const struct tleg_file *file, uint64_t at, size_t bytes, void *out,
+                             size_t *done);
+void tleg_source_close(struct tleg_file *file);
 
 /* ---- header_read.c ---- */
 /* Fills the file's entries and pairs from its header's JSON; file->size and file->data_start are set. */
@@ -82,6 +88,20 @@ tleg_status tleg_shards_read(tleg_context *context, struct tleg_file *file, cons
 const char *tleg_sniff(const unsigned char *start, size_t length);
 /* Whether they begin an index of several files. */
 bool tleg_sniff_index(const unsigned char *start, size_t length);
+
+/* ---- replace.c: a file that takes the place of another as a whole ---- */
+struct tleg_replacement;
+/* Makes a temporary file beside `path`, or beside what it points to when it is a symbolic link. IO for a target that exists and
+ * is not a regular file (so /dev/stdout, /dev/null) or may not be written; UNSUPPORTED in a build without files. A file that is
+ * replaced hands on its mode; its owner and other hard links are not kept. */
+tleg_status tleg_replacement_create(tleg_context *context, const char *path, struct tleg_replacement **replacement);
+const char *tleg_replacement_label(const struct tleg_replacement *replacement); /* the target's path: for errors */
+tleg_status tleg_replacement_write(tleg_context *context, struct tleg_replacement *replacement, uint64_t at, size_t bytes,
+                                   const void *data);
+/* Flushes to disk and renames onto the target; STATE the second time. */
+tleg_status tleg_replacement_commit(tleg_context *context, struct tleg_replacement *replacement);
+/* Removes the temporary file unless it was committed. NULL is allowed. */
+void tleg_replacement_free(struct tleg_replacement *replacement);
 
 /* ---- header_write.c ---- */
 struct tleg_header_text {

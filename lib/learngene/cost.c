@@ -1,8 +1,8 @@
 /* What a depth costs, and the deepest depth that a device can afford. */
+#include "core/os.h"
 #include "learngene/expander.h"
 
 #include <math.h>
-#include <time.h>
 
 /* A materialised model's network, for its session's plan, without a model. */
 static void model_network(const tleg_expander *e, struct tleg_network *network) {
@@ -27,9 +27,7 @@ static tleg_status count_bytes(tleg_context *context, const tleg_expander *e, co
 /* ---- time ---- */
 
 static double now_ms(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+    return (double)tleg_os_nanoseconds() * 1e-6;
 }
 
 enum { RUNS = 5, LAYERS_BETWEEN = 4 };
@@ -108,7 +106,7 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_get_cost(tleg_context *context, con
     tleg_cost own;
     tleg_status status = get_cost(context, expander, batch, measure_time != 0, &own);
     if (!status)
-        status = tleg_info_write(&own, sizeof own, cost, TLEG_STRUCT_LEAST);
+        status = tleg_info_write(context, "tleg_cost", &own, sizeof own, cost, TLEG_STRUCT_LEAST);
     return status;
 }
 

@@ -315,10 +315,11 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_open(tleg_context *context, const c
     return status;
 }
 
-TLEG_API tleg_status TLEG_CALL tleg_expander_get_info(const tleg_expander *expander, tleg_config *config) {
-    if (!expander || !config)
-        return TLEG_ERROR_ARGUMENT;
-    return tleg_info_write(&expander->config.c, sizeof expander->config.c, config, TLEG_STRUCT_LEAST);
+TLEG_API tleg_status TLEG_CALL tleg_expander_get_info(tleg_context *context, const tleg_expander *expander,
+                                                      tleg_config *config) {
+    if (!expander)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_expander_get_info: expander is NULL");
+    return tleg_info_write(context, "tleg_config", &expander->config.c, sizeof expander->config.c, config, TLEG_STRUCT_LEAST);
 }
 
 tleg_expander *tleg_expander_share(const tleg_expander *expander) {

@@ -185,11 +185,9 @@ static tleg_status check_batch(tleg_trainer *t, const tleg_train_batch *b) {
 /* Copies a host's struct without a context: the trainer's own error is set. */
 static tleg_status read_batch(tleg_trainer *t, const tleg_train_batch *host, tleg_train_batch *own) {
     *own = (tleg_train_batch){0};
-    tleg_status status = tleg_options_read(NULL, "tleg_train_batch", host, own, sizeof *own, TLEG_STRUCT_LEAST);
+    tleg_status status = tleg_struct_read(&t->error, "tleg_train_batch", host, own, sizeof *own, TLEG_STRUCT_LEAST);
     if (status)
-        return tleg_error_set(&t->error, status,
-                              "tleg_train_batch.struct_size is %u: too small, or what it adds is not known here",
-                              host->struct_size);
+        return status;
     own->share = own->share == 0 ? 1 : own->share;
     if (own->targets)
         own->labels = NULL;
@@ -223,6 +221,10 @@ static tleg_status run_passes(tleg_trainer *t, tleg_train_batch *batch, tleg_tra
     return status;
 }
 
+static tleg_status fill_loss(tleg_trainer *trainer, const tleg_train_loss *sum, tleg_train_loss *loss) {
+    return tleg_struct_write(&trainer->error, "tleg_train_loss", sum, sizeof *sum, loss, TLEG_STRUCT_LEAST);
+}
+
 TLEG_API tleg_status TLEG_CALL tleg_trainer_backward(tleg_trainer *trainer, const tleg_train_batch *batch,
                                                      tleg_train_loss *loss) {
     if (!trainer)
@@ -231,14 +233,12 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_backward(tleg_trainer *trainer, cons
         return tleg_error_set(&trainer->error, TLEG_ERROR_ARGUMENT, "tleg_trainer_backward: batch is NULL");
     tleg_train_batch own;
     tleg_train_loss sum = {.struct_size = sizeof sum, .depth = trainer->depth};
-    if (loss && tleg_info_write(&sum, sizeof sum, loss, TLEG_STRUCT_LEAST)) /* before anything is added */
-        return tleg_error_set(&trainer->error, TLEG_ERROR_ARGUMENT, "tleg_train_loss.struct_size is too small");
-    tleg_status status = read_batch(trainer, batch, &own);
+    tleg_status status = loss ? fill_loss(trainer, &sum, loss) : TLEG_OK; /* before anything is added */
+    if (!status)
+        status = read_batch(trainer, batch, &own);
     if (!status)
         status = run_passes(trainer, &own, &sum);
-    if (!status && loss)
-        tleg_info_write(&sum, sizeof sum, loss, TLEG_STRUCT_LEAST);
-    return status;
+    return !status && loss ? fill_loss(trainer, &sum, loss) : status;
 }
 
 TLEG_API tleg_status TLEG_CALL tleg_trainer_update(tleg_trainer *trainer, double learning_rate) {

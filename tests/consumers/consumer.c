@@ -20,7 +20,7 @@ static tleg_tensor *read_tensor(tleg_context *context, const char *path, const c
     }
     tleg_file_free(file);
     info->struct_size = sizeof *info;
-    if (tensor != NULL && (tleg_tensor_get_info(tensor, info) != TLEG_OK || info->dtype != TLEG_F32)) {
+    if (tensor != NULL && (tleg_tensor_get_info(context, tensor, info) != TLEG_OK || info->dtype != TLEG_F32)) {
         tleg_tensor_free(tensor);
         tensor = NULL;
     }

@@ -37,7 +37,7 @@ std::vector<float> read(const Context &context, const char *path, const char *na
     Tensor tensor(found);
     tleg_tensor_info info = tleg_tensor_info();
     info.struct_size = sizeof info;
-    check(context, tleg_tensor_get_info(tensor.get(), &info));
+    check(context, tleg_tensor_get_info(context.get(), tensor.get(), &info));
     rows = info.shape[0];
     const float *data = static_cast<const float *>(info.data);
     return std::vector<float>(data, data + info.bytes / sizeof(float));

@@ -26,7 +26,7 @@ version = declare('tleg_version', c_uint32)
 context_create = declare('tleg_context_create', c_int32, c_void_p, POINTER(c_void_p))
 context_error = declare('tleg_context_get_error', c_char_p, c_void_p)
 gene_open = declare('tleg_learngene_open', c_int32, c_void_p, c_char_p, c_void_p, POINTER(c_void_p))
-gene_info = declare('tleg_learngene_get_info', c_int32, c_void_p, POINTER(Config))
+gene_info = declare('tleg_learngene_get_info', c_int32, c_void_p, c_void_p, POINTER(Config))
 expander_create = declare('tleg_expander_create', c_int32, c_void_p, c_void_p, c_void_p, POINTER(c_void_p))
 expand = declare('tleg_expander_expand', c_int32, c_void_p, c_void_p, c_int32, POINTER(c_void_p))
 session_create = declare('tleg_session_create', c_int32, c_void_p, c_void_p, c_void_p, POINTER(c_void_p))
@@ -57,7 +57,7 @@ def make(kind, function, *arguments):
 assert version() >= 1000
 gene = make('learngene', gene_open, (golden + 'mean.gene.safetensors').encode(), None)
 config = Config(struct_size=ctypes.sizeof(Config))
-assert gene_info(gene, byref(config)) == 0
+assert gene_info(context, gene, byref(config)) == 0
 assert (config.image_size, config.patch_size, config.dim, config.heads, config.classes) == (16, 4, 24, 3, 5)
 assert (config.depth, list(config.mean), config.crop) == (0, [0.485, 0.456, 0.406], 1.0)
 expander = make('expander', expander_create, gene, None)

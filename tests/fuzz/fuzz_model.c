@@ -55,7 +55,7 @@ static float *expand(tleg_context *context, const tleg_expander *expander) {
     tleg_cost cost = {.struct_size = sizeof cost};
     tleg_model *model;
     tleg_session *session;
-    fuzz_need(tleg_expander_get_info(expander, &config) == TLEG_OK);
+    fuzz_need(tleg_expander_get_info(context, expander, &config) == TLEG_OK);
     if (!is_small(&config) || tleg_expander_get_cost(context, expander, 1, 0, &cost) != TLEG_OK)
         return NULL;
     const int32_t depth = cost.least_depth > 2 ? cost.least_depth : 2;
@@ -101,7 +101,7 @@ static void compare_tensor(tleg_context *context, tensor_of get, const void *one
         status = get(context, other, name, &tensors[1]);
     fuzz_need_error(context, status);
     for (int i = 0; i < 2 && tensors[i]; i++)
-        fuzz_need(tleg_tensor_get_info(tensors[i], &info[i]) == TLEG_OK);
+        fuzz_need(tleg_tensor_get_info(context, tensors[i], &info[i]) == TLEG_OK);
     if (tensors[1])
         fuzz_need(info[0].dtype == info[1].dtype && info[0].bytes == info[1].bytes &&
                   memcmp(info[0].data, info[1].data, (size_t)info[0].bytes) == 0);
@@ -131,7 +131,7 @@ static void save_gene(tleg_context *context, const tleg_learngene *gene, const t
     fuzz_need(status == TLEG_OK || status == TLEG_ERROR_MEMORY);
     if (!again)
         return;
-    fuzz_need(tleg_learngene_get_info(again, &found) == TLEG_OK);
+    fuzz_need(tleg_learngene_get_info(context, again, &found) == TLEG_OK);
     compare_config(config, &found);
     const char *name;
     for (int64_t i = 0; (name = tleg_learngene_get_tensor_name(gene, i)) != NULL; i++)
@@ -148,7 +148,7 @@ static void save_model(tleg_context *context, const tleg_model *model, const tle
     fuzz_need(status == TLEG_OK || status == TLEG_ERROR_MEMORY);
     if (!again)
         return;
-    fuzz_need(tleg_model_get_info(again, &found) == TLEG_OK);
+    fuzz_need(tleg_model_get_info(context, again, &found) == TLEG_OK);
     compare_config(config, &found);
     const char *name;
     for (int64_t i = 0; (name = tleg_model_get_tensor_name(model, i)) != NULL; i++)
@@ -168,7 +168,7 @@ static void expand_both(tleg_context *context, const tleg_learngene *gene, const
     fuzz_need_error(context, tleg_expander_open(context, path, NULL, options, &expanders[1]));
     for (int i = 0; i < 2; i++)
         if (expanders[i]) {
-            fuzz_need(tleg_expander_get_info(expanders[i], &config) == TLEG_OK);
+            fuzz_need(tleg_expander_get_info(context, expanders[i], &config) == TLEG_OK);
             logits[i] = expand(context, expanders[i]);
         }
     compare(logits[0], logits[1], config.classes);
@@ -185,7 +185,7 @@ static void as_gene(tleg_context *context, const uint8_t *bytes, size_t size) {
     fuzz_need_error(context, status);
     if (status != TLEG_OK)
         return;
-    fuzz_need(tleg_learngene_get_info(gene, &config) == TLEG_OK);
+    fuzz_need(tleg_learngene_get_info(context, gene, &config) == TLEG_OK);
     check_config(&config);
     save_gene(context, gene, &config);
     const tleg_expander_options options = choose(&config, size);
@@ -213,7 +213,7 @@ static void as_model(tleg_context *context, const uint8_t *bytes, size_t size) {
     fuzz_need_error(context, status);
     if (status != TLEG_OK)
         return;
-    fuzz_need(tleg_model_get_info(model, &config) == TLEG_OK);
+    fuzz_need(tleg_model_get_info(context, model, &config) == TLEG_OK);
     check_config(&config);
     save_model(context, model, &config);
     if (is_small(&config))

@@ -30,7 +30,7 @@ static void look(tleg_context *context, const tleg_trainer *trainer, float value
     tleg_tensor_info info = {.struct_size = sizeof info};
     fuzz_need(tleg_trainer_copy_learngene(context, trainer, 0, &gene) == TLEG_OK);
     fuzz_need(tleg_learngene_copy_tensor(context, gene, "head.weight", &tensor) == TLEG_OK);
-    fuzz_need(tleg_tensor_get_info(tensor, &info) == TLEG_OK);
+    fuzz_need(tleg_tensor_get_info(context, tensor, &info) == TLEG_OK);
     memcpy(values, info.data, 4 * sizeof *values);
     tleg_tensor_free(tensor);
     tleg_learngene_free(gene);

@@ -114,7 +114,7 @@ static tleg_tensor *tensor(tleg_context *context, int32_t rank, int64_t width) {
     tleg_tensor *made;
     tleg_tensor_info info = {.struct_size = sizeof info};
     check(tleg_tensor_create(context, TLEG_F32, rank, rank == 1 ? &width : whole, &made), tleg_context_get_error(context));
-    check(tleg_tensor_get_info(made, &info), "no info");
+    check(tleg_tensor_get_info(context, made, &info), "no info");
     for (uint64_t i = 0; i < info.bytes / sizeof(float); i++)
         ((float *)info.data)[i] = (float)(i * 37 % 101) / 50 - 1;
     return made;

@@ -6,7 +6,7 @@
  *
  * Exit 77: there is nothing to measure. */
 #include "../bench/bench.h"
-#include "../tools/base/peaks.h"
+#include "base/peaks.h"
 #include <tleg/tleg.h>
 
 #include <stdio.h>
@@ -102,12 +102,12 @@ static double multiply_add(struct work *w) {
 
 /* As many bytes as expand_f32, moved by the C library. */
 static double copy(struct work *w) {
-    double start = bench_seconds();
+    double start = measure_thread_seconds();
     for (int i = 0; i < 30; i++) {
         memcpy(w->y, w->x, COUNT * sizeof(float));
         __asm__ volatile("" : : "r"(w->y) : "memory"); /* the copy is wanted each time */
     }
-    return 30.0 * COUNT * 8 / (bench_seconds() - start) / 1e9;
+    return 30.0 * COUNT * 8 / (measure_thread_seconds() - start) / 1e9;
 }
 
 static const struct piece {
@@ -132,9 +132,9 @@ static const struct piece {
 static double measure(const struct piece *piece, struct work *work) {
     double plain = 0, speed = 0;
     for (int i = 0; i < MOST && (i < LEAST || speed < piece->floor * plain); i++) {
-        double found = piece->plain(work), start = bench_seconds();
+        double found = piece->plain(work), start = measure_thread_seconds();
         double amount = piece->run(work);
-        double reached = amount / (bench_seconds() - start) / 1e9;
+        double reached = amount / (measure_thread_seconds() - start) / 1e9;
         plain = found > plain ? found : plain;
         speed = reached > speed ? reached : speed;
     }

@@ -34,7 +34,7 @@ struct values {
 static inline struct values take(const tleg_learngene *gene, const char *name) {
     struct values values = {.info = {.struct_size = sizeof values.info}};
     OK(context, tleg_learngene_copy_tensor(context, gene, name, &values.tensor));
-    OK(context, tleg_tensor_get_info(values.tensor, &values.info));
+    OK(context, tleg_tensor_get_info(context, values.tensor, &values.info));
     assert_int_equal(values.info.dtype, TLEG_F32);
     values.data = values.info.data;
     values.count = values.info.bytes / sizeof(float);

@@ -54,7 +54,7 @@ static inline tleg_tensor *loops_tensor(tleg_context *context, float *values, in
 
 static inline float *loops_data(const tleg_tensor *tensor) {
     tleg_tensor_info info = {.struct_size = sizeof info};
-    assert_int_equal(tleg_tensor_get_info(tensor, &info), TLEG_OK);
+    assert_int_equal(tleg_tensor_get_info(NULL, tensor, &info), TLEG_OK);
     return info.data;
 }
 

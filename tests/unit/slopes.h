@@ -177,7 +177,7 @@ static inline double slope_labels(const struct problem *p, const double *logits)
     size_t rows = (size_t)p->s.batch, classes = (size_t)p->s.dim;
     double *q = loops_doubles(rows * classes);
     tleg_tensor_info info = {.struct_size = sizeof info};
-    assert_int_equal(tleg_tensor_get_info(p->labels, &info), TLEG_OK);
+    assert_int_equal(tleg_tensor_get_info(NULL, p->labels, &info), TLEG_OK);
     for (size_t i = 0; i < rows * classes; i++) {
         q[i] = p->smoothing / (double)classes;
         q[i] += ((const int64_t *)info.data)[i / classes] == (int64_t)(i % classes) ? 1 - p->smoothing : 0;

@@ -114,7 +114,7 @@ tleg_tensor *support_tensor(tleg_context *context, const char *path, const char 
     OK(context, tleg_file_read_tensor(context, file, name, &tensor));
     tleg_file_free(file);
     tleg_tensor_info info = {.struct_size = sizeof info};
-    OK(context, tleg_tensor_get_info(tensor, &info));
+    OK(context, tleg_tensor_get_info(context, tensor, &info));
     assert_int_equal(info.dtype, TLEG_F32);
     *data = info.data;
     *count = (size_t)(info.bytes / sizeof(float));
@@ -136,7 +136,7 @@ int32_t support_dim(const tleg_expander *expander, tleg_context *context) {
     tleg_cost cost = {.struct_size = sizeof cost};
     OK(context, tleg_expander_get_cost(context, expander, 1, 0, &cost));
     OK(context, tleg_expander_expand(context, expander, cost.least_depth, &model));
-    OK(context, tleg_model_get_info(model, &config));
+    OK(context, tleg_model_get_info(context, model, &config));
     tleg_model_free(model);
     return config.dim;
 }

@@ -102,7 +102,7 @@ static void run(tleg_context *context, const tleg_block *block, const tleg_tenso
     tleg_tensor_info info = {.struct_size = sizeof info};
     uint64_t bytes = 0;
     void *memory = NULL;
-    OK(context, tleg_tensor_get_info(x, &info));
+    OK(context, tleg_tensor_get_info(context, x, &info));
     OK(context, tleg_block_get_memory(context, block, info.shape[0], info.shape[1], &bytes));
     assert_int_equal(posix_memalign(&memory, 64, bytes), 0);
     memset(memory, 0xff, bytes); /* NaN: what is read before it is written shows */
@@ -281,13 +281,13 @@ static void *run_alone(void *argument) {
     tleg_tensor_info info = {.struct_size = sizeof info};
     uint64_t bytes = 0;
     void *memory = NULL;
-    t->good = tleg_context_create(NULL, &context) == TLEG_OK && tleg_tensor_get_info(t->x, &info) == TLEG_OK &&
+    t->good = tleg_context_create(NULL, &context) == TLEG_OK && tleg_tensor_get_info(context, t->x, &info) == TLEG_OK &&
               tleg_tensor_create(context, TLEG_F32, info.rank, info.shape, &y) == TLEG_OK &&
               tleg_block_get_memory(context, t->block, info.shape[0], info.shape[1], &bytes) == TLEG_OK &&
               posix_memalign(&memory, 64, bytes) == 0;
     for (int i = 0; t->good && i < 20; i++) {
         t->good = tleg_block_forward(context, t->block, t->x, y, memory, bytes) == TLEG_OK &&
-                  tleg_tensor_get_info(y, &info) == TLEG_OK && memcmp(info.data, t->right, t->bytes) == 0;
+                  tleg_tensor_get_info(context, y, &info) == TLEG_OK && memcmp(info.data, t->right, t->bytes) == 0;
     }
     free(memory);
     tleg_tensor_free(y);

@@ -134,14 +134,14 @@ static void shorter_option_structs_are_taken(void **state) {
 static void filled_structs_keep_to_the_hosts_size(void **state) {
     (void)state;
     tleg_config full = {.struct_size = sizeof full};
-    OK(my.context, tleg_learngene_get_info(my.gene, &full));
+    OK(my.context, tleg_learngene_get_info(my.context, my.gene, &full));
     union {
         tleg_config config;
         unsigned char bytes[sizeof(tleg_config) + TAIL];
     } short_one, long_one;
     memset(&short_one, 0x5a, sizeof short_one);
     short_one.config.struct_size = offsetof(tleg_config, eps);
-    OK(my.context, tleg_learngene_get_info(my.gene, &short_one.config));
+    OK(my.context, tleg_learngene_get_info(my.context, my.gene, &short_one.config));
     assert_int_equal(short_one.config.struct_size, offsetof(tleg_config, eps));
     assert_int_equal(short_one.config.dim, 24);
     for (size_t i = offsetof(tleg_config, eps); i < sizeof short_one; i++) {
@@ -149,15 +149,18 @@ static void filled_structs_keep_to_the_hosts_size(void **state) {
     }
     memset(&long_one, 0x5a, sizeof long_one);
     long_one.config.struct_size = sizeof long_one;
-    OK(my.context, tleg_learngene_get_info(my.gene, &long_one.config));
+    OK(my.context, tleg_learngene_get_info(my.context, my.gene, &long_one.config));
     assert_int_equal(long_one.config.dim, 24);
     assert_int_equal(long_one.config.parameters, full.parameters);
 
     tleg_config none = {0};
-    REFUSED(tleg_learngene_get_info(my.gene, &none));
-    REFUSED(tleg_model_get_info(my.model, &none));
+    REFUSED(tleg_learngene_get_info(my.context, my.gene, &none));
+    SAYS("tleg_config: struct_size is 0");
+    REFUSED(tleg_model_get_info(my.context, my.model, &none));
     tleg_tensor_info info = {0};
-    REFUSED(tleg_tensor_get_info(my.vector, &info));
+    REFUSED(tleg_tensor_get_info(my.context, my.vector, &info));
+    SAYS("tleg_tensor_info: struct_size is 0");
+    REFUSED(tleg_tensor_get_info(NULL, my.vector, &info)); /* without a context there is no text */
     tleg_cost cost = {0};
     REFUSED(tleg_expander_get_cost(my.context, my.expander, 1, 0, &cost));
 }

@@ -25,7 +25,8 @@ static void every_status_has_its_name_and_others_are_unknown(void **state) {
     assert_string_equal(tleg_status_name(TLEG_ERROR_ARGUMENT), "ARGUMENT");
     assert_string_equal(tleg_status_name(TLEG_ERROR_FORMAT), "FORMAT");
     assert_string_equal(tleg_status_name(TLEG_ERROR_STATE), "STATE");
-    assert_string_equal(tleg_status_name(9), "UNKNOWN");
+    assert_string_equal(tleg_status_name(TLEG_ERROR_NOT_FOUND), "NOT_FOUND");
+    assert_string_equal(tleg_status_name(10), "UNKNOWN");
     assert_string_equal(tleg_status_name(-1), "UNKNOWN");
     assert_string_equal(tleg_status_name(INT32_MAX), "UNKNOWN");
 }
@@ -252,7 +253,7 @@ static void an_info_is_filled_up_to_the_hosts_size(void **state) {
     (void)state;
     const struct info_now own = {.struct_size = 99, .a = 1, .b = 2, .c = 3};
     struct info_now older = {.struct_size = 12, .c = -1};
-    assert_int_equal(tleg_info_write(&own, sizeof(own), &older, 8), TLEG_OK);
+    assert_int_equal(tleg_info_write(NULL, "info", &own, sizeof(own), &older, 8), TLEG_OK);
     assert_int_equal(older.struct_size, 12);
     assert_int_equal(older.b, 2);
     assert_int_equal(older.c, -1);
@@ -260,14 +261,14 @@ static void an_info_is_filled_up_to_the_hosts_size(void **state) {
         struct info_now now;
         int32_t later;
     } newer = {.now = {.struct_size = sizeof(newer)}, .later = -1};
-    assert_int_equal(tleg_info_write(&own, sizeof(own), &newer, 8), TLEG_OK);
+    assert_int_equal(tleg_info_write(NULL, "info", &own, sizeof(own), &newer, 8), TLEG_OK);
     assert_int_equal(newer.now.c, 3);
     assert_int_equal(newer.later, 0); /* unknown here, so the default */
     older.struct_size = 4;
-    assert_int_equal(tleg_info_write(&own, sizeof(own), &older, 8), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_info_write(NULL, "info", &own, sizeof(own), &older, 8), TLEG_ERROR_ARGUMENT);
     older.struct_size = UINT32_MAX;
-    assert_int_equal(tleg_info_write(&own, sizeof(own), &older, 8), TLEG_ERROR_ARGUMENT);
-    assert_int_equal(tleg_info_write(&own, sizeof(own), NULL, 8), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_info_write(NULL, "info", &own, sizeof(own), &older, 8), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_info_write(NULL, "info", &own, sizeof(own), NULL, 8), TLEG_ERROR_ARGUMENT);
 }
 
 static void an_older_hosts_options_are_read_with_defaults_behind(void **state) {

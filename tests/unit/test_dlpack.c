@@ -27,7 +27,7 @@ static int free_context(void **state) {
 
 static tleg_tensor_info info_of(const tleg_tensor *tensor) {
     tleg_tensor_info info = {.struct_size = sizeof(info)};
-    assert_int_equal(tleg_tensor_get_info(tensor, &info), TLEG_OK);
+    assert_int_equal(tleg_tensor_get_info(context, tensor, &info), TLEG_OK);
     return info;
 }
 

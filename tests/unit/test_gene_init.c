@@ -135,7 +135,7 @@ static void a_fresh_schedule_has_its_segments(void **state) {
                      TLEG_ERROR_ARGUMENT);
     assert_null(none);
     assert_non_null(strstr(tleg_context_get_error(context), "qkv.instances.1.bias"));
-    OK(context, tleg_learngene_get_info(gene, &info));
+    OK(context, tleg_learngene_get_info(context, gene, &info));
     assert_int_equal(info.no_qkv_bias, 1);
     assert_string_equal(info.schedule, config.schedule);
     tleg_learngene_free(gene);

@@ -69,7 +69,7 @@ static void check_bits(tleg_context *context, const tleg_model *model, const str
         tleg_tensor *tensor = NULL;
         tleg_tensor_info info = {.struct_size = sizeof info};
         OK(context, tleg_model_copy_tensor(context, model, name, &tensor));
-        OK(context, tleg_tensor_get_info(tensor, &info));
+        OK(context, tleg_tensor_get_info(context, tensor, &info));
         if (support_fnv(info.data, (size_t)info.bytes) != hash[column]) {
             fail_msg("%s, %s: %s differs from PyTorch's", golden->name, backend, name);
         }
@@ -208,7 +208,7 @@ static void half_precision_is_one_model_in_every_form(void **state) {
                 expander = support_expander(context, &cases[i], dtypes[d]);
                 OK(context, tleg_expander_expand(context, expander, cases[i].depth, &model));
                 tleg_config config = {.struct_size = sizeof config};
-                OK(context, tleg_model_get_info(model, &config));
+                OK(context, tleg_model_get_info(context, model, &config));
                 assert_int_equal(config.dtype, dtypes[d]);
                 run_model(context, model, cases[i].images, GOLDEN_BATCH, &model_answer);
                 double far = support_relative(model_answer.logits, exact.logits, GOLDEN_BATCH * GOLDEN_CLASSES);

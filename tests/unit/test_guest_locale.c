@@ -126,7 +126,7 @@ static void numbers_in_files_have_points(void **state) {
         OK(context, tleg_file_save(context, good, count, names, (const tleg_tensor *const *)tensors, 4, kept));
         OK(context, tleg_file_save(context, bad, count, names, (const tleg_tensor *const *)tensors, 2, refused));
         OK(context, tleg_learngene_open(context, good, NULL, &gene));
-        OK(context, tleg_learngene_get_info(gene, &config));
+        OK(context, tleg_learngene_get_info(context, gene, &config));
         assert_true(config.crop == 0.875 && config.mean[1] == 0.25 && config.std[0] == 0.3);
         tleg_learngene_free(gene);
         snprintf(texts[round], sizeof(texts[round]), "%s", open_text(context, bad));

@@ -45,7 +45,7 @@ static void a_file_of_the_reference_comes_in_whole(void **state) {
             tleg_tensor *stored;
             tleg_tensor_info info = {.struct_size = sizeof info};
             OK(context, tleg_file_read_tensor(context, file, name, &stored));
-            OK(context, tleg_tensor_get_info(stored, &info));
+            OK(context, tleg_tensor_get_info(context, stored, &info));
             struct values values = take(gene, name);
             assert_int_equal(values.info.rank, info.rank);
             assert_memory_equal(values.info.shape, info.shape, (size_t)info.rank * sizeof *info.shape);
@@ -55,7 +55,7 @@ static void a_file_of_the_reference_comes_in_whole(void **state) {
             tleg_tensor_free(stored);
         }
         tleg_config config = {.struct_size = sizeof config};
-        OK(context, tleg_learngene_get_info(gene, &config));
+        OK(context, tleg_learngene_get_info(context, gene, &config));
         assert_int_equal(config.parameters, parameters);
         assert_int_equal(config.ignored_count, 0);
         assert_int_equal(tleg_file_get_metadata(file, "tleg.schedule") != NULL, *config.schedule != '\0');
@@ -152,7 +152,7 @@ static void order_blanks_alignment_and_strangers_do_not_matter(void **state) {
     tleg_learngene *turned = parse(&made);
     must_be_equal(plain, turned);
     tleg_config config = {.struct_size = sizeof config};
-    OK(context, tleg_learngene_get_info(turned, &config));
+    OK(context, tleg_learngene_get_info(context, turned, &config));
     assert_int_equal(config.ignored_count, 3);
     assert_string_equal(config.ignored[0], "a.note");
     tleg_learngene_free(plain);
@@ -248,8 +248,8 @@ static void saved_and_opened_again_it_has_the_same_bits(void **state) {
         OK(context, tleg_learngene_open(context, path, NULL, &again));
         must_be_equal(gene, again);
         tleg_config a = {.struct_size = sizeof a}, b = a;
-        OK(context, tleg_learngene_get_info(gene, &a));
-        OK(context, tleg_learngene_get_info(again, &b));
+        OK(context, tleg_learngene_get_info(context, gene, &a));
+        OK(context, tleg_learngene_get_info(context, again, &b));
         assert_string_equal(a.schedule, b.schedule);
         a.schedule = b.schedule = NULL;
         assert_memory_equal(&a, &b, sizeof a);
@@ -279,7 +279,7 @@ static void labels_and_numbers_survive_saving(void **state) {
     OK(context, tleg_learngene_save(context, gene, path));
     OK(context, tleg_learngene_open(context, path, OPEN_WITH(0, 3), &again));
     must_be_equal(gene, again);
-    OK(context, tleg_learngene_get_info(again, &info));
+    OK(context, tleg_learngene_get_info(context, again, &info));
     assert_int_equal(info.label_count, 5);
     for (int k = 0; k < 5; k++)
         assert_string_equal(info.labels[k], config.labels[k]);
@@ -353,7 +353,7 @@ static tleg_status use_everything(tleg_context *with, const unsigned char *bytes
     if (status == TLEG_OK)
         status = tleg_learngene_copy_tensor(with, gene, "head.weight", &tensor);
     if (status == TLEG_OK)
-        status = tleg_learngene_get_info(gene, &config);
+        status = tleg_learngene_get_info(context, gene, &config);
     if (status == TLEG_OK) {
         config.ignored = NULL;
         status = tleg_learngene_create(with, &config, 1, &fresh);
@@ -416,10 +416,10 @@ static void null_is_an_argument_error(void **state) {
     assert_int_equal(tleg_learngene_save(NULL, gene, "x"), TLEG_ERROR_ARGUMENT);
     assert_int_equal(tleg_learngene_save(context, NULL, "x"), TLEG_ERROR_ARGUMENT);
     assert_int_equal(tleg_learngene_save(context, gene, NULL), TLEG_ERROR_ARGUMENT);
-    assert_int_equal(tleg_learngene_get_info(NULL, &config), TLEG_ERROR_ARGUMENT);
-    assert_int_equal(tleg_learngene_get_info(gene, NULL), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_learngene_get_info(context, NULL, &config), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_learngene_get_info(context, gene, NULL), TLEG_ERROR_ARGUMENT);
     config.struct_size = 0;
-    assert_int_equal(tleg_learngene_get_info(gene, &config), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_learngene_get_info(context, gene, &config), TLEG_ERROR_ARGUMENT);
     assert_null(tleg_learngene_get_tensor_name(NULL, 0));
     assert_null(tleg_learngene_get_tensor_name(gene, -1));
     assert_null(tleg_learngene_get_tensor_name(gene, INT64_MAX));

@@ -87,7 +87,7 @@ static float *layer_values(const tleg_model *model, int32_t layer, enum tleg_sit
     tleg_tensor *tensor;
     tleg_tensor_info info = {.struct_size = sizeof info};
     OK(context, tleg_model_copy_tensor(context, model, name, &tensor));
-    OK(context, tleg_tensor_get_info(tensor, &info));
+    OK(context, tleg_tensor_get_info(context, tensor, &info));
     *count = (size_t)(info.bytes / tleg_dtype_size(info.dtype));
     float *values = malloc(*count * sizeof *values);
     assert_non_null(values);
@@ -159,7 +159,7 @@ static void check_pair(const tleg_model *model, const tleg_learngene *gene, int3
 
 static void check_against_the_textbook(const tleg_model *model) {
     tleg_config config = {.struct_size = sizeof config};
-    OK(context, tleg_model_get_info(model, &config));
+    OK(context, tleg_model_get_info(context, model, &config));
     double r2[6];
     tleg_learngene *gene;
     OK(context, tleg_learngene_linearize(context, model, r2, &gene));
@@ -255,14 +255,14 @@ static void what_was_expanded_comes_back(void **state) {
     for (size_t k = 0; k < sizeof genes / sizeof *genes; k++) {
         tleg_learngene *gene = support_gene(context, genes[k]);
         tleg_config was = {.struct_size = sizeof was}, is = {.struct_size = sizeof is};
-        OK(context, tleg_learngene_get_info(gene, &was));
+        OK(context, tleg_learngene_get_info(context, gene, &was));
         for (int d = 0; d < 3; d++) {
             tleg_model *model = expand(gene, depths[d]);
             tleg_learngene *back;
             double r2[6];
             OK(context, tleg_learngene_linearize(context, model, r2, &back));
             tleg_model_free(model); /* not needed any more */
-            OK(context, tleg_learngene_get_info(back, &is));
+            OK(context, tleg_learngene_get_info(context, back, &is));
             must_be_alike(&was, &is);
             assert_int_equal(is.depth, 0);
             assert_int_equal(is.dtype, TLEG_F32);
@@ -314,7 +314,7 @@ static void a_gene_keeps_the_form_of_its_model(void **state) {
         tleg_learngene *gene = support_gene(context, genes[k]), *back;
         tleg_model *model = expand_with(context, gene, 6, TLEG_F32, TLEG_NORM_AFTER_POOL);
         tleg_config was = {.struct_size = sizeof was}, is = {.struct_size = sizeof is};
-        OK(context, tleg_model_get_info(model, &was));
+        OK(context, tleg_model_get_info(context, model, &was));
         OK(context, tleg_learngene_linearize(context, model, NULL, &back));
         if (was.norm == TLEG_NORM_AFTER_POOL)
             tleg_tensor_free(take(back, "fc_norm.weight").tensor);
@@ -324,7 +324,7 @@ static void a_gene_keeps_the_form_of_its_model(void **state) {
         tleg_learngene_free(back);
         OK(context, tleg_learngene_open(context, path, NULL, &back));
         tleg_model *again = expand(back, 6);
-        OK(context, tleg_model_get_info(again, &is));
+        OK(context, tleg_model_get_info(context, again, &is));
         must_be_alike(&was, &is);
         assert_true(is.eps == 1e-6);
         float a[GOLDEN_BATCH * GOLDEN_CLASSES], b[GOLDEN_BATCH * GOLDEN_CLASSES];
@@ -347,7 +347,7 @@ static void a_cut_schedule_becomes_one_line(void **state) {
     tleg_model *model = expand(gene, 9);
     tleg_config is = {.struct_size = sizeof is};
     OK(context, tleg_learngene_linearize(context, model, NULL, &back));
-    OK(context, tleg_learngene_get_info(back, &is));
+    OK(context, tleg_learngene_get_info(context, back, &is));
     assert_string_equal(is.schedule, "");
     check_against_the_textbook(model);
     tleg_model_free(expand(back, 1)); /* any depth, where the schedule wanted its segments */
@@ -367,7 +367,7 @@ static void labels_are_inherited(void **state) {
     OK(context, tleg_learngene_linearize(context, model, NULL, &back));
     tleg_model_free(model);
     tleg_learngene_free(gene);
-    OK(context, tleg_learngene_get_info(back, &is));
+    OK(context, tleg_learngene_get_info(context, back, &is));
     assert_int_equal(is.label_count, 5);
     for (int k = 0; k < 5; k++)
         assert_string_equal(is.labels[k], labels[k]);

@@ -197,7 +197,7 @@ static tleg_status chain_run(struct chain *c, const struct golden *golden, bool 
     tleg_tensor_info info = {.struct_size = sizeof info};
     tleg_status status;
     c->cost.struct_size = sizeof c->cost;
-    if ((status = tleg_tensor_get_info(c->images, &info)) != 0 ||
+    if ((status = tleg_tensor_get_info(c->context, c->images, &info)) != 0 ||
         (status = tleg_session_get_memory(c->context, c->model, NULL, NULL, &c->bytes)) != 0 ||
         (status = tleg_session_create(c->context, c->opened, NULL, &c->session)) != 0 ||
         (status = tleg_session_create_elastic(c->context, c->expander, golden->depth, NULL, &c->elastic)) != 0 ||

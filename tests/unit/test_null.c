@@ -19,8 +19,8 @@ static void null_is_an_argument_error_in_core_and_tensor(void **state) {
     REFUSED_OUT(tleg_tensor, t, tleg_tensor_wrap(my.context, TLEG_F32, 2, shape, NULL, NULL, NULL, &t));
     REFUSED(tleg_tensor_wrap(my.context, TLEG_F32, 2, shape, data, NULL, NULL, NULL));
     tleg_tensor_info info = {.struct_size = sizeof info};
-    REFUSED(tleg_tensor_get_info(NULL, &info));
-    REFUSED(tleg_tensor_get_info(my.vector, NULL));
+    REFUSED(tleg_tensor_get_info(my.context, NULL, &info));
+    REFUSED(tleg_tensor_get_info(my.context, my.vector, NULL));
     REFUSED_OUT(tleg_tensor, t, tleg_tensor_from_dlpack(NULL, NULL, &t));
     REFUSED_OUT(tleg_tensor, t, tleg_tensor_from_dlpack(my.context, NULL, &t));
     REFUSED(tleg_tensor_from_dlpack(my.context, NULL, NULL));
@@ -82,8 +82,8 @@ static void null_is_an_argument_error_in_learngene_and_model(void **state) {
     REFUSED(tleg_learngene_save(NULL, my.gene, path));
     REFUSED(tleg_learngene_save(my.context, NULL, path));
     REFUSED(tleg_learngene_save(my.context, my.gene, NULL));
-    REFUSED(tleg_learngene_get_info(NULL, &config));
-    REFUSED(tleg_learngene_get_info(my.gene, NULL));
+    REFUSED(tleg_learngene_get_info(my.context, NULL, &config));
+    REFUSED(tleg_learngene_get_info(my.context, my.gene, NULL));
     assert_null(tleg_learngene_get_tensor_name(NULL, 0));
     assert_null(tleg_learngene_get_tensor_name(my.gene, -1));
     REFUSED_OUT(tleg_tensor, t, tleg_learngene_copy_tensor(NULL, my.gene, "norm.weight", &t));
@@ -103,8 +103,8 @@ static void null_is_an_argument_error_in_learngene_and_model(void **state) {
     REFUSED(tleg_model_save(NULL, my.model, path));
     REFUSED(tleg_model_save(my.context, NULL, path));
     REFUSED(tleg_model_save(my.context, my.model, NULL));
-    REFUSED(tleg_model_get_info(NULL, &config));
-    REFUSED(tleg_model_get_info(my.model, NULL));
+    REFUSED(tleg_model_get_info(my.context, NULL, &config));
+    REFUSED(tleg_model_get_info(my.context, my.model, NULL));
     assert_null(tleg_model_get_tensor_name(NULL, 0));
     assert_null(tleg_model_get_tensor_name(my.model, -1));
     REFUSED_OUT(tleg_tensor, t, tleg_model_copy_tensor(NULL, my.model, "norm.weight", &t));
@@ -133,8 +133,8 @@ static void null_is_an_argument_error_in_expander_and_session(void **state) {
     REFUSED(tleg_expander_get_cost(my.context, NULL, 1, 0, &cost));
     REFUSED(tleg_expander_get_cost(my.context, my.expander, 1, 0, NULL));
     tleg_config config = {.struct_size = sizeof config};
-    REFUSED(tleg_expander_get_info(NULL, &config));
-    REFUSED(tleg_expander_get_info(my.expander, NULL));
+    REFUSED(tleg_expander_get_info(my.context, NULL, &config));
+    REFUSED(tleg_expander_get_info(my.context, my.expander, NULL));
     REFUSED(tleg_expander_get_deepest(NULL, my.expander, &budget, &depth));
     assert_int_equal(depth, 0);
     REFUSED(tleg_expander_get_deepest(my.context, NULL, &budget, &depth));
@@ -226,7 +226,7 @@ static void null_is_an_argument_error_in_ops_block_and_image(void **state) {
 
     static const uint8_t pixels[20 * 20 * 3];
     tleg_config config = {.struct_size = sizeof config};
-    OK(c, tleg_model_get_info(my.model, &config));
+    OK(c, tleg_model_get_info(my.context, my.model, &config));
     tleg_image image = {.struct_size = sizeof image, .layout = TLEG_PIXELS_RGB, .width = 20, .height = 20, .pixels = pixels};
     OK(c, tleg_image_prepare(c, &image, &config, my.prepared));
     REFUSED(tleg_image_prepare(NULL, &image, &config, my.prepared));
@@ -246,7 +246,7 @@ static void null_is_an_argument_error_in_augmentation(void **state) {
     uint8_t pixels[20 * 20 * 3] = {0};
     const uint8_t fill[3] = {0};
     tleg_config config = {.struct_size = sizeof config};
-    OK(c, tleg_model_get_info(my.model, &config));
+    OK(c, tleg_model_get_info(my.context, my.model, &config));
     tleg_image image = {.struct_size = sizeof image, .layout = TLEG_PIXELS_RGB, .width = 20, .height = 20, .pixels = pixels};
     tleg_augment_options options = {.struct_size = sizeof options};
     OK(c, tleg_augment_image(c, &image, &config, &options, 0, my.prepared));

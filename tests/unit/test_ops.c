@@ -469,7 +469,7 @@ static void another_element_type_is_refused_by_name(void **state) {
         for (size_t s = 0; s < sizeof slots / sizeof slots[0]; s++) {
             for (size_t d = 0; d < sizeof dtypes / sizeof dtypes[0] && *slots[s] != NULL; d++) {
                 tleg_tensor_info info = {.struct_size = sizeof info};
-                OK(plain, tleg_tensor_get_info(*slots[s], &info));
+                OK(plain, tleg_tensor_get_info(plain, *slots[s], &info));
                 refuse(&call, slots[s], dtypes[d], info.rank, info.shape, names[d], "expected F32");
             }
         }

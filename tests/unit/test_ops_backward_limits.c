@@ -122,7 +122,7 @@ static void numbers_out_of_range_are_refused(void **state) {
     problem_close(&p);
     problem_open(&p, plain, LABELS, &small[2], true);
     tleg_tensor_info info = {.struct_size = sizeof info};
-    OK(plain, tleg_tensor_get_info(p.labels, &info));
+    OK(plain, tleg_tensor_get_info(plain, p.labels, &info));
     ((int64_t *)info.data)[2] = 12;
     refused(&p, problem_run(plain, &p, ALL, &loss), "class 12 in row 2, expected 0 to 11");
     assert_true(loss == 0);

@@ -58,7 +58,7 @@ static tleg_tensor *tensor_of(const float *values, int32_t rank, const int64_t *
     tleg_tensor *tensor = NULL;
     OK(context, tleg_tensor_create(context, TLEG_F32, rank, shape, &tensor));
     tleg_tensor_info info = {.struct_size = sizeof info};
-    OK(context, tleg_tensor_get_info(tensor, &info));
+    OK(context, tleg_tensor_get_info(context, tensor, &info));
     for (size_t i = 0; values != NULL && i < info.bytes / sizeof(float); i++) {
         loops_data(tensor)[i] = values[i];
     }

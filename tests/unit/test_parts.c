@@ -117,7 +117,7 @@ static void check_against_pytorch(tleg_context *context, const struct golden *go
     const float *images, *wanted;
     size_t count;
     OK(context, tleg_expander_expand(context, expander, golden->depth, &model));
-    OK(context, tleg_model_get_info(model, &config));
+    OK(context, tleg_model_get_info(context, model, &config));
     tleg_tensor *batch = support_images(context, golden->images, &images);
     tleg_tensor *x = embed(context, model, &config, images);
     int64_t grid = config.image_size / config.patch_size;

@@ -26,7 +26,7 @@ static int free_context(void **state) {
 
 static tleg_tensor_info info_of(const tleg_tensor *tensor) {
     tleg_tensor_info info = {.struct_size = sizeof(info)};
-    assert_int_equal(tleg_tensor_get_info(tensor, &info), TLEG_OK);
+    assert_int_equal(tleg_tensor_get_info(context, tensor, &info), TLEG_OK);
     return info;
 }
 
@@ -100,13 +100,13 @@ static void null_pointers_are_refused_not_followed(void **state) {
     assert_null(tensor);
     assert_int_equal(tleg_tensor_wrap(context, TLEG_F32, 1, shape, data, NULL, NULL, NULL), TLEG_ERROR_ARGUMENT);
     tleg_tensor_info info = {.struct_size = sizeof(info)};
-    assert_int_equal(tleg_tensor_get_info(NULL, &info), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_tensor_get_info(context, NULL, &info), TLEG_ERROR_ARGUMENT);
     assert_int_equal(tleg_tensor_create(context, TLEG_F32, 1, shape, &tensor), TLEG_OK);
-    assert_int_equal(tleg_tensor_get_info(tensor, NULL), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_tensor_get_info(context, tensor, NULL), TLEG_ERROR_ARGUMENT);
     info.struct_size = 8;
-    assert_int_equal(tleg_tensor_get_info(tensor, &info), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_tensor_get_info(context, tensor, &info), TLEG_ERROR_ARGUMENT);
     info.struct_size = 0;
-    assert_int_equal(tleg_tensor_get_info(tensor, &info), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_tensor_get_info(context, tensor, &info), TLEG_ERROR_ARGUMENT);
     tleg_tensor_free(tensor);
 }
 

@@ -24,8 +24,8 @@ static void compare_gradient(tleg_context *context, const struct grad_case *c, c
     tleg_tensor *reference = support_tensor(context, support_path(path, ".safetensors"), name, &wanted, &count), *own = NULL;
     OK(context, tleg_trainer_copy_gradient(context, trainer, name, &own));
     tleg_tensor_info info = {.struct_size = sizeof info}, ours = {.struct_size = sizeof ours};
-    OK(context, tleg_tensor_get_info(reference, &info));
-    OK(context, tleg_tensor_get_info(own, &ours));
+    OK(context, tleg_tensor_get_info(context, reference, &info));
+    OK(context, tleg_tensor_get_info(context, own, &ours));
     assert_int_equal(info.rank, ours.rank);
     assert_memory_equal(info.shape, ours.shape, sizeof info.shape);
     found = ours.data;
@@ -241,7 +241,7 @@ static void what_decays_is_what_deit_decays(void **state) {
         for (int64_t i = 0; (name = tleg_trainer_get_parameter_name(trainer, i)) != NULL; i++) {
             tleg_tensor_info info = {.struct_size = sizeof info};
             tleg_tensor *tensor = trainer_value(plain, before, 0, name);
-            OK(plain, tleg_tensor_get_info(tensor, &info));
+            OK(plain, tleg_tensor_get_info(plain, tensor, &info));
             bool still = info.rank == 1 || strcmp(name, "pos_embed") == 0 || strcmp(name, "cls_token") == 0 ||
                          (strcmp(name, "dist_token") == 0 && sources[s].model);
             struct flat a = {0}, b = {0};

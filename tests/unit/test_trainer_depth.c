@@ -108,7 +108,7 @@ static tleg_model *scaled_model(const tleg_model *model, float attention, float 
         names[count] = name;
         OK(plain, tleg_model_copy_tensor(plain, model, name, &tensors[count]));
         tleg_tensor_info info = {.struct_size = sizeof info};
-        OK(plain, tleg_tensor_get_info(tensors[count], &info));
+        OK(plain, tleg_tensor_get_info(plain, tensors[count], &info));
         float scale = strncmp(name, "blocks.1.attn.proj.", 19) == 0 ? attention
                       : strncmp(name, "blocks.1.mlp.fc2.", 17) == 0 ? mlp
                                                                     : 1;

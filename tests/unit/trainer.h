@@ -83,7 +83,7 @@ static inline void trainer_data_open(tleg_context *context, int32_t images, stru
     for (int i = 0; i < 3; i++) {
         tleg_tensor_info info = {.struct_size = sizeof info};
         OK(context, tleg_file_read_tensor(context, file, names[i], &data->tensors[i]));
-        OK(context, tleg_tensor_get_info(data->tensors[i], &info));
+        OK(context, tleg_tensor_get_info(context, data->tensors[i], &info));
         assert_int_equal(info.dtype, i == 1 ? TLEG_I64 : TLEG_F32);
         at[i] = info.data;
     }
@@ -116,7 +116,7 @@ struct flat {
 
 static inline void flat_add(struct flat *flat, tleg_context *context, tleg_tensor *tensor) {
     tleg_tensor_info info = {.struct_size = sizeof info};
-    OK(context, tleg_tensor_get_info(tensor, &info));
+    OK(context, tleg_tensor_get_info(context, tensor, &info));
     size_t count = (size_t)(info.bytes / sizeof(float));
     flat->values = realloc(flat->values, (flat->count + count) * sizeof(float));
     assert_non_null(flat->values);

@@ -21,7 +21,7 @@ static void digest_text(struct visit *v, const char *text) {
 
 tleg_status visit_digest_tensor(struct visit *v, const tleg_tensor *tensor) {
     tleg_tensor_info info = {.struct_size = sizeof(info)};
-    TRY(tleg_tensor_get_info(tensor, &info));
+    TRY(tleg_tensor_get_info(v->context, tensor, &info));
     visit_digest(v, info.shape, sizeof(info.shape));
     visit_digest(v, info.data, (size_t)info.bytes);
     return TLEG_OK;
@@ -45,7 +45,7 @@ tleg_status visit_tensor(struct visit *v, int32_t rank, int64_t a, int64_t b, in
     *out = NULL;
     MUST(kept);
     TRY(tleg_tensor_create(v->context, TLEG_F32, rank, shape, kept));
-    TRY(tleg_tensor_get_info(*kept, &info));
+    TRY(tleg_tensor_get_info(v->context, *kept, &info));
     visit_fill(info.data, (size_t)(info.bytes / sizeof(float)), (uint32_t)v->tensor_count);
     *out = *kept;
     return TLEG_OK;
@@ -166,7 +166,7 @@ static tleg_status gene_calls(struct visit *v) {
     TRY(tleg_learngene_open(v->context, golden("mean.gene.safetensors", gene), NULL, &v->gene));
     TRY(tleg_learngene_parse(v->context, v->bytes, v->size, NULL, &v->parsed));
     TRY(tleg_learngene_create(v->context, &config, 7, &v->fresh));
-    TRY(tleg_learngene_get_info(v->fresh, &found));
+    TRY(tleg_learngene_get_info(v->context, v->fresh, &found));
     MUST(found.crop == 0.95 && found.std[2] == 0.7);
     digest_text(v, tleg_learngene_get_tensor_name(v->fresh, 0));
     TRY(tleg_learngene_copy_tensor(v->context, v->fresh, "head.weight", head));
@@ -187,7 +187,7 @@ static tleg_status expander_calls(struct visit *v) {
     TRY(tleg_expander_create(v->context, v->parsed, &half, &v->half));
     TRY(tleg_expander_open(v->context, golden("mean.gene.safetensors", gene), OPEN_WITH(TLEG_OPEN_MAP, 0), &other,
                            &v->from_file));
-    TRY(tleg_expander_get_info(v->from_file, &config));
+    TRY(tleg_expander_get_info(v->context, v->from_file, &config));
     MUST(config.image_size == 28 && config.classes == 7);
     TRY(tleg_expander_get_cost(v->context, v->expander, 2, v->in_a_hurry ? 0 : 1, &cost));
     const tleg_budget budget = {
@@ -209,7 +209,7 @@ static tleg_status model_calls(struct visit *v) {
     TRY(tleg_model_open(v->context, path, NULL, &v->opened));
     TRY(read_bytes(path, &v->model_bytes, &v->model_size));
     TRY(tleg_model_parse(v->context, v->model_bytes, v->model_size, NULL, &v->parsed_model));
-    TRY(tleg_model_get_info(v->opened, &config));
+    TRY(tleg_model_get_info(v->context, v->opened, &config));
     MUST(config.depth == 4);
     digest_text(v, tleg_model_get_tensor_name(v->opened, 3));
     TRY(tleg_model_copy_tensor(v->context, v->opened, "blocks.3.mlp.fc1.weight", read));
@@ -227,7 +227,7 @@ static tleg_status images_of(struct visit *v, float **images) {
     const tleg_status status = tleg_file_read_tensor(v->context, file, "images", read);
     tleg_file_free(file);
     TRY(status);
-    TRY(tleg_tensor_get_info(*read, &info));
+    TRY(tleg_tensor_get_info(v->context, *read, &info));
     *images = info.data;
     return TLEG_OK;
 }

@@ -88,9 +88,9 @@ tleg_status visit_outer_op_calls(struct visit *v) {
     TRY(tleg_tensor_create(v->context, TLEG_F32, 4, kernel, four[1]));
     TRY(tleg_tensor_create(v->context, TLEG_F32, 4, kernel, four[2]));
     images = *four[0], weight = *four[1], dweight = *four[2];
-    TRY(tleg_tensor_get_info(images, &info));
+    TRY(tleg_tensor_get_info(v->context, images, &info));
     visit_fill(info.data, (size_t)(info.bytes / sizeof(float)), 11);
-    TRY(tleg_tensor_get_info(weight, &info));
+    TRY(tleg_tensor_get_info(v->context, weight, &info));
     visit_fill(info.data, (size_t)(info.bytes / sizeof(float)), 12);
     TRY(visit_tensor(v, 1, DIM, 0, 0, &bias));
     TRY(visit_tensor(v, 3, 2, 4, DIM, &patches));

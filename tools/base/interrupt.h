@@ -1,4 +1,4 @@
-/* Ctrl-C and SIGTERM as a wish that a long verb fulfils when it can. The library knows nothing of it. */
+/* Ctrl-C and SIGTERM, noted for a long verb to stop when it can. The library knows nothing of it. */
 #ifndef TLEG_TOOLS_INTERRUPT_H
 #define TLEG_TOOLS_INTERRUPT_H
 

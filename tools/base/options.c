@@ -186,7 +186,7 @@ static void describe(const struct option *option, char *text, size_t size) {
     }
 }
 
-static int refuse_value(const struct call *call, const struct option *option, const char *value) {
+static int refuse_value(const struct invocation *call, const struct option *option, const char *value) {
     char wanted[160];
     describe(option, wanted, sizeof wanted);
     return tool_misuse(call, "%s takes %s; found \"%s\"", option->name, wanted, value);
@@ -200,7 +200,7 @@ static const struct option *find(const struct option *table, const char *name, s
 }
 
 /* One option at argv[0]. Returns how many arguments it took; 0 after saying what is wrong. */
-static int take(const struct call *call, const struct option *own, const struct option *shared, int argc, char **argv) {
+static int take(const struct invocation *call, const struct option *own, const struct option *shared, int argc, char **argv) {
     const char *equals = argv[0][1] == '-' ? strchr(argv[0], '=') : NULL;
     size_t length = equals ? (size_t)(equals - argv[0]) : strlen(argv[0]);
     const struct option *option = find(own, argv[0], length);
@@ -230,7 +230,7 @@ static int take(const struct call *call, const struct option *own, const struct 
     return equals ? 1 : 2;
 }
 
-static bool check_operands(const struct call *call, int least, int most, int *code) {
+static bool check_operands(const struct invocation *call, int least, int most, int *code) {
     if (call->operand_count < least)
         *code = tool_misuse(call, "%s", call->operand_count ? "an operand is missing" : "what to work on is missing");
     else if (call->operand_count > most)
@@ -246,9 +246,9 @@ static void print_help(const struct verb *verb) {
 }
 
 bool options_parse(const struct verb *verb, int argc, char **argv, const struct option *own, int least, int most,
-                   struct call *call, int *code) {
+                   struct invocation *call, int *code) {
     bool help = false, options_end = false;
-    *call = (struct call){.verb = verb, .threads = 1, .operands = argv};
+    *call = (struct invocation){.verb = verb, .threads = 1, .operands = argv};
     const struct option shared[] = {
         {"--json", OPTION_FLAG, &call->json, 0, 0, NULL},
         {"--threads", OPTION_COUNT, &call->threads, 1, 256, NULL},

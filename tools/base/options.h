@@ -37,7 +37,7 @@ const char *option_choice_name(const struct choice *choices, int32_t value); /* 
  * name counts. Fills the call and the values that the table points at. Returns true to go on; else *code is the exit code, with
  * all said: help was asked for, or the use is wrong (also fewer than `least` or more than `most` operands). */
 bool options_parse(const struct verb *verb, int argc, char **argv, const struct option *own, int least, int most,
-                   struct call *call, int *code);
+                   struct invocation *call, int *code);
 
 /* The options that all verbs take, as help shows them. */
 extern const char options_shared_help[];

@@ -1,20 +1,15 @@
+/* What this machine reaches: products on registers, and copies of memory. */
 #include "peaks.h"
 
+#include "measure.h"
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <tleg/core.h>
 #if defined(__x86_64__)
 #include <immintrin.h>
 #elif defined(__aarch64__)
 #include <arm_neon.h>
 #endif
-
-static double seconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 /* ---- products: independent chains of them on registers, enough to hide their latency; each returns its operations ---- */
 enum { CHAINS = 24, SHORT_CHAINS = 12 /* of 16 registers */, ROUNDS = 400000 };
@@ -149,8 +144,8 @@ static double multiply(int32_t level, int32_t dtype) {
 }
 
 double peak_gflops(int32_t level, int32_t dtype) {
-    double start = seconds(), operations = multiply(level, dtype);
-    return operations / (seconds() - start) / 1e9;
+    double start = measure_thread_seconds(), operations = multiply(level, dtype);
+    return operations / (measure_thread_seconds() - start) / 1e9;
 }
 
 /* ---- copying ---- */
@@ -202,10 +197,10 @@ double peak_copy(int32_t level) {
         memset(in, 1, bytes);
         memset(out, 2, bytes);
         for (int i = 0; i < 2 * REPEATS; i++) {
-            double start = seconds();
+            double start = measure_thread_seconds();
             ways[i % 2](out, in, COUNT);
             sink = out[i];
-            double speed = 2 * (double)bytes / (seconds() - start) / 1e9;
+            double speed = 2 * (double)bytes / (measure_thread_seconds() - start) / 1e9;
             if (speed > best)
                 best = speed;
         }

@@ -1,6 +1,6 @@
 #include "progress.h"
 
-#include "tool.h"
+#include "measure.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,11 +11,11 @@ enum { BAR = 30 };
 void progress_start(struct progress *progress, const char *what, int64_t total) {
     const char *terminal = getenv("TERM");
     bool plain = terminal && strcmp(terminal, "dumb") == 0;
-    *progress = (struct progress){.what = what, .total = total, .started = tool_clock(), .shown = isatty(2) && !plain};
+    *progress = (struct progress){.what = what, .total = total, .started = measure_ms(), .shown = isatty(2) && !plain};
 }
 
 void progress_step(struct progress *progress, int64_t done, const char *extra) {
-    double now = tool_clock();
+    double now = measure_ms();
     if (!progress->shown || (done < progress->total && now - progress->drawn < 100))
         return;
     progress->drawn = now;

@@ -98,7 +98,7 @@ char *report_line(struct report *report) {
     return line;
 }
 
-int report_print(const struct call *call, struct report *report) {
+int report_print(const struct invocation *call, struct report *report) {
     char *line = report_line(report);
     if (!line)
         return tool_fail_memory(call);

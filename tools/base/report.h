@@ -26,7 +26,7 @@ json_t *report_member(struct report *report);
  * is not whole. Frees the object. */
 char *report_line(struct report *report);
 /* Prints that line. */
-int report_print(const struct call *call, struct report *report);
+int report_print(const struct invocation *call, struct report *report);
 
 /* The size of a file; false when it cannot be told. */
 bool report_file_bytes(const char *path, uint64_t *bytes);

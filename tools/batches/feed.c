@@ -1,5 +1,6 @@
 #include "feed.h"
 
+#include "base/context.h"
 #include "data/seeds.h"
 #include "pictures/prepare.h"
 #include <pthread.h>
@@ -18,7 +19,7 @@ struct slot {
 
 struct worker {
     struct feed *feed;
-    struct call call;
+    struct invocation call;
     tleg_context *context;
     pthread_t thread;
     bool running;
@@ -26,7 +27,7 @@ struct worker {
 
 struct feed {
     struct feed_plan plan;
-    const struct call *call;
+    const struct invocation *call;
     size_t numbers, classes, share; /* of a picture; of the model; pictures of a unit that this rank makes */
     size_t *order;                  /* (pictures of the part) */
     struct slot slots[AHEAD + 1];
@@ -101,7 +102,7 @@ static bool make_picture(struct worker *worker, size_t sample, uint64_t seed, fl
 static bool fill_picture(struct worker *worker, size_t place, struct feed_unit *unit, size_t i, char error[PICTURE_ERROR]) {
     const struct feed *feed = worker->feed;
     const struct feed_plan *plan = &feed->plan;
-    size_t at = feed->order[place / (size_t)plan->repeats], tries = plan->part->set->wishes.skip_bad ? plan->part->count : 1;
+    size_t at = feed->order[place / (size_t)plan->repeats], tries = plan->part->set->options.skip_bad ? plan->part->count : 1;
     uint64_t seed = seed_of(plan->seed, SEED_PICTURE, (uint64_t)plan->epoch, place);
     for (; tries > 0; tries--, at = (at + 1) % plan->part->count) {
         size_t sample = plan->part->items[at];
@@ -246,7 +247,7 @@ static bool start_workers(struct feed *feed) {
     return any;
 }
 
-struct feed *feed_start(const struct call *call, const struct feed_plan *plan) {
+struct feed *feed_start(const struct invocation *call, const struct feed_plan *plan) {
     struct feed *feed = calloc(1, sizeof *feed);
     if (!feed) {
         tool_fail_memory(call);

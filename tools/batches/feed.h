@@ -35,7 +35,7 @@ struct feed_unit {
 struct feed;
 
 /* What the plan points at must outlive the feed. NULL after saying why. */
-struct feed *feed_start(const struct call *call, const struct feed_plan *plan);
+struct feed *feed_start(const struct invocation *call, const struct feed_plan *plan);
 /* The next unit, good until the call after; NULL behind the last. */
 const struct feed_unit *feed_next(struct feed *feed);
 void feed_stop(struct feed *feed); /* NULL is allowed */

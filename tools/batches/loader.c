@@ -1,13 +1,14 @@
 #include "loader.h"
 
+#include "base/context.h"
 #include "pictures/prepare.h"
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct loader {
-    struct call call;      /* as the verb was called, with one thread */
-    tleg_context *context; /* its own: a context serves one thread at a time */
+    struct invocation call; /* as the verb was called, with one thread */
+    tleg_context *context;  /* its own: a context serves one thread at a time */
     const struct folder *folder;
     const tleg_config *config;
     bool exif;
@@ -79,7 +80,7 @@ static bool make_batches(struct loader *loader) {
     return true;
 }
 
-struct loader *loader_start(const struct call *call, const struct folder *folder, const tleg_config *config, bool exif,
+struct loader *loader_start(const struct invocation *call, const struct folder *folder, const tleg_config *config, bool exif,
                             size_t batch) {
     struct loader *loader = calloc(1, sizeof *loader);
     if (!loader) {

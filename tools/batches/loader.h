@@ -15,7 +15,7 @@ struct batch {
 struct loader;
 
 /* The folder and the configuration must outlive the loader. NULL after saying why. */
-struct loader *loader_start(const struct call *call, const struct folder *folder, const tleg_config *config, bool exif,
+struct loader *loader_start(const struct invocation *call, const struct folder *folder, const tleg_config *config, bool exif,
                             size_t batch);
 /* The next batch, good until the call after; NULL behind the last. */
 const struct batch *loader_next(struct loader *loader);

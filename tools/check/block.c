@@ -35,7 +35,7 @@ static tleg_status make_input(tleg_context *context, struct check_block *block, 
     tleg_tensor_info info = {.struct_size = sizeof info};
     tleg_status status = tleg_tensor_create(context, TLEG_F32, rank, shape, &block->inputs[input]);
     if (status == TLEG_OK)
-        status = tleg_tensor_get_info(block->inputs[input], &info);
+        status = tleg_tensor_get_info(context, block->inputs[input], &info);
     if (status == TLEG_OK) {
         block->data[input] = info.data;
         check_fill(info.data, info.bytes / sizeof(float), (uint32_t)input + 1, scale, shift);
@@ -143,7 +143,7 @@ tleg_status check_block_compare(tleg_context *context, const struct check_block 
         if (status == TLEG_OK)
             status = run_result(context, block, i, outputs[CHECK_LINEAR], outputs[i]);
         if (status == TLEG_OK)
-            status = tleg_tensor_get_info(outputs[i], &info);
+            status = tleg_tensor_get_info(context, outputs[i], &info);
         if (status == TLEG_OK)
             *difference = fmax(*difference, check_difference(info.data, block->expected[i], check_result_count(block, i)));
     }

@@ -70,10 +70,10 @@ struct check_verdict {
 };
 
 /* context: a portable one. Returns an exit code; check_gene_free is right after a failure too. */
-int check_gene_create(const struct call *call, tleg_context *context, struct check_gene *gene);
+int check_gene_create(const struct invocation *call, tleg_context *context, struct check_gene *gene);
 /* contexts[i] has i + 1 threads, and there is one at least; count 0 leaves the comparison of bits out, which cblas does not
  * promise. Updates the verdict. */
-int check_gene_compare(const struct call *call, tleg_context *const *contexts, int count, struct check_gene *gene,
+int check_gene_compare(const struct invocation *call, tleg_context *const *contexts, int count, struct check_gene *gene,
                        struct check_verdict *verdict);
 void check_gene_free(struct check_gene *gene);
 

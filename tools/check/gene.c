@@ -30,7 +30,7 @@ static tleg_status expand(tleg_context *context, const struct check_gene *gene, 
 }
 
 /* Answers to all images into gene->logits; one of model and expander is NULL. */
-static int answer(const struct call *call, tleg_context *context, const struct check_gene *gene, const tleg_model *model,
+static int answer(const struct invocation *call, tleg_context *context, const struct check_gene *gene, const tleg_model *model,
                   const tleg_expander *expander, int32_t batch) {
     tleg_session *session = NULL;
     tleg_session_options options = {.struct_size = sizeof options, .batch = batch};
@@ -43,7 +43,7 @@ static int answer(const struct call *call, tleg_context *context, const struct c
     return code;
 }
 
-int check_gene_create(const struct call *call, tleg_context *context, struct check_gene *gene) {
+int check_gene_create(const struct invocation *call, tleg_context *context, struct check_gene *gene) {
     tleg_config config = {
         .struct_size = sizeof config, .image_size = 48, .patch_size = 6, .dim = 144, .heads = 3, .classes = 21, .prefix = 2};
     *gene = (struct check_gene){.config = config};
@@ -73,9 +73,9 @@ static tleg_status same_tensor(tleg_context *context, const tleg_model *left, co
     if (status == TLEG_OK)
         status = tleg_model_copy_tensor(context, right, name, &b);
     if (status == TLEG_OK)
-        status = tleg_tensor_get_info(a, &of_a);
+        status = tleg_tensor_get_info(context, a, &of_a);
     if (status == TLEG_OK)
-        status = tleg_tensor_get_info(b, &of_b);
+        status = tleg_tensor_get_info(context, b, &of_b);
     if (status == TLEG_OK)
         *same &= of_a.bytes == of_b.bytes && memcmp(of_a.data, of_b.data, of_a.bytes) == 0;
     tleg_tensor_free(a);
@@ -94,7 +94,7 @@ static tleg_status compare_expansion(tleg_context *context, const struct check_g
 
 /* The f32 model at every thread count, batch and way of running: the first answer against the portable level's, the others
  * against the first, bit by bit. */
-static int compare_answers(const struct call *call, tleg_context *const *contexts, int count, struct check_gene *gene,
+static int compare_answers(const struct invocation *call, tleg_context *const *contexts, int count, struct check_gene *gene,
                            const tleg_model *model, struct check_verdict *verdict) {
     tleg_expander *expander = NULL;
     size_t bytes = logit_count(gene) * sizeof *gene->first;
@@ -113,7 +113,7 @@ static int compare_answers(const struct call *call, tleg_context *const *context
     return code;
 }
 
-int check_gene_compare(const struct call *call, tleg_context *const *contexts, int count, struct check_gene *gene,
+int check_gene_compare(const struct invocation *call, tleg_context *const *contexts, int count, struct check_gene *gene,
                        struct check_verdict *verdict) {
     int code = EXIT_DONE;
     for (int i = 0; i < CHECK_DTYPES && code == EXIT_DONE; i++) {

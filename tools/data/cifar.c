@@ -33,10 +33,10 @@ static size_t label_bytes(const char *name, size_t size) {
     return ten ? 1 : hundred ? 2 : 0;
 }
 
-static int read_file(const struct call *call, struct dataset *set, const char *name, size_t *labels) {
+static int read_file(const struct invocation *call, struct dataset *set, const char *name, size_t *labels) {
     struct dataset_file *file = dataset_add_file(call, set);
     size_t size;
-    if (!file || !(file->path = dataset_text(call, "%s/%s", set->wishes.dir, name)))
+    if (!file || !(file->path = dataset_text(call, "%s/%s", set->options.dir, name)))
         return EXIT_FAILED;
     int code = dataset_load(call, file->path, &file->bytes, &size);
     if (code != EXIT_DONE)
@@ -63,9 +63,9 @@ static int read_file(const struct call *call, struct dataset *set, const char *n
     return EXIT_DONE;
 }
 
-static int read_classes(const struct call *call, struct dataset *set, size_t labels) {
+static int read_classes(const struct invocation *call, struct dataset *set, size_t labels) {
     struct names names = {0};
-    char *path = dataset_text(call, "%s/%s", set->wishes.dir, labels == 1 ? "batches.meta.txt" : "fine_label_names.txt");
+    char *path = dataset_text(call, "%s/%s", set->options.dir, labels == 1 ? "batches.meta.txt" : "fine_label_names.txt");
     int code = path ? names_read(call, path, &names) : EXIT_FAILED;
     if (code == EXIT_DONE)
         code = dataset_name_classes(call, set, &names);
@@ -74,27 +74,27 @@ static int read_classes(const struct call *call, struct dataset *set, size_t lab
     return code;
 }
 
-static int read_files(const struct call *call, struct dataset *set, const struct names *names) {
+static int read_files(const struct invocation *call, struct dataset *set, const struct names *names) {
     int code = EXIT_DONE;
     size_t labels = 0, first = 0;
     for (size_t i = 0; i < names->count && code == EXIT_DONE; i++) {
-        if (is_test(names->items[i]) != (set->wishes.role == DATASET_JUDGE))
+        if (is_test(names->items[i]) != (set->options.role == DATASET_JUDGE))
             continue;
         code = read_file(call, set, names->items[i], &labels);
         first = first ? first : labels;
         if (code == EXIT_DONE && labels != first)
-            code = tool_fail(call, "%s: CIFAR-10 and CIFAR-100 files in one folder", set->wishes.dir);
+            code = tool_fail(call, "%s: CIFAR-10 and CIFAR-100 files in one folder", set->options.dir);
     }
     if (code == EXIT_DONE && !first)
-        code = tool_fail(call, "%s: %s", set->wishes.dir,
-                         set->wishes.role == DATASET_JUDGE ? "no test*.bin among its .bin files"
-                                                           : "its .bin files are all named test*: none to learn from");
+        code = tool_fail(call, "%s: %s", set->options.dir,
+                         set->options.role == DATASET_JUDGE ? "no test*.bin among its .bin files"
+                                                            : "its .bin files are all named test*: none to learn from");
     return code == EXIT_DONE ? read_classes(call, set, first) : code;
 }
 
-int dataset_read_cifar(const struct call *call, struct dataset *set, bool *found) {
+int dataset_read_cifar(const struct invocation *call, struct dataset *set, bool *found) {
     struct names names;
-    int code = names_list(call, set->wishes.dir, is_bin, &names);
+    int code = names_list(call, set->options.dir, is_bin, &names);
     *found = code == EXIT_DONE && names.count > 0;
     if (*found)
         code = read_files(call, set, &names);

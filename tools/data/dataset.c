@@ -7,7 +7,7 @@
 
 /* ---- class folders ---- */
 
-static int take_folder(const struct call *call, struct dataset *set) {
+static int take_folder(const struct invocation *call, struct dataset *set) {
     const struct folder *folder = &set->folder;
     struct sample *samples = dataset_add_samples(call, set, folder->image_count);
     struct names names = {calloc(folder->class_count + 1, sizeof(char *)), folder->class_count};
@@ -23,13 +23,13 @@ static int take_folder(const struct call *call, struct dataset *set) {
     return code;
 }
 
-static int read_folder(const struct call *call, struct dataset *set) {
+static int read_folder(const struct invocation *call, struct dataset *set) {
     char error[FOLDER_ERROR];
-    if (folder_read(set->wishes.dir, set->wishes.classes, set->wishes.class_count, &set->folder, error, sizeof error) != 0)
+    if (folder_read(set->options.dir, set->options.classes, set->options.class_count, &set->folder, error, sizeof error) != 0)
         return tool_fail(call, "%s", error);
     for (size_t i = 0; i < set->folder.class_count; i++)
         if (set->folder.classes[i].images == 0)
-            return tool_fail(call, "%s/%s: no images in this class folder; remove it, or fill it", set->wishes.dir,
+            return tool_fail(call, "%s/%s: no images in this class folder; remove it, or fill it", set->options.dir,
                              set->folder.classes[i].name);
     return take_folder(call, set);
 }
@@ -37,7 +37,7 @@ static int read_folder(const struct call *call, struct dataset *set) {
 /* ---- checks ---- */
 
 /* Numbers the pictures of each class; later ones keep their numbers when a bad one is left out. Refuses a class without any. */
-static int number_places(const struct call *call, struct dataset *set) {
+static int number_places(const struct invocation *call, struct dataset *set) {
     size_t *counts = calloc((size_t)set->class_count, sizeof *counts);
     if (!counts)
         return tool_fail_memory(call);
@@ -46,8 +46,8 @@ static int number_places(const struct call *call, struct dataset *set) {
     int code = EXIT_DONE;
     for (int32_t i = 0; i < set->class_count && code == EXIT_DONE; i++)
         if (counts[i] == 0)
-            code = tool_fail(call, "%s: no images of the class \"%s\"%s", set->wishes.dir, set->classes[i],
-                             set->wishes.role == DATASET_JUDGE ? ", which the training data have" : "");
+            code = tool_fail(call, "%s: no images of the class \"%s\"%s", set->options.dir, set->classes[i],
+                             set->options.role == DATASET_JUDGE ? ", which the training data have" : "");
     free(counts);
     return code;
 }
@@ -64,7 +64,7 @@ bool dataset_picture(const struct dataset *set, size_t i, tleg_image *image, str
                           .pixels = sample->pixels};
     if (sample->pixels)
         return true;
-    if (picture_read(sample->file, set->wishes.exif, own, error, PICTURE_ERROR) != 0)
+    if (picture_read(sample->file, set->options.exif, own, error, PICTURE_ERROR) != 0)
         return false;
     image->layout = TLEG_PIXELS_RGB;
     image->width = own->width;
@@ -74,18 +74,18 @@ bool dataset_picture(const struct dataset *set, size_t i, tleg_image *image, str
 }
 
 /* Decodes one picture into its sample. *full: it would go beyond the cache. */
-static int hold_one(const struct call *call, struct dataset *set, struct sample *sample, bool *full, bool *bad) {
+static int hold_one(const struct invocation *call, struct dataset *set, struct sample *sample, bool *full, bool *bad) {
     char error[PICTURE_ERROR];
     struct picture picture;
-    *bad = picture_read(sample->file, set->wishes.exif, &picture, error, sizeof error) != 0;
-    if (*bad && !set->wishes.skip_bad)
+    *bad = picture_read(sample->file, set->options.exif, &picture, error, sizeof error) != 0;
+    if (*bad && !set->options.skip_bad)
         return tool_fail(call, "%s (--skip-bad goes on without such files)", error);
     if (*bad) {
         tool_note(call, "skipped %s", error);
         return EXIT_DONE;
     }
     uint64_t bytes = 3 * (uint64_t)picture.width * (uint64_t)picture.height;
-    *full = bytes > set->wishes.cache - set->held;
+    *full = bytes > set->options.cache - set->held;
     if (*full) {
         picture_free(&picture);
         return EXIT_DONE;
@@ -99,7 +99,7 @@ static int hold_one(const struct call *call, struct dataset *set, struct sample 
 }
 
 /* Decodes pictures in order while the cache has room, and closes the ranks behind bad ones. */
-static int hold_pictures(const struct call *call, struct dataset *set) {
+static int hold_pictures(const struct invocation *call, struct dataset *set) {
     struct progress progress;
     size_t kept = 0, i = 0;
     int code = EXIT_DONE;
@@ -120,7 +120,7 @@ static int hold_pictures(const struct call *call, struct dataset *set) {
 
 /* ---- the whole ---- */
 
-static int read_any(const struct call *call, struct dataset *set) {
+static int read_any(const struct invocation *call, struct dataset *set) {
     bool found = false;
     int code = dataset_read_cifar(call, set, &found);
     if (code == EXIT_DONE && !found)
@@ -128,8 +128,8 @@ static int read_any(const struct call *call, struct dataset *set) {
     return code == EXIT_DONE && !found ? read_folder(call, set) : code;
 }
 
-int dataset_open(const struct call *call, const struct dataset_wishes *wishes, struct dataset *set) {
-    *set = (struct dataset){.wishes = *wishes};
+int dataset_open(const struct invocation *call, const struct dataset_options *options, struct dataset *set) {
+    *set = (struct dataset){.options = *options};
     int code = read_any(call, set);
     if (code == EXIT_DONE)
         code = number_places(call, set);
@@ -155,7 +155,7 @@ void dataset_close(struct dataset *set) {
 
 void dataset_name(const struct dataset *set, size_t i, char name[DATASET_NAME]) {
     const struct sample *sample = &set->samples[i];
-    const char *below = sample->file + strlen(set->wishes.dir);
+    const char *below = sample->file + strlen(set->options.dir);
     below += strspn(below, "/");
     if (sample->number < 0)
         snprintf(name, DATASET_NAME, "%s", below);

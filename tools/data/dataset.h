@@ -11,7 +11,7 @@ enum { DATASET_NAME = 4096 + 32 };
 /* Which of the binary files in a folder are meant: those to learn from, or those named test* or t10k*. */
 enum dataset_role { DATASET_LEARN, DATASET_JUDGE };
 
-struct dataset_wishes {
+struct dataset_options {
     const char *dir;
     enum dataset_role role;
     const char *const *classes; /* names to be matched, in the order of their numbers; NULL: whatever the data have */
@@ -36,7 +36,7 @@ struct dataset_file {
 };
 
 struct dataset {
-    struct dataset_wishes wishes;
+    struct dataset_options options;
     char **classes;
     int32_t class_count;
     bool named; /* the names are the data's own, not just numbers */
@@ -50,7 +50,7 @@ struct dataset {
 
 /* Lists the pictures, checks that no class is empty, and decodes as many as the cache holds. A picture that cannot be read is
  * an error, or named and left out. Returns an exit code; dataset_close is right after a failure too. */
-int dataset_open(const struct call *call, const struct dataset_wishes *wishes, struct dataset *set);
+int dataset_open(const struct invocation *call, const struct dataset_options *options, struct dataset *set);
 void dataset_close(struct dataset *set);
 
 /* Takes over the numbers that a learngene's or model's labels give the classes; classes that are just numbers keep theirs.
@@ -71,7 +71,8 @@ struct part {
 
 /* every > 0: `judged` gets the pictures whose place in their class is divisible by it, `learned` the others; 0: `learned` gets
  * all. Returns an exit code; part_free is right after a failure too. */
-int part_split(const struct call *call, const struct dataset *set, int32_t every, struct part *learned, struct part *judged);
+int part_split(const struct invocation *call, const struct dataset *set, int32_t every, struct part *learned,
+               struct part *judged);
 void part_free(struct part *part);
 /* A number that differs when names, labels or order do. */
 uint64_t part_fingerprint(const struct part *part);

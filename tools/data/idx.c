@@ -25,7 +25,7 @@ static void turn_to_labels(char *name) {
     memcpy(strstr(name, "idx3"), "idx1", 4);
 }
 
-static int check_images(const struct call *call, const char *path, const uint8_t *bytes, size_t size) {
+static int check_images(const struct invocation *call, const char *path, const uint8_t *bytes, size_t size) {
     if (size >= 2 && bytes[0] == 0x1f && bytes[1] == 0x8b)
         return tool_fail(call, "%s: compressed by gzip; gunzip it first", path);
     if (size < IMAGES_HEADER || big_endian(bytes) != 0x0803)
@@ -40,7 +40,7 @@ static int check_images(const struct call *call, const char *path, const uint8_t
     return EXIT_DONE;
 }
 
-static int check_labels(const struct call *call, const char *path, const uint8_t *bytes, size_t size, size_t images) {
+static int check_labels(const struct invocation *call, const char *path, const uint8_t *bytes, size_t size, size_t images) {
     if (size < LABELS_HEADER || big_endian(bytes) != 0x0801)
         return tool_fail(call, "%s: no IDX file of labels (magic number 00 00 08 01)", path);
     if (size - LABELS_HEADER != big_endian(bytes + 4) || size - LABELS_HEADER != images)
@@ -48,7 +48,8 @@ static int check_labels(const struct call *call, const char *path, const uint8_t
     return EXIT_DONE;
 }
 
-static int add_samples(const struct call *call, struct dataset *set, const struct dataset_file *file, const uint8_t *labels) {
+static int add_samples(const struct invocation *call, struct dataset *set, const struct dataset_file *file,
+                       const uint8_t *labels) {
     size_t count = big_endian(file->bytes + 4);
     int32_t rows = (int32_t)big_endian(file->bytes + 8), columns = (int32_t)big_endian(file->bytes + 12);
     struct sample *samples = dataset_add_samples(call, set, count);
@@ -65,11 +66,11 @@ static int add_samples(const struct call *call, struct dataset *set, const struc
     return EXIT_DONE;
 }
 
-static int read_labels(const struct call *call, struct dataset *set, const struct dataset_file *file, char *name) {
+static int read_labels(const struct invocation *call, struct dataset *set, const struct dataset_file *file, char *name) {
     size_t size, images = big_endian(file->bytes + 4);
     uint8_t *bytes = NULL;
     turn_to_labels(name);
-    char *path = dataset_text(call, "%s/%s", set->wishes.dir, name);
+    char *path = dataset_text(call, "%s/%s", set->options.dir, name);
     int code = path ? dataset_load(call, path, &bytes, &size) : EXIT_FAILED;
     if (code == EXIT_DONE)
         code = check_labels(call, path, bytes, size, images);
@@ -80,10 +81,10 @@ static int read_labels(const struct call *call, struct dataset *set, const struc
     return code;
 }
 
-static int read_pair(const struct call *call, struct dataset *set, char *name) {
+static int read_pair(const struct invocation *call, struct dataset *set, char *name) {
     struct dataset_file *file = dataset_add_file(call, set);
     size_t size;
-    if (!file || !(file->path = dataset_text(call, "%s/%s", set->wishes.dir, name)))
+    if (!file || !(file->path = dataset_text(call, "%s/%s", set->options.dir, name)))
         return EXIT_FAILED;
     int code = dataset_load(call, file->path, &file->bytes, &size);
     if (code == EXIT_DONE)
@@ -91,17 +92,17 @@ static int read_pair(const struct call *call, struct dataset *set, char *name) {
     return code == EXIT_DONE ? read_labels(call, set, file, name) : code;
 }
 
-static int read_pairs(const struct call *call, struct dataset *set, const struct names *names) {
+static int read_pairs(const struct invocation *call, struct dataset *set, const struct names *names) {
     int code = EXIT_DONE;
     bool any = false;
     for (size_t i = 0; i < names->count && code == EXIT_DONE; i++)
-        if (is_test(names->items[i]) == (set->wishes.role == DATASET_JUDGE)) {
+        if (is_test(names->items[i]) == (set->options.role == DATASET_JUDGE)) {
             code = read_pair(call, set, names->items[i]);
             any = true;
         }
     if (code == EXIT_DONE && !any)
-        code = tool_fail(call, "%s: %s", set->wishes.dir,
-                         set->wishes.role == DATASET_JUDGE ? "no t10k-images-idx3-ubyte" : "no train-images-idx3-ubyte");
+        code = tool_fail(call, "%s: %s", set->options.dir,
+                         set->options.role == DATASET_JUDGE ? "no t10k-images-idx3-ubyte" : "no train-images-idx3-ubyte");
     struct names none = {0};
     if (code == EXIT_DONE)
         code = dataset_name_classes(call, set, &none);
@@ -109,9 +110,9 @@ static int read_pairs(const struct call *call, struct dataset *set, const struct
     return code;
 }
 
-int dataset_read_idx(const struct call *call, struct dataset *set, bool *found) {
+int dataset_read_idx(const struct invocation *call, struct dataset *set, bool *found) {
     struct names names;
-    int code = names_list(call, set->wishes.dir, is_images, &names);
+    int code = names_list(call, set->options.dir, is_images, &names);
     *found = code == EXIT_DONE && names.count > 0;
     if (*found)
         code = read_pairs(call, set, &names);

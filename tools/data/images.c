@@ -28,7 +28,8 @@ static bool check_images(const char *path, const tleg_tensor_info *info, const t
 }
 
 static bool read_tensor(tleg_context *context, const tleg_file *file, tleg_tensor **images, tleg_tensor_info *info) {
-    return tleg_file_read_tensor(context, file, "images", images) == TLEG_OK && tleg_tensor_get_info(*images, info) == TLEG_OK;
+    return tleg_file_read_tensor(context, file, "images", images) == TLEG_OK &&
+           tleg_tensor_get_info(context, *images, info) == TLEG_OK;
 }
 
 bool images_read(tleg_context *context, const char *path, const tleg_config *config, tleg_tensor **images,

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-char *dataset_text(const struct call *call, const char *format, ...) {
+char *dataset_text(const struct invocation *call, const char *format, ...) {
     va_list values, again;
     va_start(values, format);
     va_copy(again, values);
@@ -28,7 +28,7 @@ static int by_text(const void *a, const void *b) {
 }
 
 /* Takes the name over. */
-static int add(const struct call *call, struct names *names, char *name) {
+static int add(const struct invocation *call, struct names *names, char *name) {
     char **items = name ? realloc(names->items, (names->count + 1) * sizeof *items) : NULL;
     if (!items) {
         free(name);
@@ -39,7 +39,7 @@ static int add(const struct call *call, struct names *names, char *name) {
     return EXIT_DONE;
 }
 
-int names_list(const struct call *call, const char *dir, bool (*wanted)(const char *name), struct names *names) {
+int names_list(const struct invocation *call, const char *dir, bool (*wanted)(const char *name), struct names *names) {
     *names = (struct names){0};
     DIR *stream = opendir(dir);
     if (!stream)
@@ -57,7 +57,7 @@ int names_list(const struct call *call, const char *dir, bool (*wanted)(const ch
     return code;
 }
 
-int names_read(const struct call *call, const char *path, struct names *names) {
+int names_read(const struct invocation *call, const char *path, struct names *names) {
     *names = (struct names){0};
     FILE *file = fopen(path, "rb");
     if (!file)
@@ -85,7 +85,7 @@ void names_free(struct names *names) {
     *names = (struct names){0};
 }
 
-static int read_all(const struct call *call, const char *path, FILE *file, uint8_t **bytes, size_t *size) {
+static int read_all(const struct invocation *call, const char *path, FILE *file, uint8_t **bytes, size_t *size) {
     size_t capacity = 1 << 20, got = 1;
     for (; got > 0; *size += got) {
         if (!*bytes || capacity - *size < capacity / 2) {
@@ -99,7 +99,7 @@ static int read_all(const struct call *call, const char *path, FILE *file, uint8
     return ferror(file) ? tool_fail(call, "%s: cannot be read: %s", path, strerror(errno)) : EXIT_DONE;
 }
 
-int dataset_load(const struct call *call, const char *path, uint8_t **bytes, size_t *size) {
+int dataset_load(const struct invocation *call, const char *path, uint8_t **bytes, size_t *size) {
     FILE *file = fopen(path, "rb");
     *bytes = NULL;
     *size = 0;
@@ -114,7 +114,7 @@ int dataset_load(const struct call *call, const char *path, uint8_t **bytes, siz
     return code;
 }
 
-struct dataset_file *dataset_add_file(const struct call *call, struct dataset *set) {
+struct dataset_file *dataset_add_file(const struct invocation *call, struct dataset *set) {
     struct dataset_file *files = realloc(set->files, (set->file_count + 1) * sizeof *files);
     if (!files) {
         tool_fail_memory(call);
@@ -125,7 +125,7 @@ struct dataset_file *dataset_add_file(const struct call *call, struct dataset *s
     return &files[set->file_count++];
 }
 
-struct sample *dataset_add_samples(const struct call *call, struct dataset *set, size_t more) {
+struct sample *dataset_add_samples(const struct invocation *call, struct dataset *set, size_t more) {
     struct sample *samples = realloc(set->samples, (set->count + more + 1) * sizeof *samples);
     if (!samples) {
         tool_fail_memory(call);
@@ -145,12 +145,12 @@ static int32_t largest_label(const struct dataset *set) {
     return largest;
 }
 
-static int fill_names(const struct call *call, const struct dataset *set, struct names *names) {
+static int fill_names(const struct invocation *call, const struct dataset *set, struct names *names) {
     int code = EXIT_DONE;
-    if (set->wishes.classes) {
+    if (set->options.classes) {
         names_free(names);
-        for (int32_t i = 0; i < set->wishes.class_count && code == EXIT_DONE; i++)
-            code = add(call, names, strdup(set->wishes.classes[i]));
+        for (int32_t i = 0; i < set->options.class_count && code == EXIT_DONE; i++)
+            code = add(call, names, strdup(set->options.classes[i]));
     } else if (names->count == 0) {
         for (int32_t i = 0; i <= largest_label(set) && code == EXIT_DONE; i++)
             code = add(call, names, dataset_text(call, "%d", (int)i));
@@ -158,7 +158,7 @@ static int fill_names(const struct call *call, const struct dataset *set, struct
     return code;
 }
 
-int dataset_name_classes(const struct call *call, struct dataset *set, struct names *names) {
+int dataset_name_classes(const struct invocation *call, struct dataset *set, struct names *names) {
     set->named = names->count > 0;
     int code = fill_names(call, set, names);
     set->classes = names->items;

@@ -9,7 +9,7 @@ static void add(struct part *part, size_t item) {
 }
 
 /* A class of which nothing is left to learn from. */
-static int check_classes(const struct call *call, const struct part *learned, int32_t every) {
+static int check_classes(const struct invocation *call, const struct part *learned, int32_t every) {
     const struct dataset *set = learned->set;
     bool *seen = calloc((size_t)set->class_count, sizeof *seen);
     if (!seen)
@@ -19,13 +19,14 @@ static int check_classes(const struct call *call, const struct part *learned, in
     int code = EXIT_DONE;
     for (int32_t i = 0; i < set->class_count && code == EXIT_DONE; i++)
         if (!seen[i])
-            code = tool_fail(call, "%s: --val-every %d leaves no images of the class \"%s\" to learn from", set->wishes.dir,
+            code = tool_fail(call, "%s: --val-every %d leaves no images of the class \"%s\" to learn from", set->options.dir,
                              (int)every, set->classes[i]);
     free(seen);
     return code;
 }
 
-int part_split(const struct call *call, const struct dataset *set, int32_t every, struct part *learned, struct part *judged) {
+int part_split(const struct invocation *call, const struct dataset *set, int32_t every, struct part *learned,
+               struct part *judged) {
     *learned = (struct part){set, malloc(set->count * sizeof(size_t)), 0};
     *judged = (struct part){set, malloc(set->count * sizeof(size_t)), 0};
     if (!learned->items || !judged->items)

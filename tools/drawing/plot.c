@@ -250,7 +250,7 @@ static bool write_file(const char *path, const char *text, size_t length) {
     return fclose(file) == 0 && written;
 }
 
-int plot_lines(const struct call *call, const char *path, const char *title, const struct plot_chart *charts, int count) {
+int plot_lines(const struct invocation *call, const char *path, const char *title, const struct plot_chart *charts, int count) {
     char *text = NULL;
     size_t length = 0;
     FILE *memory = open_memstream(&text, &length);

@@ -23,6 +23,6 @@ struct plot_chart {
 
 /* Writes charts into a file, one alone or two side by side, under a title and one legend for all. Texts are UTF-8. Says what
  * went wrong, and returns an exit code. */
-int plot_lines(const struct call *call, const char *path, const char *title, const struct plot_chart *charts, int count);
+int plot_lines(const struct invocation *call, const char *path, const char *title, const struct plot_chart *charts, int count);
 
 #endif

@@ -1,6 +1,6 @@
 /* What the files of the picture reader share. */
-#ifndef TLEG_TOOLS_PICTURE_PARTS_H
-#define TLEG_TOOLS_PICTURE_PARTS_H
+#ifndef TLEG_TOOLS_PICTURES_PRIVATE_H
+#define TLEG_TOOLS_PICTURES_PRIVATE_H
 
 #include "picture.h"
 

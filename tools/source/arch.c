@@ -6,7 +6,7 @@ enum { TINY = 1, SMALL, BASE };
 const struct choice arch_choices[] = {{"tiny", TINY}, {"small", SMALL}, {"base", BASE}, {NULL, 0}};
 
 /* DeiT's shapes: tiny 192 wide with 3 heads, small 384 with 6, base 768 with 12. */
-int arch_settle(const struct call *call, int32_t arch, tleg_config *config) {
+int arch_settle(const struct invocation *call, int32_t arch, tleg_config *config) {
     static const int32_t heads_of[] = {0, 3, 6, 12};
     int32_t heads = heads_of[arch];
     config->heads = call->heads;
@@ -20,7 +20,7 @@ int arch_settle(const struct call *call, int32_t arch, tleg_config *config) {
     return EXIT_DONE;
 }
 
-int arch_fail(const struct call *call, const tleg_context *context) {
+int arch_fail(const struct invocation *call, const tleg_context *context) {
     static const char *const options[][2] = {{"image_size", "--image"}, {"patch_size", "--patch"}, {"dim", "--dim"},
                                              {"hidden", "--hidden"},    {"heads", "--heads"},      {"classes", "--classes"}};
     static const char prefix[] = "tleg_config.";

@@ -8,7 +8,7 @@
 enum { LARGEST = 64 << 20 }; /* bytes: more is no list of names */
 
 /* The whole file with a NUL behind it, or NULL after saying why not. */
-static char *read_text(const struct call *call, const char *path, size_t *length) {
+static char *read_text(const struct invocation *call, const char *path, size_t *length) {
     FILE *file = fopen(path, "rb");
     if (!file) {
         tool_fail(call, "%s: %s", path, strerror(errno));
@@ -56,7 +56,7 @@ static size_t cut_lines(char *text, size_t length, const char **names, size_t mo
     return lines;
 }
 
-int labels_read(const struct call *call, const char *path, int32_t classes, struct labels *labels) {
+int labels_read(const struct invocation *call, const char *path, int32_t classes, struct labels *labels) {
     size_t length;
     *labels = (struct labels){0};
     char *text = labels->text = read_text(call, path, &length);

@@ -12,7 +12,7 @@ struct labels {
 
 /* Reads exactly `classes` names: UTF-8, a byte order mark and carriage returns dropped. Returns an exit code; labels_free is
  * right after a failure too. */
-int labels_read(const struct call *call, const char *path, int32_t classes, struct labels *labels);
+int labels_read(const struct invocation *call, const char *path, int32_t classes, struct labels *labels);
 void labels_free(struct labels *labels);
 
 #endif

@@ -3,14 +3,14 @@
 #include <stddef.h>
 #include <string.h>
 
-bool form_settle(const struct call *call, struct form *form, int *code) {
-    if (!form->timm)
+bool expansion_settle(const struct invocation *call, struct expansion *expansion, int *code) {
+    if (!expansion->timm)
         return true;
-    if (form->norm == TLEG_NORM_BEFORE_POOL) {
+    if (expansion->norm == TLEG_NORM_BEFORE_POOL) {
         *code = tool_misuse(call, "--timm means --norm after-pool; --norm before-pool contradicts it");
         return false;
     }
-    form->norm = TLEG_NORM_AFTER_POOL;
+    expansion->norm = TLEG_NORM_AFTER_POOL;
     return true;
 }
 
@@ -26,7 +26,7 @@ static bool is_gene(const tleg_file *file) {
 }
 
 /* Whether the file at `path` holds a learngene. */
-static int look(const struct call *call, tleg_context *context, const char *path, bool *gene) {
+static int look(const struct invocation *call, tleg_context *context, const char *path, bool *gene) {
     tleg_file *file;
     if (tleg_file_open(context, path, NULL, &file) != TLEG_OK)
         return tool_fail_context(call, context);
@@ -35,19 +35,19 @@ static int look(const struct call *call, tleg_context *context, const char *path
     return EXIT_DONE;
 }
 
-static tleg_open_options opening_of(const struct call *call) {
+static tleg_open_options opening_of(const struct invocation *call) {
     return (tleg_open_options){.struct_size = sizeof(tleg_open_options), .heads = call->heads};
 }
 
-static int open_model(const struct call *call, tleg_context *context, struct source *source) {
+static int open_model(const struct invocation *call, tleg_context *context, struct source *source) {
     const tleg_open_options opening = opening_of(call);
     if (tleg_model_open(context, source->path, &opening, &source->model) != TLEG_OK)
         return tool_fail_context(call, context);
-    tleg_status status = tleg_model_get_info(source->model, &source->config);
+    tleg_status status = tleg_model_get_info(context, source->model, &source->config);
     return status == TLEG_OK ? EXIT_DONE : tool_fail(call, "%s: %s", source->path, tleg_status_name(status));
 }
 
-int source_open(const struct call *call, tleg_context *context, const char *path, struct source *source) {
+int source_open(const struct invocation *call, tleg_context *context, const char *path, struct source *source) {
     *source = (struct source){.path = path, .config = {.struct_size = sizeof(tleg_config)}};
     bool gene;
     int code = look(call, context, path, &gene);
@@ -56,76 +56,79 @@ int source_open(const struct call *call, tleg_context *context, const char *path
     const tleg_open_options opening = opening_of(call);
     if (tleg_learngene_open(context, path, &opening, &source->gene) != TLEG_OK)
         return tool_fail_context(call, context);
-    tleg_status status = tleg_learngene_get_info(source->gene, &source->config);
+    tleg_status status = tleg_learngene_get_info(context, source->gene, &source->config);
     return status == TLEG_OK ? EXIT_DONE : tool_fail(call, "%s: %s", path, tleg_status_name(status));
 }
 
 /* A model is what it is: options may repeat that, not change it. */
-static int check_model(const struct call *call, const struct form *form, const struct source *source) {
+static int check_model(const struct invocation *call, const struct expansion *expansion, const struct source *source) {
     const tleg_config *config = &source->config;
-    if (form->depth && form->depth != config->depth)
+    if (expansion->depth && expansion->depth != config->depth)
         return tool_misuse(call, "%s is a model of depth %d; --depth %d is for a learngene", source->path, (int)config->depth,
-                           (int)form->depth);
-    if (form->dtype && form->dtype != config->dtype)
+                           (int)expansion->depth);
+    if (expansion->dtype && expansion->dtype != config->dtype)
         return tool_misuse(call, "%s is a model in %s; --dtype %s is for a learngene", source->path,
-                           tool_dtype_name(config->dtype), tool_dtype_name(form->dtype));
-    if (form->image && form->image != config->image_size)
+                           tool_dtype_name(config->dtype), tool_dtype_name(expansion->dtype));
+    if (expansion->image && expansion->image != config->image_size)
         return tool_misuse(call, "%s is a model for %d pixels; --image %d is for a learngene", source->path,
-                           (int)config->image_size, (int)form->image);
+                           (int)config->image_size, (int)expansion->image);
     /* where the class token is read, the form of the published descendants differs in eps alone */
     int32_t norm = config->norm;
     if (config->pool == TLEG_POOL_CLS)
         norm = config->eps == 1e-6 ? TLEG_NORM_AFTER_POOL : TLEG_NORM_BEFORE_POOL;
-    if (form->norm && form->norm != norm)
+    if (expansion->norm && expansion->norm != norm)
         return tool_misuse(call, "%s is a model with its norm %s; --norm and --timm are for a learngene", source->path,
                            option_choice_name(option_norms, norm));
     return EXIT_DONE;
 }
 
-static tleg_expander_options expander_options(const struct form *form) {
-    return (tleg_expander_options){
-        .struct_size = sizeof(tleg_expander_options), .dtype = form->dtype, .norm = form->norm, .image_size = form->image};
+static tleg_expander_options expander_options(const struct expansion *expansion) {
+    return (tleg_expander_options){.struct_size = sizeof(tleg_expander_options),
+                                   .dtype = expansion->dtype,
+                                   .norm = expansion->norm,
+                                   .image_size = expansion->image};
 }
 
-static int need_depth(const struct call *call, const struct form *form, const char *path) {
-    return form->depth ? EXIT_DONE : tool_misuse(call, "%s is a learngene: it needs --depth", path);
+static int need_depth(const struct invocation *call, const struct expansion *expansion, const char *path) {
+    return expansion->depth ? EXIT_DONE : tool_misuse(call, "%s is a learngene: it needs --depth", path);
 }
 
-int source_take_form(const struct call *call, tleg_context *context, const struct form *form, struct source *source) {
+int source_take_expansion(const struct invocation *call, tleg_context *context, const struct expansion *expansion,
+                          struct source *source) {
     if (source->model)
-        return check_model(call, form, source);
-    int code = need_depth(call, form, source->path);
+        return check_model(call, expansion, source);
+    int code = need_depth(call, expansion, source->path);
     if (code != EXIT_DONE)
         return code;
-    const tleg_expander_options options = expander_options(form);
+    const tleg_expander_options options = expander_options(expansion);
     if (tleg_expander_create(context, source->gene, &options, &source->expander) != TLEG_OK)
         return tool_fail_context(call, context);
-    source->config.depth = form->depth;
-    source->config.dtype = form->dtype ? form->dtype : TLEG_F32;
-    if (form->image)
-        source->config.image_size = form->image;
+    source->config.depth = expansion->depth;
+    source->config.dtype = expansion->dtype ? expansion->dtype : TLEG_F32;
+    if (expansion->image)
+        source->config.image_size = expansion->image;
     return EXIT_DONE;
 }
 
-int source_open_form(const struct call *call, tleg_context *context, const char *path, const struct form *form,
-                     struct source *source) {
+int source_open_expanded(const struct invocation *call, tleg_context *context, const char *path,
+                         const struct expansion *expansion, struct source *source) {
     *source = (struct source){.path = path, .config = {.struct_size = sizeof(tleg_config)}};
     bool gene;
     int code = look(call, context, path, &gene);
     if (code == EXIT_DONE && !gene)
         code = open_model(call, context, source);
     if (code != EXIT_DONE || !gene)
-        return code != EXIT_DONE ? code : check_model(call, form, source);
+        return code != EXIT_DONE ? code : check_model(call, expansion, source);
     const tleg_open_options opening = opening_of(call);
-    const tleg_expander_options options = expander_options(form);
+    const tleg_expander_options options = expander_options(expansion);
     if (tleg_expander_open(context, path, &opening, &options, &source->expander) != TLEG_OK)
         return tool_fail_context(call, context);
-    tleg_status status = tleg_expander_get_info(source->expander, &source->config);
-    source->config.depth = form->depth;
-    return status == TLEG_OK ? need_depth(call, form, path) : tool_fail(call, "%s: %s", path, tleg_status_name(status));
+    tleg_status status = tleg_expander_get_info(context, source->expander, &source->config);
+    source->config.depth = expansion->depth;
+    return status == TLEG_OK ? need_depth(call, expansion, path) : tool_fail(call, "%s: %s", path, tleg_status_name(status));
 }
 
-int source_session(const struct call *call, tleg_context *context, struct source *source, int32_t batch,
+int source_session(const struct invocation *call, tleg_context *context, struct source *source, int32_t batch,
                    tleg_session **session) {
     tleg_session_options options = {.struct_size = sizeof options, .batch = batch};
     tleg_status status = source->model

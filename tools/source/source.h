@@ -5,22 +5,24 @@
 #include "base/options.h"
 
 /* What the command line asks a learngene to become; zero: as it was learned. */
-struct form {
+struct expansion {
     int32_t depth, dtype, norm, image;
     bool timm; /* another name of norm = TLEG_NORM_AFTER_POOL */
 };
 
-/* The options that fill a form, for a verb's table. */
-#define FORM_OPTIONS(form)                                                                                                     \
-    {"--depth", OPTION_COUNT, &(form).depth, 1, 1024, NULL}, {"--dtype", OPTION_CHOICE, &(form).dtype, 0, 0, option_dtypes},   \
-        {"--norm", OPTION_CHOICE, &(form).norm, 0, 0, option_norms}, {"--timm", OPTION_FLAG, &(form).timm, 0, 0, NULL}, {      \
-        "--image", OPTION_COUNT, &(form).image, 1, INT32_MAX, NULL                                                             \
+/* The options that fill it, for a verb's table. */
+#define EXPANSION_OPTIONS(expansion)                                                                                           \
+    {"--depth", OPTION_COUNT, &(expansion).depth, 1, 1024, NULL},                                                              \
+        {"--dtype", OPTION_CHOICE, &(expansion).dtype, 0, 0, option_dtypes},                                                   \
+        {"--norm", OPTION_CHOICE, &(expansion).norm, 0, 0, option_norms},                                                      \
+        {"--timm", OPTION_FLAG, &(expansion).timm, 0, 0, NULL}, {                                                              \
+        "--image", OPTION_COUNT, &(expansion).image, 1, INT32_MAX, NULL                                                        \
     }
 #define OPTIONS_END                                                                                                            \
     { NULL, OPTION_FLAG, NULL, 0, 0, NULL }
 
 /* Their lines in a verb's help. */
-#define FORM_HELP                                                                                                              \
+#define EXPANSION_HELP                                                                                                         \
     "  --depth N     layers, 1 to 1024; a learngene needs it\n"                                                                \
     "  --dtype T     type of the weights: f32 (default), bf16, f16\n"                                                          \
     "  --norm P      place of the final norm: as-learned (default), before-pool, after-pool (the form of\n"                    \
@@ -37,18 +39,19 @@ struct source {
 };
 
 /* Folds --timm into --norm. False after refusing a contradiction. */
-bool form_settle(const struct call *call, struct form *form, int *code);
+bool expansion_settle(const struct invocation *call, struct expansion *expansion, int *code);
 
 /* Opens a learngene or a model, whichever the file is. Returns an exit code; source_close is right after a failure too. */
-int source_open(const struct call *call, tleg_context *context, const char *path, struct source *source);
-/* Refuses (EXIT_MISUSE) a learngene without a depth, and a model that is not what the form asks for. For a learngene it packs
+int source_open(const struct invocation *call, tleg_context *context, const char *path, struct source *source);
+/* Refuses (EXIT_MISUSE) a learngene without a depth, and a model that is not what is asked for. For a learngene it packs
  * the expander. Sets source->config to what runs. */
-int source_take_form(const struct call *call, tleg_context *context, const struct form *form, struct source *source);
+int source_take_expansion(const struct invocation *call, tleg_context *context, const struct expansion *expansion,
+                          struct source *source);
 /* Both at once, for who only runs it: a learngene's numbers go from the file to the expander, and source->gene stays NULL. */
-int source_open_form(const struct call *call, tleg_context *context, const char *path, const struct form *form,
-                     struct source *source);
-/* A session over the model, or an elastic one at the form's depth. After source_take_form or source_open_form. */
-int source_session(const struct call *call, tleg_context *context, struct source *source, int32_t batch,
+int source_open_expanded(const struct invocation *call, tleg_context *context, const char *path,
+                         const struct expansion *expansion, struct source *source);
+/* A session over the model, or an elastic one at the depth asked for. After source_take_expansion or source_open_expanded. */
+int source_session(const struct invocation *call, tleg_context *context, struct source *source, int32_t batch,
                    tleg_session **session);
 void source_close(struct source *source);
 

@@ -92,64 +92,69 @@ bool training_list_depths(const char *text, int32_t depths[TRAINING_DEPTHS], int
 /* ---- what goes together ---- */
 
 /* A share that is below 1, or at most 1; below 0: not given. */
-static bool check_shares(const struct call *call, const struct training_wishes *w, int *code) {
+static bool check_shares(const struct invocation *call, const struct training_options *options, int *code) {
     const struct {
         const char *name;
         double value;
         bool below;
-    } shares[] = {{"--alpha", w->alpha, false},           {"--smoothing", w->smoothing, true}, {"--ema", w->ema, true},
-                  {"--crop-scale", w->crop_scale, false}, {"--flip", w->flip, false},          {"--erase", w->erase, false},
-                  {"--drop-path", w->drop_path, true},    {"--jitter", w->jitter, false}};
+    } shares[] = {{"--alpha", options->alpha, false},
+                  {"--smoothing", options->smoothing, true},
+                  {"--ema", options->ema, true},
+                  {"--crop-scale", options->crop_scale, false},
+                  {"--flip", options->flip, false},
+                  {"--erase", options->erase, false},
+                  {"--drop-path", options->drop_path, true},
+                  {"--jitter", options->jitter, false}};
     for (size_t i = 0; i < sizeof shares / sizeof *shares; i++)
         if (shares[i].value > 1 || (shares[i].below && shares[i].value == 1)) {
             *code = tool_misuse(call, "%s takes a share, %s 1", shares[i].name, shares[i].below ? "below" : "at most");
             return false;
         }
-    if (w->rand_augment > 10) {
+    if (options->rand_augment > 10) {
         *code = tool_misuse(call, "--rand-augment takes a magnitude, at most 10");
         return false;
     }
     return true;
 }
 
-static const char *contradiction(const struct training_wishes *w) {
-    bool shaped = w->crop_scale >= 0 || w->rand_augment > 0 || w->jitter > 0 || w->erase > 0;
-    if (w->val && w->val_every)
+static const char *contradiction(const struct training_options *options) {
+    bool shaped = options->crop_scale >= 0 || options->rand_augment > 0 || options->jitter > 0 || options->erase > 0;
+    if (options->val && options->val_every)
         return "--val and --val-every are two ways to the same: give one";
-    if (w->val_depths && !w->val && !w->val_every)
+    if (options->val_depths && !options->val && !options->val_every)
         return "--val-depths needs --val or --val-every";
-    if (w->teacher && w->teacher_logits)
+    if (options->teacher && options->teacher_logits)
         return "--teacher and --teacher-logits are two ways to the same: give one";
-    if (w->teacher_depth && !w->teacher)
+    if (options->teacher_depth && !options->teacher)
         return "--teacher-depth needs --teacher";
-    if (w->alpha > 0 && !w->teacher && !w->teacher_logits)
+    if (options->alpha > 0 && !options->teacher && !options->teacher_logits)
         return "--alpha above 0 needs --teacher or --teacher-logits";
-    if (w->augment == AUGMENT_NONE && shaped)
+    if (options->augment == AUGMENT_NONE && shaped)
         return "--augment none shows pictures as they are classified: --flip, --mixup, --cutmix and --repeats go with it; "
                "for crops, RandAugment, jitter and erasing take --augment light or deit";
-    if (w->teacher_logits && (w->augment != AUGMENT_NONE || w->mixup > 0 || w->cutmix > 0))
+    if (options->teacher_logits && (options->augment != AUGMENT_NONE || options->mixup > 0 || options->cutmix > 0))
         return "stored logits belong to whole pictures, and a teacher would see others after a random crop or a mix: give "
                "--augment none with --teacher-logits (--flip may be added)";
     return NULL;
 }
 
-bool training_settle(const struct call *call, const struct training_wishes *w, int *code) {
+bool training_settle(const struct invocation *call, const struct training_options *options, int *code) {
     int32_t depths[TRAINING_DEPTHS], count;
-    if (!w->data || !w->epochs || !w->out) {
+    if (!options->data || !options->epochs || !options->out) {
         *code = tool_misuse(call, "needs --data, --epochs and -o");
         return false;
     }
-    if (w->val_depths && !training_list_depths(w->val_depths, depths, &count)) {
+    if (options->val_depths && !training_list_depths(options->val_depths, depths, &count)) {
         *code = tool_misuse(call, "--val-depths takes up to %d depths from 1 to 1024, such as 3,6,12; found \"%s\"",
-                            TRAINING_DEPTHS, w->val_depths);
+                            TRAINING_DEPTHS, options->val_depths);
         return false;
     }
-    const char *text = contradiction(w);
+    const char *text = contradiction(options);
     if (text) {
         *code = tool_misuse(call, "%s", text);
         return false;
     }
-    return check_shares(call, w, code);
+    return check_shares(call, options, code);
 }
 
 /* ---- the recipe ---- */
@@ -158,34 +163,34 @@ static double given(double value, double otherwise) {
     return value >= 0 ? value : otherwise;
 }
 
-void training_recipe(const struct training_wishes *w, const tleg_config *config, struct recipe *recipe) {
-    bool deit = w->augment == AUGMENT_DEIT, none = w->augment == AUGMENT_NONE, small = config->image_size <= 32;
-    double magnitude = given(w->rand_augment, deit ? 9 : 0), smoothing = given(w->smoothing, 0.1);
+void training_recipe(const struct training_options *options, const tleg_config *config, struct recipe *recipe) {
+    bool deit = options->augment == AUGMENT_DEIT, none = options->augment == AUGMENT_NONE, small = config->image_size <= 32;
+    double magnitude = given(options->rand_augment, deit ? 9 : 0), smoothing = given(options->smoothing, 0.1);
     *recipe = (struct recipe){
         .shaped = !none,
-        .flip = given(w->flip, none ? 0 : 0.5),
-        .repeats = w->repeats ? w->repeats
-                   : deit     ? 3
-                              : 1,
+        .flip = given(options->flip, none ? 0 : 0.5),
+        .repeats = options->repeats ? options->repeats
+                   : deit           ? 3
+                                    : 1,
         .mix = {.struct_size = sizeof recipe->mix,
                 .classes = config->classes,
-                .mixup = given(w->mixup, deit ? 0.8 : 0),
-                .cutmix = given(w->cutmix, deit ? 1 : 0),
+                .mixup = given(options->mixup, deit ? 0.8 : 0),
+                .cutmix = given(options->cutmix, deit ? 1 : 0),
                 .smoothing = smoothing},
         .smoothing = smoothing,
-        .alpha = given(w->alpha, w->teacher || w->teacher_logits ? 1 : 0),
+        .alpha = given(options->alpha, options->teacher || options->teacher_logits ? 1 : 0),
     };
     recipe->mixed = recipe->mix.mixup > 0 || recipe->mix.cutmix > 0;
     recipe->augment = (tleg_augment_options){.struct_size = sizeof recipe->augment,
-                                             .padding = small && w->crop_scale < 0 ? 4 : 0,
-                                             .crop_least = given(w->crop_scale, 0),
+                                             .padding = small && options->crop_scale < 0 ? 4 : 0,
+                                             .crop_least = given(options->crop_scale, 0),
                                              .flip = recipe->flip,
                                              .rand_ops = magnitude > 0 ? 2 : 0,
                                              .rand_increasing = 1,
                                              .rand_magnitude = magnitude,
                                              .rand_std = magnitude > 0 ? 0.5 : 0,
-                                             .jitter = given(w->jitter, deit ? 0.4 : 0),
-                                             .erase = given(w->erase, deit ? 0.25 : 0)};
+                                             .jitter = given(options->jitter, deit ? 0.4 : 0),
+                                             .erase = given(options->erase, deit ? 0.25 : 0)};
 }
 
 /* One line that says all of it; also what a checkpoint is compared by. */

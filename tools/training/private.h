@@ -1,6 +1,6 @@
 /* What the files of a training share. */
-#ifndef TLEG_TOOLS_TRAINING_PARTS_H
-#define TLEG_TOOLS_TRAINING_PARTS_H
+#ifndef TLEG_TOOLS_TRAINING_PRIVATE_H
+#define TLEG_TOOLS_TRAINING_PRIVATE_H
 
 #include "base/progress.h"
 #include "base/report.h"
@@ -19,7 +19,7 @@ struct recipe {
     double flip, smoothing, alpha;
     int32_t repeats;
 };
-void training_recipe(const struct training_wishes *wishes, const tleg_config *config, struct recipe *recipe);
+void training_recipe(const struct training_options *options, const tleg_config *config, struct recipe *recipe);
 void training_describe(const struct recipe *recipe, char text[RECIPE_TEXT]);
 bool training_list_depths(const char *text, int32_t depths[TRAINING_DEPTHS], int32_t *count);
 
@@ -45,9 +45,9 @@ struct teacher {
     char error[512]; /* why the last call failed */
 };
 
-struct desk {
-    const struct call *call;
-    const struct training_wishes *wishes;
+struct state {
+    const struct invocation *call;
+    const struct training_options *options;
     const struct training_target *target;
     struct ranks ranks;
     tleg_context *context;
@@ -74,34 +74,34 @@ struct desk {
     struct score scores[TRAINING_DEPTHS];
 };
 
-static inline bool training_first(const struct desk *desk) {
-    return desk->ranks.rank == 0;
+static inline bool training_first(const struct state *state) {
+    return state->ranks.rank == 0;
 }
 
-/* ---- data (training_data.c): exit codes ---- */
-int training_open_data(struct desk *desk);
-int training_split_data(struct desk *desk); /* after the classes have their numbers */
-int training_read_logits(struct desk *desk);
+/* ---- data (data.c): exit codes ---- */
+int training_open_data(struct state *state);
+int training_split_data(struct state *state); /* after the classes have their numbers */
+int training_read_logits(struct state *state);
 
-/* ---- teacher (training_teacher.c) ---- */
-int training_open_teacher(struct desk *desk);
+/* ---- teacher (teacher.c) ---- */
+int training_open_teacher(struct state *state);
 void training_close_teacher(struct teacher *teacher);
 tleg_status TLEG_CALL training_ask_teacher(void *teacher, const float *images, int64_t batch, float *logits);
 
-/* ---- checkpoints (training_state.c) ---- */
-int training_find_checkpoint(struct desk *desk); /* resumes, or makes sure that none is lost */
-int training_save(struct desk *desk);
+/* ---- checkpoints (state.c) ---- */
+int training_find_checkpoint(struct state *state); /* resumes, or makes sure that none is lost */
+int training_save(struct state *state);
 
-/* ---- validation and results (training_judge.c) ---- */
-int training_judge(struct desk *desk); /* fills scores; EXIT_INTERRUPTED when a signal came */
-int training_write(struct desk *desk); /* -o */
+/* ---- validation and results (judge.c) ---- */
+int training_judge(struct state *state); /* fills scores; EXIT_INTERRUPTED when a signal came */
+int training_write(struct state *state); /* -o */
 
-/* ---- what is said (training_log.c) ---- */
-int training_open_log(struct desk *desk, int64_t bytes); /* bytes of a former run that are kept; -1: all of them */
-int64_t training_log_bytes(struct desk *desk);
-int training_say_start(struct desk *desk);
-int training_say_step(struct desk *desk, int64_t step, double rate);
-int training_say_epoch(struct desk *desk, int32_t epoch, double seconds);
-int training_say_end(struct desk *desk, int64_t step);
+/* ---- what is said (log.c) ---- */
+int training_open_log(struct state *state, int64_t bytes); /* bytes of a former run that are kept; -1: all of them */
+int64_t training_log_bytes(struct state *state);
+int training_say_start(struct state *state);
+int training_say_step(struct state *state, int64_t step, double rate);
+int training_say_epoch(struct state *state, int32_t epoch, double seconds);
+int training_say_end(struct state *state, int64_t step);
 
 #endif

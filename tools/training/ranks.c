@@ -5,7 +5,7 @@
 
 #if !defined(TLEG_MPI)
 
-int ranks_start(const struct call *call, struct ranks *ranks) {
+int ranks_start(const struct invocation *call, struct ranks *ranks) {
     (void)call;
     *ranks = (struct ranks){.rank = 0, .count = 1};
     return EXIT_DONE;
@@ -41,7 +41,7 @@ static bool is_launched(void) {
     return getenv("OMPI_COMM_WORLD_SIZE") || getenv("PMIX_RANK") || getenv("PMI_RANK") || getenv("PMI_SIZE");
 }
 
-int ranks_start(const struct call *call, struct ranks *ranks) {
+int ranks_start(const struct invocation *call, struct ranks *ranks) {
     int rank, count;
     *ranks = (struct ranks){.rank = 0, .count = 1};
     if (!is_launched())

@@ -11,7 +11,7 @@ struct ranks {
 };
 
 /* One rank, count 1, where there is no mpirun. Returns an exit code. */
-int ranks_start(const struct call *call, struct ranks *ranks);
+int ranks_start(const struct invocation *call, struct ranks *ranks);
 /* Ends this process's part. After a failure of this rank alone, which the others do not know of, they are ended too, with this
  * exit code: they would wait for it for ever. */
 void ranks_end(struct ranks *ranks, bool alone, int code);

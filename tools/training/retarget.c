@@ -76,12 +76,12 @@ static bool append(struct image *image, const char *name, const tleg_tensor_info
     return true;
 }
 
-static int append_tensor(const struct call *call, tleg_context *context, struct image *image, const struct source *source,
+static int append_tensor(const struct invocation *call, tleg_context *context, struct image *image, const struct source *source,
                          const char *name) {
     tleg_tensor *tensor = NULL;
     tleg_tensor_info info = {.struct_size = sizeof info};
     int code = EXIT_DONE;
-    if (copy_tensor(context, source, name, &tensor) != TLEG_OK || tleg_tensor_get_info(tensor, &info) != TLEG_OK)
+    if (copy_tensor(context, source, name, &tensor) != TLEG_OK || tleg_tensor_get_info(context, tensor, &info) != TLEG_OK)
         code = tool_fail_context(call, context);
     else if (!append(image, name, &info))
         code = tool_fail_memory(call);
@@ -158,7 +158,7 @@ static uint8_t *join(const struct image *image, size_t *size) {
     return bytes;
 }
 
-static int read_back(const struct call *call, tleg_context *context, const struct image *image, struct source *source) {
+static int read_back(const struct invocation *call, tleg_context *context, const struct image *image, struct source *source) {
     size_t size;
     uint8_t *bytes = join(image, &size);
     struct source made = {.path = source->path, .config = {.struct_size = sizeof made.config}};
@@ -172,9 +172,9 @@ static int read_back(const struct call *call, tleg_context *context, const struc
     source_close(source);
     *source = made;
     if (made.gene)
-        tleg_learngene_get_info(made.gene, &source->config);
+        tleg_learngene_get_info(context, made.gene, &source->config);
     else
-        tleg_model_get_info(made.model, &source->config);
+        tleg_model_get_info(context, made.model, &source->config);
     return EXIT_DONE;
 }
 
@@ -183,7 +183,7 @@ static bool is_head(const char *name) {
 }
 
 /* A learngene of the same shape, with a head for so many classes. */
-static int make_fresh(const struct call *call, tleg_context *context, const struct source *source, int32_t classes,
+static int make_fresh(const struct invocation *call, tleg_context *context, const struct source *source, int32_t classes,
                       uint64_t seed, struct source *fresh) {
     tleg_config config = source->config;
     config.struct_size = sizeof config;
@@ -196,8 +196,8 @@ static int make_fresh(const struct call *call, tleg_context *context, const stru
     return EXIT_DONE;
 }
 
-static int rebuild(const struct call *call, tleg_context *context, struct source *source, const struct dataset *set, bool fresh,
-                   uint64_t seed) {
+static int rebuild(const struct invocation *call, tleg_context *context, struct source *source, const struct dataset *set,
+                   bool fresh, uint64_t seed) {
     struct image image = {json_object(), NULL, 0};
     struct source head = {0};
     const char *name;
@@ -215,7 +215,7 @@ static int rebuild(const struct call *call, tleg_context *context, struct source
     return code;
 }
 
-static void say_fresh(const struct call *call, const struct source *source, const struct dataset *set) {
+static void say_fresh(const struct invocation *call, const struct source *source, const struct dataset *set) {
     if (set->class_count != source->config.classes)
         tool_note(call, "the head starts fresh: %s has %d classes, the data %d", source->path, (int)source->config.classes,
                   (int)set->class_count);
@@ -224,7 +224,7 @@ static void say_fresh(const struct call *call, const struct source *source, cons
                   source->path);
 }
 
-int retarget(const struct call *call, tleg_context *context, struct source *source, struct dataset *set, uint64_t seed) {
+int retarget(const struct invocation *call, tleg_context *context, struct source *source, struct dataset *set, uint64_t seed) {
     const tleg_config *config = &source->config;
     bool known = config->label_count > 0;
     bool fresh = set->class_count != config->classes || (known && !dataset_match(set, config->labels, config->label_count));

@@ -25,50 +25,50 @@ __attribute__((format(printf, 3, 4))) static void add(struct pairs *pairs, const
 }
 
 /* What decides the bits of a run, and is not the trainer's own: a checkpoint must agree with all of it. */
-static void add_settings(const struct desk *desk, struct pairs *pairs) {
-    const struct training_wishes *w = desk->wishes;
+static void add_settings(const struct state *state, struct pairs *pairs) {
+    const struct training_options *options = state->options;
     char recipe[RECIPE_TEXT];
-    training_describe(&desk->recipe, recipe);
-    add(pairs, "run.verb", "%s", desk->call->verb->name);
-    add(pairs, "run.seed", "%" PRIu64, w->seed);
-    add(pairs, "run.epochs", "%d", (int)w->epochs);
-    add(pairs, "run.batch", "%d", (int)w->batch);
-    add(pairs, "run.accumulate", "%d", (int)w->accumulate);
-    add(pairs, "run.ranks", "%d", (int)desk->ranks.count);
-    add(pairs, "run.peak_learning_rate", "%.17g", desk->peak);
-    add(pairs, "run.warmup", "%d", (int)(w->warmup >= 0 ? w->warmup : desk->target->warmup));
+    training_describe(&state->recipe, recipe);
+    add(pairs, "run.verb", "%s", state->call->verb->name);
+    add(pairs, "run.seed", "%" PRIu64, options->seed);
+    add(pairs, "run.epochs", "%d", (int)options->epochs);
+    add(pairs, "run.batch", "%d", (int)options->batch);
+    add(pairs, "run.accumulate", "%d", (int)options->accumulate);
+    add(pairs, "run.ranks", "%d", (int)state->ranks.count);
+    add(pairs, "run.peak_learning_rate", "%.17g", state->peak);
+    add(pairs, "run.warmup", "%d", (int)(options->warmup >= 0 ? options->warmup : state->target->warmup));
     add(pairs, "run.pictures", "%s", recipe);
-    add(pairs, "run.images", "%zu", desk->learned.count);
-    add(pairs, "run.data", "%016" PRIx64, part_fingerprint(&desk->learned));
-    add(pairs, "run.teacher", "%s", w->teacher ? "model" : w->teacher_logits ? "stored logits" : "none");
+    add(pairs, "run.images", "%zu", state->learned.count);
+    add(pairs, "run.data", "%016" PRIx64, part_fingerprint(&state->learned));
+    add(pairs, "run.teacher", "%s", options->teacher ? "model" : options->teacher_logits ? "stored logits" : "none");
 }
 
-static void add_state(struct desk *desk, struct pairs *pairs) {
-    add(pairs, "run.steps", "%" PRId64, tleg_trainer_get_steps(desk->trainer));
-    add(pairs, "run.total", "%" PRId64, desk->total);
-    add(pairs, "run.validated", "%d", (int)desk->validated);
-    add(pairs, "run.log_bytes", "%" PRId64, training_log_bytes(desk));
+static void add_state(struct state *state, struct pairs *pairs) {
+    add(pairs, "run.steps", "%" PRId64, tleg_trainer_get_steps(state->trainer));
+    add(pairs, "run.total", "%" PRId64, state->total);
+    add(pairs, "run.validated", "%d", (int)state->validated);
+    add(pairs, "run.log_bytes", "%" PRId64, training_log_bytes(state));
 }
 
-int training_save(struct desk *desk) {
+int training_save(struct state *state) {
     struct pairs *pairs = calloc(1, sizeof *pairs);
     const char *texts[2 * PAIRS];
-    if (!training_first(desk) || !pairs) {
+    if (!training_first(state) || !pairs) {
         free(pairs);
-        return training_first(desk) ? tool_fail_memory(desk->call) : EXIT_DONE;
+        return training_first(state) ? tool_fail_memory(state->call) : EXIT_DONE;
     }
-    add_settings(desk, pairs);
-    add_state(desk, pairs);
+    add_settings(state, pairs);
+    add_state(state, pairs);
     for (int64_t i = 0; i < pairs->count; i++) {
         texts[2 * i] = pairs->keys[i];
         texts[2 * i + 1] = pairs->values[i];
     }
-    progress_clear(&desk->progress);
+    progress_clear(&state->progress);
     int code = EXIT_DONE;
-    if (tleg_trainer_save(desk->context, desk->trainer, desk->checkpoint, pairs->count, texts) != TLEG_OK)
-        code = tool_fail_context(desk->call, desk->context);
+    if (tleg_trainer_save(state->context, state->trainer, state->checkpoint, pairs->count, texts) != TLEG_OK)
+        code = tool_fail_context(state->call, state->context);
     else
-        desk->saved = tleg_trainer_get_steps(desk->trainer);
+        state->saved = tleg_trainer_get_steps(state->trainer);
     free(pairs);
     return code;
 }
@@ -80,56 +80,56 @@ static int64_t number(const tleg_file *file, const char *key) {
     return text ? strtoll(text, NULL, 10) : -1;
 }
 
-static int compare(struct desk *desk, const tleg_file *file) {
+static int compare(struct state *state, const tleg_file *file) {
     struct pairs *pairs = calloc(1, sizeof *pairs);
     int code = EXIT_DONE;
     if (!pairs)
-        return tool_fail_memory(desk->call);
-    add_settings(desk, pairs);
+        return tool_fail_memory(state->call);
+    add_settings(state, pairs);
     for (int64_t i = 0; i < pairs->count && code == EXIT_DONE; i++) {
         const char *found = tleg_file_get_metadata(file, pairs->keys[i]);
         if (!found || strcmp(found, pairs->values[i]) != 0)
-            code = tool_fail(desk->call, "%s: a checkpoint of another run: %s is \"%s\" there, \"%s\" here", desk->checkpoint,
+            code = tool_fail(state->call, "%s: a checkpoint of another run: %s is \"%s\" there, \"%s\" here", state->checkpoint,
                              pairs->keys[i] + strlen("run."), found ? found : "(absent)", pairs->values[i]);
     }
     free(pairs);
     return code;
 }
 
-static int resume(struct desk *desk, const tleg_file *file) {
-    int code = compare(desk, file);
+static int resume(struct state *state, const tleg_file *file) {
+    int code = compare(state, file);
     if (code != EXIT_DONE)
         return code;
-    if (tleg_trainer_load(desk->context, desk->trainer, desk->checkpoint) != TLEG_OK)
-        return tool_fail_context(desk->call, desk->context);
-    desk->validated = (int32_t)number(file, "run.validated");
-    desk->saved = tleg_trainer_get_steps(desk->trainer);
-    return training_open_log(desk, number(file, "run.log_bytes"));
+    if (tleg_trainer_load(state->context, state->trainer, state->checkpoint) != TLEG_OK)
+        return tool_fail_context(state->call, state->context);
+    state->validated = (int32_t)number(file, "run.validated");
+    state->saved = tleg_trainer_get_steps(state->trainer);
+    return training_open_log(state, number(file, "run.log_bytes"));
 }
 
 /* A checkpoint that a new run would write over: fine when it was finished. */
-static int spare(struct desk *desk, const tleg_file *file) {
+static int spare(struct state *state, const tleg_file *file) {
     int64_t steps = number(file, "run.steps"), total = number(file, "run.total");
     if (steps < 0)
-        return tool_fail(desk->call, "%s: this is no checkpoint of a training; it would be written over", desk->checkpoint);
+        return tool_fail(state->call, "%s: this is no checkpoint of a training; it would be written over", state->checkpoint);
     if (steps < total)
-        return tool_fail(desk->call,
+        return tool_fail(state->call,
                          "%s: holds a run that was stopped at step %" PRId64 " of %" PRId64
                          ": --resume goes on with it; to start anew, remove it or give another --checkpoint",
-                         desk->checkpoint, steps, total);
-    return training_open_log(desk, 0);
+                         state->checkpoint, steps, total);
+    return training_open_log(state, 0);
 }
 
-int training_find_checkpoint(struct desk *desk) {
+int training_find_checkpoint(struct state *state) {
     tleg_file *file;
-    if (access(desk->checkpoint, F_OK) != 0 && errno == ENOENT) {
-        if (desk->wishes->resume && training_first(desk))
-            tool_note(desk->call, "%s: no checkpoint yet; starting from the beginning", desk->checkpoint);
-        return training_open_log(desk, 0);
+    if (access(state->checkpoint, F_OK) != 0 && errno == ENOENT) {
+        if (state->options->resume && training_first(state))
+            tool_note(state->call, "%s: no checkpoint yet; starting from the beginning", state->checkpoint);
+        return training_open_log(state, 0);
     }
-    if (tleg_file_open(desk->context, desk->checkpoint, NULL, &file) != TLEG_OK)
-        return tool_fail_context(desk->call, desk->context);
-    int code = desk->wishes->resume ? resume(desk, file) : spare(desk, file);
+    if (tleg_file_open(state->context, state->checkpoint, NULL, &file) != TLEG_OK)
+        return tool_fail_context(state->call, state->context);
+    int code = state->options->resume ? resume(state, file) : spare(state, file);
     tleg_file_free(file);
     return code;
 }

@@ -1,35 +1,36 @@
 /* A teacher in the command's own process: a model, or a learngene at a depth, asked about each batch as it is learned from. */
 #include "private.h"
 
+#include "base/context.h"
 #include <stdlib.h>
 #include <string.h>
 
-static int check_labels(const struct desk *desk, const tleg_config *teacher) {
-    char *const *classes = desk->set.classes;
-    if (!teacher->label_count || !desk->set.named)
+static int check_labels(const struct state *state, const tleg_config *teacher) {
+    char *const *classes = state->set.classes;
+    if (!teacher->label_count || !state->set.named)
         return EXIT_DONE;
     for (int32_t i = 0; i < teacher->classes; i++)
         if (strcmp(teacher->labels[i], classes[i]) != 0)
-            return tool_fail(desk->call, "%s: its class %d is \"%s\"; of %s it is \"%s\"", desk->wishes->teacher, (int)i,
-                             teacher->labels[i], desk->wishes->data, classes[i]);
+            return tool_fail(state->call, "%s: its class %d is \"%s\"; of %s it is \"%s\"", state->options->teacher, (int)i,
+                             teacher->labels[i], state->options->data, classes[i]);
     return EXIT_DONE;
 }
 
-static int check(const struct desk *desk, const tleg_config *teacher) {
-    const tleg_config *student = &desk->source.config;
+static int check(const struct state *state, const tleg_config *teacher) {
+    const tleg_config *student = &state->source.config;
     if (teacher->classes != student->classes)
-        return tool_fail(desk->call, "%s: a teacher of %d classes; %s has %d", desk->wishes->teacher, (int)teacher->classes,
-                         desk->wishes->data, (int)student->classes);
+        return tool_fail(state->call, "%s: a teacher of %d classes; %s has %d", state->options->teacher, (int)teacher->classes,
+                         state->options->data, (int)student->classes);
     if (teacher->image_size != student->image_size)
-        return tool_fail(desk->call, "%s: a teacher for images of %d pixels; the student's have %d", desk->wishes->teacher,
+        return tool_fail(state->call, "%s: a teacher for images of %d pixels; the student's have %d", state->options->teacher,
                          (int)teacher->image_size, (int)student->image_size);
-    return check_labels(desk, teacher);
+    return check_labels(state, teacher);
 }
 
 /* Images come normalised for the student: x = (p - mean) / std. The teacher wants its own mean and std. */
-static int match_colours(struct desk *desk) {
-    struct teacher *teacher = &desk->teacher;
-    const tleg_config *from = &desk->source.config, *to = &teacher->source.config;
+static int match_colours(struct state *state) {
+    struct teacher *teacher = &state->teacher;
+    const tleg_config *from = &state->source.config, *to = &teacher->source.config;
     bool same = true;
     for (int c = 0; c < 3; c++) {
         teacher->scale[c] = from->std[c] / to->std[c];
@@ -38,31 +39,31 @@ static int match_colours(struct desk *desk) {
     }
     teacher->numbers = 3 * (size_t)to->image_size * (size_t)to->image_size;
     if (!same)
-        teacher->images = malloc((size_t)(desk->wishes->batch / desk->ranks.count) * teacher->numbers * sizeof(float));
-    return same || teacher->images ? EXIT_DONE : tool_fail_memory(desk->call);
+        teacher->images = malloc((size_t)(state->options->batch / state->ranks.count) * teacher->numbers * sizeof(float));
+    return same || teacher->images ? EXIT_DONE : tool_fail_memory(state->call);
 }
 
-int training_open_teacher(struct desk *desk) {
-    struct teacher *teacher = &desk->teacher;
-    const struct form form = {.depth = desk->wishes->teacher_depth};
-    if (!desk->wishes->teacher)
+int training_open_teacher(struct state *state) {
+    struct teacher *teacher = &state->teacher;
+    const struct expansion expansion = {.depth = state->options->teacher_depth};
+    if (!state->options->teacher)
         return EXIT_DONE;
-    teacher->context = tool_context(desk->call);
+    teacher->context = tool_context(state->call);
     if (!teacher->context)
         return EXIT_FAILED;
-    struct call call = *desk->call;
+    struct invocation call = *state->call;
     call.heads = 0; /* those are the student's */
-    int code = source_open(&call, teacher->context, desk->wishes->teacher, &teacher->source);
-    if (code == EXIT_DONE && teacher->source.gene && !form.depth)
-        code = tool_misuse(desk->call, "%s is a learngene: as a teacher it needs --teacher-depth", desk->wishes->teacher);
+    int code = source_open(&call, teacher->context, state->options->teacher, &teacher->source);
+    if (code == EXIT_DONE && teacher->source.gene && !expansion.depth)
+        code = tool_misuse(state->call, "%s is a learngene: as a teacher it needs --teacher-depth", state->options->teacher);
     if (code == EXIT_DONE)
-        code = source_take_form(desk->call, teacher->context, &form, &teacher->source);
+        code = source_take_expansion(state->call, teacher->context, &expansion, &teacher->source);
     if (code == EXIT_DONE)
-        code = check(desk, &teacher->source.config);
+        code = check(state, &teacher->source.config);
     if (code == EXIT_DONE)
-        code = match_colours(desk);
+        code = match_colours(state);
     if (code == EXIT_DONE)
-        code = source_session(desk->call, teacher->context, &teacher->source, desk->wishes->batch / desk->ranks.count,
+        code = source_session(state->call, teacher->context, &teacher->source, state->options->batch / state->ranks.count,
                               &teacher->session);
     return code;
 }

@@ -11,7 +11,7 @@ enum augment { AUGMENT_DEIT, AUGMENT_LIGHT, AUGMENT_NONE };
 extern const struct choice training_augments[], training_dtypes[];
 
 /* Numbers below 0: not given. */
-struct training_wishes {
+struct training_options {
     const char *data, *val, *out, *log, *checkpoint, *val_depths;
     const char *teacher, *teacher_logits;
     int32_t val_every, loaders, epochs, batch, accumulate, warmup, repeats, teacher_depth;
@@ -29,36 +29,36 @@ struct training_wishes {
         .rand_augment = -1, .jitter = -1, .erase = -1, .mixup = -1, .cutmix = -1                                               \
     }
 
-#define TRAINING_OPTIONS(w)                                                                                                    \
-    {"--data", OPTION_TEXT, &(w).data, 0, 0, NULL}, {"--val", OPTION_TEXT, &(w).val, 0, 0, NULL},                              \
-        {"--val-every", OPTION_COUNT, &(w).val_every, 2, INT32_MAX, NULL},                                                     \
-        {"--val-depths", OPTION_TEXT, &(w).val_depths, 0, 0, NULL}, {"--cache", OPTION_SIZE, &(w).cache, 0, 0, NULL},          \
-        {"--loaders", OPTION_COUNT, &(w).loaders, 1, 64, NULL}, {"--skip-bad", OPTION_FLAG, &(w).skip_bad, 0, 0, NULL},        \
-        {"--exif", OPTION_FLAG, &(w).exif, 0, 0, NULL}, {"--teacher", OPTION_TEXT, &(w).teacher, 0, 0, NULL},                  \
-        {"--teacher-depth", OPTION_COUNT, &(w).teacher_depth, 1, 1024, NULL},                                                  \
-        {"--teacher-logits", OPTION_TEXT, &(w).teacher_logits, 0, 0, NULL},                                                    \
-        {"--alpha", OPTION_AMOUNT, &(w).alpha, 0, 0, NULL}, {"--tau", OPTION_REAL, &(w).tau, 0, 0, NULL},                      \
-        {"--epochs", OPTION_COUNT, &(w).epochs, 1, 1000000, NULL}, {"--batch", OPTION_COUNT, &(w).batch, 1, 65536, NULL},      \
-        {"--accumulate", OPTION_COUNT, &(w).accumulate, 1, 65536, NULL}, {"--lr", OPTION_REAL, &(w).lr, 0, 0, NULL},           \
-        {"--lr-absolute", OPTION_FLAG, &(w).lr_absolute, 0, 0, NULL},                                                          \
-        {"--warmup", OPTION_COUNT, &(w).warmup, 0, 1000000, NULL},                                                             \
-        {"--weight-decay", OPTION_AMOUNT, &(w).weight_decay, 0, 0, NULL},                                                      \
-        {"--smoothing", OPTION_AMOUNT, &(w).smoothing, 0, 0, NULL}, {"--clip", OPTION_REAL, &(w).clip, 0, 0, NULL},            \
-        {"--ema", OPTION_REAL, &(w).ema, 0, 0, NULL}, {"--drop-path", OPTION_AMOUNT, &(w).drop_path, 0, 0, NULL},              \
-        {"--recompute", OPTION_FLAG, &(w).recompute, 0, 0, NULL},                                                              \
-        {"--dtype", OPTION_CHOICE, &(w).dtype, 0, 0, training_dtypes},                                                         \
-        {"--augment", OPTION_CHOICE, &(w).augment, 0, 0, training_augments},                                                   \
-        {"--crop-scale", OPTION_REAL, &(w).crop_scale, 0, 0, NULL}, {"--flip", OPTION_AMOUNT, &(w).flip, 0, 0, NULL},          \
-        {"--rand-augment", OPTION_AMOUNT, &(w).rand_augment, 0, 0, NULL},                                                      \
-        {"--jitter", OPTION_AMOUNT, &(w).jitter, 0, 0, NULL}, {"--erase", OPTION_AMOUNT, &(w).erase, 0, 0, NULL},              \
-        {"--mixup", OPTION_AMOUNT, &(w).mixup, 0, 0, NULL}, {"--cutmix", OPTION_AMOUNT, &(w).cutmix, 0, 0, NULL},              \
-        {"--repeats", OPTION_COUNT, &(w).repeats, 1, 1000, NULL}, {"--seed", OPTION_SEED, &(w).seed, 0, 0, NULL},              \
-        {"--log", OPTION_TEXT, &(w).log, 0, 0, NULL}, {"--log-every", OPTION_COUNT, &(w).log_every, 1, INT32_MAX, NULL},       \
-        {"--checkpoint", OPTION_TEXT, &(w).checkpoint, 0, 0, NULL},                                                            \
-        {"--checkpoint-every", OPTION_COUNT, &(w).checkpoint_every, 1, INT32_MAX, NULL},                                       \
-        {"--resume", OPTION_FLAG, &(w).resume, 0, 0, NULL},                                                                    \
-        {"--limit-steps", OPTION_COUNT, &(w).limit_steps, 1, INT32_MAX, NULL}, {                                               \
-        "-o", OPTION_TEXT, &(w).out, 0, 0, NULL                                                                                \
+#define TRAINING_OPTIONS(o)                                                                                                    \
+    {"--data", OPTION_TEXT, &(o).data, 0, 0, NULL}, {"--val", OPTION_TEXT, &(o).val, 0, 0, NULL},                              \
+        {"--val-every", OPTION_COUNT, &(o).val_every, 2, INT32_MAX, NULL},                                                     \
+        {"--val-depths", OPTION_TEXT, &(o).val_depths, 0, 0, NULL}, {"--cache", OPTION_SIZE, &(o).cache, 0, 0, NULL},          \
+        {"--loaders", OPTION_COUNT, &(o).loaders, 1, 64, NULL}, {"--skip-bad", OPTION_FLAG, &(o).skip_bad, 0, 0, NULL},        \
+        {"--exif", OPTION_FLAG, &(o).exif, 0, 0, NULL}, {"--teacher", OPTION_TEXT, &(o).teacher, 0, 0, NULL},                  \
+        {"--teacher-depth", OPTION_COUNT, &(o).teacher_depth, 1, 1024, NULL},                                                  \
+        {"--teacher-logits", OPTION_TEXT, &(o).teacher_logits, 0, 0, NULL},                                                    \
+        {"--alpha", OPTION_AMOUNT, &(o).alpha, 0, 0, NULL}, {"--tau", OPTION_REAL, &(o).tau, 0, 0, NULL},                      \
+        {"--epochs", OPTION_COUNT, &(o).epochs, 1, 1000000, NULL}, {"--batch", OPTION_COUNT, &(o).batch, 1, 65536, NULL},      \
+        {"--accumulate", OPTION_COUNT, &(o).accumulate, 1, 65536, NULL}, {"--lr", OPTION_REAL, &(o).lr, 0, 0, NULL},           \
+        {"--lr-absolute", OPTION_FLAG, &(o).lr_absolute, 0, 0, NULL},                                                          \
+        {"--warmup", OPTION_COUNT, &(o).warmup, 0, 1000000, NULL},                                                             \
+        {"--weight-decay", OPTION_AMOUNT, &(o).weight_decay, 0, 0, NULL},                                                      \
+        {"--smoothing", OPTION_AMOUNT, &(o).smoothing, 0, 0, NULL}, {"--clip", OPTION_REAL, &(o).clip, 0, 0, NULL},            \
+        {"--ema", OPTION_REAL, &(o).ema, 0, 0, NULL}, {"--drop-path", OPTION_AMOUNT, &(o).drop_path, 0, 0, NULL},              \
+        {"--recompute", OPTION_FLAG, &(o).recompute, 0, 0, NULL},                                                              \
+        {"--dtype", OPTION_CHOICE, &(o).dtype, 0, 0, training_dtypes},                                                         \
+        {"--augment", OPTION_CHOICE, &(o).augment, 0, 0, training_augments},                                                   \
+        {"--crop-scale", OPTION_REAL, &(o).crop_scale, 0, 0, NULL}, {"--flip", OPTION_AMOUNT, &(o).flip, 0, 0, NULL},          \
+        {"--rand-augment", OPTION_AMOUNT, &(o).rand_augment, 0, 0, NULL},                                                      \
+        {"--jitter", OPTION_AMOUNT, &(o).jitter, 0, 0, NULL}, {"--erase", OPTION_AMOUNT, &(o).erase, 0, 0, NULL},              \
+        {"--mixup", OPTION_AMOUNT, &(o).mixup, 0, 0, NULL}, {"--cutmix", OPTION_AMOUNT, &(o).cutmix, 0, 0, NULL},              \
+        {"--repeats", OPTION_COUNT, &(o).repeats, 1, 1000, NULL}, {"--seed", OPTION_SEED, &(o).seed, 0, 0, NULL},              \
+        {"--log", OPTION_TEXT, &(o).log, 0, 0, NULL}, {"--log-every", OPTION_COUNT, &(o).log_every, 1, INT32_MAX, NULL},       \
+        {"--checkpoint", OPTION_TEXT, &(o).checkpoint, 0, 0, NULL},                                                            \
+        {"--checkpoint-every", OPTION_COUNT, &(o).checkpoint_every, 1, INT32_MAX, NULL},                                       \
+        {"--resume", OPTION_FLAG, &(o).resume, 0, 0, NULL},                                                                    \
+        {"--limit-steps", OPTION_COUNT, &(o).limit_steps, 1, INT32_MAX, NULL}, {                                               \
+        "-o", OPTION_TEXT, &(o).out, 0, 0, NULL                                                                                \
     }
 
 /* Their lines in a verb's help. */
@@ -72,15 +72,15 @@ struct training_target {
 };
 
 /* Refuses what does not go together. False with the exit code. */
-bool training_settle(const struct call *call, const struct training_wishes *wishes, int *code);
+bool training_settle(const struct invocation *call, const struct training_options *options, int *code);
 
 /* Prepares what is to be learned, once the classes are known: fills source, with its labels those of the set, whose numbers it
  * may change (dataset_match). Returns an exit code. */
-typedef int training_begin(const struct call *call, tleg_context *context, struct dataset *set, struct source *source,
+typedef int training_begin(const struct invocation *call, tleg_context *context, struct dataset *set, struct source *source,
                            const void *verb);
 
 /* The whole training. Returns an exit code. */
-int training_run(const struct call *call, const struct training_wishes *wishes, const struct training_target *target,
+int training_run(const struct invocation *call, const struct training_options *options, const struct training_target *target,
                  training_begin *begin, const void *verb);
 
 /* A depth "6", or a range "3-8". */

@@ -1,4 +1,6 @@
 /* tleg bench: how fast a learngene or a model runs here. */
+#include "base/context.h"
+#include "base/measure.h"
 #include "base/peaks.h"
 #include "base/report.h"
 #include "source/source.h"
@@ -17,8 +19,8 @@ enum {
       the team's other threads may have gone to sleep meanwhile */
 static const double least_ms = 1000; /* of measuring, where --runs does not say */
 
-struct wishes {
-    struct form form;
+struct options {
+    struct expansion expansion;
     int32_t batch, runs;
 };
 
@@ -71,32 +73,22 @@ static double block_operations(const tleg_config *config) {
     return config->depth * (2 * tokens * (4 * dim * dim + 2 * dim * hidden) + 4 * tokens * tokens * dim);
 }
 
-static int compare(const void *left, const void *right) {
-    double a = *(const double *)left, b = *(const double *)right;
-    return (a > b) - (a < b);
-}
-
-static double median(double *values, int32_t count) {
-    qsort(values, (size_t)count, sizeof *values, compare);
-    return count % 2 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
-}
-
-static int measure(const struct call *call, tleg_session *session, const struct wishes *wishes, const tleg_config *config,
-                   int32_t level, struct figures *figures) {
+static int measure(const struct invocation *call, tleg_session *session, const struct options *options,
+                   const tleg_config *config, int32_t level, struct figures *figures) {
     double times[MOST_RUNS], peaks[MOST_RUNS / PEAK_EVERY + 1], total = 0;
-    size_t numbers = (size_t)wishes->batch * 3 * (size_t)config->image_size * (size_t)config->image_size;
+    size_t numbers = (size_t)options->batch * 3 * (size_t)config->image_size * (size_t)config->image_size;
     float *images = malloc(numbers * sizeof *images);
-    float *logits = malloc((size_t)wishes->batch * (size_t)config->classes * sizeof *logits);
+    float *logits = malloc((size_t)options->batch * (size_t)config->classes * sizeof *logits);
     int code = images && logits ? EXIT_DONE : tool_fail_memory(call);
     for (size_t i = 0; code == EXIT_DONE && i < numbers; i++)
         images[i] = (float)(i * 2654435761U % 4096) / 2048.0F - 1.0F; /* anything that is no constant */
     int32_t runs = -1;                                                /* the first one warms up */
-    int32_t least = wishes->runs ? wishes->runs : FEWEST_RUNS, most = wishes->runs ? wishes->runs : MOST_RUNS;
-    while (code == EXIT_DONE && runs < most && (runs < least || (!wishes->runs && total < least_ms))) {
-        double start = tool_clock();
-        if (tleg_session_run(session, images, wishes->batch, logits, NULL) != TLEG_OK)
+    int32_t least = options->runs ? options->runs : FEWEST_RUNS, most = options->runs ? options->runs : MOST_RUNS;
+    while (code == EXIT_DONE && runs < most && (runs < least || (!options->runs && total < least_ms))) {
+        double start = measure_ms();
+        if (tleg_session_run(session, images, options->batch, logits, NULL) != TLEG_OK)
             code = tool_fail(call, "%s", tleg_session_get_error(session));
-        double ms = tool_clock() - start;
+        double ms = measure_ms() - start;
         if (runs >= 0)
             total += times[runs] = ms;
         runs++;
@@ -108,15 +100,15 @@ static int measure(const struct call *call, tleg_session *session, const struct 
     if (code != EXIT_DONE)
         return code;
     figures->runs = runs;
-    figures->ms = median(times, runs);
+    figures->ms = measure_median(times, runs);
     figures->ms_least = times[0];
-    figures->peak_gflops = median(peaks, runs / PEAK_EVERY + 1);
-    figures->images_per_s = wishes->batch * 1e3 / figures->ms;
+    figures->peak_gflops = measure_median(peaks, runs / PEAK_EVERY + 1);
+    figures->images_per_s = options->batch * 1e3 / figures->ms;
     figures->gflops = block_operations(config) * figures->images_per_s * 1e-9;
     return EXIT_DONE;
 }
 
-static int say(const struct call *call, const struct source *source, const char *level, int32_t batch,
+static int say(const struct invocation *call, const struct source *source, const char *level, int32_t batch,
                const struct figures *figures) {
     const tleg_config *config = &source->config;
     double share = figures->gflops / (call->threads * figures->peak_gflops);
@@ -156,46 +148,46 @@ static uint64_t process_bytes(void) {
     return getrusage(RUSAGE_SELF, &usage) == 0 ? (uint64_t)usage.ru_maxrss * 1024 : 0;
 }
 
-static int bench(const struct call *call, tleg_context *context, struct meter *meter, const struct wishes *wishes) {
+static int bench(const struct invocation *call, tleg_context *context, struct meter *meter, const struct options *options) {
     struct source source;
     struct figures figures;
     tleg_session *session = NULL;
     const char *name;
     int32_t level = tleg_context_get_level(context, &name);
-    int code = source_open_form(call, context, call->operands[0], &wishes->form, &source);
+    int code = source_open_expanded(call, context, call->operands[0], &options->expansion, &source);
     if (code == EXIT_DONE)
-        code = source_session(call, context, &source, wishes->batch, &session);
+        code = source_session(call, context, &source, options->batch, &session);
     if (code == EXIT_DONE) {
         uint64_t loading = atomic_exchange(&meter->most, atomic_load(&meter->now));
-        code = measure(call, session, wishes, &source.config, level, &figures);
+        code = measure(call, session, options, &source.config, level, &figures);
         figures.bytes = atomic_load(&meter->most);
         figures.peak_bytes = figures.bytes > loading ? figures.bytes : loading;
         figures.process_bytes = process_bytes(); /* before copying takes memory of its own */
         figures.copy_gbytes_per_s = peak_copy(level);
     }
     if (code == EXIT_DONE)
-        code = say(call, &source, name, wishes->batch, &figures);
+        code = say(call, &source, name, options->batch, &figures);
     tleg_session_free(session);
     source_close(&source);
     return code;
 }
 
-static int run(const struct verb *verb, int argc, char **argv) {
-    struct wishes wishes = {.batch = 1};
-    const struct option options[] = {
-        FORM_OPTIONS(wishes.form),
-        {"--batch", OPTION_COUNT, &wishes.batch, 1, 65536, NULL},
-        {"--runs", OPTION_COUNT, &wishes.runs, 1, MOST_RUNS, NULL},
+static int run_bench(const struct verb *verb, int argc, char **argv) {
+    struct options options = {.batch = 1};
+    const struct option table[] = {
+        EXPANSION_OPTIONS(options.expansion),
+        {"--batch", OPTION_COUNT, &options.batch, 1, 65536, NULL},
+        {"--runs", OPTION_COUNT, &options.runs, 1, MOST_RUNS, NULL},
         OPTIONS_END,
     };
-    struct call call;
+    struct invocation call;
     struct meter meter = {0, 0};
     int code;
-    if (!options_parse(verb, argc, argv, options, 1, 1, &call, &code) || !form_settle(&call, &wishes.form, &code))
+    if (!options_parse(verb, argc, argv, table, 1, 1, &call, &code) || !expansion_settle(&call, &options.expansion, &code))
         return code;
     tleg_context_options memory = {.alloc = meter_alloc, .release = meter_release, .alloc_host = &meter};
     tleg_context *context = tool_context_with(&call, &memory);
-    code = context ? bench(&call, context, &meter, &wishes) : EXIT_FAILED;
+    code = context ? bench(&call, context, &meter, &options) : EXIT_FAILED;
     tleg_context_free(context);
     return code;
 }
@@ -208,7 +200,7 @@ const struct verb verb_bench = {
         "The median time of a run over a batch of made-up images, after one that does not count. A learngene runs\n"
         "elastically.\n"
         "\n"
-        "Options\n" FORM_HELP "  --batch B     images at once (1)\n"
+        "Options\n" EXPANSION_HELP "  --batch B     images at once (1)\n"
         "  --runs N      runs to measure, 1 to 1000 (5 or more, until a second has passed)\n"
         "\n"
         "--json: {\"file\", \"ms\" a batch, \"ms_least\" of the runs, \"images_per_s\", \"gflops\" (operations of the blocks\n"
@@ -217,5 +209,5 @@ const struct verb verb_bench = {
         "written, measured), \"bytes\" (the most memory that the library held while it ran), \"peak_bytes\" (also while\n"
         "the file was loaded), \"process_bytes\" (the most that the whole process had in memory), \"depth\", \"dtype\",\n"
         "\"elastic\", \"batch\", \"threads\", \"level\", \"runs\"}\n",
-    .run = run,
+    .run = run_bench,
 };

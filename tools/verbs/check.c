@@ -1,5 +1,6 @@
 /* tleg check: does this machine compute right, at every level that it has? */
 #include "check/check.h"
+#include "base/context.h"
 #include "base/options.h"
 #include "base/report.h"
 
@@ -8,34 +9,34 @@
 enum { BLOCKS = 2, THREADS = 3, BLAS = -1 };
 static const double tolerance = 1e-5; /* relative; single precision over sums of 1536 stays six times below */
 
-struct desk {
+struct state {
     struct check_block blocks[BLOCKS];
     struct check_gene gene;
 };
 
-static int set_up(const struct call *call, struct desk *desk) {
+static int set_up(const struct invocation *call, struct state *state) {
     tleg_context *portable = NULL;
     tleg_context_options options = {
         .struct_size = sizeof options, .level = TLEG_LEVEL_PORTABLE, .workers = 1, .gemm = TLEG_GEMM_OWN};
-    *desk = (struct desk){
+    *state = (struct state){
         .blocks = {{.batch = 1, .tokens = 197, .dim = 384, .heads = 6, .hidden = 1536}, /* DeiT-small at 224 pixels */
                    {.batch = 3, .tokens = 29, .dim = 45, .heads = 5, .hidden = 131}}};  /* no multiple of anything */
     if (tleg_context_create(&options, &portable) != TLEG_OK)
         return tool_fail_memory(call);
     int code = EXIT_DONE;
     for (int i = 0; i < BLOCKS && code == EXIT_DONE; i++)
-        if (check_block_create(portable, &desk->blocks[i]) != TLEG_OK)
+        if (check_block_create(portable, &state->blocks[i]) != TLEG_OK)
             code = tool_fail_memory(call);
     if (code == EXIT_DONE)
-        code = check_gene_create(call, portable, &desk->gene);
+        code = check_gene_create(call, portable, &state->gene);
     tleg_context_free(portable);
     return code;
 }
 
-static void clear(struct desk *desk) {
+static void clear(struct state *state) {
     for (int i = 0; i < BLOCKS; i++)
-        check_block_free(&desk->blocks[i]);
-    check_gene_free(&desk->gene);
+        check_block_free(&state->blocks[i]);
+    check_gene_free(&state->gene);
 }
 
 /* Contexts with 1, 2, ... threads at a level (BLAS: with cblas). Returns how many; 0 where this build or machine has none. */
@@ -56,7 +57,7 @@ static bool is_right(const struct check_verdict *verdict) {
     return verdict->difference <= tolerance && verdict->expansion && verdict->same_bits;
 }
 
-static int say_level(const struct call *call, const char *name, bool bits, const struct check_verdict *verdict) {
+static int say_level(const struct invocation *call, const char *name, bool bits, const struct check_verdict *verdict) {
     if (!call->json) {
         printf("%-12s largest relative difference %.1e, expansion %s%s: %s\n", name, verdict->difference,
                verdict->expansion ? "bit-equal" : "DIFFERS",
@@ -77,7 +78,7 @@ static int say_level(const struct call *call, const char *name, bool bits, const
 }
 
 /* One level, one line. *right turns false when it computes wrong; the exit code tells only of what kept it from computing. */
-static int check_level(const struct call *call, struct desk *desk, int32_t level, const char *name, bool *right) {
+static int check_level(const struct invocation *call, struct state *state, int32_t level, const char *name, bool *right) {
     tleg_context *contexts[THREADS] = {NULL};
     struct check_verdict verdict = {0, true, true};
     int count = make_contexts(level, contexts), code = EXIT_DONE;
@@ -85,10 +86,10 @@ static int check_level(const struct call *call, struct desk *desk, int32_t level
     if (level != BLAS && !whole)
         code = tool_fail(call, "%s: no context with %d threads", name, count + 1);
     for (int i = 0; i < BLOCKS && whole && code == EXIT_DONE; i++)
-        if (check_block_compare(contexts[0], &desk->blocks[i], &verdict.difference) != TLEG_OK)
+        if (check_block_compare(contexts[0], &state->blocks[i], &verdict.difference) != TLEG_OK)
             code = tool_fail_context(call, contexts[0]);
     if (whole && code == EXIT_DONE)
-        code = check_gene_compare(call, contexts, level == BLAS ? 0 : count, &desk->gene, &verdict);
+        code = check_gene_compare(call, contexts, level == BLAS ? 0 : count, &state->gene, &verdict);
     if (whole && code == EXIT_DONE)
         code = say_level(call, name, level != BLAS, &verdict);
     *right &= is_right(&verdict);
@@ -97,7 +98,7 @@ static int check_level(const struct call *call, struct desk *desk, int32_t level
     return code;
 }
 
-static int say_end(const struct call *call, bool right) {
+static int say_end(const struct invocation *call, bool right) {
     if (!call->json) {
         if (right)
             puts("this machine computes right");
@@ -109,7 +110,7 @@ static int say_end(const struct call *call, bool right) {
     return right ? code : tool_fail(call, "this machine computes wrong");
 }
 
-static int check_levels(const struct call *call, struct desk *desk) {
+static int check_levels(const struct invocation *call, struct state *state) {
     int code = EXIT_DONE;
     bool right = true, any = false;
     int32_t level;
@@ -118,26 +119,26 @@ static int check_levels(const struct call *call, struct desk *desk) {
         if (call->level && call->level != level)
             continue;
         any = true;
-        code = check_level(call, desk, level, name, &right);
+        code = check_level(call, state, level, name, &right);
     }
     if (code == EXIT_DONE && !any)
         return tool_fail(call, "--level %s: not on this machine", tool_level_name(call->level));
     if (code == EXIT_DONE && !call->level)
-        code = check_level(call, desk, BLAS, "blas", &right);
+        code = check_level(call, state, BLAS, "blas", &right);
     return code == EXIT_DONE ? say_end(call, right) : code;
 }
 
-static int run(const struct verb *verb, int argc, char **argv) {
-    const struct option options[] = {{NULL, OPTION_FLAG, NULL, 0, 0, NULL}};
-    struct call call;
-    struct desk desk;
+static int run_check(const struct verb *verb, int argc, char **argv) {
+    const struct option table[] = {{NULL, OPTION_FLAG, NULL, 0, 0, NULL}};
+    struct invocation call;
+    struct state state;
     int code;
-    if (!options_parse(verb, argc, argv, options, 0, 0, &call, &code))
+    if (!options_parse(verb, argc, argv, table, 0, 0, &call, &code))
         return code;
-    code = set_up(&call, &desk);
+    code = set_up(&call, &state);
     if (code == EXIT_DONE)
-        code = check_levels(&call, &desk);
-    clear(&desk);
+        code = check_levels(&call, &state);
+    clear(&state);
     return code;
 }
 
@@ -153,5 +154,5 @@ const struct verb verb_check = {
                "\n"
                "--json, one object a level: {\"level\", \"difference\", \"expansion_equal\", \"threads_equal\", \"ok\"}; then\n"
                "{\"right\"}\n",
-    .run = run,
+    .run = run_check,
 };

@@ -1,4 +1,5 @@
 /* tleg classify: the likeliest classes of pictures. */
+#include "base/context.h"
 #include "base/report.h"
 #include "pictures/prepare.h"
 #include "source/labels.h"
@@ -8,8 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-struct wishes {
-    struct form form;
+struct options {
+    struct expansion expansion;
     const char *labels;
     int32_t top;
     bool exif;
@@ -21,9 +22,9 @@ struct guess {
 };
 
 /* All that stays the same from picture to picture. */
-struct desk {
+struct state {
     tleg_context *context;
-    const struct wishes *wishes;
+    const struct options *options;
     struct source source;
     struct labels labels; /* of --labels; else those of the file count */
     tleg_session *session;
@@ -31,10 +32,10 @@ struct desk {
     struct guess *guesses; /* (classes) */
 };
 
-static const char *label_of(const struct desk *desk, int32_t index) {
-    if (desk->labels.count)
-        return desk->labels.names[index];
-    return desk->source.config.label_count ? desk->source.config.labels[index] : NULL;
+static const char *label_of(const struct state *state, int32_t index) {
+    if (state->labels.count)
+        return state->labels.names[index];
+    return state->source.config.label_count ? state->source.config.labels[index] : NULL;
 }
 
 /* Likelier first; equals in the order of the classes. */
@@ -46,119 +47,120 @@ static int compare(const void *left, const void *right) {
 }
 
 /* softmax in double. False when a logit is not finite. */
-static bool rank(struct desk *desk) {
-    int32_t classes = desk->source.config.classes;
+static bool rank(struct state *state) {
+    int32_t classes = state->source.config.classes;
     double largest = -INFINITY, sum = 0;
     for (int32_t i = 0; i < classes; i++) {
-        if (!isfinite(desk->logits[i]))
+        if (!isfinite(state->logits[i]))
             return false;
-        largest = fmax(largest, desk->logits[i]);
+        largest = fmax(largest, state->logits[i]);
     }
     for (int32_t i = 0; i < classes; i++) {
-        desk->guesses[i] = (struct guess){exp(desk->logits[i] - largest), i};
-        sum += desk->guesses[i].p;
+        state->guesses[i] = (struct guess){exp(state->logits[i] - largest), i};
+        sum += state->guesses[i].p;
     }
     for (int32_t i = 0; i < classes; i++)
-        desk->guesses[i].p /= sum;
-    qsort(desk->guesses, (size_t)classes, sizeof *desk->guesses, compare);
+        state->guesses[i].p /= sum;
+    qsort(state->guesses, (size_t)classes, sizeof *state->guesses, compare);
     return true;
 }
 
-static void print_text(const struct desk *desk, const char *path, int32_t top) {
+static void print_text(const struct state *state, const char *path, int32_t top) {
     tool_line("%s", path);
     for (int32_t i = 0; i < top; i++) {
-        const struct guess *guess = &desk->guesses[i];
-        const char *label = label_of(desk, guess->index);
+        const struct guess *guess = &state->guesses[i];
+        const char *label = label_of(state, guess->index);
         tool_line("  %6.2f %%  %s%s%d%s", 100 * guess->p, label ? label : "class ", label ? " (" : "", (int)guess->index,
                   label ? ")" : "");
     }
     fflush(stdout);
 }
 
-static int print_json(const struct call *call, const struct desk *desk, const char *path, int32_t top) {
+static int print_json(const struct invocation *call, const struct state *state, const char *path, int32_t top) {
     struct report report = report_start();
     json_t *array = json_array();
     report_text(&report, "file", path);
     for (int32_t i = 0; i < top; i++) {
         struct report one = report_start();
-        report_integer(&one, "index", desk->guesses[i].index);
-        report_text(&one, "label", label_of(desk, desk->guesses[i].index));
-        report_real(&one, "p", desk->guesses[i].p);
+        report_integer(&one, "index", state->guesses[i].index);
+        report_text(&one, "label", label_of(state, state->guesses[i].index));
+        report_real(&one, "p", state->guesses[i].p);
         report.whole &= json_array_append_new(array, report_member(&one)) == 0;
     }
     report_add(&report, "top", array);
     return report_print(call, &report);
 }
 
-static int classify(const struct call *call, struct desk *desk, const char *path) {
+static int classify(const struct invocation *call, struct state *state, const char *path) {
     char error[PICTURE_ERROR];
-    int32_t classes = desk->source.config.classes, top = desk->wishes->top < classes ? desk->wishes->top : classes;
-    if (!prepare_picture(desk->context, &desk->source.config, path, desk->wishes->exif, desk->input, error))
+    int32_t classes = state->source.config.classes, top = state->options->top < classes ? state->options->top : classes;
+    if (!prepare_picture(state->context, &state->source.config, path, state->options->exif, state->input, error))
         return tool_fail(call, "%s", error);
-    if (tleg_session_run(desk->session, desk->input, 1, desk->logits, NULL) != TLEG_OK)
-        return tool_fail(call, "%s: %s", path, tleg_session_get_error(desk->session));
-    if (!rank(desk))
+    if (tleg_session_run(state->session, state->input, 1, state->logits, NULL) != TLEG_OK)
+        return tool_fail(call, "%s: %s", path, tleg_session_get_error(state->session));
+    if (!rank(state))
         return tool_fail(call, "%s: the model's answer is not a finite number", path);
     if (call->json)
-        return print_json(call, desk, path, top);
-    print_text(desk, path, top);
+        return print_json(call, state, path, top);
+    print_text(state, path, top);
     return EXIT_DONE;
 }
 
 /* One picture that fails does not keep the others from being classified. */
-static int classify_all(const struct call *call, struct desk *desk) {
+static int classify_all(const struct invocation *call, struct state *state) {
     int code = EXIT_DONE;
     for (int i = 1; i < call->operand_count; i++)
-        if (classify(call, desk, call->operands[i]) != EXIT_DONE)
+        if (classify(call, state, call->operands[i]) != EXIT_DONE)
             code = EXIT_FAILED;
     return code;
 }
 
-static int set_up(const struct call *call, struct desk *desk) {
-    struct source *source = &desk->source;
-    int code = source_open_form(call, desk->context, call->operands[0], &desk->wishes->form, source);
-    if (code == EXIT_DONE && desk->wishes->labels)
-        code = labels_read(call, desk->wishes->labels, source->config.classes, &desk->labels);
+static int set_up(const struct invocation *call, struct state *state) {
+    struct source *source = &state->source;
+    int code = source_open_expanded(call, state->context, call->operands[0], &state->options->expansion, source);
+    if (code == EXIT_DONE && state->options->labels)
+        code = labels_read(call, state->options->labels, source->config.classes, &state->labels);
     if (code == EXIT_DONE)
-        code = source_session(call, desk->context, source, 1, &desk->session);
+        code = source_session(call, state->context, source, 1, &state->session);
     if (code != EXIT_DONE)
         return code;
-    desk->input = malloc(prepare_numbers(&source->config) * sizeof *desk->input);
-    desk->logits = malloc((size_t)source->config.classes * sizeof *desk->logits);
-    desk->guesses = malloc((size_t)source->config.classes * sizeof *desk->guesses);
-    return desk->input && desk->logits && desk->guesses ? EXIT_DONE : tool_fail_memory(call);
+    state->input = malloc(prepare_numbers(&source->config) * sizeof *state->input);
+    state->logits = malloc((size_t)source->config.classes * sizeof *state->logits);
+    state->guesses = malloc((size_t)source->config.classes * sizeof *state->guesses);
+    return state->input && state->logits && state->guesses ? EXIT_DONE : tool_fail_memory(call);
 }
 
-static void clear(struct desk *desk) {
-    free(desk->input);
-    free(desk->logits);
-    free(desk->guesses);
-    tleg_session_free(desk->session);
-    labels_free(&desk->labels);
-    source_close(&desk->source);
-    tleg_context_free(desk->context);
+static void clear(struct state *state) {
+    free(state->input);
+    free(state->logits);
+    free(state->guesses);
+    tleg_session_free(state->session);
+    labels_free(&state->labels);
+    source_close(&state->source);
+    tleg_context_free(state->context);
 }
 
-static int run(const struct verb *verb, int argc, char **argv) {
-    struct wishes wishes = {.top = 5};
-    const struct option options[] = {
-        FORM_OPTIONS(wishes.form),
-        {"--labels", OPTION_TEXT, &wishes.labels, 0, 0, NULL},
-        {"--top", OPTION_COUNT, &wishes.top, 1, INT32_MAX, NULL},
-        {"--exif", OPTION_FLAG, &wishes.exif, 0, 0, NULL},
+static int run_classify(const struct verb *verb, int argc, char **argv) {
+    struct options options = {.top = 5};
+    const struct option table[] = {
+        EXPANSION_OPTIONS(options.expansion),
+        {"--labels", OPTION_TEXT, &options.labels, 0, 0, NULL},
+        {"--top", OPTION_COUNT, &options.top, 1, INT32_MAX, NULL},
+        {"--exif", OPTION_FLAG, &options.exif, 0, 0, NULL},
         OPTIONS_END,
     };
-    struct call call;
+    struct invocation call;
     int code;
-    if (!options_parse(verb, argc, argv, options, 2, INT32_MAX, &call, &code) || !form_settle(&call, &wishes.form, &code))
+    if (!options_parse(verb, argc, argv, table, 2, INT32_MAX, &call, &code) ||
+        !expansion_settle(&call, &options.expansion, &code))
         return code;
-    struct desk desk = {.context = tool_context(&call), .wishes = &wishes};
-    if (!desk.context)
+    struct state state = {.context = tool_context(&call), .options = &options};
+    if (!state.context)
         return EXIT_FAILED;
-    code = set_up(&call, &desk);
+    code = set_up(&call, &state);
     if (code == EXIT_DONE)
-        code = classify_all(&call, &desk);
-    clear(&desk);
+        code = classify_all(&call, &state);
+    clear(&state);
     return code;
 }
 
@@ -171,10 +173,10 @@ const struct verb verb_classify = {
                "cannot be\n"
                "read is named, the others are classified, and the exit code is 1.\n"
                "\n"
-               "Options\n" FORM_HELP "  --labels FILE class names, one a line, in place of the file's own\n"
+               "Options\n" EXPANSION_HELP "  --labels FILE class names, one a line, in place of the file's own\n"
                "  --top K       classes to show (5)\n"
                "  --exif        turn pictures as their EXIF tag says\n"
                "\n"
                "--json, one object a picture: {\"file\", \"top\": [{\"index\", \"label\" (null without names), \"p\"}, ...]}\n",
-    .run = run,
+    .run = run_classify,
 };

@@ -1,4 +1,6 @@
 /* tleg eval: how many pictures of a folder are classified right. */
+#include "base/context.h"
+#include "base/measure.h"
 #include "base/progress.h"
 #include "base/report.h"
 #include "batches/loader.h"
@@ -10,8 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-struct wishes {
-    struct form form;
+struct options {
+    struct expansion expansion;
     const char *data;
     int32_t batch;
     bool skip_bad, exif;
@@ -25,9 +27,9 @@ struct score {
 };
 
 /* All that a run over the folder works with. */
-struct desk {
+struct state {
     tleg_context *context;
-    const struct wishes *wishes;
+    const struct options *options;
     struct source source;
     struct folder folder;
     struct loader *loader;
@@ -51,85 +53,86 @@ static int32_t best_of(const float *logits, int32_t classes) {
 }
 
 /* A picture that cannot be used ends the run, or is named and counted. */
-static int take_bad(const struct call *call, struct desk *desk, const char *error) {
-    progress_clear(&desk->progress);
-    if (!desk->wishes->skip_bad)
+static int take_bad(const struct invocation *call, struct state *state, const char *error) {
+    progress_clear(&state->progress);
+    if (!state->options->skip_bad)
         return tool_fail(call, "%s (--skip-bad goes on without such files)", error);
     tool_note(call, "skipped %s", error);
-    desk->score.skipped++;
+    state->score.skipped++;
     return EXIT_DONE;
 }
 
-static int score_one(const struct call *call, struct desk *desk, const struct folder_image *image, const float *logits) {
-    int32_t guess = best_of(logits, desk->source.config.classes), row = desk->row[image->label];
+static int score_one(const struct invocation *call, struct state *state, const struct folder_image *image,
+                     const float *logits) {
+    int32_t guess = best_of(logits, state->source.config.classes), row = state->row[image->label];
     if (guess < 0) {
-        progress_clear(&desk->progress);
+        progress_clear(&state->progress);
         return tool_fail(call, "%s: the model's answer is not a finite number", image->path);
     }
-    desk->score.images++;
-    desk->score.class_images[row]++;
-    desk->score.correct += guess == image->label;
-    desk->score.class_correct[row] += guess == image->label;
+    state->score.images++;
+    state->score.class_images[row]++;
+    state->score.correct += guess == image->label;
+    state->score.class_correct[row] += guess == image->label;
     return EXIT_DONE;
 }
 
-static int score_batch(const struct call *call, struct desk *desk, const struct batch *batch) {
-    double start = tool_clock();
-    if (tleg_session_run(desk->session, batch->inputs, (int64_t)batch->count, desk->logits, NULL) != TLEG_OK) {
-        progress_clear(&desk->progress);
-        return tool_fail(call, "%s", tleg_session_get_error(desk->session));
+static int score_batch(const struct invocation *call, struct state *state, const struct batch *batch) {
+    double start = measure_ms();
+    if (tleg_session_run(state->session, batch->inputs, (int64_t)batch->count, state->logits, NULL) != TLEG_OK) {
+        progress_clear(&state->progress);
+        return tool_fail(call, "%s", tleg_session_get_error(state->session));
     }
-    desk->score.ms += tool_clock() - start;
+    state->score.ms += measure_ms() - start;
     int code = EXIT_DONE;
     for (size_t i = 0; i < batch->count && code == EXIT_DONE; i++)
-        code = batch->errors[i] ? take_bad(call, desk, batch->errors[i])
-                                : score_one(call, desk, &desk->folder.images[batch->first + i],
-                                            desk->logits + i * (size_t)desk->source.config.classes);
+        code = batch->errors[i] ? take_bad(call, state, batch->errors[i])
+                                : score_one(call, state, &state->folder.images[batch->first + i],
+                                            state->logits + i * (size_t)state->source.config.classes);
     return code;
 }
 
-static int score_all(const struct call *call, struct desk *desk) {
+static int score_all(const struct invocation *call, struct state *state) {
     const struct batch *batch;
     char text[40];
     int code = EXIT_DONE;
-    progress_start(&desk->progress, "eval", (int64_t)desk->folder.image_count);
-    while (code == EXIT_DONE && (batch = loader_next(desk->loader)) != NULL) {
-        code = score_batch(call, desk, batch);
-        double share = desk->score.images ? 100.0 * (double)desk->score.correct / (double)desk->score.images : 0;
+    progress_start(&state->progress, "eval", (int64_t)state->folder.image_count);
+    while (code == EXIT_DONE && (batch = loader_next(state->loader)) != NULL) {
+        code = score_batch(call, state, batch);
+        double share = state->score.images ? 100.0 * (double)state->score.correct / (double)state->score.images : 0;
         snprintf(text, sizeof text, "top-1 %.2f %%", share);
-        progress_step(&desk->progress, (int64_t)(batch->first + batch->count), text);
+        progress_step(&state->progress, (int64_t)(batch->first + batch->count), text);
     }
-    progress_clear(&desk->progress);
-    if (code == EXIT_DONE && desk->score.images == 0)
-        return tool_fail(call, "%s: none of its %zu images could be used", desk->wishes->data, desk->folder.image_count);
+    progress_clear(&state->progress);
+    if (code == EXIT_DONE && state->score.images == 0)
+        return tool_fail(call, "%s: none of its %zu images could be used", state->options->data, state->folder.image_count);
     return code;
 }
 
-static void print_text(const struct desk *desk) {
-    const struct score *score = &desk->score;
+static void print_text(const struct state *state) {
+    const struct score *score = &state->score;
     printf("  images  correct  class\n");
-    for (size_t i = 0; i < desk->folder.class_count; i++)
+    for (size_t i = 0; i < state->folder.class_count; i++)
         tool_line("%8" PRId64 " %8" PRId64 "  %s", score->class_images[i], score->class_correct[i],
-                  desk->folder.classes[i].name);
+                  state->folder.classes[i].name);
     printf("top-1 %.2f %%: %" PRId64 " of %" PRId64 " images, %" PRId64 " skipped, depth %d, %.3f ms an image\n",
            100.0 * (double)score->correct / (double)score->images, score->correct, score->images, score->skipped,
-           (int)desk->source.config.depth, score->ms / (double)score->images);
+           (int)state->source.config.depth, score->ms / (double)score->images);
 }
 
-static int print_json(const struct call *call, const struct desk *desk) {
-    const struct score *score = &desk->score;
+static int print_json(const struct invocation *call, const struct state *state) {
+    const struct score *score = &state->score;
     struct report report = report_start();
     json_t *classes = json_array();
     report_real(&report, "top1", (double)score->correct / (double)score->images);
     report_integer(&report, "images", score->images);
     report_integer(&report, "correct", score->correct);
     report_integer(&report, "skipped", score->skipped);
-    report_integer(&report, "depth", desk->source.config.depth);
+    report_integer(&report, "depth", state->source.config.depth);
     report_real(&report, "ms_per_image", score->ms / (double)score->images);
-    for (size_t i = 0; i < desk->folder.class_count; i++) {
+    for (size_t i = 0; i < state->folder.class_count; i++) {
         struct report one = report_start();
-        report_text(&one, "name", desk->folder.classes[i].name);
-        report_integer(&one, "index", desk->folder.classes[i].label);
+        report_text(&one, "name", state->folder.classes[i].name);
+        report_integer(&one, "index", state->folder.classes[i].label);
         report_integer(&one, "images", score->class_images[i]);
         report_integer(&one, "correct", score->class_correct[i]);
         report.whole &= json_array_append_new(classes, report_member(&one)) == 0;
@@ -138,88 +141,89 @@ static int print_json(const struct call *call, const struct desk *desk) {
     return report_print(call, &report);
 }
 
-static int read_folder(const struct call *call, struct desk *desk) {
-    const tleg_config *config = &desk->source.config;
-    const char *data = desk->wishes->data;
+static int read_folder(const struct invocation *call, struct state *state) {
+    const tleg_config *config = &state->source.config;
+    const char *data = state->options->data;
     char error[FOLDER_ERROR];
-    if (folder_read(data, config->labels, config->label_count, &desk->folder, error, sizeof error) != 0)
+    if (folder_read(data, config->labels, config->label_count, &state->folder, error, sizeof error) != 0)
         return tool_fail(call, "%s", error);
-    if (!config->label_count && desk->folder.class_count != (size_t)config->classes)
+    if (!config->label_count && state->folder.class_count != (size_t)config->classes)
         return tool_fail(call,
                          "%s: %zu class folders; the model has %d classes, and no labels to match them by name: expected a "
                          "folder for each class",
-                         data, desk->folder.class_count, (int)config->classes);
-    if (desk->folder.image_count == 0)
+                         data, state->folder.class_count, (int)config->classes);
+    if (state->folder.image_count == 0)
         return tool_fail(call, "%s: no images; expected %s/CLASS/IMAGE", data, data);
-    for (size_t i = 0; i < desk->folder.class_count; i++)
-        if (desk->folder.classes[i].images == 0)
-            tool_note(call, "%s/%s: no images of this class", data, desk->folder.classes[i].name);
+    for (size_t i = 0; i < state->folder.class_count; i++)
+        if (state->folder.classes[i].images == 0)
+            tool_note(call, "%s/%s: no images of this class", data, state->folder.classes[i].name);
     return EXIT_DONE;
 }
 
-static int make_room(const struct call *call, struct desk *desk) {
-    size_t classes = (size_t)desk->source.config.classes, folders = desk->folder.class_count;
-    desk->logits = malloc((size_t)desk->wishes->batch * classes * sizeof *desk->logits);
-    desk->row = calloc(classes, sizeof *desk->row);
-    desk->score.class_images = calloc(folders, sizeof *desk->score.class_images);
-    desk->score.class_correct = calloc(folders, sizeof *desk->score.class_correct);
-    if (!desk->logits || !desk->row || !desk->score.class_images || !desk->score.class_correct)
+static int make_room(const struct invocation *call, struct state *state) {
+    size_t classes = (size_t)state->source.config.classes, folders = state->folder.class_count;
+    state->logits = malloc((size_t)state->options->batch * classes * sizeof *state->logits);
+    state->row = calloc(classes, sizeof *state->row);
+    state->score.class_images = calloc(folders, sizeof *state->score.class_images);
+    state->score.class_correct = calloc(folders, sizeof *state->score.class_correct);
+    if (!state->logits || !state->row || !state->score.class_images || !state->score.class_correct)
         return tool_fail_memory(call);
     for (size_t i = 0; i < folders; i++)
-        desk->row[desk->folder.classes[i].label] = (int32_t)i;
-    desk->loader = loader_start(call, &desk->folder, &desk->source.config, desk->wishes->exif, (size_t)desk->wishes->batch);
-    return desk->loader ? EXIT_DONE : EXIT_FAILED;
+        state->row[state->folder.classes[i].label] = (int32_t)i;
+    state->loader =
+        loader_start(call, &state->folder, &state->source.config, state->options->exif, (size_t)state->options->batch);
+    return state->loader ? EXIT_DONE : EXIT_FAILED;
 }
 
-static int evaluate(const struct call *call, struct desk *desk) {
-    int code = source_open_form(call, desk->context, call->operands[0], &desk->wishes->form, &desk->source);
+static int evaluate(const struct invocation *call, struct state *state) {
+    int code = source_open_expanded(call, state->context, call->operands[0], &state->options->expansion, &state->source);
     if (code == EXIT_DONE)
-        code = read_folder(call, desk);
+        code = read_folder(call, state);
     if (code == EXIT_DONE)
-        code = source_session(call, desk->context, &desk->source, desk->wishes->batch, &desk->session);
+        code = source_session(call, state->context, &state->source, state->options->batch, &state->session);
     if (code == EXIT_DONE)
-        code = make_room(call, desk);
+        code = make_room(call, state);
     if (code == EXIT_DONE)
-        code = score_all(call, desk);
+        code = score_all(call, state);
     if (code != EXIT_DONE)
         return code;
     if (call->json)
-        return print_json(call, desk);
-    print_text(desk);
+        return print_json(call, state);
+    print_text(state);
     return EXIT_DONE;
 }
 
-static void clear(struct desk *desk) {
-    loader_stop(desk->loader);
-    free(desk->logits);
-    free(desk->row);
-    free(desk->score.class_images);
-    free(desk->score.class_correct);
-    folder_free(&desk->folder);
-    tleg_session_free(desk->session);
-    source_close(&desk->source);
-    tleg_context_free(desk->context);
+static void clear(struct state *state) {
+    loader_stop(state->loader);
+    free(state->logits);
+    free(state->row);
+    free(state->score.class_images);
+    free(state->score.class_correct);
+    folder_free(&state->folder);
+    tleg_session_free(state->session);
+    source_close(&state->source);
+    tleg_context_free(state->context);
 }
 
-static int run(const struct verb *verb, int argc, char **argv) {
-    struct wishes wishes = {.batch = 32};
-    const struct option options[] = {
-        FORM_OPTIONS(wishes.form),
-        {"--data", OPTION_TEXT, &wishes.data, 0, 0, NULL},
-        {"--batch", OPTION_COUNT, &wishes.batch, 1, 65536, NULL},
-        {"--skip-bad", OPTION_FLAG, &wishes.skip_bad, 0, 0, NULL},
-        {"--exif", OPTION_FLAG, &wishes.exif, 0, 0, NULL},
+static int run_eval(const struct verb *verb, int argc, char **argv) {
+    struct options options = {.batch = 32};
+    const struct option table[] = {
+        EXPANSION_OPTIONS(options.expansion),
+        {"--data", OPTION_TEXT, &options.data, 0, 0, NULL},
+        {"--batch", OPTION_COUNT, &options.batch, 1, 65536, NULL},
+        {"--skip-bad", OPTION_FLAG, &options.skip_bad, 0, 0, NULL},
+        {"--exif", OPTION_FLAG, &options.exif, 0, 0, NULL},
         OPTIONS_END,
     };
-    struct call call;
+    struct invocation call;
     int code;
-    if (!options_parse(verb, argc, argv, options, 1, 1, &call, &code) || !form_settle(&call, &wishes.form, &code))
+    if (!options_parse(verb, argc, argv, table, 1, 1, &call, &code) || !expansion_settle(&call, &options.expansion, &code))
         return code;
-    if (!wishes.data)
+    if (!options.data)
         return tool_misuse(&call, "needs --data");
-    struct desk desk = {.context = tool_context(&call), .wishes = &wishes};
-    code = desk.context ? evaluate(&call, &desk) : EXIT_FAILED;
-    clear(&desk);
+    struct state state = {.context = tool_context(&call), .options = &options};
+    code = state.context ? evaluate(&call, &state) : EXIT_FAILED;
+    clear(&state);
     return code;
 }
 
@@ -233,7 +237,7 @@ const struct verb verb_eval = {
                "are passed over. Every image\n"
                "counts once, at any --batch. A progress bar shows on a terminal.\n"
                "\n"
-               "Options\n" FORM_HELP "  --data DIR    the pictures\n"
+               "Options\n" EXPANSION_HELP "  --data DIR    the pictures\n"
                "  --batch B     images at once (32); the score does not depend on it\n"
                "  --skip-bad    name and count files that cannot be read, and score the rest; else the first is an error\n"
                "  --exif        turn pictures as their EXIF tag says\n"
@@ -241,5 +245,5 @@ const struct verb verb_eval = {
                "--json: {\"top1\", \"images\", \"correct\", \"skipped\", \"depth\", \"ms_per_image\", \"classes\": [{\"name\", "
                "\"index\",\n"
                "\"images\", \"correct\"}, ...]}, the classes in their order\n",
-    .run = run,
+    .run = run_eval,
 };

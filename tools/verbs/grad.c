@@ -1,4 +1,5 @@
 /* tleg grad: the loss of a batch and its gradient by every parameter. */
+#include "base/context.h"
 #include "base/report.h"
 #include "source/source.h"
 
@@ -10,8 +11,8 @@
 
 enum { LARGEST_BATCH = 32 }; /* images computed at once; the gradients of more are added up */
 
-struct wishes {
-    struct form form;
+struct options {
+    struct expansion expansion;
     const char *input, *out;
     double alpha, tau, smoothing;
 };
@@ -41,11 +42,12 @@ static bool is_there(const tleg_file *file, const char *name) {
 }
 
 /* Reads a tensor and holds it against what it must be: `rank` sizes, of which a negative one may be any. */
-static int read_tensor(const struct call *call, tleg_context *context, const tleg_file *file, const char *path,
+static int read_tensor(const struct invocation *call, tleg_context *context, const tleg_file *file, const char *path,
                        const char *name, int32_t dtype, int32_t rank, const int64_t *shape, tleg_tensor **tensor,
                        tleg_tensor_info *info) {
     *info = (tleg_tensor_info){.struct_size = sizeof *info};
-    if (tleg_file_read_tensor(context, file, name, tensor) != TLEG_OK || tleg_tensor_get_info(*tensor, info) != TLEG_OK)
+    if (tleg_file_read_tensor(context, file, name, tensor) != TLEG_OK ||
+        tleg_tensor_get_info(context, *tensor, info) != TLEG_OK)
         return tool_fail_context(call, context);
     bool right = info->dtype == dtype && info->rank == rank;
     for (int32_t i = 0; right && i < rank; i++)
@@ -62,18 +64,18 @@ static int read_tensor(const struct call *call, tleg_context *context, const tle
                      rank > 0 && shape[0] < 0 ? " (the first number may be larger)" : "", found);
 }
 
-static int read_input(const struct call *call, tleg_context *context, const struct wishes *wishes, const tleg_config *config,
-                      struct input *input) {
-    const char *path = wishes->input;
+static int read_input(const struct invocation *call, tleg_context *context, const struct options *options,
+                      const tleg_config *config, struct input *input) {
+    const char *path = options->input;
     int64_t side = config->image_size, images[] = {-1, 3, side, side};
     tleg_file *file;
     if (tleg_file_open(context, path, NULL, &file) != TLEG_OK)
         return tool_fail_context(call, context);
     int code = read_tensor(call, context, file, path, "images", TLEG_F32, 4, images, &input->tensors[0], &input->images);
     int64_t both[] = {input->images.shape[0], config->classes};
-    if (code == EXIT_DONE && (wishes->alpha < 1 || is_there(file, "labels")))
+    if (code == EXIT_DONE && (options->alpha < 1 || is_there(file, "labels")))
         code = read_tensor(call, context, file, path, "labels", TLEG_I64, 1, both, &input->tensors[1], &input->labels);
-    if (code == EXIT_DONE && wishes->alpha > 0)
+    if (code == EXIT_DONE && options->alpha > 0)
         code = read_tensor(call, context, file, path, "teacher_logits", TLEG_F32, 2, both, &input->tensors[2], &input->teacher);
     tleg_file_free(file);
     return code;
@@ -81,7 +83,7 @@ static int read_input(const struct call *call, tleg_context *context, const stru
 
 /* ---- the pass ---- */
 
-static int learn(const struct call *call, tleg_trainer *trainer, const struct input *input, const tleg_config *config,
+static int learn(const struct invocation *call, tleg_trainer *trainer, const struct input *input, const tleg_config *config,
                  int32_t most, double *total) {
     int64_t all = input->images.shape[0], side = config->image_size, numbers = 3 * side * side;
     const float *images = input->images.data, *teacher = input->teacher.data;
@@ -109,21 +111,21 @@ static int64_t count_names(const tleg_trainer *trainer) {
     return count;
 }
 
-static int say_written(const struct call *call, const struct wishes *wishes, double total, int64_t tensors) {
+static int say_written(const struct invocation *call, const struct options *options, double total, int64_t tensors) {
     if (!call->json) {
-        printf("%s: loss %.9g, gradients of %" PRId64 " tensors\n", wishes->out, total, tensors);
+        printf("%s: loss %.9g, gradients of %" PRId64 " tensors\n", options->out, total, tensors);
         return EXIT_DONE;
     }
     struct report report = report_start();
-    report_text(&report, "file", wishes->out);
+    report_text(&report, "file", options->out);
     report_real(&report, "loss", total);
     report_integer(&report, "tensors", tensors);
     return report_print(call, &report);
 }
 
 /* "loss" [1], then each gradient under its parameter's name. */
-static int write_gradients(const struct call *call, tleg_context *context, const struct wishes *wishes, tleg_trainer *trainer,
-                           double total) {
+static int write_gradients(const struct invocation *call, tleg_context *context, const struct options *options,
+                           tleg_trainer *trainer, double total) {
     int64_t count = count_names(trainer) + 1, one = 1;
     const char **names = calloc((size_t)count, sizeof *names);
     tleg_tensor **tensors = calloc((size_t)count, sizeof *tensors);
@@ -138,81 +140,81 @@ static int write_gradients(const struct call *call, tleg_context *context, const
     }
     if (code == EXIT_DONE) {
         names[0] = "loss";
-        if (tleg_file_save(context, wishes->out, count, names, (const tleg_tensor *const *)tensors, 0, NULL) != TLEG_OK)
+        if (tleg_file_save(context, options->out, count, names, (const tleg_tensor *const *)tensors, 0, NULL) != TLEG_OK)
             code = tool_fail_context(call, context);
     }
     for (int64_t i = 0; tensors && i < count; i++)
         tleg_tensor_free(tensors[i]);
     free(tensors);
     free(names);
-    return code == EXIT_DONE ? say_written(call, wishes, total, count - 1) : code;
+    return code == EXIT_DONE ? say_written(call, options, total, count - 1) : code;
 }
 
-static int compute(const struct call *call, tleg_context *context, const struct wishes *wishes, const struct source *source,
-                   const struct input *input) {
+static int compute(const struct invocation *call, tleg_context *context, const struct options *options,
+                   const struct source *source, const struct input *input) {
     int32_t most = input->images.shape[0] < LARGEST_BATCH ? (int32_t)input->images.shape[0] : LARGEST_BATCH;
-    const tleg_trainer_options options = {.struct_size = sizeof options,
-                                          .batch = most,
-                                          .depth_mode = source->gene ? TLEG_DEPTH_FIXED : 0,
-                                          .depth_least = source->gene ? wishes->form.depth : 0,
-                                          .norm = source->gene ? wishes->form.norm : 0,
-                                          .image_size = source->gene ? wishes->form.image : 0,
-                                          .alpha = wishes->alpha,
-                                          .tau = wishes->tau,
-                                          .smoothing = wishes->smoothing};
+    const tleg_trainer_options how = {.struct_size = sizeof how,
+                                      .batch = most,
+                                      .depth_mode = source->gene ? TLEG_DEPTH_FIXED : 0,
+                                      .depth_least = source->gene ? options->expansion.depth : 0,
+                                      .norm = source->gene ? options->expansion.norm : 0,
+                                      .image_size = source->gene ? options->expansion.image : 0,
+                                      .alpha = options->alpha,
+                                      .tau = options->tau,
+                                      .smoothing = options->smoothing};
     tleg_trainer *trainer = NULL;
     double total = 0;
     int code = EXIT_DONE;
-    if (tleg_trainer_create(context, source->gene, source->model, &options, &trainer) != TLEG_OK)
+    if (tleg_trainer_create(context, source->gene, source->model, &how, &trainer) != TLEG_OK)
         code = tool_fail_context(call, context);
     if (code == EXIT_DONE)
         code = learn(call, trainer, input, &source->config, most, &total);
     if (code == EXIT_DONE)
-        code = write_gradients(call, context, wishes, trainer, total);
+        code = write_gradients(call, context, options, trainer, total);
     tleg_trainer_free(trainer);
     return code;
 }
 
-static int work(const struct call *call, tleg_context *context, const struct wishes *wishes) {
+static int work(const struct invocation *call, tleg_context *context, const struct options *options) {
     struct source source;
     struct input input = {0};
     int code = source_open(call, context, call->operands[0], &source);
     if (code == EXIT_DONE)
-        code = source_take_form(call, context, &wishes->form, &source);
+        code = source_take_expansion(call, context, &options->expansion, &source);
     if (code == EXIT_DONE)
-        code = read_input(call, context, wishes, &source.config, &input);
+        code = read_input(call, context, options, &source.config, &input);
     if (code == EXIT_DONE)
-        code = compute(call, context, wishes, &source, &input);
+        code = compute(call, context, options, &source, &input);
     for (int i = 0; i < 3; i++)
         tleg_tensor_free(input.tensors[i]);
     source_close(&source);
     return code;
 }
 
-static int run(const struct verb *verb, int argc, char **argv) {
-    struct wishes wishes = {.alpha = 1, .tau = 1};
-    const struct option options[] = {
-        {"--depth", OPTION_COUNT, &wishes.form.depth, 1, 1024, NULL},
-        {"--norm", OPTION_CHOICE, &wishes.form.norm, 0, 0, option_norms},
-        {"--timm", OPTION_FLAG, &wishes.form.timm, 0, 0, NULL},
-        {"--image", OPTION_COUNT, &wishes.form.image, 1, INT32_MAX, NULL},
-        {"--input", OPTION_TEXT, &wishes.input, 0, 0, NULL},
-        {"--alpha", OPTION_AMOUNT, &wishes.alpha, 0, 0, NULL},
-        {"--tau", OPTION_REAL, &wishes.tau, 0, 0, NULL},
-        {"--smoothing", OPTION_AMOUNT, &wishes.smoothing, 0, 0, NULL},
-        {"-o", OPTION_TEXT, &wishes.out, 0, 0, NULL},
+static int run_grad(const struct verb *verb, int argc, char **argv) {
+    struct options options = {.alpha = 1, .tau = 1};
+    const struct option table[] = {
+        {"--depth", OPTION_COUNT, &options.expansion.depth, 1, 1024, NULL},
+        {"--norm", OPTION_CHOICE, &options.expansion.norm, 0, 0, option_norms},
+        {"--timm", OPTION_FLAG, &options.expansion.timm, 0, 0, NULL},
+        {"--image", OPTION_COUNT, &options.expansion.image, 1, INT32_MAX, NULL},
+        {"--input", OPTION_TEXT, &options.input, 0, 0, NULL},
+        {"--alpha", OPTION_AMOUNT, &options.alpha, 0, 0, NULL},
+        {"--tau", OPTION_REAL, &options.tau, 0, 0, NULL},
+        {"--smoothing", OPTION_AMOUNT, &options.smoothing, 0, 0, NULL},
+        {"-o", OPTION_TEXT, &options.out, 0, 0, NULL},
         OPTIONS_END,
     };
-    struct call call;
+    struct invocation call;
     int code;
-    if (!options_parse(verb, argc, argv, options, 1, 1, &call, &code) || !form_settle(&call, &wishes.form, &code))
+    if (!options_parse(verb, argc, argv, table, 1, 1, &call, &code) || !expansion_settle(&call, &options.expansion, &code))
         return code;
-    if (!wishes.input || !wishes.out)
+    if (!options.input || !options.out)
         return tool_misuse(&call, "needs --input and -o");
-    if (wishes.alpha > 1 || wishes.smoothing >= 1)
+    if (options.alpha > 1 || options.smoothing >= 1)
         return tool_misuse(&call, "--alpha takes a share, at most 1, and --smoothing one below 1");
     tleg_context *context = tool_context(&call);
-    code = context ? work(&call, context, &wishes) : EXIT_FAILED;
+    code = context ? work(&call, context, &options) : EXIT_FAILED;
     tleg_context_free(context);
     return code;
 }
@@ -238,5 +240,5 @@ const struct verb verb_grad = {
         "  -o OUT        safetensors file to write: \"loss\" [1], and a gradient under each parameter's own name\n"
         "\n"
         "--json: {\"file\", \"loss\", \"tensors\"}\n",
-    .run = run,
+    .run = run_grad,
 };

@@ -1,4 +1,5 @@
 /* tleg info: what a learngene or model file holds. */
+#include "base/context.h"
 #include "base/report.h"
 #include "source/source.h"
 
@@ -138,7 +139,7 @@ static bool count_bytes(tleg_context *context, const tleg_file *file, const char
     return true;
 }
 
-static int say(const struct call *call, tleg_context *context, const struct source *source, bool tensors) {
+static int say(const struct invocation *call, tleg_context *context, const struct source *source, bool tensors) {
     uint64_t bytes;
     tleg_file *file = NULL;
     struct report report;
@@ -165,13 +166,13 @@ static int say(const struct call *call, tleg_context *context, const struct sour
     return listed ? code : tool_fail_context(call, context);
 }
 
-static int run(const struct verb *verb, int argc, char **argv) {
+static int run_info(const struct verb *verb, int argc, char **argv) {
     bool tensors = false;
-    const struct option options[] = {{"--tensors", OPTION_FLAG, &tensors, 0, 0, NULL}, OPTIONS_END};
-    struct call call;
+    const struct option table[] = {{"--tensors", OPTION_FLAG, &tensors, 0, 0, NULL}, OPTIONS_END};
+    struct invocation call;
     struct source source;
     int code;
-    if (!options_parse(verb, argc, argv, options, 1, 1, &call, &code))
+    if (!options_parse(verb, argc, argv, table, 1, 1, &call, &code))
         return code;
     tleg_context *context = tool_context(&call);
     if (!context)
@@ -193,5 +194,5 @@ const struct verb verb_info = {
                "\n"
                "Options\n"
                "  --tensors     every tensor of the file, with element type and shape\n",
-    .run = run,
+    .run = run_info,
 };

@@ -1,4 +1,5 @@
 /* tleg linearize: the gene whose lines come closest to a model's layers, and how straight those layers lie. */
+#include "base/context.h"
 #include "base/options.h"
 #include "base/report.h"
 #include "drawing/component.h"
@@ -17,7 +18,7 @@ static const struct {
 } sites[SITES] = {{"norm1", "norm1"},    {"norm2", "norm2"}, {"qkv", "attn.qkv"},
                   {"proj", "attn.proj"}, {"fc1", "mlp.fc1"}, {"fc2", "mlp.fc2"}};
 
-struct wishes {
+struct options {
     const char *out, *plot;
 };
 
@@ -39,12 +40,13 @@ static float widen_bf16(uint16_t bits) {
 }
 
 /* A layer's weight or bias as f32, of malloc; NULL after saying why. */
-static float *read_layer(const struct call *call, tleg_context *context, const tleg_model *model, const char *name,
+static float *read_layer(const struct invocation *call, tleg_context *context, const tleg_model *model, const char *name,
                          int64_t *count) {
     tleg_tensor *tensor = NULL;
     tleg_tensor_info info = {.struct_size = sizeof info};
     float *values = NULL;
-    if (tleg_model_copy_tensor(context, model, name, &tensor) != TLEG_OK || tleg_tensor_get_info(tensor, &info) != TLEG_OK) {
+    if (tleg_model_copy_tensor(context, model, name, &tensor) != TLEG_OK ||
+        tleg_tensor_get_info(context, tensor, &info) != TLEG_OK) {
         tool_fail_context(call, context);
         return NULL;
     }
@@ -64,8 +66,8 @@ static float *read_layer(const struct call *call, tleg_context *context, const t
 }
 
 /* gram (depth, depth) += the products of a site's weights, or biases, of all layers. */
-static bool add_layers(const struct call *call, tleg_context *context, const tleg_model *model, int32_t depth, const char *site,
-                       const char *part, double *gram) {
+static bool add_layers(const struct invocation *call, tleg_context *context, const tleg_model *model, int32_t depth,
+                       const char *site, const char *part, double *gram) {
     float **layers = calloc((size_t)depth, sizeof *layers);
     if (!layers) {
         tool_fail_memory(call);
@@ -110,7 +112,7 @@ static void fit_line(int32_t depth, const double *score, double *line) {
         line[l] = mean + slope / squares * (l - (depth - 1) / 2.0);
 }
 
-static bool make_curve(const struct call *call, tleg_context *context, const tleg_model *model, const tleg_config *config,
+static bool make_curve(const struct invocation *call, tleg_context *context, const tleg_model *model, const tleg_config *config,
                        int site, double r2, double *gram, struct curve *curve) {
     const size_t depth = (size_t)config->depth;
     memset(gram, 0, depth * depth * sizeof *gram);
@@ -130,7 +132,7 @@ static bool make_curve(const struct call *call, tleg_context *context, const tle
     return true;
 }
 
-static int draw(const struct call *call, const char *path, const tleg_config *config, const struct curve curves[SITES]) {
+static int draw(const struct invocation *call, const char *path, const tleg_config *config, const struct curve curves[SITES]) {
     struct plot_chart charts[SITES];
     char title[96];
     snprintf(title, sizeof title, "%d layers along the first component (PC1)", (int)config->depth);
@@ -143,11 +145,11 @@ static int draw(const struct call *call, const char *path, const tleg_config *co
     return plot_lines(call, path, title, charts, SITES);
 }
 
-static int plot(const struct call *call, tleg_context *context, const tleg_model *model, const char *path,
+static int plot(const struct invocation *call, tleg_context *context, const tleg_model *model, const char *path,
                 const double r2[SITES], double shares[SITES]) {
     tleg_config config = {.struct_size = sizeof config};
     struct curve curves[SITES] = {0};
-    if (tleg_model_get_info(model, &config) != TLEG_OK)
+    if (tleg_model_get_info(context, model, &config) != TLEG_OK)
         return tool_fail(call, "%s: not drawn: the model cannot be looked at", path);
     const size_t depth = (size_t)config.depth;
     double *memory = calloc(depth * (depth + 3 * SITES), sizeof *memory);
@@ -174,29 +176,29 @@ static json_t *by_site(const double values[SITES]) {
     return report_member(&report);
 }
 
-static int say(const struct call *call, const struct wishes *wishes, const tleg_config *model, const tleg_config *gene,
+static int say(const struct invocation *call, const struct options *options, const tleg_config *model, const tleg_config *gene,
                const double r2[SITES], const double shares[SITES]) {
     uint64_t bytes;
     char text[24];
-    if (!report_file_bytes(wishes->out, &bytes))
-        return tool_fail(call, "%s: written, but it cannot be looked at", wishes->out);
+    if (!report_file_bytes(options->out, &bytes))
+        return tool_fail(call, "%s: written, but it cannot be looked at", options->out);
     if (call->json) {
         struct report report = report_start();
-        report_text(&report, "file", wishes->out);
+        report_text(&report, "file", options->out);
         report_integer(&report, "depth", model->depth);
         report_size(&report, "parameters", gene->parameters);
         report_size(&report, "bytes", bytes);
         report_add(&report, "r2", by_site(r2));
-        report_text(&report, "plot", wishes->plot);
-        report_add(&report, "component", wishes->plot ? by_site(shares) : json_null());
+        report_text(&report, "plot", options->plot);
+        report_add(&report, "component", options->plot ? by_site(shares) : json_null());
         return report_print(call, &report);
     }
-    printf("%s: a learngene, %" PRIu64 " parameters, %s, from %d layers\n", wishes->out, gene->parameters,
+    printf("%s: a learngene, %" PRIu64 " parameters, %s, from %d layers\n", options->out, gene->parameters,
            report_bytes(bytes, text), (int)model->depth);
-    printf("%-8s%8s%s\n", "site", "R2", wishes->plot ? "   first component's share" : "");
+    printf("%-8s%8s%s\n", "site", "R2", options->plot ? "   first component's share" : "");
     for (int s = 0; s < SITES; s++) {
         printf("%-8s%8.4f", sites[s].key, r2[s]);
-        if (wishes->plot)
+        if (options->plot)
             printf("%26.4f", shares[s]);
         putchar('\n');
     }
@@ -204,34 +206,34 @@ static int say(const struct call *call, const struct wishes *wishes, const tleg_
     return EXIT_DONE;
 }
 
-static int linearize(const struct call *call, tleg_context *context, const struct wishes *wishes, const tleg_model *model,
-                     tleg_learngene **gene) {
+static int linearize(const struct invocation *call, tleg_context *context, const struct options *options,
+                     const tleg_model *model, tleg_learngene **gene) {
     tleg_config of_model = {.struct_size = sizeof of_model}, of_gene = {.struct_size = sizeof of_gene};
     double r2[SITES], shares[SITES] = {0};
     if (tleg_learngene_linearize(context, model, r2, gene) != TLEG_OK ||
-        tleg_learngene_save(context, *gene, wishes->out) != TLEG_OK)
+        tleg_learngene_save(context, *gene, options->out) != TLEG_OK)
         return tool_fail_context(call, context);
-    int code = wishes->plot ? plot(call, context, model, wishes->plot, r2, shares) : EXIT_DONE;
-    if (code == EXIT_DONE && tleg_model_get_info(model, &of_model) == TLEG_OK &&
-        tleg_learngene_get_info(*gene, &of_gene) == TLEG_OK)
-        code = say(call, wishes, &of_model, &of_gene, r2, shares);
+    int code = options->plot ? plot(call, context, model, options->plot, r2, shares) : EXIT_DONE;
+    if (code == EXIT_DONE && tleg_model_get_info(context, model, &of_model) == TLEG_OK &&
+        tleg_learngene_get_info(context, *gene, &of_gene) == TLEG_OK)
+        code = say(call, options, &of_model, &of_gene, r2, shares);
     return code;
 }
 
-static int run(const struct verb *verb, int argc, char **argv) {
-    struct wishes wishes = {0};
-    const struct option options[] = {
-        {"-o", OPTION_TEXT, &wishes.out, 0, 0, NULL},
-        {"--plot", OPTION_TEXT, &wishes.plot, 0, 0, NULL},
+static int run_linearize(const struct verb *verb, int argc, char **argv) {
+    struct options options = {0};
+    const struct option table[] = {
+        {"-o", OPTION_TEXT, &options.out, 0, 0, NULL},
+        {"--plot", OPTION_TEXT, &options.plot, 0, 0, NULL},
         {NULL, OPTION_FLAG, NULL, 0, 0, NULL},
     };
-    struct call call;
+    struct invocation call;
     int code;
-    if (!options_parse(verb, argc, argv, options, 1, 1, &call, &code))
+    if (!options_parse(verb, argc, argv, table, 1, 1, &call, &code))
         return code;
-    if (!wishes.out)
+    if (!options.out)
         return tool_misuse(&call, "needs -o");
-    if (wishes.plot && strcmp(wishes.plot, wishes.out) == 0)
+    if (options.plot && strcmp(options.plot, options.out) == 0)
         return tool_misuse(&call, "-o and --plot name the same file");
     tleg_context *context = tool_context(&call);
     if (!context)
@@ -242,7 +244,7 @@ static int run(const struct verb *verb, int argc, char **argv) {
     if (tleg_model_open(context, call.operands[0], &opening, &model) != TLEG_OK)
         code = tool_fail_context(&call, context);
     else
-        code = linearize(&call, context, &wishes, model, &gene);
+        code = linearize(&call, context, &options, model, &gene);
     tleg_learngene_free(gene);
     tleg_model_free(model);
     tleg_context_free(context);
@@ -266,5 +268,5 @@ const struct verb verb_linearize = {
                "--json: {\"file\", \"depth\" of the model, \"parameters\", \"bytes\" of the file, \"r2\": {\"norm1\", ...}, "
                "\"plot\",\n"
                "\"component\": {\"norm1\", ...}, the first component's share of the variance, null without --plot}\n",
-    .run = run,
+    .run = run_linearize,
 };

@@ -1,4 +1,5 @@
 /* tleg plan: what each depth costs on this machine, and the deepest that fits. */
+#include "base/context.h"
 #include "base/report.h"
 #include "source/source.h"
 
@@ -7,15 +8,15 @@
 
 enum { DEEPEST = 1024 };
 
-struct wishes {
-    struct form form; /* no depth */
-    uint64_t memory;  /* 0: no limit */
-    double ms;        /* 0: no limit */
+struct options {
+    struct expansion expansion; /* no depth */
+    uint64_t memory;            /* 0: no limit */
+    double ms;                  /* 0: no limit */
     int32_t batch;
 };
 
-static bool is_limited(const struct wishes *wishes) {
-    return wishes->memory || wishes->ms > 0;
+static bool is_limited(const struct options *options) {
+    return options->memory || options->ms > 0;
 }
 
 static uint64_t bytes_at(const tleg_cost *cost, int32_t depth) {
@@ -26,15 +27,15 @@ static double ms_at(const tleg_cost *cost, int32_t depth) {
     return cost->ms_fixed + depth * cost->ms_per_layer;
 }
 
-static bool fits(const struct wishes *wishes, const tleg_cost *cost, int32_t depth) {
-    return (!wishes->memory || bytes_at(cost, depth) <= wishes->memory) &&
-           (!(wishes->ms > 0) || ms_at(cost, depth) <= wishes->ms);
+static bool fits(const struct options *options, const tleg_cost *cost, int32_t depth) {
+    return (!options->memory || bytes_at(cost, depth) <= options->memory) &&
+           (!(options->ms > 0) || ms_at(cost, depth) <= options->ms);
 }
 
 /* From the same cost as the table, which a second measurement would contradict. 0: not even the shallowest. */
-static int32_t deepest(const struct wishes *wishes, const tleg_cost *cost) {
+static int32_t deepest(const struct options *options, const tleg_cost *cost) {
     int32_t depth = DEEPEST;
-    while (depth >= cost->least_depth && !fits(wishes, cost, depth))
+    while (depth >= cost->least_depth && !fits(options, cost, depth))
         depth--;
     return depth >= cost->least_depth ? depth : 0;
 }
@@ -48,104 +49,104 @@ static bool is_listed(int32_t depth, int32_t best) {
 }
 
 /* With a limit the table ends at twice the deepest that fits; without one at 24. */
-static int32_t last_listed(const struct wishes *wishes, const tleg_cost *cost, int32_t best) {
-    int32_t last = !is_limited(wishes) ? 24 : best < 12 ? 24 : 2 * best;
+static int32_t last_listed(const struct options *options, const tleg_cost *cost, int32_t best) {
+    int32_t last = !is_limited(options) ? 24 : best < 12 ? 24 : 2 * best;
     if (last < cost->least_depth + 8)
         last = cost->least_depth + 8;
     return last < DEEPEST ? last : DEEPEST;
 }
 
-static void print_table(const struct wishes *wishes, const tleg_cost *cost, const tleg_config *config, int32_t best) {
-    bool limit = is_limited(wishes);
+static void print_table(const struct options *options, const tleg_cost *cost, const tleg_config *config, int32_t best) {
+    bool limit = is_limited(options);
     char text[24];
-    printf("depth    parameters          bytes               ms a batch of %d%s\n", (int)wishes->batch, limit ? "  fits" : "");
-    for (int32_t depth = cost->least_depth, last = last_listed(wishes, cost, best); depth <= last; depth++) {
+    printf("depth    parameters          bytes               ms a batch of %d%s\n", (int)options->batch, limit ? "  fits" : "");
+    for (int32_t depth = cost->least_depth, last = last_listed(options, cost, best); depth <= last; depth++) {
         if (!is_listed(depth, best))
             continue;
         uint64_t bytes = bytes_at(cost, depth);
         printf("%5d  %12" PRIu64 "  %13" PRIu64 " %11s  %10.3f  %s\n", (int)depth, source_parameters(config, depth), bytes,
                report_bytes(bytes, text), ms_at(cost, depth),
-               !limit                      ? ""
-               : fits(wishes, cost, depth) ? "yes"
-                                           : "no");
+               !limit                       ? ""
+               : fits(options, cost, depth) ? "yes"
+                                            : "no");
     }
     if (best && limit)
         printf("deepest that fits: %d\n", (int)best);
 }
 
-static json_t *depth_object(const struct wishes *wishes, const tleg_cost *cost, const tleg_config *config, int32_t depth) {
+static json_t *depth_object(const struct options *options, const tleg_cost *cost, const tleg_config *config, int32_t depth) {
     struct report report = report_start();
     report_integer(&report, "depth", depth);
     report_size(&report, "bytes", bytes_at(cost, depth));
     report_real(&report, "ms", ms_at(cost, depth));
     report_size(&report, "parameters", source_parameters(config, depth));
-    report_add(&report, "fits", json_boolean(fits(wishes, cost, depth)));
+    report_add(&report, "fits", json_boolean(fits(options, cost, depth)));
     return report_member(&report);
 }
 
-static int print_object(const struct call *call, const struct wishes *wishes, const tleg_cost *cost, const tleg_config *config,
-                        int32_t best) {
-    bool limit = is_limited(wishes);
+static int print_object(const struct invocation *call, const struct options *options, const tleg_cost *cost,
+                        const tleg_config *config, int32_t best) {
+    bool limit = is_limited(options);
     struct report report = report_start();
     json_t *depths = json_array();
     report_add(&report, "deepest", best && limit ? json_integer(best) : json_null());
-    report_integer(&report, "batch", wishes->batch);
-    for (int32_t depth = cost->least_depth, last = last_listed(wishes, cost, best); depth <= last; depth++)
+    report_integer(&report, "batch", options->batch);
+    for (int32_t depth = cost->least_depth, last = last_listed(options, cost, best); depth <= last; depth++)
         if (is_listed(depth, best))
-            report.whole &= json_array_append_new(depths, depth_object(wishes, cost, config, depth)) == 0;
+            report.whole &= json_array_append_new(depths, depth_object(options, cost, config, depth)) == 0;
     report_add(&report, "depths", depths);
     return report_print(call, &report);
 }
 
-static int say(const struct call *call, const struct wishes *wishes, const tleg_cost *cost, const tleg_config *config) {
-    int32_t best = deepest(wishes, cost);
+static int say(const struct invocation *call, const struct options *options, const tleg_cost *cost, const tleg_config *config) {
+    int32_t best = deepest(options, cost);
     int code = EXIT_DONE;
     if (call->json)
-        code = print_object(call, wishes, cost, config, best);
+        code = print_object(call, options, cost, config, best);
     else
-        print_table(wishes, cost, config, best);
+        print_table(options, cost, config, best);
     if (best || code != EXIT_DONE)
         return code;
     return tool_fail(call, "%s: nothing fits: depth %d takes %" PRIu64 " bytes and %.3f ms", call->operands[0],
                      (int)cost->least_depth, bytes_at(cost, cost->least_depth), ms_at(cost, cost->least_depth));
 }
 
-static int plan(const struct call *call, tleg_context *context, const struct wishes *wishes) {
+static int plan(const struct invocation *call, tleg_context *context, const struct options *options) {
     tleg_expander *expander = NULL;
     tleg_config config = {.struct_size = sizeof config};
     tleg_cost cost = {.struct_size = sizeof cost};
-    const struct form *form = &wishes->form;
-    tleg_expander_options options = {
-        .struct_size = sizeof options, .dtype = form->dtype, .norm = form->norm, .image_size = form->image};
+    const struct expansion *expansion = &options->expansion;
+    tleg_expander_options how = {
+        .struct_size = sizeof how, .dtype = expansion->dtype, .norm = expansion->norm, .image_size = expansion->image};
     const tleg_open_options opening = {.struct_size = sizeof opening, .heads = call->heads};
     int code;
-    if (tleg_expander_open(context, call->operands[0], &opening, &options, &expander) != TLEG_OK ||
-        tleg_expander_get_cost(context, expander, wishes->batch, 1, &cost) != TLEG_OK) {
+    if (tleg_expander_open(context, call->operands[0], &opening, &how, &expander) != TLEG_OK ||
+        tleg_expander_get_cost(context, expander, options->batch, 1, &cost) != TLEG_OK) {
         code = tool_fail_context(call, context);
     } else {
-        tleg_expander_get_info(expander, &config);
-        code = say(call, wishes, &cost, &config);
+        tleg_expander_get_info(context, expander, &config);
+        code = say(call, options, &cost, &config);
     }
     tleg_expander_free(expander);
     return code;
 }
 
-static int run(const struct verb *verb, int argc, char **argv) {
-    struct wishes wishes = {.batch = 1};
-    const struct option options[] = {
-        {"--memory", OPTION_SIZE, &wishes.memory, 0, 0, NULL},
-        {"--ms", OPTION_REAL, &wishes.ms, 0, 0, NULL},
-        {"--batch", OPTION_COUNT, &wishes.batch, 1, 65536, NULL},
-        {"--dtype", OPTION_CHOICE, &wishes.form.dtype, 0, 0, option_dtypes},
-        {"--image", OPTION_COUNT, &wishes.form.image, 1, INT32_MAX, NULL},
+static int run_plan(const struct verb *verb, int argc, char **argv) {
+    struct options options = {.batch = 1};
+    const struct option table[] = {
+        {"--memory", OPTION_SIZE, &options.memory, 0, 0, NULL},
+        {"--ms", OPTION_REAL, &options.ms, 0, 0, NULL},
+        {"--batch", OPTION_COUNT, &options.batch, 1, 65536, NULL},
+        {"--dtype", OPTION_CHOICE, &options.expansion.dtype, 0, 0, option_dtypes},
+        {"--image", OPTION_COUNT, &options.expansion.image, 1, INT32_MAX, NULL},
         OPTIONS_END,
     };
-    struct call call;
+    struct invocation call;
     int code;
-    if (!options_parse(verb, argc, argv, options, 1, 1, &call, &code))
+    if (!options_parse(verb, argc, argv, table, 1, 1, &call, &code))
         return code;
     tleg_context *context = tool_context(&call);
-    code = context ? plan(&call, context, &wishes) : EXIT_FAILED;
+    code = context ? plan(&call, context, &options) : EXIT_FAILED;
     tleg_context_free(context);
     return code;
 }
@@ -169,5 +170,5 @@ const struct verb verb_plan = {
         "With a limit the deepest depth that keeps it is named; when none does, the exit code is 1.\n"
         "--json: {\"deepest\" (null when none fits or nothing limits), \"batch\", \"depths\": [{\"depth\", \"bytes\", \"ms\",\n"
         "\"parameters\", \"fits\"}, ...]}\n",
-    .run = run,
+    .run = run_plan,
 };

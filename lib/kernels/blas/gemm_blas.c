@@ -2,11 +2,11 @@
  *
  * Debian's serial OpenBLAS gives wrong results in silence when two threads call it at once, its threaded build crashes with
  * many callers: so every call takes one lock of the whole process. Its number of threads is the host's business. */
+#include "core/os.h"
 #include "kernels/table.h"
 
 #if TLEG_HAVE_BLAS
 #include <cblas.h>
-#include <pthread.h>
 #include <string.h>
 
 enum {
@@ -14,7 +14,7 @@ enum {
     ROWS = 16      /* of a task */
 };
 
-static pthread_mutex_t blas_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct tleg_os_lock blas_lock = TLEG_OS_LOCK;
 
 struct product {
     const struct tleg_exec *exec;
@@ -154,10 +154,10 @@ void tleg_blas_multiply(const struct tleg_exec *exec, const struct tleg_gemm *ge
             b = (const float *)weight->base + product.column * k;
         else
             tleg_for_each(exec, (product.cols + ROWS - 1) / ROWS, form_rows, &product);
-        pthread_mutex_lock(&blas_lock);
+        tleg_os_lock_take(&blas_lock);
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)m, (int)product.cols, (int)k, 1.0F, rows, (int)stride, b,
                     (int)k, 0.0F, product.sums, (int)product.cols);
-        pthread_mutex_unlock(&blas_lock);
+        tleg_os_lock_leave(&blas_lock);
         tleg_for_each(exec, (m + ROWS - 1) / ROWS, finish_rows, &product);
     }
 }

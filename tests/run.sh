@@ -147,7 +147,7 @@ elif ! command -v $cross-gcc >/dev/null; then
 elif [ -z "$emulator" ]; then
     skip aarch64 "qemu-aarch64 is not installed"
 else
-    suites="test_kernels test_table test_backward test_backward_rows test_ops test_ops_chain test_parts test_block test_core test_dtype"
+    suites="test_kernels test_table test_backward test_backward_rows test_ops test_ops_chain test_own_network test_block test_core test_dtype"
     suites="$suites test_guest_float"
     golden=tests/golden
     tree aarch64 "$suites test_golden tleg_levels tleg_shared" -DCMAKE_BUILD_TYPE=Release -DCMAKE_SYSTEM_NAME=Linux \

@@ -1,6 +1,7 @@
 /* What a verb says, and how it fails. */
 #include "tool.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -67,4 +68,12 @@ int tool_fail_memory(const struct invocation *call) {
 const char *tool_dtype_name(int32_t dtype) {
     static const char *const names[] = {"unknown", "f32", "f16", "bf16", "f64", "i64", "i32", "u8"};
     return names[dtype >= TLEG_F32 && dtype <= TLEG_U8 ? dtype : 0];
+}
+
+void tool_shape(const tleg_tensor_info *info, char *text, size_t size) {
+    size_t length = (size_t)snprintf(text, size, "%s [", tool_dtype_name(info->dtype));
+    for (int32_t i = 0; i < info->rank && length < size; i++)
+        length += (size_t)snprintf(text + length, size - length, "%s%" PRId64, i ? "," : "", info->shape[i]);
+    if (length < size)
+        snprintf(text + length, size - length, "]");
 }

@@ -42,5 +42,7 @@ int tool_fail_context(const struct invocation *call, const tleg_context *context
 int tool_fail_memory(const struct invocation *call);
 
 const char *tool_dtype_name(int32_t dtype);
+/* "f32 [2,3,32,32]" */
+void tool_shape(const tleg_tensor_info *info, char *text, size_t size);
 
 #endif

@@ -1,17 +1,10 @@
+/* Prepared images out of a safetensors file. */
 #include "images.h"
 
 #include "base/tool.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-
-static void write_shape(const tleg_tensor_info *info, char *text, size_t size) {
-    size_t length = (size_t)snprintf(text, size, "%s [", tool_dtype_name(info->dtype));
-    for (int32_t i = 0; i < info->rank && length < size; i++)
-        length += (size_t)snprintf(text + length, size - length, "%s%" PRId64, i ? "," : "", info->shape[i]);
-    if (length < size)
-        snprintf(text + length, size - length, "]");
-}
 
 /* Channels come first. */
 static bool check_images(const char *path, const tleg_tensor_info *info, const tleg_config *config, char *error) {
@@ -20,7 +13,7 @@ static bool check_images(const char *path, const tleg_tensor_info *info, const t
     if (info->dtype == TLEG_F32 && info->rank == 4 && info->shape[0] >= 1 && info->shape[1] == 3 && info->shape[2] == side &&
         info->shape[3] == side)
         return true;
-    write_shape(info, found, sizeof found);
+    tool_shape(info, found, sizeof found);
     snprintf(error, IMAGES_ERROR,
              "%s: \"images\": expected shape f32 [B,3,%" PRId64 ",%" PRId64 "] with B at least 1, found %s", path, side, side,
              found);

@@ -1,6 +1,7 @@
 /* Lists of names and whole files. */
 #include "private.h"
 
+#include "base/read_file.h"
 #include <dirent.h>
 #include <errno.h>
 #include <stdarg.h>
@@ -85,33 +86,10 @@ void names_free(struct names *names) {
     *names = (struct names){0};
 }
 
-static int read_all(const struct invocation *call, const char *path, FILE *file, uint8_t **bytes, size_t *size) {
-    size_t capacity = 1 << 20, got = 1;
-    for (; got > 0; *size += got) {
-        if (!*bytes || capacity - *size < capacity / 2) {
-            uint8_t *larger = realloc(*bytes, capacity *= 2);
-            if (!larger)
-                return tool_fail_memory(call);
-            *bytes = larger;
-        }
-        got = fread(*bytes + *size, 1, capacity - *size, file);
-    }
-    return ferror(file) ? tool_fail(call, "%s: cannot be read: %s", path, strerror(errno)) : EXIT_DONE;
-}
-
 int dataset_load(const struct invocation *call, const char *path, uint8_t **bytes, size_t *size) {
-    FILE *file = fopen(path, "rb");
-    *bytes = NULL;
-    *size = 0;
-    if (!file)
-        return tool_fail(call, "%s: %s", path, strerror(errno));
-    int code = read_all(call, path, file, bytes, size);
-    fclose(file);
-    if (code != EXIT_DONE) {
-        free(*bytes);
-        *bytes = NULL;
-    }
-    return code;
+    char reason[READ_REASON];
+    *bytes = read_file(path, SIZE_MAX / 4, size, reason);
+    return *bytes ? EXIT_DONE : tool_fail(call, "%s: %s", path, reason);
 }
 
 struct dataset_file *dataset_add_file(const struct invocation *call, struct dataset *set) {

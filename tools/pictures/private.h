@@ -16,6 +16,9 @@ struct picture_source {
 int picture_decode_jpeg(struct picture_source *source, struct picture *out, char reason[PICTURE_REASON]);
 int picture_decode_png(struct picture_source *source, struct picture *out, char reason[PICTURE_REASON]);
 
+/* What a file is that begins like this and has no decoder: "TIFF", "an HTML page". */
+const char *picture_sniff(const uint8_t *bytes, size_t size);
+
 /* Checks the size and takes memory for the pixels; 0, or -1 with the reason. */
 int picture_create(uint64_t width, uint64_t height, struct picture *out, char reason[PICTURE_REASON]);
 

@@ -1,42 +1,11 @@
+/* Class names, one a line. */
 #include "labels.h"
 
-#include <errno.h>
-#include <stdio.h>
+#include "base/read_file.h"
 #include <stdlib.h>
 #include <string.h>
 
-enum { LARGEST = 64 << 20 }; /* bytes: more is no list of names */
-
-/* The whole file with a NUL behind it, or NULL after saying why not. */
-static char *read_text(const struct invocation *call, const char *path, size_t *length) {
-    FILE *file = fopen(path, "rb");
-    if (!file) {
-        tool_fail(call, "%s: %s", path, strerror(errno));
-        return NULL;
-    }
-    char *text = NULL;
-    size_t capacity = 0;
-    *length = 0;
-    for (size_t got = 1; got > 0 && *length <= LARGEST; *length += got) {
-        if (capacity - *length < 4096) {
-            char *larger = realloc(text, capacity += capacity + 8192);
-            if (!larger)
-                break;
-            text = larger;
-        }
-        got = fread(text + *length, 1, capacity - *length - 1, file);
-    }
-    int failed = ferror(file) ? errno : 0;
-    bool whole = feof(file);
-    fclose(file);
-    if (text && whole && !failed) {
-        text[*length] = '\0';
-        return text;
-    }
-    tool_fail(call, "%s: %s", path, failed ? strerror(failed) : "too large for a list of class names");
-    free(text);
-    return NULL;
-}
+enum { LARGEST = 64 << 20 }; /* bytes: more is not a list of names */
 
 /* Ends each line with a NUL and notes where the first `most` begin; the number of lines. The last one needs no newline. */
 static size_t cut_lines(char *text, size_t length, const char **names, size_t most) {
@@ -57,11 +26,12 @@ static size_t cut_lines(char *text, size_t length, const char **names, size_t mo
 }
 
 int labels_read(const struct invocation *call, const char *path, int32_t classes, struct labels *labels) {
+    char reason[READ_REASON];
     size_t length;
     *labels = (struct labels){0};
-    char *text = labels->text = read_text(call, path, &length);
+    char *text = labels->text = (char *)read_file(path, LARGEST, &length, reason);
     if (!text)
-        return EXIT_FAILED;
+        return tool_fail(call, "%s: %s", path, reason);
     if (memchr(text, '\0', length))
         return tool_fail(call, "%s: holds a NUL byte; expected class names, one a line", path);
     const char **names = malloc((size_t)classes * sizeof *names);

@@ -1,5 +1,7 @@
+/* A learngene or a model from a file, and what runs it. */
 #include "source.h"
 
+#include <math.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -142,6 +144,17 @@ void source_close(struct source *source) {
     tleg_model_free(source->model);
     tleg_learngene_free(source->gene);
     *source = (struct source){0};
+}
+
+int32_t source_guess(const float *logits, int32_t classes) {
+    int32_t best = 0;
+    for (int32_t i = 0; i < classes; i++) {
+        if (!isfinite(logits[i]))
+            return -1;
+        if (logits[i] > logits[best])
+            best = i;
+    }
+    return best;
 }
 
 int64_t source_tokens(const tleg_config *config) {

@@ -55,6 +55,9 @@ int source_session(const struct invocation *call, tleg_context *context, struct 
                    tleg_session **session);
 void source_close(struct source *source);
 
+/* The class of the largest logit, the first of equals; -1 when one is not finite. */
+int32_t source_guess(const float *logits, int32_t classes);
+
 /* The numbers that a model of the configuration holds, at a depth. */
 uint64_t source_parameters(const tleg_config *config, int32_t depth);
 int64_t source_tokens(const tleg_config *config);

@@ -32,15 +32,6 @@ int training_write(struct state *state) {
     return code;
 }
 
-/* The place of the largest logit, the first of equals. */
-static int64_t best_of(const float *logits, int32_t classes) {
-    int64_t best = 0;
-    for (int32_t i = 1; i < classes; i++)
-        if (logits[i] > logits[best])
-            best = i;
-    return best;
-}
-
 static int score_unit(struct state *state, const struct source *learned, tleg_session *session, const struct feed_unit *unit,
                       float *logits) {
     int32_t classes = learned->config.classes;
@@ -49,7 +40,7 @@ static int score_unit(struct state *state, const struct source *learned, tleg_se
             tleg_session_run(session, unit->images, (int64_t)unit->count, logits, NULL) != TLEG_OK)
             return tool_fail(state->call, "validation: %s", tleg_session_get_error(session));
         for (size_t i = 0; i < unit->count; i++)
-            state->scores[d].correct += best_of(logits + i * (size_t)classes, classes) == unit->labels[i];
+            state->scores[d].correct += source_guess(logits + i * (size_t)classes, classes) == unit->labels[i];
         state->scores[d].images += (int64_t)unit->count;
     }
     return EXIT_DONE;

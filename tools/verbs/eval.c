@@ -40,18 +40,6 @@ struct state {
     struct progress progress;
 };
 
-/* The place of the largest logit, the first of equals; -1 when one is not finite. */
-static int32_t best_of(const float *logits, int32_t classes) {
-    int32_t best = 0;
-    for (int32_t i = 0; i < classes; i++) {
-        if (!isfinite(logits[i]))
-            return -1;
-        if (logits[i] > logits[best])
-            best = i;
-    }
-    return best;
-}
-
 /* A picture that cannot be used ends the run, or is named and counted. */
 static int take_bad(const struct invocation *call, struct state *state, const char *error) {
     progress_clear(&state->progress);
@@ -64,7 +52,7 @@ static int take_bad(const struct invocation *call, struct state *state, const ch
 
 static int score_one(const struct invocation *call, struct state *state, const struct folder_image *image,
                      const float *logits) {
-    int32_t guess = best_of(logits, state->source.config.classes), row = state->row[image->label];
+    int32_t guess = source_guess(logits, state->source.config.classes), row = state->row[image->label];
     if (guess < 0) {
         progress_clear(&state->progress);
         return tool_fail(call, "%s: the model's answer is not a finite number", image->path);

@@ -25,14 +25,6 @@ struct input {
 
 /* ---- IN ---- */
 
-static void write_shape(const tleg_tensor_info *info, char *text, size_t size) {
-    size_t length = (size_t)snprintf(text, size, "%s [", tool_dtype_name(info->dtype));
-    for (int32_t i = 0; i < info->rank && length < size; i++)
-        length += (size_t)snprintf(text + length, size - length, "%s%" PRId64, i ? "," : "", info->shape[i]);
-    if (length < size)
-        snprintf(text + length, size - length, "]");
-}
-
 static bool is_there(const tleg_file *file, const char *name) {
     const char *found;
     for (int64_t i = 0; (found = tleg_file_get_tensor_name(file, i)) != NULL; i++)
@@ -58,8 +50,8 @@ static int read_tensor(const struct invocation *call, tleg_context *context, con
     tleg_tensor_info expected = {.dtype = dtype, .rank = rank};
     for (int32_t i = 0; i < rank; i++)
         expected.shape[i] = shape[i] < 0 ? 1 : shape[i];
-    write_shape(&expected, wanted, sizeof wanted);
-    write_shape(info, found, sizeof found);
+    tool_shape(&expected, wanted, sizeof wanted);
+    tool_shape(info, found, sizeof found);
     return tool_fail(call, "%s: \"%s\": expected %s%s, found %s", path, name, wanted,
                      rank > 0 && shape[0] < 0 ? " (the first number may be larger)" : "", found);
 }

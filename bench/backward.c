@@ -39,17 +39,28 @@ static void report(const char *name, const char *what, double work, double *seco
 static void measure_product(const struct block *b, const struct product *p) {
     struct tleg_gradient weight = {.base = b->gradients, .ilayer = b->gradients + p->n * p->k, .c = 0.5F};
     struct tleg_gradient bias = {.base = b->vectors, .ilayer = b->vectors + 4 * b->dim, .c = 0.5F};
-    struct tleg_weight_backward weights = {
-        .m = b->m,
-        .n = p->n,
-        .k = p->k,
-        .dy = b->dy,
-        .dy_stride = p->n,
-        .rows = {.kind = p->rows, .x = b->hidden, .stride = p->k, .norm_weight = b->w, .norm_bias = b->w, .eps = 1e-5F},
-        .weight = weight,
-        .bias = bias};
-    struct tleg_input_backward inputs = {
-        .m = b->m, .n = p->n, .k = p->k, .dy = b->dy, .w = b->w, .hidden = p->through_gelu ? b->hidden : NULL, .dx = b->wide};
+    struct tleg_weight_backward weights = {.m = b->m,
+                                           .n = p->n,
+                                           .k = p->k,
+                                           .dy = b->dy,
+                                           .dy_stride = p->n,
+                                           .rows = {.kind = p->rows,
+                                                    .x = b->hidden,
+                                                    .stride = p->k,
+                                                    .norm_weight = b->w,
+                                                    .norm_bias = b->w,
+                                                    .eps = 1e-5F,
+                                                    .activation = TLEG_ACTIVATION_GELU},
+                                           .weight = weight,
+                                           .bias = bias};
+    struct tleg_input_backward inputs = {.m = b->m,
+                                         .n = p->n,
+                                         .k = p->k,
+                                         .dy = b->dy,
+                                         .w = b->w,
+                                         .hidden = p->through_gelu ? b->hidden : NULL,
+                                         .activation = TLEG_ACTIVATION_GELU,
+                                         .dx = b->wide};
     double weight_seconds[REPEATS], input_seconds[REPEATS], work = 2.0 * (double)b->m * (double)p->n * (double)p->k;
     for (int i = -1; i < REPEATS; i++) {
         double start = measure_thread_seconds();
@@ -91,10 +102,10 @@ static void measure_rest(const struct block *b) {
     double norm_seconds[REPEATS], attention_seconds[REPEATS];
     for (int i = -1; i < REPEATS; i++) {
         double start = measure_thread_seconds();
-        tleg_layernorm_backward_rows(&b->exec, &norm);
-        tleg_layernorm_backward_rows(&b->exec, &norm);
+        tleg_k_layernorm_backward(&b->exec, &norm);
+        tleg_k_layernorm_backward(&b->exec, &norm);
         double middle = measure_thread_seconds();
-        tleg_attention_backward_heads(&b->exec, &attention);
+        tleg_k_attention_backward(&b->exec, &attention);
         double end = measure_thread_seconds();
         if (i >= 0) {
             norm_seconds[i] = middle - start;
@@ -142,7 +153,7 @@ int main(int argc, char **argv) {
     printf("level %s, %d images of %d tokens, dim %d, one thread, peak %.0f GFLOP/s\n", tleg_level_name(level), (int)images,
            (int)tokens, (int)dim, peak);
     struct block b = block_make(kernels, images, tokens, dim);
-    const struct product products[] = {{"fc2", dim, 4 * dim, TLEG_ROWS_GELU, true},
+    const struct product products[] = {{"fc2", dim, 4 * dim, TLEG_ROWS_ACTIVATION, true},
                                        {"fc1", 4 * dim, dim, TLEG_ROWS_LAYERNORM, false},
                                        {"proj", dim, dim, TLEG_ROWS_PLAIN, false},
                                        {"qkv", 3 * dim, dim, TLEG_ROWS_LAYERNORM, false}};

@@ -65,18 +65,20 @@ static void block_free(struct block *b) {
 static void multiply(struct block *b, int layer, int op, const float *x, float *out) {
     const struct tleg_weight *weight = &b->weights[layer % b->layers][op];
     bool normed = op == QKV || op == FC1;
-    struct tleg_gemm gemm = {
-        .m = b->m,
-        .rows = {.kind = normed ? TLEG_ROWS_LAYERNORM : TLEG_ROWS_PLAIN,
-                 .x = x,
-                 .stride = weight->k,
-                 .norm_weight = b->vectors,
-                 .norm_bias = b->vectors,
-                 .eps = 1e-5F},
-        .weight = weight,
-        .epilogue = {.bias = b->vectors, .gelu = op == FC1, .residual = normed ? NULL : out, .residual_stride = weight->n},
-        .out = out,
-        .out_stride = weight->n};
+    struct tleg_gemm gemm = {.m = b->m,
+                             .rows = {.kind = normed ? TLEG_ROWS_LAYERNORM : TLEG_ROWS_PLAIN,
+                                      .x = x,
+                                      .stride = weight->k,
+                                      .norm_weight = b->vectors,
+                                      .norm_bias = b->vectors,
+                                      .eps = 1e-5F},
+                             .weight = weight,
+                             .epilogue = {.bias = b->vectors,
+                                          .activation = op == FC1 ? TLEG_ACTIVATION_GELU : TLEG_ACTIVATION_NONE,
+                                          .residual = normed ? NULL : out,
+                                          .residual_stride = weight->n},
+                             .out = out,
+                             .out_stride = weight->n};
     tleg_gemm(&b->exec, &gemm);
 }
 

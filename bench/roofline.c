@@ -44,13 +44,13 @@ static void attention_run(struct desk *desk) {
 }
 
 static void attention_backward_run(struct desk *desk) {
-    tleg_attention_backward_heads(&desk->exec, &(struct tleg_attention_backward){.batch = 1,
-                                                                                 .tokens = TOKENS,
-                                                                                 .dim = desk->dim,
-                                                                                 .heads = desk->dim / 64,
-                                                                                 .qkv = desk->x,
-                                                                                 .dout = desk->z,
-                                                                                 .dqkv = desk->y});
+    tleg_k_attention_backward(&desk->exec, &(struct tleg_attention_backward){.batch = 1,
+                                                                             .tokens = TOKENS,
+                                                                             .dim = desk->dim,
+                                                                             .heads = desk->dim / 64,
+                                                                             .qkv = desk->x,
+                                                                             .dout = desk->z,
+                                                                             .dqkv = desk->y});
 }
 
 static void weight_backward_run(struct desk *desk) {
@@ -76,14 +76,14 @@ static void layernorm_run(struct desk *desk) {
 }
 
 static void layernorm_backward_run(struct desk *desk) {
-    tleg_layernorm_backward_rows(
+    tleg_k_layernorm_backward(
         &desk->exec,
         &(struct tleg_layernorm_backward){
             .rows = TOKENS, .dim = desk->dim, .x = desk->x, .weight = desk->v, .dy = desk->z, .eps = 1e-5F, .dx = desk->y});
 }
 
 static void gelu_run(struct desk *desk) {
-    tleg_gelu(desk->kernels, (size_t)(TOKENS * 4 * desk->dim), desk->x, desk->y);
+    tleg_activate(desk->kernels, TLEG_ACTIVATION_GELU, (size_t)(TOKENS * 4 * desk->dim), desk->x, desk->y);
 }
 
 static void expand_run(struct desk *desk) {

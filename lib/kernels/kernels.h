@@ -72,29 +72,39 @@ void tleg_for_each(const struct tleg_exec *exec, int64_t count, void (*fn)(void 
  * tleg_multiplies_halves. */
 void tleg_pack_transposed(const struct tleg_exec *exec, int32_t rounded, int64_t n, int64_t k, const float *w, void *packed);
 
+/* ---- activations (op/activation.c) ----
+ * To add one: a line here, four_NAME and four_NAME_slope in op/four.h, the same for the vectors of each level, a test. */
+#define TLEG_EACH_ACTIVATION(DO, level) DO(level, GELU, gelu) /* the exact form, of erf */
+#define TLEG_ACTIVATION(level, NAME, name) TLEG_ACTIVATION_##NAME,
+enum tleg_activation { TLEG_ACTIVATION_NONE, TLEG_EACH_ACTIVATION(TLEG_ACTIVATION, ) TLEG_ACTIVATIONS };
+#undef TLEG_ACTIVATION
+
 /* ---- gemm: seam 3 (gemm.c) ---- */
 /* out[r][j] = epilogue(sum over i of row_r[i] * W[j][i]), r < m, j < n. Each output is one chain of sums over i = 0..k-1, so
  * its bits do not depend on m, on r or on the number of lanes. Where bf16 is multiplied, rows are rounded to it and sums are
  * f32. */
 enum tleg_rows_kind {
-    TLEG_ROWS_PLAIN,     /* row r = x + r * stride */
-    TLEG_ROWS_LAYERNORM, /* the same through LayerNorm(norm_weight, norm_bias, eps) */
-    TLEG_ROWS_GELU,      /* the plain row through GELU */
-    TLEG_ROWS_PATCHES,   /* row r = patch r of the image x (3, image_size, image_size): channel, then y, then x */
-    TLEG_ROWS_HALVES     /* row r = halves + r * stride, of bf16 as tleg_gemm left it; where tleg_multiplies_halves alone */
+    TLEG_ROWS_PLAIN,      /* row r = x + r * stride */
+    TLEG_ROWS_LAYERNORM,  /* the same through LayerNorm(norm_weight, norm_bias, eps) */
+    TLEG_ROWS_ACTIVATION, /* the plain row through `activation` */
+    TLEG_ROWS_PATCHES,    /* row r = patch r of the image x (3, image_size, image_size): channel, then y, then x */
+    TLEG_ROWS_HALVES      /* row r = halves + r * stride, of bf16 as tleg_gemm left it; where tleg_multiplies_halves alone */
 };
 struct tleg_rows {
     enum tleg_rows_kind kind;
     const float *x;
     const uint16_t *halves;
     int64_t stride;
+    enum tleg_activation activation;
     const float *norm_weight, *norm_bias;
     float eps;
     int32_t image_size, patch_size;
 };
-struct tleg_epilogue { /* out = (residual + act(sum + bias)) * gelu'(hidden), each part optional */
+/* out = residual + act(sum + bias); with `hidden`, backward: out = (residual + sum + bias) * act'(hidden). Each part is
+ * optional. */
+struct tleg_epilogue {
     const float *bias; /* (n) */
-    bool gelu;
+    enum tleg_activation activation;
     const float *residual; /* may be the output itself */
     int64_t residual_stride;
     const float *hidden; /* may be the output itself */
@@ -138,8 +148,8 @@ struct tleg_scratch tleg_attention_scratch(const struct tleg_kernels *kernels, i
 /* y = LayerNorm(x) over rows of dim, x and y contiguous; y may be x (layernorm.c). */
 void tleg_layernorm(const struct tleg_kernels *kernels, int64_t rows, int64_t dim, const float *x, const float *weight,
                     const float *bias, float eps, float *y);
-/* y = gelu(x); y may be x (gelu.c). */
-void tleg_gelu(const struct tleg_kernels *kernels, size_t count, const float *x, float *y);
+/* y = act(x); y may be x (activation.c). */
+void tleg_activate(const struct tleg_kernels *kernels, enum tleg_activation activation, size_t count, const float *x, float *y);
 /* y (dim) = mean of `rows` rows of x, summed in rising order (pool.c). */
 void tleg_mean_rows(const struct tleg_kernels *kernels, int64_t rows, int64_t dim, const float *x, float *y);
 /* Position embedding (prefix + old*old, dim) to (prefix + grid*grid, dim): bicubic with a = -0.75, edges repeated, no
@@ -167,13 +177,14 @@ struct tleg_weight_backward {
 void tleg_weight_backward(const struct tleg_exec *exec, const struct tleg_weight_backward *backward);
 struct tleg_scratch tleg_weight_backward_scratch(const struct tleg_kernels *kernels, int32_t rounded, int64_t m, int64_t n,
                                                  int64_t k);
-/* dx (m, k) = dY W, W (n, k) row-major; then, where hidden is given, dx *= gelu'(hidden) element by element, hidden (m, k)
+/* dx (m, k) = dY W, W (n, k) row-major; then, where hidden is given, dx *= act'(hidden) element by element, hidden (m, k)
  * contiguous. */
 struct tleg_input_backward {
     int64_t m, n, k;
     const float *dy; /* (m, n) contiguous */
     const float *w;
     const float *hidden; /* or NULL; may be dx itself */
+    enum tleg_activation activation;
     float *dx;
 };
 void tleg_input_backward(const struct tleg_exec *exec, const struct tleg_input_backward *backward);
@@ -187,7 +198,7 @@ struct tleg_layernorm_backward {
     float *dx;
     struct tleg_gradient dweight, dbias; /* (dim), rows summed in fixed chunks */
 };
-void tleg_layernorm_backward_rows(const struct tleg_exec *exec, const struct tleg_layernorm_backward *backward);
+void tleg_k_layernorm_backward(const struct tleg_exec *exec, const struct tleg_layernorm_backward *backward);
 struct tleg_scratch tleg_layernorm_backward_scratch(const struct tleg_kernels *kernels, int64_t rows, int64_t dim);
 /* dqkv (B, N, 3D) from dout (B, N, D) and the forward's qkv; the probabilities are computed again, a block of queries at a
  * time. */
@@ -196,11 +207,12 @@ struct tleg_attention_backward {
     const float *qkv, *dout;
     float *dqkv;
 };
-void tleg_attention_backward_heads(const struct tleg_exec *exec, const struct tleg_attention_backward *backward);
+void tleg_k_attention_backward(const struct tleg_exec *exec, const struct tleg_attention_backward *backward);
 struct tleg_scratch tleg_attention_backward_scratch(const struct tleg_kernels *kernels, int64_t tokens, int64_t dim,
                                                     int64_t heads);
-/* dx = dy * gelu'(x); dx may be dy or x. */
-void tleg_gelu_backward_array(const struct tleg_kernels *kernels, size_t count, const float *x, const float *dy, float *dx);
+/* dx = dy * act'(x); dx may be dy or x. */
+void tleg_activate_backward(const struct tleg_kernels *kernels, enum tleg_activation activation, size_t count, const float *x,
+                            const float *dy, float *dx);
 /* The adjoint of tleg_resample_grid: din += its transpose applied to dout. */
 void tleg_resample_grid_backward(int64_t prefix, int64_t old, int64_t grid, int64_t dim, const float *dout, float *din);
 
@@ -208,10 +220,10 @@ void tleg_resample_grid_backward(int64_t prefix, int64_t old, int64_t grid, int6
  * Each returns its loss and, unless dlogits is NULL, adds scale * d loss / d logits to dlogits (rows, classes). */
 /* Mean over the rows of -sum_c q_c log softmax(logits)_c, where q is the row of targets (rows, classes) or, when targets is
  * NULL, of the label: 1 - smoothing there, plus smoothing / classes everywhere. */
-double tleg_cross_entropy_rows(int64_t rows, int64_t classes, const float *logits, const int64_t *labels, const float *targets,
-                               double smoothing, double scale, float *dlogits);
+double tleg_k_cross_entropy(int64_t rows, int64_t classes, const float *logits, const int64_t *labels, const float *targets,
+                            double smoothing, double scale, float *dlogits);
 /* tau^2 * sum over all of KL(softmax(teacher / tau) || softmax(student / tau)) / (rows * classes). */
-double tleg_distillation_rows(int64_t rows, int64_t classes, const float *student, const float *teacher, double tau,
-                              double scale, float *dlogits);
+double tleg_k_distillation(int64_t rows, int64_t classes, const float *student, const float *teacher, double tau, double scale,
+                           float *dlogits);
 
 #endif

@@ -4,11 +4,10 @@
 #define PORTABLE_OPS                                                                                                           \
     .level = TLEG_LEVEL_PORTABLE, .name = "portable", .mr = TLEG_PORTABLE_MR, .nr = TLEG_PORTABLE_NR,                          \
     .tile = tleg_portable_tile, .transpose = tleg_portable_transpose, .softmax = tleg_portable_softmax,                        \
-    .layernorm = tleg_portable_layernorm, .gelu = tleg_portable_gelu, .expand = tleg_portable_expand,                          \
-    .widen = tleg_portable_widen
+    .layernorm = tleg_portable_layernorm, .expand = tleg_portable_expand, .widen = tleg_portable_widen
 #define PORTABLE_BACKWARD                                                                                                      \
     .copy = tleg_portable_copy, .sum_rows = tleg_portable_sum_rows, .accumulate = tleg_portable_accumulate,                    \
-    .gelu_backward = tleg_portable_gelu_backward, .softmax_backward = tleg_portable_softmax_backward,                          \
+    .activate = {TLEG_EACH_ACTIVATION(TLEG_ACTIVATE_ROW, portable)}, .softmax_backward = tleg_portable_softmax_backward,       \
     .layernorm_backward = tleg_portable_layernorm_backward
 
 const struct tleg_kernels tleg_table_portable = {PORTABLE_OPS, PORTABLE_BACKWARD, TLEG_PANELS};

@@ -57,7 +57,7 @@ TLEG_API tleg_status TLEG_CALL tleg_attention_backward(tleg_context *context, co
     status = tleg_ops_space_make(
         context, op, tleg_attention_backward_scratch(kernels, backward.tokens, backward.dim, backward.heads), 0, &space);
     if (!status)
-        tleg_attention_backward_heads(&space.exec, &backward);
+        tleg_k_attention_backward(&space.exec, &backward);
     tleg_ops_space_free(context, &space);
     return status;
 }

@@ -123,7 +123,7 @@ void tleg_ops_multiply(const struct tleg_exec *exec, const struct tleg_ops_produ
     tleg_gemm(exec, &(struct tleg_gemm){.m = p->m,
                                         .rows = p->rows,
                                         .weight = &weight,
-                                        .epilogue = {.bias = p->bias, .gelu = p->gelu},
+                                        .epilogue = {.bias = p->bias, .activation = p->activation},
                                         .out = p->out,
                                         .out_stride = p->n});
 }

@@ -12,7 +12,7 @@ TLEG_API tleg_status TLEG_CALL tleg_gelu_forward(tleg_context *context, const tl
     if (!status)
         status = tleg_kernels_of(context, &kernels);
     if (!status)
-        tleg_gelu(kernels, x->count, x->data, y->data);
+        tleg_activate(kernels, TLEG_ACTIVATION_GELU, x->count, x->data, y->data);
     return status;
 }
 
@@ -30,6 +30,6 @@ TLEG_API tleg_status TLEG_CALL tleg_gelu_backward(tleg_context *context, const t
     if (!status)
         status = tleg_kernels_of(context, &kernels);
     if (!status)
-        tleg_gelu_backward_array(kernels, x->count, x->data, dy->data, dx->data);
+        tleg_activate_backward(kernels, TLEG_ACTIVATION_GELU, x->count, x->data, dy->data, dx->data);
     return status;
 }

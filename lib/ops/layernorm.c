@@ -60,16 +60,16 @@ TLEG_API tleg_status TLEG_CALL tleg_layernorm_backward(tleg_context *context, co
     status = tleg_ops_space_make(context, "layernorm backward", tleg_layernorm_backward_scratch(kernels, rows, dim),
                                  dx ? 0 : x->bytes, &space);
     if (!status)
-        tleg_layernorm_backward_rows(&space.exec,
-                                     &(struct tleg_layernorm_backward){.rows = rows,
-                                                                       .dim = dim,
-                                                                       .x = x->data,
-                                                                       .weight = weight->data,
-                                                                       .dy = dy->data,
-                                                                       .eps = (float)eps,
-                                                                       .dx = dx ? dx->data : (float *)(void *)space.extra,
-                                                                       .dweight = tleg_ops_gradient_at(dweight),
-                                                                       .dbias = tleg_ops_gradient_at(dbias)});
+        tleg_k_layernorm_backward(&space.exec,
+                                  &(struct tleg_layernorm_backward){.rows = rows,
+                                                                    .dim = dim,
+                                                                    .x = x->data,
+                                                                    .weight = weight->data,
+                                                                    .dy = dy->data,
+                                                                    .eps = (float)eps,
+                                                                    .dx = dx ? dx->data : (float *)(void *)space.extra,
+                                                                    .dweight = tleg_ops_gradient_at(dweight),
+                                                                    .dbias = tleg_ops_gradient_at(dbias)});
     tleg_ops_space_free(context, &space);
     return status;
 }

@@ -3,7 +3,7 @@
 #include <tleg/ops.h>
 
 void tleg_ops_run_linear(const struct tleg_exec *exec, int64_t m, const float *x, const tleg_tensor *weight,
-                         const tleg_tensor *bias, bool gelu, float *packed, float *out) {
+                         const tleg_tensor *bias, enum tleg_activation activation, float *packed, float *out) {
     int64_t n = weight->shape[0], k = weight->shape[1];
     tleg_ops_multiply(exec, &(struct tleg_ops_product){.m = m,
                                                        .n = n,
@@ -11,7 +11,7 @@ void tleg_ops_run_linear(const struct tleg_exec *exec, int64_t m, const float *x
                                                        .rows = {.kind = TLEG_ROWS_PLAIN, .x = x, .stride = k},
                                                        .w = weight->data,
                                                        .bias = tleg_ops_data(bias),
-                                                       .gelu = gelu,
+                                                       .activation = activation,
                                                        .packed = packed,
                                                        .out = out});
 }
@@ -37,7 +37,8 @@ TLEG_API tleg_status TLEG_CALL tleg_linear_forward(tleg_context *context, const 
     status = tleg_ops_space_make(context, "linear", tleg_gemm_scratch(kernels, TLEG_F32, rows, weight->shape[0], dim),
                                  tleg_ops_packed_bytes(kernels, weight->shape[0], dim), &space);
     if (!status)
-        tleg_ops_run_linear(&space.exec, rows, x->data, weight, bias, false, (float *)(void *)space.extra, y->data);
+        tleg_ops_run_linear(&space.exec, rows, x->data, weight, bias, TLEG_ACTIVATION_NONE, (float *)(void *)space.extra,
+                            y->data);
     tleg_ops_space_free(context, &space);
     return status;
 }
@@ -82,8 +83,14 @@ void tleg_ops_weight_step(const struct tleg_exec *exec, const struct tleg_ops_li
 }
 
 void tleg_ops_input_step(const struct tleg_exec *exec, const struct tleg_ops_linear *l, const float *hidden, float *dx) {
-    tleg_input_backward(exec, &(struct tleg_input_backward){
-                                  .m = l->m, .n = l->n, .k = l->k, .dy = l->dy, .w = l->w, .hidden = hidden, .dx = dx});
+    tleg_input_backward(exec, &(struct tleg_input_backward){.m = l->m,
+                                                            .n = l->n,
+                                                            .k = l->k,
+                                                            .dy = l->dy,
+                                                            .w = l->w,
+                                                            .hidden = hidden,
+                                                            .activation = TLEG_ACTIVATION_GELU,
+                                                            .dx = dx});
 }
 
 TLEG_API tleg_status TLEG_CALL tleg_linear_backward(tleg_context *context, const tleg_tensor *x, const tleg_tensor *weight,

@@ -58,8 +58,8 @@ TLEG_API tleg_status TLEG_CALL tleg_cross_entropy(tleg_context *context, const t
     if (status)
         return status;
     bool numbers = targets->dtype == TLEG_I64;
-    *loss = tleg_cross_entropy_rows(logits->shape[0], logits->shape[1], logits->data, numbers ? targets->data : NULL,
-                                    numbers ? NULL : targets->data, smoothing, 1, zeroed(dlogits));
+    *loss = tleg_k_cross_entropy(logits->shape[0], logits->shape[1], logits->data, numbers ? targets->data : NULL,
+                                 numbers ? NULL : targets->data, smoothing, 1, zeroed(dlogits));
     return TLEG_OK;
 }
 
@@ -75,7 +75,6 @@ TLEG_API tleg_status TLEG_CALL tleg_distillation(tleg_context *context, const tl
     if (!status && !(tau > 0 && isfinite(tau)))
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "distillation: tau must be more than 0 and finite");
     if (!status)
-        *loss =
-            tleg_distillation_rows(logits->shape[0], logits->shape[1], logits->data, teacher->data, tau, 1, zeroed(dlogits));
+        *loss = tleg_k_distillation(logits->shape[0], logits->shape[1], logits->data, teacher->data, tau, 1, zeroed(dlogits));
     return status;
 }

@@ -40,8 +40,8 @@ TLEG_API tleg_status TLEG_CALL tleg_mlp_forward(tleg_context *context, const tle
     status = tleg_ops_space_make(context, "mlp", scratch, extra, &space);
     if (!status) {
         float *packed = (float *)(void *)space.extra, *middle = (float *)(void *)(space.extra + hidden_at);
-        tleg_ops_run_linear(&space.exec, rows, x->data, fc1, fc1_bias, true, packed, middle);
-        tleg_ops_run_linear(&space.exec, rows, middle, fc2, fc2_bias, false, packed, y->data);
+        tleg_ops_run_linear(&space.exec, rows, x->data, fc1, fc1_bias, TLEG_ACTIVATION_GELU, packed, middle);
+        tleg_ops_run_linear(&space.exec, rows, middle, fc2, fc2_bias, TLEG_ACTIVATION_NONE, packed, y->data);
     }
     tleg_ops_space_free(context, &space);
     return status;
@@ -85,12 +85,13 @@ static tleg_status check_backward(tleg_context *context, struct mlp *a) {
 
 /* hidden (rows, H), before GELU, becomes the gradient by itself once the second product's weights have had theirs. */
 static void mlp_backward(const struct tleg_exec *exec, const struct mlp *a, float *packed, float *hidden) {
-    struct tleg_ops_linear second = {.m = a->rows,
-                                     .n = a->dim,
-                                     .k = a->hidden,
-                                     .rows = {.kind = TLEG_ROWS_GELU, .x = hidden, .stride = a->hidden},
-                                     .w = a->fc2->data,
-                                     .dy = a->dy->data};
+    struct tleg_ops_linear second = {
+        .m = a->rows,
+        .n = a->dim,
+        .k = a->hidden,
+        .rows = {.kind = TLEG_ROWS_ACTIVATION, .activation = TLEG_ACTIVATION_GELU, .x = hidden, .stride = a->hidden},
+        .w = a->fc2->data,
+        .dy = a->dy->data};
     struct tleg_ops_linear first = {.m = a->rows,
                                     .n = a->hidden,
                                     .k = a->dim,

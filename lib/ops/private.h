@@ -57,7 +57,7 @@ struct tleg_ops_product {
     int64_t m, n, k;
     struct tleg_rows rows;
     const float *w, *bias;
-    bool gelu;
+    enum tleg_activation activation;
     float *packed, *out;
 };
 void tleg_ops_multiply(const struct tleg_exec *exec, const struct tleg_ops_product *product);
@@ -65,7 +65,7 @@ void tleg_ops_multiply(const struct tleg_exec *exec, const struct tleg_ops_produ
 /* ---- linear maps (linear.c) ---- */
 /* out (m, n) = x W^T + bias [through GELU]; packed as in struct tleg_ops_product. */
 void tleg_ops_run_linear(const struct tleg_exec *exec, int64_t m, const float *x, const tleg_tensor *weight,
-                         const tleg_tensor *bias, bool gelu, float *packed, float *out);
+                         const tleg_tensor *bias, enum tleg_activation activation, float *packed, float *out);
 /* A linear map on its way back. */
 struct tleg_ops_linear { /* y = rows W^T + bias */
     int64_t m, n, k;

@@ -210,10 +210,10 @@ static tleg_status losses(tleg_trainer *t, const struct slice *slice, double sha
     memset(dlogits, 0, (size_t)(heads_of(t) * rows * classes) * sizeof(float));
     double labels = 0, taught = 0;
     if (batch->labels || batch->targets)
-        labels = tleg_cross_entropy_rows(rows, classes, logits, batch->labels, batch->targets, t->options.smoothing,
-                                         share * (1 - alpha), alpha < 1 ? dlogits : NULL);
+        labels = tleg_k_cross_entropy(rows, classes, logits, batch->labels, batch->targets, t->options.smoothing,
+                                      share * (1 - alpha), alpha < 1 ? dlogits : NULL);
     if (teacher)
-        taught = tleg_distillation_rows(rows, classes, logits + last, teacher, t->options.tau, share * alpha, dlogits + last);
+        taught = tleg_k_distillation(rows, classes, logits + last, teacher, t->options.tau, share * alpha, dlogits + last);
     loss->labels += slice->part * labels;
     loss->teacher += slice->part * taught;
     loss->total += slice->part * ((alpha < 1 ? (1 - alpha) * labels : 0) + alpha * taught);

@@ -48,7 +48,7 @@ void tleg_train_pool(tleg_trainer *t, int64_t batch, const float *x) {
 }
 
 static void norm_backward(tleg_trainer *t, const struct view *v, int64_t rows, const float *x, const float *dy, float *dx) {
-    tleg_layernorm_backward_rows(
+    tleg_k_layernorm_backward(
         &t->exec,
         &(struct tleg_layernorm_backward){.rows = rows,
                                           .dim = v->dim,

@@ -12,15 +12,15 @@
 
 /* ---- pairs in plain C: odd tiles, and sums filled up to a multiple of `unit` pairs ---- */
 
-static float number_of(const void *pairs, int64_t place) {
-    uint32_t bits = (uint32_t)((const uint16_t *)pairs)[place] << 16;
+static float number_of(const void *halves, int64_t place) {
+    uint32_t bits = (uint32_t)((const uint16_t *)halves)[place] << 16;
     float value;
     memcpy(&value, &bits, sizeof value);
     return value;
 }
 
-static void round_to(float x, void *pairs, int64_t place) {
-    tleg_convert_from_f32(TLEG_BF16, &x, (char *)pairs + 2 * place, 1);
+static void round_to(float x, void *halves, int64_t place) {
+    tleg_convert_from_f32(TLEG_BF16, &x, (char *)halves + 2 * place, 1);
 }
 
 static void plain_tile(const struct tleg_tile *tile, int32_t nr) {
@@ -32,7 +32,7 @@ static void plain_tile(const struct tleg_tile *tile, int32_t nr) {
                     sum += number_of(tile->a, 2 * (i * tile->a_step + r * tile->a_row) + e) *
                            number_of(tile->b, 2 * (i * nr + j) + e);
             sum = sum * (tile->scale ? tile->scale[r] : 1) + (tile->bias ? tile->bias[j] : 0);
-            sum = tile->gelu ? (float)gelu_of((double)sum) : sum;
+            sum = tile->activation != TLEG_ACTIVATION_NONE && !tile->hidden ? (float)gelu_of((double)sum) : sum;
             sum += tile->residual ? tile->residual[r * tile->residual_stride + j] : 0;
             if (tile->hidden)
                 sum *= (float)gelu_slope_of((double)tile->hidden[r * tile->hidden_stride + j]);
@@ -49,19 +49,22 @@ static void plain_pack(int64_t rows, int64_t k, const float *in, int64_t stride,
             round_to(i < k ? in[r * stride + i] : 0, out, 2 * r * steps + i);
 }
 
-static void plain_fold(int64_t rows, int64_t cols, const float *in, int64_t stride, int64_t steps, void *out, int64_t wide) {
+static void plain_interleave_f32(int64_t rows, int64_t cols, const float *in, int64_t stride, int64_t steps, void *out,
+                                 int64_t wide) {
     for (int64_t r = 0; r < 2 * steps; r++)
         for (int64_t c = 0; c < wide; c++)
             round_to(r < rows && c < cols ? in[r * stride + c] : 0, out, r / 2 * 2 * wide + 2 * c + r % 2);
 }
 
-static void plain_zip(int64_t rows, int64_t cols, const uint16_t *in, int64_t stride, int64_t steps, void *out, int64_t wide) {
+static void plain_interleave_narrow(int64_t rows, int64_t cols, const uint16_t *in, int64_t stride, int64_t steps, void *out,
+                                    int64_t wide) {
     for (int64_t r = 0; r < 2 * steps; r++)
         for (int64_t c = 0; c < wide; c++)
             ((uint16_t *)out)[r / 2 * 2 * wide + 2 * c + r % 2] = r < rows && c < cols ? in[r * stride + c] : 0;
 }
 
-static void plain_turn(int64_t rows, int64_t cols, const void *in, int64_t in_stride, void *out, int64_t out_stride) {
+static void plain_transpose_steps(int64_t rows, int64_t cols, const void *in, int64_t in_stride, void *out,
+                                  int64_t out_stride) {
     for (int64_t r = 0; r < rows; r++)
         for (int64_t c = 0; c < cols; c++)
             memcpy((char *)out + 4 * (c * out_stride + r), (const char *)in + 4 * (r * in_stride + c), 4);
@@ -91,20 +94,22 @@ static void tile_5_8(const struct tleg_tile *tile) {
 static void tile_34_32(const struct tleg_tile *tile) {
     plain_tile(tile, 32);
 }
-#define PLAIN_PAIRS .pack = plain_pack, .fold = plain_fold, .zip = plain_zip, .turn = plain_turn, .softmax = plain_softmax
-static const struct tleg_pairs plain[] = {
-    {.mr = 5, .nr = 7, .unit = 1, .tile = tile_5_7, PLAIN_PAIRS},
-    {.mr = 5, .nr = 8, .unit = 16, .tile = tile_5_8, PLAIN_PAIRS},
-    {.mr = 34, .nr = 32, .unit = 16, .tile = tile_34_32, PLAIN_PAIRS},
+#define PLAIN_NARROW                                                                                                           \
+    .pack = plain_pack, .interleave_f32 = plain_interleave_f32, .interleave_narrow = plain_interleave_narrow,                  \
+    .transpose_steps = plain_transpose_steps, .softmax = plain_softmax
+static const struct tleg_narrow plain[] = {
+    {.mr = 5, .nr = 7, .unit = 1, .tile = tile_5_7, PLAIN_NARROW},
+    {.mr = 5, .nr = 8, .unit = 16, .tile = tile_5_8, PLAIN_NARROW},
+    {.mr = 34, .nr = 32, .unit = 16, .tile = tile_34_32, PLAIN_NARROW},
 #if defined(__x86_64__)
     {.mr = 32,
      .nr = 32,
      .unit = 16,
      .tile = emulated_amx_tile,
      .pack = tleg_avx512bf16_pack,
-     .fold = tleg_avx512bf16_fold,
-     .zip = tleg_avx512bf16_zip,
-     .turn = tleg_avx512bf16_turn,
+     .interleave_f32 = tleg_avx512bf16_interleave_f32,
+     .interleave_narrow = tleg_avx512bf16_interleave_narrow,
+     .transpose_steps = tleg_avx512bf16_transpose_steps,
      .softmax = tleg_avx512bf16_softmax},
 #endif
 };
@@ -156,15 +161,15 @@ static inline void product_free(struct product *p) {
 static inline void run(const struct tleg_kernels *kernels, const struct product *p, struct tleg_rows rows, int64_t m,
                        int32_t lanes, float *out) {
     struct tleg_exec exec = exec_make(kernels, tleg_gemm_scratch(kernels, TLEG_BF16, m, p->n, p->k), lanes);
-    tleg_gemm(
-        &exec,
-        &(struct tleg_gemm){
-            .m = m,
-            .rows = rows,
-            .weight = &p->weight,
-            .epilogue = {.bias = p->bias, .gelu = p->k % 2, .residual = p->n % 2 ? NULL : p->residual, .residual_stride = p->n},
-            .out = out,
-            .out_stride = p->n});
+    tleg_gemm(&exec, &(struct tleg_gemm){.m = m,
+                                         .rows = rows,
+                                         .weight = &p->weight,
+                                         .epilogue = {.bias = p->bias,
+                                                      .activation = p->k % 2 ? TLEG_ACTIVATION_GELU : TLEG_ACTIVATION_NONE,
+                                                      .residual = p->n % 2 ? NULL : p->residual,
+                                                      .residual_stride = p->n},
+                                         .out = out,
+                                         .out_stride = p->n});
     exec_free(&exec);
 }
 
@@ -191,16 +196,16 @@ static inline int setup_products(void **state) {
             continue;
         }
         plain_tables[i] = *tleg_kernels_find(TLEG_LEVEL_PORTABLE, TLEG_GEMM_OWN);
-        plain_tables[i].pairs = &plain[i];
+        plain_tables[i].narrow = &plain[i];
         tables[table_count++] = &plain_tables[i];
     }
     struct backend backends[MAX_BACKENDS];
     int32_t count = support_backends(backends);
     for (int32_t i = 0; i < count; i++) {
         const struct tleg_kernels *kernels = tleg_kernels_find(backends[i].level, backends[i].gemm);
-        bool pairs = kernels->pairs && table_count < MAX_BACKENDS;
-        printf("level %s: %s\n", backends[i].name, pairs ? "multiplies bf16" : "widens");
-        if (pairs)
+        bool narrow = kernels->narrow && table_count < MAX_BACKENDS;
+        printf("level %s: %s\n", backends[i].name, narrow ? "multiplies bf16" : "widens");
+        if (narrow)
             tables[table_count++] = kernels;
     }
     return 0;

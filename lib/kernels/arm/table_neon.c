@@ -5,12 +5,12 @@
 
 #define NEON_OPS                                                                                                               \
     .level = TLEG_LEVEL_NEON, .name = "neon", .mr = TLEG_NEON_MR, .nr = TLEG_NEON_NR, .tile = tleg_neon_tile,                  \
-    .transpose = tleg_neon_transpose, .softmax = tleg_neon_softmax, .layernorm = tleg_neon_layernorm, .gelu = tleg_neon_gelu,  \
+    .transpose = tleg_neon_transpose, .softmax = tleg_neon_softmax, .layernorm = tleg_neon_layernorm,                          \
     .expand = tleg_neon_expand, .widen = tleg_neon_widen
 
 #define NEON_BACKWARD                                                                                                          \
     .copy = tleg_neon_copy, .sum_rows = tleg_neon_sum_rows, .accumulate = tleg_neon_accumulate,                                \
-    .gelu_backward = tleg_neon_gelu_backward, .softmax_backward = tleg_neon_softmax_backward,                                  \
+    .activate = {TLEG_EACH_ACTIVATION(TLEG_ACTIVATE_ROW, neon)}, .softmax_backward = tleg_neon_softmax_backward,               \
     .layernorm_backward = tleg_neon_layernorm_backward
 
 const struct tleg_kernels tleg_table_neon = {NEON_OPS, NEON_BACKWARD, TLEG_PANELS};

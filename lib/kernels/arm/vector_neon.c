@@ -149,22 +149,32 @@ void tleg_neon_layernorm_backward(const struct tleg_layernorm_backward *backward
         layernorm_row_backward(backward, first + r, sums, sums + backward->dim);
 }
 
-/* ---- GELU ---- */
+/* ---- activations ---- */
 
-void tleg_neon_gelu(size_t count, const float *x, float *y) {
+TLEG_NEON_INLINE void forward(size_t count, const float *x, float *y, const enum tleg_activation activation) {
     for (size_t i = 0; i < count; i += 4) {
         int64_t left = (int64_t)(count - i);
-        tleg_neon_store_first(y + i, tleg_neon_gelu_of(tleg_neon_load_first(x + i, left)), left);
+        tleg_neon_store_first(y + i, tleg_neon_activated(activation, tleg_neon_load_first(x + i, left)), left);
     }
 }
 
-void tleg_neon_gelu_backward(size_t count, const float *x, const float *dy, float *dx) {
+TLEG_NEON_INLINE void backward(size_t count, const float *x, const float *dy, float *dx,
+                               const enum tleg_activation activation) {
     for (size_t i = 0; i < count; i += 4) {
         int64_t left = (int64_t)(count - i);
-        float32x4_t slope = tleg_neon_gelu_slope(tleg_neon_load_first(x + i, left));
+        float32x4_t slope = tleg_neon_slope(activation, tleg_neon_load_first(x + i, left));
         tleg_neon_store_first(dx + i, vmulq_f32(tleg_neon_load_first(dy + i, left), slope), left);
     }
 }
+
+#define ACTIVATION(level, NAME, name)                                                                                          \
+    void tleg_##level##_##name(size_t count, const float *x, float *y) {                                                       \
+        forward(count, x, y, TLEG_ACTIVATION_##NAME);                                                                          \
+    }                                                                                                                          \
+    void tleg_##level##_##name##_backward(size_t count, const float *x, const float *dy, float *dx) {                          \
+        backward(count, x, dy, dx, TLEG_ACTIVATION_##NAME);                                                                    \
+    }
+TLEG_EACH_ACTIVATION(ACTIVATION, neon)
 
 /* ---- copies and sums of rows ---- */
 

@@ -120,16 +120,16 @@ static void finish_rows(void *arg, int64_t item, char *lane) {
         if (epilogue->bias)
             for (int64_t j = 0; j < cols; j++)
                 sum[j] += epilogue->bias[product->column + j];
-        if (epilogue->gelu)
-            product->exec->kernels->gelu((size_t)cols, sum, sum);
+        if (!epilogue->hidden)
+            tleg_activate(product->exec->kernels, epilogue->activation, (size_t)cols, sum, sum);
         if (epilogue->residual) {
             const float *residual = epilogue->residual + r * epilogue->residual_stride + product->column;
             for (int64_t j = 0; j < cols; j++)
                 sum[j] += residual[j];
         }
         if (epilogue->hidden)
-            product->exec->kernels->gelu_backward((size_t)cols,
-                                                  epilogue->hidden + r * epilogue->hidden_stride + product->column, sum, sum);
+            tleg_activate_backward(product->exec->kernels, epilogue->activation, (size_t)cols,
+                                   epilogue->hidden + r * epilogue->hidden_stride + product->column, sum, sum);
         memcpy(out, sum, (size_t)cols * sizeof *out);
     }
 }

@@ -120,9 +120,9 @@ static void attend(void *arg, int64_t item, char *lane) {
 }
 
 void tleg_attention(const struct tleg_exec *exec, const struct tleg_attention *attention) {
-    const struct tleg_pairs *pairs = tleg_pairs_of(exec->kernels, attention->dtype);
-    if (pairs) {
-        tleg_attention_pairs(exec, attention, pairs);
+    const struct tleg_narrow *narrow = tleg_narrow_of(exec->kernels, attention->dtype);
+    if (narrow) {
+        tleg_attention_narrow(exec, attention, narrow);
         return;
     }
     int64_t nr = exec->kernels->nr, heads_all = attention->batch * attention->heads;
@@ -136,8 +136,8 @@ void tleg_attention(const struct tleg_exec *exec, const struct tleg_attention *a
 
 struct tleg_scratch tleg_attention_scratch(const struct tleg_kernels *kernels, int32_t dtype, int64_t tokens, int64_t dim,
                                            int64_t heads) {
-    const struct tleg_pairs *pairs = tleg_pairs_of(kernels, dtype);
+    const struct tleg_narrow *narrow = tleg_narrow_of(kernels, dtype);
     struct layout layout;
-    return (struct tleg_scratch){.lane = pairs ? tleg_attention_pairs_lane(pairs, tokens, dim / heads)
-                                               : lane_layout(kernels, tokens, dim / heads, &layout)};
+    return (struct tleg_scratch){.lane = narrow ? tleg_attention_narrow_lane(narrow, tokens, dim / heads)
+                                                : lane_layout(kernels, tokens, dim / heads, &layout)};
 }

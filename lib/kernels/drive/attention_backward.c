@@ -88,8 +88,8 @@ static void pack_panel(const struct tleg_kernels *kernels, int64_t cols, int64_t
 }
 
 /* Columns [0, cols) of a panel of scores become rows [at, at + cols) of the span's left sides. */
-static void turn(const struct tleg_kernels *kernels, int64_t tokens, int64_t cols, const float *panel, int64_t span, int64_t at,
-                 float *turned) {
+static void transpose_into(const struct tleg_kernels *kernels, int64_t tokens, int64_t cols, const float *panel, int64_t span,
+                           int64_t at, float *turned) {
     for (int64_t first = 0, block = 1, next; first < tokens; first = next, block++) {
         next = tleg_block_start(tokens, kernels->mr, block);
         kernels->transpose(next - first, cols, panel + first * kernels->nr, kernels->nr, 1.0F,
@@ -173,8 +173,8 @@ static void panel_backward(const struct heads *heads, const struct places *place
     score(heads, places->value_blocks, places->dout, cols, places->dp);
     kernels->softmax_backward(tokens, cols, places->inverse, places->p, places->dp);
     query_gradient(heads, places, cols, dqkv + first * 3 * dim);
-    turn(kernels, tokens, cols, places->p, span->most, first - span->first, places->p_turned);
-    turn(kernels, tokens, cols, places->dp, span->most, first - span->first, places->ds_turned);
+    transpose_into(kernels, tokens, cols, places->p, span->most, first - span->first, places->p_turned);
+    transpose_into(kernels, tokens, cols, places->dp, span->most, first - span->first, places->ds_turned);
 }
 
 static void head_backward(void *arg, int64_t item, char *lane) {
@@ -203,7 +203,7 @@ static void head_backward(void *arg, int64_t item, char *lane) {
     }
 }
 
-void tleg_attention_backward_heads(const struct tleg_exec *exec, const struct tleg_attention_backward *backward) {
+void tleg_k_attention_backward(const struct tleg_exec *exec, const struct tleg_attention_backward *backward) {
     int64_t width = backward->dim / backward->heads;
     struct heads heads = {.exec = exec, .backward = backward, .width = width, .scale = 1.0F / sqrtf((float)width)};
     tleg_for_each(exec, backward->batch * backward->heads, head_backward, &heads);

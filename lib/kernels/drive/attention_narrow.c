@@ -11,7 +11,7 @@ enum { PIECE = 32 }; /* tokens that are packed at a time: a multiple of 2 * unit
 struct heads {
     const struct tleg_exec *exec;
     const struct tleg_attention *attention;
-    const struct tleg_pairs *pairs;
+    const struct tleg_narrow *narrow;
     int64_t width;        /* of a head */
     int64_t steps, spans; /* pairs that the width and the tokens fill */
     int64_t blocks;       /* of queries */
@@ -32,8 +32,9 @@ static int64_t whole(int64_t count, int64_t unit) {
     return (count + unit - 1) / unit * unit;
 }
 
-static size_t lane_layout(const struct tleg_pairs *pairs, int64_t tokens, int64_t width, struct layout *layout) {
-    int64_t mr = pairs->mr, nr = pairs->nr, steps = tleg_pairs_count(pairs, width), spans = tleg_pairs_count(pairs, tokens);
+static size_t lane_layout(const struct tleg_narrow *narrow, int64_t tokens, int64_t width, struct layout *layout) {
+    int64_t mr = narrow->mr, nr = narrow->nr, steps = tleg_narrow_steps(narrow, width),
+            spans = tleg_narrow_steps(narrow, tokens);
     size_t sizes[] = {tleg_floats_size(mr > PIECE ? mr : PIECE, steps),
                       tleg_floats_size(whole(tokens, nr), steps),
                       tleg_floats_size(spans, whole(width, nr)),
@@ -70,7 +71,7 @@ static const uint16_t *rows_get(const struct heads *heads, const struct source *
     int64_t width = heads->width, padded = 2 * heads->steps;
     *stride = padded;
     if (!source->halves) {
-        heads->pairs->pack(count, width, source->x + first * source->stride, source->stride, heads->steps, room);
+        heads->narrow->pack(count, width, source->x + first * source->stride, source->stride, heads->steps, room);
         return (const uint16_t *)room;
     }
     const uint16_t *rows = source->halves + first * source->stride;
@@ -86,31 +87,32 @@ static const uint16_t *rows_get(const struct heads *heads, const struct source *
 }
 
 static void pack_keys(const struct heads *heads, const struct source *source, float *room, float *keys) {
-    int64_t tokens = heads->attention->tokens, nr = heads->pairs->nr, stride;
+    int64_t tokens = heads->attention->tokens, nr = heads->narrow->nr, stride;
     for (int64_t first = 0; first < tokens; first += nr, keys += heads->steps * nr) {
         int64_t count = tokens - first < nr ? tokens - first : nr;
         const uint16_t *rows = rows_get(heads, source, first, count, room, &stride);
         if (count < nr)
             memset(keys, 0, (size_t)(heads->steps * nr) * sizeof *keys);
-        heads->pairs->turn(count, heads->steps, rows, stride / 2, keys, nr);
+        heads->narrow->transpose_steps(count, heads->steps, rows, stride / 2, keys, nr);
     }
 }
 
 static void pack_values(const struct heads *heads, const struct source *source, float *room, float *values) {
-    int64_t tokens = heads->attention->tokens, width = heads->width, nr = heads->pairs->nr, stride;
+    int64_t tokens = heads->attention->tokens, width = heads->width, nr = heads->narrow->nr, stride;
     for (int64_t first = 0; first < tokens; first += PIECE) {
         int64_t count = tokens - first < PIECE ? tokens - first : PIECE;
         const uint16_t *rows = rows_get(heads, source, first, count, room, &stride);
         for (int64_t column = 0; column < width; column += nr)
-            heads->pairs->zip(count, width - column < nr ? width - column : nr, rows + column, stride,
-                              tleg_pairs_count(heads->pairs, count), values + column * heads->spans + first / 2 * nr, nr);
+            heads->narrow->interleave_narrow(count, width - column < nr ? width - column : nr, rows + column, stride,
+                                             tleg_narrow_steps(heads->narrow, count),
+                                             values + column * heads->spans + first / 2 * nr, nr);
     }
 }
 
 /* scores[r][j] = query r . key j. */
 static void score(const struct heads *heads, const uint16_t *queries, int64_t stride, int64_t rows, const float *keys,
                   float *scores) {
-    int64_t tokens = heads->attention->tokens, nr = heads->pairs->nr;
+    int64_t tokens = heads->attention->tokens, nr = heads->narrow->nr;
     struct tleg_tile tile = {.k = heads->steps,
                              .a = (const float *)(const void *)queries,
                              .a_step = 1,
@@ -121,14 +123,14 @@ static void score(const struct heads *heads, const uint16_t *queries, int64_t st
         tile.b = keys + key * heads->steps;
         tile.cols = (int32_t)(tokens - key < nr ? tokens - key : nr);
         tile.out = scores + key;
-        heads->pairs->tile(&tile);
+        heads->narrow->tile(&tile);
     }
 }
 
 /* out[r] = inverse[r] * sum over i of weights[r][i] * value i. */
 static void weigh(const struct heads *heads, const float *weights, const float *inverse, int64_t rows, const float *values,
                   struct tleg_tile tile) {
-    int64_t width = heads->width, nr = heads->pairs->nr;
+    int64_t width = heads->width, nr = heads->narrow->nr;
     float *out = tile.out;
     tile.k = tile.a_row = heads->spans;
     tile.a = weights;
@@ -139,7 +141,7 @@ static void weigh(const struct heads *heads, const float *weights, const float *
         tile.b = values + column * heads->spans;
         tile.cols = (int32_t)(width - column < nr ? width - column : nr);
         tile.out = tile.halves ? (float *)(void *)((uint16_t *)(void *)out + column) : out + column;
-        heads->pairs->tile(&tile);
+        heads->narrow->tile(&tile);
     }
 }
 
@@ -168,8 +170,8 @@ static void attend_block(const struct heads *heads, const struct layout *layout,
     const uint16_t *block = rows_get(heads, queries, first, rows, scratch + layout->rows, &stride);
     float *scores = scratch + layout->scores, *weights = scratch + layout->weights, *inverse = scratch + layout->inverse;
     score(heads, block, stride, rows, scratch + layout->keys, scores);
-    heads->pairs->softmax(rows, tokens, 1.0F / sqrtf((float)heads->width), scores, whole(tokens, heads->pairs->nr),
-                          heads->spans, weights, inverse);
+    heads->narrow->softmax(rows, tokens, 1.0F / sqrtf((float)heads->width), scores, whole(tokens, heads->narrow->nr),
+                           heads->spans, weights, inverse);
     weigh(heads, weights, inverse, rows, scratch + layout->values, *place);
 }
 
@@ -177,11 +179,11 @@ static void attend(void *arg, int64_t item, char *lane) {
     const struct heads *heads = arg;
     const struct tleg_attention *attention = heads->attention;
     int64_t part = item % heads->parts, head = item / heads->parts % attention->heads;
-    int64_t image = item / heads->parts / attention->heads, tokens = attention->tokens, mr = heads->pairs->mr;
+    int64_t image = item / heads->parts / attention->heads, tokens = attention->tokens, mr = heads->narrow->mr;
     float *scratch = (float *)lane;
     struct layout layout;
     struct source source[3];
-    lane_layout(heads->pairs, tokens, heads->width, &layout);
+    lane_layout(heads->narrow, tokens, heads->width, &layout);
     for (int i = 0; i < 3; i++)
         source[i] = source_of(heads, image, i * attention->dim + head * heads->width);
     pack_keys(heads, &source[1], scratch + layout.rows, scratch + layout.keys);
@@ -196,21 +198,21 @@ static void attend(void *arg, int64_t item, char *lane) {
     }
 }
 
-void tleg_attention_pairs(const struct tleg_exec *exec, const struct tleg_attention *attention,
-                          const struct tleg_pairs *pairs) {
+void tleg_attention_narrow(const struct tleg_exec *exec, const struct tleg_attention *attention,
+                           const struct tleg_narrow *narrow) {
     int64_t tokens = attention->tokens, width = attention->dim / attention->heads, all = attention->batch * attention->heads;
     struct heads heads = {.exec = exec,
                           .attention = attention,
-                          .pairs = pairs,
+                          .narrow = narrow,
                           .width = width,
-                          .steps = tleg_pairs_count(pairs, width),
-                          .spans = tleg_pairs_count(pairs, tokens),
-                          .blocks = (tokens + pairs->mr - 1) / pairs->mr};
+                          .steps = tleg_narrow_steps(narrow, width),
+                          .spans = tleg_narrow_steps(narrow, tokens),
+                          .blocks = (tokens + narrow->mr - 1) / narrow->mr};
     heads.parts = tleg_attention_parts(exec->lanes, all, heads.blocks);
     tleg_for_each(exec, all * heads.parts, attend, &heads);
 }
 
-size_t tleg_attention_pairs_lane(const struct tleg_pairs *pairs, int64_t tokens, int64_t width) {
+size_t tleg_attention_narrow_lane(const struct tleg_narrow *narrow, int64_t tokens, int64_t width) {
     struct layout layout;
-    return lane_layout(pairs, tokens, width, &layout);
+    return lane_layout(narrow, tokens, width, &layout);
 }

@@ -13,7 +13,7 @@ enum { SPAN_BYTES = 4 << 20 }; /* of packed rows; with fewer, weights would be f
 struct product {
     const struct tleg_exec *exec;
     const struct tleg_gemm *gemm;
-    const struct tleg_pairs *pairs; /* NULL: floats */
+    const struct tleg_narrow *narrow; /* NULL: floats */
     int64_t mr, nr, steps;
     int64_t span, rows;             /* the span's first row, and how many */
     int64_t blocks, panels, groups; /* of rows, of columns, of blocks */
@@ -21,12 +21,12 @@ struct product {
 };
 
 static struct product product_of(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k) {
-    const struct tleg_pairs *pairs = tleg_pairs_of(kernels, rounded);
-    int64_t nr = pairs ? pairs->nr : kernels->nr;
-    return (struct product){.pairs = pairs,
-                            .mr = pairs ? pairs->mr : kernels->mr,
+    const struct tleg_narrow *narrow = tleg_narrow_of(kernels, rounded);
+    int64_t nr = narrow ? narrow->nr : kernels->nr;
+    return (struct product){.narrow = narrow,
+                            .mr = narrow ? narrow->mr : kernels->mr,
                             .nr = nr,
-                            .steps = pairs ? tleg_pairs_count(pairs, k) : k,
+                            .steps = narrow ? tleg_narrow_steps(narrow, k) : k,
                             .panels = (n + nr - 1) / nr};
 }
 
@@ -51,8 +51,8 @@ static void pack_block(void *arg, int64_t block, char *lane) {
     int64_t first = block_rows(product, block, &end);
     const float *rows = tleg_rows_get(kernels, &gemm->rows, product->span + first, end - first, k, (float *)lane, &stride);
     float *packed = product->packed + first * product->steps;
-    if (product->pairs)
-        product->pairs->pack(end - first, k, rows, stride, product->steps, packed);
+    if (product->narrow)
+        product->narrow->pack(end - first, k, rows, stride, product->steps, packed);
     else
         kernels->transpose(end - first, k, rows, stride, 1.0F, packed, end - first);
 }
@@ -75,7 +75,7 @@ static void multiply_halves(const struct product *product, struct tleg_tile *til
     uint16_t *out = gemm->halves + first * gemm->out_stride + column;
     tile->halves = true;
     tile->out = (float *)(void *)out;
-    product->pairs->tile(tile);
+    product->narrow->tile(tile);
     int64_t behind = tleg_halves_stride(product->exec->kernels, gemm->weight->n) - gemm->weight->n;
     if (column + tile->cols < gemm->weight->n || behind == 0)
         return;
@@ -88,7 +88,7 @@ static void multiply_block(const struct product *product, int64_t block, struct 
     int64_t end;
     int64_t first = block_rows(product, block, &end);
     tile->rows = (int32_t)(end - first);
-    if (product->pairs) {
+    if (product->narrow) {
         take_pairs(product, first, tile);
     } else {
         tile->a = product->packed + first * tile->k;
@@ -102,23 +102,23 @@ static void multiply_block(const struct product *product, int64_t block, struct 
     tile->out = gemm->out + first * gemm->out_stride + column;
     if (gemm->epilogue.residual)
         tile->residual = gemm->epilogue.residual + first * gemm->epilogue.residual_stride + column;
-    if (gemm->epilogue.hidden) {
+    if (gemm->epilogue.hidden && tile->activation != TLEG_ACTIVATION_NONE) {
         tile->hidden = gemm->epilogue.hidden + first * gemm->epilogue.hidden_stride + column;
-        tleg_ask_rows(tile->hidden, tile->rows, tile->cols, tile->hidden_stride);
+        tleg_prefetch_rows(tile->hidden, tile->rows, tile->cols, tile->hidden_stride);
     }
-    if (product->pairs)
-        product->pairs->tile(tile);
+    if (product->narrow)
+        product->narrow->tile(tile);
     else
         product->exec->kernels->tile(tile);
 }
 
 static int64_t panel_elements(const struct product *product) {
-    return product->nr * product->steps * (product->pairs ? 2 : 1);
+    return product->nr * product->steps * (product->narrow ? 2 : 1);
 }
 
 /* What the next panel of this lane wants of memory, in pieces for one tile each: base, then ilayer. NULL when all is asked for.
  */
-static const char *ahead_of(const struct product *product, int64_t panel, int64_t piece) {
+static const char *next_prefetch(const struct product *product, int64_t panel, int64_t piece) {
     const struct tleg_weight *weight = product->gemm->weight;
     int64_t next = panel + (product->groups == 1 ? product->exec->lanes : 1);
     if (next >= product->panels)
@@ -140,19 +140,19 @@ static void multiply_panel(void *arg, int64_t item, char *lane) {
     size_t size = (size_t)panel_elements(product), place = (size_t)panel * size;
     struct tleg_tile tile = {
         .k = product->steps,
-        .b = product->pairs ? tleg_form_pairs(kernels, weight, place, size, lane)
-                            : tleg_form(kernels, weight, place, size, (float *)lane),
+        .b = product->narrow ? tleg_form_narrow(kernels, weight, place, size, lane)
+                             : tleg_form(kernels, weight, place, size, (float *)lane),
         .cols = (int32_t)(left < product->nr ? left : product->nr),
         .out_stride = gemm->out_stride,
         .bias = gemm->epilogue.bias ? gemm->epilogue.bias + column : NULL,
         .residual_stride = gemm->epilogue.residual_stride,
-        .gelu = gemm->epilogue.gelu,
+        .activation = gemm->epilogue.activation,
         .hidden_stride = gemm->epilogue.hidden_stride,
     };
     int64_t end = (group + 1) * product->blocks / product->groups;
     int64_t first = group * product->blocks / product->groups;
     for (int64_t block = first; block < end; block++) {
-        tile.ahead = ahead_of(product, panel, block - first);
+        tile.prefetch = next_prefetch(product, panel, block - first);
         multiply_block(product, block, &tile, column);
     }
 }
@@ -199,11 +199,11 @@ struct tleg_scratch tleg_panels_scratch(const struct tleg_kernels *kernels, int3
 }
 
 bool tleg_multiplies_halves(const struct tleg_kernels *kernels, int32_t rounded) {
-    return tleg_pairs_of(kernels, rounded) != NULL;
+    return tleg_narrow_of(kernels, rounded) != NULL;
 }
 
 int64_t tleg_halves_stride(const struct tleg_kernels *kernels, int64_t n) {
-    return 2 * tleg_pairs_count(kernels->pairs, n);
+    return 2 * tleg_narrow_steps(kernels->narrow, n);
 }
 
 void tleg_gemm(const struct tleg_exec *exec, const struct tleg_gemm *gemm) {

@@ -31,7 +31,7 @@ static bool size_join(size_t *sum, size_t more) {
 struct gradients {
     const struct tleg_exec *exec;
     const struct tleg_weight_backward *backward;
-    const struct tleg_pairs *pairs; /* NULL: floats */
+    const struct tleg_narrow *narrow; /* NULL: floats */
     int64_t mr, nr, piece;
     int64_t first, rows, steps;     /* the chunk; a step is a row, or two as a pair */
     int64_t blocks, panels, groups; /* of columns of dY, of columns of X, of blocks */
@@ -39,16 +39,16 @@ struct gradients {
 };
 
 static struct gradients gradients_of(const struct tleg_kernels *kernels, int32_t rounded) {
-    const struct tleg_pairs *pairs = tleg_pairs_of(kernels, rounded);
+    const struct tleg_narrow *narrow = tleg_narrow_of(kernels, rounded);
     /* A piece is a whole number of the pairs' units. */
-    return (struct gradients){.pairs = pairs,
-                              .mr = pairs ? pairs->mr : kernels->mr,
-                              .nr = pairs ? pairs->nr : kernels->nr,
-                              .piece = pairs && 2 * pairs->unit > PIECE ? 2 * pairs->unit : PIECE};
+    return (struct gradients){.narrow = narrow,
+                              .mr = narrow ? narrow->mr : kernels->mr,
+                              .nr = narrow ? narrow->nr : kernels->nr,
+                              .piece = narrow && 2 * narrow->unit > PIECE ? 2 * narrow->unit : PIECE};
 }
 
 static int64_t steps_of(const struct gradients *g, int64_t rows) {
-    return g->pairs ? tleg_pairs_count(g->pairs, rows) : rows;
+    return g->narrow ? tleg_narrow_steps(g->narrow, rows) : rows;
 }
 
 /* Shared scratch, in floats (a pair takes a float's place): where x and sums start. */
@@ -65,8 +65,8 @@ static size_t layout(const struct gradients *g, int64_t m, int64_t n, int64_t k,
 /* out (rows, wide), or as many pairs of rows. */
 static void put(const struct gradients *g, int64_t rows, int64_t cols, const float *in, int64_t stride, float *out,
                 int64_t wide) {
-    if (g->pairs)
-        g->pairs->fold(rows, cols, in, stride, tleg_pairs_count(g->pairs, rows), out, wide);
+    if (g->narrow)
+        g->narrow->interleave_f32(rows, cols, in, stride, tleg_narrow_steps(g->narrow, rows), out, wide);
     else
         g->exec->kernels->copy(rows, cols, in, stride, 1.0F, out, wide);
 }
@@ -76,7 +76,7 @@ static void pack_piece(void *arg, int64_t piece, char *lane) {
     const struct tleg_kernels *kernels = g->exec->kernels;
     const struct tleg_weight_backward *backward = g->backward;
     int64_t n = backward->n, k = backward->k, nr = g->nr, stride;
-    int64_t first = piece * g->piece, count = least(g->rows - first, g->piece), step = g->pairs ? first / 2 : first;
+    int64_t first = piece * g->piece, count = least(g->rows - first, g->piece), step = g->narrow ? first / 2 : first;
     const float *dy = backward->dy + (g->first + first) * backward->dy_stride;
     if (backward->bias.base)
         kernels->sum_rows(count, n, dy, backward->dy_stride, g->sums + piece * n);
@@ -110,11 +110,11 @@ static void multiply_panel(void *arg, int64_t item, char *lane) {
         tile.a = g->dy + first * g->steps;
         tile.a_step = tile.rows;
         tile.a_row = 1;
-        tleg_ask_rows(gradient.base, tile.rows, tile.cols, k);
+        tleg_prefetch_rows(gradient.base, tile.rows, tile.cols, k);
         if (gradient.ilayer)
-            tleg_ask_rows(gradient.ilayer, tile.rows, tile.cols, k);
-        if (g->pairs)
-            g->pairs->tile(&tile);
+            tleg_prefetch_rows(gradient.ilayer, tile.rows, tile.cols, k);
+        if (g->narrow)
+            g->narrow->tile(&tile);
         else
             kernels->tile(&tile);
         kernels->accumulate(tile.rows, tile.cols, tile.out, g->nr, gradient, k);
@@ -184,12 +184,15 @@ void tleg_input_backward(const struct tleg_exec *exec, const struct tleg_input_b
     rest.shared += tleg_size_align(kernels->packed_count(kernels, TLEG_F32, k, n) * sizeof *packed);
     kernels->pack_transposed(exec, TLEG_F32, n, k, backward->w, packed);
     struct tleg_weight weight = {.n = k, .k = n, .base = packed, .stored = TLEG_F32, .rounded = TLEG_F32};
-    tleg_gemm(&rest, &(struct tleg_gemm){.m = backward->m,
-                                         .rows = {.kind = TLEG_ROWS_PLAIN, .x = backward->dy, .stride = n},
-                                         .weight = &weight,
-                                         .epilogue = {.hidden = backward->hidden, .hidden_stride = k},
-                                         .out = backward->dx,
-                                         .out_stride = k});
+    tleg_gemm(&rest,
+              &(struct tleg_gemm){.m = backward->m,
+                                  .rows = {.kind = TLEG_ROWS_PLAIN, .x = backward->dy, .stride = n},
+                                  .weight = &weight,
+                                  .epilogue = {.activation = backward->hidden ? backward->activation : TLEG_ACTIVATION_NONE,
+                                               .hidden = backward->hidden,
+                                               .hidden_stride = k},
+                                  .out = backward->dx,
+                                  .out_stride = k});
 }
 
 struct tleg_scratch tleg_input_backward_scratch(const struct tleg_kernels *kernels, int64_t m, int64_t n, int64_t k) {

@@ -9,12 +9,12 @@
 enum { COLUMNS = 32 };
 
 static void pack_pairs(const struct tleg_kernels *kernels, int64_t cols, int64_t k, const float *w, float *panel) {
-    int64_t nr = kernels->pairs->nr, padded = 2 * tleg_pairs_count(kernels->pairs, k);
+    int64_t nr = kernels->narrow->nr, padded = 2 * tleg_narrow_steps(kernels->narrow, k);
     for (int64_t i = 0; i < padded; i += COLUMNS, panel += COLUMNS * nr) {
-        float turned[COLUMNS][TLEG_PAIRS_NR] = {{0}};
+        float turned[COLUMNS][TLEG_NARROW_NR] = {{0}};
         int64_t left = k - i < COLUMNS ? k - i : COLUMNS, end = padded - i < COLUMNS ? padded - i : COLUMNS;
         if (left > 0)
-            kernels->transpose(cols, left, w + i, k, 1.0F, turned[0], TLEG_PAIRS_NR);
+            kernels->transpose(cols, left, w + i, k, 1.0F, turned[0], TLEG_NARROW_NR);
         for (int64_t p = 0; p < end; p += 2)
             for (int64_t j = 0; j < nr; j++) {
                 panel[p * nr + 2 * j] = turned[p][j];
@@ -24,16 +24,16 @@ static void pack_pairs(const struct tleg_kernels *kernels, int64_t cols, int64_t
 }
 
 static void unpack_pairs(const struct tleg_kernels *kernels, int64_t cols, int64_t k, const float *panel, float *w) {
-    int64_t nr = kernels->pairs->nr;
+    int64_t nr = kernels->narrow->nr;
     for (int64_t i = 0; i < k; i += COLUMNS, panel += COLUMNS * nr) {
-        float turned[COLUMNS][TLEG_PAIRS_NR];
+        float turned[COLUMNS][TLEG_NARROW_NR];
         int64_t left = k - i < COLUMNS ? k - i : COLUMNS;
         for (int64_t p = 0; p < left; p += 2)
             for (int64_t j = 0; j < nr; j++) {
                 turned[p][j] = panel[p * nr + 2 * j];
                 turned[p + 1][j] = panel[p * nr + 2 * j + 1];
             }
-        kernels->transpose(left, cols, turned[0], TLEG_PAIRS_NR, 1.0F, w + i, k);
+        kernels->transpose(left, cols, turned[0], TLEG_NARROW_NR, 1.0F, w + i, k);
     }
 }
 
@@ -41,9 +41,9 @@ static void unpack_pairs(const struct tleg_kernels *kernels, int64_t cols, int64
 
 /* A panel's columns, and the length of each in elements. */
 static int64_t panel_shape(const struct tleg_kernels *kernels, int32_t rounded, int64_t k, int64_t *length) {
-    const struct tleg_pairs *pairs = tleg_pairs_of(kernels, rounded);
-    *length = pairs ? 2 * tleg_pairs_count(pairs, k) : k;
-    return pairs ? pairs->nr : kernels->nr;
+    const struct tleg_narrow *narrow = tleg_narrow_of(kernels, rounded);
+    *length = narrow ? 2 * tleg_narrow_steps(narrow, k) : k;
+    return narrow ? narrow->nr : kernels->nr;
 }
 
 size_t tleg_panels_count(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k) {
@@ -58,7 +58,7 @@ void tleg_panels_pack(const struct tleg_kernels *kernels, int32_t rounded, int64
     for (int64_t j = 0; j < n; j += nr) {
         int64_t cols = n - j < nr ? n - j : nr;
         float *panel = packed + j * length;
-        if (tleg_pairs_of(kernels, rounded)) {
+        if (tleg_narrow_of(kernels, rounded)) {
             pack_pairs(kernels, cols, k, w + j * k, panel);
             continue;
         }
@@ -73,7 +73,7 @@ void tleg_panels_unpack(const struct tleg_kernels *kernels, int32_t rounded, int
     int64_t length, nr = panel_shape(kernels, rounded, k, &length);
     for (int64_t j = 0; j < n; j += nr) {
         int64_t cols = n - j < nr ? n - j : nr;
-        if (tleg_pairs_of(kernels, rounded))
+        if (tleg_narrow_of(kernels, rounded))
             unpack_pairs(kernels, cols, k, packed + j * length, w + j * k);
         else
             kernels->transpose(k, cols, packed + j * k, nr, 1.0F, w + j * k, k);
@@ -85,7 +85,7 @@ struct transposing {
     int64_t n, k;
     const float *w;
     float *packed; /* a pair takes a float's place */
-    const struct tleg_pairs *pairs;
+    const struct tleg_narrow *narrow;
     int64_t nr, steps; /* of a panel */
 };
 
@@ -93,8 +93,8 @@ static void transpose_panel(void *arg, int64_t panel, char *lane) {
     (void)lane;
     const struct transposing *t = arg;
     int64_t nr = t->nr, column = panel * nr, left = t->k - column, cols = left < nr ? left : nr;
-    if (t->pairs)
-        t->pairs->fold(t->n, cols, t->w + column, t->k, t->steps, t->packed + column * t->steps, nr);
+    if (t->narrow)
+        t->narrow->interleave_f32(t->n, cols, t->w + column, t->k, t->steps, t->packed + column * t->steps, nr);
     else
         t->kernels->copy(t->n, cols, t->w + column, t->k, 1.0F, t->packed + column * t->steps, nr);
 }
@@ -102,8 +102,8 @@ static void transpose_panel(void *arg, int64_t panel, char *lane) {
 void tleg_panels_pack_transposed(const struct tleg_exec *exec, int32_t rounded, int64_t n, int64_t k, const float *w,
                                  void *packed) {
     int64_t length, nr = panel_shape(exec->kernels, rounded, n, &length);
-    const struct tleg_pairs *pairs = tleg_pairs_of(exec->kernels, rounded);
-    struct transposing transposing = {exec->kernels, n, k, w, packed, pairs, nr, pairs ? tleg_pairs_count(pairs, n) : n};
+    const struct tleg_narrow *narrow = tleg_narrow_of(exec->kernels, rounded);
+    struct transposing transposing = {exec->kernels, n, k, w, packed, narrow, nr, narrow ? tleg_narrow_steps(narrow, n) : n};
     tleg_for_each(exec, (k + nr - 1) / nr, transpose_panel, &transposing);
 }
 

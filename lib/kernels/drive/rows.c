@@ -19,9 +19,9 @@ const float *tleg_rows_get(const struct tleg_kernels *kernels, const struct tleg
         kernels->layernorm(count, k, rows->x + first * rows->stride, rows->stride, rows->norm_weight, rows->norm_bias,
                            rows->eps, scratch);
         return scratch;
-    case TLEG_ROWS_GELU:
+    case TLEG_ROWS_ACTIVATION:
         for (int64_t r = 0; r < count; r++)
-            kernels->gelu((size_t)k, rows->x + (first + r) * rows->stride, scratch + r * k);
+            tleg_activate(kernels, rows->activation, (size_t)k, rows->x + (first + r) * rows->stride, scratch + r * k);
         return scratch;
     case TLEG_ROWS_PATCHES:
         for (int64_t r = 0; r < count; r++)

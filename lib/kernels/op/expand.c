@@ -78,8 +78,8 @@ static void form_rounded(const struct tleg_kernels *kernels, const float *base, 
     }
 }
 
-const void *tleg_form_pairs(const struct tleg_kernels *kernels, const struct tleg_weight *weight, size_t first, size_t count,
-                            void *scratch) {
+const void *tleg_form_narrow(const struct tleg_kernels *kernels, const struct tleg_weight *weight, size_t first, size_t count,
+                             void *scratch) {
     if (weight->stored == TLEG_BF16)
         return (const char *)weight->base + first * sizeof(uint16_t);
     kernels->expand((const float *)weight->base + first, weight->ilayer ? weight->ilayer + first : NULL, weight->c, count,

@@ -94,7 +94,7 @@ static void chunk_backward(void *arg, int64_t item, char *lane) {
     chunks->exec->kernels->layernorm_backward(backward, first, left < CHUNK ? left : CHUNK, sums);
 }
 
-void tleg_layernorm_backward_rows(const struct tleg_exec *exec, const struct tleg_layernorm_backward *backward) {
+void tleg_k_layernorm_backward(const struct tleg_exec *exec, const struct tleg_layernorm_backward *backward) {
     int64_t items = (backward->rows + CHUNK - 1) / CHUNK, dim = backward->dim;
     float *sums = (float *)exec->shared, *all = sums + items * 2 * dim;
     if (items == 0)

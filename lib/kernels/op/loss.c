@@ -17,8 +17,8 @@ static double log_sum(int64_t classes, const float *z, double tau) {
 }
 
 /* d/dz of -sum q log softmax(z) = (sum q) softmax(z) - q */
-double tleg_cross_entropy_rows(int64_t rows, int64_t classes, const float *logits, const int64_t *labels, const float *targets,
-                               double smoothing, double scale, float *dlogits) {
+double tleg_k_cross_entropy(int64_t rows, int64_t classes, const float *logits, const int64_t *labels, const float *targets,
+                            double smoothing, double scale, float *dlogits) {
     const int former = errno;
     double loss = 0;
     for (int64_t r = 0; r < rows; r++) {
@@ -40,8 +40,8 @@ double tleg_cross_entropy_rows(int64_t rows, int64_t classes, const float *logit
 }
 
 /* With p = softmax(./tau): d/dz_s of tau^2 KL(p_t || p_s) = tau (p_s - p_t) */
-double tleg_distillation_rows(int64_t rows, int64_t classes, const float *student, const float *teacher, double tau,
-                              double scale, float *dlogits) {
+double tleg_k_distillation(int64_t rows, int64_t classes, const float *student, const float *teacher, double tau, double scale,
+                           float *dlogits) {
     const int former = errno;
     double loss = 0, count = (double)rows * (double)classes;
     for (int64_t r = 0; r < rows; r++) {

@@ -5,19 +5,21 @@
 enum { MR = TLEG_PORTABLE_MR, NR = TLEG_PORTABLE_NR };
 #define EACH_ROW(DO) DO(0) DO(1) DO(2) DO(3)
 
-/* out[j] = (residual[j] + act(scale * sum[j] + bias[j])) * gelu'(hidden[j]) for row r of the tile. */
+static const struct tleg_activate activate[TLEG_ACTIVATIONS] = {TLEG_EACH_ACTIVATION(TLEG_ACTIVATE_ROW, portable)};
+
+/* Row r of the tile: out[j] = residual[j] + act(scale * sum[j] + bias[j]), or what hidden asks for. */
 static void store_row(const struct tleg_tile *tile, int32_t r, float sum[NR]) {
     float scale = tile->scale ? tile->scale[r] : 1.0F;
     for (int32_t j = 0; j < tile->cols; j++)
         sum[j] = sum[j] * scale + (tile->bias ? tile->bias[j] : 0.0F);
-    if (tile->gelu)
-        tleg_portable_gelu(NR, sum, sum);
+    if (tile->activation != TLEG_ACTIVATION_NONE && !tile->hidden)
+        activate[tile->activation].forward(NR, sum, sum);
     float *out = tile->out + r * tile->out_stride;
     const float *residual = tile->residual ? tile->residual + r * tile->residual_stride : NULL;
     for (int32_t j = 0; j < tile->cols; j++)
         sum[j] = residual ? residual[j] + sum[j] : sum[j];
     if (tile->hidden)
-        tleg_portable_gelu_backward((size_t)tile->cols, tile->hidden + r * tile->hidden_stride, sum, out);
+        activate[tile->activation].backward((size_t)tile->cols, tile->hidden + r * tile->hidden_stride, sum, out);
     else
         memcpy(out, sum, (size_t)tile->cols * sizeof *out);
 }

@@ -53,7 +53,7 @@ void tleg_avx512_transpose(int64_t rows, int64_t cols, const float *in, int64_t 
 void tleg_avx512_softmax(int64_t keys, int64_t cols, float *s, float *inverse);
 void tleg_avx512_layernorm(int64_t rows, int64_t dim, const float *x, int64_t stride, const float *weight, const float *bias,
                            float eps, float *y);
-void tleg_avx512_gelu(size_t count, const float *x, float *y);
+TLEG_EACH_ACTIVATION(TLEG_ACTIVATE_DECLARE, avx512)
 void tleg_avx512_expand(const float *base, const float *ilayer, float c, size_t count, int32_t dtype, void *out);
 void tleg_avx512_stream(const float *base, const float *ilayer, float c, size_t count, int32_t dtype, void *out);
 void tleg_avx512_widen(int32_t dtype, const void *in, size_t count, float *out);
@@ -61,7 +61,6 @@ void tleg_avx512_copy(int64_t rows, int64_t cols, const float *in, int64_t in_st
 void tleg_avx512_sum_rows(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float *out);
 void tleg_avx512_accumulate(int64_t rows, int64_t cols, const float *t, int64_t t_stride, struct tleg_gradient gradient,
                             int64_t stride);
-void tleg_avx512_gelu_backward(size_t count, const float *x, const float *dy, float *dx);
 void tleg_avx512_softmax_backward(int64_t keys, int64_t cols, const float *inverse, float *p, float *dp);
 void tleg_avx512_layernorm_backward(const struct tleg_layernorm_backward *backward, int64_t first, int64_t rows, float *sums);
 
@@ -139,6 +138,23 @@ TLEG_AVX512_INLINE __m512 tleg_avx512_gelu_slope(__m512 x) {
     tail = _mm512_fmadd_ps(tail, u, _mm512_permutexvar_ps(segment, c0));
     __mmask16 above = _mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_GE_OQ);
     return _mm512_mask_sub_ps(tail, above, _mm512_set1_ps(1.0F), tail);
+}
+
+/* The activation, and its slope; `activation` is constant where these stand. */
+TLEG_AVX512_INLINE __m512 tleg_avx512_activated(const enum tleg_activation activation, __m512 x) {
+    switch (activation) {
+        TLEG_EACH_ACTIVATION(TLEG_ACTIVATE_CASE, avx512)
+    default:
+        return x;
+    }
+}
+
+TLEG_AVX512_INLINE __m512 tleg_avx512_slope(const enum tleg_activation activation, __m512 x) {
+    switch (activation) {
+        TLEG_EACH_ACTIVATION(TLEG_ACTIVATE_SLOPE_CASE, avx512)
+    default:
+        return _mm512_set1_ps(1.0F);
+    }
 }
 
 #endif

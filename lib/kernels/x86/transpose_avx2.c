@@ -36,7 +36,7 @@ TLEG_AVX2 static void part(int64_t rows, int64_t cols, const float *in, int64_t 
 #pragma GCC unroll 8
     for (int r = 0; r < 8; r++)
         if (r < rows)
-            tleg_ask(in, (r + (rows < 8 ? rows : 8)) * in_stride); /* the rows that follow */
+            tleg_prefetch(in, (r + (rows < 8 ? rows : 8)) * in_stride); /* the rows that follow */
 #pragma GCC unroll 8
     for (int r = 0; r < 8; r++)
         x[r] = r < rows ? _mm256_mul_ps(_mm256_maskload_ps(in + r * in_stride, across), factor) : _mm256_setzero_ps();

@@ -11,7 +11,7 @@ TLEG_AVX512 static void part(int64_t rows, int64_t cols, const float *in, int64_
 #pragma GCC unroll 16
     for (int r = 0; r < 16; r++)
         if (r < rows)
-            tleg_ask(in, (r + (rows < 16 ? rows : 16)) * in_stride); /* the rows that follow */
+            tleg_prefetch(in, (r + (rows < 16 ? rows : 16)) * in_stride); /* the rows that follow */
 #pragma GCC unroll 16
     for (int r = 0; r < 16; r++) {
         x[r] = r < rows ? _mm512_maskz_loadu_ps(across, in + r * in_stride) : _mm512_setzero_ps();

@@ -90,8 +90,10 @@ void tleg_block_keep(const struct tleg_exec *exec, const struct tleg_block_shape
     product(exec, m, tleg_rows_norm(shape, &layer->norm2, kept->middle), &layer->fc1, NULL, kept->hidden);
     if (!y)
         return;
-    branch(exec, shape, (struct tleg_rows){.kind = TLEG_ROWS_GELU, .x = kept->hidden, .stride = shape->hidden}, &layer->fc2,
-           scale[1], kept->middle, y);
+    branch(exec, shape,
+           (struct tleg_rows){
+               .kind = TLEG_ROWS_ACTIVATION, .activation = TLEG_ACTIVATION_GELU, .x = kept->hidden, .stride = shape->hidden},
+           &layer->fc2, scale[1], kept->middle, y);
 }
 
 /* ---- backward ---- */
@@ -136,23 +138,25 @@ static void input_step(const struct step *step, enum tleg_site site, const float
     tleg_gemm(step->exec, &(struct tleg_gemm){.m = step->m,
                                               .rows = {.kind = TLEG_ROWS_PLAIN, .x = dy, .stride = weight->k},
                                               .weight = weight,
-                                              .epilogue = {.hidden = hidden, .hidden_stride = weight->n},
+                                              .epilogue = {.activation = hidden ? TLEG_ACTIVATION_GELU : TLEG_ACTIVATION_NONE,
+                                                           .hidden = hidden,
+                                                           .hidden_stride = weight->n},
                                               .out = dx,
                                               .out_stride = weight->n});
 }
 
 /* d += the gradient that comes back through a norm at x */
 static void norm_step(const struct step *step, enum tleg_site site, const float *x, const float *weight, float *d) {
-    tleg_layernorm_backward_rows(step->exec, &(struct tleg_layernorm_backward){.rows = step->m,
-                                                                               .dim = step->shape->dim,
-                                                                               .x = x,
-                                                                               .weight = weight,
-                                                                               .dy = step->t,
-                                                                               .eps = step->shape->eps,
-                                                                               .add = true,
-                                                                               .dx = d,
-                                                                               .dweight = step->gradient->weight[site],
-                                                                               .dbias = step->gradient->bias[site]});
+    tleg_k_layernorm_backward(step->exec, &(struct tleg_layernorm_backward){.rows = step->m,
+                                                                            .dim = step->shape->dim,
+                                                                            .x = x,
+                                                                            .weight = weight,
+                                                                            .dy = step->t,
+                                                                            .eps = step->shape->eps,
+                                                                            .add = true,
+                                                                            .dx = d,
+                                                                            .dweight = step->gradient->weight[site],
+                                                                            .dbias = step->gradient->bias[site]});
 }
 
 static void mlp_backward(const struct step *step, const float *scale, const struct tleg_kept *kept, float *d) {
@@ -160,7 +164,8 @@ static void mlp_backward(const struct step *step, const float *scale, const stru
     const struct tleg_norm *norm2 = &step->layer->norm2;
     const float *dy = scaled(step->shape, scale, d, step->s);
     weight_step(step, TLEG_SITE_FC2, dy, dim, hidden,
-                (struct tleg_rows){.kind = TLEG_ROWS_GELU, .x = kept->hidden, .stride = hidden});
+                (struct tleg_rows){
+                    .kind = TLEG_ROWS_ACTIVATION, .activation = TLEG_ACTIVATION_GELU, .x = kept->hidden, .stride = hidden});
     input_step(step, TLEG_SITE_FC2, dy, kept->hidden, step->u);
     weight_step(step, TLEG_SITE_FC1, step->u, hidden, dim, tleg_rows_norm(step->shape, norm2, kept->middle));
     input_step(step, TLEG_SITE_FC1, step->u, NULL, step->t);
@@ -175,13 +180,13 @@ static void attention_backward(const struct step *step, const float *scale, cons
     weight_step(step, TLEG_SITE_PROJ, dy, dim, dim,
                 (struct tleg_rows){.kind = TLEG_ROWS_PLAIN, .x = kept->mixed, .stride = dim});
     input_step(step, TLEG_SITE_PROJ, dy, NULL, step->t);
-    tleg_attention_backward_heads(step->exec, &(struct tleg_attention_backward){.batch = shape->batch,
-                                                                                .tokens = shape->tokens,
-                                                                                .dim = dim,
-                                                                                .heads = shape->heads,
-                                                                                .qkv = kept->qkv,
-                                                                                .dout = step->t,
-                                                                                .dqkv = step->u});
+    tleg_k_attention_backward(step->exec, &(struct tleg_attention_backward){.batch = shape->batch,
+                                                                            .tokens = shape->tokens,
+                                                                            .dim = dim,
+                                                                            .heads = shape->heads,
+                                                                            .qkv = kept->qkv,
+                                                                            .dout = step->t,
+                                                                            .dqkv = step->u});
     weight_step(step, TLEG_SITE_QKV, step->u, 3 * dim, dim, tleg_rows_norm(shape, norm1, kept->x));
     input_step(step, TLEG_SITE_QKV, step->u, NULL, step->t);
     norm_step(step, TLEG_SITE_NORM1, kept->x, norm1->weight, d);

@@ -52,11 +52,11 @@ struct tleg_rows tleg_rows_norm(const struct tleg_block_shape *shape, const stru
 
 /* out (M, n) = norm(x) W^T + bias, maybe through GELU */
 static void spread(const struct tleg_exec *exec, const struct tleg_block_shape *shape, const struct tleg_norm *norm,
-                   const float *x, const struct tleg_linear *linear, bool gelu, struct rows out) {
+                   const float *x, const struct tleg_linear *linear, enum tleg_activation activation, struct rows out) {
     tleg_gemm(exec, &(struct tleg_gemm){.m = shape->batch * shape->tokens,
                                         .rows = tleg_rows_norm(shape, norm, x),
                                         .weight = &linear->weight,
-                                        .epilogue = {.bias = linear->bias, .gelu = gelu},
+                                        .epilogue = {.bias = linear->bias, .activation = activation},
                                         .out = out.x,
                                         .halves = out.halves,
                                         .out_stride = out.stride});
@@ -82,7 +82,7 @@ static void attention_half(const struct tleg_exec *exec, const struct tleg_block
     int64_t m = shape->batch * shape->tokens, dim = shape->dim;
     struct rows qkv = rows_at(exec->kernels, shape, 3 * dim, activations);
     struct rows mixed = rows_at(exec->kernels, shape, dim, activations + m * row_floats(exec->kernels, shape, 3 * dim));
-    spread(exec, shape, &layer->norm1, x, &layer->qkv, false, qkv);
+    spread(exec, shape, &layer->norm1, x, &layer->qkv, TLEG_ACTIVATION_NONE, qkv);
     tleg_attention(exec, &(struct tleg_attention){.batch = shape->batch,
                                                   .tokens = shape->tokens,
                                                   .dim = dim,
@@ -99,7 +99,7 @@ static void attention_half(const struct tleg_exec *exec, const struct tleg_block
 static void mlp_half(const struct tleg_exec *exec, const struct tleg_block_shape *shape, const struct tleg_layer *layer,
                      float *y, float *activations) {
     struct rows hidden = rows_at(exec->kernels, shape, shape->hidden, activations);
-    spread(exec, shape, &layer->norm2, y, &layer->fc1, true, hidden);
+    spread(exec, shape, &layer->norm2, y, &layer->fc1, TLEG_ACTIVATION_GELU, hidden);
     join(exec, shape, hidden, &layer->fc2, y, y);
 }
 

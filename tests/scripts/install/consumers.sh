@@ -21,7 +21,14 @@ lib=$(dirname "$(dirname "$pc")")
 PKG_CONFIG_PATH=$(dirname "$pc")
 export PKG_CONFIG_PATH
 pkg-config --validate tleg
-[ "$(pkg-config --modversion tleg)" = 0.1.0 ]
+version=$(sed -n 's/^#define TLEG_VERSION_[A-Z]* \([0-9]*\)$/\1/p' "$prefix/include/tleg/core.h" | paste -sd .)
+[ "$(pkg-config --modversion tleg)" = "$version" ]
+for notice in LICENSE THIRD-PARTY; do
+    find "$prefix/share" -name $notice | grep -q . || {
+        echo "$notice is not installed"
+        exit 1
+    }
+done
 
 # shellcheck disable=SC2046
 "$cc" -std=c99 -Wall -Wextra -Werror "$here/consumers/consumer.c" $(pkg-config --cflags --libs tleg) -o "$scratch/shared"

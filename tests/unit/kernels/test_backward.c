@@ -22,7 +22,7 @@ static double *rows_of(const struct tleg_rows *rows, int64_t m, int64_t k) {
             case TLEG_ROWS_PLAIN:
                 out[r * k + i] = (double)x[i];
                 break;
-            case TLEG_ROWS_GELU:
+            case TLEG_ROWS_ACTIVATION:
                 out[r * k + i] = gelu_of((double)x[i]);
                 break;
             case TLEG_ROWS_LAYERNORM:
@@ -88,7 +88,13 @@ static void check_weight(const struct tleg_kernels *kernels, struct shape s, str
 static void check_weight_of(const struct tleg_kernels *kernels, struct shape s, enum tleg_rows_kind kind, bool ilayer) {
     int64_t stride = s.k + any(3) - 1;
     float *x = floats((s.m - 1) * stride + s.k), *w = floats(s.k), *b = floats(s.k);
-    struct tleg_rows rows = {.kind = kind, .x = x, .stride = stride, .norm_weight = w, .norm_bias = b, .eps = 1e-5F};
+    struct tleg_rows rows = {.kind = kind,
+                             .x = x,
+                             .stride = stride,
+                             .norm_weight = w,
+                             .norm_bias = b,
+                             .eps = 1e-5F,
+                             .activation = TLEG_ACTIVATION_GELU};
     check_weight(kernels, s, rows, ilayer);
     free(x);
     free(w);
@@ -101,7 +107,7 @@ static void weight_gradients_are_added_at_odd_sizes(void **state) {
         for (int i = 0; i < 45; i++)
             check_weight_of(tables[t], (struct shape){any(60), any(70), any(70)}, (enum tleg_rows_kind)(i % 3), i & 1);
         /* more rows than a chunk, and than two */
-        check_weight_of(tables[t], (struct shape){1031, 31, 35}, TLEG_ROWS_GELU, true);
+        check_weight_of(tables[t], (struct shape){1031, 31, 35}, TLEG_ROWS_ACTIVATION, true);
         check_weight_of(tables[t], (struct shape){2500, 15, 9}, TLEG_ROWS_LAYERNORM, true);
         check_weight_of(tables[t], (struct shape){1, 1, 1}, TLEG_ROWS_PLAIN, true);
     }
@@ -170,7 +176,7 @@ static void check_input(const struct tleg_kernels *kernels, struct shape s, bool
                 want[r * s.k + i] += (double)dy[r * s.n + j] * (double)w[j * s.k + i];
             want[r * s.k + i] *= through_gelu ? gelu_slope_of((double)hidden[r * s.k + i]) : 1;
         }
-    struct tleg_input_backward backward = {s.m, s.n, s.k, dy, w, through_gelu ? hidden : NULL, dx};
+    struct tleg_input_backward backward = {s.m, s.n, s.k, dy, w, through_gelu ? hidden : NULL, TLEG_ACTIVATION_GELU, dx};
     input_run(kernels, &backward, 1);
     assert_near(dx, want, s.m * s.k, 4e-6 * sqrt((double)s.n), "dx");
     backward.dx = other;

@@ -31,7 +31,7 @@ static double norm_difference(int64_t dim, const double *x, const double *w, con
 
 static void norm_run(const struct tleg_kernels *kernels, const struct tleg_layernorm_backward *backward, int32_t lanes) {
     struct tleg_exec exec = exec_make(kernels, tleg_layernorm_backward_scratch(kernels, backward->rows, backward->dim), lanes);
-    tleg_layernorm_backward_rows(&exec, backward);
+    tleg_k_layernorm_backward(&exec, backward);
     exec_free(&exec);
 }
 
@@ -153,7 +153,7 @@ static void head_gradient(int64_t tokens, int64_t dim, int64_t width, const doub
 static void attention_run(const struct tleg_kernels *kernels, const struct tleg_attention_backward *backward, int32_t lanes) {
     struct tleg_exec exec =
         exec_make(kernels, tleg_attention_backward_scratch(kernels, backward->tokens, backward->dim, backward->heads), lanes);
-    tleg_attention_backward_heads(&exec, backward);
+    tleg_k_attention_backward(&exec, backward);
     exec_free(&exec);
 }
 
@@ -236,29 +236,29 @@ static void gelu_slope_is_right_everywhere(void **state) {
             x[i] = ((float)i - COUNT / 2) / 2000; /* -10 to 10 */
             one[i] = 1;
         }
-        tleg_gelu_backward_array(tables[t], COUNT, x, one, dx);
+        tleg_activate_backward(tables[t], TLEG_ACTIVATION_GELU, COUNT, x, one, dx);
         for (int i = 0; i < COUNT; i++) {
             double h = 1e-5, at = (double)x[i], want = (gelu_of(at + h) - gelu_of(at - h)) / (2 * h);
             if (!(fabs((double)dx[i] - want) <= 4e-7))
                 fail_msg("gelu'(%.9g) is %.9g, expected %.9g", at, (double)dx[i], want);
         }
-        tleg_gelu_backward_array(tables[t], COUNT, x, dy, dx);
+        tleg_activate_backward(tables[t], TLEG_ACTIVATION_GELU, COUNT, x, dy, dx);
         for (int i = 0; i < COUNT; i++)
             assert_true(fabs((double)dx[i] - (double)dy[i] * gelu_slope_of((double)x[i])) <= 1e-6 * (1 + fabs((double)dy[i])));
         place = copy_of(dy, COUNT);
-        tleg_gelu_backward_array(tables[t], COUNT, x, place, place);
+        tleg_activate_backward(tables[t], TLEG_ACTIVATION_GELU, COUNT, x, place, place);
         assert_same_bits(place, dx, COUNT, "where dy was");
         memcpy(place, x, COUNT * sizeof *x);
-        tleg_gelu_backward_array(tables[t], COUNT, place, dy, place);
+        tleg_activate_backward(tables[t], TLEG_ACTIVATION_GELU, COUNT, place, dy, place);
         assert_same_bits(place, dx, COUNT, "where x was");
         for (int count = 0; count < 40; count++) { /* tails: the same bits, nothing behind */
             memset(place, 0x55, 41 * sizeof *place);
-            tleg_gelu_backward_array(tables[t], (size_t)count, x, dy, place);
+            tleg_activate_backward(tables[t], TLEG_ACTIVATION_GELU, (size_t)count, x, dy, place);
             assert_same_bits(place, dx, count, "a part");
             assert_int_equal(*(unsigned char *)(place + count), 0x55);
         }
         const float special[] = {1000, -1000, 3e38F, -3e38F, NAN, 0, -0.0F};
-        tleg_gelu_backward_array(tables[t], 7, special, one, dx);
+        tleg_activate_backward(tables[t], TLEG_ACTIVATION_GELU, 7, special, one, dx);
         assert_true(dx[0] == 1 && dx[1] == 0 && dx[2] == 1 && dx[3] == 0 && isnan(dx[4]) && dx[5] == 0.5F && dx[6] == 0.5F);
         float *all[] = {x, one, dx, dy, place};
         for (size_t i = 0; i < sizeof all / sizeof *all; i++)

@@ -163,7 +163,7 @@ static void check_chain(const struct tleg_kernels *kernels, int64_t m, int64_t k
     struct tleg_gemm gemm = {.m = m,
                              .rows = plain_rows(&first, first.x),
                              .weight = &first.weight,
-                             .epilogue = {.bias = first.bias, .gelu = gelu},
+                             .epilogue = {.bias = first.bias, .activation = gelu ? TLEG_ACTIVATION_GELU : TLEG_ACTIVATION_NONE},
                              .out = out,
                              .out_stride = n};
     tleg_gemm(&exec, &gemm);
@@ -205,7 +205,7 @@ static void infinities_and_nan_go_through_gelu(void **state) {
         tleg_gemm(&exec, &(struct tleg_gemm){.m = 1,
                                              .rows = plain_rows(&p, p.x),
                                              .weight = &p.weight,
-                                             .epilogue = {.bias = bias, .gelu = true},
+                                             .epilogue = {.bias = bias, .activation = TLEG_ACTIVATION_GELU},
                                              .out_stride = 64,
                                              .halves = halves});
         float *x = widened(halves, 1, 5, 64);
@@ -322,11 +322,11 @@ static void attention_takes_and_leaves_bf16(void **state) {
 static void a_level_without_such_products_widens(void **state) {
     (void)state;
     const struct tleg_kernels *portable = tleg_kernels_find(TLEG_LEVEL_PORTABLE, TLEG_GEMM_OWN);
-    assert_null(portable->pairs);
+    assert_null(portable->narrow);
     assert_false(tleg_multiplies_halves(portable, TLEG_BF16));
     assert_int_equal(tleg_packed_count(portable, TLEG_BF16, 9, 7), tleg_packed_count(portable, TLEG_F32, 9, 7));
     const struct tleg_kernels *blas = tleg_kernels_find(TLEG_LEVEL_BEST, TLEG_GEMM_BLAS);
-    assert_true(!blas || !blas->pairs);
+    assert_true(!blas || !blas->narrow);
 }
 
 int main(void) {

@@ -59,8 +59,9 @@ static void rows_through_gelu_are_folded_behind_it(void **state) {
         float *dy = floats(M * N), *x = floats(M * K), *y = floats(M * K);
         struct places weight = places_make(N * K, true), other = places_twin(&weight);
         struct tleg_weight_backward backward = {.m = M, .n = N, .k = K, .dy = dy, .dy_stride = N};
-        tleg_gelu(tables[t], M * K, x, y);
-        backward.rows = (struct tleg_rows){.kind = TLEG_ROWS_GELU, .x = x, .stride = K};
+        tleg_activate(tables[t], TLEG_ACTIVATION_GELU, M * K, x, y);
+        backward.rows =
+            (struct tleg_rows){.kind = TLEG_ROWS_ACTIVATION, .activation = TLEG_ACTIVATION_GELU, .x = x, .stride = K};
         backward.weight = weight.gradient;
         differentiate(tables[t], backward, 2);
         backward.rows = (struct tleg_rows){.kind = TLEG_ROWS_PLAIN, .x = y, .stride = K};
@@ -106,6 +107,7 @@ static void a_product_goes_on_through_gelu_backward(void **state) {
         struct tleg_gemm gemm = {.m = p.m, .rows = plain_rows(&p, p.x), .weight = &p.weight, .out = out, .out_stride = p.n};
         tleg_gemm(&exec, &gemm);
         gemm.epilogue.hidden = gemm.out = through; /* in place */
+        gemm.epilogue.activation = TLEG_ACTIVATION_GELU;
         gemm.epilogue.hidden_stride = p.n;
         tleg_gemm(&exec, &gemm);
         for (int64_t i = 0; i < p.m * p.n; i++)

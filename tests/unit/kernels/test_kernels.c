@@ -108,12 +108,12 @@ static void check_product(const struct tleg_kernels *kernels, struct shape s, in
                              .rows = {.kind = TLEG_ROWS_PLAIN, .x = x, .stride = s.k},
                              .weight = &weight,
                              .epilogue = {.bias = epilogue & 1 ? bias : NULL,
-                                          .gelu = epilogue & 2,
+                                          .activation = epilogue & 2 ? TLEG_ACTIVATION_GELU : TLEG_ACTIVATION_NONE,
                                           .residual = epilogue & 4 ? residual : NULL,
                                           .residual_stride = s.n},
                              .out = out,
                              .out_stride = s.n};
-    double *want = product_of(s, x, w, gemm.epilogue.bias, gemm.epilogue.gelu, gemm.epilogue.residual);
+    double *want = product_of(s, x, w, gemm.epilogue.bias, epilogue & 2, gemm.epilogue.residual);
     multiply(kernels, &gemm, 1);
     assert_near(out, want, (size_t)(s.m * s.n), 3e-6 * sqrt((double)s.k), "product");
     if (epilogue & 4) { /* added in place */
@@ -191,7 +191,7 @@ static void full_product(const struct tleg_kernels *kernels, struct shape s, con
                                       .norm_bias = vectors + s.k,
                                       .eps = 1e-5F},
                              .weight = weight,
-                             .epilogue = {.bias = vectors + 2 * s.k, .gelu = true},
+                             .epilogue = {.bias = vectors + 2 * s.k, .activation = TLEG_ACTIVATION_GELU},
                              .out = out,
                              .out_stride = s.n};
     multiply(kernels, &gemm, lanes);
@@ -302,13 +302,14 @@ static void rows_pass_through_gelu(void **state) {
               *want = floats(17 * 21);
         float *packed = packed_of(tables[t], s.n, s.k, w);
         struct tleg_weight weight = {.n = s.n, .k = s.k, .base = packed, .stored = TLEG_F32, .rounded = TLEG_F32};
-        struct tleg_gemm gemm = {.m = s.m,
-                                 .rows = {.kind = TLEG_ROWS_GELU, .x = x, .stride = s.k},
-                                 .weight = &weight,
-                                 .out = out,
-                                 .out_stride = s.n};
+        struct tleg_gemm gemm = {
+            .m = s.m,
+            .rows = {.kind = TLEG_ROWS_ACTIVATION, .activation = TLEG_ACTIVATION_GELU, .x = x, .stride = s.k},
+            .weight = &weight,
+            .out = out,
+            .out_stride = s.n};
         multiply(tables[t], &gemm, 2);
-        tleg_gelu(tables[t], 17 * 19, x, through);
+        tleg_activate(tables[t], TLEG_ACTIVATION_GELU, 17 * 19, x, through);
         gemm.rows = (struct tleg_rows){.kind = TLEG_ROWS_PLAIN, .x = through, .stride = s.k};
         gemm.out = want;
         multiply(tables[t], &gemm, 1);
@@ -465,7 +466,7 @@ static void gelu_is_right_everywhere(void **state) {
         float *x = floats(COUNT), *y = floats(COUNT);
         for (int i = 0; i < COUNT; i++)
             x[i] = ((float)i - COUNT / 2) / 2000; /* -10 to 10 */
-        tleg_gelu(tables[t], COUNT, x, y);
+        tleg_activate(tables[t], TLEG_ACTIVATION_GELU, COUNT, x, y);
         for (int i = 0; i < COUNT; i++) {
             double want = gelu_of((double)x[i]);
             if (!(fabs((double)y[i] - want) <= 1.1e-7 * fmax(1, fabs(want))))
@@ -474,7 +475,7 @@ static void gelu_is_right_everywhere(void **state) {
         const float special[] = {0.0F, -0.0F, 1e-40F, -1e-40F, 3e38F, -3e38F, -100.0F, INFINITY, -INFINITY, NAN};
         enum { SPECIAL = sizeof special / sizeof *special };
         float got[SPECIAL];
-        tleg_gelu(tables[t], SPECIAL, special, got);
+        tleg_activate(tables[t], TLEG_ACTIVATION_GELU, SPECIAL, special, got);
         assert_true(got[0] == 0 && got[1] == 0 && signbit(got[1]));
         assert_true(fabsf(got[2]) < 1e-39F && fabsf(got[3]) < 1e-39F);
         assert_true(got[4] == 3e38F && got[5] == 0 && got[6] == 0);
@@ -482,7 +483,7 @@ static void gelu_is_right_everywhere(void **state) {
         for (int count = 0; count <= SPECIAL; count++) {                   /* tails: the same bits, nothing behind */
             float part[SPECIAL + 1];
             memset(part, 0x55, sizeof part);
-            tleg_gelu(tables[t], (size_t)count, special, part);
+            tleg_activate(tables[t], TLEG_ACTIVATION_GELU, (size_t)count, special, part);
             assert_memory_equal(part, got, (size_t)count * sizeof *part);
             assert_int_equal(((unsigned char *)part)[(size_t)count * sizeof *part], 0x55);
         }

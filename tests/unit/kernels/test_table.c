@@ -74,7 +74,7 @@ static double tile_element(const struct tleg_tile *tile, int64_t nr, int64_t r, 
     for (int64_t i = 0; i < tile->k; i++)
         sum += (double)tile->a[i * tile->a_step + r] * (double)tile->b[i * nr + j];
     sum = sum * (tile->scale ? (double)tile->scale[r] : 1) + (tile->bias ? (double)tile->bias[j] : 0);
-    sum = tile->gelu ? gelu_of(sum) : sum;
+    sum = tile->activation == TLEG_ACTIVATION_GELU && !tile->hidden ? gelu_of(sum) : sum;
     sum += tile->residual ? (double)tile->residual[r * tile->residual_stride + j] : 0;
     return sum * (tile->hidden ? gelu_slope_of((double)tile->hidden[r * tile->hidden_stride + j]) : 1);
 }
@@ -96,7 +96,7 @@ static void check_tile(const struct tleg_kernels *kernels, int32_t rows, int32_t
                              .residual_stride = cols + 1,
                              .hidden = parts & 8 ? floats((rows - 1) * (cols + 2) + cols) : NULL,
                              .hidden_stride = cols + 2,
-                             .gelu = parts & 16};
+                             .activation = parts & (8 | 16) ? TLEG_ACTIVATION_GELU : TLEG_ACTIVATION_NONE};
     const float *before = copy_of(tile.out, count);
     kernels->tile(&tile);
     for (int64_t i = 0; i < count; i++) {

@@ -4,7 +4,6 @@
 #     every_call.sh EVERY_CALL-ARCHIVE TEST_NULL-OBJECT
 walk=$1 null=$2
 symbols=lib/symbols.txt
-[ -e $symbols ] || symbols=tests/abi/symbols.txt
 scratch=$(mktemp -d) || exit 1
 trap 'rm -rf "$scratch"' EXIT
 failed=0

@@ -1,11 +1,18 @@
 #!/bin/sh
-# A room of lib/ includes its own headers and those of rooms before it; tools, examples and bench know public headers alone; only
-# core/os_posix.c calls the system and the room of file formats opens files; nothing keeps state for a thread or speaks to the terminal.
-rooms='core tensor kernels format vit learngene image train'
+# A room of lib/ includes its own headers and those of rooms before it, and a room in a room likewise; a private.h is its room's alone;
+# tools, examples and bench know public headers alone; only core/os_posix.c calls the system and the room of file formats opens files;
+# nothing keeps state for a thread or speaks to the terminal.
+rooms='core tensor kernels format config image augment vit/read vit/weights vit/pass vit/handle ops learngene train'
 failed=0
 fail() {
     echo "$*"
     failed=1
+}
+
+# Lines "FILE:NUMBER:#include ..." of what a room includes from lib/; x86/, arm/ and blas/ are the kernels' own.
+includes() {
+    grep -rnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"[^"]*/[^"]*"' "$@" --include='*.c' --include='*.h' |
+        grep -vE '"(x86|arm|blas)/[^"]*"'
 }
 
 before=
@@ -13,16 +20,25 @@ for room in $rooms; do
     before="$before $room"
     [ -d "lib/$room" ] || continue
     allowed=$(echo $before | tr ' ' '|')
-    found=$(grep -rnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' "lib/$room" --include='*.c' --include='*.h' |
-        grep -E '"[^"]*/[^"]*"' | grep -vE "\"($allowed)/[^\"]*\"" | grep -vE '"(x86|arm|blas)/[^"]*"')
+    found=$(includes "lib/$room" | grep -vE "\"($allowed)/[^\"]*\"")
     [ -z "$found" ] || fail "$room may include $before, not:
 $found"
+    found=$(includes lib | grep -E "\"$room/private\.h\"" | grep -vE "^lib/$room/")
+    [ -z "$found" ] || fail "$room/private.h is for lib/$room alone, not:
+$found"
 done
+for folder in lib/*/ lib/vit/*/; do
+    room=${folder#lib/}
+    room=${room%/}
+    [ "$room" = vit ] || echo " $rooms " | grep -q " $room " || fail "lib/$room is not among the rooms of $0"
+done
+found=$(find lib/vit -maxdepth 1 -type f)
+[ -z "$found" ] || fail "lib/vit holds rooms alone, not: $found"
 
 # Examples and the command show what a host can do: no header from the inside.
 for place in tools examples; do
     [ -d $place ] || continue
-    names=$(echo $rooms | tr ' ' '|')
+    names=$(echo $rooms vit | tr ' ' '|')
     found=$(grep -rnE "^[[:space:]]*#[[:space:]]*include[[:space:]]*[\"<]($names)/" $place --include='*.c' --include='*.h')
     [ -z "$found" ] || fail "$place uses public headers alone, not:
 $found"

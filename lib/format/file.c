@@ -1,5 +1,5 @@
 /* Opening a safetensors file, and the handle that holds its header. */
-#include "format/parts.h"
+#include "format/private.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* Reading tensors out of an open file. */
-#include "format/parts.h"
+#include "format/private.h"
 
 #include <string.h>
 

@@ -3,7 +3,7 @@
 #define JSMN_PARENT_LINKS /* without them jsmn takes quadratic time on a large object */
 #include <jsmn.h>
 
-#include "format/parts.h"
+#include "format/private.h"
 
 #include <limits.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* Replacing a file as a whole: everything goes into a temporary file beside the target, which then takes the target's name. A
  * crash, a full disk or an error leaves the former file whole and nothing beside it (a crash: the temporary file). */
 #include "core/os.h"
-#include "format/parts.h"
+#include "format/private.h"
 
 #if TLEG_FILES
 #include <stdio.h>

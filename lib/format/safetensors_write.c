@@ -1,5 +1,5 @@
 /* The writer: which tensors a safetensors file may hold, and where in it they lie. replace.c makes the file. */
-#include "format/parts.h"
+#include "format/private.h"
 
 #include <string.h>
 

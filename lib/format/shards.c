@@ -1,6 +1,6 @@
 /* A model in several files: an index {"weight_map": {"tensor": "file beside it", ...}} as Hugging Face writes it, opened as one
  * file that holds the tensors it names. What else the shards hold is no part of it. */
-#include "format/parts.h"
+#include "format/private.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* What a file is that was given as a safetensors file and is none. */
-#include "format/parts.h"
+#include "format/private.h"
 
 #include <string.h>
 

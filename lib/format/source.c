@@ -1,6 +1,6 @@
 /* Where the bytes of a file come from: memory, a mapping, or a file of the system's. */
 #include "core/os.h"
-#include "format/parts.h"
+#include "format/private.h"
 
 #include <string.h>
 

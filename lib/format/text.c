@@ -1,5 +1,5 @@
 /* Small helpers: UTF-8, sorting without memory. */
-#include "format/parts.h"
+#include "format/private.h"
 
 #include <string.h>
 

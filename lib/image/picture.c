@@ -4,7 +4,7 @@
 #include <float.h>
 #include <math.h>
 
-#include "vit/parts.h"
+#include "config/limits.h"
 
 /* How each layout lies in memory; grey is read three times. */
 static const struct {

@@ -4,21 +4,6 @@
 
 #include <math.h>
 
-uint64_t tleg_expander_parameters(const tleg_expander *e, int32_t depth) {
-    uint64_t fixed = 0, layer = 0;
-    for (int slot = 0; slot < TLEG_OUTER; slot++) {
-        struct tleg_spec spec;
-        tleg_outer_spec(&e->config.c, slot, &spec);
-        fixed += tleg_spec_count(&spec);
-    }
-    for (int i = 0; i < TLEG_SITES * 2; i++) {
-        struct tleg_spec spec;
-        tleg_site_spec(&e->config.c, i / 2, i % 2, &spec);
-        layer += tleg_spec_count(&spec);
-    }
-    return fixed + (uint64_t)depth * layer;
-}
-
 /* A materialised model's network, for its session's plan, without a model. */
 static void model_network(const tleg_expander *e, struct tleg_network *network) {
     *network = (struct tleg_network){.kernels = e->kernels, .config = &e->config.c};

@@ -61,8 +61,8 @@ struct outer_source {
 };
 
 /* Normal(0, 0.02) cut at +-2; biases 0. */
-static void fresh_head(struct outer_source *from, enum tleg_outer_slot slot, size_t first, size_t count, float *out) {
-    bool weight = slot == TLEG_HEAD_WEIGHT || slot == TLEG_HEAD_DIST_WEIGHT;
+static void fresh_head(struct outer_source *from, enum tleg_slot slot, size_t first, size_t count, float *out) {
+    bool weight = slot == TLEG_SLOT_HEAD_WEIGHT || slot == TLEG_SLOT_HEAD_DIST_WEIGHT;
     if (first == 0)
         tleg_random_seed(&from->random, from->seed, (uint64_t)slot);
     for (size_t i = 0; i < count; i++)
@@ -71,7 +71,7 @@ static void fresh_head(struct outer_source *from, enum tleg_outer_slot slot, siz
 
 static tleg_status resample(tleg_context *context, const struct outer_source *from, float *out) {
     const tleg_config *old = &from->gene->config.c;
-    const struct tleg_gene_tensor *tensor = from->gene->outer[TLEG_POS_EMBED];
+    const struct tleg_gene_tensor *tensor = from->gene->outer[TLEG_SLOT_POS_EMBED];
     const size_t bytes = tensor->count * sizeof(float);
     float *room = tensor->data ? NULL : tleg_alloc(&context->allocator, bytes);
     const float *table;
@@ -85,14 +85,14 @@ static tleg_status resample(tleg_context *context, const struct outer_source *fr
     return status;
 }
 
-static tleg_status read_outer(tleg_context *context, void *source, enum tleg_outer_slot slot, size_t first, size_t count,
-                              float *room, const float **numbers) {
+static tleg_status read_outer(tleg_context *context, void *source, enum tleg_slot slot, size_t first, size_t count, float *room,
+                              const float **numbers) {
     struct outer_source *from = source;
     const tleg_config *old = &from->gene->config.c;
     *numbers = room;
-    if (slot == TLEG_POS_EMBED && from->config->image_size != old->image_size)
+    if (slot == TLEG_SLOT_POS_EMBED && from->config->image_size != old->image_size)
         return resample(context, from, room);
-    if (slot < TLEG_HEAD_WEIGHT || from->config->classes == old->classes)
+    if (slot < TLEG_SLOT_HEAD_WEIGHT || from->config->classes == old->classes)
         return tleg_gene_numbers(context, from->gene, from->gene->outer[slot], first, count, room, numbers);
     fresh_head(from, slot, first, count, room);
     return TLEG_OK;
@@ -267,6 +267,21 @@ static tleg_status take_options(tleg_context *context, const tleg_expander_optio
     *own = (tleg_expander_options){0};
     return options ? tleg_options_read(context, "tleg_expander_options", options, own, sizeof *own, TLEG_LEAST_EXPANDER_OPTIONS)
                    : TLEG_OK;
+}
+
+uint64_t tleg_expander_parameters(const tleg_expander *e, int32_t depth) {
+    uint64_t fixed = 0, layer = 0;
+    for (int slot = 0; slot < TLEG_SLOTS; slot++) {
+        struct tleg_spec spec;
+        tleg_outer_spec(&e->config.c, slot, &spec);
+        fixed += tleg_spec_count(&spec);
+    }
+    for (int i = 0; i < TLEG_SITES * 2; i++) {
+        struct tleg_spec spec;
+        tleg_site_spec(&e->config.c, i / 2, i % 2, &spec);
+        layer += tleg_spec_count(&spec);
+    }
+    return fixed + (uint64_t)depth * layer;
 }
 
 TLEG_API tleg_status TLEG_CALL tleg_expander_create(tleg_context *context, const tleg_learngene *gene,

@@ -3,8 +3,7 @@
 #define TLEG_LIB_EXPANDER_H
 
 #include "learngene/learngene.h"
-#include "vit/parts.h"
-#include "vit/vit.h"
+#include "vit/handle/handle.h"
 #include <tleg/expander.h>
 
 /* A segment's values, f32. Matrices packed, vectors as they are; ilayer NULL: shared; bias NULL: none. */

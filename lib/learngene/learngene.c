@@ -1,6 +1,6 @@
 /* The learngene handle: its memory, its tensors by name, and its file. */
 #include "learngene/gene.h"
-#include "vit/vit.h"
+#include "vit/weights/weights.h"
 #include <string.h>
 
 /* ---- memory: descriptions of the tensors, segments, then all numbers, each piece on a multiple of 64 ---- */
@@ -23,7 +23,7 @@ static tleg_status measure_tensor(void *arg, const struct tleg_gene_place *place
 
 /* Where the handle keeps the pointer to a tensor. */
 static const struct tleg_gene_tensor **find_slot(tleg_learngene *gene, const struct tleg_gene_place *place) {
-    if (place->slot != TLEG_NO_SLOT)
+    if (place->slot != TLEG_SLOT_NONE)
         return &gene->outer[place->slot];
     struct tleg_segment *segment = &gene->segments[place->site][place->segment];
     if (place->part == 2)
@@ -161,9 +161,10 @@ static void describe(const tleg_learngene *gene, struct tleg_write_entry *entrie
 }
 
 static tleg_status write_file(tleg_context *context, const tleg_learngene *gene, const char *path,
-                              const struct tleg_write_entry *entries, const struct tleg_pairs *pairs) {
+                              const struct tleg_write_entry *entries, const struct tleg_metadata *metadata) {
     struct tleg_writer *writer = NULL;
-    tleg_status status = tleg_writer_create(context, path, entries, gene->tensor_count, pairs->pairs, pairs->count, &writer);
+    tleg_status status =
+        tleg_writer_create(context, path, entries, gene->tensor_count, metadata->pairs, metadata->count, &writer);
     for (int64_t k = 0; status == TLEG_OK && k < gene->tensor_count; k++)
         status = tleg_writer_put(context, writer, k, gene->tensors[k].data);
     if (status == TLEG_OK)
@@ -180,11 +181,11 @@ tleg_status TLEG_CALL tleg_learngene_save(tleg_context *context, const tleg_lear
     if (!entries)
         return tleg_fail_memory(context, path, bytes);
     describe(gene, entries);
-    struct tleg_pairs pairs;
-    tleg_status status = tleg_config_pairs(context, &gene->config.c, true, &pairs);
+    struct tleg_metadata metadata;
+    tleg_status status = tleg_config_metadata(context, &gene->config.c, true, &metadata);
     if (status == TLEG_OK)
-        status = write_file(context, gene, path, entries, &pairs);
-    tleg_pairs_free(&pairs);
+        status = write_file(context, gene, path, entries, &metadata);
+    tleg_metadata_free(&metadata);
     tleg_release(&context->allocator, entries, bytes);
     return status;
 }

@@ -2,7 +2,7 @@
 #ifndef TLEG_LIB_LEARNGENE_H
 #define TLEG_LIB_LEARNGENE_H
 
-#include "vit/config.h"
+#include "config/config.h"
 #include <tleg/learngene.h>
 
 struct tleg_gene_tensor;
@@ -20,7 +20,7 @@ struct tleg_learngene {
     struct tleg_vit_config config;
     struct tleg_segment *segments[TLEG_SITES];
     int32_t segment_count[TLEG_SITES];
-    const struct tleg_gene_tensor *outer[TLEG_OUTER]; /* NULL: none */
+    const struct tleg_gene_tensor *outer[TLEG_SLOTS]; /* NULL: none */
     const tleg_file *file; /* whose numbers are read when they are asked for; NULL: they are in memory. A host never sees one
                               with a file: it is what an expander is made of without a learngene in memory */
     /* the rest is learngene.c's own: the tensors, and the memory behind all of these */

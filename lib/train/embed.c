@@ -1,5 +1,5 @@
 /* From images to the first block's input, and back. */
-#include "train/trainer.h"
+#include "train/private.h"
 
 #include <string.h>
 
@@ -12,7 +12,7 @@ void tleg_train_embed(tleg_trainer *t, const float *images, int64_t batch, float
     const tleg_config *net = &t->layout.net;
     int64_t dim = net->dim, tokens = t->layout.shape.tokens, image = 3 * (int64_t)net->image_size * net->image_size;
     const float *pos = tleg_train_position(t);
-    const float *token[2] = {tleg_train_value(t, TLEG_CLS_TOKEN), tleg_train_value(t, TLEG_DIST_TOKEN)};
+    const float *token[2] = {tleg_train_value(t, TLEG_SLOT_CLS_TOKEN), tleg_train_value(t, TLEG_SLOT_DIST_TOKEN)};
     struct tleg_train_linear patch;
     tleg_train_linear(t, TLEG_TRAIN_PATCH, &patch);
     for (int64_t b = 0; b < batch; b++, x += tokens * dim) {
@@ -61,9 +61,9 @@ void tleg_train_embed_start(tleg_trainer *t) {
 
 void tleg_train_embed_end(tleg_trainer *t) {
     const tleg_config *net = &t->layout.net, *own = &t->config.c;
-    const enum tleg_outer_slot token[2] = {TLEG_CLS_TOKEN, TLEG_DIST_TOKEN};
+    const enum tleg_slot token[2] = {TLEG_SLOT_CLS_TOKEN, TLEG_SLOT_DIST_TOKEN};
     const float *dpos = tleg_trainer_at(t, t->layout.dpos);
-    float *to = t->gradient + t->outer[TLEG_POS_EMBED];
+    float *to = t->gradient + t->outer[TLEG_SLOT_POS_EMBED];
     for (int64_t k = 0; k < net->prefix; k++)
         add(t->gradient + t->outer[token[k]], dpos + k * net->dim, net->dim);
     if (t->layout.resampled)

@@ -1,5 +1,5 @@
 /* A trainer's memory, in one place: the query and the allocation both come here. */
-#include "train/trainer.h"
+#include "train/private.h"
 
 /* ---- what runs ---- */
 

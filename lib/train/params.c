@@ -1,5 +1,5 @@
 /* What is trained: the parameters of a learngene or of a model, as one list over one array. */
-#include "train/trainer.h"
+#include "train/private.h"
 
 #include <string.h>
 
@@ -28,14 +28,14 @@ void tleg_params_measure(const tleg_learngene *gene, const tleg_model *model, st
 }
 
 /* DeiT decays no vectors, no position embedding and no tokens; the learngene's authors let the distillation token decay. */
-static bool decays(const struct tleg_spec *spec, enum tleg_outer_slot slot, bool is_gene) {
-    if (spec->rank == 1 || slot == TLEG_POS_EMBED || slot == TLEG_CLS_TOKEN)
+static bool decays(const struct tleg_spec *spec, enum tleg_slot slot, bool is_gene) {
+    if (spec->rank == 1 || slot == TLEG_SLOT_POS_EMBED || slot == TLEG_SLOT_CLS_TOKEN)
         return false;
-    return slot != TLEG_DIST_TOKEN || is_gene;
+    return slot != TLEG_SLOT_DIST_TOKEN || is_gene;
 }
 
 static struct tleg_param *add(tleg_trainer *trainer, int64_t index, size_t *at, const char *name, const struct tleg_spec *spec,
-                              enum tleg_outer_slot slot) {
+                              enum tleg_slot slot) {
     struct tleg_param *param = &trainer->list[index];
     *param = (struct tleg_param){.rank = spec->rank, .at = *at, .count = tleg_spec_count(spec)};
     param->decay = decays(spec, slot, trainer->is_gene);
@@ -59,7 +59,7 @@ static void place_gene(tleg_trainer *trainer, const tleg_learngene *gene) {
         const struct tleg_gene_place *place = &tensor->place;
         struct tleg_param *param = add(trainer, i, &at, tensor->spec.name, &tensor->spec, place->slot);
         memcpy(trainer->values + param->at, tensor->data, tensor->count * sizeof(float));
-        if (place->slot != TLEG_NO_SLOT)
+        if (place->slot != TLEG_SLOT_NONE)
             trainer->outer[place->slot] = (int64_t)param->at;
         else
             *slot_of(&trainer->segments[place->site][place->segment], place->bias, place->part == 2) = (int64_t)param->at;
@@ -71,7 +71,7 @@ static void place_model(tleg_trainer *trainer, const tleg_model *model, float *s
     for (int64_t i = 0; i < tleg_model_count(model); i++) {
         struct tleg_model_entry entry;
         tleg_model_entry(model, i, &entry);
-        struct tleg_param *param = add(trainer, i, &at, entry.name, &entry.spec, entry.layer < 0 ? entry.slot : TLEG_NO_SLOT);
+        struct tleg_param *param = add(trainer, i, &at, entry.name, &entry.spec, entry.layer < 0 ? entry.slot : TLEG_SLOT_NONE);
         tleg_model_get(model, &entry, scratch, trainer->values + param->at);
         if (entry.layer < 0)
             trainer->outer[entry.slot] = (int64_t)param->at;
@@ -82,7 +82,7 @@ static void place_model(tleg_trainer *trainer, const tleg_model *model, float *s
 
 void tleg_params_place(tleg_trainer *trainer, const tleg_learngene *gene, const tleg_model *model, float *scratch) {
     const struct tleg_train_segment none = {TLEG_NOT_THERE, TLEG_NOT_THERE, TLEG_NOT_THERE, TLEG_NOT_THERE};
-    for (int slot = 0; slot < TLEG_OUTER; slot++)
+    for (int slot = 0; slot < TLEG_SLOTS; slot++)
         trainer->outer[slot] = TLEG_NOT_THERE;
     for (int site = 0; site < TLEG_SITES; site++)
         for (int32_t k = 0; k < trainer->layout.params.segments[site]; k++) {
@@ -100,6 +100,6 @@ struct tleg_gradient tleg_train_gradient(const tleg_trainer *trainer, int64_t ba
         .base = base < 0 ? NULL : trainer->gradient + base, .ilayer = ilayer < 0 ? NULL : trainer->gradient + ilayer, .c = c};
 }
 
-const float *tleg_train_value(const tleg_trainer *trainer, enum tleg_outer_slot slot) {
+const float *tleg_train_value(const tleg_trainer *trainer, enum tleg_slot slot) {
     return trainer->outer[slot] < 0 ? NULL : trainer->values + trainer->outer[slot];
 }

@@ -1,6 +1,6 @@
 /* One forward and backward pass over the whole network. A batch goes through it in slices of a few images, forward and back, so
  * that what is kept for the way back stays in the cache; gradients and losses add up over the slices, in order. */
-#include "train/trainer.h"
+#include "train/private.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* From tokens to what the heads read, and back. LayerNorm before or after the mean, or of the class tokens alone. */
-#include "train/trainer.h"
+#include "train/private.h"
 
 #include <string.h>
 
@@ -17,8 +17,8 @@ static struct view look(const tleg_trainer *t) {
                          .tokens = t->layout.shape.tokens,
                          .prefix = net->prefix,
                          .patches = t->layout.shape.tokens - net->prefix,
-                         .weight = tleg_train_value(t, TLEG_NORM_WEIGHT),
-                         .bias = tleg_train_value(t, TLEG_NORM_BIAS),
+                         .weight = tleg_train_value(t, TLEG_SLOT_NORM_WEIGHT),
+                         .bias = tleg_train_value(t, TLEG_SLOT_NORM_BIAS),
                          .eps = (float)net->eps,
                          .cls = net->pool == TLEG_POOL_CLS,
                          .after = net->norm == TLEG_NORM_AFTER_POOL,
@@ -48,16 +48,17 @@ void tleg_train_pool(tleg_trainer *t, int64_t batch, const float *x) {
 }
 
 static void norm_backward(tleg_trainer *t, const struct view *v, int64_t rows, const float *x, const float *dy, float *dx) {
-    tleg_k_layernorm_backward(&t->exec, &(struct tleg_layernorm_backward){
-                                            .rows = rows,
-                                            .dim = v->dim,
-                                            .x = x,
-                                            .weight = v->weight,
-                                            .dy = dy,
-                                            .eps = v->eps,
-                                            .dx = dx,
-                                            .dweight = tleg_train_gradient(t, t->outer[TLEG_NORM_WEIGHT], TLEG_NOT_THERE, 0),
-                                            .dbias = tleg_train_gradient(t, t->outer[TLEG_NORM_BIAS], TLEG_NOT_THERE, 0)});
+    tleg_k_layernorm_backward(
+        &t->exec,
+        &(struct tleg_layernorm_backward){.rows = rows,
+                                          .dim = v->dim,
+                                          .x = x,
+                                          .weight = v->weight,
+                                          .dy = dy,
+                                          .eps = v->eps,
+                                          .dx = dx,
+                                          .dweight = tleg_train_gradient(t, t->outer[TLEG_SLOT_NORM_WEIGHT], TLEG_NOT_THERE, 0),
+                                          .dbias = tleg_train_gradient(t, t->outer[TLEG_SLOT_NORM_BIAS], TLEG_NOT_THERE, 0)});
 }
 
 /* Every patch row of an image gets dmean / patches. */

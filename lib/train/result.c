@@ -1,5 +1,5 @@
 /* What a trainer has learned: as a learngene, as a model, or tensor by tensor. */
-#include "train/trainer.h"
+#include "train/private.h"
 
 #include <string.h>
 
@@ -35,8 +35,8 @@ struct outer_source {
     const float *values;
 };
 
-static tleg_status read_outer(tleg_context *context, void *source, enum tleg_outer_slot slot, size_t first, size_t count,
-                              float *room, const float **numbers) {
+static tleg_status read_outer(tleg_context *context, void *source, enum tleg_slot slot, size_t first, size_t count, float *room,
+                              const float **numbers) {
     (void)context, (void)count, (void)room;
     const struct outer_source *from = source;
     *numbers = from->values + from->trainer->outer[slot] + first;

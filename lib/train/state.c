@@ -1,5 +1,5 @@
 /* A trainer's state in a file: what a later run needs to go on bit for bit. */
-#include "train/trainer.h"
+#include "train/private.h"
 
 #include <math.h>
 #include <stdio.h>

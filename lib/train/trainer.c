@@ -1,5 +1,5 @@
 /* The trainer's life, and the calls of a step. */
-#include "train/trainer.h"
+#include "train/private.h"
 
 #include <math.h>
 

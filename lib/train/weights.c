@@ -1,7 +1,7 @@
 /* The weights of a pass: each layer formed at the depth that runs, packed for both directions; and what is outside the blocks.
  * They are the same for every slice of the batch; with checkpointing a layer is formed again whenever it is wanted, in one
  * layer's memory. */
-#include "train/trainer.h"
+#include "train/private.h"
 
 /* ---- layers: matrices of the type that is multiplied, vectors as they are ---- */
 
@@ -127,10 +127,10 @@ void tleg_train_layer(const tleg_trainer *t, int32_t layer, struct tleg_train_la
 
 /* ---- outside the blocks: f32 ---- */
 
-static const enum tleg_outer_slot slots[TLEG_TRAIN_OUTER][2] = {
-    [TLEG_TRAIN_PATCH] = {TLEG_PATCH_WEIGHT, TLEG_PATCH_BIAS},
-    [TLEG_TRAIN_HEAD] = {TLEG_HEAD_WEIGHT, TLEG_HEAD_BIAS},
-    [TLEG_TRAIN_DIST] = {TLEG_HEAD_DIST_WEIGHT, TLEG_HEAD_DIST_BIAS}};
+static const enum tleg_slot slots[TLEG_TRAIN_OUTER][2] = {
+    [TLEG_TRAIN_PATCH] = {TLEG_SLOT_PATCH_WEIGHT, TLEG_SLOT_PATCH_BIAS},
+    [TLEG_TRAIN_HEAD] = {TLEG_SLOT_HEAD_WEIGHT, TLEG_SLOT_HEAD_BIAS},
+    [TLEG_TRAIN_DIST] = {TLEG_SLOT_HEAD_DIST_WEIGHT, TLEG_SLOT_HEAD_DIST_BIAS}};
 
 /* Its packed weight (n, k); `turned`: (k, n). */
 static struct tleg_weight outer_weight(const tleg_trainer *t, int which, bool turned) {
@@ -160,14 +160,14 @@ void tleg_train_linear(const tleg_trainer *t, int which, struct tleg_train_linea
 }
 
 const float *tleg_train_position(const tleg_trainer *t) {
-    return t->layout.resampled ? tleg_trainer_at(t, t->layout.pos) : tleg_train_value(t, TLEG_POS_EMBED);
+    return t->layout.resampled ? tleg_trainer_at(t, t->layout.pos) : tleg_train_value(t, TLEG_SLOT_POS_EMBED);
 }
 
 static void resample_position(tleg_trainer *t) {
     const tleg_config *net = &t->layout.net, *own = &t->config.c;
     if (t->layout.resampled)
         tleg_resample_grid(own->prefix, own->image_size / own->patch_size, net->image_size / net->patch_size, net->dim,
-                           tleg_train_value(t, TLEG_POS_EMBED), tleg_trainer_at(t, t->layout.pos));
+                           tleg_train_value(t, TLEG_SLOT_POS_EMBED), tleg_trainer_at(t, t->layout.pos));
 }
 
 void tleg_train_form(tleg_trainer *t, int32_t depth) {

@@ -35,8 +35,8 @@ report() {
 }
 report "lib/format: reading" lib/format/file.c lib/format/file_read.c lib/format/header_read.c lib/format/json*.c lib/format/nearest.c \
     lib/format/shards.c lib/format/sniff.c lib/format/stored_type.c lib/format/text.c
-report "lib/vit: reading configurations and weights" lib/vit/config*.c lib/vit/gene_each.c lib/vit/model*.c lib/vit/pack.c \
-    lib/vit/spec.c
+report "lib/vit: reading configurations and weights" lib/config/*.c lib/vit/read/*.c lib/vit/handle/model*.c \
+    lib/vit/weights/pack.c
 report "lib/learngene" lib/learngene/*.c
 report "lib/image" lib/image/*.c
 report "lib/train: stored states" lib/train/state.c

@@ -4,7 +4,7 @@
 
 #include "support/support.h"
 #include "support/vit_file.h"
-#include "vit/config.h"
+#include "vit/read/read.h"
 
 static tleg_context *context;
 

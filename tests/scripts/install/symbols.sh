@@ -9,17 +9,17 @@ fail() {
     failed=1
 }
 
-# Exported: what tests/abi/symbols.txt lists, all of it, and in the node TLEG_0.
+# Exported: what lib/symbols.txt lists, all of it, and in the node TLEG_0.
 nm -D --defined-only "$shared" | awk '$2 != "A" { print $3 }' >"$scratch/versioned"
 sed 's/@.*//' "$scratch/versioned" | LC_ALL=C sort >"$scratch/exported"
-grep '^tleg_' tests/abi/symbols.txt | LC_ALL=C sort >"$scratch/promised"
-diff "$scratch/promised" "$scratch/exported" || fail "exported symbols differ from tests/abi/symbols.txt"
+grep '^tleg_' lib/symbols.txt | LC_ALL=C sort >"$scratch/promised"
+diff "$scratch/promised" "$scratch/exported" || fail "exported symbols differ from lib/symbols.txt"
 grep -v '@@TLEG_0$' "$scratch/versioned" && fail "symbols outside the node TLEG_0"
 
 # Declared in the public headers: the same list.
 cat include/tleg/*.h | tr '\n' ' ' | grep -oE 'TLEG_CALL tleg_[a-z0-9_]+\(' | sed 's/TLEG_CALL //; s/(//' |
     LC_ALL=C sort >"$scratch/declared"
-diff "$scratch/promised" "$scratch/declared" || fail "the headers declare other functions than tests/abi/symbols.txt"
+diff "$scratch/promised" "$scratch/declared" || fail "the headers declare other functions than lib/symbols.txt"
 
 # The archive joins a host's own names: every global one starts with tleg_.
 nm -g --defined-only "$archive" 2>/dev/null | awk 'NF == 3 { print $3 }' | grep -v '^tleg_' &&

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "augment/private.h"
 #include "support/support.h"
-#include "train/augment.h"
 
 enum { CHANNELS = 3 };
 

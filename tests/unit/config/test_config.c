@@ -1,6 +1,7 @@
 /* What a host's configuration is taken to be, what is refused and in which words; metadata, names and shapes that follow. */
+#include "config/schedule.h"
 #include "support/support.h"
-#include "vit/schedule.h"
+#include "vit/read/read.h"
 #include <math.h>
 #include <string.h>
 
@@ -234,21 +235,21 @@ static void metadata_is_explicit_and_never_changes(void **state) {
     host.label_count = 2;
     host.schedule = "{\"norm1\":[[1,true],[12,false]]}";
     struct tleg_vit_config config;
-    struct tleg_pairs pairs;
+    struct tleg_metadata pairs;
     OK(context, tleg_config_check(context, &host, &config));
-    OK(context, tleg_config_pairs(context, &config.c, true, &pairs));
+    OK(context, tleg_config_metadata(context, &config.c, true, &pairs));
     assert_int_equal(pairs.count, count);
     for (int64_t k = 0; k < count; k++) {
         assert_string_equal(pairs.pairs[k].key, expected[k][0]);
         assert_string_equal(pairs.pairs[k].value, expected[k][1]);
     }
-    tleg_pairs_free(&pairs);
-    tleg_pairs_free(&pairs); /* zeroed is allowed */
+    tleg_metadata_free(&pairs);
+    tleg_metadata_free(&pairs); /* zeroed is allowed */
 
-    OK(context, tleg_config_pairs(context, &config.c, false, &pairs)); /* a model has no schedule */
+    OK(context, tleg_config_metadata(context, &config.c, false, &pairs)); /* a model has no schedule */
     assert_int_equal(pairs.count, count - 1);
     assert_string_equal(pairs.pairs[1].value, "vit");
-    tleg_pairs_free(&pairs);
+    tleg_metadata_free(&pairs);
     tleg_config_free(&config);
 }
 
@@ -257,15 +258,15 @@ static void metadata_is_explicit_and_never_changes(void **state) {
 static void layers_and_segments_have_the_names_of_timm_and_of_the_authors(void **state) {
     (void)state;
     char name[TLEG_NAME_TEXT];
-    tleg_layer_name(11, TLEG_QKV, false, name);
+    tleg_layer_name(11, TLEG_SITE_QKV, false, name);
     assert_string_equal(name, "blocks.11.attn.qkv.weight");
-    tleg_layer_name(0, TLEG_NORM2, true, name);
+    tleg_layer_name(0, TLEG_SITE_NORM2, true, name);
     assert_string_equal(name, "blocks.0.norm2.bias");
-    tleg_segment_name(TLEG_FC2, 3, true, 2, name);
+    tleg_segment_name(TLEG_SITE_FC2, 3, true, 2, name);
     assert_string_equal(name, "blocks.block.mlp.fc2.instances.3.bias_ilayer");
-    tleg_segment_name(TLEG_PROJ, 1023, false, 1, name);
+    tleg_segment_name(TLEG_SITE_PROJ, 1023, false, 1, name);
     assert_string_equal(name, "blocks.block.attn.proj.instances.1023.weight_base");
-    tleg_segment_name(TLEG_NORM1, 0, false, 0, name);
+    tleg_segment_name(TLEG_SITE_NORM1, 0, false, 0, name);
     assert_string_equal(name, "blocks.block.norm1.instances.0.weight");
 
     const tleg_config c = {.image_size = 8,
@@ -279,17 +280,17 @@ static void layers_and_segments_have_the_names_of_timm_and_of_the_authors(void *
                            .no_qkv_bias = 1};
     struct tleg_spec spec;
     size_t count = 0;
-    for (int slot = 0; slot < TLEG_OUTER; slot++) {
-        tleg_outer_spec(&c, (enum tleg_outer_slot)slot, &spec);
+    for (int slot = 0; slot < TLEG_SLOTS; slot++) {
+        tleg_outer_spec(&c, (enum tleg_slot)slot, &spec);
         count += tleg_spec_count(&spec);
     }
     assert_int_equal(count, 6 + 5 * 6 + 6 * 48 + 6 + 12 + 18 + 3);
-    tleg_outer_spec(&c, TLEG_DIST_TOKEN, &spec);
+    tleg_outer_spec(&c, TLEG_SLOT_DIST_TOKEN, &spec);
     assert_string_equal(spec.name, "");
     assert_int_equal(tleg_spec_count(&spec), 0);
-    tleg_site_spec(&c, TLEG_QKV, true, &spec);
+    tleg_site_spec(&c, TLEG_SITE_QKV, true, &spec);
     assert_string_equal(spec.name, "");
-    tleg_site_spec(&c, TLEG_FC1, false, &spec);
+    tleg_site_spec(&c, TLEG_SITE_FC1, false, &spec);
     assert_string_equal(spec.name, "mlp.fc1.weight");
     assert_true(spec.rank == 2 && spec.shape[0] == 10 && spec.shape[1] == 6);
 }

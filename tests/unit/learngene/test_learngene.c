@@ -68,14 +68,14 @@ static void segments_point_at_what_their_names_say(void **state) {
     (void)state;
     tleg_learngene *gene = support_gene(context, "schedule");
     /* norm1 [1,true],[5,true]; qkv [4,true],[2,false]; fc1 [3,true],[2,true],[1,false] */
-    static const int32_t counts[TLEG_SITES] = {[TLEG_NORM1] = 2, 1, 2, 1, 3, 1};
+    static const int32_t counts[TLEG_SITES] = {[TLEG_SITE_NORM1] = 2, 1, 2, 1, 3, 1};
     for (int site = 0; site < TLEG_SITES; site++)
         assert_int_equal(gene->segment_count[site], counts[site]);
     assert_int_equal(tleg_schedule_least(gene), 3);
-    const struct tleg_segment *qkv = gene->segments[TLEG_QKV], *norm1 = gene->segments[TLEG_NORM1];
+    const struct tleg_segment *qkv = gene->segments[TLEG_SITE_QKV], *norm1 = gene->segments[TLEG_SITE_NORM1];
     assert_int_equal(qkv[0].layers, 4);
     assert_int_equal(qkv[1].layers, 2);
-    assert_int_equal(gene->segments[TLEG_PROJ][0].layers, 1); /* not named */
+    assert_int_equal(gene->segments[TLEG_SITE_PROJ][0].layers, 1); /* not named */
     assert_null(norm1[0].weight_ilayer);
     assert_null(qkv[1].weight_ilayer);
     assert_null(qkv[1].bias_ilayer);
@@ -89,9 +89,9 @@ static void segments_point_at_what_their_names_say(void **state) {
         {"blocks.block.attn.qkv.instances.0.weight_ilayer", qkv[0].weight_ilayer},
         {"blocks.block.attn.qkv.instances.0.bias_base", qkv[0].bias},
         {"blocks.block.attn.qkv.instances.1.bias", qkv[1].bias},
-        {"blocks.block.mlp.fc1.instances.2.weight", gene->segments[TLEG_FC1][2].weight},
-        {"pos_embed", gene->outer[TLEG_POS_EMBED]},
-        {"head.bias", gene->outer[TLEG_HEAD_BIAS]},
+        {"blocks.block.mlp.fc1.instances.2.weight", gene->segments[TLEG_SITE_FC1][2].weight},
+        {"pos_embed", gene->outer[TLEG_SLOT_POS_EMBED]},
+        {"head.bias", gene->outer[TLEG_SLOT_HEAD_BIAS]},
     };
     for (size_t k = 0; k < sizeof pieces / sizeof *pieces; k++) {
         struct values values = take(gene, pieces[k].name);
@@ -100,16 +100,16 @@ static void segments_point_at_what_their_names_say(void **state) {
         assert_int_equal((uintptr_t)pieces[k].at->data % TLEG_ALIGN, 0);
         tleg_tensor_free(values.tensor);
     }
-    assert_null(gene->outer[TLEG_CLS_TOKEN]);
+    assert_null(gene->outer[TLEG_SLOT_CLS_TOKEN]);
     tleg_learngene_free(gene);
 }
 
 static void a_qkv_without_bias_has_none(void **state) {
     (void)state;
     tleg_learngene *gene = support_gene(context, "nobias");
-    assert_null(gene->segments[TLEG_QKV][0].bias);
-    assert_null(gene->segments[TLEG_QKV][0].bias_ilayer);
-    assert_non_null(gene->segments[TLEG_PROJ][0].bias);
+    assert_null(gene->segments[TLEG_SITE_QKV][0].bias);
+    assert_null(gene->segments[TLEG_SITE_QKV][0].bias_ilayer);
+    assert_non_null(gene->segments[TLEG_SITE_PROJ][0].bias);
     tleg_learngene_free(gene);
 }
 

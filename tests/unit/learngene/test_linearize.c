@@ -1,7 +1,8 @@
 /* From a model's layers back to a gene: the least-squares lines, and how much of the layers they explain. */
+#include "config/config.h"
+#include "config/spec.h"
 #include "format/format.h"
 #include "support/gene_values.h"
-#include "vit/config.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -166,7 +167,7 @@ static void check_against_the_textbook(const tleg_model *model) {
     for (int site = 0; site < TLEG_SITES; site++) {
         struct squares squares = {0};
         check_pair(model, gene, config.depth, site, false, &squares);
-        if (site != TLEG_QKV || !config.no_qkv_bias)
+        if (site != TLEG_SITE_QKV || !config.no_qkv_bias)
             check_pair(model, gene, config.depth, site, true, &squares);
         assert_true(fabs(r2[site] - (1 - squares.residual / squares.deviation)) < 1e-10);
     }

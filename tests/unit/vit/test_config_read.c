@@ -388,7 +388,7 @@ static void names_say_what_a_schedule_leaves_out(void **state) {
 static tleg_status make_everything(tleg_context *with) {
     struct vit_file made;
     struct tleg_vit_config config, copy, checked;
-    struct tleg_pairs pairs;
+    struct tleg_metadata pairs;
     vit_gene(&made);
     vit_segment(&made, 4, 1, false);
     vit_add(&made, "step", "");
@@ -399,9 +399,9 @@ static tleg_status make_everything(tleg_context *with) {
         return status;
     status = tleg_config_copy(with, &config, &copy);
     if (status == TLEG_OK)
-        status = tleg_config_pairs(with, &copy.c, true, &pairs);
+        status = tleg_config_metadata(with, &copy.c, true, &pairs);
     if (status == TLEG_OK) {
-        tleg_pairs_free(&pairs);
+        tleg_metadata_free(&pairs);
         status = tleg_config_check(with, &copy.c, &checked);
         if (status == TLEG_OK)
             tleg_config_free(&checked);

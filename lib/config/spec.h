@@ -1,0 +1,57 @@
+/* The names and shapes that follow from a configuration. */
+#ifndef TLEG_LIB_CONFIG_SPEC_H
+#define TLEG_LIB_CONFIG_SPEC_H
+
+#include "core/core.h"
+#include <tleg/config.h>
+
+/* The parts of a block that are expanded, in the order of the schedule's documentation. */
+enum tleg_site {
+    TLEG_SITE_NONE = -1,
+    TLEG_SITE_NORM1 = 0,
+    TLEG_SITE_NORM2,
+    TLEG_SITE_QKV,
+    TLEG_SITE_PROJ,
+    TLEG_SITE_FC1,
+    TLEG_SITE_FC2,
+    TLEG_SITES
+};
+const char *tleg_site_key(enum tleg_site site);  /* in a schedule: "norm1", "qkv", ... */
+const char *tleg_site_name(enum tleg_site site); /* in tensor names: "norm1", "attn.qkv", "mlp.fc1", ... */
+
+/* ---- names and shapes (spec.c) ---- */
+enum { TLEG_NAME_TEXT = 96 };
+struct tleg_spec {
+    char name[TLEG_NAME_TEXT];
+    int32_t rank;
+    int64_t shape[4];
+};
+/* Tensors outside the blocks, in file order; a slot that the configuration lacks has an empty name. */
+enum tleg_slot {
+    TLEG_SLOT_NONE = -1,
+    TLEG_SLOT_CLS_TOKEN = 0,
+    TLEG_SLOT_DIST_TOKEN,
+    TLEG_SLOT_POS_EMBED,
+    TLEG_SLOT_PATCH_WEIGHT,
+    TLEG_SLOT_PATCH_BIAS,
+    TLEG_SLOT_NORM_WEIGHT, /* norm.*, or fc_norm.* when a mean comes before it */
+    TLEG_SLOT_NORM_BIAS,
+    TLEG_SLOT_HEAD_WEIGHT,
+    TLEG_SLOT_HEAD_BIAS,
+    TLEG_SLOT_HEAD_DIST_WEIGHT,
+    TLEG_SLOT_HEAD_DIST_BIAS,
+    TLEG_SLOTS
+};
+void tleg_outer_spec(const tleg_config *config, enum tleg_slot slot, struct tleg_spec *spec);
+/* A block's tensor, without the prefix: "attn.qkv.weight" (3D, D) and so on; empty name: no qkv bias. */
+void tleg_site_spec(const tleg_config *config, enum tleg_site site, bool bias, struct tleg_spec *spec);
+/* The number of elements of a spec; 0 for an empty one. Checked configurations do not overflow. */
+size_t tleg_spec_count(const struct tleg_spec *spec);
+int64_t tleg_config_tokens(const tleg_config *config); /* prefix + (image/patch)^2 */
+int tleg_config_readouts(const tleg_config *config);   /* heads that read features: 2 with a distillation token, else 1 */
+/* "blocks.LAYER." + the site's name + ".weight" or ".bias" */
+void tleg_layer_name(int32_t layer, enum tleg_site site, bool bias, char name[TLEG_NAME_TEXT]);
+/* "blocks.block.SITE.instances.SEGMENT.weight" + "", "_base" or "_ilayer" (part 0, 1, 2), or the bias likewise */
+void tleg_segment_name(enum tleg_site site, int32_t segment, bool bias, int part, char name[TLEG_NAME_TEXT]);
+
+#endif

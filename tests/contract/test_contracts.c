@@ -181,7 +181,8 @@ static void members_without_a_meaning_are_refused(void **state) {
     bad[5].reserved = none;
     bad[6].kind = 2;
     bad[7].channels = 4;
-    static const char *const names[] = {"dtype", "depth", "ignored_count", "parameters", "ignored", "reserved", "kind", "channels"};
+    static const char *const names[] = {"dtype",   "depth",    "ignored_count", "parameters",
+                                        "ignored", "reserved", "kind",          "channels"};
     for (size_t i = 0; i < 8; i++) {
         tleg_learngene *gene = (tleg_learngene *)&my;
         assert_int_equal(tleg_learngene_create(my.context, &bad[i], 1, &gene),

@@ -17,12 +17,12 @@ struct tleg_session {
     struct tleg_plan plan;
     struct tleg_exec exec;
     struct tleg_team_outcome outcome; /* of the run in progress */
-    float *x;           /* (B, N, D) */
-    float *activations; /* of a block */
-    float *pooled;      /* (heads, B, D): what each head reads */
-    float *logits;      /* (B, C) of the second head */
-    float *vectors;     /* of the layer that runs */
-    void *state;        /* of the depth */
+    float *x;                         /* (B, N, D) */
+    float *activations;               /* of a block */
+    float *pooled;                    /* (heads, B, D): what each head reads */
+    float *logits;                    /* (B, C) of the second head */
+    float *vectors;                   /* of the layer that runs */
+    void *state;                      /* of the depth */
 };
 
 /* One chunk of at most plan.shape.batch images through the network; false when cancelled (network.c). */

@@ -1,3 +1,4 @@
+/* Labelled pictures: opened, checked, held in memory, matched with classes. */
 #include "private.h"
 
 #include "base/progress.h"
@@ -23,15 +24,22 @@ static int take_folder(const struct invocation *call, struct dataset *set) {
     return code;
 }
 
-static int read_folder(const struct invocation *call, struct dataset *set) {
+int dataset_open_folder(const struct invocation *call, const struct dataset_options *options, struct dataset *set) {
     char error[FOLDER_ERROR];
-    if (folder_read(set->options.dir, set->options.classes, set->options.class_count, &set->folder, error, sizeof error) != 0)
+    *set = (struct dataset){.options = *options};
+    if (folder_read(options->dir, options->classes, options->class_count, &set->folder, error, sizeof error) != 0)
         return tool_fail(call, "%s", error);
-    for (size_t i = 0; i < set->folder.class_count; i++)
-        if (set->folder.classes[i].images == 0)
-            return tool_fail(call, "%s/%s: no images in this class folder; remove it, or fill it", set->options.dir,
-                             set->folder.classes[i].name);
     return take_folder(call, set);
+}
+
+static int read_folder(const struct invocation *call, struct dataset *set) {
+    const struct dataset_options options = set->options;
+    int code = dataset_open_folder(call, &options, set);
+    for (size_t i = 0; i < set->folder.class_count && code == EXIT_DONE; i++)
+        if (set->folder.classes[i].images == 0)
+            code = tool_fail(call, "%s/%s: no images in this class folder; remove it, or fill it", options.dir,
+                             set->folder.classes[i].name);
+    return code;
 }
 
 /* ---- checks ---- */

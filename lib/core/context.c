@@ -60,6 +60,8 @@ static tleg_status create(struct tleg_error *error, const tleg_context_options *
     made->gemm = options->gemm;
     made->log = options->log;
     made->log_host = options->log_host;
+    made->progress = options->progress;
+    made->progress_host = options->progress_host;
     const tleg_status status = tleg_team_create(error, &allocator, options, &made->team);
     if (status) {
         tleg_context_free(made);
@@ -101,6 +103,7 @@ tleg_status TLEG_CALL tleg_context_clone(const tleg_context *context, tleg_conte
         return TLEG_ERROR_MEMORY;
     *made = *context;
     made->error = (struct tleg_error){0};
+    made->work = (struct tleg_work){0};
     tleg_team_share(made->team);
     *clone = made;
     return TLEG_OK;

@@ -7,9 +7,10 @@
 #define TLEG_LEAST(fours, eights, pointers) (int)(4 * (fours) + 8 * (eights) + sizeof(void *) * (pointers))
 
 enum {
-    TLEG_LEAST_CONTEXT_OPTIONS = TLEG_LEAST(4, 1, 8),
+    TLEG_LEAST_CONTEXT_OPTIONS = TLEG_LEAST(4, 1, 10),
     TLEG_LEAST_TENSOR_INFO = TLEG_LEAST(4, 9, 2),
     TLEG_LEAST_OPEN_OPTIONS = TLEG_LEAST(4, 0, 0),
+    TLEG_LEAST_SOURCE = TLEG_LEAST(2, 1, 4),
     TLEG_LEAST_CONFIG = TLEG_LEAST(16, 10, 4),
     TLEG_LEAST_EXPANDER_OPTIONS = TLEG_LEAST(6, 1, 0),
     TLEG_LEAST_COST = TLEG_LEAST(2, 4, 0),

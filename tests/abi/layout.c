@@ -38,16 +38,8 @@ static void context_options(void) {
     BEGIN("tleg_context_options");
     M(struct_size), M(level), M(workers), M(gemm), M(error_text_bytes), M(error_text), M(alloc), M(release), M(alloc_host),
         M(parallel), M(parallel_host), M(log);
-    M(log_host);
+    M(log_host), M(progress), M(progress_host);
     END("tleg_context_options");
-}
-#undef STRUCT
-
-#define STRUCT tleg_tensor_info
-static void tensor_info(void) {
-    BEGIN("tleg_tensor_info");
-    M(struct_size), M(dtype), M(rank), M(flags), M(shape), M(bytes), M(data), M(reserved);
-    END("tleg_tensor_info");
 }
 #undef STRUCT
 
@@ -56,6 +48,22 @@ static void open_options(void) {
     BEGIN("tleg_open_options");
     M(struct_size), M(flags), M(heads), M(reserved);
     END("tleg_open_options");
+}
+#undef STRUCT
+
+#define STRUCT tleg_source
+static void source(void) {
+    BEGIN("tleg_source");
+    M(struct_size), M(flags), M(size), M(read), M(release), M(host), M(name);
+    END("tleg_source");
+}
+#undef STRUCT
+
+#define STRUCT tleg_tensor_info
+static void tensor_info(void) {
+    BEGIN("tleg_tensor_info");
+    M(struct_size), M(dtype), M(rank), M(flags), M(shape), M(bytes), M(data), M(reserved);
+    END("tleg_tensor_info");
 }
 #undef STRUCT
 
@@ -173,8 +181,9 @@ static void rate(void) {
 
 int main(void) {
     context_options();
-    tensor_info();
     open_options();
+    source();
+    tensor_info();
     config();
     expander_options();
     cost();

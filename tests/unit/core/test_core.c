@@ -251,24 +251,26 @@ static void notes_reach_the_hosts_log(void **state) {
 
 struct info_now {
     uint32_t struct_size;
-    int32_t a, b, c;
+    int32_t a, b, c, d, e;
 };
 
 static void an_info_is_filled_up_to_the_hosts_size(void **state) {
     (void)state;
     const struct info_now own = {.struct_size = 99, .a = 1, .b = 2, .c = 3};
-    struct info_now older = {.struct_size = 12, .c = -1};
+    struct info_now older = {.struct_size = 16, .d = -1};
     assert_int_equal(tleg_info_write(NULL, "info", &own, sizeof(own), &older, 8), TLEG_OK);
-    assert_int_equal(older.struct_size, 12);
+    assert_int_equal(older.struct_size, 16);
     assert_int_equal(older.b, 2);
-    assert_int_equal(older.c, -1);
+    assert_int_equal(older.d, -1);
     struct {
         struct info_now now;
-        int32_t later;
+        int64_t later;
     } newer = {.now = {.struct_size = sizeof(newer)}, .later = -1};
     assert_int_equal(tleg_info_write(NULL, "info", &own, sizeof(own), &newer, 8), TLEG_OK);
     assert_int_equal(newer.now.c, 3);
     assert_int_equal(newer.later, 0); /* unknown here, so the default */
+    older.struct_size = 12; /* ends inside a member, or between two that came together */
+    assert_int_equal(tleg_info_write(NULL, "info", &own, sizeof(own), &older, 8), TLEG_ERROR_ARGUMENT);
     older.struct_size = 4;
     assert_int_equal(tleg_info_write(NULL, "info", &own, sizeof(own), &older, 8), TLEG_ERROR_ARGUMENT);
     older.struct_size = UINT32_MAX;

@@ -164,7 +164,7 @@ static void what_is_no_learngene_is_refused(void **state) {
     (void)state;
     tleg_context *context = support_context(&backends[0], 1);
     tleg_expander *expander = (tleg_expander *)(void *)state;
-    assert_int_equal(tleg_expander_open(context, support_scratch("nowhere"), NULL, NULL, &expander), TLEG_ERROR_IO);
+    assert_int_equal(tleg_expander_open(context, support_scratch("nowhere"), NULL, NULL, &expander), TLEG_ERROR_NOT_FOUND);
     assert_null(expander);
     assert_non_null(strstr(tleg_context_get_error(context), "nowhere"));
     const tleg_expander_options options = {.struct_size = sizeof options, .dtype = TLEG_F64};

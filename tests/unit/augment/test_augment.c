@@ -464,7 +464,8 @@ static void a_wrong_option_is_refused_by_its_name(void **state) {
     WRONG(erase, 1.1);
     WRONG(erase, NAN);
     WRONG(rand_filter, 2);
-    WRONG(reserved, 1);
+    call.options.reserved = 1;
+    refused(&call, TLEG_ERROR_UNSUPPORTED, "reserved");
 #undef WRONG
     call.config.image_size = 20;
     call.options.padding = 2;

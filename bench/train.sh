@@ -5,7 +5,7 @@ set -eu
 build=$1 threads=${2:-1}
 here=$(cd "$(dirname "$0")" && pwd)
 python=${PYTHON:-/usr/bin/python3}
-ours= theirs=
+ours='' theirs=''
 ms() { sed -n 's/.*"ms": *\([0-9.]*\).*/\1/p'; }
 # The two variables name a processor to OpenBLAS, which halves PyTorch where they are set; its own threads must be ours.
 torch() { env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OPENBLAS_NUM_THREADS="$threads" OMP_NUM_THREADS="$threads" "$python" "$here/train_torch.py" "$threads"; }

@@ -78,9 +78,11 @@ static tleg_status find_sites(tleg_context *context, const char *what, const str
     for (size_t k = 0; k < tleg_json_size(json, 0); k++, key = tleg_json_next(json, key + 1)) {
         const enum tleg_site site = find_site(json, key);
         if (site == TLEG_SITES)
-            return tleg_fail(context, TLEG_ERROR_FORMAT,
-                             "%s: site %d is none of norm1, norm2, qkv, proj, fc1, fc2; expected those with %s", what, (int)k,
-                             form);
+            return tleg_fail(
+                context, TLEG_ERROR_UNSUPPORTED,
+                "%s: site %d is none of norm1, norm2, qkv, proj, fc1, fc2, and may be for a newer libtleg; expected "
+                "those with %s",
+                what, (int)k, form);
         if (arrays[site])
             return tleg_fail(context, TLEG_ERROR_FORMAT, "%s: the site \"%s\" is there twice", what, tleg_site_key(site));
         const size_t count = tleg_json_kind(json, key + 1) == TLEG_JSON_ARRAY ? tleg_json_size(json, key + 1) : 0;

@@ -100,6 +100,12 @@ static tleg_status core_calls(struct visit *v) {
     const char *name = NULL, *of_context = NULL;
     MUST(tleg_version() == TLEG_VERSION && strcmp(tleg_status_name(TLEG_ERROR_FORMAT), "FORMAT") == 0);
     MUST(tleg_cpu_level(0, &name) == TLEG_LEVEL_PORTABLE && name);
+    MUST(strncmp(tleg_build_info(), "libtleg ", 8) == 0);
+    tleg_context *clone = NULL;
+    TRY(tleg_context_clone(v->context, &clone));
+    const int32_t number = tleg_context_get_os_error(clone);
+    tleg_context_free(clone);
+    MUST(number == 0);
     MUST(tleg_context_get_level(v->context, &of_context) > 0 && of_context);
     MUST(tleg_context_get_error(v->context)[0] == '\0');
     tleg_context *other = NULL;

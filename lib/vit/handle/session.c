@@ -181,7 +181,7 @@ static tleg_status run_parts(tleg_session *session, const struct run *run) {
         const int64_t part = run->batch - done < most ? run->batch - done : most;
         const bool finished =
             tleg_session_run_chunk(session, run->images + done * image, part, run->logits ? run->logits + done * classes : NULL,
-                             run->features ? run->features + done * dim : NULL);
+                                   run->features ? run->features + done * dim : NULL);
         if (session->outcome.status != TLEG_OK)
             return tleg_team_report(&session->error, &session->outcome);
         if (!finished)

@@ -271,7 +271,7 @@ static void an_info_is_filled_up_to_the_hosts_size(void **state) {
     assert_int_equal(tleg_info_write(NULL, "info", &own, sizeof(own), &newer, 8), TLEG_OK);
     assert_int_equal(newer.now.c, 3);
     assert_int_equal(newer.later, 0); /* unknown here, so the default */
-    older.struct_size = 12; /* ends inside a member, or between two that came together */
+    older.struct_size = 12;           /* ends inside a member, or between two that came together */
     assert_int_equal(tleg_info_write(NULL, "info", &own, sizeof(own), &older, 8), TLEG_ERROR_ARGUMENT);
     older.struct_size = 4;
     assert_int_equal(tleg_info_write(NULL, "info", &own, sizeof(own), &older, 8), TLEG_ERROR_ARGUMENT);

@@ -135,7 +135,7 @@ def train(data):
     for threads in sorted({threads for _, threads in steps}):
         own = steps.get(("tleg", threads))
         others = sorted((figures["ms"], peer, figures) for (peer, t), figures in steps.items() if t == threads and peer != "tleg")
-        for _, peer, figures in others:
+        for _, peer, figures in others or [(None, "-", None)]:
             rows.append([threads, number(own, "ms", 1), number(own, "peak_share", 3), peer, number(figures, "ms", 1), verdict(divide(own, figures), 1)])
     if rows:
         print("## Training step, f32 (goal: a share of 0.65 at one thread)\n")

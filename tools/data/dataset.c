@@ -87,7 +87,7 @@ static int hold_one(const struct invocation *call, struct dataset *set, struct s
     struct picture picture;
     *bad = picture_read(sample->file, set->options.exif, &picture, error, sizeof error) != 0;
     if (*bad && !set->options.skip_bad)
-        return tool_fail(call, "%s (--skip-bad goes on without such files)", error);
+        return tool_fail(call, "%s (--skip-bad continues without such files)", error);
     if (*bad) {
         tool_note(call, "skipped %s", error);
         return EXIT_DONE;
@@ -106,7 +106,7 @@ static int hold_one(const struct invocation *call, struct dataset *set, struct s
     return EXIT_DONE;
 }
 
-/* Decodes pictures in order while the cache has room, and closes the ranks behind bad ones. */
+/* Decodes pictures in order while the cache has room, and closes the gaps that bad ones leave. */
 static int hold_pictures(const struct invocation *call, struct dataset *set) {
     struct progress progress;
     size_t kept = 0, i = 0;
@@ -126,7 +126,7 @@ static int hold_pictures(const struct invocation *call, struct dataset *set) {
     return code;
 }
 
-/* ---- the whole ---- */
+/* ---- the data set ---- */
 
 static int read_any(const struct invocation *call, struct dataset *set) {
     bool found = false;
@@ -188,7 +188,7 @@ bool dataset_match(struct dataset *set, const char *const *labels, int32_t count
     bool same = classes && to;
     for (int32_t i = 0; i < count && same; i++) {
         to[i] = set->named ? find(labels, count, set->classes[i]) : i;
-        same = to[i] >= 0 && !classes[to[i]]; /* a name that is there twice is no number */
+        same = to[i] >= 0 && !classes[to[i]]; /* a name that appears twice stands for no single number */
         if (same)
             classes[to[i]] = set->classes[i];
     }

@@ -208,7 +208,7 @@ static void *work(void *argument) {
     return NULL;
 }
 
-/* ---- the whole ---- */
+/* ---- the feed ---- */
 
 static bool make_slots(struct feed *feed) {
     size_t share = feed->share, classes = feed->classes;

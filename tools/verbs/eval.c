@@ -44,7 +44,7 @@ struct state {
 static int take_bad(const struct invocation *call, struct state *state, const char *error) {
     progress_clear(&state->progress);
     if (!state->options->skip_bad)
-        return tool_fail(call, "%s (--skip-bad goes on without such files)", error);
+        return tool_fail(call, "%s (--skip-bad continues without such files)", error);
     tool_note(call, "skipped %s", error);
     state->score.skipped++;
     return EXIT_DONE;
@@ -236,19 +236,19 @@ const struct verb verb_eval = {
     .name = "eval",
     .summary = "score a folder of labelled pictures",
     .usage = "tleg eval GENE|MODEL [--depth N] [--batch B] [--skip-bad] [--exif] --data DIR",
-    .details = "DIR holds a folder for each class, with JPEG and PNG files in it and below. Folders are matched with the\n"
-               "file's labels by name; without labels there must be one for each class, and they are the classes 0, 1, ... in\n"
-               "the order in which Python sorts strings. Names that begin with a dot, and files without the name of an image, "
-               "are passed over. Every image\n"
-               "counts once, at any --batch. A progress bar shows on a terminal.\n"
-               "\n"
-               "Options\n" EXPANSION_HELP "  --data DIR    the pictures\n"
-               "  --batch B     images at once (32); the score does not depend on it\n"
-               "  --skip-bad    name and count files that cannot be read, and score the rest; else the first is an error\n"
-               "  --exif        turn pictures as their EXIF tag says\n"
-               "\n"
-               "--json: {\"top1\", \"images\", \"correct\", \"skipped\", \"depth\", \"ms_per_image\", \"classes\": [{\"name\", "
-               "\"index\",\n"
-               "\"images\", \"correct\"}, ...]}, the classes in their order\n",
+    .details =
+        "DIR holds a folder for each class, with JPEG and PNG files in it and below. Folders are matched with the\n"
+        "file's labels by name; without labels there must be one for each class, and in byte order of their names\n"
+        "they are the classes 0, 1, ... Names that begin with a dot, and files that are not named as images are, are\n"
+        "skipped. Every image counts once, at any --batch. On a terminal a progress bar is shown.\n"
+        "\n"
+        "Options\n" EXPANSION_HELP "  --data DIR    the pictures\n"
+        "  --batch B     images at once (32); the score does not depend on it\n"
+        "  --skip-bad    report and count files that cannot be read, and score the rest; without it the first is an error\n"
+        "  --exif        apply the EXIF orientation\n"
+        "\n"
+        "--json: {\"top1\", \"images\", \"correct\", \"skipped\", \"depth\", \"ms_per_image\", \"classes\": [{\"name\", "
+        "\"index\",\n"
+        "\"images\", \"correct\"}, ...]}, the classes in their order\n",
     .run = run_eval,
 };

@@ -168,7 +168,7 @@ static int plot(const struct invocation *call, tleg_context *context, const tleg
 static json_t *by_site(const double values[SITES]) {
     struct report report = report_start();
     for (int s = 0; s < SITES; s++)
-        report_real(&report, sites[s].key, values[s]);
+        report_real(&report, tleg_site_key(s), values[s]);
     return report_member(&report);
 }
 
@@ -193,7 +193,7 @@ static int say(const struct invocation *call, const struct options *options, con
            report_bytes(bytes, text), (int)model->depth);
     printf("%-8s%8s%s\n", "site", "R2", options->plot ? "   first component's share" : "");
     for (int s = 0; s < SITES; s++) {
-        printf("%-8s%8.4f", sites[s].key, r2[s]);
+        printf("%-8s%8.4f", tleg_site_key(s), r2[s]);
         if (options->plot)
             printf("%26.4f", shares[s]);
         putchar('\n');

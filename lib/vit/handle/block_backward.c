@@ -82,7 +82,7 @@ static tleg_status read_gradients(tleg_context *context, const tleg_block *block
             tleg_tensor *tensor = tensors[site][bias];
             status = check_gradient(context, block, site, bias, tensor);
             if (tensor)
-                *(bias ? &gradient->bias[site] : &gradient->weight[site]) = (struct tleg_gradient){.base = tensor->data};
+                *(bias ? &gradient->bias[site] : &gradient->weight[site]) = tleg_gradient_one(tensor->data);
         }
     return status;
 }

@@ -44,8 +44,8 @@ void tleg_layer_view(const struct tleg_layer_layout *layout, const tleg_config *
         else if (bias)
             layer->linear[site].bias = vector;
         else
-            layer->linear[site].weight =
-                (struct tleg_weight){.n = n, .k = k, .base = vector, .stored = layout->dtype, .rounded = layout->dtype};
+            layer->linear[site].weight = (struct tleg_weight){
+                .n = n, .k = k, .basis = tleg_basis_one(vector), .stored = layout->dtype, .rounded = layout->dtype};
     }
 }
 

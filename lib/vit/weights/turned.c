@@ -29,6 +29,6 @@ void tleg_turned_view(const struct tleg_turned_layout *layout, const tleg_config
             continue;
         turned[site].n = k;
         turned[site].k = n;
-        turned[site].base = memory + layout->weight[site];
+        turned[site].basis = tleg_basis_one(memory + layout->weight[site]);
     }
 }

@@ -78,8 +78,9 @@ static tleg_status fail_unknown(tleg_context *context, const char *what, size_t 
         tleg_text_put(&text, tleg_site_key(site));
     }
     tleg_text_byte(&text, '\0');
-    return tleg_fail(context, TLEG_ERROR_FORMAT, "%s: site %d is none of %s; expected those with %s", what, (int)index, keys,
-                     form);
+    return tleg_fail(context, TLEG_ERROR_UNSUPPORTED,
+                     "%s: site %d is none of %s, and may be for a newer libtleg; expected those with %s", what, (int)index,
+                     keys, form);
 }
 
 /* Finds each named site's array and its number of segments. */

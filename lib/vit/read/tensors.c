@@ -267,6 +267,28 @@ static tleg_status check_all(struct check *check) {
     return status;
 }
 
+/* Whether a name lies where the reader of this kind of file looks: a tensor there that it does not know would change what is
+ * computed. A model's layers in a learngene's file, and the other way round, are the other kind's. */
+static bool is_ours(const struct tleg_config_reader *reader, const char *name) {
+    static const char gene[] = "blocks.block.", any[] = "blocks.";
+    const bool in_gene = strncmp(name, gene, sizeof gene - 1) == 0;
+    if (strncmp(name, any, sizeof any - 1) != 0)
+        return false;
+    const bool in_layer = name[sizeof any - 1] >= '0' && name[sizeof any - 1] <= '9';
+    return reader->gene ? !in_layer : !in_gene;
+}
+
+static tleg_status refuse_strangers(const struct check *check, int64_t count) {
+    const struct tleg_config_reader *reader = check->reader;
+    for (int64_t k = 0; k < count; k++)
+        if (!check->used[k] && is_ours(reader, check->entries[k].name))
+            return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED,
+                             "%s: tensor \"%s\" among the blocks is unknown to this version of libtleg: it may be of another "
+                             "architecture, or for a newer libtleg",
+                             reader->label, check->entries[k].name);
+    return TLEG_OK;
+}
+
 /* The names that are not used, and a note of them. */
 static tleg_status list_ignored(const struct check *check, int64_t count, const char ***ignored, size_t *bytes) {
     const struct tleg_config_reader *reader = check->reader;
@@ -298,6 +320,8 @@ tleg_status tleg_read_tensors(const struct tleg_config_reader *reader, const cha
     if (!check.used)
         return tleg_fail_memory(reader->context, "a list of tensors", (size_t)count);
     tleg_status status = check_all(&check);
+    if (status == TLEG_OK)
+        status = refuse_strangers(&check, count);
     if (status == TLEG_OK)
         status = list_ignored(&check, count, ignored, bytes);
     tleg_release(&reader->context->allocator, check.used, (size_t)count);

@@ -37,7 +37,8 @@ def fields(kind, names):
 class ContextOptions(Options):
     _fields_ = (fields(c_uint32, 'struct_size') + fields(c_int32, 'level workers gemm') +
                 fields(c_uint64, 'error_text_bytes') +
-                fields(c_void_p, 'error_text alloc release alloc_host parallel parallel_host log log_host'))
+                fields(c_void_p, 'error_text alloc release alloc_host parallel parallel_host log log_host '
+                                 'progress progress_host'))
 
 
 class OpenOptions(Options):

@@ -243,14 +243,10 @@ static tleg_status check_outer(struct check *check) {
 
 static tleg_status check_layer(struct check *check, int32_t layer) {
     tleg_status status = TLEG_OK;
-    for (int k = 0; status == TLEG_OK && k < 2 * TLEG_SITES; k++) {
-        const enum tleg_site site = (enum tleg_site)(k / 2);
-        struct tleg_spec spec;
-        tleg_site_spec(check->reader->c, site, k % 2, &spec);
-        if (!spec.name[0])
-            continue;
-        tleg_layer_name(layer, site, k % 2, spec.name);
-        status = check_tensor(check, spec.name, &spec);
+    struct tleg_parameter parameter = {0};
+    while (status == TLEG_OK && tleg_each_parameter(check->reader->c, &parameter)) {
+        tleg_layer_name(layer, parameter.site, parameter.bias, parameter.spec.name);
+        status = check_tensor(check, parameter.spec.name, &parameter.spec);
     }
     return status;
 }

@@ -1,5 +1,6 @@
 /* The expander's life: options, packing, release. */
 #include "learngene/expander.h"
+#include "image/picture.h"
 #include "learngene/gene.h"
 
 /* ---- options: what the models will look like ---- */
@@ -367,6 +368,15 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_parse(tleg_context *context, const 
         status = create_from_file(context, file, how.heads, &own, expander);
     tleg_file_free(file);
     return status;
+}
+
+TLEG_API tleg_status TLEG_CALL tleg_expander_copy_preparation(tleg_context *context, const tleg_expander *expander,
+                                                              tleg_preparation **preparation) {
+    if (preparation)
+        *preparation = NULL;
+    if (!context || !expander || !preparation)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_expander_copy_preparation: a pointer is NULL");
+    return tleg_preparation_of(context, &expander->config.c, preparation);
 }
 
 TLEG_API tleg_status TLEG_CALL tleg_expander_get_info(tleg_context *context, const tleg_expander *expander,

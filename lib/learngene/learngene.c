@@ -1,4 +1,5 @@
 /* The learngene handle: its memory, its tensors by name, and its file. */
+#include "image/picture.h"
 #include "learngene/gene.h"
 #include "vit/weights/weights.h"
 #include <string.h>
@@ -117,6 +118,15 @@ void TLEG_CALL tleg_learngene_free(tleg_learngene *gene) {
 }
 
 /* ---- what is in it ---- */
+
+TLEG_API tleg_status TLEG_CALL tleg_learngene_copy_preparation(tleg_context *context, const tleg_learngene *gene,
+                                                               tleg_preparation **preparation) {
+    if (preparation)
+        *preparation = NULL;
+    if (!context || !gene || !preparation)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_learngene_copy_preparation: a pointer is NULL");
+    return tleg_preparation_of(context, &gene->config.c, preparation);
+}
 
 tleg_status TLEG_CALL tleg_learngene_get_info(tleg_context *context, const tleg_learngene *gene, tleg_config *config) {
     if (!gene)

@@ -145,6 +145,22 @@ static void image(void) {
 }
 #undef STRUCT
 
+#define STRUCT tleg_preparation_options
+static void preparation_options(void) {
+    BEGIN("tleg_preparation_options");
+    M(struct_size), M(image_size), M(crop), M(mean), M(std);
+    END("tleg_preparation_options");
+}
+#undef STRUCT
+
+#define STRUCT tleg_preparation_info
+static void preparation_info(void) {
+    BEGIN("tleg_preparation_info");
+    M(struct_size), M(image_size), M(floats), M(crop), M(mean), M(std);
+    END("tleg_preparation_info");
+}
+#undef STRUCT
+
 #define STRUCT tleg_trainer_options
 static void trainer_options(void) {
     BEGIN("tleg_trainer_options");
@@ -193,6 +209,8 @@ int main(void) {
     block_options();
     block_gradients();
     image();
+    preparation_options();
+    preparation_info();
     trainer_options();
     batch();
     loss();

@@ -289,13 +289,32 @@ static tleg_status session_calls(struct visit *v) {
     return run(v, v->session, images, BATCH);
 }
 
-static tleg_status picture_calls(struct visit *v) {
+/* Of each source, and they are one. */
+static tleg_status preparation_calls(struct visit *v) {
+    tleg_preparation *copies[3] = {NULL};
+    tleg_preparation_info info[3];
+    tleg_status status = tleg_learngene_copy_preparation(v->context, v->fresh, &copies[0]);
+    if (status == TLEG_OK)
+        status = tleg_expander_copy_preparation(v->context, v->expander, &copies[1]);
+    if (status == TLEG_OK)
+        status = tleg_model_copy_preparation(v->context, v->model, &copies[2]);
+    for (int i = 0; i < 3 && status == TLEG_OK; i++) {
+        info[i] = (tleg_preparation_info){.struct_size = sizeof(info[i])};
+        status = tleg_preparation_get_info(v->context, copies[i], &info[i]);
+    }
+    const bool same = status != TLEG_OK || memcmp(&info[1], &info[2], sizeof(info[1])) == 0;
+    for (int i = 0; i < 3; i++)
+        tleg_preparation_free(copies[i]);
+    MUST(same);
+    return status;
+}
+
+static tleg_status augment_calls(struct visit *v, const tleg_preparation *preparation) {
     static uint8_t pixels[37 * 23 * 3];
     static const uint8_t grey[3] = {128, 128, 128};
     static const int64_t labels[] = {2, 0, 1};
     const tleg_image image = {
         .struct_size = sizeof(image), .layout = TLEG_PIXELS_RGB, .width = 37, .height = 23, .pixels = pixels};
-    const tleg_config config = small_config();
     const tleg_augment_options augment = {.struct_size = sizeof(augment),
                                           .crop_least = 0.1,
                                           .flip = 0.5,
@@ -307,18 +326,28 @@ static tleg_status picture_calls(struct visit *v) {
     float prepared[3][3 * 8 * 8], targets[9];
     for (size_t i = 0; i < sizeof(pixels); i++)
         pixels[i] = (uint8_t)(i * 37 + i / 111 * 5);
-    TRY(tleg_image_prepare(v->context, &image, &config, prepared[0]));
+    TRY(tleg_image_prepare(v->context, preparation, &image, prepared[0], 3 * 8 * 8));
     memcpy(prepared[2], prepared[0], sizeof(prepared[0]));
     for (uint64_t seed = 1; seed < 9; seed++) {
-        TRY(tleg_augment_image(v->context, &image, &config, &augment, seed, prepared[1]));
+        TRY(tleg_augment_image(v->context, preparation, &image, &augment, seed, prepared[1], 3 * 8 * 8));
         visit_digest(v, prepared[1], sizeof(prepared[1]));
     }
-    TRY(tleg_augment_mix(v->context, &mix, 5, 3, 8, prepared[0], labels, targets));
+    TRY(tleg_augment_mix(v->context, &mix, 5, 3, 8, prepared[0], sizeof(prepared) / sizeof(float), labels, targets, 9));
     visit_digest(v, targets, sizeof(targets));
     TRY(tleg_augment_operation(v->context, "Rotate", 17, grey, 37, 23, pixels));
     TRY(tleg_augment_operation(v->context, "Equalize", 0, grey, 37, 23, pixels));
     visit_digest(v, pixels, sizeof(pixels));
     return TLEG_OK;
+}
+
+static tleg_status picture_calls(struct visit *v) {
+    const tleg_preparation_options options = {.struct_size = sizeof(options), .image_size = 8};
+    tleg_preparation *preparation = NULL;
+    TRY(preparation_calls(v));
+    TRY(tleg_preparation_create(v->context, &options, &preparation));
+    const tleg_status status = augment_calls(v, preparation);
+    tleg_preparation_free(preparation);
+    return status;
 }
 
 static tleg_status train_calls(struct visit *v) {

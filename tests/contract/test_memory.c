@@ -287,7 +287,7 @@ static tleg_status small_calls(tleg_context *context, const unsigned char *data,
     static const uint8_t pixels[9 * 7 * 3];
     tleg_image image = {.struct_size = sizeof image, .layout = TLEG_PIXELS_RGB, .width = 9, .height = 7, .pixels = pixels};
     float prepared[3 * 8 * 8];
-    return tleg_image_prepare(context, &image, &config, prepared);
+    return support_prepare(context, &image, &config, prepared);
 }
 
 static void every_allocation_of_small_calls_may_fail(void **state) {

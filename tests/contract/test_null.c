@@ -237,19 +237,41 @@ static void null_is_an_argument_error_in_ops_block_and_image(void **state) {
     REFUSED(tleg_block_get_memory(c, my.block, 1, -2, &bytes));
 
     static const uint8_t pixels[20 * 20 * 3];
-    tleg_config config = {.struct_size = sizeof config};
-    OK(c, tleg_model_get_info(my.context, my.model, &config));
+    tleg_preparation *p = NULL;
+    OK(c, tleg_model_copy_preparation(c, my.model, &p));
     tleg_image image = {.struct_size = sizeof image, .layout = TLEG_PIXELS_RGB, .width = 20, .height = 20, .pixels = pixels};
-    OK(c, tleg_image_prepare(c, &image, &config, my.prepared));
-    REFUSED(tleg_image_prepare(NULL, &image, &config, my.prepared));
-    REFUSED(tleg_image_prepare(c, NULL, &config, my.prepared));
-    REFUSED(tleg_image_prepare(c, &image, NULL, my.prepared));
-    REFUSED(tleg_image_prepare(c, &image, &config, NULL));
+    OK(c, tleg_image_prepare(c, p, &image, my.prepared, 768));
+    REFUSED(tleg_image_prepare(NULL, p, &image, my.prepared, 768));
+    REFUSED(tleg_image_prepare(c, p, NULL, my.prepared, 768));
+    REFUSED(tleg_image_prepare(c, NULL, &image, my.prepared, 768));
+    REFUSED(tleg_image_prepare(c, p, &image, NULL, 768));
     image.pixels = NULL;
-    REFUSED(tleg_image_prepare(c, &image, &config, my.prepared));
+    REFUSED(tleg_image_prepare(c, p, &image, my.prepared, 768));
     image.pixels = pixels;
     image.layout = 0; /* there is no default */
-    REFUSED(tleg_image_prepare(c, &image, &config, my.prepared));
+    REFUSED(tleg_image_prepare(c, p, &image, my.prepared, 768));
+    image.layout = TLEG_PIXELS_RGB;
+    REFUSED(tleg_image_prepare(c, p, &image, my.prepared, 767));
+    tleg_preparation_info info = {.struct_size = sizeof info};
+    REFUSED(tleg_preparation_get_info(c, NULL, &info));
+    REFUSED(tleg_preparation_get_info(c, p, NULL));
+    OK(c, tleg_preparation_get_info(c, p, &info));
+    assert_int_equal(info.floats, 768);
+    tleg_preparation_free(p);
+    tleg_preparation_options options = {.struct_size = sizeof options, .image_size = 16};
+    REFUSED_OUT(tleg_preparation, made, tleg_preparation_create(NULL, &options, &made));
+    REFUSED_OUT(tleg_preparation, made, tleg_preparation_create(c, NULL, &made));
+    REFUSED(tleg_preparation_create(c, &options, NULL));
+    REFUSED_OUT(tleg_preparation, made, tleg_learngene_copy_preparation(NULL, my.gene, &made));
+    REFUSED_OUT(tleg_preparation, made, tleg_learngene_copy_preparation(c, NULL, &made));
+    REFUSED(tleg_learngene_copy_preparation(c, my.gene, NULL));
+    REFUSED_OUT(tleg_preparation, made, tleg_expander_copy_preparation(NULL, my.expander, &made));
+    REFUSED_OUT(tleg_preparation, made, tleg_expander_copy_preparation(c, NULL, &made));
+    REFUSED(tleg_expander_copy_preparation(c, my.expander, NULL));
+    REFUSED_OUT(tleg_preparation, made, tleg_model_copy_preparation(NULL, my.model, &made));
+    REFUSED_OUT(tleg_preparation, made, tleg_model_copy_preparation(c, NULL, &made));
+    REFUSED(tleg_model_copy_preparation(c, my.model, NULL));
+    tleg_preparation_free(NULL);
 }
 
 static void null_is_an_argument_error_in_augmentation(void **state) {
@@ -257,16 +279,16 @@ static void null_is_an_argument_error_in_augmentation(void **state) {
     tleg_context *c = my.context;
     uint8_t pixels[20 * 20 * 3] = {0};
     const uint8_t fill[3] = {0};
-    tleg_config config = {.struct_size = sizeof config};
-    OK(c, tleg_model_get_info(my.context, my.model, &config));
+    tleg_preparation *p = NULL;
+    OK(c, tleg_model_copy_preparation(c, my.model, &p));
     tleg_image image = {.struct_size = sizeof image, .layout = TLEG_PIXELS_RGB, .width = 20, .height = 20, .pixels = pixels};
     tleg_augment_options options = {.struct_size = sizeof options};
-    OK(c, tleg_augment_image(c, &image, &config, &options, 0, my.prepared));
-    REFUSED(tleg_augment_image(NULL, &image, &config, &options, 0, my.prepared));
-    REFUSED(tleg_augment_image(c, NULL, &config, &options, 0, my.prepared));
-    REFUSED(tleg_augment_image(c, &image, NULL, &options, 0, my.prepared));
-    REFUSED(tleg_augment_image(c, &image, &config, NULL, 0, my.prepared));
-    REFUSED(tleg_augment_image(c, &image, &config, &options, 0, NULL));
+    OK(c, tleg_augment_image(c, p, &image, &options, 0, my.prepared, 768));
+    REFUSED(tleg_augment_image(NULL, p, &image, &options, 0, my.prepared, 768));
+    REFUSED(tleg_augment_image(c, p, NULL, &options, 0, my.prepared, 768));
+    REFUSED(tleg_augment_image(c, NULL, &image, &options, 0, my.prepared, 768));
+    REFUSED(tleg_augment_image(c, p, &image, NULL, 0, my.prepared, 768));
+    REFUSED(tleg_augment_image(c, p, &image, &options, 0, NULL, 768));
     OK(c, tleg_augment_operation(c, "Invert", 0, fill, 20, 20, pixels));
     REFUSED(tleg_augment_operation(NULL, "Invert", 0, fill, 20, 20, pixels));
     REFUSED(tleg_augment_operation(c, NULL, 0, fill, 20, 20, pixels));
@@ -274,12 +296,16 @@ static void null_is_an_argument_error_in_augmentation(void **state) {
     REFUSED(tleg_augment_operation(c, "Invert", 0, fill, 20, 20, NULL));
     tleg_mix_options mix = {.struct_size = sizeof mix, .classes = 5};
     const int64_t label = 0;
-    OK(c, tleg_augment_mix(c, &mix, 0, 1, 16, my.prepared, &label, my.logits));
-    REFUSED(tleg_augment_mix(NULL, &mix, 0, 1, 16, my.prepared, &label, my.logits));
-    REFUSED(tleg_augment_mix(c, NULL, 0, 1, 16, my.prepared, &label, my.logits));
-    REFUSED(tleg_augment_mix(c, &mix, 0, 1, 16, NULL, &label, my.logits));
-    REFUSED(tleg_augment_mix(c, &mix, 0, 1, 16, my.prepared, NULL, my.logits));
-    REFUSED(tleg_augment_mix(c, &mix, 0, 1, 16, my.prepared, &label, NULL));
+    OK(c, tleg_augment_mix(c, &mix, 0, 1, 16, my.prepared, 768, &label, my.logits, 5));
+    REFUSED(tleg_augment_mix(NULL, &mix, 0, 1, 16, my.prepared, 768, &label, my.logits, 5));
+    REFUSED(tleg_augment_mix(c, NULL, 0, 1, 16, my.prepared, 768, &label, my.logits, 5));
+    REFUSED(tleg_augment_mix(c, &mix, 0, 1, 16, NULL, 768, &label, my.logits, 5));
+    REFUSED(tleg_augment_mix(c, &mix, 0, 1, 16, my.prepared, 768, NULL, my.logits, 5));
+    REFUSED(tleg_augment_mix(c, &mix, 0, 1, 16, my.prepared, 768, &label, NULL, 5));
+    REFUSED(tleg_augment_mix(c, &mix, 0, 1, 16, my.prepared, 767, &label, my.logits, 5));
+    REFUSED(tleg_augment_mix(c, &mix, 0, 1, 16, my.prepared, 768, &label, my.logits, 4));
+    REFUSED(tleg_augment_image(c, p, &image, &options, 0, my.prepared, 767));
+    tleg_preparation_free(p);
 }
 
 static void null_is_an_argument_error_in_gradients(void **state) {
@@ -414,15 +440,15 @@ static void null_is_an_argument_error_in_training(void **state) {
     assert_null(tleg_trainer_get_parameter_name(NULL, 0));
     assert_null(tleg_trainer_get_parameter_name(t, -1));
     assert_non_null(tleg_trainer_get_error(NULL));
-    REFUSED_OUT(tleg_tensor, x, tleg_trainer_copy_gradient(NULL, t, "head.weight", &x));
-    REFUSED_OUT(tleg_tensor, x, tleg_trainer_copy_gradient(c, NULL, "head.weight", &x));
-    REFUSED_OUT(tleg_tensor, x, tleg_trainer_copy_gradient(c, t, NULL, &x));
+    REFUSED_OUT(tleg_tensor, x, tleg_trainer_copy_gradient(NULL, t, "head.weight", &made));
+    REFUSED_OUT(tleg_tensor, x, tleg_trainer_copy_gradient(c, NULL, "head.weight", &made));
+    REFUSED_OUT(tleg_tensor, x, tleg_trainer_copy_gradient(c, t, NULL, &made));
     REFUSED(tleg_trainer_copy_gradient(c, t, "head.weight", NULL));
-    REFUSED_OUT(tleg_learngene, x, tleg_trainer_copy_learngene(NULL, t, 0, &x));
-    REFUSED_OUT(tleg_learngene, x, tleg_trainer_copy_learngene(c, NULL, 0, &x));
+    REFUSED_OUT(tleg_learngene, x, tleg_trainer_copy_learngene(NULL, t, 0, &made));
+    REFUSED_OUT(tleg_learngene, x, tleg_trainer_copy_learngene(c, NULL, 0, &made));
     REFUSED(tleg_trainer_copy_learngene(c, t, 0, NULL));
-    REFUSED_OUT(tleg_model, x, tleg_trainer_copy_model(NULL, t, 0, &x));
-    REFUSED_OUT(tleg_model, x, tleg_trainer_copy_model(c, NULL, 0, &x));
+    REFUSED_OUT(tleg_model, x, tleg_trainer_copy_model(NULL, t, 0, &made));
+    REFUSED_OUT(tleg_model, x, tleg_trainer_copy_model(c, NULL, 0, &made));
     REFUSED(tleg_trainer_copy_model(c, t, 0, NULL));
     REFUSED(tleg_trainer_save(NULL, t, path, 0, NULL));
     REFUSED(tleg_trainer_save(c, NULL, path, 0, NULL));

@@ -40,7 +40,7 @@ extern "C" {
 
 /* The version of these headers: major * 1000000 + minor * 1000 + patch. */
 #define TLEG_VERSION_MAJOR 0
-#define TLEG_VERSION_MINOR 1
+#define TLEG_VERSION_MINOR 2
 #define TLEG_VERSION_PATCH 0
 #define TLEG_VERSION (TLEG_VERSION_MAJOR * 1000000 + TLEG_VERSION_MINOR * 1000 + TLEG_VERSION_PATCH)
 

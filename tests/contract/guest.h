@@ -19,13 +19,6 @@
 #define UNDER_SANITIZER 0
 #endif
 
-/* Ends the test that is under way: what cannot be shown here, and why. */
-#define SKIP(what, why)                                                                                                        \
-    do {                                                                                                                       \
-        print_message("SKIP " what ": " why "\n");                                                                             \
-        skip();                                                                                                                \
-    } while (0)
-
 /* The directory in which a walk writes. */
 static inline void guest_scratch(struct visit *v) {
     snprintf(v->scratch, sizeof(v->scratch), "%s", support_scratch("."));

@@ -190,7 +190,7 @@ static void descriptors_are_closed_and_never_inherited(void **state) {
     (void)state;
     const int before = open_descriptors(&leaking_before);
     if (before < 0)
-        SKIP("descriptors", "no /proc here");
+        SKIP("no /proc here");
     struct visit visit = {.in_a_hurry = true};
     int leaking;
     flushes = flushes_leaking = 0;
@@ -288,7 +288,7 @@ static int walk_without_environment(void) {
 static void the_environment_is_not_read(void **state) {
     (void)state;
     if (UNDER_SANITIZER)
-        SKIP("the_environment_is_not_read", "a sanitizer reads it");
+        SKIP("a sanitizer reads it");
     support_scratch("."); /* which asks for TMPDIR, the first time */
     assert_true(in_child(walk_without_environment));
 }
@@ -370,7 +370,7 @@ static void a_run_asks_nothing_of_the_system(void **state) {
     (void)state;
     int status = -1;
     if (UNDER_SANITIZER)
-        SKIP("a_run_asks_nothing_of_the_system", "a sanitizer does");
+        SKIP("a sanitizer does");
     fflush(NULL);
     const pid_t child = fork();
     assert_true(child >= 0);
@@ -378,7 +378,7 @@ static void a_run_asks_nothing_of_the_system(void **state) {
         _exit(run_in_a_jail());
     assert_int_equal(waitpid(child, &status, 0), child);
     if (WIFEXITED(status) && WEXITSTATUS(status) == NO_JAIL)
-        SKIP("a_run_asks_nothing_of_the_system", "this system has no seccomp");
+        SKIP("this system has no seccomp");
     if (status != 0)
         fail_msg("the child ended with %x: signal 9 means that it asked", (unsigned)status);
 }

@@ -169,7 +169,7 @@ static void a_host_multiplies_at_the_same_time(void **state) {
     (void)state;
     static struct host_product host;
     if (openblas_get_parallel() == 0)
-        SKIP("a_host_multiplies_at_the_same_time", "this OpenBLAS is the serial build, which allows no two callers");
+        SKIP("this OpenBLAS is the serial build, which allows no two callers");
     for (int i = 0; i < 96 * 96; i++) {
         host.a[i] = (float)(i * 7 % 13) - 6;
         host.b[i] = (float)(i * 5 % 11) - 5;

@@ -179,7 +179,7 @@ static void no_trap_fires(void **state) {
         }
         assert_int_equal(waitpid(child, &status, 0), child);
         if (WIFEXITED(status) && WEXITSTATUS(status) == NO_TRAPS)
-            SKIP("no_trap_fires", "this processor has no floating-point traps");
+            SKIP("this processor has no floating-point traps");
         if (!WIFEXITED(status) || WEXITSTATUS(status))
             fail_msg("%s: the child ended with %x", backends[b].name, (unsigned)status);
     }

@@ -169,7 +169,7 @@ static bool process_bytes(long long *mapped, long long *resident) {
 static void a_hundred_loads_keep_the_process_as_large_as_ten(void **state) {
     (void)state;
     if (UNDER_SANITIZER)
-        SKIP("a_hundred_loads", "a sanitizer keeps freed memory");
+        SKIP("a sanitizer keeps freed memory");
     enum { SLACK = 1 << 20 };
     const char *path = large_gene();
     for (int32_t b = 0; b < backend_count; b++) {
@@ -209,7 +209,7 @@ static int load_under_limit(const tleg_context_options *options, const char *pat
 static void a_system_that_gives_no_more_is_an_error(void **state) {
     (void)state;
     if (UNDER_SANITIZER)
-        SKIP("a_system_that_gives_no_more", "a sanitizer maps memory of its own");
+        SKIP("a sanitizer maps memory of its own");
     const char *path = large_gene();
     const tleg_context_options options = guest_options(&backends[0], 2);
     int counts[2] = {0, 0}, status = -1;

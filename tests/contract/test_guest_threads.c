@@ -177,7 +177,7 @@ static size_t stack_of(void *(*body)(void *), void *argument) {
 static void no_call_needs_more_stack_than_is_promised(void **state) {
     (void)state;
     if (UNDER_SANITIZER)
-        SKIP("no_call_needs_more_stack", "a sanitizer's frames are larger");
+        SKIP("a sanitizer's frames are larger");
     for (int32_t b = 0; b < backend_count; b++) {
         const tleg_context_options options = guest_options(&backends[b], 2);
         struct walker walker = {0};
@@ -236,7 +236,7 @@ static bool goes_on(struct scene *scene, tleg_session *session) {
 static void a_child_starts_anew_or_goes_on(void **state) {
     (void)state;
     if (UNDER_TSAN)
-        SKIP("a_child_starts_anew_or_goes_on", "ThreadSanitizer forbids a child new threads");
+        SKIP("ThreadSanitizer forbids a child new threads");
     for (int32_t b = 0; b < backend_count; b++) {
         struct scene scene;
         tleg_session *session = NULL;
@@ -282,7 +282,7 @@ static void *run_until_told(void *argument) {
 static void a_fork_while_others_compute_leaves_a_child_that_can(void **state) {
     (void)state;
     if (UNDER_TSAN)
-        SKIP("a_fork_while_others_compute", "ThreadSanitizer forbids a child new threads");
+        SKIP("ThreadSanitizer forbids a child new threads");
     enum { OTHERS = 3 };
     for (int32_t b = 0; b < backend_count; b++) {
         struct scene scene;
@@ -346,7 +346,7 @@ static void more_workers_than_processors_are_no_trouble(void **state) {
     cpu_set_t all, one;
     CPU_ZERO(&one);
     if (sched_getaffinity(0, sizeof(all), &all) != 0)
-        SKIP("more_workers_than_processors", "the system does not say which processors there are");
+        SKIP("the system does not say which processors there are");
     for (size_t i = 0; i < CPU_SETSIZE && CPU_COUNT(&one) == 0; i++)
         if (CPU_ISSET(i, &all))
             CPU_SET(i, &one);

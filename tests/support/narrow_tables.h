@@ -192,7 +192,7 @@ static inline int setup_products(void **state) {
         return -1;
     for (int i = 0; i < PLAIN; i++) {
         if (plain[i].pack != plain_pack && !tleg_level_usable(TLEG_LEVEL_AVX512BF16)) {
-            printf("SKIP bf16: AMX's tile, emulated, needs avx512bf16 besides\n");
+            SKIP_PART("%s", "AMX's tile on registers in memory needs AVX512-BF16 besides");
             continue;
         }
         plain_tables[i] = *tleg_kernels_find(TLEG_LEVEL_PORTABLE, TLEG_GEMM_OWN);

@@ -12,6 +12,8 @@
 #include <cmocka.h>
 #include <tleg/tleg.h>
 
+#include "support/skip.h"
+
 #include "support/open_with.h"
 
 /* ---- ways of computing ---- */

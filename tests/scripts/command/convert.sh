@@ -4,7 +4,7 @@
 # usage: convert.sh TLEG [SCRATCH_DIR]      from the top of the source tree; exit 77: no Python
 tleg=$1 scratch=$2
 [ -x "$tleg" ] || { echo "usage: convert.sh TLEG [SCRATCH_DIR]" >&2; exit 2; }
-command -v python3 >/dev/null || { echo "skipped: no python3"; exit 77; }
+command -v python3 >/dev/null || { echo "SKIP convert: no python3"; exit 77; }
 converter=$PWD/tools/convert/convert_checkpoint.py
 case $tleg in /*) ;; *) tleg=$PWD/$tleg ;; esac
 if [ -z "$scratch" ]; then

@@ -21,8 +21,12 @@ lib=$(dirname "$(dirname "$pc")")
 PKG_CONFIG_PATH=$(dirname "$pc")
 export PKG_CONFIG_PATH
 pkg-config --validate tleg
-version=$(sed -n 's/^#define TLEG_VERSION_[A-Z]* \([0-9]*\)$/\1/p' "$prefix/include/tleg/core.h" | paste -sd .)
+# One version everywhere: as the installed header says it, pkg-config and CMake's package do.
+version=$(sed -n 's/^#define TLEG_VERSION_[MP][A-Z]* \([0-9]*\)$/\1/p' "$prefix/include/tleg/core.h" | paste -s -d .)
+echo "version $version"
 [ "$(pkg-config --modversion tleg)" = "$version" ]
+grep -qx "set(PACKAGE_VERSION \"$version\")" "$lib/cmake/tleg/tleg-config-version.cmake"
+[ -e "$lib/libtleg.so.$version" ]
 for notice in LICENSE THIRD-PARTY; do
     find "$prefix/share" -name $notice | grep -q . || {
         echo "$notice is not installed"
@@ -46,7 +50,8 @@ command -v c++ >/dev/null || {
     echo "SKIP consumers: no C++ compiler (the C programs passed)"
     exit 77
 }
-cmake -G "$generator" -S "$here/consumers" -B "$scratch/build" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_BUILD_TYPE=Release >"$scratch/configure.log" 2>&1 || {
+cmake -G "$generator" -S "$here/consumers" -B "$scratch/build" -DCMAKE_PREFIX_PATH="$prefix" -DTLEG_VERSION="$version" \
+    -DCMAKE_BUILD_TYPE=Release >"$scratch/configure.log" 2>&1 || {
     cat "$scratch/configure.log"
     exit 1
 }

@@ -62,6 +62,25 @@ for room in tools/*/; do
 done
 
 # The system's calls stand in core/os_posix.c (the C library's files nowhere), and what it offers of files is used by lib/format.
+# Tests. What holds for every public call is tried through public headers alone; a suite of one room may look into that room's
+# private.h, and only into that. Each suite lies in the directory of a room, or among the contracts, where CMake looks for it. A test
+# that is left out says so by name (support/skip.h).
+found=$(grep -rnE "^[[:space:]]*#[[:space:]]*include[[:space:]]*\"($(echo $rooms | tr ' ' '|'))/" tests/contract)
+[ -z "$found" ] || fail "tests/contract includes public headers alone, not:
+$found"
+for suites in tests/unit/*/; do
+    room=$(basename "$suites")
+    found=$(grep -rnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"[^"]*/?private\.h"' "$suites" | grep -v "\"$room/")
+    [ -z "$found" ] || fail "tests/unit/$room may look into lib/$room/private.h alone, not:
+$found"
+done
+found=$(find tests -name 'test_*.c' | grep -vE '^tests/(unit/[a-z]+|contract)/test_[a-z0-9_]+\.c$')
+[ -z "$found" ] || fail "suites belong into tests/unit/ROOM or tests/contract, not:
+$found"
+found=$(grep -rnE '(^|[^_[:alnum:]])skip\(\)' tests --include='*.[ch]' | grep -vE '^tests/(support/skip\.h|cross/)')
+[ -z "$found" ] || fail "a test that is left out says SKIP(why), not:
+$found"
+
 found=$(grep -rnE '(^|[^_[:alnum:]>.])(fopen|open|openat|mmap|clock_gettime|pthread_[a-z_]+)[[:space:]]*\(' lib --include='*.c' --include='*.h' |
     grep -vE '^lib/core/os_posix\.c:|: *(/\*|\*|//)')
 [ -z "$found" ] || fail "only lib/core/os_posix.c calls the system, not:

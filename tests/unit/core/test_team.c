@@ -9,6 +9,7 @@
 
 #include "core/core.h"
 #include "support/counting.h"
+#include "support/skip.h"
 
 #include <fenv.h>
 #include <pthread.h>
@@ -239,10 +240,8 @@ static void a_hosts_pool_gets_the_tasks(void **state) {
 /* Stacks of 16 TiB: a few fit into an address space of 128, all together do not. */
 static void a_thread_that_does_not_start_is_an_error_and_leaves_nothing(void **state) {
     (void)state;
-    if (sizeof(size_t) < 8 || UNDER_TSAN) {
-        print_message("thread stacks as large as an address space cannot be asked for here\n");
-        skip();
-    }
+    if (sizeof(size_t) < 8 || UNDER_TSAN)
+        SKIP("thread stacks as large as an address space cannot be asked for here");
     struct counting counting = {0};
     tleg_context_options options = counting_options(&counting);
     options.workers = 64;
@@ -430,8 +429,7 @@ static void workers_compute_in_the_callers_floating_point_mode(void **state) {
     if (up.third[0] == 1.0 / 3) { /* as under valgrind */
         fesetround(FE_TONEAREST);
         tleg_team_free(team);
-        print_message("this machine does not round upwards\n");
-        skip();
+        SKIP("this machine does not round upwards");
     }
     tleg_team_run(team, 3, divide, &up);
     fesetround(FE_TONEAREST);

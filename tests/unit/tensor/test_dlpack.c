@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "support/counting.h"
+#include "support/skip.h"
 #include "tensor/tensor.h"
 
 #include <string.h>
@@ -59,10 +60,8 @@ static tleg_tensor *import(struct foreign *foreign) {
 
 static void the_structs_lie_as_dlpack_1_lays_them_out(void **state) {
     (void)state;
-    if (sizeof(void *) != 8) {
-        print_message("the offsets below are those of 64-bit machines\n");
-        skip();
-    }
+    if (sizeof(void *) != 8)
+        SKIP("the offsets below are those of 64-bit machines");
     assert_int_equal(sizeof(DLDevice), 8);
     assert_int_equal(offsetof(DLDevice, device_id), 4);
     assert_int_equal(sizeof(DLDataType), 4);

@@ -64,8 +64,8 @@ int main(int argc, char **argv) {
 
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
-    printf("{\"kind\": \"%s\", \"threads\": %d, \"ms\": %.3f, \"ms_open\": %.3f", elastic ? "elastic" : "expanded",
-           (int)own.workers, 1e3 * (at[STAGES] - at[CONTEXT]), 1e3 * (at[RUN] - at[CONTEXT]));
+    printf("{\"kind\": \"%s\", \"batch\": 1, \"threads\": %d, \"ms\": %.3f, \"ms_open\": %.3f",
+           elastic ? "elastic" : "expanded", (int)own.workers, 1e3 * (at[STAGES] - at[CONTEXT]), 1e3 * (at[RUN] - at[CONTEXT]));
     for (int s = 0; s < STAGES; s++)
         printf(", \"ms_%s\": %.3f", names[s], 1e3 * (at[s + 1] - at[s]));
     printf(", \"process_bytes\": %lld}\n", 1024 * (long long)usage.ru_maxrss);

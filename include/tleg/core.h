@@ -114,6 +114,14 @@ enum {
  * cheap. Handles made with a context do not need it afterwards: free them in any order. */
 typedef struct tleg_context tleg_context;
 
+/* Asked again and again while a call opens, reads, packs, expands, saves, measures or linearizes: `what` is the kind of work in
+ * a static word ("open", "read", "pack", "expand", "save", "measure", "linearize", "train"), `done` of `total` is how far it
+ * is, in a unit of the work's own (bytes, layers). 0 goes on; anything else stops the call, which leaves nothing behind and
+ * fails with TLEG_ERROR_CANCELLED. Asked at the beginning (done 0), then every few milliseconds where the work can be cut that
+ * fine, and at the end (done == total), when the answer is too late. On the thread that made the call; it returns, does not
+ * throw or jump out of the library, and does not use the context. */
+typedef int32_t(TLEG_CALL *tleg_progress_fn)(void *host, const char *what, uint64_t done, uint64_t total);
+
 /* Options of tleg_context_create. Zero the struct, set struct_size, then what you want
  * otherwise. Members that your header does not know yet stay zero: that means default. */
 typedef struct tleg_context_options {
@@ -142,6 +150,10 @@ typedef struct tleg_context_options {
      * Called on the thread that made the call; the text is valid until log returns. */
     void(TLEG_CALL *log)(void *host, const char *text);
     void *log_host;
+
+    /* How far long work is, and whether it is to go on. Default: nobody is asked. */
+    tleg_progress_fn progress;
+    void *progress_host;
 } tleg_context_options;
 
 /* The version of the library that is running, in the form of TLEG_VERSION. Any thread. */

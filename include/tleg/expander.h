@@ -60,6 +60,17 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_create(tleg_context *context, const
 TLEG_API tleg_status TLEG_CALL tleg_expander_open(tleg_context *context, const char *path, const tleg_open_options *opening,
                                                   const tleg_expander_options *options, tleg_expander **expander);
 
+/* The same from `size` bytes in memory, which are not needed afterwards. */
+TLEG_API tleg_status TLEG_CALL tleg_expander_parse(tleg_context *context, const void *data, size_t size,
+                                                   const tleg_open_options *opening, const tleg_expander_options *options,
+                                                   tleg_expander **expander);
+
+/* The same from an open file: of a path, of memory or of a host's source. The handle may be freed afterwards.
+ * Errors: those of tleg_expander_open, and what a source's read returned. */
+TLEG_API tleg_status TLEG_CALL tleg_expander_read(tleg_context *context, const tleg_file *file,
+                                                  const tleg_open_options *opening, const tleg_expander_options *options,
+                                                  tleg_expander **expander);
+
 /* What its models look like (depth 0): the options applied. Fills *config up to its struct_size; its pointers live as long as
  * the expander. `context` may be NULL: there is no text then. Errors: ARGUMENT. */
 TLEG_API tleg_status TLEG_CALL tleg_expander_get_info(tleg_context *context, const tleg_expander *expander,

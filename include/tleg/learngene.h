@@ -33,6 +33,11 @@ TLEG_API tleg_status TLEG_CALL tleg_learngene_open(tleg_context *context, const 
 TLEG_API tleg_status TLEG_CALL tleg_learngene_parse(tleg_context *context, const void *data, size_t size,
                                                     const tleg_open_options *options, tleg_learngene **gene);
 
+/* The same from an open file: of a path, of memory or of a host's source. The handle may be freed afterwards.
+ * Errors: those of tleg_learngene_open, and what a source's read returned. */
+TLEG_API tleg_status TLEG_CALL tleg_learngene_read(tleg_context *context, const tleg_file *file,
+                                                   const tleg_open_options *options, tleg_learngene **gene);
+
 /* Writes the learngene in f32. A former file stays whole until the new one is. Errors: ARGUMENT, IO, MEMORY. */
 TLEG_API tleg_status TLEG_CALL tleg_learngene_save(tleg_context *context, const tleg_learngene *gene, const char *path);
 

@@ -24,6 +24,11 @@ TLEG_API tleg_status TLEG_CALL tleg_model_open(tleg_context *context, const char
 TLEG_API tleg_status TLEG_CALL tleg_model_parse(tleg_context *context, const void *data, size_t size,
                                                 const tleg_open_options *options, tleg_model **model);
 
+/* The same from an open file: of a path, of memory or of a host's source. The handle may be freed afterwards.
+ * Errors: those of tleg_model_open, and what a source's read returned. */
+TLEG_API tleg_status TLEG_CALL tleg_model_read(tleg_context *context, const tleg_file *file, const tleg_open_options *options,
+                                               tleg_model **model);
+
 /* Writes the model under timm's names, every tensor in the model's element type. An f32 file is the same, byte for
  * byte, on every machine. A former file stays whole until the new one is. Errors: ARGUMENT, IO, MEMORY. */
 TLEG_API tleg_status TLEG_CALL tleg_model_save(tleg_context *context, const tleg_model *model, const char *path);

@@ -18,8 +18,21 @@ const char *tleg_site_name(enum tleg_site site) {
     return sites[site].name;
 }
 
+int32_t tleg_config_grid(const tleg_config *config) {
+    return config->image_size / config->patch_size;
+}
+
+int64_t tleg_config_patch_width(const tleg_config *config) {
+    return 3 * (int64_t)config->patch_size * config->patch_size;
+}
+
+enum tleg_activation tleg_config_activation(const tleg_config *config) {
+    (void)config; /* every file that can be read has this one */
+    return TLEG_ACTIVATION_GELU;
+}
+
 int64_t tleg_config_tokens(const tleg_config *config) {
-    const int64_t grid = config->image_size / config->patch_size;
+    const int64_t grid = tleg_config_grid(config);
     return config->prefix + grid * grid;
 }
 

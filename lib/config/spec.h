@@ -2,7 +2,7 @@
 #ifndef TLEG_LIB_CONFIG_SPEC_H
 #define TLEG_LIB_CONFIG_SPEC_H
 
-#include "core/core.h"
+#include "kernels/kernels.h"
 #include <tleg/config.h>
 
 /* The parts of a block that are expanded, in the order of the schedule's documentation. */
@@ -47,8 +47,11 @@ void tleg_outer_spec(const tleg_config *config, enum tleg_slot slot, struct tleg
 void tleg_site_spec(const tleg_config *config, enum tleg_site site, bool bias, struct tleg_spec *spec);
 /* The number of elements of a spec; 0 for an empty one. Checked configurations do not overflow. */
 size_t tleg_spec_count(const struct tleg_spec *spec);
-int64_t tleg_config_tokens(const tleg_config *config); /* prefix + (image/patch)^2 */
-int tleg_config_readouts(const tleg_config *config);   /* heads that read features: 2 with a distillation token, else 1 */
+int32_t tleg_config_grid(const tleg_config *config);                    /* patches along a side */
+int64_t tleg_config_patch_width(const tleg_config *config);             /* numbers of a patch: 3 * patch^2 */
+enum tleg_activation tleg_config_activation(const tleg_config *config); /* between fc1 and fc2 */
+int64_t tleg_config_tokens(const tleg_config *config);                  /* prefix + (image/patch)^2 */
+int tleg_config_readouts(const tleg_config *config); /* heads that read features: 2 with a distillation token, else 1 */
 /* "blocks.LAYER." + the site's name + ".weight" or ".bias" */
 void tleg_layer_name(int32_t layer, enum tleg_site site, bool bias, char name[TLEG_NAME_TEXT]);
 /* "blocks.block.SITE.instances.SEGMENT.weight" + "", "_base" or "_ilayer" (part 0, 1, 2), or the bias likewise */

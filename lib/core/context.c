@@ -23,7 +23,7 @@ static tleg_status read_options(const tleg_context_options *host, tleg_context_o
     *options = (tleg_context_options){.struct_size = sizeof(*options)};
     if (!host)
         return TLEG_OK;
-    const size_t least = offsetof(tleg_context_options, log_host) + sizeof(options->log_host); /* the struct of 0.1 */
+    const size_t least = offsetof(tleg_context_options, progress_host) + sizeof(options->progress_host); /* the struct of 0.2 */
     const tleg_status status = tleg_options_read(NULL, "tleg_context_options", host, options, sizeof(*options), least);
     return status ? status : check_options(options);
 }
@@ -48,6 +48,8 @@ tleg_status TLEG_CALL tleg_context_create(const tleg_context_options *options, t
     made->gemm = own.gemm;
     made->log = own.log;
     made->log_host = own.log_host;
+    made->progress = own.progress;
+    made->progress_host = own.progress_host;
     const tleg_status started = tleg_team_create(&allocator, &own, &made->team);
     if (started) {
         tleg_context_free(made);

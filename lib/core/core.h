@@ -135,12 +135,28 @@ struct tleg_context {
     int32_t gemm;
     void(TLEG_CALL *log)(void *host, const char *text);
     void *log_host;
+    tleg_progress_fn progress;
+    void *progress_host;
+    struct tleg_work {    /* what a call of the host's is at, for progress */
+        const char *what; /* NULL: nothing that takes long */
+        uint64_t done, total;
+    } work;
 };
 /* Sets the context's error and returns `status`; NULL context is allowed. */
 tleg_status tleg_fail(tleg_context *context, tleg_status status, const char *format, ...) TLEG_PRINTF(3, 4);
 /* Out of memory while `what` was made: text and TLEG_ERROR_MEMORY. */
 tleg_status tleg_fail_memory(tleg_context *context, const char *what, size_t bytes);
 void tleg_log(const tleg_context *context, const char *format, ...) TLEG_PRINTF(2, 3);
+
+/* ---- progress of long work (work.c), on the thread that made the call ---- */
+/* Each asks the host's progress, if it has any: CANCELLED, with a text, when it says stop. `what` is one of core.h's words. */
+tleg_status tleg_work_begin(tleg_context *context, const char *what, uint64_t total);
+/* Another `count` is done. Nothing without work that was begun. */
+tleg_status tleg_work_step(tleg_context *context, uint64_t count);
+/* The end of what was begun, with `status`, which it returns; on TLEG_OK the host is told that all is done. */
+tleg_status tleg_work_end(tleg_context *context, tleg_status status);
+/* What a host's function returned: itself where it is TLEG_OK or a failure that core.h lists, else IO. */
+tleg_status tleg_host_status(tleg_status status);
 
 /* ---- option structs (struct.c) ---- */
 enum { TLEG_STRUCT_LEAST = 8 }; /* bytes of the smallest struct_size: the size itself and one member */

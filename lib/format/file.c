@@ -112,12 +112,13 @@ static tleg_status read_header(tleg_context *context, struct tleg_file *file, ui
 
 /* ---- opening ---- */
 
-static tleg_status new_file(tleg_context *context, const char *label, struct tleg_file **out) {
+tleg_status tleg_file_make(tleg_context *context, const char *label, struct tleg_file **out) {
     size_t label_bytes = strlen(label) + 1;
     *out = NULL;
     struct tleg_file *file = tleg_alloc_zero(&context->allocator, sizeof *file);
     if (!file)
         return tleg_fail_memory(context, label, sizeof *file);
+    atomic_init(&file->references, 1);
     file->allocator = context->allocator;
     file->handle = TLEG_OS_NO_FILE;
     file->label = tleg_alloc(&file->allocator, label_bytes);
@@ -159,7 +160,7 @@ tleg_status tleg_open_options_read(tleg_context *context, const tleg_open_option
 
 static tleg_status open_path(tleg_context *context, const char *path, uint32_t flags, tleg_file **out) {
     struct tleg_file *file;
-    tleg_status status = new_file(context, path, &file);
+    tleg_status status = tleg_file_make(context, path, &file);
     if (status != TLEG_OK)
         return status;
     status = tleg_source_open(context, file, flags & TLEG_OPEN_MAP);
@@ -194,7 +195,7 @@ tleg_status TLEG_CALL tleg_file_parse(tleg_context *context, const void *data, s
     if (!context || !data || !out)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_file_parse: context, data and file must not be NULL");
     struct tleg_file *file;
-    tleg_status status = new_file(context, "(memory)", &file);
+    tleg_status status = tleg_file_make(context, "(memory)", &file);
     if (status != TLEG_OK)
         return status;
     file->memory = data;
@@ -202,8 +203,38 @@ tleg_status TLEG_CALL tleg_file_parse(tleg_context *context, const void *data, s
     return finish(context, TLEG_OK, file, OPEN_ALONE, out);
 }
 
+static tleg_status check_source(tleg_context *context, const tleg_source *host, tleg_source *own) {
+    tleg_status status = tleg_options_read(context, "tleg_source", host, own, sizeof *own, sizeof *own);
+    if (status == TLEG_OK && own->flags != 0)
+        status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_source.flags: expected 0, found 0x%x", (unsigned)own->flags);
+    if (status == TLEG_OK && !own->read)
+        status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_source.read must not be NULL");
+    return status;
+}
+
+tleg_status TLEG_CALL tleg_file_open_source(tleg_context *context, const tleg_source *source, tleg_file **out) {
+    if (out)
+        *out = NULL;
+    if (!context || !source || !out)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_file_open_source: context, source and file must not be NULL");
+    tleg_source own;
+    struct tleg_file *file = NULL;
+    tleg_status status = check_source(context, source, &own);
+    if (status == TLEG_OK)
+        status = tleg_file_make(context, own.name ? own.name : "(source)", &file);
+    if (status != TLEG_OK)
+        return status;
+    file->host = own;
+    file->host.release = NULL; /* the host's own until the file is open */
+    file->size = own.size;
+    status = finish(context, status, file, OPEN_ALONE, out);
+    if (status == TLEG_OK)
+        file->host.release = own.release;
+    return status;
+}
+
 void TLEG_CALL tleg_file_free(tleg_file *file) {
-    if (!file)
+    if (!file || atomic_fetch_sub_explicit(&file->references, 1, memory_order_acq_rel) != 1)
         return;
     struct tleg_allocator allocator = file->allocator;
     tleg_source_close(file);
@@ -252,12 +283,11 @@ const struct tleg_entry *tleg_file_find(const tleg_file *file, const char *name)
     return find_named(file->by_name, file->entry_count, name);
 }
 
-tleg_status tleg_file_strip(tleg_context *context, tleg_file *file, const char *prefix) {
-    const size_t length = strlen(prefix);
+uint64_t tleg_file_bytes(const tleg_file *file) {
+    uint64_t bytes = 0;
     for (size_t i = 0; i < file->entry_count; i++)
-        if (strncmp(file->entries[i].name, prefix, length) == 0)
-            file->entries[i].name += length;
-    return tleg_file_index_names(context, file);
+        bytes += file->entries[i].bytes;
+    return bytes;
 }
 
 int64_t TLEG_CALL tleg_file_get_tensor_count(const tleg_file *file) {
@@ -266,6 +296,10 @@ int64_t TLEG_CALL tleg_file_get_tensor_count(const tleg_file *file) {
 
 const char *TLEG_CALL tleg_file_get_tensor_name(const tleg_file *file, int64_t index) {
     return file && index >= 0 && (size_t)index < file->entry_count ? file->entries[index].name : NULL;
+}
+
+const char *TLEG_CALL tleg_file_get_metadata_key(const tleg_file *file, int64_t index) {
+    return file && index >= 0 && (size_t)index < file->pair_count ? file->pairs[index].key : NULL;
 }
 
 const char *TLEG_CALL tleg_file_get_metadata(const tleg_file *file, const char *key) {

@@ -52,7 +52,7 @@ tleg_status tleg_file_read_part(tleg_context *context, const tleg_file *file, co
         return tleg_file_read_bytes(context, file, entry, at, (size_t)bytes, out);
     if (file->memory) {
         tleg_convert_to_f32(entry->dtype, file->memory + file->data_start + entry->offset + at, out, count);
-        return TLEG_OK;
+        return tleg_work_step(context, bytes);
     }
     _Alignas(TLEG_ALIGN) unsigned char chunk[CHUNK];
     for (uint64_t done = 0; done < bytes && status == TLEG_OK; done += CHUNK) {
@@ -113,7 +113,10 @@ tleg_status TLEG_CALL tleg_file_read_tensor(tleg_context *context, const tleg_fi
     tleg_status status = tleg_tensor_create(context, entry->dtype, entry->rank, entry->shape, &tensor);
     if (status != TLEG_OK)
         return status;
-    status = tleg_file_read_bytes(context, file, entry, 0, (size_t)entry->bytes, tensor->data);
+    status = tleg_work_begin(context, "read", entry->bytes);
+    if (status == TLEG_OK)
+        status = tleg_file_read_bytes(context, file, entry, 0, (size_t)entry->bytes, tensor->data);
+    status = tleg_work_end(context, status);
     if (status == TLEG_OK)
         *out = tensor;
     else

@@ -27,8 +27,10 @@ tleg_status tleg_file_open_path(tleg_context *context, const char *path, uint32_
 const char *tleg_file_label(const tleg_file *file);                                  /* the path, or "(memory)": for errors */
 int64_t tleg_file_entries(const tleg_file *file, const struct tleg_entry **entries); /* in data order */
 const struct tleg_entry *tleg_file_find(const tleg_file *file, const char *name);    /* NULL when there is none */
-/* From now on the names that begin with `prefix` are known by their rest. FORMAT when that is another's name. */
-tleg_status tleg_file_strip(tleg_context *context, tleg_file *file, const char *prefix);
+/* The same file, in which the names that begin with `prefix` are known by their rest. FORMAT when that is another's name. */
+tleg_status tleg_file_view(tleg_context *context, const tleg_file *file, const char *prefix, tleg_file **view);
+/* The bytes of all its tensors. */
+uint64_t tleg_file_bytes(const tleg_file *file);
 /* Whether the file's name says that it is one of several ("x-00001-of-00002.safetensors"), opened without their index. */
 bool tleg_file_is_shard(const tleg_file *file);
 int64_t tleg_file_pairs(const tleg_file *file, const struct tleg_pair **pairs);

@@ -40,12 +40,14 @@ const struct tleg_stored_type *tleg_stored_type_find(const char *name); /* NULL 
 #define TLEG_FILE_META "__metadata__"
 enum { TLEG_FILE_HEADER_LIMIT = 100000000 }; /* bytes of JSON: the format's own limit */
 struct tleg_file {
+    atomic_int references;
     struct tleg_allocator allocator;
     char *label;
     size_t label_bytes;
     tleg_os_file handle;         /* TLEG_OS_NO_FILE: in memory */
     const unsigned char *memory; /* mapped, or the host's; NULL: read from handle */
     bool mapped;
+    tleg_source host;                  /* read NULL: none */
     uint64_t size;                     /* of the whole file */
     uint64_t data_start;               /* where the data section begins */
     struct tleg_entry *entries;        /* in data order */
@@ -55,19 +57,26 @@ struct tleg_file {
     size_t entry_count, pair_count;
     void *block; /* one allocation that holds the four arrays and the texts */
     size_t block_bytes;
-    struct tleg_file **parts; /* of an index: the files that hold the tensors and the texts */
+    struct tleg_file **parts; /* of an index, or of a view: the files that hold the tensors and the texts */
     size_t part_count, part_bytes;
+    bool several; /* it is an index */
 };
+/* An empty one; `label` is copied. */
+tleg_status tleg_file_make(tleg_context *context, const char *label, struct tleg_file **file);
 /* As tleg_file_open, of one file: an index is refused. */
 tleg_status tleg_file_open_one(tleg_context *context, const char *path, uint32_t flags, struct tleg_file **file);
 
 /* ---- source.c: where its bytes come from ---- */
 /* Opens the file that the label names and learns its size; UNSUPPORTED in a build without files, or without mappings. */
 tleg_status tleg_source_open(tleg_context *context, struct tleg_file *file, bool mapped);
-/* [at, at + bytes) of the file; *done is less than bytes where a file of the system's has become shorter. */
+/* [at, at + bytes) of the file, a step of the context's work; *done is less than bytes where a file of the system's has become
+ * shorter. */
 tleg_status tleg_source_read(tleg_context *context, const struct tleg_file *file, uint64_t at, size_t bytes, void *out,
                              size_t *done);
 void tleg_source_close(struct tleg_file *file);
+
+/* ---- view.c ---- */
+struct tleg_file *tleg_file_share(const struct tleg_file *file);
 
 /* ---- header_read.c ---- */
 /* Fills the file's entries and pairs from its header's JSON; file->size and file->data_start are set. */

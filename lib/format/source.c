@@ -1,8 +1,10 @@
-/* Where the bytes of a file come from: memory, a mapping, or a file of the system's. */
+/* Where the bytes of a file come from: memory, a mapping, a file of the system's, or a host's source. */
 #include "core/os.h"
 #include "format/private.h"
 
 #include <string.h>
+
+enum { PIECE = 1 << 20 }; /* bytes between two questions to the host whether to go on */
 
 #if TLEG_FILES
 static tleg_status io_error(tleg_context *context, const struct tleg_file *file, const char *what, int number) {
@@ -60,11 +62,10 @@ static tleg_status read_handle(tleg_context *context, const struct tleg_file *fi
     return number == 0 ? TLEG_OK : io_error(context, file, "cannot be read", number);
 }
 
-void tleg_source_close(struct tleg_file *file) {
+static void close_system(struct tleg_file *file) {
     if (file->mapped)
         tleg_os_unmap(file->memory, (size_t)file->size);
     tleg_os_close(file->handle);
-    file->memory = NULL;
     file->mapped = false;
     file->handle = TLEG_OS_NO_FILE;
 }
@@ -83,17 +84,49 @@ static tleg_status read_handle(tleg_context *context, const struct tleg_file *fi
     return tleg_fail(context, TLEG_ERROR_UNSUPPORTED, "%s: this build of the library reads no files", file->label);
 }
 
-void tleg_source_close(struct tleg_file *file) {
-    file->memory = NULL;
+static void close_system(struct tleg_file *file) {
+    (void)file;
 }
 #endif
 
+/* [at, at + bytes) of the host's source. */
+static tleg_status read_host(tleg_context *context, const struct tleg_file *file, uint64_t at, size_t bytes, void *out) {
+    const tleg_status status = tleg_host_status(file->host.read(file->host.host, at, bytes, out));
+    if (status == TLEG_OK)
+        return TLEG_OK;
+    return tleg_fail(context, status, "%s: the host's source gave %s for %zu bytes from byte %llu on", file->label,
+                     tleg_status_name(status), bytes, (unsigned long long)at);
+}
+
+static tleg_status read_piece(tleg_context *context, const struct tleg_file *file, uint64_t at, size_t bytes, void *out,
+                              size_t *done) {
+    *done = bytes;
+    if (file->memory)
+        memcpy(out, file->memory + at, bytes);
+    else if (file->host.read)
+        return read_host(context, file, at, bytes, out);
+    else
+        return read_handle(context, file, at, bytes, out, done);
+    return TLEG_OK;
+}
+
 tleg_status tleg_source_read(tleg_context *context, const struct tleg_file *file, uint64_t at, size_t bytes, void *out,
                              size_t *done) {
-    if (!file->memory)
-        return read_handle(context, file, at, bytes, out, done);
-    if (bytes > 0)
-        memcpy(out, file->memory + at, bytes);
-    *done = bytes;
-    return TLEG_OK;
+    tleg_status status = TLEG_OK;
+    size_t got = 1;
+    for (*done = 0; status == TLEG_OK && *done < bytes && got > 0; *done += got) {
+        const size_t left = bytes - *done;
+        status = read_piece(context, file, at + *done, left < PIECE ? left : PIECE, (char *)out + *done, &got);
+        if (status == TLEG_OK)
+            status = tleg_work_step(context, got);
+    }
+    return status;
+}
+
+void tleg_source_close(struct tleg_file *file) {
+    if (file->host.release)
+        file->host.release(file->host.host);
+    close_system(file);
+    file->memory = NULL;
+    file->host = (tleg_source){0};
 }

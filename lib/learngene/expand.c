@@ -180,6 +180,7 @@ void tleg_expander_network(const tleg_expander *e, struct tleg_network *network)
     *network = (struct tleg_network){.kernels = e->kernels,
                                      .config = &e->config.c,
                                      .outer = &e->outer,
+                                     .ends = &tleg_classifier_ends,
                                      .owner = e,
                                      .least_depth = e->least_depth,
                                      .most_depth = TLEG_MAX_DEPTH,

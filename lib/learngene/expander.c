@@ -248,16 +248,29 @@ static tleg_status create(tleg_context *context, const tleg_learngene *gene, con
 }
 
 /* The file's header alone becomes a learngene: its numbers are read as they are packed. */
-static tleg_status create_from_file(tleg_context *context, tleg_file *file, int32_t heads, const tleg_expander_options *options,
-                                    tleg_expander **out) {
+static tleg_status create_from_bare(tleg_context *context, const tleg_file *file, int32_t heads,
+                                    const tleg_expander_options *options, tleg_expander **out) {
     struct tleg_vit_config config;
     tleg_learngene *gene = NULL;
     tleg_status status = tleg_config_read(context, file, heads, true, &config);
     if (!status)
         status = tleg_learngene_make(context, &config, file, &gene);
     if (!status)
+        status = tleg_work_begin(context, "open", tleg_file_bytes(file));
+    if (!status)
         status = create(context, gene, options, out);
+    status = tleg_work_end(context, status);
     tleg_learngene_free(gene);
+    return status;
+}
+
+static tleg_status create_from_file(tleg_context *context, const tleg_file *file, int32_t heads,
+                                    const tleg_expander_options *options, tleg_expander **expander) {
+    tleg_file *bare;
+    tleg_status status = tleg_config_unwrap(context, file, &bare);
+    if (!status)
+        status = create_from_bare(context, bare, heads, options, expander);
+    tleg_file_free(bare);
     return status;
 }
 
@@ -292,7 +305,32 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_create(tleg_context *context, const
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_expander_create: a pointer is NULL");
     tleg_expander_options own;
     tleg_status status = take_options(context, options, &own);
-    return status ? status : create(context, gene, &own, expander);
+    if (status)
+        return status;
+    status = tleg_work_begin(context, "pack", gene->config.c.parameters * sizeof(float));
+    if (!status)
+        status = create(context, gene, &own, expander);
+    return tleg_work_end(context, status);
+}
+
+/* The options of what opens and of what becomes of it. */
+static tleg_status take_both(tleg_context *context, const tleg_open_options *opening, bool path,
+                             const tleg_expander_options *options, tleg_open_options *how, tleg_expander_options *own) {
+    tleg_status status = take_options(context, options, own);
+    return status ? status : tleg_open_options_read(context, opening, path, how);
+}
+
+TLEG_API tleg_status TLEG_CALL tleg_expander_read(tleg_context *context, const tleg_file *file,
+                                                  const tleg_open_options *opening, const tleg_expander_options *options,
+                                                  tleg_expander **expander) {
+    if (expander)
+        *expander = NULL;
+    if (!context || !file || !expander)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_expander_read: a pointer is NULL");
+    tleg_expander_options own;
+    tleg_open_options how;
+    tleg_status status = take_both(context, opening, false, options, &how, &own);
+    return status ? status : create_from_file(context, file, how.heads, &own, expander);
 }
 
 TLEG_API tleg_status TLEG_CALL tleg_expander_open(tleg_context *context, const char *path, const tleg_open_options *opening,
@@ -304,11 +342,28 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_open(tleg_context *context, const c
     tleg_expander_options own;
     tleg_open_options how;
     tleg_file *file = NULL;
-    tleg_status status = take_options(context, options, &own);
-    if (!status)
-        status = tleg_open_options_read(context, opening, true, &how);
+    tleg_status status = take_both(context, opening, true, options, &how, &own);
     if (!status)
         status = tleg_file_open_path(context, path, how.flags, &file);
+    if (!status)
+        status = create_from_file(context, file, how.heads, &own, expander);
+    tleg_file_free(file);
+    return status;
+}
+
+TLEG_API tleg_status TLEG_CALL tleg_expander_parse(tleg_context *context, const void *data, size_t size,
+                                                   const tleg_open_options *opening, const tleg_expander_options *options,
+                                                   tleg_expander **expander) {
+    if (expander)
+        *expander = NULL;
+    if (!context || !data || !expander)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_expander_parse: a pointer is NULL");
+    tleg_expander_options own;
+    tleg_open_options how;
+    tleg_file *file = NULL;
+    tleg_status status = take_both(context, opening, false, options, &how, &own);
+    if (!status)
+        status = tleg_file_parse(context, data, size, &file);
     if (!status)
         status = create_from_file(context, file, how.heads, &own, expander);
     tleg_file_free(file);

@@ -4,7 +4,6 @@
 
 #include "learngene/expander.h"
 #include "learngene/gene.h"
-#include "vit/pass/backward.h"
 #include <tleg/train.h>
 
 /* ---- parameters (params.c) ---- */
@@ -58,6 +57,7 @@ struct tleg_trainer {
     struct tleg_error error;
     struct tleg_allocator allocator;
     struct tleg_exec exec;
+    const struct tleg_ends *ends;  /* what is before the blocks and after them */
     tleg_trainer_options options;  /* every default filled in */
     struct tleg_vit_config config; /* of the parameters' source */
     struct tleg_trainer_layout layout;
@@ -89,35 +89,24 @@ struct tleg_train_layer {
 };
 /* Valid until the next call. */
 void tleg_train_layer(const tleg_trainer *trainer, int32_t layer, struct tleg_train_layer *out);
-struct tleg_train_linear {
-    struct tleg_linear linear;
-    struct tleg_weight turned; /* of a head */
-    struct tleg_gradient weight, bias;
+/* What is outside the blocks, f32, at the image size that runs; and where its gradients go. */
+struct tleg_train_outer {
+    struct tleg_outer_weights weights;
+    struct tleg_weight turned[TLEG_HEADS]; /* the heads' for the way back */
+    struct tleg_outer_gradient gradient;
 };
-void tleg_train_linear(const tleg_trainer *trainer, int which, struct tleg_train_linear *out);
-const float *tleg_train_position(const tleg_trainer *trainer); /* (N, D), at the image size that runs */
+void tleg_train_outer(const tleg_trainer *trainer, struct tleg_train_outer *out);
+/* The gradients by the places of tokens and patches, which a pass sums over all images first: zeroed before it, and handed on
+ * to the parameters after it. */
+void tleg_train_places_start(tleg_trainer *trainer);
+void tleg_train_places_end(tleg_trainer *trainer);
 
-/* ---- embedding (embed.c) ---- */
-/* x (B, N, D) = tokens and patches, plus the position embedding. */
-void tleg_train_embed(tleg_trainer *trainer, const float *images, int64_t batch, float *x);
-/* Gradients by what gave x, from d (B, N, D), between a start and an end: tokens and positions are summed over all images
- * first. */
-void tleg_train_embed_start(tleg_trainer *trainer);
-void tleg_train_embed_backward(tleg_trainer *trainer, const float *images, int64_t batch, const float *d);
-void tleg_train_embed_end(tleg_trainer *trainer);
-
-/* ---- one pass (pass.c, pool.c) ---- */
+/* ---- one pass (pass.c) ---- */
 /* Puts the teacher's logits into the batch, unless it has them; NULL when alpha is 0. */
 tleg_status tleg_trainer_ask(tleg_trainer *trainer, tleg_train_batch *batch);
 /* Forward and backward at a depth: adds share * gradient, and to *loss. */
 tleg_status tleg_trainer_pass(tleg_trainer *trainer, const tleg_train_batch *batch, int32_t depth, double share,
                               tleg_train_loss *loss);
-/* What the heads read of the last activations x (M, D), into pooled (heads, B, D); x may be overwritten later, `gathered` keeps
- * what the norm saw where that is not x itself. */
-void tleg_train_pool(tleg_trainer *trainer, int64_t batch, const float *x);
-/* From dpooled (heads, B, D) to d (M, D). */
-void tleg_train_pool_backward(tleg_trainer *trainer, int64_t batch, const float *x, float *d);
-
 /* A gradient's destination: an array offset, or not wanted. */
 struct tleg_gradient tleg_train_gradient(const tleg_trainer *trainer, int64_t base, int64_t ilayer, float c);
 const float *tleg_train_value(const tleg_trainer *trainer, enum tleg_slot slot); /* NULL: not there */

@@ -142,6 +142,7 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_create(tleg_context *context, const 
     t->config = config;
     t->layout = layout;
     t->is_gene = gene != NULL;
+    t->ends = &tleg_classifier_ends;
     t->exec =
         (struct tleg_exec){.kernels = kernels, .team = tleg_team_share(context->team), .lanes = tleg_team_lanes(context->team)};
     t->layout.net.labels = config.c.labels;

@@ -2,6 +2,7 @@
  * They are the same for every slice of the batch; with checkpointing a layer is formed again whenever it is wanted, in one
  * layer's memory. */
 #include "train/private.h"
+#include <string.h>
 
 /* ---- layers: matrices of the type that is multiplied, vectors as they are ---- */
 
@@ -152,21 +153,63 @@ static void pack_outer(tleg_trainer *t, int which) {
         tleg_pack_transposed(&t->exec, TLEG_F32, weight.n, weight.k, values, tleg_trainer_at(t, t->layout.outer_turned[which]));
 }
 
-void tleg_train_linear(const tleg_trainer *t, int which, struct tleg_train_linear *out) {
-    out->linear = (struct tleg_linear){.weight = outer_weight(t, which, false), .bias = tleg_train_value(t, slots[which][1])};
-    out->turned = outer_weight(t, which, true);
-    out->weight = tleg_train_gradient(t, t->outer[slots[which][0]], TLEG_NOT_THERE, 0);
-    out->bias = tleg_train_gradient(t, t->outer[slots[which][1]], TLEG_NOT_THERE, 0);
+static struct tleg_linear outer_linear(const tleg_trainer *t, int which) {
+    return (struct tleg_linear){.weight = outer_weight(t, which, false), .bias = tleg_train_value(t, slots[which][1])};
 }
 
-const float *tleg_train_position(const tleg_trainer *t) {
-    return t->layout.resampled ? tleg_trainer_at(t, t->layout.pos) : tleg_train_value(t, TLEG_SLOT_POS_EMBED);
+static struct tleg_gradient outer_gradient(const tleg_trainer *t, enum tleg_slot slot) {
+    return tleg_train_gradient(t, t->outer[slot], TLEG_NOT_THERE, 0);
+}
+
+void tleg_train_outer(const tleg_trainer *t, struct tleg_train_outer *out) {
+    *out = (struct tleg_train_outer){0};
+    out->weights = (struct tleg_outer_weights){
+        .patch = outer_linear(t, TLEG_TRAIN_PATCH),
+        .pos = t->layout.resampled ? tleg_trainer_at(t, t->layout.pos) : tleg_train_value(t, TLEG_SLOT_POS_EMBED),
+        .cls = tleg_train_value(t, TLEG_SLOT_CLS_TOKEN),
+        .dist = tleg_train_value(t, TLEG_SLOT_DIST_TOKEN),
+        .norm = {tleg_train_value(t, TLEG_SLOT_NORM_WEIGHT), tleg_train_value(t, TLEG_SLOT_NORM_BIAS)}};
+    out->gradient = (struct tleg_outer_gradient){.patch_weight = outer_gradient(t, TLEG_SLOT_PATCH_WEIGHT),
+                                                 .patch_bias = outer_gradient(t, TLEG_SLOT_PATCH_BIAS),
+                                                 .pos = tleg_trainer_at(t, t->layout.dpos),
+                                                 .norm_weight = outer_gradient(t, TLEG_SLOT_NORM_WEIGHT),
+                                                 .norm_bias = outer_gradient(t, TLEG_SLOT_NORM_BIAS)};
+    for (int h = 0; h < tleg_config_readouts(&t->layout.net); h++) {
+        out->weights.head[h] = outer_linear(t, TLEG_TRAIN_HEAD + h);
+        out->turned[h] = outer_weight(t, TLEG_TRAIN_HEAD + h, true);
+        out->gradient.head_weight[h] = outer_gradient(t, slots[TLEG_TRAIN_HEAD + h][0]);
+        out->gradient.head_bias[h] = outer_gradient(t, slots[TLEG_TRAIN_HEAD + h][1]);
+    }
+}
+
+/* ---- tokens and positions ---- */
+
+static void add(float *to, const float *from, int64_t count) {
+    for (int64_t i = 0; i < count; i++)
+        to[i] += from[i];
+}
+
+void tleg_train_places_start(tleg_trainer *t) {
+    memset(tleg_trainer_at(t, t->layout.dpos), 0, (size_t)(t->layout.shape.tokens * t->layout.net.dim) * sizeof(float));
+}
+
+void tleg_train_places_end(tleg_trainer *t) {
+    const tleg_config *net = &t->layout.net, *own = &t->config.c;
+    const enum tleg_slot token[2] = {TLEG_SLOT_CLS_TOKEN, TLEG_SLOT_DIST_TOKEN};
+    const float *dpos = tleg_trainer_at(t, t->layout.dpos);
+    float *to = t->gradient + t->outer[TLEG_SLOT_POS_EMBED];
+    for (int64_t k = 0; k < net->prefix; k++)
+        add(t->gradient + t->outer[token[k]], dpos + k * net->dim, net->dim);
+    if (t->layout.resampled)
+        tleg_resample_grid_backward(own->prefix, tleg_config_grid(own), tleg_config_grid(net), net->dim, dpos, to);
+    else
+        add(to, dpos, t->layout.shape.tokens * net->dim);
 }
 
 static void resample_position(tleg_trainer *t) {
     const tleg_config *net = &t->layout.net, *own = &t->config.c;
     if (t->layout.resampled)
-        tleg_resample_grid(own->prefix, own->image_size / own->patch_size, net->image_size / net->patch_size, net->dim,
+        tleg_resample_grid(own->prefix, tleg_config_grid(own), tleg_config_grid(net), net->dim,
                            tleg_train_value(t, TLEG_SLOT_POS_EMBED), tleg_trainer_at(t, t->layout.pos));
 }
 

@@ -37,8 +37,24 @@ static void finish(const char *name, size_t size) {
 static void context_options(void) {
     BEGIN("tleg_context_options");
     M(struct_size), M(level), M(workers), M(gemm), M(alloc), M(release), M(alloc_host), M(parallel), M(parallel_host), M(log);
-    M(log_host);
+    M(log_host), M(progress), M(progress_host);
     END("tleg_context_options");
+}
+#undef STRUCT
+
+#define STRUCT tleg_open_options
+static void open_options(void) {
+    BEGIN("tleg_open_options");
+    M(struct_size), M(flags), M(heads), M(reserved);
+    END("tleg_open_options");
+}
+#undef STRUCT
+
+#define STRUCT tleg_source
+static void source(void) {
+    BEGIN("tleg_source");
+    M(struct_size), M(flags), M(size), M(read), M(release), M(host), M(name);
+    END("tleg_source");
 }
 #undef STRUCT
 
@@ -155,6 +171,8 @@ static void rate(void) {
 
 int main(void) {
     context_options();
+    open_options();
+    source();
     tensor_info();
     config();
     expander_options();

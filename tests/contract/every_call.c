@@ -121,6 +121,12 @@ static tleg_status tensor_calls(struct visit *v) {
     return visit_digest_tensor(v, *lent);
 }
 
+static tleg_status TLEG_CALL read_source(void *host, uint64_t offset, size_t bytes, void *out) {
+    const struct visit *v = host;
+    memcpy(out, v->bytes + offset, bytes);
+    return TLEG_OK;
+}
+
 static tleg_status file_calls(struct visit *v) {
     char path[VISIT_TEXT + 64];
     static const char *const names[] = {"a", "b"}, *const pairs[] = {"who", "a visit", "tleg.eps", "1e-05"};
@@ -137,9 +143,12 @@ static tleg_status file_calls(struct visit *v) {
     TRY(tleg_file_get_tensor_info(v->context, v->saved, tleg_file_get_tensor_name(v->saved, 1), &info));
     TRY(tleg_file_read_tensor(v->context, v->saved, "a", read));
     TRY(visit_digest_tensor(v, *read));
+    MUST(strcmp(tleg_file_get_metadata_key(v->saved, 1), "tleg.eps") == 0);
     char gene[VISIT_TEXT];
     TRY(read_bytes(golden("mean.gene.safetensors", gene), &v->bytes, &v->size));
-    return tleg_file_parse(v->context, v->bytes, v->size, &v->in_memory);
+    TRY(tleg_file_parse(v->context, v->bytes, v->size, &v->in_memory));
+    const tleg_source source = {.struct_size = sizeof(source), .size = v->size, .read = read_source, .host = v};
+    return tleg_file_open_source(v->context, &source, &v->of_source);
 }
 
 static tleg_config small_config(void) {
@@ -165,6 +174,7 @@ static tleg_status gene_calls(struct visit *v) {
     MUST(head);
     TRY(tleg_learngene_open(v->context, golden("mean.gene.safetensors", gene), NULL, &v->gene));
     TRY(tleg_learngene_parse(v->context, v->bytes, v->size, NULL, &v->parsed));
+    TRY(tleg_learngene_read(v->context, v->of_source, NULL, &v->read_gene));
     TRY(tleg_learngene_create(v->context, &config, 7, &v->fresh));
     TRY(tleg_learngene_get_info(v->context, v->fresh, &found));
     MUST(found.crop == 0.95 && found.std[2] == 0.7);
@@ -187,6 +197,8 @@ static tleg_status expander_calls(struct visit *v) {
     TRY(tleg_expander_create(v->context, v->parsed, &half, &v->half));
     TRY(tleg_expander_open(v->context, golden("mean.gene.safetensors", gene), OPEN_WITH(TLEG_OPEN_MAP, 0), &other,
                            &v->from_file));
+    TRY(tleg_expander_parse(v->context, v->bytes, v->size, NULL, NULL, &v->parsed_expander));
+    TRY(tleg_expander_read(v->context, v->of_source, NULL, NULL, &v->read_expander));
     TRY(tleg_expander_get_info(v->context, v->from_file, &config));
     MUST(config.image_size == 28 && config.classes == 7);
     TRY(tleg_expander_get_cost(v->context, v->expander, 2, v->in_a_hurry ? 0 : 1, &cost));
@@ -209,6 +221,11 @@ static tleg_status model_calls(struct visit *v) {
     TRY(tleg_model_open(v->context, path, NULL, &v->opened));
     TRY(read_bytes(path, &v->model_bytes, &v->model_size));
     TRY(tleg_model_parse(v->context, v->model_bytes, v->model_size, NULL, &v->parsed_model));
+    tleg_file *file = NULL;
+    TRY(tleg_file_open(v->context, path, NULL, &file));
+    const tleg_status status = tleg_model_read(v->context, file, NULL, &v->read_model);
+    tleg_file_free(file);
+    TRY(status);
     TRY(tleg_model_get_info(v->context, v->opened, &config));
     MUST(config.depth == 4);
     digest_text(v, tleg_model_get_tensor_name(v->opened, 3));
@@ -384,17 +401,18 @@ void visit_close(struct visit *v) {
     tleg_trainer_free(v->trainer);
     tleg_trainer_free(v->tuner);
     tleg_block_free(v->block);
-    tleg_model *models[] = {v->model, v->half_model, v->opened, v->parsed_model, v->tuned};
+    tleg_model *models[] = {v->model, v->half_model, v->opened, v->parsed_model, v->tuned, v->read_model};
     for (size_t i = 0; i < sizeof(models) / sizeof(models[0]); i++)
         tleg_model_free(models[i]);
-    tleg_expander *expanders[] = {v->expander, v->half, v->from_file};
+    tleg_expander *expanders[] = {v->expander, v->half, v->from_file, v->parsed_expander, v->read_expander};
     for (size_t i = 0; i < sizeof(expanders) / sizeof(expanders[0]); i++)
         tleg_expander_free(expanders[i]);
-    tleg_learngene *genes[] = {v->gene, v->fresh, v->parsed, v->learned, v->fitted};
+    tleg_learngene *genes[] = {v->gene, v->fresh, v->parsed, v->learned, v->fitted, v->read_gene};
     for (size_t i = 0; i < sizeof(genes) / sizeof(genes[0]); i++)
         tleg_learngene_free(genes[i]);
     tleg_file_free(v->saved);
     tleg_file_free(v->in_memory);
+    tleg_file_free(v->of_source);
     free(v->workspace);
     free(v->bytes);
     free(v->model_bytes);

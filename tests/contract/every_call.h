@@ -20,10 +20,10 @@ struct visit {
     tleg_tensor *tensors[VISIT_TENSORS];
     int32_t tensor_count;
     struct DLManagedTensorVersioned *managed;
-    tleg_file *saved, *in_memory;
-    tleg_learngene *gene, *fresh, *parsed, *learned, *fitted;
-    tleg_expander *expander, *half, *from_file;
-    tleg_model *model, *half_model, *opened, *parsed_model, *tuned;
+    tleg_file *saved, *in_memory, *of_source;
+    tleg_learngene *gene, *fresh, *parsed, *learned, *fitted, *read_gene;
+    tleg_expander *expander, *half, *from_file, *parsed_expander, *read_expander;
+    tleg_model *model, *half_model, *opened, *parsed_model, *tuned, *read_model;
     tleg_session *session, *half_session, *elastic;
     tleg_block *block;
     void *workspace; /* of malloc */

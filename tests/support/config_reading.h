@@ -23,11 +23,14 @@ static inline tleg_status read_with(tleg_context *with, const struct vit_file *m
                                     struct tleg_vit_config *config) {
     size_t size;
     unsigned char *bytes = vit_bytes(made, &size);
-    tleg_file *file = NULL;
+    tleg_file *file = NULL, *bare = NULL;
     memset(config, 0, sizeof *config);
     tleg_status status = tleg_file_parse(with, bytes, size, &file);
     if (status == TLEG_OK)
-        status = tleg_config_read(with, file, heads, gene, config);
+        status = tleg_config_unwrap(with, file, &bare);
+    if (status == TLEG_OK)
+        status = tleg_config_read(with, bare, heads, gene, config);
+    tleg_file_free(bare);
     tleg_file_free(file);
     free(bytes);
     return status;

@@ -13,7 +13,7 @@ static int say_levels(const struct invocation *call) {
     const char *name;
     for (int32_t i = 0; tleg_cpu_level(i, &name) != 0 && length < sizeof found; i++)
         length += (size_t)snprintf(found + length, sizeof found - length, "%s%s", i ? ", " : "", name);
-    return tool_fail(call, "--level %s: not on this machine, which has %s", tool_level_name(call->level), found);
+    return tool_fail(call, "--level %s: this machine does not have it; it has %s", tool_level_name(call->level), found);
 }
 
 tleg_context *tool_context(const struct invocation *call) {
@@ -32,7 +32,8 @@ tleg_context *tool_context_with(const struct invocation *call, const tleg_contex
     if (status == TLEG_ERROR_UNSUPPORTED && call->level != TLEG_LEVEL_BEST)
         say_levels(call);
     else if (status == TLEG_ERROR_MEMORY)
-        tool_fail(call, "%d threads: out of memory, or the system starts no more", (int)call->threads);
+        tool_fail(call, "%d thread%s: out of memory, or the system refuses to start that many", (int)call->threads,
+                  call->threads == 1 ? "" : "s");
     else if (status != TLEG_OK)
         tool_fail(call, "cannot start the library: %s", tleg_status_name(status));
     return context;

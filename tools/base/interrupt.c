@@ -1,3 +1,4 @@
+/* Notes the first signal; the second ends the process. */
 #include "interrupt.h"
 
 #include <signal.h>

@@ -1,3 +1,4 @@
+/* Reads the command line by a table of options. */
 #include "options.h"
 
 #include <errno.h>
@@ -23,13 +24,13 @@ const struct choice option_pools[] = {{"mean", TLEG_POOL_MEAN}, {"cls", TLEG_POO
 
 const char options_shared_help[] =
     "Options of every verb\n"
-    "  --json        one JSON object a line on standard output; errors stay on standard error\n"
-    "  --threads N   threads that compute, 1 to 256 (1); results do not depend on it\n"
+    "  --json        print one JSON object per line on standard output; errors stay on standard error\n"
+    "  --threads N   threads to compute with, 1 to 256 (1); results do not depend on it\n"
     "  --level L     instructions to use: best (default), portable, avx2, avx512, avx512bf16, amx, neon\n"
-    "  --heads H     attention heads, where a file does not say\n"
+    "  --heads H     attention heads, if the file does not say\n"
     "  --help        this text\n"
     "\n"
-    "Exit code: 0 done, 1 failed, 2 wrong use.\n";
+    "Exit code: 0 success, 1 failure, 2 wrong usage.\n";
 
 const char *option_choice_name(const struct choice *choices, int32_t value) {
     for (; choices->name; choices++)
@@ -42,7 +43,7 @@ static bool is_digit(char c) {
     return c >= '0' && c <= '9';
 }
 
-/* Decimal digits at *text, which moves behind them; false for none or for more than 64 bits hold. */
+/* Decimal digits at *text, which moves past them; false for none, or for more than 64 bits hold. */
 static bool read_digits(const char **text, uint64_t *value) {
     const char *at = *text;
     *value = 0;
@@ -182,7 +183,7 @@ static void describe(const struct option *option, char *text, size_t size) {
             length += (size_t)snprintf(text + length, size - length, "%s%s", length ? ", " : "one of ", choice->name);
         break;
     default:
-        snprintf(text, size, "a text that is not empty");
+        snprintf(text, size, "text that is not empty");
     }
 }
 
@@ -232,7 +233,7 @@ static int take(const struct invocation *call, const struct option *own, const s
 
 static bool check_operands(const struct invocation *call, int least, int most, int *code) {
     if (call->operand_count < least)
-        *code = tool_misuse(call, "%s", call->operand_count ? "an operand is missing" : "what to work on is missing");
+        *code = tool_misuse(call, "%s", call->operand_count ? "an operand is missing" : "the file to work on is missing");
     else if (call->operand_count > most)
         *code = tool_misuse(call, "unexpected \"%s\"", call->operands[most]);
     else

@@ -31,7 +31,7 @@ struct option {
 };
 
 extern const struct choice option_levels[], option_dtypes[], option_norms[], option_pools[];
-const char *option_choice_name(const struct choice *choices, int32_t value); /* NULL when it is none of them */
+const char *option_choice_name(const struct choice *choices, int32_t value); /* NULL if none has it */
 
 /* Options stand anywhere, as `--name value` or `--name=value`; after `--` all arguments are operands; the last of the same
  * name counts. Fills the call and the values that the table points at. Returns true to go on; else *code is the exit code, with

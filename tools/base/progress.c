@@ -1,3 +1,4 @@
+/* A bar, a rate, and the time that is left. */
 #include "progress.h"
 
 #include "measure.h"

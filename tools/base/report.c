@@ -1,3 +1,4 @@
+/* JSON objects on a line each, valid UTF-8, with as many digits as numbers need. */
 #include "report.h"
 
 #include <math.h>

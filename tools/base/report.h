@@ -5,7 +5,7 @@
 #include "tool.h"
 #include <jansson.h>
 
-/* An object being made. A member that there was no memory for is remembered and fails the whole at the end. */
+/* An object being made. If memory for a member runs out, that is remembered, and the object fails at the end. */
 struct report {
     json_t *object;
     bool whole;
@@ -17,13 +17,13 @@ void report_integer(struct report *report, const char *key, int64_t value);
 void report_size(struct report *report, const char *key, uint64_t value);
 /* null for a number that JSON cannot write */
 void report_real(struct report *report, const char *key, double value);
-/* Bytes that are no UTF-8 (a file name may hold any) become U+FFFD; NULL becomes null. */
+/* Bytes that are not UTF-8 (a file name may hold any) become U+FFFD; NULL becomes null. */
 void report_text(struct report *report, const char *key, const char *text);
 json_t *report_string(const char *text);
-/* The object as a member of another; NULL when it is not whole. */
+/* The object as a member of another; NULL if memory ran out. */
 json_t *report_member(struct report *report);
-/* The object on one line, numbers with as many digits as they need to come back the same, for the caller to free; NULL when it
- * is not whole. Frees the object. */
+/* The object on one line, numbers with as many digits as they need to come back the same, for the caller to free; NULL if
+ * memory ran out. Frees the object. */
 char *report_line(struct report *report);
 /* Prints that line. */
 int report_print(const struct invocation *call, struct report *report);

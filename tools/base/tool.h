@@ -25,7 +25,7 @@ struct invocation {
     const struct verb *verb;
     bool json;
     int32_t threads, level, heads;
-    char **operands; /* arguments that are no options, in order */
+    char **operands; /* arguments that are not options, in order */
     int operand_count;
 };
 
@@ -33,7 +33,7 @@ struct invocation {
 __attribute__((format(printf, 2, 3))) int tool_fail(const struct invocation *call, const char *format, ...);
 /* The same, and the verb's usage after it; EXIT_MISUSE. */
 __attribute__((format(printf, 2, 3))) int tool_misuse(const struct invocation *call, const char *format, ...);
-/* "tleg: VERB: note: text" on standard error: worth knowing, no failure. */
+/* "tleg: VERB: note: text" on standard error: worth knowing, not a failure. */
 __attribute__((format(printf, 2, 3))) void tool_note(const struct invocation *call, const char *format, ...);
 /* A line on standard output that holds names from files: control characters in it are shown as `?`. */
 __attribute__((format(printf, 1, 2))) void tool_line(const char *format, ...);

@@ -1,3 +1,4 @@
+/* The block of `tleg check`: its weights, and each operation at a level against the reference. */
 #include "check.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+/* The learngene of `tleg check`: expanded, and run in every way that must give the same bits. */
 #include "check.h"
 
 #include <math.h>

@@ -4,7 +4,7 @@
     convert_checkpoint.py checkpoint.pth -o learngene.safetensors [--heads 6] [--labels names.txt] [--ema]
 
 Needs Python 3.8 alone; NumPy for tensors that do not lie in rows, and PyTorch 1.13 or later for files written before
-PyTorch 1.6, which are no zip archives.
+PyTorch 1.6, which are not zip archives.
 
 A checkpoint is a pickle, which can call any function while it is read. So this program unpickles it itself: weights are
 rebuilt here, a few classes that hold settings are dropped unread, and any other name is refused before it is called.
@@ -107,7 +107,7 @@ class Unpickler(pickle.Unpickler):
             return Dropped
         if module in ("torch", "torch.storage") and name.endswith("Storage"):
             return name  # of its type; persistent_load gets it back
-        refuse(f"the checkpoint asks to call {module}.{name}, which is no part of a set of weights: refused, nothing was run")
+        refuse(f"the checkpoint asks to call {module}.{name}, which does not belong in a set of weights: refused, nothing was run")
 
     def persistent_load(self, pid):
         kind, name, key, _, count = pid

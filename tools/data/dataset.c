@@ -1,3 +1,4 @@
+/* Labelled pictures: opened, checked, held in memory, matched with classes. */
 #include "private.h"
 
 #include "base/progress.h"
@@ -23,15 +24,22 @@ static int take_folder(const struct invocation *call, struct dataset *set) {
     return code;
 }
 
-static int read_folder(const struct invocation *call, struct dataset *set) {
+int dataset_open_folder(const struct invocation *call, const struct dataset_options *options, struct dataset *set) {
     char error[FOLDER_ERROR];
-    if (folder_read(set->options.dir, set->options.classes, set->options.class_count, &set->folder, error, sizeof error) != 0)
+    *set = (struct dataset){.options = *options};
+    if (folder_read(options->dir, options->classes, options->class_count, &set->folder, error, sizeof error) != 0)
         return tool_fail(call, "%s", error);
-    for (size_t i = 0; i < set->folder.class_count; i++)
-        if (set->folder.classes[i].images == 0)
-            return tool_fail(call, "%s/%s: no images in this class folder; remove it, or fill it", set->options.dir,
-                             set->folder.classes[i].name);
     return take_folder(call, set);
+}
+
+static int read_folder(const struct invocation *call, struct dataset *set) {
+    const struct dataset_options options = set->options;
+    int code = dataset_open_folder(call, &options, set);
+    for (size_t i = 0; i < set->folder.class_count && code == EXIT_DONE; i++)
+        if (set->folder.classes[i].images == 0)
+            code = tool_fail(call, "%s/%s: no images in this class folder; remove it, or fill it", options.dir,
+                             set->folder.classes[i].name);
+    return code;
 }
 
 /* ---- checks ---- */
@@ -79,7 +87,7 @@ static int hold_one(const struct invocation *call, struct dataset *set, struct s
     struct picture picture;
     *bad = picture_read(sample->file, set->options.exif, &picture, error, sizeof error) != 0;
     if (*bad && !set->options.skip_bad)
-        return tool_fail(call, "%s (--skip-bad goes on without such files)", error);
+        return tool_fail(call, "%s (--skip-bad continues without such files)", error);
     if (*bad) {
         tool_note(call, "skipped %s", error);
         return EXIT_DONE;
@@ -98,7 +106,7 @@ static int hold_one(const struct invocation *call, struct dataset *set, struct s
     return EXIT_DONE;
 }
 
-/* Decodes pictures in order while the cache has room, and closes the ranks behind bad ones. */
+/* Decodes pictures in order while the cache has room, and closes the gaps that bad ones leave. */
 static int hold_pictures(const struct invocation *call, struct dataset *set) {
     struct progress progress;
     size_t kept = 0, i = 0;
@@ -118,7 +126,7 @@ static int hold_pictures(const struct invocation *call, struct dataset *set) {
     return code;
 }
 
-/* ---- the whole ---- */
+/* ---- the data set ---- */
 
 static int read_any(const struct invocation *call, struct dataset *set) {
     bool found = false;
@@ -180,7 +188,7 @@ bool dataset_match(struct dataset *set, const char *const *labels, int32_t count
     bool same = classes && to;
     for (int32_t i = 0; i < count && same; i++) {
         to[i] = set->named ? find(labels, count, set->classes[i]) : i;
-        same = to[i] >= 0 && !classes[to[i]]; /* a name that is there twice is no number */
+        same = to[i] >= 0 && !classes[to[i]]; /* a name that appears twice stands for no single number */
         if (same)
             classes[to[i]] = set->classes[i];
     }

@@ -48,6 +48,9 @@ struct dataset {
     size_t file_count;
 };
 
+/* Class folders alone, as they are: a class may be empty, and no picture is looked at yet. set->folder has the folders. Returns
+ * an exit code; dataset_close is right after a failure too. */
+int dataset_open_folder(const struct invocation *call, const struct dataset_options *options, struct dataset *set);
 /* Lists the pictures, checks that no class is empty, and decodes as many as the cache holds. A picture that cannot be read is
  * an error, or named and left out. Returns an exit code; dataset_close is right after a failure too. */
 int dataset_open(const struct invocation *call, const struct dataset_options *options, struct dataset *set);

@@ -159,7 +159,7 @@ static int visit(struct listing *list, char *path, const struct place *place) {
     if (image && (failed || S_ISREG(status.st_mode)))
         return add_image(list, path);
     if (failed)
-        result = fail(list, "%s: cannot look at it: %s", path, strerror(errno));
+        result = fail(list, "%s: cannot be examined: %s", path, strerror(errno));
     else if (S_ISDIR(status.st_mode) && !is_above(place, &status))
         result = walk(list, path, &status, place);
     free(path);
@@ -179,7 +179,7 @@ static int walk(struct listing *list, const char *path, const struct stat *statu
     return result;
 }
 
-/* The next label of this name behind `after`, or -1. */
+/* The next label of this name after `after`, or -1. */
 static int32_t next_label(const struct listing *list, int32_t after, const char *name) {
     for (int32_t i = after + 1; i < list->label_count; i++)
         if (strcmp(list->labels[i], name) == 0)
@@ -205,12 +205,12 @@ static int fail_label(const struct listing *list, const char *path) {
     const char *name = strrchr(path, '/');
     for (int32_t i = 0; name != NULL && i < list->label_count; i++)
         if (is_alike(name + 1, list->labels[i]))
-            return fail(list, "%s: this folder is no class of the model; did you mean its label \"%s\"?", path,
+            return fail(list, "%s: this folder is not a class of the model; did you mean its label \"%s\"?", path,
                         list->labels[i]);
     for (int32_t i = 0; i < list->label_count && i < SHOWN && length < sizeof shown; i++)
         length += (size_t)snprintf(shown + length, sizeof shown - length, "%s%s", i > 0 ? ", " : "", list->labels[i]);
-    return fail(list, "%s: this folder is no class of the model, whose %d labels are %s%s", path, (int)list->label_count, shown,
-                list->label_count > SHOWN ? ", ..." : "");
+    return fail(list, "%s: this folder is not a class of the model, whose %d labels are %s%s", path, (int)list->label_count,
+                shown, list->label_count > SHOWN ? ", ..." : "");
 }
 
 static int add_class(struct listing *list, const char *path, const char *name, const struct stat *status) {
@@ -242,11 +242,11 @@ static int add_class(struct listing *list, const char *path, const char *name, c
 static int visit_top(struct listing *list, const char *dir, const char *path, const char *name) {
     struct stat status;
     if (stat(path, &status) != 0)
-        return fail(list, "%s: cannot look at it: %s", path, strerror(errno));
+        return fail(list, "%s: cannot be examined: %s", path, strerror(errno));
     if (S_ISDIR(status.st_mode))
         return add_class(list, path, name, &status);
     if (is_image_name(name))
-        return fail(list, "%s: the image %s lies in this folder itself; " LAYOUT, dir, name);
+        return fail(list, "%s: the image %s is in this folder itself; " LAYOUT, dir, name);
     return 0;
 }
 

@@ -27,7 +27,7 @@ struct folder {
 
 /* Lists every file with the name of an image, whatever its format (picture_read says what it cannot read), in the folders
  * of DIR and below. Links are followed. Names that begin with a dot and other files are passed over. labels: the model's
- * class names, by which the folders are matched (a class may be missing, a folder that is no label is an error); NULL: the
+ * class names, by which the folders are matched (a class may be missing, a folder that is not a label is an error); NULL: the
  * sorted folders are the classes 0, 1, 2 ...
  * Returns 0, or -1 with the reason in `error` and *out zeroed. */
 int folder_read(const char *dir, const char *const *labels, int32_t label_count, struct folder *out, char *error,

@@ -26,7 +26,7 @@ void names_free(struct names *names);
 int dataset_load(const struct invocation *call, const char *path, uint8_t **bytes, size_t *size);
 /* Room for one more file, zeroed; NULL after saying that there is none. */
 struct dataset_file *dataset_add_file(const struct invocation *call, struct dataset *set);
-/* Room for `more` samples behind those there are; NULL likewise. */
+/* Room for `more` samples after those there are; NULL likewise. */
 struct sample *dataset_add_samples(const struct invocation *call, struct dataset *set, size_t more);
 /* Names the classes as the call asked for, else by `names` (which it takes over), else by numbers up to the largest label. Then
  * a label beyond them is an error. */

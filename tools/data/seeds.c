@@ -1,3 +1,4 @@
+/* Seeds that follow from places, and what is drawn from them. */
 #include "seeds.h"
 
 /* splitmix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014). */

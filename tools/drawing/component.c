@@ -1,3 +1,4 @@
+/* The first principal component, from the products of all pairs of vectors. */
 #include "component.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+/* Charts written as SVG text: scales, ticks, marks, a legend. */
 #include "plot.h"
 
 #include <errno.h>

@@ -38,8 +38,8 @@ _Noreturn static void on_error(j_common_ptr common) {
     fail(common);
 }
 
-/* Level -1 is a warning. A file that ends too early would be filled up with grey: that is an error, as in PIL. Of all other
- * damage libjpeg makes what it can, as PIL does. */
+/* Level -1 is a warning. A file that ends too early would be padded with grey: that is an error, as in PIL. libjpeg repairs all
+ * other damage as far as it can, as in PIL. */
 static void on_message(j_common_ptr common, int level) {
     struct reader *reader = common->client_data;
     if (level >= 0 || common->err->msg_code != JWRN_JPEG_EOF)
@@ -117,7 +117,7 @@ static void decode(struct reader *reader, struct picture_source *source) {
     read_rows(reader); /* what follows the last row does not matter: jpeg_finish_decompress would look for the end marker */
 }
 
-/* What changes after setjmp lies behind the pointers: no local variable is lost in the jump. */
+/* What changes after setjmp is reached through the pointers: the jump loses no local variable. */
 static int attempt(struct reader *reader, struct picture_source *source) {
     if (setjmp(reader->failed) != 0)
         return -1;

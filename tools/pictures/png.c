@@ -13,7 +13,7 @@ struct reader {
     png_infop info;
     struct picture_source *source;
     size_t position;
-    int complete; /* every pixel is there: whatever is wrong behind them does not matter */
+    int complete; /* every pixel is there: whatever is wrong after them does not matter */
     int passes;
     char *reason;
     struct picture *out;
@@ -50,7 +50,7 @@ static void set_transforms(png_structp png) {
     png_set_gray_to_rgb(png);
 }
 
-/* An index behind the palette's end is a level of grey, as in PIL; libpng would make it black. */
+/* An index past the palette's end is a level of grey, as in PIL; libpng would make it black. */
 static void fill_palette(struct reader *reader) {
     enum { LARGEST = 256 };
     png_colorp given;
@@ -65,7 +65,7 @@ static void fill_palette(struct reader *reader) {
     png_set_PLTE(reader->png, reader->info, palette, all);
 }
 
-/* The orientation in the EXIF chunks before or behind the pixels; the last one counts, as in PIL. libpng would take memory for
+/* The orientation in the EXIF chunks before or after the pixels; the last one counts, as in PIL. libpng would take memory for
  * as many bytes as a chunk says it has. */
 static int find_orientation(const struct picture_source *source) {
     enum { SIGNATURE = 8, AROUND = 12 }; /* length, name and checksum */
@@ -103,7 +103,7 @@ static void decode(struct reader *reader) {
     reader->complete = 1;
 }
 
-/* What changes after setjmp lies behind the pointer: no local variable is lost in the jump. */
+/* What changes after setjmp is reached through the pointer: the jump loses no local variable. */
 static void attempt(struct reader *reader) {
     if (setjmp(png_jmpbuf(reader->png)) == 0)
         decode(reader);

@@ -1,3 +1,4 @@
+/* A picture file, decoded, resized, cropped and normalised. */
 #include "prepare.h"
 
 #include <stdio.h>

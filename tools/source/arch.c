@@ -1,3 +1,4 @@
+/* DeiT's shapes, and refusals of shapes in the words of the options. */
 #include "arch.h"
 
 #include <string.h>
@@ -13,7 +14,7 @@ int arch_settle(const struct invocation *call, int32_t arch, tleg_config *config
     if (!arch)
         return config->dim && call->heads ? EXIT_DONE : tool_misuse(call, "needs --arch, or --dim and --heads");
     if (config->dim || (call->heads && call->heads != heads))
-        return tool_misuse(call, "--arch %s is %d wide with %d heads: leave --dim and --heads out",
+        return tool_misuse(call, "--arch %s means dim %d and %d heads: leave out --dim and --heads",
                            option_choice_name(arch_choices, arch), 64 * heads, heads);
     config->dim = 64 * heads;
     config->heads = heads;

@@ -7,7 +7,7 @@
 struct labels {
     const char *const *names;
     int32_t count;
-    char *text; /* behind the names */
+    char *text; /* holds the names */
 };
 
 /* Reads exactly `classes` names: UTF-8, a byte order mark and carriage returns dropped. Returns an exit code; labels_free is

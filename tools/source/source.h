@@ -25,8 +25,8 @@ struct expansion {
 #define EXPANSION_HELP                                                                                                         \
     "  --depth N     layers, 1 to 1024; a learngene needs it\n"                                                                \
     "  --dtype T     type of the weights: f32 (default), bf16, f16\n"                                                          \
-    "  --norm P      place of the final norm: as-learned (default), before-pool, after-pool (the form of\n"                    \
-    "                the published descendants, eps 1e-6)\n"                                                                   \
+    "  --norm P      place of the final norm: as-learned (default), before-pool, after-pool (as in\n"                          \
+    "                the published descendants, with eps 1e-6)\n"                                                              \
     "  --timm        the same as --norm after-pool\n"                                                                          \
     "  --image I     side of the input in pixels, if not as learned: the position embedding is resampled\n"
 

@@ -93,7 +93,7 @@ static int read_names(struct state *state, struct store *store) {
     store->count = json_array_size(store->names);
     if (!json_is_array(store->names) || (int64_t)store->count != store->info.shape[0])
         return tool_fail(state->call,
-                         "%s: \"names\": expected a JSON array of %" PRId64 " texts, as many as \"logits\" has rows", path,
+                         "%s: \"names\": expected a JSON array of %" PRId64 " strings, as many as \"logits\" has rows", path,
                          store->info.shape[0]);
     store->rows = malloc((store->count + 1) * sizeof *store->rows);
     if (!store->rows)
@@ -101,7 +101,7 @@ static int read_names(struct state *state, struct store *store) {
     for (size_t i = 0; i < store->count; i++) {
         store->rows[i] = (struct row){json_string_value(json_array_get(store->names, i)), i};
         if (!store->rows[i].name)
-            return tool_fail(state->call, "%s: \"names\"[%zu] is no text", path, i);
+            return tool_fail(state->call, "%s: \"names\"[%zu] is not a string", path, i);
     }
     qsort(store->rows, store->count, sizeof *store->rows, by_name);
     for (size_t i = 1; i < store->count; i++)

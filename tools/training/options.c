@@ -1,3 +1,4 @@
+/* The options of a training: their help, what goes together, and the recipe that follows from them. */
 #include "private.h"
 
 #include <stdio.h>
@@ -17,41 +18,41 @@ const char training_help[] =
     "  --val-depths A,B..  depths at which a learngene is validated (the fixed one; or both ends and the middle)\n"
     "  --cache BYTES       decoded pictures to hold in memory (1G); others are decoded each time\n"
     "  --loaders N         threads that decode and augment ahead (1); results do not depend on it\n"
-    "  --skip-bad          name images that cannot be read, and go on without them; --exif: turn as the EXIF tag says\n"
+    "  --skip-bad          report images that cannot be read, and continue without them; --exif: apply EXIF orientation\n"
     "Teacher\n"
-    "  --teacher MODEL     a model (or a learngene, with --teacher-depth N) that judges each batch, after augmentation\n"
+    "  --teacher MODEL     a model (or a learngene, with --teacher-depth N) that is run on each batch, after augmentation\n"
     "  --teacher-logits F  instead: stored logits, safetensors with \"logits\" f32 [N,C] and in its metadata \"names\", a\n"
-    "                      JSON array of N texts: CLASS/IMAGE.jpg below DIR, or FILE.bin:7 for the 8th of a binary file.\n"
-    "                      They belong to whole pictures: --augment none goes with them, with --flip if you like\n"
+    "                      JSON array of N strings: CLASS/IMAGE.jpg below DIR, or FILE.bin:7 for the 8th of a binary file.\n"
+    "                      They are those of whole pictures: use --augment none, with --flip if you like\n"
     "  --alpha A           weight of the teacher's loss against the labels' (1 with a teacher, else 0)\n"
     "  --tau T             temperature of the teacher's loss (1)\n"
     "Steps\n"
     "  --epochs E          passes over the data\n"
-    "  --batch B           images computed at once (128); with --accumulate K a step is K of them\n"
+    "  --batch B           images computed at once (128); with --accumulate K a step takes K batches\n"
     "  --lr R              learning rate for a step of 512 images (5e-4): R * B * K / 512 is used; --lr-absolute: R itself\n"
     "  --warmup W          epochs in which the rate rises from 1e-6 (distill 5, tune 0); a cosine to 1e-5 follows\n"
     "  --weight-decay D    of AdamW (0.05); --clip N: largest norm of the gradient; --ema D: learn the moving average with\n"
     "                      this decay, such as 0.99996; --drop-path P: stochastic depth (distill 0, tune 0.1)\n"
-    "  --smoothing S       of the labels (0.1)\n"
-    "  --recompute         keep each block's input alone and compute it again: less memory, more time\n"
-    "  --dtype bf16        mixed precision, where the processor multiplies bf16: the blocks' products of rounded numbers,\n"
-    "                      all else, and what is learned, f32 (f32)\n"
+    "  --smoothing S       label smoothing (0.1)\n"
+    "  --recompute         keep only each block's input and compute the rest again: less memory, more time\n"
+    "  --dtype bf16        mixed precision, where the processor multiplies bf16: the blocks' products take rounded\n"
+    "                      numbers; everything else, and what is learned, stays f32 (f32)\n"
     "Pictures\n"
     "  --augment A         deit (default): crop, flip, RandAugment, erasing, mixup or cutmix, each picture 3 times in a row;\n"
-    "                      light: crop and flip; none: as they are classified. Single switches change these:\n"
+    "                      light: crop and flip; none: as they are classified. These change single settings:\n"
     "  --crop-scale S      least share of the area that a random crop keeps (0.08; pictures of the model's size, up to\n"
     "                      32 pixels, are padded by 4 instead)\n"
     "  --flip P  --rand-augment M (magnitude; 0: none)  --jitter J (without RandAugment)  --erase P\n"
     "  --mixup A  --cutmix A  --repeats N\n"
     "Run\n"
-    "  --seed S            of everything random (0): the same seed gives the same bits at any --threads and --loaders\n"
-    "  --log FILE          JSON lines: what is learned from what, each interval, each epoch\n"
-    "  --log-every N       steps of an interval (50)\n"
+    "  --seed S            seed of everything random (0): it gives the same bits at any --threads and --loaders\n"
+    "  --log FILE          write JSON lines: the setup, each interval, each epoch\n"
+    "  --log-every N       steps in an interval (50)\n"
     "  --checkpoint FILE   written after each epoch, every --checkpoint-every N steps, and on Ctrl-C or SIGTERM (exit code\n"
-    "                      130) (-o's name and .checkpoint)\n"
-    "  --resume            go on from the checkpoint, bit for bit as if never stopped; from the start if there is none\n"
+    "                      130) (-o's name with .checkpoint appended)\n"
+    "  --resume            continue from the checkpoint, bit for bit as if never stopped; start if there is none\n"
     "  --limit-steps N     stop after N steps, as if that were the end\n"
-    "  -o FILE             what is learned, written after each epoch\n";
+    "  -o FILE             the file to write, after each epoch and at the end\n";
 
 /* ---- depths ---- */
 
@@ -107,11 +108,11 @@ static bool check_shares(const struct invocation *call, const struct training_op
                   {"--jitter", options->jitter, false}};
     for (size_t i = 0; i < sizeof shares / sizeof *shares; i++)
         if (shares[i].value > 1 || (shares[i].below && shares[i].value == 1)) {
-            *code = tool_misuse(call, "%s takes a share, %s 1", shares[i].name, shares[i].below ? "below" : "at most");
+            *code = tool_misuse(call, "%s takes a number %s 1", shares[i].name, shares[i].below ? "below" : "of at most");
             return false;
         }
     if (options->rand_augment > 10) {
-        *code = tool_misuse(call, "--rand-augment takes a magnitude, at most 10");
+        *code = tool_misuse(call, "--rand-augment takes a magnitude of at most 10");
         return false;
     }
     return true;
@@ -120,20 +121,20 @@ static bool check_shares(const struct invocation *call, const struct training_op
 static const char *contradiction(const struct training_options *options) {
     bool shaped = options->crop_scale >= 0 || options->rand_augment > 0 || options->jitter > 0 || options->erase > 0;
     if (options->val && options->val_every)
-        return "--val and --val-every are two ways to the same: give one";
+        return "--val and --val-every mean the same: give one";
     if (options->val_depths && !options->val && !options->val_every)
         return "--val-depths needs --val or --val-every";
     if (options->teacher && options->teacher_logits)
-        return "--teacher and --teacher-logits are two ways to the same: give one";
+        return "--teacher and --teacher-logits mean the same: give one";
     if (options->teacher_depth && !options->teacher)
         return "--teacher-depth needs --teacher";
     if (options->alpha > 0 && !options->teacher && !options->teacher_logits)
         return "--alpha above 0 needs --teacher or --teacher-logits";
     if (options->augment == AUGMENT_NONE && shaped)
-        return "--augment none shows pictures as they are classified: --flip, --mixup, --cutmix and --repeats go with it; "
-               "for crops, RandAugment, jitter and erasing take --augment light or deit";
+        return "--augment none shows pictures as they are classified; --flip, --mixup, --cutmix and --repeats go with it: "
+               "for crops, RandAugment, jitter and erasing use --augment light or deit";
     if (options->teacher_logits && (options->augment != AUGMENT_NONE || options->mixup > 0 || options->cutmix > 0))
-        return "stored logits belong to whole pictures, and a teacher would see others after a random crop or a mix: give "
+        return "stored logits are those of whole pictures, and a random crop or a mix would change the pictures: use "
                "--augment none with --teacher-logits (--flip may be added)";
     return NULL;
 }

@@ -4,7 +4,7 @@
 
 #include "base/progress.h"
 #include "base/report.h"
-#include "batches/feed.h"
+#include "data/feed.h"
 #include "ranks.h"
 #include "training.h"
 #include <stdio.h>

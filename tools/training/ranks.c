@@ -1,3 +1,4 @@
+/* One process, or those of mpirun: sums in the order of the ranks, so that the bits do not depend on MPI. */
 #include "ranks.h"
 
 #include <stdlib.h>

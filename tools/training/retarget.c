@@ -139,7 +139,7 @@ static bool put_metadata(json_t *header, const tleg_config *config, bool gene, c
     return json_object_set_new(header, "__metadata__", meta) == 0;
 }
 
-/* ---- the whole ---- */
+/* ---- the file ---- */
 
 /* Length, header, data: the bytes of a safetensors file. */
 static uint8_t *join(const struct image *image, size_t *size) {

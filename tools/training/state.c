@@ -111,11 +111,13 @@ static int resume(struct state *state, const tleg_file *file) {
 static int spare(struct state *state, const tleg_file *file) {
     int64_t steps = number(file, "run.steps"), total = number(file, "run.total");
     if (steps < 0)
-        return tool_fail(state->call, "%s: this is no checkpoint of a training; it would be written over", state->checkpoint);
+        return tool_fail(state->call,
+                         "%s: not a checkpoint of a training, and it would be overwritten: give another --checkpoint",
+                         state->checkpoint);
     if (steps < total)
         return tool_fail(state->call,
                          "%s: holds a run that was stopped at step %" PRId64 " of %" PRId64
-                         ": --resume goes on with it; to start anew, remove it or give another --checkpoint",
+                         ": --resume continues it; to start again, remove it or give another --checkpoint",
                          state->checkpoint, steps, total);
     return training_open_log(state, 0);
 }

@@ -1,3 +1,4 @@
+/* The loop of a training: steps, epochs, and what begins and ends it. */
 #include "private.h"
 
 #include "base/context.h"
@@ -26,7 +27,7 @@ static int learn_unit(struct state *state, const struct feed_unit *unit, struct 
     if (unit->error) {
         progress_clear(&state->progress);
         return tool_fail(state->call, "%s%s", unit->error,
-                         state->options->skip_bad ? "" : " (--skip-bad goes on without such files)");
+                         state->options->skip_bad ? "" : " (--skip-bad continues without such files)");
     }
     const tleg_train_batch batch = {.struct_size = sizeof batch,
                                     .size = (int32_t)unit->count,
@@ -67,7 +68,7 @@ static int stop(struct state *state) {
     if (code != EXIT_DONE || !training_first(state))
         return code == EXIT_DONE ? EXIT_INTERRUPTED : code;
     const char *name = interrupt_signal() == SIGTERM ? "SIGTERM" : "SIGINT";
-    tool_fail(state->call, "stopped by %s after step %" PRId64 " of %" PRId64 "; %s holds it, --resume goes on", name, step,
+    tool_fail(state->call, "stopped by %s after step %" PRId64 " of %" PRId64 "; %s holds it, --resume continues", name, step,
               state->total, state->checkpoint);
     return EXIT_INTERRUPTED;
 }
@@ -163,16 +164,20 @@ static int end_epoch(struct state *state, int32_t epoch, double seconds) {
     return code == EXIT_DONE ? training_save(state) : code;
 }
 
-static int learn(struct state *state) {
-    int code = EXIT_DONE;
-    double began = measure_ms();
-    state->tally.started = began;
+static void start_progress(struct state *state) {
+    state->tally.started = measure_ms();
     state->resumed = tleg_trainer_get_steps(state->trainer);
     progress_start(&state->progress, state->call->verb->name,
                    (state->total - state->resumed) * state->options->batch * state->options->accumulate);
     state->progress.shown = state->progress.shown && training_first(state);
     state->lines = !state->progress.shown || !isatty(1);
-    for (;;) {
+}
+
+/* From the trainer's step to the last one. A resumed run may begin where an epoch has ended but was not validated. */
+static int learn_epochs(struct state *state) {
+    double began = state->tally.started;
+    int code = EXIT_DONE;
+    while (code == EXIT_DONE) {
         int64_t step = tleg_trainer_get_steps(state->trainer);
         int32_t epoch = (int32_t)(step / state->steps_an_epoch);
         if (step % state->steps_an_epoch == 0 && epoch > state->validated) {
@@ -181,12 +186,17 @@ static int learn(struct state *state) {
             began = measure_ms();
             state->tally.started += began - ended; /* the interval goes on; validation is not in its speed */
         }
-        if (code != EXIT_DONE || step >= state->total)
+        if (step >= state->total)
             break;
-        code = learn_epoch(state, epoch);
-        if (code != EXIT_DONE)
-            break;
+        if (code == EXIT_DONE)
+            code = learn_epoch(state, epoch);
     }
+    return code;
+}
+
+static int learn(struct state *state) {
+    start_progress(state);
+    int code = learn_epochs(state);
     progress_clear(&state->progress);
     int64_t step = tleg_trainer_get_steps(state->trainer);
     if (code == EXIT_DONE)
@@ -262,7 +272,7 @@ static int settle(struct state *state) {
     state->saved = -1;
     if (state->recipe.alpha < 1 || options->teacher || options->teacher_logits)
         return EXIT_DONE;
-    return tool_misuse(state->call, "--alpha 1 leaves the labels out, and there is no teacher");
+    return tool_misuse(state->call, "--alpha 1 leaves out the labels, and there is no teacher");
 }
 
 static int name_checkpoint(struct state *state) {

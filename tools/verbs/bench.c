@@ -81,7 +81,7 @@ static int measure(const struct invocation *call, tleg_session *session, const s
     float *logits = malloc((size_t)options->batch * (size_t)config->classes * sizeof *logits);
     int code = images && logits ? EXIT_DONE : tool_fail_memory(call);
     for (size_t i = 0; code == EXIT_DONE && i < numbers; i++)
-        images[i] = (float)(i * 2654435761U % 4096) / 2048.0F - 1.0F; /* anything that is no constant */
+        images[i] = (float)(i * 2654435761U % 4096) / 2048.0F - 1.0F; /* anything that is not constant */
     int32_t runs = -1;                                                /* the first one warms up */
     int32_t least = options->runs ? options->runs : FEWEST_RUNS, most = options->runs ? options->runs : MOST_RUNS;
     while (code == EXIT_DONE && runs < most && (runs < least || (!options->runs && total < least_ms))) {
@@ -114,11 +114,12 @@ static int say(const struct invocation *call, const struct source *source, const
     double share = figures->gflops / (call->threads * figures->peak_gflops);
     char text[24];
     if (!call->json) {
-        printf("%s: depth %d, %s%s, batch %d, %d threads, %s: %.3f ms (median of %d), %.1f images/s, %.2f GFLOP/s, %.3f of the "
-               "peak, %s\n",
-               source->path, (int)config->depth, tool_dtype_name(config->dtype), source->expander ? " elastic" : "", (int)batch,
-               (int)call->threads, level, figures->ms, (int)figures->runs, figures->images_per_s, figures->gflops, share,
-               report_bytes(figures->bytes, text));
+        printf(
+            "%s: depth %d, %s%s, batch %d, %d thread%s, %s: %.3f ms (median of %d), %.1f images/s, %.2f GFLOP/s, %.3f of the "
+            "peak, %s\n",
+            source->path, (int)config->depth, tool_dtype_name(config->dtype), source->expander ? " elastic" : "", (int)batch,
+            (int)call->threads, call->threads == 1 ? "" : "s", level, figures->ms, (int)figures->runs, figures->images_per_s,
+            figures->gflops, share, report_bytes(figures->bytes, text));
         return EXIT_DONE;
     }
     struct report report = report_start();
@@ -197,8 +198,7 @@ const struct verb verb_bench = {
     .summary = "measure a learngene or a model on this machine",
     .usage = "tleg bench GENE|MODEL [--depth N] [--dtype f32|bf16|f16] [--batch B] [--runs N]",
     .details =
-        "The median time of a run over a batch of made-up images, after one that does not count. A learngene runs\n"
-        "elastically.\n"
+        "The median time of a run over a batch of made-up images, after one warm-up run. A learngene runs elastically.\n"
         "\n"
         "Options\n" EXPANSION_HELP "  --batch B     images at once (1)\n"
         "  --runs N      runs to measure, 1 to 1000 (5 or more, until a second has passed)\n"

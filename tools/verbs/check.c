@@ -1,4 +1,4 @@
-/* tleg check: does this machine compute right, at every level that it has? */
+/* tleg check: does this machine compute correctly, at every level that it has? */
 #include "check/check.h"
 #include "base/context.h"
 #include "base/options.h"
@@ -20,7 +20,7 @@ static int set_up(const struct invocation *call, struct state *state) {
         .struct_size = sizeof options, .level = TLEG_LEVEL_PORTABLE, .workers = 1, .gemm = TLEG_GEMM_OWN};
     *state = (struct state){
         .blocks = {{.batch = 1, .tokens = 197, .dim = 384, .heads = 6, .hidden = 1536}, /* DeiT-small at 224 pixels */
-                   {.batch = 3, .tokens = 29, .dim = 45, .heads = 5, .hidden = 131}}};  /* no multiple of anything */
+                   {.batch = 3, .tokens = 29, .dim = 45, .heads = 5, .hidden = 131}}};  /* multiples of nothing */
     if (tleg_context_create(&options, &portable) != TLEG_OK)
         return tool_fail_memory(call);
     int code = EXIT_DONE;
@@ -101,13 +101,13 @@ static int check_level(const struct invocation *call, struct state *state, int32
 static int say_end(const struct invocation *call, bool right) {
     if (!call->json) {
         if (right)
-            puts("this machine computes right");
-        return right ? EXIT_DONE : tool_fail(call, "this machine computes wrong");
+            puts("this machine computes correctly");
+        return right ? EXIT_DONE : tool_fail(call, "this machine computes wrong results");
     }
     struct report report = report_start();
     report_add(&report, "right", json_boolean(right));
     int code = report_print(call, &report);
-    return right ? code : tool_fail(call, "this machine computes wrong");
+    return right ? code : tool_fail(call, "this machine computes wrong results");
 }
 
 static int check_levels(const struct invocation *call, struct state *state) {
@@ -122,7 +122,7 @@ static int check_levels(const struct invocation *call, struct state *state) {
         code = check_level(call, state, level, name, &right);
     }
     if (code == EXIT_DONE && !any)
-        return tool_fail(call, "--level %s: not on this machine", tool_level_name(call->level));
+        return tool_fail(call, "--level %s: this machine does not have it", tool_level_name(call->level));
     if (code == EXIT_DONE && !call->level)
         code = check_level(call, state, BLAS, "blas", &right);
     return code == EXIT_DONE ? say_end(call, right) : code;
@@ -144,15 +144,16 @@ static int run_check(const struct verb *verb, int argc, char **argv) {
 
 const struct verb verb_check = {
     .name = "check",
-    .summary = "does this machine compute right, at every level that it has?",
+    .summary = "test that this machine computes correctly, at every level it has",
     .usage = "tleg check",
-    .details = "For each level of instructions of this machine, and for the cblas library where the build has one: the parts\n"
-               "of a Transformer block at DeiT-small's shape and at an odd one, against plain loops in double precision; a\n"
-               "small learngene, expanded and run, against the portable level. Expanded weights must be equal bit by bit, and\n"
-               "so must answers with 1, 2 and 3 threads, one image or three at once, elastic or expanded. One line a level.\n"
-               "--level checks one level alone; --threads and --heads change nothing here.\n"
-               "\n"
-               "--json, one object a level: {\"level\", \"difference\", \"expansion_equal\", \"threads_equal\", \"ok\"}; then\n"
-               "{\"right\"}\n",
+    .details =
+        "At each instruction level of this machine, and with the cblas library where the build has one, it compares the\n"
+        "parts of a Transformer block, at DeiT-small's shape and at an odd one, with plain loops in double precision,\n"
+        "and a small learngene, expanded and run, with the portable level. Expanded weights must be equal bit by bit,\n"
+        "and so must answers with 1, 2 and 3 threads, one image or three at once, elastic or expanded. It prints one\n"
+        "line per level. --level checks that level alone; --threads and --heads have no effect.\n"
+        "\n"
+        "--json, one object per level: {\"level\", \"difference\", \"expansion_equal\", \"threads_equal\", \"ok\"}; then\n"
+        "{\"right\"}\n",
     .run = run_check,
 };

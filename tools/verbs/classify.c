@@ -168,15 +168,15 @@ const struct verb verb_classify = {
     .name = "classify",
     .summary = "classify JPEG and PNG pictures",
     .usage = "tleg classify GENE|MODEL [--depth N] [--labels FILE] [--top K] [--exif] IMAGE...",
-    .details = "Pictures are prepared as in training, pixel for pixel as PIL and torchvision do: turned by no EXIF tag, alpha\n"
-               "and gamma ignored, 16 bits cut to the high byte, the shorter side resized, the centre cropped. A picture that "
-               "cannot be\n"
-               "read is named, the others are classified, and the exit code is 1.\n"
-               "\n"
-               "Options\n" EXPANSION_HELP "  --labels FILE class names, one a line, in place of the file's own\n"
-               "  --top K       classes to show (5)\n"
-               "  --exif        turn pictures as their EXIF tag says\n"
-               "\n"
-               "--json, one object a picture: {\"file\", \"top\": [{\"index\", \"label\" (null without names), \"p\"}, ...]}\n",
+    .details =
+        "Pictures are prepared as in training, pixel for pixel as PIL and torchvision do: EXIF orientation, alpha and\n"
+        "gamma are ignored, 16 bits are cut to the high byte, the shorter side is resized, the centre cropped. A\n"
+        "picture that cannot be read is named, the others are still classified, and the exit code is 1.\n"
+        "\n"
+        "Options\n" EXPANSION_HELP "  --labels FILE class names, one a line, in place of the file's own\n"
+        "  --top K       classes to show (5)\n"
+        "  --exif        apply the EXIF orientation\n"
+        "\n"
+        "--json, one object per picture: {\"file\", \"top\": [{\"index\", \"label\" (null without names), \"p\"}, ...]}\n",
     .run = run_classify,
 };

@@ -19,7 +19,7 @@ static int take_gene(const struct invocation *call, tleg_context *context, struc
                      const struct options *options) {
     int code = source_open(call, context, options->from, source);
     if (code == EXIT_DONE && !source->gene)
-        code = tool_fail(call, "%s: a model; distill goes on from a learngene (tleg tune takes models)", options->from);
+        code = tool_fail(call, "%s: a model; distill continues from a learngene (tleg tune takes models)", options->from);
     return code == EXIT_DONE ? retarget(call, context, source, set, options->training.seed) : code;
 }
 
@@ -65,8 +65,8 @@ static int settle_shape(const struct invocation *call, struct options *options) 
     bool shaped = options->arch || config->dim || config->hidden || config->image_size || config->patch_size ||
                   options->mean[0] >= 0 || options->std[0] >= 0;
     if (options->from)
-        return shaped ? tool_misuse(call, "--from says the shape; leave --arch, --dim, --hidden, --image, --patch, --mean, "
-                                          "--std out")
+        return shaped ? tool_misuse(call, "--from sets the shape: leave out --arch, --dim, --hidden, --image, --patch, "
+                                          "--mean and --std")
                       : EXIT_DONE;
     if (!config->image_size || !config->patch_size)
         return tool_misuse(call, "needs --from, or --image and --patch with --arch or --dim");
@@ -116,16 +116,16 @@ const struct verb verb_distill = {
     .usage = "tleg distill --data DIR [--teacher MODEL] [--from GENE | --arch A --image I --patch P] --depth N|--depths A-B\n"
              "                    --epochs E [--batch B] [--val DIR | --val-every N] [--log FILE] [--resume] ... -o GENE",
     .details =
-        "Learns base and ilayer: each step trains the Transformer that the learngene gives at a depth. Without a teacher\n"
-        "it learns from the labels.\n"
+        "Learns base and ilayer: each step trains the Transformer that the learngene expands to at a depth. Without a\n"
+        "teacher it learns from the labels.\n"
         "\n"
         "What is learned\n"
-        "  --depth N           at this depth in each step, as the paper does\n"
-        "  --depths A-B        at a depth drawn anew each step; --sandwich: at both ends and a random depth in each step\n"
-        "  --from GENE         go on from a learngene; where the classes are others, its head starts fresh\n"
+        "  --depth N           train at this depth in each step, as the paper does\n"
+        "  --depths A-B        or at a random depth in each step; --sandwich: at both ends and a random depth in each step\n"
+        "  --from GENE         continue from a learngene; if the data's classes differ, its head starts fresh\n"
         "  --arch A            or a fresh one: tiny (dim 192, 3 heads), small (384, 6), base (768, 12); or --dim D with\n"
         "                      --heads H, and --hidden H; with --image I and --patch P, and --mean R,G,B --std R,G,B\n"
-        "                      as images are to be normalised (ImageNet's). tleg new makes all other kinds\n",
+        "                      for the images (ImageNet's). tleg new makes all other kinds\n",
     .more = training_help,
     .run = run_distill,
 };

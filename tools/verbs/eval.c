@@ -3,8 +3,7 @@
 #include "base/measure.h"
 #include "base/progress.h"
 #include "base/report.h"
-#include "batches/loader.h"
-#include "pictures/prepare.h"
+#include "data/feed.h"
 #include "source/source.h"
 
 #include <inttypes.h>
@@ -31,8 +30,9 @@ struct state {
     tleg_context *context;
     const struct options *options;
     struct source source;
-    struct folder folder;
-    struct loader *loader;
+    struct dataset set;
+    struct part part; /* all of it */
+    struct feed *feed;
     tleg_session *session;
     float *logits; /* (batch, classes) */
     int32_t *row;  /* (classes): where a label stands among the folder's classes */
@@ -44,18 +44,17 @@ struct state {
 static int take_bad(const struct invocation *call, struct state *state, const char *error) {
     progress_clear(&state->progress);
     if (!state->options->skip_bad)
-        return tool_fail(call, "%s (--skip-bad goes on without such files)", error);
+        return tool_fail(call, "%s (--skip-bad continues without such files)", error);
     tool_note(call, "skipped %s", error);
     state->score.skipped++;
     return EXIT_DONE;
 }
 
-static int score_one(const struct invocation *call, struct state *state, const struct folder_image *image,
-                     const float *logits) {
+static int score_one(const struct invocation *call, struct state *state, const struct sample *image, const float *logits) {
     int32_t guess = source_guess(logits, state->source.config.classes), row = state->row[image->label];
     if (guess < 0) {
         progress_clear(&state->progress);
-        return tool_fail(call, "%s: the model's answer is not a finite number", image->path);
+        return tool_fail(call, "%s: the model's answer is not a finite number", image->file);
     }
     state->score.images++;
     state->score.class_images[row]++;
@@ -64,9 +63,10 @@ static int score_one(const struct invocation *call, struct state *state, const s
     return EXIT_DONE;
 }
 
-static int score_batch(const struct invocation *call, struct state *state, const struct batch *batch) {
+/* first: the place of the batch's first picture among all. */
+static int score_batch(const struct invocation *call, struct state *state, const struct feed_unit *batch, size_t first) {
     double start = measure_ms();
-    if (tleg_session_run(state->session, batch->inputs, (int64_t)batch->count, state->logits, NULL) != TLEG_OK) {
+    if (tleg_session_run(state->session, batch->images, (int64_t)batch->count, state->logits, NULL) != TLEG_OK) {
         progress_clear(&state->progress);
         return tool_fail(call, "%s", tleg_session_get_error(state->session));
     }
@@ -74,34 +74,36 @@ static int score_batch(const struct invocation *call, struct state *state, const
     int code = EXIT_DONE;
     for (size_t i = 0; i < batch->count && code == EXIT_DONE; i++)
         code = batch->errors[i] ? take_bad(call, state, batch->errors[i])
-                                : score_one(call, state, &state->folder.images[batch->first + i],
+                                : score_one(call, state, &state->set.samples[first + i],
                                             state->logits + i * (size_t)state->source.config.classes);
     return code;
 }
 
 static int score_all(const struct invocation *call, struct state *state) {
-    const struct batch *batch;
+    const struct feed_unit *batch;
+    size_t done = 0;
     char text[40];
     int code = EXIT_DONE;
-    progress_start(&state->progress, "eval", (int64_t)state->folder.image_count);
-    while (code == EXIT_DONE && (batch = loader_next(state->loader)) != NULL) {
-        code = score_batch(call, state, batch);
+    progress_start(&state->progress, "eval", (int64_t)state->set.count);
+    while (code == EXIT_DONE && (batch = feed_next(state->feed)) != NULL) {
+        code = score_batch(call, state, batch, done);
         double share = state->score.images ? 100.0 * (double)state->score.correct / (double)state->score.images : 0;
         snprintf(text, sizeof text, "top-1 %.2f %%", share);
-        progress_step(&state->progress, (int64_t)(batch->first + batch->count), text);
+        done += batch->count;
+        progress_step(&state->progress, (int64_t)done, text);
     }
     progress_clear(&state->progress);
     if (code == EXIT_DONE && state->score.images == 0)
-        return tool_fail(call, "%s: none of its %zu images could be used", state->options->data, state->folder.image_count);
+        return tool_fail(call, "%s: none of its %zu images could be used", state->options->data, state->set.count);
     return code;
 }
 
 static void print_text(const struct state *state) {
     const struct score *score = &state->score;
     printf("  images  correct  class\n");
-    for (size_t i = 0; i < state->folder.class_count; i++)
+    for (size_t i = 0; i < state->set.folder.class_count; i++)
         tool_line("%8" PRId64 " %8" PRId64 "  %s", score->class_images[i], score->class_correct[i],
-                  state->folder.classes[i].name);
+                  state->set.folder.classes[i].name);
     printf("top-1 %.2f %%: %" PRId64 " of %" PRId64 " images, %" PRId64 " skipped, depth %d, %.3f ms an image\n",
            100.0 * (double)score->correct / (double)score->images, score->correct, score->images, score->skipped,
            (int)state->source.config.depth, score->ms / (double)score->images);
@@ -117,10 +119,10 @@ static int print_json(const struct invocation *call, const struct state *state) 
     report_integer(&report, "skipped", score->skipped);
     report_integer(&report, "depth", state->source.config.depth);
     report_real(&report, "ms_per_image", score->ms / (double)score->images);
-    for (size_t i = 0; i < state->folder.class_count; i++) {
+    for (size_t i = 0; i < state->set.folder.class_count; i++) {
         struct report one = report_start();
-        report_text(&one, "name", state->folder.classes[i].name);
-        report_integer(&one, "index", state->folder.classes[i].label);
+        report_text(&one, "name", state->set.folder.classes[i].name);
+        report_integer(&one, "index", state->set.folder.classes[i].label);
         report_integer(&one, "images", score->class_images[i]);
         report_integer(&one, "correct", score->class_correct[i]);
         report.whole &= json_array_append_new(classes, report_member(&one)) == 0;
@@ -132,24 +134,39 @@ static int print_json(const struct invocation *call, const struct state *state) 
 static int read_folder(const struct invocation *call, struct state *state) {
     const tleg_config *config = &state->source.config;
     const char *data = state->options->data;
-    char error[FOLDER_ERROR];
-    if (folder_read(data, config->labels, config->label_count, &state->folder, error, sizeof error) != 0)
-        return tool_fail(call, "%s", error);
-    if (!config->label_count && state->folder.class_count != (size_t)config->classes)
+    const struct dataset_options from = {
+        .dir = data, .classes = config->labels, .class_count = config->label_count, .exif = state->options->exif};
+    int code = dataset_open_folder(call, &from, &state->set);
+    if (code != EXIT_DONE)
+        return code;
+    if (!config->label_count && state->set.folder.class_count != (size_t)config->classes)
         return tool_fail(call,
                          "%s: %zu class folders; the model has %d classes, and no labels to match them by name: expected a "
                          "folder for each class",
-                         data, state->folder.class_count, (int)config->classes);
-    if (state->folder.image_count == 0)
-        return tool_fail(call, "%s: no images; expected %s/CLASS/IMAGE", data, data);
-    for (size_t i = 0; i < state->folder.class_count; i++)
-        if (state->folder.classes[i].images == 0)
-            tool_note(call, "%s/%s: no images of this class", data, state->folder.classes[i].name);
-    return EXIT_DONE;
+                         data, state->set.folder.class_count, (int)config->classes);
+    for (size_t i = 0; i < state->set.folder.class_count; i++)
+        if (state->set.folder.classes[i].images == 0)
+            tool_note(call, "%s/%s: no images of this class", data, state->set.folder.classes[i].name);
+    struct part none;
+    code = part_split(call, &state->set, 0, &state->part, &none);
+    part_free(&none);
+    return code;
+}
+
+static struct feed *start_feed(const struct invocation *call, struct state *state) {
+    size_t count = state->part.count, batch = (size_t)state->options->batch < count ? (size_t)state->options->batch : count;
+    const struct feed_plan plan = {.part = &state->part,
+                                   .config = &state->source.config,
+                                   .repeats = 1,
+                                   .batch = batch,
+                                   .ranks = 1,
+                                   .end = (int64_t)((count + batch - 1) / batch),
+                                   .loaders = 1};
+    return feed_start(call, &plan);
 }
 
 static int make_room(const struct invocation *call, struct state *state) {
-    size_t classes = (size_t)state->source.config.classes, folders = state->folder.class_count;
+    size_t classes = (size_t)state->source.config.classes, folders = state->set.folder.class_count;
     state->logits = malloc((size_t)state->options->batch * classes * sizeof *state->logits);
     state->row = calloc(classes, sizeof *state->row);
     state->score.class_images = calloc(folders, sizeof *state->score.class_images);
@@ -157,10 +174,9 @@ static int make_room(const struct invocation *call, struct state *state) {
     if (!state->logits || !state->row || !state->score.class_images || !state->score.class_correct)
         return tool_fail_memory(call);
     for (size_t i = 0; i < folders; i++)
-        state->row[state->folder.classes[i].label] = (int32_t)i;
-    state->loader =
-        loader_start(call, &state->folder, &state->source.config, state->options->exif, (size_t)state->options->batch);
-    return state->loader ? EXIT_DONE : EXIT_FAILED;
+        state->row[state->set.folder.classes[i].label] = (int32_t)i;
+    state->feed = start_feed(call, state);
+    return state->feed ? EXIT_DONE : EXIT_FAILED;
 }
 
 static int evaluate(const struct invocation *call, struct state *state) {
@@ -182,12 +198,13 @@ static int evaluate(const struct invocation *call, struct state *state) {
 }
 
 static void clear(struct state *state) {
-    loader_stop(state->loader);
+    feed_stop(state->feed);
     free(state->logits);
     free(state->row);
     free(state->score.class_images);
     free(state->score.class_correct);
-    folder_free(&state->folder);
+    part_free(&state->part);
+    dataset_close(&state->set);
     tleg_session_free(state->session);
     source_close(&state->source);
     tleg_context_free(state->context);
@@ -219,19 +236,19 @@ const struct verb verb_eval = {
     .name = "eval",
     .summary = "score a folder of labelled pictures",
     .usage = "tleg eval GENE|MODEL [--depth N] [--batch B] [--skip-bad] [--exif] --data DIR",
-    .details = "DIR holds a folder for each class, with JPEG and PNG files in it and below. Folders are matched with the\n"
-               "file's labels by name; without labels there must be one for each class, and they are the classes 0, 1, ... in\n"
-               "the order in which Python sorts strings. Names that begin with a dot, and files without the name of an image, "
-               "are passed over. Every image\n"
-               "counts once, at any --batch. A progress bar shows on a terminal.\n"
-               "\n"
-               "Options\n" EXPANSION_HELP "  --data DIR    the pictures\n"
-               "  --batch B     images at once (32); the score does not depend on it\n"
-               "  --skip-bad    name and count files that cannot be read, and score the rest; else the first is an error\n"
-               "  --exif        turn pictures as their EXIF tag says\n"
-               "\n"
-               "--json: {\"top1\", \"images\", \"correct\", \"skipped\", \"depth\", \"ms_per_image\", \"classes\": [{\"name\", "
-               "\"index\",\n"
-               "\"images\", \"correct\"}, ...]}, the classes in their order\n",
+    .details =
+        "DIR holds a folder for each class, with JPEG and PNG files in it and below. Folders are matched with the\n"
+        "file's labels by name; without labels there must be one for each class, and in byte order of their names\n"
+        "they are the classes 0, 1, ... Names that begin with a dot, and files that are not named as images are, are\n"
+        "skipped. Every image counts once, at any --batch. On a terminal a progress bar is shown.\n"
+        "\n"
+        "Options\n" EXPANSION_HELP "  --data DIR    the pictures\n"
+        "  --batch B     images at once (32); the score does not depend on it\n"
+        "  --skip-bad    report and count files that cannot be read, and score the rest; without it the first is an error\n"
+        "  --exif        apply the EXIF orientation\n"
+        "\n"
+        "--json: {\"top1\", \"images\", \"correct\", \"skipped\", \"depth\", \"ms_per_image\", \"classes\": [{\"name\", "
+        "\"index\",\n"
+        "\"images\", \"correct\"}, ...]}, the classes in their order\n",
     .run = run_eval,
 };

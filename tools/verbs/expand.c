@@ -22,12 +22,12 @@ static int say_written(const struct invocation *call, const struct options *opti
     char text[24];
     bool fresh = options->classes && options->classes != gene->classes;
     if (tleg_model_get_info(NULL, model, &config) != TLEG_OK || !report_file_bytes(options->out, &bytes))
-        return tool_fail(call, "%s: written, but it cannot be looked at", options->out);
+        return tool_fail(call, "%s: written, but it cannot be read back", options->out);
     if (!call->json) {
         printf("%s: a model of depth %d, %s, %" PRIu64 " parameters, %s, expanded in %.1f ms\n", options->out,
                (int)config.depth, tool_dtype_name(config.dtype), config.parameters, report_bytes(bytes, text), ms);
         if (fresh)
-            printf("the head is fresh: %d classes instead of %d (seed %" PRIu64 ")%s\n", (int)config.classes,
+            printf("the head starts fresh: %d classes instead of %d (seed %" PRIu64 ")%s\n", (int)config.classes,
                    (int)gene->classes, options->seed, gene->label_count ? "; the labels are dropped" : "");
         return EXIT_DONE;
     }
@@ -113,9 +113,9 @@ const struct verb verb_expand = {
                "names that timm uses. An f32 model is the same, byte for byte, on every machine.\n"
                "\n"
                "Options\n" EXPANSION_HELP
-               "  --classes C   another number of classes: the head starts fresh, and the labels are dropped\n"
-               "  --seed S      of a fresh head's random numbers (0)\n"
-               "  -o MODEL      the file to write; GENE itself is allowed\n"
+               "  --classes C   change the number of classes: the head starts fresh, and the labels are dropped\n"
+               "  --seed S      seed of a fresh head's random numbers (0)\n"
+               "  -o MODEL      the file to write; it may be GENE itself\n"
                "\n"
                "--json: {\"file\", \"depth\", \"dtype\", \"parameters\", \"bytes\" of the file, \"ms\" of the expansion, "
                "\"classes\",\n"

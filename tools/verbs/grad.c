@@ -53,7 +53,7 @@ static int read_tensor(const struct invocation *call, tleg_context *context, con
     tool_shape(&expected, wanted, sizeof wanted);
     tool_shape(info, found, sizeof found);
     return tool_fail(call, "%s: \"%s\": expected %s%s, found %s", path, name, wanted,
-                     rank > 0 && shape[0] < 0 ? " (the first number may be larger)" : "", found);
+                     rank > 0 && shape[0] < 0 ? " (the first size may be larger)" : "", found);
 }
 
 static int read_input(const struct invocation *call, tleg_context *context, const struct options *options,
@@ -204,7 +204,7 @@ static int run_grad(const struct verb *verb, int argc, char **argv) {
     if (!options.input || !options.out)
         return tool_misuse(&call, "needs --input and -o");
     if (options.alpha > 1 || options.smoothing >= 1)
-        return tool_misuse(&call, "--alpha takes a share, at most 1, and --smoothing one below 1");
+        return tool_misuse(&call, "--alpha takes a number from 0 to 1, and --smoothing one from 0 to below 1");
     tleg_context *context = tool_context(&call);
     code = context ? work(&call, context, &options) : EXIT_FAILED;
     tleg_context_free(context);
@@ -217,8 +217,8 @@ const struct verb verb_grad = {
     .usage = "tleg grad GENE|MODEL [--depth N] [--norm P | --timm] [--image I] [--alpha A] [--tau T] [--smoothing S]\n"
              "                 --input IN -o OUT",
     .details =
-        "The loss is A * T^2 * sum KL(teacher || student) / (B * C) + (1 - A) * cross-entropy. Of a learngene the\n"
-        "gradients are those of base and ilayer, and of all that is inherited.\n"
+        "The loss is A * T^2 * sum KL(teacher || student) / (B * C) + (1 - A) * cross-entropy. For a learngene the\n"
+        "gradients are those of base, of ilayer, and of everything inherited.\n"
         "\n"
         "Options\n"
         "  --depth N     layers, 1 to 1024; a learngene needs it\n"
@@ -227,8 +227,8 @@ const struct verb verb_grad = {
         "  --input IN    safetensors file with \"images\", f32 [B,3,I,I], normalised; \"labels\", i64 [B], where A is below\n"
         "                1; and \"teacher_logits\", f32 [B,C], where A is above 0\n"
         "  --alpha A     weight of the teacher's loss (1)\n"
-        "  --tau T       its temperature (1)\n"
-        "  --smoothing S of the labels (0)\n"
+        "  --tau T       temperature of the teacher's loss (1)\n"
+        "  --smoothing S label smoothing (0)\n"
         "  -o OUT        safetensors file to write: \"loss\" [1], and a gradient under each parameter's own name\n"
         "\n"
         "--json: {\"file\", \"loss\", \"tensors\"}\n",

@@ -38,9 +38,9 @@ static void print_text(const struct source *source, uint64_t bytes) {
     printf("pictures      crop %g, mean %g %g %g, std %g %g %g\n", config->crop, config->mean[0], config->mean[1],
            config->mean[2], config->std[0], config->std[1], config->std[2]);
     if (source->gene)
-        printf("schedule      %s\n", *config->schedule ? config->schedule : "each site one linear segment");
+        printf("schedule      %s\n", *config->schedule ? config->schedule : "one linear segment per site");
     if (!config->label_count)
-        printf("labels        none: a folder's classes count in the order in which Python sorts strings\n");
+        printf("labels        none: class folders are numbered in byte order of their names\n");
     print_list("labels", config->labels, config->label_count);
     print_list("ignored", config->ignored, config->ignored_count);
 }
@@ -147,7 +147,7 @@ static int say(const struct invocation *call, tleg_context *context, const struc
         return tool_fail_context(call, context);
     if (!count_bytes(context, file, source->path, &bytes)) {
         tleg_file_free(file);
-        return tool_fail(call, "%s: its size cannot be told", source->path);
+        return tool_fail(call, "%s: cannot tell its size", source->path);
     }
     if (call->json) {
         report = report_start();
@@ -187,12 +187,12 @@ static int run_info(const struct verb *verb, int argc, char **argv) {
 
 const struct verb verb_info = {
     .name = "info",
-    .summary = "what a learngene or a model is",
+    .summary = "show what a learngene or a model file holds",
     .usage = "tleg info FILE [--tensors]",
-    .details = "Kind, sizes, tokens, what the head reads, the final norm, how pictures are prepared, labels, schedule,\n"
-               "parameters, the bytes of the file, and the tensors in it that are not used.\n"
+    .details = "Shows the kind, sizes, tokens, what the head reads, the final norm, how pictures are prepared, labels,\n"
+               "schedule, parameters, the size of the file in bytes, and tensors in it that are not used.\n"
                "\n"
                "Options\n"
-               "  --tensors     every tensor of the file, with element type and shape\n",
+               "  --tensors     list every tensor of the file, with element type and shape\n",
     .run = run_info,
 };

@@ -39,7 +39,7 @@ static float widen_bf16(uint16_t bits) {
     return value;
 }
 
-/* A layer's weight or bias as f32, of malloc; NULL after saying why. */
+/* A layer's weight or bias as f32, for the caller to free; NULL after saying why. */
 static float *read_layer(const struct invocation *call, tleg_context *context, const tleg_model *model, const char *name,
                          int64_t *count) {
     tleg_tensor *tensor = NULL;
@@ -121,7 +121,7 @@ static bool make_curve(const struct invocation *call, tleg_context *context, con
     if (!(config->no_qkv_bias && strcmp(sites[site].key, "qkv") == 0) &&
         !add_layers(call, context, model, config->depth, sites[site].name, "bias", gram))
         return false;
-    curve->share = component_find(config->depth, gram, curve->score, curve->line); /* the line is not there yet */
+    curve->share = component_find(config->depth, gram, curve->score, curve->line); /* line is still free: workspace */
     fit_line(config->depth, curve->score, curve->line);
     for (size_t l = 0; l < depth; l++)
         curve->layer[l] = (double)l + 1;
@@ -150,7 +150,7 @@ static int plot(const struct invocation *call, tleg_context *context, const tleg
     tleg_config config = {.struct_size = sizeof config};
     struct curve curves[SITES] = {0};
     if (tleg_model_get_info(context, model, &config) != TLEG_OK)
-        return tool_fail(call, "%s: not drawn: the model cannot be looked at", path);
+        return tool_fail(call, "%s: not drawn: the model cannot be read", path);
     const size_t depth = (size_t)config.depth;
     double *memory = calloc(depth * (depth + 3 * SITES), sizeof *memory);
     if (!memory)
@@ -181,7 +181,7 @@ static int say(const struct invocation *call, const struct options *options, con
     uint64_t bytes;
     char text[24];
     if (!report_file_bytes(options->out, &bytes))
-        return tool_fail(call, "%s: written, but it cannot be looked at", options->out);
+        return tool_fail(call, "%s: written, but it cannot be read back", options->out);
     if (call->json) {
         struct report report = report_start();
         report_text(&report, "file", options->out);
@@ -202,7 +202,7 @@ static int say(const struct invocation *call, const struct options *options, con
             printf("%26.4f", shares[s]);
         putchar('\n');
     }
-    printf("layers that have nothing to do with each other would give an R2 of about %.4f\n", 1.0 / (model->depth - 1));
+    printf("unrelated layers would give an R2 of about %.4f\n", 1.0 / (model->depth - 1));
     return EXIT_DONE;
 }
 
@@ -255,15 +255,15 @@ const struct verb verb_linearize = {
     .name = "linearize",
     .summary = "the learngene that comes closest to a model",
     .usage = "tleg linearize MODEL -o GENE [--plot FILE.svg]",
-    .details = "At each place of each site (norm1, norm2, qkv, proj, fc1, fc2) the least-squares line over depth through the\n"
-               "weights of all layers gives base and ilayer; everything else is inherited. R2 says, site by site, how much of\n"
-               "the layers' variance the lines explain: 1 means that the learngene gives the model back. Layers that have\n"
-               "nothing to do with each other give about 1/(layers-1).\n"
+    .details = "For each weight of each site (norm1, norm2, qkv, proj, fc1, fc2) a least-squares line over depth through its\n"
+               "values in all layers gives base and ilayer; everything else is inherited. R2 tells, site by site, how much of\n"
+               "the layers' variance the lines explain: 1 means that expanding the learngene gives the model back. Unrelated\n"
+               "layers give about 1/(layers-1).\n"
                "\n"
                "Options\n"
                "  -o GENE       the file to write\n"
-               "  --plot FILE   an SVG: for each site the layers along the first principal component of their weights, with\n"
-               "                the learngene's line\n"
+               "  --plot FILE   an SVG that shows, for each site, the layers along the first principal component of their\n"
+               "                weights, and the learngene's line\n"
                "\n"
                "--json: {\"file\", \"depth\" of the model, \"parameters\", \"bytes\" of the file, \"r2\": {\"norm1\", ...}, "
                "\"plot\",\n"

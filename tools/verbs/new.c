@@ -36,7 +36,7 @@ static int say_written(const struct invocation *call, const struct options *opti
     uint64_t bytes;
     char text[24];
     if (tleg_learngene_get_info(NULL, gene, &config) != TLEG_OK || !report_file_bytes(options->out, &bytes))
-        return tool_fail(call, "%s: written, but it cannot be looked at", options->out);
+        return tool_fail(call, "%s: written, but it cannot be read back", options->out);
     if (!call->json) {
         printf("%s: a learngene, dim %d, %d heads, %" PRIu64 " parameters, %s\n", options->out, (int)config.dim,
                (int)config.heads, config.parameters, report_bytes(bytes, text));
@@ -112,25 +112,26 @@ const struct verb verb_new = {
     .name = "new",
     .summary = "make a fresh learngene",
     .usage = "tleg new [--arch tiny|small|base | --dim D --heads H] --image I --patch P --classes C [--seed S] -o GENE",
-    .details = "Writes a learngene initialised as for training: small random numbers, the same for the same seed on every\n"
-               "machine.\n"
+    .details = "Writes a learngene initialised for training: small random numbers, on every machine the same for the same\n"
+               "seed.\n"
                "\n"
                "Options\n"
                "  --arch A      DeiT's shapes: tiny (dim 192, 3 heads), small (384, 6), base (768, 12)\n"
-               "  --dim D       width of a token, if not by --arch; --heads must divide it\n"
-               "  --hidden H    width inside the MLP (4 times dim)\n"
-               "  --image I     side of the input in pixels, a multiple of the patch\n"
+               "  --dim D       width of a token, in place of --arch; --heads must divide it\n"
+               "  --hidden H    width inside the MLP (4 * dim)\n"
+               "  --image I     side of the input image in pixels, a multiple of the patch size\n"
                "  --patch P     side of a patch in pixels\n"
                "  --classes C   number of classes\n"
-               "  --cls         with a class token; --dist: with DeiT's distillation token too\n"
+               "  --cls         add a class token; --dist: add DeiT's distillation token as well\n"
                "  --pool P      what the head reads: mean (default), cls (default with --cls or --dist)\n"
                "  --norm P      place of the final norm: before-pool (default), after-pool\n"
                "  --no-qkv-bias qkv without a bias\n"
                "  --schedule J  segments of the sites, as JSON: {\"qkv\":[[4,true],[2,false]]}\n"
                "  --mean R,G,B --std R,G,B --crop C\n"
-               "                how images are prepared (ImageNet's; crop 0.875, or 1 up to 32 pixels)\n"
+               "                how images are prepared (ImageNet's mean and std; crop 0.875, or 1 for images up\n"
+               "                to 32 pixels)\n"
                "  --labels FILE class names, one a line\n"
-               "  --seed S      of the random numbers (0)\n"
+               "  --seed S      seed of the random numbers (0)\n"
                "  -o GENE       the file to write\n",
     .run = run_new,
 };

@@ -153,22 +153,23 @@ static int run_plan(const struct verb *verb, int argc, char **argv) {
 
 const struct verb verb_plan = {
     .name = "plan",
-    .summary = "what each depth costs here, and the deepest that fits",
+    .summary = "show what each depth costs here, and the deepest that fits",
     .usage = "tleg plan GENE [--memory BYTES] [--ms MS] [--batch B] [--dtype f32|bf16|f16] [--image I]",
     .details =
-        "A table of depths: the parameters of the expanded model, the exact bytes of its weights and its session,\n"
-        "and the milliseconds of one run of a batch, measured at two depths on this machine with --threads and\n"
-        "solved for the rest.\n"
+        "Prints a table of depths: the parameters of the expanded model, the exact bytes of its weights and its session,\n"
+        "and the milliseconds of one run of a batch. Times are measured at two depths on this machine, with --threads,\n"
+        "and interpolated for the others.\n"
         "\n"
         "Options\n"
         "  --memory B    limit in bytes; K, M, G and T mean powers of 1024, so 64M is 67108864\n"
-        "  --ms MS       limit in milliseconds a batch\n"
+        "  --ms MS       limit in milliseconds per batch\n"
         "  --batch B     images at once (1)\n"
         "  --dtype T     type of the weights: f32 (default), bf16, f16\n"
         "  --image I     side of the input in pixels, if not as learned\n"
         "\n"
-        "With a limit the deepest depth that keeps it is named; when none does, the exit code is 1.\n"
-        "--json: {\"deepest\" (null when none fits or nothing limits), \"batch\", \"depths\": [{\"depth\", \"bytes\", \"ms\",\n"
+        "With a limit the deepest depth within it is named; when none is, the exit code is 1.\n"
+        "--json: {\"deepest\" (null when none fits or there is no limit), \"batch\", \"depths\": [{\"depth\", \"bytes\", "
+        "\"ms\",\n"
         "\"parameters\", \"fits\"}, ...]}\n",
     .run = run_plan,
 };

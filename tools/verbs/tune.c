@@ -49,7 +49,7 @@ static int run_tune(const struct verb *verb, int argc, char **argv) {
         !training_settle(&call, &options.training, &code))
         return code;
     if (options.training.val_depths)
-        return tool_misuse(&call, "--val-depths is for a learngene; what tune makes has one depth");
+        return tool_misuse(&call, "--val-depths is for a learngene; tune makes a model of one depth");
     return training_run(&call, &options.training, &target, begin, &options);
 }
 
@@ -60,7 +60,7 @@ const struct verb verb_tune = {
              "                 [--val DIR | --val-every N] [--log FILE] [--resume] ... -o MODEL",
     .details =
         "Expands the learngene, as tleg expand does, and trains all weights of the model. The names of the data's classes\n"
-        "become the model's labels; where the classes are others, the head starts fresh.\n"
+        "become the model's labels; if they differ from its own, the head starts fresh.\n"
         "\n"
         "What is trained\n"
         "  --depth N           layers, 1 to 1024; a learngene needs it\n"

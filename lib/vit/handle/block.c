@@ -121,13 +121,7 @@ tleg_status tleg_block_shape_of(tleg_context *context, const tleg_block *block, 
         return tleg_fail(context, TLEG_ERROR_ARGUMENT,
                          "block: batch is %lld and tokens %lld, expected 1 or more and a product below 2^31", (long long)batch,
                          (long long)tokens);
-    *shape = (struct tleg_block_shape){.batch = batch,
-                                       .tokens = tokens,
-                                       .dim = block->config.dim,
-                                       .heads = block->config.heads,
-                                       .hidden = block->config.hidden,
-                                       .eps = (float)block->config.eps,
-                                       .dtype = TLEG_F32};
+    *shape = tleg_block_shape_make(&block->config, batch, tokens, TLEG_F32);
     return TLEG_OK;
 }
 
@@ -217,7 +211,9 @@ TLEG_API tleg_status TLEG_CALL tleg_block_forward(tleg_context *context, const t
         return status;
     struct tleg_layer layer;
     tleg_layer_view(&block->layout, &block->config, block->memory, &layer);
-    tleg_block_pass(&exec, &shape, &layer, x->data, y->data, workspace);
+    struct tleg_block_places places;
+    tleg_block_place(block->kernels, &shape, workspace, y->data, &places);
+    tleg_block_pass(&exec, &shape, &layer, (struct tleg_branch_scales){0}, x->data, &places, y->data);
     return TLEG_OK;
 }
 

@@ -1,6 +1,5 @@
 /* The block handle backward: the forward again, keeping what the backward needs, then the backward. */
 #include "vit/handle/private.h"
-#include "vit/pass/backward.h"
 
 #include <string.h>
 
@@ -133,7 +132,7 @@ TLEG_API tleg_status TLEG_CALL tleg_block_backward(tleg_context *context, const 
     struct tleg_layer layer;
     struct tleg_weight turned[TLEG_SITES];
     struct tleg_kept kept;
-    const float *const whole[2] = {NULL, NULL}; /* no stochastic depth */
+    const struct tleg_branch_scales whole = {0}; /* no stochastic depth */
     tleg_layer_view(&block->layout, &block->config, block->memory, &layer);
     turn(&exec, block, &p, workspace, &layer, turned);
     tleg_kept_place(&p.shape, (float *)(void *)((char *)workspace + p.kept), &kept);

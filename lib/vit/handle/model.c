@@ -90,6 +90,7 @@ void tleg_model_network(const tleg_model *model, struct tleg_network *network) {
     *network = (struct tleg_network){.kernels = model->kernels,
                                      .config = &model->config.c,
                                      .outer = &model->outer,
+                                     .ends = &tleg_classifier_ends,
                                      .owner = model,
                                      .least_depth = model->config.c.depth,
                                      .most_depth = model->config.c.depth,

@@ -57,7 +57,7 @@ static tleg_status read_layers(tleg_context *context, const tleg_file *file, tle
     return status;
 }
 
-static tleg_status read_model(tleg_context *context, tleg_file *file, int32_t heads, tleg_model **out) {
+static tleg_status read_bare(tleg_context *context, const tleg_file *file, int32_t heads, tleg_model **out) {
     const struct tleg_kernels *kernels;
     tleg_status status = tleg_kernels_of(context, &kernels);
     if (status)
@@ -69,16 +69,39 @@ static tleg_status read_model(tleg_context *context, tleg_file *file, int32_t he
     tleg_model *model = NULL;
     status = tleg_model_make(context, kernels, &config, &model);
     if (!status)
+        status = tleg_work_begin(context, "open", tleg_file_bytes(file));
+    if (!status)
         status = tleg_outer_fill(context, kernels, &model->config.c, model->config.c.dtype, read_outer,
                                  &(struct outer_source){file, &model->config.c}, model->memory, &model->outer);
     if (!status)
         status = read_layers(context, file, model);
+    status = tleg_work_end(context, status);
     if (status) {
         tleg_model_free(model);
         return status;
     }
     *out = model;
     return TLEG_OK;
+}
+
+static tleg_status read_model(tleg_context *context, const tleg_file *file, int32_t heads, tleg_model **model) {
+    tleg_file *bare;
+    tleg_status status = tleg_config_unwrap(context, file, &bare);
+    if (status == TLEG_OK)
+        status = read_bare(context, bare, heads, model);
+    tleg_file_free(bare);
+    return status;
+}
+
+TLEG_API tleg_status TLEG_CALL tleg_model_read(tleg_context *context, const tleg_file *file, const tleg_open_options *options,
+                                               tleg_model **model) {
+    if (model)
+        *model = NULL;
+    if (!context || !file || !model)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_model_read: a pointer is NULL");
+    tleg_open_options own;
+    tleg_status status = tleg_open_options_read(context, options, false, &own);
+    return status == TLEG_OK ? read_model(context, file, own.heads, model) : status;
 }
 
 TLEG_API tleg_status TLEG_CALL tleg_model_open(tleg_context *context, const char *path, const tleg_open_options *options,

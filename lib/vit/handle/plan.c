@@ -1,27 +1,13 @@
 /* Lays out a session's memory. The query and the allocation both come here, so that the query is exact. */
 #include "vit/handle/private.h"
 
-static struct tleg_scratch network_scratch(const struct tleg_network *network, const struct tleg_block_shape *shape) {
-    const tleg_config *config = network->config;
-    int64_t grid = config->image_size / config->patch_size, patch = 3 * (int64_t)config->patch_size * config->patch_size;
-    struct tleg_scratch most = tleg_block_scratch(network->kernels, shape);
-    tleg_scratch_join(&most, tleg_gemm_scratch(network->kernels, config->dtype, grid * grid, shape->dim, patch));
-    tleg_scratch_join(&most, tleg_gemm_scratch(network->kernels, config->dtype, shape->batch, config->classes, shape->dim));
-    return most;
-}
-
 tleg_status tleg_plan_make(tleg_context *context, const struct tleg_network *network, int32_t batch, int32_t lanes,
                            struct tleg_plan *plan) {
     const tleg_config *config = network->config;
     struct tleg_block_shape *shape = &plan->shape;
-    *shape = (struct tleg_block_shape){.batch = batch,
-                                       .tokens = tleg_config_tokens(config),
-                                       .dim = config->dim,
-                                       .heads = config->heads,
-                                       .hidden = config->hidden,
-                                       .eps = (float)config->eps,
-                                       .dtype = config->dtype};
-    struct tleg_scratch scratch = network_scratch(network, shape);
+    *shape = tleg_block_shape_make(config, batch, tleg_config_tokens(config), config->dtype);
+    struct tleg_scratch scratch = tleg_block_scratch(network->kernels, shape);
+    tleg_scratch_join(&scratch, tleg_ends_scratch(network->kernels, config, config->dtype, batch, false));
     size_t images = (size_t)batch, dim = (size_t)config->dim, rows_dim, pooled, logits;
     if (!tleg_size_mul(images * (size_t)shape->tokens, dim, &rows_dim) || !tleg_size_mul(images, dim * 2, &pooled) ||
         !tleg_size_mul(images, (size_t)config->classes, &logits))

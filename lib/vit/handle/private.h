@@ -24,8 +24,8 @@ struct tleg_session {
     void *state;        /* of the depth */
 };
 
-/* One chunk of at most plan.shape.batch images through the network; false when cancelled (network.c). */
-bool tleg_network_run(struct tleg_session *session, const float *images, int64_t batch, float *logits, float *features);
+/* One chunk of at most plan.shape.batch images through the network; false when cancelled (run.c). */
+bool tleg_session_run_chunk(struct tleg_session *session, const float *images, int64_t batch, float *logits, float *features);
 
 /* ---- the block: one layer of its own, in the same layout as a model's ---- */
 struct tleg_block {

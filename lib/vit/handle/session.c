@@ -114,8 +114,8 @@ TLEG_API tleg_status TLEG_CALL tleg_session_run(tleg_session *session, const flo
     int64_t image = 3 * (int64_t)config->image_size * config->image_size, most = session->plan.shape.batch;
     for (int64_t done = 0; done < batch; done += most) {
         int64_t part = batch - done < most ? batch - done : most;
-        if (!tleg_network_run(session, images + done * image, part, logits ? logits + done * config->classes : NULL,
-                              features ? features + done * config->dim : NULL)) {
+        if (!tleg_session_run_chunk(session, images + done * image, part, logits ? logits + done * config->classes : NULL,
+                                    features ? features + done * config->dim : NULL)) {
             atomic_store(&session->cancel, 0);
             return tleg_error_set(&session->error, TLEG_ERROR_CANCELLED, "run: cancelled");
         }

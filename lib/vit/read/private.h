@@ -41,8 +41,6 @@ tleg_status tleg_read_need(const struct tleg_config_reader *reader, const char *
                            const struct tleg_entry **entry);
 /* UNSUPPORTED names a tensor of another architecture, which would change what the model computes. */
 tleg_status tleg_read_plain(struct tleg_config_reader *reader);
-/* Takes off what a wrapper such as DataParallel ("module.") put before the names, and notes it. */
-tleg_status tleg_read_unwrap(const struct tleg_config_reader *reader, tleg_file *file);
 /* Whether the file has a tensor. */
 bool tleg_read_has(const struct tleg_config_reader *reader, const char *name);
 /* Whether a name begins with `prefix` and, if `part` is not NULL, holds `part` behind it; *name is one that does. */

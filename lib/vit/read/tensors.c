@@ -74,22 +74,22 @@ static bool find_prefix(const struct tleg_config_reader *reader, char prefix[TLE
     if (!wrapped || strlen(wrapped) >= TLEG_WHAT_TEXT || next_wrapped(reader, inner, &from))
         return false;
     const size_t length = strlen(wrapped) - (sizeof inner - 1);
-    memcpy(prefix, wrapped, length);
-    prefix[length] = '\0';
     const struct tleg_entry *entries;
     const int64_t count = tleg_file_entries(reader->file, &entries);
     for (int64_t k = 0; k < count; k++)
         if (is_proper_name(entries[k].name))
             return false;
+    memcpy(prefix, wrapped, length);
+    prefix[length] = '\0';
     return true;
 }
 
-tleg_status tleg_read_unwrap(const struct tleg_config_reader *reader, tleg_file *file) {
-    char prefix[TLEG_WHAT_TEXT];
-    if (!find_prefix(reader, prefix))
-        return TLEG_OK;
-    tleg_log(reader->context, "%s: names begin with \"%s\": read without it", reader->label, prefix);
-    return tleg_file_strip(reader->context, file, prefix);
+tleg_status tleg_config_unwrap(tleg_context *context, const tleg_file *file, tleg_file **bare) {
+    const struct tleg_config_reader reader = {.context = context, .file = file, .label = tleg_file_label(file)};
+    char prefix[TLEG_WHAT_TEXT] = "";
+    if (find_prefix(&reader, prefix))
+        tleg_log(context, "%s: names begin with \"%s\": read without it", reader.label, prefix);
+    return tleg_file_view(context, file, prefix, bare);
 }
 
 #define ONE_OF_SEVERAL                                                                                                         \

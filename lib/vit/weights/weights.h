@@ -87,13 +87,14 @@ void tleg_turned_view(const struct tleg_turned_layout *layout, const tleg_config
                       struct tleg_weight turned[TLEG_SITES]);
 
 /* ---- everything but the blocks (outer.c) ---- */
+enum { TLEG_HEADS = 2 }; /* the most that read features */
 struct tleg_outer_weights {
     struct tleg_linear patch; /* (D, 3*P*P) */
     const float *pos;         /* (N, D) */
     const float *cls, *dist;  /* (D), or NULL */
     struct tleg_norm norm;
-    struct tleg_linear head[2]; /* (C, D); head[1].weight.base is NULL without a distillation token */
-    const char *memory;         /* where they lie: tleg_outer_bytes, the owner's */
+    struct tleg_linear head[TLEG_HEADS]; /* (C, D); head[1].weight.base is NULL without a distillation token */
+    const char *memory;                  /* where they lie: tleg_outer_bytes, the owner's */
 };
 /* Numbers of a slot's tensor, as tleg_numbers; matrices are asked for in pieces in rising order, all else whole. */
 typedef tleg_status tleg_outer_read(tleg_context *context, void *source, enum tleg_slot slot, size_t first, size_t count,

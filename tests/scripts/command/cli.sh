@@ -223,7 +223,7 @@ must cmp -s a.st b.st
 try 0 info a.st --json
 says out '"norm":"after_pool","eps":1e-6'
 try 0 expand named.st --depth 2 --classes 7 -o seven.st
-says out "the head is fresh: 7 classes instead of 3 (seed 0); the labels are dropped"
+says out "the head starts fresh: 7 classes instead of 3 (seed 0); the labels are dropped"
 try 0 info seven.st --json
 says out '"labels":null'
 try 0 expand g.st --depth 2 --image 32 -o big.st
@@ -448,7 +448,7 @@ try 2 bench m.st --batch 0
 # ---- check: one line a level; the levels' expanded files are the same ----
 try 0 check
 says out "portable "
-must test "$(tail -n 1 out)" = "this machine computes right"
+must test "$(tail -n 1 out)" = "this machine computes correctly"
 levels=$(sed -n '/^blas/d; s/^\([a-z0-9]*\) .* ok$/\1/p' out)
 for level in $levels; do
     try 0 expand g.st --depth 13 --level $level -o $level.st
@@ -463,7 +463,7 @@ says out '{"right":true}'
 for level in amx neon; do
     case " $(echo $levels) " in *" $level "*) continue ;; esac
     try 1 info m.st --level $level
-    says err "--level $level: not on this machine, which has portable"
+    says err "--level $level: this machine does not have it; it has portable"
 done
 
 # ---- output that does not arrive ----

@@ -139,11 +139,11 @@ for signal in TERM INT; do
     wait $pid
     must test $? -eq 130
     says err "stopped by SIG"
-    says err "killed.st.checkpoint holds it, --resume goes on"
+    says err "killed.st.checkpoint holds it, --resume continues"
 done
 try 1 $long --epochs 4000 -o killed.st
 says err "holds a run that was stopped at step"
-says err "--resume goes on with it"
+says err "--resume continues it"
 
 # ---- no disk left ----
 if [ -w /dev/full ]; then
@@ -240,7 +240,7 @@ says out '"loss":'
 must grep -q '"blocks.1.mlp.fc1.weight"' gradient.st
 try 2 grad whole.st --input in.st -o x.st
 try 1 grad whole.st --depth 3 --image 16 --input in.st -o x.st
-says err '"images": expected f32 [1,3,16,16] (the first number may be larger), found f32 [2,3,32,32]'
+says err '"images": expected f32 [1,3,16,16] (the first size may be larger), found f32 [2,3,32,32]'
 logits missing.st 2 a
 try 1 grad whole.st --depth 3 --input missing.st -o x.st
 says err "no tensor 'images'"

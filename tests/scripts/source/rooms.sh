@@ -47,7 +47,7 @@ done
 # The command's sub-rooms: each includes its own headers and those of the sub-rooms before it, so that base/ includes none and
 # nothing includes verbs/; a private.h belongs to one sub-room.
 before=
-for room in base source pictures data batches training drawing check verbs; do
+for room in base source pictures data training drawing check verbs; do
     found=$(grep -rnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"[^"]*/' "tools/$room" --include='*.c' --include='*.h' |
         grep -vE "\"($(echo $before | tr ' ' '|'))/[^\"/]*\"")
     [ -z "$found" ] || fail "tools/$room may include${before:- no other sub-room}, not:

@@ -134,11 +134,11 @@ static void labels_are_matched_by_name(void **state) {
     check_folder(labels, 3, "bee 1:1 tram 0:1", "1 bee/a.jpg 0 tram/b.jpg");
     fell();
     plant((const char *const[]){"bee/a.jpg", "unknown_bird/b.jpg", NULL});
-    folder_refused(labels, 3, "unknown_bird: this folder is no class of the model, whose 3 labels are tram, bee, owl");
+    folder_refused(labels, 3, "unknown_bird: this folder is not a class of the model, whose 3 labels are tram, bee, owl");
     fell();
     static const char *const spelt[] = {"tram", "night snake"};
     plant((const char *const[]){"tram/a.jpg", "Night_Snake/b.jpg", NULL});
-    folder_refused(spelt, 2, "Night_Snake: this folder is no class of the model; did you mean its label \"night snake\"?");
+    folder_refused(spelt, 2, "Night_Snake: this folder is not a class of the model; did you mean its label \"night snake\"?");
     fell();
     static const char *const twins[] = {"crane", "bee", "crane"}; /* a bird and a machine, as in ImageNet */
     plant((const char *const[]){"bee/a.jpg", NULL});

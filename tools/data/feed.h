@@ -1,9 +1,9 @@
-/* Makes the batches of one epoch ahead of whoever learns from them, in threads of its own. What a batch holds follows from the
+/* Makes batches ahead of whoever learns from them or judges by them, in threads of its own. What a batch holds follows from the
  * seed, the epoch and the batch's place alone, not from the threads. */
 #ifndef TLEG_TOOLS_FEED_H
 #define TLEG_TOOLS_FEED_H
 
-#include "data/dataset.h"
+#include "dataset.h"
 #include <tleg/augment.h>
 
 struct feed_plan {
@@ -24,19 +24,20 @@ struct feed_plan {
 };
 
 struct feed_unit {
-    size_t count;    /* batch / ranks; fewer only in the last unit of a part that is not shuffled */
-    float *images;   /* (count, 3, image_size, image_size) */
-    int64_t *labels; /* (count) */
-    float *targets;  /* (count, classes), with a mix */
-    float *logits;   /* (count, classes), with stored logits */
-    char *error;     /* NULL, or why the unit cannot be used */
+    size_t count;      /* batch / ranks; fewer only in the last unit of a part that is not shuffled */
+    float *images;     /* (count, 3, image_size, image_size) */
+    int64_t *labels;   /* (count) */
+    float *targets;    /* (count, classes), with a mix */
+    float *logits;     /* (count, classes), with stored logits */
+    char **errors;     /* (count): NULL, or why a picture cannot be used, naming it; the image is zeros then */
+    const char *error; /* the first of them, or NULL */
 };
 
 struct feed;
 
 /* What the plan points at must outlive the feed. NULL after saying why. */
 struct feed *feed_start(const struct invocation *call, const struct feed_plan *plan);
-/* The next unit, good until the call after; NULL behind the last. */
+/* The next unit, good until the call after; NULL after the last. */
 const struct feed_unit *feed_next(struct feed *feed);
 void feed_stop(struct feed *feed); /* NULL is allowed */
 

@@ -1,8 +1,9 @@
+/* A ring of batches, filled picture by picture by threads. */
 #include "feed.h"
 
 #include "base/context.h"
-#include "data/seeds.h"
 #include "pictures/prepare.h"
+#include "seeds.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,8 +14,7 @@ enum { AHEAD = 3 }; /* units that may be under way or ready while one is used */
 /* A unit in the making. */
 struct slot {
     struct feed_unit unit;
-    size_t done;   /* pictures */
-    size_t failed; /* the first picture that failed: its reason is the unit's */
+    size_t done; /* pictures */
 };
 
 struct worker {
@@ -50,6 +50,31 @@ static size_t count_of(const struct feed *feed, int64_t unit) {
     size_t first = (size_t)unit * feed->plan.batch + (size_t)feed->plan.rank * feed->share, all = feed->plan.part->count;
     size_t left = first < all ? all - first : 0;
     return left < feed->share ? left : feed->share;
+}
+
+/* ---- what cannot be used ---- */
+
+static char no_memory[] = "out of memory"; /* in place of a text that there was no memory for */
+
+static void note_error(struct feed_unit *unit, size_t i, const char *error) {
+    unit->errors[i] = strdup(error);
+    if (!unit->errors[i])
+        unit->errors[i] = no_memory;
+}
+
+static const char *first_error(const struct feed_unit *unit) {
+    for (size_t i = 0; i < unit->count; i++)
+        if (unit->errors[i])
+            return unit->errors[i];
+    return NULL;
+}
+
+static void clear_errors(struct feed_unit *unit) {
+    for (size_t i = 0; unit->errors && i < unit->count; i++) {
+        if (unit->errors[i] != no_memory)
+            free(unit->errors[i]);
+        unit->errors[i] = NULL;
+    }
 }
 
 /* ---- one picture ---- */
@@ -98,12 +123,13 @@ static bool make_picture(struct worker *worker, size_t sample, uint64_t seed, fl
 }
 
 /* The picture at a place of the epoch. One that cannot be read, where the cache did not hold it and bad ones are to be skipped,
- * is replaced by the one behind it in the part, so that the epoch keeps its length on every run. */
-static bool fill_picture(struct worker *worker, size_t place, struct feed_unit *unit, size_t i, char error[PICTURE_ERROR]) {
+ * is replaced by the one after it in the part, so that the epoch keeps its length on every run. */
+static void take_picture(struct worker *worker, size_t place, struct feed_unit *unit, size_t i) {
     const struct feed *feed = worker->feed;
     const struct feed_plan *plan = &feed->plan;
     size_t at = feed->order[place / (size_t)plan->repeats], tries = plan->part->set->options.skip_bad ? plan->part->count : 1;
     uint64_t seed = seed_of(plan->seed, SEED_PICTURE, (uint64_t)plan->epoch, place);
+    char error[PICTURE_ERROR];
     for (; tries > 0; tries--, at = (at + 1) % plan->part->count) {
         size_t sample = plan->part->items[at];
         if (!make_picture(worker, sample, seed, unit->images + i * feed->numbers, error))
@@ -111,9 +137,10 @@ static bool fill_picture(struct worker *worker, size_t place, struct feed_unit *
         unit->labels[i] = plan->part->set->samples[sample].label;
         if (plan->logits)
             memcpy(unit->logits + i * feed->classes, plan->logits + sample * feed->classes, feed->classes * sizeof(float));
-        return true;
+        return;
     }
-    return false;
+    memset(unit->images + i * feed->numbers, 0, feed->numbers * sizeof *unit->images);
+    note_error(unit, i, error);
 }
 
 static void mix(struct worker *worker, struct slot *slot, int64_t number) {
@@ -123,7 +150,7 @@ static void mix(struct worker *worker, struct slot *slot, int64_t number) {
     uint64_t seed = seed_of(plan->seed, SEED_MIX, (uint64_t)plan->epoch, place);
     if (tleg_augment_mix(worker->context, plan->mix, seed, (int64_t)unit->count, plan->config->image_size, unit->images,
                          unit->labels, unit->targets) != TLEG_OK)
-        unit->error = strdup(tleg_context_get_error(worker->context));
+        note_error(unit, 0, tleg_context_get_error(worker->context));
 }
 
 /* ---- threads ---- */
@@ -138,8 +165,7 @@ static bool take(struct feed *feed, int64_t *unit, size_t *picture) {
     *unit = feed->unit;
     *picture = feed->picture++;
     if (*picture == 0) {
-        free(slot->unit.error);
-        slot->unit.error = NULL;
+        clear_errors(&slot->unit);
         slot->unit.count = count_of(feed, feed->unit);
         slot->done = 0;
     }
@@ -150,23 +176,12 @@ static bool take(struct feed *feed, int64_t *unit, size_t *picture) {
     return true;
 }
 
-/* Keeps the reason of the first picture that failed, whoever was first in time. */
-static void note_failure(struct slot *slot, size_t picture, const char *error) {
-    if (slot->unit.error && slot->failed < picture)
-        return;
-    free(slot->unit.error);
-    slot->unit.error = strdup(error);
-    slot->failed = picture;
-}
-
 /* Whoever makes the last picture of a unit mixes it. */
-static void finish_picture(struct worker *worker, int64_t number, size_t picture, bool good, const char *error) {
+static void finish_picture(struct worker *worker, int64_t number) {
     struct feed *feed = worker->feed;
     struct slot *slot = slot_of(feed, number);
-    if (!good)
-        note_failure(slot, picture, error);
     bool last = slot->done + 1 == slot->unit.count;
-    if (last && feed->plan.mix && !slot->unit.error) {
+    if (last && feed->plan.mix && !first_error(&slot->unit)) {
         pthread_mutex_unlock(&feed->lock);
         mix(worker, slot, number);
         pthread_mutex_lock(&feed->lock);
@@ -179,22 +194,21 @@ static void finish_picture(struct worker *worker, int64_t number, size_t picture
 static void *work(void *argument) {
     struct worker *worker = argument;
     struct feed *feed = worker->feed;
-    char error[PICTURE_ERROR];
     int64_t number;
     size_t picture;
     pthread_mutex_lock(&feed->lock);
     while (take(feed, &number, &picture)) {
         pthread_mutex_unlock(&feed->lock);
         size_t place = (size_t)number * feed->plan.batch + (size_t)feed->plan.rank * feed->share + picture;
-        bool good = fill_picture(worker, place, &slot_of(feed, number)->unit, picture, error);
+        take_picture(worker, place, &slot_of(feed, number)->unit, picture);
         pthread_mutex_lock(&feed->lock);
-        finish_picture(worker, number, picture, good, error);
+        finish_picture(worker, number);
     }
     pthread_mutex_unlock(&feed->lock);
     return NULL;
 }
 
-/* ---- the whole ---- */
+/* ---- the feed ---- */
 
 static bool make_slots(struct feed *feed) {
     size_t share = feed->share, classes = feed->classes;
@@ -204,9 +218,11 @@ static bool make_slots(struct feed *feed) {
         struct feed_unit *unit = &feed->slots[i].unit;
         unit->images = malloc(share * feed->numbers * sizeof *unit->images);
         unit->labels = malloc(share * sizeof *unit->labels);
+        unit->errors = calloc(share, sizeof *unit->errors);
         unit->targets = feed->plan.mix ? malloc(share * classes * sizeof *unit->targets) : NULL;
         unit->logits = feed->plan.logits ? malloc(share * classes * sizeof *unit->logits) : NULL;
-        if (!unit->images || !unit->labels || (feed->plan.mix && !unit->targets) || (feed->plan.logits && !unit->logits))
+        if (!unit->images || !unit->labels || !unit->errors || (feed->plan.mix && !unit->targets) ||
+            (feed->plan.logits && !unit->logits))
             return false;
     }
     return true;
@@ -284,6 +300,7 @@ const struct feed_unit *feed_next(struct feed *feed) {
         struct slot *slot = slot_of(feed, feed->used);
         while (feed->unit == feed->used || slot->done < slot->unit.count)
             pthread_cond_wait(&feed->ready, &feed->lock);
+        slot->unit.error = first_error(&slot->unit);
         unit = &slot->unit;
         feed->handed = true;
     }
@@ -309,7 +326,8 @@ void feed_stop(struct feed *feed) {
         free(unit->labels);
         free(unit->targets);
         free(unit->logits);
-        free(unit->error);
+        clear_errors(unit);
+        free(unit->errors);
     }
     pthread_cond_destroy(&feed->room);
     pthread_cond_destroy(&feed->ready);

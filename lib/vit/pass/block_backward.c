@@ -1,5 +1,5 @@
-/* Training's pass of one block: a forward that keeps what the backward needs, and the backward. */
-#include "vit/pass/backward.h"
+/* One block backward, and what its forward pass keeps for that. */
+#include "vit/pass/pass.h"
 
 size_t tleg_kept_floats(const struct tleg_block_shape *shape) {
     size_t rows, count;
@@ -44,56 +44,14 @@ struct tleg_scratch tleg_backward_scratch(const struct tleg_kernels *kernels, co
     return most;
 }
 
-/* ---- forward ---- */
-
-/* out (M, n) = rows W^T + bias [+ residual] */
-static void product(const struct tleg_exec *exec, int64_t m, struct tleg_rows rows, const struct tleg_linear *linear,
-                    const float *residual, float *out) {
-    int64_t n = linear->weight.n;
-    tleg_gemm(exec, &(struct tleg_gemm){.m = m,
-                                        .rows = rows,
-                                        .weight = &linear->weight,
-                                        .epilogue = {.bias = linear->bias, .residual = residual, .residual_stride = n},
-                                        .out = out,
-                                        .out_stride = n});
-}
-
-/* y = x + scale[image] * y, where y holds a branch */
-static void add_scaled(const struct tleg_block_shape *shape, const float *scale, const float *x, float *y) {
-    int64_t image = shape->tokens * shape->dim;
-    for (int64_t b = 0; b < shape->batch; b++)
-        for (int64_t i = b * image; i < (b + 1) * image; i++)
-            y[i] = x[i] + scale[b] * y[i];
-}
-
-/* y = x + scale * branch; without scales the residual is added where the product ends */
-static void branch(const struct tleg_exec *exec, const struct tleg_block_shape *shape, struct tleg_rows rows,
-                   const struct tleg_linear *linear, const float *scale, const float *x, float *y) {
-    product(exec, shape->batch * shape->tokens, rows, linear, scale ? NULL : x, y);
-    if (scale)
-        add_scaled(shape, scale, x, y);
-}
-
 void tleg_block_keep(const struct tleg_exec *exec, const struct tleg_block_shape *shape, const struct tleg_layer *layer,
-                     const float *const scale[2], const struct tleg_kept *kept, float *y) {
-    int64_t m = shape->batch * shape->tokens, dim = shape->dim;
-    product(exec, m, tleg_rows_norm(shape, &layer->norm1, kept->x), &layer->qkv, NULL, kept->qkv);
-    tleg_attention(exec, &(struct tleg_attention){.batch = shape->batch,
-                                                  .tokens = shape->tokens,
-                                                  .dim = dim,
-                                                  .heads = shape->heads,
-                                                  .qkv = kept->qkv,
-                                                  .out = kept->mixed,
-                                                  .dtype = shape->dtype});
-    branch(exec, shape, (struct tleg_rows){.kind = TLEG_ROWS_PLAIN, .x = kept->mixed, .stride = dim}, &layer->proj, scale[0],
-           kept->x, kept->middle);
-    product(exec, m, tleg_rows_norm(shape, &layer->norm2, kept->middle), &layer->fc1, NULL, kept->hidden);
-    if (!y)
-        return;
-    branch(exec, shape,
-           (struct tleg_rows){
-               .kind = TLEG_ROWS_ACTIVATION, .activation = TLEG_ACTIVATION_GELU, .x = kept->hidden, .stride = shape->hidden},
-           &layer->fc2, scale[1], kept->middle, y);
+                     struct tleg_branch_scales scales, const struct tleg_kept *kept, float *y) {
+    const struct tleg_block_places places = {.qkv = {.x = kept->qkv, .stride = 3 * shape->dim},
+                                             .mixed = {.x = kept->mixed, .stride = shape->dim},
+                                             .hidden = {.x = kept->hidden, .stride = shape->hidden},
+                                             .middle = kept->middle,
+                                             .keep = true};
+    tleg_block_pass(exec, shape, layer, scales, kept->x, &places, y);
 }
 
 /* ---- backward ---- */
@@ -132,17 +90,18 @@ static void weight_step(const struct step *step, enum tleg_site site, const floa
                                                                     .rounded = step->shape->dtype});
 }
 
-/* dx (M, k) = dy W, times gelu'(hidden) where that is given */
+/* dx (M, k) = dy W, times act'(hidden) where that is given */
 static void input_step(const struct step *step, enum tleg_site site, const float *dy, const float *hidden, float *dx) {
     const struct tleg_weight *weight = &step->turned[site];
-    tleg_gemm(step->exec, &(struct tleg_gemm){.m = step->m,
-                                              .rows = {.kind = TLEG_ROWS_PLAIN, .x = dy, .stride = weight->k},
-                                              .weight = weight,
-                                              .epilogue = {.activation = hidden ? TLEG_ACTIVATION_GELU : TLEG_ACTIVATION_NONE,
-                                                           .hidden = hidden,
-                                                           .hidden_stride = weight->n},
-                                              .out = dx,
-                                              .out_stride = weight->n});
+    tleg_gemm(step->exec,
+              &(struct tleg_gemm){.m = step->m,
+                                  .rows = {.kind = TLEG_ROWS_PLAIN, .x = dy, .stride = weight->k},
+                                  .weight = weight,
+                                  .epilogue = {.activation = hidden ? step->shape->activation : TLEG_ACTIVATION_NONE,
+                                               .hidden = hidden,
+                                               .hidden_stride = weight->n},
+                                  .out = dx,
+                                  .out_stride = weight->n});
 }
 
 /* d += the gradient that comes back through a norm at x */
@@ -165,7 +124,7 @@ static void mlp_backward(const struct step *step, const float *scale, const stru
     const float *dy = scaled(step->shape, scale, d, step->s);
     weight_step(step, TLEG_SITE_FC2, dy, dim, hidden,
                 (struct tleg_rows){
-                    .kind = TLEG_ROWS_ACTIVATION, .activation = TLEG_ACTIVATION_GELU, .x = kept->hidden, .stride = hidden});
+                    .kind = TLEG_ROWS_ACTIVATION, .activation = step->shape->activation, .x = kept->hidden, .stride = hidden});
     input_step(step, TLEG_SITE_FC2, dy, kept->hidden, step->u);
     weight_step(step, TLEG_SITE_FC1, step->u, hidden, dim, tleg_rows_norm(step->shape, norm2, kept->middle));
     input_step(step, TLEG_SITE_FC1, step->u, NULL, step->t);
@@ -194,13 +153,13 @@ static void attention_backward(const struct step *step, const float *scale, cons
 
 void tleg_block_backward_pass(const struct tleg_exec *exec, const struct tleg_block_shape *shape,
                               const struct tleg_layer *layer, const struct tleg_weight turned[TLEG_SITES],
-                              const float *const scale[2], const struct tleg_kept *kept,
+                              struct tleg_branch_scales scales, const struct tleg_kept *kept,
                               const struct tleg_layer_gradient *gradient, float *d, float *activations) {
     int64_t m = shape->batch * shape->tokens;
     struct step step = {.exec = exec, .shape = shape, .layer = layer, .turned = turned, .gradient = gradient, .m = m};
     step.u = activations;
     step.t = step.u + m * widest(shape);
     step.s = step.t + m * shape->dim;
-    mlp_backward(&step, scale[1], kept, d);
-    attention_backward(&step, scale[0], kept, d);
+    mlp_backward(&step, scales.mlp, kept, d);
+    attention_backward(&step, scales.attention, kept, d);
 }

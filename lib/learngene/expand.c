@@ -18,7 +18,8 @@ const struct tleg_packed_segment *tleg_expander_at(const tleg_expander *e, const
 }
 
 void tleg_expander_vector(const tleg_expander *e, const float *base, const float *ilayer, float c, size_t count, float *out) {
-    tleg_expand(e->kernels, base, ilayer, c, count, TLEG_F32, out);
+    struct tleg_basis basis = tleg_basis_line(base, ilayer, c);
+    tleg_expand(e->kernels, &basis, 0, count, TLEG_F32, out);
     tleg_round_vector(e->kernels, e->config.c.dtype, count, out, out);
 }
 
@@ -42,7 +43,7 @@ static void lay_out(struct expansion *x) {
         for (int32_t l = 0; l < depth; l++) {
             float c;
             const struct tleg_packed_segment *s = tleg_expander_at(x->expander, x->lengths, site, l, &c);
-            x->layers[site * depth + l] = (struct tleg_formed){s->weight, s->weight_ilayer, c,
+            x->layers[site * depth + l] = (struct tleg_formed){tleg_basis_line(s->weight, s->weight_ilayer, c),
                                                                tleg_model_layer(x->model, l) + x->model->layout.weight[site]};
         }
     }
@@ -155,14 +156,13 @@ static void get_layer(const void *owner, const void *state, int32_t layer, float
         }
         struct tleg_spec spec;
         tleg_site_spec(&e->config.c, site, false, &spec);
-        *tleg_layer_linear(out, site) = (struct tleg_linear){.weight = {.n = spec.shape[0],
-                                                                        .k = spec.shape[1],
-                                                                        .base = s->weight,
-                                                                        .ilayer = s->weight_ilayer,
-                                                                        .c = c,
-                                                                        .stored = TLEG_F32,
-                                                                        .rounded = e->config.c.dtype},
-                                                             .bias = bias};
+        *tleg_layer_linear(out, site) =
+            (struct tleg_linear){.weight = {.n = spec.shape[0],
+                                            .k = spec.shape[1],
+                                            .basis = tleg_basis_line(s->weight, s->weight_ilayer, c),
+                                            .stored = TLEG_F32,
+                                            .rounded = e->config.c.dtype},
+                                 .bias = bias};
     }
 }
 

@@ -78,7 +78,7 @@ static tleg_status read_gradients(tleg_context *context, const tleg_block *block
         tleg_tensor *tensor = tensors[i / 2][i % 2];
         status = check_gradient(context, block, i / 2, i % 2, tensor);
         if (tensor)
-            *(i % 2 ? &gradient->bias[i / 2] : &gradient->weight[i / 2]) = (struct tleg_gradient){.base = tensor->data};
+            *(i % 2 ? &gradient->bias[i / 2] : &gradient->weight[i / 2]) = tleg_gradient_one(tensor->data);
     }
     return status;
 }

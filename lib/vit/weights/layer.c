@@ -63,7 +63,7 @@ void tleg_layer_view(const struct tleg_layer_layout *layout, const tleg_config *
         *tleg_layer_linear(layer, site) = (struct tleg_linear){
             .weight = {.n = spec.shape[0],
                        .k = spec.shape[1],
-                       .base = memory + layout->weight[site],
+                       .basis = tleg_basis_one(memory + layout->weight[site]),
                        .stored = layout->dtype,
                        .rounded = layout->dtype},
             .bias = has_bias ? vector_at(memory, layout->bias[site]) : NULL,

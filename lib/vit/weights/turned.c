@@ -31,6 +31,6 @@ void tleg_turned_view(const struct tleg_turned_layout *layout, const tleg_config
             continue;
         turned[site].n = spec.shape[1];
         turned[site].k = spec.shape[0];
-        turned[site].base = memory + layout->weight[site];
+        turned[site].basis = tleg_basis_one(memory + layout->weight[site]);
     }
 }

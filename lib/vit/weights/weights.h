@@ -93,7 +93,7 @@ struct tleg_outer_weights {
     const float *pos;         /* (N, D) */
     const float *cls, *dist;  /* (D), or NULL */
     struct tleg_norm norm;
-    struct tleg_linear head[TLEG_HEADS]; /* (C, D); head[1].weight.base is NULL without a distillation token */
+    struct tleg_linear head[TLEG_HEADS]; /* (C, D); head[1].weight.basis.tensor[0] is NULL without a distillation token */
     const char *memory;                  /* where they lie: tleg_outer_bytes, the owner's */
 };
 /* Numbers of a slot's tensor, as tleg_numbers; matrices are asked for in pieces in rising order, all else whole. */

@@ -16,7 +16,7 @@ for compiler in gcc clang; do
     mkdir "$scratch/bin" && ln -s "$(command -v $compiler)" "$scratch/bin/cc" || exit 1
     (cd "$scratch" && PATH=$scratch/bin:$PATH sh -c "$line") || exit 1
     "$scratch/program" tests/golden/mean.gene.safetensors tests/golden/images-16.safetensors tests/golden/mean-4.out.safetensors || exit 1
-    rm -r "$scratch/bin" "$scratch/program"
+    rm -r "${scratch:?}/bin" "$scratch/program"
 done
 [ -n "$tried" ] || {
     echo "SKIP one_line: neither gcc nor clang"

@@ -27,17 +27,18 @@ static void a_team_has_one_lane_where_there_are_no_threads(void **state) {
     (void)state;
     tleg_context_options options = {.struct_size = sizeof options, .workers = 4};
     struct tleg_team *team;
-    assert_int_equal(tleg_team_create(&tleg_default_allocator, &options, &team), TLEG_OK);
+    assert_int_equal(tleg_team_create(NULL, &tleg_default_allocator, &options, &team), TLEG_OK);
     assert_int_equal(tleg_team_lanes(team), TLEG_THREADS ? 4 : 1);
     assert_each_lane_runs_once(team, 1);
     assert_each_lane_runs_once(team, 4); /* on the caller, if it must be */
     tleg_team_free(team);
 }
 
-static void TLEG_CALL run_in_turn(void *host, int32_t tasks, void(TLEG_CALL *fn)(void *arg, int32_t task), void *arg) {
+static tleg_status TLEG_CALL run_in_turn(void *host, int32_t tasks, tleg_task_fn fn, void *arg) {
     ++*(int *)host;
     for (int32_t task = tasks; task-- > 0;)
         fn(arg, task);
+    return TLEG_OK;
 }
 
 static void a_hosts_pool_is_used_in_every_build(void **state) {
@@ -46,7 +47,7 @@ static void a_hosts_pool_is_used_in_every_build(void **state) {
     tleg_context_options options = {
         .struct_size = sizeof options, .workers = 3, .parallel = run_in_turn, .parallel_host = &calls};
     struct tleg_team *team;
-    assert_int_equal(tleg_team_create(&tleg_default_allocator, &options, &team), TLEG_OK);
+    assert_int_equal(tleg_team_create(NULL, &tleg_default_allocator, &options, &team), TLEG_OK);
     assert_int_equal(tleg_team_lanes(team), 3);
     assert_each_lane_runs_once(team, 3);
     assert_int_equal(calls, 1);
@@ -153,7 +154,8 @@ static void a_learngene_in_memory_is_expanded_and_run(void **state) {
     OK(context, tleg_expander_expand(context, expander, 4, &model));
     OK(context, tleg_session_create(context, model, NULL, &session));
     float *logits = malloc(count * sizeof *logits);
-    OK_SESSION(session, tleg_session_run(session, values_of(images), (int64_t)(pixels / (3 * 16 * 16)), logits, NULL));
+    OK_SESSION(session,
+               tleg_session_run(session, (int64_t)(pixels / (3 * 16 * 16)), values_of(images), pixels, logits, count, NULL, 0));
     for (size_t i = 0; i < count; i++)
         assert_float_equal(logits[i], values_of(answers)[i], 1e-4);
     free(logits);

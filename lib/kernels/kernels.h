@@ -261,14 +261,36 @@ void tleg_activate_backward(const struct tleg_kernels *kernels, enum tleg_activa
 /* The adjoint of tleg_resample_grid: din += its transpose applied to dout. */
 void tleg_resample_grid_backward(int64_t prefix, int64_t old, int64_t grid, int64_t dim, const float *dout, float *din);
 
-/* ---- losses, in double (loss.c) ----
- * Each returns its loss and, unless dlogits is NULL, adds scale * d loss / d logits to dlogits (rows, classes). */
-/* Mean over the rows of -sum_c q_c log softmax(logits)_c, where q is the row of targets (rows, classes) or, when targets is
- * NULL, of the label: 1 - smoothing there, plus smoothing / classes everywhere. */
-double tleg_k_cross_entropy(int64_t rows, int64_t classes, const float *logits, const int64_t *labels, const float *targets,
-                            double smoothing, double scale, float *dlogits);
-/* tau^2 * sum over all of KL(softmax(teacher / tau) || softmax(student / tau)) / (rows * classes). */
-double tleg_k_distillation(int64_t rows, int64_t classes, const float *student, const float *teacher, double tau, double scale,
-                           float *dlogits);
+/* ---- losses of logits, in double (op/loss.c) ----
+ * To add one: a value here, a row of the table in op/loss.c, a test. */
+enum tleg_loss_kind {
+    /* Mean over the rows of -sum_c q_c log softmax(logits)_c, where q is the row of targets or, when that is NULL, of the
+     * label: 1 - smoothing there, plus smoothing / classes everywhere. */
+    TLEG_LOSS_CROSS_ENTROPY,
+    /* tau^2 * sum over all of KL(softmax(targets / tau) || softmax(logits / tau)) / (rows * classes). */
+    TLEG_LOSS_DISTILLATION,
+    TLEG_LOSSES
+};
+enum tleg_targets_kind {
+    TLEG_TARGETS_CLASSES, /* the chance of each class, or labels */
+    TLEG_TARGETS_LOGITS   /* another model's logits */
+};
+struct tleg_loss_call {
+    int64_t rows, classes;
+    const float *logits;   /* (rows, classes) */
+    const float *targets;  /* (rows, classes), of the loss' kind */
+    const int64_t *labels; /* (rows): instead of targets that are classes; read where targets is NULL */
+    double smoothing, tau;
+    double scale;   /* scale * d loss / d logits is added to dlogits */
+    float *dlogits; /* (rows, classes); NULL: not wanted */
+};
+struct tleg_loss_row {
+    const char *name;
+    enum tleg_targets_kind targets;
+    double (*run)(const struct tleg_loss_call *call); /* the loss, and its gradient */
+};
+const struct tleg_loss_row *tleg_loss_get(enum tleg_loss_kind kind);
+/* The loss; adds to dlogits. The caller's errno is preserved. */
+double tleg_loss(enum tleg_loss_kind kind, const struct tleg_loss_call *call);
 
 #endif

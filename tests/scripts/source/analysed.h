@@ -2,6 +2,8 @@
  * status that goes into these comes out of them. */
 #include "core/core.h"
 
-#define tleg_error_set(error, status, ...) ((void)(error), (tleg_status)(status))
-#define tleg_fail(context, status, ...) ((void)(context), (tleg_status)(status))
-#define tleg_fail_memory(context, what, bytes) ((void)(context), TLEG_ERROR_MEMORY)
+void tleg_analysed_text(const char *format, ...);
+#define tleg_error_set(error, status, ...) ((void)(error), tleg_analysed_text(__VA_ARGS__), (tleg_status)(status))
+#define tleg_fail(context, status, ...) ((void)(context), tleg_analysed_text(__VA_ARGS__), (tleg_status)(status))
+#define tleg_fail_memory(context, what, bytes)                                                                                 \
+    ((void)(context), (void)(bytes), tleg_analysed_text(what), (tleg_status)TLEG_ERROR_MEMORY)

@@ -37,8 +37,8 @@ static void report(const char *name, const char *what, double work, double *seco
 }
 
 static void measure_product(const struct block *b, const struct product *p) {
-    struct tleg_gradient weight = {.base = b->gradients, .ilayer = b->gradients + p->n * p->k, .c = 0.5F};
-    struct tleg_gradient bias = {.base = b->vectors, .ilayer = b->vectors + 4 * b->dim, .c = 0.5F};
+    struct tleg_gradient weight = tleg_gradient_line(b->gradients, b->gradients + p->n * p->k, 0.5F);
+    struct tleg_gradient bias = tleg_gradient_line(b->vectors, b->vectors + 4 * b->dim, 0.5F);
     struct tleg_weight_backward weights = {.m = b->m,
                                            .n = p->n,
                                            .k = p->k,
@@ -87,8 +87,8 @@ static void measure_rest(const struct block *b) {
         .eps = 1e-5F,
         .add = true,
         .dx = b->wide,
-        .dweight = {.base = b->vectors},
-        .dbias = {.base = b->vectors + b->dim},
+        .dweight = tleg_gradient_one(b->vectors),
+        .dbias = tleg_gradient_one(b->vectors + b->dim),
     };
     struct tleg_attention_backward attention = {
         .batch = b->images,

@@ -22,13 +22,12 @@ struct block {
 
 static struct tleg_weight weight_make(const struct tleg_kernels *kernels, int64_t n, int64_t k, bool elastic) {
     size_t count = tleg_packed_count(kernels, TLEG_F32, n, k);
-    return (struct tleg_weight){.n = n,
-                                .k = k,
-                                .base = bench_floats(count, 0.02),
-                                .ilayer = elastic ? bench_floats(count, 0.02) : NULL,
-                                .c = 0.25F,
-                                .stored = TLEG_F32,
-                                .rounded = TLEG_F32};
+    return (struct tleg_weight){
+        .n = n,
+        .k = k,
+        .basis = tleg_basis_line(bench_floats(count, 0.02), elastic ? bench_floats(count, 0.02) : NULL, 0.25F),
+        .stored = TLEG_F32,
+        .rounded = TLEG_F32};
 }
 
 static struct block block_make(const struct tleg_kernels *kernels, int64_t images, int64_t dim, bool elastic) {
@@ -54,8 +53,8 @@ static struct block block_make(const struct tleg_kernels *kernels, int64_t image
 
 static void block_free(struct block *b) {
     for (int i = 0; i < OPS * b->layers; i++) {
-        free((void *)(uintptr_t)b->weights[i / OPS][i % OPS].base);
-        free((void *)(uintptr_t)b->weights[i / OPS][i % OPS].ilayer);
+        free((void *)(uintptr_t)b->weights[i / OPS][i % OPS].basis.tensor[0]);
+        free((void *)(uintptr_t)b->weights[i / OPS][i % OPS].basis.tensor[1]);
     }
     float *all[] = {b->x, b->wide, b->mixed, b->vectors, (float *)b->exec.shared, (float *)b->exec.lane};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)

@@ -31,9 +31,9 @@ static struct operands operands_make(const struct tleg_kernels *kernels, int32_t
     size_t count = tleg_packed_count(kernels, dtype, n, k);
     float *packed = bench_floats(count, 0), *stored = bench_floats(count, 0);
     tleg_pack(kernels, dtype, n, k, o.w, packed);
-    tleg_expand(kernels, packed, NULL, 0, count, dtype, stored);
+    tleg_convert(kernels, packed, count, dtype, stored);
     free(packed);
-    o.weight = (struct tleg_weight){.n = n, .k = k, .base = stored, .stored = dtype, .rounded = dtype};
+    o.weight = (struct tleg_weight){.n = n, .k = k, .basis = tleg_basis_one(stored), .stored = dtype, .rounded = dtype};
     o.exec = bench_exec(kernels, tleg_gemm_scratch(kernels, dtype, m, n, k));
     return o;
 }
@@ -42,7 +42,7 @@ static void operands_free(struct operands *o) {
     free(o->x);
     free(o->w);
     free(o->out);
-    free((void *)(uintptr_t)o->weight.base);
+    free((void *)(uintptr_t)o->weight.basis.tensor[0]);
     free(o->exec.shared);
     free(o->exec.lane);
 }

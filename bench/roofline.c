@@ -62,7 +62,7 @@ static void weight_backward_run(struct state *state) {
                                                         .dy = state->x,
                                                         .dy_stride = n,
                                                         .rows = {.kind = TLEG_ROWS_PLAIN, .x = state->z, .stride = k},
-                                                        .weight = {.base = state->w}});
+                                                        .weight = tleg_gradient_one(state->w)});
 }
 
 static void input_backward_run(struct state *state) {
@@ -90,11 +90,13 @@ static void gelu_run(struct state *state) {
 }
 
 static void expand_run(struct state *state) {
-    tleg_expand(state->kernels, state->x, state->w, 0.25F, (size_t)(4 * state->dim * state->dim), TLEG_F32, state->y);
+    struct tleg_basis basis = tleg_basis_line(state->x, state->w, 0.25F);
+    tleg_expand(state->kernels, &basis, 0, (size_t)(4 * state->dim * state->dim), TLEG_F32, state->y);
 }
 
 static void expand_half_run(struct state *state) {
-    tleg_expand(state->kernels, state->x, state->w, 0.25F, (size_t)(4 * state->dim * state->dim), TLEG_BF16, state->y);
+    struct tleg_basis basis = tleg_basis_line(state->x, state->w, 0.25F);
+    tleg_expand(state->kernels, &basis, 0, (size_t)(4 * state->dim * state->dim), TLEG_BF16, state->y);
 }
 
 static void report(struct state *state, const struct kernel *kernel) {
@@ -117,7 +119,8 @@ static void report(struct state *state, const struct kernel *kernel) {
 }
 
 static void report_product(struct state *state, const char *name, int64_t n, int64_t k) {
-    state->weight = (struct tleg_weight){.n = n, .k = k, .base = state->w, .stored = TLEG_F32, .rounded = TLEG_F32};
+    state->weight =
+        (struct tleg_weight){.n = n, .k = k, .basis = tleg_basis_one(state->w), .stored = TLEG_F32, .rounded = TLEG_F32};
     double m = TOKENS;
     report(state, &(struct kernel){name, product_run, 2 * m * (double)(n * k), 4 * (m * (double)(n + k) + (double)(n * k))});
 }

@@ -47,6 +47,12 @@ typedef struct tleg_config {
     uint64_t parameters;        /* output only: numbers stored */
 } tleg_config;
 
+/* The parts of a block whose weights follow a learngene's schedule, in the order of everything that is listed by site: its key
+ * in a schedule ("norm1", "norm2", "qkv", "proj", "fc1", "fc2"), and its name in tensors' names ("norm1", "attn.qkv",
+ * "mlp.fc1"). NULL for any other number; a later version may have more of them. The texts are static. */
+TLEG_API const char *TLEG_CALL tleg_site_key(int32_t site);
+TLEG_API const char *TLEG_CALL tleg_site_name(int32_t site);
+
 #ifdef __cplusplus
 }
 #endif

@@ -138,7 +138,7 @@ static tleg_status check_texts(tleg_context *context, struct tleg_vit_config *co
         return status;
     struct tleg_schedule schedule;
     status = tleg_schedule_parse(context, "tleg_config.schedule", config->c.schedule, &schedule);
-    if (status == TLEG_ERROR_FORMAT) /* what is wrong in a file is here a wrong argument */
+    if (status == TLEG_ERROR_FORMAT || status == TLEG_ERROR_UNSUPPORTED) /* what is wrong in a file is here a wrong argument */
         status = context->error.status = TLEG_ERROR_ARGUMENT;
     if (status != TLEG_OK)
         return status;

@@ -21,9 +21,10 @@ void tleg_schedule_set_shared(struct tleg_schedule *schedule, enum tleg_site sit
     schedule->spans[site][0] = (struct tleg_span){schedule->depth, false};
 }
 
-/* The longest key is "norm1" and a NUL. */
+enum { SITE_KEY = 16 }; /* bytes: more than any key and a comma need */
+
 static enum tleg_site find_site(const struct tleg_json *json, size_t token) {
-    char key[16];
+    char key[SITE_KEY];
     if (tleg_json_string(json, token, key, sizeof key) == SIZE_MAX)
         return TLEG_SITES;
     int site = 0;
@@ -69,6 +70,19 @@ static tleg_status read_site(tleg_context *context, const char *what, const stru
     return TLEG_OK;
 }
 
+static tleg_status fail_unknown(tleg_context *context, const char *what, size_t index) {
+    char keys[TLEG_SITES * SITE_KEY] = "";
+    struct tleg_text text = {keys, 0};
+    for (int site = 0; site < TLEG_SITES; site++) {
+        tleg_text_put(&text, site ? ", " : "");
+        tleg_text_put(&text, tleg_site_key(site));
+    }
+    tleg_text_byte(&text, '\0');
+    return tleg_fail(context, TLEG_ERROR_UNSUPPORTED,
+                     "%s: site %d is none of %s, and may be for a newer libtleg; expected those with %s", what, (int)index,
+                     keys, form);
+}
+
 /* Finds each named site's array and its number of segments. */
 static tleg_status find_sites(tleg_context *context, const char *what, const struct tleg_json *json, size_t arrays[TLEG_SITES],
                               struct tleg_schedule *schedule) {
@@ -78,9 +92,7 @@ static tleg_status find_sites(tleg_context *context, const char *what, const str
     for (size_t k = 0; k < tleg_json_size(json, 0); k++, key = tleg_json_next(json, key + 1)) {
         const enum tleg_site site = find_site(json, key);
         if (site == TLEG_SITES)
-            return tleg_fail(context, TLEG_ERROR_FORMAT,
-                             "%s: site %d is none of norm1, norm2, qkv, proj, fc1, fc2; expected those with %s", what, (int)k,
-                             form);
+            return fail_unknown(context, what, k);
         if (arrays[site])
             return tleg_fail(context, TLEG_ERROR_FORMAT, "%s: the site \"%s\" is there twice", what, tleg_site_key(site));
         const size_t count = tleg_json_kind(json, key + 1) == TLEG_JSON_ARRAY ? tleg_json_size(json, key + 1) : 0;

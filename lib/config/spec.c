@@ -1,22 +1,8 @@
-/* The names and shapes of a Vision Transformer's tensors, as timm and the learngene's authors write them. */
+/* The names and shapes of what is outside the blocks, as timm and the learngene's authors write them; sites.c has the blocks'.
+ */
 #include "config/spec.h"
 #include <stdio.h>
 #include <string.h>
-
-static const struct {
-    const char *key, *name;
-} sites[TLEG_SITES] = {
-    [TLEG_SITE_NORM1] = {"norm1", "norm1"},   [TLEG_SITE_NORM2] = {"norm2", "norm2"}, [TLEG_SITE_QKV] = {"qkv", "attn.qkv"},
-    [TLEG_SITE_PROJ] = {"proj", "attn.proj"}, [TLEG_SITE_FC1] = {"fc1", "mlp.fc1"},   [TLEG_SITE_FC2] = {"fc2", "mlp.fc2"},
-};
-
-const char *tleg_site_key(enum tleg_site site) {
-    return sites[site].key;
-}
-
-const char *tleg_site_name(enum tleg_site site) {
-    return sites[site].name;
-}
 
 int32_t tleg_config_grid(const tleg_config *config) {
     return config->image_size / config->patch_size;
@@ -99,50 +85,9 @@ void tleg_outer_spec(const tleg_config *config, enum tleg_slot slot, struct tleg
     }
 }
 
-void tleg_site_spec(const tleg_config *config, enum tleg_site site, bool bias, struct tleg_spec *spec) {
-    const int64_t dim = config->dim, hidden = config->hidden;
-    /* out is the number of rows of the weight and the length of the bias; in is 0 for a norm */
-    int64_t out = dim, in = 0;
-    switch (site) {
-    case TLEG_SITE_QKV:
-        out = 3 * dim, in = dim;
-        break;
-    case TLEG_SITE_PROJ:
-        in = dim;
-        break;
-    case TLEG_SITE_FC1:
-        out = hidden, in = dim;
-        break;
-    case TLEG_SITE_FC2:
-        in = hidden;
-        break;
-    case TLEG_SITE_NORM1:
-    case TLEG_SITE_NORM2:
-    case TLEG_SITE_NONE:
-    case TLEG_SITES:
-        break;
-    }
-    set_none(spec);
-    if (bias && site == TLEG_SITE_QKV && config->no_qkv_bias)
-        return;
-    char name[TLEG_NAME_TEXT];
-    snprintf(name, sizeof name, "%s.%s", tleg_site_name(site), bias ? "bias" : "weight");
-    set(spec, name, bias || in == 0 ? 1 : 2, out, bias ? 0 : in, 0, 0);
-}
-
 size_t tleg_spec_count(const struct tleg_spec *spec) {
     size_t count = 0;
     if (spec->name[0] == '\0' || !tleg_size_product(spec->shape, spec->rank, &count))
         return 0;
     return count;
-}
-
-void tleg_layer_name(int32_t layer, enum tleg_site site, bool bias, char name[TLEG_NAME_TEXT]) {
-    snprintf(name, TLEG_NAME_TEXT, "blocks.%d.%s.%s", (int)layer, tleg_site_name(site), bias ? "bias" : "weight");
-}
-
-void tleg_segment_name(enum tleg_site site, int32_t segment, bool bias, int part, char name[TLEG_NAME_TEXT]) {
-    static const char *const parts[3] = {"", "_base", "_ilayer"};
-    snprintf(name, TLEG_NAME_TEXT, "blocks.block.%s.instances.%d.%s%s", tleg_site_name(site), (int)segment,
-             bias ? "bias" : "weight", parts[part]);
 }

@@ -5,7 +5,8 @@
 #include "kernels/kernels.h"
 #include <tleg/config.h>
 
-/* The parts of a block that are expanded, in the order of the schedule's documentation. */
+/* ---- the parts of a block: sites (sites.c) ----
+ * In the order of the schedule's documentation; tleg_site_key and tleg_site_name are public. */
 enum tleg_site {
     TLEG_SITE_NONE = -1,
     TLEG_SITE_NORM1 = 0,
@@ -16,8 +17,18 @@ enum tleg_site {
     TLEG_SITE_FC2,
     TLEG_SITES
 };
-const char *tleg_site_key(enum tleg_site site);  /* in a schedule: "norm1", "qkv", ... */
-const char *tleg_site_name(enum tleg_site site); /* in tensor names: "norm1", "attn.qkv", "mlp.fc1", ... */
+enum tleg_site_kind {
+    TLEG_KIND_NORM,   /* two vectors, weight and bias, of a LayerNorm */
+    TLEG_KIND_MATRIX, /* a matrix (n, k) of y = x W^T, and maybe a bias (n) */
+    TLEG_KIND_GATE    /* one vector, which multiplies a branch */
+};
+enum tleg_site_kind tleg_site_kind(enum tleg_site site);
+/* Whether a site is a matrix, and present; if so, its sizes. */
+bool tleg_site_matrix(const tleg_config *config, enum tleg_site site, int64_t *n, int64_t *k);
+/* Whether its weight is a vector: kept as f32, and never packed. */
+static inline bool tleg_site_is_vector(enum tleg_site site) {
+    return tleg_site_kind(site) != TLEG_KIND_MATRIX;
+}
 
 /* ---- names and shapes (spec.c) ---- */
 enum { TLEG_NAME_TEXT = 96 };
@@ -43,7 +54,7 @@ enum tleg_slot {
     TLEG_SLOTS
 };
 void tleg_outer_spec(const tleg_config *config, enum tleg_slot slot, struct tleg_spec *spec);
-/* A block's tensor, without the prefix: "attn.qkv.weight" (3D, D) and so on; empty name: no qkv bias. */
+/* A block's tensor, without the prefix: "attn.qkv.weight" (3D, D) and so on; an empty name where the configuration has none. */
 void tleg_site_spec(const tleg_config *config, enum tleg_site site, bool bias, struct tleg_spec *spec);
 /* The number of elements of a spec; 0 for an empty one. Checked configurations do not overflow. */
 size_t tleg_spec_count(const struct tleg_spec *spec);
@@ -52,6 +63,18 @@ int64_t tleg_config_patch_width(const tleg_config *config);             /* numbe
 enum tleg_activation tleg_config_activation(const tleg_config *config); /* between fc1 and fc2 */
 int64_t tleg_config_tokens(const tleg_config *config);                  /* prefix + (image/patch)^2 */
 int tleg_config_readouts(const tleg_config *config); /* heads that read features: 2 with a distillation token, else 1 */
+/* A block's tensors, those that the configuration has, in file order:
+ *     struct tleg_parameter parameter = {0};
+ *     while (tleg_each_parameter(config, &parameter)) ...
+ */
+struct tleg_parameter {
+    enum tleg_site site;
+    bool bias;
+    struct tleg_spec spec; /* without the prefix */
+    size_t count;
+    int next; /* where the walk goes on */
+};
+bool tleg_each_parameter(const tleg_config *config, struct tleg_parameter *parameter);
 /* "blocks.LAYER." + the site's name + ".weight" or ".bias" */
 void tleg_layer_name(int32_t layer, enum tleg_site site, bool bias, char name[TLEG_NAME_TEXT]);
 /* "blocks.block.SITE.instances.SEGMENT.weight" + "", "_base" or "_ilayer" (part 0, 1, 2), or the bias likewise */

@@ -34,7 +34,7 @@ static tleg_status check_size(struct tleg_error *error, const char *name, const 
 tleg_status tleg_struct_read(struct tleg_error *error, const char *name, const void *host, void *own, size_t own_size,
                              size_t least) {
     memset(own, 0, own_size);
-    size_t size;
+    size_t size = 0;
     const tleg_status status = check_size(error, name, host, own_size, least, &size);
     if (status)
         return status;
@@ -48,7 +48,7 @@ tleg_status tleg_struct_read(struct tleg_error *error, const char *name, const v
 
 tleg_status tleg_struct_write(struct tleg_error *error, const char *name, const void *own, size_t own_size, void *host,
                               size_t least) {
-    size_t size;
+    size_t size = 0;
     const tleg_status status = check_size(error, name, host, own_size, least, &size);
     if (status)
         return status;

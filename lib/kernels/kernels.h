@@ -13,18 +13,34 @@ tleg_status tleg_kernels_of(tleg_context *context, const struct tleg_kernels **k
 const struct tleg_kernels *tleg_kernels_find(int32_t level, int32_t gemm);
 int32_t tleg_kernels_level(const struct tleg_kernels *kernels);
 
+/* ---- bases (op/expand.c) ----
+ * A layer's elements as a sum over the tensors of a basis: tensor[0] + c[1] * tensor[1] + c[2] * tensor[2] ..., from left to
+ * right, each product and each sum rounded to f32, never fused: the same bits at every level. A c[0] that is not 1 multiplies
+ * tensor[0] likewise. Of one tensor there is nothing to multiply: it is what is stored, and its c is not read. */
+enum { TLEG_MAX_BASIS = 16 };
+struct tleg_basis {
+    int32_t count;
+    const void *tensor[TLEG_MAX_BASIS]; /* f32; of one alone, elements of any type */
+    float c[TLEG_MAX_BASIS];
+};
+static inline struct tleg_basis tleg_basis_one(const void *tensor) {
+    return (struct tleg_basis){.count = 1, .tensor = {tensor}, .c = {1}};
+}
+/* base + c * ilayer; ilayer NULL: base alone. */
+static inline struct tleg_basis tleg_basis_line(const float *base, const float *ilayer, float c) {
+    return (struct tleg_basis){.count = ilayer ? 2 : 1, .tensor = {base, ilayer}, .c = {1, c}};
+}
+
 /* ---- packed weights: seam 1 (packed.c) ----
  * A weight W (n, k) of y = x W^T in the order in which the micro-kernel reads it: panels [ceil(n/nr)][k][nr] (cblas: W as it
  * is). A level with products of bf16 multiplies a weight that is rounded to TLEG_BF16 two elements of k at a time: panels
- * [ceil(n/nr)][ceil(k/2)][nr][2]. Always a pure permutation of W with zeros behind the last row and the last column. Base and
- * ilayer have the same order, so that a layer is formed in one flat pass. */
+ * [ceil(n/nr)][ceil(k/2)][nr][2]. Always a pure permutation of W with zeros behind the last row and the last column. The
+ * tensors of a basis have the same order, so that a layer is formed in one flat pass. */
 struct tleg_weight {
     int64_t n, k;
-    const void *base;    /* elements of type `stored` */
-    const float *ilayer; /* same order; NULL: none */
-    float c;             /* the weight is round(base + c * ilayer) */
-    int32_t stored;      /* TLEG_F32, or what `rounded` is; TLEG_F32 when there is an ilayer */
-    int32_t rounded;     /* TLEG_F32, TLEG_F16 or TLEG_BF16: what the formed weight is rounded to before use */
+    struct tleg_basis basis; /* the weight is its sum, rounded */
+    int32_t stored;          /* of the basis' elements: TLEG_F32; or, of one tensor, what `rounded` is */
+    int32_t rounded;         /* TLEG_F32, TLEG_F16 or TLEG_BF16: what the formed weight is rounded to before use */
 };
 /* `rounded` as above: it decides the order. Elements, padding included; SIZE_MAX on overflow. */
 size_t tleg_packed_count(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k);
@@ -33,20 +49,20 @@ void tleg_pack(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, i
 int64_t tleg_pack_unit(const struct tleg_kernels *kernels, int32_t rounded);
 void tleg_unpack(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k, const float *packed, float *w);
 
-/* ---- expansion (expand.c): out[i] = convert(base[i] + c * ilayer[i]) ----
- * One rounding after the product, one after the sum, one in the conversion; the same bits at every level. ilayer NULL: convert
- * alone. dtype: TLEG_F32, TLEG_F16, TLEG_BF16. */
-void tleg_expand(const struct tleg_kernels *kernels, const float *base, const float *ilayer, float c, size_t count,
-                 int32_t dtype, void *out);
-/* Elements [first, first + count) of several layers, which go past the caches: base and ilayer are read once, a piece at a
- * time, and each piece gives that piece of every layer. */
+/* ---- expansion (op/expand.c) ----
+ * out[i] = convert(element first + i of the basis' sum), i < count. dtype: TLEG_F32, TLEG_F16, TLEG_BF16. */
+void tleg_expand(const struct tleg_kernels *kernels, const struct tleg_basis *basis, size_t first, size_t count, int32_t dtype,
+                 void *out);
+/* Elements [first, first + count) of several layers, which go past the caches: the tensors are read once, a piece at a time,
+ * and each piece gives that piece of every layer. */
 struct tleg_formed {
-    const float *base, *ilayer; /* often the same for all layers; ilayer NULL: none */
-    float c;
-    void *out; /* of element 0 */
+    struct tleg_basis basis; /* often of the same tensors for all layers */
+    void *out;               /* of element 0 */
 };
 void tleg_expand_layers(const struct tleg_kernels *kernels, const struct tleg_formed *layers, int32_t depth, size_t first,
                         size_t count, int32_t dtype);
+/* f32 to elements of a type, as tleg_expand of one tensor. */
+void tleg_convert(const struct tleg_kernels *kernels, const float *in, size_t count, int32_t dtype, void *out);
 /* Stored elements to f32. */
 void tleg_widen(const struct tleg_kernels *kernels, int32_t dtype, const void *in, size_t count, float *out);
 
@@ -158,11 +174,21 @@ void tleg_resample_grid(int64_t prefix, int64_t old, int64_t grid, int64_t dim, 
 
 /* ---- backward: from row-major weights that change each step, in f32; products of gradients in bf16 where asked for ---- */
 /* With a table of cblas it multiplies for tleg_input_backward; weights' gradients are the work of the level's own tiles. */
-/* Where a gradient t goes: base += t, and ilayer += c * t unless it is NULL. base NULL: not wanted. */
+/* Where a gradient t goes: c[j] * t is added to tensor[j], j < count; the product and the sum may be fused. None: not wanted.
+ */
 struct tleg_gradient {
-    float *base, *ilayer;
-    float c;
+    int32_t count;
+    float *tensor[TLEG_MAX_BASIS];
+    float c[TLEG_MAX_BASIS];
 };
+/* One place with a c of 1; NULL: none. */
+static inline struct tleg_gradient tleg_gradient_one(float *tensor) {
+    return (struct tleg_gradient){.count = tensor ? 1 : 0, .tensor = {tensor}, .c = {1}};
+}
+/* base += t, ilayer += c * t; ilayer NULL: base alone; both NULL: none. */
+static inline struct tleg_gradient tleg_gradient_line(float *base, float *ilayer, float c) {
+    return (struct tleg_gradient){.count = ilayer ? 2 : base ? 1 : 0, .tensor = {base, ilayer}, .c = {1, c}};
+}
 /* y = x W^T + bias, W (n, k): dW += dY^T X and dbias += column sums of dY (gemm_backward.c). Sums over the m rows go in fixed
  * chunks, in order, so that bits do not depend on the lanes. */
 struct tleg_weight_backward {

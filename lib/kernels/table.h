@@ -72,6 +72,8 @@ struct tleg_kernels {
     void (*softmax)(int64_t keys, int64_t cols, float *s, float *inverse);
     void (*layernorm)(int64_t rows, int64_t dim, const float *x, int64_t stride, const float *weight, const float *bias,
                       float eps, float *y);
+    /* out[i] = convert(base[i] + c * ilayer[i]), each step rounded; ilayer NULL: convert(base[i]). With f32, out may be base.
+     */
     void (*expand)(const float *base, const float *ilayer, float c, size_t count, int32_t dtype, void *out);
     /* The same, past the caches: for what is not read again soon. Ordered with other stores by a fence alone, which
      * tleg_expand_layers issues. NULL: the level has no such stores. */
@@ -82,9 +84,8 @@ struct tleg_kernels {
     void (*copy)(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float scale, float *out, int64_t wide);
     /* out[c] = sum over r of in[r * in_stride + c] in rising order, rows >= 1, c < cols. */
     void (*sum_rows)(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float *out);
-    /* Adds t (rows, cols) to a gradient whose rows are `stride` apart. */
-    void (*accumulate)(int64_t rows, int64_t cols, const float *t, int64_t t_stride, struct tleg_gradient gradient,
-                       int64_t stride);
+    /* to[r * stride + j] += c * t[r * t_stride + j]. */
+    void (*accumulate)(int64_t rows, int64_t cols, const float *t, int64_t t_stride, float c, float *to, int64_t stride);
     /* What softmax left in p, (keys, nr), becomes probabilities p * inverse; dp becomes p * (dp - the sum of p * dp down the
      * column), the gradient of the scores. Whole vectors, as in softmax. */
     void (*softmax_backward)(int64_t keys, int64_t cols, const float *inverse, float *p, float *dp);
@@ -138,8 +139,7 @@ void tleg_portable_expand(const float *base, const float *ilayer, float c, size_
 void tleg_portable_widen(int32_t dtype, const void *in, size_t count, float *out);
 void tleg_portable_copy(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float scale, float *out, int64_t wide);
 void tleg_portable_sum_rows(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float *out);
-void tleg_portable_accumulate(int64_t rows, int64_t cols, const float *t, int64_t t_stride, struct tleg_gradient gradient,
-                              int64_t stride);
+void tleg_portable_accumulate(int64_t rows, int64_t cols, const float *t, int64_t t_stride, float c, float *to, int64_t stride);
 void tleg_portable_softmax_backward(int64_t keys, int64_t cols, const float *inverse, float *p, float *dp);
 void tleg_portable_layernorm_backward(const struct tleg_layernorm_backward *backward, int64_t first, int64_t rows, float *sums);
 enum { TLEG_PORTABLE_MR = 4, TLEG_PORTABLE_NR = 8 };
@@ -232,10 +232,11 @@ static inline int64_t tleg_attention_parts(int64_t lanes, int64_t heads, int64_t
 const float *tleg_rows_get(const struct tleg_kernels *kernels, const struct tleg_rows *rows, int64_t first, int64_t count,
                            int64_t k, float *scratch, int64_t *stride);
 
-/* The places `offset` elements on. */
-static inline struct tleg_gradient tleg_gradient_at(struct tleg_gradient gradient, int64_t offset) {
-    return (struct tleg_gradient){
-        .base = gradient.base + offset, .ilayer = gradient.ilayer ? gradient.ilayer + offset : NULL, .c = gradient.c};
+/* Adds t (rows, cols) to a gradient from element `offset` on, whose rows are `stride` apart. */
+static inline void tleg_gradient_add(const struct tleg_kernels *kernels, int64_t rows, int64_t cols, const float *t,
+                                     int64_t t_stride, const struct tleg_gradient *gradient, int64_t offset, int64_t stride) {
+    for (int32_t j = 0; j < gradient->count; j++)
+        kernels->accumulate(rows, cols, t, t_stride, gradient->c[j], gradient->tensor[j] + offset, stride);
 }
 
 /* Floats (count) in bytes, rounded up to TLEG_ALIGN; SIZE_MAX when it does not fit. */

@@ -18,7 +18,8 @@ const struct tleg_packed_segment *tleg_expander_at(const tleg_expander *e, const
 }
 
 void tleg_expander_vector(const tleg_expander *e, const float *base, const float *ilayer, float c, size_t count, float *out) {
-    tleg_expand(e->kernels, base, ilayer, c, count, TLEG_F32, out);
+    struct tleg_basis basis = tleg_basis_line(base, ilayer, c);
+    tleg_expand(e->kernels, &basis, 0, count, TLEG_F32, out);
     tleg_round_vector(e->kernels, e->config.c.dtype, count, out, out);
 }
 
@@ -37,12 +38,12 @@ struct expansion {
 static void lay_out(struct expansion *x) {
     const int32_t depth = x->model->config.c.depth;
     for (int site = 0; site < TLEG_SITES; site++) {
-        size_t count = tleg_site_is_norm(site) ? 0 : x->expander->packed[site];
+        size_t count = tleg_site_is_vector(site) ? 0 : x->expander->packed[site];
         x->first[site + 1] = x->first[site] + (int64_t)((count + STRETCH - 1) / STRETCH);
         for (int32_t l = 0; l < depth; l++) {
             float c;
             const struct tleg_packed_segment *s = tleg_expander_at(x->expander, x->lengths, site, l, &c);
-            x->layers[site * depth + l] = (struct tleg_formed){s->weight, s->weight_ilayer, c,
+            x->layers[site * depth + l] = (struct tleg_formed){tleg_basis_line(s->weight, s->weight_ilayer, c),
                                                                tleg_model_layer(x->model, l) + x->model->layout.weight[site]};
         }
     }
@@ -69,7 +70,7 @@ static void expand_vectors(const struct expansion *x) {
             const struct tleg_packed_segment *s = tleg_expander_at(e, x->lengths, site, l, &c);
             char *layer = tleg_model_layer(x->model, l);
             const struct tleg_layer_layout *layout = &x->model->layout;
-            if (tleg_site_is_norm(site))
+            if (tleg_site_is_vector(site))
                 tleg_expander_vector(e, s->weight, s->weight_ilayer, c, e->packed[site],
                                      (float *)(void *)(layer + layout->weight[site]));
             if (s->bias)
@@ -148,21 +149,19 @@ static void get_layer(const void *owner, const void *state, int32_t layer, float
         float c;
         const struct tleg_packed_segment *s = tleg_expander_at(e, state, site, layer, &c);
         const float *bias = form(e, s->bias, s->bias_ilayer, c, e->biases[site], &vectors);
-        if (tleg_site_is_norm(site)) {
-            *tleg_layer_norm(out, site) =
+        if (tleg_site_is_vector(site)) {
+            out->norm[site] =
                 (struct tleg_norm){.weight = form(e, s->weight, s->weight_ilayer, c, e->packed[site], &vectors), .bias = bias};
             continue;
         }
         struct tleg_spec spec;
         tleg_site_spec(&e->config.c, site, false, &spec);
-        *tleg_layer_linear(out, site) = (struct tleg_linear){.weight = {.n = spec.shape[0],
-                                                                        .k = spec.shape[1],
-                                                                        .base = s->weight,
-                                                                        .ilayer = s->weight_ilayer,
-                                                                        .c = c,
-                                                                        .stored = TLEG_F32,
-                                                                        .rounded = e->config.c.dtype},
-                                                             .bias = bias};
+        out->linear[site] = (struct tleg_linear){.weight = {.n = spec.shape[0],
+                                                            .k = spec.shape[1],
+                                                            .basis = tleg_basis_line(s->weight, s->weight_ilayer, c),
+                                                            .stored = TLEG_F32,
+                                                            .rounded = e->config.c.dtype},
+                                                 .bias = bias};
     }
 }
 
@@ -170,7 +169,7 @@ static size_t vector_floats(const tleg_expander *e) {
     size_t end = 0;
     for (int site = 0; site < TLEG_SITES; site++) {
         tleg_place(&end, e->biases[site], sizeof(float));
-        if (tleg_site_is_norm(site))
+        if (tleg_site_is_vector(site))
             tleg_place(&end, e->packed[site], sizeof(float));
     }
     return end / sizeof(float);

@@ -118,8 +118,9 @@ static void measure_sites(tleg_expander *e) {
         tleg_site_spec(config, site, true, &spec);
         e->biases[site] = tleg_spec_count(&spec);
         tleg_site_spec(config, site, false, &spec);
-        e->packed[site] = tleg_site_is_norm(site) ? tleg_spec_count(&spec)
-                                                  : tleg_packed_count(e->kernels, config->dtype, spec.shape[0], spec.shape[1]);
+        e->packed[site] = tleg_site_is_vector(site)
+                              ? tleg_spec_count(&spec)
+                              : tleg_packed_count(e->kernels, config->dtype, spec.shape[0], spec.shape[1]);
     }
 }
 
@@ -169,7 +170,7 @@ static tleg_status put(struct packing *p, enum tleg_site site, bool bias, const 
     float *to = (float *)(void *)p->at;
     *place = to;
     p->at += tleg_size_align((bias ? e->biases[site] : e->packed[site]) * sizeof(float));
-    if (bias || tleg_site_is_norm(site))
+    if (bias || tleg_site_is_vector(site))
         return tleg_round_from(p->context, e->kernels, TLEG_F32, tensor->count, read_tensor, &from, to);
     return tleg_pack_from(p->context, e->kernels, e->config.c.dtype, TLEG_F32, tensor->spec.shape[0], tensor->spec.shape[1],
                           read_tensor, &from, p->scratch, to);
@@ -289,11 +290,9 @@ uint64_t tleg_expander_parameters(const tleg_expander *e, int32_t depth) {
         tleg_outer_spec(&e->config.c, slot, &spec);
         fixed += tleg_spec_count(&spec);
     }
-    for (int i = 0; i < TLEG_SITES * 2; i++) {
-        struct tleg_spec spec;
-        tleg_site_spec(&e->config.c, i / 2, i % 2, &spec);
-        layer += tleg_spec_count(&spec);
-    }
+    struct tleg_parameter parameter = {0};
+    while (tleg_each_parameter(&e->config.c, &parameter))
+        layer += parameter.count;
     return fixed + (uint64_t)depth * layer;
 }
 

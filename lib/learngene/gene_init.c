@@ -44,7 +44,7 @@ static void init_site(const struct tleg_gene_tensor *tensor, struct tleg_random 
     const struct tleg_gene_place *place = &tensor->place;
     if (place->bias)
         fill(tensor, 0);
-    else if (tleg_site_is_norm(place->site))
+    else if (tleg_site_is_vector(place->site))
         fill(tensor, place->part == 2 ? 0 : 1);
     else
         fill_normal(tensor, random);

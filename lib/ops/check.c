@@ -119,7 +119,8 @@ size_t tleg_ops_packed_bytes(const struct tleg_kernels *kernels, int64_t n, int6
 
 void tleg_ops_multiply(const struct tleg_exec *exec, const struct tleg_ops_product *p) {
     tleg_pack(exec->kernels, TLEG_F32, p->n, p->k, p->w, p->packed);
-    struct tleg_weight weight = {.n = p->n, .k = p->k, .base = p->packed, .stored = TLEG_F32, .rounded = TLEG_F32};
+    struct tleg_weight weight = {
+        .n = p->n, .k = p->k, .basis = tleg_basis_one(p->packed), .stored = TLEG_F32, .rounded = TLEG_F32};
     tleg_gemm(exec, &(struct tleg_gemm){.m = p->m,
                                         .rows = p->rows,
                                         .weight = &weight,

@@ -45,7 +45,8 @@ static struct tleg_rows rows_of_image(const struct patches *p, const tleg_tensor
 static void embed(const struct tleg_exec *exec, const struct patches *p, const tleg_tensor *images, const tleg_tensor *weight,
                   const tleg_tensor *bias, float *packed, float *y) {
     tleg_pack(exec->kernels, TLEG_F32, p->dim, p->width, weight->data, packed);
-    struct tleg_weight w = {.n = p->dim, .k = p->width, .base = packed, .stored = TLEG_F32, .rounded = TLEG_F32};
+    struct tleg_weight w = {
+        .n = p->dim, .k = p->width, .basis = tleg_basis_one(packed), .stored = TLEG_F32, .rounded = TLEG_F32};
     for (int64_t b = 0; b < p->batch; b++)
         tleg_gemm(exec, &(struct tleg_gemm){.m = p->count,
                                             .rows = rows_of_image(p, images, b),
@@ -100,8 +101,8 @@ static void patch_weights(const struct tleg_exec *exec, const struct patches *p,
                                                                   .dy = (const float *)dy->data + b * p->count * p->dim,
                                                                   .dy_stride = p->dim,
                                                                   .rows = rows_of_image(p, images, b),
-                                                                  .weight = {.base = tleg_ops_data(dweight)},
-                                                                  .bias = {.base = tleg_ops_data(dbias)}});
+                                                                  .weight = tleg_gradient_one(tleg_ops_data(dweight)),
+                                                                  .bias = tleg_gradient_one(tleg_ops_data(dbias))});
 }
 
 struct scatter {

@@ -34,7 +34,7 @@ static inline float *tleg_ops_data(const tleg_tensor *tensor) { /* or NULL */
     return tensor ? tensor->data : NULL;
 }
 static inline struct tleg_gradient tleg_ops_gradient_at(const tleg_tensor *tensor) {
-    return (struct tleg_gradient){.base = tleg_ops_data(tensor)};
+    return tleg_gradient_one(tleg_ops_data(tensor));
 }
 static inline struct tleg_rows tleg_ops_plain_rows(const float *x, int64_t stride) {
     return (struct tleg_rows){.kind = TLEG_ROWS_PLAIN, .x = x, .stride = stride};

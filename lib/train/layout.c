@@ -43,7 +43,7 @@ static size_t layer_floats(const tleg_config *config) {
     for (int site = 0; site < TLEG_SITES; site++) {
         struct tleg_spec spec;
         tleg_site_spec(config, site, false, &spec);
-        floats += tleg_site_is_norm(site) ? 0 : tleg_size_align(tleg_spec_count(&spec) * sizeof(float)) / sizeof(float);
+        floats += tleg_site_is_vector(site) ? 0 : tleg_size_align(tleg_spec_count(&spec) * sizeof(float)) / sizeof(float);
     }
     return floats;
 }

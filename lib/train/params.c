@@ -96,8 +96,7 @@ void tleg_params_place(tleg_trainer *trainer, const tleg_learngene *gene, const 
 }
 
 struct tleg_gradient tleg_train_gradient(const tleg_trainer *trainer, int64_t base, int64_t ilayer, float c) {
-    return (struct tleg_gradient){
-        .base = base < 0 ? NULL : trainer->gradient + base, .ilayer = ilayer < 0 ? NULL : trainer->gradient + ilayer, .c = c};
+    return tleg_gradient_line(base < 0 ? NULL : trainer->gradient + base, ilayer < 0 ? NULL : trainer->gradient + ilayer, c);
 }
 
 const float *tleg_train_value(const tleg_trainer *trainer, enum tleg_slot slot) {

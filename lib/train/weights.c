@@ -52,7 +52,7 @@ static void place_matrices(struct forming *forming) {
     const tleg_trainer *t = forming->trainer;
     float *at = tleg_trainer_at(t, t->layout.formed);
     for (int site = 0; site < TLEG_SITES; site++) {
-        if (tleg_site_is_norm(site))
+        if (tleg_site_is_vector(site))
             continue;
         forming->matrix[site] = at;
         at += tleg_size_align((size_t)count_of(t, site, false) * sizeof(float)) / sizeof(float);
@@ -71,10 +71,12 @@ static void form_site(void *arg, int64_t item, char *lane) {
     const size_t place[2] = {t->layout.packed.weight[site], t->layout.packed.bias[site]};
     for (int bias = 0; bias < 2; bias++) {
         size_t count = (size_t)count_of(t, site, bias);
-        void *out = bias || tleg_site_is_norm(site) ? memory + place[bias] : (void *)forming->matrix[site];
+        void *out = bias || tleg_site_is_vector(site) ? memory + place[bias] : (void *)forming->matrix[site];
         const float *ilayer = from[bias][1] < 0 ? NULL : t->values + from[bias][1];
-        if (count)
-            tleg_expand(t->exec.kernels, t->values + from[bias][0], ilayer, at.c, count, TLEG_F32, out);
+        if (count) {
+            struct tleg_basis basis = tleg_basis_line(t->values + from[bias][0], ilayer, at.c);
+            tleg_expand(t->exec.kernels, &basis, 0, count, TLEG_F32, out);
+        }
     }
 }
 
@@ -99,7 +101,7 @@ static void form_layer(const tleg_trainer *t, int32_t layer) {
     place_matrices(&forming);
     tleg_for_each(&t->exec, TLEG_SITES, form_site, &forming);
     for (int site = 0; site < TLEG_SITES; site++) {
-        if (tleg_site_is_norm(site))
+        if (tleg_site_is_vector(site))
             continue;
         struct tleg_spec spec;
         tleg_site_spec(&t->layout.net, site, false, &spec);
@@ -138,11 +140,12 @@ static struct tleg_weight outer_weight(const tleg_trainer *t, int which, bool tu
     struct tleg_spec spec;
     tleg_outer_spec(&t->layout.net, slots[which][0], &spec);
     int64_t n = spec.shape[0], k = (int64_t)tleg_spec_count(&spec) / n;
-    return (struct tleg_weight){.n = turned ? k : n,
-                                .k = turned ? n : k,
-                                .base = tleg_trainer_at(t, turned ? t->layout.outer_turned[which] : t->layout.outer[which]),
-                                .stored = TLEG_F32,
-                                .rounded = TLEG_F32};
+    return (struct tleg_weight){
+        .n = turned ? k : n,
+        .k = turned ? n : k,
+        .basis = tleg_basis_one(tleg_trainer_at(t, turned ? t->layout.outer_turned[which] : t->layout.outer[which])),
+        .stored = TLEG_F32,
+        .rounded = TLEG_F32};
 }
 
 static void pack_outer(tleg_trainer *t, int which) {

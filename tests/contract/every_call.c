@@ -100,6 +100,7 @@ static tleg_status core_calls(struct visit *v) {
     const char *name = NULL, *of_context = NULL;
     MUST(tleg_version() == TLEG_VERSION && strcmp(tleg_status_name(TLEG_ERROR_FORMAT), "FORMAT") == 0);
     MUST(tleg_cpu_level(0, &name) == TLEG_LEVEL_PORTABLE && name);
+    MUST(strcmp(tleg_site_key(2), "qkv") == 0 && strcmp(tleg_site_name(2), "attn.qkv") == 0);
     MUST(tleg_context_get_level(v->context, &of_context) > 0 && of_context);
     MUST(tleg_context_get_error(v->context)[0] == '\0');
     tleg_context *other = NULL;

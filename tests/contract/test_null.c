@@ -9,6 +9,8 @@ static void null_is_an_argument_error_in_core_and_tensor(void **state) {
     assert_int_equal(tleg_cpu_level(0, NULL), TLEG_LEVEL_PORTABLE);
     assert_int_equal(tleg_cpu_level(-1, NULL), 0);
     assert_string_equal(tleg_status_name(-1), "UNKNOWN");
+    assert_null(tleg_site_key(-1));
+    assert_null(tleg_site_name(-1));
     int64_t shape[] = {2, 3};
     float data[6] = {0};
     REFUSED_OUT(tleg_tensor, t, tleg_tensor_create(NULL, TLEG_F32, 2, shape, &t));

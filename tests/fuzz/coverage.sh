@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 build=${TLEG_BUILD_DIR:-$(pwd)/build}
 where=$build/fuzz-coverage
-targets=$(ls tests/fuzz/fuzz_*.c | sed 's|.*/||; s|\.c$||')
+targets=$(find tests/fuzz -name 'fuzz_*.c' | sed 's|.*/||; s|\.c$||' | sort)
 programs=$(for target in $targets; do echo "replay_$target"; done)
 
 cmake -S . -B "$where" -G Ninja -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=None -DTLEG_BLAS=none -DTLEG_BENCH=OFF \

@@ -71,8 +71,9 @@ static double gelu(struct work *w) {
 }
 
 static double expand(struct work *w, int32_t dtype, int size) {
+    struct tleg_basis basis = tleg_basis_line(w->x, w->x + COUNT, 0.25F);
     for (int i = 0; i < 20; i++)
-        tleg_expand(w->kernels, w->x, w->x + COUNT, 0.25F, COUNT, dtype, w->y);
+        tleg_expand(w->kernels, &basis, 0, COUNT, dtype, w->y);
     return 20.0 * COUNT * (8 + size);
 }
 static double expand_f32(struct work *w) {
@@ -158,9 +159,9 @@ static void make_trainer(struct work *work, int32_t level) {
 static struct tleg_weight weight_make(const struct tleg_kernels *kernels, int32_t dtype) {
     size_t count = tleg_packed_count(kernels, dtype, DIM, DIM);
     float *values = bench_floats(count, 0.02), *stored = bench_floats(count, 0);
-    tleg_expand(kernels, values, NULL, 0, count, dtype, stored); /* any order does: numbers do not matter */
+    tleg_convert(kernels, values, count, dtype, stored); /* any order does: numbers do not matter */
     free(values);
-    return (struct tleg_weight){.n = DIM, .k = DIM, .base = stored, .stored = dtype, .rounded = dtype};
+    return (struct tleg_weight){.n = DIM, .k = DIM, .basis = tleg_basis_one(stored), .stored = dtype, .rounded = dtype};
 }
 
 static struct work work_make(int32_t level) {
@@ -179,8 +180,8 @@ static struct work work_make(int32_t level) {
 
 static void work_free(struct work *w) {
     tleg_trainer_free(w->trainer);
-    free((void *)(uintptr_t)w->weight.base);
-    free((void *)(uintptr_t)w->weight_bf16.base);
+    free((void *)(uintptr_t)w->weight.basis.tensor[0]);
+    free((void *)(uintptr_t)w->weight_bf16.basis.tensor[0]);
     free(w->x);
     free(w->y);
     free(w->exec.shared);

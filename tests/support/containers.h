@@ -11,21 +11,23 @@
 #include <cmocka.h>
 
 #include "format/format.h"
-#include "support/counting.h"
+#include "support/counter.h"
 #include "support/open_with.h"
 
 #include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
-static struct counting counting;
+static struct counter counter;
 static tleg_context *context;
 static char scratch[64];
 
 static inline int set_up(void **state) {
     (void)state;
-    counting = (struct counting){0};
-    tleg_context_options options = counting_options(&counting);
+    support_counter(&counter);
+    tleg_context_options options = support_counted(&counter);
     strcpy(scratch, "/tmp/tleg-format-XXXXXX");
     return tleg_context_create(&options, &context) != TLEG_OK || !mkdtemp(scratch);
 }
@@ -50,7 +52,7 @@ static inline int tear_down(void **state) {
     (void)state;
     tleg_context_free(context);
     clean_scratch();
-    return rmdir(scratch) != 0 || counting.live_blocks != 0 || counting.mistakes != 0;
+    return rmdir(scratch) != 0 || counter.live != 0 || counter.wrong != 0;
 }
 
 /* NAME in the scratch directory. */

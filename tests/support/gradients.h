@@ -78,68 +78,67 @@ static inline double gelu_slope_of(double x) {
     return 0.5 * erfc(-x / sqrt(2)) + x * exp(-x * x / 2) / sqrt(2 * acos(-1));
 }
 
-/* ---- gradients with two places to go ---- */
+/* ---- gradients with several places to go ---- */
 
 struct places {
     int64_t count;
-    float *base, *ilayer, *base_before, *ilayer_before;
+    float *before[TLEG_MAX_BASIS];
     struct tleg_gradient gradient;
 };
 
-static inline struct places places_make(int64_t count, bool ilayer) {
-    struct places p = {.count = count, .base = floats(count)};
-    p.base_before = copy_of(p.base, count);
-    p.ilayer = ilayer ? floats(count) : NULL;
-    p.ilayer_before = ilayer ? copy_of(p.ilayer, count) : NULL;
-    p.gradient = (struct tleg_gradient){.base = p.base, .ilayer = p.ilayer, .c = 0.375F};
+/* As many places as the i-th product, say, has. */
+static inline int32_t places_of(int i) {
+    static const int32_t counts[] = {1, 2, 3, 4, 16};
+    return counts[i % 5];
+}
+
+static inline struct places places_make(int64_t count, int32_t places) {
+    struct places p = {.count = count, .gradient.count = places};
+    for (int32_t j = 0; j < places; j++) {
+        p.gradient.tensor[j] = floats(count);
+        p.gradient.c[j] = j == 0 ? 1 : (j % 2 ? 0.375F : -0.75F) / (float)j;
+        p.before[j] = copy_of(p.gradient.tensor[j], count);
+    }
     return p;
 }
 
 /* Back to what was there before. */
 static inline void places_reset(struct places *p) {
-    memcpy(p->base, p->base_before, (size_t)p->count * sizeof *p->base);
-    if (p->ilayer)
-        memcpy(p->ilayer, p->ilayer_before, (size_t)p->count * sizeof *p->ilayer);
+    for (int32_t j = 0; j < p->gradient.count; j++)
+        memcpy(p->gradient.tensor[j], p->before[j], (size_t)p->count * sizeof *p->before[j]);
 }
 
-/* base has t more than before, ilayer c * t. */
+/* Place j has c[j] * t more than before. */
 static inline void places_check(const struct places *p, const double *t, double tolerance, const char *what) {
     double *want = doubles(p->count);
-    for (int64_t i = 0; i < p->count; i++)
-        want[i] = (double)p->base_before[i] + t[i];
-    assert_near(p->base, want, p->count, tolerance, what);
-    for (int64_t i = 0; p->ilayer && i < p->count; i++)
-        want[i] = (double)p->ilayer_before[i] + (double)p->gradient.c * t[i];
-    if (p->ilayer)
-        assert_near(p->ilayer, want, p->count, tolerance, what);
+    for (int32_t j = 0; j < p->gradient.count; j++) {
+        for (int64_t i = 0; i < p->count; i++)
+            want[i] = (double)p->before[j][i] + (double)p->gradient.c[j] * t[i];
+        assert_near(p->gradient.tensor[j], want, p->count, tolerance, what);
+    }
     free(want);
 }
 
 static inline void places_same(const struct places *a, const struct places *b, const char *what) {
-    assert_same_bits(a->base, b->base, a->count, what);
-    if (a->ilayer)
-        assert_same_bits(a->ilayer, b->ilayer, a->count, what);
+    for (int32_t j = 0; j < a->gradient.count; j++)
+        assert_same_bits(a->gradient.tensor[j], b->gradient.tensor[j], a->count, what);
 }
 
 /* The same as before the gradient was added. */
 static inline struct places places_twin(const struct places *p) {
     struct places twin = *p;
-    twin.base = copy_of(p->base_before, p->count);
-    twin.base_before = copy_of(p->base_before, p->count);
-    if (p->ilayer) {
-        twin.ilayer = copy_of(p->ilayer_before, p->count);
-        twin.ilayer_before = copy_of(p->ilayer_before, p->count);
+    for (int32_t j = 0; j < p->gradient.count; j++) {
+        twin.gradient.tensor[j] = copy_of(p->before[j], p->count);
+        twin.before[j] = copy_of(p->before[j], p->count);
     }
-    twin.gradient.base = twin.base;
-    twin.gradient.ilayer = twin.ilayer;
     return twin;
 }
 
 static inline void places_free(struct places *p) {
-    free(p->base);
-    free(p->ilayer);
-    free(p->base_before);
-    free(p->ilayer_before);
+    for (int32_t j = 0; j < p->gradient.count; j++) {
+        free(p->gradient.tensor[j]);
+        free(p->before[j]);
+    }
 }
 
 static inline int setup(void **state) {

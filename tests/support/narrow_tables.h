@@ -147,8 +147,9 @@ static inline struct product product_make(const struct tleg_kernels *kernels, in
     p.packed[1] = packed_of(kernels, n, k, p.ilayer);
     size_t count = tleg_packed_count(kernels, TLEG_BF16, n, k);
     p.stored = floats((int64_t)(count + 1) / 2);
-    tleg_expand(kernels, p.packed[0], NULL, 0, count, TLEG_BF16, p.stored);
-    p.weight = (struct tleg_weight){.n = n, .k = k, .base = p.stored, .stored = TLEG_BF16, .rounded = TLEG_BF16};
+    tleg_convert(kernels, p.packed[0], count, TLEG_BF16, p.stored);
+    p.weight =
+        (struct tleg_weight){.n = n, .k = k, .basis = tleg_basis_one(p.stored), .stored = TLEG_BF16, .rounded = TLEG_BF16};
     return p;
 }
 

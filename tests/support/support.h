@@ -1,10 +1,9 @@
-/* What the suites share: the ways of computing that this machine has, the golden cases, an allocator that counts. */
+/* What the suites share: the ways of computing that this machine has, the golden cases, numbers and files. */
 #ifndef TLEG_TESTS_SUPPORT_H
 #define TLEG_TESTS_SUPPORT_H
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -12,6 +11,7 @@
 #include <cmocka.h>
 #include <tleg/tleg.h>
 
+#include "support/counter.h"
 #include "support/skip.h"
 
 #include "support/open_with.h"
@@ -73,15 +73,5 @@ const char *support_scratch(const char *name);
 void support_clean(void);
 /* A whole file in memory of malloc. */
 unsigned char *support_read_file(const char *path, size_t *bytes);
-
-/* ---- an allocator that counts ---- */
-struct counter {
-    atomic_llong calls, live, live_bytes, peak_bytes, total_bytes;
-    atomic_llong fail_at; /* the call that gives NULL, from 1; 0: none */
-    atomic_int wrong;     /* blocks that came back with another size, align or address */
-};
-void support_counter(struct counter *counter);
-/* Options of a context that allocates through the counter. */
-tleg_context_options support_counted(struct counter *counter);
 
 #endif

@@ -13,10 +13,6 @@
 #include <tleg/train.h>
 
 enum { SITES = 6 };
-static const struct {
-    const char *key, *name; /* as in a schedule, and in the names of tensors */
-} sites[SITES] = {{"norm1", "norm1"},    {"norm2", "norm2"}, {"qkv", "attn.qkv"},
-                  {"proj", "attn.proj"}, {"fc1", "mlp.fc1"}, {"fc2", "mlp.fc2"}};
 
 struct options {
     const char *out, *plot;
@@ -116,16 +112,16 @@ static bool make_curve(const struct invocation *call, tleg_context *context, con
                        int site, double r2, double *gram, struct curve *curve) {
     const size_t depth = (size_t)config->depth;
     memset(gram, 0, depth * depth * sizeof *gram);
-    if (!add_layers(call, context, model, config->depth, sites[site].name, "weight", gram))
+    if (!add_layers(call, context, model, config->depth, tleg_site_name(site), "weight", gram))
         return false;
-    if (!(config->no_qkv_bias && strcmp(sites[site].key, "qkv") == 0) &&
-        !add_layers(call, context, model, config->depth, sites[site].name, "bias", gram))
+    if (!(config->no_qkv_bias && strcmp(tleg_site_key(site), "qkv") == 0) &&
+        !add_layers(call, context, model, config->depth, tleg_site_name(site), "bias", gram))
         return false;
     curve->share = component_find(config->depth, gram, curve->score, curve->line); /* line is still free: workspace */
     fit_line(config->depth, curve->score, curve->line);
     for (size_t l = 0; l < depth; l++)
         curve->layer[l] = (double)l + 1;
-    snprintf(curve->title, sizeof curve->title, "%s: R\xC2\xB2 %.2f, PC1 %.0f %%", sites[site].key, r2, 100 * curve->share);
+    snprintf(curve->title, sizeof curve->title, "%s: R\xC2\xB2 %.2f, PC1 %.0f %%", tleg_site_key(site), r2, 100 * curve->share);
     const int64_t count = config->depth;
     curve->series[0] = (struct plot_series){"the gene's line", PLOT_LINE, 1, curve->layer, curve->line, count};
     curve->series[1] = (struct plot_series){"a layer, along PC1", PLOT_POINTS, 0, curve->layer, curve->score, count};
@@ -172,7 +168,7 @@ static int plot(const struct invocation *call, tleg_context *context, const tleg
 static json_t *by_site(const double values[SITES]) {
     struct report report = report_start();
     for (int s = 0; s < SITES; s++)
-        report_real(&report, sites[s].key, values[s]);
+        report_real(&report, tleg_site_key(s), values[s]);
     return report_member(&report);
 }
 
@@ -197,7 +193,7 @@ static int say(const struct invocation *call, const struct options *options, con
            report_bytes(bytes, text), (int)model->depth);
     printf("%-8s%8s%s\n", "site", "R2", options->plot ? "   first component's share" : "");
     for (int s = 0; s < SITES; s++) {
-        printf("%-8s%8.4f", sites[s].key, r2[s]);
+        printf("%-8s%8.4f", tleg_site_key(s), r2[s]);
         if (options->plot)
             printf("%26.4f", shares[s]);
         putchar('\n');

@@ -205,18 +205,12 @@ void tleg_neon_sum_rows(int64_t rows, int64_t cols, const float *in, int64_t in_
     }
 }
 
-void tleg_neon_accumulate(int64_t rows, int64_t cols, const float *t, int64_t t_stride, struct tleg_gradient gradient,
-                          int64_t stride) {
-    for (int64_t r = 0; r < rows; r++)
+void tleg_neon_accumulate(int64_t rows, int64_t cols, const float *t, int64_t t_stride, float c, float *to, int64_t stride) {
+    for (int64_t r = 0; r < rows; r++, t += t_stride, to += stride)
         for (int64_t j = 0; j < cols; j += 4) {
             int64_t left = cols - j;
-            float32x4_t y = tleg_neon_load_first(t + r * t_stride + j, left);
-            float *base = gradient.base + r * stride + j;
-            tleg_neon_store_first(base, vaddq_f32(tleg_neon_load_first(base, left), y), left);
-            if (!gradient.ilayer)
-                continue;
-            float *ilayer = gradient.ilayer + r * stride + j;
-            tleg_neon_store_first(ilayer, vfmaq_n_f32(tleg_neon_load_first(ilayer, left), y, gradient.c), left);
+            float32x4_t y = tleg_neon_load_first(t + j, left);
+            tleg_neon_store_first(to + j, vfmaq_n_f32(tleg_neon_load_first(to + j, left), y, c), left);
         }
 }
 

@@ -146,12 +146,12 @@ void tleg_blas_multiply(const struct tleg_exec *exec, const struct tleg_gemm *ge
         rows = tleg_rows_get(exec->kernels, &gemm->rows, 0, m, k, NULL, &stride);
     else
         tleg_for_each(exec, (m + ROWS - 1) / ROWS, make_rows, &product);
-    bool in_place = weight->stored == TLEG_F32 && weight->rounded == TLEG_F32 && !weight->ilayer;
+    bool in_place = weight->stored == TLEG_F32 && weight->rounded == TLEG_F32 && weight->basis.count == 1;
     for (product.column = 0; product.column < n; product.column += COLUMNS) {
         product.cols = columns_of(n - product.column);
         const float *b = product.formed;
         if (in_place)
-            b = (const float *)weight->base + product.column * k;
+            b = (const float *)weight->basis.tensor[0] + product.column * k;
         else
             tleg_for_each(exec, (product.cols + ROWS - 1) / ROWS, form_rows, &product);
         tleg_os_lock_take(&blas_lock);

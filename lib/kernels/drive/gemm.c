@@ -116,17 +116,20 @@ static int64_t panel_elements(const struct product *product) {
     return product->nr * product->steps * (product->narrow ? 2 : 1);
 }
 
-/* What the next panel of this lane wants of memory, in pieces for one tile each: base, then ilayer. NULL when all is asked for.
- */
+/* The lines that one block's tile prefetches of the panel that this lane takes next:
+ *     tensor[0] of the panel            tensor[1]                       ...
+ *     | piece 0 | piece 1 | ... | n-1 | piece n | ...          | 2n-1 | ...
+ * a piece being as many lines as the tile has steps. NULL when all is prefetched, or there is no next panel. */
 static const char *next_prefetch(const struct product *product, int64_t panel, int64_t piece) {
     const struct tleg_weight *weight = product->gemm->weight;
     int64_t next = panel + (product->groups == 1 ? product->exec->lanes : 1);
     if (next >= product->panels)
         return NULL;
     int64_t bytes = panel_elements(product) * (int64_t)tleg_dtype_size(weight->stored), step = product->steps * TLEG_ALIGN;
-    int64_t pieces = (bytes + step - 1) / step;
-    const char *from = (const char *)(piece < pieces ? weight->base : weight->ilayer);
-    return from && piece < 2 * pieces ? from + next * bytes + piece % pieces * step : NULL;
+    int64_t pieces = (bytes + step - 1) / step, tensor = piece / pieces;
+    if (tensor >= weight->basis.count)
+        return NULL;
+    return (const char *)weight->basis.tensor[tensor] + next * bytes + piece % pieces * step;
 }
 
 static void multiply_panel(void *arg, int64_t item, char *lane) {

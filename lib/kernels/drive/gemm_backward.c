@@ -78,9 +78,9 @@ static void pack_piece(void *arg, int64_t piece, char *lane) {
     int64_t n = backward->n, k = backward->k, nr = g->nr, stride;
     int64_t first = piece * g->piece, count = least(g->rows - first, g->piece), step = g->narrow ? first / 2 : first;
     const float *dy = backward->dy + (g->first + first) * backward->dy_stride;
-    if (backward->bias.base)
+    if (backward->bias.count > 0)
         kernels->sum_rows(count, n, dy, backward->dy_stride, g->sums + piece * n);
-    if (!backward->weight.base)
+    if (backward->weight.count == 0)
         return;
     for (int64_t block = 0, column = 0, next; block < g->blocks; block++, column = next) {
         next = tleg_block_start(n, g->mr, block + 1);
@@ -105,19 +105,18 @@ static void multiply_panel(void *arg, int64_t item, char *lane) {
     int64_t end = (group + 1) * g->blocks / g->groups;
     for (int64_t block = group * g->blocks / g->groups; block < end; block++) {
         int64_t first = tleg_block_start(backward->n, g->mr, block);
-        struct tleg_gradient gradient = tleg_gradient_at(backward->weight, first * k + column);
+        int64_t place = first * k + column; /* of the tile in dW */
         tile.rows = (int32_t)(tleg_block_start(backward->n, g->mr, block + 1) - first);
         tile.a = g->dy + first * g->steps;
         tile.a_step = tile.rows;
         tile.a_row = 1;
-        tleg_prefetch_rows(gradient.base, tile.rows, tile.cols, k);
-        if (gradient.ilayer)
-            tleg_prefetch_rows(gradient.ilayer, tile.rows, tile.cols, k);
+        for (int32_t j = 0; j < backward->weight.count; j++)
+            tleg_prefetch_rows(backward->weight.tensor[j] + place, tile.rows, tile.cols, k);
         if (g->narrow)
             g->narrow->tile(&tile);
         else
             kernels->tile(&tile);
-        kernels->accumulate(tile.rows, tile.cols, tile.out, g->nr, gradient, k);
+        tleg_gradient_add(kernels, tile.rows, tile.cols, tile.out, g->nr, &backward->weight, place, k);
     }
 }
 
@@ -125,12 +124,12 @@ static void chunk_backward(struct gradients *g) {
     const struct tleg_exec *exec = g->exec;
     int64_t n = g->backward->n, pieces = parts_of(g->rows, g->piece);
     tleg_for_each(exec, pieces, pack_piece, g);
-    if (g->backward->bias.base) {
+    if (g->backward->bias.count > 0) {
         float *all = g->sums + pieces * n;
         exec->kernels->sum_rows(pieces, n, g->sums, n, all);
-        exec->kernels->accumulate(1, n, all, n, g->backward->bias, n);
+        tleg_gradient_add(exec->kernels, 1, n, all, n, &g->backward->bias, 0, n);
     }
-    if (g->backward->weight.base)
+    if (g->backward->weight.count > 0)
         tleg_for_each(exec, g->panels * g->groups, multiply_panel, g);
 }
 
@@ -164,14 +163,11 @@ struct tleg_scratch tleg_weight_backward_scratch(const struct tleg_kernels *kern
     return scratch;
 }
 
-void tleg_portable_accumulate(int64_t rows, int64_t cols, const float *t, int64_t t_stride, struct tleg_gradient gradient,
+void tleg_portable_accumulate(int64_t rows, int64_t cols, const float *t, int64_t t_stride, float c, float *to,
                               int64_t stride) {
-    for (int64_t r = 0; r < rows; r++, t += t_stride) {
+    for (int64_t r = 0; r < rows; r++, t += t_stride, to += stride)
         for (int64_t j = 0; j < cols; j++)
-            gradient.base[r * stride + j] += t[j];
-        for (int64_t j = 0; gradient.ilayer && j < cols; j++)
-            gradient.ilayer[r * stride + j] += gradient.c * t[j];
-    }
+            to[j] += c * t[j];
 }
 
 /* ---- input ---- */
@@ -183,7 +179,7 @@ void tleg_input_backward(const struct tleg_exec *exec, const struct tleg_input_b
     struct tleg_exec rest = *exec;
     rest.shared += tleg_size_align(kernels->packed_count(kernels, TLEG_F32, k, n) * sizeof *packed);
     kernels->pack_transposed(exec, TLEG_F32, n, k, backward->w, packed);
-    struct tleg_weight weight = {.n = k, .k = n, .base = packed, .stored = TLEG_F32, .rounded = TLEG_F32};
+    struct tleg_weight weight = {.n = k, .k = n, .basis = tleg_basis_one(packed), .stored = TLEG_F32, .rounded = TLEG_F32};
     tleg_gemm(&rest,
               &(struct tleg_gemm){.m = backward->m,
                                   .rows = {.kind = TLEG_ROWS_PLAIN, .x = backward->dy, .stride = n},

@@ -101,10 +101,8 @@ void tleg_k_layernorm_backward(const struct tleg_exec *exec, const struct tleg_l
         return;
     tleg_for_each(exec, items, chunk_backward, &(struct chunks){exec, backward});
     exec->kernels->sum_rows(items, 2 * dim, sums, 2 * dim, all);
-    if (backward->dweight.base)
-        exec->kernels->accumulate(1, dim, all, dim, backward->dweight, dim);
-    if (backward->dbias.base)
-        exec->kernels->accumulate(1, dim, all + dim, dim, backward->dbias, dim);
+    tleg_gradient_add(exec->kernels, 1, dim, all, dim, &backward->dweight, 0, dim);
+    tleg_gradient_add(exec->kernels, 1, dim, all + dim, dim, &backward->dbias, 0, dim);
 }
 
 struct tleg_scratch tleg_layernorm_backward_scratch(const struct tleg_kernels *kernels, int64_t rows, int64_t dim) {

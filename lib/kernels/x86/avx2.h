@@ -30,8 +30,7 @@ void tleg_avx2_stream(const float *base, const float *ilayer, float c, size_t co
 void tleg_avx2_widen(int32_t dtype, const void *in, size_t count, float *out);
 void tleg_avx2_copy(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float scale, float *out, int64_t wide);
 void tleg_avx2_sum_rows(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float *out);
-void tleg_avx2_accumulate(int64_t rows, int64_t cols, const float *t, int64_t t_stride, struct tleg_gradient gradient,
-                          int64_t stride);
+void tleg_avx2_accumulate(int64_t rows, int64_t cols, const float *t, int64_t t_stride, float c, float *to, int64_t stride);
 void tleg_avx2_softmax_backward(int64_t keys, int64_t cols, const float *inverse, float *p, float *dp);
 void tleg_avx2_layernorm_backward(const struct tleg_layernorm_backward *backward, int64_t first, int64_t rows, float *sums);
 

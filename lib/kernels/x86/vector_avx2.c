@@ -255,19 +255,14 @@ TLEG_AVX2 void tleg_avx2_sum_rows(int64_t rows, int64_t cols, const float *in, i
     }
 }
 
-TLEG_AVX2 void tleg_avx2_accumulate(int64_t rows, int64_t cols, const float *t, int64_t t_stride, struct tleg_gradient gradient,
+TLEG_AVX2 void tleg_avx2_accumulate(int64_t rows, int64_t cols, const float *t, int64_t t_stride, float c, float *to,
                                     int64_t stride) {
-    __m256 factor = _mm256_set1_ps(gradient.c);
-    for (int64_t r = 0; r < rows; r++)
+    __m256 factor = _mm256_set1_ps(c);
+    for (int64_t r = 0; r < rows; r++, t += t_stride, to += stride)
         for (int64_t j = 0; j < cols; j += 8) {
             __m256i lanes = tleg_avx2_lanes(cols - j);
-            __m256 y = _mm256_maskload_ps(t + r * t_stride + j, lanes);
-            float *base = gradient.base + r * stride + j;
-            store(base, lanes, cols - j >= 8, _mm256_add_ps(_mm256_maskload_ps(base, lanes), y));
-            if (!gradient.ilayer)
-                continue;
-            float *ilayer = gradient.ilayer + r * stride + j;
-            store(ilayer, lanes, cols - j >= 8, _mm256_fmadd_ps(factor, y, _mm256_maskload_ps(ilayer, lanes)));
+            __m256 sum = _mm256_fmadd_ps(factor, _mm256_maskload_ps(t + j, lanes), _mm256_maskload_ps(to + j, lanes));
+            store(to + j, lanes, cols - j >= 8, sum);
         }
 }
 

@@ -244,19 +244,14 @@ TLEG_AVX512 void tleg_avx512_sum_rows(int64_t rows, int64_t cols, const float *i
     }
 }
 
-TLEG_AVX512 void tleg_avx512_accumulate(int64_t rows, int64_t cols, const float *t, int64_t t_stride,
-                                        struct tleg_gradient gradient, int64_t stride) {
-    __m512 factor = _mm512_set1_ps(gradient.c);
-    for (int64_t r = 0; r < rows; r++)
+TLEG_AVX512 void tleg_avx512_accumulate(int64_t rows, int64_t cols, const float *t, int64_t t_stride, float c, float *to,
+                                        int64_t stride) {
+    __m512 factor = _mm512_set1_ps(c);
+    for (int64_t r = 0; r < rows; r++, t += t_stride, to += stride)
         for (int64_t j = 0; j < cols; j += 16) {
             __mmask16 lanes = tleg_avx512_lanes(cols - j);
-            __m512 y = _mm512_maskz_loadu_ps(lanes, t + r * t_stride + j);
-            float *base = gradient.base + r * stride + j;
-            _mm512_mask_storeu_ps(base, lanes, _mm512_add_ps(_mm512_maskz_loadu_ps(lanes, base), y));
-            if (!gradient.ilayer)
-                continue;
-            float *ilayer = gradient.ilayer + r * stride + j;
-            _mm512_mask_storeu_ps(ilayer, lanes, _mm512_fmadd_ps(factor, y, _mm512_maskz_loadu_ps(lanes, ilayer)));
+            __m512 sum = _mm512_fmadd_ps(factor, _mm512_maskz_loadu_ps(lanes, t + j), _mm512_maskz_loadu_ps(lanes, to + j));
+            _mm512_mask_storeu_ps(to + j, lanes, sum);
         }
 }
 

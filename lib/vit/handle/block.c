@@ -1,5 +1,6 @@
 /* The block handle: one layer of its own, in the same layout as a model's. */
 #include "vit/handle/private.h"
+#include <string.h>
 
 /* The options' tensors by site, weight then bias. */
 static void list_tensors(const tleg_block_options *o, const tleg_tensor *tensors[TLEG_SITES][2]) {
@@ -8,40 +9,29 @@ static void list_tensors(const tleg_block_options *o, const tleg_tensor *tensors
         [TLEG_SITE_QKV] = {o->qkv_weight, o->qkv_bias},       [TLEG_SITE_PROJ] = {o->proj_weight, o->proj_bias},
         [TLEG_SITE_FC1] = {o->fc1_weight, o->fc1_bias},       [TLEG_SITE_FC2] = {o->fc2_weight, o->fc2_bias},
     };
-    for (int site = 0; site < TLEG_SITES; site++)
-        for (int bias = 0; bias < 2; bias++)
-            tensors[site][bias] = list[site][bias];
-}
-
-static const char *name_of(enum tleg_site site, bool bias, char name[TLEG_NAME_TEXT]) {
-    tleg_layer_name(0, site, bias, name);
-    return name + sizeof "blocks.0." - 1;
+    memcpy(tensors, list, sizeof list);
 }
 
 tleg_status tleg_block_check_tensor(tleg_context *context, const tleg_config *config, const char *what, enum tleg_site site,
                                     bool bias, const tleg_tensor *tensor) {
     struct tleg_spec spec;
-    char name[TLEG_NAME_TEXT], want[TLEG_SHAPE_TEXT], have[TLEG_SHAPE_TEXT];
+    char want[TLEG_SHAPE_TEXT], have[TLEG_SHAPE_TEXT];
     tleg_site_spec(config, site, bias, &spec);
-    const char *part = name_of(site, bias, name);
     bool same = tensor->dtype == TLEG_F32 && tensor->rank == spec.rank;
     for (int32_t axis = 0; same && axis < spec.rank; axis++)
         same = tensor->shape[axis] == spec.shape[axis];
     if (same)
         return TLEG_OK;
-    return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: %s is %s %s, expected F32 %s", what, part,
+    return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: %s is %s %s, expected F32 %s", what, spec.name,
                      tleg_dtype_name(tensor->dtype), tleg_shape_text(tensor->rank, tensor->shape, have),
                      tleg_shape_text(spec.rank, spec.shape, want));
 }
 
-static tleg_status check_weight(tleg_context *context, const tleg_config *config, enum tleg_site site, bool bias,
+static tleg_status check_weight(tleg_context *context, const tleg_config *config, const struct tleg_parameter *parameter,
                                 const tleg_tensor *tensor) {
-    char name[TLEG_NAME_TEXT];
-    if (site == TLEG_SITE_QKV && bias && !tensor)
-        return TLEG_OK;
     if (!tensor)
-        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "block: %s is NULL", name_of(site, bias, name));
-    return tleg_block_check_tensor(context, config, "block", site, bias, tensor);
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "block: %s is NULL", parameter->spec.name);
+    return tleg_block_check_tensor(context, config, "block", parameter->site, parameter->bias, tensor);
 }
 
 static bool matrix_of(const tleg_tensor *tensor) {
@@ -67,18 +57,19 @@ static tleg_status check_options(tleg_context *context, const tleg_block_options
     const tleg_tensor *tensors[TLEG_SITES][2];
     list_tensors(options, tensors);
     tleg_status status = TLEG_OK;
-    for (int i = 0; i < TLEG_SITES * 2 && !status; i++)
-        status = check_weight(context, config, i / 2, i % 2, tensors[i / 2][i % 2]);
+    struct tleg_parameter parameter = {0};
+    while (!status && tleg_each_parameter(config, &parameter))
+        status = check_weight(context, config, &parameter, tensors[parameter.site][parameter.bias]);
     return status;
 }
 
 static void pack_tensors(tleg_block *block, const tleg_block_options *options) {
     const tleg_tensor *tensors[TLEG_SITES][2];
     list_tensors(options, tensors);
-    for (int i = 0; i < TLEG_SITES * 2; i++)
-        if (tensors[i / 2][i % 2]) /* f32: no scratch */
-            tleg_layer_put(block->kernels, &block->config, &block->layout, block->memory, i / 2, i % 2,
-                           tensors[i / 2][i % 2]->data, NULL);
+    struct tleg_parameter p = {0};
+    while (tleg_each_parameter(&block->config, &p)) /* f32: no scratch */
+        tleg_layer_put(block->kernels, &block->config, &block->layout, block->memory, p.site, p.bias,
+                       tensors[p.site][p.bias]->data, NULL);
 }
 
 TLEG_API tleg_status TLEG_CALL tleg_block_create(tleg_context *context, const tleg_block_options *options, tleg_block **out) {

@@ -58,8 +58,11 @@ static tleg_status check_gradient(tleg_context *context, const tleg_block *block
                                   const tleg_tensor *tensor) {
     if (!tensor)
         return TLEG_OK;
-    if (site == TLEG_SITE_QKV && bias && block->config.no_qkv_bias)
-        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "block gradients: this block has no attn.qkv.bias");
+    struct tleg_spec spec;
+    tleg_site_spec(&block->config, site, bias, &spec);
+    if (!spec.name[0])
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "block gradients: this block has no %s.%s", tleg_site_name(site),
+                         bias ? "bias" : "weight");
     if (tensor->read_only)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "block gradients: a tensor of %s was lent to us read-only",
                          tleg_site_name(site));
@@ -74,12 +77,13 @@ static tleg_status read_gradients(tleg_context *context, const tleg_block *block
         host ? tleg_options_read(context, "tleg_block_gradients", host, &own, sizeof own, TLEG_STRUCT_LEAST) : TLEG_OK;
     list_gradients(&own, tensors);
     *gradient = (struct tleg_layer_gradient){0};
-    for (int i = 0; i < TLEG_SITES * 2 && !status; i++) {
-        tleg_tensor *tensor = tensors[i / 2][i % 2];
-        status = check_gradient(context, block, i / 2, i % 2, tensor);
-        if (tensor)
-            *(i % 2 ? &gradient->bias[i / 2] : &gradient->weight[i / 2]) = (struct tleg_gradient){.base = tensor->data};
-    }
+    for (int site = 0; site < TLEG_SITES; site++)
+        for (int bias = 0; bias < 2 && !status; bias++) {
+            tleg_tensor *tensor = tensors[site][bias];
+            status = check_gradient(context, block, site, bias, tensor);
+            if (tensor)
+                *(bias ? &gradient->bias[site] : &gradient->weight[site]) = tleg_gradient_one(tensor->data);
+        }
     return status;
 }
 
@@ -103,9 +107,9 @@ static void turn(const struct tleg_exec *exec, const tleg_block *block, const st
     float *matrix = (float *)(void *)(workspace + p->matrix);
     char *memory = workspace + p->layer;
     for (int site = 0; site < TLEG_SITES; site++) {
-        if (tleg_site_is_norm(site))
+        if (tleg_site_is_vector(site))
             continue;
-        tleg_unpack_from(block->kernels, &tleg_layer_linear(layer, site)->weight, NULL, matrix); /* f32: no scratch */
+        tleg_unpack_from(block->kernels, &layer->linear[site].weight, NULL, matrix); /* f32: no scratch */
         tleg_turned_put(exec, &block->config, &p->turned, memory, site, matrix);
     }
     tleg_turned_view(&p->turned, &block->config, memory, turned);

@@ -22,9 +22,9 @@ static void name_tensors(tleg_model *model) {
     }
     for (int32_t layer = 0; layer < model->config.c.depth; layer++) {
         char *at = tleg_model_layer(model, layer) + model->layout.names;
-        for (int i = 0; i < TLEG_SITES * 2; i++, at += TLEG_LAYER_NAME) {
+        for (int32_t i = 0; i < model->layout.tensors; i++, at += TLEG_LAYER_NAME) {
             char name[TLEG_NAME_TEXT];
-            tleg_layer_name(layer, i / 2, i % 2, name);
+            tleg_layer_name(layer, model->layout.tensor[i].site, model->layout.tensor[i].bias, name);
             memcpy(at, name, TLEG_LAYER_NAME);
         }
     }

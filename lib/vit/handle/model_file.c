@@ -33,10 +33,6 @@ static tleg_status read_outer(tleg_context *context, void *source, enum tleg_slo
 
 static tleg_status read_site(tleg_context *context, const tleg_file *file, tleg_model *model, int32_t layer,
                              enum tleg_site site, bool bias, float *scratch) {
-    struct tleg_spec spec;
-    tleg_site_spec(&model->config.c, site, bias, &spec);
-    if (!tleg_spec_count(&spec))
-        return TLEG_OK;
     char name[TLEG_NAME_TEXT];
     tleg_layer_name(layer, site, bias, name);
     struct file_source tensor = {file, tleg_file_find(file, name)};
@@ -51,8 +47,9 @@ static tleg_status read_layers(tleg_context *context, const tleg_file *file, tle
         return tleg_fail_memory(context, "layers", bytes);
     tleg_status status = TLEG_OK;
     for (int32_t layer = 0; layer < model->config.c.depth && !status; layer++)
-        for (int i = 0; i < TLEG_SITES * 2 && !status; i++)
-            status = read_site(context, file, model, layer, i / 2, i % 2, scratch);
+        for (int32_t i = 0; i < model->layout.tensors && !status; i++)
+            status =
+                read_site(context, file, model, layer, model->layout.tensor[i].site, model->layout.tensor[i].bias, scratch);
     tleg_release(&context->allocator, scratch, bytes);
     return status;
 }

@@ -14,12 +14,8 @@ static int64_t slots_present(const tleg_model *model, int first, int end) {
     return count;
 }
 
-static int64_t tensors_per_layer(const tleg_model *model) {
-    return TLEG_SITES * 2 - (model->config.c.no_qkv_bias ? 1 : 0);
-}
-
 int64_t tleg_model_count(const tleg_model *model) {
-    return slots_present(model, 0, TLEG_SLOTS) + tensors_per_layer(model) * model->config.c.depth;
+    return slots_present(model, 0, TLEG_SLOTS) + model->layout.tensors * model->config.c.depth;
 }
 
 static void outer_entry(const tleg_model *model, int first, int64_t index, struct tleg_model_entry *entry) {
@@ -31,17 +27,16 @@ static void outer_entry(const tleg_model *model, int first, int64_t index, struc
 }
 
 static void layer_entry(const tleg_model *model, int64_t index, struct tleg_model_entry *entry) {
-    int64_t each = tensors_per_layer(model), i = index % each;
-    if (model->config.c.no_qkv_bias && i > 2 * TLEG_SITE_QKV)
-        i++;
-    int32_t layer = (int32_t)(index / each);
-    *entry = (struct tleg_model_entry){.layer = layer, .site = (int)(i / 2), .bias = i % 2};
-    entry->name = tleg_model_layer(model, layer) + model->layout.names + i * TLEG_LAYER_NAME;
+    const struct tleg_layer_layout *layout = &model->layout;
+    int64_t i = index % layout->tensors;
+    int32_t layer = (int32_t)(index / layout->tensors);
+    *entry = (struct tleg_model_entry){.layer = layer, .site = layout->tensor[i].site, .bias = layout->tensor[i].bias};
+    entry->name = tleg_model_layer(model, layer) + layout->names + (size_t)i * TLEG_LAYER_NAME;
     tleg_site_spec(&model->config.c, entry->site, entry->bias, &entry->spec);
 }
 
 void tleg_model_entry(const tleg_model *model, int64_t index, struct tleg_model_entry *entry) {
-    int64_t before = slots_present(model, 0, TLEG_SLOT_NORM_WEIGHT), layers = tensors_per_layer(model) * model->config.c.depth;
+    int64_t before = slots_present(model, 0, TLEG_SLOT_NORM_WEIGHT), layers = model->layout.tensors * model->config.c.depth;
     if (index < before)
         outer_entry(model, 0, index, entry);
     else if (index < before + layers)
@@ -52,7 +47,7 @@ void tleg_model_entry(const tleg_model *model, int64_t index, struct tleg_model_
 
 size_t tleg_model_scratch(const tleg_model *model) {
     size_t most = 0;
-    int64_t count = tleg_model_count(model), first_two_layers = TLEG_SLOTS + 2 * tensors_per_layer(model);
+    int64_t count = tleg_model_count(model), first_two_layers = TLEG_SLOTS + 2 * model->layout.tensors;
     for (int64_t i = 0; i < count; i++) {
         if (i > first_two_layers && i < count - TLEG_SLOTS)
             continue; /* every layer is alike */
@@ -75,12 +70,12 @@ void tleg_model_get(const tleg_model *model, const struct tleg_model_entry *entr
     }
     struct tleg_layer layer;
     tleg_layer_view(&model->layout, &model->config.c, tleg_model_layer(model, entry->layer), &layer);
-    if (tleg_site_is_norm(entry->site)) {
-        const struct tleg_norm *norm = tleg_layer_norm(&layer, entry->site);
+    if (tleg_site_is_vector(entry->site)) {
+        const struct tleg_norm *norm = &layer.norm[entry->site];
         memcpy(out, entry->bias ? norm->bias : norm->weight, tleg_spec_count(&entry->spec) * sizeof(float));
         return;
     }
-    const struct tleg_linear *linear = tleg_layer_linear(&layer, entry->site);
+    const struct tleg_linear *linear = &layer.linear[entry->site];
     if (entry->bias)
         memcpy(out, linear->bias, tleg_spec_count(&entry->spec) * sizeof(float));
     else

@@ -115,7 +115,7 @@ static void join(const struct tleg_exec *exec, const struct tleg_block_shape *sh
 /* y = x + scale * proj(attention(qkv(norm1(x)))) */
 static void attention_half(const struct tleg_exec *exec, const struct tleg_block_shape *shape, const struct tleg_layer *layer,
                            const float *scale, const float *x, const struct tleg_block_places *places, float *y) {
-    spread(exec, shape, &layer->norm1, x, &layer->qkv, TLEG_ACTIVATION_NONE, &places->qkv);
+    spread(exec, shape, &layer->norm[TLEG_SITE_NORM1], x, &layer->linear[TLEG_SITE_QKV], TLEG_ACTIVATION_NONE, &places->qkv);
     tleg_attention(exec, &(struct tleg_attention){.batch = shape->batch,
                                                   .tokens = shape->tokens,
                                                   .dim = shape->dim,
@@ -125,7 +125,7 @@ static void attention_half(const struct tleg_exec *exec, const struct tleg_block
                                                   .dtype = shape->dtype,
                                                   .qkv_halves = places->qkv.halves,
                                                   .out_halves = places->mixed.halves});
-    join(exec, shape, rows_between(&places->mixed), &layer->proj, scale, x, y);
+    join(exec, shape, rows_between(&places->mixed), &layer->linear[TLEG_SITE_PROJ], scale, x, y);
 }
 
 /* y = x + scale * fc2(act(fc1(norm2(x)))); act comes after fc1, or, where hidden is kept without it, before fc2 */
@@ -136,10 +136,10 @@ static void mlp_half(const struct tleg_exec *exec, const struct tleg_block_shape
         hidden.kind = TLEG_ROWS_ACTIVATION;
         hidden.activation = shape->activation;
     }
-    spread(exec, shape, &layer->norm2, x, &layer->fc1, places->keep ? TLEG_ACTIVATION_NONE : shape->activation,
-           &places->hidden);
+    spread(exec, shape, &layer->norm[TLEG_SITE_NORM2], x, &layer->linear[TLEG_SITE_FC1],
+           places->keep ? TLEG_ACTIVATION_NONE : shape->activation, &places->hidden);
     if (y)
-        join(exec, shape, hidden, &layer->fc2, scale, x, y);
+        join(exec, shape, hidden, &layer->linear[TLEG_SITE_FC2], scale, x, y);
 }
 
 void tleg_block_pass(const struct tleg_exec *exec, const struct tleg_block_shape *shape, const struct tleg_layer *layer,

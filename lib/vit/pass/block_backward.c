@@ -120,7 +120,7 @@ static void norm_step(const struct step *step, enum tleg_site site, const float 
 
 static void mlp_backward(const struct step *step, const float *scale, const struct tleg_kept *kept, float *d) {
     int64_t dim = step->shape->dim, hidden = step->shape->hidden;
-    const struct tleg_norm *norm2 = &step->layer->norm2;
+    const struct tleg_norm *norm2 = &step->layer->norm[TLEG_SITE_NORM2];
     const float *dy = scaled(step->shape, scale, d, step->s);
     weight_step(step, TLEG_SITE_FC2, dy, dim, hidden,
                 (struct tleg_rows){
@@ -134,7 +134,7 @@ static void mlp_backward(const struct step *step, const float *scale, const stru
 static void attention_backward(const struct step *step, const float *scale, const struct tleg_kept *kept, float *d) {
     const struct tleg_block_shape *shape = step->shape;
     int64_t dim = shape->dim;
-    const struct tleg_norm *norm1 = &step->layer->norm1;
+    const struct tleg_norm *norm1 = &step->layer->norm[TLEG_SITE_NORM1];
     const float *dy = scaled(shape, scale, d, step->s);
     weight_step(step, TLEG_SITE_PROJ, dy, dim, dim,
                 (struct tleg_rows){.kind = TLEG_ROWS_PLAIN, .x = kept->mixed, .stride = dim});

@@ -13,8 +13,8 @@ bool tleg_read_has_keys(const struct tleg_config_reader *reader) {
 }
 
 void tleg_read_note_keys(const struct tleg_config_reader *reader) {
-    static const char *const known[] = {"kind", "image_size", "patch_size", "heads", "norm", "eps",
-                                        "pool", "schedule",   "mean",       "std",   "crop", "labels"};
+    static const char *const known[] = {"needs", "kind",     "image_size", "patch_size", "heads", "norm",  "eps",
+                                        "pool",  "schedule", "mean",       "std",        "crop",  "labels"};
     const struct tleg_pair *pairs;
     const int64_t count = tleg_file_pairs(reader->file, &pairs);
     for (int64_t i = 0; i < count; i++) {
@@ -30,6 +30,38 @@ void tleg_read_note_keys(const struct tleg_config_reader *reader) {
 
 void tleg_read_what(const struct tleg_config_reader *reader, const char *key, char text[TLEG_WHAT_TEXT]) {
     snprintf(text, TLEG_WHAT_TEXT, "%s: %s", reader->label, key);
+}
+
+/* ---- tleg.needs: what a reader must know to compute what the file means ---- */
+
+/* No word is known to this version: the first is refused by name. */
+static tleg_status refuse_words(const struct tleg_config_reader *reader, const struct tleg_json *json) {
+    char word[64];
+    if (tleg_json_kind(json, 0) != TLEG_JSON_ARRAY)
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: tleg.needs: expected a JSON array of words, found no array",
+                         reader->label);
+    if (tleg_json_size(json, 0) == 0)
+        return TLEG_OK;
+    if (tleg_json_kind(json, 1) != TLEG_JSON_STRING)
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: tleg.needs: expected words alone", reader->label);
+    if (tleg_json_string(json, 1, word, sizeof word) == SIZE_MAX)
+        strcpy(word, "(a long word)");
+    return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED, "%s: made by a newer libtleg: needs \"%s\"", reader->label, word);
+}
+
+tleg_status tleg_read_needs(struct tleg_config_reader *reader) {
+    const char *text = tleg_file_get_metadata(reader->file, "tleg.needs");
+    if (!text)
+        return TLEG_OK;
+    char what[TLEG_WHAT_TEXT];
+    tleg_read_what(reader, "tleg.needs", what);
+    struct tleg_json json;
+    tleg_status status = tleg_json_parse(reader->context, what, text, strlen(text), &json);
+    if (status != TLEG_OK)
+        return status;
+    status = refuse_words(reader, &json);
+    tleg_json_free(&json);
+    return status;
 }
 
 /* Digits alone, without a leading zero. */
@@ -64,7 +96,8 @@ tleg_status tleg_read_word(const struct tleg_config_reader *reader, const char *
     *value = strcmp(text, one) == 0 ? 1 : strcmp(text, two) == 0 ? 2 : 0;
     if (*value)
         return TLEG_OK;
-    return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: %s: expected \"%s\" or \"%s\", found \"%s\"", reader->label, key,
+    return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED,
+                     "%s: %s: expected \"%s\" or \"%s\", found \"%s\", which may be for a newer libtleg", reader->label, key,
                      one, two, text);
 }
 

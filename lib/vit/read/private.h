@@ -23,10 +23,12 @@ void tleg_read_what(const struct tleg_config_reader *reader, const char *key, ch
 bool tleg_read_has_keys(const struct tleg_config_reader *reader); /* any that begins with "tleg." */
 /* Notes those among them that this version does not know: mistyped, or of a later one. */
 void tleg_read_note_keys(const struct tleg_config_reader *reader);
+/* UNSUPPORTED names a word of tleg.needs that this version does not know. */
+tleg_status tleg_read_needs(struct tleg_config_reader *reader);
 /* *value stays as it is, and *found is false, when the key is absent. FORMAT names the key. */
 tleg_status tleg_read_integer(const struct tleg_config_reader *reader, const char *key, int32_t most, bool *found,
                               int32_t *value);
-/* 1 or 2: the word that is the key's value; 0 when it is absent. */
+/* 1 or 2: the word that is the key's value; 0 when it is absent. UNSUPPORTED names another. */
 tleg_status tleg_read_word(const struct tleg_config_reader *reader, const char *key, const char *one, const char *two,
                            int32_t *value);
 /* tleg.eps, tleg.mean, tleg.std, tleg.crop, or their defaults. */

@@ -243,14 +243,10 @@ static tleg_status check_outer(struct check *check) {
 
 static tleg_status check_layer(struct check *check, int32_t layer) {
     tleg_status status = TLEG_OK;
-    for (int k = 0; status == TLEG_OK && k < 2 * TLEG_SITES; k++) {
-        const enum tleg_site site = (enum tleg_site)(k / 2);
-        struct tleg_spec spec;
-        tleg_site_spec(check->reader->c, site, k % 2, &spec);
-        if (!spec.name[0])
-            continue;
-        tleg_layer_name(layer, site, k % 2, spec.name);
-        status = check_tensor(check, spec.name, &spec);
+    struct tleg_parameter parameter = {0};
+    while (status == TLEG_OK && tleg_each_parameter(check->reader->c, &parameter)) {
+        tleg_layer_name(layer, parameter.site, parameter.bias, parameter.spec.name);
+        status = check_tensor(check, parameter.spec.name, &parameter.spec);
     }
     return status;
 }
@@ -269,6 +265,28 @@ static tleg_status check_all(struct check *check) {
         return tleg_fail(check->reader->context, TLEG_ERROR_FORMAT, "%s: found %d layer(s); " ONE_OF_SEVERAL,
                          check->reader->label, (int)c->depth);
     return status;
+}
+
+/* Whether a name lies where the reader of this kind of file looks: a tensor there that it does not know would change what is
+ * computed. A model's layers in a learngene's file, and the other way round, are the other kind's. */
+static bool is_ours(const struct tleg_config_reader *reader, const char *name) {
+    static const char gene[] = "blocks.block.", any[] = "blocks.";
+    const bool in_gene = strncmp(name, gene, sizeof gene - 1) == 0;
+    if (strncmp(name, any, sizeof any - 1) != 0)
+        return false;
+    const bool in_layer = name[sizeof any - 1] >= '0' && name[sizeof any - 1] <= '9';
+    return reader->gene ? !in_layer : !in_gene;
+}
+
+static tleg_status refuse_strangers(const struct check *check, int64_t count) {
+    const struct tleg_config_reader *reader = check->reader;
+    for (int64_t k = 0; k < count; k++)
+        if (!check->used[k] && is_ours(reader, check->entries[k].name))
+            return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED,
+                             "%s: tensor \"%s\" among the blocks is unknown to this version of libtleg: it may be of another "
+                             "architecture, or for a newer libtleg",
+                             reader->label, check->entries[k].name);
+    return TLEG_OK;
 }
 
 /* The names that are not used, and a note of them. */
@@ -302,6 +320,8 @@ tleg_status tleg_read_tensors(const struct tleg_config_reader *reader, const cha
     if (!check.used)
         return tleg_fail_memory(reader->context, "a list of tensors", (size_t)count);
     tleg_status status = check_all(&check);
+    if (status == TLEG_OK)
+        status = refuse_strangers(&check, count);
     if (status == TLEG_OK)
         status = list_ignored(&check, count, ignored, bytes);
     tleg_release(&reader->context->allocator, check.used, (size_t)count);

@@ -3,45 +3,27 @@
 
 #include <string.h>
 
-bool tleg_site_is_norm(enum tleg_site site) {
-    return site == TLEG_SITE_NORM1 || site == TLEG_SITE_NORM2;
-}
-
-struct tleg_norm *tleg_layer_norm(struct tleg_layer *layer, enum tleg_site site) {
-    return site == TLEG_SITE_NORM1 ? &layer->norm1 : &layer->norm2;
-}
-
-struct tleg_linear *tleg_layer_linear(struct tleg_layer *layer, enum tleg_site site) {
-    switch (site) {
-    case TLEG_SITE_QKV:
-        return &layer->qkv;
-    case TLEG_SITE_PROJ:
-        return &layer->proj;
-    case TLEG_SITE_FC1:
-        return &layer->fc1;
-    default:
-        return &layer->fc2;
-    }
-}
-
 void tleg_layer_layout(const struct tleg_kernels *kernels, const tleg_config *config, int32_t dtype,
                        struct tleg_layer_layout *layout) {
     size_t end = 0;
-    layout->dtype = dtype;
-    for (int site = 0; site < TLEG_SITES; site++) {
-        struct tleg_spec spec;
-        tleg_site_spec(config, site, false, &spec);
-        if (tleg_site_is_norm(site)) {
-            layout->packed[site] = tleg_spec_count(&spec);
-            layout->weight[site] = tleg_place(&end, layout->packed[site], sizeof(float));
-        } else {
-            layout->packed[site] = tleg_packed_count(kernels, dtype, spec.shape[0], spec.shape[1]);
+    *layout = (struct tleg_layer_layout){.dtype = dtype};
+    struct tleg_parameter parameter = {0};
+    while (tleg_each_parameter(config, &parameter)) {
+        const enum tleg_site site = parameter.site;
+        layout->tensor[layout->tensors].site = site;
+        layout->tensor[layout->tensors++].bias = parameter.bias;
+        int64_t n, k;
+        if (parameter.bias) {
+            layout->bias[site] = tleg_place(&end, parameter.count, sizeof(float));
+        } else if (tleg_site_matrix(config, site, &n, &k)) {
+            layout->packed[site] = tleg_packed_count(kernels, dtype, n, k);
             layout->weight[site] = tleg_place(&end, layout->packed[site], tleg_dtype_size(dtype));
+        } else {
+            layout->packed[site] = parameter.count;
+            layout->weight[site] = tleg_place(&end, parameter.count, sizeof(float));
         }
-        tleg_site_spec(config, site, true, &spec);
-        layout->bias[site] = tleg_place(&end, tleg_spec_count(&spec), sizeof(float));
     }
-    layout->names = tleg_place(&end, TLEG_SITES * 2, TLEG_LAYER_NAME);
+    layout->names = tleg_place(&end, (size_t)layout->tensors, TLEG_LAYER_NAME);
     layout->bytes = end;
 }
 
@@ -51,23 +33,19 @@ static const float *vector_at(const char *memory, size_t offset) {
 
 void tleg_layer_view(const struct tleg_layer_layout *layout, const tleg_config *config, const char *memory,
                      struct tleg_layer *layer) {
-    for (int site = 0; site < TLEG_SITES; site++) {
-        if (tleg_site_is_norm(site)) {
-            *tleg_layer_norm(layer, site) = (struct tleg_norm){.weight = vector_at(memory, layout->weight[site]),
-                                                               .bias = vector_at(memory, layout->bias[site])};
-            continue;
-        }
-        struct tleg_spec spec;
-        tleg_site_spec(config, site, false, &spec);
-        bool has_bias = site != TLEG_SITE_QKV || !config->no_qkv_bias;
-        *tleg_layer_linear(layer, site) = (struct tleg_linear){
-            .weight = {.n = spec.shape[0],
-                       .k = spec.shape[1],
-                       .base = memory + layout->weight[site],
-                       .stored = layout->dtype,
-                       .rounded = layout->dtype},
-            .bias = has_bias ? vector_at(memory, layout->bias[site]) : NULL,
-        };
+    *layer = (struct tleg_layer){0};
+    for (int32_t i = 0; i < layout->tensors; i++) {
+        const enum tleg_site site = layout->tensor[i].site;
+        const bool bias = layout->tensor[i].bias;
+        const float *vector = vector_at(memory, bias ? layout->bias[site] : layout->weight[site]);
+        int64_t n, k;
+        if (!tleg_site_matrix(config, site, &n, &k))
+            *(bias ? &layer->norm[site].bias : &layer->norm[site].weight) = vector;
+        else if (bias)
+            layer->linear[site].bias = vector;
+        else
+            layer->linear[site].weight = (struct tleg_weight){
+                .n = n, .k = k, .basis = tleg_basis_one(vector), .stored = layout->dtype, .rounded = layout->dtype};
     }
 }
 
@@ -77,7 +55,7 @@ tleg_status tleg_layer_read(tleg_context *context, const struct tleg_kernels *ke
     struct tleg_spec spec;
     tleg_site_spec(config, site, bias, &spec);
     char *at = memory + (bias ? layout->bias[site] : layout->weight[site]);
-    if (bias || tleg_site_is_norm(site))
+    if (bias || tleg_site_is_vector(site))
         return tleg_round_from(context, kernels, layout->dtype, tleg_spec_count(&spec), numbers, source, (float *)(void *)at);
     return tleg_pack_from(context, kernels, layout->dtype, layout->dtype, spec.shape[0], spec.shape[1], numbers, source,
                           scratch, at);
@@ -86,9 +64,8 @@ tleg_status tleg_layer_read(tleg_context *context, const struct tleg_kernels *ke
 size_t tleg_layer_scratch(const struct tleg_kernels *kernels, const tleg_config *config, int32_t dtype) {
     size_t most = 0;
     for (int site = 0; site < TLEG_SITES; site++) {
-        struct tleg_spec spec;
-        tleg_site_spec(config, site, false, &spec);
-        size_t floats = tleg_site_is_norm(site) ? 0 : tleg_pack_scratch(kernels, dtype, dtype, spec.shape[0], spec.shape[1]);
+        int64_t n, k;
+        size_t floats = tleg_site_matrix(config, site, &n, &k) ? tleg_pack_scratch(kernels, dtype, dtype, n, k) : 0;
         most = most > floats ? most : floats;
     }
     return most;
@@ -99,7 +76,7 @@ void tleg_layer_put(const struct tleg_kernels *kernels, const tleg_config *confi
     struct tleg_spec spec;
     tleg_site_spec(config, site, bias, &spec);
     char *at = memory + (bias ? layout->bias[site] : layout->weight[site]);
-    if (bias || tleg_site_is_norm(site))
+    if (bias || tleg_site_is_vector(site))
         tleg_round_vector(kernels, layout->dtype, tleg_spec_count(&spec), values, (float *)(void *)at);
     else
         tleg_pack_as(kernels, layout->dtype, spec.shape[0], spec.shape[1], values, scratch, at);

@@ -75,7 +75,8 @@ static void outer_view(const tleg_config *config, const struct outer_layout *lay
         at[slot] = tleg_spec_count(&spec) ? memory + layout->at[slot] : NULL;
         int64_t n, k;
         if (at[slot] && slot_matrix(slot, &spec, &n, &k))
-            matrix[slot] = (struct tleg_weight){.n = n, .k = k, .base = at[slot], .stored = dtype, .rounded = dtype};
+            matrix[slot] =
+                (struct tleg_weight){.n = n, .k = k, .basis = tleg_basis_one(at[slot]), .stored = dtype, .rounded = dtype};
     }
     outer->memory = memory;
     outer->patch = (struct tleg_linear){.weight = matrix[TLEG_SLOT_PATCH_WEIGHT], .bias = at[TLEG_SLOT_PATCH_BIAS]};

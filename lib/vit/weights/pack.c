@@ -35,7 +35,7 @@ tleg_status tleg_pack_from(tleg_context *context, const struct tleg_kernels *ker
             continue;
         }
         tleg_pack(kernels, rounded, part, k, w, piece);
-        tleg_expand(kernels, piece, NULL, 0, tleg_packed_count(kernels, rounded, part, k), stored, at);
+        tleg_convert(kernels, piece, tleg_packed_count(kernels, rounded, part, k), stored, at);
     }
     return TLEG_OK;
 }
@@ -49,7 +49,7 @@ void tleg_round_vector(const struct tleg_kernels *kernels, int32_t dtype, size_t
     uint16_t half[256];
     for (size_t i = 0; i < count; i += 256) {
         size_t n = count - i < 256 ? count - i : 256;
-        tleg_expand(kernels, values + i, NULL, 0, n, dtype, half);
+        tleg_convert(kernels, values + i, n, dtype, half);
         tleg_widen(kernels, dtype, half, n, out + i);
     }
 }
@@ -61,14 +61,14 @@ void tleg_pack_as(const struct tleg_kernels *kernels, int32_t dtype, int64_t n, 
         return;
     }
     tleg_pack(kernels, dtype, n, k, values, scratch);
-    tleg_expand(kernels, scratch, NULL, 0, tleg_packed_count(kernels, dtype, n, k), dtype, packed);
+    tleg_convert(kernels, scratch, tleg_packed_count(kernels, dtype, n, k), dtype, packed);
 }
 
 void tleg_unpack_from(const struct tleg_kernels *kernels, const struct tleg_weight *weight, float *scratch, float *values) {
-    const float *packed = weight->base;
+    const float *packed = weight->basis.tensor[0];
     if (weight->stored != TLEG_F32) {
-        tleg_widen(kernels, weight->stored, weight->base, tleg_packed_count(kernels, weight->rounded, weight->n, weight->k),
-                   scratch);
+        tleg_widen(kernels, weight->stored, weight->basis.tensor[0],
+                   tleg_packed_count(kernels, weight->rounded, weight->n, weight->k), scratch);
         packed = scratch;
     }
     tleg_unpack(kernels, weight->rounded, weight->n, weight->k, packed, values);

@@ -14,13 +14,10 @@ struct tleg_linear {
     struct tleg_weight weight; /* (out, in), packed */
     const float *bias;         /* (out), or NULL */
 };
-struct tleg_layer {
-    struct tleg_norm norm1, norm2;
-    struct tleg_linear qkv, proj, fc1, fc2;
+struct tleg_layer { /* each site in one of the two, by its kind; a gate is a norm's weight */
+    struct tleg_norm norm[TLEG_SITES];
+    struct tleg_linear linear[TLEG_SITES];
 };
-bool tleg_site_is_norm(enum tleg_site site);
-struct tleg_norm *tleg_layer_norm(struct tleg_layer *layer, enum tleg_site site);
-struct tleg_linear *tleg_layer_linear(struct tleg_layer *layer, enum tleg_site site);
 
 /* ---- where things lie (place.c) ---- */
 /* Reserves count elements at a multiple of TLEG_ALIGN behind *end and returns their offset. Saturates: once a size does not
@@ -47,8 +44,13 @@ struct tleg_layer_layout {
     int32_t dtype;
     size_t weight[TLEG_SITES], bias[TLEG_SITES]; /* offsets in bytes */
     size_t packed[TLEG_SITES];                   /* elements of each weight, padding included */
-    size_t names;                                /* TLEG_SITES * 2 texts of TLEG_LAYER_NAME bytes */
-    size_t bytes;                                /* of a layer; SIZE_MAX when that does not fit */
+    struct {
+        enum tleg_site site;
+        bool bias;
+    } tensor[2 * TLEG_SITES]; /* those that there are, in file order */
+    int32_t tensors;
+    size_t names; /* of them: texts of TLEG_LAYER_NAME bytes */
+    size_t bytes; /* of a layer; SIZE_MAX when that does not fit */
 };
 enum { TLEG_LAYER_NAME = 32 };
 void tleg_layer_layout(const struct tleg_kernels *kernels, const tleg_config *config, int32_t dtype,
@@ -80,7 +82,7 @@ struct tleg_turned_layout {
 };
 void tleg_turned_layout(const struct tleg_kernels *kernels, const tleg_config *config, int32_t dtype,
                         struct tleg_turned_layout *layout);
-/* Packs W (n, k), row-major, of a site that is no norm. */
+/* Packs W (n, k), row-major, of a site that is a matrix. */
 void tleg_turned_put(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_turned_layout *layout,
                      char *memory, enum tleg_site site, const float *w);
 void tleg_turned_view(const struct tleg_turned_layout *layout, const tleg_config *config, const char *memory,
@@ -93,7 +95,7 @@ struct tleg_outer_weights {
     const float *pos;         /* (N, D) */
     const float *cls, *dist;  /* (D), or NULL */
     struct tleg_norm norm;
-    struct tleg_linear head[TLEG_HEADS]; /* (C, D); head[1].weight.base is NULL without a distillation token */
+    struct tleg_linear head[TLEG_HEADS]; /* (C, D); head[1].weight.basis.tensor[0] is NULL without a distillation token */
     const char *memory;                  /* where they lie: tleg_outer_bytes, the owner's */
 };
 /* Numbers of a slot's tensor, as tleg_numbers; matrices are asked for in pieces in rising order, all else whole. */

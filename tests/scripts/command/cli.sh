@@ -270,7 +270,7 @@ tensors chw.st images F32 3,16,16 3072
 tensors nhwc.st images F32 1,16,16,3 3072
 tensors f64.st images F64 1,3,16,16 6144
 tensors none.st images F32 0,3,16,16 0
-for shape in chw:f32\ [3,16,16] nhwc:f32\ [1,16,16,3] f64:f64\ [1,3,16,16] none:f32\ [0,3,16,16]; do
+for shape in 'chw:f32 [3,16,16]' 'nhwc:f32 [1,16,16,3]' 'f64:f64 [1,3,16,16]' 'none:f32 [0,3,16,16]'; do
     try 1 run m.st --input "${shape%%:*}.st" -o x.st
     says err "\"images\": expected shape f32 [B,3,16,16] with B at least 1, found ${shape#*:}"
 done
@@ -461,7 +461,7 @@ must test "$(wc -l <out)" -eq 2
 says out '"level":"portable"'
 says out '{"right":true}'
 for level in amx neon; do
-    case " $(echo $levels) " in *" $level "*) continue ;; esac
+    case " $(printf '%s ' $levels)" in *" $level "*) continue ;; esac
     try 1 info m.st --level $level
     says err "--level $level: this machine does not have it; it has portable"
 done

@@ -332,7 +332,7 @@ mkdir idx
 } >idx/train-labels-idx1-ubyte
 try 0 distill --data idx --val-every 3 --dim 8 --heads 1 --image 8 --patch 4 --depth 1 --batch 4 --epochs 1 -o idx.st
 says out "8 images of 2 classes to learn from, 4 to validate with"
-head -c 15 idx/train-labels-idx1-ubyte >cut && cp cut idx/train-labels-idx1-ubyte
+head -c 15 idx/train-labels-idx1-ubyte >short && cp short idx/train-labels-idx1-ubyte
 try 1 distill --data idx --dim 8 --heads 1 --image 8 --patch 4 --depth 1 --batch 4 --epochs 1 -o x.st
 says err "idx/train-labels-idx1-ubyte"
 

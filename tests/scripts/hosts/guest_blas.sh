@@ -4,7 +4,7 @@
 failed=0 ran=0
 for kind in pthread openmp serial; do
     found=
-    for library in /usr/lib/*/openblas-$kind/libopenblas.so.0; do
+    for library in /usr/lib/*/"openblas-$kind"/libopenblas.so.0; do
         [ -e "$library" ] || continue
         found=$library
     done

@@ -11,4 +11,4 @@ case $(clang-format --version) in
     exit 77
     ;;
 esac
-find include lib tools examples bench tests -name '*.[ch]' -o -name '*.cpp' | xargs clang-format --dry-run -Werror
+find include lib tools examples bench tests \( -name '*.[ch]' -o -name '*.cpp' \) -exec clang-format --dry-run -Werror {} +

@@ -176,9 +176,11 @@ static void a_bad_schedule_is_refused_in_words(void **state) {
     for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
         struct tleg_schedule schedule;
         const tleg_status status = tleg_schedule_parse(context, "here", bad[k][0], &schedule);
-        if (status != TLEG_ERROR_FORMAT)
+        /* a site that is unknown may be a later version's */
+        const tleg_status expected = strstr(bad[k][1], "norm1, norm2") ? TLEG_ERROR_UNSUPPORTED : TLEG_ERROR_FORMAT;
+        if (status != expected)
             print_error("%s gave %d\n", bad[k][0], status);
-        assert_int_equal(status, TLEG_ERROR_FORMAT);
+        assert_int_equal(status, expected);
         must_say(tleg_context_get_error(context), (const char *const[3]){"here", bad[k][1], NULL});
         tleg_config c = small();
         c.schedule = bad[k][0];

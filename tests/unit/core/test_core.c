@@ -7,10 +7,12 @@
 #include <cmocka.h>
 
 #include "core/core.h"
-#include "support/counting.h"
+#include "support/counter.h"
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* ---- version and names ---- */
 
@@ -75,11 +77,11 @@ static void options_out_of_range_are_refused(void **state) {
     assert_int_equal(create(&options), TLEG_ERROR_ARGUMENT);
     options.workers = 257;
     assert_int_equal(create(&options), TLEG_ERROR_ARGUMENT);
-    struct counting counting = {0};
-    options = counting_options(&counting);
+    struct counter counter = {0};
+    options = support_counted(&counter);
     options.release = NULL;
     assert_int_equal(create(&options), TLEG_ERROR_ARGUMENT);
-    options = counting_options(&counting);
+    options = support_counted(&counter);
     options.alloc = NULL;
     assert_int_equal(create(&options), TLEG_ERROR_ARGUMENT);
     options = defaults();
@@ -156,25 +158,25 @@ static void levels_that_are_not_listed_are_unsupported(void **state) {
 
 static void all_memory_comes_from_the_host_and_goes_back(void **state) {
     (void)state;
-    struct counting counting = {0};
-    tleg_context_options options = counting_options(&counting);
+    struct counter counter = {0};
+    tleg_context_options options = support_counted(&counter);
     options.workers = 3;
     tleg_context *context;
     assert_int_equal(tleg_context_create(&options, &context), TLEG_OK);
-    assert_true(counting.live_blocks > 0);
+    assert_true(counter.live > 0);
     tleg_context_free(context);
-    assert_int_equal(counting.live_blocks, 0);
-    assert_int_equal(counting.mistakes, 0);
+    assert_int_equal(counter.live, 0);
+    assert_int_equal(counter.wrong, 0);
 }
 
 static void each_allocation_of_a_context_may_fail(void **state) {
     (void)state;
     for (int64_t k = 1;; k++) {
-        struct counting counting = {.fail_at = k};
-        tleg_context_options options = counting_options(&counting);
+        struct counter counter = {.fail_at = k};
+        tleg_context_options options = support_counted(&counter);
         options.workers = 2;
         const tleg_status status = create(&options);
-        assert_int_equal(counting.live_blocks, 0);
+        assert_int_equal(counter.live, 0);
         if (status == TLEG_OK) {
             assert_true(k > 1);
             return;

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "core/core.h"
-#include "support/counting.h"
+#include "support/counter.h"
 #include "support/skip.h"
 
 #include <fenv.h>
@@ -190,15 +190,15 @@ static void many_callers_share_a_team_and_free_it_in_any_order(void **state) {
 static void a_team_freed_at_once_or_after_sleep_leaves_nothing(void **state) {
     (void)state;
     for (int i = 0; i < 40; i++) {
-        struct counting counting = {0};
-        tleg_context_options options = counting_options(&counting);
+        struct counter counter = {0};
+        tleg_context_options options = support_counted(&counter);
         options.workers = 4;
         tleg_context *context;
         assert_int_equal(tleg_context_create(&options, &context), TLEG_OK);
         pause_for(i % 2);
         tleg_context_free(context);
-        assert_int_equal(counting.live_blocks, 0);
-        assert_int_equal(counting.mistakes, 0);
+        assert_int_equal(counter.live, 0);
+        assert_int_equal(counter.wrong, 0);
     }
 }
 
@@ -242,8 +242,8 @@ static void a_thread_that_does_not_start_is_an_error_and_leaves_nothing(void **s
     (void)state;
     if (sizeof(size_t) < 8 || UNDER_TSAN)
         SKIP("thread stacks as large as an address space cannot be asked for here");
-    struct counting counting = {0};
-    tleg_context_options options = counting_options(&counting);
+    struct counter counter = {0};
+    tleg_context_options options = support_counted(&counter);
     options.workers = 64;
     pthread_attr_t former, large;
     assert_int_equal(pthread_getattr_default_np(&former), 0);
@@ -255,7 +255,7 @@ static void a_thread_that_does_not_start_is_an_error_and_leaves_nothing(void **s
     assert_int_equal(pthread_setattr_default_np(&former), 0);
     assert_int_equal(status, TLEG_ERROR_MEMORY);
     assert_null(context);
-    assert_int_equal(counting.live_blocks, 0);
+    assert_int_equal(counter.live, 0);
     pthread_attr_destroy(&large);
     pthread_attr_destroy(&former);
 }

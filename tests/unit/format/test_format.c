@@ -525,14 +525,14 @@ static void each_failing_allocation_is_an_error_without_a_leak(void **state) {
     size_t size;
     unsigned char *bytes = python_file(&size);
     const char *path = write_scratch("python.safetensors", bytes, size);
-    int64_t before = counting.live_blocks;
+    int64_t before = counter.live;
     tleg_status status = TLEG_ERROR_MEMORY;
     int64_t failures = 0;
     for (; status != TLEG_OK; failures++) {
         tleg_file *file;
         tleg_tensor *tensor = NULL;
-        counting.calls = 0;
-        counting.fail_at = failures + 1;
+        counter.calls = 0;
+        counter.fail_at = failures + 1;
         status = tleg_file_open(context, path, NULL, &file);
         assert_true((status == TLEG_OK) == (file != NULL));
         if (status == TLEG_OK)
@@ -541,9 +541,9 @@ static void each_failing_allocation_is_an_error_without_a_leak(void **state) {
             assert_error(status, TLEG_ERROR_MEMORY, "memory");
         tleg_tensor_free(tensor);
         tleg_file_free(file);
-        assert_int_equal(counting.live_blocks, before);
+        assert_int_equal(counter.live, before);
     }
-    counting.fail_at = 0;
+    counter.fail_at = 0;
     assert_true(failures > 6);
     free(bytes);
 }

@@ -288,21 +288,21 @@ static void each_failing_allocation_leaves_nothing_behind(void **state) {
     tleg_tensor *tensor;
     OK(tleg_tensor_create(context, TLEG_F32, 1, &size, &tensor));
     const tleg_tensor *tensors[] = {tensor, tensor};
-    int64_t before = counting.live_blocks, failures = 0;
+    int64_t before = counter.live, failures = 0;
     clean_scratch();
     for (tleg_status status = TLEG_ERROR_MEMORY; status != TLEG_OK; failures++) {
         assert_int_equal(clean_scratch(), 0);
         assert_int_equal(symlink("out", in_scratch("link")), 0);
-        counting.calls = 0;
-        counting.fail_at = failures + 1;
+        counter.calls = 0;
+        counter.fail_at = failures + 1;
         status = tleg_file_save(context, in_scratch("link"), 2, names, tensors, 1, pairs);
         if (status != TLEG_OK)
             assert_error(status, TLEG_ERROR_MEMORY, "memory");
         assert_true(exists(in_scratch("out")) == (status == TLEG_OK));
-        assert_int_equal(counting.live_blocks, before);
+        assert_int_equal(counter.live, before);
         unlink(in_scratch("link"));
     }
-    counting.fail_at = 0;
+    counter.fail_at = 0;
     assert_true(failures > 8);
     assert_int_equal(clean_scratch(), 1);
     tleg_tensor_free(tensor);

@@ -224,7 +224,7 @@ static void a_large_object_takes_linear_time(void **state) {
 
 static void no_memory_is_an_error(void **state) {
     (void)state;
-    counting.fail_at = counting.calls + 1;
+    counter.fail_at = counter.calls + 1;
     assert_error(parse("[1]", 3), TLEG_ERROR_MEMORY, "the text");
 }
 

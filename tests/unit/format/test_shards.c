@@ -283,14 +283,14 @@ static void any_allocation_may_fail(void **state) {
     const int before = free_descriptor();
     int64_t k = 0;
     while (status == TLEG_ERROR_MEMORY) {
-        const int64_t live = counting.live_blocks;
-        counting.fail_at = counting.calls + ++k;
+        const int64_t live = counter.live;
+        counter.fail_at = counter.calls + ++k;
         status = tleg_file_open(context, path, NULL, &file);
         if (status == TLEG_OK)
             tleg_file_free(file);
-        assert_int_equal(counting.live_blocks, live);
+        assert_int_equal(counter.live, live);
     }
-    counting.fail_at = 0;
+    counter.fail_at = 0;
     assert_int_equal(status, TLEG_OK);
     assert_true(k > 10);
     assert_int_equal(free_descriptor(), before);

@@ -68,14 +68,15 @@ static void formed_panels_equal_stored_ones(void **state) {
         for (int i = 0; i < 12; i++) {
             struct product p = product_make(tables[t], any(40), any(70), any(99));
             float *stored = floats(p.m * p.n), *formed = floats(p.m * p.n);
-            const float c = i % 4 ? 2.0F / 3 : 0;
-            const float *ilayer = i % 4 ? p.packed[1] : NULL;
-            tleg_expand(tables[t], p.packed[0], ilayer, c, tleg_packed_count(tables[t], TLEG_BF16, p.n, p.k), TLEG_BF16,
-                        p.stored);
+            static const int32_t terms[] = {1, 2, 3, 4, 16};
+            struct tleg_basis basis = {.count = terms[i % 5]};
+            for (int32_t j = 0; j < basis.count; j++) {
+                basis.tensor[j] = p.packed[j % 2];
+                basis.c[j] = j == 0 ? 1 : 2.0F / 3 / (float)j;
+            }
+            tleg_expand(tables[t], &basis, 0, tleg_packed_count(tables[t], TLEG_BF16, p.n, p.k), TLEG_BF16, p.stored);
             run(tables[t], &p, plain_rows(&p, p.x), p.m, 1 + i % LANES, stored);
-            p.weight.base = p.packed[0];
-            p.weight.ilayer = ilayer;
-            p.weight.c = c;
+            p.weight.basis = basis;
             p.weight.stored = TLEG_F32;
             run(tables[t], &p, plain_rows(&p, p.x), p.m, 1 + (i + 1) % LANES, formed);
             assert_same_bits(stored, formed, p.m * p.n, "stored and formed");

@@ -10,9 +10,9 @@ static void differentiate(const struct tleg_kernels *kernels, struct tleg_weight
 }
 
 /* dW = dY^T X of rounded numbers; the bias's gradient is of dY as it is. */
-static void check_gradient(const struct tleg_kernels *kernels, int64_t m, int64_t n, int64_t k, bool ilayer) {
+static void check_gradient(const struct tleg_kernels *kernels, int64_t m, int64_t n, int64_t k, int32_t places) {
     float *dy = floats(m * n), *x = floats(m * k);
-    struct places weight = places_make(n * k, ilayer), bias = places_make(n, ilayer);
+    struct places weight = places_make(n * k, places), bias = places_make(n, places);
     double *want = doubles(n * k), *want_bias = doubles(n);
     for (int64_t r = 0; r < m; r++)
         for (int64_t j = 0; j < n; j++) {
@@ -46,9 +46,9 @@ static void weight_gradients_of_rounded_numbers_are_right_at_odd_sizes(void **st
     (void)state;
     for (int t = 0; t < table_count; t++) {
         for (int64_t m = 1; m <= 70; m++)
-            check_gradient(tables[t], m, any(40), any(70), m % 2);
-        check_gradient(tables[t], 513, 31, 35, true); /* more rows than a chunk, and than two */
-        check_gradient(tables[t], 1101, 15, 9, false);
+            check_gradient(tables[t], m, any(40), any(70), places_of((int)m));
+        check_gradient(tables[t], 513, 31, 35, 2); /* more rows than a chunk, and than two */
+        check_gradient(tables[t], 1101, 15, 9, 1);
     }
 }
 
@@ -57,7 +57,7 @@ static void rows_through_gelu_are_folded_behind_it(void **state) {
     enum { M = 77, N = 21, K = 35 };
     for (int t = 0; t < table_count; t++) {
         float *dy = floats(M * N), *x = floats(M * K), *y = floats(M * K);
-        struct places weight = places_make(N * K, true), other = places_twin(&weight);
+        struct places weight = places_make(N * K, 2), other = places_twin(&weight);
         struct tleg_weight_backward backward = {.m = M, .n = N, .k = K, .dy = dy, .dy_stride = N};
         tleg_activate(tables[t], TLEG_ACTIVATION_GELU, M * K, x, y);
         backward.rows =

@@ -5,11 +5,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { COUNT = 1500, DEPTH = 3, TABLES = 16, MARK = 0x55 };
+enum { COUNT = 1500, DEPTH = 5, TABLES = 16, MARK = 0x55 };
 
 static const struct tleg_kernels *tables[TABLES];
 static int table_count;
-static float base[COUNT], ilayer[COUNT];
+static float tensors[TLEG_MAX_BASIS][COUNT];
+
+/* A layer's: of 1, 2, 3, 4 or 16 tensors. */
+static struct tleg_basis basis_of(int layer) {
+    static const int32_t terms[DEPTH] = {2, 1, 3, 4, 16};
+    struct tleg_basis basis = {.count = terms[layer]};
+    for (int32_t j = 0; j < basis.count; j++) {
+        basis.tensor[j] = tensors[j];
+        basis.c[j] = j == 0 ? 1 : (float)layer / DEPTH / (float)j;
+    }
+    return basis;
+}
 
 /* Expands [first, first + count) of DEPTH layers whose memory begins `shift` elements behind a multiple of 64 bytes. */
 static void assert_layers(const struct tleg_kernels *kernels, int32_t dtype, size_t shift, size_t first, size_t count) {
@@ -19,12 +30,11 @@ static void assert_layers(const struct tleg_kernels *kernels, int32_t dtype, siz
     struct tleg_formed layers[DEPTH];
     memset(out, MARK, sizeof out);
     for (int l = 0; l < DEPTH; l++)
-        layers[l] = (struct tleg_formed){base, l == 1 ? NULL : ilayer, (float)l / DEPTH, out[l] + shift * size};
+        layers[l] = (struct tleg_formed){basis_of(l), out[l] + shift * size};
     tleg_expand_layers(kernels, layers, DEPTH, first, count, dtype);
     for (int l = 0; l < DEPTH; l++) {
         memset(want, MARK, sizeof want);
-        tleg_expand(kernels, base + first, layers[l].ilayer ? ilayer + first : NULL, layers[l].c, count, dtype,
-                    want + (shift + first) * size);
+        tleg_expand(kernels, &layers[l].basis, first, count, dtype, want + (shift + first) * size);
         if (memcmp(out[l], want, sizeof want) != 0)
             fail_msg("%s, dtype %d, shift %zu: layer %d of %zu elements from %zu on differs from the layer alone",
                      tleg_level_name(tleg_kernels_level(kernels)), dtype, shift, l, count, first);
@@ -52,10 +62,8 @@ static int prepare(void **state) {
         tables[table_count++] = tleg_kernels_find(backends[i].level, backends[i].gemm);
     struct tleg_random random;
     tleg_random_seed(&random, 3, 0);
-    for (int i = 0; i < COUNT; i++) {
-        base[i] = (float)tleg_random_normal(&random, 4);
-        ilayer[i] = (float)tleg_random_normal(&random, 4);
-    }
+    for (int i = 0; i < TLEG_MAX_BASIS * COUNT; i++)
+        tensors[i / COUNT][i % COUNT] = (float)tleg_random_normal(&random, 4);
     return table_count > 0 ? 0 : 1;
 }
 

@@ -103,7 +103,7 @@ static void check_product(const struct tleg_kernels *kernels, struct shape s, in
     float *x = floats((size_t)(s.m * s.k)), *w = floats((size_t)(s.n * s.k)), *bias = floats((size_t)s.n);
     float *residual = floats((size_t)(s.m * s.n)), *out = floats((size_t)(s.m * s.n));
     float *packed = packed_of(kernels, s.n, s.k, w);
-    struct tleg_weight weight = {.n = s.n, .k = s.k, .base = packed, .stored = TLEG_F32, .rounded = TLEG_F32};
+    struct tleg_weight weight = {.n = s.n, .k = s.k, .basis = tleg_basis_one(packed), .stored = TLEG_F32, .rounded = TLEG_F32};
     struct tleg_gemm gemm = {.m = s.m,
                              .rows = {.kind = TLEG_ROWS_PLAIN, .x = x, .stride = s.k},
                              .weight = &weight,
@@ -149,7 +149,7 @@ static void products_write_inside_their_columns_only(void **state) {
         float *x = floats(M * K), *w = floats(N * K), *out = floats(M * STRIDE), *before = floats(M * STRIDE);
         memcpy(before, out, M * STRIDE * sizeof *out);
         float *packed = packed_of(tables[t], N, K, w);
-        struct tleg_weight weight = {.n = N, .k = K, .base = packed, .stored = TLEG_F32, .rounded = TLEG_F32};
+        struct tleg_weight weight = {.n = N, .k = K, .basis = tleg_basis_one(packed), .stored = TLEG_F32, .rounded = TLEG_F32};
         struct tleg_gemm gemm = {.m = M, .rows = {.x = x, .stride = K}, .weight = &weight, .out = out, .out_stride = STRIDE};
         multiply(tables[t], &gemm, 2);
         for (int r = 0; r < M; r++)
@@ -211,7 +211,8 @@ static void bits_do_not_depend_on_lanes_or_on_the_other_rows(void **state) {
             float *vectors = floats((size_t)(2 * s.k + s.n)), *one = floats((size_t)(s.m * s.n)),
                   *other = floats((size_t)(s.m * s.n));
             float *packed = packed_of(tables[t], s.n, s.k, w);
-            struct tleg_weight weight = {.n = s.n, .k = s.k, .base = packed, .stored = TLEG_F32, .rounded = TLEG_F32};
+            struct tleg_weight weight = {
+                .n = s.n, .k = s.k, .basis = tleg_basis_one(packed), .stored = TLEG_F32, .rounded = TLEG_F32};
             full_product(tables[t], s, x, &weight, vectors, 1, one);
             for (int32_t lanes = 2; lanes <= LANES; lanes++) {
                 full_product(tables[t], s, x, &weight, vectors, lanes, other);
@@ -232,6 +233,12 @@ static void bits_do_not_depend_on_lanes_or_on_the_other_rows(void **state) {
         }
 }
 
+/* As many tensors as the i-th basis, say, has. */
+static int32_t terms_of(int i) {
+    static const int32_t terms[] = {2, 1, 3, 4, 16};
+    return terms[i % 5];
+}
+
 static void formed_panels_equal_materialised_ones(void **state) {
     (void)state;
     const int32_t types[] = {TLEG_F32, TLEG_F16, TLEG_BF16};
@@ -241,25 +248,29 @@ static void formed_panels_equal_materialised_ones(void **state) {
             int32_t type = types[i % 3];
             size_t count = tleg_packed_count(tables[t], type, s.n, s.k), bytes = (size_t)(s.m * s.n) * sizeof(float);
             float *x = floats((size_t)(s.m * s.k)), *w = floats((size_t)(s.n * s.k)), *v = floats((size_t)(s.n * s.k));
-            float *base = packed_as(tables[t], type, s.n, s.k, w), *ilayer = packed_as(tables[t], type, s.n, s.k, v);
+            float *base = packed_as(tables[t], type, s.n, s.k, w), *other = packed_as(tables[t], type, s.n, s.k, v);
             float *vectors = floats((size_t)(2 * s.k + s.n)), *formed = floats((size_t)(s.m * s.n)),
                   *whole = floats((size_t)(s.m * s.n));
             char *stored = aligned_alloc(TLEG_ALIGN, tleg_size_align(count * tleg_dtype_size(type)));
-            const float c = 2.0F / 3;
-            tleg_expand(tables[t], base, ilayer, c, count, type, stored);
-            struct tleg_weight elastic = {
-                .n = s.n, .k = s.k, .base = base, .ilayer = ilayer, .c = c, .stored = TLEG_F32, .rounded = type};
-            struct tleg_weight materialised = {.n = s.n, .k = s.k, .base = stored, .stored = type, .rounded = type};
+            struct tleg_basis basis = {.count = terms_of(i)};
+            for (int32_t j = 0; j < basis.count; j++) {
+                basis.tensor[j] = j % 2 ? other : base;
+                basis.c[j] = j == 0 ? 1 : 2.0F / 3 / (float)j;
+            }
+            tleg_expand(tables[t], &basis, 0, count, type, stored);
+            struct tleg_weight elastic = {.n = s.n, .k = s.k, .basis = basis, .stored = TLEG_F32, .rounded = type};
+            struct tleg_weight materialised = {
+                .n = s.n, .k = s.k, .basis = tleg_basis_one(stored), .stored = type, .rounded = type};
             full_product(tables[t], s, x, &elastic, vectors, 1 + i % LANES, formed);
             full_product(tables[t], s, x, &materialised, vectors, 1 + (i + 1) % LANES, whole);
             assert_same_bits(formed, whole, bytes, "elastic and materialised");
             /* Weights as learned, rounded as they are used. */
-            elastic.ilayer = NULL;
-            tleg_expand(tables[t], base, NULL, 0, count, type, stored);
+            elastic.basis = tleg_basis_one(base);
+            tleg_convert(tables[t], base, count, type, stored);
             full_product(tables[t], s, x, &elastic, vectors, 1, formed);
             full_product(tables[t], s, x, &materialised, vectors, 1, whole);
             assert_same_bits(formed, whole, bytes, "rounded as used and as stored");
-            float *all[] = {x, w, v, base, ilayer, vectors, formed, whole, (float *)stored};
+            float *all[] = {x, w, v, base, other, vectors, formed, whole, (float *)stored};
             for (size_t j = 0; j < sizeof all / sizeof *all; j++)
                 free(all[j]);
         }
@@ -278,7 +289,7 @@ static void patches_are_read_as_a_convolution_reads_them(void **state) {
                 rows[r * K + i] = image[(channel * SIDE + y) * SIDE + x];
             }
         float *packed = packed_of(tables[t], N, K, w);
-        struct tleg_weight weight = {.n = N, .k = K, .base = packed, .stored = TLEG_F32, .rounded = TLEG_F32};
+        struct tleg_weight weight = {.n = N, .k = K, .basis = tleg_basis_one(packed), .stored = TLEG_F32, .rounded = TLEG_F32};
         struct tleg_gemm gemm = {.m = GRID * GRID,
                                  .rows = {.kind = TLEG_ROWS_PATCHES, .x = image, .image_size = SIDE, .patch_size = PATCH},
                                  .weight = &weight,
@@ -301,7 +312,8 @@ static void rows_pass_through_gelu(void **state) {
         float *x = floats(17 * 19), *through = floats(17 * 19), *w = floats(21 * 19), *out = floats(17 * 21),
               *want = floats(17 * 21);
         float *packed = packed_of(tables[t], s.n, s.k, w);
-        struct tleg_weight weight = {.n = s.n, .k = s.k, .base = packed, .stored = TLEG_F32, .rounded = TLEG_F32};
+        struct tleg_weight weight = {
+            .n = s.n, .k = s.k, .basis = tleg_basis_one(packed), .stored = TLEG_F32, .rounded = TLEG_F32};
         struct tleg_gemm gemm = {
             .m = s.m,
             .rows = {.kind = TLEG_ROWS_ACTIVATION, .activation = TLEG_ACTIVATION_GELU, .x = x, .stride = s.k},
@@ -399,7 +411,8 @@ static void a_nan_stays_where_it_is(void **state) {
         float *x = floats(TOKENS * DIM), *w = floats(N * DIM), *vectors = floats(2 * DIM + N), *y = floats(TOKENS * N);
         x[BAD * DIM + 3] = NAN;
         float *packed = packed_of(tables[t], N, DIM, w);
-        struct tleg_weight weight = {.n = N, .k = DIM, .base = packed, .stored = TLEG_F32, .rounded = TLEG_F32};
+        struct tleg_weight weight = {
+            .n = N, .k = DIM, .basis = tleg_basis_one(packed), .stored = TLEG_F32, .rounded = TLEG_F32};
         full_product(tables[t], (struct shape){TOKENS, N, DIM}, x, &weight, vectors, 1, y);
         for (int i = 0; i < TOKENS * N; i++)
             assert_int_equal(isnan(y[i]), i / N == BAD);
@@ -510,48 +523,61 @@ static float float_of(uint32_t bits) {
     return x;
 }
 
+enum { SUMMED = 1037 }; /* elements of each tensor of a basis */
+
+/* The sum, in plain C; volatile: rounded where the contract says so, whatever the flags. */
+static float sum_of_basis(const struct tleg_basis *basis, size_t i) {
+    volatile float sum = ((const float *)basis->tensor[0])[i];
+    if (basis->count > 1 && basis->c[0] != 1)
+        sum = basis->c[0] * sum;
+    for (int32_t j = 1; j < basis->count; j++) {
+        volatile float product = basis->c[j] * ((const float *)basis->tensor[j])[i];
+        sum = sum + product;
+    }
+    return sum;
+}
+
+static void check_expansion(const struct tleg_kernels *kernels, const struct tleg_basis *basis, size_t first, int32_t type) {
+    static char out[SUMMED * sizeof(float)], want[SUMMED * sizeof(float)];
+    static float wide[SUMMED], widened[SUMMED];
+    const size_t count = SUMMED - 2 * first, size = tleg_dtype_size(type);
+    for (size_t i = 0; i < count; i++) {
+        float value = sum_of_basis(basis, first + i);
+        tleg_convert_from_f32(type, &value, want + i * size, 1);
+    }
+    memset(out, 0x55, sizeof out);
+    tleg_expand(kernels, basis, first, count, type, out);
+    assert_same_bits(out, want, count * size, "expansion");
+    assert_int_equal(count * size < sizeof out ? out[count * size] : 0x55, 0x55);
+    tleg_widen(kernels, type, out, count, wide);
+    tleg_convert_to_f32(type, out, widened, count);
+    assert_same_bits(wide, widened, count * sizeof *wide, "widening");
+}
+
 static void expansion_has_the_same_bits_at_every_level(void **state) {
     (void)state;
-    enum { COUNT = 1037 };
     const uint32_t special[] = {0x00000000, 0x80000000, 0x7F800000, 0xFF800000, 0x7FC00000, 0x7F800001, 0xFFC12345, 0x00000001,
                                 0x007FFFFF, 0x33000000, 0x33000001, 0x387FE000, 0x387FF000, 0x477FEFFF, 0x477FF000, 0x7F7FFFFF,
                                 0x3F808000, 0x3F818000, 0x3F801000, 0x3F803000, 0x3F801001, 0x7F7F8000, 0x33800000, 0x38000000};
     const int32_t types[] = {TLEG_F32, TLEG_F16, TLEG_BF16};
-    float *base = floats(COUNT), *ilayer = floats(COUNT), *wide = floats(COUNT);
-    for (size_t i = 0; i < sizeof special / sizeof *special; i++) {
-        base[100 + i] = float_of(special[i]);
-        ilayer[100 + i] = 0;
+    float *tensors[TLEG_MAX_BASIS];
+    for (int32_t j = 0; j < TLEG_MAX_BASIS; j++) {
+        tensors[j] = floats(SUMMED);
+        for (size_t i = 0; i < sizeof special / sizeof *special; i++)
+            tensors[j][100 + i] = j == 0 ? float_of(special[i]) : 0;
     }
-    char *out = malloc(COUNT * sizeof(float)), *want = malloc(COUNT * sizeof(float));
-    for (int y = 0; y < 3; y++) {
-        size_t size = tleg_dtype_size(types[y]);
+    for (int y = 0; y < 3; y++)
         for (int t = 0; t < table_count; t++)
             for (size_t first = 0; first < 40; first++) {
-                size_t count = COUNT - 2 * first;
-                const float *b = base + first, *l = first % 5 == 4 ? NULL : ilayer + first;
-                float c = (float)(first % 7) / 7;
-                for (size_t i = 0; i < count; i++) {
-                    volatile float product = l ? c * l[i] : 0; /* volatile: rounded here, whatever the flags */
-                    volatile float sum = l ? b[i] + product : b[i];
-                    float value = sum;
-                    tleg_convert_from_f32(types[y], &value, want + i * size, 1);
+                struct tleg_basis basis = {.count = terms_of((int)first)};
+                for (int32_t j = 0; j < basis.count; j++) {
+                    basis.tensor[j] = tensors[j];
+                    basis.c[j] = j == 0 ? (first % 3 == 2 ? -0.625F : 1) : (float)(first % 7) / (float)(j % 2 ? 7 : -9);
                 }
-                memset(out, 0x55, COUNT * sizeof(float));
-                tleg_expand(tables[t], b, l, c, count, types[y], out);
-                assert_same_bits(out, want, count * size, "expansion");
-                assert_int_equal(count * size < COUNT * sizeof(float) ? out[count * size] : 0x55, 0x55);
-                tleg_widen(tables[t], types[y], out, count, wide);
-                float *widened = floats(count);
-                tleg_convert_to_f32(types[y], out, widened, count);
-                assert_same_bits(wide, widened, count * sizeof *wide, "widening");
-                free(widened);
+                check_expansion(tables[t], &basis, first, types[y]);
             }
-    }
-    free(base);
-    free(ilayer);
-    free(wide);
-    free(out);
-    free(want);
+    for (int32_t j = 0; j < TLEG_MAX_BASIS; j++)
+        free(tensors[j]);
 }
 
 /* ---- position embedding ---- */

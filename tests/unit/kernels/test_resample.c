@@ -3,6 +3,7 @@
 #include "support/support.h"
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { PREFIX = 1, DIM = 97 };
 
@@ -30,15 +31,40 @@ static float *values(int64_t count) {
     return v;
 }
 
+/* Says which pixel differs first from what the script wrote, of the case whose first pixel is number `first` there. */
+static void fail_at_the_pixel(int64_t old, int64_t grid, size_t first, const float *out) {
+    size_t bytes = 0;
+    unsigned char *pixels = support_read_file(TLEG_FIXTURES "/resample.bin", &bytes);
+    for (int64_t i = 0; i < grid * grid; i++) {
+        struct {
+            uint32_t hash;
+            float value;
+        } torch;
+        const float *pixel = out + (PREFIX + i) * DIM;
+        size_t at = (first + (size_t)i) * sizeof torch;
+        assert_true(at + sizeof torch <= bytes);
+        memcpy(&torch, pixels + at, sizeof torch);
+        if ((uint32_t)support_fnv(pixel, DIM * sizeof *pixel) != torch.hash) {
+            free(pixels);
+            fail_msg("from %d to %d: pixel (%d, %d) begins with %.9g, torch's with %.9g, or they differ further on", (int)old,
+                     (int)grid, (int)(i / grid), (int)(i % grid), (double)pixel[0], (double)torch.value);
+        }
+    }
+    free(pixels);
+    fail_msg("from %d to %d: the rows before the grid differ", (int)old, (int)grid);
+}
+
 static void resampled_rows_equal_torch_to_the_bit(void **state) {
     (void)state;
+    size_t pixels = 0;
     for (size_t i = 0; i < sizeof torch_says / sizeof torch_says[0]; i++) {
         int64_t old = torch_says[i].old, grid = torch_says[i].grid, count = (PREFIX + grid * grid) * DIM;
         float *in = values((PREFIX + old * old) * DIM), *out = values(count);
         tleg_resample_grid(PREFIX, old, grid, DIM, in, out);
         if (support_fnv(out, (size_t)count * sizeof *out) != torch_says[i].hash) {
-            fail_msg("from %d to %d: other bits than torch's", (int)old, (int)grid);
+            fail_at_the_pixel(old, grid, pixels, out);
         }
+        pixels += (size_t)(grid * grid);
         free(in);
         free(out);
     }

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "support/counting.h"
+#include "support/counter.h"
 #include "support/skip.h"
 #include "tensor/tensor.h"
 
@@ -259,8 +259,8 @@ static void null_pointers_are_refused_not_followed(void **state) {
 
 static void a_tensor_lent_out_shares_memory_and_outlives_its_owner(void **state) {
     (void)state;
-    struct counting counting = {0};
-    const tleg_context_options options = counting_options(&counting);
+    struct counter counter = {0};
+    const tleg_context_options options = support_counted(&counter);
     tleg_context *other;
     tleg_tensor *tensor;
     DLManagedTensorVersioned *managed;
@@ -283,8 +283,8 @@ static void a_tensor_lent_out_shares_memory_and_outlives_its_owner(void **state)
     assert_int_equal(out->strides[2], 1);
     data[23] = 7; /* alive as long as it is lent */
     managed->deleter(managed);
-    assert_int_equal(counting.live_blocks, 0);
-    assert_int_equal(counting.mistakes, 0);
+    assert_int_equal(counter.live, 0);
+    assert_int_equal(counter.wrong, 0);
 }
 
 static void every_type_goes_out_and_comes_back(void **state) {
@@ -348,19 +348,19 @@ static void what_came_in_read_only_goes_out_read_only(void **state) {
 
 static void each_allocation_may_fail(void **state) {
     (void)state;
-    struct counting counting = {0};
-    const tleg_context_options options = counting_options(&counting);
+    struct counter counter = {0};
+    const tleg_context_options options = support_counted(&counter);
     float data[4] = {1, 2, 3, 4};
     tleg_context *other;
     assert_int_equal(tleg_context_create(&options, &other), TLEG_OK);
-    const int64_t before = counting.live_blocks;
+    const int64_t before = counter.live;
     for (int64_t k = 1; k <= 4; k++) { /* handle, copy, lent struct, none */
         struct foreign foreign;
         tleg_tensor *tensor = NULL;
         DLManagedTensorVersioned *managed = NULL;
         fill(&foreign, data, 2, (int64_t[]){2, 2}, (int64_t[]){1, 2});
-        counting.calls = 0;
-        counting.fail_at = k;
+        counter.calls = 0;
+        counter.fail_at = k;
         tleg_status status = tleg_tensor_from_dlpack(other, &foreign.managed, &tensor);
         assert_int_equal(status, k <= 2 ? TLEG_ERROR_MEMORY : TLEG_OK);
         if (status == TLEG_OK)
@@ -370,10 +370,10 @@ static void each_allocation_may_fail(void **state) {
             managed->deleter(managed);
         tleg_tensor_free(tensor);
         assert_int_equal(foreign.deleted, k > 2);
-        assert_int_equal(counting.live_blocks, before);
+        assert_int_equal(counter.live, before);
     }
     tleg_context_free(other);
-    assert_int_equal(counting.mistakes, 0);
+    assert_int_equal(counter.wrong, 0);
 }
 
 int main(void) {

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "support/counting.h"
+#include "support/counter.h"
 #include "tensor/tensor.h"
 
 #include <string.h>
@@ -154,40 +154,40 @@ static void memory_that_cannot_be_borrowed_stays_with_the_host(void **state) {
 
 static void a_tensor_outlives_its_context(void **state) {
     (void)state;
-    struct counting counting = {0};
-    const tleg_context_options options = counting_options(&counting);
+    struct counter counter = {0};
+    const tleg_context_options options = support_counted(&counter);
     tleg_context *other;
     tleg_tensor *tensor;
     assert_int_equal(tleg_context_create(&options, &other), TLEG_OK);
     assert_int_equal(tleg_tensor_create(other, TLEG_F32, 1, (int64_t[]){100}, &tensor), TLEG_OK);
     tleg_context_free(other);
-    assert_true(counting.live_bytes >= 400);
+    assert_true(counter.live_bytes >= 400);
     ((float *)info_of(tensor).data)[99] = 1;
     tleg_tensor_free(tensor);
-    assert_int_equal(counting.live_blocks, 0);
-    assert_int_equal(counting.mistakes, 0);
+    assert_int_equal(counter.live, 0);
+    assert_int_equal(counter.wrong, 0);
 }
 
 static void each_allocation_of_a_tensor_may_fail(void **state) {
     (void)state;
-    struct counting counting = {0};
-    const tleg_context_options options = counting_options(&counting);
+    struct counter counter = {0};
+    const tleg_context_options options = support_counted(&counter);
     tleg_context *other;
     assert_int_equal(tleg_context_create(&options, &other), TLEG_OK);
-    const int64_t before = counting.live_blocks;
+    const int64_t before = counter.live;
     tleg_status status = TLEG_ERROR_MEMORY;
     for (int64_t k = 1; status != TLEG_OK; k++) {
         tleg_tensor *tensor;
-        counting.calls = 0;
-        counting.fail_at = k;
+        counter.calls = 0;
+        counter.fail_at = k;
         status = tleg_tensor_create(other, TLEG_F32, 1, (int64_t[]){100}, &tensor);
         assert_true(status == TLEG_OK ? k == 3 : status == TLEG_ERROR_MEMORY && !tensor);
         assert_true(status == TLEG_OK || strstr(tleg_context_get_error(other), "out of memory"));
         tleg_tensor_free(tensor);
-        assert_int_equal(counting.live_blocks, before);
+        assert_int_equal(counter.live, before);
     }
     tleg_context_free(other);
-    assert_int_equal(counting.mistakes, 0);
+    assert_int_equal(counter.wrong, 0);
 }
 
 static void shapes_are_written_for_errors(void **state) {

@@ -29,6 +29,7 @@ struct runner {
     tleg_model *model;
     tleg_session *session;
     float *image, *logits;
+    size_t pixels, classes; /* how many numbers they hold */
 };
 
 /* Both are the caller's affair, and not timed. */
@@ -37,8 +38,10 @@ static void make_picture(struct runner *runner) {
     check(runner->model ? tleg_model_get_info(runner->context, runner->model, &config)
                         : tleg_expander_get_info(runner->context, runner->expander, &config),
           "no shape");
-    runner->image = bench_floats(3 * (size_t)config.image_size * (size_t)config.image_size, 1);
-    runner->logits = bench_floats((size_t)config.classes, 0);
+    runner->pixels = 3 * (size_t)config.image_size * (size_t)config.image_size;
+    runner->classes = (size_t)config.classes;
+    runner->image = bench_floats(runner->pixels, 1);
+    runner->logits = bench_floats(runner->classes, 0);
 }
 
 /* Fills `at`, seconds at which each stage began, and the last one ended. */
@@ -63,7 +66,8 @@ static void start(const char *path, int threads, bool elastic, struct runner *ru
     make_picture(runner);
     paused = measure_seconds() - paused;
     at[RUN] = measure_seconds();
-    check(tleg_session_run(runner->session, runner->image, 1, runner->logits, NULL), tleg_session_get_error(runner->session));
+    check(tleg_session_run(runner->session, 1, runner->image, runner->pixels, runner->logits, runner->classes, NULL, 0),
+          tleg_session_get_error(runner->session));
     at[STAGES] = measure_seconds();
     for (int s = 0; s < RUN; s++)
         at[s] += paused;

@@ -77,8 +77,7 @@ TLEG_API tleg_status TLEG_CALL tleg_patch_embed_forward(tleg_context *context, c
                                  tleg_ops_packed_bytes(kernels, p.dim, p.width), &space);
     if (!status)
         embed(&space.exec, &p, images, weight, bias, (float *)(void *)space.extra, y->data);
-    tleg_ops_space_free(context, &space);
-    return status;
+    return tleg_ops_space_end(context, &space, status);
 }
 
 static tleg_status check_patch_backward(tleg_context *context, const char *op, const struct patches *p,
@@ -158,8 +157,7 @@ TLEG_API tleg_status TLEG_CALL tleg_patch_embed_backward(tleg_context *context, 
         if (dimages)
             patch_images(&space.exec, &p, weight, dy, (float *)(void *)space.extra, dimages->data);
     }
-    tleg_ops_space_free(context, &space);
-    return status;
+    return tleg_ops_space_end(context, &space, status);
 }
 
 /* ---- tokens and positions ---- */

@@ -157,6 +157,7 @@ static const enum tleg_slot slots[TLEG_TRAIN_OUTER][2] = {
 /* Its packed weight (n, k); `turned`: (k, n). */
 static struct tleg_weight outer_weight(const tleg_trainer *t, int which, bool turned) {
     struct tleg_spec spec;
+    /* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): there are at most two readouts, and slots of both */
     tleg_outer_spec(&t->layout.net, slots[which][0], &spec);
     int64_t n = spec.shape[0], k = (int64_t)tleg_spec_count(&spec) / n;
     return (struct tleg_weight){
@@ -221,6 +222,7 @@ void tleg_train_places_end(tleg_trainer *t) {
     const float *dpos = tleg_trainer_at(t, t->layout.dpos);
     float *to = t->gradient + t->outer[TLEG_SLOT_POS_EMBED];
     for (int64_t k = 0; k < net->prefix; k++)
+        /* NOLINTNEXTLINE(clang-analyzer-core.uninitialized.ArraySubscript): there are at most two tokens */
         add(t->gradient + t->outer[token[k]], dpos + k * net->dim, net->dim);
     if (t->layout.resampled)
         tleg_resample_grid_backward(own->prefix, tleg_config_grid(own), tleg_config_grid(net), net->dim, dpos, to);

@@ -4,7 +4,11 @@
 static void null_is_an_argument_error_in_core_and_tensor(void **state) {
     (void)state;
     REFUSED(tleg_context_create(NULL, NULL));
+    REFUSED_OUT(tleg_context, c, tleg_context_clone(NULL, &c));
+    REFUSED(tleg_context_clone(my.context, NULL));
     assert_non_null(tleg_context_get_error(NULL));
+    assert_int_equal(tleg_context_get_os_error(NULL), 0);
+    assert_non_null(tleg_build_info());
     assert_int_equal(tleg_context_get_level(NULL, NULL), 0);
     assert_int_equal(tleg_cpu_level(0, NULL), TLEG_LEVEL_PORTABLE);
     assert_int_equal(tleg_cpu_level(-1, NULL), 0);
@@ -153,18 +157,25 @@ static void null_is_an_argument_error_in_expander_and_session(void **state) {
     REFUSED_OUT(tleg_session, s, tleg_session_create_elastic(NULL, my.expander, 2, NULL, &s));
     REFUSED_OUT(tleg_session, s, tleg_session_create_elastic(my.context, NULL, 2, NULL, &s));
     REFUSED(tleg_session_create_elastic(my.context, my.expander, 2, NULL, NULL));
-    REFUSED(tleg_session_get_memory(NULL, my.model, NULL, NULL, &bytes));
+    REFUSED(tleg_session_get_memory(NULL, my.model, NULL, &bytes));
     assert_int_equal(bytes, 0);
-    REFUSED(tleg_session_get_memory(my.context, NULL, NULL, NULL, &bytes));
-    REFUSED(tleg_session_get_memory(my.context, my.model, my.expander, NULL, &bytes));
-    REFUSED(tleg_session_get_memory(my.context, my.model, NULL, NULL, NULL));
+    REFUSED(tleg_session_get_memory(my.context, NULL, NULL, &bytes));
+    REFUSED(tleg_session_get_memory(my.context, my.model, NULL, NULL));
+    REFUSED(tleg_session_get_elastic_memory(NULL, my.expander, NULL, &bytes));
+    REFUSED(tleg_session_get_elastic_memory(my.context, NULL, NULL, &bytes));
+    REFUSED(tleg_session_get_elastic_memory(my.context, my.expander, NULL, NULL));
+    tleg_session_info info = {.struct_size = sizeof info};
+    REFUSED(tleg_session_get_info(my.context, NULL, &info));
+    REFUSED(tleg_session_get_info(my.context, my.session, NULL));
     REFUSED(tleg_session_set_depth(NULL, 2));
     assert_int_equal(tleg_session_set_depth(my.session, 2), TLEG_ERROR_STATE);
-    REFUSED(tleg_session_run(NULL, my.images, 1, my.logits, NULL));
-    REFUSED(tleg_session_run(my.session, NULL, 1, my.logits, NULL));
-    REFUSED(tleg_session_run(my.session, my.images, 0, my.logits, NULL));
-    REFUSED(tleg_session_run(my.session, my.images, -1, my.logits, NULL));
-    OK_SESSION(my.session, tleg_session_run(my.session, my.images, 1, my.logits, NULL));
+    REFUSED(tleg_session_run(NULL, 1, my.images, 768, my.logits, 5, NULL, 0));
+    REFUSED(tleg_session_run(my.session, 1, NULL, 768, my.logits, 5, NULL, 0));
+    REFUSED(tleg_session_run(my.session, 0, my.images, 768, my.logits, 5, NULL, 0));
+    REFUSED(tleg_session_run(my.session, -1, my.images, 768, my.logits, 5, NULL, 0));
+    REFUSED(tleg_session_run(my.session, 1, my.images, 768, NULL, 5, NULL, 0));
+    REFUSED(tleg_session_run(my.session, 1, my.images, 768, my.logits, 5, NULL, 24));
+    OK_SESSION(my.session, tleg_session_run(my.session, 1, my.images, 768, my.logits, 5, NULL, 0));
     assert_non_null(tleg_session_get_error(NULL));
     tleg_session_cancel(NULL);
 }
@@ -215,7 +226,6 @@ static void null_is_an_argument_error_in_ops_block_and_image(void **state) {
     REFUSED(tleg_block_forward(c, my.block, my.tokens, my.tokens_out, NULL, bytes));
     if (bytes > 0) {
         REFUSED(tleg_block_forward(c, my.block, my.tokens, my.tokens_out, workspace, bytes - 1));
-        REFUSED(tleg_block_forward(c, my.block, my.tokens, my.tokens_out, (char *)workspace + 4, bytes));
     }
     free(workspace);
     bytes = 7;
@@ -240,6 +250,36 @@ static void null_is_an_argument_error_in_ops_block_and_image(void **state) {
     image.pixels = pixels;
     image.layout = 0; /* there is no default */
     REFUSED(tleg_image_prepare(c, &image, &config, my.prepared));
+}
+
+static tleg_status TLEG_CALL read_nothing(void *host, uint64_t offset, size_t bytes, void *out) {
+    (void)host, (void)offset, (void)bytes, (void)out;
+    return TLEG_ERROR_IO;
+}
+
+static void null_is_an_argument_error_in_readers(void **state) {
+    (void)state;
+    tleg_context *c = my.context;
+    tleg_source source = {.struct_size = sizeof source, .size = 100, .read = read_nothing}, unread = source;
+    unread.read = NULL;
+    REFUSED_OUT(tleg_file, f, tleg_file_open_source(NULL, &source, &f));
+    REFUSED_OUT(tleg_file, f, tleg_file_open_source(c, NULL, &f));
+    REFUSED_OUT(tleg_file, f, tleg_file_open_source(c, &unread, &f));
+    REFUSED(tleg_file_open_source(c, &source, NULL));
+    assert_null(tleg_file_get_metadata_key(NULL, 0));
+    assert_null(tleg_file_get_metadata_key(my.file, -1));
+    REFUSED_OUT(tleg_learngene, g, tleg_learngene_read(NULL, my.file, NULL, &g));
+    REFUSED_OUT(tleg_learngene, g, tleg_learngene_read(c, NULL, NULL, &g));
+    REFUSED(tleg_learngene_read(c, my.file, NULL, NULL));
+    REFUSED_OUT(tleg_model, m, tleg_model_read(NULL, my.file, NULL, &m));
+    REFUSED_OUT(tleg_model, m, tleg_model_read(c, NULL, NULL, &m));
+    REFUSED(tleg_model_read(c, my.file, NULL, NULL));
+    REFUSED_OUT(tleg_expander, e, tleg_expander_read(NULL, my.file, NULL, NULL, &e));
+    REFUSED_OUT(tleg_expander, e, tleg_expander_read(c, NULL, NULL, NULL, &e));
+    REFUSED(tleg_expander_read(c, my.file, NULL, NULL, NULL));
+    REFUSED_OUT(tleg_expander, e, tleg_expander_parse(NULL, my.bytes, my.size, NULL, NULL, &e));
+    REFUSED_OUT(tleg_expander, e, tleg_expander_parse(c, NULL, my.size, NULL, NULL, &e));
+    REFUSED(tleg_expander_parse(c, my.bytes, my.size, NULL, NULL, NULL));
 }
 
 static void null_is_an_argument_error_in_augmentation(void **state) {
@@ -365,7 +405,6 @@ static void null_is_an_argument_error_in_a_blocks_gradients(void **state) {
     REFUSED(tleg_block_backward(c, my.block, my.tokens, my.tokens, NULL, NULL, NULL, bytes));
     REFUSED(tleg_block_backward(c, my.block, my.tokens, my.tokens, NULL, NULL, workspace, bytes - 1));
     SAYS("workspace");
-    REFUSED(tleg_block_backward(c, my.block, my.tokens, my.tokens, NULL, NULL, workspace + 4, bytes));
     free(workspace);
     bytes = 7;
     REFUSED(tleg_block_get_backward_memory(NULL, my.block, 1, 2, &bytes));
@@ -441,6 +480,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(null_is_an_argument_error_in_learngene_and_model),
         cmocka_unit_test(null_is_an_argument_error_in_expander_and_session),
         cmocka_unit_test(null_is_an_argument_error_in_ops_block_and_image),
+        cmocka_unit_test(null_is_an_argument_error_in_readers),
         cmocka_unit_test(null_is_an_argument_error_in_augmentation),
         cmocka_unit_test(null_is_an_argument_error_in_gradients),
         cmocka_unit_test(null_is_an_argument_error_in_a_blocks_gradients),

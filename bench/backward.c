@@ -2,8 +2,8 @@
  * share of the FMA peak that it reaches.
  *
  *     bench/bench_backward [level] [images] [tokens] [dim] */
+#include "base/peaks.h"
 #include "bench.h"
-#include "peaks.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +27,7 @@ struct product {
 static double work_total, seconds_total, peak;
 
 static void report(const char *name, const char *what, double work, double *seconds) {
-    double t = bench_median(seconds, REPEATS);
+    double t = measure_median(seconds, REPEATS);
     printf("%-10s %-8s %8.3f ms", name, what, 1e3 * t);
     if (work > 0)
         printf("   of peak %.3f", work / t / 1e9 / peak);
@@ -37,26 +37,36 @@ static void report(const char *name, const char *what, double work, double *seco
 }
 
 static void measure_product(const struct block *b, const struct product *p) {
-    struct tleg_gradient weight = {.base = b->gradients, .ilayer = b->gradients + p->n * p->k, .c = 0.5F};
-    struct tleg_gradient bias = {.base = b->vectors, .ilayer = b->vectors + 4 * b->dim, .c = 0.5F};
-    struct tleg_weight_backward weights = {
-        .m = b->m,
-        .n = p->n,
-        .k = p->k,
-        .dy = b->dy,
-        .dy_stride = p->n,
-        .rows = {.kind = p->rows, .x = b->hidden, .stride = p->k, .norm_weight = b->w, .norm_bias = b->w, .eps = 1e-5F},
-        .weight = weight,
-        .bias = bias};
-    struct tleg_input_backward inputs = {
-        .m = b->m, .n = p->n, .k = p->k, .dy = b->dy, .w = b->w, .hidden = p->through_gelu ? b->hidden : NULL, .dx = b->wide};
+    struct tleg_gradient weight = tleg_gradient_line(b->gradients, b->gradients + p->n * p->k, 0.5F);
+    struct tleg_gradient bias = tleg_gradient_line(b->vectors, b->vectors + 4 * b->dim, 0.5F);
+    struct tleg_weight_backward weights = {.m = b->m,
+                                           .n = p->n,
+                                           .k = p->k,
+                                           .dy = b->dy,
+                                           .dy_stride = p->n,
+                                           .rows = {.kind = p->rows,
+                                                    .x = tleg_view_f32(b->hidden, p->k),
+                                                    .norm_weight = b->w,
+                                                    .norm_bias = b->w,
+                                                    .eps = 1e-5F,
+                                                    .activation = TLEG_ACTIVATION_GELU},
+                                           .weight = weight,
+                                           .bias = bias};
+    struct tleg_input_backward inputs = {.m = b->m,
+                                         .n = p->n,
+                                         .k = p->k,
+                                         .dy = b->dy,
+                                         .w = b->w,
+                                         .hidden = p->through_gelu ? b->hidden : NULL,
+                                         .activation = TLEG_ACTIVATION_GELU,
+                                         .dx = b->wide};
     double weight_seconds[REPEATS], input_seconds[REPEATS], work = 2.0 * (double)b->m * (double)p->n * (double)p->k;
     for (int i = -1; i < REPEATS; i++) {
-        double start = bench_seconds();
+        double start = measure_thread_seconds();
         tleg_weight_backward(&b->exec, &weights);
-        double middle = bench_seconds();
+        double middle = measure_thread_seconds();
         tleg_input_backward(&b->exec, &inputs);
-        double end = bench_seconds();
+        double end = measure_thread_seconds();
         if (i >= 0) {
             weight_seconds[i] = middle - start;
             input_seconds[i] = end - middle;
@@ -76,8 +86,8 @@ static void measure_rest(const struct block *b) {
         .eps = 1e-5F,
         .add = true,
         .dx = b->wide,
-        .dweight = {.base = b->vectors},
-        .dbias = {.base = b->vectors + b->dim},
+        .dweight = tleg_gradient_one(b->vectors),
+        .dbias = tleg_gradient_one(b->vectors + b->dim),
     };
     struct tleg_attention_backward attention = {
         .batch = b->images,
@@ -90,12 +100,12 @@ static void measure_rest(const struct block *b) {
     };
     double norm_seconds[REPEATS], attention_seconds[REPEATS];
     for (int i = -1; i < REPEATS; i++) {
-        double start = bench_seconds();
-        tleg_layernorm_backward_rows(&b->exec, &norm);
-        tleg_layernorm_backward_rows(&b->exec, &norm);
-        double middle = bench_seconds();
-        tleg_attention_backward_heads(&b->exec, &attention);
-        double end = bench_seconds();
+        double start = measure_thread_seconds();
+        tleg_k_layernorm_backward(&b->exec, &norm);
+        tleg_k_layernorm_backward(&b->exec, &norm);
+        double middle = measure_thread_seconds();
+        tleg_k_attention_backward(&b->exec, &attention);
+        double end = measure_thread_seconds();
         if (i >= 0) {
             norm_seconds[i] = middle - start;
             attention_seconds[i] = end - middle;
@@ -138,11 +148,11 @@ int main(int argc, char **argv) {
     double peaks[5];
     for (int i = 0; i < 5; i++)
         peaks[i] = peak_gflops(level, TLEG_F32);
-    peak = bench_median(peaks, 5);
+    peak = measure_median(peaks, 5);
     printf("level %s, %d images of %d tokens, dim %d, one thread, peak %.0f GFLOP/s\n", tleg_level_name(level), (int)images,
            (int)tokens, (int)dim, peak);
     struct block b = block_make(kernels, images, tokens, dim);
-    const struct product products[] = {{"fc2", dim, 4 * dim, TLEG_ROWS_GELU, true},
+    const struct product products[] = {{"fc2", dim, 4 * dim, TLEG_ROWS_ACTIVATION, true},
                                        {"fc1", 4 * dim, dim, TLEG_ROWS_LAYERNORM, false},
                                        {"proj", dim, dim, TLEG_ROWS_PLAIN, false},
                                        {"qkv", 3 * dim, dim, TLEG_ROWS_LAYERNORM, false}};

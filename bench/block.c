@@ -2,8 +2,8 @@
  * FMA peak that the block reaches; and the same with weights formed from base and ilayer as they are used.
  *
  *     bench/bench_block [level] [images] */
+#include "base/peaks.h"
 #include "bench.h"
-#include "peaks.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,13 +22,12 @@ struct block {
 
 static struct tleg_weight weight_make(const struct tleg_kernels *kernels, int64_t n, int64_t k, bool elastic) {
     size_t count = tleg_packed_count(kernels, TLEG_F32, n, k);
-    return (struct tleg_weight){.n = n,
-                                .k = k,
-                                .base = bench_floats(count, 0.02),
-                                .ilayer = elastic ? bench_floats(count, 0.02) : NULL,
-                                .c = 0.25F,
-                                .stored = TLEG_F32,
-                                .rounded = TLEG_F32};
+    return (struct tleg_weight){
+        .n = n,
+        .k = k,
+        .basis = tleg_basis_line(bench_floats(count, 0.02), elastic ? bench_floats(count, 0.02) : NULL, 0.25F),
+        .stored = TLEG_F32,
+        .rounded = TLEG_F32};
 }
 
 static struct block block_make(const struct tleg_kernels *kernels, int64_t images, int64_t dim, bool elastic) {
@@ -54,8 +53,8 @@ static struct block block_make(const struct tleg_kernels *kernels, int64_t image
 
 static void block_free(struct block *b) {
     for (int i = 0; i < OPS * b->layers; i++) {
-        free((void *)(uintptr_t)b->weights[i / OPS][i % OPS].base);
-        free((void *)(uintptr_t)b->weights[i / OPS][i % OPS].ilayer);
+        free((void *)(uintptr_t)b->weights[i / OPS][i % OPS].basis.tensor[0]);
+        free((void *)(uintptr_t)b->weights[i / OPS][i % OPS].basis.tensor[1]);
     }
     float *all[] = {b->x, b->wide, b->mixed, b->vectors, (float *)b->exec.shared, (float *)b->exec.lane};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
@@ -65,18 +64,18 @@ static void block_free(struct block *b) {
 static void multiply(struct block *b, int layer, int op, const float *x, float *out) {
     const struct tleg_weight *weight = &b->weights[layer % b->layers][op];
     bool normed = op == QKV || op == FC1;
-    struct tleg_gemm gemm = {
-        .m = b->m,
-        .rows = {.kind = normed ? TLEG_ROWS_LAYERNORM : TLEG_ROWS_PLAIN,
-                 .x = x,
-                 .stride = weight->k,
-                 .norm_weight = b->vectors,
-                 .norm_bias = b->vectors,
-                 .eps = 1e-5F},
-        .weight = weight,
-        .epilogue = {.bias = b->vectors, .gelu = op == FC1, .residual = normed ? NULL : out, .residual_stride = weight->n},
-        .out = out,
-        .out_stride = weight->n};
+    struct tleg_gemm gemm = {.m = b->m,
+                             .rows = {.kind = normed ? TLEG_ROWS_LAYERNORM : TLEG_ROWS_PLAIN,
+                                      .x = tleg_view_f32(x, weight->k),
+                                      .norm_weight = b->vectors,
+                                      .norm_bias = b->vectors,
+                                      .eps = 1e-5F},
+                             .weight = weight,
+                             .epilogue = {.bias = b->vectors,
+                                          .activation = op == FC1 ? TLEG_ACTIVATION_GELU : TLEG_ACTIVATION_NONE,
+                                          .residual = normed ? NULL : out,
+                                          .residual_stride = weight->n},
+                             .out = tleg_target_f32(out, weight->n)};
     tleg_gemm(&b->exec, &gemm);
 }
 
@@ -85,21 +84,21 @@ static void run(struct block *b, int layer, double seconds[OPS]) {
                                        .tokens = TOKENS,
                                        .dim = b->dim,
                                        .heads = b->heads,
-                                       .qkv = b->wide,
-                                       .out = b->mixed,
+                                       .qkv = tleg_view_f32(b->wide, 3 * b->dim),
+                                       .out = tleg_target_f32(b->mixed, b->dim),
                                        .dtype = TLEG_F32};
     double at[OPS + 1];
-    at[QKV] = bench_seconds();
+    at[QKV] = measure_thread_seconds();
     multiply(b, layer, QKV, b->x, b->wide);
-    at[ATTENTION] = bench_seconds();
+    at[ATTENTION] = measure_thread_seconds();
     tleg_attention(&b->exec, &attention);
-    at[PROJ] = bench_seconds();
+    at[PROJ] = measure_thread_seconds();
     multiply(b, layer, PROJ, b->mixed, b->x);
-    at[FC1] = bench_seconds();
+    at[FC1] = measure_thread_seconds();
     multiply(b, layer, FC1, b->x, b->wide);
-    at[FC2] = bench_seconds();
+    at[FC2] = measure_thread_seconds();
     multiply(b, layer, FC2, b->wide, b->x);
-    at[OPS] = bench_seconds();
+    at[OPS] = measure_thread_seconds();
     for (int i = 0; i < OPS; i++)
         seconds[i] = at[i + 1] - at[i];
 }
@@ -125,13 +124,13 @@ static double report(const struct tleg_kernels *kernels, int64_t images, int64_t
             whole[r] += times[i][r] = seconds[i];
         peaks[r] = peak_gflops(tleg_kernels_level(kernels), TLEG_F32);
     }
-    double peak = bench_median(peaks, REPEATS), all = bench_median(whole, REPEATS);
+    double peak = measure_median(peaks, REPEATS), all = measure_median(whole, REPEATS);
     for (int i = 0; i < OPS; i++)
         work += work_of(&b, i);
     printf("dim %4d %s  %8.3f ms  of peak %.3f  ", (int)dim, elastic ? "elastic     " : "materialised", 1e3 * all,
            work / all / 1e9 / peak);
     for (int i = 0; i < OPS; i++) {
-        double t = bench_median(times[i], REPEATS);
+        double t = measure_median(times[i], REPEATS);
         printf("  %s %.2f (%.0f %%)", names[i], work_of(&b, i) / t / 1e9 / peak, 100 * t / all);
     }
     printf("\n");

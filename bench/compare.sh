@@ -7,7 +7,7 @@
 # are named in PYTHONS ("python3" when unset); a peer that is not installed is skipped by name. See bench/peers/README.md.
 set -eu
 usage() { sed -n 's/^#  *sh /usage: /p; s/^#   *\[--r/       [--r/p' "$0" >&2; exit 2; }
-[ $# -ge 1 ] && [ -d "$1" ] || usage
+if [ $# -lt 1 ] || [ ! -d "$1" ]; then usage; fi
 build=$(cd "$1" && pwd) here=$(cd "$(dirname "$0")" && pwd)
 shift
 models=tiny,small,base batches=1,8 threads=1,2 dtypes=f32,bf16 parts=cells,elastic,start,train rounds=3 seconds=1 out=$build/compare.jsonl tables=1
@@ -26,6 +26,12 @@ tleg=$build/tools/tleg files=$build/compare pythons=${PYTHONS:-python3}
 mkdir -p "$files"
 list() { echo "$1" | tr ',' ' '; }
 wanted() { case ",$parts," in *",$1,"*) ;; *) return 1 ;; esac }
+for part in start train; do # these need a program of the build beside the command
+    if wanted $part && [ ! -x "$build/bench/bench_$part" ]; then
+        echo "skipped $part: $build/bench/bench_$part is not there (configure with -DTLEG_BENCH=ON)" >&2
+        parts=$(list "$parts" | tr ' ' '\n' | grep -vx $part | paste -sd, -)
+    fi
+done
 
 for model in $(list "$models"); do
     [ -f "$files/$model.gene" ] || "$tleg" new --arch "$model" --image 224 --patch 16 --classes 1000 -o "$files/$model.gene" >/dev/null
@@ -39,7 +45,8 @@ done
 named() {
     peer=$1 model=$2
     shift 2
-    "$@" | sed "s/^{/{\"peer\": \"$peer\", \"model\": \"$model\", /" >>"$out"
+    line=$("$@")
+    echo "$line" | sed "s/^{/{\"peer\": \"$peer\", \"model\": \"$model\", /" >>"$out"
 }
 # peer PROGRAM OPTIONS...: with every interpreter; a program that lacks its package ends with 77 and is not asked again.
 peer() {
@@ -77,13 +84,13 @@ while [ $round -lt "$rounds" ]; do
                 named tleg-elastic "$model" "$tleg" bench "$files/$model.gene" --depth 12 --timm --threads "$count" --json
                 named tleg-stored "$model" "$tleg" bench "$files/$model.f32" --threads "$count" --json
             fi
-            if wanted start && [ -x "$build/bench/bench_start" ]; then
+            if wanted start; then
                 named tleg-start "$model" "$build/bench/bench_start" "$files/$model.gene" "$count"
                 peer peers/ort --cache "$files" --start --model "$model" --batch 1 --threads "$count"
             fi
         done
     done
-    if wanted train && [ -x "$build/bench/bench_train" ]; then
+    if wanted train; then
         for count in $(list "$threads"); do
             "$build/bench/bench_train" "$count" >>"$out"
             peer train_torch "$count"

@@ -1,12 +1,12 @@
 /* Expanding base to 12 layers, against what the machine's memory can do: bytes read (base and ilayer, once) plus bytes written,
  * over time. Warm: into memory that was touched before, from an allocator that keeps what it gets back. Cold: into fresh pages,
  * from the library's own allocator. Three yardsticks, in the same run: the C library's copy, the fastest copy that we know
- * (tools/peaks.c), and, since six bytes of seven are written, the fastest filling, which a core cannot pass however it reads.
- * Medians; prints one JSON object a line.
+ * (tools/base/peaks.c), and, since six bytes of seven are written, the fastest filling, which a core cannot pass however it
+ * reads. Medians; prints one JSON object a line.
  *
  *     bench/bench_expand [threads] [level] */
+#include "base/peaks.h"
 #include "bench.h"
-#include "peaks.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -88,7 +88,7 @@ static void *fill(void *thread) {
 static double together(int32_t threads, void *(*fn)(void *thread)) {
     pthread_t others[MOST_THREADS];
     int32_t number[MOST_THREADS];
-    const double start = bench_now();
+    const double start = measure_seconds();
     for (int32_t t = 0; t < threads; t++) {
         number[t] = t;
         if (t > 0 && pthread_create(&others[t], NULL, fn, &number[t]))
@@ -97,7 +97,7 @@ static double together(int32_t threads, void *(*fn)(void *thread)) {
     fn(&number[0]);
     for (int32_t t = 1; t < threads; t++)
         pthread_join(others[t], NULL);
-    return bench_now() - start;
+    return measure_seconds() - start;
 }
 
 static double best_copy[MOST_THREADS];
@@ -117,9 +117,9 @@ static double traffic(int32_t dtype) {
 
 static double one(tleg_context *context, const tleg_expander *expander) {
     tleg_model *model;
-    double start = bench_now();
+    double start = measure_seconds();
     check(tleg_expander_expand(context, expander, DEPTH, &model), tleg_context_get_error(context));
-    double seconds = bench_now() - start;
+    double seconds = measure_seconds() - start;
     tleg_model_free(model);
     return seconds;
 }
@@ -139,13 +139,13 @@ static void report(tleg_context *context, const tleg_learngene *gene, int32_t dt
     together(threads, find_best);
     for (int32_t t = 0; t < threads; t++)
         best += best_copy[t];
-    const double bytes = COUNT * sizeof(float) * (double)threads, taken = bench_median(seconds, REPEATS);
-    const double rate = traffic(dtype) / taken / 1e9, library = 2e-9 * bytes / bench_median(copies, REPEATS);
+    const double bytes = COUNT * sizeof(float) * (double)threads, taken = measure_median(seconds, REPEATS);
+    const double rate = traffic(dtype) / taken / 1e9, library = 2e-9 * bytes / measure_median(copies, REPEATS);
     printf("{\"dtype\": \"%s\", \"memory\": \"%s\", \"threads\": %d, \"ms\": %.2f, \"gb_per_s\": %.1f, "
            "\"copy_gb_per_s\": %.1f, \"copy_share\": %.2f, \"best_copy_gb_per_s\": %.1f, \"best_copy_share\": %.2f, "
            "\"fill_gb_per_s\": %.1f}\n",
            dtype == TLEG_F32 ? "f32" : "bf16", warm ? "warm" : "cold", threads, 1e3 * taken, rate, library, rate / library,
-           best, rate / best, 1e-9 * bytes / bench_median(fills, REPEATS));
+           best, rate / best, 1e-9 * bytes / measure_median(fills, REPEATS));
     tleg_expander_free(expander);
 }
 

@@ -4,8 +4,8 @@
  *     env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OPENBLAS_NUM_THREADS=1 bench/bench_gemm [level [bf16]]
  *
  * Those two variables halve OpenBLAS; start without them. */
+#include "base/peaks.h"
 #include "bench.h"
-#include "peaks.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,9 +31,9 @@ static struct operands operands_make(const struct tleg_kernels *kernels, int32_t
     size_t count = tleg_packed_count(kernels, dtype, n, k);
     float *packed = bench_floats(count, 0), *stored = bench_floats(count, 0);
     tleg_pack(kernels, dtype, n, k, o.w, packed);
-    tleg_expand(kernels, packed, NULL, 0, count, dtype, stored);
+    tleg_convert(kernels, packed, count, dtype, stored);
     free(packed);
-    o.weight = (struct tleg_weight){.n = n, .k = k, .base = stored, .stored = dtype, .rounded = dtype};
+    o.weight = (struct tleg_weight){.n = n, .k = k, .basis = tleg_basis_one(stored), .stored = dtype, .rounded = dtype};
     o.exec = bench_exec(kernels, tleg_gemm_scratch(kernels, dtype, m, n, k));
     return o;
 }
@@ -42,29 +42,28 @@ static void operands_free(struct operands *o) {
     free(o->x);
     free(o->w);
     free(o->out);
-    free((void *)(uintptr_t)o->weight.base);
+    free((void *)(uintptr_t)o->weight.basis.tensor[0]);
     free(o->exec.shared);
     free(o->exec.lane);
 }
 
 static double ours(const struct operands *o) {
     struct tleg_gemm gemm = {.m = o->m,
-                             .rows = {.kind = TLEG_ROWS_PLAIN, .x = o->x, .stride = o->k},
+                             .rows = {.kind = TLEG_ROWS_PLAIN, .x = tleg_view_f32(o->x, o->k)},
                              .weight = &o->weight,
-                             .out = o->out,
-                             .out_stride = o->n};
-    double start = bench_seconds();
+                             .out = tleg_target_f32(o->out, o->n)};
+    double start = measure_thread_seconds();
     tleg_gemm(&o->exec, &gemm);
-    return bench_seconds() - start;
+    return measure_thread_seconds() - start;
 }
 
 static double theirs(const struct operands *o) {
-    double start = bench_seconds();
+    double start = measure_thread_seconds();
 #if TLEG_HAVE_BLAS
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)o->m, (int)o->n, (int)o->k, 1, o->x, (int)o->k, o->w, (int)o->k,
                 0, o->out, (int)o->n);
 #endif
-    return bench_seconds() - start;
+    return measure_thread_seconds() - start;
 }
 
 static void shape(const struct tleg_kernels *kernels, int32_t dtype, int64_t m, int64_t n, int64_t k) {
@@ -78,7 +77,7 @@ static void shape(const struct tleg_kernels *kernels, int32_t dtype, int64_t m, 
     }
     for (int i = 0; i < 5; i++)
         peak[i] = peak_gflops(tleg_kernels_level(kernels), dtype);
-    double a = work / bench_median(own, REPEATS), b = work / bench_median(blas, REPEATS), p = bench_median(peak, 5);
+    double a = work / measure_median(own, REPEATS), b = work / measure_median(blas, REPEATS), p = measure_median(peak, 5);
     printf("%5d %5d %5d  %8.1f  %6.2f", (int)m, (int)n, (int)k, a, a / p);
     if (TLEG_HAVE_BLAS)
         printf("  %8.1f  %6.2f", b, a / b);

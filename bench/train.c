@@ -4,14 +4,13 @@
  * memory that the trainer asks for.
  *
  *     bench/bench_train [threads] [recompute] [bf16]     recompute 1: keep each block's input alone */
+#include "base/peaks.h"
 #include "bench.h"
-#include "peaks.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <tleg/tleg.h>
 
 enum { STEPS = 7, BATCH = 64, IMAGE = 32, PATCH = 4, DIM = 192, HEADS = 3, DEPTH = 6, CLASSES = 10 };
@@ -23,24 +22,30 @@ static void check(tleg_status status, const char *text) {
     }
 }
 
-/* Wall time: PyTorch's program measures that too. */
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* Operations of a step: a block has 12 D^2 multiplications a token, and attention 2 N D. */
 static double step_operations(void) {
     const double tokens = (double)(IMAGE / PATCH) * (IMAGE / PATCH);
     return 3 * 2 * BATCH * tokens * DEPTH * (12.0 * DIM * DIM + 2 * tokens * DIM);
 }
 
+/* In seconds of wall time: PyTorch's program measures that too. */
 static double one_step(tleg_trainer *trainer, const tleg_train_batch *batch) {
-    double start = now();
+    double start = measure_seconds();
     check(tleg_trainer_backward(trainer, batch, NULL), tleg_trainer_get_error(trainer));
     check(tleg_trainer_update(trainer, 1e-3), tleg_trainer_get_error(trainer));
-    return now() - start;
+    return measure_seconds() - start;
+}
+
+static void say(const tleg_context *context, const tleg_context_options *own, const tleg_trainer_options *options,
+                double seconds, uint64_t bytes) {
+    double gflops = step_operations() / seconds / 1e9;
+    double share = gflops / own->workers / peak_gflops(tleg_context_get_level(context, NULL), TLEG_F32);
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    printf("{\"peer\":\"tleg\",\"model\":\"cifar-train\",\"dtype\":\"%s\",\"batch\":%d,\"threads\":%d,\"ms\":%.2f,",
+           options->dtype == TLEG_BF16 ? "bf16" : "f32", BATCH, (int)own->workers, 1e3 * seconds);
+    printf("\"gflops\":%.1f,\"peak_share\":%.3f,\"trainer_bytes\":%llu,\"peak_bytes\":%lld}\n", gflops, share,
+           (unsigned long long)bytes, (long long)usage.ru_maxrss * 1024);
 }
 
 int main(int argc, char **argv) {
@@ -71,16 +76,7 @@ int main(int argc, char **argv) {
     one_step(trainer, &batch);
     for (int i = 0; i < STEPS; i++)
         seconds[i] = one_step(trainer, &batch);
-    double median = bench_median(seconds, STEPS), gflops = step_operations() / median / 1e9;
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    printf("{\"peer\":\"tleg\",\"model\":\"cifar-train\",\"dtype\":\"%s\",\"batch\":%d,\"threads\":%d,\"ms\":%.2f,\"gflops\":%."
-           "1f,\"peak_"
-           "share\":%.3f,"
-           "\"trainer_bytes\":%llu,\"peak_bytes\":%lld}\n",
-           options.dtype == TLEG_BF16 ? "bf16" : "f32", BATCH, own.workers, 1e3 * median, gflops,
-           gflops / own.workers / peak_gflops(tleg_context_get_level(context, NULL), TLEG_F32), (unsigned long long)bytes,
-           (long long)usage.ru_maxrss * 1024);
+    say(context, &own, &options, measure_median(seconds, STEPS), bytes);
     tleg_trainer_free(trainer);
     tleg_learngene_free(gene);
     tleg_context_free(context);

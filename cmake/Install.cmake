@@ -1,11 +1,13 @@
 # What `cmake --install` writes: headers, both libraries, tleg.pc and the package of find_package(tleg). All of it finds its
 # prefix from where it lies, so that the tree may be moved.
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
 set(tleg_cmake_dir ${CMAKE_INSTALL_LIBDIR}/cmake/tleg)
-set_target_properties(tleg_shared PROPERTIES EXPORT_NAME tleg)
 
 install(TARGETS tleg_static tleg_shared EXPORT tleg-targets
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development
-        LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT runtime NAMELINK_COMPONENT development)
+        LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT runtime NAMELINK_COMPONENT development
+        INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/tleg DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development
         FILES_MATCHING PATTERN "*.h")
 install(EXPORT tleg-targets NAMESPACE tleg:: DESTINATION ${tleg_cmake_dir} COMPONENT development)
@@ -33,7 +35,10 @@ foreach(dir LIBDIR INCLUDEDIR)
   endif()
 endforeach()
 # No Requires.private: it would ask users of the shared library too for the BLAS's development package.
-set(tleg_pc_private -pthread -lm)
+set(tleg_pc_private -lm)
+if(TLEG_THREADS)
+  list(PREPEND tleg_pc_private -pthread)
+endif()
 if(TLEG_BLAS_LIBRARIES)
   list(GET TLEG_BLAS_LIBRARIES 0 tleg_pc_blas)
   get_filename_component(tleg_pc_blas ${tleg_pc_blas} DIRECTORY)
@@ -42,3 +47,7 @@ endif()
 list(JOIN tleg_pc_private " " tleg_pc_private)
 configure_file(${PROJECT_SOURCE_DIR}/tleg.pc.in ${CMAKE_CURRENT_BINARY_DIR}/tleg.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/tleg.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT development)
+
+# The licence, and those of what is compiled in.
+install(FILES ${PROJECT_SOURCE_DIR}/LICENSE ${PROJECT_SOURCE_DIR}/THIRD-PARTY DESTINATION ${CMAKE_INSTALL_DOCDIR}
+        COMPONENT runtime)

@@ -43,11 +43,11 @@ int main(int argc, char **argv) {
     tleg_config config = {.struct_size = sizeof config};
 
     check(tleg_context_create(NULL, &context), "no context");
-    check(tleg_learngene_open(context, argv[1], 0, 0, &gene), tleg_context_get_error(context));
+    check(tleg_learngene_open(context, argv[1], NULL, &gene), tleg_context_get_error(context));
     check(tleg_expander_create(context, gene, NULL, &expander), tleg_context_get_error(context));
     check(tleg_expander_expand(context, expander, atoi(argv[2]), &model), tleg_context_get_error(context));
     check(tleg_session_create(context, model, NULL, &session), tleg_context_get_error(context));
-    check(tleg_model_get_info(model, &config), "no configuration");
+    check(tleg_model_get_info(context, model, &config), "no configuration");
 
     tleg_image image = read_ppm(argv[3]);
     size_t side = (size_t)config.image_size;
@@ -55,7 +55,8 @@ int main(int argc, char **argv) {
     if (!input || !logits)
         check(TLEG_ERROR_MEMORY, "no memory for the picture");
     check(tleg_image_prepare(context, &image, &config, input), tleg_context_get_error(context));
-    check(tleg_session_run(session, input, 1, logits, NULL), tleg_session_get_error(session));
+    check(tleg_session_run(session, 1, input, 3 * side * side, logits, (size_t)config.classes, NULL, 0),
+          tleg_session_get_error(session));
 
     int best = 0;
     for (int c = 1; c < config.classes; c++)

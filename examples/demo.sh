@@ -7,7 +7,7 @@ set -eu
 cd "$(dirname "$0")/.."
 gene=examples/cifar10/learngene-seed.safetensors
 build=${TLEG_BUILD_DIR:-build}/demo
-. tools/packages.sh
+. scripts/packages.sh
 
 mkdir -p "$build"
 install_missing build

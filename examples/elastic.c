@@ -32,8 +32,8 @@ int main(int argc, char **argv) {
     tleg_cost cost = {.struct_size = sizeof cost};
 
     check(tleg_context_create(NULL, &context), "no context");
-    check(tleg_learngene_open(context, argv[1], 0, 0, &gene), tleg_context_get_error(context));
-    check(tleg_learngene_get_info(gene, &config), "no configuration");
+    check(tleg_learngene_open(context, argv[1], NULL, &gene), tleg_context_get_error(context));
+    check(tleg_learngene_get_info(context, gene, &config), "no configuration");
     check(tleg_expander_create(context, gene, NULL, &expander), tleg_context_get_error(context));
     tleg_learngene_free(gene); /* the expander has packed what it needs */
     check(tleg_expander_get_cost(context, expander, 1, 0, &cost), tleg_context_get_error(context));
@@ -49,7 +49,8 @@ int main(int argc, char **argv) {
     for (int32_t depth = cost.least_depth; depth < cost.least_depth + 12; depth++) {
         check(tleg_session_set_depth(session, depth), tleg_session_get_error(session));
         double start = cpu_ms();
-        check(tleg_session_run(session, image, 1, logits, NULL), tleg_session_get_error(session));
+        check(tleg_session_run(session, 1, image, pixels, logits, (size_t)config.classes, NULL, 0),
+              tleg_session_get_error(session));
         double ms = cpu_ms() - start;
         int best = 0;
         for (int c = 1; c < config.classes; c++)

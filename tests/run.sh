@@ -1,9 +1,48 @@
 #!/bin/sh
 # Builds and tests everything, on a fresh Debian 12 machine too:   sh tests/run.sh
-# Installs what is missing through apt, builds with gcc and clang, under AddressSanitizer and UBSan, ThreadSanitizer, valgrind and
-# without a BLAS, and ends with a summary. Build trees lie under TLEG_BUILD_DIR (./build when unset). Exit 0: all passed.
+# or some of its stages:                                           sh tests/run.sh release asan
+# and says which there are:                                        sh tests/run.sh --list
+# Installs what is missing through apt, builds each stage's tree with its preset (CMakePresets.json) and ends with a summary, in which
+# all that was skipped is counted and named. Build trees lie under TLEG_BUILD_DIR (./build when unset). Exit 0: all passed.
 set -u
 cd "$(dirname "$0")/.." || exit 1
+
+stages="release speed lint clang asan libfuzzer tsan plain mpi aarch64"
+list() {
+    cat <<'END'
+release     what is installed: every suite, script and the command
+speed       what keeps kernels fast: instructions counted, and times beside plain loops
+lint        shellcheck over all scripts, clang-tidy over all C files
+clang       clang, and its UBSan
+asan        AddressSanitizer and UBSan: suites, fuzz corpora, the command
+libfuzzer   each fuzz target under libFuzzer for a moment
+tsan        ThreadSanitizer: the suites of threads
+plain       the library without a BLAS; some suites under valgrind
+mpi         training on several ranks
+aarch64     another processor, in an emulator
+END
+}
+case ${1-} in
+--list)
+    list
+    exit
+    ;;
+-*)
+    echo "usage: sh tests/run.sh [--list | STAGE...]" >&2
+    exit 2
+    ;;
+esac
+[ $# -gt 0 ] || set -- $stages
+for name in "$@"; do
+    case " $stages " in
+    *" $name "*) ;;
+    *)
+        echo "tests/run.sh: there is no stage \"$name\"; --list says which there are" >&2
+        exit 2
+        ;;
+    esac
+done
+
 build=${TLEG_BUILD_DIR:-$(pwd)/build}
 mkdir -p "$build/logs" || exit 1
 build=$(cd "$build" && pwd)
@@ -11,19 +50,17 @@ passed=0 failed=0 skipped=0
 skips=$build/logs/skips
 : >"$skips"
 jobs=$(nproc 2>/dev/null || echo 2)
+# A machine with other work takes longer.
+patience=$(awk -v cores="$jobs" '{ others = int($1 / cores); print 1 + (others < 5 ? others : 5) }' /proc/loadavg 2>/dev/null || echo 1)
 
-# ---- what is needed ----
-. tools/packages.sh
-if command -v apt-get >/dev/null && command -v dpkg-query >/dev/null; then
-    install_missing test || echo "apt could not install all that is missing"
-    [ "$(uname -m)" = aarch64 ] || install_missing cross || echo "apt could not install a compiler and an emulator for aarch64"
-else
-    echo "no apt here: what is missing is not installed"
-fi
+# An allocation that is too large gives NULL, as it does outside: the suites ask for some.
+export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1:allocator_may_return_null=1
+export UBSAN_OPTIONS=print_stacktrace=1
+export TSAN_OPTIONS=second_deadlock_stack=1:allocator_may_return_null=1
 
-# ---- stages ----
-# stage NAME COMMAND...: runs it into a log; a failure is counted and shown, and the rest goes on.
-stage() {
+# ---- what a stage is made of ----
+# step NAME COMMAND...: runs it into a log; a failure is counted and shown, and the rest goes on.
+step() {
     name=$1
     shift
     begin=$(date +%s)
@@ -37,17 +74,19 @@ stage() {
     fi
 }
 
-# tree NAME TARGET CMAKE-OPTIONS...: configures and builds build/NAME.
+# tree PRESET TARGETS [CMAKE-OPTION...]: configures and builds build/PRESET, unless an earlier stage did.
+trees=
 tree() {
-    where=$1 target=$2
+    where=$1 targets=$2
     shift 2
-    stage "$where-configure" cmake -S . -B "$build/$where" -G Ninja -DTLEG_WERROR=ON "$@" &&
-        stage "$where-build" cmake --build "$build/$where" -j "$jobs" --target $target
+    case " $trees " in *" $where "*) return 0 ;; esac
+    step "$where-configure" cmake -S . --preset "$where" -B "$build/$where" "-DTLEG_TEST_PATIENCE=$patience" "$@" &&
+        step "$where-build" cmake --build "$build/$where" -j "$jobs" --target $targets && trees="$trees $where"
 }
 
 figure() { sed -n "s/^.*[[:space:]]$1=\"\([0-9]*\)\".*/\1/p" "$2" | head -n 1; }
 
-# check TREE CTEST-OPTIONS...: runs ctest there and adds its counts.
+# check TREE CTEST-OPTION...: runs ctest there and adds its counts. A skip is a line "SKIP what: why" of the test's output.
 check() {
     where=$1
     shift
@@ -64,8 +103,15 @@ check() {
         bad=$(figure failures "$report")
         left=$(($(figure skipped "$report") + $(figure disabled "$report")))
     fi
-    passed=$((passed + tests - bad - left)) failed=$((failed + bad)) skipped=$((skipped + left))
-    sed -n "s|^SKIP |$where: |p" "$build/$where/Testing/Temporary/LastTest.log" 2>/dev/null | sort -u >>"$skips"
+    passed=$((passed + tests - bad - left)) failed=$((failed + bad))
+    sed -n "s|^SKIP |$where: |p" "$build/$where/Testing/Temporary/LastTest.log" 2>/dev/null | sort -u >"$build/logs/$where.skips"
+    named=$(wc -l <"$build/logs/$where.skips")
+    cat "$build/logs/$where.skips" >>"$skips"
+    skipped=$((skipped + named))
+    if [ "$named" -lt "$left" ]; then
+        echo "FAILED  $where${*:+ $*}: $left tests were skipped, and $named say why"
+        failed=$((failed + 1))
+    fi
     if [ $code -ne 0 ]; then
         echo "FAILED  $where${*:+ $*}: $bad of $tests tests ($seconds s)"
         sed 's/^/    /' "$build/logs/$where-ctest.log"
@@ -82,94 +128,122 @@ skip() {
     skipped=$((skipped + 1))
 }
 
-# Without object-size: gcc 12 takes a choice between two tables for one that is too small. AddressSanitizer watches the same.
-sanitized='-O1 -g -fno-omit-frame-pointer'
-undefined='-fsanitize=address,undefined -fno-sanitize=object-size -fno-sanitize-recover=all'
-# An allocation that is too large gives NULL, as it does outside: the suites ask for some.
-export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1:allocator_may_return_null=1
-export UBSAN_OPTIONS=print_stacktrace=1
-export TSAN_OPTIONS=second_deadlock_stack=1:allocator_may_return_null=1
-
-tree release all -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_COMPILER=gcc && check release -LE speed && check release -L speed
-
-# clang's UBSan sees what gcc's does not; it traps, since the shared library is linked without undefined symbols.
-if command -v clang >/dev/null; then
-    tree clang all -DCMAKE_BUILD_TYPE=None -DCMAKE_C_COMPILER=clang \
-        "-DCMAKE_C_FLAGS=-O1 -g -fsanitize=undefined -fsanitize-trap=undefined" && check clang -L 'unit|replay' && check clang -R '^symbols$'
-else
-    skip clang "clang is not installed"
-fi
-
-tree asan "tleg_tests tleg" -DCMAKE_BUILD_TYPE=None -DTLEG_TEST_TIMEOUT=600 -DTLEG_BENCH=OFF \
-    "-DCMAKE_C_FLAGS=$sanitized $undefined" &&
-    check asan -L "unit|replay|command"
-
-# libFuzzer's build of the fuzz targets, for a moment each: that they still build and run. tests/fuzz/run.sh is for hours.
-probe='int LLVMFuzzerTestOneInput(const unsigned char *data, unsigned long size) { return data && size > 1u << 30; }'
-if echo "$probe" | clang -x c -fsanitize=fuzzer,address,undefined - -o "$build/logs/probe" 2>/dev/null; then
-    stage libfuzzer-configure cmake -S . --preset libfuzzer -B "$build/libfuzzer" &&
-        stage libfuzzer-build cmake --build "$build/libfuzzer" -j "$jobs" --target tleg_fuzzers &&
-        for target in $(ls tests/fuzz/corpus); do
-            found=$build/logs/$target # what is found goes there, not into the corpus
-            rm -rf "$found" && mkdir "$found"
-            stage "$target" "$build/libfuzzer/tests/fuzz/$target" -runs=3000 -max_len=4096 -artifact_prefix="$found-" "$found" \
-                "tests/fuzz/corpus/$target"
-        done
-else
-    skip libfuzzer "clang with libFuzzer (libclang-rt-dev) is not installed"
-fi
-
-threaded="test_threads test_guest_threads test_team test_core"
-tree tsan "$threaded" -DCMAKE_BUILD_TYPE=None -DTLEG_TEST_TIMEOUT=600 -DTLEG_BENCH=OFF -DTLEG_BLAS=none -DTLEG_TOOLS=OFF \
-    "-DCMAKE_C_FLAGS=$sanitized -fsanitize=thread" && check tsan -R "^($(echo "$threaded" | tr ' ' '|'))\$"
-
-suites="test_contracts test_null test_format test_golden:logits* test_learngene test_memory:*leave* test_threads:*share*"
-command -v valgrind >/dev/null || {
-    skip valgrind "valgrind is not installed"
-    suites=
-}
-tree plain "all" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DTLEG_BLAS=none -DTLEG_TOOLS=OFF -DTLEG_BENCH=OFF \
-    "-DTLEG_VALGRIND=$(echo "$suites" | tr ' ' ';')" && check plain -L 'unit|replay|valgrind' && check plain -R '^(symbols|abi_diff)$'
-
-if command -v mpirun >/dev/null; then
-    tree mpi tleg -DCMAKE_BUILD_TYPE=Release -DTLEG_MPI=ON -DTLEG_BLAS=none -DTLEG_BENCH=OFF && check mpi -R '^mpi$'
-else
-    skip mpi "mpirun is not installed"
-fi
-
-# Another processor: its own kernels and the portable ones, in an emulator. Suites that take minutes there are left out.
-cross=aarch64-linux-gnu
-emulator=$(command -v qemu-aarch64-static || command -v qemu-aarch64)
-if [ "$(uname -m)" = aarch64 ]; then
-    emulator= # what was built above ran
-elif ! command -v $cross-gcc >/dev/null; then
-    skip aarch64 "$cross-gcc is not installed"
-elif [ -z "$emulator" ]; then
-    skip aarch64 "qemu-aarch64 is not installed"
-else
-    suites="test_kernels test_table test_backward test_backward_rows test_ops test_ops_chain test_parts test_block test_core test_dtype"
-    suites="$suites test_guest_float"
-    golden=tests/golden
-    tree aarch64 "$suites test_golden tleg_levels tleg_shared" -DCMAKE_BUILD_TYPE=Release -DCMAKE_SYSTEM_NAME=Linux \
-        -DCMAKE_SYSTEM_PROCESSOR=aarch64 -DCMAKE_C_COMPILER=$cross-gcc "-DCMAKE_C_FLAGS=-idirafter /usr/include" \
-        -DCMAKE_EXE_LINKER_FLAGS=-static -DCMAKE_CROSSCOMPILING_EMULATOR="$emulator" -DTLEG_TEST_TIMEOUT=600 -DTLEG_BLAS=none \
-        -DTLEG_TOOLS=OFF -DTLEG_BENCH=OFF -DTLEG_EXAMPLES=OFF && {
-        check aarch64 -R "^($(echo "$suites" | tr ' ' '|'))\$"
-        for part in expanded saved logits; do
-            stage aarch64-$part "$emulator" "$build/aarch64/tests/test_golden" "$part*"
-        done
-        stage aarch64-link $cross-gcc -std=c99 -Iinclude tests/consumers/consumer.c "$build/aarch64/lib/libtleg.a" -static -pthread \
-            -lm -o "$build/aarch64/consumer" &&
-            stage aarch64-run "$emulator" "$build/aarch64/consumer" $golden/mean.gene.safetensors $golden/images-16.safetensors \
-                $golden/mean-4.out.safetensors
+# needs STAGE COMMAND: whether the command is there; without it the stage is skipped.
+needs() {
+    command -v "$2" >/dev/null || {
+        skip "$1" "$2 is not installed"
+        return 1
     }
+}
+
+# any_of NAME...: the pattern of ctest -R that matches these and no other.
+any_of() { echo "^($(echo "$*" | tr ' ' '|'))\$"; }
+
+# ---- stages ----
+run_release() {
+    tree release all && check release -LE 'speed|lint'
+}
+
+run_speed() {
+    tree release all && check release -L speed
+}
+
+run_lint() {
+    tree release all || return 0
+    step lint sh tests/scripts/source/lint.sh "$build/release" all && passed=$((passed + 1))
+    sed -n 's|^SKIP |lint: |p' "$build/logs/lint.log" >"$build/logs/lint.skips"
+    cat "$build/logs/lint.skips" >>"$skips"
+    skipped=$((skipped + $(wc -l <"$build/logs/lint.skips")))
+}
+
+run_clang() {
+    needs clang clang && tree clang all && check clang -L 'unit|replay' && check clang -R '^symbols$'
+}
+
+run_asan() {
+    tree asan "tleg_tests tleg" && check asan -L 'unit|replay|command'
+}
+
+# That the fuzz targets still build and run; tests/fuzz/run.sh is for hours. What is found goes to the logs, not into the corpus.
+run_libfuzzer() {
+    probe='int LLVMFuzzerTestOneInput(const unsigned char *data, unsigned long size) { return data && size > 1u << 30; }'
+    if ! echo "$probe" | clang -x c -fsanitize=fuzzer,address,undefined - -o "$build/logs/probe" 2>/dev/null; then
+        skip libfuzzer "clang with libFuzzer (libclang-rt-dev) is not installed"
+        return
+    fi
+    tree libfuzzer tleg_fuzzers || return 0
+    for corpus in tests/fuzz/corpus/*; do
+        target=$(basename "$corpus")
+        found=$build/logs/$target
+        rm -rf "$found" && mkdir "$found"
+        step "$target" "$build/libfuzzer/tests/fuzz/$target" -runs=3000 -max_len=4096 -artifact_prefix="$found-" "$found" "$corpus" &&
+            passed=$((passed + 1))
+    done
+}
+
+run_tsan() {
+    threaded="test_threads test_guest_threads test_team test_core"
+    tree tsan "$threaded" && check tsan -R "$(any_of $threaded)"
+}
+
+run_plain() {
+    suites="test_contracts test_null test_format test_golden:logits* test_learngene test_memory:*leave* test_threads:*share*"
+    needs plain-valgrind valgrind || suites=
+    tree plain all "-DTLEG_VALGRIND=$(echo "$suites" | tr ' ' ';')" && check plain -L 'unit|replay|valgrind' &&
+        check plain -R "$(any_of symbols abi_diff)"
+}
+
+run_mpi() {
+    needs mpi mpirun && tree mpi tleg && check mpi -R '^mpi$'
+}
+
+# Another processor: its own kernels and the portable ones. Suites that take minutes in the emulator are left out.
+run_aarch64() {
+    if [ "$(uname -m)" = aarch64 ]; then
+        return # what was built for the other stages ran
+    fi
+    cross=aarch64-linux-gnu-gcc emulator=qemu-aarch64-static golden=tests/golden
+    needs aarch64 $cross && needs aarch64 $emulator || return 0
+    suites="test_kernels test_table test_backward test_backward_rows test_ops test_ops_chain test_own_network test_block test_core
+test_dtype test_guest_float"
+    tree aarch64 "$suites test_golden tleg_levels tleg_shared" || return 0
+    check aarch64 -R "$(any_of $suites)"
+    for part in expanded saved logits; do
+        step aarch64-$part $emulator "$build/aarch64/tests/test_golden" "$part*" && passed=$((passed + 1))
+    done
+    step aarch64-link $cross -std=c99 -Iinclude tests/consumers/consumer.c "$build/aarch64/lib/libtleg.a" -static -pthread -lm \
+        -o "$build/aarch64/consumer" &&
+        step aarch64-run $emulator "$build/aarch64/consumer" $golden/mean.gene.safetensors $golden/images-16.safetensors \
+            $golden/mean-4.out.safetensors && passed=$((passed + 1))
+}
+
+# ---- what is needed ----
+# shellcheck source=scripts/packages.sh
+. scripts/packages.sh
+if command -v apt-get >/dev/null && command -v dpkg-query >/dev/null; then
+    install_missing test || echo "apt could not install all that is missing"
+    case " $* " in
+    *" aarch64 "*)
+        [ "$(uname -m)" = aarch64 ] || install_missing cross || echo "apt could not install a compiler and an emulator for aarch64"
+        ;;
+    esac
+else
+    echo "no apt here: what is missing is not installed"
 fi
+
+for stage in "$@"; do
+    "run_$stage"
+done
 
 # ---- summary ----
 echo
-[ -x "$build/release/tests/tleg_levels" ] && "$build/release/tests/tleg_levels"
-[ -n "$emulator" ] && [ -x "$build/aarch64/tests/tleg_levels" ] &&
-    "$emulator" "$build/aarch64/tests/tleg_levels" | sed -n 's/^levels run:/levels run on aarch64, emulated:/p'
+for where in $trees; do
+    levels=$build/$where/tests/tleg_levels
+    [ ! -x "$levels" ] || case $where in
+    release) "$levels" ;;
+    aarch64) qemu-aarch64-static "$levels" | sed -n 's/^levels run:/levels run on aarch64, emulated:/p' ;;
+    esac
+done
 if [ -s "$skips" ]; then
     echo "skipped, and why:"
     sort -u "$skips" | sed 's/^/    /'

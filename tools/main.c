@@ -1,5 +1,5 @@
 /* The command tleg: finds the verb, and makes sure that what it printed arrived. */
-#include "options.h"
+#include "base/options.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -7,9 +7,11 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct verb *const verbs[] = {&verb_new,       &verb_info,  &verb_expand,  &verb_run,  &verb_plan,
-                                           &verb_classify,  &verb_eval,  &verb_distill, &verb_tune, &verb_grad,
-                                           &verb_linearize, &verb_check, &verb_bench};
+#define VERB(name) &verb_##name,
+static const struct verb *const verbs[] = {
+#include "verbs.def"
+};
+#undef VERB
 enum { VERBS = sizeof verbs / sizeof *verbs };
 
 static void print_usage(FILE *stream) {

@@ -15,21 +15,24 @@ def median(values):
 
 
 def read(path):
-    """{(peer, model, dtype, batch, threads): {figure: median over the rounds}}, {peer: what it is}, {peer: why it was skipped}"""
-    rounds, versions, skipped = defaultdict(lambda: defaultdict(list)), {}, {}
+    """Of runs, and of starts: {(peer, model, dtype, batch, threads): {figure: median over the rounds}}; then {peer: what it is},
+    {peer: why it was skipped}"""
+    runs, starts = (defaultdict(lambda: defaultdict(list)) for _ in range(2))
+    versions, skipped = {}, {}
     with open(path, encoding="utf-8") as lines:
         for line in map(json.loads, lines):
             peer = line["peer"]
             if "skipped" in line:
                 skipped[peer] = line["skipped"]
                 continue
-            versions[peer] = line.get("version", line.get("level", ""))
+            versions[peer] = line.get("version", line.get("level", "")) or versions.get(peer, "")
             key = (peer, line["model"], line.get("dtype", "f32"), line["batch"], line["threads"])
             for figure, value in line.items():
                 if isinstance(value, (int, float)):
-                    rounds[key][figure].append(value)
-    figures = {key: {figure: median(values) for figure, values in figures.items()} for key, figures in rounds.items()}
-    return figures, versions, {peer: why for peer, why in skipped.items() if peer not in versions}
+                    (starts if "ms_open" in line else runs)[key][figure].append(value)
+    medians = [{key: {figure: median(values) for figure, values in figures.items()} for key, figures in rounds.items()}
+               for rounds in (runs, starts)]
+    return *medians, versions, {peer: why for peer, why in skipped.items() if peer not in versions}
 
 
 def table(head, rows):
@@ -57,13 +60,12 @@ def divide(a, b):
 def fastest(data, model, dtype, batch, threads):
     """The fastest peer of a cell: its name and its figures, or None."""
     cell = [(figures["ms"], key[0], figures) for key, figures in data.items()
-            if key[1:] == (model, dtype, batch, threads) and not key[0].startswith("tleg") and "ms_open" not in figures]
+            if key[1:] == (model, dtype, batch, threads) and not key[0].startswith("tleg")]
     return min(cell, key=lambda c: c[0])[1:] if cell else ("-", None)
 
 
 def cells(data, dtype):
-    peers = sorted({key[0] for key, figures in data.items()
-                    if key[2] == dtype and key[1] in SIZES and not key[0].startswith("tleg") and "ms_open" not in figures})
+    peers = sorted({key[0] for key in data if key[2] == dtype and key[1] in SIZES and not key[0].startswith("tleg")})
     rows = []
     for threads in (1, 2):
         for model, batch in CELLS:
@@ -115,14 +117,12 @@ def elastic(data):
         table(["model", "threads", "elastic", "materialised", "ratio"], rows)
 
 
-def start(data):
+def start(starts):
     rows = []
-    for (peer, model, _, _, threads), own in data.items():
+    for (peer, model, dtype, batch, threads), own in starts.items():
         if peer == "tleg-start":
-            theirs = [(f["ms"], k[0], f) for k, f in data.items() if "ms_open" in f and k[1] == model and k[4] == threads and k[0] != peer]
-            if theirs:
-                _, name, other = min(theirs)
-                rows.append([model, threads, number(own, "ms", 1), number(other, "ms", 1), name, verdict(divide(own, other), 0.25)])
+            name, best = fastest(starts, model, dtype, batch, threads)
+            rows.append([model, threads, number(own, "ms", 1), number(best, "ms", 1), name, verdict(divide(own, best), 0.25)])
     if rows:
         print("## From the file to the first logits, ms\n")
         table(["model", "threads", "tleg", "peer", "fastest", "ratio"], rows)
@@ -135,7 +135,7 @@ def train(data):
     for threads in sorted({threads for _, threads in steps}):
         own = steps.get(("tleg", threads))
         others = sorted((figures["ms"], peer, figures) for (peer, t), figures in steps.items() if t == threads and peer != "tleg")
-        for _, peer, figures in others:
+        for _, peer, figures in others or [(None, "-", None)]:
             rows.append([threads, number(own, "ms", 1), number(own, "peak_share", 3), peer, number(figures, "ms", 1), verdict(divide(own, figures), 1)])
     if rows:
         print("## Training step, f32 (goal: a share of 0.65 at one thread)\n")
@@ -160,9 +160,10 @@ def about(data, versions, skipped):
     print()
 
 
-data, versions, skipped = read(sys.argv[1])
+data, starts, versions, skipped = read(sys.argv[1])
 about(data, versions, skipped)
 for kind in ("f32", "bf16"):
     cells(data, kind)
-for part in (shares, scaling, elastic, start, train):
+for part in (shares, scaling, elastic, train):
     part(data)
+start(starts)

@@ -17,11 +17,11 @@ typedef struct tleg_expander tleg_expander;
 
 typedef struct tleg_expander_options {
     uint32_t struct_size; /* sizeof(tleg_expander_options) */
-    int32_t dtype;        /* element type of the expanded weights: TLEG_F32 (default), TLEG_F16, TLEG_BF16. At a level that
+    tleg_dtype dtype;     /* element type of the expanded weights: TLEG_F32 (default), TLEG_F16, TLEG_BF16. At a level that
                              multiplies bf16 (TLEG_LEVEL_AVX512BF16, TLEG_LEVEL_AMX) a pass of BF16 weights rounds what it
-                             multiplies, attention's parts too, and sums in f32; other levels, and F16, widen the weights and compute
-                             in f32 */
-    int32_t norm;         /* TLEG_NORM_*; 0: as learned. AFTER_POOL is the published descendants' form: the mean
+                             multiplies, attention's parts too, and sums in f32; other levels, and F16, widen the weights and
+                             compute     in f32 */
+    tleg_norm_place norm; /* TLEG_NORM_*; 0: as learned. AFTER_POOL is the published descendants' form: the mean
                              first, then fc_norm, eps 1e-6. A model that reads its class token keeps its norm's
                              place and name; only eps becomes 1e-6 */
     int32_t image_size;   /* 0: as learned; else a multiple of the patch: the position embedding is resampled
@@ -55,14 +55,26 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_create(tleg_context *context, const
                                                     const tleg_expander_options *options, tleg_expander **expander);
 
 /* The same straight from a learngene's file, each tensor packed as it is read: never more in memory than the
- * expander and a small piece of the file. path, flags and heads are those of tleg_learngene_open; `options`
- * may be NULL. Errors: those of tleg_learngene_open and of tleg_expander_create. */
-TLEG_API tleg_status TLEG_CALL tleg_expander_open(tleg_context *context, const char *path, uint32_t flags, int32_t heads,
+ * expander and a small piece of the file. `opening` and `options` may be NULL.
+ * Errors: those of tleg_learngene_open and of tleg_expander_create. */
+TLEG_API tleg_status TLEG_CALL tleg_expander_open(tleg_context *context, const char *path, const tleg_open_options *opening,
                                                   const tleg_expander_options *options, tleg_expander **expander);
 
+/* The same from `size` bytes in memory, which are not needed afterwards. */
+TLEG_API tleg_status TLEG_CALL tleg_expander_parse(tleg_context *context, const void *data, size_t size,
+                                                   const tleg_open_options *opening, const tleg_expander_options *options,
+                                                   tleg_expander **expander);
+
+/* The same from an open file: of a path, of memory or of a host's source. The handle may be freed afterwards.
+ * Errors: those of tleg_expander_open, and what a source's read returned. */
+TLEG_API tleg_status TLEG_CALL tleg_expander_read(tleg_context *context, const tleg_file *file,
+                                                  const tleg_open_options *opening, const tleg_expander_options *options,
+                                                  tleg_expander **expander);
+
 /* What its models look like (depth 0): the options applied. Fills *config up to its struct_size; its pointers live as long as
- * the expander. Errors: ARGUMENT. */
-TLEG_API tleg_status TLEG_CALL tleg_expander_get_info(const tleg_expander *expander, tleg_config *config);
+ * the expander. `context` may be NULL: there is no text then. Errors: ARGUMENT. */
+TLEG_API tleg_status TLEG_CALL tleg_expander_get_info(tleg_context *context, const tleg_expander *expander,
+                                                      tleg_config *config);
 
 /* A model of `depth` layers, least_depth to 1024. Errors: ARGUMENT (depth), MEMORY.
  *

@@ -1,9 +1,12 @@
-/* Files of named tensors (safetensors), for what is no learngene and no model: images to
+/* Files of named tensors (safetensors), for what is neither a learngene nor a model: images to
  * run, stored logits, features. Learngenes and models have their own calls, with the same
- * strict reader below them.
+ * strict reader below them; each reads an open tleg_file too, wherever its bytes come from.
  *
  * A file handle never changes: any number of threads may read it. Only the header is held
- * in memory; a tensor is read when it is asked for. */
+ * in memory; a tensor is read when it is asked for.
+ *
+ * Paths are bytes as the system takes them on POSIX, and UTF-8 on Windows. In the library's texts
+ * whatever is not UTF-8 stands as \xNN. */
 #ifndef TLEG_FILE_H
 #define TLEG_FILE_H
 
@@ -15,24 +18,69 @@ extern "C" {
 
 typedef struct tleg_file tleg_file;
 
-/* Flags of tleg_file_open, tleg_learngene_open and tleg_model_open. */
+/* ---- opening ---- */
+
+/* Flags of tleg_open_options. */
 enum {
     TLEG_OPEN_MAP = 1 /* map the file instead of reading it; if another program shortens the
-                         file meanwhile, the host is killed by a signal */
+                         file meanwhile, the host is killed by a signal. For paths alone */
 };
 
-/* Opens `path` (UTF-8) and checks its whole header: the format's own rules (no holes, no
+/* How a file, a learngene, a model or an expander is opened. Zero the struct, set struct_size, then what you want
+ * otherwise; a NULL in its place means every default. */
+typedef struct tleg_open_options {
+    uint32_t struct_size; /* sizeof(tleg_open_options) */
+    uint32_t flags;       /* TLEG_OPEN_* */
+    int32_t heads;        /* attention heads, where a learngene's or model's file does not say how many: 0, or a divisor of its
+                             dim. A value that contradicts the file is an error, as is any but 0 for a tleg_file */
+    int32_t reserved;     /* 0; anything else is ARGUMENT */
+} tleg_open_options;
+
+/* Opens `path` and checks its whole header: the format's own rules (no holes, no
  * overlap, no duplicate names, no trailing bytes).
  * An index of several files ({"weight_map": {"tensor": "file beside it", ...}}) opens as one
  * file, which holds the tensors that it names.
  * A tensor of a type that safetensors knows and the library does not (BOOL, F8_E4M3, ...) does
  * not stop the file from being opened: it is listed, and reading it is UNSUPPORTED.
- * Errors: ARGUMENT, IO, FORMAT (which names the tensor or key; also what the file is instead,
- * such as a PyTorch checkpoint), UNSUPPORTED (more than TLEG_MAX_RANK dimensions), MEMORY. */
-TLEG_API tleg_status TLEG_CALL tleg_file_open(tleg_context *context, const char *path, uint32_t flags, tleg_file **file);
+ * `options` may be NULL. Errors: ARGUMENT, NOT_FOUND (there is no such file), IO, FORMAT (which names the tensor or key;
+ * also what the file is instead, such as a PyTorch checkpoint), UNSUPPORTED (more than TLEG_MAX_RANK dimensions), MEMORY. */
+TLEG_API tleg_status TLEG_CALL tleg_file_open(tleg_context *context, const char *path, const tleg_open_options *options,
+                                              tleg_file **file);
 
-/* The same over `size` bytes in memory, which must stay valid and unchanged until the handle is freed. */
+/* The same over `size` bytes in memory, which must stay valid and unchanged until the handle is freed. An index is refused. */
 TLEG_API tleg_status TLEG_CALL tleg_file_parse(tleg_context *context, const void *data, size_t size, tleg_file **file);
+
+/* Reads the bytes [offset, offset + bytes) into `out`, all of them; bytes is at least 1, and the range lies within the source's
+ * size. Returns TLEG_OK, or the status with which the library's call is to fail (TLEG_ERROR_IO, TLEG_ERROR_CANCELLED, ...; what
+ * is not one of the library's becomes TLEG_ERROR_IO). */
+typedef tleg_status(TLEG_CALL *tleg_read_fn)(void *host, uint64_t offset, size_t bytes, void *out);
+
+/* Where the bytes of a file come from when it is neither a path nor in memory: an asset of an application, a member of an
+ * archive, an encrypted store, a server. */
+typedef struct tleg_source {
+    uint32_t struct_size;                 /* sizeof(tleg_source) */
+    uint32_t flags;                       /* 0; anything else is ARGUMENT */
+    uint64_t size;                        /* of the file in bytes */
+    tleg_read_fn read;                    /* needed */
+    void(TLEG_CALL *release)(void *host); /* may be NULL */
+    void *host;                           /* handed to both */
+    const char *name;                     /* for error texts; copied; NULL: "(source)" */
+} tleg_source;
+
+/* The same from a host's source. The header is read first, then each tensor when it is asked for, from its beginning to its end
+ * in pieces of at most 1 MiB. A call of the library reads one piece at a time, on the thread that made the call; threads that
+ * use the handle at the same time read at the same time. `source` itself is needed only until the call returns. release is
+ * called once, with the handle's last user, on the thread of that; not when this call fails. The functions are the host's: they
+ * return, and do not throw or jump out of the library; read uses neither this handle nor the context of the call that reads. An
+ * index of several files is refused: a source cannot lead to the files beside it. Errors: those of tleg_file_open, and what
+ * read returned.
+ *
+ *     tleg_source source = {.struct_size = sizeof source, .size = asset_length(a), .read = read_asset, .host = a};
+ *     tleg_file_open_source(context, &source, &file);
+ *     tleg_learngene_read(context, file, NULL, &gene); */
+TLEG_API tleg_status TLEG_CALL tleg_file_open_source(tleg_context *context, const tleg_source *source, tleg_file **file);
+
+/* ---- what it holds ---- */
 
 /* The number of tensors; 0 for NULL. */
 TLEG_API int64_t TLEG_CALL tleg_file_get_tensor_count(const tleg_file *file);
@@ -43,14 +91,18 @@ TLEG_API const char *TLEG_CALL tleg_file_get_tensor_name(const tleg_file *file, 
 /* The text of a metadata key, or NULL. Lives as long as the handle. */
 TLEG_API const char *TLEG_CALL tleg_file_get_metadata(const tleg_file *file, const char *key);
 
+/* The metadata key at `index`, in the order of the file; NULL past the end. Lives as long as the handle. */
+TLEG_API const char *TLEG_CALL tleg_file_get_metadata_key(const tleg_file *file, int64_t index);
+
 /* Element type and shape of a tensor, without reading it (info->data is NULL; info->dtype is 0 for
  * a type that is none of TLEG_F32...).
- * Errors: ARGUMENT, FORMAT (no such name; the text names the likeliest one). */
+ * Errors: ARGUMENT, NOT_FOUND (no such name; the text names the likeliest one). */
 TLEG_API tleg_status TLEG_CALL tleg_file_get_tensor_info(tleg_context *context, const tleg_file *file, const char *name,
                                                          tleg_tensor_info *info);
 
-/* Reads a tensor as it is stored. Errors: ARGUMENT, FORMAT (no such name), UNSUPPORTED (an element type that is none
- * of TLEG_F32...), IO (also a file that became shorter), MEMORY. */
+/* Reads a tensor as it is stored. Errors: ARGUMENT, NOT_FOUND (no such name), UNSUPPORTED (an element type that is none
+ * of TLEG_F32...), IO (also a file that became shorter), MEMORY, CANCELLED (the context's progress said so), and what a
+ * source's read returned. */
 TLEG_API tleg_status TLEG_CALL tleg_file_read_tensor(tleg_context *context, const tleg_file *file, const char *name,
                                                      tleg_tensor **tensor);
 

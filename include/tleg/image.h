@@ -12,16 +12,25 @@ extern "C" {
 
 /* How a host's pixels lie in memory, 8 bits a channel. There is no default: say which. Alpha is dropped, as PIL's
  * convert("RGB") does; grey is copied to three channels. An OpenCV Mat is TLEG_PIXELS_BGR with stride = mat.step. */
-enum { TLEG_PIXELS_RGB = 1, TLEG_PIXELS_BGR = 2, TLEG_PIXELS_RGBA = 3, TLEG_PIXELS_BGRA = 4, TLEG_PIXELS_GREY = 5 };
+typedef int32_t tleg_pixel_layout;
+enum {
+    TLEG_PIXELS_SIGNED = -1,
+    TLEG_PIXELS_RGB = 1,
+    TLEG_PIXELS_BGR = 2,
+    TLEG_PIXELS_RGBA = 3,
+    TLEG_PIXELS_BGRA = 4,
+    TLEG_PIXELS_GREY = 5
+};
 
 typedef struct tleg_image {
-    uint32_t struct_size; /* sizeof(tleg_image) */
-    int32_t layout;       /* TLEG_PIXELS_*, needed */
-    int32_t width;        /* in pixels, 1 to 2^24 */
-    int32_t height;       /* likewise */
-    int64_t stride;       /* bytes from a row to the next; 0: rows without gaps; negative: pixels points at the top
+    uint32_t struct_size;     /* sizeof(tleg_image) */
+    tleg_pixel_layout layout; /* TLEG_PIXELS_*, needed */
+    int32_t width;            /* in pixels, 1 to 2^24 */
+    int32_t height;           /* likewise */
+    int64_t stride;           /* bytes from a row to the next; 0: rows without gaps; negative: pixels points at the top
                              row of a picture stored bottom-up */
     const uint8_t *pixels;
+    const void *reserved; /* NULL */
 } tleg_image;
 
 /* Prepares one image as `config` says (its image_size, crop, mean and std; get it from tleg_model_get_info or

@@ -22,23 +22,29 @@ typedef struct tleg_learngene tleg_learngene;
 TLEG_API tleg_status TLEG_CALL tleg_learngene_create(tleg_context *context, const tleg_config *config, uint64_t seed,
                                                      tleg_learngene **gene);
 
-/* Reads a learngene file (UTF-8 path, TLEG_OPEN_* flags). heads: 0, or what the file does not
- * say; a value that contradicts the file is an error. Weights of F16, BF16 and F64 become f32.
+/* Reads a learngene file (UTF-8 path); `options` may be NULL. Weights of F16, BF16 and F64 become f32.
  * What stands before every name ("module.", "model.") is taken off, and said to the context's log.
  * Errors: ARGUMENT, IO, FORMAT (what was expected and what was found: a missing or misshapen
- * tensor, a bad key, a model instead of a learngene), UNSUPPORTED (element type), MEMORY. */
-TLEG_API tleg_status TLEG_CALL tleg_learngene_open(tleg_context *context, const char *path, uint32_t flags, int32_t heads,
+ * tensor, a bad key, a model instead of a learngene), UNSUPPORTED (element type; a file that needs a newer libtleg, as
+ * tleg.needs or a tensor among the blocks says that is unknown; another architecture), MEMORY, CANCELLED (the context's
+ * progress said so). Unknown tensors outside the blocks are listed in tleg_config.ignored, unknown keys said to the log. */
+TLEG_API tleg_status TLEG_CALL tleg_learngene_open(tleg_context *context, const char *path, const tleg_open_options *options,
                                                    tleg_learngene **gene);
 
 /* The same from `size` bytes in memory, which are not needed afterwards. */
-TLEG_API tleg_status TLEG_CALL tleg_learngene_parse(tleg_context *context, const void *data, size_t size, int32_t heads,
-                                                    tleg_learngene **gene);
+TLEG_API tleg_status TLEG_CALL tleg_learngene_parse(tleg_context *context, const void *data, size_t size,
+                                                    const tleg_open_options *options, tleg_learngene **gene);
+
+/* The same from an open file: of a path, of memory or of a host's source. The handle may be freed afterwards.
+ * Errors: those of tleg_learngene_open, and what a source's read returned. */
+TLEG_API tleg_status TLEG_CALL tleg_learngene_read(tleg_context *context, const tleg_file *file,
+                                                   const tleg_open_options *options, tleg_learngene **gene);
 
 /* Writes the learngene in f32. A former file stays whole until the new one is. Errors: ARGUMENT, IO, MEMORY. */
 TLEG_API tleg_status TLEG_CALL tleg_learngene_save(tleg_context *context, const tleg_learngene *gene, const char *path);
 
-/* Fills *config up to its struct_size. Errors: ARGUMENT. */
-TLEG_API tleg_status TLEG_CALL tleg_learngene_get_info(const tleg_learngene *gene, tleg_config *config);
+/* Fills *config up to its struct_size; `context` may be NULL: there is no text then. Errors: ARGUMENT. */
+TLEG_API tleg_status TLEG_CALL tleg_learngene_get_info(tleg_context *context, const tleg_learngene *gene, tleg_config *config);
 
 /* The name of the tensor at `index`, as in the file; NULL past the end. */
 TLEG_API const char *TLEG_CALL tleg_learngene_get_tensor_name(const tleg_learngene *gene, int64_t index);

@@ -13,24 +13,30 @@ extern "C" {
 
 typedef struct tleg_model tleg_model;
 
-/* Reads a model file under timm's names (UTF-8 path, TLEG_OPEN_* flags). heads: 0, or what the
- * file does not say. What stands before every name ("module.", "model.") is taken off, and said to the
- * context's log. A file whose tensors are all F16 or all BF16 stays in that type; any other becomes f32.
- * Errors: ARGUMENT, IO, FORMAT (what was expected and what was found; also a learngene
- * instead of a model), UNSUPPORTED (element type), MEMORY. */
-TLEG_API tleg_status TLEG_CALL tleg_model_open(tleg_context *context, const char *path, uint32_t flags, int32_t heads,
+/* Reads a model file under timm's names (UTF-8 path); `options` may be NULL. What stands before every name ("module.",
+ * "model.") is taken off, and said to the context's log. A file whose tensors are all F16 or all BF16 stays in that type; any
+ * other becomes f32. Errors: ARGUMENT, IO, FORMAT (what was expected and what was found; also a learngene instead of a model),
+ * UNSUPPORTED (element type; a file that needs a newer libtleg, as
+ * tleg.needs or a tensor among the blocks says that is unknown; another architecture), MEMORY, CANCELLED (the context's
+ * progress said so). Unknown tensors outside the blocks are listed in tleg_config.ignored, unknown keys said to the log. */
+TLEG_API tleg_status TLEG_CALL tleg_model_open(tleg_context *context, const char *path, const tleg_open_options *options,
                                                tleg_model **model);
 
 /* The same from `size` bytes in memory, which are not needed afterwards. */
-TLEG_API tleg_status TLEG_CALL tleg_model_parse(tleg_context *context, const void *data, size_t size, int32_t heads,
-                                                tleg_model **model);
+TLEG_API tleg_status TLEG_CALL tleg_model_parse(tleg_context *context, const void *data, size_t size,
+                                                const tleg_open_options *options, tleg_model **model);
+
+/* The same from an open file: of a path, of memory or of a host's source. The handle may be freed afterwards.
+ * Errors: those of tleg_model_open, and what a source's read returned. */
+TLEG_API tleg_status TLEG_CALL tleg_model_read(tleg_context *context, const tleg_file *file, const tleg_open_options *options,
+                                               tleg_model **model);
 
 /* Writes the model under timm's names, every tensor in the model's element type. An f32 file is the same, byte for
  * byte, on every machine. A former file stays whole until the new one is. Errors: ARGUMENT, IO, MEMORY. */
 TLEG_API tleg_status TLEG_CALL tleg_model_save(tleg_context *context, const tleg_model *model, const char *path);
 
-/* Fills *config up to its struct_size. Errors: ARGUMENT. */
-TLEG_API tleg_status TLEG_CALL tleg_model_get_info(const tleg_model *model, tleg_config *config);
+/* Fills *config up to its struct_size; `context` may be NULL: there is no text then. Errors: ARGUMENT. */
+TLEG_API tleg_status TLEG_CALL tleg_model_get_info(tleg_context *context, const tleg_model *model, tleg_config *config);
 
 /* The name of the tensor at `index`, as in a file; NULL past the end. */
 TLEG_API const char *TLEG_CALL tleg_model_get_tensor_name(const tleg_model *model, int64_t index);

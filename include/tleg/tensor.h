@@ -12,18 +12,24 @@
 extern "C" {
 #endif
 
-#define TLEG_MAX_RANK 8
-
 typedef struct tleg_tensor tleg_tensor;
+
+/* What is special about a tensor. */
+enum {
+    TLEG_TENSOR_SIGNED = -1,
+    TLEG_TENSOR_READ_ONLY = 1, /* it serves as an input alone */
+    TLEG_TENSOR_COPIED = 2     /* tleg_tensor_from_dlpack made a copy: what is written to it does not reach the original */
+};
 
 typedef struct tleg_tensor_info {
     uint32_t struct_size; /* sizeof(tleg_tensor_info), set by the caller */
-    int32_t dtype;        /* TLEG_F32, ... */
+    tleg_dtype dtype;     /* TLEG_F32, ... */
     int32_t rank;         /* 0 (a scalar) to TLEG_MAX_RANK */
-    int32_t reserved;
+    uint32_t flags;       /* TLEG_TENSOR_* */
     int64_t shape[TLEG_MAX_RANK];
-    void *data;     /* the first element; row-major without gaps */
     uint64_t bytes; /* of all elements */
+    void *data;     /* the first element; row-major without gaps. NULL when it does not lie in host memory, or there is none */
+    void *reserved; /* NULL */
 } tleg_tensor_info;
 
 /* The declaration of DLPack 1.x, in <tleg/dlpack.h> or the host's own <dlpack/dlpack.h>. */
@@ -31,7 +37,7 @@ struct DLManagedTensorVersioned;
 
 /* A new tensor with all elements zero, aligned to 64 bytes. shape has rank entries, each
  * >= 0. Errors: ARGUMENT (dtype, rank, a negative size), MEMORY (also when the size overflows). */
-TLEG_API tleg_status TLEG_CALL tleg_tensor_create(tleg_context *context, int32_t dtype, int32_t rank, const int64_t *shape,
+TLEG_API tleg_status TLEG_CALL tleg_tensor_create(tleg_context *context, tleg_dtype dtype, int32_t rank, const int64_t *shape,
                                                   tleg_tensor **tensor);
 
 /* A tensor over the host's memory, without a copy. `data` is row-major, aligned to its
@@ -39,12 +45,13 @@ TLEG_API tleg_status TLEG_CALL tleg_tensor_create(tleg_context *context, int32_t
  * called once with `host`, on the thread that frees. On failure it is not called.
  * Errors: as tleg_tensor_create, and ARGUMENT for data that is NULL (unless there are no
  * elements) or misaligned. */
-TLEG_API tleg_status TLEG_CALL tleg_tensor_wrap(tleg_context *context, int32_t dtype, int32_t rank, const int64_t *shape,
+TLEG_API tleg_status TLEG_CALL tleg_tensor_wrap(tleg_context *context, tleg_dtype dtype, int32_t rank, const int64_t *shape,
                                                 void *data, void(TLEG_CALL *release)(void *host), void *host,
                                                 tleg_tensor **tensor);
 
-/* Fills *info up to info->struct_size. Errors: ARGUMENT (NULL, struct_size too small). */
-TLEG_API tleg_status TLEG_CALL tleg_tensor_get_info(const tleg_tensor *tensor, tleg_tensor_info *info);
+/* Fills *info up to info->struct_size. `context` may be NULL: there is no text then. Errors: ARGUMENT (NULL, struct_size too
+ * small). */
+TLEG_API tleg_status TLEG_CALL tleg_tensor_get_info(tleg_context *context, const tleg_tensor *tensor, tleg_tensor_info *info);
 
 /* Takes over a DLPack tensor on the CPU without a copy: honours byte_offset, takes NULL
  * strides as compact. A copy is made when its strides are not row-major or its address is

@@ -15,20 +15,22 @@ extern "C" {
 typedef struct tleg_trainer tleg_trainer;
 
 /* How the depth of a step is chosen, where parameters come from a learngene. */
+typedef int32_t tleg_depth_mode;
 enum {
+    TLEG_DEPTH_SIGNED = -1,
     TLEG_DEPTH_FIXED = 1,   /* depth_least in every step: the paper's way */
     TLEG_DEPTH_RANDOM = 2,  /* drawn anew each step, uniformly from depth_least..depth_most */
     TLEG_DEPTH_SANDWICH = 3 /* the deepest, the shallowest and a random depth in every step; their mean loss counts */
 };
 
 typedef struct tleg_trainer_options {
-    uint32_t struct_size; /* sizeof(tleg_trainer_options) */
-    int32_t batch;        /* needed: images computed at once; the most in one tleg_trainer_backward */
-    int32_t depth_mode;   /* TLEG_DEPTH_* (FIXED); for a learngene */
-    int32_t depth_least;  /* needed for a learngene */
-    int32_t depth_most;   /* needed for RANDOM and SANDWICH */
-    int32_t checkpoint;   /* 1: keep only each block's input and compute it again in the backward pass, and form each layer's
-                             weights again whenever they are wanted: less memory, more time */
+    uint32_t struct_size;       /* sizeof(tleg_trainer_options) */
+    int32_t batch;              /* needed: images computed at once; the most in one tleg_trainer_backward */
+    tleg_depth_mode depth_mode; /* TLEG_DEPTH_* (FIXED); for a learngene */
+    int32_t depth_least;        /* needed for a learngene */
+    int32_t depth_most;         /* needed for RANDOM and SANDWICH */
+    int32_t checkpoint; /* 1: keep only each block's input and compute it again in the backward pass, and form each layer's
+                           weights again whenever they are wanted: less memory, more time */
     int32_t
         norm; /* TLEG_NORM_* of the network that runs, as in tleg_expander_options; for a learngene, which keeps its own (0) */
     int32_t image_size; /* of the network that runs, likewise (0: as learned) */
@@ -66,11 +68,11 @@ typedef struct tleg_trainer_options {
 typedef struct tleg_train_batch {
     uint32_t struct_size;        /* sizeof(tleg_train_batch) */
     int32_t size;                /* images, 1 to the trainer's batch */
+    double share;                /* of the step's gradient (1): 1/n for each of n calls accumulates their mean */
     const float *images;         /* (size, 3, image_size, image_size), prepared */
     const int64_t *labels;       /* (size), 0..classes-1, or NULL */
     const float *targets;        /* (size, classes), rows that sum to 1, in place of labels (mixup); or NULL */
     const float *teacher_logits; /* (size, classes), or NULL: the trainer's teacher is asked */
-    double share;                /* of the step's gradient (1): 1/n for each of n calls accumulates their mean */
 } tleg_train_batch;
 
 typedef struct tleg_train_loss {

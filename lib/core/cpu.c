@@ -1,21 +1,27 @@
 /* Processor levels. cpuid is asked by hand: the compilers' own checks let environment variables answer. */
 #include "core/core.h"
+#include "core/os.h"
 
-#if defined(__x86_64__) /* 32-bit programs have no kernels of ours beyond the portable ones */
-#define TLEG_X86 1
+#if TLEG_X86
 #include <cpuid.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-#else
-#define TLEG_X86 0
 #endif
 
 /* The levels for which this build has kernels, in rising order. */
 static const int32_t built[] = {
     TLEG_LEVEL_PORTABLE,
-#if TLEG_X86
-    TLEG_LEVEL_AVX2,     TLEG_LEVEL_AVX512, TLEG_LEVEL_AVX512BF16, TLEG_LEVEL_AMX,
-#elif defined(__aarch64__)
+#if TLEG_BUILD_AVX2
+    TLEG_LEVEL_AVX2,
+#endif
+#if TLEG_BUILD_AVX512
+    TLEG_LEVEL_AVX512,
+#endif
+#if TLEG_BUILD_AVX512BF16
+    TLEG_LEVEL_AVX512BF16,
+#endif
+#if TLEG_BUILD_AMX
+    TLEG_LEVEL_AMX,
+#endif
+#if TLEG_BUILD_NEON
     TLEG_LEVEL_NEON,
 #endif
 };
@@ -103,17 +109,9 @@ bool tleg_cpu_has(int32_t level) {
     return tleg_cpu_words_have(&words, level);
 }
 
-/* Linux grants a process the tiles on request alone, since they make what it saves of a thread larger; the request holds for
- * all of the process and cannot be taken back. It is refused where a thread's alternative signal stack is too small for them.
- */
+/* The AMX tiles alone are a thing that the system grants. */
 static bool granted(int32_t level) {
-#if TLEG_X86 && defined(__linux__)
-    enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 }; /* ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA */
-    return level != TLEG_LEVEL_AMX || syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
-#else
-    (void)level;
-    return true;
-#endif
+    return level != TLEG_LEVEL_AMX || tleg_os_grant_tiles();
 }
 
 bool tleg_level_usable(int32_t level) {

@@ -1,12 +1,7 @@
 /* A team of worker threads. The caller hands each worker its lane through that worker's own atomic word, so that a run takes no
  * lock while the workers are awake; one that has had nothing to do for SPIN_NANOSECONDS sleeps on a condition variable. */
 #include "core/core.h"
-
-#include <pthread.h>
-#include <sched.h>
-#include <signal.h>
-#include <time.h>
-#include <unistd.h>
+#include "core/os.h"
 
 #if defined(__SSE2__)
 #include <immintrin.h>
@@ -26,9 +21,8 @@ struct worker {
     _Alignas(TLEG_ALIGN) atomic_int state; /* enum worker_state */
     int32_t lane;
     struct tleg_team *team;
-    pthread_mutex_t mutex; /* state becomes WORKER_ASLEEP under it */
-    pthread_cond_t wake;
-    pthread_t thread;
+    struct tleg_os_lock lock; /* state becomes WORKER_ASLEEP under it */
+    tleg_os_thread thread;
 };
 
 struct tleg_team {
@@ -36,19 +30,18 @@ struct tleg_team {
     int32_t lanes;
     struct tleg_allocator allocator;
     size_t bytes;
-    void(TLEG_CALL *parallel)(void *host, int32_t tasks, void(TLEG_CALL *fn)(void *arg, int32_t task), void *arg);
+    tleg_parallel_fn parallel;
     void *parallel_host;
-    pid_t process; /* which started the threads: they do not live on in a fork */
+    int64_t process; /* which started the threads: they do not live on in a fork */
     int32_t started;
     atomic_bool busy;
     /* the run in progress; written by its caller, read by the workers that take part */
     void (*fn)(void *arg, int32_t lane);
     void *arg;
     uint64_t float_mode;
-    atomic_uint unfinished; /* workers that take part and have not ended */
-    pthread_mutex_t mutex;
-    pthread_cond_t finished;
-    struct worker workers[]; /* of lanes 1, 2, ... */
+    atomic_uint unfinished;   /* workers that take part and have not ended */
+    struct tleg_os_lock lock; /* of a caller that sleeps until all have ended */
+    struct worker workers[];  /* of lanes 1, 2, ... */
 };
 
 /* ---- the floating-point unit ----
@@ -92,23 +85,17 @@ static void pause_briefly(void) {
 #endif
 }
 
-static int64_t nanoseconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 /* Spins until done(arg), for SPIN_NANOSECONDS at most; whether it is done. */
 static bool spin_until(bool (*done)(void *arg), void *arg) {
-    const int64_t start = nanoseconds();
+    const int64_t start = tleg_os_nanoseconds();
     do {
         for (int i = 0; i < SPINS_A_LOOK; i++) {
             if (done(arg))
                 return true;
             pause_briefly();
         }
-        sched_yield(); /* where there are fewer processors than lanes, another lane may wait for this one */
-    } while (nanoseconds() - start < SPIN_NANOSECONDS);
+        tleg_os_yield(); /* where there are fewer processors than lanes, another lane may wait for this one */
+    } while (tleg_os_nanoseconds() - start < SPIN_NANOSECONDS);
     return false;
 }
 
@@ -126,12 +113,12 @@ static bool all_finished(void *arg) {
 
 static enum worker_state await_order(struct worker *worker) {
     if (!spin_until(has_order, worker)) {
-        pthread_mutex_lock(&worker->mutex);
+        tleg_os_lock_take(&worker->lock);
         int idle = WORKER_IDLE;
         atomic_compare_exchange_strong(&worker->state, &idle, WORKER_ASLEEP);
         while (!has_order(worker))
-            pthread_cond_wait(&worker->wake, &worker->mutex);
-        pthread_mutex_unlock(&worker->mutex);
+            tleg_os_lock_wait(&worker->lock);
+        tleg_os_lock_leave(&worker->lock);
     }
     return (enum worker_state)atomic_load_explicit(&worker->state, memory_order_acquire);
 }
@@ -142,9 +129,9 @@ static void report_finished(struct worker *worker) {
     atomic_store_explicit(&worker->state, WORKER_IDLE, memory_order_relaxed);
     if (atomic_fetch_sub_explicit(&team->unfinished, 1, memory_order_acq_rel) != (CALLER_ASLEEP | 1))
         return;
-    pthread_mutex_lock(&team->mutex);
-    pthread_cond_signal(&team->finished);
-    pthread_mutex_unlock(&team->mutex);
+    tleg_os_lock_take(&team->lock);
+    tleg_os_lock_wake(&team->lock);
+    tleg_os_lock_leave(&team->lock);
 }
 
 static void *work(void *arg) {
@@ -163,24 +150,24 @@ static void *work(void *arg) {
 static void give_order(struct worker *worker, enum worker_state order) {
     if (atomic_exchange_explicit(&worker->state, (int)order, memory_order_acq_rel) != WORKER_ASLEEP)
         return;
-    pthread_mutex_lock(&worker->mutex); /* the worker holds it until it waits: no signal is lost */
-    pthread_cond_signal(&worker->wake);
-    pthread_mutex_unlock(&worker->mutex);
+    tleg_os_lock_take(&worker->lock); /* the worker holds it until it waits: no signal is lost */
+    tleg_os_lock_wake(&worker->lock);
+    tleg_os_lock_leave(&worker->lock);
 }
 
 static void await_workers(struct tleg_team *team) {
     if (spin_until(all_finished, team))
         return;
-    pthread_mutex_lock(&team->mutex);
+    tleg_os_lock_take(&team->lock);
     atomic_fetch_or_explicit(&team->unfinished, CALLER_ASLEEP, memory_order_acq_rel);
     while (!all_finished(team))
-        pthread_cond_wait(&team->finished, &team->mutex);
-    pthread_mutex_unlock(&team->mutex);
+        tleg_os_lock_wait(&team->lock);
+    tleg_os_lock_leave(&team->lock);
 }
 
 /* Whether the caller may use the team's threads now; give back with busy = false. */
 static bool claim(struct tleg_team *team, int32_t lanes) {
-    return lanes <= team->lanes && team->process == getpid() &&
+    return lanes <= team->lanes && team->process == tleg_os_process() &&
            !atomic_exchange_explicit(&team->busy, true, memory_order_acquire);
 }
 
@@ -189,14 +176,44 @@ static void run_on_caller(int32_t lanes, void (*fn)(void *arg, int32_t lane), vo
         fn(arg, lane);
 }
 
-void tleg_team_run(struct tleg_team *team, int32_t lanes, void (*fn)(void *arg, int32_t lane), void *arg) {
-    if (lanes > 1 && team->parallel) {
-        team->parallel(team->parallel_host, lanes, fn, arg);
-        return;
-    }
+struct counted { /* a host's pool is believed only as far as it is seen to have run */
+    void (*fn)(void *arg, int32_t lane);
+    void *arg;
+    atomic_int ran;
+};
+
+static void TLEG_CALL run_counted(void *arg, int32_t lane) {
+    struct counted *counted = arg;
+    counted->fn(counted->arg, lane);
+    atomic_fetch_add_explicit(&counted->ran, 1, memory_order_acq_rel);
+}
+
+static struct tleg_team_outcome ask_pool(struct tleg_team *team, int32_t lanes, void (*fn)(void *arg, int32_t lane),
+                                         void *arg) {
+    struct counted counted = {.fn = fn, .arg = arg};
+    atomic_init(&counted.ran, 0);
+    struct tleg_team_outcome outcome = {.lanes = lanes};
+    outcome.status = team->parallel(team->parallel_host, lanes, run_counted, &counted);
+    outcome.ran = atomic_load_explicit(&counted.ran, memory_order_acquire);
+    if (outcome.status == TLEG_OK && outcome.ran != lanes)
+        outcome.status = TLEG_ERROR_STATE;
+    return outcome;
+}
+
+tleg_status tleg_team_report(struct tleg_error *error, const struct tleg_team_outcome *outcome) {
+    if (outcome->status == TLEG_OK)
+        return TLEG_OK;
+    return tleg_error_set(error, outcome->status, "the host's parallel ran %d of %d tasks: %s", (int)outcome->ran,
+                          (int)outcome->lanes, tleg_status_name(outcome->status));
+}
+
+struct tleg_team_outcome tleg_team_run(struct tleg_team *team, int32_t lanes, void (*fn)(void *arg, int32_t lane), void *arg) {
+    const struct tleg_team_outcome good = {.ran = lanes, .lanes = lanes};
+    if (lanes > 1 && team->parallel)
+        return ask_pool(team, lanes, fn, arg);
     if (lanes <= 1 || !claim(team, lanes)) {
         run_on_caller(lanes, fn, arg);
-        return;
+        return good;
     }
     team->fn = fn;
     team->arg = arg;
@@ -207,23 +224,18 @@ void tleg_team_run(struct tleg_team *team, int32_t lanes, void (*fn)(void *arg, 
     fn(arg, 0);
     await_workers(team);
     atomic_store_explicit(&team->busy, false, memory_order_release);
+    return good;
 }
 
 /* ---- creation and end ---- */
 
 static bool start_worker(struct worker *worker) {
-    if (pthread_mutex_init(&worker->mutex, NULL))
+    if (!tleg_os_lock_create(&worker->lock))
         return false;
-    if (pthread_cond_init(&worker->wake, NULL)) {
-        pthread_mutex_destroy(&worker->mutex);
-        return false;
-    }
-    if (pthread_create(&worker->thread, NULL, work, worker)) {
-        pthread_cond_destroy(&worker->wake);
-        pthread_mutex_destroy(&worker->mutex);
-        return false;
-    }
-    return true;
+    if (tleg_os_thread_start(&worker->thread, work, worker))
+        return true;
+    tleg_os_lock_free(&worker->lock);
+    return false;
 }
 
 static void stop_workers(struct tleg_team *team) {
@@ -231,27 +243,12 @@ static void stop_workers(struct tleg_team *team) {
         give_order(&team->workers[i], WORKER_STOP);
     for (int32_t i = 0; i < team->started; i++) {
         struct worker *worker = &team->workers[i];
-        pthread_join(worker->thread, NULL);
-        pthread_cond_destroy(&worker->wake);
-        pthread_mutex_destroy(&worker->mutex);
+        tleg_os_thread_join(worker->thread);
+        tleg_os_lock_free(&worker->lock);
     }
 }
 
-/* Signals that are sent stay away from the workers: a host's handlers run on the host's own threads. A fault belongs to the
- * thread that made it: were it blocked, the system would end the process past the host's handler. */
-static bool keep_signals_away(sigset_t *former) {
-    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
-    sigset_t blocked;
-    sigfillset(&blocked);
-    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
-        sigdelset(&blocked, faults[i]);
-    return pthread_sigmask(SIG_SETMASK, &blocked, former) == 0;
-}
-
 static bool start_workers(struct tleg_team *team) {
-    sigset_t former;
-    if (!keep_signals_away(&former))
-        return false;
     bool good = true;
     while (good && team->started < team->lanes - 1) {
         struct worker *worker = &team->workers[team->started];
@@ -261,43 +258,42 @@ static bool start_workers(struct tleg_team *team) {
         good = start_worker(worker);
         team->started += good;
     }
-    pthread_sigmask(SIG_SETMASK, &former, NULL);
     return good;
 }
 
 static bool start(struct tleg_team *team) {
-    if (pthread_mutex_init(&team->mutex, NULL))
+    if (!tleg_os_lock_create(&team->lock))
         return false;
-    if (pthread_cond_init(&team->finished, NULL)) {
-        pthread_mutex_destroy(&team->mutex);
-        return false;
-    }
     if (team->parallel || start_workers(team))
         return true;
     stop_workers(team);
-    pthread_cond_destroy(&team->finished);
-    pthread_mutex_destroy(&team->mutex);
+    tleg_os_lock_free(&team->lock);
     return false;
 }
 
-tleg_status tleg_team_create(const struct tleg_allocator *allocator, const tleg_context_options *options,
-                             struct tleg_team **team) {
+/* How many may compute at once: without threads only a host's pool makes more than one. */
+static int32_t lanes_of(const tleg_context_options *options) {
+    return options->workers > 1 && (options->parallel || TLEG_THREADS) ? options->workers : 1;
+}
+
+tleg_status tleg_team_create(struct tleg_error *error, const struct tleg_allocator *allocator,
+                             const tleg_context_options *options, struct tleg_team **team) {
     *team = NULL;
-    const int32_t lanes = options->workers > 1 ? options->workers : 1;
+    const int32_t lanes = lanes_of(options);
     const size_t bytes = sizeof(struct tleg_team) + (options->parallel ? 0 : (size_t)(lanes - 1) * sizeof(struct worker));
     struct tleg_team *made = tleg_alloc_zero(allocator, bytes);
     if (!made)
-        return TLEG_ERROR_MEMORY;
+        return tleg_error_set(error, TLEG_ERROR_MEMORY, "worker threads: out of memory (%zu bytes)", bytes);
     atomic_init(&made->references, 1);
     made->lanes = lanes;
     made->allocator = *allocator;
     made->bytes = bytes;
     made->parallel = options->parallel;
     made->parallel_host = options->parallel_host;
-    made->process = getpid();
+    made->process = tleg_os_process();
     if (!start(made)) {
         tleg_release(allocator, made, bytes);
-        return TLEG_ERROR_MEMORY;
+        return tleg_error_set(error, TLEG_ERROR_MEMORY, "the system started fewer than %d worker threads", (int)lanes - 1);
     }
     *team = made;
     return TLEG_OK;
@@ -311,10 +307,10 @@ struct tleg_team *tleg_team_share(struct tleg_team *team) {
 void tleg_team_free(struct tleg_team *team) {
     if (!team || atomic_fetch_sub_explicit(&team->references, 1, memory_order_acq_rel) != 1)
         return;
-    if (team->process == getpid()) { /* in a forked child there is no thread to join, and destroying could wait for one */
+    if (team->process ==
+        tleg_os_process()) { /* in a forked child there is no thread to join, and destroying could wait for one */
         stop_workers(team);
-        pthread_cond_destroy(&team->finished);
-        pthread_mutex_destroy(&team->mutex);
+        tleg_os_lock_free(&team->lock);
     }
     const struct tleg_allocator allocator = team->allocator;
     tleg_release(&allocator, team, team->bytes);

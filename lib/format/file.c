@@ -1,13 +1,7 @@
 /* Opening a safetensors file, and the handle that holds its header. */
-#define _FILE_OFFSET_BITS 64
-#include "format/parts.h"
+#include "format/private.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #if !defined(__BYTE_ORDER__) || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "safetensors files are little-endian, and this reader copies their numbers as they are"
@@ -23,22 +17,6 @@ static uint64_t header_length(const unsigned char start[LENGTH_BYTES]) {
     for (int i = LENGTH_BYTES; i-- > 0;)
         length = length << 8 | start[i];
     return length;
-}
-
-/* Reads up to `bytes` from the file's start; the number read, or -1 with errno. */
-static ssize_t read_start(const struct tleg_file *file, void *out, size_t bytes) {
-    size_t done = 0;
-    while (done < bytes) {
-        ssize_t got = pread(file->fd, (char *)out + done, bytes - done, (off_t)done);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return -1;
-        if (got == 0)
-            break;
-        done += (size_t)got;
-    }
-    return (ssize_t)done;
 }
 
 /* Why start[0..length), the beginning of the file, cannot begin a safetensors file; OK when it can. */
@@ -70,13 +48,11 @@ static tleg_status check_start(tleg_context *context, const struct tleg_file *fi
 
 /* The file's first `bytes`, which must be there. */
 static tleg_status read_text(tleg_context *context, const struct tleg_file *file, char *text, size_t bytes) {
-    char system[TLEG_SYSTEM_TEXT];
-    ssize_t got = read_start(file, text, bytes);
-    if (got < 0)
-        return tleg_fail(context, TLEG_ERROR_IO, "%s: cannot be read: %s", file->label, tleg_system_text(errno, system));
-    if ((size_t)got < bytes)
+    size_t got;
+    tleg_status status = tleg_source_read(context, file, 0, bytes, text, &got);
+    if (status == TLEG_OK && got < bytes)
         return tleg_fail(context, TLEG_ERROR_IO, "%s became shorter while its header was read", file->label);
-    return TLEG_OK;
+    return status;
 }
 
 /* Calls `take` with the file's first `bytes`, through a buffer that lives only as long as they are read. */
@@ -100,17 +76,6 @@ static tleg_status take_header(tleg_context *context, struct tleg_file *file, co
     return tleg_header_read(context, file, text + LENGTH_BYTES, bytes - LENGTH_BYTES);
 }
 
-/* What bytes and handles of the system's the file holds. */
-static void let_go(struct tleg_file *file) {
-    if (file->mapped)
-        munmap((void *)(uintptr_t)file->memory, (size_t)file->size);
-    if (file->fd >= 0)
-        close(file->fd);
-    file->memory = NULL;
-    file->mapped = false;
-    file->fd = -1;
-}
-
 /* Whether start[0..length) begins an index, and no header whose length happens to begin with '{'. */
 static bool is_index(const unsigned char *start, size_t length) {
     return length >= LENGTH_BYTES && header_length(start) > TLEG_FILE_HEADER_LIMIT && tleg_sniff_index(start, length);
@@ -121,7 +86,7 @@ static tleg_status read_index(tleg_context *context, struct tleg_file *file, uin
         return tleg_fail(context, TLEG_ERROR_FORMAT, "%s: this index is %llu bytes long, the limit is %d", file->label,
                          (unsigned long long)file->size, TLEG_FILE_HEADER_LIMIT);
     tleg_status status = with_text(context, file, (size_t)file->size, flags, tleg_shards_read);
-    let_go(file);
+    tleg_source_close(file);
     return status;
 }
 
@@ -130,12 +95,10 @@ static tleg_status read_header(tleg_context *context, struct tleg_file *file, ui
     const unsigned char *start = file->memory;
     size_t length = file->size < SNIFFED ? (size_t)file->size : SNIFFED;
     if (!start) {
-        char system[TLEG_SYSTEM_TEXT];
-        ssize_t got = read_start(file, buffer, length);
-        if (got < 0)
-            return tleg_fail(context, TLEG_ERROR_IO, "%s: cannot be read: %s", file->label, tleg_system_text(errno, system));
+        tleg_status status = tleg_source_read(context, file, 0, length, buffer, &length);
+        if (status != TLEG_OK)
+            return status;
         start = buffer;
-        length = (size_t)got;
     }
     if (!(flags & OPEN_ALONE) && is_index(start, length))
         return read_index(context, file, flags);
@@ -149,14 +112,15 @@ static tleg_status read_header(tleg_context *context, struct tleg_file *file, ui
 
 /* ---- opening ---- */
 
-static tleg_status new_file(tleg_context *context, const char *label, struct tleg_file **out) {
+tleg_status tleg_file_make(tleg_context *context, const char *label, struct tleg_file **out) {
     size_t label_bytes = strlen(label) + 1;
     *out = NULL;
     struct tleg_file *file = tleg_alloc_zero(&context->allocator, sizeof *file);
     if (!file)
         return tleg_fail_memory(context, label, sizeof *file);
+    atomic_init(&file->references, 1);
     file->allocator = context->allocator;
-    file->fd = -1;
+    file->handle = TLEG_OS_NO_FILE;
     file->label = tleg_alloc(&file->allocator, label_bytes);
     if (!file->label) {
         tleg_file_free(file);
@@ -165,43 +129,6 @@ static tleg_status new_file(tleg_context *context, const char *label, struct tle
     file->label_bytes = label_bytes;
     memcpy(file->label, label, label_bytes);
     *out = file;
-    return TLEG_OK;
-}
-
-static const char *kind_of_file(mode_t mode) {
-    return S_ISDIR(mode) ? "a directory" : S_ISFIFO(mode) ? "a pipe" : S_ISSOCK(mode) ? "a socket" : "a device";
-}
-
-/* Opens the descriptor and learns the size. O_NONBLOCK: a pipe without a writer must not hang us. */
-static tleg_status open_fd(tleg_context *context, struct tleg_file *file) {
-    char system[TLEG_SYSTEM_TEXT];
-    struct stat state;
-    if (!*file->label)
-        return tleg_fail(context, TLEG_ERROR_IO, "the name of a file is needed, found an empty one");
-    do
-        file->fd = open(file->label, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    while (file->fd < 0 && errno == EINTR);
-    if (file->fd < 0 || fstat(file->fd, &state) != 0)
-        return tleg_fail(context, TLEG_ERROR_IO, "%s: cannot be opened: %s", file->label, tleg_system_text(errno, system));
-    if (!S_ISREG(state.st_mode))
-        return tleg_fail(context, TLEG_ERROR_IO, "%s is %s, no file of tensors", file->label, kind_of_file(state.st_mode));
-    file->size = (uint64_t)state.st_size;
-    return TLEG_OK;
-}
-
-static tleg_status map_fd(tleg_context *context, struct tleg_file *file) {
-    char system[TLEG_SYSTEM_TEXT];
-    if (file->size == 0)
-        return TLEG_OK; /* cannot be mapped; read_header says that it is empty */
-    if (file->size > SIZE_MAX)
-        return tleg_fail_memory(context, file->label, SIZE_MAX);
-    void *memory = mmap(NULL, (size_t)file->size, PROT_READ, MAP_PRIVATE, file->fd, 0);
-    if (memory == MAP_FAILED)
-        return tleg_fail(context, TLEG_ERROR_IO, "%s: cannot be mapped: %s", file->label, tleg_system_text(errno, system));
-    file->memory = memory;
-    file->mapped = true;
-    close(file->fd);
-    file->fd = -1;
     return TLEG_OK;
 }
 
@@ -216,29 +143,50 @@ static tleg_status finish(tleg_context *context, tleg_status status, struct tleg
     return status;
 }
 
+tleg_status tleg_open_options_read(tleg_context *context, const tleg_open_options *host, bool path, tleg_open_options *own) {
+    *own = (tleg_open_options){0};
+    if (!host)
+        return TLEG_OK;
+    tleg_status status = tleg_options_read(context, "tleg_open_options", host, own, sizeof *own, TLEG_LEAST_OPEN_OPTIONS);
+    const uint32_t known = path ? TLEG_OPEN_MAP : 0;
+    if (status == TLEG_OK && own->flags & ~known)
+        status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_open_options: unknown flags 0x%x%s", (unsigned)own->flags,
+                           path ? "" : " (TLEG_OPEN_MAP is for a path)");
+    if (status == TLEG_OK && own->reserved != 0)
+        status =
+            tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_open_options.reserved: expected 0, found %d", (int)own->reserved);
+    return status;
+}
+
 static tleg_status open_path(tleg_context *context, const char *path, uint32_t flags, tleg_file **out) {
     struct tleg_file *file;
-    tleg_status status = new_file(context, path, &file);
+    tleg_status status = tleg_file_make(context, path, &file);
     if (status != TLEG_OK)
         return status;
-    status = open_fd(context, file);
-    if (status == TLEG_OK && flags & TLEG_OPEN_MAP)
-        status = map_fd(context, file);
+    status = tleg_source_open(context, file, flags & TLEG_OPEN_MAP);
     return finish(context, status, file, flags, out);
+}
+
+tleg_status tleg_file_open_path(tleg_context *context, const char *path, uint32_t flags, tleg_file **file) {
+    return open_path(context, path, flags, file);
 }
 
 tleg_status tleg_file_open_one(tleg_context *context, const char *path, uint32_t flags, struct tleg_file **file) {
     return open_path(context, path, flags | OPEN_ALONE, file);
 }
 
-tleg_status TLEG_CALL tleg_file_open(tleg_context *context, const char *path, uint32_t flags, tleg_file **out) {
+tleg_status TLEG_CALL tleg_file_open(tleg_context *context, const char *path, const tleg_open_options *options,
+                                     tleg_file **out) {
     if (out)
         *out = NULL;
     if (!context || !path || !out)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_file_open: context, path and file must not be NULL");
-    if (flags & ~(uint32_t)TLEG_OPEN_MAP)
-        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_file_open: unknown flags 0x%x", (unsigned)flags);
-    return open_path(context, path, flags, out);
+    tleg_open_options own;
+    tleg_status status = tleg_open_options_read(context, options, true, &own);
+    if (status == TLEG_OK && own.heads != 0)
+        status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_open_options.heads: expected 0 for a file of tensors, found %d",
+                           (int)own.heads);
+    return status == TLEG_OK ? open_path(context, path, own.flags, out) : status;
 }
 
 tleg_status TLEG_CALL tleg_file_parse(tleg_context *context, const void *data, size_t size, tleg_file **out) {
@@ -247,7 +195,7 @@ tleg_status TLEG_CALL tleg_file_parse(tleg_context *context, const void *data, s
     if (!context || !data || !out)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_file_parse: context, data and file must not be NULL");
     struct tleg_file *file;
-    tleg_status status = new_file(context, "(memory)", &file);
+    tleg_status status = tleg_file_make(context, "(memory)", &file);
     if (status != TLEG_OK)
         return status;
     file->memory = data;
@@ -255,11 +203,41 @@ tleg_status TLEG_CALL tleg_file_parse(tleg_context *context, const void *data, s
     return finish(context, TLEG_OK, file, OPEN_ALONE, out);
 }
 
+static tleg_status check_source(tleg_context *context, const tleg_source *host, tleg_source *own) {
+    tleg_status status = tleg_options_read(context, "tleg_source", host, own, sizeof *own, TLEG_LEAST_SOURCE);
+    if (status == TLEG_OK && own->flags != 0)
+        status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_source.flags: expected 0, found 0x%x", (unsigned)own->flags);
+    if (status == TLEG_OK && !own->read)
+        status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_source.read must not be NULL");
+    return status;
+}
+
+tleg_status TLEG_CALL tleg_file_open_source(tleg_context *context, const tleg_source *source, tleg_file **out) {
+    if (out)
+        *out = NULL;
+    if (!context || !source || !out)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_file_open_source: context, source and file must not be NULL");
+    tleg_source own;
+    struct tleg_file *file = NULL;
+    tleg_status status = check_source(context, source, &own);
+    if (status == TLEG_OK)
+        status = tleg_file_make(context, own.name ? own.name : "(source)", &file);
+    if (status != TLEG_OK)
+        return status;
+    file->host = own;
+    file->host.release = NULL; /* the host's own until the file is open */
+    file->size = own.size;
+    status = finish(context, status, file, OPEN_ALONE, out);
+    if (status == TLEG_OK)
+        file->host.release = own.release;
+    return status;
+}
+
 void TLEG_CALL tleg_file_free(tleg_file *file) {
-    if (!file)
+    if (!file || atomic_fetch_sub_explicit(&file->references, 1, memory_order_acq_rel) != 1)
         return;
     struct tleg_allocator allocator = file->allocator;
-    let_go(file);
+    tleg_source_close(file);
     for (size_t i = 0; i < file->part_count; i++)
         tleg_file_free(file->parts[i]);
     tleg_release(&allocator, file->parts, file->part_bytes);
@@ -305,12 +283,11 @@ const struct tleg_entry *tleg_file_find(const tleg_file *file, const char *name)
     return find_named(file->by_name, file->entry_count, name);
 }
 
-tleg_status tleg_file_strip(tleg_context *context, tleg_file *file, const char *prefix) {
-    const size_t length = strlen(prefix);
+uint64_t tleg_file_bytes(const tleg_file *file) {
+    uint64_t bytes = 0;
     for (size_t i = 0; i < file->entry_count; i++)
-        if (strncmp(file->entries[i].name, prefix, length) == 0)
-            file->entries[i].name += length;
-    return tleg_file_index_names(context, file);
+        bytes += file->entries[i].bytes;
+    return bytes;
 }
 
 int64_t TLEG_CALL tleg_file_get_tensor_count(const tleg_file *file) {
@@ -319,6 +296,10 @@ int64_t TLEG_CALL tleg_file_get_tensor_count(const tleg_file *file) {
 
 const char *TLEG_CALL tleg_file_get_tensor_name(const tleg_file *file, int64_t index) {
     return file && index >= 0 && (size_t)index < file->entry_count ? file->entries[index].name : NULL;
+}
+
+const char *TLEG_CALL tleg_file_get_metadata_key(const tleg_file *file, int64_t index) {
+    return file && index >= 0 && (size_t)index < file->pair_count ? file->pairs[index].key : NULL;
 }
 
 const char *TLEG_CALL tleg_file_get_metadata(const tleg_file *file, const char *key) {

@@ -1,37 +1,9 @@
 /* Reading tensors out of an open file. */
-#define _FILE_OFFSET_BITS 64
-#include "format/parts.h"
+#include "format/private.h"
 
-#include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
-enum {
-    CHUNK = 16384,         /* bytes of the buffer in which narrow types wait for their conversion */
-    MOST_AT_ONCE = 1 << 30 /* some systems refuse to read more in one call */
-};
-
-/* [at, at + bytes) of the file, through its descriptor. */
-static tleg_status read_fd(tleg_context *context, const tleg_file *file, const struct tleg_entry *entry, uint64_t at,
-                           size_t bytes, void *out) {
-    char system[TLEG_SYSTEM_TEXT];
-    char *to = out;
-    while (bytes > 0) {
-        ssize_t got = pread(file->fd, to, bytes < MOST_AT_ONCE ? bytes : MOST_AT_ONCE, (off_t)at);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return tleg_fail(context, TLEG_ERROR_IO, "%s: tensor '%s' cannot be read: %s", file->label, entry->name,
-                             tleg_system_text(errno, system));
-        if (got == 0)
-            return tleg_fail(context, TLEG_ERROR_IO, "%s: tensor '%s': the file became shorter since it was opened",
-                             file->label, entry->name);
-        to += got;
-        at += (uint64_t)got;
-        bytes -= (size_t)got;
-    }
-    return TLEG_OK;
-}
+enum { CHUNK = 16384 }; /* bytes of the buffer in which narrow types wait for their conversion */
 
 tleg_status tleg_file_read_bytes(tleg_context *context, const tleg_file *file, const struct tleg_entry *entry, uint64_t first,
                                  size_t bytes, void *out) {
@@ -41,12 +13,12 @@ tleg_status tleg_file_read_bytes(tleg_context *context, const tleg_file *file, c
                          (unsigned long long)first);
     if (file->part_count > 0)
         file = file->parts[entry->part];
-    uint64_t at = file->data_start + entry->offset + first;
-    if (!file->memory)
-        return read_fd(context, file, entry, at, bytes, out);
-    if (bytes > 0)
-        memcpy(out, file->memory + at, bytes);
-    return TLEG_OK;
+    size_t done;
+    tleg_status status = tleg_source_read(context, file, file->data_start + entry->offset + first, bytes, out, &done);
+    if (status == TLEG_OK && done < bytes)
+        return tleg_fail(context, TLEG_ERROR_IO, "%s: tensor '%s': the file became shorter since it was opened", file->label,
+                         entry->name);
+    return status;
 }
 
 static tleg_status foreign_type(tleg_context *context, const tleg_file *file, const struct tleg_entry *entry) {
@@ -80,7 +52,7 @@ tleg_status tleg_file_read_part(tleg_context *context, const tleg_file *file, co
         return tleg_file_read_bytes(context, file, entry, at, (size_t)bytes, out);
     if (file->memory) {
         tleg_convert_to_f32(entry->dtype, file->memory + file->data_start + entry->offset + at, out, count);
-        return TLEG_OK;
+        return tleg_work_step(context, bytes);
     }
     _Alignas(TLEG_ALIGN) unsigned char chunk[CHUNK];
     for (uint64_t done = 0; done < bytes && status == TLEG_OK; done += CHUNK) {
@@ -123,11 +95,7 @@ tleg_status TLEG_CALL tleg_file_get_tensor_info(tleg_context *context, const tle
         return TLEG_ERROR_FORMAT;
     tleg_tensor_info own = {.dtype = entry->dtype, .rank = entry->rank, .bytes = entry->bytes};
     memcpy(own.shape, entry->shape, sizeof own.shape);
-    if (tleg_info_write(&own, sizeof own, info, sizeof own) != TLEG_OK)
-        return tleg_fail(context, TLEG_ERROR_ARGUMENT,
-                         "tleg_file_get_tensor_info: info->struct_size is %u, at least %u is needed",
-                         (unsigned)info->struct_size, (unsigned)sizeof own);
-    return TLEG_OK;
+    return tleg_info_write(context, "tleg_tensor_info", &own, sizeof own, info, TLEG_LEAST_TENSOR_INFO);
 }
 
 tleg_status TLEG_CALL tleg_file_read_tensor(tleg_context *context, const tleg_file *file, const char *name, tleg_tensor **out) {
@@ -145,7 +113,10 @@ tleg_status TLEG_CALL tleg_file_read_tensor(tleg_context *context, const tleg_fi
     tleg_status status = tleg_tensor_create(context, entry->dtype, entry->rank, entry->shape, &tensor);
     if (status != TLEG_OK)
         return status;
-    status = tleg_file_read_bytes(context, file, entry, 0, (size_t)entry->bytes, tensor->data);
+    status = tleg_work_begin(context, "read", entry->bytes);
+    if (status == TLEG_OK)
+        status = tleg_file_read_bytes(context, file, entry, 0, (size_t)entry->bytes, tensor->data);
+    status = tleg_work_end(context, status);
     if (status == TLEG_OK)
         *out = tensor;
     else

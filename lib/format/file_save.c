@@ -1,5 +1,5 @@
 /* tleg_file_save: tensors of the host through the writer. */
-#include "format/parts.h"
+#include "format/private.h"
 
 #include <string.h>
 

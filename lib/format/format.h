@@ -20,11 +20,17 @@ struct tleg_pair { /* one metadata entry */
 };
 
 /* ---- reader (file.c; the header in header_read.c, an index of several files in shards.c) ---- */
+/* The host's options, or the defaults where it gives none. Flags are refused unless there is a path. */
+tleg_status tleg_open_options_read(tleg_context *context, const tleg_open_options *host, bool path, tleg_open_options *own);
+/* As tleg_file_open, with flags that are checked. */
+tleg_status tleg_file_open_path(tleg_context *context, const char *path, uint32_t flags, tleg_file **file);
 const char *tleg_file_label(const tleg_file *file);                                  /* the path, or "(memory)": for errors */
 int64_t tleg_file_entries(const tleg_file *file, const struct tleg_entry **entries); /* in data order */
 const struct tleg_entry *tleg_file_find(const tleg_file *file, const char *name);    /* NULL when there is none */
-/* From now on the names that begin with `prefix` are known by their rest. FORMAT when that is another's name. */
-tleg_status tleg_file_strip(tleg_context *context, tleg_file *file, const char *prefix);
+/* The same file, in which the names that begin with `prefix` are known by their rest. FORMAT when that is another's name. */
+tleg_status tleg_file_view(tleg_context *context, const tleg_file *file, const char *prefix, tleg_file **view);
+/* The bytes of all its tensors. */
+uint64_t tleg_file_bytes(const tleg_file *file);
 /* Whether the file's name says that it is one of several ("x-00001-of-00002.safetensors"), opened without their index. */
 bool tleg_file_is_shard(const tleg_file *file);
 int64_t tleg_file_pairs(const tleg_file *file, const struct tleg_pair **pairs);
@@ -70,6 +76,8 @@ size_t tleg_json_next(const struct tleg_json *json, size_t token);
  * not fit or is no string. The unescaped text is never longer than the escaped one. */
 size_t tleg_json_string(const struct tleg_json *json, size_t token, char *out, size_t capacity);
 bool tleg_json_integer(const struct tleg_json *json, size_t token, int64_t *value);
+/* A token as it is written (a string without its quotes), `length` bytes without a NUL. */
+const char *tleg_json_source(const struct tleg_json *json, size_t token, size_t *length);
 
 /* ---- writer (safetensors_write.c; the header in header_write.c) ---- */
 struct tleg_write_entry {
@@ -78,11 +86,9 @@ struct tleg_write_entry {
     int64_t shape[TLEG_MAX_RANK];
 };
 struct tleg_writer;
-/* Makes the temporary file beside `path` (beside what it points to when it is a symbolic link) and writes the header.
+/* Begins a file that will replace `path` as a whole (tleg_replacement_create's rules and errors) and writes the header.
  * Tensors whose size is a multiple of 64 are laid first, each kind in the order given; the data section starts on a multiple
- * of 64. Copies what it needs of its arguments. ARGUMENT for a name or key that is twice there, no UTF-8, or __metadata__;
- * IO for a target that exists and is no regular file (so /dev/stdout, /dev/null) or may not be written. A file that is
- * replaced hands on its mode; its owner and other hard links are not kept. */
+ * of 64. Copies what it needs of its arguments. ARGUMENT for a name or key that is there twice, not UTF-8, or __metadata__. */
 tleg_status tleg_writer_create(tleg_context *context, const char *path, const struct tleg_write_entry *entries, int64_t count,
                                const struct tleg_pair *pairs, int64_t pair_count, struct tleg_writer **writer);
 /* The whole of the tensor entries[index], row-major, in its element type; each exactly once, in any order. */
@@ -91,5 +97,8 @@ tleg_status tleg_writer_put(tleg_context *context, struct tleg_writer *writer, i
 tleg_status tleg_writer_commit(tleg_context *context, struct tleg_writer *writer);
 /* Removes the temporary file unless it was committed. NULL is allowed. */
 void tleg_writer_free(struct tleg_writer *writer);
+
+/* ---- text (text.c) ---- */
+bool tleg_utf8_valid(const char *text);
 
 #endif

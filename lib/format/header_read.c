@@ -1,7 +1,7 @@
 /* The header of a safetensors file:
  *   {"__metadata__": {"key": "value", ...}, "name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, ...}
  * Strict: whatever the format does not allow is an error that names the tensor or key. */
-#include "format/parts.h"
+#include "format/private.h"
 
 #include <stdio.h>
 #include <string.h>

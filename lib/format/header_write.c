@@ -1,5 +1,5 @@
 /* The header of a file to be written: always the same bytes for the same tensors and metadata. */
-#include "format/parts.h"
+#include "format/private.h"
 
 #include <string.h>
 

@@ -3,7 +3,7 @@
 #define JSMN_PARENT_LINKS /* without them jsmn takes quadratic time on a large object */
 #include <jsmn.h>
 
-#include "format/parts.h"
+#include "format/private.h"
 
 #include <limits.h>
 #include <string.h>
@@ -71,6 +71,12 @@ enum tleg_json_kind tleg_json_kind(const struct tleg_json *json, size_t token) {
     }
     char first = json->text[found->start];
     return first == 't' ? TLEG_JSON_TRUE : first == 'f' ? TLEG_JSON_FALSE : first == 'n' ? TLEG_JSON_NULL : TLEG_JSON_NUMBER;
+}
+
+const char *tleg_json_source(const struct tleg_json *json, size_t token, size_t *length) {
+    const jsmntok_t *found = token_at(json, token);
+    *length = found ? (size_t)(found->end - found->start) : 0;
+    return found ? json->text + found->start : "";
 }
 
 size_t tleg_json_size(const struct tleg_json *json, size_t token) {

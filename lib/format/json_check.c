@@ -1,6 +1,6 @@
 /* Whether a text is JSON by the letter of RFC 8259: jsmn, which cuts it into tokens, lets much else pass. Stricter in what
  * the RFC leaves open: UTF-8 alone, surrogates in pairs alone, and a limit of depth. */
-#include "format/parts.h"
+#include "format/private.h"
 
 #include <string.h>
 

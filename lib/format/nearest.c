@@ -1,5 +1,5 @@
 /* "Did you mean": the name in a file that is most like one that is not there. */
-#include "format/parts.h"
+#include "format/private.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* A model in several files: an index {"weight_map": {"tensor": "file beside it", ...}} as Hugging Face writes it, opened as one
  * file that holds the tensors it names. What else the shards hold is no part of it. */
-#include "format/parts.h"
+#include "format/private.h"
 
 #include <string.h>
 
@@ -169,6 +169,7 @@ static void merge_pairs(struct tleg_file *file) {
 static tleg_status fill(const struct merge *merge) {
     struct tleg_file *file = merge->file;
     file->entry_count = merge->count;
+    file->several = true;
     for (size_t part = 0; part < file->part_count; part++)
         file->pair_count += file->parts[part]->pair_count; /* each is in memory */
     tleg_status status = tleg_file_make_block(merge->context, file, 0, NULL);
@@ -211,7 +212,7 @@ bool tleg_file_is_shard(const tleg_file *file) {
     const char *at = NULL;
     for (const char *next = file->label; (next = strstr(next, of)) != NULL; next++)
         at = next;
-    if (!at || file->part_count > 0)
+    if (!at || file->several)
         return false;
     const char *number = at;
     while (number > file->label && number[-1] >= '0' && number[-1] <= '9')

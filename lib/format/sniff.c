@@ -1,9 +1,10 @@
 /* What a file is that was given as a safetensors file and is none. */
-#include "format/parts.h"
+#include "format/private.h"
 
 #include <string.h>
 
-#define CONVERT "probably a PyTorch checkpoint (.pth, .pt), no safetensors file: convert it with tools/convert_checkpoint.py"
+#define CONVERT                                                                                                                \
+    "probably a PyTorch checkpoint (.pth, .pt), no safetensors file: convert it with tools/convert/convert_checkpoint.py"
 #define ZIP "a zip archive, " CONVERT
 #define PICKLE "a Python pickle, " CONVERT
 

@@ -1,5 +1,5 @@
 /* The element types that safetensors defines: those that the library has, and those that it only counts the bytes of. */
-#include "format/parts.h"
+#include "format/private.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
-/* Small helpers: UTF-8, sorting without memory, the system's words. */
-#include "format/parts.h"
+/* Small helpers: UTF-8, sorting without memory. */
+#include "format/private.h"
 
 #include <string.h>
 
@@ -74,14 +74,4 @@ void tleg_sort(void *items, size_t count, size_t width, int (*compare)(const voi
 
 int tleg_compare_texts(const void *a, const void *b) {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-/* POSIX's strerror_r gives an int and GNU's a text; which of them is declared depends on the compiler's flags. */
-static const char *chosen(int result, const char *text) {
-    return result == 0 ? text : "unknown error";
-}
-
-const char *tleg_system_text(int number, char text[TLEG_SYSTEM_TEXT]) {
-    text[0] = '\0';
-    return chosen(strerror_r(number, text, TLEG_SYSTEM_TEXT), text);
 }

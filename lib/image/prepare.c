@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-#include "vit/parts.h"
+#include "config/limits.h"
 
 enum { MAX_RESIZED = 1 << 28 }; /* of the resized shorter side: with a side's 2^24, the longer stays within 2^52 */
 

@@ -6,49 +6,64 @@
 #include "kernels/kernels.h"
 
 /* One register tile: out[r][j] = epilogue(sum over i of a[i * a_step + r] * b[i * nr + j]), r < rows <= mr, j < cols <= nr.
- * Each sum is one chain over i = 0..k-1. b is always nr wide, with zeros (or anything finite) behind cols. In a tile of pairs
- * two bf16 take a float's place in a and b, and k counts pairs; its rows may lie any way: a[r * a_row + i * a_step]. */
+ * Each sum is one chain over i = 0..k-1. b is always nr wide, with zeros (or anything finite) after cols. In a narrow tile a
+ * step i is four bytes, which hold several elements (struct tleg_narrow) where a float is else; its rows may lie any way: a[r *
+ * a_row + i * a_step]. */
 struct tleg_tile {
+    /* input */
     int64_t k;
     const float *a;
     int64_t a_step;
-    int64_t a_row; /* of pairs */
+    int64_t a_row; /* of a narrow tile */
     const float *b;
     int32_t rows, cols;
+    const char *prefetch; /* k cache lines that later tiles read, to be prefetched meanwhile; NULL: none */
+    /* epilogue: out = residual + column_scale * act(scale * sum + bias); with hidden,
+     * out = (residual + column_scale * (scale * sum + bias)) * act'(hidden) */
+    const float *scale; /* (rows); NULL: none */
+    const float *bias;  /* (cols); NULL: none */
+    enum tleg_activation activation;
+    const float *column_scale; /* (cols); NULL: none */
+    const float *residual;     /* as out; NULL: none */
+    int64_t residual_stride;
+    const float *hidden; /* as out, maybe out itself, with an activation alone; NULL: none */
+    int64_t hidden_stride;
+    /* output */
     float *out;
     int64_t out_stride;
-    const float *scale;    /* (rows): multiplies the sum of a row; NULL: none */
-    const float *bias;     /* (cols); NULL: none */
-    const float *residual; /* as out; NULL: none */
-    int64_t residual_stride;
-    const float *hidden; /* as out, maybe out itself: what is stored is multiplied by gelu'(hidden); NULL: none */
-    int64_t hidden_stride;
-    bool gelu;
-    bool halves;       /* of pairs: out, whose stride counts them too, is of bf16; no residual, no hidden */
-    const char *ahead; /* memory that the next tiles want: k lines that it may ask into the cache meanwhile; NULL: none */
+    bool narrow_out; /* of a narrow tile: out is of its type, and out_stride counts that; neither residual nor hidden */
 };
 
-/* Products of bf16 with sums in f32. */
-struct tleg_pairs {
-    int32_t mr, nr; /* the register tile; nr <= TLEG_PAIRS_NR */
-    int32_t unit;   /* pairs: k is filled up with zeros to a multiple */
+/* Products of a narrow type, with sums in f32. A step is four bytes: `per_step` elements, as one float else. */
+struct tleg_narrow {
+    int32_t dtype, per_step; /* 2 of bf16 */
+    int32_t mr, nr;          /* the register tile; nr <= TLEG_NARROW_NR */
+    int32_t unit;            /* steps: k is filled up with zeros to a multiple */
     void (*tile)(const struct tleg_tile *tile);
-    /* What follows rounds to bf16, or moves it; `steps` pairs hold what is given, and zeros behind it.
+    /* What follows rounds to the type, or moves it; `steps` steps hold what is given, and zeros after it.
      * Rows: out (rows, steps), each of k numbers. */
     void (*pack)(int64_t rows, int64_t k, const float *in, int64_t in_stride, int64_t steps, void *out);
-    /* Pairs down the columns, for sums over rows: out (steps, wide), the pair (i, c) being in[2i][c] and in[2i + 1][c]; zeros
-     * behind `cols` too. */
-    void (*fold)(int64_t rows, int64_t cols, const float *in, int64_t in_stride, int64_t steps, void *out, int64_t wide);
-    /* The same from bf16. */
-    void (*zip)(int64_t rows, int64_t cols, const uint16_t *in, int64_t in_stride, int64_t steps, void *out, int64_t wide);
-    /* Pairs as they are: out[c * out_stride + r] = in[r * in_stride + c], r < rows, c < cols. */
-    void (*turn)(int64_t rows, int64_t cols, const void *in, int64_t in_stride, void *out, int64_t out_stride);
+    /* Steps down the columns, for sums over rows: out (steps, wide), the step (i, c) being in[per_step * i + e][c], e = 0, 1,
+     * ...; zeros after `cols` too. */
+    void (*interleave_f32)(int64_t rows, int64_t cols, const float *in, int64_t in_stride, int64_t steps, void *out,
+                           int64_t wide);
+    /* The same from elements of the type; in_stride counts those. */
+    void (*interleave_narrow)(int64_t rows, int64_t cols, const void *in, int64_t in_stride, int64_t steps, void *out,
+                              int64_t wide);
+    /* Steps as they are: out[c * out_stride + r] = in[r * in_stride + c], r < rows, c < cols. */
+    void (*transpose_steps)(int64_t rows, int64_t cols, const void *in, int64_t in_stride, void *out, int64_t out_stride);
     /* Rows of scores s (rows, keys): p (rows, steps) = exp(scale * (s - the row's most)), scale > 0; inverse[r] = 1 / the sum
      * of p before it is rounded. */
     void (*softmax)(int64_t rows, int64_t keys, float scale, const float *s, int64_t s_stride, int64_t steps, void *p,
                     float *inverse);
 };
-enum { TLEG_PAIRS_NR = 32 };
+enum { TLEG_NARROW_NR = 32 };
+
+/* An activation of arrays: y = act(x), y may be x; dx = dy * act'(x), dx may be dy or x. */
+struct tleg_activate {
+    void (*forward)(size_t count, const float *x, float *y);
+    void (*backward)(size_t count, const float *x, const float *dy, float *dx);
+};
 
 struct tleg_kernels {
     int32_t level, gemm; /* TLEG_LEVEL_*; TLEG_GEMM_OWN or TLEG_GEMM_BLAS */
@@ -64,7 +79,8 @@ struct tleg_kernels {
     void (*softmax)(int64_t keys, int64_t cols, float *s, float *inverse);
     void (*layernorm)(int64_t rows, int64_t dim, const float *x, int64_t stride, const float *weight, const float *bias,
                       float eps, float *y);
-    void (*gelu)(size_t count, const float *x, float *y);
+    /* out[i] = convert(base[i] + c * ilayer[i]), each step rounded; ilayer NULL: convert(base[i]). With f32, out may be base.
+     */
     void (*expand)(const float *base, const float *ilayer, float c, size_t count, int32_t dtype, void *out);
     /* The same, past the caches: for what is not read again soon. Ordered with other stores by a fence alone, which
      * tleg_expand_layers issues. NULL: the level has no such stores. */
@@ -75,17 +91,17 @@ struct tleg_kernels {
     void (*copy)(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float scale, float *out, int64_t wide);
     /* out[c] = sum over r of in[r * in_stride + c] in rising order, rows >= 1, c < cols. */
     void (*sum_rows)(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float *out);
-    /* Adds t (rows, cols) to a gradient whose rows are `stride` apart. */
-    void (*accumulate)(int64_t rows, int64_t cols, const float *t, int64_t t_stride, struct tleg_gradient gradient,
-                       int64_t stride);
-    void (*gelu_backward)(size_t count, const float *x, const float *dy, float *dx);
+    /* to[r * stride + j] += c * t[r * t_stride + j]. */
+    void (*accumulate)(int64_t rows, int64_t cols, const float *t, int64_t t_stride, float c, float *to, int64_t stride);
     /* What softmax left in p, (keys, nr), becomes probabilities p * inverse; dp becomes p * (dp - the sum of p * dp down the
      * column), the gradient of the scores. Whole vectors, as in softmax. */
     void (*softmax_backward)(int64_t keys, int64_t cols, const float *inverse, float *p, float *dp);
     /* dx of `rows` rows from `first` on; sums (2, dim), the rows' share of dweight and dbias, is added to. */
     void (*layernorm_backward)(const struct tleg_layernorm_backward *backward, int64_t first, int64_t rows, float *sums);
 
-    const struct tleg_pairs *pairs; /* NULL: weights of bf16 are widened */
+    struct tleg_activate activate[TLEG_ACTIVATIONS]; /* of NONE: NULL */
+
+    const struct tleg_narrow *narrow; /* NULL: weights of bf16 are widened */
 
     /* The packed layout and the product over it: our tiles, or cblas. */
     size_t (*packed_count)(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k);
@@ -104,6 +120,21 @@ extern const struct tleg_kernels tleg_table_portable_blas, tleg_table_avx2_blas,
     tleg_table_avx512bf16_blas, tleg_table_amx_blas;
 extern const struct tleg_kernels tleg_table_neon, tleg_table_neon_blas;
 
+/* What a level has of activations: declarations, and the table's rows. */
+#define TLEG_ACTIVATE_DECLARE(level, NAME, name)                                                                               \
+    void tleg_##level##_##name(size_t count, const float *x, float *y);                                                        \
+    void tleg_##level##_##name##_backward(size_t count, const float *x, const float *dy, float *dx);
+#define TLEG_ACTIVATE_ROW(level, NAME, name)                                                                                   \
+    [TLEG_ACTIVATION_##NAME] = {tleg_##level##_##name, tleg_##level##_##name##_backward},
+/* Cases of a switch over an activation that is constant where it stands: a level's inline functions on its vectors. */
+#define TLEG_ACTIVATE_CASE(level, NAME, name)                                                                                  \
+    case TLEG_ACTIVATION_##NAME:                                                                                               \
+        return tleg_##level##_##name##_of(x);
+#define TLEG_ACTIVATE_SLOPE_CASE(level, NAME, name)                                                                            \
+    case TLEG_ACTIVATION_##NAME:                                                                                               \
+        return tleg_##level##_##name##_slope(x);
+TLEG_EACH_ACTIVATION(TLEG_ACTIVATE_DECLARE, portable)
+
 /* ---- the portable versions, each in its operation's file ---- */
 void tleg_portable_tile(const struct tleg_tile *tile);
 void tleg_portable_transpose(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float scale, float *out,
@@ -111,14 +142,11 @@ void tleg_portable_transpose(int64_t rows, int64_t cols, const float *in, int64_
 void tleg_portable_softmax(int64_t keys, int64_t cols, float *s, float *inverse);
 void tleg_portable_layernorm(int64_t rows, int64_t dim, const float *x, int64_t stride, const float *weight, const float *bias,
                              float eps, float *y);
-void tleg_portable_gelu(size_t count, const float *x, float *y);
 void tleg_portable_expand(const float *base, const float *ilayer, float c, size_t count, int32_t dtype, void *out);
 void tleg_portable_widen(int32_t dtype, const void *in, size_t count, float *out);
 void tleg_portable_copy(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float scale, float *out, int64_t wide);
 void tleg_portable_sum_rows(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float *out);
-void tleg_portable_accumulate(int64_t rows, int64_t cols, const float *t, int64_t t_stride, struct tleg_gradient gradient,
-                              int64_t stride);
-void tleg_portable_gelu_backward(size_t count, const float *x, const float *dy, float *dx);
+void tleg_portable_accumulate(int64_t rows, int64_t cols, const float *t, int64_t t_stride, float c, float *to, int64_t stride);
 void tleg_portable_softmax_backward(int64_t keys, int64_t cols, const float *inverse, float *p, float *dp);
 void tleg_portable_layernorm_backward(const struct tleg_layernorm_backward *backward, int64_t first, int64_t rows, float *sums);
 enum { TLEG_PORTABLE_MR = 4, TLEG_PORTABLE_NR = 8 };
@@ -164,41 +192,51 @@ static inline int64_t tleg_block_start(int64_t m, int64_t most, int64_t block) {
     return block * (m / blocks) + (block < extra ? block : extra);
 }
 
-/* Asks for memory that is read soon, `offset` floats behind x: many processors foresee no single stream of reads, or none whose
- * rows lie apart. The place may be behind the array's end: asking loads nothing from where nothing is. */
-static inline void tleg_ask(const float *x, int64_t offset) {
+/* Prefetches what is read soon, `offset` floats after x: many processors do not foresee a single stream of reads, or one whose
+ * rows lie apart. The place may be past the array's end: a prefetch of an unmapped address does nothing. */
+static inline void tleg_prefetch(const float *x, int64_t offset) {
     __builtin_prefetch((const void *)((uintptr_t)x + (uintptr_t)offset * sizeof *x));
 }
 
-/* Asks for a tile's worth of rows. */
-static inline void tleg_ask_rows(const float *x, int64_t rows, int64_t cols, int64_t stride) {
+/* Prefetches a tile's worth of rows. */
+static inline void tleg_prefetch_rows(const float *x, int64_t rows, int64_t cols, int64_t stride) {
     enum { LINE = TLEG_ALIGN / sizeof(float) };
     for (int64_t r = 0; r < rows; r++)
         for (int64_t j = 0; j < cols; j += LINE)
-            tleg_ask(x, r * stride + j);
+            tleg_prefetch(x, r * stride + j);
 }
 
 /* What multiplies a weight rounded so; NULL: floats. */
-static inline const struct tleg_pairs *tleg_pairs_of(const struct tleg_kernels *kernels, int32_t rounded) {
-    return rounded == TLEG_BF16 ? kernels->pairs : NULL;
+static inline const struct tleg_narrow *tleg_narrow_of(const struct tleg_kernels *kernels, int32_t rounded) {
+    return kernels->narrow && kernels->narrow->dtype == rounded ? kernels->narrow : NULL;
 }
 
-/* Pairs that k elements fill, padding included. */
-static inline int64_t tleg_pairs_count(const struct tleg_pairs *pairs, int64_t k) {
-    return (k + 2 * pairs->unit - 1) / (2 * pairs->unit) * pairs->unit;
+/* Steps that k elements fill, padding included. */
+static inline int64_t tleg_narrow_steps(const struct tleg_narrow *narrow, int64_t k) {
+    int64_t unit = (int64_t)narrow->per_step * narrow->unit;
+    return (k + unit - 1) / unit * narrow->unit;
+}
+
+/* Rows of a batch whose images differ, `stride` being what lies between the images' parameters: the image of row `first`, and
+ * where the run of its rows ends, at most at `end`. With a stride of 0 all rows are of image 0. */
+static inline int64_t tleg_image_end(const struct tleg_rows *rows, int64_t stride, int64_t first, int64_t end, int64_t *image) {
+    *image = stride ? first / rows->image_rows : 0;
+    int64_t next = stride ? (*image + 1) * rows->image_rows : end;
+    return next < end ? next : end;
 }
 
 /* Elements [first, first + count) of a packed weight as f32: in place where they already are, else formed into `scratch`
  * (expand.c). */
 const float *tleg_form(const struct tleg_kernels *kernels, const struct tleg_weight *weight, size_t first, size_t count,
                        float *scratch);
-/* The same as bf16. */
-const void *tleg_form_pairs(const struct tleg_kernels *kernels, const struct tleg_weight *weight, size_t first, size_t count,
-                            void *scratch);
+/* The same in the narrow type that the weight is rounded to. */
+const void *tleg_form_narrow(const struct tleg_kernels *kernels, const struct tleg_weight *weight, size_t first, size_t count,
+                             void *scratch);
 
-/* Attention on pairs (attention_pairs.c), and what a lane needs for it. */
-void tleg_attention_pairs(const struct tleg_exec *exec, const struct tleg_attention *attention, const struct tleg_pairs *pairs);
-size_t tleg_attention_pairs_lane(const struct tleg_pairs *pairs, int64_t tokens, int64_t width);
+/* Attention in a narrow type (attention_narrow.c), and what a lane needs for it. */
+void tleg_attention_narrow(const struct tleg_exec *exec, const struct tleg_attention *attention,
+                           const struct tleg_narrow *narrow);
+size_t tleg_attention_narrow_lane(const struct tleg_narrow *narrow, int64_t tokens, int64_t width);
 /* Tasks that share the `pieces` of one head, so that every lane has work where there are few heads. */
 static inline int64_t tleg_attention_parts(int64_t lanes, int64_t heads, int64_t pieces) {
     int64_t parts = lanes > 1 && heads < 2 * lanes ? (2 * lanes + heads - 1) / heads : 1;
@@ -210,10 +248,11 @@ static inline int64_t tleg_attention_parts(int64_t lanes, int64_t heads, int64_t
 const float *tleg_rows_get(const struct tleg_kernels *kernels, const struct tleg_rows *rows, int64_t first, int64_t count,
                            int64_t k, float *scratch, int64_t *stride);
 
-/* The places `offset` elements on. */
-static inline struct tleg_gradient tleg_gradient_at(struct tleg_gradient gradient, int64_t offset) {
-    return (struct tleg_gradient){
-        .base = gradient.base + offset, .ilayer = gradient.ilayer ? gradient.ilayer + offset : NULL, .c = gradient.c};
+/* Adds t (rows, cols) to a gradient from element `offset` on, whose rows are `stride` apart. */
+static inline void tleg_gradient_add(const struct tleg_kernels *kernels, int64_t rows, int64_t cols, const float *t,
+                                     int64_t t_stride, const struct tleg_gradient *gradient, int64_t offset, int64_t stride) {
+    for (int32_t j = 0; j < gradient->count; j++)
+        kernels->accumulate(rows, cols, t, t_stride, gradient->c[j], gradient->tensor[j] + offset, stride);
 }
 
 /* Floats (count) in bytes, rounded up to TLEG_ALIGN; SIZE_MAX when it does not fit. */

@@ -1,23 +1,8 @@
 /* What a depth costs, and the deepest depth that a device can afford. */
+#include "core/os.h"
 #include "learngene/expander.h"
 
 #include <math.h>
-#include <time.h>
-
-uint64_t tleg_expander_parameters(const tleg_expander *e, int32_t depth) {
-    uint64_t fixed = 0, layer = 0;
-    for (int slot = 0; slot < TLEG_OUTER; slot++) {
-        struct tleg_spec spec;
-        tleg_outer_spec(&e->config.c, slot, &spec);
-        fixed += tleg_spec_count(&spec);
-    }
-    for (int i = 0; i < TLEG_SITES * 2; i++) {
-        struct tleg_spec spec;
-        tleg_site_spec(&e->config.c, i / 2, i % 2, &spec);
-        layer += tleg_spec_count(&spec);
-    }
-    return fixed + (uint64_t)depth * layer;
-}
 
 /* A materialised model's network, for its session's plan, without a model. */
 static void model_network(const tleg_expander *e, struct tleg_network *network) {
@@ -42,9 +27,7 @@ static tleg_status count_bytes(tleg_context *context, const tleg_expander *e, co
 /* ---- time ---- */
 
 static double now_ms(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+    return (double)tleg_os_nanoseconds() * 1e-6;
 }
 
 enum { RUNS = 5, LAYERS_BETWEEN = 4 };
@@ -60,7 +43,7 @@ static double median(double *t) {
 }
 
 /* The medians of RUNS runs at two depths, taken in turn, so that a machine whose speed drifts does so for both. */
-static tleg_status time_depths(tleg_session *session, const float *images, int64_t batch, const int32_t depth[2],
+static tleg_status time_depths(tleg_session *session, const float *images, size_t floats, int64_t batch, const int32_t depth[2],
                                double ms[2]) {
     double t[2][RUNS];
     tleg_status status = TLEG_OK;
@@ -69,7 +52,7 @@ static tleg_status time_depths(tleg_session *session, const float *images, int64
             status = tleg_session_set_depth(session, depth[i]);
             double start = now_ms();
             if (!status)
-                status = tleg_session_run(session, images, batch, NULL, NULL);
+                status = tleg_session_run(session, batch, images, floats, NULL, 0, NULL, 0);
             if (run >= 0)
                 t[i][run] = now_ms() - start;
         }
@@ -93,7 +76,7 @@ static tleg_status measure(tleg_context *context, const tleg_expander *e, const 
     if (!status)
         status = tleg_session_create_elastic(context, e, depth[0], options, &session);
     if (!status)
-        status = time_depths(session, images, batch, depth, ms);
+        status = time_depths(session, images, bytes / sizeof(float), batch, depth, ms);
     if (!status && depth[1] > depth[0]) {
         cost->ms_per_layer = fmax((ms[1] - ms[0]) / (depth[1] - depth[0]), 0);
         cost->ms_fixed = fmax(ms[0] - depth[0] * cost->ms_per_layer, 0);
@@ -123,7 +106,7 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_get_cost(tleg_context *context, con
     tleg_cost own;
     tleg_status status = get_cost(context, expander, batch, measure_time != 0, &own);
     if (!status)
-        status = tleg_info_write(&own, sizeof own, cost, TLEG_STRUCT_LEAST);
+        status = tleg_info_write(context, "tleg_cost", &own, sizeof own, cost, TLEG_LEAST_COST);
     return status;
 }
 
@@ -152,7 +135,7 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_get_deepest(tleg_context *context, 
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_expander_get_deepest: a pointer is NULL");
     tleg_budget own = {0};
     tleg_cost cost;
-    tleg_status status = tleg_options_read(context, "tleg_budget", budget, &own, sizeof own, TLEG_STRUCT_LEAST);
+    tleg_status status = tleg_options_read(context, "tleg_budget", budget, &own, sizeof own, TLEG_LEAST_BUDGET);
     if (!status && own.bytes == 0 && !(own.milliseconds > 0))
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "budget: give bytes, milliseconds above 0, or both");
     if (!status)

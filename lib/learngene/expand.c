@@ -1,4 +1,4 @@
-/* From base and ilayer to layers: a whole model at once, or one layer at a time for an elastic session. */
+/* From a segment's tensors to layers: a whole model at once, or one layer at a time for an elastic session. */
 #include "learngene/expander.h"
 
 /* ---- where a layer lies ---- */
@@ -8,17 +8,29 @@ void tleg_expander_share_depth(const tleg_expander *e, int32_t depth, int32_t *l
         tleg_schedule_share(e->count[site], e->lengths[site], depth, lengths);
 }
 
-const struct tleg_packed_segment *tleg_expander_at(const tleg_expander *e, const int32_t *lengths, enum tleg_site site,
-                                                   int32_t layer, float *c) {
-    for (int s = 0; s < (int)site; s++)
-        lengths += e->count[s];
-    int32_t segment;
-    tleg_schedule_at(e->count[site], lengths, layer, &segment, c);
-    return &e->segments[site][segment];
+/* The basis of tensors that lie `step` floats apart. */
+static void set_basis(struct tleg_basis *basis, int32_t tensors, const float *first, size_t step, const float *c) {
+    basis->count = first ? tensors : 0;
+    for (int32_t k = 0; k < basis->count; k++) {
+        basis->tensor[k] = first + (size_t)k * step;
+        basis->c[k] = c[k];
+    }
 }
 
-void tleg_expander_vector(const tleg_expander *e, const float *base, const float *ilayer, float c, size_t count, float *out) {
-    tleg_expand(e->kernels, base, ilayer, c, count, TLEG_F32, out);
+void tleg_expander_at(const tleg_expander *e, const int32_t *lengths, enum tleg_site site, int32_t layer,
+                      struct tleg_layer_bases *bases) {
+    for (int s = 0; s < (int)site; s++)
+        lengths += e->count[s];
+    const struct tleg_layer_place place = tleg_schedule_at(e->count[site], lengths, layer);
+    const struct tleg_packed_segment *segment = &e->segments[site][place.segment];
+    float c[TLEG_MAX_BASIS];
+    tleg_coefficients(segment->curve, place.layer, place.layers, segment->tensors, c);
+    set_basis(&bases->weight, segment->tensors, segment->weight, e->weight_step[site], c);
+    set_basis(&bases->bias, segment->tensors, segment->bias, e->bias_step[site], c);
+}
+
+void tleg_expander_vector(const tleg_expander *e, const struct tleg_basis *basis, size_t count, float *out) {
+    tleg_expand(e->kernels, basis, 0, count, TLEG_F32, out);
     tleg_round_vector(e->kernels, e->config.c.dtype, count, out, out);
 }
 
@@ -37,13 +49,13 @@ struct expansion {
 static void lay_out(struct expansion *x) {
     const int32_t depth = x->model->config.c.depth;
     for (int site = 0; site < TLEG_SITES; site++) {
-        size_t count = tleg_site_is_norm(site) ? 0 : x->expander->packed[site];
+        size_t count = tleg_site_is_vector(site) ? 0 : x->expander->packed[site];
         x->first[site + 1] = x->first[site] + (int64_t)((count + STRETCH - 1) / STRETCH);
         for (int32_t l = 0; l < depth; l++) {
-            float c;
-            const struct tleg_packed_segment *s = tleg_expander_at(x->expander, x->lengths, site, l, &c);
-            x->layers[site * depth + l] = (struct tleg_formed){s->weight, s->weight_ilayer, c,
-                                                               tleg_model_layer(x->model, l) + x->model->layout.weight[site]};
+            struct tleg_layer_bases bases = {0};
+            tleg_expander_at(x->expander, x->lengths, site, l, &bases);
+            x->layers[site * depth + l] =
+                (struct tleg_formed){bases.weight, tleg_model_layer(x->model, l) + x->model->layout.weight[site]};
         }
     }
 }
@@ -65,24 +77,26 @@ static void expand_vectors(const struct expansion *x) {
     const tleg_expander *e = x->expander;
     for (int32_t l = 0; l < x->model->config.c.depth; l++)
         for (int site = 0; site < TLEG_SITES; site++) {
-            float c;
-            const struct tleg_packed_segment *s = tleg_expander_at(e, x->lengths, site, l, &c);
+            struct tleg_layer_bases bases;
+            tleg_expander_at(e, x->lengths, site, l, &bases);
             char *layer = tleg_model_layer(x->model, l);
             const struct tleg_layer_layout *layout = &x->model->layout;
-            if (tleg_site_is_norm(site))
-                tleg_expander_vector(e, s->weight, s->weight_ilayer, c, e->packed[site],
-                                     (float *)(void *)(layer + layout->weight[site]));
-            if (s->bias)
-                tleg_expander_vector(e, s->bias, s->bias_ilayer, c, e->biases[site],
-                                     (float *)(void *)(layer + layout->bias[site]));
+            if (tleg_site_is_vector(site))
+                tleg_expander_vector(e, &bases.weight, e->packed[site], (float *)(void *)(layer + layout->weight[site]));
+            if (bases.bias.count)
+                tleg_expander_vector(e, &bases.bias, e->biases[site], (float *)(void *)(layer + layout->bias[site]));
         }
 }
 
-static void expand_layers(tleg_context *context, struct expansion *x) {
-    struct tleg_exec exec = {.kernels = x->expander->kernels, .team = context->team, .lanes = tleg_team_lanes(context->team)};
+static tleg_status expand_layers(tleg_context *context, struct expansion *x) {
+    struct tleg_exec exec = {.kernels = x->expander->kernels,
+                             .team = context->team,
+                             .lanes = tleg_team_lanes(context->team),
+                             .outcome = tleg_context_begin(context)};
     lay_out(x);
     tleg_for_each(&exec, x->first[TLEG_SITES], expand_stretch, x);
     expand_vectors(x);
+    return tleg_team_report(&context->error, &context->outcome);
 }
 
 static tleg_status make_model(tleg_context *context, const tleg_expander *e, int32_t depth, tleg_model **model) {
@@ -117,10 +131,14 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_expand(tleg_context *context, const
     if (!status) {
         int32_t *shared = (int32_t *)(void *)(memory + lengths);
         tleg_expander_share_depth(expander, depth, shared);
-        expand_layers(context, &(struct expansion){.expander = expander,
-                                                   .model = *model,
-                                                   .lengths = shared,
-                                                   .layers = (struct tleg_formed *)(void *)(memory + layers)});
+        status = expand_layers(context, &(struct expansion){.expander = expander,
+                                                            .model = *model,
+                                                            .lengths = shared,
+                                                            .layers = (struct tleg_formed *)(void *)(memory + layers)});
+    }
+    if (status) {
+        tleg_model_free(*model);
+        *model = NULL;
     }
     tleg_release(&context->allocator, memory, bytes);
     return status;
@@ -133,11 +151,11 @@ static void set_depth(const void *owner, int32_t depth, void *state) {
 }
 
 /* Forms a vector at *at and moves *at behind it. */
-static const float *form(const tleg_expander *e, const float *base, const float *ilayer, float c, size_t count, float **at) {
-    if (!base)
+static const float *form(const tleg_expander *e, const struct tleg_basis *basis, size_t count, float **at) {
+    if (basis->count == 0)
         return NULL;
     float *out = *at;
-    tleg_expander_vector(e, base, ilayer, c, count, out);
+    tleg_expander_vector(e, basis, count, out);
     *at += tleg_size_align(count * sizeof(float)) / sizeof(float);
     return out;
 }
@@ -145,24 +163,21 @@ static const float *form(const tleg_expander *e, const float *base, const float 
 static void get_layer(const void *owner, const void *state, int32_t layer, float *vectors, struct tleg_layer *out) {
     const tleg_expander *e = owner;
     for (int site = 0; site < TLEG_SITES; site++) {
-        float c;
-        const struct tleg_packed_segment *s = tleg_expander_at(e, state, site, layer, &c);
-        const float *bias = form(e, s->bias, s->bias_ilayer, c, e->biases[site], &vectors);
-        if (tleg_site_is_norm(site)) {
-            *tleg_layer_norm(out, site) =
-                (struct tleg_norm){.weight = form(e, s->weight, s->weight_ilayer, c, e->packed[site], &vectors), .bias = bias};
+        struct tleg_layer_bases bases = {0};
+        tleg_expander_at(e, state, site, layer, &bases);
+        const float *bias = form(e, &bases.bias, e->biases[site], &vectors);
+        if (tleg_site_is_vector(site)) {
+            out->norm[site] = (struct tleg_norm){.weight = form(e, &bases.weight, e->packed[site], &vectors), .bias = bias};
             continue;
         }
         struct tleg_spec spec;
         tleg_site_spec(&e->config.c, site, false, &spec);
-        *tleg_layer_linear(out, site) = (struct tleg_linear){.weight = {.n = spec.shape[0],
-                                                                        .k = spec.shape[1],
-                                                                        .base = s->weight,
-                                                                        .ilayer = s->weight_ilayer,
-                                                                        .c = c,
-                                                                        .stored = TLEG_F32,
-                                                                        .rounded = e->config.c.dtype},
-                                                             .bias = bias};
+        out->linear[site] = (struct tleg_linear){.weight = {.n = spec.shape[0],
+                                                            .k = spec.shape[1],
+                                                            .basis = bases.weight,
+                                                            .stored = TLEG_F32,
+                                                            .rounded = e->config.c.dtype},
+                                                 .bias = bias};
     }
 }
 
@@ -170,7 +185,7 @@ static size_t vector_floats(const tleg_expander *e) {
     size_t end = 0;
     for (int site = 0; site < TLEG_SITES; site++) {
         tleg_place(&end, e->biases[site], sizeof(float));
-        if (tleg_site_is_norm(site))
+        if (tleg_site_is_vector(site))
             tleg_place(&end, e->packed[site], sizeof(float));
     }
     return end / sizeof(float);
@@ -180,6 +195,7 @@ void tleg_expander_network(const tleg_expander *e, struct tleg_network *network)
     *network = (struct tleg_network){.kernels = e->kernels,
                                      .config = &e->config.c,
                                      .outer = &e->outer,
+                                     .ends = &tleg_classifier_ends,
                                      .owner = e,
                                      .least_depth = e->least_depth,
                                      .most_depth = TLEG_MAX_DEPTH,

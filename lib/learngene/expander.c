@@ -61,8 +61,8 @@ struct outer_source {
 };
 
 /* Normal(0, 0.02) cut at +-2; biases 0. */
-static void fresh_head(struct outer_source *from, enum tleg_outer_slot slot, size_t first, size_t count, float *out) {
-    bool weight = slot == TLEG_HEAD_WEIGHT || slot == TLEG_HEAD_DIST_WEIGHT;
+static void fresh_head(struct outer_source *from, enum tleg_slot slot, size_t first, size_t count, float *out) {
+    bool weight = slot == TLEG_SLOT_HEAD_WEIGHT || slot == TLEG_SLOT_HEAD_DIST_WEIGHT;
     if (first == 0)
         tleg_random_seed(&from->random, from->seed, (uint64_t)slot);
     for (size_t i = 0; i < count; i++)
@@ -71,7 +71,7 @@ static void fresh_head(struct outer_source *from, enum tleg_outer_slot slot, siz
 
 static tleg_status resample(tleg_context *context, const struct outer_source *from, float *out) {
     const tleg_config *old = &from->gene->config.c;
-    const struct tleg_gene_tensor *tensor = from->gene->outer[TLEG_POS_EMBED];
+    const struct tleg_gene_tensor *tensor = from->gene->outer[TLEG_SLOT_POS_EMBED];
     const size_t bytes = tensor->count * sizeof(float);
     float *room = tensor->data ? NULL : tleg_alloc(&context->allocator, bytes);
     const float *table;
@@ -85,14 +85,14 @@ static tleg_status resample(tleg_context *context, const struct outer_source *fr
     return status;
 }
 
-static tleg_status read_outer(tleg_context *context, void *source, enum tleg_outer_slot slot, size_t first, size_t count,
-                              float *room, const float **numbers) {
+static tleg_status read_outer(tleg_context *context, void *source, enum tleg_slot slot, size_t first, size_t count, float *room,
+                              const float **numbers) {
     struct outer_source *from = source;
     const tleg_config *old = &from->gene->config.c;
     *numbers = room;
-    if (slot == TLEG_POS_EMBED && from->config->image_size != old->image_size)
+    if (slot == TLEG_SLOT_POS_EMBED && from->config->image_size != old->image_size)
         return resample(context, from, room);
-    if (slot < TLEG_HEAD_WEIGHT || from->config->classes == old->classes)
+    if (slot < TLEG_SLOT_HEAD_WEIGHT || from->config->classes == old->classes)
         return tleg_gene_numbers(context, from->gene, from->gene->outer[slot], first, count, room, numbers);
     fresh_head(from, slot, first, count, room);
     return TLEG_OK;
@@ -105,12 +105,6 @@ struct layout {
     size_t bytes;
 };
 
-static size_t segment_floats(const tleg_expander *e, enum tleg_site site, const struct tleg_segment *segment) {
-    size_t weight = tleg_size_align(e->packed[site] * sizeof(float)), bias = tleg_size_align(e->biases[site] * sizeof(float));
-    size_t parts = segment->weight_ilayer ? 2 : 1;
-    return parts * (weight + bias);
-}
-
 static void measure_sites(tleg_expander *e) {
     const tleg_config *config = &e->config.c;
     for (int site = 0; site < TLEG_SITES; site++) {
@@ -118,9 +112,17 @@ static void measure_sites(tleg_expander *e) {
         tleg_site_spec(config, site, true, &spec);
         e->biases[site] = tleg_spec_count(&spec);
         tleg_site_spec(config, site, false, &spec);
-        e->packed[site] = tleg_site_is_norm(site) ? tleg_spec_count(&spec)
-                                                  : tleg_packed_count(e->kernels, config->dtype, spec.shape[0], spec.shape[1]);
+        e->packed[site] = tleg_site_is_vector(site)
+                              ? tleg_spec_count(&spec)
+                              : tleg_packed_count(e->kernels, config->dtype, spec.shape[0], spec.shape[1]);
+        e->weight_step[site] = tleg_size_align(e->packed[site] * sizeof(float)) / sizeof(float);
+        e->bias_step[site] = tleg_size_align(e->biases[site] * sizeof(float)) / sizeof(float);
     }
+}
+
+static void place_segment(const tleg_expander *e, enum tleg_site site, int32_t tensors, size_t *end) {
+    tleg_place(end, (size_t)tensors, e->weight_step[site] * sizeof(float));
+    tleg_place(end, (size_t)tensors, e->bias_step[site] * sizeof(float));
 }
 
 static void make_layout(const tleg_expander *e, const tleg_learngene *gene, struct layout *layout) {
@@ -134,7 +136,7 @@ static void make_layout(const tleg_expander *e, const tleg_learngene *gene, stru
     layout->values = end;
     for (int site = 0; site < TLEG_SITES; site++)
         for (int32_t k = 0; k < gene->segment_count[site]; k++)
-            tleg_place(&end, segment_floats(e, site, &gene->segments[site][k]), 1);
+            place_segment(e, site, gene->segments[site][k].tensors, &end);
     layout->bytes = end;
 }
 
@@ -144,7 +146,7 @@ struct packing {
     const tleg_expander *expander;
     const tleg_learngene *gene;
     float *scratch;
-    char *at; /* where the next tensor goes */
+    float *at; /* where the next tensor goes */
 };
 
 struct tensor_source {
@@ -158,18 +160,13 @@ static tleg_status read_tensor(tleg_context *context, void *source, size_t first
     return tleg_gene_numbers(context, from->gene, from->tensor, first, count, room, numbers);
 }
 
-/* Packs one tensor, as f32 in the order that the expanded type has; NULL stays NULL. */
-static tleg_status put(struct packing *p, enum tleg_site site, bool bias, const struct tleg_gene_tensor *tensor,
-                       const float **place) {
+/* Packs one tensor, as f32 in the order that the expanded type has. */
+static tleg_status put(struct packing *p, enum tleg_site site, bool bias, const struct tleg_gene_tensor *tensor) {
     const tleg_expander *e = p->expander;
-    *place = NULL;
-    if (!tensor)
-        return TLEG_OK;
     struct tensor_source from = {p->gene, tensor};
-    float *to = (float *)(void *)p->at;
-    *place = to;
-    p->at += tleg_size_align((bias ? e->biases[site] : e->packed[site]) * sizeof(float));
-    if (bias || tleg_site_is_norm(site))
+    float *to = p->at;
+    p->at += bias ? e->bias_step[site] : e->weight_step[site];
+    if (bias || tleg_site_is_vector(site))
         return tleg_round_from(p->context, e->kernels, TLEG_F32, tensor->count, read_tensor, &from, to);
     return tleg_pack_from(p->context, e->kernels, e->config.c.dtype, TLEG_F32, tensor->spec.shape[0], tensor->spec.shape[1],
                           read_tensor, &from, p->scratch, to);
@@ -177,20 +174,21 @@ static tleg_status put(struct packing *p, enum tleg_site site, bool bias, const 
 
 static tleg_status put_segment(struct packing *p, enum tleg_site site, const struct tleg_segment *from,
                                struct tleg_packed_segment *to) {
-    tleg_status status = put(p, site, false, from->weight, &to->weight);
-    if (!status)
-        status = put(p, site, false, from->weight_ilayer, &to->weight_ilayer);
-    if (!status)
-        status = put(p, site, true, from->bias, &to->bias);
-    if (!status)
-        status = put(p, site, true, from->bias_ilayer, &to->bias_ilayer);
+    tleg_status status = TLEG_OK;
+    *to = (struct tleg_packed_segment){.curve = from->curve, .tensors = from->tensors, .weight = p->at};
+    for (int32_t k = 0; k < from->tensors && !status; k++)
+        status = put(p, site, false, from->weight + k);
+    if (from->bias)
+        to->bias = p->at;
+    for (int32_t k = 0; from->bias && k < from->tensors && !status; k++)
+        status = put(p, site, true, from->bias + k);
     return status;
 }
 
 static tleg_status pack_sites(struct packing *p, tleg_expander *e, const struct layout *layout) {
     char *memory = e->memory;
     tleg_status status = TLEG_OK;
-    p->at = memory + layout->values;
+    p->at = (float *)(void *)(memory + layout->values);
     for (int site = 0; site < TLEG_SITES; site++) {
         e->count[site] = p->gene->segment_count[site];
         e->total += e->count[site];
@@ -248,16 +246,29 @@ static tleg_status create(tleg_context *context, const tleg_learngene *gene, con
 }
 
 /* The file's header alone becomes a learngene: its numbers are read as they are packed. */
-static tleg_status create_from_file(tleg_context *context, tleg_file *file, int32_t heads, const tleg_expander_options *options,
-                                    tleg_expander **out) {
+static tleg_status create_from_bare(tleg_context *context, const tleg_file *file, int32_t heads,
+                                    const tleg_expander_options *options, tleg_expander **out) {
     struct tleg_vit_config config;
     tleg_learngene *gene = NULL;
     tleg_status status = tleg_config_read(context, file, heads, true, &config);
     if (!status)
         status = tleg_learngene_make(context, &config, file, &gene);
     if (!status)
+        status = tleg_work_begin(context, "open", tleg_file_bytes(file));
+    if (!status)
         status = create(context, gene, options, out);
+    status = tleg_work_end(context, status);
     tleg_learngene_free(gene);
+    return status;
+}
+
+static tleg_status create_from_file(tleg_context *context, const tleg_file *file, int32_t heads,
+                                    const tleg_expander_options *options, tleg_expander **expander) {
+    tleg_file *bare;
+    tleg_status status = tleg_config_unwrap(context, file, &bare);
+    if (!status)
+        status = create_from_bare(context, bare, heads, options, expander);
+    tleg_file_free(bare);
     return status;
 }
 
@@ -265,8 +276,21 @@ static tleg_status create_from_file(tleg_context *context, tleg_file *file, int3
 
 static tleg_status take_options(tleg_context *context, const tleg_expander_options *options, tleg_expander_options *own) {
     *own = (tleg_expander_options){0};
-    return options ? tleg_options_read(context, "tleg_expander_options", options, own, sizeof *own, TLEG_STRUCT_LEAST)
+    return options ? tleg_options_read(context, "tleg_expander_options", options, own, sizeof *own, TLEG_LEAST_EXPANDER_OPTIONS)
                    : TLEG_OK;
+}
+
+uint64_t tleg_expander_parameters(const tleg_expander *e, int32_t depth) {
+    uint64_t fixed = 0, layer = 0;
+    for (int slot = 0; slot < TLEG_SLOTS; slot++) {
+        struct tleg_spec spec;
+        tleg_outer_spec(&e->config.c, slot, &spec);
+        fixed += tleg_spec_count(&spec);
+    }
+    struct tleg_parameter parameter = {0};
+    while (tleg_each_parameter(&e->config.c, &parameter))
+        layer += parameter.count;
+    return fixed + (uint64_t)depth * layer;
 }
 
 TLEG_API tleg_status TLEG_CALL tleg_expander_create(tleg_context *context, const tleg_learngene *gene,
@@ -277,30 +301,76 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_create(tleg_context *context, const
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_expander_create: a pointer is NULL");
     tleg_expander_options own;
     tleg_status status = take_options(context, options, &own);
-    return status ? status : create(context, gene, &own, expander);
+    if (status)
+        return status;
+    status = tleg_work_begin(context, "pack", gene->config.c.parameters * sizeof(float));
+    if (!status)
+        status = create(context, gene, &own, expander);
+    return tleg_work_end(context, status);
 }
 
-TLEG_API tleg_status TLEG_CALL tleg_expander_open(tleg_context *context, const char *path, uint32_t flags, int32_t heads,
+/* The options of what opens and of what becomes of it. */
+static tleg_status take_both(tleg_context *context, const tleg_open_options *opening, bool path,
+                             const tleg_expander_options *options, tleg_open_options *how, tleg_expander_options *own) {
+    tleg_status status = take_options(context, options, own);
+    return status ? status : tleg_open_options_read(context, opening, path, how);
+}
+
+TLEG_API tleg_status TLEG_CALL tleg_expander_read(tleg_context *context, const tleg_file *file,
+                                                  const tleg_open_options *opening, const tleg_expander_options *options,
+                                                  tleg_expander **expander) {
+    if (expander)
+        *expander = NULL;
+    if (!context || !file || !expander)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_expander_read: a pointer is NULL");
+    tleg_expander_options own;
+    tleg_open_options how;
+    tleg_status status = take_both(context, opening, false, options, &how, &own);
+    return status ? status : create_from_file(context, file, how.heads, &own, expander);
+}
+
+TLEG_API tleg_status TLEG_CALL tleg_expander_open(tleg_context *context, const char *path, const tleg_open_options *opening,
                                                   const tleg_expander_options *options, tleg_expander **expander) {
     if (expander)
         *expander = NULL;
     if (!context || !path || !expander)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_expander_open: a pointer is NULL");
     tleg_expander_options own;
+    tleg_open_options how;
     tleg_file *file = NULL;
-    tleg_status status = take_options(context, options, &own);
+    tleg_status status = take_both(context, opening, true, options, &how, &own);
     if (!status)
-        status = tleg_file_open(context, path, flags, &file);
+        status = tleg_file_open_path(context, path, how.flags, &file);
     if (!status)
-        status = create_from_file(context, file, heads, &own, expander);
+        status = create_from_file(context, file, how.heads, &own, expander);
     tleg_file_free(file);
     return status;
 }
 
-TLEG_API tleg_status TLEG_CALL tleg_expander_get_info(const tleg_expander *expander, tleg_config *config) {
-    if (!expander || !config)
-        return TLEG_ERROR_ARGUMENT;
-    return tleg_info_write(&expander->config.c, sizeof expander->config.c, config, TLEG_STRUCT_LEAST);
+TLEG_API tleg_status TLEG_CALL tleg_expander_parse(tleg_context *context, const void *data, size_t size,
+                                                   const tleg_open_options *opening, const tleg_expander_options *options,
+                                                   tleg_expander **expander) {
+    if (expander)
+        *expander = NULL;
+    if (!context || !data || !expander)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_expander_parse: a pointer is NULL");
+    tleg_expander_options own;
+    tleg_open_options how;
+    tleg_file *file = NULL;
+    tleg_status status = take_both(context, opening, false, options, &how, &own);
+    if (!status)
+        status = tleg_file_parse(context, data, size, &file);
+    if (!status)
+        status = create_from_file(context, file, how.heads, &own, expander);
+    tleg_file_free(file);
+    return status;
+}
+
+TLEG_API tleg_status TLEG_CALL tleg_expander_get_info(tleg_context *context, const tleg_expander *expander,
+                                                      tleg_config *config) {
+    if (!expander)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_expander_get_info: expander is NULL");
+    return tleg_info_write(context, "tleg_config", &expander->config.c, sizeof expander->config.c, config, TLEG_LEAST_CONFIG);
 }
 
 tleg_expander *tleg_expander_share(const tleg_expander *expander) {

@@ -2,8 +2,9 @@
 #ifndef TLEG_LIB_LEARNGENE_GENE_H
 #define TLEG_LIB_LEARNGENE_GENE_H
 
+#include "config/schedule.h"
 #include "learngene/learngene.h"
-#include "vit/schedule.h"
+#include "vit/read/read.h"
 
 struct tleg_gene_tensor {
     struct tleg_spec spec; /* its name is the file's */

@@ -1,6 +1,6 @@
 /* A fresh learngene. Each tensor has a random stream of its own, so that its bits depend on the seed and its place alone. */
 #include "learngene/gene.h"
-#include "vit/vit.h"
+#include "vit/weights/weights.h"
 #include <math.h>
 
 static void fill(const struct tleg_gene_tensor *tensor, float value) {
@@ -23,16 +23,16 @@ static void fill_uniform(const struct tleg_gene_tensor *tensor, int32_t patch, s
 
 static void init_outer(const struct tleg_gene_tensor *tensor, const tleg_config *config, struct tleg_random *random) {
     switch (tensor->place.slot) {
-    case TLEG_PATCH_WEIGHT:
-    case TLEG_PATCH_BIAS:
+    case TLEG_SLOT_PATCH_WEIGHT:
+    case TLEG_SLOT_PATCH_BIAS:
         fill_uniform(tensor, config->patch_size, random);
         break;
-    case TLEG_NORM_WEIGHT:
+    case TLEG_SLOT_NORM_WEIGHT:
         fill(tensor, 1);
         break;
-    case TLEG_NORM_BIAS:
-    case TLEG_HEAD_BIAS:
-    case TLEG_HEAD_DIST_BIAS:
+    case TLEG_SLOT_NORM_BIAS:
+    case TLEG_SLOT_HEAD_BIAS:
+    case TLEG_SLOT_HEAD_DIST_BIAS:
         fill(tensor, 0);
         break;
     default: /* tokens, position embedding, heads */
@@ -44,18 +44,21 @@ static void init_site(const struct tleg_gene_tensor *tensor, struct tleg_random 
     const struct tleg_gene_place *place = &tensor->place;
     if (place->bias)
         fill(tensor, 0);
-    else if (tleg_site_is_norm(place->site))
-        fill(tensor, place->part == 2 ? 0 : 1);
+    else if (tleg_site_is_vector(place->site))
+        fill(tensor, place->tensor == 0 ? 1 : 0);
     else
         fill_normal(tensor, random);
 }
 
-/* Distinct for every place; never renumbered, or seeds would mean other learngenes. */
+/* Distinct for every place; never renumbered, or seeds would mean other learngenes. Of a segment's tensors the first two have
+ * the same streams whatever their number, a single one has its own, and the third and later are numbered apart. */
 static uint64_t stream_of(const struct tleg_gene_place *place) {
-    if (place->slot != TLEG_NO_SLOT)
+    if (place->slot != TLEG_SLOT_NONE)
         return (uint64_t)place->slot;
-    return 64 + (((uint64_t)place->site * TLEG_MAX_DEPTH + (uint64_t)place->segment) * 2 + place->bias) * 3 +
-           (uint64_t)place->part;
+    const uint64_t row = ((uint64_t)place->site * TLEG_MAX_DEPTH + (uint64_t)place->segment) * 2 + place->bias;
+    if (place->tensor >= 2)
+        return ((uint64_t)1 << 32) + row * TLEG_MAX_BASIS + (uint64_t)place->tensor;
+    return 64 + row * 3 + (place->tensors == 1 ? 0 : 1 + (uint64_t)place->tensor);
 }
 
 static void init(const tleg_learngene *gene, uint64_t seed) {
@@ -63,7 +66,7 @@ static void init(const tleg_learngene *gene, uint64_t seed) {
         const struct tleg_gene_tensor *tensor = &gene->tensors[k];
         struct tleg_random random;
         tleg_random_seed(&random, seed, stream_of(&tensor->place));
-        if (tensor->place.slot != TLEG_NO_SLOT)
+        if (tensor->place.slot != TLEG_SLOT_NONE)
             init_outer(tensor, &gene->config.c, &random);
         else
             init_site(tensor, &random);

@@ -7,7 +7,7 @@ tleg_status tleg_gene_numbers(tleg_context *context, const tleg_learngene *gene,
     if (gene->file)
         return tleg_file_read_part(context, gene->file, tleg_file_find(gene->file, tensor->spec.name), first, count, room);
     *numbers = tensor->data + first;
-    return TLEG_OK;
+    return tleg_work_step(context, count * sizeof(float));
 }
 
 static tleg_status read_numbers(tleg_context *context, const tleg_file *file, const tleg_learngene *gene) {
@@ -17,7 +17,7 @@ static tleg_status read_numbers(tleg_context *context, const tleg_file *file, co
     return status;
 }
 
-static tleg_status read_gene(tleg_context *context, tleg_file *file, int32_t heads, tleg_learngene **out) {
+static tleg_status read_bare(tleg_context *context, const tleg_file *file, int32_t heads, tleg_learngene **out) {
     struct tleg_vit_config config;
     tleg_status status = tleg_config_read(context, file, heads, true, &config);
     if (status != TLEG_OK)
@@ -25,7 +25,10 @@ static tleg_status read_gene(tleg_context *context, tleg_file *file, int32_t hea
     tleg_learngene *gene = NULL;
     status = tleg_learngene_make(context, &config, NULL, &gene);
     if (status == TLEG_OK)
+        status = tleg_work_begin(context, "open", tleg_file_bytes(file));
+    if (status == TLEG_OK)
         status = read_numbers(context, file, gene);
+    status = tleg_work_end(context, status);
     if (status != TLEG_OK) {
         tleg_learngene_free(gene);
         return status;
@@ -34,30 +37,56 @@ static tleg_status read_gene(tleg_context *context, tleg_file *file, int32_t hea
     return TLEG_OK;
 }
 
-tleg_status TLEG_CALL tleg_learngene_open(tleg_context *context, const char *path, uint32_t flags, int32_t heads,
+static tleg_status read_gene(tleg_context *context, const tleg_file *file, int32_t heads, tleg_learngene **gene) {
+    tleg_file *bare;
+    tleg_status status = tleg_config_unwrap(context, file, &bare);
+    if (status == TLEG_OK)
+        status = read_bare(context, bare, heads, gene);
+    tleg_file_free(bare);
+    return status;
+}
+
+tleg_status TLEG_CALL tleg_learngene_read(tleg_context *context, const tleg_file *file, const tleg_open_options *options,
+                                          tleg_learngene **gene) {
+    if (gene)
+        *gene = NULL;
+    if (!context || !file || !gene)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_learngene_read: a pointer is NULL");
+    tleg_open_options own;
+    tleg_status status = tleg_open_options_read(context, options, false, &own);
+    return status == TLEG_OK ? read_gene(context, file, own.heads, gene) : status;
+}
+
+tleg_status TLEG_CALL tleg_learngene_open(tleg_context *context, const char *path, const tleg_open_options *options,
                                           tleg_learngene **gene) {
     if (gene)
         *gene = NULL;
     if (!context || !path || !gene)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_learngene_open: a pointer is NULL");
-    tleg_file *file;
-    tleg_status status = tleg_file_open(context, path, flags, &file);
+    tleg_open_options own;
+    tleg_file *file = NULL;
+    tleg_status status = tleg_open_options_read(context, options, true, &own);
     if (status == TLEG_OK)
-        status = read_gene(context, file, heads, gene);
+        status = tleg_file_open_path(context, path, own.flags, &file);
+    if (status == TLEG_OK)
+        status = read_gene(context, file, own.heads, gene);
     tleg_file_free(file);
     return status;
 }
 
-tleg_status TLEG_CALL tleg_learngene_parse(tleg_context *context, const void *data, size_t size, int32_t heads,
-                                           tleg_learngene **gene) {
+tleg_status TLEG_CALL tleg_learngene_parse(tleg_context *context, const void *data, size_t size,
+                                           const tleg_open_options *options, tleg_learngene **gene) {
     if (gene)
         *gene = NULL;
     if (!context || !data || !gene)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_learngene_parse: a pointer is NULL");
-    tleg_file *file;
-    tleg_status status = tleg_file_parse(context, data, size, &file);
+    tleg_open_options own;
+    tleg_file *file = NULL;
+    tleg_status status = tleg_open_options_read(context, options, false, &own);
     if (status == TLEG_OK)
-        status = read_gene(context, file, heads, gene);
+        status = tleg_file_parse(context, data, size, &file);
+    if (status == TLEG_OK)
+        status = read_gene(context, file, own.heads, gene);
     tleg_file_free(file);
     return status;
 }

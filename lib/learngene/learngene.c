@@ -1,6 +1,6 @@
 /* The learngene handle: its memory, its tensors by name, and its file. */
 #include "learngene/gene.h"
-#include "vit/vit.h"
+#include "vit/weights/weights.h"
 #include <string.h>
 
 /* ---- memory: descriptions of the tensors, segments, then all numbers, each piece on a multiple of 64 ---- */
@@ -21,13 +21,11 @@ static tleg_status measure_tensor(void *arg, const struct tleg_gene_place *place
     return TLEG_OK;
 }
 
-/* Where the handle keeps the pointer to a tensor. */
+/* Where the handle keeps the pointer to a tensor; of a segment's to the first alone. */
 static const struct tleg_gene_tensor **find_slot(tleg_learngene *gene, const struct tleg_gene_place *place) {
-    if (place->slot != TLEG_NO_SLOT)
+    if (place->slot != TLEG_SLOT_NONE)
         return &gene->outer[place->slot];
     struct tleg_segment *segment = &gene->segments[place->site][place->segment];
-    if (place->part == 2)
-        return place->bias ? &segment->bias_ilayer : &segment->weight_ilayer;
     return place->bias ? &segment->bias : &segment->weight;
 }
 
@@ -39,7 +37,8 @@ static tleg_status place_tensor(void *arg, const struct tleg_gene_place *place, 
     tensor->count = tleg_spec_count(spec);
     size_t at = tleg_place(&layout->numbers, tensor->count, sizeof(float));
     tensor->data = layout->data ? (float *)(void *)(layout->data + at) : NULL;
-    *find_slot(layout->gene, place) = tensor;
+    if (place->tensor == 0)
+        *find_slot(layout->gene, place) = tensor;
     return TLEG_OK;
 }
 
@@ -48,8 +47,9 @@ static void place_segments(tleg_learngene *gene, const struct tleg_schedule *sch
         gene->segments[site] = segment;
         gene->segment_count[site] = schedule->count[site];
         for (int32_t k = 0; k < schedule->count[site]; k++, segment++) {
-            const int32_t layers = schedule->spans[site][k].layers;
-            *segment = (struct tleg_segment){.layers = layers ? layers : 1};
+            const struct tleg_span *span = &schedule->spans[site][k];
+            *segment = (struct tleg_segment){
+                .layers = span->layers ? span->layers : 1, .curve = span->curve, .tensors = tleg_span_tensors(span)};
         }
     }
 }
@@ -118,10 +118,10 @@ void TLEG_CALL tleg_learngene_free(tleg_learngene *gene) {
 
 /* ---- what is in it ---- */
 
-tleg_status TLEG_CALL tleg_learngene_get_info(const tleg_learngene *gene, tleg_config *config) {
-    if (!gene || !config)
-        return TLEG_ERROR_ARGUMENT;
-    return tleg_info_write(&gene->config.c, sizeof gene->config.c, config, TLEG_STRUCT_LEAST);
+tleg_status TLEG_CALL tleg_learngene_get_info(tleg_context *context, const tleg_learngene *gene, tleg_config *config) {
+    if (!gene)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_learngene_get_info: gene is NULL");
+    return tleg_info_write(context, "tleg_config", &gene->config.c, sizeof gene->config.c, config, TLEG_LEAST_CONFIG);
 }
 
 const char *TLEG_CALL tleg_learngene_get_tensor_name(const tleg_learngene *gene, int64_t index) {
@@ -161,9 +161,10 @@ static void describe(const tleg_learngene *gene, struct tleg_write_entry *entrie
 }
 
 static tleg_status write_file(tleg_context *context, const tleg_learngene *gene, const char *path,
-                              const struct tleg_write_entry *entries, const struct tleg_pairs *pairs) {
+                              const struct tleg_write_entry *entries, const struct tleg_metadata *metadata) {
     struct tleg_writer *writer = NULL;
-    tleg_status status = tleg_writer_create(context, path, entries, gene->tensor_count, pairs->pairs, pairs->count, &writer);
+    tleg_status status =
+        tleg_writer_create(context, path, entries, gene->tensor_count, metadata->pairs, metadata->count, &writer);
     for (int64_t k = 0; status == TLEG_OK && k < gene->tensor_count; k++)
         status = tleg_writer_put(context, writer, k, gene->tensors[k].data);
     if (status == TLEG_OK)
@@ -180,11 +181,11 @@ tleg_status TLEG_CALL tleg_learngene_save(tleg_context *context, const tleg_lear
     if (!entries)
         return tleg_fail_memory(context, path, bytes);
     describe(gene, entries);
-    struct tleg_pairs pairs;
-    tleg_status status = tleg_config_pairs(context, &gene->config.c, true, &pairs);
+    struct tleg_metadata metadata;
+    tleg_status status = tleg_config_metadata(context, &gene->config.c, true, &metadata);
     if (status == TLEG_OK)
-        status = write_file(context, gene, path, entries, &pairs);
-    tleg_pairs_free(&pairs);
+        status = write_file(context, gene, path, entries, &metadata);
+    tleg_metadata_free(&metadata);
     tleg_release(&context->allocator, entries, bytes);
     return status;
 }

@@ -5,8 +5,7 @@
  * (L-1) / (2L) since x_l - mean(x) = w_l / 2L and sum(w_l^2) = L (L^2 - 1) / 3. The w_l are whole numbers: where all layers are
  * equal both sums are exact in double, so that base is the common value and ilayer 0. */
 #include "learngene/gene.h"
-#include "vit/parts.h"
-#include "vit/vit.h"
+#include "vit/handle/handle.h"
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -43,7 +42,7 @@ static tleg_status make_fit(tleg_context *context, const tleg_model *model, stru
 }
 
 static void get_layer(const struct fit *fit, const struct tleg_gene_place *place, int32_t layer) {
-    struct tleg_model_entry entry = {.layer = layer, .slot = TLEG_NO_SLOT, .site = place->site, .bias = place->bias};
+    struct tleg_model_entry entry = {.layer = layer, .slot = TLEG_SLOT_NONE, .site = place->site, .bias = place->bias};
     tleg_site_spec(&fit->model->config.c, place->site, place->bias, &entry.spec);
     tleg_model_get(fit->model, &entry, fit->scratch, fit->values);
 }
@@ -107,7 +106,7 @@ static tleg_status fit_all(tleg_context *context, struct fit *fit, const tleg_le
     double deviation[TLEG_SITES] = {0}, residual[TLEG_SITES] = {0};
     for (int64_t k = 0; k < gene->tensor_count && status == TLEG_OK; k++) {
         const struct tleg_gene_tensor *tensor = &gene->tensors[k];
-        if (tensor->place.slot != TLEG_NO_SLOT) {
+        if (tensor->place.slot != TLEG_SLOT_NONE) {
             tleg_outer_get(fit->model->kernels, &fit->model->config.c, &fit->model->outer, tensor->place.slot, fit->scratch,
                            tensor->data);
             continue;

@@ -1,5 +1,5 @@
 /* A trainer's memory, in one place: the query and the allocation both come here. */
-#include "train/trainer.h"
+#include "train/private.h"
 
 /* ---- what runs ---- */
 
@@ -43,7 +43,7 @@ static size_t layer_floats(const tleg_config *config) {
     for (int site = 0; site < TLEG_SITES; site++) {
         struct tleg_spec spec;
         tleg_site_spec(config, site, false, &spec);
-        floats += tleg_site_is_norm(site) ? 0 : tleg_size_align(tleg_spec_count(&spec) * sizeof(float)) / sizeof(float);
+        floats += tleg_site_is_vector(site) ? 0 : tleg_size_align(tleg_spec_count(&spec) * sizeof(float)) / sizeof(float);
     }
     return floats;
 }
@@ -56,18 +56,10 @@ static struct tleg_scratch packing_scratch(const struct tleg_kernels *kernels, i
 
 static struct tleg_scratch scratch_of(const struct tleg_kernels *kernels, const tleg_config *net,
                                       const struct tleg_block_shape *shape) {
-    int64_t grid = net->image_size / net->patch_size, patches = grid * grid;
-    int64_t patch = 3 * (int64_t)net->patch_size * net->patch_size, dim = net->dim, classes = net->classes;
     struct tleg_scratch most = tleg_backward_scratch(kernels, shape);
-    tleg_scratch_join(&most, packing_scratch(kernels, shape->dtype, dim));
+    tleg_scratch_join(&most, packing_scratch(kernels, shape->dtype, net->dim));
     tleg_scratch_join(&most, packing_scratch(kernels, shape->dtype, net->hidden));
-    tleg_scratch_join(&most, tleg_gemm_scratch(kernels, TLEG_F32, patches, dim, patch));
-    tleg_scratch_join(&most, tleg_weight_backward_scratch(kernels, TLEG_F32, patches, dim, patch));
-    tleg_scratch_join(&most, tleg_gemm_scratch(kernels, TLEG_F32, shape->batch, classes, dim));
-    tleg_scratch_join(&most, tleg_weight_backward_scratch(kernels, TLEG_F32, shape->batch, classes, dim));
-    tleg_scratch_join(&most, tleg_gemm_scratch(kernels, TLEG_F32, shape->batch, dim, classes));
-    tleg_scratch_join(&most, tleg_layernorm_backward_scratch(kernels, patches, dim));
-    tleg_scratch_join(&most, tleg_layernorm_backward_scratch(kernels, tleg_config_readouts(net) * shape->batch, dim));
+    tleg_scratch_join(&most, tleg_ends_scratch(kernels, net, TLEG_F32, shape->batch, true));
     return most;
 }
 
@@ -125,7 +117,7 @@ static void place_weights(const struct tleg_kernels *kernels, const tleg_trainer
     l->formed = tleg_place(end, layer_floats(&l->net), sizeof(float));
     l->layers = tleg_place(end, depth, l->packed.bytes);
     l->turned_layers = tleg_place(end, depth, l->turned.bytes);
-    place_outer(kernels, l, TLEG_TRAIN_PATCH, l->net.dim, 3 * (int64_t)l->net.patch_size * l->net.patch_size, end);
+    place_outer(kernels, l, TLEG_TRAIN_PATCH, l->net.dim, tleg_config_patch_width(&l->net), end);
     for (int h = 0; h < tleg_config_readouts(&l->net); h++)
         place_outer(kernels, l, TLEG_TRAIN_HEAD + h, l->net.classes, l->net.dim, end);
 }
@@ -151,13 +143,8 @@ tleg_status tleg_trainer_lay_out(tleg_context *context, const tleg_learngene *ge
     tleg_params_measure(gene, model, &l->params);
     l->resampled = gene && l->net.image_size != gene->config.c.image_size;
     int64_t tokens = tleg_config_tokens(&l->net);
-    l->shape = (struct tleg_block_shape){.batch = slice_images(options->batch, tokens),
-                                         .tokens = tokens,
-                                         .dim = l->net.dim,
-                                         .heads = l->net.heads,
-                                         .hidden = l->net.hidden,
-                                         .eps = (float)l->net.eps,
-                                         .dtype = tleg_multiplies_halves(kernels, options->dtype) ? TLEG_BF16 : TLEG_F32};
+    l->shape = tleg_block_shape_make(&l->net, slice_images(options->batch, tokens), tokens,
+                                     tleg_multiplies_narrow(kernels, options->dtype) ? TLEG_BF16 : TLEG_F32);
     struct tleg_scratch scratch = scratch_of(kernels, &l->net, &l->shape);
     size_t end = sizeof(struct tleg_trainer);
     place_params(options, l, &end);

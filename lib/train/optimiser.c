@@ -1,5 +1,5 @@
 /* The end of a step: all-reduce, clipping, AdamW (Loshchilov and Hutter, 2019, as PyTorch computes it), moving average. */
-#include "train/trainer.h"
+#include "train/private.h"
 
 #include <errno.h>
 #include <math.h>

@@ -1,15 +1,11 @@
 /* What is trained: the parameters of a learngene or of a model, as one list over one array. */
-#include "train/trainer.h"
+#include "train/private.h"
 
 #include <string.h>
 
-static size_t rounded(size_t count) {
-    return (count + 15) / 16 * 16;
-}
-
 static void count_one(struct tleg_params *params, const struct tleg_spec *spec) {
     params->count++;
-    params->floats += rounded(tleg_spec_count(spec)); /* the source holds as many: no overflow */
+    params->floats += tleg_param_floats(tleg_spec_count(spec)); /* the source holds as many: no overflow */
 }
 
 void tleg_params_measure(const tleg_learngene *gene, const tleg_model *model, struct tleg_params *params) {
@@ -22,34 +18,33 @@ void tleg_params_measure(const tleg_learngene *gene, const tleg_model *model, st
         count_one(params, &entry.spec);
     }
     for (int site = 0; site < TLEG_SITES; site++) {
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): without a gene there is a model */
         params->segments[site] = gene ? gene->segment_count[site] : model->config.c.depth;
         params->total += params->segments[site];
     }
 }
 
 /* DeiT decays no vectors, no position embedding and no tokens; the learngene's authors let the distillation token decay. */
-static bool decays(const struct tleg_spec *spec, enum tleg_outer_slot slot, bool is_gene) {
-    if (spec->rank == 1 || slot == TLEG_POS_EMBED || slot == TLEG_CLS_TOKEN)
+static bool decays(const struct tleg_spec *spec, enum tleg_slot slot, bool is_gene) {
+    if (spec->rank == 1 || slot == TLEG_SLOT_POS_EMBED || slot == TLEG_SLOT_CLS_TOKEN)
         return false;
-    return slot != TLEG_DIST_TOKEN || is_gene;
+    return slot != TLEG_SLOT_DIST_TOKEN || is_gene;
 }
 
 static struct tleg_param *add(tleg_trainer *trainer, int64_t index, size_t *at, const char *name, const struct tleg_spec *spec,
-                              enum tleg_outer_slot slot) {
+                              enum tleg_slot slot) {
     struct tleg_param *param = &trainer->list[index];
     *param = (struct tleg_param){.rank = spec->rank, .at = *at, .count = tleg_spec_count(spec)};
     param->decay = decays(spec, slot, trainer->is_gene);
     size_t length = strlen(name);
     memcpy(param->name, name, length < TLEG_NAME_TEXT ? length : TLEG_NAME_TEXT - 1);
     memcpy(param->shape, spec->shape, sizeof param->shape);
-    *at += rounded(param->count);
+    *at += tleg_param_floats(param->count);
     return param;
 }
 
-static int64_t *slot_of(struct tleg_train_segment *segment, bool bias, bool ilayer) {
-    if (bias)
-        return ilayer ? &segment->bias_ilayer : &segment->bias;
-    return ilayer ? &segment->weight_ilayer : &segment->weight;
+static int64_t *slot_of(struct tleg_train_segment *segment, bool bias) {
+    return bias ? &segment->bias : &segment->weight;
 }
 
 static void place_gene(tleg_trainer *trainer, const tleg_learngene *gene) {
@@ -59,10 +54,10 @@ static void place_gene(tleg_trainer *trainer, const tleg_learngene *gene) {
         const struct tleg_gene_place *place = &tensor->place;
         struct tleg_param *param = add(trainer, i, &at, tensor->spec.name, &tensor->spec, place->slot);
         memcpy(trainer->values + param->at, tensor->data, tensor->count * sizeof(float));
-        if (place->slot != TLEG_NO_SLOT)
+        if (place->slot != TLEG_SLOT_NONE)
             trainer->outer[place->slot] = (int64_t)param->at;
-        else
-            *slot_of(&trainer->segments[place->site][place->segment], place->bias, place->part == 2) = (int64_t)param->at;
+        else if (place->tensor == 0)
+            *slot_of(&trainer->segments[place->site][place->segment], place->bias) = (int64_t)param->at;
     }
 }
 
@@ -71,23 +66,25 @@ static void place_model(tleg_trainer *trainer, const tleg_model *model, float *s
     for (int64_t i = 0; i < tleg_model_count(model); i++) {
         struct tleg_model_entry entry;
         tleg_model_entry(model, i, &entry);
-        struct tleg_param *param = add(trainer, i, &at, entry.name, &entry.spec, entry.layer < 0 ? entry.slot : TLEG_NO_SLOT);
+        struct tleg_param *param = add(trainer, i, &at, entry.name, &entry.spec, entry.layer < 0 ? entry.slot : TLEG_SLOT_NONE);
         tleg_model_get(model, &entry, scratch, trainer->values + param->at);
         if (entry.layer < 0)
             trainer->outer[entry.slot] = (int64_t)param->at;
         else
-            *slot_of(&trainer->segments[entry.site][entry.layer], entry.bias, false) = (int64_t)param->at;
+            *slot_of(&trainer->segments[entry.site][entry.layer], entry.bias) = (int64_t)param->at;
     }
 }
 
 void tleg_params_place(tleg_trainer *trainer, const tleg_learngene *gene, const tleg_model *model, float *scratch) {
-    const struct tleg_train_segment none = {TLEG_NOT_THERE, TLEG_NOT_THERE, TLEG_NOT_THERE, TLEG_NOT_THERE};
-    for (int slot = 0; slot < TLEG_OUTER; slot++)
+    static const struct tleg_segment one = {.layers = 1, .curve = TLEG_CURVE_POWER, .tensors = 1}; /* a model's layer */
+    for (int slot = 0; slot < TLEG_SLOTS; slot++)
         trainer->outer[slot] = TLEG_NOT_THERE;
     for (int site = 0; site < TLEG_SITES; site++)
         for (int32_t k = 0; k < trainer->layout.params.segments[site]; k++) {
-            trainer->segments[site][k] = none;
-            trainer->lengths[site][k] = gene ? gene->segments[site][k].layers : 1;
+            const struct tleg_segment *from = gene ? &gene->segments[site][k] : &one;
+            trainer->segments[site][k] = (struct tleg_train_segment){
+                .curve = from->curve, .tensors = from->tensors, .weight = TLEG_NOT_THERE, .bias = TLEG_NOT_THERE};
+            trainer->lengths[site][k] = from->layers;
         }
     if (gene)
         place_gene(trainer, gene);
@@ -95,11 +92,6 @@ void tleg_params_place(tleg_trainer *trainer, const tleg_learngene *gene, const 
         place_model(trainer, model, scratch);
 }
 
-struct tleg_gradient tleg_train_gradient(const tleg_trainer *trainer, int64_t base, int64_t ilayer, float c) {
-    return (struct tleg_gradient){
-        .base = base < 0 ? NULL : trainer->gradient + base, .ilayer = ilayer < 0 ? NULL : trainer->gradient + ilayer, .c = c};
-}
-
-const float *tleg_train_value(const tleg_trainer *trainer, enum tleg_outer_slot slot) {
+const float *tleg_train_value(const tleg_trainer *trainer, enum tleg_slot slot) {
     return trainer->outer[slot] < 0 ? NULL : trainer->values + trainer->outer[slot];
 }

@@ -1,6 +1,6 @@
 /* One forward and backward pass over the whole network. A batch goes through it in slices of a few images, forward and back, so
  * that what is kept for the way back stays in the cache; gradients and losses add up over the slices, in order. */
-#include "train/trainer.h"
+#include "train/private.h"
 
 #include <math.h>
 #include <string.h>
@@ -38,13 +38,12 @@ static struct slice slice_of(const tleg_trainer *t, const tleg_train_batch *batc
 
 /* ---- stochastic depth ---- */
 
-/* scale[branch] of a layer, for the batch's images from `first` on: 0 with the layer's rate, else 1 / (1 - rate); NULL without
- * stochastic depth. */
-static void layer_scales(const tleg_trainer *t, int32_t layer, int64_t first, const float *scale[2]) {
-    const float *all = tleg_trainer_at(t, t->layout.scales);
-    bool on = t->options.drop_path > 0;
-    for (int branch = 0; branch < 2; branch++)
-        scale[branch] = on ? all + (2 * layer + branch) * t->options.batch + first : NULL;
+/* The scales of a layer, for the batch's images from `first` on: 0 with the layer's rate, else 1 / (1 - rate). */
+static struct tleg_branch_scales layer_scales(const tleg_trainer *t, int32_t layer, int64_t first) {
+    if (t->options.drop_path == 0)
+        return (struct tleg_branch_scales){0};
+    const float *all = tleg_trainer_at(t, t->layout.scales) + 2 * (int64_t)layer * t->options.batch + first;
+    return (struct tleg_branch_scales){.attention = all, .mlp = all + t->options.batch};
 }
 
 static void draw_scales(tleg_trainer *t, int64_t batch, int32_t depth) {
@@ -73,13 +72,12 @@ static void forward_blocks(tleg_trainer *t, const struct slice *slice) {
     for (int32_t l = 0; l < slice->depth; l++) {
         struct tleg_train_layer layer;
         struct tleg_kept kept, next = {.x = tleg_trainer_at(t, t->layout.last)};
-        const float *scale[2];
+        const struct tleg_branch_scales scales = layer_scales(t, l, slice->first);
         tleg_train_layer(t, l, &layer);
-        layer_scales(t, l, slice->first, scale);
         kept_of(t, l, &kept);
         if (l + 1 < slice->depth)
             kept_of(t, l + 1, &next);
-        tleg_block_keep(&t->exec, &slice->shape, &layer.layer, scale, &kept, next.x);
+        tleg_block_keep(&t->exec, &slice->shape, &layer.layer, scales, &kept, next.x);
     }
 }
 
@@ -88,13 +86,12 @@ static void backward_blocks(tleg_trainer *t, const struct slice *slice, float *d
     for (int32_t l = slice->depth - 1; l >= 0; l--) {
         struct tleg_train_layer layer;
         struct tleg_kept kept;
-        const float *scale[2];
+        const struct tleg_branch_scales scales = layer_scales(t, l, slice->first);
         tleg_train_layer(t, l, &layer);
-        layer_scales(t, l, slice->first, scale);
         kept_of(t, l, &kept);
         if (t->options.checkpoint)
-            tleg_block_keep(&t->exec, &slice->shape, &layer.layer, scale, &kept, NULL);
-        tleg_block_backward_pass(&t->exec, &slice->shape, &layer.layer, layer.turned, scale, &kept, &layer.gradient, d,
+            tleg_block_keep(&t->exec, &slice->shape, &layer.layer, scales, &kept, NULL);
+        tleg_block_backward_pass(&t->exec, &slice->shape, &layer.layer, layer.turned, scales, &kept, &layer.gradient, d,
                                  activations);
     }
 }
@@ -106,45 +103,19 @@ static float *head_rows(const tleg_trainer *t, size_t offset, int head, int64_t 
     return tleg_trainer_at(t, offset) + head * batch * width;
 }
 
-static void forward_heads(tleg_trainer *t, int64_t batch) {
+static void forward_heads(const tleg_trainer *t, const struct tleg_train_outer *outer, int64_t batch) {
     const tleg_config *net = &t->layout.net;
-    for (int h = 0; h < heads_of(t); h++) {
-        struct tleg_train_linear head;
-        tleg_train_linear(t, TLEG_TRAIN_HEAD + h, &head);
-        tleg_gemm(&t->exec, &(struct tleg_gemm){.m = batch,
-                                                .rows = {.kind = TLEG_ROWS_PLAIN,
-                                                         .x = head_rows(t, t->layout.pooled, h, batch, net->dim),
-                                                         .stride = net->dim},
-                                                .weight = &head.linear.weight,
-                                                .epilogue = {.bias = head.linear.bias},
-                                                .out = head_rows(t, t->layout.logits, h, batch, net->classes),
-                                                .out_stride = net->classes});
-    }
+    for (int h = 0; h < heads_of(t); h++)
+        t->ends->read_out(&t->exec, &outer->weights, h, batch, head_rows(t, t->layout.pooled, h, batch, net->dim),
+                          head_rows(t, t->layout.logits, h, batch, net->classes));
 }
 
-static void backward_heads(tleg_trainer *t, int64_t batch) {
+static void backward_heads(const tleg_trainer *t, const struct tleg_train_outer *outer, int64_t batch) {
     const tleg_config *net = &t->layout.net;
-    for (int h = 0; h < heads_of(t); h++) {
-        struct tleg_train_linear head;
-        tleg_train_linear(t, TLEG_TRAIN_HEAD + h, &head);
-        const float *dlogits = head_rows(t, t->layout.dlogits, h, batch, net->classes);
-        tleg_weight_backward(
-            &t->exec,
-            &(struct tleg_weight_backward){
-                .m = batch,
-                .n = net->classes,
-                .k = net->dim,
-                .dy = dlogits,
-                .dy_stride = net->classes,
-                .rows = {.kind = TLEG_ROWS_PLAIN, .x = head_rows(t, t->layout.pooled, h, batch, net->dim), .stride = net->dim},
-                .weight = head.weight,
-                .bias = head.bias});
-        tleg_gemm(&t->exec, &(struct tleg_gemm){.m = batch,
-                                                .rows = {.kind = TLEG_ROWS_PLAIN, .x = dlogits, .stride = net->classes},
-                                                .weight = &head.turned,
-                                                .out = head_rows(t, t->layout.dpooled, h, batch, net->dim),
-                                                .out_stride = net->dim});
-    }
+    for (int h = 0; h < heads_of(t); h++)
+        t->ends->read_out_backward(&t->exec, &outer->turned[h], h, batch, head_rows(t, t->layout.pooled, h, batch, net->dim),
+                                   head_rows(t, t->layout.dlogits, h, batch, net->classes),
+                                   head_rows(t, t->layout.dpooled, h, batch, net->dim), &outer->gradient);
 }
 
 /* Images whose largest logit (the mean of both heads') is the label, or the largest target. */
@@ -210,10 +181,22 @@ static tleg_status losses(tleg_trainer *t, const struct slice *slice, double sha
     memset(dlogits, 0, (size_t)(heads_of(t) * rows * classes) * sizeof(float));
     double labels = 0, taught = 0;
     if (batch->labels || batch->targets)
-        labels = tleg_cross_entropy_rows(rows, classes, logits, batch->labels, batch->targets, t->options.smoothing,
-                                         share * (1 - alpha), alpha < 1 ? dlogits : NULL);
+        labels = tleg_loss(TLEG_LOSS_CROSS_ENTROPY, &(struct tleg_loss_call){.rows = rows,
+                                                                             .classes = classes,
+                                                                             .logits = logits,
+                                                                             .labels = batch->labels,
+                                                                             .targets = batch->targets,
+                                                                             .smoothing = t->options.smoothing,
+                                                                             .scale = share * (1 - alpha),
+                                                                             .dlogits = alpha < 1 ? dlogits : NULL});
     if (teacher)
-        taught = tleg_distillation_rows(rows, classes, logits + last, teacher, t->options.tau, share * alpha, dlogits + last);
+        taught = tleg_loss(TLEG_LOSS_DISTILLATION, &(struct tleg_loss_call){.rows = rows,
+                                                                            .classes = classes,
+                                                                            .logits = logits + last,
+                                                                            .targets = teacher,
+                                                                            .tau = t->options.tau,
+                                                                            .scale = share * alpha,
+                                                                            .dlogits = dlogits + last});
     loss->labels += slice->part * labels;
     loss->teacher += slice->part * taught;
     loss->total += slice->part * ((alpha < 1 ? (1 - alpha) * labels : 0) + alpha * taught);
@@ -224,22 +207,30 @@ static tleg_status losses(tleg_trainer *t, const struct slice *slice, double sha
 /* ---- the pass ---- */
 
 static tleg_status slice_pass(tleg_trainer *t, const struct slice *slice, double share, tleg_train_loss *loss) {
+    const tleg_config *net = &t->layout.net;
     float *last = tleg_trainer_at(t, t->layout.last), *d = tleg_trainer_at(t, t->layout.d);
+    /* the block's activations are free between forward and backward */
+    const struct tleg_pooled pooled = {.out = tleg_trainer_at(t, t->layout.pooled),
+                                       .seen = tleg_trainer_at(t, t->layout.gathered),
+                                       .rows = tleg_trainer_at(t, t->layout.activations)};
     const float *images = slice->batch.images;
     int64_t size = slice->batch.size;
+    struct tleg_train_outer outer;
     struct tleg_kept first;
+    tleg_train_outer(t, &outer);
     kept_of(t, 0, &first);
-    tleg_train_embed(t, images, size, first.x);
+    t->ends->embed(&t->exec, net, &outer.weights, images, size, first.x);
     forward_blocks(t, slice);
-    tleg_train_pool(t, size, last);
-    forward_heads(t, size);
+    t->ends->pool(&t->exec, net, &outer.weights, size, last, &pooled);
+    forward_heads(t, &outer, size);
     tleg_status status = losses(t, slice, share * slice->part, loss);
     if (status)
         return status;
-    backward_heads(t, size);
-    tleg_train_pool_backward(t, size, last, d);
+    backward_heads(t, &outer, size);
+    t->ends->pool_backward(&t->exec, net, &outer.weights, size, last, pooled.seen, tleg_trainer_at(t, t->layout.dpooled), d,
+                           &outer.gradient);
     backward_blocks(t, slice, d);
-    tleg_train_embed_backward(t, images, size, d);
+    t->ends->embed_backward(&t->exec, net, images, size, d, &outer.gradient);
     return TLEG_OK;
 }
 
@@ -249,13 +240,13 @@ tleg_status tleg_trainer_pass(tleg_trainer *t, const tleg_train_batch *batch, in
     tleg_status status = TLEG_OK;
     tleg_train_form(t, depth);
     draw_scales(t, batch->size, depth);
-    tleg_train_embed_start(t);
+    tleg_train_places_start(t);
     for (int64_t s = 0; s < slices && !status; s++) {
         int64_t first = s * batch->size / slices, end = (s + 1) * batch->size / slices;
         struct slice slice = slice_of(t, batch, first, end - first, depth);
         status = slice_pass(t, &slice, share, loss);
     }
     if (!status)
-        tleg_train_embed_end(t);
+        tleg_train_places_end(t);
     return status;
 }

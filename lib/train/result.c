@@ -1,5 +1,5 @@
 /* What a trainer has learned: as a learngene, as a model, or tensor by tensor. */
-#include "train/trainer.h"
+#include "train/private.h"
 
 #include <string.h>
 
@@ -35,8 +35,8 @@ struct outer_source {
     const float *values;
 };
 
-static tleg_status read_outer(tleg_context *context, void *source, enum tleg_outer_slot slot, size_t first, size_t count,
-                              float *room, const float **numbers) {
+static tleg_status read_outer(tleg_context *context, void *source, enum tleg_slot slot, size_t first, size_t count, float *room,
+                              const float **numbers) {
     (void)context, (void)count, (void)room;
     const struct outer_source *from = source;
     *numbers = from->values + from->trainer->outer[slot] + first;
@@ -45,12 +45,12 @@ static tleg_status read_outer(tleg_context *context, void *source, enum tleg_out
 
 static void put_layers(const tleg_trainer *t, const float *values, tleg_model *model) {
     for (int32_t l = 0; l < model->config.c.depth; l++)
-        for (int i = 0; i < TLEG_SITES * 2; i++) {
-            const struct tleg_train_segment *segment = &t->segments[i / 2][l];
-            int64_t at = i % 2 ? segment->bias : segment->weight;
-            if (at >= 0)
-                tleg_layer_put(model->kernels, &model->config.c, &model->layout, tleg_model_layer(model, l), i / 2, i % 2,
-                               values + at, NULL);
+        for (int32_t i = 0; i < model->layout.tensors; i++) {
+            const enum tleg_site site = model->layout.tensor[i].site;
+            const bool bias = model->layout.tensor[i].bias;
+            const struct tleg_train_segment *segment = &t->segments[site][l];
+            tleg_layer_put(model->kernels, &model->config.c, &model->layout, tleg_model_layer(model, l), site, bias,
+                           values + (bias ? segment->bias : segment->weight), NULL);
         }
 }
 

@@ -1,5 +1,5 @@
 /* A trainer's state in a file: what a later run needs to go on bit for bit. */
-#include "train/trainer.h"
+#include "train/private.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -275,7 +275,7 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_load(tleg_context *context, tleg_tra
     if (!context || !trainer || !path)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_trainer_load: a pointer is NULL");
     tleg_file *file;
-    tleg_status status = tleg_file_open(context, path, 0, &file);
+    tleg_status status = tleg_file_open(context, path, NULL, &file);
     if (!status)
         status = load(context, trainer, file);
     tleg_file_free(file);

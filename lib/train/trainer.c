@@ -1,5 +1,5 @@
 /* The trainer's life, and the calls of a step. */
-#include "train/trainer.h"
+#include "train/private.h"
 
 #include <math.h>
 
@@ -39,7 +39,7 @@ static double or_default(double value, double otherwise) {
 
 static tleg_status read_options(tleg_context *context, const tleg_trainer_options *host, tleg_trainer_options *o) {
     *o = (tleg_trainer_options){0};
-    tleg_status status = tleg_options_read(context, "tleg_trainer_options", host, o, sizeof *o, TLEG_STRUCT_LEAST);
+    tleg_status status = tleg_options_read(context, "tleg_trainer_options", host, o, sizeof *o, TLEG_LEAST_TRAINER_OPTIONS);
     if (status)
         return status;
     o->depth_mode = o->depth_mode ? o->depth_mode : TLEG_DEPTH_FIXED;
@@ -142,8 +142,10 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_create(tleg_context *context, const 
     t->config = config;
     t->layout = layout;
     t->is_gene = gene != NULL;
+    t->ends = &tleg_classifier_ends;
     t->exec =
         (struct tleg_exec){.kernels = kernels, .team = tleg_team_share(context->team), .lanes = tleg_team_lanes(context->team)};
+    t->exec.outcome = &t->outcome;
     t->layout.net.labels = config.c.labels;
     t->layout.net.schedule = config.c.schedule;
     t->layout.net.ignored = config.c.ignored;
@@ -185,11 +187,9 @@ static tleg_status check_batch(tleg_trainer *t, const tleg_train_batch *b) {
 /* Copies a host's struct without a context: the trainer's own error is set. */
 static tleg_status read_batch(tleg_trainer *t, const tleg_train_batch *host, tleg_train_batch *own) {
     *own = (tleg_train_batch){0};
-    tleg_status status = tleg_options_read(NULL, "tleg_train_batch", host, own, sizeof *own, TLEG_STRUCT_LEAST);
+    tleg_status status = tleg_struct_read(&t->error, "tleg_train_batch", host, own, sizeof *own, TLEG_LEAST_TRAIN_BATCH);
     if (status)
-        return tleg_error_set(&t->error, status,
-                              "tleg_train_batch.struct_size is %u: too small, or what it adds is not known here",
-                              host->struct_size);
+        return status;
     own->share = own->share == 0 ? 1 : own->share;
     if (own->targets)
         own->labels = NULL;
@@ -223,6 +223,10 @@ static tleg_status run_passes(tleg_trainer *t, tleg_train_batch *batch, tleg_tra
     return status;
 }
 
+static tleg_status fill_loss(tleg_trainer *trainer, const tleg_train_loss *sum, tleg_train_loss *loss) {
+    return tleg_struct_write(&trainer->error, "tleg_train_loss", sum, sizeof *sum, loss, TLEG_LEAST_TRAIN_LOSS);
+}
+
 TLEG_API tleg_status TLEG_CALL tleg_trainer_backward(tleg_trainer *trainer, const tleg_train_batch *batch,
                                                      tleg_train_loss *loss) {
     if (!trainer)
@@ -231,14 +235,12 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_backward(tleg_trainer *trainer, cons
         return tleg_error_set(&trainer->error, TLEG_ERROR_ARGUMENT, "tleg_trainer_backward: batch is NULL");
     tleg_train_batch own;
     tleg_train_loss sum = {.struct_size = sizeof sum, .depth = trainer->depth};
-    if (loss && tleg_info_write(&sum, sizeof sum, loss, TLEG_STRUCT_LEAST)) /* before anything is added */
-        return tleg_error_set(&trainer->error, TLEG_ERROR_ARGUMENT, "tleg_train_loss.struct_size is too small");
-    tleg_status status = read_batch(trainer, batch, &own);
+    tleg_status status = loss ? fill_loss(trainer, &sum, loss) : TLEG_OK; /* before anything is added */
+    if (!status)
+        status = read_batch(trainer, batch, &own);
     if (!status)
         status = run_passes(trainer, &own, &sum);
-    if (!status && loss)
-        tleg_info_write(&sum, sizeof sum, loss, TLEG_STRUCT_LEAST);
-    return status;
+    return !status && loss ? fill_loss(trainer, &sum, loss) : status;
 }
 
 TLEG_API tleg_status TLEG_CALL tleg_trainer_update(tleg_trainer *trainer, double learning_rate) {

@@ -1,24 +1,23 @@
 /* The weights of a pass: each layer formed at the depth that runs, packed for both directions; and what is outside the blocks.
  * They are the same for every slice of the batch; with checkpointing a layer is formed again whenever it is wanted, in one
  * layer's memory. */
-#include "train/trainer.h"
+#include "train/private.h"
+#include <string.h>
 
 /* ---- layers: matrices of the type that is multiplied, vectors as they are ---- */
 
 struct layer_at { /* of one site in one layer */
     const struct tleg_train_segment *segment;
-    float c;
+    float c[TLEG_MAX_BASIS];
 };
 
-static struct layer_at find_layer(const tleg_trainer *t, enum tleg_site site, int32_t layer) {
+static void find_layer(const tleg_trainer *t, enum tleg_site site, int32_t layer, struct layer_at *at) {
     const int32_t *now = t->now;
     for (int s = 0; s < (int)site; s++)
         now += t->layout.params.segments[s];
-    struct layer_at at;
-    int32_t segment;
-    tleg_schedule_at(t->layout.params.segments[site], now, layer, &segment, &at.c);
-    at.segment = &t->segments[site][segment];
-    return at;
+    const struct tleg_layer_place place = tleg_schedule_at(t->layout.params.segments[site], now, layer);
+    at->segment = &t->segments[site][place.segment];
+    tleg_coefficients(at->segment->curve, place.layer, place.layers, at->segment->tensors, at->c);
 }
 
 static bool keeps_layers(const tleg_trainer *t) {
@@ -51,29 +50,51 @@ static void place_matrices(struct forming *forming) {
     const tleg_trainer *t = forming->trainer;
     float *at = tleg_trainer_at(t, t->layout.formed);
     for (int site = 0; site < TLEG_SITES; site++) {
-        if (tleg_site_is_norm(site))
+        if (tleg_site_is_vector(site))
             continue;
         forming->matrix[site] = at;
         at += tleg_size_align((size_t)count_of(t, site, false) * sizeof(float)) / sizeof(float);
     }
 }
 
-/* value = base + c * ilayer: a matrix row-major, a vector where the layer has it */
+/* The basis of a segment's tensors, `count` numbers each, from offset `first` on. */
+static struct tleg_basis basis_at(const tleg_trainer *t, const struct layer_at *at, int64_t first, size_t count) {
+    struct tleg_basis basis = {.count = at->segment->tensors};
+    for (int32_t k = 0; k < basis.count; k++) {
+        basis.tensor[k] = t->values + first + (size_t)k * tleg_param_floats(count);
+        basis.c[k] = at->c[k];
+    }
+    return basis;
+}
+
+/* Where their gradients go. */
+static struct tleg_gradient gradient_at(const tleg_trainer *t, const struct layer_at *at, int64_t first, size_t count) {
+    struct tleg_gradient gradient = {.count = first < 0 ? 0 : at->segment->tensors};
+    for (int32_t k = 0; k < gradient.count; k++) {
+        gradient.tensor[k] = t->gradient + first + (size_t)k * tleg_param_floats(count);
+        gradient.c[k] = at->c[k];
+    }
+    return gradient;
+}
+
+/* The sum of a segment's tensors: a matrix row-major, a vector where the layer has it */
 static void form_site(void *arg, int64_t item, char *lane) {
     (void)lane;
     const struct forming *forming = arg;
     const tleg_trainer *t = forming->trainer;
     int site = (int)item;
-    struct layer_at at = find_layer(t, site, forming->layer);
+    struct layer_at at;
+    find_layer(t, site, forming->layer, &at);
     char *memory = layer_memory(t, forming->layer);
-    const int64_t from[2][2] = {{at.segment->weight, at.segment->weight_ilayer}, {at.segment->bias, at.segment->bias_ilayer}};
+    const int64_t from[2] = {at.segment->weight, at.segment->bias};
     const size_t place[2] = {t->layout.packed.weight[site], t->layout.packed.bias[site]};
     for (int bias = 0; bias < 2; bias++) {
         size_t count = (size_t)count_of(t, site, bias);
-        void *out = bias || tleg_site_is_norm(site) ? memory + place[bias] : (void *)forming->matrix[site];
-        const float *ilayer = from[bias][1] < 0 ? NULL : t->values + from[bias][1];
-        if (count)
-            tleg_expand(t->exec.kernels, t->values + from[bias][0], ilayer, at.c, count, TLEG_F32, out);
+        void *out = bias || tleg_site_is_vector(site) ? memory + place[bias] : (void *)forming->matrix[site];
+        if (count) {
+            const struct tleg_basis basis = basis_at(t, &at, from[bias], count);
+            tleg_expand(t->exec.kernels, &basis, 0, count, TLEG_F32, out);
+        }
     }
 }
 
@@ -98,7 +119,7 @@ static void form_layer(const tleg_trainer *t, int32_t layer) {
     place_matrices(&forming);
     tleg_for_each(&t->exec, TLEG_SITES, form_site, &forming);
     for (int site = 0; site < TLEG_SITES; site++) {
-        if (tleg_site_is_norm(site))
+        if (tleg_site_is_vector(site))
             continue;
         struct tleg_spec spec;
         tleg_site_spec(&t->layout.net, site, false, &spec);
@@ -119,29 +140,32 @@ void tleg_train_layer(const tleg_trainer *t, int32_t layer, struct tleg_train_la
     tleg_layer_view(&t->layout.packed, &t->layout.net, layer_memory(t, layer), &out->layer);
     tleg_turned_view(&t->layout.turned, &t->layout.net, turned_memory(t, layer), out->turned);
     for (int site = 0; site < TLEG_SITES; site++) {
-        struct layer_at at = find_layer(t, site, layer);
-        out->gradient.weight[site] = tleg_train_gradient(t, at.segment->weight, at.segment->weight_ilayer, at.c);
-        out->gradient.bias[site] = tleg_train_gradient(t, at.segment->bias, at.segment->bias_ilayer, at.c);
+        struct layer_at at;
+        find_layer(t, site, layer, &at);
+        out->gradient.weight[site] = gradient_at(t, &at, at.segment->weight, (size_t)count_of(t, site, false));
+        out->gradient.bias[site] = gradient_at(t, &at, at.segment->bias, (size_t)count_of(t, site, true));
     }
 }
 
 /* ---- outside the blocks: f32 ---- */
 
-static const enum tleg_outer_slot slots[TLEG_TRAIN_OUTER][2] = {
-    [TLEG_TRAIN_PATCH] = {TLEG_PATCH_WEIGHT, TLEG_PATCH_BIAS},
-    [TLEG_TRAIN_HEAD] = {TLEG_HEAD_WEIGHT, TLEG_HEAD_BIAS},
-    [TLEG_TRAIN_DIST] = {TLEG_HEAD_DIST_WEIGHT, TLEG_HEAD_DIST_BIAS}};
+static const enum tleg_slot slots[TLEG_TRAIN_OUTER][2] = {
+    [TLEG_TRAIN_PATCH] = {TLEG_SLOT_PATCH_WEIGHT, TLEG_SLOT_PATCH_BIAS},
+    [TLEG_TRAIN_HEAD] = {TLEG_SLOT_HEAD_WEIGHT, TLEG_SLOT_HEAD_BIAS},
+    [TLEG_TRAIN_DIST] = {TLEG_SLOT_HEAD_DIST_WEIGHT, TLEG_SLOT_HEAD_DIST_BIAS}};
 
 /* Its packed weight (n, k); `turned`: (k, n). */
 static struct tleg_weight outer_weight(const tleg_trainer *t, int which, bool turned) {
     struct tleg_spec spec;
+    /* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): there are at most two readouts, and slots of both */
     tleg_outer_spec(&t->layout.net, slots[which][0], &spec);
     int64_t n = spec.shape[0], k = (int64_t)tleg_spec_count(&spec) / n;
-    return (struct tleg_weight){.n = turned ? k : n,
-                                .k = turned ? n : k,
-                                .base = tleg_trainer_at(t, turned ? t->layout.outer_turned[which] : t->layout.outer[which]),
-                                .stored = TLEG_F32,
-                                .rounded = TLEG_F32};
+    return (struct tleg_weight){
+        .n = turned ? k : n,
+        .k = turned ? n : k,
+        .basis = tleg_basis_one(tleg_trainer_at(t, turned ? t->layout.outer_turned[which] : t->layout.outer[which])),
+        .stored = TLEG_F32,
+        .rounded = TLEG_F32};
 }
 
 static void pack_outer(tleg_trainer *t, int which) {
@@ -152,22 +176,65 @@ static void pack_outer(tleg_trainer *t, int which) {
         tleg_pack_transposed(&t->exec, TLEG_F32, weight.n, weight.k, values, tleg_trainer_at(t, t->layout.outer_turned[which]));
 }
 
-void tleg_train_linear(const tleg_trainer *t, int which, struct tleg_train_linear *out) {
-    out->linear = (struct tleg_linear){.weight = outer_weight(t, which, false), .bias = tleg_train_value(t, slots[which][1])};
-    out->turned = outer_weight(t, which, true);
-    out->weight = tleg_train_gradient(t, t->outer[slots[which][0]], TLEG_NOT_THERE, 0);
-    out->bias = tleg_train_gradient(t, t->outer[slots[which][1]], TLEG_NOT_THERE, 0);
+static struct tleg_linear outer_linear(const tleg_trainer *t, int which) {
+    return (struct tleg_linear){.weight = outer_weight(t, which, false), .bias = tleg_train_value(t, slots[which][1])};
 }
 
-const float *tleg_train_position(const tleg_trainer *t) {
-    return t->layout.resampled ? tleg_trainer_at(t, t->layout.pos) : tleg_train_value(t, TLEG_POS_EMBED);
+static struct tleg_gradient outer_gradient(const tleg_trainer *t, enum tleg_slot slot) {
+    return tleg_gradient_one(t->outer[slot] < 0 ? NULL : t->gradient + t->outer[slot]);
+}
+
+void tleg_train_outer(const tleg_trainer *t, struct tleg_train_outer *out) {
+    *out = (struct tleg_train_outer){0};
+    out->weights = (struct tleg_outer_weights){
+        .patch = outer_linear(t, TLEG_TRAIN_PATCH),
+        .pos = t->layout.resampled ? tleg_trainer_at(t, t->layout.pos) : tleg_train_value(t, TLEG_SLOT_POS_EMBED),
+        .cls = tleg_train_value(t, TLEG_SLOT_CLS_TOKEN),
+        .dist = tleg_train_value(t, TLEG_SLOT_DIST_TOKEN),
+        .norm = {tleg_train_value(t, TLEG_SLOT_NORM_WEIGHT), tleg_train_value(t, TLEG_SLOT_NORM_BIAS)}};
+    out->gradient = (struct tleg_outer_gradient){.patch_weight = outer_gradient(t, TLEG_SLOT_PATCH_WEIGHT),
+                                                 .patch_bias = outer_gradient(t, TLEG_SLOT_PATCH_BIAS),
+                                                 .pos = tleg_trainer_at(t, t->layout.dpos),
+                                                 .norm_weight = outer_gradient(t, TLEG_SLOT_NORM_WEIGHT),
+                                                 .norm_bias = outer_gradient(t, TLEG_SLOT_NORM_BIAS)};
+    for (int h = 0; h < tleg_config_readouts(&t->layout.net); h++) {
+        out->weights.head[h] = outer_linear(t, TLEG_TRAIN_HEAD + h);
+        out->turned[h] = outer_weight(t, TLEG_TRAIN_HEAD + h, true);
+        out->gradient.head_weight[h] = outer_gradient(t, slots[TLEG_TRAIN_HEAD + h][0]);
+        out->gradient.head_bias[h] = outer_gradient(t, slots[TLEG_TRAIN_HEAD + h][1]);
+    }
+}
+
+/* ---- tokens and positions ---- */
+
+static void add(float *to, const float *from, int64_t count) {
+    for (int64_t i = 0; i < count; i++)
+        to[i] += from[i];
+}
+
+void tleg_train_places_start(tleg_trainer *t) {
+    memset(tleg_trainer_at(t, t->layout.dpos), 0, (size_t)(t->layout.shape.tokens * t->layout.net.dim) * sizeof(float));
+}
+
+void tleg_train_places_end(tleg_trainer *t) {
+    const tleg_config *net = &t->layout.net, *own = &t->config.c;
+    const enum tleg_slot token[2] = {TLEG_SLOT_CLS_TOKEN, TLEG_SLOT_DIST_TOKEN};
+    const float *dpos = tleg_trainer_at(t, t->layout.dpos);
+    float *to = t->gradient + t->outer[TLEG_SLOT_POS_EMBED];
+    for (int64_t k = 0; k < net->prefix; k++)
+        /* NOLINTNEXTLINE(clang-analyzer-core.uninitialized.ArraySubscript): there are at most two tokens */
+        add(t->gradient + t->outer[token[k]], dpos + k * net->dim, net->dim);
+    if (t->layout.resampled)
+        tleg_resample_grid_backward(own->prefix, tleg_config_grid(own), tleg_config_grid(net), net->dim, dpos, to);
+    else
+        add(to, dpos, t->layout.shape.tokens * net->dim);
 }
 
 static void resample_position(tleg_trainer *t) {
     const tleg_config *net = &t->layout.net, *own = &t->config.c;
     if (t->layout.resampled)
-        tleg_resample_grid(own->prefix, own->image_size / own->patch_size, net->image_size / net->patch_size, net->dim,
-                           tleg_train_value(t, TLEG_POS_EMBED), tleg_trainer_at(t, t->layout.pos));
+        tleg_resample_grid(own->prefix, tleg_config_grid(own), tleg_config_grid(net), net->dim,
+                           tleg_train_value(t, TLEG_SLOT_POS_EMBED), tleg_trainer_at(t, t->layout.pos));
 }
 
 void tleg_train_form(tleg_trainer *t, int32_t depth) {

@@ -15,12 +15,12 @@ static tleg_status fails(const tleg_context *context, tleg_status status, const 
 static tleg_tensor *read_tensor(tleg_context *context, const char *path, const char *name, tleg_tensor_info *info) {
     tleg_file *file = NULL;
     tleg_tensor *tensor = NULL;
-    if (fails(context, tleg_file_open(context, path, 0, &file), "open") == TLEG_OK) {
+    if (fails(context, tleg_file_open(context, path, NULL, &file), "open") == TLEG_OK) {
         fails(context, tleg_file_read_tensor(context, file, name, &tensor), "read");
     }
     tleg_file_free(file);
     info->struct_size = sizeof *info;
-    if (tensor != NULL && (tleg_tensor_get_info(tensor, info) != TLEG_OK || info->dtype != TLEG_F32)) {
+    if (tensor != NULL && (tleg_tensor_get_info(context, tensor, info) != TLEG_OK || info->dtype != TLEG_F32)) {
         tleg_tensor_free(tensor);
         tensor = NULL;
     }
@@ -56,11 +56,12 @@ int main(int argc, char **argv) {
     answers = read_tensor(context, argv[3], "logits", &answers_info);
     logits = answers != NULL ? (float *)malloc((size_t)answers_info.bytes) : NULL;
     if (images != NULL && logits != NULL &&
-        fails(context, tleg_learngene_open(context, argv[1], 0, 0, &gene), "gene") == TLEG_OK &&
+        fails(context, tleg_learngene_open(context, argv[1], NULL, &gene), "gene") == TLEG_OK &&
         fails(context, tleg_expander_create(context, gene, NULL, &expander), "expander") == TLEG_OK &&
         fails(context, tleg_expander_expand(context, expander, 4, &model), "expand") == TLEG_OK &&
         fails(context, tleg_session_create(context, model, NULL, &session), "session") == TLEG_OK &&
-        tleg_session_run(session, (const float *)images_info.data, images_info.shape[0], logits, NULL) == TLEG_OK) {
+        tleg_session_run(session, images_info.shape[0], (const float *)images_info.data, (size_t)images_info.bytes / 4, logits,
+                         (size_t)answers_info.bytes / 4, NULL, 0) == TLEG_OK) {
         error = distance(logits, (const float *)answers_info.data, (size_t)(answers_info.shape[0] * answers_info.shape[1]));
     }
     printf("relative error, squared: %.1e\n", error);

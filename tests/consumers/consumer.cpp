@@ -30,14 +30,14 @@ void check(const Context &context, tleg_status status) {
 
 std::vector<float> read(const Context &context, const char *path, const char *name, int64_t &rows) {
     tleg_file *opened = nullptr;
-    check(context, tleg_file_open(context.get(), path, 0, &opened));
+    check(context, tleg_file_open(context.get(), path, NULL, &opened));
     File file(opened);
     tleg_tensor *found = nullptr;
     check(context, tleg_file_read_tensor(context.get(), file.get(), name, &found));
     Tensor tensor(found);
     tleg_tensor_info info = tleg_tensor_info();
     info.struct_size = sizeof info;
-    check(context, tleg_tensor_get_info(tensor.get(), &info));
+    check(context, tleg_tensor_get_info(context.get(), tensor.get(), &info));
     rows = info.shape[0];
     const float *data = static_cast<const float *>(info.data);
     return std::vector<float>(data, data + info.bytes / sizeof(float));
@@ -54,7 +54,7 @@ double run(char **argv) {
     const std::vector<float> answers = read(context, argv[3], "logits", batch);
 
     tleg_learngene *gene = nullptr;
-    check(context, tleg_learngene_open(context.get(), argv[1], 0, 0, &gene));
+    check(context, tleg_learngene_open(context.get(), argv[1], NULL, &gene));
     Gene gene_handle(gene);
     tleg_expander *expander = nullptr;
     check(context, tleg_expander_create(context.get(), gene, nullptr, &expander));
@@ -64,7 +64,7 @@ double run(char **argv) {
     Session session_handle(session);
 
     std::vector<float> logits(answers.size());
-    if (tleg_session_run(session, images.data(), batch, logits.data(), nullptr) != TLEG_OK) {
+    if (tleg_session_run(session, batch, images.data(), images.size(), logits.data(), logits.size(), nullptr, 0) != TLEG_OK) {
         throw std::runtime_error(tleg_session_get_error(session));
     }
     double difference = 0, norm = 0;

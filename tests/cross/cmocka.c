@@ -106,6 +106,8 @@ int cross_run(const char *group, const struct CMUnitTest *tests, size_t count, i
         print_message("[ %s ] %s\n", words[outcome], tests[i].name);
     }
     int cleaned = prepared && (!teardown || teardown(&state) == 0);
+    if (outcomes[PASSED] + outcomes[FAILED] + outcomes[SKIPPED] == 0) /* a pattern that matches none has tested nothing */
+        outcomes[FAILED] = 1;
     print_message("%s: %d passed, %d failed, %d skipped\n", group, outcomes[PASSED], outcomes[FAILED], outcomes[SKIPPED]);
     return cleaned ? outcomes[FAILED] : 1;
 }

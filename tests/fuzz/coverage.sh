@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 build=${TLEG_BUILD_DIR:-$(pwd)/build}
 where=$build/fuzz-coverage
-targets=$(ls tests/fuzz/fuzz_*.c | sed 's|.*/||; s|\.c$||')
+targets=$(find tests/fuzz -name 'fuzz_*.c' | sed 's|.*/||; s|\.c$||' | sort)
 programs=$(for target in $targets; do echo "replay_$target"; done)
 
 cmake -S . -B "$where" -G Ninja -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=None -DTLEG_BLAS=none -DTLEG_BENCH=OFF \
@@ -35,9 +35,9 @@ report() {
 }
 report "lib/format: reading" lib/format/file.c lib/format/file_read.c lib/format/header_read.c lib/format/json*.c lib/format/nearest.c \
     lib/format/shards.c lib/format/sniff.c lib/format/stored_type.c lib/format/text.c
-report "lib/vit: reading configurations and weights" lib/vit/config*.c lib/vit/gene_each.c lib/vit/model*.c lib/vit/pack.c \
-    lib/vit/spec.c
+report "lib/vit: reading configurations and weights" lib/config/*.c lib/vit/read/*.c lib/vit/handle/model*.c \
+    lib/vit/weights/pack.c
 report "lib/learngene" lib/learngene/*.c
 report "lib/image" lib/image/*.c
 report "lib/train: stored states" lib/train/state.c
-report "tools" tools/picture*.c tools/images.c tools/dataset*.c
+report "tools" tools/pictures/*.c tools/data/*.c

@@ -1,6 +1,6 @@
 /* Any bytes as a folder of binary pictures: class names, the labels of a learngene to match them with, and CIFAR's files or IDX
  * files. '%' stands between the three; in the last the first byte says which files. */
-#include "dataset.h"
+#include "data/dataset.h"
 #include "fuzz/target.h"
 
 #include <stdio.h>
@@ -119,11 +119,11 @@ static void check(struct dataset *set) {
         fuzz_need(set->classes[i] != NULL);
 }
 
-static void open_set(const struct dataset_wishes *wishes, const char *const *labels, int32_t count) {
+static void open_set(const struct dataset_options *options, const char *const *labels, int32_t count) {
     static const struct verb verb = {.name = "fuzz"};
-    const struct call call = {.verb = &verb};
+    const struct invocation call = {.verb = &verb};
     struct dataset set;
-    if (dataset_open(&call, wishes, &set) == EXIT_DONE) {
+    if (dataset_open(&call, options, &set) == EXIT_DONE) {
         check(&set);
         if (dataset_match(&set, labels, count))
             for (int32_t i = 0; i < count; i++)
@@ -140,12 +140,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     char *labels[MOST_LABELS];
     const int32_t count = read_labels(text, labels);
     write_files(names, rest);
-    struct dataset_wishes wishes = {.dir = folder};
-    open_set(&wishes, (const char *const *)labels, count);
-    wishes.classes = (const char *const *)labels;
-    wishes.class_count = count;
+    struct dataset_options options = {.dir = folder};
+    open_set(&options, (const char *const *)labels, count);
+    options.classes = (const char *const *)labels;
+    options.class_count = count;
     if (count > 0)
-        open_set(&wishes, (const char *const *)labels, count);
+        open_set(&options, (const char *const *)labels, count);
     for (int32_t i = 0; i < count; i++)
         free(labels[i]);
     return 0;

@@ -72,7 +72,7 @@ static void check_whole(tleg_context *context, const tleg_file *whole) {
     const struct tleg_pair *pairs;
     const int64_t count = tleg_file_entries(whole, &entries), pair_count = tleg_file_pairs(whole, &pairs);
     for (int i = 0; i < 2; i++)
-        tleg_file_open(context, paths[FIRST + i], 0, &parts[i]);
+        tleg_file_open(context, paths[FIRST + i], NULL, &parts[i]);
     for (int64_t i = 0; i < count; i++)
         check_entry(context, whole, (const tleg_file *const *)parts, &entries[i]);
     for (int64_t i = 0; i < pair_count; i++)
@@ -86,12 +86,12 @@ static void open_index(size_t refused) {
     tleg_context *context = fuzz_begin(&host);
     tleg_file *whole;
     tleg_model *model;
-    const tleg_status status = tleg_file_open(context, paths[INDEX], 0, &whole);
+    const tleg_status status = tleg_file_open(context, paths[INDEX], NULL, &whole);
     fuzz_need((status == TLEG_OK) == (whole != NULL) && (whole || tleg_context_get_error(context)[0] != '\0'));
     if (whole && refused == 0)
         check_whole(context, whole);
     tleg_file_free(whole);
-    tleg_model_open(context, paths[INDEX], 0, 0, &model);
+    tleg_model_open(context, paths[INDEX], NULL, &model);
     tleg_model_free(model);
     fuzz_end(context, &host);
 }

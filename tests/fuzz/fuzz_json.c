@@ -1,7 +1,7 @@
 /* Any text as JSON, as a file's header, and as the schedule of a learngene. */
+#include "config/schedule.h"
 #include "format/format.h"
 #include "fuzz/target.h"
-#include "vit/schedule.h"
 
 #include <stdlib.h>
 #include <string.h>

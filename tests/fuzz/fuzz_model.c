@@ -21,7 +21,7 @@ static float *run(tleg_context *context, tleg_status status, tleg_session *sessi
     const size_t pixels = 3 * (size_t)config->image_size * (size_t)config->image_size;
     float *image = calloc(pixels, sizeof *image), *logits = malloc((size_t)config->classes * sizeof *logits);
     fuzz_need(image && logits);
-    fuzz_need(tleg_session_run(session, image, 1, logits, NULL) == TLEG_OK);
+    fuzz_need(tleg_session_run(session, 1, image, pixels, logits, (size_t)config->classes, NULL, 0) == TLEG_OK);
     tleg_session_free(session);
     free(image);
     return logits;
@@ -55,7 +55,7 @@ static float *expand(tleg_context *context, const tleg_expander *expander) {
     tleg_cost cost = {.struct_size = sizeof cost};
     tleg_model *model;
     tleg_session *session;
-    fuzz_need(tleg_expander_get_info(expander, &config) == TLEG_OK);
+    fuzz_need(tleg_expander_get_info(context, expander, &config) == TLEG_OK);
     if (!is_small(&config) || tleg_expander_get_cost(context, expander, 1, 0, &cost) != TLEG_OK)
         return NULL;
     const int32_t depth = cost.least_depth > 2 ? cost.least_depth : 2;
@@ -101,7 +101,7 @@ static void compare_tensor(tleg_context *context, tensor_of get, const void *one
         status = get(context, other, name, &tensors[1]);
     fuzz_need_error(context, status);
     for (int i = 0; i < 2 && tensors[i]; i++)
-        fuzz_need(tleg_tensor_get_info(tensors[i], &info[i]) == TLEG_OK);
+        fuzz_need(tleg_tensor_get_info(context, tensors[i], &info[i]) == TLEG_OK);
     if (tensors[1])
         fuzz_need(info[0].dtype == info[1].dtype && info[0].bytes == info[1].bytes &&
                   memcmp(info[0].data, info[1].data, (size_t)info[0].bytes) == 0);
@@ -127,11 +127,11 @@ static void save_gene(tleg_context *context, const tleg_learngene *gene, const t
     tleg_config found = {.struct_size = sizeof found};
     tleg_status status = tleg_learngene_save(context, gene, fuzz_scratch());
     if (status == TLEG_OK)
-        status = tleg_learngene_open(context, fuzz_scratch(), 0, 0, &again);
+        status = tleg_learngene_open(context, fuzz_scratch(), NULL, &again);
     fuzz_need(status == TLEG_OK || status == TLEG_ERROR_MEMORY);
     if (!again)
         return;
-    fuzz_need(tleg_learngene_get_info(again, &found) == TLEG_OK);
+    fuzz_need(tleg_learngene_get_info(context, again, &found) == TLEG_OK);
     compare_config(config, &found);
     const char *name;
     for (int64_t i = 0; (name = tleg_learngene_get_tensor_name(gene, i)) != NULL; i++)
@@ -144,11 +144,11 @@ static void save_model(tleg_context *context, const tleg_model *model, const tle
     tleg_config found = {.struct_size = sizeof found};
     tleg_status status = tleg_model_save(context, model, fuzz_scratch());
     if (status == TLEG_OK)
-        status = tleg_model_open(context, fuzz_scratch(), 0, 0, &again);
+        status = tleg_model_open(context, fuzz_scratch(), NULL, &again);
     fuzz_need(status == TLEG_OK || status == TLEG_ERROR_MEMORY);
     if (!again)
         return;
-    fuzz_need(tleg_model_get_info(again, &found) == TLEG_OK);
+    fuzz_need(tleg_model_get_info(context, again, &found) == TLEG_OK);
     compare_config(config, &found);
     const char *name;
     for (int64_t i = 0; (name = tleg_model_get_tensor_name(model, i)) != NULL; i++)
@@ -165,10 +165,10 @@ static void expand_both(tleg_context *context, const tleg_learngene *gene, const
     tleg_expander *expanders[2];
     float *logits[2] = {NULL, NULL};
     fuzz_need_error(context, tleg_expander_create(context, gene, options, &expanders[0]));
-    fuzz_need_error(context, tleg_expander_open(context, path, 0, 0, options, &expanders[1]));
+    fuzz_need_error(context, tleg_expander_open(context, path, NULL, options, &expanders[1]));
     for (int i = 0; i < 2; i++)
         if (expanders[i]) {
-            fuzz_need(tleg_expander_get_info(expanders[i], &config) == TLEG_OK);
+            fuzz_need(tleg_expander_get_info(context, expanders[i], &config) == TLEG_OK);
             logits[i] = expand(context, expanders[i]);
         }
     compare(logits[0], logits[1], config.classes);
@@ -181,11 +181,11 @@ static void expand_both(tleg_context *context, const tleg_learngene *gene, const
 static void as_gene(tleg_context *context, const uint8_t *bytes, size_t size) {
     tleg_learngene *gene;
     tleg_config config = {.struct_size = sizeof config};
-    const tleg_status status = tleg_learngene_parse(context, bytes, size, 0, &gene);
+    const tleg_status status = tleg_learngene_parse(context, bytes, size, NULL, &gene);
     fuzz_need_error(context, status);
     if (status != TLEG_OK)
         return;
-    fuzz_need(tleg_learngene_get_info(gene, &config) == TLEG_OK);
+    fuzz_need(tleg_learngene_get_info(context, gene, &config) == TLEG_OK);
     check_config(&config);
     save_gene(context, gene, &config);
     const tleg_expander_options options = choose(&config, size);
@@ -209,11 +209,11 @@ static void linearize(tleg_context *context, const tleg_model *model) {
 static void as_model(tleg_context *context, const uint8_t *bytes, size_t size) {
     tleg_model *model;
     tleg_config config = {.struct_size = sizeof config};
-    const tleg_status status = tleg_model_parse(context, bytes, size, 0, &model);
+    const tleg_status status = tleg_model_parse(context, bytes, size, NULL, &model);
     fuzz_need_error(context, status);
     if (status != TLEG_OK)
         return;
-    fuzz_need(tleg_model_get_info(model, &config) == TLEG_OK);
+    fuzz_need(tleg_model_get_info(context, model, &config) == TLEG_OK);
     check_config(&config);
     save_model(context, model, &config);
     if (is_small(&config))

@@ -1,6 +1,6 @@
 /* Any bytes as a picture, read and prepared as `tleg classify` does. */
 #include "fuzz/target.h"
-#include "picture.h"
+#include "pictures/picture.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -30,7 +30,7 @@ static void look(tleg_context *context, const tleg_trainer *trainer, float value
     tleg_tensor_info info = {.struct_size = sizeof info};
     fuzz_need(tleg_trainer_copy_learngene(context, trainer, 0, &gene) == TLEG_OK);
     fuzz_need(tleg_learngene_copy_tensor(context, gene, "head.weight", &tensor) == TLEG_OK);
-    fuzz_need(tleg_tensor_get_info(tensor, &info) == TLEG_OK);
+    fuzz_need(tleg_tensor_get_info(context, tensor, &info) == TLEG_OK);
     memcpy(values, info.data, 4 * sizeof *values);
     tleg_tensor_free(tensor);
     tleg_learngene_free(gene);
@@ -58,7 +58,7 @@ static const char *own_lines(tleg_context *context, const tleg_trainer *trainer)
         return lines;
     const char *path = fuzz_scratch();
     fuzz_need(tleg_trainer_save(context, trainer, path, 0, NULL) == TLEG_OK);
-    fuzz_need(tleg_file_open(context, path, 0, &file) == TLEG_OK);
+    fuzz_need(tleg_file_open(context, path, NULL, &file) == TLEG_OK);
     for (size_t i = 0, at = 0; i < sizeof keys / sizeof *keys; i++)
         at += (size_t)snprintf(lines + at, sizeof lines - at, "%s=%s\n", keys[i], tleg_file_get_metadata(file, keys[i]));
     tleg_file_free(file);

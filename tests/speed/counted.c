@@ -37,13 +37,15 @@ static void check(tleg_status status, const char *text) {
 /* One image through a model of three layers. */
 static void forward(struct work *work) {
     float logits[CLASSES];
-    check(tleg_session_run(work->session, work->images, 1, logits, NULL), tleg_session_get_error(work->session));
+    check(tleg_session_run(work->session, 1, work->images, 3 * IMAGE * IMAGE, logits, CLASSES, NULL, 0),
+          tleg_session_get_error(work->session));
 }
 
 /* The same, its layers formed as they run. */
 static void elastic(struct work *work) {
     float logits[CLASSES];
-    check(tleg_session_run(work->elastic, work->images, 1, logits, NULL), tleg_session_get_error(work->elastic));
+    check(tleg_session_run(work->elastic, 1, work->images, 3 * IMAGE * IMAGE, logits, CLASSES, NULL, 0),
+          tleg_session_get_error(work->elastic));
 }
 
 /* Forward, backward and AdamW of a gene at three layers. */
@@ -114,7 +116,7 @@ static tleg_tensor *tensor(tleg_context *context, int32_t rank, int64_t width) {
     tleg_tensor *made;
     tleg_tensor_info info = {.struct_size = sizeof info};
     check(tleg_tensor_create(context, TLEG_F32, rank, rank == 1 ? &width : whole, &made), tleg_context_get_error(context));
-    check(tleg_tensor_get_info(made, &info), "no info");
+    check(tleg_tensor_get_info(context, made, &info), "no info");
     for (uint64_t i = 0; i < info.bytes / sizeof(float); i++)
         ((float *)info.data)[i] = (float)(i * 37 % 101) / 50 - 1;
     return made;

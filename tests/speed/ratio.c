@@ -6,7 +6,7 @@
  *
  * Exit 77: there is nothing to measure. */
 #include "../bench/bench.h"
-#include "../tools/peaks.h"
+#include "base/peaks.h"
 #include <tleg/tleg.h>
 
 #include <stdio.h>
@@ -36,10 +36,9 @@ static void check(tleg_status status, const char *text) {
 
 static double multiply(struct work *w, const struct tleg_weight *weight) {
     tleg_gemm(&w->exec, &(struct tleg_gemm){.m = TOKENS,
-                                            .rows = {.kind = TLEG_ROWS_PLAIN, .x = w->x, .stride = DIM},
+                                            .rows = {.kind = TLEG_ROWS_PLAIN, .x = tleg_view_f32(w->x, DIM)},
                                             .weight = weight,
-                                            .out = w->y,
-                                            .out_stride = DIM});
+                                            .out = tleg_target_f32(w->y, DIM)});
     return 2.0 * TOKENS * DIM * DIM;
 }
 static double product(struct work *w) {
@@ -50,9 +49,13 @@ static double product_bf16(struct work *w) {
 }
 
 static double attention(struct work *w) {
-    tleg_attention(&w->exec,
-                   &(struct tleg_attention){
-                       .batch = 1, .tokens = TOKENS, .dim = DIM, .heads = HEADS, .qkv = w->x, .out = w->y, .dtype = TLEG_F32});
+    tleg_attention(&w->exec, &(struct tleg_attention){.batch = 1,
+                                                      .tokens = TOKENS,
+                                                      .dim = DIM,
+                                                      .heads = HEADS,
+                                                      .qkv = tleg_view_f32(w->x, 3 * DIM),
+                                                      .out = tleg_target_f32(w->y, DIM),
+                                                      .dtype = TLEG_F32});
     return 4.0 * TOKENS * TOKENS * DIM;
 }
 
@@ -66,13 +69,14 @@ static double layernorm(struct work *w) {
 /* Some forty a number: an exponential, a polynomial, a division. */
 static double gelu(struct work *w) {
     for (int i = 0; i < 20; i++)
-        tleg_gelu(w->kernels, ROWS * DIM, w->x, w->y);
+        tleg_activate(w->kernels, TLEG_ACTIVATION_GELU, ROWS * DIM, w->x, w->y);
     return 20 * 40.0 * ROWS * DIM;
 }
 
 static double expand(struct work *w, int32_t dtype, int size) {
+    struct tleg_basis basis = tleg_basis_line(w->x, w->x + COUNT, 0.25F);
     for (int i = 0; i < 20; i++)
-        tleg_expand(w->kernels, w->x, w->x + COUNT, 0.25F, COUNT, dtype, w->y);
+        tleg_expand(w->kernels, &basis, 0, COUNT, dtype, w->y);
     return 20.0 * COUNT * (8 + size);
 }
 static double expand_f32(struct work *w) {
@@ -102,12 +106,12 @@ static double multiply_add(struct work *w) {
 
 /* As many bytes as expand_f32, moved by the C library. */
 static double copy(struct work *w) {
-    double start = bench_seconds();
+    double start = measure_thread_seconds();
     for (int i = 0; i < 30; i++) {
         memcpy(w->y, w->x, COUNT * sizeof(float));
         __asm__ volatile("" : : "r"(w->y) : "memory"); /* the copy is wanted each time */
     }
-    return 30.0 * COUNT * 8 / (bench_seconds() - start) / 1e9;
+    return 30.0 * COUNT * 8 / (measure_thread_seconds() - start) / 1e9;
 }
 
 static const struct piece {
@@ -132,9 +136,9 @@ static const struct piece {
 static double measure(const struct piece *piece, struct work *work) {
     double plain = 0, speed = 0;
     for (int i = 0; i < MOST && (i < LEAST || speed < piece->floor * plain); i++) {
-        double found = piece->plain(work), start = bench_seconds();
+        double found = piece->plain(work), start = measure_thread_seconds();
         double amount = piece->run(work);
-        double reached = amount / (bench_seconds() - start) / 1e9;
+        double reached = amount / (measure_thread_seconds() - start) / 1e9;
         plain = found > plain ? found : plain;
         speed = reached > speed ? reached : speed;
     }
@@ -158,9 +162,9 @@ static void make_trainer(struct work *work, int32_t level) {
 static struct tleg_weight weight_make(const struct tleg_kernels *kernels, int32_t dtype) {
     size_t count = tleg_packed_count(kernels, dtype, DIM, DIM);
     float *values = bench_floats(count, 0.02), *stored = bench_floats(count, 0);
-    tleg_expand(kernels, values, NULL, 0, count, dtype, stored); /* any order does: numbers do not matter */
+    tleg_convert(kernels, values, count, dtype, stored); /* any order does: numbers do not matter */
     free(values);
-    return (struct tleg_weight){.n = DIM, .k = DIM, .base = stored, .stored = dtype, .rounded = dtype};
+    return (struct tleg_weight){.n = DIM, .k = DIM, .basis = tleg_basis_one(stored), .stored = dtype, .rounded = dtype};
 }
 
 static struct work work_make(int32_t level) {
@@ -179,8 +183,8 @@ static struct work work_make(int32_t level) {
 
 static void work_free(struct work *w) {
     tleg_trainer_free(w->trainer);
-    free((void *)(uintptr_t)w->weight.base);
-    free((void *)(uintptr_t)w->weight_bf16.base);
+    free((void *)(uintptr_t)w->weight.basis.tensor[0]);
+    free((void *)(uintptr_t)w->weight_bf16.basis.tensor[0]);
     free(w->x);
     free(w->y);
     free(w->exec.shared);

@@ -3,6 +3,8 @@
 #define TLEG_LIB_KERNELS_ARM_NEON_H
 
 #include "kernels/table.h"
+
+#if defined(__aarch64__)
 #include <arm_neon.h>
 
 #define TLEG_NEON_INLINE static inline __attribute__((always_inline))
@@ -38,14 +40,12 @@ void tleg_neon_transpose(int64_t rows, int64_t cols, const float *in, int64_t in
 void tleg_neon_softmax(int64_t keys, int64_t cols, float *s, float *inverse);
 void tleg_neon_layernorm(int64_t rows, int64_t dim, const float *x, int64_t stride, const float *weight, const float *bias,
                          float eps, float *y);
-void tleg_neon_gelu(size_t count, const float *x, float *y);
+TLEG_EACH_ACTIVATION(TLEG_ACTIVATE_DECLARE, neon)
 void tleg_neon_expand(const float *base, const float *ilayer, float c, size_t count, int32_t dtype, void *out);
 void tleg_neon_widen(int32_t dtype, const void *in, size_t count, float *out);
 void tleg_neon_copy(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float scale, float *out, int64_t wide);
 void tleg_neon_sum_rows(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float *out);
-void tleg_neon_accumulate(int64_t rows, int64_t cols, const float *t, int64_t t_stride, struct tleg_gradient gradient,
-                          int64_t stride);
-void tleg_neon_gelu_backward(size_t count, const float *x, const float *dy, float *dx);
+void tleg_neon_accumulate(int64_t rows, int64_t cols, const float *t, int64_t t_stride, float c, float *to, int64_t stride);
 void tleg_neon_softmax_backward(int64_t keys, int64_t cols, const float *inverse, float *p, float *dp);
 void tleg_neon_layernorm_backward(const struct tleg_layernorm_backward *backward, int64_t first, int64_t rows, float *sums);
 
@@ -101,4 +101,22 @@ TLEG_NEON_INLINE float32x4_t tleg_neon_gelu_slope(float32x4_t x) {
     return tleg_neon_two_sides(x, vfmsq_f32(tleg_neon_tail_part(a), a, vdupq_n_f32(0.398942280F)));
 }
 
+/* The activation, and its slope; `activation` is constant where these stand. */
+TLEG_NEON_INLINE float32x4_t tleg_neon_activated(const enum tleg_activation activation, float32x4_t x) {
+    switch (activation) {
+        TLEG_EACH_ACTIVATION(TLEG_ACTIVATE_CASE, neon)
+    default:
+        return x;
+    }
+}
+
+TLEG_NEON_INLINE float32x4_t tleg_neon_slope(const enum tleg_activation activation, float32x4_t x) {
+    switch (activation) {
+        TLEG_EACH_ACTIVATION(TLEG_ACTIVATE_SLOPE_CASE, neon)
+    default:
+        return vdupq_n_f32(1.0F);
+    }
+}
+
+#endif
 #endif

@@ -1,8 +1,9 @@
 /* The NEON register tile: 8 x 12 sums in 24 of the 32 registers, with two registers of a, of which each multiply takes one
  * lane, and three of b.
  * Rows are written out by EACH_ROW and not as loops: sums then have constant places and stay in registers with any compiler. */
-#if defined(__aarch64__)
 #include "kernels/arm/neon.h"
+
+#if defined(__aarch64__)
 
 enum { MR = TLEG_NEON_MR, NR = TLEG_NEON_NR, PARTS = NR / 4 };
 #define EACH_ROW(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7)
@@ -21,23 +22,38 @@ TLEG_NEON_INLINE float32x4_t add_lane(float32x4_t sum, float32x4_t b, float32x4_
     }
 }
 
-/* The rest of the epilogue for a tile with GELU, its slope, or fewer columns than 12: out of line, one copy. */
-static __attribute__((noinline)) void store_rest(const struct tleg_tile *tile, float sum[MR][NR]) {
+/* The rest of the epilogue for a tile with an activation, its slope, factors, or fewer columns than 12. */
+TLEG_NEON_INLINE void store_rest(const struct tleg_tile *tile, float sum[MR][NR], const enum tleg_activation activation) {
     for (int32_t r = 0; r < tile->rows; r++)
         for (int32_t j = 0; j < tile->cols; j += 4) {
             int32_t left = tile->cols - j;
             float32x4_t y = vld1q_f32(sum[r] + j);
-            if (tile->gelu)
-                y = tleg_neon_gelu_of(y);
+            if (!tile->hidden)
+                y = tleg_neon_activated(activation, y);
+            if (tile->column_scale)
+                y = vmulq_f32(y, tleg_neon_load_first(tile->column_scale + j, left));
             if (tile->residual)
                 y = vaddq_f32(tleg_neon_load_first(tile->residual + r * tile->residual_stride + j, left), y);
-            if (tile->hidden)
-                y = vmulq_f32(y, tleg_neon_gelu_slope(tleg_neon_load_first(tile->hidden + r * tile->hidden_stride + j, left)));
+            if (tile->hidden) {
+                float32x4_t hidden = tleg_neon_load_first(tile->hidden + r * tile->hidden_stride + j, left);
+                y = vmulq_f32(y, tleg_neon_slope(activation, hidden));
+            }
             tleg_neon_store_first(tile->out + r * tile->out_stride + j, y, left);
         }
 }
 
-/* A third of a row of a whole tile without GELU. */
+/* Out of line, one copy for each activation. */
+#define REST(level, NAME, name)                                                                                                \
+    static __attribute__((noinline)) void rest_##name(const struct tleg_tile *tile, float sum[MR][NR]) {                       \
+        store_rest(tile, sum, TLEG_ACTIVATION_##NAME);                                                                         \
+    }
+REST(neon, NONE, none)
+TLEG_EACH_ACTIVATION(REST, neon)
+#define REST_ROW(level, NAME, name) [TLEG_ACTIVATION_##NAME] = rest_##name,
+static void (*const rest[TLEG_ACTIVATIONS])(const struct tleg_tile *tile, float sum[MR][NR]) = {
+    REST_ROW(neon, NONE, none) TLEG_EACH_ACTIVATION(REST_ROW, neon)};
+
+/* A third of a row of a whole tile without activation and factors. */
 TLEG_NEON_INLINE void store_part(const struct tleg_tile *tile, int r, int j, float32x4_t y) {
     if (tile->residual)
         y = vaddq_f32(vld1q_f32(tile->residual + r * tile->residual_stride + j), y);
@@ -57,10 +73,10 @@ TLEG_NEON_INLINE void run(const struct tleg_tile *tile, const int rows, const in
     EACH_ROW(ZERO)
     const float *a = tile->a, *b = tile->b;
     const int64_t step = tile->a_step;
-    const char *ahead = tile->ahead ? tile->ahead : (const char *)b;
-    const int64_t line = tile->ahead ? 64 : 0;
-    for (int64_t i = tile->k; i > 0; i--, a += step, b += NR, ahead += line) {
-        __builtin_prefetch(ahead, 0, 2);
+    const char *prefetch = tile->prefetch ? tile->prefetch : (const char *)b;
+    const int64_t line = tile->prefetch ? 64 : 0;
+    for (int64_t i = tile->k; i > 0; i--, a += step, b += NR, prefetch += line) {
+        __builtin_prefetch(prefetch, 0, 2);
         const float32x4_t low = tleg_neon_load_first(a, span), high = tleg_neon_load_first(a + last, span);
         const float32x4_t b0 = vld1q_f32(b), b1 = parts > 1 ? vld1q_f32(b + 4) : b0, b2 = parts > 2 ? vld1q_f32(b + 8) : b0;
 #define ADD(r)                                                                                                                 \
@@ -84,7 +100,7 @@ TLEG_NEON_INLINE void run(const struct tleg_tile *tile, const int rows, const in
         sum2[r] = vfmaq_n_f32(bias2, sum2[r], scale);                                                                          \
     }
     EACH_ROW(FINISH)
-    if (parts < PARTS || tile->gelu || tile->hidden || tile->cols != NR) {
+    if (parts < PARTS || tile->activation != TLEG_ACTIVATION_NONE || tile->column_scale || tile->cols != NR) {
         float kept[MR][NR];
 #define KEEP(r)                                                                                                                \
     if (r < rows) {                                                                                                            \
@@ -93,7 +109,7 @@ TLEG_NEON_INLINE void run(const struct tleg_tile *tile, const int rows, const in
         vst1q_f32(kept[r] + 8, sum2[r]);                                                                                       \
     }
         EACH_ROW(KEEP)
-        store_rest(tile, kept);
+        rest[tile->activation](tile, kept);
         return;
     }
 #define STORE(r)                                                                                                               \
@@ -132,6 +148,4 @@ void tleg_neon_tile(const struct tleg_tile *tile) {
     tiles[tile->rows - 1][(tile->cols - 1) / 4](tile);
 }
 
-#else
-typedef int tleg_no_tile_neon; /* a file with nothing in it is no C */
 #endif

@@ -1,6 +1,7 @@
 /* Transposing in squares of 4 x 4. */
-#if defined(__aarch64__)
 #include "kernels/arm/neon.h"
+
+#if defined(__aarch64__)
 
 /* 4 rows become 4 columns, in two rounds of exchanging neighbours: of 1 and 2 elements. */
 TLEG_NEON_INLINE void square(const float *in, int64_t in_stride, float scale, float *out, int64_t out_stride) {
@@ -33,6 +34,4 @@ void tleg_neon_transpose(int64_t rows, int64_t cols, const float *in, int64_t in
     }
 }
 
-#else
-typedef int tleg_no_transpose_neon; /* a file with nothing in it is no C */
 #endif

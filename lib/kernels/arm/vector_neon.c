@@ -1,6 +1,7 @@
 /* The row-wise and element-wise operations with NEON. */
-#if defined(__aarch64__)
 #include "kernels/arm/neon.h"
+
+#if defined(__aarch64__)
 #include <math.h>
 
 enum { WAYS = 4 }; /* independent chains, so that latency does not set the pace */
@@ -148,22 +149,32 @@ void tleg_neon_layernorm_backward(const struct tleg_layernorm_backward *backward
         layernorm_row_backward(backward, first + r, sums, sums + backward->dim);
 }
 
-/* ---- GELU ---- */
+/* ---- activations ---- */
 
-void tleg_neon_gelu(size_t count, const float *x, float *y) {
+TLEG_NEON_INLINE void forward(size_t count, const float *x, float *y, const enum tleg_activation activation) {
     for (size_t i = 0; i < count; i += 4) {
         int64_t left = (int64_t)(count - i);
-        tleg_neon_store_first(y + i, tleg_neon_gelu_of(tleg_neon_load_first(x + i, left)), left);
+        tleg_neon_store_first(y + i, tleg_neon_activated(activation, tleg_neon_load_first(x + i, left)), left);
     }
 }
 
-void tleg_neon_gelu_backward(size_t count, const float *x, const float *dy, float *dx) {
+TLEG_NEON_INLINE void backward(size_t count, const float *x, const float *dy, float *dx,
+                               const enum tleg_activation activation) {
     for (size_t i = 0; i < count; i += 4) {
         int64_t left = (int64_t)(count - i);
-        float32x4_t slope = tleg_neon_gelu_slope(tleg_neon_load_first(x + i, left));
+        float32x4_t slope = tleg_neon_slope(activation, tleg_neon_load_first(x + i, left));
         tleg_neon_store_first(dx + i, vmulq_f32(tleg_neon_load_first(dy + i, left), slope), left);
     }
 }
+
+#define ACTIVATION(level, NAME, name)                                                                                          \
+    void tleg_##level##_##name(size_t count, const float *x, float *y) {                                                       \
+        forward(count, x, y, TLEG_ACTIVATION_##NAME);                                                                          \
+    }                                                                                                                          \
+    void tleg_##level##_##name##_backward(size_t count, const float *x, const float *dy, float *dx) {                          \
+        backward(count, x, dy, dx, TLEG_ACTIVATION_##NAME);                                                                    \
+    }
+TLEG_EACH_ACTIVATION(ACTIVATION, neon)
 
 /* ---- copies and sums of rows ---- */
 
@@ -194,18 +205,12 @@ void tleg_neon_sum_rows(int64_t rows, int64_t cols, const float *in, int64_t in_
     }
 }
 
-void tleg_neon_accumulate(int64_t rows, int64_t cols, const float *t, int64_t t_stride, struct tleg_gradient gradient,
-                          int64_t stride) {
-    for (int64_t r = 0; r < rows; r++)
+void tleg_neon_accumulate(int64_t rows, int64_t cols, const float *t, int64_t t_stride, float c, float *to, int64_t stride) {
+    for (int64_t r = 0; r < rows; r++, t += t_stride, to += stride)
         for (int64_t j = 0; j < cols; j += 4) {
             int64_t left = cols - j;
-            float32x4_t y = tleg_neon_load_first(t + r * t_stride + j, left);
-            float *base = gradient.base + r * stride + j;
-            tleg_neon_store_first(base, vaddq_f32(tleg_neon_load_first(base, left), y), left);
-            if (!gradient.ilayer)
-                continue;
-            float *ilayer = gradient.ilayer + r * stride + j;
-            tleg_neon_store_first(ilayer, vfmaq_n_f32(tleg_neon_load_first(ilayer, left), y, gradient.c), left);
+            float32x4_t y = tleg_neon_load_first(t + j, left);
+            tleg_neon_store_first(to + j, vfmaq_n_f32(tleg_neon_load_first(to + j, left), y, c), left);
         }
 }
 
@@ -263,6 +268,4 @@ void tleg_neon_widen(int32_t dtype, const void *in, size_t count, float *out) {
     tleg_portable_widen(dtype, halves + i, count - i, out + i);
 }
 
-#else
-typedef int tleg_no_vector_neon; /* a file with nothing in it is no C */
 #endif

@@ -2,9 +2,11 @@
  *
  * Debian's serial OpenBLAS gives wrong results in silence when two threads call it at once, its threaded build crashes with
  * many callers: so every call takes one lock of the whole process. Its number of threads is the host's business. */
+#include "core/os.h"
 #include "kernels/table.h"
+
+#if TLEG_HAVE_BLAS
 #include <cblas.h>
-#include <pthread.h>
 #include <string.h>
 
 enum {
@@ -12,7 +14,7 @@ enum {
     ROWS = 16      /* of a task */
 };
 
-static pthread_mutex_t blas_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct tleg_os_lock blas_lock = TLEG_OS_LOCK;
 
 struct product {
     const struct tleg_exec *exec;
@@ -107,6 +109,15 @@ static void form_rows(void *arg, int64_t item, char *lane) {
               product->formed + item * ROWS * weight->k);
 }
 
+static void scale_row(const struct product *product, int64_t r, float *sum) {
+    const struct tleg_epilogue *epilogue = &product->gemm->epilogue;
+    int64_t image;
+    tleg_image_end(&product->gemm->rows, epilogue->column_scale_stride, r, r + 1, &image);
+    const float *factors = epilogue->column_scale + image * epilogue->column_scale_stride + product->column;
+    for (int64_t j = 0; j < product->cols; j++)
+        sum[j] *= factors[j];
+}
+
 static void finish_rows(void *arg, int64_t item, char *lane) {
     (void)lane;
     const struct product *product = arg;
@@ -114,20 +125,22 @@ static void finish_rows(void *arg, int64_t item, char *lane) {
     int64_t end = item * ROWS + rows_of(item, product->gemm->m), cols = product->cols;
     for (int64_t r = item * ROWS; r < end; r++) {
         float *sum = product->sums + r * cols;
-        float *out = product->gemm->out + r * product->gemm->out_stride + product->column;
+        float *out = (float *)product->gemm->out.data + r * product->gemm->out.stride + product->column;
         if (epilogue->bias)
             for (int64_t j = 0; j < cols; j++)
                 sum[j] += epilogue->bias[product->column + j];
-        if (epilogue->gelu)
-            product->exec->kernels->gelu((size_t)cols, sum, sum);
+        if (!epilogue->hidden)
+            tleg_activate(product->exec->kernels, epilogue->activation, (size_t)cols, sum, sum);
+        if (epilogue->column_scale)
+            scale_row(product, r, sum);
         if (epilogue->residual) {
             const float *residual = epilogue->residual + r * epilogue->residual_stride + product->column;
             for (int64_t j = 0; j < cols; j++)
                 sum[j] += residual[j];
         }
         if (epilogue->hidden)
-            product->exec->kernels->gelu_backward((size_t)cols,
-                                                  epilogue->hidden + r * epilogue->hidden_stride + product->column, sum, sum);
+            tleg_activate_backward(product->exec->kernels, epilogue->activation, (size_t)cols,
+                                   epilogue->hidden + r * epilogue->hidden_stride + product->column, sum, sum);
         memcpy(out, sum, (size_t)cols * sizeof *out);
     }
 }
@@ -144,18 +157,20 @@ void tleg_blas_multiply(const struct tleg_exec *exec, const struct tleg_gemm *ge
         rows = tleg_rows_get(exec->kernels, &gemm->rows, 0, m, k, NULL, &stride);
     else
         tleg_for_each(exec, (m + ROWS - 1) / ROWS, make_rows, &product);
-    bool in_place = weight->stored == TLEG_F32 && weight->rounded == TLEG_F32 && !weight->ilayer;
+    bool in_place = weight->stored == TLEG_F32 && weight->rounded == TLEG_F32 && weight->basis.count == 1;
     for (product.column = 0; product.column < n; product.column += COLUMNS) {
         product.cols = columns_of(n - product.column);
         const float *b = product.formed;
         if (in_place)
-            b = (const float *)weight->base + product.column * k;
+            b = (const float *)weight->basis.tensor[0] + product.column * k;
         else
             tleg_for_each(exec, (product.cols + ROWS - 1) / ROWS, form_rows, &product);
-        pthread_mutex_lock(&blas_lock);
+        tleg_os_lock_take(&blas_lock);
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)m, (int)product.cols, (int)k, 1.0F, rows, (int)stride, b,
                     (int)k, 0.0F, product.sums, (int)product.cols);
-        pthread_mutex_unlock(&blas_lock);
+        tleg_os_lock_leave(&blas_lock);
         tleg_for_each(exec, (m + ROWS - 1) / ROWS, finish_rows, &product);
     }
 }
+
+#endif

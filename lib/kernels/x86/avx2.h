@@ -3,6 +3,8 @@
 #define TLEG_LIB_KERNELS_X86_AVX2_H
 
 #include "kernels/table.h"
+
+#if defined(__x86_64__)
 #include <immintrin.h>
 
 #define TLEG_AVX2 __attribute__((target("avx2,fma,f16c")))
@@ -22,15 +24,13 @@ void tleg_avx2_transpose(int64_t rows, int64_t cols, const float *in, int64_t in
 void tleg_avx2_softmax(int64_t keys, int64_t cols, float *s, float *inverse);
 void tleg_avx2_layernorm(int64_t rows, int64_t dim, const float *x, int64_t stride, const float *weight, const float *bias,
                          float eps, float *y);
-void tleg_avx2_gelu(size_t count, const float *x, float *y);
+TLEG_EACH_ACTIVATION(TLEG_ACTIVATE_DECLARE, avx2)
 void tleg_avx2_expand(const float *base, const float *ilayer, float c, size_t count, int32_t dtype, void *out);
 void tleg_avx2_stream(const float *base, const float *ilayer, float c, size_t count, int32_t dtype, void *out);
 void tleg_avx2_widen(int32_t dtype, const void *in, size_t count, float *out);
 void tleg_avx2_copy(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float scale, float *out, int64_t wide);
 void tleg_avx2_sum_rows(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float *out);
-void tleg_avx2_accumulate(int64_t rows, int64_t cols, const float *t, int64_t t_stride, struct tleg_gradient gradient,
-                          int64_t stride);
-void tleg_avx2_gelu_backward(size_t count, const float *x, const float *dy, float *dx);
+void tleg_avx2_accumulate(int64_t rows, int64_t cols, const float *t, int64_t t_stride, float c, float *to, int64_t stride);
 void tleg_avx2_softmax_backward(int64_t keys, int64_t cols, const float *inverse, float *p, float *dp);
 void tleg_avx2_layernorm_backward(const struct tleg_layernorm_backward *backward, int64_t first, int64_t rows, float *sums);
 
@@ -87,4 +87,22 @@ TLEG_AVX2_INLINE __m256 tleg_avx2_gelu_slope(__m256 x) {
     return tleg_avx2_two_sides(x, _mm256_fnmadd_ps(a, _mm256_set1_ps(0.398942280F), tleg_avx2_tail_part(a)));
 }
 
+/* The activation, and its slope; `activation` is constant where these stand. */
+TLEG_AVX2_INLINE __m256 tleg_avx2_activated(const enum tleg_activation activation, __m256 x) {
+    switch (activation) {
+        TLEG_EACH_ACTIVATION(TLEG_ACTIVATE_CASE, avx2)
+    default:
+        return x;
+    }
+}
+
+TLEG_AVX2_INLINE __m256 tleg_avx2_slope(const enum tleg_activation activation, __m256 x) {
+    switch (activation) {
+        TLEG_EACH_ACTIVATION(TLEG_ACTIVATE_SLOPE_CASE, avx2)
+    default:
+        return _mm256_set1_ps(1.0F);
+    }
+}
+
+#endif
 #endif

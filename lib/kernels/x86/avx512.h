@@ -3,6 +3,8 @@
 #define TLEG_LIB_KERNELS_X86_AVX512_H
 
 #include "kernels/table.h"
+
+#if defined(__x86_64__)
 #include <immintrin.h>
 
 #define TLEG_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c")))
@@ -51,15 +53,13 @@ void tleg_avx512_transpose(int64_t rows, int64_t cols, const float *in, int64_t 
 void tleg_avx512_softmax(int64_t keys, int64_t cols, float *s, float *inverse);
 void tleg_avx512_layernorm(int64_t rows, int64_t dim, const float *x, int64_t stride, const float *weight, const float *bias,
                            float eps, float *y);
-void tleg_avx512_gelu(size_t count, const float *x, float *y);
+TLEG_EACH_ACTIVATION(TLEG_ACTIVATE_DECLARE, avx512)
 void tleg_avx512_expand(const float *base, const float *ilayer, float c, size_t count, int32_t dtype, void *out);
 void tleg_avx512_stream(const float *base, const float *ilayer, float c, size_t count, int32_t dtype, void *out);
 void tleg_avx512_widen(int32_t dtype, const void *in, size_t count, float *out);
 void tleg_avx512_copy(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float scale, float *out, int64_t wide);
 void tleg_avx512_sum_rows(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float *out);
-void tleg_avx512_accumulate(int64_t rows, int64_t cols, const float *t, int64_t t_stride, struct tleg_gradient gradient,
-                            int64_t stride);
-void tleg_avx512_gelu_backward(size_t count, const float *x, const float *dy, float *dx);
+void tleg_avx512_accumulate(int64_t rows, int64_t cols, const float *t, int64_t t_stride, float c, float *to, int64_t stride);
 void tleg_avx512_softmax_backward(int64_t keys, int64_t cols, const float *inverse, float *p, float *dp);
 void tleg_avx512_layernorm_backward(const struct tleg_layernorm_backward *backward, int64_t first, int64_t rows, float *sums);
 
@@ -139,4 +139,22 @@ TLEG_AVX512_INLINE __m512 tleg_avx512_gelu_slope(__m512 x) {
     return _mm512_mask_sub_ps(tail, above, _mm512_set1_ps(1.0F), tail);
 }
 
+/* The activation, and its slope; `activation` is constant where these stand. */
+TLEG_AVX512_INLINE __m512 tleg_avx512_activated(const enum tleg_activation activation, __m512 x) {
+    switch (activation) {
+        TLEG_EACH_ACTIVATION(TLEG_ACTIVATE_CASE, avx512)
+    default:
+        return x;
+    }
+}
+
+TLEG_AVX512_INLINE __m512 tleg_avx512_slope(const enum tleg_activation activation, __m512 x) {
+    switch (activation) {
+        TLEG_EACH_ACTIVATION(TLEG_ACTIVATE_SLOPE_CASE, avx512)
+    default:
+        return _mm512_set1_ps(1.0F);
+    }
+}
+
+#endif
 #endif

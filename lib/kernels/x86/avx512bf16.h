@@ -4,6 +4,7 @@
 
 #include "kernels/x86/avx512.h"
 
+#if defined(__x86_64__)
 #define TLEG_AVX512BF16 __attribute__((target("avx512bf16,avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c")))
 #define TLEG_AVX512BF16_INLINE                                                                                                 \
     static inline __attribute__((always_inline, target("avx512bf16,avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c")))
@@ -12,11 +13,12 @@
 void tleg_avx512bf16_store(const struct tleg_tile *tile, float sum[][TLEG_AVX512_NR]);
 void tleg_avx512bf16_tile(const struct tleg_tile *tile);
 void tleg_avx512bf16_pack(int64_t rows, int64_t k, const float *in, int64_t in_stride, int64_t steps, void *out);
-void tleg_avx512bf16_fold(int64_t rows, int64_t cols, const float *in, int64_t in_stride, int64_t steps, void *out,
-                          int64_t wide);
-void tleg_avx512bf16_zip(int64_t rows, int64_t cols, const uint16_t *in, int64_t in_stride, int64_t steps, void *out,
-                         int64_t wide);
-void tleg_avx512bf16_turn(int64_t rows, int64_t cols, const void *in, int64_t in_stride, void *out, int64_t out_stride);
+void tleg_avx512bf16_interleave_f32(int64_t rows, int64_t cols, const float *in, int64_t in_stride, int64_t steps, void *out,
+                                    int64_t wide);
+void tleg_avx512bf16_interleave_narrow(int64_t rows, int64_t cols, const void *in, int64_t in_stride, int64_t steps, void *out,
+                                       int64_t wide);
+void tleg_avx512bf16_transpose_steps(int64_t rows, int64_t cols, const void *in, int64_t in_stride, void *out,
+                                     int64_t out_stride);
 void tleg_avx512bf16_softmax(int64_t rows, int64_t keys, float scale, const float *s, int64_t s_stride, int64_t steps, void *p,
                              float *inverse);
 /* Of AMX's tile: two by two of its registers' sums, and pairs of a step of its instruction. */
@@ -24,4 +26,5 @@ enum { TLEG_AMX_MR = 32, TLEG_AMX_UNIT = 16 };
 void tleg_amx_tile(const struct tleg_tile *tile);
 void tleg_avx512bf16_expand(const float *base, const float *ilayer, float c, size_t count, int32_t dtype, void *out);
 
+#endif
 #endif

@@ -1,6 +1,7 @@
 /* What AVX512-BF16's tile takes, and what makes numbers bf16: rows, pairs down columns, exponentials, expansion. */
-#if defined(__x86_64__)
 #include "kernels/x86/avx512bf16.h"
+
+#if defined(__x86_64__)
 #include <math.h>
 #include <string.h>
 
@@ -12,52 +13,55 @@ TLEG_AVX512BF16_INLINE __m512i halves_of(const float *in, int64_t left) {
 
 TLEG_AVX512BF16 void tleg_avx512bf16_pack(int64_t rows, int64_t k, const float *in, int64_t in_stride, int64_t steps,
                                           void *out) {
-    float *pairs = out;
-    for (int64_t r = 0; r < rows; r++, in += in_stride, pairs += steps)
+    float *to = out;
+    for (int64_t r = 0; r < rows; r++, in += in_stride, to += steps)
         for (int64_t p = 0; p < steps; p += 16)
-            _mm512_mask_storeu_epi32(pairs + p, tleg_avx512_lanes(steps - p), halves_of(in + 2 * p, k - 2 * p));
+            _mm512_mask_storeu_epi32(to + p, tleg_avx512_lanes(steps - p), halves_of(in + 2 * p, k - 2 * p));
 }
 
-/* Zeros in the steps from `first` on, where `pairs` points. */
-static void fill_up(int64_t first, int64_t steps, int64_t wide, float *pairs) {
+/* Zeros in the steps from `first` on, where `out` points. */
+static void fill_up(int64_t first, int64_t steps, int64_t wide, float *out) {
     if (first < steps)
-        memset(pairs, 0, (size_t)((steps - first) * wide) * sizeof *pairs);
+        memset(out, 0, (size_t)((steps - first) * wide) * sizeof *out);
 }
 
 /* 16 pairs of one row's numbers and the next row's; no next row: zeros. */
-TLEG_AVX512BF16_INLINE __m512i fold_some(const float *in, const float *next, __mmask16 lanes) {
-    const __m512i zip = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20,
-                                         4, 19, 3, 18, 2, 17, 1, 16, 0);
+TLEG_AVX512BF16_INLINE __m512i interleave_some(const float *in, const float *next, __mmask16 lanes) {
+    const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5,
+                                           20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
     __m512 first = _mm512_maskz_loadu_ps(lanes, in), second = next ? _mm512_maskz_loadu_ps(lanes, next) : _mm512_setzero_ps();
-    return _mm512_permutexvar_epi16(zip, (__m512i)_mm512_cvtne2ps_pbh(second, first));
+    return _mm512_permutexvar_epi16(order, (__m512i)_mm512_cvtne2ps_pbh(second, first));
 }
 
-TLEG_AVX512BF16 void tleg_avx512bf16_fold(int64_t rows, int64_t cols, const float *in, int64_t in_stride, int64_t steps,
-                                          void *out, int64_t wide) {
-    float *pairs = out;
-    for (int64_t r = 0; r < rows; r += 2, in += 2 * in_stride, pairs += wide)
+TLEG_AVX512BF16 void tleg_avx512bf16_interleave_f32(int64_t rows, int64_t cols, const float *in, int64_t in_stride,
+                                                    int64_t steps, void *out, int64_t wide) {
+    float *to = out;
+    for (int64_t r = 0; r < rows; r += 2, in += 2 * in_stride, to += wide)
         for (int64_t c = 0; c < wide; c += 16)
-            _mm512_mask_storeu_epi32(pairs + c, tleg_avx512_lanes(wide - c),
-                                     fold_some(in + c, r + 1 < rows ? in + in_stride + c : NULL, tleg_avx512_lanes(cols - c)));
-    fill_up((rows + 1) / 2, steps, wide, pairs);
+            _mm512_mask_storeu_epi32(
+                to + c, tleg_avx512_lanes(wide - c),
+                interleave_some(in + c, r + 1 < rows ? in + in_stride + c : NULL, tleg_avx512_lanes(cols - c)));
+    fill_up((rows + 1) / 2, steps, wide, to);
 }
 
-TLEG_AVX512BF16 void tleg_avx512bf16_zip(int64_t rows, int64_t cols, const uint16_t *in, int64_t in_stride, int64_t steps,
-                                         void *out, int64_t wide) {
-    float *pairs = out;
-    for (int64_t r = 0; r < rows; r += 2, in += 2 * in_stride, pairs += wide)
+TLEG_AVX512BF16 void tleg_avx512bf16_interleave_narrow(int64_t rows, int64_t cols, const void *from, int64_t in_stride,
+                                                       int64_t steps, void *out, int64_t wide) {
+    float *to = out;
+    const uint16_t *in = from;
+    for (int64_t r = 0; r < rows; r += 2, in += 2 * in_stride, to += wide)
         for (int64_t c = 0; c < wide; c += 16) {
             __mmask16 lanes = tleg_avx512_lanes(cols - c);
             __m512i first = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(lanes, in + c)), second = _mm512_setzero_si512();
             if (r + 1 < rows)
                 second = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(lanes, in + in_stride + c));
-            _mm512_mask_storeu_epi32(pairs + c, tleg_avx512_lanes(wide - c),
+            _mm512_mask_storeu_epi32(to + c, tleg_avx512_lanes(wide - c),
                                      _mm512_or_si512(first, _mm512_slli_epi32(second, 16)));
         }
-    fill_up((rows + 1) / 2, steps, wide, pairs);
+    fill_up((rows + 1) / 2, steps, wide, to);
 }
 
-void tleg_avx512bf16_turn(int64_t rows, int64_t cols, const void *in, int64_t in_stride, void *out, int64_t out_stride) {
+void tleg_avx512bf16_transpose_steps(int64_t rows, int64_t cols, const void *in, int64_t in_stride, void *out,
+                                     int64_t out_stride) {
     tleg_avx512_transpose(rows, cols, in, in_stride, 1.0F, out, out_stride);
 }
 
@@ -85,8 +89,8 @@ TLEG_AVX512_INLINE float most_of(int64_t keys, const float *s) {
 TLEG_AVX512BF16 void tleg_avx512bf16_softmax(int64_t rows, int64_t keys, float scale, const float *s, int64_t s_stride,
                                              int64_t steps, void *p, float *inverse) {
     const __m512 factor = _mm512_set1_ps(scale * 1.44269504F); /* e^x = 2^(x / ln 2) */
-    float *pairs = p;
-    for (int64_t r = 0; r < rows; r++, s += s_stride, pairs += steps) {
+    float *to = p;
+    for (int64_t r = 0; r < rows; r++, s += s_stride, to += steps) {
         const __m512 top = _mm512_mul_ps(_mm512_set1_ps(most_of(keys, s)), factor);
         __m512 sum[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()}, e[2];
         for (int64_t j = 0; j < 2 * steps; j += 32) {
@@ -97,7 +101,7 @@ TLEG_AVX512BF16 void tleg_avx512bf16_softmax(int64_t rows, int64_t keys, float s
                 e[w] = _mm512_maskz_mov_ps(lanes, power_roughly(_mm512_fmsub_ps(x, factor, top)));
                 sum[w] = _mm512_add_ps(sum[w], e[w]);
             }
-            _mm512_mask_storeu_epi32(pairs + j / 2, tleg_avx512_lanes(steps - j / 2), (__m512i)_mm512_cvtne2ps_pbh(e[1], e[0]));
+            _mm512_mask_storeu_epi32(to + j / 2, tleg_avx512_lanes(steps - j / 2), (__m512i)_mm512_cvtne2ps_pbh(e[1], e[0]));
         }
         inverse[r] = 1 / _mm512_reduce_add_ps(_mm512_add_ps(sum[0], sum[1]));
     }
@@ -137,6 +141,4 @@ TLEG_AVX512BF16 void tleg_avx512bf16_expand(const float *base, const float *ilay
         expand_bf16(base, NULL, 0, count, out);
 }
 
-#else
-typedef int tleg_no_convert_avx512bf16; /* a file with nothing in it is no C */
 #endif

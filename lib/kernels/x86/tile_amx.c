@@ -1,9 +1,10 @@
 /* The tile of pairs by AMX: 32 x 32 sums in four tile registers of 16 x 16, two of a's rows and two of b's columns beside them.
  * Written after Intel's manual (volume 2, TDPBF16PS; volume 1, chapter 18): a register of a is up to 16 rows of 16 pairs, one
  * of b 16 steps of 16 columns of pairs, and for each step the products of the pair are added to the sum, in f32. */
-#if defined(__x86_64__)
 #include "kernels/x86/avx512bf16.h"
 #include "kernels/x86/tile_avx512.h"
+
+#if defined(__x86_64__)
 
 #define TLEG_AMX __attribute__((target("amx-tile,amx-bf16,avx512bf16,avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c")))
 
@@ -32,20 +33,20 @@ static inline void written(const void *memory) {
     __asm__ volatile("" : : "r"(memory) : "memory");
 }
 
-/* 16 pairs of each row from step i on: in place where a row's pairs lie side by side, else turned into `room`. */
+/* 16 pairs of each row from step i on: in place where a row's pairs lie side by side, else transposed into `room`. */
 TLEG_AMX static const float *rows_at(const struct tleg_tile *tile, int64_t i, float *room, int64_t *stride) {
     *stride = tile->a_row;
     if (tile->a_step == 1)
         return tile->a + i;
     *stride = SIDE;
-    tleg_avx512bf16_turn(SIDE, tile->rows, tile->a + i * tile->a_step, tile->a_step, room, SIDE);
+    tleg_avx512bf16_transpose_steps(SIDE, tile->rows, tile->a + i * tile->a_step, tile->a_step, room, SIDE);
     written(room);
     return room;
 }
 
-TLEG_AMX static void ask(const char *ahead) {
+TLEG_AMX static void prefetch_lines(const char *from) {
     for (int i = 0; i < SIDE; i++)
-        _mm_prefetch(ahead + i * LINE, _MM_HINT_T1);
+        _mm_prefetch(from + i * LINE, _MM_HINT_T1);
 }
 
 TLEG_AMX void tleg_amx_tile(const struct tleg_tile *tile) {
@@ -63,8 +64,8 @@ TLEG_AMX void tleg_amx_tile(const struct tleg_tile *tile) {
     }
     for (int64_t i = 0; i < tile->k; i += SIDE) {
         const float *a = rows_at(tile, i, room, &stride), *b = tile->b + i * NR;
-        if (tile->ahead)
-            ask(tile->ahead + i * LINE);
+        if (tile->prefetch)
+            prefetch_lines(tile->prefetch + i * LINE);
         _tile_loadd(4, a, stride * (int64_t)sizeof *a);
         _tile_loadd(6, b, NR * sizeof *b);
         _tile_dpbf16ps(0, 4, 6);
@@ -89,6 +90,4 @@ TLEG_AMX void tleg_amx_tile(const struct tleg_tile *tile) {
     tleg_avx512bf16_store(tile, sum);
 }
 
-#else
-typedef int tleg_no_tile_amx; /* a file with nothing in it is no C */
 #endif

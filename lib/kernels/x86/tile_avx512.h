@@ -5,6 +5,7 @@
 
 #include "kernels/x86/avx512.h"
 
+#if defined(__x86_64__)
 enum { MR = TLEG_AVX512_MR, NR = TLEG_AVX512_NR };
 #define EACH_ROW(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11) DO(12) DO(13)
 
@@ -22,11 +23,11 @@ TLEG_AVX512_INLINE void keep(const int rows, __m512 low[MR], __m512 high[MR], fl
 }
 
 /* The epilogue of a tile of `rows` rows; `wide`: of more than 16 columns. Rows are shared out evenly among tiles, so that most
- * are wide and more than half full: the sums of those go from registers to their place. GELU and rounding hide a way through
- * memory, from where `store` takes them. */
+ * are wide and more than half full: the sums of those go from registers to their place. Activations and rounding hide a way
+ * through memory, from where `store` takes them. */
 TLEG_AVX512_INLINE void finish(const struct tleg_tile *tile, const int rows, const bool wide, __m512 low[MR], __m512 high[MR],
                                void (*store)(const struct tleg_tile *tile, float sum[][NR])) {
-    if (rows <= MR / 2 || !wide || tile->gelu || tile->hidden || tile->halves) {
+    if (rows <= MR / 2 || !wide || tile->activation != TLEG_ACTIVATION_NONE || tile->column_scale || tile->narrow_out) {
         _Alignas(64) float sum[MR][NR];
         keep(rows, low, high, sum);
         store(tile, sum);
@@ -100,4 +101,5 @@ TLEG_AVX512_INLINE void finish(const struct tleg_tile *tile, const int rows, con
             narrow[tile->rows - 1](tile);                                                                                      \
     }
 
+#endif
 #endif

@@ -1,7 +1,8 @@
 /* The register tile of bf16 pairs: one vdpbf16ps adds both products of 16 pairs to 16 sums in f32. */
-#if defined(__x86_64__)
 #include "kernels/x86/avx512bf16.h"
 #include "kernels/x86/tile_avx512.h"
+
+#if defined(__x86_64__)
 
 TLEG_AVX512BF16_INLINE __m512 add(__m512 sum, __m512 x, __m512 y) {
     return _mm512_dpbf16_ps(sum, (__m512bh)x, (__m512bh)y);
@@ -12,7 +13,7 @@ TLEG_AVX512BF16_INLINE __m512 add(__m512 sum, __m512 x, __m512 y) {
 /* GELU(x) = max(x, 0) - |x| * Phi(-|x|) for what is rounded to bf16 behind it: the tail Phi(-a) is a polynomial of degree 2 in
  * a on each of 16 segments around multiples of 0.3, the last of which is 0. Error below 5e-5, and 1.5e-4 of the value from -1
  * on, where the rounding's is 2e-3. Adding 2^23 to a / 0.3 leaves the segment's number in the low bits. */
-TLEG_AVX512_INLINE __m512 gelu_roughly(__m512 x) {
+TLEG_AVX512_INLINE __m512 gelu_narrow(__m512 x) {
     const __m512 c0 = _mm512_setr_ps(0.500006974F, 0.501334429F, 0.509640574F, 0.520000279F, 0.515666664F, 0.480017096F,
                                      0.409253746F, 0.315316379F, 0.218253896F, 0.135483786F, 0.0754489452F, 0.0377376229F,
                                      0.0169785656F, 0.00688172923F, 0.00251647481F, 0);
@@ -30,28 +31,69 @@ TLEG_AVX512_INLINE __m512 gelu_roughly(__m512 x) {
     return _mm512_fnmadd_ps(a, tail, _mm512_max_ps(_mm512_setzero_ps(), x));
 }
 
-/* 16 columns of row r, before they are rounded. */
-TLEG_AVX512_INLINE __m512 finished(const struct tleg_tile *tile, int32_t r, __m512 bias, __m512 sum) {
-    __m512 y = _mm512_fmadd_ps(sum, _mm512_set1_ps(tile->scale ? tile->scale[r] : 1.0F), bias);
-    return tile->gelu ? gelu_roughly(y) : y;
+/* An activation of what is rounded to bf16 after it. */
+TLEG_AVX512_INLINE __m512 activated_narrow(const enum tleg_activation activation, __m512 x) {
+    switch (activation) {
+#define CASE(level, NAME, name)                                                                                                \
+    case TLEG_ACTIVATION_##NAME:                                                                                               \
+        return name##_narrow(x);
+        TLEG_EACH_ACTIVATION(CASE, )
+    default:
+        return x;
+    }
 }
 
-TLEG_AVX512BF16 void tleg_avx512bf16_store(const struct tleg_tile *tile, float sum[][NR]) {
-    if (!tile->halves) {
-        tleg_avx512_store(tile, sum);
-        return;
-    }
+/* 16 columns of row r, before they are rounded. */
+TLEG_AVX512_INLINE __m512 finished(const struct tleg_tile *tile, int32_t r, __m512 bias, __m512 sum,
+                                   const enum tleg_activation activation) {
+    __m512 y = _mm512_fmadd_ps(sum, _mm512_set1_ps(tile->scale ? tile->scale[r] : 1.0F), bias);
+    return activated_narrow(activation, y);
+}
+
+TLEG_AVX512BF16_INLINE void store_narrow(const struct tleg_tile *tile, float sum[][NR], const enum tleg_activation activation,
+                                         const bool scaled) {
     uint16_t *out = (uint16_t *)(void *)tile->out;
     const __mmask32 lanes = (__mmask32)(UINT64_MAX >> (64 - tile->cols));
-    __m512 low = _mm512_setzero_ps(), high = low;
+    const __mmask16 low_lanes = (__mmask16)lanes, high_lanes = (__mmask16)(lanes >> 16);
+    __m512 low = _mm512_setzero_ps(), high = low, low_factor = low, high_factor = low;
     if (tile->bias) {
-        low = _mm512_maskz_loadu_ps((__mmask16)lanes, tile->bias);
-        high = _mm512_maskz_loadu_ps((__mmask16)(lanes >> 16), tile->bias + 16);
+        low = _mm512_maskz_loadu_ps(low_lanes, tile->bias);
+        high = _mm512_maskz_loadu_ps(high_lanes, tile->bias + 16);
     }
-    for (int32_t r = 0; r < tile->rows; r++, out += tile->out_stride)
-        _mm512_mask_storeu_epi16(out, lanes,
-                                 (__m512i)_mm512_cvtne2ps_pbh(finished(tile, r, high, _mm512_load_ps(sum[r] + 16)),
-                                                              finished(tile, r, low, _mm512_load_ps(sum[r]))));
+    if (scaled) {
+        low_factor = _mm512_maskz_loadu_ps(low_lanes, tile->column_scale);
+        high_factor = _mm512_maskz_loadu_ps(high_lanes, tile->column_scale + 16);
+    }
+    for (int32_t r = 0; r < tile->rows; r++, out += tile->out_stride) {
+        __m512 right = finished(tile, r, high, _mm512_load_ps(sum[r] + 16), activation);
+        __m512 left = finished(tile, r, low, _mm512_load_ps(sum[r]), activation);
+        if (scaled) {
+            right = _mm512_mul_ps(right, high_factor);
+            left = _mm512_mul_ps(left, low_factor);
+        }
+        _mm512_mask_storeu_epi16(out, lanes, (__m512i)_mm512_cvtne2ps_pbh(right, left));
+    }
+}
+
+/* One copy for each activation. */
+#define STORES(level, NAME, name)                                                                                              \
+    TLEG_AVX512BF16 static void store_##name(const struct tleg_tile *tile, float sum[][NR]) {                                  \
+        if (tile->column_scale)                                                                                                \
+            store_narrow(tile, sum, TLEG_ACTIVATION_##NAME, true);                                                             \
+        else                                                                                                                   \
+            store_narrow(tile, sum, TLEG_ACTIVATION_##NAME, false);                                                            \
+    }
+STORES(avx512bf16, NONE, none)
+TLEG_EACH_ACTIVATION(STORES, avx512bf16)
+
+TLEG_AVX512BF16 void tleg_avx512bf16_store(const struct tleg_tile *tile, float sum[][NR]) {
+#define STORES_ROW(level, NAME, name) [TLEG_ACTIVATION_##NAME] = store_##name,
+    static void (*const stores[TLEG_ACTIVATIONS])(const struct tleg_tile *tile, float sum[][NR]) = {
+        STORES_ROW(avx512bf16, NONE, none) TLEG_EACH_ACTIVATION(STORES_ROW, avx512bf16)};
+    if (tile->narrow_out)
+        stores[tile->activation](tile, sum);
+    else
+        tleg_avx512_store(tile, sum);
 }
 
 /* ---- the tile ---- */
@@ -64,10 +106,10 @@ TLEG_AVX512BF16_INLINE void run(const struct tleg_tile *tile, const int rows, co
     EACH_ROW(ZERO)
     const int64_t step = tile->a_step, row = tile->a_row;
     const float *b = tile->b, *at[] = {tile->a, tile->a + 3 * row, tile->a + 6 * row, tile->a + 9 * row, tile->a + 12 * row};
-    const char *ahead = tile->ahead ? tile->ahead : (const char *)b;
-    const int64_t line = tile->ahead ? 64 : 0;
-    for (int64_t i = tile->k; i > 0; i--, b += NR, ahead += line) {
-        _mm_prefetch(ahead, _MM_HINT_T1);
+    const char *prefetch = tile->prefetch ? tile->prefetch : (const char *)b;
+    const int64_t line = tile->prefetch ? 64 : 0;
+    for (int64_t i = tile->k; i > 0; i--, b += NR, prefetch += line) {
+        _mm_prefetch(prefetch, _MM_HINT_T1);
         const __m512 b_low = _mm512_loadu_ps(b), b_high = wide ? _mm512_loadu_ps(b + 16) : b_low;
 #define ADD(r)                                                                                                                 \
     if (r < rows) {                                                                                                            \
@@ -88,6 +130,4 @@ TLEG_AVX512BF16_INLINE void run(const struct tleg_tile *tile, const int rows, co
 
 TILES(TLEG_AVX512BF16, tleg_avx512bf16_tile)
 
-#else
-typedef int tleg_no_tile_avx512bf16; /* a file with nothing in it is no C */
 #endif

@@ -1,6 +1,7 @@
 /* Transposing in squares of 8 x 8. */
-#if defined(__x86_64__)
 #include "kernels/x86/avx2.h"
+
+#if defined(__x86_64__)
 
 /* 8 rows become 8 columns, in three rounds of exchanging neighbours: of 1, 2 and 4 elements. */
 TLEG_AVX2_INLINE void square(__m256 x[8]) {
@@ -35,7 +36,7 @@ TLEG_AVX2 static void part(int64_t rows, int64_t cols, const float *in, int64_t 
 #pragma GCC unroll 8
     for (int r = 0; r < 8; r++)
         if (r < rows)
-            tleg_ask(in, (r + (rows < 8 ? rows : 8)) * in_stride); /* the rows that follow */
+            tleg_prefetch(in, (r + (rows < 8 ? rows : 8)) * in_stride); /* the rows that follow */
 #pragma GCC unroll 8
     for (int r = 0; r < 8; r++)
         x[r] = r < rows ? _mm256_mul_ps(_mm256_maskload_ps(in + r * in_stride, across), factor) : _mm256_setzero_ps();
@@ -57,6 +58,4 @@ void tleg_avx2_transpose(int64_t rows, int64_t cols, const float *in, int64_t in
             part(rows - r, cols - c, in + r * in_stride + c, in_stride, scale, out + c * out_stride + r, out_stride);
 }
 
-#else
-typedef int tleg_no_transpose_avx2; /* a file with nothing in it is no C */
 #endif

@@ -1,6 +1,7 @@
 /* Transposing in squares of 16 x 16. */
-#if defined(__x86_64__)
 #include "kernels/x86/avx512.h"
+
+#if defined(__x86_64__)
 
 /* One square, of which `rows` and `cols` count. A scale of 1 leaves every bit as it is, of what is no float too. */
 TLEG_AVX512 static void part(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float scale, float *out,
@@ -10,7 +11,7 @@ TLEG_AVX512 static void part(int64_t rows, int64_t cols, const float *in, int64_
 #pragma GCC unroll 16
     for (int r = 0; r < 16; r++)
         if (r < rows)
-            tleg_ask(in, (r + (rows < 16 ? rows : 16)) * in_stride); /* the rows that follow */
+            tleg_prefetch(in, (r + (rows < 16 ? rows : 16)) * in_stride); /* the rows that follow */
 #pragma GCC unroll 16
     for (int r = 0; r < 16; r++) {
         x[r] = r < rows ? _mm512_maskz_loadu_ps(across, in + r * in_stride) : _mm512_setzero_ps();
@@ -30,6 +31,4 @@ void tleg_avx512_transpose(int64_t rows, int64_t cols, const float *in, int64_t 
             part(rows - r, cols - c, in + r * in_stride + c, in_stride, scale, out + c * out_stride + r, out_stride);
 }
 
-#else
-typedef int tleg_no_transpose_avx512; /* a file with nothing in it is no C */
 #endif

@@ -1,9 +1,10 @@
 /* The row-wise and element-wise operations with AVX2. */
-#if defined(__x86_64__)
 #include "kernels/x86/avx2.h"
+
+#if defined(__x86_64__)
 #include <math.h>
 
-enum { AHEAD = 512 }; /* floats from what is read to what is asked for: the time of a memory access */
+enum { AHEAD = 512 }; /* floats between what is read and what is prefetched: the time of a memory access */
 enum { WAYS = 4 };    /* independent chains, so that latency does not set the pace */
 
 /* ---- softmax ---- */
@@ -115,7 +116,7 @@ TLEG_AVX2 void tleg_avx2_layernorm(int64_t rows, int64_t dim, const float *x, in
         __m256 middle = _mm256_set1_ps(mean), scale = _mm256_set1_ps(1.0F / sqrtf(var + eps));
         for (int64_t i = 0; i < dim; i += 8) {
             __m256i lanes = tleg_avx2_lanes(dim - i);
-            tleg_ask(x + i, AHEAD);
+            tleg_prefetch(x + i, AHEAD);
             __m256 d = _mm256_mul_ps(_mm256_sub_ps(_mm256_maskload_ps(x + i, lanes), middle), scale);
             d = _mm256_fmadd_ps(d, _mm256_maskload_ps(weight + i, lanes), _mm256_maskload_ps(bias + i, lanes));
             store(y + i, lanes, dim - i >= 8, d);
@@ -135,9 +136,9 @@ TLEG_AVX2_INLINE void layernorm_row_backward(const struct tleg_layernorm_backwar
     for (int64_t i = 0; i < dim; i += 8) {
         __m256i lanes = tleg_avx2_lanes(dim - i);
         bool all = dim - i >= 8;
-        tleg_ask(x + i, AHEAD);
-        tleg_ask(dy + i, AHEAD);
-        tleg_ask(dx + i, AHEAD);
+        tleg_prefetch(x + i, AHEAD);
+        tleg_prefetch(dy + i, AHEAD);
+        tleg_prefetch(dx + i, AHEAD);
         __m256 z = _mm256_mul_ps(_mm256_sub_ps(_mm256_maskload_ps(x + i, lanes), middle), scale);
         __m256 d = _mm256_maskload_ps(dy + i, lanes), g = _mm256_mul_ps(d, _mm256_maskload_ps(backward->weight + i, lanes));
         store(dweight + i, lanes, all, _mm256_fmadd_ps(d, z, _mm256_maskload_ps(dweight + i, lanes)));
@@ -163,29 +164,39 @@ TLEG_AVX2 void tleg_avx2_layernorm_backward(const struct tleg_layernorm_backward
         layernorm_row_backward(backward, first + r, sums, sums + backward->dim);
 }
 
-/* ---- GELU ---- */
+/* ---- activations ---- */
 
-TLEG_AVX2 void tleg_avx2_gelu(size_t count, const float *x, float *y) {
+TLEG_AVX2_INLINE void forward(size_t count, const float *x, float *y, const enum tleg_activation activation) {
     size_t i = 0;
     for (; i + 8 <= count; i += 8) {
-        tleg_ask(x + i, AHEAD);
-        _mm256_storeu_ps(y + i, tleg_avx2_gelu_of(_mm256_loadu_ps(x + i)));
+        tleg_prefetch(x + i, AHEAD);
+        _mm256_storeu_ps(y + i, tleg_avx2_activated(activation, _mm256_loadu_ps(x + i)));
     }
     if (i < count) {
         __m256i lanes = tleg_avx2_lanes((int64_t)(count - i));
-        _mm256_maskstore_ps(y + i, lanes, tleg_avx2_gelu_of(_mm256_maskload_ps(x + i, lanes)));
+        _mm256_maskstore_ps(y + i, lanes, tleg_avx2_activated(activation, _mm256_maskload_ps(x + i, lanes)));
     }
 }
 
-TLEG_AVX2 void tleg_avx2_gelu_backward(size_t count, const float *x, const float *dy, float *dx) {
+TLEG_AVX2_INLINE void backward(size_t count, const float *x, const float *dy, float *dx,
+                               const enum tleg_activation activation) {
     for (size_t i = 0; i < count; i += 8) {
         __m256i lanes = tleg_avx2_lanes((int64_t)(count - i));
-        tleg_ask(x + i, AHEAD);
-        tleg_ask(dy + i, AHEAD);
-        __m256 slope = tleg_avx2_gelu_slope(_mm256_maskload_ps(x + i, lanes));
+        tleg_prefetch(x + i, AHEAD);
+        tleg_prefetch(dy + i, AHEAD);
+        __m256 slope = tleg_avx2_slope(activation, _mm256_maskload_ps(x + i, lanes));
         store(dx + i, lanes, count - i >= 8, _mm256_mul_ps(_mm256_maskload_ps(dy + i, lanes), slope));
     }
 }
+
+#define ACTIVATION(level, NAME, name)                                                                                          \
+    TLEG_AVX2 void tleg_##level##_##name(size_t count, const float *x, float *y) {                                             \
+        forward(count, x, y, TLEG_ACTIVATION_##NAME);                                                                          \
+    }                                                                                                                          \
+    TLEG_AVX2 void tleg_##level##_##name##_backward(size_t count, const float *x, const float *dy, float *dx) {                \
+        backward(count, x, dy, dx, TLEG_ACTIVATION_##NAME);                                                                    \
+    }
+TLEG_EACH_ACTIVATION(ACTIVATION, avx2)
 
 /* ---- copies and sums of rows ---- */
 
@@ -216,7 +227,7 @@ TLEG_AVX2 void tleg_avx2_copy(int64_t rows, int64_t cols, const float *in, int64
     for (int64_t c = 0; c < wide; c += 8) {
         __m256i from = tleg_avx2_lanes(cols - c);
         for (int64_t r = 0; r < rows; r++) {
-            tleg_ask(in + r * in_stride + c, rows * in_stride);
+            tleg_prefetch(in + r * in_stride + c, rows * in_stride);
             store_first(out + r * wide + c, _mm256_mul_ps(_mm256_maskload_ps(in + r * in_stride + c, from), factor), wide - c);
         }
     }
@@ -244,19 +255,14 @@ TLEG_AVX2 void tleg_avx2_sum_rows(int64_t rows, int64_t cols, const float *in, i
     }
 }
 
-TLEG_AVX2 void tleg_avx2_accumulate(int64_t rows, int64_t cols, const float *t, int64_t t_stride, struct tleg_gradient gradient,
+TLEG_AVX2 void tleg_avx2_accumulate(int64_t rows, int64_t cols, const float *t, int64_t t_stride, float c, float *to,
                                     int64_t stride) {
-    __m256 factor = _mm256_set1_ps(gradient.c);
-    for (int64_t r = 0; r < rows; r++)
+    __m256 factor = _mm256_set1_ps(c);
+    for (int64_t r = 0; r < rows; r++, t += t_stride, to += stride)
         for (int64_t j = 0; j < cols; j += 8) {
             __m256i lanes = tleg_avx2_lanes(cols - j);
-            __m256 y = _mm256_maskload_ps(t + r * t_stride + j, lanes);
-            float *base = gradient.base + r * stride + j;
-            store(base, lanes, cols - j >= 8, _mm256_add_ps(_mm256_maskload_ps(base, lanes), y));
-            if (!gradient.ilayer)
-                continue;
-            float *ilayer = gradient.ilayer + r * stride + j;
-            store(ilayer, lanes, cols - j >= 8, _mm256_fmadd_ps(factor, y, _mm256_maskload_ps(ilayer, lanes)));
+            __m256 sum = _mm256_fmadd_ps(factor, _mm256_maskload_ps(t + j, lanes), _mm256_maskload_ps(to + j, lanes));
+            store(to + j, lanes, cols - j >= 8, sum);
         }
 }
 
@@ -353,6 +359,4 @@ TLEG_AVX2 void tleg_avx2_widen(int32_t dtype, const void *in, size_t count, floa
     tleg_portable_widen(dtype, halves + i, count - i, out + i);
 }
 
-#else
-typedef int tleg_no_vector_avx2; /* a file with nothing in it is no C */
 #endif

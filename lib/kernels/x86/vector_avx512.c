@@ -1,6 +1,7 @@
 /* The row-wise and element-wise operations with AVX-512. */
-#if defined(__x86_64__)
 #include "kernels/x86/avx512.h"
+
+#if defined(__x86_64__)
 #include <math.h>
 
 /* ---- softmax ---- */
@@ -23,7 +24,7 @@ TLEG_AVX512_INLINE __m512 exp_of(__m512 x) {
     return _mm512_scalef_ps(p, n);
 }
 
-enum { AHEAD = 512 }; /* floats from what is read to what is asked for: the time of a memory access */
+enum { AHEAD = 512 }; /* floats between what is read and what is prefetched: the time of a memory access */
 enum { WAYS = 4 };    /* independent chains, so that latency does not set the pace */
 
 TLEG_AVX512_INLINE void softmax_column(int64_t keys, float *s, float *inverse) {
@@ -118,7 +119,7 @@ TLEG_AVX512 void tleg_avx512_layernorm(int64_t rows, int64_t dim, const float *x
         __m512 middle = _mm512_set1_ps(mean), scale = _mm512_set1_ps(1.0F / sqrtf(var + eps));
         int64_t i = 0;
         for (; i + 16 <= dim; i += 16) {
-            tleg_ask(x + i, AHEAD);
+            tleg_prefetch(x + i, AHEAD);
             __m512 d = _mm512_mul_ps(_mm512_sub_ps(_mm512_loadu_ps(x + i), middle), scale);
             _mm512_storeu_ps(y + i, _mm512_fmadd_ps(d, _mm512_loadu_ps(weight + i), _mm512_loadu_ps(bias + i)));
         }
@@ -142,9 +143,9 @@ TLEG_AVX512_INLINE void layernorm_row_backward(const struct tleg_layernorm_backw
     __m512 sum_g = _mm512_setzero_ps(), sum_gz = _mm512_setzero_ps();
     for (int64_t i = 0; i < dim; i += 16) {
         __mmask16 lanes = tleg_avx512_lanes(dim - i);
-        tleg_ask(x + i, AHEAD);
-        tleg_ask(dy + i, AHEAD);
-        tleg_ask(dx + i, AHEAD);
+        tleg_prefetch(x + i, AHEAD);
+        tleg_prefetch(dy + i, AHEAD);
+        tleg_prefetch(dx + i, AHEAD);
         __m512 z = _mm512_maskz_mul_ps(lanes, _mm512_sub_ps(_mm512_maskz_loadu_ps(lanes, x + i), middle), scale);
         __m512 d = _mm512_maskz_loadu_ps(lanes, dy + i),
                g = _mm512_mul_ps(d, _mm512_maskz_loadu_ps(lanes, backward->weight + i));
@@ -172,29 +173,39 @@ TLEG_AVX512 void tleg_avx512_layernorm_backward(const struct tleg_layernorm_back
         layernorm_row_backward(backward, first + r, sums, sums + backward->dim);
 }
 
-/* ---- GELU ---- */
+/* ---- activations ---- */
 
-TLEG_AVX512 void tleg_avx512_gelu(size_t count, const float *x, float *y) {
+TLEG_AVX512_INLINE void forward(size_t count, const float *x, float *y, const enum tleg_activation activation) {
     size_t i = 0;
     for (; i + 16 <= count; i += 16) {
-        tleg_ask(x + i, AHEAD);
-        _mm512_storeu_ps(y + i, tleg_avx512_gelu_of(_mm512_loadu_ps(x + i)));
+        tleg_prefetch(x + i, AHEAD);
+        _mm512_storeu_ps(y + i, tleg_avx512_activated(activation, _mm512_loadu_ps(x + i)));
     }
     if (i < count) {
         __mmask16 lanes = tleg_avx512_lanes((int64_t)(count - i));
-        _mm512_mask_storeu_ps(y + i, lanes, tleg_avx512_gelu_of(_mm512_maskz_loadu_ps(lanes, x + i)));
+        _mm512_mask_storeu_ps(y + i, lanes, tleg_avx512_activated(activation, _mm512_maskz_loadu_ps(lanes, x + i)));
     }
 }
 
-TLEG_AVX512 void tleg_avx512_gelu_backward(size_t count, const float *x, const float *dy, float *dx) {
+TLEG_AVX512_INLINE void backward(size_t count, const float *x, const float *dy, float *dx,
+                                 const enum tleg_activation activation) {
     for (size_t i = 0; i < count; i += 16) {
         __mmask16 lanes = tleg_avx512_lanes((int64_t)(count - i));
-        tleg_ask(x + i, AHEAD);
-        tleg_ask(dy + i, AHEAD);
-        __m512 slope = tleg_avx512_gelu_slope(_mm512_maskz_loadu_ps(lanes, x + i));
+        tleg_prefetch(x + i, AHEAD);
+        tleg_prefetch(dy + i, AHEAD);
+        __m512 slope = tleg_avx512_slope(activation, _mm512_maskz_loadu_ps(lanes, x + i));
         _mm512_mask_storeu_ps(dx + i, lanes, _mm512_mul_ps(_mm512_maskz_loadu_ps(lanes, dy + i), slope));
     }
 }
+
+#define ACTIVATION(level, NAME, name)                                                                                          \
+    TLEG_AVX512 void tleg_##level##_##name(size_t count, const float *x, float *y) {                                           \
+        forward(count, x, y, TLEG_ACTIVATION_##NAME);                                                                          \
+    }                                                                                                                          \
+    TLEG_AVX512 void tleg_##level##_##name##_backward(size_t count, const float *x, const float *dy, float *dx) {              \
+        backward(count, x, dy, dx, TLEG_ACTIVATION_##NAME);                                                                    \
+    }
+TLEG_EACH_ACTIVATION(ACTIVATION, avx512)
 
 /* ---- copies and sums of rows ---- */
 
@@ -204,7 +215,7 @@ TLEG_AVX512 void tleg_avx512_copy(int64_t rows, int64_t cols, const float *in, i
     for (int64_t c = 0; c < wide; c += 16) {
         __mmask16 from = tleg_avx512_lanes(cols - c), to = tleg_avx512_lanes(wide - c);
         for (int64_t r = 0; r < rows; r++) {
-            tleg_ask(in + r * in_stride + c, rows * in_stride);
+            tleg_prefetch(in + r * in_stride + c, rows * in_stride);
             _mm512_mask_storeu_ps(out + r * wide + c, to,
                                   _mm512_mul_ps(_mm512_maskz_loadu_ps(from, in + r * in_stride + c), factor));
         }
@@ -233,19 +244,14 @@ TLEG_AVX512 void tleg_avx512_sum_rows(int64_t rows, int64_t cols, const float *i
     }
 }
 
-TLEG_AVX512 void tleg_avx512_accumulate(int64_t rows, int64_t cols, const float *t, int64_t t_stride,
-                                        struct tleg_gradient gradient, int64_t stride) {
-    __m512 factor = _mm512_set1_ps(gradient.c);
-    for (int64_t r = 0; r < rows; r++)
+TLEG_AVX512 void tleg_avx512_accumulate(int64_t rows, int64_t cols, const float *t, int64_t t_stride, float c, float *to,
+                                        int64_t stride) {
+    __m512 factor = _mm512_set1_ps(c);
+    for (int64_t r = 0; r < rows; r++, t += t_stride, to += stride)
         for (int64_t j = 0; j < cols; j += 16) {
             __mmask16 lanes = tleg_avx512_lanes(cols - j);
-            __m512 y = _mm512_maskz_loadu_ps(lanes, t + r * t_stride + j);
-            float *base = gradient.base + r * stride + j;
-            _mm512_mask_storeu_ps(base, lanes, _mm512_add_ps(_mm512_maskz_loadu_ps(lanes, base), y));
-            if (!gradient.ilayer)
-                continue;
-            float *ilayer = gradient.ilayer + r * stride + j;
-            _mm512_mask_storeu_ps(ilayer, lanes, _mm512_fmadd_ps(factor, y, _mm512_maskz_loadu_ps(lanes, ilayer)));
+            __m512 sum = _mm512_fmadd_ps(factor, _mm512_maskz_loadu_ps(lanes, t + j), _mm512_maskz_loadu_ps(lanes, to + j));
+            _mm512_mask_storeu_ps(to + j, lanes, sum);
         }
 }
 
@@ -350,6 +356,4 @@ TLEG_AVX512 void tleg_avx512_widen(int32_t dtype, const void *in, size_t count, 
     }
 }
 
-#else
-typedef int tleg_no_vector_avx512; /* a file with nothing in it is no C */
 #endif

@@ -1,0 +1,204 @@
+/* A host's configuration: checked member by member, defaults filled in. */
+#include "config/schedule.h"
+#include "format/format.h"
+#include <math.h>
+#include <string.h>
+
+static tleg_status in_range(tleg_context *context, const char *member, int32_t value, int32_t least, int32_t most) {
+    if (value >= least && value <= most)
+        return TLEG_OK;
+    return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.%s: expected %d to %d, found %d", member, (int)least, (int)most,
+                     (int)value);
+}
+
+/* What a later version may make of a configuration. */
+static tleg_status check_later(tleg_context *context, tleg_config *c) {
+    if (c->kind == 0)
+        c->kind = TLEG_KIND_VIT;
+    if (c->kind != TLEG_KIND_VIT)
+        return tleg_fail(context, TLEG_ERROR_UNSUPPORTED,
+                         "tleg_config.kind: expected TLEG_KIND_VIT, found %d, of a newer libtleg", (int)c->kind);
+    if (c->channels == 0)
+        c->channels = 3;
+    if (c->channels != 3)
+        return tleg_fail(context, TLEG_ERROR_UNSUPPORTED, "tleg_config.channels: this version expects 3, found %d",
+                         (int)c->channels);
+    return tleg_check_reserved(context, "tleg_config.reserved", c->reserved == NULL);
+}
+
+/* What get_info fills and nobody may ask for. */
+static tleg_status check_outputs(tleg_context *context, const tleg_config *c) {
+    const struct {
+        const char *member;
+        bool zero;
+    } outputs[] = {{"dtype", c->dtype == 0},
+                   {"ignored", c->ignored == NULL},
+                   {"ignored_count", c->ignored_count == 0},
+                   {"parameters", c->parameters == 0}};
+    for (size_t k = 0; k < sizeof outputs / sizeof *outputs; k++)
+        if (!outputs[k].zero)
+            return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.%s: expected 0, because it is output only",
+                             outputs[k].member);
+    return TLEG_OK;
+}
+
+static tleg_status check_sizes(tleg_context *context, tleg_config *c) {
+    if (c->hidden == 0 && c->dim > 0 && c->dim <= TLEG_MAX_DIM)
+        c->hidden = 4 * c->dim;
+    const struct {
+        const char *member;
+        int32_t value, least, most;
+    } ranges[] = {
+        {"image_size", c->image_size, 1, TLEG_MAX_IMAGE},
+        {"patch_size", c->patch_size, 1, TLEG_MAX_IMAGE},
+        {"dim", c->dim, 1, TLEG_MAX_DIM},
+        {"heads", c->heads, 1, TLEG_MAX_DIM},
+        {"hidden", c->hidden, 1, TLEG_MAX_HIDDEN},
+        {"classes", c->classes, 1, TLEG_MAX_CLASSES},
+        {"depth", c->depth, 0, TLEG_MAX_DEPTH},
+        {"prefix", c->prefix, 0, 2},
+        {"no_qkv_bias", c->no_qkv_bias, 0, 1},
+    };
+    for (size_t k = 0; k < sizeof ranges / sizeof *ranges; k++) {
+        const tleg_status status = in_range(context, ranges[k].member, ranges[k].value, ranges[k].least, ranges[k].most);
+        if (status != TLEG_OK)
+            return status;
+    }
+    if (c->image_size % c->patch_size != 0)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.image_size: expected a multiple of the patch, %d, found %d",
+                         (int)c->patch_size, (int)c->image_size);
+    if (c->image_size / c->patch_size > TLEG_MAX_GRID)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.image_size: expected at most %d patches a side, found %d",
+                         TLEG_MAX_GRID, (int)(c->image_size / c->patch_size));
+    if (c->dim % c->heads != 0)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.heads: expected a divisor of the dim, %d, found %d",
+                         (int)c->dim, (int)c->heads);
+    return TLEG_OK;
+}
+
+static tleg_status check_head(tleg_context *context, tleg_config *c) {
+    if (c->pool == 0)
+        c->pool = c->prefix ? TLEG_POOL_CLS : TLEG_POOL_MEAN;
+    if (c->norm == 0)
+        c->norm = TLEG_NORM_BEFORE_POOL;
+    tleg_status status = in_range(context, "pool", c->pool, TLEG_POOL_MEAN, TLEG_POOL_CLS);
+    if (status == TLEG_OK)
+        status = in_range(context, "norm", c->norm, TLEG_NORM_BEFORE_POOL, TLEG_NORM_AFTER_POOL);
+    if (status != TLEG_OK)
+        return status;
+    if (c->pool == TLEG_POOL_CLS && c->prefix == 0)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.pool: TLEG_POOL_CLS needs a class token, found prefix 0");
+    if (c->pool == TLEG_POOL_MEAN && c->prefix == 2)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT,
+                         "tleg_config.pool: a distillation token needs TLEG_POOL_CLS, found TLEG_POOL_MEAN");
+    if (c->pool == TLEG_POOL_CLS)
+        c->norm = TLEG_NORM_BEFORE_POOL; /* the same numbers, and the name that such models keep */
+    return TLEG_OK;
+}
+
+static tleg_status check_number(tleg_context *context, const char *member, double value, bool good, const char *expected) {
+    if (isfinite(value) && good)
+        return TLEG_OK;
+    char number[TLEG_NUMBER_TEXT] = "no finite number";
+    if (isfinite(value))
+        tleg_number_format(value, number);
+    return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.%s: expected %s, found %s", member, expected, number);
+}
+
+static bool all_zero(const double values[3]) {
+    return values[0] == 0 && values[1] == 0 && values[2] == 0;
+}
+
+static tleg_status check_numbers(tleg_context *context, tleg_config *c) {
+    double mean[3], std[3];
+    tleg_default_colours(mean, std);
+    if (c->eps == 0)
+        c->eps = 1e-5;
+    if (c->crop == 0)
+        c->crop = tleg_default_crop(c->image_size);
+    if (all_zero(c->std)) { /* with a std, a mean of 0 is meant */
+        memcpy(c->std, std, sizeof std);
+        if (all_zero(c->mean))
+            memcpy(c->mean, mean, sizeof mean);
+    }
+    tleg_status status = check_number(context, "eps", c->eps, c->eps > 0 && c->eps <= 1, "more than 0, at most 1");
+    if (status == TLEG_OK)
+        status = check_number(context, "crop", c->crop, c->crop > 0 && c->crop <= 1, "more than 0, at most 1");
+    for (int k = 0; status == TLEG_OK && k < 3; k++)
+        status = check_number(context, "mean", c->mean[k], true, "finite numbers");
+    for (int k = 0; status == TLEG_OK && k < 3; k++)
+        status = check_number(context, "std", c->std[k], c->std[k] > 0, "numbers above 0");
+    return status;
+}
+
+static tleg_status check_labels(tleg_context *context, const tleg_config *c) {
+    if (c->label_count == 0)
+        return TLEG_OK;
+    if (c->label_count != c->classes)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT,
+                         "tleg_config.label_count: expected 0 or as many as classes, %d, found %d", (int)c->classes,
+                         (int)c->label_count);
+    if (!c->labels)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.labels: expected %d names, found NULL",
+                         (int)c->label_count);
+    for (int32_t k = 0; k < c->label_count; k++) {
+        if (!c->labels[k])
+            return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.labels[%d]: expected a name, found NULL", (int)k);
+        if (!tleg_utf8_valid(c->labels[k]))
+            return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.labels[%d]: expected UTF-8, found other bytes", (int)k);
+    }
+    return TLEG_OK;
+}
+
+/* Copies the host's texts, the schedule in the form in which it is saved. */
+static tleg_status take_texts(tleg_context *context, const struct tleg_schedule *schedule, struct tleg_vit_config *config) {
+    const size_t bytes = tleg_schedule_text(schedule, NULL) + 1;
+    char *text = tleg_alloc(&context->allocator, bytes);
+    if (!text)
+        return tleg_fail_memory(context, "a schedule", bytes);
+    tleg_schedule_text(schedule, text);
+    const struct tleg_config_texts texts = {.labels = config->c.labels, .schedule = text, .label_count = config->c.label_count};
+    const tleg_status status = tleg_config_set_texts(context, config, &texts);
+    tleg_release(&context->allocator, text, bytes);
+    return status;
+}
+
+static tleg_status check_texts(tleg_context *context, struct tleg_vit_config *config) {
+    tleg_status status = check_labels(context, &config->c);
+    if (status != TLEG_OK)
+        return status;
+    struct tleg_schedule schedule;
+    status = tleg_schedule_parse(context, "tleg_config.schedule", config->c.schedule, &schedule);
+    if (status == TLEG_ERROR_FORMAT || status == TLEG_ERROR_UNSUPPORTED) /* what is wrong in a file is here a wrong argument */
+        status = context->error.status = TLEG_ERROR_ARGUMENT;
+    if (status != TLEG_OK)
+        return status;
+    status = take_texts(context, &schedule, config);
+    tleg_schedule_free(&schedule);
+    return status;
+}
+
+tleg_status tleg_config_check(tleg_context *context, const tleg_config *host, struct tleg_vit_config *config) {
+    memset(config, 0, sizeof *config);
+    config->allocator = context->allocator;
+    tleg_status status = tleg_options_read(context, "tleg_config", host, &config->c, sizeof config->c, TLEG_LEAST_CONFIG);
+    if (status == TLEG_OK)
+        status = check_later(context, &config->c);
+    if (status == TLEG_OK)
+        status = check_outputs(context, &config->c);
+    if (status == TLEG_OK)
+        status = check_sizes(context, &config->c);
+    if (status == TLEG_OK)
+        status = check_head(context, &config->c);
+    if (status == TLEG_OK)
+        status = check_numbers(context, &config->c);
+    if (status == TLEG_OK)
+        status = check_texts(context, config);
+    if (status != TLEG_OK) {
+        memset(config, 0, sizeof *config);
+        return status;
+    }
+    config->c.struct_size = sizeof config->c;
+    config->c.dtype = TLEG_F32;
+    return TLEG_OK;
+}

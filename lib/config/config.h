@@ -1,0 +1,32 @@
+/* The configuration of a Vision Transformer, checked, with the texts that it carries. */
+#ifndef TLEG_LIB_CONFIG_CONFIG_H
+#define TLEG_LIB_CONFIG_CONFIG_H
+
+#include "config/limits.h"
+#include "config/spec.h"
+
+/* A configuration with its texts (labels, schedule, ignored names), which `c` points at. */
+struct tleg_vit_config {
+    struct tleg_allocator allocator;
+    tleg_config c; /* every default filled in; labels NULL when there are none, schedule "" when plain */
+    void *texts;
+    size_t text_bytes;
+};
+
+/* Checks a host's configuration and fills in the defaults. ARGUMENT names the member, what was expected and found. */
+tleg_status tleg_config_check(tleg_context *context, const tleg_config *host, struct tleg_vit_config *config);
+tleg_status tleg_config_copy(tleg_context *context, const struct tleg_vit_config *from, struct tleg_vit_config *to);
+void tleg_config_free(struct tleg_vit_config *config); /* zeroed is allowed */
+
+/* ---- the texts of a configuration, copied into memory of its own (texts.c) ---- */
+struct tleg_config_texts {
+    const char *const *labels; /* label_count of them, or NULL */
+    const char *const *ignored;
+    const char *schedule;
+    int32_t label_count;
+    int64_t ignored_count;
+};
+/* Copies the texts and points config->c at the copies; config->allocator is set, and config->texts is NULL. */
+tleg_status tleg_config_set_texts(tleg_context *context, struct tleg_vit_config *config, const struct tleg_config_texts *texts);
+
+#endif

@@ -1,0 +1,18 @@
+/* What sizes are sane, and the defaults that do not depend on a file (limits.c). */
+#ifndef TLEG_LIB_CONFIG_LIMITS_H
+#define TLEG_LIB_CONFIG_LIMITS_H
+
+#include "core/core.h"
+
+/* What is sane: every product of these sizes fits in 63 bits with room for the batch. */
+enum {
+    TLEG_MAX_IMAGE = 16384,
+    TLEG_MAX_DIM = 65536,
+    TLEG_MAX_HIDDEN = 262144,
+    TLEG_MAX_CLASSES = 1048576,
+    TLEG_MAX_GRID = 1024 /* patches along a side */
+};
+double tleg_default_crop(int32_t image_size);
+void tleg_default_colours(double mean[3], double std[3]);
+
+#endif

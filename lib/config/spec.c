@@ -1,0 +1,93 @@
+/* The names and shapes of what is outside the blocks, as timm and the learngene's authors write them; sites.c has the blocks'.
+ */
+#include "config/spec.h"
+#include <stdio.h>
+#include <string.h>
+
+int32_t tleg_config_grid(const tleg_config *config) {
+    return config->image_size / config->patch_size;
+}
+
+int64_t tleg_config_patch_width(const tleg_config *config) {
+    return 3 * (int64_t)config->patch_size * config->patch_size;
+}
+
+enum tleg_activation tleg_config_activation(const tleg_config *config) {
+    (void)config; /* every file that can be read has this one */
+    return TLEG_ACTIVATION_GELU;
+}
+
+int64_t tleg_config_tokens(const tleg_config *config) {
+    const int64_t grid = tleg_config_grid(config);
+    return config->prefix + grid * grid;
+}
+
+int tleg_config_readouts(const tleg_config *config) {
+    return config->prefix == 2 ? 2 : 1;
+}
+
+static void set(struct tleg_spec *spec, const char *name, int32_t rank, int64_t a, int64_t b, int64_t c, int64_t d) {
+    const int64_t shape[4] = {a, b, c, d};
+    snprintf(spec->name, sizeof spec->name, "%s", name);
+    spec->rank = rank;
+    memcpy(spec->shape, shape, sizeof shape);
+}
+
+static void set_none(struct tleg_spec *spec) {
+    memset(spec, 0, sizeof *spec);
+}
+
+void tleg_outer_spec(const tleg_config *config, enum tleg_slot slot, struct tleg_spec *spec) {
+    const int64_t dim = config->dim, classes = config->classes, patch = config->patch_size;
+    const bool mean_first = config->pool == TLEG_POOL_MEAN && config->norm == TLEG_NORM_AFTER_POOL;
+    set_none(spec);
+    switch (slot) {
+    case TLEG_SLOT_CLS_TOKEN:
+        if (config->prefix >= 1)
+            set(spec, "cls_token", 3, 1, 1, dim, 0);
+        break;
+    case TLEG_SLOT_DIST_TOKEN:
+        if (config->prefix >= 2)
+            set(spec, "dist_token", 3, 1, 1, dim, 0);
+        break;
+    case TLEG_SLOT_POS_EMBED:
+        set(spec, "pos_embed", 3, 1, tleg_config_tokens(config), dim, 0);
+        break;
+    case TLEG_SLOT_PATCH_WEIGHT:
+        set(spec, "patch_embed.proj.weight", 4, dim, 3, patch, patch);
+        break;
+    case TLEG_SLOT_PATCH_BIAS:
+        set(spec, "patch_embed.proj.bias", 1, dim, 0, 0, 0);
+        break;
+    case TLEG_SLOT_NORM_WEIGHT:
+        set(spec, mean_first ? "fc_norm.weight" : "norm.weight", 1, dim, 0, 0, 0);
+        break;
+    case TLEG_SLOT_NORM_BIAS:
+        set(spec, mean_first ? "fc_norm.bias" : "norm.bias", 1, dim, 0, 0, 0);
+        break;
+    case TLEG_SLOT_HEAD_WEIGHT:
+        set(spec, "head.weight", 2, classes, dim, 0, 0);
+        break;
+    case TLEG_SLOT_HEAD_BIAS:
+        set(spec, "head.bias", 1, classes, 0, 0, 0);
+        break;
+    case TLEG_SLOT_HEAD_DIST_WEIGHT:
+        if (config->prefix >= 2)
+            set(spec, "head_dist.weight", 2, classes, dim, 0, 0);
+        break;
+    case TLEG_SLOT_HEAD_DIST_BIAS:
+        if (config->prefix >= 2)
+            set(spec, "head_dist.bias", 1, classes, 0, 0, 0);
+        break;
+    case TLEG_SLOT_NONE:
+    default:
+        break;
+    }
+}
+
+size_t tleg_spec_count(const struct tleg_spec *spec) {
+    size_t count = 0;
+    if (spec->name[0] == '\0' || !tleg_size_product(spec->shape, spec->rank, &count))
+        return 0;
+    return count;
+}

@@ -1,0 +1,107 @@
+/* The names and shapes that follow from a configuration. */
+#ifndef TLEG_LIB_CONFIG_SPEC_H
+#define TLEG_LIB_CONFIG_SPEC_H
+
+#include "kernels/kernels.h"
+#include <tleg/config.h>
+
+/* ---- the parts of a block: sites (sites.c) ----
+ * In the order of the schedule's documentation; tleg_site_key and tleg_site_name are public. */
+enum tleg_site {
+    TLEG_SITE_NONE = -1,
+    TLEG_SITE_NORM1 = 0,
+    TLEG_SITE_NORM2,
+    TLEG_SITE_QKV,
+    TLEG_SITE_PROJ,
+    TLEG_SITE_FC1,
+    TLEG_SITE_FC2,
+    TLEG_SITES
+};
+enum tleg_site_kind {
+    TLEG_KIND_NORM,   /* two vectors, weight and bias, of a LayerNorm */
+    TLEG_KIND_MATRIX, /* a matrix (n, k) of y = x W^T, and maybe a bias (n) */
+    TLEG_KIND_GATE    /* one vector, which multiplies a branch */
+};
+enum tleg_site_kind tleg_site_kind(enum tleg_site site);
+/* Whether a site is a matrix, and present; if so, its sizes. */
+bool tleg_site_matrix(const tleg_config *config, enum tleg_site site, int64_t *n, int64_t *k);
+/* Whether its weight is a vector: kept as f32, and never packed. */
+static inline bool tleg_site_is_vector(enum tleg_site site) {
+    return tleg_site_kind(site) != TLEG_KIND_MATRIX;
+}
+
+/* ---- names and shapes (spec.c) ---- */
+enum { TLEG_NAME_TEXT = 96 };
+struct tleg_spec {
+    char name[TLEG_NAME_TEXT];
+    int32_t rank;
+    int64_t shape[4];
+};
+/* Tensors outside the blocks, in file order; a slot that the configuration lacks has an empty name. */
+enum tleg_slot {
+    TLEG_SLOT_NONE = -1,
+    TLEG_SLOT_CLS_TOKEN = 0,
+    TLEG_SLOT_DIST_TOKEN,
+    TLEG_SLOT_POS_EMBED,
+    TLEG_SLOT_PATCH_WEIGHT,
+    TLEG_SLOT_PATCH_BIAS,
+    TLEG_SLOT_NORM_WEIGHT, /* norm.*, or fc_norm.* when a mean comes before it */
+    TLEG_SLOT_NORM_BIAS,
+    TLEG_SLOT_HEAD_WEIGHT,
+    TLEG_SLOT_HEAD_BIAS,
+    TLEG_SLOT_HEAD_DIST_WEIGHT,
+    TLEG_SLOT_HEAD_DIST_BIAS,
+    TLEG_SLOTS
+};
+void tleg_outer_spec(const tleg_config *config, enum tleg_slot slot, struct tleg_spec *spec);
+/* A block's tensor, without the prefix: "attn.qkv.weight" (3D, D) and so on; an empty name where the configuration has none. */
+void tleg_site_spec(const tleg_config *config, enum tleg_site site, bool bias, struct tleg_spec *spec);
+/* The number of elements of a spec; 0 for an empty one. Checked configurations do not overflow. */
+size_t tleg_spec_count(const struct tleg_spec *spec);
+int32_t tleg_config_grid(const tleg_config *config);                    /* patches along a side */
+int64_t tleg_config_patch_width(const tleg_config *config);             /* numbers of a patch: 3 * patch^2 */
+enum tleg_activation tleg_config_activation(const tleg_config *config); /* between fc1 and fc2 */
+int64_t tleg_config_tokens(const tleg_config *config);                  /* prefix + (image/patch)^2 */
+int tleg_config_readouts(const tleg_config *config); /* heads that read features: 2 with a distillation token, else 1 */
+/* A block's tensors, those that the configuration has, in file order:
+ *     struct tleg_parameter parameter = {0};
+ *     while (tleg_each_parameter(config, &parameter)) ...
+ */
+struct tleg_parameter {
+    enum tleg_site site;
+    bool bias;
+    struct tleg_spec spec; /* without the prefix */
+    size_t count;
+    int next; /* where the walk goes on */
+};
+bool tleg_each_parameter(const tleg_config *config, struct tleg_parameter *parameter);
+/* "blocks.LAYER." + the site's name + ".weight" or ".bias" */
+void tleg_layer_name(int32_t layer, enum tleg_site site, bool bias, char name[TLEG_NAME_TEXT]);
+
+/* ---- the segments of a learngene (schedule.h) ----
+ * Layer i of a segment's n is the sum of its tensors, the k-th times f_k, and f_0 is 1 (learngene/coefficients.c). */
+enum tleg_curve {
+    TLEG_CURVE_POWER,     /* f_k = (i/n)^k */
+    TLEG_CURVE_CHEBYSHEV, /* T_k(i/n) */
+    TLEG_CURVE_COSINE,    /* cos(pi k (i + 1/2) / n) */
+    TLEG_CURVES
+};
+struct tleg_span {  /* as the schedule writes it */
+    int32_t layers; /* 0: the one segment of a site that the schedule leaves out; it takes any depth */
+    enum tleg_curve curve;
+    int32_t count; /* of tensors; 1: the layers share one; 2 of TLEG_CURVE_POWER: base and ilayer of a straight line */
+};
+/* How many tensors are stored: of a single layer one. */
+static inline int32_t tleg_span_tensors(const struct tleg_span *span) {
+    return span->layers == 1 ? 1 : span->count;
+}
+/* Whether they are base and ilayer: of a straight line. */
+static inline bool tleg_span_is_line(const struct tleg_span *span) {
+    return tleg_span_tensors(span) == 2 && span->curve == TLEG_CURVE_POWER;
+}
+/* "blocks.block.SITE.instances.SEGMENT.weight", or the bias likewise, and what tells a segment's tensors apart: nothing where
+ * there is one, "_base" and "_ilayer" for a straight line, "_basis0" and so on for any other. */
+void tleg_segment_name(enum tleg_site site, int32_t segment, bool bias, const struct tleg_span *span, int32_t tensor,
+                       char name[TLEG_NAME_TEXT]);
+
+#endif

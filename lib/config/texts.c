@@ -1,0 +1,65 @@
+/* The texts that a configuration carries: class names, schedule, names of unused tensors. */
+#include "config/config.h"
+#include <string.h>
+
+/* *bytes += the pointers to `count` texts and the texts themselves; false when that does not fit. */
+static bool add_list(size_t *bytes, const char *const *texts, size_t count) {
+    size_t pointers;
+    if (!tleg_size_mul(count, sizeof(char *), &pointers) || !tleg_size_add(*bytes, pointers, bytes))
+        return false;
+    for (size_t k = 0; k < count; k++)
+        if (!tleg_size_add(*bytes, strlen(texts[k]) + 1, bytes))
+            return false;
+    return true;
+}
+
+static const char *copy_text(char **at, const char *text) {
+    const size_t size = strlen(text) + 1;
+    char *copy = memcpy(*at, text, size);
+    *at += size;
+    return copy;
+}
+
+static const char *const *copy_list(const char ***pointers, char **at, const char *const *texts, size_t count) {
+    const char **list = *pointers;
+    *pointers += count;
+    for (size_t k = 0; k < count; k++)
+        list[k] = copy_text(at, texts[k]);
+    return count ? list : NULL;
+}
+
+tleg_status tleg_config_set_texts(tleg_context *context, struct tleg_vit_config *config,
+                                  const struct tleg_config_texts *texts) {
+    const size_t labels = (size_t)texts->label_count, ignored = (size_t)texts->ignored_count;
+    size_t bytes = strlen(texts->schedule) + 1;
+    if (!add_list(&bytes, texts->labels, labels) || !add_list(&bytes, texts->ignored, ignored))
+        return tleg_fail_memory(context, "the texts of a configuration", SIZE_MAX);
+    void *memory = tleg_alloc(&config->allocator, bytes);
+    if (!memory)
+        return tleg_fail_memory(context, "the texts of a configuration", bytes);
+    const char **pointers = memory;
+    char *at = (char *)(pointers + labels + ignored);
+    config->c.labels = copy_list(&pointers, &at, texts->labels, labels);
+    config->c.ignored = copy_list(&pointers, &at, texts->ignored, ignored);
+    config->c.schedule = copy_text(&at, texts->schedule);
+    config->c.label_count = texts->label_count;
+    config->c.ignored_count = texts->ignored_count;
+    config->texts = memory;
+    config->text_bytes = bytes;
+    return TLEG_OK;
+}
+
+tleg_status tleg_config_copy(tleg_context *context, const struct tleg_vit_config *from, struct tleg_vit_config *to) {
+    const struct tleg_config_texts texts = {from->c.labels, from->c.ignored, from->c.schedule, from->c.label_count,
+                                            from->c.ignored_count};
+    *to = (struct tleg_vit_config){.allocator = context->allocator, .c = from->c};
+    const tleg_status status = tleg_config_set_texts(context, to, &texts);
+    if (status != TLEG_OK)
+        memset(to, 0, sizeof *to);
+    return status;
+}
+
+void tleg_config_free(struct tleg_vit_config *config) {
+    tleg_release(&config->allocator, config->texts, config->text_bytes);
+    memset(config, 0, sizeof *config);
+}

@@ -1,0 +1,320 @@
+/* The operating system by POSIX, with what Linux has beyond it. */
+#ifndef _POSIX_C_SOURCE
+#define _POSIX_C_SOURCE 200809L
+#endif
+#ifndef _DEFAULT_SOURCE
+#define _DEFAULT_SOURCE 1 /* madvise, syscall, MAP_ANONYMOUS */
+#endif
+#ifndef _DARWIN_C_SOURCE
+#define _DARWIN_C_SOURCE 1 /* MAP_ANONYMOUS */
+#endif
+#define _FILE_OFFSET_BITS 64
+#include "core/os.h"
+
+#if TLEG_POSIX
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+int64_t tleg_os_nanoseconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+void *tleg_os_allocate(size_t size, size_t align) {
+    void *memory = NULL;
+    return posix_memalign(&memory, align, size) == 0 ? memory : NULL;
+}
+
+void tleg_os_release(void *memory) {
+    free(memory);
+}
+
+int64_t tleg_os_process(void) {
+    return getpid();
+}
+
+/* Linux grants a process the tiles on request alone, since they make what it saves of a thread larger; the request holds for
+ * all of the process and cannot be taken back. It is refused where a thread's alternative signal stack is too small for them.
+ */
+#if defined(__linux__) && defined(__x86_64__)
+#include <sys/syscall.h>
+bool tleg_os_grant_tiles(void) {
+    enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 }; /* ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA */
+    return syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
+}
+#else
+bool tleg_os_grant_tiles(void) {
+    return true;
+}
+#endif
+#endif
+
+/* ---- mappings ---- */
+
+#if TLEG_MAPPINGS
+#include <sys/mman.h>
+
+void tleg_os_unmap(const void *memory, size_t bytes) {
+    munmap((void *)(uintptr_t)memory, bytes);
+}
+#endif
+
+#if TLEG_HUGE_PAGES
+void *tleg_os_map_memory(size_t bytes, size_t huge) {
+    char *all = mmap(NULL, bytes + TLEG_HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (all == MAP_FAILED)
+        return NULL;
+    size_t before = (TLEG_HUGE_PAGE - (uintptr_t)all % TLEG_HUGE_PAGE) % TLEG_HUGE_PAGE;
+    char *memory = all + before;
+    if (before > 0)
+        munmap(all, before);
+    munmap(memory + bytes, TLEG_HUGE_PAGE - before);
+    const int former = errno;
+    (void)madvise(memory, huge, MADV_HUGEPAGE); /* best effort: a refusal changes nothing */
+    errno = former;
+    return memory;
+}
+#endif
+
+#if TLEG_MAPPINGS && TLEG_FILES
+int tleg_os_map_file(tleg_os_file file, size_t bytes, const void **memory) {
+    const int former = errno;
+    void *mapped = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, (int)file, 0);
+    const int number = mapped == MAP_FAILED ? errno : 0;
+    errno = former;
+    *memory = number == 0 ? mapped : NULL;
+    return number;
+}
+#endif
+
+/* ---- threads ---- */
+
+#if TLEG_THREADS
+#include <sched.h>
+#include <signal.h>
+
+bool tleg_os_lock_create(struct tleg_os_lock *lock) {
+    if (pthread_mutex_init(&lock->mutex, NULL) != 0)
+        return false;
+    if (pthread_cond_init(&lock->waiting, NULL) == 0)
+        return true;
+    pthread_mutex_destroy(&lock->mutex);
+    return false;
+}
+
+void tleg_os_lock_free(struct tleg_os_lock *lock) {
+    pthread_cond_destroy(&lock->waiting);
+    pthread_mutex_destroy(&lock->mutex);
+}
+
+void tleg_os_lock_take(struct tleg_os_lock *lock) {
+    pthread_mutex_lock(&lock->mutex);
+}
+
+void tleg_os_lock_leave(struct tleg_os_lock *lock) {
+    pthread_mutex_unlock(&lock->mutex);
+}
+
+void tleg_os_lock_wait(struct tleg_os_lock *lock) {
+    pthread_cond_wait(&lock->waiting, &lock->mutex);
+}
+
+void tleg_os_lock_wake(struct tleg_os_lock *lock) {
+    pthread_cond_signal(&lock->waiting);
+}
+
+/* Signals that are sent stay away from our threads: a host's handlers run on the host's own. A fault belongs to the thread that
+ * made it: were it blocked, the system would end the process past the host's handler. */
+static bool block_signals(sigset_t *former) {
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
+    sigset_t blocked;
+    sigfillset(&blocked);
+    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+        sigdelset(&blocked, faults[i]);
+    return pthread_sigmask(SIG_SETMASK, &blocked, former) == 0;
+}
+
+bool tleg_os_thread_start(tleg_os_thread *thread, void *(*fn)(void *arg), void *arg) {
+    sigset_t former; /* a new thread has its maker's mask */
+    if (!block_signals(&former))
+        return false;
+    const bool good = pthread_create(thread, NULL, fn, arg) == 0;
+    pthread_sigmask(SIG_SETMASK, &former, NULL);
+    return good;
+}
+
+void tleg_os_thread_join(tleg_os_thread thread) {
+    pthread_join(thread, NULL);
+}
+
+void tleg_os_yield(void) {
+    sched_yield();
+}
+#endif
+
+/* ---- files ---- */
+
+#if TLEG_FILES
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { MOST_AT_ONCE = 1 << 30 }; /* some systems refuse to move more in one call */
+
+/* POSIX's strerror_r gives an int and GNU's a text; which of them is declared depends on the compiler's flags. */
+static const char *chosen(int result, const char *text) {
+    return result == 0 ? text : "unknown error";
+}
+
+const char *tleg_os_text(int number, char text[TLEG_OS_TEXT]) {
+    text[0] = '\0';
+    return chosen(strerror_r(number, text, TLEG_OS_TEXT), text);
+}
+
+/* The number of a call's failure, whose result was not as it should be; errno goes back to what the host left there. */
+static int number_of(bool failed, int former) {
+    const int number = failed ? errno : 0;
+    errno = former;
+    return number;
+}
+
+static struct tleg_os_state state_of(const struct stat *found) {
+    const mode_t mode = found->st_mode;
+    const enum tleg_os_kind kind = S_ISREG(mode)    ? TLEG_OS_REGULAR
+                                   : S_ISDIR(mode)  ? TLEG_OS_DIRECTORY
+                                   : S_ISLNK(mode)  ? TLEG_OS_LINK
+                                   : S_ISFIFO(mode) ? TLEG_OS_PIPE
+                                   : S_ISSOCK(mode) ? TLEG_OS_SOCKET
+                                                    : TLEG_OS_DEVICE;
+    return (struct tleg_os_state){kind, found->st_size > 0 ? (uint64_t)found->st_size : 0, (uint32_t)(mode & 0777)};
+}
+
+int tleg_os_open(const char *path, tleg_os_file *file, struct tleg_os_state *state) {
+    const int former = errno;
+    struct stat found;
+    int fd;
+    do
+        fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    while (fd < 0 && errno == EINTR);
+    const int number = number_of(fd < 0 || fstat(fd, &found) != 0, former);
+    if (number == 0)
+        *state = state_of(&found);
+    else
+        tleg_os_close(fd);
+    *file = number == 0 ? fd : TLEG_OS_NO_FILE;
+    return number;
+}
+
+void tleg_os_close(tleg_os_file file) {
+    const int former = errno;
+    if (file != TLEG_OS_NO_FILE)
+        close((int)file);
+    errno = former;
+}
+
+int tleg_os_read(tleg_os_file file, uint64_t at, size_t bytes, void *out, size_t *done) {
+    const int former = errno;
+    ssize_t got = 1;
+    *done = 0;
+    while (*done < bytes && got != 0) {
+        const size_t left = bytes - *done;
+        got = pread((int)file, (char *)out + *done, left < MOST_AT_ONCE ? left : MOST_AT_ONCE, (off_t)(at + *done));
+        if (got < 0 && errno != EINTR)
+            return number_of(true, former);
+        *done += got > 0 ? (size_t)got : 0;
+    }
+    return number_of(false, former);
+}
+
+int tleg_os_look(const char *path, bool follow, struct tleg_os_state *state) {
+    const int former = errno;
+    struct stat found;
+    const int number = number_of((follow ? stat(path, &found) : lstat(path, &found)) != 0, former);
+    *state = number == 0 ? state_of(&found) : (struct tleg_os_state){TLEG_OS_NOTHING, 0, 0};
+    return number == ENOENT ? 0 : number;
+}
+
+int tleg_os_read_link(const char *path, char *text, size_t room, size_t *length) {
+    const int former = errno;
+    const ssize_t got = readlink(path, text, room);
+    *length = got > 0 ? (size_t)got : 0;
+    return number_of(got < 0, former);
+}
+
+int tleg_os_may_write(const char *path) {
+    const int former = errno;
+    return number_of(faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) != 0, former);
+}
+
+int tleg_os_create(const char *path, tleg_os_file *file, bool *taken) {
+    const int former = errno;
+    int fd;
+    do
+        fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    while (fd < 0 && errno == EINTR);
+    *taken = fd < 0 && errno == EEXIST;
+    *file = fd < 0 ? TLEG_OS_NO_FILE : fd;
+    return number_of(fd < 0, former);
+}
+
+int tleg_os_set_mode(tleg_os_file file, uint32_t mode) {
+    const int former = errno;
+    return number_of(fchmod((int)file, (mode_t)mode) != 0, former);
+}
+
+int tleg_os_write(tleg_os_file file, uint64_t at, size_t bytes, const void *data) {
+    const int former = errno;
+    for (size_t done = 0; done < bytes;) {
+        const size_t left = bytes - done;
+        const ssize_t put =
+            pwrite((int)file, (const char *)data + done, left < MOST_AT_ONCE ? left : MOST_AT_ONCE, (off_t)(at + done));
+        if (put == 0)
+            errno = ENOSPC;
+        if (put == 0 || (put < 0 && errno != EINTR))
+            return number_of(true, former);
+        done += put > 0 ? (size_t)put : 0;
+    }
+    return number_of(false, former);
+}
+
+/* Some file systems have nothing to flush and say so. */
+int tleg_os_flush(tleg_os_file file) {
+    const int former = errno;
+    int result;
+    do
+        result = fsync((int)file);
+    while (result != 0 && errno == EINTR);
+    return number_of(result != 0 && errno != EINVAL && errno != ENOTSUP, former);
+}
+
+int tleg_os_flush_directory(const char *path) {
+    const int former = errno;
+    const int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    errno = former;
+    if (fd < 0)
+        return 0;
+    const int number = tleg_os_flush(fd);
+    tleg_os_close(fd);
+    return number;
+}
+
+int tleg_os_finish(tleg_os_file file) {
+    const int former = errno;
+    return number_of(close((int)file) != 0 && errno != EINTR, former);
+}
+
+int tleg_os_rename(const char *from, const char *to) {
+    const int former = errno;
+    return number_of(rename(from, to) != 0, former);
+}
+
+void tleg_os_remove(const char *path) {
+    const int former = errno;
+    unlink(path);
+    errno = former;
+}
+#endif

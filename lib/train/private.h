@@ -1,0 +1,124 @@
+/* The trainer from inside. Everything lies in one memory, laid out by tleg_trainer_layout, so that the query is exact. */
+#ifndef TLEG_LIB_TRAIN_PRIVATE_H
+#define TLEG_LIB_TRAIN_PRIVATE_H
+
+#include "learngene/expander.h"
+#include "learngene/gene.h"
+#include <tleg/train.h>
+
+/* ---- parameters (params.c) ---- */
+/* Values, gradients, moments and average are arrays of one order, `floats` long; each parameter begins on a multiple of
+ * TLEG_PARAM_FLOATS. */
+enum { TLEG_PARAM_FLOATS = 16 };
+static inline size_t tleg_param_floats(size_t count) { /* what `count` numbers take */
+    return (count + TLEG_PARAM_FLOATS - 1) / TLEG_PARAM_FLOATS * TLEG_PARAM_FLOATS;
+}
+struct tleg_param {
+    char name[TLEG_NAME_TEXT];
+    int32_t rank;
+    int64_t shape[4];
+    size_t at, count;
+    bool decay;
+};
+enum { TLEG_NOT_THERE = -1 };
+/* Where a segment's numbers are in those arrays, or TLEG_NOT_THERE. A model is taken as a learngene whose every layer is a
+ * shared segment of its own, so that both are trained by the same code. */
+struct tleg_train_segment {
+    enum tleg_curve curve;
+    int32_t tensors;
+    int64_t weight, bias; /* the first of so many; the next begins at the next multiple of TLEG_PARAM_FLOATS after it */
+};
+struct tleg_params {
+    const tleg_learngene *gene; /* the source, while it is read: one of the two */
+    const tleg_model *model;
+    int64_t count;
+    size_t floats;
+    int32_t segments[TLEG_SITES]; /* of each site */
+    int32_t total;                /* segments of all sites */
+};
+void tleg_params_measure(const tleg_learngene *gene, const tleg_model *model, struct tleg_params *params);
+
+/* ---- layout (layout.c) ---- */
+/* The matrices outside the blocks. */
+enum { TLEG_TRAIN_PATCH, TLEG_TRAIN_HEAD, TLEG_TRAIN_DIST, TLEG_TRAIN_OUTER };
+struct tleg_trainer_layout {
+    struct tleg_params params;
+    tleg_config net;                  /* the network that runs; its texts are the source's */
+    struct tleg_block_shape shape;    /* of a slice: the images that go through the network at once */
+    struct tleg_layer_layout packed;  /* of a layer's packed matrices */
+    struct tleg_turned_layout turned; /* of those for the way back */
+    int32_t depth_most, least_depth;
+    bool resampled; /* the network's image size is not the parameters' */
+    /* offsets in bytes */
+    size_t outer[TLEG_TRAIN_OUTER], outer_turned[TLEG_TRAIN_OUTER];
+    size_t list, segments, lengths, now, values, gradient, moment1, moment2, average, formed, layers, turned_layers, pos, dpos,
+        inputs, kept, last, d, activations, pooled, gathered, dpooled, logits, dlogits, teacher, scales, shared, lane,
+        lane_bytes;
+    size_t bytes;
+};
+tleg_status tleg_trainer_lay_out(tleg_context *context, const tleg_learngene *gene, const tleg_model *model,
+                                 const tleg_trainer_options *options, struct tleg_trainer_layout *layout);
+
+/* ---- the handle ---- */
+struct tleg_trainer {
+    struct tleg_error error;
+    struct tleg_allocator allocator;
+    struct tleg_exec exec;
+    struct tleg_team_outcome outcome; /* of the call in progress */
+    const struct tleg_ends *ends;     /* what is before the blocks and after them */
+    tleg_trainer_options options;     /* every default filled in */
+    struct tleg_vit_config config;    /* of the parameters' source */
+    struct tleg_trainer_layout layout;
+    bool is_gene;
+    struct tleg_param *list;
+    struct tleg_train_segment *segments[TLEG_SITES];
+    int32_t *lengths[TLEG_SITES];                           /* as learned */
+    int32_t *now;                                           /* at the depth that runs, site after site */
+    int64_t outer[TLEG_SLOTS];                              /* where a tensor outside the blocks is, or TLEG_NOT_THERE */
+    float *values, *gradient, *moment1, *moment2, *average; /* average NULL: none is kept */
+    int32_t depth;                                          /* drawn for this step */
+    int64_t steps;
+    struct tleg_random random;
+};
+
+static inline float *tleg_trainer_at(const tleg_trainer *trainer, size_t offset) {
+    return (float *)(void *)((char *)(uintptr_t)trainer + offset);
+}
+void tleg_params_place(tleg_trainer *trainer, const tleg_learngene *gene, const tleg_model *model, float *scratch);
+
+/* ---- the weights of a pass (weights.c) ---- */
+/* Forms and packs what is outside the blocks and, unless checkpointing forms each where it is wanted, every layer at this
+ * depth. */
+void tleg_train_form(tleg_trainer *trainer, int32_t depth);
+struct tleg_train_layer {
+    struct tleg_layer layer;
+    struct tleg_weight turned[TLEG_SITES];
+    struct tleg_layer_gradient gradient;
+};
+/* Valid until the next call. */
+void tleg_train_layer(const tleg_trainer *trainer, int32_t layer, struct tleg_train_layer *out);
+/* What is outside the blocks, f32, at the image size that runs; and where its gradients go. */
+struct tleg_train_outer {
+    struct tleg_outer_weights weights;
+    struct tleg_weight turned[TLEG_HEADS]; /* the heads' for the way back */
+    struct tleg_outer_gradient gradient;
+};
+void tleg_train_outer(const tleg_trainer *trainer, struct tleg_train_outer *out);
+/* The gradients by the places of tokens and patches, which a pass sums over all images first: zeroed before it, and handed on
+ * to the parameters after it. */
+void tleg_train_places_start(tleg_trainer *trainer);
+void tleg_train_places_end(tleg_trainer *trainer);
+
+/* ---- one pass (pass.c) ---- */
+/* Puts the teacher's logits into the batch, unless it has them; NULL when alpha is 0. */
+tleg_status tleg_trainer_ask(tleg_trainer *trainer, tleg_train_batch *batch);
+/* Forward and backward at a depth: adds share * gradient, and to *loss. */
+tleg_status tleg_trainer_pass(tleg_trainer *trainer, const tleg_train_batch *batch, int32_t depth, double share,
+                              tleg_train_loss *loss);
+const float *tleg_train_value(const tleg_trainer *trainer, enum tleg_slot slot); /* NULL: not there */
+
+/* ---- the step (optimiser.c) ---- */
+tleg_status tleg_trainer_apply(tleg_trainer *trainer, double learning_rate);
+void tleg_trainer_draw(tleg_trainer *trainer); /* the depth of the next step */
+
+#endif

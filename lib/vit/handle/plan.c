@@ -1,0 +1,27 @@
+/* Lays out a session's memory. The query and the allocation both come here, so that the query is exact. */
+#include "vit/handle/private.h"
+
+tleg_status tleg_plan_make(tleg_context *context, const struct tleg_network *network, int32_t batch, int32_t lanes,
+                           struct tleg_plan *plan) {
+    const tleg_config *config = network->config;
+    struct tleg_block_shape *shape = &plan->shape;
+    *shape = tleg_block_shape_make(config, batch, tleg_config_tokens(config), config->dtype);
+    struct tleg_scratch scratch = tleg_block_scratch(network->kernels, shape);
+    tleg_scratch_join(&scratch, tleg_ends_scratch(network->kernels, config, config->dtype, batch, false));
+    size_t images = (size_t)batch, dim = (size_t)config->dim, rows_dim, pooled, logits;
+    if (!tleg_size_mul(images * (size_t)shape->tokens, dim, &rows_dim) || !tleg_size_mul(images, dim * 2, &pooled) ||
+        !tleg_size_mul(images, (size_t)config->classes, &logits))
+        return tleg_fail_memory(context, "session", SIZE_MAX);
+    size_t end = sizeof(struct tleg_session);
+    plan->x = tleg_place(&end, rows_dim, sizeof(float));
+    plan->activations = tleg_place(&end, tleg_block_activations(network->kernels, shape), sizeof(float));
+    plan->pooled = tleg_place(&end, pooled, sizeof(float));
+    plan->logits = tleg_place(&end, config->prefix == 2 ? logits : 0, sizeof(float));
+    plan->vectors = tleg_place(&end, network->vectors, sizeof(float));
+    plan->state = tleg_place(&end, network->state_bytes, 1);
+    plan->shared = tleg_place(&end, scratch.shared, 1);
+    plan->lane = tleg_place(&end, scratch.lane, (size_t)lanes);
+    plan->lane_bytes = scratch.lane;
+    plan->bytes = end;
+    return end == SIZE_MAX ? tleg_fail_memory(context, "session", SIZE_MAX) : TLEG_OK;
+}

@@ -1,0 +1,58 @@
+/* One chunk of images through the whole network: what is before the blocks, the blocks, what is after them. */
+#include "vit/handle/private.h"
+
+#include <string.h>
+
+static bool cancelled(struct tleg_session *session) {
+    return atomic_load_explicit(&session->cancel, memory_order_relaxed) != 0;
+}
+
+static bool run_blocks(struct tleg_session *session, const struct tleg_block_shape *shape) {
+    const struct tleg_network *network = &session->network;
+    struct tleg_block_places places;
+    tleg_block_place(network->kernels, shape, session->activations, session->x, &places);
+    for (int32_t l = 0; l < session->depth; l++) {
+        if (cancelled(session))
+            return false;
+        struct tleg_layer layer;
+        network->get(network->owner, session->state, l, session->vectors, &layer);
+        tleg_block_pass(&session->exec, shape, &layer, (struct tleg_branch_scales){0}, session->x, &places, session->x);
+    }
+    return true;
+}
+
+static void average(size_t count, float *a, const float *b) {
+    for (size_t i = 0; i < count; i++)
+        a[i] = (a[i] + b[i]) / 2;
+}
+
+/* logits (B, C): of the one head, or the mean of both. */
+static void read_out(const struct tleg_session *session, int64_t batch, float *logits) {
+    const struct tleg_network *network = &session->network;
+    const int64_t classes = network->config->classes, dim = network->config->dim;
+    network->ends->read_out(&session->exec, network->outer, 0, batch, session->pooled, logits);
+    for (int h = 1; h < tleg_config_readouts(network->config); h++) {
+        network->ends->read_out(&session->exec, network->outer, h, batch, session->pooled + h * batch * dim, session->logits);
+        average((size_t)(batch * classes), logits, session->logits);
+    }
+}
+
+bool tleg_session_run_chunk(struct tleg_session *session, const float *images, int64_t batch, float *logits, float *features) {
+    const struct tleg_network *network = &session->network;
+    const size_t count = (size_t)(batch * network->config->dim);
+    struct tleg_block_shape shape = session->plan.shape;
+    shape.batch = batch;
+    network->ends->embed(&session->exec, network->config, network->outer, images, batch, session->x);
+    if (!run_blocks(session, &shape))
+        return false;
+    network->ends->pool(&session->exec, network->config, network->outer, batch, session->x,
+                        &(struct tleg_pooled){.out = session->pooled});
+    if (logits)
+        read_out(session, batch, logits);
+    if (features) {
+        for (int h = 1; h < tleg_config_readouts(network->config); h++)
+            average(count, session->pooled, session->pooled + (size_t)h * count);
+        memcpy(features, session->pooled, count * sizeof(float));
+    }
+    return true;
+}

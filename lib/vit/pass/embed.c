@@ -1,0 +1,52 @@
+/* From images to the first block's input, and back. */
+#include "vit/pass/pass.h"
+
+enum { TOKENS = 2 }; /* kinds of tokens before the patches */
+
+static struct tleg_rows patch_rows(const tleg_config *config, const float *image) {
+    return (struct tleg_rows){.kind = TLEG_ROWS_PATCHES,
+                              .x = tleg_view_f32(image, 0),
+                              .image_size = config->image_size,
+                              .patch_size = config->patch_size};
+}
+
+void tleg_embed(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer,
+                const float *images, int64_t batch, float *x) {
+    const int64_t dim = config->dim, tokens = tleg_config_tokens(config), prefix = config->prefix;
+    const int64_t image = 3 * (int64_t)config->image_size * config->image_size;
+    const float *const token[TOKENS] = {outer->cls, outer->dist}, *pos = outer->pos;
+    for (int64_t b = 0; b < batch; b++, x += tokens * dim) {
+        for (int64_t t = 0; t < prefix; t++)
+            for (int64_t i = 0; i < dim; i++)
+                x[t * dim + i] = token[t][i] + pos[t * dim + i];
+        tleg_gemm(exec, &(struct tleg_gemm){
+                            .m = tokens - prefix,
+                            .rows = patch_rows(config, images + b * image),
+                            .weight = &outer->patch.weight,
+                            .epilogue = {.bias = outer->patch.bias, .residual = pos + prefix * dim, .residual_stride = dim},
+                            .out = tleg_target_f32(x + prefix * dim, dim)});
+    }
+}
+
+static void add(float *to, const float *from, int64_t count) {
+    for (int64_t i = 0; i < count; i++)
+        to[i] += from[i];
+}
+
+void tleg_embed_backward(const struct tleg_exec *exec, const tleg_config *config, const float *images, int64_t batch,
+                         const float *d, const struct tleg_outer_gradient *gradient) {
+    const int64_t dim = config->dim, tokens = tleg_config_tokens(config), prefix = config->prefix;
+    const int64_t image = 3 * (int64_t)config->image_size * config->image_size;
+    for (int64_t b = 0; b < batch; b++) {
+        const float *rows = d + b * tokens * dim;
+        add(gradient->pos, rows, tokens * dim);
+        tleg_weight_backward(exec, &(struct tleg_weight_backward){.m = tokens - prefix,
+                                                                  .n = dim,
+                                                                  .k = tleg_config_patch_width(config),
+                                                                  .dy = rows + prefix * dim,
+                                                                  .dy_stride = dim,
+                                                                  .rows = patch_rows(config, images + b * image),
+                                                                  .weight = gradient->patch_weight,
+                                                                  .bias = gradient->patch_bias});
+    }
+}

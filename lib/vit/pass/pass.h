@@ -1,0 +1,131 @@
+/* A pass through the network, forward for sessions and trainers, and backward. One spelling for both: what differs, such as
+ * where activations lie and whether they are kept for the way back, comes as an argument. */
+#ifndef TLEG_LIB_VIT_PASS_H
+#define TLEG_LIB_VIT_PASS_H
+
+#include "vit/weights/weights.h"
+
+/* ---- one block, forward (block.c); M = B * N rows ---- */
+struct tleg_block_shape {
+    int64_t batch, tokens, dim, heads, hidden;
+    enum tleg_activation activation;
+    float eps;
+    int32_t dtype; /* what weights are rounded to */
+};
+struct tleg_block_shape tleg_block_shape_make(const tleg_config *config, int64_t batch, int64_t tokens, int32_t dtype);
+
+/* Where a block's activations go. */
+struct tleg_block_places {
+    struct tleg_target qkv;    /* (M, 3D); these three of f32, or narrow for the product that follows */
+    struct tleg_target mixed;  /* (M, D): attention's output */
+    struct tleg_target hidden; /* (M, H) */
+    float *middle;             /* (M, D): between the halves */
+    bool keep;                 /* hidden before the activation, and all for the way back; else hidden after it */
+};
+/* For a pass that nobody walks back: hidden lies where qkv and mixed were, and middle is the output. */
+size_t tleg_block_activations(const struct tleg_kernels *kernels, const struct tleg_block_shape *shape); /* floats */
+void tleg_block_place(const struct tleg_kernels *kernels, const struct tleg_block_shape *shape, float *memory, float *y,
+                      struct tleg_block_places *places);
+struct tleg_scratch tleg_block_scratch(const struct tleg_kernels *kernels, const struct tleg_block_shape *shape);
+/* What each branch of a block is multiplied by, for each image of the batch (stochastic depth); NULL: by 1. */
+struct tleg_branch_scales {
+    const float *attention, *mlp;
+};
+/* y = block(x); x, y (B, N, D). y may be x where nothing is kept; NULL: only what is kept is wanted. */
+void tleg_block_pass(const struct tleg_exec *exec, const struct tleg_block_shape *shape, const struct tleg_layer *layer,
+                     struct tleg_branch_scales scales, const float *x, const struct tleg_block_places *places, float *y);
+/* The rows of x (M, D) through a norm, for a product. */
+struct tleg_rows tleg_rows_norm(const struct tleg_block_shape *shape, const struct tleg_norm *norm, const float *x);
+
+/* ---- one block, backward (block_backward.c) ---- */
+/* What the forward pass keeps. */
+struct tleg_kept {
+    float *x;      /* (M, D): the block's input; the caller fills it */
+    float *qkv;    /* (M, 3D) */
+    float *mixed;  /* (M, D) */
+    float *middle; /* (M, D) */
+    float *hidden; /* (M, H): before the activation */
+};
+size_t tleg_kept_floats(const struct tleg_block_shape *shape); /* SIZE_MAX when it does not fit */
+void tleg_kept_place(const struct tleg_block_shape *shape, float *memory, struct tleg_kept *kept);
+/* y = block(kept->x), and fills the rest of kept. y is not kept's memory; NULL: it is not wanted. */
+void tleg_block_keep(const struct tleg_exec *exec, const struct tleg_block_shape *shape, const struct tleg_layer *layer,
+                     struct tleg_branch_scales scales, const struct tleg_kept *kept, float *y);
+struct tleg_layer_gradient {
+    struct tleg_gradient weight[TLEG_SITES], bias[TLEG_SITES];
+};
+/* Floats of scratch, and the kernels' scratch, for both directions. */
+size_t tleg_backward_activations(const struct tleg_block_shape *shape);
+struct tleg_scratch tleg_backward_scratch(const struct tleg_kernels *kernels, const struct tleg_block_shape *shape);
+/* d (M, D): the loss's gradient by the block's output, which becomes that by its input. Gradients are added. */
+void tleg_block_backward_pass(const struct tleg_exec *exec, const struct tleg_block_shape *shape,
+                              const struct tleg_layer *layer, const struct tleg_weight turned[TLEG_SITES],
+                              struct tleg_branch_scales scales, const struct tleg_kept *kept,
+                              const struct tleg_layer_gradient *gradient, float *d, float *activations);
+
+/* ---- before the blocks and after them ----
+ * A session and a trainer reach these through struct tleg_ends alone, so that another family of networks may bring its own. */
+/* Where the gradients of what is outside the blocks go. */
+struct tleg_outer_gradient {
+    struct tleg_gradient patch_weight, patch_bias; /* (D, 3*P*P), (D) */
+    float *pos;                                  /* (N, D): by every token's place; tokens' own gradients are its first rows */
+    struct tleg_gradient norm_weight, norm_bias; /* (D) */
+    struct tleg_gradient head_weight[TLEG_HEADS], head_bias[TLEG_HEADS]; /* (C, D), (C) */
+};
+/* What is pooled; `heads` is tleg_config_readouts(config). */
+struct tleg_pooled {
+    float *out;  /* (heads, B, D): what each head reads */
+    float *seen; /* (heads, B, D): what the norm saw, where that is not x itself, for the way back; NULL: not wanted */
+    float *rows; /* (patches, D): scratch; NULL: x is not read again, and its own memory serves */
+};
+struct tleg_ends {
+    /* x (B, N, D) = tokens and patches, plus the position embedding; images (B, 3, I, I) (embed.c). */
+    void (*embed)(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer,
+                  const float *images, int64_t batch, float *x);
+    /* Adds to the gradients by what gave x, from d (B, N, D). */
+    void (*embed_backward)(const struct tleg_exec *exec, const tleg_config *config, const float *images, int64_t batch,
+                           const float *d, const struct tleg_outer_gradient *gradient);
+    /* What the heads read of the last block's output x (B, N, D) (readout.c). */
+    void (*pool)(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer, int64_t batch,
+                 float *x, const struct tleg_pooled *pooled);
+    /* From dpooled (heads, B, D), which is overwritten, to d (B, N, D); x and seen as pool had and left them. */
+    void (*pool_backward)(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer,
+                          int64_t batch, const float *x, const float *seen, float *dpooled, float *d,
+                          const struct tleg_outer_gradient *gradient);
+    /* out (B, C) = pooled (B, D) head^T + bias, of head `which` */
+    void (*read_out)(const struct tleg_exec *exec, const struct tleg_outer_weights *outer, int which, int64_t batch,
+                     const float *pooled, float *out);
+    /* dpooled (B, D) = dout (B, C) head, with the head turned; adds to its gradients. */
+    void (*read_out_backward)(const struct tleg_exec *exec, const struct tleg_weight *turned, int which, int64_t batch,
+                              const float *pooled, const float *dout, float *dpooled,
+                              const struct tleg_outer_gradient *gradient);
+};
+/* Of Vision Transformers that tell classes apart: patches and tokens in, pooled features and logits out. */
+extern const struct tleg_ends tleg_classifier_ends;
+/* The kernels' scratch for a batch, in one direction or both. */
+struct tleg_scratch tleg_ends_scratch(const struct tleg_kernels *kernels, const tleg_config *config, int32_t dtype,
+                                      int64_t batch, bool backward);
+
+/* ---- embed.c, readout.c: the parts of tleg_classifier_ends ---- */
+void tleg_embed(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer,
+                const float *images, int64_t batch, float *x);
+void tleg_embed_backward(const struct tleg_exec *exec, const tleg_config *config, const float *images, int64_t batch,
+                         const float *d, const struct tleg_outer_gradient *gradient);
+
+/* ---- the network: what a session runs, be it a model or an expander. Seam 2 ---- */
+struct tleg_network {
+    const struct tleg_kernels *kernels;
+    const tleg_config *config;
+    const struct tleg_outer_weights *outer;
+    const struct tleg_ends *ends;
+    const void *owner;
+    int32_t least_depth, most_depth;
+    size_t vectors;     /* floats of scratch that `get` may fill */
+    size_t state_bytes; /* what `set_depth` keeps for a depth */
+    void (*set_depth)(const void *owner, int32_t depth, void *state);
+    /* Layer 0..depth-1. The matrices of an expander come as base, ilayer and coefficient: the product forms them panel by
+     * panel. */
+    void (*get)(const void *owner, const void *state, int32_t layer, float *vectors, struct tleg_layer *out);
+};
+
+#endif

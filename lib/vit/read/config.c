@@ -1,0 +1,444 @@
+/* A configuration from a file: keys where it has them, names and shapes where not; all three must agree. */
+#include "vit/read/private.h"
+#include <string.h>
+
+/* ---- learngene or model ---- */
+
+static tleg_status read_kind(struct tleg_config_reader *reader) {
+    enum { LEARNGENE = 1, VIT = 2 };
+    static const char *const words[] = {"unknown", "learngene", "model"};
+    const char *gene_name = NULL, *model_name = NULL;
+    const bool gene = tleg_read_any(reader, "blocks.block.", NULL, &gene_name);
+    const bool model = tleg_read_any(reader, "blocks.0.", NULL, &model_name);
+    int32_t kind;
+    const tleg_status status = tleg_read_word(reader, "tleg.kind", "learngene", "vit", &kind);
+    if (status != TLEG_OK)
+        return status;
+    if ((kind == LEARNGENE && model && !gene) || (kind == VIT && gene && !model))
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: tleg.kind says \"%s\", but \"%s\" belongs to a %s",
+                         reader->label, kind == LEARNGENE ? "learngene" : "vit", gene ? gene_name : model_name,
+                         words[gene ? LEARNGENE : VIT]);
+    if (kind == 0)
+        kind = model ? VIT : gene ? LEARNGENE : 0;
+    const int32_t expected = reader->gene ? LEARNGENE : VIT;
+    if (kind == expected || kind == 0)
+        return TLEG_OK;
+    return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: expected a %s, found a %s%s", reader->label, words[expected],
+                     words[kind], reader->gene ? "" : ": expand it to a depth first");
+}
+
+/* ---- sizes ---- */
+
+static tleg_status in_range(const struct tleg_config_reader *reader, const char *tensor, const char *what, int64_t value,
+                            int32_t most, int32_t *out) {
+    if (value < 1 || value > most)
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: tensor \"%s\": expected %s from 1 to %d, found %lld",
+                         reader->label, tensor, what, (int)most, (long long)value);
+    *out = (int32_t)value;
+    return TLEG_OK;
+}
+
+/* patch_embed.proj.weight (D, 3, P, P) */
+static tleg_status read_patch(struct tleg_config_reader *reader) {
+    static const char name[] = "patch_embed.proj.weight";
+    tleg_config *c = reader->c;
+    const struct tleg_entry *entry;
+    tleg_status status = tleg_read_need(reader, name, 4, &entry);
+    if (status != TLEG_OK)
+        return status;
+    if (entry->shape[1] != 3 || entry->shape[2] != entry->shape[3]) {
+        char text[TLEG_SHAPE_TEXT];
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
+                         "%s: tensor \"%s\": expected shape [dim, 3, patch, patch], found %s", reader->label, name,
+                         tleg_shape_text(4, entry->shape, text));
+    }
+    status = in_range(reader, name, "a dim", entry->shape[0], TLEG_MAX_DIM, &c->dim);
+    if (status == TLEG_OK)
+        status = in_range(reader, name, "a patch", entry->shape[2], TLEG_MAX_IMAGE, &c->patch_size);
+    bool found;
+    int32_t given = 0;
+    if (status == TLEG_OK)
+        status = tleg_read_integer(reader, "tleg.patch_size", TLEG_MAX_IMAGE, &found, &given);
+    if (status == TLEG_OK && found && given != c->patch_size)
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: tleg.patch_size: expected %d as %s has, found %d",
+                         reader->label, (int)c->patch_size, name, (int)given);
+    return status;
+}
+
+static tleg_status read_prefix(struct tleg_config_reader *reader) {
+    const bool cls = tleg_read_has(reader, "cls_token"), dist = tleg_read_has(reader, "dist_token");
+    if (dist && !cls)
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: found tensor \"dist_token\", but \"cls_token\" is missing",
+                         reader->label);
+    if (!dist && tleg_read_has(reader, "head_dist.weight"))
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
+                         "%s: found tensor \"head_dist.weight\", but \"dist_token\" is missing", reader->label);
+    reader->c->prefix = cls + dist;
+    return TLEG_OK;
+}
+
+/* The side of a square of `patches`, or 0 when there is none. */
+static int32_t square_root(int64_t patches) {
+    int32_t side = 1;
+    while (side < TLEG_MAX_GRID && (int64_t)side * side < patches)
+        side++;
+    return (int64_t)side * side == patches ? side : 0;
+}
+
+/* pos_embed (1, prefix + (image/patch)^2, D) */
+static tleg_status read_image(struct tleg_config_reader *reader) {
+    tleg_config *c = reader->c;
+    const struct tleg_entry *entry;
+    tleg_status status = tleg_read_need(reader, "pos_embed", 3, &entry);
+    if (status != TLEG_OK)
+        return status;
+    const int64_t rows = entry->shape[1];
+    bool found;
+    status = tleg_read_integer(reader, "tleg.image_size", TLEG_MAX_IMAGE, &found, &c->image_size);
+    if (status != TLEG_OK)
+        return status;
+    if (found && c->image_size % c->patch_size != 0)
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
+                         "%s: tleg.image_size: expected a multiple of the patch, %d, found %d", reader->label,
+                         (int)c->patch_size, (int)c->image_size);
+    if (found && rows != tleg_config_tokens(c))
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
+                         "%s: tensor \"pos_embed\": expected %lld rows (%d tokens, and patches of %d for tleg.image_size %d), "
+                         "found %lld",
+                         reader->label, (long long)tleg_config_tokens(c), (int)c->prefix, (int)c->patch_size,
+                         (int)c->image_size, (long long)rows);
+    const int32_t side = rows > c->prefix ? square_root(rows - c->prefix) : 0;
+    if (side == 0 || (int64_t)side * c->patch_size > TLEG_MAX_IMAGE)
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
+                         "%s: tensor \"pos_embed\": expected %d rows for tokens and a square number for patches, at most %d a "
+                         "side and %d pixels, found %lld rows",
+                         reader->label, (int)c->prefix, TLEG_MAX_GRID, TLEG_MAX_IMAGE, (long long)rows);
+    c->image_size = side * c->patch_size;
+    return TLEG_OK;
+}
+
+/* head.weight (C, D) */
+static tleg_status read_classes(struct tleg_config_reader *reader) {
+    const struct tleg_entry *entry;
+    const tleg_status status = tleg_read_need(reader, "head.weight", 2, &entry);
+    return status == TLEG_OK
+               ? in_range(reader, "head.weight", "classes", entry->shape[0], TLEG_MAX_CLASSES, &reader->c->classes)
+               : status;
+}
+
+/* fc1's weight (H, D), and whether there is any bias of qkv */
+static tleg_status read_block(struct tleg_config_reader *reader) {
+    char name[TLEG_NAME_TEXT];
+    if (reader->gene)
+        tleg_segment_name(TLEG_SITE_FC1, 0, false, &reader->schedule.spans[TLEG_SITE_FC1][0], 0, name);
+    else
+        tleg_layer_name(0, TLEG_SITE_FC1, false, name);
+    const struct tleg_entry *entry;
+    const tleg_status status = tleg_read_need(reader, name, 2, &entry);
+    if (status != TLEG_OK)
+        return status;
+    const char *bias;
+    reader->c->no_qkv_bias = !tleg_read_any(reader, "blocks.", ".attn.qkv.bias", &bias) &&
+                             !tleg_read_any(reader, "blocks.block.attn.qkv.instances.", ".bias", &bias);
+    return in_range(reader, name, "a hidden width", entry->shape[0], TLEG_MAX_HIDDEN, &reader->c->hidden);
+}
+
+/* ---- depth and schedule ---- */
+
+/* The number at *text, which moves behind it; -1 when there is none, 1000000 when it is larger than that. */
+static int32_t read_index(const char **text) {
+    int32_t index = 0;
+    if (**text < '0' || **text > '9' || (**text == '0' && (*text)[1] >= '0' && (*text)[1] <= '9'))
+        return -1;
+    for (; **text >= '0' && **text <= '9'; ++*text)
+        index = index >= 100000 ? 1000000 : index * 10 + (**text - '0');
+    return index;
+}
+
+/* Whether `name` is ".SITE.weight" or ".SITE.bias". */
+static bool is_site_tensor(const char *name) {
+    for (int site = 0; site < TLEG_SITES; site++) {
+        const char *key = tleg_site_name((enum tleg_site)site);
+        const size_t length = strlen(key);
+        if (name[0] == '.' && strncmp(name + 1, key, length) == 0 &&
+            (strcmp(name + 1 + length, ".weight") == 0 || strcmp(name + 1 + length, ".bias") == 0))
+            return true;
+    }
+    return false;
+}
+
+/* The deepest layer that a tensor names; a layer missing before it is found when all tensors are checked. */
+static tleg_status read_depth(struct tleg_config_reader *reader) {
+    const struct tleg_entry *entries;
+    const int64_t count = tleg_file_entries(reader->file, &entries);
+    reader->c->depth = 1;
+    for (int64_t k = 0; k < count; k++) {
+        if (strncmp(entries[k].name, "blocks.", 7) != 0)
+            continue;
+        const char *rest = entries[k].name + 7;
+        const int32_t layer = read_index(&rest);
+        if (layer < 0 || !is_site_tensor(rest))
+            continue;
+        if (layer >= TLEG_MAX_DEPTH)
+            return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: tensor \"%s\": expected at most %d layers", reader->label,
+                             entries[k].name, TLEG_MAX_DEPTH);
+        if (layer >= reader->c->depth)
+            reader->c->depth = layer + 1;
+    }
+    return TLEG_OK;
+}
+
+/* The three ways to store a segment, each with names of its own. */
+enum { STORED_SHARED, STORED_LINE, STORED_BASIS, STORED_WAYS };
+static const struct tleg_span ways[STORED_WAYS] = {
+    {2, TLEG_CURVE_POWER, 1}, {2, TLEG_CURVE_POWER, 2}, {2, TLEG_CURVE_COSINE, TLEG_MAX_BASIS}};
+
+static int way_of(const struct tleg_span *span) {
+    if (tleg_span_tensors(span) == 1)
+        return STORED_SHARED;
+    return tleg_span_is_line(span) ? STORED_LINE : STORED_BASIS;
+}
+
+static bool is_stored(const struct tleg_config_reader *reader, enum tleg_site site, int32_t segment, int way,
+                      char first[TLEG_NAME_TEXT]) {
+    tleg_segment_name(site, segment, false, &ways[way], 0, first);
+    return tleg_read_has(reader, first);
+}
+
+enum { SPAN_TEXT = 48 }; /* bytes: the longest is [1024,"chebyshev",16] */
+
+static const char *describe_span(const struct tleg_span *span, char out[SPAN_TEXT]) {
+    struct tleg_text text = {out, 0};
+    if (span->layers == 0)
+        return "which it leaves out";
+    tleg_span_text(span, &text);
+    tleg_text_byte(&text, '\0');
+    return out;
+}
+
+/* A basis must have as many tensors as the schedule says. */
+static tleg_status count_basis(const struct tleg_config_reader *reader, enum tleg_site site, int32_t segment) {
+    const struct tleg_span *span = &reader->schedule.spans[site][segment];
+    char name[TLEG_NAME_TEXT], text[SPAN_TEXT];
+    int32_t found = 0;
+    for (int32_t k = TLEG_MAX_BASIS; k >= 0; k--) { /* one more than there may be, the first last */
+        tleg_segment_name(site, segment, false, span, k, name);
+        found += tleg_read_has(reader, name);
+    }
+    if (found == span->count)
+        return TLEG_OK;
+    return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
+                     "%s: tleg.schedule: segment %d of \"%s\", %s, expects %d tensors from \"%s\" on, found %d", reader->label,
+                     (int)segment, tleg_site_key(site), describe_span(span, text), (int)span->count, name, (int)found);
+}
+
+/* A segment's names say how it is stored; where the schedule names its site, it must say the same. */
+static tleg_status read_segment(struct tleg_config_reader *reader, enum tleg_site site, int32_t segment) {
+    const struct tleg_span *span = &reader->schedule.spans[site][segment];
+    const int way = way_of(span);
+    char expected[TLEG_NAME_TEXT], found[TLEG_NAME_TEXT], text[SPAN_TEXT];
+    const bool has = is_stored(reader, site, segment, way, expected);
+    int other = 0;
+    while (other < STORED_WAYS && (other == way || !is_stored(reader, site, segment, other, found)))
+        other++;
+    if (span->layers == 0 && other == STORED_SHARED && !has)
+        tleg_schedule_set_shared(&reader->schedule, site);
+    else if (other < STORED_WAYS && (!has || way == STORED_SHARED))
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
+                         "%s: tleg.schedule: segment %d of \"%s\", %s, expects \"%s\", found \"%s\"", reader->label,
+                         (int)segment, tleg_site_key(site), describe_span(span, text), expected, found);
+    return way == STORED_BASIS && has ? count_basis(reader, site, segment) : TLEG_OK;
+}
+
+/* Refuses a segment beyond those that the schedule gives. */
+static tleg_status refuse_more(const struct tleg_config_reader *reader, const struct tleg_entry *entry, enum tleg_site site) {
+    char prefix[TLEG_NAME_TEXT];
+    tleg_segment_name(site, 0, false, &ways[STORED_SHARED], 0, prefix);
+    const size_t length = strlen(prefix) - strlen("0.weight");
+    const char *rest = entry->name + length;
+    if (strncmp(entry->name, prefix, length) != 0 || read_index(&rest) < reader->schedule.count[site] || *rest != '.')
+        return TLEG_OK;
+    return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: tensor \"%s\": tleg.schedule gives \"%s\" %d segment(s)",
+                     reader->label, entry->name, tleg_site_key(site), (int)reader->schedule.count[site]);
+}
+
+static tleg_status read_schedule(struct tleg_config_reader *reader) {
+    char what[TLEG_WHAT_TEXT];
+    tleg_read_what(reader, "tleg.schedule", what);
+    tleg_status status =
+        tleg_schedule_parse(reader->context, what, tleg_file_get_metadata(reader->file, "tleg.schedule"), &reader->schedule);
+    const struct tleg_entry *entries;
+    const int64_t count = tleg_file_entries(reader->file, &entries);
+    for (int site = 0; status == TLEG_OK && site < TLEG_SITES; site++) {
+        for (int64_t k = 0; status == TLEG_OK && k < count; k++)
+            status = refuse_more(reader, &entries[k], (enum tleg_site)site);
+        for (int32_t k = 0; status == TLEG_OK && k < reader->schedule.count[site]; k++)
+            status = read_segment(reader, (enum tleg_site)site, k);
+    }
+    return status;
+}
+
+static tleg_status read_layers(struct tleg_config_reader *reader) {
+    return reader->gene ? read_schedule(reader) : read_depth(reader);
+}
+
+/* ---- what shapes cannot say ---- */
+
+static tleg_status read_heads(struct tleg_config_reader *reader) {
+    tleg_config *c = reader->c;
+    bool found;
+    const tleg_status status = tleg_read_integer(reader, "tleg.heads", TLEG_MAX_DIM, &found, &c->heads);
+    if (status != TLEG_OK)
+        return status;
+    if (reader->heads < 0 || (reader->heads > 0 && c->dim % reader->heads != 0))
+        return tleg_fail(reader->context, TLEG_ERROR_ARGUMENT, "%s: heads argument: expected a divisor of dim %d, found %d",
+                         reader->label, (int)c->dim, (int)reader->heads);
+    if (found && c->dim % c->heads != 0)
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: tleg.heads: expected a divisor of dim %d, found %d",
+                         reader->label, (int)c->dim, (int)c->heads);
+    if (found && reader->heads > 0 && reader->heads != c->heads)
+        return tleg_fail(reader->context, TLEG_ERROR_ARGUMENT,
+                         "%s: heads argument: expected %d as tleg.heads says, or 0, found %d", reader->label, (int)c->heads,
+                         (int)reader->heads);
+    if (!found && reader->heads == 0 && c->dim % 64 != 0)
+        return tleg_fail(
+            reader->context, TLEG_ERROR_FORMAT,
+            "%s: the number of heads is unknown: there is no tleg.heads, and dim %d is no multiple of 64; give the "
+            "metadata key tleg.heads, --heads or the heads argument",
+            reader->label, (int)c->dim);
+    if (!found)
+        c->heads = reader->heads > 0 ? reader->heads : c->dim / 64;
+    return TLEG_OK;
+}
+
+static tleg_status read_pool(struct tleg_config_reader *reader) {
+    tleg_config *c = reader->c;
+    const bool fc_norm = tleg_read_has(reader, "fc_norm.weight");
+    const tleg_status status = tleg_read_word(reader, "tleg.pool", "mean", "cls", &c->pool);
+    if (status != TLEG_OK)
+        return status;
+    if (c->pool == 0)
+        c->pool = c->prefix > 0 && !fc_norm ? TLEG_POOL_CLS : TLEG_POOL_MEAN;
+    if (c->pool == TLEG_POOL_CLS && c->prefix == 0)
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
+                         "%s: tleg.pool: expected \"mean\" without a cls_token, found \"cls\"", reader->label);
+    if (c->pool == TLEG_POOL_MEAN && c->prefix == 2)
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: pool: expected \"cls\" with a dist_token, found \"mean\"%s",
+                         reader->label, fc_norm ? " (fc_norm.weight says so)" : "");
+    if (c->pool == TLEG_POOL_CLS && fc_norm)
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
+                         "%s: tleg.pool: expected \"mean\" before fc_norm.weight, found \"cls\"", reader->label);
+    return TLEG_OK;
+}
+
+static tleg_status read_norm(struct tleg_config_reader *reader) {
+    tleg_config *c = reader->c;
+    const bool fc_norm = tleg_read_has(reader, "fc_norm.weight");
+    if (fc_norm && tleg_read_has(reader, "norm.weight"))
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
+                         "%s: expected norm.weight or fc_norm.weight, found both: which is the final norm?", reader->label);
+    int32_t given;
+    const tleg_status status = tleg_read_word(reader, "tleg.norm", "before_pool", "after_pool", &given);
+    if (status != TLEG_OK)
+        return status;
+    c->norm = fc_norm ? TLEG_NORM_AFTER_POOL : TLEG_NORM_BEFORE_POOL;
+    if (given == 0 || given == c->norm)
+        return TLEG_OK;
+    return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: tleg.norm: expected \"%s\" as the name %s says, found \"%s\"",
+                     reader->label, fc_norm ? "after_pool" : "before_pool", fc_norm ? "fc_norm.*" : "norm.*",
+                     fc_norm ? "before_pool" : "after_pool");
+}
+
+/* Names and shapes do not say how a model activates, where its norms stand and what its head reads: timm's own models differ in
+ * that under the same names. */
+static void note_guesses(const struct tleg_config_reader *reader) {
+    const tleg_config *c = reader->c;
+    if (reader->gene || tleg_read_has_keys(reader))
+        return;
+    const char *pool = c->prefix == 2                     ? "the class and the distillation token"
+                       : c->pool == TLEG_POOL_CLS         ? "the class token"
+                       : c->norm == TLEG_NORM_BEFORE_POOL ? "the mean of the patches"
+                                                          : "the mean of the patches, then fc_norm";
+    tleg_log(reader->context,
+             "%s: there are no tleg. keys: taken as timm's plain ViT, whose head reads %s (exact GELU, each part's norm before "
+             "it, eps 1e-6)",
+             reader->label, pool);
+}
+
+static tleg_status read_keys(struct tleg_config_reader *reader) {
+    tleg_status status = read_heads(reader);
+    if (status == TLEG_OK)
+        status = read_pool(reader);
+    if (status == TLEG_OK)
+        status = read_norm(reader);
+    return status == TLEG_OK ? tleg_read_numbers(reader) : status;
+}
+
+/* ---- texts ---- */
+
+struct found_texts { /* in memory of the context's, until the configuration has its own copies */
+    void *labels, *schedule;
+    const char **ignored;
+    size_t label_bytes, schedule_bytes, ignored_bytes;
+};
+
+static tleg_status find_texts(const struct tleg_config_reader *reader, struct found_texts *found) {
+    tleg_status status = tleg_read_tensors(reader, &found->ignored, &found->ignored_bytes);
+    if (status == TLEG_OK)
+        status = tleg_read_labels(reader, &found->labels, &found->label_bytes);
+    if (status != TLEG_OK || !reader->gene)
+        return status;
+    const size_t bytes = tleg_schedule_text(&reader->schedule, NULL) + 1;
+    found->schedule = tleg_alloc(&reader->context->allocator, bytes);
+    if (!found->schedule)
+        return tleg_fail_memory(reader->context, "a schedule", bytes);
+    found->schedule_bytes = bytes;
+    tleg_schedule_text(&reader->schedule, found->schedule);
+    return TLEG_OK;
+}
+
+static void free_texts(const struct tleg_allocator *allocator, struct found_texts *found) {
+    tleg_release(allocator, found->labels, found->label_bytes);
+    tleg_release(allocator, found->schedule, found->schedule_bytes);
+    tleg_release(allocator, (void *)found->ignored, found->ignored_bytes);
+}
+
+static tleg_status read_texts(const struct tleg_config_reader *reader, struct tleg_vit_config *config) {
+    struct found_texts found = {0};
+    tleg_status status = find_texts(reader, &found);
+    if (status == TLEG_OK) {
+        const struct tleg_config_texts texts = {
+            .labels = found.labels,
+            .ignored = found.ignored,
+            .schedule = found.schedule ? found.schedule : "",
+            .label_count = found.labels ? config->c.classes : 0,
+            .ignored_count = config->c.ignored_count,
+        };
+        status = tleg_config_set_texts(reader->context, config, &texts);
+    }
+    free_texts(&reader->context->allocator, &found);
+    return status;
+}
+
+tleg_status tleg_config_read(tleg_context *context, const tleg_file *file, int32_t heads, bool gene,
+                             struct tleg_vit_config *config) {
+    static tleg_status (*const steps[])(struct tleg_config_reader *) = {
+        tleg_read_needs, tleg_read_plain, read_kind,  read_patch,   read_prefix,
+        read_image,      read_layers,     read_block, read_classes, read_keys};
+    *config = (struct tleg_vit_config){.allocator = context->allocator,
+                                       .c = {.struct_size = sizeof config->c, .kind = TLEG_KIND_VIT, .channels = 3}};
+    struct tleg_config_reader reader = {
+        .context = context, .file = file, .label = tleg_file_label(file), .gene = gene, .heads = heads, .c = &config->c};
+    tleg_status status = TLEG_OK;
+    tleg_read_note_keys(&reader);
+    for (size_t k = 0; status == TLEG_OK && k < sizeof steps / sizeof *steps; k++)
+        status = steps[k](&reader);
+    if (status == TLEG_OK)
+        status = read_texts(&reader, config);
+    tleg_schedule_free(&reader.schedule);
+    if (status == TLEG_OK)
+        note_guesses(&reader);
+    else
+        tleg_config_free(config);
+    return status;
+}

@@ -1,0 +1,217 @@
+/* The metadata keys of a file, read strictly. */
+#include "vit/read/private.h"
+#include <stdio.h>
+#include <string.h>
+
+bool tleg_read_has_keys(const struct tleg_config_reader *reader) {
+    const struct tleg_pair *pairs;
+    const int64_t count = tleg_file_pairs(reader->file, &pairs);
+    for (int64_t k = 0; k < count; k++)
+        if (strncmp(pairs[k].key, "tleg.", 5) == 0)
+            return true;
+    return false;
+}
+
+void tleg_read_note_keys(const struct tleg_config_reader *reader) {
+    static const char *const known[] = {"needs", "kind",     "image_size", "patch_size", "heads", "norm",  "eps",
+                                        "pool",  "schedule", "mean",       "std",        "crop",  "labels"};
+    const struct tleg_pair *pairs;
+    const int64_t count = tleg_file_pairs(reader->file, &pairs);
+    for (int64_t i = 0; i < count; i++) {
+        size_t k = 0;
+        if (strncmp(pairs[i].key, "tleg.", 5) != 0)
+            continue;
+        while (k < sizeof known / sizeof *known && strcmp(pairs[i].key + 5, known[k]) != 0)
+            k++;
+        if (k == sizeof known / sizeof *known)
+            tleg_log(reader->context, "%s: the metadata key \"%s\" is unknown and not used", reader->label, pairs[i].key);
+    }
+}
+
+void tleg_read_what(const struct tleg_config_reader *reader, const char *key, char text[TLEG_WHAT_TEXT]) {
+    snprintf(text, TLEG_WHAT_TEXT, "%s: %s", reader->label, key);
+}
+
+/* ---- tleg.needs: what a reader must know to compute what the file means ---- */
+
+/* No word is known to this version: the first is refused by name. */
+static tleg_status refuse_words(const struct tleg_config_reader *reader, const struct tleg_json *json) {
+    char word[64];
+    if (tleg_json_kind(json, 0) != TLEG_JSON_ARRAY)
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: tleg.needs: expected a JSON array of words, found no array",
+                         reader->label);
+    if (tleg_json_size(json, 0) == 0)
+        return TLEG_OK;
+    if (tleg_json_kind(json, 1) != TLEG_JSON_STRING)
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: tleg.needs: expected words alone", reader->label);
+    if (tleg_json_string(json, 1, word, sizeof word) == SIZE_MAX)
+        memcpy(word, "(a long word)", sizeof("(a long word)"));
+    return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED, "%s: made by a newer libtleg: needs \"%s\"", reader->label, word);
+}
+
+tleg_status tleg_read_needs(struct tleg_config_reader *reader) {
+    const char *text = tleg_file_get_metadata(reader->file, "tleg.needs");
+    if (!text)
+        return TLEG_OK;
+    char what[TLEG_WHAT_TEXT];
+    tleg_read_what(reader, "tleg.needs", what);
+    struct tleg_json json;
+    tleg_status status = tleg_json_parse(reader->context, what, text, strlen(text), &json);
+    if (status != TLEG_OK)
+        return status;
+    status = refuse_words(reader, &json);
+    tleg_json_free(&json);
+    return status;
+}
+
+/* Digits alone, without a leading zero. */
+static bool parse_integer(const char *text, int32_t most, int32_t *value) {
+    int64_t number = 0;
+    if (*text < '1' || *text > '9')
+        return false;
+    for (; *text >= '0' && *text <= '9' && number <= most; text++)
+        number = number * 10 + (*text - '0');
+    if (*text != '\0' || number > most)
+        return false;
+    *value = (int32_t)number;
+    return true;
+}
+
+tleg_status tleg_read_integer(const struct tleg_config_reader *reader, const char *key, int32_t most, bool *found,
+                              int32_t *value) {
+    const char *text = tleg_file_get_metadata(reader->file, key);
+    *found = text != NULL;
+    if (!text || parse_integer(text, most, value))
+        return TLEG_OK;
+    return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: %s: expected a whole number from 1 to %d, found \"%s\"",
+                     reader->label, key, (int)most, text);
+}
+
+tleg_status tleg_read_word(const struct tleg_config_reader *reader, const char *key, const char *one, const char *two,
+                           int32_t *value) {
+    const char *text = tleg_file_get_metadata(reader->file, key);
+    *value = 0;
+    if (!text)
+        return TLEG_OK;
+    *value = strcmp(text, one) == 0 ? 1 : strcmp(text, two) == 0 ? 2 : 0;
+    if (*value)
+        return TLEG_OK;
+    return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED,
+                     "%s: %s: expected \"%s\" or \"%s\", found \"%s\", which may be for a newer libtleg", reader->label, key,
+                     one, two, text);
+}
+
+/* `count` numbers with commas, and blanks if they like, between them. */
+static bool parse_numbers(const char *text, int count, double *values) {
+    for (int k = 0; k < count; k++) {
+        const char *end = strchr(text, ',');
+        if ((end != NULL) != (k + 1 < count))
+            return false;
+        const char *next = end ? end + 1 : text;
+        if (!end)
+            end = text + strlen(text);
+        while (*text == ' ')
+            text++;
+        while (end > text && end[-1] == ' ')
+            end--;
+        if (!tleg_number_parse(text, (size_t)(end - text), &values[k]))
+            return false;
+        text = next;
+    }
+    return true;
+}
+
+/* The numbers of a key, each above 0 if `positive` and at most `most`; untouched when it is absent. */
+static tleg_status read_list(const struct tleg_config_reader *reader, const char *key, int count, bool positive, double most,
+                             const char *expected, double *values) {
+    const char *text = tleg_file_get_metadata(reader->file, key);
+    if (!text)
+        return TLEG_OK;
+    double numbers[3];
+    bool good = parse_numbers(text, count, numbers);
+    for (int k = 0; good && k < count; k++)
+        good = numbers[k] <= most && (positive ? numbers[k] > 0 : numbers[k] >= -most);
+    if (!good)
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: %s: expected %s, found \"%s\"", reader->label, key, expected,
+                         text);
+    memcpy(values, numbers, (size_t)count * sizeof *values);
+    return TLEG_OK;
+}
+
+tleg_status tleg_read_numbers(const struct tleg_config_reader *reader) {
+    static const double any = 1e30;
+    tleg_config *c = reader->c;
+    /* timm's models have 1e-6 throughout; the learngene's authors, 1e-5 until the mean comes first */
+    const bool timm = c->norm == TLEG_NORM_AFTER_POOL || (!reader->gene && !tleg_read_has_keys(reader));
+    c->eps = timm ? 1e-6 : 1e-5;
+    c->crop = tleg_default_crop(c->image_size);
+    tleg_default_colours(c->mean, c->std);
+    tleg_status status = read_list(reader, "tleg.eps", 1, true, 1, "a number above 0, at most 1", &c->eps);
+    if (status == TLEG_OK)
+        status = read_list(reader, "tleg.crop", 1, true, 1, "a number above 0, at most 1", &c->crop);
+    if (status == TLEG_OK)
+        status = read_list(reader, "tleg.mean", 3, false, any, "three numbers as in 0.485,0.456,0.406", c->mean);
+    if (status == TLEG_OK)
+        status = read_list(reader, "tleg.std", 3, true, any, "three numbers above 0 as in 0.229,0.224,0.225", c->std);
+    return status;
+}
+
+/* ---- labels ---- */
+
+/* The strings of the array behind `pointers`; false when one of them is no string. */
+static bool decode_labels(const struct tleg_json *json, int32_t count, const char **pointers, size_t capacity) {
+    char *at = (char *)(pointers + count);
+    size_t token = 1;
+    for (int32_t k = 0; k < count; k++, token = tleg_json_next(json, token)) {
+        const size_t length = tleg_json_string(json, token, at, capacity);
+        if (length == SIZE_MAX)
+            return false;
+        pointers[k] = at;
+        at += length + 1;
+        capacity -= length + 1;
+    }
+    return true;
+}
+
+static tleg_status take_labels(const struct tleg_config_reader *reader, const struct tleg_json *json, void **memory,
+                               size_t *bytes) {
+    const int32_t classes = reader->c->classes;
+    if (tleg_json_kind(json, 0) != TLEG_JSON_ARRAY)
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
+                         "%s: tleg.labels: expected a JSON array of %d class names, found no array", reader->label,
+                         (int)classes);
+    if (tleg_json_size(json, 0) != (size_t)classes)
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
+                         "%s: tleg.labels: expected as many names as head.weight has classes, %d, found %zu", reader->label,
+                         (int)classes, tleg_json_size(json, 0));
+    /* each name is no longer than its JSON, whose quotes make room for the NUL */
+    const size_t list = (size_t)classes * sizeof(char *), size = list + json->length;
+    void *labels = tleg_alloc(&reader->context->allocator, size);
+    if (!labels)
+        return tleg_fail_memory(reader->context, "class names", size);
+    if (!decode_labels(json, classes, labels, json->length)) {
+        tleg_release(&reader->context->allocator, labels, size);
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: tleg.labels: expected names alone, without a NUL in them",
+                         reader->label);
+    }
+    *memory = labels;
+    *bytes = size;
+    return TLEG_OK;
+}
+
+tleg_status tleg_read_labels(const struct tleg_config_reader *reader, void **memory, size_t *bytes) {
+    const char *text = tleg_file_get_metadata(reader->file, "tleg.labels");
+    *memory = NULL;
+    *bytes = 0;
+    if (!text)
+        return TLEG_OK;
+    char what[TLEG_WHAT_TEXT];
+    tleg_read_what(reader, "tleg.labels", what);
+    struct tleg_json json;
+    tleg_status status = tleg_json_parse(reader->context, what, text, strlen(text), &json);
+    if (status != TLEG_OK)
+        return status;
+    status = take_labels(reader, &json, memory, bytes);
+    tleg_json_free(&json);
+    return status;
+}

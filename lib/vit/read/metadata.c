@@ -1,0 +1,116 @@
+/* A configuration as the metadata of a file: every key explicit, in an order that never changes. */
+#include "config/text.h"
+#include "vit/read/private.h"
+#include <string.h>
+
+enum { MOST_PAIRS = 16 };
+
+/* Pairs under way: texts are only measured while text.out is NULL. */
+struct builder {
+    struct tleg_text text;
+    struct tleg_pair pairs[MOST_PAIRS];
+    int64_t count;
+};
+
+static void begin(struct builder *builder, const char *key) {
+    const char *out = builder->text.out;
+    builder->pairs[builder->count++] = (struct tleg_pair){key, out ? out + builder->text.length : NULL};
+}
+
+static void end(struct builder *builder) {
+    tleg_text_byte(&builder->text, '\0');
+}
+
+static void add_text(struct builder *builder, const char *key, const char *value) {
+    begin(builder, key);
+    tleg_text_put(&builder->text, value);
+    end(builder);
+}
+
+static void add_integer(struct builder *builder, const char *key, int32_t value) {
+    begin(builder, key);
+    tleg_text_integer(&builder->text, value);
+    end(builder);
+}
+
+/* Numbers with commas between them. */
+static void add_numbers(struct builder *builder, const char *key, const double *values, int count) {
+    begin(builder, key);
+    for (int k = 0; k < count; k++) {
+        char number[TLEG_NUMBER_TEXT];
+        tleg_number_format(values[k], number);
+        tleg_text_put(&builder->text, k ? "," : "");
+        tleg_text_put(&builder->text, number);
+    }
+    end(builder);
+}
+
+/* A JSON string; UTF-8 stays as it is. */
+static void put_string(struct tleg_text *text, const char *string) {
+    static const char digits[] = "0123456789abcdef";
+    tleg_text_byte(text, '"');
+    for (; *string; string++) {
+        const unsigned char byte = (unsigned char)*string;
+        if (byte == '"' || byte == '\\') {
+            tleg_text_byte(text, '\\');
+            tleg_text_byte(text, *string);
+        } else if (byte < 0x20) {
+            tleg_text_put(text, "\\u00");
+            tleg_text_byte(text, digits[byte >> 4]);
+            tleg_text_byte(text, digits[byte & 15]);
+        } else {
+            tleg_text_byte(text, *string);
+        }
+    }
+    tleg_text_byte(text, '"');
+}
+
+static void add_labels(struct builder *builder, const tleg_config *config) {
+    begin(builder, "tleg.labels");
+    for (int32_t k = 0; k < config->label_count; k++) {
+        tleg_text_put(&builder->text, k ? ", " : "[");
+        put_string(&builder->text, config->labels[k]);
+    }
+    tleg_text_put(&builder->text, "]");
+    end(builder);
+}
+
+static void build(struct builder *builder, const tleg_config *config, bool gene) {
+    const bool mean = config->pool == TLEG_POOL_MEAN;
+    add_text(builder, "format", "pt"); /* other people's readers ask for it */
+    add_text(builder, "tleg.kind", gene ? "learngene" : "vit");
+    add_integer(builder, "tleg.image_size", config->image_size);
+    add_integer(builder, "tleg.patch_size", config->patch_size);
+    add_integer(builder, "tleg.heads", config->heads);
+    /* before a token is taken or after it is the same to a norm: its name stays norm.* */
+    add_text(builder, "tleg.norm", mean && config->norm == TLEG_NORM_AFTER_POOL ? "after_pool" : "before_pool");
+    add_numbers(builder, "tleg.eps", &config->eps, 1);
+    add_text(builder, "tleg.pool", mean ? "mean" : "cls");
+    add_numbers(builder, "tleg.mean", config->mean, 3);
+    add_numbers(builder, "tleg.std", config->std, 3);
+    add_numbers(builder, "tleg.crop", &config->crop, 1);
+    if (config->label_count)
+        add_labels(builder, config);
+    if (gene && config->schedule && *config->schedule)
+        add_text(builder, "tleg.schedule", config->schedule);
+}
+
+tleg_status tleg_config_metadata(tleg_context *context, const tleg_config *config, bool gene, struct tleg_metadata *metadata) {
+    memset(metadata, 0, sizeof *metadata);
+    struct builder measure = {0}, write = {0};
+    build(&measure, config, gene);
+    const size_t list = (size_t)measure.count * sizeof *metadata->pairs, bytes = list + measure.text.length;
+    void *memory = tleg_alloc(&context->allocator, bytes);
+    if (!memory)
+        return tleg_fail_memory(context, "a file's metadata", bytes);
+    write.text.out = (char *)memory + list;
+    build(&write, config, gene);
+    memcpy(memory, write.pairs, list);
+    *metadata = (struct tleg_metadata){context->allocator, memory, write.count, memory, bytes};
+    return TLEG_OK;
+}
+
+void tleg_metadata_free(struct tleg_metadata *metadata) {
+    tleg_release(&metadata->allocator, metadata->memory, metadata->bytes);
+    memset(metadata, 0, sizeof *metadata);
+}

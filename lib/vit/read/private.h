@@ -1,0 +1,54 @@
+/* Reading a configuration from a file, between the files of this room. */
+#ifndef TLEG_LIB_VIT_READ_PRIVATE_H
+#define TLEG_LIB_VIT_READ_PRIVATE_H
+
+#include "config/schedule.h"
+#include "vit/read/read.h"
+
+/* The configuration under way. Each step reads what it needs of those before it. */
+struct tleg_config_reader {
+    tleg_context *context;
+    const tleg_file *file;
+    const char *label;             /* the file, for errors */
+    bool gene;                     /* what the file must be */
+    int32_t heads;                 /* the caller's, or 0 */
+    struct tleg_schedule schedule; /* of a learngene */
+    tleg_config *c;
+};
+
+/* ---- keys (keys.c) ---- */
+/* "FILE: KEY" as the start of an error, cut where an error would be. */
+enum { TLEG_WHAT_TEXT = 1020 };
+void tleg_read_what(const struct tleg_config_reader *reader, const char *key, char text[TLEG_WHAT_TEXT]);
+bool tleg_read_has_keys(const struct tleg_config_reader *reader); /* any that begins with "tleg." */
+/* Notes those among them that this version does not know: mistyped, or of a later one. */
+void tleg_read_note_keys(const struct tleg_config_reader *reader);
+/* UNSUPPORTED names a word of tleg.needs that this version does not know. */
+tleg_status tleg_read_needs(struct tleg_config_reader *reader);
+/* *value stays as it is, and *found is false, when the key is absent. FORMAT names the key. */
+tleg_status tleg_read_integer(const struct tleg_config_reader *reader, const char *key, int32_t most, bool *found,
+                              int32_t *value);
+/* 1 or 2: the word that is the key's value; 0 when it is absent. UNSUPPORTED names another. */
+tleg_status tleg_read_word(const struct tleg_config_reader *reader, const char *key, const char *one, const char *two,
+                           int32_t *value);
+/* tleg.eps, tleg.mean, tleg.std, tleg.crop, or their defaults. */
+tleg_status tleg_read_numbers(const struct tleg_config_reader *reader);
+/* tleg.labels into one memory: the pointers, then the texts; NULL when the key is absent. */
+tleg_status tleg_read_labels(const struct tleg_config_reader *reader, void **memory, size_t *bytes);
+
+/* ---- tensors (tensors.c) ---- */
+/* The tensor `name` of floating type and rank `rank`, no size being 0. FORMAT or UNSUPPORTED names it, what was expected and
+ * what was found, and for a missing one the likeliest that is there. */
+tleg_status tleg_read_need(const struct tleg_config_reader *reader, const char *name, int32_t rank,
+                           const struct tleg_entry **entry);
+/* UNSUPPORTED names a tensor of another architecture, which would change what the model computes. */
+tleg_status tleg_read_plain(struct tleg_config_reader *reader);
+/* Whether the file has a tensor. */
+bool tleg_read_has(const struct tleg_config_reader *reader, const char *name);
+/* Whether a name begins with `prefix` and, if `part` is not NULL, holds `part` behind it; *name is one that does. */
+bool tleg_read_any(const struct tleg_config_reader *reader, const char *prefix, const char *part, const char **name);
+/* Checks that every tensor of the configuration is there with its shape; counts parameters, sets dtype, and lists the other
+ * tensors: *ignored holds c->ignored_count names (NULL for none), *bytes of memory. */
+tleg_status tleg_read_tensors(const struct tleg_config_reader *reader, const char ***ignored, size_t *bytes);
+
+#endif

@@ -1,0 +1,28 @@
+/* A configuration from a file, and back to one. */
+#ifndef TLEG_LIB_VIT_READ_H
+#define TLEG_LIB_VIT_READ_H
+
+#include "config/config.h"
+#include "format/format.h"
+
+/* The same file, in which the names are without what a wrapper such as DataParallel ("module.") put before them; noted. */
+tleg_status tleg_config_unwrap(tleg_context *context, const tleg_file *file, tleg_file **bare);
+/* From an unwrapped file's metadata, names and shapes, whichever it holds; heads 0: as the file says. FORMAT names the key or
+ * tensor. A learngene where `gene` is false, or a model where it is true, is FORMAT too, with what it is. Fills everything,
+ * ignored names included, and checks that every tensor that belongs to the configuration is there with its shape. */
+tleg_status tleg_config_read(tleg_context *context, const tleg_file *file, int32_t heads, bool gene,
+                             struct tleg_vit_config *config);
+
+/* The metadata of a learngene's (gene) or model's file, into memory of the context's allocator, in an order that never
+ * changes: every key explicit. */
+struct tleg_metadata {
+    struct tleg_allocator allocator;
+    struct tleg_pair *pairs;
+    int64_t count;
+    void *memory;
+    size_t bytes;
+};
+tleg_status tleg_config_metadata(tleg_context *context, const tleg_config *config, bool gene, struct tleg_metadata *metadata);
+void tleg_metadata_free(struct tleg_metadata *metadata);
+
+#endif

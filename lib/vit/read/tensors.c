@@ -1,0 +1,343 @@
+/* The tensors of a file, held against the configuration that they are said to have. */
+#include "vit/read/private.h"
+#include <stddef.h>
+#include <string.h>
+
+/* ---- one tensor ---- */
+
+bool tleg_read_has(const struct tleg_config_reader *reader, const char *name) {
+    return tleg_file_find(reader->file, name) != NULL;
+}
+
+bool tleg_read_any(const struct tleg_config_reader *reader, const char *prefix, const char *part, const char **name) {
+    const struct tleg_entry *entries;
+    const int64_t count = tleg_file_entries(reader->file, &entries);
+    const size_t length = strlen(prefix);
+    for (int64_t k = 0; k < count; k++)
+        if (strncmp(entries[k].name, prefix, length) == 0 && (!part || strstr(entries[k].name + length, part))) {
+            *name = entries[k].name;
+            return true;
+        }
+    return false;
+}
+
+/* A name that ends with "." and `name`, from the entry at *from on, which moves behind it: what a wrapper such as DataParallel
+ * makes of it. */
+static const char *next_wrapped(const struct tleg_config_reader *reader, const char *name, int64_t *from) {
+    const struct tleg_entry *entries;
+    const int64_t count = tleg_file_entries(reader->file, &entries);
+    const size_t length = strlen(name);
+    while (*from < count) {
+        const char *whole = entries[(*from)++].name, *end = whole + strlen(whole);
+        if ((size_t)(end - whole) > length + 1 && end[-(ptrdiff_t)length - 1] == '.' && strcmp(end - length, name) == 0)
+            return whole;
+    }
+    return NULL;
+}
+
+static const char *find_wrapped(const struct tleg_config_reader *reader, const char *name) {
+    int64_t from = 0;
+    return next_wrapped(reader, name, &from);
+}
+
+static bool is_outer_name(const char *name) {
+    static const int32_t norms[2] = {TLEG_NORM_BEFORE_POOL, TLEG_NORM_AFTER_POOL};
+    for (int k = 0; k < 2 * TLEG_SLOTS; k++) {
+        const tleg_config any = {
+            .image_size = 1, .patch_size = 1, .prefix = 2, .pool = TLEG_POOL_MEAN, .norm = norms[k / TLEG_SLOTS]};
+        struct tleg_spec spec;
+        tleg_outer_spec(&any, (enum tleg_slot)(k % TLEG_SLOTS), &spec);
+        if (strcmp(name, spec.name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Whether a name ends as those of a block's tensors do: .weight or .bias, and what tells a segment's tensors apart. */
+static bool has_proper_end(const char *name) {
+    static const char *const ends[] = {"", "_base", "_ilayer"};
+    const char *end = strrchr(name, '.');
+    if (!end || (strncmp(end, ".weight", 7) != 0 && strncmp(end, ".bias", 5) != 0))
+        return false;
+    end += end[1] == 'w' ? 7 : 5;
+    for (size_t k = 0; k < sizeof ends / sizeof *ends; k++)
+        if (strcmp(end, ends[k]) == 0)
+            return true;
+    if (strncmp(end, "_basis", 6) != 0 || end[6] == '\0')
+        return false;
+    for (end += 6; *end >= '0' && *end <= '9'; end++)
+        continue;
+    return *end == '\0';
+}
+
+/* Whether a name is one that learngenes or models have, so that it is no misspelling of another. */
+static bool is_proper_name(const char *name) {
+    if (strncmp(name, "blocks.", 7) == 0 && has_proper_end(name))
+        for (int site = 0; site < TLEG_SITES; site++)
+            if (strstr(name, tleg_site_name((enum tleg_site)site)))
+                return true;
+    return is_outer_name(name);
+}
+
+/* What stands before "patch_embed.proj.weight", when that is there once and no name of a model is bare: with "model." and
+ * "model_ema.", or one name without, which is meant is not ours to guess. False when there is no such prefix. */
+static bool find_prefix(const struct tleg_config_reader *reader, char prefix[TLEG_WHAT_TEXT]) {
+    static const char inner[] = "patch_embed.proj.weight"; /* of learngenes and models */
+    int64_t from = 0;
+    const char *wrapped = next_wrapped(reader, inner, &from);
+    if (!wrapped || strlen(wrapped) >= TLEG_WHAT_TEXT || next_wrapped(reader, inner, &from))
+        return false;
+    const size_t length = strlen(wrapped) - (sizeof inner - 1);
+    const struct tleg_entry *entries;
+    const int64_t count = tleg_file_entries(reader->file, &entries);
+    for (int64_t k = 0; k < count; k++)
+        if (is_proper_name(entries[k].name))
+            return false;
+    memcpy(prefix, wrapped, length);
+    prefix[length] = '\0';
+    return true;
+}
+
+tleg_status tleg_config_unwrap(tleg_context *context, const tleg_file *file, tleg_file **bare) {
+    const struct tleg_config_reader reader = {.context = context, .file = file, .label = tleg_file_label(file)};
+    char prefix[TLEG_WHAT_TEXT] = "";
+    if (find_prefix(&reader, prefix))
+        tleg_log(context, "%s: names begin with \"%s\": read without it", reader.label, prefix);
+    return tleg_file_view(context, file, prefix, bare);
+}
+
+#define ONE_OF_SEVERAL                                                                                                         \
+    "by its name this is one of several files: give their index (.safetensors.index.json), which stands beside them"
+
+static tleg_status fail_missing(const struct tleg_config_reader *reader, const char *name) {
+    if (tleg_file_is_shard(reader->file))
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: missing tensor \"%s\"; " ONE_OF_SEVERAL, reader->label, name);
+    const char *wrapped = find_wrapped(reader, name);
+    if (wrapped)
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
+                         "%s: missing tensor \"%s\"; found \"%s\": take \"%.*s\" off the names in this file", reader->label,
+                         name, wrapped, (int)(strlen(wrapped) - strlen(name)), wrapped);
+    const char *near = tleg_file_nearest(reader->file, name);
+    if (near && !is_proper_name(near))
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: missing tensor \"%s\"; found the like \"%s\"", reader->label,
+                         name, near);
+    return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: missing tensor \"%s\"", reader->label, name);
+}
+
+static tleg_status check_type(const struct tleg_config_reader *reader, const struct tleg_entry *entry) {
+    switch (entry->dtype) {
+    case TLEG_F32:
+    case TLEG_F16:
+    case TLEG_BF16:
+    case TLEG_F64:
+        return TLEG_OK;
+    default:
+        return tleg_fail(reader->context, entry->dtype ? TLEG_ERROR_FORMAT : TLEG_ERROR_UNSUPPORTED,
+                         "%s: tensor \"%s\": expected type F32, F16, BF16 or F64, found %s", reader->label, entry->name,
+                         entry->type_name);
+    }
+}
+
+tleg_status tleg_read_need(const struct tleg_config_reader *reader, const char *name, int32_t rank,
+                           const struct tleg_entry **found) {
+    const struct tleg_entry *entry = tleg_file_find(reader->file, name);
+    if (!entry)
+        return fail_missing(reader, name);
+    const tleg_status status = check_type(reader, entry);
+    if (status != TLEG_OK)
+        return status;
+    bool good = entry->rank == rank;
+    for (int32_t k = 0; good && k < rank; k++)
+        good = entry->shape[k] > 0;
+    if (!good) {
+        char text[TLEG_SHAPE_TEXT];
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
+                         "%s: tensor \"%s\": expected %d dimensions above 0, found shape %s", reader->label, name, (int)rank,
+                         tleg_shape_text(entry->rank, entry->shape, text));
+    }
+    *found = entry;
+    return TLEG_OK;
+}
+
+/* ---- what is no plain ViT ---- */
+
+/* Parameters of other architectures that would change what the model computes: passing over them in silence gives wrong
+ * answers. Parts of names, as timm, BEiT, EVA and DINO write them. */
+static const char *const foreign[] = {".ls1.",
+                                      ".ls2.",
+                                      ".gamma_1",
+                                      ".gamma_2",
+                                      ".q_norm.",
+                                      ".k_norm.",
+                                      "norm_pre.",
+                                      "reg_token",
+                                      "register_tokens",
+                                      "storage_tokens",
+                                      "rel_pos",
+                                      "relative_position_bias_table",
+                                      ".attn.norm.",
+                                      ".mlp.norm.",
+                                      "pre_logits.",
+                                      "attn_pool.",
+                                      ".q_bias",
+                                      ".v_bias",
+                                      ".attn.gate",
+                                      ".lora_",
+                                      "patch_embed.norm.",
+                                      "patch_embed.backbone.",
+                                      "rope."};
+
+tleg_status tleg_read_plain(struct tleg_config_reader *reader) {
+    const struct tleg_entry *entries;
+    const int64_t count = tleg_file_entries(reader->file, &entries);
+    for (int64_t i = 0; i < count; i++)
+        for (size_t k = 0; k < sizeof foreign / sizeof *foreign; k++)
+            if (strstr(entries[i].name, foreign[k]))
+                return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED,
+                                 "%s: tensor \"%s\": expected a plain ViT, found a part that this library does not compute",
+                                 reader->label, entries[i].name);
+    return TLEG_OK;
+}
+
+/* ---- all of them ---- */
+
+struct check {
+    const struct tleg_config_reader *reader;
+    const struct tleg_entry *entries;
+    char *used;         /* one for each entry */
+    int32_t half;       /* F16 or BF16 while every tensor is of it, else F32 */
+    bool first;         /* no tensor was seen yet */
+    int64_t used_count; /* entries that the configuration names */
+};
+
+/* A model stays in a half type only when nothing in it would be rounded by that. */
+static void see_type(struct check *check, int32_t dtype) {
+    const bool half = dtype == TLEG_F16 || dtype == TLEG_BF16;
+    check->half = half && (check->first || dtype == check->half) ? dtype : TLEG_F32;
+    check->first = false;
+}
+
+static tleg_status check_tensor(struct check *check, const char *name, const struct tleg_spec *spec) {
+    const struct tleg_config_reader *reader = check->reader;
+    const struct tleg_entry *entry = tleg_file_find(reader->file, name);
+    if (!entry)
+        return fail_missing(reader, name);
+    const tleg_status status = check_type(reader, entry);
+    if (status != TLEG_OK)
+        return status;
+    if (entry->rank != spec->rank || memcmp(entry->shape, spec->shape, (size_t)spec->rank * sizeof *spec->shape) != 0) {
+        char expected[TLEG_SHAPE_TEXT], found[TLEG_SHAPE_TEXT];
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: tensor \"%s\": expected shape %s, found %s", reader->label,
+                         name, tleg_shape_text(spec->rank, spec->shape, expected),
+                         tleg_shape_text(entry->rank, entry->shape, found));
+    }
+    check->used[entry - check->entries] = 1;
+    check->used_count++;
+    reader->c->parameters += tleg_spec_count(spec);
+    see_type(check, entry->dtype);
+    return TLEG_OK;
+}
+
+static tleg_status check_gene_tensor(void *arg, const struct tleg_gene_place *place, const struct tleg_spec *spec) {
+    (void)place;
+    return check_tensor(arg, spec->name, spec);
+}
+
+static tleg_status check_outer(struct check *check) {
+    tleg_status status = TLEG_OK;
+    for (int slot = 0; status == TLEG_OK && slot < TLEG_SLOTS; slot++) {
+        struct tleg_spec spec;
+        tleg_outer_spec(check->reader->c, (enum tleg_slot)slot, &spec);
+        if (!spec.name[0])
+            continue;
+        status = check_tensor(check, spec.name, &spec);
+    }
+    return status;
+}
+
+static tleg_status check_layer(struct check *check, int32_t layer) {
+    tleg_status status = TLEG_OK;
+    struct tleg_parameter parameter = {0};
+    while (status == TLEG_OK && tleg_each_parameter(check->reader->c, &parameter)) {
+        tleg_layer_name(layer, parameter.site, parameter.bias, parameter.spec.name);
+        status = check_tensor(check, parameter.spec.name, &parameter.spec);
+    }
+    return status;
+}
+
+static tleg_status check_all(struct check *check) {
+    tleg_config *c = check->reader->c;
+    c->parameters = 0;
+    c->dtype = TLEG_F32;
+    if (check->reader->gene)
+        return tleg_gene_each(c, &check->reader->schedule, check_gene_tensor, check);
+    tleg_status status = check_outer(check);
+    for (int32_t layer = 0; status == TLEG_OK && layer < c->depth; layer++)
+        status = check_layer(check, layer);
+    c->dtype = check->half;
+    if (status == TLEG_OK && tleg_file_is_shard(check->reader->file)) /* who knows how many layers the others hold */
+        return tleg_fail(check->reader->context, TLEG_ERROR_FORMAT, "%s: found %d layer(s); " ONE_OF_SEVERAL,
+                         check->reader->label, (int)c->depth);
+    return status;
+}
+
+/* Whether a name lies where the reader of this kind of file looks: a tensor there that it does not know would change what is
+ * computed. A model's layers in a learngene's file, and the other way round, are the other kind's. */
+static bool is_ours(const struct tleg_config_reader *reader, const char *name) {
+    static const char gene[] = "blocks.block.", any[] = "blocks.";
+    const bool in_gene = strncmp(name, gene, sizeof gene - 1) == 0;
+    if (strncmp(name, any, sizeof any - 1) != 0)
+        return false;
+    const bool in_layer = name[sizeof any - 1] >= '0' && name[sizeof any - 1] <= '9';
+    return reader->gene ? !in_layer : !in_gene;
+}
+
+static tleg_status refuse_strangers(const struct check *check, int64_t count) {
+    const struct tleg_config_reader *reader = check->reader;
+    for (int64_t k = 0; k < count; k++)
+        if (!check->used[k] && is_ours(reader, check->entries[k].name))
+            return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED,
+                             "%s: tensor \"%s\" among the blocks is unknown to this version of libtleg: it may be of another "
+                             "architecture, or for a newer libtleg",
+                             reader->label, check->entries[k].name);
+    return TLEG_OK;
+}
+
+/* The names that are not used, and a note of them. */
+static tleg_status list_ignored(const struct check *check, int64_t count, const char ***ignored, size_t *bytes) {
+    const struct tleg_config_reader *reader = check->reader;
+    const int64_t rest = count - check->used_count;
+    if (rest == 0)
+        return TLEG_OK;
+    const size_t size = (size_t)rest * sizeof(char *);
+    const char **names = tleg_alloc(&reader->context->allocator, size);
+    if (!names)
+        return tleg_fail_memory(reader->context, "the names of unused tensors", size);
+    int64_t at = 0;
+    for (int64_t k = 0; k < count; k++)
+        if (!check->used[k])
+            names[at++] = check->entries[k].name;
+    tleg_log(reader->context, "%s: not used: %d tensor(s), the first is \"%s\"", reader->label, (int)rest, names[0]);
+    reader->c->ignored_count = rest;
+    *ignored = names;
+    *bytes = size;
+    return TLEG_OK;
+}
+
+tleg_status tleg_read_tensors(const struct tleg_config_reader *reader, const char ***ignored, size_t *bytes) {
+    struct check check = {.reader = reader, .half = TLEG_F32, .first = true};
+    const int64_t count = tleg_file_entries(reader->file, &check.entries);
+    *ignored = NULL;
+    *bytes = 0;
+    reader->c->ignored_count = 0;
+    check.used = tleg_alloc_zero(&reader->context->allocator, (size_t)count);
+    if (!check.used)
+        return tleg_fail_memory(reader->context, "a list of tensors", (size_t)count);
+    tleg_status status = check_all(&check);
+    if (status == TLEG_OK)
+        status = refuse_strangers(&check, count);
+    if (status == TLEG_OK)
+        status = list_ignored(&check, count, ignored, bytes);
+    tleg_release(&reader->context->allocator, check.used, (size_t)count);
+    return status;
+}

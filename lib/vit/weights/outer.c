@@ -1,0 +1,135 @@
+/* Patch embedding, tokens, position embedding, final norm and heads: all that a learngene hands on unchanged. */
+#include "vit/weights/weights.h"
+
+#include <string.h>
+
+/* A slot's matrix as (n, k); false for vectors and tables. */
+static bool slot_matrix(enum tleg_slot slot, const struct tleg_spec *spec, int64_t *n, int64_t *k) {
+    if (slot != TLEG_SLOT_PATCH_WEIGHT && slot != TLEG_SLOT_HEAD_WEIGHT && slot != TLEG_SLOT_HEAD_DIST_WEIGHT)
+        return false;
+    *n = spec->shape[0];
+    *k = slot == TLEG_SLOT_PATCH_WEIGHT ? spec->shape[1] * spec->shape[2] * spec->shape[3] : spec->shape[1];
+    return true;
+}
+
+struct outer_layout {
+    size_t at[TLEG_SLOTS];
+    size_t scratch; /* floats, to pack the matrices */
+    size_t bytes;
+};
+
+static void outer_layout(const struct tleg_kernels *kernels, const tleg_config *config, int32_t dtype,
+                         struct outer_layout *layout) {
+    size_t end = 0;
+    layout->scratch = 0;
+    for (int slot = 0; slot < TLEG_SLOTS; slot++) {
+        struct tleg_spec spec;
+        int64_t n, k;
+        tleg_outer_spec(config, slot, &spec);
+        size_t count = tleg_spec_count(&spec), element = sizeof(float);
+        if (count && slot_matrix(slot, &spec, &n, &k)) {
+            size_t scratch = tleg_pack_scratch(kernels, dtype, dtype, n, k);
+            layout->scratch = layout->scratch > scratch ? layout->scratch : scratch;
+            count = tleg_packed_count(kernels, dtype, n, k);
+            element = tleg_dtype_size(dtype);
+        }
+        layout->at[slot] = tleg_place(&end, count, element);
+    }
+    layout->bytes = end;
+}
+
+size_t tleg_outer_bytes(const struct tleg_kernels *kernels, const tleg_config *config, int32_t dtype) {
+    struct outer_layout layout;
+    outer_layout(kernels, config, dtype, &layout);
+    return layout.bytes;
+}
+
+/* One slot's numbers, for tleg_pack_from. */
+struct slot_source {
+    tleg_outer_read *read;
+    void *source;
+    enum tleg_slot slot;
+};
+
+static tleg_status read_slot(tleg_context *context, void *source, size_t first, size_t count, float *room,
+                             const float **numbers) {
+    const struct slot_source *from = source;
+    return from->read(context, from->source, from->slot, first, count, room, numbers);
+}
+
+static tleg_status outer_put(tleg_context *context, const struct tleg_kernels *kernels, int32_t dtype,
+                             const struct tleg_spec *spec, struct slot_source *from, float *scratch, char *at) {
+    int64_t n, k;
+    if (slot_matrix(from->slot, spec, &n, &k))
+        return tleg_pack_from(context, kernels, dtype, dtype, n, k, read_slot, from, scratch, at);
+    return tleg_round_from(context, kernels, dtype, tleg_spec_count(spec), read_slot, from, (float *)(void *)at);
+}
+
+static void outer_view(const tleg_config *config, const struct outer_layout *layout, int32_t dtype, const char *memory,
+                       struct tleg_outer_weights *outer) {
+    const void *at[TLEG_SLOTS];
+    struct tleg_weight matrix[TLEG_SLOTS] = {0};
+    for (int slot = 0; slot < TLEG_SLOTS; slot++) {
+        struct tleg_spec spec;
+        tleg_outer_spec(config, slot, &spec);
+        at[slot] = tleg_spec_count(&spec) ? memory + layout->at[slot] : NULL;
+        int64_t n, k;
+        if (at[slot] && slot_matrix(slot, &spec, &n, &k))
+            matrix[slot] =
+                (struct tleg_weight){.n = n, .k = k, .basis = tleg_basis_one(at[slot]), .stored = dtype, .rounded = dtype};
+    }
+    outer->memory = memory;
+    outer->patch = (struct tleg_linear){.weight = matrix[TLEG_SLOT_PATCH_WEIGHT], .bias = at[TLEG_SLOT_PATCH_BIAS]};
+    outer->pos = at[TLEG_SLOT_POS_EMBED];
+    outer->cls = at[TLEG_SLOT_CLS_TOKEN];
+    outer->dist = at[TLEG_SLOT_DIST_TOKEN];
+    outer->norm = (struct tleg_norm){.weight = at[TLEG_SLOT_NORM_WEIGHT], .bias = at[TLEG_SLOT_NORM_BIAS]};
+    outer->head[0] = (struct tleg_linear){.weight = matrix[TLEG_SLOT_HEAD_WEIGHT], .bias = at[TLEG_SLOT_HEAD_BIAS]};
+    outer->head[1] = (struct tleg_linear){.weight = matrix[TLEG_SLOT_HEAD_DIST_WEIGHT], .bias = at[TLEG_SLOT_HEAD_DIST_BIAS]};
+}
+
+tleg_status tleg_outer_fill(tleg_context *context, const struct tleg_kernels *kernels, const tleg_config *config, int32_t dtype,
+                            tleg_outer_read *read, void *source, char *memory, struct tleg_outer_weights *outer) {
+    struct outer_layout layout;
+    outer_layout(kernels, config, dtype, &layout);
+    size_t bytes = layout.scratch * sizeof(float); /* no more than two panels of what has been laid out */
+    float *scratch = tleg_alloc(&context->allocator, bytes);
+    tleg_status status = scratch ? TLEG_OK : tleg_fail_memory(context, "embedding and head", bytes);
+    for (int slot = 0; slot < TLEG_SLOTS && !status; slot++) {
+        struct tleg_spec spec;
+        tleg_outer_spec(config, slot, &spec);
+        struct slot_source from = {read, source, slot};
+        if (tleg_spec_count(&spec))
+            status = outer_put(context, kernels, dtype, &spec, &from, scratch, memory + layout.at[slot]);
+    }
+    tleg_release(&context->allocator, scratch, bytes);
+    if (!status)
+        outer_view(config, &layout, dtype, memory, outer);
+    return status;
+}
+
+void tleg_outer_copy(const struct tleg_kernels *kernels, const tleg_config *config, const struct tleg_outer_weights *from,
+                     char *memory, struct tleg_outer_weights *outer) {
+    struct outer_layout layout;
+    outer_layout(kernels, config, config->dtype, &layout);
+    memcpy(memory, from->memory, layout.bytes);
+    outer_view(config, &layout, config->dtype, memory, outer);
+}
+
+void tleg_outer_get(const struct tleg_kernels *kernels, const tleg_config *config, const struct tleg_outer_weights *outer,
+                    enum tleg_slot slot, float *scratch, float *out) {
+    struct tleg_spec spec;
+    tleg_outer_spec(config, slot, &spec);
+    const float *vector[TLEG_SLOTS] = {
+        [TLEG_SLOT_CLS_TOKEN] = outer->cls,           [TLEG_SLOT_DIST_TOKEN] = outer->dist,
+        [TLEG_SLOT_POS_EMBED] = outer->pos,           [TLEG_SLOT_PATCH_BIAS] = outer->patch.bias,
+        [TLEG_SLOT_NORM_WEIGHT] = outer->norm.weight, [TLEG_SLOT_NORM_BIAS] = outer->norm.bias,
+        [TLEG_SLOT_HEAD_BIAS] = outer->head[0].bias,  [TLEG_SLOT_HEAD_DIST_BIAS] = outer->head[1].bias,
+    };
+    if (vector[slot])
+        memcpy(out, vector[slot], tleg_spec_count(&spec) * sizeof(float));
+    else if (slot == TLEG_SLOT_PATCH_WEIGHT)
+        tleg_unpack_from(kernels, &outer->patch.weight, scratch, out);
+    else
+        tleg_unpack_from(kernels, &outer->head[slot == TLEG_SLOT_HEAD_DIST_WEIGHT].weight, scratch, out);
+}

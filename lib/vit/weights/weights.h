@@ -1,0 +1,115 @@
+/* A Vision Transformer's weights: as a pass sees them, and where they lie in memory. */
+#ifndef TLEG_LIB_VIT_WEIGHTS_H
+#define TLEG_LIB_VIT_WEIGHTS_H
+
+#include "config/config.h"
+#include "kernels/kernels.h"
+#include "tensor/tensor.h"
+
+/* ---- weights as a pass sees them ---- */
+struct tleg_norm {
+    const float *weight, *bias; /* (D) */
+};
+struct tleg_linear {
+    struct tleg_weight weight; /* (out, in), packed */
+    const float *bias;         /* (out), or NULL */
+};
+struct tleg_layer { /* each site in one of the two, by its kind; a gate is a norm's weight */
+    struct tleg_norm norm[TLEG_SITES];
+    struct tleg_linear linear[TLEG_SITES];
+};
+
+/* ---- where things lie (place.c) ---- */
+/* Reserves count elements at a multiple of TLEG_ALIGN behind *end and returns their offset. Saturates: once a size does not
+ * fit, *end is and stays SIZE_MAX. */
+size_t tleg_place(size_t *end, size_t count, size_t element);
+
+/* ---- packing from wherever numbers come from (pack.c) ----
+ * Piece by piece, so that nobody holds a tensor as it is stored beside the same packed. */
+/* Elements [first, first + count) of a row-major tensor as f32: where they lie, or read into `room`. */
+typedef tleg_status tleg_numbers(tleg_context *context, void *source, size_t first, size_t count, float *room,
+                                 const float **numbers);
+/* Packs W (n, k) in the order that `rounded` has, as elements of `stored`. */
+tleg_status tleg_pack_from(tleg_context *context, const struct tleg_kernels *kernels, int32_t rounded, int32_t stored,
+                           int64_t n, int64_t k, tleg_numbers *numbers, void *source, float *scratch, void *packed);
+size_t tleg_pack_scratch(const struct tleg_kernels *kernels, int32_t rounded, int32_t stored, int64_t n,
+                         int64_t k); /* floats */
+/* A vector or table, whole, as f32 rounded to dtype. */
+tleg_status tleg_round_from(tleg_context *context, const struct tleg_kernels *kernels, int32_t dtype, size_t count,
+                            tleg_numbers *numbers, void *source, float *out);
+
+/* ---- one layer's memory (layer.c) ---- */
+/* Matrices are packed elements of `dtype`; vectors are f32, rounded to dtype. */
+struct tleg_layer_layout {
+    int32_t dtype;
+    size_t weight[TLEG_SITES], bias[TLEG_SITES]; /* offsets in bytes */
+    size_t packed[TLEG_SITES];                   /* elements of each weight, padding included */
+    struct {
+        enum tleg_site site;
+        bool bias;
+    } tensor[2 * TLEG_SITES]; /* those that there are, in file order */
+    int32_t tensors;
+    size_t names; /* of them: texts of TLEG_LAYER_NAME bytes */
+    size_t bytes; /* of a layer; SIZE_MAX when that does not fit */
+};
+enum { TLEG_LAYER_NAME = 32 };
+void tleg_layer_layout(const struct tleg_kernels *kernels, const tleg_config *config, int32_t dtype,
+                       struct tleg_layer_layout *layout);
+void tleg_layer_view(const struct tleg_layer_layout *layout, const tleg_config *config, const char *memory,
+                     struct tleg_layer *layer);
+/* Puts a tensor into a layer; `scratch` as for tleg_pack_from. */
+tleg_status tleg_layer_read(tleg_context *context, const struct tleg_kernels *kernels, const tleg_config *config,
+                            const struct tleg_layer_layout *layout, char *memory, enum tleg_site site, bool bias,
+                            tleg_numbers *numbers, void *source, float *scratch);
+/* Floats of scratch that serve every site. */
+size_t tleg_layer_scratch(const struct tleg_kernels *kernels, const tleg_config *config, int32_t dtype);
+/* Puts a row-major f32 tensor into a layer; `scratch` holds layout->packed[site] floats (not needed for F32 or vectors). */
+void tleg_layer_put(const struct tleg_kernels *kernels, const tleg_config *config, const struct tleg_layer_layout *layout,
+                    char *memory, enum tleg_site site, bool bias, const float *values, float *scratch);
+/* out = values rounded to dtype, as f32; may be in place. */
+void tleg_round_vector(const struct tleg_kernels *kernels, int32_t dtype, size_t count, const float *values, float *out);
+/* Packs a row-major W (n, k) as elements of dtype; scratch as above. */
+void tleg_pack_as(const struct tleg_kernels *kernels, int32_t dtype, int64_t n, int64_t k, const float *values, float *scratch,
+                  void *packed);
+/* The inverse, to row-major f32; `scratch` holds the packed count of floats when `stored` is not F32. */
+void tleg_unpack_from(const struct tleg_kernels *kernels, const struct tleg_weight *weight, float *scratch, float *values);
+
+/* ---- a layer's matrices for the way back (turned.c): each W (n, k) as the packed weight (k, n) of dx = dy W ---- */
+struct tleg_turned_layout {
+    int32_t dtype;             /* TLEG_F32; or TLEG_BF16 where tleg_multiplies_narrow */
+    size_t weight[TLEG_SITES]; /* offsets in bytes; of norms nothing is there */
+    size_t bytes;              /* of a layer; SIZE_MAX when that does not fit */
+};
+void tleg_turned_layout(const struct tleg_kernels *kernels, const tleg_config *config, int32_t dtype,
+                        struct tleg_turned_layout *layout);
+/* Packs W (n, k), row-major, of a site that is a matrix. */
+void tleg_turned_put(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_turned_layout *layout,
+                     char *memory, enum tleg_site site, const float *w);
+void tleg_turned_view(const struct tleg_turned_layout *layout, const tleg_config *config, const char *memory,
+                      struct tleg_weight turned[TLEG_SITES]);
+
+/* ---- everything but the blocks (outer.c) ---- */
+enum { TLEG_HEADS = 2 }; /* the most that read features */
+struct tleg_outer_weights {
+    struct tleg_linear patch; /* (D, 3*P*P) */
+    const float *pos;         /* (N, D) */
+    const float *cls, *dist;  /* (D), or NULL */
+    struct tleg_norm norm;
+    struct tleg_linear head[TLEG_HEADS]; /* (C, D); head[1].weight.basis.tensor[0] is NULL without a distillation token */
+    const char *memory;                  /* where they lie: tleg_outer_bytes, the owner's */
+};
+/* Numbers of a slot's tensor, as tleg_numbers; matrices are asked for in pieces in rising order, all else whole. */
+typedef tleg_status tleg_outer_read(tleg_context *context, void *source, enum tleg_slot slot, size_t first, size_t count,
+                                    float *room, const float **numbers);
+/* What they take; SIZE_MAX when that does not fit. */
+size_t tleg_outer_bytes(const struct tleg_kernels *kernels, const tleg_config *config, int32_t dtype);
+/* Reads them into `memory`, or copies them there. */
+tleg_status tleg_outer_fill(tleg_context *context, const struct tleg_kernels *kernels, const tleg_config *config, int32_t dtype,
+                            tleg_outer_read *read, void *source, char *memory, struct tleg_outer_weights *outer);
+void tleg_outer_copy(const struct tleg_kernels *kernels, const tleg_config *config, const struct tleg_outer_weights *from,
+                     char *memory, struct tleg_outer_weights *outer);
+/* A tensor as row-major f32; `scratch` as for tleg_unpack_from. */
+void tleg_outer_get(const struct tleg_kernels *kernels, const tleg_config *config, const struct tleg_outer_weights *outer,
+                    enum tleg_slot slot, float *scratch, float *out);
+
+#endif

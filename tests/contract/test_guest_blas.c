@@ -1,0 +1,202 @@
+/* A host that uses OpenBLAS itself: its number of threads is its own, before, while and after sessions run, and our calls come
+ * one at a time. guest_blas.sh runs this with each of Debian's builds of OpenBLAS. */
+#define _GNU_SOURCE /* RTLD_NEXT */
+#include "contract/guest.h"
+
+#include <cblas.h>
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { SIDE = 32, CLASSES = 10, PIXELS = 3 * SIDE * SIDE, BATCH = 4, CALLERS = 4 };
+
+/* ---- a look at each of the library's calls, on its way to OpenBLAS ---- */
+
+/* The number of threads as the host sees it. In an OpenMP build that is OpenMP's, each thread has its own, and OpenBLAS's
+ * question for it writes to what all share. */
+static int (*openmp_threads)(void);
+
+static int host_count(void) {
+    return openmp_threads ? openmp_threads() : openblas_get_num_threads();
+}
+
+typedef void (*sgemm_function)(CBLAS_ORDER, CBLAS_TRANSPOSE, CBLAS_TRANSPOSE, blasint, blasint, blasint, float, const float *,
+                               blasint, const float *, blasint, float, float *, blasint);
+static sgemm_function real_sgemm;
+static atomic_int calls, inside, most_inside, odd_counts;
+static _Thread_local int count_here; /* of this thread of the host's; 0: not looked at */
+
+void cblas_sgemm(CBLAS_ORDER order, CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, blasint m, blasint n, blasint k, float alpha,
+                 const float *a, blasint lda, const float *b, blasint ldb, float beta, float *c, blasint ldc) {
+    const int now = atomic_fetch_add(&inside, 1) + 1;
+    atomic_fetch_add(&calls, 1);
+    if (now > atomic_load(&most_inside))
+        atomic_store(&most_inside, now);
+    if (count_here && host_count() != count_here)
+        atomic_fetch_add(&odd_counts, 1);
+    real_sgemm(order, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+    atomic_fetch_sub(&inside, 1);
+}
+
+/* ---- a model whose products are large enough to be split among OpenBLAS's threads ---- */
+
+static tleg_context *context;
+static tleg_expander *expander;
+static float images[BATCH * PIXELS], right[BATCH * CLASSES];
+
+static int prepare(void **state) {
+    (void)state;
+    static const tleg_config config = {
+        .struct_size = sizeof(config), .image_size = SIDE, .patch_size = 4, .dim = 192, .heads = 3, .classes = CLASSES};
+    const tleg_context_options options = {.struct_size = sizeof(options), .gemm = TLEG_GEMM_OWN};
+    tleg_learngene *gene = NULL;
+    tleg_session *session = NULL;
+    *(void **)&real_sgemm = dlsym(RTLD_NEXT, "cblas_sgemm");
+    assert_non_null(*(void **)&real_sgemm);
+    if (openblas_get_parallel() == 2)
+        *(void **)&openmp_threads = dlsym(RTLD_DEFAULT, "omp_get_max_threads");
+    for (int i = 0; i < BATCH * PIXELS; i++)
+        images[i] = (float)(i * 31 % 97) / 48 - 1;
+    assert_int_equal(tleg_context_create(&options, &context), TLEG_OK);
+    OK(context, tleg_learngene_create(context, &config, 3, &gene));
+    OK(context, tleg_expander_create(context, gene, NULL, &expander));
+    OK(context, tleg_session_create_elastic(context, expander, 3, NULL, &session));
+    OK_SESSION(session, support_run(session, images, BATCH, right, NULL));
+    tleg_session_free(session);
+    tleg_expander_free(expander);
+    tleg_context_free(context);
+    const tleg_context_options blas = {.struct_size = sizeof(blas), .gemm = TLEG_GEMM_BLAS, .workers = 2};
+    assert_int_equal(tleg_context_create(&blas, &context), TLEG_OK);
+    OK(context, tleg_expander_create(context, gene, NULL, &expander));
+    tleg_learngene_free(gene);
+    print_message("OpenBLAS: %s\n", openblas_get_config());
+    return 0;
+}
+
+static int clean(void **state) {
+    (void)state;
+    tleg_expander_free(expander);
+    tleg_context_free(context);
+    return 0;
+}
+
+static void *call(void *wrong) {
+    tleg_session *session = NULL;
+    const tleg_context_options options = {.struct_size = sizeof(options), .gemm = TLEG_GEMM_BLAS};
+    tleg_context *own = NULL;
+    const tleg_session_options batch = {.struct_size = sizeof(batch), .batch = BATCH};
+    float logits[BATCH * CLASSES];
+    count_here = host_count();
+    bool good = tleg_context_create(&options, &own) == TLEG_OK &&
+                tleg_session_create_elastic(own, expander, 3, &batch, &session) == TLEG_OK;
+    for (int i = 0; good && i < 5; i++)
+        good = support_run(session, images, BATCH, logits, NULL) == TLEG_OK &&
+               support_relative(logits, right, BATCH * CLASSES) < 1e-5;
+    tleg_session_free(session);
+    tleg_context_free(own);
+    good = good && host_count() == count_here;
+    if (!good)
+        atomic_fetch_add((atomic_int *)wrong, 1);
+    return NULL;
+}
+
+static void watch_calls(void) {
+    atomic_store(&calls, 0);
+    atomic_store(&most_inside, 0);
+    atomic_store(&odd_counts, 0);
+}
+
+static void the_hosts_count_is_its_own(void **state) {
+    (void)state;
+    const int former = host_count();
+    for (int count = 1; count <= 3; count++) {
+        atomic_int wrong = 0;
+        pthread_t callers[CALLERS];
+        openblas_set_num_threads(count);
+        const int set = host_count(); /* 1 in a serial build, whatever is asked for */
+        watch_calls();
+        for (int i = 0; i < CALLERS; i++)
+            assert_int_equal(pthread_create(&callers[i], NULL, call, &wrong), 0);
+        int others = 0;
+        for (int i = 0; i < 50; i++) {
+            others += host_count() != set;
+            nanosleep(&(struct timespec){0, 500000}, NULL);
+        }
+        for (int i = 0; i < CALLERS; i++)
+            pthread_join(callers[i], NULL);
+        assert_int_equal(atomic_load(&wrong), 0);
+        assert_true(atomic_load(&calls) > 0);
+        assert_int_equal(atomic_load(&most_inside), 1); /* one lock around all of them */
+        assert_int_equal(atomic_load(&odd_counts), 0);
+        assert_int_equal(others, 0);
+        assert_int_equal(host_count(), set);
+    }
+    openblas_set_num_threads(former);
+}
+
+/* Whoever asks for our kernels never gets into OpenBLAS. */
+static void our_own_kernels_leave_it_alone(void **state) {
+    (void)state;
+    struct backend backends[MAX_BACKENDS];
+    const int32_t count = support_backends(backends);
+    watch_calls();
+    for (int32_t b = 0; b < count; b++)
+        if (backends[b].gemm != TLEG_GEMM_BLAS)
+            guest_digest(&backends[b], 3);
+    assert_int_equal(atomic_load(&calls), 0);
+    support_clean();
+}
+
+struct host_product {
+    float a[96 * 96], b[96 * 96], c[96 * 96], expected[96 * 96];
+    atomic_bool stop;
+    int wrong, done;
+};
+
+static void *multiply(void *argument) {
+    struct host_product *host = argument;
+    while (!atomic_load(&host->stop)) {
+        real_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, 96, 96, 96, 1, host->a, 96, host->b, 96, 0, host->c, 96);
+        host->wrong += support_relative(host->c, host->expected, 96 * 96) > 1e-5;
+        host->done++;
+    }
+    return NULL;
+}
+
+/* The host multiplies by itself meanwhile. The serial build allows no two callers, and our lock does not know of the host. */
+static void a_host_multiplies_at_the_same_time(void **state) {
+    (void)state;
+    static struct host_product host;
+    if (openblas_get_parallel() == 0)
+        SKIP("this OpenBLAS is the serial build, which allows no two callers");
+    for (int i = 0; i < 96 * 96; i++) {
+        host.a[i] = (float)(i * 7 % 13) - 6;
+        host.b[i] = (float)(i * 5 % 11) - 5;
+    }
+    for (int i = 0; i < 96; i++)
+        for (int j = 0; j < 96; j++)
+            for (int k = 0; k < 96; k++)
+                host.expected[i * 96 + j] += host.a[i * 96 + k] * host.b[j * 96 + k];
+    pthread_t multiplier;
+    atomic_int wrong = 0;
+    watch_calls();
+    assert_int_equal(pthread_create(&multiplier, NULL, multiply, &host), 0);
+    for (int i = 0; i < 10; i++)
+        call(&wrong);
+    atomic_store(&host.stop, true);
+    pthread_join(multiplier, NULL);
+    assert_int_equal(atomic_load(&wrong), 0);
+    assert_true(host.done > 0);
+    assert_int_equal(host.wrong, 0);
+}
+
+int main(int argc, char **argv) {
+    support_filter(argc, argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_hosts_count_is_its_own),
+        cmocka_unit_test(our_own_kernels_leave_it_alone),
+        cmocka_unit_test(a_host_multiplies_at_the_same_time),
+    };
+    return cmocka_run_group_tests(tests, prepare, clean);
+}

@@ -1,0 +1,455 @@
+#!/bin/sh
+# What people and scripts rely on in the command tleg: exit codes, messages, JSON, odd inputs, odd file names.
+# usage: cli.sh TLEG [SCRATCH_DIR]      prints what fails; exit 1 if anything did
+tleg=$1 scratch=$2
+[ -x "$tleg" ] || { echo "usage: cli.sh TLEG [SCRATCH_DIR]" >&2; exit 2; }
+. "$(dirname "$0")/checks.sh"
+
+silent() {
+    checks=$((checks + 1))
+    [ ! -s "$1" ] || fail "std$1 is not empty"
+}
+absent() {
+    must test ! -e "$1"
+}
+# One line that is a JSON object, as far as a shell can see; python3 sees further.
+json() {
+    must test "$(wc -l <out)" -eq 1
+    case $(cat out) in "{"*"}") ;; *) fail "no JSON object on one line" ;; esac
+    if command -v python3 >/dev/null; then
+        python3 -c 'import json, sys; json.load(open(sys.argv[1], encoding="utf-8"))' out 2>/dev/null || fail "no JSON"
+    fi
+}
+# number KEY: its value in the JSON object in out.
+number() {
+    sed -n "s/.*\"$1\":\\([-0-9.e+]*\\)[],}].*/\\1/p" out
+}
+
+# A PNG of 4 x 2 pixels, and a file for `run`: "images" f32 of the shape given, all numbers 0.
+png() {
+    printf '\211\120\116\107\015\012\032\012\000\000\000\015\111\110\104\122\000\000\000\004\000\000\000\002\010\002\000\000\000' >"$1"
+    printf '\360\312\352\064\000\000\000\043\111\104\101\124\170\332\143\140\070\041\147\263\100\256\242\102\156\113\200\034' >>"$1"
+    printf '\203\334\011\271\250\005\162\323\052\344\056\005\310\001\000\154\306\010\231\371\141\063\173\000\000\000\000\111' >>"$1"
+    printf '\105\116\104\256\102\140\202' >>"$1"
+}
+# tensors FILE NAME DTYPE SHAPE BYTES: a safetensors file with one tensor, header padded to 120 bytes.
+tensors() {
+    {
+        printf '\170\000\000\000\000\000\000\000'
+        printf '%-120s' "{\"$2\":{\"dtype\":\"$3\",\"shape\":[$4],\"data_offsets\":[0,$5]}}"
+        head -c "$5" /dev/zero
+    } >"$1"
+}
+
+# ---- the command itself ----
+try 2
+says err "usage: tleg VERB"
+silent out
+try 2 frobnicate
+says err 'unknown verb "frobnicate"'
+try 0 --help
+says out classify
+silent err
+try 0 --version
+says out "tleg "
+for verb in new info expand run plan classify eval check bench; do
+    try 0 $verb --help
+    says out "usage: tleg $verb"
+    says out "--json"
+    silent err
+    try 2 $verb --frobnicate
+    says err "tleg: $verb: unknown option --frobnicate"
+    says err "usage: tleg $verb"
+    silent out
+    try 2 $verb --threads
+    says err "--threads needs a value"
+    for value in 0 257 -1 2x 1.5 '' ' 1' 99999999999999999999; do
+        try 2 $verb "--threads=$value"
+        says err "--threads takes a whole number from 1 to 256; found \"$value\""
+    done
+    try 2 $verb --level sse2
+    says err "portable, avx2, avx512"
+    try 2 $verb --json=yes
+done
+
+# ---- new ----
+new="new --dim 24 --heads 3 --image 16 --patch 4 --classes 3"
+try 0 $new --seed 5 -o g.st
+says out "g.st: a learngene"
+try 0 $new --seed 5 -o again.st
+must cmp -s g.st again.st
+try 0 $new --seed 6 -o again.st
+must test "$(cmp -s g.st again.st; echo $?)" -eq 1
+try 0 new --arch tiny --image 32 --patch 16 --classes 2 -o tiny.st --json
+json
+says out '"dim":192'
+says out '"heads":3'
+must test "$(number bytes)" -eq "$(wc -c <tiny.st)"
+try 2 $new
+says err "-o"
+try 2 new --image 16 --patch 4 --classes 3 -o x.st
+says err "--arch"
+try 2 new --arch small --dim 24 --image 16 --patch 4 --classes 3 -o x.st
+try 2 $new -o x.st extra
+says err 'unexpected "extra"'
+try 2 $new --mean 0.5,0.5 --std 0.5,0.5,0.5 -o x.st
+says err "--mean takes three numbers"
+try 2 $new --mean 0.5,0.5,0.5 -o x.st
+try 1 new --dim 24 --heads 5 --image 16 --patch 4 --classes 3 -o x.st
+says err heads
+try 1 new --dim 24 --heads 3 --image 17 --patch 4 --classes 3 -o x.st
+try 1 $new -o no/such/folder/x.st
+says err "no/such/folder/x.st"
+absent x.st
+
+# ---- errors name what the person typed; names from outside cannot play with the terminal ----
+try 1 new --dim 100 --heads 3 --image 32 --patch 4 --classes 10 -o x.st
+says err "tleg: new: --heads: expected a divisor of the dim, 100, found 3"
+try 1 new --arch tiny --image 33 --patch 4 --classes 10 -o x.st
+says err "--image: expected a multiple of the patch, 4, found 33"
+try 1 info ""
+says err "the name of a file is needed"
+try 1 info "$(printf 'no\033[31m\nfile')"
+says err "tleg: info: no?[31m?file: cannot be opened"
+
+# ---- labels: any script, quotes; line ends of other systems ----
+printf 'cat "tom"\r\n\316\261\316\262\\\r\n\321\204\320\276\321\202\320\276' >labels.txt
+try 0 $new --labels labels.txt -o named.st
+try 0 info named.st --json
+json
+says out '"labels":["cat \"tom\"","αβ\\","фото"]'
+printf 'one\ntwo\n' >two.txt
+try 1 $new --labels two.txt -o x.st
+says err "two.txt: 2 lines; expected the names of 3 classes"
+try 1 $new --labels none.txt -o x.st
+says err "none.txt: "
+try 1 $new --labels . -o x.st
+says err 'Is a directory'
+absent x.st
+
+# ---- info ----
+try 0 info g.st
+says out "learngene"
+says out "dim 24, 3 heads"
+try 0 info g.st --json --tensors
+json
+says out '"kind":"learngene"'
+says out '"tokens":16'
+says out '"shape":[72,24]'
+must test "$(number bytes)" -eq "$(wc -c <g.st)"
+try 1 info none.st
+says err "tleg: info: none.st: "
+: >empty.st
+try 1 info empty.st
+says err "empty.st"
+head -c 1000 g.st >short.st
+try 1 info short.st
+says err "short.st"
+try 2 info
+try 2 info g.st again.st
+
+# ---- an index of several files is read as the file that it describes ----
+try 0 info g.st --tensors
+sed -n 's/^  \([a-z][a-z0-9_.]*\) *f32 .*/"\1": "g.st",/p' out >names
+{ printf '{"weight_map": {' && sed '$s/,$//' names && printf '}}'; } >g.index.json
+try 0 info g.index.json --json
+says out '"kind":"learngene"'
+must test "$(number bytes)" -eq "$((4 * $(number parameters)))"
+try 0 expand g.index.json --depth 5 -o sharded.st
+try 0 expand g.st --depth 5 -o whole.st
+must cmp -s sharded.st whole.st
+
+# ---- expand ----
+try 0 expand g.st --depth 5 -o m.st
+says out "m.st: a model of depth 5, f32"
+parameters=$(sed -n 's/.*, \([0-9]*\) parameters.*/\1/p' out)
+try 0 info m.st --json
+json
+says out '"kind":"vit"'
+says out '"depth":5'
+must test "$(number parameters)" -eq "$parameters"
+try 0 expand g.st --depth 5 -o bf16.st --dtype bf16 --json
+json
+says out '"dtype":"bf16"'
+must test "$(wc -c <bf16.st)" -lt "$(wc -c <m.st)"
+for depth in 0 1025 -3 five 2.0; do
+    try 2 expand g.st --depth $depth -o x.st
+    says err "--depth takes a whole number from 1 to 1024; found \"$depth\""
+done
+try 2 expand g.st -o x.st
+says err "--depth"
+try 2 expand g.st --depth 5
+try 1 expand m.st --depth 5 -o x.st
+says err "m.st"
+try 1 expand g.st --depth 5 --image 18 -o x.st
+says err 18
+try 2 expand g.st --depth 5 --timm --norm before-pool -o x.st
+absent x.st
+try 0 expand g.st --depth 2 --timm -o a.st
+try 0 expand g.st --depth 2 --norm after-pool -o b.st
+must cmp -s a.st b.st
+try 0 info a.st --json
+says out '"norm":"after_pool","eps":1e-6'
+try 0 expand named.st --depth 2 --classes 7 -o seven.st
+says out "the head starts fresh: 7 classes instead of 3 (seed 0); the labels are dropped"
+try 0 info seven.st --json
+says out '"labels":null'
+try 0 expand g.st --depth 2 --image 32 -o big.st
+try 0 info big.st --json
+says out '"tokens":64'
+cp g.st self.st
+try 0 expand self.st --depth 5 -o self.st
+must cmp -s self.st m.st
+now="a full disk"
+(trap '' XFSZ && ulimit -f 1 && exec "$tleg" expand g.st --depth 900 -o self.st) >out 2>err
+must test $? -eq 1
+says err "self.st"
+must cmp -s self.st m.st
+must test "$(ls self.st*)" = self.st
+
+# ---- run ----
+tensors in.st images F32 2,3,16,16 6144
+try 0 run g.st --depth 5 --input in.st -o out1.st
+says out "logits [2,3]"
+try 0 run m.st --input in.st -o out2.st
+must cmp -s out1.st out2.st
+for threads in 2 3; do
+    try 0 run g.st --depth 5 --input in.st -o out2.st --threads $threads
+    must cmp -s out1.st out2.st
+done
+try 0 run m.st --depth 5 --dtype f32 --image 16 --norm before-pool --input in.st -o out2.st --json
+json
+says out '"images":2'
+cp in.st same.st
+try 0 run m.st --input same.st -o same.st
+must cmp -s out1.st same.st
+try 2 run g.st --input in.st -o x.st
+says err "g.st is a learngene: it needs --depth"
+try 2 run m.st --depth 4 --input in.st -o x.st
+says err "m.st is a model of depth 5"
+try 2 run m.st --timm --input in.st -o x.st
+try 2 run m.st --image 32 --input in.st -o x.st
+try 0 run a.st --timm --input in.st -o out2.st
+try 2 run m.st -o x.st
+try 2 run m.st --input in.st
+try 1 run m.st --input g.st -o x.st
+says err images
+tensors chw.st images F32 3,16,16 3072
+tensors nhwc.st images F32 1,16,16,3 3072
+tensors f64.st images F64 1,3,16,16 6144
+tensors none.st images F32 0,3,16,16 0
+for shape in 'chw:f32 [3,16,16]' 'nhwc:f32 [1,16,16,3]' 'f64:f64 [1,3,16,16]' 'none:f32 [0,3,16,16]'; do
+    try 1 run m.st --input "${shape%%:*}.st" -o x.st
+    says err "\"images\": expected shape f32 [B,3,16,16] with B at least 1, found ${shape#*:}"
+done
+tensors pixels.st pixel_values F32 1,3,16,16 3072
+try 1 run m.st --input pixels.st -o x.st
+says err "no tensor 'images'; the file holds 1, the first is 'pixel_values'"
+tensors image.st image F32 1,3,16,16 3072
+try 1 run m.st --input image.st -o x.st
+says err "no tensor 'images'; did you mean 'image'?"
+try 1 run big.st --input in.st -o x.st
+says err "[B,3,32,32]"
+tensors in32.st images F32 1,3,32,32 12288
+try 0 run g.st --depth 2 --image 32 --input in32.st -o out1.st
+try 0 run big.st --input in32.st -o out2.st
+must cmp -s out1.st out2.st
+absent x.st
+
+# ---- plan ----
+try 0 plan g.st --json
+json
+says out '"deepest":null'
+try 0 plan g.st --memory 1M --json --batch 2
+json
+deepest=$(number deepest)
+must test "$deepest" -ge 1
+says out "{\"depth\":$deepest,"
+must test "$(sed -n "s/.*{\"depth\":$deepest,\"bytes\":\([0-9]*\),.*/\1/p" out)" -le 1048576
+must test "$(sed -n "s/.*{\"depth\":$((deepest + 1)),\"bytes\":\([0-9]*\),.*/\1/p" out)" -gt 1048576
+try 0 plan g.st --memory 1048576 --batch 2
+says out "deepest that fits: $deepest"
+try 0 plan g.st --memory 1024K --batch 2
+says out "deepest that fits: $deepest"
+try 0 plan g.st --ms 100000
+says out "deepest that fits: 1024"
+try 1 plan g.st --memory 100
+says err "nothing fits: depth 1 takes"
+try 1 plan g.st --ms 0.0000001 --json
+json
+says out '"deepest":null'
+for size in 0 -1 64Q 1.5M 64MB 99999999999999999999 99999999T; do
+    try 2 plan g.st --memory $size
+    says err "--memory takes a number of bytes"
+done
+for ms in 0 -1 inf nan 0x10 1,5 fast; do
+    try 2 plan g.st --ms $ms
+    says err "--ms takes a number above 0"
+done
+try 1 plan m.st --memory 1M
+says err "m.st"
+
+# ---- classify ----
+odd='фото кот "1"	.png'
+png a.png
+png "$odd"
+try 0 classify named.st --depth 2 a.png
+says out "a.png"
+says out "фото (2)"
+try 0 classify named.st --depth 2 --json "$odd"
+json
+says out '"file":"фото кот \"1\"\t.png"'
+says out '"label":"αβ\\"'
+must test "$(grep -o '"index"' out | wc -l)" -eq 3
+try 0 classify m.st --json --top 1 a.png
+says out '"label":null'
+must test "$(grep -o '"index"' out | wc -l)" -eq 1
+try 0 classify g.st --depth 2 --labels labels.txt --json a.png
+says out '"label":"фото"'
+printf 'no picture\n' >text.jpg
+: >empty.jpg
+try 1 classify m.st --json a.png text.jpg none.jpg empty.jpg "$odd"
+must test "$(wc -l <out)" -eq 2
+says err "text.jpg"
+says err "none.jpg"
+says err "empty.jpg"
+printf '\377\376' >bytes && bad=$(cat bytes).png
+if png "$bad" 2>/dev/null; then
+    try 0 classify m.st --json "$bad"
+    json
+    says out '"file":"��.png"'
+    try 0 classify m.st "$bad"
+    must grep -qF "$bad" out
+fi
+try 2 classify m.st
+try 2 classify g.st a.png
+says err "--depth"
+try 2 classify m.st --top 0 a.png
+try 1 classify m.st --labels two.txt a.png
+png ./-dash.png
+try 0 classify m.st --json -- -dash.png
+says out '"file":"-dash.png"'
+now="another locale"
+"$tleg" classify m.st --json a.png >plain 2>&1
+LC_ALL=de_DE.UTF-8 "$tleg" classify m.st --json a.png >out 2>err
+must cmp -s plain out
+
+# ---- eval ----
+for class in b a c; do
+    mkdir -p "data/$class/deeper"
+    for i in 1 2 3; do png "data/$class/$i.png"; done
+    png "data/$class/deeper/4.PNG"
+    png "data/$class/.hidden.png"
+    echo note >"data/$class/notes.txt"
+done
+mkdir data/.cache
+for batch in 1 5 100; do
+    try 0 eval m.st --data data --batch $batch --json
+    json
+    says out '"top1":0.333333333333333'
+    says out '"images":12,"correct":4,"skipped":0,"depth":5'
+    silent err
+done
+says out '"classes":[{"name":"a","index":0,'
+try 0 eval g.st --depth 5 --data data
+says out "top-1 33.33 %: 4 of 12 images, 0 skipped, depth 5"
+: >data/b/0.jpg
+try 1 eval m.st --data data
+says err "data/b/0.jpg"
+silent out
+try 0 eval m.st --data data --skip-bad --json
+says out '"images":12'
+says out '"skipped":1'
+says err "data/b/0.jpg"
+rm data/b/0.jpg
+try 1 eval named.st --depth 2 --data data
+says err "data/a"
+mkdir named && cp -r data/a named/фото && mkdir "named/cat \"tom\""
+try 0 eval named.st --depth 2 --data named --json
+says err 'no images of this class'
+says out '{"name":"фото","index":2,"images":4,'
+rm -r data/c
+try 1 eval m.st --data data
+says err "2 class folders; the model has 3 classes"
+mkdir flat && png flat/a.png
+try 1 eval m.st --data flat
+says err flat
+try 1 eval m.st --data nowhere
+says err nowhere
+try 2 eval m.st
+says err "--data"
+if script -qec true /dev/null >/dev/null 2>&1 </dev/null; then # where a terminal can be made
+    now="a progress bar on a terminal"
+    cp -r data/a data/c
+    TERM=xterm script -qec "'$tleg' eval m.st --data data" /dev/null >out 2>err </dev/null
+    says out "eval [##############################] 12/12"
+fi
+
+# ---- bench ----
+try 0 bench m.st --runs 3 --json
+json
+for key in ms ms_least images_per_s gflops peak_share peak_gflops copy_gbytes_per_s bytes peak_bytes process_bytes runs; do
+    must test -n "$(number $key)"
+done
+# holds EXPRESSION: of figures in out, by their keys.
+holds() {
+    checks=$((checks + 1))
+    values=$(sed 's/[{}]//g; s/"//g; s/,/\n/g' out | sed -n 's/^\([a-z_]*\):\([-0-9.e+]*\)$/-v \1=\2/p')
+    awk $values "BEGIN { exit !($1) }" || fail "not so: $1"
+}
+holds 'runs == 3 && 0 < ms_least && ms_least <= ms'
+holds 'peak_share > 0 && peak_share <= 1.1'
+holds 'peak_share * peak_gflops / gflops > 0.999 && peak_share * peak_gflops / gflops < 1.001'
+holds 'images_per_s * ms / 1000 > 0.999 && images_per_s * ms / 1000 < 1.001'
+holds 'copy_gbytes_per_s > 0.01 && copy_gbytes_per_s < 10000'
+holds 'bytes <= peak_bytes && process_bytes > 1e6'
+try 0 bench m.st --runs 1 --threads 2 --json
+holds 'peak_share * 2 * peak_gflops / gflops > 0.999 && peak_share * 2 * peak_gflops / gflops < 1.001'
+try 0 bench bf16.st --runs 1 --json
+says out '"dtype":"bf16"'
+holds 'peak_share > 0 && peak_share <= 1.1'
+try 0 bench g.st --depth 3 --batch 2 --runs 1
+says out "of the peak"
+try 2 bench g.st
+try 2 bench m.st --batch 0
+
+# ---- check: one line a level; the levels' expanded files are the same ----
+try 0 check
+says out "portable "
+must test "$(tail -n 1 out)" = "this machine computes correctly"
+levels=$(sed -n '/^blas/d; s/^\([a-z0-9]*\) .* ok$/\1/p' out)
+for level in $levels; do
+    try 0 expand g.st --depth 13 --level $level -o $level.st
+    must cmp -s portable.st $level.st
+    try 0 run g.st --depth 13 --level $level --input in.st -o out1.st
+    try 0 check --level $level
+done
+try 0 check --json --level portable
+must test "$(wc -l <out)" -eq 2
+says out '"level":"portable"'
+says out '{"right":true}'
+for level in amx neon; do
+    case " $(printf '%s ' $levels)" in *" $level "*) continue ;; esac
+    try 1 info m.st --level $level
+    says err "--level $level: this machine does not have it; it has portable"
+done
+
+# ---- output that does not arrive ----
+if [ -w /dev/full ]; then
+    for words in "info m.st" "classify m.st a.png" "--help" "plan g.st --json" "expand g.st --depth 2 -o full.st"; do
+        now="tleg $words >/dev/full"
+        "$tleg" $words >/dev/full 2>err
+        must test $? -eq 1
+        says err "standard output"
+    done
+fi
+now="standard output closed"
+"$tleg" expand g.st --depth 5 -o closed.st >&- 2>err
+must test $? -eq 1
+must cmp -s closed.st m.st
+
+if [ $failures -gt 0 ]; then
+    echo "$failures of $checks checks of the command failed"
+    exit 1
+fi
+echo "the command: $checks checks"

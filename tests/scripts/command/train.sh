@@ -1,0 +1,322 @@
+#!/bin/sh
+# Training with the command tleg: the same bits at any number of threads, and after kill -9 at random instants; signals, full disks,
+# bad data; teachers; kinds of data.
+# usage: train.sh TLEG [KILLS]        prints what fails; exit 1 if anything did
+tleg=$1 kills=${2:-20}
+[ -x "$tleg" ] || { echo "usage: train.sh TLEG [KILLS]" >&2; exit 2; }
+. "$(dirname "$0")/checks.sh"
+
+# ---- data ----
+# record LABEL NUMBER: a CIFAR-10 record, a label byte and 3072 pixels that say the label, noisily.
+record() {
+    awk -v label="$1" -v seed="$2" 'BEGIN {
+        print label
+        x = seed * 7919 + 17
+        for (i = 0; i < 3072; i++) {
+            x = (x * 75 + 74) % 65537
+            v = 60 + label * 70 * (int(i / 1024) == label) + x % 60
+            print (v > 255 ? 255 : v)
+        }
+    }' | bytes
+}
+mkdir cifar
+for i in $(seq 0 35); do record $((i % 3)) "$i"; done >cifar/data_batch_1.bin
+for i in $(seq 36 41); do record $((i % 3)) "$i"; done >cifar/test_batch.bin
+printf 'red\ngreen\nblue\n' >cifar/batches.meta.txt
+shape="--dim 16 --heads 2 --image 32 --patch 8"
+small="distill --data cifar --val cifar $shape --depths 2-3 --batch 10 --lr 0.05 --warmup 1 --ema 0.9 --checkpoint-every 1"
+
+# ---- a run, said aloud ----
+try 0 $small --epochs 6 --log whole.json --log-every 3 -o whole.st
+says out "36 images of 3 classes to learn from, 6 to validate with"
+says out "learning rate: 0.05 given, times 10/512 images of a step = 0.000976562; from 1e-06 over 1 epoch"
+says out "steps: 3 an epoch of 10 images (6 images are left over, others each time), 18 in 6 epochs"
+says out "step 18/18"
+says out "epoch 6/6: validation top-1"
+must test "$(grep -c '"step"' whole.json)" -eq 6
+must test "$(grep -c '"val_top1"' whole.json)" -eq 6
+must grep -q '"lr_given":0.05,"lr_peak":0.0009765625,"warmup_epochs":1' whole.json
+if command -v python3 >/dev/null; then
+    must python3 -c 'import json; [json.loads(l) for l in open("whole.json")]'
+fi
+try 0 info whole.st
+says out blue
+
+# ---- the same bits ----
+for words in "--threads 2" "--loaders 2" "--threads 2 --loaders 3"; do
+    try 0 $small --epochs 6 $words -o other.st
+    same whole.st other.st
+done
+try 0 $small --epochs 6 --seed 1 -o other.st
+must test "$(cmp whole.st other.st >/dev/null; echo $?)" -eq 1
+
+# ---- stopped and resumed ----
+try 0 $small --epochs 6 --limit-steps 7 -o part.st
+try 0 $small --epochs 6 --resume -o part.st
+says out "resumed: part.st.checkpoint, step 7 of 18"
+same whole.st part.st
+try 0 $small --epochs 6 --resume -o part.st
+same whole.st part.st
+for words in "--seed 5:seed" "--batch 12:batch" "--lr 0.1:peak_learning_rate" "--augment light:pictures" "--tau 2:tau"; do
+    try 1 $small --epochs 6 --resume ${words%:*} -o part.st
+    says err "part.st.checkpoint"
+    says err "${words#*:}"
+    same whole.st part.st
+done
+try 1 distill --data cifar $shape --depths 2-4 --batch 10 --epochs 6 --resume --checkpoint part.st.checkpoint -o x.st
+
+# A longer run, so that signals find it at work.
+long="$small --epochs 30 --log-every 15"
+begin=$(date +%s%N)
+try 0 $long --log never.json -o never.st
+span=$((($(date +%s%N) - begin) / 1000000))
+steps=$(grep -c '"step"' never.json)
+for i in $(seq 1 "$kills"); do
+    rm -f killed.*
+    wait=$(awk -v s="$span" -v i="$i" -v r="$(od -An -N2 -tu2 /dev/urandom)" 'BEGIN { print s / 1000 * r / 65536 }')
+    now="kill -9 after $wait s"
+    every=$((i % 2 * 4 + 1)) # after each step, or more seldom than the epoch's end
+    "$tleg" $long --checkpoint-every $every --log killed.json -o killed.st >out 2>err &
+    pid=$!
+    sleep "$wait"
+    kill -9 $pid 2>/dev/null
+    wait $pid 2>/dev/null
+    try 0 $long --resume --log killed.json -o killed.st
+    now="kill -9 after $wait s, then --resume"
+    same never.st killed.st
+    must test "$(grep -c '"step"' killed.json)" -eq "$steps"
+done
+
+for signal in TERM INT; do
+    rm -f killed.*
+    now="SIG$signal"
+    # a shell starts commands in the background deaf to SIGINT; the command listens all the same
+    "$tleg" $long --epochs 4000 --log killed.json -o killed.st >out 2>err &
+    pid=$!
+    tries=0 # until it is at work, however slow the machine
+    until grep -q '"step"' killed.json 2>/dev/null || [ $tries -ge 600 ]; do
+        sleep 0.1
+        tries=$((tries + 1))
+    done
+    [ $signal = TERM ] && kill -TERM $pid
+    [ $signal = INT ] && kill -INT $pid
+    wait $pid
+    must test $? -eq 130
+    says err "stopped by SIG"
+    says err "killed.st.checkpoint holds it, --resume continues"
+done
+try 1 $long --epochs 4000 -o killed.st
+says err "holds a run that was stopped at step"
+says err "--resume continues it"
+
+# ---- no disk left ----
+if [ -w /dev/full ]; then
+    try 1 $small --epochs 1 --log /dev/full -o full.st
+    says err "/dev/full"
+fi
+mkdir -p folder/there
+try 1 $small --epochs 1 -o folder/there
+says err "folder/there"
+try 1 $small --epochs 1 --checkpoint folder/there -o x.st
+says err "folder/there"
+now="no disk left mid-epoch"
+rm -f limited.*
+try 0 $small --epochs 2 --limit-steps 3 -o limited.st
+cp limited.st.checkpoint former.checkpoint
+(
+    ulimit -f 8 # blocks of 512 bytes
+    trap '' XFSZ
+    "$tleg" $small --epochs 2 --resume -o limited.st >out 2>err
+)
+must test $? -eq 1
+says err "limited.st"
+same limited.st.checkpoint former.checkpoint
+
+# ---- teachers ----
+try 0 expand whole.st --depth 2 -o teacher.st
+try 0 distill --data cifar $shape --depth 2 --batch 10 --epochs 2 --teacher teacher.st --log taught.json --log-every 1 -o taught.st
+must test "$(grep -c '"teacher":0\.[0-9]*[1-9]' taught.json)" -eq 6
+try 0 distill --data cifar $shape --depth 2 --batch 10 --epochs 1 --teacher whole.st --teacher-depth 3 --alpha 0.5 -o taught.st
+try 2 distill --data cifar $shape --depth 2 --batch 10 --epochs 1 --teacher whole.st -o x.st
+says err "--teacher-depth"
+try 0 new --dim 16 --heads 2 --image 32 --patch 8 --classes 4 -o four.st
+try 1 distill --data cifar $shape --depth 2 --batch 10 --epochs 1 --teacher four.st --teacher-depth 1 -o x.st
+says err "four.st: a teacher of 4 classes; cifar has 3"
+try 0 new --dim 16 --heads 2 --image 16 --patch 8 --classes 3 -o sixteen.st
+try 1 distill --data cifar $shape --depth 2 --batch 10 --epochs 1 --teacher sixteen.st --teacher-depth 1 -o x.st
+says err "sixteen.st: a teacher for images of 16 pixels; the student's have 32"
+try 2 distill --data cifar $shape --depth 2 --epochs 1 --alpha 0.5 -o x.st
+says err "--alpha above 0 needs --teacher"
+
+# logits FILE NUMBER-OF-NAMES PREFIX: stored logits, all 0, for so many images of the binary file.
+logits() {
+    names=$(seq 0 $(($2 - 1)) | awk -v p="$3" '{ printf "%s\\\"%s:%d\\\"", (NR > 1 ? "," : ""), p, $1 }')
+    header="{\"__metadata__\":{\"names\":\"[$names]\"},\"logits\":{\"dtype\":\"F32\",\"shape\":[$2,3],\"data_offsets\":[0,$(($2 * 12))]}}"
+    length=$(((${#header} + 7) / 8 * 8))
+    {
+        printf "\\$(printf %03o $((length % 256)))\\$(printf %03o $((length / 256)))\\0\\0\\0\\0\\0\\0"
+        printf "%-${length}s" "$header"
+        head -c $(($2 * 12)) /dev/zero
+    } >"$1"
+}
+stored="distill --data cifar $shape --depth 2 --batch 10 --epochs 1"
+logits stored.st 36 data_batch_1.bin
+try 0 $stored --teacher-logits stored.st --augment none --flip 0.5 -o taught.st
+try 2 $stored --teacher-logits stored.st -o x.st
+says err "--augment none"
+try 2 $stored --teacher-logits stored.st --augment none --mixup 0.8 -o x.st
+logits short.st 30 data_batch_1.bin
+try 1 $stored --teacher-logits short.st --augment none -o x.st
+says err 'short.st: 30 rows, but none for 6 of the 36 images to learn from, such as "data_batch_1.bin:30"'
+logits others.st 36 data_batch_2.bin
+try 1 $stored --teacher-logits others.st --augment none -o x.st
+says err "none for 36 of the 36 images"
+
+# ---- numbers that are no numbers ----
+{
+    head -c $(($(wc -c <stored.st) - 432)) stored.st
+    head -c 432 /dev/zero | tr '\000' '\377'
+} >nan-logits.st
+try 1 $stored --teacher-logits nan-logits.st --augment none -o x.st
+says err "step 1: the loss against the teacher is not finite"
+says err "no checkpoint was written yet"
+try 1 distill --data cifar $shape --depth 2 --batch 10 --epochs 40 --lr 1e30 --lr-absolute --warmup 0 --augment none \
+    --checkpoint-every 1 -o nan.st
+says err "step 2: the loss against the labels is not finite"
+says err "nan.st.checkpoint holds step 1"
+must test -s nan.st.checkpoint
+
+# ---- gradients ----
+# Two images of zeros, with labels and teacher_logits of zeros behind them.
+header='{"images":{"dtype":"F32","shape":[2,3,32,32],"data_offsets":[0,24576]},"labels":{"dtype":"I64","shape":[2],"data_offsets":[24576,24592]},"teacher_logits":{"dtype":"F32","shape":[2,3],"data_offsets":[24592,24616]}}'
+{
+    printf '\000\001\000\000\000\000\000\000%-256s' "$header"
+    head -c 24616 /dev/zero
+} >in.st
+try 0 grad whole.st --depth 3 --alpha 0.5 --smoothing 0.1 --input in.st -o gradient.st
+says out "gradient.st: loss "
+must grep -q '"loss":{"dtype":"F32","shape":\[1\]' gradient.st
+must grep -q '"blocks.block.mlp.fc1.instances.0.weight_ilayer"' gradient.st
+try 0 grad whole.st --depth 3 --alpha 0.5 --smoothing 0.1 --input in.st --threads 2 -o again.st
+same gradient.st again.st
+try 0 grad teacher.st --input in.st --json -o gradient.st
+says out '"loss":'
+must grep -q '"blocks.1.mlp.fc1.weight"' gradient.st
+try 2 grad whole.st --input in.st -o x.st
+try 1 grad whole.st --depth 3 --image 16 --input in.st -o x.st
+says err '"images": expected f32 [1,3,16,16] (the first size may be larger), found f32 [2,3,32,32]'
+logits missing.st 2 a
+try 1 grad whole.st --depth 3 --input missing.st -o x.st
+says err "no tensor 'images'"
+
+# ---- tuning ----
+try 0 tune whole.st --depth 3 --data cifar --batch 10 --epochs 2 -o tuned.st
+try 0 info tuned.st --json
+says out '"depth":3'
+says out '"red","green","blue"'
+try 0 tune four.st --depth 2 --data cifar --batch 10 --epochs 1 -o other.st
+says err "the head starts fresh: four.st has 4 classes, the data 3"
+cp -r cifar twins && printf 'red\nred\nblue\n' >twins/batches.meta.txt # which of them is which, nobody can say
+try 0 tune whole.st --depth 2 --data twins --batch 10 --epochs 1 -o other.st
+says err "the head starts fresh: the data's 3 classes have other names"
+try 0 tune tuned.st --data cifar --batch 10 --epochs 1 --recompute -o other.st
+try 0 tune tuned.st --data cifar --batch 10 --epochs 1 -o again.st
+same other.st again.st
+try 0 tune tuned.st --data cifar --batch 10 --epochs 1 --dtype bf16 --log mixed.json -o other.st
+must grep -q '"dtype":"bf16"' mixed.json
+try 1 tune tuned.st --data cifar --batch 10 --epochs 1 --resume --checkpoint other.st.checkpoint -o other.st
+says err "dtype=BF16"
+try 2 tune tuned.st --data cifar --batch 10 --epochs 1 --dtype f16 -o x.st
+try 1 distill --data cifar --from tuned.st --depth 2 --batch 10 --epochs 1 -o x.st
+says err "tuned.st: a model"
+try 2 tune whole.st --data cifar --epochs 1 -o x.st
+says err "--depth"
+
+# ---- class folders ----
+# A PNG of 4 x 2 pixels.
+png() {
+    printf '\211\120\116\107\015\012\032\012\000\000\000\015\111\110\104\122\000\000\000\004\000\000\000\002\010\002\000\000\000' >"$1"
+    printf '\360\312\352\064\000\000\000\043\111\104\101\124\170\332\143\140\070\041\147\263\100\256\242\102\156\113\200\034' >>"$1"
+    printf '\203\334\011\271\250\005\162\323\052\344\056\005\310\001\000\154\306\010\231\371\141\063\173\000\000\000\000\111' >>"$1"
+    printf '\105\116\104\256\102\140\202' >>"$1"
+}
+for class in a b; do
+    mkdir -p tree/$class
+    for i in 1 2 3 4 5 6; do png tree/$class/$i.png; done
+done
+folders="distill --data tree $shape --depth 2 --batch 4 --epochs 1"
+try 0 $folders --val-every 3 -o tree.st
+says out "8 images of 2 classes to learn from, 4 to validate with"
+try 0 $folders --cache 1 --loaders 2 -o uncached.st
+try 0 $folders -o cached.st
+same cached.st uncached.st
+: >tree/b/7.png
+try 1 $folders -o x.st
+says err "tree/b/7.png"
+says err "--skip-bad"
+try 0 $folders --skip-bad -o skipped.st
+says err "skipped tree/b/7.png"
+says out "12 images of 2 classes"
+same cached.st skipped.st
+try 1 $folders --cache 1 --epochs 5 -o late.st
+says err "tree/b/7.png"
+rm tree/b/7.png
+mkdir -p val/a && png val/a/1.png
+try 1 $folders --val val -o x.st
+says err 'val: no images of the class "b", which the training data have'
+mkdir val/c && png val/c/1.png
+try 1 $folders --val val -o x.st
+says err "val/c"
+mkdir tree/empty
+try 1 $folders -o x.st
+says err "tree/empty: no images in this class folder"
+rmdir tree/empty
+try 1 $folders --batch 40 -o x.st
+says err "12 images to learn from are fewer than one step takes"
+try 1 distill --data nowhere $shape --depth 2 --epochs 1 -o x.st
+says err nowhere
+
+# ---- binary files ----
+try 1 distill --data tree --val cifar $shape --depth 2 --batch 4 --epochs 1 -o x.st
+mkdir odd
+head -c 4000 cifar/data_batch_1.bin >odd/data_batch_1.bin
+try 1 distill --data odd $shape --depth 2 --epochs 1 -o x.st
+says err "odd/data_batch_1.bin: 4000 bytes; expected a multiple of 3073"
+cp cifar/data_batch_1.bin odd/ && printf 'red\ngreen\n' >odd/batches.meta.txt
+try 1 distill --data odd $shape --depth 2 --epochs 1 -o x.st
+says err "has the label 2; there are 2 classes"
+mkdir idx
+{
+    printf '\000\000\010\003\000\000\000\014\000\000\000\010\000\000\000\010'
+    for i in $(seq 1 12); do seq 1 64 | awk -v i="$i" '{ print ($1 * i) % 251 }'; done | bytes
+} >idx/train-images-idx3-ubyte
+{
+    printf '\000\000\010\001\000\000\000\014'
+    seq 1 12 | awk '{ print $1 % 2 }' | bytes
+} >idx/train-labels-idx1-ubyte
+try 0 distill --data idx --val-every 3 --dim 8 --heads 1 --image 8 --patch 4 --depth 1 --batch 4 --epochs 1 -o idx.st
+says out "8 images of 2 classes to learn from, 4 to validate with"
+head -c 15 idx/train-labels-idx1-ubyte >short && cp short idx/train-labels-idx1-ubyte
+try 1 distill --data idx --dim 8 --heads 1 --image 8 --patch 4 --depth 1 --batch 4 --epochs 1 -o x.st
+says err "idx/train-labels-idx1-ubyte"
+
+# ---- wrong use ----
+try 2 distill --data cifar --epochs 1 -o x.st
+try 2 distill $shape --depth 2 --epochs 1 -o x.st
+says err "needs --data"
+try 2 distill --data cifar $shape --epochs 1 -o x.st
+says err "needs one of --depth and --depths"
+try 2 distill --data cifar $shape --depths 8-3 --epochs 1 -o x.st
+try 2 distill --data cifar $shape --depth 2 --epochs 1 --augment none --erase 0.5 -o x.st
+try 2 distill --data cifar $shape --depth 2 --epochs 1 --smoothing 1 -o x.st
+try 2 distill --data cifar $shape --depth 2 --epochs 1 --val-every 2 --val cifar -o x.st
+try 2 distill --data cifar --from whole.st $shape --depth 2 --epochs 1 -o x.st
+try 0 distill --help
+says out "--resume"
+must test ! -e x.st
+
+if [ $failures -gt 0 ]; then
+    echo "$failures of $checks checks of training failed"
+    exit 1
+fi
+echo "training: $checks checks"

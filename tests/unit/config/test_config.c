@@ -1,0 +1,318 @@
+/* What a host's configuration is taken to be, what is refused and in which words; metadata, names and shapes that follow. */
+#include "config/schedule.h"
+#include "support/support.h"
+#include "vit/read/read.h"
+#include <math.h>
+#include <string.h>
+
+static tleg_context *context;
+
+static int setup(void **state) {
+    (void)state;
+    return tleg_context_create(NULL, &context);
+}
+
+static int teardown(void **state) {
+    (void)state;
+    tleg_context_free(context);
+    return 0;
+}
+
+/* ---- helpers ---- */
+
+static void must_say(const char *text, const char *const says[3]) {
+    for (int k = 0; k < 3; k++)
+        if (says[k] && !strstr(text, says[k])) {
+            print_error("expected \"%s\" in: %s\n", says[k], text);
+            fail();
+        }
+}
+
+static tleg_config small(void) {
+    return (tleg_config){
+        .struct_size = sizeof(tleg_config), .image_size = 32, .patch_size = 4, .dim = 24, .heads = 3, .classes = 2};
+}
+
+/* ---- a host's configuration ---- */
+
+static void defaults_are_filled_in(void **state) {
+    (void)state;
+    tleg_config host = small();
+    struct tleg_vit_config config;
+    OK(context, tleg_config_check(context, &host, &config));
+    assert_int_equal(config.c.hidden, 96);
+    assert_int_equal(config.c.pool, TLEG_POOL_MEAN);
+    assert_int_equal(config.c.norm, TLEG_NORM_BEFORE_POOL);
+    assert_int_equal(config.c.dtype, TLEG_F32);
+    assert_true(config.c.eps == 1e-5);
+    assert_true(config.c.crop == 1.0);
+    assert_true(config.c.mean[0] == 0.485 && config.c.mean[1] == 0.456 && config.c.mean[2] == 0.406);
+    assert_true(config.c.std[0] == 0.229 && config.c.std[1] == 0.224 && config.c.std[2] == 0.225);
+    assert_string_equal(config.c.schedule, "");
+    assert_null(config.c.labels);
+    assert_null(config.c.ignored);
+    tleg_config_free(&config);
+
+    host.image_size = 36; /* above 32 pixels the authors crop */
+    host.prefix = 1;
+    host.std[0] = host.std[1] = host.std[2] = 0.5; /* with a std, a mean of 0 is meant */
+    OK(context, tleg_config_check(context, &host, &config));
+    assert_true(config.c.crop == 0.875);
+    assert_int_equal(config.c.pool, TLEG_POOL_CLS);
+    assert_true(config.c.mean[0] == 0 && config.c.mean[2] == 0 && config.c.std[1] == 0.5);
+    tleg_config_free(&config);
+}
+
+static void texts_are_the_librarys_own(void **state) {
+    (void)state;
+    char one[] = "katze", two[] = "\xd0\xba\xd0\xbe\xd1\x82",
+         schedule[] = " {\"fc1\": [[2, true]], \"qkv\":[[1,false],[1,true]]}";
+    const char *labels[] = {one, two};
+    tleg_config host = small();
+    host.labels = labels;
+    host.label_count = 2;
+    host.schedule = schedule;
+    struct tleg_vit_config config, copy;
+    OK(context, tleg_config_check(context, &host, &config));
+    memset(one, 'x', sizeof one - 1);
+    memset(two, 'x', sizeof two - 1);
+    memset(schedule, 'x', sizeof schedule - 1);
+    OK(context, tleg_config_copy(context, &config, &copy));
+    tleg_config_free(&config);
+    assert_int_equal(copy.c.label_count, 2);
+    assert_string_equal(copy.c.labels[0], "katze");
+    assert_string_equal(copy.c.labels[1], "\xd0\xba\xd0\xbe\xd1\x82");
+    assert_string_equal(copy.c.schedule, "{\"qkv\":[[1,false],[1,true]],\"fc1\":[[2,true]]}");
+    tleg_config_free(&copy);
+    tleg_config_free(&copy); /* zeroed is allowed */
+}
+
+static void refuse_host(tleg_config host, const char *member, const char *found) {
+    static const struct tleg_vit_config empty;
+    struct tleg_vit_config config;
+    assert_int_equal(tleg_config_check(context, &host, &config), TLEG_ERROR_ARGUMENT);
+    must_say(tleg_context_get_error(context), (const char *const[3]){member, "expected", found});
+    assert_memory_equal(&config, &empty, sizeof config);
+}
+
+static void each_member_out_of_range_is_named(void **state) {
+    (void)state;
+#define REFUSE(change, member, found)                                                                                          \
+    do {                                                                                                                       \
+        tleg_config c = small();                                                                                               \
+        change;                                                                                                                \
+        refuse_host(c, member, found);                                                                                         \
+    } while (0)
+    REFUSE(c.image_size = 0, "image_size", "0");
+    REFUSE(c.image_size = -32, "image_size", "-32");
+    REFUSE(c.image_size = 30, "image_size", "multiple of the patch, 4, found 30");
+    REFUSE(c.image_size = 16388, "image_size", "16388");
+    REFUSE(c.patch_size = 0, "patch_size", "0");
+    REFUSE((c.image_size = 2048, c.patch_size = 1), "image_size", "2048");
+    REFUSE(c.dim = 0, "dim", "0");
+    REFUSE(c.dim = 65537, "dim", "65537");
+    REFUSE(c.dim = INT32_MAX, "dim", "2147483647");
+    REFUSE(c.heads = 0, "heads", "0");
+    REFUSE(c.heads = 5, "heads", "divisor of the dim, 24, found 5");
+    REFUSE(c.heads = -3, "heads", "-3");
+    REFUSE(c.hidden = -1, "hidden", "-1");
+    REFUSE(c.hidden = 262145, "hidden", "262145");
+    REFUSE(c.classes = 0, "classes", "0");
+    REFUSE(c.classes = 1048577, "classes", "1048577");
+    REFUSE(c.depth = -1, "depth", "-1");
+    REFUSE(c.depth = 1025, "depth", "1025");
+    REFUSE(c.prefix = 3, "prefix", "3");
+    REFUSE(c.pool = 3, "pool", "3");
+    REFUSE(c.norm = 3, "norm", "3");
+    REFUSE(c.no_qkv_bias = 2, "no_qkv_bias", "2");
+    REFUSE(c.eps = -1e-5, "eps", "-1e-05");
+    REFUSE(c.eps = NAN, "eps", "finite");
+    REFUSE(c.crop = 1.5, "crop", "1.5");
+    REFUSE(c.crop = -0.5, "crop", "-0.5");
+    REFUSE((c.std[0] = 1, c.std[1] = 1), "std", "0.0");
+    REFUSE((c.std[0] = c.std[1] = c.std[2] = 1, c.mean[1] = INFINITY), "mean", "finite");
+    REFUSE(c.label_count = 1, "label_count", "1");
+    REFUSE(c.label_count = -1, "label_count", "-1");
+    REFUSE(c.label_count = 2, "labels", "NULL");
+    REFUSE((c.label_count = 2, c.labels = (const char *const[]){"a", NULL}), "labels[1]", "NULL");
+    REFUSE((c.label_count = 2, c.labels = (const char *const[]){"\xc3\x28", "a"}), "labels[0]", "UTF-8");
+#undef REFUSE
+    tleg_config c = small();
+    struct tleg_vit_config config;
+    c.pool = TLEG_POOL_CLS; /* without a token to read */
+    assert_int_equal(tleg_config_check(context, &c, &config), TLEG_ERROR_ARGUMENT);
+    assert_non_null(strstr(tleg_context_get_error(context), "class token"));
+    c.pool = TLEG_POOL_MEAN, c.prefix = 2;
+    assert_int_equal(tleg_config_check(context, &c, &config), TLEG_ERROR_ARGUMENT);
+    assert_non_null(strstr(tleg_context_get_error(context), "distillation token"));
+}
+
+static void a_bad_schedule_is_refused_in_words(void **state) {
+    (void)state;
+    static const char *const bad[][2] = {
+        {"{", "JSON"},
+        {"[]", "object"},
+        {"3", "object"},
+        {"{\"attn\":[[1,true]]}", "norm1, norm2, qkv, proj, fc1, fc2"},
+        {"{\"a name too long for any buffer\":[[1,true]]}", "norm1, norm2"},
+        {"{\"qkv\":[]}", "qkv"},
+        {"{\"qkv\":3}", "qkv"},
+        {"{\"qkv\":[3]}", "segment 0 of \"qkv\""},
+        {"{\"qkv\":[[3,true],[3]]}", "segment 1 of \"qkv\""},
+        {"{\"qkv\":[[3,true,1]]}", "segment 0 of \"qkv\""},
+        {"{\"qkv\":[[0,true]]}", "layers 1 to 1024"},
+        {"{\"qkv\":[[-1,true]]}", "layers 1 to 1024"},
+        {"{\"qkv\":[[2.0,true]]}", "segment 0"},
+        {"{\"qkv\":[[2e0,true]]}", "segment 0"},
+        {"{\"qkv\":[[99999999999999999999,true]]}", "segment 0"},
+        {"{\"qkv\":[[2,1]]}", "true or false"},
+        {"{\"qkv\":[[2,null]]}", "true or false"},
+        {"{\"qkv\":[[2,\"true\"]]}", "true or false"},
+        {"{\"qkv\":[[true,2]]}", "segment 0"},
+        {"{\"qkv\":[[1024,true],[1,true]]}", "at most 1024"},
+        {"{\"qkv\":[[4,true]],\"fc1\":[[5,true]]}", "different numbers of layers"},
+        {"{\"qkv\":[[4,true]],\"qkv\":[[4,true]]}", "twice"},
+    };
+    for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
+        struct tleg_schedule schedule;
+        const tleg_status status = tleg_schedule_parse(context, "here", bad[k][0], &schedule);
+        /* a site that is unknown may be a later version's */
+        const tleg_status expected = strstr(bad[k][1], "norm1, norm2") ? TLEG_ERROR_UNSUPPORTED : TLEG_ERROR_FORMAT;
+        if (status != expected)
+            print_error("%s gave %d\n", bad[k][0], status);
+        assert_int_equal(status, expected);
+        must_say(tleg_context_get_error(context), (const char *const[3]){"here", bad[k][1], NULL});
+        tleg_config c = small();
+        c.schedule = bad[k][0];
+        struct tleg_vit_config config;
+        assert_int_equal(tleg_config_check(context, &c, &config), TLEG_ERROR_ARGUMENT);
+        must_say(tleg_context_get_error(context), (const char *const[3]){"tleg_config.schedule", bad[k][1], NULL});
+    }
+}
+
+static void a_struct_of_another_version_is_understood(void **state) {
+    (void)state;
+    struct {
+        tleg_config known;
+        int64_t later;
+    } host = {.known = small()};
+    host.known.struct_size = sizeof host;
+    struct tleg_vit_config config;
+    OK(context, tleg_config_check(context, &host.known, &config)); /* longer, but zero */
+    tleg_config_free(&config);
+    host.later = 1;
+    assert_int_equal(tleg_config_check(context, &host.known, &config), TLEG_ERROR_UNSUPPORTED);
+    host.known.struct_size = offsetof(tleg_config, eps); /* shorter than the first version's */
+    assert_int_equal(tleg_config_check(context, &host.known, &config), TLEG_ERROR_ARGUMENT);
+}
+
+/* ---- a configuration as metadata ---- */
+
+static void metadata_is_explicit_and_never_changes(void **state) {
+    (void)state;
+    static const char *const expected[][2] = {
+        {"format", "pt"},
+        {"tleg.kind", "learngene"},
+        {"tleg.image_size", "32"},
+        {"tleg.patch_size", "4"},
+        {"tleg.heads", "3"},
+        {"tleg.norm", "after_pool"},
+        {"tleg.eps", "1e-06"},
+        {"tleg.pool", "mean"},
+        {"tleg.mean", "0.485,0.456,0.406"},
+        {"tleg.std", "0.229,0.224,0.225"},
+        {"tleg.crop", "1.0"},
+        {"tleg.labels", "[\"a \\\"b\\\" \\\\ /\", \"\\u000a\\u001f\xc3\xa9\"]"},
+        {"tleg.schedule", "{\"norm1\":[[1,true],[12,false]]}"},
+    };
+    const int64_t count = sizeof expected / sizeof *expected;
+    tleg_config host = small();
+    host.norm = TLEG_NORM_AFTER_POOL;
+    host.eps = 1e-6;
+    host.labels = (const char *const[]){"a \"b\" \\ /", "\n\x1f\xc3\xa9"};
+    host.label_count = 2;
+    host.schedule = "{\"norm1\":[[1,true],[12,false]]}";
+    struct tleg_vit_config config;
+    struct tleg_metadata pairs;
+    OK(context, tleg_config_check(context, &host, &config));
+    OK(context, tleg_config_metadata(context, &config.c, true, &pairs));
+    assert_int_equal(pairs.count, count);
+    for (int64_t k = 0; k < count; k++) {
+        assert_string_equal(pairs.pairs[k].key, expected[k][0]);
+        assert_string_equal(pairs.pairs[k].value, expected[k][1]);
+    }
+    tleg_metadata_free(&pairs);
+    tleg_metadata_free(&pairs); /* zeroed is allowed */
+
+    OK(context, tleg_config_metadata(context, &config.c, false, &pairs)); /* a model has no schedule */
+    assert_int_equal(pairs.count, count - 1);
+    assert_string_equal(pairs.pairs[1].value, "vit");
+    tleg_metadata_free(&pairs);
+    tleg_config_free(&config);
+}
+
+/* ---- names and shapes ---- */
+
+static void layers_and_segments_have_the_names_of_timm_and_of_the_authors(void **state) {
+    (void)state;
+    static const struct tleg_span line = {12, TLEG_CURVE_POWER, 2}, shared = {12, TLEG_CURVE_POWER, 1},
+                                  single = {1, TLEG_CURVE_POWER, 2}, cubic = {12, TLEG_CURVE_POWER, 4},
+                                  waves = {6, TLEG_CURVE_COSINE, 16}, two = {6, TLEG_CURVE_CHEBYSHEV, 2};
+    char name[TLEG_NAME_TEXT];
+    tleg_layer_name(11, TLEG_SITE_QKV, false, name);
+    assert_string_equal(name, "blocks.11.attn.qkv.weight");
+    tleg_layer_name(0, TLEG_SITE_NORM2, true, name);
+    assert_string_equal(name, "blocks.0.norm2.bias");
+    tleg_segment_name(TLEG_SITE_FC2, 3, true, &line, 1, name);
+    assert_string_equal(name, "blocks.block.mlp.fc2.instances.3.bias_ilayer");
+    tleg_segment_name(TLEG_SITE_PROJ, 1023, false, &line, 0, name);
+    assert_string_equal(name, "blocks.block.attn.proj.instances.1023.weight_base");
+    tleg_segment_name(TLEG_SITE_NORM1, 0, false, &shared, 0, name);
+    assert_string_equal(name, "blocks.block.norm1.instances.0.weight");
+    tleg_segment_name(TLEG_SITE_NORM1, 0, true, &single, 0, name); /* of one layer there is one tensor */
+    assert_string_equal(name, "blocks.block.norm1.instances.0.bias");
+    tleg_segment_name(TLEG_SITE_QKV, 2, false, &cubic, 3, name);
+    assert_string_equal(name, "blocks.block.attn.qkv.instances.2.weight_basis3");
+    tleg_segment_name(TLEG_SITE_FC1, 0, true, &waves, 15, name);
+    assert_string_equal(name, "blocks.block.mlp.fc1.instances.0.bias_basis15");
+    tleg_segment_name(TLEG_SITE_FC1, 0, false, &two, 0, name); /* "true" alone means base and ilayer */
+    assert_string_equal(name, "blocks.block.mlp.fc1.instances.0.weight_basis0");
+
+    const tleg_config c = {.image_size = 8,
+                           .patch_size = 4,
+                           .dim = 6,
+                           .hidden = 10,
+                           .classes = 3,
+                           .prefix = 1,
+                           .pool = TLEG_POOL_CLS,
+                           .norm = TLEG_NORM_BEFORE_POOL,
+                           .no_qkv_bias = 1};
+    struct tleg_spec spec;
+    size_t count = 0;
+    for (int slot = 0; slot < TLEG_SLOTS; slot++) {
+        tleg_outer_spec(&c, (enum tleg_slot)slot, &spec);
+        count += tleg_spec_count(&spec);
+    }
+    assert_int_equal(count, 6 + 5 * 6 + 6 * 48 + 6 + 12 + 18 + 3);
+    tleg_outer_spec(&c, TLEG_SLOT_DIST_TOKEN, &spec);
+    assert_string_equal(spec.name, "");
+    assert_int_equal(tleg_spec_count(&spec), 0);
+    tleg_site_spec(&c, TLEG_SITE_QKV, true, &spec);
+    assert_string_equal(spec.name, "");
+    tleg_site_spec(&c, TLEG_SITE_FC1, false, &spec);
+    assert_string_equal(spec.name, "mlp.fc1.weight");
+    assert_true(spec.rank == 2 && spec.shape[0] == 10 && spec.shape[1] == 6);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defaults_are_filled_in),
+        cmocka_unit_test(texts_are_the_librarys_own),
+        cmocka_unit_test(each_member_out_of_range_is_named),
+        cmocka_unit_test(a_bad_schedule_is_refused_in_words),
+        cmocka_unit_test(a_struct_of_another_version_is_understood),
+        cmocka_unit_test(metadata_is_explicit_and_never_changes),
+        cmocka_unit_test(layers_and_segments_have_the_names_of_timm_and_of_the_authors),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}

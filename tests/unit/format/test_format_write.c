@@ -1,0 +1,327 @@
+/* Writing safetensors: always the same bytes, and never half a file. */
+#include "support/containers.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+/* A whole file; free with free(). */
+static unsigned char *read_file(const char *path, size_t *size) {
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    unsigned char *bytes = malloc(1 << 20);
+    *size = fread(bytes, 1, 1 << 20, file);
+    fclose(file);
+    return bytes;
+}
+
+static void assert_file(const char *path, const void *expected, size_t expected_size) {
+    size_t size;
+    unsigned char *bytes = read_file(path, &size);
+    assert_int_equal(size, expected_size);
+    assert_memory_equal(bytes, expected, size);
+    free(bytes);
+}
+
+static bool exists(const char *path) {
+    struct stat state;
+    return lstat(path, &state) == 0;
+}
+
+/* Saves one U8 tensor "x" with these bytes, and no metadata. */
+static tleg_status save(const char *path, const void *data, int64_t size) {
+    static const char *const names[] = {"x"};
+    tleg_tensor *tensor;
+    OK(tleg_tensor_create(context, TLEG_U8, 1, &size, &tensor));
+    memcpy(tensor->data, data, (size_t)size);
+    const tleg_tensor *tensors[] = {tensor};
+    tleg_status status = tleg_file_save(context, path, 1, names, tensors, 0, NULL);
+    tleg_tensor_free(tensor);
+    return status;
+}
+
+static void assert_saved(const char *path, const char *data) {
+    size_t size;
+    unsigned char *bytes = read_file(path, &size);
+    tleg_file *file;
+    OK(tleg_file_parse(context, bytes, size, &file));
+    assert_int_equal(tleg_file_find(file, "x")->bytes, strlen(data));
+    assert_memory_equal(bytes + size - strlen(data), data, strlen(data));
+    tleg_file_free(file);
+    free(bytes);
+}
+
+static void the_bytes_of_a_file_are_determined(void **state) {
+    (void)state;
+    static const char json[] = "{\"__metadata__\":{\"z\":\"1\",\"a\":\"\\\"\\\\\\u000a\\u0001\xc3\xa9/\"},"
+                               "\"b\":{\"dtype\":\"U8\",\"shape\":[3],\"data_offsets\":[64,67]},"
+                               "\"a\":{\"dtype\":\"F32\",\"shape\":[4,4],\"data_offsets\":[0,64]},"
+                               "\"c\":{\"dtype\":\"F64\",\"shape\":[],\"data_offsets\":[67,75]},"
+                               "\"0\":{\"dtype\":\"BF16\",\"shape\":[2,0],\"data_offsets\":[64,64]}}";
+    static const char *const names[] = {"b", "a", "c", "0"}, *const pairs[] = {"z", "1", "a", "\"\\\n\1\xc3\xa9/"};
+    static const int32_t dtypes[] = {TLEG_U8, TLEG_F32, TLEG_F64, TLEG_BF16}, ranks[] = {1, 2, 0, 2};
+    static const int64_t shapes[][2] = {{3}, {4, 4}, {0}, {2, 0}};
+    enum { HEADER = 312 }; /* the JSON with its blanks: 8 bytes more are a multiple of 64 */
+    tleg_tensor *tensors[4];
+    unsigned char expected[8 + HEADER + 75] = {HEADER & 0xff, HEADER >> 8};
+    assert_true(strlen(json) <= HEADER && strlen(json) > HEADER - 64);
+    memset(expected + 8, ' ', HEADER);
+    memcpy(expected + 8, json, strlen(json));
+    static const size_t places[] = {64, 0, 67, 64};
+    for (int i = 0; i < 4; i++) {
+        OK(tleg_tensor_create(context, dtypes[i], ranks[i], shapes[i], &tensors[i]));
+        memset(tensors[i]->data, 'A' + i, tensors[i]->bytes);
+        memset(expected + 8 + HEADER + places[i], 'A' + i, tensors[i]->bytes);
+    }
+    const char *path = in_scratch("out");
+    OK(tleg_file_save(context, path, 4, names, (const tleg_tensor *const *)tensors, 2, pairs));
+    assert_file(path, expected, sizeof expected);
+    tleg_file *file;
+    OK(tleg_file_open(context, path, NULL, &file));
+    assert_string_equal(tleg_file_get_metadata(file, "a"), pairs[3]);
+    tleg_file_free(file);
+    for (int i = 0; i < 4; i++)
+        tleg_tensor_free(tensors[i]);
+}
+
+static void a_file_without_tensors_or_metadata_can_be_written(void **state) {
+    (void)state;
+    OK(tleg_file_save(context, in_scratch("out"), 0, NULL, NULL, 0, NULL));
+    tleg_file *file;
+    OK(tleg_file_open(context, in_scratch("out"), NULL, &file));
+    assert_int_equal(tleg_file_get_tensor_count(file), 0);
+    tleg_file_free(file);
+}
+
+static void a_file_is_replaced_whole_and_nothing_else_stays(void **state) {
+    (void)state;
+    clean_scratch();
+    OK(save(in_scratch("out"), "old", 3));
+    OK(save(in_scratch("out"), "newer", 5));
+    assert_saved(in_scratch("out"), "newer");
+    assert_int_equal(clean_scratch(), 1);
+}
+
+static void a_new_file_obeys_the_umask_and_a_former_mode_is_kept(void **state) {
+    (void)state;
+    struct stat file;
+    mode_t before = umask(027);
+    OK(save(in_scratch("out"), "x", 1));
+    umask(before);
+    assert_int_equal(stat(in_scratch("out"), &file), 0);
+    assert_int_equal(file.st_mode & 0777, 0640);
+    assert_int_equal(chmod(in_scratch("out"), 0604), 0);
+    OK(save(in_scratch("out"), "y", 1));
+    assert_int_equal(stat(in_scratch("out"), &file), 0);
+    assert_int_equal(file.st_mode & 0777, 0604);
+    clean_scratch();
+}
+
+static void a_symbolic_link_is_written_through(void **state) {
+    (void)state;
+    assert_int_equal(mkdir(in_scratch("deep"), 0700), 0);
+    assert_int_equal(symlink("deep/target", in_scratch("link")), 0);
+    assert_int_equal(symlink(in_scratch("link"), in_scratch("link2")), 0);
+    const char *texts[] = {"made", "again"}; /* first the link leads nowhere yet */
+    for (int i = 0; i < 2; i++) {
+        OK(save(in_scratch("link2"), texts[i], (int64_t)strlen(texts[i])));
+        assert_saved(in_scratch("deep/target"), texts[i]);
+        struct stat link;
+        assert_int_equal(lstat(in_scratch("link2"), &link), 0);
+        assert_true(S_ISLNK(link.st_mode));
+    }
+    assert_int_equal(symlink("loop", in_scratch("loop")), 0);
+    assert_error(save(in_scratch("loop"), "x", 1), TLEG_ERROR_IO, "loop: cannot be made: ");
+    unlink(in_scratch("deep/target"));
+    clean_scratch();
+}
+
+static void a_target_that_is_no_file_is_refused_before_the_work(void **state) {
+    (void)state;
+    assert_int_equal(mkfifo(in_scratch("fifo"), 0600), 0);
+    assert_error(save(in_scratch("fifo"), "x", 1), TLEG_ERROR_IO, "fifo is a pipe or device");
+    assert_error(save("/dev/null", "x", 1), TLEG_ERROR_IO, "/dev/null is a pipe or device");
+    assert_error(save(scratch, "x", 1), TLEG_ERROR_IO, "is a directory");
+    assert_error(save(in_scratch("none/out"), "x", 1), TLEG_ERROR_NOT_FOUND, "out: cannot be made: ");
+    assert_error(save(in_scratch("fifo/out"), "x", 1), TLEG_ERROR_IO, "out: cannot be made: ");
+    assert_error(save("/dev/stdout", "x", 1), TLEG_ERROR_IO, "/dev/stdout is "); /* wherever it leads */
+    assert_error(save("/proc/self/fd/1", "x", 1), TLEG_ERROR_IO, "/proc/self/fd/1 is ");
+    assert_error(save("", "x", 1), TLEG_ERROR_IO, "found an empty one");
+    char longest[300];
+    memset(longest, 'n', sizeof longest);
+    longest[299] = '\0';
+    assert_error(save(in_scratch(longest), "x", 1), TLEG_ERROR_IO, "cannot be made: ");
+    longest[255] = '\0'; /* the longest name there is: the temporary file's must not be longer */
+    OK(save(in_scratch(longest), "x", 1));
+    OK(save(in_scratch("locked"), "kept", 4));
+    assert_int_equal(chmod(in_scratch("locked"), 0444), 0);
+    if (geteuid() != 0) {
+        assert_error(save(in_scratch("locked"), "x", 1), TLEG_ERROR_IO, "locked: may not be overwritten: ");
+        assert_saved(in_scratch("locked"), "kept");
+    }
+    clean_scratch();
+}
+
+/* Files may not grow beyond 4 KiB meanwhile: the nearest to a full disk that needs no rights. */
+static void a_full_disk_leaves_the_former_file_and_nothing_else(void **state) {
+    (void)state;
+    static char much[10000];
+    struct rlimit before, limit;
+    clean_scratch();
+    OK(save(in_scratch("out"), "former", 6));
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    limit = before;
+    limit.rlim_cur = 4096;
+    void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    tleg_status status = save(in_scratch("out"), much, sizeof much);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    signal(SIGXFSZ, handler);
+    assert_error(status, TLEG_ERROR_IO, "/out: cannot be written: ");
+    assert_contains(tleg_context_get_error(context), strerror(EFBIG));
+    assert_saved(in_scratch("out"), "former");
+    assert_int_equal(clean_scratch(), 1);
+}
+
+static const struct tleg_write_entry two[] = {{.name = "a", .dtype = TLEG_U8, .rank = 1, .shape = {2}},
+                                              {.name = "b", .dtype = TLEG_U8, .rank = 1, .shape = {64}}};
+
+static void an_unfinished_file_never_appears(void **state) {
+    (void)state;
+    struct tleg_writer *writer;
+    clean_scratch();
+    OK(tleg_writer_create(context, in_scratch("out"), two, 2, NULL, 0, &writer));
+    OK(tleg_writer_put(context, writer, 0, "ab"));
+    assert_error(tleg_writer_put(context, writer, 0, "ab"), TLEG_ERROR_STATE, "'a' is written already");
+    assert_int_equal(tleg_writer_put(context, writer, 2, "ab"), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_writer_put(context, writer, -1, "ab"), TLEG_ERROR_ARGUMENT);
+    assert_error(tleg_writer_commit(context, writer), TLEG_ERROR_STATE, "'b' is not written yet");
+    assert_false(exists(in_scratch("out")));
+    tleg_writer_free(writer);
+    tleg_writer_free(NULL);
+    assert_int_equal(clean_scratch(), 0);
+}
+
+static void two_writers_of_one_path_do_not_mix(void **state) {
+    (void)state;
+    struct tleg_writer *writers[2];
+    char data[64];
+    clean_scratch();
+    for (int i = 0; i < 2; i++)
+        OK(tleg_writer_create(context, in_scratch("out"), two, 2, NULL, 0, &writers[i]));
+    for (int i = 0; i < 2; i++) {
+        memset(data, '0' + i, sizeof data);
+        OK(tleg_writer_put(context, writers[i], 1, data));
+        OK(tleg_writer_put(context, writers[i], 0, data));
+    }
+    for (int i = 0; i < 2; i++) {
+        OK(tleg_writer_commit(context, writers[i]));
+        assert_error(tleg_writer_commit(context, writers[i]), TLEG_ERROR_STATE, "finished already");
+        size_t size;
+        unsigned char *bytes = read_file(in_scratch("out"), &size);
+        for (size_t at = size - 66; at < size; at++)
+            assert_int_equal(bytes[at], '0' + i);
+        free(bytes);
+    }
+    tleg_writer_free(writers[0]);
+    tleg_writer_free(writers[1]);
+    assert_int_equal(clean_scratch(), 1);
+}
+
+static void wrong_arguments_are_named_and_nothing_is_written(void **state) {
+    (void)state;
+    const char *path = in_scratch("out");
+    static const char *const twice[] = {"x", "x"}, *const wrong[] = {"\xff"}, *const meta[] = {"__metadata__"},
+                             *const null[] = {NULL}, *const good[] = {"x"}, *const key_twice[] = {"k", "1", "l", "2", "k", "3"},
+                             *const value_null[] = {"k", NULL}, *const value_wrong[] = {"k", "\xc3"};
+    int64_t size = 1;
+    tleg_tensor *tensor;
+    OK(tleg_tensor_create(context, TLEG_U8, 1, &size, &tensor));
+    const tleg_tensor *tensors[] = {tensor, tensor}, *missing[] = {NULL};
+    clean_scratch();
+    assert_error(tleg_file_save(context, path, 2, twice, tensors, 0, NULL), TLEG_ERROR_ARGUMENT, "duplicate tensor 'x'");
+    assert_error(tleg_file_save(context, path, 1, wrong, tensors, 0, NULL), TLEG_ERROR_ARGUMENT, "no UTF-8");
+    assert_error(tleg_file_save(context, path, 1, meta, tensors, 0, NULL), TLEG_ERROR_ARGUMENT, "__metadata__");
+    assert_error(tleg_file_save(context, path, 1, null, tensors, 0, NULL), TLEG_ERROR_ARGUMENT, "NULL");
+    assert_error(tleg_file_save(context, path, 1, good, missing, 0, NULL), TLEG_ERROR_ARGUMENT, "NULL");
+    assert_error(tleg_file_save(context, path, 1, good, tensors, 3, key_twice), TLEG_ERROR_ARGUMENT,
+                 "duplicate metadata key 'k'");
+    assert_error(tleg_file_save(context, path, 1, good, tensors, 1, value_null), TLEG_ERROR_ARGUMENT, "NULL");
+    assert_error(tleg_file_save(context, path, 1, good, tensors, 1, value_wrong), TLEG_ERROR_ARGUMENT, "no UTF-8");
+    assert_int_equal(tleg_file_save(NULL, path, 1, good, tensors, 0, NULL), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_file_save(context, NULL, 1, good, tensors, 0, NULL), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_file_save(context, path, -1, good, tensors, 0, NULL), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_file_save(context, path, 1, NULL, tensors, 0, NULL), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_file_save(context, path, 1, good, NULL, 0, NULL), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_file_save(context, path, 1, good, tensors, -1, NULL), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_file_save(context, path, 1, good, tensors, 1, NULL), TLEG_ERROR_ARGUMENT);
+    tleg_tensor_free(tensor);
+    assert_int_equal(clean_scratch(), 0);
+}
+
+static void impossible_tensors_are_refused(void **state) {
+    (void)state;
+    struct tleg_writer *writer;
+    static const struct tleg_write_entry wrong[] = {
+        {.name = "no-type", .dtype = 0, .rank = 0},
+        {.name = "ranks", .dtype = TLEG_U8, .rank = TLEG_MAX_RANK + 1},
+        {.name = "negative", .dtype = TLEG_U8, .rank = 1, .shape = {-1}},
+        {.name = "huge", .dtype = TLEG_F32, .rank = 2, .shape = {INT64_MAX, 3}},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        assert_error(tleg_writer_create(context, in_scratch("out"), &wrong[i], 1, NULL, 0, &writer), TLEG_ERROR_ARGUMENT,
+                     wrong[i].name);
+        assert_null(writer);
+    }
+    static const struct tleg_write_entry sum[] = {{.name = "a", .dtype = TLEG_U8, .rank = 1, .shape = {INT64_MAX}},
+                                                  {.name = "b", .dtype = TLEG_U8, .rank = 1, .shape = {INT64_MAX}}};
+    assert_error(tleg_writer_create(context, in_scratch("out"), sum, 2, NULL, 0, &writer), TLEG_ERROR_ARGUMENT,
+                 "larger than any file");
+    assert_int_equal(clean_scratch(), 0);
+}
+
+static void each_failing_allocation_leaves_nothing_behind(void **state) {
+    (void)state;
+    static const char *const names[] = {"a", "b"}, *const pairs[] = {"k", "v"};
+    int64_t size = 3;
+    tleg_tensor *tensor;
+    OK(tleg_tensor_create(context, TLEG_F32, 1, &size, &tensor));
+    const tleg_tensor *tensors[] = {tensor, tensor};
+    int64_t before = counter.live, failures = 0;
+    clean_scratch();
+    for (tleg_status status = TLEG_ERROR_MEMORY; status != TLEG_OK; failures++) {
+        assert_int_equal(clean_scratch(), 0);
+        assert_int_equal(symlink("out", in_scratch("link")), 0);
+        counter.calls = 0;
+        counter.fail_at = failures + 1;
+        status = tleg_file_save(context, in_scratch("link"), 2, names, tensors, 1, pairs);
+        if (status != TLEG_OK)
+            assert_error(status, TLEG_ERROR_MEMORY, "memory");
+        assert_true(exists(in_scratch("out")) == (status == TLEG_OK));
+        assert_int_equal(counter.live, before);
+        unlink(in_scratch("link"));
+    }
+    counter.fail_at = 0;
+    assert_true(failures > 8);
+    assert_int_equal(clean_scratch(), 1);
+    tleg_tensor_free(tensor);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_bytes_of_a_file_are_determined),
+        cmocka_unit_test(a_file_without_tensors_or_metadata_can_be_written),
+        cmocka_unit_test(a_file_is_replaced_whole_and_nothing_else_stays),
+        cmocka_unit_test(a_new_file_obeys_the_umask_and_a_former_mode_is_kept),
+        cmocka_unit_test(a_symbolic_link_is_written_through),
+        cmocka_unit_test(a_target_that_is_no_file_is_refused_before_the_work),
+        cmocka_unit_test(a_full_disk_leaves_the_former_file_and_nothing_else),
+        cmocka_unit_test(an_unfinished_file_never_appears),
+        cmocka_unit_test(two_writers_of_one_path_do_not_mix),
+        cmocka_unit_test(wrong_arguments_are_named_and_nothing_is_written),
+        cmocka_unit_test(impossible_tensors_are_refused),
+        cmocka_unit_test(each_failing_allocation_leaves_nothing_behind),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}

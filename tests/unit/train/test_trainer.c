@@ -1,0 +1,542 @@
+/* The trainer's arithmetic: gradients against the reference's, what a step does against torch.optim.AdamW, accumulation,
+ * teachers, ranks, and the same bits whoever computes. */
+#include "support/trainer.h"
+
+static int32_t image_size(const struct grad_case *c) {
+    return c->images;
+}
+
+static double backward(tleg_trainer *trainer, const tleg_train_batch *batch) {
+    tleg_train_loss loss = {.struct_size = sizeof loss};
+    OK_TRAINER(trainer, tleg_trainer_backward(trainer, batch, &loss));
+    return loss.total;
+}
+
+/* ---- gradients ---- */
+
+/* Where the reference has none (the ilayer of a single layer), the trainer has none either. */
+static void compare_gradient(tleg_context *context, const struct grad_case *c, const struct backend *backend,
+                             const tleg_trainer *trainer, const char *name) {
+    const float *wanted, *found;
+    size_t count;
+    char path[64];
+    snprintf(path, sizeof path, "%s.grad", c->name);
+    tleg_tensor *reference = support_tensor(context, support_path(path, ".safetensors"), name, &wanted, &count), *own = NULL;
+    OK(context, tleg_trainer_copy_gradient(context, trainer, name, &own));
+    tleg_tensor_info info = {.struct_size = sizeof info}, ours = {.struct_size = sizeof ours};
+    OK(context, tleg_tensor_get_info(context, reference, &info));
+    OK(context, tleg_tensor_get_info(context, own, &ours));
+    assert_int_equal(info.rank, ours.rank);
+    assert_memory_equal(info.shape, ours.shape, sizeof info.shape);
+    found = ours.data;
+    double norm = 0, far = 0;
+    for (size_t i = 0; i < count; i++) {
+        norm += (double)wanted[i] * (double)wanted[i];
+        far += ((double)found[i] - (double)wanted[i]) * ((double)found[i] - (double)wanted[i]);
+    }
+    if (!(sqrt(far) <= 2e-4 * sqrt(norm))) {
+        fail_msg("%s at %s: the gradient of %s is %.1e off a norm of %.1e", c->name, backend->name, name, sqrt(far),
+                 sqrt(norm));
+    }
+    tleg_tensor_free(reference);
+    tleg_tensor_free(own);
+}
+
+static void compare_gradients(const struct grad_case *c, const struct backend *backend) {
+    tleg_context *context = support_context(backend, 2);
+    tleg_trainer_options options = trainer_options(c);
+    tleg_trainer *trainer = trainer_open(context, c, &options);
+    struct trainer_data data;
+    trainer_data_open(context, c->images, &data);
+    char path[64];
+    const float *loss;
+    size_t count;
+    snprintf(path, sizeof path, "%s.grad", c->name);
+    tleg_tensor *reference = support_tensor(context, support_path(path, ".safetensors"), "loss", &loss, &count);
+    double found = backward(trainer, &data.batch);
+    if (!(fabs(found - (double)loss[0]) <= 2e-6 * fabs((double)loss[0]))) {
+        fail_msg("%s at %s: the loss is %.9g, expected %.9g", c->name, backend->name, found, (double)loss[0]);
+    }
+    tleg_tensor_free(reference);
+    const char *name;
+    for (int64_t i = 0; (name = tleg_trainer_get_parameter_name(trainer, i)) != NULL; i++) {
+        compare_gradient(context, c, backend, trainer, name);
+    }
+    trainer_data_close(&data);
+    tleg_trainer_free(trainer);
+    tleg_context_free(context);
+}
+
+static void gradients_are_the_references_at_every_level(void **state) {
+    (void)state;
+    for (int32_t b = 0; b < backend_count; b++) {
+        for (int32_t i = 0; i < case_count; i++) {
+            compare_gradients(&cases[i], &backends[b]);
+        }
+    }
+}
+
+static void checkpointing_gives_the_same_bits(void **state) {
+    (void)state;
+    for (int32_t i = 0; i < case_count; i++) {
+        struct trainer_data data;
+        struct flat found[2];
+        trainer_data_open(plain, cases[i].images, &data);
+        for (int checkpoint = 0; checkpoint < 2; checkpoint++) {
+            tleg_trainer_options options = trainer_options(&cases[i]);
+            options.checkpoint = checkpoint;
+            options.drop_path = 0.3;
+            tleg_trainer *trainer = trainer_open(plain, &cases[i], &options);
+            backward(trainer, &data.batch);
+            backward(trainer, &data.batch);
+            found[checkpoint] = trainer_gradients(plain, trainer);
+            tleg_trainer_free(trainer);
+        }
+        if (!flat_same(&found[0], &found[1])) {
+            fail_msg("%s: other bits with checkpointing", cases[i].name);
+        }
+        free(found[0].values);
+        free(found[1].values);
+        trainer_data_close(&data);
+    }
+}
+
+static void parts_of_a_batch_accumulate_to_its_gradient(void **state) {
+    (void)state;
+    static const char *const names[] = {"mean-4", "dist-5", "cls-2-model"};
+    for (size_t i = 0; i < 3; i++) {
+        const struct grad_case *c = find(names[i]);
+        tleg_trainer_options options = trainer_options(c);
+        struct trainer_data data;
+        trainer_data_open(plain, c->images, &data);
+        tleg_trainer *whole = trainer_open(plain, c, &options), *parts = trainer_open(plain, c, &options);
+        double loss = backward(whole, &data.batch), sum = 0;
+        for (int p = 0; p < 2; p++) {
+            tleg_train_batch part = trainer_part(&data.batch, image_size(c), p ? 2 : 0, p ? 3 : 2);
+            part.share = (double)part.size / TRAINER_BATCH;
+            sum += part.share * backward(parts, &part);
+        }
+        assert_true(fabs(sum - loss) < 1e-6 * fabs(loss));
+        struct flat a = trainer_gradients(plain, whole), b = trainer_gradients(plain, parts);
+        assert_true(flat_distance(&a, &b) < 1e-6);
+        free(a.values);
+        free(b.values);
+        trainer_data_close(&data);
+        tleg_trainer_free(whole);
+        tleg_trainer_free(parts);
+    }
+}
+
+/* ---- the same bits ---- */
+
+/* Four steps with everything that draws or sums switched on: parameters, average and losses. */
+static struct flat long_run(const struct backend *backend, int32_t workers, const struct grad_case *c, uint64_t seed) {
+    tleg_context *context = support_context(backend, workers);
+    tleg_trainer_options options = trainer_options(c);
+    options.drop_path = 0.3;
+    options.ema = 0.9;
+    options.clip = 1;
+    options.seed = seed;
+    if (!c->model) {
+        options.depth_mode = TLEG_DEPTH_RANDOM;
+        options.depth_most = options.depth_least + 3;
+    }
+    tleg_trainer *trainer = trainer_open(context, c, &options);
+    struct trainer_data data;
+    trainer_data_open(context, c->images, &data);
+    struct flat found = {.values = calloc(4, sizeof(float)), .count = 4};
+    assert_non_null(found.values);
+    for (int step = 0; step < 4; step++) {
+        found.values[step] = (float)backward(trainer, &data.batch);
+        OK_TRAINER(trainer, tleg_trainer_update(trainer, 0.01));
+    }
+    for (int32_t average = 0; average < 2; average++) {
+        struct flat values = trainer_values(context, trainer, average);
+        found.values = realloc(found.values, (found.count + values.count) * sizeof(float));
+        assert_non_null(found.values);
+        memcpy(found.values + found.count, values.values, values.count * sizeof(float));
+        found.count += values.count;
+        free(values.values);
+    }
+    trainer_data_close(&data);
+    tleg_trainer_free(trainer);
+    tleg_context_free(context);
+    return found;
+}
+
+static void bits_depend_on_the_seed_and_not_on_the_threads(void **state) {
+    (void)state;
+    static const char *const names[] = {"mean-4", "dist-5", "schedule-9", "cls-2-model"};
+    for (int32_t b = 0; b < backend_count; b++) {
+        for (size_t i = 0; i < 4; i++) {
+            struct flat first = long_run(&backends[b], 1, find(names[i]), 7);
+            for (int32_t workers = 1; workers < 4; workers++) {
+                struct flat again = long_run(&backends[b], workers, find(names[i]), 7);
+                if (!flat_same(&first, &again)) {
+                    fail_msg("%s at %s: other bits with %d threads", names[i], backends[b].name, workers);
+                }
+                free(again.values);
+            }
+            struct flat other = long_run(&backends[b], 1, find(names[i]), 8);
+            assert_false(flat_same(&first, &other));
+            free(first.values);
+            free(other.values);
+        }
+    }
+}
+
+/* ---- the step ---- */
+
+static void five_steps_are_those_of_torch(void **state) {
+    (void)state;
+    struct grad_case c = {.gene = "nobias", .images = 16, .depth = 2};
+    tleg_trainer_options options = trainer_options(&c);
+    options.weight_decay = 0.3;
+    options.clip = 0.5;
+    options.ema = 0.9;
+    struct trainer_data data;
+    trainer_data_open(plain, c.images, &data);
+    tleg_trainer *trainer = trainer_open(plain, &c, &options);
+    for (int step = 0; step < 5; step++) {
+        backward(trainer, &data.batch);
+        OK_TRAINER(trainer, tleg_trainer_update(trainer, 0.01 * (step + 1)));
+        assert_int_equal(tleg_trainer_get_steps(trainer), step + 1);
+    }
+    const char *name;
+    for (int64_t i = 0; (name = tleg_trainer_get_parameter_name(trainer, i)) != NULL; i++) {
+        for (int32_t average = 0; average < 2; average++) {
+            char key[160];
+            const float *wanted;
+            size_t count;
+            snprintf(key, sizeof key, "%s%s", average ? "average." : "", name);
+            tleg_tensor *reference = support_tensor(plain, support_path("nobias.adamw", ".safetensors"), key, &wanted, &count);
+            struct flat found = {0};
+            flat_add(&found, plain, trainer_value(plain, trainer, average, name));
+            double far = support_relative(found.values, wanted, count);
+            if (!(far < 2e-4)) {
+                fail_msg("%s is %.1e from torch's", key, far);
+            }
+            free(found.values);
+            tleg_tensor_free(reference);
+        }
+    }
+    trainer_data_close(&data);
+    tleg_trainer_free(trainer);
+}
+
+/* Without a gradient a step is the decay alone: p (1 - rate * decay), or p itself. */
+static void what_decays_is_what_deit_decays(void **state) {
+    (void)state;
+    struct grad_case sources[] = {{.gene = "dist", .images = 16, .depth = 2},
+                                  {.gene = "dist", .images = 16, .depth = 2, .model = 1},
+                                  {.gene = "clsmean", .images = 16, .depth = 2, .model = 1}};
+    for (size_t s = 0; s < 3; s++) {
+        tleg_trainer_options options = trainer_options(&sources[s]);
+        options.weight_decay = 0.5;
+        tleg_trainer *trainer = trainer_open(plain, &sources[s], &options),
+                     *before = trainer_open(plain, &sources[s], &options);
+        OK_TRAINER(trainer, tleg_trainer_update(trainer, 0.1));
+        int seen[2] = {0, 0};
+        const char *name;
+        for (int64_t i = 0; (name = tleg_trainer_get_parameter_name(trainer, i)) != NULL; i++) {
+            tleg_tensor_info info = {.struct_size = sizeof info};
+            tleg_tensor *tensor = trainer_value(plain, before, 0, name);
+            OK(plain, tleg_tensor_get_info(plain, tensor, &info));
+            bool still = info.rank == 1 || strcmp(name, "pos_embed") == 0 || strcmp(name, "cls_token") == 0 ||
+                         (strcmp(name, "dist_token") == 0 && sources[s].model);
+            struct flat a = {0}, b = {0};
+            flat_add(&a, plain, tensor);
+            flat_add(&b, plain, trainer_value(plain, trainer, 0, name));
+            for (size_t k = 0; k < a.count; k++) {
+                float wanted = still ? a.values[k] : 0.95F * a.values[k];
+                if (b.values[k] != wanted) {
+                    fail_msg("%s[%d] became %.9g, expected %.9g", name, (int)k, (double)b.values[k], (double)wanted);
+                }
+            }
+            seen[still]++;
+            free(a.values);
+            free(b.values);
+        }
+        assert_true(seen[0] > 0 && seen[1] > 0);
+        tleg_trainer_free(trainer);
+        tleg_trainer_free(before);
+    }
+    tleg_trainer_options options = trainer_options(&sources[0]);
+    options.weight_decay = -1; /* none at all */
+    tleg_trainer *trainer = trainer_open(plain, &sources[0], &options);
+    struct flat before = trainer_values(plain, trainer, 0);
+    OK_TRAINER(trainer, tleg_trainer_update(trainer, 0.1));
+    struct flat after = trainer_values(plain, trainer, 0);
+    assert_true(flat_same(&before, &after));
+    free(before.values);
+    free(after.values);
+    tleg_trainer_free(trainer);
+}
+
+/* With beta1 = beta2 = 0 and a large epsilon the step is the gradient times rate / epsilon, so that clipping is seen. How far
+ * the parameters moved, as a norm. */
+static double moved_by(double clip, double *gradient) {
+    const struct grad_case *c = find("mean-4");
+    tleg_trainer_options options = trainer_options(c);
+    options.clip = clip;
+    options.weight_decay = -1;
+    options.epsilon = 1e4;
+    options.beta1 = 1e-30;
+    options.beta2 = 1e-30;
+    struct trainer_data data;
+    trainer_data_open(plain, c->images, &data);
+    tleg_trainer *trainer = trainer_open(plain, c, &options);
+    backward(trainer, &data.batch);
+    struct flat g = trainer_gradients(plain, trainer), before = trainer_values(plain, trainer, 0);
+    OK_TRAINER(trainer, tleg_trainer_update(trainer, 1e3));
+    struct flat after = trainer_values(plain, trainer, 0);
+    double sum = 0;
+    *gradient = 0;
+    for (size_t i = 0; i < g.count; i++) {
+        sum += ((double)after.values[i] - (double)before.values[i]) * ((double)after.values[i] - (double)before.values[i]);
+        *gradient += (double)g.values[i] * (double)g.values[i];
+    }
+    *gradient = sqrt(*gradient);
+    free(g.values);
+    free(before.values);
+    free(after.values);
+    trainer_data_close(&data);
+    tleg_trainer_free(trainer);
+    return sqrt(sum);
+}
+
+static void clipping_shortens_the_whole_gradient_to_its_limit(void **state) {
+    (void)state;
+    double norm, free_move = moved_by(0, &norm);
+    assert_true(fabs(free_move / (norm / 10) - 1) < 1e-3);
+    assert_true(fabs(moved_by(norm * 2, &norm) / free_move - 1) < 1e-12);
+    assert_true(fabs(moved_by(norm / 4, &norm) / (free_move / 4) - 1) < 1e-3);
+}
+
+/* DESIGN: lr(t) = 1e-6 + t (lr - 1e-6) / W for t < W, else 1e-5 + (lr - 1e-5) (1 + cos(pi t / E)) / 2; epochs 0 and 1 use
+ * lr(0), then e uses lr(e - 1). */
+static void rates_are_those_of_the_recipe(void **state) {
+    (void)state;
+    static const struct {
+        int32_t epochs, warmup, epoch;
+        double peak, rate;
+    } table[] = {
+        {100, 5, 0, 1e-3, 1e-6},
+        {100, 5, 1, 1e-3, 1e-6},
+        {100, 5, 2, 1e-3, 2.008e-4},
+        {100, 5, 5, 1e-3, 8.002e-4},
+        {100, 5, 6, 1e-3, 9.939057285945933e-4}, /* the cosine at t = 5 */
+        {100, 5, 51, 1e-3, 5.05e-4},
+        {100, 5, 100, 1e-3, 1.0244252618962858e-5},
+        {35, 0, 0, 2.5e-4, 2.5e-4},
+        {35, 0, 1, 2.5e-4, 2.5e-4},
+        {3, 0, 2, 4e-4, 3.025e-4}, /* cos(pi / 3) = 1/2 */
+    };
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        tleg_train_rate rate = {
+            .struct_size = sizeof rate, .epochs = table[i].epochs, .warmup = table[i].warmup, .peak = table[i].peak};
+        double found = -1;
+        assert_int_equal(tleg_train_rate_of_epoch(&rate, table[i].epoch, &found), TLEG_OK);
+        if (!(fabs(found - table[i].rate) <= 1e-12 * table[i].rate)) {
+            fail_msg("row %d: %.17g, expected %.17g", (int)i, found, table[i].rate);
+        }
+    }
+    tleg_train_rate rate = {.struct_size = sizeof rate, .epochs = 10, .warmup = 2, .peak = 1, .start = 0.5, .end = 0.25};
+    double found;
+    assert_int_equal(tleg_train_rate_of_epoch(&rate, 2, &found), TLEG_OK);
+    assert_true(found == 0.75);
+    assert_int_equal(tleg_train_rate_of_epoch(&rate, 6, &found), TLEG_OK);
+    assert_true(fabs(found - 0.625) < 1e-15);
+    const tleg_train_rate wrong[] = {
+        {.epochs = 0, .peak = 1},   {.epochs = 5, .warmup = -1, .peak = 1},      {.epochs = 5, .peak = -1},
+        {.epochs = 5, .peak = NAN}, {.epochs = 5, .peak = 1, .start = INFINITY}, {.epochs = 5, .peak = 1, .end = -1}};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        tleg_train_rate bad = wrong[i];
+        bad.struct_size = sizeof bad;
+        found = 7;
+        assert_int_equal(tleg_train_rate_of_epoch(&bad, 1, &found), TLEG_ERROR_ARGUMENT);
+        assert_true(found == 0);
+    }
+    assert_int_equal(tleg_train_rate_of_epoch(&rate, -1, &found), TLEG_ERROR_ARGUMENT);
+    rate.struct_size = 0;
+    assert_int_equal(tleg_train_rate_of_epoch(&rate, 1, &found), TLEG_ERROR_ARGUMENT);
+}
+
+/* ---- a step in practice ---- */
+
+static void training_brings_the_loss_down(void **state) {
+    (void)state;
+    static const char *const names[] = {"mean-4", "cls-3-timm", "dist-5", "combo-7-timm-image24", "cls-2-model"};
+    for (size_t i = 0; i < 5; i++) {
+        const struct grad_case *c = find(names[i]);
+        tleg_trainer_options options = trainer_options(c);
+        options.smoothing = 0;
+        struct trainer_data data;
+        trainer_data_open(plain, c->images, &data);
+        tleg_trainer *trainer = trainer_open(plain, c, &options);
+        tleg_train_loss first = {.struct_size = sizeof first}, last = {.struct_size = sizeof last};
+        OK_TRAINER(trainer, tleg_trainer_backward(trainer, &data.batch, &first));
+        tleg_trainer_forget(trainer);
+        for (int step = 0; step < 40; step++) {
+            OK_TRAINER(trainer, tleg_trainer_backward(trainer, &data.batch, &last));
+            OK_TRAINER(trainer, tleg_trainer_update(trainer, 3e-3));
+        }
+        assert_true(last.total < first.total / 3);
+        assert_int_equal(last.correct, TRAINER_BATCH); /* five images by heart */
+        trainer_data_close(&data);
+        tleg_trainer_free(trainer);
+    }
+}
+
+struct teacher {
+    const float *logits, *images;
+    int calls;
+    tleg_status status;
+};
+
+static tleg_status TLEG_CALL teach(void *host, const float *images, int64_t batch, float *logits) {
+    struct teacher *teacher = host;
+    teacher->calls++;
+    assert_ptr_equal(images, teacher->images);
+    memcpy(logits, teacher->logits, (size_t)(batch * TRAINER_CLASSES) * sizeof *logits);
+    return teacher->status;
+}
+
+static void a_teacher_is_asked_about_the_very_batch(void **state) {
+    (void)state;
+    const struct grad_case *c = find("dist-5");
+    struct trainer_data data;
+    trainer_data_open(plain, c->images, &data);
+    struct teacher teacher = {.logits = data.batch.teacher_logits, .images = data.batch.images};
+    tleg_trainer_options options = trainer_options(c);
+    tleg_trainer *brought = trainer_open(plain, c, &options);
+    options.teacher = teach;
+    options.teacher_host = &teacher;
+    tleg_trainer *asked = trainer_open(plain, c, &options);
+    backward(brought, &data.batch);
+    backward(asked, &data.batch);
+    assert_int_equal(teacher.calls, 0); /* the batch brings its own */
+    tleg_trainer_forget(asked);
+    data.batch.teacher_logits = NULL;
+    backward(asked, &data.batch);
+    assert_int_equal(teacher.calls, 1);
+    struct flat a = trainer_gradients(plain, brought), b = trainer_gradients(plain, asked);
+    assert_true(flat_same(&a, &b));
+    teacher.status = TLEG_ERROR_CANCELLED;
+    assert_int_equal(tleg_trainer_backward(asked, &data.batch, NULL), TLEG_ERROR_CANCELLED);
+    assert_non_null(strstr(tleg_trainer_get_error(asked), "step 1"));
+    assert_non_null(strstr(tleg_trainer_get_error(asked), "teacher"));
+    options.alpha = 0;
+    tleg_trainer *alone = trainer_open(plain, c, &options);
+    backward(alone, &data.batch);
+    assert_int_equal(teacher.calls, 2);
+    free(a.values);
+    free(b.values);
+    trainer_data_close(&data);
+    tleg_trainer_free(brought);
+    tleg_trainer_free(asked);
+    tleg_trainer_free(alone);
+}
+
+/* Label k as a row of targets, smoothed by hand, is label k with smoothing. */
+static void soft_targets_take_the_place_of_labels(void **state) {
+    (void)state;
+    const struct grad_case *c = find("mean-4");
+    struct trainer_data data;
+    float targets[TRAINER_BATCH][TRAINER_CLASSES];
+    trainer_data_open(plain, c->images, &data);
+    for (int r = 0; r < TRAINER_BATCH; r++) {
+        for (int k = 0; k < TRAINER_CLASSES; k++) {
+            targets[r][k] = data.batch.labels[r] == k ? 0.92F : 0.02F;
+        }
+    }
+    tleg_trainer_options options = trainer_options(c);
+    tleg_trainer *hard = trainer_open(plain, c, &options), *soft = trainer_open(plain, c, &options);
+    tleg_train_loss a = {.struct_size = sizeof a}, b = {.struct_size = sizeof b};
+    OK_TRAINER(hard, tleg_trainer_backward(hard, &data.batch, &a));
+    data.batch.labels = NULL;
+    data.batch.targets = targets[0];
+    OK_TRAINER(soft, tleg_trainer_backward(soft, &data.batch, &b));
+    assert_true(fabs(a.labels - b.labels) < 1e-6 && a.teacher == b.teacher);
+    assert_true(fabs(a.total - (0.4 * a.teacher + 0.6 * a.labels)) < 1e-12);
+    assert_int_equal(a.correct, b.correct);
+    struct flat g = trainer_gradients(plain, hard), h = trainer_gradients(plain, soft);
+    assert_true(flat_distance(&h, &g) < 1e-5);
+    free(g.values);
+    free(h.values);
+    trainer_data_close(&data);
+    tleg_trainer_free(hard);
+    tleg_trainer_free(soft);
+}
+
+/* ---- ranks ---- */
+
+static tleg_status TLEG_CALL add_a_twin(void *host, float *values, size_t count) {
+    *(size_t *)host = count;
+    for (size_t i = 0; i < count; i++) {
+        values[i] += values[i];
+    }
+    return TLEG_OK;
+}
+
+static tleg_status TLEG_CALL lose_a_rank(void *host, float *values, size_t count) {
+    (void)host, (void)values, (void)count;
+    return TLEG_ERROR_IO;
+}
+
+static void two_equal_ranks_step_like_one(void **state) {
+    (void)state;
+    const struct grad_case *c = find("mean-4");
+    struct trainer_data data;
+    trainer_data_open(plain, c->images, &data);
+    tleg_trainer_options options = trainer_options(c);
+    options.clip = 0.5; /* of the mean gradient, not of the sum */
+    struct flat found[2];
+    size_t reduced = 0;
+    for (int ranks = 1; ranks <= 2; ranks++) {
+        options.ranks = ranks;
+        options.all_reduce = ranks == 2 ? add_a_twin : NULL;
+        options.all_reduce_host = &reduced;
+        tleg_trainer *trainer = trainer_open(plain, c, &options);
+        backward(trainer, &data.batch);
+        OK_TRAINER(trainer, tleg_trainer_update(trainer, 0.01));
+        found[ranks - 1] = trainer_values(plain, trainer, 0);
+        tleg_trainer_free(trainer);
+    }
+    assert_true(reduced >= found[0].count);
+    assert_true(flat_same(&found[0], &found[1]));
+    options.all_reduce = lose_a_rank;
+    tleg_trainer *trainer = trainer_open(plain, c, &options);
+    struct flat before = trainer_values(plain, trainer, 0);
+    backward(trainer, &data.batch);
+    assert_int_equal(tleg_trainer_update(trainer, 0.01), TLEG_ERROR_IO);
+    assert_non_null(strstr(tleg_trainer_get_error(trainer), "step 1"));
+    struct flat after = trainer_values(plain, trainer, 0);
+    assert_true(flat_same(&before, &after));
+    assert_int_equal(tleg_trainer_get_steps(trainer), 0);
+    struct flat *all[] = {&found[0], &found[1], &before, &after};
+    for (int i = 0; i < 4; i++) {
+        free(all[i]->values);
+    }
+    trainer_data_close(&data);
+    tleg_trainer_free(trainer);
+}
+
+int main(int argc, char **argv) {
+    support_filter(argc, argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(gradients_are_the_references_at_every_level),
+        cmocka_unit_test(checkpointing_gives_the_same_bits),
+        cmocka_unit_test(parts_of_a_batch_accumulate_to_its_gradient),
+        cmocka_unit_test(bits_depend_on_the_seed_and_not_on_the_threads),
+        cmocka_unit_test(five_steps_are_those_of_torch),
+        cmocka_unit_test(what_decays_is_what_deit_decays),
+        cmocka_unit_test(clipping_shortens_the_whole_gradient_to_its_limit),
+        cmocka_unit_test(rates_are_those_of_the_recipe),
+        cmocka_unit_test(training_brings_the_loss_down),
+        cmocka_unit_test(a_teacher_is_asked_about_the_very_batch),
+        cmocka_unit_test(soft_targets_take_the_place_of_labels),
+        cmocka_unit_test(two_equal_ranks_step_like_one),
+    };
+    return cmocka_run_group_tests(tests, prepare, clean);
+}

@@ -1,0 +1,206 @@
+/* Depths: the sandwich of three, a random one a step, and branches that are dropped. */
+#include "support/trainer.h"
+
+static double backward(tleg_trainer *trainer, const tleg_train_batch *batch) {
+    tleg_train_loss loss = {.struct_size = sizeof loss};
+    OK_TRAINER(trainer, tleg_trainer_backward(trainer, batch, &loss));
+    return loss.total;
+}
+
+/* ---- depths ---- */
+
+static tleg_trainer *open_at(const struct grad_case *c, int32_t mode, int32_t least, int32_t most, uint64_t seed) {
+    tleg_trainer_options options = trainer_options(c);
+    options.depth_mode = mode;
+    options.depth_least = least;
+    options.depth_most = most;
+    options.seed = seed;
+    return trainer_open(plain, c, &options);
+}
+
+static struct flat gradients_at(const struct grad_case *c, const tleg_train_batch *batch, int32_t depth, double *loss) {
+    tleg_trainer *trainer = open_at(c, TLEG_DEPTH_FIXED, depth, 0, 0);
+    *loss = backward(trainer, batch);
+    struct flat found = trainer_gradients(plain, trainer);
+    tleg_trainer_free(trainer);
+    return found;
+}
+
+static void a_sandwich_is_the_mean_of_its_three_depths(void **state) {
+    (void)state;
+    const struct grad_case *c = find("schedule-9");
+    struct trainer_data data;
+    trainer_data_open(plain, c->images, &data);
+    tleg_trainer *trainer = open_at(c, TLEG_DEPTH_SANDWICH, 4, 9, 3);
+    tleg_train_loss loss = {.struct_size = sizeof loss};
+    OK_TRAINER(trainer, tleg_trainer_backward(trainer, &data.batch, &loss));
+    assert_in_range(loss.depth, 4, 9);
+    struct flat found = trainer_gradients(plain, trainer), mean = {0};
+    const int32_t depths[] = {4, 9, loss.depth};
+    double total = 0;
+    for (int i = 0; i < 3; i++) {
+        double one;
+        struct flat part = gradients_at(c, &data.batch, depths[i], &one);
+        total += one / 3;
+        if (i == 0) {
+            mean = (struct flat){calloc(part.count, sizeof(float)), part.count};
+            assert_non_null(mean.values);
+        }
+        for (size_t k = 0; k < part.count; k++) {
+            mean.values[k] += part.values[k] / 3;
+        }
+        free(part.values);
+    }
+    assert_true(fabs(total - loss.total) < 1e-9 * fabs(total));
+    assert_true(flat_distance(&found, &mean) < 1e-6);
+    free(found.values);
+    free(mean.values);
+    trainer_data_close(&data);
+    tleg_trainer_free(trainer);
+}
+
+static void a_random_depth_is_drawn_for_each_step_from_the_seed(void **state) {
+    (void)state;
+    const struct grad_case *c = find("nobias-1");
+    struct trainer_data data;
+    trainer_data_open(plain, c->images, &data);
+    enum { STEPS = 60, LEAST = 2, MOST = 5 };
+    int32_t seen[3][STEPS], times[MOST + 1] = {0};
+    for (int run = 0; run < 3; run++) {
+        tleg_trainer *trainer = open_at(c, TLEG_DEPTH_RANDOM, LEAST, MOST, run == 2 ? 12 : 11);
+        for (int step = 0; step < STEPS; step++) {
+            tleg_train_loss loss = {.struct_size = sizeof loss}, again = {.struct_size = sizeof again};
+            OK_TRAINER(trainer, tleg_trainer_backward(trainer, &data.batch, &loss));
+            OK_TRAINER(trainer, tleg_trainer_backward(trainer, &data.batch, &again));
+            assert_int_equal(loss.depth, again.depth); /* one depth a step, whatever it accumulates */
+            assert_in_range(loss.depth, LEAST, MOST);
+            if (run == 0 && times[loss.depth] == 0) { /* and it is that depth which runs */
+                double fixed;
+                struct flat g = gradients_at(c, &data.batch, loss.depth, &fixed);
+                assert_true(fixed == loss.total);
+                free(g.values);
+            }
+            times[loss.depth] += run == 0;
+            seen[run][step] = loss.depth;
+            OK_TRAINER(trainer, tleg_trainer_update(trainer, 0));
+        }
+        tleg_trainer_free(trainer);
+    }
+    for (int32_t depth = LEAST; depth <= MOST; depth++) {
+        assert_true(times[depth] >= 5); /* uniform: 15 of 60 are expected, 3.4 is a standard deviation */
+    }
+    assert_memory_equal(seen[0], seen[1], sizeof seen[0]);
+    assert_memory_not_equal(seen[0], seen[2], sizeof seen[0]);
+    trainer_data_close(&data);
+}
+
+/* ---- stochastic depth ---- */
+
+/* The model whose block 1 has its branches scaled: what a pass with dropped or kept branches computes. */
+static tleg_model *scaled_model(const tleg_model *model, float attention, float mlp) {
+    enum { MOST = 64 };
+    const char *names[MOST], *path = support_scratch("scaled.safetensors");
+    tleg_tensor *tensors[MOST];
+    int64_t count = 0;
+    OK(plain, tleg_model_save(plain, model, path));
+    for (const char *name; (name = tleg_model_get_tensor_name(model, count)) != NULL; count++) {
+        assert_in_range(count, 0, MOST - 1);
+        names[count] = name;
+        OK(plain, tleg_model_copy_tensor(plain, model, name, &tensors[count]));
+        tleg_tensor_info info = {.struct_size = sizeof info};
+        OK(plain, tleg_tensor_get_info(plain, tensors[count], &info));
+        float scale = strncmp(name, "blocks.1.attn.proj.", 19) == 0 ? attention
+                      : strncmp(name, "blocks.1.mlp.fc2.", 17) == 0 ? mlp
+                                                                    : 1;
+        for (size_t i = 0; i < info.bytes / sizeof(float); i++) {
+            ((float *)info.data)[i] *= scale;
+        }
+    }
+    static const char *const keys[] = {"tleg.kind", "tleg.heads", "tleg.patch_size", "tleg.image_size",
+                                       "tleg.eps",  "tleg.norm",  "tleg.pool"};
+    const char *pairs[2 * 7];
+    int64_t pair_count = 0;
+    tleg_file *file = NULL;
+    OK(plain, tleg_file_open(plain, path, NULL, &file));
+    for (size_t i = 0; i < 7; i++) {
+        const char *text = tleg_file_get_metadata(file, keys[i]);
+        if (text != NULL) {
+            pairs[2 * pair_count] = keys[i];
+            pairs[2 * pair_count++ + 1] = text;
+        }
+    }
+    OK(plain, tleg_file_save(plain, support_scratch("other.safetensors"), count, names, (const tleg_tensor *const *)tensors,
+                             pair_count, pairs));
+    tleg_file_free(file);
+    for (int64_t i = 0; i < count; i++) {
+        tleg_tensor_free(tensors[i]);
+    }
+    tleg_model *scaled = NULL;
+    OK(plain, tleg_model_open(plain, support_scratch("other.safetensors"), NULL, &scaled));
+    return scaled;
+}
+
+/* At depth 2 and rate 1/2 the first block is always there, and each branch of the second counts twice or not at all. */
+static void a_dropped_branch_is_as_if_it_were_not_there(void **state) {
+    (void)state;
+    const struct grad_case *c = find("cls-2-model");
+    struct trainer_data data;
+    trainer_data_open(plain, c->images, &data);
+    tleg_train_batch batch = trainer_part(&data.batch, 16, 0, 1);
+    tleg_model *model = trainer_model(plain, c);
+    tleg_trainer_options options = trainer_options(c);
+    struct flat wanted[4];
+    double loss[4];
+    for (int i = 0; i < 4; i++) {
+        tleg_model *scaled = scaled_model(model, i & 1 ? 2.0F : 0.0F, i & 2 ? 2.0F : 0.0F);
+        tleg_trainer *trainer = NULL;
+        tleg_train_loss one = {.struct_size = sizeof one};
+        OK(plain, tleg_trainer_create(plain, NULL, scaled, &options, &trainer));
+        OK_TRAINER(trainer, tleg_trainer_backward(trainer, &batch, &one));
+        loss[i] = one.total;
+        wanted[i] = (struct flat){0};
+        tleg_tensor *tensor = NULL;
+        OK(plain, tleg_trainer_copy_gradient(plain, trainer, "blocks.0.mlp.fc1.weight", &tensor));
+        flat_add(&wanted[i], plain, tensor);
+        tleg_trainer_free(trainer);
+        tleg_model_free(scaled);
+    }
+    options.drop_path = 0.5;
+    tleg_trainer *trainer = NULL;
+    OK(plain, tleg_trainer_create(plain, NULL, model, &options, &trainer));
+    int seen[4] = {0};
+    for (int step = 0; step < 64; step++) {
+        tleg_train_loss one = {.struct_size = sizeof one};
+        OK_TRAINER(trainer, tleg_trainer_backward(trainer, &batch, &one));
+        int which = 0;
+        while (which < 4 && !(fabs(one.total - loss[which]) < 1e-6 * loss[which])) {
+            which++;
+        }
+        assert_in_range(which, 0, 3);
+        struct flat found = {0};
+        tleg_tensor *tensor = NULL;
+        OK(plain, tleg_trainer_copy_gradient(plain, trainer, "blocks.0.mlp.fc1.weight", &tensor));
+        flat_add(&found, plain, tensor);
+        assert_true(flat_distance(&found, &wanted[which]) < 1e-5);
+        free(found.values);
+        seen[which]++;
+        tleg_trainer_forget(trainer);
+    }
+    for (int i = 0; i < 4; i++) {
+        assert_true(seen[i] >= 4); /* 16 of 64 are expected */
+        free(wanted[i].values);
+    }
+    tleg_trainer_free(trainer);
+    tleg_model_free(model);
+    trainer_data_close(&data);
+}
+
+int main(int argc, char **argv) {
+    support_filter(argc, argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_sandwich_is_the_mean_of_its_three_depths),
+        cmocka_unit_test(a_random_depth_is_drawn_for_each_step_from_the_seed),
+        cmocka_unit_test(a_dropped_branch_is_as_if_it_were_not_there),
+    };
+    return cmocka_run_group_tests(tests, prepare, clean);
+}

@@ -1,0 +1,306 @@
+/* What a trainer promises around its arithmetic: memory that is said beforehand and may run out, results, and what is refused.
+ */
+#include "support/trainer.h"
+
+/* ---- memory ---- */
+
+static tleg_context *counted(struct counter *counter, int32_t workers) {
+    support_counter(counter);
+    tleg_context_options options = support_counted(counter);
+    options.workers = workers;
+    tleg_context *context = NULL;
+    assert_int_equal(tleg_context_create(&options, &context), TLEG_OK);
+    return context;
+}
+
+static void memory_is_said_exactly_and_no_step_allocates(void **state) {
+    (void)state;
+    for (int32_t i = 0; i < case_count; i++) {
+        for (int variant = 0; variant < 3; variant++) {
+            const struct grad_case *c = &cases[i];
+            struct counter counter;
+            tleg_context *context = counted(&counter, variant + 1);
+            tleg_learngene *gene = c->model ? NULL : support_gene(context, c->gene);
+            tleg_model *model = c->model ? trainer_model(context, c) : NULL;
+            tleg_trainer_options options = variant ? trainer_busy_options(c) : trainer_options(c);
+            options.checkpoint = variant == 2;
+            options.dtype = i % 2 ? TLEG_BF16 : 0;
+            uint64_t bytes = 0;
+            OK(context, tleg_trainer_get_memory(context, gene, model, &options, &bytes));
+            long long before = atomic_load(&counter.live_bytes);
+            tleg_trainer *trainer = NULL;
+            OK(context, tleg_trainer_create(context, gene, model, &options, &trainer));
+            assert_int_equal(atomic_load(&counter.live_bytes) - before, bytes);
+            tleg_learngene_free(gene); /* not needed any more */
+            tleg_model_free(model);
+            struct trainer_data data;
+            trainer_data_open(context, c->images, &data);
+            long long calls = atomic_load(&counter.calls);
+            trainer_steps(trainer, &data.batch, 2);
+            tleg_trainer_forget(trainer);
+            assert_int_equal(atomic_load(&counter.calls), calls);
+            trainer_data_close(&data);
+            tleg_context_free(context);
+            tleg_trainer_free(trainer);
+            assert_int_equal(atomic_load(&counter.live), 0);
+            assert_int_equal(atomic_load(&counter.wrong), 0);
+        }
+    }
+}
+
+static void checkpointing_needs_less_memory(void **state) {
+    (void)state;
+    tleg_learngene *gene = support_gene(plain, "mean");
+    tleg_trainer_options options = {.struct_size = sizeof options, .batch = 8, .depth_least = 12};
+    uint64_t whole = 0, less = 0;
+    OK(plain, tleg_trainer_get_memory(plain, gene, NULL, &options, &whole));
+    options.checkpoint = 1;
+    OK(plain, tleg_trainer_get_memory(plain, gene, NULL, &options, &less));
+    assert_true(less < whole / 2);
+    options.batch = 1 << 20;
+    options.depth_least = 1024;
+    options.image_size = 4096; /* inputs of 1024 blocks, 2^20 tokens each: an answer or an error, no crash */
+    tleg_status status = tleg_trainer_get_memory(plain, gene, NULL, &options, &whole);
+    assert_true(status == TLEG_ERROR_MEMORY || (status == TLEG_OK && whole > (uint64_t)1 << 36));
+    tleg_learngene_free(gene);
+}
+
+struct life {
+    tleg_trainer *trainer;
+    tleg_learngene *gene;
+    tleg_model *model;
+    tleg_tensor *tensor;
+};
+
+static tleg_status live(tleg_context *context, const tleg_learngene *gene, const tleg_model *model,
+                        const tleg_trainer_options *options, struct life *life) {
+    const char *path = support_scratch("life.safetensors"), *const pairs[] = {"a", "b"};
+    tleg_status status;
+    if ((status = tleg_trainer_create(context, gene, model, options, &life->trainer)) != 0 ||
+        (status = tleg_trainer_save(context, life->trainer, path, 1, pairs)) != 0 ||
+        (status = tleg_trainer_load(context, life->trainer, path)) != 0 ||
+        (status = tleg_trainer_copy_gradient(context, life->trainer, "head.weight", &life->tensor)) != 0) {
+        return status;
+    }
+    return gene != NULL ? tleg_trainer_copy_learngene(context, life->trainer, 1, &life->gene)
+                        : tleg_trainer_copy_model(context, life->trainer, 1, &life->model);
+}
+
+static void each_allocation_may_fail(void **state) {
+    (void)state;
+    static const char *const names[] = {"schedule-9", "cls-2-model"};
+    for (int n = 0; n < 2; n++) {
+        const struct grad_case *c = find(names[n]);
+        struct counter counter;
+        tleg_context *context = counted(&counter, 2);
+        tleg_learngene *gene = c->model ? NULL : support_gene(context, c->gene);
+        tleg_model *model = c->model ? trainer_model(context, c) : NULL;
+        tleg_trainer_options options = trainer_busy_options(c);
+        bool done = false;
+        for (long long k = 1; !done; k++) {
+            long long start = atomic_load(&counter.calls), left = atomic_load(&counter.live);
+            atomic_store(&counter.fail_at, start + k);
+            struct life life = {0};
+            tleg_status status = live(context, gene, model, &options, &life);
+            done = atomic_load(&counter.calls) < start + k;
+            if (status != (done ? TLEG_OK : TLEG_ERROR_MEMORY)) {
+                fail_msg("%s: allocation %lld failed, and the status is %s: %s", c->name, k, tleg_status_name(status),
+                         tleg_context_get_error(context));
+            }
+            assert_true(done || strlen(tleg_context_get_error(context)) > 0);
+            tleg_trainer_free(life.trainer);
+            tleg_learngene_free(life.gene);
+            tleg_model_free(life.model);
+            tleg_tensor_free(life.tensor);
+            assert_int_equal(atomic_load(&counter.live), left);
+        }
+        tleg_learngene_free(gene);
+        tleg_model_free(model);
+        tleg_context_free(context);
+        assert_int_equal(atomic_load(&counter.live), 0);
+        assert_int_equal(atomic_load(&counter.wrong), 0);
+    }
+}
+
+/* ---- results ---- */
+
+static void what_was_not_trained_comes_back_as_it_was(void **state) {
+    (void)state;
+    static const char *const names[] = {"schedule-9", "dist-5", "combo-7-timm-image24", "shared-5"};
+    for (size_t i = 0; i < 4; i++) {
+        const struct grad_case *c = find(names[i]);
+        tleg_trainer_options options = trainer_options(c);
+        options.ema = 0.9;
+        tleg_trainer *trainer = trainer_open(plain, c, &options);
+        for (int32_t average = 0; average < 2; average++) {
+            tleg_learngene *back = NULL;
+            OK(plain, tleg_trainer_copy_learngene(plain, trainer, average, &back));
+            OK(plain, tleg_learngene_save(plain, back, support_scratch("back.safetensors")));
+            size_t size[2];
+            unsigned char *bytes[2] = {support_read_file(support_path(c->gene, ".gene.safetensors"), &size[0]),
+                                       support_read_file(support_scratch("back.safetensors"), &size[1])};
+            tleg_learngene *source = support_gene(plain, c->gene);
+            OK(plain, tleg_learngene_save(plain, source, support_scratch("source.safetensors")));
+            free(bytes[0]);
+            bytes[0] = support_read_file(support_scratch("source.safetensors"), &size[0]);
+            assert_int_equal(size[0], size[1]);
+            assert_memory_equal(bytes[0], bytes[1], size[0]);
+            free(bytes[0]);
+            free(bytes[1]);
+            tleg_learngene_free(source);
+            tleg_learngene_free(back);
+        }
+        tleg_model *wrong = NULL;
+        assert_int_equal(tleg_trainer_copy_model(plain, trainer, 0, &wrong), TLEG_ERROR_STATE);
+        tleg_trainer_free(trainer);
+    }
+}
+
+static void a_model_comes_back_as_it_was(void **state) {
+    (void)state;
+    const char *genes[] = {"dist", "nobias", "clsmean"};
+    for (size_t i = 0; i < 3; i++) {
+        struct grad_case c = {.images = 16, .depth = 3, .model = 1, .timm = i == 2};
+        strcpy(c.gene, genes[i]);
+        tleg_trainer_options options = trainer_options(&c);
+        tleg_trainer *trainer = trainer_open(plain, &c, &options);
+        tleg_model *source = trainer_model(plain, &c), *back = NULL;
+        OK(plain, tleg_trainer_copy_model(plain, trainer, 0, &back));
+        OK(plain, tleg_model_save(plain, source, support_scratch("source.safetensors")));
+        OK(plain, tleg_model_save(plain, back, support_scratch("back.safetensors")));
+        size_t size[2];
+        unsigned char *bytes[2] = {support_read_file(support_scratch("source.safetensors"), &size[0]),
+                                   support_read_file(support_scratch("back.safetensors"), &size[1])};
+        assert_int_equal(size[0], size[1]);
+        assert_memory_equal(bytes[0], bytes[1], size[0]);
+        free(bytes[0]);
+        free(bytes[1]);
+        tleg_learngene *wrong = NULL;
+        assert_int_equal(tleg_trainer_copy_learngene(plain, trainer, 0, &wrong), TLEG_ERROR_STATE);
+        tleg_model *average = NULL;
+        assert_int_equal(tleg_trainer_copy_model(plain, trainer, 1, &average), TLEG_ERROR_STATE);
+        trainer_says(tleg_context_get_error(plain), "average");
+        tleg_model_free(source);
+        tleg_model_free(back);
+        tleg_trainer_free(trainer);
+    }
+}
+
+/* ---- what is refused ---- */
+
+static void options_are_refused_by_name(void **state) {
+    (void)state;
+    tleg_learngene *gene = support_gene(plain, "schedule"); /* its sites have 2 and 3 segments */
+    struct grad_case c = {.gene = "mean", .images = 16, .depth = 2};
+    tleg_model *model = trainer_model(plain, &c);
+    const tleg_trainer_options good = {.struct_size = sizeof good, .batch = 2, .depth_least = 4};
+    tleg_trainer_options o;
+    tleg_trainer *trainer = (tleg_trainer *)&c;
+    uint64_t bytes = 7;
+#define BAD(change, word)                                                                                                      \
+    o = good, change;                                                                                                          \
+    assert_int_equal(tleg_trainer_create(plain, gene, NULL, &o, &trainer), TLEG_ERROR_ARGUMENT);                               \
+    assert_null(trainer);                                                                                                      \
+    trainer_says(tleg_context_get_error(plain), word);                                                                         \
+    assert_int_equal(tleg_trainer_get_memory(plain, gene, NULL, &o, &bytes), TLEG_ERROR_ARGUMENT);                             \
+    assert_int_equal(bytes, 0)
+    BAD(o.batch = 0, "batch");
+    BAD(o.batch = -1, "batch");
+    BAD(o.depth_mode = 4, "depth_mode");
+    BAD(o.depth_least = 0, "depth_least");
+    BAD(o.depth_least = 2, "depth_least"); /* below the number of segments */
+    BAD(o.depth_least = 1025, "depth_least");
+    BAD((o.depth_mode = TLEG_DEPTH_RANDOM, o.depth_most = 3), "depth_most");
+    BAD((o.depth_mode = TLEG_DEPTH_SANDWICH, o.depth_most = 1025), "depth_most");
+    BAD(o.image_size = 15, "image");
+    BAD(o.norm = 3, "norm");
+    BAD(o.alpha = -0.1, "alpha");
+    BAD(o.alpha = NAN, "alpha");
+    BAD(o.smoothing = 1.5, "smoothing");
+    BAD(o.tau = -1, "tau");
+    BAD(o.epsilon = -1, "epsilon");
+    BAD(o.beta1 = 1, "beta1");
+    BAD(o.beta2 = -0.5, "beta2");
+    BAD(o.clip = -1, "clip");
+    BAD(o.clip = INFINITY, "clip");
+    BAD(o.weight_decay = NAN, "weight_decay");
+    BAD(o.drop_path = 1, "drop_path");
+    BAD(o.ema = 1, "ema");
+    BAD(o.ranks = -1, "ranks");
+    BAD(o.checkpoint = 2, "checkpoint");
+    BAD(o.dtype = TLEG_F16, "dtype");
+    BAD(o.dtype = -1, "dtype");
+    assert_int_equal(tleg_trainer_create(plain, gene, model, &good, &trainer), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_trainer_create(plain, NULL, NULL, &good, &trainer), TLEG_ERROR_ARGUMENT);
+    o = good;
+    assert_int_equal(tleg_trainer_create(plain, NULL, model, &o, &trainer), TLEG_ERROR_ARGUMENT); /* depth 4 of 2 */
+    trainer_says(tleg_context_get_error(plain), "depth 2");
+    tleg_learngene_free(gene);
+    tleg_model_free(model);
+}
+
+static void batches_are_refused_with_what_was_expected(void **state) {
+    (void)state;
+    const struct grad_case *c = find("mean-4");
+    struct trainer_data data;
+    trainer_data_open(plain, c->images, &data);
+    tleg_trainer_options options = trainer_options(c);
+    tleg_trainer *trainer = trainer_open(plain, c, &options);
+    int64_t labels[TRAINER_BATCH] = {0, 1, 2, 3, TRAINER_CLASSES};
+    tleg_train_batch b;
+    tleg_train_loss loss = {.struct_size = sizeof loss};
+#define BAD_BATCH(change, word)                                                                                                \
+    b = data.batch, change;                                                                                                    \
+    assert_int_equal(tleg_trainer_backward(trainer, &b, &loss), TLEG_ERROR_ARGUMENT);                                          \
+    trainer_says(tleg_trainer_get_error(trainer), word)
+    BAD_BATCH(b.size = 0, "expected 1 to 5");
+    BAD_BATCH(b.size = TRAINER_BATCH + 1, "6 images");
+    BAD_BATCH(b.images = NULL, "pixels");
+    BAD_BATCH(b.labels = NULL, "labels");
+    BAD_BATCH(b.teacher_logits = NULL, "teacher");
+    BAD_BATCH(b.labels = labels, "label 5 of image 4");
+    BAD_BATCH((labels[4] = -1, b.labels = labels), "label -1 of image 4");
+    BAD_BATCH(b.share = -1, "share");
+    BAD_BATCH(b.share = NAN, "share");
+    BAD_BATCH(b.struct_size = 0, "struct_size");
+    BAD_BATCH((b = data.batch, loss.struct_size = 0), "tleg_train_loss");
+    struct flat gradient = trainer_gradients(plain, trainer);
+    for (size_t i = 0; i < gradient.count; i++) { /* none of these calls added anything */
+        assert_true(gradient.values[i] == 0);
+    }
+    free(gradient.values);
+    static const double rates[] = {-1, NAN, INFINITY};
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(tleg_trainer_update(trainer, rates[i]), TLEG_ERROR_ARGUMENT);
+        trainer_says(tleg_trainer_get_error(trainer), "rate");
+    }
+    tleg_tensor *tensor = (tleg_tensor *)&b;
+    assert_int_equal(tleg_trainer_copy_gradient(plain, trainer, "nowhere.weight", &tensor), TLEG_ERROR_ARGUMENT);
+    assert_null(tensor);
+    trainer_says(tleg_context_get_error(plain), "nowhere.weight");
+    assert_null(tleg_trainer_get_parameter_name(trainer, -1));
+    struct {
+        tleg_train_batch known;
+        unsigned char tail[8];
+    } later = {.known = data.batch};
+    later.known.struct_size = sizeof later;
+    OK_TRAINER(trainer, tleg_trainer_backward(trainer, &later.known, NULL));
+    later.tail[7] = 1;
+    assert_int_equal(tleg_trainer_backward(trainer, &later.known, NULL), TLEG_ERROR_UNSUPPORTED);
+    trainer_data_close(&data);
+    tleg_trainer_free(trainer);
+}
+
+int main(int argc, char **argv) {
+    support_filter(argc, argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(memory_is_said_exactly_and_no_step_allocates),
+        cmocka_unit_test(checkpointing_needs_less_memory),
+        cmocka_unit_test(each_allocation_may_fail),
+        cmocka_unit_test(what_was_not_trained_comes_back_as_it_was),
+        cmocka_unit_test(a_model_comes_back_as_it_was),
+        cmocka_unit_test(options_are_refused_by_name),
+        cmocka_unit_test(batches_are_refused_with_what_was_expected),
+    };
+    return cmocka_run_group_tests(tests, prepare, clean);
+}

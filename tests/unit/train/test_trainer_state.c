@@ -1,0 +1,334 @@
+/* A trainer's state: it goes on bit for bit, and is refused by any other configuration; numbers that are not finite change
+ * nothing. */
+#include "support/trainer.h"
+
+/* ---- state in a file ---- */
+
+static bool same_state(const tleg_trainer *a, const tleg_trainer *b) {
+    bool same = tleg_trainer_get_steps(a) == tleg_trainer_get_steps(b);
+    for (int32_t average = 0; average < 2 && same; average++) {
+        struct flat x = trainer_values(plain, a, average), y = trainer_values(plain, b, average);
+        same = flat_same(&x, &y);
+        free(x.values);
+        free(y.values);
+    }
+    return same;
+}
+
+static void a_saved_trainer_goes_on_bit_for_bit(void **state) {
+    (void)state;
+    static const char *const names[] = {"schedule-9", "dist-5", "cls-2-model"};
+    for (size_t i = 0; i < 3; i++) {
+        const struct grad_case *c = find(names[i]);
+        struct trainer_data data;
+        trainer_data_open(plain, c->images, &data);
+        tleg_trainer_options options = trainer_busy_options(c);
+        tleg_trainer *whole = trainer_open(plain, c, &options), *later = trainer_open(plain, c, &options);
+        const char *path = support_scratch("state.safetensors"), *const pairs[] = {"host.epoch", "3", "host.note", "so far"};
+        trainer_steps(whole, &data.batch, 4);
+        OK(plain, tleg_trainer_save(plain, whole, path, 2, pairs));
+        trainer_steps(later, &data.batch, 1); /* what it did before is gone */
+        OK_TRAINER(later, tleg_trainer_backward(later, &data.batch, NULL));
+        OK(plain, tleg_trainer_load(plain, later, path));
+        assert_true(same_state(whole, later));
+        trainer_steps(whole, &data.batch, 4);
+        trainer_steps(later, &data.batch, 4);
+        assert_true(same_state(whole, later));
+        assert_int_equal(tleg_trainer_get_steps(later), 8);
+        tleg_file *file = NULL;
+        OK(plain, tleg_file_open(plain, path, NULL, &file));
+        assert_string_equal(tleg_file_get_metadata(file, "host.epoch"), "3");
+        assert_string_equal(tleg_file_get_metadata(file, "host.note"), "so far");
+        assert_string_equal(tleg_file_get_metadata(file, "tleg.kind"), "trainer");
+        tleg_file_free(file);
+        trainer_data_close(&data);
+        tleg_trainer_free(whole);
+        tleg_trainer_free(later);
+    }
+}
+
+/* A trainer with these options refuses the file, naming the word, and stays what it was. */
+static void refuses(const char *path, const struct grad_case *c, const tleg_trainer_options *options, const char *word) {
+    tleg_trainer *trainer = trainer_open(plain, c, options);
+    struct flat before = trainer_values(plain, trainer, 0);
+    tleg_status status = tleg_trainer_load(plain, trainer, path);
+    if (status != TLEG_ERROR_FORMAT) {
+        fail_msg("another %s: %s", word, tleg_status_name(status));
+    }
+    trainer_says(tleg_context_get_error(plain), word);
+    trainer_says(tleg_context_get_error(plain), path);
+    struct flat after = trainer_values(plain, trainer, 0);
+    assert_true(flat_same(&before, &after));
+    assert_int_equal(tleg_trainer_get_steps(trainer), 0);
+    free(before.values);
+    free(after.values);
+    tleg_trainer_free(trainer);
+}
+
+static void another_configuration_is_refused_by_its_word(void **state) {
+    (void)state;
+    const struct grad_case *c = find("mean-4");
+    struct trainer_data data;
+    trainer_data_open(plain, c->images, &data);
+    tleg_trainer_options options = trainer_busy_options(c), other;
+    tleg_trainer *trainer = trainer_open(plain, c, &options);
+    trainer_steps(trainer, &data.batch, 2);
+    char path[512];
+    snprintf(path, sizeof path, "%s", support_scratch("state.safetensors"));
+    OK(plain, tleg_trainer_save(plain, trainer, path, 0, NULL));
+#define OTHER(member, value, word) other = options, other.member = value, refuses(path, c, &other, word)
+    OTHER(depth_mode, TLEG_DEPTH_SANDWICH, "mode=3");
+    OTHER(depth_least, 3, "least=3");
+    OTHER(depth_most, 8, "most=8");
+    OTHER(norm, TLEG_NORM_AFTER_POOL, "norm=2");
+    OTHER(image_size, 28, "image=28");
+    OTHER(alpha, 0.5, "alpha=0.5");
+    OTHER(tau, 3, "tau=3");
+    OTHER(smoothing, 0.2, "smoothing=0.2");
+    OTHER(weight_decay, 0.1, "decay=0.1");
+    OTHER(beta1, 0.8, "beta1=0.8");
+    OTHER(beta2, 0.8, "beta2=0.8");
+    OTHER(epsilon, 1e-6, "epsilon=1e-06");
+    OTHER(clip, 2, "clip=2");
+    OTHER(drop_path, 0.1, "drop_path=0.1");
+    OTHER(ema, 0.5, "ema=0.5");
+    OTHER(ema, 0, "ema=0");
+    OTHER(seed, 6, "seed=6");
+    OTHER(ranks, 2, "ranks=2");
+    OTHER(dtype, TLEG_BF16, "dtype=F32, this trainer dtype=BF16");
+    struct grad_case gene = *c;
+    strcpy(gene.gene, "nobias");
+    refuses(path, &gene, &options, "dim=12");
+    gene = *c;
+    gene.model = 1;
+    other = trainer_busy_options(&gene);
+    refuses(path, &gene, &other, "kind=model");
+    options.batch = 2, options.checkpoint = 1; /* these compute the same */
+    tleg_trainer *small = trainer_open(plain, c, &options);
+    OK(plain, tleg_trainer_load(plain, small, path));
+    tleg_trainer_free(small);
+    trainer_data_close(&data);
+    tleg_trainer_free(trainer);
+}
+
+/* Files from before there was a dtype end their setup earlier: they are of f32. */
+static void a_setup_without_a_dtype_is_of_f32(void **state) {
+    (void)state;
+    const struct grad_case *c = find("mean-4");
+    tleg_trainer_options options = trainer_busy_options(c);
+    tleg_trainer *trainer = trainer_open(plain, c, &options);
+    char path[512], text[1 << 16];
+    snprintf(path, sizeof path, "%s", support_scratch("state.safetensors"));
+    OK(plain, tleg_trainer_save(plain, trainer, path, 0, NULL));
+    FILE *file = fopen(path, "r+b");
+    assert_non_null(file);
+    size_t count = fread(text, 1, sizeof text, file), at = 0;
+    while (at + 11 < count && memcmp(text + at, "dtype=F32 \"", 11) != 0)
+        at++;
+    assert_true(at + 11 < count);
+    assert_int_equal(fseek(file, (long)at, SEEK_SET), 0);
+    assert_int_equal(fwrite("\"          ", 1, 11, file), 11);
+    assert_int_equal(fclose(file), 0);
+    OK(plain, tleg_trainer_load(plain, trainer, path));
+    options.dtype = TLEG_BF16;
+    refuses(path, c, &options, "the file says nothing, this trainer dtype=BF16");
+    tleg_trainer_free(trainer);
+}
+
+static tleg_learngene *new_gene(const char *schedule, double eps) {
+    tleg_config config = {.struct_size = sizeof config,
+                          .image_size = 8,
+                          .patch_size = 4,
+                          .dim = 6,
+                          .heads = 2,
+                          .classes = TRAINER_CLASSES,
+                          .schedule = schedule,
+                          .eps = eps};
+    tleg_learngene *gene = NULL;
+    OK(plain, tleg_learngene_create(plain, &config, 1, &gene));
+    return gene;
+}
+
+/* The same tensors under the same names, but used at other places or otherwise. */
+static void another_schedule_and_another_eps_are_refused(void **state) {
+    (void)state;
+    static const struct {
+        const char *schedule;
+        double eps;
+        const char *word;
+    } genes[] = {{"{\"qkv\":[[4,true],[2,true]]}", 1e-5, NULL},
+                 {"{\"qkv\":[[3,true],[3,true]]}", 1e-5, "schedule"},
+                 {"{\"qkv\":[[4,true],[2,true]]}", 1e-3, "eps=0.001"}};
+    const char *path = support_scratch("state.safetensors");
+    tleg_trainer_options options = {.struct_size = sizeof options, .batch = 1, .depth_least = 6};
+    for (size_t i = 0; i < 3; i++) {
+        tleg_learngene *gene = new_gene(genes[i].schedule, genes[i].eps);
+        tleg_trainer *trainer = NULL;
+        OK(plain, tleg_trainer_create(plain, gene, NULL, &options, &trainer));
+        if (i == 0) {
+            OK(plain, tleg_trainer_save(plain, trainer, path, 0, NULL));
+        }
+        tleg_status status = tleg_trainer_load(plain, trainer, path);
+        assert_int_equal(status, i == 0 ? TLEG_OK : TLEG_ERROR_FORMAT);
+        if (i > 0) {
+            trainer_says(tleg_context_get_error(plain), genes[i].word);
+        }
+        tleg_trainer_free(trainer);
+        tleg_learngene_free(gene);
+    }
+}
+
+static void write_file(const char *path, const unsigned char *bytes, size_t size) {
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes, 1, size, file), size);
+    fclose(file);
+}
+
+static unsigned char *find_text(unsigned char *bytes, size_t size, const char *text) {
+    for (size_t i = 0; i + strlen(text) <= size; i++) {
+        if (memcmp(bytes + i, text, strlen(text)) == 0) {
+            return bytes + i;
+        }
+    }
+    fail_msg("the state does not hold %s", text);
+    return NULL;
+}
+
+static void a_damaged_state_is_refused_and_changes_nothing(void **state) {
+    (void)state;
+    const struct grad_case *c = find("patch1-2");
+    tleg_trainer_options options = trainer_busy_options(c);
+    tleg_trainer *trainer = trainer_open(plain, c, &options);
+    const char *path = support_scratch("whole.safetensors");
+    OK(plain, tleg_trainer_save(plain, trainer, path, 0, NULL));
+    static const struct {
+        const char *text;
+        char byte; /* written over the text's last but one */
+    } damages[] = {{"\"moment2.norm.bias\"", 'x'}, {"tleg.trainer.steps\":\"0", '-'}, {"tleg.trainer.random\":\"00", 'g'},
+                   {"\"tleg.trainer.random", 'x'}, {"\"tleg.trainer.setup", 'x'},     {"\"tleg.trainer.steps", 'x'},
+                   {"\"average.pos_embed", 'x'},   {"\"kind=learngene", 'x'}};
+    for (size_t i = 0; i <= sizeof damages / sizeof damages[0]; i++) {
+        size_t size;
+        unsigned char *bytes = support_read_file(path, &size);
+        if (i == sizeof damages / sizeof damages[0]) {
+            size--;
+        } else if (i == 2) { /* the word itself depends on the seed */
+            find_text(bytes, size, "tleg.trainer.random\":\"")[strlen("tleg.trainer.random\":\"") + 3] = (unsigned char)'g';
+        } else if (i == 1) {
+            find_text(bytes, size, damages[i].text)[strlen(damages[i].text) - 1] = (unsigned char)damages[i].byte;
+        } else {
+            find_text(bytes, size, damages[i].text)[strlen(damages[i].text) - 2] = (unsigned char)damages[i].byte;
+        }
+        const char *bad = support_scratch("bad.safetensors");
+        write_file(bad, bytes, size);
+        free(bytes);
+        struct flat before = trainer_values(plain, trainer, 0);
+        tleg_status status = tleg_trainer_load(plain, trainer, bad);
+        if (status != TLEG_ERROR_FORMAT) {
+            fail_msg("damage %d: %s", (int)i, tleg_status_name(status));
+        }
+        trainer_says(tleg_context_get_error(plain), "bad.safetensors");
+        struct flat after = trainer_values(plain, trainer, 0);
+        assert_true(flat_same(&before, &after));
+        free(before.values);
+        free(after.values);
+    }
+    assert_int_equal(tleg_trainer_load(plain, trainer, support_path("mean", ".gene.safetensors")), TLEG_ERROR_FORMAT);
+    trainer_says(tleg_context_get_error(plain), "trainer");
+    assert_int_equal(tleg_trainer_load(plain, trainer, "/nowhere/state"), TLEG_ERROR_NOT_FOUND);
+    assert_int_equal(tleg_trainer_save(plain, trainer, "/nowhere/state", 0, NULL), TLEG_ERROR_NOT_FOUND);
+    const char *const own[] = {"tleg.trainer.steps", "7"}, *const hole[] = {"host.epoch", NULL};
+    assert_int_equal(tleg_trainer_save(plain, trainer, support_scratch("never"), 1, own), TLEG_ERROR_ARGUMENT); /* ours */
+    assert_int_equal(tleg_trainer_save(plain, trainer, support_scratch("never"), 1, hole), TLEG_ERROR_ARGUMENT);
+    tleg_trainer_free(trainer);
+}
+
+/* ---- numbers that are not finite ---- */
+
+static tleg_status TLEG_CALL spoil(void *host, float *values, size_t count) {
+    values[count / 2] = *(float *)host;
+    return TLEG_OK;
+}
+
+static void a_loss_that_is_not_finite_names_step_and_part(void **state) {
+    (void)state;
+    const struct grad_case *c = find("mean-4");
+    struct trainer_data data;
+    trainer_data_open(plain, c->images, &data);
+    tleg_trainer_options options = trainer_options(c);
+    tleg_trainer *trainer = trainer_open(plain, c, &options), *calm = trainer_open(plain, c, &options);
+    trainer_steps(trainer, &data.batch, 2);
+    trainer_steps(calm, &data.batch, 2);
+    struct flat before = trainer_values(plain, trainer, 0);
+    float images[TRAINER_BATCH * 3 * 16 * 16], logits[TRAINER_BATCH * TRAINER_CLASSES];
+    static const float bad[] = {NAN, INFINITY, -INFINITY};
+    for (int i = 0; i < 6; i++) {
+        tleg_train_batch batch = data.batch;
+        memcpy(images, batch.images, sizeof images);
+        memcpy(logits, batch.teacher_logits, sizeof logits);
+        images[777] = i < 3 ? bad[i] : images[777];
+        logits[7] = i < 3 ? logits[7] : bad[i - 3];
+        batch.images = images;
+        batch.teacher_logits = logits;
+        tleg_status status = tleg_trainer_backward(trainer, &batch, NULL);
+        if (i == 5) { /* minus infinity is a class that the teacher rules out: its probability is 0 */
+            OK_TRAINER(trainer, status);
+        } else {
+            assert_int_equal(status, TLEG_ERROR_NUMERIC);
+            trainer_says(tleg_trainer_get_error(trainer), "step 3");
+            trainer_says(tleg_trainer_get_error(trainer), i < 3 ? "labels" : "teacher");
+        }
+        tleg_trainer_forget(trainer);
+    }
+    struct flat after = trainer_values(plain, trainer, 0);
+    assert_true(flat_same(&before, &after));
+    trainer_steps(trainer, &data.batch, 2); /* and it goes on as if nothing had been */
+    trainer_steps(calm, &data.batch, 2);
+    struct flat a = trainer_values(plain, trainer, 0), b = trainer_values(plain, calm, 0);
+    assert_true(flat_same(&a, &b));
+    struct flat *all[] = {&before, &after, &a, &b};
+    for (int i = 0; i < 4; i++) {
+        free(all[i]->values);
+    }
+    trainer_data_close(&data);
+    tleg_trainer_free(trainer);
+    tleg_trainer_free(calm);
+}
+
+static void a_gradient_that_is_not_finite_changes_nothing(void **state) {
+    (void)state;
+    const struct grad_case *c = find("mean-4");
+    struct trainer_data data;
+    trainer_data_open(plain, c->images, &data);
+    float bad[] = {NAN, INFINITY};
+    for (int i = 0; i < 2; i++) {
+        tleg_trainer_options options = trainer_options(c);
+        options.all_reduce = spoil;
+        options.all_reduce_host = &bad[i];
+        options.ema = 0.9;
+        options.clip = 1;
+        tleg_trainer *trainer = trainer_open(plain, c, &options), *fresh = trainer_open(plain, c, &options);
+        OK_TRAINER(trainer, tleg_trainer_backward(trainer, &data.batch, NULL));
+        assert_int_equal(tleg_trainer_update(trainer, 0.01), TLEG_ERROR_NUMERIC);
+        trainer_says(tleg_trainer_get_error(trainer), "step 1");
+        assert_true(same_state(trainer, fresh));
+        tleg_trainer_free(trainer);
+        tleg_trainer_free(fresh);
+    }
+    trainer_data_close(&data);
+}
+
+int main(int argc, char **argv) {
+    support_filter(argc, argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_saved_trainer_goes_on_bit_for_bit),
+        cmocka_unit_test(another_configuration_is_refused_by_its_word),
+        cmocka_unit_test(a_setup_without_a_dtype_is_of_f32),
+        cmocka_unit_test(another_schedule_and_another_eps_are_refused),
+        cmocka_unit_test(a_damaged_state_is_refused_and_changes_nothing),
+        cmocka_unit_test(a_loss_that_is_not_finite_names_step_and_part),
+        cmocka_unit_test(a_gradient_that_is_not_finite_changes_nothing),
+    };
+    return cmocka_run_group_tests(tests, prepare, clean);
+}

@@ -1,0 +1,459 @@
+/* What a file's keys, names and shapes say together; what is refused, and in which words. */
+#include "support/config_reading.h"
+
+/* ---- inference from a file ---- */
+
+static void a_timm_file_without_metadata_is_understood(void **state) {
+    (void)state;
+    struct vit_file made;
+    struct tleg_vit_config config;
+    vit_model(&made, 3);
+    read_good(&made, 3, false, &config);
+    assert_int_equal(config.c.image_size, 12);
+    assert_int_equal(config.c.patch_size, 4);
+    assert_int_equal(config.c.dim, 12);
+    assert_int_equal(config.c.heads, 3);
+    assert_int_equal(config.c.hidden, 20);
+    assert_int_equal(config.c.classes, 5);
+    assert_int_equal(config.c.depth, 3);
+    assert_int_equal(config.c.prefix, 0);
+    assert_int_equal(config.c.pool, TLEG_POOL_MEAN);
+    assert_int_equal(config.c.norm, TLEG_NORM_BEFORE_POOL);
+    assert_int_equal(config.c.no_qkv_bias, 0);
+    assert_int_equal(config.c.dtype, TLEG_F32);
+    assert_true(config.c.eps == 1e-6); /* timm's */
+    assert_true(config.c.crop == 1.0);
+    assert_int_equal(config.c.parameters,
+                     9 * 12 + 12 * 48 + 12 + 24 + 60 + 5 + 3 * (4 * 12 + 36 * 12 + 36 + 144 + 12 + 240 + 20 + 240 + 12));
+    assert_int_equal(config.c.ignored_count, 0);
+    assert_null(config.c.ignored);
+    tleg_config_free(&config);
+    vit_key(&made, "tleg.crop", "0.9"); /* one key of ours, and eps is ours */
+    read_good(&made, 3, false, &config);
+    assert_true(config.c.eps == 1e-5 && config.c.crop == 0.9);
+    tleg_config_free(&config);
+}
+
+static void heads_are_a_64th_of_dim_when_that_divides(void **state) {
+    (void)state;
+    struct vit_file made;
+    struct tleg_vit_config config;
+    vit_model(&made, 1);
+    static const char *const shapes[][2] = {
+        {"pos_embed", "1,9,128"},
+        {"patch_embed.proj.weight", "128,3,4,4"},
+        {"patch_embed.proj.bias", "128"},
+        {"norm.weight", "128"},
+        {"norm.bias", "128"},
+        {"head.weight", "5,128"},
+        {"blocks.0.norm1.weight", "128"},
+        {"blocks.0.norm1.bias", "128"},
+        {"blocks.0.norm2.weight", "128"},
+        {"blocks.0.norm2.bias", "128"},
+        {"blocks.0.attn.qkv.weight", "384,128"},
+        {"blocks.0.attn.qkv.bias", "384"},
+        {"blocks.0.attn.proj.weight", "128,128"},
+        {"blocks.0.attn.proj.bias", "128"},
+        {"blocks.0.mlp.fc1.weight", "20,128"},
+        {"blocks.0.mlp.fc2.weight", "128,20"},
+        {"blocks.0.mlp.fc2.bias", "128"},
+    };
+    for (size_t k = 0; k < sizeof shapes / sizeof *shapes; k++)
+        vit_reshape(&made, shapes[k][0], shapes[k][1]);
+    read_good(&made, 0, false, &config);
+    assert_int_equal(config.c.heads, 2);
+    tleg_config_free(&config);
+    read_good(&made, 4, false, &config); /* the caller knows better */
+    assert_int_equal(config.c.heads, 4);
+    tleg_config_free(&config);
+    vit_key(&made, "tleg.heads", "8");
+    read_good(&made, 0, false, &config);
+    assert_int_equal(config.c.heads, 8);
+    tleg_config_free(&config);
+    read_good(&made, 8, false, &config); /* agrees */
+    tleg_config_free(&config);
+}
+
+static void keys_say_what_shapes_do_not(void **state) {
+    (void)state;
+    struct vit_file made;
+    struct tleg_vit_config config;
+    vit_gene(&made);
+    vit_add(&made, "cls_token", "1,1,12");
+    vit_reshape(&made, "pos_embed", "1,10,12");
+    read_good(&made, 0, true, &config);
+    assert_int_equal(config.c.prefix, 1);
+    assert_int_equal(config.c.pool, TLEG_POOL_CLS);
+    assert_int_equal(config.c.depth, 0);
+    assert_true(config.c.eps == 1e-5);
+    tleg_config_free(&config);
+
+    vit_key(&made, "tleg.pool", "mean");
+    vit_key(&made, "tleg.norm", "before_pool");
+    vit_key(&made, "tleg.image_size", "12");
+    vit_key(&made, "tleg.patch_size", "4");
+    vit_key(&made, "tleg.eps", "3e-4");
+    vit_key(&made, "tleg.mean", "0.5, 0 ,-0.25");
+    vit_key(&made, "tleg.std", "1,2.5,0.125");
+    vit_key(&made, "tleg.crop", "0.95");
+    vit_key(&made, "tleg.labels", "[\\\"a\\\",\\\"\\\\u00e9\\\",\\\"\xd0\xba\\\",\\\"\\\",\\\"q\\\\\\\"\\\"]");
+    vit_key(&made, "author", "somebody else's keys are left alone");
+    read_good(&made, 0, true, &config);
+    assert_int_equal(config.c.pool, TLEG_POOL_MEAN);
+    assert_true(config.c.eps == 3e-4 && config.c.crop == 0.95);
+    assert_true(config.c.mean[0] == 0.5 && config.c.mean[1] == 0 && config.c.mean[2] == -0.25);
+    assert_true(config.c.std[0] == 1 && config.c.std[1] == 2.5 && config.c.std[2] == 0.125);
+    assert_int_equal(config.c.label_count, 5);
+    assert_string_equal(config.c.labels[0], "a");
+    assert_string_equal(config.c.labels[1], "\xc3\xa9");
+    assert_string_equal(config.c.labels[2], "\xd0\xba");
+    assert_string_equal(config.c.labels[3], "");
+    assert_string_equal(config.c.labels[4], "q\"");
+    tleg_config_free(&config);
+}
+
+static void fc_norm_says_that_the_mean_comes_first(void **state) {
+    (void)state;
+    struct vit_file made;
+    struct tleg_vit_config config;
+    vit_model(&made, 2);
+    vit_key(&made, "tleg.heads", "3");
+    vit_rename(&made, "norm.weight", "fc_norm.weight");
+    vit_rename(&made, "norm.bias", "fc_norm.bias");
+    vit_add(&made, "cls_token", "1,1,12");
+    vit_reshape(&made, "pos_embed", "1,10,12");
+    read_good(&made, 0, false, &config);
+    assert_int_equal(config.c.norm, TLEG_NORM_AFTER_POOL);
+    assert_int_equal(config.c.pool, TLEG_POOL_MEAN);
+    assert_true(config.c.eps == 1e-6);
+    tleg_config_free(&config);
+}
+
+static void distillation_brings_a_second_head(void **state) {
+    (void)state;
+    struct vit_file made;
+    struct tleg_vit_config config;
+    vit_gene(&made);
+    vit_add(&made, "cls_token", "1,1,12");
+    vit_add(&made, "dist_token", "1,1,12");
+    vit_add(&made, "head_dist.weight", "5,12");
+    vit_add(&made, "head_dist.bias", "5");
+    vit_reshape(&made, "pos_embed", "1,11,12");
+    read_good(&made, 0, true, &config);
+    assert_int_equal(config.c.prefix, 2);
+    assert_int_equal(config.c.pool, TLEG_POOL_CLS);
+    tleg_config_free(&config);
+    const struct vit_fault faults[] = {
+        {'-', "head_dist.bias", NULL, {"missing tensor \"head_dist.bias\""}, 0},
+        {'-', "cls_token", NULL, {"dist_token", "cls_token"}, 0},
+        {'-', "dist_token", NULL, {"head_dist.weight", "dist_token"}, 0},
+        {'=', "tleg.pool", "mean", {"pool", "dist_token"}, 0},
+        {'#', "dist_token", "1,12", {"dist_token", "[1, 1, 12]", "[1, 12]"}, 0},
+    };
+    for (size_t k = 0; k < sizeof faults / sizeof *faults; k++) {
+        struct vit_file spoilt = made;
+        vit_apply(&spoilt, faults[k].edit, faults[k].a, faults[k].b);
+        must_refuse(&spoilt, &faults[k], 0, true);
+    }
+}
+
+static void qkv_has_its_bias_everywhere_or_nowhere(void **state) {
+    (void)state;
+    struct vit_file made;
+    struct tleg_vit_config config;
+    vit_model(&made, 2);
+    vit_remove(&made, "blocks.0.attn.qkv.bias");
+    must_refuse(&made, &(struct vit_fault){0, "", NULL, {"missing tensor \"blocks.0.attn.qkv.bias\""}, 0}, 3, false);
+    vit_remove(&made, "blocks.1.attn.qkv.bias");
+    read_good(&made, 3, false, &config);
+    assert_int_equal(config.c.no_qkv_bias, 1);
+    tleg_config_free(&config);
+
+    vit_gene(&made);
+    vit_remove(&made, "blocks.block.attn.qkv.instances.0.bias_base");
+    must_refuse(&made, &(struct vit_fault){0, "", NULL, {"missing tensor", "attn.qkv.instances.0.bias_base"}, 0}, 0, true);
+    vit_remove(&made, "blocks.block.attn.qkv.instances.0.bias_ilayer");
+    read_good(&made, 0, true, &config);
+    assert_int_equal(config.c.no_qkv_bias, 1);
+    tleg_config_free(&config);
+}
+
+static void a_model_stays_in_a_half_type_that_all_its_tensors_have(void **state) {
+    (void)state;
+    static const char *const types[] = {"F16", "BF16", "F64", "F32"};
+    static const int32_t dtypes[] = {TLEG_F16, TLEG_BF16, TLEG_F32, TLEG_F32};
+    struct vit_file made;
+    struct tleg_vit_config config;
+    for (int k = 0; k < 4; k++) {
+        vit_model(&made, 2);
+        vit_type(&made, types[k]);
+        read_good(&made, 3, false, &config);
+        assert_int_equal(config.c.dtype, dtypes[k]);
+        tleg_config_free(&config);
+        vit_find(&made, "norm.weight")->type = k == 0 ? "BF16" : "F16"; /* one that differs */
+        read_good(&made, 3, false, &config);
+        assert_int_equal(config.c.dtype, TLEG_F32);
+        tleg_config_free(&config);
+    }
+    vit_gene(&made);
+    vit_type(&made, "BF16");
+    read_good(&made, 0, true, &config);
+    assert_int_equal(config.c.dtype, TLEG_F32); /* learngenes are held in f32 */
+    tleg_config_free(&config);
+}
+
+/* ---- faults ---- */
+
+#define BLOCK "blocks.block."
+static const struct vit_fault gene_faults[] = {
+    {'-', "patch_embed.proj.weight", NULL, {"missing tensor \"patch_embed.proj.weight\""}, 0},
+    {'-', "patch_embed.proj.bias", NULL, {"missing tensor \"patch_embed.proj.bias\""}, 0},
+    {'-', "pos_embed", NULL, {"missing tensor \"pos_embed\""}, 0},
+    {'-', "norm.bias", NULL, {"missing tensor \"norm.bias\""}, 0},
+    {'-', "head.weight", NULL, {"missing tensor \"head.weight\""}, 0},
+    {'-', BLOCK "mlp.fc1.instances.0.weight_base", NULL, {"missing tensor", "fc1.instances.0.weight_base"}, 0},
+    {'-', BLOCK "mlp.fc2.instances.0.bias_ilayer", NULL, {"missing tensor", "fc2.instances.0.bias_ilayer"}, 0},
+    {'-', BLOCK "norm2.instances.0.weight_ilayer", NULL, {"missing tensor", "norm2.instances.0.weight_ilayer"}, 0},
+    {'~', "pos_embed", "pos_embde", {"missing tensor \"pos_embed\"", "\"pos_embde\""}, 0},
+    {'~',
+     BLOCK "attn.proj.instances.0.weight_base",
+     BLOCK "attn.proj.instances.0.weigth_base",
+     {"weight_base", "weigth_base"},
+     0},
+    {'~', "pos_embed", "module.pos_embed", {"missing tensor \"pos_embed\"", "\"module.\""}, 0},
+    {'~', "head.bias", "state.model.head.bias", {"missing tensor \"head.bias\"", "\"state.model.\""}, 0},
+    {'#', "patch_embed.proj.weight", "12,3,4,5", {"patch_embed.proj.weight", "[dim, 3, patch, patch]", "[12, 3, 4, 5]"}, 0},
+    {'#', "patch_embed.proj.weight", "12,1,4,4", {"patch_embed.proj.weight", "[12, 1, 4, 4]"}, 0},
+    {'#', "patch_embed.proj.weight", "12,48", {"patch_embed.proj.weight", "4 dimensions", "[12, 48]"}, 0},
+    {'#', "patch_embed.proj.weight", "0,3,4,4", {"patch_embed.proj.weight", "[0, 3, 4, 4]"}, 0},
+    {'#', "patch_embed.proj.bias", "13", {"patch_embed.proj.bias", "[12]", "[13]"}, 0},
+    {'#', "pos_embed", "9,12", {"pos_embed", "3 dimensions", "[9, 12]"}, 0},
+    {'#', "pos_embed", "1,10,12", {"pos_embed", "square", "10"}, 0},
+    {'#', "pos_embed", "2,9,12", {"pos_embed", "[1, 9, 12]", "[2, 9, 12]"}, 0},
+    {'#', "pos_embed", "1,9,13", {"pos_embed", "[1, 9, 12]", "[1, 9, 13]"}, 0},
+    {'#', "norm.weight", "1,12", {"norm.weight", "[12]", "[1, 12]"}, 0},
+    {'#', "head.weight", "5,13", {"head.weight", "[5, 12]", "[5, 13]"}, 0},
+    {'#', "head.weight", "60", {"head.weight", "2 dimensions", "[60]"}, 0},
+    {'#', "head.bias", "6", {"head.bias", "[5]", "[6]"}, 0},
+    {'#', BLOCK "attn.qkv.instances.0.weight_ilayer", "12,36", {"qkv.instances.0.weight_ilayer", "[36, 12]", "[12, 36]"}, 0},
+    {'#', BLOCK "mlp.fc2.instances.0.weight_base", "12,21", {"fc2.instances.0.weight_base", "[12, 20]", "[12, 21]"}, 0},
+    {':', "norm.bias", "I64", {"norm.bias", "I64", "F32"}, 0},
+    {':', "head.weight", "U8", {"head.weight", "U8"}, 0},
+    {':', "head.bias", "F8_E4M3", {"head.bias", "F8_E4M3", "type"}, TLEG_ERROR_UNSUPPORTED},
+    {'+', "fc_norm.weight", "12", {"norm.weight", "fc_norm.weight", "both"}, 0},
+    {'+', BLOCK "attn.qkv.instances.1.weight", "36,12", {"qkv.instances.1.weight", "1 segment"}, 0},
+    {'=', "tleg.kind", "resnet", {"tleg.kind", "\"learngene\"", "\"resnet\""}, TLEG_ERROR_UNSUPPORTED},
+    {'=', "tleg.kind", "vit", {"tleg.kind", "\"vit\"", "learngene"}, 0},
+    {'=', "tleg.heads", NULL, {"tleg.heads", "--heads", "dim 12"}, 0},
+    {'=', "tleg.heads", "two", {"tleg.heads", "whole number", "\"two\""}, 0},
+    {'=', "tleg.heads", "0", {"tleg.heads", "\"0\""}, 0},
+    {'=', "tleg.heads", "-3", {"tleg.heads", "\"-3\""}, 0},
+    {'=', "tleg.heads", "03", {"tleg.heads", "\"03\""}, 0},
+    {'=', "tleg.heads", "3 ", {"tleg.heads", "\"3 \""}, 0},
+    {'=', "tleg.heads", "3.0", {"tleg.heads", "\"3.0\""}, 0},
+    {'=', "tleg.heads", "", {"tleg.heads", "\"\""}, 0},
+    {'=', "tleg.heads", "99999999999999999999", {"tleg.heads", "99999999999999999999"}, 0},
+    {'=', "tleg.heads", "5", {"tleg.heads", "divisor of dim 12", "5"}, 0},
+    {'=', "tleg.image_size", "16", {"pos_embed", "16 rows", "found 9"}, 0},
+    {'=', "tleg.image_size", "13", {"tleg.image_size", "multiple of the patch, 4", "13"}, 0},
+    {'=', "tleg.image_size", "16388", {"tleg.image_size", "16388"}, 0},
+    {'=', "tleg.patch_size", "8", {"tleg.patch_size", "expected 4", "found 8"}, 0},
+    {'=', "tleg.pool", "cls", {"tleg.pool", "cls_token"}, 0},
+    {'=', "tleg.pool", "max", {"tleg.pool", "\"mean\"", "\"max\""}, TLEG_ERROR_UNSUPPORTED},
+    {'=', "tleg.norm", "after_pool", {"tleg.norm", "norm.*", "after_pool"}, 0},
+    {'=', "tleg.norm", "none", {"tleg.norm", "\"none\""}, TLEG_ERROR_UNSUPPORTED},
+    {'=', "tleg.eps", "0", {"tleg.eps", "above 0", "\"0\""}, 0},
+    {'=', "tleg.eps", "1,5", {"tleg.eps", "\"1,5\""}, 0},
+    {'=', "tleg.eps", "nan", {"tleg.eps", "\"nan\""}, 0},
+    {'=', "tleg.eps", "2", {"tleg.eps", "at most 1"}, 0},
+    {'=', "tleg.crop", "0", {"tleg.crop", "above 0"}, 0},
+    {'=', "tleg.crop", "1.01", {"tleg.crop", "1.01"}, 0},
+    {'=', "tleg.crop", "0x1", {"tleg.crop", "0x1"}, 0},
+    {'=', "tleg.mean", "0.5,0.5", {"tleg.mean", "three numbers", "0.5,0.5"}, 0},
+    {'=', "tleg.mean", "0.5,0.5,0.5,0.5", {"tleg.mean", "three numbers"}, 0},
+    {'=', "tleg.mean", "0.5,,0.5", {"tleg.mean", "three numbers"}, 0},
+    {'=', "tleg.mean", "0.5,inf,0.5", {"tleg.mean", "three numbers"}, 0},
+    {'=', "tleg.std", "0.5,0,0.5", {"tleg.std", "above 0"}, 0},
+    {'=', "tleg.labels", "[\\\"a\\\",\\\"b\\\"]", {"tleg.labels", "5", "found 2"}, 0},
+    {'=', "tleg.labels", "a,b,c,d,e", {"tleg.labels", "JSON"}, 0},
+    {'=', "tleg.labels", "{}", {"tleg.labels", "array"}, 0},
+    {'=', "tleg.labels", "[1,2,3,4,5]", {"tleg.labels", "names"}, 0},
+    {'=', "tleg.labels", "[\\\"a\\\",\\\"b\\\",[\\\"c\\\"],\\\"d\\\",\\\"e\\\"]", {"tleg.labels", "names"}, 0},
+    {'=', "tleg.labels", "[\\\"a\\\",\\\"b\\\",\\\"\\\\u0000\\\",\\\"d\\\",\\\"e\\\"]", {"tleg.labels"}, 0},
+    {'=', "tleg.schedule", "{\\\"qkv\\\":[[6,false]]}", {"tleg.schedule", "[6,false]", "weight_base"}, 0},
+    {'=', "tleg.schedule", "{\\\"qkv\\\":[[1,true]]}", {"tleg.schedule", "[1,true]", "weight_base"}, 0},
+    {'=', "tleg.schedule", "{\\\"qkv\\\":[[4,true],[2,true]]}", {"missing tensor", "qkv.instances.1.weight_base"}, 0},
+    {'=', "tleg.schedule", "{\\\"qkv\\\":[[4,true]],\\\"fc1\\\":[[5,true]]}", {"tleg.schedule", "different"}, 0},
+    {'=', "tleg.schedule", "qkv", {"tleg.schedule", "JSON"}, 0},
+};
+
+static void every_fault_of_a_learngene_is_named(void **state) {
+    (void)state;
+    struct vit_file whole;
+    struct tleg_vit_config config;
+    vit_gene(&whole);
+    read_good(&whole, 0, true, &config);
+    tleg_config_free(&config);
+    for (size_t k = 0; k < sizeof gene_faults / sizeof *gene_faults; k++) {
+        struct vit_file spoilt = whole;
+        vit_apply(&spoilt, gene_faults[k].edit, gene_faults[k].a, gene_faults[k].b);
+        must_refuse(&spoilt, &gene_faults[k], 0, true);
+    }
+}
+
+static void no_tensor_may_be_missing(void **state) {
+    (void)state;
+    for (int model = 0; model < 2; model++) {
+        struct vit_file whole, spoilt;
+        if (model)
+            vit_model(&whole, 2);
+        else
+            vit_gene(&whole);
+        for (int32_t k = 0; k < whole.count; k++) {
+            const char *name = whole.tensors[k].name;
+            spoilt = whole;
+            vit_remove(&spoilt, name);
+            must_refuse(&spoilt, &(struct vit_fault){'-', name, NULL, {"missing tensor", name}, 0}, 3, !model);
+        }
+    }
+}
+
+static const struct vit_fault model_faults[] = {
+    {'-', "head.weight", NULL, {"missing tensor \"head.weight\""}, 0}, /* timm's num_classes=0 */
+    {'-', "blocks.0.norm1.weight", NULL, {"missing tensor \"blocks.0.norm1.weight\""}, 0},
+    {'~', "blocks.2.norm2.bias", "blocks.4.norm2.bias", {"missing tensor \"blocks.2.norm2.bias\""}, 0},
+    {'+', "blocks.4.norm1.weight", "12", {"missing tensor \"blocks.3.norm1.weight\""}, 0},
+    {'+', "blocks.1024.norm1.weight", "12", {"blocks.1024.norm1.weight", "at most 1024"}, 0},
+    {'+', "blocks.99999999999999999999.norm1.weight", "12", {"blocks.99999999999999999999", "at most 1024"}, 0},
+    {'#', "blocks.1.mlp.fc1.weight", "24,12", {"blocks.1.mlp.fc1.weight", "[20, 12]", "[24, 12]"}, 0},
+    {'~', "norm.weight", "fc_norm.weight", {"missing tensor \"fc_norm.bias\""}, 0},
+    {'=', "tleg.kind", "learngene", {"tleg.kind", "\"learngene\"", "model"}, 0},
+};
+
+static void every_fault_of_a_model_is_named(void **state) {
+    (void)state;
+    for (size_t k = 0; k < sizeof model_faults / sizeof *model_faults; k++) {
+        struct vit_file spoilt;
+        vit_model(&spoilt, 3);
+        vit_apply(&spoilt, model_faults[k].edit, model_faults[k].a, model_faults[k].b);
+        must_refuse(&spoilt, &model_faults[k], 3, false);
+    }
+}
+
+static void a_learngene_is_no_model(void **state) {
+    (void)state;
+    struct vit_file made;
+    vit_gene(&made);
+    must_refuse(&made, &(struct vit_fault){0, "", NULL, {"expected a model", "found a learngene", "expand"}, 0}, 0, false);
+    vit_key(&made, "tleg.kind", NULL); /* the names say it as well */
+    must_refuse(&made, &(struct vit_fault){0, "", NULL, {"expected a model", "found a learngene"}, 0}, 0, false);
+    vit_model(&made, 2);
+    must_refuse(&made, &(struct vit_fault){0, "", NULL, {"expected a learngene", "found a model"}, 0}, 3, true);
+}
+
+static void a_heads_argument_must_fit_the_file(void **state) {
+    (void)state;
+    struct vit_file made;
+    vit_gene(&made);
+    must_refuse(&made, &(struct vit_fault){0, "", NULL, {"heads", "tleg.heads", "found 4"}, TLEG_ERROR_ARGUMENT}, 4, true);
+    must_refuse(&made, &(struct vit_fault){0, "", NULL, {"heads", "divisor of dim 12", "5"}, TLEG_ERROR_ARGUMENT}, 5, true);
+    must_refuse(&made, &(struct vit_fault){0, "", NULL, {"heads", "-1"}, TLEG_ERROR_ARGUMENT}, -1, true);
+}
+
+/* ---- schedules in a file ---- */
+
+static void names_say_what_a_schedule_leaves_out(void **state) {
+    (void)state;
+    struct vit_file made;
+    struct tleg_vit_config config;
+    vit_outer(&made);
+    vit_key(&made, "tleg.heads", "3");
+    for (int site = 0; site < 6; site++)
+        vit_segment(&made, site, 0, site == 3 ? 1 : 2); /* proj is shared */
+    read_good(&made, 0, true, &config);
+    assert_string_equal(config.c.schedule, "{\"proj\":[[1,false]]}");
+    tleg_config_free(&config);
+
+    vit_segment(&made, 4, 1, 1);
+    vit_key(&made, "tleg.schedule", "{\\\"fc1\\\":[[5,true],[1,true]],\\\"norm1\\\":[[6,true]]}");
+    read_good(&made, 0, true, &config);
+    assert_string_equal(config.c.schedule, "{\"norm1\":[[6,true]],\"proj\":[[6,false]],\"fc1\":[[5,true],[1,true]]}");
+    tleg_config_free(&config);
+    vit_key(&made, "tleg.schedule", "{}"); /* then the second segment of fc1 is one too many */
+    must_refuse(&made, &(struct vit_fault){0, "", NULL, {"fc1.instances.1", "1 segment"}, 0}, 0, true);
+}
+
+/* ---- memory ---- */
+
+static tleg_status make_everything(tleg_context *with) {
+    struct vit_file made;
+    struct tleg_vit_config config, copy, checked;
+    struct tleg_metadata pairs;
+    vit_gene(&made);
+    vit_segment(&made, 4, 1, 1);
+    vit_add(&made, "step", "");
+    vit_key(&made, "tleg.schedule", "{\\\"fc1\\\":[[5,true],[1,true]]}");
+    vit_key(&made, "tleg.labels", "[\\\"a\\\",\\\"b\\\",\\\"c\\\",\\\"d\\\",\\\"e\\\"]");
+    tleg_status status = read_with(with, &made, 0, true, &config);
+    if (status != TLEG_OK)
+        return status;
+    status = tleg_config_copy(with, &config, &copy);
+    if (status == TLEG_OK)
+        status = tleg_config_metadata(with, &copy.c, true, &pairs);
+    if (status == TLEG_OK) {
+        tleg_metadata_free(&pairs);
+        tleg_config host = copy.c;
+        host.dtype = 0; /* what is output only is not taken back */
+        host.parameters = 0;
+        host.ignored = NULL;
+        host.ignored_count = 0;
+        status = tleg_config_check(with, &host, &checked);
+        if (status == TLEG_OK)
+            tleg_config_free(&checked);
+    }
+    tleg_config_free(&copy);
+    tleg_config_free(&config);
+    return status;
+}
+
+static void any_allocation_may_fail(void **state) {
+    (void)state;
+    tleg_status status = TLEG_ERROR_MEMORY;
+    int64_t k = 0;
+    while (status != TLEG_OK) {
+        struct counter counter;
+        support_counter(&counter);
+        tleg_context_options options = support_counted(&counter);
+        tleg_context *counted;
+        assert_int_equal(tleg_context_create(&options, &counted), TLEG_OK);
+        atomic_store(&counter.fail_at, atomic_load(&counter.calls) + ++k);
+        status = make_everything(counted);
+        assert_true(status == TLEG_OK || status == TLEG_ERROR_MEMORY);
+        if (status == TLEG_ERROR_MEMORY)
+            assert_true(strlen(tleg_context_get_error(counted)) > 0);
+        tleg_context_free(counted);
+        assert_int_equal(counter.live, 0);
+        assert_int_equal(counter.wrong, 0);
+    }
+    assert_true(k > 10);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_timm_file_without_metadata_is_understood),
+        cmocka_unit_test(heads_are_a_64th_of_dim_when_that_divides),
+        cmocka_unit_test(keys_say_what_shapes_do_not),
+        cmocka_unit_test(fc_norm_says_that_the_mean_comes_first),
+        cmocka_unit_test(distillation_brings_a_second_head),
+        cmocka_unit_test(qkv_has_its_bias_everywhere_or_nowhere),
+        cmocka_unit_test(a_model_stays_in_a_half_type_that_all_its_tensors_have),
+        cmocka_unit_test(every_fault_of_a_learngene_is_named),
+        cmocka_unit_test(no_tensor_may_be_missing),
+        cmocka_unit_test(every_fault_of_a_model_is_named),
+        cmocka_unit_test(a_learngene_is_no_model),
+        cmocka_unit_test(a_heads_argument_must_fit_the_file),
+        cmocka_unit_test(names_say_what_a_schedule_leaves_out),
+        cmocka_unit_test(any_allocation_may_fail),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}

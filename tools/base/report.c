@@ -1,0 +1,128 @@
+/* JSON objects on a line each, valid UTF-8, with as many digits as numbers need. */
+#include "report.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* The length of the well-formed UTF-8 character at `s`, 0 where there is none (Unicode 15, table 3-7). */
+static size_t character(const unsigned char *s) {
+    if (s[0] < 0x80)
+        return 1;
+    size_t length = s[0] >= 0xC2 && s[0] <= 0xDF ? 2 : (s[0] & 0xF0) == 0xE0 ? 3 : s[0] >= 0xF0 && s[0] <= 0xF4 ? 4 : 0;
+    for (size_t i = 1; i < length; i++)
+        if ((s[i] & 0xC0) != 0x80)
+            return 0;
+    if ((s[0] == 0xE0 && s[1] < 0xA0) || (s[0] == 0xED && s[1] > 0x9F) || (s[0] == 0xF0 && s[1] < 0x90) ||
+        (s[0] == 0xF4 && s[1] > 0x8F))
+        return 0;
+    return length;
+}
+
+json_t *report_string(const char *text) {
+    json_t *string = json_string(text);
+    if (string)
+        return string;
+    char *repaired = malloc(3 * strlen(text) + 1), *out = repaired;
+    if (!repaired)
+        return NULL;
+    while (*text) {
+        size_t length = character((const unsigned char *)text);
+        memcpy(out, length ? text : "\xEF\xBF\xBD", length ? length : 3);
+        out += length ? length : 3;
+        text += length ? length : 1;
+    }
+    *out = '\0';
+    string = json_string(repaired);
+    free(repaired);
+    return string;
+}
+
+struct report report_start(void) {
+    json_t *object = json_object();
+    return (struct report){object, object != NULL};
+}
+
+void report_add(struct report *report, const char *key, json_t *member) {
+    if (json_object_set_new(report->object, key, member) != 0)
+        report->whole = false;
+}
+
+void report_integer(struct report *report, const char *key, int64_t value) {
+    report_add(report, key, json_integer(value));
+}
+
+void report_size(struct report *report, const char *key, uint64_t value) {
+    report_add(report, key, json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value));
+}
+
+void report_real(struct report *report, const char *key, double value) {
+    report_add(report, key, isfinite(value) ? json_real(value) : json_null());
+}
+
+void report_text(struct report *report, const char *key, const char *text) {
+    report_add(report, key, text ? report_string(text) : json_null());
+}
+
+json_t *report_member(struct report *report) {
+    if (report->whole)
+        return report->object;
+    json_decref(report->object);
+    return NULL;
+}
+
+/* The fewest significant digits, 15 to 17, with which every real number below comes back the same. */
+static int digits_needed(const json_t *value, int digits) {
+    if (json_is_real(value)) {
+        char text[40];
+        for (; digits < 17; digits++) {
+            snprintf(text, sizeof text, "%.*g", digits, json_real_value(value));
+            if (strtod(text, NULL) == json_real_value(value))
+                break;
+        }
+    }
+    size_t index;
+    const char *key;
+    json_t *member;
+    json_array_foreach((json_t *)(uintptr_t)value, index, member) digits = digits_needed(member, digits);
+    json_object_foreach((json_t *)(uintptr_t)value, key, member) digits = digits_needed(member, digits);
+    return digits;
+}
+
+char *report_line(struct report *report) {
+    char *line = NULL;
+    if (report->whole)
+        line = json_dumps(report->object, JSON_COMPACT | JSON_REAL_PRECISION((size_t)digits_needed(report->object, 15)));
+    json_decref(report->object);
+    return line;
+}
+
+int report_print(const struct invocation *call, struct report *report) {
+    char *line = report_line(report);
+    if (!line)
+        return tool_fail_memory(call);
+    puts(line);
+    fflush(stdout); /* a reader at the other end of a pipe sees each line when it is true */
+    free(line);
+    return EXIT_DONE;
+}
+
+bool report_file_bytes(const char *path, uint64_t *bytes) {
+    struct stat found;
+    if (stat(path, &found) != 0)
+        return false;
+    *bytes = (uint64_t)found.st_size;
+    return true;
+}
+
+const char *report_bytes(uint64_t bytes, char text[24]) {
+    static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+    double value = (double)bytes;
+    int unit = 0;
+    for (; value >= 1024 && unit < 4; unit++)
+        value /= 1024;
+    snprintf(text, 24, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
+    return text;
+}

@@ -1,0 +1,205 @@
+/* Labelled pictures: opened, checked, held in memory, matched with classes. */
+#include "private.h"
+
+#include "base/progress.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- class folders ---- */
+
+static int take_folder(const struct invocation *call, struct dataset *set) {
+    const struct folder *folder = &set->folder;
+    struct sample *samples = dataset_add_samples(call, set, folder->image_count);
+    struct names names = {calloc(folder->class_count + 1, sizeof(char *)), folder->class_count};
+    bool whole = samples && names.items;
+    for (size_t i = 0; whole && i < folder->class_count; i++)
+        whole = (names.items[i] = strdup(folder->classes[i].name)) != NULL;
+    for (size_t i = 0; whole && i < folder->image_count; i++)
+        samples[i] = (struct sample){.file = folder->images[i].path, .number = -1, .label = folder->images[i].label};
+    int code = whole ? dataset_name_classes(call, set, &names) : tool_fail_memory(call);
+    if (!names.items)
+        names.count = 0;
+    names_free(&names);
+    return code;
+}
+
+int dataset_open_folder(const struct invocation *call, const struct dataset_options *options, struct dataset *set) {
+    char error[FOLDER_ERROR];
+    *set = (struct dataset){.options = *options};
+    if (folder_read(options->dir, options->classes, options->class_count, &set->folder, error, sizeof error) != 0)
+        return tool_fail(call, "%s", error);
+    return take_folder(call, set);
+}
+
+static int read_folder(const struct invocation *call, struct dataset *set) {
+    const struct dataset_options options = set->options;
+    int code = dataset_open_folder(call, &options, set);
+    for (size_t i = 0; i < set->folder.class_count && code == EXIT_DONE; i++)
+        if (set->folder.classes[i].images == 0)
+            code = tool_fail(call, "%s/%s: no images in this class folder; remove it, or fill it", options.dir,
+                             set->folder.classes[i].name);
+    return code;
+}
+
+/* ---- checks ---- */
+
+/* Numbers the pictures of each class; later ones keep their numbers when a bad one is left out. Refuses a class without any. */
+static int number_places(const struct invocation *call, struct dataset *set) {
+    size_t *counts = calloc((size_t)set->class_count, sizeof *counts);
+    if (!counts)
+        return tool_fail_memory(call);
+    for (size_t i = 0; i < set->count; i++)
+        set->samples[i].place = counts[set->samples[i].label]++;
+    int code = EXIT_DONE;
+    for (int32_t i = 0; i < set->class_count && code == EXIT_DONE; i++)
+        if (counts[i] == 0)
+            code = tool_fail(call, "%s: no images of the class \"%s\"%s", set->options.dir, set->classes[i],
+                             set->options.role == DATASET_JUDGE ? ", which the training data have" : "");
+    free(counts);
+    return code;
+}
+
+/* ---- pixels ---- */
+
+bool dataset_picture(const struct dataset *set, size_t i, tleg_image *image, struct picture *own, char error[PICTURE_ERROR]) {
+    const struct sample *sample = &set->samples[i];
+    *own = (struct picture){0};
+    *image = (tleg_image){.struct_size = sizeof *image,
+                          .layout = sample->layout,
+                          .width = sample->width,
+                          .height = sample->height,
+                          .pixels = sample->pixels};
+    if (sample->pixels)
+        return true;
+    if (picture_read(sample->file, set->options.exif, own, error, PICTURE_ERROR) != 0)
+        return false;
+    image->layout = TLEG_PIXELS_RGB;
+    image->width = own->width;
+    image->height = own->height;
+    image->pixels = own->pixels;
+    return true;
+}
+
+/* Decodes one picture into its sample. *full: it would go beyond the cache. */
+static int hold_one(const struct invocation *call, struct dataset *set, struct sample *sample, bool *full, bool *bad) {
+    char error[PICTURE_ERROR];
+    struct picture picture;
+    *bad = picture_read(sample->file, set->options.exif, &picture, error, sizeof error) != 0;
+    if (*bad && !set->options.skip_bad)
+        return tool_fail(call, "%s (--skip-bad continues without such files)", error);
+    if (*bad) {
+        tool_note(call, "skipped %s", error);
+        return EXIT_DONE;
+    }
+    uint64_t bytes = 3 * (uint64_t)picture.width * (uint64_t)picture.height;
+    *full = bytes > set->options.cache - set->held;
+    if (*full) {
+        picture_free(&picture);
+        return EXIT_DONE;
+    }
+    set->held += bytes;
+    sample->layout = TLEG_PIXELS_RGB;
+    sample->width = picture.width;
+    sample->height = picture.height;
+    sample->pixels = picture.pixels;
+    return EXIT_DONE;
+}
+
+/* Decodes pictures in order while the cache has room, and closes the gaps that bad ones leave. */
+static int hold_pictures(const struct invocation *call, struct dataset *set) {
+    struct progress progress;
+    size_t kept = 0, i = 0;
+    int code = EXIT_DONE;
+    bool full = false, bad = false;
+    progress_start(&progress, "reading", (int64_t)set->count);
+    for (; i < set->count && code == EXIT_DONE && !full; i++) {
+        code = hold_one(call, set, &set->samples[i], &full, &bad);
+        if (code == EXIT_DONE && !bad)
+            set->samples[kept++] = set->samples[i];
+        progress_step(&progress, (int64_t)i, "");
+    }
+    progress_clear(&progress);
+    if (kept < i)
+        memmove(set->samples + kept, set->samples + i, (set->count - i) * sizeof *set->samples);
+    set->count -= i - kept;
+    return code;
+}
+
+/* ---- the data set ---- */
+
+static int read_any(const struct invocation *call, struct dataset *set) {
+    bool found = false;
+    int code = dataset_read_cifar(call, set, &found);
+    if (code == EXIT_DONE && !found)
+        code = dataset_read_idx(call, set, &found);
+    return code == EXIT_DONE && !found ? read_folder(call, set) : code;
+}
+
+int dataset_open(const struct invocation *call, const struct dataset_options *options, struct dataset *set) {
+    *set = (struct dataset){.options = *options};
+    int code = read_any(call, set);
+    if (code == EXIT_DONE)
+        code = number_places(call, set);
+    return code == EXIT_DONE && !set->file_count ? hold_pictures(call, set) : code;
+}
+
+void dataset_close(struct dataset *set) {
+    for (size_t i = 0; i < set->count; i++)
+        if (set->samples[i].number < 0)
+            free(set->samples[i].pixels);
+    for (size_t i = 0; i < set->file_count; i++) {
+        free(set->files[i].path);
+        free(set->files[i].bytes);
+    }
+    for (int32_t i = 0; i < set->class_count; i++)
+        free(set->classes[i]);
+    free(set->samples);
+    free(set->files);
+    free(set->classes);
+    folder_free(&set->folder);
+    *set = (struct dataset){0};
+}
+
+void dataset_name(const struct dataset *set, size_t i, char name[DATASET_NAME]) {
+    const struct sample *sample = &set->samples[i];
+    const char *below = sample->file + strlen(set->options.dir);
+    below += strspn(below, "/");
+    if (sample->number < 0)
+        snprintf(name, DATASET_NAME, "%s", below);
+    else
+        snprintf(name, DATASET_NAME, "%s:%lld", below, (long long)sample->number);
+}
+
+/* ---- classes of a learngene or a model ---- */
+
+static int32_t find(const char *const *labels, int32_t count, const char *name) {
+    for (int32_t i = 0; i < count; i++)
+        if (strcmp(labels[i], name) == 0)
+            return i;
+    return -1;
+}
+
+bool dataset_match(struct dataset *set, const char *const *labels, int32_t count) {
+    if (count != set->class_count)
+        return false;
+    char **classes = calloc((size_t)count + 1, sizeof *classes);
+    int32_t *to = malloc((size_t)count * sizeof *to);
+    bool same = classes && to;
+    for (int32_t i = 0; i < count && same; i++) {
+        to[i] = set->named ? find(labels, count, set->classes[i]) : i;
+        same = to[i] >= 0 && !classes[to[i]]; /* a name that appears twice stands for no single number */
+        if (same)
+            classes[to[i]] = set->classes[i];
+    }
+    for (size_t i = 0; i < set->count && same; i++)
+        set->samples[i].label = to[set->samples[i].label];
+    if (same) {
+        free(set->classes);
+        set->classes = classes;
+    } else {
+        free(classes);
+    }
+    free(to);
+    return same;
+}

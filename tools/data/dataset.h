@@ -1,0 +1,83 @@
+/* Labelled pictures to learn from: class folders, CIFAR's binary files, or IDX files (MNIST's). */
+#ifndef TLEG_TOOLS_DATASET_H
+#define TLEG_TOOLS_DATASET_H
+
+#include "base/tool.h"
+#include "folder.h"
+#include "pictures/picture.h"
+
+enum { DATASET_NAME = 4096 + 32 };
+
+/* Which of the binary files in a folder are meant: those to learn from, or those named test* or t10k*. */
+enum dataset_role { DATASET_LEARN, DATASET_JUDGE };
+
+struct dataset_options {
+    const char *dir;
+    enum dataset_role role;
+    const char *const *classes; /* names to be matched, in the order of their numbers; NULL: whatever the data have */
+    int32_t class_count;
+    uint64_t cache; /* bytes of decoded pictures to hold */
+    bool skip_bad, exif;
+};
+
+/* A picture whose pixels are held, or are decoded when they are asked for. */
+struct sample {
+    const char *file;
+    int64_t number; /* in a binary file; -1: the file is the picture */
+    size_t place;   /* among the pictures of its class, in file order */
+    int32_t label;
+    int32_t layout, width, height; /* of held pixels: TLEG_PIXELS_* */
+    uint8_t *pixels;               /* NULL: not held */
+};
+
+struct dataset_file {
+    char *path;
+    uint8_t *bytes; /* the whole file */
+};
+
+struct dataset {
+    struct dataset_options options;
+    char **classes;
+    int32_t class_count;
+    bool named; /* the names are the data's own, not just numbers */
+    struct sample *samples;
+    size_t count;
+    uint64_t held;              /* bytes of pixels in memory */
+    struct folder folder;       /* owns the paths of pictures in class folders */
+    struct dataset_file *files; /* and these own paths and pixels of binary sets */
+    size_t file_count;
+};
+
+/* Class folders alone, as they are: a class may be empty, and no picture is looked at yet. set->folder has the folders. Returns
+ * an exit code; dataset_close is right after a failure too. */
+int dataset_open_folder(const struct invocation *call, const struct dataset_options *options, struct dataset *set);
+/* Lists the pictures, checks that no class is empty, and decodes as many as the cache holds. A picture that cannot be read is
+ * an error, or named and left out. Returns an exit code; dataset_close is right after a failure too. */
+int dataset_open(const struct invocation *call, const struct dataset_options *options, struct dataset *set);
+void dataset_close(struct dataset *set);
+
+/* Takes over the numbers that a learngene's or model's labels give the classes; classes that are just numbers keep theirs.
+ * False, with nothing changed, when the names differ. */
+bool dataset_match(struct dataset *set, const char *const *labels, int32_t count);
+
+/* The pixels of a picture; picture_free(own) when done with them. False with the reason, which names the file. */
+bool dataset_picture(const struct dataset *set, size_t i, tleg_image *image, struct picture *own, char error[PICTURE_ERROR]);
+/* How stored logits name it: CLASS/NAME.jpg below the folder, or FILE.bin:7. */
+void dataset_name(const struct dataset *set, size_t i, char name[DATASET_NAME]);
+
+/* Some pictures of a set, in order. */
+struct part {
+    const struct dataset *set;
+    size_t *items;
+    size_t count;
+};
+
+/* every > 0: `judged` gets the pictures whose place in their class is divisible by it, `learned` the others; 0: `learned` gets
+ * all. Returns an exit code; part_free is right after a failure too. */
+int part_split(const struct invocation *call, const struct dataset *set, int32_t every, struct part *learned,
+               struct part *judged);
+void part_free(struct part *part);
+/* A number that differs when names, labels or order do. */
+uint64_t part_fingerprint(const struct part *part);
+
+#endif

@@ -1,0 +1,39 @@
+/* A folder of labelled pictures, DIR/class/.../image, in an order that is the same on every machine. */
+#ifndef TLEG_TOOLS_FOLDER_H
+#define TLEG_TOOLS_FOLDER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { FOLDER_ERROR = 4096 + 1024 }; /* room for any path and the reason */
+
+struct folder_class {
+    char *name;    /* of the folder: the first below DIR, where a link stands and not where it points */
+    int32_t label; /* its place in the model's labels, or among the folders when there are none */
+    size_t images; /* 0: an empty class */
+};
+
+struct folder_image {
+    char *path; /* DIR/class/... */
+    int32_t label;
+};
+
+struct folder {
+    struct folder_class *classes; /* sorted by bytes, as Python sorts strings */
+    size_t class_count;
+    struct folder_image *images; /* by class, then by path */
+    size_t image_count;
+};
+
+/* Lists every file with the name of an image, whatever its format (picture_read says what it cannot read), in the folders
+ * of DIR and below. Links are followed. Names that begin with a dot and other files are passed over. labels: the model's
+ * class names, by which the folders are matched (a class may be missing, a folder that is not a label is an error); NULL: the
+ * sorted folders are the classes 0, 1, 2 ...
+ * Returns 0, or -1 with the reason in `error` and *out zeroed. */
+int folder_read(const char *dir, const char *const *labels, int32_t label_count, struct folder *out, char *error,
+                size_t error_size);
+
+/* NULL and zeroed are allowed; zeroes *folder. */
+void folder_free(struct folder *folder);
+
+#endif

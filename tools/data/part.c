@@ -1,0 +1,62 @@
+/* Which pictures are learned from and which judge. */
+#include "dataset.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void add(struct part *part, size_t item) {
+    part->items[part->count++] = item;
+}
+
+/* A class of which nothing is left to learn from. */
+static int check_classes(const struct invocation *call, const struct part *learned, int32_t every) {
+    const struct dataset *set = learned->set;
+    bool *seen = calloc((size_t)set->class_count, sizeof *seen);
+    if (!seen)
+        return tool_fail_memory(call);
+    for (size_t i = 0; i < learned->count; i++)
+        seen[set->samples[learned->items[i]].label] = true;
+    int code = EXIT_DONE;
+    for (int32_t i = 0; i < set->class_count && code == EXIT_DONE; i++)
+        if (!seen[i])
+            code = tool_fail(call, "%s: --val-every %d leaves no images of the class \"%s\" to learn from", set->options.dir,
+                             (int)every, set->classes[i]);
+    free(seen);
+    return code;
+}
+
+int part_split(const struct invocation *call, const struct dataset *set, int32_t every, struct part *learned,
+               struct part *judged) {
+    *learned = (struct part){set, malloc(set->count * sizeof(size_t)), 0};
+    *judged = (struct part){set, malloc(set->count * sizeof(size_t)), 0};
+    if (!learned->items || !judged->items)
+        return tool_fail_memory(call);
+    for (size_t i = 0; i < set->count; i++)
+        add(every > 0 && set->samples[i].place % (size_t)every == 0 ? judged : learned, i);
+    return every > 0 ? check_classes(call, learned, every) : EXIT_DONE;
+}
+
+void part_free(struct part *part) {
+    free(part->items);
+    *part = (struct part){0};
+}
+
+/* FNV-1a. */
+static uint64_t mix(uint64_t hash, const void *data, size_t size) {
+    const uint8_t *bytes = data;
+    for (size_t i = 0; i < size; i++)
+        hash = (hash ^ bytes[i]) * 0x100000001B3u;
+    return hash;
+}
+
+uint64_t part_fingerprint(const struct part *part) {
+    char name[DATASET_NAME];
+    uint64_t hash = 0xCBF29CE484222325u;
+    for (size_t i = 0; i < part->count; i++) {
+        const char *class = part->set->classes[part->set->samples[part->items[i]].label];
+        dataset_name(part->set, part->items[i], name);
+        hash = mix(hash, name, strlen(name) + 1);
+        hash = mix(hash, class, strlen(class) + 1);
+    }
+    return hash;
+}

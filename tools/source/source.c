@@ -1,0 +1,186 @@
+/* A learngene or a model from a file, and what runs it. */
+#include "source.h"
+
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+
+bool expansion_settle(const struct invocation *call, struct expansion *expansion, int *code) {
+    if (!expansion->timm)
+        return true;
+    if (expansion->norm == TLEG_NORM_BEFORE_POOL) {
+        *code = tool_misuse(call, "--timm means --norm after-pool; --norm before-pool contradicts it");
+        return false;
+    }
+    expansion->norm = TLEG_NORM_AFTER_POOL;
+    return true;
+}
+
+/* A learngene says so under tleg.kind, or by the names of its tensors (an official checkpoint has no metadata). */
+static bool is_gene(const tleg_file *file) {
+    const char *kind = tleg_file_get_metadata(file, "tleg.kind"), *name;
+    if (kind)
+        return strcmp(kind, "learngene") == 0;
+    for (int64_t i = 0; (name = tleg_file_get_tensor_name(file, i)) != NULL; i++)
+        if (strstr(name, "blocks.block."))
+            return true;
+    return false;
+}
+
+/* Whether the file at `path` holds a learngene. */
+static int look(const struct invocation *call, tleg_context *context, const char *path, bool *gene) {
+    tleg_file *file;
+    if (tleg_file_open(context, path, NULL, &file) != TLEG_OK)
+        return tool_fail_context(call, context);
+    *gene = is_gene(file);
+    tleg_file_free(file);
+    return EXIT_DONE;
+}
+
+static tleg_open_options opening_of(const struct invocation *call) {
+    return (tleg_open_options){.struct_size = sizeof(tleg_open_options), .heads = call->heads};
+}
+
+static int open_model(const struct invocation *call, tleg_context *context, struct source *source) {
+    const tleg_open_options opening = opening_of(call);
+    if (tleg_model_open(context, source->path, &opening, &source->model) != TLEG_OK)
+        return tool_fail_context(call, context);
+    tleg_status status = tleg_model_get_info(context, source->model, &source->config);
+    return status == TLEG_OK ? EXIT_DONE : tool_fail(call, "%s: %s", source->path, tleg_status_name(status));
+}
+
+int source_open(const struct invocation *call, tleg_context *context, const char *path, struct source *source) {
+    *source = (struct source){.path = path, .config = {.struct_size = sizeof(tleg_config)}};
+    bool gene;
+    int code = look(call, context, path, &gene);
+    if (code != EXIT_DONE || !gene)
+        return code != EXIT_DONE ? code : open_model(call, context, source);
+    const tleg_open_options opening = opening_of(call);
+    if (tleg_learngene_open(context, path, &opening, &source->gene) != TLEG_OK)
+        return tool_fail_context(call, context);
+    tleg_status status = tleg_learngene_get_info(context, source->gene, &source->config);
+    return status == TLEG_OK ? EXIT_DONE : tool_fail(call, "%s: %s", path, tleg_status_name(status));
+}
+
+/* A model is what it is: options may repeat that, not change it. */
+static int check_model(const struct invocation *call, const struct expansion *expansion, const struct source *source) {
+    const tleg_config *config = &source->config;
+    if (expansion->depth && expansion->depth != config->depth)
+        return tool_misuse(call, "%s is a model of depth %d; --depth %d is for a learngene", source->path, (int)config->depth,
+                           (int)expansion->depth);
+    if (expansion->dtype && expansion->dtype != config->dtype)
+        return tool_misuse(call, "%s is a model in %s; --dtype %s is for a learngene", source->path,
+                           tool_dtype_name(config->dtype), tool_dtype_name(expansion->dtype));
+    if (expansion->image && expansion->image != config->image_size)
+        return tool_misuse(call, "%s is a model for %d pixels; --image %d is for a learngene", source->path,
+                           (int)config->image_size, (int)expansion->image);
+    /* where the class token is read, the published descendants differ in eps alone */
+    int32_t norm = config->norm;
+    if (config->pool == TLEG_POOL_CLS)
+        norm = config->eps == 1e-6 ? TLEG_NORM_AFTER_POOL : TLEG_NORM_BEFORE_POOL;
+    if (expansion->norm && expansion->norm != norm)
+        return tool_misuse(call, "%s is a model with its norm %s; --norm and --timm are for a learngene", source->path,
+                           option_choice_name(option_norms, norm));
+    return EXIT_DONE;
+}
+
+static tleg_expander_options expander_options(const struct expansion *expansion) {
+    return (tleg_expander_options){.struct_size = sizeof(tleg_expander_options),
+                                   .dtype = expansion->dtype,
+                                   .norm = expansion->norm,
+                                   .image_size = expansion->image};
+}
+
+static int need_depth(const struct invocation *call, const struct expansion *expansion, const char *path) {
+    return expansion->depth ? EXIT_DONE : tool_misuse(call, "%s is a learngene: it needs --depth", path);
+}
+
+int source_take_expansion(const struct invocation *call, tleg_context *context, const struct expansion *expansion,
+                          struct source *source) {
+    if (source->model)
+        return check_model(call, expansion, source);
+    int code = need_depth(call, expansion, source->path);
+    if (code != EXIT_DONE)
+        return code;
+    const tleg_expander_options options = expander_options(expansion);
+    if (tleg_expander_create(context, source->gene, &options, &source->expander) != TLEG_OK)
+        return tool_fail_context(call, context);
+    source->config.depth = expansion->depth;
+    source->config.dtype = expansion->dtype ? expansion->dtype : TLEG_F32;
+    if (expansion->image)
+        source->config.image_size = expansion->image;
+    return EXIT_DONE;
+}
+
+int source_open_expanded(const struct invocation *call, tleg_context *context, const char *path,
+                         const struct expansion *expansion, struct source *source) {
+    *source = (struct source){.path = path, .config = {.struct_size = sizeof(tleg_config)}};
+    bool gene;
+    int code = look(call, context, path, &gene);
+    if (code == EXIT_DONE && !gene)
+        code = open_model(call, context, source);
+    if (code != EXIT_DONE || !gene)
+        return code != EXIT_DONE ? code : check_model(call, expansion, source);
+    const tleg_open_options opening = opening_of(call);
+    const tleg_expander_options options = expander_options(expansion);
+    if (tleg_expander_open(context, path, &opening, &options, &source->expander) != TLEG_OK)
+        return tool_fail_context(call, context);
+    tleg_status status = tleg_expander_get_info(context, source->expander, &source->config);
+    source->config.depth = expansion->depth;
+    return status == TLEG_OK ? need_depth(call, expansion, path) : tool_fail(call, "%s: %s", path, tleg_status_name(status));
+}
+
+int source_session(const struct invocation *call, tleg_context *context, struct source *source, int32_t batch,
+                   tleg_session **session) {
+    tleg_session_options options = {.struct_size = sizeof options, .batch = batch};
+    tleg_status status = source->model
+                             ? tleg_session_create(context, source->model, &options, session)
+                             : tleg_session_create_elastic(context, source->expander, source->config.depth, &options, session);
+    return status == TLEG_OK ? EXIT_DONE : tool_fail_context(call, context);
+}
+
+void source_close(struct source *source) {
+    tleg_expander_free(source->expander);
+    tleg_model_free(source->model);
+    tleg_learngene_free(source->gene);
+    *source = (struct source){0};
+}
+
+tleg_status source_run(tleg_session *session, const float *images, int64_t batch, float *logits, float *features) {
+    tleg_session_info info = {.struct_size = sizeof info};
+    const tleg_status status = tleg_session_get_info(NULL, session, &info);
+    const size_t count = (size_t)batch;
+    return status != TLEG_OK
+               ? status
+               : tleg_session_run(session, batch, images, count * info.image_floats, logits, count * info.logit_floats,
+                                  features, features ? count * info.feature_floats : 0);
+}
+
+int32_t source_guess(const float *logits, int32_t classes) {
+    int32_t best = 0;
+    for (int32_t i = 0; i < classes; i++) {
+        if (!isfinite(logits[i]))
+            return -1;
+        if (logits[i] > logits[best])
+            best = i;
+    }
+    return best;
+}
+
+int64_t source_tokens(const tleg_config *config) {
+    int64_t side = config->image_size / config->patch_size;
+    return config->prefix + side * side;
+}
+
+uint64_t source_parameters(const tleg_config *config, int32_t depth) {
+    uint64_t dim = (uint64_t)config->dim, hidden = (uint64_t)config->hidden, classes = (uint64_t)config->classes;
+    uint64_t patch = 3 * (uint64_t)config->patch_size * (uint64_t)config->patch_size;
+    uint64_t layer = 4 * dim                                                  /* norm1, norm2 */
+                     + 3 * dim * dim + (config->no_qkv_bias ? 0 : 3 * dim)    /* qkv */
+                     + dim * dim + dim                                        /* proj */
+                     + hidden * dim + hidden + dim * hidden + dim;            /* fc1, fc2 */
+    uint64_t heads = config->prefix == 2 ? 2 : 1;                             /* head, head_dist */
+    uint64_t outer = (uint64_t)(source_tokens(config) + config->prefix) * dim /* pos_embed, cls_token, dist_token */
+                     + patch * dim + dim + 2 * dim + heads * (classes * dim + classes);
+    return outer + (uint64_t)depth * layer;
+}

@@ -1,0 +1,67 @@
+/* What a verb works on: a learngene, which runs elastically at a depth, or a model. */
+#ifndef TLEG_TOOLS_SOURCE_H
+#define TLEG_TOOLS_SOURCE_H
+
+#include "base/options.h"
+
+/* What the command line asks a learngene to become; zero: as it was learned. */
+struct expansion {
+    int32_t depth, dtype, norm, image;
+    bool timm; /* another name of norm = TLEG_NORM_AFTER_POOL */
+};
+
+/* The options that fill it, for a verb's table. */
+#define EXPANSION_OPTIONS(expansion)                                                                                           \
+    {"--depth", OPTION_COUNT, &(expansion).depth, 1, 1024, NULL},                                                              \
+        {"--dtype", OPTION_CHOICE, &(expansion).dtype, 0, 0, option_dtypes},                                                   \
+        {"--norm", OPTION_CHOICE, &(expansion).norm, 0, 0, option_norms},                                                      \
+        {"--timm", OPTION_FLAG, &(expansion).timm, 0, 0, NULL}, {                                                              \
+        "--image", OPTION_COUNT, &(expansion).image, 1, INT32_MAX, NULL                                                        \
+    }
+#define OPTIONS_END                                                                                                            \
+    { NULL, OPTION_FLAG, NULL, 0, 0, NULL }
+
+/* Their lines in a verb's help. */
+#define EXPANSION_HELP                                                                                                         \
+    "  --depth N     layers, 1 to 1024; a learngene needs it\n"                                                                \
+    "  --dtype T     type of the weights: f32 (default), bf16, f16\n"                                                          \
+    "  --norm P      place of the final norm: as-learned (default), before-pool, after-pool (as in\n"                          \
+    "                the published descendants, with eps 1e-6)\n"                                                              \
+    "  --timm        the same as --norm after-pool\n"                                                                          \
+    "  --image I     side of the input in pixels, if not as learned: the position embedding is resampled\n"
+
+struct source {
+    const char *path;
+    tleg_learngene *gene; /* of a learngene's file, unless it was opened to run alone */
+    tleg_model *model;
+    tleg_expander *expander; /* of a learngene, once asked for */
+    tleg_config config;      /* of what runs: its depth, dtype and image size */
+};
+
+/* Folds --timm into --norm. False after refusing a contradiction. */
+bool expansion_settle(const struct invocation *call, struct expansion *expansion, int *code);
+
+/* Opens a learngene or a model, whichever the file is. Returns an exit code; source_close is right after a failure too. */
+int source_open(const struct invocation *call, tleg_context *context, const char *path, struct source *source);
+/* Refuses (EXIT_MISUSE) a learngene without a depth, and a model that is not what is asked for. For a learngene it packs
+ * the expander. Sets source->config to what runs. */
+int source_take_expansion(const struct invocation *call, tleg_context *context, const struct expansion *expansion,
+                          struct source *source);
+/* Both at once, for who only runs it: a learngene's numbers go from the file to the expander, and source->gene stays NULL. */
+int source_open_expanded(const struct invocation *call, tleg_context *context, const char *path,
+                         const struct expansion *expansion, struct source *source);
+/* A session over the model, or an elastic one at the depth asked for. After source_take_expansion or source_open_expanded. */
+int source_session(const struct invocation *call, tleg_context *context, struct source *source, int32_t batch,
+                   tleg_session **session);
+void source_close(struct source *source);
+/* Prepared images through a session, into arrays as long as it says; features may be NULL. */
+tleg_status source_run(tleg_session *session, const float *images, int64_t batch, float *logits, float *features);
+
+/* The class of the largest logit, the first of equals; -1 when one is not finite. */
+int32_t source_guess(const float *logits, int32_t classes);
+
+/* The numbers that a model of the configuration holds, at a depth. */
+uint64_t source_parameters(const tleg_config *config, int32_t depth);
+int64_t source_tokens(const tleg_config *config);
+
+#endif

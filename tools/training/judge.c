@@ -1,0 +1,103 @@
+/* What has been learned so far: validated at each depth, and written. */
+#include "private.h"
+
+#include "base/interrupt.h"
+#include "source/source.h"
+#include <stdlib.h>
+
+enum { LARGEST_BATCH = 64 };
+
+/* What is learned, as a source that sessions can be made over: the moving average where one is kept. */
+static int take_learned(struct state *state, struct source *learned) {
+    int32_t average = state->options->ema > 0;
+    *learned = (struct source){.path = state->options->out, .config = {.struct_size = sizeof learned->config}};
+    tleg_status status = state->source.gene
+                             ? tleg_trainer_copy_learngene(state->context, state->trainer, average, &learned->gene)
+                             : tleg_trainer_copy_model(state->context, state->trainer, average, &learned->model);
+    if (status == TLEG_OK)
+        status = learned->gene ? tleg_learngene_get_info(state->context, learned->gene, &learned->config)
+                               : tleg_model_get_info(state->context, learned->model, &learned->config);
+    return status == TLEG_OK ? EXIT_DONE : tool_fail_context(state->call, state->context);
+}
+
+int training_write(struct state *state) {
+    struct source learned;
+    if (!training_first(state))
+        return EXIT_DONE;
+    int code = take_learned(state, &learned);
+    progress_clear(&state->progress);
+    if (code == EXIT_DONE && (learned.gene ? tleg_learngene_save(state->context, learned.gene, state->options->out)
+                                           : tleg_model_save(state->context, learned.model, state->options->out)) != TLEG_OK)
+        code = tool_fail_context(state->call, state->context);
+    source_close(&learned);
+    return code;
+}
+
+static int score_unit(struct state *state, const struct source *learned, tleg_session *session, const struct feed_unit *unit,
+                      float *logits) {
+    int32_t classes = learned->config.classes;
+    for (int32_t d = 0; d < state->depth_count; d++) {
+        if ((learned->gene && tleg_session_set_depth(session, state->depths[d]) != TLEG_OK) ||
+            source_run(session, unit->images, (int64_t)unit->count, logits, NULL) != TLEG_OK)
+            return tool_fail(state->call, "validation: %s", tleg_session_get_error(session));
+        for (size_t i = 0; i < unit->count; i++)
+            state->scores[d].correct += source_guess(logits + i * (size_t)classes, classes) == unit->labels[i];
+        state->scores[d].images += (int64_t)unit->count;
+    }
+    return EXIT_DONE;
+}
+
+static int score_all(struct state *state, const struct source *learned, tleg_session *session, struct feed *feed,
+                     float *logits) {
+    const struct feed_unit *unit;
+    int code = EXIT_DONE;
+    while (code == EXIT_DONE && (unit = feed_next(feed)) != NULL) {
+        if (interrupt_signal())
+            return EXIT_INTERRUPTED;
+        code = unit->error ? tool_fail(state->call, "%s", unit->error) : score_unit(state, learned, session, unit, logits);
+    }
+    return code;
+}
+
+static struct feed *start_feed(struct state *state) {
+    size_t count = state->judged.count;
+    const struct feed_plan plan = {.part = &state->judged,
+                                   .config = &state->source.config,
+                                   .repeats = 1,
+                                   .batch = LARGEST_BATCH,
+                                   .ranks = 1,
+                                   .end = (int64_t)((count + LARGEST_BATCH - 1) / LARGEST_BATCH),
+                                   .loaders = state->options->loaders};
+    return feed_start(state->call, &plan);
+}
+
+static int judge(struct state *state, struct source *learned) {
+    const struct expansion expansion = {.depth = learned->gene ? state->depths[0] : 0};
+    tleg_session *session = NULL;
+    struct feed *feed = NULL;
+    float *logits = malloc(LARGEST_BATCH * (size_t)learned->config.classes * sizeof *logits);
+    int code = logits ? source_take_expansion(state->call, state->context, &expansion, learned) : tool_fail_memory(state->call);
+    if (code == EXIT_DONE)
+        code = source_session(state->call, state->context, learned, LARGEST_BATCH, &session);
+    if (code == EXIT_DONE && (feed = start_feed(state)) == NULL)
+        code = EXIT_FAILED;
+    if (code == EXIT_DONE)
+        code = score_all(state, learned, session, feed, logits);
+    feed_stop(feed);
+    tleg_session_free(session);
+    free(logits);
+    return code;
+}
+
+int training_judge(struct state *state) {
+    struct source learned;
+    if (!state->judged.count || !training_first(state))
+        return EXIT_DONE;
+    for (int32_t d = 0; d < state->depth_count; d++)
+        state->scores[d] = (struct score){.depth = state->depths[d]};
+    int code = take_learned(state, &learned);
+    if (code == EXIT_DONE)
+        code = judge(state, &learned);
+    source_close(&learned);
+    return code;
+}

@@ -1,0 +1,219 @@
+/* What a training says: to people, to machines (--json), and to its log. */
+#include "private.h"
+
+#include "base/measure.h"
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int training_open_log(struct state *state, int64_t bytes) {
+    const char *path = state->options->log;
+    if (!path || !training_first(state))
+        return EXIT_DONE;
+    state->log = fopen(path, bytes == 0 ? "w" : "a");
+    if (!state->log)
+        return tool_fail(state->call, "%s: %s", path, strerror(errno));
+    /* lines of steps that will be done once more */
+    if (bytes > 0 && fseeko(state->log, 0, SEEK_END) == 0 && ftello(state->log) > bytes &&
+        ftruncate(fileno(state->log), bytes) != 0)
+        return tool_fail(state->call, "%s: %s", path, strerror(errno));
+    return EXIT_DONE;
+}
+
+int64_t training_log_bytes(struct state *state) {
+    return state->log && fseeko(state->log, 0, SEEK_END) == 0 ? (int64_t)ftello(state->log) : 0;
+}
+
+/* Into the log, and with --json to standard output too. Frees the report. */
+static int emit(struct state *state, struct report *report) {
+    char *line = report_line(report);
+    if (!line)
+        return tool_fail_memory(state->call);
+    if (state->call->json) {
+        progress_clear(&state->progress);
+        puts(line);
+        fflush(stdout);
+    }
+    bool lost = state->log && (fprintf(state->log, "%s\n", line) < 0 || fflush(state->log) != 0);
+    free(line);
+    return lost ? tool_fail(state->call, "%s: %s", state->options->log, strerror(errno)) : EXIT_DONE;
+}
+
+/* ---- the start ---- */
+
+static void print_start(const struct state *state, const char *recipe, uint64_t bytes) {
+    const struct training_options *options = state->options;
+    int64_t step = (int64_t)options->batch * options->accumulate;
+    int32_t warmup = options->warmup >= 0 ? options->warmup : state->target->warmup;
+    char held[24], memory[24];
+    printf("data: %s: %zu images of %d classes to learn from, %zu to validate with; %s of pixels held in memory\n",
+           options->data, state->learned.count, (int)state->set.class_count, state->judged.count,
+           report_bytes(state->set.held + state->other.held, held));
+    printf("pictures: %s\n", recipe);
+    printf("steps: %" PRId64 " an epoch of %" PRId64 " images", state->steps_an_epoch, step);
+    if ((int64_t)state->learned.count % step)
+        printf(" (%" PRId64 " images are left over, others each time)", (int64_t)state->learned.count % step);
+    printf(", %" PRId64 " in %d epochs\n", state->steps_an_epoch * options->epochs, (int)options->epochs);
+    if (options->lr_absolute)
+        printf("learning rate: %g as given (--lr-absolute)", options->lr);
+    else
+        printf("learning rate: %g given, times %" PRId64 "/512 images of a step = %g", options->lr, step, state->peak);
+    if (warmup)
+        printf("; from 1e-06 over %d epoch%s of warm-up", (int)warmup, warmup == 1 ? "" : "s");
+    printf("; then a cosine to 1e-05%s\nmemory: %s for the trainer\n",
+           warmup >= options->epochs ? " (not reached: the epochs end before)" : "", report_bytes(bytes, memory));
+    if (state->saved >= 0)
+        printf("resumed: %s, step %" PRId64 " of %" PRId64 "\n", state->checkpoint, state->saved, state->total);
+    fflush(stdout);
+}
+
+int training_say_start(struct state *state) {
+    const struct training_options *options = state->options;
+    char recipe[RECIPE_TEXT];
+    uint64_t bytes = state->memory;
+    if (!training_first(state))
+        return EXIT_DONE;
+    training_describe(&state->recipe, recipe);
+    if (!state->call->json)
+        print_start(state, recipe, bytes);
+    struct report report = report_start();
+    report_text(&report, "verb", state->call->verb->name);
+    report_text(&report, "data", options->data);
+    report_integer(&report, "images", (int64_t)state->learned.count);
+    report_integer(&report, "val_images", (int64_t)state->judged.count);
+    report_integer(&report, "classes", state->set.class_count);
+    report_text(&report, "pictures", recipe);
+    report_integer(&report, "epochs", options->epochs);
+    report_integer(&report, "steps_per_epoch", state->steps_an_epoch);
+    report_integer(&report, "images_per_step", (int64_t)options->batch * options->accumulate);
+    report_real(&report, "lr_given", options->lr);
+    report_real(&report, "lr_peak", state->peak);
+    report_integer(&report, "warmup_epochs", options->warmup >= 0 ? options->warmup : state->target->warmup);
+    report_text(&report, "dtype", tool_dtype_name(options->dtype ? options->dtype : TLEG_F32));
+    report_size(&report, "seed", options->seed);
+    report_size(&report, "bytes", bytes);
+    report_integer(&report, "first_step", tleg_trainer_get_steps(state->trainer));
+    return emit(state, &report);
+}
+
+/* ---- steps ---- */
+
+static struct tally means_of(const struct tally *sums) {
+    double n = sums->images > 0 ? sums->images : 1;
+    return (struct tally){.loss = sums->loss / n,
+                          .labels = sums->labels / n,
+                          .teacher = sums->teacher / n,
+                          .correct = sums->correct / n,
+                          .images = sums->images,
+                          .depth = sums->depth};
+}
+
+static int say_interval(struct state *state, int64_t step, double rate) {
+    struct tally mean = means_of(&state->tally);
+    double now = measure_ms(), seconds = (now - state->tally.started) / 1e3;
+    double speed = seconds > 0 ? mean.images / seconds : 0;
+    double left = speed > 0 ? (double)(state->total - step) * state->options->batch * state->options->accumulate / speed : 0;
+    int64_t epoch = (step - 1) / state->steps_an_epoch + 1;
+    state->last = mean;
+    state->tally = (struct tally){.started = now};
+    if (state->lines && !state->call->json) {
+        printf("step %" PRId64 "/%" PRId64 "  epoch %" PRId64 "  depth %d  loss %.4f  top-1 %.2f %%  lr %.3g  %.0f images/s  "
+               "%.0f s left\n",
+               step, state->total, epoch, (int)mean.depth, mean.loss, 100 * mean.correct, rate, speed, left);
+        fflush(stdout);
+    }
+    struct report report = report_start();
+    report_integer(&report, "step", step);
+    report_integer(&report, "epoch", epoch);
+    report_real(&report, "loss", mean.loss);
+    report_real(&report, "labels", mean.labels);
+    report_real(&report, "teacher", mean.teacher);
+    report_real(&report, "accuracy", mean.correct);
+    report_real(&report, "lr", rate);
+    report_real(&report, "images_per_s", speed);
+    report_integer(&report, "depth", mean.depth);
+    return emit(state, &report);
+}
+
+int training_say_step(struct state *state, int64_t step, double rate) {
+    char text[96];
+    if (!training_first(state))
+        return EXIT_DONE;
+    struct tally mean = means_of(&state->tally);
+    int64_t epoch = (step - 1) / state->steps_an_epoch;
+    snprintf(text, sizeof text, "epoch %" PRId64 "/%d  loss %.3f  top-1 %.1f %%", epoch + 1, (int)state->options->epochs,
+             mean.loss, 100 * mean.correct);
+    progress_step(&state->progress, (step - state->resumed) * state->options->batch * state->options->accumulate, text);
+    if (step % state->options->log_every && step < state->total)
+        return EXIT_DONE;
+    return say_interval(state, step, rate);
+}
+
+/* ---- epochs, and the end ---- */
+
+static double share(const struct score *score) {
+    return score->images ? (double)score->correct / (double)score->images : 0;
+}
+
+/* Over the depths of the validation. */
+static double mean_share(const struct state *state) {
+    double sum = 0;
+    for (int32_t d = 0; d < state->depth_count; d++)
+        sum += share(&state->scores[d]);
+    return sum / state->depth_count;
+}
+
+static void print_epoch(const struct state *state, int32_t epoch, double seconds) {
+    printf("epoch %d/%d: ", (int)epoch, (int)state->options->epochs);
+    if (state->judged.count) {
+        printf("validation top-1 %.2f %% ", 100 * mean_share(state));
+        for (int32_t d = 0; d < state->depth_count && state->depth_count > 1; d++)
+            printf("%sdepth %d %.2f%s", d ? ", " : "(", (int)state->scores[d].depth, 100 * share(&state->scores[d]),
+                   d + 1 == state->depth_count ? ") " : "");
+    }
+    printf("%.1f s, %s written\n", seconds, state->options->out);
+    fflush(stdout);
+}
+
+int training_say_epoch(struct state *state, int32_t epoch, double seconds) {
+    if (!training_first(state))
+        return EXIT_DONE;
+    progress_clear(&state->progress);
+    if (!state->call->json)
+        print_epoch(state, epoch, seconds);
+    struct report report = report_start();
+    report_integer(&report, "epoch", epoch);
+    if (state->judged.count) {
+        json_t *depths = json_object();
+        for (int32_t d = 0; d < state->depth_count; d++) {
+            char key[16];
+            snprintf(key, sizeof key, "%d", (int)state->scores[d].depth);
+            json_object_set_new(depths, key, json_real(share(&state->scores[d])));
+        }
+        report_real(&report, "val_top1", mean_share(state));
+        report_add(&report, "val_top1_by_depth", depths);
+        report_integer(&report, "val_images", (int64_t)state->judged.count);
+    }
+    report_real(&report, "seconds", seconds);
+    return emit(state, &report);
+}
+
+int training_say_end(struct state *state, int64_t step) {
+    if (!training_first(state))
+        return EXIT_DONE;
+    progress_clear(&state->progress);
+    if (!state->call->json) {
+        printf("%s: %s after %" PRId64 " steps\n", state->options->out, state->source.gene ? "the learngene" : "the model",
+               step);
+        return EXIT_DONE;
+    }
+    struct report report = report_start();
+    report_text(&report, "file", state->options->out);
+    report_integer(&report, "steps", step);
+    report_real(&report, "loss", state->last.loss);
+    if (state->judged.count && state->validated)
+        report_real(&report, "val_top1", mean_share(state));
+    return report_print(state->call, &report);
+}

@@ -1,0 +1,211 @@
+/* The options of a training: their help, what goes together, and the recipe that follows from them. */
+#include "private.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const struct choice training_augments[] = {{"deit", AUGMENT_DEIT}, {"light", AUGMENT_LIGHT}, {"none", AUGMENT_NONE}, {NULL, 0}};
+const struct choice training_dtypes[] = {{"f32", TLEG_F32}, {"bf16", TLEG_BF16}, {NULL, 0}};
+
+const char training_help[] =
+    "Data\n"
+    "  --data DIR          a folder for each class with JPEG and PNG files in it and below; or CIFAR's binary files\n"
+    "                      (*.bin, beside batches.meta.txt or fine_label_names.txt); or IDX files (*-images-idx3-ubyte\n"
+    "                      and *-labels-idx1-ubyte)\n"
+    "  --val DIR           other data to validate with after each epoch (of binary files: those named test* or t10k*)\n"
+    "  --val-every N       instead: every N-th image of each class's sorted list, from the first on\n"
+    "  --val-depths A,B..  depths at which a learngene is validated (the fixed one; or both ends and the middle)\n"
+    "  --cache BYTES       decoded pictures to hold in memory (1G); others are decoded each time\n"
+    "  --loaders N         threads that decode and augment ahead (1); results do not depend on it\n"
+    "  --skip-bad          report images that cannot be read, and continue without them; --exif: apply EXIF orientation\n"
+    "Teacher\n"
+    "  --teacher MODEL     a model (or a learngene, with --teacher-depth N) that is run on each batch, after augmentation\n"
+    "  --teacher-logits F  instead: stored logits, safetensors with \"logits\" f32 [N,C] and in its metadata \"names\", a\n"
+    "                      JSON array of N strings: CLASS/IMAGE.jpg below DIR, or FILE.bin:7 for the 8th of a binary file.\n"
+    "                      They are those of whole pictures: use --augment none, with --flip if you like\n"
+    "  --alpha A           weight of the teacher's loss against the labels' (1 with a teacher, else 0)\n"
+    "  --tau T             temperature of the teacher's loss (1)\n"
+    "Steps\n"
+    "  --epochs E          passes over the data\n"
+    "  --batch B           images computed at once (128); with --accumulate K a step takes K batches\n"
+    "  --lr R              learning rate for a step of 512 images (5e-4): R * B * K / 512 is used; --lr-absolute: R itself\n"
+    "  --warmup W          epochs in which the rate rises from 1e-6 (distill 5, tune 0); a cosine to 1e-5 follows\n"
+    "  --weight-decay D    of AdamW (0.05); --clip N: largest norm of the gradient; --ema D: learn the moving average with\n"
+    "                      this decay, such as 0.99996; --drop-path P: stochastic depth (distill 0, tune 0.1)\n"
+    "  --smoothing S       label smoothing (0.1)\n"
+    "  --recompute         keep only each block's input and compute the rest again: less memory, more time\n"
+    "  --dtype bf16        mixed precision, where the processor multiplies bf16: the blocks' products take rounded\n"
+    "                      numbers; everything else, and what is learned, stays f32 (f32)\n"
+    "Pictures\n"
+    "  --augment A         deit (default): crop, flip, RandAugment, erasing, mixup or cutmix, each picture 3 times in a row;\n"
+    "                      light: crop and flip; none: as they are classified. These change single settings:\n"
+    "  --crop-scale S      smallest share of the area that a random crop keeps (0.08; pictures of the model's size, up to\n"
+    "                      32 pixels, are padded by 4 instead)\n"
+    "  --flip P  --rand-augment M (magnitude; 0: none)  --jitter J (without RandAugment)  --erase P\n"
+    "  --mixup A  --cutmix A  --repeats N\n"
+    "Run\n"
+    "  --seed S            seed of everything random (0): it gives the same bits at any --threads and --loaders\n"
+    "  --log FILE          write JSON lines: the setup, each interval, each epoch\n"
+    "  --log-every N       steps in an interval (50)\n"
+    "  --checkpoint FILE   written after each epoch, every --checkpoint-every N steps, and on Ctrl-C or SIGTERM (exit code\n"
+    "                      130) (-o's name with .checkpoint appended)\n"
+    "  --resume            continue from the checkpoint, bit for bit as if never stopped; start if there is none\n"
+    "  --limit-steps N     stop after N steps, as if that were the end\n"
+    "  -o FILE             the file to write, after each epoch and at the end\n";
+
+/* ---- depths ---- */
+
+static bool read_depth(const char **text, int32_t *depth) {
+    char *end;
+    if (**text < '1' || **text > '9')
+        return false;
+    long value = strtol(*text, &end, 10);
+    if (value > 1024)
+        return false;
+    *text = end;
+    *depth = (int32_t)value;
+    return true;
+}
+
+bool training_read_depths(const char *text, int32_t *least, int32_t *most) {
+    if (!read_depth(&text, least))
+        return false;
+    *most = *least;
+    if (*text == '-') {
+        text++;
+        if (!read_depth(&text, most))
+            return false;
+    }
+    return !*text && *least <= *most;
+}
+
+bool training_list_depths(const char *text, int32_t depths[TRAINING_DEPTHS], int32_t *count) {
+    for (*count = 0; *count < TRAINING_DEPTHS; text++) {
+        if (!read_depth(&text, &depths[(*count)++]))
+            return false;
+        if (*text != ',')
+            return !*text;
+    }
+    return false;
+}
+
+/* ---- what goes together ---- */
+
+/* A share that is below 1, or at most 1; below 0: not given. */
+static bool check_shares(const struct invocation *call, const struct training_options *options, int *code) {
+    const struct {
+        const char *name;
+        double value;
+        bool below;
+    } shares[] = {{"--alpha", options->alpha, false},
+                  {"--smoothing", options->smoothing, true},
+                  {"--ema", options->ema, true},
+                  {"--crop-scale", options->crop_scale, false},
+                  {"--flip", options->flip, false},
+                  {"--erase", options->erase, false},
+                  {"--drop-path", options->drop_path, true},
+                  {"--jitter", options->jitter, false}};
+    for (size_t i = 0; i < sizeof shares / sizeof *shares; i++)
+        if (shares[i].value > 1 || (shares[i].below && shares[i].value == 1)) {
+            *code = tool_misuse(call, "%s takes a number %s 1", shares[i].name, shares[i].below ? "below" : "of at most");
+            return false;
+        }
+    if (options->rand_augment > 10) {
+        *code = tool_misuse(call, "--rand-augment takes a magnitude of at most 10");
+        return false;
+    }
+    return true;
+}
+
+static const char *contradiction(const struct training_options *options) {
+    bool shaped = options->crop_scale >= 0 || options->rand_augment > 0 || options->jitter > 0 || options->erase > 0;
+    if (options->val && options->val_every)
+        return "--val and --val-every mean the same: give one";
+    if (options->val_depths && !options->val && !options->val_every)
+        return "--val-depths needs --val or --val-every";
+    if (options->teacher && options->teacher_logits)
+        return "--teacher and --teacher-logits mean the same: give one";
+    if (options->teacher_depth && !options->teacher)
+        return "--teacher-depth needs --teacher";
+    if (options->alpha > 0 && !options->teacher && !options->teacher_logits)
+        return "--alpha above 0 needs --teacher or --teacher-logits";
+    if (options->augment == AUGMENT_NONE && shaped)
+        return "--augment none shows pictures as they are classified; --flip, --mixup, --cutmix and --repeats go with it: "
+               "for crops, RandAugment, jitter and erasing use --augment light or deit";
+    if (options->teacher_logits && (options->augment != AUGMENT_NONE || options->mixup > 0 || options->cutmix > 0))
+        return "stored logits are those of whole pictures, and a random crop or a mix would change the pictures: use "
+               "--augment none with --teacher-logits (--flip may be added)";
+    return NULL;
+}
+
+bool training_settle(const struct invocation *call, const struct training_options *options, int *code) {
+    int32_t depths[TRAINING_DEPTHS], count;
+    if (!options->data || !options->epochs || !options->out) {
+        *code = tool_misuse(call, "needs --data, --epochs and -o");
+        return false;
+    }
+    if (options->val_depths && !training_list_depths(options->val_depths, depths, &count)) {
+        *code = tool_misuse(call, "--val-depths takes up to %d depths from 1 to 1024, such as 3,6,12; found \"%s\"",
+                            TRAINING_DEPTHS, options->val_depths);
+        return false;
+    }
+    const char *text = contradiction(options);
+    if (text) {
+        *code = tool_misuse(call, "%s", text);
+        return false;
+    }
+    return check_shares(call, options, code);
+}
+
+/* ---- the recipe ---- */
+
+static double given(double value, double otherwise) {
+    return value >= 0 ? value : otherwise;
+}
+
+void training_recipe(const struct training_options *options, const tleg_config *config, struct recipe *recipe) {
+    bool deit = options->augment == AUGMENT_DEIT, none = options->augment == AUGMENT_NONE, small = config->image_size <= 32;
+    double magnitude = given(options->rand_augment, deit ? 9 : 0), smoothing = given(options->smoothing, 0.1);
+    *recipe = (struct recipe){
+        .shaped = !none,
+        .flip = given(options->flip, none ? 0 : 0.5),
+        .repeats = options->repeats ? options->repeats
+                   : deit           ? 3
+                                    : 1,
+        .mix = {.struct_size = sizeof recipe->mix,
+                .classes = config->classes,
+                .mixup = given(options->mixup, deit ? 0.8 : 0),
+                .cutmix = given(options->cutmix, deit ? 1 : 0),
+                .smoothing = smoothing},
+        .smoothing = smoothing,
+        .alpha = given(options->alpha, options->teacher || options->teacher_logits ? 1 : 0),
+    };
+    recipe->mixed = recipe->mix.mixup > 0 || recipe->mix.cutmix > 0;
+    recipe->augment = (tleg_augment_options){.struct_size = sizeof recipe->augment,
+                                             .padding = small && options->crop_scale < 0 ? 4 : 0,
+                                             .crop_least = given(options->crop_scale, 0),
+                                             .flip = recipe->flip,
+                                             .rand_ops = magnitude > 0 ? 2 : 0,
+                                             .rand_increasing = 1,
+                                             .rand_magnitude = magnitude,
+                                             .rand_std = magnitude > 0 ? 0.5 : 0,
+                                             .jitter = given(options->jitter, deit ? 0.4 : 0),
+                                             .erase = given(options->erase, deit ? 0.25 : 0)};
+}
+
+/* One line that says all of it; also what a checkpoint is compared by. */
+void training_describe(const struct recipe *recipe, char text[RECIPE_TEXT]) {
+    const tleg_augment_options *a = &recipe->augment;
+    char crop[64];
+    if (!recipe->shaped)
+        snprintf(crop, sizeof crop, "no crop");
+    else if (a->padding)
+        snprintf(crop, sizeof crop, "crop after padding %d (of pictures of another size: 0.08 to 1)", (int)a->padding);
+    else
+        snprintf(crop, sizeof crop, "crop of %g to 1", a->crop_least > 0 ? a->crop_least : 0.08);
+    snprintf(text, RECIPE_TEXT,
+             "%s, flip %g, RandAugment %g, jitter %g, erasing %g, mixup %g, cutmix %g, smoothing %g, each picture %d times",
+             crop, recipe->flip, recipe->shaped ? a->rand_magnitude : 0, recipe->shaped ? a->jitter : 0,
+             recipe->shaped ? a->erase : 0, recipe->mix.mixup, recipe->mix.cutmix, recipe->smoothing, (int)recipe->repeats);
+}

@@ -1,0 +1,107 @@
+/* What the files of a training share. */
+#ifndef TLEG_TOOLS_TRAINING_PRIVATE_H
+#define TLEG_TOOLS_TRAINING_PRIVATE_H
+
+#include "base/progress.h"
+#include "base/report.h"
+#include "data/feed.h"
+#include "ranks.h"
+#include "training.h"
+#include <stdio.h>
+
+enum { RECIPE_TEXT = 320 };
+
+/* How pictures are made and judged, with all defaults settled. */
+struct recipe {
+    bool shaped, mixed; /* augment is used; mix is */
+    tleg_augment_options augment;
+    tleg_mix_options mix;
+    double flip, smoothing, alpha;
+    int32_t repeats;
+};
+void training_recipe(const struct training_options *options, const tleg_config *config, struct recipe *recipe);
+void training_describe(const struct recipe *recipe, char text[RECIPE_TEXT]);
+bool training_list_depths(const char *text, int32_t depths[TRAINING_DEPTHS], int32_t *count);
+
+/* Sums over images since the last line of the log, and over ranks. */
+struct tally {
+    double loss, labels, teacher, correct, images;
+    double started; /* milliseconds */
+    int32_t depth;  /* of the last pass */
+};
+
+struct score {
+    int32_t depth;
+    int64_t correct, images;
+};
+
+struct teacher {
+    struct source source;
+    tleg_context *context;
+    tleg_session *session;
+    float *images; /* in the teacher's colours; NULL when they are the student's */
+    double scale[3], shift[3];
+    size_t numbers;  /* of an image */
+    char error[512]; /* why the last call failed */
+};
+
+struct state {
+    const struct invocation *call;
+    const struct training_options *options;
+    const struct training_target *target;
+    struct ranks ranks;
+    tleg_context *context;
+    struct dataset set, other; /* other: --val's */
+    struct part learned, judged;
+    struct source source; /* what is learned, as it was at first */
+    tleg_trainer *trainer;
+    struct recipe recipe;
+    struct teacher teacher;
+    float *logits;                                /* (set.count, classes): stored ones */
+    int32_t depths[TRAINING_DEPTHS], depth_count; /* of the validation */
+    const char *checkpoint;
+    char *own_checkpoint;          /* where the call gives none */
+    int64_t steps_an_epoch, total; /* steps */
+    int32_t validated;             /* epochs */
+    int64_t saved;                 /* the step that the checkpoint holds; -1: none yet */
+    int64_t resumed;               /* the step that this run began with */
+    uint64_t memory;               /* bytes of the trainer */
+    double peak;                   /* learning rate */
+    struct progress progress;
+    bool lines; /* a line for each interval, since nobody sees a bar */
+    FILE *log;
+    struct tally tally, last; /* last: of the interval before */
+    struct score scores[TRAINING_DEPTHS];
+};
+
+static inline bool training_first(const struct state *state) {
+    return state->ranks.rank == 0;
+}
+
+/* ---- data (data.c): exit codes ---- */
+int training_open_data(struct state *state);
+int training_split_data(struct state *state); /* after the classes have their numbers */
+int training_read_logits(struct state *state);
+
+/* ---- teacher (teacher.c) ---- */
+int training_open_teacher(struct state *state);
+void training_close_teacher(struct teacher *teacher);
+tleg_status TLEG_CALL training_ask_teacher(void *teacher, const float *images, int64_t batch, float *logits);
+
+/* ---- checkpoints (state.c) ---- */
+int training_find_checkpoint(struct state *state); /* resumes, or makes sure that none is lost */
+int training_save(struct state *state);
+
+/* ---- validation and results (judge.c) ---- */
+int training_judge(struct state *state); /* fills scores; EXIT_INTERRUPTED when a signal came */
+int training_write(struct state *state); /* -o */
+
+/* ---- what is said (log.c) ---- */
+int training_open_log(struct state *state, int64_t bytes); /* bytes of a former run that are kept; -1: all of them */
+int64_t training_log_bytes(struct state *state);
+int training_say_start(struct state *state);
+int training_say_step(struct state *state, int64_t step, double rate);
+int training_say_epoch(struct state *state, int32_t epoch, double seconds);
+int training_say_end(struct state *state, int64_t step);
+
+#endif

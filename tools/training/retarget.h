@@ -1,0 +1,13 @@
+/* Gives a learngene or a model other classes. */
+#ifndef TLEG_TOOLS_RETARGET_H
+#define TLEG_TOOLS_RETARGET_H
+
+#include "data/dataset.h"
+#include "source/source.h"
+
+/* Makes what is to be learned fit the classes of a data set. Where labels and class names are the same, the set takes over the
+ * labels' numbers (dataset_match). Where they differ, the head starts anew from the seed, as a fresh learngene's would, and
+ * that is said; and the labels become the names of the data's classes. What comes out is f32. Returns an exit code. */
+int retarget(const struct invocation *call, tleg_context *context, struct source *source, struct dataset *set, uint64_t seed);
+
+#endif

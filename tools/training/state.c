@@ -1,0 +1,137 @@
+/* Checkpoints: the trainer's state, and beside it what the command needs to go on bit for bit. */
+#include "private.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { PAIRS = 24, VALUE = RECIPE_TEXT };
+
+struct pairs {
+    int64_t count;
+    const char *keys[PAIRS];
+    char values[PAIRS][VALUE];
+};
+
+__attribute__((format(printf, 3, 4))) static void add(struct pairs *pairs, const char *key, const char *format, ...) {
+    va_list values;
+    va_start(values, format);
+    pairs->keys[pairs->count] = key;
+    vsnprintf(pairs->values[pairs->count++], VALUE, format, values);
+    va_end(values);
+}
+
+/* What decides the bits of a run, and is not the trainer's own: a checkpoint must agree with all of it. */
+static void add_settings(const struct state *state, struct pairs *pairs) {
+    const struct training_options *options = state->options;
+    char recipe[RECIPE_TEXT];
+    training_describe(&state->recipe, recipe);
+    add(pairs, "run.verb", "%s", state->call->verb->name);
+    add(pairs, "run.seed", "%" PRIu64, options->seed);
+    add(pairs, "run.epochs", "%d", (int)options->epochs);
+    add(pairs, "run.batch", "%d", (int)options->batch);
+    add(pairs, "run.accumulate", "%d", (int)options->accumulate);
+    add(pairs, "run.ranks", "%d", (int)state->ranks.count);
+    add(pairs, "run.peak_learning_rate", "%.17g", state->peak);
+    add(pairs, "run.warmup", "%d", (int)(options->warmup >= 0 ? options->warmup : state->target->warmup));
+    add(pairs, "run.pictures", "%s", recipe);
+    add(pairs, "run.images", "%zu", state->learned.count);
+    add(pairs, "run.data", "%016" PRIx64, part_fingerprint(&state->learned));
+    add(pairs, "run.teacher", "%s", options->teacher ? "model" : options->teacher_logits ? "stored logits" : "none");
+}
+
+static void add_state(struct state *state, struct pairs *pairs) {
+    add(pairs, "run.steps", "%" PRId64, tleg_trainer_get_steps(state->trainer));
+    add(pairs, "run.total", "%" PRId64, state->total);
+    add(pairs, "run.validated", "%d", (int)state->validated);
+    add(pairs, "run.log_bytes", "%" PRId64, training_log_bytes(state));
+}
+
+int training_save(struct state *state) {
+    struct pairs *pairs = calloc(1, sizeof *pairs);
+    const char *texts[2 * PAIRS];
+    if (!training_first(state) || !pairs) {
+        free(pairs);
+        return training_first(state) ? tool_fail_memory(state->call) : EXIT_DONE;
+    }
+    add_settings(state, pairs);
+    add_state(state, pairs);
+    for (int64_t i = 0; i < pairs->count; i++) {
+        texts[2 * i] = pairs->keys[i];
+        texts[2 * i + 1] = pairs->values[i];
+    }
+    progress_clear(&state->progress);
+    int code = EXIT_DONE;
+    if (tleg_trainer_save(state->context, state->trainer, state->checkpoint, pairs->count, texts) != TLEG_OK)
+        code = tool_fail_context(state->call, state->context);
+    else
+        state->saved = tleg_trainer_get_steps(state->trainer);
+    free(pairs);
+    return code;
+}
+
+/* ---- going on ---- */
+
+static int64_t number(const tleg_file *file, const char *key) {
+    const char *text = tleg_file_get_metadata(file, key);
+    return text ? strtoll(text, NULL, 10) : -1;
+}
+
+static int compare(struct state *state, const tleg_file *file) {
+    struct pairs *pairs = calloc(1, sizeof *pairs);
+    int code = EXIT_DONE;
+    if (!pairs)
+        return tool_fail_memory(state->call);
+    add_settings(state, pairs);
+    for (int64_t i = 0; i < pairs->count && code == EXIT_DONE; i++) {
+        const char *found = tleg_file_get_metadata(file, pairs->keys[i]);
+        if (!found || strcmp(found, pairs->values[i]) != 0)
+            code = tool_fail(state->call, "%s: a checkpoint of another run: %s is \"%s\" there, \"%s\" here", state->checkpoint,
+                             pairs->keys[i] + strlen("run."), found ? found : "(absent)", pairs->values[i]);
+    }
+    free(pairs);
+    return code;
+}
+
+static int resume(struct state *state, const tleg_file *file) {
+    int code = compare(state, file);
+    if (code != EXIT_DONE)
+        return code;
+    if (tleg_trainer_load(state->context, state->trainer, state->checkpoint) != TLEG_OK)
+        return tool_fail_context(state->call, state->context);
+    state->validated = (int32_t)number(file, "run.validated");
+    state->saved = tleg_trainer_get_steps(state->trainer);
+    return training_open_log(state, number(file, "run.log_bytes"));
+}
+
+/* A checkpoint that a new run would write over: fine when it was finished. */
+static int spare(struct state *state, const tleg_file *file) {
+    int64_t steps = number(file, "run.steps"), total = number(file, "run.total");
+    if (steps < 0)
+        return tool_fail(state->call,
+                         "%s: not a checkpoint of a training, and it would be overwritten: give another --checkpoint",
+                         state->checkpoint);
+    if (steps < total)
+        return tool_fail(state->call,
+                         "%s: holds a run that was stopped at step %" PRId64 " of %" PRId64
+                         ": --resume continues it; to start again, remove it or give another --checkpoint",
+                         state->checkpoint, steps, total);
+    return training_open_log(state, 0);
+}
+
+int training_find_checkpoint(struct state *state) {
+    tleg_file *file;
+    if (access(state->checkpoint, F_OK) != 0 && errno == ENOENT) {
+        if (state->options->resume && training_first(state))
+            tool_note(state->call, "%s: no checkpoint yet; starting from the beginning", state->checkpoint);
+        return training_open_log(state, 0);
+    }
+    if (tleg_file_open(state->context, state->checkpoint, NULL, &file) != TLEG_OK)
+        return tool_fail_context(state->call, state->context);
+    int code = state->options->resume ? resume(state, file) : spare(state, file);
+    tleg_file_free(file);
+    return code;
+}

@@ -1,0 +1,348 @@
+/* The loop of a training: steps, epochs, and what begins and ends it. */
+#include "private.h"
+
+#include "base/context.h"
+#include "base/interrupt.h"
+#include "base/measure.h"
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- one step ---- */
+
+static int fail_trainer(struct state *state) {
+    const char *teacher = state->teacher.error, *text = tleg_trainer_get_error(state->trainer);
+    progress_clear(&state->progress);
+    if (state->saved >= 0)
+        return tool_fail(state->call, "%s%s%s; %s holds step %" PRId64, text, *teacher ? ": " : "", teacher, state->checkpoint,
+                         state->saved);
+    return tool_fail(state->call, "%s%s%s; no checkpoint was written yet", text, *teacher ? ": " : "", teacher);
+}
+
+/* Forward and backward over one unit; its loss is added to sums. */
+static int learn_unit(struct state *state, const struct feed_unit *unit, struct tally *sums) {
+    tleg_train_loss loss = {.struct_size = sizeof loss};
+    if (unit->error) {
+        progress_clear(&state->progress);
+        return tool_fail(state->call, "%s%s", unit->error,
+                         state->options->skip_bad ? "" : " (--skip-bad continues without such files)");
+    }
+    const tleg_train_batch batch = {.struct_size = sizeof batch,
+                                    .size = (int32_t)unit->count,
+                                    .images = unit->images,
+                                    .labels = unit->targets ? NULL : unit->labels,
+                                    .targets = unit->targets,
+                                    .teacher_logits = unit->logits,
+                                    .share = 1.0 / state->options->accumulate};
+    if (tleg_trainer_backward(state->trainer, &batch, &loss) != TLEG_OK)
+        return fail_trainer(state);
+    double n = (double)unit->count;
+    sums->loss += n * loss.total;
+    sums->labels += n * loss.labels;
+    sums->teacher += n * loss.teacher;
+    sums->correct += (double)loss.correct;
+    sums->images += n;
+    sums->depth = loss.depth;
+    return EXIT_DONE;
+}
+
+/* Sums over ranks, and into what the next line of the log says. Whether any rank got a signal. */
+static bool gather(struct state *state, const struct tally *sums) {
+    double values[] = {sums->loss, sums->labels, sums->teacher, sums->correct, sums->images, interrupt_signal() != 0};
+    ranks_sum_few(&state->ranks, values, 6);
+    struct tally *tally = &state->tally;
+    tally->loss += values[0];
+    tally->labels += values[1];
+    tally->teacher += values[2];
+    tally->correct += values[3];
+    tally->images += values[4];
+    tally->depth = sums->depth;
+    return values[5] > 0;
+}
+
+static int stop(struct state *state) {
+    int64_t step = tleg_trainer_get_steps(state->trainer);
+    int code = training_save(state);
+    if (code != EXIT_DONE || !training_first(state))
+        return code == EXIT_DONE ? EXIT_INTERRUPTED : code;
+    const char *name = interrupt_signal() == SIGTERM ? "SIGTERM" : "SIGINT";
+    tool_fail(state->call, "stopped by %s after step %" PRId64 " of %" PRId64 "; %s holds it, --resume continues", name, step,
+              state->total, state->checkpoint);
+    return EXIT_INTERRUPTED;
+}
+
+static int learn_step(struct state *state, struct feed *feed, double rate) {
+    struct tally sums = {0};
+    int code = EXIT_DONE;
+    for (int32_t k = 0; k < state->options->accumulate && code == EXIT_DONE; k++)
+        code = learn_unit(state, feed_next(feed), &sums);
+    if (code != EXIT_DONE)
+        return code;
+    if (tleg_trainer_update(state->trainer, rate) != TLEG_OK)
+        return fail_trainer(state);
+    bool stopped = gather(state, &sums);
+    int64_t step = tleg_trainer_get_steps(state->trainer);
+    code = training_say_step(state, step, rate);
+    if (code != EXIT_DONE)
+        return code;
+    if (stopped)
+        return stop(state);
+    if (state->options->checkpoint_every && step % state->options->checkpoint_every == 0 && step % state->steps_an_epoch)
+        return training_save(state);
+    return EXIT_DONE;
+}
+
+/* ---- one epoch ---- */
+
+static int find_rate(struct state *state, int32_t epoch, double *rate) {
+    const struct training_options *options = state->options;
+    const tleg_train_rate recipe = {.struct_size = sizeof recipe,
+                                    .epochs = options->epochs,
+                                    .warmup = options->warmup >= 0 ? options->warmup : state->target->warmup,
+                                    .peak = state->peak};
+    if (tleg_train_rate_of_epoch(&recipe, epoch, rate) != TLEG_OK)
+        return tool_fail(state->call, "no learning rate for epoch %d of %d with %d of warm-up", (int)epoch,
+                         (int)options->epochs, (int)recipe.warmup);
+    return EXIT_DONE;
+}
+
+static struct feed *start_feed(struct state *state, int32_t epoch) {
+    const struct training_options *options = state->options;
+    int64_t first = tleg_trainer_get_steps(state->trainer) - epoch * state->steps_an_epoch;
+    const struct feed_plan plan = {.part = &state->learned,
+                                   .config = &state->source.config,
+                                   .augment = state->recipe.shaped ? &state->recipe.augment : NULL,
+                                   .flip = state->recipe.flip,
+                                   .mix = state->recipe.mixed ? &state->recipe.mix : NULL,
+                                   .logits = state->logits,
+                                   .shuffle = true,
+                                   .repeats = state->recipe.repeats,
+                                   .seed = options->seed,
+                                   .epoch = epoch,
+                                   .batch = (size_t)options->batch,
+                                   .rank = state->ranks.rank,
+                                   .ranks = state->ranks.count,
+                                   .first = first * options->accumulate,
+                                   .end = state->steps_an_epoch * options->accumulate,
+                                   .loaders = options->loaders};
+    return feed_start(state->call, &plan);
+}
+
+static int learn_epoch(struct state *state, int32_t epoch) {
+    int64_t end = (epoch + 1) * state->steps_an_epoch;
+    double rate = 0;
+    int code = find_rate(state, epoch, &rate);
+    struct feed *feed = code == EXIT_DONE ? start_feed(state, epoch) : NULL;
+    if (!feed)
+        return EXIT_FAILED;
+    while (code == EXIT_DONE && tleg_trainer_get_steps(state->trainer) < (end < state->total ? end : state->total))
+        code = learn_step(state, feed, rate);
+    feed_stop(feed);
+    return code;
+}
+
+/* Whether any rank got a signal. */
+static bool is_stopped(const struct state *state) {
+    double came = interrupt_signal() != 0;
+    ranks_sum_few(&state->ranks, &came, 1);
+    return came > 0;
+}
+
+/* Validates, writes what was learned, and then says in a checkpoint that it is done. */
+static int end_epoch(struct state *state, int32_t epoch, double seconds) {
+    int code = training_judge(state);
+    if (code != EXIT_DONE && code != EXIT_INTERRUPTED)
+        return code;
+    if (is_stopped(state))
+        return stop(state);
+    code = training_write(state);
+    if (code == EXIT_DONE)
+        code = training_say_epoch(state, epoch, seconds);
+    state->validated = epoch;
+    return code == EXIT_DONE ? training_save(state) : code;
+}
+
+static void start_progress(struct state *state) {
+    state->tally.started = measure_ms();
+    state->resumed = tleg_trainer_get_steps(state->trainer);
+    progress_start(&state->progress, state->call->verb->name,
+                   (state->total - state->resumed) * state->options->batch * state->options->accumulate);
+    state->progress.shown = state->progress.shown && training_first(state);
+    state->lines = !state->progress.shown || !isatty(1);
+}
+
+/* From the trainer's step to the last one. A resumed run may begin where an epoch has ended but was not validated. */
+static int learn_epochs(struct state *state) {
+    double began = state->tally.started;
+    int code = EXIT_DONE;
+    while (code == EXIT_DONE) {
+        int64_t step = tleg_trainer_get_steps(state->trainer);
+        int32_t epoch = (int32_t)(step / state->steps_an_epoch);
+        if (step % state->steps_an_epoch == 0 && epoch > state->validated) {
+            double ended = measure_ms();
+            code = end_epoch(state, epoch, (ended - began) / 1e3);
+            began = measure_ms();
+            state->tally.started += began - ended; /* the interval goes on; validation is not in its speed */
+        }
+        if (step >= state->total)
+            break;
+        if (code == EXIT_DONE)
+            code = learn_epoch(state, epoch);
+    }
+    return code;
+}
+
+static int learn(struct state *state) {
+    start_progress(state);
+    int code = learn_epochs(state);
+    progress_clear(&state->progress);
+    int64_t step = tleg_trainer_get_steps(state->trainer);
+    if (code == EXIT_DONE)
+        code = training_write(state);
+    if (code == EXIT_DONE && state->saved < step)
+        code = training_save(state);
+    return code == EXIT_DONE ? training_say_end(state, step) : code;
+}
+
+/* ---- the trainer ---- */
+
+static tleg_trainer_options options_of(struct state *state) {
+    const struct training_options *options = state->options;
+    const struct training_target *target = state->target;
+    return (tleg_trainer_options){.struct_size = sizeof(tleg_trainer_options),
+                                  .batch = options->batch / state->ranks.count,
+                                  .depth_mode = state->source.gene ? target->depth_mode : 0,
+                                  .depth_least = state->source.gene ? target->depth_least : 0,
+                                  .depth_most = state->source.gene ? target->depth_most : 0,
+                                  .checkpoint = options->recompute,
+                                  .dtype = options->dtype,
+                                  .alpha = state->recipe.alpha,
+                                  .tau = options->tau,
+                                  .smoothing = state->recipe.smoothing,
+                                  .weight_decay = options->weight_decay > 0    ? options->weight_decay
+                                                  : options->weight_decay == 0 ? -1
+                                                                               : 0,
+                                  .clip = options->clip,
+                                  .drop_path = options->drop_path >= 0 ? options->drop_path : target->drop_path,
+                                  .ema = options->ema,
+                                  .seed = options->seed,
+                                  .teacher = options->teacher ? training_ask_teacher : NULL,
+                                  .teacher_host = &state->teacher,
+                                  .all_reduce = state->ranks.count > 1 ? ranks_sum : NULL,
+                                  .all_reduce_host = &state->ranks,
+                                  .ranks = state->ranks.count};
+}
+
+static int make_trainer(struct state *state) {
+    const tleg_trainer_options options = options_of(state);
+    const struct source *source = &state->source;
+    if (tleg_trainer_get_memory(state->context, source->gene, source->model, &options, &state->memory) != TLEG_OK ||
+        tleg_trainer_create(state->context, source->gene, source->model, &options, &state->trainer) != TLEG_OK)
+        return tool_fail_context(state->call, state->context);
+    return EXIT_DONE;
+}
+
+/* Of a learngene: those asked for, else the ends and the middle of what is learned. A model has one depth. */
+static void settle_depths(struct state *state) {
+    int32_t least = state->target->depth_least, most = state->target->depth_most;
+    if (state->source.model) {
+        state->depths[state->depth_count++] = state->source.config.depth;
+    } else if (state->options->val_depths) {
+        training_list_depths(state->options->val_depths, state->depths, &state->depth_count);
+    } else {
+        int32_t all[] = {least, (least + most) / 2, most};
+        for (int i = 0; i < 3; i++)
+            if (i == 0 || all[i] > state->depths[state->depth_count - 1])
+                state->depths[state->depth_count++] = all[i];
+    }
+}
+
+static int settle(struct state *state) {
+    const struct training_options *options = state->options;
+    int64_t step = (int64_t)options->batch * options->accumulate;
+    training_recipe(options, &state->source.config, &state->recipe);
+    settle_depths(state);
+    state->steps_an_epoch = (int64_t)state->learned.count / step;
+    state->total = state->steps_an_epoch * options->epochs;
+    if (options->limit_steps && options->limit_steps < state->total)
+        state->total = options->limit_steps;
+    state->peak = options->lr_absolute ? options->lr : options->lr * (double)step / 512;
+    state->saved = -1;
+    if (state->recipe.alpha < 1 || options->teacher || options->teacher_logits)
+        return EXIT_DONE;
+    return tool_misuse(state->call, "--alpha 1 leaves out the labels, and there is no teacher");
+}
+
+static int name_checkpoint(struct state *state) {
+    size_t length = strlen(state->options->out) + sizeof ".checkpoint";
+    state->checkpoint = state->options->checkpoint;
+    if (state->checkpoint)
+        return EXIT_DONE;
+    state->own_checkpoint = malloc(length);
+    if (!state->own_checkpoint)
+        return tool_fail_memory(state->call);
+    snprintf(state->own_checkpoint, length, "%s.checkpoint", state->options->out);
+    state->checkpoint = state->own_checkpoint;
+    return EXIT_DONE;
+}
+
+static int train(struct state *state, training_begin *begin, const void *verb) {
+    int code = name_checkpoint(state);
+    if (code == EXIT_DONE)
+        code = training_open_data(state);
+    if (code == EXIT_DONE)
+        code = begin(state->call, state->context, &state->set, &state->source, verb);
+    if (code == EXIT_DONE)
+        code = training_split_data(state);
+    if (code == EXIT_DONE)
+        code = settle(state);
+    if (code == EXIT_DONE)
+        code = training_read_logits(state);
+    if (code == EXIT_DONE)
+        code = training_open_teacher(state);
+    if (code == EXIT_DONE)
+        code = make_trainer(state);
+    if (code == EXIT_DONE)
+        code = training_find_checkpoint(state);
+    if (code == EXIT_DONE)
+        code = training_say_start(state);
+    if (code != EXIT_DONE)
+        return code;
+    interrupt_watch();
+    return learn(state);
+}
+
+static void clear(struct state *state) {
+    if (state->log)
+        fclose(state->log);
+    tleg_trainer_free(state->trainer);
+    training_close_teacher(&state->teacher);
+    source_close(&state->source);
+    part_free(&state->learned);
+    part_free(&state->judged);
+    dataset_close(&state->set);
+    dataset_close(&state->other);
+    free(state->logits);
+    free(state->own_checkpoint);
+    tleg_context_free(state->context);
+}
+
+int training_run(const struct invocation *call, const struct training_options *options, const struct training_target *target,
+                 training_begin *begin, const void *verb) {
+    struct state *state = calloc(1, sizeof *state);
+    if (!state)
+        return tool_fail_memory(call);
+    state->call = call;
+    state->options = options;
+    state->target = target;
+    int code = ranks_start(call, &state->ranks);
+    state->context = code == EXIT_DONE ? tool_context(call) : NULL;
+    code = state->context ? train(state, begin, verb) : EXIT_FAILED;
+    struct ranks ranks = state->ranks;
+    clear(state);
+    free(state);
+    ranks_end(&ranks, code != EXIT_DONE && code != EXIT_INTERRUPTED, code);
+    return code;
+}

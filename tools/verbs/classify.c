@@ -1,0 +1,182 @@
+/* tleg classify: the likeliest classes of pictures. */
+#include "base/context.h"
+#include "base/report.h"
+#include "pictures/prepare.h"
+#include "source/labels.h"
+#include "source/source.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct options {
+    struct expansion expansion;
+    const char *labels;
+    int32_t top;
+    bool exif;
+};
+
+struct guess {
+    double p;
+    int32_t index;
+};
+
+/* All that stays the same from picture to picture. */
+struct state {
+    tleg_context *context;
+    const struct options *options;
+    struct source source;
+    struct labels labels; /* of --labels; else those of the file count */
+    tleg_session *session;
+    float *input, *logits;
+    struct guess *guesses; /* (classes) */
+};
+
+static const char *label_of(const struct state *state, int32_t index) {
+    if (state->labels.count)
+        return state->labels.names[index];
+    return state->source.config.label_count ? state->source.config.labels[index] : NULL;
+}
+
+/* Likelier first; equals in the order of the classes. */
+static int compare(const void *left, const void *right) {
+    const struct guess *a = left, *b = right;
+    if (a->p != b->p)
+        return a->p > b->p ? -1 : 1;
+    return (a->index > b->index) - (a->index < b->index);
+}
+
+/* softmax in double. False when a logit is not finite. */
+static bool rank(struct state *state) {
+    int32_t classes = state->source.config.classes;
+    double largest = -INFINITY, sum = 0;
+    for (int32_t i = 0; i < classes; i++) {
+        if (!isfinite(state->logits[i]))
+            return false;
+        largest = fmax(largest, state->logits[i]);
+    }
+    for (int32_t i = 0; i < classes; i++) {
+        state->guesses[i] = (struct guess){exp(state->logits[i] - largest), i};
+        sum += state->guesses[i].p;
+    }
+    for (int32_t i = 0; i < classes; i++)
+        state->guesses[i].p /= sum;
+    qsort(state->guesses, (size_t)classes, sizeof *state->guesses, compare);
+    return true;
+}
+
+static void print_text(const struct state *state, const char *path, int32_t top) {
+    tool_line("%s", path);
+    for (int32_t i = 0; i < top; i++) {
+        const struct guess *guess = &state->guesses[i];
+        const char *label = label_of(state, guess->index);
+        tool_line("  %6.2f %%  %s%s%d%s", 100 * guess->p, label ? label : "class ", label ? " (" : "", (int)guess->index,
+                  label ? ")" : "");
+    }
+    fflush(stdout);
+}
+
+static int print_json(const struct invocation *call, const struct state *state, const char *path, int32_t top) {
+    struct report report = report_start();
+    json_t *array = json_array();
+    report_text(&report, "file", path);
+    for (int32_t i = 0; i < top; i++) {
+        struct report one = report_start();
+        report_integer(&one, "index", state->guesses[i].index);
+        report_text(&one, "label", label_of(state, state->guesses[i].index));
+        report_real(&one, "p", state->guesses[i].p);
+        report.whole &= json_array_append_new(array, report_member(&one)) == 0;
+    }
+    report_add(&report, "top", array);
+    return report_print(call, &report);
+}
+
+static int classify(const struct invocation *call, struct state *state, const char *path) {
+    char error[PICTURE_ERROR];
+    int32_t classes = state->source.config.classes, top = state->options->top < classes ? state->options->top : classes;
+    if (!prepare_picture(state->context, &state->source.config, path, state->options->exif, state->input, error))
+        return tool_fail(call, "%s", error);
+    if (source_run(state->session, state->input, 1, state->logits, NULL) != TLEG_OK)
+        return tool_fail(call, "%s: %s", path, tleg_session_get_error(state->session));
+    if (!rank(state))
+        return tool_fail(call, "%s: the model's answer is not a finite number", path);
+    if (call->json)
+        return print_json(call, state, path, top);
+    print_text(state, path, top);
+    return EXIT_DONE;
+}
+
+/* One picture that fails does not keep the others from being classified. */
+static int classify_all(const struct invocation *call, struct state *state) {
+    int code = EXIT_DONE;
+    for (int i = 1; i < call->operand_count; i++)
+        if (classify(call, state, call->operands[i]) != EXIT_DONE)
+            code = EXIT_FAILED;
+    return code;
+}
+
+static int set_up(const struct invocation *call, struct state *state) {
+    struct source *source = &state->source;
+    int code = source_open_expanded(call, state->context, call->operands[0], &state->options->expansion, source);
+    if (code == EXIT_DONE && state->options->labels)
+        code = labels_read(call, state->options->labels, source->config.classes, &state->labels);
+    if (code == EXIT_DONE)
+        code = source_session(call, state->context, source, 1, &state->session);
+    if (code != EXIT_DONE)
+        return code;
+    state->input = malloc(prepare_numbers(&source->config) * sizeof *state->input);
+    state->logits = malloc((size_t)source->config.classes * sizeof *state->logits);
+    state->guesses = malloc((size_t)source->config.classes * sizeof *state->guesses);
+    return state->input && state->logits && state->guesses ? EXIT_DONE : tool_fail_memory(call);
+}
+
+static void clear(struct state *state) {
+    free(state->input);
+    free(state->logits);
+    free(state->guesses);
+    tleg_session_free(state->session);
+    labels_free(&state->labels);
+    source_close(&state->source);
+    tleg_context_free(state->context);
+}
+
+static int run_classify(const struct verb *verb, int argc, char **argv) {
+    struct options options = {.top = 5};
+    const struct option table[] = {
+        EXPANSION_OPTIONS(options.expansion),
+        {"--labels", OPTION_TEXT, &options.labels, 0, 0, NULL},
+        {"--top", OPTION_COUNT, &options.top, 1, INT32_MAX, NULL},
+        {"--exif", OPTION_FLAG, &options.exif, 0, 0, NULL},
+        OPTIONS_END,
+    };
+    struct invocation call;
+    int code;
+    if (!options_parse(verb, argc, argv, table, 2, INT32_MAX, &call, &code) ||
+        !expansion_settle(&call, &options.expansion, &code))
+        return code;
+    struct state state = {.context = tool_context(&call), .options = &options};
+    if (!state.context)
+        return EXIT_FAILED;
+    code = set_up(&call, &state);
+    if (code == EXIT_DONE)
+        code = classify_all(&call, &state);
+    clear(&state);
+    return code;
+}
+
+const struct verb verb_classify = {
+    .name = "classify",
+    .summary = "classify JPEG and PNG pictures",
+    .usage = "tleg classify GENE|MODEL [--depth N] [--labels FILE] [--top K] [--exif] IMAGE...",
+    .details =
+        "Pictures are prepared as in training, pixel for pixel as PIL and torchvision do: EXIF orientation, alpha and\n"
+        "gamma are ignored, 16 bits are cut to the high byte, the shorter side is resized, the centre cropped. A\n"
+        "picture that cannot be read is named, the others are still classified, and the exit code is 1.\n"
+        "\n"
+        "Options\n" EXPANSION_HELP "  --labels FILE class names, one a line, in place of the file's own\n"
+        "  --top K       classes to show (5)\n"
+        "  --exif        apply the EXIF orientation\n"
+        "\n"
+        "--json, one object per picture: {\"file\", \"top\": [{\"index\", \"label\" (null without names), \"p\"}, ...]}\n",
+    .run = run_classify,
+};

@@ -1,0 +1,131 @@
+/* tleg distill: learn a gene. */
+#include "source/arch.h"
+#include "training/retarget.h"
+#include "training/training.h"
+
+struct options {
+    struct training_options training;
+    struct training_target target;
+    const char *from, *depths;
+    tleg_config config; /* of a fresh learngene */
+    int32_t arch, depth;
+    double mean[3], std[3]; /* first number negative: not given */
+    bool sandwich;
+};
+
+/* ---- what is learned ---- */
+
+static int take_gene(const struct invocation *call, tleg_context *context, struct dataset *set, struct source *source,
+                     const struct options *options) {
+    int code = source_open(call, context, options->from, source);
+    if (code == EXIT_DONE && !source->gene)
+        code = tool_fail(call, "%s: a model; distill continues from a learngene (tleg tune takes models)", options->from);
+    return code == EXIT_DONE ? retarget(call, context, source, set, options->training.seed) : code;
+}
+
+static int make_gene(const struct invocation *call, tleg_context *context, const struct dataset *set, struct source *source,
+                     const struct options *options) {
+    tleg_config config = options->config;
+    config.classes = set->class_count;
+    config.label_count = set->named ? set->class_count : 0;
+    config.labels = set->named ? (const char *const *)set->classes : NULL;
+    *source = (struct source){.path = options->training.out, .config = {.struct_size = sizeof source->config}};
+    if (tleg_learngene_create(context, &config, options->training.seed, &source->gene) != TLEG_OK ||
+        tleg_learngene_get_info(context, source->gene, &source->config) != TLEG_OK)
+        return arch_fail(call, context);
+    return EXIT_DONE;
+}
+
+static int begin(const struct invocation *call, tleg_context *context, struct dataset *set, struct source *source,
+                 const void *verb) {
+    const struct options *options = verb;
+    return options->from ? take_gene(call, context, set, source, options) : make_gene(call, context, set, source, options);
+}
+
+/* ---- the call ---- */
+
+static int settle_depths(const struct invocation *call, struct options *options) {
+    struct training_target *target = &options->target;
+    if (!options->depth == !options->depths)
+        return tool_misuse(call, "needs one of --depth and --depths");
+    if (options->sandwich && !options->depths)
+        return tool_misuse(call, "--sandwich is for a range, --depths A-B");
+    target->depth_least = target->depth_most = options->depth;
+    target->depth_mode = TLEG_DEPTH_FIXED;
+    if (!options->depths)
+        return EXIT_DONE;
+    if (!training_read_depths(options->depths, &target->depth_least, &target->depth_most))
+        return tool_misuse(call, "--depths takes a range within 1 to 1024, such as 3-8; found \"%s\"", options->depths);
+    target->depth_mode = options->sandwich ? TLEG_DEPTH_SANDWICH : TLEG_DEPTH_RANDOM;
+    return EXIT_DONE;
+}
+
+static int settle_shape(const struct invocation *call, struct options *options) {
+    tleg_config *config = &options->config;
+    bool shaped = options->arch || config->dim || config->hidden || config->image_size || config->patch_size ||
+                  options->mean[0] >= 0 || options->std[0] >= 0;
+    if (options->from)
+        return shaped ? tool_misuse(call, "--from sets the shape: leave out --arch, --dim, --hidden, --image, --patch, "
+                                          "--mean and --std")
+                      : EXIT_DONE;
+    if (!config->image_size || !config->patch_size)
+        return tool_misuse(call, "needs --from, or --image and --patch with --arch or --dim");
+    if ((options->mean[0] < 0) != (options->std[0] < 0))
+        return tool_misuse(call, "--mean and --std go together");
+    for (int i = 0; i < 3 && options->mean[0] >= 0; i++) {
+        config->mean[i] = options->mean[i];
+        config->std[i] = options->std[i];
+    }
+    return arch_settle(call, options->arch, config);
+}
+
+static int run_distill(const struct verb *verb, int argc, char **argv) {
+    struct options options = {.training = TRAINING_DEFAULTS,
+                              .target = {.warmup = 5},
+                              .config = {.struct_size = sizeof(tleg_config)},
+                              .mean = {-1},
+                              .std = {-1}};
+    tleg_config *config = &options.config;
+    const struct option table[] = {
+        TRAINING_OPTIONS(options.training),
+        {"--from", OPTION_TEXT, &options.from, 0, 0, NULL},
+        {"--depth", OPTION_COUNT, &options.depth, 1, 1024, NULL},
+        {"--depths", OPTION_TEXT, &options.depths, 0, 0, NULL},
+        {"--sandwich", OPTION_FLAG, &options.sandwich, 0, 0, NULL},
+        {"--arch", OPTION_CHOICE, &options.arch, 0, 0, arch_choices},
+        {"--dim", OPTION_COUNT, &config->dim, 1, INT32_MAX, NULL},
+        {"--hidden", OPTION_COUNT, &config->hidden, 1, INT32_MAX, NULL},
+        {"--image", OPTION_COUNT, &config->image_size, 1, INT32_MAX, NULL},
+        {"--patch", OPTION_COUNT, &config->patch_size, 1, INT32_MAX, NULL},
+        {"--mean", OPTION_TRIPLE, options.mean, 0, 0, NULL},
+        {"--std", OPTION_TRIPLE, options.std, 0, 0, NULL},
+        OPTIONS_END,
+    };
+    struct invocation call;
+    int code;
+    if (!options_parse(verb, argc, argv, table, 0, 0, &call, &code) || !training_settle(&call, &options.training, &code))
+        return code;
+    if ((code = settle_depths(&call, &options)) != EXIT_DONE || (code = settle_shape(&call, &options)) != EXIT_DONE)
+        return code;
+    return training_run(&call, &options.training, &options.target, begin, &options);
+}
+
+const struct verb verb_distill = {
+    .name = "distill",
+    .summary = "learn a gene from pictures and a teacher",
+    .usage = "tleg distill --data DIR [--teacher MODEL] [--from GENE | --arch A --image I --patch P] --depth N|--depths A-B\n"
+             "                    --epochs E [--batch B] [--val DIR | --val-every N] [--log FILE] [--resume] ... -o GENE",
+    .details =
+        "Learns base and ilayer: each step trains the Transformer that the learngene expands to at a depth. Without a\n"
+        "teacher it learns from the labels.\n"
+        "\n"
+        "What is learned\n"
+        "  --depth N           train at this depth in each step, as the paper does\n"
+        "  --depths A-B        or at a random depth in each step; --sandwich: at both ends and a random depth in each step\n"
+        "  --from GENE         continue from a learngene; if the data's classes differ, its head starts fresh\n"
+        "  --arch A            or a fresh one: tiny (dim 192, 3 heads), small (384, 6), base (768, 12); or --dim D with\n"
+        "                      --heads H, and --hidden H; with --image I and --patch P, and --mean R,G,B --std R,G,B\n"
+        "                      for the images (ImageNet's). tleg new makes all other kinds\n",
+    .more = training_help,
+    .run = run_distill,
+};

@@ -1,0 +1,236 @@
+/* tleg grad: the loss of a batch and its gradient by every parameter. */
+#include "base/context.h"
+#include "base/report.h"
+#include "source/source.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <tleg/train.h>
+
+enum { LARGEST_BATCH = 32 }; /* images computed at once; the gradients of more are added up */
+
+struct options {
+    struct expansion expansion;
+    const char *input, *out;
+    double alpha, tau, smoothing;
+};
+
+/* The tensors of IN; data NULL: absent. */
+struct input {
+    tleg_tensor *tensors[3];
+    tleg_tensor_info images, labels, teacher;
+};
+
+/* ---- IN ---- */
+
+static bool is_there(const tleg_file *file, const char *name) {
+    const char *found;
+    for (int64_t i = 0; (found = tleg_file_get_tensor_name(file, i)) != NULL; i++)
+        if (strcmp(found, name) == 0)
+            return true;
+    return false;
+}
+
+/* Reads a tensor and holds it against what it must be: `rank` sizes, of which a negative one may be any. */
+static int read_tensor(const struct invocation *call, tleg_context *context, const tleg_file *file, const char *path,
+                       const char *name, int32_t dtype, int32_t rank, const int64_t *shape, tleg_tensor **tensor,
+                       tleg_tensor_info *info) {
+    *info = (tleg_tensor_info){.struct_size = sizeof *info};
+    if (tleg_file_read_tensor(context, file, name, tensor) != TLEG_OK ||
+        tleg_tensor_get_info(context, *tensor, info) != TLEG_OK)
+        return tool_fail_context(call, context);
+    bool right = info->dtype == dtype && info->rank == rank;
+    for (int32_t i = 0; right && i < rank; i++)
+        right = shape[i] < 0 ? info->shape[i] >= 1 : info->shape[i] == shape[i];
+    if (right)
+        return EXIT_DONE;
+    char wanted[240], found[240];
+    tleg_tensor_info expected = {.dtype = dtype, .rank = rank};
+    for (int32_t i = 0; i < rank; i++)
+        expected.shape[i] = shape[i] < 0 ? 1 : shape[i];
+    tool_shape(&expected, wanted, sizeof wanted);
+    tool_shape(info, found, sizeof found);
+    return tool_fail(call, "%s: \"%s\": expected %s%s, found %s", path, name, wanted,
+                     rank > 0 && shape[0] < 0 ? " (the first size may be larger)" : "", found);
+}
+
+static int read_input(const struct invocation *call, tleg_context *context, const struct options *options,
+                      const tleg_config *config, struct input *input) {
+    const char *path = options->input;
+    int64_t side = config->image_size, images[] = {-1, 3, side, side};
+    tleg_file *file;
+    if (tleg_file_open(context, path, NULL, &file) != TLEG_OK)
+        return tool_fail_context(call, context);
+    int code = read_tensor(call, context, file, path, "images", TLEG_F32, 4, images, &input->tensors[0], &input->images);
+    int64_t both[] = {input->images.shape[0], config->classes};
+    if (code == EXIT_DONE && (options->alpha < 1 || is_there(file, "labels")))
+        code = read_tensor(call, context, file, path, "labels", TLEG_I64, 1, both, &input->tensors[1], &input->labels);
+    if (code == EXIT_DONE && options->alpha > 0)
+        code = read_tensor(call, context, file, path, "teacher_logits", TLEG_F32, 2, both, &input->tensors[2], &input->teacher);
+    tleg_file_free(file);
+    return code;
+}
+
+/* ---- the pass ---- */
+
+static int learn(const struct invocation *call, tleg_trainer *trainer, const struct input *input, const tleg_config *config,
+                 int32_t most, double *total) {
+    int64_t all = input->images.shape[0], side = config->image_size, numbers = 3 * side * side;
+    const float *images = input->images.data, *teacher = input->teacher.data;
+    const int64_t *labels = input->labels.data;
+    for (int64_t first = 0; first < all; first += most) {
+        int64_t count = all - first < most ? all - first : most;
+        tleg_train_loss loss = {.struct_size = sizeof loss};
+        const tleg_train_batch batch = {.struct_size = sizeof batch,
+                                        .size = (int32_t)count,
+                                        .images = images + first * numbers,
+                                        .labels = labels ? labels + first : NULL,
+                                        .teacher_logits = teacher ? teacher + first * config->classes : NULL,
+                                        .share = (double)count / (double)all};
+        if (tleg_trainer_backward(trainer, &batch, &loss) != TLEG_OK)
+            return tool_fail(call, "%s", tleg_trainer_get_error(trainer));
+        *total += loss.total * batch.share;
+    }
+    return EXIT_DONE;
+}
+
+static int64_t count_names(const tleg_trainer *trainer) {
+    int64_t count = 0;
+    while (tleg_trainer_get_parameter_name(trainer, count))
+        count++;
+    return count;
+}
+
+static int say_written(const struct invocation *call, const struct options *options, double total, int64_t tensors) {
+    if (!call->json) {
+        printf("%s: loss %.9g, gradients of %" PRId64 " tensors\n", options->out, total, tensors);
+        return EXIT_DONE;
+    }
+    struct report report = report_start();
+    report_text(&report, "file", options->out);
+    report_real(&report, "loss", total);
+    report_integer(&report, "tensors", tensors);
+    return report_print(call, &report);
+}
+
+/* "loss" [1], then each gradient under its parameter's name. */
+static int write_gradients(const struct invocation *call, tleg_context *context, const struct options *options,
+                           tleg_trainer *trainer, double total) {
+    int64_t count = count_names(trainer) + 1, one = 1;
+    const char **names = calloc((size_t)count, sizeof *names);
+    tleg_tensor **tensors = calloc((size_t)count, sizeof *tensors);
+    float loss = (float)total;
+    int code = names && tensors ? EXIT_DONE : tool_fail_memory(call);
+    if (code == EXIT_DONE && tleg_tensor_wrap(context, TLEG_F32, 1, &one, &loss, NULL, NULL, &tensors[0]) != TLEG_OK)
+        code = tool_fail_context(call, context);
+    for (int64_t i = 1; i < count && code == EXIT_DONE; i++) {
+        names[i] = tleg_trainer_get_parameter_name(trainer, i - 1);
+        if (tleg_trainer_copy_gradient(context, trainer, names[i], &tensors[i]) != TLEG_OK)
+            code = tool_fail_context(call, context);
+    }
+    if (code == EXIT_DONE) {
+        names[0] = "loss";
+        if (tleg_file_save(context, options->out, count, names, (const tleg_tensor *const *)tensors, 0, NULL) != TLEG_OK)
+            code = tool_fail_context(call, context);
+    }
+    for (int64_t i = 0; tensors && i < count; i++)
+        tleg_tensor_free(tensors[i]);
+    free(tensors);
+    free(names);
+    return code == EXIT_DONE ? say_written(call, options, total, count - 1) : code;
+}
+
+static int compute(const struct invocation *call, tleg_context *context, const struct options *options,
+                   const struct source *source, const struct input *input) {
+    int32_t most = input->images.shape[0] < LARGEST_BATCH ? (int32_t)input->images.shape[0] : LARGEST_BATCH;
+    const tleg_trainer_options how = {.struct_size = sizeof how,
+                                      .batch = most,
+                                      .depth_mode = source->gene ? TLEG_DEPTH_FIXED : 0,
+                                      .depth_least = source->gene ? options->expansion.depth : 0,
+                                      .norm = source->gene ? options->expansion.norm : 0,
+                                      .image_size = source->gene ? options->expansion.image : 0,
+                                      .alpha = options->alpha,
+                                      .tau = options->tau,
+                                      .smoothing = options->smoothing};
+    tleg_trainer *trainer = NULL;
+    double total = 0;
+    int code = EXIT_DONE;
+    if (tleg_trainer_create(context, source->gene, source->model, &how, &trainer) != TLEG_OK)
+        code = tool_fail_context(call, context);
+    if (code == EXIT_DONE)
+        code = learn(call, trainer, input, &source->config, most, &total);
+    if (code == EXIT_DONE)
+        code = write_gradients(call, context, options, trainer, total);
+    tleg_trainer_free(trainer);
+    return code;
+}
+
+static int work(const struct invocation *call, tleg_context *context, const struct options *options) {
+    struct source source;
+    struct input input = {0};
+    int code = source_open(call, context, call->operands[0], &source);
+    if (code == EXIT_DONE)
+        code = source_take_expansion(call, context, &options->expansion, &source);
+    if (code == EXIT_DONE)
+        code = read_input(call, context, options, &source.config, &input);
+    if (code == EXIT_DONE)
+        code = compute(call, context, options, &source, &input);
+    for (int i = 0; i < 3; i++)
+        tleg_tensor_free(input.tensors[i]);
+    source_close(&source);
+    return code;
+}
+
+static int run_grad(const struct verb *verb, int argc, char **argv) {
+    struct options options = {.alpha = 1, .tau = 1};
+    const struct option table[] = {
+        {"--depth", OPTION_COUNT, &options.expansion.depth, 1, 1024, NULL},
+        {"--norm", OPTION_CHOICE, &options.expansion.norm, 0, 0, option_norms},
+        {"--timm", OPTION_FLAG, &options.expansion.timm, 0, 0, NULL},
+        {"--image", OPTION_COUNT, &options.expansion.image, 1, INT32_MAX, NULL},
+        {"--input", OPTION_TEXT, &options.input, 0, 0, NULL},
+        {"--alpha", OPTION_AMOUNT, &options.alpha, 0, 0, NULL},
+        {"--tau", OPTION_REAL, &options.tau, 0, 0, NULL},
+        {"--smoothing", OPTION_AMOUNT, &options.smoothing, 0, 0, NULL},
+        {"-o", OPTION_TEXT, &options.out, 0, 0, NULL},
+        OPTIONS_END,
+    };
+    struct invocation call;
+    int code;
+    if (!options_parse(verb, argc, argv, table, 1, 1, &call, &code) || !expansion_settle(&call, &options.expansion, &code))
+        return code;
+    if (!options.input || !options.out)
+        return tool_misuse(&call, "needs --input and -o");
+    if (options.alpha > 1 || options.smoothing >= 1)
+        return tool_misuse(&call, "--alpha takes a number from 0 to 1, and --smoothing one from 0 to below 1");
+    tleg_context *context = tool_context(&call);
+    code = context ? work(&call, context, &options) : EXIT_FAILED;
+    tleg_context_free(context);
+    return code;
+}
+
+const struct verb verb_grad = {
+    .name = "grad",
+    .summary = "the loss of a batch and its gradients",
+    .usage = "tleg grad GENE|MODEL [--depth N] [--norm P | --timm] [--image I] [--alpha A] [--tau T] [--smoothing S]\n"
+             "                 --input IN -o OUT",
+    .details =
+        "The loss is A * T^2 * sum KL(teacher || student) / (B * C) + (1 - A) * cross-entropy. For a learngene the\n"
+        "gradients are those of base, of ilayer, and of everything inherited.\n"
+        "\n"
+        "Options\n"
+        "  --depth N     layers, 1 to 1024; a learngene needs it\n"
+        "  --norm P      place of the final norm: as-learned (default), before-pool, after-pool; --timm: the last\n"
+        "  --image I     side of the input in pixels, if not as learned\n"
+        "  --input IN    safetensors file with \"images\", f32 [B,3,I,I], normalised; \"labels\", i64 [B], where A is below\n"
+        "                1; and \"teacher_logits\", f32 [B,C], where A is above 0\n"
+        "  --alpha A     weight of the teacher's loss (1)\n"
+        "  --tau T       temperature of the teacher's loss (1)\n"
+        "  --smoothing S label smoothing (0)\n"
+        "  -o OUT        safetensors file to write: \"loss\" [1], and a gradient under each parameter's own name\n"
+        "\n"
+        "--json: {\"file\", \"loss\", \"tensors\"}\n",
+    .run = run_grad,
+};

@@ -1,0 +1,198 @@
+/* tleg info: what a learngene or model file holds. */
+#include "base/context.h"
+#include "base/report.h"
+#include "source/source.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+static const char *reads(const tleg_config *config) {
+    if (config->pool == TLEG_POOL_MEAN)
+        return "the mean of the patch tokens";
+    return config->prefix == 2 ? "the class token (head) and the distillation token (head_dist): the mean of both answers"
+                               : "the class token";
+}
+
+static void print_list(const char *title, const char *const *names, int64_t count) {
+    if (count > 0)
+        printf("%-14s%" PRId64 ":\n", title, count);
+    for (int64_t i = 0; i < count; i++)
+        tool_line("  %s", names[i]);
+}
+
+static void print_text(const struct source *source, uint64_t bytes) {
+    const tleg_config *config = &source->config;
+    char text[24];
+    tool_line("file          %s, %" PRIu64 " bytes (%s)", source->path, bytes, report_bytes(bytes, text));
+    if (source->gene)
+        printf("kind          learngene: expands to any depth\n");
+    else
+        printf("kind          model of depth %d, in %s\n", (int)config->depth, tool_dtype_name(config->dtype));
+    printf("parameters    %" PRIu64 "\n", config->parameters);
+    printf("image         %d x %d pixels, patches of %d: %" PRId64 " tokens, %d before the patches\n", (int)config->image_size,
+           (int)config->image_size, (int)config->patch_size, source_tokens(config), (int)config->prefix);
+    printf("width         dim %d, %d heads, %d inside the MLP%s\n", (int)config->dim, (int)config->heads, (int)config->hidden,
+           config->no_qkv_bias ? ", qkv without bias" : "");
+    printf("head          %d classes; it reads %s\n", (int)config->classes, reads(config));
+    printf("norm          %s, eps %g\n", option_choice_name(option_norms, config->norm), config->eps);
+    printf("pictures      crop %g, mean %g %g %g, std %g %g %g\n", config->crop, config->mean[0], config->mean[1],
+           config->mean[2], config->std[0], config->std[1], config->std[2]);
+    if (source->gene)
+        printf("schedule      %s\n", *config->schedule ? config->schedule : "one linear segment per site");
+    if (!config->label_count)
+        printf("labels        none: class folders are numbered in byte order of their names\n");
+    print_list("labels", config->labels, config->label_count);
+    print_list("ignored", config->ignored, config->ignored_count);
+}
+
+static json_t *list(const char *const *names, int64_t count) {
+    json_t *array = json_array();
+    for (int64_t i = 0; array && i < count; i++)
+        if (json_array_append_new(array, report_string(names[i])) != 0) {
+            json_decref(array);
+            return NULL;
+        }
+    return array;
+}
+
+static json_t *triple(const double value[3]) {
+    return json_pack("[f,f,f]", value[0], value[1], value[2]);
+}
+
+static json_t *shape_of(const tleg_tensor_info *info) {
+    json_t *shape = json_array();
+    for (int32_t i = 0; shape && i < info->rank; i++)
+        if (json_array_append_new(shape, json_integer(info->shape[i])) != 0) {
+            json_decref(shape);
+            return NULL;
+        }
+    return shape;
+}
+
+static void add_config(struct report *report, const struct source *source) {
+    const tleg_config *config = &source->config;
+    report_text(report, "kind", source->gene ? "learngene" : "vit");
+    if (source->model)
+        report_integer(report, "depth", config->depth);
+    report_text(report, "dtype", tool_dtype_name(source->model ? config->dtype : TLEG_F32));
+    report_integer(report, "image_size", config->image_size);
+    report_integer(report, "patch_size", config->patch_size);
+    report_integer(report, "tokens", source_tokens(config));
+    report_integer(report, "prefix", config->prefix);
+    report_integer(report, "dim", config->dim);
+    report_integer(report, "heads", config->heads);
+    report_integer(report, "hidden", config->hidden);
+    report_integer(report, "classes", config->classes);
+    report_text(report, "pool", option_choice_name(option_pools, config->pool));
+    report_text(report, "norm", config->norm == TLEG_NORM_AFTER_POOL ? "after_pool" : "before_pool");
+    report_real(report, "eps", config->eps);
+    report_add(report, "qkv_bias", json_boolean(!config->no_qkv_bias));
+    report_add(report, "mean", triple(config->mean));
+    report_add(report, "std", triple(config->std));
+    report_real(report, "crop", config->crop);
+    report_text(report, "schedule", source->gene ? config->schedule : NULL);
+    report_add(report, "labels", config->label_count ? list(config->labels, config->label_count) : json_null());
+    report_add(report, "ignored", list(config->ignored, config->ignored_count));
+}
+
+/* The tensors as the file stores them: one line each, or an array of {"name", "dtype", "shape"}. */
+static bool list_tensors(tleg_context *context, const tleg_file *file, struct report *report) {
+    json_t *array = report ? json_array() : NULL;
+    for (int64_t i = 0; i < tleg_file_get_tensor_count(file); i++) {
+        const char *name = tleg_file_get_tensor_name(file, i);
+        tleg_tensor_info info = {.struct_size = sizeof info};
+        if (tleg_file_get_tensor_info(context, file, name, &info) != TLEG_OK) {
+            json_decref(array);
+            return false;
+        }
+        if (report) {
+            struct report one = report_start();
+            report_text(&one, "name", name);
+            report_text(&one, "dtype", tool_dtype_name(info.dtype));
+            report_add(&one, "shape", shape_of(&info));
+            report->whole &= json_array_append_new(array, report_member(&one)) == 0;
+        } else {
+            printf("  %-52s %-4s", name, tool_dtype_name(info.dtype));
+            for (int32_t k = 0; k < info.rank; k++)
+                printf(" %" PRId64, info.shape[k]);
+            putchar('\n');
+        }
+    }
+    if (report)
+        report_add(report, "tensors", array);
+    return true;
+}
+
+/* Bytes on disk; of an index, which holds none itself, those of the tensors that it names. */
+static bool count_bytes(tleg_context *context, const tleg_file *file, const char *path, uint64_t *bytes) {
+    uint64_t tensors = 0, own;
+    const char *name;
+    for (int64_t i = 0; (name = tleg_file_get_tensor_name(file, i)) != NULL; i++) {
+        tleg_tensor_info info = {.struct_size = sizeof info};
+        if (tleg_file_get_tensor_info(context, file, name, &info) != TLEG_OK)
+            return false;
+        tensors += info.bytes;
+    }
+    if (!report_file_bytes(path, &own))
+        return false;
+    *bytes = own > tensors ? own : tensors;
+    return true;
+}
+
+static int say(const struct invocation *call, tleg_context *context, const struct source *source, bool tensors) {
+    uint64_t bytes;
+    tleg_file *file = NULL;
+    struct report report;
+    if (tleg_file_open(context, source->path, NULL, &file) != TLEG_OK)
+        return tool_fail_context(call, context);
+    if (!count_bytes(context, file, source->path, &bytes)) {
+        tleg_file_free(file);
+        return tool_fail(call, "%s: cannot tell its size", source->path);
+    }
+    if (call->json) {
+        report = report_start();
+        report_text(&report, "file", source->path);
+        report_size(&report, "bytes", bytes);
+        report_size(&report, "parameters", source->config.parameters);
+        add_config(&report, source);
+    } else {
+        print_text(source, bytes);
+        if (tensors)
+            printf("tensors       %" PRId64 ":\n", tleg_file_get_tensor_count(file));
+    }
+    bool listed = !tensors || list_tensors(context, file, call->json ? &report : NULL);
+    int code = call->json ? report_print(call, &report) : EXIT_DONE;
+    tleg_file_free(file);
+    return listed ? code : tool_fail_context(call, context);
+}
+
+static int run_info(const struct verb *verb, int argc, char **argv) {
+    bool tensors = false;
+    const struct option table[] = {{"--tensors", OPTION_FLAG, &tensors, 0, 0, NULL}, OPTIONS_END};
+    struct invocation call;
+    struct source source;
+    int code;
+    if (!options_parse(verb, argc, argv, table, 1, 1, &call, &code))
+        return code;
+    tleg_context *context = tool_context(&call);
+    if (!context)
+        return EXIT_FAILED;
+    code = source_open(&call, context, call.operands[0], &source);
+    if (code == EXIT_DONE)
+        code = say(&call, context, &source, tensors);
+    source_close(&source);
+    tleg_context_free(context);
+    return code;
+}
+
+const struct verb verb_info = {
+    .name = "info",
+    .summary = "show what a learngene or a model file holds",
+    .usage = "tleg info FILE [--tensors]",
+    .details = "Shows the kind, sizes, tokens, what the head reads, the final norm, how pictures are prepared, labels,\n"
+               "schedule, parameters, the size of the file in bytes, and tensors in it that are not used.\n"
+               "\n"
+               "Options\n"
+               "  --tensors     list every tensor of the file, with element type and shape\n",
+    .run = run_info,
+};

@@ -1,0 +1,137 @@
+/* tleg new: a fresh learngene. */
+#include "base/context.h"
+#include "base/report.h"
+#include "source/arch.h"
+#include "source/labels.h"
+#include "source/source.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+struct options {
+    tleg_config config;
+    int32_t arch;
+    bool cls, dist;
+    uint64_t seed;
+    double mean[3], std[3]; /* first number negative: not given */
+    const char *labels, *out;
+};
+
+static int settle(const struct invocation *call, struct options *options) {
+    tleg_config *config = &options->config;
+    if (!config->image_size || !config->patch_size || !config->classes || !options->out)
+        return tool_misuse(call, "needs --image, --patch, --classes and -o");
+    if ((options->mean[0] < 0) != (options->std[0] < 0))
+        return tool_misuse(call, "--mean and --std go together");
+    for (int i = 0; i < 3 && options->mean[0] >= 0; i++) {
+        config->mean[i] = options->mean[i];
+        config->std[i] = options->std[i];
+    }
+    config->prefix = options->dist ? 2 : options->cls ? 1 : 0;
+    return arch_settle(call, options->arch, config);
+}
+
+static int say_written(const struct invocation *call, const struct options *options, const tleg_learngene *gene) {
+    tleg_config config = {.struct_size = sizeof config};
+    uint64_t bytes;
+    char text[24];
+    if (tleg_learngene_get_info(NULL, gene, &config) != TLEG_OK || !report_file_bytes(options->out, &bytes))
+        return tool_fail(call, "%s: written, but it cannot be read back", options->out);
+    if (!call->json) {
+        printf("%s: a learngene, dim %d, %d heads, %" PRIu64 " parameters, %s\n", options->out, (int)config.dim,
+               (int)config.heads, config.parameters, report_bytes(bytes, text));
+        return EXIT_DONE;
+    }
+    struct report report = report_start();
+    report_text(&report, "file", options->out);
+    report_integer(&report, "dim", config.dim);
+    report_integer(&report, "heads", config.heads);
+    report_size(&report, "parameters", config.parameters);
+    report_size(&report, "bytes", bytes);
+    return report_print(call, &report);
+}
+
+static int create(const struct invocation *call, tleg_context *context, struct options *options) {
+    struct labels labels = {0};
+    tleg_learngene *gene = NULL;
+    int code = EXIT_DONE;
+    if (options->labels) {
+        code = labels_read(call, options->labels, options->config.classes, &labels);
+        options->config.labels = labels.names;
+        options->config.label_count = labels.count;
+    }
+    if (code == EXIT_DONE && (tleg_learngene_create(context, &options->config, options->seed, &gene) != TLEG_OK ||
+                              tleg_learngene_save(context, gene, options->out) != TLEG_OK))
+        code = arch_fail(call, context);
+    if (code == EXIT_DONE)
+        code = say_written(call, options, gene);
+    tleg_learngene_free(gene);
+    labels_free(&labels);
+    return code;
+}
+
+static int run_new(const struct verb *verb, int argc, char **argv) {
+    struct options options = {.config = {.struct_size = sizeof(tleg_config)}, .mean = {-1}, .std = {-1}};
+    tleg_config *config = &options.config;
+    bool no_qkv_bias = false;
+    const struct option table[] = {
+        {"--arch", OPTION_CHOICE, &options.arch, 0, 0, arch_choices},
+        {"--dim", OPTION_COUNT, &config->dim, 1, INT32_MAX, NULL},
+        {"--hidden", OPTION_COUNT, &config->hidden, 1, INT32_MAX, NULL},
+        {"--image", OPTION_COUNT, &config->image_size, 1, INT32_MAX, NULL},
+        {"--patch", OPTION_COUNT, &config->patch_size, 1, INT32_MAX, NULL},
+        {"--classes", OPTION_COUNT, &config->classes, 1, INT32_MAX, NULL},
+        {"--cls", OPTION_FLAG, &options.cls, 0, 0, NULL},
+        {"--dist", OPTION_FLAG, &options.dist, 0, 0, NULL},
+        {"--pool", OPTION_CHOICE, &config->pool, 0, 0, option_pools},
+        {"--norm", OPTION_CHOICE, &config->norm, 0, 0, option_norms},
+        {"--no-qkv-bias", OPTION_FLAG, &no_qkv_bias, 0, 0, NULL},
+        {"--schedule", OPTION_TEXT, &config->schedule, 0, 0, NULL},
+        {"--mean", OPTION_TRIPLE, options.mean, 0, 0, NULL},
+        {"--std", OPTION_TRIPLE, options.std, 0, 0, NULL},
+        {"--crop", OPTION_REAL, &config->crop, 0, 0, NULL},
+        {"--labels", OPTION_TEXT, &options.labels, 0, 0, NULL},
+        {"--seed", OPTION_SEED, &options.seed, 0, 0, NULL},
+        {"-o", OPTION_TEXT, &options.out, 0, 0, NULL},
+        OPTIONS_END,
+    };
+    struct invocation call;
+    int code;
+    if (!options_parse(verb, argc, argv, table, 0, 0, &call, &code))
+        return code;
+    config->no_qkv_bias = no_qkv_bias;
+    if ((code = settle(&call, &options)) != EXIT_DONE)
+        return code;
+    tleg_context *context = tool_context(&call);
+    code = context ? create(&call, context, &options) : EXIT_FAILED;
+    tleg_context_free(context);
+    return code;
+}
+
+const struct verb verb_new = {
+    .name = "new",
+    .summary = "make a fresh learngene",
+    .usage = "tleg new [--arch tiny|small|base | --dim D --heads H] --image I --patch P --classes C [--seed S] -o GENE",
+    .details = "Writes a learngene initialised for training: small random numbers, on every machine the same for the same\n"
+               "seed.\n"
+               "\n"
+               "Options\n"
+               "  --arch A      DeiT's shapes: tiny (dim 192, 3 heads), small (384, 6), base (768, 12)\n"
+               "  --dim D       width of a token, in place of --arch; --heads must divide it\n"
+               "  --hidden H    width inside the MLP (4 * dim)\n"
+               "  --image I     side of the input image in pixels, a multiple of the patch size\n"
+               "  --patch P     side of a patch in pixels\n"
+               "  --classes C   number of classes\n"
+               "  --cls         add a class token; --dist: add DeiT's distillation token as well\n"
+               "  --pool P      what the head reads: mean (default), cls (default with --cls or --dist)\n"
+               "  --norm P      place of the final norm: before-pool (default), after-pool\n"
+               "  --no-qkv-bias qkv without a bias\n"
+               "  --schedule J  segments of the sites, as JSON: {\"qkv\":[[4,true],[2,false]]}\n"
+               "  --mean R,G,B --std R,G,B --crop C\n"
+               "                how images are prepared (ImageNet's mean and std; crop 0.875, or 1 for images up\n"
+               "                to 32 pixels)\n"
+               "  --labels FILE class names, one a line\n"
+               "  --seed S      seed of the random numbers (0)\n"
+               "  -o GENE       the file to write\n",
+    .run = run_new,
+};

@@ -191,10 +191,7 @@ static int make_fresh(const struct invocation *call, tleg_context *context, cons
     config.depth = config.label_count = 0;
     config.labels = NULL;
     config.schedule = NULL;
-    config.dtype = 0; /* this and the rest is output alone */
-    config.parameters = 0;
-    config.ignored = NULL;
-    config.ignored_count = 0;
+    config.dtype = TLEG_F32; /* what is learned, whatever runs */
     if (tleg_learngene_create(context, &config, seed, &fresh->gene) != TLEG_OK)
         return tool_fail_context(call, context);
     return EXIT_DONE;

@@ -25,7 +25,9 @@ static tleg_status check_sizes(tleg_context *context, tleg_config *c) {
         {"hidden", c->hidden, 1, TLEG_MAX_HIDDEN},
         {"classes", c->classes, 1, TLEG_MAX_CLASSES},
         {"depth", c->depth, 0, TLEG_MAX_DEPTH},
-        {"prefix", c->prefix, 0, 2},
+        {"class_token", c->class_token, 0, 1},
+        {"distillation_token", c->distillation_token, 0, 1},
+        {"registers", c->registers, 0, TLEG_MAX_REGISTERS},
         {"no_qkv_bias", c->no_qkv_bias, 0, 1},
     };
     for (size_t k = 0; k < sizeof ranges / sizeof *ranges; k++) {
@@ -45,9 +47,20 @@ static tleg_status check_sizes(tleg_context *context, tleg_config *c) {
     return TLEG_OK;
 }
 
+static tleg_status check_tokens(tleg_context *context, const tleg_config *c) {
+    if (c->distillation_token && !c->class_token)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT,
+                         "tleg_config.distillation_token: expected 0 without a class token, found 1");
+    if (c->registers)
+        return tleg_fail(context, TLEG_ERROR_UNSUPPORTED,
+                         "tleg_config.registers: expected 0, found %d; this version does not know register tokens",
+                         (int)c->registers);
+    return TLEG_OK;
+}
+
 static tleg_status check_head(tleg_context *context, tleg_config *c) {
     if (c->pool == 0)
-        c->pool = c->prefix ? TLEG_POOL_CLS : TLEG_POOL_MEAN;
+        c->pool = c->class_token ? TLEG_POOL_CLS : TLEG_POOL_MEAN;
     if (c->norm == 0)
         c->norm = TLEG_NORM_BEFORE_POOL;
     tleg_status status = in_range(context, "pool", c->pool, TLEG_POOL_MEAN, TLEG_POOL_CLS);
@@ -55,9 +68,9 @@ static tleg_status check_head(tleg_context *context, tleg_config *c) {
         status = in_range(context, "norm", c->norm, TLEG_NORM_BEFORE_POOL, TLEG_NORM_AFTER_POOL);
     if (status != TLEG_OK)
         return status;
-    if (c->pool == TLEG_POOL_CLS && c->prefix == 0)
-        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.pool: TLEG_POOL_CLS needs a class token, found prefix 0");
-    if (c->pool == TLEG_POOL_MEAN && c->prefix == 2)
+    if (c->pool == TLEG_POOL_CLS && !c->class_token)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.pool: TLEG_POOL_CLS needs a class token, found none");
+    if (c->pool == TLEG_POOL_MEAN && c->distillation_token)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT,
                          "tleg_config.pool: a distillation token needs TLEG_POOL_CLS, found TLEG_POOL_MEAN");
     if (c->pool == TLEG_POOL_CLS)
@@ -154,6 +167,8 @@ tleg_status tleg_config_check(tleg_context *context, const tleg_config *host, st
         tleg_options_read(context, "tleg_config", host, &config->c, sizeof config->c, offsetof(tleg_config, depth));
     if (status == TLEG_OK)
         status = check_sizes(context, &config->c);
+    if (status == TLEG_OK)
+        status = check_tokens(context, &config->c);
     if (status == TLEG_OK)
         status = check_head(context, &config->c);
     if (status == TLEG_OK)

@@ -61,8 +61,10 @@ size_t tleg_spec_count(const struct tleg_spec *spec);
 int32_t tleg_config_grid(const tleg_config *config);                    /* patches along a side */
 int64_t tleg_config_patch_width(const tleg_config *config);             /* numbers of a patch: 3 * patch^2 */
 enum tleg_activation tleg_config_activation(const tleg_config *config); /* between fc1 and fc2 */
-int64_t tleg_config_tokens(const tleg_config *config);                  /* prefix + (image/patch)^2 */
-int tleg_config_readouts(const tleg_config *config); /* heads that read features: 2 with a distillation token, else 1 */
+/* Tokens before the patches, in their order: class token, distillation token, registers. */
+int32_t tleg_config_prefix(const tleg_config *config);
+int64_t tleg_config_tokens(const tleg_config *config); /* prefix + (image/patch)^2 */
+int tleg_config_readouts(const tleg_config *config);   /* heads that read features: 2 with a distillation token, else 1 */
 /* A block's tensors, those that the configuration has, in file order:
  *     struct tleg_parameter parameter = {0};
  *     while (tleg_each_parameter(config, &parameter)) ...

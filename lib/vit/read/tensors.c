@@ -43,8 +43,12 @@ static const char *find_wrapped(const struct tleg_config_reader *reader, const c
 static bool is_outer_name(const char *name) {
     static const int32_t norms[2] = {TLEG_NORM_BEFORE_POOL, TLEG_NORM_AFTER_POOL};
     for (int k = 0; k < 2 * TLEG_SLOTS; k++) {
-        const tleg_config any = {
-            .image_size = 1, .patch_size = 1, .prefix = 2, .pool = TLEG_POOL_MEAN, .norm = norms[k / TLEG_SLOTS]};
+        const tleg_config any = {.image_size = 1,
+                                 .patch_size = 1,
+                                 .class_token = 1,
+                                 .distillation_token = 1,
+                                 .pool = TLEG_POOL_MEAN,
+                                 .norm = norms[k / TLEG_SLOTS]};
         struct tleg_spec spec;
         tleg_outer_spec(&any, (enum tleg_slot)(k % TLEG_SLOTS), &spec);
         if (strcmp(name, spec.name) == 0)

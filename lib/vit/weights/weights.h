@@ -94,6 +94,7 @@ struct tleg_outer_weights {
     struct tleg_linear patch; /* (D, 3*P*P) */
     const float *pos;         /* (N, D) */
     const float *cls, *dist;  /* (D), or NULL */
+    const float *registers;   /* (R, D), or NULL: no file has them yet */
     struct tleg_norm norm;
     struct tleg_linear head[TLEG_HEADS]; /* (C, D); head[1].weight.basis.tensor[0] is NULL without a distillation token */
     const char *memory;                  /* where they lie: tleg_outer_bytes, the owner's */

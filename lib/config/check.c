@@ -81,28 +81,18 @@ static tleg_status check_head(tleg_context *context, tleg_config *c) {
 static tleg_status check_number(tleg_context *context, const char *member, double value, bool good, const char *expected) {
     if (isfinite(value) && good)
         return TLEG_OK;
-    char number[TLEG_NUMBER_TEXT] = "no finite number";
+    char number[TLEG_NUMBER_TEXT] = "a number that is not finite";
     if (isfinite(value))
         tleg_number_format(value, number);
     return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.%s: expected %s, found %s", member, expected, number);
 }
 
-static bool all_zero(const double values[3]) {
-    return values[0] == 0 && values[1] == 0 && values[2] == 0;
-}
-
 static tleg_status check_numbers(tleg_context *context, tleg_config *c) {
-    double mean[3], std[3];
-    tleg_default_colours(mean, std);
     if (c->eps == 0)
         c->eps = 1e-5;
     if (c->crop == 0)
         c->crop = tleg_default_crop(c->image_size);
-    if (all_zero(c->std)) { /* with a std, a mean of 0 is meant */
-        memcpy(c->std, std, sizeof std);
-        if (all_zero(c->mean))
-            memcpy(c->mean, mean, sizeof mean);
-    }
+    tleg_fill_colours(c->mean, c->std);
     tleg_status status = check_number(context, "eps", c->eps, c->eps > 0 && c->eps <= 1, "more than 0, at most 1");
     if (status == TLEG_OK)
         status = check_number(context, "crop", c->crop, c->crop > 0 && c->crop <= 1, "more than 0, at most 1");

@@ -51,7 +51,7 @@ tleg_status tleg_ops_output(tleg_context *context, const char *op, const char *n
                             const int64_t *shape) {
     tleg_status status = tleg_ops_shape(context, op, name, tensor, rank, shape);
     if (!status && tensor->read_only)
-        status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: %s was lent to us read-only", op, name);
+        status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: %s is read-only (imported through DLPack)", op, name);
     return status;
 }
 

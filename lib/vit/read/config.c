@@ -146,7 +146,7 @@ static tleg_status read_block(struct tleg_config_reader *reader) {
 
 /* ---- depth and schedule ---- */
 
-/* The number at *text, which moves behind it; -1 when there is none, 1000000 when it is larger than that. */
+/* The number at *text, which moves past it; -1 when there is none, 1000000 when it is larger than that. */
 static int32_t read_index(const char **text) {
     int32_t index = 0;
     if (**text < '0' || **text > '9' || (**text == '0' && (*text)[1] >= '0' && (*text)[1] <= '9'))
@@ -261,8 +261,8 @@ static tleg_status read_heads(struct tleg_config_reader *reader) {
     if (!found && reader->heads == 0 && c->dim % 64 != 0)
         return tleg_fail(
             reader->context, TLEG_ERROR_FORMAT,
-            "%s: the number of heads is unknown: there is no tleg.heads, and dim %d is no multiple of 64; give the "
-            "metadata key tleg.heads, --heads or the heads argument",
+            "%s: the number of heads is unknown: there is no tleg.heads, and dim %d is not a multiple of 64; write "
+            "the metadata key tleg.heads, or say how many heads there are when opening the file",
             reader->label, (int)c->dim);
     if (!found)
         c->heads = reader->heads > 0 ? reader->heads : c->dim / 64;

@@ -11,7 +11,7 @@ static tleg_status check_logits(tleg_context *context, const char *op, const tle
     if (logits->dtype != TLEG_F32 || logits->rank != 2 || logits->shape[0] < 1 || logits->shape[1] < 1)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: logits is %s %s, expected F32 [B, C] with neither 0", op,
                          tleg_dtype_name(logits->dtype), tleg_shape_text(logits->rank, logits->shape, have));
-    return tleg_ops_gradient(context, op, "dlogits", dlogits, 2, logits->shape);
+    return TLEG_OPS_CHECK(context, op, tleg_operand_like("dlogits", dlogits, true, logits));
 }
 
 static tleg_status check_labels(tleg_context *context, const char *op, const tleg_tensor *labels, int64_t rows,
@@ -34,8 +34,8 @@ static tleg_status check_targets(tleg_context *context, const char *op, const tl
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: smoothing must lie between 0 and 1", op);
     if (targets->dtype == TLEG_I64)
         return check_labels(context, op, targets, logits->shape[0], logits->shape[1]);
-    tleg_status status = tleg_ops_shape(context, op, "targets", targets, 2, logits->shape);
-    if (!status && smoothing > 0)
+    tleg_status status = TLEG_OPS_CHECK(context, op, tleg_operand_like("targets", targets, false, logits));
+    if (status == TLEG_OK && smoothing > 0)
         status =
             tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: smoothing is for class numbers; these targets are F32, q itself", op);
     return status;
@@ -53,9 +53,9 @@ TLEG_API tleg_status TLEG_CALL tleg_cross_entropy(tleg_context *context, const t
     if (!context || !logits || !targets || !loss)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_cross_entropy: a pointer is NULL");
     tleg_status status = check_logits(context, "cross-entropy", logits, dlogits);
-    if (!status)
+    if (status == TLEG_OK)
         status = check_targets(context, "cross-entropy", logits, targets, smoothing);
-    if (status)
+    if (status != TLEG_OK)
         return status;
     bool numbers = targets->dtype == TLEG_I64;
     *loss = tleg_k_cross_entropy(logits->shape[0], logits->shape[1], logits->data, numbers ? targets->data : NULL,
@@ -70,11 +70,11 @@ TLEG_API tleg_status TLEG_CALL tleg_distillation(tleg_context *context, const tl
     if (!context || !logits || !teacher || !loss)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_distillation: a pointer is NULL");
     tleg_status status = check_logits(context, "distillation", logits, dlogits);
-    if (!status)
-        status = tleg_ops_shape(context, "distillation", "teacher", teacher, 2, logits->shape);
-    if (!status && !(tau > 0 && isfinite(tau)))
+    if (status == TLEG_OK)
+        status = TLEG_OPS_CHECK(context, "distillation", tleg_operand_like("teacher", teacher, false, logits));
+    if (status == TLEG_OK && !(tau > 0 && isfinite(tau)))
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "distillation: tau must be more than 0 and finite");
-    if (!status)
+    if (status == TLEG_OK)
         *loss = tleg_k_distillation(logits->shape[0], logits->shape[1], logits->data, teacher->data, tau, 1, zeroed(dlogits));
     return status;
 }

@@ -247,7 +247,7 @@ static const struct vit_fault gene_faults[] = {
     {'+', BLOCK "attn.qkv.instances.1.weight", "36,12", {"qkv.instances.1.weight", "1 segment"}, 0},
     {'=', "tleg.kind", "resnet", {"tleg.kind", "\"learngene\"", "\"resnet\""}, TLEG_ERROR_UNSUPPORTED},
     {'=', "tleg.kind", "vit", {"tleg.kind", "\"vit\"", "learngene"}, 0},
-    {'=', "tleg.heads", NULL, {"tleg.heads", "--heads", "dim 12"}, 0},
+    {'=', "tleg.heads", NULL, {"tleg.heads", "tleg.heads", "dim 12"}, 0},
     {'=', "tleg.heads", "two", {"tleg.heads", "whole number", "\"two\""}, 0},
     {'=', "tleg.heads", "0", {"tleg.heads", "\"0\""}, 0},
     {'=', "tleg.heads", "-3", {"tleg.heads", "\"-3\""}, 0},

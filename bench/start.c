@@ -53,11 +53,13 @@ int main(int argc, char **argv) {
     double paused = measure_seconds(); /* the picture is the caller's affair */
     check(elastic ? tleg_expander_get_info(context, expander, &config) : tleg_model_get_info(context, model, &config),
           "no shape");
-    float *image = bench_floats(3 * (size_t)config.image_size * (size_t)config.image_size, 1);
+    const size_t pixels = 3 * (size_t)config.image_size * (size_t)config.image_size;
+    float *image = bench_floats(pixels, 1);
     float *logits = bench_floats((size_t)config.classes, 0);
     paused = measure_seconds() - paused;
     at[RUN] = measure_seconds();
-    check(tleg_session_run(session, image, 1, logits, NULL), tleg_session_get_error(session));
+    check(tleg_session_run(session, 1, image, pixels, logits, (size_t)config.classes, NULL, 0),
+          tleg_session_get_error(session));
     at[STAGES] = measure_seconds();
     for (int s = 0; s < RUN; s++)
         at[s] += paused;

@@ -55,7 +55,8 @@ int main(int argc, char **argv) {
     if (!input || !logits)
         check(TLEG_ERROR_MEMORY, "no memory for the picture");
     check(tleg_image_prepare(context, &image, &config, input), tleg_context_get_error(context));
-    check(tleg_session_run(session, input, 1, logits, NULL), tleg_session_get_error(session));
+    check(tleg_session_run(session, 1, input, 3 * side * side, logits, (size_t)config.classes, NULL, 0),
+          tleg_session_get_error(session));
 
     int best = 0;
     for (int c = 1; c < config.classes; c++)

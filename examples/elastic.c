@@ -49,7 +49,8 @@ int main(int argc, char **argv) {
     for (int32_t depth = cost.least_depth; depth < cost.least_depth + 12; depth++) {
         check(tleg_session_set_depth(session, depth), tleg_session_get_error(session));
         double start = cpu_ms();
-        check(tleg_session_run(session, image, 1, logits, NULL), tleg_session_get_error(session));
+        check(tleg_session_run(session, 1, image, pixels, logits, (size_t)config.classes, NULL, 0),
+              tleg_session_get_error(session));
         double ms = cpu_ms() - start;
         int best = 0;
         for (int c = 1; c < config.classes; c++)

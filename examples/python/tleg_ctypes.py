@@ -36,7 +36,9 @@ def fields(kind, names):
 
 class ContextOptions(Options):
     _fields_ = (fields(c_uint32, 'struct_size') + fields(c_int32, 'level workers gemm') +
-                fields(c_void_p, 'alloc release alloc_host parallel parallel_host log log_host'))
+                fields(c_uint64, 'error_text_bytes') +
+                fields(c_void_p, 'error_text alloc release alloc_host parallel parallel_host log log_host '
+                                 'progress progress_host'))
 
 
 class OpenOptions(Options):
@@ -45,16 +47,16 @@ class OpenOptions(Options):
 
 class Config(Options):
     _fields_ = (fields(c_uint32, 'struct_size') +
-                fields(c_int32, 'image_size patch_size dim heads hidden classes depth class_token distillation_token registers pool norm no_qkv_bias dtype '
-                                'label_count') +
+                fields(c_int32, 'image_size patch_size dim heads hidden classes depth class_token distillation_token registers '
+                                'pool norm no_qkv_bias dtype label_count kind channels') +
                 [('eps', c_double), ('mean', c_double * 3), ('std', c_double * 3), ('crop', c_double),
-                 ('labels', POINTER(c_char_p)), ('schedule', c_char_p), ('ignored', POINTER(c_char_p)),
-                 ('ignored_count', c_int64), ('parameters', c_uint64)])
+                 ('ignored_count', c_int64), ('parameters', c_uint64), ('labels', POINTER(c_char_p)), ('schedule', c_char_p),
+                 ('ignored', POINTER(c_char_p)), ('reserved', c_void_p)])
 
 
 class Image(Options):
     _fields_ = (fields(c_uint32, 'struct_size') + fields(c_int32, 'layout width height') +
-                [('stride', c_int64), ('pixels', POINTER(c_uint8))])
+                [('stride', c_int64), ('pixels', POINTER(c_uint8)), ('reserved', c_void_p)])
 
 
 class SessionOptions(Options):
@@ -76,8 +78,8 @@ class TrainerOptions(Options):
 
 class Batch(Options):
     _fields_ = (fields(c_uint32, 'struct_size') +
-                [('size', c_int32), ('images', POINTER(c_float)), ('labels', POINTER(c_int64)), ('targets', POINTER(c_float)),
-                 ('teacher_logits', POINTER(c_float)), ('share', c_double)])
+                [('size', c_int32), ('share', c_double), ('images', POINTER(c_float)), ('labels', POINTER(c_int64)),
+                 ('targets', POINTER(c_float)), ('teacher_logits', POINTER(c_float))])
 
 
 class Loss(Options):
@@ -102,7 +104,7 @@ HANDLE, OUT = c_void_p, POINTER(c_void_p)
 FLOATS = POINTER(c_float)
 status_name = declare('status_name', c_char_p, c_int32)
 context_create = declare('context_create', c_int32, POINTER(ContextOptions), OUT)
-context_error = declare('context_error', c_char_p, HANDLE)
+context_error = declare('context_get_error', c_char_p, HANDLE)
 image_prepare = declare('image_prepare', c_int32, HANDLE, POINTER(Image), POINTER(Config), FLOATS)
 learngene_create = declare('learngene_create', c_int32, HANDLE, POINTER(Config), c_uint64, OUT)
 learngene_open = declare('learngene_open', c_int32, HANDLE, c_char_p, POINTER(OpenOptions), OUT)
@@ -111,14 +113,14 @@ learngene_get_info = declare('learngene_get_info', c_int32, HANDLE, HANDLE, POIN
 expander_create = declare('expander_create', c_int32, HANDLE, HANDLE, c_void_p, OUT)
 session_create_elastic = declare('session_create_elastic', c_int32, HANDLE, HANDLE, c_int32, POINTER(SessionOptions), OUT)
 session_set_depth = declare('session_set_depth', c_int32, HANDLE, c_int32)
-session_run = declare('session_run', c_int32, HANDLE, FLOATS, c_int64, FLOATS, FLOATS)
-session_error = declare('session_error', c_char_p, HANDLE)
+session_run = declare('session_run', c_int32, HANDLE, c_int64, FLOATS, c_size_t, FLOATS, c_size_t, FLOATS, c_size_t)
+session_error = declare('session_get_error', c_char_p, HANDLE)
 trainer_create = declare('trainer_create', c_int32, HANDLE, HANDLE, HANDLE, POINTER(TrainerOptions), OUT)
 trainer_backward = declare('trainer_backward', c_int32, HANDLE, POINTER(Batch), POINTER(Loss))
 trainer_update = declare('trainer_update', c_int32, HANDLE, c_double)
-trainer_learngene = declare('trainer_learngene', c_int32, HANDLE, HANDLE, c_int32, OUT)
-trainer_error = declare('trainer_error', c_char_p, HANDLE)
-rate_of_epoch = declare('rate_of_epoch', c_int32, POINTER(Rate), c_int32, POINTER(c_double))
+trainer_learngene = declare('trainer_copy_learngene', c_int32, HANDLE, HANDLE, c_int32, OUT)
+trainer_error = declare('trainer_get_error', c_char_p, HANDLE)
+rate_of_epoch = declare('train_rate_of_epoch', c_int32, POINTER(Rate), c_int32, POINTER(c_double))
 free = {kind: declare(kind + '_free', None, HANDLE) for kind in 'context learngene expander session trainer'.split()}
 
 
@@ -227,7 +229,7 @@ class ElasticSession(Handle):
     def logits(self, images):
         images = np.ascontiguousarray(images, np.float32)
         out = np.empty((len(images), self.config.classes), np.float32)
-        self.check(session_run(self.pointer, floats(images), len(images), floats(out), None))
+        self.check(session_run(self.pointer, len(images), floats(images), images.size, floats(out), out.size, None, 0))
         return out
 
 

@@ -32,16 +32,16 @@ TLEG_API tleg_status TLEG_CALL tleg_block_create(tleg_context *context, const tl
 TLEG_API tleg_status TLEG_CALL tleg_block_get_memory(tleg_context *context, const tleg_block *block, int64_t batch,
                                                      int64_t tokens, uint64_t *bytes);
 
-/* y = block(x). x, y (B, N, D) f32; y may be x. workspace: at least tleg_block_get_memory's bytes, aligned to 64.
- * Allocates nothing. Errors: ARGUMENT (shape, dtype, workspace). */
+/* y = block(x). x, y (B, N, D) f32; y may be x. workspace: at least tleg_block_get_memory's bytes, at any address.
+ * Allocates nothing. Errors: ARGUMENT (shape, dtype, workspace), and what the context's parallel returned. */
 TLEG_API tleg_status TLEG_CALL tleg_block_forward(tleg_context *context, const tleg_block *block, const tleg_tensor *x,
                                                   tleg_tensor *y, void *workspace, uint64_t workspace_bytes);
 
 /* Where the gradients of a block's weights go: tensors in the shapes of tleg_block_options, to which they are ADDED, so that
  * several calls sum up: zero them before the first. One that is NULL is not wanted. */
 typedef struct tleg_block_gradients {
-    uint32_t struct_size; /* sizeof(tleg_block_gradients) */
-    int32_t reserved;
+    uint32_t struct_size;                   /* sizeof(tleg_block_gradients) */
+    int32_t reserved;                       /* 0 */
     tleg_tensor *norm1_weight, *norm1_bias; /* (D) */
     tleg_tensor *qkv_weight, *qkv_bias;     /* (3D, D), (3D) */
     tleg_tensor *proj_weight, *proj_bias;   /* (D, D), (D) */
@@ -56,8 +56,9 @@ TLEG_API tleg_status TLEG_CALL tleg_block_get_backward_memory(tleg_context *cont
 
 /* With dy (B, N, D) the gradient of a loss by block(x): dx, written, that by x; it may be dy, not x, or NULL (not wanted).
  * gradients, or NULL, get those by the weights. The forward is computed again from x. workspace: at least
- * tleg_block_get_backward_memory's bytes, aligned to 64. Allocates nothing. The same bits at any number of threads.
- * Errors: ARGUMENT (shape, dtype, workspace). */
+ * tleg_block_get_backward_memory's bytes, at any address. Allocates nothing. The same bits at any number of threads.
+ * Errors: ARGUMENT (shape, dtype, workspace), UNSUPPORTED (a member that this library does not know), and what the context's
+ * parallel returned. */
 TLEG_API tleg_status TLEG_CALL tleg_block_backward(tleg_context *context, const tleg_block *block, const tleg_tensor *x,
                                                    const tleg_tensor *dy, tleg_tensor *dx,
                                                    const tleg_block_gradients *gradients, void *workspace,

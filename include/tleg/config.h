@@ -8,6 +8,10 @@
 extern "C" {
 #endif
 
+/* Families of models. A program that knows one alone looks at tleg_config.kind before it goes on. */
+typedef int32_t tleg_kind;
+enum { TLEG_KIND_SIGNED = -1, TLEG_KIND_VIT = 1 };
+
 /* What the head reads: the mean over patch tokens, or the class token. */
 typedef int32_t tleg_pool_kind;
 enum { TLEG_POOL_SIGNED = -1, TLEG_POOL_MEAN = 1, TLEG_POOL_CLS = 2 };
@@ -17,8 +21,8 @@ typedef int32_t tleg_norm_place;
 enum { TLEG_NORM_SIGNED = -1, TLEG_NORM_BEFORE_POOL = 1, TLEG_NORM_AFTER_POOL = 2 };
 
 /* As input (tleg_learngene_create): zero it, set struct_size and what is marked "needed";
- * zero elsewhere means the default in parentheses. As output (.._get_info): set struct_size;
- * the rest is filled; its pointers live as long as the handle. */
+ * zero elsewhere means the default in parentheses; what is marked "output only" must be zero (clear it where get_info filled
+ * the struct). As output (.._get_info): set struct_size; the rest is filled; its pointers live as long as the handle. */
 typedef struct tleg_config {
     uint32_t struct_size;       /* sizeof(tleg_config) */
     int32_t image_size;         /* needed: side of the square input in pixels, a multiple of patch_size */
@@ -36,17 +40,20 @@ typedef struct tleg_config {
     int32_t no_qkv_bias;        /* 1: qkv has no bias */
     tleg_dtype dtype;           /* output only: element type of a model's weights */
     int32_t label_count;        /* 0, or as many as classes */
+    tleg_kind kind;             /* TLEG_KIND_* (VIT) */
+    int32_t channels;           /* of the images: 3 (3) */
     double eps;                 /* of every LayerNorm (1e-5) */
     double mean[3];             /* of the images, 0..1 scale, R G B (ImageNet's 0.485,0.456,0.406 when mean and std are 0;
                                    with a std it is taken as it stands, because 0 is a mean that models have) */
     double std[3];              /* (ImageNet's 0.229,0.224,0.225 when all are 0) */
     double crop;                /* share of the resized image that the centre crop keeps, 0 < crop <= 1
                                    (0.875; 1 for images of 32 pixels or less) */
+    int64_t ignored_count;      /* output only */
+    uint64_t parameters;        /* output only: numbers stored */
     const char *const *labels;  /* class names, UTF-8 (none) */
     const char *schedule;       /* of a learngene: JSON as under tleg.schedule ("": one linear segment a site) */
     const char *const *ignored; /* output only: names of tensors in the file that are not used */
-    int64_t ignored_count;      /* output only */
-    uint64_t parameters;        /* output only: numbers stored */
+    const void *reserved;       /* NULL */
 } tleg_config;
 
 /* The parts of a block whose weights follow a learngene's schedule, in the order of everything that is listed by site: its key

@@ -109,9 +109,25 @@ enum {
                            takes one lock of the whole process */
 };
 
+/* What a host hands in to be called. A callback returns: it must not throw, longjmp or unwind through the library. It may not
+ * use the handle whose call it serves; alloc, release and parallel may not call any function of the library. Each gets the
+ * pointer that was given with it, first. It stays callable until the last handle made with the context (tensors lent out
+ * through DLPack, and clones of the context, among them) is gone, whatever was freed before. */
+typedef void *(TLEG_CALL *tleg_alloc_fn)(void *host, size_t size, size_t align);
+typedef void(TLEG_CALL *tleg_release_fn)(void *host, void *memory, size_t size, size_t align);
+typedef void(TLEG_CALL *tleg_task_fn)(void *arg, int32_t task); /* the library's own */
+typedef tleg_status(TLEG_CALL *tleg_parallel_fn)(void *host, int32_t tasks, tleg_task_fn fn, void *arg);
+typedef void(TLEG_CALL *tleg_log_fn)(void *host, const char *text);
+/* Tells a host once that what it lent is not needed any more. */
+typedef void(TLEG_CALL *tleg_done_fn)(void *host);
+
 /* A context holds the host's choices (allocator, threads, processor level) and the text
- * of the last error. One thread at a time may use it; make one per thread, they are
- * cheap. Handles made with a context do not need it afterwards: free them in any order. */
+ * of the last error. One thread at a time may use it: make one for each thread, or, where they
+ * are to share worker threads, a clone for each (tleg_context_clone; cheap). Handles made with a context do
+ * not need it afterwards.
+ *
+ * Handles of all kinds: free them in any order, on any thread, once, and not while another call uses the same handle (a
+ * tleg_session_cancel is such a call). A handle that others were made from may go first. */
 typedef struct tleg_context tleg_context;
 
 /* Asked again and again while a call opens, reads, packs, expands, saves, measures or linearizes: `what` is the kind of work in
@@ -128,27 +144,33 @@ typedef struct tleg_context_options {
     uint32_t struct_size; /* sizeof(tleg_context_options) */
     tleg_level level;     /* TLEG_LEVEL_*; a level that the machine lacks is TLEG_ERROR_UNSUPPORTED */
     int32_t workers;      /* threads that compute, the caller's among them: 0 or 1 means the
-                             caller alone, at most 256; the library starts workers - 1 */
+                             caller alone, at most TLEG_MAX_WORKERS; the library starts workers - 1 */
     tleg_gemm_kind gemm;  /* TLEG_GEMM_* */
+    uint64_t error_text_bytes;
+
+    /* Where tleg_context_create says why it failed: text, cut to error_text_bytes with its final 0; "" on success. NULL and 0:
+     * nowhere. */
+    char *error_text;
 
     /* Memory: both or neither. alloc returns `size` bytes (never 0) aligned to `align` (a power of
      * two), or NULL; release gets the same size and align. They may be called from any
      * thread that uses, or frees, a handle of this context. Default: the C library's, but
      * blocks of some 1.6 MiB on are mappings of their own, for which huge pages are advised. */
-    void *(TLEG_CALL *alloc)(void *host, size_t size, size_t align);
-    void(TLEG_CALL *release)(void *host, void *memory, size_t size, size_t align);
+    tleg_alloc_fn alloc;
+    tleg_release_fn release;
     void *alloc_host; /* handed to both */
 
     /* The host's own thread pool: calls fn(arg, task) once for each task 0..tasks-1, on any
-     * threads, at once or in turn, and returns when all have ended. tasks is at most
-     * `workers`. Sessions that run at the same time call it at the same time. With it the library
-     * starts no threads. */
-    void(TLEG_CALL *parallel)(void *host, int32_t tasks, void(TLEG_CALL *fn)(void *arg, int32_t task), void *arg);
+     * threads, at once or in turn, and returns TLEG_OK when all have ended. tasks is at most `workers`, which must be given
+     * (1: the pool is never asked). Sessions that run at the same time call it at the same time. With it the library starts no
+     * threads. A pool that cannot run all tasks ends those that it began and returns another status: the call that needed it
+     * fails with that one, or with TLEG_ERROR_STATE where the pool says TLEG_OK but left tasks out. */
+    tleg_parallel_fn parallel;
     void *parallel_host;
 
-    /* Notes that are no errors, such as a tensor that a file holds and the library ignores.
+    /* Notes that are not errors, such as a tensor that a file holds and the library ignores.
      * Called on the thread that made the call; the text is valid until log returns. */
-    void(TLEG_CALL *log)(void *host, const char *text);
+    tleg_log_fn log;
     void *log_host;
 
     /* How far long work is, and whether it is to go on. Default: nobody is asked. */
@@ -158,6 +180,10 @@ typedef struct tleg_context_options {
 
 /* The version of the library that is running, in the form of TLEG_VERSION. Any thread. */
 TLEG_API uint32_t TLEG_CALL tleg_version(void);
+
+/* What this build consists of, for reports: "libtleg 0.2.0; levels portable avx2 avx512 avx512bf16 amx; blas none; threads;
+ * files; mappings; train". For people: the parts may change. Never NULL; the text is static. Any thread. */
+TLEG_API const char *TLEG_CALL tleg_build_info(void);
 
 /* A status in a word, for example "FORMAT"; "UNKNOWN" for a value not listed. Never NULL;
  * the text is static. Any thread. */
@@ -171,21 +197,31 @@ TLEG_API const char *TLEG_CALL tleg_status_name(tleg_status status);
 TLEG_API tleg_level TLEG_CALL tleg_cpu_level(int32_t index, const char **name);
 
 /* Makes a context. `options` may be NULL: every default.
- * Errors: ARGUMENT (struct_size too small, workers out of range, one of alloc and release
+ * Errors: ARGUMENT (struct_size, workers out of range, a pool without workers, one of alloc and release
  * alone), UNSUPPORTED (level, gemm, or a non-zero option that this library does not know),
- * MEMORY (also: a thread could not be started). There is no error text without a context. */
+ * MEMORY (also: a thread could not be started). The text goes to options->error_text; with a wrong struct_size there is none.
+ */
 TLEG_API tleg_status TLEG_CALL tleg_context_create(const tleg_context_options *options, tleg_context **context);
 
-/* The text of the last call on this context that failed: what failed, in which file or
- * tensor, what was expected and what was found. "" when none has failed. Valid until the
- * next call with the same context. NULL context: a static text. */
+/* Another context with the same allocator, worker threads or pool, level and log, and with an error text of its own: for
+ * another thread of the host. Where both compute at once, one has the worker threads and the other computes alone.
+ * `context` is only read: several threads may clone one at once. Errors: ARGUMENT, MEMORY. */
+TLEG_API tleg_status TLEG_CALL tleg_context_clone(const tleg_context *context, tleg_context **clone);
+
+/* The text of the last call on this context that FAILED: what failed, in which file or tensor, what was expected and what was
+ * found. A call that succeeds leaves it as it is: look at it only right after a call that returned a status other than
+ * TLEG_OK. "" when none has failed. UTF-8. Valid until the next call with the same context. NULL context: a static text. */
 TLEG_API const char *TLEG_CALL tleg_context_get_error(const tleg_context *context);
+
+/* The system's own number (errno) for the same failure, where it was one of IO or NOT_FOUND and the system gave one; else 0.
+ * 0 for a NULL context. */
+TLEG_API int32_t TLEG_CALL tleg_context_get_os_error(const tleg_context *context);
 
 /* The level whose kernels this context uses: TLEG_LEVEL_*, and its name if `name` is not NULL.
  * 0 for a NULL context. */
 TLEG_API tleg_level TLEG_CALL tleg_context_get_level(const tleg_context *context, const char **name);
 
-/* Drops the caller's reference. Handles made with the context stay good. NULL is allowed. */
+/* Drops the caller's reference. Handles made with the context stay good, and so do its clones. NULL is allowed. */
 TLEG_API void TLEG_CALL tleg_context_free(tleg_context *context);
 
 #ifdef __cplusplus

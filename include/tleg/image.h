@@ -30,6 +30,7 @@ typedef struct tleg_image {
     int64_t stride;           /* bytes from a row to the next; 0: rows without gaps; negative: pixels points at the top
                              row of a picture stored bottom-up */
     const uint8_t *pixels;
+    const void *reserved; /* NULL */
 } tleg_image;
 
 /* Prepares one image as `config` says (its image_size, crop, mean and std; get it from tleg_model_get_info or

@@ -5,7 +5,7 @@
  * level and allocates its scratch from the context. B is batch, N tokens, D dim. NaN and
  * infinity go through as in PyTorch: they are no error here.
  * Errors of all: ARGUMENT (NULL, dtype, or a shape: the text says which, what was expected
- * and what was found), MEMORY.
+ * and what was found), MEMORY, and what the context's parallel returned.
  *
  * A function _backward takes dy, the gradient of some number (a loss) by the operation's output, and gives those by its
  * inputs, under the input's name with a d before it and in its shape. The gradient by the data (dx, dqkv, dimages, dpatches) is

@@ -14,14 +14,22 @@ extern "C" {
 
 typedef struct tleg_tensor tleg_tensor;
 
+/* What is special about a tensor. */
+enum {
+    TLEG_TENSOR_SIGNED = -1,
+    TLEG_TENSOR_READ_ONLY = 1, /* it serves as an input alone */
+    TLEG_TENSOR_COPIED = 2     /* tleg_tensor_from_dlpack made a copy: what is written to it does not reach the original */
+};
+
 typedef struct tleg_tensor_info {
     uint32_t struct_size; /* sizeof(tleg_tensor_info), set by the caller */
     tleg_dtype dtype;     /* TLEG_F32, ... */
     int32_t rank;         /* 0 (a scalar) to TLEG_MAX_RANK */
-    int32_t reserved;
+    uint32_t flags;       /* TLEG_TENSOR_* */
     int64_t shape[TLEG_MAX_RANK];
-    void *data;     /* the first element; row-major without gaps */
     uint64_t bytes; /* of all elements */
+    void *data;     /* the first element; row-major without gaps. NULL when it does not lie in host memory, or there is none */
+    void *reserved; /* NULL */
 } tleg_tensor_info;
 
 /* The declaration of DLPack 1.x, in <tleg/dlpack.h> or the host's own <dlpack/dlpack.h>. */

@@ -68,11 +68,11 @@ typedef struct tleg_trainer_options {
 typedef struct tleg_train_batch {
     uint32_t struct_size;        /* sizeof(tleg_train_batch) */
     int32_t size;                /* images, 1 to the trainer's batch */
+    double share;                /* of the step's gradient (1): 1/n for each of n calls accumulates their mean */
     const float *images;         /* (size, 3, image_size, image_size), prepared */
     const int64_t *labels;       /* (size), 0..classes-1, or NULL */
     const float *targets;        /* (size, classes), rows that sum to 1, in place of labels (mixup); or NULL */
     const float *teacher_logits; /* (size, classes), or NULL: the trainer's teacher is asked */
-    double share;                /* of the step's gradient (1): 1/n for each of n calls accumulates their mean */
 } tleg_train_batch;
 
 typedef struct tleg_train_loss {

@@ -31,16 +31,16 @@ static tleg_status check_options(tleg_context *context, const tleg_augment_optio
         {"augment.jitter", "0 to 1000", 1000, options->jitter},
         {"augment.erase", "0 to 1", 1, options->erase},
         {"augment.rand_filter", "0 or 1", 1, options->rand_filter},
-        {"augment.reserved", "0", 0, options->reserved},
     };
     for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++)
         if (!(checks[i].found >= 0 && checks[i].found <= checks[i].most))
             return tleg_fail_number(context, checks[i].member, checks[i].expected, checks[i].found);
-    return TLEG_OK;
+    return tleg_check_reserved(context, "augment.reserved", options->reserved == 0);
 }
 
 static tleg_status read_options(tleg_context *context, const tleg_augment_options *host, tleg_augment_options *options) {
-    tleg_status status = tleg_options_read(context, "tleg_augment_options", host, options, sizeof *options, TLEG_STRUCT_LEAST);
+    tleg_status status =
+        tleg_options_read(context, "tleg_augment_options", host, options, sizeof *options, TLEG_LEAST_AUGMENT_OPTIONS);
     if (status == TLEG_OK)
         status = check_options(context, options);
     if (options->crop_least == 0)

@@ -109,7 +109,7 @@ tleg_status tleg_augment_mix(tleg_context *context, const tleg_mix_options *host
         return TLEG_ERROR_ARGUMENT;
     if (images == NULL || labels == NULL || targets == NULL)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_augment_mix: images, labels or targets is NULL");
-    tleg_status status = tleg_options_read(context, "tleg_mix_options", host, &options, sizeof options, TLEG_STRUCT_LEAST);
+    tleg_status status = tleg_options_read(context, "tleg_mix_options", host, &options, sizeof options, TLEG_LEAST_MIX_OPTIONS);
     if (status == TLEG_OK)
         status = check_options(context, &options);
     if (status == TLEG_OK)

@@ -11,6 +11,37 @@ static tleg_status in_range(tleg_context *context, const char *member, int32_t v
                      (int)value);
 }
 
+/* What a later version may make of a configuration. */
+static tleg_status check_later(tleg_context *context, tleg_config *c) {
+    if (c->kind == 0)
+        c->kind = TLEG_KIND_VIT;
+    if (c->kind != TLEG_KIND_VIT)
+        return tleg_fail(context, TLEG_ERROR_UNSUPPORTED,
+                         "tleg_config.kind: expected TLEG_KIND_VIT, found %d, of a newer libtleg", (int)c->kind);
+    if (c->channels == 0)
+        c->channels = 3;
+    if (c->channels != 3)
+        return tleg_fail(context, TLEG_ERROR_UNSUPPORTED, "tleg_config.channels: this version expects 3, found %d",
+                         (int)c->channels);
+    return tleg_check_reserved(context, "tleg_config.reserved", c->reserved == NULL);
+}
+
+/* What get_info fills and nobody may ask for. */
+static tleg_status check_outputs(tleg_context *context, const tleg_config *c) {
+    const struct {
+        const char *member;
+        bool zero;
+    } outputs[] = {{"dtype", c->dtype == 0},
+                   {"ignored", c->ignored == NULL},
+                   {"ignored_count", c->ignored_count == 0},
+                   {"parameters", c->parameters == 0}};
+    for (size_t k = 0; k < sizeof outputs / sizeof *outputs; k++)
+        if (!outputs[k].zero)
+            return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.%s: expected 0, because it is output only",
+                             outputs[k].member);
+    return TLEG_OK;
+}
+
 static tleg_status check_sizes(tleg_context *context, tleg_config *c) {
     if (c->hidden == 0 && c->dim > 0 && c->dim <= TLEG_MAX_DIM)
         c->hidden = 4 * c->dim;
@@ -153,8 +184,11 @@ static tleg_status check_texts(tleg_context *context, struct tleg_vit_config *co
 tleg_status tleg_config_check(tleg_context *context, const tleg_config *host, struct tleg_vit_config *config) {
     memset(config, 0, sizeof *config);
     config->allocator = context->allocator;
-    tleg_status status =
-        tleg_options_read(context, "tleg_config", host, &config->c, sizeof config->c, offsetof(tleg_config, depth));
+    tleg_status status = tleg_options_read(context, "tleg_config", host, &config->c, sizeof config->c, TLEG_LEAST_CONFIG);
+    if (status == TLEG_OK)
+        status = check_later(context, &config->c);
+    if (status == TLEG_OK)
+        status = check_outputs(context, &config->c);
     if (status == TLEG_OK)
         status = check_sizes(context, &config->c);
     if (status == TLEG_OK)
@@ -171,6 +205,5 @@ tleg_status tleg_config_check(tleg_context *context, const tleg_config *host, st
     }
     config->c.struct_size = sizeof config->c;
     config->c.dtype = TLEG_F32;
-    config->c.parameters = 0;
     return TLEG_OK;
 }

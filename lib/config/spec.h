@@ -18,16 +18,16 @@ enum tleg_site {
     TLEG_SITES
 };
 enum tleg_site_kind {
-    TLEG_KIND_NORM,   /* two vectors, weight and bias, of a LayerNorm */
-    TLEG_KIND_MATRIX, /* a matrix (n, k) of y = x W^T, and maybe a bias (n) */
-    TLEG_KIND_GATE    /* one vector, which multiplies a branch */
+    TLEG_SITE_KIND_NORM,   /* two vectors, weight and bias, of a LayerNorm */
+    TLEG_SITE_KIND_MATRIX, /* a matrix (n, k) of y = x W^T, and maybe a bias (n) */
+    TLEG_SITE_KIND_GATE    /* one vector, which multiplies a branch */
 };
 enum tleg_site_kind tleg_site_kind(enum tleg_site site);
 /* Whether a site is a matrix, and present; if so, its sizes. */
 bool tleg_site_matrix(const tleg_config *config, enum tleg_site site, int64_t *n, int64_t *k);
 /* Whether its weight is a vector: kept as f32, and never packed. */
 static inline bool tleg_site_is_vector(enum tleg_site site) {
-    return tleg_site_kind(site) != TLEG_KIND_MATRIX;
+    return tleg_site_kind(site) != TLEG_SITE_KIND_MATRIX;
 }
 
 /* ---- names and shapes (spec.c) ---- */

@@ -7,63 +7,122 @@
 #define TLEG_HAVE_BLAS 0
 #endif
 
-enum { WORKERS_MAX = 256 };
-
-static tleg_status check_options(const tleg_context_options *options) {
-    if (options->workers < 0 || options->workers > WORKERS_MAX || !options->alloc != !options->release)
-        return TLEG_ERROR_ARGUMENT;
-    if (options->level != TLEG_LEVEL_BEST && !tleg_level_usable(options->level))
-        return TLEG_ERROR_UNSUPPORTED;
-    if (options->gemm < TLEG_GEMM_AUTO || options->gemm > TLEG_GEMM_BLAS)
-        return TLEG_ERROR_UNSUPPORTED;
-    return options->gemm == TLEG_GEMM_BLAS && !TLEG_HAVE_BLAS ? TLEG_ERROR_UNSUPPORTED : TLEG_OK;
+static tleg_status check_threads(struct tleg_error *error, const tleg_context_options *options) {
+    if (options->workers < 0 || options->workers > TLEG_MAX_WORKERS)
+        return tleg_error_set(error, TLEG_ERROR_ARGUMENT, "tleg_context_options.workers: expected 0 to %d, found %d",
+                              TLEG_MAX_WORKERS, (int)options->workers);
+    if (options->parallel && options->workers == 0)
+        return tleg_error_set(error, TLEG_ERROR_ARGUMENT,
+                              "tleg_context_options.parallel: a pool needs workers, the most tasks that it is handed: set it");
+    return TLEG_OK;
 }
 
-static tleg_status read_options(const tleg_context_options *host, tleg_context_options *options) {
+static tleg_status check_options(struct tleg_error *error, const tleg_context_options *options) {
+    if (!options->alloc != !options->release)
+        return tleg_error_set(error, TLEG_ERROR_ARGUMENT,
+                              "tleg_context_options: alloc and release are given together or not at all");
+    if (options->level != TLEG_LEVEL_BEST && !tleg_level_usable(options->level)) {
+        const char *name = tleg_level_name(options->level);
+        return tleg_error_set(error, TLEG_ERROR_UNSUPPORTED,
+                              "tleg_context_options.level: %d (%s) cannot be used by this build on this machine",
+                              (int)options->level, name ? name : "unknown");
+    }
+    if (options->gemm < TLEG_GEMM_AUTO || options->gemm > TLEG_GEMM_BLAS ||
+        (options->gemm == TLEG_GEMM_BLAS && !TLEG_HAVE_BLAS))
+        return tleg_error_set(error, TLEG_ERROR_UNSUPPORTED, "tleg_context_options.gemm: this build does not have %d",
+                              (int)options->gemm);
+    return check_threads(error, options);
+}
+
+static tleg_status read_options(struct tleg_error *error, const tleg_context_options *host, tleg_context_options *options) {
     *options = (tleg_context_options){.struct_size = sizeof(*options)};
     if (!host)
         return TLEG_OK;
-    const size_t least = offsetof(tleg_context_options, progress_host) + sizeof(options->progress_host); /* the struct of 0.2 */
-    const tleg_status status = tleg_options_read(NULL, "tleg_context_options", host, options, sizeof(*options), least);
-    return status ? status : check_options(options);
-}
-
-tleg_status TLEG_CALL tleg_context_create(const tleg_context_options *options, tleg_context **context) {
-    tleg_context_options own;
-    if (!context)
-        return TLEG_ERROR_ARGUMENT;
-    *context = NULL;
-    const tleg_status status = read_options(options, &own);
+    const tleg_status status =
+        tleg_struct_read(error, "tleg_context_options", host, options, sizeof(*options), TLEG_LEAST_CONTEXT_OPTIONS);
     if (status)
         return status;
+    if (!options->error_text != !options->error_text_bytes)
+        return tleg_error_set(error, TLEG_ERROR_ARGUMENT,
+                              "tleg_context_options: error_text and error_text_bytes are given together or not at all");
+    return check_options(error, options);
+}
 
+static tleg_status create(struct tleg_error *error, const tleg_context_options *options, tleg_context **context) {
     struct tleg_allocator allocator = tleg_default_allocator;
-    if (own.alloc)
-        allocator = (struct tleg_allocator){own.alloc, own.release, own.alloc_host};
+    if (options->alloc)
+        allocator = (struct tleg_allocator){options->alloc, options->release, options->alloc_host};
     tleg_context *made = tleg_alloc_zero(&allocator, sizeof(*made));
     if (!made)
-        return TLEG_ERROR_MEMORY;
+        return tleg_error_set(error, TLEG_ERROR_MEMORY, "context: out of memory (%zu bytes)", sizeof(*made));
     made->allocator = allocator;
-    made->level = own.level;
-    made->gemm = own.gemm;
-    made->log = own.log;
-    made->log_host = own.log_host;
-    made->progress = own.progress;
-    made->progress_host = own.progress_host;
-    const tleg_status started = tleg_team_create(&allocator, &own, &made->team);
-    if (started) {
+    made->level = options->level;
+    made->gemm = options->gemm;
+    made->log = options->log;
+    made->log_host = options->log_host;
+    made->progress = options->progress;
+    made->progress_host = options->progress_host;
+    const tleg_status status = tleg_team_create(error, &allocator, options, &made->team);
+    if (status) {
         tleg_context_free(made);
-        return started;
+        return status;
     }
     *context = made;
     return TLEG_OK;
+}
+
+/* To where the host wants it, whole characters. */
+static void write_text(const struct tleg_error *error, const tleg_context_options *options) {
+    if (!options->error_text || options->error_text_bytes == 0)
+        return;
+    const size_t most =
+        options->error_text_bytes < sizeof(error->text) ? (size_t)options->error_text_bytes : sizeof(error->text);
+    tleg_text_cut(error->text, options->error_text, most);
+}
+
+tleg_status TLEG_CALL tleg_context_create(const tleg_context_options *options, tleg_context **context) {
+    if (!context)
+        return TLEG_ERROR_ARGUMENT;
+    *context = NULL;
+    struct tleg_error error = {0};
+    tleg_context_options own;
+    tleg_status status = read_options(&error, options, &own);
+    if (!status)
+        status = create(&error, &own, context);
+    write_text(&error, &own);
+    return status;
+}
+
+tleg_status TLEG_CALL tleg_context_clone(const tleg_context *context, tleg_context **clone) {
+    if (clone)
+        *clone = NULL;
+    if (!context || !clone)
+        return TLEG_ERROR_ARGUMENT;
+    tleg_context *made = tleg_alloc(&context->allocator, sizeof(*made));
+    if (!made)
+        return TLEG_ERROR_MEMORY;
+    *made = *context;
+    made->error = (struct tleg_error){0};
+    made->work = (struct tleg_work){0};
+    tleg_team_share(made->team);
+    *clone = made;
+    return TLEG_OK;
+}
+
+struct tleg_team_outcome *tleg_context_begin(tleg_context *context) {
+    context->outcome = (struct tleg_team_outcome){.status = TLEG_OK};
+    return &context->outcome;
 }
 
 const char *TLEG_CALL tleg_context_get_error(const tleg_context *context) {
     return context ? context->error.text : "there is no context: it is NULL";
 }
 
-int32_t TLEG_CALL tleg_context_get_level(const tleg_context *context, const char **name) {
+int32_t TLEG_CALL tleg_context_get_os_error(const tleg_context *context) {
+    return context ? context->error.os_error : 0;
+}
+
+tleg_level TLEG_CALL tleg_context_get_level(const tleg_context *context, const char **name) {
     int32_t level = 0;
     if (context)
         level = context->level == TLEG_LEVEL_BEST ? tleg_level_best() : context->level;

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <tleg/core.h>
 
+#include "core/struct_sizes.h"
+
 #if defined(__GNUC__)
 #define TLEG_PRINTF(text, first) __attribute__((format(printf, text, first)))
 #else
@@ -25,8 +27,8 @@ bool tleg_size_product(const int64_t *shape, int32_t rank, size_t *out);
 
 /* ---- memory (alloc.c) ---- */
 struct tleg_allocator {
-    void *(TLEG_CALL *alloc)(void *host, size_t size, size_t align);
-    void(TLEG_CALL *release)(void *host, void *memory, size_t size, size_t align);
+    tleg_alloc_fn alloc;
+    tleg_release_fn release;
     void *host;
 };
 extern const struct tleg_allocator tleg_default_allocator;
@@ -40,8 +42,11 @@ void tleg_release(const struct tleg_allocator *allocator, void *memory, size_t s
 /* ---- errors (error.c) ---- */
 struct tleg_error {
     tleg_status status;
-    char text[1020]; /* cut at a whole UTF-8 character when longer */
+    int32_t os_error; /* the system's number for it, or 0 */
+    char text[1016];  /* cut at a whole UTF-8 character when longer */
 };
+/* Copies as many whole UTF-8 characters as `bytes` bytes hold, a final 0 among them. */
+void tleg_text_cut(const char *text, char *out, size_t bytes);
 /* Writes the text, unless error is NULL, and returns `status`. Format integers and texts alone: "%f" would follow the host's
  * locale. */
 tleg_status tleg_error_set(struct tleg_error *error, tleg_status status, const char *format, ...) TLEG_PRINTF(3, 4);
@@ -93,12 +98,19 @@ const char *tleg_level_name(int32_t level); /* "portable", "avx2", ...; NULL whe
 /* A team of threads, or a host's pool, shared by reference. fn(arg, lane) is called for each lane 0..lanes-1. A team that
  * is busy with another caller, or was made before a fork, runs all lanes on the calling thread, in rising order. */
 struct tleg_team;
-tleg_status tleg_team_create(const struct tleg_allocator *allocator, const tleg_context_options *options,
-                             struct tleg_team **team);
+tleg_status tleg_team_create(struct tleg_error *error, const struct tleg_allocator *allocator,
+                             const tleg_context_options *options, struct tleg_team **team);
 struct tleg_team *tleg_team_share(struct tleg_team *team);
 void tleg_team_free(struct tleg_team *team);
 int32_t tleg_team_lanes(const struct tleg_team *team); /* workers, at least 1 */
-void tleg_team_run(struct tleg_team *team, int32_t lanes, void (*fn)(void *arg, int32_t lane), void *arg);
+/* What came of it: only a host's pool can fail, and then the results are void. */
+struct tleg_team_outcome {
+    tleg_status status;
+    int32_t ran, lanes;
+};
+struct tleg_team_outcome tleg_team_run(struct tleg_team *team, int32_t lanes, void (*fn)(void *arg, int32_t lane), void *arg);
+/* Its status, and a text for a failure. */
+tleg_status tleg_team_report(struct tleg_error *error, const struct tleg_team_outcome *outcome);
 
 /* ---- context (context.c) ---- */
 struct tleg_kernels; /* lib/kernels: chosen at the first use by tleg_kernels_of(context) */
@@ -108,7 +120,7 @@ struct tleg_context {
     struct tleg_team *team;
     int32_t level; /* as asked for: TLEG_LEVEL_BEST stays 0 */
     int32_t gemm;
-    void(TLEG_CALL *log)(void *host, const char *text);
+    tleg_log_fn log;
     void *log_host;
     tleg_progress_fn progress;
     void *progress_host;
@@ -116,9 +128,14 @@ struct tleg_context {
         const char *what; /* NULL: nothing that takes long */
         uint64_t done, total;
     } work;
+    struct tleg_team_outcome outcome; /* of the call in progress */
 };
+/* Where a call that computes on the context's threads hears of a pool that fails; nothing is wrong yet. */
+struct tleg_team_outcome *tleg_context_begin(tleg_context *context);
 /* Sets the context's error and returns `status`; NULL context is allowed. */
 tleg_status tleg_fail(tleg_context *context, tleg_status status, const char *format, ...) TLEG_PRINTF(3, 4);
+/* The system refused something with this errno: NOT_FOUND where nothing has the name, IO otherwise. */
+tleg_status tleg_fail_system(tleg_context *context, int number, const char *format, ...) TLEG_PRINTF(3, 4);
 /* Out of memory while `what` was made: text and TLEG_ERROR_MEMORY. */
 tleg_status tleg_fail_memory(tleg_context *context, const char *what, size_t bytes);
 void tleg_log(const tleg_context *context, const char *format, ...) TLEG_PRINTF(2, 3);
@@ -134,10 +151,9 @@ tleg_status tleg_work_end(tleg_context *context, tleg_status status);
 tleg_status tleg_host_status(tleg_status status);
 
 /* ---- option structs (struct.c) ---- */
-enum { TLEG_STRUCT_LEAST = 8 }; /* bytes of the smallest struct_size: the size itself and one member */
 /* Copies a host's option struct into the library's own (zeroed beyond the host's size). UNSUPPORTED when the host's is
- * longer and its unknown tail is not zero, ARGUMENT when it is NULL or shorter than `least`. `name` is for the error, which may
- * be NULL. */
+ * longer and its unknown tail is not zero, ARGUMENT when it is NULL, shorter than `least` or no multiple of 8. `name` is for
+ * the error, which may be NULL. */
 tleg_status tleg_struct_read(struct tleg_error *error, const char *name, const void *host, void *own, size_t own_size,
                              size_t least);
 /* Copies the library's filled struct out, up to the host's struct_size (its first member, kept). ARGUMENT as above. */
@@ -146,6 +162,8 @@ tleg_status tleg_struct_write(struct tleg_error *error, const char *name, const 
 /* The same with a context's error; the context may be NULL. */
 tleg_status tleg_options_read(tleg_context *context, const char *name, const void *host, void *own, size_t own_size,
                               size_t least);
+/* UNSUPPORTED unless `zero`: what a host sets here must wait for a version that gives it a meaning. */
+tleg_status tleg_check_reserved(tleg_context *context, const char *member, bool zero);
 tleg_status tleg_info_write(tleg_context *context, const char *name, const void *own, size_t own_size, void *host,
                             size_t least);
 

@@ -1,6 +1,7 @@
 /* Error texts, held in place by the handle that failed, and the log. */
 #include "core/core.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +20,14 @@ static size_t whole_characters(const char *text, size_t length) {
     return needed > length - start + 1 ? start - 1 : length;
 }
 
+void tleg_text_cut(const char *text, char *out, size_t bytes) {
+    size_t length = strlen(text);
+    if (length >= bytes)
+        length = whole_characters(text, bytes - 1);
+    memcpy(out, text, length);
+    out[length] = '\0';
+}
+
 static void format_text(char text[TEXT_SIZE], const char *format, va_list arguments) TLEG_PRINTF(2, 0);
 static void format_text(char text[TEXT_SIZE], const char *format, va_list arguments) {
     const int written = vsnprintf(text, TEXT_SIZE, format, arguments);
@@ -33,6 +42,7 @@ static void set_text(struct tleg_error *error, tleg_status status, const char *f
     char text[TEXT_SIZE]; /* apart, because an argument may be the former text */
     format_text(text, format, arguments);
     error->status = status;
+    error->os_error = 0;
     memcpy(error->text, text, sizeof(text));
 }
 
@@ -53,6 +63,18 @@ tleg_status tleg_fail(tleg_context *context, tleg_status status, const char *for
     va_start(arguments, format);
     set_text(&context->error, status, format, arguments);
     va_end(arguments);
+    return status;
+}
+
+tleg_status tleg_fail_system(tleg_context *context, int number, const char *format, ...) {
+    const tleg_status status = number == ENOENT ? TLEG_ERROR_NOT_FOUND : TLEG_ERROR_IO;
+    if (!context)
+        return status;
+    va_list arguments;
+    va_start(arguments, format);
+    set_text(&context->error, status, format, arguments);
+    va_end(arguments);
+    context->error.os_error = number;
     return status;
 }
 

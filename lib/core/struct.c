@@ -6,6 +6,9 @@
 /* A struct_size beyond this is an uninitialised variable; reading that far would crash. */
 enum { STRUCT_SIZE_MAX = 4096 };
 
+/* Structs grow by 8 bytes at a time: another size ends inside a member. */
+enum { STRUCT_STEP = 8 };
+
 static size_t struct_size(const void *host) {
     uint32_t size;
     memcpy(&size, host, sizeof(size));
@@ -25,7 +28,7 @@ static tleg_status check_size(struct tleg_error *error, const char *name, const 
     if (!host)
         return tleg_error_set(error, TLEG_ERROR_ARGUMENT, "%s is NULL", name);
     *size = struct_size(host);
-    if (*size < least || *size > STRUCT_SIZE_MAX)
+    if (*size < least || *size > STRUCT_SIZE_MAX || *size % STRUCT_STEP != 0)
         return tleg_error_set(error, TLEG_ERROR_ARGUMENT, "%s: struct_size is %zu, expected %zu: zero the struct, then set it",
                               name, *size, own_size);
     return TLEG_OK;
@@ -38,11 +41,11 @@ tleg_status tleg_struct_read(struct tleg_error *error, const char *name, const v
     const tleg_status status = check_size(error, name, host, own_size, least, &size);
     if (status)
         return status;
+    memcpy(own, host, size < own_size ? size : own_size);
     if (size > own_size && !is_zero((const unsigned char *)host + own_size, size - own_size))
         return tleg_error_set(error, TLEG_ERROR_UNSUPPORTED,
                               "%s: an option after its first %zu bytes is set, which this version of the library does not know",
                               name, own_size);
-    memcpy(own, host, size < own_size ? size : own_size);
     return TLEG_OK;
 }
 
@@ -66,4 +69,10 @@ tleg_status tleg_options_read(tleg_context *context, const char *name, const voi
 tleg_status tleg_info_write(tleg_context *context, const char *name, const void *own, size_t own_size, void *host,
                             size_t least) {
     return tleg_struct_write(context ? &context->error : NULL, name, own, own_size, host, least);
+}
+
+tleg_status tleg_check_reserved(tleg_context *context, const char *member, bool zero) {
+    return zero ? TLEG_OK
+                : tleg_fail(context, TLEG_ERROR_UNSUPPORTED, "%s: expected 0: this version of the library gives it no meaning",
+                            member);
 }

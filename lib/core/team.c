@@ -30,7 +30,7 @@ struct tleg_team {
     int32_t lanes;
     struct tleg_allocator allocator;
     size_t bytes;
-    void(TLEG_CALL *parallel)(void *host, int32_t tasks, void(TLEG_CALL *fn)(void *arg, int32_t task), void *arg);
+    tleg_parallel_fn parallel;
     void *parallel_host;
     int64_t process; /* which started the threads: they do not live on in a fork */
     int32_t started;
@@ -176,14 +176,44 @@ static void run_on_caller(int32_t lanes, void (*fn)(void *arg, int32_t lane), vo
         fn(arg, lane);
 }
 
-void tleg_team_run(struct tleg_team *team, int32_t lanes, void (*fn)(void *arg, int32_t lane), void *arg) {
-    if (lanes > 1 && team->parallel) {
-        team->parallel(team->parallel_host, lanes, fn, arg);
-        return;
-    }
+struct counted { /* a host's pool is believed only as far as it is seen to have run */
+    void (*fn)(void *arg, int32_t lane);
+    void *arg;
+    atomic_int ran;
+};
+
+static void TLEG_CALL run_counted(void *arg, int32_t lane) {
+    struct counted *counted = arg;
+    counted->fn(counted->arg, lane);
+    atomic_fetch_add_explicit(&counted->ran, 1, memory_order_acq_rel);
+}
+
+static struct tleg_team_outcome ask_pool(struct tleg_team *team, int32_t lanes, void (*fn)(void *arg, int32_t lane),
+                                         void *arg) {
+    struct counted counted = {.fn = fn, .arg = arg};
+    atomic_init(&counted.ran, 0);
+    struct tleg_team_outcome outcome = {.lanes = lanes};
+    outcome.status = team->parallel(team->parallel_host, lanes, run_counted, &counted);
+    outcome.ran = atomic_load_explicit(&counted.ran, memory_order_acquire);
+    if (outcome.status == TLEG_OK && outcome.ran != lanes)
+        outcome.status = TLEG_ERROR_STATE;
+    return outcome;
+}
+
+tleg_status tleg_team_report(struct tleg_error *error, const struct tleg_team_outcome *outcome) {
+    if (outcome->status == TLEG_OK)
+        return TLEG_OK;
+    return tleg_error_set(error, outcome->status, "the host's parallel ran %d of %d tasks: %s", (int)outcome->ran,
+                          (int)outcome->lanes, tleg_status_name(outcome->status));
+}
+
+struct tleg_team_outcome tleg_team_run(struct tleg_team *team, int32_t lanes, void (*fn)(void *arg, int32_t lane), void *arg) {
+    const struct tleg_team_outcome good = {.ran = lanes, .lanes = lanes};
+    if (lanes > 1 && team->parallel)
+        return ask_pool(team, lanes, fn, arg);
     if (lanes <= 1 || !claim(team, lanes)) {
         run_on_caller(lanes, fn, arg);
-        return;
+        return good;
     }
     team->fn = fn;
     team->arg = arg;
@@ -194,6 +224,7 @@ void tleg_team_run(struct tleg_team *team, int32_t lanes, void (*fn)(void *arg, 
     fn(arg, 0);
     await_workers(team);
     atomic_store_explicit(&team->busy, false, memory_order_release);
+    return good;
 }
 
 /* ---- creation and end ---- */
@@ -245,14 +276,14 @@ static int32_t lanes_of(const tleg_context_options *options) {
     return options->workers > 1 && (options->parallel || TLEG_THREADS) ? options->workers : 1;
 }
 
-tleg_status tleg_team_create(const struct tleg_allocator *allocator, const tleg_context_options *options,
-                             struct tleg_team **team) {
+tleg_status tleg_team_create(struct tleg_error *error, const struct tleg_allocator *allocator,
+                             const tleg_context_options *options, struct tleg_team **team) {
     *team = NULL;
     const int32_t lanes = lanes_of(options);
     const size_t bytes = sizeof(struct tleg_team) + (options->parallel ? 0 : (size_t)(lanes - 1) * sizeof(struct worker));
     struct tleg_team *made = tleg_alloc_zero(allocator, bytes);
     if (!made)
-        return TLEG_ERROR_MEMORY;
+        return tleg_error_set(error, TLEG_ERROR_MEMORY, "worker threads: out of memory (%zu bytes)", bytes);
     atomic_init(&made->references, 1);
     made->lanes = lanes;
     made->allocator = *allocator;
@@ -262,7 +293,7 @@ tleg_status tleg_team_create(const struct tleg_allocator *allocator, const tleg_
     made->process = tleg_os_process();
     if (!start(made)) {
         tleg_release(allocator, made, bytes);
-        return TLEG_ERROR_MEMORY;
+        return tleg_error_set(error, TLEG_ERROR_MEMORY, "the system started fewer than %d worker threads", (int)lanes - 1);
     }
     *team = made;
     return TLEG_OK;

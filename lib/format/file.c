@@ -147,7 +147,7 @@ tleg_status tleg_open_options_read(tleg_context *context, const tleg_open_option
     *own = (tleg_open_options){0};
     if (!host)
         return TLEG_OK;
-    tleg_status status = tleg_options_read(context, "tleg_open_options", host, own, sizeof *own, sizeof *own);
+    tleg_status status = tleg_options_read(context, "tleg_open_options", host, own, sizeof *own, TLEG_LEAST_OPEN_OPTIONS);
     const uint32_t known = path ? TLEG_OPEN_MAP : 0;
     if (status == TLEG_OK && own->flags & ~known)
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_open_options: unknown flags 0x%x%s", (unsigned)own->flags,
@@ -204,7 +204,7 @@ tleg_status TLEG_CALL tleg_file_parse(tleg_context *context, const void *data, s
 }
 
 static tleg_status check_source(tleg_context *context, const tleg_source *host, tleg_source *own) {
-    tleg_status status = tleg_options_read(context, "tleg_source", host, own, sizeof *own, sizeof *own);
+    tleg_status status = tleg_options_read(context, "tleg_source", host, own, sizeof *own, TLEG_LEAST_SOURCE);
     if (status == TLEG_OK && own->flags != 0)
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_source.flags: expected 0, found 0x%x", (unsigned)own->flags);
     if (status == TLEG_OK && !own->read)

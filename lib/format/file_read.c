@@ -95,7 +95,7 @@ tleg_status TLEG_CALL tleg_file_get_tensor_info(tleg_context *context, const tle
         return TLEG_ERROR_FORMAT;
     tleg_tensor_info own = {.dtype = entry->dtype, .rank = entry->rank, .bytes = entry->bytes};
     memcpy(own.shape, entry->shape, sizeof own.shape);
-    return tleg_info_write(context, "tleg_tensor_info", &own, sizeof own, info, sizeof own);
+    return tleg_info_write(context, "tleg_tensor_info", &own, sizeof own, info, TLEG_LEAST_TENSOR_INFO);
 }
 
 tleg_status TLEG_CALL tleg_file_read_tensor(tleg_context *context, const tleg_file *file, const char *name, tleg_tensor **out) {

@@ -21,7 +21,7 @@ struct tleg_replacement {
 
 static tleg_status io_error(tleg_context *context, const char *path, const char *what, int number) {
     char system[TLEG_OS_TEXT];
-    return tleg_fail(context, TLEG_ERROR_IO, "%s: %s: %s", path, what, tleg_os_text(number, system));
+    return tleg_fail_system(context, number, "%s: %s: %s", path, what, tleg_os_text(number, system));
 }
 
 static size_t directory_length(const char *path) {

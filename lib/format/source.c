@@ -9,7 +9,7 @@ enum { PIECE = 1 << 20 }; /* bytes between two questions to the host whether to 
 #if TLEG_FILES
 static tleg_status io_error(tleg_context *context, const struct tleg_file *file, const char *what, int number) {
     char system[TLEG_OS_TEXT];
-    return tleg_fail(context, TLEG_ERROR_IO, "%s: %s: %s", file->label, what, tleg_os_text(number, system));
+    return tleg_fail_system(context, number, "%s: %s: %s", file->label, what, tleg_os_text(number, system));
 }
 
 static const char *kind_text(enum tleg_os_kind kind) {

@@ -37,7 +37,10 @@ static tleg_status check_stride(tleg_context *context, int64_t stride, int64_t r
 }
 
 tleg_status tleg_picture_read(tleg_context *context, const tleg_image *host, tleg_image *image, struct tleg_pixels *pixels) {
-    tleg_status status = tleg_options_read(context, "tleg_image", host, image, sizeof *image, sizeof *image);
+    tleg_status status = tleg_options_read(context, "tleg_image", host, image, sizeof *image, TLEG_LEAST_IMAGE);
+    if (status != TLEG_OK)
+        return status;
+    status = tleg_check_reserved(context, "image.reserved", image->reserved == NULL);
     if (status != TLEG_OK)
         return status;
     if (image->layout < TLEG_PIXELS_RGB || image->layout > TLEG_PIXELS_GREY)
@@ -89,8 +92,7 @@ static tleg_status read_colours(tleg_context *context, const tleg_config *config
 
 tleg_status tleg_recipe_read(tleg_context *context, const tleg_config *host, struct tleg_recipe *recipe) {
     tleg_config config;
-    const size_t least = offsetof(tleg_config, crop) + sizeof config.crop;
-    const tleg_status status = tleg_options_read(context, "tleg_config", host, &config, sizeof config, least);
+    const tleg_status status = tleg_options_read(context, "tleg_config", host, &config, sizeof config, TLEG_LEAST_CONFIG);
     if (status != TLEG_OK)
         return status;
     if (config.image_size < 1 || config.image_size > TLEG_MAX_IMAGE)

@@ -75,6 +75,7 @@ struct tleg_exec {
     char *shared;
     char *lane;
     size_t lane_bytes;
+    struct tleg_team_outcome *outcome; /* gets what a host's pool did wrong; NULL: nobody asks */
 };
 struct tleg_scratch {    /* what an operation needs: the largest over all operations is what a session plans */
     size_t shared, lane; /* multiples of TLEG_ALIGN; SIZE_MAX when it does not fit */

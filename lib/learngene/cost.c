@@ -43,7 +43,7 @@ static double median(double *t) {
 }
 
 /* The medians of RUNS runs at two depths, taken in turn, so that a machine whose speed drifts does so for both. */
-static tleg_status time_depths(tleg_session *session, const float *images, int64_t batch, const int32_t depth[2],
+static tleg_status time_depths(tleg_session *session, const float *images, size_t floats, int64_t batch, const int32_t depth[2],
                                double ms[2]) {
     double t[2][RUNS];
     tleg_status status = TLEG_OK;
@@ -52,7 +52,7 @@ static tleg_status time_depths(tleg_session *session, const float *images, int64
             status = tleg_session_set_depth(session, depth[i]);
             double start = now_ms();
             if (!status)
-                status = tleg_session_run(session, images, batch, NULL, NULL);
+                status = tleg_session_run(session, batch, images, floats, NULL, 0, NULL, 0);
             if (run >= 0)
                 t[i][run] = now_ms() - start;
         }
@@ -76,7 +76,7 @@ static tleg_status measure(tleg_context *context, const tleg_expander *e, const 
     if (!status)
         status = tleg_session_create_elastic(context, e, depth[0], options, &session);
     if (!status)
-        status = time_depths(session, images, batch, depth, ms);
+        status = time_depths(session, images, bytes / sizeof(float), batch, depth, ms);
     if (!status && depth[1] > depth[0]) {
         cost->ms_per_layer = fmax((ms[1] - ms[0]) / (depth[1] - depth[0]), 0);
         cost->ms_fixed = fmax(ms[0] - depth[0] * cost->ms_per_layer, 0);
@@ -106,7 +106,7 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_get_cost(tleg_context *context, con
     tleg_cost own;
     tleg_status status = get_cost(context, expander, batch, measure_time != 0, &own);
     if (!status)
-        status = tleg_info_write(context, "tleg_cost", &own, sizeof own, cost, TLEG_STRUCT_LEAST);
+        status = tleg_info_write(context, "tleg_cost", &own, sizeof own, cost, TLEG_LEAST_COST);
     return status;
 }
 
@@ -135,7 +135,7 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_get_deepest(tleg_context *context, 
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_expander_get_deepest: a pointer is NULL");
     tleg_budget own = {0};
     tleg_cost cost;
-    tleg_status status = tleg_options_read(context, "tleg_budget", budget, &own, sizeof own, TLEG_STRUCT_LEAST);
+    tleg_status status = tleg_options_read(context, "tleg_budget", budget, &own, sizeof own, TLEG_LEAST_BUDGET);
     if (!status && own.bytes == 0 && !(own.milliseconds > 0))
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "budget: give bytes, milliseconds above 0, or both");
     if (!status)

@@ -1,4 +1,4 @@
-/* Sessions over an expander, and the memory query that covers both kinds. */
+/* Sessions over an expander, and what they would allocate. */
 #include "learngene/expander.h"
 
 static void release_expander(void *owner) {
@@ -20,22 +20,13 @@ TLEG_API tleg_status TLEG_CALL tleg_session_create_elastic(tleg_context *context
     return status;
 }
 
-TLEG_API tleg_status TLEG_CALL tleg_session_get_memory(tleg_context *context, const tleg_model *model,
-                                                       const tleg_expander *expander, const tleg_session_options *options,
-                                                       uint64_t *bytes) {
+TLEG_API tleg_status TLEG_CALL tleg_session_get_elastic_memory(tleg_context *context, const tleg_expander *expander,
+                                                               const tleg_session_options *options, uint64_t *bytes) {
     if (bytes)
         *bytes = 0;
-    if (!context || !bytes || (model == NULL) == (expander == NULL))
-        return tleg_fail(context, TLEG_ERROR_ARGUMENT,
-                         "tleg_session_get_memory: a pointer is NULL, or not exactly one of model and expander is given");
+    if (!context || !expander || !bytes)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_session_get_elastic_memory: a pointer is NULL");
     struct tleg_network network;
-    if (model)
-        tleg_model_network(model, &network);
-    else
-        tleg_expander_network(expander, &network);
-    struct tleg_plan plan;
-    tleg_status status = tleg_session_plan(context, &network, options, &plan);
-    if (!status)
-        *bytes = plan.bytes;
-    return status;
+    tleg_expander_network(expander, &network);
+    return tleg_session_count(context, &network, options, bytes);
 }

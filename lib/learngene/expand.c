@@ -79,11 +79,15 @@ static void expand_vectors(const struct expansion *x) {
         }
 }
 
-static void expand_layers(tleg_context *context, struct expansion *x) {
-    struct tleg_exec exec = {.kernels = x->expander->kernels, .team = context->team, .lanes = tleg_team_lanes(context->team)};
+static tleg_status expand_layers(tleg_context *context, struct expansion *x) {
+    struct tleg_exec exec = {.kernels = x->expander->kernels,
+                             .team = context->team,
+                             .lanes = tleg_team_lanes(context->team),
+                             .outcome = tleg_context_begin(context)};
     lay_out(x);
     tleg_for_each(&exec, x->first[TLEG_SITES], expand_stretch, x);
     expand_vectors(x);
+    return tleg_team_report(&context->error, &context->outcome);
 }
 
 static tleg_status make_model(tleg_context *context, const tleg_expander *e, int32_t depth, tleg_model **model) {
@@ -118,10 +122,14 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_expand(tleg_context *context, const
     if (!status) {
         int32_t *shared = (int32_t *)(void *)(memory + lengths);
         tleg_expander_share_depth(expander, depth, shared);
-        expand_layers(context, &(struct expansion){.expander = expander,
-                                                   .model = *model,
-                                                   .lengths = shared,
-                                                   .layers = (struct tleg_formed *)(void *)(memory + layers)});
+        status = expand_layers(context, &(struct expansion){.expander = expander,
+                                                            .model = *model,
+                                                            .lengths = shared,
+                                                            .layers = (struct tleg_formed *)(void *)(memory + layers)});
+    }
+    if (status) {
+        tleg_model_free(*model);
+        *model = NULL;
     }
     tleg_release(&context->allocator, memory, bytes);
     return status;

@@ -279,7 +279,7 @@ static tleg_status create_from_file(tleg_context *context, const tleg_file *file
 
 static tleg_status take_options(tleg_context *context, const tleg_expander_options *options, tleg_expander_options *own) {
     *own = (tleg_expander_options){0};
-    return options ? tleg_options_read(context, "tleg_expander_options", options, own, sizeof *own, TLEG_STRUCT_LEAST)
+    return options ? tleg_options_read(context, "tleg_expander_options", options, own, sizeof *own, TLEG_LEAST_EXPANDER_OPTIONS)
                    : TLEG_OK;
 }
 
@@ -373,7 +373,7 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_get_info(tleg_context *context, con
                                                       tleg_config *config) {
     if (!expander)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_expander_get_info: expander is NULL");
-    return tleg_info_write(context, "tleg_config", &expander->config.c, sizeof expander->config.c, config, TLEG_STRUCT_LEAST);
+    return tleg_info_write(context, "tleg_config", &expander->config.c, sizeof expander->config.c, config, TLEG_LEAST_CONFIG);
 }
 
 tleg_expander *tleg_expander_share(const tleg_expander *expander) {

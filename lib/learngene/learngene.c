@@ -121,7 +121,7 @@ void TLEG_CALL tleg_learngene_free(tleg_learngene *gene) {
 tleg_status TLEG_CALL tleg_learngene_get_info(tleg_context *context, const tleg_learngene *gene, tleg_config *config) {
     if (!gene)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_learngene_get_info: gene is NULL");
-    return tleg_info_write(context, "tleg_config", &gene->config.c, sizeof gene->config.c, config, TLEG_STRUCT_LEAST);
+    return tleg_info_write(context, "tleg_config", &gene->config.c, sizeof gene->config.c, config, TLEG_LEAST_CONFIG);
 }
 
 const char *TLEG_CALL tleg_learngene_get_tensor_name(const tleg_learngene *gene, int64_t index) {

@@ -27,8 +27,7 @@ TLEG_API tleg_status TLEG_CALL tleg_attention_forward(tleg_context *context, con
                                  &space);
     if (status == TLEG_OK)
         tleg_attention(&space.exec, &attention);
-    tleg_ops_space_free(context, &space);
-    return status;
+    return tleg_ops_space_end(context, &space, status);
 }
 
 TLEG_API tleg_status TLEG_CALL tleg_attention_backward(tleg_context *context, const tleg_tensor *qkv, int32_t heads,
@@ -57,6 +56,5 @@ TLEG_API tleg_status TLEG_CALL tleg_attention_backward(tleg_context *context, co
         context, op, tleg_attention_backward_scratch(kernels, backward.tokens, backward.dim, backward.heads), 0, &space);
     if (status == TLEG_OK)
         tleg_k_attention_backward(&space.exec, &backward);
-    tleg_ops_space_free(context, &space);
-    return status;
+    return tleg_ops_space_end(context, &space, status);
 }

@@ -79,7 +79,10 @@ tleg_status tleg_ops_space_make(tleg_context *context, const char *op, struct tl
     size_t end = 0, lanes = (size_t)tleg_team_lanes(context->team);
     size_t shared = tleg_place(&end, scratch.shared, 1), lane = tleg_place(&end, scratch.lane, lanes);
     size_t extra_at = tleg_place(&end, extra, 1);
-    *space = (struct tleg_ops_space){.exec = {.team = context->team, .lanes = (int32_t)lanes, .lane_bytes = scratch.lane},
+    *space = (struct tleg_ops_space){.exec = {.team = context->team,
+                                              .lanes = (int32_t)lanes,
+                                              .lane_bytes = scratch.lane,
+                                              .outcome = tleg_context_begin(context)},
                                      .bytes = end};
     tleg_status status = tleg_kernels_of(context, &space->exec.kernels);
     if (status != TLEG_OK)
@@ -93,9 +96,10 @@ tleg_status tleg_ops_space_make(tleg_context *context, const char *op, struct tl
     return TLEG_OK;
 }
 
-void tleg_ops_space_free(tleg_context *context, struct tleg_ops_space *space) {
+tleg_status tleg_ops_space_end(tleg_context *context, struct tleg_ops_space *space, tleg_status status) {
     if (space->memory)
         tleg_release(&context->allocator, space->memory, space->bytes);
+    return status ? status : tleg_team_report(&context->error, &context->outcome);
 }
 
 /* ---- a product of one call ---- */

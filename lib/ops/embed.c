@@ -75,8 +75,7 @@ TLEG_API tleg_status TLEG_CALL tleg_patch_embed_forward(tleg_context *context, c
                                  tleg_ops_packed_bytes(kernels, p.dim, p.width), &space);
     if (status == TLEG_OK)
         embed(&space.exec, &p, images, weight, bias, (float *)(void *)space.extra, y->data);
-    tleg_ops_space_free(context, &space);
-    return status;
+    return tleg_ops_space_end(context, &space, status);
 }
 
 static void patch_weights(const struct tleg_exec *exec, const struct patches *p, const tleg_tensor *images,
@@ -147,8 +146,7 @@ TLEG_API tleg_status TLEG_CALL tleg_patch_embed_backward(tleg_context *context, 
         if (dimages)
             patch_images(&space.exec, &p, weight, dy, (float *)(void *)space.extra, dimages->data);
     }
-    tleg_ops_space_free(context, &space);
-    return status;
+    return tleg_ops_space_end(context, &space, status);
 }
 
 /* ---- tokens and positions ---- */

@@ -53,6 +53,5 @@ TLEG_API tleg_status TLEG_CALL tleg_layernorm_backward(tleg_context *context, co
                                                                     .dx = dx ? dx->data : (float *)(void *)space.extra,
                                                                     .dweight = tleg_ops_gradient_at(dweight),
                                                                     .dbias = tleg_ops_gradient_at(dbias)});
-    tleg_ops_space_free(context, &space);
-    return status;
+    return tleg_ops_space_end(context, &space, status);
 }

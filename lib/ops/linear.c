@@ -38,8 +38,7 @@ TLEG_API tleg_status TLEG_CALL tleg_linear_forward(tleg_context *context, const 
     if (status == TLEG_OK)
         tleg_ops_run_linear(&space.exec, rows, x->data, weight, bias, TLEG_ACTIVATION_NONE, (float *)(void *)space.extra,
                             y->data);
-    tleg_ops_space_free(context, &space);
-    return status;
+    return tleg_ops_space_end(context, &space, status);
 }
 
 /* ---- backward ---- */
@@ -106,6 +105,5 @@ TLEG_API tleg_status TLEG_CALL tleg_linear_backward(tleg_context *context, const
         if (dx)
             tleg_ops_input_step(&space.exec, &linear, NULL, dx->data);
     }
-    tleg_ops_space_free(context, &space);
-    return status;
+    return tleg_ops_space_end(context, &space, status);
 }

@@ -41,8 +41,7 @@ TLEG_API tleg_status TLEG_CALL tleg_mlp_forward(tleg_context *context, const tle
         tleg_ops_run_linear(&space.exec, rows, x->data, fc1, fc1_bias, TLEG_ACTIVATION_GELU, packed, middle);
         tleg_ops_run_linear(&space.exec, rows, middle, fc2, fc2_bias, TLEG_ACTIVATION_NONE, packed, y->data);
     }
-    tleg_ops_space_free(context, &space);
-    return status;
+    return tleg_ops_space_end(context, &space, status);
 }
 
 /* ---- backward ---- */
@@ -132,6 +131,5 @@ TLEG_API tleg_status TLEG_CALL tleg_mlp_backward(tleg_context *context, const tl
     status = tleg_ops_space_make(context, op, scratch, extra, &space);
     if (status == TLEG_OK)
         mlp_backward(&space.exec, &a, (float *)(void *)space.extra, (float *)(void *)(space.extra + hidden_at));
-    tleg_ops_space_free(context, &space);
-    return status;
+    return tleg_ops_space_end(context, &space, status);
 }

@@ -49,7 +49,8 @@ struct tleg_ops_space {
 };
 tleg_status tleg_ops_space_make(tleg_context *context, const char *op, struct tleg_scratch scratch, size_t extra,
                                 struct tleg_ops_space *space);
-void tleg_ops_space_free(tleg_context *context, struct tleg_ops_space *space);
+/* Gives the space back, and `status`, or what a host's pool did wrong. */
+tleg_status tleg_ops_space_end(tleg_context *context, struct tleg_ops_space *space, tleg_status status);
 
 /* ---- a product of one call ---- */
 size_t tleg_ops_packed_bytes(const struct tleg_kernels *kernels, int64_t n, int64_t k); /* SIZE_MAX when it does not fit */

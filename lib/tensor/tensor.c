@@ -121,8 +121,7 @@ tleg_status TLEG_CALL tleg_tensor_get_info(tleg_context *context, const tleg_ten
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_tensor_get_info: tensor is NULL");
     tleg_tensor_info own = {.dtype = tensor->dtype, .rank = tensor->rank, .data = tensor->data, .bytes = tensor->bytes};
     memcpy(own.shape, tensor->shape, sizeof(own.shape));
-    return tleg_info_write(context, "tleg_tensor_info", &own, sizeof(own), info,
-                           offsetof(tleg_tensor_info, bytes) + sizeof(own.bytes));
+    return tleg_info_write(context, "tleg_tensor_info", &own, sizeof(own), info, TLEG_LEAST_TENSOR_INFO);
 }
 
 void TLEG_CALL tleg_tensor_free(tleg_tensor *tensor) {

@@ -57,9 +57,10 @@ struct tleg_trainer {
     struct tleg_error error;
     struct tleg_allocator allocator;
     struct tleg_exec exec;
-    const struct tleg_ends *ends;  /* what is before the blocks and after them */
-    tleg_trainer_options options;  /* every default filled in */
-    struct tleg_vit_config config; /* of the parameters' source */
+    struct tleg_team_outcome outcome; /* of the call in progress */
+    const struct tleg_ends *ends;     /* what is before the blocks and after them */
+    tleg_trainer_options options;     /* every default filled in */
+    struct tleg_vit_config config;    /* of the parameters' source */
     struct tleg_trainer_layout layout;
     bool is_gene;
     struct tleg_param *list;

@@ -20,7 +20,9 @@ TLEG_API tleg_status TLEG_CALL tleg_train_rate_of_epoch(const tleg_train_rate *r
     tleg_train_rate own = {0};
     if (!rate || !learning_rate || epoch < 0)
         return TLEG_ERROR_ARGUMENT;
-    tleg_status status = tleg_options_read(NULL, "tleg_train_rate", rate, &own, sizeof own, TLEG_STRUCT_LEAST);
+    tleg_status status = tleg_options_read(NULL, "tleg_train_rate", rate, &own, sizeof own, TLEG_LEAST_TRAIN_RATE);
+    if (!status)
+        status = tleg_check_reserved(NULL, "tleg_train_rate.reserved", own.reserved == 0);
     if (status)
         return status;
     if (own.epochs < 1 || own.warmup < 0 || !good_rate(own.peak) || !good_rate(own.start) || !good_rate(own.end))

@@ -39,7 +39,7 @@ static double or_default(double value, double otherwise) {
 
 static tleg_status read_options(tleg_context *context, const tleg_trainer_options *host, tleg_trainer_options *o) {
     *o = (tleg_trainer_options){0};
-    tleg_status status = tleg_options_read(context, "tleg_trainer_options", host, o, sizeof *o, TLEG_STRUCT_LEAST);
+    tleg_status status = tleg_options_read(context, "tleg_trainer_options", host, o, sizeof *o, TLEG_LEAST_TRAINER_OPTIONS);
     if (status)
         return status;
     o->depth_mode = o->depth_mode ? o->depth_mode : TLEG_DEPTH_FIXED;
@@ -145,6 +145,7 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_create(tleg_context *context, const 
     t->ends = &tleg_classifier_ends;
     t->exec =
         (struct tleg_exec){.kernels = kernels, .team = tleg_team_share(context->team), .lanes = tleg_team_lanes(context->team)};
+    t->exec.outcome = &t->outcome;
     t->layout.net.labels = config.c.labels;
     t->layout.net.schedule = config.c.schedule;
     t->layout.net.ignored = config.c.ignored;
@@ -186,7 +187,7 @@ static tleg_status check_batch(tleg_trainer *t, const tleg_train_batch *b) {
 /* Copies a host's struct without a context: the trainer's own error is set. */
 static tleg_status read_batch(tleg_trainer *t, const tleg_train_batch *host, tleg_train_batch *own) {
     *own = (tleg_train_batch){0};
-    tleg_status status = tleg_struct_read(&t->error, "tleg_train_batch", host, own, sizeof *own, TLEG_STRUCT_LEAST);
+    tleg_status status = tleg_struct_read(&t->error, "tleg_train_batch", host, own, sizeof *own, TLEG_LEAST_TRAIN_BATCH);
     if (status)
         return status;
     own->share = own->share == 0 ? 1 : own->share;
@@ -223,7 +224,7 @@ static tleg_status run_passes(tleg_trainer *t, tleg_train_batch *batch, tleg_tra
 }
 
 static tleg_status fill_loss(tleg_trainer *trainer, const tleg_train_loss *sum, tleg_train_loss *loss) {
-    return tleg_struct_write(&trainer->error, "tleg_train_loss", sum, sizeof *sum, loss, TLEG_STRUCT_LEAST);
+    return tleg_struct_write(&trainer->error, "tleg_train_loss", sum, sizeof *sum, loss, TLEG_LEAST_TRAIN_LOSS);
 }
 
 TLEG_API tleg_status TLEG_CALL tleg_trainer_backward(tleg_trainer *trainer, const tleg_train_batch *batch,

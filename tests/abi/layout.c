@@ -36,7 +36,8 @@ static void finish(const char *name, size_t size) {
 #define STRUCT tleg_context_options
 static void context_options(void) {
     BEGIN("tleg_context_options");
-    M(struct_size), M(level), M(workers), M(gemm), M(alloc), M(release), M(alloc_host), M(parallel), M(parallel_host), M(log);
+    M(struct_size), M(level), M(workers), M(gemm), M(error_text_bytes), M(error_text), M(alloc), M(release), M(alloc_host),
+        M(parallel), M(parallel_host), M(log);
     M(log_host), M(progress), M(progress_host);
     END("tleg_context_options");
 }
@@ -61,7 +62,7 @@ static void source(void) {
 #define STRUCT tleg_tensor_info
 static void tensor_info(void) {
     BEGIN("tleg_tensor_info");
-    M(struct_size), M(dtype), M(rank), M(reserved), M(shape), M(data), M(bytes);
+    M(struct_size), M(dtype), M(rank), M(flags), M(shape), M(bytes), M(data), M(reserved);
     END("tleg_tensor_info");
 }
 #undef STRUCT
@@ -71,8 +72,8 @@ static void config(void) {
     BEGIN("tleg_config");
     M(struct_size), M(image_size), M(patch_size), M(dim), M(heads), M(hidden), M(classes), M(depth), M(class_token),
         M(distillation_token), M(registers), M(pool), M(norm);
-    M(no_qkv_bias), M(dtype), M(label_count), M(eps), M(mean), M(std), M(crop), M(labels), M(schedule), M(ignored);
-    M(ignored_count), M(parameters);
+    M(no_qkv_bias), M(dtype), M(label_count), M(kind), M(channels), M(eps), M(mean), M(std), M(crop), M(ignored_count);
+    M(parameters), M(labels), M(schedule), M(ignored), M(reserved);
     END("tleg_config");
 }
 #undef STRUCT
@@ -109,6 +110,15 @@ static void session_options(void) {
 }
 #undef STRUCT
 
+#define STRUCT tleg_session_info
+static void session_info(void) {
+    BEGIN("tleg_session_info");
+    M(struct_size), M(elastic), M(depth), M(least_depth), M(most_depth), M(batch), M(image_floats), M(logit_floats);
+    M(feature_floats), M(bytes);
+    END("tleg_session_info");
+}
+#undef STRUCT
+
 #define STRUCT tleg_block_options
 static void block_options(void) {
     BEGIN("tleg_block_options");
@@ -130,7 +140,7 @@ static void block_gradients(void) {
 #define STRUCT tleg_image
 static void image(void) {
     BEGIN("tleg_image");
-    M(struct_size), M(layout), M(width), M(height), M(stride), M(pixels);
+    M(struct_size), M(layout), M(width), M(height), M(stride), M(pixels), M(reserved);
     END("tleg_image");
 }
 #undef STRUCT
@@ -148,7 +158,7 @@ static void trainer_options(void) {
 #define STRUCT tleg_train_batch
 static void batch(void) {
     BEGIN("tleg_train_batch");
-    M(struct_size), M(size), M(images), M(labels), M(targets), M(teacher_logits), M(share);
+    M(struct_size), M(size), M(share), M(images), M(labels), M(targets), M(teacher_logits);
     END("tleg_train_batch");
 }
 #undef STRUCT
@@ -179,6 +189,7 @@ int main(void) {
     cost();
     budget();
     session_options();
+    session_info();
     block_options();
     block_gradients();
     image();

@@ -60,7 +60,8 @@ int main(int argc, char **argv) {
         fails(context, tleg_expander_create(context, gene, NULL, &expander), "expander") == TLEG_OK &&
         fails(context, tleg_expander_expand(context, expander, 4, &model), "expand") == TLEG_OK &&
         fails(context, tleg_session_create(context, model, NULL, &session), "session") == TLEG_OK &&
-        tleg_session_run(session, (const float *)images_info.data, images_info.shape[0], logits, NULL) == TLEG_OK) {
+        tleg_session_run(session, images_info.shape[0], (const float *)images_info.data, (size_t)images_info.bytes / 4, logits,
+                         (size_t)answers_info.bytes / 4, NULL, 0) == TLEG_OK) {
         error = distance(logits, (const float *)answers_info.data, (size_t)(answers_info.shape[0] * answers_info.shape[1]));
     }
     printf("relative error, squared: %.1e\n", error);

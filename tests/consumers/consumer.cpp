@@ -64,7 +64,7 @@ double run(char **argv) {
     Session session_handle(session);
 
     std::vector<float> logits(answers.size());
-    if (tleg_session_run(session, images.data(), batch, logits.data(), nullptr) != TLEG_OK) {
+    if (tleg_session_run(session, batch, images.data(), images.size(), logits.data(), logits.size(), nullptr, 0) != TLEG_OK) {
         throw std::runtime_error(tleg_session_get_error(session));
     }
     double difference = 0, norm = 0;

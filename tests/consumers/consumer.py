@@ -3,7 +3,7 @@
     consumer.py LIBRARY GOLDEN-DIRECTORY
 """
 import ctypes, json, math, struct, sys
-from ctypes import POINTER, byref, c_char_p, c_double, c_float, c_int32, c_int64, c_uint32, c_uint64, c_void_p
+from ctypes import POINTER, byref, c_char_p, c_double, c_float, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
 lib = ctypes.CDLL(sys.argv[1])
 golden = sys.argv[2] + '/'
@@ -11,9 +11,11 @@ golden = sys.argv[2] + '/'
 
 class Config(ctypes.Structure):
     _fields_ = [('struct_size', c_uint32)] + [(name, c_int32) for name in (
-        'image_size patch_size dim heads hidden classes depth class_token distillation_token registers pool norm no_qkv_bias dtype label_count').split()] + [
-        ('eps', c_double), ('mean', c_double * 3), ('std', c_double * 3), ('crop', c_double), ('labels', POINTER(c_char_p)),
-        ('schedule', c_char_p), ('ignored', POINTER(c_char_p)), ('ignored_count', c_int64), ('parameters', c_uint64)]
+        'image_size patch_size dim heads hidden classes depth class_token distillation_token registers pool norm no_qkv_bias '
+        'dtype label_count kind channels').split()] + [
+        ('eps', c_double), ('mean', c_double * 3), ('std', c_double * 3), ('crop', c_double),
+        ('ignored_count', c_int64), ('parameters', c_uint64), ('labels', POINTER(c_char_p)), ('schedule', c_char_p),
+        ('ignored', POINTER(c_char_p)), ('reserved', c_void_p)]
 
 
 def declare(name, result, *arguments):
@@ -30,7 +32,7 @@ gene_info = declare('tleg_learngene_get_info', c_int32, c_void_p, c_void_p, POIN
 expander_create = declare('tleg_expander_create', c_int32, c_void_p, c_void_p, c_void_p, POINTER(c_void_p))
 expand = declare('tleg_expander_expand', c_int32, c_void_p, c_void_p, c_int32, POINTER(c_void_p))
 session_create = declare('tleg_session_create', c_int32, c_void_p, c_void_p, c_void_p, POINTER(c_void_p))
-run = declare('tleg_session_run', c_int32, c_void_p, POINTER(c_float), c_int64, POINTER(c_float), POINTER(c_float))
+run = declare('tleg_session_run', c_int32, c_void_p, c_int64, POINTER(c_float), c_size_t, POINTER(c_float), c_size_t, POINTER(c_float), c_size_t)
 free = {kind: declare(f'tleg_{kind}_free', None, c_void_p) for kind in 'context learngene expander model session'.split()}
 
 
@@ -66,14 +68,14 @@ session = make('session', session_create, model, None)
 images = tensor(golden + 'images-16.safetensors', 'images')
 batch = len(images) // (3 * 16 * 16)
 logits = (c_float * (batch * config.classes))()
-assert run(session, (c_float * len(images))(*images), batch, logits, None) == 0
+assert run(session, batch, (c_float * len(images))(*images), len(images), logits, len(logits), None, 0) == 0
 answers = tensor(golden + 'mean-4.out.safetensors', 'logits')
 error = math.sqrt(sum((a - b) ** 2 for a, b in zip(logits, answers)) / sum(b * b for b in answers))
 assert error < 1e-4, error
 
 # A failure is a status and a text that names the file.
 nothing = c_void_p(1)
-assert gene_open(context, b'/nowhere/at-all.safetensors', None, byref(nothing)) == 3 and nothing.value is None
+assert gene_open(context, b'/nowhere/at-all.safetensors', None, byref(nothing)) == 9 and nothing.value is None
 assert b'/nowhere/at-all.safetensors' in context_error(context)
 for kind, handle in handles.items(): free[kind](handle)
 free['context'](context)

@@ -100,6 +100,8 @@ static tleg_status core_calls(struct visit *v) {
     const char *name = NULL, *of_context = NULL;
     MUST(tleg_version() == TLEG_VERSION && strcmp(tleg_status_name(TLEG_ERROR_FORMAT), "FORMAT") == 0);
     MUST(tleg_cpu_level(0, &name) == TLEG_LEVEL_PORTABLE && name);
+    MUST(strncmp(tleg_build_info(), "libtleg ", 8) == 0);
+    MUST(tleg_context_get_os_error(v->context) == 0);
     MUST(strcmp(tleg_site_key(2), "qkv") == 0 && strcmp(tleg_site_name(2), "attn.qkv") == 0);
     MUST(tleg_context_get_level(v->context, &of_context) > 0 && of_context);
     MUST(tleg_context_get_error(v->context)[0] == '\0');
@@ -107,6 +109,13 @@ static tleg_status core_calls(struct visit *v) {
     const tleg_context_options options = {.struct_size = sizeof(options), .workers = 2};
     TRY(tleg_context_create(&options, &other));
     tleg_context_free(other);
+    return TLEG_OK;
+}
+
+static tleg_status clone_calls(struct visit *v) {
+    tleg_context *clone = NULL;
+    TRY(tleg_context_clone(v->context, &clone));
+    tleg_context_free(clone);
     return TLEG_OK;
 }
 
@@ -252,7 +261,10 @@ static tleg_status images_of(struct visit *v, float **images) {
 
 static tleg_status run(struct visit *v, tleg_session *session, const float *images, int64_t batch) {
     float logits[BATCH * CLASSES];
-    TRY(tleg_session_run(session, images, batch, logits, NULL));
+    tleg_session_info info = {.struct_size = sizeof(info)};
+    TRY(tleg_session_get_info(v->context, session, &info));
+    TRY(tleg_session_run(session, batch, images, (size_t)batch * info.image_floats, logits, sizeof(logits) / sizeof(float),
+                         NULL, 0));
     visit_digest(v, logits, (size_t)batch * CLASSES * sizeof(float));
     return TLEG_OK;
 }
@@ -262,7 +274,8 @@ static tleg_status session_calls(struct visit *v) {
     const tleg_session_options options = {.struct_size = sizeof(options), .batch = 2};
     uint64_t bytes = 0;
     TRY(images_of(v, &images));
-    TRY(tleg_session_get_memory(v->context, v->model, NULL, &options, &bytes));
+    TRY(tleg_session_get_memory(v->context, v->model, &options, &bytes));
+    TRY(tleg_session_get_elastic_memory(v->context, v->expander, &options, &bytes));
     TRY(tleg_session_create(v->context, v->opened, &options, &v->session));
     TRY(tleg_session_create(v->context, v->half_model, &options, &v->half_session));
     TRY(tleg_session_create_elastic(v->context, v->expander, 9, &options, &v->elastic));
@@ -270,8 +283,8 @@ static tleg_status session_calls(struct visit *v) {
     TRY(run(v, v->half_session, images, BATCH));
     TRY(tleg_session_set_depth(v->elastic, 6));
     TRY(run(v, v->elastic, images, 1));
-    tleg_session_cancel(v->session);
-    MUST(tleg_session_run(v->session, images, BATCH, NULL, NULL) == TLEG_ERROR_CANCELLED &&
+    tleg_session_cancel(v->session); /* it runs nothing: nothing happens */
+    MUST(tleg_session_run(v->session, BATCH, images, 0, NULL, 0, NULL, 0) == TLEG_ERROR_ARGUMENT &&
          tleg_session_get_error(v->session)[0]);
     return run(v, v->session, images, BATCH);
 }
@@ -372,13 +385,11 @@ static const struct {
     const char *name;
     tleg_status (*call)(struct visit *v);
 } parts[VISIT_PARTS] = {
-    {"core", core_calls},         {"tensor", tensor_calls},
-    {"file", file_calls},         {"learngene", gene_calls},
-    {"expander", expander_calls}, {"model", model_calls},
-    {"session", session_calls},   {"block", visit_block_calls},
-    {"ops", visit_op_calls},      {"outer", visit_outer_op_calls},
-    {"loss", visit_loss_calls},   {"picture", picture_calls},
-    {"train", train_calls},       {"tune", tune_calls},
+    {"core", core_calls},       {"clone", clone_calls},          {"tensor", tensor_calls},
+    {"file", file_calls},       {"learngene", gene_calls},       {"expander", expander_calls},
+    {"model", model_calls},     {"session", session_calls},      {"block", visit_block_calls},
+    {"ops", visit_op_calls},    {"outer", visit_outer_op_calls}, {"loss", visit_loss_calls},
+    {"picture", picture_calls}, {"train", train_calls},          {"tune", tune_calls},
 };
 
 tleg_status visit_part(struct visit *v, int32_t part) {

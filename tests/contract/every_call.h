@@ -36,7 +36,7 @@ struct visit {
     bool in_a_hurry; /* leave out what is measured in time */
 };
 
-enum { VISIT_PARTS = 14 };
+enum { VISIT_PARTS = 15 };
 /* Part 0..VISIT_PARTS-1, each of which needs those before it. Its name is v->at. */
 tleg_status visit_part(struct visit *v, int32_t part);
 /* All of them, up to the first that fails. */

@@ -357,9 +357,9 @@ static int run_in_a_jail(void) {
         return NO_JAIL;
     int failures = 0;
     for (int i = 0; i < count; i++)
-        failures += tleg_session_run(sessions[2 * i], images, GOLDEN_BATCH, logits, NULL) != TLEG_OK ||
+        failures += support_run(sessions[2 * i], images, GOLDEN_BATCH, logits, NULL) != TLEG_OK ||
                     tleg_session_set_depth(sessions[2 * i + 1], 9) != TLEG_OK ||
-                    tleg_session_run(sessions[2 * i + 1], images, GOLDEN_BATCH, logits, NULL) != TLEG_OK ||
+                    support_run(sessions[2 * i + 1], images, GOLDEN_BATCH, logits, NULL) != TLEG_OK ||
                     tleg_trainer_backward(trainers[i], &batch, NULL) != TLEG_OK ||
                     tleg_trainer_update(trainers[i], 1e-3) != TLEG_OK;
     syscall(SYS_exit, failures); /* exit() is more than a jailed process may call */

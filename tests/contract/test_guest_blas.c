@@ -62,7 +62,7 @@ static int prepare(void **state) {
     OK(context, tleg_learngene_create(context, &config, 3, &gene));
     OK(context, tleg_expander_create(context, gene, NULL, &expander));
     OK(context, tleg_session_create_elastic(context, expander, 3, NULL, &session));
-    OK_SESSION(session, tleg_session_run(session, images, BATCH, right, NULL));
+    OK_SESSION(session, support_run(session, images, BATCH, right, NULL));
     tleg_session_free(session);
     tleg_expander_free(expander);
     tleg_context_free(context);
@@ -91,7 +91,7 @@ static void *call(void *wrong) {
     bool good = tleg_context_create(&options, &own) == TLEG_OK &&
                 tleg_session_create_elastic(own, expander, 3, &batch, &session) == TLEG_OK;
     for (int i = 0; good && i < 5; i++)
-        good = tleg_session_run(session, images, BATCH, logits, NULL) == TLEG_OK &&
+        good = support_run(session, images, BATCH, logits, NULL) == TLEG_OK &&
                support_relative(logits, right, BATCH * CLASSES) < 1e-5;
     tleg_session_free(session);
     tleg_context_free(own);

@@ -65,7 +65,7 @@ static void run(const struct backend *backend, int32_t workers, float logits[GOL
     const float *images;
     tleg_tensor *tensor = support_images(context, golden.images, &images);
     OK(context, tleg_session_create_elastic(context, expander, golden.depth, NULL, &session));
-    OK_SESSION(session, tleg_session_run(session, images, GOLDEN_BATCH, logits, NULL));
+    OK_SESSION(session, support_run(session, images, GOLDEN_BATCH, logits, NULL));
     tleg_session_free(session);
     tleg_tensor_free(tensor);
     tleg_expander_free(expander);
@@ -135,7 +135,7 @@ static void run_case(tleg_context *context, const struct golden *golden, int32_t
     const float *images;
     tleg_tensor *tensor = support_images(context, golden->images, &images);
     OK(context, tleg_session_create_elastic(context, expander, golden->depth, NULL, &session));
-    OK_SESSION(session, tleg_session_run(session, images, GOLDEN_BATCH, logits, NULL));
+    OK_SESSION(session, support_run(session, images, GOLDEN_BATCH, logits, NULL));
     tleg_session_free(session);
     tleg_tensor_free(tensor);
     tleg_expander_free(expander);

@@ -62,7 +62,7 @@ static void scene_open(struct scene *scene, const struct backend *backend, int32
     const float *right;
     tleg_session *session = NULL;
     OK(scene->context, tleg_session_create(scene->context, scene->model, NULL, &session));
-    OK_SESSION(session, tleg_session_run(session, scene->data, GOLDEN_BATCH, scene->logits, NULL));
+    OK_SESSION(session, support_run(session, scene->data, GOLDEN_BATCH, scene->logits, NULL));
     tleg_session_free(session);
     tleg_tensor *reference =
         support_tensor(scene->context, support_path(golden.name, ".out.safetensors"), "logits", &right, &count);
@@ -83,7 +83,7 @@ static void scene_close(struct scene *scene) {
 static bool gives_the_answer(const struct scene *scene, tleg_session *session) {
     float logits[LOGITS];
     memset(logits, 0xff, sizeof(logits));
-    return tleg_session_run(session, scene->data, GOLDEN_BATCH, logits, NULL) == TLEG_OK &&
+    return support_run(session, scene->data, GOLDEN_BATCH, logits, NULL) == TLEG_OK &&
            memcmp(logits, scene->logits, sizeof(logits)) == 0;
 }
 
@@ -115,7 +115,7 @@ static void two_hundred_threads_have_a_session_each(void **state) {
         struct scene scene;
         uint64_t one = 0;
         scene_open(&scene, &backends[b], 1);
-        OK(scene.context, tleg_session_get_memory(scene.context, scene.model, NULL, NULL, &one));
+        OK(scene.context, tleg_session_get_memory(scene.context, scene.model, NULL, &one));
         const long long before = atomic_load(&scene.counter.live_bytes);
         assert_int_equal(pthread_barrier_init(&scene.barrier, NULL, CROWD + 1), 0);
         for (int i = 0; i < CROWD; i++)

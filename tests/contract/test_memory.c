@@ -44,8 +44,8 @@ static void session_memory_is_exact(void **state) {
                     for (int elastic = 0; elastic < 2; elastic++) {
                         uint64_t told = 0;
                         tleg_session *session = NULL;
-                        OK(context, tleg_session_get_memory(context, elastic ? NULL : model, elastic ? expander : NULL,
-                                                            &options, &told));
+                        OK(context, elastic ? tleg_session_get_elastic_memory(context, expander, &options, &told)
+                                            : tleg_session_get_memory(context, model, &options, &told));
                         long long before = atomic_load(&counter.live_bytes);
                         if (elastic) {
                             OK(context, tleg_session_create_elastic(context, expander, cases[i].depth, &options, &session));
@@ -123,11 +123,11 @@ static void a_run_allocates_nothing(void **state) {
             OK(context, tleg_session_create_elastic(context, expander, cases[i].depth, &options, &sessions[1]));
             long long calls = atomic_load(&counter.calls);
             for (int s = 0; s < 2; s++) {
-                OK_SESSION(sessions[s], tleg_session_run(sessions[s], data, GOLDEN_BATCH, logits, features));
-                OK_SESSION(sessions[s], tleg_session_run(sessions[s], data, 1, logits, NULL));
+                OK_SESSION(sessions[s], support_run(sessions[s], data, GOLDEN_BATCH, logits, features));
+                OK_SESSION(sessions[s], support_run(sessions[s], data, 1, logits, NULL));
             }
             OK_SESSION(sessions[1], tleg_session_set_depth(sessions[1], 200));
-            OK_SESSION(sessions[1], tleg_session_run(sessions[1], data, 1, logits, features));
+            OK_SESSION(sessions[1], support_run(sessions[1], data, 1, logits, features));
             assert_int_equal(atomic_load(&counter.calls), calls);
             tleg_session_free(sessions[0]);
             tleg_session_free(sessions[1]);
@@ -198,17 +198,17 @@ static tleg_status chain_run(struct chain *c, const struct golden *golden, bool 
     tleg_status status;
     c->cost.struct_size = sizeof c->cost;
     if ((status = tleg_tensor_get_info(c->context, c->images, &info)) != 0 ||
-        (status = tleg_session_get_memory(c->context, c->model, NULL, NULL, &c->bytes)) != 0 ||
+        (status = tleg_session_get_memory(c->context, c->model, NULL, &c->bytes)) != 0 ||
         (status = tleg_session_create(c->context, c->opened, NULL, &c->session)) != 0 ||
         (status = tleg_session_create_elastic(c->context, c->expander, golden->depth, NULL, &c->elastic)) != 0 ||
         (status = tleg_expander_get_cost(c->context, c->expander, 1, 1, &c->cost)) != 0) {
         return status;
     }
     float *logits = fresh_head ? NULL : c->logits; /* seven classes would not fit */
-    if ((status = tleg_session_run(c->session, info.data, GOLDEN_BATCH, logits, NULL)) != 0) {
+    if ((status = support_run(c->session, info.data, GOLDEN_BATCH, logits, NULL)) != 0) {
         return status;
     }
-    return tleg_session_run(c->elastic, info.data, GOLDEN_BATCH, logits, NULL);
+    return support_run(c->elastic, info.data, GOLDEN_BATCH, logits, NULL);
 }
 
 static void chain_free(struct chain *c) {
@@ -371,10 +371,10 @@ static void absurd_sizes_are_refused(void **state) {
     tleg_expander *expander = support_expander(context, &cases[0], TLEG_F32);
     tleg_session_options options = {.struct_size = sizeof options, .batch = INT32_MAX};
     uint64_t bytes = 0;
-    tleg_status status = tleg_session_get_memory(context, NULL, expander, &options, &bytes);
+    tleg_status status = tleg_session_get_elastic_memory(context, expander, &options, &bytes);
     assert_true(status == TLEG_OK ? bytes > INT32_MAX : status == TLEG_ERROR_MEMORY);
     options.batch = -1;
-    assert_int_equal(tleg_session_get_memory(context, NULL, expander, &options, &bytes), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_session_get_elastic_memory(context, expander, &options, &bytes), TLEG_ERROR_ARGUMENT);
     tleg_config config = {
         .struct_size = sizeof config, .image_size = 1 << 30, .patch_size = 1, .dim = 1 << 30, .heads = 1, .classes = 1 << 30};
     tleg_learngene *gene = NULL;

@@ -21,7 +21,7 @@ static float *run(tleg_context *context, tleg_status status, tleg_session *sessi
     const size_t pixels = 3 * (size_t)config->image_size * (size_t)config->image_size;
     float *image = calloc(pixels, sizeof *image), *logits = malloc((size_t)config->classes * sizeof *logits);
     fuzz_need(image && logits);
-    fuzz_need(tleg_session_run(session, image, 1, logits, NULL) == TLEG_OK);
+    fuzz_need(tleg_session_run(session, 1, image, pixels, logits, (size_t)config->classes, NULL, 0) == TLEG_OK);
     tleg_session_free(session);
     free(image);
     return logits;

@@ -41,7 +41,8 @@ static void run(tleg_context *context, const tleg_expander *expander, const tleg
     float *logits = malloc(rows * CLASSES * sizeof *logits), *features = malloc(rows * DIM * sizeof *features);
     fuzz_need(logits && features);
     fuzz_need(tleg_session_create_elastic(context, expander, DEPTH, &options, &session) == TLEG_OK);
-    fuzz_need(tleg_session_run(session, images->data, batch, logits, features) == TLEG_OK);
+    fuzz_need(tleg_session_run(session, batch, images->data, rows * PIXELS, logits, rows * CLASSES, features, rows * DIM) ==
+              TLEG_OK);
     for (size_t i = 0; i < rows; i++)
         if (all_moderate((const float *)images->data + i * PIXELS, PIXELS))
             fuzz_need(all_moderate(logits + i * CLASSES, CLASSES) && all_moderate(features + i * DIM, DIM));

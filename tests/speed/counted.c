@@ -37,13 +37,15 @@ static void check(tleg_status status, const char *text) {
 /* One image through a model of three layers. */
 static void forward(struct work *work) {
     float logits[CLASSES];
-    check(tleg_session_run(work->session, work->images, 1, logits, NULL), tleg_session_get_error(work->session));
+    check(tleg_session_run(work->session, 1, work->images, 3 * IMAGE * IMAGE, logits, CLASSES, NULL, 0),
+          tleg_session_get_error(work->session));
 }
 
 /* The same, its layers formed as they run. */
 static void elastic(struct work *work) {
     float logits[CLASSES];
-    check(tleg_session_run(work->elastic, work->images, 1, logits, NULL), tleg_session_get_error(work->elastic));
+    check(tleg_session_run(work->elastic, 1, work->images, 3 * IMAGE * IMAGE, logits, CLASSES, NULL, 0),
+          tleg_session_get_error(work->elastic));
 }
 
 /* Forward, backward and AdamW of a gene at three layers. */

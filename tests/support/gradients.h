@@ -145,7 +145,7 @@ static inline int setup(void **state) {
     (void)state;
     tleg_random_seed(&numbers, 11, 0);
     tleg_context_options options = {.struct_size = sizeof options, .workers = LANES};
-    if (tleg_team_create(&tleg_default_allocator, &options, &team) != TLEG_OK)
+    if (tleg_team_create(NULL, &tleg_default_allocator, &options, &team) != TLEG_OK)
         return -1;
     struct backend backends[MAX_BACKENDS];
     table_count = support_backends(backends);

@@ -189,7 +189,7 @@ static inline int setup_products(void **state) {
     (void)state;
     tleg_random_seed(&numbers, 11, 0);
     tleg_context_options options = {.struct_size = sizeof options, .workers = LANES};
-    if (tleg_team_create(&tleg_default_allocator, &options, &team) != TLEG_OK)
+    if (tleg_team_create(NULL, &tleg_default_allocator, &options, &team) != TLEG_OK)
         return -1;
     for (int i = 0; i < PLAIN; i++) {
         if (plain[i].pack != plain_pack && !tleg_level_usable(TLEG_LEVEL_AVX512BF16)) {

@@ -239,3 +239,13 @@ unsigned char *support_read_file(const char *path, size_t *bytes) {
     fclose(file);
     return data;
 }
+
+tleg_status support_run(tleg_session *session, const float *images, int64_t batch, float *logits, float *features) {
+    tleg_session_info info = {.struct_size = sizeof info};
+    const tleg_status status = tleg_session_get_info(NULL, session, &info);
+    if (status != TLEG_OK)
+        return status;
+    const size_t count = (size_t)batch;
+    return tleg_session_run(session, batch, images, count * info.image_floats, logits, logits ? count * info.logit_floats : 0,
+                            features, features ? count * info.feature_floats : 0);
+}

@@ -32,6 +32,9 @@ tleg_context *support_context(const struct backend *backend, int32_t workers);
 /* A program's argument chooses tests by a pattern: test_golden 'logits*'. */
 void support_filter(int argc, char **argv);
 
+/* tleg_session_run with arrays of just the size that the batch needs. */
+tleg_status support_run(tleg_session *session, const float *images, int64_t batch, float *logits, float *features);
+
 /* Fails the test with the context's error text unless `call` is TLEG_OK. */
 #define OK(context, call) support_ok(call, #call, tleg_context_get_error(context), __FILE__, __LINE__)
 #define OK_SESSION(session, call) support_ok(call, #call, tleg_session_get_error(session), __FILE__, __LINE__)

@@ -1,5 +1,6 @@
 /* The learngene of `tleg check`: expanded, and run in every way that must give the same bits. */
 #include "check.h"
+#include "source/source.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -38,7 +39,7 @@ static int answer(const struct invocation *call, tleg_context *context, const st
     tleg_status status = model ? tleg_session_create(context, model, &options, &session)
                                : tleg_session_create_elastic(context, expander, DEPTH, &options, &session);
     int code = status == TLEG_OK ? EXIT_DONE : tool_fail_context(call, context);
-    if (status == TLEG_OK && tleg_session_run(session, gene->images, CHECK_IMAGES, gene->logits, NULL) != TLEG_OK)
+    if (status == TLEG_OK && source_run(session, gene->images, CHECK_IMAGES, gene->logits, NULL) != TLEG_OK)
         code = tool_fail(call, "%s", tleg_session_get_error(session));
     tleg_session_free(session);
     return code;

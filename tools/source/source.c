@@ -146,6 +146,16 @@ void source_close(struct source *source) {
     *source = (struct source){0};
 }
 
+tleg_status source_run(tleg_session *session, const float *images, int64_t batch, float *logits, float *features) {
+    tleg_session_info info = {.struct_size = sizeof info};
+    const tleg_status status = tleg_session_get_info(NULL, session, &info);
+    const size_t count = (size_t)batch;
+    return status != TLEG_OK
+               ? status
+               : tleg_session_run(session, batch, images, count * info.image_floats, logits, count * info.logit_floats,
+                                  features, features ? count * info.feature_floats : 0);
+}
+
 int32_t source_guess(const float *logits, int32_t classes) {
     int32_t best = 0;
     for (int32_t i = 0; i < classes; i++) {

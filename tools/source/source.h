@@ -54,6 +54,8 @@ int source_open_expanded(const struct invocation *call, tleg_context *context, c
 int source_session(const struct invocation *call, tleg_context *context, struct source *source, int32_t batch,
                    tleg_session **session);
 void source_close(struct source *source);
+/* Prepared images through a session, into arrays as long as it says; features may be NULL. */
+tleg_status source_run(tleg_session *session, const float *images, int64_t batch, float *logits, float *features);
 
 /* The class of the largest logit, the first of equals; -1 when one is not finite. */
 int32_t source_guess(const float *logits, int32_t classes);

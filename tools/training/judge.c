@@ -2,6 +2,7 @@
 #include "private.h"
 
 #include "base/interrupt.h"
+#include "source/source.h"
 #include <stdlib.h>
 
 enum { LARGEST_BATCH = 64 };
@@ -37,7 +38,7 @@ static int score_unit(struct state *state, const struct source *learned, tleg_se
     int32_t classes = learned->config.classes;
     for (int32_t d = 0; d < state->depth_count; d++) {
         if ((learned->gene && tleg_session_set_depth(session, state->depths[d]) != TLEG_OK) ||
-            tleg_session_run(session, unit->images, (int64_t)unit->count, logits, NULL) != TLEG_OK)
+            source_run(session, unit->images, (int64_t)unit->count, logits, NULL) != TLEG_OK)
             return tool_fail(state->call, "validation: %s", tleg_session_get_error(session));
         for (size_t i = 0; i < unit->count; i++)
             state->scores[d].correct += source_guess(logits + i * (size_t)classes, classes) == unit->labels[i];

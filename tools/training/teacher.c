@@ -2,6 +2,7 @@
 #include "private.h"
 
 #include "base/context.h"
+#include "source/source.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,7 +91,7 @@ static const float *recolour(struct teacher *teacher, const float *images, int64
 
 tleg_status TLEG_CALL training_ask_teacher(void *host, const float *images, int64_t batch, float *logits) {
     struct teacher *teacher = host;
-    tleg_status status = tleg_session_run(teacher->session, recolour(teacher, images, batch), batch, logits, NULL);
+    tleg_status status = source_run(teacher->session, recolour(teacher, images, batch), batch, logits, NULL);
     if (status != TLEG_OK)
         snprintf(teacher->error, sizeof teacher->error, "%s", tleg_session_get_error(teacher->session));
     return status;

@@ -86,7 +86,7 @@ static int measure(const struct invocation *call, tleg_session *session, const s
     int32_t least = options->runs ? options->runs : FEWEST_RUNS, most = options->runs ? options->runs : MOST_RUNS;
     while (code == EXIT_DONE && runs < most && (runs < least || (!options->runs && total < least_ms))) {
         double start = measure_ms();
-        if (tleg_session_run(session, images, options->batch, logits, NULL) != TLEG_OK)
+        if (source_run(session, images, options->batch, logits, NULL) != TLEG_OK)
             code = tool_fail(call, "%s", tleg_session_get_error(session));
         double ms = measure_ms() - start;
         if (runs >= 0)

@@ -96,7 +96,7 @@ static int classify(const struct invocation *call, struct state *state, const ch
     int32_t classes = state->source.config.classes, top = state->options->top < classes ? state->options->top : classes;
     if (!prepare_picture(state->context, &state->source.config, path, state->options->exif, state->input, error))
         return tool_fail(call, "%s", error);
-    if (tleg_session_run(state->session, state->input, 1, state->logits, NULL) != TLEG_OK)
+    if (source_run(state->session, state->input, 1, state->logits, NULL) != TLEG_OK)
         return tool_fail(call, "%s: %s", path, tleg_session_get_error(state->session));
     if (!rank(state))
         return tool_fail(call, "%s: the model's answer is not a finite number", path);

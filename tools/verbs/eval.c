@@ -66,7 +66,7 @@ static int score_one(const struct invocation *call, struct state *state, const s
 /* first: the place of the batch's first picture among all. */
 static int score_batch(const struct invocation *call, struct state *state, const struct feed_unit *batch, size_t first) {
     double start = measure_ms();
-    if (tleg_session_run(state->session, batch->images, (int64_t)batch->count, state->logits, NULL) != TLEG_OK) {
+    if (source_run(state->session, batch->images, (int64_t)batch->count, state->logits, NULL) != TLEG_OK) {
         progress_clear(&state->progress);
         return tool_fail(call, "%s", tleg_session_get_error(state->session));
     }

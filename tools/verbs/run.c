@@ -49,7 +49,7 @@ static int run_images(const struct invocation *call, tleg_context *context, tleg
             tleg_tensor_get_info(context, results[i], &info[i]) != TLEG_OK)
             code = tool_fail_context(call, context);
     double start = measure_ms(), ms = 0;
-    if (code == EXIT_DONE && tleg_session_run(session, images->data, batch, info[0].data, info[1].data) != TLEG_OK)
+    if (code == EXIT_DONE && source_run(session, images->data, batch, info[0].data, info[1].data) != TLEG_OK)
         code = tool_fail(call, "%s", tleg_session_get_error(session));
     ms = measure_ms() - start;
     const tleg_tensor *const tensors[] = {results[0], results[1]};

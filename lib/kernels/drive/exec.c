@@ -53,5 +53,7 @@ void tleg_for_each(const struct tleg_exec *exec, int64_t count, void (*fn)(void 
     }
     struct queue queue = {.exec = exec, .count = count, .fn = fn, .arg = arg};
     atomic_init(&queue.next, 0);
-    tleg_team_run(exec->team, (int32_t)lanes, drain, &queue);
+    const struct tleg_team_outcome outcome = tleg_team_run(exec->team, (int32_t)lanes, drain, &queue);
+    if (outcome.status != TLEG_OK && exec->outcome)
+        *exec->outcome = outcome;
 }

@@ -80,7 +80,7 @@ TLEG_API tleg_status TLEG_CALL tleg_block_create(tleg_context *context, const tl
     tleg_block_options own = {0};
     tleg_config config;
     const struct tleg_kernels *kernels;
-    tleg_status status = tleg_options_read(context, "tleg_block_options", options, &own, sizeof own, TLEG_STRUCT_LEAST);
+    tleg_status status = tleg_options_read(context, "tleg_block_options", options, &own, sizeof own, TLEG_LEAST_BLOCK_OPTIONS);
     if (!status)
         status = check_options(context, &own, &config);
     if (!status)
@@ -125,20 +125,24 @@ tleg_status tleg_block_place_scratch(tleg_context *context, struct tleg_scratch 
     return end == SIZE_MAX ? tleg_fail_memory(context, "block workspace", SIZE_MAX) : TLEG_OK;
 }
 
+uint64_t tleg_block_workspace_bytes(const struct tleg_block_space *space) {
+    return (uint64_t)space->bytes + TLEG_ALIGN - 1; /* for any address that a host has */
+}
+
 tleg_status tleg_block_enter(tleg_context *context, const tleg_block *block, const struct tleg_block_space *space,
-                             void *workspace, uint64_t bytes, struct tleg_exec *exec) {
-    bool misaligned = (uintptr_t)workspace % TLEG_ALIGN;
-    if (bytes < space->bytes || misaligned)
-        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "block: the workspace has %llu bytes at %s, expected %llu aligned to 64",
-                         (unsigned long long)bytes, misaligned ? "a misaligned place" : "an aligned place",
-                         (unsigned long long)space->bytes);
-    char *memory = workspace;
+                             void *workspace, uint64_t bytes, struct tleg_exec *exec, char **memory) {
+    if (bytes < tleg_block_workspace_bytes(space))
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "block: the workspace has %llu bytes, expected %llu",
+                         (unsigned long long)bytes, (unsigned long long)tleg_block_workspace_bytes(space));
+    const size_t past = (size_t)((uintptr_t)workspace % TLEG_ALIGN);
+    *memory = (char *)workspace + (past ? TLEG_ALIGN - past : 0);
     *exec = (struct tleg_exec){.kernels = block->kernels,
                                .team = context->team,
                                .lanes = tleg_team_lanes(context->team),
-                               .shared = memory + space->shared,
-                               .lane = memory + space->lane,
-                               .lane_bytes = space->lane_bytes};
+                               .shared = *memory + space->shared,
+                               .lane = *memory + space->lane,
+                               .lane_bytes = space->lane_bytes,
+                               .outcome = tleg_context_begin(context)};
     return TLEG_OK;
 }
 
@@ -163,7 +167,7 @@ TLEG_API tleg_status TLEG_CALL tleg_block_get_memory(tleg_context *context, cons
     struct tleg_block_space space;
     tleg_status status = plan(context, block, batch, tokens, &shape, &space);
     if (!status)
-        *bytes = space.bytes;
+        *bytes = tleg_block_workspace_bytes(&space);
     return status;
 }
 
@@ -193,19 +197,20 @@ TLEG_API tleg_status TLEG_CALL tleg_block_forward(tleg_context *context, const t
     struct tleg_block_shape shape;
     struct tleg_block_space space;
     struct tleg_exec exec;
+    char *memory;
     tleg_status status = check_forward(context, block, x, y);
     if (!status)
         status = plan(context, block, x->shape[0], x->shape[1], &shape, &space);
     if (!status)
-        status = tleg_block_enter(context, block, &space, workspace, workspace_bytes, &exec);
+        status = tleg_block_enter(context, block, &space, workspace, workspace_bytes, &exec, &memory);
     if (status)
         return status;
     struct tleg_layer layer;
     tleg_layer_view(&block->layout, &block->config, block->memory, &layer);
     struct tleg_block_places places;
-    tleg_block_place(block->kernels, &shape, workspace, y->data, &places);
+    tleg_block_place(block->kernels, &shape, (float *)(void *)memory, y->data, &places);
     tleg_block_pass(&exec, &shape, &layer, (struct tleg_branch_scales){0}, x->data, &places, y->data);
-    return TLEG_OK;
+    return tleg_team_report(&context->error, &context->outcome);
 }
 
 TLEG_API void TLEG_CALL tleg_block_free(tleg_block *block) {

@@ -39,7 +39,7 @@ TLEG_API tleg_status TLEG_CALL tleg_block_get_backward_memory(tleg_context *cont
     struct backward_plan p;
     tleg_status status = plan(context, block, batch, tokens, &p);
     if (!status)
-        *bytes = p.space.bytes;
+        *bytes = tleg_block_workspace_bytes(&p.space);
     return status;
 }
 
@@ -74,7 +74,9 @@ static tleg_status read_gradients(tleg_context *context, const tleg_block *block
     tleg_block_gradients own = {0};
     tleg_tensor *tensors[TLEG_SITES][2];
     tleg_status status =
-        host ? tleg_options_read(context, "tleg_block_gradients", host, &own, sizeof own, TLEG_STRUCT_LEAST) : TLEG_OK;
+        host ? tleg_options_read(context, "tleg_block_gradients", host, &own, sizeof own, TLEG_LEAST_BLOCK_GRADIENTS) : TLEG_OK;
+    if (!status)
+        status = tleg_check_reserved(context, "tleg_block_gradients.reserved", own.reserved == 0);
     list_gradients(&own, tensors);
     *gradient = (struct tleg_layer_gradient){0};
     for (int site = 0; site < TLEG_SITES; site++)
@@ -123,6 +125,7 @@ TLEG_API tleg_status TLEG_CALL tleg_block_backward(tleg_context *context, const 
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_block_backward: a pointer is NULL");
     struct backward_plan p;
     struct tleg_exec exec;
+    char *memory;
     struct tleg_layer_gradient gradient;
     tleg_status status = check_tensors(context, block, x, dy, dx);
     if (!status)
@@ -130,7 +133,7 @@ TLEG_API tleg_status TLEG_CALL tleg_block_backward(tleg_context *context, const 
     if (!status)
         status = plan(context, block, x->shape[0], x->shape[1], &p);
     if (!status)
-        status = tleg_block_enter(context, block, &p.space, workspace, workspace_bytes, &exec);
+        status = tleg_block_enter(context, block, &p.space, workspace, workspace_bytes, &exec, &memory);
     if (status)
         return status;
     struct tleg_layer layer;
@@ -138,14 +141,14 @@ TLEG_API tleg_status TLEG_CALL tleg_block_backward(tleg_context *context, const 
     struct tleg_kept kept;
     const struct tleg_branch_scales whole = {0}; /* no stochastic depth */
     tleg_layer_view(&block->layout, &block->config, block->memory, &layer);
-    turn(&exec, block, &p, workspace, &layer, turned);
-    tleg_kept_place(&p.shape, (float *)(void *)((char *)workspace + p.kept), &kept);
+    turn(&exec, block, &p, memory, &layer, turned);
+    tleg_kept_place(&p.shape, (float *)(void *)(memory + p.kept), &kept);
     float *d = dx ? dx->data : kept.x; /* the input stays where it is: its place is free */
     kept.x = x->data;
     if (d != dy->data)
         memcpy(d, dy->data, dy->bytes);
     tleg_block_keep(&exec, &p.shape, &layer, whole, &kept, NULL);
     tleg_block_backward_pass(&exec, &p.shape, &layer, turned, whole, &kept, &gradient, d,
-                             (float *)(void *)((char *)workspace + p.activations));
-    return TLEG_OK;
+                             (float *)(void *)(memory + p.activations));
+    return tleg_team_report(&context->error, &context->outcome);
 }

@@ -24,6 +24,9 @@ tleg_status tleg_session_make(tleg_context *context, const struct tleg_network *
                               tleg_session **session);
 tleg_status tleg_session_plan(tleg_context *context, const struct tleg_network *network, const tleg_session_options *options,
                               struct tleg_plan *plan);
+/* The bytes of such a session. */
+tleg_status tleg_session_count(tleg_context *context, const struct tleg_network *network, const tleg_session_options *options,
+                               uint64_t *bytes);
 
 /* ---- model (model.c) ---- */
 struct tleg_model {

@@ -100,5 +100,5 @@ void tleg_model_network(const tleg_model *model, struct tleg_network *network) {
 TLEG_API tleg_status TLEG_CALL tleg_model_get_info(tleg_context *context, const tleg_model *model, tleg_config *config) {
     if (!model)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_model_get_info: model is NULL");
-    return tleg_info_write(context, "tleg_config", &model->config.c, sizeof model->config.c, config, TLEG_STRUCT_LEAST);
+    return tleg_info_write(context, "tleg_config", &model->config.c, sizeof model->config.c, config, TLEG_LEAST_CONFIG);
 }

@@ -16,12 +16,13 @@ struct tleg_session {
     int32_t depth;
     struct tleg_plan plan;
     struct tleg_exec exec;
-    float *x;           /* (B, N, D) */
-    float *activations; /* of a block */
-    float *pooled;      /* (heads, B, D): what each head reads */
-    float *logits;      /* (B, C) of the second head */
-    float *vectors;     /* of the layer that runs */
-    void *state;        /* of the depth */
+    struct tleg_team_outcome outcome; /* of the run in progress */
+    float *x;                         /* (B, N, D) */
+    float *activations;               /* of a block */
+    float *pooled;                    /* (heads, B, D): what each head reads */
+    float *logits;                    /* (B, C) of the second head */
+    float *vectors;                   /* of the layer that runs */
+    void *state;                      /* of the depth */
 };
 
 /* One chunk of at most plan.shape.batch images through the network; false when cancelled (run.c). */
@@ -54,8 +55,10 @@ struct tleg_block_space {
 /* Places the scratch after `end`. MEMORY when a size does not fit. */
 tleg_status tleg_block_place_scratch(tleg_context *context, struct tleg_scratch scratch, size_t end,
                                      struct tleg_block_space *space);
-/* ARGUMENT when the host's workspace is too small or misaligned. */
+/* What a host is asked for. */
+uint64_t tleg_block_workspace_bytes(const struct tleg_block_space *space);
+/* *memory is the first aligned byte of the host's workspace. ARGUMENT when that is too small. */
 tleg_status tleg_block_enter(tleg_context *context, const tleg_block *block, const struct tleg_block_space *space,
-                             void *workspace, uint64_t bytes, struct tleg_exec *exec);
+                             void *workspace, uint64_t bytes, struct tleg_exec *exec, char **memory);
 
 #endif

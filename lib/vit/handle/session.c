@@ -6,7 +6,7 @@ static tleg_status read_options(tleg_context *context, const tleg_session_option
     *batch = 1;
     if (!host)
         return TLEG_OK;
-    tleg_status status = tleg_options_read(context, "tleg_session_options", host, &own, sizeof own, TLEG_STRUCT_LEAST);
+    tleg_status status = tleg_options_read(context, "tleg_session_options", host, &own, sizeof own, TLEG_LEAST_SESSION_OPTIONS);
     if (!status && own.batch < 0)
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "session: batch is %d, expected 1 or more", own.batch);
     if (!status && own.batch)
@@ -19,6 +19,15 @@ tleg_status tleg_session_plan(tleg_context *context, const struct tleg_network *
     int32_t batch;
     tleg_status status = read_options(context, options, &batch);
     return status ? status : tleg_plan_make(context, network, batch, tleg_team_lanes(context->team), plan);
+}
+
+tleg_status tleg_session_count(tleg_context *context, const struct tleg_network *network, const tleg_session_options *options,
+                               uint64_t *bytes) {
+    struct tleg_plan plan;
+    const tleg_status status = tleg_session_plan(context, network, options, &plan);
+    if (!status)
+        *bytes = plan.bytes;
+    return status;
 }
 
 static tleg_status check_depth(struct tleg_error *error, const struct tleg_network *network, int32_t depth) {
@@ -67,6 +76,7 @@ tleg_status tleg_session_make(tleg_context *context, const struct tleg_network *
         .release = release,
         .plan = plan,
         .exec = {.kernels = network->kernels, .team = tleg_team_share(context->team), .lanes = tleg_team_lanes(context->team)}};
+    session->exec.outcome = &session->outcome;
     place_buffers(session);
     use_depth(session, depth);
     *out = session;
@@ -92,6 +102,17 @@ TLEG_API tleg_status TLEG_CALL tleg_session_create(tleg_context *context, const 
     return status;
 }
 
+TLEG_API tleg_status TLEG_CALL tleg_session_get_memory(tleg_context *context, const tleg_model *model,
+                                                       const tleg_session_options *options, uint64_t *bytes) {
+    if (bytes)
+        *bytes = 0;
+    if (!context || !model || !bytes)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_session_get_memory: a pointer is NULL");
+    struct tleg_network network;
+    tleg_model_network(model, &network);
+    return tleg_session_count(context, &network, options, bytes);
+}
+
 TLEG_API tleg_status TLEG_CALL tleg_session_set_depth(tleg_session *session, int32_t depth) {
     if (!session)
         return TLEG_ERROR_ARGUMENT;
@@ -104,24 +125,89 @@ TLEG_API tleg_status TLEG_CALL tleg_session_set_depth(tleg_session *session, int
     return status;
 }
 
-TLEG_API tleg_status TLEG_CALL tleg_session_run(tleg_session *session, const float *images, int64_t batch, float *logits,
-                                                float *features) {
+/* ---- what a session is ---- */
+
+static tleg_session_info describe(const tleg_session *session) {
+    const tleg_config *config = session->network.config;
+    const bool elastic = session->network.set_depth != NULL;
+    const uint64_t side = (uint64_t)config->image_size;
+    return (tleg_session_info){.elastic = elastic,
+                               .depth = session->depth,
+                               .least_depth = elastic ? session->network.least_depth : session->depth,
+                               .most_depth = elastic ? session->network.most_depth : session->depth,
+                               .batch = (int32_t)session->plan.shape.batch,
+                               .image_floats = (uint64_t)config->channels * side * side,
+                               .logit_floats = (uint64_t)config->classes,
+                               .feature_floats = (uint64_t)config->dim,
+                               .bytes = session->plan.bytes};
+}
+
+TLEG_API tleg_status TLEG_CALL tleg_session_get_info(tleg_context *context, const tleg_session *session,
+                                                     tleg_session_info *info) {
+    if (!session)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_session_get_info: session is NULL");
+    const tleg_session_info own = describe(session);
+    return tleg_info_write(context, "tleg_session_info", &own, sizeof own, info, TLEG_LEAST_SESSION_INFO);
+}
+
+/* ---- a run ---- */
+
+/* One array of a run: `each` floats an image. */
+static tleg_status check_floats(struct tleg_error *error, const char *name, const float *values, size_t floats, int64_t batch,
+                                uint64_t each) {
+    if (!values && floats > 0)
+        return tleg_error_set(error, TLEG_ERROR_ARGUMENT, "run: %s is NULL, but %zu floats are said to be there", name, floats);
+    if (!values)
+        return TLEG_OK;
+    if ((uintptr_t)values % sizeof(float) != 0)
+        return tleg_error_set(error, TLEG_ERROR_ARGUMENT, "run: %s is not aligned to %zu", name, sizeof(float));
+    if (floats / each < (uint64_t)batch)
+        return tleg_error_set(error, TLEG_ERROR_ARGUMENT, "run: %s has %zu floats, expected %lld times %llu", name, floats,
+                              (long long)batch, (unsigned long long)each);
+    return TLEG_OK;
+}
+
+struct run { /* what a host asks for */
+    const float *images;
+    float *logits, *features;
+    int64_t batch;
+};
+
+/* Part by part. */
+static tleg_status run_parts(tleg_session *session, const struct run *run) {
+    const tleg_session_info info = describe(session);
+    const int64_t most = info.batch, image = (int64_t)info.image_floats, classes = (int64_t)info.logit_floats,
+                  dim = (int64_t)info.feature_floats;
+    for (int64_t done = 0; done < run->batch; done += most) {
+        const int64_t part = run->batch - done < most ? run->batch - done : most;
+        const bool finished =
+            tleg_session_run_chunk(session, run->images + done * image, part, run->logits ? run->logits + done * classes : NULL,
+                                   run->features ? run->features + done * dim : NULL);
+        if (session->outcome.status != TLEG_OK)
+            return tleg_team_report(&session->error, &session->outcome);
+        if (!finished)
+            return tleg_error_set(&session->error, TLEG_ERROR_CANCELLED, "run: cancelled");
+    }
+    return TLEG_OK;
+}
+
+TLEG_API tleg_status TLEG_CALL tleg_session_run(tleg_session *session, int64_t batch, const float *images, size_t image_floats,
+                                                float *logits, size_t logit_floats, float *features, size_t feature_floats) {
     if (!session)
         return TLEG_ERROR_ARGUMENT;
+    atomic_store(&session->cancel, 0);
+    session->outcome = (struct tleg_team_outcome){.status = TLEG_OK};
     if (!images || batch < 1)
         return tleg_error_set(&session->error, TLEG_ERROR_ARGUMENT, "run: %s",
                               images ? "batch is less than 1" : "images is NULL");
-    const tleg_config *config = session->network.config;
-    int64_t image = 3 * (int64_t)config->image_size * config->image_size, most = session->plan.shape.batch;
-    for (int64_t done = 0; done < batch; done += most) {
-        int64_t part = batch - done < most ? batch - done : most;
-        if (!tleg_session_run_chunk(session, images + done * image, part, logits ? logits + done * config->classes : NULL,
-                                    features ? features + done * config->dim : NULL)) {
-            atomic_store(&session->cancel, 0);
-            return tleg_error_set(&session->error, TLEG_ERROR_CANCELLED, "run: cancelled");
-        }
-    }
-    return TLEG_OK;
+    const tleg_session_info info = describe(session);
+    tleg_status status = check_floats(&session->error, "images", images, image_floats, batch, info.image_floats);
+    if (!status)
+        status = check_floats(&session->error, "logits", logits, logit_floats, batch, info.logit_floats);
+    if (!status)
+        status = check_floats(&session->error, "features", features, feature_floats, batch, info.feature_floats);
+    return status ? status
+                  : run_parts(session, &(struct run){.images = images, .logits = logits, .features = features, .batch = batch});
 }
 
 TLEG_API const char *TLEG_CALL tleg_session_get_error(const tleg_session *session) {

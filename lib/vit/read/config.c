@@ -383,7 +383,8 @@ tleg_status tleg_config_read(tleg_context *context, const tleg_file *file, int32
     static tleg_status (*const steps[])(struct tleg_config_reader *) = {
         tleg_read_needs, tleg_read_plain, read_kind,  read_patch,   read_tokens,
         read_image,      read_layers,     read_block, read_classes, read_keys};
-    *config = (struct tleg_vit_config){.allocator = context->allocator, .c = {.struct_size = sizeof config->c}};
+    *config = (struct tleg_vit_config){.allocator = context->allocator,
+                                       .c = {.struct_size = sizeof config->c, .kind = TLEG_KIND_VIT, .channels = 3}};
     struct tleg_config_reader reader = {
         .context = context, .file = file, .label = tleg_file_label(file), .gene = gene, .heads = heads, .c = &config->c};
     tleg_status status = TLEG_OK;

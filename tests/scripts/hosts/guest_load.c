@@ -97,7 +97,8 @@ static int works(const struct copy *c) {
            c->expander_get_cost(context, expander, 1, 1, &cost) == TLEG_OK &&
            c->trainer_create(context, gene, NULL, &training, &trainer) == TLEG_OK &&
            c->session_create(context, model, NULL, &session) == TLEG_OK &&
-           c->session_run(session, images, BATCH, logits, NULL) == TLEG_OK && near_enough(logits, answers);
+           c->session_run(session, BATCH, images, BATCH * 3 * 16 * 16, logits, BATCH * CLASSES, NULL, 0) == TLEG_OK &&
+           near_enough(logits, answers);
     c->tensor_free(in);
     c->tensor_free(out);
     c->session_free(session);

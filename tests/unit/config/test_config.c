@@ -215,11 +215,7 @@ static void a_struct_of_another_version_is_understood(void **state) {
     tleg_config_free(&config);
     host.later = 1;
     assert_int_equal(tleg_config_check(context, &host.known, &config), TLEG_ERROR_UNSUPPORTED);
-    host.known.struct_size = offsetof(tleg_config, eps); /* shorter */
-    OK(context, tleg_config_check(context, &host.known, &config));
-    assert_true(config.c.eps == 1e-5);
-    tleg_config_free(&config);
-    host.known.struct_size = 8;
+    host.known.struct_size = offsetof(tleg_config, eps); /* shorter than the first version's */
     assert_int_equal(tleg_config_check(context, &host.known, &config), TLEG_ERROR_ARGUMENT);
 }
 

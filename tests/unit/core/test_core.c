@@ -9,6 +9,7 @@
 #include "core/core.h"
 #include "support/counter.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -234,6 +235,15 @@ static void TLEG_CALL keep_note(void *host, const char *text) {
     snprintf(host, 64, "%s", text);
 }
 
+static tleg_status TLEG_CALL pool_of_nobody(void *host, int32_t tasks, tleg_task_fn fn, void *arg) {
+    (void)host, (void)tasks, (void)fn, (void)arg;
+    return TLEG_OK;
+}
+
+static void TLEG_CALL release_of_nobody(void *host, void *memory, size_t size, size_t align) {
+    (void)host, (void)memory, (void)size, (void)align;
+}
+
 static void notes_reach_the_hosts_log(void **state) {
     (void)state;
     char note[64] = "";
@@ -249,28 +259,119 @@ static void notes_reach_the_hosts_log(void **state) {
     tleg_log(NULL, "nobody listens");
 }
 
+/* ---- making contexts ---- */
+
+static void a_context_that_cannot_be_made_says_why(void **state) {
+    (void)state;
+    char text[200];
+    const struct {
+        tleg_context_options options;
+        tleg_status status;
+        const char *says;
+    } wrong[] = {{{.workers = 1000}, TLEG_ERROR_ARGUMENT, "workers: expected 0 to 256, found 1000"},
+                 {{.level = 99}, TLEG_ERROR_UNSUPPORTED, "level: 99 (unknown)"},
+                 {{.gemm = 99}, TLEG_ERROR_UNSUPPORTED, "gemm"},
+                 {{.parallel = pool_of_nobody}, TLEG_ERROR_ARGUMENT, "a pool needs workers"},
+                 {{.release = release_of_nobody}, TLEG_ERROR_ARGUMENT, "alloc and release"}};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        tleg_context_options options = wrong[i].options;
+        tleg_context *context = (tleg_context *)text;
+        options.struct_size = sizeof(options);
+        options.error_text = text;
+        options.error_text_bytes = sizeof(text);
+        assert_int_equal(tleg_context_create(&options, &context), wrong[i].status);
+        assert_null(context);
+        if (!strstr(text, wrong[i].says))
+            fail_msg("\"%s\" does not say \"%s\"", text, wrong[i].says);
+        options.error_text_bytes = 9; /* cut, with its end */
+        memset(text, 'x', sizeof(text));
+        assert_int_equal(tleg_context_create(&options, &context), wrong[i].status);
+        assert_int_equal(strlen(text), 8);
+        assert_int_equal(text[9], 'x');
+    }
+    tleg_context_options options = defaults();
+    options.error_text = text;
+    tleg_context *context;
+    assert_int_equal(tleg_context_create(&options, &context), TLEG_ERROR_ARGUMENT); /* no room is given */
+    options.error_text_bytes = sizeof(text);
+    assert_int_equal(tleg_context_create(&options, &context), TLEG_OK);
+    assert_string_equal(text, "");
+    tleg_context_free(context);
+}
+
+/* The same choices and the same threads, and an error of its own; it outlives what it was cloned from. */
+static void a_clone_shares_all_but_the_error(void **state) {
+    (void)state;
+    char note[64] = "";
+    tleg_context_options options = defaults();
+    options.workers = 3;
+    options.level = TLEG_LEVEL_PORTABLE;
+    options.log = keep_note;
+    options.log_host = note;
+    tleg_context *context, *clone;
+    assert_int_equal(tleg_context_create(&options, &context), TLEG_OK);
+    tleg_fail(context, TLEG_ERROR_STATE, "the first one's");
+    assert_int_equal(tleg_context_clone(context, &clone), TLEG_OK);
+    assert_string_equal(tleg_context_get_error(clone), "");
+    assert_ptr_equal(clone->team, context->team);
+    tleg_fail(clone, TLEG_ERROR_STATE, "the clone's");
+    assert_string_equal(tleg_context_get_error(context), "the first one's");
+    tleg_context_free(context);
+    assert_int_equal(tleg_context_get_level(clone, NULL), TLEG_LEVEL_PORTABLE);
+    assert_int_equal(tleg_team_lanes(clone->team), 3);
+    tleg_log(clone, "still heard");
+    assert_string_equal(note, "still heard");
+    assert_string_equal(tleg_context_get_error(clone), "the clone's");
+    tleg_context_free(clone);
+}
+
+static void the_systems_number_comes_with_its_failures(void **state) {
+    (void)state;
+    tleg_context_options options = defaults();
+    tleg_context *context;
+    assert_int_equal(tleg_context_create(&options, &context), TLEG_OK);
+    assert_int_equal(tleg_context_get_os_error(context), 0);
+    assert_int_equal(tleg_fail_system(context, ENOENT, "no such thing"), TLEG_ERROR_NOT_FOUND);
+    assert_int_equal(tleg_context_get_os_error(context), ENOENT);
+    assert_int_equal(tleg_fail_system(context, ENOSPC, "full"), TLEG_ERROR_IO);
+    assert_int_equal(tleg_context_get_os_error(context), ENOSPC);
+    assert_int_equal(tleg_fail(context, TLEG_ERROR_FORMAT, "not the system's"), TLEG_ERROR_FORMAT);
+    assert_int_equal(tleg_context_get_os_error(context), 0);
+    tleg_context_free(context);
+}
+
+static void the_build_names_its_levels(void **state) {
+    (void)state;
+    const char *name;
+    assert_non_null(strstr(tleg_build_info(), "libtleg 0."));
+    for (int32_t i = 0; tleg_cpu_level(i, &name) != 0; i++)
+        assert_non_null(strstr(tleg_build_info(), name));
+}
+
 /* ---- structs that grow ---- */
 
 struct info_now {
     uint32_t struct_size;
-    int32_t a, b, c;
+    int32_t a, b, c, d, e;
 };
 
 static void an_info_is_filled_up_to_the_hosts_size(void **state) {
     (void)state;
     const struct info_now own = {.struct_size = 99, .a = 1, .b = 2, .c = 3};
-    struct info_now older = {.struct_size = 12, .c = -1};
+    struct info_now older = {.struct_size = 16, .d = -1};
     assert_int_equal(tleg_info_write(NULL, "info", &own, sizeof(own), &older, 8), TLEG_OK);
-    assert_int_equal(older.struct_size, 12);
+    assert_int_equal(older.struct_size, 16);
     assert_int_equal(older.b, 2);
-    assert_int_equal(older.c, -1);
+    assert_int_equal(older.d, -1);
     struct {
         struct info_now now;
-        int32_t later;
+        int64_t later;
     } newer = {.now = {.struct_size = sizeof(newer)}, .later = -1};
     assert_int_equal(tleg_info_write(NULL, "info", &own, sizeof(own), &newer, 8), TLEG_OK);
     assert_int_equal(newer.now.c, 3);
     assert_int_equal(newer.later, 0); /* unknown here, so the default */
+    older.struct_size = 12;           /* ends inside a member, or between two that came together */
+    assert_int_equal(tleg_info_write(NULL, "info", &own, sizeof(own), &older, 8), TLEG_ERROR_ARGUMENT);
     older.struct_size = 4;
     assert_int_equal(tleg_info_write(NULL, "info", &own, sizeof(own), &older, 8), TLEG_ERROR_ARGUMENT);
     older.struct_size = UINT32_MAX;
@@ -596,6 +697,10 @@ int main(void) {
         cmocka_unit_test(a_long_error_is_cut_at_a_whole_character),
         cmocka_unit_test(a_long_error_of_broken_utf8_is_cut_all_the_same),
         cmocka_unit_test(notes_reach_the_hosts_log),
+        cmocka_unit_test(a_context_that_cannot_be_made_says_why),
+        cmocka_unit_test(a_clone_shares_all_but_the_error),
+        cmocka_unit_test(the_systems_number_comes_with_its_failures),
+        cmocka_unit_test(the_build_names_its_levels),
         cmocka_unit_test(an_info_is_filled_up_to_the_hosts_size),
         cmocka_unit_test(an_older_hosts_options_are_read_with_defaults_behind),
         cmocka_unit_test(sizes_that_wrap_around_are_refused),

@@ -35,7 +35,7 @@ enum { MOST_LANES = 8 };
 static struct tleg_team *make(int32_t workers) {
     const tleg_context_options options = {.struct_size = sizeof(options), .workers = workers};
     struct tleg_team *team;
-    assert_int_equal(tleg_team_create(&tleg_default_allocator, &options, &team), TLEG_OK);
+    assert_int_equal(tleg_team_create(NULL, &tleg_default_allocator, &options, &team), TLEG_OK);
     return team;
 }
 
@@ -208,12 +208,13 @@ struct pool {
     int32_t calls, tasks;
 };
 
-static void TLEG_CALL run_backwards(void *host, int32_t tasks, void(TLEG_CALL *fn)(void *arg, int32_t task), void *arg) {
+static tleg_status TLEG_CALL run_backwards(void *host, int32_t tasks, void(TLEG_CALL *fn)(void *arg, int32_t task), void *arg) {
     struct pool *pool = host;
     pool->calls++;
     pool->tasks += tasks;
     for (int32_t task = tasks - 1; task >= 0; task--)
         fn(arg, task);
+    return TLEG_OK;
 }
 
 static void a_hosts_pool_gets_the_tasks(void **state) {

@@ -372,7 +372,8 @@ static void an_empty_file_says_so(void **state) {
 static void what_is_no_regular_file_says_what_it_is(void **state) {
     (void)state;
     tleg_file *file;
-    assert_error(tleg_file_open(context, in_scratch("absent"), NULL, &file), TLEG_ERROR_IO, "absent: cannot be opened: ");
+    assert_error(tleg_file_open(context, in_scratch("absent"), NULL, &file), TLEG_ERROR_NOT_FOUND,
+                 "absent: cannot be opened: ");
     assert_error(tleg_file_open(context, "", NULL, &file), TLEG_ERROR_IO, "the name of a file is needed");
     assert_error(tleg_file_open(context, scratch, NULL, &file), TLEG_ERROR_IO, "is a directory");
     assert_error(tleg_file_open(context, "/dev/null", NULL, &file), TLEG_ERROR_IO, "is a device");

@@ -143,7 +143,7 @@ static void a_target_that_is_no_file_is_refused_before_the_work(void **state) {
     assert_error(save(in_scratch("fifo"), "x", 1), TLEG_ERROR_IO, "fifo is a pipe or device");
     assert_error(save("/dev/null", "x", 1), TLEG_ERROR_IO, "/dev/null is a pipe or device");
     assert_error(save(scratch, "x", 1), TLEG_ERROR_IO, "is a directory");
-    assert_error(save(in_scratch("none/out"), "x", 1), TLEG_ERROR_IO, "out: cannot be made: ");
+    assert_error(save(in_scratch("none/out"), "x", 1), TLEG_ERROR_NOT_FOUND, "out: cannot be made: ");
     assert_error(save(in_scratch("fifo/out"), "x", 1), TLEG_ERROR_IO, "out: cannot be made: ");
     assert_error(save("/dev/stdout", "x", 1), TLEG_ERROR_IO, "/dev/stdout is "); /* wherever it leads */
     assert_error(save("/proc/self/fd/1", "x", 1), TLEG_ERROR_IO, "/proc/self/fd/1 is ");

@@ -187,7 +187,7 @@ static void what_is_wrong_with_an_index_is_named(void **state) {
         const char *map, *says, *also;
         tleg_status status;
     } cases[] = {
-        {"{\"pos_embed\":\"none.safetensors\"}", "none.safetensors: cannot be opened: No such file", "", TLEG_ERROR_IO},
+        {"{\"pos_embed\":\"none.safetensors\"}", "none.safetensors: cannot be opened: No such file", "", TLEG_ERROR_NOT_FOUND},
         {"{\"pos_embed\":\"m-00002-of-00003.safetensors\"}", "tensor 'pos_embed' is not in m-00002-of-00003.safetensors",
          "bad.json", TLEG_ERROR_FORMAT},
         {"{\"pos_embed\":\"m-00001-of-00003.safetensors\",\"pos\\u005fembed\":\"m-00001-of-00003.safetensors\"}", "duplicate",

@@ -629,7 +629,7 @@ static int setup(void **state) {
     (void)state;
     tleg_random_seed(&numbers, 7, 0);
     tleg_context_options options = {.struct_size = sizeof options, .workers = LANES};
-    if (tleg_team_create(&tleg_default_allocator, &options, &team) != TLEG_OK)
+    if (tleg_team_create(NULL, &tleg_default_allocator, &options, &team) != TLEG_OK)
         return -1;
     for (int32_t level = TLEG_LEVEL_PORTABLE; level <= TLEG_LEVEL_NEON; level++) {
         const struct tleg_kernels *own = tleg_kernels_find(level, TLEG_GEMM_OWN);

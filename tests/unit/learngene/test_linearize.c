@@ -303,7 +303,7 @@ static void every_level_finds_the_same_lines(void **state) {
 static void run_model(const tleg_model *model, const float *images, float *logits) {
     tleg_session *session;
     OK(context, tleg_session_create(context, model, NULL, &session));
-    OK_SESSION(session, tleg_session_run(session, images, GOLDEN_BATCH, logits, NULL));
+    OK_SESSION(session, support_run(session, images, GOLDEN_BATCH, logits, NULL));
     tleg_session_free(session);
 }
 

@@ -16,7 +16,7 @@ static void run(tleg_session *session, float logits[CLASSES]) {
     float image[IMAGE];
     for (int i = 0; i < IMAGE; i++)
         image[i] = (float)(i % 23 - 11) / 8;
-    OK_SESSION(session, tleg_session_run(session, image, 1, logits, NULL));
+    OK_SESSION(session, support_run(session, image, 1, logits, NULL));
     tleg_session_free(session);
 }
 

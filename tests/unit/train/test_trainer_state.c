@@ -236,8 +236,8 @@ static void a_damaged_state_is_refused_and_changes_nothing(void **state) {
     }
     assert_int_equal(tleg_trainer_load(plain, trainer, support_path("mean", ".gene.safetensors")), TLEG_ERROR_FORMAT);
     trainer_says(tleg_context_get_error(plain), "trainer");
-    assert_int_equal(tleg_trainer_load(plain, trainer, "/nowhere/state"), TLEG_ERROR_IO);
-    assert_int_equal(tleg_trainer_save(plain, trainer, "/nowhere/state", 0, NULL), TLEG_ERROR_IO);
+    assert_int_equal(tleg_trainer_load(plain, trainer, "/nowhere/state"), TLEG_ERROR_NOT_FOUND);
+    assert_int_equal(tleg_trainer_save(plain, trainer, "/nowhere/state", 0, NULL), TLEG_ERROR_NOT_FOUND);
     const char *const own[] = {"tleg.trainer.steps", "7"}, *const hole[] = {"host.epoch", NULL};
     assert_int_equal(tleg_trainer_save(plain, trainer, support_scratch("never"), 1, own), TLEG_ERROR_ARGUMENT); /* ours */
     assert_int_equal(tleg_trainer_save(plain, trainer, support_scratch("never"), 1, hole), TLEG_ERROR_ARGUMENT);

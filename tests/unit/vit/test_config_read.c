@@ -405,7 +405,12 @@ static tleg_status make_everything(tleg_context *with) {
         status = tleg_config_metadata(with, &copy.c, true, &pairs);
     if (status == TLEG_OK) {
         tleg_metadata_free(&pairs);
-        status = tleg_config_check(with, &copy.c, &checked);
+        tleg_config host = copy.c;
+        host.dtype = 0; /* what is output only is not taken back */
+        host.parameters = 0;
+        host.ignored = NULL;
+        host.ignored_count = 0;
+        status = tleg_config_check(with, &host, &checked);
         if (status == TLEG_OK)
             tleg_config_free(&checked);
     }

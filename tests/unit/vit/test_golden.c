@@ -21,7 +21,7 @@ static void run_session(tleg_context *context, tleg_session *session, int32_t si
     const float *data;
     tleg_tensor *images = support_images(context, size, &data);
     memset(answer, 0xff, sizeof *answer); /* NaN: what is not written shows */
-    OK_SESSION(session, tleg_session_run(session, data, GOLDEN_BATCH, answer->logits, answer->features));
+    OK_SESSION(session, support_run(session, data, GOLDEN_BATCH, answer->logits, answer->features));
     tleg_session_free(session);
     tleg_tensor_free(images);
 }
@@ -305,14 +305,14 @@ static void depth_changes_live(void **state) {
                 fresh.depth = depths[d];
                 memset(&live, 0xff, sizeof live);
                 OK_SESSION(session, tleg_session_set_depth(session, depths[d]));
-                OK_SESSION(session, tleg_session_run(session, data, GOLDEN_BATCH, live.logits, live.features));
+                OK_SESSION(session, support_run(session, data, GOLDEN_BATCH, live.logits, live.features));
                 run_elastic(context, expander, &fresh, GOLDEN_BATCH, &answer);
                 assert_same(&answer, &live, "changing the depth", &fresh, &backends[b]);
                 /* a depth that cannot be leaves the former one */
                 assert_int_equal(tleg_session_set_depth(session, cost.least_depth - 1), TLEG_ERROR_ARGUMENT);
                 assert_int_equal(tleg_session_set_depth(session, 1025), TLEG_ERROR_ARGUMENT);
                 memset(&live, 0xff, sizeof live);
-                OK_SESSION(session, tleg_session_run(session, data, GOLDEN_BATCH, live.logits, live.features));
+                OK_SESSION(session, support_run(session, data, GOLDEN_BATCH, live.logits, live.features));
                 assert_same(&answer, &live, "a refused depth", &fresh, &backends[b]);
             }
             tleg_session_free(session);
@@ -338,8 +338,8 @@ static void outputs_and_images_are_independent(void **state) {
             tleg_session *session = NULL;
             OK(context, tleg_session_create(context, model, &options, &session));
             memset(&alone, 0xff, sizeof alone);
-            OK_SESSION(session, tleg_session_run(session, data, GOLDEN_BATCH, alone.logits, NULL));
-            OK_SESSION(session, tleg_session_run(session, data, GOLDEN_BATCH, NULL, alone.features));
+            OK_SESSION(session, support_run(session, data, GOLDEN_BATCH, alone.logits, NULL));
+            OK_SESSION(session, support_run(session, data, GOLDEN_BATCH, NULL, alone.features));
             assert_same(&both, &alone, "asking for one output", &cases[i], &backends[b]);
 
             size_t pixels = 3 * (size_t)cases[i].images * (size_t)cases[i].images;
@@ -347,7 +347,7 @@ static void outputs_and_images_are_independent(void **state) {
             assert_non_null(damaged);
             memcpy(damaged, data, GOLDEN_BATCH * pixels * sizeof(float));
             damaged[2 * pixels + pixels / 2] = NAN;
-            OK_SESSION(session, tleg_session_run(session, damaged, GOLDEN_BATCH, alone.logits, NULL));
+            OK_SESSION(session, support_run(session, damaged, GOLDEN_BATCH, alone.logits, NULL));
             for (int32_t image = 0; image < GOLDEN_BATCH; image++) {
                 const float *row = alone.logits + image * GOLDEN_CLASSES;
                 if (image == 2) {

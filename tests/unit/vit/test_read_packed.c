@@ -164,7 +164,7 @@ static void what_is_no_learngene_is_refused(void **state) {
     (void)state;
     tleg_context *context = support_context(&backends[0], 1);
     tleg_expander *expander = (tleg_expander *)(void *)state;
-    assert_int_equal(tleg_expander_open(context, support_scratch("nowhere"), NULL, NULL, &expander), TLEG_ERROR_IO);
+    assert_int_equal(tleg_expander_open(context, support_scratch("nowhere"), NULL, NULL, &expander), TLEG_ERROR_NOT_FOUND);
     assert_null(expander);
     assert_non_null(strstr(tleg_context_get_error(context), "nowhere"));
     const tleg_expander_options options = {.struct_size = sizeof options, .dtype = TLEG_F64};
@@ -255,7 +255,7 @@ static void opening_and_running_takes_little_more_than_the_weights(void **state)
         OK(context, tleg_model_open(context, model_path, NULL, &model));
         long long weights = atomic_load(&counter.live_bytes);
         OK(context, tleg_session_create(context, model, NULL, &session));
-        OK_SESSION(session, tleg_session_run(session, image, 1, logits, NULL));
+        OK_SESSION(session, support_run(session, image, 1, logits, NULL));
         assert_little_more(&counter, weights, "a model, opened and run");
         tleg_session_free(session);
         tleg_model_free(model);
@@ -264,7 +264,7 @@ static void opening_and_running_takes_little_more_than_the_weights(void **state)
         OK(context, tleg_expander_open(context, gene_path, NULL, &options, &expander));
         weights = atomic_load(&counter.live_bytes);
         OK(context, tleg_session_create_elastic(context, expander, DEPTH, NULL, &session));
-        OK_SESSION(session, tleg_session_run(session, image, 1, logits, NULL));
+        OK_SESSION(session, support_run(session, image, 1, logits, NULL));
         assert_little_more(&counter, weights, "an expander, opened and run");
         tleg_session_free(session);
         tleg_expander_free(expander);

@@ -66,8 +66,7 @@ static void multiply(struct block *b, int layer, int op, const float *x, float *
     bool normed = op == QKV || op == FC1;
     struct tleg_gemm gemm = {.m = b->m,
                              .rows = {.kind = normed ? TLEG_ROWS_LAYERNORM : TLEG_ROWS_PLAIN,
-                                      .x = x,
-                                      .stride = weight->k,
+                                      .x = tleg_view_f32(x, weight->k),
                                       .norm_weight = b->vectors,
                                       .norm_bias = b->vectors,
                                       .eps = 1e-5F},
@@ -76,8 +75,7 @@ static void multiply(struct block *b, int layer, int op, const float *x, float *
                                           .activation = op == FC1 ? TLEG_ACTIVATION_GELU : TLEG_ACTIVATION_NONE,
                                           .residual = normed ? NULL : out,
                                           .residual_stride = weight->n},
-                             .out = out,
-                             .out_stride = weight->n};
+                             .out = tleg_target_f32(out, weight->n)};
     tleg_gemm(&b->exec, &gemm);
 }
 
@@ -86,8 +84,8 @@ static void run(struct block *b, int layer, double seconds[OPS]) {
                                        .tokens = TOKENS,
                                        .dim = b->dim,
                                        .heads = b->heads,
-                                       .qkv = b->wide,
-                                       .out = b->mixed,
+                                       .qkv = tleg_view_f32(b->wide, 3 * b->dim),
+                                       .out = tleg_target_f32(b->mixed, b->dim),
                                        .dtype = TLEG_F32};
     double at[OPS + 1];
     at[QKV] = measure_thread_seconds();

@@ -49,10 +49,9 @@ static void operands_free(struct operands *o) {
 
 static double ours(const struct operands *o) {
     struct tleg_gemm gemm = {.m = o->m,
-                             .rows = {.kind = TLEG_ROWS_PLAIN, .x = o->x, .stride = o->k},
+                             .rows = {.kind = TLEG_ROWS_PLAIN, .x = tleg_view_f32(o->x, o->k)},
                              .weight = &o->weight,
-                             .out = o->out,
-                             .out_stride = o->n};
+                             .out = tleg_target_f32(o->out, o->n)};
     double start = measure_thread_seconds();
     tleg_gemm(&o->exec, &gemm);
     return measure_thread_seconds() - start;

@@ -28,19 +28,22 @@ struct kernel {
 };
 
 static void product_run(struct state *state) {
-    tleg_gemm(&state->exec, &(struct tleg_gemm){.m = TOKENS,
-                                                .rows = {.kind = TLEG_ROWS_PLAIN, .x = state->x, .stride = state->weight.k},
-                                                .weight = &state->weight,
-                                                .epilogue = {.bias = state->v},
-                                                .out = state->y,
-                                                .out_stride = state->weight.n});
+    tleg_gemm(&state->exec,
+              &(struct tleg_gemm){.m = TOKENS,
+                                  .rows = {.kind = TLEG_ROWS_PLAIN, .x = tleg_view_f32(state->x, state->weight.k)},
+                                  .weight = &state->weight,
+                                  .epilogue = {.bias = state->v},
+                                  .out = tleg_target_f32(state->y, state->weight.n)});
 }
 
 static void attention_run(struct state *state) {
-    tleg_attention(
-        &state->exec,
-        &(struct tleg_attention){
-            .batch = 1, .tokens = TOKENS, .dim = state->dim, .heads = state->dim / 64, .qkv = state->x, .out = state->y});
+    tleg_attention(&state->exec, &(struct tleg_attention){.batch = 1,
+                                                          .tokens = TOKENS,
+                                                          .dim = state->dim,
+                                                          .heads = state->dim / 64,
+                                                          .qkv = tleg_view_f32(state->x, 3 * state->dim),
+                                                          .out = tleg_target_f32(state->y, state->dim),
+                                                          .dtype = TLEG_F32});
 }
 
 static void attention_backward_run(struct state *state) {
@@ -61,7 +64,7 @@ static void weight_backward_run(struct state *state) {
                                                         .k = k,
                                                         .dy = state->x,
                                                         .dy_stride = n,
-                                                        .rows = {.kind = TLEG_ROWS_PLAIN, .x = state->z, .stride = k},
+                                                        .rows = {.kind = TLEG_ROWS_PLAIN, .x = tleg_view_f32(state->z, k)},
                                                         .weight = tleg_gradient_one(state->w)});
 }
 

@@ -33,9 +33,10 @@ static inline struct tleg_basis tleg_basis_line(const float *base, const float *
 
 /* ---- packed weights: seam 1 (packed.c) ----
  * A weight W (n, k) of y = x W^T in the order in which the micro-kernel reads it: panels [ceil(n/nr)][k][nr] (cblas: W as it
- * is). A level with products of bf16 multiplies a weight that is rounded to TLEG_BF16 two elements of k at a time: panels
- * [ceil(n/nr)][ceil(k/2)][nr][2]. Always a pure permutation of W with zeros behind the last row and the last column. The
- * tensors of a basis have the same order, so that a layer is formed in one flat pass. */
+ * is). A level that multiplies a narrow type takes a weight that is rounded to it some elements
+ * of k at a time (2 of bf16), which fill four bytes: panels [ceil(n/nr)][ceil(k/2)][nr][2]. Always a pure permutation of W with
+ * zeros behind the last row and the last column. The tensors of a basis have the same order, so that a layer is formed in one
+ * flat pass. */
 struct tleg_weight {
     int64_t n, k;
     struct tleg_basis basis; /* the weight is its sum, rounded */
@@ -85,8 +86,8 @@ void tleg_scratch_join(struct tleg_scratch *a, struct tleg_scratch b); /* a = ma
  * depend on who runs an item. */
 void tleg_for_each(const struct tleg_exec *exec, int64_t count, void (*fn)(void *arg, int64_t item, char *lane), void *arg);
 
-/* Packs the transpose (k, n) of w (n, k), as tleg_pack would, in elements of type `rounded`: TLEG_F32; or TLEG_BF16 where
- * tleg_multiplies_halves. */
+/* Packs the transpose (k, n) of w (n, k), as tleg_pack would, in elements of type `rounded`: TLEG_F32; or a narrow type
+ * where tleg_multiplies_narrow. */
 void tleg_pack_transposed(const struct tleg_exec *exec, int32_t rounded, int64_t n, int64_t k, const float *w, void *packed);
 
 /* ---- activations (op/activation.c) ----
@@ -96,33 +97,61 @@ void tleg_pack_transposed(const struct tleg_exec *exec, int32_t rounded, int64_t
 enum tleg_activation { TLEG_ACTIVATION_NONE, TLEG_EACH_ACTIVATION(TLEG_ACTIVATION, ) TLEG_ACTIVATIONS };
 #undef TLEG_ACTIVATION
 
+/* ---- rows in memory ----
+ * Of f32; or of a narrow type that the level multiplies (tleg_multiplies_narrow), each row filled up with zeros to a stride of
+ * tleg_narrow_stride: activations between two products, where the second rounds them to it in any case. */
+struct tleg_view {
+    const void *data;
+    int32_t dtype;  /* TLEG_F32, or the narrow type */
+    int64_t stride; /* elements from a row to the next */
+};
+struct tleg_target { /* the same, to be written */
+    void *data;
+    int32_t dtype;
+    int64_t stride;
+};
+static inline struct tleg_view tleg_view_f32(const float *data, int64_t stride) {
+    return (struct tleg_view){.data = data, .dtype = TLEG_F32, .stride = stride};
+}
+static inline struct tleg_target tleg_target_f32(float *data, int64_t stride) {
+    return (struct tleg_target){.data = data, .dtype = TLEG_F32, .stride = stride};
+}
+static inline struct tleg_view tleg_view_of(const struct tleg_target *target) {
+    return (struct tleg_view){.data = target->data, .dtype = target->dtype, .stride = target->stride};
+}
+/* Whether this level multiplies elements of the type that weights are rounded to, with sums in f32; else they are widened. */
+bool tleg_multiplies_narrow(const struct tleg_kernels *kernels, int32_t rounded);
+/* Elements from one row of n such elements to the next: n, filled up as the products want it. */
+int64_t tleg_narrow_stride(const struct tleg_kernels *kernels, int32_t rounded, int64_t n);
+
 /* ---- gemm: seam 3 (gemm.c) ---- */
 /* out[r][j] = epilogue(sum over i of row_r[i] * W[j][i]), r < m, j < n. Each output is one chain of sums over i = 0..k-1, so
  * its bits do not depend on m, on r or on the number of lanes. Where bf16 is multiplied, rows are rounded to it and sums are
  * f32. */
 enum tleg_rows_kind {
-    TLEG_ROWS_PLAIN,      /* row r = x + r * stride */
+    TLEG_ROWS_PLAIN,      /* row r of x; x alone may be narrow */
     TLEG_ROWS_LAYERNORM,  /* the same through LayerNorm(norm_weight, norm_bias, eps) */
     TLEG_ROWS_ACTIVATION, /* the plain row through `activation` */
-    TLEG_ROWS_PATCHES,    /* row r = patch r of the image x (3, image_size, image_size): channel, then y, then x */
-    TLEG_ROWS_HALVES      /* row r = halves + r * stride, of bf16 as tleg_gemm left it; where tleg_multiplies_halves alone */
+    TLEG_ROWS_PATCHES     /* row r = patch r of the image x (3, image_size, image_size): channel, then y, then x */
 };
 struct tleg_rows {
     enum tleg_rows_kind kind;
-    const float *x;
-    const uint16_t *halves;
-    int64_t stride;
+    struct tleg_view x;
+    int64_t image_rows; /* of each image of a batch, where something differs from image to image; else 0 */
     enum tleg_activation activation;
-    const float *norm_weight, *norm_bias;
+    const float *norm_weight, *norm_bias; /* (k) */
+    int64_t norm_stride;                  /* from one image's weights to the next's, and biases; 0: all have the same */
     float eps;
     int32_t image_size, patch_size;
 };
-/* out = residual + act(sum + bias); with `hidden`, backward: out = (residual + sum + bias) * act'(hidden). Each part is
- * optional. */
+/* out = residual + column_scale * act(sum + bias); with `hidden`, backward:
+ * out = (residual + column_scale * (sum + bias)) * act'(hidden). Each part is optional. */
 struct tleg_epilogue {
     const float *bias; /* (n) */
     enum tleg_activation activation;
-    const float *residual; /* may be the output itself */
+    const float *column_scale;   /* (n): a factor for each column */
+    int64_t column_scale_stride; /* from one image's factors (rows.image_rows) to the next's; 0: all have the same */
+    const float *residual;       /* may be the output itself */
     int64_t residual_stride;
     const float *hidden; /* may be the output itself */
     int64_t hidden_stride;
@@ -132,30 +161,19 @@ struct tleg_gemm {
     struct tleg_rows rows;
     const struct tleg_weight *weight;
     struct tleg_epilogue epilogue;
-    float *out; /* not the rows' memory */
-    int64_t out_stride;
-    uint16_t *halves; /* instead of out, where tleg_multiplies_halves: rows of bf16, zeros behind n; no residual, no hidden */
+    struct tleg_target out; /* not the rows' memory; narrow: zeros after n, and neither residual nor hidden */
 };
 void tleg_gemm(const struct tleg_exec *exec, const struct tleg_gemm *gemm);
 struct tleg_scratch tleg_gemm_scratch(const struct tleg_kernels *kernels, int32_t rounded, int64_t m, int64_t n, int64_t k);
 
-/* ---- activations of bf16 ----
- * Whether this level multiplies bf16 where weights are rounded so; else they are widened. Activations between two products may
- * then be of bf16, since the second product rounds them in any case. */
-bool tleg_multiplies_halves(const struct tleg_kernels *kernels, int32_t rounded);
-/* Elements from one such row of n elements to the next: n, filled up with zeros as the products want it. */
-int64_t tleg_halves_stride(const struct tleg_kernels *kernels, int64_t n);
-
 /* ---- attention (attention.c, attention_narrow.c) ----
- * qkv (B, N, 3D) to out (B, N, D): per head softmax(q k^T / sqrt(D/heads)) v. dtype: TLEG_F32; or TLEG_BF16: where the level
- * multiplies bf16, q, k, v and the exponentials are rounded to it before the products. */
+ * qkv (B, N, 3D) to out (B, N, D): per head softmax(q k^T / sqrt(D/heads)) v. dtype: TLEG_F32; or a type that the level
+ * multiplies: q, k, v and the exponentials are rounded to it before the products, and qkv and out may be of it. */
 struct tleg_attention {
     int64_t batch, tokens, dim, heads;
-    const float *qkv;
-    float *out;
+    struct tleg_view qkv; /* rows of B * N */
+    struct tleg_target out;
     int32_t dtype;
-    const uint16_t *qkv_halves; /* instead of qkv and out, where tleg_multiplies_halves(dtype): rows of bf16 */
-    uint16_t *out_halves;
 };
 void tleg_attention(const struct tleg_exec *exec, const struct tleg_attention *attention);
 struct tleg_scratch tleg_attention_scratch(const struct tleg_kernels *kernels, int32_t dtype, int64_t tokens, int64_t dim,
@@ -199,7 +217,7 @@ struct tleg_weight_backward {
     struct tleg_rows rows;       /* the m rows x (k), any kind but patches of several images: one image a call */
     struct tleg_gradient weight; /* (n, k) row-major */
     struct tleg_gradient bias;   /* (n) */
-    int32_t rounded;             /* TLEG_BF16 where tleg_multiplies_halves: dY and X are rounded to it for dW. Else: f32 */
+    int32_t rounded;             /* a type that tleg_multiplies_narrow: dY and X are rounded to it for dW. Else: f32 */
 };
 void tleg_weight_backward(const struct tleg_exec *exec, const struct tleg_weight_backward *backward);
 struct tleg_scratch tleg_weight_backward_scratch(const struct tleg_kernels *kernels, int32_t rounded, int64_t m, int64_t n,
@@ -224,6 +242,7 @@ struct tleg_layernorm_backward {
     bool add;
     float *dx;
     struct tleg_gradient dweight, dbias; /* (dim), rows summed in fixed chunks */
+    int64_t image_rows, norm_stride;     /* as of rows: image i has weight + i * norm_stride, and dweight and dbias there */
 };
 void tleg_k_layernorm_backward(const struct tleg_exec *exec, const struct tleg_layernorm_backward *backward);
 struct tleg_scratch tleg_layernorm_backward_scratch(const struct tleg_kernels *kernels, int64_t rows, int64_t dim);
@@ -243,14 +262,36 @@ void tleg_activate_backward(const struct tleg_kernels *kernels, enum tleg_activa
 /* The adjoint of tleg_resample_grid: din += its transpose applied to dout. */
 void tleg_resample_grid_backward(int64_t prefix, int64_t old, int64_t grid, int64_t dim, const float *dout, float *din);
 
-/* ---- losses, in double (loss.c) ----
- * Each returns its loss and, unless dlogits is NULL, adds scale * d loss / d logits to dlogits (rows, classes). */
-/* Mean over the rows of -sum_c q_c log softmax(logits)_c, where q is the row of targets (rows, classes) or, when targets is
- * NULL, of the label: 1 - smoothing there, plus smoothing / classes everywhere. */
-double tleg_k_cross_entropy(int64_t rows, int64_t classes, const float *logits, const int64_t *labels, const float *targets,
-                            double smoothing, double scale, float *dlogits);
-/* tau^2 * sum over all of KL(softmax(teacher / tau) || softmax(student / tau)) / (rows * classes). */
-double tleg_k_distillation(int64_t rows, int64_t classes, const float *student, const float *teacher, double tau, double scale,
-                           float *dlogits);
+/* ---- losses of logits, in double (op/loss.c) ----
+ * To add one: a value here, a row of the table in op/loss.c, a test. */
+enum tleg_loss_kind {
+    /* Mean over the rows of -sum_c q_c log softmax(logits)_c, where q is the row of targets or, when that is NULL, of the
+     * label: 1 - smoothing there, plus smoothing / classes everywhere. */
+    TLEG_LOSS_CROSS_ENTROPY,
+    /* tau^2 * sum over all of KL(softmax(targets / tau) || softmax(logits / tau)) / (rows * classes). */
+    TLEG_LOSS_DISTILLATION,
+    TLEG_LOSSES
+};
+enum tleg_targets_kind {
+    TLEG_TARGETS_CLASSES, /* the chance of each class, or labels */
+    TLEG_TARGETS_LOGITS   /* another model's logits */
+};
+struct tleg_loss_call {
+    int64_t rows, classes;
+    const float *logits;   /* (rows, classes) */
+    const float *targets;  /* (rows, classes), of the loss' kind */
+    const int64_t *labels; /* (rows): instead of targets that are classes; read where targets is NULL */
+    double smoothing, tau;
+    double scale;   /* scale * d loss / d logits is added to dlogits */
+    float *dlogits; /* (rows, classes); NULL: not wanted */
+};
+struct tleg_loss_row {
+    const char *name;
+    enum tleg_targets_kind targets;
+    double (*run)(const struct tleg_loss_call *call); /* the loss, and its gradient */
+};
+const struct tleg_loss_row *tleg_loss_get(enum tleg_loss_kind kind);
+/* The loss; adds to dlogits. The caller's errno is preserved. */
+double tleg_loss(enum tleg_loss_kind kind, const struct tleg_loss_call *call);
 
 #endif

@@ -6,44 +6,51 @@
 #include "kernels/kernels.h"
 
 /* One register tile: out[r][j] = epilogue(sum over i of a[i * a_step + r] * b[i * nr + j]), r < rows <= mr, j < cols <= nr.
- * Each sum is one chain over i = 0..k-1. b is always nr wide, with zeros (or anything finite) behind cols. In a tile of pairs
- * two bf16 take a float's place in a and b, and k counts pairs; its rows may lie any way: a[r * a_row + i * a_step]. */
+ * Each sum is one chain over i = 0..k-1. b is always nr wide, with zeros (or anything finite) after cols. In a narrow tile a
+ * step i is four bytes, which hold several elements (struct tleg_narrow) where a float is else; its rows may lie any way: a[r *
+ * a_row + i * a_step]. */
 struct tleg_tile {
+    /* input */
     int64_t k;
     const float *a;
     int64_t a_step;
-    int64_t a_row; /* of pairs */
+    int64_t a_row; /* of a narrow tile */
     const float *b;
     int32_t rows, cols;
+    const char *prefetch; /* k cache lines that later tiles read, to be prefetched meanwhile; NULL: none */
+    /* epilogue: out = residual + column_scale * act(scale * sum + bias); with hidden,
+     * out = (residual + column_scale * (scale * sum + bias)) * act'(hidden) */
+    const float *scale; /* (rows); NULL: none */
+    const float *bias;  /* (cols); NULL: none */
+    enum tleg_activation activation;
+    const float *column_scale; /* (cols); NULL: none */
+    const float *residual;     /* as out; NULL: none */
+    int64_t residual_stride;
+    const float *hidden; /* as out, maybe out itself, with an activation alone; NULL: none */
+    int64_t hidden_stride;
+    /* output */
     float *out;
     int64_t out_stride;
-    const float *scale;    /* (rows): multiplies the sum of a row; NULL: none */
-    const float *bias;     /* (cols); NULL: none */
-    const float *residual; /* as out; NULL: none */
-    int64_t residual_stride;
-    enum tleg_activation activation; /* of what is stored; with `hidden`, whose slope there multiplies what is stored */
-    const float *hidden;             /* as out, maybe out itself; NULL: none */
-    int64_t hidden_stride;
-    bool halves;          /* of pairs: out, whose stride counts them too, is of bf16; no residual, no hidden */
-    const char *prefetch; /* k cache lines that later tiles read, to be prefetched meanwhile; NULL: none */
+    bool narrow_out; /* of a narrow tile: out is of its type, and out_stride counts that; neither residual nor hidden */
 };
 
-/* Products of bf16 with sums in f32. */
+/* Products of a narrow type, with sums in f32. A step is four bytes: `per_step` elements, as one float else. */
 struct tleg_narrow {
-    int32_t mr, nr; /* the register tile; nr <= TLEG_NARROW_NR */
-    int32_t unit;   /* pairs: k is filled up with zeros to a multiple */
+    int32_t dtype, per_step; /* 2 of bf16 */
+    int32_t mr, nr;          /* the register tile; nr <= TLEG_NARROW_NR */
+    int32_t unit;            /* steps: k is filled up with zeros to a multiple */
     void (*tile)(const struct tleg_tile *tile);
-    /* What follows rounds to bf16, or moves it; `steps` pairs hold what is given, and zeros behind it.
+    /* What follows rounds to the type, or moves it; `steps` steps hold what is given, and zeros after it.
      * Rows: out (rows, steps), each of k numbers. */
     void (*pack)(int64_t rows, int64_t k, const float *in, int64_t in_stride, int64_t steps, void *out);
-    /* Pairs down the columns, for sums over rows: out (steps, wide), the pair (i, c) being in[2i][c] and in[2i + 1][c]; zeros
-     * behind `cols` too. */
+    /* Steps down the columns, for sums over rows: out (steps, wide), the step (i, c) being in[per_step * i + e][c], e = 0, 1,
+     * ...; zeros after `cols` too. */
     void (*interleave_f32)(int64_t rows, int64_t cols, const float *in, int64_t in_stride, int64_t steps, void *out,
                            int64_t wide);
-    /* The same from bf16. */
-    void (*interleave_narrow)(int64_t rows, int64_t cols, const uint16_t *in, int64_t in_stride, int64_t steps, void *out,
+    /* The same from elements of the type; in_stride counts those. */
+    void (*interleave_narrow)(int64_t rows, int64_t cols, const void *in, int64_t in_stride, int64_t steps, void *out,
                               int64_t wide);
-    /* Pairs as they are: out[c * out_stride + r] = in[r * in_stride + c], r < rows, c < cols. */
+    /* Steps as they are: out[c * out_stride + r] = in[r * in_stride + c], r < rows, c < cols. */
     void (*transpose_steps)(int64_t rows, int64_t cols, const void *in, int64_t in_stride, void *out, int64_t out_stride);
     /* Rows of scores s (rows, keys): p (rows, steps) = exp(scale * (s - the row's most)), scale > 0; inverse[r] = 1 / the sum
      * of p before it is rounded. */
@@ -201,23 +208,32 @@ static inline void tleg_prefetch_rows(const float *x, int64_t rows, int64_t cols
 
 /* What multiplies a weight rounded so; NULL: floats. */
 static inline const struct tleg_narrow *tleg_narrow_of(const struct tleg_kernels *kernels, int32_t rounded) {
-    return rounded == TLEG_BF16 ? kernels->narrow : NULL;
+    return kernels->narrow && kernels->narrow->dtype == rounded ? kernels->narrow : NULL;
 }
 
-/* Pairs that k elements fill, padding included. */
+/* Steps that k elements fill, padding included. */
 static inline int64_t tleg_narrow_steps(const struct tleg_narrow *narrow, int64_t k) {
-    return (k + 2 * narrow->unit - 1) / (2 * narrow->unit) * narrow->unit;
+    int64_t unit = (int64_t)narrow->per_step * narrow->unit;
+    return (k + unit - 1) / unit * narrow->unit;
+}
+
+/* Rows of a batch whose images differ, `stride` being what lies between the images' parameters: the image of row `first`, and
+ * where the run of its rows ends, at most at `end`. With a stride of 0 all rows are of image 0. */
+static inline int64_t tleg_image_end(const struct tleg_rows *rows, int64_t stride, int64_t first, int64_t end, int64_t *image) {
+    *image = stride ? first / rows->image_rows : 0;
+    int64_t next = stride ? (*image + 1) * rows->image_rows : end;
+    return next < end ? next : end;
 }
 
 /* Elements [first, first + count) of a packed weight as f32: in place where they already are, else formed into `scratch`
  * (expand.c). */
 const float *tleg_form(const struct tleg_kernels *kernels, const struct tleg_weight *weight, size_t first, size_t count,
                        float *scratch);
-/* The same as bf16. */
+/* The same in the narrow type that the weight is rounded to. */
 const void *tleg_form_narrow(const struct tleg_kernels *kernels, const struct tleg_weight *weight, size_t first, size_t count,
                              void *scratch);
 
-/* Attention on pairs (attention_narrow.c), and what a lane needs for it. */
+/* Attention in a narrow type (attention_narrow.c), and what a lane needs for it. */
 void tleg_attention_narrow(const struct tleg_exec *exec, const struct tleg_attention *attention,
                            const struct tleg_narrow *narrow);
 size_t tleg_attention_narrow_lane(const struct tleg_narrow *narrow, int64_t tokens, int64_t width);

@@ -18,8 +18,8 @@ TLEG_API tleg_status TLEG_CALL tleg_attention_forward(tleg_context *context, con
                                        .tokens = qkv->shape[1],
                                        .dim = qkv->shape[2] / 3,
                                        .heads = heads,
-                                       .qkv = qkv->data,
-                                       .out = y->data,
+                                       .qkv = tleg_view_f32(qkv->data, qkv->shape[2]),
+                                       .out = tleg_target_f32(y->data, qkv->shape[2] / 3),
                                        .dtype = TLEG_F32};
     struct tleg_ops_space space;
     status = tleg_ops_space_make(context, "attention",

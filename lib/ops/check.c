@@ -117,6 +117,5 @@ void tleg_ops_multiply(const struct tleg_exec *exec, const struct tleg_ops_produ
                                         .rows = p->rows,
                                         .weight = &weight,
                                         .epilogue = {.bias = p->bias, .activation = p->activation},
-                                        .out = p->out,
-                                        .out_stride = p->n});
+                                        .out = tleg_target_f32(p->out, p->n)});
 }

@@ -37,7 +37,7 @@ static tleg_status read_patches(tleg_context *context, const char *op, const tle
 
 static struct tleg_rows rows_of_image(const struct patches *p, const tleg_tensor *images, int64_t b) {
     return (struct tleg_rows){.kind = TLEG_ROWS_PATCHES,
-                              .x = (const float *)images->data + b * 3 * p->image * p->image,
+                              .x = tleg_view_f32((const float *)images->data + b * 3 * p->image * p->image, 0),
                               .image_size = (int32_t)p->image,
                               .patch_size = (int32_t)p->patch};
 }
@@ -52,8 +52,7 @@ static void embed(const struct tleg_exec *exec, const struct patches *p, const t
                                             .rows = rows_of_image(p, images, b),
                                             .weight = &w,
                                             .epilogue = {.bias = tleg_ops_data(bias)},
-                                            .out = y + b * p->count * p->dim,
-                                            .out_stride = p->dim});
+                                            .out = tleg_target_f32(y + b * p->count * p->dim, p->dim)});
 }
 
 TLEG_API tleg_status TLEG_CALL tleg_patch_embed_forward(tleg_context *context, const tleg_tensor *images,

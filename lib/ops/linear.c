@@ -8,7 +8,7 @@ void tleg_ops_run_linear(const struct tleg_exec *exec, int64_t m, const float *x
     tleg_ops_multiply(exec, &(struct tleg_ops_product){.m = m,
                                                        .n = n,
                                                        .k = k,
-                                                       .rows = {.kind = TLEG_ROWS_PLAIN, .x = x, .stride = k},
+                                                       .rows = {.kind = TLEG_ROWS_PLAIN, .x = tleg_view_f32(x, k)},
                                                        .w = weight->data,
                                                        .bias = tleg_ops_data(bias),
                                                        .activation = activation,

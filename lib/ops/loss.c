@@ -46,21 +46,40 @@ static float *zeroed(const tleg_tensor *dlogits) {
     return dlogits ? memset(dlogits->data, 0, dlogits->bytes) : NULL;
 }
 
+/* Checks logits and targets, and what the loss of that kind is of them; `call` has the loss' own numbers. */
+static tleg_status judge(tleg_context *context, enum tleg_loss_kind kind, const tleg_tensor *logits, const tleg_tensor *targets,
+                         struct tleg_loss_call call, double *loss, tleg_tensor *dlogits) {
+    const struct tleg_loss_row *row = tleg_loss_get(kind);
+    const bool classes = row->targets == TLEG_TARGETS_CLASSES;
+    tleg_status status = check_logits(context, row->name, logits, dlogits);
+    if (status == TLEG_OK)
+        status = classes ? check_targets(context, row->name, logits, targets, call.smoothing)
+                         : TLEG_OPS_CHECK(context, row->name, tleg_operand_like("teacher", targets, false, logits));
+    if (status == TLEG_OK && !classes && !(call.tau > 0 && isfinite(call.tau)))
+        status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: tau must be more than 0 and finite", row->name);
+    if (status != TLEG_OK)
+        return status;
+    call.rows = logits->shape[0];
+    call.classes = logits->shape[1];
+    call.logits = logits->data;
+    call.scale = 1;
+    call.dlogits = zeroed(dlogits);
+    if (targets->dtype == TLEG_I64)
+        call.labels = targets->data;
+    else
+        call.targets = targets->data;
+    *loss = tleg_loss(kind, &call);
+    return TLEG_OK;
+}
+
 TLEG_API tleg_status TLEG_CALL tleg_cross_entropy(tleg_context *context, const tleg_tensor *logits, const tleg_tensor *targets,
                                                   double smoothing, double *loss, tleg_tensor *dlogits) {
     if (loss)
         *loss = 0;
     if (!context || !logits || !targets || !loss)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_cross_entropy: a pointer is NULL");
-    tleg_status status = check_logits(context, "cross-entropy", logits, dlogits);
-    if (status == TLEG_OK)
-        status = check_targets(context, "cross-entropy", logits, targets, smoothing);
-    if (status != TLEG_OK)
-        return status;
-    bool numbers = targets->dtype == TLEG_I64;
-    *loss = tleg_k_cross_entropy(logits->shape[0], logits->shape[1], logits->data, numbers ? targets->data : NULL,
-                                 numbers ? NULL : targets->data, smoothing, 1, zeroed(dlogits));
-    return TLEG_OK;
+    return judge(context, TLEG_LOSS_CROSS_ENTROPY, logits, targets, (struct tleg_loss_call){.smoothing = smoothing}, loss,
+                 dlogits);
 }
 
 TLEG_API tleg_status TLEG_CALL tleg_distillation(tleg_context *context, const tleg_tensor *logits, const tleg_tensor *teacher,
@@ -69,12 +88,5 @@ TLEG_API tleg_status TLEG_CALL tleg_distillation(tleg_context *context, const tl
         *loss = 0;
     if (!context || !logits || !teacher || !loss)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_distillation: a pointer is NULL");
-    tleg_status status = check_logits(context, "distillation", logits, dlogits);
-    if (status == TLEG_OK)
-        status = TLEG_OPS_CHECK(context, "distillation", tleg_operand_like("teacher", teacher, false, logits));
-    if (status == TLEG_OK && !(tau > 0 && isfinite(tau)))
-        status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "distillation: tau must be more than 0 and finite");
-    if (status == TLEG_OK)
-        *loss = tleg_k_distillation(logits->shape[0], logits->shape[1], logits->data, teacher->data, tau, 1, zeroed(dlogits));
-    return status;
+    return judge(context, TLEG_LOSS_DISTILLATION, logits, teacher, (struct tleg_loss_call){.tau = tau}, loss, dlogits);
 }

@@ -72,7 +72,7 @@ static void mlp_backward(const struct tleg_exec *exec, const struct mlp *a, floa
         .m = a->rows,
         .n = a->dim,
         .k = a->hidden,
-        .rows = {.kind = TLEG_ROWS_ACTIVATION, .activation = TLEG_ACTIVATION_GELU, .x = hidden, .stride = a->hidden},
+        .rows = {.kind = TLEG_ROWS_ACTIVATION, .activation = TLEG_ACTIVATION_GELU, .x = tleg_view_f32(hidden, a->hidden)},
         .w = a->fc2->data,
         .dy = a->dy->data};
     struct tleg_ops_linear first = {.m = a->rows,

@@ -38,7 +38,7 @@ static inline struct tleg_gradient tleg_ops_gradient_at(const tleg_tensor *tenso
     return tleg_gradient_one(tleg_ops_data(tensor));
 }
 static inline struct tleg_rows tleg_ops_plain_rows(const float *x, int64_t stride) {
-    return (struct tleg_rows){.kind = TLEG_ROWS_PLAIN, .x = x, .stride = stride};
+    return (struct tleg_rows){.kind = TLEG_ROWS_PLAIN, .x = tleg_view_f32(x, stride)};
 }
 
 /* ---- scratch of one call ---- */

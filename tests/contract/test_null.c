@@ -252,6 +252,36 @@ static void null_is_an_argument_error_in_ops_block_and_image(void **state) {
     REFUSED(tleg_image_prepare(c, &image, &config, my.prepared));
 }
 
+static tleg_status TLEG_CALL read_nothing(void *host, uint64_t offset, size_t bytes, void *out) {
+    (void)host, (void)offset, (void)bytes, (void)out;
+    return TLEG_ERROR_IO;
+}
+
+static void null_is_an_argument_error_in_readers(void **state) {
+    (void)state;
+    tleg_context *c = my.context;
+    tleg_source source = {.struct_size = sizeof source, .size = 100, .read = read_nothing}, unread = source;
+    unread.read = NULL;
+    REFUSED_OUT(tleg_file, f, tleg_file_open_source(NULL, &source, &f));
+    REFUSED_OUT(tleg_file, f, tleg_file_open_source(c, NULL, &f));
+    REFUSED_OUT(tleg_file, f, tleg_file_open_source(c, &unread, &f));
+    REFUSED(tleg_file_open_source(c, &source, NULL));
+    assert_null(tleg_file_get_metadata_key(NULL, 0));
+    assert_null(tleg_file_get_metadata_key(my.file, -1));
+    REFUSED_OUT(tleg_learngene, g, tleg_learngene_read(NULL, my.file, NULL, &g));
+    REFUSED_OUT(tleg_learngene, g, tleg_learngene_read(c, NULL, NULL, &g));
+    REFUSED(tleg_learngene_read(c, my.file, NULL, NULL));
+    REFUSED_OUT(tleg_model, m, tleg_model_read(NULL, my.file, NULL, &m));
+    REFUSED_OUT(tleg_model, m, tleg_model_read(c, NULL, NULL, &m));
+    REFUSED(tleg_model_read(c, my.file, NULL, NULL));
+    REFUSED_OUT(tleg_expander, e, tleg_expander_read(NULL, my.file, NULL, NULL, &e));
+    REFUSED_OUT(tleg_expander, e, tleg_expander_read(c, NULL, NULL, NULL, &e));
+    REFUSED(tleg_expander_read(c, my.file, NULL, NULL, NULL));
+    REFUSED_OUT(tleg_expander, e, tleg_expander_parse(NULL, my.bytes, my.size, NULL, NULL, &e));
+    REFUSED_OUT(tleg_expander, e, tleg_expander_parse(c, NULL, my.size, NULL, NULL, &e));
+    REFUSED(tleg_expander_parse(c, my.bytes, my.size, NULL, NULL, NULL));
+}
+
 static void null_is_an_argument_error_in_augmentation(void **state) {
     (void)state;
     tleg_context *c = my.context;
@@ -450,6 +480,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(null_is_an_argument_error_in_learngene_and_model),
         cmocka_unit_test(null_is_an_argument_error_in_expander_and_session),
         cmocka_unit_test(null_is_an_argument_error_in_ops_block_and_image),
+        cmocka_unit_test(null_is_an_argument_error_in_readers),
         cmocka_unit_test(null_is_an_argument_error_in_augmentation),
         cmocka_unit_test(null_is_an_argument_error_in_gradients),
         cmocka_unit_test(null_is_an_argument_error_in_a_blocks_gradients),

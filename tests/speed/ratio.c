@@ -36,10 +36,9 @@ static void check(tleg_status status, const char *text) {
 
 static double multiply(struct work *w, const struct tleg_weight *weight) {
     tleg_gemm(&w->exec, &(struct tleg_gemm){.m = TOKENS,
-                                            .rows = {.kind = TLEG_ROWS_PLAIN, .x = w->x, .stride = DIM},
+                                            .rows = {.kind = TLEG_ROWS_PLAIN, .x = tleg_view_f32(w->x, DIM)},
                                             .weight = weight,
-                                            .out = w->y,
-                                            .out_stride = DIM});
+                                            .out = tleg_target_f32(w->y, DIM)});
     return 2.0 * TOKENS * DIM * DIM;
 }
 static double product(struct work *w) {
@@ -50,9 +49,13 @@ static double product_bf16(struct work *w) {
 }
 
 static double attention(struct work *w) {
-    tleg_attention(&w->exec,
-                   &(struct tleg_attention){
-                       .batch = 1, .tokens = TOKENS, .dim = DIM, .heads = HEADS, .qkv = w->x, .out = w->y, .dtype = TLEG_F32});
+    tleg_attention(&w->exec, &(struct tleg_attention){.batch = 1,
+                                                      .tokens = TOKENS,
+                                                      .dim = DIM,
+                                                      .heads = HEADS,
+                                                      .qkv = tleg_view_f32(w->x, 3 * DIM),
+                                                      .out = tleg_target_f32(w->y, DIM),
+                                                      .dtype = TLEG_F32});
     return 4.0 * TOKENS * TOKENS * DIM;
 }
 

@@ -33,10 +33,11 @@ static void plain_tile(const struct tleg_tile *tile, int32_t nr) {
                            number_of(tile->b, 2 * (i * nr + j) + e);
             sum = sum * (tile->scale ? tile->scale[r] : 1) + (tile->bias ? tile->bias[j] : 0);
             sum = tile->activation != TLEG_ACTIVATION_NONE && !tile->hidden ? (float)gelu_of((double)sum) : sum;
+            sum *= tile->column_scale ? tile->column_scale[j] : 1;
             sum += tile->residual ? tile->residual[r * tile->residual_stride + j] : 0;
             if (tile->hidden)
                 sum *= (float)gelu_slope_of((double)tile->hidden[r * tile->hidden_stride + j]);
-            if (tile->halves)
+            if (tile->narrow_out)
                 round_to(sum, tile->out, r * tile->out_stride + j);
             else
                 tile->out[r * tile->out_stride + j] = sum;
@@ -56,11 +57,12 @@ static void plain_interleave_f32(int64_t rows, int64_t cols, const float *in, in
             round_to(r < rows && c < cols ? in[r * stride + c] : 0, out, r / 2 * 2 * wide + 2 * c + r % 2);
 }
 
-static void plain_interleave_narrow(int64_t rows, int64_t cols, const uint16_t *in, int64_t stride, int64_t steps, void *out,
+static void plain_interleave_narrow(int64_t rows, int64_t cols, const void *in, int64_t stride, int64_t steps, void *out,
                                     int64_t wide) {
     for (int64_t r = 0; r < 2 * steps; r++)
         for (int64_t c = 0; c < wide; c++)
-            ((uint16_t *)out)[r / 2 * 2 * wide + 2 * c + r % 2] = r < rows && c < cols ? in[r * stride + c] : 0;
+            ((uint16_t *)out)[r / 2 * 2 * wide + 2 * c + r % 2] =
+                r < rows && c < cols ? ((const uint16_t *)in)[r * stride + c] : 0;
 }
 
 static void plain_transpose_steps(int64_t rows, int64_t cols, const void *in, int64_t in_stride, void *out,
@@ -95,14 +97,16 @@ static void tile_34_32(const struct tleg_tile *tile) {
     plain_tile(tile, 32);
 }
 #define PLAIN_NARROW                                                                                                           \
-    .pack = plain_pack, .interleave_f32 = plain_interleave_f32, .interleave_narrow = plain_interleave_narrow,                  \
-    .transpose_steps = plain_transpose_steps, .softmax = plain_softmax
+    .dtype = TLEG_BF16, .per_step = 2, .pack = plain_pack, .interleave_f32 = plain_interleave_f32,                             \
+    .interleave_narrow = plain_interleave_narrow, .transpose_steps = plain_transpose_steps, .softmax = plain_softmax
 static const struct tleg_narrow plain[] = {
     {.mr = 5, .nr = 7, .unit = 1, .tile = tile_5_7, PLAIN_NARROW},
     {.mr = 5, .nr = 8, .unit = 16, .tile = tile_5_8, PLAIN_NARROW},
     {.mr = 34, .nr = 32, .unit = 16, .tile = tile_34_32, PLAIN_NARROW},
 #if defined(__x86_64__)
-    {.mr = 32,
+    {.dtype = TLEG_BF16,
+     .per_step = 2,
+     .mr = 32,
      .nr = 32,
      .unit = 16,
      .tile = emulated_amx_tile,
@@ -169,13 +173,12 @@ static inline void run(const struct tleg_kernels *kernels, const struct product 
                                                       .activation = p->k % 2 ? TLEG_ACTIVATION_GELU : TLEG_ACTIVATION_NONE,
                                                       .residual = p->n % 2 ? NULL : p->residual,
                                                       .residual_stride = p->n},
-                                         .out = out,
-                                         .out_stride = p->n});
+                                         .out = tleg_target_f32(out, p->n)});
     exec_free(&exec);
 }
 
 static inline struct tleg_rows plain_rows(const struct product *p, const float *x) {
-    return (struct tleg_rows){.kind = TLEG_ROWS_PLAIN, .x = x, .stride = p->k};
+    return (struct tleg_rows){.kind = TLEG_ROWS_PLAIN, .x = tleg_view_f32(x, p->k)};
 }
 
 static inline double rounded(float x) {

@@ -22,7 +22,7 @@ TLEG_NEON_INLINE float32x4_t add_lane(float32x4_t sum, float32x4_t b, float32x4_
     }
 }
 
-/* The rest of the epilogue for a tile with an activation, its slope, or fewer columns than 12. */
+/* The rest of the epilogue for a tile with an activation, its slope, factors, or fewer columns than 12. */
 TLEG_NEON_INLINE void store_rest(const struct tleg_tile *tile, float sum[MR][NR], const enum tleg_activation activation) {
     for (int32_t r = 0; r < tile->rows; r++)
         for (int32_t j = 0; j < tile->cols; j += 4) {
@@ -30,6 +30,8 @@ TLEG_NEON_INLINE void store_rest(const struct tleg_tile *tile, float sum[MR][NR]
             float32x4_t y = vld1q_f32(sum[r] + j);
             if (!tile->hidden)
                 y = tleg_neon_activated(activation, y);
+            if (tile->column_scale)
+                y = vmulq_f32(y, tleg_neon_load_first(tile->column_scale + j, left));
             if (tile->residual)
                 y = vaddq_f32(tleg_neon_load_first(tile->residual + r * tile->residual_stride + j, left), y);
             if (tile->hidden) {
@@ -51,7 +53,7 @@ TLEG_EACH_ACTIVATION(REST, neon)
 static void (*const rest[TLEG_ACTIVATIONS])(const struct tleg_tile *tile, float sum[MR][NR]) = {
     REST_ROW(neon, NONE, none) TLEG_EACH_ACTIVATION(REST_ROW, neon)};
 
-/* A third of a row of a whole tile without an activation. */
+/* A third of a row of a whole tile without activation and factors. */
 TLEG_NEON_INLINE void store_part(const struct tleg_tile *tile, int r, int j, float32x4_t y) {
     if (tile->residual)
         y = vaddq_f32(vld1q_f32(tile->residual + r * tile->residual_stride + j), y);
@@ -98,7 +100,7 @@ TLEG_NEON_INLINE void run(const struct tleg_tile *tile, const int rows, const in
         sum2[r] = vfmaq_n_f32(bias2, sum2[r], scale);                                                                          \
     }
     EACH_ROW(FINISH)
-    if (parts < PARTS || tile->activation != TLEG_ACTIVATION_NONE || tile->cols != NR) {
+    if (parts < PARTS || tile->activation != TLEG_ACTIVATION_NONE || tile->column_scale || tile->cols != NR) {
         float kept[MR][NR];
 #define KEEP(r)                                                                                                                \
     if (r < rows) {                                                                                                            \

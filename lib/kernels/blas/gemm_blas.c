@@ -109,6 +109,15 @@ static void form_rows(void *arg, int64_t item, char *lane) {
               product->formed + item * ROWS * weight->k);
 }
 
+static void scale_row(const struct product *product, int64_t r, float *sum) {
+    const struct tleg_epilogue *epilogue = &product->gemm->epilogue;
+    int64_t image;
+    tleg_image_end(&product->gemm->rows, epilogue->column_scale_stride, r, r + 1, &image);
+    const float *factors = epilogue->column_scale + image * epilogue->column_scale_stride + product->column;
+    for (int64_t j = 0; j < product->cols; j++)
+        sum[j] *= factors[j];
+}
+
 static void finish_rows(void *arg, int64_t item, char *lane) {
     (void)lane;
     const struct product *product = arg;
@@ -116,12 +125,14 @@ static void finish_rows(void *arg, int64_t item, char *lane) {
     int64_t end = item * ROWS + rows_of(item, product->gemm->m), cols = product->cols;
     for (int64_t r = item * ROWS; r < end; r++) {
         float *sum = product->sums + r * cols;
-        float *out = product->gemm->out + r * product->gemm->out_stride + product->column;
+        float *out = (float *)product->gemm->out.data + r * product->gemm->out.stride + product->column;
         if (epilogue->bias)
             for (int64_t j = 0; j < cols; j++)
                 sum[j] += epilogue->bias[product->column + j];
         if (!epilogue->hidden)
             tleg_activate(product->exec->kernels, epilogue->activation, (size_t)cols, sum, sum);
+        if (epilogue->column_scale)
+            scale_row(product, r, sum);
         if (epilogue->residual) {
             const float *residual = epilogue->residual + r * epilogue->residual_stride + product->column;
             for (int64_t j = 0; j < cols; j++)

@@ -32,7 +32,7 @@ static size_t lane_layout(const struct tleg_kernels *kernels, int64_t tokens, in
 
 static void pack_keys(const struct heads *heads, const float *keys, float *packed) {
     const struct tleg_kernels *kernels = heads->exec->kernels;
-    int64_t tokens = heads->attention->tokens, width = heads->width, stride = 3 * heads->attention->dim;
+    int64_t tokens = heads->attention->tokens, width = heads->width, stride = heads->attention->qkv.stride;
     for (int64_t first = 0, block = 1, next; first < tokens; first = next, block++) {
         next = tleg_block_start(tokens, kernels->mr, block);
         kernels->transpose(next - first, width, keys + first * stride, stride, 1.0F, packed + first * width, next - first);
@@ -41,7 +41,7 @@ static void pack_keys(const struct heads *heads, const float *keys, float *packe
 
 static void pack_values(const struct heads *heads, const float *values, float *packed) {
     const struct tleg_kernels *kernels = heads->exec->kernels;
-    int64_t tokens = heads->attention->tokens, width = heads->width, nr = kernels->nr, stride = 3 * heads->attention->dim;
+    int64_t tokens = heads->attention->tokens, width = heads->width, nr = kernels->nr, stride = heads->attention->qkv.stride;
     for (int64_t column = 0; column < width; column += nr, packed += tokens * nr)
         kernels->copy(tokens, width - column < nr ? width - column : nr, values + column, stride, 1.0F, packed, nr);
 }
@@ -51,7 +51,7 @@ static void pack_queries(const struct heads *heads, const float *queries, int64_
     int64_t width = heads->width, nr = kernels->nr;
     if (cols < nr)
         memset(packed, 0, (size_t)(width * nr) * sizeof *packed);
-    kernels->transpose(cols, width, queries, 3 * heads->attention->dim, 1.0F / sqrtf((float)width), packed, nr);
+    kernels->transpose(cols, width, queries, heads->attention->qkv.stride, 1.0F / sqrtf((float)width), packed, nr);
 }
 
 /* scores[i][j] = key i . query j; 0 behind the queries, as far as softmax works. */
@@ -74,8 +74,8 @@ static void score(const struct heads *heads, const float *keys, const float *que
 static void weigh(const struct heads *heads, const float *scores, const float *inverse, const float *values, int64_t cols,
                   float *out) {
     const struct tleg_kernels *kernels = heads->exec->kernels;
-    int64_t tokens = heads->attention->tokens, dim = heads->attention->dim, nr = kernels->nr;
-    struct tleg_tile tile = {.k = tokens, .a_step = nr, .out_stride = dim};
+    int64_t tokens = heads->attention->tokens, stride = heads->attention->out.stride, nr = kernels->nr;
+    struct tleg_tile tile = {.k = tokens, .a_step = nr, .out_stride = stride};
     for (int64_t column = 0; column < heads->width; column += nr) {
         tile.b = values + column * tokens;
         tile.cols = (int32_t)(heads->width - column < nr ? heads->width - column : nr);
@@ -84,7 +84,7 @@ static void weigh(const struct heads *heads, const float *scores, const float *i
             tile.rows = (int32_t)(next - first);
             tile.a = scores + first;
             tile.scale = inverse + first;
-            tile.out = out + first * dim + column;
+            tile.out = out + first * stride + column;
             kernels->tile(&tile);
         }
     }
@@ -94,13 +94,13 @@ static void weigh(const struct heads *heads, const float *scores, const float *i
 static void attend_panel(const struct heads *heads, const struct layout *layout, float *scratch, int64_t first,
                          const float *qkv, float *out) {
     const struct tleg_kernels *kernels = heads->exec->kernels;
-    int64_t tokens = heads->attention->tokens, dim = heads->attention->dim;
+    int64_t tokens = heads->attention->tokens;
     int64_t cols = tokens - first < kernels->nr ? tokens - first : kernels->nr;
     float *scores = scratch + layout->scores, *inverse = scratch + layout->inverse, *queries = scratch + layout->queries;
-    pack_queries(heads, qkv + first * 3 * dim, cols, queries);
+    pack_queries(heads, qkv + first * heads->attention->qkv.stride, cols, queries);
     score(heads, scratch + layout->keys, queries, cols, scores);
     kernels->softmax(tokens, cols, scores, inverse);
-    weigh(heads, scores, inverse, scratch + layout->values, cols, out + first * dim);
+    weigh(heads, scores, inverse, scratch + layout->values, cols, out + first * heads->attention->out.stride);
 }
 
 static void attend(void *arg, int64_t item, char *lane) {
@@ -108,8 +108,9 @@ static void attend(void *arg, int64_t item, char *lane) {
     const struct tleg_attention *attention = heads->attention;
     int64_t part = item % heads->parts, head = item / heads->parts % attention->heads;
     int64_t image = item / heads->parts / attention->heads, tokens = attention->tokens, dim = attention->dim;
-    const float *qkv = attention->qkv + image * tokens * 3 * dim + head * heads->width;
-    float *out = attention->out + image * tokens * dim + head * heads->width, *scratch = (float *)lane;
+    const float *qkv = (const float *)attention->qkv.data + image * tokens * attention->qkv.stride + head * heads->width;
+    float *out = (float *)attention->out.data + image * tokens * attention->out.stride + head * heads->width;
+    float *scratch = (float *)lane;
     struct layout layout;
     lane_layout(heads->exec->kernels, tokens, heads->width, &layout);
     pack_keys(heads, qkv + dim, scratch + layout.keys);

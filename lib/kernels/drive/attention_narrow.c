@@ -1,24 +1,25 @@
-/* Attention per image and head on pairs of bf16: out = softmax(q k^T / sqrt(d)) v, d = dim / heads.
- * A block of queries at a time: its rows against panels of keys give scores (rows, tokens) in f32, softmax makes rows of bf16
+/* Attention per image and head in a narrow type: out = softmax(q k^T / sqrt(d)) v, d = dim / heads.
+ * A block of queries at a time: its rows against panels of keys give scores (rows, tokens) in f32, softmax makes narrow rows
  * of them, which are the left side of the product with panels of values. Rows of queries are the left side as they lie; keys
- * are turned into panels, values zipped. */
+ * are transposed into panels, values interleaved. */
 #include "kernels/table.h"
+#include "tensor/tensor.h"
 #include <math.h>
 #include <string.h>
 
-enum { PIECE = 32 }; /* tokens that are packed at a time: a multiple of 2 * unit, no fewer than a panel has */
+enum { PIECE = 32 }; /* tokens that are packed at a time: a multiple of per_step * unit, no fewer than a panel has */
 
 struct heads {
     const struct tleg_exec *exec;
     const struct tleg_attention *attention;
     const struct tleg_narrow *narrow;
     int64_t width;        /* of a head */
-    int64_t steps, spans; /* pairs that the width and the tokens fill */
+    int64_t steps, spans; /* steps that the width and the tokens fill */
     int64_t blocks;       /* of queries */
     int64_t parts;        /* tasks that share one head's blocks */
 };
 
-/* A lane's scratch, in floats; a pair takes a float's place. */
+/* A lane's scratch, in floats; a narrow step takes a float's place. */
 struct layout {
     int64_t rows;    /* of q, k or v where they are not used in place, [PIECE or mr][steps] */
     int64_t keys;    /* panels of keys, [panel][steps][nr] */
@@ -47,76 +48,67 @@ static size_t lane_layout(const struct tleg_narrow *narrow, int64_t tokens, int6
 }
 
 /* Where a head's q, k or v begin: `column` of all of an image's rows. */
-struct source {
-    const float *x;
-    const uint16_t *halves; /* or NULL */
-    int64_t stride;         /* elements */
-};
-
-static struct source source_of(const struct heads *heads, int64_t image, int64_t column) {
-    const struct tleg_attention *attention = heads->attention;
-    struct source source = {.stride = 3 * attention->dim};
-    if (attention->qkv_halves) {
-        source.stride = tleg_halves_stride(heads->exec->kernels, 3 * attention->dim);
-        source.halves = attention->qkv_halves + image * attention->tokens * source.stride + column;
-    } else {
-        source.x = attention->qkv + image * attention->tokens * source.stride + column;
-    }
+static struct tleg_view source_of(const struct heads *heads, int64_t image, int64_t column) {
+    struct tleg_view source = heads->attention->qkv;
+    int64_t place = image * heads->attention->tokens * source.stride + column;
+    source.data = (const char *)source.data + (size_t)place * tleg_dtype_size(source.dtype);
     return source;
 }
 
-/* Rows of pairs, zeros behind the width: where they lie if they lie so, else made in `room`. */
-static const uint16_t *rows_get(const struct heads *heads, const struct source *source, int64_t first, int64_t count,
-                                float *room, int64_t *stride) {
-    int64_t width = heads->width, padded = 2 * heads->steps;
+/* Narrow rows, zeros after the width: where they lie if they lie so, else made in `room`. The stride counts elements. */
+static const void *rows_get(const struct heads *heads, const struct tleg_view *source, int64_t first, int64_t count,
+                            float *room, int64_t *stride) {
+    int64_t width = heads->width, padded = heads->narrow->per_step * heads->steps;
     *stride = padded;
-    if (!source->halves) {
-        heads->narrow->pack(count, width, source->x + first * source->stride, source->stride, heads->steps, room);
-        return (const uint16_t *)room;
+    if (source->dtype == TLEG_F32) {
+        const float *rows = (const float *)source->data + first * source->stride;
+        heads->narrow->pack(count, width, rows, source->stride, heads->steps, room);
+        return room;
     }
-    const uint16_t *rows = source->halves + first * source->stride;
+    const size_t size = tleg_dtype_size(source->dtype);
+    const char *rows = (const char *)source->data + (size_t)(first * source->stride) * size;
     if (width == padded) {
         *stride = source->stride;
         return rows;
     }
-    uint16_t *copy = (uint16_t *)room;
-    memset(copy, 0, (size_t)(count * padded) * sizeof *copy);
+    memset(room, 0, (size_t)(count * padded) * size);
     for (int64_t r = 0; r < count; r++)
-        memcpy(copy + r * padded, rows + r * source->stride, (size_t)width * sizeof *copy);
-    return copy;
+        memcpy((char *)room + (size_t)(r * padded) * size, rows + (size_t)(r * source->stride) * size, (size_t)width * size);
+    return room;
 }
 
-static void pack_keys(const struct heads *heads, const struct source *source, float *room, float *keys) {
+static void pack_keys(const struct heads *heads, const struct tleg_view *source, float *room, float *keys) {
     int64_t tokens = heads->attention->tokens, nr = heads->narrow->nr, stride;
     for (int64_t first = 0; first < tokens; first += nr, keys += heads->steps * nr) {
         int64_t count = tokens - first < nr ? tokens - first : nr;
-        const uint16_t *rows = rows_get(heads, source, first, count, room, &stride);
+        const void *rows = rows_get(heads, source, first, count, room, &stride);
         if (count < nr)
             memset(keys, 0, (size_t)(heads->steps * nr) * sizeof *keys);
-        heads->narrow->transpose_steps(count, heads->steps, rows, stride / 2, keys, nr);
+        heads->narrow->transpose_steps(count, heads->steps, rows, stride / heads->narrow->per_step, keys, nr);
     }
 }
 
-static void pack_values(const struct heads *heads, const struct source *source, float *room, float *values) {
+static void pack_values(const struct heads *heads, const struct tleg_view *source, float *room, float *values) {
     int64_t tokens = heads->attention->tokens, width = heads->width, nr = heads->narrow->nr, stride;
     for (int64_t first = 0; first < tokens; first += PIECE) {
         int64_t count = tokens - first < PIECE ? tokens - first : PIECE;
-        const uint16_t *rows = rows_get(heads, source, first, count, room, &stride);
+        const void *rows = rows_get(heads, source, first, count, room, &stride);
         for (int64_t column = 0; column < width; column += nr)
-            heads->narrow->interleave_narrow(count, width - column < nr ? width - column : nr, rows + column, stride,
-                                             tleg_narrow_steps(heads->narrow, count),
-                                             values + column * heads->spans + first / 2 * nr, nr);
+            heads->narrow->interleave_narrow(count, width - column < nr ? width - column : nr,
+                                             (const char *)rows + (size_t)column * tleg_dtype_size(heads->narrow->dtype),
+                                             stride, tleg_narrow_steps(heads->narrow, count),
+                                             values + column * heads->spans + first / heads->narrow->per_step * nr, nr);
     }
 }
 
 /* scores[r][j] = query r . key j. */
-static void score(const struct heads *heads, const uint16_t *queries, int64_t stride, int64_t rows, const float *keys,
+static void score(const struct heads *heads, const void *queries, int64_t stride, int64_t rows, const float *keys,
                   float *scores) {
     int64_t tokens = heads->attention->tokens, nr = heads->narrow->nr;
     struct tleg_tile tile = {.k = heads->steps,
-                             .a = (const float *)(const void *)queries,
+                             .a = queries,
                              .a_step = 1,
-                             .a_row = stride / 2,
+                             .a_row = stride / heads->narrow->per_step,
                              .rows = (int32_t)rows,
                              .out_stride = whole(tokens, nr)};
     for (int64_t key = 0; key < tokens; key += nr) {
@@ -140,34 +132,33 @@ static void weigh(const struct heads *heads, const float *weights, const float *
     for (int64_t column = 0; column < width; column += nr) {
         tile.b = values + column * heads->spans;
         tile.cols = (int32_t)(width - column < nr ? width - column : nr);
-        tile.out = tile.halves ? (float *)(void *)((uint16_t *)(void *)out + column) : out + column;
+        tile.out = (float *)(void *)((char *)out + (size_t)column * tleg_dtype_size(heads->attention->out.dtype));
         heads->narrow->tile(&tile);
     }
 }
 
 /* Where queries from `first` on leave their sums. */
 static struct tleg_tile place_of(const struct heads *heads, int64_t image, int64_t head, int64_t first) {
-    const struct tleg_attention *attention = heads->attention;
-    int64_t row = image * attention->tokens + first, column = head * heads->width;
-    if (!attention->out_halves)
-        return (struct tleg_tile){.out = attention->out + row * attention->dim + column, .out_stride = attention->dim};
-    int64_t stride = tleg_halves_stride(heads->exec->kernels, attention->dim);
-    return (struct tleg_tile){
-        .out = (float *)(void *)(attention->out_halves + row * stride + column), .out_stride = stride, .halves = true};
+    const struct tleg_target *out = &heads->attention->out;
+    int64_t place = (image * heads->attention->tokens + first) * out->stride + head * heads->width;
+    return (struct tleg_tile){.out = (float *)(void *)((char *)out->data + (size_t)place * tleg_dtype_size(out->dtype)),
+                              .out_stride = out->stride,
+                              .narrow_out = out->dtype != TLEG_F32};
 }
 
-/* Zeros behind the last head of rows of bf16. */
+/* Zeros after the last head of narrow rows. */
 static void fill_up(const struct heads *heads, const struct tleg_tile *place, int64_t rows) {
-    uint16_t *behind = (uint16_t *)(void *)place->out + heads->width;
-    size_t bytes = (size_t)(place->out_stride - heads->attention->dim) * sizeof *behind;
+    const size_t size = tleg_dtype_size(heads->attention->out.dtype);
+    char *padding = (char *)(void *)place->out + (size_t)heads->width * size;
+    size_t bytes = (size_t)(place->out_stride - heads->attention->dim) * size;
     for (int64_t r = 0; r < rows && bytes; r++)
-        memset(behind + r * place->out_stride, 0, bytes);
+        memset(padding + (size_t)(r * place->out_stride) * size, 0, bytes);
 }
 
-static void attend_block(const struct heads *heads, const struct layout *layout, float *scratch, const struct source *queries,
-                         int64_t first, int64_t rows, const struct tleg_tile *place) {
+static void attend_block(const struct heads *heads, const struct layout *layout, float *scratch,
+                         const struct tleg_view *queries, int64_t first, int64_t rows, const struct tleg_tile *place) {
     int64_t tokens = heads->attention->tokens, stride;
-    const uint16_t *block = rows_get(heads, queries, first, rows, scratch + layout->rows, &stride);
+    const void *block = rows_get(heads, queries, first, rows, scratch + layout->rows, &stride);
     float *scores = scratch + layout->scores, *weights = scratch + layout->weights, *inverse = scratch + layout->inverse;
     score(heads, block, stride, rows, scratch + layout->keys, scores);
     heads->narrow->softmax(rows, tokens, 1.0F / sqrtf((float)heads->width), scores, whole(tokens, heads->narrow->nr),
@@ -182,7 +173,7 @@ static void attend(void *arg, int64_t item, char *lane) {
     int64_t image = item / heads->parts / attention->heads, tokens = attention->tokens, mr = heads->narrow->mr;
     float *scratch = (float *)lane;
     struct layout layout;
-    struct source source[3];
+    struct tleg_view source[3];
     lane_layout(heads->narrow, tokens, heads->width, &layout);
     for (int i = 0; i < 3; i++)
         source[i] = source_of(heads, image, i * attention->dim + head * heads->width);
@@ -193,7 +184,7 @@ static void attend(void *arg, int64_t item, char *lane) {
         int64_t first = tleg_block_start(tokens, mr, block), rows = tleg_block_start(tokens, mr, block + 1) - first;
         struct tleg_tile place = place_of(heads, image, head, first);
         attend_block(heads, &layout, scratch, &source[0], first, rows, &place);
-        if (place.halves && head == attention->heads - 1)
+        if (place.narrow_out && head == attention->heads - 1)
             fill_up(heads, &place, rows);
     }
 }

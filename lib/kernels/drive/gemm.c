@@ -1,9 +1,9 @@
-/* The product of rows and a packed weight, on register tiles: of floats, or of pairs of bf16. A step of a tile is one float or
- * one pair: four bytes of a row, and of a column, either way.
- * Rows are taken in spans that stay in the cache. A span is packed, floats as [block of rows][steps][rows of the block], pairs
- * as [row][steps]; rows that are of bf16 already are used where they lie. Then each task takes one panel of the weight, forms
- * it if need be, and runs it against a group of the span's blocks. Neither spans nor blocks nor who runs them can change a bit:
- * an output is one chain of sums over k. */
+/* The product of rows and a packed weight, on register tiles: of floats, or of a narrow type. A step of a tile is one float or
+ * some narrow elements: four bytes of a row, and of a column, either way.
+ * Rows are taken in spans that stay in the cache. A span is packed, floats as [block of rows][steps][rows of the block], narrow
+ * ones as [row][steps]; rows that are narrow already are used where they lie. Then each task takes one panel of the weight,
+ * forms it if need be, and runs it against a group of the span's blocks. Neither spans nor blocks nor who runs them can change
+ * a bit: an output is one chain of sums over k. */
 #include "kernels/table.h"
 #include "tensor/tensor.h"
 #include <string.h>
@@ -57,53 +57,50 @@ static void pack_block(void *arg, int64_t block, char *lane) {
         kernels->transpose(end - first, k, rows, stride, 1.0F, packed, end - first);
 }
 
-/* A block's rows, the span's `first` on, for a tile of pairs. */
-static void take_pairs(const struct product *product, int64_t first, struct tleg_tile *tile) {
-    const struct tleg_rows *rows = &product->gemm->rows;
-    tile->a_step = 1;
-    tile->a_row = product->steps;
-    tile->a = product->packed + first * product->steps;
-    if (rows->kind == TLEG_ROWS_HALVES) {
-        tile->a = (const float *)(const void *)(rows->halves + (product->span + first) * rows->stride);
-        tile->a_row = rows->stride / 2;
+/* Rows [first, end) of the span as the left side of a tile; the block that they are of starts at `start`. */
+static void take_rows(const struct product *product, int64_t start, int64_t first, int64_t end, struct tleg_tile *tile) {
+    const struct tleg_view *x = &product->gemm->rows.x;
+    const struct tleg_narrow *narrow = product->narrow;
+    tile->rows = (int32_t)(end - first);
+    if (!narrow) {
+        tile->a = product->packed + start * tile->k + (first - start);
+    } else if (x->dtype == narrow->dtype) {
+        tile->a_row = x->stride / narrow->per_step;
+        tile->a = (const float *)x->data + (product->span + first) * tile->a_row;
+    } else {
+        tile->a_row = product->steps;
+        tile->a = product->packed + first * product->steps;
     }
 }
 
-/* A tile whose output is of bf16; behind the last column come zeros. */
-static void multiply_halves(const struct product *product, struct tleg_tile *tile, int64_t first, int64_t column) {
+/* A tile whose output is narrow; after the last column come zeros. */
+static void multiply_to_narrow(const struct product *product, struct tleg_tile *tile, int64_t first, int64_t column) {
     const struct tleg_gemm *gemm = product->gemm;
-    uint16_t *out = gemm->halves + first * gemm->out_stride + column;
-    tile->halves = true;
+    const size_t size = tleg_dtype_size(gemm->out.dtype);
+    const int64_t n = gemm->weight->n, padding = tleg_narrow_stride(product->exec->kernels, gemm->out.dtype, n) - n;
+    char *out = (char *)gemm->out.data + (size_t)(first * gemm->out.stride + column) * size;
+    tile->narrow_out = true;
     tile->out = (float *)(void *)out;
     product->narrow->tile(tile);
-    int64_t behind = tleg_halves_stride(product->exec->kernels, gemm->weight->n) - gemm->weight->n;
-    if (column + tile->cols < gemm->weight->n || behind == 0)
+    if (column + tile->cols < n || padding == 0)
         return;
     for (int32_t r = 0; r < tile->rows; r++)
-        memset(out + r * gemm->out_stride + tile->cols, 0, (size_t)behind * sizeof *out);
+        memset(out + (size_t)(r * gemm->out.stride + tile->cols) * size, 0, (size_t)padding * size);
 }
 
-static void multiply_block(const struct product *product, int64_t block, struct tleg_tile *tile, int64_t column) {
+/* A tile whose left side is there: row `first` of the product on. */
+static void multiply_rows(const struct product *product, int64_t first, struct tleg_tile *tile, int64_t column) {
     const struct tleg_gemm *gemm = product->gemm;
-    int64_t end;
-    int64_t first = block_rows(product, block, &end);
-    tile->rows = (int32_t)(end - first);
-    if (product->narrow) {
-        take_pairs(product, first, tile);
-    } else {
-        tile->a = product->packed + first * tile->k;
-        tile->a_step = tile->rows;
-    }
-    first += product->span;
-    if (gemm->halves) {
-        multiply_halves(product, tile, first, column);
+    const struct tleg_epilogue *epilogue = &gemm->epilogue;
+    if (gemm->out.dtype != TLEG_F32) {
+        multiply_to_narrow(product, tile, first, column);
         return;
     }
-    tile->out = gemm->out + first * gemm->out_stride + column;
-    if (gemm->epilogue.residual)
-        tile->residual = gemm->epilogue.residual + first * gemm->epilogue.residual_stride + column;
-    if (gemm->epilogue.hidden && tile->activation != TLEG_ACTIVATION_NONE) {
-        tile->hidden = gemm->epilogue.hidden + first * gemm->epilogue.hidden_stride + column;
+    tile->out = (float *)gemm->out.data + first * gemm->out.stride + column;
+    if (epilogue->residual)
+        tile->residual = epilogue->residual + first * epilogue->residual_stride + column;
+    if (epilogue->hidden && tile->activation != TLEG_ACTIVATION_NONE) {
+        tile->hidden = epilogue->hidden + first * epilogue->hidden_stride + column;
         tleg_prefetch_rows(tile->hidden, tile->rows, tile->cols, tile->hidden_stride);
     }
     if (product->narrow)
@@ -112,8 +109,24 @@ static void multiply_block(const struct product *product, int64_t block, struct 
         product->exec->kernels->tile(tile);
 }
 
+/* One tile, or one for each image that has rows in the block where images differ in their factors. */
+static void multiply_block(const struct product *product, int64_t block, struct tleg_tile *tile, int64_t column) {
+    const struct tleg_gemm *gemm = product->gemm;
+    const struct tleg_epilogue *epilogue = &gemm->epilogue;
+    int64_t end, image, next, start = block_rows(product, block, &end);
+    tile->a_step = product->narrow ? 1 : end - start;
+    for (int64_t first = start; first < end; first = next) {
+        next = tleg_image_end(&gemm->rows, epilogue->column_scale_stride, product->span + first, product->span + end, &image);
+        next -= product->span;
+        if (epilogue->column_scale)
+            tile->column_scale = epilogue->column_scale + image * epilogue->column_scale_stride + column;
+        take_rows(product, start, first, next, tile);
+        multiply_rows(product, product->span + first, tile, column);
+    }
+}
+
 static int64_t panel_elements(const struct product *product) {
-    return product->nr * product->steps * (product->narrow ? 2 : 1);
+    return product->nr * product->steps * (product->narrow ? product->narrow->per_step : 1);
 }
 
 /* The lines that one block's tile prefetches of the panel that this lane takes next:
@@ -146,7 +159,7 @@ static void multiply_panel(void *arg, int64_t item, char *lane) {
         .b = product->narrow ? tleg_form_narrow(kernels, weight, place, size, lane)
                              : tleg_form(kernels, weight, place, size, (float *)lane),
         .cols = (int32_t)(left < product->nr ? left : product->nr),
-        .out_stride = gemm->out_stride,
+        .out_stride = gemm->out.stride,
         .bias = gemm->epilogue.bias ? gemm->epilogue.bias + column : NULL,
         .residual_stride = gemm->epilogue.residual_stride,
         .activation = gemm->epilogue.activation,
@@ -173,7 +186,7 @@ static void multiply_span(struct product *product) {
     const struct tleg_exec *exec = product->exec;
     product->blocks = (product->rows + product->mr - 1) / product->mr;
     product->groups = groups_of(exec->lanes, product->panels, product->blocks);
-    if (product->gemm->rows.kind != TLEG_ROWS_HALVES)
+    if (!product->narrow || product->gemm->rows.x.dtype != product->narrow->dtype) /* narrow rows are used where they lie */
         tleg_for_each(exec, product->blocks, pack_block, product);
     tleg_for_each(exec, product->panels * product->groups, multiply_panel, product);
 }
@@ -201,12 +214,13 @@ struct tleg_scratch tleg_panels_scratch(const struct tleg_kernels *kernels, int3
                                  .lane = rows > panel ? rows : panel};
 }
 
-bool tleg_multiplies_halves(const struct tleg_kernels *kernels, int32_t rounded) {
+bool tleg_multiplies_narrow(const struct tleg_kernels *kernels, int32_t rounded) {
     return tleg_narrow_of(kernels, rounded) != NULL;
 }
 
-int64_t tleg_halves_stride(const struct tleg_kernels *kernels, int64_t n) {
-    return 2 * tleg_narrow_steps(kernels->narrow, n);
+int64_t tleg_narrow_stride(const struct tleg_kernels *kernels, int32_t rounded, int64_t n) {
+    const struct tleg_narrow *narrow = tleg_narrow_of(kernels, rounded);
+    return tleg_narrow_steps(narrow, n) * narrow->per_step;
 }
 
 void tleg_gemm(const struct tleg_exec *exec, const struct tleg_gemm *gemm) {

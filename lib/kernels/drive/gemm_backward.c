@@ -3,7 +3,7 @@
  * dW = dY^T X sums over the rows. They are taken in chunks of fixed length, one after the other: a chunk of dY is packed as
  * left sides, [block of columns of dY][rows][columns of the block], one of X as panels, [panel][rows][nr], and every register
  * tile of dW adds its sum over the chunk to the gradient. So no gradient of one layer is ever held, and its bits do not depend
- * on the lanes. In bf16 a step of these sums is two rows, folded into pairs. */
+ * on the lanes. In a narrow type a step of these sums is some rows, interleaved. */
 #include "kernels/table.h"
 
 enum {
@@ -33,25 +33,26 @@ struct gradients {
     const struct tleg_weight_backward *backward;
     const struct tleg_narrow *narrow; /* NULL: floats */
     int64_t mr, nr, piece;
-    int64_t first, rows, steps;     /* the chunk; a step is a row, or two as a pair */
+    int64_t first, rows, steps;     /* the chunk; a step is a row, or as many as a narrow step holds */
     int64_t blocks, panels, groups; /* of columns of dY, of columns of X, of blocks */
     float *dy, *x, *sums;           /* packed; sums down the columns of each piece of dY */
 };
 
 static struct gradients gradients_of(const struct tleg_kernels *kernels, int32_t rounded) {
     const struct tleg_narrow *narrow = tleg_narrow_of(kernels, rounded);
-    /* A piece is a whole number of the pairs' units. */
+    /* A piece is a whole number of the narrow type's units. */
     return (struct gradients){.narrow = narrow,
                               .mr = narrow ? narrow->mr : kernels->mr,
                               .nr = narrow ? narrow->nr : kernels->nr,
-                              .piece = narrow && 2 * narrow->unit > PIECE ? 2 * narrow->unit : PIECE};
+                              .piece =
+                                  narrow && narrow->per_step * narrow->unit > PIECE ? narrow->per_step * narrow->unit : PIECE};
 }
 
 static int64_t steps_of(const struct gradients *g, int64_t rows) {
     return g->narrow ? tleg_narrow_steps(g->narrow, rows) : rows;
 }
 
-/* Shared scratch, in floats (a pair takes a float's place): where x and sums start. */
+/* Shared scratch, in floats (a narrow step takes a float's place): where x and sums start. */
 static size_t layout(const struct gradients *g, int64_t m, int64_t n, int64_t k, int64_t *x, int64_t *sums) {
     int64_t rows = least(m, CHUNK), steps = steps_of(g, rows), nr = g->nr;
     size_t size = tleg_floats_size(steps, n);
@@ -62,7 +63,7 @@ static size_t layout(const struct gradients *g, int64_t m, int64_t n, int64_t k,
     return size;
 }
 
-/* out (rows, wide), or as many pairs of rows. */
+/* out (rows, wide), or as many narrow steps. */
 static void put(const struct gradients *g, int64_t rows, int64_t cols, const float *in, int64_t stride, float *out,
                 int64_t wide) {
     if (g->narrow)
@@ -76,7 +77,8 @@ static void pack_piece(void *arg, int64_t piece, char *lane) {
     const struct tleg_kernels *kernels = g->exec->kernels;
     const struct tleg_weight_backward *backward = g->backward;
     int64_t n = backward->n, k = backward->k, nr = g->nr, stride;
-    int64_t first = piece * g->piece, count = least(g->rows - first, g->piece), step = g->narrow ? first / 2 : first;
+    int64_t first = piece * g->piece, count = least(g->rows - first, g->piece),
+            step = g->narrow ? first / g->narrow->per_step : first;
     const float *dy = backward->dy + (g->first + first) * backward->dy_stride;
     if (backward->bias.count > 0)
         kernels->sum_rows(count, n, dy, backward->dy_stride, g->sums + piece * n);
@@ -182,13 +184,12 @@ void tleg_input_backward(const struct tleg_exec *exec, const struct tleg_input_b
     struct tleg_weight weight = {.n = k, .k = n, .basis = tleg_basis_one(packed), .stored = TLEG_F32, .rounded = TLEG_F32};
     tleg_gemm(&rest,
               &(struct tleg_gemm){.m = backward->m,
-                                  .rows = {.kind = TLEG_ROWS_PLAIN, .x = backward->dy, .stride = n},
+                                  .rows = {.kind = TLEG_ROWS_PLAIN, .x = tleg_view_f32(backward->dy, n)},
                                   .weight = &weight,
                                   .epilogue = {.activation = backward->hidden ? backward->activation : TLEG_ACTIVATION_NONE,
                                                .hidden = backward->hidden,
                                                .hidden_stride = k},
-                                  .out = backward->dx,
-                                  .out_stride = k});
+                                  .out = tleg_target_f32(backward->dx, k)});
 }
 
 struct tleg_scratch tleg_input_backward_scratch(const struct tleg_kernels *kernels, int64_t m, int64_t n, int64_t k) {

@@ -1,38 +1,38 @@
-/* The layout of packed weights: panels [ceil(n/nr)][k][nr], element (j, i) of W at panel j / nr, row i, column j % nr; where
- * pairs of bf16 are multiplied, panels [ceil(n/nr)][pairs][nr][2], the element at pair i / 2, column j % nr, place i % 2. */
+/* The layout of packed weights: panels [ceil(n/nr)][k][nr], element (j, i) of W at panel j / nr, row i, column j % nr; where a
+ * narrow type is multiplied, panels [ceil(n/nr)][steps][nr][per step], the element at step i / per_step, column j % nr, place
+ * i % per_step. */
 #include "kernels/table.h"
 #include <string.h>
 
-/* ---- pairs ---- */
+/* ---- narrow panels ---- */
 
-/* A few columns of W at a time pass through the stack: turned first, then joined or parted two by two. */
-enum { COLUMNS = 32 };
+/* A few columns of W at a time pass through the stack: transposed first, then joined or parted by steps. */
+enum { COLUMNS = 32 }; /* a multiple of any per_step */
 
-static void pack_pairs(const struct tleg_kernels *kernels, int64_t cols, int64_t k, const float *w, float *panel) {
-    int64_t nr = kernels->narrow->nr, padded = 2 * tleg_narrow_steps(kernels->narrow, k);
+static void pack_narrow(const struct tleg_kernels *kernels, int64_t cols, int64_t k, const float *w, float *panel) {
+    const struct tleg_narrow *narrow = kernels->narrow;
+    int64_t nr = narrow->nr, per = narrow->per_step, padded = per * tleg_narrow_steps(narrow, k);
     for (int64_t i = 0; i < padded; i += COLUMNS, panel += COLUMNS * nr) {
         float turned[COLUMNS][TLEG_NARROW_NR] = {{0}};
         int64_t left = k - i < COLUMNS ? k - i : COLUMNS, end = padded - i < COLUMNS ? padded - i : COLUMNS;
         if (left > 0)
             kernels->transpose(cols, left, w + i, k, 1.0F, turned[0], TLEG_NARROW_NR);
-        for (int64_t p = 0; p < end; p += 2)
-            for (int64_t j = 0; j < nr; j++) {
-                panel[p * nr + 2 * j] = turned[p][j];
-                panel[p * nr + 2 * j + 1] = turned[p + 1][j];
-            }
+        for (int64_t p = 0; p < end; p += per)
+            for (int64_t j = 0; j < nr; j++)
+                for (int64_t e = 0; e < per; e++)
+                    panel[p * nr + per * j + e] = turned[p + e][j];
     }
 }
 
-static void unpack_pairs(const struct tleg_kernels *kernels, int64_t cols, int64_t k, const float *panel, float *w) {
-    int64_t nr = kernels->narrow->nr;
+static void unpack_narrow(const struct tleg_kernels *kernels, int64_t cols, int64_t k, const float *panel, float *w) {
+    int64_t nr = kernels->narrow->nr, per = kernels->narrow->per_step;
     for (int64_t i = 0; i < k; i += COLUMNS, panel += COLUMNS * nr) {
         float turned[COLUMNS][TLEG_NARROW_NR];
         int64_t left = k - i < COLUMNS ? k - i : COLUMNS;
-        for (int64_t p = 0; p < left; p += 2)
-            for (int64_t j = 0; j < nr; j++) {
-                turned[p][j] = panel[p * nr + 2 * j];
-                turned[p + 1][j] = panel[p * nr + 2 * j + 1];
-            }
+        for (int64_t p = 0; p < left; p += per)
+            for (int64_t j = 0; j < nr; j++)
+                for (int64_t e = 0; e < per; e++)
+                    turned[p + e][j] = panel[p * nr + per * j + e];
         kernels->transpose(left, cols, turned[0], TLEG_NARROW_NR, 1.0F, w + i, k);
     }
 }
@@ -42,7 +42,7 @@ static void unpack_pairs(const struct tleg_kernels *kernels, int64_t cols, int64
 /* A panel's columns, and the length of each in elements. */
 static int64_t panel_shape(const struct tleg_kernels *kernels, int32_t rounded, int64_t k, int64_t *length) {
     const struct tleg_narrow *narrow = tleg_narrow_of(kernels, rounded);
-    *length = narrow ? 2 * tleg_narrow_steps(narrow, k) : k;
+    *length = narrow ? narrow->per_step * tleg_narrow_steps(narrow, k) : k;
     return narrow ? narrow->nr : kernels->nr;
 }
 
@@ -59,7 +59,7 @@ void tleg_panels_pack(const struct tleg_kernels *kernels, int32_t rounded, int64
         int64_t cols = n - j < nr ? n - j : nr;
         float *panel = packed + j * length;
         if (tleg_narrow_of(kernels, rounded)) {
-            pack_pairs(kernels, cols, k, w + j * k, panel);
+            pack_narrow(kernels, cols, k, w + j * k, panel);
             continue;
         }
         if (cols < nr)
@@ -74,7 +74,7 @@ void tleg_panels_unpack(const struct tleg_kernels *kernels, int32_t rounded, int
     for (int64_t j = 0; j < n; j += nr) {
         int64_t cols = n - j < nr ? n - j : nr;
         if (tleg_narrow_of(kernels, rounded))
-            unpack_pairs(kernels, cols, k, packed + j * length, w + j * k);
+            unpack_narrow(kernels, cols, k, packed + j * length, w + j * k);
         else
             kernels->transpose(k, cols, packed + j * k, nr, 1.0F, w + j * k, k);
     }
@@ -84,7 +84,7 @@ struct transposing {
     const struct tleg_kernels *kernels;
     int64_t n, k;
     const float *w;
-    float *packed; /* a pair takes a float's place */
+    float *packed; /* a narrow step takes a float's place */
     const struct tleg_narrow *narrow;
     int64_t nr, steps; /* of a panel */
 };

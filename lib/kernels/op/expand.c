@@ -138,9 +138,9 @@ static void form_rounded(const struct tleg_kernels *kernels, const struct tleg_b
 
 const void *tleg_form_narrow(const struct tleg_kernels *kernels, const struct tleg_weight *weight, size_t first, size_t count,
                              void *scratch) {
-    if (weight->stored == TLEG_BF16)
-        return (const char *)weight->basis.tensor[0] + first * sizeof(uint16_t);
-    tleg_expand(kernels, &weight->basis, first, count, TLEG_BF16, scratch);
+    if (weight->stored != TLEG_F32)
+        return (const char *)weight->basis.tensor[0] + first * tleg_dtype_size(weight->stored);
+    tleg_expand(kernels, &weight->basis, first, count, weight->rounded, scratch);
     return scratch;
 }
 

@@ -94,7 +94,8 @@ static void chunk_backward(void *arg, int64_t item, char *lane) {
     chunks->exec->kernels->layernorm_backward(backward, first, left < CHUNK ? left : CHUNK, sums);
 }
 
-void tleg_k_layernorm_backward(const struct tleg_exec *exec, const struct tleg_layernorm_backward *backward) {
+/* All rows with the same weights. */
+static void rows_backward(const struct tleg_exec *exec, const struct tleg_layernorm_backward *backward) {
     int64_t items = (backward->rows + CHUNK - 1) / CHUNK, dim = backward->dim;
     float *sums = (float *)exec->shared, *all = sums + items * 2 * dim;
     if (items == 0)
@@ -103,6 +104,23 @@ void tleg_k_layernorm_backward(const struct tleg_exec *exec, const struct tleg_l
     exec->kernels->sum_rows(items, 2 * dim, sums, 2 * dim, all);
     tleg_gradient_add(exec->kernels, 1, dim, all, dim, &backward->dweight, 0, dim);
     tleg_gradient_add(exec->kernels, 1, dim, all + dim, dim, &backward->dbias, 0, dim);
+}
+
+void tleg_k_layernorm_backward(const struct tleg_exec *exec, const struct tleg_layernorm_backward *backward) {
+    int64_t rows = backward->norm_stride ? backward->image_rows : backward->rows;
+    struct tleg_layernorm_backward image = *backward;
+    for (int64_t first = 0; first < backward->rows; first += rows) {
+        image.rows = backward->rows - first < rows ? backward->rows - first : rows;
+        rows_backward(exec, &image);
+        image.x += rows * backward->dim;
+        image.dy += rows * backward->dim;
+        image.dx += rows * backward->dim;
+        image.weight += backward->norm_stride;
+        for (int32_t j = 0; j < image.dweight.count; j++)
+            image.dweight.tensor[j] += backward->norm_stride;
+        for (int32_t j = 0; j < image.dbias.count; j++)
+            image.dbias.tensor[j] += backward->norm_stride;
+    }
 }
 
 struct tleg_scratch tleg_layernorm_backward_scratch(const struct tleg_kernels *kernels, int64_t rows, int64_t dim) {

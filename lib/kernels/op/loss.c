@@ -1,5 +1,4 @@
-/* Losses on logits, each with its gradient. A row is C numbers: doubles cost nothing here. exp tells errno of a chance too
- * small for a number; the host's errno does not hear of it. */
+/* Losses of logits, each with its gradient. A row is C numbers: doubles cost nothing here. */
 #include "kernels/kernels.h"
 
 #include <errno.h>
@@ -16,45 +15,64 @@ static double log_sum(int64_t classes, const float *z, double tau) {
     return largest / tau + log(sum);
 }
 
+/* q of class c in row r */
+static double chance_of(const struct tleg_loss_call *call, int64_t r, int64_t c) {
+    if (call->targets)
+        return call->targets[r * call->classes + c];
+    return call->smoothing / (double)call->classes + (c == call->labels[r] ? 1 - call->smoothing : 0);
+}
+
 /* d/dz of -sum q log softmax(z) = (sum q) softmax(z) - q */
-double tleg_k_cross_entropy(int64_t rows, int64_t classes, const float *logits, const int64_t *labels, const float *targets,
-                            double smoothing, double scale, float *dlogits) {
-    const int former = errno;
+static double cross_entropy(const struct tleg_loss_call *call) {
+    const int64_t rows = call->rows, classes = call->classes;
     double loss = 0;
     for (int64_t r = 0; r < rows; r++) {
-        const float *z = logits + r * classes;
+        const float *z = call->logits + r * classes;
         double total = log_sum(classes, z, 1), mass = 0;
         for (int64_t c = 0; c < classes; c++) {
-            double q = targets ? targets[r * classes + c] : smoothing / (double)classes + (c == labels[r] ? 1 - smoothing : 0);
+            double q = chance_of(call, r, c);
             mass += q;
             if (q != 0)
                 loss -= q * (z[c] - total);
         }
-        for (int64_t c = 0; dlogits && c < classes; c++) {
-            double q = targets ? targets[r * classes + c] : smoothing / (double)classes + (c == labels[r] ? 1 - smoothing : 0);
-            dlogits[r * classes + c] += (float)(scale / (double)rows * (mass * exp(z[c] - total) - q));
-        }
+        for (int64_t c = 0; call->dlogits && c < classes; c++)
+            call->dlogits[r * classes + c] +=
+                (float)(call->scale / (double)rows * (mass * exp(z[c] - total) - chance_of(call, r, c)));
     }
-    errno = former;
     return loss / (double)rows;
 }
 
 /* With p = softmax(./tau): d/dz_s of tau^2 KL(p_t || p_s) = tau (p_s - p_t) */
-double tleg_k_distillation(int64_t rows, int64_t classes, const float *student, const float *teacher, double tau, double scale,
-                           float *dlogits) {
-    const int former = errno;
-    double loss = 0, count = (double)rows * (double)classes;
+static double distillation(const struct tleg_loss_call *call) {
+    const int64_t rows = call->rows, classes = call->classes;
+    const double tau = call->tau, count = (double)rows * (double)classes;
+    double loss = 0;
     for (int64_t r = 0; r < rows; r++) {
-        const float *s = student + r * classes, *t = teacher + r * classes;
+        const float *s = call->logits + r * classes, *t = call->targets + r * classes;
         double s_total = log_sum(classes, s, tau), t_total = log_sum(classes, t, tau);
         for (int64_t c = 0; c < classes; c++) {
             double log_s = s[c] / tau - s_total, log_t = t[c] / tau - t_total, p = exp(log_t);
             if (p != 0) /* 0 log 0 = 0 */
                 loss += p * (log_t - log_s);
-            if (dlogits)
-                dlogits[r * classes + c] += (float)(scale * tau / count * (exp(log_s) - p));
+            if (call->dlogits)
+                call->dlogits[r * classes + c] += (float)(call->scale * tau / count * (exp(log_s) - p));
         }
     }
-    errno = former;
     return tau * tau * loss / count;
+}
+
+static const struct tleg_loss_row losses[TLEG_LOSSES] = {
+    [TLEG_LOSS_CROSS_ENTROPY] = {"cross-entropy", TLEG_TARGETS_CLASSES, cross_entropy},
+    [TLEG_LOSS_DISTILLATION] = {"distillation", TLEG_TARGETS_LOGITS, distillation},
+};
+
+const struct tleg_loss_row *tleg_loss_get(enum tleg_loss_kind kind) {
+    return &losses[kind];
+}
+
+double tleg_loss(enum tleg_loss_kind kind, const struct tleg_loss_call *call) {
+    const int former = errno; /* exp() may set it on underflow */
+    double loss = losses[kind].run(call);
+    errno = former;
+    return loss;
 }

@@ -7,13 +7,15 @@ enum { MR = TLEG_PORTABLE_MR, NR = TLEG_PORTABLE_NR };
 
 static const struct tleg_activate activate[TLEG_ACTIVATIONS] = {TLEG_EACH_ACTIVATION(TLEG_ACTIVATE_ROW, portable)};
 
-/* Row r of the tile: out[j] = residual[j] + act(scale * sum[j] + bias[j]), or what hidden asks for. */
+/* Row r of the tile: out[j] = residual[j] + column_scale[j] * act(scale * sum[j] + bias[j]), or what hidden asks for. */
 static void store_row(const struct tleg_tile *tile, int32_t r, float sum[NR]) {
     float scale = tile->scale ? tile->scale[r] : 1.0F;
     for (int32_t j = 0; j < tile->cols; j++)
         sum[j] = sum[j] * scale + (tile->bias ? tile->bias[j] : 0.0F);
     if (tile->activation != TLEG_ACTIVATION_NONE && !tile->hidden)
         activate[tile->activation].forward(NR, sum, sum);
+    for (int32_t j = 0; tile->column_scale && j < tile->cols; j++)
+        sum[j] *= tile->column_scale[j];
     float *out = tile->out + r * tile->out_stride;
     const float *residual = tile->residual ? tile->residual + r * tile->residual_stride : NULL;
     for (int32_t j = 0; j < tile->cols; j++)

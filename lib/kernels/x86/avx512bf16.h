@@ -15,8 +15,8 @@ void tleg_avx512bf16_tile(const struct tleg_tile *tile);
 void tleg_avx512bf16_pack(int64_t rows, int64_t k, const float *in, int64_t in_stride, int64_t steps, void *out);
 void tleg_avx512bf16_interleave_f32(int64_t rows, int64_t cols, const float *in, int64_t in_stride, int64_t steps, void *out,
                                     int64_t wide);
-void tleg_avx512bf16_interleave_narrow(int64_t rows, int64_t cols, const uint16_t *in, int64_t in_stride, int64_t steps,
-                                       void *out, int64_t wide);
+void tleg_avx512bf16_interleave_narrow(int64_t rows, int64_t cols, const void *in, int64_t in_stride, int64_t steps, void *out,
+                                       int64_t wide);
 void tleg_avx512bf16_transpose_steps(int64_t rows, int64_t cols, const void *in, int64_t in_stride, void *out,
                                      int64_t out_stride);
 void tleg_avx512bf16_softmax(int64_t rows, int64_t keys, float scale, const float *s, int64_t s_stride, int64_t steps, void *p,

@@ -44,9 +44,10 @@ TLEG_AVX512BF16 void tleg_avx512bf16_interleave_f32(int64_t rows, int64_t cols, 
     fill_up((rows + 1) / 2, steps, wide, to);
 }
 
-TLEG_AVX512BF16 void tleg_avx512bf16_interleave_narrow(int64_t rows, int64_t cols, const uint16_t *in, int64_t in_stride,
+TLEG_AVX512BF16 void tleg_avx512bf16_interleave_narrow(int64_t rows, int64_t cols, const void *from, int64_t in_stride,
                                                        int64_t steps, void *out, int64_t wide) {
     float *to = out;
+    const uint16_t *in = from;
     for (int64_t r = 0; r < rows; r += 2, in += 2 * in_stride, to += wide)
         for (int64_t c = 0; c < wide; c += 16) {
             __mmask16 lanes = tleg_avx512_lanes(cols - c);

@@ -19,7 +19,7 @@
 #define AMX .level = TLEG_LEVEL_AMX, .name = "amx", .expand = tleg_avx512bf16_expand, AVX512_OPS, AVX512_BACKWARD
 
 #define CONVERSIONS                                                                                                            \
-    .pack = tleg_avx512bf16_pack, .interleave_f32 = tleg_avx512bf16_interleave_f32,                                            \
+    .dtype = TLEG_BF16, .per_step = 2, .pack = tleg_avx512bf16_pack, .interleave_f32 = tleg_avx512bf16_interleave_f32,         \
     .interleave_narrow = tleg_avx512bf16_interleave_narrow, .transpose_steps = tleg_avx512bf16_transpose_steps,                \
     .softmax = tleg_avx512bf16_softmax
 

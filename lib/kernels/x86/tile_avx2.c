@@ -7,17 +7,21 @@
 enum { MR = TLEG_AVX2_MR, NR = TLEG_AVX2_NR };
 #define EACH_ROW(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5)
 
-/* The rest of the epilogue for a tile with an activation, its slope, or columns left over. */
-TLEG_AVX2_INLINE void store_rest(const struct tleg_tile *tile, float sum[MR][NR], const enum tleg_activation activation) {
+/* The rest of the epilogue for a tile with an activation, its slope, factors, or columns left over. `alone`: the activation
+ * alone. */
+TLEG_AVX2_INLINE void store_rest(const struct tleg_tile *tile, float sum[MR][NR], const enum tleg_activation activation,
+                                 const bool alone) {
     for (int32_t r = 0; r < tile->rows; r++)
         for (int32_t j = 0; j < tile->cols; j += 8) {
             __m256i lanes = tleg_avx2_lanes(tile->cols - j);
             __m256 y = _mm256_load_ps(sum[r] + j);
-            if (!tile->hidden)
+            if (alone || !tile->hidden)
                 y = tleg_avx2_activated(activation, y);
-            if (tile->residual)
+            if (!alone && tile->column_scale)
+                y = _mm256_mul_ps(y, _mm256_maskload_ps(tile->column_scale + j, lanes));
+            if (!alone && tile->residual)
                 y = _mm256_add_ps(_mm256_maskload_ps(tile->residual + r * tile->residual_stride + j, lanes), y);
-            if (tile->hidden) {
+            if (!alone && tile->hidden) {
                 __m256 hidden = _mm256_maskload_ps(tile->hidden + r * tile->hidden_stride + j, lanes);
                 y = _mm256_mul_ps(y, tleg_avx2_slope(activation, hidden));
             }
@@ -28,7 +32,10 @@ TLEG_AVX2_INLINE void store_rest(const struct tleg_tile *tile, float sum[MR][NR]
 /* Out of line, one copy for each activation. */
 #define REST(level, NAME, name)                                                                                                \
     TLEG_AVX2 static __attribute__((noinline)) void rest_##name(const struct tleg_tile *tile, float sum[MR][NR]) {             \
-        store_rest(tile, sum, TLEG_ACTIVATION_##NAME);                                                                         \
+        if (!tile->column_scale && !tile->residual && !tile->hidden)                                                           \
+            store_rest(tile, sum, TLEG_ACTIVATION_##NAME, true);                                                               \
+        else                                                                                                                   \
+            store_rest(tile, sum, TLEG_ACTIVATION_##NAME, false);                                                              \
     }
 REST(avx2, NONE, none)
 TLEG_EACH_ACTIVATION(REST, avx2)
@@ -36,7 +43,7 @@ TLEG_EACH_ACTIVATION(REST, avx2)
 static void (*const rest[TLEG_ACTIVATIONS])(const struct tleg_tile *tile, float sum[MR][NR]) = {
     REST_ROW(avx2, NONE, none) TLEG_EACH_ACTIVATION(REST_ROW, avx2)};
 
-/* Half a row of a whole tile without an activation. */
+/* Half a row of a whole tile without activation and factors. */
 TLEG_AVX2_INLINE void store_half(const struct tleg_tile *tile, int r, int j, __m256 y) {
     if (tile->residual)
         y = _mm256_add_ps(_mm256_loadu_ps(tile->residual + r * tile->residual_stride + j), y);
@@ -77,7 +84,7 @@ TLEG_AVX2_INLINE void run(const struct tleg_tile *tile, const int rows, const bo
         high[r] = _mm256_fmadd_ps(high[r], scale, high_bias);                                                                  \
     }
     EACH_ROW(FINISH)
-    if (tile->activation != TLEG_ACTIVATION_NONE || tile->cols != (wide ? 16 : 8)) {
+    if (tile->activation != TLEG_ACTIVATION_NONE || tile->column_scale || tile->cols != (wide ? 16 : 8)) {
         _Alignas(32) float sum[MR][NR];
 #define KEEP(r)                                                                                                                \
     if (r < rows) {                                                                                                            \

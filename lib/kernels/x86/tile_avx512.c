@@ -22,6 +22,8 @@ TLEG_AVX512_INLINE void store_any(const struct tleg_tile *tile, float sum[][NR],
             __m512 y = _mm512_fmadd_ps(_mm512_load_ps(sum[r] + j), _mm512_set1_ps(tile->scale ? tile->scale[r] : 1.0F), bias);
             if (!tile->hidden)
                 y = tleg_avx512_activated(activation, y);
+            if (tile->column_scale)
+                y = _mm512_mul_ps(y, _mm512_maskz_loadu_ps(lanes, tile->column_scale + j));
             if (tile->residual)
                 y = _mm512_add_ps(_mm512_maskz_loadu_ps(lanes, tile->residual + r * tile->residual_stride + j), y);
             if (tile->hidden) {
@@ -35,8 +37,8 @@ TLEG_AVX512_INLINE void store_any(const struct tleg_tile *tile, float sum[][NR],
 /* One copy for each activation. */
 #define STORES(level, NAME, name)                                                                                              \
     TLEG_AVX512 static void store_##name(const struct tleg_tile *tile, float sum[][NR]) {                                      \
-        if (TLEG_ACTIVATION_##NAME != TLEG_ACTIVATION_NONE && tile->cols == NR && !tile->scale && !tile->residual &&           \
-            !tile->hidden)                                                                                                     \
+        if (TLEG_ACTIVATION_##NAME != TLEG_ACTIVATION_NONE && tile->cols == NR && !tile->scale && !tile->column_scale &&       \
+            !tile->residual && !tile->hidden)                                                                                  \
             store_whole(tile, sum, TLEG_ACTIVATION_##NAME);                                                                    \
         else                                                                                                                   \
             store_any(tile, sum, TLEG_ACTIVATION_##NAME);                                                                      \

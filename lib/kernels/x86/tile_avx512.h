@@ -27,7 +27,7 @@ TLEG_AVX512_INLINE void keep(const int rows, __m512 low[MR], __m512 high[MR], fl
  * through memory, from where `store` takes them. */
 TLEG_AVX512_INLINE void finish(const struct tleg_tile *tile, const int rows, const bool wide, __m512 low[MR], __m512 high[MR],
                                void (*store)(const struct tleg_tile *tile, float sum[][NR])) {
-    if (rows <= MR / 2 || !wide || tile->activation != TLEG_ACTIVATION_NONE || tile->halves) {
+    if (rows <= MR / 2 || !wide || tile->activation != TLEG_ACTIVATION_NONE || tile->column_scale || tile->narrow_out) {
         _Alignas(64) float sum[MR][NR];
         keep(rows, low, high, sum);
         store(tile, sum);

@@ -50,24 +50,38 @@ TLEG_AVX512_INLINE __m512 finished(const struct tleg_tile *tile, int32_t r, __m5
     return activated_narrow(activation, y);
 }
 
-TLEG_AVX512BF16_INLINE void store_narrow(const struct tleg_tile *tile, float sum[][NR], const enum tleg_activation activation) {
+TLEG_AVX512BF16_INLINE void store_narrow(const struct tleg_tile *tile, float sum[][NR], const enum tleg_activation activation,
+                                         const bool scaled) {
     uint16_t *out = (uint16_t *)(void *)tile->out;
     const __mmask32 lanes = (__mmask32)(UINT64_MAX >> (64 - tile->cols));
-    __m512 low = _mm512_setzero_ps(), high = low;
+    const __mmask16 low_lanes = (__mmask16)lanes, high_lanes = (__mmask16)(lanes >> 16);
+    __m512 low = _mm512_setzero_ps(), high = low, low_factor = low, high_factor = low;
     if (tile->bias) {
-        low = _mm512_maskz_loadu_ps((__mmask16)lanes, tile->bias);
-        high = _mm512_maskz_loadu_ps((__mmask16)(lanes >> 16), tile->bias + 16);
+        low = _mm512_maskz_loadu_ps(low_lanes, tile->bias);
+        high = _mm512_maskz_loadu_ps(high_lanes, tile->bias + 16);
     }
-    for (int32_t r = 0; r < tile->rows; r++, out += tile->out_stride)
-        _mm512_mask_storeu_epi16(out, lanes,
-                                 (__m512i)_mm512_cvtne2ps_pbh(finished(tile, r, high, _mm512_load_ps(sum[r] + 16), activation),
-                                                              finished(tile, r, low, _mm512_load_ps(sum[r]), activation)));
+    if (scaled) {
+        low_factor = _mm512_maskz_loadu_ps(low_lanes, tile->column_scale);
+        high_factor = _mm512_maskz_loadu_ps(high_lanes, tile->column_scale + 16);
+    }
+    for (int32_t r = 0; r < tile->rows; r++, out += tile->out_stride) {
+        __m512 right = finished(tile, r, high, _mm512_load_ps(sum[r] + 16), activation);
+        __m512 left = finished(tile, r, low, _mm512_load_ps(sum[r]), activation);
+        if (scaled) {
+            right = _mm512_mul_ps(right, high_factor);
+            left = _mm512_mul_ps(left, low_factor);
+        }
+        _mm512_mask_storeu_epi16(out, lanes, (__m512i)_mm512_cvtne2ps_pbh(right, left));
+    }
 }
 
 /* One copy for each activation. */
 #define STORES(level, NAME, name)                                                                                              \
     TLEG_AVX512BF16 static void store_##name(const struct tleg_tile *tile, float sum[][NR]) {                                  \
-        store_narrow(tile, sum, TLEG_ACTIVATION_##NAME);                                                                       \
+        if (tile->column_scale)                                                                                                \
+            store_narrow(tile, sum, TLEG_ACTIVATION_##NAME, true);                                                             \
+        else                                                                                                                   \
+            store_narrow(tile, sum, TLEG_ACTIVATION_##NAME, false);                                                            \
     }
 STORES(avx512bf16, NONE, none)
 TLEG_EACH_ACTIVATION(STORES, avx512bf16)
@@ -76,7 +90,7 @@ TLEG_AVX512BF16 void tleg_avx512bf16_store(const struct tleg_tile *tile, float s
 #define STORES_ROW(level, NAME, name) [TLEG_ACTIVATION_##NAME] = store_##name,
     static void (*const stores[TLEG_ACTIVATIONS])(const struct tleg_tile *tile, float sum[][NR]) = {
         STORES_ROW(avx512bf16, NONE, none) TLEG_EACH_ACTIVATION(STORES_ROW, avx512bf16)};
-    if (tile->halves)
+    if (tile->narrow_out)
         stores[tile->activation](tile, sum);
     else
         tleg_avx512_store(tile, sum);

@@ -14,16 +14,18 @@ struct tleg_block_shape tleg_block_shape_make(const tleg_config *config, int64_t
 
 /* ---- where activations lie ---- */
 
-/* Floats that a row of n elements takes. */
-static int64_t row_floats(const struct tleg_kernels *kernels, const struct tleg_block_shape *shape, int64_t n) {
-    return tleg_multiplies_halves(kernels, shape->dtype) ? tleg_halves_stride(kernels, n) / 2 : n;
+/* Rows of n elements between two products: narrow, if that is what the second multiplies. */
+static struct tleg_target between_at(const struct tleg_kernels *kernels, const struct tleg_block_shape *shape, int64_t n,
+                                     float *memory) {
+    if (!tleg_multiplies_narrow(kernels, shape->dtype))
+        return tleg_target_f32(memory, n);
+    return (struct tleg_target){.data = memory, .dtype = shape->dtype, .stride = tleg_narrow_stride(kernels, shape->dtype, n)};
 }
 
-static struct tleg_between between_at(const struct tleg_kernels *kernels, const struct tleg_block_shape *shape, int64_t n,
-                                      float *memory) {
-    if (tleg_multiplies_halves(kernels, shape->dtype))
-        return (struct tleg_between){.halves = (uint16_t *)memory, .stride = tleg_halves_stride(kernels, n)};
-    return (struct tleg_between){.x = memory, .stride = n};
+/* Floats that one such row takes. */
+static int64_t row_floats(const struct tleg_kernels *kernels, const struct tleg_block_shape *shape, int64_t n) {
+    struct tleg_target row = between_at(kernels, shape, n, NULL);
+    return row.stride * (int64_t)tleg_dtype_size(row.dtype) / (int64_t)sizeof(float);
 }
 
 /* x (B,N,D) -> qkv (B,N,3D), mixed (B,N,D) for attention; then hidden (B,N,H) in the same place. */
@@ -49,7 +51,7 @@ void tleg_block_place(const struct tleg_kernels *kernels, const struct tleg_bloc
 
 struct tleg_scratch tleg_block_scratch(const struct tleg_kernels *kernels, const struct tleg_block_shape *shape) {
     int64_t m = shape->batch * shape->tokens, dim = shape->dim;
-    int64_t packed = tleg_multiplies_halves(kernels, shape->dtype) ? 0 : m; /* rows of bf16 are used where they lie */
+    int64_t packed = tleg_multiplies_narrow(kernels, shape->dtype) ? 0 : m; /* narrow rows are used where they lie */
     struct tleg_scratch most = tleg_gemm_scratch(kernels, shape->dtype, m, 3 * dim, dim);
     tleg_scratch_join(&most, tleg_gemm_scratch(kernels, shape->dtype, packed, dim, dim));
     tleg_scratch_join(&most, tleg_gemm_scratch(kernels, shape->dtype, m, shape->hidden, dim));
@@ -60,8 +62,7 @@ struct tleg_scratch tleg_block_scratch(const struct tleg_kernels *kernels, const
 
 struct tleg_rows tleg_rows_norm(const struct tleg_block_shape *shape, const struct tleg_norm *norm, const float *x) {
     return (struct tleg_rows){.kind = TLEG_ROWS_LAYERNORM,
-                              .x = x,
-                              .stride = shape->dim,
+                              .x = tleg_view_f32(x, shape->dim),
                               .norm_weight = norm->weight,
                               .norm_bias = norm->bias,
                               .eps = shape->eps};
@@ -69,25 +70,15 @@ struct tleg_rows tleg_rows_norm(const struct tleg_block_shape *shape, const stru
 
 /* ---- the pass ---- */
 
-/* The rows that a product left, for the next. */
-static struct tleg_rows rows_between(const struct tleg_between *between) {
-    return (struct tleg_rows){.kind = between->halves ? TLEG_ROWS_HALVES : TLEG_ROWS_PLAIN,
-                              .x = between->x,
-                              .halves = between->halves,
-                              .stride = between->stride};
-}
-
 /* out (M, n) = act(norm(x) W^T + bias) */
 static void spread(const struct tleg_exec *exec, const struct tleg_block_shape *shape, const struct tleg_norm *norm,
                    const float *x, const struct tleg_linear *linear, enum tleg_activation activation,
-                   const struct tleg_between *out) {
+                   const struct tleg_target *out) {
     tleg_gemm(exec, &(struct tleg_gemm){.m = shape->batch * shape->tokens,
                                         .rows = tleg_rows_norm(shape, norm, x),
                                         .weight = &linear->weight,
                                         .epilogue = {.bias = linear->bias, .activation = activation},
-                                        .out = out->x,
-                                        .halves = out->halves,
-                                        .out_stride = out->stride});
+                                        .out = *out});
 }
 
 /* y = x + scale[image] * y, where y holds a branch */
@@ -106,8 +97,7 @@ static void join(const struct tleg_exec *exec, const struct tleg_block_shape *sh
                         .rows = rows,
                         .weight = &linear->weight,
                         .epilogue = {.bias = linear->bias, .residual = scale ? NULL : x, .residual_stride = shape->dim},
-                        .out = y,
-                        .out_stride = shape->dim});
+                        .out = tleg_target_f32(y, shape->dim)});
     if (scale)
         add_scaled(shape, scale, x, y);
 }
@@ -120,18 +110,17 @@ static void attention_half(const struct tleg_exec *exec, const struct tleg_block
                                                   .tokens = shape->tokens,
                                                   .dim = shape->dim,
                                                   .heads = shape->heads,
-                                                  .qkv = places->qkv.x,
-                                                  .out = places->mixed.x,
-                                                  .dtype = shape->dtype,
-                                                  .qkv_halves = places->qkv.halves,
-                                                  .out_halves = places->mixed.halves});
-    join(exec, shape, rows_between(&places->mixed), &layer->linear[TLEG_SITE_PROJ], scale, x, y);
+                                                  .qkv = tleg_view_of(&places->qkv),
+                                                  .out = places->mixed,
+                                                  .dtype = shape->dtype});
+    join(exec, shape, (struct tleg_rows){.kind = TLEG_ROWS_PLAIN, .x = tleg_view_of(&places->mixed)},
+         &layer->linear[TLEG_SITE_PROJ], scale, x, y);
 }
 
 /* y = x + scale * fc2(act(fc1(norm2(x)))); act comes after fc1, or, where hidden is kept without it, before fc2 */
 static void mlp_half(const struct tleg_exec *exec, const struct tleg_block_shape *shape, const struct tleg_layer *layer,
                      const float *scale, const float *x, const struct tleg_block_places *places, float *y) {
-    struct tleg_rows hidden = rows_between(&places->hidden);
+    struct tleg_rows hidden = {.kind = TLEG_ROWS_PLAIN, .x = tleg_view_of(&places->hidden)};
     if (places->keep) {
         hidden.kind = TLEG_ROWS_ACTIVATION;
         hidden.activation = shape->activation;

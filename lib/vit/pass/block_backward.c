@@ -46,9 +46,9 @@ struct tleg_scratch tleg_backward_scratch(const struct tleg_kernels *kernels, co
 
 void tleg_block_keep(const struct tleg_exec *exec, const struct tleg_block_shape *shape, const struct tleg_layer *layer,
                      struct tleg_branch_scales scales, const struct tleg_kept *kept, float *y) {
-    const struct tleg_block_places places = {.qkv = {.x = kept->qkv, .stride = 3 * shape->dim},
-                                             .mixed = {.x = kept->mixed, .stride = shape->dim},
-                                             .hidden = {.x = kept->hidden, .stride = shape->hidden},
+    const struct tleg_block_places places = {.qkv = tleg_target_f32(kept->qkv, 3 * shape->dim),
+                                             .mixed = tleg_target_f32(kept->mixed, shape->dim),
+                                             .hidden = tleg_target_f32(kept->hidden, shape->hidden),
                                              .middle = kept->middle,
                                              .keep = true};
     tleg_block_pass(exec, shape, layer, scales, kept->x, &places, y);
@@ -95,13 +95,12 @@ static void input_step(const struct step *step, enum tleg_site site, const float
     const struct tleg_weight *weight = &step->turned[site];
     tleg_gemm(step->exec,
               &(struct tleg_gemm){.m = step->m,
-                                  .rows = {.kind = TLEG_ROWS_PLAIN, .x = dy, .stride = weight->k},
+                                  .rows = {.kind = TLEG_ROWS_PLAIN, .x = tleg_view_f32(dy, weight->k)},
                                   .weight = weight,
                                   .epilogue = {.activation = hidden ? step->shape->activation : TLEG_ACTIVATION_NONE,
                                                .hidden = hidden,
                                                .hidden_stride = weight->n},
-                                  .out = dx,
-                                  .out_stride = weight->n});
+                                  .out = tleg_target_f32(dx, weight->n)});
 }
 
 /* d += the gradient that comes back through a norm at x */
@@ -123,8 +122,9 @@ static void mlp_backward(const struct step *step, const float *scale, const stru
     const struct tleg_norm *norm2 = &step->layer->norm[TLEG_SITE_NORM2];
     const float *dy = scaled(step->shape, scale, d, step->s);
     weight_step(step, TLEG_SITE_FC2, dy, dim, hidden,
-                (struct tleg_rows){
-                    .kind = TLEG_ROWS_ACTIVATION, .activation = step->shape->activation, .x = kept->hidden, .stride = hidden});
+                (struct tleg_rows){.kind = TLEG_ROWS_ACTIVATION,
+                                   .activation = step->shape->activation,
+                                   .x = tleg_view_f32(kept->hidden, hidden)});
     input_step(step, TLEG_SITE_FC2, dy, kept->hidden, step->u);
     weight_step(step, TLEG_SITE_FC1, step->u, hidden, dim, tleg_rows_norm(step->shape, norm2, kept->middle));
     input_step(step, TLEG_SITE_FC1, step->u, NULL, step->t);
@@ -137,7 +137,7 @@ static void attention_backward(const struct step *step, const float *scale, cons
     const struct tleg_norm *norm1 = &step->layer->norm[TLEG_SITE_NORM1];
     const float *dy = scaled(shape, scale, d, step->s);
     weight_step(step, TLEG_SITE_PROJ, dy, dim, dim,
-                (struct tleg_rows){.kind = TLEG_ROWS_PLAIN, .x = kept->mixed, .stride = dim});
+                (struct tleg_rows){.kind = TLEG_ROWS_PLAIN, .x = tleg_view_f32(kept->mixed, dim)});
     input_step(step, TLEG_SITE_PROJ, dy, NULL, step->t);
     tleg_k_attention_backward(step->exec, &(struct tleg_attention_backward){.batch = shape->batch,
                                                                             .tokens = shape->tokens,

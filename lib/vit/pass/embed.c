@@ -23,8 +23,10 @@ static void put_tokens(const tleg_config *config, const struct tleg_outer_weight
 }
 
 static struct tleg_rows patch_rows(const tleg_config *config, const float *image) {
-    return (struct tleg_rows){
-        .kind = TLEG_ROWS_PATCHES, .x = image, .image_size = config->image_size, .patch_size = config->patch_size};
+    return (struct tleg_rows){.kind = TLEG_ROWS_PATCHES,
+                              .x = tleg_view_f32(image, 0),
+                              .image_size = config->image_size,
+                              .patch_size = config->patch_size};
 }
 
 void tleg_embed(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer,
@@ -39,8 +41,7 @@ void tleg_embed(const struct tleg_exec *exec, const tleg_config *config, const s
                             .rows = patch_rows(config, images + b * image),
                             .weight = &outer->patch.weight,
                             .epilogue = {.bias = outer->patch.bias, .residual = pos + prefix * dim, .residual_stride = dim},
-                            .out = x + prefix * dim,
-                            .out_stride = dim});
+                            .out = tleg_target_f32(x + prefix * dim, dim)});
     }
 }
 

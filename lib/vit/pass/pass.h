@@ -14,19 +14,13 @@ struct tleg_block_shape {
 };
 struct tleg_block_shape tleg_block_shape_make(const tleg_config *config, int64_t batch, int64_t tokens, int32_t dtype);
 
-/* Rows between two products: of f32; or, where the second product rounds them to it in any case, of bf16. */
-struct tleg_between {
-    float *x;
-    uint16_t *halves;
-    int64_t stride;
-};
 /* Where a block's activations go. */
 struct tleg_block_places {
-    struct tleg_between qkv;    /* (M, 3D) */
-    struct tleg_between mixed;  /* (M, D): attention's output */
-    struct tleg_between hidden; /* (M, H) */
-    float *middle;              /* (M, D): between the halves */
-    bool keep;                  /* hidden before the activation, and all for the way back; else hidden after it */
+    struct tleg_target qkv;    /* (M, 3D); these three of f32, or narrow for the product that follows */
+    struct tleg_target mixed;  /* (M, D): attention's output */
+    struct tleg_target hidden; /* (M, H) */
+    float *middle;             /* (M, D): between the halves */
+    bool keep;                 /* hidden before the activation, and all for the way back; else hidden after it */
 };
 /* For a pass that nobody walks back: hidden lies where qkv and mixed were, and middle is the output. */
 size_t tleg_block_activations(const struct tleg_kernels *kernels, const struct tleg_block_shape *shape); /* floats */

@@ -106,30 +106,29 @@ static void read_out(const struct tleg_exec *exec, const struct tleg_outer_weigh
                      const float *pooled, float *out) {
     const struct tleg_linear *head = &outer->head[which];
     tleg_gemm(exec, &(struct tleg_gemm){.m = batch,
-                                        .rows = {.kind = TLEG_ROWS_PLAIN, .x = pooled, .stride = head->weight.k},
+                                        .rows = {.kind = TLEG_ROWS_PLAIN, .x = tleg_view_f32(pooled, head->weight.k)},
                                         .weight = &head->weight,
                                         .epilogue = {.bias = head->bias},
-                                        .out = out,
-                                        .out_stride = head->weight.n});
+                                        .out = tleg_target_f32(out, head->weight.n)});
 }
 
 static void read_out_backward(const struct tleg_exec *exec, const struct tleg_weight *turned, int which, int64_t batch,
                               const float *pooled, const float *dout, float *dpooled,
                               const struct tleg_outer_gradient *gradient) {
     const int64_t dim = turned->n, classes = turned->k;
-    tleg_weight_backward(exec, &(struct tleg_weight_backward){.m = batch,
-                                                              .n = classes,
-                                                              .k = dim,
-                                                              .dy = dout,
-                                                              .dy_stride = classes,
-                                                              .rows = {.kind = TLEG_ROWS_PLAIN, .x = pooled, .stride = dim},
-                                                              .weight = gradient->head_weight[which],
-                                                              .bias = gradient->head_bias[which]});
+    tleg_weight_backward(exec,
+                         &(struct tleg_weight_backward){.m = batch,
+                                                        .n = classes,
+                                                        .k = dim,
+                                                        .dy = dout,
+                                                        .dy_stride = classes,
+                                                        .rows = {.kind = TLEG_ROWS_PLAIN, .x = tleg_view_f32(pooled, dim)},
+                                                        .weight = gradient->head_weight[which],
+                                                        .bias = gradient->head_bias[which]});
     tleg_gemm(exec, &(struct tleg_gemm){.m = batch,
-                                        .rows = {.kind = TLEG_ROWS_PLAIN, .x = dout, .stride = classes},
+                                        .rows = {.kind = TLEG_ROWS_PLAIN, .x = tleg_view_f32(dout, classes)},
                                         .weight = turned,
-                                        .out = dpooled,
-                                        .out_stride = dim});
+                                        .out = tleg_target_f32(dpooled, dim)});
 }
 
 /* ---- both ends ---- */

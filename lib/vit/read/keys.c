@@ -45,7 +45,7 @@ static tleg_status refuse_words(const struct tleg_config_reader *reader, const s
     if (tleg_json_kind(json, 1) != TLEG_JSON_STRING)
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: tleg.needs: expected words alone", reader->label);
     if (tleg_json_string(json, 1, word, sizeof word) == SIZE_MAX)
-        strcpy(word, "(a long word)");
+        memcpy(word, "(a long word)", sizeof("(a long word)"));
     return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED, "%s: made by a newer libtleg: needs \"%s\"", reader->label, word);
 }
 

@@ -76,7 +76,7 @@ void tleg_unpack_from(const struct tleg_kernels *kernels, const struct tleg_weig
 
 /* ---- a layer's matrices for the way back (turned.c): each W (n, k) as the packed weight (k, n) of dx = dy W ---- */
 struct tleg_turned_layout {
-    int32_t dtype;             /* TLEG_F32; or TLEG_BF16 where tleg_multiplies_halves */
+    int32_t dtype;             /* TLEG_F32; or TLEG_BF16 where tleg_multiplies_narrow */
     size_t weight[TLEG_SITES]; /* offsets in bytes; of norms nothing is there */
     size_t bytes;              /* of a layer; SIZE_MAX when that does not fit */
 };

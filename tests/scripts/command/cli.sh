@@ -3,43 +3,11 @@
 # usage: cli.sh TLEG [SCRATCH_DIR]      prints what fails; exit 1 if anything did
 tleg=$1 scratch=$2
 [ -x "$tleg" ] || { echo "usage: cli.sh TLEG [SCRATCH_DIR]" >&2; exit 2; }
-case $tleg in /*) ;; *) tleg=$PWD/$tleg ;; esac
-if [ -z "$scratch" ]; then
-    scratch=$(mktemp -d) || exit 2
-    trap 'rm -rf "$scratch"' EXIT
-fi
-rm -rf "$scratch" && mkdir -p "$scratch" && cd "$scratch" || exit 2
-failures=0 checks=0 now=
+. "$(dirname "$0")/checks.sh"
 
-fail() {
-    failures=$((failures + 1))
-    printf 'FAIL %s\n     %s\n' "$now" "$1"
-    sed 's/^/     stdout: /' out | head -n 5
-    sed 's/^/     stderr: /' err | head -n 5
-}
-
-# try CODE ARGUMENT...: the command ends with CODE; its words are in the files out and err.
-try() {
-    wanted=$1
-    shift
-    now="tleg $*"
-    checks=$((checks + 1))
-    "$tleg" "$@" >out 2>err
-    code=$?
-    [ $code -eq "$wanted" ] || fail "exit code $code, expected $wanted"
-}
-# says FILE TEXT: the text stands in out or err.
-says() {
-    checks=$((checks + 1))
-    grep -qF -e "$2" "$1" || fail "no \"$2\" in std$1"
-}
 silent() {
     checks=$((checks + 1))
     [ ! -s "$1" ] || fail "std$1 is not empty"
-}
-must() {
-    checks=$((checks + 1))
-    "$@" || fail "not so: $*"
 }
 absent() {
     must test ! -e "$1"

@@ -4,45 +4,9 @@
 # usage: train.sh TLEG [KILLS]        prints what fails; exit 1 if anything did
 tleg=$1 kills=${2:-20}
 [ -x "$tleg" ] || { echo "usage: train.sh TLEG [KILLS]" >&2; exit 2; }
-case $tleg in /*) ;; *) tleg=$PWD/$tleg ;; esac
-scratch=$(mktemp -d) || exit 2
-trap 'rm -rf "$scratch"' EXIT
-cd "$scratch" || exit 2
-failures=0 checks=0 now=
-
-fail() {
-    failures=$((failures + 1))
-    printf 'FAIL %s\n     %s\n' "$now" "$1"
-    sed 's/^/     stdout: /' out | tail -n 5
-    sed 's/^/     stderr: /' err | tail -n 5
-}
-# try CODE ARGUMENT...: the command ends with CODE; its words are in the files out and err.
-try() {
-    wanted=$1
-    shift
-    now="tleg $*"
-    checks=$((checks + 1))
-    "$tleg" "$@" >out 2>err
-    code=$?
-    [ $code -eq "$wanted" ] || fail "exit code $code, expected $wanted"
-}
-says() {
-    checks=$((checks + 1))
-    grep -qF -e "$2" "$1" || fail "no \"$2\" in std$1"
-}
-must() {
-    checks=$((checks + 1))
-    "$@" || fail "not so: $*"
-}
-same() {
-    must cmp -s "$1" "$2"
-}
+. "$(dirname "$0")/checks.sh"
 
 # ---- data ----
-# bytes: decimal numbers on standard input become bytes.
-bytes() {
-    printf "$(awk '{ printf "\\%03o", $1 }')"
-}
 # record LABEL NUMBER: a CIFAR-10 record, a label byte and 3072 pixels that say the label, noisily.
 record() {
     awk -v label="$1" -v seed="$2" 'BEGIN {

@@ -12,7 +12,7 @@ static double *rows_of(const struct tleg_rows *rows, int64_t m, int64_t k) {
     double *out = doubles(m * k);
     for (int64_t r = 0; r < m; r++) {
         double mean = 0, var = 0;
-        const float *x = rows->kind == TLEG_ROWS_PATCHES ? NULL : rows->x + r * rows->stride;
+        const float *x = rows->kind == TLEG_ROWS_PATCHES ? NULL : (const float *)rows->x.data + r * rows->x.stride;
         for (int64_t i = 0; i < k && rows->kind == TLEG_ROWS_LAYERNORM; i++)
             mean += (double)x[i] / (double)k;
         for (int64_t i = 0; i < k && rows->kind == TLEG_ROWS_LAYERNORM; i++)
@@ -32,11 +32,9 @@ static double *rows_of(const struct tleg_rows *rows, int64_t m, int64_t k) {
             case TLEG_ROWS_PATCHES: {
                 int64_t p = rows->patch_size, side = rows->image_size, grid = side / p;
                 int64_t y = r / grid * p + i / p % p, column = r % grid * p + i % p;
-                out[r * k + i] = (double)rows->x[(i / (p * p) * side + y) * side + column];
+                out[r * k + i] = (double)((const float *)rows->x.data)[(i / (p * p) * side + y) * side + column];
                 break;
             }
-            case TLEG_ROWS_HALVES: /* inference's alone */
-                fail();
             }
     }
     return out;
@@ -89,8 +87,7 @@ static void check_weight_of(const struct tleg_kernels *kernels, struct shape s, 
     int64_t stride = s.k + any(3) - 1;
     float *x = floats((s.m - 1) * stride + s.k), *w = floats(s.k), *b = floats(s.k);
     struct tleg_rows rows = {.kind = kind,
-                             .x = x,
-                             .stride = stride,
+                             .x = tleg_view_f32(x, stride),
                              .norm_weight = w,
                              .norm_bias = b,
                              .eps = 1e-5F,
@@ -117,7 +114,7 @@ static void weight_gradients_reach_through_patches(void **state) {
     (void)state;
     enum { SIDE = 15, PATCH = 3, GRID = SIDE / PATCH };
     float *image = floats(3 * SIDE * SIDE);
-    struct tleg_rows rows = {.kind = TLEG_ROWS_PATCHES, .x = image, .image_size = SIDE, .patch_size = PATCH};
+    struct tleg_rows rows = {.kind = TLEG_ROWS_PATCHES, .x = tleg_view_f32(image, 0), .image_size = SIDE, .patch_size = PATCH};
     for (int t = 0; t < table_count; t++)
         check_weight(tables[t], (struct shape){GRID * GRID, 13, 3 * PATCH * PATCH}, rows, t & 1);
     free(image);
@@ -129,8 +126,8 @@ static void gradients_that_nobody_wants_are_left_out(void **state) {
     for (int t = 0; t < table_count; t++) {
         float *dy = floats(M * N), *x = floats(M * K);
         struct places weight = places_make(N * K, 2), bias = places_make(N, 2);
-        struct tleg_weight_backward backward = {M,       N, K, dy, N, {.x = x, .stride = K}, weight.gradient, bias.gradient,
-                                                TLEG_F32};
+        struct tleg_weight_backward backward = {
+            M, N, K, dy, N, {.x = tleg_view_f32(x, K)}, weight.gradient, bias.gradient, TLEG_F32};
         weight_run(tables[t], &backward, 2);
         struct places other = places_twin(&weight), other_bias = places_twin(&bias);
         backward.weight = other.gradient;

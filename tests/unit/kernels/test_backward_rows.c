@@ -53,7 +53,8 @@ static void check_norm(const struct tleg_kernels *kernels, int64_t rows, int64_t
         }
     }
     struct places dweight = places_make(dim, places), dbias = places_make(dim, places);
-    struct tleg_layernorm_backward backward = {rows, dim, x, w, dy, (float)eps, false, dx, dweight.gradient, dbias.gradient};
+    struct tleg_layernorm_backward backward = {rows,           dim, x, w, dy, (float)eps, false, dx, dweight.gradient,
+                                               dbias.gradient, 0,   0};
     norm_run(kernels, &backward, 1);
     assert_near(dx, want, rows * dim, 3e-5, "dx of layernorm");
     places_check(&dweight, want_w, 5e-6 * sqrt((double)rows), "dweight of layernorm");
@@ -96,6 +97,55 @@ static void layernorm_gradients_equal_central_differences(void **state) {
             check_norm(tables[t], any(9), dim, places_of((int)dim));
         check_norm(tables[t], 64, 24, 2);
         check_norm(tables[t], 203, 33, 16);
+    }
+}
+
+/* Images with weights of their own have gradients of their own, as each image alone. */
+static void layernorm_gradients_go_to_the_weights_of_each_image(void **state) {
+    (void)state;
+    enum { IMAGES = 3, ROWS = 70, DIM = 19, STRIDE = DIM + 4 }; /* more rows than a chunk */
+    for (int t = 0; t < table_count; t++) {
+        float *x = floats(IMAGES * ROWS * DIM), *dy = floats(IMAGES * ROWS * DIM), *w = floats(IMAGES * STRIDE);
+        float *dx = floats(IMAGES * ROWS * DIM), *alone = floats(IMAGES * ROWS * DIM);
+        struct places dweight = places_make(IMAGES * STRIDE, 2), dbias = places_make(IMAGES * STRIDE, 1);
+        struct places other = places_twin(&dweight), other_bias = places_twin(&dbias);
+        struct tleg_layernorm_backward backward = {.rows = IMAGES * ROWS,
+                                                   .dim = DIM,
+                                                   .x = x,
+                                                   .weight = w,
+                                                   .dy = dy,
+                                                   .eps = 1e-5F,
+                                                   .dx = dx,
+                                                   .dweight = dweight.gradient,
+                                                   .dbias = dbias.gradient,
+                                                   .image_rows = ROWS,
+                                                   .norm_stride = STRIDE};
+        norm_run(tables[t], &backward, 2);
+        backward.rows = ROWS;
+        backward.norm_stride = 0;
+        backward.dx = alone;
+        backward.dweight = other.gradient;
+        backward.dbias = other_bias.gradient;
+        for (int image = 0; image < IMAGES; image++) {
+            norm_run(tables[t], &backward, 1);
+            backward.x += ROWS * DIM;
+            backward.dy += ROWS * DIM;
+            backward.dx += ROWS * DIM;
+            backward.weight += STRIDE;
+            backward.dweight.tensor[0] += STRIDE;
+            backward.dweight.tensor[1] += STRIDE;
+            backward.dbias.tensor[0] += STRIDE;
+        }
+        assert_same_bits(dx, alone, IMAGES * ROWS * DIM, "dx of images");
+        places_same(&dweight, &other, "dweight of images");
+        places_same(&dbias, &other_bias, "dbias of images");
+        places_free(&dweight);
+        places_free(&dbias);
+        places_free(&other);
+        places_free(&other_bias);
+        float *all[] = {x, dy, w, dx, alone};
+        for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+            free(all[i]);
     }
 }
 
@@ -303,6 +353,7 @@ static void sizes_that_do_not_fit_are_told(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(layernorm_gradients_equal_central_differences),
+        cmocka_unit_test(layernorm_gradients_go_to_the_weights_of_each_image),
         cmocka_unit_test(attention_gradients_are_right_at_odd_sizes),
         cmocka_unit_test(attention_backward_scratch_is_linear_in_tokens),
         cmocka_unit_test(gelu_slope_is_right_everywhere),

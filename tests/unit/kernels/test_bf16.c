@@ -92,8 +92,7 @@ static void rows_through_layernorm_are_rounded_behind_it(void **state) {
         struct product p = product_make(tables[t], 37, 21, 51);
         float *normed = floats(p.m * p.k), *through = floats(p.m * p.n), *want = floats(p.m * p.n);
         struct tleg_rows rows = {.kind = TLEG_ROWS_LAYERNORM,
-                                 .x = p.x,
-                                 .stride = p.k,
+                                 .x = tleg_view_f32(p.x, p.k),
                                  .norm_weight = p.norm,
                                  .norm_bias = p.norm + p.k,
                                  .eps = 1e-5F};
@@ -155,30 +154,32 @@ static void check_halves(const uint16_t *halves, int64_t stride, const float *wa
 /* A product leaves bf16, and the next takes it as it would take the same numbers in f32. */
 static void check_chain(const struct tleg_kernels *kernels, int64_t m, int64_t k, int64_t n, bool gelu) {
     struct product first = product_make(kernels, m, n, k), next = product_make(kernels, m, any(50), n);
-    int64_t stride = tleg_halves_stride(kernels, n);
+    int64_t stride = tleg_narrow_stride(kernels, TLEG_BF16, n);
     uint16_t *halves = malloc((size_t)(m * stride) * sizeof *halves);
     assert_non_null(halves);
     memset(halves, 0xFF, (size_t)(m * stride) * sizeof *halves);
     float *out = floats(m * n), *one = floats(m * next.n), *other = floats(m * next.n);
+    float *factors = floats(n); /* below 1, so that the room for GELU's error holds for products too */
+    for (int64_t j = 0; j < n; j++)
+        factors[j] = factors[j] / (1 + fabsf(factors[j]));
     struct tleg_exec exec = exec_make(kernels, tleg_gemm_scratch(kernels, TLEG_BF16, m, n, k), 1 + (int32_t)any(2));
     struct tleg_gemm gemm = {.m = m,
                              .rows = plain_rows(&first, first.x),
                              .weight = &first.weight,
-                             .epilogue = {.bias = first.bias, .activation = gelu ? TLEG_ACTIVATION_GELU : TLEG_ACTIVATION_NONE},
-                             .out = out,
-                             .out_stride = n};
+                             .epilogue = {.bias = first.bias,
+                                          .activation = gelu ? TLEG_ACTIVATION_GELU : TLEG_ACTIVATION_NONE,
+                                          .column_scale = m % 2 ? factors : NULL},
+                             .out = tleg_target_f32(out, n)};
     tleg_gemm(&exec, &gemm);
-    gemm.out = NULL;
-    gemm.halves = halves;
-    gemm.out_stride = stride;
+    gemm.out = (struct tleg_target){halves, TLEG_BF16, stride};
     tleg_gemm(&exec, &gemm);
     exec_free(&exec);
     check_halves(halves, stride, out, m, n, gelu);
     float *same = widened(halves, m, n, stride);
     run(kernels, &next, plain_rows(&next, same), m, 1, one);
-    run(kernels, &next, (struct tleg_rows){.kind = TLEG_ROWS_HALVES, .halves = halves, .stride = stride}, m, 2, other);
+    run(kernels, &next, (struct tleg_rows){.kind = TLEG_ROWS_PLAIN, .x = {halves, TLEG_BF16, stride}}, m, 2, other);
     assert_same_bits(one, other, m * next.n, "rows of bf16");
-    void *all[] = {halves, out, one, other, same};
+    void *all[] = {halves, out, one, other, same, factors};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         free(all[i]);
     product_free(&first);
@@ -207,8 +208,7 @@ static void infinities_and_nan_go_through_gelu(void **state) {
                                              .rows = plain_rows(&p, p.x),
                                              .weight = &p.weight,
                                              .epilogue = {.bias = bias, .activation = TLEG_ACTIVATION_GELU},
-                                             .out_stride = 64,
-                                             .halves = halves});
+                                             .out = {halves, TLEG_BF16, 64}});
         float *x = widened(halves, 1, 5, 64);
         assert_true(isnan(x[0]) && x[1] == INFINITY && fabsf(x[2] / 1e30F - 1) < 1e-2F);
         assert_true(fabsf(x[3]) < 1e-30F && fabsf(x[4]) < 1e-30F);
@@ -257,7 +257,8 @@ static void check_attended(const float *qkv, int64_t tokens, int64_t dim, int64_
 static void attend(const struct tleg_kernels *kernels, struct tleg_attention attention, int32_t lanes, float *out) {
     struct tleg_exec exec = exec_make(
         kernels, tleg_attention_scratch(kernels, attention.dtype, attention.tokens, attention.dim, attention.heads), lanes);
-    attention.out = out;
+    if (out)
+        attention.out = tleg_target_f32(out, attention.dim);
     tleg_attention(&exec, &attention);
     exec_free(&exec);
 }
@@ -270,8 +271,12 @@ static void attention_of_rounded_numbers_is_right_at_odd_sizes(void **state) {
             int64_t width = widths[i % 5], tokens = lengths[i % 6], heads = 1 + i % 3, dim = heads * width,
                     count = 2 * tokens * dim;
             float *qkv = floats(3 * count), *out = floats(count), *other = floats(count);
-            struct tleg_attention attention = {
-                .batch = 2, .tokens = tokens, .dim = dim, .heads = heads, .qkv = qkv, .dtype = TLEG_BF16};
+            struct tleg_attention attention = {.batch = 2,
+                                               .tokens = tokens,
+                                               .dim = dim,
+                                               .heads = heads,
+                                               .qkv = tleg_view_f32(qkv, 3 * dim),
+                                               .dtype = TLEG_BF16};
             attend(tables[t], attention, 1, out);
             for (int64_t at = 0; at < 2 * heads; at++)
                 check_attended(qkv + at / heads * tokens * 3 * dim + at % heads * width, tokens, dim, width,
@@ -279,7 +284,7 @@ static void attention_of_rounded_numbers_is_right_at_odd_sizes(void **state) {
             attend(tables[t], attention, 3, other);
             assert_same_bits(out, other, count, "attention at several lanes");
             attention.batch = 1;
-            attention.qkv = qkv + 3 * tokens * dim;
+            attention.qkv.data = qkv + 3 * tokens * dim;
             attend(tables[t], attention, 2, other);
             assert_same_bits(out + tokens * dim, other, count / 2, "attention of one image alone");
             free(qkv);
@@ -295,7 +300,8 @@ static void attention_takes_and_leaves_bf16(void **state) {
     for (int t = 0; t < table_count; t++)
         for (int i = 0; i < 25; i++) {
             int64_t width = widths[i % 5], tokens = lengths[i / 5], heads = 1 + i % 3, dim = heads * width, rows = 2 * tokens;
-            int64_t stride = tleg_halves_stride(tables[t], dim), wide = tleg_halves_stride(tables[t], 3 * dim);
+            int64_t stride = tleg_narrow_stride(tables[t], TLEG_BF16, dim),
+                    wide = tleg_narrow_stride(tables[t], TLEG_BF16, 3 * dim);
             float *numbers_of = floats(rows * wide), *out = floats(rows * dim);
             uint16_t *qkv = calloc((size_t)(rows * wide), sizeof *qkv),
                      *halves = malloc((size_t)(rows * stride) * sizeof *halves);
@@ -304,12 +310,15 @@ static void attention_takes_and_leaves_bf16(void **state) {
             for (int64_t r = 0; r < rows; r++)
                 tleg_convert_from_f32(TLEG_BF16, numbers_of + r * wide, qkv + r * wide, (size_t)(3 * dim));
             float *same = widened(qkv, rows, 3 * dim, wide);
-            struct tleg_attention attention = {
-                .batch = 2, .tokens = tokens, .dim = dim, .heads = heads, .qkv = same, .dtype = TLEG_BF16};
+            struct tleg_attention attention = {.batch = 2,
+                                               .tokens = tokens,
+                                               .dim = dim,
+                                               .heads = heads,
+                                               .qkv = tleg_view_f32(same, 3 * dim),
+                                               .dtype = TLEG_BF16};
             attend(tables[t], attention, 1, out);
-            attention.qkv = NULL;
-            attention.qkv_halves = qkv;
-            attention.out_halves = halves;
+            attention.qkv = (struct tleg_view){qkv, TLEG_BF16, wide};
+            attention.out = (struct tleg_target){halves, TLEG_BF16, stride};
             attend(tables[t], attention, 2, NULL);
             check_halves(halves, stride, out, rows, dim, false);
             void *all[] = {numbers_of, out, qkv, halves, same};
@@ -324,7 +333,7 @@ static void a_level_without_such_products_widens(void **state) {
     (void)state;
     const struct tleg_kernels *portable = tleg_kernels_find(TLEG_LEVEL_PORTABLE, TLEG_GEMM_OWN);
     assert_null(portable->narrow);
-    assert_false(tleg_multiplies_halves(portable, TLEG_BF16));
+    assert_false(tleg_multiplies_narrow(portable, TLEG_BF16));
     assert_int_equal(tleg_packed_count(portable, TLEG_BF16, 9, 7), tleg_packed_count(portable, TLEG_F32, 9, 7));
     const struct tleg_kernels *blas = tleg_kernels_find(TLEG_LEVEL_BEST, TLEG_GEMM_BLAS);
     assert_true(!blas || !blas->narrow);

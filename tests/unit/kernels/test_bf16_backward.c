@@ -20,7 +20,8 @@ static void check_gradient(const struct tleg_kernels *kernels, int64_t m, int64_
             for (int64_t i = 0; i < k; i++)
                 want[j * k + i] += rounded(dy[r * n + j]) * rounded(x[r * k + i]);
         }
-    struct tleg_weight_backward backward = {m, n, k, dy, n, {.x = x, .stride = k}, weight.gradient, bias.gradient, TLEG_BF16};
+    struct tleg_weight_backward backward = {m,        n, k, dy, n, {.x = tleg_view_f32(x, k)}, weight.gradient, bias.gradient,
+                                            TLEG_BF16};
     differentiate(kernels, backward, 1);
     places_check(&weight, want, 4e-6 * sqrt((double)m), "dW of bf16");
     places_check(&bias, want_bias, 4e-6 * sqrt((double)m), "dbias");
@@ -61,10 +62,10 @@ static void rows_through_gelu_are_folded_behind_it(void **state) {
         struct tleg_weight_backward backward = {.m = M, .n = N, .k = K, .dy = dy, .dy_stride = N};
         tleg_activate(tables[t], TLEG_ACTIVATION_GELU, M * K, x, y);
         backward.rows =
-            (struct tleg_rows){.kind = TLEG_ROWS_ACTIVATION, .activation = TLEG_ACTIVATION_GELU, .x = x, .stride = K};
+            (struct tleg_rows){.kind = TLEG_ROWS_ACTIVATION, .activation = TLEG_ACTIVATION_GELU, .x = tleg_view_f32(x, K)};
         backward.weight = weight.gradient;
         differentiate(tables[t], backward, 2);
-        backward.rows = (struct tleg_rows){.kind = TLEG_ROWS_PLAIN, .x = y, .stride = K};
+        backward.rows = (struct tleg_rows){.kind = TLEG_ROWS_PLAIN, .x = tleg_view_f32(y, K)};
         backward.weight = other.gradient;
         differentiate(tables[t], backward, 1);
         places_same(&weight, &other, "GELU");
@@ -104,9 +105,9 @@ static void a_product_goes_on_through_gelu_backward(void **state) {
         float *hidden = floats(p.m * p.n), *out = floats(p.m * p.n), *through = copy_of(hidden, p.m * p.n);
         double *want = doubles(p.m * p.n);
         struct tleg_exec exec = exec_make(tables[t], tleg_gemm_scratch(tables[t], TLEG_BF16, p.m, p.n, p.k), 2);
-        struct tleg_gemm gemm = {.m = p.m, .rows = plain_rows(&p, p.x), .weight = &p.weight, .out = out, .out_stride = p.n};
+        struct tleg_gemm gemm = {.m = p.m, .rows = plain_rows(&p, p.x), .weight = &p.weight, .out = tleg_target_f32(out, p.n)};
         tleg_gemm(&exec, &gemm);
-        gemm.epilogue.hidden = gemm.out = through; /* in place */
+        gemm.epilogue.hidden = gemm.out.data = through; /* in place */
         gemm.epilogue.activation = TLEG_ACTIVATION_GELU;
         gemm.epilogue.hidden_stride = p.n;
         tleg_gemm(&exec, &gemm);

@@ -105,19 +105,18 @@ static void check_product(const struct tleg_kernels *kernels, struct shape s, in
     float *packed = packed_of(kernels, s.n, s.k, w);
     struct tleg_weight weight = {.n = s.n, .k = s.k, .basis = tleg_basis_one(packed), .stored = TLEG_F32, .rounded = TLEG_F32};
     struct tleg_gemm gemm = {.m = s.m,
-                             .rows = {.kind = TLEG_ROWS_PLAIN, .x = x, .stride = s.k},
+                             .rows = {.kind = TLEG_ROWS_PLAIN, .x = tleg_view_f32(x, s.k)},
                              .weight = &weight,
                              .epilogue = {.bias = epilogue & 1 ? bias : NULL,
                                           .activation = epilogue & 2 ? TLEG_ACTIVATION_GELU : TLEG_ACTIVATION_NONE,
                                           .residual = epilogue & 4 ? residual : NULL,
                                           .residual_stride = s.n},
-                             .out = out,
-                             .out_stride = s.n};
+                             .out = tleg_target_f32(out, s.n)};
     double *want = product_of(s, x, w, gemm.epilogue.bias, epilogue & 2, gemm.epilogue.residual);
     multiply(kernels, &gemm, 1);
     assert_near(out, want, (size_t)(s.m * s.n), 3e-6 * sqrt((double)s.k), "product");
     if (epilogue & 4) { /* added in place */
-        gemm.out = residual;
+        gemm.out.data = residual;
         multiply(kernels, &gemm, 1);
         assert_same_bits(residual, out, (size_t)(s.m * s.n) * sizeof *out, "residual in place");
     }
@@ -150,7 +149,8 @@ static void products_write_inside_their_columns_only(void **state) {
         memcpy(before, out, M * STRIDE * sizeof *out);
         float *packed = packed_of(tables[t], N, K, w);
         struct tleg_weight weight = {.n = N, .k = K, .basis = tleg_basis_one(packed), .stored = TLEG_F32, .rounded = TLEG_F32};
-        struct tleg_gemm gemm = {.m = M, .rows = {.x = x, .stride = K}, .weight = &weight, .out = out, .out_stride = STRIDE};
+        struct tleg_gemm gemm = {
+            .m = M, .rows = {.x = tleg_view_f32(x, K)}, .weight = &weight, .out = tleg_target_f32(out, STRIDE)};
         multiply(tables[t], &gemm, 2);
         for (int r = 0; r < M; r++)
             assert_same_bits(out + r * STRIDE + N, before + r * STRIDE + N, (STRIDE - N) * sizeof *out, "behind a row");
@@ -185,15 +185,13 @@ static void full_product(const struct tleg_kernels *kernels, struct shape s, con
                          const float *vectors, int32_t lanes, float *out) {
     struct tleg_gemm gemm = {.m = s.m,
                              .rows = {.kind = TLEG_ROWS_LAYERNORM,
-                                      .x = x,
-                                      .stride = s.k,
+                                      .x = tleg_view_f32(x, s.k),
                                       .norm_weight = vectors,
                                       .norm_bias = vectors + s.k,
                                       .eps = 1e-5F},
                              .weight = weight,
                              .epilogue = {.bias = vectors + 2 * s.k, .activation = TLEG_ACTIVATION_GELU},
-                             .out = out,
-                             .out_stride = s.n};
+                             .out = tleg_target_f32(out, s.n)};
     multiply(kernels, &gemm, lanes);
 }
 
@@ -230,6 +228,88 @@ static void bits_do_not_depend_on_lanes_or_on_the_other_rows(void **state) {
             float *all[] = {x, w, vectors, one, other, packed};
             for (size_t j = 0; j < sizeof all / sizeof *all; j++)
                 free(all[j]);
+        }
+}
+
+/* A batch of images whose norms and whose factors of the output's columns are their own, as each image alone. */
+static void check_images(const struct tleg_kernels *kernels, struct shape s, int64_t images, bool norm, int32_t lanes) {
+    int64_t m = images * s.m;
+    float *x = floats((size_t)(m * s.k)), *w = floats((size_t)(s.n * s.k)), *bias = floats((size_t)s.n);
+    float *norms = floats((size_t)(images * (2 * s.k + 3))), *factors = floats((size_t)(images * (s.n + 5)));
+    float *residual = floats((size_t)(m * s.n)), *all = floats((size_t)(m * s.n)), *alone = floats((size_t)(m * s.n));
+    float *packed = packed_of(kernels, s.n, s.k, w);
+    struct tleg_weight weight = {.n = s.n, .k = s.k, .basis = tleg_basis_one(packed), .stored = TLEG_F32, .rounded = TLEG_F32};
+    struct tleg_gemm gemm = {.m = m,
+                             .rows = {.kind = norm ? TLEG_ROWS_LAYERNORM : TLEG_ROWS_PLAIN,
+                                      .x = tleg_view_f32(x, s.k),
+                                      .image_rows = s.m,
+                                      .norm_weight = norms,
+                                      .norm_bias = norms + s.k,
+                                      .norm_stride = 2 * s.k + 3,
+                                      .eps = 1e-5F},
+                             .weight = &weight,
+                             .epilogue = {.bias = bias,
+                                          .activation = s.n % 2 ? TLEG_ACTIVATION_GELU : TLEG_ACTIVATION_NONE,
+                                          .column_scale = factors,
+                                          .column_scale_stride = s.n + 5,
+                                          .residual = residual,
+                                          .residual_stride = s.n},
+                             .out = tleg_target_f32(all, s.n)};
+    multiply(kernels, &gemm, lanes);
+    gemm.m = s.m;
+    gemm.rows.norm_stride = gemm.epilogue.column_scale_stride = 0;
+    for (int64_t image = 0; image < images; image++) {
+        gemm.rows.x.data = x + image * s.m * s.k;
+        gemm.rows.norm_weight = norms + image * (2 * s.k + 3);
+        gemm.rows.norm_bias = gemm.rows.norm_weight + s.k;
+        gemm.epilogue.column_scale = factors + image * (s.n + 5);
+        gemm.epilogue.residual = residual + image * s.m * s.n;
+        gemm.out.data = alone + image * s.m * s.n;
+        multiply(kernels, &gemm, 1);
+    }
+    assert_same_bits(all, alone, (size_t)(m * s.n) * sizeof *all, "images with norms and factors of their own");
+    float *memory[] = {x, w, bias, norms, factors, residual, all, alone, packed};
+    for (size_t i = 0; i < sizeof memory / sizeof *memory; i++)
+        free(memory[i]);
+}
+
+static void images_may_differ_in_norms_and_factors(void **state) {
+    (void)state;
+    for (int t = 0; t < table_count; t++)
+        for (int i = 0; i < 20; i++)
+            check_images(tables[t], (struct shape){1 + i, 1 + (int64_t)(i * 7) % 40, 3 + i}, 1 + i % 5, i % 3 != 0,
+                         1 + i % LANES);
+}
+
+/* residual + factor of the column * act(x w^T + bias), against plain loops. */
+static void factors_multiply_columns_before_the_residual(void **state) {
+    (void)state;
+    for (int t = 0; t < table_count; t++)
+        for (int i = 0; i < 40; i++) {
+            struct shape s = shape_any();
+            float *x = floats((size_t)(s.m * s.k)), *w = floats((size_t)(s.n * s.k)), *vectors = floats((size_t)(2 * s.n));
+            float *residual = floats((size_t)(s.m * s.n)), *out = floats((size_t)(s.m * s.n));
+            float *packed = packed_of(tables[t], s.n, s.k, w);
+            struct tleg_weight weight = {
+                .n = s.n, .k = s.k, .basis = tleg_basis_one(packed), .stored = TLEG_F32, .rounded = TLEG_F32};
+            struct tleg_gemm gemm = {.m = s.m,
+                                     .rows = {.kind = TLEG_ROWS_PLAIN, .x = tleg_view_f32(x, s.k)},
+                                     .weight = &weight,
+                                     .epilogue = {.bias = vectors,
+                                                  .activation = i & 1 ? TLEG_ACTIVATION_GELU : TLEG_ACTIVATION_NONE,
+                                                  .column_scale = vectors + s.n,
+                                                  .residual = i & 2 ? residual : NULL,
+                                                  .residual_stride = s.n},
+                                     .out = tleg_target_f32(out, s.n)};
+            double *want = product_of(s, x, w, vectors, i & 1, NULL);
+            for (int64_t e = 0; e < s.m * s.n; e++)
+                want[e] = want[e] * (double)vectors[s.n + e % s.n] + (i & 2 ? (double)residual[e] : 0);
+            multiply(tables[t], &gemm, 1 + i % LANES);
+            assert_near(out, want, (size_t)(s.m * s.n), 3e-6 * sqrt((double)s.k), "factors of columns");
+            free(want);
+            float *memory[] = {x, w, vectors, residual, out, packed};
+            for (size_t j = 0; j < sizeof memory / sizeof *memory; j++)
+                free(memory[j]);
         }
 }
 
@@ -290,11 +370,11 @@ static void patches_are_read_as_a_convolution_reads_them(void **state) {
             }
         float *packed = packed_of(tables[t], N, K, w);
         struct tleg_weight weight = {.n = N, .k = K, .basis = tleg_basis_one(packed), .stored = TLEG_F32, .rounded = TLEG_F32};
-        struct tleg_gemm gemm = {.m = GRID * GRID,
-                                 .rows = {.kind = TLEG_ROWS_PATCHES, .x = image, .image_size = SIDE, .patch_size = PATCH},
-                                 .weight = &weight,
-                                 .out = out,
-                                 .out_stride = N};
+        struct tleg_gemm gemm = {
+            .m = GRID * GRID,
+            .rows = {.kind = TLEG_ROWS_PATCHES, .x = tleg_view_f32(image, 0), .image_size = SIDE, .patch_size = PATCH},
+            .weight = &weight,
+            .out = tleg_target_f32(out, N)};
         multiply(tables[t], &gemm, 2);
         double *want = product_of(s, rows, w, NULL, false, NULL);
         assert_near(out, want, GRID * GRID * N, 2e-5, "patches");
@@ -316,14 +396,13 @@ static void rows_pass_through_gelu(void **state) {
             .n = s.n, .k = s.k, .basis = tleg_basis_one(packed), .stored = TLEG_F32, .rounded = TLEG_F32};
         struct tleg_gemm gemm = {
             .m = s.m,
-            .rows = {.kind = TLEG_ROWS_ACTIVATION, .activation = TLEG_ACTIVATION_GELU, .x = x, .stride = s.k},
+            .rows = {.kind = TLEG_ROWS_ACTIVATION, .activation = TLEG_ACTIVATION_GELU, .x = tleg_view_f32(x, s.k)},
             .weight = &weight,
-            .out = out,
-            .out_stride = s.n};
+            .out = tleg_target_f32(out, s.n)};
         multiply(tables[t], &gemm, 2);
         tleg_activate(tables[t], TLEG_ACTIVATION_GELU, 17 * 19, x, through);
-        gemm.rows = (struct tleg_rows){.kind = TLEG_ROWS_PLAIN, .x = through, .stride = s.k};
-        gemm.out = want;
+        gemm.rows = (struct tleg_rows){.kind = TLEG_ROWS_PLAIN, .x = tleg_view_f32(through, s.k)};
+        gemm.out.data = want;
         multiply(tables[t], &gemm, 1);
         assert_same_bits(out, want, 17 * 21 * sizeof *out, "rows through GELU");
         float *all[] = {x, through, w, out, want, packed};
@@ -375,18 +454,23 @@ static void attention_is_right_and_its_bits_depend_on_no_lane_or_batch(void **st
                 size_t count = (size_t)(batch * tokens * dim), bytes = count * sizeof(float);
                 float *qkv = floats(3 * count), *out = floats(count), *other = floats(count);
                 double *want = attention_of(batch, tokens, dim, heads, qkv);
-                struct tleg_attention attention = {
-                    .batch = batch, .tokens = tokens, .dim = dim, .heads = heads, .qkv = qkv, .out = out, .dtype = TLEG_F32};
+                struct tleg_attention attention = {.batch = batch,
+                                                   .tokens = tokens,
+                                                   .dim = dim,
+                                                   .heads = heads,
+                                                   .qkv = tleg_view_f32(qkv, 3 * dim),
+                                                   .out = tleg_target_f32(out, dim),
+                                                   .dtype = TLEG_F32};
                 attend(tables[t], &attention, 1);
                 assert_near(out, want, count, 1e-5, "attention");
-                attention.out = other;
+                attention.out.data = other;
                 for (int32_t lanes = 2; lanes <= LANES; lanes++) {
                     memset(other, 0, bytes);
                     attend(tables[t], &attention, lanes);
                     assert_same_bits(out, other, bytes, "attention at several lanes");
                 }
                 attention.batch = 1;
-                attention.qkv = qkv + 3 * tokens * dim;
+                attention.qkv.data = qkv + 3 * tokens * dim;
                 attend(tables[t], &attention, 3);
                 assert_same_bits(out + tokens * dim, other, bytes / 2, "attention of one image alone");
                 free(want);
@@ -402,8 +486,13 @@ static void a_nan_stays_where_it_is(void **state) {
     for (int t = 0; t < table_count; t++) {
         float *qkv = floats(2 * TOKENS * 3 * DIM), *out = floats(2 * TOKENS * DIM);
         qkv[BAD * 3 * DIM + 9] = NAN; /* a query of the second head of the first image */
-        struct tleg_attention attention = {
-            .batch = 2, .tokens = TOKENS, .dim = DIM, .heads = HEADS, .qkv = qkv, .out = out, .dtype = TLEG_F32};
+        struct tleg_attention attention = {.batch = 2,
+                                           .tokens = TOKENS,
+                                           .dim = DIM,
+                                           .heads = HEADS,
+                                           .qkv = tleg_view_f32(qkv, 3 * DIM),
+                                           .out = tleg_target_f32(out, DIM),
+                                           .dtype = TLEG_F32};
         attend(tables[t], &attention, 1);
         for (int i = 0; i < 2 * TOKENS * DIM; i++)
             assert_int_equal(isnan(out[i]), i / DIM == BAD && i % DIM / 8 == 1);
@@ -430,8 +519,13 @@ static void attention_survives_large_scores(void **state) {
         for (int i = 0; i < TOKENS * 3 * DIM; i++)
             qkv[i] *= i / DIM % 3 == 2 ? 1.0F : 30.0F; /* scores of thousands: most weights are 0 */
         double *want = attention_of(1, TOKENS, DIM, 1, qkv);
-        struct tleg_attention attention = {
-            .batch = 1, .tokens = TOKENS, .dim = DIM, .heads = 1, .qkv = qkv, .out = out, .dtype = TLEG_F32};
+        struct tleg_attention attention = {.batch = 1,
+                                           .tokens = TOKENS,
+                                           .dim = DIM,
+                                           .heads = 1,
+                                           .qkv = tleg_view_f32(qkv, 3 * DIM),
+                                           .out = tleg_target_f32(out, DIM),
+                                           .dtype = TLEG_F32};
         attend(tables[t], &attention, 1);
         assert_near(out, want, TOKENS * DIM, 1e-3, "attention with large scores");
         free(want);
@@ -658,6 +752,8 @@ int main(void) {
         cmocka_unit_test(bits_do_not_depend_on_lanes_or_on_the_other_rows),
         cmocka_unit_test(formed_panels_equal_materialised_ones),
         cmocka_unit_test(patches_are_read_as_a_convolution_reads_them),
+        cmocka_unit_test(images_may_differ_in_norms_and_factors),
+        cmocka_unit_test(factors_multiply_columns_before_the_residual),
         cmocka_unit_test(rows_pass_through_gelu),
         cmocka_unit_test(attention_is_right_and_its_bits_depend_on_no_lane_or_batch),
         cmocka_unit_test(a_nan_stays_where_it_is),

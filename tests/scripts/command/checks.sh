@@ -1,0 +1,43 @@
+# Sourced by the scripts beside it, not run: what they check with. `tleg` is the command; they go on in an empty directory, which is
+# `scratch` or one of their own that goes with them.
+# shellcheck disable=SC2034 # they read these
+case $tleg in /*) ;; *) tleg=$PWD/$tleg ;; esac
+if [ -z "${scratch-}" ]; then
+    scratch=$(mktemp -d) || exit 2
+    trap 'rm -rf "$scratch"' EXIT
+fi
+rm -rf "$scratch" && mkdir -p "$scratch" && cd "$scratch" || exit 2
+failures=0 checks=0 now=
+
+fail() {
+    failures=$((failures + 1))
+    printf 'FAIL %s\n     %s\n' "$now" "$1"
+    sed 's/^/     stdout: /' out | tail -n 5
+    sed 's/^/     stderr: /' err | tail -n 5
+}
+# try CODE ARGUMENT...: the command ends with CODE; its words are in the files out and err.
+try() {
+    wanted=$1
+    shift
+    now="tleg $*"
+    checks=$((checks + 1))
+    "$tleg" "$@" >out 2>err
+    code=$?
+    [ $code -eq "$wanted" ] || fail "exit code $code, expected $wanted"
+}
+# says FILE TEXT: the text stands in out or err.
+says() {
+    checks=$((checks + 1))
+    grep -qF -e "$2" "$1" || fail "no \"$2\" in std$1"
+}
+must() {
+    checks=$((checks + 1))
+    "$@" || fail "not so: $*"
+}
+same() {
+    must cmp -s "$1" "$2"
+}
+# bytes: decimal numbers on standard input become bytes.
+bytes() {
+    printf "$(awk '{ printf "\\%03o", $1 }')"
+}

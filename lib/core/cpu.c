@@ -2,19 +2,26 @@
 #include "core/core.h"
 #include "core/os.h"
 
-#if defined(__x86_64__) /* 32-bit programs have no kernels of ours beyond the portable ones */
-#define TLEG_X86 1
+#if TLEG_X86
 #include <cpuid.h>
-#else
-#define TLEG_X86 0
 #endif
 
 /* The levels for which this build has kernels, in rising order. */
 static const int32_t built[] = {
     TLEG_LEVEL_PORTABLE,
-#if TLEG_X86
-    TLEG_LEVEL_AVX2,     TLEG_LEVEL_AVX512, TLEG_LEVEL_AVX512BF16, TLEG_LEVEL_AMX,
-#elif defined(__aarch64__)
+#if TLEG_BUILD_AVX2
+    TLEG_LEVEL_AVX2,
+#endif
+#if TLEG_BUILD_AVX512
+    TLEG_LEVEL_AVX512,
+#endif
+#if TLEG_BUILD_AVX512BF16
+    TLEG_LEVEL_AVX512BF16,
+#endif
+#if TLEG_BUILD_AMX
+    TLEG_LEVEL_AMX,
+#endif
+#if TLEG_BUILD_NEON
     TLEG_LEVEL_NEON,
 #endif
 };

@@ -15,20 +15,27 @@ const struct tleg_kernels tleg_table_portable = {PORTABLE_OPS, PORTABLE_BACKWARD
 const struct tleg_kernels tleg_table_portable_blas = {PORTABLE_OPS, PORTABLE_BACKWARD, TLEG_CBLAS};
 #endif
 
-static const struct tleg_kernels *const tables[] = {
-    &tleg_table_portable,
-#if defined(__x86_64__)
-    &tleg_table_avx2,          &tleg_table_avx512,      &tleg_table_avx512bf16,      &tleg_table_amx,
-#elif defined(__aarch64__)
-    &tleg_table_neon,
-#endif
 #if TLEG_HAVE_BLAS
-    &tleg_table_portable_blas,
-#if defined(__x86_64__)
-    &tleg_table_avx2_blas,     &tleg_table_avx512_blas, &tleg_table_avx512bf16_blas, &tleg_table_amx_blas,
-#elif defined(__aarch64__)
-    &tleg_table_neon_blas,
+#define TABLES_OF(level) &tleg_table_##level, &tleg_table_##level##_blas
+#else
+#define TABLES_OF(level) &tleg_table_##level
 #endif
+static const struct tleg_kernels *const tables[] = {
+    TABLES_OF(portable),
+#if TLEG_BUILD_AVX2
+    TABLES_OF(avx2),
+#endif
+#if TLEG_BUILD_AVX512
+    TABLES_OF(avx512),
+#endif
+#if TLEG_BUILD_AVX512BF16
+    TABLES_OF(avx512bf16),
+#endif
+#if TLEG_BUILD_AMX
+    TABLES_OF(amx),
+#endif
+#if TLEG_BUILD_NEON
+    TABLES_OF(neon),
 #endif
 };
 enum { TABLES = sizeof tables / sizeof *tables };

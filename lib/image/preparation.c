@@ -8,24 +8,17 @@
 #include "config/config.h"
 #include "config/limits.h"
 
-static bool all_zero(const double values[3]) {
-    return values[0] == 0 && values[1] == 0 && values[2] == 0;
-}
-
 /* mean and std of one channel, in float as torch has them. */
 static void fill_table(float mean, float std, float table[256]) {
     for (int value = 0; value < 256; value++)
         table[value] = ((float)value / 255.0f - mean) / std;
 }
 
-/* Without a std the defaults hold; with one, a mean of 0 is meant. */
 static tleg_status take_colours(tleg_context *context, const tleg_preparation_options *options, tleg_preparation *p) {
-    tleg_default_colours(p->mean, p->std);
+    memcpy(p->mean, options->mean, sizeof p->mean);
+    memcpy(p->std, options->std, sizeof p->std);
+    tleg_fill_colours(p->mean, p->std);
     for (int c = 0; c < 3; c++) {
-        if (!all_zero(options->std))
-            p->std[c] = options->std[c];
-        if (!all_zero(options->std) || !all_zero(options->mean))
-            p->mean[c] = options->mean[c];
         if (!(p->std[c] >= (double)FLT_MIN && p->std[c] <= (double)FLT_MAX))
             return tleg_fail_number(context, "preparation.std", "three numbers above 0", p->std[c]);
         if (!(p->mean[c] >= -(double)FLT_MAX && p->mean[c] <= (double)FLT_MAX))

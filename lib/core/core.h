@@ -92,6 +92,8 @@ bool tleg_level_usable(int32_t level);
 /* The best level for which this build has kernels, on a machine with these words; on this one. */
 int32_t tleg_level_best_of(const struct tleg_cpu_words *words);
 int32_t tleg_level_best(void);
+/* Whether a level is another one or adds to it, in one step or several: what has amx has avx2. */
+bool tleg_level_includes(int32_t level, int32_t other);
 const char *tleg_level_name(int32_t level); /* "portable", "avx2", ...; NULL when unknown */
 
 /* ---- worker team (team.c) ---- */

@@ -1,42 +1,42 @@
 /* Which versions a context runs. */
 #include "kernels/table.h"
 
-#define PORTABLE_OPS                                                                                                           \
+#define PORTABLE                                                                                                               \
     .level = TLEG_LEVEL_PORTABLE, .name = "portable", .mr = TLEG_PORTABLE_MR, .nr = TLEG_PORTABLE_NR,                          \
-    .tile = tleg_portable_tile, .transpose = tleg_portable_transpose, .softmax = tleg_portable_softmax,                        \
-    .layernorm = tleg_portable_layernorm, .expand = tleg_portable_expand, .widen = tleg_portable_widen
-#define PORTABLE_BACKWARD                                                                                                      \
-    .copy = tleg_portable_copy, .sum_rows = tleg_portable_sum_rows, .accumulate = tleg_portable_accumulate,                    \
-    .activate = {TLEG_EACH_ACTIVATION(TLEG_ACTIVATE_ROW, portable)}, .softmax_backward = tleg_portable_softmax_backward,       \
-    .layernorm_backward = tleg_portable_layernorm_backward
+    TLEG_EACH_OP(TLEG_OP_ROW, TLEG_OP_ROW, TLEG_OP_NONE, portable).activate = {                                                \
+        TLEG_EACH_ACTIVATION(TLEG_ACTIVATE_ROW, portable)}
 
-const struct tleg_kernels tleg_table_portable = {PORTABLE_OPS, PORTABLE_BACKWARD, TLEG_PANELS};
+const struct tleg_kernels tleg_table_portable = {PORTABLE, TLEG_PANELS};
 #if TLEG_HAVE_BLAS
-const struct tleg_kernels tleg_table_portable_blas = {PORTABLE_OPS, PORTABLE_BACKWARD, TLEG_CBLAS};
+const struct tleg_kernels tleg_table_portable_blas = {PORTABLE, TLEG_CBLAS};
 #endif
 
-static const struct tleg_kernels *const tables[] = {
-    &tleg_table_portable,
-#if defined(__x86_64__)
-    &tleg_table_avx2,          &tleg_table_avx512,      &tleg_table_avx512bf16,      &tleg_table_amx,
-#elif defined(__aarch64__)
-    &tleg_table_neon,
-#endif
 #if TLEG_HAVE_BLAS
-    &tleg_table_portable_blas,
+#define TABLES_ANY(name) {&tleg_table_##name, &tleg_table_##name##_blas},
+#else
+#define TABLES_ANY(name) {&tleg_table_##name, NULL},
+#endif
 #if defined(__x86_64__)
-    &tleg_table_avx2_blas,     &tleg_table_avx512_blas, &tleg_table_avx512bf16_blas, &tleg_table_amx_blas,
-#elif defined(__aarch64__)
-    &tleg_table_neon_blas,
+#define TABLES_X86_64(name) TABLES_ANY(name)
+#else
+#define TABLES_X86_64(name)
 #endif
+#if defined(__aarch64__)
+#define TABLES_AARCH64(name) TABLES_ANY(name)
+#else
+#define TABLES_AARCH64(name)
 #endif
+static const struct tleg_kernels *const tables[][2] = {
+#define LEVEL(NAME, name, ARCHITECTURE, ...) TABLES_##ARCHITECTURE(name)
+#include "core/levels.def"
+#undef LEVEL
 };
 enum { TABLES = sizeof tables / sizeof *tables };
 
 static const struct tleg_kernels *table_of(int32_t level, bool blas) {
     for (int i = 0; i < TABLES; i++)
-        if (tables[i]->level == level && (tables[i]->gemm == TLEG_GEMM_BLAS) == blas)
-            return tables[i];
+        if (tables[i][0]->level == level)
+            return tables[i][blas];
     return NULL;
 }
 

@@ -172,8 +172,7 @@ int main(int argc, char **argv) {
     state.z = bench_floats(most, 0.1);
     state.w = bench_floats(most, 0.02);
     state.v = bench_floats(4 * WIDEST, 0.02);
-    const char *name = argc > 1 ? argv[1] : "best";
-    printf("{\"level\":\"%s\",\"fma_gflops\":%.1f,\"copy_gbytes_per_s\":%.1f,\"threads\":1}\n", name,
+    printf("{\"level\":\"%s\",\"fma_gflops\":%.1f,\"copy_gbytes_per_s\":%.1f,\"threads\":1}\n", tleg_level_name(level),
            peak_gflops(level, TLEG_F32), peak_copy(level));
     for (size_t i = 0; i < sizeof dims / sizeof *dims; i++) {
         state.dim = dims[i];

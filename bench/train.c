@@ -36,6 +36,18 @@ static double one_step(tleg_trainer *trainer, const tleg_train_batch *batch) {
     return measure_seconds() - start;
 }
 
+static void say(const tleg_context *context, const tleg_context_options *own, const tleg_trainer_options *options,
+                double seconds, uint64_t bytes) {
+    double gflops = step_operations() / seconds / 1e9;
+    double share = gflops / own->workers / peak_gflops(tleg_context_get_level(context, NULL), TLEG_F32);
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    printf("{\"peer\":\"tleg\",\"model\":\"cifar-train\",\"dtype\":\"%s\",\"batch\":%d,\"threads\":%d,\"ms\":%.2f,",
+           options->dtype == TLEG_BF16 ? "bf16" : "f32", BATCH, (int)own->workers, 1e3 * seconds);
+    printf("\"gflops\":%.1f,\"peak_share\":%.3f,\"trainer_bytes\":%llu,\"peak_bytes\":%lld}\n", gflops, share,
+           (unsigned long long)bytes, (long long)usage.ru_maxrss * 1024);
+}
+
 int main(int argc, char **argv) {
     tleg_context *context;
     tleg_learngene *gene;
@@ -64,16 +76,7 @@ int main(int argc, char **argv) {
     one_step(trainer, &batch);
     for (int i = 0; i < STEPS; i++)
         seconds[i] = one_step(trainer, &batch);
-    double median = measure_median(seconds, STEPS), gflops = step_operations() / median / 1e9;
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    printf("{\"peer\":\"tleg\",\"model\":\"cifar-train\",\"dtype\":\"%s\",\"batch\":%d,\"threads\":%d,\"ms\":%.2f,\"gflops\":%."
-           "1f,\"peak_"
-           "share\":%.3f,"
-           "\"trainer_bytes\":%llu,\"peak_bytes\":%lld}\n",
-           options.dtype == TLEG_BF16 ? "bf16" : "f32", BATCH, own.workers, 1e3 * median, gflops,
-           gflops / own.workers / peak_gflops(tleg_context_get_level(context, NULL), TLEG_F32), (unsigned long long)bytes,
-           (long long)usage.ru_maxrss * 1024);
+    say(context, &own, &options, measure_median(seconds, STEPS), bytes);
     tleg_trainer_free(trainer);
     tleg_learngene_free(gene);
     tleg_context_free(context);

@@ -23,6 +23,21 @@ if(NOT TLEG_FLOATS_ARE_FLOATS)
   message(FATAL_ERROR "libtleg does not build for the x87 unit: for 32-bit x86 add -DCMAKE_C_FLAGS=\"-m32 -msse2 -mfpmath=sse\"")
 endif()
 
+# The command, the tests and the benchmarks train as well as infer; the command opens files.
+foreach(part TOOLS TESTS BENCH)
+  if(TLEG_${part} AND NOT TLEG_TRAIN)
+    if(NOT TLEG_${part} STREQUAL auto)
+      message(FATAL_ERROR "TLEG_${part} is ${TLEG_${part}}, but it needs TLEG_TRAIN=ON")
+    endif()
+    message(STATUS "left out: TLEG_${part}, which needs TLEG_TRAIN=ON")
+    set(TLEG_${part} OFF)
+  endif()
+endforeach()
+if(TLEG_TOOLS STREQUAL auto AND NOT TLEG_FILES)
+  message(STATUS "left out: the command tleg, which needs TLEG_FILES=ON")
+  set(TLEG_TOOLS OFF)
+endif()
+
 # tleg_part(OPTION WHAT MODULE PACKAGE ...): resolves an option that is `auto` by whether pkg-config finds its modules.
 macro(tleg_part option what)
   if(${option})

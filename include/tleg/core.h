@@ -144,7 +144,8 @@ typedef struct tleg_context_options {
     uint32_t struct_size; /* sizeof(tleg_context_options) */
     tleg_level level;     /* TLEG_LEVEL_*; a level that the machine lacks is TLEG_ERROR_UNSUPPORTED */
     int32_t workers;      /* threads that compute, the caller's among them: 0 or 1 means the
-                             caller alone, at most TLEG_MAX_WORKERS; the library starts workers - 1 */
+                             caller alone, at most TLEG_MAX_WORKERS; the library starts workers - 1,
+                             and none in a build without threads */
     tleg_gemm_kind gemm;  /* TLEG_GEMM_* */
     uint64_t error_text_bytes;
 

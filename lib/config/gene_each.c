@@ -20,17 +20,18 @@ static tleg_status visit_outer(const struct walk *walk, int first, int end) {
     return status;
 }
 
-/* weight, bias; or weight_base, weight_ilayer, bias_base, bias_ilayer */
-static tleg_status visit_segment(const struct walk *walk, enum tleg_site site, int32_t segment, bool linear) {
+/* The weight's tensors, then the bias's: weight, bias; or weight_base, weight_ilayer, bias_base, bias_ilayer; and so on. */
+static tleg_status visit_segment(const struct walk *walk, enum tleg_site site, int32_t segment, const struct tleg_span *span) {
+    const int32_t tensors = tleg_span_tensors(span);
     tleg_status status = TLEG_OK;
     for (int bias = 0; bias < 2; bias++) {
         struct tleg_spec spec;
         tleg_site_spec(walk->config, site, bias, &spec);
         if (!spec.name[0])
             continue;
-        for (int part = linear; status == TLEG_OK && part <= 2 * linear; part++) {
-            const struct tleg_gene_place place = {TLEG_SLOT_NONE, site, segment, bias, part};
-            tleg_segment_name(site, segment, bias, part, spec.name);
+        for (int32_t tensor = 0; status == TLEG_OK && tensor < tensors; tensor++) {
+            const struct tleg_gene_place place = {TLEG_SLOT_NONE, site, segment, bias, tensor, tensors};
+            tleg_segment_name(site, segment, bias, span, tensor, spec.name);
             status = walk->visit(walk->arg, &place, &spec);
         }
     }
@@ -44,6 +45,6 @@ tleg_status tleg_gene_each(const tleg_config *config, const struct tleg_schedule
     tleg_status status = visit_outer(&walk, 0, TLEG_SLOT_NORM_WEIGHT);
     for (int site = 0; site < TLEG_SITES; site++)
         for (int32_t k = 0; status == TLEG_OK && k < schedule->count[site]; k++)
-            status = visit_segment(&walk, (enum tleg_site)site, k, tleg_span_linear(&schedule->spans[site][k]));
+            status = visit_segment(&walk, (enum tleg_site)site, k, &schedule->spans[site][k]);
     return status == TLEG_OK ? visit_outer(&walk, TLEG_SLOT_NORM_WEIGHT, TLEG_SLOTS) : status;
 }

@@ -1,14 +1,12 @@
-/* tleg.schedule as JSON, for example {"qkv":[[4,true],[2,false]]}: read strictly, written in one form. */
+/* tleg.schedule as JSON, for example {"qkv":[[4,true],[2,false]],"fc1":[[6,"cosine",3]]}: read strictly, written in one form.
+ */
 #include "config/schedule.h"
 #include "config/text.h"
 #include "format/format.h"
 #include <string.h>
 
 static const char *const form = "its segments [layers, true or false], as in {\"qkv\":[[4,true],[2,false]]}";
-
-bool tleg_span_linear(const struct tleg_span *span) {
-    return span->linear && span->layers != 1;
-}
+static const char *const curves[TLEG_CURVES] = {"power", "chebyshev", "cosine"};
 
 void tleg_schedule_free(struct tleg_schedule *schedule) {
     tleg_release(&schedule->allocator, schedule->memory, schedule->bytes);
@@ -18,7 +16,7 @@ void tleg_schedule_free(struct tleg_schedule *schedule) {
 void tleg_schedule_set_shared(struct tleg_schedule *schedule, enum tleg_site site) {
     if (schedule->depth == 0)
         schedule->depth = 1;
-    schedule->spans[site][0] = (struct tleg_span){schedule->depth, false};
+    schedule->spans[site][0] = (struct tleg_span){schedule->depth, TLEG_CURVE_POWER, 1};
 }
 
 enum { SITE_KEY = 16 }; /* bytes: more than any key and a comma need */
@@ -33,18 +31,48 @@ static enum tleg_site find_site(const struct tleg_json *json, size_t token) {
     return (enum tleg_site)site;
 }
 
-/* One segment: [layers, linear]. */
-static bool read_span(const struct tleg_json *json, size_t token, struct tleg_span *span) {
-    int64_t layers;
-    if (tleg_json_kind(json, token) != TLEG_JSON_ARRAY || tleg_json_size(json, token) != 2)
+static bool find_curve(const struct tleg_json *json, size_t token, enum tleg_curve *curve) {
+    char name[16]; /* more than any needs */
+    if (tleg_json_string(json, token, name, sizeof name) == SIZE_MAX)
         return false;
-    const enum tleg_json_kind flag = tleg_json_kind(json, token + 2);
-    if (!tleg_json_integer(json, token + 1, &layers) || layers < 1 || layers > TLEG_MAX_DEPTH)
-        return false;
-    if (flag != TLEG_JSON_TRUE && flag != TLEG_JSON_FALSE)
-        return false;
-    *span = (struct tleg_span){(int32_t)layers, flag == TLEG_JSON_TRUE};
-    return true;
+    for (int k = 0; k < TLEG_CURVES; k++)
+        if (strcmp(name, curves[k]) == 0) {
+            *curve = (enum tleg_curve)k;
+            return true;
+        }
+    return false;
+}
+
+/* [layers, true or false] or [layers, curve, count]. FORMAT, or UNSUPPORTED of another curve, without a text yet. */
+static tleg_status read_span(const struct tleg_json *json, size_t token, struct tleg_span *span) {
+    const size_t size = tleg_json_kind(json, token) == TLEG_JSON_ARRAY ? tleg_json_size(json, token) : 0;
+    int64_t layers, count = 0;
+    enum tleg_curve curve = TLEG_CURVE_POWER;
+    if (size < 2 || size > 3 || !tleg_json_integer(json, token + 1, &layers) || layers < 1 || layers > TLEG_MAX_DEPTH)
+        return TLEG_ERROR_FORMAT;
+    const enum tleg_json_kind kind = tleg_json_kind(json, token + 2);
+    if (size == 2)
+        count = kind == TLEG_JSON_TRUE ? 2 : kind == TLEG_JSON_FALSE ? 1 : 0;
+    else if (kind == TLEG_JSON_STRING && !find_curve(json, token + 2, &curve))
+        return TLEG_ERROR_UNSUPPORTED;
+    else if (kind != TLEG_JSON_STRING || !tleg_json_integer(json, token + 3, &count) || count == 1)
+        return TLEG_ERROR_FORMAT;
+    if (count < 1 || count > TLEG_MAX_BASIS)
+        return TLEG_ERROR_FORMAT;
+    *span = (struct tleg_span){(int32_t)layers, curve, (int32_t)count};
+    return TLEG_OK;
+}
+
+static tleg_status fail_span(tleg_context *context, tleg_status status, const char *what, const struct tleg_json *json,
+                             size_t token, int32_t segment, enum tleg_site site) {
+    size_t length;
+    const char *found = tleg_json_source(json, token, &length);
+    return tleg_fail(
+        context, status,
+        "%s: segment %d of \"%s\": expected [layers 1 to %d, true or false] or [layers, \"power\", \"chebyshev\" or "
+        "\"cosine\", tensors 2 to %d], found %.*s%s",
+        what, (int)segment, tleg_site_key(site), TLEG_MAX_DEPTH, TLEG_MAX_BASIS, length < 80 ? (int)length : 13,
+        length < 80 ? found : "a longer text", status == TLEG_ERROR_UNSUPPORTED ? ", which may be for a newer libtleg" : "");
 }
 
 /* The segments of a site into its spans; they are counted already. */
@@ -54,9 +82,9 @@ static tleg_status read_site(tleg_context *context, const char *what, const stru
     size_t token = array + 1;
     for (int32_t k = 0; k < schedule->count[site]; k++, token = tleg_json_next(json, token)) {
         struct tleg_span *span = &schedule->spans[site][k];
-        if (!read_span(json, token, span))
-            return tleg_fail(context, TLEG_ERROR_FORMAT, "%s: segment %d of \"%s\": expected [layers 1 to %d, true or false]",
-                             what, (int)k, tleg_site_key(site), TLEG_MAX_DEPTH);
+        const tleg_status status = read_span(json, token, span);
+        if (status != TLEG_OK)
+            return fail_span(context, status, what, json, token, k, site);
         depth += span->layers;
     }
     if (depth > TLEG_MAX_DEPTH)
@@ -121,7 +149,7 @@ static tleg_status make_spans(tleg_context *context, struct tleg_schedule *sched
     schedule->bytes = bytes;
     for (int site = 0; site < TLEG_SITES; site++) {
         schedule->spans[site] = span;
-        *span = (struct tleg_span){0, true};
+        *span = (struct tleg_span){0, TLEG_CURVE_POWER, 2};
         span += schedule->count[site];
     }
     return TLEG_OK;
@@ -155,6 +183,22 @@ tleg_status tleg_schedule_parse(tleg_context *context, const char *what, const c
     return status;
 }
 
+void tleg_span_text(const struct tleg_span *span, struct tleg_text *text) {
+    tleg_text_byte(text, '[');
+    tleg_text_integer(text, span->layers);
+    if (span->count == 1) {
+        tleg_text_put(text, ",false]");
+    } else if (span->count == 2 && span->curve == TLEG_CURVE_POWER) {
+        tleg_text_put(text, ",true]");
+    } else {
+        tleg_text_put(text, ",\"");
+        tleg_text_put(text, curves[span->curve]);
+        tleg_text_put(text, "\",");
+        tleg_text_integer(text, span->count);
+        tleg_text_byte(text, ']');
+    }
+}
+
 size_t tleg_schedule_text(const struct tleg_schedule *schedule, char *out) {
     struct tleg_text text = {out, 0};
     for (int site = 0; site < TLEG_SITES; site++) {
@@ -165,9 +209,8 @@ size_t tleg_schedule_text(const struct tleg_schedule *schedule, char *out) {
         tleg_text_put(&text, tleg_site_key((enum tleg_site)site));
         tleg_text_put(&text, "\":[");
         for (int32_t k = 0; k < schedule->count[site]; k++) {
-            tleg_text_put(&text, k ? ",[" : "[");
-            tleg_text_integer(&text, spans[k].layers);
-            tleg_text_put(&text, spans[k].linear ? ",true]" : ",false]");
+            tleg_text_put(&text, k ? "," : "");
+            tleg_span_text(&spans[k], &text);
         }
         tleg_text_put(&text, "]");
     }

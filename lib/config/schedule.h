@@ -3,13 +3,7 @@
 #define TLEG_LIB_CONFIG_SCHEDULE_H
 
 #include "config/config.h"
-
-struct tleg_span {  /* one segment, as the schedule writes it: [layers, linear] */
-    int32_t layers; /* 0: the one segment of a site that the schedule leaves out; it takes any depth */
-    bool linear;
-};
-/* Whether a segment is stored as base and ilayer: one of a single layer never is. */
-bool tleg_span_linear(const struct tleg_span *span);
+#include "config/text.h"
 
 struct tleg_schedule {
     struct tleg_allocator allocator;
@@ -27,6 +21,8 @@ void tleg_schedule_set_shared(struct tleg_schedule *schedule, enum tleg_site sit
 /* Writes the schedule as JSON without blanks, sites in the order of enum tleg_site; "" when no site is named. Returns the
  * length; `out` NULL: only that. */
 size_t tleg_schedule_text(const struct tleg_schedule *schedule, char *out);
+/* One segment of that: [12,true], [12,false], [12,"chebyshev",4]. */
+void tleg_span_text(const struct tleg_span *span, struct tleg_text *text);
 void tleg_schedule_free(struct tleg_schedule *schedule); /* zeroed is allowed */
 
 /* A tensor's place in a learngene: outside the blocks, or in a segment of a site. */
@@ -35,7 +31,7 @@ struct tleg_gene_place {
     enum tleg_site site; /* TLEG_SITE_NONE: outside */
     int32_t segment;
     bool bias;
-    int part; /* 0 shared, 1 base, 2 ilayer */
+    int32_t tensor, tensors; /* which of the segment's so many */
 };
 /* Calls visit for each tensor of a learngene, in file order, until one returns another status than TLEG_OK. */
 tleg_status tleg_gene_each(const tleg_config *config, const struct tleg_schedule *schedule,

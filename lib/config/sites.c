@@ -96,8 +96,13 @@ void tleg_layer_name(int32_t layer, enum tleg_site site, bool bias, char name[TL
     snprintf(name, TLEG_NAME_TEXT, "blocks.%d.%s.%s", (int)layer, tleg_site_name(site), part_name(site, bias));
 }
 
-void tleg_segment_name(enum tleg_site site, int32_t segment, bool bias, int part, char name[TLEG_NAME_TEXT]) {
-    static const char *const parts[3] = {"", "_base", "_ilayer"};
+void tleg_segment_name(enum tleg_site site, int32_t segment, bool bias, const struct tleg_span *span, int32_t tensor,
+                       char name[TLEG_NAME_TEXT]) {
+    char end[16] = ""; /* the longest is _basis15 */
+    if (tleg_span_is_line(span))
+        snprintf(end, sizeof end, "%s", tensor == 0 ? "_base" : "_ilayer");
+    else if (tleg_span_tensors(span) > 1)
+        snprintf(end, sizeof end, "_basis%d", (int)tensor);
     snprintf(name, TLEG_NAME_TEXT, "blocks.block.%s.instances.%d.%s%s", tleg_site_name(site), (int)segment,
-             part_name(site, bias), parts[part]);
+             part_name(site, bias), end);
 }

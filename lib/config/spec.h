@@ -77,7 +77,31 @@ struct tleg_parameter {
 bool tleg_each_parameter(const tleg_config *config, struct tleg_parameter *parameter);
 /* "blocks.LAYER." + the site's name + ".weight" or ".bias" */
 void tleg_layer_name(int32_t layer, enum tleg_site site, bool bias, char name[TLEG_NAME_TEXT]);
-/* "blocks.block.SITE.instances.SEGMENT.weight" + "", "_base" or "_ilayer" (part 0, 1, 2), or the bias likewise */
-void tleg_segment_name(enum tleg_site site, int32_t segment, bool bias, int part, char name[TLEG_NAME_TEXT]);
+
+/* ---- the segments of a learngene (schedule.h) ----
+ * Layer i of a segment's n is the sum of its tensors, the k-th times f_k, and f_0 is 1 (learngene/coefficients.c). */
+enum tleg_curve {
+    TLEG_CURVE_POWER,     /* f_k = (i/n)^k */
+    TLEG_CURVE_CHEBYSHEV, /* T_k(i/n) */
+    TLEG_CURVE_COSINE,    /* cos(pi k (i + 1/2) / n) */
+    TLEG_CURVES
+};
+struct tleg_span {  /* as the schedule writes it */
+    int32_t layers; /* 0: the one segment of a site that the schedule leaves out; it takes any depth */
+    enum tleg_curve curve;
+    int32_t count; /* of tensors; 1: the layers share one; 2 of TLEG_CURVE_POWER: base and ilayer of a straight line */
+};
+/* How many tensors are stored: of a single layer one. */
+static inline int32_t tleg_span_tensors(const struct tleg_span *span) {
+    return span->layers == 1 ? 1 : span->count;
+}
+/* Whether they are base and ilayer: of a straight line. */
+static inline bool tleg_span_is_line(const struct tleg_span *span) {
+    return tleg_span_tensors(span) == 2 && span->curve == TLEG_CURVE_POWER;
+}
+/* "blocks.block.SITE.instances.SEGMENT.weight", or the bias likewise, and what tells a segment's tensors apart: nothing where
+ * there is one, "_base" and "_ilayer" for a straight line, "_basis0" and so on for any other. */
+void tleg_segment_name(enum tleg_site site, int32_t segment, bool bias, const struct tleg_span *span, int32_t tensor,
+                       char name[TLEG_NAME_TEXT]);
 
 #endif

@@ -76,6 +76,32 @@ double tleg_random_uniform(struct tleg_random *random); /* [0, 1) */
 double tleg_random_normal(struct tleg_random *random, double limit);
 
 /* ---- processor levels (cpu.c) ---- */
+/* Which a build has beyond the portable one: all of its processor's, unless it says -DTLEG_BUILD_AVX512=0 and so on. */
+#if defined(__x86_64__) /* 32-bit programs have no kernels of ours beyond the portable ones */
+#define TLEG_X86 1
+#else
+#define TLEG_X86 0
+#endif
+#define TLEG_BUILD_PORTABLE 1
+#ifndef TLEG_BUILD_AVX2
+#define TLEG_BUILD_AVX2 TLEG_X86
+#endif
+#ifndef TLEG_BUILD_AVX512
+#define TLEG_BUILD_AVX512 TLEG_X86
+#endif
+#ifndef TLEG_BUILD_AVX512BF16
+#define TLEG_BUILD_AVX512BF16 TLEG_X86
+#endif
+#ifndef TLEG_BUILD_AMX
+#define TLEG_BUILD_AMX TLEG_X86
+#endif
+#ifndef TLEG_BUILD_NEON
+#if defined(__aarch64__)
+#define TLEG_BUILD_NEON 1
+#else
+#define TLEG_BUILD_NEON 0
+#endif
+#endif
 /* What the processor announces (cpuid) and the operating system enables (XCR0). All zero where there is no cpuid. */
 struct tleg_cpu_words {
     uint32_t leaf1_ecx, leaf7_ebx, leaf7_edx, leaf7_1_eax;

@@ -2,33 +2,20 @@
 #include "core/core.h"
 #include "core/os.h"
 
-#if defined(__x86_64__) /* 32-bit programs have no kernels of ours beyond the portable ones */
-#define TLEG_X86 1
+#if TLEG_X86
 #include <cpuid.h>
-#else
-#define TLEG_X86 0
 #endif
 
 #define BIT(n) (UINT32_C(1) << (n))
 
-enum architecture { ANY, X86_64, AARCH64 };
-#if TLEG_X86
-#define HERE X86_64
-#elif defined(__aarch64__)
-#define HERE AARCH64
-#else
-#define HERE ANY
-#endif
-
 /* The levels by their number; what each needs beyond what the level before it in `after` needs. */
 static const struct level {
     const char *name;
-    enum architecture architecture;
+    bool built; /* whether this build has kernels for it */
     int32_t after;
     struct tleg_cpu_words needs;
 } levels[] = {
-#define LEVEL(NAME, name, ARCHITECTURE, AFTER, ...)                                                                            \
-    [TLEG_LEVEL_##NAME] = {#name, ARCHITECTURE, TLEG_LEVEL_##AFTER, {__VA_ARGS__}},
+#define LEVEL(NAME, name, AFTER, ...) [TLEG_LEVEL_##NAME] = {#name, TLEG_BUILD_##NAME, TLEG_LEVEL_##AFTER, {__VA_ARGS__}},
 #include "core/levels.def"
 #undef LEVEL
 };
@@ -39,10 +26,9 @@ static const struct level *level_of(int32_t level) {
     return level > 0 && level < LEVELS ? &levels[level] : NULL;
 }
 
-/* Whether this build has kernels for it. */
 static bool built(int32_t level) {
     const struct level *row = level_of(level);
-    return row && (row->architecture == ANY || row->architecture == HERE);
+    return row && row->built;
 }
 
 #if TLEG_X86
@@ -81,8 +67,7 @@ static bool meets(const struct tleg_cpu_words *words, const struct tleg_cpu_word
 
 bool tleg_cpu_words_have(const struct tleg_cpu_words *words, int32_t level) {
     const struct level *row = level_of(level);
-    /* The words tell all x86 levels apart, wherever they come from; what another architecture has, it has where it is. */
-    if (!row || (row->architecture == AARCH64 && HERE != AARCH64))
+    if (!row || (level == TLEG_LEVEL_NEON && !row->built)) /* what has no words is there where it is built */
         return false;
     for (; row; row = level_of(row->after))
         if (!meets(words, &row->needs))
@@ -122,7 +107,7 @@ int32_t tleg_level_best(void) {
     struct tleg_cpu_words words;
     tleg_cpu_read(&words);
     int32_t best = tleg_level_best_of(&words);
-    while (!granted(best))
+    while (!built(best) || !granted(best))
         best = levels[best].after;
     return best;
 }

@@ -76,6 +76,8 @@ size_t tleg_json_next(const struct tleg_json *json, size_t token);
  * not fit or is no string. The unescaped text is never longer than the escaped one. */
 size_t tleg_json_string(const struct tleg_json *json, size_t token, char *out, size_t capacity);
 bool tleg_json_integer(const struct tleg_json *json, size_t token, int64_t *value);
+/* A token as it is written (a string without its quotes), `length` bytes without a NUL. */
+const char *tleg_json_source(const struct tleg_json *json, size_t token, size_t *length);
 
 /* ---- writer (safetensors_write.c; the header in header_write.c) ---- */
 struct tleg_write_entry {

@@ -73,6 +73,12 @@ enum tleg_json_kind tleg_json_kind(const struct tleg_json *json, size_t token) {
     return first == 't' ? TLEG_JSON_TRUE : first == 'f' ? TLEG_JSON_FALSE : first == 'n' ? TLEG_JSON_NULL : TLEG_JSON_NUMBER;
 }
 
+const char *tleg_json_source(const struct tleg_json *json, size_t token, size_t *length) {
+    const jsmntok_t *found = token_at(json, token);
+    *length = found ? (size_t)(found->end - found->start) : 0;
+    return found ? json->text + found->start : "";
+}
+
 size_t tleg_json_size(const struct tleg_json *json, size_t token) {
     const jsmntok_t *found = token_at(json, token);
     return found && (found->type == JSMN_OBJECT || found->type == JSMN_ARRAY) ? (size_t)found->size : 0;

@@ -11,23 +11,17 @@ const struct tleg_kernels tleg_table_portable = {PORTABLE, TLEG_PANELS};
 const struct tleg_kernels tleg_table_portable_blas = {PORTABLE, TLEG_CBLAS};
 #endif
 
+/* Of each level that the build has: the table, and that with cblas. */
 #if TLEG_HAVE_BLAS
-#define TABLES_ANY(name) {&tleg_table_##name, &tleg_table_##name##_blas},
+#define TABLES_1(name) {&tleg_table_##name, &tleg_table_##name##_blas},
 #else
-#define TABLES_ANY(name) {&tleg_table_##name, NULL},
+#define TABLES_1(name) {&tleg_table_##name, NULL},
 #endif
-#if defined(__x86_64__)
-#define TABLES_X86_64(name) TABLES_ANY(name)
-#else
-#define TABLES_X86_64(name)
-#endif
-#if defined(__aarch64__)
-#define TABLES_AARCH64(name) TABLES_ANY(name)
-#else
-#define TABLES_AARCH64(name)
-#endif
+#define TABLES_0(name)
+#define TABLES_IF(built, name) TABLES_##built(name)
+#define TABLES_OF(built, name) TABLES_IF(built, name)
 static const struct tleg_kernels *const tables[][2] = {
-#define LEVEL(NAME, name, ARCHITECTURE, ...) TABLES_##ARCHITECTURE(name)
+#define LEVEL(NAME, name, ...) TABLES_OF(TLEG_BUILD_##NAME, name)
 #include "core/levels.def"
 #undef LEVEL
 };

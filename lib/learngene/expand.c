@@ -1,4 +1,4 @@
-/* From base and ilayer to layers: a whole model at once, or one layer at a time for an elastic session. */
+/* From a segment's tensors to layers: a whole model at once, or one layer at a time for an elastic session. */
 #include "learngene/expander.h"
 
 /* ---- where a layer lies ---- */
@@ -8,18 +8,29 @@ void tleg_expander_share_depth(const tleg_expander *e, int32_t depth, int32_t *l
         tleg_schedule_share(e->count[site], e->lengths[site], depth, lengths);
 }
 
-const struct tleg_packed_segment *tleg_expander_at(const tleg_expander *e, const int32_t *lengths, enum tleg_site site,
-                                                   int32_t layer, float *c) {
-    for (int s = 0; s < (int)site; s++)
-        lengths += e->count[s];
-    int32_t segment;
-    tleg_schedule_at(e->count[site], lengths, layer, &segment, c);
-    return &e->segments[site][segment];
+/* The basis of tensors that lie `step` floats apart. */
+static void set_basis(struct tleg_basis *basis, int32_t tensors, const float *first, size_t step, const float *c) {
+    basis->count = first ? tensors : 0;
+    for (int32_t k = 0; k < basis->count; k++) {
+        basis->tensor[k] = first + (size_t)k * step;
+        basis->c[k] = c[k];
+    }
 }
 
-void tleg_expander_vector(const tleg_expander *e, const float *base, const float *ilayer, float c, size_t count, float *out) {
-    struct tleg_basis basis = tleg_basis_line(base, ilayer, c);
-    tleg_expand(e->kernels, &basis, 0, count, TLEG_F32, out);
+void tleg_expander_at(const tleg_expander *e, const int32_t *lengths, enum tleg_site site, int32_t layer,
+                      struct tleg_layer_bases *bases) {
+    for (int s = 0; s < (int)site; s++)
+        lengths += e->count[s];
+    const struct tleg_layer_place place = tleg_schedule_at(e->count[site], lengths, layer);
+    const struct tleg_packed_segment *segment = &e->segments[site][place.segment];
+    float c[TLEG_MAX_BASIS];
+    tleg_coefficients(segment->curve, place.layer, place.layers, segment->tensors, c);
+    set_basis(&bases->weight, segment->tensors, segment->weight, e->weight_step[site], c);
+    set_basis(&bases->bias, segment->tensors, segment->bias, e->bias_step[site], c);
+}
+
+void tleg_expander_vector(const tleg_expander *e, const struct tleg_basis *basis, size_t count, float *out) {
+    tleg_expand(e->kernels, basis, 0, count, TLEG_F32, out);
     tleg_round_vector(e->kernels, e->config.c.dtype, count, out, out);
 }
 
@@ -41,10 +52,10 @@ static void lay_out(struct expansion *x) {
         size_t count = tleg_site_is_vector(site) ? 0 : x->expander->packed[site];
         x->first[site + 1] = x->first[site] + (int64_t)((count + STRETCH - 1) / STRETCH);
         for (int32_t l = 0; l < depth; l++) {
-            float c;
-            const struct tleg_packed_segment *s = tleg_expander_at(x->expander, x->lengths, site, l, &c);
-            x->layers[site * depth + l] = (struct tleg_formed){tleg_basis_line(s->weight, s->weight_ilayer, c),
-                                                               tleg_model_layer(x->model, l) + x->model->layout.weight[site]};
+            struct tleg_layer_bases bases = {0};
+            tleg_expander_at(x->expander, x->lengths, site, l, &bases);
+            x->layers[site * depth + l] =
+                (struct tleg_formed){bases.weight, tleg_model_layer(x->model, l) + x->model->layout.weight[site]};
         }
     }
 }
@@ -66,16 +77,14 @@ static void expand_vectors(const struct expansion *x) {
     const tleg_expander *e = x->expander;
     for (int32_t l = 0; l < x->model->config.c.depth; l++)
         for (int site = 0; site < TLEG_SITES; site++) {
-            float c;
-            const struct tleg_packed_segment *s = tleg_expander_at(e, x->lengths, site, l, &c);
+            struct tleg_layer_bases bases;
+            tleg_expander_at(e, x->lengths, site, l, &bases);
             char *layer = tleg_model_layer(x->model, l);
             const struct tleg_layer_layout *layout = &x->model->layout;
             if (tleg_site_is_vector(site))
-                tleg_expander_vector(e, s->weight, s->weight_ilayer, c, e->packed[site],
-                                     (float *)(void *)(layer + layout->weight[site]));
-            if (s->bias)
-                tleg_expander_vector(e, s->bias, s->bias_ilayer, c, e->biases[site],
-                                     (float *)(void *)(layer + layout->bias[site]));
+                tleg_expander_vector(e, &bases.weight, e->packed[site], (float *)(void *)(layer + layout->weight[site]));
+            if (bases.bias.count)
+                tleg_expander_vector(e, &bases.bias, e->biases[site], (float *)(void *)(layer + layout->bias[site]));
         }
 }
 
@@ -142,11 +151,11 @@ static void set_depth(const void *owner, int32_t depth, void *state) {
 }
 
 /* Forms a vector at *at and moves *at behind it. */
-static const float *form(const tleg_expander *e, const float *base, const float *ilayer, float c, size_t count, float **at) {
-    if (!base)
+static const float *form(const tleg_expander *e, const struct tleg_basis *basis, size_t count, float **at) {
+    if (basis->count == 0)
         return NULL;
     float *out = *at;
-    tleg_expander_vector(e, base, ilayer, c, count, out);
+    tleg_expander_vector(e, basis, count, out);
     *at += tleg_size_align(count * sizeof(float)) / sizeof(float);
     return out;
 }
@@ -154,19 +163,18 @@ static const float *form(const tleg_expander *e, const float *base, const float 
 static void get_layer(const void *owner, const void *state, int32_t layer, float *vectors, struct tleg_layer *out) {
     const tleg_expander *e = owner;
     for (int site = 0; site < TLEG_SITES; site++) {
-        float c;
-        const struct tleg_packed_segment *s = tleg_expander_at(e, state, site, layer, &c);
-        const float *bias = form(e, s->bias, s->bias_ilayer, c, e->biases[site], &vectors);
+        struct tleg_layer_bases bases = {0};
+        tleg_expander_at(e, state, site, layer, &bases);
+        const float *bias = form(e, &bases.bias, e->biases[site], &vectors);
         if (tleg_site_is_vector(site)) {
-            out->norm[site] =
-                (struct tleg_norm){.weight = form(e, s->weight, s->weight_ilayer, c, e->packed[site], &vectors), .bias = bias};
+            out->norm[site] = (struct tleg_norm){.weight = form(e, &bases.weight, e->packed[site], &vectors), .bias = bias};
             continue;
         }
         struct tleg_spec spec;
         tleg_site_spec(&e->config.c, site, false, &spec);
         out->linear[site] = (struct tleg_linear){.weight = {.n = spec.shape[0],
                                                             .k = spec.shape[1],
-                                                            .basis = tleg_basis_line(s->weight, s->weight_ilayer, c),
+                                                            .basis = bases.weight,
                                                             .stored = TLEG_F32,
                                                             .rounded = e->config.c.dtype},
                                                  .bias = bias};

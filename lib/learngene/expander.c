@@ -105,12 +105,6 @@ struct layout {
     size_t bytes;
 };
 
-static size_t segment_floats(const tleg_expander *e, enum tleg_site site, const struct tleg_segment *segment) {
-    size_t weight = tleg_size_align(e->packed[site] * sizeof(float)), bias = tleg_size_align(e->biases[site] * sizeof(float));
-    size_t parts = segment->weight_ilayer ? 2 : 1;
-    return parts * (weight + bias);
-}
-
 static void measure_sites(tleg_expander *e) {
     const tleg_config *config = &e->config.c;
     for (int site = 0; site < TLEG_SITES; site++) {
@@ -121,7 +115,14 @@ static void measure_sites(tleg_expander *e) {
         e->packed[site] = tleg_site_is_vector(site)
                               ? tleg_spec_count(&spec)
                               : tleg_packed_count(e->kernels, config->dtype, spec.shape[0], spec.shape[1]);
+        e->weight_step[site] = tleg_size_align(e->packed[site] * sizeof(float)) / sizeof(float);
+        e->bias_step[site] = tleg_size_align(e->biases[site] * sizeof(float)) / sizeof(float);
     }
+}
+
+static void place_segment(const tleg_expander *e, enum tleg_site site, int32_t tensors, size_t *end) {
+    tleg_place(end, (size_t)tensors, e->weight_step[site] * sizeof(float));
+    tleg_place(end, (size_t)tensors, e->bias_step[site] * sizeof(float));
 }
 
 static void make_layout(const tleg_expander *e, const tleg_learngene *gene, struct layout *layout) {
@@ -135,7 +136,7 @@ static void make_layout(const tleg_expander *e, const tleg_learngene *gene, stru
     layout->values = end;
     for (int site = 0; site < TLEG_SITES; site++)
         for (int32_t k = 0; k < gene->segment_count[site]; k++)
-            tleg_place(&end, segment_floats(e, site, &gene->segments[site][k]), 1);
+            place_segment(e, site, gene->segments[site][k].tensors, &end);
     layout->bytes = end;
 }
 
@@ -145,7 +146,7 @@ struct packing {
     const tleg_expander *expander;
     const tleg_learngene *gene;
     float *scratch;
-    char *at; /* where the next tensor goes */
+    float *at; /* where the next tensor goes */
 };
 
 struct tensor_source {
@@ -159,17 +160,12 @@ static tleg_status read_tensor(tleg_context *context, void *source, size_t first
     return tleg_gene_numbers(context, from->gene, from->tensor, first, count, room, numbers);
 }
 
-/* Packs one tensor, as f32 in the order that the expanded type has; NULL stays NULL. */
-static tleg_status put(struct packing *p, enum tleg_site site, bool bias, const struct tleg_gene_tensor *tensor,
-                       const float **place) {
+/* Packs one tensor, as f32 in the order that the expanded type has. */
+static tleg_status put(struct packing *p, enum tleg_site site, bool bias, const struct tleg_gene_tensor *tensor) {
     const tleg_expander *e = p->expander;
-    *place = NULL;
-    if (!tensor)
-        return TLEG_OK;
     struct tensor_source from = {p->gene, tensor};
-    float *to = (float *)(void *)p->at;
-    *place = to;
-    p->at += tleg_size_align((bias ? e->biases[site] : e->packed[site]) * sizeof(float));
+    float *to = p->at;
+    p->at += bias ? e->bias_step[site] : e->weight_step[site];
     if (bias || tleg_site_is_vector(site))
         return tleg_round_from(p->context, e->kernels, TLEG_F32, tensor->count, read_tensor, &from, to);
     return tleg_pack_from(p->context, e->kernels, e->config.c.dtype, TLEG_F32, tensor->spec.shape[0], tensor->spec.shape[1],
@@ -178,20 +174,21 @@ static tleg_status put(struct packing *p, enum tleg_site site, bool bias, const 
 
 static tleg_status put_segment(struct packing *p, enum tleg_site site, const struct tleg_segment *from,
                                struct tleg_packed_segment *to) {
-    tleg_status status = put(p, site, false, from->weight, &to->weight);
-    if (!status)
-        status = put(p, site, false, from->weight_ilayer, &to->weight_ilayer);
-    if (!status)
-        status = put(p, site, true, from->bias, &to->bias);
-    if (!status)
-        status = put(p, site, true, from->bias_ilayer, &to->bias_ilayer);
+    tleg_status status = TLEG_OK;
+    *to = (struct tleg_packed_segment){.curve = from->curve, .tensors = from->tensors, .weight = p->at};
+    for (int32_t k = 0; k < from->tensors && !status; k++)
+        status = put(p, site, false, from->weight + k);
+    if (from->bias)
+        to->bias = p->at;
+    for (int32_t k = 0; from->bias && k < from->tensors && !status; k++)
+        status = put(p, site, true, from->bias + k);
     return status;
 }
 
 static tleg_status pack_sites(struct packing *p, tleg_expander *e, const struct layout *layout) {
     char *memory = e->memory;
     tleg_status status = TLEG_OK;
-    p->at = memory + layout->values;
+    p->at = (float *)(void *)(memory + layout->values);
     for (int site = 0; site < TLEG_SITES; site++) {
         e->count[site] = p->gene->segment_count[site];
         e->total += e->count[site];

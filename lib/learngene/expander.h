@@ -1,4 +1,4 @@
-/* The expander from inside: base and ilayer of every site, packed once. */
+/* The expander from inside: the tensors of every site, packed once. */
 #ifndef TLEG_LIB_EXPANDER_H
 #define TLEG_LIB_EXPANDER_H
 
@@ -6,10 +6,12 @@
 #include "vit/handle/handle.h"
 #include <tleg/expander.h>
 
-/* A segment's values, f32. Matrices packed, vectors as they are; ilayer NULL: shared; bias NULL: none. */
+/* A segment's values, f32: matrices packed, vectors as they are. The tensors of its weight lie weight_step floats apart, those
+ * of its bias bias_step. */
 struct tleg_packed_segment {
-    const float *weight, *weight_ilayer;
-    const float *bias, *bias_ilayer;
+    enum tleg_curve curve;
+    int32_t tensors;
+    const float *weight, *bias; /* the first of so many; bias NULL: none */
 };
 
 struct tleg_expander {
@@ -23,8 +25,9 @@ struct tleg_expander {
     int32_t *lengths[TLEG_SITES]; /* of segments, as learned */
     int32_t total;                /* segments of all sites */
     int32_t least_depth;
-    size_t packed[TLEG_SITES]; /* elements of a weight, padding included */
-    size_t biases[TLEG_SITES]; /* elements of a bias; 0: none */
+    size_t packed[TLEG_SITES];                             /* elements of a weight, padding included */
+    size_t biases[TLEG_SITES];                             /* elements of a bias; 0: none */
+    size_t weight_step[TLEG_SITES], bias_step[TLEG_SITES]; /* floats from one tensor of a segment to its next */
     void *memory;
     size_t bytes;
 };
@@ -39,11 +42,13 @@ void tleg_expander_network(const tleg_expander *expander, struct tleg_network *n
 
 /* Where each layer of a depth lies: the lengths of all segments, `total` numbers, site after site. */
 void tleg_expander_share_depth(const tleg_expander *expander, int32_t depth, int32_t *lengths);
-/* A site's segment and coefficient in layer 0..depth-1. */
-const struct tleg_packed_segment *tleg_expander_at(const tleg_expander *expander, const int32_t *lengths, enum tleg_site site,
-                                                   int32_t layer, float *c);
-/* out = base + c * ilayer (ilayer may be NULL), rounded to the expander's element type, as f32. */
-void tleg_expander_vector(const tleg_expander *expander, const float *base, const float *ilayer, float c, size_t count,
-                          float *out);
+/* What a site's weight and bias are in layer 0..depth-1. */
+struct tleg_layer_bases {
+    struct tleg_basis weight, bias; /* a bias of no tensors: none */
+};
+void tleg_expander_at(const tleg_expander *expander, const int32_t *lengths, enum tleg_site site, int32_t layer,
+                      struct tleg_layer_bases *bases);
+/* out = the sum, rounded to the expander's element type, as f32. */
+void tleg_expander_vector(const tleg_expander *expander, const struct tleg_basis *basis, size_t count, float *out);
 
 #endif

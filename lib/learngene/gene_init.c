@@ -45,17 +45,20 @@ static void init_site(const struct tleg_gene_tensor *tensor, struct tleg_random 
     if (place->bias)
         fill(tensor, 0);
     else if (tleg_site_is_vector(place->site))
-        fill(tensor, place->part == 2 ? 0 : 1);
+        fill(tensor, place->tensor == 0 ? 1 : 0);
     else
         fill_normal(tensor, random);
 }
 
-/* Distinct for every place; never renumbered, or seeds would mean other learngenes. */
+/* Distinct for every place; never renumbered, or seeds would mean other learngenes. Of a segment's tensors the first two have
+ * the same streams whatever their number, a single one has its own, and the third and later are numbered apart. */
 static uint64_t stream_of(const struct tleg_gene_place *place) {
     if (place->slot != TLEG_SLOT_NONE)
         return (uint64_t)place->slot;
-    return 64 + (((uint64_t)place->site * TLEG_MAX_DEPTH + (uint64_t)place->segment) * 2 + place->bias) * 3 +
-           (uint64_t)place->part;
+    const uint64_t row = ((uint64_t)place->site * TLEG_MAX_DEPTH + (uint64_t)place->segment) * 2 + place->bias;
+    if (place->tensor >= 2)
+        return ((uint64_t)1 << 32) + row * TLEG_MAX_BASIS + (uint64_t)place->tensor;
+    return 64 + row * 3 + (place->tensors == 1 ? 0 : 1 + (uint64_t)place->tensor);
 }
 
 static void init(const tleg_learngene *gene, uint64_t seed) {

@@ -21,13 +21,11 @@ static tleg_status measure_tensor(void *arg, const struct tleg_gene_place *place
     return TLEG_OK;
 }
 
-/* Where the handle keeps the pointer to a tensor. */
+/* Where the handle keeps the pointer to a tensor; of a segment's to the first alone. */
 static const struct tleg_gene_tensor **find_slot(tleg_learngene *gene, const struct tleg_gene_place *place) {
     if (place->slot != TLEG_SLOT_NONE)
         return &gene->outer[place->slot];
     struct tleg_segment *segment = &gene->segments[place->site][place->segment];
-    if (place->part == 2)
-        return place->bias ? &segment->bias_ilayer : &segment->weight_ilayer;
     return place->bias ? &segment->bias : &segment->weight;
 }
 
@@ -39,7 +37,8 @@ static tleg_status place_tensor(void *arg, const struct tleg_gene_place *place, 
     tensor->count = tleg_spec_count(spec);
     size_t at = tleg_place(&layout->numbers, tensor->count, sizeof(float));
     tensor->data = layout->data ? (float *)(void *)(layout->data + at) : NULL;
-    *find_slot(layout->gene, place) = tensor;
+    if (place->tensor == 0)
+        *find_slot(layout->gene, place) = tensor;
     return TLEG_OK;
 }
 
@@ -48,8 +47,9 @@ static void place_segments(tleg_learngene *gene, const struct tleg_schedule *sch
         gene->segments[site] = segment;
         gene->segment_count[site] = schedule->count[site];
         for (int32_t k = 0; k < schedule->count[site]; k++, segment++) {
-            const int32_t layers = schedule->spans[site][k].layers;
-            *segment = (struct tleg_segment){.layers = layers ? layers : 1};
+            const struct tleg_span *span = &schedule->spans[site][k];
+            *segment = (struct tleg_segment){
+                .layers = span->layers ? span->layers : 1, .curve = span->curve, .tensors = tleg_span_tensors(span)};
         }
     }
 }

@@ -7,11 +7,12 @@
 
 struct tleg_gene_tensor;
 
-/* Consecutive layers of a site that lie on one line, or share one value. */
+/* Consecutive layers of a site that are sums of the same tensors, or share one. */
 struct tleg_segment {
-    int32_t layers;                                             /* as learned; 1 where the schedule does not name the site */
-    const struct tleg_gene_tensor *weight, *bias;               /* base, or the shared value; bias NULL: none */
-    const struct tleg_gene_tensor *weight_ilayer, *bias_ilayer; /* NULL: shared */
+    int32_t layers; /* as learned; 1 where the schedule does not name the site */
+    enum tleg_curve curve;
+    int32_t tensors;                              /* of the weight, and of the bias */
+    const struct tleg_gene_tensor *weight, *bias; /* the first of so many that stand side by side; bias NULL: none */
 };
 
 struct tleg_learngene {
@@ -36,9 +37,16 @@ tleg_learngene *tleg_learngene_share(const tleg_learngene *gene);
 /* The lengths of a site's segments at another depth: one layer each, then one at a time to the segment with the largest
  * n_k * depth - now_k * sum (ties: the earlier). `lengths` and `now` may not overlap. depth >= count. */
 void tleg_schedule_share(int32_t count, const int32_t *lengths, int32_t depth, int32_t *now);
-/* Where layer 0..depth-1 lies: its segment and its coefficient (float)((double)i / n). */
-void tleg_schedule_at(int32_t count, const int32_t *now, int32_t layer, int32_t *segment, float *c);
+/* Where layer 0..depth-1 lies: which layer of which segment. */
+struct tleg_layer_place {
+    int32_t segment, layer, layers; /* the segment has so many at this depth */
+};
+struct tleg_layer_place tleg_schedule_at(int32_t count, const int32_t *now, int32_t layer);
 /* The most segments of any site: the least depth. */
 int32_t tleg_schedule_least(const struct tleg_learngene *gene);
+
+/* ---- coefficients (coefficients.c) ---- */
+/* What tensor k of `count` counts for in layer 0..layers-1 of a segment; c[0] is 1. */
+void tleg_coefficients(enum tleg_curve curve, int32_t layer, int32_t layers, int32_t count, float c[]);
 
 #endif

@@ -22,12 +22,11 @@ void tleg_schedule_share(int32_t count, const int32_t *lengths, int32_t depth, i
     }
 }
 
-void tleg_schedule_at(int32_t count, const int32_t *now, int32_t layer, int32_t *segment, float *c) {
+struct tleg_layer_place tleg_schedule_at(int32_t count, const int32_t *now, int32_t layer) {
     int32_t k = 0;
     while (k + 1 < count && layer >= now[k])
         layer -= now[k++];
-    *segment = k;
-    *c = (float)((double)layer / now[k]);
+    return (struct tleg_layer_place){k, layer, now[k]};
 }
 
 int32_t tleg_schedule_least(const struct tleg_learngene *gene) {

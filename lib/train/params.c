@@ -3,13 +3,9 @@
 
 #include <string.h>
 
-static size_t rounded(size_t count) {
-    return (count + 15) / 16 * 16;
-}
-
 static void count_one(struct tleg_params *params, const struct tleg_spec *spec) {
     params->count++;
-    params->floats += rounded(tleg_spec_count(spec)); /* the source holds as many: no overflow */
+    params->floats += tleg_param_floats(tleg_spec_count(spec)); /* the source holds as many: no overflow */
 }
 
 void tleg_params_measure(const tleg_learngene *gene, const tleg_model *model, struct tleg_params *params) {
@@ -43,14 +39,12 @@ static struct tleg_param *add(tleg_trainer *trainer, int64_t index, size_t *at, 
     size_t length = strlen(name);
     memcpy(param->name, name, length < TLEG_NAME_TEXT ? length : TLEG_NAME_TEXT - 1);
     memcpy(param->shape, spec->shape, sizeof param->shape);
-    *at += rounded(param->count);
+    *at += tleg_param_floats(param->count);
     return param;
 }
 
-static int64_t *slot_of(struct tleg_train_segment *segment, bool bias, bool ilayer) {
-    if (bias)
-        return ilayer ? &segment->bias_ilayer : &segment->bias;
-    return ilayer ? &segment->weight_ilayer : &segment->weight;
+static int64_t *slot_of(struct tleg_train_segment *segment, bool bias) {
+    return bias ? &segment->bias : &segment->weight;
 }
 
 static void place_gene(tleg_trainer *trainer, const tleg_learngene *gene) {
@@ -62,8 +56,8 @@ static void place_gene(tleg_trainer *trainer, const tleg_learngene *gene) {
         memcpy(trainer->values + param->at, tensor->data, tensor->count * sizeof(float));
         if (place->slot != TLEG_SLOT_NONE)
             trainer->outer[place->slot] = (int64_t)param->at;
-        else
-            *slot_of(&trainer->segments[place->site][place->segment], place->bias, place->part == 2) = (int64_t)param->at;
+        else if (place->tensor == 0)
+            *slot_of(&trainer->segments[place->site][place->segment], place->bias) = (int64_t)param->at;
     }
 }
 
@@ -77,27 +71,25 @@ static void place_model(tleg_trainer *trainer, const tleg_model *model, float *s
         if (entry.layer < 0)
             trainer->outer[entry.slot] = (int64_t)param->at;
         else
-            *slot_of(&trainer->segments[entry.site][entry.layer], entry.bias, false) = (int64_t)param->at;
+            *slot_of(&trainer->segments[entry.site][entry.layer], entry.bias) = (int64_t)param->at;
     }
 }
 
 void tleg_params_place(tleg_trainer *trainer, const tleg_learngene *gene, const tleg_model *model, float *scratch) {
-    const struct tleg_train_segment none = {TLEG_NOT_THERE, TLEG_NOT_THERE, TLEG_NOT_THERE, TLEG_NOT_THERE};
+    static const struct tleg_segment one = {.layers = 1, .curve = TLEG_CURVE_POWER, .tensors = 1}; /* a model's layer */
     for (int slot = 0; slot < TLEG_SLOTS; slot++)
         trainer->outer[slot] = TLEG_NOT_THERE;
     for (int site = 0; site < TLEG_SITES; site++)
         for (int32_t k = 0; k < trainer->layout.params.segments[site]; k++) {
-            trainer->segments[site][k] = none;
-            trainer->lengths[site][k] = gene ? gene->segments[site][k].layers : 1;
+            const struct tleg_segment *from = gene ? &gene->segments[site][k] : &one;
+            trainer->segments[site][k] = (struct tleg_train_segment){
+                .curve = from->curve, .tensors = from->tensors, .weight = TLEG_NOT_THERE, .bias = TLEG_NOT_THERE};
+            trainer->lengths[site][k] = from->layers;
         }
     if (gene)
         place_gene(trainer, gene);
     else
         place_model(trainer, model, scratch);
-}
-
-struct tleg_gradient tleg_train_gradient(const tleg_trainer *trainer, int64_t base, int64_t ilayer, float c) {
-    return tleg_gradient_line(base < 0 ? NULL : trainer->gradient + base, ilayer < 0 ? NULL : trainer->gradient + ilayer, c);
 }
 
 const float *tleg_train_value(const tleg_trainer *trainer, enum tleg_slot slot) {

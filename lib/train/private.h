@@ -7,7 +7,12 @@
 #include <tleg/train.h>
 
 /* ---- parameters (params.c) ---- */
-/* Values, gradients, moments and average are arrays of one order, `floats` long; each parameter begins on a multiple of 16. */
+/* Values, gradients, moments and average are arrays of one order, `floats` long; each parameter begins on a multiple of
+ * TLEG_PARAM_FLOATS. */
+enum { TLEG_PARAM_FLOATS = 16 };
+static inline size_t tleg_param_floats(size_t count) { /* what `count` numbers take */
+    return (count + TLEG_PARAM_FLOATS - 1) / TLEG_PARAM_FLOATS * TLEG_PARAM_FLOATS;
+}
 struct tleg_param {
     char name[TLEG_NAME_TEXT];
     int32_t rank;
@@ -19,7 +24,9 @@ enum { TLEG_NOT_THERE = -1 };
 /* Where a segment's numbers are in those arrays, or TLEG_NOT_THERE. A model is taken as a learngene whose every layer is a
  * shared segment of its own, so that both are trained by the same code. */
 struct tleg_train_segment {
-    int64_t weight, weight_ilayer, bias, bias_ilayer;
+    enum tleg_curve curve;
+    int32_t tensors;
+    int64_t weight, bias; /* the first of so many; the next begins at the next multiple of TLEG_PARAM_FLOATS after it */
 };
 struct tleg_params {
     const tleg_learngene *gene; /* the source, while it is read: one of the two */
@@ -108,8 +115,6 @@ tleg_status tleg_trainer_ask(tleg_trainer *trainer, tleg_train_batch *batch);
 /* Forward and backward at a depth: adds share * gradient, and to *loss. */
 tleg_status tleg_trainer_pass(tleg_trainer *trainer, const tleg_train_batch *batch, int32_t depth, double share,
                               tleg_train_loss *loss);
-/* A gradient's destination: an array offset, or not wanted. */
-struct tleg_gradient tleg_train_gradient(const tleg_trainer *trainer, int64_t base, int64_t ilayer, float c);
 const float *tleg_train_value(const tleg_trainer *trainer, enum tleg_slot slot); /* NULL: not there */
 
 /* ---- the step (optimiser.c) ---- */

@@ -8,18 +8,16 @@
 
 struct layer_at { /* of one site in one layer */
     const struct tleg_train_segment *segment;
-    float c;
+    float c[TLEG_MAX_BASIS];
 };
 
-static struct layer_at find_layer(const tleg_trainer *t, enum tleg_site site, int32_t layer) {
+static void find_layer(const tleg_trainer *t, enum tleg_site site, int32_t layer, struct layer_at *at) {
     const int32_t *now = t->now;
     for (int s = 0; s < (int)site; s++)
         now += t->layout.params.segments[s];
-    struct layer_at at;
-    int32_t segment;
-    tleg_schedule_at(t->layout.params.segments[site], now, layer, &segment, &at.c);
-    at.segment = &t->segments[site][segment];
-    return at;
+    const struct tleg_layer_place place = tleg_schedule_at(t->layout.params.segments[site], now, layer);
+    at->segment = &t->segments[site][place.segment];
+    tleg_coefficients(at->segment->curve, place.layer, place.layers, at->segment->tensors, at->c);
 }
 
 static bool keeps_layers(const tleg_trainer *t) {
@@ -59,22 +57,42 @@ static void place_matrices(struct forming *forming) {
     }
 }
 
-/* value = base + c * ilayer: a matrix row-major, a vector where the layer has it */
+/* The basis of a segment's tensors, `count` numbers each, from offset `first` on. */
+static struct tleg_basis basis_at(const tleg_trainer *t, const struct layer_at *at, int64_t first, size_t count) {
+    struct tleg_basis basis = {.count = at->segment->tensors};
+    for (int32_t k = 0; k < basis.count; k++) {
+        basis.tensor[k] = t->values + first + (size_t)k * tleg_param_floats(count);
+        basis.c[k] = at->c[k];
+    }
+    return basis;
+}
+
+/* Where their gradients go. */
+static struct tleg_gradient gradient_at(const tleg_trainer *t, const struct layer_at *at, int64_t first, size_t count) {
+    struct tleg_gradient gradient = {.count = first < 0 ? 0 : at->segment->tensors};
+    for (int32_t k = 0; k < gradient.count; k++) {
+        gradient.tensor[k] = t->gradient + first + (size_t)k * tleg_param_floats(count);
+        gradient.c[k] = at->c[k];
+    }
+    return gradient;
+}
+
+/* The sum of a segment's tensors: a matrix row-major, a vector where the layer has it */
 static void form_site(void *arg, int64_t item, char *lane) {
     (void)lane;
     const struct forming *forming = arg;
     const tleg_trainer *t = forming->trainer;
     int site = (int)item;
-    struct layer_at at = find_layer(t, site, forming->layer);
+    struct layer_at at;
+    find_layer(t, site, forming->layer, &at);
     char *memory = layer_memory(t, forming->layer);
-    const int64_t from[2][2] = {{at.segment->weight, at.segment->weight_ilayer}, {at.segment->bias, at.segment->bias_ilayer}};
+    const int64_t from[2] = {at.segment->weight, at.segment->bias};
     const size_t place[2] = {t->layout.packed.weight[site], t->layout.packed.bias[site]};
     for (int bias = 0; bias < 2; bias++) {
         size_t count = (size_t)count_of(t, site, bias);
         void *out = bias || tleg_site_is_vector(site) ? memory + place[bias] : (void *)forming->matrix[site];
-        const float *ilayer = from[bias][1] < 0 ? NULL : t->values + from[bias][1];
         if (count) {
-            struct tleg_basis basis = tleg_basis_line(t->values + from[bias][0], ilayer, at.c);
+            const struct tleg_basis basis = basis_at(t, &at, from[bias], count);
             tleg_expand(t->exec.kernels, &basis, 0, count, TLEG_F32, out);
         }
     }
@@ -122,9 +140,10 @@ void tleg_train_layer(const tleg_trainer *t, int32_t layer, struct tleg_train_la
     tleg_layer_view(&t->layout.packed, &t->layout.net, layer_memory(t, layer), &out->layer);
     tleg_turned_view(&t->layout.turned, &t->layout.net, turned_memory(t, layer), out->turned);
     for (int site = 0; site < TLEG_SITES; site++) {
-        struct layer_at at = find_layer(t, site, layer);
-        out->gradient.weight[site] = tleg_train_gradient(t, at.segment->weight, at.segment->weight_ilayer, at.c);
-        out->gradient.bias[site] = tleg_train_gradient(t, at.segment->bias, at.segment->bias_ilayer, at.c);
+        struct layer_at at;
+        find_layer(t, site, layer, &at);
+        out->gradient.weight[site] = gradient_at(t, &at, at.segment->weight, (size_t)count_of(t, site, false));
+        out->gradient.bias[site] = gradient_at(t, &at, at.segment->bias, (size_t)count_of(t, site, true));
     }
 }
 
@@ -162,7 +181,7 @@ static struct tleg_linear outer_linear(const tleg_trainer *t, int which) {
 }
 
 static struct tleg_gradient outer_gradient(const tleg_trainer *t, enum tleg_slot slot) {
-    return tleg_train_gradient(t, t->outer[slot], TLEG_NOT_THERE, 0);
+    return tleg_gradient_one(t->outer[slot] < 0 ? NULL : t->gradient + t->outer[slot]);
 }
 
 void tleg_train_outer(const tleg_trainer *t, struct tleg_train_outer *out) {

@@ -97,14 +97,17 @@ static const char *const vit_sites[6][3] = {/* name, shape of the weight, of the
                                             {"attn.qkv", "36,12", "36"}, {"attn.proj", "12,12", "12"},
                                             {"mlp.fc1", "20,12", "20"},  {"mlp.fc2", "12,20", "12"}};
 
-/* The tensors of segment `segment` of a site. */
-static inline void vit_segment(struct vit_file *file, int site, int segment, bool linear) {
-    static const char *const ends[2][2] = {{"", ""}, {"_base", "_ilayer"}};
+/* The tensors of segment `segment` of a site: shared, base and ilayer, or a basis of more. */
+static inline void vit_segment(struct vit_file *file, int site, int segment, int tensors) {
     for (int bias = 0; bias < 2; bias++)
-        for (int part = 0; part <= linear; part++) {
-            char name[96];
+        for (int k = 0; k < tensors; k++) {
+            char name[96], end[16] = "";
+            if (tensors == 2)
+                strcpy(end, k ? "_ilayer" : "_base");
+            else if (tensors > 2)
+                snprintf(end, sizeof end, "_basis%d", k);
             snprintf(name, sizeof name, "blocks.block.%s.instances.%d.%s%s", vit_sites[site][0], segment,
-                     bias ? "bias" : "weight", ends[linear][part]);
+                     bias ? "bias" : "weight", end);
             vit_add(file, name, vit_sites[site][1 + bias]);
         }
 }
@@ -112,7 +115,7 @@ static inline void vit_segment(struct vit_file *file, int site, int segment, boo
 static inline void vit_gene(struct vit_file *file) {
     vit_outer(file);
     for (int site = 0; site < 6; site++)
-        vit_segment(file, site, 0, true);
+        vit_segment(file, site, 0, 2);
     vit_key(file, "tleg.kind", "learngene");
     vit_key(file, "tleg.heads", "3");
 }

@@ -40,7 +40,7 @@ const char training_help[] =
     "Pictures\n"
     "  --augment A         deit (default): crop, flip, RandAugment, erasing, mixup or cutmix, each picture 3 times in a row;\n"
     "                      light: crop and flip; none: as they are classified. These change single settings:\n"
-    "  --crop-scale S      least share of the area that a random crop keeps (0.08; pictures of the model's size, up to\n"
+    "  --crop-scale S      smallest share of the area that a random crop keeps (0.08; pictures of the model's size, up to\n"
     "                      32 pixels, are padded by 4 instead)\n"
     "  --flip P  --rand-augment M (magnitude; 0: none)  --jitter J (without RandAugment)  --erase P\n"
     "  --mixup A  --cutmix A  --repeats N\n"

@@ -109,8 +109,8 @@ const struct verb verb_expand = {
     .summary = "expand a learngene into a model of a depth",
     .usage =
         "tleg expand GENE --depth N [--dtype f32|bf16|f16] [--norm P | --timm] [--image I] [--classes C] [--seed S] -o MODEL",
-    .details = "Layer l of N becomes base + (l-1)/N * ilayer; everything else is inherited. The model is written under the\n"
-               "names that timm uses. An f32 model is the same, byte for byte, on every machine.\n"
+    .details = "Layer l of N becomes base + (l-1)/N * ilayer; everything else is inherited. The model is written under\n"
+               "timm's tensor names. An f32 model is the same, byte for byte, on every machine.\n"
                "\n"
                "Options\n" EXPANSION_HELP
                "  --classes C   change the number of classes: the head starts fresh, and the labels are dropped\n"

@@ -130,7 +130,7 @@ static tleg_status read_classes(struct tleg_config_reader *reader) {
 static tleg_status read_block(struct tleg_config_reader *reader) {
     char name[TLEG_NAME_TEXT];
     if (reader->gene)
-        tleg_segment_name(TLEG_SITE_FC1, 0, false, tleg_span_linear(&reader->schedule.spans[TLEG_SITE_FC1][0]), name);
+        tleg_segment_name(TLEG_SITE_FC1, 0, false, &reader->schedule.spans[TLEG_SITE_FC1][0], 0, name);
     else
         tleg_layer_name(0, TLEG_SITE_FC1, false, name);
     const struct tleg_entry *entry;
@@ -188,29 +188,72 @@ static tleg_status read_depth(struct tleg_config_reader *reader) {
     return TLEG_OK;
 }
 
+/* The three ways to store a segment, each with names of its own. */
+enum { STORED_SHARED, STORED_LINE, STORED_BASIS, STORED_WAYS };
+static const struct tleg_span ways[STORED_WAYS] = {
+    {2, TLEG_CURVE_POWER, 1}, {2, TLEG_CURVE_POWER, 2}, {2, TLEG_CURVE_COSINE, TLEG_MAX_BASIS}};
+
+static int way_of(const struct tleg_span *span) {
+    if (tleg_span_tensors(span) == 1)
+        return STORED_SHARED;
+    return tleg_span_is_line(span) ? STORED_LINE : STORED_BASIS;
+}
+
+static bool is_stored(const struct tleg_config_reader *reader, enum tleg_site site, int32_t segment, int way,
+                      char first[TLEG_NAME_TEXT]) {
+    tleg_segment_name(site, segment, false, &ways[way], 0, first);
+    return tleg_read_has(reader, first);
+}
+
+enum { SPAN_TEXT = 48 }; /* bytes: the longest is [1024,"chebyshev",16] */
+
+static const char *describe_span(const struct tleg_span *span, char out[SPAN_TEXT]) {
+    struct tleg_text text = {out, 0};
+    if (span->layers == 0)
+        return "which it leaves out";
+    tleg_span_text(span, &text);
+    tleg_text_byte(&text, '\0');
+    return out;
+}
+
+/* A basis must have as many tensors as the schedule says. */
+static tleg_status count_basis(const struct tleg_config_reader *reader, enum tleg_site site, int32_t segment) {
+    const struct tleg_span *span = &reader->schedule.spans[site][segment];
+    char name[TLEG_NAME_TEXT], text[SPAN_TEXT];
+    int32_t found = 0;
+    for (int32_t k = TLEG_MAX_BASIS; k >= 0; k--) { /* one more than there may be, the first last */
+        tleg_segment_name(site, segment, false, span, k, name);
+        found += tleg_read_has(reader, name);
+    }
+    if (found == span->count)
+        return TLEG_OK;
+    return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
+                     "%s: tleg.schedule: segment %d of \"%s\", %s, expects %d tensors from \"%s\" on, found %d", reader->label,
+                     (int)segment, tleg_site_key(site), describe_span(span, text), (int)span->count, name, (int)found);
+}
+
 /* A segment's names say how it is stored; where the schedule names its site, it must say the same. */
 static tleg_status read_segment(struct tleg_config_reader *reader, enum tleg_site site, int32_t segment) {
     const struct tleg_span *span = &reader->schedule.spans[site][segment];
-    char base[TLEG_NAME_TEXT], plain[TLEG_NAME_TEXT];
-    tleg_segment_name(site, segment, false, 1, base);
-    tleg_segment_name(site, segment, false, 0, plain);
-    const bool has_base = tleg_read_has(reader, base), has_plain = tleg_read_has(reader, plain);
-    if (span->layers == 0) {
-        if (has_plain && !has_base)
-            tleg_schedule_set_shared(&reader->schedule, site);
-    } else if (tleg_span_linear(span) ? has_plain && !has_base : has_base) {
+    const int way = way_of(span);
+    char expected[TLEG_NAME_TEXT], found[TLEG_NAME_TEXT], text[SPAN_TEXT];
+    const bool has = is_stored(reader, site, segment, way, expected);
+    int other = 0;
+    while (other < STORED_WAYS && (other == way || !is_stored(reader, site, segment, other, found)))
+        other++;
+    if (span->layers == 0 && other == STORED_SHARED && !has)
+        tleg_schedule_set_shared(&reader->schedule, site);
+    else if (other < STORED_WAYS && (!has || way == STORED_SHARED))
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
-                         "%s: tleg.schedule: segment %d of \"%s\", [%d,%s], expects \"%s\", found \"%s\"", reader->label,
-                         (int)segment, tleg_site_key(site), (int)span->layers, span->linear ? "true" : "false",
-                         has_base ? plain : base, has_base ? base : plain);
-    }
-    return TLEG_OK;
+                         "%s: tleg.schedule: segment %d of \"%s\", %s, expects \"%s\", found \"%s\"", reader->label,
+                         (int)segment, tleg_site_key(site), describe_span(span, text), expected, found);
+    return way == STORED_BASIS && has ? count_basis(reader, site, segment) : TLEG_OK;
 }
 
 /* Refuses a segment beyond those that the schedule gives. */
 static tleg_status refuse_more(const struct tleg_config_reader *reader, const struct tleg_entry *entry, enum tleg_site site) {
     char prefix[TLEG_NAME_TEXT];
-    tleg_segment_name(site, 0, false, 0, prefix);
+    tleg_segment_name(site, 0, false, &ways[STORED_SHARED], 0, prefix);
     const size_t length = strlen(prefix) - strlen("0.weight");
     const char *rest = entry->name + length;
     if (strncmp(entry->name, prefix, length) != 0 || read_index(&rest) < reader->schedule.count[site] || *rest != '.')

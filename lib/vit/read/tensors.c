@@ -53,15 +53,29 @@ static bool is_outer_name(const char *name) {
     return false;
 }
 
+/* Whether a name ends as those of a block's tensors do: .weight or .bias, and what tells a segment's tensors apart. */
+static bool has_proper_end(const char *name) {
+    static const char *const ends[] = {"", "_base", "_ilayer"};
+    const char *end = strrchr(name, '.');
+    if (!end || (strncmp(end, ".weight", 7) != 0 && strncmp(end, ".bias", 5) != 0))
+        return false;
+    end += end[1] == 'w' ? 7 : 5;
+    for (size_t k = 0; k < sizeof ends / sizeof *ends; k++)
+        if (strcmp(end, ends[k]) == 0)
+            return true;
+    if (strncmp(end, "_basis", 6) != 0 || end[6] == '\0')
+        return false;
+    for (end += 6; *end >= '0' && *end <= '9'; end++)
+        continue;
+    return *end == '\0';
+}
+
 /* Whether a name is one that learngenes or models have, so that it is no misspelling of another. */
 static bool is_proper_name(const char *name) {
-    static const char *const ends[] = {".weight", ".weight_base", ".weight_ilayer", ".bias", ".bias_base", ".bias_ilayer"};
-    const char *end = strrchr(name, '.');
-    for (size_t k = 0; end && k < sizeof ends / sizeof *ends; k++)
-        if (strncmp(name, "blocks.", 7) == 0 && strcmp(end, ends[k]) == 0)
-            for (int site = 0; site < TLEG_SITES; site++)
-                if (strstr(name, tleg_site_name((enum tleg_site)site)))
-                    return true;
+    if (strncmp(name, "blocks.", 7) == 0 && has_proper_end(name))
+        for (int site = 0; site < TLEG_SITES; site++)
+            if (strstr(name, tleg_site_name((enum tleg_site)site)))
+                return true;
     return is_outer_name(name);
 }
 

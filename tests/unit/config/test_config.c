@@ -255,17 +255,28 @@ static void metadata_is_explicit_and_never_changes(void **state) {
 
 static void layers_and_segments_have_the_names_of_timm_and_of_the_authors(void **state) {
     (void)state;
+    static const struct tleg_span line = {12, TLEG_CURVE_POWER, 2}, shared = {12, TLEG_CURVE_POWER, 1},
+                                  single = {1, TLEG_CURVE_POWER, 2}, cubic = {12, TLEG_CURVE_POWER, 4},
+                                  waves = {6, TLEG_CURVE_COSINE, 16}, two = {6, TLEG_CURVE_CHEBYSHEV, 2};
     char name[TLEG_NAME_TEXT];
     tleg_layer_name(11, TLEG_SITE_QKV, false, name);
     assert_string_equal(name, "blocks.11.attn.qkv.weight");
     tleg_layer_name(0, TLEG_SITE_NORM2, true, name);
     assert_string_equal(name, "blocks.0.norm2.bias");
-    tleg_segment_name(TLEG_SITE_FC2, 3, true, 2, name);
+    tleg_segment_name(TLEG_SITE_FC2, 3, true, &line, 1, name);
     assert_string_equal(name, "blocks.block.mlp.fc2.instances.3.bias_ilayer");
-    tleg_segment_name(TLEG_SITE_PROJ, 1023, false, 1, name);
+    tleg_segment_name(TLEG_SITE_PROJ, 1023, false, &line, 0, name);
     assert_string_equal(name, "blocks.block.attn.proj.instances.1023.weight_base");
-    tleg_segment_name(TLEG_SITE_NORM1, 0, false, 0, name);
+    tleg_segment_name(TLEG_SITE_NORM1, 0, false, &shared, 0, name);
     assert_string_equal(name, "blocks.block.norm1.instances.0.weight");
+    tleg_segment_name(TLEG_SITE_NORM1, 0, true, &single, 0, name); /* of one layer there is one tensor */
+    assert_string_equal(name, "blocks.block.norm1.instances.0.bias");
+    tleg_segment_name(TLEG_SITE_QKV, 2, false, &cubic, 3, name);
+    assert_string_equal(name, "blocks.block.attn.qkv.instances.2.weight_basis3");
+    tleg_segment_name(TLEG_SITE_FC1, 0, true, &waves, 15, name);
+    assert_string_equal(name, "blocks.block.mlp.fc1.instances.0.bias_basis15");
+    tleg_segment_name(TLEG_SITE_FC1, 0, false, &two, 0, name); /* "true" alone means base and ilayer */
+    assert_string_equal(name, "blocks.block.mlp.fc1.instances.0.weight_basis0");
 
     const tleg_config c = {.image_size = 8,
                            .patch_size = 4,

@@ -190,20 +190,58 @@ static void layers_walk_through_the_segments(void **state) {
         tleg_schedule_share(3, lengths, depth, now);
         for (int32_t k = 0; k < 3; k++)
             for (int32_t i = 0; i < now[k]; i++, layer++) {
-                int32_t segment;
-                float c;
-                tleg_schedule_at(3, now, layer, &segment, &c);
-                assert_int_equal(segment, k);
-                const float expected = (float)((double)i / now[k]);
-                assert_memory_equal(&c, &expected, sizeof c);
+                const struct tleg_layer_place place = tleg_schedule_at(3, now, layer);
+                assert_int_equal(place.segment, k);
+                assert_int_equal(place.layer, i);
+                assert_int_equal(place.layers, now[k]);
             }
         assert_int_equal(layer, depth);
     }
     const int32_t one = 13;
-    int32_t segment;
-    float c;
-    tleg_schedule_at(1, &one, 12, &segment, &c); /* without segments: (l-1)/L */
-    assert_true(segment == 0 && c == (float)(12.0 / 13));
+    const struct tleg_layer_place place = tleg_schedule_at(1, &one, 12); /* without segments: all layers */
+    assert_true(place.segment == 0 && place.layer == 12 && place.layers == 13);
+}
+
+/* ---- coefficients ---- */
+
+static void must_be_close(double is, double expected) {
+    if (!(fabs(is - expected) <= 0x1p-24 * fabs(expected) + 1e-15)) /* half a unit in the last place of a float */
+        fail_msg("%.17g, expected %.17g", is, expected);
+}
+
+/* By closed forms: powers, cos(k arccos x), and the cosine itself. */
+static void coefficients_are_the_curves(void **state) {
+    (void)state;
+    static const int32_t depths[] = {1, 2, 3, 12, 13, 100, 1024};
+    for (size_t d = 0; d < sizeof depths / sizeof *depths; d++)
+        for (int32_t n = depths[d], i = 0; i < n; i++) {
+            const double x = (double)i / n;
+            float c[TLEG_CURVES][TLEG_MAX_BASIS];
+            for (int curve = 0; curve < TLEG_CURVES; curve++) {
+                tleg_coefficients((enum tleg_curve)curve, i, n, TLEG_MAX_BASIS, c[curve]);
+                assert_true(c[curve][0] == 1);
+            }
+            assert_true(c[TLEG_CURVE_POWER][1] == (float)x && c[TLEG_CURVE_CHEBYSHEV][1] == (float)x);
+            for (int32_t k = 1; k < TLEG_MAX_BASIS; k++) {
+                must_be_close((double)c[TLEG_CURVE_POWER][k], pow(x, k));
+                must_be_close((double)c[TLEG_CURVE_COSINE][k], cos(acos(-1) * k * (i + 0.5) / n));
+                assert_true(fabs((double)c[TLEG_CURVE_CHEBYSHEV][k] - cos(k * acos(x))) < 1e-7);
+            }
+        }
+}
+
+/* However many tensors follow, the first ones count for the same; and none is written beyond the last. */
+static void fewer_tensors_have_the_same_coefficients(void **state) {
+    (void)state;
+    for (int curve = 0; curve < TLEG_CURVES; curve++)
+        for (int32_t count = 1; count < TLEG_MAX_BASIS; count++) {
+            float few[TLEG_MAX_BASIS], all[TLEG_MAX_BASIS];
+            few[count] = 77;
+            tleg_coefficients((enum tleg_curve)curve, 5, 12, count, few);
+            tleg_coefficients((enum tleg_curve)curve, 5, 12, TLEG_MAX_BASIS, all);
+            assert_memory_equal(few, all, (size_t)count * sizeof *few);
+            assert_true(few[count] == 77);
+        }
 }
 
 int main(void) {
@@ -214,6 +252,8 @@ int main(void) {
         cmocka_unit_test(a_wrong_configuration_makes_no_learngene),
         cmocka_unit_test(any_depth_is_shared_as_the_reference_does),
         cmocka_unit_test(layers_walk_through_the_segments),
+        cmocka_unit_test(coefficients_are_the_curves),
+        cmocka_unit_test(fewer_tensors_have_the_same_coefficients),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

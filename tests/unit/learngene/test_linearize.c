@@ -129,12 +129,14 @@ static void must_be_rounded(float found, double expected, double scale) {
     assert_true(fabs((double)found - expected) <= fabs(expected) * 0x1p-24 * 1.01 + scale * 1e-14);
 }
 
+static const struct tleg_span line = {.curve = TLEG_CURVE_POWER, .count = 2};
+
 static void check_pair(const tleg_model *model, const tleg_learngene *gene, int32_t depth, enum tleg_site site, bool bias,
                        struct squares *squares) {
     char name[TLEG_NAME_TEXT];
-    tleg_segment_name(site, 0, bias, 1, name);
+    tleg_segment_name(site, 0, bias, &line, 0, name);
     struct values base = take(gene, name);
-    tleg_segment_name(site, 0, bias, 2, name);
+    tleg_segment_name(site, 0, bias, &line, 1, name);
     struct values ilayer = take(gene, name);
     float *layers[64];
     size_t count = 0;
@@ -420,9 +422,9 @@ static void shared_layers_are_explained_wholly(void **state) {
         for (int site = 0; site < 6; site++) {
             char name[TLEG_NAME_TEXT];
             assert_true(r2[site] == 1);
-            tleg_segment_name(site, 0, false, 1, name);
+            tleg_segment_name(site, 0, false, &line, 0, name);
             must_be_constant(gene, name, 0.1f);
-            tleg_segment_name(site, 0, false, 2, name);
+            tleg_segment_name(site, 0, false, &line, 1, name);
             must_be_constant(gene, name, 0);
         }
         tleg_learngene_free(gene);

@@ -369,12 +369,12 @@ static void names_say_what_a_schedule_leaves_out(void **state) {
     vit_outer(&made);
     vit_key(&made, "tleg.heads", "3");
     for (int site = 0; site < 6; site++)
-        vit_segment(&made, site, 0, site != 3); /* proj is shared */
+        vit_segment(&made, site, 0, site == 3 ? 1 : 2); /* proj is shared */
     read_good(&made, 0, true, &config);
     assert_string_equal(config.c.schedule, "{\"proj\":[[1,false]]}");
     tleg_config_free(&config);
 
-    vit_segment(&made, 4, 1, false);
+    vit_segment(&made, 4, 1, 1);
     vit_key(&made, "tleg.schedule", "{\\\"fc1\\\":[[5,true],[1,true]],\\\"norm1\\\":[[6,true]]}");
     read_good(&made, 0, true, &config);
     assert_string_equal(config.c.schedule, "{\"norm1\":[[6,true]],\"proj\":[[6,false]],\"fc1\":[[5,true],[1,true]]}");
@@ -390,7 +390,7 @@ static tleg_status make_everything(tleg_context *with) {
     struct tleg_vit_config config, copy, checked;
     struct tleg_metadata pairs;
     vit_gene(&made);
-    vit_segment(&made, 4, 1, false);
+    vit_segment(&made, 4, 1, 1);
     vit_add(&made, "step", "");
     vit_key(&made, "tleg.schedule", "{\\\"fc1\\\":[[5,true],[1,true]]}");
     vit_key(&made, "tleg.labels", "[\\\"a\\\",\\\"b\\\",\\\"c\\\",\\\"d\\\",\\\"e\\\"]");

@@ -47,8 +47,8 @@ class OpenOptions(Options):
 
 class Config(Options):
     _fields_ = (fields(c_uint32, 'struct_size') +
-                fields(c_int32, 'image_size patch_size dim heads hidden classes depth prefix pool norm no_qkv_bias dtype '
-                                'label_count kind channels') +
+                fields(c_int32, 'image_size patch_size dim heads hidden classes depth class_token distillation_token registers '
+                                'pool norm no_qkv_bias dtype label_count kind channels') +
                 [('eps', c_double), ('mean', c_double * 3), ('std', c_double * 3), ('crop', c_double),
                  ('ignored_count', c_int64), ('parameters', c_uint64), ('labels', POINTER(c_char_p)), ('schedule', c_char_p),
                  ('ignored', POINTER(c_char_p)), ('reserved', c_void_p)])
@@ -108,7 +108,7 @@ context_error = declare('context_get_error', c_char_p, HANDLE)
 image_prepare = declare('image_prepare', c_int32, HANDLE, POINTER(Image), POINTER(Config), FLOATS)
 learngene_create = declare('learngene_create', c_int32, HANDLE, POINTER(Config), c_uint64, OUT)
 learngene_open = declare('learngene_open', c_int32, HANDLE, c_char_p, POINTER(OpenOptions), OUT)
-learngene_save = declare('learngene_save', c_int32, HANDLE, HANDLE, c_char_p)
+learngene_save = declare('learngene_save', c_int32, HANDLE, HANDLE, c_char_p, c_void_p)
 learngene_get_info = declare('learngene_get_info', c_int32, HANDLE, HANDLE, POINTER(Config))
 expander_create = declare('expander_create', c_int32, HANDLE, HANDLE, c_void_p, OUT)
 session_create_elastic = declare('session_create_elastic', c_int32, HANDLE, HANDLE, c_int32, POINTER(SessionOptions), OUT)
@@ -203,7 +203,7 @@ class Learngene(Handle):
         return config
 
     def save(self, path):
-        self.check(learngene_save(self.context.pointer, self.pointer, os.fsencode(path)))
+        self.check(learngene_save(self.context.pointer, self.pointer, os.fsencode(path), None))
 
 
 class ElasticSession(Handle):

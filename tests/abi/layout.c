@@ -51,6 +51,14 @@ static void open_options(void) {
 }
 #undef STRUCT
 
+#define STRUCT tleg_save_options
+static void save_options(void) {
+    BEGIN("tleg_save_options");
+    M(struct_size), M(flags), M(dtype), M(reserved), M(pairs), M(keys_and_values), M(reserved_pointer);
+    END("tleg_save_options");
+}
+#undef STRUCT
+
 #define STRUCT tleg_source
 static void source(void) {
     BEGIN("tleg_source");
@@ -70,8 +78,8 @@ static void tensor_info(void) {
 #define STRUCT tleg_config
 static void config(void) {
     BEGIN("tleg_config");
-    M(struct_size), M(image_size), M(patch_size), M(dim), M(heads), M(hidden), M(classes), M(depth), M(prefix), M(pool),
-        M(norm);
+    M(struct_size), M(image_size), M(patch_size), M(dim), M(heads), M(hidden), M(classes), M(depth), M(class_token),
+        M(distillation_token), M(registers), M(pool), M(norm);
     M(no_qkv_bias), M(dtype), M(label_count), M(kind), M(channels), M(eps), M(mean), M(std), M(crop), M(ignored_count);
     M(parameters), M(labels), M(schedule), M(ignored), M(reserved);
     END("tleg_config");
@@ -183,6 +191,7 @@ int main(void) {
     context_options();
     open_options();
     source();
+    save_options();
     tensor_info();
     config();
     expander_options();

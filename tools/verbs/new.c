@@ -27,7 +27,8 @@ static int settle(const struct invocation *call, struct options *options) {
         config->mean[i] = options->mean[i];
         config->std[i] = options->std[i];
     }
-    config->prefix = options->dist ? 2 : options->cls ? 1 : 0;
+    config->class_token = options->cls || options->dist;
+    config->distillation_token = options->dist;
     return arch_settle(call, options->arch, config);
 }
 
@@ -61,7 +62,7 @@ static int create(const struct invocation *call, tleg_context *context, struct o
         options->config.label_count = labels.count;
     }
     if (code == EXIT_DONE && (tleg_learngene_create(context, &options->config, options->seed, &gene) != TLEG_OK ||
-                              tleg_learngene_save(context, gene, options->out) != TLEG_OK))
+                              tleg_learngene_save(context, gene, options->out, NULL) != TLEG_OK))
         code = arch_fail(call, context);
     if (code == EXIT_DONE)
         code = say_written(call, options, gene);

@@ -55,7 +55,7 @@ static tleg_model *model_of(const tleg_config *config, int32_t depth, double (*v
     snprintf(path, sizeof path, "%s", support_scratch("layers.safetensors"));
     tleg_learngene *gene = create(config, 1);
     tleg_model *model = expand(gene, depth);
-    OK(context, tleg_model_save(context, model, path));
+    OK(context, tleg_model_save(context, model, path, NULL));
     tleg_model_free(model);
     tleg_learngene_free(gene);
     size_t bytes;
@@ -242,7 +242,8 @@ static void must_be_alike(const tleg_config *a, const tleg_config *b) {
     assert_int_equal(a->heads, b->heads);
     assert_int_equal(a->hidden, b->hidden);
     assert_int_equal(a->classes, b->classes);
-    assert_int_equal(a->prefix, b->prefix);
+    assert_int_equal(a->class_token, b->class_token);
+    assert_int_equal(a->distillation_token, b->distillation_token);
     assert_int_equal(a->pool, b->pool);
     assert_int_equal(a->norm, b->norm);
     assert_int_equal(a->no_qkv_bias, b->no_qkv_bias);
@@ -323,7 +324,7 @@ static void a_gene_keeps_the_form_of_its_model(void **state) {
             tleg_tensor_free(take(back, "fc_norm.weight").tensor);
         char path[512];
         snprintf(path, sizeof path, "%s", support_scratch("line.safetensors"));
-        OK(context, tleg_learngene_save(context, back, path));
+        OK(context, tleg_learngene_save(context, back, path, NULL));
         tleg_learngene_free(back);
         OK(context, tleg_learngene_open(context, path, NULL, &back));
         tleg_model *again = expand(back, 6);

@@ -47,8 +47,8 @@ class OpenOptions(Options):
 
 class Config(Options):
     _fields_ = (fields(c_uint32, 'struct_size') +
-                fields(c_int32, 'image_size patch_size dim heads hidden classes depth prefix pool norm no_qkv_bias dtype '
-                                'label_count kind channels') +
+                fields(c_int32, 'image_size patch_size dim heads hidden classes depth class_token distillation_token registers '
+                                'pool norm no_qkv_bias dtype label_count kind channels') +
                 [('eps', c_double), ('mean', c_double * 3), ('std', c_double * 3), ('crop', c_double),
                  ('ignored_count', c_int64), ('parameters', c_uint64), ('labels', POINTER(c_char_p)), ('schedule', c_char_p),
                  ('ignored', POINTER(c_char_p)), ('reserved', c_void_p)])

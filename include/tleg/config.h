@@ -32,8 +32,10 @@ typedef struct tleg_config {
     int32_t hidden;             /* width inside the MLP (4 * dim) */
     int32_t classes;            /* needed */
     int32_t depth;              /* of a model; 0 for a learngene */
-    int32_t prefix;             /* tokens before the patches: 0, 1 class token, 2 class and distillation token */
-    tleg_pool_kind pool;        /* TLEG_POOL_* (MEAN without, CLS with prefix tokens) */
+    int32_t class_token;        /* 1: a class token before the patches */
+    int32_t distillation_token; /* 1: a distillation token after it, with a head of its own; needs a class token */
+    int32_t registers;          /* register tokens between those and the patches: 0, this version knows no others */
+    tleg_pool_kind pool;        /* TLEG_POOL_* (MEAN without, CLS with a class token) */
     tleg_norm_place norm;       /* TLEG_NORM_* (BEFORE_POOL) */
     int32_t no_qkv_bias;        /* 1: qkv has no bias */
     tleg_dtype dtype;           /* output only: element type of a model's weights */

@@ -56,7 +56,9 @@ static tleg_status check_sizes(tleg_context *context, tleg_config *c) {
         {"hidden", c->hidden, 1, TLEG_MAX_HIDDEN},
         {"classes", c->classes, 1, TLEG_MAX_CLASSES},
         {"depth", c->depth, 0, TLEG_MAX_DEPTH},
-        {"prefix", c->prefix, 0, 2},
+        {"class_token", c->class_token, 0, 1},
+        {"distillation_token", c->distillation_token, 0, 1},
+        {"registers", c->registers, 0, TLEG_MAX_REGISTERS},
         {"no_qkv_bias", c->no_qkv_bias, 0, 1},
     };
     for (size_t k = 0; k < sizeof ranges / sizeof *ranges; k++) {
@@ -76,9 +78,20 @@ static tleg_status check_sizes(tleg_context *context, tleg_config *c) {
     return TLEG_OK;
 }
 
+static tleg_status check_tokens(tleg_context *context, const tleg_config *c) {
+    if (c->distillation_token && !c->class_token)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT,
+                         "tleg_config.distillation_token: expected 0 without a class token, found 1");
+    if (c->registers)
+        return tleg_fail(context, TLEG_ERROR_UNSUPPORTED,
+                         "tleg_config.registers: expected 0, found %d; this version does not know register tokens",
+                         (int)c->registers);
+    return TLEG_OK;
+}
+
 static tleg_status check_head(tleg_context *context, tleg_config *c) {
     if (c->pool == 0)
-        c->pool = c->prefix ? TLEG_POOL_CLS : TLEG_POOL_MEAN;
+        c->pool = c->class_token ? TLEG_POOL_CLS : TLEG_POOL_MEAN;
     if (c->norm == 0)
         c->norm = TLEG_NORM_BEFORE_POOL;
     tleg_status status = in_range(context, "pool", c->pool, TLEG_POOL_MEAN, TLEG_POOL_CLS);
@@ -86,9 +99,9 @@ static tleg_status check_head(tleg_context *context, tleg_config *c) {
         status = in_range(context, "norm", c->norm, TLEG_NORM_BEFORE_POOL, TLEG_NORM_AFTER_POOL);
     if (status != TLEG_OK)
         return status;
-    if (c->pool == TLEG_POOL_CLS && c->prefix == 0)
-        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.pool: TLEG_POOL_CLS needs a class token, found prefix 0");
-    if (c->pool == TLEG_POOL_MEAN && c->prefix == 2)
+    if (c->pool == TLEG_POOL_CLS && !c->class_token)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.pool: TLEG_POOL_CLS needs a class token, found none");
+    if (c->pool == TLEG_POOL_MEAN && c->distillation_token)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT,
                          "tleg_config.pool: a distillation token needs TLEG_POOL_CLS, found TLEG_POOL_MEAN");
     if (c->pool == TLEG_POOL_CLS)
@@ -99,28 +112,18 @@ static tleg_status check_head(tleg_context *context, tleg_config *c) {
 static tleg_status check_number(tleg_context *context, const char *member, double value, bool good, const char *expected) {
     if (isfinite(value) && good)
         return TLEG_OK;
-    char number[TLEG_NUMBER_TEXT] = "no finite number";
+    char number[TLEG_NUMBER_TEXT] = "a number that is not finite";
     if (isfinite(value))
         tleg_number_format(value, number);
     return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.%s: expected %s, found %s", member, expected, number);
 }
 
-static bool all_zero(const double values[3]) {
-    return values[0] == 0 && values[1] == 0 && values[2] == 0;
-}
-
 static tleg_status check_numbers(tleg_context *context, tleg_config *c) {
-    double mean[3], std[3];
-    tleg_default_colours(mean, std);
     if (c->eps == 0)
         c->eps = 1e-5;
     if (c->crop == 0)
         c->crop = tleg_default_crop(c->image_size);
-    if (all_zero(c->std)) { /* with a std, a mean of 0 is meant */
-        memcpy(c->std, std, sizeof std);
-        if (all_zero(c->mean))
-            memcpy(c->mean, mean, sizeof mean);
-    }
+    tleg_fill_colours(c->mean, c->std);
     tleg_status status = check_number(context, "eps", c->eps, c->eps > 0 && c->eps <= 1, "more than 0, at most 1");
     if (status == TLEG_OK)
         status = check_number(context, "crop", c->crop, c->crop > 0 && c->crop <= 1, "more than 0, at most 1");
@@ -188,6 +191,8 @@ tleg_status tleg_config_check(tleg_context *context, const tleg_config *host, st
         status = check_outputs(context, &config->c);
     if (status == TLEG_OK)
         status = check_sizes(context, &config->c);
+    if (status == TLEG_OK)
+        status = check_tokens(context, &config->c);
     if (status == TLEG_OK)
         status = check_head(context, &config->c);
     if (status == TLEG_OK)

@@ -6,8 +6,15 @@ double tleg_default_crop(int32_t image_size) {
     return image_size <= 32 ? 1.0 : 0.875;
 }
 
-void tleg_default_colours(double mean[3], double std[3]) {
-    const double m[3] = {0.485, 0.456, 0.406}, s[3] = {0.229, 0.224, 0.225}; /* ImageNet's */
-    memcpy(mean, m, sizeof m);
-    memcpy(std, s, sizeof s);
+static bool all_zero(const double values[3]) {
+    return values[0] == 0 && values[1] == 0 && values[2] == 0;
+}
+
+void tleg_fill_colours(double mean[3], double std[3]) {
+    static const double imagenet[2][3] = {{0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}};
+    if (!all_zero(std))
+        return;
+    memcpy(std, imagenet[1], sizeof imagenet[1]);
+    if (all_zero(mean))
+        memcpy(mean, imagenet[0], sizeof imagenet[0]);
 }

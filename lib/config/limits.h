@@ -10,9 +10,12 @@ enum {
     TLEG_MAX_DIM = 65536,
     TLEG_MAX_HIDDEN = 262144,
     TLEG_MAX_CLASSES = 1048576,
-    TLEG_MAX_GRID = 1024 /* patches along a side */
+    TLEG_MAX_GRID = 1024, /* patches along a side */
+    TLEG_MAX_REGISTERS = 1024
 };
 double tleg_default_crop(int32_t image_size);
-void tleg_default_colours(double mean[3], double std[3]);
+/* Fills in ImageNet's colours where a configuration has none: a std of zeros. Beside a std that is given, a mean of 0 is meant.
+ */
+void tleg_fill_colours(double mean[3], double std[3]);
 
 #endif

@@ -30,12 +30,12 @@ struct row {
 };
 
 static const struct row sites[TLEG_SITES] = {
-    [TLEG_SITE_NORM1] = {"norm1", "norm1", TLEG_KIND_NORM, dim, NULL, NULL, NULL},
-    [TLEG_SITE_NORM2] = {"norm2", "norm2", TLEG_KIND_NORM, dim, NULL, NULL, NULL},
-    [TLEG_SITE_QKV] = {"qkv", "attn.qkv", TLEG_KIND_MATRIX, three_dims, dim, has_qkv_bias, NULL},
-    [TLEG_SITE_PROJ] = {"proj", "attn.proj", TLEG_KIND_MATRIX, dim, dim, NULL, NULL},
-    [TLEG_SITE_FC1] = {"fc1", "mlp.fc1", TLEG_KIND_MATRIX, hidden, dim, NULL, NULL},
-    [TLEG_SITE_FC2] = {"fc2", "mlp.fc2", TLEG_KIND_MATRIX, dim, hidden, NULL, NULL},
+    [TLEG_SITE_NORM1] = {"norm1", "norm1", TLEG_SITE_KIND_NORM, dim, NULL, NULL, NULL},
+    [TLEG_SITE_NORM2] = {"norm2", "norm2", TLEG_SITE_KIND_NORM, dim, NULL, NULL, NULL},
+    [TLEG_SITE_QKV] = {"qkv", "attn.qkv", TLEG_SITE_KIND_MATRIX, three_dims, dim, has_qkv_bias, NULL},
+    [TLEG_SITE_PROJ] = {"proj", "attn.proj", TLEG_SITE_KIND_MATRIX, dim, dim, NULL, NULL},
+    [TLEG_SITE_FC1] = {"fc1", "mlp.fc1", TLEG_SITE_KIND_MATRIX, hidden, dim, NULL, NULL},
+    [TLEG_SITE_FC2] = {"fc2", "mlp.fc2", TLEG_SITE_KIND_MATRIX, dim, hidden, NULL, NULL},
 };
 
 TLEG_API const char *TLEG_CALL tleg_site_key(int32_t site) {
@@ -48,7 +48,7 @@ TLEG_API const char *TLEG_CALL tleg_site_name(int32_t site) {
 
 /* As timm calls a gate's factors. */
 static const char *part_name(enum tleg_site site, bool bias) {
-    if (sites[site].kind == TLEG_KIND_GATE)
+    if (sites[site].kind == TLEG_SITE_KIND_GATE)
         return "gamma";
     return bias ? "bias" : "weight";
 }
@@ -59,7 +59,7 @@ enum tleg_site_kind tleg_site_kind(enum tleg_site site) {
 
 bool tleg_site_matrix(const tleg_config *config, enum tleg_site site, int64_t *n, int64_t *k) {
     const struct row *row = &sites[site];
-    if (row->kind != TLEG_KIND_MATRIX || (row->present && !row->present(config)))
+    if (row->kind != TLEG_SITE_KIND_MATRIX || (row->present && !row->present(config)))
         return false;
     *n = row->rows(config);
     *k = row->columns(config);
@@ -71,9 +71,9 @@ void tleg_site_spec(const tleg_config *config, enum tleg_site site, bool bias, s
     *spec = (struct tleg_spec){0};
     if (row->present && !row->present(config))
         return;
-    if (bias && (row->kind == TLEG_KIND_GATE || (row->has_bias && !row->has_bias(config))))
+    if (bias && (row->kind == TLEG_SITE_KIND_GATE || (row->has_bias && !row->has_bias(config))))
         return;
-    const bool matrix = row->kind == TLEG_KIND_MATRIX && !bias;
+    const bool matrix = row->kind == TLEG_SITE_KIND_MATRIX && !bias;
     snprintf(spec->name, sizeof spec->name, "%s.%s", row->name, part_name(site, bias));
     spec->rank = matrix ? 2 : 1;
     spec->shape[0] = row->rows(config);

@@ -17,13 +17,17 @@ enum tleg_activation tleg_config_activation(const tleg_config *config) {
     return TLEG_ACTIVATION_GELU;
 }
 
+int32_t tleg_config_prefix(const tleg_config *config) {
+    return config->class_token + config->distillation_token + config->registers;
+}
+
 int64_t tleg_config_tokens(const tleg_config *config) {
     const int64_t grid = tleg_config_grid(config);
-    return config->prefix + grid * grid;
+    return tleg_config_prefix(config) + grid * grid;
 }
 
 int tleg_config_readouts(const tleg_config *config) {
-    return config->prefix == 2 ? 2 : 1;
+    return config->distillation_token ? 2 : 1;
 }
 
 static void set(struct tleg_spec *spec, const char *name, int32_t rank, int64_t a, int64_t b, int64_t c, int64_t d) {
@@ -43,11 +47,11 @@ void tleg_outer_spec(const tleg_config *config, enum tleg_slot slot, struct tleg
     set_none(spec);
     switch (slot) {
     case TLEG_SLOT_CLS_TOKEN:
-        if (config->prefix >= 1)
+        if (config->class_token)
             set(spec, "cls_token", 3, 1, 1, dim, 0);
         break;
     case TLEG_SLOT_DIST_TOKEN:
-        if (config->prefix >= 2)
+        if (config->distillation_token)
             set(spec, "dist_token", 3, 1, 1, dim, 0);
         break;
     case TLEG_SLOT_POS_EMBED:
@@ -72,11 +76,11 @@ void tleg_outer_spec(const tleg_config *config, enum tleg_slot slot, struct tleg
         set(spec, "head.bias", 1, classes, 0, 0, 0);
         break;
     case TLEG_SLOT_HEAD_DIST_WEIGHT:
-        if (config->prefix >= 2)
+        if (config->distillation_token)
             set(spec, "head_dist.weight", 2, classes, dim, 0, 0);
         break;
     case TLEG_SLOT_HEAD_DIST_BIAS:
-        if (config->prefix >= 2)
+        if (config->distillation_token)
             set(spec, "head_dist.bias", 1, classes, 0, 0, 0);
         break;
     case TLEG_SLOT_NONE:

@@ -18,16 +18,16 @@ enum tleg_site {
     TLEG_SITES
 };
 enum tleg_site_kind {
-    TLEG_KIND_NORM,   /* two vectors, weight and bias, of a LayerNorm */
-    TLEG_KIND_MATRIX, /* a matrix (n, k) of y = x W^T, and maybe a bias (n) */
-    TLEG_KIND_GATE    /* one vector, which multiplies a branch */
+    TLEG_SITE_KIND_NORM,   /* two vectors, weight and bias, of a LayerNorm */
+    TLEG_SITE_KIND_MATRIX, /* a matrix (n, k) of y = x W^T, and maybe a bias (n) */
+    TLEG_SITE_KIND_GATE    /* one vector, which multiplies a branch */
 };
 enum tleg_site_kind tleg_site_kind(enum tleg_site site);
 /* Whether a site is a matrix, and present; if so, its sizes. */
 bool tleg_site_matrix(const tleg_config *config, enum tleg_site site, int64_t *n, int64_t *k);
 /* Whether its weight is a vector: kept as f32, and never packed. */
 static inline bool tleg_site_is_vector(enum tleg_site site) {
-    return tleg_site_kind(site) != TLEG_KIND_MATRIX;
+    return tleg_site_kind(site) != TLEG_SITE_KIND_MATRIX;
 }
 
 /* ---- names and shapes (spec.c) ---- */
@@ -61,8 +61,10 @@ size_t tleg_spec_count(const struct tleg_spec *spec);
 int32_t tleg_config_grid(const tleg_config *config);                    /* patches along a side */
 int64_t tleg_config_patch_width(const tleg_config *config);             /* numbers of a patch: 3 * patch^2 */
 enum tleg_activation tleg_config_activation(const tleg_config *config); /* between fc1 and fc2 */
-int64_t tleg_config_tokens(const tleg_config *config);                  /* prefix + (image/patch)^2 */
-int tleg_config_readouts(const tleg_config *config); /* heads that read features: 2 with a distillation token, else 1 */
+/* Tokens before the patches, in their order: class token, distillation token, registers. */
+int32_t tleg_config_prefix(const tleg_config *config);
+int64_t tleg_config_tokens(const tleg_config *config); /* prefix + (image/patch)^2 */
+int tleg_config_readouts(const tleg_config *config);   /* heads that read features: 2 with a distillation token, else 1 */
 /* A block's tensors, those that the configuration has, in file order:
  *     struct tleg_parameter parameter = {0};
  *     while (tleg_each_parameter(config, &parameter)) ...

@@ -1,10 +1,11 @@
-/* What a file is that was given as a safetensors file and is none. */
+/* What a file is that was given as a safetensors file and is not one. */
 #include "format/private.h"
 
 #include <string.h>
 
 #define CONVERT                                                                                                                \
-    "probably a PyTorch checkpoint (.pth, .pt), no safetensors file: convert it with tools/convert/convert_checkpoint.py"
+    "probably a PyTorch checkpoint (.pth, .pt), not a safetensors file: convert it first, as libtleg's convert_checkpoint.py " \
+    "does"
 #define ZIP "a zip archive, " CONVERT
 #define PICKLE "a Python pickle, " CONVERT
 

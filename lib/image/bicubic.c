@@ -7,7 +7,7 @@
 
 enum { PRECISION = 32 - 8 - 2 };
 
-/* The source pixels [first, first + count) behind one output pixel whose centre falls on `centre`. */
+/* The source pixels [first, first + count) of one output pixel whose centre falls on `centre`. */
 struct reach {
     double centre, scale;
     int32_t first, count;

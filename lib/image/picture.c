@@ -3,6 +3,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
 #include "config/limits.h"
 
@@ -62,14 +63,10 @@ tleg_status tleg_picture_read(tleg_context *context, const tleg_image *host, tle
 }
 
 tleg_status tleg_fail_number(tleg_context *context, const char *member, const char *expected, double found) {
-    char text[TLEG_NUMBER_TEXT] = "no finite number";
+    char text[TLEG_NUMBER_TEXT] = "a number that is not finite";
     if (isfinite(found))
         tleg_number_format(found, text);
     return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: expected %s, found %s", member, expected, text);
-}
-
-static bool all_zero(const double values[3]) {
-    return values[0] == 0 && values[1] == 0 && values[2] == 0;
 }
 
 /* mean and std of one channel, in float as torch has them. */
@@ -78,15 +75,12 @@ static void fill_table(float mean, float std, float table[256]) {
         table[value] = ((float)value / 255.0f - mean) / std;
 }
 
-/* Without a std the defaults hold; with one, a mean of 0 is meant. */
 static tleg_status read_colours(tleg_context *context, const tleg_config *config, struct tleg_recipe *recipe) {
     double *mean = recipe->mean, std[3];
-    tleg_default_colours(mean, std);
+    memcpy(mean, config->mean, sizeof config->mean);
+    memcpy(std, config->std, sizeof std);
+    tleg_fill_colours(mean, std);
     for (int c = 0; c < 3; c++) {
-        if (!all_zero(config->std))
-            std[c] = config->std[c];
-        if (!all_zero(config->std) || !all_zero(config->mean))
-            mean[c] = config->mean[c];
         if (!(std[c] >= (double)FLT_MIN && std[c] <= (double)FLT_MAX))
             return tleg_fail_number(context, "config.std", "three numbers above 0", std[c]);
         if (!(mean[c] >= -(double)FLT_MAX && mean[c] <= (double)FLT_MAX))

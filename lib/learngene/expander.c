@@ -79,8 +79,8 @@ static tleg_status resample(tleg_context *context, const struct outer_source *fr
         return tleg_fail_memory(context, "position embedding", bytes);
     tleg_status status = tleg_gene_numbers(context, from->gene, tensor, 0, tensor->count, room, &table);
     if (!status)
-        tleg_resample_grid(old->prefix, old->image_size / old->patch_size, from->config->image_size / old->patch_size, old->dim,
-                           table, out);
+        tleg_resample_grid(tleg_config_prefix(old), tleg_config_grid(old), tleg_config_grid(from->config), old->dim, table,
+                           out);
     tleg_release(&context->allocator, room, bytes);
     return status;
 }

@@ -82,7 +82,7 @@ static void add_squares(struct fit *fit, const struct tleg_gene_place *place, si
     }
 }
 
-/* f32 holds the line, unless a weight is no finite number or close to the largest. */
+/* f32 holds the line, unless a weight is not finite or is close to the largest. */
 static tleg_status put_line(tleg_context *context, const double *line, const struct tleg_gene_tensor *tensor) {
     for (size_t i = 0; i < tensor->count; i++) {
         if (!(fabs(line[i]) <= (double)FLT_MAX))

@@ -8,11 +8,11 @@ TLEG_API tleg_status TLEG_CALL tleg_attention_forward(tleg_context *context, con
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_attention_forward: a pointer is NULL");
     const struct tleg_kernels *kernels = NULL;
     tleg_status status = tleg_ops_qkv(context, "attention", qkv, heads);
-    if (!status)
-        status = tleg_ops_like_output(context, "attention", "y", y, qkv, qkv->shape[2] / 3);
-    if (!status)
+    if (status == TLEG_OK)
+        status = TLEG_OPS_CHECK(context, "attention", tleg_operand_last("y", y, true, qkv, qkv->shape[2] / 3));
+    if (status == TLEG_OK)
         status = tleg_kernels_of(context, &kernels);
-    if (status || qkv->count == 0)
+    if (status != TLEG_OK || qkv->count == 0)
         return status;
     struct tleg_attention attention = {.batch = qkv->shape[0],
                                        .tokens = qkv->shape[1],
@@ -25,7 +25,7 @@ TLEG_API tleg_status TLEG_CALL tleg_attention_forward(tleg_context *context, con
     status = tleg_ops_space_make(context, "attention",
                                  tleg_attention_scratch(kernels, TLEG_F32, attention.tokens, attention.dim, attention.heads), 0,
                                  &space);
-    if (!status)
+    if (status == TLEG_OK)
         tleg_attention(&space.exec, &attention);
     return tleg_ops_space_end(context, &space, status);
 }
@@ -37,13 +37,12 @@ TLEG_API tleg_status TLEG_CALL tleg_attention_backward(tleg_context *context, co
     const char *op = "attention backward";
     const struct tleg_kernels *kernels = NULL;
     tleg_status status = tleg_ops_qkv(context, op, qkv, heads);
-    if (!status)
-        status = tleg_ops_like(context, op, "dy", dy, qkv, qkv->shape[2] / 3);
-    if (!status)
-        status = tleg_ops_gradient_like(context, op, "dqkv", dqkv, qkv);
-    if (!status)
+    if (status == TLEG_OK)
+        status = TLEG_OPS_CHECK(context, op, tleg_operand_last("dy", dy, false, qkv, qkv->shape[2] / 3),
+                                tleg_operand_like("dqkv", dqkv, true, qkv));
+    if (status == TLEG_OK)
         status = tleg_kernels_of(context, &kernels);
-    if (status || qkv->count == 0)
+    if (status != TLEG_OK || qkv->count == 0)
         return status;
     struct tleg_attention_backward backward = {.batch = qkv->shape[0],
                                                .tokens = qkv->shape[1],
@@ -55,7 +54,7 @@ TLEG_API tleg_status TLEG_CALL tleg_attention_backward(tleg_context *context, co
     struct tleg_ops_space space;
     status = tleg_ops_space_make(
         context, op, tleg_attention_backward_scratch(kernels, backward.tokens, backward.dim, backward.heads), 0, &space);
-    if (!status)
+    if (status == TLEG_OK)
         tleg_k_attention_backward(&space.exec, &backward);
     return tleg_ops_space_end(context, &space, status);
 }

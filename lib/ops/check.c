@@ -1,22 +1,43 @@
 /* Checks of the operations' tensors, and the scratch of one call. */
 #include "ops/private.h"
+#include <string.h>
 
 /* ---- checks ---- */
 
-tleg_status tleg_ops_shape(tleg_context *context, const char *op, const char *name, const tleg_tensor *tensor, int32_t rank,
-                           const int64_t *shape) {
-    bool same = tensor->dtype == TLEG_F32 && tensor->rank == rank;
-    for (int32_t axis = 0; same && axis < rank; axis++)
-        same = tensor->shape[axis] == shape[axis];
-    if (same)
-        return TLEG_OK;
+static tleg_status check_one(tleg_context *context, const char *op, const struct tleg_operand *operand) {
+    const tleg_tensor *tensor = operand->tensor;
+    bool same = tensor->dtype == TLEG_F32 && tensor->rank == operand->rank;
+    for (int32_t axis = 0; same && axis < operand->rank; axis++)
+        same = tensor->shape[axis] == operand->shape[axis];
     char want[TLEG_SHAPE_TEXT], have[TLEG_SHAPE_TEXT];
-    return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: %s is %s %s, expected F32 %s", op, name, tleg_dtype_name(tensor->dtype),
-                     tleg_shape_text(tensor->rank, tensor->shape, have), tleg_shape_text(rank, shape, want));
+    if (!same)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: %s is %s %s, expected F32 %s", op, operand->name,
+                         tleg_dtype_name(tensor->dtype), tleg_shape_text(tensor->rank, tensor->shape, have),
+                         tleg_shape_text(operand->rank, operand->shape, want));
+    if (operand->output && tensor->read_only)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: %s is read-only (imported through DLPack)", op, operand->name);
+    return TLEG_OK;
 }
 
-tleg_status tleg_ops_vector(tleg_context *context, const char *op, const char *name, const tleg_tensor *tensor, int64_t size) {
-    return tleg_ops_shape(context, op, name, tensor, 1, &size);
+tleg_status tleg_ops_check(tleg_context *context, const char *op, size_t count, const struct tleg_operand *operands) {
+    tleg_status status = TLEG_OK;
+    for (size_t i = 0; i < count && status == TLEG_OK; i++)
+        if (operands[i].tensor)
+            status = check_one(context, op, &operands[i]);
+    return status;
+}
+
+struct tleg_operand tleg_operand_like(const char *name, const tleg_tensor *tensor, bool output, const tleg_tensor *x) {
+    struct tleg_operand operand = {.name = name, .tensor = tensor, .output = output, .rank = x->rank};
+    memcpy(operand.shape, x->shape, (size_t)x->rank * sizeof *x->shape);
+    return operand;
+}
+
+struct tleg_operand tleg_operand_last(const char *name, const tleg_tensor *tensor, bool output, const tleg_tensor *x,
+                                      int64_t last) {
+    struct tleg_operand operand = tleg_operand_like(name, tensor, output, x);
+    operand.shape[x->rank - 1] = last;
+    return operand;
 }
 
 tleg_status tleg_ops_rows(tleg_context *context, const char *op, const tleg_tensor *x, int64_t *rows, int64_t *dim) {
@@ -40,48 +61,15 @@ tleg_status tleg_ops_weight(tleg_context *context, const char *op, const char *n
 tleg_status tleg_ops_qkv(tleg_context *context, const char *op, const tleg_tensor *qkv, int32_t heads) {
     int64_t rows = 0, width = 0;
     tleg_status status = tleg_ops_rows(context, op, qkv, &rows, &width);
-    if (!status && (qkv->rank != 3 || width % 3 || heads < 1 || width / 3 % heads))
+    if (status == TLEG_OK && (qkv->rank != 3 || width % 3 || heads < 1 || width / 3 % heads))
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT,
                            "%s: expected qkv [B, N, 3 * D] and heads that divide D; found rank %d, last axis %lld, heads %d",
                            op, qkv->rank, (long long)width, heads);
     return status;
 }
 
-tleg_status tleg_ops_output(tleg_context *context, const char *op, const char *name, const tleg_tensor *tensor, int32_t rank,
-                            const int64_t *shape) {
-    tleg_status status = tleg_ops_shape(context, op, name, tensor, rank, shape);
-    if (!status && tensor->read_only)
-        status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: %s was lent to us read-only", op, name);
-    return status;
-}
-
-static void other_last(const tleg_tensor *x, int64_t last, int64_t shape[TLEG_MAX_RANK]) {
-    for (int32_t axis = 0; axis < x->rank; axis++)
-        shape[axis] = axis == x->rank - 1 ? last : x->shape[axis];
-}
-
-tleg_status tleg_ops_like(tleg_context *context, const char *op, const char *name, const tleg_tensor *tensor,
-                          const tleg_tensor *x, int64_t last) {
-    int64_t shape[TLEG_MAX_RANK];
-    other_last(x, last, shape);
-    return tleg_ops_shape(context, op, name, tensor, x->rank, shape);
-}
-
-tleg_status tleg_ops_like_output(tleg_context *context, const char *op, const char *name, const tleg_tensor *tensor,
-                                 const tleg_tensor *x, int64_t last) {
-    int64_t shape[TLEG_MAX_RANK];
-    other_last(x, last, shape);
-    return tleg_ops_output(context, op, name, tensor, x->rank, shape);
-}
-
-tleg_status tleg_ops_gradient(tleg_context *context, const char *op, const char *name, const tleg_tensor *tensor, int32_t rank,
-                              const int64_t *shape) {
-    return tensor ? tleg_ops_output(context, op, name, tensor, rank, shape) : TLEG_OK;
-}
-
-tleg_status tleg_ops_gradient_like(tleg_context *context, const char *op, const char *name, const tleg_tensor *dx,
-                                   const tleg_tensor *x) {
-    return tleg_ops_gradient(context, op, name, dx, x->rank, x->shape);
+tleg_status tleg_ops_eps(tleg_context *context, const char *op, double eps) {
+    return eps >= 0 ? TLEG_OK : tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: eps must be 0 or more", op);
 }
 
 /* ---- scratch of one call ---- */
@@ -97,7 +85,7 @@ tleg_status tleg_ops_space_make(tleg_context *context, const char *op, struct tl
                                               .outcome = tleg_context_begin(context)},
                                      .bytes = end};
     tleg_status status = tleg_kernels_of(context, &space->exec.kernels);
-    if (status)
+    if (status != TLEG_OK)
         return status;
     space->memory = end == SIZE_MAX ? NULL : tleg_alloc(&context->allocator, end);
     if (!space->memory)

@@ -63,31 +63,18 @@ TLEG_API tleg_status TLEG_CALL tleg_patch_embed_forward(tleg_context *context, c
     struct patches p;
     const struct tleg_kernels *kernels = NULL;
     tleg_status status = read_patches(context, op, images, weight, &p);
-    if (!status && bias)
-        status = tleg_ops_vector(context, op, "bias", bias, p.dim);
-    if (!status)
-        status = tleg_ops_output(context, op, "y", y, 3, (const int64_t[]){p.batch, p.count, p.dim});
-    if (!status)
+    if (status == TLEG_OK)
+        status = TLEG_OPS_CHECK(context, op, {"bias", bias, false, 1, {p.dim}}, {"y", y, true, 3, {p.batch, p.count, p.dim}});
+    if (status == TLEG_OK)
         status = tleg_kernels_of(context, &kernels);
-    if (status)
+    if (status != TLEG_OK)
         return status;
     struct tleg_ops_space space;
     status = tleg_ops_space_make(context, op, tleg_gemm_scratch(kernels, TLEG_F32, p.count, p.dim, p.width),
                                  tleg_ops_packed_bytes(kernels, p.dim, p.width), &space);
-    if (!status)
+    if (status == TLEG_OK)
         embed(&space.exec, &p, images, weight, bias, (float *)(void *)space.extra, y->data);
     return tleg_ops_space_end(context, &space, status);
-}
-
-static tleg_status check_patch_backward(tleg_context *context, const char *op, const struct patches *p,
-                                        const tleg_tensor *images, const tleg_tensor *weight, const tleg_tensor *dy,
-                                        const tleg_tensor *dimages, const tleg_tensor *dweight, const tleg_tensor *dbias) {
-    tleg_status status = tleg_ops_shape(context, op, "dy", dy, 3, (const int64_t[]){p->batch, p->count, p->dim});
-    if (!status)
-        status = tleg_ops_gradient(context, op, "dimages", dimages, 4, images->shape);
-    if (!status)
-        status = tleg_ops_gradient(context, op, "dweight", dweight, 4, weight->shape);
-    return status ? status : tleg_ops_gradient(context, op, "dbias", dbias, 1, &p->dim);
 }
 
 static void patch_weights(const struct tleg_exec *exec, const struct patches *p, const tleg_tensor *images,
@@ -140,18 +127,20 @@ TLEG_API tleg_status TLEG_CALL tleg_patch_embed_backward(tleg_context *context, 
     struct patches p;
     const struct tleg_kernels *kernels = NULL;
     tleg_status status = read_patches(context, op, images, weight, &p);
-    if (!status)
-        status = check_patch_backward(context, op, &p, images, weight, dy, dimages, dweight, dbias);
-    if (!status)
+    if (status == TLEG_OK)
+        status = TLEG_OPS_CHECK(context, op, {"dy", dy, false, 3, {p.batch, p.count, p.dim}},
+                                tleg_operand_like("dimages", dimages, true, images),
+                                tleg_operand_like("dweight", dweight, true, weight), {"dbias", dbias, true, 1, {p.dim}});
+    if (status == TLEG_OK)
         status = tleg_kernels_of(context, &kernels);
-    if (status || p.batch == 0)
+    if (status != TLEG_OK || p.batch == 0)
         return status;
     struct tleg_scratch scratch = tleg_weight_backward_scratch(kernels, TLEG_F32, p.count, p.dim, p.width);
     if (dimages)
         tleg_scratch_join(&scratch, tleg_input_backward_scratch(kernels, p.batch * p.count, p.dim, p.width));
     struct tleg_ops_space space;
     status = tleg_ops_space_make(context, op, scratch, dimages ? dimages->bytes : 0, &space);
-    if (!status) {
+    if (status == TLEG_OK) {
         patch_weights(&space.exec, &p, images, dy, dweight, dbias);
         if (dimages)
             patch_images(&space.exec, &p, weight, dy, (float *)(void *)space.extra, dimages->data);
@@ -191,16 +180,12 @@ TLEG_API tleg_status TLEG_CALL tleg_tokens_forward(tleg_context *context, const 
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_tokens_forward: a pointer is NULL");
     const char *op = "tokens";
     tleg_status status = check_images(context, op, "patches", patches);
-    if (status)
+    if (status != TLEG_OK)
         return status;
     int64_t first = rows_of(tokens), count = patches->shape[1], dim = patches->shape[2], all = first + count;
-    if (tokens)
-        status = tleg_ops_shape(context, op, "tokens", tokens, 2, (const int64_t[]){first, dim});
-    if (!status)
-        status = tleg_ops_shape(context, op, "pos", pos, 2, (const int64_t[]){all, dim});
-    if (!status)
-        status = tleg_ops_output(context, op, "y", y, 3, (const int64_t[]){patches->shape[0], all, dim});
-    if (status)
+    status = TLEG_OPS_CHECK(context, op, {"tokens", tokens, false, 2, {first, dim}}, {"pos", pos, false, 2, {all, dim}},
+                            {"y", y, true, 3, {patches->shape[0], all, dim}});
+    if (status != TLEG_OK)
         return status;
     const float *p = pos->data, *from = patches->data;
     float *out = y->data;
@@ -218,7 +203,7 @@ TLEG_API tleg_status TLEG_CALL tleg_tokens_backward(tleg_context *context, const
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_tokens_backward: a pointer is NULL");
     const char *op = "tokens backward";
     tleg_status status = check_images(context, op, "dy", dy);
-    if (status)
+    if (status != TLEG_OK)
         return status;
     int64_t batch = dy->shape[0], all = dy->shape[1], dim = dy->shape[2], first = rows_of(dtokens);
     if (!dtokens && dpatches && dpatches->rank == 3 && dpatches->shape[1] < all)
@@ -226,12 +211,9 @@ TLEG_API tleg_status TLEG_CALL tleg_tokens_backward(tleg_context *context, const
     if (first > all)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: dtokens has %lld rows, expected at most dy's %lld tokens", op,
                          (long long)first, (long long)all);
-    status = tleg_ops_gradient(context, op, "dtokens", dtokens, 2, (const int64_t[]){first, dim});
-    if (!status)
-        status = tleg_ops_gradient(context, op, "dpatches", dpatches, 3, (const int64_t[]){batch, all - first, dim});
-    if (!status)
-        status = tleg_ops_gradient(context, op, "dpos", dpos, 2, (const int64_t[]){all, dim});
-    if (status)
+    status = TLEG_OPS_CHECK(context, op, {"dtokens", dtokens, true, 2, {first, dim}},
+                            {"dpatches", dpatches, true, 3, {batch, all - first, dim}}, {"dpos", dpos, true, 2, {all, dim}});
+    if (status != TLEG_OK)
         return status;
     const float *from = dy->data;
     for (int64_t b = 0; b < batch; b++, from += all * dim) {
@@ -251,7 +233,7 @@ TLEG_API tleg_status TLEG_CALL tleg_tokens_backward(tleg_context *context, const
 /* x (B, N, D), D >= 1, prefix < N, and pooled (B, D) */
 static tleg_status check_pool(tleg_context *context, const char *op, const char *name, const tleg_tensor *x, int32_t prefix) {
     tleg_status status = check_images(context, op, name, x);
-    if (!status && (x->shape[2] < 1 || prefix < 0 || prefix >= x->shape[1]))
+    if (status == TLEG_OK && (x->shape[2] < 1 || prefix < 0 || prefix >= x->shape[1]))
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT,
                            "%s: the prefix is %d, expected 0 to %lld, and D is %lld, expected 1 or more", op, prefix,
                            (long long)x->shape[1] - 1, (long long)x->shape[2]);
@@ -265,15 +247,17 @@ TLEG_API tleg_status TLEG_CALL tleg_mean_pool_forward(tleg_context *context, con
     const char *op = "mean pooling";
     const struct tleg_kernels *kernels;
     tleg_status status = check_pool(context, op, "x", x, prefix);
-    if (!status)
-        status = tleg_ops_output(context, op, "y", y, 2, (const int64_t[]){x->shape[0], x->shape[2]});
-    if (!status)
+    if (status == TLEG_OK)
+        status = TLEG_OPS_CHECK(context, op, {"y", y, true, 2, {x->shape[0], x->shape[2]}});
+    if (status == TLEG_OK)
         status = tleg_kernels_of(context, &kernels);
-    int64_t tokens = status ? 0 : x->shape[1], dim = status ? 0 : x->shape[2];
-    for (int64_t b = 0; !status && b < x->shape[0]; b++)
+    if (status != TLEG_OK)
+        return status;
+    int64_t tokens = x->shape[1], dim = x->shape[2];
+    for (int64_t b = 0; b < x->shape[0]; b++)
         tleg_mean_rows(kernels, tokens - prefix, dim, (const float *)x->data + (b * tokens + prefix) * dim,
                        (float *)y->data + b * dim);
-    return status;
+    return TLEG_OK;
 }
 
 TLEG_API tleg_status TLEG_CALL tleg_mean_pool_backward(tleg_context *context, const tleg_tensor *dy, int32_t prefix,
@@ -282,11 +266,10 @@ TLEG_API tleg_status TLEG_CALL tleg_mean_pool_backward(tleg_context *context, co
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_mean_pool_backward: a pointer is NULL");
     const char *op = "mean pooling backward";
     tleg_status status = check_pool(context, op, "dx", dx, prefix);
-    if (!status)
-        status = tleg_ops_output(context, op, "dx", dx, 3, dx->shape);
-    if (!status)
-        status = tleg_ops_shape(context, op, "dy", dy, 2, (const int64_t[]){dx->shape[0], dx->shape[2]});
-    if (status)
+    if (status == TLEG_OK)
+        status = TLEG_OPS_CHECK(context, op, tleg_operand_like("dx", dx, true, dx),
+                                {"dy", dy, false, 2, {dx->shape[0], dx->shape[2]}});
+    if (status != TLEG_OK)
         return status;
     int64_t tokens = dx->shape[1], dim = dx->shape[2];
     const float *from = dy->data;

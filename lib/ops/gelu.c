@@ -6,12 +6,11 @@ TLEG_API tleg_status TLEG_CALL tleg_gelu_forward(tleg_context *context, const tl
     if (!context || !x || !y)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_gelu_forward: a pointer is NULL");
     const struct tleg_kernels *kernels;
-    tleg_status status = tleg_ops_shape(context, "gelu", "x", x, x->rank, x->shape); /* the type */
-    if (!status)
-        status = tleg_ops_output(context, "gelu", "y", y, x->rank, x->shape);
-    if (!status)
+    tleg_status status =
+        TLEG_OPS_CHECK(context, "gelu", tleg_operand_like("x", x, false, x), tleg_operand_like("y", y, true, x));
+    if (status == TLEG_OK)
         status = tleg_kernels_of(context, &kernels);
-    if (!status)
+    if (status == TLEG_OK)
         tleg_activate(kernels, TLEG_ACTIVATION_GELU, x->count, x->data, y->data);
     return status;
 }
@@ -22,14 +21,11 @@ TLEG_API tleg_status TLEG_CALL tleg_gelu_backward(tleg_context *context, const t
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_gelu_backward: a pointer is NULL");
     const char *op = "gelu backward";
     const struct tleg_kernels *kernels;
-    tleg_status status = tleg_ops_shape(context, op, "x", x, x->rank, x->shape); /* the type */
-    if (!status)
-        status = tleg_ops_shape(context, op, "dy", dy, x->rank, x->shape);
-    if (!status)
-        status = tleg_ops_gradient_like(context, op, "dx", dx, x);
-    if (!status)
+    tleg_status status = TLEG_OPS_CHECK(context, op, tleg_operand_like("x", x, false, x), tleg_operand_like("dy", dy, false, x),
+                                        tleg_operand_like("dx", dx, true, x));
+    if (status == TLEG_OK)
         status = tleg_kernels_of(context, &kernels);
-    if (!status)
+    if (status == TLEG_OK)
         tleg_activate_backward(kernels, TLEG_ACTIVATION_GELU, x->count, x->data, dy->data, dx->data);
     return status;
 }

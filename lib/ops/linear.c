@@ -23,44 +23,25 @@ TLEG_API tleg_status TLEG_CALL tleg_linear_forward(tleg_context *context, const 
     int64_t rows = 0, dim = 0;
     const struct tleg_kernels *kernels = NULL;
     tleg_status status = tleg_ops_rows(context, "linear", x, &rows, &dim);
-    if (!status)
+    if (status == TLEG_OK)
         status = tleg_ops_weight(context, "linear", "weight", weight, dim);
-    if (!status && bias)
-        status = tleg_ops_vector(context, "linear", "bias", bias, weight->shape[0]);
-    if (!status)
-        status = tleg_ops_like_output(context, "linear", "y", y, x, weight->shape[0]);
-    if (!status)
+    if (status == TLEG_OK)
+        status = TLEG_OPS_CHECK(context, "linear", {"bias", bias, false, 1, {weight->shape[0]}},
+                                tleg_operand_last("y", y, true, x, weight->shape[0]));
+    if (status == TLEG_OK)
         status = tleg_kernels_of(context, &kernels);
-    if (status || rows == 0)
+    if (status != TLEG_OK || rows == 0)
         return status;
     struct tleg_ops_space space;
     status = tleg_ops_space_make(context, "linear", tleg_gemm_scratch(kernels, TLEG_F32, rows, weight->shape[0], dim),
                                  tleg_ops_packed_bytes(kernels, weight->shape[0], dim), &space);
-    if (!status)
+    if (status == TLEG_OK)
         tleg_ops_run_linear(&space.exec, rows, x->data, weight, bias, TLEG_ACTIVATION_NONE, (float *)(void *)space.extra,
                             y->data);
     return tleg_ops_space_end(context, &space, status);
 }
 
 /* ---- backward ---- */
-
-static tleg_status check_linear(tleg_context *context, const tleg_tensor *x, const tleg_tensor *weight, const tleg_tensor *dy,
-                                const tleg_tensor *dx, const tleg_tensor *dweight, const tleg_tensor *dbias, int64_t *rows) {
-    const char *op = "linear backward";
-    int64_t dim = 0;
-    tleg_status status = tleg_ops_rows(context, op, x, rows, &dim);
-    if (!status)
-        status = tleg_ops_weight(context, op, "weight", weight, dim);
-    if (!status)
-        status = tleg_ops_like(context, op, "dy", dy, x, weight->shape[0]);
-    if (!status)
-        status = tleg_ops_gradient_like(context, op, "dx", dx, x);
-    if (!status)
-        status = tleg_ops_gradient_like(context, op, "dweight", dweight, weight);
-    if (!status)
-        status = tleg_ops_gradient(context, op, "dbias", dbias, 1, weight->shape);
-    return status;
-}
 
 struct tleg_scratch tleg_ops_linear_scratch(const struct tleg_kernels *kernels, int64_t m, int64_t n, int64_t k) {
     struct tleg_scratch scratch = tleg_weight_backward_scratch(kernels, TLEG_F32, m, n, k);
@@ -97,12 +78,19 @@ TLEG_API tleg_status TLEG_CALL tleg_linear_backward(tleg_context *context, const
                                                     tleg_tensor *dbias) {
     if (!context || !x || !weight || !dy)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_linear_backward: a pointer is NULL");
-    int64_t rows = 0;
+    const char *op = "linear backward";
+    int64_t rows = 0, dim = 0;
     const struct tleg_kernels *kernels = NULL;
-    tleg_status status = check_linear(context, x, weight, dy, dx, dweight, dbias, &rows);
-    if (!status)
+    tleg_status status = tleg_ops_rows(context, op, x, &rows, &dim);
+    if (status == TLEG_OK)
+        status = tleg_ops_weight(context, op, "weight", weight, dim);
+    if (status == TLEG_OK)
+        status = TLEG_OPS_CHECK(context, op, tleg_operand_last("dy", dy, false, x, weight->shape[0]),
+                                tleg_operand_like("dx", dx, true, x), tleg_operand_like("dweight", dweight, true, weight),
+                                {"dbias", dbias, true, 1, {weight->shape[0]}});
+    if (status == TLEG_OK)
         status = tleg_kernels_of(context, &kernels);
-    if (status || rows == 0 || (!dx && !dweight && !dbias))
+    if (status != TLEG_OK || rows == 0 || (!dx && !dweight && !dbias))
         return status;
     struct tleg_ops_linear linear = {.m = rows,
                                      .n = weight->shape[0],
@@ -111,9 +99,8 @@ TLEG_API tleg_status TLEG_CALL tleg_linear_backward(tleg_context *context, const
                                      .w = weight->data,
                                      .dy = dy->data};
     struct tleg_ops_space space;
-    status =
-        tleg_ops_space_make(context, "linear backward", tleg_ops_linear_scratch(kernels, rows, linear.n, linear.k), 0, &space);
-    if (!status) {
+    status = tleg_ops_space_make(context, op, tleg_ops_linear_scratch(kernels, rows, linear.n, linear.k), 0, &space);
+    if (status == TLEG_OK) {
         tleg_ops_weight_step(&space.exec, &linear, dweight, dbias);
         if (dx)
             tleg_ops_input_step(&space.exec, &linear, NULL, dx->data);

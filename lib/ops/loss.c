@@ -11,7 +11,7 @@ static tleg_status check_logits(tleg_context *context, const char *op, const tle
     if (logits->dtype != TLEG_F32 || logits->rank != 2 || logits->shape[0] < 1 || logits->shape[1] < 1)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: logits is %s %s, expected F32 [B, C] with neither 0", op,
                          tleg_dtype_name(logits->dtype), tleg_shape_text(logits->rank, logits->shape, have));
-    return tleg_ops_gradient(context, op, "dlogits", dlogits, 2, logits->shape);
+    return TLEG_OPS_CHECK(context, op, tleg_operand_like("dlogits", dlogits, true, logits));
 }
 
 static tleg_status check_labels(tleg_context *context, const char *op, const tleg_tensor *labels, int64_t rows,
@@ -34,8 +34,8 @@ static tleg_status check_targets(tleg_context *context, const char *op, const tl
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: smoothing must lie between 0 and 1", op);
     if (targets->dtype == TLEG_I64)
         return check_labels(context, op, targets, logits->shape[0], logits->shape[1]);
-    tleg_status status = tleg_ops_shape(context, op, "targets", targets, 2, logits->shape);
-    if (!status && smoothing > 0)
+    tleg_status status = TLEG_OPS_CHECK(context, op, tleg_operand_like("targets", targets, false, logits));
+    if (status == TLEG_OK && smoothing > 0)
         status =
             tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: smoothing is for class numbers; these targets are F32, q itself", op);
     return status;
@@ -52,12 +52,12 @@ static tleg_status judge(tleg_context *context, enum tleg_loss_kind kind, const 
     const struct tleg_loss_row *row = tleg_loss_get(kind);
     const bool classes = row->targets == TLEG_TARGETS_CLASSES;
     tleg_status status = check_logits(context, row->name, logits, dlogits);
-    if (!status)
+    if (status == TLEG_OK)
         status = classes ? check_targets(context, row->name, logits, targets, call.smoothing)
-                         : tleg_ops_shape(context, row->name, "teacher", targets, 2, logits->shape);
-    if (!status && !classes && !(call.tau > 0 && isfinite(call.tau)))
+                         : TLEG_OPS_CHECK(context, row->name, tleg_operand_like("teacher", targets, false, logits));
+    if (status == TLEG_OK && !classes && !(call.tau > 0 && isfinite(call.tau)))
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: tau must be more than 0 and finite", row->name);
-    if (status)
+    if (status != TLEG_OK)
         return status;
     call.rows = logits->shape[0];
     call.classes = logits->shape[1];

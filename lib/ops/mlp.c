@@ -7,15 +7,13 @@ static tleg_status check_forward(tleg_context *context, const tleg_tensor *x, co
                                  const tleg_tensor *y, int64_t *rows) {
     int64_t dim = 0;
     tleg_status status = tleg_ops_rows(context, "mlp", x, rows, &dim);
-    if (!status)
+    if (status == TLEG_OK)
         status = tleg_ops_weight(context, "mlp", "fc1", fc1, dim);
-    if (!status)
-        status = tleg_ops_shape(context, "mlp", "fc2", fc2, 2, (const int64_t[]){dim, fc1->shape[0]});
-    if (!status && fc1_bias)
-        status = tleg_ops_vector(context, "mlp", "fc1_bias", fc1_bias, fc1->shape[0]);
-    if (!status && fc2_bias)
-        status = tleg_ops_vector(context, "mlp", "fc2_bias", fc2_bias, dim);
-    return status ? status : tleg_ops_like_output(context, "mlp", "y", y, x, dim);
+    if (status == TLEG_OK)
+        status = TLEG_OPS_CHECK(context, "mlp", {"fc2", fc2, false, 2, {dim, fc1->shape[0]}},
+                                {"fc1_bias", fc1_bias, false, 1, {fc1->shape[0]}}, {"fc2_bias", fc2_bias, false, 1, {dim}},
+                                tleg_operand_like("y", y, true, x));
+    return status;
 }
 
 TLEG_API tleg_status TLEG_CALL tleg_mlp_forward(tleg_context *context, const tleg_tensor *x, const tleg_tensor *fc1,
@@ -26,9 +24,9 @@ TLEG_API tleg_status TLEG_CALL tleg_mlp_forward(tleg_context *context, const tle
     int64_t rows = 0;
     const struct tleg_kernels *kernels = NULL;
     tleg_status status = check_forward(context, x, fc1, fc1_bias, fc2, fc2_bias, y, &rows);
-    if (!status)
+    if (status == TLEG_OK)
         status = tleg_kernels_of(context, &kernels);
-    if (status || rows == 0)
+    if (status != TLEG_OK || rows == 0)
         return status;
     int64_t hidden = fc1->shape[0], dim = fc1->shape[1];
     struct tleg_scratch scratch = tleg_gemm_scratch(kernels, TLEG_F32, rows, hidden, dim);
@@ -38,7 +36,7 @@ TLEG_API tleg_status TLEG_CALL tleg_mlp_forward(tleg_context *context, const tle
     size_t hidden_at = tleg_place(&extra, (size_t)rows, (size_t)hidden * sizeof(float));
     struct tleg_ops_space space;
     status = tleg_ops_space_make(context, "mlp", scratch, extra, &space);
-    if (!status) {
+    if (status == TLEG_OK) {
         float *packed = (float *)(void *)space.extra, *middle = (float *)(void *)(space.extra + hidden_at);
         tleg_ops_run_linear(&space.exec, rows, x->data, fc1, fc1_bias, TLEG_ACTIVATION_GELU, packed, middle);
         tleg_ops_run_linear(&space.exec, rows, middle, fc2, fc2_bias, TLEG_ACTIVATION_NONE, packed, y->data);
@@ -54,32 +52,18 @@ struct mlp {
     int64_t rows, dim, hidden;
 };
 
-static tleg_status check_backward_inputs(tleg_context *context, struct mlp *a) {
-    const char *op = "mlp backward";
+static tleg_status check_backward(tleg_context *context, const char *op, struct mlp *a) {
     tleg_status status = tleg_ops_rows(context, op, a->x, &a->rows, &a->dim);
-    if (!status)
+    if (status == TLEG_OK)
         status = tleg_ops_weight(context, op, "fc1", a->fc1, a->dim);
-    if (status)
+    if (status != TLEG_OK)
         return status;
     a->hidden = a->fc1->shape[0];
-    status = tleg_ops_shape(context, op, "fc2", a->fc2, 2, (const int64_t[]){a->dim, a->hidden});
-    if (!status && a->fc1_bias)
-        status = tleg_ops_vector(context, op, "fc1_bias", a->fc1_bias, a->hidden);
-    return status ? status : tleg_ops_shape(context, op, "dy", a->dy, a->x->rank, a->x->shape);
-}
-
-static tleg_status check_backward(tleg_context *context, struct mlp *a) {
-    const char *op = "mlp backward";
-    tleg_status status = check_backward_inputs(context, a);
-    if (!status)
-        status = tleg_ops_gradient_like(context, op, "dx", a->dx, a->x);
-    if (!status)
-        status = tleg_ops_gradient_like(context, op, "dfc1", a->dfc1, a->fc1);
-    if (!status)
-        status = tleg_ops_gradient(context, op, "dfc1_bias", a->dfc1_bias, 1, &a->hidden);
-    if (!status)
-        status = tleg_ops_gradient_like(context, op, "dfc2", a->dfc2, a->fc2);
-    return status ? status : tleg_ops_gradient(context, op, "dfc2_bias", a->dfc2_bias, 1, &a->dim);
+    return TLEG_OPS_CHECK(context, op, {"fc2", a->fc2, false, 2, {a->dim, a->hidden}},
+                          {"fc1_bias", a->fc1_bias, false, 1, {a->hidden}}, tleg_operand_like("dy", a->dy, false, a->x),
+                          tleg_operand_like("dx", a->dx, true, a->x), tleg_operand_like("dfc1", a->dfc1, true, a->fc1),
+                          {"dfc1_bias", a->dfc1_bias, true, 1, {a->hidden}}, tleg_operand_like("dfc2", a->dfc2, true, a->fc2),
+                          {"dfc2_bias", a->dfc2_bias, true, 1, {a->dim}});
 }
 
 /* hidden (rows, H), before GELU, becomes the gradient by itself once the second product's weights have had theirs. */
@@ -130,11 +114,12 @@ TLEG_API tleg_status TLEG_CALL tleg_mlp_backward(tleg_context *context, const tl
                     .dfc1_bias = dfc1_bias,
                     .dfc2 = dfc2,
                     .dfc2_bias = dfc2_bias};
+    const char *op = "mlp backward";
     const struct tleg_kernels *kernels = NULL;
-    tleg_status status = check_backward(context, &a);
-    if (!status)
+    tleg_status status = check_backward(context, op, &a);
+    if (status == TLEG_OK)
         status = tleg_kernels_of(context, &kernels);
-    if (status || a.rows == 0)
+    if (status != TLEG_OK || a.rows == 0)
         return status;
     struct tleg_scratch scratch = tleg_gemm_scratch(kernels, TLEG_F32, a.rows, a.hidden, a.dim);
     tleg_scratch_join(&scratch, tleg_ops_linear_scratch(kernels, a.rows, a.hidden, a.dim));
@@ -143,8 +128,8 @@ TLEG_API tleg_status TLEG_CALL tleg_mlp_backward(tleg_context *context, const tl
     tleg_place(&extra, tleg_ops_packed_bytes(kernels, a.hidden, a.dim), 1);
     size_t hidden_at = tleg_place(&extra, (size_t)a.rows, (size_t)a.hidden * sizeof(float));
     struct tleg_ops_space space;
-    status = tleg_ops_space_make(context, "mlp backward", scratch, extra, &space);
-    if (!status)
+    status = tleg_ops_space_make(context, op, scratch, extra, &space);
+    if (status == TLEG_OK)
         mlp_backward(&space.exec, &a, (float *)(void *)space.extra, (float *)(void *)(space.extra + hidden_at));
     return tleg_ops_space_end(context, &space, status);
 }

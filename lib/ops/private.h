@@ -4,31 +4,32 @@
 
 #include "vit/weights/weights.h"
 
-/* ---- checks: op and name begin the error's text ---- */
-/* f32 of this very shape. */
-tleg_status tleg_ops_shape(tleg_context *context, const char *op, const char *name, const tleg_tensor *tensor, int32_t rank,
-                           const int64_t *shape);
-tleg_status tleg_ops_vector(tleg_context *context, const char *op, const char *name, const tleg_tensor *tensor, int64_t size);
+/* ---- checks: op begins the error's text ---- */
+/* One tensor of a call, and what it must be: f32 of this shape; an output must not be read-only. A tensor that is NULL is not
+ * looked at: those that must be there were. */
+struct tleg_operand {
+    const char *name;
+    const tleg_tensor *tensor;
+    bool output;
+    int32_t rank;
+    int64_t shape[TLEG_MAX_RANK];
+};
+/* In order, until one is not as expected. */
+tleg_status tleg_ops_check(tleg_context *context, const char *op, size_t count, const struct tleg_operand *operands);
+#define TLEG_OPS_CHECK(context, op, ...)                                                                                       \
+    tleg_ops_check(context, op, sizeof((const struct tleg_operand[]){__VA_ARGS__}) / sizeof(struct tleg_operand),              \
+                   (const struct tleg_operand[]){__VA_ARGS__})
+/* Of the shape of x; with another last axis. */
+struct tleg_operand tleg_operand_like(const char *name, const tleg_tensor *tensor, bool output, const tleg_tensor *x);
+struct tleg_operand tleg_operand_last(const char *name, const tleg_tensor *tensor, bool output, const tleg_tensor *x,
+                                      int64_t last);
 /* x (..., D), D >= 1: its rows and D. */
 tleg_status tleg_ops_rows(tleg_context *context, const char *op, const tleg_tensor *x, int64_t *rows, int64_t *dim);
 /* weight (out, in), out >= 1. */
 tleg_status tleg_ops_weight(tleg_context *context, const char *op, const char *name, const tleg_tensor *weight, int64_t in);
 /* qkv (B, N, 3D) whose D the heads divide. */
 tleg_status tleg_ops_qkv(tleg_context *context, const char *op, const tleg_tensor *qkv, int32_t heads);
-/* Like tleg_ops_shape, and we may write there. */
-tleg_status tleg_ops_output(tleg_context *context, const char *op, const char *name, const tleg_tensor *tensor, int32_t rank,
-                            const int64_t *shape);
-/* x's shape with another last axis. */
-tleg_status tleg_ops_like(tleg_context *context, const char *op, const char *name, const tleg_tensor *tensor,
-                          const tleg_tensor *x, int64_t last);
-tleg_status tleg_ops_like_output(tleg_context *context, const char *op, const char *name, const tleg_tensor *tensor,
-                                 const tleg_tensor *x, int64_t last);
-/* A gradient: NULL, or an output of this shape. */
-tleg_status tleg_ops_gradient(tleg_context *context, const char *op, const char *name, const tleg_tensor *tensor, int32_t rank,
-                              const int64_t *shape);
-/* A gradient: NULL, or an output like x. */
-tleg_status tleg_ops_gradient_like(tleg_context *context, const char *op, const char *name, const tleg_tensor *dx,
-                                   const tleg_tensor *x);
+tleg_status tleg_ops_eps(tleg_context *context, const char *op, double eps);
 
 static inline float *tleg_ops_data(const tleg_tensor *tensor) { /* or NULL */
     return tensor ? tensor->data : NULL;

@@ -31,7 +31,7 @@ static tleg_status model_network(tleg_context *context, const tleg_model *model,
                          "trainer: depths, norm and image size are for a learngene; this is a model of depth %d",
                          model->config.c.depth);
     if (model->config.c.dtype != TLEG_F32)
-        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "trainer: the model's weights are no f32");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "trainer: the model's weights are not f32");
     return TLEG_OK;
 }
 

@@ -48,8 +48,9 @@ static void describe_setup(const tleg_trainer *t, char text[OWN_TEXT]) {
         at, OWN_TEXT,
         "kind=%s image=%d patch=%d dim=%d heads=%d hidden=%d classes=%d prefix=%d pool=%d norm=%d mode=%d least=%d most=%d "
         "ranks=%d seed=%llu ",
-        t->is_gene ? "learngene" : "model", c->image_size, c->patch_size, c->dim, c->heads, c->hidden, c->classes, c->prefix,
-        c->pool, c->norm, o->depth_mode, o->depth_least, t->layout.depth_most, o->ranks, (unsigned long long)o->seed);
+        t->is_gene ? "learngene" : "model", c->image_size, c->patch_size, c->dim, c->heads, c->hidden, c->classes,
+        tleg_config_prefix(c), c->pool, c->norm, o->depth_mode, o->depth_least, t->layout.depth_most, o->ranks,
+        (unsigned long long)o->seed);
     at = append_number(at, "eps", c->eps);
     at = append_number(at, "alpha", o->alpha);
     at = append_number(at, "tau", o->tau);

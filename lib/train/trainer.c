@@ -180,7 +180,7 @@ static tleg_status check_batch(tleg_trainer *t, const tleg_train_batch *b) {
             return tleg_error_set(&t->error, TLEG_ERROR_ARGUMENT, "batch: label %lld of image %d, expected 0 to %d",
                                   (long long)b->labels[i], i, t->layout.net.classes - 1);
     if (!(b->share >= 0) || !isfinite(b->share))
-        return tleg_error_set(&t->error, TLEG_ERROR_ARGUMENT, "batch: the share is no finite number of 0 or more");
+        return tleg_error_set(&t->error, TLEG_ERROR_ARGUMENT, "batch.share: expected a finite number >= 0");
     return TLEG_OK;
 }
 
@@ -247,7 +247,7 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_update(tleg_trainer *trainer, double
     if (!trainer)
         return TLEG_ERROR_ARGUMENT;
     if (!(learning_rate >= 0) || !isfinite(learning_rate))
-        return tleg_error_set(&trainer->error, TLEG_ERROR_ARGUMENT, "the learning rate is no finite number of 0 or more");
+        return tleg_error_set(&trainer->error, TLEG_ERROR_ARGUMENT, "learning rate: expected a finite number >= 0");
     tleg_status status = tleg_trainer_apply(trainer, learning_rate);
     if (!status)
         tleg_trainer_forget(trainer);

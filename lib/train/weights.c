@@ -218,14 +218,14 @@ void tleg_train_places_start(tleg_trainer *t) {
 
 void tleg_train_places_end(tleg_trainer *t) {
     const tleg_config *net = &t->layout.net, *own = &t->config.c;
-    const enum tleg_slot token[2] = {TLEG_SLOT_CLS_TOKEN, TLEG_SLOT_DIST_TOKEN};
     const float *dpos = tleg_trainer_at(t, t->layout.dpos);
     float *to = t->gradient + t->outer[TLEG_SLOT_POS_EMBED];
-    for (int64_t k = 0; k < net->prefix; k++)
-        /* NOLINTNEXTLINE(clang-analyzer-core.uninitialized.ArraySubscript): there are at most two tokens */
-        add(t->gradient + t->outer[token[k]], dpos + k * net->dim, net->dim);
+    if (net->class_token)
+        add(t->gradient + t->outer[TLEG_SLOT_CLS_TOKEN], dpos, net->dim);
+    if (net->distillation_token) /* its place is the second */
+        add(t->gradient + t->outer[TLEG_SLOT_DIST_TOKEN], dpos + net->dim, net->dim);
     if (t->layout.resampled)
-        tleg_resample_grid_backward(own->prefix, tleg_config_grid(own), tleg_config_grid(net), net->dim, dpos, to);
+        tleg_resample_grid_backward(tleg_config_prefix(own), tleg_config_grid(own), tleg_config_grid(net), net->dim, dpos, to);
     else
         add(to, dpos, t->layout.shape.tokens * net->dim);
 }
@@ -233,7 +233,7 @@ void tleg_train_places_end(tleg_trainer *t) {
 static void resample_position(tleg_trainer *t) {
     const tleg_config *net = &t->layout.net, *own = &t->config.c;
     if (t->layout.resampled)
-        tleg_resample_grid(own->prefix, tleg_config_grid(own), tleg_config_grid(net), net->dim,
+        tleg_resample_grid(tleg_config_prefix(own), tleg_config_grid(own), tleg_config_grid(net), net->dim,
                            tleg_train_value(t, TLEG_SLOT_POS_EMBED), tleg_trainer_at(t, t->layout.pos));
 }
 

@@ -70,8 +70,8 @@ static void tensor_info(void) {
 #define STRUCT tleg_config
 static void config(void) {
     BEGIN("tleg_config");
-    M(struct_size), M(image_size), M(patch_size), M(dim), M(heads), M(hidden), M(classes), M(depth), M(prefix), M(pool),
-        M(norm);
+    M(struct_size), M(image_size), M(patch_size), M(dim), M(heads), M(hidden), M(classes), M(depth), M(class_token),
+        M(distillation_token), M(registers), M(pool), M(norm);
     M(no_qkv_bias), M(dtype), M(label_count), M(kind), M(channels), M(eps), M(mean), M(std), M(crop), M(ignored_count);
     M(parameters), M(labels), M(schedule), M(ignored), M(reserved);
     END("tleg_config");

@@ -169,7 +169,7 @@ static tleg_config small_config(void) {
                          .dim = 6,
                          .heads = 2,
                          .classes = 3,
-                         .prefix = 1,
+                         .class_token = 1,
                          .crop = 0.95,
                          .mean = {0.1, 0.25, 0.5},
                          .std = {0.3, 0.2, 0.7},

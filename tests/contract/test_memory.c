@@ -272,7 +272,7 @@ static void every_allocation_may_fail(void **state) {
 static tleg_status small_calls(tleg_context *context, const unsigned char *data, size_t bytes, tleg_learngene **gene,
                                tleg_learngene **parsed, tleg_file **file, tleg_tensor **tensor) {
     tleg_config config = {
-        .struct_size = sizeof config, .image_size = 8, .patch_size = 4, .dim = 6, .heads = 2, .classes = 3, .prefix = 1};
+        .struct_size = sizeof config, .image_size = 8, .patch_size = 4, .dim = 6, .heads = 2, .classes = 3, .class_token = 1};
     static const char *const labels[] = {"a", "b", "c"};
     config.labels = labels;
     config.label_count = 3;

@@ -112,7 +112,8 @@ static void compare_tensor(tleg_context *context, tensor_of get, const void *one
 static void compare_config(const tleg_config *one, const tleg_config *other) {
     fuzz_need(one->image_size == other->image_size && one->patch_size == other->patch_size && one->dim == other->dim);
     fuzz_need(one->heads == other->heads && one->hidden == other->hidden && one->classes == other->classes);
-    fuzz_need(one->depth == other->depth && one->prefix == other->prefix && one->pool == other->pool);
+    fuzz_need(one->depth == other->depth && one->class_token == other->class_token &&
+              one->distillation_token == other->distillation_token && one->pool == other->pool);
     fuzz_need(one->norm == other->norm && one->no_qkv_bias == other->no_qkv_bias && one->dtype == other->dtype);
     fuzz_need(one->eps == other->eps && one->crop == other->crop && one->label_count == other->label_count);
     fuzz_need(memcmp(one->mean, other->mean, sizeof one->mean) == 0 && memcmp(one->std, other->std, sizeof one->std) == 0);

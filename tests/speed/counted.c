@@ -141,7 +141,7 @@ static void prepare(struct work *work, int32_t level, const struct workload *wor
                                 .patch_size = PATCH,
                                 .dim = workload->dim,
                                 .heads = HEADS,
-                                .prefix = 1,
+                                .class_token = 1,
                                 .classes = CLASSES};
     const tleg_expander_options options = {.struct_size = sizeof options, .dtype = workload->dtype};
     const tleg_trainer_options training = {.struct_size = sizeof training, .batch = BATCH, .depth_least = DEPTH};

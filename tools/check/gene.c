@@ -46,8 +46,14 @@ static int answer(const struct invocation *call, tleg_context *context, const st
 }
 
 int check_gene_create(const struct invocation *call, tleg_context *context, struct check_gene *gene) {
-    tleg_config config = {
-        .struct_size = sizeof config, .image_size = 48, .patch_size = 6, .dim = 144, .heads = 3, .classes = 21, .prefix = 2};
+    tleg_config config = {.struct_size = sizeof config,
+                          .image_size = 48,
+                          .patch_size = 6,
+                          .dim = 144,
+                          .heads = 3,
+                          .classes = 21,
+                          .class_token = 1,
+                          .distillation_token = 1};
     *gene = (struct check_gene){.config = config};
     gene->images = malloc(CHECK_IMAGES * image_numbers(gene) * sizeof *gene->images);
     gene->logits = malloc(logit_count(gene) * sizeof *gene->logits);

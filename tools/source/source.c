@@ -167,20 +167,24 @@ int32_t source_guess(const float *logits, int32_t classes) {
     return best;
 }
 
+int32_t source_prefix(const tleg_config *config) {
+    return config->class_token + config->distillation_token + config->registers;
+}
+
 int64_t source_tokens(const tleg_config *config) {
     int64_t side = config->image_size / config->patch_size;
-    return config->prefix + side * side;
+    return source_prefix(config) + side * side;
 }
 
 uint64_t source_parameters(const tleg_config *config, int32_t depth) {
     uint64_t dim = (uint64_t)config->dim, hidden = (uint64_t)config->hidden, classes = (uint64_t)config->classes;
     uint64_t patch = 3 * (uint64_t)config->patch_size * (uint64_t)config->patch_size;
-    uint64_t layer = 4 * dim                                                  /* norm1, norm2 */
-                     + 3 * dim * dim + (config->no_qkv_bias ? 0 : 3 * dim)    /* qkv */
-                     + dim * dim + dim                                        /* proj */
-                     + hidden * dim + hidden + dim * hidden + dim;            /* fc1, fc2 */
-    uint64_t heads = config->prefix == 2 ? 2 : 1;                             /* head, head_dist */
-    uint64_t outer = (uint64_t)(source_tokens(config) + config->prefix) * dim /* pos_embed, cls_token, dist_token */
+    uint64_t layer = 4 * dim                                                         /* norm1, norm2 */
+                     + 3 * dim * dim + (config->no_qkv_bias ? 0 : 3 * dim)           /* qkv */
+                     + dim * dim + dim                                               /* proj */
+                     + hidden * dim + hidden + dim * hidden + dim;                   /* fc1, fc2 */
+    uint64_t heads = config->distillation_token ? 2 : 1;                             /* head, head_dist */
+    uint64_t outer = (uint64_t)(source_tokens(config) + source_prefix(config)) * dim /* pos_embed, cls_token, dist_token */
                      + patch * dim + dim + 2 * dim + heads * (classes * dim + classes);
     return outer + (uint64_t)depth * layer;
 }

@@ -9,8 +9,9 @@
 static const char *reads(const tleg_config *config) {
     if (config->pool == TLEG_POOL_MEAN)
         return "the mean of the patch tokens";
-    return config->prefix == 2 ? "the class token (head) and the distillation token (head_dist): the mean of both answers"
-                               : "the class token";
+    return config->distillation_token
+               ? "the class token (head) and the distillation token (head_dist): the mean of both answers"
+               : "the class token";
 }
 
 static void print_list(const char *title, const char *const *names, int64_t count) {
@@ -30,7 +31,7 @@ static void print_text(const struct source *source, uint64_t bytes) {
         printf("kind          model of depth %d, in %s\n", (int)config->depth, tool_dtype_name(config->dtype));
     printf("parameters    %" PRIu64 "\n", config->parameters);
     printf("image         %d x %d pixels, patches of %d: %" PRId64 " tokens, %d before the patches\n", (int)config->image_size,
-           (int)config->image_size, (int)config->patch_size, source_tokens(config), (int)config->prefix);
+           (int)config->image_size, (int)config->patch_size, source_tokens(config), (int)source_prefix(config));
     printf("width         dim %d, %d heads, %d inside the MLP%s\n", (int)config->dim, (int)config->heads, (int)config->hidden,
            config->no_qkv_bias ? ", qkv without bias" : "");
     printf("head          %d classes; it reads %s\n", (int)config->classes, reads(config));
@@ -78,7 +79,7 @@ static void add_config(struct report *report, const struct source *source) {
     report_integer(report, "image_size", config->image_size);
     report_integer(report, "patch_size", config->patch_size);
     report_integer(report, "tokens", source_tokens(config));
-    report_integer(report, "prefix", config->prefix);
+    report_integer(report, "prefix", source_prefix(config));
     report_integer(report, "dim", config->dim);
     report_integer(report, "heads", config->heads);
     report_integer(report, "hidden", config->hidden);

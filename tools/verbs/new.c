@@ -58,7 +58,8 @@ static int settle(const struct invocation *call, struct options *options) {
         config->mean[i] = options->mean[i];
         config->std[i] = options->std[i];
     }
-    config->prefix = options->dist ? 2 : options->cls ? 1 : 0;
+    config->class_token = options->cls || options->dist;
+    config->distillation_token = options->dist;
     const int code = settle_schedule(call, options);
     return code == EXIT_DONE ? arch_settle(call, options->arch, config) : code;
 }

@@ -186,7 +186,7 @@ static tleg_status check_forward(tleg_context *context, const tleg_block *block,
     if (!status)
         status = tleg_block_check_tokens(context, block, "y", y, x);
     if (!status && y->read_only)
-        status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "block: y was lent to us read-only");
+        status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "block: y is read-only (imported through DLPack)");
     return status;
 }
 

@@ -16,7 +16,7 @@ tleg_status tleg_plan_make(tleg_context *context, const struct tleg_network *net
     plan->x = tleg_place(&end, rows_dim, sizeof(float));
     plan->activations = tleg_place(&end, tleg_block_activations(network->kernels, shape), sizeof(float));
     plan->pooled = tleg_place(&end, pooled, sizeof(float));
-    plan->logits = tleg_place(&end, config->prefix == 2 ? logits : 0, sizeof(float));
+    plan->logits = tleg_place(&end, config->distillation_token ? logits : 0, sizeof(float));
     plan->vectors = tleg_place(&end, network->vectors, sizeof(float));
     plan->state = tleg_place(&end, network->state_bytes, 1);
     plan->shared = tleg_place(&end, scratch.shared, 1);

@@ -52,7 +52,7 @@ tleg_status tleg_block_shape_of(tleg_context *context, const tleg_block *block, 
 struct tleg_block_space {
     size_t shared, lane, lane_bytes, bytes;
 };
-/* Places the scratch behind `end`. MEMORY when a size does not fit. */
+/* Places the scratch after `end`. MEMORY when a size does not fit. */
 tleg_status tleg_block_place_scratch(tleg_context *context, struct tleg_scratch scratch, size_t end,
                                      struct tleg_block_space *space);
 /* What a host is asked for. */

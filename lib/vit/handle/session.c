@@ -1,3 +1,4 @@
+/* The session handle: its memory, its depth, and a run in chunks. */
 #include "vit/handle/private.h"
 
 static tleg_status read_options(tleg_context *context, const tleg_session_options *host, int32_t *batch) {

@@ -1,7 +1,26 @@
 /* From images to the first block's input, and back. */
 #include "vit/pass/pass.h"
 
-enum { TOKENS = 2 }; /* kinds of tokens before the patches */
+/* The tokens before the patches. */
+struct tokens {
+    const float *rows; /* (count, D) */
+    int32_t count;
+};
+enum { KINDS = 3 };
+
+/* x (prefix, D) = every token, in order, plus its row of pos (prefix, D). */
+static void put_tokens(const tleg_config *config, const struct tleg_outer_weights *outer, float *x) {
+    const struct tokens tokens[KINDS] = {
+        {outer->cls, config->class_token}, {outer->dist, config->distillation_token}, {outer->registers, config->registers}};
+    const float *pos = outer->pos;
+    for (int kind = 0; kind < KINDS; kind++) {
+        const int64_t count = tokens[kind].count * (int64_t)config->dim;
+        for (int64_t i = 0; i < count; i++)
+            x[i] = tokens[kind].rows[i] + pos[i];
+        x += count;
+        pos += count;
+    }
+}
 
 static struct tleg_rows patch_rows(const tleg_config *config, const float *image) {
     return (struct tleg_rows){.kind = TLEG_ROWS_PATCHES,
@@ -12,13 +31,11 @@ static struct tleg_rows patch_rows(const tleg_config *config, const float *image
 
 void tleg_embed(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer,
                 const float *images, int64_t batch, float *x) {
-    const int64_t dim = config->dim, tokens = tleg_config_tokens(config), prefix = config->prefix;
+    const int64_t dim = config->dim, tokens = tleg_config_tokens(config), prefix = tleg_config_prefix(config);
     const int64_t image = 3 * (int64_t)config->image_size * config->image_size;
-    const float *const token[TOKENS] = {outer->cls, outer->dist}, *pos = outer->pos;
+    const float *pos = outer->pos;
     for (int64_t b = 0; b < batch; b++, x += tokens * dim) {
-        for (int64_t t = 0; t < prefix; t++)
-            for (int64_t i = 0; i < dim; i++)
-                x[t * dim + i] = token[t][i] + pos[t * dim + i];
+        put_tokens(config, outer, x);
         tleg_gemm(exec, &(struct tleg_gemm){
                             .m = tokens - prefix,
                             .rows = patch_rows(config, images + b * image),
@@ -35,7 +52,7 @@ static void add(float *to, const float *from, int64_t count) {
 
 void tleg_embed_backward(const struct tleg_exec *exec, const tleg_config *config, const float *images, int64_t batch,
                          const float *d, const struct tleg_outer_gradient *gradient) {
-    const int64_t dim = config->dim, tokens = tleg_config_tokens(config), prefix = config->prefix;
+    const int64_t dim = config->dim, tokens = tleg_config_tokens(config), prefix = tleg_config_prefix(config);
     const int64_t image = 3 * (int64_t)config->image_size * config->image_size;
     for (int64_t b = 0; b < batch; b++) {
         const float *rows = d + b * tokens * dim;

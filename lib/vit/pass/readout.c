@@ -12,11 +12,11 @@ struct view {
 };
 
 static struct view look(const tleg_config *config, const struct tleg_outer_weights *outer) {
-    const int64_t tokens = tleg_config_tokens(config);
+    const int64_t tokens = tleg_config_tokens(config), prefix = tleg_config_prefix(config);
     return (struct view){.dim = config->dim,
                          .tokens = tokens,
-                         .prefix = config->prefix,
-                         .patches = tokens - config->prefix,
+                         .prefix = prefix,
+                         .patches = tokens - prefix,
                          .norm = &outer->norm,
                          .eps = (float)config->eps,
                          .cls = config->pool == TLEG_POOL_CLS,

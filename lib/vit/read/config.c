@@ -65,7 +65,7 @@ static tleg_status read_patch(struct tleg_config_reader *reader) {
     return status;
 }
 
-static tleg_status read_prefix(struct tleg_config_reader *reader) {
+static tleg_status read_tokens(struct tleg_config_reader *reader) {
     const bool cls = tleg_read_has(reader, "cls_token"), dist = tleg_read_has(reader, "dist_token");
     if (dist && !cls)
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: found tensor \"dist_token\", but \"cls_token\" is missing",
@@ -73,7 +73,8 @@ static tleg_status read_prefix(struct tleg_config_reader *reader) {
     if (!dist && tleg_read_has(reader, "head_dist.weight"))
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
                          "%s: found tensor \"head_dist.weight\", but \"dist_token\" is missing", reader->label);
-    reader->c->prefix = cls + dist;
+    reader->c->class_token = cls;
+    reader->c->distillation_token = dist;
     return TLEG_OK;
 }
 
@@ -105,14 +106,14 @@ static tleg_status read_image(struct tleg_config_reader *reader) {
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
                          "%s: tensor \"pos_embed\": expected %lld rows (%d tokens, and patches of %d for tleg.image_size %d), "
                          "found %lld",
-                         reader->label, (long long)tleg_config_tokens(c), (int)c->prefix, (int)c->patch_size,
+                         reader->label, (long long)tleg_config_tokens(c), (int)tleg_config_prefix(c), (int)c->patch_size,
                          (int)c->image_size, (long long)rows);
-    const int32_t side = rows > c->prefix ? square_root(rows - c->prefix) : 0;
+    const int32_t prefix = tleg_config_prefix(c), side = rows > prefix ? square_root(rows - prefix) : 0;
     if (side == 0 || (int64_t)side * c->patch_size > TLEG_MAX_IMAGE)
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
                          "%s: tensor \"pos_embed\": expected %d rows for tokens and a square number for patches, at most %d a "
                          "side and %d pixels, found %lld rows",
-                         reader->label, (int)c->prefix, TLEG_MAX_GRID, TLEG_MAX_IMAGE, (long long)rows);
+                         reader->label, (int)tleg_config_prefix(c), TLEG_MAX_GRID, TLEG_MAX_IMAGE, (long long)rows);
     c->image_size = side * c->patch_size;
     return TLEG_OK;
 }
@@ -145,7 +146,7 @@ static tleg_status read_block(struct tleg_config_reader *reader) {
 
 /* ---- depth and schedule ---- */
 
-/* The number at *text, which moves behind it; -1 when there is none, 1000000 when it is larger than that. */
+/* The number at *text, which moves past it; -1 when there is none, 1000000 when it is larger than that. */
 static int32_t read_index(const char **text) {
     int32_t index = 0;
     if (**text < '0' || **text > '9' || (**text == '0' && (*text)[1] >= '0' && (*text)[1] <= '9'))
@@ -303,8 +304,8 @@ static tleg_status read_heads(struct tleg_config_reader *reader) {
     if (!found && reader->heads == 0 && c->dim % 64 != 0)
         return tleg_fail(
             reader->context, TLEG_ERROR_FORMAT,
-            "%s: the number of heads is unknown: there is no tleg.heads, and dim %d is no multiple of 64; give the "
-            "metadata key tleg.heads, --heads or the heads argument",
+            "%s: the number of heads is unknown: there is no tleg.heads, and dim %d is not a multiple of 64; write "
+            "the metadata key tleg.heads, or say how many heads there are when opening the file",
             reader->label, (int)c->dim);
     if (!found)
         c->heads = reader->heads > 0 ? reader->heads : c->dim / 64;
@@ -318,11 +319,11 @@ static tleg_status read_pool(struct tleg_config_reader *reader) {
     if (status != TLEG_OK)
         return status;
     if (c->pool == 0)
-        c->pool = c->prefix > 0 && !fc_norm ? TLEG_POOL_CLS : TLEG_POOL_MEAN;
-    if (c->pool == TLEG_POOL_CLS && c->prefix == 0)
+        c->pool = c->class_token && !fc_norm ? TLEG_POOL_CLS : TLEG_POOL_MEAN;
+    if (c->pool == TLEG_POOL_CLS && !c->class_token)
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
                          "%s: tleg.pool: expected \"mean\" without a cls_token, found \"cls\"", reader->label);
-    if (c->pool == TLEG_POOL_MEAN && c->prefix == 2)
+    if (c->pool == TLEG_POOL_MEAN && c->distillation_token)
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: pool: expected \"cls\" with a dist_token, found \"mean\"%s",
                          reader->label, fc_norm ? " (fc_norm.weight says so)" : "");
     if (c->pool == TLEG_POOL_CLS && fc_norm)
@@ -355,7 +356,7 @@ static void note_guesses(const struct tleg_config_reader *reader) {
     const tleg_config *c = reader->c;
     if (reader->gene || tleg_read_has_keys(reader))
         return;
-    const char *pool = c->prefix == 2                     ? "the class and the distillation token"
+    const char *pool = c->distillation_token              ? "the class and the distillation token"
                        : c->pool == TLEG_POOL_CLS         ? "the class token"
                        : c->norm == TLEG_NORM_BEFORE_POOL ? "the mean of the patches"
                                                           : "the mean of the patches, then fc_norm";
@@ -423,7 +424,7 @@ static tleg_status read_texts(const struct tleg_config_reader *reader, struct tl
 tleg_status tleg_config_read(tleg_context *context, const tleg_file *file, int32_t heads, bool gene,
                              struct tleg_vit_config *config) {
     static tleg_status (*const steps[])(struct tleg_config_reader *) = {
-        tleg_read_needs, tleg_read_plain, read_kind,  read_patch,   read_prefix,
+        tleg_read_needs, tleg_read_plain, read_kind,  read_patch,   read_tokens,
         read_image,      read_layers,     read_block, read_classes, read_keys};
     *config = (struct tleg_vit_config){.allocator = context->allocator,
                                        .c = {.struct_size = sizeof config->c, .kind = TLEG_KIND_VIT, .channels = 3}};

@@ -38,8 +38,8 @@ void tleg_read_what(const struct tleg_config_reader *reader, const char *key, ch
 static tleg_status refuse_words(const struct tleg_config_reader *reader, const struct tleg_json *json) {
     char word[64];
     if (tleg_json_kind(json, 0) != TLEG_JSON_ARRAY)
-        return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: tleg.needs: expected a JSON array of words, found no array",
-                         reader->label);
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
+                         "%s: tleg.needs: expected a JSON array of words, found something else", reader->label);
     if (tleg_json_size(json, 0) == 0)
         return TLEG_OK;
     if (tleg_json_kind(json, 1) != TLEG_JSON_STRING)
@@ -145,7 +145,9 @@ tleg_status tleg_read_numbers(const struct tleg_config_reader *reader) {
     const bool timm = c->norm == TLEG_NORM_AFTER_POOL || (!reader->gene && !tleg_read_has_keys(reader));
     c->eps = timm ? 1e-6 : 1e-5;
     c->crop = tleg_default_crop(c->image_size);
-    tleg_default_colours(c->mean, c->std);
+    memset(c->mean, 0, sizeof c->mean);
+    memset(c->std, 0, sizeof c->std);
+    tleg_fill_colours(c->mean, c->std);
     tleg_status status = read_list(reader, "tleg.eps", 1, true, 1, "a number above 0, at most 1", &c->eps);
     if (status == TLEG_OK)
         status = read_list(reader, "tleg.crop", 1, true, 1, "a number above 0, at most 1", &c->crop);
@@ -158,7 +160,7 @@ tleg_status tleg_read_numbers(const struct tleg_config_reader *reader) {
 
 /* ---- labels ---- */
 
-/* The strings of the array behind `pointers`; false when one of them is no string. */
+/* The strings of a JSON array, to the memory after `pointers`; false when one of them is not a string. */
 static bool decode_labels(const struct tleg_json *json, int32_t count, const char **pointers, size_t capacity) {
     char *at = (char *)(pointers + count);
     size_t token = 1;
@@ -178,7 +180,7 @@ static tleg_status take_labels(const struct tleg_config_reader *reader, const st
     const int32_t classes = reader->c->classes;
     if (tleg_json_kind(json, 0) != TLEG_JSON_ARRAY)
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
-                         "%s: tleg.labels: expected a JSON array of %d class names, found no array", reader->label,
+                         "%s: tleg.labels: expected a JSON array of %d class names, found something else", reader->label,
                          (int)classes);
     if (tleg_json_size(json, 0) != (size_t)classes)
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT,

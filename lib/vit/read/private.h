@@ -45,7 +45,7 @@ tleg_status tleg_read_need(const struct tleg_config_reader *reader, const char *
 tleg_status tleg_read_plain(struct tleg_config_reader *reader);
 /* Whether the file has a tensor. */
 bool tleg_read_has(const struct tleg_config_reader *reader, const char *name);
-/* Whether a name begins with `prefix` and, if `part` is not NULL, holds `part` behind it; *name is one that does. */
+/* Whether a name begins with `prefix` and, if `part` is not NULL, holds `part` after it; *name is one that does. */
 bool tleg_read_any(const struct tleg_config_reader *reader, const char *prefix, const char *part, const char **name);
 /* Checks that every tensor of the configuration is there with its shape; counts parameters, sets dtype, and lists the other
  * tensors: *ignored holds c->ignored_count names (NULL for none), *bytes of memory. */

@@ -21,7 +21,7 @@ bool tleg_read_any(const struct tleg_config_reader *reader, const char *prefix, 
     return false;
 }
 
-/* A name that ends with "." and `name`, from the entry at *from on, which moves behind it: what a wrapper such as DataParallel
+/* A name that ends with "." and `name`, from the entry at *from on, which moves past it: what a wrapper such as DataParallel
  * makes of it. */
 static const char *next_wrapped(const struct tleg_config_reader *reader, const char *name, int64_t *from) {
     const struct tleg_entry *entries;
@@ -43,8 +43,12 @@ static const char *find_wrapped(const struct tleg_config_reader *reader, const c
 static bool is_outer_name(const char *name) {
     static const int32_t norms[2] = {TLEG_NORM_BEFORE_POOL, TLEG_NORM_AFTER_POOL};
     for (int k = 0; k < 2 * TLEG_SLOTS; k++) {
-        const tleg_config any = {
-            .image_size = 1, .patch_size = 1, .prefix = 2, .pool = TLEG_POOL_MEAN, .norm = norms[k / TLEG_SLOTS]};
+        const tleg_config any = {.image_size = 1,
+                                 .patch_size = 1,
+                                 .class_token = 1,
+                                 .distillation_token = 1,
+                                 .pool = TLEG_POOL_MEAN,
+                                 .norm = norms[k / TLEG_SLOTS]};
         struct tleg_spec spec;
         tleg_outer_spec(&any, (enum tleg_slot)(k % TLEG_SLOTS), &spec);
         if (strcmp(name, spec.name) == 0)
@@ -70,7 +74,7 @@ static bool has_proper_end(const char *name) {
     return *end == '\0';
 }
 
-/* Whether a name is one that learngenes or models have, so that it is no misspelling of another. */
+/* Whether a name is one that learngenes or models have, so that it is not taken for a misspelling of another. */
 static bool is_proper_name(const char *name) {
     if (strncmp(name, "blocks.", 7) == 0 && has_proper_end(name))
         for (int site = 0; site < TLEG_SITES; site++)
@@ -119,7 +123,7 @@ static tleg_status fail_missing(const struct tleg_config_reader *reader, const c
                          name, wrapped, (int)(strlen(wrapped) - strlen(name)), wrapped);
     const char *near = tleg_file_nearest(reader->file, name);
     if (near && !is_proper_name(near))
-        return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: missing tensor \"%s\"; found the like \"%s\"", reader->label,
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: missing tensor \"%s\"; did you mean \"%s\"?", reader->label,
                          name, near);
     return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: missing tensor \"%s\"", reader->label, name);
 }
@@ -159,7 +163,7 @@ tleg_status tleg_read_need(const struct tleg_config_reader *reader, const char *
     return TLEG_OK;
 }
 
-/* ---- what is no plain ViT ---- */
+/* ---- what is not a plain ViT ---- */
 
 /* Parameters of other architectures that would change what the model computes: passing over them in silence gives wrong
  * answers. Parts of names, as timm, BEiT, EVA and DINO write them. */
@@ -210,7 +214,7 @@ struct check {
     int64_t used_count; /* entries that the configuration names */
 };
 
-/* A model stays in a half type only when nothing in it would be rounded by that. */
+/* Keep f16 or bf16 only if every tensor has that type; otherwise widen to f32. */
 static void see_type(struct check *check, int32_t dtype) {
     const bool half = dtype == TLEG_F16 || dtype == TLEG_BF16;
     check->half = half && (check->first || dtype == check->half) ? dtype : TLEG_F32;

@@ -1,3 +1,4 @@
+/* Places in one block of memory, one after the other. */
 #include "vit/weights/weights.h"
 
 size_t tleg_place(size_t *end, size_t count, size_t element) {

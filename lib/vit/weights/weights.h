@@ -20,8 +20,8 @@ struct tleg_layer { /* each site in one of the two, by its kind; a gate is a nor
 };
 
 /* ---- where things lie (place.c) ---- */
-/* Reserves count elements at a multiple of TLEG_ALIGN behind *end and returns their offset. Saturates: once a size does not
- * fit, *end is and stays SIZE_MAX. */
+/* Reserves count elements at the next multiple of TLEG_ALIGN from *end on and returns their offset. Saturates: once a size does
+ * not fit, *end is and stays SIZE_MAX. */
 size_t tleg_place(size_t *end, size_t count, size_t element);
 
 /* ---- packing from wherever numbers come from (pack.c) ----
@@ -94,6 +94,7 @@ struct tleg_outer_weights {
     struct tleg_linear patch; /* (D, 3*P*P) */
     const float *pos;         /* (N, D) */
     const float *cls, *dist;  /* (D), or NULL */
+    const float *registers;   /* (R, D), or NULL: no file has them yet */
     struct tleg_norm norm;
     struct tleg_linear head[TLEG_HEADS]; /* (C, D); head[1].weight.basis.tensor[0] is NULL without a distillation token */
     const char *memory;                  /* where they lie: tleg_outer_bytes, the owner's */

@@ -54,7 +54,7 @@ static void defaults_are_filled_in(void **state) {
     tleg_config_free(&config);
 
     host.image_size = 36; /* above 32 pixels the authors crop */
-    host.prefix = 1;
+    host.class_token = 1;
     host.std[0] = host.std[1] = host.std[2] = 0.5; /* with a std, a mean of 0 is meant */
     OK(context, tleg_config_check(context, &host, &config));
     assert_true(config.c.crop == 0.875);
@@ -95,6 +95,16 @@ static void refuse_host(tleg_config host, const char *member, const char *found)
     assert_memory_equal(&config, &empty, sizeof config);
 }
 
+static void register_tokens_are_not_supported_yet(void **state) {
+    (void)state;
+    tleg_config host = small();
+    struct tleg_vit_config config;
+    host.class_token = 1;
+    host.registers = 4;
+    assert_int_equal(tleg_config_check(context, &host, &config), TLEG_ERROR_UNSUPPORTED);
+    must_say(tleg_context_get_error(context), (const char *const[3]){"registers", "expected 0", "found 4"});
+}
+
 static void each_member_out_of_range_is_named(void **state) {
     (void)state;
 #define REFUSE(change, member, found)                                                                                          \
@@ -121,7 +131,10 @@ static void each_member_out_of_range_is_named(void **state) {
     REFUSE(c.classes = 1048577, "classes", "1048577");
     REFUSE(c.depth = -1, "depth", "-1");
     REFUSE(c.depth = 1025, "depth", "1025");
-    REFUSE(c.prefix = 3, "prefix", "3");
+    REFUSE(c.class_token = 2, "class_token", "2");
+    REFUSE(c.distillation_token = -1, "distillation_token", "-1");
+    REFUSE(c.distillation_token = 1, "distillation_token", "without a class token");
+    REFUSE(c.registers = -1, "registers", "-1");
     REFUSE(c.pool = 3, "pool", "3");
     REFUSE(c.norm = 3, "norm", "3");
     REFUSE(c.no_qkv_bias = 2, "no_qkv_bias", "2");
@@ -142,7 +155,7 @@ static void each_member_out_of_range_is_named(void **state) {
     c.pool = TLEG_POOL_CLS; /* without a token to read */
     assert_int_equal(tleg_config_check(context, &c, &config), TLEG_ERROR_ARGUMENT);
     assert_non_null(strstr(tleg_context_get_error(context), "class token"));
-    c.pool = TLEG_POOL_MEAN, c.prefix = 2;
+    c.pool = TLEG_POOL_MEAN, c.class_token = c.distillation_token = 1;
     assert_int_equal(tleg_config_check(context, &c, &config), TLEG_ERROR_ARGUMENT);
     assert_non_null(strstr(tleg_context_get_error(context), "distillation token"));
 }
@@ -318,7 +331,7 @@ static void layers_and_segments_have_the_names_of_timm_and_of_the_authors(void *
                            .dim = 6,
                            .hidden = 10,
                            .classes = 3,
-                           .prefix = 1,
+                           .class_token = 1,
                            .pool = TLEG_POOL_CLS,
                            .norm = TLEG_NORM_BEFORE_POOL,
                            .no_qkv_bias = 1};
@@ -344,6 +357,7 @@ int main(void) {
         cmocka_unit_test(defaults_are_filled_in),
         cmocka_unit_test(texts_are_the_librarys_own),
         cmocka_unit_test(each_member_out_of_range_is_named),
+        cmocka_unit_test(register_tokens_are_not_supported_yet),
         cmocka_unit_test(a_bad_schedule_is_refused_in_words),
         cmocka_unit_test(a_schedule_is_written_in_one_form),
         cmocka_unit_test(a_struct_of_another_version_is_understood),

@@ -55,7 +55,7 @@ static void must_be_normal(const tleg_learngene *gene, const char *name) {
 static void initialisation_is_the_papers(void **state) {
     (void)state;
     tleg_config config = small();
-    config.prefix = 2;
+    config.class_token = config.distillation_token = 1;
     config.dim = 48;
     tleg_learngene *gene = create(&config, 7);
     static const char *const linear[] = {INSTANCE("attn.qkv"), INSTANCE("attn.proj"), INSTANCE("mlp.fc1"), INSTANCE("mlp.fc2")};
@@ -104,7 +104,7 @@ static void a_seed_means_the_same_bits(void **state) {
     tleg_tensor_free(c.tensor);
     tleg_learngene_free(other);
 
-    config.prefix = 1; /* another tensor does not move those that stay */
+    config.distillation_token = 0; /* another tensor does not move those that stay */
     other = create(&config, 12345);
     b = take(other, INSTANCE("attn.qkv") "weight_base");
     assert_memory_equal(a.data, b.data, a.count * sizeof(float));

@@ -242,7 +242,8 @@ static void must_be_alike(const tleg_config *a, const tleg_config *b) {
     assert_int_equal(a->heads, b->heads);
     assert_int_equal(a->hidden, b->hidden);
     assert_int_equal(a->classes, b->classes);
-    assert_int_equal(a->prefix, b->prefix);
+    assert_int_equal(a->class_token, b->class_token);
+    assert_int_equal(a->distillation_token, b->distillation_token);
     assert_int_equal(a->pool, b->pool);
     assert_int_equal(a->norm, b->norm);
     assert_int_equal(a->no_qkv_bias, b->no_qkv_bias);

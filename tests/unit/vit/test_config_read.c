@@ -16,7 +16,8 @@ static void a_timm_file_without_metadata_is_understood(void **state) {
     assert_int_equal(config.c.hidden, 20);
     assert_int_equal(config.c.classes, 5);
     assert_int_equal(config.c.depth, 3);
-    assert_int_equal(config.c.prefix, 0);
+    assert_int_equal(config.c.class_token, 0);
+    assert_int_equal(config.c.distillation_token, 0);
     assert_int_equal(config.c.pool, TLEG_POOL_MEAN);
     assert_int_equal(config.c.norm, TLEG_NORM_BEFORE_POOL);
     assert_int_equal(config.c.no_qkv_bias, 0);
@@ -82,7 +83,8 @@ static void keys_say_what_shapes_do_not(void **state) {
     vit_add(&made, "cls_token", "1,1,12");
     vit_reshape(&made, "pos_embed", "1,10,12");
     read_good(&made, 0, true, &config);
-    assert_int_equal(config.c.prefix, 1);
+    assert_int_equal(config.c.class_token, 1);
+    assert_int_equal(config.c.distillation_token, 0);
     assert_int_equal(config.c.pool, TLEG_POOL_CLS);
     assert_int_equal(config.c.depth, 0);
     assert_true(config.c.eps == 1e-5);
@@ -140,7 +142,8 @@ static void distillation_brings_a_second_head(void **state) {
     vit_add(&made, "head_dist.bias", "5");
     vit_reshape(&made, "pos_embed", "1,11,12");
     read_good(&made, 0, true, &config);
-    assert_int_equal(config.c.prefix, 2);
+    assert_int_equal(config.c.class_token, 1);
+    assert_int_equal(config.c.distillation_token, 1);
     assert_int_equal(config.c.pool, TLEG_POOL_CLS);
     tleg_config_free(&config);
     const struct vit_fault faults[] = {
@@ -244,7 +247,7 @@ static const struct vit_fault gene_faults[] = {
     {'+', BLOCK "attn.qkv.instances.1.weight", "36,12", {"qkv.instances.1.weight", "1 segment"}, 0},
     {'=', "tleg.kind", "resnet", {"tleg.kind", "\"learngene\"", "\"resnet\""}, TLEG_ERROR_UNSUPPORTED},
     {'=', "tleg.kind", "vit", {"tleg.kind", "\"vit\"", "learngene"}, 0},
-    {'=', "tleg.heads", NULL, {"tleg.heads", "--heads", "dim 12"}, 0},
+    {'=', "tleg.heads", NULL, {"tleg.heads", "tleg.heads", "dim 12"}, 0},
     {'=', "tleg.heads", "two", {"tleg.heads", "whole number", "\"two\""}, 0},
     {'=', "tleg.heads", "0", {"tleg.heads", "\"0\""}, 0},
     {'=', "tleg.heads", "-3", {"tleg.heads", "\"-3\""}, 0},

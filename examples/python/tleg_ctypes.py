@@ -108,7 +108,7 @@ context_error = declare('context_get_error', c_char_p, HANDLE)
 image_prepare = declare('image_prepare', c_int32, HANDLE, POINTER(Image), POINTER(Config), FLOATS)
 learngene_create = declare('learngene_create', c_int32, HANDLE, POINTER(Config), c_uint64, OUT)
 learngene_open = declare('learngene_open', c_int32, HANDLE, c_char_p, POINTER(OpenOptions), OUT)
-learngene_save = declare('learngene_save', c_int32, HANDLE, HANDLE, c_char_p)
+learngene_save = declare('learngene_save', c_int32, HANDLE, HANDLE, c_char_p, c_void_p)
 learngene_get_info = declare('learngene_get_info', c_int32, HANDLE, HANDLE, POINTER(Config))
 expander_create = declare('expander_create', c_int32, HANDLE, HANDLE, c_void_p, OUT)
 session_create_elastic = declare('session_create_elastic', c_int32, HANDLE, HANDLE, c_int32, POINTER(SessionOptions), OUT)
@@ -203,7 +203,7 @@ class Learngene(Handle):
         return config
 
     def save(self, path):
-        self.check(learngene_save(self.context.pointer, self.pointer, os.fsencode(path)))
+        self.check(learngene_save(self.context.pointer, self.pointer, os.fsencode(path), None))
 
 
 class ElasticSession(Handle):

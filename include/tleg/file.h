@@ -106,13 +106,45 @@ TLEG_API tleg_status TLEG_CALL tleg_file_get_tensor_info(tleg_context *context, 
 TLEG_API tleg_status TLEG_CALL tleg_file_read_tensor(tleg_context *context, const tleg_file *file, const char *name,
                                                      tleg_tensor **tensor);
 
-/* Writes `count` tensors under `names`, and `pairs` metadata entries: keys_and_values holds
- * 2 * pairs texts (NULL when pairs is 0). Written beside `path`, flushed, then renamed: a crash or a full disk
+/* ---- saving ---- */
+
+/* Flags of tleg_save_options. */
+enum {
+    TLEG_SAVE_NO_SYNC = 1 /* do not wait until the file is on the disk: a crash of the system soon after may leave an empty or
+                             half file in place of the former one. For paths alone */
+};
+
+/* How a file, a learngene or a model is written. Zero the struct, set struct_size, then what you want otherwise; a NULL in
+ * its place means every default. */
+typedef struct tleg_save_options {
+    uint32_t struct_size;               /* sizeof(tleg_save_options) */
+    uint32_t flags;                     /* TLEG_SAVE_* */
+    tleg_dtype dtype;                   /* of the stored numbers; 0: the call's default */
+    int32_t reserved;                   /* 0; anything else is ARGUMENT */
+    int64_t pairs;                      /* metadata entries of the host's own, such as "license" and "author" */
+    const char *const *keys_and_values; /* 2 * pairs texts, UTF-8: key, value, key, value; NULL when pairs is 0 */
+    const void *reserved_pointer;       /* NULL; anything else is ARGUMENT */
+} tleg_save_options;
+
+/* Takes the next `bytes`, at least 1, of a file, from its first to its last without a gap. Returns TLEG_OK, or the status with
+ * which the library's call is to fail (what is not one of the library's becomes TLEG_ERROR_IO). `data` is valid until it
+ * returns. Called on the thread that made the call; it returns, does not throw or jump out of the library, and does not use the
+ * context. */
+typedef tleg_status(TLEG_CALL *tleg_write_fn)(void *host, const void *data, size_t bytes);
+
+/* Writes `count` tensors under `names`, each in its own element type (options->dtype must be 0), and the metadata entries of
+ * `options`, which may be NULL. Written beside `path`, flushed, then renamed: a crash or a full disk
  * leaves a former file whole. A symbolic link is followed; a former file's mode is kept. `path` must be a regular file, or
- * none yet. Errors: ARGUMENT (also a name or key that is twice there or no UTF-8), IO, MEMORY. */
+ * none yet. Errors: ARGUMENT (also a name or key that is twice there or is not UTF-8), UNSUPPORTED (options->dtype),
+ * NOT_FOUND (there is no such folder), IO, MEMORY, CANCELLED (the context's progress said so). */
 TLEG_API tleg_status TLEG_CALL tleg_file_save(tleg_context *context, const char *path, int64_t count, const char *const *names,
-                                              const tleg_tensor *const *tensors, int64_t pairs,
-                                              const char *const *keys_and_values);
+                                              const tleg_tensor *const *tensors, const tleg_save_options *options);
+
+/* The same bytes through a host's function, in order: into memory, a socket, an archive. When the call fails, what has been
+ * written is to be thrown away. Errors: as above, and what `write` returned; flags are ARGUMENT. */
+TLEG_API tleg_status TLEG_CALL tleg_file_write(tleg_context *context, tleg_write_fn write, void *host, int64_t count,
+                                               const char *const *names, const tleg_tensor *const *tensors,
+                                               const tleg_save_options *options);
 
 /* Drops the caller's reference. NULL is allowed. Any thread. */
 TLEG_API void TLEG_CALL tleg_file_free(tleg_file *file);

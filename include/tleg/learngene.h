@@ -49,8 +49,27 @@ TLEG_API tleg_status TLEG_CALL tleg_learngene_parse(tleg_context *context, const
 TLEG_API tleg_status TLEG_CALL tleg_learngene_read(tleg_context *context, const tleg_file *file,
                                                    const tleg_open_options *options, tleg_learngene **gene);
 
-/* Writes the learngene in f32. A former file stays whole until the new one is. Errors: ARGUMENT, IO, MEMORY. */
-TLEG_API tleg_status TLEG_CALL tleg_learngene_save(tleg_context *context, const tleg_learngene *gene, const char *path);
+/* Writes the learngene. options (may be NULL): dtype TLEG_F32 (default), TLEG_F16 or TLEG_BF16, to which numbers are rounded;
+ * pairs beside the library's own keys, where a "tleg." key is ARGUMENT and one that the learngene was opened with is
+ * replaced. What its file said beside "tleg.*" and "format" is written again. A file without options is the same, byte for
+ * byte, on every machine. A former file stays whole until the new one is.
+ * Errors: ARGUMENT, UNSUPPORTED (dtype), NUMERIC (a number too large for F16; the text names the tensor), NOT_FOUND (there
+ * is no such folder), IO, MEMORY, CANCELLED (the context's progress said so).
+ *
+ *     const char *pairs[] = {"license", "MIT"};
+ *     tleg_save_options options = {.struct_size = sizeof options, .dtype = TLEG_F16, .pairs = 1, .keys_and_values = pairs};
+ *     tleg_learngene_save(context, gene, "small.safetensors", &options); */
+TLEG_API tleg_status TLEG_CALL tleg_learngene_save(tleg_context *context, const tleg_learngene *gene, const char *path,
+                                                   const tleg_save_options *options);
+
+/* The same bytes through a host's function, in order (see tleg_write_fn). Errors: as above, and what `write` returned. */
+TLEG_API tleg_status TLEG_CALL tleg_learngene_write(tleg_context *context, const tleg_learngene *gene, tleg_write_fn write,
+                                                    void *host, const tleg_save_options *options);
+
+/* What the learngene's file said beside the keys of the library ("tleg.*") and "format": the text of a key, or NULL; and the
+ * key at `index`, NULL past the end. Models that are expanded from it carry it on. Lives as long as the handle. */
+TLEG_API const char *TLEG_CALL tleg_learngene_get_metadata(const tleg_learngene *gene, const char *key);
+TLEG_API const char *TLEG_CALL tleg_learngene_get_metadata_key(const tleg_learngene *gene, int64_t index);
 
 /* Fills *config up to its struct_size; `context` may be NULL: there is no text then. Errors: ARGUMENT. */
 TLEG_API tleg_status TLEG_CALL tleg_learngene_get_info(tleg_context *context, const tleg_learngene *gene, tleg_config *config);

@@ -31,9 +31,22 @@ TLEG_API tleg_status TLEG_CALL tleg_model_parse(tleg_context *context, const voi
 TLEG_API tleg_status TLEG_CALL tleg_model_read(tleg_context *context, const tleg_file *file, const tleg_open_options *options,
                                                tleg_model **model);
 
-/* Writes the model under timm's names, every tensor in the model's element type. An f32 file is the same, byte for
- * byte, on every machine. A former file stays whole until the new one is. Errors: ARGUMENT, IO, MEMORY. */
-TLEG_API tleg_status TLEG_CALL tleg_model_save(tleg_context *context, const tleg_model *model, const char *path);
+/* Writes the model under timm's names, every tensor in the model's element type (options->dtype: 0 or that). `options` may be
+ * NULL: pairs and flags are as for tleg_learngene_save, and what the model's file, or its learngene's, said beside "tleg.*" and
+ * "format" is written again. An f32 file is the same, byte for byte, on every machine. A former file stays whole until the
+ * new one is. Errors: ARGUMENT, UNSUPPORTED (dtype), NOT_FOUND (there is no such folder), IO, MEMORY, CANCELLED (the
+ * context's progress said so). */
+TLEG_API tleg_status TLEG_CALL tleg_model_save(tleg_context *context, const tleg_model *model, const char *path,
+                                               const tleg_save_options *options);
+
+/* The same bytes through a host's function, in order (see tleg_write_fn). Errors: as above, and what `write` returned. */
+TLEG_API tleg_status TLEG_CALL tleg_model_write(tleg_context *context, const tleg_model *model, tleg_write_fn write, void *host,
+                                                const tleg_save_options *options);
+
+/* What the model's file, or its learngene's, said beside the keys of the library ("tleg.*") and "format": the text of a key, or
+ * NULL; and the key at `index`, NULL past the end. Lives as long as the handle. */
+TLEG_API const char *TLEG_CALL tleg_model_get_metadata(const tleg_model *model, const char *key);
+TLEG_API const char *TLEG_CALL tleg_model_get_metadata_key(const tleg_model *model, int64_t index);
 
 /* Fills *config up to its struct_size; `context` may be NULL: there is no text then. Errors: ARGUMENT. */
 TLEG_API tleg_status TLEG_CALL tleg_model_get_info(tleg_context *context, const tleg_model *model, tleg_config *config);

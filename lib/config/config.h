@@ -4,11 +4,14 @@
 
 #include "config/limits.h"
 #include "config/spec.h"
+#include "format/format.h"
 
 /* A configuration with its texts (labels, schedule, ignored names), which `c` points at. */
 struct tleg_vit_config {
     struct tleg_allocator allocator;
-    tleg_config c; /* every default filled in; labels NULL when there are none, schedule "" when plain */
+    tleg_config c;                 /* every default filled in; labels NULL when there are none, schedule "" when plain */
+    const struct tleg_pair *pairs; /* what its file said beside the keys of the format itself: "license", "author" */
+    int64_t pair_count;
     void *texts;
     size_t text_bytes;
 };
@@ -25,8 +28,14 @@ struct tleg_config_texts {
     const char *schedule;
     int32_t label_count;
     int64_t ignored_count;
+    const struct tleg_pair *pairs; /* of these, those that a host is free to choose are kept */
+    int64_t pair_count;
 };
-/* Copies the texts and points config->c at the copies; config->allocator is set, and config->texts is NULL. */
+/* Whether a metadata key is the host's own: neither "tleg.*" nor "format". */
+bool tleg_key_is_free(const char *key);
+/* The value of a key that was kept; NULL when there is none. */
+const char *tleg_config_pair(const struct tleg_vit_config *config, const char *key);
+/* Copies the texts and points config at the copies; config->allocator is set, and config->texts is NULL. */
 tleg_status tleg_config_set_texts(tleg_context *context, struct tleg_vit_config *config, const struct tleg_config_texts *texts);
 
 #endif

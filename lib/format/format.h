@@ -79,12 +79,29 @@ bool tleg_json_integer(const struct tleg_json *json, size_t token, int64_t *valu
 /* A token as it is written (a string without its quotes), `length` bytes without a NUL. */
 const char *tleg_json_source(const struct tleg_json *json, size_t token, size_t *length);
 
-/* ---- writer (safetensors_write.c; the header in header_write.c) ---- */
+/* ---- a whole file at once (safetensors_write.c) ---- */
 struct tleg_write_entry {
     const char *name;
     int32_t dtype, rank;
     int64_t shape[TLEG_MAX_RANK];
 };
+struct tleg_saving {
+    const char *path;
+    tleg_write_fn write; /* NULL: to the path */
+    void *host;
+    uint32_t flags; /* TLEG_SAVE_* */
+    const struct tleg_write_entry *entries;
+    const struct tleg_pair *pairs;
+    int64_t count, pair_count;
+    /* The whole of the tensor entries[index], row-major, in its element type; asked for once each. */
+    tleg_status (*numbers)(tleg_context *context, void *arg, int64_t index, const void **data);
+    void *arg;
+};
+tleg_status tleg_file_write_all(tleg_context *context, const struct tleg_saving *saving);
+/* The host's options, or the defaults where it gives none. Flags are refused unless there is a path. */
+tleg_status tleg_save_options_read(tleg_context *context, const tleg_save_options *host, bool path, tleg_save_options *own);
+
+/* ---- writer (safetensors_write.c; the header in header_write.c) ---- */
 struct tleg_writer;
 /* Begins a file that will replace `path` as a whole (tleg_replacement_create's rules and errors) and writes the header.
  * Tensors whose size is a multiple of 64 are laid first, each kind in the order given; the data section starts on a multiple

@@ -107,8 +107,8 @@ tleg_status tleg_replacement_create(tleg_context *context, const char *path, str
 const char *tleg_replacement_label(const struct tleg_replacement *replacement); /* the target's path: for errors */
 tleg_status tleg_replacement_write(tleg_context *context, struct tleg_replacement *replacement, uint64_t at, size_t bytes,
                                    const void *data);
-/* Flushes to disk and renames onto the target; STATE the second time. */
-tleg_status tleg_replacement_commit(tleg_context *context, struct tleg_replacement *replacement);
+/* Flushes to disk, with `sync`, and renames onto the target; STATE the second time. */
+tleg_status tleg_replacement_commit(tleg_context *context, struct tleg_replacement *replacement, bool sync);
 /* Removes the temporary file unless it was committed. NULL is allowed. */
 void tleg_replacement_free(struct tleg_replacement *replacement);
 

@@ -171,10 +171,10 @@ static int flush_directory(struct tleg_replacement *r) {
     return tleg_os_flush_directory(r->temporary);
 }
 
-tleg_status tleg_replacement_commit(tleg_context *context, struct tleg_replacement *r) {
+tleg_status tleg_replacement_commit(tleg_context *context, struct tleg_replacement *r, bool sync) {
     if (r->file == TLEG_OS_NO_FILE)
         return tleg_fail(context, TLEG_ERROR_STATE, "%s is finished already", r->target);
-    int number = tleg_os_flush(r->file);
+    int number = sync ? tleg_os_flush(r->file) : 0;
     if (number != 0)
         return io_error(context, r->target, "cannot be flushed to disk", number);
     number = tleg_os_finish(r->file);
@@ -185,7 +185,7 @@ tleg_status tleg_replacement_commit(tleg_context *context, struct tleg_replaceme
     if (number != 0)
         return io_error(context, r->target, "cannot be replaced", number);
     r->made = false;
-    number = flush_directory(r);
+    number = sync ? flush_directory(r) : 0;
     return number == 0 ? TLEG_OK : io_error(context, r->target, "its directory cannot be flushed to disk", number);
 }
 
@@ -218,7 +218,8 @@ tleg_status tleg_replacement_write(tleg_context *context, struct tleg_replacemen
     return tleg_fail(context, TLEG_ERROR_UNSUPPORTED, "this build of the library writes no files");
 }
 
-tleg_status tleg_replacement_commit(tleg_context *context, struct tleg_replacement *r) {
+tleg_status tleg_replacement_commit(tleg_context *context, struct tleg_replacement *r, bool sync) {
+    (void)sync;
     return tleg_replacement_write(context, r, 0, 0, NULL);
 }
 

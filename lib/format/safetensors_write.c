@@ -11,7 +11,10 @@ struct slot { /* of one tensor */
 
 struct tleg_writer {
     struct tleg_allocator allocator;
-    struct tleg_replacement *file;
+    struct tleg_replacement *file; /* NULL: through the host's function */
+    tleg_write_fn write;
+    void *host;
+    uint64_t written; /* bytes that `write` took */
     uint64_t data_start;
     struct slot *slots; /* then their names */
     size_t count, slot_bytes;
@@ -19,7 +22,7 @@ struct tleg_writer {
 
 /* The file's name, for errors. */
 static const char *label(const struct tleg_writer *writer) {
-    return tleg_replacement_label(writer->file);
+    return writer->file ? tleg_replacement_label(writer->file) : "(written through the host)";
 }
 
 /* ---- arguments ---- */
@@ -133,6 +136,34 @@ static tleg_status make_slots(tleg_context *context, struct tleg_writer *writer,
 
 /* ---- the file ---- */
 
+enum { PIECE = 1 << 20 }; /* bytes between two questions to the host whether to go on */
+
+/* The host takes bytes in order alone. */
+static tleg_status write_host(tleg_context *context, struct tleg_writer *writer, uint64_t at, size_t bytes, const void *data) {
+    if (at != writer->written)
+        return tleg_fail(context, TLEG_ERROR_STATE, "%s: byte %llu comes next, found %llu", label(writer),
+                         (unsigned long long)writer->written, (unsigned long long)at);
+    writer->written += bytes;
+    const tleg_status status = tleg_host_status(writer->write(writer->host, data, bytes));
+    if (status == TLEG_OK)
+        return TLEG_OK;
+    return tleg_fail(context, status, "%s: the host's function gave %s for %zu bytes from byte %llu on", label(writer),
+                     tleg_status_name(status), bytes, (unsigned long long)at);
+}
+
+static tleg_status write_at(tleg_context *context, struct tleg_writer *writer, uint64_t at, uint64_t bytes, const void *data) {
+    tleg_status status = TLEG_OK;
+    for (uint64_t done = 0; status == TLEG_OK && done < bytes; done += PIECE) {
+        const size_t piece = bytes - done < PIECE ? (size_t)(bytes - done) : PIECE;
+        const char *from = (const char *)data + done;
+        status = writer->file ? tleg_replacement_write(context, writer->file, at + done, piece, from)
+                              : write_host(context, writer, at + done, piece, from);
+        if (status == TLEG_OK)
+            status = tleg_work_step(context, piece);
+    }
+    return status;
+}
+
 static tleg_status write_header(tleg_context *context, struct tleg_writer *writer, const struct tleg_write_entry *entries,
                                 const struct tleg_pair *pairs, size_t pair_count) {
     size_t bytes;
@@ -150,35 +181,49 @@ static tleg_status write_header(tleg_context *context, struct tleg_writer *write
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: the tensors are larger than any file", label(writer));
     tleg_release(&writer->allocator, begins, bytes);
     if (status == TLEG_OK)
-        status = tleg_replacement_write(context, writer->file, 0, header.bytes, header.text);
+        status = tleg_work_begin(context, "save", header.bytes + end);
+    if (status == TLEG_OK)
+        status = write_at(context, writer, 0, header.bytes, header.text);
     writer->data_start = header.bytes;
     tleg_release(&writer->allocator, header.text, header.bytes);
     return status;
 }
 
-tleg_status tleg_writer_create(tleg_context *context, const char *path, const struct tleg_write_entry *entries, int64_t count,
-                               const struct tleg_pair *pairs, int64_t pair_count, struct tleg_writer **out) {
+static tleg_status create(tleg_context *context, const struct tleg_saving *saving, struct tleg_writer **out) {
+    const char *path = saving->write ? "(written through the host)" : saving->path;
     *out = NULL;
     size_t text_bytes;
-    if (count < 0 || pair_count < 0)
+    if (saving->count < 0 || saving->pair_count < 0)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: a negative number of tensors or metadata entries", path);
-    tleg_status status = check_arguments(context, entries, (size_t)count, pairs, (size_t)pair_count, &text_bytes);
+    const size_t count = (size_t)saving->count, pair_count = (size_t)saving->pair_count;
+    tleg_status status = check_arguments(context, saving->entries, count, saving->pairs, pair_count, &text_bytes);
     if (status != TLEG_OK)
         return status;
     struct tleg_writer *writer = tleg_alloc_zero(&context->allocator, sizeof *writer);
     if (!writer)
         return tleg_fail_memory(context, path, sizeof *writer);
     writer->allocator = context->allocator;
-    status = tleg_replacement_create(context, path, &writer->file);
+    writer->write = saving->write;
+    writer->host = saving->host;
+    if (!saving->write)
+        status = tleg_replacement_create(context, path, &writer->file);
     if (status == TLEG_OK)
-        status = make_slots(context, writer, entries, (size_t)count, text_bytes);
+        status = make_slots(context, writer, saving->entries, count, text_bytes);
     if (status == TLEG_OK)
-        status = write_header(context, writer, entries, pairs, (size_t)pair_count);
+        status = write_header(context, writer, saving->entries, saving->pairs, pair_count);
     if (status == TLEG_OK)
         *out = writer;
     else
         tleg_writer_free(writer);
     return status;
+}
+
+tleg_status tleg_writer_create(tleg_context *context, const char *path, const struct tleg_write_entry *entries, int64_t count,
+                               const struct tleg_pair *pairs, int64_t pair_count, struct tleg_writer **out) {
+    const struct tleg_saving saving = {
+        .path = path, .entries = entries, .count = count, .pairs = pairs, .pair_count = pair_count};
+    tleg_status status = create(context, &saving, out);
+    return status == TLEG_OK ? status : tleg_work_end(context, status);
 }
 
 tleg_status tleg_writer_put(tleg_context *context, struct tleg_writer *writer, int64_t index, const void *data) {
@@ -188,17 +233,21 @@ tleg_status tleg_writer_put(tleg_context *context, struct tleg_writer *writer, i
     struct slot *slot = &writer->slots[index];
     if (slot->written)
         return tleg_fail(context, TLEG_ERROR_STATE, "%s: tensor '%s' is written already", label(writer), slot->name);
-    tleg_status status = tleg_replacement_write(context, writer->file, writer->data_start + slot->begin, slot->bytes, data);
+    tleg_status status = write_at(context, writer, writer->data_start + slot->begin, slot->bytes, data);
     slot->written = status == TLEG_OK;
     return status;
 }
 
-tleg_status tleg_writer_commit(tleg_context *context, struct tleg_writer *writer) {
+static tleg_status commit(tleg_context *context, struct tleg_writer *writer, bool sync) {
     for (size_t i = 0; i < writer->count; i++)
         if (!writer->slots[i].written)
             return tleg_fail(context, TLEG_ERROR_STATE, "%s: tensor '%s' is not written yet", label(writer),
                              writer->slots[i].name);
-    return tleg_replacement_commit(context, writer->file);
+    return writer->file ? tleg_replacement_commit(context, writer->file, sync) : TLEG_OK;
+}
+
+tleg_status tleg_writer_commit(tleg_context *context, struct tleg_writer *writer) {
+    return tleg_work_end(context, commit(context, writer, true));
 }
 
 void tleg_writer_free(struct tleg_writer *writer) {
@@ -208,4 +257,33 @@ void tleg_writer_free(struct tleg_writer *writer) {
     tleg_replacement_free(writer->file);
     tleg_release(&allocator, writer->slots, writer->slot_bytes);
     tleg_release(&allocator, writer, sizeof *writer);
+}
+
+/* ---- a whole file ---- */
+
+/* The tensors of one kind, in the order in which they lie. */
+static tleg_status put_kind(tleg_context *context, const struct tleg_saving *saving, struct tleg_writer *writer, bool aligned) {
+    tleg_status status = TLEG_OK;
+    for (int64_t i = 0; status == TLEG_OK && i < saving->count; i++) {
+        if ((writer->slots[i].bytes % TLEG_ALIGN == 0) != aligned)
+            continue;
+        const void *data;
+        status = saving->numbers(context, saving->arg, i, &data);
+        if (status == TLEG_OK)
+            status = tleg_writer_put(context, writer, i, data);
+    }
+    return status;
+}
+
+tleg_status tleg_file_write_all(tleg_context *context, const struct tleg_saving *saving) {
+    struct tleg_writer *writer;
+    tleg_status status = create(context, saving, &writer);
+    if (status == TLEG_OK)
+        status = put_kind(context, saving, writer, true);
+    if (status == TLEG_OK)
+        status = put_kind(context, saving, writer, false);
+    if (status == TLEG_OK)
+        status = commit(context, writer, !(saving->flags & TLEG_SAVE_NO_SYNC));
+    tleg_writer_free(writer);
+    return tleg_work_end(context, status);
 }

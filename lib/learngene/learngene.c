@@ -150,42 +150,12 @@ tleg_status TLEG_CALL tleg_learngene_copy_tensor(tleg_context *context, const tl
     return status;
 }
 
-/* ---- its file ---- */
+/* ---- what its file said besides ---- */
 
-static void describe(const tleg_learngene *gene, struct tleg_write_entry *entries) {
-    for (int64_t k = 0; k < gene->tensor_count; k++) {
-        const struct tleg_spec *spec = &gene->tensors[k].spec;
-        entries[k] = (struct tleg_write_entry){.name = spec->name, .dtype = TLEG_F32, .rank = spec->rank};
-        memcpy(entries[k].shape, spec->shape, sizeof spec->shape);
-    }
+const char *TLEG_CALL tleg_learngene_get_metadata(const tleg_learngene *gene, const char *key) {
+    return gene && key ? tleg_config_pair(&gene->config, key) : NULL;
 }
 
-static tleg_status write_file(tleg_context *context, const tleg_learngene *gene, const char *path,
-                              const struct tleg_write_entry *entries, const struct tleg_metadata *metadata) {
-    struct tleg_writer *writer = NULL;
-    tleg_status status =
-        tleg_writer_create(context, path, entries, gene->tensor_count, metadata->pairs, metadata->count, &writer);
-    for (int64_t k = 0; status == TLEG_OK && k < gene->tensor_count; k++)
-        status = tleg_writer_put(context, writer, k, gene->tensors[k].data);
-    if (status == TLEG_OK)
-        status = tleg_writer_commit(context, writer);
-    tleg_writer_free(writer);
-    return status;
-}
-
-tleg_status TLEG_CALL tleg_learngene_save(tleg_context *context, const tleg_learngene *gene, const char *path) {
-    if (!context || !gene || !path)
-        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_learngene_save: a pointer is NULL");
-    const size_t bytes = (size_t)gene->tensor_count * sizeof(struct tleg_write_entry);
-    struct tleg_write_entry *entries = tleg_alloc(&context->allocator, bytes);
-    if (!entries)
-        return tleg_fail_memory(context, path, bytes);
-    describe(gene, entries);
-    struct tleg_metadata metadata;
-    tleg_status status = tleg_config_metadata(context, &gene->config.c, true, &metadata);
-    if (status == TLEG_OK)
-        status = write_file(context, gene, path, entries, &metadata);
-    tleg_metadata_free(&metadata);
-    tleg_release(&context->allocator, entries, bytes);
-    return status;
+const char *TLEG_CALL tleg_learngene_get_metadata_key(const tleg_learngene *gene, int64_t index) {
+    return gene && index >= 0 && index < gene->config.pair_count ? gene->config.pairs[index].key : NULL;
 }

@@ -125,7 +125,11 @@ static tleg_status fit_all(tleg_context *context, struct fit *fit, const tleg_le
 /* A model's configuration as a gene has it: of any depth, f32, plain, without what a file held besides. */
 static tleg_status make_gene(tleg_context *context, const tleg_model *model, tleg_learngene **gene) {
     const tleg_config *from = &model->config.c;
-    const struct tleg_config_texts texts = {.labels = from->labels, .label_count = from->label_count, .schedule = ""};
+    const struct tleg_config_texts texts = {.labels = from->labels,
+                                            .label_count = from->label_count,
+                                            .schedule = "",
+                                            .pairs = model->config.pairs,
+                                            .pair_count = model->config.pair_count};
     struct tleg_vit_config config = {.allocator = context->allocator, .c = *from};
     config.c.depth = 0;
     config.c.dtype = TLEG_F32;

@@ -51,6 +51,14 @@ static void open_options(void) {
 }
 #undef STRUCT
 
+#define STRUCT tleg_save_options
+static void save_options(void) {
+    BEGIN("tleg_save_options");
+    M(struct_size), M(flags), M(dtype), M(reserved), M(pairs), M(keys_and_values), M(reserved_pointer);
+    END("tleg_save_options");
+}
+#undef STRUCT
+
 #define STRUCT tleg_source
 static void source(void) {
     BEGIN("tleg_source");
@@ -183,6 +191,7 @@ int main(void) {
     context_options();
     open_options();
     source();
+    save_options();
     tensor_info();
     config();
     expander_options();

@@ -131,6 +131,11 @@ static tleg_status tensor_calls(struct visit *v) {
     return visit_digest_tensor(v, *lent);
 }
 
+static tleg_status TLEG_CALL write_digest(void *host, const void *data, size_t bytes) {
+    visit_digest(host, data, bytes);
+    return TLEG_OK;
+}
+
 static tleg_status TLEG_CALL read_source(void *host, uint64_t offset, size_t bytes, void *out) {
     const struct visit *v = host;
     memcpy(out, v->bytes + offset, bytes);
@@ -146,8 +151,9 @@ static tleg_status file_calls(struct visit *v) {
     TRY(visit_tensor(v, 2, 3, 5, 0, &tensors[0]));
     TRY(visit_tensor(v, 1, 7, 0, 0, &tensors[1]));
     path_of(v, "tensors.safetensors", path);
-    TRY(tleg_file_save(v->context, path, 2, names, (const tleg_tensor *const *)tensors, 2, pairs));
+    TRY(tleg_file_save(v->context, path, 2, names, (const tleg_tensor *const *)tensors, SAVE_WITH(2, pairs)));
     TRY(digest_file(v, path));
+    TRY(tleg_file_write(v->context, write_digest, v, 2, names, (const tleg_tensor *const *)tensors, SAVE_WITH(2, pairs)));
     TRY(tleg_file_open(v->context, path, NULL, &v->saved));
     MUST(tleg_file_get_tensor_count(v->saved) == 2 && strcmp(tleg_file_get_metadata(v->saved, "who"), "a visit") == 0);
     TRY(tleg_file_get_tensor_info(v->context, v->saved, tleg_file_get_tensor_name(v->saved, 1), &info));
@@ -191,7 +197,9 @@ static tleg_status gene_calls(struct visit *v) {
     digest_text(v, tleg_learngene_get_tensor_name(v->fresh, 0));
     TRY(tleg_learngene_copy_tensor(v->context, v->fresh, "head.weight", head));
     TRY(visit_digest_tensor(v, *head));
-    TRY(tleg_learngene_save(v->context, v->fresh, path_of(v, "fresh.safetensors", path)));
+    MUST(!tleg_learngene_get_metadata(v->fresh, "license") && !tleg_learngene_get_metadata_key(v->fresh, 0));
+    TRY(tleg_learngene_write(v->context, v->fresh, write_digest, v, NULL));
+    TRY(tleg_learngene_save(v->context, v->fresh, path_of(v, "fresh.safetensors", path), NULL));
     return digest_file(v, path);
 }
 
@@ -226,7 +234,9 @@ static tleg_status model_calls(struct visit *v) {
     MUST(read);
     TRY(tleg_expander_expand(v->context, v->expander, 4, &v->model));
     TRY(tleg_expander_expand(v->context, v->half, 3, &v->half_model));
-    TRY(tleg_model_save(v->context, v->model, path_of(v, "model.safetensors", path)));
+    MUST(!tleg_model_get_metadata(v->model, "license") && !tleg_model_get_metadata_key(v->model, 0));
+    TRY(tleg_model_write(v->context, v->model, write_digest, v, NULL));
+    TRY(tleg_model_save(v->context, v->model, path_of(v, "model.safetensors", path), NULL));
     TRY(digest_file(v, path));
     TRY(tleg_model_open(v->context, path, NULL, &v->opened));
     TRY(read_bytes(path, &v->model_bytes, &v->model_size));

@@ -266,7 +266,7 @@ static void texts_name_file_tensor_and_key(void **state) {
     assert_int_equal(tleg_model_open(my.context, support_path("mean", ".gene.safetensors"), NULL, &model), TLEG_ERROR_FORMAT);
     SAYS("mean.gene.safetensors");
     SAYS("learngene");
-    OK(my.context, tleg_model_save(my.context, my.model, support_scratch("model.safetensors")));
+    OK(my.context, tleg_model_save(my.context, my.model, support_scratch("model.safetensors"), NULL));
     assert_int_equal(tleg_learngene_open(my.context, support_scratch("model.safetensors"), NULL, &gene), TLEG_ERROR_FORMAT);
     SAYS("model.safetensors");
     REFUSED(tleg_learngene_copy_tensor(my.context, my.gene, "nowhere.weight", &tensor));
@@ -278,7 +278,7 @@ static void texts_name_file_tensor_and_key(void **state) {
     assert_int_equal(tleg_learngene_open(my.context, support_path("mean", ".gene.safetensors"), OPEN_WITH(0, 4), &gene),
                      TLEG_ERROR_ARGUMENT);
     SAYS("heads");
-    assert_int_equal(tleg_learngene_save(my.context, my.gene, "/nowhere/out.safetensors"), TLEG_ERROR_NOT_FOUND);
+    assert_int_equal(tleg_learngene_save(my.context, my.gene, "/nowhere/out.safetensors", NULL), TLEG_ERROR_NOT_FOUND);
     SAYS("/nowhere/out.safetensors");
     assert_int_equal(tleg_learngene_parse(my.context, my.bytes, my.size - 1, NULL, &gene), TLEG_ERROR_FORMAT);
     assert_true(strlen(tleg_context_get_error(my.context)) > 0);

@@ -229,7 +229,7 @@ static int walk_without_descriptors(void) {
     if (tleg_learngene_open(context, support_path("mean", ".gene.safetensors"), NULL, &gene) != TLEG_ERROR_IO ||
         !strstr(tleg_context_get_error(context), "Too many open files"))
         return 3;
-    if (tleg_file_save(context, support_scratch("none.safetensors"), 0, NULL, NULL, 0, NULL) != TLEG_ERROR_IO)
+    if (tleg_file_save(context, support_scratch("none.safetensors"), 0, NULL, NULL, NULL) != TLEG_ERROR_IO)
         return 4;
     return tleg_file_open(context, support_path("images-16", ".safetensors"), OPEN_WITH(TLEG_OPEN_MAP, 0), &file) ==
                    TLEG_ERROR_IO

@@ -123,8 +123,8 @@ static void numbers_in_files_have_points(void **state) {
         const char *good = support_scratch("good.safetensors"), *bad = support_scratch("bad.safetensors");
         if (round == 1 && (!places[0].made || !setlocale(LC_ALL, places[0].name)))
             continue;
-        OK(context, tleg_file_save(context, good, count, names, (const tleg_tensor *const *)tensors, 4, kept));
-        OK(context, tleg_file_save(context, bad, count, names, (const tleg_tensor *const *)tensors, 2, refused));
+        OK(context, tleg_file_save(context, good, count, names, (const tleg_tensor *const *)tensors, SAVE_WITH(4, kept)));
+        OK(context, tleg_file_save(context, bad, count, names, (const tleg_tensor *const *)tensors, SAVE_WITH(2, refused)));
         OK(context, tleg_learngene_open(context, good, NULL, &gene));
         OK(context, tleg_learngene_get_info(context, gene, &config));
         assert_true(config.crop == 0.875 && config.mean[1] == 0.25 && config.std[0] == 0.3);

@@ -123,7 +123,7 @@ static const char *large_gene(void) {
     tleg_learngene *gene = NULL;
     assert_int_equal(tleg_context_create(NULL, &context), TLEG_OK);
     OK(context, tleg_learngene_create(context, &config, 1, &gene));
-    OK(context, tleg_learngene_save(context, gene, support_scratch("large.safetensors")));
+    OK(context, tleg_learngene_save(context, gene, support_scratch("large.safetensors"), NULL));
     tleg_learngene_free(gene);
     tleg_context_free(context);
     return support_scratch("large.safetensors");

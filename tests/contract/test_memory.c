@@ -185,7 +185,7 @@ static tleg_status chain_load(struct chain *c, const struct golden *golden, bool
     if ((status = tleg_learngene_open(c->context, support_path(golden->gene, ".gene.safetensors"), NULL, &c->gene)) != 0 ||
         (status = tleg_expander_create(c->context, c->gene, &options, &c->expander)) != 0 ||
         (status = tleg_expander_expand(c->context, c->expander, golden->depth, &c->model)) != 0 ||
-        (status = tleg_model_save(c->context, c->model, support_scratch("chain.safetensors"))) != 0 ||
+        (status = tleg_model_save(c->context, c->model, support_scratch("chain.safetensors"), NULL)) != 0 ||
         (status = tleg_model_open(c->context, support_scratch("chain.safetensors"), NULL, &c->opened)) != 0 ||
         (status = tleg_file_open(c->context, support_path(images, ".safetensors"), NULL, &c->file)) != 0) {
         return status;
@@ -278,7 +278,7 @@ static tleg_status small_calls(tleg_context *context, const unsigned char *data,
     config.label_count = 3;
     tleg_status status;
     if ((status = tleg_learngene_create(context, &config, 1, gene)) != 0 ||
-        (status = tleg_learngene_save(context, *gene, support_scratch("small.safetensors"))) != 0 ||
+        (status = tleg_learngene_save(context, *gene, support_scratch("small.safetensors"), NULL)) != 0 ||
         (status = tleg_learngene_copy_tensor(context, *gene, "head.weight", tensor)) != 0 ||
         (status = tleg_learngene_parse(context, data, bytes, NULL, parsed)) != 0 ||
         (status = tleg_file_parse(context, data, bytes, file)) != 0) {

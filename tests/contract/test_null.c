@@ -35,6 +35,16 @@ static void null_is_an_argument_error_in_core_and_tensor(void **state) {
     REFUSED(tleg_tensor_to_dlpack(my.context, my.vector, NULL));
 }
 
+static tleg_status TLEG_CALL no_read(void *host, uint64_t offset, size_t bytes, void *out) {
+    (void)host, (void)offset, (void)bytes, (void)out;
+    return TLEG_ERROR_IO;
+}
+
+static tleg_status TLEG_CALL no_write(void *host, const void *data, size_t bytes) {
+    (void)host, (void)data, (void)bytes;
+    return TLEG_ERROR_IO;
+}
+
 static void null_is_an_argument_error_in_files(void **state) {
     (void)state;
     tleg_tensor_info info = {.struct_size = sizeof info};
@@ -47,6 +57,14 @@ static void null_is_an_argument_error_in_files(void **state) {
     REFUSED_OUT(tleg_file, f, tleg_file_parse(NULL, my.bytes, my.size, &f));
     REFUSED_OUT(tleg_file, f, tleg_file_parse(my.context, NULL, my.size, &f));
     REFUSED(tleg_file_parse(my.context, my.bytes, my.size, NULL));
+    const tleg_source source = {.struct_size = sizeof source, .size = 8, .read = no_read},
+                      unread = {.struct_size = sizeof unread};
+    REFUSED_OUT(tleg_file, f, tleg_file_open_source(NULL, &source, &f));
+    REFUSED_OUT(tleg_file, f, tleg_file_open_source(my.context, NULL, &f));
+    REFUSED_OUT(tleg_file, f, tleg_file_open_source(my.context, &unread, &f));
+    REFUSED(tleg_file_open_source(my.context, &source, NULL));
+    assert_null(tleg_file_get_metadata_key(NULL, 0));
+    assert_null(tleg_file_get_metadata_key(my.file, -1));
     assert_int_equal(tleg_file_get_tensor_count(NULL), 0);
     assert_null(tleg_file_get_tensor_name(NULL, 0));
     assert_null(tleg_file_get_tensor_name(my.file, -1));
@@ -60,14 +78,20 @@ static void null_is_an_argument_error_in_files(void **state) {
     REFUSED_OUT(tleg_tensor, t, tleg_file_read_tensor(my.context, NULL, "images", &t));
     REFUSED_OUT(tleg_tensor, t, tleg_file_read_tensor(my.context, my.file, NULL, &t));
     REFUSED(tleg_file_read_tensor(my.context, my.file, "images", NULL));
-    REFUSED(tleg_file_save(NULL, new_path, 1, names, tensors, 0, NULL));
-    REFUSED(tleg_file_save(my.context, NULL, 1, names, tensors, 0, NULL));
-    REFUSED(tleg_file_save(my.context, new_path, 1, NULL, tensors, 0, NULL));
-    REFUSED(tleg_file_save(my.context, new_path, 1, names, NULL, 0, NULL));
-    REFUSED(tleg_file_save(my.context, new_path, 1, null_names, tensors, 0, NULL));
-    REFUSED(tleg_file_save(my.context, new_path, 1, names, null_tensors, 0, NULL));
-    REFUSED(tleg_file_save(my.context, new_path, 1, names, tensors, 1, NULL));
-    REFUSED(tleg_file_save(my.context, new_path, -1, names, tensors, 0, NULL));
+    REFUSED(tleg_file_save(NULL, new_path, 1, names, tensors, NULL));
+    REFUSED(tleg_file_save(my.context, NULL, 1, names, tensors, NULL));
+    REFUSED(tleg_file_save(my.context, new_path, 1, NULL, tensors, NULL));
+    REFUSED(tleg_file_save(my.context, new_path, 1, names, NULL, NULL));
+    REFUSED(tleg_file_save(my.context, new_path, 1, null_names, tensors, NULL));
+    REFUSED(tleg_file_save(my.context, new_path, 1, names, null_tensors, NULL));
+    REFUSED(tleg_file_save(my.context, new_path, 1, names, tensors, SAVE_WITH(1, NULL)));
+    REFUSED(tleg_file_save(my.context, new_path, -1, names, tensors, NULL));
+    REFUSED(tleg_file_write(NULL, no_write, NULL, 1, names, tensors, NULL));
+    REFUSED(tleg_file_write(my.context, NULL, NULL, 1, names, tensors, NULL));
+    REFUSED(tleg_file_write(my.context, no_write, NULL, 1, NULL, tensors, NULL));
+    REFUSED(tleg_file_write(my.context, no_write, NULL, 1, names, NULL, NULL));
+    REFUSED(tleg_file_write(my.context, no_write, NULL, 1, null_names, tensors, NULL));
+    REFUSED(tleg_file_write(my.context, no_write, NULL, 1, names, null_tensors, NULL));
     assert_null(fopen(new_path, "rb")); /* and nothing was written */
 }
 
@@ -85,9 +109,19 @@ static void null_is_an_argument_error_in_learngene_and_model(void **state) {
     REFUSED_OUT(tleg_learngene, g, tleg_learngene_parse(NULL, my.bytes, my.size, NULL, &g));
     REFUSED_OUT(tleg_learngene, g, tleg_learngene_parse(my.context, NULL, my.size, NULL, &g));
     REFUSED(tleg_learngene_parse(my.context, my.bytes, my.size, NULL, NULL));
-    REFUSED(tleg_learngene_save(NULL, my.gene, path));
-    REFUSED(tleg_learngene_save(my.context, NULL, path));
-    REFUSED(tleg_learngene_save(my.context, my.gene, NULL));
+    REFUSED_OUT(tleg_learngene, g, tleg_learngene_read(NULL, my.file, NULL, &g));
+    REFUSED_OUT(tleg_learngene, g, tleg_learngene_read(my.context, NULL, NULL, &g));
+    REFUSED(tleg_learngene_read(my.context, my.file, NULL, NULL));
+    REFUSED(tleg_learngene_write(NULL, my.gene, no_write, NULL, NULL));
+    REFUSED(tleg_learngene_write(my.context, NULL, no_write, NULL, NULL));
+    REFUSED(tleg_learngene_write(my.context, my.gene, NULL, NULL, NULL));
+    assert_null(tleg_learngene_get_metadata(NULL, "license"));
+    assert_null(tleg_learngene_get_metadata(my.gene, NULL));
+    assert_null(tleg_learngene_get_metadata_key(NULL, 0));
+    assert_null(tleg_learngene_get_metadata_key(my.gene, -1));
+    REFUSED(tleg_learngene_save(NULL, my.gene, path, NULL));
+    REFUSED(tleg_learngene_save(my.context, NULL, path, NULL));
+    REFUSED(tleg_learngene_save(my.context, my.gene, NULL, NULL));
     REFUSED(tleg_learngene_get_info(my.context, NULL, &config));
     REFUSED(tleg_learngene_get_info(my.context, my.gene, NULL));
     assert_null(tleg_learngene_get_tensor_name(NULL, 0));
@@ -106,9 +140,19 @@ static void null_is_an_argument_error_in_learngene_and_model(void **state) {
     REFUSED_OUT(tleg_model, m, tleg_model_parse(NULL, my.bytes, my.size, NULL, &m));
     REFUSED_OUT(tleg_model, m, tleg_model_parse(my.context, NULL, my.size, NULL, &m));
     REFUSED(tleg_model_parse(my.context, my.bytes, my.size, NULL, NULL));
-    REFUSED(tleg_model_save(NULL, my.model, path));
-    REFUSED(tleg_model_save(my.context, NULL, path));
-    REFUSED(tleg_model_save(my.context, my.model, NULL));
+    REFUSED_OUT(tleg_model, m, tleg_model_read(NULL, my.file, NULL, &m));
+    REFUSED_OUT(tleg_model, m, tleg_model_read(my.context, NULL, NULL, &m));
+    REFUSED(tleg_model_read(my.context, my.file, NULL, NULL));
+    REFUSED(tleg_model_write(NULL, my.model, no_write, NULL, NULL));
+    REFUSED(tleg_model_write(my.context, NULL, no_write, NULL, NULL));
+    REFUSED(tleg_model_write(my.context, my.model, NULL, NULL, NULL));
+    assert_null(tleg_model_get_metadata(NULL, "license"));
+    assert_null(tleg_model_get_metadata(my.model, NULL));
+    assert_null(tleg_model_get_metadata_key(NULL, 0));
+    assert_null(tleg_model_get_metadata_key(my.model, -1));
+    REFUSED(tleg_model_save(NULL, my.model, path, NULL));
+    REFUSED(tleg_model_save(my.context, NULL, path, NULL));
+    REFUSED(tleg_model_save(my.context, my.model, NULL, NULL));
     REFUSED(tleg_model_get_info(my.context, NULL, &config));
     REFUSED(tleg_model_get_info(my.context, my.model, NULL));
     assert_null(tleg_model_get_tensor_name(NULL, 0));
@@ -126,6 +170,12 @@ static void null_is_an_argument_error_in_expander_and_session(void **state) {
     tleg_budget budget = {.struct_size = sizeof budget, .bytes = 1 << 30};
     int32_t depth = 7;
     uint64_t bytes = 7;
+    REFUSED_OUT(tleg_expander, e, tleg_expander_parse(NULL, my.bytes, my.size, NULL, NULL, &e));
+    REFUSED_OUT(tleg_expander, e, tleg_expander_parse(my.context, NULL, my.size, NULL, NULL, &e));
+    REFUSED(tleg_expander_parse(my.context, my.bytes, my.size, NULL, NULL, NULL));
+    REFUSED_OUT(tleg_expander, e, tleg_expander_read(NULL, my.file, NULL, NULL, &e));
+    REFUSED_OUT(tleg_expander, e, tleg_expander_read(my.context, NULL, NULL, NULL, &e));
+    REFUSED(tleg_expander_read(my.context, my.file, NULL, NULL, NULL));
     REFUSED_OUT(tleg_expander, e, tleg_expander_create(NULL, my.gene, NULL, &e));
     REFUSED_OUT(tleg_expander, e, tleg_expander_create(my.context, NULL, NULL, &e));
     REFUSED(tleg_expander_create(my.context, my.gene, NULL, NULL));

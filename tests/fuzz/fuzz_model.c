@@ -126,7 +126,7 @@ static void compare_config(const tleg_config *one, const tleg_config *other) {
 static void save_gene(tleg_context *context, const tleg_learngene *gene, const tleg_config *config) {
     tleg_learngene *again = NULL;
     tleg_config found = {.struct_size = sizeof found};
-    tleg_status status = tleg_learngene_save(context, gene, fuzz_scratch());
+    tleg_status status = tleg_learngene_save(context, gene, fuzz_scratch(), NULL);
     if (status == TLEG_OK)
         status = tleg_learngene_open(context, fuzz_scratch(), NULL, &again);
     fuzz_need(status == TLEG_OK || status == TLEG_ERROR_MEMORY);
@@ -143,7 +143,7 @@ static void save_gene(tleg_context *context, const tleg_learngene *gene, const t
 static void save_model(tleg_context *context, const tleg_model *model, const tleg_config *config) {
     tleg_model *again = NULL;
     tleg_config found = {.struct_size = sizeof found};
-    tleg_status status = tleg_model_save(context, model, fuzz_scratch());
+    tleg_status status = tleg_model_save(context, model, fuzz_scratch(), NULL);
     if (status == TLEG_OK)
         status = tleg_model_open(context, fuzz_scratch(), NULL, &again);
     fuzz_need(status == TLEG_OK || status == TLEG_ERROR_MEMORY);

@@ -83,8 +83,20 @@ for name, text in {
         'model-no-bias': model(bias=False), 'model-f16': model(type='F16', depth=3), 'model-bf16': model(type='BF16'),
         'model-wrapped': model(front='module.model.'), 'model-foreign': model() + 'blocks.0.ls1.gamma F32 2\n',
         'model-spare': model() + 'something.else U8 3\n', 'model-timm': model(dim=64, norm='norm', prefix=1, keys=()),
+        'gene-needs': gene(keys=('tleg.needs=["basis-k"]',)), 'gene-needs-none': gene(keys=('tleg.needs=[]',)),
+        'gene-third': gene() + 'blocks.block.attn.qkv.instances.0.weight_ilayer2 F32 6,2\n',
+        'gene-adaln': gene(keys=('tleg.schedule={"adaln":[[2,true]]}',)), 'model-needs': model(keys=('tleg.needs=["x",1]',)),
 }.items():
     write('fuzz_model', name, text)
+
+# For a source: which read fails, how, how far its size is off (from 128 on: too small), one byte more.
+for name, control, text in (
+        ('gene', (0, 0, 0, 0), gene()), ('model', (0, 0, 0, 0), model()), ('model-f16', (0, 0, 0, 0), model(type='F16')),
+        ('wrapped', (0, 0, 0, 0), gene(front='module.')), ('fails-first', (1, 0, 0, 0), gene()),
+        ('fails-later', (7, 1, 0, 0), gene()), ('fails-oddly', (9, 3, 0, 0), model()), ('too-long', (0, 0, 8, 0), gene()),
+        ('too-short', (0, 0, 136, 0), model()), ('needs', (0, 0, 0, 0), gene(keys=('tleg.needs=["basis-k"]',))),
+        ('index', (0, 0, 0, 0), 'weight_map={}\n')):
+    write('fuzz_source', name, bytes(control) + text.encode())
 
 shapes = [line for line in gene(hidden=2).split('\n') if ' F32 ' in line]
 for name, depth in {'state': '2', 'state-deep': '9', 'state-fraction': '1.5'}.items():

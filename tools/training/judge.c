@@ -26,8 +26,9 @@ int training_write(struct state *state) {
         return EXIT_DONE;
     int code = take_learned(state, &learned);
     progress_clear(&state->progress);
-    if (code == EXIT_DONE && (learned.gene ? tleg_learngene_save(state->context, learned.gene, state->options->out)
-                                           : tleg_model_save(state->context, learned.model, state->options->out)) != TLEG_OK)
+    if (code == EXIT_DONE &&
+        (learned.gene ? tleg_learngene_save(state->context, learned.gene, state->options->out, NULL)
+                      : tleg_model_save(state->context, learned.model, state->options->out, NULL)) != TLEG_OK)
         code = tool_fail_context(state->call, state->context);
     source_close(&learned);
     return code;

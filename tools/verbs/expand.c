@@ -51,7 +51,7 @@ static int write_model(const struct invocation *call, tleg_context *context, con
     tleg_status status = tleg_expander_expand(context, expander, options->expansion.depth, &model);
     double ms = measure_ms() - start;
     if (status == TLEG_OK)
-        status = tleg_model_save(context, model, options->out);
+        status = tleg_model_save(context, model, options->out, NULL);
     int code = EXIT_DONE;
     if (status != TLEG_OK)
         code = tool_fail_context(call, context);

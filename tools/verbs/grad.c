@@ -132,7 +132,7 @@ static int write_gradients(const struct invocation *call, tleg_context *context,
     }
     if (code == EXIT_DONE) {
         names[0] = "loss";
-        if (tleg_file_save(context, options->out, count, names, (const tleg_tensor *const *)tensors, 0, NULL) != TLEG_OK)
+        if (tleg_file_save(context, options->out, count, names, (const tleg_tensor *const *)tensors, NULL) != TLEG_OK)
             code = tool_fail_context(call, context);
     }
     for (int64_t i = 0; tensors && i < count; i++)

@@ -94,7 +94,7 @@ static int create(const struct invocation *call, tleg_context *context, struct o
         options->config.label_count = labels.count;
     }
     if (code == EXIT_DONE && (tleg_learngene_create(context, &options->config, options->seed, &gene) != TLEG_OK ||
-                              tleg_learngene_save(context, gene, options->out) != TLEG_OK))
+                              tleg_learngene_save(context, gene, options->out, NULL) != TLEG_OK))
         code = arch_fail(call, context);
     if (code == EXIT_DONE)
         code = say_written(call, options, gene);

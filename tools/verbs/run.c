@@ -53,7 +53,7 @@ static int run_images(const struct invocation *call, tleg_context *context, tleg
         code = tool_fail(call, "%s", tleg_session_get_error(session));
     ms = measure_ms() - start;
     const tleg_tensor *const tensors[] = {results[0], results[1]};
-    if (code == EXIT_DONE && tleg_file_save(context, out, 2, names, tensors, 0, NULL) != TLEG_OK)
+    if (code == EXIT_DONE && tleg_file_save(context, out, 2, names, tensors, NULL) != TLEG_OK)
         code = tool_fail_context(call, context);
     if (code == EXIT_DONE)
         code = say_written(call, out, batch, config, ms);

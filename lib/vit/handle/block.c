@@ -66,10 +66,10 @@ static tleg_status check_options(tleg_context *context, const tleg_block_options
 static void pack_tensors(tleg_block *block, const tleg_block_options *options) {
     const tleg_tensor *tensors[TLEG_SITES][2];
     list_tensors(options, tensors);
+    const struct tleg_layer_at at = {block->kernels, &block->config, &block->layout, block->memory};
     struct tleg_parameter p = {0};
     while (tleg_each_parameter(&block->config, &p)) /* f32: no scratch */
-        tleg_layer_put(block->kernels, &block->config, &block->layout, block->memory, p.site, p.bias,
-                       tensors[p.site][p.bias]->data, NULL);
+        tleg_layer_put(&at, p.site, p.bias, tensors[p.site][p.bias]->data, NULL);
 }
 
 TLEG_API tleg_status TLEG_CALL tleg_block_create(tleg_context *context, const tleg_block_options *options, tleg_block **out) {

@@ -36,8 +36,8 @@ static tleg_status read_site(tleg_context *context, const tleg_file *file, tleg_
     char name[TLEG_NAME_TEXT];
     tleg_layer_name(layer, site, bias, name);
     struct file_source tensor = {file, tleg_file_find(file, name)};
-    return tleg_layer_read(context, model->kernels, &model->config.c, &model->layout, tleg_model_layer(model, layer), site,
-                           bias, read_numbers, &tensor, scratch);
+    const struct tleg_layer_at at = {model->kernels, &model->config.c, &model->layout, tleg_model_layer(model, layer)};
+    return tleg_layer_read(context, &at, site, bias, read_numbers, &tensor, scratch);
 }
 
 static tleg_status read_layers(tleg_context *context, const tleg_file *file, tleg_model *model) {
@@ -68,8 +68,8 @@ static tleg_status read_bare(tleg_context *context, const tleg_file *file, int32
     if (!status)
         status = tleg_work_begin(context, "open", tleg_file_bytes(file));
     if (!status)
-        status = tleg_outer_fill(context, kernels, &model->config.c, model->config.c.dtype, read_outer,
-                                 &(struct outer_source){file, &model->config.c}, model->memory, &model->outer);
+        status = tleg_outer_fill(context, kernels, &model->config.c, read_outer, &(struct outer_source){file, &model->config.c},
+                                 model->memory, &model->outer);
     if (!status)
         status = read_layers(context, file, model);
     status = tleg_work_end(context, status);
@@ -137,19 +137,22 @@ TLEG_API tleg_status TLEG_CALL tleg_model_parse(tleg_context *context, const voi
 
 /* ---- writing ---- */
 
-static tleg_status put_tensors(tleg_context *context, const tleg_model *model, struct tleg_writer *writer, float *scratch,
-                               size_t largest) {
-    float *values = scratch + largest;
-    void *stored = scratch; /* free again once the values are out */
-    tleg_status status = TLEG_OK;
-    for (int64_t i = 0; i < tleg_model_count(model) && !status; i++) {
-        struct tleg_model_entry entry;
-        tleg_model_entry(model, i, &entry);
-        tleg_model_get(model, &entry, scratch, values);
-        tleg_convert_from_f32(model->config.c.dtype, values, stored, tleg_spec_count(&entry.spec));
-        status = tleg_writer_put(context, writer, i, stored);
-    }
-    return status;
+struct saved {
+    const tleg_model *model;
+    float *scratch; /* of `largest` floats, then as many for the numbers; free again once they are out */
+    size_t largest;
+};
+
+static tleg_status model_numbers(tleg_context *context, void *arg, int64_t index, const void **data) {
+    (void)context;
+    const struct saved *saved = arg;
+    struct tleg_model_entry entry;
+    tleg_model_entry(saved->model, index, &entry);
+    tleg_model_get(saved->model, &entry, saved->scratch, saved->scratch + saved->largest);
+    tleg_convert_from_f32(saved->model->config.c.dtype, saved->scratch + saved->largest, saved->scratch,
+                          tleg_spec_count(&entry.spec));
+    *data = saved->scratch;
+    return TLEG_OK;
 }
 
 static void describe(const tleg_model *model, struct tleg_write_entry *entries) {
@@ -162,29 +165,61 @@ static void describe(const tleg_model *model, struct tleg_write_entry *entries) 
     }
 }
 
-TLEG_API tleg_status TLEG_CALL tleg_model_save(tleg_context *context, const tleg_model *model, const char *path) {
-    if (!context || !model || !path)
-        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_model_save: a pointer is NULL");
-    size_t count = (size_t)tleg_model_count(model), table = count * sizeof(struct tleg_write_entry);
-    size_t largest = tleg_model_scratch(model), bytes = largest * 2 * sizeof(float);
+/* `saving` says where to. */
+static tleg_status save(tleg_context *context, const tleg_model *model, struct tleg_saving *saving,
+                        const tleg_save_options *own) {
+    if (own->dtype != 0 && own->dtype != model->config.c.dtype)
+        return tleg_fail(context, TLEG_ERROR_UNSUPPORTED,
+                         "tleg_save_options.dtype: a model is saved in its own type, %s: expected 0 or that, found %d",
+                         tleg_dtype_name(model->config.c.dtype), (int)own->dtype);
+    const size_t count = (size_t)tleg_model_count(model), table = count * sizeof(struct tleg_write_entry);
+    struct saved saved = {.model = model, .largest = tleg_model_scratch(model)};
+    const size_t bytes = saved.largest * 2 * sizeof(float);
     struct tleg_write_entry *entries = tleg_alloc(&context->allocator, table);
-    float *scratch = tleg_alloc(&context->allocator, bytes);
     struct tleg_metadata metadata = {0};
-    struct tleg_writer *writer = NULL;
-    tleg_status status = entries && scratch ? TLEG_OK : tleg_fail_memory(context, path, table + bytes);
+    saved.scratch = tleg_alloc(&context->allocator, bytes);
+    tleg_status status = entries && saved.scratch ? TLEG_OK : tleg_fail_memory(context, "a model's numbers", table + bytes);
     if (!status)
-        status = tleg_config_metadata(context, &model->config.c, false, &metadata);
+        status = tleg_config_metadata(context, &model->config, false, own, &metadata);
     if (!status) {
         describe(model, entries);
-        status = tleg_writer_create(context, path, entries, (int64_t)count, metadata.pairs, metadata.count, &writer);
+        saving->flags = own->flags;
+        saving->entries = entries;
+        saving->count = (int64_t)count;
+        saving->pairs = metadata.pairs;
+        saving->pair_count = metadata.count;
+        saving->numbers = model_numbers;
+        saving->arg = &saved;
+        status = tleg_file_write_all(context, saving);
     }
-    if (!status)
-        status = put_tensors(context, model, writer, scratch, largest);
-    if (!status)
-        status = tleg_writer_commit(context, writer);
-    tleg_writer_free(writer);
     tleg_metadata_free(&metadata);
-    tleg_release(&context->allocator, scratch, bytes);
+    tleg_release(&context->allocator, saved.scratch, bytes);
     tleg_release(&context->allocator, entries, table);
     return status;
+}
+
+TLEG_API tleg_status TLEG_CALL tleg_model_save(tleg_context *context, const tleg_model *model, const char *path,
+                                               const tleg_save_options *options) {
+    if (!context || !model || !path)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_model_save: a pointer is NULL");
+    tleg_save_options own;
+    tleg_status status = tleg_save_options_read(context, options, true, &own);
+    return status ? status : save(context, model, &(struct tleg_saving){.path = path}, &own);
+}
+
+TLEG_API tleg_status TLEG_CALL tleg_model_write(tleg_context *context, const tleg_model *model, tleg_write_fn write, void *host,
+                                                const tleg_save_options *options) {
+    if (!context || !model || !write)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_model_write: a pointer is NULL");
+    tleg_save_options own;
+    tleg_status status = tleg_save_options_read(context, options, false, &own);
+    return status ? status : save(context, model, &(struct tleg_saving){.write = write, .host = host}, &own);
+}
+
+TLEG_API const char *TLEG_CALL tleg_model_get_metadata(const tleg_model *model, const char *key) {
+    return model && key ? tleg_config_pair(&model->config, key) : NULL;
+}
+
+TLEG_API const char *TLEG_CALL tleg_model_get_metadata_key(const tleg_model *model, int64_t index) {
+    return model && index >= 0 && index < model->config.pair_count ? model->config.pairs[index].key : NULL;
 }

@@ -408,13 +408,14 @@ static tleg_status read_texts(const struct tleg_config_reader *reader, struct tl
     struct found_texts found = {0};
     tleg_status status = find_texts(reader, &found);
     if (status == TLEG_OK) {
-        const struct tleg_config_texts texts = {
+        struct tleg_config_texts texts = {
             .labels = found.labels,
             .ignored = found.ignored,
             .schedule = found.schedule ? found.schedule : "",
             .label_count = found.labels ? config->c.classes : 0,
             .ignored_count = config->c.ignored_count,
         };
+        texts.pair_count = tleg_file_pairs(reader->file, &texts.pairs);
         status = tleg_config_set_texts(reader->context, config, &texts);
     }
     free_texts(&reader->context->allocator, &found);

@@ -95,18 +95,56 @@ static void build(struct builder *builder, const tleg_config *config, bool gene)
         add_text(builder, "tleg.schedule", config->schedule);
 }
 
-tleg_status tleg_config_metadata(tleg_context *context, const tleg_config *config, bool gene, struct tleg_metadata *metadata) {
+/* ---- with what a file said besides, and what the host adds ---- */
+
+static bool host_has(const tleg_save_options *options, const char *key) {
+    for (int64_t k = 0; k < options->pairs; k++)
+        if (strcmp(options->keys_and_values[2 * k], key) == 0)
+            return true;
+    return false;
+}
+
+static tleg_status check_host(tleg_context *context, const tleg_save_options *options) {
+    for (int64_t k = 0; k < options->pairs; k++)
+        if (strncmp(options->keys_and_values[2 * k], "tleg.", 5) == 0)
+            return tleg_fail(context, TLEG_ERROR_ARGUMENT,
+                             "tleg_save_options.keys_and_values: \"%s\": keys that begin with \"tleg.\" are the library's own",
+                             options->keys_and_values[2 * k]);
+    return TLEG_OK;
+}
+
+/* Adds those of `pairs` that the host does not replace. */
+static void add_kept(struct tleg_metadata *metadata, const struct tleg_pair *pairs, int64_t count,
+                     const tleg_save_options *options) {
+    for (int64_t k = 0; k < count; k++)
+        if (!host_has(options, pairs[k].key))
+            metadata->pairs[metadata->count++] = pairs[k];
+}
+
+tleg_status tleg_config_metadata(tleg_context *context, const struct tleg_vit_config *config, bool gene,
+                                 const tleg_save_options *options, struct tleg_metadata *metadata) {
     memset(metadata, 0, sizeof *metadata);
+    tleg_status status = check_host(context, options);
+    if (status != TLEG_OK)
+        return status;
     struct builder measure = {0}, write = {0};
-    build(&measure, config, gene);
-    const size_t list = (size_t)measure.count * sizeof *metadata->pairs, bytes = list + measure.text.length;
+    build(&measure, &config->c, gene);
+    size_t list, bytes;
+    if (!tleg_size_mul((size_t)measure.count + (size_t)config->pair_count + (size_t)options->pairs, sizeof(struct tleg_pair),
+                       &list) ||
+        !tleg_size_add(list, measure.text.length, &bytes))
+        return tleg_fail_memory(context, "a file's metadata", SIZE_MAX);
     void *memory = tleg_alloc(&context->allocator, bytes);
     if (!memory)
         return tleg_fail_memory(context, "a file's metadata", bytes);
+    *metadata = (struct tleg_metadata){.allocator = context->allocator, .pairs = memory, .memory = memory, .bytes = bytes};
     write.text.out = (char *)memory + list;
-    build(&write, config, gene);
-    memcpy(memory, write.pairs, list);
-    *metadata = (struct tleg_metadata){context->allocator, memory, write.count, memory, bytes};
+    build(&write, &config->c, gene);
+    add_kept(metadata, write.pairs, write.count, options);
+    add_kept(metadata, config->pairs, config->pair_count, options);
+    for (int64_t k = 0; k < options->pairs; k++)
+        metadata->pairs[metadata->count++] =
+            (struct tleg_pair){options->keys_and_values[2 * k], options->keys_and_values[2 * k + 1]};
     return TLEG_OK;
 }
 

@@ -14,7 +14,7 @@ tleg_status tleg_config_read(tleg_context *context, const tleg_file *file, int32
                              struct tleg_vit_config *config);
 
 /* The metadata of a learngene's (gene) or model's file, into memory of the context's allocator, in an order that never
- * changes: every key explicit. */
+ * changes: every key explicit, then what the configuration's own file said besides. */
 struct tleg_metadata {
     struct tleg_allocator allocator;
     struct tleg_pair *pairs;
@@ -22,7 +22,10 @@ struct tleg_metadata {
     void *memory;
     size_t bytes;
 };
-tleg_status tleg_config_metadata(tleg_context *context, const tleg_config *config, bool gene, struct tleg_metadata *metadata);
+/* Of a host's options, its pairs are added, and replace what has their keys: ARGUMENT for one that begins with "tleg.". The
+ * texts of both are borrowed. */
+tleg_status tleg_config_metadata(tleg_context *context, const struct tleg_vit_config *config, bool gene,
+                                 const tleg_save_options *options, struct tleg_metadata *metadata);
 void tleg_metadata_free(struct tleg_metadata *metadata);
 
 #endif

@@ -283,7 +283,7 @@ static void metadata_is_explicit_and_never_changes(void **state) {
     struct tleg_vit_config config;
     struct tleg_metadata pairs;
     OK(context, tleg_config_check(context, &host, &config));
-    OK(context, tleg_config_metadata(context, &config.c, true, &pairs));
+    OK(context, tleg_config_metadata(context, &config, true, &(tleg_save_options){0}, &pairs));
     assert_int_equal(pairs.count, count);
     for (int64_t k = 0; k < count; k++) {
         assert_string_equal(pairs.pairs[k].key, expected[k][0]);
@@ -292,7 +292,7 @@ static void metadata_is_explicit_and_never_changes(void **state) {
     tleg_metadata_free(&pairs);
     tleg_metadata_free(&pairs); /* zeroed is allowed */
 
-    OK(context, tleg_config_metadata(context, &config.c, false, &pairs)); /* a model has no schedule */
+    OK(context, tleg_config_metadata(context, &config, false, &(tleg_save_options){0}, &pairs)); /* a model has no schedule */
     assert_int_equal(pairs.count, count - 1);
     assert_string_equal(pairs.pairs[1].value, "vit");
     tleg_metadata_free(&pairs);

@@ -36,7 +36,7 @@ static tleg_status save(const char *path, const void *data, int64_t size) {
     OK(tleg_tensor_create(context, TLEG_U8, 1, &size, &tensor));
     memcpy(tensor->data, data, (size_t)size);
     const tleg_tensor *tensors[] = {tensor};
-    tleg_status status = tleg_file_save(context, path, 1, names, tensors, 0, NULL);
+    tleg_status status = tleg_file_save(context, path, 1, names, tensors, NULL);
     tleg_tensor_free(tensor);
     return status;
 }
@@ -75,7 +75,7 @@ static void the_bytes_of_a_file_are_determined(void **state) {
         memset(expected + 8 + HEADER + places[i], 'A' + i, tensors[i]->bytes);
     }
     const char *path = in_scratch("out");
-    OK(tleg_file_save(context, path, 4, names, (const tleg_tensor *const *)tensors, 2, pairs));
+    OK(tleg_file_save(context, path, 4, names, (const tleg_tensor *const *)tensors, SAVE_WITH(2, pairs)));
     assert_file(path, expected, sizeof expected);
     tleg_file *file;
     OK(tleg_file_open(context, path, NULL, &file));
@@ -87,7 +87,7 @@ static void the_bytes_of_a_file_are_determined(void **state) {
 
 static void a_file_without_tensors_or_metadata_can_be_written(void **state) {
     (void)state;
-    OK(tleg_file_save(context, in_scratch("out"), 0, NULL, NULL, 0, NULL));
+    OK(tleg_file_save(context, in_scratch("out"), 0, NULL, NULL, NULL));
     tleg_file *file;
     OK(tleg_file_open(context, in_scratch("out"), NULL, &file));
     assert_int_equal(tleg_file_get_tensor_count(file), 0);
@@ -240,22 +240,22 @@ static void wrong_arguments_are_named_and_nothing_is_written(void **state) {
     OK(tleg_tensor_create(context, TLEG_U8, 1, &size, &tensor));
     const tleg_tensor *tensors[] = {tensor, tensor}, *missing[] = {NULL};
     clean_scratch();
-    assert_error(tleg_file_save(context, path, 2, twice, tensors, 0, NULL), TLEG_ERROR_ARGUMENT, "duplicate tensor 'x'");
-    assert_error(tleg_file_save(context, path, 1, wrong, tensors, 0, NULL), TLEG_ERROR_ARGUMENT, "no UTF-8");
-    assert_error(tleg_file_save(context, path, 1, meta, tensors, 0, NULL), TLEG_ERROR_ARGUMENT, "__metadata__");
-    assert_error(tleg_file_save(context, path, 1, null, tensors, 0, NULL), TLEG_ERROR_ARGUMENT, "NULL");
-    assert_error(tleg_file_save(context, path, 1, good, missing, 0, NULL), TLEG_ERROR_ARGUMENT, "NULL");
-    assert_error(tleg_file_save(context, path, 1, good, tensors, 3, key_twice), TLEG_ERROR_ARGUMENT,
+    assert_error(tleg_file_save(context, path, 2, twice, tensors, NULL), TLEG_ERROR_ARGUMENT, "duplicate tensor 'x'");
+    assert_error(tleg_file_save(context, path, 1, wrong, tensors, NULL), TLEG_ERROR_ARGUMENT, "no UTF-8");
+    assert_error(tleg_file_save(context, path, 1, meta, tensors, NULL), TLEG_ERROR_ARGUMENT, "__metadata__");
+    assert_error(tleg_file_save(context, path, 1, null, tensors, NULL), TLEG_ERROR_ARGUMENT, "NULL");
+    assert_error(tleg_file_save(context, path, 1, good, missing, NULL), TLEG_ERROR_ARGUMENT, "NULL");
+    assert_error(tleg_file_save(context, path, 1, good, tensors, SAVE_WITH(3, key_twice)), TLEG_ERROR_ARGUMENT,
                  "duplicate metadata key 'k'");
-    assert_error(tleg_file_save(context, path, 1, good, tensors, 1, value_null), TLEG_ERROR_ARGUMENT, "NULL");
-    assert_error(tleg_file_save(context, path, 1, good, tensors, 1, value_wrong), TLEG_ERROR_ARGUMENT, "no UTF-8");
-    assert_int_equal(tleg_file_save(NULL, path, 1, good, tensors, 0, NULL), TLEG_ERROR_ARGUMENT);
-    assert_int_equal(tleg_file_save(context, NULL, 1, good, tensors, 0, NULL), TLEG_ERROR_ARGUMENT);
-    assert_int_equal(tleg_file_save(context, path, -1, good, tensors, 0, NULL), TLEG_ERROR_ARGUMENT);
-    assert_int_equal(tleg_file_save(context, path, 1, NULL, tensors, 0, NULL), TLEG_ERROR_ARGUMENT);
-    assert_int_equal(tleg_file_save(context, path, 1, good, NULL, 0, NULL), TLEG_ERROR_ARGUMENT);
-    assert_int_equal(tleg_file_save(context, path, 1, good, tensors, -1, NULL), TLEG_ERROR_ARGUMENT);
-    assert_int_equal(tleg_file_save(context, path, 1, good, tensors, 1, NULL), TLEG_ERROR_ARGUMENT);
+    assert_error(tleg_file_save(context, path, 1, good, tensors, SAVE_WITH(1, value_null)), TLEG_ERROR_ARGUMENT, "NULL");
+    assert_error(tleg_file_save(context, path, 1, good, tensors, SAVE_WITH(1, value_wrong)), TLEG_ERROR_ARGUMENT, "no UTF-8");
+    assert_int_equal(tleg_file_save(NULL, path, 1, good, tensors, NULL), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_file_save(context, NULL, 1, good, tensors, NULL), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_file_save(context, path, -1, good, tensors, NULL), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_file_save(context, path, 1, NULL, tensors, NULL), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_file_save(context, path, 1, good, NULL, NULL), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_file_save(context, path, 1, good, tensors, SAVE_WITH(-1, NULL)), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_file_save(context, path, 1, good, tensors, SAVE_WITH(1, NULL)), TLEG_ERROR_ARGUMENT);
     tleg_tensor_free(tensor);
     assert_int_equal(clean_scratch(), 0);
 }
@@ -295,7 +295,7 @@ static void each_failing_allocation_leaves_nothing_behind(void **state) {
         assert_int_equal(symlink("out", in_scratch("link")), 0);
         counter.calls = 0;
         counter.fail_at = failures + 1;
-        status = tleg_file_save(context, in_scratch("link"), 2, names, tensors, 1, pairs);
+        status = tleg_file_save(context, in_scratch("link"), 2, names, tensors, SAVE_WITH(1, pairs));
         if (status != TLEG_OK)
             assert_error(status, TLEG_ERROR_MEMORY, "memory");
         assert_true(exists(in_scratch("out")) == (status == TLEG_OK));

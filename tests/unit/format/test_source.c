@@ -73,7 +73,7 @@ static void save_wrapped(const char *from, const char *to) {
         list[i] = names[i];
         OK(my.context, tleg_file_read_tensor(my.context, file, name, &tensors[i]));
     }
-    OK(my.context, tleg_file_save(my.context, to, count, list, (const tleg_tensor *const *)tensors, keys, pairs));
+    OK(my.context, tleg_file_save(my.context, to, count, list, (const tleg_tensor *const *)tensors, SAVE_WITH(keys, pairs)));
     for (int64_t i = 0; i < count; i++) {
         tleg_tensor_free(tensors[i]);
     }
@@ -89,7 +89,7 @@ static int prepare(void **state) {
     tleg_model *model = NULL;
     OK(my.context, tleg_expander_create(my.context, gene, NULL, &expander));
     OK(my.context, tleg_expander_expand(my.context, expander, 5, &model));
-    OK(my.context, tleg_model_save(my.context, model, support_scratch("model")));
+    OK(my.context, tleg_model_save(my.context, model, support_scratch("model"), NULL));
     save_wrapped(path, support_scratch("wrapped"));
     my.gene = support_read_file(path, &my.gene_bytes);
     my.wrapped = support_read_file(support_scratch("wrapped"), &my.wrapped_bytes);
@@ -131,8 +131,8 @@ static void a_learngene_from_a_source_is_that_of_the_path(void **state) {
     OK(my.context, tleg_learngene_read(my.context, file, NULL, &gene));
     tleg_file_free(file); /* the learngene needs it no more */
     assert_int_equal(atomic_load(&store.released), 1);
-    OK(my.context, tleg_learngene_save(my.context, gene, support_scratch("a")));
-    OK(my.context, tleg_learngene_save(my.context, from_path, support_scratch("b")));
+    OK(my.context, tleg_learngene_save(my.context, gene, support_scratch("a"), NULL));
+    OK(my.context, tleg_learngene_save(my.context, from_path, support_scratch("b"), NULL));
     same_files(support_scratch("a"), support_scratch("b"));
     assert_int_equal(atomic_load(&store.outside) + atomic_load(&store.large), 0);
     tleg_learngene_free(gene);
@@ -148,7 +148,7 @@ static void a_model_from_a_source_is_that_of_the_path(void **state) {
     OK(my.context, tleg_file_open_source(my.context, &source, &file));
     OK(my.context, tleg_model_read(my.context, file, NULL, &model));
     tleg_file_free(file);
-    OK(my.context, tleg_model_save(my.context, model, support_scratch("a")));
+    OK(my.context, tleg_model_save(my.context, model, support_scratch("a"), NULL));
     same_files(support_scratch("a"), support_scratch("model"));
     assert_int_equal(atomic_load(&store.outside) + atomic_load(&store.large), 0);
     tleg_model_free(model);
@@ -167,7 +167,7 @@ static void an_expander_from_memory_or_a_source_is_that_of_the_path(void **state
     for (int k = 0; k < 2; k++) {
         tleg_model *model = NULL;
         OK(my.context, tleg_expander_expand(my.context, expanders[k], 5, &model));
-        OK(my.context, tleg_model_save(my.context, model, support_scratch("a")));
+        OK(my.context, tleg_model_save(my.context, model, support_scratch("a"), NULL));
         same_files(support_scratch("a"), support_scratch("model"));
         tleg_model_free(model);
         tleg_expander_free(expanders[k]);

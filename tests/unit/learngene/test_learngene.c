@@ -264,7 +264,7 @@ static void saved_and_opened_again_it_has_the_same_bits(void **state) {
     const char *path = support_scratch("again.safetensors"), *second = support_scratch("second.safetensors");
     for (int k = 0; k < GOLDEN; k++) {
         tleg_learngene *gene = support_gene(context, golden[k]), *again;
-        OK(context, tleg_learngene_save(context, gene, path));
+        OK(context, tleg_learngene_save(context, gene, path, NULL));
         OK(context, tleg_learngene_open(context, path, NULL, &again));
         must_be_equal(gene, again);
         tleg_config a = {.struct_size = sizeof a}, b = a;
@@ -273,7 +273,7 @@ static void saved_and_opened_again_it_has_the_same_bits(void **state) {
         assert_string_equal(a.schedule, b.schedule);
         a.schedule = b.schedule = NULL;
         assert_memory_equal(&a, &b, sizeof a);
-        OK(context, tleg_learngene_save(context, again, second)); /* byte for byte */
+        OK(context, tleg_learngene_save(context, again, second, NULL)); /* byte for byte */
         size_t size, size2;
         unsigned char *bytes = support_read_file(path, &size), *bytes2 = support_read_file(second, &size2);
         assert_int_equal(size, size2);
@@ -296,7 +296,7 @@ static void labels_and_numbers_survive_saving(void **state) {
     config.schedule = "{\"fc2\":[[3,false],[2,true]]}";
     tleg_learngene *gene = create(&config, 1), *again;
     const char *path = support_scratch("labels.safetensors");
-    OK(context, tleg_learngene_save(context, gene, path));
+    OK(context, tleg_learngene_save(context, gene, path, NULL));
     OK(context, tleg_learngene_open(context, path, OPEN_WITH(0, 3), &again));
     must_be_equal(gene, again);
     OK(context, tleg_learngene_get_info(context, again, &info));
@@ -315,7 +315,7 @@ static void a_failed_save_leaves_the_former_file(void **state) {
     tleg_config config = small();
     tleg_learngene *former = create(&config, 1), *gene = create(&config, 2);
     const char *path = support_scratch("kept.safetensors");
-    OK(context, tleg_learngene_save(context, former, path));
+    OK(context, tleg_learngene_save(context, former, path, NULL));
     size_t size, size2;
     unsigned char *before = support_read_file(path, &size);
     struct counter counter;
@@ -326,7 +326,7 @@ static void a_failed_save_leaves_the_former_file(void **state) {
     int64_t failed = 0;
     for (tleg_status status = TLEG_ERROR_MEMORY; status != TLEG_OK; failed += status != TLEG_OK) {
         atomic_store(&counter.fail_at, atomic_load(&counter.calls) + failed + 1);
-        status = tleg_learngene_save(counted, gene, path);
+        status = tleg_learngene_save(counted, gene, path, NULL);
         assert_true(status == TLEG_OK || status == TLEG_ERROR_MEMORY);
         unsigned char *after = support_read_file(path, &size2);
         assert_int_equal(size, size2);
@@ -337,7 +337,7 @@ static void a_failed_save_leaves_the_former_file(void **state) {
     tleg_context_free(counted);
     assert_int_equal(counter.live, 0);
     assert_int_equal(counter.wrong, 0);
-    assert_int_equal(tleg_learngene_save(context, gene, support_scratch("no/such/folder")), TLEG_ERROR_NOT_FOUND);
+    assert_int_equal(tleg_learngene_save(context, gene, support_scratch("no/such/folder"), NULL), TLEG_ERROR_NOT_FOUND);
     free(before);
     tleg_learngene_free(former);
     tleg_learngene_free(gene);
@@ -436,9 +436,9 @@ static void null_is_an_argument_error(void **state) {
     assert_null(none);
     assert_int_equal(tleg_learngene_parse(NULL, "", 0, NULL, &none), TLEG_ERROR_ARGUMENT);
     assert_int_equal(tleg_learngene_parse(context, "", 0, NULL, NULL), TLEG_ERROR_ARGUMENT);
-    assert_int_equal(tleg_learngene_save(NULL, gene, "x"), TLEG_ERROR_ARGUMENT);
-    assert_int_equal(tleg_learngene_save(context, NULL, "x"), TLEG_ERROR_ARGUMENT);
-    assert_int_equal(tleg_learngene_save(context, gene, NULL), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_learngene_save(NULL, gene, "x", NULL), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_learngene_save(context, NULL, "x", NULL), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_learngene_save(context, gene, NULL, NULL), TLEG_ERROR_ARGUMENT);
     assert_int_equal(tleg_learngene_get_info(context, NULL, &config), TLEG_ERROR_ARGUMENT);
     assert_int_equal(tleg_learngene_get_info(context, gene, NULL), TLEG_ERROR_ARGUMENT);
     config.struct_size = 0;

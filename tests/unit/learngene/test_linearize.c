@@ -55,7 +55,7 @@ static tleg_model *model_of(const tleg_config *config, int32_t depth, double (*v
     snprintf(path, sizeof path, "%s", support_scratch("layers.safetensors"));
     tleg_learngene *gene = create(config, 1);
     tleg_model *model = expand(gene, depth);
-    OK(context, tleg_model_save(context, model, path));
+    OK(context, tleg_model_save(context, model, path, NULL));
     tleg_model_free(model);
     tleg_learngene_free(gene);
     size_t bytes;
@@ -324,7 +324,7 @@ static void a_gene_keeps_the_form_of_its_model(void **state) {
             tleg_tensor_free(take(back, "fc_norm.weight").tensor);
         char path[512];
         snprintf(path, sizeof path, "%s", support_scratch("line.safetensors"));
-        OK(context, tleg_learngene_save(context, back, path));
+        OK(context, tleg_learngene_save(context, back, path, NULL));
         tleg_learngene_free(back);
         OK(context, tleg_learngene_open(context, path, NULL, &back));
         tleg_model *again = expand(back, 6);

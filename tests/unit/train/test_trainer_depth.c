@@ -102,7 +102,7 @@ static tleg_model *scaled_model(const tleg_model *model, float attention, float 
     const char *names[MOST], *path = support_scratch("scaled.safetensors");
     tleg_tensor *tensors[MOST];
     int64_t count = 0;
-    OK(plain, tleg_model_save(plain, model, path));
+    OK(plain, tleg_model_save(plain, model, path, NULL));
     for (const char *name; (name = tleg_model_get_tensor_name(model, count)) != NULL; count++) {
         assert_in_range(count, 0, MOST - 1);
         names[count] = name;
@@ -130,7 +130,7 @@ static tleg_model *scaled_model(const tleg_model *model, float attention, float 
         }
     }
     OK(plain, tleg_file_save(plain, support_scratch("other.safetensors"), count, names, (const tleg_tensor *const *)tensors,
-                             pair_count, pairs));
+                             SAVE_WITH(pair_count, pairs)));
     tleg_file_free(file);
     for (int64_t i = 0; i < count; i++) {
         tleg_tensor_free(tensors[i]);

@@ -135,12 +135,12 @@ static void what_was_not_trained_comes_back_as_it_was(void **state) {
         for (int32_t average = 0; average < 2; average++) {
             tleg_learngene *back = NULL;
             OK(plain, tleg_trainer_copy_learngene(plain, trainer, average, &back));
-            OK(plain, tleg_learngene_save(plain, back, support_scratch("back.safetensors")));
+            OK(plain, tleg_learngene_save(plain, back, support_scratch("back.safetensors"), NULL));
             size_t size[2];
             unsigned char *bytes[2] = {support_read_file(support_path(c->gene, ".gene.safetensors"), &size[0]),
                                        support_read_file(support_scratch("back.safetensors"), &size[1])};
             tleg_learngene *source = support_gene(plain, c->gene);
-            OK(plain, tleg_learngene_save(plain, source, support_scratch("source.safetensors")));
+            OK(plain, tleg_learngene_save(plain, source, support_scratch("source.safetensors"), NULL));
             free(bytes[0]);
             bytes[0] = support_read_file(support_scratch("source.safetensors"), &size[0]);
             assert_int_equal(size[0], size[1]);
@@ -166,8 +166,8 @@ static void a_model_comes_back_as_it_was(void **state) {
         tleg_trainer *trainer = trainer_open(plain, &c, &options);
         tleg_model *source = trainer_model(plain, &c), *back = NULL;
         OK(plain, tleg_trainer_copy_model(plain, trainer, 0, &back));
-        OK(plain, tleg_model_save(plain, source, support_scratch("source.safetensors")));
-        OK(plain, tleg_model_save(plain, back, support_scratch("back.safetensors")));
+        OK(plain, tleg_model_save(plain, source, support_scratch("source.safetensors"), NULL));
+        OK(plain, tleg_model_save(plain, back, support_scratch("back.safetensors"), NULL));
         size_t size[2];
         unsigned char *bytes[2] = {support_read_file(support_scratch("source.safetensors"), &size[0]),
                                    support_read_file(support_scratch("back.safetensors"), &size[1])};

@@ -453,7 +453,7 @@ static tleg_status make_everything(tleg_context *with) {
         return status;
     status = tleg_config_copy(with, &config, &copy);
     if (status == TLEG_OK)
-        status = tleg_config_metadata(with, &copy.c, true, &pairs);
+        status = tleg_config_metadata(with, &copy, true, &(tleg_save_options){0}, &pairs);
     if (status == TLEG_OK) {
         tleg_metadata_free(&pairs);
         tleg_config host = copy.c;

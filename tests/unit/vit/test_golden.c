@@ -105,7 +105,7 @@ static void saved_files_are_the_same_at_every_level(void **state) {
         for (int32_t b = 0; b < backend_count; b++) {
             tleg_context *context = support_context(&backends[b], 1);
             tleg_model *model = expand(context, &cases[i], TLEG_F32);
-            OK(context, tleg_model_save(context, model, support_scratch("model.safetensors")));
+            OK(context, tleg_model_save(context, model, support_scratch("model.safetensors"), NULL));
             tleg_model_free(model);
             tleg_context_free(context);
             size_t bytes;
@@ -217,7 +217,7 @@ static void half_precision_is_one_model_in_every_form(void **state) {
                 }
                 run_elastic(context, expander, &cases[i], GOLDEN_BATCH, &answer);
                 assert_same(&model_answer, &answer, "forming half precision layers as they run", &cases[i], &backends[b]);
-                OK(context, tleg_model_save(context, model, support_scratch("half.safetensors")));
+                OK(context, tleg_model_save(context, model, support_scratch("half.safetensors"), NULL));
                 OK(context, tleg_model_open(context, support_scratch("half.safetensors"), NULL, &opened));
                 run_model(context, opened, cases[i].images, GOLDEN_BATCH, &answer);
                 assert_same(&model_answer, &answer, "a half precision model's file", &cases[i], &backends[b]);
@@ -239,7 +239,7 @@ static void a_saved_model_opens_as_the_same_model(void **state) {
             const char *path = support_scratch("model.safetensors");
             for (uint32_t flags = 0; flags <= TLEG_OPEN_MAP; flags++) {
                 tleg_model *model = expand(context, &cases[i], TLEG_F32), *opened = NULL;
-                OK(context, tleg_model_save(context, model, path));
+                OK(context, tleg_model_save(context, model, path, NULL));
                 OK(context, tleg_model_open(context, path, OPEN_WITH(flags, 0), &opened));
                 run_model(context, model, cases[i].images, GOLDEN_BATCH, &expanded);
                 run_model(context, opened, cases[i].images, GOLDEN_BATCH, &opened_answer);
@@ -260,9 +260,9 @@ static void a_saved_learngene_opens_as_the_same_learngene(void **state) {
     tleg_context *context = support_context(&backends[0], 1);
     for (int32_t i = 0; i < case_count; i++) {
         tleg_learngene *gene = support_gene(context, cases[i].gene), *opened = NULL;
-        OK(context, tleg_learngene_save(context, gene, support_scratch("gene.safetensors")));
+        OK(context, tleg_learngene_save(context, gene, support_scratch("gene.safetensors"), NULL));
         OK(context, tleg_learngene_open(context, support_scratch("gene.safetensors"), NULL, &opened));
-        OK(context, tleg_learngene_save(context, opened, support_scratch("again.safetensors")));
+        OK(context, tleg_learngene_save(context, opened, support_scratch("again.safetensors"), NULL));
         size_t bytes, again;
         unsigned char *a = support_read_file(support_scratch("gene.safetensors"), &bytes);
         unsigned char *b = support_read_file(support_scratch("again.safetensors"), &again);

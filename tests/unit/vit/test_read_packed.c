@@ -15,7 +15,7 @@ enum { DTYPES = 3, WIDE = 200 };
 
 /* A model as a file's bytes. */
 static unsigned char *bytes_of(tleg_context *context, const tleg_model *model, size_t *bytes) {
-    OK(context, tleg_model_save(context, model, support_scratch("compared.safetensors")));
+    OK(context, tleg_model_save(context, model, support_scratch("compared.safetensors"), NULL));
     return support_read_file(support_scratch("compared.safetensors"), bytes);
 }
 
@@ -81,7 +81,7 @@ static void a_wide_learngene_and_its_models_survive_the_way_through_files(void *
         tleg_learngene *gene = wide_gene(context, WIDE);
         char path[512];
         snprintf(path, sizeof path, "%s", support_scratch("wide.safetensors"));
-        OK(context, tleg_learngene_save(context, gene, path));
+        OK(context, tleg_learngene_save(context, gene, path, NULL));
         for (int y = 0; y < DTYPES; y++) {
             const tleg_expander_options options = {.struct_size = sizeof options, .dtype = dtypes[y]};
             assert_same_expanders(context, path, 0, &options, 3);
@@ -89,7 +89,7 @@ static void a_wide_learngene_and_its_models_survive_the_way_through_files(void *
             tleg_model *model = NULL, *opened = NULL;
             OK(context, tleg_expander_create(context, gene, &options, &expander));
             OK(context, tleg_expander_expand(context, expander, 3, &model));
-            OK(context, tleg_model_save(context, model, support_scratch("model.safetensors")));
+            OK(context, tleg_model_save(context, model, support_scratch("model.safetensors"), NULL));
             OK(context, tleg_model_open(context, support_scratch("model.safetensors"), NULL, &opened));
             assert_same_model(context, model, opened, "opened");
             tleg_model_free(opened);
@@ -118,7 +118,7 @@ static void write_wrapped(tleg_context *context, const char *from, const char *t
     }
     list[count] = more;
     tensors[count] = tensors[0];
-    OK(context, tleg_file_save(context, to, all, list, (const tleg_tensor *const *)tensors, 0, NULL));
+    OK(context, tleg_file_save(context, to, all, list, (const tleg_tensor *const *)tensors, NULL));
     for (int64_t i = 0; i < count; i++)
         tleg_tensor_free(tensors[i]);
     tleg_file_free(file);
@@ -132,7 +132,7 @@ static void what_a_wrapper_put_before_the_names_is_taken_off(void **state) {
     char plain[512], wrapped[512];
     snprintf(plain, sizeof plain, "%s", support_scratch("plain.safetensors"));
     snprintf(wrapped, sizeof wrapped, "%s", support_scratch("wrapped.safetensors"));
-    OK(context, tleg_learngene_save(context, gene, plain));
+    OK(context, tleg_learngene_save(context, gene, plain, NULL));
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
         tleg_expander *a = NULL, *b = NULL;
         tleg_model *from = NULL, *to = NULL;
@@ -178,7 +178,7 @@ static void what_is_no_learngene_is_refused(void **state) {
     tleg_model *model = NULL;
     OK(context, tleg_expander_create(context, gene, NULL, &expander));
     OK(context, tleg_expander_expand(context, expander, 1, &model));
-    OK(context, tleg_model_save(context, model, support_scratch("model.safetensors")));
+    OK(context, tleg_model_save(context, model, support_scratch("model.safetensors"), NULL));
     tleg_expander_free(expander);
     assert_int_equal(tleg_expander_open(context, support_scratch("model.safetensors"), NULL, NULL, &expander),
                      TLEG_ERROR_FORMAT);
@@ -240,12 +240,12 @@ static void opening_and_running_takes_little_more_than_the_weights(void **state)
     tleg_expander *expander = NULL;
     tleg_model *model = NULL;
     tleg_session *session = NULL;
-    OK(context, tleg_learngene_save(context, gene, gene_path));
+    OK(context, tleg_learngene_save(context, gene, gene_path, NULL));
     for (int y = 0; y < DTYPES; y++) {
         const tleg_expander_options options = {.struct_size = sizeof options, .dtype = dtypes[y]};
         OK(context, tleg_expander_create(context, gene, &options, &expander));
         OK(context, tleg_expander_expand(context, expander, DEPTH, &model));
-        OK(context, tleg_model_save(context, model, model_path));
+        OK(context, tleg_model_save(context, model, model_path, NULL));
         tleg_model_free(model);
         tleg_expander_free(expander);
         tleg_learngene_free(gene);

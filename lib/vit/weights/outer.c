@@ -105,7 +105,7 @@ tleg_status tleg_outer_fill(tleg_context *context, const struct tleg_kernels *ke
     size_t bytes = layout.scratch * sizeof(float); /* no more than two panels of what has been laid out */
     float *scratch = tleg_alloc(&context->allocator, bytes);
     tleg_status status = scratch ? TLEG_OK : tleg_fail_memory(context, "embedding and head", bytes);
-    for (int slot = 0; slot < TLEG_SLOTS && !status; slot++) {
+    for (int slot = 0; slot < TLEG_SLOTS && status == TLEG_OK; slot++) {
         struct tleg_spec spec;
         tleg_outer_spec(config, slot, &spec);
         struct slot_source from = {read, source, slot};
@@ -113,7 +113,7 @@ tleg_status tleg_outer_fill(tleg_context *context, const struct tleg_kernels *ke
             status = outer_put(context, kernels, dtype, &spec, &from, scratch, memory + layout.at[slot]);
     }
     tleg_release(&context->allocator, scratch, bytes);
-    if (!status)
+    if (status == TLEG_OK)
         outer_view(config, &layout, dtype, memory, outer);
     return status;
 }

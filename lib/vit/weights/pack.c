@@ -78,7 +78,7 @@ tleg_status tleg_round_from(tleg_context *context, const struct tleg_kernels *ke
                             tleg_numbers *numbers, void *source, float *out) {
     const float *values;
     tleg_status status = numbers(context, source, 0, count, out, &values);
-    if (!status)
+    if (status == TLEG_OK)
         tleg_round_vector(kernels, dtype, count, values, out);
     return status;
 }

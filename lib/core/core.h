@@ -82,6 +82,7 @@ double tleg_random_normal(struct tleg_random *random, double limit);
 #else
 #define TLEG_X86 0
 #endif
+#define TLEG_BUILD_PORTABLE 1
 #ifndef TLEG_BUILD_AVX2
 #define TLEG_BUILD_AVX2 TLEG_X86
 #endif
@@ -117,6 +118,8 @@ bool tleg_level_usable(int32_t level);
 /* The best level for which this build has kernels, on a machine with these words; on this one. */
 int32_t tleg_level_best_of(const struct tleg_cpu_words *words);
 int32_t tleg_level_best(void);
+/* Whether a level is another one or adds to it, in one step or several: what has amx has avx2. */
+bool tleg_level_includes(int32_t level, int32_t other);
 const char *tleg_level_name(int32_t level); /* "portable", "avx2", ...; NULL when unknown */
 
 /* ---- worker team (team.c) ---- */

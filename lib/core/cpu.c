@@ -6,44 +6,30 @@
 #include <cpuid.h>
 #endif
 
-/* The levels for which this build has kernels, in rising order. */
-static const int32_t built[] = {
-    TLEG_LEVEL_PORTABLE,
-#if TLEG_BUILD_AVX2
-    TLEG_LEVEL_AVX2,
-#endif
-#if TLEG_BUILD_AVX512
-    TLEG_LEVEL_AVX512,
-#endif
-#if TLEG_BUILD_AVX512BF16
-    TLEG_LEVEL_AVX512BF16,
-#endif
-#if TLEG_BUILD_AMX
-    TLEG_LEVEL_AMX,
-#endif
-#if TLEG_BUILD_NEON
-    TLEG_LEVEL_NEON,
-#endif
-};
-enum { BUILT_COUNT = sizeof(built) / sizeof(built[0]) };
-
-/* What each level needs, beyond what the level before it in `after` needs. */
-struct requirement {
-    int32_t level, after;
-    uint32_t leaf1_ecx, leaf7_ebx, leaf7_edx, leaf7_1_eax;
-    uint64_t xcr0;
-};
 #define BIT(n) (UINT32_C(1) << (n))
-static const struct requirement requirements[] = {
-    /* FMA, OSXSAVE (without it XCR0 cannot be read), AVX, F16C; AVX2; the system saves the SSE and AVX registers */
-    {TLEG_LEVEL_AVX2, 0, BIT(12) | BIT(27) | BIT(28) | BIT(29), BIT(5), 0, 0, BIT(1) | BIT(2)},
-    /* AVX512F, DQ, BW, VL; mask registers, upper halves of zmm0-15, zmm16-31 */
-    {TLEG_LEVEL_AVX512, TLEG_LEVEL_AVX2, 0, BIT(16) | BIT(17) | BIT(30) | BIT(31), 0, 0, BIT(5) | BIT(6) | BIT(7)},
-    {TLEG_LEVEL_AVX512BF16, TLEG_LEVEL_AVX512, 0, 0, 0, BIT(5), 0},
-    /* AMX-BF16, AMX-TILE; tile configuration and tile data */
-    {TLEG_LEVEL_AMX, TLEG_LEVEL_AVX512BF16, 0, 0, BIT(22) | BIT(24), 0, BIT(17) | BIT(18)},
+
+/* The levels by their number; what each needs beyond what the level before it in `after` needs. */
+static const struct level {
+    const char *name;
+    bool built; /* whether this build has kernels for it */
+    int32_t after;
+    struct tleg_cpu_words needs;
+} levels[] = {
+#define LEVEL(NAME, name, AFTER, ...) [TLEG_LEVEL_##NAME] = {#name, TLEG_BUILD_##NAME, TLEG_LEVEL_##AFTER, {__VA_ARGS__}},
+#include "core/levels.def"
+#undef LEVEL
 };
-enum { REQUIREMENT_COUNT = sizeof(requirements) / sizeof(requirements[0]) };
+enum { LEVELS = sizeof levels / sizeof *levels };
+
+/* A level's row, or NULL. */
+static const struct level *level_of(int32_t level) {
+    return level > 0 && level < LEVELS ? &levels[level] : NULL;
+}
+
+static bool built(int32_t level) {
+    const struct level *row = level_of(level);
+    return row && row->built;
+}
 
 #if TLEG_X86
 static uint64_t read_xcr0(void) {
@@ -73,34 +59,26 @@ void tleg_cpu_read(struct tleg_cpu_words *words) {
 }
 #endif
 
-static bool meets(const struct tleg_cpu_words *words, const struct requirement *need) {
+static bool meets(const struct tleg_cpu_words *words, const struct tleg_cpu_words *need) {
     return (words->leaf1_ecx & need->leaf1_ecx) == need->leaf1_ecx && (words->leaf7_ebx & need->leaf7_ebx) == need->leaf7_ebx &&
            (words->leaf7_edx & need->leaf7_edx) == need->leaf7_edx &&
            (words->leaf7_1_eax & need->leaf7_1_eax) == need->leaf7_1_eax && (words->xcr0 & need->xcr0) == need->xcr0;
 }
 
-/* The requirement of an x86 level beyond portable, or NULL. */
-static const struct requirement *requirement_of(int32_t level) {
-    for (int i = 0; i < REQUIREMENT_COUNT; i++)
-        if (requirements[i].level == level)
-            return &requirements[i];
-    return NULL;
-}
-
 bool tleg_cpu_words_have(const struct tleg_cpu_words *words, int32_t level) {
-    if (level == TLEG_LEVEL_PORTABLE)
-        return true;
-#if defined(__aarch64__)
-    if (level == TLEG_LEVEL_NEON) /* part of every AArch64 */
-        return true;
-#endif
-    const struct requirement *need = requirement_of(level);
-    if (!need)
+    const struct level *row = level_of(level);
+    if (!row || (level == TLEG_LEVEL_NEON && !row->built)) /* what has no words is there where it is built */
         return false;
-    for (; need; need = requirement_of(need->after))
-        if (!meets(words, need))
+    for (; row; row = level_of(row->after))
+        if (!meets(words, &row->needs))
             return false;
     return true;
+}
+
+bool tleg_level_includes(int32_t level, int32_t other) {
+    while (level_of(level) && level != other)
+        level = levels[level].after;
+    return level_of(level) != NULL;
 }
 
 bool tleg_cpu_has(int32_t level) {
@@ -115,42 +93,39 @@ static bool granted(int32_t level) {
 }
 
 bool tleg_level_usable(int32_t level) {
-    for (int i = 0; i < BUILT_COUNT; i++)
-        if (built[i] == level)
-            return tleg_cpu_has(level) && granted(level);
-    return false;
+    return built(level) && tleg_cpu_has(level) && granted(level);
 }
 
 int32_t tleg_level_best_of(const struct tleg_cpu_words *words) {
-    int best = BUILT_COUNT - 1;
-    while (best > 0 && !tleg_cpu_words_have(words, built[best]))
+    int32_t best = LEVELS - 1;
+    while (best > TLEG_LEVEL_PORTABLE && !(built(best) && tleg_cpu_words_have(words, best)))
         best--;
-    return built[best];
+    return best;
 }
 
 int32_t tleg_level_best(void) {
     struct tleg_cpu_words words;
     tleg_cpu_read(&words);
     int32_t best = tleg_level_best_of(&words);
-    if (granted(best))
-        return best;
-    words.leaf7_edx = 0; /* refused: as if there were no AMX */
-    return tleg_level_best_of(&words);
+    while (!built(best) || !granted(best))
+        best = levels[best].after;
+    return best;
 }
 
 const char *tleg_level_name(int32_t level) {
-    static const char *const names[] = {NULL, "portable", "avx2", "avx512", "avx512bf16", "amx", "neon"};
-    const int32_t count = sizeof(names) / sizeof(names[0]);
-    return level > 0 && level < count ? names[level] : NULL;
+    const struct level *row = level_of(level);
+    return row ? row->name : NULL;
 }
 
 int32_t TLEG_CALL tleg_cpu_level(int32_t index, const char **name) {
     struct tleg_cpu_words words;
     tleg_cpu_read(&words);
-    int32_t level = 0;
-    for (int i = 0; i < BUILT_COUNT && index >= 0 && level == 0; i++)
-        if (tleg_cpu_words_have(&words, built[i]) && index-- == 0)
-            level = built[i];
+    int32_t level = index < 0 ? LEVELS : TLEG_LEVEL_PORTABLE;
+    for (; level < LEVELS; level++)
+        if (built(level) && tleg_cpu_words_have(&words, level) && index-- == 0)
+            break;
+    if (level == LEVELS)
+        level = 0;
     if (name)
         *name = tleg_level_name(level);
     return level;

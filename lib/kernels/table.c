@@ -1,49 +1,36 @@
 /* Which versions a context runs. */
 #include "kernels/table.h"
 
-#define PORTABLE_OPS                                                                                                           \
+#define PORTABLE                                                                                                               \
     .level = TLEG_LEVEL_PORTABLE, .name = "portable", .mr = TLEG_PORTABLE_MR, .nr = TLEG_PORTABLE_NR,                          \
-    .tile = tleg_portable_tile, .transpose = tleg_portable_transpose, .softmax = tleg_portable_softmax,                        \
-    .layernorm = tleg_portable_layernorm, .expand = tleg_portable_expand, .widen = tleg_portable_widen
-#define PORTABLE_BACKWARD                                                                                                      \
-    .copy = tleg_portable_copy, .sum_rows = tleg_portable_sum_rows, .accumulate = tleg_portable_accumulate,                    \
-    .activate = {TLEG_EACH_ACTIVATION(TLEG_ACTIVATE_ROW, portable)}, .softmax_backward = tleg_portable_softmax_backward,       \
-    .layernorm_backward = tleg_portable_layernorm_backward
+    TLEG_EACH_OP(TLEG_OP_ROW, TLEG_OP_ROW, TLEG_OP_NONE, portable).activate = {                                                \
+        TLEG_EACH_ACTIVATION(TLEG_ACTIVATE_ROW, portable)}
 
-const struct tleg_kernels tleg_table_portable = {PORTABLE_OPS, PORTABLE_BACKWARD, TLEG_PANELS};
+const struct tleg_kernels tleg_table_portable = {PORTABLE, TLEG_PANELS};
 #if TLEG_HAVE_BLAS
-const struct tleg_kernels tleg_table_portable_blas = {PORTABLE_OPS, PORTABLE_BACKWARD, TLEG_CBLAS};
+const struct tleg_kernels tleg_table_portable_blas = {PORTABLE, TLEG_CBLAS};
 #endif
 
+/* Of each level that the build has: the table, and that with cblas. */
 #if TLEG_HAVE_BLAS
-#define TABLES_OF(level) &tleg_table_##level, &tleg_table_##level##_blas
+#define TABLES_1(name) {&tleg_table_##name, &tleg_table_##name##_blas},
 #else
-#define TABLES_OF(level) &tleg_table_##level
+#define TABLES_1(name) {&tleg_table_##name, NULL},
 #endif
-static const struct tleg_kernels *const tables[] = {
-    TABLES_OF(portable),
-#if TLEG_BUILD_AVX2
-    TABLES_OF(avx2),
-#endif
-#if TLEG_BUILD_AVX512
-    TABLES_OF(avx512),
-#endif
-#if TLEG_BUILD_AVX512BF16
-    TABLES_OF(avx512bf16),
-#endif
-#if TLEG_BUILD_AMX
-    TABLES_OF(amx),
-#endif
-#if TLEG_BUILD_NEON
-    TABLES_OF(neon),
-#endif
+#define TABLES_0(name)
+#define TABLES_IF(built, name) TABLES_##built(name)
+#define TABLES_OF(built, name) TABLES_IF(built, name)
+static const struct tleg_kernels *const tables[][2] = {
+#define LEVEL(NAME, name, ...) TABLES_OF(TLEG_BUILD_##NAME, name)
+#include "core/levels.def"
+#undef LEVEL
 };
 enum { TABLES = sizeof tables / sizeof *tables };
 
 static const struct tleg_kernels *table_of(int32_t level, bool blas) {
     for (int i = 0; i < TABLES; i++)
-        if (tables[i]->level == level && (tables[i]->gemm == TLEG_GEMM_BLAS) == blas)
-            return tables[i];
+        if (tables[i][0]->level == level)
+            return tables[i][blas];
     return NULL;
 }
 

@@ -65,40 +65,18 @@ struct tleg_activate {
     void (*backward)(size_t count, const float *x, const float *dy, float *dx);
 };
 
+#include "kernels/ops.def"
+#define TLEG_OP_MEMBER(level, name, arguments) void(*name) arguments;
+#define TLEG_OP_DECLARE(level, name, arguments) void tleg_##level##_##name arguments;
+#define TLEG_OP_ROW(level, name, arguments) .name = tleg_##level##_##name,
+#define TLEG_OP_NONE(level, name, arguments)
+
 struct tleg_kernels {
     int32_t level, gemm; /* TLEG_LEVEL_*; TLEG_GEMM_OWN or TLEG_GEMM_BLAS */
     const char *name;
     int32_t mr, nr; /* the register tile */
 
-    void (*tile)(const struct tleg_tile *tile);
-    /* out[c * out_stride + r] = in[r * in_stride + c] * scale, r < rows, c < cols. */
-    void (*transpose)(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float scale, float *out,
-                      int64_t out_stride);
-    /* s (keys, nr): each column j < cols becomes exp(s - max), and inverse[j] = 1 / its sum. Whole vectors are worked on: the
-     * first tleg_vector_columns(.., cols) columns must hold numbers. */
-    void (*softmax)(int64_t keys, int64_t cols, float *s, float *inverse);
-    void (*layernorm)(int64_t rows, int64_t dim, const float *x, int64_t stride, const float *weight, const float *bias,
-                      float eps, float *y);
-    /* out[i] = convert(base[i] + c * ilayer[i]), each step rounded; ilayer NULL: convert(base[i]). With f32, out may be base.
-     */
-    void (*expand)(const float *base, const float *ilayer, float c, size_t count, int32_t dtype, void *out);
-    /* The same, past the caches: for what is not read again soon. Ordered with other stores by a fence alone, which
-     * tleg_expand_layers issues. NULL: the level has no such stores. */
-    void (*stream)(const float *base, const float *ilayer, float c, size_t count, int32_t dtype, void *out);
-    void (*widen)(int32_t dtype, const void *in, size_t count, float *out);
-
-    /* out (rows, wide), contiguous: in[r * in_stride + c] * scale for c < cols, then zeros. */
-    void (*copy)(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float scale, float *out, int64_t wide);
-    /* out[c] = sum over r of in[r * in_stride + c] in rising order, rows >= 1, c < cols. */
-    void (*sum_rows)(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float *out);
-    /* to[r * stride + j] += c * t[r * t_stride + j]. */
-    void (*accumulate)(int64_t rows, int64_t cols, const float *t, int64_t t_stride, float c, float *to, int64_t stride);
-    /* What softmax left in p, (keys, nr), becomes probabilities p * inverse; dp becomes p * (dp - the sum of p * dp down the
-     * column), the gradient of the scores. Whole vectors, as in softmax. */
-    void (*softmax_backward)(int64_t keys, int64_t cols, const float *inverse, float *p, float *dp);
-    /* dx of `rows` rows from `first` on; sums (2, dim), the rows' share of dweight and dbias, is added to. */
-    void (*layernorm_backward)(const struct tleg_layernorm_backward *backward, int64_t first, int64_t rows, float *sums);
-
+    TLEG_EACH_OP(TLEG_OP_MEMBER, TLEG_OP_MEMBER, TLEG_OP_MEMBER, )
     struct tleg_activate activate[TLEG_ACTIVATIONS]; /* of NONE: NULL */
 
     const struct tleg_narrow *narrow; /* NULL: weights of bf16 are widened */
@@ -115,10 +93,9 @@ struct tleg_kernels {
 };
 
 /* Each level's table; with cblas (TLEG_HAVE_BLAS) a second one, which shares all but the product. */
-extern const struct tleg_kernels tleg_table_portable, tleg_table_avx2, tleg_table_avx512, tleg_table_avx512bf16, tleg_table_amx;
-extern const struct tleg_kernels tleg_table_portable_blas, tleg_table_avx2_blas, tleg_table_avx512_blas,
-    tleg_table_avx512bf16_blas, tleg_table_amx_blas;
-extern const struct tleg_kernels tleg_table_neon, tleg_table_neon_blas;
+#define LEVEL(NAME, name, ...) extern const struct tleg_kernels tleg_table_##name, tleg_table_##name##_blas;
+#include "core/levels.def"
+#undef LEVEL
 
 /* What a level has of activations: declarations, and the table's rows. */
 #define TLEG_ACTIVATE_DECLARE(level, NAME, name)                                                                               \
@@ -136,19 +113,7 @@ extern const struct tleg_kernels tleg_table_neon, tleg_table_neon_blas;
 TLEG_EACH_ACTIVATION(TLEG_ACTIVATE_DECLARE, portable)
 
 /* ---- the portable versions, each in its operation's file ---- */
-void tleg_portable_tile(const struct tleg_tile *tile);
-void tleg_portable_transpose(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float scale, float *out,
-                             int64_t out_stride);
-void tleg_portable_softmax(int64_t keys, int64_t cols, float *s, float *inverse);
-void tleg_portable_layernorm(int64_t rows, int64_t dim, const float *x, int64_t stride, const float *weight, const float *bias,
-                             float eps, float *y);
-void tleg_portable_expand(const float *base, const float *ilayer, float c, size_t count, int32_t dtype, void *out);
-void tleg_portable_widen(int32_t dtype, const void *in, size_t count, float *out);
-void tleg_portable_copy(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float scale, float *out, int64_t wide);
-void tleg_portable_sum_rows(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float *out);
-void tleg_portable_accumulate(int64_t rows, int64_t cols, const float *t, int64_t t_stride, float c, float *to, int64_t stride);
-void tleg_portable_softmax_backward(int64_t keys, int64_t cols, const float *inverse, float *p, float *dp);
-void tleg_portable_layernorm_backward(const struct tleg_layernorm_backward *backward, int64_t first, int64_t rows, float *sums);
+TLEG_EACH_OP(TLEG_OP_DECLARE, TLEG_OP_DECLARE, TLEG_OP_NONE, portable)
 enum { TLEG_PORTABLE_MR = 4, TLEG_PORTABLE_NR = 8 };
 
 /* ---- the layout of our tiles (packed.c) and the product over it (gemm.c) ---- */

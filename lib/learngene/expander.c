@@ -168,8 +168,16 @@ static tleg_status put(struct packing *p, enum tleg_site site, bool bias, const 
     p->at += bias ? e->bias_step[site] : e->weight_step[site];
     if (bias || tleg_site_is_vector(site))
         return tleg_round_from(p->context, e->kernels, TLEG_F32, tensor->count, read_tensor, &from, to);
-    return tleg_pack_from(p->context, e->kernels, e->config.c.dtype, TLEG_F32, tensor->spec.shape[0], tensor->spec.shape[1],
-                          read_tensor, &from, p->scratch, to);
+    return tleg_pack_from(p->context,
+                          &(struct tleg_pack_job){.kernels = e->kernels,
+                                                  .rounded = e->config.c.dtype,
+                                                  .stored = TLEG_F32,
+                                                  .n = tensor->spec.shape[0],
+                                                  .k = tensor->spec.shape[1],
+                                                  .numbers = read_tensor,
+                                                  .source = &from,
+                                                  .scratch = p->scratch},
+                          to);
 }
 
 static tleg_status put_segment(struct packing *p, enum tleg_site site, const struct tleg_segment *from,
@@ -217,8 +225,8 @@ static tleg_status fill(tleg_context *context, tleg_expander *e, const tleg_lear
     tleg_status status = packing.scratch ? pack_sites(&packing, e, &layout) : tleg_fail_memory(context, "expander", bytes);
     tleg_release(&context->allocator, packing.scratch, bytes);
     if (!status)
-        status = tleg_outer_fill(context, e->kernels, &e->config.c, e->config.c.dtype, read_outer, &source,
-                                 (char *)e->memory + layout.outer, &e->outer);
+        status = tleg_outer_fill(context, e->kernels, &e->config.c, read_outer, &source, (char *)e->memory + layout.outer,
+                                 &e->outer);
     return status;
 }
 

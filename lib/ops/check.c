@@ -99,7 +99,7 @@ tleg_status tleg_ops_space_make(tleg_context *context, const char *op, struct tl
 tleg_status tleg_ops_space_end(tleg_context *context, struct tleg_ops_space *space, tleg_status status) {
     if (space->memory)
         tleg_release(&context->allocator, space->memory, space->bytes);
-    return status ? status : tleg_team_report(&context->error, &context->outcome);
+    return status != TLEG_OK ? status : tleg_team_report(&context->error, &context->outcome);
 }
 
 /* ---- a product of one call ---- */

@@ -44,14 +44,15 @@ static tleg_status read_outer(tleg_context *context, void *source, enum tleg_slo
 }
 
 static void put_layers(const tleg_trainer *t, const float *values, tleg_model *model) {
-    for (int32_t l = 0; l < model->config.c.depth; l++)
+    for (int32_t l = 0; l < model->config.c.depth; l++) {
+        const struct tleg_layer_at at = {model->kernels, &model->config.c, &model->layout, tleg_model_layer(model, l)};
         for (int32_t i = 0; i < model->layout.tensors; i++) {
             const enum tleg_site site = model->layout.tensor[i].site;
             const bool bias = model->layout.tensor[i].bias;
             const struct tleg_train_segment *segment = &t->segments[site][l];
-            tleg_layer_put(model->kernels, &model->config.c, &model->layout, tleg_model_layer(model, l), site, bias,
-                           values + (bias ? segment->bias : segment->weight), NULL);
+            tleg_layer_put(&at, site, bias, values + (bias ? segment->bias : segment->weight), NULL);
         }
+    }
 }
 
 TLEG_API tleg_status TLEG_CALL tleg_trainer_copy_model(tleg_context *context, const tleg_trainer *trainer, int32_t average,
@@ -75,8 +76,8 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_copy_model(tleg_context *context, co
     tleg_model *made = NULL;
     status = tleg_model_make(context, kernels, &config, &made);
     if (!status)
-        status = tleg_outer_fill(context, kernels, &made->config.c, TLEG_F32, read_outer,
-                                 &(struct outer_source){trainer, values}, made->memory, &made->outer);
+        status = tleg_outer_fill(context, kernels, &made->config.c, read_outer, &(struct outer_source){trainer, values},
+                                 made->memory, &made->outer);
     if (status) {
         tleg_model_free(made);
         return status;

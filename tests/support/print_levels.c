@@ -4,7 +4,11 @@
 #include <string.h>
 
 int main(void) {
-    static const char *const all[] = {"portable", "avx2", "avx512", "avx512bf16", "amx", "neon", "blas"};
+    static const char *const all[] = {
+#define LEVEL(NAME, name, ...) #name,
+#include "core/levels.def"
+#undef LEVEL
+        "blas"};
     struct backend backends[MAX_BACKENDS];
     int32_t count = support_backends(backends);
     printf("levels run:");

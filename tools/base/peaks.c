@@ -124,13 +124,19 @@ static double portable(void) {
     return 2.0 * WIDTH * ROUNDS;
 }
 
+#if defined(__x86_64__)
+static int has_avx512(int32_t level) {
+    return level == TLEG_LEVEL_AVX512 || level == TLEG_LEVEL_AVX512BF16 || level == TLEG_LEVEL_AMX;
+}
+#endif
+
 static double multiply(int32_t level, int32_t dtype) {
 #if defined(__x86_64__)
     if (level == TLEG_LEVEL_AMX && dtype == TLEG_BF16)
         return dot_amx();
     if (level == TLEG_LEVEL_AVX512BF16 && dtype == TLEG_BF16)
         return dot_avx512();
-    if (level >= TLEG_LEVEL_AVX512 && level <= TLEG_LEVEL_AMX)
+    if (has_avx512(level))
         return fma_avx512();
     if (level == TLEG_LEVEL_AVX2)
         return fma_avx2();
@@ -184,7 +190,7 @@ double peak_copy(int32_t level) {
     enum { COUNT = 1 << 24, REPEATS = 7 };
     void (*ways[])(float *, const float *, size_t) = {copy_plain, copy_plain};
 #if defined(__x86_64__)
-    if (level >= TLEG_LEVEL_AVX512 && level <= TLEG_LEVEL_AMX)
+    if (has_avx512(level))
         ways[1] = copy_avx512;
     else if (level == TLEG_LEVEL_AVX2)
         ways[1] = copy_avx2;

@@ -34,20 +34,8 @@ TLEG_NEON_INLINE void tleg_neon_store_first(float *x, float32x4_t y, int64_t cou
         vst1q_lane_f32(x + 2, y, 2);
 }
 
-void tleg_neon_tile(const struct tleg_tile *tile);
-void tleg_neon_transpose(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float scale, float *out,
-                         int64_t out_stride);
-void tleg_neon_softmax(int64_t keys, int64_t cols, float *s, float *inverse);
-void tleg_neon_layernorm(int64_t rows, int64_t dim, const float *x, int64_t stride, const float *weight, const float *bias,
-                         float eps, float *y);
+TLEG_EACH_OP(TLEG_OP_DECLARE, TLEG_OP_DECLARE, TLEG_OP_NONE, neon)
 TLEG_EACH_ACTIVATION(TLEG_ACTIVATE_DECLARE, neon)
-void tleg_neon_expand(const float *base, const float *ilayer, float c, size_t count, int32_t dtype, void *out);
-void tleg_neon_widen(int32_t dtype, const void *in, size_t count, float *out);
-void tleg_neon_copy(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float scale, float *out, int64_t wide);
-void tleg_neon_sum_rows(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float *out);
-void tleg_neon_accumulate(int64_t rows, int64_t cols, const float *t, int64_t t_stride, float c, float *to, int64_t stride);
-void tleg_neon_softmax_backward(int64_t keys, int64_t cols, const float *inverse, float *p, float *dp);
-void tleg_neon_layernorm_backward(const struct tleg_layernorm_backward *backward, int64_t first, int64_t rows, float *sums);
 
 /* e^x within 2 units in the last place for x <= 0, 0 below the smallest normal result; NaN stays NaN: x = n ln2 + r,
  * e^x = 2^n e^r. */

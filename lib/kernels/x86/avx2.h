@@ -18,21 +18,8 @@ TLEG_AVX2_INLINE __m256i tleg_avx2_lanes(int64_t count) {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(count > 8 ? 8 : (int)count), lane);
 }
 
-void tleg_avx2_tile(const struct tleg_tile *tile);
-void tleg_avx2_transpose(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float scale, float *out,
-                         int64_t out_stride);
-void tleg_avx2_softmax(int64_t keys, int64_t cols, float *s, float *inverse);
-void tleg_avx2_layernorm(int64_t rows, int64_t dim, const float *x, int64_t stride, const float *weight, const float *bias,
-                         float eps, float *y);
+TLEG_EACH_OP(TLEG_OP_DECLARE, TLEG_OP_DECLARE, TLEG_OP_DECLARE, avx2)
 TLEG_EACH_ACTIVATION(TLEG_ACTIVATE_DECLARE, avx2)
-void tleg_avx2_expand(const float *base, const float *ilayer, float c, size_t count, int32_t dtype, void *out);
-void tleg_avx2_stream(const float *base, const float *ilayer, float c, size_t count, int32_t dtype, void *out);
-void tleg_avx2_widen(int32_t dtype, const void *in, size_t count, float *out);
-void tleg_avx2_copy(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float scale, float *out, int64_t wide);
-void tleg_avx2_sum_rows(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float *out);
-void tleg_avx2_accumulate(int64_t rows, int64_t cols, const float *t, int64_t t_stride, float c, float *to, int64_t stride);
-void tleg_avx2_softmax_backward(int64_t keys, int64_t cols, const float *inverse, float *p, float *dp);
-void tleg_avx2_layernorm_backward(const struct tleg_layernorm_backward *backward, int64_t first, int64_t rows, float *sums);
 
 /* e^x within 2 units in the last place for x <= 0, 0 below the smallest normal result; NaN stays NaN: x = n ln2 + r,
  * e^x = 2^n e^r. */

@@ -47,21 +47,8 @@ TLEG_AVX512_INLINE void tleg_avx512_square(__m512 x[16]) {
         x[i] = y[i];
 }
 
-void tleg_avx512_tile(const struct tleg_tile *tile);
-void tleg_avx512_transpose(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float scale, float *out,
-                           int64_t out_stride);
-void tleg_avx512_softmax(int64_t keys, int64_t cols, float *s, float *inverse);
-void tleg_avx512_layernorm(int64_t rows, int64_t dim, const float *x, int64_t stride, const float *weight, const float *bias,
-                           float eps, float *y);
+TLEG_EACH_OP(TLEG_OP_DECLARE, TLEG_OP_DECLARE, TLEG_OP_DECLARE, avx512)
 TLEG_EACH_ACTIVATION(TLEG_ACTIVATE_DECLARE, avx512)
-void tleg_avx512_expand(const float *base, const float *ilayer, float c, size_t count, int32_t dtype, void *out);
-void tleg_avx512_stream(const float *base, const float *ilayer, float c, size_t count, int32_t dtype, void *out);
-void tleg_avx512_widen(int32_t dtype, const void *in, size_t count, float *out);
-void tleg_avx512_copy(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float scale, float *out, int64_t wide);
-void tleg_avx512_sum_rows(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float *out);
-void tleg_avx512_accumulate(int64_t rows, int64_t cols, const float *t, int64_t t_stride, float c, float *to, int64_t stride);
-void tleg_avx512_softmax_backward(int64_t keys, int64_t cols, const float *inverse, float *p, float *dp);
-void tleg_avx512_layernorm_backward(const struct tleg_layernorm_backward *backward, int64_t first, int64_t rows, float *sums);
 
 /* GELU(x) = x * Phi(x). The tail Phi(-a), a = |x|, is a polynomial of degree 5 on each of 16 segments of width 0.4, whose
  * coefficients one permutation looks up; the last segment is 0. Error of a * Phi(-a): below 4e-8. Adding 2^23 to a / 0.4

@@ -3,20 +3,16 @@
 
 #if defined(__x86_64__)
 
-#define AVX512_OPS                                                                                                             \
-    .mr = TLEG_AVX512_MR, .nr = TLEG_AVX512_NR, .tile = tleg_avx512_tile, .transpose = tleg_avx512_transpose,                  \
-    .softmax = tleg_avx512_softmax, .layernorm = tleg_avx512_layernorm, .stream = tleg_avx512_stream,                          \
-    .widen = tleg_avx512_widen
-
-#define AVX512_BACKWARD                                                                                                        \
-    .copy = tleg_avx512_copy, .sum_rows = tleg_avx512_sum_rows, .accumulate = tleg_avx512_accumulate,                          \
-    .activate = {TLEG_EACH_ACTIVATION(TLEG_ACTIVATE_ROW, avx512)}, .softmax_backward = tleg_avx512_softmax_backward,           \
-    .layernorm_backward = tleg_avx512_layernorm_backward
-
-#define AVX512 .level = TLEG_LEVEL_AVX512, .name = "avx512", .expand = tleg_avx512_expand, AVX512_OPS, AVX512_BACKWARD
+/* All but what the levels after it have of their own. */
+#define SHARED                                                                                                                 \
+    .mr = TLEG_AVX512_MR, .nr = TLEG_AVX512_NR,                                                                                \
+    TLEG_EACH_OP(TLEG_OP_ROW, TLEG_OP_NONE, TLEG_OP_ROW, avx512).activate = {TLEG_EACH_ACTIVATION(TLEG_ACTIVATE_ROW, avx512)}
+#define AVX512                                                                                                                 \
+    .level = TLEG_LEVEL_AVX512, .name = "avx512", TLEG_EACH_OP(TLEG_OP_NONE, TLEG_OP_ROW, TLEG_OP_NONE, avx512) SHARED
 #define AVX512BF16                                                                                                             \
-    .level = TLEG_LEVEL_AVX512BF16, .name = "avx512bf16", .expand = tleg_avx512bf16_expand, AVX512_OPS, AVX512_BACKWARD
-#define AMX .level = TLEG_LEVEL_AMX, .name = "amx", .expand = tleg_avx512bf16_expand, AVX512_OPS, AVX512_BACKWARD
+    .level = TLEG_LEVEL_AVX512BF16, .name = "avx512bf16",                                                                      \
+    TLEG_EACH_OP(TLEG_OP_NONE, TLEG_OP_ROW, TLEG_OP_NONE, avx512bf16) SHARED
+#define AMX .level = TLEG_LEVEL_AMX, .name = "amx", TLEG_EACH_OP(TLEG_OP_NONE, TLEG_OP_ROW, TLEG_OP_NONE, avx512bf16) SHARED
 
 #define CONVERSIONS                                                                                                            \
     .dtype = TLEG_BF16, .per_step = 2, .pack = tleg_avx512bf16_pack, .interleave_f32 = tleg_avx512bf16_interleave_f32,         \

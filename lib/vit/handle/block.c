@@ -58,7 +58,7 @@ static tleg_status check_options(tleg_context *context, const tleg_block_options
     list_tensors(options, tensors);
     tleg_status status = TLEG_OK;
     struct tleg_parameter parameter = {0};
-    while (!status && tleg_each_parameter(config, &parameter))
+    while (status == TLEG_OK && tleg_each_parameter(config, &parameter))
         status = check_weight(context, config, &parameter, tensors[parameter.site][parameter.bias]);
     return status;
 }
@@ -66,10 +66,10 @@ static tleg_status check_options(tleg_context *context, const tleg_block_options
 static void pack_tensors(tleg_block *block, const tleg_block_options *options) {
     const tleg_tensor *tensors[TLEG_SITES][2];
     list_tensors(options, tensors);
+    const struct tleg_layer_at at = {block->kernels, &block->config, &block->layout, block->memory};
     struct tleg_parameter p = {0};
     while (tleg_each_parameter(&block->config, &p)) /* f32: no scratch */
-        tleg_layer_put(block->kernels, &block->config, &block->layout, block->memory, p.site, p.bias,
-                       tensors[p.site][p.bias]->data, NULL);
+        tleg_layer_put(&at, p.site, p.bias, tensors[p.site][p.bias]->data, NULL);
 }
 
 TLEG_API tleg_status TLEG_CALL tleg_block_create(tleg_context *context, const tleg_block_options *options, tleg_block **out) {
@@ -81,11 +81,11 @@ TLEG_API tleg_status TLEG_CALL tleg_block_create(tleg_context *context, const tl
     tleg_config config;
     const struct tleg_kernels *kernels;
     tleg_status status = tleg_options_read(context, "tleg_block_options", options, &own, sizeof own, TLEG_LEAST_BLOCK_OPTIONS);
-    if (!status)
+    if (status == TLEG_OK)
         status = check_options(context, &own, &config);
-    if (!status)
+    if (status == TLEG_OK)
         status = tleg_kernels_of(context, &kernels);
-    if (status)
+    if (status != TLEG_OK)
         return status;
     struct tleg_layer_layout layout;
     tleg_layer_layout(kernels, &config, TLEG_F32, &layout);
@@ -150,7 +150,7 @@ tleg_status tleg_block_enter(tleg_context *context, const tleg_block *block, con
 static tleg_status plan(tleg_context *context, const tleg_block *block, int64_t batch, int64_t tokens,
                         struct tleg_block_shape *shape, struct tleg_block_space *space) {
     tleg_status status = tleg_block_shape_of(context, block, batch, tokens, shape);
-    if (status)
+    if (status != TLEG_OK)
         return status;
     size_t end = 0;
     tleg_place(&end, tleg_block_activations(block->kernels, shape), sizeof(float));
@@ -166,7 +166,7 @@ TLEG_API tleg_status TLEG_CALL tleg_block_get_memory(tleg_context *context, cons
     struct tleg_block_shape shape;
     struct tleg_block_space space;
     tleg_status status = plan(context, block, batch, tokens, &shape, &space);
-    if (!status)
+    if (status == TLEG_OK)
         *bytes = tleg_block_workspace_bytes(&space);
     return status;
 }
@@ -183,9 +183,9 @@ tleg_status tleg_block_check_tokens(tleg_context *context, const tleg_block *blo
 
 static tleg_status check_forward(tleg_context *context, const tleg_block *block, const tleg_tensor *x, const tleg_tensor *y) {
     tleg_status status = tleg_block_check_tokens(context, block, "x", x, x);
-    if (!status)
+    if (status == TLEG_OK)
         status = tleg_block_check_tokens(context, block, "y", y, x);
-    if (!status && y->read_only)
+    if (status == TLEG_OK && y->read_only)
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "block: y is read-only (imported through DLPack)");
     return status;
 }
@@ -199,11 +199,11 @@ TLEG_API tleg_status TLEG_CALL tleg_block_forward(tleg_context *context, const t
     struct tleg_exec exec;
     char *memory;
     tleg_status status = check_forward(context, block, x, y);
-    if (!status)
+    if (status == TLEG_OK)
         status = plan(context, block, x->shape[0], x->shape[1], &shape, &space);
-    if (!status)
+    if (status == TLEG_OK)
         status = tleg_block_enter(context, block, &space, workspace, workspace_bytes, &exec, &memory);
-    if (status)
+    if (status != TLEG_OK)
         return status;
     struct tleg_layer layer;
     tleg_layer_view(&block->layout, &block->config, block->memory, &layer);

@@ -13,7 +13,7 @@ struct backward_plan {
 static tleg_status plan(tleg_context *context, const tleg_block *block, int64_t batch, int64_t tokens,
                         struct backward_plan *p) {
     tleg_status status = tleg_block_shape_of(context, block, batch, tokens, &p->shape);
-    if (status)
+    if (status != TLEG_OK)
         return status;
     size_t end = 0;
     p->kept = tleg_place(&end, tleg_kept_floats(&p->shape), sizeof(float));
@@ -38,7 +38,7 @@ TLEG_API tleg_status TLEG_CALL tleg_block_get_backward_memory(tleg_context *cont
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_block_get_backward_memory: a pointer is NULL");
     struct backward_plan p;
     tleg_status status = plan(context, block, batch, tokens, &p);
-    if (!status)
+    if (status == TLEG_OK)
         *bytes = tleg_block_workspace_bytes(&p.space);
     return status;
 }
@@ -75,12 +75,12 @@ static tleg_status read_gradients(tleg_context *context, const tleg_block *block
     tleg_tensor *tensors[TLEG_SITES][2];
     tleg_status status =
         host ? tleg_options_read(context, "tleg_block_gradients", host, &own, sizeof own, TLEG_LEAST_BLOCK_GRADIENTS) : TLEG_OK;
-    if (!status)
+    if (status == TLEG_OK)
         status = tleg_check_reserved(context, "tleg_block_gradients.reserved", own.reserved == 0);
     list_gradients(&own, tensors);
     *gradient = (struct tleg_layer_gradient){0};
     for (int site = 0; site < TLEG_SITES; site++)
-        for (int bias = 0; bias < 2 && !status; bias++) {
+        for (int bias = 0; bias < 2 && status == TLEG_OK; bias++) {
             tleg_tensor *tensor = tensors[site][bias];
             status = check_gradient(context, block, site, bias, tensor);
             if (tensor)
@@ -94,11 +94,11 @@ static tleg_status read_gradients(tleg_context *context, const tleg_block *block
 static tleg_status check_tensors(tleg_context *context, const tleg_block *block, const tleg_tensor *x, const tleg_tensor *dy,
                                  const tleg_tensor *dx) {
     tleg_status status = tleg_block_check_tokens(context, block, "x", x, x);
-    if (!status)
+    if (status == TLEG_OK)
         status = tleg_block_check_tokens(context, block, "dy", dy, x);
-    if (!status && dx)
+    if (status == TLEG_OK && dx)
         status = tleg_block_check_tokens(context, block, "dx", dx, x);
-    if (!status && dx && dx->read_only)
+    if (status == TLEG_OK && dx && dx->read_only)
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "block: dx is read-only (imported through DLPack)");
     return status;
 }
@@ -128,13 +128,13 @@ TLEG_API tleg_status TLEG_CALL tleg_block_backward(tleg_context *context, const 
     char *memory;
     struct tleg_layer_gradient gradient;
     tleg_status status = check_tensors(context, block, x, dy, dx);
-    if (!status)
+    if (status == TLEG_OK)
         status = read_gradients(context, block, gradients, &gradient);
-    if (!status)
+    if (status == TLEG_OK)
         status = plan(context, block, x->shape[0], x->shape[1], &p);
-    if (!status)
+    if (status == TLEG_OK)
         status = tleg_block_enter(context, block, &p.space, workspace, workspace_bytes, &exec, &memory);
-    if (status)
+    if (status != TLEG_OK)
         return status;
     struct tleg_layer layer;
     struct tleg_weight turned[TLEG_SITES];

@@ -55,7 +55,7 @@ tleg_status tleg_model_make(tleg_context *context, const struct tleg_kernels *ke
     model->config = *config;
     model->kernels = kernels;
     tleg_status status = make_memory(context, model);
-    if (status) {
+    if (status != TLEG_OK) {
         tleg_model_free(model);
         return status;
     }

@@ -36,8 +36,8 @@ static tleg_status read_site(tleg_context *context, const tleg_file *file, tleg_
     char name[TLEG_NAME_TEXT];
     tleg_layer_name(layer, site, bias, name);
     struct file_source tensor = {file, tleg_file_find(file, name)};
-    return tleg_layer_read(context, model->kernels, &model->config.c, &model->layout, tleg_model_layer(model, layer), site,
-                           bias, read_numbers, &tensor, scratch);
+    const struct tleg_layer_at at = {model->kernels, &model->config.c, &model->layout, tleg_model_layer(model, layer)};
+    return tleg_layer_read(context, &at, site, bias, read_numbers, &tensor, scratch);
 }
 
 static tleg_status read_layers(tleg_context *context, const tleg_file *file, tleg_model *model) {
@@ -68,8 +68,8 @@ static tleg_status read_bare(tleg_context *context, const tleg_file *file, int32
     if (!status)
         status = tleg_work_begin(context, "open", tleg_file_bytes(file));
     if (!status)
-        status = tleg_outer_fill(context, kernels, &model->config.c, model->config.c.dtype, read_outer,
-                                 &(struct outer_source){file, &model->config.c}, model->memory, &model->outer);
+        status = tleg_outer_fill(context, kernels, &model->config.c, read_outer, &(struct outer_source){file, &model->config.c},
+                                 model->memory, &model->outer);
     if (!status)
         status = read_layers(context, file, model);
     status = tleg_work_end(context, status);

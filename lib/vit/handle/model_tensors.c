@@ -115,7 +115,7 @@ TLEG_API tleg_status TLEG_CALL tleg_model_copy_tensor(tleg_context *context, con
     if (!scratch)
         return tleg_fail_memory(context, name, bytes);
     tleg_status status = tleg_tensor_create(context, dtype, entry.spec.rank, entry.spec.shape, tensor);
-    if (!status) {
+    if (status == TLEG_OK) {
         tleg_model_get(model, &entry, scratch, scratch + largest);
         tleg_convert_from_f32(dtype, scratch + largest, (*tensor)->data, tleg_spec_count(&entry.spec));
     }

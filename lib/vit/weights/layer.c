@@ -49,16 +49,24 @@ void tleg_layer_view(const struct tleg_layer_layout *layout, const tleg_config *
     }
 }
 
-tleg_status tleg_layer_read(tleg_context *context, const struct tleg_kernels *kernels, const tleg_config *config,
-                            const struct tleg_layer_layout *layout, char *memory, enum tleg_site site, bool bias,
+static char *place_of(const struct tleg_layer_at *at, enum tleg_site site, bool bias) {
+    return at->memory + (bias ? at->layout->bias[site] : at->layout->weight[site]);
+}
+
+tleg_status tleg_layer_read(tleg_context *context, const struct tleg_layer_at *at, enum tleg_site site, bool bias,
                             tleg_numbers *numbers, void *source, float *scratch) {
+    struct tleg_pack_job job = {.kernels = at->kernels,
+                                .rounded = at->layout->dtype,
+                                .stored = at->layout->dtype,
+                                .numbers = numbers,
+                                .source = source,
+                                .scratch = scratch};
+    if (!bias && tleg_site_matrix(at->config, site, &job.n, &job.k))
+        return tleg_pack_from(context, &job, place_of(at, site, bias));
     struct tleg_spec spec;
-    tleg_site_spec(config, site, bias, &spec);
-    char *at = memory + (bias ? layout->bias[site] : layout->weight[site]);
-    if (bias || tleg_site_is_vector(site))
-        return tleg_round_from(context, kernels, layout->dtype, tleg_spec_count(&spec), numbers, source, (float *)(void *)at);
-    return tleg_pack_from(context, kernels, layout->dtype, layout->dtype, spec.shape[0], spec.shape[1], numbers, source,
-                          scratch, at);
+    tleg_site_spec(at->config, site, bias, &spec);
+    return tleg_round_from(context, at->kernels, at->layout->dtype, tleg_spec_count(&spec), numbers, source,
+                           (float *)(void *)place_of(at, site, bias));
 }
 
 size_t tleg_layer_scratch(const struct tleg_kernels *kernels, const tleg_config *config, int32_t dtype) {
@@ -71,13 +79,14 @@ size_t tleg_layer_scratch(const struct tleg_kernels *kernels, const tleg_config 
     return most;
 }
 
-void tleg_layer_put(const struct tleg_kernels *kernels, const tleg_config *config, const struct tleg_layer_layout *layout,
-                    char *memory, enum tleg_site site, bool bias, const float *values, float *scratch) {
+void tleg_layer_put(const struct tleg_layer_at *at, enum tleg_site site, bool bias, const float *values, float *scratch) {
+    char *place = place_of(at, site, bias);
+    int64_t n, k;
+    if (!bias && tleg_site_matrix(at->config, site, &n, &k)) {
+        tleg_pack_as(at->kernels, at->layout->dtype, n, k, values, scratch, place);
+        return;
+    }
     struct tleg_spec spec;
-    tleg_site_spec(config, site, bias, &spec);
-    char *at = memory + (bias ? layout->bias[site] : layout->weight[site]);
-    if (bias || tleg_site_is_vector(site))
-        tleg_round_vector(kernels, layout->dtype, tleg_spec_count(&spec), values, (float *)(void *)at);
-    else
-        tleg_pack_as(kernels, layout->dtype, spec.shape[0], spec.shape[1], values, scratch, at);
+    tleg_site_spec(at->config, site, bias, &spec);
+    tleg_round_vector(at->kernels, at->layout->dtype, tleg_spec_count(&spec), values, (float *)(void *)place);
 }

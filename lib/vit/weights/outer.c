@@ -61,7 +61,16 @@ static tleg_status outer_put(tleg_context *context, const struct tleg_kernels *k
                              const struct tleg_spec *spec, struct slot_source *from, float *scratch, char *at) {
     int64_t n, k;
     if (slot_matrix(from->slot, spec, &n, &k))
-        return tleg_pack_from(context, kernels, dtype, dtype, n, k, read_slot, from, scratch, at);
+        return tleg_pack_from(context,
+                              &(struct tleg_pack_job){.kernels = kernels,
+                                                      .rounded = dtype,
+                                                      .stored = dtype,
+                                                      .n = n,
+                                                      .k = k,
+                                                      .numbers = read_slot,
+                                                      .source = from,
+                                                      .scratch = scratch},
+                              at);
     return tleg_round_from(context, kernels, dtype, tleg_spec_count(spec), read_slot, from, (float *)(void *)at);
 }
 
@@ -88,14 +97,15 @@ static void outer_view(const tleg_config *config, const struct outer_layout *lay
     outer->head[1] = (struct tleg_linear){.weight = matrix[TLEG_SLOT_HEAD_DIST_WEIGHT], .bias = at[TLEG_SLOT_HEAD_DIST_BIAS]};
 }
 
-tleg_status tleg_outer_fill(tleg_context *context, const struct tleg_kernels *kernels, const tleg_config *config, int32_t dtype,
+tleg_status tleg_outer_fill(tleg_context *context, const struct tleg_kernels *kernels, const tleg_config *config,
                             tleg_outer_read *read, void *source, char *memory, struct tleg_outer_weights *outer) {
+    const int32_t dtype = config->dtype;
     struct outer_layout layout;
     outer_layout(kernels, config, dtype, &layout);
     size_t bytes = layout.scratch * sizeof(float); /* no more than two panels of what has been laid out */
     float *scratch = tleg_alloc(&context->allocator, bytes);
     tleg_status status = scratch ? TLEG_OK : tleg_fail_memory(context, "embedding and head", bytes);
-    for (int slot = 0; slot < TLEG_SLOTS && !status; slot++) {
+    for (int slot = 0; slot < TLEG_SLOTS && status == TLEG_OK; slot++) {
         struct tleg_spec spec;
         tleg_outer_spec(config, slot, &spec);
         struct slot_source from = {read, source, slot};
@@ -103,7 +113,7 @@ tleg_status tleg_outer_fill(tleg_context *context, const struct tleg_kernels *ke
             status = outer_put(context, kernels, dtype, &spec, &from, scratch, memory + layout.at[slot]);
     }
     tleg_release(&context->allocator, scratch, bytes);
-    if (!status)
+    if (status == TLEG_OK)
         outer_view(config, &layout, dtype, memory, outer);
     return status;
 }

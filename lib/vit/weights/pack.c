@@ -19,23 +19,23 @@ size_t tleg_pack_scratch(const struct tleg_kernels *kernels, int32_t rounded, in
     return stored == TLEG_F32 ? raw : tleg_size_align(raw) + packed;
 }
 
-tleg_status tleg_pack_from(tleg_context *context, const struct tleg_kernels *kernels, int32_t rounded, int32_t stored,
-                           int64_t n, int64_t k, tleg_numbers *numbers, void *source, float *scratch, void *packed) {
-    int64_t rows = piece_rows(kernels, rounded, n, k);
-    float *piece = scratch + tleg_size_align((size_t)(rows * k));
+tleg_status tleg_pack_from(tleg_context *context, const struct tleg_pack_job *job, void *packed) {
+    const struct tleg_kernels *kernels = job->kernels;
+    int64_t n = job->n, k = job->k, rows = piece_rows(kernels, job->rounded, n, k);
+    float *piece = job->scratch + tleg_size_align((size_t)(rows * k));
     for (int64_t row = 0; row < n; row += rows) {
         int64_t part = n - row < rows ? n - row : rows;
         const float *w;
-        tleg_status status = numbers(context, source, (size_t)(row * k), (size_t)(part * k), scratch, &w);
-        if (status)
+        tleg_status status = job->numbers(context, job->source, (size_t)(row * k), (size_t)(part * k), job->scratch, &w);
+        if (status != TLEG_OK)
             return status;
-        char *at = (char *)packed + tleg_packed_count(kernels, rounded, row, k) * tleg_dtype_size(stored);
-        if (stored == TLEG_F32) {
-            tleg_pack(kernels, rounded, part, k, w, (float *)(void *)at);
+        char *at = (char *)packed + tleg_packed_count(kernels, job->rounded, row, k) * tleg_dtype_size(job->stored);
+        if (job->stored == TLEG_F32) {
+            tleg_pack(kernels, job->rounded, part, k, w, (float *)(void *)at);
             continue;
         }
-        tleg_pack(kernels, rounded, part, k, w, piece);
-        tleg_convert(kernels, piece, tleg_packed_count(kernels, rounded, part, k), stored, at);
+        tleg_pack(kernels, job->rounded, part, k, w, piece);
+        tleg_convert(kernels, piece, tleg_packed_count(kernels, job->rounded, part, k), job->stored, at);
     }
     return TLEG_OK;
 }
@@ -78,7 +78,7 @@ tleg_status tleg_round_from(tleg_context *context, const struct tleg_kernels *ke
                             tleg_numbers *numbers, void *source, float *out) {
     const float *values;
     tleg_status status = numbers(context, source, 0, count, out, &values);
-    if (!status)
+    if (status == TLEG_OK)
         tleg_round_vector(kernels, dtype, count, values, out);
     return status;
 }

@@ -29,9 +29,16 @@ size_t tleg_place(size_t *end, size_t count, size_t element);
 /* Elements [first, first + count) of a row-major tensor as f32: where they lie, or read into `room`. */
 typedef tleg_status tleg_numbers(tleg_context *context, void *source, size_t first, size_t count, float *room,
                                  const float **numbers);
-/* Packs W (n, k) in the order that `rounded` has, as elements of `stored`. */
-tleg_status tleg_pack_from(tleg_context *context, const struct tleg_kernels *kernels, int32_t rounded, int32_t stored,
-                           int64_t n, int64_t k, tleg_numbers *numbers, void *source, float *scratch, void *packed);
+struct tleg_pack_job {
+    const struct tleg_kernels *kernels;
+    int32_t rounded; /* the type in whose order W lies */
+    int32_t stored;  /* of its elements */
+    int64_t n, k;    /* of W */
+    tleg_numbers *numbers;
+    void *source;
+    float *scratch; /* tleg_pack_scratch floats */
+};
+tleg_status tleg_pack_from(tleg_context *context, const struct tleg_pack_job *job, void *packed);
 size_t tleg_pack_scratch(const struct tleg_kernels *kernels, int32_t rounded, int32_t stored, int64_t n,
                          int64_t k); /* floats */
 /* A vector or table, whole, as f32 rounded to dtype. */
@@ -57,15 +64,20 @@ void tleg_layer_layout(const struct tleg_kernels *kernels, const tleg_config *co
                        struct tleg_layer_layout *layout);
 void tleg_layer_view(const struct tleg_layer_layout *layout, const tleg_config *config, const char *memory,
                      struct tleg_layer *layer);
+/* A layer that is being filled. */
+struct tleg_layer_at {
+    const struct tleg_kernels *kernels;
+    const tleg_config *config;
+    const struct tleg_layer_layout *layout;
+    char *memory;
+};
 /* Puts a tensor into a layer; `scratch` as for tleg_pack_from. */
-tleg_status tleg_layer_read(tleg_context *context, const struct tleg_kernels *kernels, const tleg_config *config,
-                            const struct tleg_layer_layout *layout, char *memory, enum tleg_site site, bool bias,
+tleg_status tleg_layer_read(tleg_context *context, const struct tleg_layer_at *at, enum tleg_site site, bool bias,
                             tleg_numbers *numbers, void *source, float *scratch);
 /* Floats of scratch that serve every site. */
 size_t tleg_layer_scratch(const struct tleg_kernels *kernels, const tleg_config *config, int32_t dtype);
 /* Puts a row-major f32 tensor into a layer; `scratch` holds layout->packed[site] floats (not needed for F32 or vectors). */
-void tleg_layer_put(const struct tleg_kernels *kernels, const tleg_config *config, const struct tleg_layer_layout *layout,
-                    char *memory, enum tleg_site site, bool bias, const float *values, float *scratch);
+void tleg_layer_put(const struct tleg_layer_at *at, enum tleg_site site, bool bias, const float *values, float *scratch);
 /* out = values rounded to dtype, as f32; may be in place. */
 void tleg_round_vector(const struct tleg_kernels *kernels, int32_t dtype, size_t count, const float *values, float *out);
 /* Packs a row-major W (n, k) as elements of dtype; scratch as above. */
@@ -105,7 +117,7 @@ typedef tleg_status tleg_outer_read(tleg_context *context, void *source, enum tl
 /* What they take; SIZE_MAX when that does not fit. */
 size_t tleg_outer_bytes(const struct tleg_kernels *kernels, const tleg_config *config, int32_t dtype);
 /* Reads them into `memory`, or copies them there. */
-tleg_status tleg_outer_fill(tleg_context *context, const struct tleg_kernels *kernels, const tleg_config *config, int32_t dtype,
+tleg_status tleg_outer_fill(tleg_context *context, const struct tleg_kernels *kernels, const tleg_config *config,
                             tleg_outer_read *read, void *source, char *memory, struct tleg_outer_weights *outer);
 void tleg_outer_copy(const struct tleg_kernels *kernels, const tleg_config *config, const struct tleg_outer_weights *from,
                      char *memory, struct tleg_outer_weights *outer);

@@ -541,6 +541,20 @@ static void levels_have_names(void **state) {
     assert_null(tleg_level_name(-1));
 }
 
+static void a_level_includes_those_that_it_adds_to(void **state) {
+    (void)state;
+    for (int32_t level = TLEG_LEVEL_PORTABLE; tleg_level_name(level); level++) {
+        assert_true(tleg_level_includes(level, level));
+        assert_true(tleg_level_includes(level, TLEG_LEVEL_PORTABLE));
+    }
+    assert_true(tleg_level_includes(TLEG_LEVEL_AMX, TLEG_LEVEL_AVX512BF16));
+    assert_true(tleg_level_includes(TLEG_LEVEL_AMX, TLEG_LEVEL_AVX2));
+    assert_false(tleg_level_includes(TLEG_LEVEL_AVX512, TLEG_LEVEL_AVX512BF16));
+    assert_false(tleg_level_includes(TLEG_LEVEL_NEON, TLEG_LEVEL_AVX2)); /* a chain, and not an order of numbers */
+    assert_false(tleg_level_includes(0, TLEG_LEVEL_PORTABLE));
+    assert_false(tleg_level_includes(1000, 1000));
+}
+
 /* ---- random numbers ---- */
 
 static void the_generator_is_xoshiro256starstar(void **state) {
@@ -713,6 +727,7 @@ int main(void) {
         cmocka_unit_test(the_compiler_agrees_about_this_machine),
 #endif
         cmocka_unit_test(levels_have_names),
+        cmocka_unit_test(a_level_includes_those_that_it_adds_to),
         cmocka_unit_test(the_generator_is_xoshiro256starstar),
         cmocka_unit_test(seeds_and_streams_give_different_numbers),
         cmocka_unit_test(uniform_numbers_fill_the_unit_interval),

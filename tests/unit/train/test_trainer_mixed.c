@@ -1,9 +1,10 @@
 /* Mixed precision: gradients near those of f32, on the same terms as theirs; and batches of several slices, in both. */
+#include "core/core.h"
 #include "support/trainer.h"
 
 /* Levels that multiply bf16, with our own products. */
 static bool multiplies_bf16(const struct backend *backend) {
-    return backend->level >= TLEG_LEVEL_AVX512BF16 && backend->level <= TLEG_LEVEL_AMX && backend->gemm != TLEG_GEMM_BLAS;
+    return tleg_level_includes(backend->level, TLEG_LEVEL_AVX512BF16) && backend->gemm != TLEG_GEMM_BLAS;
 }
 
 static struct flat gradients_of(const struct backend *backend, const struct grad_case *c, const tleg_trainer_options *options,

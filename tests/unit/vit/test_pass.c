@@ -54,10 +54,11 @@ static int free_exec(void **state) {
 static char *make_layer(struct tleg_layer_layout *layout, struct tleg_layer *layer) {
     tleg_layer_layout(exec.kernels, &config, TLEG_F32, layout);
     char *memory = (char *)floats(layout->bytes / sizeof(float));
+    const struct tleg_layer_at at = {exec.kernels, &config, layout, memory};
     struct tleg_parameter p = {0};
     for (uint64_t seed = 1; tleg_each_parameter(&config, &p); seed++) {
         float *values = support_values(seed, p.count, 1, 0);
-        tleg_layer_put(exec.kernels, &config, layout, memory, p.site, p.bias, values, NULL);
+        tleg_layer_put(&at, p.site, p.bias, values, NULL);
         free(values);
     }
     tleg_layer_view(layout, &config, memory, layer);

@@ -52,7 +52,7 @@ typedef struct tleg_config {
     int64_t ignored_count;      /* output only */
     uint64_t parameters;        /* output only: numbers stored */
     const char *const *labels;  /* class names, UTF-8 (none) */
-    const char *schedule;       /* of a learngene: JSON as under tleg.schedule ("": one linear segment a site) */
+    const char *schedule;       /* of a learngene: JSON as learngene.h says ("": base and ilayer everywhere) */
     const char *const *ignored; /* output only: names of tensors in the file that are not used */
     const void *reserved;       /* NULL */
 } tleg_config;

@@ -2,6 +2,15 @@
  * unchanged (patch embedding, position embedding, final norm, head). Layer l of an
  * L-layer model is base + (l-1)/L * ilayer.
  *
+ * A schedule says otherwise, site by site (tleg_config.schedule; tleg.schedule in a file), as JSON:
+ *     {"qkv":[[4,true],[2,false]],"fc1":[[6,"chebyshev",4]]}
+ * A site's layers are cut into segments, and another depth is shared among them in proportion. [4,true] are 4 layers of a base
+ * and an ilayer, [2,false] 2 layers of the same weights, and [6,"chebyshev",4] 6 layers of 4 tensors: layer i of n, counted
+ * from 0, is t_0 + f_1 t_1 + f_2 t_2 + ..., from left to right, each product and each sum rounded to f32. With x = i/n, f_k is
+ * x^k ("power"), T_k(x) ("chebyshev") or cos(pi k (i + 1/2) / n) ("cosine"), in double, then rounded to f32. There may be 2 to
+ * 16 tensors; "power" with 2 is what true means, and is written so. A segment of one layer has one tensor. In a file they are
+ * called weight; or weight_base and weight_ilayer; or weight_basis0, weight_basis1 and so on; likewise bias.
+ *
  * A learngene never changes after creation: any number of threads may use it. */
 #ifndef TLEG_LEARNGENE_H
 #define TLEG_LEARNGENE_H
@@ -16,8 +25,8 @@ extern "C" {
 typedef struct tleg_learngene tleg_learngene;
 
 /* A fresh learngene, initialised as the paper does: normal(0, 0.02) cut at +-2 for base and
- * ilayer of linear layers, biases 0, norms 1 with ilayer 0, patch embedding uniform. The
- * same seed gives the same bits on every machine.
+ * ilayer of linear layers, biases 0, norms 1 with ilayer 0, patch embedding uniform. The third
+ * and later tensors of a segment are as its ilayer. The same seed gives the same bits on every machine.
  * Errors: ARGUMENT (names the member), MEMORY. */
 TLEG_API tleg_status TLEG_CALL tleg_learngene_create(tleg_context *context, const tleg_config *config, uint64_t seed,
                                                      tleg_learngene **gene);

@@ -258,7 +258,7 @@ static void walk_failures(const struct golden *golden, const struct backend *bac
 
 static void every_allocation_may_fail(void **state) {
     (void)state;
-    static const char *const names[] = {"mean-1", "cls-2-image8", "schedule-3", "combo-4"};
+    static const char *const names[] = {"mean-1", "cls-2-image8", "schedule-3", "combo-4", "powers-3"};
     for (int32_t i = 0; i < case_count; i++) {
         for (size_t n = 0; n < sizeof names / sizeof names[0]; n++) {
             if (strcmp(cases[i].name, names[n]) == 0) {

@@ -43,9 +43,10 @@ def gene(dim=2, patch=1, side=1, prefix=0, classes=2, hidden=4, bias=True, sched
     for site, (key, _) in SITES.items():
         weight, vector = site_shapes(site, dim, hidden)
         segments = (schedule or {}).get(key, [[1, True]])
-        linear = [(n > 1 and is_linear) if schedule and key in schedule else True for n, is_linear in segments]
-        for k, both in enumerate(linear):
-            for part in ('_base', '_ilayer') if both else ('',):
+        named = schedule and key in schedule
+        for k, (layers, *kind) in enumerate(segments):
+            parts = [f'_basis{i}' for i in range(kind[1])] if len(kind) == 2 else ['_base', '_ilayer'] if kind[0] else ['']
+            for part in [''] if named and layers == 1 else parts:
                 lines.append(f'blocks.block.{site}.instances.{k}.weight{part} {weight}')
                 if bias or site != 'attn.qkv':
                     lines.append(f'blocks.block.{site}.instances.{k}.bias{part} {vector}')
@@ -74,6 +75,7 @@ for name, text in {
         'gene-distilled': gene(prefix=2), 'gene-no-bias': gene(bias=False), 'gene-bf16': gene(type='BF16'),
         'gene-f64': gene(type='F64'), 'gene-wrapped': gene(front='module.'),
         'gene-schedule': gene(schedule={'qkv': [[4, True], [2, False]], 'norm1': [[1, True], [5, True]]}),
+        'gene-basis': gene(schedule={'qkv': [[4, 'chebyshev', 4]], 'fc2': [[2, 'cosine', 3], [2, False]], 'norm1': [[4, 'power', 16]]}),
         'gene-shared': gene(schedule={'fc1': [[1, False]], 'proj': [[1, False]]}),
         'gene-after': gene(norm='fc_norm', keys=('tleg.norm=after_pool',)), 'gene-ints': gene(type='I32'),
         'model': model(), 'model-keys': model(patch=2, side=2, keys=('tleg.kind=vit', 'tleg.heads=1', *KEYS[:-2])),
@@ -174,6 +176,7 @@ for name, data in {
 
 for name, text in {
         'labels': '["cat","dog","\\u00e9\\ud83d\\ude00"]', 'schedule': '{"qkv":[[4,true],[2,false]],"norm1":[[6,false]]}',
+        'curves': '{"fc1":[[3,"power",3],[3,"chebyshev",16]],"fc2":[[5,"cosine",2],[1,"power",2]]}',
         'header': header(a=('F32', [2, 3]), b=('BF16', []), c=('F64', [0])), 'deep': '[' * 40 + ']' * 40,
         'metadata': '{"__metadata__":{"k":"v","tleg.kind":"vit"},"t":{"dtype":"F8_E4M3","shape":[2],"data_offsets":[0,2]}}',
         'numbers': '[0,-1,1e5,1.5E-3,9223372036854775807,-9223372036854775808,18446744073709551616]', 'words': '[true,false,null,{}]',

@@ -6,11 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct image {
-    json_t *header;
-    uint8_t *data;
-    size_t size;
+/* A file in the making: tensors and metadata, as tleg_file_write takes them. */
+struct draft {
+    int64_t count, pairs;
+    const char **names; /* the handles' own */
+    tleg_tensor **tensors;
+    char **keys_and_values;
 };
+enum { MOST_KEYS = 16 }; /* of the library; those of the source come beside them */
+
+/* ---- what learngenes and models have in common ---- */
 
 static tleg_status copy_tensor(tleg_context *context, const struct source *source, const char *name, tleg_tensor **tensor) {
     return source->gene ? tleg_learngene_copy_tensor(context, source->gene, name, tensor)
@@ -22,7 +27,16 @@ static const char *name_at(const struct source *source, int64_t index) {
                         : tleg_model_get_tensor_name(source->model, index);
 }
 
-/* ---- one tensor ---- */
+static const char *key_at(const struct source *source, int64_t index) {
+    return source->gene ? tleg_learngene_get_metadata_key(source->gene, index)
+                        : tleg_model_get_metadata_key(source->model, index);
+}
+
+static const char *value_of(const struct source *source, const char *key) {
+    return source->gene ? tleg_learngene_get_metadata(source->gene, key) : tleg_model_get_metadata(source->model, key);
+}
+
+/* ---- one tensor, in f32 ---- */
 
 static float from_half(uint16_t half) {
     uint32_t sign = (uint32_t)(half & 0x8000) << 16, exponent = half >> 10 & 31, fraction = half & 1023, bits;
@@ -45,128 +59,148 @@ static float from_bf16(uint16_t half) {
     return value;
 }
 
-static void widen(const tleg_tensor_info *info, float *out, size_t count) {
-    const uint16_t *halves = info->data;
-    if (info->dtype == TLEG_F32)
-        memcpy(out, info->data, count * sizeof *out);
-    else
-        for (size_t i = 0; i < count; i++)
-            out[i] = info->dtype == TLEG_F16 ? from_half(halves[i]) : from_bf16(halves[i]);
+/* *tensor, of a half type, becomes one of f32. */
+static tleg_status widen(tleg_context *context, tleg_tensor **tensor) {
+    tleg_tensor_info from = {.struct_size = sizeof from}, to = {.struct_size = sizeof to};
+    tleg_tensor *wide = NULL;
+    tleg_status status = tleg_tensor_get_info(context, *tensor, &from);
+    if (status != TLEG_OK || from.dtype == TLEG_F32)
+        return status;
+    status = tleg_tensor_create(context, TLEG_F32, from.rank, from.shape, &wide);
+    if (status != TLEG_OK)
+        return status;
+    tleg_tensor_get_info(context, wide, &to);
+    const uint16_t *halves = from.data;
+    float *values = to.data;
+    for (size_t i = 0; i < to.bytes / sizeof *values; i++)
+        values[i] = from.dtype == TLEG_F16 ? from_half(halves[i]) : from_bf16(halves[i]);
+    tleg_tensor_free(*tensor);
+    *tensor = wide;
+    return TLEG_OK;
 }
 
-/* Appends the values, and their entry in the header. */
-static bool append(struct image *image, const char *name, const tleg_tensor_info *info) {
-    size_t count = 1;
-    json_t *shape = json_array();
-    for (int32_t i = 0; i < info->rank; i++) {
-        json_array_append_new(shape, json_integer(info->shape[i]));
-        count *= (size_t)info->shape[i];
-    }
-    size_t bytes = count * sizeof(float);
-    uint8_t *data = realloc(image->data, image->size + bytes + 1);
-    json_t *entry = json_pack("{s:s,s:o,s:[I,I]}", "dtype", "F32", "shape", shape, "data_offsets", (json_int_t)image->size,
-                              (json_int_t)(image->size + bytes));
-    bool good = data && entry && json_object_set_new(image->header, name, entry) == 0;
-    if (data)
-        image->data = data;
-    if (!good)
-        return false;
-    widen(info, (float *)(void *)(data + image->size), count);
-    image->size += bytes;
-    return true;
-}
-
-static int append_tensor(const struct invocation *call, tleg_context *context, struct image *image, const struct source *source,
+static int append_tensor(const struct invocation *call, tleg_context *context, struct draft *draft, const struct source *source,
                          const char *name) {
-    tleg_tensor *tensor = NULL;
-    tleg_tensor_info info = {.struct_size = sizeof info};
-    int code = EXIT_DONE;
-    if (copy_tensor(context, source, name, &tensor) != TLEG_OK || tleg_tensor_get_info(context, tensor, &info) != TLEG_OK)
-        code = tool_fail_context(call, context);
-    else if (!append(image, name, &info))
-        code = tool_fail_memory(call);
-    tleg_tensor_free(tensor);
-    return code;
+    tleg_tensor **tensor = &draft->tensors[draft->count];
+    if (copy_tensor(context, source, name, tensor) != TLEG_OK)
+        return tool_fail_context(call, context);
+    draft->names[draft->count++] = name;
+    return widen(context, tensor) == TLEG_OK ? EXIT_DONE : tool_fail_context(call, context);
 }
 
 /* ---- metadata ---- */
 
-static void put_text(json_t *meta, const char *key, const char *text) {
-    json_object_set_new(meta, key, json_string(text));
+static void put_text(struct draft *draft, const char *key, const char *text) {
+    char **pair = &draft->keys_and_values[2 * draft->pairs++];
+    pair[0] = strdup(key);
+    pair[1] = text ? strdup(text) : NULL;
 }
 
-static void put_integer(json_t *meta, const char *key, int32_t value) {
+static void put_integer(struct draft *draft, const char *key, int32_t value) {
     char text[16];
     snprintf(text, sizeof text, "%d", (int)value);
-    put_text(meta, key, text);
+    put_text(draft, key, text);
 }
 
-static void put_reals(json_t *meta, const char *key, const double *values, int count) {
+static void put_reals(struct draft *draft, const char *key, const double *values, int count) {
     char text[128] = "";
     for (int i = 0; i < count; i++)
         snprintf(text + strlen(text), sizeof text - strlen(text), "%s%.17g", i ? "," : "", values[i]);
-    put_text(meta, key, text);
+    put_text(draft, key, text);
 }
 
-static void put_labels(json_t *meta, char *const *labels, int32_t count) {
+static void put_labels(struct draft *draft, char *const *labels, int32_t count) {
     json_t *array = json_array();
     for (int32_t i = 0; i < count; i++)
         json_array_append_new(array, report_string(labels[i]));
     char *text = json_dumps(array, JSON_COMPACT);
-    put_text(meta, "tleg.labels", text);
+    put_text(draft, "tleg.labels", text);
     free(text);
     json_decref(array);
 }
 
-/* labels: NULL for none. */
-static bool put_metadata(json_t *header, const tleg_config *config, bool gene, char *const *labels, int32_t count) {
-    json_t *meta = json_object();
-    bool mean = config->pool == TLEG_POOL_MEAN;
-    put_text(meta, "tleg.kind", gene ? "learngene" : "vit");
-    put_integer(meta, "tleg.image_size", config->image_size);
-    put_integer(meta, "tleg.patch_size", config->patch_size);
-    put_integer(meta, "tleg.heads", config->heads);
-    put_text(meta, "tleg.norm", mean && config->norm == TLEG_NORM_AFTER_POOL ? "after_pool" : "before_pool");
-    put_text(meta, "tleg.pool", mean ? "mean" : "cls");
-    put_reals(meta, "tleg.eps", &config->eps, 1);
-    put_reals(meta, "tleg.mean", config->mean, 3);
-    put_reals(meta, "tleg.std", config->std, 3);
-    put_reals(meta, "tleg.crop", &config->crop, 1);
+/* labels: NULL for none. False where memory ran out. */
+static bool put_metadata(struct draft *draft, const struct source *source, char *const *labels, int32_t count) {
+    const tleg_config *config = &source->config;
+    const char *key;
+    bool mean = config->pool == TLEG_POOL_MEAN, good = true;
+    for (int64_t i = 0; (key = key_at(source, i)) != NULL; i++)
+        put_text(draft, key, value_of(source, key));
+    put_text(draft, "tleg.kind", source->gene ? "learngene" : "vit");
+    put_integer(draft, "tleg.image_size", config->image_size);
+    put_integer(draft, "tleg.patch_size", config->patch_size);
+    put_integer(draft, "tleg.heads", config->heads);
+    put_text(draft, "tleg.norm", mean && config->norm == TLEG_NORM_AFTER_POOL ? "after_pool" : "before_pool");
+    put_text(draft, "tleg.pool", mean ? "mean" : "cls");
+    put_reals(draft, "tleg.eps", &config->eps, 1);
+    put_reals(draft, "tleg.mean", config->mean, 3);
+    put_reals(draft, "tleg.std", config->std, 3);
+    put_reals(draft, "tleg.crop", &config->crop, 1);
     if (labels)
-        put_labels(meta, labels, count);
-    if (gene && config->schedule && *config->schedule)
-        put_text(meta, "tleg.schedule", config->schedule);
-    return json_object_set_new(header, "__metadata__", meta) == 0;
+        put_labels(draft, labels, count);
+    if (source->gene && config->schedule && *config->schedule)
+        put_text(draft, "tleg.schedule", config->schedule);
+    for (int64_t i = 0; i < 2 * draft->pairs; i++)
+        good = good && draft->keys_and_values[i];
+    return good;
 }
 
 /* ---- the file ---- */
 
-/* Length, header, data: the bytes of a safetensors file. */
-static uint8_t *join(const struct image *image, size_t *size) {
-    char *header = json_dumps(image->header, JSON_COMPACT);
-    size_t length = header ? strlen(header) : 0, padded = (length + 8 + 63) / 64 * 64 - 8;
-    uint8_t *bytes = header ? malloc(8 + padded + image->size) : NULL;
-    if (bytes) {
-        for (int i = 0; i < 8; i++)
-            bytes[i] = (uint8_t)((uint64_t)padded >> (8 * i));
-        memset(bytes + 8, ' ', padded);
-        memcpy(bytes + 8, header, length);
-        memcpy(bytes + 8 + padded, image->data, image->size);
-        *size = 8 + padded + image->size;
-    }
-    free(header);
-    return bytes;
+/* For every tensor and key of the source. */
+static bool draft_make(const struct source *source, struct draft *draft) {
+    int64_t tensors = 0, keys = MOST_KEYS;
+    while (name_at(source, tensors))
+        tensors++;
+    while (key_at(source, keys - MOST_KEYS))
+        keys++;
+    *draft = (struct draft){.names = calloc((size_t)tensors + 1, sizeof *draft->names),
+                            .tensors = calloc((size_t)tensors + 1, sizeof *draft->tensors),
+                            .keys_and_values = calloc(2 * (size_t)keys, sizeof *draft->keys_and_values)};
+    return draft->names && draft->tensors && draft->keys_and_values;
 }
 
-static int read_back(const struct invocation *call, tleg_context *context, const struct image *image, struct source *source) {
-    size_t size;
-    uint8_t *bytes = join(image, &size);
+static void draft_free(struct draft *draft) {
+    for (int64_t i = 0; i < draft->count; i++)
+        tleg_tensor_free(draft->tensors[i]);
+    for (int64_t i = 0; i < 2 * draft->pairs; i++)
+        free(draft->keys_and_values[i]);
+    free(draft->names);
+    free(draft->tensors);
+    free(draft->keys_and_values);
+}
+
+struct bytes {
+    uint8_t *data;
+    size_t size, room;
+};
+
+static tleg_status TLEG_CALL append(void *host, const void *data, size_t size) {
+    struct bytes *bytes = host;
+    if (size > bytes->room - bytes->size) {
+        size_t room = 2 * bytes->room + size;
+        uint8_t *larger = realloc(bytes->data, room);
+        if (!larger)
+            return TLEG_ERROR_MEMORY;
+        bytes->data = larger;
+        bytes->room = room;
+    }
+    memcpy(bytes->data + bytes->size, data, size);
+    bytes->size += size;
+    return TLEG_OK;
+}
+
+static int read_back(const struct invocation *call, tleg_context *context, const struct draft *draft, struct source *source) {
+    tleg_save_options options = {
+        .struct_size = sizeof options, .pairs = draft->pairs, .keys_and_values = (const char *const *)draft->keys_and_values};
     struct source made = {.path = source->path, .config = {.struct_size = sizeof made.config}};
-    if (!bytes)
-        return tool_fail_memory(call);
-    tleg_status status = source->gene ? tleg_learngene_parse(context, bytes, size, NULL, &made.gene)
-                                      : tleg_model_parse(context, bytes, size, NULL, &made.model);
-    free(bytes);
+    struct bytes bytes = {0};
+    tleg_status status = tleg_file_write(context, append, &bytes, draft->count, draft->names,
+                                         (const tleg_tensor *const *)draft->tensors, &options);
+    if (status == TLEG_OK)
+        status = source->gene ? tleg_learngene_parse(context, bytes.data, bytes.size, NULL, &made.gene)
+                              : tleg_model_parse(context, bytes.data, bytes.size, NULL, &made.model);
+    free(bytes.data);
     if (status != TLEG_OK)
         return tool_fail_context(call, context);
     source_close(source);
@@ -199,20 +233,20 @@ static int make_fresh(const struct invocation *call, tleg_context *context, cons
 
 static int rebuild(const struct invocation *call, tleg_context *context, struct source *source, const struct dataset *set,
                    bool fresh, uint64_t seed) {
-    struct image image = {json_object(), NULL, 0};
+    struct draft draft;
     struct source head = {0};
     const char *name;
-    int code = fresh ? make_fresh(call, context, source, set->class_count, seed, &head) : EXIT_DONE;
-    if (code == EXIT_DONE &&
-        !put_metadata(image.header, &source->config, source->gene != NULL, set->named ? set->classes : NULL, set->class_count))
+    int code = draft_make(source, &draft) ? EXIT_DONE : tool_fail_memory(call);
+    if (code == EXIT_DONE && fresh)
+        code = make_fresh(call, context, source, set->class_count, seed, &head);
+    if (code == EXIT_DONE && !put_metadata(&draft, source, set->named ? set->classes : NULL, set->class_count))
         code = tool_fail_memory(call);
     for (int64_t i = 0; code == EXIT_DONE && (name = name_at(source, i)) != NULL; i++)
-        code = append_tensor(call, context, &image, fresh && is_head(name) ? &head : source, name);
+        code = append_tensor(call, context, &draft, fresh && is_head(name) ? &head : source, name);
     if (code == EXIT_DONE)
-        code = read_back(call, context, &image, source);
+        code = read_back(call, context, &draft, source);
     tleg_learngene_free(head.gene);
-    json_decref(image.header);
-    free(image.data);
+    draft_free(&draft);
     return code;
 }
 

@@ -98,6 +98,24 @@ try 2 $new --mean 0.5,0.5,0.5 -o x.st
 try 1 new --dim 24 --heads 5 --image 16 --patch 4 --classes 3 -o x.st
 says err heads
 try 1 new --dim 24 --heads 3 --image 17 --patch 4 --classes 3 -o x.st
+try 0 $new --curve chebyshev --count 4 --seed 5 -o four.st
+try 0 info four.st --json
+json
+says out '\"qkv\":[[12,\"chebyshev\",4]]'
+try 0 expand four.st --depth 3 -o deep.st
+try 0 $new --count 2 --seed 5 -o again.st # base and ilayer, as without
+must cmp -s g.st again.st
+try 0 $new --count 1 -o one.st
+try 0 info one.st
+says out '"fc2":[[12,false]]'
+try 2 $new --curve cosine -o x.st
+says err "--curve needs --count"
+try 2 $new --count 17 -o x.st
+says err "--count"
+try 2 $new --count 3 --schedule '{"qkv":[[2,true]]}' -o x.st
+says err "leave out --curve and --count"
+try 1 $new --schedule '{"qkv":[[2,"spline",3]]}' -o x.st
+says err 'found [2,"spline",3]'
 try 1 $new -o no/such/folder/x.st
 says err "no/such/folder/x.st"
 absent x.st

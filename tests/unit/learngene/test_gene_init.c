@@ -141,6 +141,38 @@ static void a_fresh_schedule_has_its_segments(void **state) {
     tleg_learngene_free(gene);
 }
 
+/* A fresh basis begins as base and ilayer would; what is added is random too, or 0. */
+static void a_fresh_basis_begins_as_base_and_ilayer(void **state) {
+    (void)state;
+    tleg_config config = small(), info = {.struct_size = sizeof info};
+    tleg_learngene *line = create(&config, 5);
+    config.schedule = "{\"norm1\":[[6,\"cosine\",3]],\"qkv\":[[6,\"chebyshev\",4]],\"fc1\":[[6,\"power\",2]]}";
+    tleg_learngene *gene = create(&config, 5);
+    static const char *const names[][2] = {{"weight_basis0", "weight_base"}, {"weight_basis1", "weight_ilayer"}};
+    for (int k = 0; k < 2; k++) {
+        char name[2][TLEG_NAME_TEXT];
+        for (int i = 0; i < 2; i++)
+            snprintf(name[i], sizeof name[i], "%s%s", INSTANCE("attn.qkv"), names[k][i]);
+        struct values a = take(gene, name[0]), b = take(line, name[1]);
+        assert_int_equal(a.count, b.count);
+        assert_memory_equal(a.data, b.data, a.count * sizeof(float));
+        tleg_tensor_free(a.tensor);
+        tleg_tensor_free(b.tensor);
+    }
+    struct values c = take(gene, INSTANCE("attn.qkv") "weight_basis2"), d = take(gene, INSTANCE("attn.qkv") "weight_basis3");
+    assert_memory_not_equal(c.data, d.data, c.count * sizeof(float));
+    tleg_tensor_free(c.tensor);
+    tleg_tensor_free(d.tensor);
+    must_be_normal(gene, INSTANCE("attn.qkv") "weight_basis3");
+    must_be_constant(gene, INSTANCE("attn.qkv") "bias_basis3", 0);
+    must_be_constant(gene, INSTANCE("norm1") "weight_basis0", 1);
+    must_be_constant(gene, INSTANCE("norm1") "weight_basis2", 0);
+    OK(context, tleg_learngene_get_info(context, gene, &info)); /* one way to say base and ilayer */
+    assert_string_equal(info.schedule, "{\"norm1\":[[6,\"cosine\",3]],\"qkv\":[[6,\"chebyshev\",4]],\"fc1\":[[6,true]]}");
+    tleg_learngene_free(line);
+    tleg_learngene_free(gene);
+}
+
 static void a_wrong_configuration_makes_no_learngene(void **state) {
     (void)state;
     tleg_learngene *gene = (tleg_learngene *)&gene;
@@ -249,6 +281,7 @@ int main(void) {
         cmocka_unit_test(initialisation_is_the_papers),
         cmocka_unit_test(a_seed_means_the_same_bits),
         cmocka_unit_test(a_fresh_schedule_has_its_segments),
+        cmocka_unit_test(a_fresh_basis_begins_as_base_and_ilayer),
         cmocka_unit_test(a_wrong_configuration_makes_no_learngene),
         cmocka_unit_test(any_depth_is_shared_as_the_reference_does),
         cmocka_unit_test(layers_walk_through_the_segments),

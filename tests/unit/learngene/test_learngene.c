@@ -17,8 +17,8 @@ static int teardown(void **state) {
 
 /* ---- helpers ---- */
 
-static const char *const golden[] = {"mean",  "cls",    "clsmean", "dist", "schedule", "nobias",
-                                     "combo", "shared", "token",   "wide", "patch1"};
+static const char *const golden[] = {"mean",   "cls",   "clsmean", "dist",   "schedule", "nobias", "combo",
+                                     "shared", "token", "wide",    "patch1", "curves",   "powers"};
 enum { GOLDEN = sizeof golden / sizeof *golden };
 
 static tleg_learngene *parse(const struct vit_file *made) {
@@ -101,6 +101,27 @@ static void segments_point_at_what_their_names_say(void **state) {
         tleg_tensor_free(values.tensor);
     }
     assert_null(gene->outer[TLEG_SLOT_CLS_TOKEN]);
+    tleg_learngene_free(gene);
+}
+
+static void the_tensors_of_a_basis_stand_side_by_side(void **state) {
+    (void)state;
+    tleg_learngene *gene = support_gene(context, "powers");
+    const struct tleg_segment *fc2 = gene->segments[TLEG_SITE_FC2], *proj = gene->segments[TLEG_SITE_PROJ];
+    assert_int_equal(fc2[0].curve, TLEG_CURVE_CHEBYSHEV);
+    assert_int_equal(fc2[1].curve, TLEG_CURVE_COSINE);
+    assert_int_equal(proj[0].tensors, 1); /* [1,"power",16] */
+    assert_string_equal(proj[0].weight->spec.name, "blocks.block.attn.proj.instances.0.weight");
+    for (int s = 0; s < 2; s++) {
+        assert_int_equal(fc2[s].tensors, 16);
+        for (int k = 0; k < 16; k++) {
+            char name[TLEG_NAME_TEXT];
+            snprintf(name, sizeof name, "blocks.block.mlp.fc2.instances.%d.weight_basis%d", s, k);
+            assert_string_equal(fc2[s].weight[k].spec.name, name);
+            snprintf(name, sizeof name, "blocks.block.mlp.fc2.instances.%d.bias_basis%d", s, k);
+            assert_string_equal(fc2[s].bias[k].spec.name, name);
+        }
+    }
     tleg_learngene_free(gene);
 }
 
@@ -434,6 +455,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_of_the_reference_comes_in_whole),
         cmocka_unit_test(segments_point_at_what_their_names_say),
+        cmocka_unit_test(the_tensors_of_a_basis_stand_side_by_side),
         cmocka_unit_test(a_qkv_without_bias_has_none),
         cmocka_unit_test(other_float_types_become_f32),
         cmocka_unit_test(order_blanks_alignment_and_strangers_do_not_matter),

@@ -70,9 +70,9 @@ static struct flat run(const struct backend *backend, int32_t workers, const str
 
 static void bits_depend_on_neither_threads_nor_checkpointing(void **state) {
     (void)state;
-    static const char *const names[] = {"mean-4", "dist-5", "schedule-9", "cls-2-model"};
+    static const char *const names[] = {"mean-4", "dist-5", "schedule-9", "cls-2-model", "curves-9"};
     for (int32_t b = 0; b < backend_count; b++)
-        for (size_t i = 0; i < 4; i++) {
+        for (size_t i = 0; i < 5; i++) {
             struct flat first = run(&backends[b], 1, find(names[i]), 0);
             for (int32_t other = 1; other < 6; other++) {
                 struct flat again = run(&backends[b], other % 3 + 1, find(names[i]), other > 2);

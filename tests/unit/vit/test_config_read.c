@@ -386,6 +386,57 @@ static void names_say_what_a_schedule_leaves_out(void **state) {
     must_refuse(&made, &(struct vit_fault){0, "", NULL, {"fc1.instances.1", "1 segment"}, 0}, 0, true);
 }
 
+#define QKV BLOCK "attn.qkv.instances.0."
+/* A learngene whose qkv is a basis of four tensors, and what may be wrong with it. */
+static void a_basis_has_the_tensors_that_its_schedule_says(void **state) {
+    (void)state;
+    static const struct vit_fault faults[] = {
+        {'=',
+         "tleg.schedule",
+         NULL,
+         {"which it leaves out, expects \"" QKV "weight_base\", found \"" QKV "weight_basis0\""},
+         0},
+        {'=',
+         "tleg.schedule",
+         "{\\\"qkv\\\":[[6,true]]}",
+         {"[6,true], expects \"" QKV "weight_base\", found \"" QKV "weight_basis0\""},
+         0},
+        {'=', "tleg.schedule", "{\\\"qkv\\\":[[6,false]]}", {"[6,false], expects", "weight\"", "weight_basis0\""}, 0},
+        {'=',
+         "tleg.schedule",
+         "{\\\"qkv\\\":[[6,\\\"cosine\\\",3]]}",
+         {"segment 0 of \"qkv\", [6,\"cosine\",3], expects 3 tensors from", QKV "weight_basis0\" on, found 4"},
+         0},
+        {'=', "tleg.schedule", "{\\\"qkv\\\":[[6,\\\"cosine\\\",16]]}", {"expects 16 tensors", "found 4"}, 0},
+        {'-', QKV "weight_basis3", NULL, {"expects 4 tensors from", "weight_basis0\" on, found 3"}, 0},
+        {'~', QKV "weight_basis3", QKV "weight_basis4", {"missing tensor", "qkv.instances.0.weight_basis3"}, 0},
+        {'-', QKV "bias_basis2", NULL, {"missing tensor", "qkv.instances.0.bias_basis2"}, 0},
+        {'+', QKV "weight_basis16", "36,12", {"expects 4 tensors", "found 5"}, 0},
+        {'+', QKV "bias_basis4", "36", {"qkv.instances.0.bias_basis4", "unknown"}, TLEG_ERROR_UNSUPPORTED},
+        {'#', QKV "weight_basis2", "36,13", {"qkv.instances.0.weight_basis2", "[36, 12]", "[36, 13]"}, 0},
+        {'=',
+         "tleg.schedule",
+         "{\\\"fc1\\\":[[6,\\\"power\\\",3]],\\\"qkv\\\":[[6,\\\"chebyshev\\\",4]]}",
+         {"fc1", "weight_basis0\", found", "weight_base\""},
+         0},
+    };
+    struct vit_file made;
+    struct tleg_vit_config config;
+    vit_outer(&made);
+    vit_key(&made, "tleg.heads", "3");
+    for (int site = 0; site < 6; site++)
+        vit_segment(&made, site, 0, site == 2 ? 4 : 2);
+    vit_key(&made, "tleg.schedule", "{\\\"qkv\\\":[[6,\\\"chebyshev\\\",4]]}");
+    read_good(&made, 0, true, &config);
+    assert_string_equal(config.c.schedule, "{\"qkv\":[[6,\"chebyshev\",4]]}");
+    tleg_config_free(&config);
+    for (size_t k = 0; k < sizeof faults / sizeof *faults; k++) {
+        struct vit_file spoilt = made;
+        vit_apply(&spoilt, faults[k].edit, faults[k].a, faults[k].b);
+        must_refuse(&spoilt, &faults[k], 0, true);
+    }
+}
+
 /* ---- memory ---- */
 
 static tleg_status make_everything(tleg_context *with) {
@@ -451,6 +502,7 @@ int main(void) {
         cmocka_unit_test(a_learngene_is_no_model),
         cmocka_unit_test(a_heads_argument_must_fit_the_file),
         cmocka_unit_test(names_say_what_a_schedule_leaves_out),
+        cmocka_unit_test(a_basis_has_the_tensors_that_its_schedule_says),
         cmocka_unit_test(any_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -9,7 +9,7 @@
 #include <float.h>
 #include <math.h>
 #include <string.h>
-#include <tleg/train.h>
+#include <tleg/linearize.h>
 
 /* What one tensor's fit needs, and the sums of a site. The layers are unpacked one at a time, twice: once for the lines, once
  * for what they leave over. */
@@ -155,21 +155,24 @@ static tleg_status linearize(tleg_context *context, const tleg_model *model, dou
     return TLEG_OK;
 }
 
-tleg_status TLEG_CALL tleg_learngene_linearize(tleg_context *context, const tleg_model *model, double r2[6],
+tleg_status TLEG_CALL tleg_learngene_linearize(tleg_context *context, const tleg_model *model, double *r2, int32_t r2_count,
                                                tleg_learngene **gene) {
     double shares[TLEG_SITES] = {0};
     if (gene)
         *gene = NULL;
-    if (r2)
-        memcpy(r2, shares, sizeof shares);
+    for (int32_t i = 0; r2 && i < r2_count; i++)
+        r2[i] = 0;
     if (!context || !model || !gene)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_learngene_linearize: a pointer is NULL");
+    if (r2_count < 0 || (!r2 && r2_count > 0))
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_learngene_linearize: r2 holds %d numbers, expected %s",
+                         (int)r2_count, r2 ? "0 or more" : "0 where it is NULL");
     if (model->config.c.depth < 2)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT,
                          "linearize: the model has depth %d, expected 2 or more: a line needs two layers",
                          (int)model->config.c.depth);
     const tleg_status status = linearize(context, model, shares, gene);
-    if (status == TLEG_OK && r2)
-        memcpy(r2, shares, sizeof shares);
+    for (int32_t i = 0; status == TLEG_OK && i < r2_count && i < TLEG_SITES; i++)
+        r2[i] = shares[i];
     return status;
 }

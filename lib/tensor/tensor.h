@@ -30,7 +30,8 @@ struct tleg_tensor {
     void *data;
     bool owned;     /* data, `bytes` long, comes from the allocator */
     bool read_only; /* lent to us so: no output may go there, and we lend it out so */
-    void(TLEG_CALL *release)(void *host);
+    bool copied;    /* from a lender whose elements did not lie as ours do */
+    tleg_done_fn release;
     void *host;
 };
 /* A handle with its type and shape checked and all else unset, data NULL. Errors: as tleg_tensor_create; `what` begins the

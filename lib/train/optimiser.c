@@ -73,6 +73,7 @@ static tleg_status reduce(tleg_trainer *t) {
     if (!t->options.all_reduce)
         return TLEG_OK;
     tleg_status status = t->options.all_reduce(t->options.all_reduce_host, t->gradient, t->layout.params.floats);
+    t->undefined = status != TLEG_OK;
     return status ? tleg_error_set(&t->error, status, "step %lld: all_reduce gave status %d", (long long)(t->steps + 1), status)
                   : TLEG_OK;
 }

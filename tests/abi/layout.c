@@ -2,6 +2,8 @@
  * member before it without a gap: implicit padding would hold the host's garbage. */
 #include <stddef.h>
 #include <stdio.h>
+#include <tleg/augment.h>
+#include <tleg/linearize.h>
 #include <tleg/tleg.h>
 #include <tleg/train.h>
 

@@ -125,6 +125,9 @@ static tleg_status tensor_calls(struct visit *v) {
     tleg_tensor **wrapped = visit_slot(v), **lent = visit_slot(v);
     MUST(wrapped && lent);
     TRY(tleg_tensor_wrap(v->context, TLEG_F32, 2, shape, data, NULL, NULL, wrapped));
+    tleg_tensor *constant = NULL;
+    TRY(tleg_tensor_wrap_const(v->context, TLEG_F32, 2, shape, data, NULL, NULL, &constant));
+    tleg_tensor_free(constant);
     TRY(tleg_tensor_to_dlpack(v->context, *wrapped, &v->managed));
     TRY(tleg_tensor_from_dlpack(v->context, v->managed, lent));
     v->managed = NULL; /* the tensor's now */
@@ -383,8 +386,9 @@ static tleg_status train_calls(struct visit *v) {
     TRY(images_of(v, &images));
     tleg_train_batch batch = {
         .struct_size = sizeof(batch), .size = BATCH, .images = images, .labels = labels, .teacher_logits = teacher};
-    TRY(tleg_trainer_get_memory(v->context, v->gene, NULL, &options, &bytes));
-    TRY(tleg_trainer_create(v->context, v->gene, NULL, &options, &v->trainer));
+    TRY(tleg_trainer_get_memory(v->context, v->gene, &options, &bytes));
+    TRY(tleg_trainer_get_memory_for_model(v->context, v->model, &options, &bytes));
+    TRY(tleg_trainer_create(v->context, v->gene, &options, &v->trainer));
     TRY(tleg_trainer_backward(v->trainer, &batch, &loss));
     TRY(tleg_trainer_update(v->trainer, 1e-3));
     tleg_trainer_forget(v->trainer);
@@ -409,13 +413,13 @@ static tleg_status tune_calls(struct visit *v) {
     MUST(gradient);
     TRY(images_of(v, &images));
     const tleg_train_batch batch = {.struct_size = sizeof(batch), .size = BATCH, .images = images, .labels = labels};
-    TRY(tleg_train_rate_of_epoch(&rates, 5, &rate));
-    TRY(tleg_trainer_create(v->context, NULL, v->model, &options, &v->tuner));
+    TRY(tleg_train_rate_of_epoch(NULL, &rates, 5, &rate));
+    TRY(tleg_trainer_create_for_model(v->context, v->model, &options, &v->tuner));
     TRY(tleg_trainer_backward(v->tuner, &batch, NULL));
     TRY(tleg_trainer_copy_gradient(v->context, v->tuner, tleg_trainer_get_parameter_name(v->tuner, 0), gradient));
     TRY(tleg_trainer_update(v->tuner, rate));
     TRY(tleg_trainer_copy_model(v->context, v->tuner, 0, &v->tuned));
-    TRY(tleg_learngene_linearize(v->context, v->tuned, r2, &v->fitted));
+    TRY(tleg_learngene_linearize(v->context, v->tuned, r2, 6, &v->fitted));
     visit_digest(v, r2, sizeof(r2));
     return visit_digest_tensor(v, *gradient);
 }

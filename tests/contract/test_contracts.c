@@ -94,8 +94,8 @@ static void longer_option_structs_are_taken_when_their_tail_is_zero(void **state
         double found;
         assert_int_equal(
             tleg_block_backward(my.context, my.block, my.tokens, my.tokens, NULL, &gradients.known, workspace, bytes), wanted);
-        assert_int_equal(tleg_trainer_create(my.context, my.gene, NULL, &trainer.known, &t), wanted);
-        assert_int_equal(tleg_train_rate_of_epoch(&rate.known, 3, &found), wanted);
+        assert_int_equal(tleg_trainer_create(my.context, my.gene, &trainer.known, &t), wanted);
+        assert_int_equal(tleg_train_rate_of_epoch(NULL, &rate.known, 3, &found), wanted);
         tleg_trainer_free(t);
         tleg_context_free(c);
         tleg_expander_free(e);
@@ -209,7 +209,7 @@ static void members_without_a_meaning_are_refused(void **state) {
     free(workspace);
     tleg_train_rate rate = {.struct_size = sizeof rate, .epochs = 10, .peak = 1, .reserved = -1};
     double found;
-    assert_int_equal(tleg_train_rate_of_epoch(&rate, 1, &found), TLEG_ERROR_UNSUPPORTED);
+    assert_int_equal(tleg_train_rate_of_epoch(NULL, &rate, 1, &found), TLEG_ERROR_UNSUPPORTED);
 }
 
 /* ---- orders of freeing ---- */

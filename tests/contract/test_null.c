@@ -24,6 +24,10 @@ static void null_is_an_argument_error_in_core_and_tensor(void **state) {
     REFUSED_OUT(tleg_tensor, t, tleg_tensor_wrap(my.context, TLEG_F32, 2, NULL, data, NULL, NULL, &t));
     REFUSED_OUT(tleg_tensor, t, tleg_tensor_wrap(my.context, TLEG_F32, 2, shape, NULL, NULL, NULL, &t));
     REFUSED(tleg_tensor_wrap(my.context, TLEG_F32, 2, shape, data, NULL, NULL, NULL));
+    REFUSED_OUT(tleg_tensor, t, tleg_tensor_wrap_const(NULL, TLEG_F32, 2, shape, data, NULL, NULL, &t));
+    REFUSED_OUT(tleg_tensor, t, tleg_tensor_wrap_const(my.context, TLEG_F32, 2, NULL, data, NULL, NULL, &t));
+    REFUSED_OUT(tleg_tensor, t, tleg_tensor_wrap_const(my.context, TLEG_F32, 2, shape, NULL, NULL, NULL, &t));
+    REFUSED(tleg_tensor_wrap_const(my.context, TLEG_F32, 2, shape, data, NULL, NULL, NULL));
     tleg_tensor_info info = {.struct_size = sizeof info};
     REFUSED(tleg_tensor_get_info(my.context, NULL, &info));
     REFUSED(tleg_tensor_get_info(my.context, my.vector, NULL));
@@ -130,9 +134,9 @@ static void null_is_an_argument_error_in_learngene_and_model(void **state) {
     REFUSED_OUT(tleg_tensor, t, tleg_learngene_copy_tensor(my.context, NULL, "norm.weight", &t));
     REFUSED_OUT(tleg_tensor, t, tleg_learngene_copy_tensor(my.context, my.gene, NULL, &t));
     REFUSED(tleg_learngene_copy_tensor(my.context, my.gene, "norm.weight", NULL));
-    REFUSED_OUT(tleg_learngene, g, tleg_learngene_linearize(NULL, my.model, NULL, &g));
-    REFUSED_OUT(tleg_learngene, g, tleg_learngene_linearize(my.context, NULL, NULL, &g));
-    REFUSED(tleg_learngene_linearize(my.context, my.model, NULL, NULL));
+    REFUSED_OUT(tleg_learngene, g, tleg_learngene_linearize(NULL, my.model, NULL, 0, &g));
+    REFUSED_OUT(tleg_learngene, g, tleg_learngene_linearize(my.context, NULL, NULL, 0, &g));
+    REFUSED(tleg_learngene_linearize(my.context, my.model, NULL, 0, NULL));
 
     REFUSED_OUT(tleg_model, m, tleg_model_open(NULL, gene, NULL, &m));
     REFUSED_OUT(tleg_model, m, tleg_model_open(my.context, NULL, NULL, &m));
@@ -500,17 +504,24 @@ static void null_is_an_argument_error_in_training(void **state) {
     const char *path = support_scratch("never.safetensors"), *const pairs[] = {"a", NULL};
     tleg_trainer *t = NULL;
     uint64_t bytes = 7;
-    REFUSED_OUT(tleg_trainer, x, tleg_trainer_create(NULL, my.gene, NULL, &options, &x));
-    REFUSED_OUT(tleg_trainer, x, tleg_trainer_create(c, NULL, NULL, &options, &x));
-    REFUSED_OUT(tleg_trainer, x, tleg_trainer_create(c, my.gene, my.model, &options, &x));
-    REFUSED_OUT(tleg_trainer, x, tleg_trainer_create(c, my.gene, NULL, NULL, &x));
-    REFUSED(tleg_trainer_create(c, my.gene, NULL, &options, NULL));
-    REFUSED(tleg_trainer_get_memory(NULL, my.gene, NULL, &options, &bytes));
+    REFUSED_OUT(tleg_trainer, x, tleg_trainer_create(NULL, my.gene, &options, &x));
+    REFUSED_OUT(tleg_trainer, x, tleg_trainer_create(c, NULL, &options, &x));
+    REFUSED_OUT(tleg_trainer, x, tleg_trainer_create_for_model(NULL, my.model, &options, &x));
+    REFUSED_OUT(tleg_trainer, x, tleg_trainer_create_for_model(c, NULL, &options, &x));
+    REFUSED_OUT(tleg_trainer, x, tleg_trainer_create_for_model(c, my.model, NULL, &x));
+    REFUSED(tleg_trainer_create_for_model(c, my.model, &options, NULL));
+    REFUSED(tleg_trainer_get_memory_for_model(NULL, my.model, &options, &bytes));
+    REFUSED(tleg_trainer_get_memory_for_model(c, NULL, &options, &bytes));
+    REFUSED(tleg_trainer_get_memory_for_model(c, my.model, NULL, &bytes));
+    REFUSED(tleg_trainer_get_memory_for_model(c, my.model, &options, NULL));
+    REFUSED_OUT(tleg_trainer, x, tleg_trainer_create(c, my.gene, NULL, &x));
+    REFUSED(tleg_trainer_create(c, my.gene, &options, NULL));
+    REFUSED(tleg_trainer_get_memory(NULL, my.gene, &options, &bytes));
     assert_int_equal(bytes, 0);
-    REFUSED(tleg_trainer_get_memory(c, NULL, NULL, &options, &bytes));
-    REFUSED(tleg_trainer_get_memory(c, my.gene, NULL, NULL, &bytes));
-    REFUSED(tleg_trainer_get_memory(c, my.gene, NULL, &options, NULL));
-    OK(c, tleg_trainer_create(c, my.gene, NULL, &options, &t));
+    REFUSED(tleg_trainer_get_memory(c, NULL, &options, &bytes));
+    REFUSED(tleg_trainer_get_memory(c, my.gene, NULL, &bytes));
+    REFUSED(tleg_trainer_get_memory(c, my.gene, &options, NULL));
+    OK(c, tleg_trainer_create(c, my.gene, &options, &t));
     REFUSED(tleg_trainer_backward(NULL, &batch, NULL));
     REFUSED(tleg_trainer_backward(t, NULL, NULL));
     support_ok(tleg_trainer_backward(t, &batch, NULL), "backward", tleg_trainer_get_error(t), __FILE__, __LINE__);
@@ -542,9 +553,9 @@ static void null_is_an_argument_error_in_training(void **state) {
     REFUSED(tleg_trainer_load(c, t, NULL));
     double rate = 7;
     tleg_train_rate recipe = {.struct_size = sizeof recipe, .epochs = 10, .peak = 1};
-    REFUSED(tleg_train_rate_of_epoch(NULL, 1, &rate));
+    REFUSED(tleg_train_rate_of_epoch(NULL, NULL, 1, &rate));
     assert_true(rate == 0);
-    REFUSED(tleg_train_rate_of_epoch(&recipe, 1, NULL));
+    REFUSED(tleg_train_rate_of_epoch(NULL, &recipe, 1, NULL));
     tleg_trainer_free(t);
 }
 

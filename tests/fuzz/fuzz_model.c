@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <tleg/linearize.h>
 #include <tleg/tleg.h>
 
 enum { MOST_TOKENS = 128, MOST_INPUT = 1 << 20 }; /* what is larger is opened, but not run */
@@ -198,7 +199,7 @@ static void as_gene(tleg_context *context, const uint8_t *bytes, size_t size) {
 static void linearize(tleg_context *context, const tleg_model *model) {
     tleg_learngene *gene;
     tleg_expander *expander = NULL;
-    if (tleg_learngene_linearize(context, model, NULL, &gene) != TLEG_OK)
+    if (tleg_learngene_linearize(context, model, NULL, 0, &gene) != TLEG_OK)
         return;
     fuzz_need_error(context, tleg_expander_create(context, gene, NULL, &expander));
     tleg_learngene_free(gene);

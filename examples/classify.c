@@ -54,7 +54,9 @@ int main(int argc, char **argv) {
     float *input = malloc(3 * side * side * sizeof *input), *logits = malloc((size_t)config.classes * sizeof *logits);
     if (!input || !logits)
         check(TLEG_ERROR_MEMORY, "no memory for the picture");
-    check(tleg_image_prepare(context, &image, &config, input), tleg_context_get_error(context));
+    tleg_preparation *preparation;
+    check(tleg_model_copy_preparation(context, model, &preparation), tleg_context_get_error(context));
+    check(tleg_image_prepare(context, preparation, &image, input, 3 * side * side), tleg_context_get_error(context));
     check(tleg_session_run(session, 1, input, 3 * side * side, logits, (size_t)config.classes, NULL, 0),
           tleg_session_get_error(session));
 
@@ -67,6 +69,7 @@ int main(int argc, char **argv) {
     free(logits);
     free(input);
     free((void *)image.pixels);
+    tleg_preparation_free(preparation);
     tleg_session_free(session);
     tleg_model_free(model);
     tleg_expander_free(expander);

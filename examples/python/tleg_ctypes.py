@@ -59,6 +59,11 @@ class Image(Options):
                 [('stride', c_int64), ('pixels', POINTER(c_uint8)), ('reserved', c_void_p)])
 
 
+class PreparationOptions(Options):
+    _fields_ = (fields(c_uint32, 'struct_size') +
+                [('image_size', c_int32), ('crop', c_double), ('mean', c_double * 3), ('std', c_double * 3)])
+
+
 class SessionOptions(Options):
     _fields_ = fields(c_uint32, 'struct_size') + fields(c_int32, 'batch')
 
@@ -105,7 +110,8 @@ FLOATS = POINTER(c_float)
 status_name = declare('status_name', c_char_p, c_int32)
 context_create = declare('context_create', c_int32, POINTER(ContextOptions), OUT)
 context_error = declare('context_get_error', c_char_p, HANDLE)
-image_prepare = declare('image_prepare', c_int32, HANDLE, POINTER(Image), POINTER(Config), FLOATS)
+preparation_create = declare('preparation_create', c_int32, HANDLE, POINTER(PreparationOptions), OUT)
+image_prepare = declare('image_prepare', c_int32, HANDLE, HANDLE, POINTER(Image), FLOATS, c_size_t)
 learngene_create = declare('learngene_create', c_int32, HANDLE, POINTER(Config), c_uint64, OUT)
 learngene_open = declare('learngene_open', c_int32, HANDLE, c_char_p, POINTER(OpenOptions), OUT)
 learngene_save = declare('learngene_save', c_int32, HANDLE, HANDLE, c_char_p, c_void_p)
@@ -121,7 +127,7 @@ trainer_update = declare('trainer_update', c_int32, HANDLE, c_double)
 trainer_learngene = declare('trainer_copy_learngene', c_int32, HANDLE, HANDLE, c_int32, OUT)
 trainer_error = declare('trainer_get_error', c_char_p, HANDLE)
 rate_of_epoch = declare('train_rate_of_epoch', c_int32, POINTER(Rate), c_int32, POINTER(c_double))
-free = {kind: declare(kind + '_free', None, HANDLE) for kind in 'context learngene expander session trainer'.split()}
+free = {kind: declare(kind + '_free', None, HANDLE) for kind in 'context learngene expander preparation session trainer'.split()}
 
 
 class Error(Exception):
@@ -177,8 +183,20 @@ class Context(Handle):
         rgb = np.ascontiguousarray(rgb, np.uint8)
         out = np.empty((3, config.image_size, config.image_size), np.float32)
         image = Image(layout=PIXELS_RGB, width=rgb.shape[1], height=rgb.shape[0], pixels=rgb.ctypes.data_as(POINTER(c_uint8)))
-        self.check(image_prepare(self.pointer, byref(image), byref(config), floats(out)))
+        preparation = Preparation(self, config)
+        self.check(image_prepare(self.pointer, preparation.pointer, byref(image), floats(out), out.size))
         return out
+
+
+class Preparation(Handle):
+    """What is done to pictures before a model of this configuration sees them."""
+    kind = 'preparation'
+
+    def __init__(self, context, config):
+        self.context = context
+        super().__init__(preparation_create, context.pointer,
+                         byref(PreparationOptions(image_size=config.image_size, crop=config.crop, mean=config.mean,
+                                                  std=config.std)))
 
 
 class Learngene(Handle):

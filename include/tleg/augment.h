@@ -26,11 +26,13 @@ typedef struct tleg_augment_options {
     int32_t reserved;
 } tleg_augment_options;
 
-/* Makes one training picture of `image` into out (3, image_size, image_size), normalised with config's mean and std: crop,
- * flip, RandAugment or colour jitter, erasing. The same seed gives the same picture, on any machine. Memory use follows the
- * crop, not the picture. Errors: ARGUMENT (the text names the member), MEMORY. Any thread, with a context of its own. */
-TLEG_API tleg_status TLEG_CALL tleg_augment_image(tleg_context *context, const tleg_image *image, const tleg_config *config,
-                                                  const tleg_augment_options *options, uint64_t seed, float *out);
+/* Makes one training picture of `image` into out (3, image_size, image_size), where out_floats floats lie, normalised as
+ * `preparation` says: crop, flip, RandAugment or colour jitter, erasing. The same seed gives the same picture, on any machine.
+ * Memory use follows the crop, not the picture. Errors: ARGUMENT (the text names the member; also an out that is too small),
+ * UNSUPPORTED (an option that this library does not know), MEMORY. Any thread, with a context of its own. */
+TLEG_API tleg_status TLEG_CALL tleg_augment_image(tleg_context *context, const tleg_preparation *preparation,
+                                                  const tleg_image *image, const tleg_augment_options *options, uint64_t seed,
+                                                  float *out, size_t out_floats);
 
 /* One named operation on 8-bit RGB (height, width, 3), in place, as PIL and timm do it: "AutoContrast", "Equalize", "Invert",
  * "Rotate", "Posterize", "Solarize", "SolarizeAdd", "Color", "Contrast", "Brightness", "Sharpness", "ShearX", "ShearY",
@@ -49,11 +51,12 @@ typedef struct tleg_mix_options {
 } tleg_mix_options;
 
 /* Mixes a batch with itself reversed, as timm's batch mode does: images (batch, 3, image_size, image_size) in place; of an odd
- * batch the middle image stays as it is. targets (batch, classes) from the labels. Errors: ARGUMENT (also a label out of
- * range: nothing is changed). */
+ * batch the middle image stays as it is. labels (batch); targets (batch, classes) are made from them. Errors: ARGUMENT (also a
+ * label out of range, or counts that are too small: nothing is changed), UNSUPPORTED (an option that this library does not
+ * know). */
 TLEG_API tleg_status TLEG_CALL tleg_augment_mix(tleg_context *context, const tleg_mix_options *options, uint64_t seed,
-                                                int64_t batch, int32_t image_size, float *images, const int64_t *labels,
-                                                float *targets);
+                                                int64_t batch, int32_t image_size, float *images, size_t image_floats,
+                                                const int64_t *labels, float *targets, size_t target_floats);
 
 #ifdef __cplusplus
 }

@@ -20,9 +20,10 @@ enum { TLEG_POOL_SIGNED = -1, TLEG_POOL_MEAN = 1, TLEG_POOL_CLS = 2 };
 typedef int32_t tleg_norm_place;
 enum { TLEG_NORM_SIGNED = -1, TLEG_NORM_BEFORE_POOL = 1, TLEG_NORM_AFTER_POOL = 2 };
 
-/* As input (tleg_learngene_create): zero it, set struct_size and what is marked "needed";
- * zero elsewhere means the default in parentheses; what is marked "output only" must be zero (clear it where get_info filled
- * the struct). As output (.._get_info): set struct_size; the rest is filled; its pointers live as long as the handle. */
+/* As input (tleg_learngene_create): zero it, set struct_size and what is marked "needed"; zero elsewhere means the default in
+ * parentheses. As output (.._get_info): set struct_size; the rest is filled; its pointers live as long as the handle.
+ * What a learngene's get_info filled may serve as input: members marked "output only" are not read, apart from dtype, which
+ * must be 0 or TLEG_F32 there, and reserved. */
 typedef struct tleg_config {
     uint32_t struct_size;       /* sizeof(tleg_config) */
     int32_t image_size;         /* needed: side of the square input in pixels, a multiple of patch_size */

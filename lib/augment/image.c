@@ -7,7 +7,7 @@
 
 struct task { /* one picture on its way */
     tleg_augment_options options;
-    struct tleg_recipe recipe;
+    const tleg_preparation *preparation;
     tleg_image image;
     struct tleg_pixels pixels;
     struct tleg_random random;
@@ -53,10 +53,10 @@ static tleg_status read_options(tleg_context *context, const tleg_augment_option
 /* A padded picture must hold a crop. */
 static tleg_status check_padding(tleg_context *context, const struct task *task) {
     const int32_t least = task->image.width < task->image.height ? task->image.width : task->image.height;
-    if (task->options.padding == 0 || task->recipe.size - least <= 2 * task->options.padding)
+    if (task->options.padding == 0 || task->preparation->size - least <= 2 * task->options.padding)
         return TLEG_OK;
     return tleg_fail(context, TLEG_ERROR_ARGUMENT, "image: %d by %d pixels, padded by %d, do not hold a crop of %d pixels",
-                     task->image.width, task->image.height, task->options.padding, task->recipe.size);
+                     task->image.width, task->image.height, task->options.padding, task->preparation->size);
 }
 
 /* ---- the crop ---- */
@@ -74,7 +74,7 @@ static void emit(void *arg, int32_t row, const uint8_t *values) {
 /* The box is cut out first: what lies outside has no weight along its border, as in torchvision. */
 static tleg_status crop_resized(tleg_context *context, struct task *task) {
     const struct tleg_box box = tleg_draw_crop(&task->random, task->image.width, task->image.height, task->options.crop_least);
-    const int32_t size = task->recipe.size;
+    const int32_t size = task->preparation->size;
     const struct tleg_axis x = {.in = box.width, .out = size, .resized = size};
     const struct tleg_axis y = {.in = box.height, .out = size, .resized = size};
     struct tleg_pixels pixels = task->pixels;
@@ -92,7 +92,7 @@ static tleg_status crop_resized(tleg_context *context, struct task *task) {
 
 /* Position 0 along a side is the first of the black pixels. */
 static void crop_padded(struct task *task) {
-    const int32_t padding = task->options.padding, size = task->recipe.size;
+    const int32_t padding = task->options.padding, size = task->preparation->size;
     const struct tleg_pixels *pixels = &task->pixels;
     const int32_t top = tleg_draw_index(&task->random, task->image.height + 2 * padding - size + 1) - padding;
     const int32_t left = tleg_draw_index(&task->random, task->image.width + 2 * padding - size + 1) - padding;
@@ -159,17 +159,17 @@ static void jitter(struct task *task) {
 /* ---- to out (3, size, size) ---- */
 
 static void normalise(const struct task *task, float *out) {
-    const size_t count = (size_t)task->recipe.size * (size_t)task->recipe.size;
+    const size_t count = (size_t)task->preparation->size * (size_t)task->preparation->size;
     for (size_t c = 0; c < 3; c++)
         for (size_t i = 0; i < count; i++)
-            *out++ = task->recipe.table[c][task->canvas.rgb[i * 3 + c]];
+            *out++ = task->preparation->table[c][task->canvas.rgb[i * 3 + c]];
 }
 
 static void erase(struct task *task, float *out) {
-    const struct tleg_box box = tleg_draw_erased(&task->random, task->recipe.size);
+    const struct tleg_box box = tleg_draw_erased(&task->random, task->preparation->size);
     for (int32_t c = 0; c < 3; c++)
         for (int32_t y = box.top; y < box.top + box.height; y++) {
-            float *row = out + ((size_t)c * (size_t)task->recipe.size + (size_t)y) * (size_t)task->recipe.size;
+            float *row = out + ((size_t)c * (size_t)task->preparation->size + (size_t)y) * (size_t)task->preparation->size;
             for (int32_t x = box.left; x < box.left + box.width; x++)
                 row[x] = (float)tleg_random_normal(&task->random, INFINITY);
         }
@@ -199,21 +199,20 @@ static tleg_status run(tleg_context *context, struct task *task, float *out) {
 /* timm's fill: the mean colour, 0..255. */
 static void set_fill(struct task *task) {
     for (int c = 0; c < 3; c++) {
-        const double value = 255 * task->recipe.mean[c];
+        const double value = 255 * task->preparation->mean[c];
         task->canvas.fill[c] = (uint8_t)(value <= 0 ? 0 : value >= 255 ? 255 : tleg_round_even(value));
     }
 }
 
-tleg_status tleg_augment_image(tleg_context *context, const tleg_image *image, const tleg_config *config,
-                               const tleg_augment_options *options, uint64_t seed, float *out) {
-    struct task task = {0};
+TLEG_API tleg_status TLEG_CALL tleg_augment_image(tleg_context *context, const tleg_preparation *preparation,
+                                                  const tleg_image *image, const tleg_augment_options *options, uint64_t seed,
+                                                  float *out, size_t out_floats) {
+    struct task task = {.preparation = preparation};
     if (context == NULL)
         return TLEG_ERROR_ARGUMENT;
-    if (out == NULL)
-        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_augment_image: out is NULL");
-    tleg_status status = tleg_picture_read(context, image, &task.image, &task.pixels);
+    tleg_status status = tleg_check_image_floats(context, "tleg_augment_image", preparation, out, out_floats);
     if (status == TLEG_OK)
-        status = tleg_recipe_read(context, config, &task.recipe);
+        status = tleg_picture_read(context, image, &task.image, &task.pixels);
     if (status == TLEG_OK)
         status = read_options(context, options, &task.options);
     if (status == TLEG_OK)
@@ -222,7 +221,7 @@ tleg_status tleg_augment_image(tleg_context *context, const tleg_image *image, c
         return status;
     tleg_random_seed(&task.random, seed, 0);
     set_fill(&task);
-    task.canvas.width = task.canvas.height = task.recipe.size;
+    task.canvas.width = task.canvas.height = preparation->size;
     const size_t bytes = tleg_canvas_bytes(&task.canvas); /* TLEG_MAX_IMAGE^2 * 3 fits */
     task.canvas.rgb = tleg_alloc(&context->allocator, 2 * bytes);
     if (task.canvas.rgb == NULL)

@@ -101,8 +101,22 @@ static void fill_targets(double lambda, const tleg_mix_options *options, int64_t
     }
 }
 
-tleg_status tleg_augment_mix(tleg_context *context, const tleg_mix_options *host, uint64_t seed, int64_t batch,
-                             int32_t image_size, float *images, const int64_t *labels, float *targets) {
+/* Whether the host's arrays hold what a batch needs. */
+static tleg_status check_counts(tleg_context *context, int64_t batch, int32_t image_size, size_t image_floats, int32_t classes,
+                                size_t target_floats) {
+    const size_t image = 3 * (size_t)image_size * (size_t)image_size, count = (size_t)batch;
+    if (image_floats / image < count)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_augment_mix: images has %zu floats, expected %zu times %zu",
+                         image_floats, count, image);
+    if (target_floats / (size_t)classes < count)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_augment_mix: targets has %zu floats, expected %zu times %d",
+                         target_floats, count, (int)classes);
+    return TLEG_OK;
+}
+
+TLEG_API tleg_status TLEG_CALL tleg_augment_mix(tleg_context *context, const tleg_mix_options *host, uint64_t seed,
+                                                int64_t batch, int32_t image_size, float *images, size_t image_floats,
+                                                const int64_t *labels, float *targets, size_t target_floats) {
     tleg_mix_options options;
     struct tleg_random random;
     if (context == NULL)
@@ -114,6 +128,8 @@ tleg_status tleg_augment_mix(tleg_context *context, const tleg_mix_options *host
         status = check_options(context, &options);
     if (status == TLEG_OK)
         status = check_batch(context, options.classes, batch, image_size, labels);
+    if (status == TLEG_OK)
+        status = check_counts(context, batch, image_size, image_floats, options.classes, target_floats);
     if (status != TLEG_OK)
         return status;
     tleg_random_seed(&random, seed, 0);

@@ -1,9 +1,7 @@
-/* Reads a host's picture and a configuration: every check that preparing and augmenting share. */
+/* Reads a host's picture: every check that preparing and augmenting share. */
 #include "image/picture.h"
 
-#include <float.h>
 #include <math.h>
-#include <string.h>
 
 #include "config/limits.h"
 
@@ -67,38 +65,4 @@ tleg_status tleg_fail_number(tleg_context *context, const char *member, const ch
     if (isfinite(found))
         tleg_number_format(found, text);
     return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: expected %s, found %s", member, expected, text);
-}
-
-/* mean and std of one channel, in float as torch has them. */
-static void fill_table(float mean, float std, float table[256]) {
-    for (int value = 0; value < 256; value++)
-        table[value] = ((float)value / 255.0f - mean) / std;
-}
-
-static tleg_status read_colours(tleg_context *context, const tleg_config *config, struct tleg_recipe *recipe) {
-    double *mean = recipe->mean, std[3];
-    memcpy(mean, config->mean, sizeof config->mean);
-    memcpy(std, config->std, sizeof std);
-    tleg_fill_colours(mean, std);
-    for (int c = 0; c < 3; c++) {
-        if (!(std[c] >= (double)FLT_MIN && std[c] <= (double)FLT_MAX))
-            return tleg_fail_number(context, "config.std", "three numbers above 0", std[c]);
-        if (!(mean[c] >= -(double)FLT_MAX && mean[c] <= (double)FLT_MAX))
-            return tleg_fail_number(context, "config.mean", "three finite numbers", mean[c]);
-        fill_table((float)mean[c], (float)std[c], recipe->table[c]);
-    }
-    return TLEG_OK;
-}
-
-tleg_status tleg_recipe_read(tleg_context *context, const tleg_config *host, struct tleg_recipe *recipe) {
-    tleg_config config;
-    const tleg_status status = tleg_options_read(context, "tleg_config", host, &config, sizeof config, TLEG_LEAST_CONFIG);
-    if (status != TLEG_OK)
-        return status;
-    if (config.image_size < 1 || config.image_size > TLEG_MAX_IMAGE)
-        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "config.image_size: expected 1 to %d, found %d", TLEG_MAX_IMAGE,
-                         config.image_size);
-    recipe->size = config.image_size;
-    recipe->crop = config.crop;
-    return read_colours(context, &config, recipe);
 }

@@ -89,7 +89,7 @@ static void config(void) {
 #define STRUCT tleg_expander_options
 static void expander_options(void) {
     BEGIN("tleg_expander_options");
-    M(struct_size), M(dtype), M(norm), M(image_size), M(classes), M(reserved), M(seed);
+    M(struct_size), M(dtype), M(norm), M(image_size), M(classes), M(compute), M(seed);
     END("tleg_expander_options");
 }
 #undef STRUCT
@@ -97,7 +97,7 @@ static void expander_options(void) {
 #define STRUCT tleg_cost
 static void cost(void) {
     BEGIN("tleg_cost");
-    M(struct_size), M(least_depth), M(bytes_fixed), M(bytes_per_layer), M(ms_fixed), M(ms_per_layer);
+    M(struct_size), M(least_depth), M(bytes), M(bytes_fixed), M(bytes_per_layer), M(ms), M(ms_fixed), M(ms_per_layer);
     END("tleg_cost");
 }
 #undef STRUCT
@@ -153,6 +153,22 @@ static void image(void) {
 }
 #undef STRUCT
 
+#define STRUCT tleg_preparation_options
+static void preparation_options(void) {
+    BEGIN("tleg_preparation_options");
+    M(struct_size), M(image_size), M(crop), M(mean), M(std);
+    END("tleg_preparation_options");
+}
+#undef STRUCT
+
+#define STRUCT tleg_preparation_info
+static void preparation_info(void) {
+    BEGIN("tleg_preparation_info");
+    M(struct_size), M(image_size), M(floats), M(crop), M(mean), M(std);
+    END("tleg_preparation_info");
+}
+#undef STRUCT
+
 #define STRUCT tleg_trainer_options
 static void trainer_options(void) {
     BEGIN("tleg_trainer_options");
@@ -202,6 +218,8 @@ int main(void) {
     block_options();
     block_gradients();
     image();
+    preparation_options();
+    preparation_info();
     trainer_options();
     batch();
     loss();

@@ -195,6 +195,10 @@ static tleg_status gene_calls(struct visit *v) {
     TRY(tleg_learngene_get_info(v->context, v->fresh, &found));
     MUST(found.crop == 0.95 && found.std[2] == 0.7);
     digest_text(v, tleg_learngene_get_tensor_name(v->fresh, 0));
+    tleg_tensor_info shape = {.struct_size = sizeof(shape)};
+    TRY(tleg_learngene_get_tensor_info(v->context, v->fresh, "head.weight", &shape));
+    MUST(shape.rank == 2 && tleg_learngene_get_tensor_count(v->fresh) > 0 && tleg_learngene_get_memory(v->fresh) > shape.bytes);
+    digest_text(v, tleg_learngene_get_label(v->fresh, 2));
     TRY(tleg_learngene_copy_tensor(v->context, v->fresh, "head.weight", head));
     TRY(visit_digest_tensor(v, *head));
     MUST(!tleg_learngene_get_metadata(v->fresh, "license") && !tleg_learngene_get_metadata_key(v->fresh, 0));
@@ -219,7 +223,11 @@ static tleg_status expander_calls(struct visit *v) {
     TRY(tleg_expander_read(v->context, v->of_source, NULL, NULL, &v->read_expander));
     TRY(tleg_expander_get_info(v->context, v->from_file, &config));
     MUST(config.image_size == 28 && config.classes == 7);
-    TRY(tleg_expander_get_cost(v->context, v->expander, 2, v->in_a_hurry ? 0 : 1, &cost));
+    int32_t least = 0, most = 0;
+    TRY(tleg_expander_get_depths(v->context, v->expander, &least, &most));
+    MUST(least == 1 && most == TLEG_MAX_DEPTH && tleg_expander_get_memory(v->expander) > 0);
+    MUST(!tleg_expander_get_label(v->from_file, 0));
+    TRY(tleg_expander_get_cost(v->context, v->expander, 0, 2, v->in_a_hurry ? 0 : 1, &cost));
     const tleg_budget budget = {
         .struct_size = sizeof(budget), .batch = 2, .bytes = cost.bytes_fixed + 9 * cost.bytes_per_layer};
     TRY(tleg_expander_get_deepest(v->context, v->expander, &budget, &depth));
@@ -249,6 +257,10 @@ static tleg_status model_calls(struct visit *v) {
     TRY(tleg_model_get_info(v->context, v->opened, &config));
     MUST(config.depth == 4);
     digest_text(v, tleg_model_get_tensor_name(v->opened, 3));
+    tleg_tensor_info shape = {.struct_size = sizeof(shape)};
+    TRY(tleg_model_get_tensor_info(v->context, v->opened, "head.weight", &shape));
+    MUST(shape.rank == 2 && tleg_model_get_tensor_count(v->opened) > 4 && tleg_model_get_memory(v->opened) > shape.bytes);
+    MUST(!tleg_model_get_label(v->opened, 1000));
     TRY(tleg_model_copy_tensor(v->context, v->opened, "blocks.3.mlp.fc1.weight", read));
     return visit_digest_tensor(v, *read);
 }
@@ -299,13 +311,32 @@ static tleg_status session_calls(struct visit *v) {
     return run(v, v->session, images, BATCH);
 }
 
-static tleg_status picture_calls(struct visit *v) {
+/* Of each source, and they are one. */
+static tleg_status preparation_calls(struct visit *v) {
+    tleg_preparation *copies[3] = {NULL};
+    tleg_preparation_info info[3];
+    tleg_status status = tleg_learngene_copy_preparation(v->context, v->fresh, &copies[0]);
+    if (status == TLEG_OK)
+        status = tleg_expander_copy_preparation(v->context, v->expander, &copies[1]);
+    if (status == TLEG_OK)
+        status = tleg_model_copy_preparation(v->context, v->model, &copies[2]);
+    for (int i = 0; i < 3 && status == TLEG_OK; i++) {
+        info[i] = (tleg_preparation_info){.struct_size = sizeof(info[i])};
+        status = tleg_preparation_get_info(v->context, copies[i], &info[i]);
+    }
+    const bool same = status != TLEG_OK || memcmp(&info[1], &info[2], sizeof(info[1])) == 0;
+    for (int i = 0; i < 3; i++)
+        tleg_preparation_free(copies[i]);
+    MUST(same);
+    return status;
+}
+
+static tleg_status augment_calls(struct visit *v, const tleg_preparation *preparation) {
     static uint8_t pixels[37 * 23 * 3];
     static const uint8_t grey[3] = {128, 128, 128};
     static const int64_t labels[] = {2, 0, 1};
     const tleg_image image = {
         .struct_size = sizeof(image), .layout = TLEG_PIXELS_RGB, .width = 37, .height = 23, .pixels = pixels};
-    const tleg_config config = small_config();
     const tleg_augment_options augment = {.struct_size = sizeof(augment),
                                           .crop_least = 0.1,
                                           .flip = 0.5,
@@ -317,18 +348,28 @@ static tleg_status picture_calls(struct visit *v) {
     float prepared[3][3 * 8 * 8], targets[9];
     for (size_t i = 0; i < sizeof(pixels); i++)
         pixels[i] = (uint8_t)(i * 37 + i / 111 * 5);
-    TRY(tleg_image_prepare(v->context, &image, &config, prepared[0]));
+    TRY(tleg_image_prepare(v->context, preparation, &image, prepared[0], 3 * 8 * 8));
     memcpy(prepared[2], prepared[0], sizeof(prepared[0]));
     for (uint64_t seed = 1; seed < 9; seed++) {
-        TRY(tleg_augment_image(v->context, &image, &config, &augment, seed, prepared[1]));
+        TRY(tleg_augment_image(v->context, preparation, &image, &augment, seed, prepared[1], 3 * 8 * 8));
         visit_digest(v, prepared[1], sizeof(prepared[1]));
     }
-    TRY(tleg_augment_mix(v->context, &mix, 5, 3, 8, prepared[0], labels, targets));
+    TRY(tleg_augment_mix(v->context, &mix, 5, 3, 8, prepared[0], sizeof(prepared) / sizeof(float), labels, targets, 9));
     visit_digest(v, targets, sizeof(targets));
     TRY(tleg_augment_operation(v->context, "Rotate", 17, grey, 37, 23, pixels));
     TRY(tleg_augment_operation(v->context, "Equalize", 0, grey, 37, 23, pixels));
     visit_digest(v, pixels, sizeof(pixels));
     return TLEG_OK;
+}
+
+static tleg_status picture_calls(struct visit *v) {
+    const tleg_preparation_options options = {.struct_size = sizeof(options), .image_size = 8};
+    tleg_preparation *preparation = NULL;
+    TRY(preparation_calls(v));
+    TRY(tleg_preparation_create(v->context, &options, &preparation));
+    const tleg_status status = augment_calls(v, preparation);
+    tleg_preparation_free(preparation);
+    return status;
 }
 
 static tleg_status train_calls(struct visit *v) {

@@ -119,6 +119,14 @@ static void null_is_an_argument_error_in_learngene_and_model(void **state) {
     assert_null(tleg_learngene_get_metadata(my.gene, NULL));
     assert_null(tleg_learngene_get_metadata_key(NULL, 0));
     assert_null(tleg_learngene_get_metadata_key(my.gene, -1));
+    tleg_tensor_info learngene_info = {.struct_size = sizeof learngene_info};
+    assert_int_equal(tleg_learngene_get_tensor_count(NULL), 0);
+    assert_int_equal(tleg_learngene_get_memory(NULL), 0);
+    assert_null(tleg_learngene_get_label(NULL, 0));
+    assert_null(tleg_learngene_get_label(my.gene, -1));
+    REFUSED(tleg_learngene_get_tensor_info(my.context, NULL, "norm.weight", &learngene_info));
+    REFUSED(tleg_learngene_get_tensor_info(my.context, my.gene, NULL, &learngene_info));
+    REFUSED(tleg_learngene_get_tensor_info(my.context, my.gene, "norm.weight", NULL));
     REFUSED(tleg_learngene_save(NULL, my.gene, path, NULL));
     REFUSED(tleg_learngene_save(my.context, NULL, path, NULL));
     REFUSED(tleg_learngene_save(my.context, my.gene, NULL, NULL));
@@ -150,6 +158,14 @@ static void null_is_an_argument_error_in_learngene_and_model(void **state) {
     assert_null(tleg_model_get_metadata(my.model, NULL));
     assert_null(tleg_model_get_metadata_key(NULL, 0));
     assert_null(tleg_model_get_metadata_key(my.model, -1));
+    tleg_tensor_info model_info = {.struct_size = sizeof model_info};
+    assert_int_equal(tleg_model_get_tensor_count(NULL), 0);
+    assert_int_equal(tleg_model_get_memory(NULL), 0);
+    assert_null(tleg_model_get_label(NULL, 0));
+    assert_null(tleg_model_get_label(my.model, -1));
+    REFUSED(tleg_model_get_tensor_info(my.context, NULL, "norm.weight", &model_info));
+    REFUSED(tleg_model_get_tensor_info(my.context, my.model, NULL, &model_info));
+    REFUSED(tleg_model_get_tensor_info(my.context, my.model, "norm.weight", NULL));
     REFUSED(tleg_model_save(NULL, my.model, path, NULL));
     REFUSED(tleg_model_save(my.context, NULL, path, NULL));
     REFUSED(tleg_model_save(my.context, my.model, NULL, NULL));
@@ -185,9 +201,15 @@ static void null_is_an_argument_error_in_expander_and_session(void **state) {
     REFUSED_OUT(tleg_model, m, tleg_expander_expand(NULL, my.expander, 2, &m));
     REFUSED_OUT(tleg_model, m, tleg_expander_expand(my.context, NULL, 2, &m));
     REFUSED(tleg_expander_expand(my.context, my.expander, 2, NULL));
-    REFUSED(tleg_expander_get_cost(NULL, my.expander, 1, 0, &cost));
-    REFUSED(tleg_expander_get_cost(my.context, NULL, 1, 0, &cost));
-    REFUSED(tleg_expander_get_cost(my.context, my.expander, 1, 0, NULL));
+    int32_t deep = 7;
+    REFUSED(tleg_expander_get_depths(my.context, NULL, &deep, NULL));
+    assert_int_equal(deep, 0);
+    assert_int_equal(tleg_expander_get_memory(NULL), 0);
+    assert_null(tleg_expander_get_label(NULL, 0));
+    assert_null(tleg_expander_get_label(my.expander, -1));
+    REFUSED(tleg_expander_get_cost(NULL, my.expander, 0, 1, 0, &cost));
+    REFUSED(tleg_expander_get_cost(my.context, NULL, 0, 1, 0, &cost));
+    REFUSED(tleg_expander_get_cost(my.context, my.expander, 0, 1, 0, NULL));
     tleg_config config = {.struct_size = sizeof config};
     REFUSED(tleg_expander_get_info(my.context, NULL, &config));
     REFUSED(tleg_expander_get_info(my.context, my.expander, NULL));
@@ -287,19 +309,41 @@ static void null_is_an_argument_error_in_ops_block_and_image(void **state) {
     REFUSED(tleg_block_get_memory(c, my.block, 1, -2, &bytes));
 
     static const uint8_t pixels[20 * 20 * 3];
-    tleg_config config = {.struct_size = sizeof config};
-    OK(c, tleg_model_get_info(my.context, my.model, &config));
+    tleg_preparation *p = NULL;
+    OK(c, tleg_model_copy_preparation(c, my.model, &p));
     tleg_image image = {.struct_size = sizeof image, .layout = TLEG_PIXELS_RGB, .width = 20, .height = 20, .pixels = pixels};
-    OK(c, tleg_image_prepare(c, &image, &config, my.prepared));
-    REFUSED(tleg_image_prepare(NULL, &image, &config, my.prepared));
-    REFUSED(tleg_image_prepare(c, NULL, &config, my.prepared));
-    REFUSED(tleg_image_prepare(c, &image, NULL, my.prepared));
-    REFUSED(tleg_image_prepare(c, &image, &config, NULL));
+    OK(c, tleg_image_prepare(c, p, &image, my.prepared, 768));
+    REFUSED(tleg_image_prepare(NULL, p, &image, my.prepared, 768));
+    REFUSED(tleg_image_prepare(c, p, NULL, my.prepared, 768));
+    REFUSED(tleg_image_prepare(c, NULL, &image, my.prepared, 768));
+    REFUSED(tleg_image_prepare(c, p, &image, NULL, 768));
     image.pixels = NULL;
-    REFUSED(tleg_image_prepare(c, &image, &config, my.prepared));
+    REFUSED(tleg_image_prepare(c, p, &image, my.prepared, 768));
     image.pixels = pixels;
     image.layout = 0; /* there is no default */
-    REFUSED(tleg_image_prepare(c, &image, &config, my.prepared));
+    REFUSED(tleg_image_prepare(c, p, &image, my.prepared, 768));
+    image.layout = TLEG_PIXELS_RGB;
+    REFUSED(tleg_image_prepare(c, p, &image, my.prepared, 767));
+    tleg_preparation_info info = {.struct_size = sizeof info};
+    REFUSED(tleg_preparation_get_info(c, NULL, &info));
+    REFUSED(tleg_preparation_get_info(c, p, NULL));
+    OK(c, tleg_preparation_get_info(c, p, &info));
+    assert_int_equal(info.floats, 768);
+    tleg_preparation_free(p);
+    tleg_preparation_options options = {.struct_size = sizeof options, .image_size = 16};
+    REFUSED_OUT(tleg_preparation, made, tleg_preparation_create(NULL, &options, &made));
+    REFUSED_OUT(tleg_preparation, made, tleg_preparation_create(c, NULL, &made));
+    REFUSED(tleg_preparation_create(c, &options, NULL));
+    REFUSED_OUT(tleg_preparation, made, tleg_learngene_copy_preparation(NULL, my.gene, &made));
+    REFUSED_OUT(tleg_preparation, made, tleg_learngene_copy_preparation(c, NULL, &made));
+    REFUSED(tleg_learngene_copy_preparation(c, my.gene, NULL));
+    REFUSED_OUT(tleg_preparation, made, tleg_expander_copy_preparation(NULL, my.expander, &made));
+    REFUSED_OUT(tleg_preparation, made, tleg_expander_copy_preparation(c, NULL, &made));
+    REFUSED(tleg_expander_copy_preparation(c, my.expander, NULL));
+    REFUSED_OUT(tleg_preparation, made, tleg_model_copy_preparation(NULL, my.model, &made));
+    REFUSED_OUT(tleg_preparation, made, tleg_model_copy_preparation(c, NULL, &made));
+    REFUSED(tleg_model_copy_preparation(c, my.model, NULL));
+    tleg_preparation_free(NULL);
 }
 
 static tleg_status TLEG_CALL read_nothing(void *host, uint64_t offset, size_t bytes, void *out) {
@@ -337,16 +381,16 @@ static void null_is_an_argument_error_in_augmentation(void **state) {
     tleg_context *c = my.context;
     uint8_t pixels[20 * 20 * 3] = {0};
     const uint8_t fill[3] = {0};
-    tleg_config config = {.struct_size = sizeof config};
-    OK(c, tleg_model_get_info(my.context, my.model, &config));
+    tleg_preparation *p = NULL;
+    OK(c, tleg_model_copy_preparation(c, my.model, &p));
     tleg_image image = {.struct_size = sizeof image, .layout = TLEG_PIXELS_RGB, .width = 20, .height = 20, .pixels = pixels};
     tleg_augment_options options = {.struct_size = sizeof options};
-    OK(c, tleg_augment_image(c, &image, &config, &options, 0, my.prepared));
-    REFUSED(tleg_augment_image(NULL, &image, &config, &options, 0, my.prepared));
-    REFUSED(tleg_augment_image(c, NULL, &config, &options, 0, my.prepared));
-    REFUSED(tleg_augment_image(c, &image, NULL, &options, 0, my.prepared));
-    REFUSED(tleg_augment_image(c, &image, &config, NULL, 0, my.prepared));
-    REFUSED(tleg_augment_image(c, &image, &config, &options, 0, NULL));
+    OK(c, tleg_augment_image(c, p, &image, &options, 0, my.prepared, 768));
+    REFUSED(tleg_augment_image(NULL, p, &image, &options, 0, my.prepared, 768));
+    REFUSED(tleg_augment_image(c, p, NULL, &options, 0, my.prepared, 768));
+    REFUSED(tleg_augment_image(c, NULL, &image, &options, 0, my.prepared, 768));
+    REFUSED(tleg_augment_image(c, p, &image, NULL, 0, my.prepared, 768));
+    REFUSED(tleg_augment_image(c, p, &image, &options, 0, NULL, 768));
     OK(c, tleg_augment_operation(c, "Invert", 0, fill, 20, 20, pixels));
     REFUSED(tleg_augment_operation(NULL, "Invert", 0, fill, 20, 20, pixels));
     REFUSED(tleg_augment_operation(c, NULL, 0, fill, 20, 20, pixels));
@@ -354,12 +398,16 @@ static void null_is_an_argument_error_in_augmentation(void **state) {
     REFUSED(tleg_augment_operation(c, "Invert", 0, fill, 20, 20, NULL));
     tleg_mix_options mix = {.struct_size = sizeof mix, .classes = 5};
     const int64_t label = 0;
-    OK(c, tleg_augment_mix(c, &mix, 0, 1, 16, my.prepared, &label, my.logits));
-    REFUSED(tleg_augment_mix(NULL, &mix, 0, 1, 16, my.prepared, &label, my.logits));
-    REFUSED(tleg_augment_mix(c, NULL, 0, 1, 16, my.prepared, &label, my.logits));
-    REFUSED(tleg_augment_mix(c, &mix, 0, 1, 16, NULL, &label, my.logits));
-    REFUSED(tleg_augment_mix(c, &mix, 0, 1, 16, my.prepared, NULL, my.logits));
-    REFUSED(tleg_augment_mix(c, &mix, 0, 1, 16, my.prepared, &label, NULL));
+    OK(c, tleg_augment_mix(c, &mix, 0, 1, 16, my.prepared, 768, &label, my.logits, 5));
+    REFUSED(tleg_augment_mix(NULL, &mix, 0, 1, 16, my.prepared, 768, &label, my.logits, 5));
+    REFUSED(tleg_augment_mix(c, NULL, 0, 1, 16, my.prepared, 768, &label, my.logits, 5));
+    REFUSED(tleg_augment_mix(c, &mix, 0, 1, 16, NULL, 768, &label, my.logits, 5));
+    REFUSED(tleg_augment_mix(c, &mix, 0, 1, 16, my.prepared, 768, NULL, my.logits, 5));
+    REFUSED(tleg_augment_mix(c, &mix, 0, 1, 16, my.prepared, 768, &label, NULL, 5));
+    REFUSED(tleg_augment_mix(c, &mix, 0, 1, 16, my.prepared, 767, &label, my.logits, 5));
+    REFUSED(tleg_augment_mix(c, &mix, 0, 1, 16, my.prepared, 768, &label, my.logits, 4));
+    REFUSED(tleg_augment_image(c, p, &image, &options, 0, my.prepared, 767));
+    tleg_preparation_free(p);
 }
 
 static void null_is_an_argument_error_in_gradients(void **state) {

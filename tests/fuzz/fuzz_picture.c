@@ -41,7 +41,8 @@ static void mend_png(uint8_t *bytes, size_t size) {
 }
 
 static void prepare(const struct picture *picture) {
-    static const tleg_config config = {.struct_size = sizeof config, .image_size = SIDE};
+    static const tleg_preparation_options options = {.struct_size = sizeof options, .image_size = SIDE};
+    tleg_preparation *preparation;
     struct fuzz_host host = {0};
     tleg_context *context = fuzz_begin(&host);
     const tleg_image image = {.struct_size = sizeof image,
@@ -50,7 +51,9 @@ static void prepare(const struct picture *picture) {
                               .height = picture->height,
                               .pixels = picture->pixels};
     float out[3 * SIDE * SIDE];
-    fuzz_need(tleg_image_prepare(context, &image, &config, out) == TLEG_OK);
+    fuzz_need(tleg_preparation_create(context, &options, &preparation) == TLEG_OK);
+    fuzz_need(tleg_image_prepare(context, preparation, &image, out, sizeof out / sizeof *out) == TLEG_OK);
+    tleg_preparation_free(preparation);
     for (size_t i = 0; i < sizeof out / sizeof *out; i++)
         fuzz_need(isfinite(out[i]));
     fuzz_end(context, &host);

@@ -45,6 +45,19 @@ static uint8_t *to_rgb(const tleg_image *image) {
     return rgb;
 }
 
+static tleg_status prepare(tleg_context *context, const tleg_image *image, const tleg_config *config, float *out) {
+    tleg_preparation_options options = {.struct_size = sizeof options, .image_size = config->image_size, .crop = config->crop};
+    tleg_preparation *preparation = NULL;
+    memcpy(options.mean, config->mean, sizeof options.mean);
+    memcpy(options.std, config->std, sizeof options.std);
+    tleg_status status = tleg_preparation_create(context, &options, &preparation);
+    if (status == TLEG_OK)
+        status =
+            tleg_image_prepare(context, preparation, image, out, 3 * (size_t)config->image_size * (size_t)config->image_size);
+    tleg_preparation_free(preparation);
+    return status;
+}
+
 /* Whatever the layout, what comes out is what the plain picture gives, and lies between black and white. */
 static void check(tleg_context *context, const tleg_image *image, const tleg_config *config, const float *out) {
     const size_t count = 3 * (size_t)config->image_size * (size_t)config->image_size;
@@ -52,7 +65,7 @@ static void check(tleg_context *context, const tleg_image *image, const tleg_con
     float *expected = malloc(count * sizeof *expected);
     const tleg_image plain = {
         .struct_size = sizeof plain, .layout = TLEG_PIXELS_RGB, .width = image->width, .height = image->height, .pixels = rgb};
-    fuzz_need(expected && tleg_image_prepare(context, &plain, config, expected) == TLEG_OK);
+    fuzz_need(expected && prepare(context, &plain, config, expected) == TLEG_OK);
     const bool own = config->std[0] != 0;
     const float black = (0.0f - (float)config->mean[0]) / (float)config->std[0];
     const float white = (1.0f - (float)config->mean[0]) / (float)config->std[0];
@@ -85,7 +98,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         base = lay_out(&wish, data + sizeof wish, size - sizeof wish, &image);
     float *out = malloc((3 * (size_t)config.image_size * (size_t)config.image_size + 1) * sizeof *out);
     fuzz_need(out != NULL);
-    const tleg_status status = tleg_image_prepare(context, &image, &config, out);
+    const tleg_status status = prepare(context, &image, &config, out);
     fuzz_need_error(context, status);
     const bool layout = image.layout >= TLEG_PIXELS_RGB && image.layout <= TLEG_PIXELS_GREY;
     fuzz_need(status != TLEG_OK || (sides && layout && config.image_size > 0));

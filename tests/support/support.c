@@ -138,7 +138,7 @@ int32_t support_dim(const tleg_expander *expander, tleg_context *context) {
     tleg_model *model = NULL;
     tleg_config config = {.struct_size = sizeof config};
     tleg_cost cost = {.struct_size = sizeof cost};
-    OK(context, tleg_expander_get_cost(context, expander, 1, 0, &cost));
+    OK(context, tleg_expander_get_cost(context, expander, 0, 1, 0, &cost));
     OK(context, tleg_expander_expand(context, expander, cost.least_depth, &model));
     OK(context, tleg_model_get_info(context, model, &config));
     tleg_model_free(model);
@@ -248,4 +248,42 @@ tleg_status support_run(tleg_session *session, const float *images, int64_t batc
     const size_t count = (size_t)batch;
     return tleg_session_run(session, batch, images, count * info.image_floats, logits, logits ? count * info.logit_floats : 0,
                             features, features ? count * info.feature_floats : 0);
+}
+
+tleg_status support_preparation(tleg_context *context, const tleg_config *config, tleg_preparation **preparation) {
+    tleg_preparation_options options = {.struct_size = sizeof options, .image_size = config->image_size, .crop = config->crop};
+    memcpy(options.mean, config->mean, sizeof options.mean);
+    memcpy(options.std, config->std, sizeof options.std);
+    return tleg_preparation_create(context, &options, preparation);
+}
+
+static size_t image_floats(const tleg_config *config) {
+    return 3 * (size_t)config->image_size * (size_t)config->image_size;
+}
+
+tleg_status support_prepare(tleg_context *context, const tleg_image *image, const tleg_config *config, float *out) {
+    tleg_preparation *preparation = NULL;
+    tleg_status status = support_preparation(context, config, &preparation);
+    if (status == TLEG_OK)
+        status = tleg_image_prepare(context, preparation, image, out, image_floats(config));
+    tleg_preparation_free(preparation);
+    return status;
+}
+
+tleg_status support_augment(tleg_context *context, const tleg_image *image, const tleg_config *config,
+                            const tleg_augment_options *options, uint64_t seed, float *out) {
+    tleg_preparation *preparation = NULL;
+    tleg_status status = support_preparation(context, config, &preparation);
+    if (status == TLEG_OK)
+        status = tleg_augment_image(context, preparation, image, options, seed, out, image_floats(config));
+    tleg_preparation_free(preparation);
+    return status;
+}
+
+tleg_status support_mix(tleg_context *context, const tleg_mix_options *options, uint64_t seed, int64_t batch, int32_t size,
+                        float *images, const int64_t *labels, float *targets) {
+    const size_t count = batch > 0 ? (size_t)batch : 0, side = size > 0 ? (size_t)size : 0;
+    const size_t classes = options && options->classes > 0 ? (size_t)options->classes : 0;
+    return tleg_augment_mix(context, options, seed, batch, size, images, count * 3 * side * side, labels, targets,
+                            count * classes);
 }

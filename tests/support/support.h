@@ -35,6 +35,15 @@ void support_filter(int argc, char **argv);
 /* tleg_session_run with arrays of just the size that the batch needs. */
 tleg_status support_run(tleg_session *session, const float *images, int64_t batch, float *logits, float *features);
 
+/* A picture prepared, or augmented, as a configuration says, into an array of just the size. */
+tleg_status support_preparation(tleg_context *context, const tleg_config *config, tleg_preparation **preparation);
+tleg_status support_prepare(tleg_context *context, const tleg_image *image, const tleg_config *config, float *out);
+tleg_status support_augment(tleg_context *context, const tleg_image *image, const tleg_config *config,
+                            const tleg_augment_options *options, uint64_t seed, float *out);
+/* tleg_augment_mix with arrays of just the size. */
+tleg_status support_mix(tleg_context *context, const tleg_mix_options *options, uint64_t seed, int64_t batch, int32_t size,
+                        float *images, const int64_t *labels, float *targets);
+
 /* Fails the test with the context's error text unless `call` is TLEG_OK. */
 #define OK(context, call) support_ok(call, #call, tleg_context_get_error(context), __FILE__, __LINE__)
 #define OK_SESSION(session, call) support_ok(call, #call, tleg_session_get_error(session), __FILE__, __LINE__)

@@ -39,6 +39,7 @@ struct feed {
     int64_t used; /* units handed out and done with */
     bool handed;  /* one more is in use */
     bool stopping;
+    tleg_preparation *preparation;
 };
 
 static struct slot *slot_of(struct feed *feed, int64_t unit) {
@@ -101,9 +102,10 @@ static tleg_status shape_picture(struct worker *worker, const tleg_image *image,
     const struct feed_plan *plan = &worker->feed->plan;
     if (plan->augment) {
         const tleg_augment_options options = options_for(plan, image);
-        return tleg_augment_image(worker->context, image, plan->config, &options, seed, out);
+        return tleg_augment_image(worker->context, worker->feed->preparation, image, &options, seed, out,
+                                  worker->feed->numbers);
     }
-    tleg_status status = tleg_image_prepare(worker->context, image, plan->config, out);
+    tleg_status status = tleg_image_prepare(worker->context, worker->feed->preparation, image, out, worker->feed->numbers);
     if (status == TLEG_OK && plan->flip > 0 && seed_uniform(seed) < plan->flip)
         mirror(out, (size_t)plan->config->image_size);
     return status;
@@ -149,7 +151,8 @@ static void mix(struct worker *worker, struct slot *slot, int64_t number) {
     uint64_t place = (uint64_t)number * (uint64_t)plan->ranks + (uint64_t)plan->rank;
     uint64_t seed = seed_of(plan->seed, SEED_MIX, (uint64_t)plan->epoch, place);
     if (tleg_augment_mix(worker->context, plan->mix, seed, (int64_t)unit->count, plan->config->image_size, unit->images,
-                         unit->labels, unit->targets) != TLEG_OK)
+                         unit->count * worker->feed->numbers, unit->labels, unit->targets,
+                         unit->count * worker->feed->classes) != TLEG_OK)
         note_error(unit, 0, tleg_context_get_error(worker->context));
 }
 
@@ -254,6 +257,10 @@ static bool start_workers(struct feed *feed) {
         if (!worker->context)
             return false;
     }
+    if (prepare_as(feed->workers[0].context, feed->plan.config, &feed->preparation) != TLEG_OK) {
+        tool_fail_context(feed->call, feed->workers[0].context);
+        return false;
+    }
     for (int32_t i = 0; i < count; i++) {
         feed->workers[i].running = pthread_create(&feed->workers[i].thread, NULL, work, &feed->workers[i]) == 0;
         any |= feed->workers[i].running;
@@ -329,6 +336,7 @@ void feed_stop(struct feed *feed) {
         clear_errors(unit);
         free(unit->errors);
     }
+    tleg_preparation_free(feed->preparation);
     pthread_cond_destroy(&feed->room);
     pthread_cond_destroy(&feed->ready);
     pthread_mutex_destroy(&feed->lock);

@@ -5,10 +5,12 @@
 #include "base/tool.h"
 #include "picture.h"
 
-/* Reads `path` and prepares it as the configuration says into out (3, image_size, image_size). False with the reason, which
+/* What the configuration of a model says about pictures. */
+tleg_status prepare_as(tleg_context *context, const tleg_config *config, tleg_preparation **preparation);
+/* Reads `path` and prepares it into out (3, image_size, image_size), `floats` long. False with the reason, which
  * names the file, in `error`. */
-bool prepare_picture(tleg_context *context, const tleg_config *config, const char *path, bool exif, float *out,
-                     char error[PICTURE_ERROR]);
+bool prepare_picture(tleg_context *context, const tleg_preparation *preparation, const char *path, bool exif, float *out,
+                     size_t floats, char error[PICTURE_ERROR]);
 /* The numbers of one prepared image. */
 size_t prepare_numbers(const tleg_config *config);
 

@@ -222,15 +222,10 @@ static int make_fresh(const struct invocation *call, tleg_context *context, cons
     tleg_config config = source->config;
     config.struct_size = sizeof config;
     config.classes = classes;
-    config.depth = config.label_count = config.dtype = 0;
-    config.labels = config.ignored = NULL;
-    config.ignored_count = 0;
-    config.parameters = 0;
+    config.depth = config.label_count = 0;
+    config.labels = NULL;
     config.schedule = NULL;
-    config.dtype = 0; /* this and what follows is filled in by the library, and refused from a caller */
-    config.ignored = NULL;
-    config.ignored_count = 0;
-    config.parameters = 0;
+    config.dtype = TLEG_F32; /* what is learned, whatever runs */
     if (tleg_learngene_create(context, &config, seed, &fresh->gene) != TLEG_OK)
         return tool_fail_context(call, context);
     return EXIT_DONE;

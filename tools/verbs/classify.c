@@ -28,6 +28,7 @@ struct state {
     struct source source;
     struct labels labels; /* of --labels; else those of the file count */
     tleg_session *session;
+    tleg_preparation *preparation;
     float *input, *logits;
     struct guess *guesses; /* (classes) */
 };
@@ -94,7 +95,8 @@ static int print_json(const struct invocation *call, const struct state *state, 
 static int classify(const struct invocation *call, struct state *state, const char *path) {
     char error[PICTURE_ERROR];
     int32_t classes = state->source.config.classes, top = state->options->top < classes ? state->options->top : classes;
-    if (!prepare_picture(state->context, &state->source.config, path, state->options->exif, state->input, error))
+    if (!prepare_picture(state->context, state->preparation, path, state->options->exif, state->input,
+                         prepare_numbers(&state->source.config), error))
         return tool_fail(call, "%s", error);
     if (source_run(state->session, state->input, 1, state->logits, NULL) != TLEG_OK)
         return tool_fail(call, "%s: %s", path, tleg_session_get_error(state->session));
@@ -122,6 +124,8 @@ static int set_up(const struct invocation *call, struct state *state) {
         code = labels_read(call, state->options->labels, source->config.classes, &state->labels);
     if (code == EXIT_DONE)
         code = source_session(call, state->context, source, 1, &state->session);
+    if (code == EXIT_DONE && prepare_as(state->context, &source->config, &state->preparation) != TLEG_OK)
+        code = tool_fail_context(call, state->context);
     if (code != EXIT_DONE)
         return code;
     state->input = malloc(prepare_numbers(&source->config) * sizeof *state->input);
@@ -135,6 +139,7 @@ static void clear(struct state *state) {
     free(state->logits);
     free(state->guesses);
     tleg_session_free(state->session);
+    tleg_preparation_free(state->preparation);
     labels_free(&state->labels);
     source_close(&state->source);
     tleg_context_free(state->context);

@@ -1,4 +1,5 @@
 /* The model handle: one memory for outer weights and all layers. */
+#include "image/picture.h"
 #include "vit/handle/handle.h"
 
 #include <string.h>
@@ -95,6 +96,15 @@ void tleg_model_network(const tleg_model *model, struct tleg_network *network) {
                                      .least_depth = model->config.c.depth,
                                      .most_depth = model->config.c.depth,
                                      .get = get_layer};
+}
+
+TLEG_API tleg_status TLEG_CALL tleg_model_copy_preparation(tleg_context *context, const tleg_model *model,
+                                                           tleg_preparation **preparation) {
+    if (preparation)
+        *preparation = NULL;
+    if (!context || !model || !preparation)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_model_copy_preparation: a pointer is NULL");
+    return tleg_preparation_of(context, &model->config.c, preparation);
 }
 
 TLEG_API tleg_status TLEG_CALL tleg_model_get_info(tleg_context *context, const tleg_model *model, tleg_config *config) {

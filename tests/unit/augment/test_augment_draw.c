@@ -242,7 +242,7 @@ static void open_studio(struct studio *studio) {
 }
 
 static void shoot(struct studio *studio, uint64_t seed, float *out) {
-    OK(studio->context, tleg_augment_image(studio->context, &studio->image, &studio->config, &studio->options, seed, out));
+    OK(studio->context, support_augment(studio->context, &studio->image, &studio->config, &studio->options, seed, out));
 }
 
 static void flips_happen_at_their_rate(void **state) {
@@ -392,7 +392,7 @@ static void every_mixed_batch_is_timms(void **state) {
                                           .mixup = head.mixup,
                                           .cutmix = head.cutmix,
                                           .smoothing = head.smoothing};
-        OK(context, tleg_augment_mix(context, &options, head.seed, head.batch, head.size, images, labels, targets));
+        OK(context, support_mix(context, &options, head.seed, head.batch, head.size, images, labels, targets));
         compare("value", images, count, &at);
         compare("target", targets, (size_t)head.batch * (size_t)head.classes, &at);
         free(images);
@@ -448,7 +448,7 @@ static void targets_say_what_the_images_became(void **state) {
     for (uint64_t seed = 0; seed < 4000; seed++) {
         bool cut;
         fill(&lot);
-        OK(context, tleg_augment_mix(context, &options, seed, BATCH, SIDE, lot.images, lot.labels, lot.targets));
+        OK(context, support_mix(context, &options, seed, BATCH, SIDE, lot.images, lot.labels, lot.targets));
         const double lambda = kept(&lot, 0.1, &cut);
         for (int32_t i = 0; i < IMAGE; i++) {
             assert_true(lot.images[BATCH / 2 * IMAGE + i] == BATCH / 2 + 1); /* the middle image */
@@ -474,8 +474,8 @@ static void a_seed_gives_one_mix(void **state) {
     for (uint64_t seed = 0; seed < 20; seed++) {
         fill(&first);
         fill(&again);
-        OK(context, tleg_augment_mix(context, &options, seed, BATCH, SIDE, first.images, first.labels, first.targets));
-        OK(context, tleg_augment_mix(context, &options, seed, BATCH, SIDE, again.images, again.labels, again.targets));
+        OK(context, support_mix(context, &options, seed, BATCH, SIDE, first.images, first.labels, first.targets));
+        OK(context, support_mix(context, &options, seed, BATCH, SIDE, again.images, again.labels, again.targets));
         assert_memory_equal(&first, &again, sizeof first);
     }
     tleg_context_free(context);
@@ -490,7 +490,7 @@ static void one_image_is_not_mixed(void **state) {
     assert_int_equal(tleg_context_create(NULL, &context), TLEG_OK);
     const tleg_mix_options options = {.struct_size = sizeof options, .classes = 4, .mixup = 0.8, .cutmix = 1, .smoothing = 0.2};
     for (uint64_t seed = 0; seed < 20; seed++) {
-        OK(context, tleg_augment_mix(context, &options, seed, 1, 2, image, &label, targets));
+        OK(context, support_mix(context, &options, seed, 1, 2, image, &label, targets));
         assert_memory_equal(image, before, sizeof image);
         for (int c = 0; c < 4; c++)
             assert_true(fabs((double)targets[c] - (c == 2 ? 0.85 : 0.05)) < 1e-6);
@@ -512,7 +512,7 @@ static void a_wrong_batch_is_refused_and_nothing_is_changed(void **state) {
 #define WRONG(what, value, says)                                                                                               \
     do {                                                                                                                       \
         what = value;                                                                                                          \
-        assert_int_equal(tleg_augment_mix(context, &options, 1, batch, size, lot.images, lot.labels, lot.targets),             \
+        assert_int_equal(support_mix(context, &options, 1, batch, size, lot.images, lot.labels, lot.targets),                  \
                          TLEG_ERROR_ARGUMENT);                                                                                 \
         if (strstr(tleg_context_get_error(context), says) == NULL)                                                             \
             fail_msg("\"%s\" does not name %s", tleg_context_get_error(context), says);                                        \
@@ -538,11 +538,11 @@ static void a_wrong_batch_is_refused_and_nothing_is_changed(void **state) {
     WRONG(lot.labels[BATCH - 1], CLASSES, "label 6");
     WRONG(lot.labels[BATCH - 1], -1, "label 6");
 #undef WRONG
-    assert_int_equal(tleg_augment_mix(NULL, &right, 1, batch, size, lot.images, lot.labels, lot.targets), TLEG_ERROR_ARGUMENT);
-    assert_int_equal(tleg_augment_mix(context, NULL, 1, batch, size, lot.images, lot.labels, lot.targets), TLEG_ERROR_ARGUMENT);
-    assert_int_equal(tleg_augment_mix(context, &right, 1, batch, size, NULL, lot.labels, lot.targets), TLEG_ERROR_ARGUMENT);
-    assert_int_equal(tleg_augment_mix(context, &right, 1, batch, size, lot.images, NULL, lot.targets), TLEG_ERROR_ARGUMENT);
-    assert_int_equal(tleg_augment_mix(context, &right, 1, batch, size, lot.images, lot.labels, NULL), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(support_mix(NULL, &right, 1, batch, size, lot.images, lot.labels, lot.targets), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(support_mix(context, NULL, 1, batch, size, lot.images, lot.labels, lot.targets), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(support_mix(context, &right, 1, batch, size, NULL, lot.labels, lot.targets), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(support_mix(context, &right, 1, batch, size, lot.images, NULL, lot.targets), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(support_mix(context, &right, 1, batch, size, lot.images, lot.labels, NULL), TLEG_ERROR_ARGUMENT);
     tleg_context_free(context);
 }
 

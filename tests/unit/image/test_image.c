@@ -93,7 +93,7 @@ static void every_geometry_is_pils_to_the_bit(void **state) {
         tleg_config config = config_of(head.size, head.crop);
         memcpy(config.mean, table->mean, sizeof config.mean);
         memcpy(config.std, table->std, sizeof config.std);
-        OK(context, tleg_image_prepare(context, &image, &config, out));
+        OK(context, support_prepare(context, &image, &config, out));
         check_prepared(out, file + at, head.size, table);
         at += (size_t)head.size * (size_t)head.size * CHANNELS;
         free(out);
@@ -146,11 +146,11 @@ static void layouts_and_strides_say_how_pixels_lie_and_change_nothing(void **sta
         if (layout == TLEG_PIXELS_GREY) /* as RGB with three equal channels, to begin with */
             for (size_t i = 0; i < 31 * 23 * CHANNELS; i++)
                 pixels[i] = pixels[i - i % CHANNELS];
-        OK(context, tleg_image_prepare(context, &rgb, &config, expected));
+        OK(context, support_prepare(context, &rgb, &config, expected));
         for (size_t g = 0; g < sizeof gaps / sizeof *gaps; g++)
             for (int bottom_up = 0; bottom_up < 2; bottom_up++) {
                 struct copy copy = copy_as(&rgb, layout, gaps[g], bottom_up);
-                OK(context, tleg_image_prepare(context, &copy.image, &config, found));
+                OK(context, support_prepare(context, &copy.image, &config, found));
                 assert_memory_equal(found, expected, CHANNELS * SIZE * SIZE * sizeof *found);
                 free(copy.memory);
             }
@@ -173,9 +173,9 @@ static void zero_members_are_the_documented_defaults(void **state) {
         const double mean[] = {0.485, 0.456, 0.406}, std[] = {0.229, 0.224, 0.225};
         memcpy(config.mean, mean, sizeof mean);
         memcpy(config.std, std, sizeof std);
-        OK(context, tleg_image_prepare(context, &image, &config, expected));
+        OK(context, support_prepare(context, &image, &config, expected));
         config = config_of(size, 0);
-        OK(context, tleg_image_prepare(context, &image, &config, found));
+        OK(context, support_prepare(context, &image, &config, found));
         assert_memory_equal(found, expected, CHANNELS * (size_t)(size * size) * sizeof *found);
         free(expected);
         free(found);
@@ -199,7 +199,7 @@ static void memory_follows_the_crop_and_not_the_picture(void **state) {
         const tleg_config config = config_of(64, 0);
         float *out = outputs(64);
         const long long before = atomic_load(&counter.total_bytes);
-        OK(context, tleg_image_prepare(context, &image, &config, out));
+        OK(context, support_prepare(context, &image, &config, out));
         assert_true(atomic_load(&counter.total_bytes) - before < 2 << 20);
         for (int c = 0; c < CHANNELS; c++) /* black: -mean / std everywhere, and finite */
             for (int p = 1; p < 64 * 64; p++)
@@ -222,7 +222,7 @@ static void white_stays_white_at_any_size(void **state) {
         tleg_config config = config_of(size, 0.9);
         config.std[0] = config.std[1] = config.std[2] = 1;
         float *out = outputs(size);
-        OK(context, tleg_image_prepare(context, &image, &config, out));
+        OK(context, support_prepare(context, &image, &config, out));
         for (int32_t i = 0; i < CHANNELS * size * size; i++)
             assert_true(out[i] == 1.0f);
         free(out);
@@ -245,7 +245,7 @@ static void fresh(struct call *call) {
 }
 
 static void refused(struct call *call, tleg_status status, const char *text) {
-    assert_int_equal(tleg_image_prepare(call->context, &call->image, &call->config, call->out), status);
+    assert_int_equal(support_prepare(call->context, &call->image, &call->config, call->out), status);
     if (strstr(tleg_context_get_error(call->context), text) == NULL)
         fail_msg("\"%s\" does not name %s", tleg_context_get_error(call->context), text);
     fresh(call);
@@ -285,53 +285,84 @@ static void a_wrong_configuration_is_refused_by_the_name_of_its_member(void **st
     static const int32_t sizes[] = {0, -1, INT32_MAX};
     for (int i = 0; i < 3; i++) {
         call.config.image_size = sizes[i];
-        refused(&call, TLEG_ERROR_ARGUMENT, "config.image_size");
+        refused(&call, TLEG_ERROR_ARGUMENT, "preparation.image_size");
     }
     const double crops[] = {-0.5, 1.0001, NAN, INFINITY, 1e-300};
     for (int i = 0; i < 5; i++) {
         call.config.crop = crops[i];
-        refused(&call, TLEG_ERROR_ARGUMENT, "config.crop");
+        refused(&call, TLEG_ERROR_ARGUMENT, "preparation.crop");
     }
     const double numbers[] = {NAN, INFINITY, 1e300};
     for (int i = 0; i < 3; i++) {
         call.config.mean[1] = numbers[i];
-        refused(&call, TLEG_ERROR_ARGUMENT, "config.mean");
+        refused(&call, TLEG_ERROR_ARGUMENT, "preparation.mean");
         call.config.std[0] = call.config.std[1] = 1;
         call.config.std[2] = i == 0 ? 0 : i == 1 ? -1 : 1e300;
-        refused(&call, TLEG_ERROR_ARGUMENT, "config.std");
+        refused(&call, TLEG_ERROR_ARGUMENT, "preparation.std");
     }
-    call.config.struct_size = 4;
-    refused(&call, TLEG_ERROR_ARGUMENT, "tleg_config");
     tleg_context_free(call.context);
 }
 
-static void null_is_refused_everywhere(void **state) {
-    (void)state;
-    struct call call = {0};
-    assert_int_equal(tleg_context_create(NULL, &call.context), TLEG_OK);
-    fresh(&call);
-    assert_int_equal(tleg_image_prepare(NULL, &call.image, &call.config, call.out), TLEG_ERROR_ARGUMENT);
-    assert_int_equal(tleg_image_prepare(call.context, NULL, &call.config, call.out), TLEG_ERROR_ARGUMENT);
-    assert_int_equal(tleg_image_prepare(call.context, &call.image, NULL, call.out), TLEG_ERROR_ARGUMENT);
-    assert_int_equal(tleg_image_prepare(call.context, &call.image, &call.config, NULL), TLEG_ERROR_ARGUMENT);
-    tleg_context_free(call.context);
-}
-
-/* An older host's structs are shorter; a newer one's are longer, and may not ask for what is not known here. */
+/* A newer host's structs are longer, and may not ask for what is not known here. */
 static void hosts_of_other_versions_are_served(void **state) {
     (void)state;
     struct call call = {0};
     assert_int_equal(tleg_context_create(NULL, &call.context), TLEG_OK);
-    fresh(&call);
     struct {
-        tleg_config known;
+        tleg_preparation_options known;
         uint64_t later[2];
-    } longer = {.known = call.config};
-    longer.known.struct_size = sizeof longer;
-    OK(call.context, tleg_image_prepare(call.context, &call.image, &longer.known, call.out));
+    } longer = {.known = {.struct_size = sizeof longer, .image_size = 4}};
+    tleg_preparation *preparation = NULL;
+    OK(call.context, tleg_preparation_create(call.context, &longer.known, &preparation));
+    tleg_preparation_free(preparation);
     longer.later[1] = 1;
-    assert_int_equal(tleg_image_prepare(call.context, &call.image, &longer.known, call.out), TLEG_ERROR_UNSUPPORTED);
+    assert_int_equal(tleg_preparation_create(call.context, &longer.known, &preparation), TLEG_ERROR_UNSUPPORTED);
+    assert_null(preparation);
+    longer.known.struct_size = 4;
+    assert_int_equal(tleg_preparation_create(call.context, &longer.known, &preparation), TLEG_ERROR_ARGUMENT);
     tleg_context_free(call.context);
+}
+
+/* A model's pictures are prepared as its file says, without the host's help, and after the model is gone. */
+static void a_models_preparation_is_its_own(void **state) {
+    (void)state;
+    tleg_context *context = NULL;
+    tleg_learngene *gene = NULL;
+    tleg_preparation *preparation = NULL;
+    assert_int_equal(tleg_context_create(NULL, &context), TLEG_OK);
+    const tleg_config config = {.struct_size = sizeof config,
+                                .image_size = 8,
+                                .patch_size = 4,
+                                .dim = 4,
+                                .heads = 1,
+                                .classes = 2,
+                                .crop = 0.5,
+                                .mean = {0.1, 0.2, 0.3},
+                                .std = {0.4, 0.5, 0.6}};
+    OK(context, tleg_learngene_create(context, &config, 1, &gene));
+    OK(context, tleg_learngene_copy_preparation(context, gene, &preparation));
+    tleg_learngene_free(gene);
+    tleg_preparation_info info = {.struct_size = sizeof info};
+    OK(context, tleg_preparation_get_info(context, preparation, &info));
+    assert_int_equal(info.image_size, 8);
+    assert_int_equal(info.floats, 3 * 8 * 8);
+    assert_true(info.crop == 0.5 && info.mean[1] == 0.2 && info.std[2] == 0.6);
+    uint8_t pixels[6 * 4 * CHANNELS];
+    for (size_t i = 0; i < sizeof pixels; i++)
+        pixels[i] = (uint8_t)(i * 11);
+    const tleg_image image = image_of(pixels, 6, 4);
+    float found[3 * 8 * 8 + 1], expected[3 * 8 * 8];
+    found[3 * 8 * 8] = 7;
+    assert_int_equal(tleg_image_prepare(context, preparation, &image, found, 3 * 8 * 8 - 1), TLEG_ERROR_ARGUMENT);
+    assert_non_null(strstr(tleg_context_get_error(context), "191 floats, expected 192"));
+    OK(context, tleg_image_prepare(context, preparation, &image, found, 3 * 8 * 8));
+    OK(context, support_prepare(context, &image, &config, expected));
+    assert_memory_equal(found, expected, sizeof expected);
+    assert_true(found[3 * 8 * 8] == 7);
+    assert_int_equal(tleg_image_prepare(context, preparation, &image, (float *)(void *)((char *)found + 1), 3 * 8 * 8),
+                     TLEG_ERROR_ARGUMENT);
+    tleg_preparation_free(preparation);
+    tleg_context_free(context);
 }
 
 static void without_memory_there_is_an_error_and_no_leak(void **state) {
@@ -342,16 +373,16 @@ static void without_memory_there_is_an_error_and_no_leak(void **state) {
     call.context = context_of(&counter);
     fresh(&call);
     const long long live = atomic_load(&counter.live), before = atomic_load(&counter.calls);
-    OK(call.context, tleg_image_prepare(call.context, &call.image, &call.config, call.out));
+    OK(call.context, support_prepare(call.context, &call.image, &call.config, call.out));
     const long long calls = atomic_load(&counter.calls) - before;
     assert_true(calls >= 1);
     for (long long k = 1; k <= calls; k++) {
         atomic_store(&counter.fail_at, atomic_load(&counter.calls) + k);
-        refused(&call, TLEG_ERROR_MEMORY, "image");
+        refused(&call, TLEG_ERROR_MEMORY, k == 1 ? "preparation" : "image");
         assert_int_equal(atomic_load(&counter.live), live);
     }
     atomic_store(&counter.fail_at, 0);
-    OK(call.context, tleg_image_prepare(call.context, &call.image, &call.config, call.out));
+    OK(call.context, support_prepare(call.context, &call.image, &call.config, call.out));
     tleg_context_free(call.context);
     assert_int_equal(atomic_load(&counter.live), 0);
 }
@@ -365,8 +396,8 @@ int main(void) {
         cmocka_unit_test(white_stays_white_at_any_size),
         cmocka_unit_test(a_wrong_picture_is_refused_by_the_name_of_its_member),
         cmocka_unit_test(a_wrong_configuration_is_refused_by_the_name_of_its_member),
-        cmocka_unit_test(null_is_refused_everywhere),
         cmocka_unit_test(hosts_of_other_versions_are_served),
+        cmocka_unit_test(a_models_preparation_is_its_own),
         cmocka_unit_test(without_memory_there_is_an_error_and_no_leak),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -375,10 +375,6 @@ static tleg_status use_everything(tleg_context *with, const unsigned char *bytes
     if (status == TLEG_OK)
         status = tleg_learngene_get_info(context, gene, &config);
     if (status == TLEG_OK) {
-        config.dtype = 0; /* what is output only is not taken back */
-        config.parameters = 0;
-        config.ignored = NULL;
-        config.ignored_count = 0;
         status = tleg_learngene_create(with, &config, 1, &fresh);
         if (status == TLEG_OK)
             tleg_learngene_free(fresh);

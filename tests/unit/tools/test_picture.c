@@ -91,8 +91,11 @@ static void compare_prepared(tleg_context *context, const struct whole *head, co
     memcpy(config.mean, head->mean, sizeof config.mean);
     memcpy(config.std, head->std, sizeof config.std);
     assert_true(head->size <= 8 && prepare_numbers(&config) == (size_t)(3 * head->size * head->size));
-    if (!prepare_picture(context, &config, fixture(head->name), head->exif, found, error))
+    tleg_preparation *preparation = NULL;
+    OK(context, prepare_as(context, &config, &preparation));
+    if (!prepare_picture(context, preparation, fixture(head->name), head->exif, found, prepare_numbers(&config), error))
         fail_msg("%s", error);
+    tleg_preparation_free(preparation);
     for (int32_t i = 0; i < 3 * head->size * head->size; i++) {
         const double level = 1 / (255 * head->std[i / (head->size * head->size)]);
         const double tolerance = strstr(head->name, "jp") != NULL ? 1.01 * level : 1e-6;

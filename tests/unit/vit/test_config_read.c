@@ -456,12 +456,7 @@ static tleg_status make_everything(tleg_context *with) {
         status = tleg_config_metadata(with, &copy, true, &(tleg_save_options){0}, &pairs);
     if (status == TLEG_OK) {
         tleg_metadata_free(&pairs);
-        tleg_config host = copy.c;
-        host.dtype = 0; /* what is output only is not taken back */
-        host.parameters = 0;
-        host.ignored = NULL;
-        host.ignored_count = 0;
-        status = tleg_config_check(with, &host, &checked);
+        status = tleg_config_check(with, &copy.c, &checked);
         if (status == TLEG_OK)
             tleg_config_free(&checked);
     }

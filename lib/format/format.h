@@ -115,7 +115,4 @@ tleg_status tleg_writer_commit(tleg_context *context, struct tleg_writer *writer
 /* Removes the temporary file unless it was committed. NULL is allowed. */
 void tleg_writer_free(struct tleg_writer *writer);
 
-/* ---- text (text.c) ---- */
-bool tleg_utf8_valid(const char *text);
-
 #endif

@@ -6,8 +6,6 @@
 #include "format/format.h"
 
 /* ---- text.c ---- */
-/* The length in bytes, 1 to 4, of the UTF-8 character at the start of text[0..length); 0 when it is none. */
-size_t tleg_utf8_step(const unsigned char *text, size_t length);
 /* Sorts in place (heapsort: no memory, no recursion). Items are at most TLEG_SORT_WIDTH bytes wide. */
 enum { TLEG_SORT_WIDTH = 128 };
 void tleg_sort(void *items, size_t count, size_t width, int (*compare)(const void *a, const void *b));

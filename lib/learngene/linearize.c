@@ -109,6 +109,7 @@ static tleg_status fit_all(tleg_context *context, struct fit *fit, const tleg_le
         if (tensor->place.slot != TLEG_SLOT_NONE) {
             tleg_outer_get(fit->model->kernels, &fit->model->config.c, &fit->model->outer, tensor->place.slot, fit->scratch,
                            tensor->data);
+            status = tleg_work_step(context, 1);
             continue;
         }
         fit->deviation = fit->residual = 0;
@@ -116,6 +117,8 @@ static tleg_status fit_all(tleg_context *context, struct fit *fit, const tleg_le
         deviation[tensor->place.site] += fit->deviation;
         residual[tensor->place.site] += fit->residual;
         k++; /* the ilayer */
+        if (status == TLEG_OK)
+            status = tleg_work_step(context, 2);
     }
     for (int site = 0; site < TLEG_SITES; site++)
         r2[site] = deviation[site] > 0 ? 1 - residual[site] / deviation[site] : 1;
@@ -145,7 +148,10 @@ static tleg_status linearize(tleg_context *context, const tleg_model *model, dou
         return status;
     status = make_gene(context, model, &gene);
     if (status == TLEG_OK)
+        status = tleg_work_begin(context, "linearize", (uint64_t)gene->tensor_count);
+    if (status == TLEG_OK)
         status = fit_all(context, &fit, gene, r2);
+    status = tleg_work_end(context, status);
     tleg_release(&context->allocator, fit.memory, fit.bytes);
     if (status != TLEG_OK) {
         tleg_learngene_free(gene);

@@ -198,6 +198,10 @@ static tleg_status gene_calls(struct visit *v) {
     TRY(tleg_learngene_get_info(v->context, v->fresh, &found));
     MUST(found.crop == 0.95 && found.std[2] == 0.7);
     digest_text(v, tleg_learngene_get_tensor_name(v->fresh, 0));
+    tleg_tensor_info shape = {.struct_size = sizeof(shape)};
+    TRY(tleg_learngene_get_tensor_info(v->context, v->fresh, "head.weight", &shape));
+    MUST(shape.rank == 2 && tleg_learngene_get_tensor_count(v->fresh) > 0 && tleg_learngene_get_memory(v->fresh) > shape.bytes);
+    digest_text(v, tleg_learngene_get_label(v->fresh, 2));
     TRY(tleg_learngene_copy_tensor(v->context, v->fresh, "head.weight", head));
     TRY(visit_digest_tensor(v, *head));
     MUST(!tleg_learngene_get_metadata(v->fresh, "license") && !tleg_learngene_get_metadata_key(v->fresh, 0));
@@ -222,7 +226,11 @@ static tleg_status expander_calls(struct visit *v) {
     TRY(tleg_expander_read(v->context, v->of_source, NULL, NULL, &v->read_expander));
     TRY(tleg_expander_get_info(v->context, v->from_file, &config));
     MUST(config.image_size == 28 && config.classes == 7);
-    TRY(tleg_expander_get_cost(v->context, v->expander, 2, v->in_a_hurry ? 0 : 1, &cost));
+    int32_t least = 0, most = 0;
+    TRY(tleg_expander_get_depths(v->context, v->expander, &least, &most));
+    MUST(least == 1 && most == TLEG_MAX_DEPTH && tleg_expander_get_memory(v->expander) > 0);
+    MUST(!tleg_expander_get_label(v->from_file, 0));
+    TRY(tleg_expander_get_cost(v->context, v->expander, 0, 2, v->in_a_hurry ? 0 : 1, &cost));
     const tleg_budget budget = {
         .struct_size = sizeof(budget), .batch = 2, .bytes = cost.bytes_fixed + 9 * cost.bytes_per_layer};
     TRY(tleg_expander_get_deepest(v->context, v->expander, &budget, &depth));
@@ -252,6 +260,10 @@ static tleg_status model_calls(struct visit *v) {
     TRY(tleg_model_get_info(v->context, v->opened, &config));
     MUST(config.depth == 4);
     digest_text(v, tleg_model_get_tensor_name(v->opened, 3));
+    tleg_tensor_info shape = {.struct_size = sizeof(shape)};
+    TRY(tleg_model_get_tensor_info(v->context, v->opened, "head.weight", &shape));
+    MUST(shape.rank == 2 && tleg_model_get_tensor_count(v->opened) > 4 && tleg_model_get_memory(v->opened) > shape.bytes);
+    MUST(!tleg_model_get_label(v->opened, 1000));
     TRY(tleg_model_copy_tensor(v->context, v->opened, "blocks.3.mlp.fc1.weight", read));
     return visit_digest_tensor(v, *read);
 }

@@ -57,7 +57,7 @@ static float *expand(tleg_context *context, const tleg_expander *expander) {
     tleg_model *model;
     tleg_session *session;
     fuzz_need(tleg_expander_get_info(context, expander, &config) == TLEG_OK);
-    if (!is_small(&config) || tleg_expander_get_cost(context, expander, 1, 0, &cost) != TLEG_OK)
+    if (!is_small(&config) || tleg_expander_get_cost(context, expander, 0, 1, 0, &cost) != TLEG_OK)
         return NULL;
     const int32_t depth = cost.least_depth > 2 ? cost.least_depth : 2;
     tleg_status status = tleg_expander_expand(context, expander, depth, &model);

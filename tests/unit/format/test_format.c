@@ -422,17 +422,17 @@ static void a_missing_name_suggests_the_likeliest(void **state) {
     huge[sizeof huge - 1] = '\0';
     assert_null(tleg_file_nearest(file, huge));
     tleg_tensor *tensor;
-    assert_error(tleg_file_read_tensor(context, file, "image", &tensor), TLEG_ERROR_FORMAT, "did you mean 'images'?");
-    assert_error(tleg_file_read_tensor(context, file, "logits", &tensor), TLEG_ERROR_FORMAT,
+    assert_error(tleg_file_read_tensor(context, file, "image", &tensor), TLEG_ERROR_NOT_FOUND, "did you mean 'images'?");
+    assert_error(tleg_file_read_tensor(context, file, "logits", &tensor), TLEG_ERROR_NOT_FOUND,
                  "no tensor 'logits'; the file holds 4, the first is 'images'");
     tleg_tensor_info info = {.struct_size = sizeof info};
-    assert_error(tleg_file_get_tensor_info(context, file, "image", &info), TLEG_ERROR_FORMAT, "did you mean 'images'?");
+    assert_error(tleg_file_get_tensor_info(context, file, "image", &info), TLEG_ERROR_NOT_FOUND, "did you mean 'images'?");
     info.struct_size = 8;
     assert_error(tleg_file_get_tensor_info(context, file, "images", &info), TLEG_ERROR_ARGUMENT, "struct_size");
     tleg_file_free(file);
     free(bytes);
     OK(parse("{}", 0, &file, &bytes));
-    assert_error(tleg_file_read_tensor(context, file, "images", &tensor), TLEG_ERROR_FORMAT,
+    assert_error(tleg_file_read_tensor(context, file, "images", &tensor), TLEG_ERROR_NOT_FOUND,
                  "no tensor 'images'; the file holds none");
     tleg_file_free(file);
     free(bytes);

@@ -111,7 +111,7 @@ static tleg_status measure(tleg_context *context) {
 
 static tleg_status linearize(tleg_context *context) {
     tleg_learngene *gene = NULL;
-    const tleg_status status = tleg_learngene_linearize(context, my.model, NULL, &gene);
+    const tleg_status status = tleg_learngene_linearize(context, my.model, NULL, 0, &gene);
     assert_true(!gene == (status != TLEG_OK));
     tleg_learngene_free(gene);
     return status;

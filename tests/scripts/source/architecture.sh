@@ -23,6 +23,11 @@ for file in $page CONTRIBUTING.md README.md; do
         ls -d $path >/dev/null 2>&1 || fail "$file names $path, which does not exist"
     done
 done
+for file in docs/*.md ./*.md; do
+    for link in $(grep -oE '\]\([^)# ]+' "$file" | cut -c3- | grep -v '^https*:' | LC_ALL=C sort -u); do
+        [ -e "$(dirname "$file")/$link" ] || fail "$file links to $link, which does not exist"
+    done
+done
 
 # The table's rooms of lib/, and those of rooms.sh.
 found=$(sed -n 's/^| `lib\/\([a-z/]*\)\/` .*/\1/p' $page | paste -sd ' ')

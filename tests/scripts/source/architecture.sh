@@ -1,6 +1,6 @@
 #!/bin/sh
-# The pages for newcomers are true to the tree: every path in backticks on them exists (a pattern matches something), the rooms stand
-# in the order of rooms.sh, and each kind of change says which files it touches.
+# The pages for newcomers are true to the tree: every path in backticks on them exists (a pattern matches something), every link
+# leads somewhere, the rooms stand in the order of rooms.sh, and each kind of change says which files it touches.
 #     architecture.sh      from the top of the source tree
 page=docs/architecture.md
 failed=0
@@ -24,7 +24,8 @@ for file in $page CONTRIBUTING.md README.md; do
     done
 done
 for file in docs/*.md ./*.md; do
-    for link in $(grep -oE '\]\([^)# ]+' "$file" | cut -c3- | grep -v '^https*:' | LC_ALL=C sort -u); do
+    links=$(grep -oE '\]\([^)# ]+' "$file" | cut -c3- | grep -v '^https*:')
+    for link in $links; do
         [ -e "$(dirname "$file")/$link" ] || fail "$file links to $link, which does not exist"
     done
 done

@@ -16,7 +16,7 @@ tleg_status tleg_file_read_bytes(tleg_context *context, const tleg_file *file, c
     size_t done;
     tleg_status status = tleg_source_read(context, file, file->data_start + entry->offset + first, bytes, out, &done);
     if (status == TLEG_OK && done < bytes)
-        return tleg_fail(context, TLEG_ERROR_IO, "%s: tensor '%s': the file became shorter since it was opened", file->label,
+        return tleg_fail(context, TLEG_ERROR_IO, "%s: tensor '%s': the file was truncated after it was opened", file->label,
                          entry->name);
     return status;
 }

@@ -90,7 +90,7 @@ tleg_status tleg_file_index_names(tleg_context *context, const struct tleg_file 
 tleg_status tleg_shards_read(tleg_context *context, struct tleg_file *file, const char *text, size_t length, uint32_t flags);
 
 /* ---- sniff.c ---- */
-/* In plain words what the first bytes of a file that is no safetensors file look like ("it is a PNG picture"); NULL when
+/* In plain words what the first bytes of a file that is not a safetensors file look like ("it is a PNG picture"); NULL when
  * they look like nothing known. The text is static. */
 const char *tleg_sniff(const unsigned char *start, size_t length);
 /* Whether they begin an index of several files. */

@@ -167,7 +167,7 @@ static void set_depth(const void *owner, int32_t depth, void *state) {
     tleg_expander_share_depth(owner, depth, state);
 }
 
-/* Forms a vector at *at and moves *at behind it. */
+/* Forms a vector at *at and moves *at past it. */
 static const float *form(const tleg_expander *e, const struct tleg_basis *basis, size_t count, float **at) {
     if (basis->count == 0)
         return NULL;

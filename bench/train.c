@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <tleg/tleg.h>
+#include <tleg/train.h>
 
 enum { STEPS = 7, BATCH = 64, IMAGE = 32, PATCH = 4, DIM = 192, HEADS = 3, DEPTH = 6, CLASSES = 10 };
 
@@ -65,8 +66,8 @@ int main(int argc, char **argv) {
     uint64_t bytes;
     check(tleg_context_create(&own, &context), "no context");
     check(tleg_learngene_create(context, &config, 1, &gene), tleg_context_get_error(context));
-    check(tleg_trainer_get_memory(context, gene, NULL, &options, &bytes), tleg_context_get_error(context));
-    check(tleg_trainer_create(context, gene, NULL, &options, &trainer), tleg_context_get_error(context));
+    check(tleg_trainer_get_memory(context, gene, &options, &bytes), tleg_context_get_error(context));
+    check(tleg_trainer_create(context, gene, &options, &trainer), tleg_context_get_error(context));
     for (size_t i = 0; i < sizeof images / sizeof *images; i++)
         images[i] = (float)rand() / (float)RAND_MAX - 0.5F;
     for (int i = 0; i < BATCH; i++)

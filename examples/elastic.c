@@ -36,7 +36,7 @@ int main(int argc, char **argv) {
     check(tleg_learngene_get_info(context, gene, &config), "no configuration");
     check(tleg_expander_create(context, gene, NULL, &expander), tleg_context_get_error(context));
     tleg_learngene_free(gene); /* the expander has packed what it needs */
-    check(tleg_expander_get_cost(context, expander, 1, 0, &cost), tleg_context_get_error(context));
+    check(tleg_expander_get_cost(context, expander, 0, 1, 0, &cost), tleg_context_get_error(context));
     check(tleg_session_create_elastic(context, expander, cost.least_depth, NULL, &session), tleg_context_get_error(context));
 
     size_t side = (size_t)config.image_size, pixels = 3 * side * side;

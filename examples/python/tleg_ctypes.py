@@ -68,8 +68,8 @@ class SessionOptions(Options):
     _fields_ = fields(c_uint32, 'struct_size') + fields(c_int32, 'batch')
 
 
-# The logits (batch, classes) of a teacher for the very images (batch, 3, size, size) of a step.
-TEACHER = CFUNCTYPE(c_int32, c_void_p, POINTER(c_float), c_int64, POINTER(c_float))
+# teacher(host, batch, images, floats in images, classes, logits): the logits (batch, classes) for the very images of a step.
+TEACHER = CFUNCTYPE(c_int32, c_void_p, c_int64, POINTER(c_float), c_size_t, c_int32, POINTER(c_float))
 ALL_REDUCE = CFUNCTYPE(c_int32, c_void_p, POINTER(c_float), c_size_t)
 
 
@@ -121,12 +121,12 @@ session_create_elastic = declare('session_create_elastic', c_int32, HANDLE, HAND
 session_set_depth = declare('session_set_depth', c_int32, HANDLE, c_int32)
 session_run = declare('session_run', c_int32, HANDLE, c_int64, FLOATS, c_size_t, FLOATS, c_size_t, FLOATS, c_size_t)
 session_error = declare('session_get_error', c_char_p, HANDLE)
-trainer_create = declare('trainer_create', c_int32, HANDLE, HANDLE, HANDLE, POINTER(TrainerOptions), OUT)
+trainer_create = declare('trainer_create', c_int32, HANDLE, HANDLE, POINTER(TrainerOptions), OUT)
 trainer_backward = declare('trainer_backward', c_int32, HANDLE, POINTER(Batch), POINTER(Loss))
 trainer_update = declare('trainer_update', c_int32, HANDLE, c_double)
 trainer_learngene = declare('trainer_copy_learngene', c_int32, HANDLE, HANDLE, c_int32, OUT)
 trainer_error = declare('trainer_get_error', c_char_p, HANDLE)
-rate_of_epoch = declare('train_rate_of_epoch', c_int32, POINTER(Rate), c_int32, POINTER(c_double))
+rate_of_epoch = declare('train_rate_of_epoch', c_int32, HANDLE, POINTER(Rate), c_int32, POINTER(c_double))
 free = {kind: declare(kind + '_free', None, HANDLE) for kind in 'context learngene expander preparation session trainer'.split()}
 
 
@@ -262,15 +262,15 @@ class Trainer(Handle):
         # the trainer. Were it a temporary of this line alone, Python would free it, and the next step would jump into nothing.
         self.callback = TEACHER(self.ask(teacher)) if teacher else TEACHER()
         options.teacher = self.callback
-        super().__init__(trainer_create, context.pointer, gene.pointer, None, byref(options))
+        super().__init__(trainer_create, context.pointer, gene.pointer, byref(options))
         self.context = None  # from here on the trainer has its own errors
 
     def ask(self, teacher):
-        def call(_, images, batch, logits):
+        def call(_, batch, images, image_floats, classes, logits):
             # An exception cannot pass through C: it waits here until the call that it stops is back in Python.
             try:
                 images = np.ctypeslib.as_array(images, (batch, 3, self.size, self.size))  # the trainer's memory: no copy
-                np.ctypeslib.as_array(logits, (batch, self.config.classes))[:] = teacher(images)
+                np.ctypeslib.as_array(logits, (batch, classes))[:] = teacher(images)
                 return OK
             except BaseException as raised:
                 self.raised = raised
@@ -306,7 +306,7 @@ class Trainer(Handle):
 
 def learning_rate(rate, epoch):
     value = c_double()
-    status = rate_of_epoch(byref(rate), epoch, byref(value))
+    status = rate_of_epoch(None, byref(rate), epoch, byref(value))
     if status != OK:
         raise Error(status, b'')
     return value.value

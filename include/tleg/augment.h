@@ -1,5 +1,5 @@
 /* DeiT's augmentation: pictures as timm and PIL would make them, within one grey level, from a seed of the caller's.
- * EXPERIMENTAL until version 1.0. */
+ * Not part of <tleg/tleg.h>. EXPERIMENTAL: what this header declares may change in any version. */
 #ifndef TLEG_AUGMENT_H
 #define TLEG_AUGMENT_H
 

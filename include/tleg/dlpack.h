@@ -49,7 +49,7 @@ typedef struct {
 } DLDataType;
 
 typedef struct {
-    void *data; /* the first element lies byte_offset bytes behind it; NULL when there are no elements */
+    void *data; /* the first element lies byte_offset bytes further; NULL when there are no elements */
     DLDevice device;
     int32_t ndim;
     DLDataType dtype;

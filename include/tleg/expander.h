@@ -27,18 +27,21 @@ typedef struct tleg_expander_options {
     int32_t image_size;   /* 0: as learned; else a multiple of the patch: the position embedding is resampled
                              (bicubic, a = -0.75, no antialiasing, prefix tokens kept) */
     int32_t classes;      /* 0: as learned; another number: a fresh head, without labels */
-    int32_t reserved;
-    uint64_t seed; /* of a fresh head */
+    int32_t compute; /* how a pass computes with these weights: 0, as dtype says above; anything else is UNSUPPORTED today */
+    uint64_t seed;   /* of a fresh head */
 } tleg_expander_options;
 
-/* What a depth costs, as two straight lines: bytes(depth) = bytes_fixed + depth * bytes_per_layer, exactly the
- * memory of a materialised model and its session; ms(depth) likewise, for a whole batch, as measured. */
+/* What a depth costs, a materialised model and its session. Today every layer costs the same, so that two straight lines say it
+ * for every depth: bytes(depth) = bytes_fixed + depth * bytes_per_layer, exactly; ms(depth) likewise, for a whole batch, as
+ * measured. Should layers ever differ, `bytes` and `ms` stay exact and the lines become the nearest that lie above. */
 typedef struct tleg_cost {
     uint32_t struct_size; /* sizeof(tleg_cost) */
     int32_t least_depth;  /* the schedule's number of segments; 1 without one */
+    uint64_t bytes;       /* of the depth that was asked for */
     uint64_t bytes_fixed;
     uint64_t bytes_per_layer;
-    double ms_fixed; /* 0 when not measured */
+    double ms; /* of that depth; 0 when not measured, as are the two below */
+    double ms_fixed;
     double ms_per_layer;
 } tleg_cost;
 
@@ -76,16 +79,28 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_read(tleg_context *context, const t
 TLEG_API tleg_status TLEG_CALL tleg_expander_get_info(tleg_context *context, const tleg_expander *expander,
                                                       tleg_config *config);
 
+/* The name of a class, UTF-8; NULL past the end, or without names. Lives as long as the expander. */
+TLEG_API const char *TLEG_CALL tleg_expander_get_label(const tleg_expander *expander, int32_t index);
+
+/* Bytes that the expander holds; 0 for NULL. */
+TLEG_API uint64_t TLEG_CALL tleg_expander_get_memory(const tleg_expander *expander);
+
 /* A model of `depth` layers, least_depth to 1024. Errors: ARGUMENT (depth), MEMORY.
  *
  *     tleg_expander_expand(context, expander, 12, &model); */
 TLEG_API tleg_status TLEG_CALL tleg_expander_expand(tleg_context *context, const tleg_expander *expander, int32_t depth,
                                                     tleg_model **model);
 
-/* What depths cost at `batch` images on this context's threads; the milliseconds are measured (two short elastic
- * runs, medians) when `measure` is not 0. Errors: ARGUMENT, MEMORY. */
-TLEG_API tleg_status TLEG_CALL tleg_expander_get_cost(tleg_context *context, const tleg_expander *expander, int32_t batch,
-                                                      int32_t measure, tleg_cost *cost);
+/* The depths that the expander can give: as many layers as the schedule has segments (1 without one), and TLEG_MAX_DEPTH.
+ * Either pointer may be NULL. Errors: ARGUMENT. */
+TLEG_API tleg_status TLEG_CALL tleg_expander_get_depths(tleg_context *context, const tleg_expander *expander, int32_t *least,
+                                                        int32_t *most);
+
+/* What `depth` layers (0: the least) cost at `batch` images on this context's threads; the milliseconds are measured (two
+ * short elastic runs, medians) when `measure` is not 0. Errors: ARGUMENT, MEMORY, CANCELLED (the context's progress said so).
+ */
+TLEG_API tleg_status TLEG_CALL tleg_expander_get_cost(tleg_context *context, const tleg_expander *expander, int32_t depth,
+                                                      int32_t batch, int32_t measure, tleg_cost *cost);
 
 /* The deepest model that keeps within the budget, at most 1024 layers. *depth is 0 on failure.
  * Errors: ARGUMENT (also a budget without any limit), UNSUPPORTED (not even the shallowest fits;

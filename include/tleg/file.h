@@ -101,7 +101,7 @@ TLEG_API tleg_status TLEG_CALL tleg_file_get_tensor_info(tleg_context *context, 
                                                          tleg_tensor_info *info);
 
 /* Reads a tensor as it is stored. Errors: ARGUMENT, NOT_FOUND (no such name), UNSUPPORTED (an element type that is none
- * of TLEG_F32...), IO (also a file that became shorter), MEMORY, CANCELLED (the context's progress said so), and what a
+ * of TLEG_F32...), IO (also a file truncated meanwhile), MEMORY, CANCELLED (the context's progress said so), and what a
  * source's read returned. */
 TLEG_API tleg_status TLEG_CALL tleg_file_read_tensor(tleg_context *context, const tleg_file *file, const char *name,
                                                      tleg_tensor **tensor);

@@ -31,7 +31,7 @@ typedef struct tleg_learngene tleg_learngene;
 TLEG_API tleg_status TLEG_CALL tleg_learngene_create(tleg_context *context, const tleg_config *config, uint64_t seed,
                                                      tleg_learngene **gene);
 
-/* Reads a learngene file (UTF-8 path); `options` may be NULL. Weights of F16, BF16 and F64 become f32.
+/* Reads a learngene file (a path as file.h says); `options` may be NULL. Weights of F16, BF16 and F64 become f32.
  * What stands before every name ("module.", "model.") is taken off, and said to the context's log.
  * Errors: ARGUMENT, IO, FORMAT (what was expected and what was found: a missing or misshapen
  * tensor, a bad key, a model instead of a learngene), UNSUPPORTED (element type; a file that needs a newer libtleg, as
@@ -74,10 +74,24 @@ TLEG_API const char *TLEG_CALL tleg_learngene_get_metadata_key(const tleg_learng
 /* Fills *config up to its struct_size; `context` may be NULL: there is no text then. Errors: ARGUMENT. */
 TLEG_API tleg_status TLEG_CALL tleg_learngene_get_info(tleg_context *context, const tleg_learngene *gene, tleg_config *config);
 
+/* The name of a class, UTF-8; NULL past the end, or without names. Lives as long as the handle. */
+TLEG_API const char *TLEG_CALL tleg_learngene_get_label(const tleg_learngene *gene, int32_t index);
+
+/* Bytes that the learngene holds; 0 for NULL. */
+TLEG_API uint64_t TLEG_CALL tleg_learngene_get_memory(const tleg_learngene *gene);
+
+/* The number of tensors; 0 for NULL. */
+TLEG_API int64_t TLEG_CALL tleg_learngene_get_tensor_count(const tleg_learngene *gene);
+
+/* Element type (f32) and shape of a tensor, without a copy (info->data is NULL). `context` may be NULL.
+ * Errors: ARGUMENT, NOT_FOUND (no such name). */
+TLEG_API tleg_status TLEG_CALL tleg_learngene_get_tensor_info(tleg_context *context, const tleg_learngene *gene,
+                                                              const char *name, tleg_tensor_info *info);
+
 /* The name of the tensor at `index`, as in the file; NULL past the end. */
 TLEG_API const char *TLEG_CALL tleg_learngene_get_tensor_name(const tleg_learngene *gene, int64_t index);
 
-/* A copy of a tensor, f32, row-major. Errors: ARGUMENT (also an unknown name), MEMORY. */
+/* A copy of a tensor, f32, row-major. Errors: ARGUMENT, NOT_FOUND (no such name), MEMORY. */
 TLEG_API tleg_status TLEG_CALL tleg_learngene_copy_tensor(tleg_context *context, const tleg_learngene *gene, const char *name,
                                                           tleg_tensor **tensor);
 

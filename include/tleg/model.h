@@ -13,12 +13,12 @@ extern "C" {
 
 typedef struct tleg_model tleg_model;
 
-/* Reads a model file under timm's names (UTF-8 path); `options` may be NULL. What stands before every name ("module.",
- * "model.") is taken off, and said to the context's log. A file whose tensors are all F16 or all BF16 stays in that type; any
- * other becomes f32. Errors: ARGUMENT, IO, FORMAT (what was expected and what was found; also a learngene instead of a model),
- * UNSUPPORTED (element type; a file that needs a newer libtleg, as
- * tleg.needs or a tensor among the blocks says that is unknown; another architecture), MEMORY, CANCELLED (the context's
- * progress said so). Unknown tensors outside the blocks are listed in tleg_config.ignored, unknown keys said to the log. */
+/* Reads a model file under timm's names (a path as file.h says); `options` may be NULL. What stands before every name
+ * ("module.", "model.") is taken off, and said to the context's log. A file whose tensors are all F16 or all BF16 stays in that
+ * type; any other becomes f32. Errors: ARGUMENT, IO, FORMAT (what was expected and what was found; also a learngene instead of
+ * a model), UNSUPPORTED (element type; a file that needs a newer libtleg, as tleg.needs or a tensor among the blocks says that
+ * is unknown; another architecture), MEMORY, CANCELLED (the context's progress said so). Unknown tensors outside the blocks are
+ * listed in tleg_config.ignored, unknown keys said to the log. */
 TLEG_API tleg_status TLEG_CALL tleg_model_open(tleg_context *context, const char *path, const tleg_open_options *options,
                                                tleg_model **model);
 
@@ -51,10 +51,24 @@ TLEG_API const char *TLEG_CALL tleg_model_get_metadata_key(const tleg_model *mod
 /* Fills *config up to its struct_size; `context` may be NULL: there is no text then. Errors: ARGUMENT. */
 TLEG_API tleg_status TLEG_CALL tleg_model_get_info(tleg_context *context, const tleg_model *model, tleg_config *config);
 
+/* The name of a class, UTF-8; NULL past the end, or without names. Lives as long as the handle. */
+TLEG_API const char *TLEG_CALL tleg_model_get_label(const tleg_model *model, int32_t index);
+
+/* Bytes that the model holds; 0 for NULL. */
+TLEG_API uint64_t TLEG_CALL tleg_model_get_memory(const tleg_model *model);
+
+/* The number of tensors; 0 for NULL. */
+TLEG_API int64_t TLEG_CALL tleg_model_get_tensor_count(const tleg_model *model);
+
+/* Element type (the model's element type) and shape of a tensor, without a copy (info->data is NULL). `context` may be NULL.
+ * Errors: ARGUMENT, NOT_FOUND (no such name). */
+TLEG_API tleg_status TLEG_CALL tleg_model_get_tensor_info(tleg_context *context, const tleg_model *model, const char *name,
+                                                          tleg_tensor_info *info);
+
 /* The name of the tensor at `index`, as in a file; NULL past the end. */
 TLEG_API const char *TLEG_CALL tleg_model_get_tensor_name(const tleg_model *model, int64_t index);
 
-/* A copy of a tensor, row-major, in the model's element type. Errors: ARGUMENT (also an unknown name), MEMORY. */
+/* A copy of a tensor, row-major, in the model's element type. Errors: ARGUMENT, NOT_FOUND (no such name), MEMORY. */
 TLEG_API tleg_status TLEG_CALL tleg_model_copy_tensor(tleg_context *context, const tleg_model *model, const char *name,
                                                       tleg_tensor **tensor);
 

@@ -85,7 +85,7 @@ TLEG_API tleg_status TLEG_CALL tleg_tokens_forward(tleg_context *context, const 
 TLEG_API tleg_status TLEG_CALL tleg_tokens_backward(tleg_context *context, const tleg_tensor *dy, tleg_tensor *dpatches,
                                                     tleg_tensor *dtokens, tleg_tensor *dpos);
 
-/* y (B, D) = the mean of x (B, N, D) over the tokens behind the first `prefix`, 0 to N - 1. */
+/* y (B, D) = the mean of x (B, N, D) over the tokens after the first `prefix`, 0 to N - 1. */
 TLEG_API tleg_status TLEG_CALL tleg_mean_pool_forward(tleg_context *context, const tleg_tensor *x, int32_t prefix,
                                                       tleg_tensor *y);
 /* dx is needed; the prefix tokens get 0. */

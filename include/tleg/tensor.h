@@ -46,8 +46,13 @@ TLEG_API tleg_status TLEG_CALL tleg_tensor_create(tleg_context *context, tleg_dt
  * Errors: as tleg_tensor_create, and ARGUMENT for data that is NULL (unless there are no
  * elements) or misaligned. */
 TLEG_API tleg_status TLEG_CALL tleg_tensor_wrap(tleg_context *context, tleg_dtype dtype, int32_t rank, const int64_t *shape,
-                                                void *data, void(TLEG_CALL *release)(void *host), void *host,
-                                                tleg_tensor **tensor);
+                                                void *data, tleg_done_fn release, void *host, tleg_tensor **tensor);
+
+/* The same over memory that may only be read: the tensor serves as an input, is refused as an output, and is lent out through
+ * DLPack as read-only. */
+TLEG_API tleg_status TLEG_CALL tleg_tensor_wrap_const(tleg_context *context, tleg_dtype dtype, int32_t rank,
+                                                      const int64_t *shape, const void *data, tleg_done_fn release, void *host,
+                                                      tleg_tensor **tensor);
 
 /* Fills *info up to info->struct_size. `context` may be NULL: there is no text then. Errors: ARGUMENT (NULL, struct_size too
  * small). */
@@ -55,7 +60,7 @@ TLEG_API tleg_status TLEG_CALL tleg_tensor_get_info(tleg_context *context, const
 
 /* Takes over a DLPack tensor on the CPU without a copy: honours byte_offset, takes NULL
  * strides as compact. A copy is made when its strides are not row-major or its address is
- * not aligned to its element; as an output, such a tensor would not reach the original.
+ * not aligned to its element (TLEG_TENSOR_COPIED in its flags); as an output, such a tensor would not reach the original.
  * A tensor that is marked read-only serves as an input, and is lent out again as read-only.
  * On success the library calls its deleter when the tensor is freed; on failure the caller
  * keeps it. Errors: ARGUMENT, UNSUPPORTED (another device, major version, element type or

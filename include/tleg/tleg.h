@@ -1,8 +1,8 @@
-/* All of libtleg's public headers but <tleg/dlpack.h>, which only hosts need that have no DLPack of their own. */
+/* All of libtleg's stable headers. Left out are <tleg/dlpack.h>, which only hosts need that have no DLPack of their own, and
+ * the experimental <tleg/train.h>, <tleg/augment.h> and <tleg/linearize.h>, which a host includes by name. */
 #ifndef TLEG_TLEG_H
 #define TLEG_TLEG_H
 
-#include <tleg/augment.h>
 #include <tleg/block.h>
 #include <tleg/config.h>
 #include <tleg/core.h>
@@ -14,6 +14,5 @@
 #include <tleg/ops.h>
 #include <tleg/session.h>
 #include <tleg/tensor.h>
-#include <tleg/train.h>
 
 #endif

@@ -1,8 +1,10 @@
 /* Training: learn a gene's base and ilayer, or tune one descendant's weights. Hand-written backward passes, AdamW, the recipe
- * of DeiT. EXPERIMENTAL until version 1.0: what this header declares may change.
+ * of DeiT. Not part of <tleg/tleg.h>. EXPERIMENTAL: what this header declares may change in any version.
  *
  * A trainer, like a session, serves one thread at a time; it computes on its context's threads. The same seed gives the same
- * bits, at any number of threads, at one processor level. */
+ * bits, at any number of threads, at one processor level.
+ *
+ * Numbers whose zero means a default can be asked to be zero by a negative number. */
 #ifndef TLEG_TRAIN_H
 #define TLEG_TRAIN_H
 
@@ -23,6 +25,13 @@ enum {
     TLEG_DEPTH_SANDWICH = 3 /* the deepest, the shallowest and a random depth in every step; their mean loss counts */
 };
 
+/* The logits (batch, classes) of a teacher for images (batch, 3, image_size, image_size), image_floats of them in all. Each
+ * must be written: they are NaN before, and the pass fails with NUMERIC where one stays so. */
+typedef tleg_status(TLEG_CALL *tleg_teacher_fn)(void *host, int64_t batch, const float *images, size_t image_floats,
+                                                int32_t classes, float *logits);
+/* Sums `count` values over all ranks of a data-parallel run, in place, with the same result on each. */
+typedef tleg_status(TLEG_CALL *tleg_all_reduce_fn)(void *host, float *values, size_t count);
+
 typedef struct tleg_trainer_options {
     uint32_t struct_size;       /* sizeof(tleg_trainer_options) */
     int32_t batch;              /* needed: images computed at once; the most in one tleg_trainer_backward */
@@ -37,25 +46,22 @@ typedef struct tleg_trainer_options {
     double alpha; /* weight of the teacher's loss against the labels' (0: no teacher is asked); with 1 labels are not needed */
     double tau;   /* temperature of the teacher's loss (1) */
     double smoothing;    /* of labels given as numbers (0) */
-    double weight_decay; /* (0.05); never on vectors, pos_embed, cls_token and, in a model, dist_token. Negative: none */
-    double beta1, beta2; /* (0.9, 0.999) */
+    double weight_decay; /* (0.05); never on vectors, pos_embed, cls_token and, in a model, dist_token. Negative: 0 */
+    double beta1, beta2; /* (0.9, 0.999); negative: 0 */
     double epsilon;      /* of AdamW (1e-8) */
     double clip;         /* largest norm of all gradients together; 0: none */
     double drop_path;    /* stochastic depth: the last block's rate, linear from 0 over the blocks (0) */
     double ema;          /* decay of the moving average of the parameters, such as 0.99996; 0: none */
     uint64_t seed;       /* of depths and dropped paths */
 
-    /* Both callbacks run on the thread that called the trainer, may not use the trainer, and must stay callable as long as it
-     * lives; what they are handed is theirs until they return. A status other than TLEG_OK stops the call with it: gradients
-     * are then undefined until tleg_trainer_forget. teacher writes its logits (batch, classes) for the images of this very
-     * call, after augmentation. It is asked once a call of tleg_trainer_backward; not when a batch brings its own, or when
-     * alpha is 0. */
-    tleg_status(TLEG_CALL *teacher)(void *host, const float *images, int64_t batch, float *logits);
-    void *teacher_host;
-
-    /* Sums `count` gradients over all ranks of a data-parallel run, in place, with the same result on each; called once in
+    /* Both callbacks run on the thread that called the trainer; what they are handed is theirs until they return. They may not
+     * use the trainer: its calls give TLEG_ERROR_STATE then. A status other than TLEG_OK stops the call with it: gradients are
+     * then undefined until tleg_trainer_forget. teacher is asked once a call of tleg_trainer_backward, for the images of this
+     * very call, after augmentation; not when a batch brings its own logits, or when alpha is 0. all_reduce is called once in
      * tleg_trainer_update, which then divides by `ranks`. */
-    tleg_status(TLEG_CALL *all_reduce)(void *host, float *values, size_t count);
+    tleg_teacher_fn teacher;
+    void *teacher_host;
+    tleg_all_reduce_fn all_reduce;
     void *all_reduce_host;
     int32_t ranks; /* (1) */
     /* What the blocks multiply: TLEG_F32 (0 too); or TLEG_BF16, mixed precision: both factors of the blocks' products, forward
@@ -85,27 +91,29 @@ typedef struct tleg_train_loss {
                         SANDWICH; 0 without either */
 } tleg_train_loss;
 
-/* A trainer over a learngene's parameters, or over a model's (f32). Exactly one of `gene` and `model` is given; neither is
- * changed or needed afterwards. Errors: ARGUMENT (names the member), UNSUPPORTED (an option this library does not know),
- * MEMORY. */
-TLEG_API tleg_status TLEG_CALL tleg_trainer_create(tleg_context *context, const tleg_learngene *gene, const tleg_model *model,
+/* A trainer over a learngene's parameters, or over a model's (f32); neither is changed or needed afterwards. Errors: ARGUMENT
+ * (names the member), UNSUPPORTED (an option this library does not know), MEMORY. */
+TLEG_API tleg_status TLEG_CALL tleg_trainer_create(tleg_context *context, const tleg_learngene *gene,
                                                    const tleg_trainer_options *options, tleg_trainer **trainer);
+TLEG_API tleg_status TLEG_CALL tleg_trainer_create_for_model(tleg_context *context, const tleg_model *model,
+                                                             const tleg_trainer_options *options, tleg_trainer **trainer);
 
 /* The bytes that creating such a trainer allocates, exactly; no step allocates. Errors: as tleg_trainer_create. */
 TLEG_API tleg_status TLEG_CALL tleg_trainer_get_memory(tleg_context *context, const tleg_learngene *gene,
-                                                       const tleg_model *model, const tleg_trainer_options *options,
-                                                       uint64_t *bytes);
+                                                       const tleg_trainer_options *options, uint64_t *bytes);
+TLEG_API tleg_status TLEG_CALL tleg_trainer_get_memory_for_model(tleg_context *context, const tleg_model *model,
+                                                                 const tleg_trainer_options *options, uint64_t *bytes);
 
 /* One forward and backward pass: adds share * d loss / d parameter to the gradients. *loss (may be NULL) is filled.
  * Errors: ARGUMENT (also: a label out of range, no labels where alpha < 1, no teacher where alpha > 0), NUMERIC (a loss that is
- * not finite: the text names the step and the part of the loss; gradients are then undefined until tleg_trainer_forget), and
- * what the teacher returned. */
+ * not finite: the text names the step and the part of the loss), and what the teacher or the context's parallel returned.
+ * Gradients are undefined after the last three, until tleg_trainer_forget. */
 TLEG_API tleg_status TLEG_CALL tleg_trainer_backward(tleg_trainer *trainer, const tleg_train_batch *batch,
                                                      tleg_train_loss *loss);
 
 /* Ends a step: all-reduce, clipping, AdamW with this learning rate, moving average; gradients become zero.
- * Errors: ARGUMENT (a rate below 0 or not finite), NUMERIC (a gradient's norm is not finite: nothing is changed), and what
- * all_reduce returned. */
+ * Errors: ARGUMENT (a rate below 0 or not finite), STATE (gradients are undefined, since a call failed), NUMERIC (a gradient's
+ * norm is not finite: nothing is changed), and what all_reduce or the context's parallel returned. */
 TLEG_API tleg_status TLEG_CALL tleg_trainer_update(tleg_trainer *trainer, double learning_rate);
 
 /* Makes all gradients zero and draws the step's depth anew. NULL is allowed. */
@@ -114,7 +122,8 @@ TLEG_API void TLEG_CALL tleg_trainer_forget(tleg_trainer *trainer);
 /* Steps done. 0 for NULL. */
 TLEG_API int64_t TLEG_CALL tleg_trainer_get_steps(const tleg_trainer *trainer);
 
-/* A copy of a gradient, under the parameter's own name, f32, row-major. Errors: ARGUMENT (also an unknown name), MEMORY. */
+/* A copy of a gradient, under the parameter's own name, f32, row-major. Errors: ARGUMENT, NOT_FOUND (no such
+ * parameter), MEMORY. */
 TLEG_API tleg_status TLEG_CALL tleg_trainer_copy_gradient(tleg_context *context, const tleg_trainer *trainer, const char *name,
                                                           tleg_tensor **tensor);
 
@@ -149,24 +158,17 @@ typedef struct tleg_train_rate {
     uint32_t struct_size; /* sizeof(tleg_train_rate) */
     int32_t epochs;       /* needed: E */
     int32_t warmup;       /* epochs of warm-up: W (0) */
-    int32_t reserved;
-    double peak;  /* needed: lr */
-    double start; /* of the warm-up (1e-6) */
-    double end;   /* of the cosine (1e-5) */
+    int32_t reserved;     /* 0 */
+    double peak;          /* needed: lr */
+    double start;         /* of the warm-up (1e-6); negative: 0 */
+    double end;           /* of the cosine (1e-5); negative: 0 */
 } tleg_train_rate;
 
 /* The rate of an epoch, as DeiT's recipe sets it: epochs 0 and 1 use r(0), then e uses r(e - 1), where
  * r(t) = start + t (peak - start) / W for t < W, else end + (peak - end) (1 + cos(pi t / E)) / 2. Errors: ARGUMENT,
- * UNSUPPORTED (an option this library does not know). */
-TLEG_API tleg_status TLEG_CALL tleg_train_rate_of_epoch(const tleg_train_rate *rate, int32_t epoch, double *learning_rate);
-
-/* ---- linearize ---- */
-/* The gene whose layers come closest to a model's, by least squares: at each place of each site, the straight line over
- * (l-1)/L, l = 1..L, through the model's L values. r2 (TLEG: norm1, norm2, qkv, proj, fc1, fc2) gets the share of the
- * layers' variance that the lines explain, weights and biases together (1 where the layers do not differ; all 0 on failure), or
- * is NULL. Errors: ARGUMENT (a model of depth 1), NUMERIC (a weight that is not finite: the text names it), MEMORY. */
-TLEG_API tleg_status TLEG_CALL tleg_learngene_linearize(tleg_context *context, const tleg_model *model, double r2[6],
-                                                        tleg_learngene **gene);
+ * UNSUPPORTED (an option this library does not know). `context` may be NULL: there is no text then. */
+TLEG_API tleg_status TLEG_CALL tleg_train_rate_of_epoch(tleg_context *context, const tleg_train_rate *rate, int32_t epoch,
+                                                        double *learning_rate);
 
 #ifdef __cplusplus
 }

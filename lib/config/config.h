@@ -33,6 +33,8 @@ struct tleg_config_texts {
 };
 /* Whether a metadata key is the host's own: neither "tleg.*" nor "format". */
 bool tleg_key_is_free(const char *key);
+/* A class name, or NULL. */
+const char *tleg_config_label(const tleg_config *config, int32_t index);
 /* The value of a key that was kept; NULL when there is none. */
 const char *tleg_config_pair(const struct tleg_vit_config *config, const char *key);
 /* Copies the texts and points config at the copies; config->allocator is set, and config->texts is NULL. */

@@ -1,6 +1,7 @@
 /* The names and shapes of what is outside the blocks, as timm and the learngene's authors write them; sites.c has the blocks'.
  */
 #include "config/spec.h"
+#include "tensor/tensor.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -94,4 +95,11 @@ size_t tleg_spec_count(const struct tleg_spec *spec) {
     if (spec->name[0] == '\0' || !tleg_size_product(spec->shape, spec->rank, &count))
         return 0;
     return count;
+}
+
+tleg_status tleg_spec_info(tleg_context *context, const struct tleg_spec *spec, tleg_dtype dtype, tleg_tensor_info *info) {
+    tleg_tensor_info own = {
+        .dtype = dtype, .rank = spec->rank, .bytes = (uint64_t)tleg_spec_count(spec) * tleg_dtype_size(dtype)};
+    memcpy(own.shape, spec->shape, sizeof spec->shape);
+    return tleg_info_write(context, "tleg_tensor_info", &own, sizeof own, info, TLEG_LEAST_TENSOR_INFO);
 }

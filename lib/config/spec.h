@@ -4,6 +4,7 @@
 
 #include "kernels/kernels.h"
 #include <tleg/config.h>
+#include <tleg/tensor.h>
 
 /* ---- the parts of a block: sites (sites.c) ----
  * In the order of the schedule's documentation; tleg_site_key and tleg_site_name are public. */
@@ -56,6 +57,8 @@ enum tleg_slot {
 void tleg_outer_spec(const tleg_config *config, enum tleg_slot slot, struct tleg_spec *spec);
 /* A block's tensor, without the prefix: "attn.qkv.weight" (3D, D) and so on; an empty name where the configuration has none. */
 void tleg_site_spec(const tleg_config *config, enum tleg_site site, bool bias, struct tleg_spec *spec);
+/* Fills *info up to its struct_size as a public call does: type and shape, no data. ARGUMENT. */
+tleg_status tleg_spec_info(tleg_context *context, const struct tleg_spec *spec, tleg_dtype dtype, tleg_tensor_info *info);
 /* The number of elements of a spec; 0 for an empty one. Checked configurations do not overflow. */
 size_t tleg_spec_count(const struct tleg_spec *spec);
 int32_t tleg_config_grid(const tleg_config *config);                    /* patches along a side */

@@ -33,6 +33,10 @@ bool tleg_key_is_free(const char *key) {
     return strncmp(key, "tleg.", 5) != 0 && strcmp(key, "format") != 0;
 }
 
+const char *tleg_config_label(const tleg_config *config, int32_t index) {
+    return index >= 0 && index < config->label_count ? config->labels[index] : NULL;
+}
+
 const char *tleg_config_pair(const struct tleg_vit_config *config, const char *key) {
     for (int64_t k = 0; k < config->pair_count; k++)
         if (strcmp(config->pairs[k].key, key) == 0)

@@ -39,11 +39,17 @@ void *tleg_alloc_zero(const struct tleg_allocator *allocator, size_t size);
 /* `size` is what tleg_alloc got. NULL is allowed. */
 void tleg_release(const struct tleg_allocator *allocator, void *memory, size_t size);
 
+/* ---- UTF-8 (utf8.c) ---- */
+/* The length in bytes, 1 to 4, of the UTF-8 character at the start of text[0..length); 0 when it is none. */
+size_t tleg_utf8_step(const unsigned char *text, size_t length);
+bool tleg_utf8_valid(const char *text);
+
 /* ---- errors (error.c) ---- */
 struct tleg_error {
     tleg_status status;
     int32_t os_error; /* the system's number for it, or 0 */
-    char text[1016];  /* cut at a whole UTF-8 character when longer */
+    char text[1016];  /* UTF-8, of which whole characters when it was longer; what was none (a path may hold any bytes)
+                        stands as \xNN */
 };
 /* Copies as many whole UTF-8 characters as `bytes` bytes hold, a final 0 among them. */
 void tleg_text_cut(const char *text, char *out, size_t bytes);

@@ -28,13 +28,35 @@ void tleg_text_cut(const char *text, char *out, size_t bytes) {
     out[length] = '\0';
 }
 
+/* The raw text, in which each byte that is not UTF-8 stands as \xNN, cut at a whole character. */
+static void escape(char text[TEXT_SIZE], const char *raw) {
+    static const char digits[] = "0123456789abcdef";
+    size_t at = 0, left = strlen(raw);
+    while (left > 0) {
+        const size_t step = tleg_utf8_step((const unsigned char *)raw, left), room = step ? step : 4;
+        if (at + room >= TEXT_SIZE)
+            break;
+        const unsigned char byte = (unsigned char)*raw;
+        if (step)
+            memcpy(text + at, raw, step);
+        else
+            memcpy(text + at, (const char[4]){'\\', 'x', digits[byte >> 4], digits[byte & 15]}, 4);
+        at += room;
+        raw += step ? step : 1;
+        left -= step ? step : 1;
+    }
+    text[at] = '\0';
+}
+
 static void format_text(char text[TEXT_SIZE], const char *format, va_list arguments) TLEG_PRINTF(2, 0);
 static void format_text(char text[TEXT_SIZE], const char *format, va_list arguments) {
-    const int written = vsnprintf(text, TEXT_SIZE, format, arguments);
+    char raw[TEXT_SIZE];
+    const int written = vsnprintf(raw, TEXT_SIZE, format, arguments);
     if (written < 0)
-        text[0] = '\0';
+        raw[0] = '\0';
     else if (written >= TEXT_SIZE)
-        text[whole_characters(text, TEXT_SIZE - 1)] = '\0';
+        raw[whole_characters(raw, TEXT_SIZE - 1)] = '\0';
+    escape(text, raw);
 }
 
 static void set_text(struct tleg_error *error, tleg_status status, const char *format, va_list arguments) TLEG_PRINTF(3, 0);

@@ -271,7 +271,7 @@ static void take_digit(struct decimal *number, char digit, bool fraction) {
     number->exponent -= fraction;
 }
 
-/* The digits before and behind the point; the end, or NULL when there is none. */
+/* The digits before and after the point; the end, or NULL when there is none. */
 static const char *read_digits(const char *at, const char *end, struct decimal *number) {
     bool any = false;
     for (; is_digit(at, end); at++, any = true)

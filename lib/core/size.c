@@ -22,7 +22,7 @@ size_t tleg_size_align(size_t size) {
 
 bool tleg_size_product(const int64_t *shape, int32_t rank, size_t *out) {
     size_t product = 1;
-    bool empty = false; /* a size of 0 excuses the others from fitting, in whatever order they come */
+    bool empty = false; /* a size of 0 makes the product 0 even if the others overflow, in any order */
     bool fits = true;
     for (int32_t i = 0; i < rank; i++) {
         if (shape[i] < 0)

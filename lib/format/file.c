@@ -37,13 +37,14 @@ static tleg_status check_start(tleg_context *context, const struct tleg_file *fi
                          file->label, size);
     if (header > TLEG_FILE_HEADER_LIMIT)
         return tleg_fail(context, TLEG_ERROR_FORMAT,
-                         "%s is no safetensors file, or damaged: its header would be %llu bytes long, the limit is %d",
+                         "%s is not a safetensors file, or damaged: its header would be %llu bytes long, the limit is %d",
                          file->label, (unsigned long long)header, TLEG_FILE_HEADER_LIMIT);
     if (!fits)
         return tleg_fail(context, TLEG_ERROR_FORMAT,
                          "%s is truncated, or no safetensors file: its header would be %llu bytes long, the file has %llu",
                          file->label, (unsigned long long)header, size);
-    return tleg_fail(context, TLEG_ERROR_FORMAT, "%s is no safetensors file: its header does not begin with '{'", file->label);
+    return tleg_fail(context, TLEG_ERROR_FORMAT, "%s is not a safetensors file: its header does not begin with '{'",
+                     file->label);
 }
 
 /* The file's first `bytes`, which must be there. */
@@ -51,7 +52,7 @@ static tleg_status read_text(tleg_context *context, const struct tleg_file *file
     size_t got;
     tleg_status status = tleg_source_read(context, file, 0, bytes, text, &got);
     if (status == TLEG_OK && got < bytes)
-        return tleg_fail(context, TLEG_ERROR_IO, "%s became shorter while its header was read", file->label);
+        return tleg_fail(context, TLEG_ERROR_IO, "%s was truncated while its header was read", file->label);
     return status;
 }
 

@@ -16,7 +16,7 @@ tleg_status tleg_file_read_bytes(tleg_context *context, const tleg_file *file, c
     size_t done;
     tleg_status status = tleg_source_read(context, file, file->data_start + entry->offset + first, bytes, out, &done);
     if (status == TLEG_OK && done < bytes)
-        return tleg_fail(context, TLEG_ERROR_IO, "%s: tensor '%s': the file became shorter since it was opened", file->label,
+        return tleg_fail(context, TLEG_ERROR_IO, "%s: tensor '%s': the file was truncated after it was opened", file->label,
                          entry->name);
     return status;
 }
@@ -76,12 +76,12 @@ static const struct tleg_entry *need(tleg_context *context, const tleg_file *fil
         return entry;
     const char *nearest = tleg_file_nearest(file, name);
     if (nearest)
-        tleg_fail(context, TLEG_ERROR_FORMAT, "%s: no tensor '%s'; did you mean '%s'?", file->label, name, nearest);
+        tleg_fail(context, TLEG_ERROR_NOT_FOUND, "%s: no tensor '%s'; did you mean '%s'?", file->label, name, nearest);
     else if (file->entry_count > 0)
-        tleg_fail(context, TLEG_ERROR_FORMAT, "%s: no tensor '%s'; the file holds %zu, the first is '%s'", file->label, name,
+        tleg_fail(context, TLEG_ERROR_NOT_FOUND, "%s: no tensor '%s'; the file holds %zu, the first is '%s'", file->label, name,
                   file->entry_count, file->entries[0].name);
     else
-        tleg_fail(context, TLEG_ERROR_FORMAT, "%s: no tensor '%s'; the file holds none", file->label, name);
+        tleg_fail(context, TLEG_ERROR_NOT_FOUND, "%s: no tensor '%s'; the file holds none", file->label, name);
     return NULL;
 }
 
@@ -92,7 +92,7 @@ tleg_status TLEG_CALL tleg_file_get_tensor_info(tleg_context *context, const tle
                          "tleg_file_get_tensor_info: context, file, name and info must not be NULL");
     const struct tleg_entry *entry = need(context, file, name);
     if (!entry)
-        return TLEG_ERROR_FORMAT;
+        return TLEG_ERROR_NOT_FOUND;
     tleg_tensor_info own = {.dtype = entry->dtype, .rank = entry->rank, .bytes = entry->bytes};
     memcpy(own.shape, entry->shape, sizeof own.shape);
     return tleg_info_write(context, "tleg_tensor_info", &own, sizeof own, info, TLEG_LEAST_TENSOR_INFO);
@@ -106,7 +106,7 @@ tleg_status TLEG_CALL tleg_file_read_tensor(tleg_context *context, const tleg_fi
                          "tleg_file_read_tensor: context, file, name and tensor must not be NULL");
     const struct tleg_entry *entry = need(context, file, name);
     if (!entry)
-        return TLEG_ERROR_FORMAT;
+        return TLEG_ERROR_NOT_FOUND;
     if (entry->dtype == 0)
         return foreign_type(context, file, entry);
     tleg_tensor *tensor;

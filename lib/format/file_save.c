@@ -18,7 +18,7 @@ tleg_status tleg_save_options_read(tleg_context *context, const tleg_save_option
     *own = (tleg_save_options){0};
     if (!host)
         return TLEG_OK;
-    tleg_status status = tleg_options_read(context, "tleg_save_options", host, own, sizeof *own, sizeof *own);
+    tleg_status status = tleg_options_read(context, "tleg_save_options", host, own, sizeof *own, TLEG_LEAST_SAVE_OPTIONS);
     const uint32_t known = path ? TLEG_SAVE_NO_SYNC : 0;
     if (status == TLEG_OK && own->flags & ~known)
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_save_options: unknown flags 0x%x%s", (unsigned)own->flags,

@@ -73,7 +73,7 @@ size_t tleg_json_size(const struct tleg_json *json, size_t token); /* members of
 /* The token after `token` and all that it holds: walk an array from token+1, an object key, value, key, value ... */
 size_t tleg_json_next(const struct tleg_json *json, size_t token);
 /* A string unescaped to UTF-8 with a NUL (embedded NUL refused) into out[capacity]; its length, or SIZE_MAX when it does
- * not fit or is no string. The unescaped text is never longer than the escaped one. */
+ * not fit or is not a string. The unescaped text is never longer than the escaped one. */
 size_t tleg_json_string(const struct tleg_json *json, size_t token, char *out, size_t capacity);
 bool tleg_json_integer(const struct tleg_json *json, size_t token, int64_t *value);
 /* A token as it is written (a string without its quotes), `length` bytes without a NUL. */
@@ -114,8 +114,5 @@ tleg_status tleg_writer_put(tleg_context *context, struct tleg_writer *writer, i
 tleg_status tleg_writer_commit(tleg_context *context, struct tleg_writer *writer);
 /* Removes the temporary file unless it was committed. NULL is allowed. */
 void tleg_writer_free(struct tleg_writer *writer);
-
-/* ---- text (text.c) ---- */
-bool tleg_utf8_valid(const char *text);
 
 #endif

@@ -58,7 +58,7 @@ static tleg_status read_dtype(const struct header *header, size_t token, struct 
         return bad_tensor(header, entry->name, "dtype", "a string", token);
     const struct tleg_stored_type *type = length == SIZE_MAX ? NULL : tleg_stored_type_find(name);
     if (!type)
-        return tleg_fail(header->context, TLEG_ERROR_FORMAT, "%s: tensor '%s': '%s' is no dtype of the safetensors format",
+        return tleg_fail(header->context, TLEG_ERROR_FORMAT, "%s: tensor '%s': '%s' is not a dtype of the safetensors format",
                          header->file->label, entry->name, length == SIZE_MAX ? "(long text)" : name);
     entry->type_name = type->name;
     entry->dtype = type->dtype;
@@ -145,7 +145,7 @@ static tleg_status read_tensor(struct header *header, size_t key, struct tleg_en
             member++;
         if (member == MEMBERS || seen[member])
             return tleg_fail(header->context, TLEG_ERROR_FORMAT, "%s: tensor '%s': member '%s' %s", header->file->label,
-                             entry->name, name, member == MEMBERS ? "is unknown" : "stands there twice");
+                             entry->name, name, member == MEMBERS ? "is unknown" : "appears twice");
         seen[member] = true;
         status = members[member].read(header, name_token + 1, entry);
         if (status != TLEG_OK)

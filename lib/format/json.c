@@ -166,7 +166,7 @@ bool tleg_json_integer(const struct tleg_json *json, size_t token, int64_t *valu
             return false;
         sum = sum * 10 - digit;
     }
-    if (negative ? sum == 0 : sum == INT64_MIN) /* -0 is no integer: others read it as a floating-point number */
+    if (negative ? sum == 0 : sum == INT64_MIN) /* -0 is not an integer: others read it as a floating-point number */
         return false;
     *value = negative ? sum : -sum;
     return true;

@@ -114,7 +114,7 @@ static bool string(struct scan *scan) {
         }
         size_t step = tleg_utf8_step((const unsigned char *)scan->text + scan->at, scan->length - scan->at);
         if (step == 0)
-            return fails(scan, "no UTF-8");
+            return fails(scan, "not valid UTF-8");
         scan->at += step;
     }
     return true;

@@ -6,8 +6,6 @@
 #include "format/format.h"
 
 /* ---- text.c ---- */
-/* The length in bytes, 1 to 4, of the UTF-8 character at the start of text[0..length); 0 when it is none. */
-size_t tleg_utf8_step(const unsigned char *text, size_t length);
 /* Sorts in place (heapsort: no memory, no recursion). Items are at most TLEG_SORT_WIDTH bytes wide. */
 enum { TLEG_SORT_WIDTH = 128 };
 void tleg_sort(void *items, size_t count, size_t width, int (*compare)(const void *a, const void *b));
@@ -92,7 +90,7 @@ tleg_status tleg_file_index_names(tleg_context *context, const struct tleg_file 
 tleg_status tleg_shards_read(tleg_context *context, struct tleg_file *file, const char *text, size_t length, uint32_t flags);
 
 /* ---- sniff.c ---- */
-/* In plain words what the first bytes of a file that is no safetensors file look like ("it is a PNG picture"); NULL when
+/* In plain words what the first bytes of a file that is not a safetensors file look like ("it is a PNG picture"); NULL when
  * they look like nothing known. The text is static. */
 const char *tleg_sniff(const unsigned char *start, size_t length);
 /* Whether they begin an index of several files. */

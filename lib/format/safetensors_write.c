@@ -31,7 +31,7 @@ static tleg_status check_text(tleg_context *context, const char *what, const cha
     if (!text)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s must not be NULL", what);
     if (!tleg_utf8_valid(text))
-        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s is no UTF-8", what);
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s is not valid UTF-8", what);
     return TLEG_OK;
 }
 

@@ -1,5 +1,5 @@
 /* A model in several files: an index {"weight_map": {"tensor": "file beside it", ...}} as Hugging Face writes it, opened as one
- * file that holds the tensors it names. What else the shards hold is no part of it. */
+ * file that holds the tensors it names. What else the shards hold does not belong to it. */
 #include "format/private.h"
 
 #include <string.h>
@@ -59,7 +59,7 @@ static int compare_shards(const void *a, const void *b) {
     return strcmp(((const struct place *)a)->shard, ((const struct place *)b)->shard);
 }
 
-/* The places and, behind them, their texts: a text with its NUL needs less than its JSON with quotes. */
+/* The places and, after them, their texts: a text with its NUL needs less than its JSON with quotes. */
 static tleg_status read_places(struct merge *merge, const struct tleg_json *json) {
     const size_t map = find_map(json);
     if (tleg_json_size(json, map) == 0)
@@ -199,7 +199,7 @@ tleg_status tleg_shards_read(tleg_context *context, struct tleg_file *file, cons
 
 /* ---- one of them alone ---- */
 
-/* The digits at *at, which moves behind them: five or more, as they are padded; false when there are fewer. */
+/* The digits at *at, which moves past them: five or more, as they are padded; false when there are fewer. */
 static bool skip_digits(const char **at) {
     const char *start = *at;
     while (**at >= '0' && **at <= '9')

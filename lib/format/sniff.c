@@ -4,8 +4,8 @@
 #include <string.h>
 
 #define CONVERT                                                                                                                \
-    "probably a PyTorch checkpoint (.pth, .pt), not a safetensors file: convert it first, as libtleg's convert_checkpoint.py " \
-    "does"
+    "probably a PyTorch checkpoint (.pth, .pt), not a safetensors file: write its tensors as one first; libtleg's sources "    \
+    "come with a converter, convert_checkpoint.py"
 #define ZIP "a zip archive, " CONVERT
 #define PICKLE "a Python pickle, " CONVERT
 

@@ -43,8 +43,8 @@ static double median(double *t) {
 }
 
 /* The medians of RUNS runs at two depths, taken in turn, so that a machine whose speed drifts does so for both. */
-static tleg_status time_depths(tleg_session *session, const float *images, size_t floats, int64_t batch, const int32_t depth[2],
-                               double ms[2]) {
+static tleg_status time_depths(tleg_context *context, tleg_session *session, const float *images, size_t floats, int64_t batch,
+                               const int32_t depth[2], double ms[2]) {
     double t[2][RUNS];
     tleg_status status = TLEG_OK;
     for (int run = -1; run < RUNS && !status; run++) /* run -1 warms up */
@@ -53,6 +53,8 @@ static tleg_status time_depths(tleg_session *session, const float *images, size_
             double start = now_ms();
             if (!status)
                 status = tleg_session_run(session, batch, images, floats, NULL, 0, NULL, 0);
+            if (!status)
+                status = tleg_work_step(context, 1);
             if (run >= 0)
                 t[i][run] = now_ms() - start;
         }
@@ -76,7 +78,7 @@ static tleg_status measure(tleg_context *context, const tleg_expander *e, const 
     if (!status)
         status = tleg_session_create_elastic(context, e, depth[0], options, &session);
     if (!status)
-        status = time_depths(session, images, bytes / sizeof(float), batch, depth, ms);
+        status = time_depths(context, session, images, bytes / sizeof(float), batch, depth, ms);
     if (!status && depth[1] > depth[0]) {
         cost->ms_per_layer = fmax((ms[1] - ms[0]) / (depth[1] - depth[0]), 0);
         cost->ms_fixed = fmax(ms[0] - depth[0] * cost->ms_per_layer, 0);
@@ -94,17 +96,41 @@ static tleg_status get_cost(tleg_context *context, const tleg_expander *e, int32
     tleg_session_options options = {.struct_size = sizeof options, .batch = batch ? batch : 1};
     *cost = (tleg_cost){.struct_size = sizeof *cost, .least_depth = e->least_depth};
     tleg_status status = count_bytes(context, e, &options, cost);
-    if (!status && with_time)
+    if (status || !with_time)
+        return status;
+    status = tleg_work_begin(context, "measure", 2 * (RUNS + 1));
+    if (!status)
         status = measure(context, e, &options, cost);
-    return status;
+    return tleg_work_end(context, status);
 }
 
-TLEG_API tleg_status TLEG_CALL tleg_expander_get_cost(tleg_context *context, const tleg_expander *expander, int32_t batch,
-                                                      int32_t measure_time, tleg_cost *cost) {
+TLEG_API tleg_status TLEG_CALL tleg_expander_get_depths(tleg_context *context, const tleg_expander *expander, int32_t *least,
+                                                        int32_t *most) {
+    if (least)
+        *least = 0;
+    if (most)
+        *most = 0;
+    if (!expander)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_expander_get_depths: expander is NULL");
+    if (least)
+        *least = expander->least_depth;
+    if (most)
+        *most = TLEG_MAX_DEPTH;
+    return TLEG_OK;
+}
+
+TLEG_API tleg_status TLEG_CALL tleg_expander_get_cost(tleg_context *context, const tleg_expander *expander, int32_t depth,
+                                                      int32_t batch, int32_t measure_time, tleg_cost *cost) {
     if (!context || !expander || !cost)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_expander_get_cost: a pointer is NULL");
+    if (depth != 0 && (depth < expander->least_depth || depth > TLEG_MAX_DEPTH))
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "depth is %d, expected %d to %d, or 0 for the least", (int)depth,
+                         (int)expander->least_depth, TLEG_MAX_DEPTH);
     tleg_cost own;
     tleg_status status = get_cost(context, expander, batch, measure_time != 0, &own);
+    const int32_t layers = depth ? depth : expander->least_depth;
+    own.bytes = own.bytes_fixed + (uint64_t)layers * own.bytes_per_layer;
+    own.ms = own.ms_fixed + layers * own.ms_per_layer;
     if (!status)
         status = tleg_info_write(context, "tleg_cost", &own, sizeof own, cost, TLEG_LEAST_COST);
     return status;

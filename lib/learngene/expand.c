@@ -44,6 +44,7 @@ struct expansion {
     const int32_t *lengths;
     struct tleg_formed *layers;    /* each site's matrices: (TLEG_SITES, depth) */
     int64_t first[TLEG_SITES + 1]; /* stretch number where a site begins */
+    int64_t from;                  /* the first of those that are handed out now */
 };
 
 static void lay_out(struct expansion *x) {
@@ -60,9 +61,10 @@ static void lay_out(struct expansion *x) {
     }
 }
 
-static void expand_stretch(void *arg, int64_t stretch, char *lane) {
+static void expand_stretch(void *arg, int64_t item, char *lane) {
     (void)lane;
     const struct expansion *x = arg;
+    const int64_t stretch = x->from + item;
     const int32_t depth = x->model->config.c.depth;
     int site = 0;
     while (stretch >= x->first[site + 1])
@@ -88,13 +90,28 @@ static void expand_vectors(const struct expansion *x) {
         }
 }
 
+/* All stretches at once; for a host that asks how far it is, a few for each lane at a time. */
+static tleg_status expand_stretches(tleg_context *context, const struct tleg_exec *exec, struct expansion *x) {
+    enum { FEW = 8 };
+    const int64_t all = x->first[TLEG_SITES], most = context->progress ? (int64_t)FEW * exec->lanes : all;
+    tleg_status status = tleg_work_begin(context, "expand", (uint64_t)all);
+    for (x->from = 0; status == TLEG_OK && x->from < all; x->from += most) {
+        const int64_t count = all - x->from < most ? all - x->from : most;
+        tleg_for_each(exec, count, expand_stretch, x);
+        status = tleg_work_step(context, (uint64_t)count);
+    }
+    return tleg_work_end(context, status);
+}
+
 static tleg_status expand_layers(tleg_context *context, struct expansion *x) {
     struct tleg_exec exec = {.kernels = x->expander->kernels,
                              .team = context->team,
                              .lanes = tleg_team_lanes(context->team),
                              .outcome = tleg_context_begin(context)};
     lay_out(x);
-    tleg_for_each(&exec, x->first[TLEG_SITES], expand_stretch, x);
+    const tleg_status status = expand_stretches(context, &exec, x);
+    if (status != TLEG_OK)
+        return status;
     expand_vectors(x);
     return tleg_team_report(&context->error, &context->outcome);
 }
@@ -150,7 +167,7 @@ static void set_depth(const void *owner, int32_t depth, void *state) {
     tleg_expander_share_depth(owner, depth, state);
 }
 
-/* Forms a vector at *at and moves *at behind it. */
+/* Forms a vector at *at and moves *at past it. */
 static const float *form(const tleg_expander *e, const struct tleg_basis *basis, size_t count, float **at) {
     if (basis->count == 0)
         return NULL;

@@ -19,6 +19,8 @@ static tleg_status check_options(tleg_context *context, const tleg_expander_opti
     if (o->classes < 0 || o->classes > TLEG_MAX_CLASSES)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "expander: classes is %d, expected 1 to %d", o->classes,
                          TLEG_MAX_CLASSES);
+    if (o->compute != 0)
+        return tleg_fail(context, TLEG_ERROR_UNSUPPORTED, "tleg_expander_options.compute: expected 0, found %d", o->compute);
     return TLEG_OK;
 }
 
@@ -389,6 +391,14 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_get_info(tleg_context *context, con
     if (!expander)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_expander_get_info: expander is NULL");
     return tleg_info_write(context, "tleg_config", &expander->config.c, sizeof expander->config.c, config, TLEG_LEAST_CONFIG);
+}
+
+TLEG_API const char *TLEG_CALL tleg_expander_get_label(const tleg_expander *expander, int32_t index) {
+    return expander ? tleg_config_label(&expander->config.c, index) : NULL;
+}
+
+TLEG_API uint64_t TLEG_CALL tleg_expander_get_memory(const tleg_expander *expander) {
+    return expander ? sizeof *expander + expander->config.text_bytes + expander->bytes : 0;
 }
 
 tleg_expander *tleg_expander_share(const tleg_expander *expander) {

@@ -145,6 +145,28 @@ static const struct tleg_gene_tensor *find_tensor(const tleg_learngene *gene, co
     return NULL;
 }
 
+int64_t TLEG_CALL tleg_learngene_get_tensor_count(const tleg_learngene *gene) {
+    return gene ? gene->tensor_count : 0;
+}
+
+tleg_status TLEG_CALL tleg_learngene_get_tensor_info(tleg_context *context, const tleg_learngene *gene, const char *name,
+                                                     tleg_tensor_info *info) {
+    if (!gene || !name || !info)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_learngene_get_tensor_info: a pointer is NULL");
+    const struct tleg_gene_tensor *found = find_tensor(gene, name);
+    if (!found)
+        return tleg_fail(context, TLEG_ERROR_NOT_FOUND, "this learngene has no tensor \"%s\"", name);
+    return tleg_spec_info(context, &found->spec, TLEG_F32, info);
+}
+
+const char *TLEG_CALL tleg_learngene_get_label(const tleg_learngene *gene, int32_t index) {
+    return gene ? tleg_config_label(&gene->config.c, index) : NULL;
+}
+
+uint64_t TLEG_CALL tleg_learngene_get_memory(const tleg_learngene *gene) {
+    return gene ? sizeof *gene + gene->config.text_bytes + gene->bytes : 0;
+}
+
 tleg_status TLEG_CALL tleg_learngene_copy_tensor(tleg_context *context, const tleg_learngene *gene, const char *name,
                                                  tleg_tensor **tensor) {
     if (tensor)
@@ -153,7 +175,7 @@ tleg_status TLEG_CALL tleg_learngene_copy_tensor(tleg_context *context, const tl
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_learngene_copy_tensor: a pointer is NULL");
     const struct tleg_gene_tensor *found = find_tensor(gene, name);
     if (!found)
-        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "this learngene has no tensor \"%s\"", name);
+        return tleg_fail(context, TLEG_ERROR_NOT_FOUND, "this learngene has no tensor \"%s\"", name);
     const tleg_status status = tleg_tensor_create(context, TLEG_F32, found->spec.rank, found->spec.shape, tensor);
     if (status == TLEG_OK)
         memcpy((*tensor)->data, found->data, found->count * sizeof(float));

@@ -24,7 +24,7 @@ struct tleg_learngene {
     const struct tleg_gene_tensor *outer[TLEG_SLOTS]; /* NULL: none */
     const tleg_file *file; /* whose numbers are read when they are asked for; NULL: they are in memory. A host never sees one
                               with a file: it is what an expander is made of without a learngene in memory */
-    /* the rest is learngene.c's own: the tensors, and the memory behind all of these */
+    /* the rest is learngene.c's own: the tensors, and the memory of all of these */
     struct tleg_gene_tensor *tensors;
     int64_t tensor_count;
     void *memory;

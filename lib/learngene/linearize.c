@@ -9,7 +9,7 @@
 #include <float.h>
 #include <math.h>
 #include <string.h>
-#include <tleg/train.h>
+#include <tleg/linearize.h>
 
 /* What one tensor's fit needs, and the sums of a site. The layers are unpacked one at a time, twice: once for the lines, once
  * for what they leave over. */
@@ -109,6 +109,7 @@ static tleg_status fit_all(tleg_context *context, struct fit *fit, const tleg_le
         if (tensor->place.slot != TLEG_SLOT_NONE) {
             tleg_outer_get(fit->model->kernels, &fit->model->config.c, &fit->model->outer, tensor->place.slot, fit->scratch,
                            tensor->data);
+            status = tleg_work_step(context, 1);
             continue;
         }
         fit->deviation = fit->residual = 0;
@@ -116,6 +117,8 @@ static tleg_status fit_all(tleg_context *context, struct fit *fit, const tleg_le
         deviation[tensor->place.site] += fit->deviation;
         residual[tensor->place.site] += fit->residual;
         k++; /* the ilayer */
+        if (status == TLEG_OK)
+            status = tleg_work_step(context, 2);
     }
     for (int site = 0; site < TLEG_SITES; site++)
         r2[site] = deviation[site] > 0 ? 1 - residual[site] / deviation[site] : 1;
@@ -145,7 +148,10 @@ static tleg_status linearize(tleg_context *context, const tleg_model *model, dou
         return status;
     status = make_gene(context, model, &gene);
     if (status == TLEG_OK)
+        status = tleg_work_begin(context, "linearize", (uint64_t)gene->tensor_count);
+    if (status == TLEG_OK)
         status = fit_all(context, &fit, gene, r2);
+    status = tleg_work_end(context, status);
     tleg_release(&context->allocator, fit.memory, fit.bytes);
     if (status != TLEG_OK) {
         tleg_learngene_free(gene);
@@ -155,21 +161,24 @@ static tleg_status linearize(tleg_context *context, const tleg_model *model, dou
     return TLEG_OK;
 }
 
-tleg_status TLEG_CALL tleg_learngene_linearize(tleg_context *context, const tleg_model *model, double r2[6],
+tleg_status TLEG_CALL tleg_learngene_linearize(tleg_context *context, const tleg_model *model, double *r2, int32_t r2_count,
                                                tleg_learngene **gene) {
     double shares[TLEG_SITES] = {0};
     if (gene)
         *gene = NULL;
-    if (r2)
-        memcpy(r2, shares, sizeof shares);
+    for (int32_t i = 0; r2 && i < r2_count; i++)
+        r2[i] = 0;
     if (!context || !model || !gene)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_learngene_linearize: a pointer is NULL");
+    if (r2_count < 0 || (!r2 && r2_count > 0))
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_learngene_linearize: r2 holds %d numbers, expected %s",
+                         (int)r2_count, r2 ? "0 or more" : "0 where it is NULL");
     if (model->config.c.depth < 2)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT,
                          "linearize: the model has depth %d, expected 2 or more: a line needs two layers",
                          (int)model->config.c.depth);
     const tleg_status status = linearize(context, model, shares, gene);
-    if (status == TLEG_OK && r2)
-        memcpy(r2, shares, sizeof shares);
+    for (int32_t i = 0; status == TLEG_OK && i < r2_count && i < TLEG_SITES; i++)
+        r2[i] = shares[i];
     return status;
 }

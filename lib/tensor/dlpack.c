@@ -68,6 +68,7 @@ static tleg_status copy_elements(tleg_context *context, tleg_tensor *tensor, con
     if (!tensor->data)
         return tleg_fail_memory(context, "tleg_tensor_from_dlpack", tensor->bytes);
     tensor->owned = true;
+    tensor->copied = true;
     if (compact)
         memcpy(tensor->data, data, tensor->bytes);
     else

@@ -84,42 +84,63 @@ tleg_status TLEG_CALL tleg_tensor_create(tleg_context *context, int32_t dtype, i
     return TLEG_OK;
 }
 
-static tleg_status check_data(tleg_context *context, const tleg_tensor *tensor, const void *data) {
+static tleg_status check_data(tleg_context *context, const char *what, const tleg_tensor *tensor, const void *data) {
     if (!data && tensor->count > 0)
-        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_tensor_wrap: data is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: data is NULL", what);
     if ((uintptr_t)data % tleg_dtype_size(tensor->dtype) != 0)
-        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_tensor_wrap: data is not aligned to its element, %s",
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: data is not aligned to its element, %s", what,
                          tleg_dtype_name(tensor->dtype));
     return TLEG_OK;
 }
 
-tleg_status TLEG_CALL tleg_tensor_wrap(tleg_context *context, int32_t dtype, int32_t rank, const int64_t *shape, void *data,
-                                       void(TLEG_CALL *release)(void *host), void *host, tleg_tensor **tensor) {
+static tleg_status wrap(tleg_context *context, const char *what, int32_t dtype, int32_t rank, const int64_t *shape, void *data,
+                        tleg_tensor **tensor) {
     if (!tensor)
-        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_tensor_wrap: tensor is NULL");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: tensor is NULL", what);
     *tensor = NULL;
     if (!context)
         return TLEG_ERROR_ARGUMENT;
     tleg_tensor *made;
-    tleg_status status = tleg_tensor_new(context, "tleg_tensor_wrap", dtype, rank, shape, &made);
+    tleg_status status = tleg_tensor_new(context, what, dtype, rank, shape, &made);
     if (status)
         return status;
-    status = check_data(context, made, data);
+    status = check_data(context, what, made, data);
     if (status) {
         tleg_tensor_free(made);
         return status;
     }
     made->data = data;
-    made->release = release;
-    made->host = host;
     *tensor = made;
     return TLEG_OK;
+}
+
+tleg_status TLEG_CALL tleg_tensor_wrap(tleg_context *context, tleg_dtype dtype, int32_t rank, const int64_t *shape, void *data,
+                                       tleg_done_fn release, void *host, tleg_tensor **tensor) {
+    const tleg_status status = wrap(context, "tleg_tensor_wrap", dtype, rank, shape, data, tensor);
+    if (status == TLEG_OK) {
+        (*tensor)->release = release;
+        (*tensor)->host = host;
+    }
+    return status;
+}
+
+tleg_status TLEG_CALL tleg_tensor_wrap_const(tleg_context *context, tleg_dtype dtype, int32_t rank, const int64_t *shape,
+                                             const void *data, tleg_done_fn release, void *host, tleg_tensor **tensor) {
+    const tleg_status status =
+        wrap(context, "tleg_tensor_wrap_const", dtype, rank, shape, (void *)(uintptr_t)data, tensor); /* never written */
+    if (status == TLEG_OK) {
+        (*tensor)->read_only = true;
+        (*tensor)->release = release;
+        (*tensor)->host = host;
+    }
+    return status;
 }
 
 tleg_status TLEG_CALL tleg_tensor_get_info(tleg_context *context, const tleg_tensor *tensor, tleg_tensor_info *info) {
     if (!tensor)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_tensor_get_info: tensor is NULL");
     tleg_tensor_info own = {.dtype = tensor->dtype, .rank = tensor->rank, .data = tensor->data, .bytes = tensor->bytes};
+    own.flags = (tensor->read_only ? TLEG_TENSOR_READ_ONLY : 0u) | (tensor->copied ? TLEG_TENSOR_COPIED : 0u);
     memcpy(own.shape, tensor->shape, sizeof(own.shape));
     return tleg_info_write(context, "tleg_tensor_info", &own, sizeof(own), info, TLEG_LEAST_TENSOR_INFO);
 }

@@ -15,7 +15,7 @@ uint16_t tleg_f16_from_f32(float value);
 float tleg_f32_from_f16(uint16_t bits);
 uint16_t tleg_bf16_from_f32(float value);
 float tleg_f32_from_bf16(uint16_t bits);
-/* Floating types to f32; `in` need not be aligned; false when dtype is no floating type. */
+/* Floating types to f32; `in` need not be aligned; false when dtype is not a floating type. */
 bool tleg_convert_to_f32(int32_t dtype, const void *in, float *out, size_t count);
 /* f32 to TLEG_F32, TLEG_F16 or TLEG_BF16. */
 bool tleg_convert_from_f32(int32_t dtype, const float *in, void *out, size_t count);
@@ -29,8 +29,9 @@ struct tleg_tensor {
     size_t count, bytes;
     void *data;
     bool owned;     /* data, `bytes` long, comes from the allocator */
-    bool read_only; /* lent to us so: no output may go there, and we lend it out so */
-    void(TLEG_CALL *release)(void *host);
+    bool read_only; /* imported or wrapped read-only: never an output; exported read-only too */
+    bool copied;    /* imported by a copy, since its elements did not lie as ours do */
+    tleg_done_fn release;
     void *host;
 };
 /* A handle with its type and shape checked and all else unset, data NULL. Errors: as tleg_tensor_create; `what` begins the

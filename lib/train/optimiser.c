@@ -73,6 +73,7 @@ static tleg_status reduce(tleg_trainer *t) {
     if (!t->options.all_reduce)
         return TLEG_OK;
     tleg_status status = t->options.all_reduce(t->options.all_reduce_host, t->gradient, t->layout.params.floats);
+    t->undefined = status != TLEG_OK;
     return status ? tleg_error_set(&t->error, status, "step %lld: all_reduce gave status %d", (long long)(t->steps + 1), status)
                   : TLEG_OK;
 }
@@ -86,7 +87,7 @@ tleg_status tleg_trainer_apply(tleg_trainer *t, double learning_rate) {
     if (!isfinite(norm))
         return tleg_error_set(&t->error, TLEG_ERROR_NUMERIC, "step %lld: the gradient's norm is not finite",
                               (long long)(t->steps + 1));
-    const int former = errno; /* pow tells it when a power becomes too small for a number, after some thousand steps */
+    const int former = errno; /* pow() sets ERANGE once beta^t underflows, after some thousand steps */
     double clip = o->clip > 0 && norm > o->clip ? o->clip / norm : 1;
     struct update u = {.trainer = t,
                        .scale = (float)(clip / o->ranks),

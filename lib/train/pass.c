@@ -164,7 +164,11 @@ tleg_status tleg_trainer_ask(tleg_trainer *t, tleg_train_batch *batch) {
         return TLEG_OK;
     float *own = tleg_trainer_at(t, t->layout.teacher);
     batch->teacher_logits = own;
-    tleg_status status = t->options.teacher(t->options.teacher_host, batch->images, batch->size, own);
+    const int64_t classes = t->layout.net.classes, side = t->layout.net.image_size;
+    for (int64_t i = 0; i < batch->size * classes; i++)
+        own[i] = NAN; /* what is not written is seen */
+    tleg_status status = t->options.teacher(t->options.teacher_host, batch->size, batch->images,
+                                            (size_t)(batch->size * 3 * side * side), (int32_t)classes, own);
     return status
                ? tleg_error_set(&t->error, status, "step %lld: the teacher gave status %d", (long long)(t->steps + 1), status)
                : TLEG_OK;

@@ -70,6 +70,8 @@ struct tleg_trainer {
     struct tleg_vit_config config;    /* of the parameters' source */
     struct tleg_trainer_layout layout;
     bool is_gene;
+    bool busy;      /* a call computes, or asks a callback */
+    bool undefined; /* gradients: until they are forgotten */
     struct tleg_param *list;
     struct tleg_train_segment *segments[TLEG_SITES];
     int32_t *lengths[TLEG_SITES];                           /* as learned */

@@ -226,7 +226,7 @@ static tleg_status find_tensor(tleg_context *context, const tleg_trainer *t, con
                             tleg_file_label(file), name, tleg_shape_text(param->rank, param->shape, want));
 }
 
-/* Reads into `to`, laid out like the trainer's own arrays, one behind the other. */
+/* Reads into `to`, laid out like the trainer's own arrays, one after the other. */
 static tleg_status read_arrays(tleg_context *context, const tleg_trainer *t, const tleg_file *file, float *to) {
     size_t floats = t->layout.params.floats;
     tleg_status status = TLEG_OK;

@@ -37,6 +37,11 @@ static double or_default(double value, double otherwise) {
     return value == 0 ? otherwise : value;
 }
 
+/* Where zero is a number that makes sense: negative means it. */
+static double or_zero(double value, double otherwise) {
+    return value < 0 && isfinite(value) ? 0 : or_default(value, otherwise);
+}
+
 static tleg_status read_options(tleg_context *context, const tleg_trainer_options *host, tleg_trainer_options *o) {
     *o = (tleg_trainer_options){0};
     tleg_status status = tleg_options_read(context, "tleg_trainer_options", host, o, sizeof *o, TLEG_LEAST_TRAINER_OPTIONS);
@@ -46,19 +51,16 @@ static tleg_status read_options(tleg_context *context, const tleg_trainer_option
     o->ranks = o->ranks ? o->ranks : 1;
     o->dtype = o->dtype ? o->dtype : TLEG_F32;
     o->tau = or_default(o->tau, 1);
-    o->beta1 = or_default(o->beta1, 0.9);
-    o->beta2 = or_default(o->beta2, 0.999);
+    o->beta1 = or_zero(o->beta1, 0.9);
+    o->beta2 = or_zero(o->beta2, 0.999);
     o->epsilon = or_default(o->epsilon, 1e-8);
-    o->weight_decay = or_default(o->weight_decay, 0.05);
+    o->weight_decay = or_zero(o->weight_decay, 0.05);
     const char *bad = bad_option(o);
-    o->weight_decay = fmax(o->weight_decay, 0);
     return bad ? tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_trainer_options.%s", bad) : TLEG_OK;
 }
 
 static tleg_status lay_out(tleg_context *context, const tleg_learngene *gene, const tleg_model *model,
                            const tleg_trainer_options *host, tleg_trainer_options *own, struct tleg_trainer_layout *layout) {
-    if ((gene == NULL) == (model == NULL))
-        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "trainer: expected exactly one of a learngene and a model");
     tleg_status status = read_options(context, host, own);
     return status ? status : tleg_trainer_lay_out(context, gene, model, own, layout);
 }
@@ -67,19 +69,28 @@ static const struct tleg_vit_config *config_of(const tleg_learngene *gene, const
     return gene ? &gene->config : &model->config;
 }
 
-TLEG_API tleg_status TLEG_CALL tleg_trainer_get_memory(tleg_context *context, const tleg_learngene *gene,
-                                                       const tleg_model *model, const tleg_trainer_options *options,
-                                                       uint64_t *bytes) {
+static tleg_status get_memory(tleg_context *context, const tleg_learngene *gene, const tleg_model *model,
+                              const tleg_trainer_options *options, uint64_t *bytes) {
     if (bytes)
         *bytes = 0;
-    if (!context || !options || !bytes)
-        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_trainer_get_memory: a pointer is NULL");
+    if (!context || (!gene && !model) || !options || !bytes)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "the memory of a trainer: a pointer is NULL");
     tleg_trainer_options own;
     struct tleg_trainer_layout layout;
     tleg_status status = lay_out(context, gene, model, options, &own, &layout);
     if (!status)
         *bytes = layout.bytes + config_of(gene, model)->text_bytes;
     return status;
+}
+
+TLEG_API tleg_status TLEG_CALL tleg_trainer_get_memory(tleg_context *context, const tleg_learngene *gene,
+                                                       const tleg_trainer_options *options, uint64_t *bytes) {
+    return get_memory(context, gene, NULL, options, bytes);
+}
+
+TLEG_API tleg_status TLEG_CALL tleg_trainer_get_memory_for_model(tleg_context *context, const tleg_model *model,
+                                                                 const tleg_trainer_options *options, uint64_t *bytes) {
+    return get_memory(context, NULL, model, options, bytes);
 }
 
 /* ---- creation ---- */
@@ -115,12 +126,12 @@ static void fill(tleg_trainer *t, const tleg_learngene *gene, const tleg_model *
     tleg_trainer_draw(t);
 }
 
-TLEG_API tleg_status TLEG_CALL tleg_trainer_create(tleg_context *context, const tleg_learngene *gene, const tleg_model *model,
-                                                   const tleg_trainer_options *options, tleg_trainer **out) {
+static tleg_status create(tleg_context *context, const tleg_learngene *gene, const tleg_model *model,
+                          const tleg_trainer_options *options, tleg_trainer **out) {
     if (out)
         *out = NULL;
-    if (!context || !options || !out)
-        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_trainer_create: a pointer is NULL");
+    if (!context || (!gene && !model) || !options || !out)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "trainer: a pointer is NULL");
     tleg_trainer_options own;
     struct tleg_trainer_layout layout;
     struct tleg_vit_config config = {0};
@@ -152,6 +163,16 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_create(tleg_context *context, const 
     fill(t, gene, model);
     *out = t;
     return TLEG_OK;
+}
+
+TLEG_API tleg_status TLEG_CALL tleg_trainer_create(tleg_context *context, const tleg_learngene *gene,
+                                                   const tleg_trainer_options *options, tleg_trainer **trainer) {
+    return create(context, gene, NULL, options, trainer);
+}
+
+TLEG_API tleg_status TLEG_CALL tleg_trainer_create_for_model(tleg_context *context, const tleg_model *model,
+                                                             const tleg_trainer_options *options, tleg_trainer **trainer) {
+    return create(context, NULL, model, options, trainer);
 }
 
 TLEG_API void TLEG_CALL tleg_trainer_free(tleg_trainer *trainer) {
@@ -227,6 +248,21 @@ static tleg_status fill_loss(tleg_trainer *trainer, const tleg_train_loss *sum, 
     return tleg_struct_write(&trainer->error, "tleg_train_loss", sum, sizeof *sum, loss, TLEG_LEAST_TRAIN_LOSS);
 }
 
+/* Begins a call that computes: no callback of the trainer's is running, and nothing went wrong with the pool yet. */
+static tleg_status begin(tleg_trainer *t) {
+    if (t->busy)
+        return tleg_error_set(&t->error, TLEG_ERROR_STATE, "the trainer is used by its own callback");
+    t->busy = true;
+    t->outcome = (struct tleg_team_outcome){.status = TLEG_OK};
+    return TLEG_OK;
+}
+
+/* What the call came to: `status`, or what the pool did wrong. */
+static tleg_status end(tleg_trainer *t, tleg_status status) {
+    t->busy = false;
+    return status != TLEG_OK ? status : tleg_team_report(&t->error, &t->outcome);
+}
+
 TLEG_API tleg_status TLEG_CALL tleg_trainer_backward(tleg_trainer *trainer, const tleg_train_batch *batch,
                                                      tleg_train_loss *loss) {
     if (!trainer)
@@ -239,7 +275,12 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_backward(tleg_trainer *trainer, cons
     if (!status)
         status = read_batch(trainer, batch, &own);
     if (!status)
-        status = run_passes(trainer, &own, &sum);
+        status = begin(trainer);
+    if (status)
+        return status;
+    status = end(trainer, run_passes(trainer, &own, &sum));
+    if (status)
+        trainer->undefined = true;
     return !status && loss ? fill_loss(trainer, &sum, loss) : status;
 }
 
@@ -247,18 +288,25 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_update(tleg_trainer *trainer, double
     if (!trainer)
         return TLEG_ERROR_ARGUMENT;
     if (!(learning_rate >= 0) || !isfinite(learning_rate))
-        return tleg_error_set(&trainer->error, TLEG_ERROR_ARGUMENT, "learning rate: expected a finite number >= 0");
-    tleg_status status = tleg_trainer_apply(trainer, learning_rate);
+        return tleg_error_set(&trainer->error, TLEG_ERROR_ARGUMENT, "the learning rate: expected a finite number of 0 or more");
+    tleg_status status = begin(trainer);
+    if (status)
+        return status;
+    if (trainer->undefined)
+        return end(trainer, tleg_error_set(&trainer->error, TLEG_ERROR_STATE,
+                                           "update: gradients are undefined since a call failed: call tleg_trainer_forget"));
+    status = end(trainer, tleg_trainer_apply(trainer, learning_rate));
     if (!status)
         tleg_trainer_forget(trainer);
     return status;
 }
 
 TLEG_API void TLEG_CALL tleg_trainer_forget(tleg_trainer *trainer) {
-    if (!trainer)
+    if (!trainer || trainer->busy)
         return;
     for (size_t i = 0; i < trainer->layout.params.floats; i++)
         trainer->gradient[i] = 0;
+    trainer->undefined = false;
     tleg_trainer_draw(trainer);
 }
 

@@ -2,6 +2,8 @@
  * member before it without a gap: implicit padding would hold the host's garbage. */
 #include <stddef.h>
 #include <stdio.h>
+#include <tleg/augment.h>
+#include <tleg/linearize.h>
 #include <tleg/tleg.h>
 #include <tleg/train.h>
 
@@ -89,7 +91,7 @@ static void config(void) {
 #define STRUCT tleg_expander_options
 static void expander_options(void) {
     BEGIN("tleg_expander_options");
-    M(struct_size), M(dtype), M(norm), M(image_size), M(classes), M(reserved), M(seed);
+    M(struct_size), M(dtype), M(norm), M(image_size), M(classes), M(compute), M(seed);
     END("tleg_expander_options");
 }
 #undef STRUCT
@@ -97,7 +99,7 @@ static void expander_options(void) {
 #define STRUCT tleg_cost
 static void cost(void) {
     BEGIN("tleg_cost");
-    M(struct_size), M(least_depth), M(bytes_fixed), M(bytes_per_layer), M(ms_fixed), M(ms_per_layer);
+    M(struct_size), M(least_depth), M(bytes), M(bytes_fixed), M(bytes_per_layer), M(ms), M(ms_fixed), M(ms_per_layer);
     END("tleg_cost");
 }
 #undef STRUCT

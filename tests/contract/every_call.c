@@ -125,6 +125,9 @@ static tleg_status tensor_calls(struct visit *v) {
     tleg_tensor **wrapped = visit_slot(v), **lent = visit_slot(v);
     MUST(wrapped && lent);
     TRY(tleg_tensor_wrap(v->context, TLEG_F32, 2, shape, data, NULL, NULL, wrapped));
+    tleg_tensor *constant = NULL;
+    TRY(tleg_tensor_wrap_const(v->context, TLEG_F32, 2, shape, data, NULL, NULL, &constant));
+    tleg_tensor_free(constant);
     TRY(tleg_tensor_to_dlpack(v->context, *wrapped, &v->managed));
     TRY(tleg_tensor_from_dlpack(v->context, v->managed, lent));
     v->managed = NULL; /* the tensor's now */
@@ -195,6 +198,10 @@ static tleg_status gene_calls(struct visit *v) {
     TRY(tleg_learngene_get_info(v->context, v->fresh, &found));
     MUST(found.crop == 0.95 && found.std[2] == 0.7);
     digest_text(v, tleg_learngene_get_tensor_name(v->fresh, 0));
+    tleg_tensor_info shape = {.struct_size = sizeof(shape)};
+    TRY(tleg_learngene_get_tensor_info(v->context, v->fresh, "head.weight", &shape));
+    MUST(shape.rank == 2 && tleg_learngene_get_tensor_count(v->fresh) > 0 && tleg_learngene_get_memory(v->fresh) > shape.bytes);
+    digest_text(v, tleg_learngene_get_label(v->fresh, 2));
     TRY(tleg_learngene_copy_tensor(v->context, v->fresh, "head.weight", head));
     TRY(visit_digest_tensor(v, *head));
     MUST(!tleg_learngene_get_metadata(v->fresh, "license") && !tleg_learngene_get_metadata_key(v->fresh, 0));
@@ -219,7 +226,11 @@ static tleg_status expander_calls(struct visit *v) {
     TRY(tleg_expander_read(v->context, v->of_source, NULL, NULL, &v->read_expander));
     TRY(tleg_expander_get_info(v->context, v->from_file, &config));
     MUST(config.image_size == 28 && config.classes == 7);
-    TRY(tleg_expander_get_cost(v->context, v->expander, 2, v->in_a_hurry ? 0 : 1, &cost));
+    int32_t least = 0, most = 0;
+    TRY(tleg_expander_get_depths(v->context, v->expander, &least, &most));
+    MUST(least == 1 && most == TLEG_MAX_DEPTH && tleg_expander_get_memory(v->expander) > 0);
+    MUST(!tleg_expander_get_label(v->from_file, 0));
+    TRY(tleg_expander_get_cost(v->context, v->expander, 0, 2, v->in_a_hurry ? 0 : 1, &cost));
     const tleg_budget budget = {
         .struct_size = sizeof(budget), .batch = 2, .bytes = cost.bytes_fixed + 9 * cost.bytes_per_layer};
     TRY(tleg_expander_get_deepest(v->context, v->expander, &budget, &depth));
@@ -249,6 +260,10 @@ static tleg_status model_calls(struct visit *v) {
     TRY(tleg_model_get_info(v->context, v->opened, &config));
     MUST(config.depth == 4);
     digest_text(v, tleg_model_get_tensor_name(v->opened, 3));
+    tleg_tensor_info shape = {.struct_size = sizeof(shape)};
+    TRY(tleg_model_get_tensor_info(v->context, v->opened, "head.weight", &shape));
+    MUST(shape.rank == 2 && tleg_model_get_tensor_count(v->opened) > 4 && tleg_model_get_memory(v->opened) > shape.bytes);
+    MUST(!tleg_model_get_label(v->opened, 1000));
     TRY(tleg_model_copy_tensor(v->context, v->opened, "blocks.3.mlp.fc1.weight", read));
     return visit_digest_tensor(v, *read);
 }
@@ -383,8 +398,9 @@ static tleg_status train_calls(struct visit *v) {
     TRY(images_of(v, &images));
     tleg_train_batch batch = {
         .struct_size = sizeof(batch), .size = BATCH, .images = images, .labels = labels, .teacher_logits = teacher};
-    TRY(tleg_trainer_get_memory(v->context, v->gene, NULL, &options, &bytes));
-    TRY(tleg_trainer_create(v->context, v->gene, NULL, &options, &v->trainer));
+    TRY(tleg_trainer_get_memory(v->context, v->gene, &options, &bytes));
+    TRY(tleg_trainer_get_memory_for_model(v->context, v->model, &options, &bytes));
+    TRY(tleg_trainer_create(v->context, v->gene, &options, &v->trainer));
     TRY(tleg_trainer_backward(v->trainer, &batch, &loss));
     TRY(tleg_trainer_update(v->trainer, 1e-3));
     tleg_trainer_forget(v->trainer);
@@ -409,13 +425,13 @@ static tleg_status tune_calls(struct visit *v) {
     MUST(gradient);
     TRY(images_of(v, &images));
     const tleg_train_batch batch = {.struct_size = sizeof(batch), .size = BATCH, .images = images, .labels = labels};
-    TRY(tleg_train_rate_of_epoch(&rates, 5, &rate));
-    TRY(tleg_trainer_create(v->context, NULL, v->model, &options, &v->tuner));
+    TRY(tleg_train_rate_of_epoch(NULL, &rates, 5, &rate));
+    TRY(tleg_trainer_create_for_model(v->context, v->model, &options, &v->tuner));
     TRY(tleg_trainer_backward(v->tuner, &batch, NULL));
     TRY(tleg_trainer_copy_gradient(v->context, v->tuner, tleg_trainer_get_parameter_name(v->tuner, 0), gradient));
     TRY(tleg_trainer_update(v->tuner, rate));
     TRY(tleg_trainer_copy_model(v->context, v->tuner, 0, &v->tuned));
-    TRY(tleg_learngene_linearize(v->context, v->tuned, r2, &v->fitted));
+    TRY(tleg_learngene_linearize(v->context, v->tuned, r2, 6, &v->fitted));
     visit_digest(v, r2, sizeof(r2));
     return visit_digest_tensor(v, *gradient);
 }

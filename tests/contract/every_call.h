@@ -6,8 +6,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <tleg/augment.h>
 #include <tleg/dlpack.h>
+#include <tleg/linearize.h>
 #include <tleg/tleg.h>
+#include <tleg/train.h>
 
 enum { VISIT_TENSORS = 64, VISIT_BLOCKS = 2, VISIT_TEXT = 512 };
 

@@ -350,7 +350,7 @@ static int run_in_a_jail(void) {
         if (tleg_expander_expand(context, expander, 3, &model) != TLEG_OK ||
             tleg_session_create(context, model, NULL, &sessions[2 * count]) != TLEG_OK ||
             tleg_session_create_elastic(context, expander, 3, NULL, &sessions[2 * count + 1]) != TLEG_OK ||
-            tleg_trainer_create(context, gene, NULL, &options, &trainers[count++]) != TLEG_OK)
+            tleg_trainer_create(context, gene, &options, &trainers[count++]) != TLEG_OK)
             return 2;
     }
     if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) != 0)

@@ -74,7 +74,7 @@ static void cost_of_a_depth_is_exact(void **state) {
         tleg_context *context = counted_context(&counter, &backends[backend_count - 1], 1);
         tleg_expander *expander = support_expander(context, &cases[i], TLEG_F32);
         tleg_cost cost = {.struct_size = sizeof cost};
-        OK(context, tleg_expander_get_cost(context, expander, 3, 0, &cost));
+        OK(context, tleg_expander_get_cost(context, expander, 0, 3, 0, &cost));
         for (int32_t depth = cost.least_depth; depth <= cost.least_depth + 9; depth += 3) {
             long long before = atomic_load(&counter.live_bytes);
             tleg_session_options options = {.struct_size = sizeof options, .batch = 3};
@@ -201,7 +201,7 @@ static tleg_status chain_run(struct chain *c, const struct golden *golden, bool 
         (status = tleg_session_get_memory(c->context, c->model, NULL, &c->bytes)) != 0 ||
         (status = tleg_session_create(c->context, c->opened, NULL, &c->session)) != 0 ||
         (status = tleg_session_create_elastic(c->context, c->expander, golden->depth, NULL, &c->elastic)) != 0 ||
-        (status = tleg_expander_get_cost(c->context, c->expander, 1, 1, &c->cost)) != 0) {
+        (status = tleg_expander_get_cost(c->context, c->expander, 0, 1, 1, &c->cost)) != 0) {
         return status;
     }
     float *logits = fresh_head ? NULL : c->logits; /* seven classes would not fit */

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <tleg/linearize.h>
 #include <tleg/tleg.h>
 
 enum { MOST_TOKENS = 128, MOST_INPUT = 1 << 20 }; /* what is larger is opened, but not run */
@@ -56,7 +57,7 @@ static float *expand(tleg_context *context, const tleg_expander *expander) {
     tleg_model *model;
     tleg_session *session;
     fuzz_need(tleg_expander_get_info(context, expander, &config) == TLEG_OK);
-    if (!is_small(&config) || tleg_expander_get_cost(context, expander, 1, 0, &cost) != TLEG_OK)
+    if (!is_small(&config) || tleg_expander_get_cost(context, expander, 0, 1, 0, &cost) != TLEG_OK)
         return NULL;
     const int32_t depth = cost.least_depth > 2 ? cost.least_depth : 2;
     tleg_status status = tleg_expander_expand(context, expander, depth, &model);
@@ -198,7 +199,7 @@ static void as_gene(tleg_context *context, const uint8_t *bytes, size_t size) {
 static void linearize(tleg_context *context, const tleg_model *model) {
     tleg_learngene *gene;
     tleg_expander *expander = NULL;
-    if (tleg_learngene_linearize(context, model, NULL, &gene) != TLEG_OK)
+    if (tleg_learngene_linearize(context, model, NULL, 0, &gene) != TLEG_OK)
         return;
     fuzz_need_error(context, tleg_expander_create(context, gene, NULL, &expander));
     tleg_learngene_free(gene);

@@ -18,7 +18,7 @@ static tleg_trainer *make_trainer(tleg_context *context) {
     tleg_learngene *gene;
     tleg_trainer *trainer;
     fuzz_need(tleg_learngene_create(context, &shape, 1, &gene) == TLEG_OK);
-    fuzz_need(tleg_trainer_create(context, gene, NULL, &options, &trainer) == TLEG_OK);
+    fuzz_need(tleg_trainer_create(context, gene, &options, &trainer) == TLEG_OK);
     tleg_learngene_free(gene);
     return trainer;
 }

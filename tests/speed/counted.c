@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <tleg/tleg.h>
+#include <tleg/train.h>
 
 enum { IMAGE = 28, PATCH = 4, HEADS = 3, CLASSES = 10, DEPTH = 3, BATCH = 3, DEEP = 9 };
 /* Widths: for passes, one at which no product hides what else there is; for expansion, one at which names do not count. */
@@ -154,7 +155,7 @@ static void prepare(struct work *work, int32_t level, const struct workload *wor
     check(tleg_session_create(work->context, model, NULL, &work->session), tleg_context_get_error(work->context));
     check(tleg_session_create_elastic(work->context, work->expander, DEPTH, NULL, &work->elastic),
           tleg_context_get_error(work->context));
-    check(tleg_trainer_create(work->context, gene, NULL, &training, &work->trainer), tleg_context_get_error(work->context));
+    check(tleg_trainer_create(work->context, gene, &training, &work->trainer), tleg_context_get_error(work->context));
     tleg_model_free(model);
     tleg_learngene_free(gene);
     prepare_tensors(work);

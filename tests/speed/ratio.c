@@ -8,6 +8,7 @@
 #include "../bench/bench.h"
 #include "base/peaks.h"
 #include <tleg/tleg.h>
+#include <tleg/train.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -154,7 +155,7 @@ static void make_trainer(struct work *work, int32_t level) {
     tleg_learngene *gene;
     check(tleg_context_create(&own, &context), "no context");
     check(tleg_learngene_create(context, &config, 1, &gene), tleg_context_get_error(context));
-    check(tleg_trainer_create(context, gene, NULL, &options, &work->trainer), tleg_context_get_error(context));
+    check(tleg_trainer_create(context, gene, &options, &work->trainer), tleg_context_get_error(context));
     tleg_learngene_free(gene);
     tleg_context_free(context);
 }

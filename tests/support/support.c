@@ -138,7 +138,7 @@ int32_t support_dim(const tleg_expander *expander, tleg_context *context) {
     tleg_model *model = NULL;
     tleg_config config = {.struct_size = sizeof config};
     tleg_cost cost = {.struct_size = sizeof cost};
-    OK(context, tleg_expander_get_cost(context, expander, 1, 0, &cost));
+    OK(context, tleg_expander_get_cost(context, expander, 0, 1, 0, &cost));
     OK(context, tleg_expander_expand(context, expander, cost.least_depth, &model));
     OK(context, tleg_model_get_info(context, model, &config));
     tleg_model_free(model);

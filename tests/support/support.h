@@ -9,7 +9,10 @@
 #include <stdint.h>
 /* after the headers that it needs */
 #include <cmocka.h>
+#include <tleg/augment.h>
+#include <tleg/linearize.h>
 #include <tleg/tleg.h>
+#include <tleg/train.h>
 
 #include "support/counter.h"
 #include "support/skip.h"

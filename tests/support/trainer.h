@@ -61,7 +61,8 @@ static inline tleg_trainer *trainer_open(tleg_context *context, const struct gra
     tleg_trainer *trainer = NULL;
     tleg_learngene *gene = c->model ? NULL : support_gene(context, c->gene);
     tleg_model *model = c->model ? trainer_model(context, c) : NULL;
-    OK(context, tleg_trainer_create(context, gene, model, options, &trainer));
+    OK(context, gene ? tleg_trainer_create(context, gene, options, &trainer)
+                     : tleg_trainer_create_for_model(context, model, options, &trainer));
     tleg_learngene_free(gene);
     tleg_model_free(model);
     return trainer;

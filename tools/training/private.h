@@ -86,7 +86,8 @@ int training_read_logits(struct state *state);
 /* ---- teacher (teacher.c) ---- */
 int training_open_teacher(struct state *state);
 void training_close_teacher(struct teacher *teacher);
-tleg_status TLEG_CALL training_ask_teacher(void *teacher, const float *images, int64_t batch, float *logits);
+tleg_status TLEG_CALL training_ask_teacher(void *teacher, int64_t batch, const float *images, size_t image_floats,
+                                           int32_t classes, float *logits);
 
 /* ---- checkpoints (state.c) ---- */
 int training_find_checkpoint(struct state *state); /* resumes, or makes sure that none is lost */

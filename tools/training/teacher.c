@@ -89,7 +89,9 @@ static const float *recolour(struct teacher *teacher, const float *images, int64
     return teacher->images;
 }
 
-tleg_status TLEG_CALL training_ask_teacher(void *host, const float *images, int64_t batch, float *logits) {
+tleg_status TLEG_CALL training_ask_teacher(void *host, int64_t batch, const float *images, size_t image_floats, int32_t classes,
+                                           float *logits) {
+    (void)image_floats, (void)classes; /* checked when the teacher was opened */
     struct teacher *teacher = host;
     tleg_status status = source_run(teacher->session, recolour(teacher, images, batch), batch, logits, NULL);
     if (status != TLEG_OK)

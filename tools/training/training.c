@@ -102,10 +102,9 @@ static int find_rate(struct state *state, int32_t epoch, double *rate) {
                                     .epochs = options->epochs,
                                     .warmup = options->warmup >= 0 ? options->warmup : state->target->warmup,
                                     .peak = state->peak};
-    if (tleg_train_rate_of_epoch(&recipe, epoch, rate) != TLEG_OK)
-        return tool_fail(state->call, "no learning rate for epoch %d of %d with %d of warm-up", (int)epoch,
-                         (int)options->epochs, (int)recipe.warmup);
-    return EXIT_DONE;
+    return tleg_train_rate_of_epoch(state->context, &recipe, epoch, rate) == TLEG_OK
+               ? EXIT_DONE
+               : tool_fail_context(state->call, state->context);
 }
 
 static struct feed *start_feed(struct state *state, int32_t epoch) {
@@ -238,10 +237,13 @@ static tleg_trainer_options options_of(struct state *state) {
 static int make_trainer(struct state *state) {
     const tleg_trainer_options options = options_of(state);
     const struct source *source = &state->source;
-    if (tleg_trainer_get_memory(state->context, source->gene, source->model, &options, &state->memory) != TLEG_OK ||
-        tleg_trainer_create(state->context, source->gene, source->model, &options, &state->trainer) != TLEG_OK)
-        return tool_fail_context(state->call, state->context);
-    return EXIT_DONE;
+    tleg_status status = source->gene
+                             ? tleg_trainer_get_memory(state->context, source->gene, &options, &state->memory)
+                             : tleg_trainer_get_memory_for_model(state->context, source->model, &options, &state->memory);
+    if (status == TLEG_OK)
+        status = source->gene ? tleg_trainer_create(state->context, source->gene, &options, &state->trainer)
+                              : tleg_trainer_create_for_model(state->context, source->model, &options, &state->trainer);
+    return status == TLEG_OK ? EXIT_DONE : tool_fail_context(state->call, state->context);
 }
 
 /* Of a learngene: those asked for, else the ends and the middle of what is learned. A model has one depth. */

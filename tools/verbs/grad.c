@@ -157,7 +157,8 @@ static int compute(const struct invocation *call, tleg_context *context, const s
     tleg_trainer *trainer = NULL;
     double total = 0;
     int code = EXIT_DONE;
-    if (tleg_trainer_create(context, source->gene, source->model, &how, &trainer) != TLEG_OK)
+    if ((source->gene ? tleg_trainer_create(context, source->gene, &how, &trainer)
+                      : tleg_trainer_create_for_model(context, source->model, &how, &trainer)) != TLEG_OK)
         code = tool_fail_context(call, context);
     if (code == EXIT_DONE)
         code = learn(call, trainer, input, &source->config, most, &total);

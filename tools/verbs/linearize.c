@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <tleg/train.h>
+#include <tleg/linearize.h>
 
 enum { SITES = 6 };
 
@@ -206,7 +206,7 @@ static int linearize(const struct invocation *call, tleg_context *context, const
                      const tleg_model *model, tleg_learngene **gene) {
     tleg_config of_model = {.struct_size = sizeof of_model}, of_gene = {.struct_size = sizeof of_gene};
     double r2[SITES], shares[SITES] = {0};
-    if (tleg_learngene_linearize(context, model, r2, gene) != TLEG_OK ||
+    if (tleg_learngene_linearize(context, model, r2, 6, gene) != TLEG_OK ||
         tleg_learngene_save(context, *gene, options->out, NULL) != TLEG_OK)
         return tool_fail_context(call, context);
     int code = options->plot ? plot(call, context, model, options->plot, r2, shares) : EXIT_DONE;

@@ -121,7 +121,7 @@ static int plan(const struct invocation *call, tleg_context *context, const stru
     const tleg_open_options opening = {.struct_size = sizeof opening, .heads = call->heads};
     int code;
     if (tleg_expander_open(context, call->operands[0], &opening, &how, &expander) != TLEG_OK ||
-        tleg_expander_get_cost(context, expander, options->batch, 1, &cost) != TLEG_OK) {
+        tleg_expander_get_cost(context, expander, 0, options->batch, 1, &cost) != TLEG_OK) {
         code = tool_fail_context(call, context);
     } else {
         tleg_expander_get_info(context, expander, &config);

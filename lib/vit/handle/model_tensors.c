@@ -100,6 +100,28 @@ static bool find(const tleg_model *model, const char *name, struct tleg_model_en
     return false;
 }
 
+TLEG_API int64_t TLEG_CALL tleg_model_get_tensor_count(const tleg_model *model) {
+    return model ? tleg_model_count(model) : 0;
+}
+
+TLEG_API tleg_status TLEG_CALL tleg_model_get_tensor_info(tleg_context *context, const tleg_model *model, const char *name,
+                                                          tleg_tensor_info *info) {
+    if (!model || !name || !info)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_model_get_tensor_info: a pointer is NULL");
+    struct tleg_model_entry entry;
+    if (!find(model, name, &entry))
+        return tleg_fail(context, TLEG_ERROR_NOT_FOUND, "this model has no tensor \"%s\"", name);
+    return tleg_spec_info(context, &entry.spec, model->config.c.dtype, info);
+}
+
+TLEG_API const char *TLEG_CALL tleg_model_get_label(const tleg_model *model, int32_t index) {
+    return model ? tleg_config_label(&model->config.c, index) : NULL;
+}
+
+TLEG_API uint64_t TLEG_CALL tleg_model_get_memory(const tleg_model *model) {
+    return model ? sizeof *model + model->config.text_bytes + model->bytes : 0;
+}
+
 TLEG_API tleg_status TLEG_CALL tleg_model_copy_tensor(tleg_context *context, const tleg_model *model, const char *name,
                                                       tleg_tensor **tensor) {
     if (tensor)
@@ -108,7 +130,7 @@ TLEG_API tleg_status TLEG_CALL tleg_model_copy_tensor(tleg_context *context, con
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_model_copy_tensor: a pointer is NULL");
     struct tleg_model_entry entry;
     if (!find(model, name, &entry))
-        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "this model has no tensor %s", name);
+        return tleg_fail(context, TLEG_ERROR_NOT_FOUND, "this model has no tensor \"%s\"", name);
     int32_t dtype = model->config.c.dtype;
     size_t largest = tleg_model_scratch(model), bytes = largest * 2 * sizeof(float);
     float *scratch = tleg_alloc(&context->allocator, bytes);

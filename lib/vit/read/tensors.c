@@ -84,7 +84,7 @@ static bool is_proper_name(const char *name) {
 }
 
 /* What stands before "patch_embed.proj.weight", when that is there once and no name of a model is bare: with "model." and
- * "model_ema.", or one name without, which is meant is not ours to guess. False when there is no such prefix. */
+ * "model_ema.", or one name without, nothing says which is meant. False when there is no such prefix. */
 static bool find_prefix(const struct tleg_config_reader *reader, char prefix[TLEG_WHAT_TEXT]) {
     static const char inner[] = "patch_embed.proj.weight"; /* of learngenes and models */
     int64_t from = 0;

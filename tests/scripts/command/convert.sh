@@ -1,11 +1,11 @@
 #!/bin/sh
-# tools/convert/convert_checkpoint.py: checkpoints as PyTorch writes them become files that tleg reads, and no code in one runs.
+# tools/convert_checkpoint.py: checkpoints as PyTorch writes them become files that tleg reads, and no code in one runs.
 # Needs Python alone: the checkpoints are made here, byte for byte as torch.save lays them out.
 # usage: convert.sh TLEG [SCRATCH_DIR]      from the top of the source tree; exit 77: no Python
 tleg=$1 scratch=$2
 [ -x "$tleg" ] || { echo "usage: convert.sh TLEG [SCRATCH_DIR]" >&2; exit 2; }
 command -v python3 >/dev/null || { echo "SKIP convert: no python3"; exit 77; }
-converter=$PWD/tools/convert/convert_checkpoint.py
+converter=$PWD/tools/convert_checkpoint.py
 case $tleg in /*) ;; *) tleg=$PWD/$tleg ;; esac
 if [ -z "$scratch" ]; then
     scratch=$(mktemp -d) || exit 2

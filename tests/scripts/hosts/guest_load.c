@@ -2,6 +2,7 @@
  * the library's names (an older copy, linked statically): all of them abort here, and none may be called. guest_load COPY
  * ANOTHER-COPY GENE IMAGES ANSWERS        names what is wrong; exit 1 if anything is */
 #include <tleg/tleg.h>
+#include <tleg/train.h>
 
 #include <dlfcn.h>
 #include <math.h>
@@ -94,8 +95,8 @@ static int works(const struct copy *c) {
     good = images && answers && c->learngene_open(context, gene_path, NULL, &gene) == TLEG_OK &&
            c->expander_create(context, gene, NULL, &expander) == TLEG_OK &&
            c->expander_expand(context, expander, DEPTH, &model) == TLEG_OK &&
-           c->expander_get_cost(context, expander, 1, 1, &cost) == TLEG_OK &&
-           c->trainer_create(context, gene, NULL, &training, &trainer) == TLEG_OK &&
+           c->expander_get_cost(context, expander, 0, 1, 1, &cost) == TLEG_OK &&
+           c->trainer_create(context, gene, &training, &trainer) == TLEG_OK &&
            c->session_create(context, model, NULL, &session) == TLEG_OK &&
            c->session_run(session, BATCH, images, BATCH * 3 * 16 * 16, logits, BATCH * CLASSES, NULL, 0) == TLEG_OK &&
            near_enough(logits, answers);

@@ -9,12 +9,22 @@ fail() {
     failed=1
 }
 
-# Exported: what lib/symbols.txt lists, all of it, and in the node TLEG_0.
+# Exported: what lib/symbols.txt lists, all of it, each in its node.
 nm -D --defined-only "$shared" | awk '$2 != "A" { print $3 }' >"$scratch/versioned"
 sed 's/@.*//' "$scratch/versioned" | LC_ALL=C sort >"$scratch/exported"
 grep '^tleg_' lib/symbols.txt | LC_ALL=C sort >"$scratch/promised"
 diff "$scratch/promised" "$scratch/exported" || fail "exported symbols differ from lib/symbols.txt"
-grep -v '@@TLEG_0$' "$scratch/versioned" && fail "symbols outside the node TLEG_0"
+sed -n '/^# Experimental/,$p' lib/symbols.txt | grep '^tleg_' | LC_ALL=C sort >"$scratch/experimental"
+sed -n 's/@@TLEG_EXPERIMENTAL$//p' "$scratch/versioned" | LC_ALL=C sort | diff "$scratch/experimental" - ||
+    fail "the node TLEG_EXPERIMENTAL holds other symbols than lib/symbols.txt calls experimental"
+grep -vE '@@TLEG_(0|EXPERIMENTAL)$' "$scratch/versioned" && fail "symbols outside both nodes"
+
+# Experimental are the functions of the headers that tleg.h leaves out and that say so.
+grep -l EXPERIMENTAL include/tleg/*.h | xargs cat | tr '\n' ' ' | grep -oE 'TLEG_CALL tleg_[a-z0-9_]+\(' | sed 's/TLEG_CALL //; s/(//' |
+    LC_ALL=C sort | diff "$scratch/experimental" - || fail "the experimental headers declare other functions"
+for header in $(grep -l EXPERIMENTAL include/tleg/*.h); do
+    grep -q "^#include <tleg/$(basename "$header")>" include/tleg/tleg.h && fail "tleg.h includes the experimental $header"
+done
 
 # Declared in the public headers: the same list.
 cat include/tleg/*.h | tr '\n' ' ' | grep -oE 'TLEG_CALL tleg_[a-z0-9_]+\(' | sed 's/TLEG_CALL //; s/(//' |

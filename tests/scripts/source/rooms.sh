@@ -58,7 +58,7 @@ found=$(grep -rnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"[^"]*/private\.
 [ -z "$found" ] || fail "a private.h is for its own sub-room, not:
 $found"
 for room in tools/*/; do
-    case " $before convert " in *" $(basename "$room") "*) ;; *) fail "$room is not among the sub-rooms of this test" ;; esac
+    case " $before " in *" $(basename "$room") "*) ;; *) fail "$room is not among the sub-rooms of this test" ;; esac
 done
 
 # The system's calls stand in core/os_posix.c (the C library's files nowhere), and what it offers of files is used by lib/format.

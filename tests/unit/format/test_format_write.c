@@ -241,14 +241,15 @@ static void wrong_arguments_are_named_and_nothing_is_written(void **state) {
     const tleg_tensor *tensors[] = {tensor, tensor}, *missing[] = {NULL};
     clean_scratch();
     assert_error(tleg_file_save(context, path, 2, twice, tensors, NULL), TLEG_ERROR_ARGUMENT, "duplicate tensor 'x'");
-    assert_error(tleg_file_save(context, path, 1, wrong, tensors, NULL), TLEG_ERROR_ARGUMENT, "no UTF-8");
+    assert_error(tleg_file_save(context, path, 1, wrong, tensors, NULL), TLEG_ERROR_ARGUMENT, "not valid UTF-8");
     assert_error(tleg_file_save(context, path, 1, meta, tensors, NULL), TLEG_ERROR_ARGUMENT, "__metadata__");
     assert_error(tleg_file_save(context, path, 1, null, tensors, NULL), TLEG_ERROR_ARGUMENT, "NULL");
     assert_error(tleg_file_save(context, path, 1, good, missing, NULL), TLEG_ERROR_ARGUMENT, "NULL");
     assert_error(tleg_file_save(context, path, 1, good, tensors, SAVE_WITH(3, key_twice)), TLEG_ERROR_ARGUMENT,
                  "duplicate metadata key 'k'");
     assert_error(tleg_file_save(context, path, 1, good, tensors, SAVE_WITH(1, value_null)), TLEG_ERROR_ARGUMENT, "NULL");
-    assert_error(tleg_file_save(context, path, 1, good, tensors, SAVE_WITH(1, value_wrong)), TLEG_ERROR_ARGUMENT, "no UTF-8");
+    assert_error(tleg_file_save(context, path, 1, good, tensors, SAVE_WITH(1, value_wrong)), TLEG_ERROR_ARGUMENT,
+                 "not valid UTF-8");
     assert_int_equal(tleg_file_save(NULL, path, 1, good, tensors, NULL), TLEG_ERROR_ARGUMENT);
     assert_int_equal(tleg_file_save(context, NULL, 1, good, tensors, NULL), TLEG_ERROR_ARGUMENT);
     assert_int_equal(tleg_file_save(context, path, -1, good, tensors, NULL), TLEG_ERROR_ARGUMENT);

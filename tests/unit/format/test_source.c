@@ -350,6 +350,29 @@ static void what_a_source_must_be(void **state) {
     tleg_file_free(file);
 }
 
+/* A path is bytes; a text is UTF-8 whatever the path was. */
+static void texts_are_utf8_whatever_a_name_is(void **state) {
+    (void)state;
+    char path[600];
+    tleg_file *file = NULL;
+    tleg_tensor *tensor = NULL;
+    tleg_learngene *gene = support_gene(my.context, "cls"), *back = NULL;
+    snprintf(path, sizeof path, "%s", support_scratch("g\xff\xc3\xa9\xe9ne"));
+    assert_int_equal(tleg_learngene_open(my.context, path, NULL, &back), TLEG_ERROR_NOT_FOUND);
+    assert_non_null(strstr(tleg_context_get_error(my.context), "g\\xff\xc3\xa9\\xe9ne: "));
+    OK(my.context, tleg_learngene_save(my.context, gene, path, NULL));
+    OK(my.context, tleg_learngene_open(my.context, path, NULL, &back));
+    struct store store = {.data = my.gene, .size = my.gene_bytes};
+    tleg_source source = source_of(&store);
+    source.name = "\xe2\x82"; /* cut within a character */
+    OK(my.context, tleg_file_open_source(my.context, &source, &file));
+    assert_int_equal(tleg_file_read_tensor(my.context, file, "\xc0", &tensor), TLEG_ERROR_NOT_FOUND);
+    assert_non_null(strstr(tleg_context_get_error(my.context), "\\xe2\\x82: no tensor '\\xc0'"));
+    tleg_file_free(file);
+    tleg_learngene_free(back);
+    tleg_learngene_free(gene);
+}
+
 /* ---- how things are opened ---- */
 
 static void opening_options_are_checked(void **state) {
@@ -388,6 +411,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_source_that_lies_about_its_size_is_refused),
         cmocka_unit_test(an_index_of_several_files_is_refused),
         cmocka_unit_test(what_a_source_must_be),
+        cmocka_unit_test(texts_are_utf8_whatever_a_name_is),
         cmocka_unit_test(opening_options_are_checked),
     };
     return cmocka_run_group_tests(tests, prepare, clean);

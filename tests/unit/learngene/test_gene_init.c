@@ -132,7 +132,7 @@ static void a_fresh_schedule_has_its_segments(void **state) {
     tleg_tensor_free(b.tensor);
     tleg_tensor *none;
     assert_int_equal(tleg_learngene_copy_tensor(context, gene, "blocks.block.attn.qkv.instances.1.bias", &none),
-                     TLEG_ERROR_ARGUMENT);
+                     TLEG_ERROR_NOT_FOUND);
     assert_null(none);
     assert_non_null(strstr(tleg_context_get_error(context), "qkv.instances.1.bias"));
     OK(context, tleg_learngene_get_info(context, gene, &info));

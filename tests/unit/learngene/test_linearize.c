@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <tleg/train.h>
+#include <tleg/linearize.h>
 
 static struct backend backends[MAX_BACKENDS];
 static int32_t backend_count;
@@ -165,7 +165,7 @@ static void check_against_the_textbook(const tleg_model *model) {
     OK(context, tleg_model_get_info(context, model, &config));
     double r2[6];
     tleg_learngene *gene;
-    OK(context, tleg_learngene_linearize(context, model, r2, &gene));
+    OK(context, tleg_learngene_linearize(context, model, r2, 6, &gene));
     for (int site = 0; site < TLEG_SITES; site++) {
         struct squares squares = {0};
         check_pair(model, gene, config.depth, site, false, &squares);
@@ -264,7 +264,7 @@ static void what_was_expanded_comes_back(void **state) {
             tleg_model *model = expand(gene, depths[d]);
             tleg_learngene *back;
             double r2[6];
-            OK(context, tleg_learngene_linearize(context, model, r2, &back));
+            OK(context, tleg_learngene_linearize(context, model, r2, 6, &back));
             tleg_model_free(model); /* not needed any more */
             OK(context, tleg_learngene_get_info(context, back, &is));
             must_be_alike(&was, &is);
@@ -288,7 +288,7 @@ static void every_level_finds_the_same_lines(void **state) {
         tleg_context *with = support_context(&backends[b], 1);
         tleg_model *model = expand_with(with, gene, 7, TLEG_F32, 0);
         tleg_learngene *back;
-        OK(with, tleg_learngene_linearize(with, model, NULL, &back));
+        OK(with, tleg_learngene_linearize(with, model, NULL, 0, &back));
         if (first)
             must_be_equal(first, back);
         else
@@ -319,7 +319,7 @@ static void a_gene_keeps_the_form_of_its_model(void **state) {
         tleg_model *model = expand_with(context, gene, 6, TLEG_F32, TLEG_NORM_AFTER_POOL);
         tleg_config was = {.struct_size = sizeof was}, is = {.struct_size = sizeof is};
         OK(context, tleg_model_get_info(context, model, &was));
-        OK(context, tleg_learngene_linearize(context, model, NULL, &back));
+        OK(context, tleg_learngene_linearize(context, model, NULL, 0, &back));
         if (was.norm == TLEG_NORM_AFTER_POOL)
             tleg_tensor_free(take(back, "fc_norm.weight").tensor);
         char path[512];
@@ -350,7 +350,7 @@ static void a_cut_schedule_becomes_one_line(void **state) {
     tleg_learngene *gene = support_gene(context, "schedule"), *back;
     tleg_model *model = expand(gene, 9);
     tleg_config is = {.struct_size = sizeof is};
-    OK(context, tleg_learngene_linearize(context, model, NULL, &back));
+    OK(context, tleg_learngene_linearize(context, model, NULL, 0, &back));
     OK(context, tleg_learngene_get_info(context, back, &is));
     assert_string_equal(is.schedule, "");
     check_against_the_textbook(model);
@@ -368,7 +368,7 @@ static void labels_are_inherited(void **state) {
     config.label_count = 5;
     tleg_learngene *gene = create(&config, 4), *back;
     tleg_model *model = expand(gene, 3);
-    OK(context, tleg_learngene_linearize(context, model, NULL, &back));
+    OK(context, tleg_learngene_linearize(context, model, NULL, 0, &back));
     tleg_model_free(model);
     tleg_learngene_free(gene);
     OK(context, tleg_learngene_get_info(context, back, &is));
@@ -392,7 +392,7 @@ static void random_layers_give_the_share_of_chance(void **state) {
         tleg_model *model = model_of(&config, depths[d], random_layer);
         tleg_learngene *gene;
         double r2[6];
-        OK(context, tleg_learngene_linearize(context, model, r2, &gene));
+        OK(context, tleg_learngene_linearize(context, model, r2, 6, &gene));
         for (int site = 0; site < 6; site++) {
             const double a = numbers[site] / 2, b = numbers[site] * (depth - 2) / 2;
             const double deviation = sqrt(a * b / ((a + b) * (a + b) * (a + b + 1)));
@@ -419,7 +419,7 @@ static void shared_layers_are_explained_wholly(void **state) {
         tleg_model *model = model_of(&config, depth, same_layer);
         tleg_learngene *gene;
         double r2[6];
-        OK(context, tleg_learngene_linearize(context, model, r2, &gene));
+        OK(context, tleg_learngene_linearize(context, model, r2, 6, &gene));
         for (int site = 0; site < 6; site++) {
             char name[TLEG_NAME_TEXT];
             assert_true(r2[site] == 1);
@@ -439,7 +439,7 @@ static void a_worked_example(void **state) {
     tleg_model *model = model_of(&config, 4, in_one_layer);
     tleg_learngene *gene;
     double r2[6];
-    OK(context, tleg_learngene_linearize(context, model, r2, &gene));
+    OK(context, tleg_learngene_linearize(context, model, r2, 6, &gene));
     for (int site = 0; site < 6; site++)
         assert_true(fabs(r2[site] - 0.6) < 1e-12);
     must_be_constant(gene, "blocks.block.attn.qkv.instances.0.weight_ilayer", 1.2f);
@@ -461,7 +461,7 @@ static double infinite(int32_t layer) {
 static void must_be_refused(const tleg_model *model, tleg_status status, const char *text) {
     double r2[6] = {7, 7, 7, 7, 7, 7};
     tleg_learngene *gene = (tleg_learngene *)&r2;
-    assert_int_equal(tleg_learngene_linearize(context, model, r2, &gene), status);
+    assert_int_equal(tleg_learngene_linearize(context, model, r2, 6, &gene), status);
     assert_null(gene);
     for (int site = 0; site < 6; site++)
         assert_true(r2[site] == 0);
@@ -476,9 +476,9 @@ static void what_has_no_line_is_refused(void **state) {
     must_be_refused(model, TLEG_ERROR_ARGUMENT, "depth 1, expected 2 or more");
     must_be_refused(NULL, TLEG_ERROR_ARGUMENT, "NULL");
     tleg_learngene *gene = (tleg_learngene *)&config;
-    assert_int_equal(tleg_learngene_linearize(NULL, model, NULL, &gene), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_learngene_linearize(NULL, model, NULL, 0, &gene), TLEG_ERROR_ARGUMENT);
     assert_null(gene);
-    assert_int_equal(tleg_learngene_linearize(context, model, NULL, NULL), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_learngene_linearize(context, model, NULL, 0, NULL), TLEG_ERROR_ARGUMENT);
     tleg_model_free(model);
     model = model_of(&config, 4, not_a_number);
     must_be_refused(model, TLEG_ERROR_NUMERIC, "norm1.instances.0.weight_base: expected finite weights");
@@ -503,7 +503,7 @@ static void every_allocation_may_fail(void **state) {
     for (; status != TLEG_OK; failures++) {
         tleg_learngene *back = NULL;
         atomic_store(&counter.fail_at, atomic_load(&counter.calls) + failures + 1);
-        status = tleg_learngene_linearize(counted, model, NULL, &back);
+        status = tleg_learngene_linearize(counted, model, NULL, 0, &back);
         if (status != TLEG_OK) {
             assert_int_equal(status, TLEG_ERROR_MEMORY);
             assert_null(back);

@@ -236,7 +236,7 @@ static void what_a_file_says_of_itself_is_kept(void **state) {
     assert_string_equal(tleg_model_get_metadata(opened, "note"), "x");
     assert_null(tleg_model_get_metadata_key(opened, 3));
     double r2[6];
-    OK(context, tleg_learngene_linearize(context, opened, r2, &fitted));
+    OK(context, tleg_learngene_linearize(context, opened, r2, 6, &fitted));
     assert_string_equal(tleg_learngene_get_metadata(fitted, "note"), "x");
     tleg_file *file = NULL;
     OK(context, tleg_file_open(context, support_scratch("gene"), NULL, &file));

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <tleg/ops.h>
 
 #include "support/counter.h"
 #include "tensor/tensor.h"
@@ -202,6 +203,29 @@ static void shapes_are_written_for_errors(void **state) {
     assert_string_equal(text + strlen(text) - 6, ", ...]");
 }
 
+/* Memory that may only be read serves as an input, says so, and is refused as an output. */
+static void a_constant_is_an_input_alone(void **state) {
+    (void)state;
+    static const float table[2] = {1, -2};
+    const int64_t shape[] = {2};
+    tleg_tensor *constant = NULL, *plain = NULL, *out = NULL;
+    tleg_tensor_info info = {.struct_size = sizeof info};
+    assert_int_equal(tleg_tensor_wrap_const(context, TLEG_F32, 1, shape, table, NULL, NULL, &constant), TLEG_OK);
+    assert_int_equal(tleg_tensor_create(context, TLEG_F32, 1, shape, &plain), TLEG_OK);
+    assert_int_equal(tleg_tensor_create(context, TLEG_F32, 1, shape, &out), TLEG_OK);
+    assert_int_equal(tleg_tensor_get_info(context, constant, &info), TLEG_OK);
+    assert_int_equal(info.flags, TLEG_TENSOR_READ_ONLY);
+    assert_ptr_equal(info.data, table);
+    assert_int_equal(tleg_tensor_get_info(context, plain, &info), TLEG_OK);
+    assert_int_equal(info.flags, 0);
+    assert_int_equal(tleg_gelu_forward(context, constant, out), TLEG_OK);
+    assert_int_equal(tleg_gelu_forward(context, plain, constant), TLEG_ERROR_ARGUMENT);
+    assert_non_null(strstr(tleg_context_get_error(context), "read-only"));
+    tleg_tensor_free(constant);
+    tleg_tensor_free(plain);
+    tleg_tensor_free(out);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_new_tensor_is_zero_aligned_and_says_what_it_is),
@@ -213,6 +237,7 @@ int main(void) {
         cmocka_unit_test(a_tensor_outlives_its_context),
         cmocka_unit_test(each_allocation_of_a_tensor_may_fail),
         cmocka_unit_test(shapes_are_written_for_errors),
+        cmocka_unit_test(a_constant_is_an_input_alone),
     };
     return cmocka_run_group_tests_name("tensor", tests, make_context, free_context);
 }

@@ -336,30 +336,33 @@ static void rates_are_those_of_the_recipe(void **state) {
         tleg_train_rate rate = {
             .struct_size = sizeof rate, .epochs = table[i].epochs, .warmup = table[i].warmup, .peak = table[i].peak};
         double found = -1;
-        assert_int_equal(tleg_train_rate_of_epoch(&rate, table[i].epoch, &found), TLEG_OK);
+        assert_int_equal(tleg_train_rate_of_epoch(NULL, &rate, table[i].epoch, &found), TLEG_OK);
         if (!(fabs(found - table[i].rate) <= 1e-12 * table[i].rate)) {
             fail_msg("row %d: %.17g, expected %.17g", (int)i, found, table[i].rate);
         }
     }
     tleg_train_rate rate = {.struct_size = sizeof rate, .epochs = 10, .warmup = 2, .peak = 1, .start = 0.5, .end = 0.25};
     double found;
-    assert_int_equal(tleg_train_rate_of_epoch(&rate, 2, &found), TLEG_OK);
+    assert_int_equal(tleg_train_rate_of_epoch(NULL, &rate, 2, &found), TLEG_OK);
     assert_true(found == 0.75);
-    assert_int_equal(tleg_train_rate_of_epoch(&rate, 6, &found), TLEG_OK);
+    assert_int_equal(tleg_train_rate_of_epoch(NULL, &rate, 6, &found), TLEG_OK);
     assert_true(fabs(found - 0.625) < 1e-15);
+    rate.start = rate.end = -1; /* zero itself, where 0 means the default */
+    assert_int_equal(tleg_train_rate_of_epoch(NULL, &rate, 2, &found), TLEG_OK);
+    assert_true(found == 0.5);
     const tleg_train_rate wrong[] = {
         {.epochs = 0, .peak = 1},   {.epochs = 5, .warmup = -1, .peak = 1},      {.epochs = 5, .peak = -1},
-        {.epochs = 5, .peak = NAN}, {.epochs = 5, .peak = 1, .start = INFINITY}, {.epochs = 5, .peak = 1, .end = -1}};
+        {.epochs = 5, .peak = NAN}, {.epochs = 5, .peak = 1, .start = INFINITY}, {.epochs = 5, .peak = 1, .end = -INFINITY}};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         tleg_train_rate bad = wrong[i];
         bad.struct_size = sizeof bad;
         found = 7;
-        assert_int_equal(tleg_train_rate_of_epoch(&bad, 1, &found), TLEG_ERROR_ARGUMENT);
+        assert_int_equal(tleg_train_rate_of_epoch(NULL, &bad, 1, &found), TLEG_ERROR_ARGUMENT);
         assert_true(found == 0);
     }
-    assert_int_equal(tleg_train_rate_of_epoch(&rate, -1, &found), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_train_rate_of_epoch(NULL, &rate, -1, &found), TLEG_ERROR_ARGUMENT);
     rate.struct_size = 0;
-    assert_int_equal(tleg_train_rate_of_epoch(&rate, 1, &found), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_train_rate_of_epoch(NULL, &rate, 1, &found), TLEG_ERROR_ARGUMENT);
 }
 
 /* ---- a step in practice ---- */
@@ -388,16 +391,71 @@ static void training_brings_the_loss_down(void **state) {
     }
 }
 
+struct careless { /* a teacher that writes less than it should, or uses its trainer */
+    tleg_trainer *trainer;
+    const tleg_train_batch *batch;
+    int64_t written;
+    tleg_status found[3];
+};
+
+static tleg_status TLEG_CALL teach_carelessly(void *host, int64_t batch, const float *images, size_t image_floats,
+                                              int32_t classes, float *logits) {
+    struct careless *careless = host;
+    (void)images, (void)image_floats, (void)batch, (void)classes;
+    for (int64_t i = 0; i < careless->written; i++)
+        logits[i] = 0;
+    careless->found[0] = tleg_trainer_backward(careless->trainer, careless->batch, NULL);
+    careless->found[1] = tleg_trainer_update(careless->trainer, 0.01);
+    tleg_trainer_forget(careless->trainer);
+    careless->found[2] = TLEG_OK;
+    return TLEG_OK;
+}
+
+/* What a teacher leaves unwritten is found; its trainer is closed to it; a step that failed cannot be ended. */
+static void a_careless_teacher_is_found_out(void **state) {
+    (void)state;
+    const struct grad_case *c = find("dist-5");
+    struct trainer_data data;
+    trainer_data_open(plain, c->images, &data);
+    data.batch.teacher_logits = NULL;
+    struct careless careless = {.batch = &data.batch};
+    tleg_trainer_options options = trainer_options(c);
+    options.teacher = teach_carelessly;
+    options.teacher_host = &careless;
+    tleg_trainer *trainer = careless.trainer = trainer_open(plain, c, &options);
+    const int64_t all = (int64_t)data.batch.size * TRAINER_CLASSES;
+    for (careless.written = all; careless.written >= 0; careless.written -= all / 2) {
+        const tleg_status wanted = careless.written == all ? TLEG_OK : TLEG_ERROR_NUMERIC;
+        assert_int_equal(tleg_trainer_backward(trainer, &data.batch, NULL), wanted);
+        assert_int_equal(careless.found[0], TLEG_ERROR_STATE);
+        assert_int_equal(careless.found[1], TLEG_ERROR_STATE);
+        const int64_t steps = tleg_trainer_get_steps(trainer);
+        assert_int_equal(tleg_trainer_update(trainer, 0.01), wanted == TLEG_OK ? TLEG_OK : TLEG_ERROR_STATE);
+        assert_int_equal(tleg_trainer_get_steps(trainer), steps + (wanted == TLEG_OK));
+        if (wanted != TLEG_OK)
+            assert_non_null(strstr(tleg_trainer_get_error(trainer), "tleg_trainer_forget"));
+        tleg_trainer_forget(trainer);
+    }
+    careless.written = all;
+    OK_TRAINER(trainer, tleg_trainer_backward(trainer, &data.batch, NULL));
+    OK_TRAINER(trainer, tleg_trainer_update(trainer, 0.01));
+    trainer_data_close(&data);
+    tleg_trainer_free(trainer);
+}
+
 struct teacher {
     const float *logits, *images;
     int calls;
     tleg_status status;
 };
 
-static tleg_status TLEG_CALL teach(void *host, const float *images, int64_t batch, float *logits) {
+static tleg_status TLEG_CALL teach(void *host, int64_t batch, const float *images, size_t image_floats, int32_t classes,
+                                   float *logits) {
     struct teacher *teacher = host;
     teacher->calls++;
     assert_ptr_equal(images, teacher->images);
+    assert_int_equal(image_floats, batch * 3 * 16 * 16);
+    assert_int_equal(classes, TRAINER_CLASSES);
     memcpy(logits, teacher->logits, (size_t)(batch * TRAINER_CLASSES) * sizeof *logits);
     return teacher->status;
 }
@@ -535,6 +593,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(rates_are_those_of_the_recipe),
         cmocka_unit_test(training_brings_the_loss_down),
         cmocka_unit_test(a_teacher_is_asked_about_the_very_batch),
+        cmocka_unit_test(a_careless_teacher_is_found_out),
         cmocka_unit_test(soft_targets_take_the_place_of_labels),
         cmocka_unit_test(two_equal_ranks_step_like_one),
     };

@@ -155,7 +155,7 @@ static void a_dropped_branch_is_as_if_it_were_not_there(void **state) {
         tleg_model *scaled = scaled_model(model, i & 1 ? 2.0F : 0.0F, i & 2 ? 2.0F : 0.0F);
         tleg_trainer *trainer = NULL;
         tleg_train_loss one = {.struct_size = sizeof one};
-        OK(plain, tleg_trainer_create(plain, NULL, scaled, &options, &trainer));
+        OK(plain, tleg_trainer_create_for_model(plain, scaled, &options, &trainer));
         OK_TRAINER(trainer, tleg_trainer_backward(trainer, &batch, &one));
         loss[i] = one.total;
         wanted[i] = (struct flat){0};
@@ -167,7 +167,7 @@ static void a_dropped_branch_is_as_if_it_were_not_there(void **state) {
     }
     options.drop_path = 0.5;
     tleg_trainer *trainer = NULL;
-    OK(plain, tleg_trainer_create(plain, NULL, model, &options, &trainer));
+    OK(plain, tleg_trainer_create_for_model(plain, model, &options, &trainer));
     int seen[4] = {0};
     for (int step = 0; step < 64; step++) {
         tleg_train_loss one = {.struct_size = sizeof one};

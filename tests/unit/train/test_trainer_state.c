@@ -166,7 +166,7 @@ static void another_schedule_and_another_eps_are_refused(void **state) {
     for (size_t i = 0; i < sizeof genes / sizeof *genes; i++) {
         tleg_learngene *gene = new_gene(genes[i].schedule, genes[i].eps);
         tleg_trainer *trainer = NULL;
-        OK(plain, tleg_trainer_create(plain, gene, NULL, &options, &trainer));
+        OK(plain, tleg_trainer_create(plain, gene, &options, &trainer));
         if (!genes[i].word) {
             OK(plain, tleg_trainer_save(plain, trainer, path, 0, NULL));
         }

@@ -292,7 +292,7 @@ static void depth_changes_live(void **state) {
         for (int32_t i = 0; i < case_count; i++) {
             tleg_expander *expander = support_expander(context, &cases[i], TLEG_F32);
             tleg_cost cost = {.struct_size = sizeof cost};
-            OK(context, tleg_expander_get_cost(context, expander, 1, 0, &cost));
+            OK(context, tleg_expander_get_cost(context, expander, 0, 1, 0, &cost));
             const float *data;
             tleg_tensor *images = support_images(context, cases[i].images, &data);
             tleg_session_options options = {.struct_size = sizeof options, .batch = GOLDEN_BATCH};

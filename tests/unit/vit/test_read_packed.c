@@ -149,7 +149,7 @@ static void what_a_wrapper_put_before_the_names_is_taken_off(void **state) {
         tleg_model_free(from);
         tleg_model_free(to);
     }
-    /* a name without it, or two wrappers: which is meant is not ours to guess */
+    /* a name without it, or two wrappers: nothing says which is meant */
     static const char *const others[] = {"norm.weight", "model_ema.patch_embed.proj.weight"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         write_wrapped(context, plain, wrapped, "module.", others[i]);

@@ -16,6 +16,13 @@
 
 enum { TLEG_ALIGN = 64 }; /* of every buffer: a cache line, and an AVX-512 register */
 
+/* Whether a build has training, and backward passes with it. Where it has not, tables of functions have NULL for those, and the
+ * linker leaves out what no table names. */
+#ifndef TLEG_TRAIN
+#define TLEG_TRAIN 1
+#endif
+#define TLEG_BACKWARD(function) (TLEG_TRAIN ? (function) : NULL)
+
 /* ---- checked sizes (size.c) ---- */
 /* *out = a * b or a + b; false when that does not fit. */
 bool tleg_size_mul(size_t a, size_t b, size_t *out);

@@ -29,7 +29,7 @@ const char *TLEG_CALL tleg_build_info(void) {
 #if TLEG_MAPPINGS
                             "; mappings"
 #endif
-#if !defined(TLEG_TRAIN) || TLEG_TRAIN
+#if TLEG_TRAIN
                             "; train"
 #endif
         ;

@@ -3,7 +3,7 @@
 
 #define PORTABLE                                                                                                               \
     .level = TLEG_LEVEL_PORTABLE, .name = "portable", .mr = TLEG_PORTABLE_MR, .nr = TLEG_PORTABLE_NR,                          \
-    TLEG_EACH_OP(TLEG_OP_ROW, TLEG_OP_ROW, TLEG_OP_NONE, portable).activate = {                                                \
+    TLEG_EACH_OP(TLEG_OP_ROW, TLEG_OP_ROW, TLEG_OP_NONE, TLEG_OP_BACK_ROW, portable).activate = {                              \
         TLEG_EACH_ACTIVATION(TLEG_ACTIVATE_ROW, portable)}
 
 const struct tleg_kernels tleg_table_portable = {PORTABLE, TLEG_PANELS};

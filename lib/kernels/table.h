@@ -34,6 +34,11 @@ struct tleg_tile {
     bool narrow_out; /* of a narrow tile: out is of its type, and out_stride counts that; neither residual nor hidden */
 };
 
+/* A tile's `hidden`; a build without training knows that there is none. */
+static inline const float *tleg_tile_hidden(const struct tleg_tile *tile) {
+    return TLEG_TRAIN ? tile->hidden : NULL;
+}
+
 /* Products of a narrow type, with sums in f32. A step is four bytes: `per_step` elements, as one float else. */
 struct tleg_narrow {
     int32_t dtype, per_step; /* 2 of bf16 */
@@ -70,13 +75,14 @@ struct tleg_activate {
 #define TLEG_OP_DECLARE(level, name, arguments) void tleg_##level##_##name arguments;
 #define TLEG_OP_ROW(level, name, arguments) .name = tleg_##level##_##name,
 #define TLEG_OP_NONE(level, name, arguments)
+#define TLEG_OP_BACK_ROW(level, name, arguments) .name = TLEG_BACKWARD(tleg_##level##_##name),
 
 struct tleg_kernels {
     int32_t level, gemm; /* TLEG_LEVEL_*; TLEG_GEMM_OWN or TLEG_GEMM_BLAS */
     const char *name;
     int32_t mr, nr; /* the register tile */
 
-    TLEG_EACH_OP(TLEG_OP_MEMBER, TLEG_OP_MEMBER, TLEG_OP_MEMBER, )
+    TLEG_EACH_OP(TLEG_OP_MEMBER, TLEG_OP_MEMBER, TLEG_OP_MEMBER, TLEG_OP_MEMBER, )
     struct tleg_activate activate[TLEG_ACTIVATIONS]; /* of NONE: NULL */
 
     const struct tleg_narrow *narrow; /* NULL: weights of bf16 are widened */
@@ -102,7 +108,7 @@ struct tleg_kernels {
     void tleg_##level##_##name(size_t count, const float *x, float *y);                                                        \
     void tleg_##level##_##name##_backward(size_t count, const float *x, const float *dy, float *dx);
 #define TLEG_ACTIVATE_ROW(level, NAME, name)                                                                                   \
-    [TLEG_ACTIVATION_##NAME] = {tleg_##level##_##name, tleg_##level##_##name##_backward},
+    [TLEG_ACTIVATION_##NAME] = {tleg_##level##_##name, TLEG_BACKWARD(tleg_##level##_##name##_backward)},
 /* Cases of a switch over an activation that is constant where it stands: a level's inline functions on its vectors. */
 #define TLEG_ACTIVATE_CASE(level, NAME, name)                                                                                  \
     case TLEG_ACTIVATION_##NAME:                                                                                               \
@@ -113,7 +119,7 @@ struct tleg_kernels {
 TLEG_EACH_ACTIVATION(TLEG_ACTIVATE_DECLARE, portable)
 
 /* ---- the portable versions, each in its operation's file ---- */
-TLEG_EACH_OP(TLEG_OP_DECLARE, TLEG_OP_DECLARE, TLEG_OP_NONE, portable)
+TLEG_EACH_OP(TLEG_OP_DECLARE, TLEG_OP_DECLARE, TLEG_OP_NONE, TLEG_OP_DECLARE, portable)
 enum { TLEG_PORTABLE_MR = 4, TLEG_PORTABLE_NR = 8 };
 
 /* ---- the layout of our tiles (packed.c) and the product over it (gemm.c) ---- */
@@ -127,7 +133,8 @@ void tleg_panels_multiply(const struct tleg_exec *exec, const struct tleg_gemm *
 struct tleg_scratch tleg_panels_scratch(const struct tleg_kernels *kernels, int32_t rounded, int64_t m, int64_t n, int64_t k);
 #define TLEG_PANELS                                                                                                            \
     .gemm = TLEG_GEMM_OWN, .packed_count = tleg_panels_count, .pack = tleg_panels_pack, .unpack = tleg_panels_unpack,          \
-    .pack_transposed = tleg_panels_pack_transposed, .multiply = tleg_panels_multiply, .multiply_scratch = tleg_panels_scratch
+    .pack_transposed = TLEG_BACKWARD(tleg_panels_pack_transposed), .multiply = tleg_panels_multiply,                           \
+    .multiply_scratch = tleg_panels_scratch
 
 /* ---- the same by cblas (blas/gemm_blas.c) ---- */
 size_t tleg_blas_count(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k);
@@ -139,7 +146,8 @@ void tleg_blas_multiply(const struct tleg_exec *exec, const struct tleg_gemm *ge
 struct tleg_scratch tleg_blas_scratch(const struct tleg_kernels *kernels, int32_t rounded, int64_t m, int64_t n, int64_t k);
 #define TLEG_CBLAS                                                                                                             \
     .gemm = TLEG_GEMM_BLAS, .packed_count = tleg_blas_count, .pack = tleg_blas_pack, .unpack = tleg_blas_unpack,               \
-    .pack_transposed = tleg_blas_pack_transposed, .multiply = tleg_blas_multiply, .multiply_scratch = tleg_blas_scratch
+    .pack_transposed = TLEG_BACKWARD(tleg_blas_pack_transposed), .multiply = tleg_blas_multiply,                               \
+    .multiply_scratch = tleg_blas_scratch
 
 /* Where `cols` columns of a panel are used, so many may be read and written: no level's vectors are wider than half a panel.
  * What nobody wrote must not get there, were it only because a host may have asked its unit to stop at an invalid operation. */

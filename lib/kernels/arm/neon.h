@@ -34,7 +34,7 @@ TLEG_NEON_INLINE void tleg_neon_store_first(float *x, float32x4_t y, int64_t cou
         vst1q_lane_f32(x + 2, y, 2);
 }
 
-TLEG_EACH_OP(TLEG_OP_DECLARE, TLEG_OP_DECLARE, TLEG_OP_NONE, neon)
+TLEG_EACH_OP(TLEG_OP_DECLARE, TLEG_OP_DECLARE, TLEG_OP_NONE, TLEG_OP_DECLARE, neon)
 TLEG_EACH_ACTIVATION(TLEG_ACTIVATE_DECLARE, neon)
 
 /* e^x within 2 units in the last place for x <= 0, 0 below the smallest normal result; NaN stays NaN: x = n ln2 + r,

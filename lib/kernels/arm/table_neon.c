@@ -5,7 +5,8 @@
 
 #define NEON                                                                                                                   \
     .level = TLEG_LEVEL_NEON, .name = "neon", .mr = TLEG_NEON_MR, .nr = TLEG_NEON_NR,                                          \
-    TLEG_EACH_OP(TLEG_OP_ROW, TLEG_OP_ROW, TLEG_OP_NONE, neon).activate = {TLEG_EACH_ACTIVATION(TLEG_ACTIVATE_ROW, neon)}
+    TLEG_EACH_OP(TLEG_OP_ROW, TLEG_OP_ROW, TLEG_OP_NONE, TLEG_OP_BACK_ROW, neon).activate = {                                  \
+        TLEG_EACH_ACTIVATION(TLEG_ACTIVATE_ROW, neon)}
 
 const struct tleg_kernels tleg_table_neon = {NEON, TLEG_PANELS};
 #if TLEG_HAVE_BLAS

@@ -28,14 +28,14 @@ TLEG_NEON_INLINE void store_rest(const struct tleg_tile *tile, float sum[MR][NR]
         for (int32_t j = 0; j < tile->cols; j += 4) {
             int32_t left = tile->cols - j;
             float32x4_t y = vld1q_f32(sum[r] + j);
-            if (!tile->hidden)
+            if (!tleg_tile_hidden(tile))
                 y = tleg_neon_activated(activation, y);
             if (tile->column_scale)
                 y = vmulq_f32(y, tleg_neon_load_first(tile->column_scale + j, left));
             if (tile->residual)
                 y = vaddq_f32(tleg_neon_load_first(tile->residual + r * tile->residual_stride + j, left), y);
-            if (tile->hidden) {
-                float32x4_t hidden = tleg_neon_load_first(tile->hidden + r * tile->hidden_stride + j, left);
+            if (tleg_tile_hidden(tile)) {
+                float32x4_t hidden = tleg_neon_load_first(tleg_tile_hidden(tile) + r * tile->hidden_stride + j, left);
                 y = vmulq_f32(y, tleg_neon_slope(activation, hidden));
             }
             tleg_neon_store_first(tile->out + r * tile->out_stride + j, y, left);

@@ -12,7 +12,7 @@ static void store_row(const struct tleg_tile *tile, int32_t r, float sum[NR]) {
     float scale = tile->scale ? tile->scale[r] : 1.0F;
     for (int32_t j = 0; j < tile->cols; j++)
         sum[j] = sum[j] * scale + (tile->bias ? tile->bias[j] : 0.0F);
-    if (tile->activation != TLEG_ACTIVATION_NONE && !tile->hidden)
+    if (tile->activation != TLEG_ACTIVATION_NONE && !tleg_tile_hidden(tile))
         activate[tile->activation].forward(NR, sum, sum);
     for (int32_t j = 0; tile->column_scale && j < tile->cols; j++)
         sum[j] *= tile->column_scale[j];
@@ -20,8 +20,8 @@ static void store_row(const struct tleg_tile *tile, int32_t r, float sum[NR]) {
     const float *residual = tile->residual ? tile->residual + r * tile->residual_stride : NULL;
     for (int32_t j = 0; j < tile->cols; j++)
         sum[j] = residual ? residual[j] + sum[j] : sum[j];
-    if (tile->hidden)
-        activate[tile->activation].backward((size_t)tile->cols, tile->hidden + r * tile->hidden_stride, sum, out);
+    if (tleg_tile_hidden(tile))
+        activate[tile->activation].backward((size_t)tile->cols, tleg_tile_hidden(tile) + r * tile->hidden_stride, sum, out);
     else
         memcpy(out, sum, (size_t)tile->cols * sizeof *out);
 }

@@ -18,7 +18,7 @@ TLEG_AVX2_INLINE __m256i tleg_avx2_lanes(int64_t count) {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(count > 8 ? 8 : (int)count), lane);
 }
 
-TLEG_EACH_OP(TLEG_OP_DECLARE, TLEG_OP_DECLARE, TLEG_OP_DECLARE, avx2)
+TLEG_EACH_OP(TLEG_OP_DECLARE, TLEG_OP_DECLARE, TLEG_OP_DECLARE, TLEG_OP_DECLARE, avx2)
 TLEG_EACH_ACTIVATION(TLEG_ACTIVATE_DECLARE, avx2)
 
 /* e^x within 2 units in the last place for x <= 0, 0 below the smallest normal result; NaN stays NaN: x = n ln2 + r,

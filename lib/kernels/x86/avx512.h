@@ -47,7 +47,7 @@ TLEG_AVX512_INLINE void tleg_avx512_square(__m512 x[16]) {
         x[i] = y[i];
 }
 
-TLEG_EACH_OP(TLEG_OP_DECLARE, TLEG_OP_DECLARE, TLEG_OP_DECLARE, avx512)
+TLEG_EACH_OP(TLEG_OP_DECLARE, TLEG_OP_DECLARE, TLEG_OP_DECLARE, TLEG_OP_DECLARE, avx512)
 TLEG_EACH_ACTIVATION(TLEG_ACTIVATE_DECLARE, avx512)
 
 /* GELU(x) = x * Phi(x). The tail Phi(-a), a = |x|, is a polynomial of degree 5 on each of 16 segments of width 0.4, whose

@@ -24,7 +24,7 @@ void tleg_avx512bf16_softmax(int64_t rows, int64_t keys, float scale, const floa
 /* Of AMX's tile: two by two of its registers' sums, and pairs of a step of its instruction. */
 enum { TLEG_AMX_MR = 32, TLEG_AMX_UNIT = 16 };
 void tleg_amx_tile(const struct tleg_tile *tile);
-TLEG_EACH_OP(TLEG_OP_NONE, TLEG_OP_DECLARE, TLEG_OP_NONE, avx512bf16)
+TLEG_EACH_OP(TLEG_OP_NONE, TLEG_OP_DECLARE, TLEG_OP_NONE, TLEG_OP_NONE, avx512bf16)
 
 #endif
 #endif

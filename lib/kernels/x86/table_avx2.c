@@ -5,7 +5,8 @@
 
 #define AVX2                                                                                                                   \
     .level = TLEG_LEVEL_AVX2, .name = "avx2", .mr = TLEG_AVX2_MR, .nr = TLEG_AVX2_NR,                                          \
-    TLEG_EACH_OP(TLEG_OP_ROW, TLEG_OP_ROW, TLEG_OP_ROW, avx2).activate = {TLEG_EACH_ACTIVATION(TLEG_ACTIVATE_ROW, avx2)}
+    TLEG_EACH_OP(TLEG_OP_ROW, TLEG_OP_ROW, TLEG_OP_ROW, TLEG_OP_BACK_ROW, avx2).activate = {                                   \
+        TLEG_EACH_ACTIVATION(TLEG_ACTIVATE_ROW, avx2)}
 
 const struct tleg_kernels tleg_table_avx2 = {AVX2, TLEG_PANELS};
 #if TLEG_HAVE_BLAS

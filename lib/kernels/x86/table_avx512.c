@@ -6,13 +6,17 @@
 /* All but what the levels after it have of their own. */
 #define SHARED                                                                                                                 \
     .mr = TLEG_AVX512_MR, .nr = TLEG_AVX512_NR,                                                                                \
-    TLEG_EACH_OP(TLEG_OP_ROW, TLEG_OP_NONE, TLEG_OP_ROW, avx512).activate = {TLEG_EACH_ACTIVATION(TLEG_ACTIVATE_ROW, avx512)}
+    TLEG_EACH_OP(TLEG_OP_ROW, TLEG_OP_NONE, TLEG_OP_ROW, TLEG_OP_BACK_ROW, avx512).activate = {                                \
+        TLEG_EACH_ACTIVATION(TLEG_ACTIVATE_ROW, avx512)}
 #define AVX512                                                                                                                 \
-    .level = TLEG_LEVEL_AVX512, .name = "avx512", TLEG_EACH_OP(TLEG_OP_NONE, TLEG_OP_ROW, TLEG_OP_NONE, avx512) SHARED
+    .level = TLEG_LEVEL_AVX512, .name = "avx512",                                                                              \
+    TLEG_EACH_OP(TLEG_OP_NONE, TLEG_OP_ROW, TLEG_OP_NONE, TLEG_OP_NONE, avx512) SHARED
 #define AVX512BF16                                                                                                             \
     .level = TLEG_LEVEL_AVX512BF16, .name = "avx512bf16",                                                                      \
-    TLEG_EACH_OP(TLEG_OP_NONE, TLEG_OP_ROW, TLEG_OP_NONE, avx512bf16) SHARED
-#define AMX .level = TLEG_LEVEL_AMX, .name = "amx", TLEG_EACH_OP(TLEG_OP_NONE, TLEG_OP_ROW, TLEG_OP_NONE, avx512bf16) SHARED
+    TLEG_EACH_OP(TLEG_OP_NONE, TLEG_OP_ROW, TLEG_OP_NONE, TLEG_OP_NONE, avx512bf16) SHARED
+#define AMX                                                                                                                    \
+    .level = TLEG_LEVEL_AMX, .name = "amx",                                                                                    \
+    TLEG_EACH_OP(TLEG_OP_NONE, TLEG_OP_ROW, TLEG_OP_NONE, TLEG_OP_NONE, avx512bf16) SHARED
 
 #define CONVERSIONS                                                                                                            \
     .dtype = TLEG_BF16, .per_step = 2, .pack = tleg_avx512bf16_pack, .interleave_f32 = tleg_avx512bf16_interleave_f32,         \

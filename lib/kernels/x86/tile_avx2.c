@@ -15,14 +15,14 @@ TLEG_AVX2_INLINE void store_rest(const struct tleg_tile *tile, float sum[MR][NR]
         for (int32_t j = 0; j < tile->cols; j += 8) {
             __m256i lanes = tleg_avx2_lanes(tile->cols - j);
             __m256 y = _mm256_load_ps(sum[r] + j);
-            if (alone || !tile->hidden)
+            if (alone || !tleg_tile_hidden(tile))
                 y = tleg_avx2_activated(activation, y);
             if (!alone && tile->column_scale)
                 y = _mm256_mul_ps(y, _mm256_maskload_ps(tile->column_scale + j, lanes));
             if (!alone && tile->residual)
                 y = _mm256_add_ps(_mm256_maskload_ps(tile->residual + r * tile->residual_stride + j, lanes), y);
-            if (!alone && tile->hidden) {
-                __m256 hidden = _mm256_maskload_ps(tile->hidden + r * tile->hidden_stride + j, lanes);
+            if (!alone && tleg_tile_hidden(tile)) {
+                __m256 hidden = _mm256_maskload_ps(tleg_tile_hidden(tile) + r * tile->hidden_stride + j, lanes);
                 y = _mm256_mul_ps(y, tleg_avx2_slope(activation, hidden));
             }
             _mm256_maskstore_ps(tile->out + r * tile->out_stride + j, lanes, y);
@@ -32,7 +32,7 @@ TLEG_AVX2_INLINE void store_rest(const struct tleg_tile *tile, float sum[MR][NR]
 /* Out of line, one copy for each activation. */
 #define REST(level, NAME, name)                                                                                                \
     TLEG_AVX2 static __attribute__((noinline)) void rest_##name(const struct tleg_tile *tile, float sum[MR][NR]) {             \
-        if (!tile->column_scale && !tile->residual && !tile->hidden)                                                           \
+        if (!tile->column_scale && !tile->residual && !tleg_tile_hidden(tile))                                                 \
             store_rest(tile, sum, TLEG_ACTIVATION_##NAME, true);                                                               \
         else                                                                                                                   \
             store_rest(tile, sum, TLEG_ACTIVATION_##NAME, false);                                                              \

@@ -20,14 +20,14 @@ TLEG_AVX512_INLINE void store_any(const struct tleg_tile *tile, float sum[][NR],
             __mmask16 lanes = tleg_avx512_lanes(tile->cols - j);
             __m512 bias = tile->bias ? _mm512_maskz_loadu_ps(lanes, tile->bias + j) : _mm512_setzero_ps();
             __m512 y = _mm512_fmadd_ps(_mm512_load_ps(sum[r] + j), _mm512_set1_ps(tile->scale ? tile->scale[r] : 1.0F), bias);
-            if (!tile->hidden)
+            if (!tleg_tile_hidden(tile))
                 y = tleg_avx512_activated(activation, y);
             if (tile->column_scale)
                 y = _mm512_mul_ps(y, _mm512_maskz_loadu_ps(lanes, tile->column_scale + j));
             if (tile->residual)
                 y = _mm512_add_ps(_mm512_maskz_loadu_ps(lanes, tile->residual + r * tile->residual_stride + j), y);
-            if (tile->hidden) {
-                __m512 hidden = _mm512_maskz_loadu_ps(lanes, tile->hidden + r * tile->hidden_stride + j);
+            if (tleg_tile_hidden(tile)) {
+                __m512 hidden = _mm512_maskz_loadu_ps(lanes, tleg_tile_hidden(tile) + r * tile->hidden_stride + j);
                 y = _mm512_mul_ps(y, tleg_avx512_slope(activation, hidden));
             }
             _mm512_mask_storeu_ps(tile->out + r * tile->out_stride + j, lanes, y);
@@ -38,7 +38,7 @@ TLEG_AVX512_INLINE void store_any(const struct tleg_tile *tile, float sum[][NR],
 #define STORES(level, NAME, name)                                                                                              \
     TLEG_AVX512 static void store_##name(const struct tleg_tile *tile, float sum[][NR]) {                                      \
         if (TLEG_ACTIVATION_##NAME != TLEG_ACTIVATION_NONE && tile->cols == NR && !tile->scale && !tile->column_scale &&       \
-            !tile->residual && !tile->hidden)                                                                                  \
+            !tile->residual && !tleg_tile_hidden(tile))                                                                        \
             store_whole(tile, sum, TLEG_ACTIVATION_##NAME);                                                                    \
         else                                                                                                                   \
             store_any(tile, sum, TLEG_ACTIVATION_##NAME);                                                                      \

@@ -78,7 +78,7 @@ struct tleg_pooled {
     float *seen; /* (heads, B, D): what the norm saw, where that is not x itself, for the way back; NULL: not wanted */
     float *rows; /* (patches, D): scratch; NULL: x is not read again, and its own memory serves */
 };
-struct tleg_ends {
+struct tleg_ends { /* the backward ones are NULL in a build without training */
     /* x (B, N, D) = tokens and patches, plus the position embedding; images (B, 3, I, I) (embed.c). */
     void (*embed)(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer,
                   const float *images, int64_t batch, float *x);

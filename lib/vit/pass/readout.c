@@ -134,11 +134,11 @@ static void read_out_backward(const struct tleg_exec *exec, const struct tleg_we
 /* ---- both ends ---- */
 
 const struct tleg_ends tleg_classifier_ends = {.embed = tleg_embed,
-                                               .embed_backward = tleg_embed_backward,
+                                               .embed_backward = TLEG_BACKWARD(tleg_embed_backward),
                                                .pool = pool,
-                                               .pool_backward = pool_backward,
+                                               .pool_backward = TLEG_BACKWARD(pool_backward),
                                                .read_out = read_out,
-                                               .read_out_backward = read_out_backward};
+                                               .read_out_backward = TLEG_BACKWARD(read_out_backward)};
 
 struct tleg_scratch tleg_ends_scratch(const struct tleg_kernels *kernels, const tleg_config *config, int32_t dtype,
                                       int64_t batch, bool backward) {

@@ -130,12 +130,12 @@ typedef void(TLEG_CALL *tleg_done_fn)(void *host);
  * tleg_session_cancel is such a call). A handle that others were made from may go first. */
 typedef struct tleg_context tleg_context;
 
-/* Asked again and again while a call opens, reads, packs, expands, saves, measures or linearizes: `what` is the kind of work in
- * a static word ("open", "read", "pack", "expand", "save", "measure", "linearize"), `done` of `total` is how far it
- * is, in a unit of the work's own (bytes, layers). 0 goes on; anything else stops the call, which leaves nothing behind and
- * fails with TLEG_ERROR_CANCELLED. Asked at the beginning (done 0), then every few milliseconds where the work can be cut that
- * fine, and at the end (done == total), when the answer is too late. On the thread that made the call; it returns, does not
- * throw or jump out of the library, and does not use the context. */
+/* Asked again and again while a call opens, reads, packs, expands, saves, measures, linearizes or trains: `what` is the kind of
+ * work in a static word ("open", "read", "pack", "expand", "save", "measure", "linearize", "train"), `done` of `total` is how
+ * far it is, in a unit of the work's own (bytes, layers, images). 0 goes on; anything else stops the call, which leaves nothing
+ * behind and fails with TLEG_ERROR_CANCELLED. Asked at the beginning (done 0), then every few milliseconds where the work can
+ * be cut that fine, and at the end (done == total), when the answer is too late. On the thread that made the call; it returns,
+ * does not throw or jump out of the library, and does not use the context, nor the trainer. */
 typedef int32_t(TLEG_CALL *tleg_progress_fn)(void *host, const char *what, uint64_t done, uint64_t total);
 
 /* Options of tleg_context_create. Zero the struct, set struct_size, then what you want

@@ -106,8 +106,9 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_get_memory_for_model(tleg_context *c
 
 /* One forward and backward pass: adds share * d loss / d parameter to the gradients. *loss (may be NULL) is filled.
  * Errors: ARGUMENT (also: a label out of range, no labels where alpha < 1, no teacher where alpha > 0), NUMERIC (a loss that is
- * not finite: the text names the step and the part of the loss), and what the teacher or the context's parallel returned.
- * Gradients are undefined after the last three, until tleg_trainer_forget. */
+ * not finite: the text names the step and the part of the loss), CANCELLED (the context's progress, told of the images that are
+ * done), and what the teacher or the context's parallel returned. Gradients are undefined after all but ARGUMENT, until
+ * tleg_trainer_forget. */
 TLEG_API tleg_status TLEG_CALL tleg_trainer_backward(tleg_trainer *trainer, const tleg_train_batch *batch,
                                                      tleg_train_loss *loss);
 

@@ -26,14 +26,10 @@ static tleg_status foreign_type(tleg_context *context, const tleg_file *file, co
                      entry->type_name);
 }
 
-static bool is_floating(int32_t dtype) {
-    return dtype == TLEG_F32 || dtype == TLEG_F16 || dtype == TLEG_BF16 || dtype == TLEG_F64;
-}
-
 static tleg_status check_floating(tleg_context *context, const tleg_file *file, const struct tleg_entry *entry) {
     if (entry->dtype == 0)
         return foreign_type(context, file, entry);
-    if (!is_floating(entry->dtype))
+    if (!tleg_dtype_is_real(entry->dtype))
         return tleg_fail(context, TLEG_ERROR_FORMAT, "%s: tensor '%s' is of type %s; floating-point numbers are expected",
                          file->label, entry->name, entry->type_name);
     return TLEG_OK;

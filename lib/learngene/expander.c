@@ -6,7 +6,7 @@
 /* ---- options: what the models will look like ---- */
 
 static tleg_status check_options(tleg_context *context, const tleg_expander_options *o, const tleg_config *gene) {
-    if (o->dtype && o->dtype != TLEG_F32 && o->dtype != TLEG_F16 && o->dtype != TLEG_BF16)
+    if (o->dtype && !tleg_dtype_is_of_weights(o->dtype))
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "expander: dtype is %d, expected F32, F16 or BF16", o->dtype);
     if (o->norm && o->norm != TLEG_NORM_BEFORE_POOL && o->norm != TLEG_NORM_AFTER_POOL)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "expander: norm is %d, expected BEFORE_POOL or AFTER_POOL", o->norm);

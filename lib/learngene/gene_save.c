@@ -44,7 +44,7 @@ static tleg_status gene_numbers(tleg_context *context, void *arg, int64_t index,
 static tleg_status make_room(tleg_context *context, struct saved *saved) {
     if (saved->dtype == TLEG_F32)
         return TLEG_OK;
-    if (saved->dtype != TLEG_F16 && saved->dtype != TLEG_BF16)
+    if (!tleg_dtype_is_of_weights(saved->dtype))
         return tleg_fail(context, TLEG_ERROR_UNSUPPORTED,
                          "tleg_save_options.dtype: a learngene is saved as F32, F16 or BF16, found %d", (int)saved->dtype);
     size_t most = 0;

@@ -7,8 +7,10 @@
 static const struct {
     const char *name;
     size_t size;
-} types[] = {[TLEG_F32] = {"F32", 4}, [TLEG_F16] = {"F16", 2}, [TLEG_BF16] = {"BF16", 2}, [TLEG_F64] = {"F64", 8},
-             [TLEG_I64] = {"I64", 8}, [TLEG_I32] = {"I32", 4}, [TLEG_U8] = {"U8", 1}};
+    bool real, weights; /* what tleg_dtype_is_real and tleg_dtype_is_of_weights say */
+} types[] = {[TLEG_F32] = {"F32", 4, true, true},  [TLEG_F16] = {"F16", 2, true, true},   [TLEG_BF16] = {"BF16", 2, true, true},
+             [TLEG_F64] = {"F64", 8, true, false}, [TLEG_I64] = {"I64", 8, false, false}, [TLEG_I32] = {"I32", 4, false, false},
+             [TLEG_U8] = {"U8", 1, false, false}};
 enum { TYPES_END = sizeof(types) / sizeof(types[0]) };
 
 size_t tleg_dtype_size(int32_t dtype) {
@@ -17,6 +19,14 @@ size_t tleg_dtype_size(int32_t dtype) {
 
 const char *tleg_dtype_name(int32_t dtype) {
     return dtype > 0 && dtype < TYPES_END ? types[dtype].name : NULL;
+}
+
+bool tleg_dtype_is_real(int32_t dtype) {
+    return dtype > 0 && dtype < TYPES_END && types[dtype].real;
+}
+
+bool tleg_dtype_is_of_weights(int32_t dtype) {
+    return dtype > 0 && dtype < TYPES_END && types[dtype].weights;
 }
 
 int32_t tleg_dtype_find(const char *name, size_t length) {

@@ -15,6 +15,9 @@ uint16_t tleg_f16_from_f32(float value);
 float tleg_f32_from_f16(uint16_t bits);
 uint16_t tleg_bf16_from_f32(float value);
 float tleg_f32_from_bf16(uint16_t bits);
+/* Whether numbers of the type can be read as f32; whether weights may be rounded to it. */
+bool tleg_dtype_is_real(int32_t dtype);
+bool tleg_dtype_is_of_weights(int32_t dtype);
 /* Floating types to f32; `in` need not be aligned; false when dtype is not a floating type. */
 bool tleg_convert_to_f32(int32_t dtype, const void *in, float *out, size_t count);
 /* f32 to TLEG_F32, TLEG_F16 or TLEG_BF16. */

@@ -249,6 +249,9 @@ tleg_status tleg_trainer_pass(tleg_trainer *t, const tleg_train_batch *batch, in
         int64_t first = s * batch->size / slices, end = (s + 1) * batch->size / slices;
         struct slice slice = slice_of(t, batch, first, end - first, depth);
         status = slice_pass(t, &slice, share, loss);
+        t->done += (uint64_t)(end - first);
+        if (!status)
+            status = tleg_trainer_go_on(t);
     }
     if (!status)
         tleg_train_places_end(t);

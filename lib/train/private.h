@@ -69,6 +69,9 @@ struct tleg_trainer {
     tleg_trainer_options options;     /* every default filled in */
     struct tleg_vit_config config;    /* of the parameters' source */
     struct tleg_trainer_layout layout;
+    tleg_progress_fn progress; /* the context's */
+    void *progress_host;
+    uint64_t done, total; /* images of the pass in progress, of every depth that it runs */
     bool is_gene;
     bool busy;      /* a call computes, or asks a callback */
     bool undefined; /* gradients: until they are forgotten */
@@ -112,6 +115,8 @@ void tleg_train_places_start(tleg_trainer *trainer);
 void tleg_train_places_end(tleg_trainer *trainer);
 
 /* ---- one pass (pass.c) ---- */
+/* Tells the host's progress how far the pass is: CANCELLED when it says stop before the end. */
+tleg_status tleg_trainer_go_on(tleg_trainer *trainer);
 /* Puts the teacher's logits into the batch, unless it has them; NULL when alpha is 0. */
 tleg_status tleg_trainer_ask(tleg_trainer *trainer, tleg_train_batch *batch);
 /* Forward and backward at a depth: adds share * gradient, and to *loss. */

@@ -157,6 +157,8 @@ static tleg_status create(tleg_context *context, const tleg_learngene *gene, con
     t->exec =
         (struct tleg_exec){.kernels = kernels, .team = tleg_team_share(context->team), .lanes = tleg_team_lanes(context->team)};
     t->exec.outcome = &t->outcome;
+    t->progress = context->progress;
+    t->progress_host = context->progress_host;
     t->layout.net.labels = config.c.labels;
     t->layout.net.schedule = config.c.schedule;
     t->layout.net.ignored = config.c.ignored;
@@ -226,8 +228,20 @@ void tleg_trainer_draw(tleg_trainer *t) {
     t->depth = t->options.depth_mode == TLEG_DEPTH_FIXED ? t->layout.depth_most : random_depth(t);
 }
 
+tleg_status tleg_trainer_go_on(tleg_trainer *t) {
+    if (!t->progress || t->progress(t->progress_host, "train", t->done, t->total) == 0 || t->done == t->total)
+        return TLEG_OK;
+    return tleg_error_set(&t->error, TLEG_ERROR_CANCELLED,
+                          "step %lld: the host's progress function stopped it at %llu of %llu images",
+                          (long long)(t->steps + 1), (unsigned long long)t->done, (unsigned long long)t->total);
+}
+
 static tleg_status run_passes(tleg_trainer *t, tleg_train_batch *batch, tleg_train_loss *loss) {
-    tleg_status status = tleg_trainer_ask(t, batch);
+    t->done = 0;
+    t->total = (uint64_t)batch->size * (t->options.depth_mode == TLEG_DEPTH_SANDWICH ? 3 : 1);
+    tleg_status status = tleg_trainer_go_on(t);
+    if (!status)
+        status = tleg_trainer_ask(t, batch);
     if (status)
         return status;
     if (t->options.depth_mode != TLEG_DEPTH_SANDWICH)

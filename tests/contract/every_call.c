@@ -399,7 +399,6 @@ static tleg_status train_calls(struct visit *v) {
     tleg_train_batch batch = {
         .struct_size = sizeof(batch), .size = BATCH, .images = images, .labels = labels, .teacher_logits = teacher};
     TRY(tleg_trainer_get_memory(v->context, v->gene, &options, &bytes));
-    TRY(tleg_trainer_get_memory_for_model(v->context, v->model, &options, &bytes));
     TRY(tleg_trainer_create(v->context, v->gene, &options, &v->trainer));
     TRY(tleg_trainer_backward(v->trainer, &batch, &loss));
     TRY(tleg_trainer_update(v->trainer, 1e-3));
@@ -426,6 +425,8 @@ static tleg_status tune_calls(struct visit *v) {
     TRY(images_of(v, &images));
     const tleg_train_batch batch = {.struct_size = sizeof(batch), .size = BATCH, .images = images, .labels = labels};
     TRY(tleg_train_rate_of_epoch(NULL, &rates, 5, &rate));
+    uint64_t bytes = 0;
+    TRY(tleg_trainer_get_memory_for_model(v->context, v->model, &options, &bytes));
     TRY(tleg_trainer_create_for_model(v->context, v->model, &options, &v->tuner));
     TRY(tleg_trainer_backward(v->tuner, &batch, NULL));
     TRY(tleg_trainer_copy_gradient(v->context, v->tuner, tleg_trainer_get_parameter_name(v->tuner, 0), gradient));

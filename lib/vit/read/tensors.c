@@ -129,17 +129,11 @@ static tleg_status fail_missing(const struct tleg_config_reader *reader, const c
 }
 
 static tleg_status check_type(const struct tleg_config_reader *reader, const struct tleg_entry *entry) {
-    switch (entry->dtype) {
-    case TLEG_F32:
-    case TLEG_F16:
-    case TLEG_BF16:
-    case TLEG_F64:
+    if (tleg_dtype_is_real(entry->dtype))
         return TLEG_OK;
-    default:
-        return tleg_fail(reader->context, entry->dtype ? TLEG_ERROR_FORMAT : TLEG_ERROR_UNSUPPORTED,
-                         "%s: tensor \"%s\": expected type F32, F16, BF16 or F64, found %s", reader->label, entry->name,
-                         entry->type_name);
-    }
+    return tleg_fail(reader->context, entry->dtype ? TLEG_ERROR_FORMAT : TLEG_ERROR_UNSUPPORTED,
+                     "%s: tensor \"%s\": expected type F32, F16, BF16 or F64, found %s", reader->label, entry->name,
+                     entry->type_name);
 }
 
 tleg_status tleg_read_need(const struct tleg_config_reader *reader, const char *name, int32_t rank,
@@ -216,7 +210,7 @@ struct check {
 
 /* Keep f16 or bf16 only if every tensor has that type; otherwise widen to f32. */
 static void see_type(struct check *check, int32_t dtype) {
-    const bool half = dtype == TLEG_F16 || dtype == TLEG_BF16;
+    const bool half = dtype != TLEG_F32 && tleg_dtype_is_of_weights(dtype);
     check->half = half && (check->first || dtype == check->half) ? dtype : TLEG_F32;
     check->first = false;
 }

@@ -196,6 +196,18 @@ static void rows_convert_to_each_stored_type(void **state) {
     assert_false(tleg_convert_from_f32(TLEG_U8, in, bytes, 1));
 }
 
+/* What a file's tensors and a model's weights may be is asked of the type, and holds for the conversions. */
+static void a_type_says_what_converts(void **state) {
+    (void)state;
+    unsigned char bytes[8] = {0};
+    float number = 0;
+    for (int32_t dtype = -1; dtype <= TLEG_U8 + 1; dtype++) {
+        assert_int_equal(tleg_dtype_is_real(dtype), tleg_convert_to_f32(dtype, bytes, &number, 1));
+        assert_int_equal(tleg_dtype_is_of_weights(dtype), tleg_convert_from_f32(dtype, &number, bytes, 1));
+    }
+    assert_true(tleg_dtype_is_of_weights(TLEG_BF16) && !tleg_dtype_is_of_weights(TLEG_F64) && tleg_dtype_is_real(TLEG_F64));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(types_have_sizes_and_the_names_of_safetensors),
@@ -206,6 +218,7 @@ int main(void) {
         cmocka_unit_test(nan_stays_nan_even_when_its_payload_is_cut_off),
         cmocka_unit_test(rows_convert_from_any_address),
         cmocka_unit_test(rows_convert_to_each_stored_type),
+        cmocka_unit_test(a_type_says_what_converts),
     };
     return cmocka_run_group_tests_name("dtype", tests, NULL, NULL);
 }

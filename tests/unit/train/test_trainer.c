@@ -443,6 +443,51 @@ static void a_careless_teacher_is_found_out(void **state) {
     tleg_trainer_free(trainer);
 }
 
+struct stop { /* a host that stops the trainer at a question */
+    int32_t asked, at;
+    uint64_t done, total;
+};
+
+static int32_t TLEG_CALL stop_at(void *host, const char *what, uint64_t done, uint64_t total) {
+    struct stop *stop = host;
+    assert_string_equal(what, "train");
+    stop->done = done;
+    stop->total = total;
+    return ++stop->asked == stop->at;
+}
+
+/* Asked before the first image, after each slice, and at the end, where it is too late. */
+static void a_step_is_stopped_by_the_contexts_progress(void **state) {
+    (void)state;
+    const struct grad_case *c = find("mean-4");
+    struct trainer_data data;
+    struct stop stop = {0};
+    tleg_context *context = NULL;
+    const tleg_context_options with = {
+        .struct_size = sizeof with, .level = TLEG_LEVEL_PORTABLE, .progress = stop_at, .progress_host = &stop};
+    assert_int_equal(tleg_context_create(&with, &context), TLEG_OK);
+    trainer_data_open(plain, c->images, &data);
+    const tleg_trainer_options options = trainer_options(c);
+    tleg_learngene *gene = support_gene(plain, c->gene);
+    tleg_trainer *trainer = NULL;
+    OK(context, tleg_trainer_create(context, gene, &options, &trainer));
+    stop.asked = 0;
+    OK_TRAINER(trainer, tleg_trainer_backward(trainer, &data.batch, NULL));
+    const int32_t questions = stop.asked;
+    assert_true(questions >= 2 && stop.done == stop.total && stop.total == (uint64_t)data.batch.size);
+    for (int32_t at = 1; at <= questions; at++) {
+        tleg_trainer_forget(trainer);
+        stop = (struct stop){.at = at};
+        const tleg_status wanted = at < questions ? TLEG_ERROR_CANCELLED : TLEG_OK;
+        assert_int_equal(tleg_trainer_backward(trainer, &data.batch, NULL), wanted);
+        assert_int_equal(tleg_trainer_update(trainer, 0.01), wanted == TLEG_OK ? TLEG_OK : TLEG_ERROR_STATE);
+    }
+    tleg_learngene_free(gene);
+    trainer_data_close(&data);
+    tleg_trainer_free(trainer);
+    tleg_context_free(context);
+}
+
 struct teacher {
     const float *logits, *images;
     int calls;
@@ -594,6 +639,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(training_brings_the_loss_down),
         cmocka_unit_test(a_teacher_is_asked_about_the_very_batch),
         cmocka_unit_test(a_careless_teacher_is_found_out),
+        cmocka_unit_test(a_step_is_stopped_by_the_contexts_progress),
         cmocka_unit_test(soft_targets_take_the_place_of_labels),
         cmocka_unit_test(two_equal_ranks_step_like_one),
     };

@@ -128,6 +128,7 @@ static void check_copy(struct foreign *foreign, const float *expected, size_t co
     const tleg_tensor_info info = info_of(tensor);
     assert_int_equal(info.bytes, count * sizeof(float));
     assert_int_equal((uintptr_t)info.data % 64, 0);
+    assert_int_equal(info.flags, TLEG_TENSOR_COPIED);
     for (size_t i = 0; i < count; i++)
         assert_true(((float *)info.data)[i] == expected[i]);
     assert_int_equal(foreign->deleted, 0);

@@ -23,6 +23,14 @@ enum { TLEG_ALIGN = 64 }; /* of every buffer: a cache line, and an AVX-512 regis
 #endif
 #define TLEG_BACKWARD(function) (TLEG_TRAIN ? (function) : NULL)
 
+/* ---- counts, 0 or more ---- */
+static inline int64_t tleg_ceil_div(int64_t count, int64_t unit) { /* unit > 0 */
+    return (count + unit - 1) / unit;
+}
+static inline int64_t tleg_min64(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
 /* ---- checked sizes (size.c) ---- */
 /* *out = a * b or a + b; false when that does not fit. */
 bool tleg_size_mul(size_t a, size_t b, size_t *out);

@@ -160,9 +160,9 @@ static inline int64_t tleg_vector_columns(const struct tleg_kernels *kernels, in
 /* m rows in the fewest blocks of at most `most` rows, as even as they come: the first row of a block (block = the number of
  * blocks gives m). Even blocks keep the last tile as busy as the others. */
 static inline int64_t tleg_block_start(int64_t m, int64_t most, int64_t block) {
-    int64_t blocks = (m + most - 1) / most;
+    int64_t blocks = tleg_ceil_div(m, most);
     int64_t extra = m % blocks;
-    return block * (m / blocks) + (block < extra ? block : extra);
+    return block * (m / blocks) + tleg_min64(block, extra);
 }
 
 /* Prefetches what is read soon, `offset` floats after x: many processors do not foresee a single stream of reads, or one whose
@@ -187,7 +187,7 @@ static inline const struct tleg_narrow *tleg_narrow_of(const struct tleg_kernels
 /* Steps that k elements fill, padding included. */
 static inline int64_t tleg_narrow_steps(const struct tleg_narrow *narrow, int64_t k) {
     int64_t unit = (int64_t)narrow->per_step * narrow->unit;
-    return (k + unit - 1) / unit * narrow->unit;
+    return tleg_ceil_div(k, unit) * narrow->unit;
 }
 
 /* Rows of a batch whose images differ, `stride` being what lies between the images' parameters: the image of row `first`, and
@@ -195,7 +195,7 @@ static inline int64_t tleg_narrow_steps(const struct tleg_narrow *narrow, int64_
 static inline int64_t tleg_image_end(const struct tleg_rows *rows, int64_t stride, int64_t first, int64_t end, int64_t *image) {
     *image = stride ? first / rows->image_rows : 0;
     int64_t next = stride ? (*image + 1) * rows->image_rows : end;
-    return next < end ? next : end;
+    return tleg_min64(next, end);
 }
 
 /* Elements [first, first + count) of a packed weight as f32: in place where they already are, else formed into `scratch`
@@ -212,8 +212,8 @@ void tleg_attention_narrow(const struct tleg_exec *exec, const struct tleg_atten
 size_t tleg_attention_narrow_lane(const struct tleg_narrow *narrow, int64_t tokens, int64_t width);
 /* Tasks that share the `pieces` of one head, so that every lane has work where there are few heads. */
 static inline int64_t tleg_attention_parts(int64_t lanes, int64_t heads, int64_t pieces) {
-    int64_t parts = lanes > 1 && heads < 2 * lanes ? (2 * lanes + heads - 1) / heads : 1;
-    return parts < pieces ? parts : pieces;
+    int64_t parts = lanes > 1 && heads < 2 * lanes ? tleg_ceil_div(2 * lanes, heads) : 1;
+    return tleg_min64(parts, pieces);
 }
 
 /* Rows [first, first + count) of a source (k wide): in place where they already are, else made in `scratch` (count, k);

@@ -24,7 +24,7 @@ struct product {
 };
 
 static int64_t columns_of(int64_t n) {
-    return n < COLUMNS ? n : COLUMNS;
+    return tleg_min64(n, COLUMNS);
 }
 
 size_t tleg_blas_count(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k) {
@@ -58,14 +58,14 @@ static void transpose_columns(void *arg, int64_t item, char *lane) {
     (void)lane;
     const struct transposing *t = arg;
     int64_t column = item * ROWS, left = t->k - column;
-    t->exec->kernels->transpose(t->n, left < ROWS ? left : ROWS, t->w + column, t->k, 1.0F, t->packed + column * t->n, t->n);
+    t->exec->kernels->transpose(t->n, tleg_min64(left, ROWS), t->w + column, t->k, 1.0F, t->packed + column * t->n, t->n);
 }
 
 void tleg_blas_pack_transposed(const struct tleg_exec *exec, int32_t rounded, int64_t n, int64_t k, const float *w,
                                void *packed) {
     (void)rounded;
     struct transposing transposing = {exec, n, k, w, packed};
-    tleg_for_each(exec, (k + ROWS - 1) / ROWS, transpose_columns, &transposing);
+    tleg_for_each(exec, tleg_ceil_div(k, ROWS), transpose_columns, &transposing);
 }
 
 /* The shared scratch, in floats. */
@@ -88,7 +88,7 @@ struct tleg_scratch tleg_blas_scratch(const struct tleg_kernels *kernels, int32_
 }
 
 static int64_t rows_of(int64_t item, int64_t rows) {
-    return rows - item * ROWS < ROWS ? rows - item * ROWS : ROWS;
+    return tleg_min64(rows - item * ROWS, ROWS);
 }
 
 static void make_rows(void *arg, int64_t item, char *lane) {
@@ -156,7 +156,7 @@ void tleg_blas_multiply(const struct tleg_exec *exec, const struct tleg_gemm *ge
     if (gemm->rows.kind == TLEG_ROWS_PLAIN)
         rows = tleg_rows_get(exec->kernels, &gemm->rows, 0, m, k, NULL, &stride);
     else
-        tleg_for_each(exec, (m + ROWS - 1) / ROWS, make_rows, &product);
+        tleg_for_each(exec, tleg_ceil_div(m, ROWS), make_rows, &product);
     bool in_place = weight->stored == TLEG_F32 && weight->rounded == TLEG_F32 && weight->basis.count == 1;
     for (product.column = 0; product.column < n; product.column += COLUMNS) {
         product.cols = columns_of(n - product.column);
@@ -164,12 +164,12 @@ void tleg_blas_multiply(const struct tleg_exec *exec, const struct tleg_gemm *ge
         if (in_place)
             b = (const float *)weight->basis.tensor[0] + product.column * k;
         else
-            tleg_for_each(exec, (product.cols + ROWS - 1) / ROWS, form_rows, &product);
+            tleg_for_each(exec, tleg_ceil_div(product.cols, ROWS), form_rows, &product);
         tleg_os_lock_take(&blas_lock);
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)m, (int)product.cols, (int)k, 1.0F, rows, (int)stride, b,
                     (int)k, 0.0F, product.sums, (int)product.cols);
         tleg_os_lock_leave(&blas_lock);
-        tleg_for_each(exec, (m + ROWS - 1) / ROWS, finish_rows, &product);
+        tleg_for_each(exec, tleg_ceil_div(m, ROWS), finish_rows, &product);
     }
 }
 

@@ -24,7 +24,7 @@ struct layout {
 
 static size_t lane_layout(const struct tleg_kernels *kernels, int64_t tokens, int64_t width, struct layout *layout) {
     int64_t nr = kernels->nr;
-    size_t sizes[] = {tleg_floats_size(tokens, width), tleg_floats_size(tokens, (width + nr - 1) / nr * nr),
+    size_t sizes[] = {tleg_floats_size(tokens, width), tleg_floats_size(tokens, tleg_ceil_div(width, nr) * nr),
                       tleg_floats_size(width, nr), tleg_floats_size(tokens, nr), tleg_floats_size(1, nr)};
     int64_t *const places[] = {&layout->keys, &layout->values, &layout->queries, &layout->scores, &layout->inverse};
     return tleg_floats_place(sizes, places, sizeof sizes / sizeof *sizes);
@@ -43,7 +43,7 @@ static void pack_values(const struct heads *heads, const float *values, float *p
     const struct tleg_kernels *kernels = heads->exec->kernels;
     int64_t tokens = heads->attention->tokens, width = heads->width, nr = kernels->nr, stride = heads->attention->qkv.stride;
     for (int64_t column = 0; column < width; column += nr, packed += tokens * nr)
-        kernels->copy(tokens, width - column < nr ? width - column : nr, values + column, stride, 1.0F, packed, nr);
+        kernels->copy(tokens, tleg_min64(width - column, nr), values + column, stride, 1.0F, packed, nr);
 }
 
 static void pack_queries(const struct heads *heads, const float *queries, int64_t cols, float *packed) {
@@ -78,7 +78,7 @@ static void weigh(const struct heads *heads, const float *scores, const float *i
     struct tleg_tile tile = {.k = tokens, .a_step = nr, .out_stride = stride};
     for (int64_t column = 0; column < heads->width; column += nr) {
         tile.b = values + column * tokens;
-        tile.cols = (int32_t)(heads->width - column < nr ? heads->width - column : nr);
+        tile.cols = (int32_t)tleg_min64(heads->width - column, nr);
         for (int64_t first = 0, block = 1, next; first < cols; first = next, block++) {
             next = tleg_block_start(cols, kernels->mr, block);
             tile.rows = (int32_t)(next - first);
@@ -95,7 +95,7 @@ static void attend_panel(const struct heads *heads, const struct layout *layout,
                          const float *qkv, float *out) {
     const struct tleg_kernels *kernels = heads->exec->kernels;
     int64_t tokens = heads->attention->tokens;
-    int64_t cols = tokens - first < kernels->nr ? tokens - first : kernels->nr;
+    int64_t cols = tleg_min64(tokens - first, kernels->nr);
     float *scores = scratch + layout->scores, *inverse = scratch + layout->inverse, *queries = scratch + layout->queries;
     pack_queries(heads, qkv + first * heads->attention->qkv.stride, cols, queries);
     score(heads, scratch + layout->keys, queries, cols, scores);
@@ -130,7 +130,7 @@ void tleg_attention(const struct tleg_exec *exec, const struct tleg_attention *a
     struct heads heads = {.exec = exec,
                           .attention = attention,
                           .width = attention->dim / attention->heads,
-                          .panels = (attention->tokens + nr - 1) / nr};
+                          .panels = tleg_ceil_div(attention->tokens, nr)};
     heads.parts = tleg_attention_parts(exec->lanes, heads_all, heads.panels);
     tleg_for_each(exec, heads_all * heads.parts, attend, &heads);
 }

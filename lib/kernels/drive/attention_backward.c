@@ -27,14 +27,14 @@ struct places {
 };
 
 static int64_t span_of(const struct tleg_kernels *kernels, int64_t tokens) {
-    int64_t nr = kernels->nr, panels = (tokens + nr - 1) / nr;
+    int64_t nr = kernels->nr, panels = tleg_ceil_div(tokens, nr);
     return nr * (panels < SPAN / nr ? panels : SPAN / nr);
 }
 
 /* The size; where memory is not NULL, `places` are in it. */
 static size_t lane_layout(const struct tleg_kernels *kernels, int64_t tokens, int64_t width, float *memory,
                           struct places *places) {
-    int64_t nr = kernels->nr, padded = (width + nr - 1) / nr * nr, span = span_of(kernels, tokens);
+    int64_t nr = kernels->nr, padded = tleg_ceil_div(width, nr) * nr, span = span_of(kernels, tokens);
     const struct {
         float **place;
         int64_t rows, columns;
@@ -75,8 +75,7 @@ static void pack_panels(const struct tleg_kernels *kernels, int64_t tokens, int6
                         float scale, float *packed) {
     int64_t nr = kernels->nr;
     for (int64_t column = 0; column < width; column += nr)
-        kernels->copy(tokens, width - column < nr ? width - column : nr, in + column, stride, scale, packed + column * tokens,
-                      nr);
+        kernels->copy(tokens, tleg_min64(width - column, nr), in + column, stride, scale, packed + column * tokens, nr);
 }
 
 /* One panel turned around: [width][nr], zeros behind cols. */
@@ -122,7 +121,7 @@ static void query_gradient(const struct heads *heads, const struct places *place
     struct tleg_tile tile = {.k = tokens, .a_step = nr, .out_stride = stride};
     for (int64_t column = 0; column < heads->width; column += nr) {
         tile.b = places->key_panels + column * tokens;
-        tile.cols = (int32_t)(heads->width - column < nr ? heads->width - column : nr);
+        tile.cols = (int32_t)tleg_min64(heads->width - column, nr);
         for (int64_t first = 0, block = 1, next; first < cols; first = next, block++) {
             next = tleg_block_start(cols, kernels->mr, block);
             tile.rows = (int32_t)(next - first);
@@ -145,7 +144,7 @@ static void key_gradient(const struct heads *heads, const struct span *span, con
     struct tleg_tile tile = {.k = span->count, .out_stride = stride, .residual_stride = stride};
     for (int64_t column = 0; column < heads->width; column += nr) {
         tile.b = panels + column * tokens + span->first * nr;
-        tile.cols = (int32_t)(heads->width - column < nr ? heads->width - column : nr);
+        tile.cols = (int32_t)tleg_min64(heads->width - column, nr);
         for (int64_t first = 0, block = 1, next; first < tokens; first = next, block++) {
             next = tleg_block_start(tokens, kernels->mr, block);
             tile.rows = (int32_t)(next - first);
@@ -165,7 +164,7 @@ static void panel_backward(const struct heads *heads, const struct places *place
                            const float *qkv, const float *dout, float *dqkv) {
     const struct tleg_kernels *kernels = heads->exec->kernels;
     int64_t tokens = heads->backward->tokens, dim = heads->backward->dim, nr = kernels->nr, width = heads->width;
-    int64_t left = span->first + span->count - first, cols = left < nr ? left : nr;
+    int64_t left = span->first + span->count - first, cols = tleg_min64(left, nr);
     pack_panel(kernels, cols, width, qkv + first * 3 * dim, 3 * dim, heads->scale, places->query);
     pack_panel(kernels, cols, width, dout + first * dim, dim, 1.0F, places->dout);
     score(heads, places->key_blocks, places->query, cols, places->p);
@@ -195,7 +194,7 @@ static void head_backward(void *arg, int64_t item, char *lane) {
     pack_panels(kernels, tokens, width, dout, dim, 1.0F, places.dout_panels);
     struct span span = {.most = span_of(kernels, tokens)};
     for (; span.first < tokens; span.first += span.most) {
-        span.count = tokens - span.first < span.most ? tokens - span.first : span.most;
+        span.count = tleg_min64(tokens - span.first, span.most);
         for (int64_t first = span.first; first < span.first + span.count; first += kernels->nr)
             panel_backward(heads, &places, &span, first, qkv, dout, dqkv);
         key_gradient(heads, &span, places.ds_turned, places.query_panels, dqkv + dim);

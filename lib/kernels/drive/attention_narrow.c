@@ -30,7 +30,7 @@ struct layout {
 };
 
 static int64_t whole(int64_t count, int64_t unit) {
-    return (count + unit - 1) / unit * unit;
+    return tleg_ceil_div(count, unit) * unit;
 }
 
 static size_t lane_layout(const struct tleg_narrow *narrow, int64_t tokens, int64_t width, struct layout *layout) {
@@ -80,7 +80,7 @@ static const void *rows_get(const struct heads *heads, const struct tleg_view *s
 static void pack_keys(const struct heads *heads, const struct tleg_view *source, float *room, float *keys) {
     int64_t tokens = heads->attention->tokens, nr = heads->narrow->nr, stride;
     for (int64_t first = 0; first < tokens; first += nr, keys += heads->steps * nr) {
-        int64_t count = tokens - first < nr ? tokens - first : nr;
+        int64_t count = tleg_min64(tokens - first, nr);
         const void *rows = rows_get(heads, source, first, count, room, &stride);
         if (count < nr)
             memset(keys, 0, (size_t)(heads->steps * nr) * sizeof *keys);
@@ -91,10 +91,10 @@ static void pack_keys(const struct heads *heads, const struct tleg_view *source,
 static void pack_values(const struct heads *heads, const struct tleg_view *source, float *room, float *values) {
     int64_t tokens = heads->attention->tokens, width = heads->width, nr = heads->narrow->nr, stride;
     for (int64_t first = 0; first < tokens; first += PIECE) {
-        int64_t count = tokens - first < PIECE ? tokens - first : PIECE;
+        int64_t count = tleg_min64(tokens - first, PIECE);
         const void *rows = rows_get(heads, source, first, count, room, &stride);
         for (int64_t column = 0; column < width; column += nr)
-            heads->narrow->interleave_narrow(count, width - column < nr ? width - column : nr,
+            heads->narrow->interleave_narrow(count, tleg_min64(width - column, nr),
                                              (const char *)rows + (size_t)column * tleg_dtype_size(heads->narrow->dtype),
                                              stride, tleg_narrow_steps(heads->narrow, count),
                                              values + column * heads->spans + first / heads->narrow->per_step * nr, nr);
@@ -113,7 +113,7 @@ static void score(const struct heads *heads, const void *queries, int64_t stride
                              .out_stride = whole(tokens, nr)};
     for (int64_t key = 0; key < tokens; key += nr) {
         tile.b = keys + key * heads->steps;
-        tile.cols = (int32_t)(tokens - key < nr ? tokens - key : nr);
+        tile.cols = (int32_t)tleg_min64(tokens - key, nr);
         tile.out = scores + key;
         heads->narrow->tile(&tile);
     }
@@ -131,7 +131,7 @@ static void weigh(const struct heads *heads, const float *weights, const float *
     tile.scale = inverse;
     for (int64_t column = 0; column < width; column += nr) {
         tile.b = values + column * heads->spans;
-        tile.cols = (int32_t)(width - column < nr ? width - column : nr);
+        tile.cols = (int32_t)tleg_min64(width - column, nr);
         tile.out = (float *)(void *)((char *)out + (size_t)column * tleg_dtype_size(heads->attention->out.dtype));
         heads->narrow->tile(&tile);
     }
@@ -198,7 +198,7 @@ void tleg_attention_narrow(const struct tleg_exec *exec, const struct tleg_atten
                           .width = width,
                           .steps = tleg_narrow_steps(narrow, width),
                           .spans = tleg_narrow_steps(narrow, tokens),
-                          .blocks = (tokens + narrow->mr - 1) / narrow->mr};
+                          .blocks = tleg_ceil_div(tokens, narrow->mr)};
     heads.parts = tleg_attention_parts(exec->lanes, all, heads.blocks);
     tleg_for_each(exec, all * heads.parts, attend, &heads);
 }

@@ -45,7 +45,7 @@ static void drain(void *arg, int32_t lane) {
 }
 
 void tleg_for_each(const struct tleg_exec *exec, int64_t count, void (*fn)(void *arg, int64_t item, char *lane), void *arg) {
-    int64_t lanes = count < exec->lanes ? count : exec->lanes;
+    int64_t lanes = tleg_min64(count, exec->lanes);
     if (lanes <= 1) {
         for (int64_t item = 0; item < count; item++)
             fn(arg, item, exec->lane);

@@ -27,14 +27,14 @@ static struct product product_of(const struct tleg_kernels *kernels, int32_t rou
                             .mr = narrow ? narrow->mr : kernels->mr,
                             .nr = nr,
                             .steps = narrow ? tleg_narrow_steps(narrow, k) : k,
-                            .panels = (n + nr - 1) / nr};
+                            .panels = tleg_ceil_div(n, nr)};
 }
 
 /* Rows of a span: all of them, or a whole number of blocks. */
 static int64_t span_rows(const struct product *product, int64_t m) {
     int64_t mr = product->mr, most = SPAN_BYTES / (int64_t)sizeof(float) / product->steps / mr * mr;
     most = most > mr ? most : mr;
-    return m < most ? m : most;
+    return tleg_min64(m, most);
 }
 
 /* Rows [first, *end) of a span's block, counted from the span's start. */
@@ -139,7 +139,7 @@ static const char *next_prefetch(const struct product *product, int64_t panel, i
     if (next >= product->panels)
         return NULL;
     int64_t bytes = panel_elements(product) * (int64_t)tleg_dtype_size(weight->stored), step = product->steps * TLEG_ALIGN;
-    int64_t pieces = (bytes + step - 1) / step, tensor = piece / pieces;
+    int64_t pieces = tleg_ceil_div(bytes, step), tensor = piece / pieces;
     if (tensor >= weight->basis.count)
         return NULL;
     return (const char *)weight->basis.tensor[tensor] + next * bytes + piece % pieces * step;
@@ -158,7 +158,7 @@ static void multiply_panel(void *arg, int64_t item, char *lane) {
         .k = product->steps,
         .b = product->narrow ? tleg_form_narrow(kernels, weight, place, size, lane)
                              : tleg_form(kernels, weight, place, size, (float *)lane),
-        .cols = (int32_t)(left < product->nr ? left : product->nr),
+        .cols = (int32_t)tleg_min64(left, product->nr),
         .out_stride = gemm->out.stride,
         .bias = gemm->epilogue.bias ? gemm->epilogue.bias + column : NULL,
         .residual_stride = gemm->epilogue.residual_stride,
@@ -178,13 +178,13 @@ static int64_t groups_of(int64_t lanes, int64_t panels, int64_t blocks) {
     enum { TASKS_PER_LANE = 4 };
     if (lanes <= 1 || panels >= lanes * TASKS_PER_LANE)
         return 1;
-    int64_t groups = (lanes * TASKS_PER_LANE + panels - 1) / panels;
-    return groups < blocks ? groups : blocks;
+    int64_t groups = tleg_ceil_div(lanes * TASKS_PER_LANE, panels);
+    return tleg_min64(groups, blocks);
 }
 
 static void multiply_span(struct product *product) {
     const struct tleg_exec *exec = product->exec;
-    product->blocks = (product->rows + product->mr - 1) / product->mr;
+    product->blocks = tleg_ceil_div(product->rows, product->mr);
     product->groups = groups_of(exec->lanes, product->panels, product->blocks);
     if (!product->narrow || product->gemm->rows.x.dtype != product->narrow->dtype) /* narrow rows are used where they lie */
         tleg_for_each(exec, product->blocks, pack_block, product);
@@ -198,7 +198,7 @@ void tleg_panels_multiply(const struct tleg_exec *exec, const struct tleg_gemm *
     product.gemm = gemm;
     product.packed = (float *)exec->shared;
     int64_t most = span_rows(&product, gemm->m);
-    int64_t spans = (gemm->m + most - 1) / most;
+    int64_t spans = tleg_ceil_div(gemm->m, most);
     for (int64_t span = 0; span < spans; span++) {
         product.span = tleg_block_start(gemm->m, most, span);
         product.rows = tleg_block_start(gemm->m, most, span + 1) - product.span;

@@ -11,14 +11,6 @@ enum {
     PIECE = 16   /* rows that one task packs */
 };
 
-static int64_t least(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-
-static int64_t parts_of(int64_t count, int64_t part) {
-    return (count + part - 1) / part;
-}
-
 static bool size_join(size_t *sum, size_t more) {
     if (tleg_size_add(*sum, more, sum))
         return true;
@@ -54,12 +46,12 @@ static int64_t steps_of(const struct gradients *g, int64_t rows) {
 
 /* Shared scratch, in floats (a narrow step takes a float's place): where x and sums start. */
 static size_t layout(const struct gradients *g, int64_t m, int64_t n, int64_t k, int64_t *x, int64_t *sums) {
-    int64_t rows = least(m, CHUNK), steps = steps_of(g, rows), nr = g->nr;
+    int64_t rows = tleg_min64(m, CHUNK), steps = steps_of(g, rows), nr = g->nr;
     size_t size = tleg_floats_size(steps, n);
     *x = (int64_t)(size / sizeof(float));
-    size_join(&size, tleg_floats_size(steps, parts_of(k, nr) * nr));
+    size_join(&size, tleg_floats_size(steps, tleg_ceil_div(k, nr) * nr));
     *sums = (int64_t)(size / sizeof(float));
-    size_join(&size, tleg_floats_size(parts_of(rows, g->piece) + 1, n));
+    size_join(&size, tleg_floats_size(tleg_ceil_div(rows, g->piece) + 1, n));
     return size;
 }
 
@@ -77,7 +69,7 @@ static void pack_piece(void *arg, int64_t piece, char *lane) {
     const struct tleg_kernels *kernels = g->exec->kernels;
     const struct tleg_weight_backward *backward = g->backward;
     int64_t n = backward->n, k = backward->k, nr = g->nr, stride;
-    int64_t first = piece * g->piece, count = least(g->rows - first, g->piece),
+    int64_t first = piece * g->piece, count = tleg_min64(g->rows - first, g->piece),
             step = g->narrow ? first / g->narrow->per_step : first;
     const float *dy = backward->dy + (g->first + first) * backward->dy_stride;
     if (backward->bias.count > 0)
@@ -91,7 +83,7 @@ static void pack_piece(void *arg, int64_t piece, char *lane) {
     }
     const float *x = tleg_rows_get(kernels, &backward->rows, g->first + first, count, k, (float *)lane, &stride);
     for (int64_t column = 0; column < k; column += nr)
-        put(g, count, least(k - column, nr), x + column, stride, g->x + column * g->steps + step * nr, nr);
+        put(g, count, tleg_min64(k - column, nr), x + column, stride, g->x + column * g->steps + step * nr, nr);
 }
 
 static void multiply_panel(void *arg, int64_t item, char *lane) {
@@ -101,7 +93,7 @@ static void multiply_panel(void *arg, int64_t item, char *lane) {
     int64_t k = backward->k, column = item / g->groups * g->nr, group = item % g->groups;
     struct tleg_tile tile = {.k = g->steps,
                              .b = g->x + column * g->steps,
-                             .cols = (int32_t)least(k - column, g->nr),
+                             .cols = (int32_t)tleg_min64(k - column, g->nr),
                              .out = (float *)lane,
                              .out_stride = g->nr};
     int64_t end = (group + 1) * g->blocks / g->groups;
@@ -124,7 +116,7 @@ static void multiply_panel(void *arg, int64_t item, char *lane) {
 
 static void chunk_backward(struct gradients *g) {
     const struct tleg_exec *exec = g->exec;
-    int64_t n = g->backward->n, pieces = parts_of(g->rows, g->piece);
+    int64_t n = g->backward->n, pieces = tleg_ceil_div(g->rows, g->piece);
     tleg_for_each(exec, pieces, pack_piece, g);
     if (g->backward->bias.count > 0) {
         float *all = g->sums + pieces * n;
@@ -142,14 +134,14 @@ void tleg_weight_backward(const struct tleg_exec *exec, const struct tleg_weight
     layout(&g, m, backward->n, backward->k, &x, &sums);
     g.exec = exec;
     g.backward = backward;
-    g.blocks = parts_of(backward->n, g.mr);
-    g.panels = parts_of(backward->k, g.nr);
+    g.blocks = tleg_ceil_div(backward->n, g.mr);
+    g.panels = tleg_ceil_div(backward->k, g.nr);
     g.dy = (float *)exec->shared;
     g.x = (float *)exec->shared + x;
     g.sums = (float *)exec->shared + sums;
-    g.groups = least(parts_of(wanted, g.panels), g.blocks);
+    g.groups = tleg_min64(tleg_ceil_div(wanted, g.panels), g.blocks);
     for (g.first = 0; g.first < m; g.first += CHUNK) {
-        g.rows = least(m - g.first, CHUNK);
+        g.rows = tleg_min64(m - g.first, CHUNK);
         g.steps = steps_of(&g, g.rows);
         chunk_backward(&g);
     }

@@ -14,7 +14,7 @@ static void pack_narrow(const struct tleg_kernels *kernels, int64_t cols, int64_
     int64_t nr = narrow->nr, per = narrow->per_step, padded = per * tleg_narrow_steps(narrow, k);
     for (int64_t i = 0; i < padded; i += COLUMNS, panel += COLUMNS * nr) {
         float turned[COLUMNS][TLEG_NARROW_NR] = {{0}};
-        int64_t left = k - i < COLUMNS ? k - i : COLUMNS, end = padded - i < COLUMNS ? padded - i : COLUMNS;
+        int64_t left = tleg_min64(k - i, COLUMNS), end = tleg_min64(padded - i, COLUMNS);
         if (left > 0)
             kernels->transpose(cols, left, w + i, k, 1.0F, turned[0], TLEG_NARROW_NR);
         for (int64_t p = 0; p < end; p += per)
@@ -28,7 +28,7 @@ static void unpack_narrow(const struct tleg_kernels *kernels, int64_t cols, int6
     int64_t nr = kernels->narrow->nr, per = kernels->narrow->per_step;
     for (int64_t i = 0; i < k; i += COLUMNS, panel += COLUMNS * nr) {
         float turned[COLUMNS][TLEG_NARROW_NR];
-        int64_t left = k - i < COLUMNS ? k - i : COLUMNS;
+        int64_t left = tleg_min64(k - i, COLUMNS);
         for (int64_t p = 0; p < left; p += per)
             for (int64_t j = 0; j < nr; j++)
                 for (int64_t e = 0; e < per; e++)
@@ -56,7 +56,7 @@ void tleg_panels_pack(const struct tleg_kernels *kernels, int32_t rounded, int64
                       float *packed) {
     int64_t length, nr = panel_shape(kernels, rounded, k, &length);
     for (int64_t j = 0; j < n; j += nr) {
-        int64_t cols = n - j < nr ? n - j : nr;
+        int64_t cols = tleg_min64(n - j, nr);
         float *panel = packed + j * length;
         if (tleg_narrow_of(kernels, rounded)) {
             pack_narrow(kernels, cols, k, w + j * k, panel);
@@ -72,7 +72,7 @@ void tleg_panels_unpack(const struct tleg_kernels *kernels, int32_t rounded, int
                         float *w) {
     int64_t length, nr = panel_shape(kernels, rounded, k, &length);
     for (int64_t j = 0; j < n; j += nr) {
-        int64_t cols = n - j < nr ? n - j : nr;
+        int64_t cols = tleg_min64(n - j, nr);
         if (tleg_narrow_of(kernels, rounded))
             unpack_narrow(kernels, cols, k, packed + j * length, w + j * k);
         else
@@ -92,7 +92,7 @@ struct transposing {
 static void transpose_panel(void *arg, int64_t panel, char *lane) {
     (void)lane;
     const struct transposing *t = arg;
-    int64_t nr = t->nr, column = panel * nr, left = t->k - column, cols = left < nr ? left : nr;
+    int64_t nr = t->nr, column = panel * nr, left = t->k - column, cols = tleg_min64(left, nr);
     if (t->narrow)
         t->narrow->interleave_f32(t->n, cols, t->w + column, t->k, t->steps, t->packed + column * t->steps, nr);
     else
@@ -104,7 +104,7 @@ void tleg_panels_pack_transposed(const struct tleg_exec *exec, int32_t rounded, 
     int64_t length, nr = panel_shape(exec->kernels, rounded, n, &length);
     const struct tleg_narrow *narrow = tleg_narrow_of(exec->kernels, rounded);
     struct transposing transposing = {exec->kernels, n, k, w, packed, narrow, nr, narrow ? tleg_narrow_steps(narrow, n) : n};
-    tleg_for_each(exec, (k + nr - 1) / nr, transpose_panel, &transposing);
+    tleg_for_each(exec, tleg_ceil_div(k, nr), transpose_panel, &transposing);
 }
 
 size_t tleg_packed_count(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k) {

@@ -91,12 +91,12 @@ static void chunk_backward(void *arg, int64_t item, char *lane) {
     int64_t first = item * CHUNK, left = backward->rows - first;
     float *sums = (float *)chunks->exec->shared + item * 2 * backward->dim;
     memset(sums, 0, (size_t)(2 * backward->dim) * sizeof *sums);
-    chunks->exec->kernels->layernorm_backward(backward, first, left < CHUNK ? left : CHUNK, sums);
+    chunks->exec->kernels->layernorm_backward(backward, first, tleg_min64(left, CHUNK), sums);
 }
 
 /* All rows with the same weights. */
 static void rows_backward(const struct tleg_exec *exec, const struct tleg_layernorm_backward *backward) {
-    int64_t items = (backward->rows + CHUNK - 1) / CHUNK, dim = backward->dim;
+    int64_t items = tleg_ceil_div(backward->rows, CHUNK), dim = backward->dim;
     float *sums = (float *)exec->shared, *all = sums + items * 2 * dim;
     if (items == 0)
         return;
@@ -110,7 +110,7 @@ void tleg_k_layernorm_backward(const struct tleg_exec *exec, const struct tleg_l
     int64_t rows = backward->norm_stride ? backward->image_rows : backward->rows;
     struct tleg_layernorm_backward image = *backward;
     for (int64_t first = 0; first < backward->rows; first += rows) {
-        image.rows = backward->rows - first < rows ? backward->rows - first : rows;
+        image.rows = tleg_min64(backward->rows - first, rows);
         rows_backward(exec, &image);
         image.x += rows * backward->dim;
         image.dy += rows * backward->dim;
@@ -126,5 +126,5 @@ void tleg_k_layernorm_backward(const struct tleg_exec *exec, const struct tleg_l
 struct tleg_scratch tleg_layernorm_backward_scratch(const struct tleg_kernels *kernels, int64_t rows, int64_t dim) {
     (void)kernels;
     /* of each chunk, and of all */
-    return (struct tleg_scratch){.shared = tleg_floats_size((rows + CHUNK - 1) / CHUNK + 1, 2 * dim)};
+    return (struct tleg_scratch){.shared = tleg_floats_size(tleg_ceil_div(rows, CHUNK) + 1, 2 * dim)};
 }

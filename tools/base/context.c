@@ -1,19 +1,17 @@
 /* The library's context, made as a verb was called. */
 #include "context.h"
 
-#include <stdio.h>
-
 static void TLEG_CALL on_log(void *host, const char *text) {
     tool_note((const struct invocation *)host, "%s", text);
 }
 
-static int say_levels(const struct invocation *call) {
-    char found[128] = "";
-    size_t length = 0;
+static const char *level_name(int32_t level) {
     const char *name;
-    for (int32_t i = 0; tleg_cpu_level(i, &name) != 0 && length < sizeof found; i++)
-        length += (size_t)snprintf(found + length, sizeof found - length, "%s%s", i ? ", " : "", name);
-    return tool_fail(call, "--level %s: this machine does not have it; it has %s", tool_level_name(call->level), found);
+    int32_t found;
+    for (int32_t i = 0; (found = tleg_cpu_level(i, &name)) != 0; i++)
+        if (found == level)
+            return name;
+    return "best";
 }
 
 tleg_context *tool_context(const struct invocation *call) {
@@ -30,16 +28,11 @@ tleg_context *tool_context_with(const struct invocation *call, const tleg_contex
     options.log_host = (void *)(uintptr_t)call;
     tleg_status status = tleg_context_create(&options, &context);
     if (status == TLEG_ERROR_UNSUPPORTED && call->level != TLEG_LEVEL_BEST)
-        say_levels(call);
+        tool_fail(call, "--level %s: the system does not let this process use it", level_name(call->level));
     else if (status == TLEG_ERROR_MEMORY)
         tool_fail(call, "%d thread%s: out of memory, or the system refuses to start that many", (int)call->threads,
                   call->threads == 1 ? "" : "s");
     else if (status != TLEG_OK)
         tool_fail(call, "cannot start the library: %s", tleg_status_name(status));
     return context;
-}
-
-const char *tool_level_name(int32_t level) {
-    const char *name = option_choice_name(option_levels, level);
-    return name ? name : "unknown";
 }

@@ -9,6 +9,4 @@ tleg_context *tool_context(const struct invocation *call);
 /* The same with options of the verb's own; what the call says about level, threads and notes is filled in. */
 tleg_context *tool_context_with(const struct invocation *call, const tleg_context_options *own);
 
-const char *tool_level_name(int32_t level);
-
 #endif

@@ -7,16 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-const struct choice option_levels[] = {
-    {"best", TLEG_LEVEL_BEST},
-    {"portable", TLEG_LEVEL_PORTABLE},
-    {"avx2", TLEG_LEVEL_AVX2},
-    {"avx512", TLEG_LEVEL_AVX512},
-    {"avx512bf16", TLEG_LEVEL_AVX512BF16},
-    {"amx", TLEG_LEVEL_AMX},
-    {"neon", TLEG_LEVEL_NEON},
-    {NULL, 0},
-};
 const struct choice option_dtypes[] = {{"f32", TLEG_F32}, {"bf16", TLEG_BF16}, {"f16", TLEG_F16}, {NULL, 0}};
 const struct choice option_norms[] = {
     {"as-learned", 0}, {"before-pool", TLEG_NORM_BEFORE_POOL}, {"after-pool", TLEG_NORM_AFTER_POOL}, {NULL, 0}};
@@ -26,7 +16,7 @@ const char options_shared_help[] =
     "Options of every verb\n"
     "  --json        print one JSON object per line on standard output; errors stay on standard error\n"
     "  --threads N   threads to compute with, 1 to 256 (1); results do not depend on it\n"
-    "  --level L     instructions to use: best (default), portable, avx2, avx512, avx512bf16, amx, neon\n"
+    "  --level L     instructions to use: best (default), or a level of this machine, as tleg check lists them\n"
     "  --heads H     attention heads, if the file does not say\n"
     "  --help        this text\n"
     "\n"
@@ -133,6 +123,15 @@ static bool read_choice(const char *text, const struct option *option) {
     return false;
 }
 
+static bool read_level(const char *text, const struct option *option) {
+    int32_t level = TLEG_LEVEL_BEST;
+    const char *name = "best";
+    for (int32_t i = 0; name && strcmp(name, text) != 0; i++)
+        level = tleg_cpu_level(i, &name);
+    *(int32_t *)option->value = level;
+    return name != NULL;
+}
+
 static bool read_value(const char *text, const struct option *option) {
     switch (option->kind) {
     case OPTION_COUNT:
@@ -148,6 +147,8 @@ static bool read_value(const char *text, const struct option *option) {
         return read_triple(text, option);
     case OPTION_CHOICE:
         return read_choice(text, option);
+    case OPTION_LEVEL:
+        return read_level(text, option);
     default:
         *(const char **)option->value = text;
         return *text != '\0';
@@ -156,6 +157,7 @@ static bool read_value(const char *text, const struct option *option) {
 
 static void describe(const struct option *option, char *text, size_t size) {
     size_t length = 0;
+    const char *name;
     switch (option->kind) {
     case OPTION_COUNT:
         if (option->most == INT32_MAX)
@@ -181,6 +183,11 @@ static void describe(const struct option *option, char *text, size_t size) {
     case OPTION_CHOICE:
         for (const struct choice *choice = option->choices; choice->name && length < size; choice++)
             length += (size_t)snprintf(text + length, size - length, "%s%s", length ? ", " : "one of ", choice->name);
+        break;
+    case OPTION_LEVEL:
+        length = (size_t)snprintf(text, size, "best, or a level of this machine");
+        for (int32_t i = 0; length < size && tleg_cpu_level(i, &name) != 0; i++)
+            length += (size_t)snprintf(text + length, size - length, "%s %s", i ? "," : ":", name);
         break;
     default:
         snprintf(text, size, "text that is not empty");
@@ -251,12 +258,9 @@ bool options_parse(const struct verb *verb, int argc, char **argv, const struct 
     bool help = false, options_end = false;
     *call = (struct invocation){.verb = verb, .threads = 1, .operands = argv};
     const struct option shared[] = {
-        {"--json", OPTION_FLAG, &call->json, 0, 0, NULL},
-        {"--threads", OPTION_COUNT, &call->threads, 1, 256, NULL},
-        {"--level", OPTION_CHOICE, &call->level, 0, 0, option_levels},
-        {"--heads", OPTION_COUNT, &call->heads, 1, INT32_MAX, NULL},
-        {"--help", OPTION_FLAG, &help, 0, 0, NULL},
-        {NULL, OPTION_FLAG, NULL, 0, 0, NULL},
+        {"--json", OPTION_FLAG, &call->json, 0, 0, NULL},    {"--threads", OPTION_COUNT, &call->threads, 1, 256, NULL},
+        {"--level", OPTION_LEVEL, &call->level, 0, 0, NULL}, {"--heads", OPTION_COUNT, &call->heads, 1, INT32_MAX, NULL},
+        {"--help", OPTION_FLAG, &help, 0, 0, NULL},          {NULL, OPTION_FLAG, NULL, 0, 0, NULL},
     };
     for (int i = 0; i < argc;) {
         if (options_end || argv[i][0] != '-' || !argv[i][1]) {

@@ -13,7 +13,8 @@ enum option_kind {
     OPTION_AMOUNT, /* double >= 0 */
     OPTION_TRIPLE, /* double[3], "0.5,0.5,0.5" */
     OPTION_TEXT,   /* const char * */
-    OPTION_CHOICE  /* int32_t, one of `choices` */
+    OPTION_CHOICE, /* int32_t, one of `choices` */
+    OPTION_LEVEL   /* int32_t, "best" or a level that this machine has, by name */
 };
 
 struct choice {
@@ -30,7 +31,7 @@ struct option {
     const struct choice *choices;
 };
 
-extern const struct choice option_levels[], option_dtypes[], option_norms[], option_pools[];
+extern const struct choice option_dtypes[], option_norms[], option_pools[];
 const char *option_choice_name(const struct choice *choices, int32_t value); /* NULL if none has it */
 
 /* Options stand anywhere, as `--name value` or `--name=value`; after `--` all arguments are operands; the last of the same

@@ -112,17 +112,14 @@ static int say_end(const struct invocation *call, bool right) {
 
 static int check_levels(const struct invocation *call, struct state *state) {
     int code = EXIT_DONE;
-    bool right = true, any = false;
+    bool right = true;
     int32_t level;
     const char *name;
     for (int32_t i = 0; code == EXIT_DONE && (level = tleg_cpu_level(i, &name)) != 0; i++) {
         if (call->level && call->level != level)
             continue;
-        any = true;
         code = check_level(call, state, level, name, &right);
     }
-    if (code == EXIT_DONE && !any)
-        return tool_fail(call, "--level %s: this machine does not have it", tool_level_name(call->level));
     if (code == EXIT_DONE && !call->level)
         code = check_level(call, state, BLAS, "blas", &right);
     return code == EXIT_DONE ? say_end(call, right) : code;

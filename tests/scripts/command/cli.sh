@@ -68,7 +68,7 @@ for verb in new info expand run plan classify eval check bench; do
         says err "--threads takes a whole number from 1 to 256; found \"$value\""
     done
     try 2 $verb --level sse2
-    says err "portable, avx2, avx512"
+    says err "or a level of this machine: portable"
     try 2 $verb --json=yes
 done
 

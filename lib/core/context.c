@@ -40,7 +40,7 @@ static tleg_status read_options(struct tleg_error *error, const tleg_context_opt
         return TLEG_OK;
     const tleg_status status =
         tleg_struct_read(error, "tleg_context_options", host, options, sizeof(*options), TLEG_LEAST_CONTEXT_OPTIONS);
-    if (status)
+    if (status != TLEG_OK)
         return status;
     if (!options->error_text != !options->error_text_bytes)
         return tleg_error_set(error, TLEG_ERROR_ARGUMENT,
@@ -63,7 +63,7 @@ static tleg_status create(struct tleg_error *error, const tleg_context_options *
     made->progress = options->progress;
     made->progress_host = options->progress_host;
     const tleg_status status = tleg_team_create(error, &allocator, options, &made->team);
-    if (status) {
+    if (status != TLEG_OK) {
         tleg_context_free(made);
         return status;
     }
@@ -87,7 +87,7 @@ tleg_status TLEG_CALL tleg_context_create(const tleg_context_options *options, t
     struct tleg_error error = {0};
     tleg_context_options own;
     tleg_status status = read_options(&error, options, &own);
-    if (!status)
+    if (status == TLEG_OK)
         status = create(&error, &own, context);
     write_text(&error, &own);
     return status;

@@ -39,7 +39,7 @@ tleg_status tleg_struct_read(struct tleg_error *error, const char *name, const v
     memset(own, 0, own_size);
     size_t size = 0;
     const tleg_status status = check_size(error, name, host, own_size, least, &size);
-    if (status)
+    if (status != TLEG_OK)
         return status;
     memcpy(own, host, size < own_size ? size : own_size);
     if (size > own_size && !is_zero((const unsigned char *)host + own_size, size - own_size))
@@ -53,7 +53,7 @@ tleg_status tleg_struct_write(struct tleg_error *error, const char *name, const 
                               size_t least) {
     size_t size = 0;
     const tleg_status status = check_size(error, name, host, own_size, least, &size);
-    if (status)
+    if (status != TLEG_OK)
         return status;
     const size_t known = size < own_size ? size : own_size, first = sizeof(uint32_t);
     memcpy((char *)host + first, (const char *)own + first, known - first);

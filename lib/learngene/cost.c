@@ -16,7 +16,7 @@ static tleg_status count_bytes(tleg_context *context, const tleg_expander *e, co
     size_t fixed, layer;
     model_network(e, &network);
     tleg_status status = tleg_session_plan(context, &network, options, &plan);
-    if (status)
+    if (status != TLEG_OK)
         return status;
     tleg_model_bytes(e->kernels, &e->config, &fixed, &layer);
     cost->bytes_fixed = fixed + plan.bytes;
@@ -47,18 +47,18 @@ static tleg_status time_depths(tleg_context *context, tleg_session *session, con
                                const int32_t depth[2], double ms[2]) {
     double t[2][RUNS];
     tleg_status status = TLEG_OK;
-    for (int run = -1; run < RUNS && !status; run++) /* run -1 warms up */
-        for (int i = 0; i < 2 && !status; i++) {
+    for (int run = -1; run < RUNS && status == TLEG_OK; run++) /* run -1 warms up */
+        for (int i = 0; i < 2 && status == TLEG_OK; i++) {
             status = tleg_session_set_depth(session, depth[i]);
             double start = now_ms();
-            if (!status)
+            if (status == TLEG_OK)
                 status = tleg_session_run(session, batch, images, floats, NULL, 0, NULL, 0);
-            if (!status)
+            if (status == TLEG_OK)
                 status = tleg_work_step(context, 1);
             if (run >= 0)
                 t[i][run] = now_ms() - start;
         }
-    for (int i = 0; i < 2 && !status; i++)
+    for (int i = 0; i < 2 && status == TLEG_OK; i++)
         ms[i] = median(t[i]);
     return status;
 }
@@ -75,11 +75,11 @@ static tleg_status measure(tleg_context *context, const tleg_expander *e, const 
     tleg_session *session = NULL;
     float *images = bytes == SIZE_MAX ? NULL : tleg_alloc_zero(&context->allocator, bytes);
     tleg_status status = images ? TLEG_OK : tleg_fail_memory(context, "images to measure with", bytes);
-    if (!status)
+    if (status == TLEG_OK)
         status = tleg_session_create_elastic(context, e, depth[0], options, &session);
-    if (!status)
+    if (status == TLEG_OK)
         status = time_depths(context, session, images, bytes / sizeof(float), batch, depth, ms);
-    if (!status && depth[1] > depth[0]) {
+    if (status == TLEG_OK && depth[1] > depth[0]) {
         cost->ms_per_layer = fmax((ms[1] - ms[0]) / (depth[1] - depth[0]), 0);
         cost->ms_fixed = fmax(ms[0] - depth[0] * cost->ms_per_layer, 0);
     }
@@ -99,7 +99,7 @@ static tleg_status get_cost(tleg_context *context, const tleg_expander *e, int32
     if (status || !with_time)
         return status;
     status = tleg_work_begin(context, "measure", 2 * (RUNS + 1));
-    if (!status)
+    if (status == TLEG_OK)
         status = measure(context, e, &options, cost);
     return tleg_work_end(context, status);
 }
@@ -131,7 +131,7 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_get_cost(tleg_context *context, con
     const int32_t layers = depth ? depth : expander->least_depth;
     own.bytes = own.bytes_fixed + (uint64_t)layers * own.bytes_per_layer;
     own.ms = own.ms_fixed + layers * own.ms_per_layer;
-    if (!status)
+    if (status == TLEG_OK)
         status = tleg_info_write(context, "tleg_cost", &own, sizeof own, cost, TLEG_LEAST_COST);
     return status;
 }
@@ -162,11 +162,11 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_get_deepest(tleg_context *context, 
     tleg_budget own = {0};
     tleg_cost cost;
     tleg_status status = tleg_options_read(context, "tleg_budget", budget, &own, sizeof own, TLEG_LEAST_BUDGET);
-    if (!status && own.bytes == 0 && !(own.milliseconds > 0))
+    if (status == TLEG_OK && own.bytes == 0 && !(own.milliseconds > 0))
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "budget: give bytes, milliseconds above 0, or both");
-    if (!status)
+    if (status == TLEG_OK)
         status = get_cost(context, expander, own.batch, own.milliseconds > 0, &cost);
-    if (status)
+    if (status != TLEG_OK)
         return status;
     int32_t by_bytes = own.bytes ? deepest_bytes(&cost, own.bytes) : TLEG_MAX_DEPTH;
     int32_t by_ms = own.milliseconds > 0 ? deepest_ms(&cost, own.milliseconds) : TLEG_MAX_DEPTH;

@@ -15,7 +15,7 @@ TLEG_API tleg_status TLEG_CALL tleg_session_create_elastic(tleg_context *context
     tleg_expander_network(expander, &network);
     tleg_expander *owner = tleg_expander_share(expander);
     tleg_status status = tleg_session_make(context, &network, depth, options, owner, release_expander, session);
-    if (status)
+    if (status != TLEG_OK)
         tleg_expander_free(owner);
     return status;
 }

@@ -119,12 +119,12 @@ static tleg_status expand_layers(tleg_context *context, struct expansion *x) {
 static tleg_status make_model(tleg_context *context, const tleg_expander *e, int32_t depth, tleg_model **model) {
     struct tleg_vit_config config = {0};
     tleg_status status = tleg_config_copy(context, &e->config, &config);
-    if (status)
+    if (status != TLEG_OK)
         return status;
     config.c.depth = depth;
     config.c.parameters = tleg_expander_parameters(e, depth);
     status = tleg_model_make(context, e->kernels, &config, model);
-    if (!status)
+    if (status == TLEG_OK)
         tleg_outer_copy(e->kernels, &(*model)->config.c, &e->outer, (*model)->memory, &(*model)->outer);
     return status;
 }
@@ -145,7 +145,7 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_expand(tleg_context *context, const
     if (!memory)
         return tleg_fail_memory(context, "model", bytes);
     tleg_status status = make_model(context, expander, depth, model);
-    if (!status) {
+    if (status == TLEG_OK) {
         int32_t *shared = (int32_t *)(void *)(memory + lengths);
         tleg_expander_share_depth(expander, depth, shared);
         status = expand_layers(context, &(struct expansion){.expander = expander,
@@ -153,7 +153,7 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_expand(tleg_context *context, const
                                                             .lengths = shared,
                                                             .layers = (struct tleg_formed *)(void *)(memory + layers)});
     }
-    if (status) {
+    if (status != TLEG_OK) {
         tleg_model_free(*model);
         *model = NULL;
     }

@@ -45,7 +45,7 @@ static void apply_options(const tleg_expander_options *o, tleg_config *config) {
 tleg_status tleg_expander_config(tleg_context *context, const tleg_expander_options *options, const tleg_config *gene,
                                  tleg_config *config) {
     tleg_status status = check_options(context, options, gene);
-    if (status)
+    if (status != TLEG_OK)
         return status;
     *config = *gene;
     config->ignored = NULL;
@@ -81,7 +81,7 @@ static tleg_status resample(tleg_context *context, const struct outer_source *fr
     if (!tensor->data && !room)
         return tleg_fail_memory(context, "position embedding", bytes);
     tleg_status status = tleg_gene_numbers(context, from->gene, tensor, 0, tensor->count, room, &table);
-    if (!status)
+    if (status == TLEG_OK)
         tleg_resample_grid(tleg_config_prefix(old), tleg_config_grid(old), tleg_config_grid(from->config), old->dim, table,
                            out);
     tleg_release(&context->allocator, room, bytes);
@@ -187,11 +187,11 @@ static tleg_status put_segment(struct packing *p, enum tleg_site site, const str
                                struct tleg_packed_segment *to) {
     tleg_status status = TLEG_OK;
     *to = (struct tleg_packed_segment){.curve = from->curve, .tensors = from->tensors, .weight = p->at};
-    for (int32_t k = 0; k < from->tensors && !status; k++)
+    for (int32_t k = 0; k < from->tensors && status == TLEG_OK; k++)
         status = put(p, site, false, from->weight + k);
     if (from->bias)
         to->bias = p->at;
-    for (int32_t k = 0; from->bias && k < from->tensors && !status; k++)
+    for (int32_t k = 0; from->bias && k < from->tensors && status == TLEG_OK; k++)
         status = put(p, site, true, from->bias + k);
     return status;
 }
@@ -205,7 +205,7 @@ static tleg_status pack_sites(struct packing *p, tleg_expander *e, const struct 
         e->total += e->count[site];
         e->segments[site] = (struct tleg_packed_segment *)(void *)(memory + layout->segments[site]);
         e->lengths[site] = (int32_t *)(void *)(memory + layout->lengths[site]);
-        for (int32_t k = 0; k < e->count[site] && !status; k++) {
+        for (int32_t k = 0; k < e->count[site] && status == TLEG_OK; k++) {
             e->lengths[site][k] = p->gene->segments[site][k].layers;
             status = put_segment(p, site, &p->gene->segments[site][k], &e->segments[site][k]);
         }
@@ -227,7 +227,7 @@ static tleg_status fill(tleg_context *context, tleg_expander *e, const tleg_lear
     struct packing packing = {context, e, gene, tleg_alloc(&context->allocator, bytes), NULL};
     tleg_status status = packing.scratch ? pack_sites(&packing, e, &layout) : tleg_fail_memory(context, "expander", bytes);
     tleg_release(&context->allocator, packing.scratch, bytes);
-    if (!status)
+    if (status == TLEG_OK)
         status = tleg_outer_fill(context, e->kernels, &e->config.c, read_outer, &source, (char *)e->memory + layout.outer,
                                  &e->outer);
     return status;
@@ -237,7 +237,7 @@ static tleg_status create(tleg_context *context, const tleg_learngene *gene, con
                           tleg_expander **out) {
     struct tleg_vit_config shape = gene->config; /* its texts are copied, then belong to the copy */
     tleg_status status = tleg_expander_config(context, options, &gene->config.c, &shape.c);
-    if (status)
+    if (status != TLEG_OK)
         return status;
     tleg_expander *expander = tleg_alloc_zero(&context->allocator, sizeof *expander);
     if (!expander)
@@ -245,11 +245,11 @@ static tleg_status create(tleg_context *context, const tleg_learngene *gene, con
     atomic_init(&expander->references, 1);
     expander->allocator = context->allocator;
     status = tleg_kernels_of(context, &expander->kernels);
-    if (!status)
+    if (status == TLEG_OK)
         status = tleg_config_copy(context, &shape, &expander->config);
-    if (!status)
+    if (status == TLEG_OK)
         status = fill(context, expander, gene, options->seed);
-    if (status)
+    if (status != TLEG_OK)
         tleg_expander_free(expander);
     else
         *out = expander;
@@ -262,11 +262,11 @@ static tleg_status create_from_bare(tleg_context *context, const tleg_file *file
     struct tleg_vit_config config;
     tleg_learngene *gene = NULL;
     tleg_status status = tleg_config_read(context, file, heads, true, &config);
-    if (!status)
+    if (status == TLEG_OK)
         status = tleg_learngene_make(context, &config, file, &gene);
-    if (!status)
+    if (status == TLEG_OK)
         status = tleg_work_begin(context, "open", tleg_file_bytes(file));
-    if (!status)
+    if (status == TLEG_OK)
         status = create(context, gene, options, out);
     status = tleg_work_end(context, status);
     tleg_learngene_free(gene);
@@ -277,7 +277,7 @@ static tleg_status create_from_file(tleg_context *context, const tleg_file *file
                                     const tleg_expander_options *options, tleg_expander **expander) {
     tleg_file *bare;
     tleg_status status = tleg_config_unwrap(context, file, &bare);
-    if (!status)
+    if (status == TLEG_OK)
         status = create_from_bare(context, bare, heads, options, expander);
     tleg_file_free(bare);
     return status;
@@ -312,10 +312,10 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_create(tleg_context *context, const
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_expander_create: a pointer is NULL");
     tleg_expander_options own;
     tleg_status status = take_options(context, options, &own);
-    if (status)
+    if (status != TLEG_OK)
         return status;
     status = tleg_work_begin(context, "pack", gene->config.c.parameters * sizeof(float));
-    if (!status)
+    if (status == TLEG_OK)
         status = create(context, gene, &own, expander);
     return tleg_work_end(context, status);
 }
@@ -324,7 +324,7 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_create(tleg_context *context, const
 static tleg_status take_both(tleg_context *context, const tleg_open_options *opening, bool path,
                              const tleg_expander_options *options, tleg_open_options *how, tleg_expander_options *own) {
     tleg_status status = take_options(context, options, own);
-    return status ? status : tleg_open_options_read(context, opening, path, how);
+    return status != TLEG_OK ? status : tleg_open_options_read(context, opening, path, how);
 }
 
 TLEG_API tleg_status TLEG_CALL tleg_expander_read(tleg_context *context, const tleg_file *file,
@@ -337,7 +337,7 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_read(tleg_context *context, const t
     tleg_expander_options own;
     tleg_open_options how;
     tleg_status status = take_both(context, opening, false, options, &how, &own);
-    return status ? status : create_from_file(context, file, how.heads, &own, expander);
+    return status != TLEG_OK ? status : create_from_file(context, file, how.heads, &own, expander);
 }
 
 TLEG_API tleg_status TLEG_CALL tleg_expander_open(tleg_context *context, const char *path, const tleg_open_options *opening,
@@ -350,9 +350,9 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_open(tleg_context *context, const c
     tleg_open_options how;
     tleg_file *file = NULL;
     tleg_status status = take_both(context, opening, true, options, &how, &own);
-    if (!status)
+    if (status == TLEG_OK)
         status = tleg_file_open_path(context, path, how.flags, &file);
-    if (!status)
+    if (status == TLEG_OK)
         status = create_from_file(context, file, how.heads, &own, expander);
     tleg_file_free(file);
     return status;
@@ -369,9 +369,9 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_parse(tleg_context *context, const 
     tleg_open_options how;
     tleg_file *file = NULL;
     tleg_status status = take_both(context, opening, false, options, &how, &own);
-    if (!status)
+    if (status == TLEG_OK)
         status = tleg_file_parse(context, data, size, &file);
-    if (!status)
+    if (status == TLEG_OK)
         status = create_from_file(context, file, how.heads, &own, expander);
     tleg_file_free(file);
     return status;

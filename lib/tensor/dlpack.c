@@ -105,15 +105,15 @@ tleg_status TLEG_CALL tleg_tensor_from_dlpack(tleg_context *context, struct DLMa
     if (!context || !managed)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_tensor_from_dlpack: managed is NULL");
     tleg_status status = check_managed(context, managed);
-    if (status)
+    if (status != TLEG_OK)
         return status;
     const DLTensor *from = &managed->dl_tensor;
     tleg_tensor *made;
     status = tleg_tensor_new(context, "tleg_tensor_from_dlpack", dtype_of(from->dtype), from->ndim, from->shape, &made);
-    if (status)
+    if (status != TLEG_OK)
         return status;
     status = take_elements(context, made, managed);
-    if (status) {
+    if (status != TLEG_OK) {
         tleg_tensor_free(made);
         return status;
     }

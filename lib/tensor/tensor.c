@@ -42,7 +42,7 @@ static tleg_status check_shape(tleg_context *context, const char *what, int32_t 
 tleg_status tleg_tensor_new(tleg_context *context, const char *what, int32_t dtype, int32_t rank, const int64_t *shape,
                             tleg_tensor **tensor) {
     const tleg_status status = check_shape(context, what, dtype, rank, shape);
-    if (status)
+    if (status != TLEG_OK)
         return status;
     size_t count, bytes;
     if (!tleg_size_product(shape, rank, &count) || !tleg_size_mul(count, tleg_dtype_size(dtype), &bytes))
@@ -71,7 +71,7 @@ tleg_status TLEG_CALL tleg_tensor_create(tleg_context *context, int32_t dtype, i
         return TLEG_ERROR_ARGUMENT;
     tleg_tensor *made;
     const tleg_status status = tleg_tensor_new(context, "tleg_tensor_create", dtype, rank, shape, &made);
-    if (status)
+    if (status != TLEG_OK)
         return status;
     made->data = tleg_alloc_zero(&made->allocator, made->bytes);
     made->owned = made->data != NULL;
@@ -102,10 +102,10 @@ static tleg_status wrap(tleg_context *context, const char *what, int32_t dtype, 
         return TLEG_ERROR_ARGUMENT;
     tleg_tensor *made;
     tleg_status status = tleg_tensor_new(context, what, dtype, rank, shape, &made);
-    if (status)
+    if (status != TLEG_OK)
         return status;
     status = check_data(context, what, made, data);
-    if (status) {
+    if (status != TLEG_OK) {
         tleg_tensor_free(made);
         return status;
     }

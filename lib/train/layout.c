@@ -7,7 +7,7 @@ static tleg_status gene_network(tleg_context *context, const tleg_learngene *gen
                                 struct tleg_trainer_layout *layout) {
     const tleg_expander_options expand = {.norm = options->norm, .image_size = options->image_size};
     tleg_status status = tleg_expander_config(context, &expand, &gene->config.c, &layout->net);
-    if (status)
+    if (status != TLEG_OK)
         return status;
     bool one = options->depth_mode == TLEG_DEPTH_FIXED;
     layout->least_depth = tleg_schedule_least(gene);
@@ -136,9 +136,9 @@ tleg_status tleg_trainer_lay_out(tleg_context *context, const tleg_learngene *ge
     const struct tleg_kernels *kernels;
     *l = (struct tleg_trainer_layout){0};
     tleg_status status = gene ? gene_network(context, gene, options, l) : model_network(context, model, options, l);
-    if (!status)
+    if (status == TLEG_OK)
         status = tleg_kernels_of(context, &kernels);
-    if (status)
+    if (status != TLEG_OK)
         return status;
     tleg_params_measure(gene, model, &l->params);
     l->resampled = gene && l->net.image_size != gene->config.c.image_size;

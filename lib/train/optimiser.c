@@ -74,14 +74,15 @@ static tleg_status reduce(tleg_trainer *t) {
         return TLEG_OK;
     tleg_status status = t->options.all_reduce(t->options.all_reduce_host, t->gradient, t->layout.params.floats);
     t->undefined = status != TLEG_OK;
-    return status ? tleg_error_set(&t->error, status, "step %lld: all_reduce gave status %d", (long long)(t->steps + 1), status)
-                  : TLEG_OK;
+    return status != TLEG_OK
+               ? tleg_error_set(&t->error, status, "step %lld: all_reduce gave status %d", (long long)(t->steps + 1), status)
+               : TLEG_OK;
 }
 
 tleg_status tleg_trainer_apply(tleg_trainer *t, double learning_rate) {
     const tleg_trainer_options *o = &t->options;
     tleg_status status = reduce(t);
-    if (status)
+    if (status != TLEG_OK)
         return status;
     double norm = norm_of_gradient(t) / o->ranks, step = (double)(t->steps + 1);
     if (!isfinite(norm))

@@ -228,7 +228,7 @@ static tleg_status slice_pass(tleg_trainer *t, const struct slice *slice, double
     t->ends->pool(&t->exec, net, &outer.weights, size, last, &pooled);
     forward_heads(t, &outer, size);
     tleg_status status = losses(t, slice, share * slice->part, loss);
-    if (status)
+    if (status != TLEG_OK)
         return status;
     backward_heads(t, &outer, size);
     t->ends->pool_backward(&t->exec, net, &outer.weights, size, last, pooled.seen, tleg_trainer_at(t, t->layout.dpooled), d,
@@ -245,15 +245,15 @@ tleg_status tleg_trainer_pass(tleg_trainer *t, const tleg_train_batch *batch, in
     tleg_train_form(t, depth);
     draw_scales(t, batch->size, depth);
     tleg_train_places_start(t);
-    for (int64_t s = 0; s < slices && !status; s++) {
+    for (int64_t s = 0; s < slices && status == TLEG_OK; s++) {
         int64_t first = s * batch->size / slices, end = (s + 1) * batch->size / slices;
         struct slice slice = slice_of(t, batch, first, end - first, depth);
         status = slice_pass(t, &slice, share, loss);
         t->done += (uint64_t)(end - first);
-        if (!status)
+        if (status == TLEG_OK)
             status = tleg_trainer_go_on(t);
     }
-    if (!status)
+    if (status == TLEG_OK)
         tleg_train_places_end(t);
     return status;
 }

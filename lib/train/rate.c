@@ -21,9 +21,9 @@ static double or_default(double value, double otherwise) {
 
 static tleg_status read_rate(tleg_context *context, const tleg_train_rate *host, tleg_train_rate *own) {
     tleg_status status = tleg_options_read(context, "tleg_train_rate", host, own, sizeof *own, TLEG_LEAST_TRAIN_RATE);
-    if (!status)
+    if (status == TLEG_OK)
         status = tleg_check_reserved(context, "tleg_train_rate.reserved", own->reserved == 0);
-    if (status)
+    if (status != TLEG_OK)
         return status;
     own->start = or_default(own->start, 1e-6);
     own->end = or_default(own->end, 1e-5);
@@ -45,7 +45,7 @@ TLEG_API tleg_status TLEG_CALL tleg_train_rate_of_epoch(tleg_context *context, c
                          (int)epoch);
     tleg_train_rate own = {0};
     const tleg_status status = read_rate(context, rate, &own);
-    if (status)
+    if (status != TLEG_OK)
         return status;
     *learning_rate = rate_at(&own, epoch > 0 ? epoch - 1 : 0);
     return TLEG_OK;

@@ -23,9 +23,9 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_copy_learngene(tleg_context *context
         return TLEG_ERROR_STATE;
     struct tleg_vit_config config = {0};
     tleg_status status = tleg_config_copy(context, &trainer->config, &config);
-    if (!status)
+    if (status == TLEG_OK)
         status = tleg_learngene_make(context, &config, NULL, gene);
-    for (int64_t i = 0; !status && i < trainer->layout.params.count; i++)
+    for (int64_t i = 0; status == TLEG_OK && i < trainer->layout.params.count; i++)
         memcpy((*gene)->tensors[i].data, values + trainer->list[i].at, trainer->list[i].count * sizeof(float));
     return status;
 }
@@ -69,16 +69,16 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_copy_model(tleg_context *context, co
     const struct tleg_kernels *kernels;
     struct tleg_vit_config config = {0};
     tleg_status status = tleg_kernels_of(context, &kernels);
-    if (!status)
+    if (status == TLEG_OK)
         status = tleg_config_copy(context, &trainer->config, &config);
-    if (status)
+    if (status != TLEG_OK)
         return status;
     tleg_model *made = NULL;
     status = tleg_model_make(context, kernels, &config, &made);
-    if (!status)
+    if (status == TLEG_OK)
         status = tleg_outer_fill(context, kernels, &made->config.c, read_outer, &(struct outer_source){trainer, values},
                                  made->memory, &made->outer);
-    if (status) {
+    if (status != TLEG_OK) {
         tleg_model_free(made);
         return status;
     }
@@ -102,7 +102,7 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_copy_gradient(tleg_context *context,
         if (strcmp(param->name, name))
             continue;
         tleg_status status = tleg_tensor_create(context, TLEG_F32, param->rank, param->shape, tensor);
-        if (!status)
+        if (status == TLEG_OK)
             memcpy((*tensor)->data, trainer->gradient + param->at, param->count * sizeof(float));
         return status;
     }

@@ -107,9 +107,9 @@ static tleg_status write_state(tleg_context *context, const tleg_trainer *t, con
     int64_t params = t->layout.params.count;
     tleg_status status =
         tleg_writer_create(context, path, tables->entries, tables->count, tables->pairs, tables->pair_count, &writer);
-    for (int64_t i = 0; i < tables->count && !status; i++)
+    for (int64_t i = 0; i < tables->count && status == TLEG_OK; i++)
         status = tleg_writer_put(context, writer, i, array_of(t, (int)(i / params)) + t->list[i % params].at);
-    if (!status)
+    if (status == TLEG_OK)
         status = tleg_writer_commit(context, writer);
     tleg_writer_free(writer);
     return status;
@@ -231,10 +231,10 @@ static tleg_status read_arrays(tleg_context *context, const tleg_trainer *t, con
     size_t floats = t->layout.params.floats;
     tleg_status status = TLEG_OK;
     for (int kind = 0; kind < kinds_of(t); kind++)
-        for (int64_t i = 0; i < t->layout.params.count && !status; i++) {
+        for (int64_t i = 0; i < t->layout.params.count && status == TLEG_OK; i++) {
             const struct tleg_entry *entry;
             status = find_tensor(context, t, file, kind, i, &entry);
-            if (!status)
+            if (status == TLEG_OK)
                 status = tleg_file_read_f32(context, file, entry, to + (size_t)kind * floats + t->list[i].at);
         }
     return status;
@@ -255,18 +255,18 @@ static tleg_status load(tleg_context *context, tleg_trainer *t, const tleg_file 
     struct found_state found = {0};
     make_own_pairs(t, &own);
     tleg_status status = compare_setup(context, file, own.setup);
-    if (!status)
+    if (status == TLEG_OK)
         status = compare_schedule(context, file, own.pairs[4].value);
-    if (!status)
+    if (status == TLEG_OK)
         status = read_numbers(context, t, file, &found);
-    if (status)
+    if (status != TLEG_OK)
         return status;
     size_t bytes = (size_t)kinds_of(t) * t->layout.params.floats * sizeof(float);
     float *arrays = tleg_alloc_zero(&context->allocator, bytes);
     if (!arrays)
         return tleg_fail_memory(context, "a trainer's state", bytes);
     status = read_arrays(context, t, file, arrays);
-    if (!status)
+    if (status == TLEG_OK)
         take_over(t, &found, arrays);
     tleg_release(&context->allocator, arrays, bytes);
     return status;
@@ -277,7 +277,7 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_load(tleg_context *context, tleg_tra
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_trainer_load: a pointer is NULL");
     tleg_file *file;
     tleg_status status = tleg_file_open(context, path, NULL, &file);
-    if (!status)
+    if (status == TLEG_OK)
         status = load(context, trainer, file);
     tleg_file_free(file);
     return status;

@@ -45,7 +45,7 @@ static double or_zero(double value, double otherwise) {
 static tleg_status read_options(tleg_context *context, const tleg_trainer_options *host, tleg_trainer_options *o) {
     *o = (tleg_trainer_options){0};
     tleg_status status = tleg_options_read(context, "tleg_trainer_options", host, o, sizeof *o, TLEG_LEAST_TRAINER_OPTIONS);
-    if (status)
+    if (status != TLEG_OK)
         return status;
     o->depth_mode = o->depth_mode ? o->depth_mode : TLEG_DEPTH_FIXED;
     o->ranks = o->ranks ? o->ranks : 1;
@@ -62,7 +62,7 @@ static tleg_status read_options(tleg_context *context, const tleg_trainer_option
 static tleg_status lay_out(tleg_context *context, const tleg_learngene *gene, const tleg_model *model,
                            const tleg_trainer_options *host, tleg_trainer_options *own, struct tleg_trainer_layout *layout) {
     tleg_status status = read_options(context, host, own);
-    return status ? status : tleg_trainer_lay_out(context, gene, model, own, layout);
+    return status != TLEG_OK ? status : tleg_trainer_lay_out(context, gene, model, own, layout);
 }
 
 static const struct tleg_vit_config *config_of(const tleg_learngene *gene, const tleg_model *model) {
@@ -78,7 +78,7 @@ static tleg_status get_memory(tleg_context *context, const tleg_learngene *gene,
     tleg_trainer_options own;
     struct tleg_trainer_layout layout;
     tleg_status status = lay_out(context, gene, model, options, &own, &layout);
-    if (!status)
+    if (status == TLEG_OK)
         *bytes = layout.bytes + config_of(gene, model)->text_bytes;
     return status;
 }
@@ -137,11 +137,11 @@ static tleg_status create(tleg_context *context, const tleg_learngene *gene, con
     struct tleg_vit_config config = {0};
     const struct tleg_kernels *kernels;
     tleg_status status = lay_out(context, gene, model, options, &own, &layout);
-    if (!status)
+    if (status == TLEG_OK)
         status = tleg_kernels_of(context, &kernels);
-    if (!status)
+    if (status == TLEG_OK)
         status = tleg_config_copy(context, config_of(gene, model), &config);
-    if (status)
+    if (status != TLEG_OK)
         return status;
     tleg_trainer *t = tleg_alloc_zero(&context->allocator, layout.bytes);
     if (!t) {
@@ -211,7 +211,7 @@ static tleg_status check_batch(tleg_trainer *t, const tleg_train_batch *b) {
 static tleg_status read_batch(tleg_trainer *t, const tleg_train_batch *host, tleg_train_batch *own) {
     *own = (tleg_train_batch){0};
     tleg_status status = tleg_struct_read(&t->error, "tleg_train_batch", host, own, sizeof *own, TLEG_LEAST_TRAIN_BATCH);
-    if (status)
+    if (status != TLEG_OK)
         return status;
     own->share = own->share == 0 ? 1 : own->share;
     if (own->targets)
@@ -240,14 +240,14 @@ static tleg_status run_passes(tleg_trainer *t, tleg_train_batch *batch, tleg_tra
     t->done = 0;
     t->total = (uint64_t)batch->size * (t->options.depth_mode == TLEG_DEPTH_SANDWICH ? 3 : 1);
     tleg_status status = tleg_trainer_go_on(t);
-    if (!status)
+    if (status == TLEG_OK)
         status = tleg_trainer_ask(t, batch);
-    if (status)
+    if (status != TLEG_OK)
         return status;
     if (t->options.depth_mode != TLEG_DEPTH_SANDWICH)
         return tleg_trainer_pass(t, batch, t->depth, batch->share, loss);
     const int32_t depth[3] = {t->layout.depth_most, t->options.depth_least, t->depth};
-    for (int i = 0; i < 3 && !status; i++) {
+    for (int i = 0; i < 3 && status == TLEG_OK; i++) {
         tleg_train_loss one = {0};
         status = tleg_trainer_pass(t, batch, depth[i], batch->share / 3, &one);
         loss->total += one.total / 3;
@@ -286,16 +286,16 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_backward(tleg_trainer *trainer, cons
     tleg_train_batch own;
     tleg_train_loss sum = {.struct_size = sizeof sum, .depth = trainer->depth};
     tleg_status status = loss ? fill_loss(trainer, &sum, loss) : TLEG_OK; /* before anything is added */
-    if (!status)
+    if (status == TLEG_OK)
         status = read_batch(trainer, batch, &own);
-    if (!status)
+    if (status == TLEG_OK)
         status = begin(trainer);
-    if (status)
+    if (status != TLEG_OK)
         return status;
     status = end(trainer, run_passes(trainer, &own, &sum));
-    if (status)
+    if (status != TLEG_OK)
         trainer->undefined = true;
-    return !status && loss ? fill_loss(trainer, &sum, loss) : status;
+    return status == TLEG_OK && loss ? fill_loss(trainer, &sum, loss) : status;
 }
 
 TLEG_API tleg_status TLEG_CALL tleg_trainer_update(tleg_trainer *trainer, double learning_rate) {
@@ -304,13 +304,13 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_update(tleg_trainer *trainer, double
     if (!(learning_rate >= 0) || !isfinite(learning_rate))
         return tleg_error_set(&trainer->error, TLEG_ERROR_ARGUMENT, "the learning rate: expected a finite number of 0 or more");
     tleg_status status = begin(trainer);
-    if (status)
+    if (status != TLEG_OK)
         return status;
     if (trainer->undefined)
         return end(trainer, tleg_error_set(&trainer->error, TLEG_ERROR_STATE,
                                            "update: gradients are undefined since a call failed: call tleg_trainer_forget"));
     status = end(trainer, tleg_trainer_apply(trainer, learning_rate));
-    if (!status)
+    if (status == TLEG_OK)
         tleg_trainer_forget(trainer);
     return status;
 }

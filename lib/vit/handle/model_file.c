@@ -46,8 +46,8 @@ static tleg_status read_layers(tleg_context *context, const tleg_file *file, tle
     if (!scratch)
         return tleg_fail_memory(context, "layers", bytes);
     tleg_status status = TLEG_OK;
-    for (int32_t layer = 0; layer < model->config.c.depth && !status; layer++)
-        for (int32_t i = 0; i < model->layout.tensors && !status; i++)
+    for (int32_t layer = 0; layer < model->config.c.depth && status == TLEG_OK; layer++)
+        for (int32_t i = 0; i < model->layout.tensors && status == TLEG_OK; i++)
             status =
                 read_site(context, file, model, layer, model->layout.tensor[i].site, model->layout.tensor[i].bias, scratch);
     tleg_release(&context->allocator, scratch, bytes);
@@ -57,23 +57,23 @@ static tleg_status read_layers(tleg_context *context, const tleg_file *file, tle
 static tleg_status read_bare(tleg_context *context, const tleg_file *file, int32_t heads, tleg_model **out) {
     const struct tleg_kernels *kernels;
     tleg_status status = tleg_kernels_of(context, &kernels);
-    if (status)
+    if (status != TLEG_OK)
         return status;
     struct tleg_vit_config config = {0};
     status = tleg_config_read(context, file, heads, false, &config);
-    if (status)
+    if (status != TLEG_OK)
         return status;
     tleg_model *model = NULL;
     status = tleg_model_make(context, kernels, &config, &model);
-    if (!status)
+    if (status == TLEG_OK)
         status = tleg_work_begin(context, "open", tleg_file_bytes(file));
-    if (!status)
+    if (status == TLEG_OK)
         status = tleg_outer_fill(context, kernels, &model->config.c, read_outer, &(struct outer_source){file, &model->config.c},
                                  model->memory, &model->outer);
-    if (!status)
+    if (status == TLEG_OK)
         status = read_layers(context, file, model);
     status = tleg_work_end(context, status);
-    if (status) {
+    if (status != TLEG_OK) {
         tleg_model_free(model);
         return status;
     }
@@ -179,9 +179,9 @@ static tleg_status save(tleg_context *context, const tleg_model *model, struct t
     struct tleg_metadata metadata = {0};
     saved.scratch = tleg_alloc(&context->allocator, bytes);
     tleg_status status = entries && saved.scratch ? TLEG_OK : tleg_fail_memory(context, "a model's numbers", table + bytes);
-    if (!status)
+    if (status == TLEG_OK)
         status = tleg_config_metadata(context, &model->config, false, own, &metadata);
-    if (!status) {
+    if (status == TLEG_OK) {
         describe(model, entries);
         saving->flags = own->flags;
         saving->entries = entries;
@@ -204,7 +204,7 @@ TLEG_API tleg_status TLEG_CALL tleg_model_save(tleg_context *context, const tleg
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_model_save: a pointer is NULL");
     tleg_save_options own;
     tleg_status status = tleg_save_options_read(context, options, true, &own);
-    return status ? status : save(context, model, &(struct tleg_saving){.path = path}, &own);
+    return status != TLEG_OK ? status : save(context, model, &(struct tleg_saving){.path = path}, &own);
 }
 
 TLEG_API tleg_status TLEG_CALL tleg_model_write(tleg_context *context, const tleg_model *model, tleg_write_fn write, void *host,
@@ -213,7 +213,7 @@ TLEG_API tleg_status TLEG_CALL tleg_model_write(tleg_context *context, const tle
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_model_write: a pointer is NULL");
     tleg_save_options own;
     tleg_status status = tleg_save_options_read(context, options, false, &own);
-    return status ? status : save(context, model, &(struct tleg_saving){.write = write, .host = host}, &own);
+    return status != TLEG_OK ? status : save(context, model, &(struct tleg_saving){.write = write, .host = host}, &own);
 }
 
 TLEG_API const char *TLEG_CALL tleg_model_get_metadata(const tleg_model *model, const char *key) {

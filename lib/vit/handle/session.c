@@ -7,9 +7,9 @@ static tleg_status read_options(tleg_context *context, const tleg_session_option
     if (!host)
         return TLEG_OK;
     tleg_status status = tleg_options_read(context, "tleg_session_options", host, &own, sizeof own, TLEG_LEAST_SESSION_OPTIONS);
-    if (!status && own.batch < 0)
+    if (status == TLEG_OK && own.batch < 0)
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "session: batch is %d, expected 1 or more", own.batch);
-    if (!status && own.batch)
+    if (status == TLEG_OK && own.batch)
         *batch = own.batch;
     return status;
 }
@@ -18,14 +18,14 @@ tleg_status tleg_session_plan(tleg_context *context, const struct tleg_network *
                               struct tleg_plan *plan) {
     int32_t batch;
     tleg_status status = read_options(context, options, &batch);
-    return status ? status : tleg_plan_make(context, network, batch, tleg_team_lanes(context->team), plan);
+    return status != TLEG_OK ? status : tleg_plan_make(context, network, batch, tleg_team_lanes(context->team), plan);
 }
 
 tleg_status tleg_session_count(tleg_context *context, const struct tleg_network *network, const tleg_session_options *options,
                                uint64_t *bytes) {
     struct tleg_plan plan;
     const tleg_status status = tleg_session_plan(context, network, options, &plan);
-    if (!status)
+    if (status == TLEG_OK)
         *bytes = plan.bytes;
     return status;
 }
@@ -62,9 +62,9 @@ tleg_status tleg_session_make(tleg_context *context, const struct tleg_network *
                               tleg_session **out) {
     struct tleg_plan plan;
     tleg_status status = check_depth(&context->error, network, depth);
-    if (!status)
+    if (status == TLEG_OK)
         status = tleg_session_plan(context, network, options, &plan);
-    if (status)
+    if (status != TLEG_OK)
         return status;
     tleg_session *session = tleg_alloc(&context->allocator, plan.bytes);
     if (!session)
@@ -97,7 +97,7 @@ TLEG_API tleg_status TLEG_CALL tleg_session_create(tleg_context *context, const 
     tleg_model_network(model, &network);
     tleg_model *owner = tleg_model_share(model);
     tleg_status status = tleg_session_make(context, &network, model->config.c.depth, options, owner, release_model, session);
-    if (status)
+    if (status != TLEG_OK)
         tleg_model_free(owner);
     return status;
 }
@@ -120,7 +120,7 @@ TLEG_API tleg_status TLEG_CALL tleg_session_set_depth(tleg_session *session, int
         return tleg_error_set(&session->error, TLEG_ERROR_STATE, "this session runs a model: its depth is %d for good",
                               session->depth);
     tleg_status status = check_depth(&session->error, &session->network, depth);
-    if (!status)
+    if (status == TLEG_OK)
         use_depth(session, depth);
     return status;
 }
@@ -202,12 +202,13 @@ TLEG_API tleg_status TLEG_CALL tleg_session_run(tleg_session *session, int64_t b
                               images ? "batch is less than 1" : "images is NULL");
     const tleg_session_info info = describe(session);
     tleg_status status = check_floats(&session->error, "images", images, image_floats, batch, info.image_floats);
-    if (!status)
+    if (status == TLEG_OK)
         status = check_floats(&session->error, "logits", logits, logit_floats, batch, info.logit_floats);
-    if (!status)
+    if (status == TLEG_OK)
         status = check_floats(&session->error, "features", features, feature_floats, batch, info.feature_floats);
-    return status ? status
-                  : run_parts(session, &(struct run){.images = images, .logits = logits, .features = features, .batch = batch});
+    return status != TLEG_OK
+               ? status
+               : run_parts(session, &(struct run){.images = images, .logits = logits, .features = features, .batch = batch});
 }
 
 TLEG_API const char *TLEG_CALL tleg_session_get_error(const tleg_session *session) {

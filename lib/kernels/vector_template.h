@@ -24,7 +24,10 @@
  *     v_of_f16(h), v_of_bf16(h)
  * and, where stores can go past the caches, STREAMS:
  *     v_stream(p, y)            to an address that is a multiple of the vector's size
- *     h_stream(p, low, high)    2 * WIDTH halves to such an address */
+ *     h_stream(p, low, high)    2 * WIDTH halves to such an address
+ *
+ * Activations stay in each level's header (avx2.h, avx512.h, neon.h), since its register tiles end with them too, and since
+ * AVX-512 looks their coefficients up in registers. */
 #include <math.h>
 
 #define NAMED(level, name) tleg_##level##_##name

@@ -197,7 +197,7 @@ TLEG_API tleg_status TLEG_CALL tleg_block_forward(tleg_context *context, const t
     struct tleg_block_shape shape;
     struct tleg_block_space space;
     struct tleg_exec exec;
-    char *memory;
+    char *memory = NULL;
     tleg_status status = check_forward(context, block, x, y);
     if (status == TLEG_OK)
         status = plan(context, block, x->shape[0], x->shape[1], &shape, &space);

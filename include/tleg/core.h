@@ -197,6 +197,10 @@ TLEG_API const char *TLEG_CALL tleg_status_name(tleg_status status);
  *     for (int32_t i = 0; (level = tleg_cpu_level(i, &name)) != 0; i++) puts(name); */
 TLEG_API tleg_level TLEG_CALL tleg_cpu_level(int32_t index, const char **name);
 
+/* The static name of a TLEG_LEVEL_*, such as "avx2", whether this build and this machine have it or not; NULL for any other
+ * number, TLEG_LEVEL_BEST among them: the names are those of 1, 2, ... up to the first NULL. Any thread. */
+TLEG_API const char *TLEG_CALL tleg_level_name(tleg_level level);
+
 /* Makes a context. `options` may be NULL: every default.
  * Errors: ARGUMENT (struct_size, workers out of range, a pool without workers, one of alloc and release
  * alone), UNSUPPORTED (level, gemm, or a non-zero option that this library does not know),

@@ -141,7 +141,6 @@ int32_t tleg_level_best_of(const struct tleg_cpu_words *words);
 int32_t tleg_level_best(void);
 /* Whether a level is another one or adds to it, in one step or several: what has amx has avx2. */
 bool tleg_level_includes(int32_t level, int32_t other);
-const char *tleg_level_name(int32_t level); /* "portable", "avx2", ...; NULL when unknown */
 
 /* ---- worker team (team.c) ---- */
 /* A team of threads, or a host's pool, shared by reference. fn(arg, lane) is called for each lane 0..lanes-1. A team that

@@ -112,7 +112,7 @@ int32_t tleg_level_best(void) {
     return best;
 }
 
-const char *tleg_level_name(int32_t level) {
+const char *TLEG_CALL tleg_level_name(tleg_level level) {
     const struct level *row = level_of(level);
     return row ? row->name : NULL;
 }

@@ -5,13 +5,12 @@
 #define TEXT_OF(x) #x
 #define NUMBER(x) TEXT_OF(x)
 
-#if defined(__x86_64__)
-#define LEVELS " avx2 avx512 avx512bf16 amx"
-#elif defined(__aarch64__)
-#define LEVELS " neon"
-#else
-#define LEVELS ""
-#endif
+/* " avx2" for each level that this build has */
+#define NAME_IF_0(name) ""
+#define NAME_IF_1(name) " " #name
+#define NAME_IF(built, name) NAME_IF_BUILT(built, name)
+#define NAME_IF_BUILT(built, name) NAME_IF_##built(name)
+#define LEVEL(NAME, name, ...) NAME_IF(TLEG_BUILD_##NAME, name)
 
 #ifndef TLEG_BLAS_NAME
 #define TLEG_BLAS_NAME "none"
@@ -19,7 +18,9 @@
 
 const char *TLEG_CALL tleg_build_info(void) {
     return "libtleg " NUMBER(TLEG_VERSION_MAJOR) "." NUMBER(TLEG_VERSION_MINOR) "." NUMBER(
-        TLEG_VERSION_PATCH) "; levels portable" LEVELS "; blas " TLEG_BLAS_NAME
+        TLEG_VERSION_PATCH) "; levels"
+#include "core/levels.def"
+                            "; blas " TLEG_BLAS_NAME
 #if TLEG_THREADS
                             "; threads"
 #endif

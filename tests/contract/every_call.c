@@ -100,6 +100,7 @@ static tleg_status core_calls(struct visit *v) {
     const char *name = NULL, *of_context = NULL;
     MUST(tleg_version() == TLEG_VERSION && strcmp(tleg_status_name(TLEG_ERROR_FORMAT), "FORMAT") == 0);
     MUST(tleg_cpu_level(0, &name) == TLEG_LEVEL_PORTABLE && name);
+    MUST(tleg_level_name(TLEG_LEVEL_PORTABLE) == name);
     MUST(strncmp(tleg_build_info(), "libtleg ", 8) == 0);
     MUST(tleg_context_get_os_error(v->context) == 0);
     MUST(strcmp(tleg_site_key(2), "qkv") == 0 && strcmp(tleg_site_name(2), "attn.qkv") == 0);

@@ -12,6 +12,7 @@ static void null_is_an_argument_error_in_core_and_tensor(void **state) {
     assert_int_equal(tleg_context_get_level(NULL, NULL), 0);
     assert_int_equal(tleg_cpu_level(0, NULL), TLEG_LEVEL_PORTABLE);
     assert_int_equal(tleg_cpu_level(-1, NULL), 0);
+    assert_null(tleg_level_name(TLEG_LEVEL_BEST));
     assert_string_equal(tleg_status_name(-1), "UNKNOWN");
     assert_null(tleg_site_key(-1));
     assert_null(tleg_site_name(-1));

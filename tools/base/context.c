@@ -1,17 +1,19 @@
 /* The library's context, made as a verb was called. */
 #include "context.h"
 
+#include <stdio.h>
+
 static void TLEG_CALL on_log(void *host, const char *text) {
     tool_note((const struct invocation *)host, "%s", text);
 }
 
-static const char *level_name(int32_t level) {
+static void refuse_level(const struct invocation *call) {
+    char has[128] = "";
     const char *name;
-    int32_t found;
-    for (int32_t i = 0; (found = tleg_cpu_level(i, &name)) != 0; i++)
-        if (found == level)
-            return name;
-    return "best";
+    size_t length = 0;
+    for (int32_t i = 0; length < sizeof has && tleg_cpu_level(i, &name) != 0; i++)
+        length += (size_t)snprintf(has + length, sizeof has - length, "%s%s", i ? ", " : "", name);
+    tool_fail(call, "--level %s: this build and machine have %s", tleg_level_name(call->level), has);
 }
 
 tleg_context *tool_context(const struct invocation *call) {
@@ -26,13 +28,13 @@ tleg_context *tool_context_with(const struct invocation *call, const tleg_contex
     options.workers = call->threads;
     options.log = on_log;
     options.log_host = (void *)(uintptr_t)call;
+    char text[256];
+    options.error_text = text;
+    options.error_text_bytes = sizeof text;
     tleg_status status = tleg_context_create(&options, &context);
     if (status == TLEG_ERROR_UNSUPPORTED && call->level != TLEG_LEVEL_BEST)
-        tool_fail(call, "--level %s: the system does not let this process use it", level_name(call->level));
-    else if (status == TLEG_ERROR_MEMORY)
-        tool_fail(call, "%d thread%s: out of memory, or the system refuses to start that many", (int)call->threads,
-                  call->threads == 1 ? "" : "s");
+        refuse_level(call);
     else if (status != TLEG_OK)
-        tool_fail(call, "cannot start the library: %s", tleg_status_name(status));
+        tool_fail(call, "%s", text);
     return context;
 }

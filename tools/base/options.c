@@ -126,8 +126,8 @@ static bool read_choice(const char *text, const struct option *option) {
 static bool read_level(const char *text, const struct option *option) {
     int32_t level = TLEG_LEVEL_BEST;
     const char *name = "best";
-    for (int32_t i = 0; name && strcmp(name, text) != 0; i++)
-        level = tleg_cpu_level(i, &name);
+    while (name && strcmp(name, text) != 0)
+        name = tleg_level_name(++level);
     *(int32_t *)option->value = level;
     return name != NULL;
 }
@@ -185,9 +185,9 @@ static void describe(const struct option *option, char *text, size_t size) {
             length += (size_t)snprintf(text + length, size - length, "%s%s", length ? ", " : "one of ", choice->name);
         break;
     case OPTION_LEVEL:
-        length = (size_t)snprintf(text, size, "best, or a level of this machine");
-        for (int32_t i = 0; length < size && tleg_cpu_level(i, &name) != 0; i++)
-            length += (size_t)snprintf(text + length, size - length, "%s %s", i ? "," : ":", name);
+        length = (size_t)snprintf(text, size, "one of best");
+        for (int32_t level = 1; length < size && (name = tleg_level_name(level)) != NULL; level++)
+            length += (size_t)snprintf(text + length, size - length, ", %s", name);
         break;
     default:
         snprintf(text, size, "text that is not empty");

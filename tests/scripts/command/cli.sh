@@ -68,7 +68,7 @@ for verb in new info expand run plan classify eval check bench; do
         says err "--threads takes a whole number from 1 to 256; found \"$value\""
     done
     try 2 $verb --level sse2
-    says err "or a level of this machine: portable"
+    says err "takes one of best, portable, avx2"
     try 2 $verb --json=yes
 done
 
@@ -448,8 +448,8 @@ says out '"level":"portable"'
 says out '{"right":true}'
 for level in amx neon; do
     case " $(printf '%s ' $levels)" in *" $level "*) continue ;; esac
-    try 2 info m.st --level $level
-    says err "--level takes best, or a level of this machine: portable"
+    try 1 info m.st --level $level
+    says err "--level $level: this build and machine have portable"
 done
 
 # ---- output that does not arrive ----

@@ -32,7 +32,7 @@ case ${1-} in
     exit 2
     ;;
 esac
-[ $# -gt 0 ] || set -- $stages
+[ $# -gt 0 ] || set -- $(echo "$stages" | sed 's/ lint / /') # lint says nothing about what a machine builds: on request
 for name in "$@"; do
     case " $stages " in
     *" $name "*) ;;

@@ -11,10 +11,11 @@ extern "C" {
 
 typedef struct tleg_augment_options {
     uint32_t struct_size; /* sizeof(tleg_augment_options) */
-    int32_t padding; /* > 0: the crop of small images: that many black pixels around, then a random crop of image_size; 0: a */
-    double crop_least;       /* random resized crop: least share of the area (0.08), largest 1; aspect 3/4 to 4/3; bicubic */
-    double flip;             /* chance of a mirrored picture (0: never; the recipe's 0.5) */
-    int32_t rand_ops;        /* RandAugment: operations a picture (0: none; the recipe's 2), each done with chance 1/2 */
+    int32_t padding;      /* > 0: the crop of small images: so many black pixels around, then a random crop of image_size; 0: a
+                             random resized crop, aspect 3/4 to 4/3, bicubic */
+    double crop_least;    /* of a random resized crop: the least share of the area (0.08); the largest is 1 */
+    double flip;          /* chance of a mirrored picture (0: never; the recipe's 0.5) */
+    int32_t rand_ops;     /* RandAugment: operations a picture (0: none; the recipe's 2), each done with chance 1/2 */
     int32_t rand_increasing; /* 1: timm's "inc1" set of operations, in which magnitude always means more */
     double rand_magnitude;   /* (9) of 10 */
     double rand_std;         /* deviation of the magnitude (0; the recipe's 0.5) */

@@ -53,7 +53,8 @@ typedef struct tleg_budget {
 } tleg_budget;
 
 /* Packs a learngene for the context's processor level. `options` may be NULL.
- * Errors: ARGUMENT (an option out of range), UNSUPPORTED (an option this library does not know), MEMORY. */
+ * Errors: ARGUMENT (an option out of range), UNSUPPORTED (an option this library does not know), MEMORY,
+ * CANCELLED (the context's progress said so). */
 TLEG_API tleg_status TLEG_CALL tleg_expander_create(tleg_context *context, const tleg_learngene *gene,
                                                     const tleg_expander_options *options, tleg_expander **expander);
 
@@ -85,7 +86,8 @@ TLEG_API const char *TLEG_CALL tleg_expander_get_label(const tleg_expander *expa
 /* Bytes that the expander holds; 0 for NULL. */
 TLEG_API uint64_t TLEG_CALL tleg_expander_get_memory(const tleg_expander *expander);
 
-/* A model of `depth` layers, least_depth to 1024. Errors: ARGUMENT (depth), MEMORY.
+/* A model of `depth` layers, least_depth to TLEG_MAX_DEPTH. Errors: ARGUMENT (depth), MEMORY, CANCELLED (the context's
+ * progress said so).
  *
  *     tleg_expander_expand(context, expander, 12, &model); */
 TLEG_API tleg_status TLEG_CALL tleg_expander_expand(tleg_context *context, const tleg_expander *expander, int32_t depth,
@@ -104,7 +106,7 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_get_cost(tleg_context *context, con
 
 /* The deepest model that keeps within the budget, at most 1024 layers. *depth is 0 on failure.
  * Errors: ARGUMENT (also a budget without any limit), UNSUPPORTED (not even the shallowest fits;
- * the text says what that would take), MEMORY. */
+ * the text says what that would take), MEMORY, CANCELLED (the context's progress said so). */
 TLEG_API tleg_status TLEG_CALL tleg_expander_get_deepest(tleg_context *context, const tleg_expander *expander,
                                                          const tleg_budget *budget, int32_t *depth);
 

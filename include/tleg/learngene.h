@@ -33,7 +33,7 @@ TLEG_API tleg_status TLEG_CALL tleg_learngene_create(tleg_context *context, cons
 
 /* Reads a learngene file (a path as file.h says); `options` may be NULL. Weights of F16, BF16 and F64 become f32.
  * What stands before every name ("module.", "model.") is taken off, and said to the context's log.
- * Errors: ARGUMENT, IO, FORMAT (what was expected and what was found: a missing or misshapen
+ * Errors: ARGUMENT, NOT_FOUND (there is no such file), IO, FORMAT (what was expected and what was found: a missing or misshapen
  * tensor, a bad key, a model instead of a learngene), UNSUPPORTED (element type; a file that needs a newer libtleg, as
  * tleg.needs or a tensor among the blocks says that is unknown; another architecture), MEMORY, CANCELLED (the context's
  * progress said so). Unknown tensors outside the blocks are listed in tleg_config.ignored, unknown keys said to the log. */

@@ -140,12 +140,14 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_copy_model(tleg_context *context, co
 
 /* Writes everything that a later run needs to go on bit for bit: parameters, moments, average, steps, random state; and the
  * host's own pairs (keys_and_values holds 2 * pairs texts), which tleg_file_get_metadata reads back. Call it between steps. A
- * former file stays whole until the new one is. Errors: ARGUMENT, IO, MEMORY. */
+ * former file stays whole until the new one is. Errors: ARGUMENT, NOT_FOUND (there is no such folder), IO, MEMORY, CANCELLED
+ * (the context's progress said so). */
 TLEG_API tleg_status TLEG_CALL tleg_trainer_save(tleg_context *context, const tleg_trainer *trainer, const char *path,
                                                  int64_t pairs, const char *const *keys_and_values);
 
 /* Takes such a file up again, in a trainer made with the same kind, shape and options. Nothing changes on failure.
- * Errors: ARGUMENT, IO, FORMAT (another configuration: the text says what differs), MEMORY. */
+ * Errors: ARGUMENT, NOT_FOUND (there is no such file), IO, FORMAT (another configuration: the text says what differs), MEMORY,
+ * CANCELLED (the context's progress said so). */
 TLEG_API tleg_status TLEG_CALL tleg_trainer_load(tleg_context *context, tleg_trainer *trainer, const char *path);
 
 /* The text of the last call without a context on this trainer that failed; the others report on their context. */

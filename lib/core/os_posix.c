@@ -195,7 +195,7 @@ static struct tleg_os_state state_of(const struct stat *found) {
 
 int tleg_os_open(const char *path, tleg_os_file *file, struct tleg_os_state *state) {
     const int former = errno;
-    struct stat found;
+    struct stat found = {0};
     int fd;
     do
         fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -232,7 +232,7 @@ int tleg_os_read(tleg_os_file file, uint64_t at, size_t bytes, void *out, size_t
 
 int tleg_os_look(const char *path, bool follow, struct tleg_os_state *state) {
     const int former = errno;
-    struct stat found;
+    struct stat found = {0};
     const int number = number_of((follow ? stat(path, &found) : lstat(path, &found)) != 0, former);
     *state = number == 0 ? state_of(&found) : (struct tleg_os_state){TLEG_OS_NOTHING, 0, 0};
     return number == ENOENT ? 0 : number;

@@ -126,7 +126,7 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_get_cost(tleg_context *context, con
     if (depth != 0 && (depth < expander->least_depth || depth > TLEG_MAX_DEPTH))
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "depth is %d, expected %d to %d, or 0 for the least", (int)depth,
                          (int)expander->least_depth, TLEG_MAX_DEPTH);
-    tleg_cost own;
+    tleg_cost own = {0};
     tleg_status status = get_cost(context, expander, batch, measure_time != 0, &own);
     const int32_t layers = depth ? depth : expander->least_depth;
     own.bytes = own.bytes_fixed + (uint64_t)layers * own.bytes_per_layer;

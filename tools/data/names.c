@@ -65,9 +65,8 @@ int names_read(const struct invocation *call, const char *path, struct names *na
         return errno == ENOENT ? EXIT_DONE : tool_fail(call, "%s: %s", path, strerror(errno));
     char *line = NULL;
     size_t room = 0;
-    ssize_t length;
     int code = EXIT_DONE;
-    while (code == EXIT_DONE && (length = getline(&line, &room, file)) >= 0) {
+    while (code == EXIT_DONE && getline(&line, &room, file) >= 0) {
         line[strcspn(line, "\r\n")] = '\0';
         if (*line)
             code = add(call, names, strdup(line));

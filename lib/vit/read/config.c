@@ -10,7 +10,14 @@ static tleg_status read_kind(struct tleg_config_reader *reader) {
     const char *gene_name = NULL, *model_name = NULL;
     const bool gene = tleg_read_any(reader, "blocks.block.", NULL, &gene_name);
     const bool model = tleg_read_any(reader, "blocks.0.", NULL, &model_name);
+    const char *word = tleg_file_get_metadata(reader->file, "tleg.kind");
     int32_t kind;
+    if (word && strcmp(word, "trainer") == 0)
+        return tleg_fail(
+            reader->context, TLEG_ERROR_FORMAT,
+            "%s: the state of a trainer (tleg.kind \"trainer\"), from which learning goes on: neither a learngene nor a "
+            "model",
+            reader->label);
     const tleg_status status = tleg_read_word(reader, "tleg.kind", "learngene", "vit", &kind);
     if (status != TLEG_OK)
         return status;

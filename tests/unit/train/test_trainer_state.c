@@ -41,6 +41,9 @@ static void a_saved_trainer_goes_on_bit_for_bit(void **state) {
         assert_string_equal(tleg_file_get_metadata(file, "host.note"), "so far");
         assert_string_equal(tleg_file_get_metadata(file, "tleg.kind"), "trainer");
         tleg_file_free(file);
+        tleg_learngene *gene = NULL; /* an easy mistake, since the command keeps it beside what is learned */
+        assert_int_equal(tleg_learngene_open(plain, path, NULL, &gene), TLEG_ERROR_FORMAT);
+        trainer_says(tleg_context_get_error(plain), "the state of a trainer");
         trainer_data_close(&data);
         tleg_trainer_free(whole);
         tleg_trainer_free(later);

@@ -101,7 +101,7 @@ static const char *const vit_sites[6][3] = {/* name, shape of the weight, of the
 static inline void vit_segment(struct vit_file *file, int site, int segment, int tensors) {
     for (int bias = 0; bias < 2; bias++)
         for (int k = 0; k < tensors; k++) {
-            char name[96], end[16] = "";
+            char name[96], end[24] = "";
             if (tensors == 2)
                 strcpy(end, k ? "_ilayer" : "_base");
             else if (tensors > 2)

@@ -33,7 +33,7 @@ tleg_status visit_block_calls(struct visit *v) {
     TRY(tleg_block_get_memory(v->context, v->block, 2, TOKENS, &forward));
     TRY(tleg_block_get_backward_memory(v->context, v->block, 2, TOKENS, &backward));
     const uint64_t bytes = (forward > backward ? forward : backward) + 64;
-    v->workspace = aligned_alloc(64, (size_t)bytes / 64 * 64);
+    v->workspace = malloc((size_t)bytes);
     MUST(v->workspace);
     visit_spoil(v->workspace, (size_t)bytes / 64 * 64);
     TRY(tleg_block_forward(v->context, v->block, x, y, v->workspace, bytes));

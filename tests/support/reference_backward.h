@@ -399,7 +399,7 @@ static inline tleg_status problem_run_block(tleg_context *context, const struct 
     }
     uint64_t bytes = 0;
     OK(context, tleg_block_get_backward_memory(context, block, p->s.batch, p->s.tokens, &bytes));
-    void *workspace = aligned_alloc(64, (size_t)bytes); /* so many and no more: a sanitizer sees the next */
+    void *workspace = malloc((size_t)bytes); /* so many and no more: a sanitizer sees the next */
     assert_non_null(workspace);
     memset(workspace, 0xff, (size_t)bytes);
     status = tleg_block_backward(context, block, a[0].value, p->dy, g[0], &gradients, workspace, bytes);

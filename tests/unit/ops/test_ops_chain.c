@@ -124,7 +124,7 @@ static void open_block(struct kept *k) {
     OK(context, tleg_block_get_memory(context, k->block, BATCH, PATCHES, &forward));
     OK(context, tleg_block_get_backward_memory(context, k->block, BATCH, PATCHES, &backward));
     k->bytes = forward > backward ? forward : backward;
-    k->workspace = aligned_alloc(64, (size_t)k->bytes);
+    k->workspace = malloc((size_t)k->bytes);
     assert_non_null(k->workspace);
 }
 

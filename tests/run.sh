@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds and tests everything, on a fresh Debian 12 machine too:   sh tests/run.sh
-# or some of its stages:                                           sh tests/run.sh release asan
+# or some of its stages, lint among them, which only this runs:    sh tests/run.sh release lint
 # and says which there are:                                        sh tests/run.sh --list
 # Installs what is missing through apt, builds each stage's tree with its preset (CMakePresets.json) and ends with a summary, in which
 # all that was skipped is counted and named. Build trees lie under TLEG_BUILD_DIR (./build when unset). Exit 0: all passed.
@@ -12,7 +12,7 @@ list() {
     cat <<'END'
 release     what is installed: every suite, script and the command
 speed       what keeps kernels fast: instructions counted, and times beside plain loops
-lint        shellcheck over all scripts, clang-tidy over all C files
+lint        shellcheck over all scripts, clang-tidy over all C files; only where it is named
 clang       clang, and its UBSan
 asan        AddressSanitizer and UBSan: suites, fuzz corpora, the command
 libfuzzer   each fuzz target under libFuzzer for a moment

@@ -6,6 +6,7 @@
 #include "base/report.h"
 #include "data/feed.h"
 #include "ranks.h"
+#include "recording.h"
 #include "training.h"
 #include <stdio.h>
 
@@ -18,6 +19,8 @@ struct recipe {
     tleg_mix_options mix;
     double flip, smoothing, alpha;
     int32_t repeats;
+    int32_t views; /* epochs that are drawn, and then repeated; 0: each anew */
+    uint64_t seed; /* of order, augmentation and mixes */
 };
 void training_recipe(const struct training_options *options, const tleg_config *config, struct recipe *recipe);
 void training_describe(const struct recipe *recipe, char text[RECIPE_TEXT]);
@@ -41,8 +44,10 @@ struct teacher {
     tleg_session *session;
     float *images; /* in the teacher's colours; NULL when they are the student's */
     double scale[3], shift[3];
-    size_t numbers;  /* of an image */
-    char error[512]; /* why the last call failed */
+    size_t numbers;               /* of an image */
+    struct recording *recording;  /* that is being made or learned from; NULL: neither */
+    const struct feed_unit *unit; /* that is asked about */
+    char error[RECORDING_ERROR];  /* why the last call failed */
 };
 
 struct state {
@@ -78,6 +83,10 @@ static inline bool training_first(const struct state *state) {
     return state->ranks.rank == 0;
 }
 
+/* ---- the loop (training.c) ---- */
+struct feed *training_start_feed(const struct state *state, int32_t epoch, int64_t first); /* from this unit on */
+int training_fail_picture(struct state *state, const struct feed_unit *unit);
+
 /* ---- data (data.c): exit codes ---- */
 int training_open_data(struct state *state);
 int training_split_data(struct state *state); /* after the classes have their numbers */
@@ -86,8 +95,17 @@ int training_read_logits(struct state *state);
 /* ---- teacher (teacher.c) ---- */
 int training_open_teacher(struct state *state);
 void training_close_teacher(struct teacher *teacher);
+const char *training_teacher_kind(const struct training_options *options); /* as a checkpoint names it */
 tleg_status TLEG_CALL training_ask_teacher(void *teacher, int64_t batch, const float *images, size_t image_floats,
                                            int32_t classes, float *logits);
+
+/* ---- recorded teachers (record.c) ---- */
+int training_open_recorded(struct state *state);                           /* --recorded */
+int training_spare_recording(const struct state *state, const char *path); /* refuses to write over one */
+/* Starts the recording, or goes on with it; `batches` of it must be there. */
+int training_begin_recording(struct state *state, const char *path, int64_t batches);
+int training_keep_recording(struct state *state); /* on the disk, before a checkpoint says so */
+int training_record_all(struct state *state);     /* without learning */
 
 /* ---- checkpoints (state.c) ---- */
 int training_find_checkpoint(struct state *state); /* resumes, or makes sure that none is lost */

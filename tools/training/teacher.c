@@ -1,4 +1,5 @@
-/* A teacher in the command's own process: a model, or a learngene at a depth, asked about each batch as it is learned from. */
+/* Whoever teaches: a model, or a learngene at a depth, asked about each batch as it is learned from; or what was recorded of
+ * one. */
 #include "private.h"
 
 #include "base/context.h"
@@ -44,11 +45,16 @@ static int match_colours(struct state *state) {
     return same || teacher->images ? EXIT_DONE : tool_fail_memory(state->call);
 }
 
-int training_open_teacher(struct state *state) {
+const char *training_teacher_kind(const struct training_options *options) {
+    return options->record || options->recorded ? "recorded logits"
+           : options->teacher                   ? "model"
+           : options->teacher_logits            ? "stored logits"
+                                                : "none";
+}
+
+static int open_model(struct state *state) {
     struct teacher *teacher = &state->teacher;
     const struct expansion expansion = {.depth = state->options->teacher_depth};
-    if (!state->options->teacher)
-        return EXIT_DONE;
     teacher->context = tool_context(state->call);
     if (!teacher->context)
         return EXIT_FAILED;
@@ -69,7 +75,18 @@ int training_open_teacher(struct state *state) {
     return code;
 }
 
+int training_open_teacher(struct state *state) {
+    const struct training_options *options = state->options;
+    int code = options->record ? training_spare_recording(state, options->record) : EXIT_DONE;
+    if (code == EXIT_DONE && options->recorded)
+        code = training_open_recorded(state);
+    if (code == EXIT_DONE && options->teacher)
+        code = open_model(state);
+    return code;
+}
+
 void training_close_teacher(struct teacher *teacher) {
+    recording_close(teacher->recording);
     tleg_session_free(teacher->session);
     source_close(&teacher->source);
     tleg_context_free(teacher->context);
@@ -89,12 +106,26 @@ static const float *recolour(struct teacher *teacher, const float *images, int64
     return teacher->images;
 }
 
-tleg_status TLEG_CALL training_ask_teacher(void *host, int64_t batch, const float *images, size_t image_floats, int32_t classes,
-                                           float *logits) {
-    (void)image_floats, (void)classes; /* checked when the teacher was opened */
-    struct teacher *teacher = host;
+static tleg_status ask_model(struct teacher *teacher, int64_t batch, const float *images, float *logits) {
     tleg_status status = source_run(teacher->session, recolour(teacher, images, batch), batch, logits, NULL);
     if (status != TLEG_OK)
         snprintf(teacher->error, sizeof teacher->error, "%s", tleg_session_get_error(teacher->session));
     return status;
+}
+
+/* What is recorded is not asked again; what is asked is recorded, where there is a recording. */
+tleg_status TLEG_CALL training_ask_teacher(void *host, int64_t batch, const float *images, size_t image_floats, int32_t classes,
+                                           float *logits) {
+    (void)image_floats, (void)classes; /* checked when the teacher was opened */
+    struct teacher *teacher = host;
+    const struct feed_unit *unit = teacher->unit;
+    struct recording *recording = teacher->recording;
+    if (recording && recording_holds(recording, (uint64_t)unit->epoch, unit->place, unit->count))
+        return recording_read(recording, (uint64_t)unit->epoch, unit->place, unit->count, logits, teacher->error)
+                   ? TLEG_OK
+                   : TLEG_ERROR_IO;
+    tleg_status status = ask_model(teacher, batch, images, logits);
+    if (status != TLEG_OK || !recording)
+        return status;
+    return recording_append(recording, (uint64_t)unit->epoch, unit->place, logits, teacher->error) ? TLEG_OK : TLEG_ERROR_IO;
 }

@@ -25,7 +25,10 @@ static const char loading_help[] =
     "  --skip-bad          report images that cannot be read, and continue without them; --exif: apply EXIF orientation\n";
 static const char teacher_help[] =
     "Teacher\n"
-    "  --teacher MODEL     a model (or a learngene, with --teacher-depth N) that is run on each batch, after augmentation\n";
+    "  --teacher MODEL     a model (or a learngene, with --teacher-depth N) that is run on each batch, after augmentation\n"
+    "  --teacher-command C instead: a program, run by the shell, that reads each batch and answers with logits over pipes;\n"
+    "                      docs/teachers.md describes how, examples/teachers/serve.py serves any PyTorch model;\n"
+    "                      --teacher-timeout SECONDS: how long it may take to start, and to answer (600)\n";
 static const char teaching_help[] =
     "  --teacher-logits F  instead: stored logits, safetensors with \"logits\" f32 [N,C] and in its metadata \"names\", a\n"
     "                      JSON array of N strings: CLASS/IMAGE.jpg below DIR, or FILE.bin:7 for the 8th of a binary file.\n"
@@ -148,8 +151,12 @@ static bool check_shares(const struct invocation *call, const struct training_op
 }
 
 /* Whose logits are compared with: one at most. */
-static int teachers(const struct training_options *options) {
-    return !!options->teacher + !!options->teacher_logits + !!options->recorded;
+static int count_teachers(const struct training_options *options) {
+    return !!options->teacher + !!options->teacher_command + !!options->teacher_logits + !!options->recorded;
+}
+
+bool training_has_teacher(const struct training_options *options) {
+    return count_teachers(options) > 0;
 }
 
 static const char *contradiction(const struct training_options *options) {
@@ -158,14 +165,14 @@ static const char *contradiction(const struct training_options *options) {
         return "--val and --val-every mean the same: give one";
     if (options->val_depths && !options->val && !options->val_every)
         return "--val-depths needs --val or --val-every";
-    if (teachers(options) > 1)
-        return "--teacher, --teacher-logits and --recorded mean the same: give one";
-    if (options->record && (!options->teacher || options->alpha == 0))
-        return "--record keeps what a teacher says: it needs --teacher, and --alpha above 0";
+    if (count_teachers(options) > 1)
+        return "--teacher, --teacher-command, --teacher-logits and --recorded each name a teacher: give one";
+    if (options->record && ((!options->teacher && !options->teacher_command) || options->alpha == 0))
+        return "--record keeps what a teacher says: it needs --teacher or --teacher-command, and --alpha above 0";
     if (options->teacher_depth && !options->teacher)
         return "--teacher-depth needs --teacher";
-    if (options->alpha > 0 && teachers(options) == 0)
-        return "--alpha above 0 needs --teacher, --teacher-logits or --recorded";
+    if (options->alpha > 0 && !training_has_teacher(options))
+        return "--alpha above 0 needs --teacher, --teacher-command, --teacher-logits or --recorded";
     if (options->augment == AUGMENT_NONE && shaped)
         return "--augment none shows pictures as they are classified; --flip, --mixup, --cutmix and --repeats go with it: "
                "for crops, RandAugment, jitter and erasing use --augment light or deit";
@@ -220,7 +227,7 @@ void training_recipe(const struct training_options *options, const tleg_config *
                 .cutmix = given(options->cutmix, deit ? 1 : 0),
                 .smoothing = smoothing},
         .smoothing = smoothing,
-        .alpha = given(options->alpha, teachers(options)),
+        .alpha = given(options->alpha, training_has_teacher(options) ? 1 : 0),
         .views = options->views,
         .seed = options->seed,
     };

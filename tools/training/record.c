@@ -215,19 +215,6 @@ int training_keep_recording(struct state *state) {
 
 /* ---- recording without learning ---- */
 
-static int record_unit(struct state *state, const struct feed_unit *unit, float *logits) {
-    const tleg_config *config = &state->source.config;
-    if (unit->error)
-        return training_fail_picture(state, unit);
-    state->teacher.unit = unit;
-    if (training_ask_teacher(&state->teacher, (int64_t)unit->count, unit->images,
-                             unit->count * 3 * (size_t)config->image_size * (size_t)config->image_size, config->classes,
-                             logits) == TLEG_OK)
-        return EXIT_DONE;
-    progress_clear(&state->progress);
-    return tool_fail(state->call, "%s", state->teacher.error);
-}
-
 static int stop(struct state *state) {
     int code = training_keep_recording(state);
     progress_clear(&state->progress);
@@ -239,29 +226,41 @@ static int stop(struct state *state) {
     return EXIT_INTERRUPTED;
 }
 
-static int record_epoch(struct state *state, int32_t epoch, int64_t first, float *logits) {
+static int record_unit(struct state *state, const struct feed_unit *unit) {
+    const float *logits;
+    if (unit->error)
+        return training_fail_picture(state, unit);
+    if (training_ask_teacher(state, unit, &logits))
+        return interrupt_signal() ? stop(state) : EXIT_DONE;
+    if (state->teacher.stopped)
+        return stop(state);
+    progress_clear(&state->progress);
+    return tool_fail(state->call, "%s; %s.part holds %" PRIu64 " batches, --resume continues", state->teacher.error,
+                     state->options->out, recording_done(state->teacher.recording));
+}
+
+static int record_epoch(struct state *state, int32_t epoch, int64_t first) {
     struct feed *feed = training_start_feed(state, epoch, first);
     const struct feed_unit *unit;
     int code = feed ? EXIT_DONE : EXIT_FAILED;
     char text[48];
     snprintf(text, sizeof text, "epoch %d/%d", (int)epoch + 1, (int)state->options->epochs);
     while (code == EXIT_DONE && (unit = feed_next(feed)) != NULL) {
-        code = record_unit(state, unit, logits);
-        progress_step(&state->progress, (int64_t)recording_done(state->teacher.recording) * state->options->batch, text);
-        if (code == EXIT_DONE && interrupt_signal())
-            code = stop(state);
+        code = record_unit(state, unit);
+        if (code == EXIT_DONE)
+            progress_step(&state->progress, (int64_t)recording_done(state->teacher.recording) * state->options->batch, text);
     }
     feed_stop(feed);
     return code == EXIT_DONE ? training_keep_recording(state) : code;
 }
 
-static int record_epochs(struct state *state, float *logits) {
+static int record_epochs(struct state *state) {
     const struct recording *recording = state->teacher.recording;
     uint64_t blocks = recording_blocks(recording), each = blocks / (uint64_t)state->options->epochs;
     int code = EXIT_DONE;
     progress_start(&state->progress, state->call->verb->name, (int64_t)blocks * state->options->batch);
     for (uint64_t done; code == EXIT_DONE && (done = recording_done(recording)) < blocks;)
-        code = record_epoch(state, (int32_t)(done / each), (int64_t)(done % each), logits);
+        code = record_epoch(state, (int32_t)(done / each), (int64_t)(done % each));
     progress_clear(&state->progress);
     return code;
 }
@@ -281,16 +280,10 @@ static int say_end(const struct state *state) {
 }
 
 int training_record_all(struct state *state) {
-    size_t numbers = (size_t)state->options->batch * (size_t)state->set.class_count;
     int code = training_spare_recording(state, state->options->out);
     if (code == EXIT_DONE)
         code = training_begin_recording(state, state->options->out, 0);
-    float *logits = code == EXIT_DONE ? malloc(numbers * sizeof *logits) : NULL;
-    if (code == EXIT_DONE && !logits)
-        code = tool_fail_memory(state->call);
-    interrupt_watch();
     if (code == EXIT_DONE)
-        code = record_epochs(state, logits);
-    free(logits);
+        code = record_epochs(state);
     return code == EXIT_DONE ? say_end(state) : code;
 }

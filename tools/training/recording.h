@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { RECORDING_ERROR = 4096 + 256 };
+enum { RECORDING_ERROR = 1024 };
 
 struct recording;
 

@@ -1,8 +1,9 @@
-/* Whoever teaches: a model, or a learngene at a depth, asked about each batch as it is learned from; or what was recorded of
- * one. */
+/* The teacher, asked about each batch as it is learned from: a model, or a learngene at a depth, in the command's own process;
+ * a program; what was recorded of either; or logits that came with the pictures. */
 #include "private.h"
 
 #include "base/context.h"
+#include "base/interrupt.h"
 #include "source/source.h"
 #include <stdlib.h>
 #include <string.h>
@@ -45,13 +46,6 @@ static int match_colours(struct state *state) {
     return same || teacher->images ? EXIT_DONE : tool_fail_memory(state->call);
 }
 
-const char *training_teacher_kind(const struct training_options *options) {
-    return options->record || options->recorded ? "recorded logits"
-           : options->teacher                   ? "model"
-           : options->teacher_logits            ? "stored logits"
-                                                : "none";
-}
-
 static int open_model(struct state *state) {
     struct teacher *teacher = &state->teacher;
     const struct expansion expansion = {.depth = state->options->teacher_depth};
@@ -75,22 +69,50 @@ static int open_model(struct state *state) {
     return code;
 }
 
-int training_open_teacher(struct state *state) {
-    const struct training_options *options = state->options;
-    int code = options->record ? training_spare_recording(state, options->record) : EXIT_DONE;
-    if (code == EXIT_DONE && options->recorded)
-        code = training_open_recorded(state);
-    if (code == EXIT_DONE && options->teacher)
-        code = open_model(state);
-    return code;
+static int open_command(struct state *state) {
+    struct teacher *teacher = &state->teacher;
+    const struct teacher_command_options options = {.command = state->options->teacher_command,
+                                                    .set = &state->set,
+                                                    .config = &state->source.config,
+                                                    .batch = state->options->batch / state->ranks.count,
+                                                    .limit = state->options->teacher_timeout};
+    teacher->command = teacher_command_start(&options, teacher->error, &teacher->stopped);
+    if (teacher->command)
+        return EXIT_DONE;
+    tool_fail(state->call, "%s", teacher->error);
+    return teacher->stopped ? EXIT_INTERRUPTED : EXIT_FAILED;
 }
 
-void training_close_teacher(struct teacher *teacher) {
+const char *training_teacher_kind(const struct training_options *options) {
+    return options->record || options->recorded ? "recorded logits"
+           : options->teacher                   ? "model"
+           : options->teacher_command           ? "program"
+           : options->teacher_logits            ? "stored logits"
+                                                : "none";
+}
+
+int training_open_teacher(struct state *state) {
+    const struct training_options *options = state->options;
+    size_t batch = (size_t)(options->batch / state->ranks.count), classes = (size_t)state->source.config.classes;
+    if (!options->teacher && !options->teacher_command && !options->recorded)
+        return EXIT_DONE;
+    state->teacher.logits = malloc(batch * classes * sizeof(float));
+    if (!state->teacher.logits)
+        return tool_fail_memory(state->call);
+    int code = options->record ? training_spare_recording(state, options->record) : EXIT_DONE;
+    if (code != EXIT_DONE)
+        return code;
+    return options->recorded ? training_open_recorded(state) : options->teacher ? open_model(state) : open_command(state);
+}
+
+void training_close_teacher(const struct invocation *call, struct teacher *teacher) {
+    teacher_command_end(call, teacher->command);
     recording_close(teacher->recording);
     tleg_session_free(teacher->session);
     source_close(&teacher->source);
     tleg_context_free(teacher->context);
     free(teacher->images);
+    free(teacher->logits);
     *teacher = (struct teacher){0};
 }
 
@@ -106,26 +128,35 @@ static const float *recolour(struct teacher *teacher, const float *images, int64
     return teacher->images;
 }
 
-static tleg_status ask_model(struct teacher *teacher, int64_t batch, const float *images, float *logits) {
-    tleg_status status = source_run(teacher->session, recolour(teacher, images, batch), batch, logits, NULL);
-    if (status != TLEG_OK)
-        snprintf(teacher->error, sizeof teacher->error, "%s", tleg_session_get_error(teacher->session));
-    return status;
+static bool ask_model(struct teacher *teacher, const struct feed_unit *unit) {
+    int64_t count = (int64_t)unit->count;
+    if (source_run(teacher->session, recolour(teacher, unit->images, count), count, teacher->logits, NULL) == TLEG_OK)
+        return true;
+    snprintf(teacher->error, sizeof teacher->error, "the teacher: %s", tleg_session_get_error(teacher->session));
+    return false;
 }
 
-/* What is recorded is not asked again; what is asked is recorded, where there is a recording. */
-tleg_status TLEG_CALL training_ask_teacher(void *host, int64_t batch, const float *images, size_t image_floats, int32_t classes,
-                                           float *logits) {
-    (void)image_floats, (void)classes; /* checked when the teacher was opened */
-    struct teacher *teacher = host;
-    const struct feed_unit *unit = teacher->unit;
+static bool ask(struct teacher *teacher, const struct feed_unit *unit) {
+    if (teacher->session)
+        return ask_model(teacher, unit);
+    return !teacher->command ||
+           teacher_command_ask(teacher->command, unit->count, unit->images, teacher->logits, teacher->error, &teacher->stopped);
+}
+
+/* What is recorded already is not asked again, so that a run that goes on learns what it had learned. */
+static bool ask_and_record(struct teacher *teacher, const struct feed_unit *unit) {
     struct recording *recording = teacher->recording;
-    if (recording && recording_holds(recording, (uint64_t)unit->epoch, unit->place, unit->count))
-        return recording_read(recording, (uint64_t)unit->epoch, unit->place, unit->count, logits, teacher->error)
-                   ? TLEG_OK
-                   : TLEG_ERROR_IO;
-    tleg_status status = ask_model(teacher, batch, images, logits);
-    if (status != TLEG_OK || !recording)
-        return status;
-    return recording_append(recording, (uint64_t)unit->epoch, unit->place, logits, teacher->error) ? TLEG_OK : TLEG_ERROR_IO;
+    uint64_t epoch = (uint64_t)unit->epoch, place = unit->place;
+    if (recording_holds(recording, epoch, place, unit->count))
+        return recording_read(recording, epoch, place, unit->count, teacher->logits, teacher->error);
+    return ask(teacher, unit) && recording_append(recording, epoch, place, teacher->logits, teacher->error);
+}
+
+bool training_ask_teacher(struct state *state, const struct feed_unit *unit, const float **logits) {
+    struct teacher *teacher = &state->teacher;
+    *logits = NULL;
+    if (!(state->recipe.alpha > 0))
+        return true;
+    *logits = teacher->logits ? teacher->logits : unit->logits;
+    return teacher->recording ? ask_and_record(teacher, unit) : ask(teacher, unit);
 }

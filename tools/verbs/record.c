@@ -48,8 +48,8 @@ static int begin(const struct invocation *call, tleg_context *context, struct da
 
 static int settle(const struct invocation *call, const struct options *options) {
     bool shaped = options->image || options->mean[0] >= 0 || options->std[0] >= 0;
-    if (!options->training.teacher)
-        return tool_misuse(call, "needs --teacher");
+    if (!options->training.teacher && !options->training.teacher_command)
+        return tool_misuse(call, "needs --teacher or --teacher-command");
     if (options->from && shaped)
         return tool_misuse(call, "--from says what images there are: leave out --image, --mean and --std");
     if (!options->from && !options->image)
@@ -80,7 +80,7 @@ static int run_record(const struct verb *verb, int argc, char **argv) {
 const struct verb verb_record = {
     .name = "record",
     .summary = "keep a teacher's logits, for trainings without it",
-    .usage = "tleg record --data DIR --teacher MODEL (--from GENE|MODEL | --image I [--mean R,G,B --std R,G,B]) --epochs E\n"
+    .usage = "tleg record --data DIR --teacher MODEL|--teacher-command C (--from GENE|MODEL | --image I) --epochs E\n"
              "                   [--batch B] [--seed S] [--augment A] [--resume] ... -o FILE",
     .details =
         "Makes the pictures that distill or tune would make, asks the teacher about them, and keeps its logits: with\n"

@@ -30,7 +30,12 @@ const char training_help[] =
     "  --epochs E          passes over the data\n"
     "  --batch B           images computed at once (128); with --accumulate K a step takes K batches\n"
     "  --lr R              learning rate for a step of 512 images (5e-4): R * B * K / 512 is used; --lr-absolute: R itself\n"
-    "  --warmup W          epochs in which the rate rises from 1e-6 (distill 5, tune 0); a cosine to 1e-5 follows\n"
+    "  --warmup W          epochs in which the rate rises from 1e-6 (distill 5, at most half of them; tune 0); a cosine\n"
+    "                      follows, with a new rate each epoch. --warmup-steps N: instead in steps, and then a new rate each "
+    "step\n"
+    "  --decay-epochs N    in place of the cosine a constant rate, which falls in a straight line in the last N epochs (0:\n"
+    "                      never); each step has its rate\n"
+    "  --lr-end R          the rate at the end (1e-5)\n"
     "  --weight-decay D    of AdamW (0.05); --clip N: largest norm of the gradient; --ema D: learn the moving average with\n"
     "                      this decay, such as 0.99996; --drop-path P: stochastic depth (distill 0, tune 0.1)\n"
     "  --smoothing S       label smoothing (0.1)\n"
@@ -124,6 +129,8 @@ static const char *contradiction(const struct training_options *options) {
         return "--val and --val-every mean the same: give one";
     if (options->val_depths && !options->val && !options->val_every)
         return "--val-depths needs --val or --val-every";
+    if (options->warmup >= 0 && options->warmup_steps >= 0)
+        return "--warmup and --warmup-steps mean the same: give one";
     if (options->teacher && options->teacher_logits)
         return "--teacher and --teacher-logits mean the same: give one";
     if (options->teacher_depth && !options->teacher)

@@ -13,7 +13,8 @@ extern const struct choice training_augments[], training_dtypes[];
 /* Numbers below 0: not given. */
 struct training_options {
     const char *data, *val, *out, *log, *checkpoint, *val_depths;
-    const char *teacher, *teacher_logits;
+    const char *teacher, *teacher_command, *teacher_logits;
+    double teacher_timeout; /* seconds */
     int32_t val_every, loaders, epochs, batch, accumulate, warmup, warmup_steps, decay_epochs, repeats, teacher_depth;
     int32_t log_every, checkpoint_every, limit_steps, augment, dtype;
     uint64_t cache, seed;
@@ -26,8 +27,8 @@ struct training_options {
     {                                                                                                                          \
         .loaders = 1, .batch = 128, .accumulate = 1, .warmup = -1, .warmup_steps = -1, .decay_epochs = -1, .repeats = 0,       \
         .log_every = 50, .cache = 1u << 30, .lr = 5e-4, .lr_end = -1, .weight_decay = -1, .smoothing = -1, .alpha = -1,        \
-        .tau = 1, .drop_path = -1, .crop_scale = -1, .flip = -1, .rand_augment = -1, .jitter = -1, .erase = -1, .mixup = -1,   \
-        .cutmix = -1                                                                                                           \
+        .tau = 1, .teacher_timeout = 600, .drop_path = -1, .crop_scale = -1, .flip = -1, .rand_augment = -1, .jitter = -1,     \
+        .erase = -1, .mixup = -1, .cutmix = -1                                                                                 \
     }
 
 #define TRAINING_OPTIONS(o)                                                                                                    \
@@ -37,6 +38,8 @@ struct training_options {
         {"--loaders", OPTION_COUNT, &(o).loaders, 1, 64, NULL}, {"--skip-bad", OPTION_FLAG, &(o).skip_bad, 0, 0, NULL},        \
         {"--exif", OPTION_FLAG, &(o).exif, 0, 0, NULL}, {"--teacher", OPTION_TEXT, &(o).teacher, 0, 0, NULL},                  \
         {"--teacher-depth", OPTION_COUNT, &(o).teacher_depth, 1, 1024, NULL},                                                  \
+        {"--teacher-command", OPTION_TEXT, &(o).teacher_command, 0, 0, NULL},                                                  \
+        {"--teacher-timeout", OPTION_REAL, &(o).teacher_timeout, 0, 0, NULL},                                                  \
         {"--teacher-logits", OPTION_TEXT, &(o).teacher_logits, 0, 0, NULL},                                                    \
         {"--alpha", OPTION_AMOUNT, &(o).alpha, 0, 0, NULL}, {"--tau", OPTION_REAL, &(o).tau, 0, 0, NULL},                      \
         {"--epochs", OPTION_COUNT, &(o).epochs, 1, 1000000, NULL}, {"--batch", OPTION_COUNT, &(o).batch, 1, 65536, NULL},      \
@@ -65,7 +68,7 @@ struct training_options {
     }
 
 /* Their lines in a verb's help. */
-extern const char training_help[];
+extern const char *const training_help[];
 
 /* What is learned, at which depths. */
 struct training_target {

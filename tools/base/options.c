@@ -250,8 +250,8 @@ static bool check_operands(const struct invocation *call, int least, int most, i
 
 static void print_help(const struct verb *verb) {
     printf("tleg %s: %s\n\nusage: %s\n\n%s", verb->name, verb->summary, verb->usage, verb->details);
-    for (const char *const *more = verb->more; more && *more; more++)
-        fputs(*more, stdout);
+    for (const char *const *text = verb->more; text && *text; text++)
+        fputs(*text, stdout);
     printf("\n%s", options_shared_help);
 }
 

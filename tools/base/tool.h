@@ -12,7 +12,7 @@ struct verb {
     const char *summary;     /* half a line, for `tleg --help` */
     const char *usage;       /* after "usage: ", one line or more */
     const char *details;     /* the rest of the verb's help, without the options that all verbs share */
-    const char *const *more; /* help that several verbs share, after the details: texts and NULL; or NULL */
+    const char *const *more; /* help that several verbs share, after the details: texts up to a NULL; or NULL */
     int (*run)(const struct verb *verb, int argc, char **argv); /* argv[0] is the first argument; the exit code comes back */
 };
 

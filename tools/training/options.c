@@ -10,26 +10,26 @@ const struct choice training_dtypes[] = {{"f32", TLEG_F32}, {"bf16", TLEG_BF16},
 
 /* ---- help ---- */
 
-static const char data_help[] =
+static const char help_data[] =
     "Data\n"
     "  --data DIR          a folder for each class with JPEG and PNG files in it and below; or CIFAR's binary files\n"
     "                      (*.bin, beside batches.meta.txt or fine_label_names.txt); or IDX files (*-images-idx3-ubyte\n"
     "                      and *-labels-idx1-ubyte)\n";
-static const char validation_help[] =
+static const char help_validation[] =
     "  --val DIR           other data to validate with after each epoch (of binary files: those named test* or t10k*)\n"
     "  --val-every N       instead: every N-th image of each class's sorted list, from the first on\n"
     "  --val-depths A,B..  depths at which a learngene is validated (the fixed one; or both ends and the middle)\n";
-static const char loading_help[] =
+static const char help_loading[] =
     "  --cache BYTES       decoded pictures to hold in memory (1G); others are decoded each time\n"
     "  --loaders N         threads that decode and augment ahead (1); results do not depend on it\n"
     "  --skip-bad          report images that cannot be read, and continue without them; --exif: apply EXIF orientation\n";
-static const char teacher_help[] =
+static const char help_teacher[] =
     "Teacher\n"
     "  --teacher MODEL     a model (or a learngene, with --teacher-depth N) that is run on each batch, after augmentation\n"
     "  --teacher-command C instead: a program, run by the shell, that reads each batch and answers with logits over pipes;\n"
     "                      docs/teachers.md describes how, examples/teachers/serve.py serves any PyTorch model;\n"
     "                      --teacher-timeout SECONDS: how long it may take to start, and to answer (600)\n";
-static const char teaching_help[] =
+static const char help_teaching[] =
     "  --teacher-logits F  instead: stored logits, safetensors with \"logits\" f32 [N,C] and in its metadata \"names\", a\n"
     "                      JSON array of N strings: CLASS/IMAGE.jpg below DIR, or FILE.bin:7 for the 8th of a binary file.\n"
     "                      They are those of whole pictures: use --augment none, with --flip if you like\n"
@@ -39,19 +39,23 @@ static const char teaching_help[] =
     "                      N epochs only. What is learned from is then less varied\n"
     "  --alpha A           weight of the teacher's loss against the labels' (1 with a teacher, else 0)\n"
     "  --tau T             temperature of the teacher's loss (1)\n";
-static const char steps_help[] =
+static const char help_steps[] =
     "Steps\n"
     "  --epochs E          passes over the data\n"
     "  --batch B           images computed at once (128); with --accumulate K a step takes K batches\n"
     "  --lr R              learning rate for a step of 512 images (5e-4): R * B * K / 512 is used; --lr-absolute: R itself\n"
-    "  --warmup W          epochs in which the rate rises from 1e-6 (distill 5, tune 0); a cosine to 1e-5 follows\n"
+    "  --warmup W          epochs in which the rate rises from 1e-6 (distill 5, at most half of them; tune 0); a cosine\n"
+    "                      follows, with a new rate each epoch; --warmup-steps N: steps, and a new rate each step\n"
+    "  --decay-epochs N    in place of the cosine a constant rate, which falls in a straight line in the last N epochs (0:\n"
+    "                      never); each step has its rate\n"
+    "  --lr-end R          the rate at the end (1e-5)\n"
     "  --weight-decay D    of AdamW (0.05); --clip N: largest norm of the gradient; --ema D: learn the moving average with\n"
     "                      this decay, such as 0.99996; --drop-path P: stochastic depth (distill 0, tune 0.1)\n"
     "  --smoothing S       label smoothing (0.1)\n"
     "  --recompute         keep only each block's input and compute the rest again: less memory, more time\n"
     "  --dtype bf16        mixed precision, where the processor multiplies bf16: the blocks' products take rounded\n"
     "                      numbers; everything else, and what is learned, stays f32 (f32)\n";
-static const char pictures_help[] =
+static const char help_pictures[] =
     "Pictures\n"
     "  --augment A         deit (default): crop, flip, RandAugment, erasing, mixup or cutmix, each picture 3 times in a row;\n"
     "                      light: crop and flip; none: as they are classified. These change single settings:\n"
@@ -59,7 +63,7 @@ static const char pictures_help[] =
     "                      32 pixels, are padded by 4 instead)\n"
     "  --flip P  --rand-augment M (magnitude; 0: none)  --jitter J (without RandAugment)  --erase P\n"
     "  --mixup A  --cutmix A  --repeats N\n";
-static const char run_help[] =
+static const char help_run[] =
     "Run\n"
     "  --seed S            seed of everything random (0): it gives the same bits at any --threads and --loaders\n"
     "  --data-seed S       of the order of pictures, their augmentation and mixing (that of --seed): so that one recording\n"
@@ -71,9 +75,9 @@ static const char run_help[] =
     "  --resume            continue from the checkpoint, bit for bit as if never stopped; start if there is none\n"
     "  --limit-steps N     stop after N steps, as if that were the end\n"
     "  -o FILE             the file to write, after each epoch and at the end\n";
-static const char left_out_help[] =
+static const char help_left_out[] =
     "  --val-every N       leave out every N-th image of each class's sorted list, from the first on, as a training does\n";
-static const char recording_run_help[] =
+static const char help_recording_run[] =
     "Run\n"
     "  --epochs E          passes over the data to record\n"
     "  --batch B           images computed at once (128); where they are mixed, a training needs the same\n"
@@ -81,10 +85,10 @@ static const char recording_run_help[] =
     "  --resume            continue what was stopped; start if there is nothing yet\n"
     "  -o FILE             the recording; FILE.part while it is under way\n";
 
-const char *const training_help[] = {data_help,  validation_help, loading_help, teacher_help, teaching_help,
-                                     steps_help, pictures_help,   run_help,     NULL};
-const char *const recording_help[] = {data_help,     left_out_help,      loading_help, teacher_help,
-                                      pictures_help, recording_run_help, NULL};
+const char *const training_help[] = {help_data,  help_validation, help_loading, help_teacher, help_teaching,
+                                     help_steps, help_pictures,   help_run,     NULL};
+const char *const recording_help[] = {help_data,     help_left_out,      help_loading, help_teacher,
+                                      help_pictures, help_recording_run, NULL};
 
 /* ---- depths ---- */
 
@@ -165,6 +169,8 @@ static const char *contradiction(const struct training_options *options) {
         return "--val and --val-every mean the same: give one";
     if (options->val_depths && !options->val && !options->val_every)
         return "--val-depths needs --val or --val-every";
+    if (options->warmup >= 0 && options->warmup_steps >= 0)
+        return "--warmup and --warmup-steps mean the same: give one";
     if (count_teachers(options) > 1)
         return "--teacher, --teacher-command, --teacher-logits and --recorded each name a teacher: give one";
     if (options->record && ((!options->teacher && !options->teacher_command) || options->alpha == 0))

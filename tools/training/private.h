@@ -11,7 +11,7 @@
 #include "training.h"
 #include <stdio.h>
 
-enum { RECIPE_TEXT = 320 };
+enum { RECIPE_TEXT = 320, RATE_TEXT = 96 };
 
 /* How pictures are made and judged, with all defaults settled. */
 struct recipe {
@@ -76,7 +76,7 @@ struct state {
     int64_t saved;                 /* the step that the checkpoint holds; -1: none yet */
     int64_t resumed;               /* the step that this run began with */
     uint64_t memory;               /* bytes of the trainer */
-    double peak;                   /* learning rate */
+    tleg_train_rate rate;          /* the schedule */
     struct progress progress;
     bool lines; /* a line for each interval, since nobody sees a bar */
     FILE *log;
@@ -91,6 +91,12 @@ static inline bool training_first(const struct state *state) {
 /* ---- the loop (training.c) ---- */
 struct feed *training_start_feed(const struct state *state, int32_t epoch, int64_t first); /* from this unit on */
 int training_fail_picture(struct state *state, const struct feed_unit *unit);
+
+/* ---- the learning rate (rate.c) ---- */
+int training_settle_rate(struct state *state); /* once the steps of an epoch are known */
+int training_find_rate(const struct state *state, int64_t step, double *rate);
+void training_describe_warmup(const struct state *state, char text[RATE_TEXT]); /* "5 epochs", "500 steps" */
+void training_describe_curve(const struct state *state, char text[RATE_TEXT]);  /* what follows it */
 
 /* ---- data (data.c): exit codes ---- */
 int training_open_data(struct state *state);

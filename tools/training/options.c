@@ -21,6 +21,9 @@ const char training_help[] =
     "  --skip-bad          report images that cannot be read, and continue without them; --exif: apply EXIF orientation\n"
     "Teacher\n"
     "  --teacher MODEL     a model (or a learngene, with --teacher-depth N) that is run on each batch, after augmentation\n"
+    "  --teacher-command C instead: a program, run by the shell, that reads each batch and answers with logits over pipes;\n"
+    "                      docs/teachers.md describes how, examples/teachers/serve.py serves any PyTorch model;\n"
+    "                      --teacher-timeout SECONDS: how long it may take to start, and to answer (600)\n"
     "  --teacher-logits F  instead: stored logits, safetensors with \"logits\" f32 [N,C] and in its metadata \"names\", a\n"
     "                      JSON array of N strings: CLASS/IMAGE.jpg below DIR, or FILE.bin:7 for the 8th of a binary file.\n"
     "                      They are those of whole pictures: use --augment none, with --flip if you like\n"
@@ -118,18 +121,22 @@ static bool check_shares(const struct invocation *call, const struct training_op
     return true;
 }
 
+bool training_has_teacher(const struct training_options *options) {
+    return options->teacher || options->teacher_command || options->teacher_logits;
+}
+
 static const char *contradiction(const struct training_options *options) {
     bool shaped = options->crop_scale >= 0 || options->rand_augment > 0 || options->jitter > 0 || options->erase > 0;
     if (options->val && options->val_every)
         return "--val and --val-every mean the same: give one";
     if (options->val_depths && !options->val && !options->val_every)
         return "--val-depths needs --val or --val-every";
-    if (options->teacher && options->teacher_logits)
-        return "--teacher and --teacher-logits mean the same: give one";
+    if (!!options->teacher + !!options->teacher_command + !!options->teacher_logits > 1)
+        return "--teacher, --teacher-command and --teacher-logits each name a teacher: give one";
     if (options->teacher_depth && !options->teacher)
         return "--teacher-depth needs --teacher";
-    if (options->alpha > 0 && !options->teacher && !options->teacher_logits)
-        return "--alpha above 0 needs --teacher or --teacher-logits";
+    if (options->alpha > 0 && !training_has_teacher(options))
+        return "--alpha above 0 needs --teacher, --teacher-command or --teacher-logits";
     if (options->augment == AUGMENT_NONE && shaped)
         return "--augment none shows pictures as they are classified; --flip, --mixup, --cutmix and --repeats go with it: "
                "for crops, RandAugment, jitter and erasing use --augment light or deit";
@@ -179,7 +186,7 @@ void training_recipe(const struct training_options *options, const tleg_config *
                 .cutmix = given(options->cutmix, deit ? 1 : 0),
                 .smoothing = smoothing},
         .smoothing = smoothing,
-        .alpha = given(options->alpha, options->teacher || options->teacher_logits ? 1 : 0),
+        .alpha = given(options->alpha, training_has_teacher(options) ? 1 : 0),
     };
     recipe->mixed = recipe->mix.mixup > 0 || recipe->mix.cutmix > 0;
     recipe->augment = (tleg_augment_options){.struct_size = sizeof recipe->augment,

@@ -6,6 +6,7 @@
 #include "base/report.h"
 #include "data/feed.h"
 #include "ranks.h"
+#include "teacher_command.h"
 #include "training.h"
 #include <stdio.h>
 
@@ -19,13 +20,14 @@ struct recipe {
     double flip, smoothing, alpha;
     int32_t repeats;
 };
+bool training_has_teacher(const struct training_options *options);
 void training_recipe(const struct training_options *options, const tleg_config *config, struct recipe *recipe);
 void training_describe(const struct recipe *recipe, char text[RECIPE_TEXT]);
 bool training_list_depths(const char *text, int32_t depths[TRAINING_DEPTHS], int32_t *count);
 
 /* Sums over images since the last line of the log, and over ranks. */
 struct tally {
-    double loss, labels, teacher, correct, images;
+    double loss, labels, teacher, in_place, correct, images;
     double started; /* milliseconds */
     int32_t depth;  /* of the last pass */
 };
@@ -35,14 +37,18 @@ struct score {
     int64_t correct, images;
 };
 
+/* Of at most one kind: a model, a program, or logits that come with the pictures. */
 struct teacher {
     struct source source;
     tleg_context *context;
     tleg_session *session;
     float *images; /* in the teacher's colours; NULL when they are the student's */
     double scale[3], shift[3];
-    size_t numbers;  /* of an image */
-    char error[512]; /* why the last call failed */
+    size_t numbers; /* of an image */
+    struct teacher_command *command;
+    float *logits; /* (batch, classes): the last answer */
+    char error[TEACHER_ERROR];
+    bool stopped; /* there is no answer, since a signal asks us to end */
 };
 
 struct state {
@@ -85,9 +91,10 @@ int training_read_logits(struct state *state);
 
 /* ---- teacher (teacher.c) ---- */
 int training_open_teacher(struct state *state);
-void training_close_teacher(struct teacher *teacher);
-tleg_status TLEG_CALL training_ask_teacher(void *teacher, int64_t batch, const float *images, size_t image_floats,
-                                           int32_t classes, float *logits);
+void training_close_teacher(const struct invocation *call, struct teacher *teacher);
+/* The teacher's logits (count, classes) for pictures about to be learned from; NULL without a teacher, or where its loss has no
+ * weight. False with the reason in state->teacher.error. */
+bool training_ask_teacher(struct state *state, const struct feed_unit *unit, const float **logits);
 
 /* ---- checkpoints (state.c) ---- */
 int training_find_checkpoint(struct state *state); /* resumes, or makes sure that none is lost */

@@ -40,7 +40,11 @@ static void add_settings(const struct state *state, struct pairs *pairs) {
     add(pairs, "run.pictures", "%s", recipe);
     add(pairs, "run.images", "%zu", state->learned.count);
     add(pairs, "run.data", "%016" PRIx64, part_fingerprint(&state->learned));
-    add(pairs, "run.teacher", "%s", options->teacher ? "model" : options->teacher_logits ? "stored logits" : "none");
+    add(pairs, "run.teacher", "%s",
+        options->teacher           ? "model"
+        : options->teacher_command ? "program"
+        : options->teacher_logits  ? "stored logits"
+                                   : "none");
 }
 
 static void add_state(struct state *state, struct pairs *pairs) {

@@ -6,60 +6,25 @@
 #include "base/measure.h"
 #include <inttypes.h>
 #include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 /* ---- one step ---- */
 
-static int fail_trainer(struct state *state) {
-    const char *teacher = state->teacher.error, *text = tleg_trainer_get_error(state->trainer);
+/* A failure in the middle of a step, and what is left of the run. */
+__attribute__((format(printf, 2, 3))) static int fail_step(struct state *state, const char *format, ...) {
+    char text[TEACHER_ERROR + 256];
+    va_list values;
+    va_start(values, format);
+    vsnprintf(text, sizeof text, format, values);
+    va_end(values);
     progress_clear(&state->progress);
     if (state->saved >= 0)
-        return tool_fail(state->call, "%s%s%s; %s holds step %" PRId64, text, *teacher ? ": " : "", teacher, state->checkpoint,
-                         state->saved);
-    return tool_fail(state->call, "%s%s%s; no checkpoint was written yet", text, *teacher ? ": " : "", teacher);
-}
-
-/* Forward and backward over one unit; its loss is added to sums. */
-static int learn_unit(struct state *state, const struct feed_unit *unit, struct tally *sums) {
-    tleg_train_loss loss = {.struct_size = sizeof loss};
-    if (unit->error) {
-        progress_clear(&state->progress);
-        return tool_fail(state->call, "%s%s", unit->error,
-                         state->options->skip_bad ? "" : " (--skip-bad continues without such files)");
-    }
-    const tleg_train_batch batch = {.struct_size = sizeof batch,
-                                    .size = (int32_t)unit->count,
-                                    .images = unit->images,
-                                    .labels = unit->targets ? NULL : unit->labels,
-                                    .targets = unit->targets,
-                                    .teacher_logits = unit->logits,
-                                    .share = 1.0 / state->options->accumulate};
-    if (tleg_trainer_backward(state->trainer, &batch, &loss) != TLEG_OK)
-        return fail_trainer(state);
-    double n = (double)unit->count;
-    sums->loss += n * loss.total;
-    sums->labels += n * loss.labels;
-    sums->teacher += n * loss.teacher;
-    sums->correct += (double)loss.correct;
-    sums->images += n;
-    sums->depth = loss.depth;
-    return EXIT_DONE;
-}
-
-/* Sums over ranks, and into what the next line of the log says. Whether any rank got a signal. */
-static bool gather(struct state *state, const struct tally *sums) {
-    double values[] = {sums->loss, sums->labels, sums->teacher, sums->correct, sums->images, interrupt_signal() != 0};
-    ranks_sum_few(&state->ranks, values, 6);
-    struct tally *tally = &state->tally;
-    tally->loss += values[0];
-    tally->labels += values[1];
-    tally->teacher += values[2];
-    tally->correct += values[3];
-    tally->images += values[4];
-    tally->depth = sums->depth;
-    return values[5] > 0;
+        return tool_fail(state->call, "%s; %s holds step %" PRId64, text, state->checkpoint, state->saved);
+    return tool_fail(state->call, "%s; no checkpoint was written yet", text);
 }
 
 static int stop(struct state *state) {
@@ -73,6 +38,66 @@ static int stop(struct state *state) {
     return EXIT_INTERRUPTED;
 }
 
+/* Before a step has drawn anything at random, a checkpoint can still say where it stands; `first`: the step's first batch. */
+static int fail_teacher(struct state *state, bool first) {
+    const struct teacher *teacher = &state->teacher;
+    int64_t step = tleg_trainer_get_steps(state->trainer);
+    bool alone = state->ranks.count == 1;
+    progress_clear(&state->progress);
+    if (first && alone && teacher->stopped)
+        return stop(state);
+    if (first && alone && step > 0 && step > state->saved)
+        training_save(state);
+    return fail_step(state, "step %" PRId64 ": %s", step + 1, teacher->error);
+}
+
+/* Forward and backward over one unit; its loss is added to sums. */
+static int learn_unit(struct state *state, const struct feed_unit *unit, struct tally *sums) {
+    tleg_train_loss loss = {.struct_size = sizeof loss};
+    const float *taught;
+    if (unit->error) {
+        progress_clear(&state->progress);
+        return tool_fail(state->call, "%s%s", unit->error,
+                         state->options->skip_bad ? "" : " (--skip-bad continues without such files)");
+    }
+    if (!training_ask_teacher(state, unit, &taught))
+        return fail_teacher(state, sums->images == 0);
+    const tleg_train_batch batch = {.struct_size = sizeof batch,
+                                    .size = (int32_t)unit->count,
+                                    .images = unit->images,
+                                    .labels = unit->targets ? NULL : unit->labels,
+                                    .targets = unit->targets,
+                                    .teacher_logits = taught,
+                                    .share = 1.0 / state->options->accumulate};
+    if (tleg_trainer_backward(state->trainer, &batch, &loss) != TLEG_OK)
+        return fail_step(state, "%s", tleg_trainer_get_error(state->trainer));
+    double n = (double)unit->count;
+    sums->loss += n * loss.total;
+    sums->labels += n * loss.labels;
+    sums->teacher += n * loss.teacher;
+    sums->in_place += n * loss.in_place;
+    sums->correct += (double)loss.correct;
+    sums->images += n;
+    sums->depth = loss.depth;
+    return EXIT_DONE;
+}
+
+/* Sums over ranks, and into what the next line of the log says. Whether any rank got a signal. */
+static bool gather(struct state *state, const struct tally *sums) {
+    double values[] = {sums->loss,    sums->labels, sums->teacher,          sums->in_place,
+                       sums->correct, sums->images, interrupt_signal() != 0};
+    ranks_sum_few(&state->ranks, values, 7);
+    struct tally *tally = &state->tally;
+    tally->loss += values[0];
+    tally->labels += values[1];
+    tally->teacher += values[2];
+    tally->in_place += values[3];
+    tally->correct += values[4];
+    tally->images += values[5];
+    tally->depth = sums->depth;
+    return values[6] > 0;
+}
+
 static int learn_step(struct state *state, struct feed *feed, double rate) {
     struct tally sums = {0};
     int code = EXIT_DONE;
@@ -81,7 +106,7 @@ static int learn_step(struct state *state, struct feed *feed, double rate) {
     if (code != EXIT_DONE)
         return code;
     if (tleg_trainer_update(state->trainer, rate) != TLEG_OK)
-        return fail_trainer(state);
+        return fail_step(state, "%s", tleg_trainer_get_error(state->trainer));
     bool stopped = gather(state, &sums);
     int64_t step = tleg_trainer_get_steps(state->trainer);
     code = training_say_step(state, step, rate);
@@ -195,7 +220,7 @@ static int learn_epochs(struct state *state) {
 
 static int learn(struct state *state) {
     start_progress(state);
-    int code = learn_epochs(state);
+    int code = is_stopped(state) ? stop(state) : learn_epochs(state);
     progress_clear(&state->progress);
     int64_t step = tleg_trainer_get_steps(state->trainer);
     if (code == EXIT_DONE)
@@ -219,6 +244,7 @@ static tleg_trainer_options options_of(struct state *state) {
                                   .dtype = options->dtype,
                                   .alpha = state->recipe.alpha,
                                   .tau = options->tau,
+                                  .in_place = state->source.gene ? target->in_place : 0,
                                   .smoothing = state->recipe.smoothing,
                                   .weight_decay = options->weight_decay > 0    ? options->weight_decay
                                                   : options->weight_decay == 0 ? -1
@@ -227,8 +253,6 @@ static tleg_trainer_options options_of(struct state *state) {
                                   .drop_path = options->drop_path >= 0 ? options->drop_path : target->drop_path,
                                   .ema = options->ema,
                                   .seed = options->seed,
-                                  .teacher = options->teacher ? training_ask_teacher : NULL,
-                                  .teacher_host = &state->teacher,
                                   .all_reduce = state->ranks.count > 1 ? ranks_sum : NULL,
                                   .all_reduce_host = &state->ranks,
                                   .ranks = state->ranks.count};
@@ -272,7 +296,7 @@ static int settle(struct state *state) {
         state->total = options->limit_steps;
     state->peak = options->lr_absolute ? options->lr : options->lr * (double)step / 512;
     state->saved = -1;
-    if (state->recipe.alpha < 1 || options->teacher || options->teacher_logits)
+    if (state->recipe.alpha < 1 || training_has_teacher(options))
         return EXIT_DONE;
     return tool_misuse(state->call, "--alpha 1 leaves out the labels, and there is no teacher");
 }
@@ -302,6 +326,7 @@ static int train(struct state *state, training_begin *begin, const void *verb) {
         code = settle(state);
     if (code == EXIT_DONE)
         code = training_read_logits(state);
+    interrupt_watch();
     if (code == EXIT_DONE)
         code = training_open_teacher(state);
     if (code == EXIT_DONE)
@@ -310,17 +335,14 @@ static int train(struct state *state, training_begin *begin, const void *verb) {
         code = training_find_checkpoint(state);
     if (code == EXIT_DONE)
         code = training_say_start(state);
-    if (code != EXIT_DONE)
-        return code;
-    interrupt_watch();
-    return learn(state);
+    return code == EXIT_DONE ? learn(state) : code;
 }
 
 static void clear(struct state *state) {
     if (state->log)
         fclose(state->log);
     tleg_trainer_free(state->trainer);
-    training_close_teacher(&state->teacher);
+    training_close_teacher(state->call, &state->teacher);
     source_close(&state->source);
     part_free(&state->learned);
     part_free(&state->judged);

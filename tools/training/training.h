@@ -13,7 +13,8 @@ extern const struct choice training_augments[], training_dtypes[];
 /* Numbers below 0: not given. */
 struct training_options {
     const char *data, *val, *out, *log, *checkpoint, *val_depths;
-    const char *teacher, *teacher_logits;
+    const char *teacher, *teacher_command, *teacher_logits;
+    double teacher_timeout; /* seconds */
     int32_t val_every, loaders, epochs, batch, accumulate, warmup, repeats, teacher_depth;
     int32_t log_every, checkpoint_every, limit_steps, augment, dtype;
     uint64_t cache, seed;
@@ -25,8 +26,8 @@ struct training_options {
 #define TRAINING_DEFAULTS                                                                                                      \
     {                                                                                                                          \
         .loaders = 1, .batch = 128, .accumulate = 1, .warmup = -1, .repeats = 0, .log_every = 50, .cache = 1u << 30,           \
-        .lr = 5e-4, .weight_decay = -1, .smoothing = -1, .alpha = -1, .tau = 1, .drop_path = -1, .crop_scale = -1, .flip = -1, \
-        .rand_augment = -1, .jitter = -1, .erase = -1, .mixup = -1, .cutmix = -1                                               \
+        .lr = 5e-4, .weight_decay = -1, .smoothing = -1, .alpha = -1, .tau = 1, .teacher_timeout = 600, .drop_path = -1,       \
+        .crop_scale = -1, .flip = -1, .rand_augment = -1, .jitter = -1, .erase = -1, .mixup = -1, .cutmix = -1                 \
     }
 
 #define TRAINING_OPTIONS(o)                                                                                                    \
@@ -36,6 +37,8 @@ struct training_options {
         {"--loaders", OPTION_COUNT, &(o).loaders, 1, 64, NULL}, {"--skip-bad", OPTION_FLAG, &(o).skip_bad, 0, 0, NULL},        \
         {"--exif", OPTION_FLAG, &(o).exif, 0, 0, NULL}, {"--teacher", OPTION_TEXT, &(o).teacher, 0, 0, NULL},                  \
         {"--teacher-depth", OPTION_COUNT, &(o).teacher_depth, 1, 1024, NULL},                                                  \
+        {"--teacher-command", OPTION_TEXT, &(o).teacher_command, 0, 0, NULL},                                                  \
+        {"--teacher-timeout", OPTION_REAL, &(o).teacher_timeout, 0, 0, NULL},                                                  \
         {"--teacher-logits", OPTION_TEXT, &(o).teacher_logits, 0, 0, NULL},                                                    \
         {"--alpha", OPTION_AMOUNT, &(o).alpha, 0, 0, NULL}, {"--tau", OPTION_REAL, &(o).tau, 0, 0, NULL},                      \
         {"--epochs", OPTION_COUNT, &(o).epochs, 1, 1000000, NULL}, {"--batch", OPTION_COUNT, &(o).batch, 1, 65536, NULL},      \
@@ -67,6 +70,7 @@ extern const char training_help[];
 /* What is learned, at which depths. */
 struct training_target {
     int32_t depth_mode, depth_least, depth_most; /* of a learngene, as in tleg_trainer_options */
+    double in_place;                             /* likewise */
     double drop_path;                            /* where the call does not say */
     int32_t warmup;                              /* likewise, in epochs */
 };

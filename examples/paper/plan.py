@@ -83,9 +83,9 @@ class Planner:
                 self.tune("cifar10", "gene2", depth, epochs, seed)
         self.score("cifar10", "gene2", seed)
 
-    def other_starts(self, seed, depths, names):
+    def other_starts(self, seed, depths):
         """b, and the unconstrained half of e"""
-        for name in names:
+        for name in self.settings["compared"]:
             for depth in depths:
                 self.tune("cifar10", name, depth, self.settings["compare_epochs"], seed)
             if name in starts.GENES:
@@ -101,7 +101,7 @@ class Planner:
         """d"""
         s = self.settings
         for target in targets:
-            for name in TRANSFERRED:
+            for name in s["transferred"]:
                 for depth in depths:
                     self.tune(target, name, depth, s["compare_epochs"], seed, s["source"])
 
@@ -112,10 +112,6 @@ class Planner:
                 self.tune("cifar10", start, depth, self.settings["epochs"], seed, rate=rate)
 
 
-COMPARED = ("gene2", "random", "gene4", "linear2", "linear4", "first2", "even2", "mimetic", "gene1", "stages", "gene3", "embedding")
-TRANSFERRED = ("gene2", "random", "copied", "cut", "mimetic", "gene4")
-
-
 def make(settings):
     """{name: Run}, in the order in which they run; what a run needs stands before it."""
     planner, depths, targets = Planner(settings), settings["depths"], settings["targets"]
@@ -123,19 +119,19 @@ def make(settings):
     middle = [depths[len(depths) // 2]]
     planner.half_the_training(first, middle)
     planner.half_the_training(first, depths[::-1])
-    planner.other_starts(first, middle, COMPARED)
+    planner.other_starts(first, middle)
     planner.transfer(first, middle, targets[:1])
     planner.constrained(first, middle)
     for seed in others:
         planner.half_the_training(seed, depths)
-        planner.other_starts(seed, middle, COMPARED)
-    planner.other_starts(first, depths, COMPARED)
+        planner.other_starts(seed, middle)
+    planner.other_starts(first, depths)
     planner.transfer(first, depths, targets[:1])
     planner.transfer(first, middle, targets[1:])
     planner.rates(first, middle[0])
     for seed in others:
         planner.transfer(seed, depths, targets[:1])
-        planner.other_starts(seed, depths, COMPARED)
+        planner.other_starts(seed, depths)
     for seed in settings["seeds"]:
         planner.constrained(seed, depths)
         planner.transfer(seed, depths, targets)

@@ -33,7 +33,8 @@ class Results:
 
     def untuned(self, start, depth):
         if start in starts.GENES:
-            return [result["top1_by_depth"][str(depth)] for result in self.find(kind="score", data="cifar10", start=start)]
+            found = self.find(kind="score", data="cifar10", start=start)
+            return [result["top1_by_depth"][str(depth)] for result in found if str(depth) in result["top1_by_depth"]]
         epochs = self.settings["compare_epochs"]
         found = self.find(kind="tune", data="cifar10", start=start, depth=depth, epochs=epochs)
         return [result["top1_before"] for result in found if result["top1_before"] is not None]
@@ -88,7 +89,7 @@ def others(results):
     s = results.settings
     depths, seeds, epochs = s["depths"], len(s["seeds"]), s["compare_epochs"]
     rows = []
-    for start in plan.COMPARED:
+    for start in s["compared"]:
         stored = results.one("numbers_stored", kind="tune", data="cifar10", start=start, epochs=epochs)
         rows.append([starts.TITLES[start], number(stored), *(cell(results.untuned(start, depth), seeds) for depth in depths),
                      *(cell(results.tuned(start, depth, epochs), seeds) for depth in depths)])
@@ -186,7 +187,7 @@ def transfer(results):
     s, parts = results.settings, []
     for target in s["targets"]:
         rows = []
-        for start in plan.TRANSFERRED:
+        for start in s["transferred"]:
             stored = results.one("numbers_stored", kind="tune", data=target, start=start)
             rows.append([starts.TITLES[start], number(stored),
                          *(cell(results.tuned(start, depth, s["compare_epochs"], target), len(s["seeds"])) for depth in s["depths"])])

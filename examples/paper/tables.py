@@ -245,21 +245,26 @@ def byte_chart(results):
 CHARTS = {"half": half_chart, "by-byte": byte_chart}
 
 
+def with_chart(name, body, results, docs):
+    """The table, and its chart where there is something to draw."""
+    drawn = CHARTS[name](results) if name in CHARTS else ""
+    if not drawn:
+        return body
+    (docs / "experiments").mkdir(exist_ok=True)
+    (docs / "experiments" / f"paper-{name}.svg").write_text(drawn, encoding="utf-8")
+    return f"{body}\n\n![the table as a chart](experiments/paper-{name}.svg)"
+
+
 def write(settings, folder, docs):
     """Renews what stands between `<!-- table: NAME -->` and `<!-- end -->`, and the charts."""
     results = Results(settings, folder)
     path = docs / "experiments.md"
     text = path.read_text(encoding="utf-8")
     for name, table in TABLES.items():
-        body = table(results)
+        body = with_chart(name, table(results), results, docs)
         text, found = re.subn(rf"(<!-- table: {name} -->\n).*?(<!-- end -->)",
                               lambda match, body=body: f"{match[1]}\n{body}\n\n{match[2]}", text, flags=re.S)
         if not found:
             print(f"{path}: expected the marker <!-- table: {name} -->, found none; the table is left out")
-    for name, chart in CHARTS.items():
-        drawn = chart(results)
-        if drawn:
-            (docs / "experiments").mkdir(exist_ok=True)
-            (docs / "experiments" / f"paper-{name}.svg").write_text(drawn, encoding="utf-8")
     path.write_text(text, encoding="utf-8")
     print(f"{path}: {len(results.made)} of {len(results.runs)} runs are in the tables")

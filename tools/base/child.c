@@ -225,9 +225,9 @@ void child_describe(const struct child *child, char text[CHILD_TEXT]) {
         snprintf(text, CHILD_TEXT, "exit status %d", child->status);
 }
 
-void child_end(struct child *child, double grace) {
+bool child_end(struct child *child, double grace) {
     if (!child->pid)
-        return;
+        return true;
     close(child->in);
     close(child->out);
     bool ended = child_wait(child, grace);
@@ -239,4 +239,5 @@ void child_end(struct child *child, double grace) {
     if (child->ended)
         waitpid(child->pid, NULL, 0);
     child->pid = 0;
+    return ended;
 }

@@ -56,7 +56,7 @@ bool child_wait(struct child *child, double seconds);
 void child_describe(const struct child *child, char text[CHILD_TEXT]);
 
 /* Closes the pipes, which asks it to end; after `grace` seconds SIGTERM asks it and all that it started, and SIGKILL ends them
- * soon after. A child that was never started, or ended so before, is allowed. */
-void child_end(struct child *child, double grace);
+ * soon after. True when it ended by itself. A child that was never started, or ended so before, is allowed. */
+bool child_end(struct child *child, double grace);
 
 #endif

@@ -10,7 +10,7 @@
 #include "training.h"
 #include <stdio.h>
 
-enum { RECIPE_TEXT = 320 };
+enum { RECIPE_TEXT = 320, RATE_TEXT = 96 };
 
 /* How pictures are made and judged, with all defaults settled. */
 struct recipe {
@@ -72,7 +72,7 @@ struct state {
     int64_t saved;                 /* the step that the checkpoint holds; -1: none yet */
     int64_t resumed;               /* the step that this run began with */
     uint64_t memory;               /* bytes of the trainer */
-    double peak;                   /* learning rate */
+    tleg_train_rate rate;          /* the schedule */
     struct progress progress;
     bool lines; /* a line for each interval, since nobody sees a bar */
     FILE *log;
@@ -83,6 +83,12 @@ struct state {
 static inline bool training_first(const struct state *state) {
     return state->ranks.rank == 0;
 }
+
+/* ---- the learning rate (rate.c) ---- */
+int training_settle_rate(struct state *state); /* once the steps of an epoch are known */
+int training_find_rate(const struct state *state, int64_t step, double *rate);
+void training_describe_warmup(const struct state *state, char text[RATE_TEXT]); /* "5 epochs", "500 steps" */
+void training_describe_curve(const struct state *state, char text[RATE_TEXT]);  /* what follows it */
 
 /* ---- data (data.c): exit codes ---- */
 int training_open_data(struct state *state);

@@ -15,7 +15,7 @@
 enum { VERSION = 1, HEADER = 8, EXCESS = 64, LINE = 1 << 16, SHOWN = 48, QUOTE = 4 * SHOWN + 8 };
 
 /* Seconds: to be ended by itself after a failure, or at the end; for an answer once a signal came. */
-static const double short_grace = 0.5, long_grace = 5, patience = 10;
+static const double short_grace = 0.5, long_grace = 10, patience = 10;
 
 struct teacher_command {
     struct teacher_command_options options;
@@ -320,9 +320,9 @@ void teacher_command_end(const struct invocation *call, struct teacher_command *
     char how[CHILD_TEXT];
     if (!teacher)
         return;
-    child_end(&teacher->child, teacher->failed ? short_grace : long_grace);
+    bool ended = child_end(&teacher->child, teacher->failed ? short_grace : long_grace);
     child_describe(&teacher->child, how);
-    if (!teacher->failed && (teacher->child.status || teacher->child.signal))
+    if (ended && !teacher->failed && (teacher->child.status || teacher->child.signal))
         tool_note(call, "--teacher-command '%.200s': ended with %s after its last answer", teacher->options.command, how);
     free(teacher->answer);
     free(teacher);

@@ -98,9 +98,10 @@ static bool gather(struct state *state, const struct tally *sums) {
     return values[6] > 0;
 }
 
-static int learn_step(struct state *state, struct feed *feed, double rate) {
+static int learn_step(struct state *state, struct feed *feed) {
     struct tally sums = {0};
-    int code = EXIT_DONE;
+    double rate = 0;
+    int code = training_find_rate(state, tleg_trainer_get_steps(state->trainer), &rate);
     for (int32_t k = 0; k < state->options->accumulate && code == EXIT_DONE; k++)
         code = learn_unit(state, feed_next(feed), &sums);
     if (code != EXIT_DONE)
@@ -120,17 +121,6 @@ static int learn_step(struct state *state, struct feed *feed, double rate) {
 }
 
 /* ---- one epoch ---- */
-
-static int find_rate(struct state *state, int32_t epoch, double *rate) {
-    const struct training_options *options = state->options;
-    const tleg_train_rate recipe = {.struct_size = sizeof recipe,
-                                    .epochs = options->epochs,
-                                    .warmup = options->warmup >= 0 ? options->warmup : state->target->warmup,
-                                    .peak = state->peak};
-    return tleg_train_rate_of_epoch(state->context, &recipe, epoch, rate) == TLEG_OK
-               ? EXIT_DONE
-               : tool_fail_context(state->call, state->context);
-}
 
 static struct feed *start_feed(struct state *state, int32_t epoch) {
     const struct training_options *options = state->options;
@@ -156,13 +146,12 @@ static struct feed *start_feed(struct state *state, int32_t epoch) {
 
 static int learn_epoch(struct state *state, int32_t epoch) {
     int64_t end = (epoch + 1) * state->steps_an_epoch;
-    double rate = 0;
-    int code = find_rate(state, epoch, &rate);
-    struct feed *feed = code == EXIT_DONE ? start_feed(state, epoch) : NULL;
+    int code = EXIT_DONE;
+    struct feed *feed = start_feed(state, epoch);
     if (!feed)
         return EXIT_FAILED;
     while (code == EXIT_DONE && tleg_trainer_get_steps(state->trainer) < (end < state->total ? end : state->total))
-        code = learn_step(state, feed, rate);
+        code = learn_step(state, feed);
     feed_stop(feed);
     return code;
 }
@@ -294,10 +283,9 @@ static int settle(struct state *state) {
     state->total = state->steps_an_epoch * options->epochs;
     if (options->limit_steps && options->limit_steps < state->total)
         state->total = options->limit_steps;
-    state->peak = options->lr_absolute ? options->lr : options->lr * (double)step / 512;
     state->saved = -1;
     if (state->recipe.alpha < 1 || training_has_teacher(options))
-        return EXIT_DONE;
+        return training_settle_rate(state);
     return tool_misuse(state->call, "--alpha 1 leaves out the labels, and there is no teacher");
 }
 

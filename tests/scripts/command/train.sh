@@ -7,21 +7,9 @@ tleg=$1 kills=${2:-20}
 . "$(dirname "$0")/checks.sh"
 
 # ---- data ----
-# record LABEL NUMBER: a CIFAR-10 record, a label byte and 3072 pixels that say the label, noisily.
-record() {
-    awk -v label="$1" -v seed="$2" 'BEGIN {
-        print label
-        x = seed * 7919 + 17
-        for (i = 0; i < 3072; i++) {
-            x = (x * 75 + 74) % 65537
-            v = 60 + label * 70 * (int(i / 1024) == label) + x % 60
-            print (v > 255 ? 255 : v)
-        }
-    }' | bytes
-}
 mkdir cifar
-for i in $(seq 0 35); do record $((i % 3)) "$i"; done >cifar/data_batch_1.bin
-for i in $(seq 36 41); do record $((i % 3)) "$i"; done >cifar/test_batch.bin
+for i in $(seq 0 35); do cifar $((i % 3)) "$i"; done >cifar/data_batch_1.bin
+for i in $(seq 36 41); do cifar $((i % 3)) "$i"; done >cifar/test_batch.bin
 printf 'red\ngreen\nblue\n' >cifar/batches.meta.txt
 shape="--dim 16 --heads 2 --image 32 --patch 8"
 small="distill --data cifar --val cifar $shape --depths 2-3 --batch 10 --lr 0.05 --warmup 1 --ema 0.9 --checkpoint-every 1"
@@ -41,6 +29,37 @@ if command -v python3 >/dev/null; then
 fi
 try 0 info whole.st
 says out blue
+
+# ---- the learning rate ----
+# rates FILE: those of a log's intervals, on one line
+rates() {
+    sed -n 's/.*"step":.*"lr":\([^,]*\),.*/\1/p' "$1" | awk '{ printf "%.6g ", $1 }'
+}
+steps="distill --data cifar $shape --depth 2 --batch 12 --lr 1 --lr-absolute --log-every 1 --augment none --clip 0.001"
+try 0 $steps --epochs 4 --warmup-steps 2 --decay-epochs 2 --lr-end 0.25 --log rate.json -o rate.st
+says out "learning rate: 1 as given (--lr-absolute); from 1e-06 over 2 steps of warm-up; then constant, and in the last 2 epochs straight to 0.25"
+must test "$(rates rate.json)" = "1e-06 0.5 1 1 1 1 1 0.875 0.75 0.625 0.5 0.375 "
+try 0 $steps --epochs 2 --warmup 0 --decay-epochs 0 --log rate.json -o rate.st
+says out "; then constant"
+must test "$(rates rate.json)" = "1 1 1 1 1 1 "
+try 0 $steps --epochs 2 --warmup 0 --lr-end 0.5 --log rate.json -o rate.st
+must test "$(rates rate.json)" = "1 1 1 1 1 1 " # the recipe's: epochs 0 and 1 have the first one's
+try 0 $steps --epochs 2 --warmup-steps 0 --lr-end 0.5 --log rate.json -o rate.st
+says out "; then a cosine to 0.5, a new rate each step"
+must test "$(rates rate.json | cut -c 1-17)" = "1 0.966506 0.875 "
+try 0 $steps --epochs 3 --log rate.json -o rate.st # the verb's 5 epochs of warm-up are more than there are
+says out "over 1 epoch of warm-up"
+must test "$(rates rate.json | awk '{ print $6, ($7 > 0.7) }')" = "1e-06 1"
+try 2 $steps --epochs 2 --warmup 3 -o x.st
+says err "3 epochs of warm-up and 0 of --decay-epochs: the run has 2 epochs"
+try 2 $steps --epochs 2 --warmup 1 --decay-epochs 2 -o x.st
+says err "1 epochs of warm-up and 2 of --decay-epochs: the run has 2 epochs"
+try 2 $steps --epochs 2 --warmup-steps 7 -o x.st
+says err "--warmup-steps 7: the run has 6 steps"
+try 2 $steps --epochs 2 --warmup 1 --warmup-steps 7 -o x.st
+says err "--warmup and --warmup-steps mean the same"
+try 2 $steps --epochs 2 --warmup 0 --lr-end 2 -o x.st
+says err "--lr-end 2 is above the learning rate of the steps, 1"
 
 # ---- the same bits ----
 for words in "--threads 2" "--loaders 2" "--threads 2 --loaders 3"; do

@@ -141,7 +141,7 @@ done
 
 # ---- wrong use ----
 try 2 $plain --teacher-command a --teacher-logits stored.st -o x.st
-says err "--teacher, --teacher-command and --teacher-logits each name a teacher: give one"
+says err "each name a teacher: give one"
 try 1 $plain --flip 0.5 --resume --checkpoint killed.st.checkpoint --teacher-logits stored.st -o x.st
 says err 'teacher is "program" there, "stored logits" here'
 must test ! -e x.st

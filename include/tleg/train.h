@@ -22,7 +22,8 @@ enum {
     TLEG_DEPTH_SIGNED = -1,
     TLEG_DEPTH_FIXED = 1,   /* depth_least in every step: the paper's way */
     TLEG_DEPTH_RANDOM = 2,  /* drawn anew each step, uniformly from depth_least..depth_most */
-    TLEG_DEPTH_SANDWICH = 3 /* the deepest, the shallowest and a random depth in every step; their mean loss counts */
+    TLEG_DEPTH_SANDWICH = 3 /* the deepest, the shallowest and a random depth in every step; their mean loss counts. With
+                               in_place the deepest teaches the other two */
 };
 
 /* The logits (batch, classes) of a teacher for images (batch, 3, image_size, image_size), image_floats of them in all. Each
@@ -68,6 +69,10 @@ typedef struct tleg_trainer_options {
      * and back, are rounded to bf16, sums are f32, and so is all else: parameters, gradients, moments, activations, norms,
      * softmax, embedding, heads and losses. Levels that do not multiply bf16 themselves, and cblas, train in f32 then. */
     int32_t dtype;
+    /* In-place distillation, with TLEG_DEPTH_SANDWICH (0: none): the deepest pass of a step learns from labels and teacher as
+     * ever, and its logits, taken as constants, teach the two shallower ones: their loss is
+     * in_place * sum KL(deepest || shallower) / B + (1 - in_place) * (the loss against labels and teacher). */
+    double in_place;
 } tleg_trainer_options;
 
 /* Some images of a step. Zero it, set struct_size and what there is. */
@@ -84,11 +89,12 @@ typedef struct tleg_train_batch {
 typedef struct tleg_train_loss {
     uint32_t struct_size; /* sizeof(tleg_train_loss) */
     int32_t depth;        /* of the pass; with SANDWICH, the random one */
-    double total;         /* alpha * teacher + (1 - alpha) * labels */
+    double total;         /* alpha * teacher + (1 - alpha) * labels, and in_place's part; the mean of all passes */
     double labels;        /* cross-entropy; 0 when there are no labels */
     double teacher;       /* tau^2 * sum KL(teacher || student) / (B * C); 0 without a teacher */
     int64_t correct;      /* images whose largest logit is the label (or the largest target); of the random depth with
                         SANDWICH; 0 without either */
+    double in_place;      /* sum KL(deepest || shallower) / B, the mean of the shallower passes; 0 without in_place */
 } tleg_train_loss;
 
 /* A trainer over a learngene's parameters, or over a model's (f32); neither is changed or needed afterwards. Errors: ARGUMENT

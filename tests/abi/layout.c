@@ -176,7 +176,7 @@ static void trainer_options(void) {
     BEGIN("tleg_trainer_options");
     M(struct_size), M(batch), M(depth_mode), M(depth_least), M(depth_most), M(checkpoint), M(norm), M(image_size), M(alpha);
     M(tau), M(smoothing), M(weight_decay), M(beta1), M(beta2), M(epsilon), M(clip), M(drop_path), M(ema), M(seed), M(teacher);
-    M(teacher_host), M(all_reduce), M(all_reduce_host), M(ranks), M(dtype);
+    M(teacher_host), M(all_reduce), M(all_reduce_host), M(ranks), M(dtype), M(in_place);
     END("tleg_trainer_options");
 }
 #undef STRUCT
@@ -192,7 +192,7 @@ static void batch(void) {
 #define STRUCT tleg_train_loss
 static void loss(void) {
     BEGIN("tleg_train_loss");
-    M(struct_size), M(depth), M(total), M(labels), M(teacher), M(correct);
+    M(struct_size), M(depth), M(total), M(labels), M(teacher), M(correct), M(in_place);
     END("tleg_train_loss");
 }
 #undef STRUCT

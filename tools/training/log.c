@@ -105,6 +105,7 @@ static struct tally means_of(const struct tally *sums) {
     return (struct tally){.loss = sums->loss / n,
                           .labels = sums->labels / n,
                           .teacher = sums->teacher / n,
+                          .in_place = sums->in_place / n,
                           .correct = sums->correct / n,
                           .images = sums->images,
                           .depth = sums->depth};
@@ -130,6 +131,8 @@ static int say_interval(struct state *state, int64_t step, double rate) {
     report_real(&report, "loss", mean.loss);
     report_real(&report, "labels", mean.labels);
     report_real(&report, "teacher", mean.teacher);
+    if (state->target->in_place > 0)
+        report_real(&report, "in_place", mean.in_place);
     report_real(&report, "accuracy", mean.correct);
     report_real(&report, "lr", rate);
     report_real(&report, "images_per_s", speed);

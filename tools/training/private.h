@@ -25,7 +25,7 @@ bool training_list_depths(const char *text, int32_t depths[TRAINING_DEPTHS], int
 
 /* Sums over images since the last line of the log, and over ranks. */
 struct tally {
-    double loss, labels, teacher, correct, images;
+    double loss, labels, teacher, in_place, correct, images;
     double started; /* milliseconds */
     int32_t depth;  /* of the last pass */
 };

@@ -42,6 +42,7 @@ static int learn_unit(struct state *state, const struct feed_unit *unit, struct 
     sums->loss += n * loss.total;
     sums->labels += n * loss.labels;
     sums->teacher += n * loss.teacher;
+    sums->in_place += n * loss.in_place;
     sums->correct += (double)loss.correct;
     sums->images += n;
     sums->depth = loss.depth;
@@ -50,16 +51,18 @@ static int learn_unit(struct state *state, const struct feed_unit *unit, struct 
 
 /* Sums over ranks, and into what the next line of the log says. Whether any rank got a signal. */
 static bool gather(struct state *state, const struct tally *sums) {
-    double values[] = {sums->loss, sums->labels, sums->teacher, sums->correct, sums->images, interrupt_signal() != 0};
-    ranks_sum_few(&state->ranks, values, 6);
+    double values[] = {sums->loss,    sums->labels, sums->teacher,          sums->in_place,
+                       sums->correct, sums->images, interrupt_signal() != 0};
+    ranks_sum_few(&state->ranks, values, 7);
     struct tally *tally = &state->tally;
     tally->loss += values[0];
     tally->labels += values[1];
     tally->teacher += values[2];
-    tally->correct += values[3];
-    tally->images += values[4];
+    tally->in_place += values[3];
+    tally->correct += values[4];
+    tally->images += values[5];
     tally->depth = sums->depth;
-    return values[5] > 0;
+    return values[6] > 0;
 }
 
 static int stop(struct state *state) {
@@ -219,6 +222,7 @@ static tleg_trainer_options options_of(struct state *state) {
                                   .dtype = options->dtype,
                                   .alpha = state->recipe.alpha,
                                   .tau = options->tau,
+                                  .in_place = state->source.gene ? target->in_place : 0,
                                   .smoothing = state->recipe.smoothing,
                                   .weight_decay = options->weight_decay > 0    ? options->weight_decay
                                                   : options->weight_decay == 0 ? -1

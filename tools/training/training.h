@@ -67,6 +67,7 @@ extern const char training_help[];
 /* What is learned, at which depths. */
 struct training_target {
     int32_t depth_mode, depth_least, depth_most; /* of a learngene, as in tleg_trainer_options */
+    double in_place;                             /* likewise */
     double drop_path;                            /* where the call does not say */
     int32_t warmup;                              /* likewise, in epochs */
 };

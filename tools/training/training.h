@@ -84,7 +84,4 @@ typedef int training_begin(const struct invocation *call, tleg_context *context,
 int training_run(const struct invocation *call, const struct training_options *options, const struct training_target *target,
                  training_begin *begin, const void *verb);
 
-/* A depth "6", or a range "3-8". */
-bool training_read_depths(const char *text, int32_t *least, int32_t *most);
-
 #endif

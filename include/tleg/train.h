@@ -162,22 +162,43 @@ TLEG_API const char *TLEG_CALL tleg_trainer_get_error(const tleg_trainer *traine
 /* NULL is allowed. */
 TLEG_API void TLEG_CALL tleg_trainer_free(tleg_trainer *trainer);
 
-/* ---- the learning rate of the recipe ---- */
+/* ---- the learning rate ---- */
+
+/* How the rate goes on after the warm-up. */
+typedef int32_t tleg_rate_curve;
+enum {
+    TLEG_RATE_SIGNED = -1,
+    TLEG_RATE_COSINE = 1,  /* falls from the first epoch to the last, as in DeiT's recipe */
+    TLEG_RATE_CONSTANT = 2 /* stays at its peak, and falls in a straight line over the last epochs (`decay`): a run may be made
+                              longer as long as it has not begun to fall */
+};
+
 typedef struct tleg_train_rate {
-    uint32_t struct_size; /* sizeof(tleg_train_rate) */
-    int32_t epochs;       /* needed: E */
-    int32_t warmup;       /* epochs of warm-up: W (0) */
-    int32_t reserved;     /* 0 */
-    double peak;          /* needed: lr */
-    double start;         /* of the warm-up (1e-6); negative: 0 */
-    double end;           /* of the cosine (1e-5); negative: 0 */
+    uint32_t struct_size;  /* sizeof(tleg_train_rate) */
+    int32_t epochs;        /* needed: E */
+    int32_t warmup;        /* epochs of warm-up: W (0) */
+    tleg_rate_curve curve; /* TLEG_RATE_* (COSINE) */
+    double peak;           /* needed: lr, the largest rate */
+    double start;          /* of the warm-up (1e-6, or the peak if that is less); negative: 0 */
+    double end;            /* of the fall (1e-5, or the peak if that is less); negative: 0 */
+    int32_t decay;         /* epochs of CONSTANT's fall: D (0) */
+    int32_t warmup_steps;  /* the warm-up in steps, in place of `warmup`: W = warmup_steps / steps */
+    int64_t steps;         /* of an epoch: needed for tleg_train_rate_of_step, and for warmup_steps */
 } tleg_train_rate;
 
 /* The rate of an epoch, as DeiT's recipe sets it: epochs 0 and 1 use r(0), then e uses r(e - 1), where
- * r(t) = start + t (peak - start) / W for t < W, else end + (peak - end) (1 + cos(pi t / E)) / 2. Errors: ARGUMENT,
- * UNSUPPORTED (an option this library does not know). `context` may be NULL: there is no text then. */
+ *   r(t) = start + t (peak - start) / W                       for t < W, and then
+ *   r(t) = end + (peak - end) (1 + cos(pi t / E)) / 2         COSINE
+ *   r(t) = peak                                               CONSTANT, until E - D are over; then
+ *   r(t) = end + (peak - end) (E - t) / D
+ * and r(t) = end from E on. Errors: ARGUMENT (also: a start or an end above the peak, W + D above E), UNSUPPORTED (an option
+ * this library does not know). `context` may be NULL: there is no text then. */
 TLEG_API tleg_status TLEG_CALL tleg_train_rate_of_epoch(tleg_context *context, const tleg_train_rate *rate, int32_t epoch,
                                                         double *learning_rate);
+
+/* The rate of the step after `step` others, 0 for the first: r(step / steps). Errors: likewise. */
+TLEG_API tleg_status TLEG_CALL tleg_train_rate_of_step(tleg_context *context, const tleg_train_rate *rate, int64_t step,
+                                                       double *learning_rate);
 
 #ifdef __cplusplus
 }

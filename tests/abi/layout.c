@@ -210,7 +210,7 @@ static void loss(void) {
 #define STRUCT tleg_train_rate
 static void rate(void) {
     BEGIN("tleg_train_rate");
-    M(struct_size), M(epochs), M(warmup), M(reserved), M(peak), M(start), M(end);
+    M(struct_size), M(epochs), M(warmup), M(curve), M(peak), M(start), M(end), M(decay), M(warmup_steps), M(steps);
     END("tleg_train_rate");
 }
 #undef STRUCT

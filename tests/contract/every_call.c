@@ -420,11 +420,12 @@ static tleg_status tune_calls(struct visit *v) {
     float *images = NULL;
     double r2[6], rate = 0;
     tleg_tensor **gradient = visit_slot(v);
-    const tleg_train_rate rates = {.struct_size = sizeof(rates), .epochs = 10, .warmup = 2, .peak = 1e-3};
+    const tleg_train_rate rates = {.struct_size = sizeof(rates), .epochs = 10, .warmup = 2, .peak = 1e-3, .steps = 5};
     const tleg_trainer_options options = {.struct_size = sizeof(options), .batch = BATCH, .checkpoint = 1, .dtype = TLEG_BF16};
     MUST(gradient);
     TRY(images_of(v, &images));
     const tleg_train_batch batch = {.struct_size = sizeof(batch), .size = BATCH, .images = images, .labels = labels};
+    TRY(tleg_train_rate_of_step(NULL, &rates, 25, &rate));
     TRY(tleg_train_rate_of_epoch(NULL, &rates, 5, &rate));
     uint64_t bytes = 0;
     TRY(tleg_trainer_get_memory_for_model(v->context, v->model, &options, &bytes));

@@ -207,7 +207,7 @@ static void members_without_a_meaning_are_refused(void **state) {
                      TLEG_ERROR_UNSUPPORTED);
     SAYS("reserved");
     free(workspace);
-    tleg_train_rate rate = {.struct_size = sizeof rate, .epochs = 10, .peak = 1, .reserved = -1};
+    tleg_train_rate rate = {.struct_size = sizeof rate, .epochs = 10, .peak = 1, .curve = -1};
     double found;
     assert_int_equal(tleg_train_rate_of_epoch(NULL, &rate, 1, &found), TLEG_ERROR_UNSUPPORTED);
 }

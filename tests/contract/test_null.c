@@ -579,6 +579,10 @@ static void null_is_an_argument_error_in_training(void **state) {
     REFUSED(tleg_train_rate_of_epoch(NULL, NULL, 1, &rate));
     assert_true(rate == 0);
     REFUSED(tleg_train_rate_of_epoch(NULL, &recipe, 1, NULL));
+    rate = 7;
+    REFUSED(tleg_train_rate_of_step(NULL, NULL, 1, &rate));
+    assert_true(rate == 0);
+    REFUSED(tleg_train_rate_of_step(NULL, &recipe, 1, NULL));
     tleg_trainer_free(t);
 }
 

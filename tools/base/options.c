@@ -249,8 +249,10 @@ static bool check_operands(const struct invocation *call, int least, int most, i
 }
 
 static void print_help(const struct verb *verb) {
-    printf("tleg %s: %s\n\nusage: %s\n\n%s%s\n%s", verb->name, verb->summary, verb->usage, verb->details,
-           verb->more ? verb->more : "", options_shared_help);
+    printf("tleg %s: %s\n\nusage: %s\n\n%s", verb->name, verb->summary, verb->usage, verb->details);
+    for (const char *const *text = verb->more; text && *text; text++)
+        fputs(*text, stdout);
+    printf("\n%s", options_shared_help);
 }
 
 bool options_parse(const struct verb *verb, int argc, char **argv, const struct option *own, int least, int most,

@@ -46,8 +46,9 @@ static int emit(struct state *state, struct report *report) {
 static void print_start(const struct state *state, const char *recipe, uint64_t bytes) {
     const struct training_options *options = state->options;
     int64_t step = (int64_t)options->batch * options->accumulate;
-    int32_t warmup = options->warmup >= 0 ? options->warmup : state->target->warmup;
-    char held[24], memory[24];
+    char held[24], memory[24], warmup[RATE_TEXT], curve[RATE_TEXT];
+    training_describe_warmup(state, warmup);
+    training_describe_curve(state, curve);
     printf("data: %s: %zu images of %d classes to learn from, %zu to validate with; %s of pixels held in memory\n",
            options->data, state->learned.count, (int)state->set.class_count, state->judged.count,
            report_bytes(state->set.held + state->other.held, held));
@@ -59,11 +60,10 @@ static void print_start(const struct state *state, const char *recipe, uint64_t 
     if (options->lr_absolute)
         printf("learning rate: %g as given (--lr-absolute)", options->lr);
     else
-        printf("learning rate: %g given, times %" PRId64 "/512 images of a step = %g", options->lr, step, state->peak);
-    if (warmup)
-        printf("; from 1e-06 over %d epoch%s of warm-up", (int)warmup, warmup == 1 ? "" : "s");
-    printf("; then a cosine to 1e-05%s\nmemory: %s for the trainer\n",
-           warmup >= options->epochs ? " (not reached: the epochs end before)" : "", report_bytes(bytes, memory));
+        printf("learning rate: %g given, times %" PRId64 "/512 images of a step = %g", options->lr, step, state->rate.peak);
+    if (state->rate.warmup || state->rate.warmup_steps)
+        printf("; from 1e-06 over %s of warm-up", warmup);
+    printf("; then %s\nmemory: %s for the trainer\n", curve, report_bytes(bytes, memory));
     if (state->saved >= 0)
         printf("resumed: %s, step %" PRId64 " of %" PRId64 "\n", state->checkpoint, state->saved, state->total);
     fflush(stdout);
@@ -71,11 +71,12 @@ static void print_start(const struct state *state, const char *recipe, uint64_t 
 
 int training_say_start(struct state *state) {
     const struct training_options *options = state->options;
-    char recipe[RECIPE_TEXT];
+    char recipe[RECIPE_TEXT], curve[RATE_TEXT];
     uint64_t bytes = state->memory;
     if (!training_first(state))
         return EXIT_DONE;
     training_describe(&state->recipe, recipe);
+    training_describe_curve(state, curve);
     if (!state->call->json)
         print_start(state, recipe, bytes);
     struct report report = report_start();
@@ -89,8 +90,10 @@ int training_say_start(struct state *state) {
     report_integer(&report, "steps_per_epoch", state->steps_an_epoch);
     report_integer(&report, "images_per_step", (int64_t)options->batch * options->accumulate);
     report_real(&report, "lr_given", options->lr);
-    report_real(&report, "lr_peak", state->peak);
-    report_integer(&report, "warmup_epochs", options->warmup >= 0 ? options->warmup : state->target->warmup);
+    report_real(&report, "lr_peak", state->rate.peak);
+    report_integer(&report, "warmup_epochs", state->rate.warmup);
+    report_integer(&report, "warmup_steps", state->rate.warmup_steps);
+    report_text(&report, "schedule", curve);
     report_text(&report, "dtype", tool_dtype_name(options->dtype ? options->dtype : TLEG_F32));
     report_size(&report, "seed", options->seed);
     report_size(&report, "bytes", bytes);

@@ -9,7 +9,7 @@
 const struct choice training_augments[] = {{"deit", AUGMENT_DEIT}, {"light", AUGMENT_LIGHT}, {"none", AUGMENT_NONE}, {NULL, 0}};
 const struct choice training_dtypes[] = {{"f32", TLEG_F32}, {"bf16", TLEG_BF16}, {NULL, 0}};
 
-const char training_help[] =
+static const char help_data[] =
     "Data\n"
     "  --data DIR          a folder for each class with JPEG and PNG files in it and below; or CIFAR's binary files\n"
     "                      (*.bin, beside batches.meta.txt or fine_label_names.txt); or IDX files (*-images-idx3-ubyte\n"
@@ -23,22 +23,31 @@ const char training_help[] =
     "  --skip-bad          report images that cannot be read, and continue without them; --exif: apply EXIF orientation\n"
     "Teacher\n"
     "  --teacher MODEL     a model (or a learngene, with --teacher-depth N) that is run on each batch, after augmentation\n"
+    "  --teacher-command C instead: a program, run by the shell, that reads each batch and answers with logits over pipes;\n"
+    "                      docs/teachers.md describes how, examples/teachers/serve.py serves any PyTorch model;\n"
+    "                      --teacher-timeout SECONDS: how long it may take to start, and to answer (600)\n"
     "  --teacher-logits F  instead: stored logits, safetensors with \"logits\" f32 [N,C] and in its metadata \"names\", a\n"
     "                      JSON array of N strings: CLASS/IMAGE.jpg below DIR, or FILE.bin:7 for the 8th of a binary file.\n"
     "                      They are those of whole pictures: use --augment none, with --flip if you like\n"
     "  --alpha A           weight of the teacher's loss against the labels' (1 with a teacher, else 0)\n"
-    "  --tau T             temperature of the teacher's loss (1)\n"
+    "  --tau T             temperature of the teacher's loss (1)\n";
+static const char help_steps[] =
     "Steps\n"
     "  --epochs E          passes over the data\n"
     "  --batch B           images computed at once (128); with --accumulate K a step takes K batches\n"
     "  --lr R              learning rate for a step of 512 images (5e-4): R * B * K / 512 is used; --lr-absolute: R itself\n"
-    "  --warmup W          epochs in which the rate rises from 1e-6 (distill 5, tune 0); a cosine to 1e-5 follows\n"
+    "  --warmup W          epochs in which the rate rises from 1e-6 (distill 5, at most half of them; tune 0); a cosine\n"
+    "                      follows, with a new rate each epoch; --warmup-steps N: steps, and a new rate each step\n"
+    "  --decay-epochs N    in place of the cosine a constant rate, which falls in a straight line in the last N epochs (0:\n"
+    "                      never); each step has its rate\n"
+    "  --lr-end R          the rate at the end (1e-5)\n"
     "  --weight-decay D    of AdamW (0.05); --clip N: largest norm of the gradient; --ema D: learn the moving average with\n"
     "                      this decay, such as 0.99996; --drop-path P: stochastic depth (distill 0, tune 0.1)\n"
     "  --smoothing S       label smoothing (0.1)\n"
     "  --recompute         keep only each block's input and compute the rest again: less memory, more time\n"
     "  --dtype bf16        mixed precision, where the processor multiplies bf16: the blocks' products take rounded\n"
-    "                      numbers; everything else, and what is learned, stays f32 (f32)\n"
+    "                      numbers; everything else, and what is learned, stays f32 (f32)\n";
+static const char help_pictures[] =
     "Pictures\n"
     "  --augment A         deit (default): crop, flip, RandAugment, erasing, mixup or cutmix, each picture 3 times in a row;\n"
     "                      light: crop and flip; none: as they are classified. These change single settings:\n"
@@ -55,6 +64,8 @@ const char training_help[] =
     "  --resume            continue from the checkpoint, bit for bit as if never stopped; start if there is none\n"
     "  --limit-steps N     stop after N steps, as if that were the end\n"
     "  -o FILE             the file to write, after each epoch and at the end\n";
+
+const char *const training_help[] = {help_data, help_steps, help_pictures, NULL};
 
 /* ---- what goes together ---- */
 
@@ -84,18 +95,24 @@ static bool check_shares(const struct invocation *call, const struct training_op
     return true;
 }
 
+bool training_has_teacher(const struct training_options *options) {
+    return options->teacher || options->teacher_command || options->teacher_logits;
+}
+
 static const char *contradiction(const struct training_options *options) {
     bool shaped = options->crop_scale >= 0 || options->rand_augment > 0 || options->jitter > 0 || options->erase > 0;
     if (options->val && options->val_every)
         return "--val and --val-every mean the same: give one";
     if (options->val_depths && !options->val && !options->val_every)
         return "--val-depths needs --val or --val-every";
-    if (options->teacher && options->teacher_logits)
-        return "--teacher and --teacher-logits mean the same: give one";
+    if (options->warmup >= 0 && options->warmup_steps >= 0)
+        return "--warmup and --warmup-steps mean the same: give one";
+    if (!!options->teacher + !!options->teacher_command + !!options->teacher_logits > 1)
+        return "--teacher, --teacher-command and --teacher-logits each name a teacher: give one";
     if (options->teacher_depth && !options->teacher)
         return "--teacher-depth needs --teacher";
-    if (options->alpha > 0 && !options->teacher && !options->teacher_logits)
-        return "--alpha above 0 needs --teacher or --teacher-logits";
+    if (options->alpha > 0 && !training_has_teacher(options))
+        return "--alpha above 0 needs --teacher, --teacher-command or --teacher-logits";
     if (options->augment == AUGMENT_NONE && shaped)
         return "--augment none shows pictures as they are classified; --flip, --mixup, --cutmix and --repeats go with it: "
                "for crops, RandAugment, jitter and erasing use --augment light or deit";
@@ -145,7 +162,7 @@ void training_recipe(const struct training_options *options, const tleg_config *
                 .cutmix = given(options->cutmix, deit ? 1 : 0),
                 .smoothing = smoothing},
         .smoothing = smoothing,
-        .alpha = given(options->alpha, options->teacher || options->teacher_logits ? 1 : 0),
+        .alpha = given(options->alpha, training_has_teacher(options) ? 1 : 0),
     };
     recipe->mixed = recipe->mix.mixup > 0 || recipe->mix.cutmix > 0;
     recipe->augment = (tleg_augment_options){.struct_size = sizeof recipe->augment,

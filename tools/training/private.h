@@ -6,10 +6,11 @@
 #include "base/report.h"
 #include "data/feed.h"
 #include "ranks.h"
+#include "teacher_command.h"
 #include "training.h"
 #include <stdio.h>
 
-enum { RECIPE_TEXT = 320 };
+enum { RECIPE_TEXT = 320, RATE_TEXT = 96 };
 
 /* How pictures are made and judged, with all defaults settled. */
 struct recipe {
@@ -19,6 +20,7 @@ struct recipe {
     double flip, smoothing, alpha;
     int32_t repeats;
 };
+bool training_has_teacher(const struct training_options *options);
 void training_recipe(const struct training_options *options, const tleg_config *config, struct recipe *recipe);
 void training_describe(const struct recipe *recipe, char text[RECIPE_TEXT]);
 
@@ -34,14 +36,18 @@ struct score {
     int64_t correct, images;
 };
 
+/* Of at most one kind: a model, a program, or logits that come with the pictures. */
 struct teacher {
     struct source source;
     tleg_context *context;
     tleg_session *session;
     float *images; /* in the teacher's colours; NULL when they are the student's */
     double scale[3], shift[3];
-    size_t numbers;  /* of an image */
-    char error[512]; /* why the last call failed */
+    size_t numbers; /* of an image */
+    struct teacher_command *command;
+    float *logits; /* (batch, classes): the last answer */
+    char error[TEACHER_ERROR];
+    bool stopped; /* there is no answer, since a signal asks us to end */
 };
 
 struct state {
@@ -65,7 +71,7 @@ struct state {
     int64_t saved;                 /* the step that the checkpoint holds; -1: none yet */
     int64_t resumed;               /* the step that this run began with */
     uint64_t memory;               /* bytes of the trainer */
-    double peak;                   /* learning rate */
+    tleg_train_rate rate;          /* the schedule */
     struct progress progress;
     bool lines; /* a line for each interval, since nobody sees a bar */
     FILE *log;
@@ -78,6 +84,12 @@ static inline bool training_first(const struct state *state) {
     return state->ranks.rank == 0;
 }
 
+/* ---- the learning rate (rate.c) ---- */
+int training_settle_rate(struct state *state); /* once the steps of an epoch are known */
+int training_find_rate(const struct state *state, int64_t step, double *rate);
+void training_describe_warmup(const struct state *state, char text[RATE_TEXT]); /* "5 epochs", "500 steps" */
+void training_describe_curve(const struct state *state, char text[RATE_TEXT]);  /* what follows it */
+
 /* ---- data (data.c): exit codes ---- */
 int training_open_data(struct state *state);
 int training_split_data(struct state *state); /* after the classes have their numbers */
@@ -85,9 +97,10 @@ int training_read_logits(struct state *state);
 
 /* ---- teacher (teacher.c) ---- */
 int training_open_teacher(struct state *state);
-void training_close_teacher(struct teacher *teacher);
-tleg_status TLEG_CALL training_ask_teacher(void *teacher, int64_t batch, const float *images, size_t image_floats,
-                                           int32_t classes, float *logits);
+void training_close_teacher(const struct invocation *call, struct teacher *teacher);
+/* The teacher's logits (count, classes) for pictures about to be learned from; NULL without a teacher, or where its loss has no
+ * weight. False with the reason in state->teacher.error. */
+bool training_ask_teacher(struct state *state, const struct feed_unit *unit, const float **logits);
 
 /* ---- checkpoints (state.c) ---- */
 int training_find_checkpoint(struct state *state); /* resumes, or makes sure that none is lost */

@@ -27,20 +27,27 @@ __attribute__((format(printf, 3, 4))) static void add(struct pairs *pairs, const
 /* What decides the bits of a run, and is not the trainer's own: a checkpoint must agree with all of it. */
 static void add_settings(const struct state *state, struct pairs *pairs) {
     const struct training_options *options = state->options;
-    char recipe[RECIPE_TEXT];
+    char recipe[RECIPE_TEXT], warmup[RATE_TEXT], curve[RATE_TEXT];
     training_describe(&state->recipe, recipe);
+    training_describe_warmup(state, warmup);
+    training_describe_curve(state, curve);
     add(pairs, "run.verb", "%s", state->call->verb->name);
     add(pairs, "run.seed", "%" PRIu64, options->seed);
     add(pairs, "run.epochs", "%d", (int)options->epochs);
     add(pairs, "run.batch", "%d", (int)options->batch);
     add(pairs, "run.accumulate", "%d", (int)options->accumulate);
     add(pairs, "run.ranks", "%d", (int)state->ranks.count);
-    add(pairs, "run.peak_learning_rate", "%.17g", state->peak);
-    add(pairs, "run.warmup", "%d", (int)(options->warmup >= 0 ? options->warmup : state->target->warmup));
+    add(pairs, "run.peak_learning_rate", "%.17g", state->rate.peak);
+    add(pairs, "run.warmup", "%s", warmup);
+    add(pairs, "run.schedule", "%s", curve);
     add(pairs, "run.pictures", "%s", recipe);
     add(pairs, "run.images", "%zu", state->learned.count);
     add(pairs, "run.data", "%016" PRIx64, part_fingerprint(&state->learned));
-    add(pairs, "run.teacher", "%s", options->teacher ? "model" : options->teacher_logits ? "stored logits" : "none");
+    add(pairs, "run.teacher", "%s",
+        options->teacher           ? "model"
+        : options->teacher_command ? "program"
+        : options->teacher_logits  ? "stored logits"
+                                   : "none");
 }
 
 static void add_state(struct state *state, struct pairs *pairs) {

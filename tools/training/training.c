@@ -7,38 +7,71 @@
 #include "source/depths.h"
 #include <inttypes.h>
 #include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 /* ---- one step ---- */
 
-static int fail_trainer(struct state *state) {
-    const char *teacher = state->teacher.error, *text = tleg_trainer_get_error(state->trainer);
+/* A failure in the middle of a step, and what is left of the run. */
+__attribute__((format(printf, 2, 3))) static int fail_step(struct state *state, const char *format, ...) {
+    char text[TEACHER_ERROR + 256];
+    va_list values;
+    va_start(values, format);
+    vsnprintf(text, sizeof text, format, values);
+    va_end(values);
     progress_clear(&state->progress);
     if (state->saved >= 0)
-        return tool_fail(state->call, "%s%s%s; %s holds step %" PRId64, text, *teacher ? ": " : "", teacher, state->checkpoint,
-                         state->saved);
-    return tool_fail(state->call, "%s%s%s; no checkpoint was written yet", text, *teacher ? ": " : "", teacher);
+        return tool_fail(state->call, "%s; %s holds step %" PRId64, text, state->checkpoint, state->saved);
+    return tool_fail(state->call, "%s; no checkpoint was written yet", text);
+}
+
+static int stop(struct state *state) {
+    int64_t step = tleg_trainer_get_steps(state->trainer);
+    int code = training_save(state);
+    if (code != EXIT_DONE || !training_first(state))
+        return code == EXIT_DONE ? EXIT_INTERRUPTED : code;
+    const char *name = interrupt_signal() == SIGTERM ? "SIGTERM" : "SIGINT";
+    tool_fail(state->call, "stopped by %s after step %" PRId64 " of %" PRId64 "; %s holds it, --resume continues", name, step,
+              state->total, state->checkpoint);
+    return EXIT_INTERRUPTED;
+}
+
+/* Before a step has drawn anything at random, a checkpoint can still say where it stands; `first`: the step's first batch. */
+static int fail_teacher(struct state *state, bool first) {
+    const struct teacher *teacher = &state->teacher;
+    int64_t step = tleg_trainer_get_steps(state->trainer);
+    bool alone = state->ranks.count == 1;
+    progress_clear(&state->progress);
+    if (first && alone && teacher->stopped)
+        return stop(state);
+    if (first && alone && step > 0 && step > state->saved)
+        training_save(state);
+    return fail_step(state, "step %" PRId64 ": %s", step + 1, teacher->error);
 }
 
 /* Forward and backward over one unit; its loss is added to sums. */
 static int learn_unit(struct state *state, const struct feed_unit *unit, struct tally *sums) {
     tleg_train_loss loss = {.struct_size = sizeof loss};
+    const float *taught;
     if (unit->error) {
         progress_clear(&state->progress);
         return tool_fail(state->call, "%s%s", unit->error,
                          state->options->skip_bad ? "" : " (--skip-bad continues without such files)");
     }
+    if (!training_ask_teacher(state, unit, &taught))
+        return fail_teacher(state, sums->images == 0);
     const tleg_train_batch batch = {.struct_size = sizeof batch,
                                     .size = (int32_t)unit->count,
                                     .images = unit->images,
                                     .labels = unit->targets ? NULL : unit->labels,
                                     .targets = unit->targets,
-                                    .teacher_logits = unit->logits,
+                                    .teacher_logits = taught,
                                     .share = 1.0 / state->options->accumulate};
     if (tleg_trainer_backward(state->trainer, &batch, &loss) != TLEG_OK)
-        return fail_trainer(state);
+        return fail_step(state, "%s", tleg_trainer_get_error(state->trainer));
     double n = (double)unit->count;
     sums->loss += n * loss.total;
     sums->labels += n * loss.labels;
@@ -66,26 +99,16 @@ static bool gather(struct state *state, const struct tally *sums) {
     return values[6] > 0;
 }
 
-static int stop(struct state *state) {
-    int64_t step = tleg_trainer_get_steps(state->trainer);
-    int code = training_save(state);
-    if (code != EXIT_DONE || !training_first(state))
-        return code == EXIT_DONE ? EXIT_INTERRUPTED : code;
-    const char *name = interrupt_signal() == SIGTERM ? "SIGTERM" : "SIGINT";
-    tool_fail(state->call, "stopped by %s after step %" PRId64 " of %" PRId64 "; %s holds it, --resume continues", name, step,
-              state->total, state->checkpoint);
-    return EXIT_INTERRUPTED;
-}
-
-static int learn_step(struct state *state, struct feed *feed, double rate) {
+static int learn_step(struct state *state, struct feed *feed) {
     struct tally sums = {0};
-    int code = EXIT_DONE;
+    double rate = 0;
+    int code = training_find_rate(state, tleg_trainer_get_steps(state->trainer), &rate);
     for (int32_t k = 0; k < state->options->accumulate && code == EXIT_DONE; k++)
         code = learn_unit(state, feed_next(feed), &sums);
     if (code != EXIT_DONE)
         return code;
     if (tleg_trainer_update(state->trainer, rate) != TLEG_OK)
-        return fail_trainer(state);
+        return fail_step(state, "%s", tleg_trainer_get_error(state->trainer));
     bool stopped = gather(state, &sums);
     int64_t step = tleg_trainer_get_steps(state->trainer);
     code = training_say_step(state, step, rate);
@@ -99,17 +122,6 @@ static int learn_step(struct state *state, struct feed *feed, double rate) {
 }
 
 /* ---- one epoch ---- */
-
-static int find_rate(struct state *state, int32_t epoch, double *rate) {
-    const struct training_options *options = state->options;
-    const tleg_train_rate recipe = {.struct_size = sizeof recipe,
-                                    .epochs = options->epochs,
-                                    .warmup = options->warmup >= 0 ? options->warmup : state->target->warmup,
-                                    .peak = state->peak};
-    return tleg_train_rate_of_epoch(state->context, &recipe, epoch, rate) == TLEG_OK
-               ? EXIT_DONE
-               : tool_fail_context(state->call, state->context);
-}
 
 static struct feed *start_feed(struct state *state, int32_t epoch) {
     const struct training_options *options = state->options;
@@ -135,13 +147,12 @@ static struct feed *start_feed(struct state *state, int32_t epoch) {
 
 static int learn_epoch(struct state *state, int32_t epoch) {
     int64_t end = (epoch + 1) * state->steps_an_epoch;
-    double rate = 0;
-    int code = find_rate(state, epoch, &rate);
-    struct feed *feed = code == EXIT_DONE ? start_feed(state, epoch) : NULL;
+    int code = EXIT_DONE;
+    struct feed *feed = start_feed(state, epoch);
     if (!feed)
         return EXIT_FAILED;
     while (code == EXIT_DONE && tleg_trainer_get_steps(state->trainer) < (end < state->total ? end : state->total))
-        code = learn_step(state, feed, rate);
+        code = learn_step(state, feed);
     feed_stop(feed);
     return code;
 }
@@ -207,7 +218,7 @@ static int judge_end(struct state *state, int64_t step) {
 
 static int learn(struct state *state) {
     start_progress(state);
-    int code = learn_epochs(state);
+    int code = is_stopped(state) ? stop(state) : learn_epochs(state);
     progress_clear(&state->progress);
     int64_t step = tleg_trainer_get_steps(state->trainer);
     if (code == EXIT_DONE)
@@ -242,8 +253,6 @@ static tleg_trainer_options options_of(struct state *state) {
                                   .drop_path = options->drop_path >= 0 ? options->drop_path : target->drop_path,
                                   .ema = options->ema,
                                   .seed = options->seed,
-                                  .teacher = options->teacher ? training_ask_teacher : NULL,
-                                  .teacher_host = &state->teacher,
                                   .all_reduce = state->ranks.count > 1 ? ranks_sum : NULL,
                                   .all_reduce_host = &state->ranks,
                                   .ranks = state->ranks.count};
@@ -285,10 +294,9 @@ static int settle(struct state *state) {
     state->total = state->steps_an_epoch * options->epochs;
     if (options->limit_steps && options->limit_steps < state->total)
         state->total = options->limit_steps;
-    state->peak = options->lr_absolute ? options->lr : options->lr * (double)step / 512;
     state->saved = state->scored = -1;
-    if (state->recipe.alpha < 1 || options->teacher || options->teacher_logits)
-        return EXIT_DONE;
+    if (state->recipe.alpha < 1 || training_has_teacher(options))
+        return training_settle_rate(state);
     return tool_misuse(state->call, "--alpha 1 leaves out the labels, and there is no teacher");
 }
 
@@ -317,6 +325,7 @@ static int train(struct state *state, training_begin *begin, const void *verb) {
         code = settle(state);
     if (code == EXIT_DONE)
         code = training_read_logits(state);
+    interrupt_watch();
     if (code == EXIT_DONE)
         code = training_open_teacher(state);
     if (code == EXIT_DONE)
@@ -325,17 +334,14 @@ static int train(struct state *state, training_begin *begin, const void *verb) {
         code = training_find_checkpoint(state);
     if (code == EXIT_DONE)
         code = training_say_start(state);
-    if (code != EXIT_DONE)
-        return code;
-    interrupt_watch();
-    return learn(state);
+    return code == EXIT_DONE ? learn(state) : code;
 }
 
 static void clear(struct state *state) {
     if (state->log)
         fclose(state->log);
     tleg_trainer_free(state->trainer);
-    training_close_teacher(&state->teacher);
+    training_close_teacher(state->call, &state->teacher);
     source_close(&state->source);
     part_free(&state->learned);
     part_free(&state->judged);

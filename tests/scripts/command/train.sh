@@ -42,6 +42,37 @@ fi
 try 0 info whole.st
 says out blue
 
+# ---- the learning rate ----
+# rates FILE: those of a log's intervals, on one line
+rates() {
+    sed -n 's/.*"step":.*"lr":\([^,]*\),.*/\1/p' "$1" | awk '{ printf "%.6g ", $1 }'
+}
+steps="distill --data cifar $shape --depth 2 --batch 12 --lr 1 --lr-absolute --log-every 1 --augment none --clip 0.001"
+try 0 $steps --epochs 4 --warmup-steps 2 --decay-epochs 2 --lr-end 0.25 --log rate.json -o rate.st
+says out "learning rate: 1 as given (--lr-absolute); from 1e-06 over 2 steps of warm-up; then constant, and in the last 2 epochs straight to 0.25"
+must test "$(rates rate.json)" = "1e-06 0.5 1 1 1 1 1 0.875 0.75 0.625 0.5 0.375 "
+try 0 $steps --epochs 2 --warmup 0 --decay-epochs 0 --log rate.json -o rate.st
+says out "; then constant"
+must test "$(rates rate.json)" = "1 1 1 1 1 1 "
+try 0 $steps --epochs 2 --warmup 0 --lr-end 0.5 --log rate.json -o rate.st
+must test "$(rates rate.json)" = "1 1 1 1 1 1 " # the recipe's: epochs 0 and 1 have the first one's
+try 0 $steps --epochs 2 --warmup-steps 0 --lr-end 0.5 --log rate.json -o rate.st
+says out "; then a cosine to 0.5, a new rate each step"
+must test "$(rates rate.json | cut -c 1-17)" = "1 0.966506 0.875 "
+try 0 $steps --epochs 3 --log rate.json -o rate.st # the verb's 5 epochs of warm-up are more than there are
+says out "over 1 epoch of warm-up"
+must test "$(rates rate.json | awk '{ print $6, ($7 > 0.7) }')" = "1e-06 1"
+try 2 $steps --epochs 2 --warmup 3 -o x.st
+says err "3 epochs of warm-up and 0 of --decay-epochs: the run has 2 epochs"
+try 2 $steps --epochs 2 --warmup 1 --decay-epochs 2 -o x.st
+says err "1 epochs of warm-up and 2 of --decay-epochs: the run has 2 epochs"
+try 2 $steps --epochs 2 --warmup-steps 7 -o x.st
+says err "--warmup-steps 7: the run has 6 steps"
+try 2 $steps --epochs 2 --warmup 1 --warmup-steps 7 -o x.st
+says err "--warmup and --warmup-steps mean the same"
+try 2 $steps --epochs 2 --warmup 0 --lr-end 2 -o x.st
+says err "--lr-end 2 is above the learning rate of the steps, 1"
+
 # ---- the same bits ----
 for words in "--threads 2" "--loaders 2" "--threads 2 --loaders 3"; do
     try 0 $small --epochs 6 $words -o other.st

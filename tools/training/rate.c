@@ -1,0 +1,80 @@
+/* The learning rate of a training: what its options mean, said aloud, and the rate of each step. */
+#include "private.h"
+
+#include <stdio.h>
+
+static bool by_step(const struct training_options *options) {
+    return options->warmup_steps >= 0 || options->decay_epochs >= 0;
+}
+
+/* Epochs: those asked for; else the verb's own, and at most half of the run. */
+static int32_t warmup_of(const struct state *state) {
+    const struct training_options *options = state->options;
+    if (options->warmup >= 0 || options->warmup_steps >= 0)
+        return options->warmup >= 0 ? options->warmup : 0;
+    return state->target->warmup < options->epochs / 2 ? state->target->warmup : options->epochs / 2;
+}
+
+static int check(const struct state *state) {
+    const struct training_options *options = state->options;
+    const tleg_train_rate *rate = &state->rate;
+    if (options->lr_end > state->rate.peak)
+        return tool_misuse(state->call, "--lr-end %g is above the learning rate of the steps, %g (--lr and --batch make it)",
+                           options->lr_end, rate->peak);
+    if (rate->warmup_steps > rate->steps * rate->epochs)
+        return tool_misuse(state->call, "--warmup-steps %d: the run has %lld steps", (int)rate->warmup_steps,
+                           (long long)(rate->steps * rate->epochs));
+    double warmup = rate->warmup_steps ? (double)rate->warmup_steps / (double)rate->steps : rate->warmup;
+    if (warmup + rate->decay > rate->epochs)
+        return tool_misuse(state->call, "%g epochs of warm-up and %d of --decay-epochs: the run has %d epochs", warmup,
+                           (int)rate->decay, (int)rate->epochs);
+    return EXIT_DONE;
+}
+
+int training_settle_rate(struct state *state) {
+    const struct training_options *options = state->options;
+    int64_t step = (int64_t)options->batch * options->accumulate;
+    state->rate = (tleg_train_rate){.struct_size = sizeof state->rate,
+                                    .epochs = options->epochs,
+                                    .warmup = warmup_of(state),
+                                    .warmup_steps = options->warmup_steps > 0 ? options->warmup_steps : 0,
+                                    .steps = state->steps_an_epoch,
+                                    .curve = options->decay_epochs >= 0 ? TLEG_RATE_CONSTANT : TLEG_RATE_COSINE,
+                                    .decay = options->decay_epochs > 0 ? options->decay_epochs : 0,
+                                    .peak = options->lr_absolute ? options->lr : options->lr * (double)step / 512,
+                                    .end = options->lr_end > 0    ? options->lr_end
+                                           : options->lr_end == 0 ? -1
+                                                                  : 0};
+    return check(state);
+}
+
+int training_find_rate(const struct state *state, int64_t step, double *rate) {
+    int32_t epoch = (int32_t)(step / state->steps_an_epoch);
+    tleg_status status = by_step(state->options) ? tleg_train_rate_of_step(state->context, &state->rate, step, rate)
+                                                 : tleg_train_rate_of_epoch(state->context, &state->rate, epoch, rate);
+    return status == TLEG_OK ? EXIT_DONE : tool_fail_context(state->call, state->context);
+}
+
+/* The rate at the very end, with the library's default settled. */
+static double end_of(const tleg_train_rate *rate) {
+    double end = 0;
+    (void)tleg_train_rate_of_step(NULL, rate, rate->epochs * rate->steps, &end);
+    return end;
+}
+
+void training_describe_warmup(const struct state *state, char text[RATE_TEXT]) {
+    const tleg_train_rate *rate = &state->rate;
+    int32_t length = rate->warmup_steps ? rate->warmup_steps : rate->warmup;
+    snprintf(text, RATE_TEXT, "%d %s%s", (int)length, rate->warmup_steps ? "step" : "epoch", length == 1 ? "" : "s");
+}
+
+void training_describe_curve(const struct state *state, char text[RATE_TEXT]) {
+    const tleg_train_rate *rate = &state->rate;
+    if (rate->curve == TLEG_RATE_COSINE)
+        snprintf(text, RATE_TEXT, "a cosine to %g%s", end_of(rate), by_step(state->options) ? ", a new rate each step" : "");
+    else if (rate->decay)
+        snprintf(text, RATE_TEXT, "constant, and in the last %d epoch%s straight to %g", (int)rate->decay,
+                 rate->decay == 1 ? "" : "s", end_of(rate));
+    else
+        snprintf(text, RATE_TEXT, "constant");
+}

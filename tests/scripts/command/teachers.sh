@@ -28,7 +28,9 @@ try 0 $plain --flip 0.5 --teacher-logits stored.st -o stored-gene.st
 same good.st stored-gene.st
 must grep -q '"protocol": "tleg-teacher", "version": 1, "batch": 10, "classes": 3, "labels": \["red", "green", "blue"\]' setup.json
 must grep -q '"image_size": 32, "mean": \[0.25, 0.5, 0.75\], "std": \[0.5, 0.25, 0.125\], "dtype": "f32"}' setup.json
-try 0 $plain --teacher-command "$python $minimal" -o minimal.st
+try 0 $plain --teacher-command "$python $minimal" --log minimal.json -o minimal.st
+says out "teacher: $python $minimal: brightness"
+must grep -q "\"teacher\":\"$python $minimal: brightness\"" minimal.json
 must test ! -s err
 
 # Cropped, mixed, erased: the loss of the log is that of the very pictures that the teacher saw.

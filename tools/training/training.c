@@ -305,6 +305,8 @@ static int name_checkpoint(struct state *state) {
 static int train(struct state *state, training_begin *begin, const void *verb) {
     int code = name_checkpoint(state);
     if (code == EXIT_DONE)
+        code = training_find_plan(state);
+    if (code == EXIT_DONE)
         code = training_open_data(state);
     if (code == EXIT_DONE)
         code = begin(state->call, state->context, &state->set, &state->source, verb);

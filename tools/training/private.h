@@ -26,7 +26,6 @@ struct recipe {
 bool training_has_teacher(const struct training_options *options);
 void training_recipe(const struct training_options *options, const tleg_config *config, struct recipe *recipe);
 void training_describe(const struct recipe *recipe, char text[RECIPE_TEXT]);
-bool training_list_depths(const char *text, int32_t depths[TRAINING_DEPTHS], int32_t *count);
 
 /* Sums over images since the last line of the log, and over ranks. */
 struct tally {
@@ -83,6 +82,7 @@ struct state {
     FILE *log;
     struct tally tally, last; /* last: of the interval before */
     struct score scores[TRAINING_DEPTHS];
+    int64_t scored; /* the step whose weights they are of; -1: none yet */
 };
 
 static inline bool training_first(const struct state *state) {

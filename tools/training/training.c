@@ -4,6 +4,7 @@
 #include "base/context.h"
 #include "base/interrupt.h"
 #include "base/measure.h"
+#include "source/depths.h"
 #include <inttypes.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -210,11 +211,21 @@ static int learn_epochs(struct state *state) {
     return code;
 }
 
+/* What is written is validated, also where the last step ends no epoch, or a resumed run has nothing left to learn. */
+static int judge_end(struct state *state, int64_t step) {
+    if (state->scored == step)
+        return EXIT_DONE;
+    const int code = training_judge(state);
+    return code == EXIT_INTERRUPTED ? stop(state) : code;
+}
+
 static int learn(struct state *state) {
     start_progress(state);
     int code = is_stopped(state) ? stop(state) : learn_epochs(state);
     progress_clear(&state->progress);
     int64_t step = tleg_trainer_get_steps(state->trainer);
+    if (code == EXIT_DONE)
+        code = judge_end(state, step);
     if (code == EXIT_DONE)
         code = training_write(state);
     if (code == EXIT_DONE && state->saved < step)
@@ -268,7 +279,7 @@ static void settle_depths(struct state *state) {
     if (state->source.model) {
         state->depths[state->depth_count++] = state->source.config.depth;
     } else if (state->options->val_depths) {
-        training_list_depths(state->options->val_depths, state->depths, &state->depth_count);
+        depths_list(state->options->val_depths, state->depths, TRAINING_DEPTHS, &state->depth_count);
     } else {
         int32_t all[] = {least, (least + most) / 2, most};
         for (int i = 0; i < 3; i++)
@@ -286,7 +297,7 @@ static int settle(struct state *state) {
     state->total = state->steps_an_epoch * options->epochs;
     if (options->limit_steps && options->limit_steps < state->total)
         state->total = options->limit_steps;
-    state->saved = -1;
+    state->saved = state->scored = -1;
     if (state->recipe.alpha < 1 || training_has_teacher(options))
         return training_settle_rate(state);
     return tool_misuse(state->call, "--alpha 1 leaves out the labels, and there is no teacher");

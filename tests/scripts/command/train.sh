@@ -293,6 +293,31 @@ done
 folders="distill --data tree $shape --depth 2 --batch 4 --epochs 1"
 try 0 $folders --val-every 3 -o tree.st
 says out "8 images of 2 classes to learn from, 4 to validate with"
+# What was learned and what it scored is in the file, also where training stops within an epoch, or is resumed at its end.
+try 0 info tree.st
+says out "learned at    2"
+says out "scores        top-1 on validation, 4 images"
+says out "depth 2 "
+try 0 distill --data tree $shape --depths 2-5 --val-every 3 --val-depths 4,1-3 --batch 4 --epochs 2 -o range.st
+try 0 info --json range.st
+says out '"depths":[2,3,4,5],"scores":{"on":"validation","images":4,"depths":[1,2,3,4],"scores":['
+cp range.st whole.range
+try 0 distill --data tree $shape --depths 2-5 --val-every 3 --val-depths 4,1-3 --batch 4 --epochs 2 --resume -o range.st
+same range.st whole.range
+try 0 distill --data tree --from range.st --depth 3 --val-every 3 --batch 4 --epochs 1 --limit-steps 1 -o again.st
+try 0 info --json again.st
+says out '"depths":[3],"scores":{"on":"validation","images":4,"depths":[3]'
+try 0 distill --data tree --from range.st --depth 3 --batch 4 --epochs 1 -o again.st
+try 0 info --json again.st
+says out '"depths":[3],"scores":null'
+try 0 expand range.st --depth 4 -o four.st
+try 0 info --json four.st
+says out '"depths":[2,3,4,5],"scores":{"on":"validation","images":4,"depths":[4]'
+try 0 tune four.st --data tree --val-every 3 --batch 4 --epochs 1 -o tuned.st
+try 0 info --json tuned.st
+says out '"depths":[4],"scores":{"on":"validation","images":4,"depths":[4]'
+try 2 distill --data tree $shape --depth 2 --val-every 3 --val-depths 5-3 --epochs 1 -o x.st
+says err "such as 3,6,12 or 2-12"
 try 0 $folders --cache 1 --loaders 2 -o uncached.st
 try 0 $folders -o cached.st
 same cached.st uncached.st

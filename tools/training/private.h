@@ -74,7 +74,7 @@ struct state {
     int64_t steps_an_epoch, total; /* steps */
     int32_t validated;             /* epochs */
     int64_t saved;                 /* the step that the checkpoint holds; -1: none yet */
-    int64_t resumed;               /* the step that this run began with */
+    int64_t resumed;               /* the step (of a recording, the batch) that this run began with */
     uint64_t memory;               /* bytes of the trainer */
     tleg_train_rate rate;          /* the schedule */
     struct progress progress;
@@ -120,8 +120,9 @@ int training_open_recorded(struct state *state);                           /* --
 int training_spare_recording(const struct state *state, const char *path); /* refuses to write over one */
 /* Starts the recording, or goes on with it; `batches` of it must be there. */
 int training_begin_recording(struct state *state, const char *path, int64_t batches);
-int training_keep_recording(struct state *state); /* on the disk, before a checkpoint says so */
-int training_record_all(struct state *state);     /* without learning */
+void training_end_recording(const struct state *state); /* says what is still to be recorded */
+int training_keep_recording(struct state *state);       /* on the disk, before a checkpoint says so */
+int training_record_all(struct state *state);           /* without learning */
 
 /* ---- checkpoints (state.c) ---- */
 int training_find_plan(struct state *state);       /* what the defaults follow when a run is resumed */

@@ -344,7 +344,11 @@ static int train(struct state *state) {
                                         tleg_trainer_get_steps(state->trainer) * state->options->accumulate);
     if (code == EXIT_DONE)
         code = training_say_start(state);
-    return code == EXIT_DONE ? learn(state) : code;
+    if (code == EXIT_DONE)
+        code = learn(state);
+    if (code == EXIT_DONE)
+        training_end_recording(state);
+    return code;
 }
 
 static void clear(struct state *state) {

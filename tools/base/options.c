@@ -58,8 +58,8 @@ static bool read_count(const char *text, const struct option *option) {
     return true;
 }
 
-static bool read_seed(const char *text, const struct option *option) {
-    return read_digits(&text, option->value) && !*text;
+bool options_read_seed(const char *text, uint64_t *seed) {
+    return read_digits(&text, seed) && !*text;
 }
 
 static bool read_size(const char *text, const struct option *option) {
@@ -137,7 +137,7 @@ static bool read_value(const char *text, const struct option *option) {
     case OPTION_COUNT:
         return read_count(text, option);
     case OPTION_SEED:
-        return read_seed(text, option);
+        return options_read_seed(text, option->value);
     case OPTION_SIZE:
         return read_size(text, option);
     case OPTION_REAL:

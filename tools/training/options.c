@@ -8,25 +8,35 @@
 const struct choice training_augments[] = {{"deit", AUGMENT_DEIT}, {"light", AUGMENT_LIGHT}, {"none", AUGMENT_NONE}, {NULL, 0}};
 const struct choice training_dtypes[] = {{"f32", TLEG_F32}, {"bf16", TLEG_BF16}, {NULL, 0}};
 
+/* ---- help ---- */
+
 static const char help_data[] =
     "Data\n"
     "  --data DIR          a folder for each class with JPEG and PNG files in it and below; or CIFAR's binary files\n"
     "                      (*.bin, beside batches.meta.txt or fine_label_names.txt); or IDX files (*-images-idx3-ubyte\n"
-    "                      and *-labels-idx1-ubyte)\n"
+    "                      and *-labels-idx1-ubyte)\n";
+static const char help_validation[] =
     "  --val DIR           other data to validate with after each epoch (of binary files: those named test* or t10k*)\n"
     "  --val-every N       instead: every N-th image of each class's sorted list, from the first on\n"
-    "  --val-depths A,B..  depths at which a learngene is validated (the fixed one; or both ends and the middle)\n"
+    "  --val-depths A,B..  depths at which a learngene is validated (the fixed one; or both ends and the middle)\n";
+static const char help_loading[] =
     "  --cache BYTES       decoded pictures to hold in memory (1G); others are decoded each time\n"
     "  --loaders N         threads that decode and augment ahead (1); results do not depend on it\n"
-    "  --skip-bad          report images that cannot be read, and continue without them; --exif: apply EXIF orientation\n"
+    "  --skip-bad          report images that cannot be read, and continue without them; --exif: apply EXIF orientation\n";
+static const char help_teacher[] =
     "Teacher\n"
     "  --teacher MODEL     a model (or a learngene, with --teacher-depth N) that is run on each batch, after augmentation\n"
     "  --teacher-command C instead: a program, run by the shell, that reads each batch and answers with logits over pipes;\n"
     "                      docs/teachers.md describes how, examples/teachers/serve.py serves any PyTorch model;\n"
-    "                      --teacher-timeout SECONDS: how long it may take to start, and to answer (600)\n"
+    "                      --teacher-timeout SECONDS: how long it may take to start, and to answer (600)\n";
+static const char help_teaching[] =
     "  --teacher-logits F  instead: stored logits, safetensors with \"logits\" f32 [N,C] and in its metadata \"names\", a\n"
     "                      JSON array of N strings: CLASS/IMAGE.jpg below DIR, or FILE.bin:7 for the 8th of a binary file.\n"
     "                      They are those of whole pictures: use --augment none, with --flip if you like\n"
+    "  --recorded FILE     instead: what --record or tleg record kept, of the same data, pictures, batches and seed\n"
+    "  --record FILE       keep what the teacher says of each picture, in f16, which this run then learns from too\n"
+    "  --views N           draw order and pictures of N epochs, and repeat those: a teacher is asked, or was recorded, for\n"
+    "                      N epochs only. What is learned from is then less varied\n"
     "  --alpha A           weight of the teacher's loss against the labels' (1 with a teacher, else 0)\n"
     "  --tau T             temperature of the teacher's loss (1)\n";
 static const char help_steps[] =
@@ -52,9 +62,12 @@ static const char help_pictures[] =
     "  --crop-scale S      smallest share of the area that a random crop keeps (0.08; pictures of the model's size, up to\n"
     "                      32 pixels, are padded by 4 instead)\n"
     "  --flip P  --rand-augment M (magnitude; 0: none)  --jitter J (without RandAugment)  --erase P\n"
-    "  --mixup A  --cutmix A  --repeats N\n"
+    "  --mixup A  --cutmix A  --repeats N\n";
+static const char help_run[] =
     "Run\n"
     "  --seed S            seed of everything random (0): it gives the same bits at any --threads and --loaders\n"
+    "  --data-seed S       of the order of pictures, their augmentation and mixing (that of --seed): so that one recording\n"
+    "                      serves runs with several seeds\n"
     "  --log FILE          write JSON lines: the setup, each interval, each epoch\n"
     "  --log-every N       steps in an interval (50)\n"
     "  --checkpoint FILE   written after each epoch, every --checkpoint-every N steps, and on Ctrl-C or SIGTERM (exit code\n"
@@ -62,8 +75,20 @@ static const char help_pictures[] =
     "  --resume            continue from the checkpoint, bit for bit as if never stopped; start if there is none\n"
     "  --limit-steps N     stop after N steps, as if that were the end\n"
     "  -o FILE             the file to write, after each epoch and at the end\n";
+static const char help_left_out[] =
+    "  --val-every N       leave out every N-th image of each class's sorted list, from the first on, as a training does\n";
+static const char help_recording_run[] =
+    "Run\n"
+    "  --epochs E          passes over the data to record\n"
+    "  --batch B           images computed at once (128); where they are mixed, a training needs the same\n"
+    "  --seed S            of the order of pictures, their augmentation and mixing (0): a training's --data-seed\n"
+    "  --resume            continue what was stopped; start if there is nothing yet\n"
+    "  -o FILE             the recording; FILE.part while it is under way\n";
 
-const char *const training_help[] = {help_data, help_steps, help_pictures, NULL};
+const char *const training_help[] = {help_data,  help_validation, help_loading, help_teacher, help_teaching,
+                                     help_steps, help_pictures,   help_run,     NULL};
+const char *const recording_help[] = {help_data,     help_left_out,      help_loading, help_teacher,
+                                      help_pictures, help_recording_run, NULL};
 
 /* ---- depths ---- */
 
@@ -129,8 +154,13 @@ static bool check_shares(const struct invocation *call, const struct training_op
     return true;
 }
 
+/* Whose logits are compared with: one at most. */
+static int count_teachers(const struct training_options *options) {
+    return !!options->teacher + !!options->teacher_command + !!options->teacher_logits + !!options->recorded;
+}
+
 bool training_has_teacher(const struct training_options *options) {
-    return options->teacher || options->teacher_command || options->teacher_logits;
+    return count_teachers(options) > 0;
 }
 
 static const char *contradiction(const struct training_options *options) {
@@ -141,12 +171,14 @@ static const char *contradiction(const struct training_options *options) {
         return "--val-depths needs --val or --val-every";
     if (options->warmup >= 0 && options->warmup_steps >= 0)
         return "--warmup and --warmup-steps mean the same: give one";
-    if (!!options->teacher + !!options->teacher_command + !!options->teacher_logits > 1)
-        return "--teacher, --teacher-command and --teacher-logits each name a teacher: give one";
+    if (count_teachers(options) > 1)
+        return "--teacher, --teacher-command, --teacher-logits and --recorded each name a teacher: give one";
+    if (options->record && ((!options->teacher && !options->teacher_command) || options->alpha == 0))
+        return "--record keeps what a teacher says: it needs --teacher or --teacher-command, and --alpha above 0";
     if (options->teacher_depth && !options->teacher)
         return "--teacher-depth needs --teacher";
     if (options->alpha > 0 && !training_has_teacher(options))
-        return "--alpha above 0 needs --teacher, --teacher-command or --teacher-logits";
+        return "--alpha above 0 needs --teacher, --teacher-command, --teacher-logits or --recorded";
     if (options->augment == AUGMENT_NONE && shaped)
         return "--augment none shows pictures as they are classified; --flip, --mixup, --cutmix and --repeats go with it: "
                "for crops, RandAugment, jitter and erasing use --augment light or deit";
@@ -158,6 +190,7 @@ static const char *contradiction(const struct training_options *options) {
 
 bool training_settle(const struct invocation *call, const struct training_options *options, int *code) {
     int32_t depths[TRAINING_DEPTHS], count;
+    uint64_t seed;
     if (!options->data || !options->epochs || !options->out) {
         *code = tool_misuse(call, "needs --data, --epochs and -o");
         return false;
@@ -165,6 +198,10 @@ bool training_settle(const struct invocation *call, const struct training_option
     if (options->val_depths && !training_list_depths(options->val_depths, depths, &count)) {
         *code = tool_misuse(call, "--val-depths takes up to %d depths from 1 to 1024, such as 3,6,12; found \"%s\"",
                             TRAINING_DEPTHS, options->val_depths);
+        return false;
+    }
+    if (options->data_seed && !options_read_seed(options->data_seed, &seed)) {
+        *code = tool_misuse(call, "--data-seed takes a whole number, 0 or more; found \"%s\"", options->data_seed);
         return false;
     }
     const char *text = contradiction(options);
@@ -197,7 +234,11 @@ void training_recipe(const struct training_options *options, const tleg_config *
                 .smoothing = smoothing},
         .smoothing = smoothing,
         .alpha = given(options->alpha, training_has_teacher(options) ? 1 : 0),
+        .views = options->views,
+        .seed = options->seed,
     };
+    if (options->data_seed)
+        options_read_seed(options->data_seed, &recipe->seed);
     recipe->mixed = recipe->mix.mixup > 0 || recipe->mix.cutmix > 0;
     recipe->augment = (tleg_augment_options){.struct_size = sizeof recipe->augment,
                                              .padding = small && options->crop_scale < 0 ? 4 : 0,
@@ -225,4 +266,7 @@ void training_describe(const struct recipe *recipe, char text[RECIPE_TEXT]) {
              "%s, flip %g, RandAugment %g, jitter %g, erasing %g, mixup %g, cutmix %g, smoothing %g, each picture %d times",
              crop, recipe->flip, recipe->shaped ? a->rand_magnitude : 0, recipe->shaped ? a->jitter : 0,
              recipe->shaped ? a->erase : 0, recipe->mix.mixup, recipe->mix.cutmix, recipe->smoothing, (int)recipe->repeats);
+    size_t length = strlen(text);
+    if (recipe->views)
+        snprintf(text + length, RECIPE_TEXT - length, ", %d epochs of them, repeated", (int)recipe->views);
 }

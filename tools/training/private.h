@@ -6,6 +6,7 @@
 #include "base/report.h"
 #include "data/feed.h"
 #include "ranks.h"
+#include "recording.h"
 #include "teacher_command.h"
 #include "training.h"
 #include <stdio.h>
@@ -19,6 +20,8 @@ struct recipe {
     tleg_mix_options mix;
     double flip, smoothing, alpha;
     int32_t repeats;
+    int32_t views; /* epochs that are drawn, and then repeated; 0: each anew */
+    uint64_t seed; /* of order, augmentation and mixes */
 };
 bool training_has_teacher(const struct training_options *options);
 void training_recipe(const struct training_options *options, const tleg_config *config, struct recipe *recipe);
@@ -37,7 +40,7 @@ struct score {
     int64_t correct, images;
 };
 
-/* Of at most one kind: a model, a program, or logits that come with the pictures. */
+/* Of at most one kind: a model, a program, what was recorded of one, or logits that come with the pictures. */
 struct teacher {
     struct source source;
     tleg_context *context;
@@ -46,7 +49,8 @@ struct teacher {
     double scale[3], shift[3];
     size_t numbers; /* of an image */
     struct teacher_command *command;
-    float *logits; /* (batch, classes): the last answer */
+    struct recording *recording; /* that is being made, or learned from */
+    float *logits;               /* (batch, classes): the last answer */
     char error[TEACHER_ERROR];
     bool stopped; /* there is no answer, since a signal asks us to end */
 };
@@ -84,6 +88,10 @@ static inline bool training_first(const struct state *state) {
     return state->ranks.rank == 0;
 }
 
+/* ---- the loop (training.c) ---- */
+struct feed *training_start_feed(const struct state *state, int32_t epoch, int64_t first); /* from this unit on */
+int training_fail_picture(struct state *state, const struct feed_unit *unit);
+
 /* ---- the learning rate (rate.c) ---- */
 int training_settle_rate(struct state *state); /* once the steps of an epoch are known */
 int training_find_rate(const struct state *state, int64_t step, double *rate);
@@ -98,9 +106,18 @@ int training_read_logits(struct state *state);
 /* ---- teacher (teacher.c) ---- */
 int training_open_teacher(struct state *state);
 void training_close_teacher(const struct invocation *call, struct teacher *teacher);
+const char *training_teacher_kind(const struct training_options *options); /* as a checkpoint names it */
 /* The teacher's logits (count, classes) for pictures about to be learned from; NULL without a teacher, or where its loss has no
  * weight. False with the reason in state->teacher.error. */
 bool training_ask_teacher(struct state *state, const struct feed_unit *unit, const float **logits);
+
+/* ---- recorded teachers (record.c) ---- */
+int training_open_recorded(struct state *state);                           /* --recorded */
+int training_spare_recording(const struct state *state, const char *path); /* refuses to write over one */
+/* Starts the recording, or goes on with it; `batches` of it must be there. */
+int training_begin_recording(struct state *state, const char *path, int64_t batches);
+int training_keep_recording(struct state *state); /* on the disk, before a checkpoint says so */
+int training_record_all(struct state *state);     /* without learning */
 
 /* ---- checkpoints (state.c) ---- */
 int training_find_checkpoint(struct state *state); /* resumes, or makes sure that none is lost */

@@ -32,7 +32,10 @@ static void add_settings(const struct state *state, struct pairs *pairs) {
     training_describe_warmup(state, warmup);
     training_describe_curve(state, curve);
     add(pairs, "run.verb", "%s", state->call->verb->name);
-    add(pairs, "run.seed", "%" PRIu64, options->seed);
+    if (state->recipe.seed == options->seed)
+        add(pairs, "run.seed", "%" PRIu64, options->seed);
+    else
+        add(pairs, "run.seed", "%" PRIu64 ", of the data %" PRIu64, options->seed, state->recipe.seed);
     add(pairs, "run.epochs", "%d", (int)options->epochs);
     add(pairs, "run.batch", "%d", (int)options->batch);
     add(pairs, "run.accumulate", "%d", (int)options->accumulate);
@@ -43,11 +46,7 @@ static void add_settings(const struct state *state, struct pairs *pairs) {
     add(pairs, "run.pictures", "%s", recipe);
     add(pairs, "run.images", "%zu", state->learned.count);
     add(pairs, "run.data", "%016" PRIx64, part_fingerprint(&state->learned));
-    add(pairs, "run.teacher", "%s",
-        options->teacher           ? "model"
-        : options->teacher_command ? "program"
-        : options->teacher_logits  ? "stored logits"
-                                   : "none");
+    add(pairs, "run.teacher", "%s", training_teacher_kind(options));
 }
 
 static void add_state(struct state *state, struct pairs *pairs) {
@@ -60,9 +59,10 @@ static void add_state(struct state *state, struct pairs *pairs) {
 int training_save(struct state *state) {
     struct pairs *pairs = calloc(1, sizeof *pairs);
     const char *texts[2 * PAIRS];
-    if (!training_first(state) || !pairs) {
+    int code = training_keep_recording(state);
+    if (code != EXIT_DONE || !training_first(state) || !pairs) {
         free(pairs);
-        return training_first(state) ? tool_fail_memory(state->call) : EXIT_DONE;
+        return code != EXIT_DONE ? code : training_first(state) ? tool_fail_memory(state->call) : EXIT_DONE;
     }
     add_settings(state, pairs);
     add_state(state, pairs);
@@ -71,7 +71,6 @@ int training_save(struct state *state) {
         texts[2 * i + 1] = pairs->values[i];
     }
     progress_clear(&state->progress);
-    int code = EXIT_DONE;
     if (tleg_trainer_save(state->context, state->trainer, state->checkpoint, pairs->count, texts) != TLEG_OK)
         code = tool_fail_context(state->call, state->context);
     else

@@ -1,5 +1,5 @@
 /* The teacher, asked about each batch as it is learned from: a model, or a learngene at a depth, in the command's own process;
- * a program; or logits that came with the pictures. */
+ * a program; what was recorded of either; or logits that came with the pictures. */
 #include "private.h"
 
 #include "base/context.h"
@@ -83,18 +83,31 @@ static int open_command(struct state *state) {
     return teacher->stopped ? EXIT_INTERRUPTED : EXIT_FAILED;
 }
 
+const char *training_teacher_kind(const struct training_options *options) {
+    return options->record || options->recorded ? "recorded logits"
+           : options->teacher                   ? "model"
+           : options->teacher_command           ? "program"
+           : options->teacher_logits            ? "stored logits"
+                                                : "none";
+}
+
 int training_open_teacher(struct state *state) {
-    size_t batch = (size_t)(state->options->batch / state->ranks.count), classes = (size_t)state->source.config.classes;
-    if (!state->options->teacher && !state->options->teacher_command)
+    const struct training_options *options = state->options;
+    size_t batch = (size_t)(options->batch / state->ranks.count), classes = (size_t)state->source.config.classes;
+    if (!options->teacher && !options->teacher_command && !options->recorded)
         return EXIT_DONE;
     state->teacher.logits = malloc(batch * classes * sizeof(float));
     if (!state->teacher.logits)
         return tool_fail_memory(state->call);
-    return state->options->teacher ? open_model(state) : open_command(state);
+    int code = options->record ? training_spare_recording(state, options->record) : EXIT_DONE;
+    if (code != EXIT_DONE)
+        return code;
+    return options->recorded ? training_open_recorded(state) : options->teacher ? open_model(state) : open_command(state);
 }
 
 void training_close_teacher(const struct invocation *call, struct teacher *teacher) {
     teacher_command_end(call, teacher->command);
+    recording_close(teacher->recording);
     tleg_session_free(teacher->session);
     source_close(&teacher->source);
     tleg_context_free(teacher->context);
@@ -123,14 +136,27 @@ static bool ask_model(struct teacher *teacher, const struct feed_unit *unit) {
     return false;
 }
 
+static bool ask(struct teacher *teacher, const struct feed_unit *unit) {
+    if (teacher->session)
+        return ask_model(teacher, unit);
+    return !teacher->command ||
+           teacher_command_ask(teacher->command, unit->count, unit->images, teacher->logits, teacher->error, &teacher->stopped);
+}
+
+/* What is recorded already is not asked again, so that a run that goes on learns what it had learned. */
+static bool ask_and_record(struct teacher *teacher, const struct feed_unit *unit) {
+    struct recording *recording = teacher->recording;
+    uint64_t epoch = (uint64_t)unit->epoch, place = unit->place;
+    if (recording_holds(recording, epoch, place, unit->count))
+        return recording_read(recording, epoch, place, unit->count, teacher->logits, teacher->error);
+    return ask(teacher, unit) && recording_append(recording, epoch, place, teacher->logits, teacher->error);
+}
+
 bool training_ask_teacher(struct state *state, const struct feed_unit *unit, const float **logits) {
     struct teacher *teacher = &state->teacher;
     *logits = NULL;
     if (!(state->recipe.alpha > 0))
         return true;
     *logits = teacher->logits ? teacher->logits : unit->logits;
-    if (teacher->session)
-        return ask_model(teacher, unit);
-    return !teacher->command ||
-           teacher_command_ask(teacher->command, unit->count, unit->images, teacher->logits, teacher->error, &teacher->stopped);
+    return teacher->recording ? ask_and_record(teacher, unit) : ask(teacher, unit);
 }

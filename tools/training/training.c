@@ -51,15 +51,18 @@ static int fail_teacher(struct state *state, bool first) {
     return fail_step(state, "step %" PRId64 ": %s", step + 1, teacher->error);
 }
 
+int training_fail_picture(struct state *state, const struct feed_unit *unit) {
+    progress_clear(&state->progress);
+    return tool_fail(state->call, "%s%s", unit->error,
+                     state->options->skip_bad ? "" : " (--skip-bad continues without such files)");
+}
+
 /* Forward and backward over one unit; its loss is added to sums. */
 static int learn_unit(struct state *state, const struct feed_unit *unit, struct tally *sums) {
     tleg_train_loss loss = {.struct_size = sizeof loss};
     const float *taught;
-    if (unit->error) {
-        progress_clear(&state->progress);
-        return tool_fail(state->call, "%s%s", unit->error,
-                         state->options->skip_bad ? "" : " (--skip-bad continues without such files)");
-    }
+    if (unit->error)
+        return training_fail_picture(state, unit);
     if (!training_ask_teacher(state, unit, &taught))
         return fail_teacher(state, sums->images == 0);
     const tleg_train_batch batch = {.struct_size = sizeof batch,
@@ -122,9 +125,8 @@ static int learn_step(struct state *state, struct feed *feed) {
 
 /* ---- one epoch ---- */
 
-static struct feed *start_feed(struct state *state, int32_t epoch) {
+struct feed *training_start_feed(const struct state *state, int32_t epoch, int64_t first) {
     const struct training_options *options = state->options;
-    int64_t first = tleg_trainer_get_steps(state->trainer) - epoch * state->steps_an_epoch;
     const struct feed_plan plan = {.part = &state->learned,
                                    .config = &state->source.config,
                                    .augment = state->recipe.shaped ? &state->recipe.augment : NULL,
@@ -133,12 +135,12 @@ static struct feed *start_feed(struct state *state, int32_t epoch) {
                                    .logits = state->logits,
                                    .shuffle = true,
                                    .repeats = state->recipe.repeats,
-                                   .seed = options->seed,
-                                   .epoch = epoch,
+                                   .seed = state->recipe.seed,
+                                   .epoch = state->recipe.views ? epoch % state->recipe.views : epoch,
                                    .batch = (size_t)options->batch,
                                    .rank = state->ranks.rank,
                                    .ranks = state->ranks.count,
-                                   .first = first * options->accumulate,
+                                   .first = first,
                                    .end = state->steps_an_epoch * options->accumulate,
                                    .loaders = options->loaders};
     return feed_start(state->call, &plan);
@@ -146,8 +148,9 @@ static struct feed *start_feed(struct state *state, int32_t epoch) {
 
 static int learn_epoch(struct state *state, int32_t epoch) {
     int64_t end = (epoch + 1) * state->steps_an_epoch;
+    int64_t first = tleg_trainer_get_steps(state->trainer) - epoch * state->steps_an_epoch;
     int code = EXIT_DONE;
-    struct feed *feed = start_feed(state, epoch);
+    struct feed *feed = training_start_feed(state, epoch, first * state->options->accumulate);
     if (!feed)
         return EXIT_FAILED;
     while (code == EXIT_DONE && tleg_trainer_get_steps(state->trainer) < (end < state->total ? end : state->total))
@@ -302,10 +305,9 @@ static int name_checkpoint(struct state *state) {
     return EXIT_DONE;
 }
 
-static int train(struct state *state, training_begin *begin, const void *verb) {
-    int code = name_checkpoint(state);
-    if (code == EXIT_DONE)
-        code = training_open_data(state);
+/* All that is settled before anybody learns: the data, what is learned, and who teaches. */
+static int prepare(struct state *state, training_begin *begin, const void *verb) {
+    int code = training_open_data(state);
     if (code == EXIT_DONE)
         code = begin(state->call, state->context, &state->set, &state->source, verb);
     if (code == EXIT_DONE)
@@ -317,10 +319,18 @@ static int train(struct state *state, training_begin *begin, const void *verb) {
     interrupt_watch();
     if (code == EXIT_DONE)
         code = training_open_teacher(state);
+    return code;
+}
+
+static int train(struct state *state) {
+    int code = name_checkpoint(state);
     if (code == EXIT_DONE)
         code = make_trainer(state);
     if (code == EXIT_DONE)
         code = training_find_checkpoint(state);
+    if (code == EXIT_DONE && state->options->record)
+        code = training_begin_recording(state, state->options->record,
+                                        tleg_trainer_get_steps(state->trainer) * state->options->accumulate);
     if (code == EXIT_DONE)
         code = training_say_start(state);
     return code == EXIT_DONE ? learn(state) : code;
@@ -341,8 +351,8 @@ static void clear(struct state *state) {
     tleg_context_free(state->context);
 }
 
-int training_run(const struct invocation *call, const struct training_options *options, const struct training_target *target,
-                 training_begin *begin, const void *verb) {
+static int run(const struct invocation *call, const struct training_options *options, const struct training_target *target,
+               training_begin *begin, const void *verb, int (*work)(struct state *)) {
     struct state *state = calloc(1, sizeof *state);
     if (!state)
         return tool_fail_memory(call);
@@ -351,10 +361,23 @@ int training_run(const struct invocation *call, const struct training_options *o
     state->target = target;
     int code = ranks_start(call, &state->ranks);
     state->context = code == EXIT_DONE ? tool_context(call) : NULL;
-    code = state->context ? train(state, begin, verb) : EXIT_FAILED;
+    code = state->context ? prepare(state, begin, verb) : EXIT_FAILED;
+    if (code == EXIT_DONE)
+        code = work(state);
     struct ranks ranks = state->ranks;
     clear(state);
     free(state);
     ranks_end(&ranks, code != EXIT_DONE && code != EXIT_INTERRUPTED, code);
     return code;
+}
+
+int training_run(const struct invocation *call, const struct training_options *options, const struct training_target *target,
+                 training_begin *begin, const void *verb) {
+    return run(call, options, target, begin, verb, train);
+}
+
+int training_record(const struct invocation *call, const struct training_options *options, training_begin *begin,
+                    const void *verb) {
+    const struct training_target target = {0};
+    return run(call, options, &target, begin, verb, training_record_all);
 }

@@ -7,21 +7,9 @@ tleg=$1 kills=${2:-20}
 . "$(dirname "$0")/checks.sh"
 
 # ---- data ----
-# record LABEL NUMBER: a CIFAR-10 record, a label byte and 3072 pixels that say the label, noisily.
-record() {
-    awk -v label="$1" -v seed="$2" 'BEGIN {
-        print label
-        x = seed * 7919 + 17
-        for (i = 0; i < 3072; i++) {
-            x = (x * 75 + 74) % 65537
-            v = 60 + label * 70 * (int(i / 1024) == label) + x % 60
-            print (v > 255 ? 255 : v)
-        }
-    }' | bytes
-}
 mkdir cifar
-for i in $(seq 0 35); do record $((i % 3)) "$i"; done >cifar/data_batch_1.bin
-for i in $(seq 36 41); do record $((i % 3)) "$i"; done >cifar/test_batch.bin
+for i in $(seq 0 35); do cifar $((i % 3)) "$i"; done >cifar/data_batch_1.bin
+for i in $(seq 36 41); do cifar $((i % 3)) "$i"; done >cifar/test_batch.bin
 printf 'red\ngreen\nblue\n' >cifar/batches.meta.txt
 shape="--dim 16 --heads 2 --image 32 --patch 8"
 small="distill --data cifar --val cifar $shape --depths 2-3 --batch 10 --lr 0.05 --warmup 1 --ema 0.9 --checkpoint-every 1"

@@ -1,0 +1,148 @@
+#!/bin/sh
+# Recorded teachers: learning from a recording gives the bits of the run that made it, whatever the augmentation, after kills too; and
+# what a recording is refused for.
+# usage: record.sh TLEG [KILLS]       prints what fails; exit 1 if anything did
+tleg=$1 kills=${2:-6}
+[ -x "$tleg" ] || { echo "usage: record.sh TLEG [KILLS]" >&2; exit 2; }
+. "$(dirname "$0")/checks.sh"
+
+mkdir cifar
+for i in $(seq 0 35); do cifar $((i % 3)) "$i"; done >cifar/data_batch_1.bin
+printf 'red\ngreen\nblue\n' >cifar/batches.meta.txt
+try 0 new --dim 16 --heads 2 --image 32 --patch 8 --classes 3 -o start.st
+try 0 expand start.st --depth 3 -o teacher.st
+data="--data cifar --val-every 6 --batch 10"
+small="distill $data --dim 16 --heads 2 --image 32 --patch 8 --depths 2-3 --lr 0.05 --warmup 1"
+
+# ---- the same bits, under every augmentation ----
+for words in "--augment deit" "--augment light" "--augment none --flip 0.5" "--augment light --mixup 0.8" \
+    "--augment none --cutmix 1 --repeats 2" "--augment deit --cutmix 0 --alpha 0.5"; do
+    rm -f rec
+    try 0 $small $words --epochs 3 --teacher teacher.st --record rec -o first.st
+    must test -s rec -a ! -e rec.part
+    try 0 $small $words --epochs 3 --recorded rec -o then.st
+    same first.st then.st
+    try 0 $small $words --epochs 3 --recorded rec --loaders 2 --threads 2 -o then.st
+    same first.st then.st
+    try 0 record $data ${words% --alpha*} --epochs 3 --from start.st --teacher teacher.st --loaders 2 -o alone
+    same rec alone
+    rm -f alone
+done
+rm rec
+
+# ---- one recording, many runs ----
+try 0 record $data --epochs 4 --image 32 --teacher teacher.st -o rec
+says out "rec: 4 epochs of 30 images, logits of 3 classes"
+try 0 $small --epochs 4 --seed 7 --data-seed 0 --teacher teacher.st --record other -o seven.st
+same rec other
+try 0 $small --epochs 4 --seed 7 --data-seed 0 --recorded rec -o then.st
+same seven.st then.st
+try 0 new --dim 8 --heads 1 --image 32 --patch 16 --classes 3 -o wide.st
+try 0 distill $data --from wide.st --depth 2 --epochs 4 --recorded rec -o wide.st
+try 0 tune start.st $data --depth 2 --epochs 4 --recorded rec -o tuned.st
+try 0 $small --epochs 3 --recorded rec -o then.st
+try 0 $small --epochs 3 --accumulate 2 --recorded rec -o then.st
+
+# ---- epochs that come again ----
+rm -f other
+try 0 $small --epochs 9 --views 4 --teacher teacher.st --record other -o first.st
+same rec other
+says out "each picture 3 times, 4 epochs of them, repeated"
+try 0 $small --epochs 9 --views 4 --recorded rec -o then.st
+same first.st then.st
+try 0 $small --epochs 9 --views 4 --recorded rec --limit-steps 14 -o then.st
+try 0 $small --epochs 9 --views 4 --recorded rec --resume -o then.st
+same first.st then.st
+try 1 $small --epochs 9 --recorded rec -o x.st
+says err "rec: holds 4 epochs of pictures; here are 9: --views 4 repeats those that there are"
+try 1 $small --epochs 9 --views 5 --recorded rec -o x.st
+says err "rec: recorded with epochs 4; here it is 5"
+
+# ---- stopped and resumed ----
+rm -f other
+try 0 $small --epochs 4 --teacher teacher.st --record other -o whole.st
+same rec other
+rm -f other
+try 0 $small --epochs 4 --teacher teacher.st --record other --limit-steps 5 -o part.st
+must test -s other.part -a ! -e other
+try 1 $small --epochs 4 --teacher teacher.st --record other --checkpoint y.checkpoint -o x.st
+says err "other.part: a recording in progress: --resume continues it"
+try 0 $small --epochs 4 --teacher teacher.st --record other --resume -o part.st
+same rec other
+same whole.st part.st
+try 0 $small --epochs 4 --recorded rec --limit-steps 5 -o part.st
+try 0 $small --epochs 4 --recorded rec --resume -o part.st
+same whole.st part.st
+try 1 $small --epochs 4 --teacher teacher.st --record rec -o x.st
+says err "rec: there is a file already"
+try 1 record $data --epochs 4 --from start.st --teacher teacher.st -o rec
+try 0 record $data --epochs 4 --from start.st --teacher teacher.st --resume -o rec
+rm -f other
+try 0 $small --epochs 4 --teacher teacher.st --record other --limit-steps 5 -o part.st
+mv other.part gone
+try 1 $small --epochs 4 --teacher teacher.st --record other --resume -o part.st
+says err "other: holds 0 batches; the checkpoint stands after 5"
+rm -f other.part
+head -c 500 gone >other.part
+try 1 $small --epochs 4 --teacher teacher.st --record other --resume -o part.st
+says err "batches; the checkpoint stands after 5"
+
+# kill -9 at random instants, of a run and of a recording alone
+long="$small --checkpoint-every 2 --epochs 20 --teacher teacher.st"
+lone="record $data --epochs 20 --from start.st --teacher teacher.st"
+begin=$(date +%s%N)
+rm -f long* && try 0 $long --record long -o long.st
+span=$((($(date +%s%N) - begin) / 1000000))
+for i in $(seq 1 "$kills"); do
+    rm -f killed* lone*
+    wait=$(awk -v s="$span" -v r="$(od -An -N2 -tu2 /dev/urandom)" 'BEGIN { print s / 1000 * r / 65536 }')
+    "$tleg" $long --record killed -o killed.st >out 2>err &
+    pid=$!
+    sleep "$wait"
+    kill -9 $pid 2>/dev/null
+    wait $pid 2>/dev/null
+    try 0 $long --record killed --resume -o killed.st
+    now="kill -9 after $wait s, then --resume"
+    same long.st killed.st
+    same long killed
+    "$tleg" $lone -o lone >out 2>err &
+    pid=$!
+    sleep "$(awk -v w="$wait" 'BEGIN { print w / 4 }')"
+    kill -9 $pid 2>/dev/null
+    wait $pid 2>/dev/null
+    try 0 $lone --resume -o lone
+    now="kill -9 of a recording, then --resume"
+    same long lone
+done
+
+# ---- what is refused ----
+# refused TEXT WORDS...: a run with other words fails with the text, and leaves its last checkpoint as it was.
+refused() {
+    text=$1
+    shift
+    cp part.st.checkpoint former
+    try 1 $small --epochs 4 --recorded rec --resume --checkpoint part.st.checkpoint "$@" -o x.st
+    says err "$text"
+    same part.st.checkpoint former
+    must test ! -e x.st
+}
+refused "rec: recorded with data_seed 0; here it is 1 (--data-seed)" --seed 1
+refused "rec: recorded with cutmix 1.0; here it is 0.5" --cutmix 0.5
+refused "rec: recorded with mixup 0.8; here it is 0.0" --mixup 0
+refused 'rec: recorded with crop "padded"; here it is "none"' --augment none
+refused 'rec: recorded with crop "padded"; here it is "random"' --crop-scale 0.5
+refused "rec: recorded with flip 0.5; here it is 0.25" --flip 0.25
+refused "rec: recorded with rand_augment 9.0; here it is 5.0" --rand-augment 5
+refused "rec: recorded with erase 0.25; here it is 0.0" --erase 0
+refused "rec: recorded with repeats 3; here it is 1" --repeats 1
+refused "rec: recorded with batch 10; here it is 15" --batch 15
+refused "rec: recorded with images 30; here it is 33" --val-every 40 --data cifar
+refused "rec: recorded with image_size 32; here it is 16" --image 16
+refused "rec: recorded with mean [0.485,0.456,0.406]; here it is [0.5,0.5,0.5]" --mean 0.5,0.5,0.5 --std 0.5,0.5,0.5
+refused "rec: recorded with exif false; here it is true" --exif
+
+if [ $failures -gt 0 ]; then
+    echo "$failures of $checks checks of recordings failed"
+    exit 1
+fi
+echo "recordings: $checks checks"

@@ -122,6 +122,7 @@ static tleg_status make_model(tleg_context *context, const tleg_expander *e, int
     if (status != TLEG_OK)
         return status;
     config.c.depth = depth;
+    tleg_config_keep_score(&config, depth);
     config.c.parameters = tleg_expander_parameters(e, depth);
     status = tleg_model_make(context, e->kernels, &config, model);
     if (status == TLEG_OK)

@@ -56,7 +56,8 @@ static void open_options(void) {
 #define STRUCT tleg_save_options
 static void save_options(void) {
     BEGIN("tleg_save_options");
-    M(struct_size), M(flags), M(dtype), M(reserved), M(pairs), M(keys_and_values), M(reserved_pointer);
+    M(struct_size), M(flags), M(dtype), M(reserved), M(pairs), M(keys_and_values), M(reserved_pointer), M(depth_count),
+        M(reserved2), M(depths), M(scores);
     END("tleg_save_options");
 }
 #undef STRUCT
@@ -84,7 +85,16 @@ static void config(void) {
         M(distillation_token), M(registers), M(pool), M(norm);
     M(no_qkv_bias), M(dtype), M(label_count), M(kind), M(channels), M(eps), M(mean), M(std), M(crop), M(ignored_count);
     M(parameters), M(labels), M(schedule), M(ignored), M(reserved);
+    M(depth_count), M(reserved2), M(depths), M(scores);
     END("tleg_config");
+}
+#undef STRUCT
+
+#define STRUCT tleg_scores
+static void scores(void) {
+    BEGIN("tleg_scores");
+    M(struct_size), M(count), M(images), M(depths), M(scores), M(on), M(reserved);
+    END("tleg_scores");
 }
 #undef STRUCT
 
@@ -212,6 +222,7 @@ int main(void) {
     save_options();
     tensor_info();
     config();
+    scores();
     expander_options();
     cost();
     budget();

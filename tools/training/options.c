@@ -1,6 +1,7 @@
 /* The options of a training: their help, what goes together, and the recipe that follows from them. */
 #include "private.h"
 
+#include "source/depths.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,8 @@ static const char help_data[] =
 static const char help_validation[] =
     "  --val DIR           other data to validate with after each epoch (of binary files: those named test* or t10k*)\n"
     "  --val-every N       instead: every N-th image of each class's sorted list, from the first on\n"
-    "  --val-depths A,B..  depths at which a learngene is validated (the fixed one; or both ends and the middle)\n";
+    "  --val-depths LIST   depths at which a learngene is validated, as 3,6,12 or 2-12 (the fixed one; or both ends and\n"
+    "                      the middle); their scores are kept in -o\n";
 static const char help_loading[] =
     "  --cache BYTES       decoded pictures to hold in memory (1G); others are decoded each time\n"
     "  --loaders N         threads that decode and augment ahead (1); results do not depend on it\n"
@@ -72,7 +74,9 @@ static const char help_run[] =
     "  --log-every N       steps in an interval (50)\n"
     "  --checkpoint FILE   written after each epoch, every --checkpoint-every N steps, and on Ctrl-C or SIGTERM (exit code\n"
     "                      130) (-o's name with .checkpoint appended)\n"
-    "  --resume            continue from the checkpoint, bit for bit as if never stopped; start if there is none\n"
+    "  --resume            continue from the checkpoint, bit for bit as if never stopped; start if there is none. More\n"
+    "                      --epochs than before make the run longer: a cosine is that of the new length from here on, a\n"
+    "                      constant rate (--decay-epochs, which may change too) goes on as if never stopped\n"
     "  --limit-steps N     stop after N steps, as if that were the end\n"
     "  -o FILE             the file to write, after each epoch and at the end\n";
 static const char help_left_out[] =
@@ -89,42 +93,6 @@ const char *const training_help[] = {help_data,  help_validation, help_loading, 
                                      help_steps, help_pictures,   help_run,     NULL};
 const char *const recording_help[] = {help_data,     help_left_out,      help_loading, help_teacher,
                                       help_pictures, help_recording_run, NULL};
-
-/* ---- depths ---- */
-
-static bool read_depth(const char **text, int32_t *depth) {
-    char *end;
-    if (**text < '1' || **text > '9')
-        return false;
-    long value = strtol(*text, &end, 10);
-    if (value > 1024)
-        return false;
-    *text = end;
-    *depth = (int32_t)value;
-    return true;
-}
-
-bool training_read_depths(const char *text, int32_t *least, int32_t *most) {
-    if (!read_depth(&text, least))
-        return false;
-    *most = *least;
-    if (*text == '-') {
-        text++;
-        if (!read_depth(&text, most))
-            return false;
-    }
-    return !*text && *least <= *most;
-}
-
-bool training_list_depths(const char *text, int32_t depths[TRAINING_DEPTHS], int32_t *count) {
-    for (*count = 0; *count < TRAINING_DEPTHS; text++) {
-        if (!read_depth(&text, &depths[(*count)++]))
-            return false;
-        if (*text != ',')
-            return !*text;
-    }
-    return false;
-}
 
 /* ---- what goes together ---- */
 
@@ -195,8 +163,8 @@ bool training_settle(const struct invocation *call, const struct training_option
         *code = tool_misuse(call, "needs --data, --epochs and -o");
         return false;
     }
-    if (options->val_depths && !training_list_depths(options->val_depths, depths, &count)) {
-        *code = tool_misuse(call, "--val-depths takes up to %d depths from 1 to 1024, such as 3,6,12; found \"%s\"",
+    if (options->val_depths && !depths_list(options->val_depths, depths, TRAINING_DEPTHS, &count)) {
+        *code = tool_misuse(call, "--val-depths takes up to %d depths from 1 to 1024, such as 3,6,12 or 2-12; found \"%s\"",
                             TRAINING_DEPTHS, options->val_depths);
         return false;
     }
@@ -234,7 +202,7 @@ void training_recipe(const struct training_options *options, const tleg_config *
                 .smoothing = smoothing},
         .smoothing = smoothing,
         .alpha = given(options->alpha, training_has_teacher(options) ? 1 : 0),
-        .views = options->views,
+        .views = options->views < options->epochs ? options->views : 0,
         .seed = options->seed,
     };
     if (options->data_seed)

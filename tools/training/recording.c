@@ -262,13 +262,26 @@ static bool open_file(struct recording *recording, int flags, char error[RECORDI
     return recording->file >= 0 || fail(recording, error, "%s", strerror(errno));
 }
 
+/* Opens a file to write to, which nobody else does. */
+static bool open_part(struct recording *recording, int flags, char error[RECORDING_ERROR]) {
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (!open_file(recording, O_RDWR | flags, error))
+        return false;
+    if (fcntl(recording->file, F_SETLK, &whole) == 0 ||
+        (errno != EACCES && errno != EAGAIN)) /* not every file system has locks */
+        return true;
+    return fail(recording, error, "another process is writing it");
+}
+
 struct recording *recording_create(const char *path, const json_t *settings, char error[RECORDING_ERROR]) {
     struct recording *recording = make(path, true, error);
     if (!recording)
         return NULL;
     recording->settings = json_deep_copy(settings);
     bool whole = recording->settings || fail(recording, error, "out of memory");
-    whole = whole && take_sizes(recording, error) && open_file(recording, O_RDWR | O_CREAT | O_TRUNC, error);
+    whole = whole && take_sizes(recording, error) && open_part(recording, O_CREAT, error);
+    if (whole && ftruncate(recording->file, 0) != 0)
+        whole = fail(recording, error, "%s", strerror(errno));
     return keep_if(recording, whole && write_settings(recording, error));
 }
 
@@ -276,7 +289,7 @@ struct recording *recording_continue(const char *path, char error[RECORDING_ERRO
     struct recording *recording = make(path, true, error);
     if (!recording)
         return NULL;
-    bool whole = open_file(recording, O_RDWR, error) && read_settings(recording, error) && take_sizes(recording, error);
+    bool whole = open_part(recording, 0, error) && read_settings(recording, error) && take_sizes(recording, error);
     if (whole)
         find_done(recording, error);
     return keep_if(recording, whole);

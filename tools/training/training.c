@@ -4,6 +4,7 @@
 #include "base/context.h"
 #include "base/interrupt.h"
 #include "base/measure.h"
+#include "source/depths.h"
 #include <inttypes.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -210,11 +211,21 @@ static int learn_epochs(struct state *state) {
     return code;
 }
 
+/* What is written is validated, also where the last step ends no epoch, or a resumed run has nothing left to learn. */
+static int judge_end(struct state *state, int64_t step) {
+    if (state->scored == step)
+        return EXIT_DONE;
+    const int code = training_judge(state);
+    return code == EXIT_INTERRUPTED ? stop(state) : code;
+}
+
 static int learn(struct state *state) {
     start_progress(state);
     int code = is_stopped(state) ? stop(state) : learn_epochs(state);
     progress_clear(&state->progress);
     int64_t step = tleg_trainer_get_steps(state->trainer);
+    if (code == EXIT_DONE)
+        code = judge_end(state, step);
     if (code == EXIT_DONE)
         code = training_write(state);
     if (code == EXIT_DONE && state->saved < step)
@@ -268,7 +279,7 @@ static void settle_depths(struct state *state) {
     if (state->source.model) {
         state->depths[state->depth_count++] = state->source.config.depth;
     } else if (state->options->val_depths) {
-        training_list_depths(state->options->val_depths, state->depths, &state->depth_count);
+        depths_list(state->options->val_depths, state->depths, TRAINING_DEPTHS, &state->depth_count);
     } else {
         int32_t all[] = {least, (least + most) / 2, most};
         for (int i = 0; i < 3; i++)
@@ -286,7 +297,7 @@ static int settle(struct state *state) {
     state->total = state->steps_an_epoch * options->epochs;
     if (options->limit_steps && options->limit_steps < state->total)
         state->total = options->limit_steps;
-    state->saved = -1;
+    state->saved = state->scored = -1;
     if (state->recipe.alpha < 1 || training_has_teacher(options))
         return training_settle_rate(state);
     return tool_misuse(state->call, "--alpha 1 leaves out the labels, and there is no teacher");
@@ -307,7 +318,9 @@ static int name_checkpoint(struct state *state) {
 
 /* All that is settled before anybody learns: the data, what is learned, and who teaches. */
 static int prepare(struct state *state, training_begin *begin, const void *verb) {
-    int code = training_open_data(state);
+    int code = training_find_plan(state);
+    if (code == EXIT_DONE)
+        code = training_open_data(state);
     if (code == EXIT_DONE)
         code = begin(state->call, state->context, &state->set, &state->source, verb);
     if (code == EXIT_DONE)
@@ -323,9 +336,7 @@ static int prepare(struct state *state, training_begin *begin, const void *verb)
 }
 
 static int train(struct state *state) {
-    int code = name_checkpoint(state);
-    if (code == EXIT_DONE)
-        code = make_trainer(state);
+    int code = make_trainer(state);
     if (code == EXIT_DONE)
         code = training_find_checkpoint(state);
     if (code == EXIT_DONE && state->options->record)
@@ -333,7 +344,11 @@ static int train(struct state *state) {
                                         tleg_trainer_get_steps(state->trainer) * state->options->accumulate);
     if (code == EXIT_DONE)
         code = training_say_start(state);
-    return code == EXIT_DONE ? learn(state) : code;
+    if (code == EXIT_DONE)
+        code = learn(state);
+    if (code == EXIT_DONE)
+        training_end_recording(state);
+    return code;
 }
 
 static void clear(struct state *state) {
@@ -352,7 +367,7 @@ static void clear(struct state *state) {
 }
 
 static int run(const struct invocation *call, const struct training_options *options, const struct training_target *target,
-               training_begin *begin, const void *verb, int (*work)(struct state *)) {
+               training_begin *begin, const void *verb, bool learns) {
     struct state *state = calloc(1, sizeof *state);
     if (!state)
         return tool_fail_memory(call);
@@ -361,9 +376,11 @@ static int run(const struct invocation *call, const struct training_options *opt
     state->target = target;
     int code = ranks_start(call, &state->ranks);
     state->context = code == EXIT_DONE ? tool_context(call) : NULL;
-    code = state->context ? prepare(state, begin, verb) : EXIT_FAILED;
+    code = !state->context ? EXIT_FAILED : learns ? name_checkpoint(state) : EXIT_DONE;
     if (code == EXIT_DONE)
-        code = work(state);
+        code = prepare(state, begin, verb);
+    if (code == EXIT_DONE)
+        code = learns ? train(state) : training_record_all(state);
     struct ranks ranks = state->ranks;
     clear(state);
     free(state);
@@ -373,11 +390,11 @@ static int run(const struct invocation *call, const struct training_options *opt
 
 int training_run(const struct invocation *call, const struct training_options *options, const struct training_target *target,
                  training_begin *begin, const void *verb) {
-    return run(call, options, target, begin, verb, train);
+    return run(call, options, target, begin, verb, true);
 }
 
 int training_record(const struct invocation *call, const struct training_options *options, training_begin *begin,
                     const void *verb) {
     const struct training_target target = {0};
-    return run(call, options, &target, begin, verb, training_record_all);
+    return run(call, options, &target, begin, verb, false);
 }

@@ -100,7 +100,4 @@ int training_run(const struct invocation *call, const struct training_options *o
 int training_record(const struct invocation *call, const struct training_options *options, training_begin *begin,
                     const void *verb);
 
-/* A depth "6", or a range "3-8". */
-bool training_read_depths(const char *text, int32_t *least, int32_t *most);
-
 #endif

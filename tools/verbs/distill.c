@@ -1,5 +1,6 @@
 /* tleg distill: learn a gene. */
 #include "source/arch.h"
+#include "source/depths.h"
 #include "training/retarget.h"
 #include "training/training.h"
 
@@ -58,7 +59,7 @@ static int settle_depths(const struct invocation *call, struct options *options)
     target->depth_mode = TLEG_DEPTH_FIXED;
     if (!options->depths)
         return EXIT_DONE;
-    if (!training_read_depths(options->depths, &target->depth_least, &target->depth_most))
+    if (!depths_range(options->depths, &target->depth_least, &target->depth_most))
         return tool_misuse(call, "--depths takes a range within 1 to 1024, such as 3-8; found \"%s\"", options->depths);
     target->depth_mode = options->sandwich ? TLEG_DEPTH_SANDWICH : TLEG_DEPTH_RANDOM;
     return EXIT_DONE;

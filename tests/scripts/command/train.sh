@@ -84,6 +84,33 @@ for words in "--seed 5:seed" "--batch 12:batch" "--lr 0.1:peak_learning_rate" "-
 done
 try 1 distill --data cifar $shape --depths 2-4 --batch 10 --epochs 6 --resume --checkpoint part.st.checkpoint -o x.st
 
+# ---- more epochs than before ----
+constant="distill --data cifar --val cifar $shape --depths 2-3 --batch 10 --lr 0.05 --warmup-steps 2 --ema 0.9 --log-every 3"
+try 0 $constant --decay-epochs 1 --epochs 5 --log whole.json -o straight.st
+try 0 $constant --decay-epochs 0 --epochs 2 --log longer.json -o longer.st
+try 0 $constant --decay-epochs 0 --epochs 4 --resume --log longer.json -o longer.st
+says err "a run of 2 epochs goes on to 4; its rate has not fallen, so that it is as if never stopped"
+try 0 $constant --decay-epochs 0 --epochs 4 -o four.st
+same four.st longer.st
+try 0 $constant --decay-epochs 1 --epochs 5 --resume --log longer.json -o longer.st
+same straight.st longer.st
+must test "$(rates longer.json)" = "$(rates whole.json)"
+try 0 $constant --decay-epochs 1 --epochs 6 --resume -o longer.st # from the end of a fall
+says err "a run of 5 epochs goes on to 6; from here on the rate is that of 6 epochs"
+try 0 $constant --decay-epochs 3 --epochs 6 --limit-steps 9 -o shorter.st # three epochs of six, and then an end at once
+try 1 $constant --decay-epochs 2 --epochs 4 --resume -o shorter.st
+says err "shorter.st.checkpoint: holds 3 epochs: --epochs 4 leaves too few for --decay-epochs 2"
+try 0 $constant --decay-epochs 1 --epochs 4 --resume -o shorter.st
+says err "a run of 6 epochs goes on to 4"
+try 0 $small --epochs 3 --warmup 1 -o longer.st --checkpoint cosine.checkpoint
+try 1 $small --epochs 2 --resume -o longer.st --checkpoint cosine.checkpoint
+says err "cosine.checkpoint: a run of 3 epochs: --resume takes as many or more, found --epochs 2"
+try 1 $small --epochs 6 --resume --decay-epochs 1 -o longer.st --checkpoint cosine.checkpoint
+says err 'schedule is "cosine to 1.0000000000000001e-05, by epoch" there, "constant to'
+try 0 $small --epochs 6 --resume -o longer.st --checkpoint cosine.checkpoint
+says err "goes on to 6; from here on the rate is that of 6 epochs, 0.000734922 after 0.000734922"
+says out "step 18/18"
+
 # A longer run, so that signals find it at work.
 long="$small --epochs 30 --log-every 15"
 begin=$(date +%s%N)
@@ -266,6 +293,31 @@ done
 folders="distill --data tree $shape --depth 2 --batch 4 --epochs 1"
 try 0 $folders --val-every 3 -o tree.st
 says out "8 images of 2 classes to learn from, 4 to validate with"
+# What was learned and what it scored is in the file, also where training stops within an epoch, or is resumed at its end.
+try 0 info tree.st
+says out "learned at    2"
+says out "scores        top-1 on validation, 4 images"
+says out "depth 2 "
+try 0 distill --data tree $shape --depths 2-5 --val-every 3 --val-depths 4,1-3 --batch 4 --epochs 2 -o range.st
+try 0 info --json range.st
+says out '"depths":[2,3,4,5],"scores":{"on":"validation","images":4,"depths":[1,2,3,4],"scores":['
+cp range.st whole.range
+try 0 distill --data tree $shape --depths 2-5 --val-every 3 --val-depths 4,1-3 --batch 4 --epochs 2 --resume -o range.st
+same range.st whole.range
+try 0 distill --data tree --from range.st --depth 3 --val-every 3 --batch 4 --epochs 1 --limit-steps 1 -o again.st
+try 0 info --json again.st
+says out '"depths":[3],"scores":{"on":"validation","images":4,"depths":[3]'
+try 0 distill --data tree --from range.st --depth 3 --batch 4 --epochs 1 -o again.st
+try 0 info --json again.st
+says out '"depths":[3],"scores":null'
+try 0 expand range.st --depth 4 -o four.st
+try 0 info --json four.st
+says out '"depths":[2,3,4,5],"scores":{"on":"validation","images":4,"depths":[4]'
+try 0 tune four.st --data tree --val-every 3 --batch 4 --epochs 1 -o tuned.st
+try 0 info --json tuned.st
+says out '"depths":[4],"scores":{"on":"validation","images":4,"depths":[4]'
+try 2 distill --data tree $shape --depth 2 --val-every 3 --val-depths 5-3 --epochs 1 -o x.st
+says err "such as 3,6,12 or 2-12"
 try 0 $folders --cache 1 --loaders 2 -o uncached.st
 try 0 $folders -o cached.st
 same cached.st uncached.st

@@ -68,7 +68,8 @@ struct state {
     struct teacher teacher;
     float *logits;                                /* (set.count, classes): stored ones */
     int32_t depths[TRAINING_DEPTHS], depth_count; /* of the validation */
-    const char *checkpoint;
+    int32_t planned;               /* epochs of the run as it began, which the defaults follow; --resume may make it longer */
+    const char *checkpoint;        /* NULL where nothing is learned */
     char *own_checkpoint;          /* where the call gives none */
     int64_t steps_an_epoch, total; /* steps */
     int32_t validated;             /* epochs */
@@ -95,8 +96,11 @@ int training_fail_picture(struct state *state, const struct feed_unit *unit);
 /* ---- the learning rate (rate.c) ---- */
 int training_settle_rate(struct state *state); /* once the steps of an epoch are known */
 int training_find_rate(const struct state *state, int64_t step, double *rate);
-void training_describe_warmup(const struct state *state, char text[RATE_TEXT]); /* "5 epochs", "500 steps" */
-void training_describe_curve(const struct state *state, char text[RATE_TEXT]);  /* what follows it */
+void training_describe_warmup(const struct state *state, char text[RATE_TEXT]);   /* "5 epochs", "500 steps" */
+void training_describe_curve(const struct state *state, char text[RATE_TEXT]);    /* what follows it */
+void training_describe_schedule(const struct state *state, char text[RATE_TEXT]); /* what no --resume may change */
+/* Whether a run that was to take so many epochs, and has done so many steps, may go on by the rate that is asked for now. */
+int training_change_length(const struct state *state, int32_t epochs, int32_t decay, int64_t steps);
 
 /* ---- data (data.c): exit codes ---- */
 int training_open_data(struct state *state);
@@ -122,6 +126,7 @@ int training_keep_recording(struct state *state);       /* on the disk, before a
 int training_record_all(struct state *state);           /* without learning */
 
 /* ---- checkpoints (state.c) ---- */
+int training_find_plan(struct state *state);       /* what the defaults follow when a run is resumed */
 int training_find_checkpoint(struct state *state); /* resumes, or makes sure that none is lost */
 int training_save(struct state *state);
 

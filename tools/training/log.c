@@ -47,7 +47,7 @@ static void print_start(const struct state *state, const char *recipe, uint64_t 
     const struct training_options *options = state->options;
     int64_t step = (int64_t)options->batch * options->accumulate;
     char held[24], memory[24], warmup[RATE_TEXT], curve[RATE_TEXT], teacher[TEACHER_ERROR];
-    training_name_teacher(state, teacher);
+    training_describe_teacher(state, teacher);
     training_describe_warmup(state, warmup);
     training_describe_curve(state, curve);
     printf("data: %s: %zu images of %d classes to learn from, %zu to validate with; %s of pixels held in memory\n",
@@ -79,7 +79,7 @@ int training_say_start(struct state *state) {
     if (!training_first(state))
         return EXIT_DONE;
     training_describe(&state->recipe, recipe);
-    training_name_teacher(state, teacher);
+    training_describe_teacher(state, teacher);
     training_describe_curve(state, curve);
     if (!state->call->json)
         print_start(state, recipe, bytes);
@@ -90,7 +90,8 @@ int training_say_start(struct state *state) {
     report_integer(&report, "val_images", (int64_t)state->judged.count);
     report_integer(&report, "classes", state->set.class_count);
     report_text(&report, "pictures", recipe);
-    report_text(&report, "teacher", *teacher ? teacher : NULL);
+    if (*teacher)
+        report_text(&report, "taught_by", teacher);
     report_integer(&report, "epochs", options->epochs);
     report_integer(&report, "steps_per_epoch", state->steps_an_epoch);
     report_integer(&report, "images_per_step", (int64_t)options->batch * options->accumulate);

@@ -91,19 +91,21 @@ const char *training_teacher_kind(const struct training_options *options) {
                                                 : "none";
 }
 
-void training_name_teacher(const struct state *state, char text[TEACHER_ERROR]) {
-    const struct training_options *options = state->options;
-    const char *name = state->teacher.command ? teacher_command_name(state->teacher.command) : "";
-    const char *source = options->recorded          ? options->recorded
-                         : options->teacher         ? options->teacher
-                         : options->teacher_command ? options->teacher_command
-                         : options->teacher_logits  ? options->teacher_logits
-                                                    : "";
-    int length = snprintf(text, TEACHER_ERROR, "%.400s", source);
-    if (options->teacher_depth)
-        snprintf(text + length, TEACHER_ERROR - (size_t)length, " at depth %d", (int)options->teacher_depth);
-    if (*name)
-        snprintf(text + length, TEACHER_ERROR - (size_t)length, ": %s", name);
+const char *training_teacher_name(const struct training_options *options) {
+    return options->teacher           ? options->teacher
+           : options->teacher_command ? options->teacher_command
+           : options->recorded        ? options->recorded
+                                      : options->teacher_logits;
+}
+
+void training_describe_teacher(const struct state *state, char text[TEACHER_ERROR]) {
+    const char *call = training_teacher_name(state->options);
+    const char *own = state->teacher.command ? teacher_command_name(state->teacher.command) : "";
+    int length = snprintf(text, TEACHER_ERROR, "%.400s", call ? call : "");
+    if (state->options->teacher_depth)
+        length += snprintf(text + length, TEACHER_ERROR - (size_t)length, " at depth %d", (int)state->options->teacher_depth);
+    if (*own)
+        snprintf(text + length, TEACHER_ERROR - (size_t)length, ": %s", own);
 }
 
 int training_open_teacher(struct state *state) {

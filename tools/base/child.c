@@ -225,19 +225,35 @@ void child_describe(const struct child *child, char text[CHILD_TEXT]) {
         snprintf(text, CHILD_TEXT, "exit status %d", child->status);
 }
 
+/* Whether all that the child started has ended too, within so many seconds. */
+static bool wait_for_group(pid_t group, double seconds) {
+    double deadline = measure_seconds() + seconds;
+    while (kill(-group, 0) == 0) {
+        if (measure_seconds() >= deadline)
+            return false;
+        pause_for(0.005);
+    }
+    return true;
+}
+
 bool child_end(struct child *child, double grace) {
-    if (!child->pid)
+    pid_t pid = child->pid;
+    if (!pid)
         return true;
     close(child->in);
     close(child->out);
     bool ended = child_wait(child, grace);
-    kill(-child->pid, SIGTERM); /* also to what it may have left running */
-    if (!ended && !child_wait(child, mercy)) {
-        kill(-child->pid, SIGKILL);
+    kill(-pid, SIGTERM);
+    if (!child_wait(child, mercy)) {
+        kill(-pid, SIGKILL);
         child_wait(child, mercy);
     }
     if (child->ended)
-        waitpid(child->pid, NULL, 0);
+        waitpid(pid, NULL, 0);
+    if (!wait_for_group(pid, mercy)) { /* the shell may have ended before what it ran */
+        kill(-pid, SIGKILL);
+        wait_for_group(pid, mercy);
+    }
     child->pid = 0;
     return ended;
 }

@@ -74,7 +74,9 @@ static const char help_run[] =
     "  --log-every N       steps in an interval (50)\n"
     "  --checkpoint FILE   written after each epoch, every --checkpoint-every N steps, and on Ctrl-C or SIGTERM (exit code\n"
     "                      130) (-o's name with .checkpoint appended)\n"
-    "  --resume            continue from the checkpoint, bit for bit as if never stopped; start if there is none\n"
+    "  --resume            continue from the checkpoint, bit for bit as if never stopped; start if there is none. More\n"
+    "                      --epochs than before make the run longer: a cosine is that of the new length from here on, a\n"
+    "                      constant rate (--decay-epochs, which may change too) goes on as if never stopped\n"
     "  --limit-steps N     stop after N steps, as if that were the end\n"
     "  -o FILE             the file to write, after each epoch and at the end\n";
 static const char help_left_out[] =
@@ -200,7 +202,7 @@ void training_recipe(const struct training_options *options, const tleg_config *
                 .smoothing = smoothing},
         .smoothing = smoothing,
         .alpha = given(options->alpha, training_has_teacher(options) ? 1 : 0),
-        .views = options->views,
+        .views = options->views < options->epochs ? options->views : 0,
         .seed = options->seed,
     };
     if (options->data_seed)

@@ -68,12 +68,13 @@ struct state {
     struct teacher teacher;
     float *logits;                                /* (set.count, classes): stored ones */
     int32_t depths[TRAINING_DEPTHS], depth_count; /* of the validation */
-    const char *checkpoint;
+    int32_t planned;               /* epochs of the run as it began, which the defaults follow; --resume may make it longer */
+    const char *checkpoint;        /* NULL where nothing is learned */
     char *own_checkpoint;          /* where the call gives none */
     int64_t steps_an_epoch, total; /* steps */
     int32_t validated;             /* epochs */
     int64_t saved;                 /* the step that the checkpoint holds; -1: none yet */
-    int64_t resumed;               /* the step that this run began with */
+    int64_t resumed;               /* the step (of a recording, the batch) that this run began with */
     uint64_t memory;               /* bytes of the trainer */
     tleg_train_rate rate;          /* the schedule */
     struct progress progress;
@@ -95,8 +96,11 @@ int training_fail_picture(struct state *state, const struct feed_unit *unit);
 /* ---- the learning rate (rate.c) ---- */
 int training_settle_rate(struct state *state); /* once the steps of an epoch are known */
 int training_find_rate(const struct state *state, int64_t step, double *rate);
-void training_describe_warmup(const struct state *state, char text[RATE_TEXT]); /* "5 epochs", "500 steps" */
-void training_describe_curve(const struct state *state, char text[RATE_TEXT]);  /* what follows it */
+void training_describe_warmup(const struct state *state, char text[RATE_TEXT]);   /* "5 epochs", "500 steps" */
+void training_describe_curve(const struct state *state, char text[RATE_TEXT]);    /* what follows it */
+void training_describe_schedule(const struct state *state, char text[RATE_TEXT]); /* what no --resume may change */
+/* Whether a run that was to take so many epochs, and has done so many steps, may go on by the rate that is asked for now. */
+int training_change_length(const struct state *state, int32_t epochs, int32_t decay, int64_t steps);
 
 /* ---- data (data.c): exit codes ---- */
 int training_open_data(struct state *state);
@@ -107,6 +111,7 @@ int training_read_logits(struct state *state);
 int training_open_teacher(struct state *state);
 void training_close_teacher(const struct invocation *call, struct teacher *teacher);
 const char *training_teacher_kind(const struct training_options *options); /* as a checkpoint names it */
+const char *training_teacher_name(const struct training_options *options); /* as the call names it; NULL: there is none */
 /* The teacher's logits (count, classes) for pictures about to be learned from; NULL without a teacher, or where its loss has no
  * weight. False with the reason in state->teacher.error. */
 bool training_ask_teacher(struct state *state, const struct feed_unit *unit, const float **logits);
@@ -116,10 +121,12 @@ int training_open_recorded(struct state *state);                           /* --
 int training_spare_recording(const struct state *state, const char *path); /* refuses to write over one */
 /* Starts the recording, or goes on with it; `batches` of it must be there. */
 int training_begin_recording(struct state *state, const char *path, int64_t batches);
-int training_keep_recording(struct state *state); /* on the disk, before a checkpoint says so */
-int training_record_all(struct state *state);     /* without learning */
+void training_end_recording(const struct state *state); /* says what is still to be recorded */
+int training_keep_recording(struct state *state);       /* on the disk, before a checkpoint says so */
+int training_record_all(struct state *state);           /* without learning */
 
 /* ---- checkpoints (state.c) ---- */
+int training_find_plan(struct state *state);       /* what the defaults follow when a run is resumed */
 int training_find_checkpoint(struct state *state); /* resumes, or makes sure that none is lost */
 int training_save(struct state *state);
 

@@ -1,18 +1,19 @@
 /* The learning rate of a training: what its options mean, said aloud, and the rate of each step. */
 #include "private.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 static bool by_step(const struct training_options *options) {
     return options->warmup_steps >= 0 || options->decay_epochs >= 0;
 }
 
-/* Epochs: those asked for; else the verb's own, and at most half of the run. */
+/* Epochs: those asked for; else the verb's own, and at most half of the run as it was planned. */
 static int32_t warmup_of(const struct state *state) {
     const struct training_options *options = state->options;
     if (options->warmup >= 0 || options->warmup_steps >= 0)
         return options->warmup >= 0 ? options->warmup : 0;
-    return state->target->warmup < options->epochs / 2 ? state->target->warmup : options->epochs / 2;
+    return state->target->warmup < state->planned / 2 ? state->target->warmup : state->planned / 2;
 }
 
 static int check(const struct state *state) {
@@ -48,11 +49,15 @@ int training_settle_rate(struct state *state) {
     return check(state);
 }
 
-int training_find_rate(const struct state *state, int64_t step, double *rate) {
-    int32_t epoch = (int32_t)(step / state->steps_an_epoch);
-    tleg_status status = by_step(state->options) ? tleg_train_rate_of_step(state->context, &state->rate, step, rate)
-                                                 : tleg_train_rate_of_epoch(state->context, &state->rate, epoch, rate);
+static int find(const struct state *state, const tleg_train_rate *rate, int64_t step, double *found) {
+    tleg_status status = by_step(state->options)
+                             ? tleg_train_rate_of_step(state->context, rate, step, found)
+                             : tleg_train_rate_of_epoch(state->context, rate, (int32_t)(step / rate->steps), found);
     return status == TLEG_OK ? EXIT_DONE : tool_fail_context(state->call, state->context);
+}
+
+int training_find_rate(const struct state *state, int64_t step, double *rate) {
+    return find(state, &state->rate, step, rate);
 }
 
 /* The rate at the very end, with the library's default settled. */
@@ -77,4 +82,47 @@ void training_describe_curve(const struct state *state, char text[RATE_TEXT]) {
                  rate->decay == 1 ? "" : "s", end_of(rate));
     else
         snprintf(text, RATE_TEXT, "constant");
+}
+
+void training_describe_schedule(const struct state *state, char text[RATE_TEXT]) {
+    snprintf(text, RATE_TEXT, "%s to %.17g, by %s", state->rate.curve == TLEG_RATE_COSINE ? "cosine" : "constant",
+             end_of(&state->rate), by_step(state->options) ? "step" : "epoch");
+}
+
+/* ---- a resumed run of another length ---- */
+
+static int check_length(const struct state *state, int32_t epochs, int64_t steps) {
+    const tleg_train_rate *now = &state->rate;
+    int64_t done = (steps + now->steps - 1) / now->steps, left = now->epochs - done;
+    if (now->epochs < epochs && now->curve == TLEG_RATE_COSINE)
+        return tool_fail(state->call, "%s: a run of %d epochs: --resume takes as many or more, found --epochs %d",
+                         state->checkpoint, (int)epochs, (int)now->epochs);
+    if (left < 0 || now->decay > left)
+        return tool_fail(state->call, "%s: holds %" PRId64 " epochs: --epochs %d leaves too few for --decay-epochs %d",
+                         state->checkpoint, done, (int)now->epochs, (int)now->decay);
+    return EXIT_DONE;
+}
+
+int training_change_length(const struct state *state, int32_t epochs, int32_t decay, int64_t steps) {
+    tleg_train_rate then = state->rate;
+    double last = 0, next = 0;
+    if (epochs == then.epochs && decay == then.decay)
+        return EXIT_DONE;
+    int code = check_length(state, epochs, steps);
+    then.epochs = epochs;
+    then.decay = decay;
+    if (code == EXIT_DONE)
+        code = find(state, &then, steps > 0 ? steps - 1 : 0, &last);
+    if (code == EXIT_DONE)
+        code = training_find_rate(state, steps, &next);
+    if (code != EXIT_DONE || !training_first(state))
+        return code;
+    if (then.curve == TLEG_RATE_CONSTANT && last == then.peak)
+        tool_note(state->call,
+                  "%s: a run of %d epochs goes on to %d; its rate has not fallen, so that it is as if never stopped",
+                  state->checkpoint, (int)epochs, (int)state->rate.epochs);
+    else
+        tool_note(state->call, "%s: a run of %d epochs goes on to %d; from here on the rate is that of %d epochs, %g after %g",
+                  state->checkpoint, (int)epochs, (int)state->rate.epochs, (int)state->rate.epochs, next, last);
+    return EXIT_DONE;
 }

@@ -6,7 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 /* ---- what decides the pictures ---- */
 
@@ -43,7 +43,14 @@ static void add_pictures(struct report *report, const struct recipe *recipe) {
     report_integer(report, "repeats", recipe->repeats);
 }
 
-/* Everything that the pictures of each epoch, their order and the places of their logits follow from. */
+static void add_teacher(struct report *report, const struct training_options *options) {
+    char text[4096 + 32];
+    snprintf(text, sizeof text, options->teacher_depth ? "%s at depth %d" : "%s", training_teacher_name(options),
+             (int)options->teacher_depth);
+    report_text(report, "teacher", text);
+}
+
+/* Everything that the pictures of each epoch, their order and the places of their logits follow from; and who is asked. */
 static json_t *describe(const struct state *state) {
     const struct training_options *options = state->options;
     const tleg_config *config = &state->source.config;
@@ -63,6 +70,7 @@ static json_t *describe(const struct state *state) {
     report_integer(&report, "batch", options->batch / state->ranks.count);
     report_integer(&report, "places", state->steps_an_epoch * options->accumulate * options->batch);
     report_integer(&report, "epochs", state->recipe.views ? state->recipe.views : options->epochs);
+    add_teacher(&report, options);
     return report_member(&report);
 }
 
@@ -91,26 +99,30 @@ static int refuse_classes(const struct state *state, const char *path, const jso
                      name ? name : "(not a name)", state->set.classes[i]);
 }
 
+/* What else to say of some settings. */
+static const char *advice(const char *key) {
+    return strcmp(key, "data_seed") == 0 ? " (--data-seed)" : strcmp(key, "batch") == 0 ? ", in which pictures are mixed" : "";
+}
+
 static int refuse(const struct state *state, const char *path, const char *key, const json_t *found, const json_t *expected) {
     if (strcmp(key, "classes") == 0)
         return refuse_classes(state, path, found, expected);
     if (strcmp(key, "data") == 0)
-        return tool_fail(state->call, "%s: recorded of other pictures: of those of %s, names, classes or bytes differ", path,
+        return tool_fail(state->call, "%s: recorded of other pictures than those of %s: names, classes or bytes differ", path,
                          state->options->data);
     char *was = found ? report_dump(found) : strdup("(absent)"), *is = report_dump(expected);
-    int code = was && is ? tool_fail(state->call, "%s: recorded with %s %s; here it is %s%s", path, key, was, is,
-                                     strcmp(key, "data_seed") == 0 ? " (--data-seed)" : "")
+    int code = was && is ? tool_fail(state->call, "%s: recorded with %s %s; here it is %s%s", path, key, was, is, advice(key))
                          : tool_fail_memory(state->call);
     free(was);
     free(is);
     return code;
 }
 
-/* Who learns needs as many pictures as it takes; and batches as they were recorded only where pictures are mixed in them. */
-static bool is_enough(const struct state *state, const char *key, const json_t *found, const json_t *expected) {
-    if (strcmp(key, "places") == 0 || strcmp(key, "epochs") == 0)
-        return json_integer_value(found) >= json_integer_value(expected);
-    return strcmp(key, "batch") == 0 && !state->recipe.mixed;
+/* What a run may differ in that learns from a recording: it is checked by how much there is of it, and batches as they were
+ * recorded are needed only where pictures are mixed in them. */
+static bool is_free(const struct state *state, const char *key) {
+    return strcmp(key, "places") == 0 || strcmp(key, "epochs") == 0 || strcmp(key, "teacher") == 0 ||
+           (strcmp(key, "batch") == 0 && !state->recipe.mixed);
 }
 
 static int compare(const struct state *state, const char *path, const json_t *settings, bool exactly) {
@@ -119,7 +131,7 @@ static int compare(const struct state *state, const char *path, const json_t *se
     int code = all ? EXIT_DONE : tool_fail_memory(state->call);
     json_object_foreach(all, key, expected) {
         const json_t *found = json_object_get(settings, key);
-        if (code == EXIT_DONE && !is_same(found, expected) && (exactly || !is_enough(state, key, found, expected)))
+        if (code == EXIT_DONE && (exactly || !is_free(state, key)) && !is_same(found, expected))
             code = refuse(state, path, key, found, expected);
     }
     json_decref(all);
@@ -128,13 +140,26 @@ static int compare(const struct state *state, const char *path, const json_t *se
 
 /* ---- learning from a recording ---- */
 
-static int check_epochs(const struct state *state, const json_t *settings) {
-    json_int_t held = json_integer_value(json_object_get(settings, "epochs"));
-    if (state->recipe.views || held >= state->options->epochs)
-        return EXIT_DONE;
-    return tool_fail(state->call,
-                     "%s: holds %" PRId64 " epochs of pictures; here are %d: --views %" PRId64 " repeats those that there are",
-                     state->options->recorded, (int64_t)held, (int)state->options->epochs, (int64_t)held);
+static int64_t held(const json_t *settings, const char *key) {
+    return (int64_t)json_integer_value(json_object_get(settings, key));
+}
+
+static int check_amount(const struct state *state, const json_t *settings) {
+    const struct training_options *options = state->options;
+    int64_t epochs = held(settings, "epochs"), places = held(settings, "places");
+    int64_t taken = state->steps_an_epoch * options->accumulate * options->batch;
+    if (state->recipe.views > epochs)
+        return tool_fail(state->call, "%s: holds %" PRId64 " epochs of pictures; --views %d asks for more", options->recorded,
+                         epochs, (int)state->recipe.views);
+    if (!state->recipe.views && options->epochs > epochs)
+        return tool_fail(state->call,
+                         "%s: holds %" PRId64 " epochs of pictures; here are %d: --views %" PRId64
+                         " repeats those that there are",
+                         options->recorded, epochs, (int)options->epochs, epochs);
+    if (taken > places)
+        return tool_fail(state->call, "%s: holds %" PRId64 " pictures of each epoch; here %" PRId64 " are taken (--batch %d)",
+                         options->recorded, places, taken, (int)options->batch);
+    return EXIT_DONE;
 }
 
 int training_open_recorded(struct state *state) {
@@ -144,19 +169,21 @@ int training_open_recorded(struct state *state) {
     if (!teacher->recording)
         return tool_fail(state->call, "%s", teacher->error);
     const json_t *settings = recording_settings(teacher->recording);
-    int code = check_epochs(state, settings);
-    return code == EXIT_DONE ? compare(state, path, settings, false) : code;
+    int code = compare(state, path, settings, false);
+    return code == EXIT_DONE ? check_amount(state, settings) : code;
 }
 
 /* ---- recording ---- */
 
+/* An empty file is what a process leaves that was killed before it wrote. */
 static bool is_there(const char *path, const char *suffix) {
+    struct stat found;
     size_t length = strlen(path) + strlen(suffix) + 1;
     char *name = malloc(length);
     if (!name)
         return true;
     snprintf(name, length, "%s%s", path, suffix);
-    bool there = access(name, F_OK) == 0;
+    bool there = stat(name, &found) == 0 && found.st_size > 0;
     free(name);
     return there;
 }
@@ -213,6 +240,14 @@ int training_keep_recording(struct state *state) {
     return tool_fail(state->call, "%s", teacher->error);
 }
 
+void training_end_recording(const struct state *state) {
+    const struct recording *recording = state->teacher.recording;
+    if (state->options->record && recording_done(recording) < recording_blocks(recording))
+        tool_note(state->call,
+                  "%s.part holds %" PRIu64 " of %" PRIu64 " batches: --resume, without --limit-steps, records the rest",
+                  state->options->record, recording_done(recording), recording_blocks(recording));
+}
+
 /* ---- recording without learning ---- */
 
 static int stop(struct state *state) {
@@ -248,7 +283,8 @@ static int record_epoch(struct state *state, int32_t epoch, int64_t first) {
     while (code == EXIT_DONE && (unit = feed_next(feed)) != NULL) {
         code = record_unit(state, unit);
         if (code == EXIT_DONE)
-            progress_step(&state->progress, (int64_t)recording_done(state->teacher.recording) * state->options->batch, text);
+            progress_step(&state->progress,
+                          ((int64_t)recording_done(state->teacher.recording) - state->resumed) * state->options->batch, text);
     }
     feed_stop(feed);
     return code == EXIT_DONE ? training_keep_recording(state) : code;
@@ -258,7 +294,8 @@ static int record_epochs(struct state *state) {
     const struct recording *recording = state->teacher.recording;
     uint64_t blocks = recording_blocks(recording), each = blocks / (uint64_t)state->options->epochs;
     int code = EXIT_DONE;
-    progress_start(&state->progress, state->call->verb->name, (int64_t)blocks * state->options->batch);
+    state->resumed = (int64_t)recording_done(recording);
+    progress_start(&state->progress, state->call->verb->name, ((int64_t)blocks - state->resumed) * state->options->batch);
     for (uint64_t done; code == EXIT_DONE && (done = recording_done(recording)) < blocks;)
         code = record_epoch(state, (int32_t)(done / each), (int64_t)(done % each));
     progress_clear(&state->progress);

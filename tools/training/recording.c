@@ -23,7 +23,7 @@ struct recording {
     char *path, *goal; /* goal: the name that the file gets when it is whole; NULL: it has it */
     json_t *settings;
     uint64_t start; /* of the first block */
-    uint64_t places, blocks, done;
+    uint64_t epochs, places, blocks, done;
     size_t batch, classes;
     uint8_t *block; /* with its checksum */
     uint64_t held;  /* the block in there; UINT64_MAX: none */
@@ -138,6 +138,7 @@ static bool take_sizes(struct recording *recording, char error[RECORDING_ERROR])
         return fail(recording, error, "its settings ask for more than 64 bits can count");
     recording->batch = (size_t)batch;
     recording->classes = (size_t)classes;
+    recording->epochs = epochs;
     recording->places = places;
     recording->blocks = epochs * (places / batch);
     return true;
@@ -262,13 +263,26 @@ static bool open_file(struct recording *recording, int flags, char error[RECORDI
     return recording->file >= 0 || fail(recording, error, "%s", strerror(errno));
 }
 
+/* Opens a file to write to, which nobody else does. */
+static bool open_part(struct recording *recording, int flags, char error[RECORDING_ERROR]) {
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (!open_file(recording, O_RDWR | flags, error))
+        return false;
+    if (fcntl(recording->file, F_SETLK, &whole) == 0 ||
+        (errno != EACCES && errno != EAGAIN)) /* not every file system has locks */
+        return true;
+    return fail(recording, error, "another process is writing it");
+}
+
 struct recording *recording_create(const char *path, const json_t *settings, char error[RECORDING_ERROR]) {
     struct recording *recording = make(path, true, error);
     if (!recording)
         return NULL;
     recording->settings = json_deep_copy(settings);
     bool whole = recording->settings || fail(recording, error, "out of memory");
-    whole = whole && take_sizes(recording, error) && open_file(recording, O_RDWR | O_CREAT | O_TRUNC, error);
+    whole = whole && take_sizes(recording, error) && open_part(recording, O_CREAT, error);
+    if (whole && ftruncate(recording->file, 0) != 0)
+        whole = fail(recording, error, "%s", strerror(errno));
     return keep_if(recording, whole && write_settings(recording, error));
 }
 
@@ -276,7 +290,7 @@ struct recording *recording_continue(const char *path, char error[RECORDING_ERRO
     struct recording *recording = make(path, true, error);
     if (!recording)
         return NULL;
-    bool whole = open_file(recording, O_RDWR, error) && read_settings(recording, error) && take_sizes(recording, error);
+    bool whole = open_part(recording, 0, error) && read_settings(recording, error) && take_sizes(recording, error);
     if (whole)
         find_done(recording, error);
     return keep_if(recording, whole);
@@ -330,7 +344,7 @@ static uint64_t block_of(const struct recording *recording, uint64_t epoch, uint
 }
 
 bool recording_holds(const struct recording *recording, uint64_t epoch, uint64_t place, size_t count) {
-    return count > 0 && count <= recording->places && place <= recording->places - count &&
+    return epoch < recording->epochs && count > 0 && count <= recording->places && place <= recording->places - count &&
            block_of(recording, epoch, place + count - 1) < recording->done;
 }
 

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VERSION = 1, HEADER = 8, EXCESS = 64, LINE = 1 << 16, SHOWN = 48, QUOTE = 4 * SHOWN + 8 };
+enum { VERSION = 1, HEADER = 8, EXCESS = 64, LINE = 1 << 16, SHOWN = 48, TEXT = 6, QUOTE = 4 * SHOWN + 8 };
 
 /* Seconds: to be ended by itself after a failure, or at the end; for an answer once a signal came. */
 static const double short_grace = 0.5, long_grace = 10, patience = 10;
@@ -46,9 +46,22 @@ __attribute__((format(printf, 2, 3))) static bool fail(const struct reason *reas
 
 /* ---- what it wrote that it should not have ---- */
 
-/* The beginning of some bytes in quotes, as C would write them. */
+/* The bytes at the beginning that are text. */
+static size_t count_text(const unsigned char *bytes, size_t count) {
+    size_t i = 0;
+    while (i < count && ((bytes[i] >= 0x20 && bytes[i] != 0x7F) || (bytes[i] >= '\t' && bytes[i] <= '\r')))
+        i++;
+    return i;
+}
+
+/* Whether what came is not numbers but words: by chance numbers begin like this once in thousands of times. */
+static bool is_text(const unsigned char *bytes, size_t count) {
+    return count > 0 && count_text(bytes, count) >= (count < TEXT ? count : TEXT);
+}
+
+/* The beginning of some bytes in quotes, as C would write them; of text, no more than the text. */
 static const char *quote(const unsigned char *bytes, size_t count, char text[QUOTE]) {
-    size_t length = 0, shown = count < SHOWN ? count : SHOWN;
+    size_t length = 0, all = is_text(bytes, count) ? count_text(bytes, count) : count, shown = all < SHOWN ? all : SHOWN;
     text[length++] = '"';
     for (size_t i = 0; i < shown; i++) {
         unsigned char byte = bytes[i];
@@ -61,14 +74,6 @@ static const char *quote(const unsigned char *bytes, size_t count, char text[QUO
     }
     snprintf(text + length, QUOTE - length, count > shown ? "\"..." : "\"");
     return text;
-}
-
-static bool is_text(const unsigned char *bytes, size_t count) {
-    size_t shown = count < SHOWN ? count : SHOWN;
-    for (size_t i = 0; i < shown; i++)
-        if ((bytes[i] < 0x20 && bytes[i] != '\n' && bytes[i] != '\r' && bytes[i] != '\t') || bytes[i] == 0x7F)
-            return false;
-    return shown > 0;
 }
 
 static const char *advice(const unsigned char *bytes, size_t count) {
@@ -259,13 +264,24 @@ static bool is_quiet(const struct reason *reason) {
     return fail_exchange(reason, result, "between two questions", &exchange, 0);
 }
 
-static bool check_header(const struct reason *reason, const unsigned char header[HEADER], size_t came) {
+static void make_header(size_t count, unsigned char header[HEADER]) {
+    memcpy(header, "TLEG", 4);
+    for (int i = 0; i < 4; i++)
+        header[4 + i] = (unsigned char)(count >> 8 * i & 0xFF);
+}
+
+static bool check_header(const struct reason *reason, size_t count, size_t came) {
     const unsigned char *answer = reason->teacher->answer;
-    char found[QUOTE], expected[QUOTE];
+    unsigned char header[HEADER];
+    char found[QUOTE];
+    make_header(count, header);
     if (memcmp(answer, header, HEADER) == 0)
         return true;
-    return fail(reason, "answer %" PRId64 ": expected it to begin with the question's header, %s, found %s%s",
-                reason->teacher->asked, quote(header, HEADER, expected), quote(answer, came, found), advice(answer, came));
+    if (memcmp(answer, header, 4) == 0)
+        return fail(reason, "answer %" PRId64 ": its header says %u images; the question was about %zu", reason->teacher->asked,
+                    answer[4] | (unsigned)answer[5] << 8 | (unsigned)answer[6] << 16 | (unsigned)answer[7] << 24, count);
+    return fail(reason, "answer %" PRId64 ": expected the question's header, \"TLEG\" and %zu as u32, found %s%s",
+                reason->teacher->asked, count, quote(answer, came, found), advice(answer, came));
 }
 
 static bool check_logits(const struct reason *reason, const float *logits, size_t count) {
@@ -283,14 +299,7 @@ static bool check_logits(const struct reason *reason, const float *logits, size_
 bool teacher_command_ask(struct teacher_command *teacher, size_t count, const float *images, float *logits,
                          char error[TEACHER_ERROR], bool *stopped) {
     const struct reason reason = {teacher, error, stopped};
-    const unsigned char header[HEADER] = {'T',
-                                          'L',
-                                          'E',
-                                          'G',
-                                          (unsigned char)(count & 0xFF),
-                                          (unsigned char)(count >> 8 & 0xFF),
-                                          (unsigned char)(count >> 16 & 0xFF),
-                                          (unsigned char)(count >> 24 & 0xFF)};
+    unsigned char header[HEADER];
     size_t bytes = count * teacher->classes * sizeof(float), expected = HEADER + bytes;
     struct child_exchange exchange = {.send = {{header, HEADER}, {images, count * teacher->numbers * sizeof(float)}},
                                       .received = teacher->answer,
@@ -299,11 +308,12 @@ bool teacher_command_ask(struct teacher_command *teacher, size_t count, const fl
                                       .patience = patience};
     char when[48];
     *stopped = false;
+    make_header(count, header);
     if (!is_quiet(&reason))
         return false;
     snprintf(when, sizeof when, "in answer %" PRId64, ++teacher->asked);
     enum child_result result = child_go_on(&teacher->child, &exchange, HEADER);
-    if (result == CHILD_DONE && !check_header(&reason, header, exchange.count))
+    if (result == CHILD_DONE && !check_header(&reason, count, exchange.count))
         return false;
     if (result == CHILD_DONE)
         result = child_go_on(&teacher->child, &exchange, expected);

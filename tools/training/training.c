@@ -318,7 +318,9 @@ static int name_checkpoint(struct state *state) {
 
 /* All that is settled before anybody learns: the data, what is learned, and who teaches. */
 static int prepare(struct state *state, training_begin *begin, const void *verb) {
-    int code = training_open_data(state);
+    int code = training_find_plan(state);
+    if (code == EXIT_DONE)
+        code = training_open_data(state);
     if (code == EXIT_DONE)
         code = begin(state->call, state->context, &state->set, &state->source, verb);
     if (code == EXIT_DONE)
@@ -334,9 +336,7 @@ static int prepare(struct state *state, training_begin *begin, const void *verb)
 }
 
 static int train(struct state *state) {
-    int code = name_checkpoint(state);
-    if (code == EXIT_DONE)
-        code = make_trainer(state);
+    int code = make_trainer(state);
     if (code == EXIT_DONE)
         code = training_find_checkpoint(state);
     if (code == EXIT_DONE && state->options->record)
@@ -344,7 +344,11 @@ static int train(struct state *state) {
                                         tleg_trainer_get_steps(state->trainer) * state->options->accumulate);
     if (code == EXIT_DONE)
         code = training_say_start(state);
-    return code == EXIT_DONE ? learn(state) : code;
+    if (code == EXIT_DONE)
+        code = learn(state);
+    if (code == EXIT_DONE)
+        training_end_recording(state);
+    return code;
 }
 
 static void clear(struct state *state) {
@@ -363,7 +367,7 @@ static void clear(struct state *state) {
 }
 
 static int run(const struct invocation *call, const struct training_options *options, const struct training_target *target,
-               training_begin *begin, const void *verb, int (*work)(struct state *)) {
+               training_begin *begin, const void *verb, bool learns) {
     struct state *state = calloc(1, sizeof *state);
     if (!state)
         return tool_fail_memory(call);
@@ -372,9 +376,11 @@ static int run(const struct invocation *call, const struct training_options *opt
     state->target = target;
     int code = ranks_start(call, &state->ranks);
     state->context = code == EXIT_DONE ? tool_context(call) : NULL;
-    code = state->context ? prepare(state, begin, verb) : EXIT_FAILED;
+    code = !state->context ? EXIT_FAILED : learns ? name_checkpoint(state) : EXIT_DONE;
     if (code == EXIT_DONE)
-        code = work(state);
+        code = prepare(state, begin, verb);
+    if (code == EXIT_DONE)
+        code = learns ? train(state) : training_record_all(state);
     struct ranks ranks = state->ranks;
     clear(state);
     free(state);
@@ -384,11 +390,11 @@ static int run(const struct invocation *call, const struct training_options *opt
 
 int training_run(const struct invocation *call, const struct training_options *options, const struct training_target *target,
                  training_begin *begin, const void *verb) {
-    return run(call, options, target, begin, verb, train);
+    return run(call, options, target, begin, verb, true);
 }
 
 int training_record(const struct invocation *call, const struct training_options *options, training_begin *begin,
                     const void *verb) {
     const struct training_target target = {0};
-    return run(call, options, &target, begin, verb, training_record_all);
+    return run(call, options, &target, begin, verb, false);
 }

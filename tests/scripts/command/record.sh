@@ -4,6 +4,7 @@
 # usage: record.sh TLEG [KILLS]       prints what fails; exit 1 if anything did
 tleg=$1 kills=${2:-6}
 [ -x "$tleg" ] || { echo "usage: record.sh TLEG [KILLS]" >&2; exit 2; }
+examples=$(cd "$(dirname "$0")/../../../examples" && pwd)
 . "$(dirname "$0")/checks.sh"
 
 mkdir cifar
@@ -56,7 +57,7 @@ same first.st then.st
 try 1 $small --epochs 9 --recorded rec -o x.st
 says err "rec: holds 4 epochs of pictures; here are 9: --views 4 repeats those that there are"
 try 1 $small --epochs 9 --views 5 --recorded rec -o x.st
-says err "rec: recorded with epochs 4; here it is 5"
+says err "rec: holds 4 epochs of pictures; --views 5 asks for more"
 
 # ---- stopped and resumed ----
 rm -f other
@@ -64,6 +65,7 @@ try 0 $small --epochs 4 --teacher teacher.st --record other -o whole.st
 same rec other
 rm -f other
 try 0 $small --epochs 4 --teacher teacher.st --record other --limit-steps 5 -o part.st
+says err "other.part holds 5 of 12 batches: --resume, without --limit-steps, records the rest"
 must test -s other.part -a ! -e other
 try 1 $small --epochs 4 --teacher teacher.st --record other --checkpoint y.checkpoint -o x.st
 says err "other.part: a recording in progress: --resume continues it"
@@ -140,6 +142,93 @@ refused "rec: recorded with images 30; here it is 33" --val-every 40 --data cifa
 refused "rec: recorded with image_size 32; here it is 16" --image 16
 refused "rec: recorded with mean [0.485,0.456,0.406]; here it is [0.5,0.5,0.5]" --mean 0.5,0.5,0.5 --std 0.5,0.5,0.5
 refused "rec: recorded with exif false; here it is true" --exif
+
+refused "rec: recorded with batch 10; here it is 15, in which pictures are mixed" --batch 15
+
+# other pictures, or other classes
+cp -r cifar others && for i in $(seq 35 -1 0); do cifar $((i % 3)) "$((i + 9))"; done >others/data_batch_1.bin
+refused "rec: recorded of other pictures than those of others: names, classes or bytes differ" --data others
+for i in $(seq 0 35); do cifar $((i % 3)) "$((i + 9))"; done >others/data_batch_1.bin
+refused "rec: recorded of other pictures than those of others: names, classes or bytes differ" --data others
+printf 'red\nblue\ngreen\n' >others/batches.meta.txt
+refused 'rec: recorded where class 1 is "green"; here it is "blue"' --data others
+printf 'red\ngreen\nblue\ngrey\n' >others/batches.meta.txt && for i in $(seq 0 35); do cifar $((i % 4)) "$i"; done >others/data_batch_1.bin
+refused "rec: recorded with 3 classes; here there are 4" --data others
+
+# damage: cut short, longer, a bit flipped anywhere, other files
+bytes=$(wc -c <rec)
+cp rec sound
+head -c $((bytes - 1)) sound >rec
+refused "rec: expected $bytes bytes, found $((bytes - 1)): the recording is cut short"
+head -c 40 sound >rec
+refused "the file is cut short or damaged"
+: >rec
+refused 'rec: not a recording: it does not begin with "tlegrec1"'
+{ cat sound && echo; } >rec
+refused "rec: expected $bytes bytes, found $((bytes + 1)): something was written after its end"
+# flipped PLACE: the recording with one bit of the byte at that place changed.
+flipped() {
+    {
+        head -c "$1" sound
+        tail -c +$(($1 + 1)) sound | head -c 1 | od -An -tu1 | awk '{ print $1 % 2 ? $1 - 1 : $1 + 1 }' | bytes
+        tail -c +$(($1 + 2)) sound
+    } >rec
+    must test "$(wc -c <rec)" -eq "$bytes"
+}
+flipped 0
+refused "rec: not a recording"
+flipped 100
+refused "rec: the checksum of its settings fails: the file is damaged"
+flipped $((bytes - 1))
+refused "rec: the checksum of batch 12 of 12 fails: the file is damaged"
+flipped $((bytes - 64 * 7 - 9))
+refused "rec: the checksum of batch 5 of 12 fails: the file is damaged"
+cp teacher.st rec
+refused "rec: not a recording"
+rm rec
+refused "rec: No such file or directory"
+mv sound rec
+mv rec rec.part # as if it were under way
+refused "rec: No such file or directory"
+mv rec.part rec
+
+# ---- wrong use ----
+wrong() {
+    text=$1
+    shift
+    try 2 "$@" -o x.st
+    says err "$text"
+}
+wrong "each name a teacher: give one" $small --epochs 4 --recorded rec --teacher teacher.st
+wrong "--record keeps what a teacher says" $small --epochs 4 --record x
+wrong "--record keeps what a teacher says" $small --epochs 4 --record x --recorded rec
+wrong "--record keeps what a teacher says" $small --epochs 4 --record x --teacher teacher.st --alpha 0
+wrong "--data-seed takes a whole number" $small --epochs 4 --recorded rec --data-seed -1
+wrong "needs --teacher or --teacher-command" record $data --epochs 4 --from start.st
+wrong "needs --from or --image" record $data --epochs 4 --teacher teacher.st
+wrong "leave out --image" record $data --epochs 4 --teacher teacher.st --from start.st --image 32
+try 1 $small --epochs 4 --teacher teacher.st --record no/such/place -o x.st
+says err "no/such/place.part: No such file or directory"
+must test ! -e x.st
+
+# ---- a program as the teacher ----
+if command -v python3 >/dev/null; then
+    cp "$examples/teachers/minimal.py" .
+    try 0 $small --epochs 2 --teacher-command "python3 minimal.py" --record asked -o first.st
+    try 0 $small --epochs 2 --recorded asked -o then.st
+    same first.st then.st
+    try 0 record $data --epochs 2 --from start.st --teacher-command "python3 minimal.py" -o alone
+    same asked alone
+    sed 's/brightness \*/1e6 */' minimal.py >loud.py # more than f16 holds
+    try 1 record $data --epochs 2 --from start.st --teacher-command "python3 loud.py" -o loud
+    says err "loud.part: the teacher said -1e+06, which f16 does not hold (largest: 65504); loud.part holds 0 batches"
+    rm -f loud.part
+    try 1 $small --epochs 2 --teacher-command "python3 loud.py" --record loud -o x.st
+    says err "step 1: loud.part: the teacher said -1e+06"
+else
+    echo "SKIP record: no python3 here to be a teacher"
+fi
+must test ! -e x.st
 
 if [ $failures -gt 0 ]; then
     echo "$failures of $checks checks of recordings failed"

@@ -84,6 +84,33 @@ for words in "--seed 5:seed" "--batch 12:batch" "--lr 0.1:peak_learning_rate" "-
 done
 try 1 distill --data cifar $shape --depths 2-4 --batch 10 --epochs 6 --resume --checkpoint part.st.checkpoint -o x.st
 
+# ---- more epochs than before ----
+constant="distill --data cifar --val cifar $shape --depths 2-3 --batch 10 --lr 0.05 --warmup-steps 2 --ema 0.9 --log-every 3"
+try 0 $constant --decay-epochs 1 --epochs 5 --log whole.json -o straight.st
+try 0 $constant --decay-epochs 0 --epochs 2 --log longer.json -o longer.st
+try 0 $constant --decay-epochs 0 --epochs 4 --resume --log longer.json -o longer.st
+says err "a run of 2 epochs goes on to 4; its rate has not fallen, so that it is as if never stopped"
+try 0 $constant --decay-epochs 0 --epochs 4 -o four.st
+same four.st longer.st
+try 0 $constant --decay-epochs 1 --epochs 5 --resume --log longer.json -o longer.st
+same straight.st longer.st
+must test "$(rates longer.json)" = "$(rates whole.json)"
+try 0 $constant --decay-epochs 1 --epochs 6 --resume -o longer.st # from the end of a fall
+says err "a run of 5 epochs goes on to 6; from here on the rate is that of 6 epochs"
+try 0 $constant --decay-epochs 3 --epochs 6 --limit-steps 9 -o shorter.st # three epochs of six, and then an end at once
+try 1 $constant --decay-epochs 2 --epochs 4 --resume -o shorter.st
+says err "shorter.st.checkpoint: holds 3 epochs: --epochs 4 leaves too few for --decay-epochs 2"
+try 0 $constant --decay-epochs 1 --epochs 4 --resume -o shorter.st
+says err "a run of 6 epochs goes on to 4"
+try 0 $small --epochs 3 --warmup 1 -o longer.st --checkpoint cosine.checkpoint
+try 1 $small --epochs 2 --resume -o longer.st --checkpoint cosine.checkpoint
+says err "cosine.checkpoint: a run of 3 epochs: --resume takes as many or more, found --epochs 2"
+try 1 $small --epochs 6 --resume --decay-epochs 1 -o longer.st --checkpoint cosine.checkpoint
+says err 'schedule is "cosine to 1.0000000000000001e-05, by epoch" there, "constant to'
+try 0 $small --epochs 6 --resume -o longer.st --checkpoint cosine.checkpoint
+says err "goes on to 6; from here on the rate is that of 6 epochs, 0.000734922 after 0.000734922"
+says out "step 18/18"
+
 # A longer run, so that signals find it at work.
 long="$small --epochs 30 --log-every 15"
 begin=$(date +%s%N)

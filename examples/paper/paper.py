@@ -3,6 +3,7 @@
 
     python3 examples/paper/paper.py plan                         the runs and the hours that they take
     python3 examples/paper/paper.py prepare --archives DIR       unpacks the data sets
+    python3 examples/paper/paper.py record --teacher COMMAND     what a teacher says, for `run --recorded`
     python3 examples/paper/paper.py run --minutes 600            makes what is missing, most telling first
     python3 examples/paper/paper.py tables                       tables and charts from the results
     python3 examples/paper/paper.py smallest                     repeats the two smallest rows, and compares
@@ -25,6 +26,12 @@ HERE = Path(__file__).resolve().parent
 TOP = HERE.parent.parent
 
 
+def read_settings(path):
+    """A settings file; with "like": FILE, that one beside it with what this one says otherwise."""
+    said = json.loads(Path(path).read_text(encoding="utf-8"))
+    return {**read_settings(Path(path).parent / said.pop("like")), **said} if "like" in said else said
+
+
 def measured_rate(results):
     """Layer passes a second, the median of the trainings that were made; None before the first."""
     rates = []
@@ -39,7 +46,7 @@ def chosen(runs, pattern):
     """The runs whose names match, and what they need."""
     names = {name for name in runs if fnmatch.fnmatch(name, pattern)}
     if not names:
-        raise runner.Failed(f"--only {pattern}: expected a run's name or a pattern of names, found none that matches; see `plan`")
+        raise runner.Failed(f"--only {pattern}: expected names of `plan`, found none that matches")
     waiting = list(names)
     while waiting:
         needed = set(runs[waiting.pop()].needs) - names
@@ -93,19 +100,22 @@ def repeat_smallest(settings, options):
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("verb", choices=["plan", "prepare", "run", "tables", "smallest"])
+    parser.add_argument("verb", choices=["plan", "prepare", "record", "run", "tables", "smallest"])
     parser.add_argument("--settings", default=HERE / "settings.json", help="a file in place of settings.json")
     parser.add_argument("--data", default="data", help="folder of the data sets (data)")
     parser.add_argument("--archives", help="prepare: folder of the archives that are unpacked into --data")
+    parser.add_argument("--teacher", help="record: a command that answers pictures with logits, as docs/teachers.md describes")
     parser.add_argument("--work", default="build/paper", help="models, checkpoints and logs of the runs (build/paper)")
     parser.add_argument("--results", default=HERE / "results", help="one JSON file a run (examples/paper/results)")
     parser.add_argument("--docs", default=TOP / "docs", help="tables: the folder of experiments.md (docs)")
     parser.add_argument("--tleg", default="tleg", help="the command (tleg)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="for tleg (all cores)")
     parser.add_argument("--minutes", type=float, help="run: end after so long, with everything saved")
-    parser.add_argument("--only", default="*", metavar="PATTERN", help="runs of these names, such as 'cifar10-*-d8-*', and what they need")
+    parser.add_argument("--only", default="*", metavar="PATTERN",
+                        help="runs of these names, such as 'cifar10-*-d8-*', and what they need")
     parser.add_argument("--smallest", action="store_true", help="run: the smallest rows alone")
-    parser.add_argument("--recorded", help="run: a recording of the teacher's logits for CIFAR-10's runs; labels teach without it")
+    parser.add_argument("--recorded", metavar="FILE",
+                        help="record, run: the teacher's logits for CIFAR-10's runs; labels alone teach without it")
     parser.add_argument("--extra", default="", help="run: further arguments for every training, in one word")
     parser.add_argument("--images-per-second", type=float, help="plan: at depth 12, forward and backward")
     return parser.parse_args()
@@ -113,13 +123,17 @@ def arguments():
 
 def main():
     options = arguments()
-    settings = json.loads(Path(options.settings).read_text(encoding="utf-8"))
+    settings = read_settings(options.settings)
     if options.verb == "plan":
         return show_plan(settings, options)
     if options.verb == "prepare":
         return data.prepare(Path(options.archives), Path(options.data))
     if options.verb == "tables":
         return tables.write(settings, Path(options.results), Path(options.docs))
+    if options.verb == "record":
+        if not options.teacher or not options.recorded:
+            raise runner.Failed("record: expected --teacher COMMAND and --recorded FILE")
+        return runner.Maker(settings, options).record(options.teacher, options.recorded)
     return (repeat_smallest if options.verb == "smallest" else make_runs)(settings, options)
 
 
@@ -129,4 +143,5 @@ if __name__ == "__main__":
     except runner.Failed as failure:
         sys.exit(f"paper.py: {failure}")
     except runner.Stopped as reason:
-        sys.exit(f"paper.py: stopped ({reason})")
+        print(f"paper.py: stopped ({reason}); the same command goes on", file=sys.stderr)
+        sys.exit(130)

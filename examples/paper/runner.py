@@ -47,7 +47,7 @@ class Stopper:
 
 
 def take_lock(folder, patience=60):
-    """Held by this process and the commands that it starts, so that none of a killed driver is still at work. The file's number."""
+    """Held by this process and the commands that it starts, so that none of a killed driver's is still at work; its number."""
     lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
     for wait in range(patience + 1):
         try:
@@ -56,7 +56,7 @@ def take_lock(folder, patience=60):
             return lock
         except BlockingIOError:
             if wait == 0:
-                print(f"{folder}: another driver, or a command that it started, is at work here; waiting {patience} s", flush=True)
+                say(f"{folder}: another driver, or a command that it started, is at work here; waiting {patience} s")
             time.sleep(1)
     raise Failed(f"{folder}/lock is held: expected one driver at a time, found another; wait for it or give another --work")
 
@@ -144,7 +144,7 @@ class Maker:
     def alike(self, run):
         """What must not differ between the runs of a table, beside what their names say."""
         s = self.settings
-        return {"model": s["model"], "train": s["train"], "learn": [s["gene_depths"], *s["learn"]],
+        return {"model": s["model"], "pictures": s["pictures"], "train": s["train"], "learn": [s["gene_depths"], *s["learn"]],
                 "data": s["datasets"][run.data], "taught": s["taught"] if self.taught(run) else [],
                 "extra": self.options.extra, "needs": list(run.needs)}
 
@@ -170,7 +170,7 @@ class Maker:
 
     def training(self, run, first, folder):
         """The arguments of `tleg tune` or `tleg distill` for a run that starts from the file `first`."""
-        words = list(self.settings["train"])
+        words = [*self.settings["pictures"], *self.settings["train"]]
         if run.rate:
             words[words.index("--lr") + 1] = run.rate
         if self.taught(run):
@@ -183,6 +183,17 @@ class Maker:
         return [*which, *self.data(run.data), *words, *self.options.extra.split(), "--epochs", str(run.epochs),
                 "--seed", str(run.seed), "--log", str(folder / "log.jsonl"), "--resume", "-o", self.model(run.name)]
 
+    def record(self, teacher, out):
+        """What a teacher, a program that `tleg --teacher-command` starts, says in as many epochs as the longest run has."""
+        shape = [word for key in ("image", "mean", "std") for word in (f"--{key}", str(self.settings["model"][key]))]
+        seed = self.settings["taught"][self.settings["taught"].index("--data-seed") + 1]
+        taught = [run for run in plan.make(self.settings).values() if self.settings["datasets"][run.data].get("taught")]
+        epochs = max(run.epochs for run in taught)
+        log = self.work / "record.txt"
+        self.tleg("record", "--teacher-command", teacher, *self.data("cifar10"), *shape, *self.settings["pictures"],
+                  "--epochs", str(epochs), "--seed", seed, "--resume", "-o", out, log=log)
+        print(tail(log), end="")
+
     # ---- runs ----
 
     def score(self, path, run, depths):
@@ -194,7 +205,7 @@ class Maker:
         return found
 
     def start(self, run, folder):
-        """The file that a run starts from, made once; numbers stored for it; its score before the first step, where it has one."""
+        """The file that a run starts from, made once; numbers stored for it, and its score where it has one before the first step."""
         first, facts = folder / "start.safetensors", folder / "start.json"
         if not facts.exists():
             if run.kind == "tune":
@@ -244,7 +255,7 @@ class Maker:
         return True
 
     def missing(self, runs):
-        """The runs that are left, in order: those without a result, and those whose model another of these needs and is gone."""
+        """What is left, in order: runs without a result, and runs whose model is gone that another of these needs."""
         left = {name: run for name, run in runs.items() if not self.done(run)}
         for name, run in reversed(runs.items()):
             wanted = any(name in other.needs for other in left.values())
@@ -270,7 +281,7 @@ class Maker:
             say(f"{index}/{len(left)} {run.name}")
             try:
                 self.make(run)
-            except Failed as error:
+            except (Failed, ImportError, OSError) as error:
                 failed[run.name] = str(error)
                 say(f"FAILED {run.name}: {error}")
                 continue

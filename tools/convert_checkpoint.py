@@ -212,10 +212,27 @@ def triple(text):
     return text
 
 
+def depths(text):
+    """From 3-12 or 4,8,12 to tleg.depths: rising, ranges as pairs."""
+    named = set()
+    for part in text.split(","):
+        ends = [int(end) if end.isascii() and end.isdigit() else 0 for end in part.split("-")]
+        if len(ends) > 2 or not 1 <= ends[0] <= ends[-1] <= 1024:
+            raise argparse.ArgumentTypeError("expected depths from 1 to 1024, such as 3-12 or 4,8,12")
+        named.update(range(ends[0], ends[-1] + 1))
+    runs = []
+    for depth in sorted(named):
+        if runs and depth == runs[-1][1] + 1:
+            runs[-1][1] = depth
+        else:
+            runs.append([depth, depth])
+    return json.dumps([run if run[0] < run[1] else run[0] for run in runs], separators=(",", ":"))
+
+
 def metadata_of(options, tensors):
     gene = any(name.startswith("blocks.block.") for name in tensors)
     meta = {"tleg.kind": "learngene" if gene else "vit"}
-    for key in ("heads", "image_size", "norm", "eps", "pool", "schedule", "mean", "std", "crop"):
+    for key in ("heads", "image_size", "norm", "eps", "pool", "schedule", "mean", "std", "crop", "depths"):
         value = getattr(options, key)
         if value is not None:
             meta["tleg." + key] = str(value)
@@ -265,6 +282,7 @@ def main():
     parser.add_argument("--eps", type=float, help="of the norms")
     parser.add_argument("--pool", choices=["mean", "cls"])
     parser.add_argument("--schedule", help="segments of a learngene's sites, as JSON")
+    parser.add_argument("--depths", type=depths, help="at which it was learned, such as 3-12 or 4,8,12")
     parser.add_argument("--mean", type=triple, help="of the images, R,G,B")
     parser.add_argument("--std", type=triple, help="likewise")
     parser.add_argument("--crop", type=float, help="share of the resized image that the centre crop keeps")

@@ -93,7 +93,8 @@ class Loss(Options):
 
 
 class Rate(Options):
-    _fields_ = fields(c_uint32, 'struct_size') + fields(c_int32, 'epochs warmup reserved') + fields(c_double, 'peak start end')
+    _fields_ = (fields(c_uint32, 'struct_size') + fields(c_int32, 'epochs warmup curve') + fields(c_double, 'peak start end') +
+                fields(c_int32, 'decay warmup_steps') + [('steps', c_int64)])
 
 
 # ---- functions ----

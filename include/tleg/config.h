@@ -2,7 +2,7 @@
 #ifndef TLEG_CONFIG_H
 #define TLEG_CONFIG_H
 
-#include <tleg/core.h>
+#include <tleg/scores.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -55,6 +55,10 @@ typedef struct tleg_config {
     const char *schedule;       /* of a learngene: JSON as learngene.h says ("": base and ilayer everywhere) */
     const char *const *ignored; /* output only: names of tensors in the file that are not used */
     const void *reserved;       /* NULL */
+    int32_t depth_count;        /* output only: of `depths`; 0: the file does not say */
+    int32_t reserved2;          /* 0 */
+    const int32_t *depths;      /* output only: the depths at which it was learned, rising */
+    const tleg_scores *scores;  /* output only: what depths scored; NULL: the file does not say */
 } tleg_config;
 
 /* The parts of a block whose weights follow a learngene's schedule, in the order of everything that is listed by site: its key

@@ -10,6 +10,7 @@
 #ifndef TLEG_FILE_H
 #define TLEG_FILE_H
 
+#include <tleg/scores.h>
 #include <tleg/tensor.h>
 
 #ifdef __cplusplus
@@ -124,6 +125,13 @@ typedef struct tleg_save_options {
     int64_t pairs;                      /* metadata entries of the host's own, such as "license" and "author" */
     const char *const *keys_and_values; /* 2 * pairs texts, UTF-8: key, value, key, value; NULL when pairs is 0 */
     const void *reserved_pointer;       /* NULL; anything else is ARGUMENT */
+
+    /* Of a learngene or a model, where a host knows more than the handle: the depths at which it was learned, rising, each 1 to
+     * TLEG_MAX_DEPTH; and what depths scored. 0 and NULL: as the handle has them; a table of count 0: no scores. */
+    int32_t depth_count;
+    int32_t reserved2; /* 0; anything else is ARGUMENT */
+    const int32_t *depths;
+    const tleg_scores *scores;
 } tleg_save_options;
 
 /* Takes the next `bytes`, at least 1, of a file, from its first to its last without a gap. Returns TLEG_OK, or the status with

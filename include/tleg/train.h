@@ -22,7 +22,8 @@ enum {
     TLEG_DEPTH_SIGNED = -1,
     TLEG_DEPTH_FIXED = 1,   /* depth_least in every step: the paper's way */
     TLEG_DEPTH_RANDOM = 2,  /* drawn anew each step, uniformly from depth_least..depth_most */
-    TLEG_DEPTH_SANDWICH = 3 /* the deepest, the shallowest and a random depth in every step; their mean loss counts */
+    TLEG_DEPTH_SANDWICH = 3 /* the deepest, the shallowest and a random depth in every step; their mean loss counts. With
+                               in_place the deepest teaches the other two */
 };
 
 /* The logits (batch, classes) of a teacher for images (batch, 3, image_size, image_size), image_floats of them in all. Each
@@ -68,6 +69,10 @@ typedef struct tleg_trainer_options {
      * and back, are rounded to bf16, sums are f32, and so is all else: parameters, gradients, moments, activations, norms,
      * softmax, embedding, heads and losses. Levels that do not multiply bf16 themselves, and cblas, train in f32 then. */
     int32_t dtype;
+    /* In-place distillation, with TLEG_DEPTH_SANDWICH (0: none): the deepest pass of a step learns from labels and teacher as
+     * ever, and its logits, taken as constants, teach the two shallower ones: their loss is
+     * in_place * sum KL(deepest || shallower) / B + (1 - in_place) * (the loss against labels and teacher). */
+    double in_place;
 } tleg_trainer_options;
 
 /* Some images of a step. Zero it, set struct_size and what there is. */
@@ -84,11 +89,12 @@ typedef struct tleg_train_batch {
 typedef struct tleg_train_loss {
     uint32_t struct_size; /* sizeof(tleg_train_loss) */
     int32_t depth;        /* of the pass; with SANDWICH, the random one */
-    double total;         /* alpha * teacher + (1 - alpha) * labels */
+    double total;         /* alpha * teacher + (1 - alpha) * labels, and in_place's part; the mean of all passes */
     double labels;        /* cross-entropy; 0 when there are no labels */
     double teacher;       /* tau^2 * sum KL(teacher || student) / (B * C); 0 without a teacher */
     int64_t correct;      /* images whose largest logit is the label (or the largest target); of the random depth with
                         SANDWICH; 0 without either */
+    double in_place;      /* sum KL(deepest || shallower) / B, the mean of the shallower passes; 0 without in_place */
 } tleg_train_loss;
 
 /* A trainer over a learngene's parameters, or over a model's (f32); neither is changed or needed afterwards. Errors: ARGUMENT
@@ -156,22 +162,43 @@ TLEG_API const char *TLEG_CALL tleg_trainer_get_error(const tleg_trainer *traine
 /* NULL is allowed. */
 TLEG_API void TLEG_CALL tleg_trainer_free(tleg_trainer *trainer);
 
-/* ---- the learning rate of the recipe ---- */
+/* ---- the learning rate ---- */
+
+/* How the rate goes on after the warm-up. */
+typedef int32_t tleg_rate_curve;
+enum {
+    TLEG_RATE_SIGNED = -1,
+    TLEG_RATE_COSINE = 1,  /* falls from the first epoch to the last, as in DeiT's recipe */
+    TLEG_RATE_CONSTANT = 2 /* stays at its peak, and falls in a straight line over the last epochs (`decay`): a run may be made
+                              longer as long as it has not begun to fall */
+};
+
 typedef struct tleg_train_rate {
-    uint32_t struct_size; /* sizeof(tleg_train_rate) */
-    int32_t epochs;       /* needed: E */
-    int32_t warmup;       /* epochs of warm-up: W (0) */
-    int32_t reserved;     /* 0 */
-    double peak;          /* needed: lr */
-    double start;         /* of the warm-up (1e-6); negative: 0 */
-    double end;           /* of the cosine (1e-5); negative: 0 */
+    uint32_t struct_size;  /* sizeof(tleg_train_rate) */
+    int32_t epochs;        /* needed: E */
+    int32_t warmup;        /* epochs of warm-up: W (0) */
+    tleg_rate_curve curve; /* TLEG_RATE_* (COSINE) */
+    double peak;           /* needed: lr, the largest rate */
+    double start;          /* of the warm-up (1e-6, or the peak if that is less); negative: 0 */
+    double end;            /* of the fall (1e-5, or the peak if that is less); negative: 0 */
+    int32_t decay;         /* epochs of CONSTANT's fall: D (0) */
+    int32_t warmup_steps;  /* the warm-up in steps, in place of `warmup`: W = warmup_steps / steps */
+    int64_t steps;         /* of an epoch: needed for tleg_train_rate_of_step, and for warmup_steps */
 } tleg_train_rate;
 
 /* The rate of an epoch, as DeiT's recipe sets it: epochs 0 and 1 use r(0), then e uses r(e - 1), where
- * r(t) = start + t (peak - start) / W for t < W, else end + (peak - end) (1 + cos(pi t / E)) / 2. Errors: ARGUMENT,
- * UNSUPPORTED (an option this library does not know). `context` may be NULL: there is no text then. */
+ *   r(t) = start + t (peak - start) / W                       for t < W, and then
+ *   r(t) = end + (peak - end) (1 + cos(pi t / E)) / 2         COSINE
+ *   r(t) = peak                                               CONSTANT, until E - D are over; then
+ *   r(t) = end + (peak - end) (E - t) / D
+ * and r(t) = end from E on. Errors: ARGUMENT (also: a start or an end above the peak, W + D above E), UNSUPPORTED (an option
+ * this library does not know). `context` may be NULL: there is no text then. */
 TLEG_API tleg_status TLEG_CALL tleg_train_rate_of_epoch(tleg_context *context, const tleg_train_rate *rate, int32_t epoch,
                                                         double *learning_rate);
+
+/* The rate of the step after `step` others, 0 for the first: r(step / steps). Errors: likewise. */
+TLEG_API tleg_status TLEG_CALL tleg_train_rate_of_step(tleg_context *context, const tleg_train_rate *rate, int64_t step,
+                                                       double *learning_rate);
 
 #ifdef __cplusplus
 }

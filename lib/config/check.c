@@ -23,7 +23,7 @@ static tleg_status check_later(tleg_context *context, tleg_config *c) {
     if (c->channels != 3)
         return tleg_fail(context, TLEG_ERROR_UNSUPPORTED, "tleg_config.channels: this version expects 3, found %d",
                          (int)c->channels);
-    return tleg_check_reserved(context, "tleg_config.reserved", c->reserved == NULL);
+    return tleg_check_reserved(context, "tleg_config.reserved", c->reserved == NULL && c->reserved2 == 0);
 }
 
 /* A new learngene is f32. The other outputs describe what was read, and are not looked at. */

@@ -6,7 +6,7 @@
 #include "config/spec.h"
 #include "format/format.h"
 
-/* A configuration with its texts (labels, schedule, ignored names), which `c` points at. */
+/* A configuration with its texts (labels, schedule, ignored names) and tables, which `c` points at. */
 struct tleg_vit_config {
     struct tleg_allocator allocator;
     tleg_config c;                 /* every default filled in; labels NULL when there are none, schedule "" when plain */
@@ -30,6 +30,9 @@ struct tleg_config_texts {
     int64_t ignored_count;
     const struct tleg_pair *pairs; /* of these, those that a host is free to choose are kept */
     int64_t pair_count;
+    const int32_t *depths; /* depth_count of them, or NULL */
+    int32_t depth_count;
+    const tleg_scores *scores; /* NULL, or of count 0: none */
 };
 /* Whether a metadata key is the host's own: neither "tleg.*" nor "format". */
 bool tleg_key_is_free(const char *key);
@@ -39,5 +42,7 @@ const char *tleg_config_label(const tleg_config *config, int32_t index);
 const char *tleg_config_pair(const struct tleg_vit_config *config, const char *key);
 /* Copies the texts and points config at the copies; config->allocator is set, and config->texts is NULL. */
 tleg_status tleg_config_set_texts(tleg_context *context, struct tleg_vit_config *config, const struct tleg_config_texts *texts);
+/* Leaves the score of one depth alone, or none; its memory stays as large as it is. */
+void tleg_config_keep_score(struct tleg_vit_config *config, int32_t depth);
 
 #endif

@@ -17,6 +17,7 @@ static inline void tleg_text_put(struct tleg_text *text, const char *string) {
     while (*string)
         tleg_text_byte(text, *string++);
 }
-void tleg_text_integer(struct tleg_text *text, int32_t value); /* value >= 0 */
+void tleg_text_integer(struct tleg_text *text, int64_t value);     /* value >= 0 */
+void tleg_text_string(struct tleg_text *text, const char *string); /* as JSON; UTF-8 stays as it is */
 
 #endif

@@ -1,6 +1,8 @@
-/* The texts that a configuration carries: class names, schedule, names of unused tensors, metadata that is not
- * the format's. */
+/* What a configuration carries: class names, schedule, names of unused tensors, metadata that is not the format's, and the
+ * tables of depths and scores. One memory holds it all: scores first, since they are the widest, then the table of them, pairs,
+ * pointers to texts, depths, and the texts. */
 #include "config/config.h"
+#include "config/learned.h"
 #include <string.h>
 
 /* *bytes += the pointers to `count` texts and the texts themselves; false when that does not fit. */
@@ -72,19 +74,67 @@ static void copy_pairs(struct tleg_vit_config *config, struct tleg_pair *pairs, 
     }
 }
 
+/* *bytes += the tables of depths and scores; false when that does not fit. */
+static bool add_tables(size_t *bytes, const struct tleg_config_texts *texts, size_t scores) {
+    const size_t depths = (size_t)texts->depth_count * sizeof(int32_t);
+    if (!tleg_size_add(*bytes, depths, bytes))
+        return false;
+    return scores == 0 ||
+           tleg_size_add(*bytes,
+                         sizeof(tleg_scores) + scores * (sizeof(double) + sizeof(int32_t)) + strlen(texts->scores->on) + 1,
+                         bytes);
+}
+
+static const int32_t *copy_depths(int32_t **at, const int32_t *depths, int32_t count) {
+    int32_t *copy = *at;
+    *at += count;
+    return count ? memcpy(copy, depths, (size_t)count * sizeof *copy) : NULL;
+}
+
+/* `table` has room after `values`, and `depths` points at what follows the pointers. */
+static void copy_scores(tleg_scores *table, double *values, int32_t **depths, char **at, const tleg_scores *from) {
+    memcpy(values, from->scores, (size_t)from->count * sizeof *values);
+    *table = *from;
+    table->struct_size = sizeof *table;
+    table->scores = values;
+    table->depths = copy_depths(depths, from->depths, from->count);
+    table->on = copy_text(at, from->on);
+}
+
+void tleg_config_keep_score(struct tleg_vit_config *config, int32_t depth) {
+    tleg_scores *table = (tleg_scores *)(uintptr_t)config->c.scores; /* in the configuration's own memory */
+    const int32_t k = table ? tleg_depth_find(table->depths, table->count, depth) : -1;
+    if (k < 0) {
+        config->c.scores = NULL;
+        return;
+    }
+    table->count = 1;
+    table->depths += k;
+    table->scores += k;
+}
+
 tleg_status tleg_config_set_texts(tleg_context *context, struct tleg_vit_config *config,
                                   const struct tleg_config_texts *texts) {
     const size_t labels = (size_t)texts->label_count, ignored = (size_t)texts->ignored_count;
+    const size_t scores = texts->scores ? (size_t)texts->scores->count : 0;
     size_t bytes = strlen(texts->schedule) + 1, pairs;
-    if (!add_list(&bytes, texts->labels, labels) || !add_list(&bytes, texts->ignored, ignored) ||
-        !add_pairs(&bytes, texts, &pairs))
+    if (!add_tables(&bytes, texts, scores) || !add_list(&bytes, texts->labels, labels) ||
+        !add_list(&bytes, texts->ignored, ignored) || !add_pairs(&bytes, texts, &pairs))
         return tleg_fail_memory(context, "the texts of a configuration", SIZE_MAX);
     void *memory = tleg_alloc(&config->allocator, bytes);
     if (!memory)
         return tleg_fail_memory(context, "the texts of a configuration", bytes);
-    const char **pointers = memory;
-    struct tleg_pair *list = (void *)(pointers + labels + ignored);
-    char *at = (char *)(list + pairs);
+    double *values = memory;
+    tleg_scores *table = (void *)(values + scores);
+    struct tleg_pair *list = (void *)(table + (scores > 0));
+    const char **pointers = (void *)(list + pairs);
+    int32_t *depths = (void *)(pointers + labels + ignored);
+    char *at = (char *)(depths + (size_t)texts->depth_count + scores);
+    config->c.depths = copy_depths(&depths, texts->depths, texts->depth_count);
+    config->c.depth_count = texts->depth_count;
+    config->c.scores = scores ? table : NULL;
+    if (scores)
+        copy_scores(table, values, &depths, &at, texts->scores);
     config->c.labels = copy_list(&pointers, &at, texts->labels, labels);
     config->c.ignored = copy_list(&pointers, &at, texts->ignored, ignored);
     config->c.schedule = copy_text(&at, texts->schedule);
@@ -103,7 +153,10 @@ tleg_status tleg_config_copy(tleg_context *context, const struct tleg_vit_config
                                             .label_count = from->c.label_count,
                                             .ignored_count = from->c.ignored_count,
                                             .pairs = from->pairs,
-                                            .pair_count = from->pair_count};
+                                            .pair_count = from->pair_count,
+                                            .depths = from->c.depths,
+                                            .depth_count = from->c.depth_count,
+                                            .scores = from->c.scores};
     *to = (struct tleg_vit_config){.allocator = context->allocator, .c = from->c};
     const tleg_status status = tleg_config_set_texts(context, to, &texts);
     if (status != TLEG_OK)

@@ -23,7 +23,7 @@ tleg_status tleg_save_options_read(tleg_context *context, const tleg_save_option
     if (status == TLEG_OK && own->flags & ~known)
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_save_options: unknown flags 0x%x%s", (unsigned)own->flags,
                            path ? "" : " (TLEG_SAVE_NO_SYNC is for a path)");
-    if (status == TLEG_OK && (own->reserved != 0 || own->reserved_pointer))
+    if (status == TLEG_OK && (own->reserved != 0 || own->reserved_pointer || own->reserved2 != 0))
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_save_options: reserved members must be 0");
     return status == TLEG_OK ? check_pairs(context, own) : status;
 }
@@ -58,6 +58,9 @@ static tleg_status save(tleg_context *context, struct tleg_saving *saving, const
         status =
             tleg_fail(context, TLEG_ERROR_UNSUPPORTED,
                       "tleg_save_options.dtype: tensors are saved in their own types: expected 0, found %d", (int)own.dtype);
+    if (status == TLEG_OK && (own.depth_count || own.depths || own.scores))
+        status = tleg_fail(context, TLEG_ERROR_ARGUMENT,
+                           "tleg_save_options: depths and scores are for a learngene or a model: expected 0 and NULL");
     if (status != TLEG_OK)
         return status;
     size_t entry_bytes, pair_bytes, bytes;

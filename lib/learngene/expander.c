@@ -51,6 +51,9 @@ tleg_status tleg_expander_config(tleg_context *context, const tleg_expander_opti
     config->ignored = NULL;
     config->ignored_count = 0;
     apply_options(options, config);
+    if (config->norm != gene->norm || config->eps != gene->eps || config->image_size != gene->image_size ||
+        config->classes != gene->classes)
+        config->scores = NULL; /* they were measured of something else */
     return TLEG_OK;
 }
 

@@ -95,6 +95,7 @@ static void place_pass(const tleg_trainer_options *options, struct tleg_trainer_
     l->logits = tleg_place(end, images * heads, classes * sizeof(float));
     l->dlogits = tleg_place(end, images * heads, classes * sizeof(float));
     l->teacher = tleg_place(end, options->teacher ? (size_t)options->batch : 0, classes * sizeof(float));
+    l->deepest = tleg_place(end, options->in_place > 0 ? (size_t)options->batch * heads : 0, classes * sizeof(float));
     l->scales = tleg_place(end, options->drop_path > 0 ? 2 * depth : 0, (size_t)options->batch * sizeof(float));
     l->pos = tleg_place(end, l->resampled ? tokens : 0, dim * sizeof(float));
     l->dpos = tleg_place(end, tokens, dim * sizeof(float));

@@ -15,15 +15,16 @@ struct slice {
     tleg_train_batch batch; /* its images alone */
     int64_t first;          /* of them, in the whole batch */
     double part;            /* of the whole batch */
-    int32_t depth;
+    const struct tleg_pass *pass;
     struct tleg_block_shape shape;
 };
 
 /* `size` images of the batch from `first` on. */
-static struct slice slice_of(const tleg_trainer *t, const tleg_train_batch *batch, int64_t first, int64_t size, int32_t depth) {
+static struct slice slice_of(const tleg_trainer *t, const tleg_train_batch *batch, int64_t first, int64_t size,
+                             const struct tleg_pass *pass) {
     int64_t classes = t->layout.net.classes, side = t->layout.net.image_size;
     struct slice slice = {
-        .batch = *batch, .first = first, .part = (double)size / batch->size, .depth = depth, .shape = t->layout.shape};
+        .batch = *batch, .first = first, .part = (double)size / batch->size, .pass = pass, .shape = t->layout.shape};
     slice.shape.batch = size;
     slice.batch.size = (int32_t)size;
     slice.batch.images += first * 3 * side * side;
@@ -69,13 +70,14 @@ static void kept_of(const tleg_trainer *t, int32_t layer, struct tleg_kept *kept
 }
 
 static void forward_blocks(tleg_trainer *t, const struct slice *slice) {
-    for (int32_t l = 0; l < slice->depth; l++) {
+    const int32_t depth = slice->pass->depth;
+    for (int32_t l = 0; l < depth; l++) {
         struct tleg_train_layer layer;
         struct tleg_kept kept, next = {.x = tleg_trainer_at(t, t->layout.last)};
         const struct tleg_branch_scales scales = layer_scales(t, l, slice->first);
         tleg_train_layer(t, l, &layer);
         kept_of(t, l, &kept);
-        if (l + 1 < slice->depth)
+        if (l + 1 < depth)
             kept_of(t, l + 1, &next);
         tleg_block_keep(&t->exec, &slice->shape, &layer.layer, scales, &kept, next.x);
     }
@@ -83,7 +85,7 @@ static void forward_blocks(tleg_trainer *t, const struct slice *slice) {
 
 static void backward_blocks(tleg_trainer *t, const struct slice *slice, float *d) {
     float *activations = tleg_trainer_at(t, t->layout.activations);
-    for (int32_t l = slice->depth - 1; l >= 0; l--) {
+    for (int32_t l = slice->pass->depth - 1; l >= 0; l--) {
         struct tleg_train_layer layer;
         struct tleg_kept kept;
         const struct tleg_branch_scales scales = layer_scales(t, l, slice->first);
@@ -174,43 +176,96 @@ tleg_status tleg_trainer_ask(tleg_trainer *t, tleg_train_batch *batch) {
                : TLEG_OK;
 }
 
-/* Labels judge the first head, the teacher the last. share: of the step's gradient. */
-static tleg_status losses(tleg_trainer *t, const struct slice *slice, double share, tleg_train_loss *loss) {
+/* What a slice's logits are judged by. share: of the step's gradient, for labels and teacher; in_place: for the deepest pass.
+ */
+struct judgement {
+    double share, in_place;
+};
+
+static struct judgement judgement_of(const tleg_trainer *t, const struct slice *slice) {
+    const double share = slice->pass->share * slice->part;
+    const double in_place = slice->pass->part == TLEG_PASS_FOLLOWS ? t->options.in_place : 0;
+    return (struct judgement){.share = share * (1 - in_place), .in_place = share * in_place};
+}
+
+/* Labels judge the first head. */
+static double judge_by_labels(const tleg_trainer *t, const tleg_train_batch *batch, double share) {
+    if (!batch->labels && !batch->targets)
+        return 0;
+    float *dlogits = tleg_trainer_at(t, t->layout.dlogits);
+    return tleg_loss(TLEG_LOSS_CROSS_ENTROPY, &(struct tleg_loss_call){.rows = batch->size,
+                                                                       .classes = t->layout.net.classes,
+                                                                       .logits = tleg_trainer_at(t, t->layout.logits),
+                                                                       .labels = batch->labels,
+                                                                       .targets = batch->targets,
+                                                                       .smoothing = t->options.smoothing,
+                                                                       .scale = share,
+                                                                       .dlogits = share > 0 ? dlogits : NULL});
+}
+
+/* tau^2 * sum KL(teacher || student) / (B * C) of one head */
+static double judge_by_logits(const tleg_trainer *t, int64_t rows, int head, const float *teacher, double tau, double share) {
+    const int64_t classes = t->layout.net.classes;
+    return tleg_loss(TLEG_LOSS_DISTILLATION,
+                     &(struct tleg_loss_call){.rows = rows,
+                                              .classes = classes,
+                                              .logits = head_rows(t, t->layout.logits, head, rows, classes),
+                                              .targets = teacher,
+                                              .tau = tau,
+                                              .scale = share,
+                                              .dlogits = head_rows(t, t->layout.dlogits, head, rows, classes)});
+}
+
+/* The deepest pass' logits of a head, for the slice's images; kept as (heads, batch, C). */
+static float *deepest_rows(const tleg_trainer *t, const struct slice *slice, int head) {
+    return head_rows(t, t->layout.deepest, head, t->options.batch, t->layout.net.classes) +
+           slice->first * t->layout.net.classes;
+}
+
+static void keep_deepest(const tleg_trainer *t, const struct slice *slice) {
+    const int64_t rows = slice->batch.size, classes = t->layout.net.classes;
+    for (int h = 0; h < heads_of(t); h++)
+        memcpy(deepest_rows(t, slice, h), head_rows(t, t->layout.logits, h, rows, classes),
+               (size_t)(rows * classes) * sizeof(float));
+}
+
+/* sum KL(deepest || shallower) / B, the mean of the heads': each follows its own. Its temperature is 1, and its size is that of
+ * the labels' loss, as universally slimmable networks have it (arXiv 1903.05134). */
+static double judge_by_deepest(const tleg_trainer *t, const struct slice *slice, double share) {
+    const double classes = t->layout.net.classes, heads = heads_of(t);
+    double sum = 0;
+    for (int h = 0; h < heads_of(t); h++)
+        sum += judge_by_logits(t, slice->batch.size, h, deepest_rows(t, slice, h), 1, share * classes / heads);
+    return sum * classes / heads;
+}
+
+/* Losses of a slice, and their gradients by the logits. Labels judge the first head, the teacher the last. */
+static tleg_status losses(tleg_trainer *t, const struct slice *slice, tleg_train_loss *loss) {
     const tleg_train_batch *batch = &slice->batch;
-    const float *teacher = batch->teacher_logits;
-    int64_t classes = t->layout.net.classes, rows = batch->size;
-    double alpha = t->options.alpha;
-    float *logits = tleg_trainer_at(t, t->layout.logits), *dlogits = tleg_trainer_at(t, t->layout.dlogits);
-    int64_t last = (heads_of(t) - 1) * rows * classes;
-    memset(dlogits, 0, (size_t)(heads_of(t) * rows * classes) * sizeof(float));
-    double labels = 0, taught = 0;
-    if (batch->labels || batch->targets)
-        labels = tleg_loss(TLEG_LOSS_CROSS_ENTROPY, &(struct tleg_loss_call){.rows = rows,
-                                                                             .classes = classes,
-                                                                             .logits = logits,
-                                                                             .labels = batch->labels,
-                                                                             .targets = batch->targets,
-                                                                             .smoothing = t->options.smoothing,
-                                                                             .scale = share * (1 - alpha),
-                                                                             .dlogits = alpha < 1 ? dlogits : NULL});
-    if (teacher)
-        taught = tleg_loss(TLEG_LOSS_DISTILLATION, &(struct tleg_loss_call){.rows = rows,
-                                                                            .classes = classes,
-                                                                            .logits = logits + last,
-                                                                            .targets = teacher,
-                                                                            .tau = t->options.tau,
-                                                                            .scale = share * alpha,
-                                                                            .dlogits = dlogits + last});
+    const struct judgement by = judgement_of(t, slice);
+    const double alpha = t->options.alpha, usual = slice->pass->part == TLEG_PASS_FOLLOWS ? 1 - t->options.in_place : 1;
+    double taught = 0, followed = 0;
+    memset(tleg_trainer_at(t, t->layout.dlogits), 0,
+           (size_t)(heads_of(t) * batch->size * t->layout.net.classes) * sizeof(float));
+    const double labels = judge_by_labels(t, batch, by.share * (1 - alpha));
+    if (batch->teacher_logits)
+        taught = judge_by_logits(t, batch->size, heads_of(t) - 1, batch->teacher_logits, t->options.tau, by.share * alpha);
+    if (slice->pass->part == TLEG_PASS_TEACHES)
+        keep_deepest(t, slice);
+    if (slice->pass->part == TLEG_PASS_FOLLOWS)
+        followed = judge_by_deepest(t, slice, by.in_place);
     loss->labels += slice->part * labels;
     loss->teacher += slice->part * taught;
-    loss->total += slice->part * ((alpha < 1 ? (1 - alpha) * labels : 0) + alpha * taught);
+    loss->in_place += slice->part * followed;
+    loss->total += slice->part * (usual * ((alpha < 1 ? (1 - alpha) * labels : 0) + alpha * taught) + (1 - usual) * followed);
     loss->correct += count_correct(t, batch);
-    return check_losses(t, rows, teacher, labels, taught);
+    const tleg_status status = check_losses(t, batch->size, batch->teacher_logits, labels, taught);
+    return status != TLEG_OK ? status : check_finite(t, followed, "deepest pass", "");
 }
 
 /* ---- the pass ---- */
 
-static tleg_status slice_pass(tleg_trainer *t, const struct slice *slice, double share, tleg_train_loss *loss) {
+static tleg_status slice_pass(tleg_trainer *t, const struct slice *slice, tleg_train_loss *loss) {
     const tleg_config *net = &t->layout.net;
     float *last = tleg_trainer_at(t, t->layout.last), *d = tleg_trainer_at(t, t->layout.d);
     /* the block's activations are free between forward and backward */
@@ -227,7 +282,7 @@ static tleg_status slice_pass(tleg_trainer *t, const struct slice *slice, double
     forward_blocks(t, slice);
     t->ends->pool(&t->exec, net, &outer.weights, size, last, &pooled);
     forward_heads(t, &outer, size);
-    tleg_status status = losses(t, slice, share * slice->part, loss);
+    tleg_status status = losses(t, slice, loss);
     if (status != TLEG_OK)
         return status;
     backward_heads(t, &outer, size);
@@ -238,17 +293,17 @@ static tleg_status slice_pass(tleg_trainer *t, const struct slice *slice, double
     return TLEG_OK;
 }
 
-tleg_status tleg_trainer_pass(tleg_trainer *t, const tleg_train_batch *batch, int32_t depth, double share,
+tleg_status tleg_trainer_pass(tleg_trainer *t, const tleg_train_batch *batch, const struct tleg_pass *pass,
                               tleg_train_loss *loss) {
     int64_t most = t->layout.shape.batch, slices = (batch->size + most - 1) / most;
     tleg_status status = TLEG_OK;
-    tleg_train_form(t, depth);
-    draw_scales(t, batch->size, depth);
+    tleg_train_form(t, pass->depth);
+    draw_scales(t, batch->size, pass->depth);
     tleg_train_places_start(t);
     for (int64_t s = 0; s < slices && status == TLEG_OK; s++) {
         int64_t first = s * batch->size / slices, end = (s + 1) * batch->size / slices;
-        struct slice slice = slice_of(t, batch, first, end - first, depth);
-        status = slice_pass(t, &slice, share, loss);
+        struct slice slice = slice_of(t, batch, first, end - first, pass);
+        status = slice_pass(t, &slice, loss);
         t->done += (uint64_t)(end - first);
         if (status == TLEG_OK)
             status = tleg_trainer_go_on(t);

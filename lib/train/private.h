@@ -52,7 +52,7 @@ struct tleg_trainer_layout {
     /* offsets in bytes */
     size_t outer[TLEG_TRAIN_OUTER], outer_turned[TLEG_TRAIN_OUTER];
     size_t list, segments, lengths, now, values, gradient, moment1, moment2, average, formed, layers, turned_layers, pos, dpos,
-        inputs, kept, last, d, activations, pooled, gathered, dpooled, logits, dlogits, teacher, scales, shared, lane,
+        inputs, kept, last, d, activations, pooled, gathered, dpooled, logits, dlogits, teacher, deepest, scales, shared, lane,
         lane_bytes;
     size_t bytes;
 };
@@ -119,8 +119,15 @@ void tleg_train_places_end(tleg_trainer *trainer);
 tleg_status tleg_trainer_go_on(tleg_trainer *trainer);
 /* Puts the teacher's logits into the batch, unless it has them; NULL when alpha is 0. */
 tleg_status tleg_trainer_ask(tleg_trainer *trainer, tleg_train_batch *batch);
-/* Forward and backward at a depth: adds share * gradient, and to *loss. */
-tleg_status tleg_trainer_pass(tleg_trainer *trainer, const tleg_train_batch *batch, int32_t depth, double share,
+/* Of a step's passes with in-place distillation, the deepest hands its logits to the shallower ones. */
+enum tleg_pass_part { TLEG_PASS_ALONE, TLEG_PASS_TEACHES, TLEG_PASS_FOLLOWS };
+struct tleg_pass {
+    int32_t depth;
+    double share; /* of the step's gradient */
+    enum tleg_pass_part part;
+};
+/* Forward and backward: adds share * gradient, and to *loss. */
+tleg_status tleg_trainer_pass(tleg_trainer *trainer, const tleg_train_batch *batch, const struct tleg_pass *pass,
                               tleg_train_loss *loss);
 const float *tleg_train_value(const tleg_trainer *trainer, enum tleg_slot slot); /* NULL: not there */
 

@@ -10,6 +10,22 @@ static const float *chosen(tleg_context *context, const tleg_trainer *t, bool av
     return average ? t->average : t->values;
 }
 
+/* The configuration of what is handed out. Once a step was made, the depths are those of this training, and what the source
+ * scored says nothing about it. */
+static tleg_status copy_config(tleg_context *context, const tleg_trainer *t, struct tleg_vit_config *config) {
+    const int32_t least = t->is_gene ? t->options.depth_least : t->config.c.depth;
+    int32_t depths[TLEG_MAX_DEPTH];
+    struct tleg_vit_config from = t->config;
+    if (t->steps > 0) {
+        from.c.scores = NULL;
+        from.c.depths = depths;
+        from.c.depth_count = t->layout.depth_most - least + 1;
+        for (int32_t k = 0; k < from.c.depth_count; k++)
+            depths[k] = least + k;
+    }
+    return tleg_config_copy(context, &from, config);
+}
+
 TLEG_API tleg_status TLEG_CALL tleg_trainer_copy_learngene(tleg_context *context, const tleg_trainer *trainer, int32_t average,
                                                            tleg_learngene **gene) {
     if (gene)
@@ -22,7 +38,7 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_copy_learngene(tleg_context *context
     if (!values)
         return TLEG_ERROR_STATE;
     struct tleg_vit_config config = {0};
-    tleg_status status = tleg_config_copy(context, &trainer->config, &config);
+    tleg_status status = copy_config(context, trainer, &config);
     if (status == TLEG_OK)
         status = tleg_learngene_make(context, &config, NULL, gene);
     for (int64_t i = 0; status == TLEG_OK && i < trainer->layout.params.count; i++)
@@ -70,7 +86,7 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_copy_model(tleg_context *context, co
     struct tleg_vit_config config = {0};
     tleg_status status = tleg_kernels_of(context, &kernels);
     if (status == TLEG_OK)
-        status = tleg_config_copy(context, &trainer->config, &config);
+        status = copy_config(context, trainer, &config);
     if (status != TLEG_OK)
         return status;
     tleg_model *made = NULL;

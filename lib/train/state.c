@@ -62,6 +62,8 @@ static void describe_setup(const tleg_trainer *t, char text[OWN_TEXT]) {
     at = append_number(at, "clip", o->clip);
     at = append_number(at, "drop_path", o->drop_path);
     at = append_number(at, "ema", o->ema);
+    if (o->in_place > 0) /* states written without it hold no such number */
+        at = append_number(at, "in_place", o->in_place);
     snprintf(at, 64, "dtype=%s ", tleg_dtype_name(o->dtype));
 }
 

@@ -24,6 +24,8 @@ static const char *bad_option(const tleg_trainer_options *o) {
         return "clip and weight_decay: expected finite numbers, clip not below 0";
     if (!(o->drop_path >= 0 && o->drop_path < 1) || !(o->ema >= 0 && o->ema < 1))
         return "drop_path and ema: expected 0 to less than 1";
+    if (!share_of_one(o->in_place) || (o->in_place > 0 && o->depth_mode != TLEG_DEPTH_SANDWICH))
+        return "in_place: expected 0, or up to 1 with TLEG_DEPTH_SANDWICH";
     if (o->dtype != TLEG_F32 && o->dtype != TLEG_BF16)
         return "dtype: expected TLEG_F32 or TLEG_BF16";
     if (o->ranks < 1)
@@ -236,6 +238,28 @@ tleg_status tleg_trainer_go_on(tleg_trainer *t) {
                           (long long)(t->steps + 1), (unsigned long long)t->done, (unsigned long long)t->total);
 }
 
+/* The deepest first: with in-place distillation the others learn from its logits. */
+static tleg_status run_sandwich(tleg_trainer *t, const tleg_train_batch *batch, tleg_train_loss *loss) {
+    const int32_t depths[3] = {t->layout.depth_most, t->options.depth_least, t->depth};
+    const bool teaches = t->options.in_place > 0;
+    tleg_status status = TLEG_OK;
+    for (int i = 0; i < 3 && status == TLEG_OK; i++) {
+        const struct tleg_pass pass = {.depth = depths[i],
+                                       .share = batch->share / 3,
+                                       .part = !teaches ? TLEG_PASS_ALONE
+                                               : i == 0 ? TLEG_PASS_TEACHES
+                                                        : TLEG_PASS_FOLLOWS};
+        tleg_train_loss one = {0};
+        status = tleg_trainer_pass(t, batch, &pass, &one);
+        loss->total += one.total / 3;
+        loss->labels += one.labels / 3;
+        loss->teacher += one.teacher / 3;
+        loss->in_place += one.in_place / 2; /* the deepest has none */
+        loss->correct = one.correct;        /* of the random depth */
+    }
+    return status;
+}
+
 static tleg_status run_passes(tleg_trainer *t, tleg_train_batch *batch, tleg_train_loss *loss) {
     t->done = 0;
     t->total = (uint64_t)batch->size * (t->options.depth_mode == TLEG_DEPTH_SANDWICH ? 3 : 1);
@@ -245,17 +269,8 @@ static tleg_status run_passes(tleg_trainer *t, tleg_train_batch *batch, tleg_tra
     if (status != TLEG_OK)
         return status;
     if (t->options.depth_mode != TLEG_DEPTH_SANDWICH)
-        return tleg_trainer_pass(t, batch, t->depth, batch->share, loss);
-    const int32_t depth[3] = {t->layout.depth_most, t->options.depth_least, t->depth};
-    for (int i = 0; i < 3 && status == TLEG_OK; i++) {
-        tleg_train_loss one = {0};
-        status = tleg_trainer_pass(t, batch, depth[i], batch->share / 3, &one);
-        loss->total += one.total / 3;
-        loss->labels += one.labels / 3;
-        loss->teacher += one.teacher / 3;
-        loss->correct = one.correct; /* of the random depth */
-    }
-    return status;
+        return tleg_trainer_pass(t, batch, &(struct tleg_pass){.depth = t->depth, .share = batch->share}, loss);
+    return run_sandwich(t, batch, loss);
 }
 
 static tleg_status fill_loss(tleg_trainer *trainer, const tleg_train_loss *sum, tleg_train_loss *loss) {

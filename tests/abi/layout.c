@@ -56,7 +56,8 @@ static void open_options(void) {
 #define STRUCT tleg_save_options
 static void save_options(void) {
     BEGIN("tleg_save_options");
-    M(struct_size), M(flags), M(dtype), M(reserved), M(pairs), M(keys_and_values), M(reserved_pointer);
+    M(struct_size), M(flags), M(dtype), M(reserved), M(pairs), M(keys_and_values), M(reserved_pointer), M(depth_count),
+        M(reserved2), M(depths), M(scores);
     END("tleg_save_options");
 }
 #undef STRUCT
@@ -84,7 +85,16 @@ static void config(void) {
         M(distillation_token), M(registers), M(pool), M(norm);
     M(no_qkv_bias), M(dtype), M(label_count), M(kind), M(channels), M(eps), M(mean), M(std), M(crop), M(ignored_count);
     M(parameters), M(labels), M(schedule), M(ignored), M(reserved);
+    M(depth_count), M(reserved2), M(depths), M(scores);
     END("tleg_config");
+}
+#undef STRUCT
+
+#define STRUCT tleg_scores
+static void scores(void) {
+    BEGIN("tleg_scores");
+    M(struct_size), M(count), M(images), M(depths), M(scores), M(on), M(reserved);
+    END("tleg_scores");
 }
 #undef STRUCT
 
@@ -100,6 +110,7 @@ static void expander_options(void) {
 static void cost(void) {
     BEGIN("tleg_cost");
     M(struct_size), M(least_depth), M(bytes), M(bytes_fixed), M(bytes_per_layer), M(ms), M(ms_fixed), M(ms_per_layer);
+    M(bytes_peak), M(bytes_elastic), M(spread), M(batch), M(runs);
     END("tleg_cost");
 }
 #undef STRUCT
@@ -108,7 +119,16 @@ static void cost(void) {
 static void budget(void) {
     BEGIN("tleg_budget");
     M(struct_size), M(batch), M(bytes), M(milliseconds);
+    M(margin), M(holding), M(any_depth), M(cost), M(scores);
     END("tleg_budget");
+}
+#undef STRUCT
+
+#define STRUCT tleg_best
+static void best(void) {
+    BEGIN("tleg_best");
+    M(struct_size), M(depth), M(score), M(standard_error), M(cheapest), M(fitting), M(cheapest_score);
+    END("tleg_best");
 }
 #undef STRUCT
 
@@ -176,7 +196,7 @@ static void trainer_options(void) {
     BEGIN("tleg_trainer_options");
     M(struct_size), M(batch), M(depth_mode), M(depth_least), M(depth_most), M(checkpoint), M(norm), M(image_size), M(alpha);
     M(tau), M(smoothing), M(weight_decay), M(beta1), M(beta2), M(epsilon), M(clip), M(drop_path), M(ema), M(seed), M(teacher);
-    M(teacher_host), M(all_reduce), M(all_reduce_host), M(ranks), M(dtype);
+    M(teacher_host), M(all_reduce), M(all_reduce_host), M(ranks), M(dtype), M(in_place);
     END("tleg_trainer_options");
 }
 #undef STRUCT
@@ -192,7 +212,7 @@ static void batch(void) {
 #define STRUCT tleg_train_loss
 static void loss(void) {
     BEGIN("tleg_train_loss");
-    M(struct_size), M(depth), M(total), M(labels), M(teacher), M(correct);
+    M(struct_size), M(depth), M(total), M(labels), M(teacher), M(correct), M(in_place);
     END("tleg_train_loss");
 }
 #undef STRUCT
@@ -200,7 +220,7 @@ static void loss(void) {
 #define STRUCT tleg_train_rate
 static void rate(void) {
     BEGIN("tleg_train_rate");
-    M(struct_size), M(epochs), M(warmup), M(reserved), M(peak), M(start), M(end);
+    M(struct_size), M(epochs), M(warmup), M(curve), M(peak), M(start), M(end), M(decay), M(warmup_steps), M(steps);
     END("tleg_train_rate");
 }
 #undef STRUCT
@@ -212,9 +232,11 @@ int main(void) {
     save_options();
     tensor_info();
     config();
+    scores();
     expander_options();
     cost();
     budget();
+    best();
     session_options();
     session_info();
     block_options();

@@ -232,10 +232,20 @@ static tleg_status expander_calls(struct visit *v) {
     MUST(least == 1 && most == TLEG_MAX_DEPTH && tleg_expander_get_memory(v->expander) > 0);
     MUST(!tleg_expander_get_label(v->from_file, 0));
     TRY(tleg_expander_get_cost(v->context, v->expander, 0, 2, v->in_a_hurry ? 0 : 1, &cost));
-    const tleg_budget budget = {
-        .struct_size = sizeof(budget), .batch = 2, .bytes = cost.bytes_fixed + 9 * cost.bytes_per_layer};
+    const tleg_budget budget = {.struct_size = sizeof(budget),
+                                .batch = 2,
+                                .bytes = cost.bytes_fixed + 9 * cost.bytes_per_layer,
+                                .holding = TLEG_HOLDING_STORED};
     TRY(tleg_expander_get_deepest(v->context, v->expander, &budget, &depth));
     MUST(depth == 9);
+    const int32_t depths[] = {3, 8, 10};
+    const double shares[] = {0.5, 0.75, 1};
+    const tleg_scores scores = {.struct_size = sizeof(scores), .count = 3, .depths = depths, .scores = shares};
+    tleg_budget scored = budget;
+    tleg_best best = {.struct_size = sizeof(best)};
+    scored.scores = &scores;
+    TRY(tleg_expander_get_best(v->context, v->expander, &scored, &best));
+    MUST(best.depth == 8 && best.cheapest == 8 && best.fitting == 2);
     return TLEG_OK;
 }
 
@@ -420,11 +430,12 @@ static tleg_status tune_calls(struct visit *v) {
     float *images = NULL;
     double r2[6], rate = 0;
     tleg_tensor **gradient = visit_slot(v);
-    const tleg_train_rate rates = {.struct_size = sizeof(rates), .epochs = 10, .warmup = 2, .peak = 1e-3};
+    const tleg_train_rate rates = {.struct_size = sizeof(rates), .epochs = 10, .warmup = 2, .peak = 1e-3, .steps = 5};
     const tleg_trainer_options options = {.struct_size = sizeof(options), .batch = BATCH, .checkpoint = 1, .dtype = TLEG_BF16};
     MUST(gradient);
     TRY(images_of(v, &images));
     const tleg_train_batch batch = {.struct_size = sizeof(batch), .size = BATCH, .images = images, .labels = labels};
+    TRY(tleg_train_rate_of_step(NULL, &rates, 25, &rate));
     TRY(tleg_train_rate_of_epoch(NULL, &rates, 5, &rate));
     uint64_t bytes = 0;
     TRY(tleg_trainer_get_memory_for_model(v->context, v->model, &options, &bytes));

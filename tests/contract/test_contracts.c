@@ -162,6 +162,10 @@ static void filled_structs_keep_to_the_hosts_size(void **state) {
     REFUSED(tleg_tensor_get_info(NULL, my.vector, &info)); /* without a context there is no text */
     tleg_cost cost = {0};
     REFUSED(tleg_expander_get_cost(my.context, my.expander, 0, 1, 0, &cost));
+    tleg_best best = {0};
+    const tleg_budget budget = {.struct_size = sizeof budget};
+    REFUSED(tleg_expander_get_best(my.context, my.expander, &budget, &best));
+    SAYS("tleg_best: struct_size is 0");
 }
 
 /* get_info, then a member changed, then create: as hosts do it. */
@@ -207,7 +211,7 @@ static void members_without_a_meaning_are_refused(void **state) {
                      TLEG_ERROR_UNSUPPORTED);
     SAYS("reserved");
     free(workspace);
-    tleg_train_rate rate = {.struct_size = sizeof rate, .epochs = 10, .peak = 1, .reserved = -1};
+    tleg_train_rate rate = {.struct_size = sizeof rate, .epochs = 10, .peak = 1, .curve = -1};
     double found;
     assert_int_equal(tleg_train_rate_of_epoch(NULL, &rate, 1, &found), TLEG_ERROR_UNSUPPORTED);
 }

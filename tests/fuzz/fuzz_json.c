@@ -1,4 +1,5 @@
-/* Any text as JSON, as a file's header, and as the schedule of a learngene. */
+/* Any text as JSON, as a file's header, as the schedule of a learngene, and as what it knows of depths. */
+#include "config/learned.h"
 #include "config/schedule.h"
 #include "format/format.h"
 #include "fuzz/target.h"
@@ -46,6 +47,46 @@ static void as_schedule(tleg_context *context, const char *text) {
     tleg_schedule_free(&schedule);
 }
 
+/* What was written of the one is read as the same again. */
+static void same_text(tleg_context *context, const struct tleg_learned *learned, bool scores, struct tleg_learned *again) {
+    struct tleg_text text = {NULL, 0}, second = {NULL, 0};
+    for (int pass = 0; pass < 2; pass++) {
+        text.length = 0;
+        if (scores)
+            tleg_scores_text(&learned->scores, &text);
+        else
+            tleg_depths_text(learned->depths, learned->depth_count, &text);
+        tleg_text_byte(&text, '\0');
+        if (!text.out)
+            text.out = malloc(text.length);
+        fuzz_need(text.out != NULL);
+    }
+    fuzz_need((scores ? tleg_scores_parse : tleg_depths_parse)(context, "what was written", text.out, again) == TLEG_OK);
+    second.out = malloc(text.length);
+    fuzz_need(second.out != NULL);
+    if (scores)
+        tleg_scores_text(&again->scores, &second);
+    else
+        tleg_depths_text(again->depths, again->depth_count, &second);
+    fuzz_need(second.length + 1 == text.length && memcmp(text.out, second.out, second.length) == 0);
+    free(text.out);
+    free(second.out);
+}
+
+static void as_learned(tleg_context *context, const char *text) {
+    struct tleg_learned *learned = malloc(2 * sizeof *learned);
+    fuzz_need(learned != NULL);
+    tleg_status status = tleg_depths_parse(context, "the input", text, learned);
+    fuzz_need_error(context, status);
+    if (status == TLEG_OK)
+        same_text(context, learned, false, learned + 1);
+    status = tleg_scores_parse(context, "the input", text, learned);
+    fuzz_need_error(context, status);
+    if (status == TLEG_OK)
+        same_text(context, learned, true, learned + 1);
+    free(learned);
+}
+
 static void as_header(tleg_context *context, const uint8_t *data, size_t size) {
     size_t bytes;
     uint8_t *wrapped = fuzz_safetensors(data, size, &bytes);
@@ -70,6 +111,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     text[size] = '\0';
     as_json(context, size ? (const char *)data : "", size);
     as_schedule(context, text);
+    as_learned(context, text);
     as_header(context, data, size);
     free(text);
     fuzz_end(context, &host);

@@ -83,6 +83,9 @@ for name, text in {
         'model-no-bias': model(bias=False), 'model-f16': model(type='F16', depth=3), 'model-bf16': model(type='BF16'),
         'model-wrapped': model(front='module.model.'), 'model-foreign': model() + 'blocks.0.ls1.gamma F32 2\n',
         'model-spare': model() + 'something.else U8 3\n', 'model-timm': model(dim=64, norm='norm', prefix=1, keys=()),
+        'gene-learned': gene(keys=('tleg.heads=1', 'tleg.depths=[2,[4,6]]',
+                                   'tleg.scores={"on":"val","images":10,"depths":[2,4],"scores":[0.5,0.75]}')),
+        'model-learned': model(keys=('tleg.heads=1', 'tleg.depths=[[1,3]]', 'tleg.scores={"depths":[1],"scores":[1]}')),
         'gene-needs': gene(keys=('tleg.needs=["basis-k"]',)), 'gene-needs-none': gene(keys=('tleg.needs=[]',)),
         'gene-third': gene() + 'blocks.block.attn.qkv.instances.0.weight_ilayer2 F32 6,2\n',
         'gene-adaln': gene(keys=('tleg.schedule={"adaln":[[2,true]]}',)), 'model-needs': model(keys=('tleg.needs=["x",1]',)),
@@ -180,9 +183,30 @@ for name, text in {
         'header': header(a=('F32', [2, 3]), b=('BF16', []), c=('F64', [0])), 'deep': '[' * 40 + ']' * 40,
         'metadata': '{"__metadata__":{"k":"v","tleg.kind":"vit"},"t":{"dtype":"F8_E4M3","shape":[2],"data_offsets":[0,2]}}',
         'numbers': '[0,-1,1e5,1.5E-3,9223372036854775807,-9223372036854775808,18446744073709551616]', 'words': '[true,false,null,{}]',
+        'depths': '[2,[4,6],8,[100,1024]]', 'depths-twice': '[[3,12],12]',
+        'scores': '{"on":"caf\u00e9","images":5000,"depths":[2,5,9],"scores":[0.5,0.8532,1.0],"top5":[[]]}',
+        'scores-twice': '{"depths":[2],"scores":[1],"depths":[2]}',
         'index': '{"metadata":{"total_size":8},"weight_map":{"a":"model-00001-of-00002.safetensors"}}',
 }.items():
     write('fuzz_json', name, text)
+
+def recording(settings, blocks, magic=b'tlegrec1'):
+    text = settings.encode()
+    return (magic + struct.pack('<Q', len(text)) + text + struct.pack('<I', zlib.crc32(text)) +
+            b''.join(block + struct.pack('<I', zlib.crc32(block)) for block in blocks))
+
+
+small = '{"epochs":2,"places":4,"batch":2,"classes":["cat","dog","bird"],"mixup":0.8}'
+halves = [struct.pack('<6e', *range(6 * i, 6 * i + 6)) for i in range(4)]
+for name, data in {
+        'whole': recording(small, halves), 'begun': recording(small, halves[:3]), 'none': recording(small, []),
+        'cut': recording(small, halves)[:-3], 'other': recording(small, halves, b'tlegrec2'), 'settings': small + '%',
+        'large': '{"epochs":1000000,"places":9223372036854775807,"batch":1,"classes":[0]}%',
+        'wide': '{"epochs":1,"places":65536,"batch":65536,"classes":[0,0]}%', 'uneven': '{"epochs":1,"places":5,"batch":2,"classes":[0]}%',
+        'one': '{"epochs":1,"places":1,"batch":1,"classes":[null]}%', 'empty': '{}%', 'twice': '{"epochs":1,"epochs":2}%',
+        'huge': b'tlegrec1' + b'\xff' * 8 + b'{}',
+}.items():
+    write('fuzz_recording', name, data)
 
 # A chunk of EXIF that claims two gigabytes.
 head = struct.pack('>IIBBBBB', 1, 1, 8, 2, 0, 0, 0)

@@ -58,8 +58,8 @@ static bool read_count(const char *text, const struct option *option) {
     return true;
 }
 
-static bool read_seed(const char *text, const struct option *option) {
-    return read_digits(&text, option->value) && !*text;
+bool options_read_seed(const char *text, uint64_t *seed) {
+    return read_digits(&text, seed) && !*text;
 }
 
 static bool read_size(const char *text, const struct option *option) {
@@ -137,7 +137,7 @@ static bool read_value(const char *text, const struct option *option) {
     case OPTION_COUNT:
         return read_count(text, option);
     case OPTION_SEED:
-        return read_seed(text, option);
+        return options_read_seed(text, option->value);
     case OPTION_SIZE:
         return read_size(text, option);
     case OPTION_REAL:
@@ -249,8 +249,10 @@ static bool check_operands(const struct invocation *call, int least, int most, i
 }
 
 static void print_help(const struct verb *verb) {
-    printf("tleg %s: %s\n\nusage: %s\n\n%s%s\n%s", verb->name, verb->summary, verb->usage, verb->details,
-           verb->more ? verb->more : "", options_shared_help);
+    printf("tleg %s: %s\n\nusage: %s\n\n%s", verb->name, verb->summary, verb->usage, verb->details);
+    for (const char *const *text = verb->more; text && *text; text++)
+        fputs(*text, stdout);
+    printf("\n%s", options_shared_help);
 }
 
 bool options_parse(const struct verb *verb, int argc, char **argv, const struct option *own, int least, int most,

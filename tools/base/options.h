@@ -31,6 +31,8 @@ struct option {
     const struct choice *choices;
 };
 
+bool options_read_seed(const char *text, uint64_t *seed); /* a whole number, all of the text */
+
 extern const struct choice option_dtypes[], option_norms[], option_pools[];
 const char *option_choice_name(const struct choice *choices, int32_t value); /* NULL if none has it */
 

@@ -91,10 +91,12 @@ static int digits_needed(const json_t *value, int digits) {
     return digits;
 }
 
+char *report_dump(const json_t *value) {
+    return json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION((size_t)digits_needed(value, 15)));
+}
+
 char *report_line(struct report *report) {
-    char *line = NULL;
-    if (report->whole)
-        line = json_dumps(report->object, JSON_COMPACT | JSON_REAL_PRECISION((size_t)digits_needed(report->object, 15)));
+    char *line = report->whole ? report_dump(report->object) : NULL;
     json_decref(report->object);
     return line;
 }

@@ -22,8 +22,10 @@ void report_text(struct report *report, const char *key, const char *text);
 json_t *report_string(const char *text);
 /* The object as a member of another; NULL if memory ran out. */
 json_t *report_member(struct report *report);
-/* The object on one line, numbers with as many digits as they need to come back the same, for the caller to free; NULL if
- * memory ran out. Frees the object. */
+/* A value on one line, numbers with as many digits as they need to come back the same, for the caller to free; NULL if memory
+ * ran out. */
+char *report_dump(const json_t *value);
+/* Likewise the object, which it frees. */
 char *report_line(struct report *report);
 /* Prints that line. */
 int report_print(const struct invocation *call, struct report *report);

@@ -9,10 +9,10 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_MISUSE = 2 };
 
 struct verb {
     const char *name;
-    const char *summary; /* half a line, for `tleg --help` */
-    const char *usage;   /* after "usage: ", one line or more */
-    const char *details; /* the rest of the verb's help, without the options that all verbs share */
-    const char *more;    /* help that several verbs share, after the details; or NULL */
+    const char *summary;     /* half a line, for `tleg --help` */
+    const char *usage;       /* after "usage: ", one line or more */
+    const char *details;     /* the rest of the verb's help, without the options that all verbs share */
+    const char *const *more; /* help that several verbs share, after the details: texts up to a NULL; or NULL */
     int (*run)(const struct verb *verb, int argc, char **argv); /* argv[0] is the first argument; the exit code comes back */
 };
 

@@ -79,5 +79,7 @@ int part_split(const struct invocation *call, const struct dataset *set, int32_t
 void part_free(struct part *part);
 /* A number that differs when names, labels or order do. */
 uint64_t part_fingerprint(const struct part *part);
+/* One that also differs when the bytes of pictures do, of which it looks at 64 throughout the part. */
+uint64_t part_digest(const struct part *part);
 
 #endif

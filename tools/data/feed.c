@@ -46,9 +46,14 @@ static struct slot *slot_of(struct feed *feed, int64_t unit) {
     return &feed->slots[unit % (AHEAD + 1)];
 }
 
+/* Of a unit's first picture, among those of the epoch. */
+static size_t place_of(const struct feed *feed, int64_t unit) {
+    return (size_t)unit * feed->plan.batch + (size_t)feed->plan.rank * feed->share;
+}
+
 /* Pictures of a unit. */
 static size_t count_of(const struct feed *feed, int64_t unit) {
-    size_t first = (size_t)unit * feed->plan.batch + (size_t)feed->plan.rank * feed->share, all = feed->plan.part->count;
+    size_t first = place_of(feed, unit), all = feed->plan.part->count;
     size_t left = first < all ? all - first : 0;
     return left < feed->share ? left : feed->share;
 }
@@ -170,6 +175,8 @@ static bool take(struct feed *feed, int64_t *unit, size_t *picture) {
     if (*picture == 0) {
         clear_errors(&slot->unit);
         slot->unit.count = count_of(feed, feed->unit);
+        slot->unit.place = place_of(feed, feed->unit);
+        slot->unit.epoch = feed->plan.epoch;
         slot->done = 0;
     }
     if (feed->picture == slot->unit.count) {
@@ -202,8 +209,7 @@ static void *work(void *argument) {
     pthread_mutex_lock(&feed->lock);
     while (take(feed, &number, &picture)) {
         pthread_mutex_unlock(&feed->lock);
-        size_t place = (size_t)number * feed->plan.batch + (size_t)feed->plan.rank * feed->share + picture;
-        take_picture(worker, place, &slot_of(feed, number)->unit, picture);
+        take_picture(worker, place_of(feed, number) + picture, &slot_of(feed, number)->unit, picture);
         pthread_mutex_lock(&feed->lock);
         finish_picture(worker, number);
     }

@@ -1,6 +1,7 @@
 /* Which pictures are learned from and which judge. */
 #include "dataset.h"
 
+#include "base/read_file.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,5 +59,27 @@ uint64_t part_fingerprint(const struct part *part) {
         hash = mix(hash, name, strlen(name) + 1);
         hash = mix(hash, class, strlen(class) + 1);
     }
+    return hash;
+}
+
+/* The file of a picture, or its pixels in a file of many. */
+static uint64_t mix_picture(uint64_t hash, const struct sample *sample) {
+    char reason[READ_REASON];
+    size_t size = 0;
+    if (sample->number >= 0)
+        return mix(hash, sample->pixels,
+                   (size_t)sample->width * (size_t)sample->height * (sample->layout == TLEG_PIXELS_GREY ? 1 : 3));
+    uint8_t *bytes = read_file(sample->file, SIZE_MAX / 4, &size, reason);
+    hash = bytes ? mix(hash, bytes, size) : hash;
+    free(bytes);
+    return hash;
+}
+
+uint64_t part_digest(const struct part *part) {
+    enum { LOOKED_AT = 64 };
+    uint64_t hash = part_fingerprint(part);
+    size_t step = part->count / LOOKED_AT + 1;
+    for (size_t i = 0; i < part->count; i += step)
+        hash = mix_picture(hash, &part->set->samples[part->items[i]]);
     return hash;
 }

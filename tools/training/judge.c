@@ -20,15 +20,42 @@ static int take_learned(struct state *state, struct source *learned) {
     return status == TLEG_OK ? EXIT_DONE : tool_fail_context(state->call, state->context);
 }
 
+/* What the validation found, as files keep it. */
+struct table {
+    tleg_scores scores;
+    int32_t depths[TRAINING_DEPTHS];
+    double shares[TRAINING_DEPTHS];
+};
+
+static void take_scores(const struct state *state, struct table *table) {
+    table->scores = (tleg_scores){.struct_size = sizeof table->scores,
+                                  .count = state->depth_count,
+                                  .images = state->scores[0].images,
+                                  .depths = table->depths,
+                                  .scores = table->shares,
+                                  .on = "validation"};
+    for (int32_t d = 0; d < state->depth_count; d++) {
+        table->depths[d] = state->scores[d].depth;
+        table->shares[d] = (double)state->scores[d].correct / (double)state->scores[d].images;
+    }
+}
+
+/* The depths that were learned are known to the trainer; the scores go with the weights that were validated, and no others. */
 int training_write(struct state *state) {
     struct source learned;
+    struct table table;
+    tleg_save_options options = {.struct_size = sizeof options};
     if (!training_first(state))
         return EXIT_DONE;
+    if (state->scored == tleg_trainer_get_steps(state->trainer)) {
+        take_scores(state, &table);
+        options.scores = &table.scores;
+    }
     int code = take_learned(state, &learned);
     progress_clear(&state->progress);
     if (code == EXIT_DONE &&
-        (learned.gene ? tleg_learngene_save(state->context, learned.gene, state->options->out, NULL)
-                      : tleg_model_save(state->context, learned.model, state->options->out, NULL)) != TLEG_OK)
+        (learned.gene ? tleg_learngene_save(state->context, learned.gene, state->options->out, &options)
+                      : tleg_model_save(state->context, learned.model, state->options->out, &options)) != TLEG_OK)
         code = tool_fail_context(state->call, state->context);
     source_close(&learned);
     return code;
@@ -99,6 +126,8 @@ int training_judge(struct state *state) {
     int code = take_learned(state, &learned);
     if (code == EXIT_DONE)
         code = judge(state, &learned);
+    if (code == EXIT_DONE)
+        state->scored = tleg_trainer_get_steps(state->trainer);
     source_close(&learned);
     return code;
 }

@@ -46,12 +46,16 @@ static int emit(struct state *state, struct report *report) {
 static void print_start(const struct state *state, const char *recipe, uint64_t bytes) {
     const struct training_options *options = state->options;
     int64_t step = (int64_t)options->batch * options->accumulate;
-    int32_t warmup = options->warmup >= 0 ? options->warmup : state->target->warmup;
-    char held[24], memory[24];
+    char held[24], memory[24], warmup[RATE_TEXT], curve[RATE_TEXT], teacher[TEACHER_ERROR];
+    training_describe_teacher(state, teacher);
+    training_describe_warmup(state, warmup);
+    training_describe_curve(state, curve);
     printf("data: %s: %zu images of %d classes to learn from, %zu to validate with; %s of pixels held in memory\n",
            options->data, state->learned.count, (int)state->set.class_count, state->judged.count,
            report_bytes(state->set.held + state->other.held, held));
     printf("pictures: %s\n", recipe);
+    if (*teacher)
+        tool_line("teacher: %s", teacher);
     printf("steps: %" PRId64 " an epoch of %" PRId64 " images", state->steps_an_epoch, step);
     if ((int64_t)state->learned.count % step)
         printf(" (%" PRId64 " images are left over, others each time)", (int64_t)state->learned.count % step);
@@ -59,11 +63,10 @@ static void print_start(const struct state *state, const char *recipe, uint64_t 
     if (options->lr_absolute)
         printf("learning rate: %g as given (--lr-absolute)", options->lr);
     else
-        printf("learning rate: %g given, times %" PRId64 "/512 images of a step = %g", options->lr, step, state->peak);
-    if (warmup)
-        printf("; from 1e-06 over %d epoch%s of warm-up", (int)warmup, warmup == 1 ? "" : "s");
-    printf("; then a cosine to 1e-05%s\nmemory: %s for the trainer\n",
-           warmup >= options->epochs ? " (not reached: the epochs end before)" : "", report_bytes(bytes, memory));
+        printf("learning rate: %g given, times %" PRId64 "/512 images of a step = %g", options->lr, step, state->rate.peak);
+    if (state->rate.warmup || state->rate.warmup_steps)
+        printf("; from 1e-06 over %s of warm-up", warmup);
+    printf("; then %s\nmemory: %s for the trainer\n", curve, report_bytes(bytes, memory));
     if (state->saved >= 0)
         printf("resumed: %s, step %" PRId64 " of %" PRId64 "\n", state->checkpoint, state->saved, state->total);
     fflush(stdout);
@@ -71,11 +74,13 @@ static void print_start(const struct state *state, const char *recipe, uint64_t 
 
 int training_say_start(struct state *state) {
     const struct training_options *options = state->options;
-    char recipe[RECIPE_TEXT];
+    char recipe[RECIPE_TEXT], curve[RATE_TEXT], teacher[TEACHER_ERROR];
     uint64_t bytes = state->memory;
     if (!training_first(state))
         return EXIT_DONE;
     training_describe(&state->recipe, recipe);
+    training_describe_teacher(state, teacher);
+    training_describe_curve(state, curve);
     if (!state->call->json)
         print_start(state, recipe, bytes);
     struct report report = report_start();
@@ -85,12 +90,16 @@ int training_say_start(struct state *state) {
     report_integer(&report, "val_images", (int64_t)state->judged.count);
     report_integer(&report, "classes", state->set.class_count);
     report_text(&report, "pictures", recipe);
+    if (*teacher)
+        report_text(&report, "taught_by", teacher);
     report_integer(&report, "epochs", options->epochs);
     report_integer(&report, "steps_per_epoch", state->steps_an_epoch);
     report_integer(&report, "images_per_step", (int64_t)options->batch * options->accumulate);
     report_real(&report, "lr_given", options->lr);
-    report_real(&report, "lr_peak", state->peak);
-    report_integer(&report, "warmup_epochs", options->warmup >= 0 ? options->warmup : state->target->warmup);
+    report_real(&report, "lr_peak", state->rate.peak);
+    report_integer(&report, "warmup_epochs", state->rate.warmup);
+    report_integer(&report, "warmup_steps", state->rate.warmup_steps);
+    report_text(&report, "schedule", curve);
     report_text(&report, "dtype", tool_dtype_name(options->dtype ? options->dtype : TLEG_F32));
     report_size(&report, "seed", options->seed);
     report_size(&report, "bytes", bytes);
@@ -105,6 +114,7 @@ static struct tally means_of(const struct tally *sums) {
     return (struct tally){.loss = sums->loss / n,
                           .labels = sums->labels / n,
                           .teacher = sums->teacher / n,
+                          .in_place = sums->in_place / n,
                           .correct = sums->correct / n,
                           .images = sums->images,
                           .depth = sums->depth};
@@ -130,6 +140,8 @@ static int say_interval(struct state *state, int64_t step, double rate) {
     report_real(&report, "loss", mean.loss);
     report_real(&report, "labels", mean.labels);
     report_real(&report, "teacher", mean.teacher);
+    if (state->target->in_place > 0)
+        report_real(&report, "in_place", mean.in_place);
     report_real(&report, "accuracy", mean.correct);
     report_real(&report, "lr", rate);
     report_real(&report, "images_per_s", speed);

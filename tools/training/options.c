@@ -1,6 +1,7 @@
 /* The options of a training: their help, what goes together, and the recipe that follows from them. */
 #include "private.h"
 
+#include "source/depths.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,87 +9,90 @@
 const struct choice training_augments[] = {{"deit", AUGMENT_DEIT}, {"light", AUGMENT_LIGHT}, {"none", AUGMENT_NONE}, {NULL, 0}};
 const struct choice training_dtypes[] = {{"f32", TLEG_F32}, {"bf16", TLEG_BF16}, {NULL, 0}};
 
-const char training_help[] =
+/* ---- help ---- */
+
+static const char help_data[] =
     "Data\n"
     "  --data DIR          a folder for each class with JPEG and PNG files in it and below; or CIFAR's binary files\n"
     "                      (*.bin, beside batches.meta.txt or fine_label_names.txt); or IDX files (*-images-idx3-ubyte\n"
-    "                      and *-labels-idx1-ubyte)\n"
+    "                      and *-labels-idx1-ubyte)\n";
+static const char help_validation[] =
     "  --val DIR           other data to validate with after each epoch (of binary files: those named test* or t10k*)\n"
     "  --val-every N       instead: every N-th image of each class's sorted list, from the first on\n"
-    "  --val-depths A,B..  depths at which a learngene is validated (the fixed one; or both ends and the middle)\n"
+    "  --val-depths LIST   depths at which a learngene is validated, as 3,6,12 or 2-12 (the fixed one; or both ends and\n"
+    "                      the middle); their scores are kept in -o\n";
+static const char help_loading[] =
     "  --cache BYTES       decoded pictures to hold in memory (1G); others are decoded each time\n"
     "  --loaders N         threads that decode and augment ahead (1); results do not depend on it\n"
-    "  --skip-bad          report images that cannot be read, and continue without them; --exif: apply EXIF orientation\n"
+    "  --skip-bad          report images that cannot be read, and continue without them; --exif: apply EXIF orientation\n";
+static const char help_teacher[] =
     "Teacher\n"
     "  --teacher MODEL     a model (or a learngene, with --teacher-depth N) that is run on each batch, after augmentation\n"
+    "  --teacher-command C instead: a program, run by the shell, that reads each batch and answers with logits over pipes;\n"
+    "                      docs/teachers.md describes how, examples/teachers/serve.py serves any PyTorch model;\n"
+    "                      --teacher-timeout SECONDS: how long it may take to start, and to answer (600)\n";
+static const char help_teaching[] =
     "  --teacher-logits F  instead: stored logits, safetensors with \"logits\" f32 [N,C] and in its metadata \"names\", a\n"
     "                      JSON array of N strings: CLASS/IMAGE.jpg below DIR, or FILE.bin:7 for the 8th of a binary file.\n"
     "                      They are those of whole pictures: use --augment none, with --flip if you like\n"
+    "  --recorded FILE     instead: what --record or tleg record kept, of the same data, pictures, batches and seed\n"
+    "  --record FILE       keep what the teacher says of each picture, in f16, which this run then learns from too\n"
+    "  --views N           draw order and pictures of N epochs, and repeat those: a teacher is asked, or was recorded, for\n"
+    "                      N epochs only. What is learned from is then less varied\n"
     "  --alpha A           weight of the teacher's loss against the labels' (1 with a teacher, else 0)\n"
-    "  --tau T             temperature of the teacher's loss (1)\n"
+    "  --tau T             temperature of the teacher's loss (1)\n";
+static const char help_steps[] =
     "Steps\n"
     "  --epochs E          passes over the data\n"
     "  --batch B           images computed at once (128); with --accumulate K a step takes K batches\n"
     "  --lr R              learning rate for a step of 512 images (5e-4): R * B * K / 512 is used; --lr-absolute: R itself\n"
-    "  --warmup W          epochs in which the rate rises from 1e-6 (distill 5, tune 0); a cosine to 1e-5 follows\n"
+    "  --warmup W          epochs in which the rate rises from 1e-6 (distill 5, at most half of them; tune 0); a cosine\n"
+    "                      follows, with a new rate each epoch; --warmup-steps N: steps, and a new rate each step\n"
+    "  --decay-epochs N    in place of the cosine a constant rate, which falls in a straight line in the last N epochs (0:\n"
+    "                      never); each step has its rate\n"
+    "  --lr-end R          the rate at the end (1e-5)\n"
     "  --weight-decay D    of AdamW (0.05); --clip N: largest norm of the gradient; --ema D: learn the moving average with\n"
     "                      this decay, such as 0.99996; --drop-path P: stochastic depth (distill 0, tune 0.1)\n"
     "  --smoothing S       label smoothing (0.1)\n"
     "  --recompute         keep only each block's input and compute the rest again: less memory, more time\n"
     "  --dtype bf16        mixed precision, where the processor multiplies bf16: the blocks' products take rounded\n"
-    "                      numbers; everything else, and what is learned, stays f32 (f32)\n"
+    "                      numbers; everything else, and what is learned, stays f32 (f32)\n";
+static const char help_pictures[] =
     "Pictures\n"
     "  --augment A         deit (default): crop, flip, RandAugment, erasing, mixup or cutmix, each picture 3 times in a row;\n"
     "                      light: crop and flip; none: as they are classified. These change single settings:\n"
     "  --crop-scale S      smallest share of the area that a random crop keeps (0.08; pictures of the model's size, up to\n"
     "                      32 pixels, are padded by 4 instead)\n"
     "  --flip P  --rand-augment M (magnitude; 0: none)  --jitter J (without RandAugment)  --erase P\n"
-    "  --mixup A  --cutmix A  --repeats N\n"
+    "  --mixup A  --cutmix A  --repeats N\n";
+static const char help_run[] =
     "Run\n"
     "  --seed S            seed of everything random (0): it gives the same bits at any --threads and --loaders\n"
+    "  --data-seed S       of the order of pictures, their augmentation and mixing (that of --seed): so that one recording\n"
+    "                      serves runs with several seeds\n"
     "  --log FILE          write JSON lines: the setup, each interval, each epoch\n"
     "  --log-every N       steps in an interval (50)\n"
     "  --checkpoint FILE   written after each epoch, every --checkpoint-every N steps, and on Ctrl-C or SIGTERM (exit code\n"
     "                      130) (-o's name with .checkpoint appended)\n"
-    "  --resume            continue from the checkpoint, bit for bit as if never stopped; start if there is none\n"
+    "  --resume            continue from the checkpoint, bit for bit as if never stopped; start if there is none. More\n"
+    "                      --epochs than before make the run longer: a cosine is that of the new length from here on, a\n"
+    "                      constant rate (--decay-epochs, which may change too) goes on as if never stopped\n"
     "  --limit-steps N     stop after N steps, as if that were the end\n"
     "  -o FILE             the file to write, after each epoch and at the end\n";
+static const char help_left_out[] =
+    "  --val-every N       leave out every N-th image of each class's sorted list, from the first on, as a training does\n";
+static const char help_recording_run[] =
+    "Run\n"
+    "  --epochs E          passes over the data to record\n"
+    "  --batch B           images computed at once (128); where they are mixed, a training needs the same\n"
+    "  --seed S            of the order of pictures, their augmentation and mixing (0): a training's --data-seed\n"
+    "  --resume            continue what was stopped; start if there is nothing yet\n"
+    "  -o FILE             the recording; FILE.part while it is under way\n";
 
-/* ---- depths ---- */
-
-static bool read_depth(const char **text, int32_t *depth) {
-    char *end;
-    if (**text < '1' || **text > '9')
-        return false;
-    long value = strtol(*text, &end, 10);
-    if (value > 1024)
-        return false;
-    *text = end;
-    *depth = (int32_t)value;
-    return true;
-}
-
-bool training_read_depths(const char *text, int32_t *least, int32_t *most) {
-    if (!read_depth(&text, least))
-        return false;
-    *most = *least;
-    if (*text == '-') {
-        text++;
-        if (!read_depth(&text, most))
-            return false;
-    }
-    return !*text && *least <= *most;
-}
-
-bool training_list_depths(const char *text, int32_t depths[TRAINING_DEPTHS], int32_t *count) {
-    for (*count = 0; *count < TRAINING_DEPTHS; text++) {
-        if (!read_depth(&text, &depths[(*count)++]))
-            return false;
-        if (*text != ',')
-            return !*text;
-    }
-    return false;
-}
+const char *const training_help[] = {help_data,  help_validation, help_loading, help_teacher, help_teaching,
+                                     help_steps, help_pictures,   help_run,     NULL};
+const char *const recording_help[] = {help_data,     help_left_out,      help_loading, help_teacher,
+                                      help_pictures, help_recording_run, NULL};
 
 /* ---- what goes together ---- */
 
@@ -118,18 +122,31 @@ static bool check_shares(const struct invocation *call, const struct training_op
     return true;
 }
 
+/* Whose logits are compared with: one at most. */
+static int count_teachers(const struct training_options *options) {
+    return !!options->teacher + !!options->teacher_command + !!options->teacher_logits + !!options->recorded;
+}
+
+bool training_has_teacher(const struct training_options *options) {
+    return count_teachers(options) > 0;
+}
+
 static const char *contradiction(const struct training_options *options) {
     bool shaped = options->crop_scale >= 0 || options->rand_augment > 0 || options->jitter > 0 || options->erase > 0;
     if (options->val && options->val_every)
         return "--val and --val-every mean the same: give one";
     if (options->val_depths && !options->val && !options->val_every)
         return "--val-depths needs --val or --val-every";
-    if (options->teacher && options->teacher_logits)
-        return "--teacher and --teacher-logits mean the same: give one";
+    if (options->warmup >= 0 && options->warmup_steps >= 0)
+        return "--warmup and --warmup-steps mean the same: give one";
+    if (count_teachers(options) > 1)
+        return "--teacher, --teacher-command, --teacher-logits and --recorded each name a teacher: give one";
+    if (options->record && ((!options->teacher && !options->teacher_command) || options->alpha == 0))
+        return "--record keeps what a teacher says: it needs --teacher or --teacher-command, and --alpha above 0";
     if (options->teacher_depth && !options->teacher)
         return "--teacher-depth needs --teacher";
-    if (options->alpha > 0 && !options->teacher && !options->teacher_logits)
-        return "--alpha above 0 needs --teacher or --teacher-logits";
+    if (options->alpha > 0 && !training_has_teacher(options))
+        return "--alpha above 0 needs --teacher, --teacher-command, --teacher-logits or --recorded";
     if (options->augment == AUGMENT_NONE && shaped)
         return "--augment none shows pictures as they are classified; --flip, --mixup, --cutmix and --repeats go with it: "
                "for crops, RandAugment, jitter and erasing use --augment light or deit";
@@ -141,13 +158,18 @@ static const char *contradiction(const struct training_options *options) {
 
 bool training_settle(const struct invocation *call, const struct training_options *options, int *code) {
     int32_t depths[TRAINING_DEPTHS], count;
+    uint64_t seed;
     if (!options->data || !options->epochs || !options->out) {
         *code = tool_misuse(call, "needs --data, --epochs and -o");
         return false;
     }
-    if (options->val_depths && !training_list_depths(options->val_depths, depths, &count)) {
-        *code = tool_misuse(call, "--val-depths takes up to %d depths from 1 to 1024, such as 3,6,12; found \"%s\"",
+    if (options->val_depths && !depths_list(options->val_depths, depths, TRAINING_DEPTHS, &count)) {
+        *code = tool_misuse(call, "--val-depths takes up to %d depths from 1 to 1024, such as 3,6,12 or 2-12; found \"%s\"",
                             TRAINING_DEPTHS, options->val_depths);
+        return false;
+    }
+    if (options->data_seed && !options_read_seed(options->data_seed, &seed)) {
+        *code = tool_misuse(call, "--data-seed takes a whole number, 0 or more; found \"%s\"", options->data_seed);
         return false;
     }
     const char *text = contradiction(options);
@@ -179,8 +201,12 @@ void training_recipe(const struct training_options *options, const tleg_config *
                 .cutmix = given(options->cutmix, deit ? 1 : 0),
                 .smoothing = smoothing},
         .smoothing = smoothing,
-        .alpha = given(options->alpha, options->teacher || options->teacher_logits ? 1 : 0),
+        .alpha = given(options->alpha, training_has_teacher(options) ? 1 : 0),
+        .views = options->views < options->epochs ? options->views : 0,
+        .seed = options->seed,
     };
+    if (options->data_seed)
+        options_read_seed(options->data_seed, &recipe->seed);
     recipe->mixed = recipe->mix.mixup > 0 || recipe->mix.cutmix > 0;
     recipe->augment = (tleg_augment_options){.struct_size = sizeof recipe->augment,
                                              .padding = small && options->crop_scale < 0 ? 4 : 0,
@@ -208,4 +234,7 @@ void training_describe(const struct recipe *recipe, char text[RECIPE_TEXT]) {
              "%s, flip %g, RandAugment %g, jitter %g, erasing %g, mixup %g, cutmix %g, smoothing %g, each picture %d times",
              crop, recipe->flip, recipe->shaped ? a->rand_magnitude : 0, recipe->shaped ? a->jitter : 0,
              recipe->shaped ? a->erase : 0, recipe->mix.mixup, recipe->mix.cutmix, recipe->smoothing, (int)recipe->repeats);
+    size_t length = strlen(text);
+    if (recipe->views)
+        snprintf(text + length, RECIPE_TEXT - length, ", %d epochs of them, repeated", (int)recipe->views);
 }

@@ -6,10 +6,12 @@
 #include "base/report.h"
 #include "data/feed.h"
 #include "ranks.h"
+#include "recording.h"
+#include "teacher_command.h"
 #include "training.h"
 #include <stdio.h>
 
-enum { RECIPE_TEXT = 320 };
+enum { RECIPE_TEXT = 320, RATE_TEXT = 96 };
 
 /* How pictures are made and judged, with all defaults settled. */
 struct recipe {
@@ -18,14 +20,16 @@ struct recipe {
     tleg_mix_options mix;
     double flip, smoothing, alpha;
     int32_t repeats;
+    int32_t views; /* epochs that are drawn, and then repeated; 0: each anew */
+    uint64_t seed; /* of order, augmentation and mixes */
 };
+bool training_has_teacher(const struct training_options *options);
 void training_recipe(const struct training_options *options, const tleg_config *config, struct recipe *recipe);
 void training_describe(const struct recipe *recipe, char text[RECIPE_TEXT]);
-bool training_list_depths(const char *text, int32_t depths[TRAINING_DEPTHS], int32_t *count);
 
 /* Sums over images since the last line of the log, and over ranks. */
 struct tally {
-    double loss, labels, teacher, correct, images;
+    double loss, labels, teacher, in_place, correct, images;
     double started; /* milliseconds */
     int32_t depth;  /* of the last pass */
 };
@@ -35,14 +39,19 @@ struct score {
     int64_t correct, images;
 };
 
+/* Of at most one kind: a model, a program, what was recorded of one, or logits that come with the pictures. */
 struct teacher {
     struct source source;
     tleg_context *context;
     tleg_session *session;
     float *images; /* in the teacher's colours; NULL when they are the student's */
     double scale[3], shift[3];
-    size_t numbers;  /* of an image */
-    char error[512]; /* why the last call failed */
+    size_t numbers; /* of an image */
+    struct teacher_command *command;
+    struct recording *recording; /* that is being made, or learned from */
+    float *logits;               /* (batch, classes): the last answer */
+    char error[TEACHER_ERROR];
+    bool stopped; /* there is no answer, since a signal asks us to end */
 };
 
 struct state {
@@ -59,24 +68,39 @@ struct state {
     struct teacher teacher;
     float *logits;                                /* (set.count, classes): stored ones */
     int32_t depths[TRAINING_DEPTHS], depth_count; /* of the validation */
-    const char *checkpoint;
+    int32_t planned;               /* epochs of the run as it began, which the defaults follow; --resume may make it longer */
+    const char *checkpoint;        /* NULL where nothing is learned */
     char *own_checkpoint;          /* where the call gives none */
     int64_t steps_an_epoch, total; /* steps */
     int32_t validated;             /* epochs */
     int64_t saved;                 /* the step that the checkpoint holds; -1: none yet */
-    int64_t resumed;               /* the step that this run began with */
+    int64_t resumed;               /* the step (of a recording, the batch) that this run began with */
     uint64_t memory;               /* bytes of the trainer */
-    double peak;                   /* learning rate */
+    tleg_train_rate rate;          /* the schedule */
     struct progress progress;
     bool lines; /* a line for each interval, since nobody sees a bar */
     FILE *log;
     struct tally tally, last; /* last: of the interval before */
     struct score scores[TRAINING_DEPTHS];
+    int64_t scored; /* the step whose weights they are of; -1: none yet */
 };
 
 static inline bool training_first(const struct state *state) {
     return state->ranks.rank == 0;
 }
+
+/* ---- the loop (training.c) ---- */
+struct feed *training_start_feed(const struct state *state, int32_t epoch, int64_t first); /* from this unit on */
+int training_fail_picture(struct state *state, const struct feed_unit *unit);
+
+/* ---- the learning rate (rate.c) ---- */
+int training_settle_rate(struct state *state); /* once the steps of an epoch are known */
+int training_find_rate(const struct state *state, int64_t step, double *rate);
+void training_describe_warmup(const struct state *state, char text[RATE_TEXT]);   /* "5 epochs", "500 steps" */
+void training_describe_curve(const struct state *state, char text[RATE_TEXT]);    /* what follows it */
+void training_describe_schedule(const struct state *state, char text[RATE_TEXT]); /* what no --resume may change */
+/* Whether a run that was to take so many epochs, and has done so many steps, may go on by the rate that is asked for now. */
+int training_change_length(const struct state *state, int32_t epochs, int32_t decay, int64_t steps);
 
 /* ---- data (data.c): exit codes ---- */
 int training_open_data(struct state *state);
@@ -85,11 +109,27 @@ int training_read_logits(struct state *state);
 
 /* ---- teacher (teacher.c) ---- */
 int training_open_teacher(struct state *state);
-void training_close_teacher(struct teacher *teacher);
-tleg_status TLEG_CALL training_ask_teacher(void *teacher, int64_t batch, const float *images, size_t image_floats,
-                                           int32_t classes, float *logits);
+void training_close_teacher(const struct invocation *call, struct teacher *teacher);
+const char *training_teacher_kind(const struct training_options *options); /* as a checkpoint names it */
+/* As the call names it; NULL: there is none. */
+const char *training_teacher_name(const struct training_options *options);
+/* For people: also what a program calls itself. "" without one. */
+void training_describe_teacher(const struct state *state, char text[TEACHER_ERROR]);
+/* The teacher's logits (count, classes) for pictures about to be learned from; NULL without a teacher, or where its loss has no
+ * weight. False with the reason in state->teacher.error. */
+bool training_ask_teacher(struct state *state, const struct feed_unit *unit, const float **logits);
+
+/* ---- recorded teachers (record.c) ---- */
+int training_open_recorded(struct state *state);                           /* --recorded */
+int training_spare_recording(const struct state *state, const char *path); /* refuses to write over one */
+/* Starts the recording, or goes on with it; `batches` of it must be there. */
+int training_begin_recording(struct state *state, const char *path, int64_t batches);
+void training_end_recording(const struct state *state); /* says what is still to be recorded */
+int training_keep_recording(struct state *state);       /* on the disk, before a checkpoint says so */
+int training_record_all(struct state *state);           /* without learning */
 
 /* ---- checkpoints (state.c) ---- */
+int training_find_plan(struct state *state);       /* what the defaults follow when a run is resumed */
 int training_find_checkpoint(struct state *state); /* resumes, or makes sure that none is lost */
 int training_save(struct state *state);
 

@@ -27,25 +27,33 @@ __attribute__((format(printf, 3, 4))) static void add(struct pairs *pairs, const
 /* What decides the bits of a run, and is not the trainer's own: a checkpoint must agree with all of it. */
 static void add_settings(const struct state *state, struct pairs *pairs) {
     const struct training_options *options = state->options;
-    char recipe[RECIPE_TEXT];
+    char recipe[RECIPE_TEXT], warmup[RATE_TEXT], schedule[RATE_TEXT];
     training_describe(&state->recipe, recipe);
+    training_describe_warmup(state, warmup);
+    training_describe_schedule(state, schedule);
     add(pairs, "run.verb", "%s", state->call->verb->name);
-    add(pairs, "run.seed", "%" PRIu64, options->seed);
-    add(pairs, "run.epochs", "%d", (int)options->epochs);
+    if (state->recipe.seed == options->seed)
+        add(pairs, "run.seed", "%" PRIu64, options->seed);
+    else
+        add(pairs, "run.seed", "%" PRIu64 ", of the data %" PRIu64, options->seed, state->recipe.seed);
     add(pairs, "run.batch", "%d", (int)options->batch);
     add(pairs, "run.accumulate", "%d", (int)options->accumulate);
     add(pairs, "run.ranks", "%d", (int)state->ranks.count);
-    add(pairs, "run.peak_learning_rate", "%.17g", state->peak);
-    add(pairs, "run.warmup", "%d", (int)(options->warmup >= 0 ? options->warmup : state->target->warmup));
+    add(pairs, "run.peak_learning_rate", "%.17g", state->rate.peak);
+    add(pairs, "run.warmup", "%s", warmup);
+    add(pairs, "run.schedule", "%s", schedule);
     add(pairs, "run.pictures", "%s", recipe);
     add(pairs, "run.images", "%zu", state->learned.count);
     add(pairs, "run.data", "%016" PRIx64, part_fingerprint(&state->learned));
-    add(pairs, "run.teacher", "%s", options->teacher ? "model" : options->teacher_logits ? "stored logits" : "none");
+    add(pairs, "run.teacher", "%s", training_teacher_kind(options));
 }
 
 static void add_state(struct state *state, struct pairs *pairs) {
     add(pairs, "run.steps", "%" PRId64, tleg_trainer_get_steps(state->trainer));
     add(pairs, "run.total", "%" PRId64, state->total);
+    add(pairs, "run.epochs", "%d", (int)state->options->epochs);
+    add(pairs, "run.decay_epochs", "%d", (int)state->rate.decay);
+    add(pairs, "run.planned_epochs", "%d", (int)state->planned);
     add(pairs, "run.validated", "%d", (int)state->validated);
     add(pairs, "run.log_bytes", "%" PRId64, training_log_bytes(state));
 }
@@ -53,9 +61,10 @@ static void add_state(struct state *state, struct pairs *pairs) {
 int training_save(struct state *state) {
     struct pairs *pairs = calloc(1, sizeof *pairs);
     const char *texts[2 * PAIRS];
-    if (!training_first(state) || !pairs) {
+    int code = training_keep_recording(state);
+    if (code != EXIT_DONE || !training_first(state) || !pairs) {
         free(pairs);
-        return training_first(state) ? tool_fail_memory(state->call) : EXIT_DONE;
+        return code != EXIT_DONE ? code : training_first(state) ? tool_fail_memory(state->call) : EXIT_DONE;
     }
     add_settings(state, pairs);
     add_state(state, pairs);
@@ -64,7 +73,6 @@ int training_save(struct state *state) {
         texts[2 * i + 1] = pairs->values[i];
     }
     progress_clear(&state->progress);
-    int code = EXIT_DONE;
     if (tleg_trainer_save(state->context, state->trainer, state->checkpoint, pairs->count, texts) != TLEG_OK)
         code = tool_fail_context(state->call, state->context);
     else
@@ -98,6 +106,9 @@ static int compare(struct state *state, const tleg_file *file) {
 
 static int resume(struct state *state, const tleg_file *file) {
     int code = compare(state, file);
+    if (code == EXIT_DONE)
+        code = training_change_length(state, (int32_t)number(file, "run.epochs"), (int32_t)number(file, "run.decay_epochs"),
+                                      number(file, "run.steps"));
     if (code != EXIT_DONE)
         return code;
     if (tleg_trainer_load(state->context, state->trainer, state->checkpoint) != TLEG_OK)
@@ -122,16 +133,36 @@ static int spare(struct state *state, const tleg_file *file) {
     return training_open_log(state, 0);
 }
 
+/* NULL in *file where there is none yet. */
+static int open_checkpoint(struct state *state, tleg_file **file) {
+    *file = NULL;
+    if (access(state->checkpoint, F_OK) != 0 && errno == ENOENT)
+        return EXIT_DONE;
+    return tleg_file_open(state->context, state->checkpoint, NULL, file) == TLEG_OK
+               ? EXIT_DONE
+               : tool_fail_context(state->call, state->context);
+}
+
+int training_find_plan(struct state *state) {
+    tleg_file *file = NULL;
+    int code = state->checkpoint && state->options->resume ? open_checkpoint(state, &file) : EXIT_DONE;
+    int64_t planned = number(file, "run.planned_epochs");
+    state->planned = planned > 0 && planned <= INT32_MAX ? (int32_t)planned : state->options->epochs;
+    tleg_file_free(file);
+    return code;
+}
+
 int training_find_checkpoint(struct state *state) {
     tleg_file *file;
-    if (access(state->checkpoint, F_OK) != 0 && errno == ENOENT) {
+    int code = open_checkpoint(state, &file);
+    if (code != EXIT_DONE)
+        return code;
+    if (!file) {
         if (state->options->resume && training_first(state))
             tool_note(state->call, "%s: no checkpoint yet; starting from the beginning", state->checkpoint);
         return training_open_log(state, 0);
     }
-    if (tleg_file_open(state->context, state->checkpoint, NULL, &file) != TLEG_OK)
-        return tool_fail_context(state->call, state->context);
-    int code = state->options->resume ? resume(state, file) : spare(state, file);
+    code = state->options->resume ? resume(state, file) : spare(state, file);
     tleg_file_free(file);
     return code;
 }

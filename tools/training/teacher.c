@@ -1,7 +1,9 @@
-/* A teacher in the command's own process: a model, or a learngene at a depth, asked about each batch as it is learned from. */
+/* The teacher, asked about each batch as it is learned from: a model, or a learngene at a depth, in the command's own process;
+ * a program; what was recorded of either; or logits that came with the pictures. */
 #include "private.h"
 
 #include "base/context.h"
+#include "base/interrupt.h"
 #include "source/source.h"
 #include <stdlib.h>
 #include <string.h>
@@ -44,11 +46,9 @@ static int match_colours(struct state *state) {
     return same || teacher->images ? EXIT_DONE : tool_fail_memory(state->call);
 }
 
-int training_open_teacher(struct state *state) {
+static int open_model(struct state *state) {
     struct teacher *teacher = &state->teacher;
     const struct expansion expansion = {.depth = state->options->teacher_depth};
-    if (!state->options->teacher)
-        return EXIT_DONE;
     teacher->context = tool_context(state->call);
     if (!teacher->context)
         return EXIT_FAILED;
@@ -69,11 +69,67 @@ int training_open_teacher(struct state *state) {
     return code;
 }
 
-void training_close_teacher(struct teacher *teacher) {
+static int open_command(struct state *state) {
+    struct teacher *teacher = &state->teacher;
+    const struct teacher_command_options options = {.command = state->options->teacher_command,
+                                                    .set = &state->set,
+                                                    .config = &state->source.config,
+                                                    .batch = state->options->batch / state->ranks.count,
+                                                    .limit = state->options->teacher_timeout};
+    teacher->command = teacher_command_start(&options, teacher->error, &teacher->stopped);
+    if (teacher->command)
+        return EXIT_DONE;
+    tool_fail(state->call, "%s", teacher->error);
+    return teacher->stopped ? EXIT_INTERRUPTED : EXIT_FAILED;
+}
+
+const char *training_teacher_kind(const struct training_options *options) {
+    return options->record || options->recorded ? "recorded logits"
+           : options->teacher                   ? "model"
+           : options->teacher_command           ? "program"
+           : options->teacher_logits            ? "stored logits"
+                                                : "none";
+}
+
+const char *training_teacher_name(const struct training_options *options) {
+    return options->teacher           ? options->teacher
+           : options->teacher_command ? options->teacher_command
+           : options->recorded        ? options->recorded
+                                      : options->teacher_logits;
+}
+
+void training_describe_teacher(const struct state *state, char text[TEACHER_ERROR]) {
+    const char *call = training_teacher_name(state->options);
+    const char *own = state->teacher.command ? teacher_command_name(state->teacher.command) : "";
+    int length = snprintf(text, TEACHER_ERROR, "%.400s", call ? call : "");
+    if (state->options->teacher_depth)
+        length += snprintf(text + length, TEACHER_ERROR - (size_t)length, " at depth %d", (int)state->options->teacher_depth);
+    if (*own)
+        snprintf(text + length, TEACHER_ERROR - (size_t)length, ": %s", own);
+}
+
+int training_open_teacher(struct state *state) {
+    const struct training_options *options = state->options;
+    size_t batch = (size_t)(options->batch / state->ranks.count), classes = (size_t)state->source.config.classes;
+    if (!options->teacher && !options->teacher_command && !options->recorded)
+        return EXIT_DONE;
+    state->teacher.logits = malloc(batch * classes * sizeof(float));
+    if (!state->teacher.logits)
+        return tool_fail_memory(state->call);
+    int code = options->record ? training_spare_recording(state, options->record) : EXIT_DONE;
+    if (code != EXIT_DONE)
+        return code;
+    return options->recorded ? training_open_recorded(state) : options->teacher ? open_model(state) : open_command(state);
+}
+
+void training_close_teacher(const struct invocation *call, struct teacher *teacher) {
+    teacher_command_end(call, teacher->command);
+    recording_close(teacher->recording);
     tleg_session_free(teacher->session);
     source_close(&teacher->source);
     tleg_context_free(teacher->context);
     free(teacher->images);
+    free(teacher->logits);
     *teacher = (struct teacher){0};
 }
 
@@ -89,12 +145,35 @@ static const float *recolour(struct teacher *teacher, const float *images, int64
     return teacher->images;
 }
 
-tleg_status TLEG_CALL training_ask_teacher(void *host, int64_t batch, const float *images, size_t image_floats, int32_t classes,
-                                           float *logits) {
-    (void)image_floats, (void)classes; /* checked when the teacher was opened */
-    struct teacher *teacher = host;
-    tleg_status status = source_run(teacher->session, recolour(teacher, images, batch), batch, logits, NULL);
-    if (status != TLEG_OK)
-        snprintf(teacher->error, sizeof teacher->error, "%s", tleg_session_get_error(teacher->session));
-    return status;
+static bool ask_model(struct teacher *teacher, const struct feed_unit *unit) {
+    int64_t count = (int64_t)unit->count;
+    if (source_run(teacher->session, recolour(teacher, unit->images, count), count, teacher->logits, NULL) == TLEG_OK)
+        return true;
+    snprintf(teacher->error, sizeof teacher->error, "the teacher: %s", tleg_session_get_error(teacher->session));
+    return false;
+}
+
+static bool ask(struct teacher *teacher, const struct feed_unit *unit) {
+    if (teacher->session)
+        return ask_model(teacher, unit);
+    return !teacher->command ||
+           teacher_command_ask(teacher->command, unit->count, unit->images, teacher->logits, teacher->error, &teacher->stopped);
+}
+
+/* What is recorded already is not asked again, so that a run that goes on learns what it had learned. */
+static bool ask_and_record(struct teacher *teacher, const struct feed_unit *unit) {
+    struct recording *recording = teacher->recording;
+    uint64_t epoch = (uint64_t)unit->epoch, place = unit->place;
+    if (recording_holds(recording, epoch, place, unit->count))
+        return recording_read(recording, epoch, place, unit->count, teacher->logits, teacher->error);
+    return ask(teacher, unit) && recording_append(recording, epoch, place, teacher->logits, teacher->error);
+}
+
+bool training_ask_teacher(struct state *state, const struct feed_unit *unit, const float **logits) {
+    struct teacher *teacher = &state->teacher;
+    *logits = NULL;
+    if (!(state->recipe.alpha > 0))
+        return true;
+    *logits = teacher->logits ? teacher->logits : unit->logits;
+    return teacher->recording ? ask_and_record(teacher, unit) : ask(teacher, unit);
 }

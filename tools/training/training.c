@@ -4,62 +4,28 @@
 #include "base/context.h"
 #include "base/interrupt.h"
 #include "base/measure.h"
+#include "source/depths.h"
 #include <inttypes.h>
 #include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 /* ---- one step ---- */
 
-static int fail_trainer(struct state *state) {
-    const char *teacher = state->teacher.error, *text = tleg_trainer_get_error(state->trainer);
+/* A failure in the middle of a step, and what is left of the run. */
+__attribute__((format(printf, 2, 3))) static int fail_step(struct state *state, const char *format, ...) {
+    char text[TEACHER_ERROR + 256];
+    va_list values;
+    va_start(values, format);
+    vsnprintf(text, sizeof text, format, values);
+    va_end(values);
     progress_clear(&state->progress);
     if (state->saved >= 0)
-        return tool_fail(state->call, "%s%s%s; %s holds step %" PRId64, text, *teacher ? ": " : "", teacher, state->checkpoint,
-                         state->saved);
-    return tool_fail(state->call, "%s%s%s; no checkpoint was written yet", text, *teacher ? ": " : "", teacher);
-}
-
-/* Forward and backward over one unit; its loss is added to sums. */
-static int learn_unit(struct state *state, const struct feed_unit *unit, struct tally *sums) {
-    tleg_train_loss loss = {.struct_size = sizeof loss};
-    if (unit->error) {
-        progress_clear(&state->progress);
-        return tool_fail(state->call, "%s%s", unit->error,
-                         state->options->skip_bad ? "" : " (--skip-bad continues without such files)");
-    }
-    const tleg_train_batch batch = {.struct_size = sizeof batch,
-                                    .size = (int32_t)unit->count,
-                                    .images = unit->images,
-                                    .labels = unit->targets ? NULL : unit->labels,
-                                    .targets = unit->targets,
-                                    .teacher_logits = unit->logits,
-                                    .share = 1.0 / state->options->accumulate};
-    if (tleg_trainer_backward(state->trainer, &batch, &loss) != TLEG_OK)
-        return fail_trainer(state);
-    double n = (double)unit->count;
-    sums->loss += n * loss.total;
-    sums->labels += n * loss.labels;
-    sums->teacher += n * loss.teacher;
-    sums->correct += (double)loss.correct;
-    sums->images += n;
-    sums->depth = loss.depth;
-    return EXIT_DONE;
-}
-
-/* Sums over ranks, and into what the next line of the log says. Whether any rank got a signal. */
-static bool gather(struct state *state, const struct tally *sums) {
-    double values[] = {sums->loss, sums->labels, sums->teacher, sums->correct, sums->images, interrupt_signal() != 0};
-    ranks_sum_few(&state->ranks, values, 6);
-    struct tally *tally = &state->tally;
-    tally->loss += values[0];
-    tally->labels += values[1];
-    tally->teacher += values[2];
-    tally->correct += values[3];
-    tally->images += values[4];
-    tally->depth = sums->depth;
-    return values[5] > 0;
+        return tool_fail(state->call, "%s; %s holds step %" PRId64, text, state->checkpoint, state->saved);
+    return tool_fail(state->call, "%s; no checkpoint was written yet", text);
 }
 
 static int stop(struct state *state) {
@@ -73,15 +39,79 @@ static int stop(struct state *state) {
     return EXIT_INTERRUPTED;
 }
 
-static int learn_step(struct state *state, struct feed *feed, double rate) {
+/* Before a step has drawn anything at random, a checkpoint can still say where it stands; `first`: the step's first batch. */
+static int fail_teacher(struct state *state, bool first) {
+    const struct teacher *teacher = &state->teacher;
+    int64_t step = tleg_trainer_get_steps(state->trainer);
+    bool alone = state->ranks.count == 1;
+    progress_clear(&state->progress);
+    if (first && alone && teacher->stopped)
+        return stop(state);
+    if (first && alone && step > 0 && step > state->saved)
+        training_save(state);
+    return fail_step(state, "step %" PRId64 ": %s", step + 1, teacher->error);
+}
+
+int training_fail_picture(struct state *state, const struct feed_unit *unit) {
+    progress_clear(&state->progress);
+    return tool_fail(state->call, "%s%s", unit->error,
+                     state->options->skip_bad ? "" : " (--skip-bad continues without such files)");
+}
+
+/* Forward and backward over one unit; its loss is added to sums. */
+static int learn_unit(struct state *state, const struct feed_unit *unit, struct tally *sums) {
+    tleg_train_loss loss = {.struct_size = sizeof loss};
+    const float *taught;
+    if (unit->error)
+        return training_fail_picture(state, unit);
+    if (!training_ask_teacher(state, unit, &taught))
+        return fail_teacher(state, sums->images == 0);
+    const tleg_train_batch batch = {.struct_size = sizeof batch,
+                                    .size = (int32_t)unit->count,
+                                    .images = unit->images,
+                                    .labels = unit->targets ? NULL : unit->labels,
+                                    .targets = unit->targets,
+                                    .teacher_logits = taught,
+                                    .share = 1.0 / state->options->accumulate};
+    if (tleg_trainer_backward(state->trainer, &batch, &loss) != TLEG_OK)
+        return fail_step(state, "%s", tleg_trainer_get_error(state->trainer));
+    double n = (double)unit->count;
+    sums->loss += n * loss.total;
+    sums->labels += n * loss.labels;
+    sums->teacher += n * loss.teacher;
+    sums->in_place += n * loss.in_place;
+    sums->correct += (double)loss.correct;
+    sums->images += n;
+    sums->depth = loss.depth;
+    return EXIT_DONE;
+}
+
+/* Sums over ranks, and into what the next line of the log says. Whether any rank got a signal. */
+static bool gather(struct state *state, const struct tally *sums) {
+    double values[] = {sums->loss,    sums->labels, sums->teacher,          sums->in_place,
+                       sums->correct, sums->images, interrupt_signal() != 0};
+    ranks_sum_few(&state->ranks, values, 7);
+    struct tally *tally = &state->tally;
+    tally->loss += values[0];
+    tally->labels += values[1];
+    tally->teacher += values[2];
+    tally->in_place += values[3];
+    tally->correct += values[4];
+    tally->images += values[5];
+    tally->depth = sums->depth;
+    return values[6] > 0;
+}
+
+static int learn_step(struct state *state, struct feed *feed) {
     struct tally sums = {0};
-    int code = EXIT_DONE;
+    double rate = 0;
+    int code = training_find_rate(state, tleg_trainer_get_steps(state->trainer), &rate);
     for (int32_t k = 0; k < state->options->accumulate && code == EXIT_DONE; k++)
         code = learn_unit(state, feed_next(feed), &sums);
     if (code != EXIT_DONE)
         return code;
     if (tleg_trainer_update(state->trainer, rate) != TLEG_OK)
-        return fail_trainer(state);
+        return fail_step(state, "%s", tleg_trainer_get_error(state->trainer));
     bool stopped = gather(state, &sums);
     int64_t step = tleg_trainer_get_steps(state->trainer);
     code = training_say_step(state, step, rate);
@@ -96,20 +126,8 @@ static int learn_step(struct state *state, struct feed *feed, double rate) {
 
 /* ---- one epoch ---- */
 
-static int find_rate(struct state *state, int32_t epoch, double *rate) {
+struct feed *training_start_feed(const struct state *state, int32_t epoch, int64_t first) {
     const struct training_options *options = state->options;
-    const tleg_train_rate recipe = {.struct_size = sizeof recipe,
-                                    .epochs = options->epochs,
-                                    .warmup = options->warmup >= 0 ? options->warmup : state->target->warmup,
-                                    .peak = state->peak};
-    return tleg_train_rate_of_epoch(state->context, &recipe, epoch, rate) == TLEG_OK
-               ? EXIT_DONE
-               : tool_fail_context(state->call, state->context);
-}
-
-static struct feed *start_feed(struct state *state, int32_t epoch) {
-    const struct training_options *options = state->options;
-    int64_t first = tleg_trainer_get_steps(state->trainer) - epoch * state->steps_an_epoch;
     const struct feed_plan plan = {.part = &state->learned,
                                    .config = &state->source.config,
                                    .augment = state->recipe.shaped ? &state->recipe.augment : NULL,
@@ -118,12 +136,12 @@ static struct feed *start_feed(struct state *state, int32_t epoch) {
                                    .logits = state->logits,
                                    .shuffle = true,
                                    .repeats = state->recipe.repeats,
-                                   .seed = options->seed,
-                                   .epoch = epoch,
+                                   .seed = state->recipe.seed,
+                                   .epoch = state->recipe.views ? epoch % state->recipe.views : epoch,
                                    .batch = (size_t)options->batch,
                                    .rank = state->ranks.rank,
                                    .ranks = state->ranks.count,
-                                   .first = first * options->accumulate,
+                                   .first = first,
                                    .end = state->steps_an_epoch * options->accumulate,
                                    .loaders = options->loaders};
     return feed_start(state->call, &plan);
@@ -131,13 +149,13 @@ static struct feed *start_feed(struct state *state, int32_t epoch) {
 
 static int learn_epoch(struct state *state, int32_t epoch) {
     int64_t end = (epoch + 1) * state->steps_an_epoch;
-    double rate = 0;
-    int code = find_rate(state, epoch, &rate);
-    struct feed *feed = code == EXIT_DONE ? start_feed(state, epoch) : NULL;
+    int64_t first = tleg_trainer_get_steps(state->trainer) - epoch * state->steps_an_epoch;
+    int code = EXIT_DONE;
+    struct feed *feed = training_start_feed(state, epoch, first * state->options->accumulate);
     if (!feed)
         return EXIT_FAILED;
     while (code == EXIT_DONE && tleg_trainer_get_steps(state->trainer) < (end < state->total ? end : state->total))
-        code = learn_step(state, feed, rate);
+        code = learn_step(state, feed);
     feed_stop(feed);
     return code;
 }
@@ -193,11 +211,21 @@ static int learn_epochs(struct state *state) {
     return code;
 }
 
+/* What is written is validated, also where the last step ends no epoch, or a resumed run has nothing left to learn. */
+static int judge_end(struct state *state, int64_t step) {
+    if (state->scored == step)
+        return EXIT_DONE;
+    const int code = training_judge(state);
+    return code == EXIT_INTERRUPTED ? stop(state) : code;
+}
+
 static int learn(struct state *state) {
     start_progress(state);
-    int code = learn_epochs(state);
+    int code = is_stopped(state) ? stop(state) : learn_epochs(state);
     progress_clear(&state->progress);
     int64_t step = tleg_trainer_get_steps(state->trainer);
+    if (code == EXIT_DONE)
+        code = judge_end(state, step);
     if (code == EXIT_DONE)
         code = training_write(state);
     if (code == EXIT_DONE && state->saved < step)
@@ -219,6 +247,7 @@ static tleg_trainer_options options_of(struct state *state) {
                                   .dtype = options->dtype,
                                   .alpha = state->recipe.alpha,
                                   .tau = options->tau,
+                                  .in_place = state->source.gene ? target->in_place : 0,
                                   .smoothing = state->recipe.smoothing,
                                   .weight_decay = options->weight_decay > 0    ? options->weight_decay
                                                   : options->weight_decay == 0 ? -1
@@ -227,8 +256,6 @@ static tleg_trainer_options options_of(struct state *state) {
                                   .drop_path = options->drop_path >= 0 ? options->drop_path : target->drop_path,
                                   .ema = options->ema,
                                   .seed = options->seed,
-                                  .teacher = options->teacher ? training_ask_teacher : NULL,
-                                  .teacher_host = &state->teacher,
                                   .all_reduce = state->ranks.count > 1 ? ranks_sum : NULL,
                                   .all_reduce_host = &state->ranks,
                                   .ranks = state->ranks.count};
@@ -252,7 +279,7 @@ static void settle_depths(struct state *state) {
     if (state->source.model) {
         state->depths[state->depth_count++] = state->source.config.depth;
     } else if (state->options->val_depths) {
-        training_list_depths(state->options->val_depths, state->depths, &state->depth_count);
+        depths_list(state->options->val_depths, state->depths, TRAINING_DEPTHS, &state->depth_count);
     } else {
         int32_t all[] = {least, (least + most) / 2, most};
         for (int i = 0; i < 3; i++)
@@ -270,10 +297,9 @@ static int settle(struct state *state) {
     state->total = state->steps_an_epoch * options->epochs;
     if (options->limit_steps && options->limit_steps < state->total)
         state->total = options->limit_steps;
-    state->peak = options->lr_absolute ? options->lr : options->lr * (double)step / 512;
-    state->saved = -1;
-    if (state->recipe.alpha < 1 || options->teacher || options->teacher_logits)
-        return EXIT_DONE;
+    state->saved = state->scored = -1;
+    if (state->recipe.alpha < 1 || training_has_teacher(options))
+        return training_settle_rate(state);
     return tool_misuse(state->call, "--alpha 1 leaves out the labels, and there is no teacher");
 }
 
@@ -290,8 +316,9 @@ static int name_checkpoint(struct state *state) {
     return EXIT_DONE;
 }
 
-static int train(struct state *state, training_begin *begin, const void *verb) {
-    int code = name_checkpoint(state);
+/* All that is settled before anybody learns: the data, what is learned, and who teaches. */
+static int prepare(struct state *state, training_begin *begin, const void *verb) {
+    int code = training_find_plan(state);
     if (code == EXIT_DONE)
         code = training_open_data(state);
     if (code == EXIT_DONE)
@@ -302,25 +329,33 @@ static int train(struct state *state, training_begin *begin, const void *verb) {
         code = settle(state);
     if (code == EXIT_DONE)
         code = training_read_logits(state);
+    interrupt_watch();
     if (code == EXIT_DONE)
         code = training_open_teacher(state);
-    if (code == EXIT_DONE)
-        code = make_trainer(state);
+    return code;
+}
+
+static int train(struct state *state) {
+    int code = make_trainer(state);
     if (code == EXIT_DONE)
         code = training_find_checkpoint(state);
+    if (code == EXIT_DONE && state->options->record)
+        code = training_begin_recording(state, state->options->record,
+                                        tleg_trainer_get_steps(state->trainer) * state->options->accumulate);
     if (code == EXIT_DONE)
         code = training_say_start(state);
-    if (code != EXIT_DONE)
-        return code;
-    interrupt_watch();
-    return learn(state);
+    if (code == EXIT_DONE)
+        code = learn(state);
+    if (code == EXIT_DONE)
+        training_end_recording(state);
+    return code;
 }
 
 static void clear(struct state *state) {
     if (state->log)
         fclose(state->log);
     tleg_trainer_free(state->trainer);
-    training_close_teacher(&state->teacher);
+    training_close_teacher(state->call, &state->teacher);
     source_close(&state->source);
     part_free(&state->learned);
     part_free(&state->judged);
@@ -331,8 +366,8 @@ static void clear(struct state *state) {
     tleg_context_free(state->context);
 }
 
-int training_run(const struct invocation *call, const struct training_options *options, const struct training_target *target,
-                 training_begin *begin, const void *verb) {
+static int run(const struct invocation *call, const struct training_options *options, const struct training_target *target,
+               training_begin *begin, const void *verb, bool learns) {
     struct state *state = calloc(1, sizeof *state);
     if (!state)
         return tool_fail_memory(call);
@@ -341,10 +376,25 @@ int training_run(const struct invocation *call, const struct training_options *o
     state->target = target;
     int code = ranks_start(call, &state->ranks);
     state->context = code == EXIT_DONE ? tool_context(call) : NULL;
-    code = state->context ? train(state, begin, verb) : EXIT_FAILED;
+    code = !state->context ? EXIT_FAILED : learns ? name_checkpoint(state) : EXIT_DONE;
+    if (code == EXIT_DONE)
+        code = prepare(state, begin, verb);
+    if (code == EXIT_DONE)
+        code = learns ? train(state) : training_record_all(state);
     struct ranks ranks = state->ranks;
     clear(state);
     free(state);
     ranks_end(&ranks, code != EXIT_DONE && code != EXIT_INTERRUPTED, code);
     return code;
+}
+
+int training_run(const struct invocation *call, const struct training_options *options, const struct training_target *target,
+                 training_begin *begin, const void *verb) {
+    return run(call, options, target, begin, verb, true);
+}
+
+int training_record(const struct invocation *call, const struct training_options *options, training_begin *begin,
+                    const void *verb) {
+    const struct training_target target = {0};
+    return run(call, options, &target, begin, verb, false);
 }

@@ -13,60 +13,73 @@ extern const struct choice training_augments[], training_dtypes[];
 /* Numbers below 0: not given. */
 struct training_options {
     const char *data, *val, *out, *log, *checkpoint, *val_depths;
-    const char *teacher, *teacher_logits;
-    int32_t val_every, loaders, epochs, batch, accumulate, warmup, repeats, teacher_depth;
+    const char *teacher, *teacher_command, *teacher_logits, *record, *recorded, *data_seed;
+    double teacher_timeout; /* seconds */
+    int32_t val_every, loaders, epochs, views, batch, accumulate, warmup, warmup_steps, decay_epochs, repeats, teacher_depth;
     int32_t log_every, checkpoint_every, limit_steps, augment, dtype;
     uint64_t cache, seed;
     bool skip_bad, exif, lr_absolute, resume, recompute;
-    double lr, weight_decay, smoothing, alpha, tau, clip, ema, drop_path;
+    double lr, lr_end, weight_decay, smoothing, alpha, tau, clip, ema, drop_path;
     double crop_scale, flip, rand_augment, jitter, erase, mixup, cutmix;
 };
 
 #define TRAINING_DEFAULTS                                                                                                      \
     {                                                                                                                          \
-        .loaders = 1, .batch = 128, .accumulate = 1, .warmup = -1, .repeats = 0, .log_every = 50, .cache = 1u << 30,           \
-        .lr = 5e-4, .weight_decay = -1, .smoothing = -1, .alpha = -1, .tau = 1, .drop_path = -1, .crop_scale = -1, .flip = -1, \
-        .rand_augment = -1, .jitter = -1, .erase = -1, .mixup = -1, .cutmix = -1                                               \
+        .loaders = 1, .batch = 128, .accumulate = 1, .warmup = -1, .warmup_steps = -1, .decay_epochs = -1, .repeats = 0,       \
+        .log_every = 50, .cache = 1u << 30, .lr = 5e-4, .lr_end = -1, .weight_decay = -1, .smoothing = -1, .alpha = -1,        \
+        .tau = 1, .teacher_timeout = 600, .drop_path = -1, .crop_scale = -1, .flip = -1, .rand_augment = -1, .jitter = -1,     \
+        .erase = -1, .mixup = -1, .cutmix = -1                                                                                 \
     }
 
-#define TRAINING_OPTIONS(o)                                                                                                    \
-    {"--data", OPTION_TEXT, &(o).data, 0, 0, NULL}, {"--val", OPTION_TEXT, &(o).val, 0, 0, NULL},                              \
-        {"--val-every", OPTION_COUNT, &(o).val_every, 2, INT32_MAX, NULL},                                                     \
-        {"--val-depths", OPTION_TEXT, &(o).val_depths, 0, 0, NULL}, {"--cache", OPTION_SIZE, &(o).cache, 0, 0, NULL},          \
-        {"--loaders", OPTION_COUNT, &(o).loaders, 1, 64, NULL}, {"--skip-bad", OPTION_FLAG, &(o).skip_bad, 0, 0, NULL},        \
-        {"--exif", OPTION_FLAG, &(o).exif, 0, 0, NULL}, {"--teacher", OPTION_TEXT, &(o).teacher, 0, 0, NULL},                  \
+/* Those that say what the pictures are, and who teaches; and the others. */
+#define RECORDING_OPTIONS(o)                                                                                                   \
+    {"--data", OPTION_TEXT, &(o).data, 0, 0, NULL}, {"--val-every", OPTION_COUNT, &(o).val_every, 2, INT32_MAX, NULL},         \
+        {"--cache", OPTION_SIZE, &(o).cache, 0, 0, NULL}, {"--loaders", OPTION_COUNT, &(o).loaders, 1, 64, NULL},              \
+        {"--skip-bad", OPTION_FLAG, &(o).skip_bad, 0, 0, NULL}, {"--exif", OPTION_FLAG, &(o).exif, 0, 0, NULL},                \
+        {"--teacher", OPTION_TEXT, &(o).teacher, 0, 0, NULL},                                                                  \
         {"--teacher-depth", OPTION_COUNT, &(o).teacher_depth, 1, 1024, NULL},                                                  \
-        {"--teacher-logits", OPTION_TEXT, &(o).teacher_logits, 0, 0, NULL},                                                    \
-        {"--alpha", OPTION_AMOUNT, &(o).alpha, 0, 0, NULL}, {"--tau", OPTION_REAL, &(o).tau, 0, 0, NULL},                      \
+        {"--teacher-command", OPTION_TEXT, &(o).teacher_command, 0, 0, NULL},                                                  \
+        {"--teacher-timeout", OPTION_REAL, &(o).teacher_timeout, 0, 0, NULL},                                                  \
         {"--epochs", OPTION_COUNT, &(o).epochs, 1, 1000000, NULL}, {"--batch", OPTION_COUNT, &(o).batch, 1, 65536, NULL},      \
-        {"--accumulate", OPTION_COUNT, &(o).accumulate, 1, 65536, NULL}, {"--lr", OPTION_REAL, &(o).lr, 0, 0, NULL},           \
-        {"--lr-absolute", OPTION_FLAG, &(o).lr_absolute, 0, 0, NULL},                                                          \
-        {"--warmup", OPTION_COUNT, &(o).warmup, 0, 1000000, NULL},                                                             \
-        {"--weight-decay", OPTION_AMOUNT, &(o).weight_decay, 0, 0, NULL},                                                      \
-        {"--smoothing", OPTION_AMOUNT, &(o).smoothing, 0, 0, NULL}, {"--clip", OPTION_REAL, &(o).clip, 0, 0, NULL},            \
-        {"--ema", OPTION_REAL, &(o).ema, 0, 0, NULL}, {"--drop-path", OPTION_AMOUNT, &(o).drop_path, 0, 0, NULL},              \
-        {"--recompute", OPTION_FLAG, &(o).recompute, 0, 0, NULL},                                                              \
-        {"--dtype", OPTION_CHOICE, &(o).dtype, 0, 0, training_dtypes},                                                         \
         {"--augment", OPTION_CHOICE, &(o).augment, 0, 0, training_augments},                                                   \
         {"--crop-scale", OPTION_REAL, &(o).crop_scale, 0, 0, NULL}, {"--flip", OPTION_AMOUNT, &(o).flip, 0, 0, NULL},          \
         {"--rand-augment", OPTION_AMOUNT, &(o).rand_augment, 0, 0, NULL},                                                      \
         {"--jitter", OPTION_AMOUNT, &(o).jitter, 0, 0, NULL}, {"--erase", OPTION_AMOUNT, &(o).erase, 0, 0, NULL},              \
         {"--mixup", OPTION_AMOUNT, &(o).mixup, 0, 0, NULL}, {"--cutmix", OPTION_AMOUNT, &(o).cutmix, 0, 0, NULL},              \
         {"--repeats", OPTION_COUNT, &(o).repeats, 1, 1000, NULL}, {"--seed", OPTION_SEED, &(o).seed, 0, 0, NULL},              \
-        {"--log", OPTION_TEXT, &(o).log, 0, 0, NULL}, {"--log-every", OPTION_COUNT, &(o).log_every, 1, INT32_MAX, NULL},       \
-        {"--checkpoint", OPTION_TEXT, &(o).checkpoint, 0, 0, NULL},                                                            \
-        {"--checkpoint-every", OPTION_COUNT, &(o).checkpoint_every, 1, INT32_MAX, NULL},                                       \
-        {"--resume", OPTION_FLAG, &(o).resume, 0, 0, NULL},                                                                    \
-        {"--limit-steps", OPTION_COUNT, &(o).limit_steps, 1, INT32_MAX, NULL}, {                                               \
+        {"--data-seed", OPTION_TEXT, &(o).data_seed, 0, 0, NULL}, {"--resume", OPTION_FLAG, &(o).resume, 0, 0, NULL}, {        \
         "-o", OPTION_TEXT, &(o).out, 0, 0, NULL                                                                                \
     }
 
+#define TRAINING_OPTIONS(o)                                                                                                    \
+    RECORDING_OPTIONS(o), {"--val", OPTION_TEXT, &(o).val, 0, 0, NULL},                                                        \
+        {"--val-depths", OPTION_TEXT, &(o).val_depths, 0, 0, NULL},                                                            \
+        {"--teacher-logits", OPTION_TEXT, &(o).teacher_logits, 0, 0, NULL},                                                    \
+        {"--record", OPTION_TEXT, &(o).record, 0, 0, NULL}, {"--recorded", OPTION_TEXT, &(o).recorded, 0, 0, NULL},            \
+        {"--views", OPTION_COUNT, &(o).views, 1, 1000000, NULL}, {"--alpha", OPTION_AMOUNT, &(o).alpha, 0, 0, NULL},           \
+        {"--tau", OPTION_REAL, &(o).tau, 0, 0, NULL}, {"--accumulate", OPTION_COUNT, &(o).accumulate, 1, 65536, NULL},         \
+        {"--lr", OPTION_REAL, &(o).lr, 0, 0, NULL}, {"--lr-absolute", OPTION_FLAG, &(o).lr_absolute, 0, 0, NULL},              \
+        {"--lr-end", OPTION_AMOUNT, &(o).lr_end, 0, 0, NULL}, {"--warmup", OPTION_COUNT, &(o).warmup, 0, 1000000, NULL},       \
+        {"--warmup-steps", OPTION_COUNT, &(o).warmup_steps, 0, INT32_MAX, NULL},                                               \
+        {"--decay-epochs", OPTION_COUNT, &(o).decay_epochs, 0, 1000000, NULL},                                                 \
+        {"--weight-decay", OPTION_AMOUNT, &(o).weight_decay, 0, 0, NULL},                                                      \
+        {"--smoothing", OPTION_AMOUNT, &(o).smoothing, 0, 0, NULL}, {"--clip", OPTION_REAL, &(o).clip, 0, 0, NULL},            \
+        {"--ema", OPTION_REAL, &(o).ema, 0, 0, NULL}, {"--drop-path", OPTION_AMOUNT, &(o).drop_path, 0, 0, NULL},              \
+        {"--recompute", OPTION_FLAG, &(o).recompute, 0, 0, NULL},                                                              \
+        {"--dtype", OPTION_CHOICE, &(o).dtype, 0, 0, training_dtypes}, {"--log", OPTION_TEXT, &(o).log, 0, 0, NULL},           \
+        {"--log-every", OPTION_COUNT, &(o).log_every, 1, INT32_MAX, NULL},                                                     \
+        {"--checkpoint", OPTION_TEXT, &(o).checkpoint, 0, 0, NULL},                                                            \
+        {"--checkpoint-every", OPTION_COUNT, &(o).checkpoint_every, 1, INT32_MAX, NULL}, {                                     \
+        "--limit-steps", OPTION_COUNT, &(o).limit_steps, 1, INT32_MAX, NULL                                                    \
+    }
+
 /* Their lines in a verb's help. */
-extern const char training_help[];
+extern const char *const training_help[], *const recording_help[];
 
 /* What is learned, at which depths. */
 struct training_target {
     int32_t depth_mode, depth_least, depth_most; /* of a learngene, as in tleg_trainer_options */
+    double in_place;                             /* likewise */
     double drop_path;                            /* where the call does not say */
     int32_t warmup;                              /* likewise, in epochs */
 };
@@ -83,7 +96,8 @@ typedef int training_begin(const struct invocation *call, tleg_context *context,
 int training_run(const struct invocation *call, const struct training_options *options, const struct training_target *target,
                  training_begin *begin, const void *verb);
 
-/* A depth "6", or a range "3-8". */
-bool training_read_depths(const char *text, int32_t *least, int32_t *most);
+/* Records the teacher alone, into options->out. begin says for which images, and for which classes. */
+int training_record(const struct invocation *call, const struct training_options *options, training_begin *begin,
+                    const void *verb);
 
 #endif

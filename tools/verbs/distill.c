@@ -1,5 +1,6 @@
 /* tleg distill: learn a gene. */
 #include "source/arch.h"
+#include "source/depths.h"
 #include "training/retarget.h"
 #include "training/training.h"
 
@@ -50,11 +51,15 @@ static int settle_depths(const struct invocation *call, struct options *options)
         return tool_misuse(call, "needs one of --depth and --depths");
     if (options->sandwich && !options->depths)
         return tool_misuse(call, "--sandwich is for a range, --depths A-B");
+    if (target->in_place > 0 && !options->sandwich)
+        return tool_misuse(call, "--in-place is for --sandwich: its deepest pass teaches the shallower ones");
+    if (target->in_place > 1)
+        return tool_misuse(call, "--in-place takes a number of at most 1");
     target->depth_least = target->depth_most = options->depth;
     target->depth_mode = TLEG_DEPTH_FIXED;
     if (!options->depths)
         return EXIT_DONE;
-    if (!training_read_depths(options->depths, &target->depth_least, &target->depth_most))
+    if (!depths_range(options->depths, &target->depth_least, &target->depth_most))
         return tool_misuse(call, "--depths takes a range within 1 to 1024, such as 3-8; found \"%s\"", options->depths);
     target->depth_mode = options->sandwich ? TLEG_DEPTH_SANDWICH : TLEG_DEPTH_RANDOM;
     return EXIT_DONE;
@@ -92,6 +97,7 @@ static int run_distill(const struct verb *verb, int argc, char **argv) {
         {"--depth", OPTION_COUNT, &options.depth, 1, 1024, NULL},
         {"--depths", OPTION_TEXT, &options.depths, 0, 0, NULL},
         {"--sandwich", OPTION_FLAG, &options.sandwich, 0, 0, NULL},
+        {"--in-place", OPTION_AMOUNT, &options.target.in_place, 0, 0, NULL},
         {"--arch", OPTION_CHOICE, &options.arch, 0, 0, arch_choices},
         {"--dim", OPTION_COUNT, &config->dim, 1, INT32_MAX, NULL},
         {"--hidden", OPTION_COUNT, &config->hidden, 1, INT32_MAX, NULL},
@@ -122,6 +128,8 @@ const struct verb verb_distill = {
         "What is learned\n"
         "  --depth N           train at this depth in each step, as the paper does\n"
         "  --depths A-B        or at a random depth in each step; --sandwich: at both ends and a random depth in each step\n"
+        "  --in-place W        with --sandwich the deepest of the three teaches the other two: the share of their loss that\n"
+        "                      compares them with it, 0 to 1; the rest, and the deepest, learn from labels and teacher (0)\n"
         "  --from GENE         continue from a learngene; if the data's classes differ, its head starts fresh\n"
         "  --arch A            or a fresh one: tiny (dim 192, 3 heads), small (384, 6), base (768, 12); or --dim D with\n"
         "                      --heads H, and --hidden H; with --image I and --patch P, and --mean R,G,B --std R,G,B\n"

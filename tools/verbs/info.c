@@ -1,6 +1,7 @@
 /* tleg info: what a learngene or model file holds. */
 #include "base/context.h"
 #include "base/report.h"
+#include "source/depths.h"
 #include "source/source.h"
 
 #include <inttypes.h>
@@ -19,6 +20,19 @@ static void print_list(const char *title, const char *const *names, int64_t coun
         printf("%-14s%" PRId64 ":\n", title, count);
     for (int64_t i = 0; i < count; i++)
         tool_line("  %s", names[i]);
+}
+
+static void print_learned(const tleg_config *config) {
+    const tleg_scores *scores = config->scores;
+    char text[DEPTHS_TEXT];
+    printf("learned at    %s\n",
+           config->depth_count ? depths_text(config->depths, config->depth_count, text) : "depths that the file does not say");
+    if (!scores)
+        return;
+    tool_line("scores        top-1 on %s, %" PRId64 " images", *scores->on ? scores->on : "data without a name",
+              scores->images);
+    for (int32_t k = 0; k < scores->count; k++)
+        printf("  depth %-5d %.2f %%\n", (int)scores->depths[k], 100 * scores->scores[k]);
 }
 
 static void print_text(const struct source *source, uint64_t bytes) {
@@ -42,6 +56,7 @@ static void print_text(const struct source *source, uint64_t bytes) {
         printf("schedule      %s\n", *config->schedule ? config->schedule : "one linear segment per site");
     if (!config->label_count)
         printf("labels        none: class folders are numbered in byte order of their names\n");
+    print_learned(config);
     print_list("labels", config->labels, config->label_count);
     print_list("ignored", config->ignored, config->ignored_count);
 }
@@ -54,6 +69,29 @@ static json_t *list(const char *const *names, int64_t count) {
             return NULL;
         }
     return array;
+}
+
+static json_t *depths_array(const int32_t *depths, int32_t count) {
+    json_t *array = json_array();
+    for (int32_t i = 0; array && i < count; i++)
+        if (json_array_append_new(array, json_integer(depths[i])) != 0) {
+            json_decref(array);
+            return NULL;
+        }
+    return array;
+}
+
+/* As the file has them: {"on", "images", "depths", "scores"}. */
+static json_t *scores_object(const tleg_scores *scores) {
+    struct report report = report_start();
+    json_t *values = json_array();
+    report_text(&report, "on", scores->on);
+    report_integer(&report, "images", scores->images);
+    report_add(&report, "depths", depths_array(scores->depths, scores->count));
+    for (int32_t i = 0; i < scores->count; i++)
+        report.whole &= json_array_append_new(values, json_real(scores->scores[i])) == 0;
+    report_add(&report, "scores", values);
+    return report_member(&report);
 }
 
 static json_t *triple(const double value[3]) {
@@ -93,6 +131,8 @@ static void add_config(struct report *report, const struct source *source) {
     report_real(report, "crop", config->crop);
     report_text(report, "schedule", source->gene ? config->schedule : NULL);
     report_add(report, "labels", config->label_count ? list(config->labels, config->label_count) : json_null());
+    report_add(report, "depths", config->depth_count ? depths_array(config->depths, config->depth_count) : json_null());
+    report_add(report, "scores", config->scores ? scores_object(config->scores) : json_null());
     report_add(report, "ignored", list(config->ignored, config->ignored_count));
 }
 
@@ -190,10 +230,12 @@ const struct verb verb_info = {
     .name = "info",
     .summary = "show what a learngene or a model file holds",
     .usage = "tleg info FILE [--tensors]",
-    .details = "Shows the kind, sizes, tokens, what the head reads, the final norm, how pictures are prepared, labels,\n"
-               "schedule, parameters, the size of the file in bytes, and tensors in it that are not used.\n"
-               "\n"
-               "Options\n"
-               "  --tensors     list every tensor of the file, with element type and shape\n",
+    .details =
+        "Shows the kind, sizes, tokens, what the head reads, the final norm, how pictures are prepared, labels,\n"
+        "schedule, the depths at which it was learned and what each scored, parameters, the size of the file in bytes, and\n"
+        "tensors in it that are not used.\n"
+        "\n"
+        "Options\n"
+        "  --tensors     list every tensor of the file, with element type and shape\n",
     .run = run_info,
 };

@@ -1,12 +1,11 @@
 /* tleg plan: what each depth costs on this machine, and the deepest that fits. */
 #include "base/context.h"
 #include "base/report.h"
+#include "source/depths.h"
 #include "source/source.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-
-enum { DEEPEST = 1024 };
 
 struct options {
     struct expansion expansion; /* no depth */

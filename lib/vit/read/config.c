@@ -413,7 +413,10 @@ static void free_texts(const struct tleg_allocator *allocator, struct found_text
 
 static tleg_status read_texts(const struct tleg_config_reader *reader, struct tleg_vit_config *config) {
     struct found_texts found = {0};
+    struct tleg_learned learned;
     tleg_status status = find_texts(reader, &found);
+    if (status == TLEG_OK)
+        status = tleg_read_learned(reader, &learned);
     if (status == TLEG_OK) {
         struct tleg_config_texts texts = {
             .labels = found.labels,
@@ -421,6 +424,9 @@ static tleg_status read_texts(const struct tleg_config_reader *reader, struct tl
             .schedule = found.schedule ? found.schedule : "",
             .label_count = found.labels ? config->c.classes : 0,
             .ignored_count = config->c.ignored_count,
+            .depths = learned.depths,
+            .depth_count = learned.depth_count,
+            .scores = &learned.scores,
         };
         texts.pair_count = tleg_file_pairs(reader->file, &texts.pairs);
         status = tleg_config_set_texts(reader->context, config, &texts);

@@ -13,8 +13,8 @@ bool tleg_read_has_keys(const struct tleg_config_reader *reader) {
 }
 
 void tleg_read_note_keys(const struct tleg_config_reader *reader) {
-    static const char *const known[] = {"needs", "kind",     "image_size", "patch_size", "heads", "norm",  "eps",
-                                        "pool",  "schedule", "mean",       "std",        "crop",  "labels"};
+    static const char *const known[] = {"needs",    "kind", "image_size", "patch_size", "heads",  "norm",   "eps",   "pool",
+                                        "schedule", "mean", "std",        "crop",       "labels", "depths", "scores"};
     const struct tleg_pair *pairs;
     const int64_t count = tleg_file_pairs(reader->file, &pairs);
     for (int64_t i = 0; i < count; i++) {
@@ -216,4 +216,16 @@ tleg_status tleg_read_labels(const struct tleg_config_reader *reader, void **mem
     status = take_labels(reader, &json, memory, bytes);
     tleg_json_free(&json);
     return status;
+}
+
+/* ---- what is known of depths ---- */
+
+tleg_status tleg_read_learned(const struct tleg_config_reader *reader, struct tleg_learned *learned) {
+    char what[TLEG_WHAT_TEXT];
+    tleg_read_what(reader, "tleg.depths", what);
+    tleg_status status = tleg_depths_parse(reader->context, what, tleg_file_get_metadata(reader->file, "tleg.depths"), learned);
+    if (status != TLEG_OK)
+        return status;
+    tleg_read_what(reader, "tleg.scores", what);
+    return tleg_scores_parse(reader->context, what, tleg_file_get_metadata(reader->file, "tleg.scores"), learned);
 }

@@ -1,5 +1,5 @@
 /* A configuration as the metadata of a file: every key explicit, in an order that never changes. */
-#include "config/text.h"
+#include "config/learned.h"
 #include "vit/read/private.h"
 #include <string.h>
 
@@ -45,31 +45,11 @@ static void add_numbers(struct builder *builder, const char *key, const double *
     end(builder);
 }
 
-/* A JSON string; UTF-8 stays as it is. */
-static void put_string(struct tleg_text *text, const char *string) {
-    static const char digits[] = "0123456789abcdef";
-    tleg_text_byte(text, '"');
-    for (; *string; string++) {
-        const unsigned char byte = (unsigned char)*string;
-        if (byte == '"' || byte == '\\') {
-            tleg_text_byte(text, '\\');
-            tleg_text_byte(text, *string);
-        } else if (byte < 0x20) {
-            tleg_text_put(text, "\\u00");
-            tleg_text_byte(text, digits[byte >> 4]);
-            tleg_text_byte(text, digits[byte & 15]);
-        } else {
-            tleg_text_byte(text, *string);
-        }
-    }
-    tleg_text_byte(text, '"');
-}
-
 static void add_labels(struct builder *builder, const tleg_config *config) {
     begin(builder, "tleg.labels");
     for (int32_t k = 0; k < config->label_count; k++) {
         tleg_text_put(&builder->text, k ? ", " : "[");
-        put_string(&builder->text, config->labels[k]);
+        tleg_text_string(&builder->text, config->labels[k]);
     }
     tleg_text_put(&builder->text, "]");
     end(builder);
@@ -93,6 +73,16 @@ static void build(struct builder *builder, const tleg_config *config, bool gene)
         add_labels(builder, config);
     if (gene && config->schedule && *config->schedule)
         add_text(builder, "tleg.schedule", config->schedule);
+    if (config->depth_count) {
+        begin(builder, "tleg.depths");
+        tleg_depths_text(config->depths, config->depth_count, &builder->text);
+        end(builder);
+    }
+    if (config->scores) {
+        begin(builder, "tleg.scores");
+        tleg_scores_text(config->scores, &builder->text);
+        end(builder);
+    }
 }
 
 /* ---- with what a file said besides, and what the host adds ---- */
@@ -113,6 +103,21 @@ static tleg_status check_host(tleg_context *context, const tleg_save_options *op
     return TLEG_OK;
 }
 
+/* What a host knows better than the handle. `scores` is room for a table. */
+static tleg_status take_learned(tleg_context *context, const tleg_save_options *options, tleg_scores *scores,
+                                tleg_config *config) {
+    tleg_status status = tleg_depths_check(context, "tleg_save_options.depths", options->depths, options->depth_count);
+    if (status == TLEG_OK)
+        status = tleg_scores_read(context, "tleg_save_options.scores", options->scores, scores);
+    if (status == TLEG_OK && options->depth_count) {
+        config->depths = options->depths;
+        config->depth_count = options->depth_count;
+    }
+    if (status == TLEG_OK && options->scores)
+        config->scores = scores->count ? scores : NULL;
+    return status;
+}
+
 /* Adds those of `pairs` that the host does not replace. */
 static void add_kept(struct tleg_metadata *metadata, const struct tleg_pair *pairs, int64_t count,
                      const tleg_save_options *options) {
@@ -124,11 +129,15 @@ static void add_kept(struct tleg_metadata *metadata, const struct tleg_pair *pai
 tleg_status tleg_config_metadata(tleg_context *context, const struct tleg_vit_config *config, bool gene,
                                  const tleg_save_options *options, struct tleg_metadata *metadata) {
     memset(metadata, 0, sizeof *metadata);
+    tleg_config c = config->c;
+    tleg_scores scores;
     tleg_status status = check_host(context, options);
+    if (status == TLEG_OK)
+        status = take_learned(context, options, &scores, &c);
     if (status != TLEG_OK)
         return status;
     struct builder measure = {0}, write = {0};
-    build(&measure, &config->c, gene);
+    build(&measure, &c, gene);
     size_t list, bytes;
     if (!tleg_size_mul((size_t)measure.count + (size_t)config->pair_count + (size_t)options->pairs, sizeof(struct tleg_pair),
                        &list) ||
@@ -139,7 +148,7 @@ tleg_status tleg_config_metadata(tleg_context *context, const struct tleg_vit_co
         return tleg_fail_memory(context, "a file's metadata", bytes);
     *metadata = (struct tleg_metadata){.allocator = context->allocator, .pairs = memory, .memory = memory, .bytes = bytes};
     write.text.out = (char *)memory + list;
-    build(&write, &config->c, gene);
+    build(&write, &c, gene);
     add_kept(metadata, write.pairs, write.count, options);
     add_kept(metadata, config->pairs, config->pair_count, options);
     for (int64_t k = 0; k < options->pairs; k++)

@@ -2,6 +2,7 @@
 #ifndef TLEG_LIB_VIT_READ_PRIVATE_H
 #define TLEG_LIB_VIT_READ_PRIVATE_H
 
+#include "config/learned.h"
 #include "config/schedule.h"
 #include "vit/read/read.h"
 
@@ -35,6 +36,9 @@ tleg_status tleg_read_word(const struct tleg_config_reader *reader, const char *
 tleg_status tleg_read_numbers(const struct tleg_config_reader *reader);
 /* tleg.labels into one memory: the pointers, then the texts; NULL when the key is absent. */
 tleg_status tleg_read_labels(const struct tleg_config_reader *reader, void **memory, size_t *bytes);
+
+/* tleg.depths and tleg.scores, or none. */
+tleg_status tleg_read_learned(const struct tleg_config_reader *reader, struct tleg_learned *learned);
 
 /* ---- tensors (tensors.c) ---- */
 /* The tensor `name` of floating type and rank `rank`, no size being 0. FORMAT or UNSUPPORTED names it, what was expected and

@@ -41,3 +41,15 @@ same() {
 bytes() {
     printf "$(awk '{ printf "\\%03o", $1 }')"
 }
+# cifar LABEL NUMBER: a CIFAR-10 record, a label byte and 3072 pixels that say the label, noisily.
+cifar() {
+    awk -v label="$1" -v seed="$2" 'BEGIN {
+        print label
+        x = seed * 7919 + 17
+        for (i = 0; i < 3072; i++) {
+            x = (x * 75 + 74) % 65537
+            v = 60 + label * 70 * (int(i / 1024) == label) + x % 60
+            print (v > 255 ? 255 : v)
+        }
+    }' | bytes
+}

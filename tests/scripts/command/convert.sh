@@ -126,6 +126,14 @@ same out.st model.st
 for text in '"kind":"vit"' '"depth":3' '"eps":1e-6' '"labels":["cat","αβ \"x\"","фото"]' '"std":[0.25,0.25,0.25]'; do
     grep -qF -e "$text" said || fail "no $text"
 done
+convert plain.pth -o out.st --heads 3 --depths 16,3-11,12
+same out.st gene.st
+"$tleg" info out.st >said 2>&1
+grep -qF -e "learned at    3-12,16" said || fail "the depths are lost"
+for wrong in 0 4-3 1025 3- 3.0 x; do
+    python3 "$converter" plain.pth -o out.st --depths "$wrong" >said 2>&1 && fail "--depths $wrong was accepted"
+    grep -qF -e "such as 3-12" said || fail "no word about --depths $wrong"
+done
 refuse call.pth "posix.system"
 [ ! -e was-run ] || fail "the call in call.pth was run"
 refuse beyond.pth "beyond its storage"

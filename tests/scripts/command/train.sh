@@ -7,21 +7,9 @@ tleg=$1 kills=${2:-20}
 . "$(dirname "$0")/checks.sh"
 
 # ---- data ----
-# record LABEL NUMBER: a CIFAR-10 record, a label byte and 3072 pixels that say the label, noisily.
-record() {
-    awk -v label="$1" -v seed="$2" 'BEGIN {
-        print label
-        x = seed * 7919 + 17
-        for (i = 0; i < 3072; i++) {
-            x = (x * 75 + 74) % 65537
-            v = 60 + label * 70 * (int(i / 1024) == label) + x % 60
-            print (v > 255 ? 255 : v)
-        }
-    }' | bytes
-}
 mkdir cifar
-for i in $(seq 0 35); do record $((i % 3)) "$i"; done >cifar/data_batch_1.bin
-for i in $(seq 36 41); do record $((i % 3)) "$i"; done >cifar/test_batch.bin
+for i in $(seq 0 35); do cifar $((i % 3)) "$i"; done >cifar/data_batch_1.bin
+for i in $(seq 36 41); do cifar $((i % 3)) "$i"; done >cifar/test_batch.bin
 printf 'red\ngreen\nblue\n' >cifar/batches.meta.txt
 shape="--dim 16 --heads 2 --image 32 --patch 8"
 small="distill --data cifar --val cifar $shape --depths 2-3 --batch 10 --lr 0.05 --warmup 1 --ema 0.9 --checkpoint-every 1"
@@ -41,6 +29,37 @@ if command -v python3 >/dev/null; then
 fi
 try 0 info whole.st
 says out blue
+
+# ---- the learning rate ----
+# rates FILE: those of a log's intervals, on one line
+rates() {
+    sed -n 's/.*"step":.*"lr":\([^,]*\),.*/\1/p' "$1" | awk '{ printf "%.6g ", $1 }'
+}
+steps="distill --data cifar $shape --depth 2 --batch 12 --lr 1 --lr-absolute --log-every 1 --augment none --clip 0.001"
+try 0 $steps --epochs 4 --warmup-steps 2 --decay-epochs 2 --lr-end 0.25 --log rate.json -o rate.st
+says out "learning rate: 1 as given (--lr-absolute); from 1e-06 over 2 steps of warm-up; then constant, and in the last 2 epochs straight to 0.25"
+must test "$(rates rate.json)" = "1e-06 0.5 1 1 1 1 1 0.875 0.75 0.625 0.5 0.375 "
+try 0 $steps --epochs 2 --warmup 0 --decay-epochs 0 --log rate.json -o rate.st
+says out "; then constant"
+must test "$(rates rate.json)" = "1 1 1 1 1 1 "
+try 0 $steps --epochs 2 --warmup 0 --lr-end 0.5 --log rate.json -o rate.st
+must test "$(rates rate.json)" = "1 1 1 1 1 1 " # the recipe's: epochs 0 and 1 have the first one's
+try 0 $steps --epochs 2 --warmup-steps 0 --lr-end 0.5 --log rate.json -o rate.st
+says out "; then a cosine to 0.5, a new rate each step"
+must test "$(rates rate.json | cut -c 1-17)" = "1 0.966506 0.875 "
+try 0 $steps --epochs 3 --log rate.json -o rate.st # the verb's 5 epochs of warm-up are more than there are
+says out "over 1 epoch of warm-up"
+must test "$(rates rate.json | awk '{ print $6, ($7 > 0.7) }')" = "1e-06 1"
+try 2 $steps --epochs 2 --warmup 3 -o x.st
+says err "3 epochs of warm-up and 0 of --decay-epochs: the run has 2 epochs"
+try 2 $steps --epochs 2 --warmup 1 --decay-epochs 2 -o x.st
+says err "1 epochs of warm-up and 2 of --decay-epochs: the run has 2 epochs"
+try 2 $steps --epochs 2 --warmup-steps 7 -o x.st
+says err "--warmup-steps 7: the run has 6 steps"
+try 2 $steps --epochs 2 --warmup 1 --warmup-steps 7 -o x.st
+says err "--warmup and --warmup-steps mean the same"
+try 2 $steps --epochs 2 --warmup 0 --lr-end 2 -o x.st
+says err "--lr-end 2 is above the learning rate of the steps, 1"
 
 # ---- the same bits ----
 for words in "--threads 2" "--loaders 2" "--threads 2 --loaders 3"; do
@@ -64,6 +83,33 @@ for words in "--seed 5:seed" "--batch 12:batch" "--lr 0.1:peak_learning_rate" "-
     same whole.st part.st
 done
 try 1 distill --data cifar $shape --depths 2-4 --batch 10 --epochs 6 --resume --checkpoint part.st.checkpoint -o x.st
+
+# ---- more epochs than before ----
+constant="distill --data cifar --val cifar $shape --depths 2-3 --batch 10 --lr 0.05 --warmup-steps 2 --ema 0.9 --log-every 3"
+try 0 $constant --decay-epochs 1 --epochs 5 --log whole.json -o straight.st
+try 0 $constant --decay-epochs 0 --epochs 2 --log longer.json -o longer.st
+try 0 $constant --decay-epochs 0 --epochs 4 --resume --log longer.json -o longer.st
+says err "a run of 2 epochs goes on to 4; its rate has not fallen, so that it is as if never stopped"
+try 0 $constant --decay-epochs 0 --epochs 4 -o four.st
+same four.st longer.st
+try 0 $constant --decay-epochs 1 --epochs 5 --resume --log longer.json -o longer.st
+same straight.st longer.st
+must test "$(rates longer.json)" = "$(rates whole.json)"
+try 0 $constant --decay-epochs 1 --epochs 6 --resume -o longer.st # from the end of a fall
+says err "a run of 5 epochs goes on to 6; from here on the rate is that of 6 epochs"
+try 0 $constant --decay-epochs 3 --epochs 6 --limit-steps 9 -o shorter.st # three epochs of six, and then an end at once
+try 1 $constant --decay-epochs 2 --epochs 4 --resume -o shorter.st
+says err "shorter.st.checkpoint: holds 3 epochs: --epochs 4 leaves too few for --decay-epochs 2"
+try 0 $constant --decay-epochs 1 --epochs 4 --resume -o shorter.st
+says err "a run of 6 epochs goes on to 4"
+try 0 $small --epochs 3 --warmup 1 -o longer.st --checkpoint cosine.checkpoint
+try 1 $small --epochs 2 --resume -o longer.st --checkpoint cosine.checkpoint
+says err "cosine.checkpoint: a run of 3 epochs: --resume takes as many or more, found --epochs 2"
+try 1 $small --epochs 6 --resume --decay-epochs 1 -o longer.st --checkpoint cosine.checkpoint
+says err 'schedule is "cosine to 1.0000000000000001e-05, by epoch" there, "constant to'
+try 0 $small --epochs 6 --resume -o longer.st --checkpoint cosine.checkpoint
+says err "goes on to 6; from here on the rate is that of 6 epochs, 0.000734922 after 0.000734922"
+says out "step 18/18"
 
 # A longer run, so that signals find it at work.
 long="$small --epochs 30 --log-every 15"
@@ -247,6 +293,31 @@ done
 folders="distill --data tree $shape --depth 2 --batch 4 --epochs 1"
 try 0 $folders --val-every 3 -o tree.st
 says out "8 images of 2 classes to learn from, 4 to validate with"
+# What was learned and what it scored is in the file, also where training stops within an epoch, or is resumed at its end.
+try 0 info tree.st
+says out "learned at    2"
+says out "scores        top-1 on validation, 4 images"
+says out "depth 2 "
+try 0 distill --data tree $shape --depths 2-5 --val-every 3 --val-depths 4,1-3 --batch 4 --epochs 2 -o range.st
+try 0 info --json range.st
+says out '"depths":[2,3,4,5],"scores":{"on":"validation","images":4,"depths":[1,2,3,4],"scores":['
+cp range.st whole.range
+try 0 distill --data tree $shape --depths 2-5 --val-every 3 --val-depths 4,1-3 --batch 4 --epochs 2 --resume -o range.st
+same range.st whole.range
+try 0 distill --data tree --from range.st --depth 3 --val-every 3 --batch 4 --epochs 1 --limit-steps 1 -o again.st
+try 0 info --json again.st
+says out '"depths":[3],"scores":{"on":"validation","images":4,"depths":[3]'
+try 0 distill --data tree --from range.st --depth 3 --batch 4 --epochs 1 -o again.st
+try 0 info --json again.st
+says out '"depths":[3],"scores":null'
+try 0 expand range.st --depth 4 -o four.st
+try 0 info --json four.st
+says out '"depths":[2,3,4,5],"scores":{"on":"validation","images":4,"depths":[4]'
+try 0 tune four.st --data tree --val-every 3 --batch 4 --epochs 1 -o tuned.st
+try 0 info --json tuned.st
+says out '"depths":[4],"scores":{"on":"validation","images":4,"depths":[4]'
+try 2 distill --data tree $shape --depth 2 --val-every 3 --val-depths 5-3 --epochs 1 -o x.st
+says err "such as 3,6,12 or 2-12"
 try 0 $folders --cache 1 --loaders 2 -o uncached.st
 try 0 $folders -o cached.st
 same cached.st uncached.st

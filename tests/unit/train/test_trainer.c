@@ -365,6 +365,112 @@ static void rates_are_those_of_the_recipe(void **state) {
     assert_int_equal(tleg_train_rate_of_epoch(NULL, &rate, 1, &found), TLEG_ERROR_ARGUMENT);
 }
 
+/* 4 epochs of 10 steps, from 0.2 to the peak 1 in 5 steps, and over the last epoch to 0.5. */
+static void a_constant_rate_rises_by_steps_and_falls_at_the_end(void **state) {
+    (void)state;
+    const struct {
+        int64_t step;
+        double rate;
+    } table[] = {{0, 0.2},  {1, 0.36}, {4, 0.84}, {5, 1},   {6, 1},   {29, 1},  {30, 1},
+                 {31, .95}, {35, .75}, {39, .55}, {40, .5}, {41, .5}, {400, .5}};
+    const tleg_train_rate rate = {.struct_size = sizeof rate,
+                                  .epochs = 4,
+                                  .curve = TLEG_RATE_CONSTANT,
+                                  .peak = 1,
+                                  .start = 0.2,
+                                  .end = 0.5,
+                                  .decay = 1,
+                                  .warmup_steps = 5,
+                                  .steps = 10};
+    double found;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        assert_int_equal(tleg_train_rate_of_step(NULL, &rate, table[i].step, &found), TLEG_OK);
+        if (!(fabs(found - table[i].rate) <= 1e-15)) {
+            fail_msg("step %d: %.17g, expected %.17g", (int)table[i].step, found, table[i].rate);
+        }
+        assert_true(found <= rate.peak);
+    }
+    assert_int_equal(tleg_train_rate_of_epoch(NULL, &rate, 4, &found), TLEG_OK);
+    assert_true(found == 1); /* r(3): the fall begins */
+    assert_int_equal(tleg_train_rate_of_epoch(NULL, &rate, 5, &found), TLEG_OK);
+    assert_true(found == 0.5);
+    /* a longer run has the same rates, bit for bit, up to where the shorter one fell */
+    tleg_train_rate longer = rate;
+    longer.epochs = 7;
+    for (int64_t step = 0; step <= 30; step++) {
+        double one, other;
+        assert_int_equal(tleg_train_rate_of_step(NULL, &rate, step, &one), TLEG_OK);
+        assert_int_equal(tleg_train_rate_of_step(NULL, &longer, step, &other), TLEG_OK);
+        assert_true(one == other);
+    }
+    longer.decay = 0; /* no fall at all */
+    assert_int_equal(tleg_train_rate_of_step(NULL, &longer, 69, &found), TLEG_OK);
+    assert_true(found == 1);
+}
+
+/* The cosine by steps goes through the epochs' values, and lies between them in between. */
+static void a_cosine_falls_by_steps(void **state) {
+    (void)state;
+    const tleg_train_rate rate = {.struct_size = sizeof rate, .epochs = 3, .warmup = 1, .peak = 4e-4, .steps = 8};
+    double found;
+    assert_int_equal(tleg_train_rate_of_step(NULL, &rate, 4, &found), TLEG_OK);
+    assert_true(fabs(found - 2.005e-4) < 1e-18); /* half of the warm-up */
+    assert_int_equal(tleg_train_rate_of_step(NULL, &rate, 8, &found), TLEG_OK);
+    assert_true(fabs(found - 3.025e-4) < 1e-18); /* t = 1: cos(pi / 3) = 1/2 */
+    assert_int_equal(tleg_train_rate_of_step(NULL, &rate, 12, &found), TLEG_OK);
+    assert_true(fabs(found - 2.05e-4) < 1e-18); /* t = 1.5: cos(pi / 2) = 0 */
+    for (int32_t epoch = 1; epoch <= 4; epoch++) {
+        double of_epoch;
+        assert_int_equal(tleg_train_rate_of_epoch(NULL, &rate, epoch, &of_epoch), TLEG_OK);
+        assert_int_equal(tleg_train_rate_of_step(NULL, &rate, 8 * (epoch - 1), &found), TLEG_OK);
+        assert_true(found == of_epoch);
+    }
+}
+
+static void a_rate_never_rises_above_its_peak(void **state) {
+    (void)state;
+    /* the defaults 1e-6 and 1e-5 give way to a lower peak */
+    tleg_train_rate low = {.struct_size = sizeof low, .epochs = 10, .warmup = 5, .peak = 5e-7, .steps = 4};
+    double found;
+    for (int32_t curve = TLEG_RATE_COSINE; curve <= TLEG_RATE_CONSTANT; curve++) {
+        low.curve = curve;
+        for (int64_t step = 0; step <= 100; step++) {
+            assert_int_equal(tleg_train_rate_of_step(NULL, &low, step, &found), TLEG_OK);
+            assert_true(found == 5e-7);
+        }
+    }
+    /* a cosine does not rise again after the last epoch */
+    low.curve = TLEG_RATE_COSINE, low.peak = 1;
+    assert_int_equal(tleg_train_rate_of_epoch(NULL, &low, 15, &found), TLEG_OK);
+    assert_true(found == 1e-5);
+    const tleg_train_rate wrong[] = {
+        {.peak = 1, .end = 2},
+        {.peak = 1, .start = 2},
+        {.peak = 1, .warmup = 11},
+        {.peak = 1, .warmup_steps = 41},
+        {.peak = 1, .warmup = 1, .warmup_steps = 1},
+        {.peak = 1, .decay = 1},
+        {.peak = 1, .curve = TLEG_RATE_CONSTANT, .decay = -1},
+        {.peak = 1, .curve = TLEG_RATE_CONSTANT, .decay = 11},
+        {.peak = 1, .curve = TLEG_RATE_CONSTANT, .warmup = 6, .decay = 5},
+        {.peak = 1, .curve = TLEG_RATE_CONSTANT, .warmup_steps = 21, .decay = 5},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        tleg_train_rate bad = wrong[i];
+        bad.struct_size = sizeof bad, bad.epochs = 10, bad.steps = 4;
+        found = 7;
+        assert_int_equal(tleg_train_rate_of_step(NULL, &bad, 1, &found), TLEG_ERROR_ARGUMENT);
+        assert_true(found == 0);
+        assert_int_equal(tleg_train_rate_of_epoch(NULL, &bad, 1, &found), TLEG_ERROR_ARGUMENT);
+    }
+    low.curve = 3;
+    assert_int_equal(tleg_train_rate_of_step(NULL, &low, 1, &found), TLEG_ERROR_UNSUPPORTED);
+    low.curve = 0, low.steps = 0;
+    assert_int_equal(tleg_train_rate_of_step(NULL, &low, 1, &found), TLEG_ERROR_ARGUMENT);
+    low.steps = 4;
+    assert_int_equal(tleg_train_rate_of_step(NULL, &low, -1, &found), TLEG_ERROR_ARGUMENT);
+}
+
 /* ---- a step in practice ---- */
 
 static void training_brings_the_loss_down(void **state) {
@@ -636,6 +742,9 @@ int main(int argc, char **argv) {
         cmocka_unit_test(what_decays_is_what_deit_decays),
         cmocka_unit_test(clipping_shortens_the_whole_gradient_to_its_limit),
         cmocka_unit_test(rates_are_those_of_the_recipe),
+        cmocka_unit_test(a_constant_rate_rises_by_steps_and_falls_at_the_end),
+        cmocka_unit_test(a_cosine_falls_by_steps),
+        cmocka_unit_test(a_rate_never_rises_above_its_peak),
         cmocka_unit_test(training_brings_the_loss_down),
         cmocka_unit_test(a_teacher_is_asked_about_the_very_batch),
         cmocka_unit_test(a_careless_teacher_is_found_out),

@@ -59,6 +59,124 @@ static void a_sandwich_is_the_mean_of_its_three_depths(void **state) {
     tleg_trainer_free(trainer);
 }
 
+/* ---- in-place distillation ---- */
+
+/* Log-probabilities (5, C) of one head at a depth, read off the losses: against class k alone, a loss is -log p_k. */
+static void log_chances(const struct grad_case *c, const tleg_train_batch *batch, int32_t depth, bool last_head, float *out) {
+    tleg_trainer_options options = trainer_options(c);
+    options.depth_least = depth;
+    options.alpha = last_head ? 1 : 0;
+    options.tau = 1;
+    options.smoothing = 0;
+    tleg_trainer *trainer = trainer_open(plain, c, &options);
+    for (int32_t i = 0; i < TRAINER_BATCH; i++) {
+        for (int64_t k = 0; k < TRAINER_CLASSES; k++) {
+            float certain[TRAINER_CLASSES] = {0};
+            tleg_train_loss loss = {.struct_size = sizeof loss};
+            tleg_train_batch one = trainer_part(batch, c->images, i, 1);
+            certain[k] = 1000;
+            one.labels = &k;
+            one.teacher_logits = certain;
+            OK_TRAINER(trainer, tleg_trainer_backward(trainer, &one, &loss));
+            out[i * TRAINER_CLASSES + k] = (float)(last_head ? -loss.teacher * TRAINER_CLASSES : -loss.labels);
+        }
+    }
+    tleg_trainer_free(trainer);
+}
+
+static void add_scaled(struct flat *sum, const struct flat *part, double factor) {
+    if (sum->values == NULL) {
+        *sum = (struct flat){calloc(part->count, sizeof(float)), part->count};
+        assert_non_null(sum->values);
+    }
+    for (size_t k = 0; k < part->count; k++) {
+        sum->values[k] += (float)factor * part->values[k];
+    }
+}
+
+/* One pass at a fixed depth: adds factor * gradient to sum; its loss. */
+static double add_pass(const struct grad_case *c, const tleg_train_batch *batch, int32_t depth, double alpha, double tau,
+                       double factor, struct flat *sum) {
+    tleg_trainer_options options = trainer_options(c);
+    options.depth_least = depth;
+    options.alpha = alpha;
+    options.tau = tau;
+    tleg_trainer *trainer = trainer_open(plain, c, &options);
+    double loss = backward(trainer, batch);
+    struct flat part = trainer_gradients(plain, trainer);
+    add_scaled(sum, &part, factor);
+    free(part.values);
+    tleg_trainer_free(trainer);
+    return loss;
+}
+
+/* The gradient and the loss of the shallower pass, against the heads' log-probabilities at the deepest: the first head by
+ * cross-entropy with them as targets (KL and their entropy), the last as by a teacher with them as logits. */
+static double add_followed(const struct grad_case *c, const tleg_train_batch *data, int32_t depth, bool two_heads,
+                           const float *first, const float *last, double factor, struct flat *sum) {
+    float chances[TRAINER_BATCH * TRAINER_CLASSES];
+    double entropy = 0, kl = 0;
+    for (int i = 0; i < TRAINER_BATCH * TRAINER_CLASSES; i++) {
+        chances[i] = expf(first[i]);
+        entropy -= (double)chances[i] * first[i] / TRAINER_BATCH;
+    }
+    tleg_train_batch batch = *data;
+    batch.teacher_logits = last;
+    const double share = two_heads ? 0.5 : 1;
+    kl += share * TRAINER_CLASSES * add_pass(c, &batch, depth, 1, 1, factor * share * TRAINER_CLASSES, sum);
+    batch.targets = chances;
+    if (two_heads) {
+        kl += share * (add_pass(c, &batch, depth, 0, 1, factor * share, sum) - entropy);
+    }
+    return kl;
+}
+
+static void check_in_place(const struct grad_case *c, bool two_heads, double in_place) {
+    enum { LEAST = 4, MOST = 9 };
+    struct trainer_data data;
+    trainer_data_open(plain, c->images, &data);
+    float first[TRAINER_BATCH * TRAINER_CLASSES], last[TRAINER_BATCH * TRAINER_CLASSES];
+    log_chances(c, &data.batch, MOST, false, first);
+    log_chances(c, &data.batch, MOST, true, last);
+    tleg_trainer_options options = trainer_options(c);
+    options.depth_mode = TLEG_DEPTH_SANDWICH;
+    options.depth_least = LEAST;
+    options.depth_most = MOST;
+    options.in_place = in_place;
+    tleg_trainer *trainer = trainer_open(plain, c, &options);
+    tleg_train_loss loss = {.struct_size = sizeof loss};
+    OK_TRAINER(trainer, tleg_trainer_backward(trainer, &data.batch, &loss));
+    struct flat found = trainer_gradients(plain, trainer), wanted = {0};
+    const int32_t shallower[] = {LEAST, loss.depth};
+    double total = add_pass(c, &data.batch, MOST, options.alpha, options.tau, 1.0 / 3, &wanted) / 3, followed = 0;
+    for (int i = 0; i < 2; i++) {
+        total += (1 - in_place) / 3 *
+                 add_pass(c, &data.batch, shallower[i], options.alpha, options.tau, (1 - in_place) / 3, &wanted);
+        followed += add_followed(c, &data.batch, shallower[i], two_heads, first, last, in_place / 3, &wanted) / 2;
+    }
+    total += in_place * 2 / 3 * followed;
+    assert_true(followed > 1e-6);
+    assert_true(fabs(loss.in_place - followed) < 1e-5 * followed + 1e-7);
+    assert_true(fabs(loss.total - total) < 1e-5 * total);
+    assert_true(flat_distance(&found, &wanted) < 1e-5);
+    free(found.values);
+    free(wanted.values);
+    trainer_data_close(&data);
+    tleg_trainer_free(trainer);
+}
+
+static void the_deepest_pass_teaches_the_shallower_ones(void **state) {
+    (void)state;
+    check_in_place(find("schedule-9"), false, 1);
+    check_in_place(find("curves-9"), false, 0.25);
+}
+
+static void each_head_of_the_deepest_pass_teaches_its_own(void **state) {
+    (void)state;
+    check_in_place(find("dist-5"), true, 1);
+    check_in_place(find("dist-5"), true, 0.6);
+}
+
 static void a_random_depth_is_drawn_for_each_step_from_the_seed(void **state) {
     (void)state;
     const struct grad_case *c = find("nobias-1");
@@ -199,6 +317,8 @@ int main(int argc, char **argv) {
     support_filter(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_sandwich_is_the_mean_of_its_three_depths),
+        cmocka_unit_test(the_deepest_pass_teaches_the_shallower_ones),
+        cmocka_unit_test(each_head_of_the_deepest_pass_teaches_its_own),
         cmocka_unit_test(a_random_depth_is_drawn_for_each_step_from_the_seed),
         cmocka_unit_test(a_dropped_branch_is_as_if_it_were_not_there),
     };

@@ -215,6 +215,10 @@ static void options_are_refused_by_name(void **state) {
     BAD(o.depth_least = 1025, "depth_least");
     BAD((o.depth_mode = TLEG_DEPTH_RANDOM, o.depth_most = 3), "depth_most");
     BAD((o.depth_mode = TLEG_DEPTH_SANDWICH, o.depth_most = 1025), "depth_most");
+    BAD(o.in_place = 1, "in_place: expected 0, or up to 1 with TLEG_DEPTH_SANDWICH");
+    BAD((o.depth_mode = TLEG_DEPTH_SANDWICH, o.depth_most = 9, o.in_place = 1.01), "in_place");
+    BAD((o.depth_mode = TLEG_DEPTH_SANDWICH, o.depth_most = 9, o.in_place = -1), "in_place");
+    BAD((o.depth_mode = TLEG_DEPTH_SANDWICH, o.depth_most = 9, o.in_place = NAN), "in_place");
     BAD(o.image_size = 15, "image");
     BAD(o.norm = 3, "norm");
     BAD(o.alpha = -0.1, "alpha");

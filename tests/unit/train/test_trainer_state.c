@@ -114,6 +114,26 @@ static void another_configuration_is_refused_by_its_word(void **state) {
     tleg_trainer_free(trainer);
 }
 
+static void another_share_of_in_place_teaching_is_refused(void **state) {
+    (void)state;
+    const struct grad_case *c = find("mean-4");
+    tleg_trainer_options options = trainer_busy_options(c), other;
+    options.depth_mode = TLEG_DEPTH_SANDWICH;
+    options.in_place = 0.5;
+    tleg_trainer *trainer = trainer_open(plain, c, &options);
+    char path[512];
+    snprintf(path, sizeof path, "%s", support_scratch("state.safetensors"));
+    OK(plain, tleg_trainer_save(plain, trainer, path, 0, NULL));
+    OTHER(in_place, 1, "in_place=0.5, this trainer in_place=1");
+    OTHER(in_place, 0, "in_place=0.5");
+    tleg_trainer_free(trainer);
+    options.in_place = 0;
+    trainer = trainer_open(plain, c, &options);
+    OK(plain, tleg_trainer_save(plain, trainer, path, 0, NULL));
+    OTHER(in_place, 1, "in_place=1");
+    tleg_trainer_free(trainer);
+}
+
 /* Files from before there was a dtype end their setup earlier: they are of f32. */
 static void a_setup_without_a_dtype_is_of_f32(void **state) {
     (void)state;
@@ -329,6 +349,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_saved_trainer_goes_on_bit_for_bit),
         cmocka_unit_test(another_configuration_is_refused_by_its_word),
+        cmocka_unit_test(another_share_of_in_place_teaching_is_refused),
         cmocka_unit_test(a_setup_without_a_dtype_is_of_f32),
         cmocka_unit_test(another_schedule_and_another_eps_are_refused),
         cmocka_unit_test(a_damaged_state_is_refused_and_changes_nothing),

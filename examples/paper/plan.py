@@ -1,0 +1,167 @@
+"""The plan: every run of the experiment as data, in the order of what answers most."""
+import dataclasses
+
+import starts
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One training, or one scoring.
+
+    kind:   learn  a gene, each step at a random depth;        tune   a model of a depth, all its weights
+            grow   a gene goes on learning, at one depth;      score  a gene, untuned, at every depth
+    data:   the data set that it learns from, or is scored on
+    start:  how it is initialised (starts.py)
+    source: where what it starts from was learned
+    needs:  names of the runs that come before"""
+
+    kind: str
+    data: str
+    start: str
+    source: str
+    depth: int
+    epochs: int
+    seed: int
+    needs: tuple = ()
+    rate: str = ""
+
+    @property
+    def name(self):
+        parts = [self.data, self.kind, self.start]
+        parts += [f"of-{self.source}"] if self.source != self.data else []
+        parts += [f"d{self.depth}"] if self.depth else []
+        parts += [f"e{self.epochs}"] if self.epochs else []
+        parts += [f"lr{self.rate}"] if self.rate else []
+        return "-".join(parts + [f"s{self.seed}"])
+
+
+class Planner:
+    def __init__(self, settings):
+        self.settings = settings
+        self.runs = {}
+
+    def add(self, run):
+        self.runs.setdefault(run.name, run)
+        return run.name
+
+    def learn(self, data, start, seed):
+        epochs = self.settings["gene_epochs" if data != self.settings["source"] else "source_epochs"]
+        return self.add(Run("learn", data, start, data, 0, epochs, seed))
+
+    def trained(self, data, seed):
+        """The deepest model, from scratch: what rivals take layers from."""
+        same = data == self.settings["source"]
+        epochs = self.settings["source_epochs"] if same else 2 * self.settings["epochs"]
+        return self.tune(data, "random", max(self.settings["depths"]), epochs, seed)
+
+    def before(self, start, source, seed):
+        if start in starts.GENES:
+            return (self.learn(source, start, seed),)
+        return (self.trained(source, seed),) if start in starts.FROM_MODEL else ()
+
+    def tune(self, data, start, depth, epochs, seed, source=None, rate=""):
+        needs = self.before(start, source or data, seed)
+        source = source if needs and source else data
+        return self.add(Run("tune", data, start, source, depth, epochs, seed, needs, rate))
+
+    def grow(self, data, start, depth, epochs, seed):
+        return self.add(Run("grow", data, start, data, depth, epochs, seed, self.before(start, data, seed)))
+
+    def score(self, data, start, seed):
+        return self.add(Run("score", data, start, data, 0, 0, seed, self.before(start, data, seed)))
+
+    # ---- the claims, letters as in docs/experiments.md ----
+
+    def half_the_training(self, seed, depths):
+        """a, f, and c from their logs"""
+        s = self.settings
+        for depth in depths:
+            self.tune("cifar10", "gene2", depth, s["epochs"], seed)
+            self.tune("cifar10", "random", depth, s["epochs"], seed)
+            self.tune("cifar10", "random", depth, 2 * s["epochs"], seed)
+            for epochs in s["few_epochs"]:
+                self.tune("cifar10", "gene2", depth, epochs, seed)
+        self.score("cifar10", "gene2", seed)
+
+    def other_starts(self, seed, depths):
+        """b, and the unconstrained half of e"""
+        for name in self.settings["compared"]:
+            for depth in depths:
+                self.tune("cifar10", name, depth, self.settings["compare_epochs"], seed)
+            if name in starts.GENES:
+                self.score("cifar10", name, seed)
+
+    def constrained(self, seed, depths):
+        """e"""
+        for name in ("gene2", "gene4", "gene1", "gene3"):
+            for depth in depths:
+                self.grow("cifar10", name, depth, self.settings["compare_epochs"], seed)
+
+    def transfer(self, seed, depths, targets):
+        """d"""
+        s = self.settings
+        for target in targets:
+            for name in s["transferred"]:
+                for depth in depths:
+                    self.tune(target, name, depth, s["compare_epochs"], seed, s["source"])
+
+    def rates(self, seed, depth):
+        """Whether another learning rate would change a's answer."""
+        for rate in self.settings["rates"]:
+            for start in ("gene2", "random"):
+                self.tune("cifar10", start, depth, self.settings["epochs"], seed, rate=rate)
+
+
+def make(settings):
+    """{name: Run}, in the order in which they run; what a run needs stands before it."""
+    planner, depths, targets = Planner(settings), settings["depths"], settings["targets"]
+    first, *others = settings["seeds"]
+    middle = [depths[len(depths) // 2]]
+    planner.half_the_training(first, middle)
+    planner.half_the_training(first, depths[::-1])
+    planner.other_starts(first, middle)
+    planner.transfer(first, middle, targets[:1])
+    planner.constrained(first, middle)
+    for seed in others:
+        planner.half_the_training(seed, depths)
+        planner.other_starts(seed, middle)
+    planner.other_starts(first, depths)
+    planner.transfer(first, depths, targets[:1])
+    planner.transfer(first, middle, targets[1:])
+    planner.rates(first, middle[0])
+    for seed in others:
+        planner.transfer(seed, depths, targets[:1])
+        planner.other_starts(seed, depths)
+    for seed in settings["seeds"]:
+        planner.constrained(seed, depths)
+        planner.transfer(seed, depths, targets)
+    return planner.runs
+
+
+def smallest(settings):
+    """The rows that `paper.py smallest` repeats: the shallowest models of the transfer that need no gene."""
+    planner = Planner(settings)
+    for name in ("random", "mimetic"):
+        planner.tune(settings["targets"][0], name, min(settings["depths"]), settings["compare_epochs"], settings["seeds"][0])
+    return planner.runs
+
+
+def mean_depth(run, settings):
+    """Layers of a step, its passes together."""
+    if run.depth:
+        return run.depth
+    low, high = (int(part) for part in settings["gene_depths"].split("-"))
+    return (low + high) * (1.5 if "--sandwich" in settings["learn"] else 0.5)
+
+
+def layer_passes(run, settings):
+    """Pictures times layers, forward and backward; a scoring has a third of that for each picture."""
+    if run.kind == "score":
+        return 5000 * sum(settings["score_depths"]) / 3
+    return settings["datasets"][run.data]["images"] * run.epochs * mean_depth(run, settings)
+
+
+def seconds(run, settings, rate):
+    """At `rate` layer passes a second; each epoch ends with a validation of 5,000 pictures."""
+    validated = 0 if run.kind == "score" else 5000 / 3 * run.epochs * mean_depth(run, settings)
+    return (layer_passes(run, settings) + validated) / rate + 2

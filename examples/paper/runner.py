@@ -1,0 +1,342 @@
+"""Makes the runs of a plan with the command tleg: one at a time, each resumable, each with a JSON file of what came out."""
+import ctypes
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import plan
+import starts
+import tensors
+
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None)
+
+
+class Stopped(Exception):
+    """A signal, or the time is up; everything is saved."""
+
+
+class Failed(Exception):
+    pass
+
+
+class Stopper:
+    """Passes SIGTERM, SIGINT and the end of the time on to the command that runs, which saves its state and ends."""
+
+    def __init__(self, minutes=None):
+        self.reason = None
+        self.child = None
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
+            signal.signal(number, self.stop)
+        if minutes:
+            signal.setitimer(signal.ITIMER_REAL, 60 * minutes)
+
+    def stop(self, number, _frame):
+        self.reason = "time" if number == signal.SIGALRM else signal.Signals(number).name
+        if self.child:
+            self.child.terminate()
+
+    def check(self):
+        if self.reason:
+            raise Stopped(self.reason)
+
+
+def take_lock(folder, patience=60):
+    """Held by this process and the commands that it starts, so that none of a killed driver's is still at work; its number."""
+    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+    for wait in range(patience + 1):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.set_inheritable(lock, True)
+            return lock
+        except BlockingIOError:
+            if wait == 0:
+                say(f"{folder}: another driver, or a command that it started, is at work here; waiting {patience} s")
+            time.sleep(1)
+    raise Failed(f"{folder}/lock is held: expected one driver at a time, found another; wait for it or give another --work")
+
+
+def as_child():
+    """A group of its own, for a terminal's Ctrl-C to reach the driver alone; ends with the driver, however that ends."""
+    os.setpgid(0, 0)
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def write_json(path, value):
+    partial = f"{path}.part"
+    with open(partial, "w", encoding="utf-8") as file:
+        file.write("{\n" + ",\n".join(f'  "{key}": {json.dumps(value[key])}' for key in value) + "\n}\n")
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
+def processor():
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            return next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return os.uname().machine
+
+
+class Maker:
+    """Where things lie, and how tleg is called."""
+
+    def __init__(self, settings, options):
+        self.settings, self.options = settings, options
+        self.command = shutil.which(options.tleg)
+        if not self.command:
+            raise Failed(f"--tleg {options.tleg}: expected the command tleg, found none of that name")
+        self.work, self.results = Path(options.work).resolve(), Path(options.results).resolve()
+        for folder in (self.work, self.results):
+            folder.mkdir(parents=True, exist_ok=True)
+        self.lock = take_lock(self.work)
+        self.stopper = Stopper(options.minutes)
+
+    # ---- places ----
+
+    def folder(self, name):
+        path = self.work / name
+        path.mkdir(exist_ok=True)
+        return path
+
+    def model(self, name):
+        return str(self.work / name / "learned.safetensors")
+
+    def result(self, name):
+        return self.results / f"{name}.json"
+
+    def data(self, name):
+        """The arguments that name a data set."""
+        entry, root = self.settings["datasets"][name], Path(self.options.data)
+        judged = ["--val-every", str(entry["val_every"])] if "val_every" in entry else ["--val", str(root / entry["val"])]
+        return ["--data", str(root / entry["train"]), *judged]
+
+    def judged(self, name):
+        """A folder of the pictures that validate; where they lie among the others, a folder of links."""
+        entry, root = self.settings["datasets"][name], Path(self.options.data).resolve()
+        if "val" in entry:
+            return str(root / entry["val"])
+        out = self.work / f"validation-{name}"
+        if not out.exists():
+            partial = self.work / f"validation-{name}.part"
+            shutil.rmtree(partial, ignore_errors=True)
+            for folder in sorted(path for path in (root / entry["train"]).iterdir() if path.is_dir()):
+                (partial / folder.name).mkdir(parents=True)
+                for picture in sorted(folder.iterdir(), key=lambda path: os.fsencode(path.name))[:: entry["val_every"]]:
+                    (partial / folder.name / picture.name).symlink_to(picture)
+            partial.rename(out)
+        return str(out)
+
+    def shape(self, data):
+        """The arguments of `tleg new` that say what every network of the experiment is like."""
+        pairs = [(f"--{key}", str(value)) for key, value in self.settings["model"].items()]
+        return [word for pair in pairs for word in pair] + ["--classes", str(self.settings["datasets"][data]["classes"])]
+
+    def taught(self, run):
+        return bool(self.options.recorded and self.settings["datasets"][run.data].get("taught"))
+
+    def alike(self, run):
+        """What must not differ between the runs of a table, beside what their names say."""
+        s = self.settings
+        return {"model": s["model"], "pictures": s["pictures"], "train": s["train"], "learn": [s["gene_depths"], *s["learn"]],
+                "data": s["datasets"][run.data], "taught": s["taught"] if self.taught(run) else [],
+                "extra": self.options.extra, "needs": list(run.needs)}
+
+    # ---- the command ----
+
+    def tleg(self, *words, log=None):
+        """Runs a command to its end; what it prints, or nothing where it goes to `log`."""
+        self.stopper.check()
+        arguments = [self.command, *words, "--threads", str(self.options.threads)]
+        with open(log or os.devnull, "a", encoding="utf-8") as said:
+            child = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=said if log else subprocess.PIPE,
+                                     stderr=subprocess.STDOUT if log else subprocess.PIPE, text=True, pass_fds=[self.lock],
+                                     preexec_fn=as_child)
+            self.stopper.child = child
+            if self.stopper.reason:  # it came between the check and here
+                child.terminate()
+            out, errors = child.communicate()
+            self.stopper.child = None
+        if child.returncode:
+            self.stopper.check()
+            raise Failed(f"tleg {' '.join(words)}\nexit code {child.returncode}: {(errors or tail(log)).strip()}")
+        return out
+
+    def training(self, run, first, folder):
+        """The arguments of `tleg tune` or `tleg distill` for a run that starts from the file `first`."""
+        words = [*self.settings["pictures"], *self.settings["train"]]
+        if run.rate:
+            words[words.index("--lr") + 1] = run.rate
+        if self.taught(run):
+            words += ["--recorded", os.path.abspath(self.options.recorded), *self.settings["taught"]]
+        which = {"tune": ["tune", first], "grow": ["distill", "--from", first, "--depth", str(run.depth)],
+                 "learn": ["distill", "--from", first, "--depths", self.settings["gene_depths"],
+                           *self.settings["learn"]]}[run.kind]
+        if run.kind == "learn":
+            words += ["--val-depths", ",".join(str(depth) for depth in self.settings["depths"])]
+        return [*which, *self.data(run.data), *words, *self.options.extra.split(), "--epochs", str(run.epochs),
+                "--seed", str(run.seed), "--log", str(folder / "log.jsonl"), "--resume", "-o", self.model(run.name)]
+
+    def record(self, teacher, out):
+        """What a teacher, a program that `tleg --teacher-command` starts, says in as many epochs as the longest run has."""
+        shape = [word for key in ("image", "mean", "std") for word in (f"--{key}", str(self.settings["model"][key]))]
+        seed = self.settings["taught"][self.settings["taught"].index("--data-seed") + 1]
+        taught = [run for run in plan.make(self.settings).values() if self.settings["datasets"][run.data].get("taught")]
+        epochs = max(run.epochs for run in taught)
+        log = self.work / "record.txt"
+        self.tleg("record", "--teacher-command", teacher, *self.data("cifar10"), *shape, *self.settings["pictures"],
+                  "--epochs", str(epochs), "--seed", seed, "--resume", "-o", out, log=log)
+        print(tail(log), end="")
+
+    # ---- runs ----
+
+    def score(self, path, run, depths):
+        """{depth: share of the validation pictures that are right}, by `tleg eval`."""
+        judged, found = self.judged(run.data), {}
+        for depth in depths:
+            words = ["eval", path, "--data", judged, "--json"] + (["--depth", str(depth)] if run.kind == "score" else [])
+            found[str(depth)] = json.loads(self.tleg(*words).splitlines()[-1])["top1"]
+        return found
+
+    def start(self, run, folder):
+        """The file that a run starts from, made once; numbers stored for it, and its score where it has one before the first step."""
+        first, facts = folder / "start.safetensors", folder / "start.json"
+        if not facts.exists():
+            if run.kind == "tune":
+                stored = starts.make(self, run, str(first))
+            elif run.kind == "grow":
+                shutil.copy(self.model(run.needs[0]), first)
+                stored = tensors.count(tensors.read(first)[1])
+            else:
+                starts.fresh_gene(self, run, str(first))
+                stored = 0
+            known = run.kind == "tune" and run.needs and run.source == run.data
+            before = self.score(str(first), run, [run.depth]) if known else {}
+            write_json(facts, {"numbers_stored": stored, "top1_before": before.get(str(run.depth))})
+        return str(first), json.loads(facts.read_text(encoding="utf-8"))
+
+    def make(self, run):
+        """Makes a run, or what is left of it, and writes its JSON file."""
+        folder = self.folder(run.name)
+        result = {"name": run.name, "kind": run.kind, "data": run.data, "start": run.start, "source": run.source,
+                  "depth": run.depth, "epochs": run.epochs, "seed": run.seed, "rate": run.rate}
+        if run.kind == "score":
+            gene = self.model(run.needs[0])
+            result |= size_of(gene) | {"top1_by_depth": self.score(gene, run, self.settings["score_depths"])}
+        else:
+            first, facts = self.start(run, folder)
+            words = self.training(run, first, folder)
+            self.tleg(*words, log=folder / "output.txt")
+            result |= facts | size_of(self.model(run.name)) | from_log(folder / "log.jsonl", run)
+            result |= {"layer_passes": round(plan.layer_passes(run, self.settings)), "command": shown(words, self)}
+        result |= {"settings": self.alike(run), "threads": self.options.threads, "processor": processor(),
+                   "tleg": self.version(), "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+        write_json(self.result(run.name), result)
+
+    def version(self):
+        return subprocess.run([self.command, "--version"], capture_output=True, text=True, check=True).stdout.strip()
+
+    def done(self, run):
+        """Whether the run's file is there; a Failed where it was made with other settings."""
+        path, now = self.result(run.name), json.loads(json.dumps(self.alike(run)))
+        if not path.exists():
+            return False
+        made = json.loads(path.read_text(encoding="utf-8"))["settings"]
+        for key in now:
+            if made.get(key) != now[key]:
+                raise Failed(f"{path}: made with other settings: expected {key} = {now[key]}, found {made.get(key)}; "
+                             "give another --results, or remove the file")
+        return True
+
+    def missing(self, runs):
+        """What is left, in order: runs without a result, and runs whose model is gone that another of these needs."""
+        left = {name: run for name, run in runs.items() if not self.done(run)}
+        for name, run in reversed(runs.items()):
+            wanted = any(name in other.needs for other in left.values())
+            if wanted and not os.path.exists(self.model(name)):
+                left[name] = run
+        return {name: run for name, run in runs.items() if name in left}
+
+    def clear(self, run):
+        """Takes away what only a run in the making needs, and a model from which no other run starts."""
+        names = ["start.safetensors", "learned.safetensors.checkpoint"]
+        if not any(run.name in other.needs for other in plan.make(self.settings).values()):
+            names.append("learned.safetensors")
+        for name in names:
+            (self.work / run.name / name).unlink(missing_ok=True)
+
+    def run_all(self, runs):
+        """Makes all that is not there yet, in order; a run that fails costs those that need it, no others. The failed ones."""
+        failed, left = {}, self.missing(runs)
+        for index, run in enumerate(left.values(), 1):
+            if any(name in failed for name in run.needs):
+                failed[run.name] = "what it needs failed"
+                continue
+            say(f"{index}/{len(left)} {run.name}")
+            try:
+                self.make(run)
+            except (Failed, ImportError, OSError) as error:
+                failed[run.name] = str(error)
+                say(f"FAILED {run.name}: {error}")
+                continue
+            self.clear(run)
+            say(f"    {scores(json.loads(self.result(run.name).read_text(encoding='utf-8')))}")
+        return failed
+
+
+def say(text):
+    print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
+
+
+def scores(result):
+    found = result.get("top1_by_depth") or {result["depth"]: result["top1"]}
+    return ", ".join(f"depth {depth}: {100 * top1:.1f} %" for depth, top1 in found.items())
+
+
+def tail(path):
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return "".join(file.readlines()[-5:])
+
+
+def size_of(path):
+    return {"numbers": tensors.count(tensors.read(path)[1]), "bytes": os.path.getsize(path)}
+
+
+def from_log(path, run):
+    """Scores by epoch, and the seconds that the steps took, from the JSON lines of a training."""
+    with open(path, encoding="utf-8") as file:
+        lines = [json.loads(line) for line in file]
+    batch = next(line["images_per_step"] for line in lines if "images_per_step" in line)
+    seconds, last = 0.0, 0
+    for line in lines:
+        if "images_per_s" in line and line["images_per_s"] > 0:
+            seconds += (line["step"] - last) * batch / line["images_per_s"]
+            last = line["step"]
+    epochs = {line["epoch"]: line for line in lines if "val_top1" in line}
+    if run.epochs not in epochs:
+        raise Failed(f"{path}: expected a score after epoch {run.epochs}, found epochs {sorted(epochs)}")
+    final = epochs[run.epochs]
+    result = {"top1": final["val_top1"], "top1_by_epoch": [epochs[epoch]["val_top1"] for epoch in sorted(epochs)],
+              "validated": final["val_images"], "steps": last, "seconds": round(seconds, 3)}
+    return result | ({"top1_by_depth": final["val_top1_by_depth"]} if run.kind == "learn" else {})
+
+
+def shown(words, maker):
+    """The command without this machine's folders."""
+    places = {str(maker.work): "WORK", str(maker.options.data): "DATA"}
+    if maker.options.recorded:
+        places[os.path.abspath(maker.options.recorded)] = "RECORDING"
+
+    def place(word):
+        for folder, name in places.items():
+            if word == folder or word.startswith(f"{folder}/"):
+                return name + word[len(folder):]
+        return word
+
+    return " ".join(["tleg", *(place(word) for word in words)])

@@ -1,0 +1,272 @@
+"""Markdown tables and SVG charts from the results, put between the markers of docs/experiments.md."""
+import json
+import math
+import re
+
+import charts
+import plan
+import starts
+
+NOT_RUN = "not run yet"
+
+
+class Results:
+    """The results that are there, found by what their runs are."""
+
+    def __init__(self, settings, folder):
+        self.settings = settings
+        self.runs = plan.make(settings)
+        self.made = {}
+        for name in self.runs:
+            path = folder / f"{name}.json"
+            if path.exists():
+                self.made[name] = json.loads(path.read_text(encoding="utf-8"))
+
+    def find(self, **wanted):
+        """The results, one a seed, of the runs that are so; without a word, at the usual learning rate."""
+        wanted = {"rate": "", **wanted}
+        found = [run for run in self.runs.values() if all(getattr(run, key) == value for key, value in wanted.items())]
+        return [self.made[run.name] for run in found if run.name in self.made]
+
+    def tuned(self, start, depth, epochs, data="cifar10", kind="tune", **more):
+        return [result["top1"] for result in self.find(kind=kind, data=data, start=start, depth=depth, epochs=epochs, **more)]
+
+    def untuned(self, start, depth):
+        if start in starts.GENES:
+            found = self.find(kind="score", data="cifar10", start=start)
+            return [result["top1_by_depth"][str(depth)] for result in found if str(depth) in result["top1_by_depth"]]
+        epochs = self.settings["compare_epochs"]
+        found = self.find(kind="tune", data="cifar10", start=start, depth=depth, epochs=epochs)
+        return [result["top1_before"] for result in found if result["top1_before"] is not None]
+
+    def one(self, key, **wanted):
+        """What is the same for every seed; None where nothing is there."""
+        found = self.find(**wanted)
+        return found[0][key] if found else None
+
+
+def cell(values, seeds):
+    """The mean in percent and half the range of the seeds."""
+    if not values:
+        return ""
+    mean = 100 * sum(values) / len(values)
+    if seeds == 1:
+        return f"{mean:.1f}"
+    if len(values) < seeds:
+        return f"{mean:.1f} ({len(values)} of {seeds} seeds)"
+    return f"{mean:.1f} ± {50 * (max(values) - min(values)):.1f}"
+
+
+def number(value):
+    return "" if value is None else f"{value:,.0f}".replace(",", " ")
+
+
+def markdown(head, rows):
+    if not any(any(cells[1:]) for cells in rows):
+        return NOT_RUN
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(str(text) for text in line) + " |" for line in lines)
+
+
+def depths_head(settings, text="depth {}"):
+    return [text.format(depth) for depth in settings["depths"]]
+
+
+def half(results):
+    """a"""
+    s = results.settings
+    depths, seeds, end = s["depths"], len(s["seeds"]), s["epochs"]
+    rows = [["gene, 0 epochs", *(cell(results.untuned("gene2", depth), seeds) for depth in depths)]]
+    for start, epochs in [("gene2", e) for e in [*s["few_epochs"], end]] + [("random", e) for e in (end, 2 * end)]:
+        title = "gene" if start == "gene2" else "scratch"
+        words = f"{title}, {epochs} epoch{'s' if epochs > 1 else ''}"
+        rows.append([words, *(cell(results.tuned(start, depth, epochs), seeds) for depth in depths)])
+    return markdown(["", *depths_head(s)], rows)
+
+
+def others(results):
+    """b"""
+    s = results.settings
+    depths, seeds, epochs = s["depths"], len(s["seeds"]), s["compare_epochs"]
+    rows = []
+    for start in s["compared"]:
+        stored = results.one("numbers_stored", kind="tune", data="cifar10", start=start, epochs=epochs)
+        rows.append([starts.TITLES[start], number(stored), *(cell(results.untuned(start, depth), seeds) for depth in depths),
+                     *(cell(results.tuned(start, depth, epochs), seeds) for depth in depths)])
+    return markdown(["", "numbers stored", *depths_head(s, "{} untuned"), *depths_head(s, "{} tuned")], rows)
+
+
+def rates(results):
+    """The learning rate"""
+    s = results.settings
+    depth, end, rows = s["depths"][len(s["depths"]) // 2], s["epochs"], []
+    usual = s["train"][s["train"].index("--lr") + 1]
+    for rate in sorted([usual, *s["rates"]], key=float):
+        rate_of = "" if rate == usual else rate
+        rows.append([rate, *(cell(results.tuned(start, depth, end, rate=rate_of)[:1], 1) for start in ("gene2", "random"))])
+    return markdown(["learning rate", f"gene, depth {depth}", f"scratch, depth {depth}"], rows)
+
+
+class Costs:
+    """What it takes to equip depths 3 to 12, in layer passes and numbers."""
+
+    DEPTHS = range(3, 13)
+
+    def __init__(self, results):
+        self.results, s = results, results.settings
+        self.images = s["datasets"]["cifar10"]["images"]
+        self.gene = results.one("layer_passes", kind="learn", data="cifar10", start="gene2")
+        self.gene_numbers = results.one("numbers", kind="learn", data="cifar10", start="gene2")
+        scratch = {"kind": "tune", "data": "cifar10", "start": "random"}
+        sizes = [(depth, results.one("numbers", depth=depth, **scratch)) for depth in s["depths"]]
+        known = {depth: size for depth, size in sizes if size}
+        self.whole = bool(self.gene) and len(known) >= 2
+        if self.whole:
+            (low, small), *_, (high, large) = sorted(known.items())
+            self.layer = (large - small) / (high - low)
+            self.outside = small - low * self.layer
+        rates = [made["layer_passes"] / made["seconds"] for made in results.made.values() if made.get("seconds")]
+        self.rate = max(rates, default=None)  # other work slowed the others down
+        self.whole = self.whole and bool(self.rate)
+
+    def numbers(self):
+        """Of a model for each depth."""
+        return sum(self.outside + depth * self.layer for depth in self.DEPTHS)
+
+    def passes(self, epochs):
+        """Of trainings at each depth."""
+        return self.images * epochs * sum(self.DEPTHS)
+
+    def cheaper_from(self, tuning, separate):
+        """So many models of a mean depth cost more, trained apart, than the gene and their tuning; None where they never do."""
+        saved = (self.passes(separate) - self.passes(tuning)) / len(self.DEPTHS)
+        return math.ceil(self.gene / saved) if saved > 0 else None
+
+
+def costs(results):
+    """c"""
+    c, s = Costs(results), results.settings
+    if not c.whole:
+        return NOT_RUN
+    depths, end, seeds = s["depths"], s["epochs"], len(s["seeds"])
+
+    def row(title, stored, passes, values, fewest):
+        top1 = [value for value in values if value]
+        mean = cell([sum(one) / len(one) for one in zip(*top1)], seeds) if len(top1) == len(depths) else ""
+        return [title, number(stored), f"{passes / 1e6:.0f}", f"{passes / c.rate / 3600:.2f}", mean, fewest]
+
+    rows = []
+    for epochs in (0, *s["few_epochs"], end):
+        values = [results.tuned("gene2", depth, epochs) if epochs else results.untuned("gene2", depth) for depth in depths]
+        fewest = [c.cheaper_from(epochs, separate) for separate in (end, 2 * end)]
+        words = " / ".join("never" if n is None else str(n) for n in fewest)
+        title = f"gene, each depth tuned for {epochs}" if epochs else "gene, untuned"
+        rows.append(row(title, c.gene_numbers, c.gene + c.passes(epochs), values, words))
+    for epochs in (end, 2 * end):
+        values = [results.tuned("random", depth, epochs) for depth in depths]
+        rows.append(row(f"separate models, {epochs} epochs", c.numbers(), c.passes(epochs), values, ""))
+    return markdown(["for depths 3 to 12", "numbers stored", "million layer passes", "hours",
+                     "mean top-1 at " + ", ".join(map(str, depths)),
+                     f"cheaper from so many models on (than {end} / {2 * end} epochs each)"], rows)
+
+
+def instead(results):
+    """f"""
+    c, s = Costs(results), results.settings
+    if not c.whole:
+        return NOT_RUN
+    seeds, end, rows = len(s["seeds"]), s["epochs"], []
+    for depth in s["depths"]:
+        rows.append([depth, number(c.outside + depth * c.layer), cell(results.tuned("random", depth, end), seeds),
+                     cell(results.tuned("random", depth, 2 * end), seeds), cell(results.untuned("gene2", depth), seeds),
+                     cell(results.tuned("gene2", depth, end), seeds)])
+    return markdown(["depth", "numbers of its model", f"model of its own, {end} epochs", f"{2 * end} epochs",
+                     f"the gene ({number(c.gene_numbers)} numbers), untuned", f"tuned for {end}"], rows)
+
+
+def transfer(results):
+    """d"""
+    s, parts = results.settings, []
+    for target in s["targets"]:
+        rows = []
+        for start in s["transferred"]:
+            stored = results.one("numbers_stored", kind="tune", data=target, start=start)
+            values = [results.tuned(start, depth, s["compare_epochs"], target) for depth in s["depths"]]
+            rows.append([starts.TITLES[start], number(stored), *(cell(value, len(s["seeds"])) for value in values)])
+        parts.append(f"**{target}**\n\n" + markdown(["", "numbers stored", *depths_head(s)], rows))
+    return "\n\n".join(parts)
+
+
+def by_byte(results):
+    """e"""
+    s = results.settings
+    depths, seeds, epochs, rows = s["depths"], len(s["seeds"]), s["compare_epochs"], []
+    for start in ("gene1", "gene2", "gene3", "gene4"):
+        stored = results.one("numbers", kind="learn", data="cifar10", start=start)
+        rows.append([starts.TITLES[start], number(stored and 2 * stored),
+                     *(cell(results.untuned(start, depth), seeds) for depth in depths),
+                     *(cell(results.tuned(start, depth, epochs, kind="grow"), seeds) for depth in depths),
+                     *(cell(results.tuned(start, depth, epochs), seeds) for depth in depths)])
+    return markdown(["", "bytes in bf16", *depths_head(s, "{} untuned"), *depths_head(s, "{} constrained"),
+                     *depths_head(s, "{} free")], rows)
+
+
+TABLES = {"half": half, "rates": rates, "others": others, "costs": costs, "transfer": transfer, "by-byte": by_byte,
+          "instead": instead}
+
+
+def mean(values):
+    return 100 * sum(values) / len(values) if values else None
+
+
+def half_chart(results):
+    s = results.settings
+    panels = {}
+    for depth in s["depths"]:
+        gene = [(0, mean(results.untuned("gene2", depth)))]
+        gene += [(e, mean(results.tuned("gene2", depth, e))) for e in sorted({*s["few_epochs"], s["epochs"]})]
+        scratch = sorted({s["compare_epochs"], s["epochs"], 2 * s["epochs"]})
+        panels[f"depth {depth}"] = {"gene": gene, "scratch": [(e, mean(results.tuned("random", depth, e))) for e in scratch]}
+    return charts.draw(panels, "epochs at this depth", "top-1, each point a training of so many epochs")
+
+
+def byte_chart(results):
+    s, panels = results.settings, {}
+    for depth in s["depths"]:
+        lines = {"untuned": [], "constrained": [], "free": []}
+        for start in ("gene1", "gene2", "gene3", "gene4"):
+            stored = results.one("numbers", kind="learn", data="cifar10", start=start)
+            for title, values in (("untuned", results.untuned(start, depth)),
+                                  ("constrained", results.tuned(start, depth, s["compare_epochs"], kind="grow")),
+                                  ("free", results.tuned(start, depth, s["compare_epochs"]))):
+                lines[title].append(((stored or 0) / 500, mean(values)))
+        panels[f"depth {depth}"] = lines
+    return charts.draw(panels, "kilobytes of the gene in bf16", "top-1, K = 1 to 4 from left to right")
+
+
+CHARTS = {"half": half_chart, "by-byte": byte_chart}
+
+
+def with_chart(name, body, results, docs):
+    """The table, and its chart where there is something to draw."""
+    drawn = CHARTS[name](results) if name in CHARTS else ""
+    if not drawn:
+        return body
+    (docs / "experiments").mkdir(exist_ok=True)
+    (docs / "experiments" / f"paper-{name}.svg").write_text(drawn, encoding="utf-8")
+    return f"{body}\n\n![the table as a chart](experiments/paper-{name}.svg)"
+
+
+def write(settings, folder, docs):
+    """Renews what stands between `<!-- table: NAME -->` and `<!-- end -->`, and the charts."""
+    results = Results(settings, folder)
+    path = docs / "experiments.md"
+    text = path.read_text(encoding="utf-8")
+    for name, table in TABLES.items():
+        body = with_chart(name, table(results), results, docs)
+        text, found = re.subn(rf"(<!-- table: {name} -->\n).*?(<!-- end -->)",
+                              lambda match, body=body: f"{match[1]}\n{body}\n\n{match[2]}", text, flags=re.S)
+        if not found:
+            print(f"{path}: expected the marker <!-- table: {name} -->, found none; the table is left out")
+    path.write_text(text, encoding="utf-8")
+    print(f"{path}: {len(results.made)} of {len(results.runs)} runs are in the tables")

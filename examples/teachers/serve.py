@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+"""Serve a PyTorch model as the teacher of `tleg distill` and `tleg tune`.
+
+    tleg distill ... --teacher-command 'python3 serve.py --module train_cnn.py:load --checkpoint teacher.pt --bf16'
+    tleg distill ... --teacher-command 'python3 serve.py --timm resnet18 --checkpoint finetuned.pt --size 224'
+
+--module FILE.py:FUNCTION calls FUNCTION(CHECKPOINT), or FUNCTION() without --checkpoint, for an nn.Module; --timm NAME makes a
+model of that name with the data's classes. Either is given images (count, 3, size, size) and answers with logits
+(count, classes), in the order of the student's classes. Images arrive prepared for the student: --mean and --std, if they differ
+from the student's, and --size turn them into what the model was trained with.
+
+Needs torch (1.13 or later), and timm for --timm. The protocol is described in docs/teachers.md.
+"""
+import argparse
+import contextlib
+import importlib.util
+import json
+import os
+import struct
+import sys
+
+MAGIC = b'TLEG'
+
+
+def three(text):
+    values = [float(word) for word in text.split(',')]
+    if len(values) != 3:
+        raise argparse.ArgumentTypeError(f'expected three numbers, such as 0.5,0.5,0.5; found {text}')
+    return values
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    model = parser.add_mutually_exclusive_group(required=True)
+    model.add_argument('--module', metavar='FILE.py:FUNCTION', help='a function that returns an nn.Module')
+    model.add_argument('--timm', metavar='NAME', help='a model of timm; without --checkpoint with its pretrained weights')
+    parser.add_argument('--checkpoint', metavar='FILE', help='its weights')
+    parser.add_argument('--size', type=int, help='resize images to the size that the model was trained with')
+    parser.add_argument('--mean', type=three, metavar='R,G,B', help='of its images, where they differ from the student\'s')
+    parser.add_argument('--std', type=three, metavar='R,G,B')
+    parser.add_argument('--threads', type=int, default=os.cpu_count(), help='to compute with (all cores)')
+    parser.add_argument('--bf16', action='store_true', help='compute convolutions and products in bfloat16')
+    parser.add_argument('--channels-last', action='store_true', help='the order of memory that convolutions like best')
+    return parser.parse_args()
+
+
+class Channel:
+    """The two pipes. What anybody prints goes to standard error from here on: standard output is for answers alone."""
+
+    def __init__(self):
+        self.questions = sys.stdin.buffer
+        self.answers = os.fdopen(os.dup(1), 'wb')
+        os.dup2(2, 1)
+        self.setup = json.loads(self.questions.readline())
+        self.side, self.classes = self.setup['image_size'], self.setup['classes']
+
+    def say(self, **members):
+        self.answers.write(json.dumps(members).encode() + b'\n')
+        self.answers.flush()
+
+    def read(self, count):
+        """So many bytes; fewer when the other side has ended."""
+        data = bytearray(count)
+        view, at = memoryview(data), 0
+        while at < count:
+            came = self.questions.readinto(view[at:])
+            if not came:
+                return data[:at]
+            at += came
+        return data
+
+    def questions_asked(self):
+        """(header, count, the bytes of the images) of each question, until the training ends."""
+        while True:
+            header = self.read(8)
+            if not header:
+                return
+            magic, count = struct.unpack('<4sI', header)
+            images = self.read(4 * count * 3 * self.side ** 2)
+            if magic != MAGIC or len(images) < 4 * count * 3 * self.side ** 2:
+                sys.exit('serve.py: the training ended in the middle of a question')
+            yield header, count, images
+
+
+def load(args, classes):
+    import torch
+    if args.timm:
+        import timm
+        model = timm.create_model(args.timm, num_classes=classes, pretrained=not args.checkpoint)
+        if args.checkpoint:
+            saved = torch.load(args.checkpoint, map_location='cpu')
+            model.load_state_dict(saved.get('state_dict', saved) if isinstance(saved, dict) else saved)
+        return model
+    path, _, function = args.module.rpartition(':')
+    if not path:
+        raise ValueError(f'--module takes FILE.py:FUNCTION; found {args.module}')
+    spec = importlib.util.spec_from_file_location('teacher_module', path)
+    if spec is None:
+        raise ValueError(f'--module {args.module}: {path} is not the name of a Python file')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return getattr(module, function)(*([args.checkpoint] if args.checkpoint else []))
+
+
+class Teacher:
+    def __init__(self, args, setup):
+        import torch
+        torch.set_num_threads(args.threads)
+        self.model, self.size = load(args, setup['classes']).eval(), args.size
+        self.layout = torch.channels_last if args.channels_last else torch.contiguous_format
+        self.model.to(memory_format=self.layout)
+        self.precision = (lambda: torch.autocast('cpu', torch.bfloat16)) if args.bf16 else contextlib.nullcontext
+        given, own = [(torch.tensor(mean).view(3, 1, 1), torch.tensor(std).view(3, 1, 1)) for mean, std in (
+            (setup['mean'], setup['std']), (args.mean or setup['mean'], args.std or setup['std']))]
+        self.same = args.mean is None and args.std is None  # as the student's
+        self.scale, self.shift = given[1] / own[1], (given[0] - own[0]) / own[1]
+
+    def answer(self, images):
+        """Logits (B, classes) f32 of images (B, 3, side, side) that were prepared for the student."""
+        import torch
+        if not self.same:
+            images = images * self.scale + self.shift
+        if self.size and self.size != images.shape[-1]:
+            images = torch.nn.functional.interpolate(images, size=(self.size, self.size), mode='bicubic', antialias=True)
+        with torch.no_grad(), self.precision():
+            return self.model(images.contiguous(memory_format=self.layout)).float().contiguous()
+
+
+def main():
+    args = parse()
+    channel = Channel()
+    try:
+        import torch
+        teacher = Teacher(args, channel.setup)
+        answered = teacher.answer(torch.zeros(1, 3, channel.side, channel.side)).shape
+        if len(answered) != 2:
+            raise ValueError(f'the model answers with a tensor of shape {tuple(answered)}; expected (images, classes)')
+    except Exception as error:
+        channel.say(error=f'{type(error).__name__}: {error}')
+        raise
+    channel.say(classes=answered[1], name=args.timm or args.module)
+    for header, count, images in channel.questions_asked():
+        batch = torch.frombuffer(images, dtype=torch.float32).view(count, 3, channel.side, channel.side)
+        channel.answers.write(header + teacher.answer(batch).numpy().tobytes())
+        channel.answers.flush()
+
+
+if __name__ == '__main__':
+    main()

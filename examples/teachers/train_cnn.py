@@ -1,0 +1,199 @@
+#!/usr/bin/env python3
+r"""Train a small convolutional teacher for 32-pixel pictures, on a processor without a GPU.
+
+    python3 train_cnn.py --data cifar10/train --val-every 10 -o teacher.pt
+    tleg distill ... --teacher-command 'python3 serve.py --module train_cnn.py:load --checkpoint teacher.pt \
+                                        --mean 0.4914,0.4822,0.4465 --std 0.2470,0.2435,0.2616'
+
+The network and its schedule follow what K. Jordan describes in "94% on CIFAR-10 in 3.29 seconds" (arXiv 2404.00498): a fixed
+first layer that whitens patches of 2 x 2 pixels, three groups of convolutions, a triangular learning rate, alternating flips,
+averaged weights. Needs torch, numpy and Pillow. Every epoch ends with a checkpoint; the same command goes on from there.
+
+DATA is a folder for each class. Of each class's sorted list every N-th picture, from the first on, is kept for validation, as
+`tleg distill --val-every N` does.
+"""
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+from PIL import Image
+
+MEAN = (0.4914, 0.4822, 0.4465)
+STD = (0.2470, 0.2435, 0.2616)
+
+
+class Whiten(nn.Conv2d):
+    """2 x 2 patches projected on their principal components, scaled to unit variance, and the same with the sign turned."""
+
+    def __init__(self):
+        super().__init__(3, 24, 2)
+
+    @torch.no_grad()
+    def measure(self, images, epsilon=5e-4):
+        patches = F.unfold(images, 2).permute(0, 2, 1).reshape(-1, 12).double()
+        patches = patches - patches.mean(0)
+        values, vectors = torch.linalg.eigh(patches.T @ patches / len(patches))
+        filters = (vectors / (values + epsilon).sqrt()).T.reshape(12, 3, 2, 2).float()
+        self.weight.copy_(torch.cat((filters, -filters)))
+        self.bias.zero_()
+
+
+class Group(nn.Module):
+    def __init__(self, inside, outside):
+        super().__init__()
+        self.conv1 = nn.Conv2d(inside, outside, 3, padding=1, bias=False)
+        self.norm1 = nn.BatchNorm2d(outside, momentum=0.3)
+        self.conv2 = nn.Conv2d(outside, outside, 3, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(outside, momentum=0.3)
+        for conv in (self.conv1, self.conv2):  # the first filters pass their input on
+            nn.init.dirac_(conv.weight[: conv.in_channels])
+        for norm in (self.norm1, self.norm2):
+            norm.weight.requires_grad_(False)
+
+    def forward(self, x):
+        x = F.gelu(self.norm1(F.max_pool2d(self.conv1(x), 2)))
+        return F.gelu(self.norm2(self.conv2(x)))
+
+
+class Teacher(nn.Module):
+    """Prepared images (B, 3, 32, 32) to logits (B, classes)."""
+
+    def __init__(self, classes=10, widths=(64, 256, 256)):
+        super().__init__()
+        self.whiten = Whiten()
+        self.groups = nn.Sequential(*(Group(i, o) for i, o in zip((24, *widths), widths)))
+        self.head = nn.Linear(widths[-1], classes, bias=False)
+
+    def forward(self, x):
+        x = self.groups(F.gelu(self.whiten(x)))
+        return self.head(x.amax((2, 3))) / 9
+
+
+def load(path):
+    """A trained teacher from the file that this program wrote."""
+    saved = torch.load(path, map_location='cpu')
+    teacher = Teacher(saved['classes'])
+    teacher.load_state_dict(saved['average'])
+    return teacher.eval()
+
+
+def read(folder, every, cache):
+    if not cache.exists():
+        sets = {'train': ([], []), 'val': ([], [])}
+        for label, name in enumerate(sorted(p.name for p in folder.iterdir() if p.is_dir())):
+            for i, path in enumerate(sorted((folder / name).iterdir())):
+                images, labels = sets['val' if i % every == 0 else 'train']
+                images.append(np.asarray(Image.open(path).convert('RGB')))
+                labels.append(label)
+        np.savez(cache, **{f'{k}_{n}': np.stack(v) for k, s in sets.items() for n, v in zip(('images', 'labels'), s)})
+    stored = np.load(cache)
+    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (MEAN, STD))
+
+    def part(kind):
+        images = torch.from_numpy(stored[f'{kind}_images']).permute(0, 3, 1, 2)
+        return ((images / 255 - mean) / std), torch.from_numpy(stored[f'{kind}_labels'])
+
+    return part('train'), part('val')
+
+
+def crops(images, shift=2):
+    """Each image moved by up to `shift` pixels, what comes in mirrored."""
+    padded = F.pad(images, (shift,) * 4, 'reflect')
+    views = padded.unfold(2, 32, 1).unfold(3, 32, 1)  # (B, 3, 2s+1, 2s+1, 32, 32)
+    row, column = torch.randint(2 * shift + 1, (2, len(images)))
+    return views[torch.arange(len(images)), :, row, column]
+
+
+def accuracy(model, images, labels):
+    model.eval()
+    with torch.no_grad(), torch.autocast('cpu', torch.bfloat16):
+        right = [(model(x.contiguous(memory_format=torch.channels_last)).argmax(1) == y).sum()
+                 for x, y in zip(images.split(500), labels.split(500))]
+    return 100 * sum(right).item() / len(labels)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--data', type=Path, required=True)
+    parser.add_argument('--val-every', type=int, default=10)
+    parser.add_argument('--epochs', type=int, default=18)
+    parser.add_argument('--batch', type=int, default=512)
+    parser.add_argument('--rate', type=float, default=1.5, help='peak, for a batch of 1024')
+    parser.add_argument('--decay', type=float, default=1.3e-3)
+    parser.add_argument('--smoothing', type=float, default=0.0)
+    parser.add_argument('--threads', type=int, default=os.cpu_count())
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('-o', dest='output', type=Path, required=True)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+
+    (images, labels), validation = read(args.data, args.val_every, args.output.with_suffix('.npz'))
+    torch.manual_seed(args.seed)
+    model = Teacher(int(labels.max()) + 1).to(memory_format=torch.channels_last)
+    model.whiten.measure(images[:5000])
+    model.whiten.weight.requires_grad_(False)
+    average = {k: v.clone() for k, v in model.state_dict().items()}
+
+    rate = args.rate * args.batch / 1024
+    biases = [p for n, p in model.named_parameters() if p.requires_grad and 'norm' in n]
+    others = [p for n, p in model.named_parameters() if p.requires_grad and 'norm' not in n]
+    optimiser = torch.optim.SGD(
+        [{'params': biases, 'scale': 32.0, 'weight_decay': args.decay / 32}, {'params': others, 'scale': 1.0}],
+        lr=rate, momentum=0.85, nesterov=True, weight_decay=args.decay)
+    steps = len(images) // args.batch
+    total = steps * args.epochs
+    first = 0
+    if args.output.exists():
+        saved = torch.load(args.output)
+        model.load_state_dict(saved['model'])
+        optimiser.load_state_dict(saved['optimiser'])
+        average, first = saved['average'], saved['epoch']
+
+    started = time.time()
+    for epoch in range(first, args.epochs):
+        torch.manual_seed(args.seed * 1000 + epoch)
+        order = torch.randperm(len(images))
+        parity = (torch.arange(len(images)) * 2654435761 >> 7) + epoch  # each image is flipped in every second epoch
+        model.train()
+        losses = []
+        for step in range(steps):
+            done = (epoch * steps + step) / total
+            now = rate * (0.2 + 0.8 * done / 0.23 if done < 0.23 else (1 - done) / 0.77 * 0.93 + 0.07)
+            for group in optimiser.param_groups:
+                group['lr'] = now * group['scale']
+            chosen = order[step * args.batch:(step + 1) * args.batch]
+            batch = crops(images[chosen])
+            flipped = (parity[chosen] % 2 == 1).view(-1, 1, 1, 1)
+            batch = torch.where(flipped, batch.flip(3), batch).contiguous(memory_format=torch.channels_last)
+            with torch.autocast('cpu', torch.bfloat16):
+                logits = model(batch)
+            loss = F.cross_entropy(logits.float(), labels[chosen], label_smoothing=args.smoothing)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+            losses.append(loss.item())
+            if step % 5 == 4 or step == steps - 1:
+                decay = 0.95 ** 5 * done ** 3  # of the averaged weights, which follow more slowly as the rate falls
+                for name, value in model.state_dict().items():
+                    if value.is_floating_point():
+                        average[name].lerp_(value, 1 - decay)
+                        value.copy_(average[name])
+                    else:
+                        average[name].copy_(value)
+        score = accuracy(model, *validation)
+        partial = args.output.with_suffix('.part')
+        torch.save({'model': model.state_dict(), 'average': average, 'optimiser': optimiser.state_dict(),
+                    'epoch': epoch + 1, 'classes': model.head.out_features, 'accuracy': score}, partial)
+        partial.replace(args.output)
+        print(json.dumps({'epoch': epoch + 1, 'loss': round(float(np.mean(losses)), 4), 'accuracy': score,
+                          'seconds': round(time.time() - started, 1)}), flush=True)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,152 @@
+#!/bin/sh
+# The driver of examples/paper on a few synthetic pictures: its plan; runs killed and stopped in the middle, which end as runs that
+# were never stopped do; its tables.   paper.sh TLEG
+tleg=$1
+[ -x "$tleg" ] || { echo "usage: paper.sh TLEG" >&2; exit 2; }
+for python in python3 /usr/bin/python3 none; do
+    "$python" -c 'import numpy' 2>/dev/null && break
+done
+[ $python != none ] || { echo "SKIP paper: no python3 with numpy"; exit 77; }
+source=$PWD
+paper=$source/examples/paper
+. "$(dirname "$0")/checks.sh"
+
+# ---- data and settings ----
+"$python" -B - "$paper" <<'END' || exit 1
+import json, random, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import data
+
+draw = random.Random(1)
+for name, classes in (("cifar10", 3), ("cifar100", 4), ("tinyimagenet32", 5)):
+    for part, count in (("train", 12), ("val", 4)):
+        for label in range(classes):
+            folder = Path("data", name, part, f"class{label}")
+            folder.mkdir(parents=True)
+            for i in range(count):
+                pixels = bytes(30 + 40 * label * (k % 3 == label % 3) + draw.randrange(60) for k in range(192))
+                data.write_png(folder / f"{i:02}.png", 8, 8, pixels, 3)
+settings = json.load(open(f"{sys.argv[1]}/settings.json"))
+settings |= {
+    "model": {"dim": 16, "heads": 2, "hidden": 32, "image": 8, "patch": 4, "mean": "0.5,0.5,0.5", "std": "0.2,0.2,0.2"},
+    "depths": [2, 4], "gene_depths": "2-4", "score_depths": [2, 3, 4], "seeds": [0], "epochs": 2, "few_epochs": [1],
+    "compare_epochs": 1, "gene_epochs": 12, "source_epochs": 1, "targets": ["cifar100"], "rates": ["5e-4"],
+    "train": ["--lr-absolute", "--lr", "1e-3", "--warmup", "0"],
+    "compared": [start for start in settings["compared"] if start != "linear4"]}
+settings["pictures"][settings["pictures"].index("--batch") + 1] = "12"
+settings["datasets"]["cifar10"] |= {"val_every": 4, "images": 27, "classes": 3}
+settings["datasets"]["cifar100"] |= {"images": 48, "classes": 4}
+settings["datasets"]["tinyimagenet32"] |= {"images": 60, "classes": 5}
+json.dump(settings, open("settings.json", "w"))
+END
+
+# driver VERB ARGUMENT...
+driver() {
+    exec "$python" "$paper/paper.py" "$@" --settings settings.json --data data --tleg "$tleg" --threads 1
+}
+# ends CODE VERB ARGUMENT...
+ends() {
+    wanted=$1
+    shift
+    now="paper.py $*"
+    checks=$((checks + 1))
+    (driver "$@") >out 2>err
+    code=$?
+    [ $code -eq "$wanted" ] || fail "exit code $code, expected $wanted"
+}
+
+# ---- the plan ----
+ends 0 plan --results whole --images-per-second 100
+says out "1200 layer passes a second (100 images a second at depth 12), as given"
+says out "cifar10-tune-gene2-d4-e2-s0"
+runs=$(sed -n 's/^\([0-9]*\) runs, .*/\1/p' out)
+now="the plan of settings.json"
+must "$python" "$paper/paper.py" plan --results whole >out 2>err
+says out "cifar100-tune-gene2-of-tinyimagenet32-d8-e2-s0"
+
+# ---- whole, and in pieces ----
+ends 0 run --work w1 --results whole
+says out "$runs of $runs runs are made"
+must test "$(find whole -name '*.json' | wc -l)" -eq "$runs"
+
+part="--only cifar10-*-d2-*"
+# until_so CONDITION: waits, half a minute at most.
+until_so() {
+    tries=0
+    until "$@" || [ $tries -ge 600 ]; do
+        sleep 0.05
+        tries=$((tries + 1))
+    done
+}
+learning() {
+    grep -q '"val_top1"' w2/*/log.jsonl 2>/dev/null
+}
+some() {
+    [ "$(find pieces -name '*.json' | wc -l)" -ge 8 ]
+}
+driver run --work w2 --results pieces $part >killed 2>&1 &
+pid=$!
+until_so learning
+kill -9 $pid
+wait $pid 2>/dev/null
+ends 0 run --work w2 --results pieces $part --minutes 0.005
+says out "stopped (time): all is saved"
+driver run --work w2 --results pieces $part >stopped 2>&1 &
+pid=$!
+until_so some
+kill -TERM $pid
+wait $pid
+code=$?
+now="SIGTERM"
+must test $code -eq 130
+cp stopped out
+says out "the same command goes on"
+ends 0 run --work w2 --results pieces $part
+must "$python" - <<'END'
+import json, pathlib
+for path in pathlib.Path("pieces").iterdir():
+    one, other = (json.loads((folder / path.name).read_text()) for folder in (pathlib.Path("whole"), pathlib.Path("pieces")))
+    for key in one.keys() - {"seconds", "finished"}:
+        assert one[key] == other[key], (path.name, key, one[key], other[key])
+END
+
+# ---- what must not be mixed ----
+ends 1 run --work w2 --results pieces $part --extra "--ema 0.9"
+says err "made with other settings: expected extra = --ema 0.9"
+ends 1 run --work w2 --results pieces --only nothing
+says err "--only nothing"
+ends 1 run --work w2 --results pieces --recorded absent.rec --only cifar10-tune-random-d2-e1-s0
+says err "expected taught = "
+
+# ---- a teacher ----
+ends 0 record --work w4 --teacher "$python $source/examples/teachers/minimal.py" --recorded teacher.rec
+ends 0 run --work w4 --results taught --recorded teacher.rec --only 'cifar10-tune-random-d2-e?-s0'
+must grep -q '"taught": \["--alpha"' taught/cifar10-tune-random-d2-e2-s0.json
+must grep -q '"teacher":0\.[0-9]*[1-9]' w4/cifar10-tune-random-d2-e2-s0/log.jsonl
+
+now="two drivers"
+driver run --work w3 --results several --minutes 0.03 >first 2>&1 &
+pid=$!
+until_so test -e w3/lock
+ends 0 run --work w3 --results several --minutes 0.01
+says out "another driver"
+wait $pid
+
+# ---- tables ----
+mkdir docs && cp "$source/docs/experiments.md" docs/
+ends 0 tables --results whole --docs docs
+says out "$runs of $runs runs are in the tables"
+for row in "gene, 0 epochs" "scratch, 4 epochs" "trained model: first 2 layers" "separate models, 4 epochs" \
+    "gene, K = 4 (Chebyshev)"; do
+    must grep -q "^| $row | .*[0-9]" docs/experiments.md
+done
+must grep -q '<svg' docs/experiments/paper-half.svg
+cp docs/experiments.md once.md
+ends 0 tables --results whole --docs docs
+same once.md docs/experiments.md
+ends 0 tables --results nowhere --docs docs
+must grep -q "^not run yet" docs/experiments.md
+
+[ $failures -eq 0 ] || { echo "$failures of $checks checks of examples/paper failed"; exit 1; }
+echo "examples/paper: $checks checks"

@@ -1,0 +1,326 @@
+/* Recorded teachers: what a recording and a run must agree in, and recording without learning. */
+#include "private.h"
+
+#include "base/interrupt.h"
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* ---- what decides the pictures ---- */
+
+static json_t *list_classes(const struct dataset *set) {
+    json_t *classes = json_array();
+    for (int32_t i = 0; i < set->class_count; i++)
+        json_array_append_new(classes, report_string(set->classes[i]));
+    return classes;
+}
+
+/* JSON's whole numbers are safe up to 2^63 - 1; larger seeds are texts. */
+static json_t *seed_member(uint64_t seed) {
+    char text[24];
+    if (seed <= INT64_MAX)
+        return json_integer((json_int_t)seed);
+    snprintf(text, sizeof text, "%" PRIu64, seed);
+    return json_string(text);
+}
+
+static json_t *triple(const double values[3]) {
+    return json_pack("[f,f,f]", values[0], values[1], values[2]);
+}
+
+static void add_pictures(struct report *report, const struct recipe *recipe) {
+    const tleg_augment_options *a = &recipe->augment;
+    report_text(report, "crop", !recipe->shaped ? "none" : a->padding ? "padded" : "random");
+    report_real(report, "crop_scale", a->crop_least);
+    report_real(report, "flip", recipe->flip);
+    report_real(report, "rand_augment", recipe->shaped ? a->rand_magnitude : 0);
+    report_real(report, "jitter", recipe->shaped ? a->jitter : 0);
+    report_real(report, "erase", recipe->shaped ? a->erase : 0);
+    report_real(report, "mixup", recipe->mix.mixup);
+    report_real(report, "cutmix", recipe->mix.cutmix);
+    report_integer(report, "repeats", recipe->repeats);
+}
+
+static void add_teacher(struct report *report, const struct training_options *options) {
+    char text[4096 + 32];
+    snprintf(text, sizeof text, options->teacher_depth ? "%s at depth %d" : "%s", training_teacher_name(options),
+             (int)options->teacher_depth);
+    report_text(report, "teacher", text);
+}
+
+/* Everything that the pictures of each epoch, their order and the places of their logits follow from; and who is asked. */
+static json_t *describe(const struct state *state) {
+    const struct training_options *options = state->options;
+    const tleg_config *config = &state->source.config;
+    struct report report = report_start();
+    char text[24];
+    report_add(&report, "classes", list_classes(&state->set));
+    report_integer(&report, "images", (int64_t)state->learned.count);
+    snprintf(text, sizeof text, "%016" PRIx64, part_digest(&state->learned));
+    report_text(&report, "data", text);
+    report_add(&report, "data_seed", seed_member(state->recipe.seed));
+    report_integer(&report, "image_size", config->image_size);
+    report_real(&report, "centre_crop", config->crop);
+    report_add(&report, "mean", triple(config->mean));
+    report_add(&report, "std", triple(config->std));
+    report_add(&report, "exif", json_boolean(options->exif));
+    add_pictures(&report, &state->recipe);
+    report_integer(&report, "batch", options->batch / state->ranks.count);
+    report_integer(&report, "places", state->steps_an_epoch * options->accumulate * options->batch);
+    report_integer(&report, "epochs", state->recipe.views ? state->recipe.views : options->epochs);
+    add_teacher(&report, options);
+    return report_member(&report);
+}
+
+/* ---- whether a recording is of them ---- */
+
+static bool is_same(const json_t *found, const json_t *expected) {
+    if (json_is_number(found) && json_is_number(expected))
+        return json_number_value(found) == json_number_value(expected);
+    if (!json_is_array(found) || !json_is_array(expected))
+        return json_equal(found, expected);
+    size_t count = json_array_size(found);
+    bool same = count == json_array_size(expected);
+    for (size_t i = 0; i < count && same; i++)
+        same = is_same(json_array_get(found, i), json_array_get(expected, i));
+    return same;
+}
+
+static int refuse_classes(const struct state *state, const char *path, const json_t *found, const json_t *expected) {
+    size_t count = json_array_size(expected), i = 0;
+    if (json_array_size(found) != count)
+        return tool_fail(state->call, "%s: recorded with %zu classes; here there are %zu", path, json_array_size(found), count);
+    while (i + 1 < count && is_same(json_array_get(found, i), json_array_get(expected, i)))
+        i++;
+    const char *name = json_string_value(json_array_get(found, i));
+    return tool_fail(state->call, "%s: recorded where class %zu is \"%s\"; here it is \"%s\"", path, i,
+                     name ? name : "(not a name)", state->set.classes[i]);
+}
+
+/* What else to say of some settings. */
+static const char *advice(const char *key) {
+    return strcmp(key, "data_seed") == 0 ? " (--data-seed)" : strcmp(key, "batch") == 0 ? ", in which pictures are mixed" : "";
+}
+
+static int refuse(const struct state *state, const char *path, const char *key, const json_t *found, const json_t *expected) {
+    if (strcmp(key, "classes") == 0)
+        return refuse_classes(state, path, found, expected);
+    if (strcmp(key, "data") == 0)
+        return tool_fail(state->call, "%s: recorded of other pictures than those of %s: names, classes or bytes differ", path,
+                         state->options->data);
+    char *was = found ? report_dump(found) : strdup("(absent)"), *is = report_dump(expected);
+    int code = was && is ? tool_fail(state->call, "%s: recorded with %s %s; here it is %s%s", path, key, was, is, advice(key))
+                         : tool_fail_memory(state->call);
+    free(was);
+    free(is);
+    return code;
+}
+
+/* What a run may differ in that learns from a recording: it is checked by how much there is of it, and batches as they were
+ * recorded are needed only where pictures are mixed in them. */
+static bool is_free(const struct state *state, const char *key) {
+    return strcmp(key, "places") == 0 || strcmp(key, "epochs") == 0 || strcmp(key, "teacher") == 0 ||
+           (strcmp(key, "batch") == 0 && !state->recipe.mixed);
+}
+
+static int compare(const struct state *state, const char *path, const json_t *settings, bool exactly) {
+    json_t *all = describe(state), *expected;
+    const char *key;
+    int code = all ? EXIT_DONE : tool_fail_memory(state->call);
+    json_object_foreach(all, key, expected) {
+        const json_t *found = json_object_get(settings, key);
+        if (code == EXIT_DONE && (exactly || !is_free(state, key)) && !is_same(found, expected))
+            code = refuse(state, path, key, found, expected);
+    }
+    json_decref(all);
+    return code;
+}
+
+/* ---- learning from a recording ---- */
+
+static int64_t held(const json_t *settings, const char *key) {
+    return (int64_t)json_integer_value(json_object_get(settings, key));
+}
+
+static int check_amount(const struct state *state, const json_t *settings) {
+    const struct training_options *options = state->options;
+    int64_t epochs = held(settings, "epochs"), places = held(settings, "places");
+    int64_t taken = state->steps_an_epoch * options->accumulate * options->batch;
+    if (state->recipe.views > epochs)
+        return tool_fail(state->call, "%s: holds %" PRId64 " epochs of pictures; --views %d asks for more", options->recorded,
+                         epochs, (int)state->recipe.views);
+    if (!state->recipe.views && options->epochs > epochs)
+        return tool_fail(state->call,
+                         "%s: holds %" PRId64 " epochs of pictures; here are %d: --views %" PRId64
+                         " repeats those that there are",
+                         options->recorded, epochs, (int)options->epochs, epochs);
+    if (taken > places)
+        return tool_fail(state->call, "%s: holds %" PRId64 " pictures of each epoch; here %" PRId64 " are taken (--batch %d)",
+                         options->recorded, places, taken, (int)options->batch);
+    return EXIT_DONE;
+}
+
+int training_open_recorded(struct state *state) {
+    const char *path = state->options->recorded;
+    struct teacher *teacher = &state->teacher;
+    teacher->recording = recording_open(path, teacher->error);
+    if (!teacher->recording)
+        return tool_fail(state->call, "%s", teacher->error);
+    const json_t *settings = recording_settings(teacher->recording);
+    int code = compare(state, path, settings, false);
+    return code == EXIT_DONE ? check_amount(state, settings) : code;
+}
+
+/* ---- recording ---- */
+
+/* An empty file is what a process leaves that was killed before it wrote. */
+static bool is_there(const char *path, const char *suffix) {
+    struct stat found;
+    size_t length = strlen(path) + strlen(suffix) + 1;
+    char *name = malloc(length);
+    if (!name)
+        return true;
+    snprintf(name, length, "%s%s", path, suffix);
+    bool there = stat(name, &found) == 0 && found.st_size > 0;
+    free(name);
+    return there;
+}
+
+int training_spare_recording(const struct state *state, const char *path) {
+    if (state->ranks.count > 1)
+        return tool_misuse(state->call, "a recording is made by one process");
+    if (state->options->resume)
+        return EXIT_DONE;
+    if (is_there(path, ".part"))
+        return tool_fail(state->call, "%s.part: a recording in progress: --resume continues it; to start again, remove it",
+                         path);
+    if (is_there(path, ""))
+        return tool_fail(state->call, "%s: there is a file already: learn from it with --recorded, or remove it", path);
+    return EXIT_DONE;
+}
+
+/* What was recorded so far is learned from as it stands, so that a run that goes on has the same bits. */
+static int take_up(struct state *state, const char *path) {
+    struct teacher *teacher = &state->teacher;
+    bool part = is_there(path, ".part");
+    teacher->recording = part ? recording_continue(path, teacher->error) : recording_open(path, teacher->error);
+    return teacher->recording ? compare(state, path, recording_settings(teacher->recording), true)
+                              : tool_fail(state->call, "%s", teacher->error);
+}
+
+static int start(struct state *state, const char *path) {
+    json_t *settings = describe(state);
+    if (!settings)
+        return tool_fail_memory(state->call);
+    state->teacher.recording = recording_create(path, settings, state->teacher.error);
+    json_decref(settings);
+    return state->teacher.recording ? EXIT_DONE : tool_fail(state->call, "%s", state->teacher.error);
+}
+
+int training_begin_recording(struct state *state, const char *path, int64_t batches) {
+    bool former = state->options->resume && (is_there(path, ".part") || is_there(path, ""));
+    int code = former ? take_up(state, path) : start(state, path);
+    if (code != EXIT_DONE)
+        return code;
+    uint64_t done = recording_done(state->teacher.recording), all = recording_blocks(state->teacher.recording);
+    uint64_t wanted = (uint64_t)batches < all ? (uint64_t)batches : all;
+    return done >= wanted ? EXIT_DONE
+                          : tool_fail(state->call,
+                                      "%s: holds %" PRIu64 " batches; the checkpoint stands after %" PRIu64
+                                      ": the recording of that run is needed",
+                                      path, done, wanted);
+}
+
+int training_keep_recording(struct state *state) {
+    struct teacher *teacher = &state->teacher;
+    if (!teacher->recording || state->options->recorded || recording_keep(teacher->recording, teacher->error))
+        return EXIT_DONE;
+    return tool_fail(state->call, "%s", teacher->error);
+}
+
+void training_end_recording(const struct state *state) {
+    const struct recording *recording = state->teacher.recording;
+    if (state->options->record && recording_done(recording) < recording_blocks(recording))
+        tool_note(state->call,
+                  "%s.part holds %" PRIu64 " of %" PRIu64 " batches: --resume, without --limit-steps, records the rest",
+                  state->options->record, recording_done(recording), recording_blocks(recording));
+}
+
+/* ---- recording without learning ---- */
+
+static int stop(struct state *state) {
+    int code = training_keep_recording(state);
+    progress_clear(&state->progress);
+    if (code != EXIT_DONE)
+        return code;
+    tool_fail(state->call, "stopped by %s after batch %" PRIu64 " of %" PRIu64 "; %s.part holds them, --resume continues",
+              interrupt_signal() == SIGTERM ? "SIGTERM" : "SIGINT", recording_done(state->teacher.recording),
+              recording_blocks(state->teacher.recording), state->options->out);
+    return EXIT_INTERRUPTED;
+}
+
+static int record_unit(struct state *state, const struct feed_unit *unit) {
+    const float *logits;
+    if (unit->error)
+        return training_fail_picture(state, unit);
+    if (training_ask_teacher(state, unit, &logits))
+        return interrupt_signal() ? stop(state) : EXIT_DONE;
+    if (state->teacher.stopped)
+        return stop(state);
+    progress_clear(&state->progress);
+    return tool_fail(state->call, "%s; %s.part holds %" PRIu64 " batches, --resume continues", state->teacher.error,
+                     state->options->out, recording_done(state->teacher.recording));
+}
+
+static int record_epoch(struct state *state, int32_t epoch, int64_t first) {
+    struct feed *feed = training_start_feed(state, epoch, first);
+    const struct feed_unit *unit;
+    int code = feed ? EXIT_DONE : EXIT_FAILED;
+    char text[48];
+    snprintf(text, sizeof text, "epoch %d/%d", (int)epoch + 1, (int)state->options->epochs);
+    while (code == EXIT_DONE && (unit = feed_next(feed)) != NULL) {
+        code = record_unit(state, unit);
+        if (code == EXIT_DONE)
+            progress_step(&state->progress,
+                          ((int64_t)recording_done(state->teacher.recording) - state->resumed) * state->options->batch, text);
+    }
+    feed_stop(feed);
+    return code == EXIT_DONE ? training_keep_recording(state) : code;
+}
+
+static int record_epochs(struct state *state) {
+    const struct recording *recording = state->teacher.recording;
+    uint64_t blocks = recording_blocks(recording), each = blocks / (uint64_t)state->options->epochs;
+    int code = EXIT_DONE;
+    state->resumed = (int64_t)recording_done(recording);
+    progress_start(&state->progress, state->call->verb->name, ((int64_t)blocks - state->resumed) * state->options->batch);
+    for (uint64_t done; code == EXIT_DONE && (done = recording_done(recording)) < blocks;)
+        code = record_epoch(state, (int32_t)(done / each), (int64_t)(done % each));
+    progress_clear(&state->progress);
+    return code;
+}
+
+static int say_end(const struct state *state) {
+    if (!state->call->json) {
+        printf("%s: %d epochs of %" PRId64 " images, logits of %d classes\n", state->options->out, (int)state->options->epochs,
+               state->steps_an_epoch * state->options->batch, (int)state->set.class_count);
+        return EXIT_DONE;
+    }
+    struct report report = report_start();
+    report_text(&report, "file", state->options->out);
+    report_integer(&report, "epochs", state->options->epochs);
+    report_integer(&report, "images", state->steps_an_epoch * state->options->batch);
+    report_integer(&report, "classes", state->set.class_count);
+    return report_print(state->call, &report);
+}
+
+int training_record_all(struct state *state) {
+    int code = training_spare_recording(state, state->options->out);
+    if (code == EXIT_DONE)
+        code = training_begin_recording(state, state->options->out, 0);
+    if (code == EXIT_DONE)
+        code = record_epochs(state);
+    return code == EXIT_DONE ? say_end(state) : code;
+}

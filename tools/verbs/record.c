@@ -1,0 +1,95 @@
+/* tleg record: keep what a teacher says of the pictures of some epochs. */
+#include "training/retarget.h"
+#include "training/training.h"
+#include <string.h>
+
+struct options {
+    struct training_options training;
+    const char *from;
+    int32_t image;
+    double mean[3], std[3]; /* first number negative: not given */
+};
+
+/* What was not given is as a fresh learngene has it. */
+static int take_images(const struct invocation *call, tleg_context *context, const struct options *options,
+                       tleg_config *config) {
+    tleg_preparation_options asked = {.struct_size = sizeof asked, .image_size = options->image};
+    tleg_preparation_info info = {.struct_size = sizeof info};
+    tleg_preparation *preparation = NULL;
+    for (int i = 0; i < 3 && options->mean[0] >= 0; i++) {
+        asked.mean[i] = options->mean[i];
+        asked.std[i] = options->std[i];
+    }
+    if (tleg_preparation_create(context, &asked, &preparation) != TLEG_OK ||
+        tleg_preparation_get_info(context, preparation, &info) != TLEG_OK) {
+        tleg_preparation_free(preparation);
+        return tool_fail_context(call, context);
+    }
+    config->image_size = info.image_size;
+    config->crop = info.crop;
+    memcpy(config->mean, info.mean, sizeof config->mean);
+    memcpy(config->std, info.std, sizeof config->std);
+    tleg_preparation_free(preparation);
+    return EXIT_DONE;
+}
+
+/* Pictures are made for what will learn from them. */
+static int begin(const struct invocation *call, tleg_context *context, struct dataset *set, struct source *source,
+                 const void *verb) {
+    const struct options *options = verb;
+    if (options->from) {
+        int code = source_open(call, context, options->from, source);
+        return code == EXIT_DONE ? retarget(call, context, source, set, options->training.seed) : code;
+    }
+    *source = (struct source){.config = {.struct_size = sizeof source->config}};
+    source->config.classes = set->class_count;
+    return take_images(call, context, options, &source->config);
+}
+
+static int settle(const struct invocation *call, const struct options *options) {
+    bool shaped = options->image || options->mean[0] >= 0 || options->std[0] >= 0;
+    if (!options->training.teacher && !options->training.teacher_command)
+        return tool_misuse(call, "needs --teacher or --teacher-command");
+    if (options->from && shaped)
+        return tool_misuse(call, "--from says what images there are: leave out --image, --mean and --std");
+    if (!options->from && !options->image)
+        return tool_misuse(call, "needs --from or --image: for whom pictures are made");
+    if ((options->mean[0] < 0) != (options->std[0] < 0))
+        return tool_misuse(call, "--mean and --std go together");
+    return EXIT_DONE;
+}
+
+static int run_record(const struct verb *verb, int argc, char **argv) {
+    struct options options = {.training = TRAINING_DEFAULTS, .mean = {-1}, .std = {-1}};
+    const struct option table[] = {
+        RECORDING_OPTIONS(options.training),
+        {"--from", OPTION_TEXT, &options.from, 0, 0, NULL},
+        {"--image", OPTION_COUNT, &options.image, 1, INT32_MAX, NULL},
+        {"--mean", OPTION_TRIPLE, options.mean, 0, 0, NULL},
+        {"--std", OPTION_TRIPLE, options.std, 0, 0, NULL},
+        OPTIONS_END,
+    };
+    struct invocation call;
+    int code;
+    if (!options_parse(verb, argc, argv, table, 0, 0, &call, &code) || !training_settle(&call, &options.training, &code))
+        return code;
+    code = settle(&call, &options);
+    return code == EXIT_DONE ? training_record(&call, &options.training, begin, &options) : code;
+}
+
+const struct verb verb_record = {
+    .name = "record",
+    .summary = "keep a teacher's logits, for trainings without it",
+    .usage = "tleg record --data DIR --teacher MODEL|--teacher-command C (--from GENE|MODEL | --image I) --epochs E\n"
+             "                   [--batch B] [--seed S] [--augment A] [--resume] ... -o FILE",
+    .details =
+        "Makes the pictures that distill or tune would make, asks the teacher about them, and keeps its logits: with\n"
+        "--recorded FILE they learn from those without the teacher, and as they would with it, but for rounding to f16.\n"
+        "One recording serves any depth, gene and --seed, where --data-seed, data, pictures and batch are the same.\n"
+        "\n"
+        "For whom\n"
+        "  --from GENE|MODEL   what will learn: its image size, colours and classes\n"
+        "  --image I           or the side of its images in pixels, with --mean R,G,B --std R,G,B (ImageNet's)\n",
+    .more = recording_help,
+    .run = run_record,
+};

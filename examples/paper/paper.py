@@ -3,6 +3,7 @@
 
     python3 examples/paper/paper.py plan                         the runs and the hours that they take
     python3 examples/paper/paper.py prepare --archives DIR       unpacks the data sets
+    python3 examples/paper/paper.py record --teacher COMMAND     what a teacher says, for `run --recorded`
     python3 examples/paper/paper.py run --minutes 600            makes what is missing, most telling first
     python3 examples/paper/paper.py tables                       tables and charts from the results
     python3 examples/paper/paper.py smallest                     repeats the two smallest rows, and compares
@@ -93,10 +94,11 @@ def repeat_smallest(settings, options):
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("verb", choices=["plan", "prepare", "run", "tables", "smallest"])
+    parser.add_argument("verb", choices=["plan", "prepare", "record", "run", "tables", "smallest"])
     parser.add_argument("--settings", default=HERE / "settings.json", help="a file in place of settings.json")
     parser.add_argument("--data", default="data", help="folder of the data sets (data)")
     parser.add_argument("--archives", help="prepare: folder of the archives that are unpacked into --data")
+    parser.add_argument("--teacher", help="record: a command that answers pictures with logits, as docs/teachers.md describes")
     parser.add_argument("--work", default="build/paper", help="models, checkpoints and logs of the runs (build/paper)")
     parser.add_argument("--results", default=HERE / "results", help="one JSON file a run (examples/paper/results)")
     parser.add_argument("--docs", default=TOP / "docs", help="tables: the folder of experiments.md (docs)")
@@ -105,7 +107,7 @@ def arguments():
     parser.add_argument("--minutes", type=float, help="run: end after so long, with everything saved")
     parser.add_argument("--only", default="*", metavar="PATTERN", help="runs of these names, such as 'cifar10-*-d8-*', and what they need")
     parser.add_argument("--smallest", action="store_true", help="run: the smallest rows alone")
-    parser.add_argument("--recorded", help="run: a recording of the teacher's logits for CIFAR-10's runs; labels teach without it")
+    parser.add_argument("--recorded", help="record, run: the teacher's logits for CIFAR-10's runs; labels alone teach without it")
     parser.add_argument("--extra", default="", help="run: further arguments for every training, in one word")
     parser.add_argument("--images-per-second", type=float, help="plan: at depth 12, forward and backward")
     return parser.parse_args()
@@ -120,6 +122,10 @@ def main():
         return data.prepare(Path(options.archives), Path(options.data))
     if options.verb == "tables":
         return tables.write(settings, Path(options.results), Path(options.docs))
+    if options.verb == "record":
+        if not options.teacher or not options.recorded:
+            raise runner.Failed("record: expected --teacher COMMAND and --recorded FILE")
+        return runner.Maker(settings, options).record(options.teacher, options.recorded)
     return (repeat_smallest if options.verb == "smallest" else make_runs)(settings, options)
 
 
@@ -129,4 +135,5 @@ if __name__ == "__main__":
     except runner.Failed as failure:
         sys.exit(f"paper.py: {failure}")
     except runner.Stopped as reason:
-        sys.exit(f"paper.py: stopped ({reason})")
+        print(f"paper.py: stopped ({reason}); the same command goes on", file=sys.stderr)
+        sys.exit(130)

@@ -144,7 +144,7 @@ class Maker:
     def alike(self, run):
         """What must not differ between the runs of a table, beside what their names say."""
         s = self.settings
-        return {"model": s["model"], "train": s["train"], "learn": [s["gene_depths"], *s["learn"]],
+        return {"model": s["model"], "pictures": s["pictures"], "train": s["train"], "learn": [s["gene_depths"], *s["learn"]],
                 "data": s["datasets"][run.data], "taught": s["taught"] if self.taught(run) else [],
                 "extra": self.options.extra, "needs": list(run.needs)}
 
@@ -170,7 +170,7 @@ class Maker:
 
     def training(self, run, first, folder):
         """The arguments of `tleg tune` or `tleg distill` for a run that starts from the file `first`."""
-        words = list(self.settings["train"])
+        words = [*self.settings["pictures"], *self.settings["train"]]
         if run.rate:
             words[words.index("--lr") + 1] = run.rate
         if self.taught(run):
@@ -182,6 +182,16 @@ class Maker:
             words += ["--val-depths", ",".join(str(depth) for depth in self.settings["depths"])]
         return [*which, *self.data(run.data), *words, *self.options.extra.split(), "--epochs", str(run.epochs),
                 "--seed", str(run.seed), "--log", str(folder / "log.jsonl"), "--resume", "-o", self.model(run.name)]
+
+    def record(self, teacher, out):
+        """What a teacher, a program that `tleg --teacher-command` starts, says in as many epochs as the longest run has."""
+        shape = [word for key in ("image", "mean", "std") for word in (f"--{key}", str(self.settings["model"][key]))]
+        seed = self.settings["taught"][self.settings["taught"].index("--data-seed") + 1]
+        epochs = max(run.epochs for run in plan.make(self.settings).values() if self.settings["datasets"][run.data].get("taught"))
+        log = self.work / "record.txt"
+        self.tleg("record", "--teacher-command", teacher, *self.data("cifar10"), *shape, *self.settings["pictures"],
+                  "--epochs", str(epochs), "--seed", seed, "--resume", "-o", out, log=log)
+        print(tail(log), end="")
 
     # ---- runs ----
 

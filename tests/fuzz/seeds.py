@@ -190,6 +190,24 @@ for name, text in {
 }.items():
     write('fuzz_json', name, text)
 
+def recording(settings, blocks, magic=b'tlegrec1'):
+    text = settings.encode()
+    return (magic + struct.pack('<Q', len(text)) + text + struct.pack('<I', zlib.crc32(text)) +
+            b''.join(block + struct.pack('<I', zlib.crc32(block)) for block in blocks))
+
+
+small = '{"epochs":2,"places":4,"batch":2,"classes":["cat","dog","bird"],"mixup":0.8}'
+halves = [struct.pack('<6e', *range(6 * i, 6 * i + 6)) for i in range(4)]
+for name, data in {
+        'whole': recording(small, halves), 'begun': recording(small, halves[:3]), 'none': recording(small, []),
+        'cut': recording(small, halves)[:-3], 'other': recording(small, halves, b'tlegrec2'), 'settings': small + '%',
+        'large': '{"epochs":1000000,"places":9223372036854775807,"batch":1,"classes":[0]}%',
+        'wide': '{"epochs":1,"places":65536,"batch":65536,"classes":[0,0]}%', 'uneven': '{"epochs":1,"places":5,"batch":2,"classes":[0]}%',
+        'one': '{"epochs":1,"places":1,"batch":1,"classes":[null]}%', 'empty': '{}%', 'twice': '{"epochs":1,"epochs":2}%',
+        'huge': b'tlegrec1' + b'\xff' * 8 + b'{}',
+}.items():
+    write('fuzz_recording', name, data)
+
 # A chunk of EXIF that claims two gigabytes.
 head = struct.pack('>IIBBBBB', 1, 1, 8, 2, 0, 0, 0)
 write('fuzz_picture', 'exif-claims', b'\x89PNG\r\n\x1a\n' + struct.pack('>I', 13) + b'IHDR' + head +

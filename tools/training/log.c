@@ -53,6 +53,8 @@ static void print_start(const struct state *state, const char *recipe, uint64_t 
            options->data, state->learned.count, (int)state->set.class_count, state->judged.count,
            report_bytes(state->set.held + state->other.held, held));
     printf("pictures: %s\n", recipe);
+    if (training_has_teacher(options))
+        printf("teacher: %s\n", training_teacher_name(options));
     printf("steps: %" PRId64 " an epoch of %" PRId64 " images", state->steps_an_epoch, step);
     if ((int64_t)state->learned.count % step)
         printf(" (%" PRId64 " images are left over, others each time)", (int64_t)state->learned.count % step);
@@ -86,6 +88,8 @@ int training_say_start(struct state *state) {
     report_integer(&report, "val_images", (int64_t)state->judged.count);
     report_integer(&report, "classes", state->set.class_count);
     report_text(&report, "pictures", recipe);
+    if (training_has_teacher(options))
+        report_text(&report, "taught_by", training_teacher_name(options));
     report_integer(&report, "epochs", options->epochs);
     report_integer(&report, "steps_per_epoch", state->steps_an_epoch);
     report_integer(&report, "images_per_step", (int64_t)options->batch * options->accumulate);

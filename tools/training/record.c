@@ -45,8 +45,7 @@ static void add_pictures(struct report *report, const struct recipe *recipe) {
 
 static void add_teacher(struct report *report, const struct training_options *options) {
     char text[4096 + 32];
-    const char *name = options->teacher ? options->teacher : options->teacher_command;
-    snprintf(text, sizeof text, options->teacher_depth ? "%s at depth %d" : "%s", name ? name : "",
+    snprintf(text, sizeof text, options->teacher_depth ? "%s at depth %d" : "%s", training_teacher_name(options),
              (int)options->teacher_depth);
     report_text(report, "teacher", text);
 }

@@ -23,7 +23,7 @@ struct recording {
     char *path, *goal; /* goal: the name that the file gets when it is whole; NULL: it has it */
     json_t *settings;
     uint64_t start; /* of the first block */
-    uint64_t places, blocks, done;
+    uint64_t epochs, places, blocks, done;
     size_t batch, classes;
     uint8_t *block; /* with its checksum */
     uint64_t held;  /* the block in there; UINT64_MAX: none */
@@ -138,6 +138,7 @@ static bool take_sizes(struct recording *recording, char error[RECORDING_ERROR])
         return fail(recording, error, "its settings ask for more than 64 bits can count");
     recording->batch = (size_t)batch;
     recording->classes = (size_t)classes;
+    recording->epochs = epochs;
     recording->places = places;
     recording->blocks = epochs * (places / batch);
     return true;
@@ -343,7 +344,7 @@ static uint64_t block_of(const struct recording *recording, uint64_t epoch, uint
 }
 
 bool recording_holds(const struct recording *recording, uint64_t epoch, uint64_t place, size_t count) {
-    return count > 0 && count <= recording->places && place <= recording->places - count &&
+    return epoch < recording->epochs && count > 0 && count <= recording->places && place <= recording->places - count &&
            block_of(recording, epoch, place + count - 1) < recording->done;
 }
 

@@ -91,6 +91,13 @@ const char *training_teacher_kind(const struct training_options *options) {
                                                 : "none";
 }
 
+const char *training_teacher_name(const struct training_options *options) {
+    return options->teacher           ? options->teacher
+           : options->teacher_command ? options->teacher_command
+           : options->recorded        ? options->recorded
+                                      : options->teacher_logits;
+}
+
 int training_open_teacher(struct state *state) {
     const struct training_options *options = state->options;
     size_t batch = (size_t)(options->batch / state->ranks.count), classes = (size_t)state->source.config.classes;

@@ -32,8 +32,9 @@ settings |= {
     "model": {"dim": 16, "heads": 2, "hidden": 32, "image": 8, "patch": 4, "mean": "0.5,0.5,0.5", "std": "0.2,0.2,0.2"},
     "depths": [2, 4], "gene_depths": "2-4", "score_depths": [2, 3, 4], "seeds": [0], "epochs": 2, "few_epochs": [1], "compare_epochs": 1,
     "gene_epochs": 12, "source_epochs": 1, "targets": ["cifar100"], "rates": ["5e-4"],
-    "compared": [start for start in settings["compared"] if start != "linear4"], "train": settings["train"][:-2]}
-settings["train"][settings["train"].index("--batch") + 1] = "12"
+    "train": ["--lr-absolute", "--lr", "1e-3", "--warmup", "0"],
+    "compared": [start for start in settings["compared"] if start != "linear4"]}
+settings["pictures"][settings["pictures"].index("--batch") + 1] = "12"
 settings["datasets"]["cifar10"] |= {"val_every": 4, "images": 27, "classes": 3}
 settings["datasets"]["cifar100"] |= {"images": 48, "classes": 4}
 settings["datasets"]["tinyimagenet32"] |= {"images": 60, "classes": 5}
@@ -117,6 +118,13 @@ ends 1 run --work w2 --results pieces --only nothing
 says err "--only nothing"
 ends 1 run --work w2 --results pieces --recorded absent.rec --only cifar10-tune-random-d2-e1-s0
 says err "expected taught = "
+
+# ---- a teacher ----
+ends 0 record --work w4 --teacher "$python $source/examples/teachers/minimal.py" --recorded teacher.rec
+ends 0 run --work w4 --results taught --recorded teacher.rec --only 'cifar10-tune-random-d2-e?-s0'
+must grep -q '"taught": \["--alpha"' taught/cifar10-tune-random-d2-e2-s0.json
+must grep -q '"teacher":0\.[0-9]*[1-9]' w4/cifar10-tune-random-d2-e2-s0/log.jsonl
+
 now="two drivers"
 driver run --work w3 --results several --minutes 0.03 >first 2>&1 &
 pid=$!

@@ -40,9 +40,23 @@ try 0 $small --epochs 4 --seed 7 --data-seed 0 --recorded rec -o then.st
 same seven.st then.st
 try 0 new --dim 8 --heads 1 --image 32 --patch 16 --classes 3 -o wide.st
 try 0 distill $data --from wide.st --depth 2 --epochs 4 --recorded rec -o wide.st
-try 0 tune start.st $data --depth 2 --epochs 4 --recorded rec -o tuned.st
+rm -f other
+try 0 tune start.st $data --depth 2 --epochs 4 --teacher teacher.st --record other -o tuned.st
+same rec other
+try 0 tune start.st $data --depth 2 --epochs 4 --recorded rec -o then.st
+same tuned.st then.st
 try 0 $small --epochs 3 --recorded rec -o then.st
 try 0 $small --epochs 3 --accumulate 2 --recorded rec -o then.st
+
+# Batches are free where nothing is mixed in them, as long as no more pictures are taken.
+plain="--augment light --epochs 2"
+try 0 record $data $plain --image 32 --teacher teacher.st -o plain
+try 0 $small $plain --recorded plain --batch 15 -o then.st
+try 0 $small $plain --recorded plain --batch 7 -o then.st
+rm plain
+try 0 record $data $plain --image 32 --teacher teacher.st --batch 7 -o plain
+try 1 $small $plain --recorded plain -o x.st
+says err "plain: holds 28 pictures of each epoch; here 30 are taken (--batch 10)"
 
 # ---- epochs that come again ----
 rm -f other
@@ -81,6 +95,10 @@ try 1 record $data --epochs 4 --from start.st --teacher teacher.st -o rec
 try 0 record $data --epochs 4 --from start.st --teacher teacher.st --resume -o rec
 rm -f other
 try 0 $small --epochs 4 --teacher teacher.st --record other --limit-steps 5 -o part.st
+mkdir kept && cp other.part part.st.checkpoint kept # what was recorded goes on with either
+try 0 $small --epochs 4 --recorded rec --resume -o part.st
+same whole.st part.st
+mv kept/other.part kept/part.st.checkpoint .
 mv other.part gone
 try 1 $small --epochs 4 --teacher teacher.st --record other --resume -o part.st
 says err "other: holds 0 batches; the checkpoint stands after 5"

@@ -41,7 +41,8 @@ def panel(left, name, lines, scale, last, first):
         out.append(f'<text x="{left + WIDTH * x / last:.1f}" y="{TOP + HEIGHT + 18}" text-anchor="middle">{x:.0f}</text>')
     for colour, points in zip(COLOURS, lines.values()):
         if points:
-            out.append(f'<path d="M{" L".join(place(point) for point in points)}" fill="none" stroke="{colour}" stroke-width="2"/>')
+            path = " L".join(place(point) for point in points)
+            out.append(f'<path d="M{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
         for point in points:
             x, y = place(point).split()
             out.append(f'<circle cx="{x}" cy="{y}" r="3" fill="{colour}"/>')

@@ -26,6 +26,12 @@ HERE = Path(__file__).resolve().parent
 TOP = HERE.parent.parent
 
 
+def read_settings(path):
+    """A settings file; with "like": FILE, that one beside it with what this one says otherwise."""
+    said = json.loads(Path(path).read_text(encoding="utf-8"))
+    return {**read_settings(Path(path).parent / said.pop("like")), **said} if "like" in said else said
+
+
 def measured_rate(results):
     """Layer passes a second, the median of the trainings that were made; None before the first."""
     rates = []
@@ -40,7 +46,7 @@ def chosen(runs, pattern):
     """The runs whose names match, and what they need."""
     names = {name for name in runs if fnmatch.fnmatch(name, pattern)}
     if not names:
-        raise runner.Failed(f"--only {pattern}: expected a run's name or a pattern of names, found none that matches; see `plan`")
+        raise runner.Failed(f"--only {pattern}: expected names of `plan`, found none that matches")
     waiting = list(names)
     while waiting:
         needed = set(runs[waiting.pop()].needs) - names
@@ -105,9 +111,11 @@ def arguments():
     parser.add_argument("--tleg", default="tleg", help="the command (tleg)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="for tleg (all cores)")
     parser.add_argument("--minutes", type=float, help="run: end after so long, with everything saved")
-    parser.add_argument("--only", default="*", metavar="PATTERN", help="runs of these names, such as 'cifar10-*-d8-*', and what they need")
+    parser.add_argument("--only", default="*", metavar="PATTERN",
+                        help="runs of these names, such as 'cifar10-*-d8-*', and what they need")
     parser.add_argument("--smallest", action="store_true", help="run: the smallest rows alone")
-    parser.add_argument("--recorded", help="record, run: the teacher's logits for CIFAR-10's runs; labels alone teach without it")
+    parser.add_argument("--recorded", metavar="FILE",
+                        help="record, run: the teacher's logits for CIFAR-10's runs; labels alone teach without it")
     parser.add_argument("--extra", default="", help="run: further arguments for every training, in one word")
     parser.add_argument("--images-per-second", type=float, help="plan: at depth 12, forward and backward")
     return parser.parse_args()
@@ -115,7 +123,7 @@ def arguments():
 
 def main():
     options = arguments()
-    settings = json.loads(Path(options.settings).read_text(encoding="utf-8"))
+    settings = read_settings(options.settings)
     if options.verb == "plan":
         return show_plan(settings, options)
     if options.verb == "prepare":

@@ -47,7 +47,7 @@ class Stopper:
 
 
 def take_lock(folder, patience=60):
-    """Held by this process and the commands that it starts, so that none of a killed driver is still at work. The file's number."""
+    """Held by this process and the commands that it starts, so that none of a killed driver's is still at work; its number."""
     lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
     for wait in range(patience + 1):
         try:
@@ -56,7 +56,7 @@ def take_lock(folder, patience=60):
             return lock
         except BlockingIOError:
             if wait == 0:
-                print(f"{folder}: another driver, or a command that it started, is at work here; waiting {patience} s", flush=True)
+                say(f"{folder}: another driver, or a command that it started, is at work here; waiting {patience} s")
             time.sleep(1)
     raise Failed(f"{folder}/lock is held: expected one driver at a time, found another; wait for it or give another --work")
 
@@ -187,7 +187,8 @@ class Maker:
         """What a teacher, a program that `tleg --teacher-command` starts, says in as many epochs as the longest run has."""
         shape = [word for key in ("image", "mean", "std") for word in (f"--{key}", str(self.settings["model"][key]))]
         seed = self.settings["taught"][self.settings["taught"].index("--data-seed") + 1]
-        epochs = max(run.epochs for run in plan.make(self.settings).values() if self.settings["datasets"][run.data].get("taught"))
+        taught = [run for run in plan.make(self.settings).values() if self.settings["datasets"][run.data].get("taught")]
+        epochs = max(run.epochs for run in taught)
         log = self.work / "record.txt"
         self.tleg("record", "--teacher-command", teacher, *self.data("cifar10"), *shape, *self.settings["pictures"],
                   "--epochs", str(epochs), "--seed", seed, "--resume", "-o", out, log=log)
@@ -204,7 +205,7 @@ class Maker:
         return found
 
     def start(self, run, folder):
-        """The file that a run starts from, made once; numbers stored for it; its score before the first step, where it has one."""
+        """The file that a run starts from, made once; numbers stored for it, and its score where it has one before the first step."""
         first, facts = folder / "start.safetensors", folder / "start.json"
         if not facts.exists():
             if run.kind == "tune":
@@ -254,7 +255,7 @@ class Maker:
         return True
 
     def missing(self, runs):
-        """The runs that are left, in order: those without a result, and those whose model another of these needs and is gone."""
+        """What is left, in order: runs without a result, and runs whose model is gone that another of these needs."""
         left = {name: run for name, run in runs.items() if not self.done(run)}
         for name, run in reversed(runs.items()):
             wanted = any(name in other.needs for other in left.values())
@@ -280,7 +281,7 @@ class Maker:
             say(f"{index}/{len(left)} {run.name}")
             try:
                 self.make(run)
-            except Failed as error:
+            except (Failed, ImportError, OSError) as error:
                 failed[run.name] = str(error)
                 say(f"FAILED {run.name}: {error}")
                 continue

@@ -1,6 +1,6 @@
 """What a descendant starts from: each way to initialise, as a function that writes a model file of a depth.
 
-A way is called with the maker (which runs tleg), the run and the file to write; it returns the numbers that must be stored for it."""
+A way is called with the maker, which runs tleg, the run and the file to write; it returns the numbers that must be stored."""
 import json
 import os
 

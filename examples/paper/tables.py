@@ -117,8 +117,9 @@ class Costs:
         self.images = s["datasets"]["cifar10"]["images"]
         self.gene = results.one("layer_passes", kind="learn", data="cifar10", start="gene2")
         self.gene_numbers = results.one("numbers", kind="learn", data="cifar10", start="gene2")
-        sizes = {depth: results.one("numbers", kind="tune", data="cifar10", start="random", depth=depth) for depth in s["depths"]}
-        known = {depth: size for depth, size in sizes.items() if size}
+        scratch = {"kind": "tune", "data": "cifar10", "start": "random"}
+        sizes = [(depth, results.one("numbers", depth=depth, **scratch)) for depth in s["depths"]]
+        known = {depth: size for depth, size in sizes if size}
         self.whole = bool(self.gene) and len(known) >= 2
         if self.whole:
             (low, small), *_, (high, large) = sorted(known.items())
@@ -164,8 +165,9 @@ def costs(results):
     for epochs in (end, 2 * end):
         values = [results.tuned("random", depth, epochs) for depth in depths]
         rows.append(row(f"separate models, {epochs} epochs", c.numbers(), c.passes(epochs), values, ""))
-    return markdown(["for depths 3 to 12", "numbers stored", "million layer passes", "hours", "mean top-1 at "
-                     + ", ".join(map(str, depths)), f"cheaper from so many models on (than {end} / {2 * end} epochs each)"], rows)
+    return markdown(["for depths 3 to 12", "numbers stored", "million layer passes", "hours",
+                     "mean top-1 at " + ", ".join(map(str, depths)),
+                     f"cheaper from so many models on (than {end} / {2 * end} epochs each)"], rows)
 
 
 def instead(results):
@@ -189,8 +191,8 @@ def transfer(results):
         rows = []
         for start in s["transferred"]:
             stored = results.one("numbers_stored", kind="tune", data=target, start=start)
-            rows.append([starts.TITLES[start], number(stored),
-                         *(cell(results.tuned(start, depth, s["compare_epochs"], target), len(s["seeds"])) for depth in s["depths"])])
+            values = [results.tuned(start, depth, s["compare_epochs"], target) for depth in s["depths"]]
+            rows.append([starts.TITLES[start], number(stored), *(cell(value, len(s["seeds"])) for value in values)])
         parts.append(f"**{target}**\n\n" + markdown(["", "numbers stored", *depths_head(s)], rows))
     return "\n\n".join(parts)
 

@@ -33,7 +33,11 @@ typedef struct tleg_expander_options {
 
 /* What a depth costs, a materialised model and its session. Today every layer costs the same, so that two straight lines say it
  * for every depth: bytes(depth) = bytes_fixed + depth * bytes_per_layer, exactly; ms(depth) likewise, for a whole batch, as
- * measured. Should layers ever differ, `bytes` and `ms` stay exact and the lines become the nearest that lie above. */
+ * measured. Should layers ever differ, `bytes` and `ms` stay exact and the lines become the nearest that lie above.
+ *
+ * Milliseconds are those of an elastic session; a materialised model is as fast or a little faster. They are the least of many
+ * runs, what the machine can do while nothing else wants it: `spread` says how much longer a run in the middle of them took,
+ * and so what to expect beside the work that was there meanwhile. */
 typedef struct tleg_cost {
     uint32_t struct_size; /* sizeof(tleg_cost) */
     int32_t least_depth;  /* the schedule's number of segments; 1 without one */
@@ -43,14 +47,46 @@ typedef struct tleg_cost {
     double ms; /* of that depth; 0 when not measured, as are the two below */
     double ms_fixed;
     double ms_per_layer;
+    uint64_t bytes_peak;    /* of that depth: the most that is held at once by a host that has the expander, expands a model,
+                               frees the expander and makes a session */
+    uint64_t bytes_elastic; /* of an elastic session and the expander that it needs: the same at every depth */
+    double spread;          /* how far the middle run lay above the least, as a share of that: 0.1 is a tenth */
+    int32_t batch;          /* the images at once that all of this is for */
+    int32_t runs;           /* of each of two depths that were measured; 0: none */
 } tleg_cost;
+
+/* What is held, and so what the bytes of a budget limit. */
+typedef int32_t tleg_holding;
+enum {
+    TLEG_HOLDING_SIGNED = -1,
+    TLEG_HOLDING_EXPANDED = 0, /* a model that is expanded here: tleg_cost.bytes_peak, the expander's included */
+    TLEG_HOLDING_ELASTIC = 1,  /* an elastic session and its expander: tleg_cost.bytes_elastic */
+    TLEG_HOLDING_STORED = 2 /* a model that was expanded before and lies in a file: tleg_cost.bytes, the expander's left out */
+};
 
 typedef struct tleg_budget {
     uint32_t struct_size; /* sizeof(tleg_budget) */
     int32_t batch;        /* images at once; 0 means 1 */
     uint64_t bytes;       /* 0: no limit */
     double milliseconds;  /* of one run of the batch; 0: no limit */
+    double margin;        /* milliseconds are taken for (1 + margin) times what was measured (0); tleg_cost.spread is one */
+    tleg_holding holding; /* TLEG_HOLDING_* (EXPANDED) */
+    int32_t any_depth;    /* 1: tleg_expander_get_deepest goes beyond the depths that were learned */
+    const tleg_cost
+        *cost; /* milliseconds measured earlier, with this batch on a machine like this: nothing is measured (NULL) */
+    const tleg_scores *scores; /* for tleg_expander_get_best, in place of the file's (NULL) */
 } tleg_budget;
+
+/* The best depth for a budget. */
+typedef struct tleg_best {
+    uint32_t struct_size;  /* sizeof(tleg_best) */
+    int32_t depth;         /* of the best score that fits; of equal ones the shallowest */
+    double score;          /* of that depth */
+    double standard_error; /* of that score: sqrt(score * (1 - score) / images); 0 where the number of images is unknown */
+    int32_t cheapest;      /* the shallowest that fits and scores no less than score - standard_error */
+    int32_t fitting;       /* how many scored depths fit */
+    double cheapest_score;
+} tleg_best;
 
 /* Packs a learngene for the context's processor level. `options` may be NULL.
  * Errors: ARGUMENT (an option out of range), UNSUPPORTED (an option this library does not know), MEMORY,
@@ -98,17 +134,34 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_expand(tleg_context *context, const
 TLEG_API tleg_status TLEG_CALL tleg_expander_get_depths(tleg_context *context, const tleg_expander *expander, int32_t *least,
                                                         int32_t *most);
 
-/* What `depth` layers (0: the least) cost at `batch` images on this context's threads; the milliseconds are measured (two
- * short elastic runs, medians) when `measure` is not 0. Errors: ARGUMENT, MEMORY, CANCELLED (the context's progress said so).
- */
+/* What `depth` layers (0: the least) cost at `batch` images on this context's threads. With `measure` not 0 milliseconds are
+ * measured: an elastic session runs at two depths in turn, for some 200 ms and at least ten times each, and the least of each
+ * counts. Errors: ARGUMENT, MEMORY, CANCELLED (the context's progress said so).
+ *
+ * A host measures once, keeps the struct, and hands it in again (tleg_budget.cost). */
 TLEG_API tleg_status TLEG_CALL tleg_expander_get_cost(tleg_context *context, const tleg_expander *expander, int32_t depth,
                                                       int32_t batch, int32_t measure, tleg_cost *cost);
 
-/* The deepest model that keeps within the budget, at most 1024 layers. *depth is 0 on failure.
+/* The deepest model that keeps within the budget, of the depths that were learned (tleg_config.depths). Where the file does not
+ * say which those are, or any_depth is 1, it is the deepest at all, which may well score less than a shallower one: at most
+ * TLEG_MAX_DEPTH. tleg_expander_get_best answers by scores. *depth is 0 on failure.
  * Errors: ARGUMENT (also a budget without any limit), UNSUPPORTED (not even the shallowest fits;
  * the text says what that would take), MEMORY, CANCELLED (the context's progress said so). */
 TLEG_API tleg_status TLEG_CALL tleg_expander_get_deepest(tleg_context *context, const tleg_expander *expander,
                                                          const tleg_budget *budget, int32_t *depth);
+
+/* The best depth that keeps within the budget, which need not have a limit: by the budget's scores, or by those of the file
+ * (tleg_config.scores). Depths with a score are the only candidates, learned or not: nothing is guessed between them. *best is
+ * filled up to its struct_size; 0 on failure.
+ * Errors: ARGUMENT, STATE (neither has scores), UNSUPPORTED (not even the shallowest of them fits; the text says what that
+ * would take), MEMORY, CANCELLED (the context's progress said so).
+ *
+ *     tleg_budget budget = {.struct_size = sizeof budget, .bytes = 20 << 20, .milliseconds = 5};
+ *     tleg_best best = {.struct_size = sizeof best};
+ *     if (tleg_expander_get_best(context, expander, &budget, &best) == TLEG_OK)
+ *         tleg_expander_expand(context, expander, best.cheapest, &model); */
+TLEG_API tleg_status TLEG_CALL tleg_expander_get_best(tleg_context *context, const tleg_expander *expander,
+                                                      const tleg_budget *budget, tleg_best *best);
 
 /* Drops the caller's reference. NULL is allowed. Any thread. */
 TLEG_API void TLEG_CALL tleg_expander_free(tleg_expander *expander);

@@ -130,6 +130,13 @@ static tleg_status make_model(tleg_context *context, const tleg_expander *e, int
     return status;
 }
 
+struct tleg_expansion_layout tleg_expansion_layout(const tleg_expander *e, int32_t depth) {
+    struct tleg_expansion_layout layout = {0}; /* both counts are small: at most 1024 layers, of a few segments each */
+    layout.layers = tleg_place(&layout.bytes, TLEG_SITES * (size_t)depth, sizeof(struct tleg_formed));
+    layout.lengths = tleg_place(&layout.bytes, (size_t)e->total, sizeof(int32_t));
+    return layout;
+}
+
 TLEG_API tleg_status TLEG_CALL tleg_expander_expand(tleg_context *context, const tleg_expander *expander, int32_t depth,
                                                     tleg_model **model) {
     if (model)
@@ -139,26 +146,24 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_expand(tleg_context *context, const
     if (depth < expander->least_depth || depth > TLEG_MAX_DEPTH)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "depth is %d, expected %d to %d", depth, expander->least_depth,
                          TLEG_MAX_DEPTH);
-    size_t bytes = 0; /* both counts are small: at most 1024 layers, of a few segments each */
-    const size_t layers = tleg_place(&bytes, TLEG_SITES * (size_t)depth, sizeof(struct tleg_formed));
-    const size_t lengths = tleg_place(&bytes, (size_t)expander->total, sizeof(int32_t));
-    char *memory = tleg_alloc(&context->allocator, bytes);
+    const struct tleg_expansion_layout layout = tleg_expansion_layout(expander, depth);
+    char *memory = tleg_alloc(&context->allocator, layout.bytes);
     if (!memory)
-        return tleg_fail_memory(context, "model", bytes);
+        return tleg_fail_memory(context, "model", layout.bytes);
     tleg_status status = make_model(context, expander, depth, model);
     if (status == TLEG_OK) {
-        int32_t *shared = (int32_t *)(void *)(memory + lengths);
+        int32_t *shared = (int32_t *)(void *)(memory + layout.lengths);
         tleg_expander_share_depth(expander, depth, shared);
         status = expand_layers(context, &(struct expansion){.expander = expander,
                                                             .model = *model,
                                                             .lengths = shared,
-                                                            .layers = (struct tleg_formed *)(void *)(memory + layers)});
+                                                            .layers = (struct tleg_formed *)(void *)(memory + layout.layers)});
     }
     if (status != TLEG_OK) {
         tleg_model_free(*model);
         *model = NULL;
     }
-    tleg_release(&context->allocator, memory, bytes);
+    tleg_release(&context->allocator, memory, layout.bytes);
     return status;
 }
 

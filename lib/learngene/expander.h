@@ -37,11 +37,16 @@ tleg_status tleg_expander_config(tleg_context *context, const tleg_expander_opti
                                  tleg_config *config);
 
 tleg_expander *tleg_expander_share(const tleg_expander *expander);
-uint64_t tleg_expander_parameters(const tleg_expander *expander, int32_t depth); /* of a model (cost.c) */
+uint64_t tleg_expander_parameters(const tleg_expander *expander, int32_t depth); /* of a model */
 void tleg_expander_network(const tleg_expander *expander, struct tleg_network *network);
 
 /* Where each layer of a depth lies: the lengths of all segments, `total` numbers, site after site. */
 void tleg_expander_share_depth(const tleg_expander *expander, int32_t depth, int32_t *lengths);
+/* The bytes that expanding to a depth needs beside the model; where its two arrays lie. */
+struct tleg_expansion_layout {
+    size_t layers, lengths, bytes;
+};
+struct tleg_expansion_layout tleg_expansion_layout(const tleg_expander *expander, int32_t depth);
 /* What a site's weight and bias are in layer 0..depth-1. */
 struct tleg_layer_bases {
     struct tleg_basis weight, bias; /* a bias of no tensors: none */

@@ -110,6 +110,7 @@ static void expander_options(void) {
 static void cost(void) {
     BEGIN("tleg_cost");
     M(struct_size), M(least_depth), M(bytes), M(bytes_fixed), M(bytes_per_layer), M(ms), M(ms_fixed), M(ms_per_layer);
+    M(bytes_peak), M(bytes_elastic), M(spread), M(batch), M(runs);
     END("tleg_cost");
 }
 #undef STRUCT
@@ -118,7 +119,16 @@ static void cost(void) {
 static void budget(void) {
     BEGIN("tleg_budget");
     M(struct_size), M(batch), M(bytes), M(milliseconds);
+    M(margin), M(holding), M(any_depth), M(cost), M(scores);
     END("tleg_budget");
+}
+#undef STRUCT
+
+#define STRUCT tleg_best
+static void best(void) {
+    BEGIN("tleg_best");
+    M(struct_size), M(depth), M(score), M(standard_error), M(cheapest), M(fitting), M(cheapest_score);
+    END("tleg_best");
 }
 #undef STRUCT
 
@@ -226,6 +236,7 @@ int main(void) {
     expander_options();
     cost();
     budget();
+    best();
     session_options();
     session_info();
     block_options();

@@ -232,10 +232,20 @@ static tleg_status expander_calls(struct visit *v) {
     MUST(least == 1 && most == TLEG_MAX_DEPTH && tleg_expander_get_memory(v->expander) > 0);
     MUST(!tleg_expander_get_label(v->from_file, 0));
     TRY(tleg_expander_get_cost(v->context, v->expander, 0, 2, v->in_a_hurry ? 0 : 1, &cost));
-    const tleg_budget budget = {
-        .struct_size = sizeof(budget), .batch = 2, .bytes = cost.bytes_fixed + 9 * cost.bytes_per_layer};
+    const tleg_budget budget = {.struct_size = sizeof(budget),
+                                .batch = 2,
+                                .bytes = cost.bytes_fixed + 9 * cost.bytes_per_layer,
+                                .holding = TLEG_HOLDING_STORED};
     TRY(tleg_expander_get_deepest(v->context, v->expander, &budget, &depth));
     MUST(depth == 9);
+    const int32_t depths[] = {3, 8, 10};
+    const double shares[] = {0.5, 0.75, 1};
+    const tleg_scores scores = {.struct_size = sizeof(scores), .count = 3, .depths = depths, .scores = shares};
+    tleg_budget scored = budget;
+    tleg_best best = {.struct_size = sizeof(best)};
+    scored.scores = &scores;
+    TRY(tleg_expander_get_best(v->context, v->expander, &scored, &best));
+    MUST(best.depth == 8 && best.cheapest == 8 && best.fitting == 2);
     return TLEG_OK;
 }
 

@@ -162,6 +162,10 @@ static void filled_structs_keep_to_the_hosts_size(void **state) {
     REFUSED(tleg_tensor_get_info(NULL, my.vector, &info)); /* without a context there is no text */
     tleg_cost cost = {0};
     REFUSED(tleg_expander_get_cost(my.context, my.expander, 0, 1, 0, &cost));
+    tleg_best best = {0};
+    const tleg_budget budget = {.struct_size = sizeof budget};
+    REFUSED(tleg_expander_get_best(my.context, my.expander, &budget, &best));
+    SAYS("tleg_best: struct_size is 0");
 }
 
 /* get_info, then a member changed, then create: as hosts do it. */

@@ -66,15 +66,61 @@ static void session_memory_is_exact(void **state) {
     }
 }
 
-/* tleg_cost's bytes are a materialised model and its session, measured. */
+/* `without` are the bytes that are held but for the expander. */
+static void elastic_bytes_are_exact(tleg_context *context, struct counter *counter, const tleg_expander *expander,
+                                    long long without) {
+    const tleg_session_options options = {.struct_size = sizeof options, .batch = 3};
+    tleg_cost cost = {.struct_size = sizeof cost};
+    OK(context, tleg_expander_get_cost(context, expander, 0, 3, 0, &cost));
+    for (int32_t more = 0; more < 10; more += 9) {
+        tleg_session *session = NULL;
+        OK(context, tleg_session_create_elastic(context, expander, cost.least_depth + more, &options, &session));
+        assert_int_equal(atomic_load(&counter->live_bytes) - without, cost.bytes_elastic);
+        tleg_session_free(session);
+    }
+    tleg_budget budget = {
+        .struct_size = sizeof budget, .batch = 3, .bytes = cost.bytes_elastic, .holding = TLEG_HOLDING_ELASTIC};
+    int32_t depth = 0;
+    OK(context, tleg_expander_get_deepest(context, expander, &budget, &depth));
+    assert_int_equal(depth, TLEG_MAX_DEPTH);
+    budget.bytes--;
+    assert_int_equal(tleg_expander_get_deepest(context, expander, &budget, &depth), TLEG_ERROR_UNSUPPORTED);
+}
+
+/* As the header says it: expand, free the expander, make a session. */
+static void the_peak_is_exact(tleg_context *context, struct counter *counter, tleg_expander **expander, long long without,
+                              int32_t depth) {
+    const tleg_session_options options = {.struct_size = sizeof options, .batch = 3};
+    tleg_cost cost = {.struct_size = sizeof cost};
+    tleg_model *model = NULL;
+    tleg_session *session = NULL;
+    OK(context, tleg_expander_get_cost(context, *expander, depth, 3, 0, &cost));
+    tleg_budget budget = {.struct_size = sizeof budget, .batch = 3, .bytes = cost.bytes_peak};
+    int32_t found = 0;
+    OK(context, tleg_expander_get_deepest(context, *expander, &budget, &found));
+    assert_int_equal(found, depth);
+    atomic_store(&counter->peak_bytes, atomic_load(&counter->live_bytes));
+    OK(context, tleg_expander_expand(context, *expander, depth, &model));
+    tleg_expander_free(*expander);
+    *expander = NULL;
+    OK(context, tleg_session_create(context, model, &options, &session));
+    assert_int_equal(atomic_load(&counter->peak_bytes) - without, cost.bytes_peak);
+    tleg_model_free(model);
+    tleg_session_free(session);
+}
+
+/* tleg_cost's bytes are a materialised model and its session, those of the peak what a host holds on the way there, and those
+ * of an elastic session what it holds with its expander: all as the allocator counts them. */
 static void cost_of_a_depth_is_exact(void **state) {
     (void)state;
     for (int32_t i = 0; i < case_count; i++) {
         struct counter counter;
         tleg_context *context = counted_context(&counter, &backends[backend_count - 1], 1);
         tleg_expander *expander = support_expander(context, &cases[i], TLEG_F32);
+        const long long without = atomic_load(&counter.live_bytes) - (long long)tleg_expander_get_memory(expander);
         tleg_cost cost = {.struct_size = sizeof cost};
         OK(context, tleg_expander_get_cost(context, expander, 0, 3, 0, &cost));
+        elastic_bytes_are_exact(context, &counter, expander, without);
         for (int32_t depth = cost.least_depth; depth <= cost.least_depth + 9; depth += 3) {
             long long before = atomic_load(&counter.live_bytes);
             tleg_session_options options = {.struct_size = sizeof options, .batch = 3};
@@ -88,7 +134,10 @@ static void cost_of_a_depth_is_exact(void **state) {
             tleg_session_free(session);
         }
         /* The deepest that fits: at its bytes it does, one byte less is one layer less. */
-        tleg_budget budget = {.struct_size = sizeof budget, .batch = 3, .bytes = cost.bytes_fixed + 20 * cost.bytes_per_layer};
+        tleg_budget budget = {.struct_size = sizeof budget,
+                              .batch = 3,
+                              .bytes = cost.bytes_fixed + 20 * cost.bytes_per_layer,
+                              .holding = TLEG_HOLDING_STORED};
         int32_t depth = 0;
         OK(context, tleg_expander_get_deepest(context, expander, &budget, &depth));
         assert_int_equal(depth, 20);
@@ -99,7 +148,7 @@ static void cost_of_a_depth_is_exact(void **state) {
         assert_int_equal(tleg_expander_get_deepest(context, expander, &budget, &depth), TLEG_ERROR_UNSUPPORTED);
         assert_int_equal(depth, 0);
         assert_true(strlen(tleg_context_get_error(context)) > 0);
-        tleg_expander_free(expander);
+        the_peak_is_exact(context, &counter, &expander, without, cost.least_depth + 4);
         tleg_context_free(context);
         assert_nothing_left(&counter);
     }

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The driver of examples/paper on a few synthetic pictures: its plan; runs killed and stopped in the middle, which end with what runs
-# that were never stopped end with; its tables.   paper.sh TLEG
+# The driver of examples/paper on a few synthetic pictures: its plan; runs killed and stopped in the middle, which end as runs that
+# were never stopped do; its tables.   paper.sh TLEG
 tleg=$1
 [ -x "$tleg" ] || { echo "usage: paper.sh TLEG" >&2; exit 2; }
 for python in python3 /usr/bin/python3 none; do
@@ -30,8 +30,8 @@ for name, classes in (("cifar10", 3), ("cifar100", 4), ("tinyimagenet32", 5)):
 settings = json.load(open(f"{sys.argv[1]}/settings.json"))
 settings |= {
     "model": {"dim": 16, "heads": 2, "hidden": 32, "image": 8, "patch": 4, "mean": "0.5,0.5,0.5", "std": "0.2,0.2,0.2"},
-    "depths": [2, 4], "gene_depths": "2-4", "score_depths": [2, 3, 4], "seeds": [0], "epochs": 2, "few_epochs": [1], "compare_epochs": 1,
-    "gene_epochs": 12, "source_epochs": 1, "targets": ["cifar100"], "rates": ["5e-4"],
+    "depths": [2, 4], "gene_depths": "2-4", "score_depths": [2, 3, 4], "seeds": [0], "epochs": 2, "few_epochs": [1],
+    "compare_epochs": 1, "gene_epochs": 12, "source_epochs": 1, "targets": ["cifar100"], "rates": ["5e-4"],
     "train": ["--lr-absolute", "--lr", "1e-3", "--warmup", "0"],
     "compared": [start for start in settings["compared"] if start != "linear4"]}
 settings["pictures"][settings["pictures"].index("--batch") + 1] = "12"
@@ -137,7 +137,8 @@ wait $pid
 mkdir docs && cp "$source/docs/experiments.md" docs/
 ends 0 tables --results whole --docs docs
 says out "$runs of $runs runs are in the tables"
-for row in "gene, 0 epochs" "scratch, 4 epochs" "trained model: first 2 layers" "separate models, 4 epochs" "gene, K = 4 (Chebyshev)"; do
+for row in "gene, 0 epochs" "scratch, 4 epochs" "trained model: first 2 layers" "separate models, 4 epochs" \
+    "gene, K = 4 (Chebyshev)"; do
     must grep -q "^| $row | .*[0-9]" docs/experiments.md
 done
 must grep -q '<svg' docs/experiments/paper-half.svg

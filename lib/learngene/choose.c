@@ -1,0 +1,176 @@
+/* The depth for a budget: the deepest that was learned, or the best by scores. */
+#include "config/learned.h"
+#include "learngene/cost.h"
+
+#include <math.h>
+
+/* A budget, and what depths cost: asked of one depth after the other. */
+struct question {
+    const tleg_expander *expander;
+    tleg_budget budget;
+    tleg_cost cost; /* of the depth asked last */
+};
+
+static tleg_status check_budget(tleg_context *context, const tleg_budget *budget) {
+    if (!(budget->margin >= 0 && budget->margin <= 1e6))
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_budget.margin: expected a share, 0 or more");
+    if (budget->holding < TLEG_HOLDING_EXPANDED || budget->holding > TLEG_HOLDING_STORED)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_budget.holding: expected one of TLEG_HOLDING_*, found %d",
+                         (int)budget->holding);
+    if (budget->any_depth < 0 || budget->any_depth > 1)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_budget.any_depth: expected 0 or 1, found %d",
+                         (int)budget->any_depth);
+    return TLEG_OK;
+}
+
+/* The milliseconds that the host has measured; bytes are counted anew. */
+static tleg_status take_cost(tleg_context *context, const tleg_budget *budget, tleg_cost *cost) {
+    tleg_cost host = {0};
+    tleg_status status = tleg_options_read(context, "tleg_budget.cost", budget->cost, &host, sizeof host, TLEG_LEAST_COST);
+    if (status != TLEG_OK)
+        return status;
+    const bool finite = host.ms_fixed >= 0 && host.ms_per_layer >= 0 && host.ms_fixed + host.ms_per_layer <= 1e30;
+    if (!finite || !(host.ms_fixed + host.ms_per_layer > 0))
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT,
+                         "tleg_budget.cost: expected milliseconds that were measured, ms_fixed and ms_per_layer, found %s",
+                         finite ? "0" : "numbers below 0 or not finite");
+    if (host.batch != 0 && host.batch != cost->batch)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_budget.cost: measured with batches of %d, the budget is for %d",
+                         (int)host.batch, (int)cost->batch);
+    cost->ms_fixed = host.ms_fixed;
+    cost->ms_per_layer = host.ms_per_layer;
+    return TLEG_OK;
+}
+
+static tleg_status ask(tleg_context *context, const tleg_expander *expander, const tleg_budget *budget,
+                       struct question *question) {
+    tleg_budget *own = &question->budget;
+    question->expander = expander;
+    tleg_status status = tleg_options_read(context, "tleg_budget", budget, own, sizeof *own, TLEG_LEAST_BUDGET);
+    if (status == TLEG_OK)
+        status = check_budget(context, own);
+    if (!(own->milliseconds > 0))
+        own->milliseconds = 0;
+    const bool timed = own->milliseconds > 0;
+    if (status == TLEG_OK)
+        status = tleg_cost_make(context, expander, own->batch, timed && !own->cost, &question->cost);
+    if (status == TLEG_OK && timed && own->cost)
+        status = take_cost(context, own, &question->cost);
+    return status;
+}
+
+static uint64_t held(const struct question *question) {
+    switch (question->budget.holding) {
+    case TLEG_HOLDING_ELASTIC:
+        return question->cost.bytes_elastic;
+    case TLEG_HOLDING_STORED:
+        return question->cost.bytes;
+    default:
+        return question->cost.bytes_peak;
+    }
+}
+
+static double expected_ms(const struct question *question) {
+    return question->cost.ms * (1 + question->budget.margin);
+}
+
+static bool fits(struct question *question, int32_t depth) {
+    const tleg_budget *budget = &question->budget;
+    tleg_cost_set_depth(question->expander, depth, &question->cost);
+    return (budget->bytes == 0 || held(question) <= budget->bytes) &&
+           (budget->milliseconds == 0 || expected_ms(question) <= budget->milliseconds);
+}
+
+/* `which` is what this depth is the least of. */
+static tleg_status fail_none(tleg_context *context, struct question *question, int32_t depth, const char *which) {
+    tleg_cost_set_depth(question->expander, depth, &question->cost);
+    return tleg_fail(context, TLEG_ERROR_UNSUPPORTED,
+                     "no depth fits: %d layers, the least%s, take %llu bytes and %lld microseconds", (int)depth, which,
+                     (unsigned long long)held(question), (long long)(expected_ms(question) * 1e3));
+}
+
+/* ---- the deepest ---- */
+
+TLEG_API tleg_status TLEG_CALL tleg_expander_get_deepest(tleg_context *context, const tleg_expander *expander,
+                                                         const tleg_budget *budget, int32_t *depth) {
+    if (depth)
+        *depth = 0;
+    if (!context || !expander || !budget || !depth)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_expander_get_deepest: a pointer is NULL");
+    struct question question;
+    const tleg_status status = ask(context, expander, budget, &question);
+    if (status != TLEG_OK)
+        return status;
+    if (question.budget.bytes == 0 && question.budget.milliseconds == 0)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "budget: give bytes, milliseconds above 0, or both");
+    const tleg_config *config = &expander->config.c;
+    const bool learned = config->depth_count > 0 && !question.budget.any_depth;
+    const int32_t most = learned ? config->depths[config->depth_count - 1] : TLEG_MAX_DEPTH;
+    int32_t least = 0;
+    for (int32_t d = most; d >= expander->least_depth; d--) {
+        if (learned && tleg_depth_find(config->depths, config->depth_count, d) < 0)
+            continue;
+        least = d;
+        if (fits(&question, d)) {
+            *depth = d;
+            return TLEG_OK;
+        }
+    }
+    return fail_none(context, &question, least ? least : expander->least_depth, learned ? " that was learned" : "");
+}
+
+/* ---- the best ---- */
+
+/* The scored depths that fit, shallowest first. */
+static void choose(struct question *question, const tleg_scores *scores, tleg_best *best) {
+    for (int32_t k = 0; k < scores->count; k++) {
+        if (scores->depths[k] < question->expander->least_depth || !fits(question, scores->depths[k]))
+            continue;
+        best->fitting++;
+        if (best->depth == 0 || scores->scores[k] > best->score) {
+            best->depth = scores->depths[k];
+            best->score = scores->scores[k];
+        }
+    }
+    if (scores->images > 0)
+        best->standard_error = sqrt(best->score * (1 - best->score) / (double)scores->images);
+    for (int32_t k = 0; k < scores->count && best->fitting > 0 && best->cheapest == 0; k++) {
+        const int32_t depth = scores->depths[k];
+        if (depth < question->expander->least_depth || scores->scores[k] < best->score - best->standard_error ||
+            !fits(question, depth))
+            continue;
+        best->cheapest = depth;
+        best->cheapest_score = scores->scores[k];
+    }
+}
+
+static tleg_status get_best(tleg_context *context, const tleg_expander *expander, const tleg_budget *budget, tleg_best *best) {
+    struct question question;
+    tleg_scores scores;
+    tleg_status status = ask(context, expander, budget, &question);
+    if (status == TLEG_OK)
+        status = tleg_scores_read(context, "tleg_budget.scores",
+                                  question.budget.scores ? question.budget.scores : expander->config.c.scores, &scores);
+    if (status != TLEG_OK)
+        return status;
+    int32_t least = 0;
+    while (least < scores.count && scores.depths[least] < expander->least_depth)
+        least++;
+    if (least == scores.count)
+        return tleg_fail(context, TLEG_ERROR_STATE,
+                         "no scores to choose a depth by: expected some in the budget or in the file, found none of a depth "
+                         "that this learngene gives");
+    choose(&question, &scores, best);
+    return best->fitting > 0 ? TLEG_OK : fail_none(context, &question, scores.depths[least], " with a score");
+}
+
+TLEG_API tleg_status TLEG_CALL tleg_expander_get_best(tleg_context *context, const tleg_expander *expander,
+                                                      const tleg_budget *budget, tleg_best *best) {
+    if (!context || !expander || !budget || !best)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_expander_get_best: a pointer is NULL");
+    tleg_best own = {.struct_size = sizeof own};
+    tleg_status status = tleg_info_write(context, "tleg_best", &own, sizeof own, best, TLEG_LEAST_BEST); /* zeros */
+    if (status == TLEG_OK)
+        status = get_best(context, expander, budget, &own);
+    return status == TLEG_OK ? tleg_info_write(context, "tleg_best", &own, sizeof own, best, TLEG_LEAST_BEST) : status;
+}

@@ -1,0 +1,24 @@
+/* What depths cost, between the files that count, measure and choose. */
+#ifndef TLEG_LIB_LEARNGENE_COST_H
+#define TLEG_LIB_LEARNGENE_COST_H
+
+#include "learngene/expander.h"
+
+/* Milliseconds of a run: fixed + depth * per_layer. */
+struct tleg_timing {
+    double fixed, per_layer, spread;
+    int32_t runs; /* of each depth */
+};
+/* From `runs` (1 or more) times at each of two depths, which are sorted: the least of each counts (measure.c). */
+void tleg_timing_fit(const int32_t depth[2], double *const ms[2], int32_t runs, struct tleg_timing *timing);
+tleg_status tleg_expander_measure(tleg_context *context, const tleg_expander *expander, int32_t batch,
+                                  struct tleg_timing *timing);
+
+/* Counts bytes, and measures where `with_time`; batch 0 means 1. `ms`, `bytes` and `bytes_peak` are left to set_depth (cost.c).
+ */
+tleg_status tleg_cost_make(tleg_context *context, const tleg_expander *expander, int32_t batch, bool with_time,
+                           tleg_cost *cost);
+/* Sets what depends on the depth. */
+void tleg_cost_set_depth(const tleg_expander *expander, int32_t depth, tleg_cost *cost);
+
+#endif

@@ -1,0 +1,116 @@
+/* How long depths take, on this machine and now. Other work only ever lengthens a run, and a short one often escapes it: so
+ * many short runs are taken, at two depths in turn, and the least of each counts. */
+#include "core/os.h"
+#include "learngene/cost.h"
+
+#include <math.h>
+
+/* Rounds of so many milliseconds, with one turn at least: 200 ms in all where a run is short. */
+enum { ROUNDS = 10, ROUND_MS = 20, TURNS_MOST = 200, TURNS = ROUNDS * TURNS_MOST, LAYERS_BETWEEN = 6 };
+
+static double now_ms(void) {
+    return (double)tleg_os_nanoseconds() * 1e-6;
+}
+
+static void sort(double *t, int32_t count) {
+    for (int32_t i = 1; i < count; i++) {
+        const double value = t[i];
+        int32_t j = i;
+        for (; j > 0 && t[j - 1] > value; j--)
+            t[j] = t[j - 1];
+        t[j] = value;
+    }
+}
+
+void tleg_timing_fit(const int32_t depth[2], double *const ms[2], int32_t runs, struct tleg_timing *timing) {
+    *timing = (struct tleg_timing){.runs = runs};
+    for (int i = 0; i < 2; i++) {
+        sort(ms[i], runs);
+        if (ms[i][0] > 0)
+            timing->spread = fmax(timing->spread, ms[i][runs / 2] / ms[i][0] - 1);
+    }
+    if (depth[1] > depth[0])
+        timing->per_layer = fmax((ms[1][0] - ms[0][0]) / (depth[1] - depth[0]), 0);
+    timing->fixed = fmax(ms[0][0] - depth[0] * timing->per_layer, 0);
+}
+
+/* What the runs work with; everything lies in one memory. */
+struct measuring {
+    tleg_session *session;
+    int32_t depth[2];
+    int64_t batch;
+    size_t floats; /* of all images */
+    double *ms[2]; /* (TURNS) */
+    float *images;
+    size_t bytes;
+};
+
+static tleg_status run_once(const struct measuring *m, int which, double *ms) {
+    tleg_status status = tleg_session_set_depth(m->session, m->depth[which]);
+    const double start = now_ms();
+    if (status == TLEG_OK)
+        status = tleg_session_run(m->session, m->batch, m->images, m->floats, NULL, 0, NULL, 0);
+    *ms = now_ms() - start;
+    return status;
+}
+
+/* A turn: both depths. A host is asked after each run of a round's first turn, so that it is asked soon where runs are long. */
+static tleg_status take_turn(tleg_context *context, const struct measuring *m, int32_t turn, bool asks) {
+    tleg_status status = TLEG_OK;
+    for (int i = 0; i < 2 && status == TLEG_OK; i++) {
+        status = run_once(m, i, &m->ms[i][turn]);
+        if (status == TLEG_OK && asks)
+            status = tleg_work_step(context, 1);
+    }
+    return status;
+}
+
+static tleg_status take_turns(tleg_context *context, const struct measuring *m, int32_t *turns) {
+    tleg_status status = take_turn(context, m, 0, true); /* warms up: the first round overwrites it */
+    *turns = 0;
+    for (int round = 0; round < ROUNDS && status == TLEG_OK; round++) {
+        const double start = now_ms();
+        const int32_t first = *turns;
+        do {
+            status = take_turn(context, m, *turns, *turns == first);
+            ++*turns;
+        } while (status == TLEG_OK && now_ms() - start < ROUND_MS && *turns < first + TURNS_MOST);
+    }
+    return status;
+}
+
+static tleg_status make_room(tleg_context *context, const tleg_expander *e, struct measuring *m) {
+    size_t image = 3 * (size_t)e->config.c.image_size * (size_t)e->config.c.image_size, end = 0;
+    if (!tleg_size_mul(image, (size_t)m->batch, &m->floats))
+        return tleg_fail_memory(context, "images to measure with", SIZE_MAX);
+    const size_t ms = tleg_place(&end, 2 * TURNS, sizeof(double)), images = tleg_place(&end, m->floats, sizeof(float));
+    char *memory = end == SIZE_MAX ? NULL : tleg_alloc_zero(&context->allocator, end);
+    if (!memory)
+        return tleg_fail_memory(context, "images to measure with", end);
+    m->ms[0] = (double *)(void *)(memory + ms);
+    m->ms[1] = m->ms[0] + TURNS;
+    m->images = (float *)(void *)(memory + images);
+    m->bytes = end;
+    return TLEG_OK;
+}
+
+tleg_status tleg_expander_measure(tleg_context *context, const tleg_expander *e, int32_t batch, struct tleg_timing *timing) {
+    const int32_t deeper = e->least_depth + LAYERS_BETWEEN;
+    const tleg_session_options options = {.struct_size = sizeof options, .batch = batch};
+    struct measuring m = {.depth = {e->least_depth, deeper < TLEG_MAX_DEPTH ? deeper : TLEG_MAX_DEPTH}, .batch = batch};
+    int32_t turns = 0;
+    tleg_status status = make_room(context, e, &m);
+    if (status != TLEG_OK)
+        return status;
+    status = tleg_session_create_elastic(context, e, m.depth[0], &options, &m.session);
+    if (status == TLEG_OK)
+        status = tleg_work_begin(context, "measure", 2 * (ROUNDS + 1));
+    if (status == TLEG_OK)
+        status = take_turns(context, &m, &turns);
+    status = tleg_work_end(context, status);
+    if (status == TLEG_OK)
+        tleg_timing_fit(m.depth, m.ms, turns, timing);
+    tleg_session_free(m.session);
+    tleg_release(&context->allocator, m.ms[0], m.bytes);
+    return status;
+}

@@ -46,15 +46,16 @@ static int emit(struct state *state, struct report *report) {
 static void print_start(const struct state *state, const char *recipe, uint64_t bytes) {
     const struct training_options *options = state->options;
     int64_t step = (int64_t)options->batch * options->accumulate;
-    char held[24], memory[24], warmup[RATE_TEXT], curve[RATE_TEXT];
+    char held[24], memory[24], warmup[RATE_TEXT], curve[RATE_TEXT], teacher[TEACHER_ERROR];
+    training_describe_teacher(state, teacher);
     training_describe_warmup(state, warmup);
     training_describe_curve(state, curve);
     printf("data: %s: %zu images of %d classes to learn from, %zu to validate with; %s of pixels held in memory\n",
            options->data, state->learned.count, (int)state->set.class_count, state->judged.count,
            report_bytes(state->set.held + state->other.held, held));
     printf("pictures: %s\n", recipe);
-    if (training_has_teacher(options))
-        printf("teacher: %s\n", training_teacher_name(options));
+    if (*teacher)
+        tool_line("teacher: %s", teacher);
     printf("steps: %" PRId64 " an epoch of %" PRId64 " images", state->steps_an_epoch, step);
     if ((int64_t)state->learned.count % step)
         printf(" (%" PRId64 " images are left over, others each time)", (int64_t)state->learned.count % step);
@@ -73,11 +74,12 @@ static void print_start(const struct state *state, const char *recipe, uint64_t 
 
 int training_say_start(struct state *state) {
     const struct training_options *options = state->options;
-    char recipe[RECIPE_TEXT], curve[RATE_TEXT];
+    char recipe[RECIPE_TEXT], curve[RATE_TEXT], teacher[TEACHER_ERROR];
     uint64_t bytes = state->memory;
     if (!training_first(state))
         return EXIT_DONE;
     training_describe(&state->recipe, recipe);
+    training_describe_teacher(state, teacher);
     training_describe_curve(state, curve);
     if (!state->call->json)
         print_start(state, recipe, bytes);
@@ -88,8 +90,8 @@ int training_say_start(struct state *state) {
     report_integer(&report, "val_images", (int64_t)state->judged.count);
     report_integer(&report, "classes", state->set.class_count);
     report_text(&report, "pictures", recipe);
-    if (training_has_teacher(options))
-        report_text(&report, "taught_by", training_teacher_name(options));
+    if (*teacher)
+        report_text(&report, "taught_by", teacher);
     report_integer(&report, "epochs", options->epochs);
     report_integer(&report, "steps_per_epoch", state->steps_an_epoch);
     report_integer(&report, "images_per_step", (int64_t)options->batch * options->accumulate);

@@ -111,7 +111,10 @@ int training_read_logits(struct state *state);
 int training_open_teacher(struct state *state);
 void training_close_teacher(const struct invocation *call, struct teacher *teacher);
 const char *training_teacher_kind(const struct training_options *options); /* as a checkpoint names it */
-const char *training_teacher_name(const struct training_options *options); /* as the call names it; NULL: there is none */
+/* As the call names it; NULL: there is none. */
+const char *training_teacher_name(const struct training_options *options);
+/* For people: also what a program calls itself. "" without one. */
+void training_describe_teacher(const struct state *state, char text[TEACHER_ERROR]);
 /* The teacher's logits (count, classes) for pictures about to be learned from; NULL without a teacher, or where its loss has no
  * weight. False with the reason in state->teacher.error. */
 bool training_ask_teacher(struct state *state, const struct feed_unit *unit, const float **logits);

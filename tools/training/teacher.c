@@ -98,6 +98,16 @@ const char *training_teacher_name(const struct training_options *options) {
                                       : options->teacher_logits;
 }
 
+void training_describe_teacher(const struct state *state, char text[TEACHER_ERROR]) {
+    const char *call = training_teacher_name(state->options);
+    const char *own = state->teacher.command ? teacher_command_name(state->teacher.command) : "";
+    int length = snprintf(text, TEACHER_ERROR, "%.400s", call ? call : "");
+    if (state->options->teacher_depth)
+        length += snprintf(text + length, TEACHER_ERROR - (size_t)length, " at depth %d", (int)state->options->teacher_depth);
+    if (*own)
+        snprintf(text + length, TEACHER_ERROR - (size_t)length, ": %s", own);
+}
+
 int training_open_teacher(struct state *state) {
     const struct training_options *options = state->options;
     size_t batch = (size_t)(options->batch / state->ranks.count), classes = (size_t)state->source.config.classes;

@@ -284,6 +284,14 @@ static bool check_header(const struct reason *reason, size_t count, size_t came)
                 reason->teacher->asked, count, quote(answer, came, found), advice(answer, came));
 }
 
+static bool fail_excess(const struct reason *reason, size_t count, const unsigned char *bytes, size_t more) {
+    size_t classes = reason->teacher->classes;
+    char text[QUOTE];
+    return fail(reason, "answer %" PRId64 ": a header and f32 logits (%zu,%zu) take %zu bytes; more came after them, %s%s",
+                reason->teacher->asked, count, classes, HEADER + count * classes * sizeof(float), quote(bytes, more, text),
+                advice(bytes, more));
+}
+
 static bool check_logits(const struct reason *reason, const float *logits, size_t count) {
     const struct teacher_command *teacher = reason->teacher;
     for (size_t i = 0; i < count * teacher->classes; i++)
@@ -320,8 +328,7 @@ bool teacher_command_ask(struct teacher_command *teacher, size_t count, const fl
     if (result != CHILD_DONE)
         return fail_exchange(&reason, result, when, &exchange, expected);
     if (exchange.count > expected)
-        return fail(&reason, "answer %" PRId64 ": more than the %zu bytes that a header and f32 logits (%zu,%zu) take",
-                    teacher->asked, expected, count, teacher->classes);
+        return fail_excess(&reason, count, teacher->answer + expected, exchange.count - expected);
     memcpy(logits, teacher->answer + HEADER, bytes);
     return check_logits(&reason, logits, count);
 }

@@ -12,7 +12,7 @@ shape="--dim 16 --heads 2 --image 32 --patch 8 --mean 0.25,0.5,0.75 --std 0.5,0.
 run="distill --data cifar $shape --batch 10 --lr 0.05 --epochs 4 --warmup 0 --log-every 1 --teacher-timeout 30"
 plain="$run --augment none"
 by() {
-    echo "exec $python $teacher $*"
+    echo "exec $python -I -S $teacher $*"
 }
 # gone: the process that was the teacher is no more.
 gone() {
@@ -28,7 +28,9 @@ try 0 $plain --flip 0.5 --teacher-logits stored.st -o stored-gene.st
 same good.st stored-gene.st
 must grep -q '"protocol": "tleg-teacher", "version": 1, "batch": 10, "classes": 3, "labels": \["red", "green", "blue"\]' setup.json
 must grep -q '"image_size": 32, "mean": \[0.25, 0.5, 0.75\], "std": \[0.5, 0.25, 0.125\], "dtype": "f32"}' setup.json
-try 0 $plain --teacher-command "$python $minimal" -o minimal.st
+try 0 $plain --teacher-command "$python $minimal" --log minimal.json -o minimal.st
+says out "teacher: $python $minimal: brightness"
+must grep -q "\"taught_by\":\"$python $minimal: brightness\"" minimal.json
 must test ! -s err
 
 # Cropped, mixed, erased: the loss of the log is that of the very pictures that the teacher saw.
@@ -54,7 +56,7 @@ says err "ended with exit status 9 after its last answer"
 # fails WORDS MODE [SECONDS]: no run begins.
 fails() {
     try 1 $plain --teacher-timeout "${3:-30}" --teacher-command "$(by "$2")" -o x.st
-    says err "--teacher-command 'exec $python $teacher $2': "
+    says err "--teacher-command 'exec $python -I -S $teacher $2': "
     says err "$1"
     must test ! -e x.st -a ! -e x.st.checkpoint
     gone
@@ -84,23 +86,24 @@ stops() {
 }
 stops "ended with exit status 7 in answer 4" die
 stops "ended with signal 9 (Killed) in answer 4" killed
-stops "silent for 2.5 s in answer 4 (--teacher-timeout gives it longer)" hang 2.5
+stops "silent for 3 s in answer 4 (--teacher-timeout gives it longer)" hang 3
 stops "closed its standard output in answer 4, after 28 bytes of 128, and goes on running" half
-stops "silent for 2.5 s in answer 4, after 120 bytes of 128" short 2.5
-stops "answer 4: more than the 128 bytes that a header and f32 logits (10,3) take" long
+stops "silent for 3 s in answer 4, after 120 bytes of 128" short 3
+stops 'answer 4: a header and f32 logits (10,3) take 128 bytes; more came after them, "\x00\x00\x00\x00"' long
 stops 'answer 4: the logit of image 1 of 10, class 1 ("green"), is nan; expected finite numbers' nan
 stops 'answer 4: the logit of image 9 of 10, class 2 ("blue"), is -inf; expected finite numbers' inf
 stops 'answer 4: expected the question'"'"'s header, "TLEG" and 10 as u32, found "step done\nTLEG\n"...; its' print
 stops 'answer 4: its header says 3 images; the question was about 10' count
 stops "closed its standard input in answer 4, and goes on running" deaf
-# After a whole answer, which is learned from:
+# After a whole answer: it is learned from, or what came after it is seen at once.
 for words in "gone:ended with exit status 5 in answer 5" 'after:"bye\n'; do
     rm -f bad.st*
     try 1 $plain --flip 0.5 --teacher-command "$(by "${words%%:*}" 4)" -o bad.st
-    says err "step 5: --teacher-command"
     says err "${words#*:}"
-    says err "; bad.st.checkpoint holds step 4"
+    says err "; bad.st.checkpoint holds step"
     gone
+    try 0 $plain --flip 0.5 --teacher-command "$(by good)" --resume -o bad.st
+    same good.st bad.st
 done
 
 # ---- how it ends ----
@@ -130,7 +133,7 @@ signalled() {
 signalled pid . $plain --teacher-command "$(by silent)"
 says err "a signal asks to end, and no answer comes before it was ready"
 must test ! -e killed.st.checkpoint
-for seconds in 30 2.5; do # an answer that comes, and one that does not
+for seconds in 30 3; do # an answer that comes, and one that does not
     [ $seconds = 30 ] && mode=slow || mode="hang 4"
     signalled killed.json '"step":3' $plain --flip 0.5 --teacher-timeout $seconds --teacher-command "$(by $mode)"
     says err "stopped by SIGTERM after step"

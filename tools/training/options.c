@@ -7,6 +7,7 @@
 #include <string.h>
 
 const struct choice training_augments[] = {{"deit", AUGMENT_DEIT}, {"light", AUGMENT_LIGHT}, {"none", AUGMENT_NONE}, {NULL, 0}};
+const struct choice training_keeps[] = {{"both", KEEP_BOTH}, {"best", KEEP_BEST}, {"last", KEEP_LAST}, {NULL, 0}};
 const struct choice training_dtypes[] = {{"f32", TLEG_F32}, {"bf16", TLEG_BF16}, {NULL, 0}};
 
 /* ---- help ---- */
@@ -78,7 +79,9 @@ static const char help_run[] =
     "                      --epochs than before make the run longer: a cosine is that of the new length from here on, a\n"
     "                      constant rate (--decay-epochs, which may change too) goes on as if never stopped\n"
     "  --limit-steps N     stop after N steps, as if that were the end\n"
-    "  -o FILE             the file to write, after each epoch and at the end\n";
+    "  -o FILE             the file to write, after each epoch and at the end\n"
+    "  --keep both         with validation: -o is the last epoch, and beside it NAME.best the best (by the mean over the\n"
+    "                      depths of the validation); best: -o is the best, and nothing beside it; last: the last alone\n";
 static const char help_left_out[] =
     "  --val-every N       leave out every N-th image of each class's sorted list, from the first on, as a training does\n";
 static const char help_recording_run[] =

@@ -256,8 +256,8 @@ static int stop(struct state *state) {
     if (code != EXIT_DONE)
         return code;
     tool_fail(state->call, "stopped by %s after batch %" PRIu64 " of %" PRIu64 "; %s.part holds them, --resume continues",
-              interrupt_signal() == SIGTERM ? "SIGTERM" : "SIGINT", recording_done(state->teacher.recording),
-              recording_blocks(state->teacher.recording), state->options->out);
+              interrupt_name(), recording_done(state->teacher.recording), recording_blocks(state->teacher.recording),
+              state->options->out);
     return EXIT_INTERRUPTED;
 }
 

@@ -8,7 +8,8 @@
 
 enum { TRAINING_DEPTHS = 32 };
 enum augment { AUGMENT_DEIT, AUGMENT_LIGHT, AUGMENT_NONE };
-extern const struct choice training_augments[], training_dtypes[];
+enum keep { KEEP_BOTH, KEEP_BEST, KEEP_LAST };
+extern const struct choice training_augments[], training_dtypes[], training_keeps[];
 
 /* Numbers below 0: not given. */
 struct training_options {
@@ -16,7 +17,7 @@ struct training_options {
     const char *teacher, *teacher_command, *teacher_logits, *record, *recorded, *data_seed;
     double teacher_timeout; /* seconds */
     int32_t val_every, loaders, epochs, views, batch, accumulate, warmup, warmup_steps, decay_epochs, repeats, teacher_depth;
-    int32_t log_every, checkpoint_every, limit_steps, augment, dtype;
+    int32_t log_every, checkpoint_every, limit_steps, augment, dtype, keep;
     uint64_t cache, seed;
     bool skip_bad, exif, lr_absolute, resume, recompute;
     double lr, lr_end, weight_decay, smoothing, alpha, tau, clip, ema, drop_path;
@@ -56,10 +57,11 @@ struct training_options {
         {"--val-depths", OPTION_TEXT, &(o).val_depths, 0, 0, NULL},                                                            \
         {"--teacher-logits", OPTION_TEXT, &(o).teacher_logits, 0, 0, NULL},                                                    \
         {"--record", OPTION_TEXT, &(o).record, 0, 0, NULL}, {"--recorded", OPTION_TEXT, &(o).recorded, 0, 0, NULL},            \
-        {"--views", OPTION_COUNT, &(o).views, 1, 1000000, NULL}, {"--alpha", OPTION_AMOUNT, &(o).alpha, 0, 0, NULL},           \
-        {"--tau", OPTION_REAL, &(o).tau, 0, 0, NULL}, {"--accumulate", OPTION_COUNT, &(o).accumulate, 1, 65536, NULL},         \
-        {"--lr", OPTION_REAL, &(o).lr, 0, 0, NULL}, {"--lr-absolute", OPTION_FLAG, &(o).lr_absolute, 0, 0, NULL},              \
-        {"--lr-end", OPTION_AMOUNT, &(o).lr_end, 0, 0, NULL}, {"--warmup", OPTION_COUNT, &(o).warmup, 0, 1000000, NULL},       \
+        {"--keep", OPTION_CHOICE, &(o).keep, 0, 0, training_keeps}, {"--views", OPTION_COUNT, &(o).views, 1, 1000000, NULL},   \
+        {"--alpha", OPTION_AMOUNT, &(o).alpha, 0, 0, NULL}, {"--tau", OPTION_REAL, &(o).tau, 0, 0, NULL},                      \
+        {"--accumulate", OPTION_COUNT, &(o).accumulate, 1, 65536, NULL}, {"--lr", OPTION_REAL, &(o).lr, 0, 0, NULL},           \
+        {"--lr-absolute", OPTION_FLAG, &(o).lr_absolute, 0, 0, NULL}, {"--lr-end", OPTION_AMOUNT, &(o).lr_end, 0, 0, NULL},    \
+        {"--warmup", OPTION_COUNT, &(o).warmup, 0, 1000000, NULL},                                                             \
         {"--warmup-steps", OPTION_COUNT, &(o).warmup_steps, 0, INT32_MAX, NULL},                                               \
         {"--decay-epochs", OPTION_COUNT, &(o).decay_epochs, 0, 1000000, NULL},                                                 \
         {"--weight-decay", OPTION_AMOUNT, &(o).weight_decay, 0, 0, NULL},                                                      \

@@ -226,7 +226,7 @@ wrong "needs --teacher or --teacher-command" record $data --epochs 4 --from star
 wrong "needs --from or --image" record $data --epochs 4 --teacher teacher.st
 wrong "leave out --image" record $data --epochs 4 --teacher teacher.st --from start.st --image 32
 try 1 $small --epochs 4 --teacher teacher.st --record no/such/place -o x.st
-says err "no/such/place.part: No such file or directory"
+says err "--record no/such/place: there is no folder no/such/"
 must test ! -e x.st
 
 # ---- a program as the teacher ----

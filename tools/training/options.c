@@ -209,7 +209,7 @@ void training_recipe(const struct training_options *options, const tleg_config *
                 .smoothing = smoothing},
         .smoothing = smoothing,
         .alpha = given(options->alpha, training_has_teacher(options) ? 1 : 0),
-        .views = options->views < options->epochs ? options->views : 0,
+        .views = options->views,
         .seed = options->seed,
     };
     if (options->data_seed)

@@ -1,6 +1,8 @@
 /* A learngene or a model from a file, and what runs it. */
 #include "source.h"
 
+#include "depths.h"
+
 #include <math.h>
 #include <stddef.h>
 #include <string.h>
@@ -137,6 +139,20 @@ int source_session(const struct invocation *call, tleg_context *context, struct 
                              ? tleg_session_create(context, source->model, &options, session)
                              : tleg_session_create_elastic(context, source->expander, source->config.depth, &options, session);
     return status == TLEG_OK ? EXIT_DONE : tool_fail_context(call, context);
+}
+
+bool source_learned(const tleg_config *config, int32_t depth) {
+    for (int32_t k = 0; k < config->depth_count; k++)
+        if (config->depths[k] == depth)
+            return true;
+    return config->depth_count == 0;
+}
+
+void source_note_depth(const struct invocation *call, const char *path, const tleg_config *config, int32_t depth) {
+    char text[DEPTHS_TEXT];
+    if (!source_learned(config, depth))
+        tool_note(call, "%s was learned at depths %s; at %d it may do much worse", path,
+                  depths_text(config->depths, config->depth_count, text), (int)depth);
 }
 
 void source_close(struct source *source) {

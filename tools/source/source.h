@@ -12,8 +12,9 @@ struct expansion {
 
 /* The options that fill it, for a verb's table. */
 #define EXPANSION_OPTIONS(expansion)                                                                                           \
-    {"--depth", OPTION_COUNT, &(expansion).depth, 1, 1024, NULL},                                                              \
-        {"--dtype", OPTION_CHOICE, &(expansion).dtype, 0, 0, option_dtypes},                                                   \
+    {"--depth", OPTION_COUNT, &(expansion).depth, 1, 1024, NULL}, EXPANSION_OPTIONS_BUT_DEPTH(expansion)
+#define EXPANSION_OPTIONS_BUT_DEPTH(expansion)                                                                                 \
+    {"--dtype", OPTION_CHOICE, &(expansion).dtype, 0, 0, option_dtypes},                                                       \
         {"--norm", OPTION_CHOICE, &(expansion).norm, 0, 0, option_norms},                                                      \
         {"--timm", OPTION_FLAG, &(expansion).timm, 0, 0, NULL}, {                                                              \
         "--image", OPTION_COUNT, &(expansion).image, 1, INT32_MAX, NULL                                                        \
@@ -22,8 +23,8 @@ struct expansion {
     { NULL, OPTION_FLAG, NULL, 0, 0, NULL }
 
 /* Their lines in a verb's help. */
-#define EXPANSION_HELP                                                                                                         \
-    "  --depth N     layers, 1 to 1024; a learngene needs it\n"                                                                \
+#define EXPANSION_HELP "  --depth N     layers, 1 to 1024; a learngene needs it\n" EXPANSION_HELP_BUT_DEPTH
+#define EXPANSION_HELP_BUT_DEPTH                                                                                               \
     "  --dtype T     type of the weights: f32 (default), bf16, f16\n"                                                          \
     "  --norm P      place of the final norm: as-learned (default), before-pool, after-pool (as in\n"                          \
     "                the published descendants, with eps 1e-6)\n"                                                              \
@@ -53,6 +54,10 @@ int source_open_expanded(const struct invocation *call, tleg_context *context, c
 /* A session over the model, or an elastic one at the depth asked for. After source_take_expansion or source_open_expanded. */
 int source_session(const struct invocation *call, tleg_context *context, struct source *source, int32_t batch,
                    tleg_session **session);
+/* Whether a depth was learned; true as well where the file does not say. */
+bool source_learned(const tleg_config *config, int32_t depth);
+/* Says so where a learngene's file knows at which depths it was learned and this one is not among them. */
+void source_note_depth(const struct invocation *call, const char *path, const tleg_config *config, int32_t depth);
 void source_close(struct source *source);
 /* Prepared images through a session, into arrays as long as it says; features may be NULL. */
 tleg_status source_run(tleg_session *session, const float *images, int64_t batch, float *logits, float *features);

@@ -4,6 +4,7 @@
 #include "base/interrupt.h"
 #include "source/source.h"
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { LARGEST_BATCH = 64 };
 
@@ -36,27 +37,58 @@ static void take_scores(const struct state *state, struct table *table) {
                                   .on = "validation"};
     for (int32_t d = 0; d < state->depth_count; d++) {
         table->depths[d] = state->scores[d].depth;
-        table->shares[d] = (double)state->scores[d].correct / (double)state->scores[d].images;
+        table->shares[d] = training_share(&state->scores[d]);
     }
 }
 
 /* The depths that were learned are known to the trainer; the scores go with the weights that were validated, and no others. */
-int training_write(struct state *state) {
-    struct source learned;
+static int save(struct state *state, const struct source *learned, const char *path) {
     struct table table;
     tleg_save_options options = {.struct_size = sizeof options};
-    if (!training_first(state))
-        return EXIT_DONE;
     if (state->scored == tleg_trainer_get_steps(state->trainer)) {
         take_scores(state, &table);
         options.scores = &table.scores;
     }
+    interrupt_hold();
+    tleg_status status = learned->gene ? tleg_learngene_save(state->context, learned->gene, path, &options)
+                                       : tleg_model_save(state->context, learned->model, path, &options);
+    interrupt_release();
+    return status == TLEG_OK ? EXIT_DONE : tool_fail_context(state->call, state->context);
+}
+
+double training_mean_share(const struct state *state) {
+    double sum = 0;
+    for (int32_t d = 0; d < state->depth_count; d++)
+        sum += training_share(&state->scores[d]);
+    return sum / state->depth_count;
+}
+
+static bool is_best(const struct state *state) {
+    int64_t step = tleg_trainer_get_steps(state->trainer);
+    return state->scored == step && (state->best.step < 0 || training_mean_share(state) >= state->best.share);
+}
+
+bool training_keeps_best(const struct state *state) {
+    const char *path = state->options->keep == KEEP_BEST ? state->options->out : state->best.path;
+    return state->options->keep != KEEP_LAST && access(path, F_OK) == 0;
+}
+
+int training_write(struct state *state) {
+    struct source learned;
+    if (!training_first(state))
+        return EXIT_DONE;
+    bool best = is_best(state);
+    int32_t keep = state->options->keep;
     int code = take_learned(state, &learned);
     progress_clear(&state->progress);
-    if (code == EXIT_DONE &&
-        (learned.gene ? tleg_learngene_save(state->context, learned.gene, state->options->out, &options)
-                      : tleg_model_save(state->context, learned.model, state->options->out, &options)) != TLEG_OK)
-        code = tool_fail_context(state->call, state->context);
+    if (code == EXIT_DONE && (keep != KEEP_BEST || best || state->best.step < 0))
+        code = save(state, &learned, state->options->out);
+    if (code == EXIT_DONE && keep == KEEP_BOTH && best)
+        code = save(state, &learned, state->best.path);
+    if (code == EXIT_DONE && best) {
+        state->best.share = training_mean_share(state);
+        state->best.step = state->scored;
+    }
     source_close(&learned);
     return code;
 }

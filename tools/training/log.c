@@ -46,14 +46,15 @@ static int emit(struct state *state, struct report *report) {
 static void print_start(const struct state *state, const char *recipe, uint64_t bytes) {
     const struct training_options *options = state->options;
     int64_t step = (int64_t)options->batch * options->accumulate;
-    char held[24], memory[24], warmup[RATE_TEXT], curve[RATE_TEXT], teacher[TEACHER_ERROR];
+    char held[24], memory[24], warmup[RATE_TEXT], curve[RATE_TEXT], teacher[TEACHER_ERROR], choice[RECIPE_TEXT];
     training_describe_teacher(state, teacher);
     training_describe_warmup(state, warmup);
     training_describe_curve(state, curve);
     printf("data: %s: %zu images of %d classes to learn from, %zu to validate with; %s of pixels held in memory\n",
            options->data, state->learned.count, (int)state->set.class_count, state->judged.count,
            report_bytes(state->set.held + state->other.held, held));
-    printf("pictures: %s\n", recipe);
+    training_describe_choice(state, choice);
+    printf("recipe: %s\npictures: %s\n", choice, recipe);
     if (*teacher)
         tool_line("teacher: %s", teacher);
     printf("steps: %" PRId64 " an epoch of %" PRId64 " images", state->steps_an_epoch, step);
@@ -89,6 +90,7 @@ int training_say_start(struct state *state) {
     report_integer(&report, "images", (int64_t)state->learned.count);
     report_integer(&report, "val_images", (int64_t)state->judged.count);
     report_integer(&report, "classes", state->set.class_count);
+    report_text(&report, "recipe", options->recipe == RECIPE_SHORT ? "short" : "deit");
     report_text(&report, "pictures", recipe);
     if (*teacher)
         report_text(&report, "taught_by", teacher);
@@ -165,31 +167,45 @@ int training_say_step(struct state *state, int64_t step, double rate) {
 
 /* ---- epochs, and the end ---- */
 
-static double share(const struct score *score) {
-    return score->images ? (double)score->correct / (double)score->images : 0;
+static bool is_best(const struct state *state) {
+    return state->options->keep != KEEP_LAST && state->best.step >= 0 && state->best.step == state->scored;
 }
 
-/* Over the depths of the validation. */
-static double mean_share(const struct state *state) {
-    double sum = 0;
-    for (int32_t d = 0; d < state->depth_count; d++)
-        sum += share(&state->scores[d]);
-    return sum / state->depth_count;
+/* What -o holds after an epoch that is not the best is an earlier one, where the best is all that is kept. */
+static bool is_written(const struct state *state) {
+    return state->options->keep != KEEP_BEST || state->best.step < 0 || is_best(state);
+}
+
+static void print_scores(const struct state *state) {
+    printf("validation top-1 %.2f %%", 100 * training_mean_share(state));
+    for (int32_t d = 0; d < state->depth_count && state->depth_count > 1; d++)
+        printf("%sdepth %d %.2f%s", d ? ", " : " (", (int)state->scores[d].depth, 100 * training_share(&state->scores[d]),
+               d + 1 == state->depth_count ? ")" : "");
+    printf("%s; ", is_best(state) ? ", the best so far" : "");
 }
 
 static void print_epoch(const struct state *state, int32_t epoch, double seconds) {
+    struct tally mean = means_of(&state->epoch);
     printf("epoch %d/%d: ", (int)epoch, (int)state->options->epochs);
-    if (state->judged.count) {
-        printf("validation top-1 %.2f %% ", 100 * mean_share(state));
-        for (int32_t d = 0; d < state->depth_count && state->depth_count > 1; d++)
-            printf("%sdepth %d %.2f%s", d ? ", " : "(", (int)state->scores[d].depth, 100 * share(&state->scores[d]),
-                   d + 1 == state->depth_count ? ") " : "");
-    }
-    printf("%.1f s, %s written\n", seconds, state->options->out);
+    if (state->judged.count)
+        print_scores(state);
+    printf("training loss %.4f, top-1 %.2f %%; %.1f s", mean.loss, 100 * mean.correct, seconds);
+    printf(is_written(state) ? ", %s written\n" : "\n", state->options->out);
     fflush(stdout);
 }
 
+static json_t *scores_by_depth(const struct state *state) {
+    json_t *depths = json_object();
+    for (int32_t d = 0; d < state->depth_count; d++) {
+        char key[16];
+        snprintf(key, sizeof key, "%d", (int)state->scores[d].depth);
+        json_object_set_new(depths, key, json_real(training_share(&state->scores[d])));
+    }
+    return depths;
+}
+
 int training_say_epoch(struct state *state, int32_t epoch, double seconds) {
+    struct tally mean = means_of(&state->epoch);
     if (!training_first(state))
         return EXIT_DONE;
     progress_clear(&state->progress);
@@ -197,19 +213,31 @@ int training_say_epoch(struct state *state, int32_t epoch, double seconds) {
         print_epoch(state, epoch, seconds);
     struct report report = report_start();
     report_integer(&report, "epoch", epoch);
+    report_real(&report, "train_loss", mean.loss);
+    report_real(&report, "train_top1", mean.correct);
     if (state->judged.count) {
-        json_t *depths = json_object();
-        for (int32_t d = 0; d < state->depth_count; d++) {
-            char key[16];
-            snprintf(key, sizeof key, "%d", (int)state->scores[d].depth);
-            json_object_set_new(depths, key, json_real(share(&state->scores[d])));
-        }
-        report_real(&report, "val_top1", mean_share(state));
-        report_add(&report, "val_top1_by_depth", depths);
+        report_real(&report, "val_top1", training_mean_share(state));
+        report_add(&report, "val_top1_by_depth", scores_by_depth(state));
         report_integer(&report, "val_images", (int64_t)state->judged.count);
+        report_add(&report, "best", json_boolean(is_best(state)));
     }
     report_real(&report, "seconds", seconds);
     return emit(state, &report);
+}
+
+/* Where the best epoch is; NULL where none was kept. */
+static const char *best_file(const struct state *state) {
+    int32_t keep = state->options->keep;
+    return state->best.step < 0 || keep == KEEP_LAST ? NULL : keep == KEEP_BEST ? state->options->out : state->best.path;
+}
+
+static void print_end(const struct state *state, int64_t step) {
+    const char *what = state->source.gene ? "learngene" : "model", *best = best_file(state);
+    if (best != state->options->out)
+        printf("%s: the %s after %" PRId64 " steps\n", state->options->out, what, step);
+    if (best)
+        printf("%s: the best %s, of step %" PRId64 " of %" PRId64 ", validation top-1 %.2f %%\n", best, what, state->best.step,
+               step, 100 * state->best.share);
 }
 
 int training_say_end(struct state *state, int64_t step) {
@@ -217,8 +245,7 @@ int training_say_end(struct state *state, int64_t step) {
         return EXIT_DONE;
     progress_clear(&state->progress);
     if (!state->call->json) {
-        printf("%s: %s after %" PRId64 " steps\n", state->options->out, state->source.gene ? "the learngene" : "the model",
-               step);
+        print_end(state, step);
         return EXIT_DONE;
     }
     struct report report = report_start();
@@ -226,6 +253,11 @@ int training_say_end(struct state *state, int64_t step) {
     report_integer(&report, "steps", step);
     report_real(&report, "loss", state->last.loss);
     if (state->judged.count && state->validated)
-        report_real(&report, "val_top1", mean_share(state));
+        report_real(&report, "val_top1", training_mean_share(state));
+    if (best_file(state)) {
+        report_text(&report, "best_file", best_file(state));
+        report_integer(&report, "best_step", state->best.step);
+        report_real(&report, "best_val_top1", state->best.share);
+    }
     return report_print(state->call, &report);
 }

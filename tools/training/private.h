@@ -39,6 +39,13 @@ struct score {
     int64_t correct, images;
 };
 
+/* The best of the epochs that were validated, the last of them where several are equal. */
+struct best {
+    char *path; /* of its file, where that is not -o's */
+    double share;
+    int64_t step; /* -1: none yet */
+};
+
 /* Of at most one kind: a model, a program, what was recorded of one, or logits that come with the pictures. */
 struct teacher {
     struct source source;
@@ -56,7 +63,8 @@ struct teacher {
 
 struct state {
     const struct invocation *call;
-    const struct training_options *options;
+    const struct training_options *options; /* &settled */
+    struct training_options settled;        /* with what was not given filled in by the recipe */
     const struct training_target *target;
     struct ranks ranks;
     tleg_context *context;
@@ -81,9 +89,15 @@ struct state {
     bool lines; /* a line for each interval, since nobody sees a bar */
     FILE *log;
     struct tally tally, last; /* last: of the interval before */
+    struct tally epoch;       /* of the steps of this one; loss, correct and images alone */
+    struct best best;
     struct score scores[TRAINING_DEPTHS];
     int64_t scored; /* the step whose weights they are of; -1: none yet */
 };
+
+static inline double training_share(const struct score *score) {
+    return score->images ? (double)score->correct / (double)score->images : 0;
+}
 
 static inline bool training_first(const struct state *state) {
     return state->ranks.rank == 0;
@@ -92,6 +106,14 @@ static inline bool training_first(const struct state *state) {
 /* ---- the loop (training.c) ---- */
 struct feed *training_start_feed(const struct state *state, int32_t epoch, int64_t first); /* from this unit on */
 int training_fail_picture(struct state *state, const struct feed_unit *unit);
+
+/* ---- files (files.c): exit codes ---- */
+int training_name_files(struct state *state);
+int training_try_files(const struct state *state);
+
+/* ---- the recipe (recipe.c) ---- */
+void training_choose_recipe(struct state *state); /* once it is known how many pictures there are */
+void training_describe_choice(const struct state *state, char text[RECIPE_TEXT]);
 
 /* ---- the learning rate (rate.c) ---- */
 int training_settle_rate(struct state *state); /* once the steps of an epoch are known */
@@ -134,8 +156,10 @@ int training_find_checkpoint(struct state *state); /* resumes, or makes sure tha
 int training_save(struct state *state);
 
 /* ---- validation and results (judge.c) ---- */
-int training_judge(struct state *state); /* fills scores; EXIT_INTERRUPTED when a signal came */
-int training_write(struct state *state); /* -o */
+int training_judge(struct state *state);               /* fills scores; EXIT_INTERRUPTED when a signal came */
+double training_mean_share(const struct state *state); /* of the scores: right answers, over the depths of the validation */
+bool training_keeps_best(const struct state *state);   /* whether the file of a former run's best epoch is still there */
+int training_write(struct state *state);               /* -o, and the best epoch's */
 
 /* ---- what is said (log.c) ---- */
 int training_open_log(struct state *state, int64_t bytes); /* bytes of a former run that are kept; -1: all of them */

@@ -13,7 +13,10 @@
 static json_t *list_classes(const struct dataset *set) {
     json_t *classes = json_array();
     for (int32_t i = 0; i < set->class_count; i++)
-        json_array_append_new(classes, report_string(set->classes[i]));
+        if (json_array_append_new(classes, report_string(set->classes[i])) != 0) {
+            json_decref(classes);
+            return NULL;
+        }
     return classes;
 }
 
@@ -77,7 +80,8 @@ static json_t *describe(const struct state *state) {
 /* ---- whether a recording is of them ---- */
 
 static bool is_same(const json_t *found, const json_t *expected) {
-    if (json_is_number(found) && json_is_number(expected))
+    bool numbers = json_is_number(found) && json_is_number(expected);
+    if (numbers && (json_is_real(found) || json_is_real(expected))) /* 1 and 1.0 are the same */
         return json_number_value(found) == json_number_value(expected);
     if (!json_is_array(found) || !json_is_array(expected))
         return json_equal(found, expected);
@@ -148,10 +152,11 @@ static int check_amount(const struct state *state, const json_t *settings) {
     const struct training_options *options = state->options;
     int64_t epochs = held(settings, "epochs"), places = held(settings, "places");
     int64_t taken = state->steps_an_epoch * options->accumulate * options->batch;
-    if (state->recipe.views > epochs)
+    bool repeated = options->views && options->views < options->epochs;
+    if (repeated && options->views > epochs)
         return tool_fail(state->call, "%s: holds %" PRId64 " epochs of pictures; --views %d asks for more", options->recorded,
-                         epochs, (int)state->recipe.views);
-    if (!state->recipe.views && options->epochs > epochs)
+                         epochs, (int)options->views);
+    if (!repeated && options->epochs > epochs)
         return tool_fail(state->call,
                          "%s: holds %" PRId64 " epochs of pictures; here are %d: --views %" PRId64
                          " repeats those that there are",
@@ -243,8 +248,7 @@ int training_keep_recording(struct state *state) {
 void training_end_recording(const struct state *state) {
     const struct recording *recording = state->teacher.recording;
     if (state->options->record && recording_done(recording) < recording_blocks(recording))
-        tool_note(state->call,
-                  "%s.part holds %" PRIu64 " of %" PRIu64 " batches: --resume, without --limit-steps, records the rest",
+        tool_note(state->call, "%s.part holds %" PRIu64 " of %" PRIu64 " batches: --resume with more steps records the rest",
                   state->options->record, recording_done(recording), recording_blocks(recording));
 }
 
@@ -256,8 +260,8 @@ static int stop(struct state *state) {
     if (code != EXIT_DONE)
         return code;
     tool_fail(state->call, "stopped by %s after batch %" PRIu64 " of %" PRIu64 "; %s.part holds them, --resume continues",
-              interrupt_signal() == SIGTERM ? "SIGTERM" : "SIGINT", recording_done(state->teacher.recording),
-              recording_blocks(state->teacher.recording), state->options->out);
+              interrupt_name(), recording_done(state->teacher.recording), recording_blocks(state->teacher.recording),
+              state->options->out);
     return EXIT_INTERRUPTED;
 }
 

@@ -1,6 +1,7 @@
 /* Checkpoints: the trainer's state, and beside it what the command needs to go on bit for bit. */
 #include "private.h"
 
+#include "base/interrupt.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -8,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PAIRS = 24, VALUE = RECIPE_TEXT };
+enum { PAIRS = 40, VALUE = RECIPE_TEXT };
 
 struct pairs {
     int64_t count;
@@ -55,6 +56,11 @@ static void add_state(struct state *state, struct pairs *pairs) {
     add(pairs, "run.decay_epochs", "%d", (int)state->rate.decay);
     add(pairs, "run.planned_epochs", "%d", (int)state->planned);
     add(pairs, "run.validated", "%d", (int)state->validated);
+    add(pairs, "run.best", "%.17g", state->best.share);
+    add(pairs, "run.best_step", "%" PRId64, state->best.step);
+    add(pairs, "run.epoch_loss", "%.17g", state->epoch.loss);
+    add(pairs, "run.epoch_correct", "%.17g", state->epoch.correct);
+    add(pairs, "run.epoch_images", "%.17g", state->epoch.images);
     add(pairs, "run.log_bytes", "%" PRId64, training_log_bytes(state));
 }
 
@@ -73,10 +79,12 @@ int training_save(struct state *state) {
         texts[2 * i + 1] = pairs->values[i];
     }
     progress_clear(&state->progress);
+    interrupt_hold();
     if (tleg_trainer_save(state->context, state->trainer, state->checkpoint, pairs->count, texts) != TLEG_OK)
         code = tool_fail_context(state->call, state->context);
     else
         state->saved = tleg_trainer_get_steps(state->trainer);
+    interrupt_release();
     free(pairs);
     return code;
 }
@@ -86,6 +94,11 @@ int training_save(struct state *state) {
 static int64_t number(const tleg_file *file, const char *key) {
     const char *text = tleg_file_get_metadata(file, key);
     return text ? strtoll(text, NULL, 10) : -1;
+}
+
+static double real(const tleg_file *file, const char *key) {
+    const char *text = tleg_file_get_metadata(file, key);
+    return text ? strtod(text, NULL) : 0;
 }
 
 static int compare(struct state *state, const tleg_file *file) {
@@ -115,6 +128,11 @@ static int resume(struct state *state, const tleg_file *file) {
         return tool_fail_context(state->call, state->context);
     state->validated = (int32_t)number(file, "run.validated");
     state->saved = tleg_trainer_get_steps(state->trainer);
+    state->best.share = real(file, "run.best");
+    state->best.step = training_keeps_best(state) ? number(file, "run.best_step") : -1;
+    state->epoch = (struct tally){.loss = real(file, "run.epoch_loss"),
+                                  .correct = real(file, "run.epoch_correct"),
+                                  .images = real(file, "run.epoch_images")};
     return training_open_log(state, number(file, "run.log_bytes"));
 }
 

@@ -33,9 +33,8 @@ static int stop(struct state *state) {
     int code = training_save(state);
     if (code != EXIT_DONE || !training_first(state))
         return code == EXIT_DONE ? EXIT_INTERRUPTED : code;
-    const char *name = interrupt_signal() == SIGTERM ? "SIGTERM" : "SIGINT";
-    tool_fail(state->call, "stopped by %s after step %" PRId64 " of %" PRId64 "; %s holds it, --resume continues", name, step,
-              state->total, state->checkpoint);
+    tool_fail(state->call, "stopped by %s after step %" PRId64 " of %" PRId64 "; %s holds it, --resume continues",
+              interrupt_name(), step, state->total, state->checkpoint);
     return EXIT_INTERRUPTED;
 }
 
@@ -99,6 +98,9 @@ static bool gather(struct state *state, const struct tally *sums) {
     tally->correct += values[4];
     tally->images += values[5];
     tally->depth = sums->depth;
+    state->epoch.loss += values[0];
+    state->epoch.correct += values[4];
+    state->epoch.images += values[5];
     return values[6] > 0;
 }
 
@@ -178,6 +180,7 @@ static int end_epoch(struct state *state, int32_t epoch, double seconds) {
     if (code == EXIT_DONE)
         code = training_say_epoch(state, epoch, seconds);
     state->validated = epoch;
+    state->epoch = (struct tally){0};
     return code == EXIT_DONE ? training_save(state) : code;
 }
 
@@ -297,23 +300,10 @@ static int settle(struct state *state) {
     state->total = state->steps_an_epoch * options->epochs;
     if (options->limit_steps && options->limit_steps < state->total)
         state->total = options->limit_steps;
-    state->saved = state->scored = -1;
+    state->saved = state->scored = state->best.step = -1;
     if (state->recipe.alpha < 1 || training_has_teacher(options))
         return training_settle_rate(state);
     return tool_misuse(state->call, "--alpha 1 leaves out the labels, and there is no teacher");
-}
-
-static int name_checkpoint(struct state *state) {
-    size_t length = strlen(state->options->out) + sizeof ".checkpoint";
-    state->checkpoint = state->options->checkpoint;
-    if (state->checkpoint)
-        return EXIT_DONE;
-    state->own_checkpoint = malloc(length);
-    if (!state->own_checkpoint)
-        return tool_fail_memory(state->call);
-    snprintf(state->own_checkpoint, length, "%s.checkpoint", state->options->out);
-    state->checkpoint = state->own_checkpoint;
-    return EXIT_DONE;
 }
 
 /* All that is settled before anybody learns: the data, what is learned, and who teaches. */
@@ -329,7 +319,8 @@ static int prepare(struct state *state, training_begin *begin, const void *verb)
         code = settle(state);
     if (code == EXIT_DONE)
         code = training_read_logits(state);
-    interrupt_watch();
+    interrupt_watch(state->checkpoint ? "tleg: this step will be finished and a checkpoint written; again: stop at once\n"
+                                      : "tleg: this batch will be finished and the recording kept; again: stop at once\n");
     if (code == EXIT_DONE)
         code = training_open_teacher(state);
     return code;
@@ -363,6 +354,7 @@ static void clear(struct state *state) {
     dataset_close(&state->other);
     free(state->logits);
     free(state->own_checkpoint);
+    free(state->best.path);
     tleg_context_free(state->context);
 }
 
@@ -372,11 +364,14 @@ static int run(const struct invocation *call, const struct training_options *opt
     if (!state)
         return tool_fail_memory(call);
     state->call = call;
-    state->options = options;
+    state->settled = *options;
+    state->options = &state->settled;
     state->target = target;
     int code = ranks_start(call, &state->ranks);
     state->context = code == EXIT_DONE ? tool_context(call) : NULL;
-    code = !state->context ? EXIT_FAILED : learns ? name_checkpoint(state) : EXIT_DONE;
+    code = !state->context ? EXIT_FAILED : learns ? training_name_files(state) : EXIT_DONE;
+    if (code == EXIT_DONE)
+        code = training_try_files(state);
     if (code == EXIT_DONE)
         code = prepare(state, begin, verb);
     if (code == EXIT_DONE)

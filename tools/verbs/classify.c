@@ -120,6 +120,8 @@ static int classify_all(const struct invocation *call, struct state *state) {
 static int set_up(const struct invocation *call, struct state *state) {
     struct source *source = &state->source;
     int code = source_open_expanded(call, state->context, call->operands[0], &state->options->expansion, source);
+    if (code == EXIT_DONE && !source->model)
+        source_note_depth(call, source->path, &source->config, source->config.depth);
     if (code == EXIT_DONE && state->options->labels)
         code = labels_read(call, state->options->labels, source->config.classes, &state->labels);
     if (code == EXIT_DONE)

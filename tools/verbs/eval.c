@@ -1,129 +1,58 @@
-/* tleg eval: how many pictures of a folder are classified right. */
+/* tleg eval: how many pictures of a folder are classified right, at one depth or several. */
 #include "base/context.h"
-#include "base/measure.h"
-#include "base/progress.h"
 #include "base/report.h"
-#include "data/feed.h"
-#include "source/source.h"
+#include "data/scoring.h"
+#include "source/scores.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 struct options {
-    struct expansion expansion;
-    const char *data;
-    int32_t batch;
-    bool skip_bad, exif;
+    struct expansion expansion; /* its depth is the first of these */
+    const char *depths;
+    struct scoring_options scoring;
+    bool write_scores;
 };
 
-struct score {
-    int64_t images, correct, skipped;
-    double ms;              /* spent in the model */
-    int64_t *class_images;  /* (classes of the folder): scored */
-    int64_t *class_correct; /* likewise */
-};
-
-/* All that a run over the folder works with. */
+/* What is scored, and what came of it. */
 struct state {
     tleg_context *context;
     const struct options *options;
+    int32_t depths[DEEPEST], depth_count;
     struct source source;
-    struct dataset set;
-    struct part part; /* all of it */
-    struct feed *feed;
-    tleg_session *session;
-    float *logits; /* (batch, classes) */
-    int32_t *row;  /* (classes): where a label stands among the folder's classes */
-    struct score score;
-    struct progress progress;
+    struct scoring scoring;
+    struct scoring_table table;
 };
 
-/* A picture that cannot be used ends the run, or is named and counted. */
-static int take_bad(const struct invocation *call, struct state *state, const char *error) {
-    progress_clear(&state->progress);
-    if (!state->options->skip_bad)
-        return tool_fail(call, "%s (--skip-bad continues without such files)", error);
-    tool_note(call, "skipped %s", error);
-    state->score.skipped++;
-    return EXIT_DONE;
-}
+/* ---- one depth ---- */
 
-static int score_one(const struct invocation *call, struct state *state, const struct sample *image, const float *logits) {
-    int32_t guess = source_guess(logits, state->source.config.classes), row = state->row[image->label];
-    if (guess < 0) {
-        progress_clear(&state->progress);
-        return tool_fail(call, "%s: the model's answer is not a finite number", image->file);
-    }
-    state->score.images++;
-    state->score.class_images[row]++;
-    state->score.correct += guess == image->label;
-    state->score.class_correct[row] += guess == image->label;
-    return EXIT_DONE;
-}
-
-/* first: the place of the batch's first picture among all. */
-static int score_batch(const struct invocation *call, struct state *state, const struct feed_unit *batch, size_t first) {
-    double start = measure_ms();
-    if (source_run(state->session, batch->images, (int64_t)batch->count, state->logits, NULL) != TLEG_OK) {
-        progress_clear(&state->progress);
-        return tool_fail(call, "%s", tleg_session_get_error(state->session));
-    }
-    state->score.ms += measure_ms() - start;
-    int code = EXIT_DONE;
-    for (size_t i = 0; i < batch->count && code == EXIT_DONE; i++)
-        code = batch->errors[i] ? take_bad(call, state, batch->errors[i])
-                                : score_one(call, state, &state->set.samples[first + i],
-                                            state->logits + i * (size_t)state->source.config.classes);
-    return code;
-}
-
-static int score_all(const struct invocation *call, struct state *state) {
-    const struct feed_unit *batch;
-    size_t done = 0;
-    char text[40];
-    int code = EXIT_DONE;
-    progress_start(&state->progress, "eval", (int64_t)state->set.count);
-    while (code == EXIT_DONE && (batch = feed_next(state->feed)) != NULL) {
-        code = score_batch(call, state, batch, done);
-        double share = state->score.images ? 100.0 * (double)state->score.correct / (double)state->score.images : 0;
-        snprintf(text, sizeof text, "top-1 %.2f %%", share);
-        done += batch->count;
-        progress_step(&state->progress, (int64_t)done, text);
-    }
-    progress_clear(&state->progress);
-    if (code == EXIT_DONE && state->score.images == 0)
-        return tool_fail(call, "%s: none of its %zu images could be used", state->options->data, state->set.count);
-    return code;
-}
-
-static void print_text(const struct state *state) {
-    const struct score *score = &state->score;
+static void print_one(const struct scoring *scoring) {
+    const struct depth_score *score = &scoring->depths[0];
     printf("  images  correct  class\n");
-    for (size_t i = 0; i < state->set.folder.class_count; i++)
-        tool_line("%8" PRId64 " %8" PRId64 "  %s", score->class_images[i], score->class_correct[i],
-                  state->set.folder.classes[i].name);
+    for (size_t i = 0; i < scoring->set.folder.class_count; i++)
+        tool_line("%8" PRId64 " %8" PRId64 "  %s", scoring->class_images[i], score->class_correct[i],
+                  scoring->set.folder.classes[i].name);
     printf("top-1 %.2f %%: %" PRId64 " of %" PRId64 " images, %" PRId64 " skipped, depth %d, %.3f ms an image\n",
-           100.0 * (double)score->correct / (double)score->images, score->correct, score->images, score->skipped,
-           (int)state->source.config.depth, score->ms / (double)score->images);
+           100.0 * scoring_share(scoring, 0), score->correct, scoring->images, scoring->skipped, (int)score->depth,
+           score->ms / (double)scoring->images);
 }
 
-static int print_json(const struct invocation *call, const struct state *state) {
-    const struct score *score = &state->score;
+static int print_one_object(const struct invocation *call, const struct scoring *scoring) {
+    const struct depth_score *score = &scoring->depths[0];
     struct report report = report_start();
     json_t *classes = json_array();
-    report_real(&report, "top1", (double)score->correct / (double)score->images);
-    report_integer(&report, "images", score->images);
+    report_real(&report, "top1", scoring_share(scoring, 0));
+    report_integer(&report, "images", scoring->images);
     report_integer(&report, "correct", score->correct);
-    report_integer(&report, "skipped", score->skipped);
-    report_integer(&report, "depth", state->source.config.depth);
-    report_real(&report, "ms_per_image", score->ms / (double)score->images);
-    for (size_t i = 0; i < state->set.folder.class_count; i++) {
+    report_integer(&report, "skipped", scoring->skipped);
+    report_integer(&report, "depth", score->depth);
+    report_real(&report, "ms_per_image", score->ms / (double)scoring->images);
+    for (size_t i = 0; i < scoring->set.folder.class_count; i++) {
         struct report one = report_start();
-        report_text(&one, "name", state->set.folder.classes[i].name);
-        report_integer(&one, "index", state->set.folder.classes[i].label);
-        report_integer(&one, "images", score->class_images[i]);
+        report_text(&one, "name", scoring->set.folder.classes[i].name);
+        report_integer(&one, "index", scoring->set.folder.classes[i].label);
+        report_integer(&one, "images", scoring->class_images[i]);
         report_integer(&one, "correct", score->class_correct[i]);
         report.whole &= json_array_append_new(classes, report_member(&one)) == 0;
     }
@@ -131,124 +60,151 @@ static int print_json(const struct invocation *call, const struct state *state) 
     return report_print(call, &report);
 }
 
-static int read_folder(const struct invocation *call, struct state *state) {
-    const tleg_config *config = &state->source.config;
-    const char *data = state->options->data;
-    const struct dataset_options from = {
-        .dir = data, .classes = config->labels, .class_count = config->label_count, .exif = state->options->exif};
-    int code = dataset_open_folder(call, &from, &state->set);
-    if (code != EXIT_DONE)
-        return code;
-    if (!config->label_count && state->set.folder.class_count != (size_t)config->classes)
-        return tool_fail(call,
-                         "%s: %zu class folders; the model has %d classes, and no labels to match them by name: expected a "
-                         "folder for each class",
-                         data, state->set.folder.class_count, (int)config->classes);
-    for (size_t i = 0; i < state->set.folder.class_count; i++)
-        if (state->set.folder.classes[i].images == 0)
-            tool_note(call, "%s/%s: no images of this class", data, state->set.folder.classes[i].name);
-    struct part none;
-    code = part_split(call, &state->set, 0, &state->part, &none);
-    part_free(&none);
-    return code;
+/* ---- several ---- */
+
+static void print_table(const struct scoring *scoring, const tleg_config *config, const tleg_best *best) {
+    printf("depth  correct    top-1  ms an image\n");
+    for (int32_t k = 0; k < scoring->depth_count; k++) {
+        const struct depth_score *score = &scoring->depths[k];
+        printf("%5d %8" PRId64 "  %5.2f %%  %11.3f%s\n", (int)score->depth, score->correct, 100 * scoring_share(scoring, k),
+               score->ms / (double)scoring->images, source_learned(config, score->depth) ? "" : "  not learned");
+    }
+    printf("of %" PRId64 " images, %" PRId64 " skipped\n", scoring->images, scoring->skipped);
+    printf("best: depth %d, %.2f %%; within one standard error, %.2f points: depth %d, %.2f %%\n", (int)best->depth,
+           100 * best->score, 100 * best->standard_error, (int)best->cheapest, 100 * best->cheapest_score);
 }
 
-static struct feed *start_feed(const struct invocation *call, struct state *state) {
-    size_t count = state->part.count, batch = (size_t)state->options->batch < count ? (size_t)state->options->batch : count;
-    const struct feed_plan plan = {.part = &state->part,
-                                   .config = &state->source.config,
-                                   .repeats = 1,
-                                   .batch = batch,
-                                   .ranks = 1,
-                                   .end = (int64_t)((count + batch - 1) / batch),
-                                   .loaders = 1};
-    return feed_start(call, &plan);
+static int print_table_object(const struct invocation *call, const struct scoring *scoring, const tleg_best *best) {
+    struct report report = report_start();
+    json_t *depths = json_array();
+    report_integer(&report, "images", scoring->images);
+    report_integer(&report, "skipped", scoring->skipped);
+    report_integer(&report, "best", best->depth);
+    report_integer(&report, "cheapest", best->cheapest);
+    report_real(&report, "standard_error", best->standard_error);
+    for (int32_t k = 0; k < scoring->depth_count; k++) {
+        struct report one = report_start();
+        report_integer(&one, "depth", scoring->depths[k].depth);
+        report_real(&one, "top1", scoring_share(scoring, k));
+        report_integer(&one, "correct", scoring->depths[k].correct);
+        report_real(&one, "ms_per_image", scoring->depths[k].ms / (double)scoring->images);
+        report.whole &= json_array_append_new(depths, report_member(&one)) == 0;
+    }
+    report_add(&report, "depths", depths);
+    return report_print(call, &report);
 }
 
-static int make_room(const struct invocation *call, struct state *state) {
-    size_t classes = (size_t)state->source.config.classes, folders = state->set.folder.class_count;
-    state->logits = malloc((size_t)state->options->batch * classes * sizeof *state->logits);
-    state->row = calloc(classes, sizeof *state->row);
-    state->score.class_images = calloc(folders, sizeof *state->score.class_images);
-    state->score.class_correct = calloc(folders, sizeof *state->score.class_correct);
-    if (!state->logits || !state->row || !state->score.class_images || !state->score.class_correct)
-        return tool_fail_memory(call);
-    for (size_t i = 0; i < folders; i++)
-        state->row[state->set.folder.classes[i].label] = (int32_t)i;
-    state->feed = start_feed(call, state);
-    return state->feed ? EXIT_DONE : EXIT_FAILED;
-}
-
-static int evaluate(const struct invocation *call, struct state *state) {
-    int code = source_open_expanded(call, state->context, call->operands[0], &state->options->expansion, &state->source);
-    if (code == EXIT_DONE)
-        code = read_folder(call, state);
-    if (code == EXIT_DONE)
-        code = source_session(call, state->context, &state->source, state->options->batch, &state->session);
-    if (code == EXIT_DONE)
-        code = make_room(call, state);
-    if (code == EXIT_DONE)
-        code = score_all(call, state);
-    if (code != EXIT_DONE)
-        return code;
+static int say_table(const struct invocation *call, struct state *state) {
+    tleg_best best = {.struct_size = sizeof best};
+    const tleg_budget budget = {.struct_size = sizeof budget, .scores = &state->table.scores}; /* without a limit */
+    if (tleg_expander_get_best(state->context, state->source.expander, &budget, &best) != TLEG_OK)
+        return tool_fail_context(call, state->context);
     if (call->json)
-        return print_json(call, state);
-    print_text(state);
+        return print_table_object(call, &state->scoring, &best);
+    print_table(&state->scoring, &state->source.config, &best);
     return EXIT_DONE;
 }
 
-static void clear(struct state *state) {
-    feed_stop(state->feed);
-    free(state->logits);
-    free(state->row);
-    free(state->score.class_images);
-    free(state->score.class_correct);
-    part_free(&state->part);
-    dataset_close(&state->set);
-    tleg_session_free(state->session);
-    source_close(&state->source);
-    tleg_context_free(state->context);
+/* ---- the call ---- */
+
+static int say(const struct invocation *call, struct state *state) {
+    if (state->scoring.depth_count > 1)
+        return say_table(call, state);
+    if (call->json)
+        return print_one_object(call, &state->scoring);
+    print_one(&state->scoring);
+    return EXIT_DONE;
+}
+
+static int evaluate(const struct invocation *call, struct state *state) {
+    struct source *source = &state->source;
+    int code = source_open_expanded(call, state->context, call->operands[0], &state->options->expansion, source);
+    if (code == EXIT_DONE && source->model && state->depth_count > 1)
+        code = tool_misuse(call, "%s is a model of depth %d; several depths are for a learngene", source->path,
+                           (int)source->config.depth);
+    if (code == EXIT_DONE && state->depth_count == 1 && !source->model) /* a table says it in its lines */
+        source_note_depth(call, source->path, &source->config, state->depths[0]);
+    if (code == EXIT_DONE)
+        code = scoring_run(call, state->context, &state->options->scoring, source, state->depths, state->depth_count,
+                           &state->scoring);
+    if (code != EXIT_DONE)
+        return code;
+    scoring_table(&state->scoring, &state->options->scoring, &state->table);
+    code = say(call, state);
+    if (code == EXIT_DONE && state->options->write_scores)
+        code = scores_write(call, state->context, source->path, source->config.scores, &state->table.scores);
+    return code;
+}
+
+/* False with the exit code. */
+static bool settle(const struct invocation *call, struct state *state, struct options *options, int *code) {
+    const struct expansion *expansion = &options->expansion;
+    if (!expansion_settle(call, &options->expansion, code))
+        return false;
+    if (!options->scoring.data)
+        *code = tool_misuse(call, "needs --data");
+    else if (options->depths && !depths_list(options->depths, state->depths, DEEPEST, &state->depth_count))
+        *code =
+            tool_misuse(call, "--depth takes depths from 1 to 1024, such as 8, 2-12 or 3,6,12; found \"%s\"", options->depths);
+    else if (options->write_scores && (expansion->norm || expansion->image))
+        *code = tool_misuse(call, "--write-scores is for what the file says: leave out --norm, --timm and --image");
+    else
+        return true;
+    return false;
 }
 
 static int run_eval(const struct verb *verb, int argc, char **argv) {
-    struct options options = {.batch = 32};
+    struct options options = {.scoring = {.batch = 32}};
     const struct option table[] = {
-        EXPANSION_OPTIONS(options.expansion),
-        {"--data", OPTION_TEXT, &options.data, 0, 0, NULL},
-        {"--batch", OPTION_COUNT, &options.batch, 1, 65536, NULL},
-        {"--skip-bad", OPTION_FLAG, &options.skip_bad, 0, 0, NULL},
-        {"--exif", OPTION_FLAG, &options.exif, 0, 0, NULL},
+        {"--depth", OPTION_TEXT, &options.depths, 0, 0, NULL},
+        EXPANSION_OPTIONS_BUT_DEPTH(options.expansion),
+        SCORING_OPTIONS(options.scoring),
+        {"--batch", OPTION_COUNT, &options.scoring.batch, 1, 65536, NULL},
+        {"--write-scores", OPTION_FLAG, &options.write_scores, 0, 0, NULL},
         OPTIONS_END,
     };
     struct invocation call;
     int code;
-    if (!options_parse(verb, argc, argv, table, 1, 1, &call, &code) || !expansion_settle(&call, &options.expansion, &code))
+    if (!options_parse(verb, argc, argv, table, 1, 1, &call, &code))
         return code;
-    if (!options.data)
-        return tool_misuse(&call, "needs --data");
-    struct state state = {.context = tool_context(&call), .options = &options};
-    code = state.context ? evaluate(&call, &state) : EXIT_FAILED;
-    clear(&state);
+    struct state *state = calloc(1, sizeof *state);
+    if (!state)
+        return tool_fail_memory(&call);
+    if (settle(&call, state, &options, &code)) {
+        options.expansion.depth = state->depths[0];
+        state->options = &options;
+        state->context = tool_context(&call);
+        code = state->context ? evaluate(&call, state) : EXIT_FAILED;
+    }
+    scoring_free(&state->scoring);
+    source_close(&state->source);
+    tleg_context_free(state->context);
+    free(state);
     return code;
 }
 
 const struct verb verb_eval = {
     .name = "eval",
-    .summary = "score a folder of labelled pictures",
-    .usage = "tleg eval GENE|MODEL [--depth N] [--batch B] [--skip-bad] [--exif] --data DIR",
+    .summary = "score a folder of labelled pictures, at one depth or several",
+    .usage = "tleg eval GENE|MODEL [--depth N|A-B|LIST] [--write-scores] [--val-every N] [--batch B] [--skip-bad] [--exif]\n"
+             "                 --data DIR",
     .details =
         "DIR holds a folder for each class, with JPEG and PNG files in it and below. Folders are matched with the\n"
         "file's labels by name; without labels there must be one for each class, and in byte order of their names\n"
         "they are the classes 0, 1, ... Names that begin with a dot, and files that are not named as images are, are\n"
         "skipped. Every image counts once, at any --batch. On a terminal a progress bar is shown.\n"
         "\n"
-        "Options\n" EXPANSION_HELP "  --data DIR    the pictures\n"
+        "Options\n"
+        "  --depth LIST  layers, 1 to 1024; a learngene needs it: 8, or several as 2-12 or 3,6,12, which are compared in a\n"
+        "                table, each picture read once\n" EXPANSION_HELP_BUT_DEPTH SCORING_HELP
         "  --batch B     images at once (32); the score does not depend on it\n"
-        "  --skip-bad    report and count files that cannot be read, and score the rest; without it the first is an error\n"
-        "  --exif        apply the EXIF orientation\n"
+        "  --write-scores  keep the scores in the file, where tleg plan looks for them; nothing else in it changes. They are\n"
+        "                called \"validation\" with --val-every, else as DIR is; other depths' scores of the same data stay\n"
         "\n"
         "--json: {\"top1\", \"images\", \"correct\", \"skipped\", \"depth\", \"ms_per_image\", \"classes\": [{\"name\", "
         "\"index\",\n"
-        "\"images\", \"correct\"}, ...]}, the classes in their order\n",
+        "\"images\", \"correct\"}, ...]}, the classes in their order. Several depths: {\"images\", \"skipped\", \"best\", "
+        "\"cheapest\",\n"
+        "\"standard_error\", \"depths\": [{\"depth\", \"top1\", \"correct\", \"ms_per_image\"}, ...]}\n",
     .run = run_eval,
 };

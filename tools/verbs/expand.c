@@ -55,8 +55,10 @@ static int write_model(const struct invocation *call, tleg_context *context, con
     int code = EXIT_DONE;
     if (status != TLEG_OK)
         code = tool_fail_context(call, context);
-    else if (tleg_learngene_get_info(context, gene, &config) == TLEG_OK)
+    else if (tleg_learngene_get_info(context, gene, &config) == TLEG_OK) {
+        source_note_depth(call, call->operands[0], &config, options->expansion.depth);
         code = say_written(call, options, &config, model, ms);
+    }
     tleg_model_free(model);
     return code;
 }

@@ -2,6 +2,7 @@
 #include "base/context.h"
 #include "base/report.h"
 #include "source/depths.h"
+#include "source/scores.h"
 #include "source/source.h"
 
 #include <inttypes.h>
@@ -81,19 +82,6 @@ static json_t *depths_array(const int32_t *depths, int32_t count) {
     return array;
 }
 
-/* As the file has them: {"on", "images", "depths", "scores"}. */
-static json_t *scores_object(const tleg_scores *scores) {
-    struct report report = report_start();
-    json_t *values = json_array();
-    report_text(&report, "on", scores->on);
-    report_integer(&report, "images", scores->images);
-    report_add(&report, "depths", depths_array(scores->depths, scores->count));
-    for (int32_t i = 0; i < scores->count; i++)
-        report.whole &= json_array_append_new(values, json_real(scores->scores[i])) == 0;
-    report_add(&report, "scores", values);
-    return report_member(&report);
-}
-
 static json_t *triple(const double value[3]) {
     return json_pack("[f,f,f]", value[0], value[1], value[2]);
 }
@@ -132,7 +120,7 @@ static void add_config(struct report *report, const struct source *source) {
     report_text(report, "schedule", source->gene ? config->schedule : NULL);
     report_add(report, "labels", config->label_count ? list(config->labels, config->label_count) : json_null());
     report_add(report, "depths", config->depth_count ? depths_array(config->depths, config->depth_count) : json_null());
-    report_add(report, "scores", config->scores ? scores_object(config->scores) : json_null());
+    report_add(report, "scores", scores_json(config->scores));
     report_add(report, "ignored", list(config->ignored, config->ignored_count));
 }
 

@@ -1,174 +1,435 @@
-/* tleg plan: what each depth costs on this machine, and the deepest that fits. */
+/* tleg plan: what each depth costs on this machine, and which is the best, and the deepest, for a budget. */
 #include "base/context.h"
 #include "base/report.h"
-#include "source/depths.h"
-#include "source/source.h"
+#include "data/scoring.h"
+#include "source/scores.h"
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 struct options {
     struct expansion expansion; /* no depth */
-    uint64_t memory;            /* 0: no limit */
+    uint64_t bytes;             /* 0: no limit */
     double ms;                  /* 0: no limit */
+    double margin;
     int32_t batch;
+    bool elastic, stored, any_depth;
+    const char *cost, *depths;
+    struct scoring_options scoring;
+};
+
+/* The question, and what was found. */
+struct state {
+    tleg_context *context;
+    const struct options *options;
+    struct source source; /* an expander */
+    tleg_budget budget;
+    tleg_cost cost;                       /* of the least depth: its lines hold for all */
+    int32_t deepest;                      /* 0: none fits, or there is no limit */
+    tleg_best best;                       /* depth 0: no score, or none fits */
+    const tleg_scores *scores;            /* NULL: none */
+    int32_t depths[DEEPEST], depth_count; /* to be scored */
+    struct scoring scoring;
+    struct scoring_table table;
 };
 
 static bool is_limited(const struct options *options) {
-    return options->memory || options->ms > 0;
+    return options->bytes || options->ms > 0;
 }
 
-static uint64_t bytes_at(const tleg_cost *cost, int32_t depth) {
-    return cost->bytes_fixed + (uint64_t)depth * cost->bytes_per_layer;
+/* ---- one depth ---- */
+
+struct row {
+    int32_t depth;
+    tleg_cost cost;
+    uint64_t held; /* what the limit is for */
+    bool fits, learned;
+    double score; /* below 0: none */
+};
+
+static bool make_row(const struct state *state, int32_t depth, struct row *row) {
+    const tleg_budget *budget = &state->budget;
+    const tleg_scores *scores = state->scores;
+    *row = (struct row){.depth = depth, .cost = {.struct_size = sizeof row->cost}, .score = -1};
+    if (tleg_expander_get_cost(state->context, state->source.expander, depth, budget->batch, 0, &row->cost) != TLEG_OK)
+        return false;
+    row->cost.ms = state->cost.ms_fixed + depth * state->cost.ms_per_layer;
+    row->held = budget->holding == TLEG_HOLDING_ELASTIC  ? row->cost.bytes_elastic
+                : budget->holding == TLEG_HOLDING_STORED ? row->cost.bytes
+                                                         : row->cost.bytes_peak;
+    row->fits = (!budget->bytes || row->held <= budget->bytes) &&
+                (!(budget->milliseconds > 0) || row->cost.ms * (1 + budget->margin) <= budget->milliseconds);
+    row->learned = source_learned(&state->source.config, depth);
+    for (int32_t k = 0; scores && k < scores->count; k++)
+        if (scores->depths[k] == depth)
+            row->score = scores->scores[k];
+    return true;
 }
 
-static double ms_at(const tleg_cost *cost, int32_t depth) {
-    return cost->ms_fixed + depth * cost->ms_per_layer;
-}
-
-static bool fits(const struct options *options, const tleg_cost *cost, int32_t depth) {
-    return (!options->memory || bytes_at(cost, depth) <= options->memory) &&
-           (!(options->ms > 0) || ms_at(cost, depth) <= options->ms);
-}
-
-/* From the same cost as the table, which a second measurement would contradict. 0: not even the shallowest. */
-static int32_t deepest(const struct options *options, const tleg_cost *cost) {
-    int32_t depth = DEEPEST;
-    while (depth >= cost->least_depth && !fits(options, cost, depth))
-        depth--;
-    return depth >= cost->least_depth ? depth : 0;
-}
-
-/* Depths in the table: all up to 12, then wider and wider; the deepest that fits, and the next. */
-static bool is_listed(int32_t depth, int32_t best) {
+/* Depths in the table: all up to 12, then wider and wider; those with a score; the deepest that fits, and the next. */
+static bool is_listed(const struct state *state, int32_t depth) {
     int32_t step = 1;
     while (depth > 12 * step)
         step *= 2;
-    return depth % step == 0 || (best && (depth == best || depth == best + 1));
+    for (int32_t k = 0; state->scores && k < state->scores->count; k++)
+        if (state->scores->depths[k] == depth)
+            return true;
+    return depth % step == 0 || (state->deepest && (depth == state->deepest || depth == state->deepest + 1));
 }
 
-/* With a limit the table ends at twice the deepest that fits; without one at 24. */
-static int32_t last_listed(const struct options *options, const tleg_cost *cost, int32_t best) {
-    int32_t last = !is_limited(options) ? 24 : best < 12 ? 24 : 2 * best;
-    if (last < cost->least_depth + 8)
-        last = cost->least_depth + 8;
+/* With a limit the table ends at twice the deepest that fits; without one at 24; where it is known, a little past the deepest
+ * that was learned or scored. */
+static int32_t last_listed(const struct state *state) {
+    const tleg_config *config = &state->source.config;
+    int32_t last = state->deepest < 12 ? 24 : 2 * state->deepest;
+    if (config->depth_count && !state->options->any_depth)
+        last = config->depths[config->depth_count - 1] + 2;
+    if (state->scores && state->scores->count && last < state->scores->depths[state->scores->count - 1])
+        last = state->scores->depths[state->scores->count - 1];
+    if (last < state->cost.least_depth + 8)
+        last = state->cost.least_depth + 8;
     return last < DEEPEST ? last : DEEPEST;
 }
 
-static void print_table(const struct options *options, const tleg_cost *cost, const tleg_config *config, int32_t best) {
-    bool limit = is_limited(options);
-    char text[24];
-    printf("depth    parameters          bytes               ms a batch of %d%s\n", (int)options->batch, limit ? "  fits" : "");
-    for (int32_t depth = cost->least_depth, last = last_listed(options, cost, best); depth <= last; depth++) {
-        if (!is_listed(depth, best))
-            continue;
-        uint64_t bytes = bytes_at(cost, depth);
-        printf("%5d  %12" PRIu64 "  %13" PRIu64 " %11s  %10.3f  %s\n", (int)depth, source_parameters(config, depth), bytes,
-               report_bytes(bytes, text), ms_at(cost, depth),
-               !limit                       ? ""
-               : fits(options, cost, depth) ? "yes"
-                                            : "no");
-    }
-    if (best && limit)
-        printf("deepest that fits: %d\n", (int)best);
+/* ---- for people ---- */
+
+static void print_head(const struct state *state) {
+    const tleg_config *config = &state->source.config;
+    const tleg_scores *scores = state->scores;
+    char text[DEPTHS_TEXT], bytes[24];
+    if (config->depth_count)
+        printf("learned at depths %s\n", depths_text(config->depths, config->depth_count, text));
+    if (scores)
+        tool_line("scores: top-1 on %s, %" PRId64 " images", *scores->on ? scores->on : "data without a name", scores->images);
+    if (state->cost.runs)
+        printf("ms: the least of %d runs at two depths each; the middle one took %.0f %% longer\n", (int)state->cost.runs,
+               100 * state->cost.spread);
+    printf("elastic: %" PRIu64 " bytes (%s) at every depth, the expander's included\n", state->cost.bytes_elastic,
+           report_bytes(state->cost.bytes_elastic, bytes));
 }
 
-static json_t *depth_object(const struct options *options, const tleg_cost *cost, const tleg_config *config, int32_t depth) {
+static void print_row(const struct state *state, const struct row *row) {
+    char held[24], score[16] = "";
+    if (row->score >= 0)
+        snprintf(score, sizeof score, "%.2f %%", 100 * row->score);
+    printf("%5d  %12" PRIu64 "  %13" PRIu64 "  %13" PRIu64 " %11s  %10.3f  %8s  %s%s\n", (int)row->depth,
+           source_parameters(&state->source.config, row->depth), row->cost.bytes, row->cost.bytes_peak,
+           report_bytes(row->cost.bytes_peak, held), row->cost.ms, score,
+           !is_limited(state->options) ? ""
+           : row->fits                 ? "yes"
+                                       : "no",
+           row->learned ? "" : "  not learned");
+}
+
+static void print_answers(const struct state *state) {
+    const tleg_best *best = &state->best;
+    if (best->depth)
+        printf("best%s: depth %d, %.2f %%\nwithin one standard error, %.2f points: depth %d, %.2f %%\n",
+               is_limited(state->options) ? " that fits" : "", (int)best->depth, 100 * best->score, 100 * best->standard_error,
+               (int)best->cheapest, 100 * best->cheapest_score);
+    if (state->deepest)
+        printf("deepest that fits: %d\n", (int)state->deepest);
+}
+
+static int print_table(const struct invocation *call, const struct state *state) {
+    struct row row;
+    print_head(state);
+    printf("depth    parameters          bytes     while it is expanded     ms a batch of %-5d  top-1  %s\n",
+           (int)state->options->batch, is_limited(state->options) ? "fits" : "");
+    for (int32_t depth = state->cost.least_depth, last = last_listed(state); depth <= last; depth++) {
+        if (!is_listed(state, depth))
+            continue;
+        if (!make_row(state, depth, &row))
+            return tool_fail_context(call, state->context);
+        print_row(state, &row);
+    }
+    print_answers(state);
+    return EXIT_DONE;
+}
+
+/* ---- for machines ---- */
+
+static json_t *depth_object(const struct state *state, const struct row *row) {
     struct report report = report_start();
-    report_integer(&report, "depth", depth);
-    report_size(&report, "bytes", bytes_at(cost, depth));
-    report_real(&report, "ms", ms_at(cost, depth));
-    report_size(&report, "parameters", source_parameters(config, depth));
-    report_add(&report, "fits", json_boolean(fits(options, cost, depth)));
+    report_integer(&report, "depth", row->depth);
+    report_size(&report, "bytes", row->cost.bytes);
+    report_real(&report, "ms", row->cost.ms);
+    report_size(&report, "parameters", source_parameters(&state->source.config, row->depth));
+    report_add(&report, "fits", json_boolean(row->fits));
+    report_size(&report, "bytes_peak", row->cost.bytes_peak);
+    report_add(&report, "learned", state->source.config.depth_count ? json_boolean(row->learned) : json_null());
+    report_add(&report, "score", row->score >= 0 ? json_real(row->score) : json_null());
     return report_member(&report);
 }
 
-static int print_object(const struct invocation *call, const struct options *options, const tleg_cost *cost,
-                        const tleg_config *config, int32_t best) {
-    bool limit = is_limited(options);
+/* What --cost reads. */
+static json_t *cost_object(const tleg_cost *cost) {
     struct report report = report_start();
+    report_integer(&report, "batch", cost->batch);
+    report_real(&report, "ms_fixed", cost->ms_fixed);
+    report_real(&report, "ms_per_layer", cost->ms_per_layer);
+    report_real(&report, "spread", cost->spread);
+    report_integer(&report, "runs", cost->runs);
+    report_size(&report, "bytes_fixed", cost->bytes_fixed);
+    report_size(&report, "bytes_per_layer", cost->bytes_per_layer);
+    report_size(&report, "bytes_elastic", cost->bytes_elastic);
+    return report_member(&report);
+}
+
+static json_t *depth_or_null(int32_t depth) {
+    return depth ? json_integer(depth) : json_null();
+}
+
+static int print_object(const struct invocation *call, const struct state *state) {
+    const tleg_best *best = &state->best;
+    struct report report = report_start();
+    struct row row;
     json_t *depths = json_array();
-    report_add(&report, "deepest", best && limit ? json_integer(best) : json_null());
-    report_integer(&report, "batch", options->batch);
-    for (int32_t depth = cost->least_depth, last = last_listed(options, cost, best); depth <= last; depth++)
-        if (is_listed(depth, best))
-            report.whole &= json_array_append_new(depths, depth_object(options, cost, config, depth)) == 0;
+    report_add(&report, "deepest", depth_or_null(state->deepest));
+    report_add(&report, "best", depth_or_null(best->depth));
+    report_add(&report, "cheapest", depth_or_null(best->cheapest));
+    report_add(&report, "standard_error", best->depth ? json_real(best->standard_error) : json_null());
+    report_integer(&report, "batch", state->options->batch);
+    report_add(&report, "cost", cost_object(&state->cost));
+    report_add(&report, "scores", scores_json(state->scores));
+    for (int32_t depth = state->cost.least_depth, last = last_listed(state); depth <= last; depth++)
+        if (is_listed(state, depth) && (report.whole &= make_row(state, depth, &row)))
+            report.whole &= json_array_append_new(depths, depth_object(state, &row)) == 0;
     report_add(&report, "depths", depths);
     return report_print(call, &report);
 }
 
-static int say(const struct invocation *call, const struct options *options, const tleg_cost *cost, const tleg_config *config) {
-    int32_t best = deepest(options, cost);
+/* ---- what is asked of the library ---- */
+
+/* "cost" of what plan --json printed, or such an object alone. */
+static int read_cost(const struct invocation *call, const char *path, tleg_cost *cost) {
+    json_error_t error;
+    json_t *root = json_load_file(path, 0, &error), *found = json_object_get(root, "cost");
+    const json_t *object = found ? found : root, *fixed = json_object_get(object, "ms_fixed"),
+                 *layer = json_object_get(object, "ms_per_layer"), *batch = json_object_get(object, "batch"),
+                 *spread = json_object_get(object, "spread");
     int code = EXIT_DONE;
-    if (call->json)
-        code = print_object(call, options, cost, config, best);
-    else
-        print_table(options, cost, config, best);
-    if (best || code != EXIT_DONE)
-        return code;
-    return tool_fail(call, "%s: nothing fits: depth %d takes %" PRIu64 " bytes and %.3f ms", call->operands[0],
-                     (int)cost->least_depth, bytes_at(cost, cost->least_depth), ms_at(cost, cost->least_depth));
+    if (!root)
+        code = tool_fail(call, "%s: %s", path, error.text);
+    else if (!json_is_number(fixed) || !json_is_number(layer) || !json_is_integer(batch) || json_integer_value(batch) < 1 ||
+             json_integer_value(batch) > 65536)
+        code =
+            tool_fail(call, "%s: expected what tleg plan --json prints: \"cost\" with ms_fixed, ms_per_layer and batch", path);
+    if (code == EXIT_DONE) {
+        cost->ms_fixed = json_number_value(fixed);
+        cost->ms_per_layer = json_number_value(layer);
+        cost->batch = (int32_t)json_integer_value(batch);
+        cost->spread = json_number_value(spread);
+    }
+    json_decref(root);
+    return code;
 }
 
-static int plan(const struct invocation *call, tleg_context *context, const struct options *options) {
-    tleg_expander *expander = NULL;
-    tleg_config config = {.struct_size = sizeof config};
-    tleg_cost cost = {.struct_size = sizeof cost};
-    const struct expansion *expansion = &options->expansion;
-    tleg_expander_options how = {
-        .struct_size = sizeof how, .dtype = expansion->dtype, .norm = expansion->norm, .image_size = expansion->image};
-    const tleg_open_options opening = {.struct_size = sizeof opening, .heads = call->heads};
-    int code;
-    if (tleg_expander_open(context, call->operands[0], &opening, &how, &expander) != TLEG_OK ||
-        tleg_expander_get_cost(context, expander, 0, options->batch, 1, &cost) != TLEG_OK) {
-        code = tool_fail_context(call, context);
-    } else {
-        tleg_expander_get_info(context, expander, &config);
-        code = say(call, options, &cost, &config);
+static int find_cost(const struct invocation *call, struct state *state) {
+    const struct options *options = state->options;
+    tleg_cost given = {.struct_size = sizeof given};
+    state->cost.struct_size = sizeof state->cost;
+    int code = options->cost ? read_cost(call, options->cost, &given) : EXIT_DONE;
+    if (code != EXIT_DONE)
+        return code;
+    if (tleg_expander_get_cost(state->context, state->source.expander, 0, options->batch, !options->cost, &state->cost) !=
+        TLEG_OK)
+        return tool_fail_context(call, state->context);
+    if (options->cost && given.batch != options->batch)
+        return tool_fail(call, "%s: measured with batches of %d; --batch is %d", options->cost, (int)given.batch,
+                         (int)options->batch);
+    if (options->cost) {
+        state->cost.ms_fixed = given.ms_fixed;
+        state->cost.ms_per_layer = given.ms_per_layer;
+        state->cost.spread = given.spread;
     }
-    tleg_expander_free(expander);
+    return EXIT_DONE;
+}
+
+/* Of --data: the depths asked for, those that were learned, or 1 to 12. */
+static int find_scores(const struct invocation *call, struct state *state) {
+    const tleg_config *config = &state->source.config;
+    state->scores = config->scores;
+    if (!state->options->scoring.data)
+        return EXIT_DONE;
+    for (int32_t k = 0; !state->options->depths && k < (config->depth_count ? config->depth_count : 12); k++)
+        if (config->depth_count || k + 1 >= state->cost.least_depth)
+            state->depths[state->depth_count++] = config->depth_count ? config->depths[k] : k + 1;
+    int code = scoring_run(call, state->context, &state->options->scoring, &state->source, state->depths, state->depth_count,
+                           &state->scoring);
+    if (code != EXIT_DONE)
+        return code;
+    scoring_table(&state->scoring, &state->options->scoring, &state->table);
+    state->scores = &state->table.scores;
+    return EXIT_DONE;
+}
+
+static int find_best(const struct invocation *call, struct state *state) {
+    state->best.struct_size = sizeof state->best;
+    state->budget.scores = state->scores;
+    tleg_status status =
+        state->scores ? tleg_expander_get_best(state->context, state->source.expander, &state->budget, &state->best) : TLEG_OK;
+    if (status == TLEG_ERROR_UNSUPPORTED || status == TLEG_ERROR_STATE) /* none fits: said of the deepest */
+        status = TLEG_OK;
+    if (status == TLEG_OK && is_limited(state->options))
+        status = tleg_expander_get_deepest(state->context, state->source.expander, &state->budget, &state->deepest);
+    return status == TLEG_OK || status == TLEG_ERROR_UNSUPPORTED ? EXIT_DONE : tool_fail_context(call, state->context);
+}
+
+static void note_unknown(const struct invocation *call, const struct state *state) {
+    const char *path = state->source.path;
+    if (state->source.config.depth_count == 0)
+        tool_note(call, "%s does not say at which depths it was learned: the deepest may score less than a shallower one%s",
+                  path, state->scores ? "" : " (tleg eval --depth 2-12 --write-scores measures what each is worth)");
+}
+
+static int say(const struct invocation *call, const struct state *state) {
+    const struct options *options = state->options;
+    int code = call->json ? print_object(call, state) : print_table(call, state);
+    struct row row;
+    if (code != EXIT_DONE || !is_limited(options) || state->deepest || state->best.depth)
+        return code;
+    const tleg_config *config = &state->source.config;
+    int32_t least = config->depth_count && !options->any_depth ? config->depths[0] : state->cost.least_depth;
+    if (least < state->cost.least_depth)
+        least = state->cost.least_depth;
+    if (!make_row(state, least, &row))
+        return tool_fail_context(call, state->context);
+    return tool_fail(call, "%s: nothing fits: depth %d takes %" PRIu64 " bytes and %.3f ms", call->operands[0], (int)least,
+                     row.held, row.cost.ms);
+}
+
+static int open_gene(const struct invocation *call, struct state *state) {
+    const struct expansion *expansion = &state->options->expansion;
+    const tleg_open_options opening = {.struct_size = sizeof opening, .heads = call->heads};
+    const tleg_expander_options how = {.struct_size = sizeof how, .dtype = expansion->dtype, .image_size = expansion->image};
+    struct source *source = &state->source;
+    *source = (struct source){.path = call->operands[0], .config = {.struct_size = sizeof source->config}};
+    if (tleg_expander_open(state->context, source->path, &opening, &how, &source->expander) != TLEG_OK ||
+        tleg_expander_get_info(state->context, source->expander, &source->config) != TLEG_OK)
+        return tool_fail_context(call, state->context);
+    return EXIT_DONE;
+}
+
+static int plan(const struct invocation *call, struct state *state) {
+    int code = open_gene(call, state);
+    if (code == EXIT_DONE)
+        code = find_cost(call, state);
+    if (code == EXIT_DONE)
+        code = find_scores(call, state);
+    if (code == EXIT_DONE)
+        code = find_best(call, state);
+    if (code != EXIT_DONE)
+        return code;
+    note_unknown(call, state);
+    return say(call, state);
+}
+
+/* False with the exit code. */
+static bool settle(const struct invocation *call, struct state *state, struct options *options, int *code) {
+    if (options->elastic && options->stored)
+        *code = tool_misuse(call, "--elastic and --stored exclude each other");
+    else if (!options->scoring.data && (options->depths || options->scoring.val_every))
+        *code = tool_misuse(call, "--depth and --val-every are for --data");
+    else if (options->depths && !depths_list(options->depths, state->depths, DEEPEST, &state->depth_count))
+        *code = tool_misuse(call, "--depth takes depths from 1 to 1024, such as 2-12 or 3,6,12; found \"%s\"", options->depths);
+    else
+        return true;
+    return false;
+}
+
+static int work(const struct invocation *call, struct options *options) {
+    struct state *state = calloc(1, sizeof *state);
+    int code;
+    if (!state)
+        return tool_fail_memory(call);
+    if (settle(call, state, options, &code)) {
+        state->options = options;
+        state->budget = (tleg_budget){.struct_size = sizeof state->budget,
+                                      .batch = options->batch,
+                                      .bytes = options->bytes,
+                                      .milliseconds = options->ms,
+                                      .margin = options->margin,
+                                      .holding = options->elastic  ? TLEG_HOLDING_ELASTIC
+                                                 : options->stored ? TLEG_HOLDING_STORED
+                                                                   : TLEG_HOLDING_EXPANDED,
+                                      .any_depth = options->any_depth,
+                                      .cost = &state->cost};
+        state->context = tool_context(call);
+        code = state->context ? plan(call, state) : EXIT_FAILED;
+    }
+    scoring_free(&state->scoring);
+    source_close(&state->source);
+    tleg_context_free(state->context);
+    free(state);
     return code;
 }
 
 static int run_plan(const struct verb *verb, int argc, char **argv) {
-    struct options options = {.batch = 1};
+    struct options options = {.batch = 1, .scoring = {.batch = 32}};
     const struct option table[] = {
-        {"--memory", OPTION_SIZE, &options.memory, 0, 0, NULL},
+        {"--bytes", OPTION_SIZE, &options.bytes, 0, 0, NULL},
+        {"--memory", OPTION_SIZE, &options.bytes, 0, 0, NULL},
         {"--ms", OPTION_REAL, &options.ms, 0, 0, NULL},
+        {"--margin", OPTION_AMOUNT, &options.margin, 0, 0, NULL},
         {"--batch", OPTION_COUNT, &options.batch, 1, 65536, NULL},
+        {"--elastic", OPTION_FLAG, &options.elastic, 0, 0, NULL},
+        {"--stored", OPTION_FLAG, &options.stored, 0, 0, NULL},
+        {"--any-depth", OPTION_FLAG, &options.any_depth, 0, 0, NULL},
+        {"--cost", OPTION_TEXT, &options.cost, 0, 0, NULL},
+        {"--depth", OPTION_TEXT, &options.depths, 0, 0, NULL},
+        SCORING_OPTIONS(options.scoring),
         {"--dtype", OPTION_CHOICE, &options.expansion.dtype, 0, 0, option_dtypes},
         {"--image", OPTION_COUNT, &options.expansion.image, 1, INT32_MAX, NULL},
         OPTIONS_END,
     };
     struct invocation call;
     int code;
-    if (!options_parse(verb, argc, argv, table, 1, 1, &call, &code))
-        return code;
-    tleg_context *context = tool_context(&call);
-    code = context ? plan(&call, context, &options) : EXIT_FAILED;
-    tleg_context_free(context);
-    return code;
+    return options_parse(verb, argc, argv, table, 1, 1, &call, &code) ? work(&call, &options) : code;
 }
 
 const struct verb verb_plan = {
     .name = "plan",
-    .summary = "show what each depth costs here, and the deepest that fits",
-    .usage = "tleg plan GENE [--memory BYTES] [--ms MS] [--batch B] [--dtype f32|bf16|f16] [--image I]",
+    .summary = "show what each depth costs and scores here, and the best for a budget",
+    .usage = "tleg plan GENE [--bytes B] [--ms MS] [--margin SHARE] [--elastic | --stored] [--any-depth] [--batch B]\n"
+             "                 [--data DIR [--val-every N] [--depth LIST]] [--cost FILE] [--dtype f32|bf16|f16] [--image I]",
     .details =
-        "Prints a table of depths: the parameters of the expanded model, the exact bytes of its weights and its session,\n"
-        "and the milliseconds of one run of a batch. Times are measured at two depths on this machine, with --threads,\n"
-        "and interpolated for the others.\n"
+        "Prints a table of depths: the parameters of the expanded model; the exact bytes of its weights and its session, and\n"
+        "the most that is held while it is expanded here, expander and model at once; the milliseconds of one run of a\n"
+        "batch; and what the depth scored, where the file says so. The best depth is the one of the best score that fits, of\n"
+        "equal ones the shallowest; beside it stands the shallowest that scores no less than one standard error below it.\n"
+        "Only depths with a score can be the best. The deepest that fits is one that was learned, unless the file does not\n"
+        "say which those are.\n"
+        "\n"
+        "Times are measured on this machine with --threads: many short runs at two depths in turn, some 200 ms in all, of "
+        "which\n"
+        "the least count. How much longer the middle run took is said too.\n"
         "\n"
         "Options\n"
-        "  --memory B    limit in bytes; K, M, G and T mean powers of 1024, so 64M is 67108864\n"
-        "  --ms MS       limit in milliseconds per batch\n"
+        "  --bytes B     limit in bytes; K, M, G and T mean powers of 1024, so 64M is 67108864 (--memory is the same). It is "
+        "for\n"
+        "                what is held at most while a model is expanded here and run\n"
+        "  --elastic     the limit is for an elastic session and its expander, the same at every depth\n"
+        "  --stored      the limit is for a model that was expanded elsewhere, and its session\n"
+        "  --ms MS       limit in milliseconds per batch; --margin SHARE: take them for longer by this (0), as 0.1 for a "
+        "tenth\n"
+        "  --any-depth   the deepest may be one that was not learned\n"
         "  --batch B     images at once (1)\n"
+        "  --cost FILE   take the milliseconds from what tleg plan --json printed earlier, with the same --batch\n"
+        "  --depth LIST  which depths to score with --data, as 2-12 or 3,6,12 (those that were learned; else up to "
+        "12)\n" SCORING_HELP
+        "                Without --data the file's scores count (tleg eval --write-scores puts them there)\n"
         "  --dtype T     type of the weights: f32 (default), bf16, f16\n"
         "  --image I     side of the input in pixels, if not as learned\n"
         "\n"
-        "With a limit the deepest depth within it is named; when none is, the exit code is 1.\n"
-        "--json: {\"deepest\" (null when none fits or there is no limit), \"batch\", \"depths\": [{\"depth\", \"bytes\", "
-        "\"ms\",\n"
-        "\"parameters\", \"fits\"}, ...]}\n",
+        "When nothing fits, the exit code is 1.\n"
+        "--json: {\"deepest\", \"best\", \"cheapest\", \"standard_error\" (null when none fits, or there is no limit or no "
+        "score),\n"
+        "\"batch\", \"cost\": {\"batch\", \"ms_fixed\", \"ms_per_layer\", \"spread\", \"runs\", \"bytes_fixed\", "
+        "\"bytes_per_layer\",\n"
+        "\"bytes_elastic\"}, \"scores\", \"depths\": [{\"depth\", \"bytes\", \"ms\", \"parameters\", \"fits\", \"bytes_peak\", "
+        "\"learned\",\n"
+        "\"score\"}, ...]}\n",
     .run = run_plan,
 };

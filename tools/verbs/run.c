@@ -68,6 +68,8 @@ static int work(const struct invocation *call, tleg_context *context, const stru
     tleg_tensor_info info;
     tleg_session *session = NULL;
     int code = source_open_expanded(call, context, call->operands[0], &options->expansion, &source);
+    if (code == EXIT_DONE && !source.model)
+        source_note_depth(call, source.path, &source.config, source.config.depth);
     if (code == EXIT_DONE)
         code = read_images(call, context, options->input, &source.config, &images, &info);
     if (code == EXIT_DONE)

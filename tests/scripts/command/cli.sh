@@ -283,10 +283,23 @@ json
 deepest=$(number deepest)
 must test "$deepest" -ge 1
 says out "{\"depth\":$deepest,"
+must test "$(sed -n "s/.*{\"depth\":$deepest,[^}]*\"bytes_peak\":\([0-9]*\),.*/\1/p" out)" -le 1048576
+must test "$(sed -n "s/.*{\"depth\":$((deepest + 1)),[^}]*\"bytes_peak\":\([0-9]*\),.*/\1/p" out)" -gt 1048576
+says err "does not say at which depths it was learned"
+try 0 plan g.st --bytes 1048576 --batch 2
+says out "deepest that fits: $deepest"
+silent_table=$deepest
+try 0 plan g.st --memory 1M --json --batch 2 --stored
+deepest=$(number deepest)
+must test "$deepest" -gt "$silent_table"
 must test "$(sed -n "s/.*{\"depth\":$deepest,\"bytes\":\([0-9]*\),.*/\1/p" out)" -le 1048576
 must test "$(sed -n "s/.*{\"depth\":$((deepest + 1)),\"bytes\":\([0-9]*\),.*/\1/p" out)" -gt 1048576
-try 0 plan g.st --memory 1048576 --batch 2
-says out "deepest that fits: $deepest"
+elastic=$(number bytes_elastic)
+try 0 plan g.st --bytes "$elastic" --elastic --batch 2
+says out "deepest that fits: 1024"
+try 1 plan g.st --bytes $((elastic - 1)) --elastic --batch 2
+says err "nothing fits: depth 1 takes $elastic bytes"
+deepest=$silent_table
 try 0 plan g.st --memory 1024K --batch 2
 says out "deepest that fits: $deepest"
 try 0 plan g.st --ms 100000
@@ -306,6 +319,31 @@ for ms in 0 -1 inf nan 0x10 1,5 fast; do
 done
 try 1 plan m.st --memory 1M
 says err "m.st"
+try 2 plan g.st --elastic --stored
+try 2 plan g.st --depth 2-4
+says err "for --data"
+try 2 plan g.st --data data --depth 4-2
+says err "such as 2-12"
+# Milliseconds that were measured earlier are taken as they are.
+try 0 plan g.st --json
+cp out cost.json
+layer=$(number ms_per_layer) fixed=$(number ms_fixed)
+limit=$(awk "BEGIN { print $fixed + 12.5 * $layer }")
+for _ in 1 2; do
+    try 0 plan g.st --cost cost.json --ms "$limit"
+    says out "deepest that fits: 12"
+done
+try 0 plan g.st --cost cost.json --ms "$limit" --margin 1
+says out "deepest that fits: $(awk "BEGIN { print int(($limit / 2 - $fixed) / $layer) }")"
+try 1 plan g.st --cost cost.json --ms "$limit" --batch 2
+says err "measured with batches of 1; --batch is 2"
+echo '{"cost":{"ms_fixed":"x"}}' >odd.json
+try 1 plan g.st --cost odd.json --ms 1
+says err "odd.json: expected what tleg plan --json prints"
+echo '{"cost":{"ms_fixed":0,"ms_per_layer":0,"batch":1}}' >odd.json
+try 1 plan g.st --cost odd.json --ms 1
+says err "expected milliseconds that were measured"
+try 1 plan g.st --cost nowhere.json
 
 # ---- classify ----
 odd='фото кот "1"	.png'
@@ -380,6 +418,43 @@ says out '"images":12'
 says out '"skipped":1'
 says err "data/b/0.jpg"
 rm data/b/0.jpg
+# Several depths in a table, kept in the file, from where plan takes them; nothing else in the file changes.
+cp g.st scored.st
+try 0 eval scored.st --depth 4,2-3 --data data --write-scores
+says out "    2        "
+says out "best: depth "
+try 0 eval scored.st --depth 3 --data data --json
+one=$(number top1)
+try 0 info scored.st --json
+says out '"depths":null,"scores":{"on":"data","images":12,"depths":[2,3,4],"scores":['
+try 0 eval scored.st --depth 9 --data data/ --write-scores
+try 0 info scored.st --json
+says out '"images":12,"depths":[2,3,4,9],"scores":['
+try 0 plan scored.st --json
+says out "\"learned\":null,\"score\":$one}"
+says out '"best":'
+try 0 plan scored.st --bytes 100M
+says out "best that fits: depth "
+says out "within one standard error, "
+says err "does not say at which depths"
+try 0 eval scored.st --depth 9 --data data --val-every 4 --write-scores
+says err "the former scores of scored.st, on data, are replaced"
+try 0 info scored.st
+says out "scores        top-1 on validation, 3 images"
+try 0 plan g.st --data data --depth 3-5 --json --bytes 100M
+says out '"scores":{"on":"data","images":12,"depths":[3,4,5],'
+try 0 expand scored.st --depth 9 -o nine.st
+try 0 info nine.st --json
+says out '"scores":{"on":"validation","images":3,"depths":[9],'
+try 0 run scored.st --depth 9 --input in.st -o out1.st
+try 0 run g.st --depth 9 --input in.st -o out2.st
+must cmp -s out1.st out2.st
+try 2 eval g.st --depth 0 --data data
+says err "such as 8, 2-12 or 3,6,12"
+try 2 eval m.st --depth 5-6 --data data
+says err "several depths are for a learngene"
+try 2 eval g.st --depth 2 --timm --data data --write-scores
+says err "--write-scores"
 try 1 eval named.st --depth 2 --data data
 says err "data/a"
 mkdir named && cp -r data/a named/фото && mkdir "named/cat \"tom\""

@@ -68,6 +68,9 @@ same first.st then.st
 try 0 $small --epochs 9 --views 4 --recorded rec --limit-steps 14 -o then.st
 try 0 $small --epochs 9 --views 4 --recorded rec --resume -o then.st
 same first.st then.st
+try 0 $small --epochs 3 --views 4 --recorded rec -o then.st
+try 0 $small --epochs 3 --recorded rec -o other.st
+same then.st other.st
 try 1 $small --epochs 9 --recorded rec -o x.st
 says err "rec: holds 4 epochs of pictures; here are 9: --views 4 repeats those that there are"
 try 1 $small --epochs 9 --views 5 --recorded rec -o x.st
@@ -79,7 +82,7 @@ try 0 $small --epochs 4 --teacher teacher.st --record other -o whole.st
 same rec other
 rm -f other
 try 0 $small --epochs 4 --teacher teacher.st --record other --limit-steps 5 -o part.st
-says err "other.part holds 5 of 12 batches: --resume, without --limit-steps, records the rest"
+says err "other.part holds 5 of 12 batches: --resume with more steps records the rest"
 must test -s other.part -a ! -e other
 try 1 $small --epochs 4 --teacher teacher.st --record other --checkpoint y.checkpoint -o x.st
 says err "other.part: a recording in progress: --resume continues it"
@@ -95,6 +98,14 @@ try 1 record $data --epochs 4 --from start.st --teacher teacher.st -o rec
 try 0 record $data --epochs 4 --from start.st --teacher teacher.st --resume -o rec
 rm -f other
 try 0 $small --epochs 4 --teacher teacher.st --record other --limit-steps 5 -o part.st
+
+# A run that gets more epochs later on records those too.
+rm -f more more.part
+try 0 $small --epochs 3 --views 4 --teacher teacher.st --record more -o longer.st
+says err "more.part holds 9 of 12 batches"
+try 0 $small --epochs 6 --views 4 --teacher teacher.st --record more --resume -o longer.st
+same rec more
+
 mkdir kept && cp other.part part.st.checkpoint kept # what was recorded goes on with either
 try 0 $small --epochs 4 --recorded rec --resume -o part.st
 same whole.st part.st
@@ -221,12 +232,17 @@ wrong "each name a teacher: give one" $small --epochs 4 --recorded rec --teacher
 wrong "--record keeps what a teacher says" $small --epochs 4 --record x
 wrong "--record keeps what a teacher says" $small --epochs 4 --record x --recorded rec
 wrong "--record keeps what a teacher says" $small --epochs 4 --record x --teacher teacher.st --alpha 0
+rm -f large # seeds that differ in their last bit alone
+try 0 record $data --epochs 1 --image 32 --teacher teacher.st --seed 18446744073709551614 -o large
+try 1 $small --epochs 1 --recorded large --seed 18446744073709551615 -o x.st
+says err 'large: recorded with data_seed "18446744073709551614"; here it is "18446744073709551615"'
+try 0 $small --epochs 1 --recorded large --data-seed 18446744073709551614 -o then.st
 wrong "--data-seed takes a whole number" $small --epochs 4 --recorded rec --data-seed -1
 wrong "needs --teacher or --teacher-command" record $data --epochs 4 --from start.st
 wrong "needs --from or --image" record $data --epochs 4 --teacher teacher.st
 wrong "leave out --image" record $data --epochs 4 --teacher teacher.st --from start.st --image 32
 try 1 $small --epochs 4 --teacher teacher.st --record no/such/place -o x.st
-says err "no/such/place.part: No such file or directory"
+says err "--record no/such/place: there is no folder no/such/"
 must test ! -e x.st
 
 # ---- a program as the teacher ----

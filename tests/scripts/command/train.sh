@@ -26,6 +26,14 @@ must test "$(grep -c '"val_top1"' whole.json)" -eq 6
 must grep -q '"lr_given":0.05,"lr_peak":0.0009765625,"warmup_epochs":1' whole.json
 if command -v python3 >/dev/null; then
     must python3 -c 'import json; [json.loads(l) for l in open("whole.json")]'
+    # an epoch's loss is the mean of its steps', and so is its accuracy
+    must python3 -c '
+import json
+lines = [json.loads(l) for l in open("whole.json")]
+steps, epochs = [l for l in lines if "step" in l], [l for l in lines if "train_loss" in l]
+assert [l["epoch"] for l in epochs] == [1, 2, 3, 4, 5, 6]
+for step, epoch in zip(steps, epochs):  # three steps an epoch, and an interval
+    assert abs(step["loss"] - epoch["train_loss"]) < 1e-12 and step["accuracy"] == epoch["train_top1"]'
 fi
 try 0 info whole.st
 says out blue
@@ -47,7 +55,7 @@ must test "$(rates rate.json)" = "1 1 1 1 1 1 " # the recipe's: epochs 0 and 1 h
 try 0 $steps --epochs 2 --warmup-steps 0 --lr-end 0.5 --log rate.json -o rate.st
 says out "; then a cosine to 0.5, a new rate each step"
 must test "$(rates rate.json | cut -c 1-17)" = "1 0.966506 0.875 "
-try 0 $steps --epochs 3 --log rate.json -o rate.st # the verb's 5 epochs of warm-up are more than there are
+try 0 $steps --epochs 3 --recipe deit --log rate.json -o rate.st # the verb's 5 epochs of warm-up are more than there are
 says out "over 1 epoch of warm-up"
 must test "$(rates rate.json | awk '{ print $6, ($7 > 0.7) }')" = "1e-06 1"
 try 2 $steps --epochs 2 --warmup 3 -o x.st
@@ -61,6 +69,32 @@ says err "--warmup and --warmup-steps mean the same"
 try 2 $steps --epochs 2 --warmup 0 --lr-end 2 -o x.st
 says err "--lr-end 2 is above the learning rate of the steps, 1"
 
+# ---- the recipe ----
+plain="distill --data cifar $shape --depth 2"
+try 0 $plain --epochs 2 -o recipe.st
+says out "recipe: 36 pictures, 2 epochs, 2 steps of 32 pictures: the recipe for short runs"
+says out "flip 0.5, RandAugment 0, jitter 0, erasing 0, mixup 0, cutmix 0, smoothing 0.1, each picture 1 times"
+says out "learning rate: 0.001 as given (--lr-absolute); then a cosine to 1e-05, a new rate each step"
+try 0 $plain --epochs 1000 --recipe short --limit-steps 1 -o recipe.st
+says out "1000 steps of 32 pictures: the recipe for short runs"
+says out "over 100 steps of warm-up"
+try 0 $plain --epochs 20000 --batch 18 --limit-steps 1 -o recipe.st # steps count, not epochs
+says out "40000 steps of 18 pictures: DeiT's recipe, for long runs"
+says out "RandAugment 9"
+try 0 $plain --epochs 2 --recipe deit --batch 18 -o recipe.st
+says out "DeiT's recipe"
+says out "learning rate: 0.0005 given, times 18/512"
+try 0 $plain --epochs 2 --batch 9 --lr 0.1 --augment none --warmup 1 -o recipe.st # what is said holds
+says out "8 steps of 9 pictures: the recipe for short runs"
+says out "learning rate: 0.1 given, times 9/512"
+says out "from 1e-06 over 1 epoch of warm-up; then a cosine to 1e-05"
+says out "no crop"
+try 0 $plain --epochs 2 --limit-steps 1 --batch 9 -o recipe.st
+try 0 $plain --epochs 6000 --limit-steps 2 --batch 9 --resume -o recipe.st # long now; the recipe is that of the run as it began
+says out "the recipe for short runs"
+try 0 $plain --epochs 2 --ema 0.999 -o recipe.st
+says err "--ema 0.999 averages over about 1000 steps, and the run has 2"
+
 # ---- the same bits ----
 for words in "--threads 2" "--loaders 2" "--threads 2 --loaders 3"; do
     try 0 $small --epochs 6 $words -o other.st
@@ -71,18 +105,51 @@ must test "$(cmp whole.st other.st >/dev/null; echo $?)" -eq 1
 
 # ---- stopped and resumed ----
 try 0 $small --epochs 6 --limit-steps 7 -o part.st
-try 0 $small --epochs 6 --resume -o part.st
+try 0 $small --epochs 6 --log part.json --resume -o part.st
 says out "resumed: part.st.checkpoint, step 7 of 18"
 same whole.st part.st
+same whole.best.st part.best.st
+if command -v python3 >/dev/null; then # also the epoch that it was stopped within
+    must python3 -c '
+import json
+def epochs(name):
+    return [json.loads(l) | {"seconds": 0} for l in open(name) if "train_loss" in l]
+assert epochs("part.json") == epochs("whole.json")[-4:]'
+fi
 try 0 $small --epochs 6 --resume -o part.st
 same whole.st part.st
-for words in "--seed 5:seed" "--batch 12:batch" "--lr 0.1:peak_learning_rate" "--augment light:pictures" "--tau 2:tau"; do
+for words in "--seed 5:seed" "--batch 12:batch" "--lr 0.1:peak_learning_rate" "--augment none:pictures" "--tau 2:tau"; do
     try 1 $small --epochs 6 --resume ${words%:*} -o part.st
     says err "part.st.checkpoint"
     says err "${words#*:}"
     same whole.st part.st
 done
 try 1 distill --data cifar $shape --depths 2-4 --batch 10 --epochs 6 --resume --checkpoint part.st.checkpoint -o x.st
+
+# ---- the best epoch ----
+try 0 $small --epochs 6 --keep last -o last.st
+must test ! -e last.best.st
+same whole.st last.st
+best="$small --epochs 6 --keep best --lr 1 --clip 1 --seed 3" # at so high a rate epochs differ
+try 0 $best --limit-steps 8 -o best.st
+try 0 $best --resume --log best.json -o best.st
+says out "best.st: the best learngene, of step"
+must test ! -e best.best.st
+try 0 $best --keep both -o both.st
+same best.st both.best.st
+says out "both.st: the learngene after 18 steps"
+says out "both.best.st: the best learngene, of step"
+try 0 $best --keep both --json -o both.st
+must python3 -c '
+import json
+lines = [json.loads(l) for l in open("out")]
+end, epochs = lines[-1], [l for l in lines if "best" in l]
+most = max(l["val_top1"] for l in epochs)
+assert end["best_file"] == "both.best.st" and end["best_val_top1"] == most
+assert end["best_step"] == 3 * max(l["epoch"] for l in epochs if l["val_top1"] == most)'
+rm best.st # nothing to compare with any more: the next is the best
+try 0 $best --epochs 7 --resume -o best.st
+must test -s best.st
 
 # ---- more epochs than before ----
 constant="distill --data cifar --val cifar $shape --depths 2-3 --batch 10 --lr 0.05 --warmup-steps 2 --ema 0.9 --log-every 3"
@@ -130,6 +197,7 @@ for i in $(seq 1 "$kills"); do
     try 0 $long --resume --log killed.json -o killed.st
     now="kill -9 after $wait s, then --resume"
     same never.st killed.st
+    same never.best.st killed.best.st
     must test "$(grep -c '"step"' killed.json)" -eq "$steps"
 done
 
@@ -148,9 +216,28 @@ for signal in TERM INT; do
     [ $signal = INT ] && kill -INT $pid
     wait $pid
     must test $? -eq 130
+    says err "this step will be finished and a checkpoint written; again: stop at once"
     says err "stopped by SIG"
     says err "killed.st.checkpoint holds it, --resume continues"
 done
+now="a second signal within a long step"
+"$tleg" distill --data cifar --image 32 --patch 4 --dim 64 --heads 2 --depth 600 --recompute --batch 36 --epochs 1 -o twice.st >out 2>err &
+pid=$!
+tries=0
+until grep -q "learning rate" out || [ $tries -ge 600 ]; do
+    sleep 0.05
+    tries=$((tries + 1))
+done
+kill -INT $pid
+until grep -q "again: stop at once" err || [ $tries -ge 600 ]; do
+    sleep 0.05
+    tries=$((tries + 1))
+done
+kill -TERM $pid
+wait $pid
+must test $? -eq 143
+must test ! -e twice.st
+must test ! -e twice.st.checkpoint
 try 1 $long --epochs 4000 -o killed.st
 says err "holds a run that was stopped at step"
 says err "--resume continues it"
@@ -160,11 +247,35 @@ if [ -w /dev/full ]; then
     try 1 $small --epochs 1 --log /dev/full -o full.st
     says err "/dev/full"
 fi
+# ---- what cannot be written, before the first step ----
 mkdir -p folder/there
-try 1 $small --epochs 1 -o folder/there
-says err "folder/there"
-try 1 $small --epochs 1 --checkpoint folder/there -o x.st
-says err "folder/there"
+for words in "-o folder/there" "-o folder/there/" "-o x.st --checkpoint folder/there" "-o x.st --log folder/there"; do
+    try 1 $small --epochs 1 $words
+    says err "folder/there"
+    says err "a folder; expected the name of a file"
+    must test ! -s out
+done
+for words in "-o missing/x.st" "-o x.st --checkpoint missing/x" "-o x.st --log missing/x"; do
+    try 1 $small --epochs 1 $words
+    says err "there is no folder missing/"
+    must test ! -s out
+done
+try 1 $small --epochs 1 -o whole.st/x.st
+says err "whole.st/x.st: Not a directory"
+try 1 $small --epochs 1 -o "$(printf '%0300d' 7).st"
+says err "File name too long"
+try 2 $small --epochs 1 --log x.st -o x.st
+says err "-o and --log name the same file, x.st"
+if [ "$(id -u)" -ne 0 ]; then
+    chmod 500 folder
+    try 1 $small --epochs 1 -o folder/x.st
+    says err "folder/x.st: no file can be made there: Permission denied"
+    chmod 700 folder
+fi
+cp whole.st kept.st
+try 1 $small --epochs 1 --log missing/x -o kept.st
+same whole.st kept.st
+must test -z "$(find . -name '.tleg-try-*')"
 now="no disk left mid-epoch"
 rm -f limited.*
 try 0 $small --epochs 2 --limit-steps 3 -o limited.st
@@ -180,7 +291,7 @@ same limited.st.checkpoint former.checkpoint
 
 # ---- teachers ----
 try 0 expand whole.st --depth 2 -o teacher.st
-try 0 distill --data cifar $shape --depth 2 --batch 10 --epochs 2 --teacher teacher.st --log taught.json --log-every 1 -o taught.st
+try 0 distill --data cifar $shape --depth 2 --batch 10 --epochs 2 --recipe deit --teacher teacher.st --log taught.json --log-every 1 -o taught.st
 must test "$(grep -c '"teacher":0\.[0-9]*[1-9]' taught.json)" -eq 6
 try 0 distill --data cifar $shape --depth 2 --batch 10 --epochs 1 --teacher whole.st --teacher-depth 3 --alpha 0.5 -o taught.st
 try 2 distill --data cifar $shape --depth 2 --batch 10 --epochs 1 --teacher whole.st -o x.st

@@ -1,0 +1,150 @@
+#include "scores.h"
+
+#include "depths.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+json_t *scores_json(const tleg_scores *scores) {
+    if (!scores)
+        return json_null();
+    struct report report = report_start();
+    json_t *depths = json_array(), *values = json_array();
+    report_text(&report, "on", scores->on);
+    report_integer(&report, "images", scores->images);
+    for (int32_t k = 0; k < scores->count; k++) {
+        report.whole &= json_array_append_new(depths, json_integer(scores->depths[k])) == 0;
+        report.whole &= json_array_append_new(values, json_real(scores->scores[k])) == 0;
+    }
+    report_add(&report, "depths", depths);
+    report_add(&report, "scores", values);
+    return report_member(&report);
+}
+
+/* ---- two tables in one ---- */
+
+struct table {
+    tleg_scores scores;
+    int32_t depths[DEEPEST];
+    double shares[DEEPEST];
+};
+
+static void add(struct table *table, const tleg_scores *from, int32_t k) {
+    table->depths[table->scores.count] = from->depths[k];
+    table->shares[table->scores.count++] = from->scores[k];
+}
+
+/* By depth; where both know one, that of `scores`. */
+static void merge(struct table *table, const tleg_scores *former, const tleg_scores *scores) {
+    int32_t old = 0, new = 0;
+    table->scores = *scores;
+    table->scores.count = 0;
+    table->scores.depths = table->depths;
+    table->scores.scores = table->shares;
+    while (old < former->count || new < scores->count) {
+        if (new == scores->count || (old < former->count && former->depths[old] < scores->depths[new])) {
+            add(table, former, old++);
+            continue;
+        }
+        old += old < former->count && former->depths[old] == scores->depths[new];
+        add(table, scores, new ++);
+    }
+}
+
+/* ---- the file ---- */
+
+/* A file in memory: everything in it, as it is stored. */
+struct copy {
+    int64_t count, pairs;
+    const char **names;
+    tleg_tensor **tensors;
+    const char **keys_and_values;
+};
+
+static bool copy_make(const tleg_file *file, struct copy *copy) {
+    size_t tensors = (size_t)tleg_file_get_tensor_count(file), keys = 0;
+    while (tleg_file_get_metadata_key(file, (int64_t)keys))
+        keys++;
+    *copy = (struct copy){.names = calloc(tensors + 1, sizeof *copy->names),
+                          .tensors = calloc(tensors + 1, sizeof *copy->tensors),
+                          .keys_and_values = calloc(2 * (keys + 1), sizeof *copy->keys_and_values)};
+    return copy->names && copy->tensors && copy->keys_and_values;
+}
+
+static void copy_free(struct copy *copy) {
+    for (int64_t i = 0; i < copy->count; i++)
+        tleg_tensor_free(copy->tensors[i]);
+    free(copy->names);
+    free(copy->tensors);
+    free(copy->keys_and_values);
+}
+
+static void put_pair(struct copy *copy, const char *key, const char *value) {
+    copy->keys_and_values[2 * copy->pairs] = key;
+    copy->keys_and_values[2 * copy->pairs++ + 1] = value;
+}
+
+static tleg_status fill(tleg_context *context, const tleg_file *file, const char *scores, struct copy *copy) {
+    const char *key;
+    for (int64_t i = 0; (key = tleg_file_get_metadata_key(file, i)) != NULL; i++)
+        if (strcmp(key, "tleg.scores") != 0)
+            put_pair(copy, key, tleg_file_get_metadata(file, key));
+    put_pair(copy, "tleg.scores", scores);
+    tleg_status status = TLEG_OK;
+    for (int64_t i = 0; i < tleg_file_get_tensor_count(file) && status == TLEG_OK; i++) {
+        copy->names[i] = tleg_file_get_tensor_name(file, i);
+        status = tleg_file_read_tensor(context, file, copy->names[i], &copy->tensors[i]);
+        copy->count += status == TLEG_OK;
+    }
+    return status;
+}
+
+static int rewrite(const struct invocation *call, tleg_context *context, const char *path, const char *scores) {
+    tleg_file *file = NULL;
+    struct copy copy = {0};
+    if (tleg_file_open(context, path, NULL, &file) != TLEG_OK)
+        return tool_fail_context(call, context);
+    int code = copy_make(file, &copy) ? EXIT_DONE : tool_fail_memory(call);
+    if (code == EXIT_DONE && fill(context, file, scores, &copy) != TLEG_OK)
+        code = tool_fail_context(call, context);
+    const tleg_save_options options = {
+        .struct_size = sizeof options, .pairs = copy.pairs, .keys_and_values = copy.keys_and_values};
+    if (code == EXIT_DONE &&
+        tleg_file_save(context, path, copy.count, copy.names, (const tleg_tensor *const *)copy.tensors, &options) != TLEG_OK)
+        code = tool_fail_context(call, context);
+    copy_free(&copy);
+    tleg_file_free(file);
+    return code;
+}
+
+/* Whether the file only names others that hold the tensors: JSON, where a file of tensors has the length of its header. */
+static bool is_index(const char *path) {
+    unsigned char first[8] = {0};
+    FILE *file = fopen(path, "rb");
+    bool index = file && fread(first, 1, sizeof first, file) == sizeof first && first[0] == '{' && first[7] != 0;
+    if (file)
+        fclose(file);
+    return index;
+}
+
+int scores_write(const struct invocation *call, tleg_context *context, const char *path, const tleg_scores *former,
+                 const tleg_scores *scores) {
+    const tleg_scores none = {0};
+    struct table table;
+    if (is_index(path))
+        return tool_fail(call, "%s: an index of several files has no place for scores", path);
+    bool same = former && former->images == scores->images && strcmp(former->on, scores->on) == 0;
+    if (former && !same)
+        tool_note(call, "the former scores of %s, on %s, are replaced", path, *former->on ? former->on : "data without a name");
+    merge(&table, same ? former : &none, scores);
+    json_t *object = scores_json(&table.scores);
+    char *text = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(17));
+    json_decref(object);
+    if (!text)
+        return tool_fail_memory(call);
+    int code = rewrite(call, context, path, text);
+    free(text);
+    return code;
+}

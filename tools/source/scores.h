@@ -1,0 +1,14 @@
+/* Scores as people and other programs are told them, and into a file that is there. */
+#ifndef TLEG_TOOLS_SCORES_H
+#define TLEG_TOOLS_SCORES_H
+
+#include "base/report.h"
+
+/* {"on", "images", "depths", "scores"}, as a file has it (docs/file.md); null for none. */
+json_t *scores_json(const tleg_scores *scores);
+/* Puts scores into a learngene's or model's file and leaves all else in it as it is. Other depths' scores of the same data
+ * stay; those of other data go, which is said. Returns an exit code. */
+int scores_write(const struct invocation *call, tleg_context *context, const char *path, const tleg_scores *former,
+                 const tleg_scores *scores);
+
+#endif

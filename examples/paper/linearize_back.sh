@@ -30,7 +30,7 @@ validation() {
     for class in "$data"/*/; do
         to=$out/val.part/$(basename "$class")
         mkdir -p "$to" || exit 1
-        ls "$class" | LC_ALL=C sort | awk 'NR % 10 == 1' | while read -r name; do cp "$class/$name" "$to/" || exit 1; done || exit 1
+        find "$class" -type f | LC_ALL=C sort | awk 'NR % 10 == 1' | while read -r file; do cp "$file" "$to/" || exit 1; done || exit 1
     done
     mv "$out/val.part" "$out/val"
 }

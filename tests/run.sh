@@ -32,6 +32,7 @@ case ${1-} in
     exit 2
     ;;
 esac
+# shellcheck disable=SC2046 # words are wanted
 [ $# -gt 0 ] || set -- $(echo "$stages" | sed 's/ lint / /') # lint says nothing about what a machine builds: on request
 for name in "$@"; do
     case " $stages " in

@@ -37,8 +37,36 @@ static int check_count(const struct state *state) {
     return EXIT_DONE;
 }
 
+/* A validation that nobody asked for takes nothing away from classes that have next to nothing. */
+static int spare_small_classes(struct state *state) {
+    enum { FEW = 5 };
+    const struct dataset *set = &state->set;
+    size_t *counts = calloc((size_t)set->class_count, sizeof *counts);
+    if (!counts)
+        return tool_fail_memory(state->call);
+    for (size_t i = 0; i < set->count; i++)
+        counts[set->samples[i].label]++;
+    int32_t least = 0;
+    for (int32_t i = 1; i < set->class_count; i++)
+        if (counts[i] < counts[least])
+            least = i;
+    if (counts[least] < FEW) {
+        state->settled.val_every = 0;
+        if (training_first(state))
+            tool_note(state->call, "nothing is validated: the class \"%s\" has %zu pictures; --val DIR validates with others",
+                      set->classes[least], counts[least]);
+    } else if (training_first(state)) {
+        tool_note(state->call, "every %d-th picture of each class validates and is not learned from; --val DIR: others do",
+                  (int)state->options->val_every);
+    }
+    free(counts);
+    return EXIT_DONE;
+}
+
 int training_split_data(struct state *state) {
     struct part all = {0};
+    if (state->options->val_default && spare_small_classes(state) != EXIT_DONE)
+        return EXIT_FAILED;
     int code = part_split(state->call, &state->set, state->options->val_every, &state->learned, &state->judged);
     if (code == EXIT_DONE && state->options->val) {
         part_free(&state->judged);
@@ -47,7 +75,10 @@ int training_split_data(struct state *state) {
             code = part_split(state->call, &state->other, 0, &state->judged, &all);
         part_free(&all);
     }
-    return code == EXIT_DONE ? check_count(state) : code;
+    if (code != EXIT_DONE)
+        return code;
+    training_choose_recipe(state);
+    return check_count(state);
 }
 
 /* ---- stored logits ---- */

@@ -46,14 +46,15 @@ static int emit(struct state *state, struct report *report) {
 static void print_start(const struct state *state, const char *recipe, uint64_t bytes) {
     const struct training_options *options = state->options;
     int64_t step = (int64_t)options->batch * options->accumulate;
-    char held[24], memory[24], warmup[RATE_TEXT], curve[RATE_TEXT], teacher[TEACHER_ERROR];
+    char held[24], memory[24], warmup[RATE_TEXT], curve[RATE_TEXT], teacher[TEACHER_ERROR], choice[RECIPE_TEXT];
     training_describe_teacher(state, teacher);
     training_describe_warmup(state, warmup);
     training_describe_curve(state, curve);
     printf("data: %s: %zu images of %d classes to learn from, %zu to validate with; %s of pixels held in memory\n",
            options->data, state->learned.count, (int)state->set.class_count, state->judged.count,
            report_bytes(state->set.held + state->other.held, held));
-    printf("pictures: %s\n", recipe);
+    training_describe_choice(state, choice);
+    printf("recipe: %s\npictures: %s\n", choice, recipe);
     if (*teacher)
         tool_line("teacher: %s", teacher);
     printf("steps: %" PRId64 " an epoch of %" PRId64 " images", state->steps_an_epoch, step);
@@ -89,6 +90,7 @@ int training_say_start(struct state *state) {
     report_integer(&report, "images", (int64_t)state->learned.count);
     report_integer(&report, "val_images", (int64_t)state->judged.count);
     report_integer(&report, "classes", state->set.class_count);
+    report_text(&report, "recipe", options->recipe == RECIPE_SHORT ? "short" : "deit");
     report_text(&report, "pictures", recipe);
     if (*teacher)
         report_text(&report, "taught_by", teacher);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 const struct choice training_augments[] = {{"deit", AUGMENT_DEIT}, {"light", AUGMENT_LIGHT}, {"none", AUGMENT_NONE}, {NULL, 0}};
+const struct choice training_recipes[] = {{"auto", RECIPE_AUTO}, {"deit", RECIPE_DEIT}, {"short", RECIPE_SHORT}, {NULL, 0}};
 const struct choice training_keeps[] = {{"both", KEEP_BOTH}, {"best", KEEP_BEST}, {"last", KEEP_LAST}, {NULL, 0}};
 const struct choice training_dtypes[] = {{"f32", TLEG_F32}, {"bf16", TLEG_BF16}, {NULL, 0}};
 
@@ -45,6 +46,9 @@ static const char help_teaching[] =
 static const char help_steps[] =
     "Steps\n"
     "  --epochs E          passes over the data\n"
+    "  --recipe auto       what holds where other options do not say. short, for runs of less than 10000 steps of 128:\n"
+    "                      --augment light, --lr-absolute --lr 1e-3, --drop-path 0, --batch 128, or 64 or 32 where there\n"
+    "                      are less than 1000 steps, a tenth of them warm-up; deit, for others and for recordings: as below\n"
     "  --batch B           images computed at once (128); with --accumulate K a step takes K batches\n"
     "  --lr R              learning rate for a step of 512 images (5e-4): R * B * K / 512 is used; --lr-absolute: R itself\n"
     "  --warmup W          epochs in which the rate rises from 1e-6 (distill 5, at most half of them; tune 0); a cosine\n"
@@ -60,7 +64,7 @@ static const char help_steps[] =
     "                      numbers; everything else, and what is learned, stays f32 (f32)\n";
 static const char help_pictures[] =
     "Pictures\n"
-    "  --augment A         deit (default): crop, flip, RandAugment, erasing, mixup or cutmix, each picture 3 times in a row;\n"
+    "  --augment A         deit: crop, flip, RandAugment, erasing, mixup or cutmix, each picture 3 times in a row;\n"
     "                      light: crop and flip; none: as they are classified. These change single settings:\n"
     "  --crop-scale S      smallest share of the area that a random crop keeps (0.08; pictures of the model's size, up to\n"
     "                      32 pixels, are padded by 4 instead)\n"

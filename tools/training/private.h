@@ -63,7 +63,8 @@ struct teacher {
 
 struct state {
     const struct invocation *call;
-    const struct training_options *options;
+    const struct training_options *options; /* &settled */
+    struct training_options settled;        /* with what was not given filled in by the recipe */
     const struct training_target *target;
     struct ranks ranks;
     tleg_context *context;
@@ -109,6 +110,10 @@ int training_fail_picture(struct state *state, const struct feed_unit *unit);
 /* ---- files (files.c): exit codes ---- */
 int training_name_files(struct state *state);
 int training_try_files(const struct state *state);
+
+/* ---- the recipe (recipe.c) ---- */
+void training_choose_recipe(struct state *state); /* once it is known how many pictures there are */
+void training_describe_choice(const struct state *state, char text[RECIPE_TEXT]);
 
 /* ---- the learning rate (rate.c) ---- */
 int training_settle_rate(struct state *state); /* once the steps of an epoch are known */

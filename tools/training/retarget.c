@@ -270,3 +270,11 @@ int retarget(const struct invocation *call, tleg_context *context, struct source
         say_fresh(call, source, set);
     return rebuild(call, context, source, set, fresh, seed);
 }
+
+int retarget_gene(const struct invocation *call, tleg_context *context, const char *path, uint64_t seed, struct dataset *set,
+                  struct source *source) {
+    int code = source_open(call, context, path, source);
+    if (code == EXIT_DONE && !source->gene)
+        code = tool_fail(call, "%s: a model; %s continues from a learngene (tleg tune takes models)", path, call->verb->name);
+    return code == EXIT_DONE ? retarget(call, context, source, set, seed) : code;
+}

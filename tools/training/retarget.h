@@ -9,5 +9,8 @@
  * labels' numbers (dataset_match). Where they differ, the head starts anew from the seed, as a fresh learngene's would, and
  * that is said; and the labels become the names of the data's classes. What comes out is f32. Returns an exit code. */
 int retarget(const struct invocation *call, tleg_context *context, struct source *source, struct dataset *set, uint64_t seed);
+/* Opens a learngene for it first; refuses a model. */
+int retarget_gene(const struct invocation *call, tleg_context *context, const char *path, uint64_t seed, struct dataset *set,
+                  struct source *source);
 
 #endif

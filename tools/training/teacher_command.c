@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VERSION = 1, HEADER = 8, EXCESS = 64, LINE = 1 << 16, SHOWN = 48, TEXT = 6, QUOTE = 4 * SHOWN + 8 };
+enum { VERSION = 1, HEADER = 8, EXCESS = 64, LINE = 1 << 16, SHOWN = 48, TEXT = 8, QUOTE = 4 * SHOWN + 8, WHEN = 48 };
 
 /* Seconds: to be ended by itself after a failure, or at the end; for an answer once a signal came. */
 static const double short_grace = 0.5, long_grace = 10, patience = 10;
@@ -49,12 +49,12 @@ __attribute__((format(printf, 2, 3))) static bool fail(const struct reason *reas
 /* The bytes at the beginning that are text. */
 static size_t count_text(const unsigned char *bytes, size_t count) {
     size_t i = 0;
-    while (i < count && ((bytes[i] >= 0x20 && bytes[i] != 0x7F) || (bytes[i] >= '\t' && bytes[i] <= '\r')))
+    while (i < count && ((bytes[i] >= 0x20 && bytes[i] < 0x7F) || (bytes[i] >= '\t' && bytes[i] <= '\r')))
         i++;
     return i;
 }
 
-/* Whether what came is not numbers but words: by chance numbers begin like this once in thousands of times. */
+/* Whether what came is words: numbers seldom begin like this. */
 static bool is_text(const unsigned char *bytes, size_t count) {
     return count > 0 && count_text(bytes, count) >= (count < TEXT ? count : TEXT);
 }
@@ -253,7 +253,7 @@ const char *teacher_command_name(const struct teacher_command *teacher) {
 static bool is_quiet(const struct reason *reason) {
     struct teacher_command *teacher = reason->teacher;
     struct child_exchange exchange = {.received = teacher->answer, .room = EXCESS, .deadline = measure_seconds()};
-    char text[QUOTE];
+    char text[QUOTE], when[WHEN];
     if (!child_has_more(&teacher->child))
         return true;
     exchange.deadline += 0.1;
@@ -261,7 +261,8 @@ static bool is_quiet(const struct reason *reason) {
     if (exchange.count)
         return fail(reason, "after answer %" PRId64 ", and without a question, it wrote %s%s", teacher->asked,
                     quote(exchange.received, exchange.count, text), advice(exchange.received, exchange.count));
-    return fail_exchange(reason, result, "between two questions", &exchange, 0);
+    snprintf(when, sizeof when, "before answer %" PRId64, teacher->asked + 1);
+    return fail_exchange(reason, result, when, &exchange, 0);
 }
 
 static void make_header(size_t count, unsigned char header[HEADER]) {
@@ -314,7 +315,7 @@ bool teacher_command_ask(struct teacher_command *teacher, size_t count, const fl
                                       .room = expected + EXCESS,
                                       .deadline = measure_seconds() + teacher->options.limit,
                                       .patience = patience};
-    char when[48];
+    char when[WHEN];
     *stopped = false;
     make_header(count, header);
     if (!is_quiet(&reason))

@@ -364,7 +364,8 @@ static int run(const struct invocation *call, const struct training_options *opt
     if (!state)
         return tool_fail_memory(call);
     state->call = call;
-    state->options = options;
+    state->settled = *options;
+    state->options = &state->settled;
     state->target = target;
     int code = ranks_start(call, &state->ranks);
     state->context = code == EXIT_DONE ? tool_context(call) : NULL;

@@ -7,18 +7,20 @@
 #include <tleg/train.h>
 
 enum { TRAINING_DEPTHS = 32 };
+enum recipe_kind { RECIPE_AUTO, RECIPE_DEIT, RECIPE_SHORT };
 enum augment { AUGMENT_DEIT, AUGMENT_LIGHT, AUGMENT_NONE };
 enum keep { KEEP_BOTH, KEEP_BEST, KEEP_LAST };
-extern const struct choice training_augments[], training_dtypes[], training_keeps[];
+extern const struct choice training_augments[], training_dtypes[], training_keeps[], training_recipes[];
 
-/* Numbers below 0: not given. */
+/* Numbers below 0, a batch of 0 and a rate of 0: not given. */
 struct training_options {
     const char *data, *val, *out, *log, *checkpoint, *val_depths;
     const char *teacher, *teacher_command, *teacher_logits, *record, *recorded, *data_seed;
     double teacher_timeout; /* seconds */
     int32_t val_every, loaders, epochs, views, batch, accumulate, warmup, warmup_steps, decay_epochs, repeats, teacher_depth;
-    int32_t log_every, checkpoint_every, limit_steps, augment, dtype, keep;
+    int32_t log_every, checkpoint_every, limit_steps, augment, dtype, keep, recipe;
     uint64_t cache, seed;
+    bool val_default; /* --val-every was not asked for: it may be left out */
     bool skip_bad, exif, lr_absolute, resume, recompute;
     double lr, lr_end, weight_decay, smoothing, alpha, tau, clip, ema, drop_path;
     double crop_scale, flip, rand_augment, jitter, erase, mixup, cutmix;
@@ -26,10 +28,10 @@ struct training_options {
 
 #define TRAINING_DEFAULTS                                                                                                      \
     {                                                                                                                          \
-        .loaders = 1, .batch = 128, .accumulate = 1, .warmup = -1, .warmup_steps = -1, .decay_epochs = -1, .repeats = 0,       \
-        .log_every = 50, .cache = 1u << 30, .lr = 5e-4, .lr_end = -1, .weight_decay = -1, .smoothing = -1, .alpha = -1,        \
-        .tau = 1, .teacher_timeout = 600, .drop_path = -1, .crop_scale = -1, .flip = -1, .rand_augment = -1, .jitter = -1,     \
-        .erase = -1, .mixup = -1, .cutmix = -1                                                                                 \
+        .loaders = 1, .augment = -1, .accumulate = 1, .warmup = -1, .warmup_steps = -1, .decay_epochs = -1, .repeats = 0,      \
+        .log_every = 50, .cache = 1u << 30, .lr_end = -1, .weight_decay = -1, .smoothing = -1, .alpha = -1, .tau = 1,          \
+        .teacher_timeout = 600, .drop_path = -1, .crop_scale = -1, .flip = -1, .rand_augment = -1, .jitter = -1, .erase = -1,  \
+        .mixup = -1, .cutmix = -1                                                                                              \
     }
 
 /* Those that say what the pictures are, and who teaches; and the others. */
@@ -48,6 +50,7 @@ struct training_options {
         {"--jitter", OPTION_AMOUNT, &(o).jitter, 0, 0, NULL}, {"--erase", OPTION_AMOUNT, &(o).erase, 0, 0, NULL},              \
         {"--mixup", OPTION_AMOUNT, &(o).mixup, 0, 0, NULL}, {"--cutmix", OPTION_AMOUNT, &(o).cutmix, 0, 0, NULL},              \
         {"--repeats", OPTION_COUNT, &(o).repeats, 1, 1000, NULL}, {"--seed", OPTION_SEED, &(o).seed, 0, 0, NULL},              \
+        {"--recipe", OPTION_CHOICE, &(o).recipe, 0, 0, training_recipes},                                                      \
         {"--data-seed", OPTION_TEXT, &(o).data_seed, 0, 0, NULL}, {"--resume", OPTION_FLAG, &(o).resume, 0, 0, NULL}, {        \
         "-o", OPTION_TEXT, &(o).out, 0, 0, NULL                                                                                \
     }

@@ -16,14 +16,6 @@ struct options {
 
 /* ---- what is learned ---- */
 
-static int take_gene(const struct invocation *call, tleg_context *context, struct dataset *set, struct source *source,
-                     const struct options *options) {
-    int code = source_open(call, context, options->from, source);
-    if (code == EXIT_DONE && !source->gene)
-        code = tool_fail(call, "%s: a model; distill continues from a learngene (tleg tune takes models)", options->from);
-    return code == EXIT_DONE ? retarget(call, context, source, set, options->training.seed) : code;
-}
-
 static int make_gene(const struct invocation *call, tleg_context *context, const struct dataset *set, struct source *source,
                      const struct options *options) {
     tleg_config config = options->config;
@@ -40,7 +32,8 @@ static int make_gene(const struct invocation *call, tleg_context *context, const
 static int begin(const struct invocation *call, tleg_context *context, struct dataset *set, struct source *source,
                  const void *verb) {
     const struct options *options = verb;
-    return options->from ? take_gene(call, context, set, source, options) : make_gene(call, context, set, source, options);
+    return options->from ? retarget_gene(call, context, options->from, options->training.seed, set, source)
+                         : make_gene(call, context, set, source, options);
 }
 
 /* ---- the call ---- */

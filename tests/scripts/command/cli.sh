@@ -329,7 +329,7 @@ try 0 plan g.st --json
 cp out cost.json
 layer=$(number ms_per_layer) fixed=$(number ms_fixed)
 limit=$(awk "BEGIN { print $fixed + 12.5 * $layer }")
-for again in 1 2; do
+for _ in 1 2; do
     try 0 plan g.st --cost cost.json --ms "$limit"
     says out "deepest that fits: 12"
 done

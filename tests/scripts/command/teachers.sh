@@ -4,7 +4,7 @@ tleg=$1
 [ -x "$tleg" ] || { echo "usage: teachers.sh TLEG" >&2; exit 2; }
 command -v python3 >/dev/null || { echo "SKIP teachers: no python3"; exit 77; }
 python=$(python3 -c 'import sys; print(sys.executable)') # the program itself, whatever stands before it
-teacher=$PWD/tests/scripts/command/teachers.py minimal=$PWD/examples/teachers/minimal.py
+teacher=$PWD/tests/scripts/command/teachers.py minimal=$PWD/examples/teachers/minimal.py serve=$PWD/examples/teachers/serve.py
 . "$(dirname "$0")/checks.sh"
 
 python3 "$teacher" data || exit 1
@@ -32,6 +32,35 @@ try 0 $plain --teacher-command "$python $minimal" --log minimal.json -o minimal.
 says out "teacher: $python $minimal: brightness"
 must grep -q "\"taught_by\":\"$python $minimal: brightness\"" minimal.json
 must test ! -s err
+
+# So can a PyTorch module, given its own mean and std.
+torch=
+for found in python3 /usr/bin/python3; do
+    [ -z "$torch" ] && "$found" -c 'import torch' 2>/dev/null && torch=$found
+done
+if [ -n "$torch" ]; then
+    cat >module.py <<'END'
+import torch
+
+class Sums(torch.nn.Module):  # what teachers.py says, of images p / 255
+    def forward(self, x):
+        print('a print of the module')
+        return (x * 255).round().sum((2, 3)) % 61 / 16
+
+def make(path):
+    assert path == 'weights'
+    return Sums()
+END
+    served="$torch $serve --module module.py:make --mean 0,0,0 --std 1,1,1 --threads 1"
+    try 0 $plain --flip 0.5 --teacher-command "$served --checkpoint weights --channels-last" -o served.st
+    says out ": module.py:make"
+    says err "a print of the module"
+    same good.st served.st
+    try 1 $plain --teacher-command "$served" -o x.st
+    says err "': TypeError: make() missing 1 required positional argument: 'path'"
+else
+    echo "SKIP teachers serve.py: no python3 with torch"
+fi
 
 # Cropped, mixed, erased: the loss of the log is that of the very pictures that the teacher saw.
 try 0 new --dim 16 --heads 2 --image 32 --patch 8 --classes 3 --seed 5 -o start.st
@@ -96,7 +125,7 @@ stops 'answer 4: expected the question'"'"'s header, "TLEG" and 10 as u32, found
 stops 'answer 4: its header says 3 images; the question was about 10' count
 stops "closed its standard input in answer 4, and goes on running" deaf
 # After a whole answer: it is learned from, or what came after it is seen at once.
-for words in "gone:ended with exit status 5 in answer 5" 'after:"bye\n'; do
+for words in "gone:ended with exit status 5" 'after:"bye\n'; do
     rm -f bad.st*
     try 1 $plain --flip 0.5 --teacher-command "$(by "${words%%:*}" 4)" -o bad.st
     says err "${words#*:}"

@@ -55,7 +55,7 @@ must test "$(rates rate.json)" = "1 1 1 1 1 1 " # the recipe's: epochs 0 and 1 h
 try 0 $steps --epochs 2 --warmup-steps 0 --lr-end 0.5 --log rate.json -o rate.st
 says out "; then a cosine to 0.5, a new rate each step"
 must test "$(rates rate.json | cut -c 1-17)" = "1 0.966506 0.875 "
-try 0 $steps --epochs 3 --log rate.json -o rate.st # the verb's 5 epochs of warm-up are more than there are
+try 0 $steps --epochs 3 --recipe deit --log rate.json -o rate.st # the verb's 5 epochs of warm-up are more than there are
 says out "over 1 epoch of warm-up"
 must test "$(rates rate.json | awk '{ print $6, ($7 > 0.7) }')" = "1e-06 1"
 try 2 $steps --epochs 2 --warmup 3 -o x.st
@@ -68,6 +68,32 @@ try 2 $steps --epochs 2 --warmup 1 --warmup-steps 7 -o x.st
 says err "--warmup and --warmup-steps mean the same"
 try 2 $steps --epochs 2 --warmup 0 --lr-end 2 -o x.st
 says err "--lr-end 2 is above the learning rate of the steps, 1"
+
+# ---- the recipe ----
+plain="distill --data cifar $shape --depth 2"
+try 0 $plain --epochs 2 -o recipe.st
+says out "recipe: 36 pictures, 2 epochs, 2 steps of 32 pictures: the recipe for short runs"
+says out "flip 0.5, RandAugment 0, jitter 0, erasing 0, mixup 0, cutmix 0, smoothing 0.1, each picture 1 times"
+says out "learning rate: 0.001 as given (--lr-absolute); then a cosine to 1e-05, a new rate each step"
+try 0 $plain --epochs 1000 --recipe short --limit-steps 1 -o recipe.st
+says out "1000 steps of 32 pictures: the recipe for short runs"
+says out "over 100 steps of warm-up"
+try 0 $plain --epochs 20000 --batch 18 --limit-steps 1 -o recipe.st # steps count, not epochs
+says out "40000 steps of 18 pictures: DeiT's recipe, for long runs"
+says out "RandAugment 9"
+try 0 $plain --epochs 2 --recipe deit --batch 18 -o recipe.st
+says out "DeiT's recipe"
+says out "learning rate: 0.0005 given, times 18/512"
+try 0 $plain --epochs 2 --batch 9 --lr 0.1 --augment none --warmup 1 -o recipe.st # what is said holds
+says out "8 steps of 9 pictures: the recipe for short runs"
+says out "learning rate: 0.1 given, times 9/512"
+says out "from 1e-06 over 1 epoch of warm-up; then a cosine to 1e-05"
+says out "no crop"
+try 0 $plain --epochs 2 --limit-steps 1 --batch 9 -o recipe.st
+try 0 $plain --epochs 6000 --limit-steps 2 --batch 9 --resume -o recipe.st # long now; the recipe is that of the run as it began
+says out "the recipe for short runs"
+try 0 $plain --epochs 2 --ema 0.999 -o recipe.st
+says err "--ema 0.999 averages over about 1000 steps, and the run has 2"
 
 # ---- the same bits ----
 for words in "--threads 2" "--loaders 2" "--threads 2 --loaders 3"; do
@@ -92,7 +118,7 @@ assert epochs("part.json") == epochs("whole.json")[-4:]'
 fi
 try 0 $small --epochs 6 --resume -o part.st
 same whole.st part.st
-for words in "--seed 5:seed" "--batch 12:batch" "--lr 0.1:peak_learning_rate" "--augment light:pictures" "--tau 2:tau"; do
+for words in "--seed 5:seed" "--batch 12:batch" "--lr 0.1:peak_learning_rate" "--augment none:pictures" "--tau 2:tau"; do
     try 1 $small --epochs 6 --resume ${words%:*} -o part.st
     says err "part.st.checkpoint"
     says err "${words#*:}"
@@ -265,7 +291,7 @@ same limited.st.checkpoint former.checkpoint
 
 # ---- teachers ----
 try 0 expand whole.st --depth 2 -o teacher.st
-try 0 distill --data cifar $shape --depth 2 --batch 10 --epochs 2 --teacher teacher.st --log taught.json --log-every 1 -o taught.st
+try 0 distill --data cifar $shape --depth 2 --batch 10 --epochs 2 --recipe deit --teacher teacher.st --log taught.json --log-every 1 -o taught.st
 must test "$(grep -c '"teacher":0\.[0-9]*[1-9]' taught.json)" -eq 6
 try 0 distill --data cifar $shape --depth 2 --batch 10 --epochs 1 --teacher whole.st --teacher-depth 3 --alpha 0.5 -o taught.st
 try 2 distill --data cifar $shape --depth 2 --batch 10 --epochs 1 --teacher whole.st -o x.st

@@ -1,0 +1,103 @@
+#!/bin/sh
+# Own classes from a gene, as a new user asks for them with tleg learn, and with what a new user may have for pictures.
+# usage: learn.sh TLEG        prints what fails; exit 1 if anything did
+tleg=$1
+[ -x "$tleg" ] || { echo "usage: learn.sh TLEG" >&2; exit 2; }
+. "$(dirname "$0")/checks.sh"
+
+# picture FILE R G B: a PNG of 8 x 8 pixels of one colour, grey where R alone is given
+if ! command -v python3 >/dev/null; then
+    echo "SKIP learn: no python3 to make pictures with"
+    exit 77
+fi
+cat >picture.py <<'P'
+import struct, sys, zlib
+name, seed, pixel = sys.argv[1], int(sys.argv[2]), [int(v) for v in sys.argv[3:]]
+def chunk(kind, data):
+    return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+rows = b''.join(b'\0' + bytes((v + (seed * 31 + x * 7 + y * 13) % 40) % 256 for x in range(8) for v in pixel) for y in range(8))
+header = struct.pack('>IIBBBBB', 8, 8, 8, 2 if len(pixel) == 3 else 0, 0, 0, 0)
+open(name, 'wb').write(b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', header) + chunk(b'IDAT', zlib.compress(rows)) + chunk(b'IEND', b''))
+P
+# class DIR COUNT PIXEL: so many pictures
+class() {
+    mkdir -p "$1"
+    dir=$1 count=$2
+    shift 2
+    for i in $(seq "$count"); do python3 picture.py "$dir/$i.png" "$i" "$@"; done
+}
+class own/apple 12 200 20 20
+class own/leaf 12 20 200 20
+try 0 new --dim 16 --heads 2 --image 8 --patch 4 --classes 10 -o gene.st
+
+# ---- the usual way ----
+try 0 learn --from gene.st --data own -o own.st
+says err "the head starts fresh: gene.st has 10 classes, the data 2"
+says err "every 10-th picture of each class validates"
+says out "20 images of 2 classes to learn from, 4 to validate with"
+says out "the recipe for short runs"
+says out "validation top-1"
+says out "own.st: the best learngene"
+says out "tleg classify own.st --depth 8 PICTURE.jpg    any depth from 3 to 8"
+try 0 info own.st
+says out "learned at    3-8"
+says out "depth 5"
+says out "  apple"
+try 0 eval own.st --depth 3 --data own --json
+must python3 -c 'import json; assert json.load(open("out"))["top1"] > 0.9'
+try 0 classify own.st --depth 4 own/leaf/3.png
+says out leaf
+try 0 learn --from own.st --data own --epochs 1 -o again.st # from the depths that the file tells
+says out "any depth from 3 to 8"
+try 0 learn --from gene.st --data own --depths 2-4 --val own --epochs 1 --json -o own.st
+says out '"depth"'
+try 0 learn --from gene.st --data own --depths 4-4 --epochs 1 -o one.st
+says out "any depth from 4 to 4"
+try 0 distill --from gene.st --data own --depths 3-8 --sandwich --in-place 1 --keep best --val-every 10 --epochs 20 -o distilled.st
+try 0 learn --from gene.st --data own -o own.st
+same own.st distilled.st # other defaults, and nothing else
+
+# ---- what people have ----
+class mixed/grey 6 90
+class mixed/colour 40 20 20 200
+try 0 learn --from gene.st --data mixed --epochs 2 -o mixed.st
+says out "41 images of 2 classes to learn from, 5 to validate with"
+class two/a 1 200 20 20
+class two/b 1 20 20 200
+try 0 learn --from gene.st --data two --epochs 2 -o two.st
+says err 'nothing is validated: the class "a" has 1 pictures'
+says out "2 steps of 2 pictures"
+says out "two.st: the learngene after 2 steps"
+class single/only 12 200 20 20
+try 1 learn --from gene.st --data single -o x.st
+says err 'single: one class, "only"; expected a folder for each of two or more'
+try 1 learn --from gene.st --data own/apple -o x.st # the pictures themselves, no folders
+says err "own/apple"
+printf 'no picture' >own/leaf/13.png
+try 1 learn --from gene.st --data own -o x.st
+says err "own/leaf/13.png"
+says err "--skip-bad"
+try 0 learn --from gene.st --data own --skip-bad --epochs 1 -o skipped.st
+says err "skipped own/leaf/13.png"
+
+# ---- wrong use ----
+try 2 learn --data own -o x.st
+says err "needs --from: a learngene to begin with"
+try 2 learn --from gene.st -o x.st
+says err "needs --data"
+try 2 learn --from gene.st --data own --depths 8-3 -o x.st
+try 2 learn --from gene.st --data own --in-place 2 -o x.st
+try 1 learn --from missing.st --data own -o x.st
+says err "missing.st"
+try 0 expand gene.st --depth 2 -o model.st
+try 1 learn --from model.st --data mixed -o x.st
+says err "model.st: a model; learn continues from a learngene (tleg tune takes models)"
+try 0 learn --help
+says out "--in-place W"
+must test ! -e x.st
+
+if [ $failures -gt 0 ]; then
+    echo "$failures of $checks checks of learning failed"
+    exit 1
+fi
+echo "learning: $checks checks"

@@ -1,0 +1,96 @@
+/* What a training does where its options do not say: DeiT's recipe, which is made for long runs, or one for short runs. */
+#include "private.h"
+
+#include <inttypes.h>
+
+/* With fewer steps DeiT's augmentation and its rates leave much unlearned: docs/training.md has the measurements. */
+enum { SHORT_STEPS = 10000, USUAL_BATCH = 128, SMALL_BATCH = 32, FEWEST_STEPS = 1000 };
+
+static bool has_recording(const struct state *state) {
+    return !state->checkpoint || state->options->record || state->options->recorded;
+}
+
+/* Steps of the run as it was planned, with batches of so many pictures. */
+static int64_t steps_of(const struct state *state, int32_t batch) {
+    return (int64_t)state->learned.count / ((int64_t)batch * state->options->accumulate) * state->planned;
+}
+
+static int32_t choose(const struct state *state) {
+    int32_t batch = state->options->batch ? state->options->batch : USUAL_BATCH;
+    if (state->options->recipe != RECIPE_AUTO)
+        return state->options->recipe;
+    if (has_recording(state)) /* its pictures serve runs of any length */
+        return RECIPE_DEIT;
+    return steps_of(state, batch) < SHORT_STEPS ? RECIPE_SHORT : RECIPE_DEIT;
+}
+
+/* The largest with which a run still has many steps; no larger than the data. */
+static int32_t short_batch(const struct state *state) {
+    int32_t batch = USUAL_BATCH;
+    while (batch > SMALL_BATCH && steps_of(state, batch) < FEWEST_STEPS)
+        batch /= 2;
+    while (batch > 1 && state->learned.count < (size_t)batch * (size_t)state->options->accumulate)
+        batch /= 2;
+    return batch;
+}
+
+/* A tenth of the steps, and at most 500. */
+static int32_t short_warmup(const struct state *state, int32_t batch) {
+    int64_t steps = steps_of(state, batch) / 10;
+    return steps < 500 ? (int32_t)steps : 500;
+}
+
+static void fill_short(const struct state *state, struct training_options *options) {
+    if (!options->batch)
+        options->batch = short_batch(state);
+    if (options->augment < 0)
+        options->augment = AUGMENT_LIGHT;
+    if (!options->lr) {
+        options->lr = 1e-3;
+        options->lr_absolute = true;
+    }
+    if (options->warmup < 0 && options->warmup_steps < 0)
+        options->warmup_steps = short_warmup(state, options->batch);
+    if (options->drop_path < 0)
+        options->drop_path = 0;
+}
+
+static void fill_deit(struct training_options *options) {
+    if (!options->batch)
+        options->batch = USUAL_BATCH;
+    if (options->augment < 0)
+        options->augment = AUGMENT_DEIT;
+    if (!options->lr)
+        options->lr = options->lr_absolute ? 1e-3 : 5e-4;
+}
+
+/* An average over more steps than there are is mostly what the run began with. */
+static void warn_of_average(const struct state *state) {
+    double span = state->options->ema > 0 ? 1 / (1 - state->options->ema) : 0;
+    int64_t steps = steps_of(state, state->options->batch);
+    if (training_first(state) && span > 0.5 * (double)steps)
+        tool_note(state->call,
+                  "--ema %g averages over about %.0f steps, and the run has %" PRId64
+                  ": what is written is largely what it began "
+                  "with; %.3g would span a tenth of the run",
+                  state->options->ema, span, steps, steps > 20 ? 1 - 10.0 / (double)steps : 0.5);
+}
+
+void training_choose_recipe(struct state *state) {
+    struct training_options *options = &state->settled;
+    options->recipe = choose(state);
+    if (options->recipe == RECIPE_SHORT)
+        fill_short(state, options);
+    else
+        fill_deit(options);
+    warn_of_average(state);
+}
+
+void training_describe_choice(const struct state *state, char text[RECIPE_TEXT]) {
+    const struct training_options *options = state->options;
+    snprintf(text, RECIPE_TEXT, "%zu pictures, %d epochs, %" PRId64 " steps of %" PRId64 " pictures: %s", state->learned.count,
+             (int)options->epochs, state->steps_an_epoch * options->epochs, (int64_t)options->batch * options->accumulate,
+             options->recipe == RECIPE_SHORT ? "the recipe for short runs (small batches, light augmentation, a rate that does "
+                                               "not shrink with the batch)"
+                                             : "DeiT's recipe, for long runs");
+}

@@ -50,11 +50,11 @@ TLEG_API tleg_status TLEG_CALL tleg_learngene_read(tleg_context *context, const 
                                                    const tleg_open_options *options, tleg_learngene **gene);
 
 /* Writes the learngene. options (may be NULL): dtype TLEG_F32 (default), TLEG_F16 or TLEG_BF16, to which numbers are rounded;
- * pairs beside the library's own keys, where a "tleg." key is ARGUMENT and one that the learngene was opened with is
- * replaced. What its file said beside "tleg.*" and "format" is written again. A file without options is the same, byte for
- * byte, on every machine. A former file stays whole until the new one is.
- * Errors: ARGUMENT, UNSUPPORTED (dtype), NUMERIC (a number too large for F16; the text names the tensor), NOT_FOUND (there
- * is no such folder), IO, MEMORY, CANCELLED (the context's progress said so).
+ * the depths that were learned and their scores, where a host knows more than the handle; pairs beside the library's own keys,
+ * where a "tleg." key is ARGUMENT and one that the learngene was opened with is replaced. What its file said beside "tleg.*"
+ * and "format" is written again. A file without options is the same, byte for byte, on every machine. A former file stays whole
+ * until the new one is. Errors: ARGUMENT, UNSUPPORTED (dtype), NUMERIC (a number too large for F16; the text names the tensor),
+ * NOT_FOUND (there is no such folder), IO, MEMORY, CANCELLED (the context's progress said so).
  *
  *     const char *pairs[] = {"license", "MIT"};
  *     tleg_save_options options = {.struct_size = sizeof options, .dtype = TLEG_F16, .pairs = 1, .keys_and_values = pairs};

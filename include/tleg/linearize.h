@@ -18,8 +18,8 @@ extern "C" {
  * (l-1)/L, l = 1..L, through the model's L values. r2 (r2_count, or NULL and 0) gets, site by site in the order of
  * tleg_site_key, R^2: the share of the layers' squared distance from their mean over depth that the lines explain, weights and
  * biases together (1 where the layers do not differ), as many as there are sites and room; the rest of it is 0, and all of it
- * on failure. Errors: ARGUMENT (a model of depth 1), NUMERIC (a weight that is not finite: the text names it), CANCELLED,
- * MEMORY. */
+ * on failure. The gene knows neither depths nor scores: nobody has learned it. Errors: ARGUMENT (a model of depth 1), NUMERIC
+ * (a weight that is not finite: the text names it), CANCELLED, MEMORY. */
 TLEG_API tleg_status TLEG_CALL tleg_learngene_linearize(tleg_context *context, const tleg_model *model, double *r2,
                                                         int32_t r2_count, tleg_learngene **gene);
 

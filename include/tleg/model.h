@@ -32,10 +32,10 @@ TLEG_API tleg_status TLEG_CALL tleg_model_read(tleg_context *context, const tleg
                                                tleg_model **model);
 
 /* Writes the model under timm's names, every tensor in the model's element type (options->dtype: 0 or that). `options` may be
- * NULL: pairs and flags are as for tleg_learngene_save, and what the model's file, or its learngene's, said beside "tleg.*" and
- * "format" is written again. An f32 file is the same, byte for byte, on every machine. A former file stays whole until the
- * new one is. Errors: ARGUMENT, UNSUPPORTED (dtype), NOT_FOUND (there is no such folder), IO, MEMORY, CANCELLED (the
- * context's progress said so). */
+ * NULL: depths, scores, pairs and flags are as for tleg_learngene_save, and what the model's file, or its learngene's, said
+ * beside "tleg.*" and "format" is written again. An f32 file is the same, byte for byte, on every machine. A former file stays
+ * whole until the new one is. Errors: ARGUMENT, UNSUPPORTED (dtype), NOT_FOUND (there is no such folder), IO, MEMORY, CANCELLED
+ * (the context's progress said so). */
 TLEG_API tleg_status TLEG_CALL tleg_model_save(tleg_context *context, const tleg_model *model, const char *path,
                                                const tleg_save_options *options);
 

@@ -137,8 +137,9 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_copy_gradient(tleg_context *context,
 /* The name of the parameter at `index`, in file order; NULL past the end. */
 TLEG_API const char *TLEG_CALL tleg_trainer_get_parameter_name(const tleg_trainer *trainer, int64_t index);
 
-/* What has been learned so far, as a new handle; average 1: the moving average. Errors: ARGUMENT, STATE (the other kind, or no
- * average is kept), MEMORY. */
+/* What has been learned so far, as a new handle; average 1: the moving average. Once a step was made, it knows the depths of
+ * this training (tleg_config.depths) and no scores: tleg_save_options takes those that a host measures. Errors: ARGUMENT, STATE
+ * (the other kind, or no average is kept), MEMORY. */
 TLEG_API tleg_status TLEG_CALL tleg_trainer_copy_learngene(tleg_context *context, const tleg_trainer *trainer, int32_t average,
                                                            tleg_learngene **gene);
 TLEG_API tleg_status TLEG_CALL tleg_trainer_copy_model(tleg_context *context, const tleg_trainer *trainer, int32_t average,

@@ -50,6 +50,17 @@ static tleg_expander_options choose(const tleg_config *config, size_t number) {
                                    .classes = (int32_t)(number / 60 % 4)};
 }
 
+/* Without a limit the best depth is one of the scored ones, if this learngene gives any of them. */
+static void choose_depth(tleg_context *context, const tleg_expander *expander, const tleg_config *config, int32_t least) {
+    const tleg_budget budget = {.struct_size = sizeof budget};
+    tleg_best best = {.struct_size = sizeof best};
+    const tleg_scores *scores = config->scores;
+    const bool any = scores && scores->depths[scores->count - 1] >= least;
+    const tleg_status status = tleg_expander_get_best(context, expander, &budget, &best);
+    fuzz_need(status == (any ? TLEG_OK : TLEG_ERROR_STATE));
+    fuzz_need(!any || (best.cheapest >= least && best.cheapest <= best.depth && best.cheapest_score <= best.score));
+}
+
 /* Logits by a model of some depth and by an elastic session of that depth, which must agree. */
 static float *expand(tleg_context *context, const tleg_expander *expander) {
     tleg_config config = {.struct_size = sizeof config};
@@ -59,6 +70,7 @@ static float *expand(tleg_context *context, const tleg_expander *expander) {
     fuzz_need(tleg_expander_get_info(context, expander, &config) == TLEG_OK);
     if (!is_small(&config) || tleg_expander_get_cost(context, expander, 0, 1, 0, &cost) != TLEG_OK)
         return NULL;
+    choose_depth(context, expander, &config, cost.least_depth);
     const int32_t depth = cost.least_depth > 2 ? cost.least_depth : 2;
     tleg_status status = tleg_expander_expand(context, expander, depth, &model);
     fuzz_need_error(context, status);

@@ -1,5 +1,6 @@
 /* Where the time of one Transformer block goes: each operation as a session runs it, one thread, medians; the share of the
- * FMA peak that the block reaches; and the same with weights formed from base and ilayer as they are used.
+ * FMA peak that the block reaches; and the same with weights formed from 2, 4 and 8 tensors as they are used. Each runs some
+ * layers in a row, as a session does, and then the next, so that whatever else the machine does meets all alike.
  *
  *     bench/bench_block [level] [images] */
 #include "base/peaks.h"
@@ -14,34 +15,34 @@ static const char *const names[OPS] = {"qkv", "attention", "proj", "fc1", "fc2"}
 
 struct block {
     int64_t m, dim, heads, images;
+    int32_t tensors; /* of each weight's basis: 1 when materialised */
     float *x, *wide, *mixed, *vectors;
-    int layers;                              /* 1 when elastic: base and ilayer serve all */
+    int layers;                              /* 1 when elastic: the same tensors serve all */
     struct tleg_weight weights[LAYERS][OPS]; /* none for ATTENTION */
     struct tleg_exec exec;
 };
 
-static struct tleg_weight weight_make(const struct tleg_kernels *kernels, int64_t n, int64_t k, bool elastic) {
-    size_t count = tleg_packed_count(kernels, TLEG_F32, n, k);
-    return (struct tleg_weight){
-        .n = n,
-        .k = k,
-        .basis = tleg_basis_line(bench_floats(count, 0.02), elastic ? bench_floats(count, 0.02) : NULL, 0.25F),
-        .stored = TLEG_F32,
-        .rounded = TLEG_F32};
+static struct tleg_weight weight_make(const struct tleg_kernels *kernels, int64_t n, int64_t k, int32_t tensors) {
+    struct tleg_weight weight = {.n = n, .k = k, .basis = {.count = tensors}, .stored = TLEG_F32, .rounded = TLEG_F32};
+    for (int32_t j = 0; j < tensors; j++) {
+        weight.basis.tensor[j] = bench_floats(tleg_packed_count(kernels, TLEG_F32, n, k), 0.02);
+        weight.basis.c[j] = 1.0F / (float)(1 << j);
+    }
+    return weight;
 }
 
-static struct block block_make(const struct tleg_kernels *kernels, int64_t images, int64_t dim, bool elastic) {
-    struct block b = {.m = images * TOKENS, .dim = dim, .heads = dim / 64, .images = images};
+static struct block block_make(const struct tleg_kernels *kernels, int64_t images, int64_t dim, int32_t tensors) {
+    struct block b = {.m = images * TOKENS, .dim = dim, .heads = dim / 64, .images = images, .tensors = tensors};
     b.x = bench_floats((size_t)(b.m * dim), 1);
     b.wide = bench_floats((size_t)(b.m * 4 * dim), 1);
     b.mixed = bench_floats((size_t)(b.m * dim), 1);
     b.vectors = bench_floats((size_t)(4 * dim), 0.02);
-    b.layers = elastic ? 1 : LAYERS;
+    b.layers = tensors > 1 ? 1 : LAYERS;
     for (int l = 0; l < b.layers; l++) {
-        b.weights[l][QKV] = weight_make(kernels, 3 * dim, dim, elastic);
-        b.weights[l][PROJ] = weight_make(kernels, dim, dim, elastic);
-        b.weights[l][FC1] = weight_make(kernels, 4 * dim, dim, elastic);
-        b.weights[l][FC2] = weight_make(kernels, dim, 4 * dim, elastic);
+        b.weights[l][QKV] = weight_make(kernels, 3 * dim, dim, tensors);
+        b.weights[l][PROJ] = weight_make(kernels, dim, dim, tensors);
+        b.weights[l][FC1] = weight_make(kernels, 4 * dim, dim, tensors);
+        b.weights[l][FC2] = weight_make(kernels, dim, 4 * dim, tensors);
     }
     struct tleg_scratch need = tleg_attention_scratch(kernels, TLEG_F32, TOKENS, dim, b.heads);
     for (int i = 0; i < OPS; i++)
@@ -52,10 +53,9 @@ static struct block block_make(const struct tleg_kernels *kernels, int64_t image
 }
 
 static void block_free(struct block *b) {
-    for (int i = 0; i < OPS * b->layers; i++) {
-        free((void *)(uintptr_t)b->weights[i / OPS][i % OPS].basis.tensor[0]);
-        free((void *)(uintptr_t)b->weights[i / OPS][i % OPS].basis.tensor[1]);
-    }
+    for (int i = 0; i < OPS * b->layers; i++)
+        for (int32_t j = 0; j < b->tensors; j++)
+            free((void *)(uintptr_t)b->weights[i / OPS][i % OPS].basis.tensor[j]);
     float *all[] = {b->x, b->wide, b->mixed, b->vectors, (float *)b->exec.shared, (float *)b->exec.lane};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         free(all[i]);
@@ -110,32 +110,60 @@ static double work_of(const struct block *b, int op) {
     return 2.0 * (double)b->m * (double)b->weights[0][op].n * (double)b->weights[0][op].k;
 }
 
-/* Milliseconds of a whole block. */
-static double report(const struct tleg_kernels *kernels, int64_t images, int64_t dim, bool elastic) {
-    struct block b = block_make(kernels, images, dim, elastic);
-    double times[OPS][REPEATS], whole[REPEATS], peaks[REPEATS], work = 0;
-    for (int r = -LAYERS; r < REPEATS; r++) {
-        double seconds[OPS];
-        run(&b, r + LAYERS, seconds);
-        if (r < 0)
-            continue;
-        whole[r] = 0;
-        for (int i = 0; i < OPS; i++)
-            whole[r] += times[i][r] = seconds[i];
-        peaks[r] = peak_gflops(tleg_kernels_level(kernels), TLEG_F32);
-    }
-    double peak = measure_median(peaks, REPEATS), all = measure_median(whole, REPEATS);
+/* What was measured of a block: seconds of each operation and of all, and the peak at that time. */
+struct timing {
+    double op[OPS][REPEATS], whole[REPEATS], peak[REPEATS];
+};
+
+static void time_block(const struct tleg_kernels *kernels, struct block *b, int repeat, struct timing *timing) {
+    double seconds[OPS];
+    run(b, repeat + LAYERS, seconds); /* from -LAYERS on, to warm up */
+    if (repeat < 0)
+        return;
+    timing->whole[repeat] = 0;
     for (int i = 0; i < OPS; i++)
-        work += work_of(&b, i);
-    printf("dim %4d %s  %8.3f ms  of peak %.3f  ", (int)dim, elastic ? "elastic     " : "materialised", 1e3 * all,
-           work / all / 1e9 / peak);
+        timing->whole[repeat] += timing->op[i][repeat] = seconds[i];
+    timing->peak[repeat] = peak_gflops(tleg_kernels_level(kernels), TLEG_F32);
+}
+
+/* One line for a block; `times`, the median of its time over the materialised one's in the same turn. */
+static void report(const struct block *b, struct timing *timing, double times) {
+    double peak = measure_median(timing->peak, REPEATS), all = measure_median(timing->whole, REPEATS), work = 0;
+    char kind[32] = "materialised";
+    if (b->tensors > 1)
+        snprintf(kind, sizeof kind, "elastic, %d", (int)b->tensors);
+    for (int i = 0; i < OPS; i++)
+        work += work_of(b, i);
+    printf("dim %4d %-12s  %8.3f ms  x %.3f  of peak %.3f  ", (int)b->dim, kind, 1e3 * all, times, work / all / 1e9 / peak);
     for (int i = 0; i < OPS; i++) {
-        double t = measure_median(times[i], REPEATS);
-        printf("  %s %.2f (%.0f %%)", names[i], work_of(&b, i) / t / 1e9 / peak, 100 * t / all);
+        double t = measure_median(timing->op[i], REPEATS);
+        printf("  %s %.2f (%.0f %%)", names[i], work_of(b, i) / t / 1e9 / peak, 100 * t / all);
     }
     printf("\n");
-    block_free(&b);
-    return all;
+}
+
+static void compare(const struct tleg_kernels *kernels, int64_t images, int64_t dim) {
+    static const int32_t tensors[] = {1, 2, 4, 8};
+    enum { KINDS = sizeof tensors / sizeof *tensors };
+    static struct timing timings[KINDS];
+    struct block blocks[KINDS];
+    for (int i = 0; i < KINDS; i++)
+        blocks[i] = block_make(kernels, images, dim, tensors[i]);
+    for (int pass = -LAYERS; pass < REPEATS; pass += LAYERS)
+        for (int i = 0; i < KINDS; i++)
+            for (int layer = 0; layer < LAYERS; layer++)
+                time_block(kernels, &blocks[i], pass + layer, &timings[i]);
+    double times[KINDS];
+    for (int i = 0; i < KINDS; i++) {
+        double ratios[REPEATS];
+        for (int r = 0; r < REPEATS; r++)
+            ratios[r] = timings[i].whole[r] / timings[0].whole[r];
+        times[i] = measure_median(ratios, REPEATS);
+    }
+    for (int i = 0; i < KINDS; i++) {
+        report(&blocks[i], &timings[i], times[i]);
+        block_free(&blocks[i]);
+    }
 }
 
 int main(int argc, char **argv) {
@@ -148,10 +176,7 @@ int main(int argc, char **argv) {
     }
     printf("level %s, %d image(s) of %d tokens, one thread; in brackets the share of the time\n", tleg_level_name(level),
            (int)images, TOKENS);
-    for (int64_t dim = 192; dim <= 768; dim *= 2) {
-        double whole = report(kernels, images, dim, false);
-        double formed = report(kernels, images, dim, true);
-        printf("          elastic / materialised %.3f\n", formed / whole);
-    }
+    for (int64_t dim = 192; dim <= 768; dim *= 2)
+        compare(kernels, images, dim);
     return 0;
 }

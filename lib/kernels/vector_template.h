@@ -372,6 +372,31 @@ KERNEL void NAME(stream)(const float *base, const float *ilayer, float c, size_t
 }
 #endif
 
+/* One pass over all tensors: their sums stay in registers. */
+KERNEL void NAME(sum)(const struct tleg_basis *basis, int32_t tensors, size_t first, size_t count, float *out) {
+    enum { SUMS = 8 };
+    size_t i = 0;
+    for (; i + SUMS * WIDTH <= count; i += SUMS * WIDTH) {
+        vec sum[SUMS], c = v_set1(basis->c[0]);
+        const float *from = (const float *)basis->tensor[0] + first + i;
+#pragma GCC unroll 8
+        for (int w = 0; w < SUMS; w++)
+            sum[w] = v_mul(c, v_load(from + WIDTH * w));
+        for (int32_t j = 1; j < tensors; j++) {
+            from = (const float *)basis->tensor[j] + first + i;
+            c = v_set1(basis->c[j]);
+#pragma GCC unroll 8
+            for (int w = 0; w < SUMS; w++)
+                sum[w] = v_add(sum[w], v_mul(c, v_load(from + WIDTH * w)));
+        }
+#pragma GCC unroll 8
+        for (int w = 0; w < SUMS; w++)
+            v_store(out + i + WIDTH * w, sum[w]);
+    }
+    if (i < count)
+        tleg_portable_sum(basis, tensors, first + i, count - i, out + i);
+}
+
 KERNEL void NAME(widen)(int32_t dtype, const void *in, size_t count, float *out) {
     const uint16_t *from = in;
     size_t i = 0;

@@ -18,13 +18,19 @@ static double factor(enum tleg_curve curve, int32_t k, int32_t layer, int32_t la
     }
 }
 
-void tleg_coefficients(enum tleg_curve curve, int32_t layer, int32_t layers, int32_t count, float c[]) {
+void tleg_factors(enum tleg_curve curve, int32_t layer, int32_t layers, int32_t count, double f[]) {
     double last = 1, before = (double)layer / layers; /* T_0 and T_-1 */
-    c[0] = 1;
+    f[0] = 1;
     for (int32_t k = 1; k < count; k++) {
-        const double f = factor(curve, k, layer, layers, last, before);
+        f[k] = factor(curve, k, layer, layers, last, before);
         before = last;
-        last = f;
-        c[k] = (float)f;
+        last = f[k];
     }
+}
+
+void tleg_coefficients(enum tleg_curve curve, int32_t layer, int32_t layers, int32_t count, float c[]) {
+    double f[TLEG_MAX_BASIS];
+    tleg_factors(curve, layer, layers, count, f);
+    for (int32_t k = 0; k < count; k++)
+        c[k] = (float)f[k];
 }

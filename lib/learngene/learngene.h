@@ -46,7 +46,8 @@ struct tleg_layer_place tleg_schedule_at(int32_t count, const int32_t *now, int3
 int32_t tleg_schedule_least(const struct tleg_learngene *gene);
 
 /* ---- coefficients (coefficients.c) ---- */
-/* What tensor k of `count` counts for in layer 0..layers-1 of a segment; c[0] is 1. */
+/* What tensor k of `count` counts for in layer 0..layers-1 of a segment; the first is 1. tleg_factors: before it is rounded. */
+void tleg_factors(enum tleg_curve curve, int32_t layer, int32_t layers, int32_t count, double f[]);
 void tleg_coefficients(enum tleg_curve curve, int32_t layer, int32_t layers, int32_t count, float c[]);
 
 #endif

@@ -446,6 +446,9 @@ static tleg_status tune_calls(struct visit *v) {
     TRY(tleg_trainer_copy_model(v->context, v->tuner, 0, &v->tuned));
     TRY(tleg_learngene_linearize(v->context, v->tuned, r2, 6, &v->fitted));
     visit_digest(v, r2, sizeof(r2));
+    tleg_learngene_free(v->fitted);
+    TRY(tleg_learngene_fit(v->context, v->tuned, "{\"qkv\":[[2,\"cosine\",2]]}", 1, r2, 6, &v->fitted));
+    visit_digest(v, r2, sizeof(r2));
     return visit_digest_tensor(v, *gradient);
 }
 

@@ -207,11 +207,14 @@ static void as_gene(tleg_context *context, const uint8_t *bytes, size_t size) {
     tleg_learngene_free(gene);
 }
 
-/* The learngene that comes closest to a model can be expanded. */
-static void linearize(tleg_context *context, const tleg_model *model) {
+/* The learngene that comes closest to a model can be expanded: base and ilayer, or other tensors. */
+static void linearize(tleg_context *context, const tleg_model *model, bool plain) {
+    static const char schedule[] = "{\"qkv\":[[1,\"cosine\",2],[1,false]],\"fc1\":[[2,\"chebyshev\",3]],\"norm1\":[[2,false]]}";
     tleg_learngene *gene;
     tleg_expander *expander = NULL;
-    if (tleg_learngene_linearize(context, model, NULL, 0, &gene) != TLEG_OK)
+    const tleg_status status = plain ? tleg_learngene_linearize(context, model, NULL, 0, &gene)
+                                     : tleg_learngene_fit(context, model, schedule, 0, NULL, 0, &gene);
+    if (status != TLEG_OK)
         return;
     fuzz_need_error(context, tleg_expander_create(context, gene, NULL, &expander));
     tleg_learngene_free(gene);
@@ -232,7 +235,8 @@ static void as_model(tleg_context *context, const uint8_t *bytes, size_t size) {
     save_model(context, model, &config);
     if (is_small(&config))
         free(run_model(context, model, &config));
-    linearize(context, model);
+    linearize(context, model, true);
+    linearize(context, model, false);
     tleg_model_free(model);
 }
 

@@ -83,17 +83,31 @@ static void attention_back(struct work *w) {
     check(tleg_attention_backward(w->context, w->qkv, NARROW, w->dy, w->dqkv), tleg_context_get_error(w->context));
 }
 
+/* Four tensors for the matrices, in place of base and ilayer. */
+static const char four_tensors[] = "{\"qkv\":[[3,\"power\",4]],\"proj\":[[3,\"power\",4]],"
+                                   "\"fc1\":[[3,\"power\",4]],\"fc2\":[[3,\"power\",4]]}";
+
 static const struct workload {
     const char *name;
     void (*run)(struct work *work);
-    int32_t dim, dtype; /* of the weights that run, or are formed */
+    int32_t dim, dtype;   /* of the weights that run, or are formed */
+    const char *schedule; /* of the gene; NULL: base and ilayer */
 } workloads[] = {
-    {"forward", forward, PASS, TLEG_F32},     {"forward-bf16", forward, PASS, TLEG_BF16},
-    {"elastic", elastic, PASS, TLEG_F32},     {"step", step, PASS, TLEG_F32},
-    {"expansion", expansion, WIDE, TLEG_F32}, {"expansion-bf16", expansion, WIDE, TLEG_BF16},
-    {"norm", norm, PASS, TLEG_F32},           {"norm-back", norm_back, PASS, TLEG_F32},
-    {"gelu", gelu, PASS, TLEG_F32},           {"gelu-back", gelu_back, PASS, TLEG_F32},
-    {"attention", attention, PASS, TLEG_F32}, {"attention-back", attention_back, PASS, TLEG_F32},
+    {"forward", forward, PASS, TLEG_F32, NULL},
+    {"forward-bf16", forward, PASS, TLEG_BF16, NULL},
+    {"elastic", elastic, PASS, TLEG_F32, NULL},
+    {"elastic-4", elastic, PASS, TLEG_F32, four_tensors},
+    {"elastic-4-bf16", elastic, PASS, TLEG_BF16, four_tensors},
+    {"step", step, PASS, TLEG_F32, NULL},
+    {"expansion", expansion, WIDE, TLEG_F32, NULL},
+    {"expansion-4", expansion, WIDE, TLEG_F32, four_tensors},
+    {"expansion-bf16", expansion, WIDE, TLEG_BF16, NULL},
+    {"norm", norm, PASS, TLEG_F32, NULL},
+    {"norm-back", norm_back, PASS, TLEG_F32, NULL},
+    {"gelu", gelu, PASS, TLEG_F32, NULL},
+    {"gelu-back", gelu_back, PASS, TLEG_F32, NULL},
+    {"attention", attention, PASS, TLEG_F32, NULL},
+    {"attention-back", attention_back, PASS, TLEG_F32, NULL},
 };
 
 void counted_call(const struct workload *workload, struct work *work); /* the name that callgrind watches */
@@ -143,7 +157,8 @@ static void prepare(struct work *work, int32_t level, const struct workload *wor
                                 .dim = workload->dim,
                                 .heads = HEADS,
                                 .class_token = 1,
-                                .classes = CLASSES};
+                                .classes = CLASSES,
+                                .schedule = workload->schedule};
     const tleg_expander_options options = {.struct_size = sizeof options, .dtype = workload->dtype};
     const tleg_trainer_options training = {.struct_size = sizeof training, .batch = BATCH, .depth_least = DEPTH};
     tleg_learngene *gene;

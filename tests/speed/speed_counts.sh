@@ -40,7 +40,8 @@ count() {
     echo "# for $here"
 } >"$scratch/numbers"
 failed=0
-workloads="forward forward-bf16 elastic step expansion expansion-bf16 norm norm-back gelu gelu-back attention attention-back"
+workloads="forward forward-bf16 elastic elastic-4 elastic-4-bf16 step expansion expansion-4 expansion-bf16 norm norm-back gelu gelu-back
+attention attention-back"
 for level in portable avx2; do
     for workload in $workloads; do
         found=$(count $level $workload)

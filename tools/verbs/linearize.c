@@ -1,9 +1,10 @@
-/* tleg linearize: the gene whose lines come closest to a model's layers, and how straight those layers lie. */
+/* tleg linearize: the gene whose layers come closest to a model's, and how much of those it explains. */
 #include "base/context.h"
 #include "base/options.h"
 #include "base/report.h"
 #include "drawing/component.h"
 #include "drawing/plot.h"
+#include "source/curve.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -16,7 +17,48 @@ enum { SITES = 6 };
 
 struct options {
     const char *out, *plot;
+    struct curve_options curves;
 };
+
+/* What was found of the sites: R^2 for 1, 2, ... tensors, and what unrelated layers would give there. */
+struct shares {
+    int32_t tensors; /* the most of any segment */
+    double r2[SITES][CURVE_MOST], unrelated[SITES][CURVE_MOST];
+    double component[SITES]; /* the first component's share of the variance */
+};
+
+/* ---- what unrelated layers would give ----
+ * A site's tensors span as many directions of the L that its layers could differ in, one of them the mean. Layers that have
+ * nothing to do with each other lie as much along one direction as along another: of their distance from the mean,
+ * (tensors - 1) / (L - 1) is explained. */
+
+/* Which tensor of its segment a weight's name says; -1: not a weight of the site. */
+static int32_t find_tensor(const char *name, int32_t site) {
+    char start[64];
+    snprintf(start, sizeof start, "blocks.block.%s.instances.", tleg_site_name(site));
+    if (strncmp(name, start, strlen(start)) != 0)
+        return -1;
+    const char *which = strstr(name, ".weight");
+    if (!which)
+        return -1;
+    return strncmp(which, ".weight_basis", 13) == 0 ? (int32_t)strtol(which + 13, NULL, 10)
+                                                    : strcmp(which, ".weight_ilayer") == 0;
+}
+
+static void find_unrelated(const tleg_learngene *gene, int32_t depth, struct shares *shares) {
+    shares->tensors = 1;
+    for (int32_t s = 0; s < SITES; s++) {
+        int32_t directions[CURVE_MOST] = {0};
+        for (int64_t i = 0; i < tleg_learngene_get_tensor_count(gene); i++) {
+            const int32_t tensor = find_tensor(tleg_learngene_get_tensor_name(gene, i), s);
+            shares->tensors = tensor >= shares->tensors ? tensor + 1 : shares->tensors;
+            for (int32_t k = tensor; tensor >= 0 && k < CURVE_MOST; k++)
+                directions[k]++;
+        }
+        for (int32_t k = 0; k < CURVE_MOST; k++)
+            shares->unrelated[s][k] = depth > 1 ? (directions[k] - 1.0) / (depth - 1) : 0;
+    }
+}
 
 /* ---- a site's layers ---- */
 
@@ -141,8 +183,8 @@ static int draw(const struct invocation *call, const char *path, const tleg_conf
     return plot_lines(call, path, title, charts, SITES);
 }
 
-static int plot(const struct invocation *call, tleg_context *context, const tleg_model *model, const char *path,
-                const double r2[SITES], double shares[SITES]) {
+static int plot_lines_of(const struct invocation *call, tleg_context *context, const tleg_model *model, const char *path,
+                         struct shares *shares) {
     tleg_config config = {.struct_size = sizeof config};
     struct curve curves[SITES] = {0};
     if (tleg_model_get_info(context, model, &config) != TLEG_OK)
@@ -155,65 +197,123 @@ static int plot(const struct invocation *call, tleg_context *context, const tleg
     for (int s = 0; whole && s < SITES; s++) {
         double *at = memory + depth * depth + 3 * depth * (size_t)s;
         curves[s] = (struct curve){.layer = at, .score = at + depth, .line = at + 2 * depth};
-        whole = make_curve(call, context, model, &config, s, r2[s], memory, &curves[s]);
-        shares[s] = curves[s].share;
+        whole = make_curve(call, context, model, &config, s, shares->r2[s][1], memory, &curves[s]);
+        shares->component[s] = curves[s].share;
     }
     int code = whole ? draw(call, path, &config, curves) : EXIT_FAILED;
     free(memory);
     return code;
 }
 
+/* R^2 as it grows with the tensors, of each site, and of unrelated layers. */
+static int plot_growth(const struct invocation *call, const char *path, int32_t depth, const struct shares *shares) {
+    struct plot_series series[SITES + 1];
+    double tensors[CURVE_MOST], unrelated[CURVE_MOST] = {0};
+    char title[96];
+    snprintf(title, sizeof title, "%d layers: what tensors explain", (int)depth);
+    for (int32_t k = 0; k < shares->tensors; k++)
+        tensors[k] = k + 1;
+    for (int s = 0; s < SITES; s++) {
+        series[s] = (struct plot_series){tleg_site_key(s), PLOT_LINE, s, tensors, shares->r2[s], shares->tensors};
+        for (int32_t k = 0; k < shares->tensors; k++)
+            unrelated[k] = fmax(unrelated[k], shares->unrelated[s][k]);
+    }
+    series[SITES] = (struct plot_series){"unrelated layers", PLOT_DASHES, SITES, tensors, unrelated, shares->tensors};
+    const struct plot_chart chart = {
+        .title = "", .x_label = "tensors", .y_label = "R\xC2\xB2", .series = series, .series_count = SITES + 1};
+    return plot_lines(call, path, title, &chart, 1);
+}
+
 /* ---- what is said ---- */
 
-static json_t *by_site(const double values[SITES]) {
+static json_t *by_site(const double *values, size_t stride) {
     struct report report = report_start();
-    for (int s = 0; s < SITES; s++)
-        report_real(&report, tleg_site_key(s), values[s]);
+    for (size_t s = 0; s < SITES; s++)
+        report_real(&report, tleg_site_key((int32_t)s), values[s * stride]);
     return report_member(&report);
 }
 
+static json_t *by_tensors(const double values[SITES][CURVE_MOST], int32_t tensors) {
+    struct report report = report_start();
+    for (int s = 0; s < SITES; s++) {
+        json_t *array = json_array();
+        for (int32_t k = 0; k < tensors; k++)
+            json_array_append_new(array, json_real(values[s][k]));
+        report_add(&report, tleg_site_key(s), array);
+    }
+    return report_member(&report);
+}
+
+static bool is_plain(const struct options *options) {
+    return !options->curves.schedule;
+}
+
+static int say_json(const struct invocation *call, const struct options *options, const tleg_config *model,
+                    const tleg_config *gene, uint64_t bytes, const struct shares *shares) {
+    struct report report = report_start();
+    report_text(&report, "file", options->out);
+    report_integer(&report, "depth", model->depth);
+    report_size(&report, "parameters", gene->parameters);
+    report_size(&report, "bytes", bytes);
+    report_add(&report, "r2", by_site(&shares->r2[0][shares->tensors - 1], CURVE_MOST));
+    report_text(&report, "plot", options->plot);
+    report_add(&report, "component", options->plot && is_plain(options) ? by_site(shares->component, 1) : json_null());
+    report_add(&report, "unrelated", by_site(&shares->unrelated[0][shares->tensors - 1], CURVE_MOST));
+    report_add(&report, "r2_by_tensors", by_tensors(shares->r2, shares->tensors));
+    return report_print(call, &report);
+}
+
+static void say_table(const struct options *options, const struct shares *shares) {
+    const int32_t last = shares->tensors - 1;
+    printf("%-8s", "R2");
+    for (int32_t k = 0; k < last; k++)
+        printf("%8d", (int)k + 1);
+    printf("%8d%s%s\n", (int)last + 1, "   of unrelated layers",
+           options->plot && is_plain(options) ? "   first component's share" : "");
+    for (int s = 0; s < SITES; s++) {
+        printf("%-8s", tleg_site_key(s));
+        for (int32_t k = 0; k <= last; k++)
+            printf("%8.4f", shares->r2[s][k]);
+        printf("%22.4f", shares->unrelated[s][last]);
+        if (options->plot && is_plain(options))
+            printf("%26.4f", shares->component[s]);
+        putchar('\n');
+    }
+}
+
 static int say(const struct invocation *call, const struct options *options, const tleg_config *model, const tleg_config *gene,
-               const double r2[SITES], const double shares[SITES]) {
+               const struct shares *shares) {
     uint64_t bytes;
     char text[24];
     if (!report_file_bytes(options->out, &bytes))
         return tool_fail(call, "%s: written, but it cannot be read back", options->out);
-    if (call->json) {
-        struct report report = report_start();
-        report_text(&report, "file", options->out);
-        report_integer(&report, "depth", model->depth);
-        report_size(&report, "parameters", gene->parameters);
-        report_size(&report, "bytes", bytes);
-        report_add(&report, "r2", by_site(r2));
-        report_text(&report, "plot", options->plot);
-        report_add(&report, "component", options->plot ? by_site(shares) : json_null());
-        return report_print(call, &report);
-    }
+    if (call->json)
+        return say_json(call, options, model, gene, bytes, shares);
     printf("%s: a learngene, %" PRIu64 " parameters, %s, from %d layers\n", options->out, gene->parameters,
            report_bytes(bytes, text), (int)model->depth);
-    printf("%-8s%8s%s\n", "site", "R2", options->plot ? "   first component's share" : "");
-    for (int s = 0; s < SITES; s++) {
-        printf("%-8s%8.4f", tleg_site_key(s), r2[s]);
-        if (options->plot)
-            printf("%26.4f", shares[s]);
-        putchar('\n');
-    }
-    printf("unrelated layers would give an R2 of about %.4f\n", 1.0 / (model->depth - 1));
+    say_table(options, shares);
+    printf("Unless R2 is close to 1, what is expanded from it answers by chance: let it learn from the model first,\n"
+           "    tleg distill --from %s --teacher %s --data DIR -o LEARNED\n",
+           options->out, call->operands[0]);
     return EXIT_DONE;
 }
 
 static int linearize(const struct invocation *call, tleg_context *context, const struct options *options,
                      const tleg_model *model, tleg_learngene **gene) {
     tleg_config of_model = {.struct_size = sizeof of_model}, of_gene = {.struct_size = sizeof of_gene};
-    double r2[SITES], shares[SITES] = {0};
-    if (tleg_learngene_linearize(context, model, r2, 6, gene) != TLEG_OK ||
-        tleg_learngene_save(context, *gene, options->out, NULL) != TLEG_OK)
+    struct shares shares = {0};
+    if (tleg_learngene_fit(context, model, options->curves.schedule, CURVE_MOST, shares.r2[0], SITES * CURVE_MOST, gene) !=
+            TLEG_OK ||
+        tleg_learngene_save(context, *gene, options->out, NULL) != TLEG_OK ||
+        tleg_model_get_info(context, model, &of_model) != TLEG_OK ||
+        tleg_learngene_get_info(context, *gene, &of_gene) != TLEG_OK)
         return tool_fail_context(call, context);
-    int code = options->plot ? plot(call, context, model, options->plot, r2, shares) : EXIT_DONE;
-    if (code == EXIT_DONE && tleg_model_get_info(context, model, &of_model) == TLEG_OK &&
-        tleg_learngene_get_info(context, *gene, &of_gene) == TLEG_OK)
-        code = say(call, options, &of_model, &of_gene, r2, shares);
-    return code;
+    find_unrelated(*gene, of_model.depth, &shares);
+    int code = EXIT_DONE;
+    if (options->plot)
+        code = is_plain(options) ? plot_lines_of(call, context, model, options->plot, &shares)
+                                 : plot_growth(call, options->plot, of_model.depth, &shares);
+    return code == EXIT_DONE ? say(call, options, &of_model, &of_gene, &shares) : code;
 }
 
 static int run_linearize(const struct verb *verb, int argc, char **argv) {
@@ -221,6 +321,7 @@ static int run_linearize(const struct verb *verb, int argc, char **argv) {
     const struct option table[] = {
         {"-o", OPTION_TEXT, &options.out, 0, 0, NULL},
         {"--plot", OPTION_TEXT, &options.plot, 0, 0, NULL},
+        CURVE_OPTIONS(options.curves),
         {NULL, OPTION_FLAG, NULL, 0, 0, NULL},
     };
     struct invocation call;
@@ -231,6 +332,8 @@ static int run_linearize(const struct verb *verb, int argc, char **argv) {
         return tool_misuse(&call, "needs -o");
     if (options.plot && strcmp(options.plot, options.out) == 0)
         return tool_misuse(&call, "-o and --plot name the same file");
+    if ((code = curve_settle(&call, &options.curves)) != EXIT_DONE)
+        return code;
     tleg_context *context = tool_context(&call);
     if (!context)
         return EXIT_FAILED;
@@ -249,20 +352,32 @@ static int run_linearize(const struct verb *verb, int argc, char **argv) {
 
 const struct verb verb_linearize = {
     .name = "linearize",
-    .summary = "the learngene that comes closest to a model",
-    .usage = "tleg linearize MODEL -o GENE [--plot FILE.svg]",
-    .details = "For each weight of each site (norm1, norm2, qkv, proj, fc1, fc2) a least-squares line over depth through its\n"
-               "values in all layers gives base and ilayer; everything else is inherited. R2 tells, site by site, how much of\n"
-               "the layers' variance the lines explain: 1 means that expanding the learngene gives the model back. Unrelated\n"
-               "layers give about 1/(layers-1).\n"
-               "\n"
-               "Options\n"
-               "  -o GENE       the file to write\n"
-               "  --plot FILE   an SVG that shows, for each site, the layers along the first principal component of their\n"
-               "                weights, and the learngene's line\n"
-               "\n"
-               "--json: {\"file\", \"depth\" of the model, \"parameters\", \"bytes\" of the file, \"r2\": {\"norm1\", ...}, "
-               "\"plot\",\n"
-               "\"component\": {\"norm1\", ...}, the first component's share of the variance, null without --plot}\n",
+    .summary = "measure how much of a model's layers a learngene explains",
+    .usage = "tleg linearize MODEL -o GENE [--curve C --count K | --schedule J] [--plot FILE.svg]",
+    .details =
+        "For each weight of each site (norm1, norm2, qkv, proj, fc1, fc2) a least-squares line over depth through its\n"
+        "values in all layers gives base and ilayer, or a curve the tensors of --count; everything else is inherited.\n"
+        "R2 tells, site by site, how much of the layers' squared distance from their mean that explains: with 1 the\n"
+        "expanded learngene gives the model back.\n"
+        "\n"
+        "This is a measurement, and a start for learning. Layers that were trained without a learngene lie on no line:\n"
+        "of 12 a line explains some 0.09, as of unrelated ones, for which K tensors give about (K-1)/(layers-1), and\n"
+        "what is expanded then answers by chance. To get a learngene that works, let this one learn from the model:\n"
+        "    tleg distill --from GENE --teacher MODEL --data DIR -o LEARNED\n"
+        "As many tensors as layers give the model back; take the cosine curve then, which loses least to rounding.\n"
+        "\n"
+        "Options\n"
+        "  -o GENE       the file to write\n"
+        "  --count K     tensors that every layer is a sum of, 1 to 16 (2: base and ilayer), at most one a layer\n"
+        "  --curve C     their factors by depth: power (default), chebyshev, cosine\n"
+        "  --schedule J  in place of these two the segments of each site, as JSON: {\"qkv\":[[4,true],[2,false]]}\n"
+        "  --plot FILE   an SVG that shows, for each site, the layers along the first principal component of their\n"
+        "                weights, and the learngene's line; with --count or --schedule, R2 by the number of tensors\n"
+        "\n"
+        "--json: {\"file\", \"depth\" of the model, \"parameters\", \"bytes\" of the file, \"r2\": {\"norm1\", ...}, "
+        "\"plot\",\n"
+        "\"component\": {\"norm1\", ...}, the first component's share of the variance, null but for a line's --plot,\n"
+        "\"unrelated\": {\"norm1\", ...}, the R2 of unrelated layers, \"r2_by_tensors\": {\"norm1\": [...], ...}, of 1, 2,\n"
+        "... tensors}\n",
     .run = run_linearize,
 };

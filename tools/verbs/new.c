@@ -2,6 +2,7 @@
 #include "base/context.h"
 #include "base/report.h"
 #include "source/arch.h"
+#include "source/curve.h"
 #include "source/labels.h"
 #include "source/source.h"
 
@@ -11,42 +12,13 @@
 
 struct options {
     tleg_config config;
-    int32_t arch, curve, count; /* count 0: not given */
+    int32_t arch;
+    struct curve_options curves;
     bool cls, dist;
-    char schedule[512]; /* which curve and count make */
     uint64_t seed;
     double mean[3], std[3]; /* first number negative: not given */
     const char *labels, *out;
 };
-
-enum { POWER = 1, CHEBYSHEV, COSINE };
-static const struct choice curves[] = {{"power", POWER}, {"chebyshev", CHEBYSHEV}, {"cosine", COSINE}, {NULL, 0}};
-
-/* One segment for each site; where there is one alone, its number of layers makes no difference. */
-static void make_schedule(struct options *options) {
-    char how[32] = "false", *text = options->schedule;
-    if (options->count > 1)
-        snprintf(how, sizeof how, "\"%s\",%d", option_choice_name(curves, options->curve), (int)options->count);
-    for (int32_t site = 0; tleg_site_key(site); site++) {
-        const size_t length = strlen(text);
-        snprintf(text + length, sizeof options->schedule - length, "%s\"%s\":[[12,%s]]", site ? "," : "{", tleg_site_key(site),
-                 how);
-    }
-    strncat(text, "}", sizeof options->schedule - strlen(text) - 1);
-    options->config.schedule = text;
-}
-
-static int settle_schedule(const struct invocation *call, struct options *options) {
-    if (!options->count)
-        return options->curve ? tool_misuse(call, "--curve needs --count") : EXIT_DONE;
-    if (options->config.schedule)
-        return tool_misuse(call, "--schedule says it all: leave out --curve and --count");
-    if (!options->curve)
-        options->curve = POWER;
-    if (options->curve != POWER || options->count != 2) /* that is base and ilayer, as without a schedule */
-        make_schedule(options);
-    return EXIT_DONE;
-}
 
 static int settle(const struct invocation *call, struct options *options) {
     tleg_config *config = &options->config;
@@ -60,7 +32,8 @@ static int settle(const struct invocation *call, struct options *options) {
     }
     config->class_token = options->cls || options->dist;
     config->distillation_token = options->dist;
-    const int code = settle_schedule(call, options);
+    const int code = curve_settle(call, &options->curves);
+    config->schedule = options->curves.schedule;
     return code == EXIT_DONE ? arch_settle(call, options->arch, config) : code;
 }
 
@@ -119,9 +92,7 @@ static int run_new(const struct verb *verb, int argc, char **argv) {
         {"--pool", OPTION_CHOICE, &config->pool, 0, 0, option_pools},
         {"--norm", OPTION_CHOICE, &config->norm, 0, 0, option_norms},
         {"--no-qkv-bias", OPTION_FLAG, &no_qkv_bias, 0, 0, NULL},
-        {"--curve", OPTION_CHOICE, &options.curve, 0, 0, curves},
-        {"--count", OPTION_COUNT, &options.count, 1, 16, NULL},
-        {"--schedule", OPTION_TEXT, &config->schedule, 0, 0, NULL},
+        CURVE_OPTIONS(options.curves),
         {"--mean", OPTION_TRIPLE, options.mean, 0, 0, NULL},
         {"--std", OPTION_TRIPLE, options.std, 0, 0, NULL},
         {"--crop", OPTION_REAL, &config->crop, 0, 0, NULL},

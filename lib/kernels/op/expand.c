@@ -1,5 +1,6 @@
-/* The expansion of a learngene: out[i] = convert(base[i] + c * ilayer[i]), and the sums over larger bases, a tensor at a time.
+/* The expansion of a learngene: out[i] = convert(base[i] + c * ilayer[i]), and the sums over larger bases.
  * One rounding after each product, one after each sum, one in the conversion: the same bits at every level, never an FMA. */
+#include "kernels/op/four.h"
 #include "kernels/table.h"
 #include "tensor/tensor.h"
 
@@ -11,6 +12,10 @@ enum {
     CHUNK = 256, /* elements that pass through the stack at once */
     PIECE = 256  /* elements of each tensor that stay in the nearest cache while all layers are made of them */
 };
+
+static const float *tensor_at(const struct tleg_basis *basis, int32_t j, size_t first) {
+    return (const float *)basis->tensor[j] + first;
+}
 
 static void expand_f32(const float *base, const float *ilayer, float c, size_t count, float *out) {
     for (size_t i = 0; i < count; i++)
@@ -32,6 +37,27 @@ void tleg_portable_expand(const float *base, const float *ilayer, float c, size_
     }
 }
 
+void tleg_portable_sum(const struct tleg_basis *basis, int32_t tensors, size_t first, size_t count, float *out) {
+    enum { SUMS = 4 };
+    size_t i = 0;
+    for (; i + 4 * SUMS <= count; i += 4 * SUMS) {
+        four sum[SUMS];
+        for (int w = 0; w < SUMS; w++)
+            sum[w] = basis->c[0] * four_load(tensor_at(basis, 0, first + i) + 4 * w);
+        for (int32_t j = 1; j < tensors; j++)
+            for (int w = 0; w < SUMS; w++)
+                sum[w] += basis->c[j] * four_load(tensor_at(basis, j, first + i) + 4 * w);
+        for (int w = 0; w < SUMS; w++)
+            four_store(out + i + 4 * w, sum[w]);
+    }
+    for (; i < count; i++) {
+        float sum = basis->c[0] * *tensor_at(basis, 0, first + i);
+        for (int32_t j = 1; j < tensors; j++)
+            sum += basis->c[j] * *tensor_at(basis, j, first + i);
+        out[i] = sum;
+    }
+}
+
 void tleg_portable_widen(int32_t dtype, const void *in, size_t count, float *out) {
     tleg_convert_to_f32(dtype, in, out, count);
 }
@@ -45,37 +71,28 @@ static bool is_line(const struct tleg_basis *basis) {
     return basis->count == 1 || (basis->count == 2 && basis->c[0] == 1);
 }
 
-static const float *tensor_at(const struct tleg_basis *basis, int32_t j, size_t first) {
-    return (const float *)basis->tensor[j] + first;
-}
-
 static void make_line(expand_line *expand, const struct tleg_basis *basis, size_t first, size_t count, int32_t dtype,
                       void *out) {
     expand(tensor_at(basis, 0, first), basis->count == 1 ? NULL : tensor_at(basis, 1, first), basis->c[1], count, dtype, out);
 }
 
-/* At most PIECE elements of any basis: a tensor at a time is added to a sum in f32, the last by `expand`, which converts. */
+/* At most PIECE elements of any basis: `expand` adds the last tensor, and converts. */
 static void make_sum(const struct tleg_kernels *kernels, expand_line *expand, const struct tleg_basis *basis, size_t first,
                      size_t count, int32_t dtype, void *out) {
-    float formed[PIECE];
-    const float *sum = tensor_at(basis, 0, first);
-    if (basis->c[0] != 1) {
-        for (size_t i = 0; i < count; i++)
-            formed[i] = -0.0F; /* -0 + x is x, whatever the sign of a zero */
-        kernels->expand(formed, sum, basis->c[0], count, TLEG_F32, formed);
-        sum = formed;
-    }
-    for (int32_t j = 1; j < basis->count - 1; j++) {
-        kernels->expand(sum, tensor_at(basis, j, first), basis->c[j], count, TLEG_F32, formed);
-        sum = formed;
-    }
-    expand(sum, tensor_at(basis, basis->count - 1, first), basis->c[basis->count - 1], count, dtype, out);
+    float sum[PIECE];
+    const int32_t last = basis->count - 1;
+    kernels->sum(basis, last, first, count, sum);
+    expand(sum, tensor_at(basis, last, first), basis->c[last], count, dtype, out);
 }
 
 void tleg_expand(const struct tleg_kernels *kernels, const struct tleg_basis *basis, size_t first, size_t count, int32_t dtype,
                  void *out) {
     if (is_line(basis)) {
         make_line(kernels->expand, basis, first, count, dtype, out);
+        return;
+    }
+    if (dtype == TLEG_F32) {
+        kernels->sum(basis, basis->count, first, count, out);
         return;
     }
     size_t size = tleg_dtype_size(dtype);

@@ -30,8 +30,8 @@ try 0 new --dim 24 --heads 3 --image 16 --patch 4 --classes 3 --seed 5 -o gene.s
 try 0 expand gene.st --depth 7 -o model.st
 try 0 linearize model.st -o back.st --plot line.svg
 says out "back.st: a learngene, 16131 parameters"
-says out "qkv       1.0000                    1.0000"
-says out "an R2 of about 0.1667"
+says out "qkv       0.0000  1.0000                0.1667                    1.0000"
+says out "tleg distill --from back.st --teacher model.st"
 must test ! -s err
 try 0 info back.st --json
 says out '"kind":"learngene"'
@@ -39,10 +39,43 @@ must test "$(wc -c <back.st)" -eq "$(wc -c <gene.st)"
 try 0 linearize model.st -o again.st --json
 says out '{"file":"again.st","depth":7,"parameters":16131,'
 says out '"r2":{"norm1":1.0,"norm2":1.0,"qkv":0.99999'
-says out '"plot":null,"component":null}'
+says out '"plot":null,"component":null,"unrelated":{"norm1":0.1666'
+says out '"r2_by_tensors":{"norm1":[1.0,1.0],'
 must cmp -s back.st again.st
 try 0 linearize model.st -o model.st # the file that it reads
 must cmp -s back.st model.st
+
+# More tensors, other curves, segments; as many as layers give the model back.
+try 0 new --dim 24 --heads 3 --image 16 --patch 4 --classes 3 --curve cosine --count 4 --seed 6 -o four.st
+try 0 expand four.st --depth 6 -o six.st
+try 0 linearize six.st --count 2 -o two.st --json
+try 0 linearize six.st --curve cosine --count 4 -o back.st --plot growth.svg
+says out "R2             1       2       3       4   of unrelated layers"
+says out "  1.0000                0.6000"
+must test "$(wc -c <back.st)" -eq "$(wc -c <four.st)"
+now=growth.svg
+must grep -q "unrelated layers" growth.svg
+must test "$(grep -c "class='axis'" growth.svg)" -eq 1
+grep -qE 'nan|inf|href|url\(' growth.svg && fail "odd words in the picture"
+try 0 linearize six.st --curve cosine --count 6 -o all.st --json
+says out '"r2":{"norm1":1.0,"norm2":1.0,"qkv":1.0,'
+says out '"unrelated":{"norm1":1.0,'
+try 0 linearize six.st --count 1 -o mean.st
+says out "R2             1   of unrelated layers"
+try 0 linearize six.st --schedule '{"qkv":[[1,false],[5,true]],"fc1":[[3,"chebyshev",3],[3,false]]}' -o cut.st --json
+says out '"unrelated":{"norm1":0.2000'
+says out '"qkv":0.4000'
+says out '"fc1":0.6'
+try 1 linearize six.st --count 7 -o x.st
+says err "depth 6, expected 7 or more: a layer for each tensor"
+try 1 linearize six.st --schedule '{"qkv":[[6,"sine",2]]}' -o x.st
+says err 'expected [layers 1 to 1024, true or false]'
+try 2 linearize six.st --curve cosine -o x.st
+says err "--curve needs --count"
+try 2 linearize six.st --count 17 -o x.st
+try 2 linearize six.st --schedule '{}' --count 3 -o x.st
+says err "leave out --curve and --count"
+must test ! -e x.st
 
 # The descendants' form, half types, a model so deep that the picture is full.
 for options in "--depth 5 --timm" "--depth 2 --dtype bf16" "--depth 3 --dtype f16" "--depth 64"; do

@@ -1,4 +1,5 @@
-/* Several layers made at once, past the caches, against each of them made alone. */
+/* Sums over bases against one number at a time; and several layers made at once, past the caches, against each of them made
+ * alone. */
 #include "kernels/kernels.h"
 #include "support/support.h"
 #include "tensor/tensor.h"
@@ -54,6 +55,40 @@ static void layers_made_together_have_the_bits_of_layers_made_alone(void **state
                         assert_layers(tables[t], types[y], shift, firsts[f], counts[c]);
 }
 
+/* Each product and each sum goes through memory, so that it is rounded. */
+static float sum_of(const struct tleg_basis *basis, size_t i) {
+    volatile float sum = *((const float *)basis->tensor[0] + i);
+    if (basis->c[0] != 1)
+        sum = basis->c[0] * sum;
+    for (int32_t j = 1; j < basis->count; j++) {
+        volatile float product = basis->c[j] * *((const float *)basis->tensor[j] + i);
+        sum = sum + product;
+    }
+    return sum;
+}
+
+static void a_sum_rounds_each_product_and_each_sum(void **state) {
+    (void)state;
+    static const size_t counts[] = {0, 1, 3, 4, 5, 15, 16, 17, 63, 64, 65, 127, 128, 129, 255, 257, 1333};
+    for (int t = 0; t < table_count; t++)
+        for (int layer = 0; layer < DEPTH; layer++)
+            for (size_t c = 0; c < sizeof counts / sizeof *counts; c++)
+                for (size_t first = 0; first < 20; first += 5) {
+                    struct tleg_basis basis = basis_of(layer);
+                    if (basis.count > 1 && c % 2)
+                        basis.c[0] = -0.3F;
+                    float out[COUNT + 1], want[COUNT + 1];
+                    memset(out, MARK, sizeof out);
+                    memset(want, MARK, sizeof want);
+                    for (size_t i = 0; i < counts[c]; i++)
+                        want[i] = sum_of(&basis, first + i);
+                    tleg_expand(tables[t], &basis, first, counts[c], TLEG_F32, out);
+                    if (memcmp(out, want, sizeof out) != 0)
+                        fail_msg("%s: %zu elements from %zu on, %d tensors", tleg_level_name(tleg_kernels_level(tables[t])),
+                                 counts[c], first, basis.count);
+                }
+}
+
 static int prepare(void **state) {
     (void)state;
     struct backend backends[MAX_BACKENDS];
@@ -69,6 +104,7 @@ static int prepare(void **state) {
 
 int main(int argc, char **argv) {
     support_filter(argc, argv);
-    const struct CMUnitTest tests[] = {cmocka_unit_test(layers_made_together_have_the_bits_of_layers_made_alone)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(a_sum_rounds_each_product_and_each_sum),
+                                       cmocka_unit_test(layers_made_together_have_the_bits_of_layers_made_alone)};
     return cmocka_run_group_tests(tests, prepare, NULL);
 }

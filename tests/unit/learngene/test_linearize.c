@@ -3,6 +3,7 @@
 #include "config/spec.h"
 #include "format/format.h"
 #include "support/gene_values.h"
+#include "support/lstsq.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -448,6 +449,198 @@ static void a_worked_example(void **state) {
     tleg_model_free(model);
 }
 
+/* ---- more tensors than two ---- */
+
+/* A schedule of one segment for each site. */
+static const char *one_segment(const char *curve, int32_t count) {
+    static char text[512];
+    char how[32] = "false";
+    if (count > 1)
+        snprintf(how, sizeof how, "\"%s\",%d", curve, (int)count);
+    size_t length = 0;
+    for (int site = 0; site < TLEG_SITES; site++)
+        length += (size_t)snprintf(text + length, sizeof text - length, "%s\"%s\":[[12,%s]]", site ? "," : "{",
+                                   tleg_site_key(site), how);
+    snprintf(text + length, sizeof text - length, "}");
+    return text;
+}
+
+static double in_steps(int32_t layer) { /* as tests/fixtures/lstsq.py */
+    return layer * 37 % 101 / 50.0 - 1;
+}
+
+static void must_be_about(const tleg_learngene *gene, const struct tleg_span *span, int32_t tensor, double expected) {
+    char name[TLEG_NAME_TEXT];
+    tleg_segment_name(TLEG_SITE_QKV, 0, false, span, tensor, name);
+    struct values found = take(gene, name);
+    for (size_t i = 0; i < found.count; i++)
+        assert_true(fabs((double)found.data[i] - expected) <= 1e-5 * fmax(fabs(expected), 1));
+    tleg_tensor_free(found.tensor);
+}
+
+static void curves_are_numpys(void **state) {
+    (void)state;
+    tleg_config config = small();
+    for (size_t i = 0; i < sizeof lstsq / sizeof *lstsq; i++) {
+        const int32_t tensors = lstsq[i].tensors;
+        const struct tleg_span span = {.curve = strcmp(lstsq[i].curve, "power") == 0    ? TLEG_CURVE_POWER
+                                                : strcmp(lstsq[i].curve, "cosine") == 0 ? TLEG_CURVE_COSINE
+                                                                                        : TLEG_CURVE_CHEBYSHEV,
+                                       .count = tensors};
+        tleg_model *model = model_of(&config, lstsq[i].layers, in_steps);
+        tleg_learngene *gene;
+        double r2[6 * 16];
+        OK(context, tleg_learngene_fit(context, model, one_segment(lstsq[i].curve, tensors), tensors, r2, 6 * tensors, &gene));
+        for (int site = 0; site < 6; site++) {
+            const double *of_site = r2 + site * tensors;
+            assert_true(of_site[0] < 1e-12);
+            assert_true(fabs(of_site[tensors - 1] - lstsq[i].r2) < 1e-9);
+            for (int32_t k = 1; k < tensors; k++)
+                assert_true(of_site[k] >= of_site[k - 1]);
+        }
+        for (int32_t k = 0; k < tensors; k++)
+            must_be_about(gene, &span, k, lstsq[i].tensor[k]);
+        tleg_learngene_free(gene);
+        tleg_model_free(model);
+    }
+}
+
+/* R^2 of k tensors is that of a gene of k tensors. */
+static void shares_grow_as_tensors_are_added(void **state) {
+    (void)state;
+    static const char *const curves[] = {"power", "chebyshev", "cosine"};
+    tleg_config config = small();
+    tleg_model *model = model_of(&config, 9, random_layer);
+    for (int c = 0; c < 3; c++) {
+        double all[6 * 5], alone[6 * 5];
+        tleg_learngene *gene;
+        OK(context, tleg_learngene_fit(context, model, one_segment(curves[c], 5), 5, all, 6 * 5, &gene));
+        tleg_learngene_free(gene);
+        for (int32_t k = 1; k <= 5; k++) {
+            OK(context, tleg_learngene_fit(context, model, one_segment(curves[c], k), 5, alone, 6 * 5, &gene));
+            tleg_learngene_free(gene);
+            for (int site = 0; site < 6; site++) {
+                assert_true(fabs(all[site * 5 + k - 1] - alone[site * 5 + k - 1]) < 1e-12);
+                assert_true(alone[site * 5 + k - 1] == alone[site * 5 + 4]);
+            }
+        }
+    }
+    tleg_model_free(model);
+}
+
+static void must_hold_the_same_layers(const tleg_model *a, const tleg_model *b, int32_t depth, double limit) {
+    for (int32_t l = 0; l < depth; l++)
+        for (int site = 0; site < TLEG_SITES; site++) {
+            size_t count, same;
+            float *x = layer_values(a, l, site, false, &count), *y = layer_values(b, l, site, false, &same);
+            assert_int_equal(count, same);
+            assert_true(support_relative(y, x, count) <= limit);
+            free(x);
+            free(y);
+        }
+}
+
+/* As many tensors as layers: nothing is left over. Powers and Chebyshev's are nearly dependent, and rounding shows. */
+static void as_many_tensors_as_layers_give_the_model_back(void **state) {
+    (void)state;
+    static const struct {
+        const char *curve;
+        int32_t depth;
+        double limit;
+    } cases[] = {{"cosine", 2, 2e-7}, {"cosine", 5, 2e-7}, {"cosine", 12, 2e-7},  {"cosine", 16, 2e-7},
+                 {"power", 4, 4e-6},  {"power", 6, 2e-4},  {"chebyshev", 4, 1e-5}};
+    tleg_config config = small();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const int32_t depth = cases[i].depth;
+        tleg_model *model = model_of(&config, depth, random_layer);
+        tleg_learngene *gene;
+        double r2[6 * 16];
+        OK(context, tleg_learngene_fit(context, model, one_segment(cases[i].curve, depth), 16, r2, 6 * 16, &gene));
+        for (int site = 0; site < 6; site++)
+            assert_true(r2[site * 16 + 15] > 1 - 1e-12 && r2[site * 16 + 15] <= 1);
+        tleg_model *again = expand(gene, depth);
+        must_hold_the_same_layers(model, again, depth, cases[i].limit);
+        tleg_model_free(again);
+        tleg_learngene_free(gene);
+        tleg_model_free(model);
+    }
+}
+
+/* What a schedule's gene expanded to comes back from its schedule, cut as an expansion cuts it: also stages of one tensor. */
+static void a_schedule_comes_back(void **state) {
+    (void)state;
+    static const char *const genes[] = {"schedule", "combo", "shared", "curves"};
+    for (size_t k = 0; k < sizeof genes / sizeof *genes; k++) {
+        tleg_learngene *gene = support_gene(context, genes[k]), *back;
+        tleg_config was = {.struct_size = sizeof was}, is = {.struct_size = sizeof is};
+        OK(context, tleg_learngene_get_info(context, gene, &was));
+        tleg_model *model = expand(gene, 13);
+        double r2[6];
+        OK(context, tleg_learngene_fit(context, model, was.schedule, 1, r2, 6, &back));
+        OK(context, tleg_learngene_get_info(context, back, &is));
+        assert_string_equal(is.schedule, was.schedule);
+        assert_int_equal(is.parameters, was.parameters);
+        tleg_model *again = expand(back, 13);
+        must_hold_the_same_layers(model, again, 13, 1e-5);
+        tleg_model_free(again);
+        tleg_model_free(model);
+        tleg_learngene_free(back);
+        tleg_learngene_free(gene);
+    }
+}
+
+/* A segment for each layer: nothing is summed, and every bit stays. */
+static void a_segment_for_each_layer_copies_the_layers(void **state) {
+    (void)state;
+    enum { LAYERS = 5 };
+    char schedule[1024] = "{";
+    for (int site = 0; site < TLEG_SITES; site++) {
+        char part[128];
+        snprintf(part, sizeof part, "%s\"%s\":[[1,false],[1,false],[1,false],[1,false],[1,false]]", site ? "," : "",
+                 tleg_site_key(site));
+        strcat(schedule, part);
+    }
+    strcat(schedule, "}");
+    tleg_config config = small();
+    tleg_model *model = model_of(&config, LAYERS, far_from_zero);
+    tleg_learngene *gene;
+    OK(context, tleg_learngene_fit(context, model, schedule, 0, NULL, 0, &gene));
+    tleg_model *again = expand(gene, LAYERS);
+    must_hold_the_same_layers(model, again, LAYERS, 0);
+    tleg_model_free(again);
+    tleg_learngene_free(gene);
+    tleg_model_free(model);
+}
+
+static void must_not_fit(const tleg_model *model, const char *schedule, int32_t tensors, tleg_status status, const char *text) {
+    double r2[6] = {7, 7, 7, 7, 7, 7};
+    tleg_learngene *gene = (tleg_learngene *)&r2;
+    assert_int_equal(tleg_learngene_fit(context, model, schedule, tensors, r2, 6, &gene), status);
+    assert_null(gene);
+    for (int site = 0; site < 6; site++)
+        assert_true(r2[site] == 0);
+    if (!strstr(tleg_context_get_error(context), text))
+        fail_msg("\"%s\" does not hold \"%s\"", tleg_context_get_error(context), text);
+}
+
+static void a_schedule_that_does_not_fit_is_refused(void **state) {
+    (void)state;
+    tleg_config config = small();
+    tleg_model *model = model_of(&config, 4, random_layer);
+    must_not_fit(model, one_segment("cosine", 5), 1, TLEG_ERROR_ARGUMENT,
+                 "depth 4, expected 5 or more: a layer for each tensor of \"norm1\"");
+    must_not_fit(
+        model, "{\"fc1\":[[2,false],[2,\"power\",3]]}", 1, TLEG_ERROR_ARGUMENT,
+        "2 of the model's layers fall to a segment, expected 3 or more: a layer for each tensor of \"fc1\", segment 1");
+    must_not_fit(model, "{\"qkv\":[[1,false],[1,false],[1,false],[1,false],[1,false]]}", 1, TLEG_ERROR_ARGUMENT,
+                 "depth 4, expected 5 or more: the schedule cuts \"qkv\" into as many segments");
+    must_not_fit(model, "{\"qkv\":[[4,\"sine\",2]]}", 1, TLEG_ERROR_UNSUPPORTED, "segment 0 of \"qkv\"");
+    must_not_fit(model, "{\"qkv\":[[4,\"power\",17]]}", 1, TLEG_ERROR_FORMAT, "tensors 2 to 16");
+    must_not_fit(model, NULL, 0, TLEG_ERROR_ARGUMENT, "r2 for 0 tensors, expected 1 to 16");
+    must_not_fit(model, NULL, 17, TLEG_ERROR_ARGUMENT, "r2 for 17 tensors, expected 1 to 16");
+    tleg_model_free(model);
+}
+
 /* ---- refusals ---- */
 
 static double not_a_number(int32_t layer) {
@@ -532,6 +725,12 @@ int main(void) {
         cmocka_unit_test(random_layers_give_the_share_of_chance),
         cmocka_unit_test(shared_layers_are_explained_wholly),
         cmocka_unit_test(a_worked_example),
+        cmocka_unit_test(curves_are_numpys),
+        cmocka_unit_test(shares_grow_as_tensors_are_added),
+        cmocka_unit_test(as_many_tensors_as_layers_give_the_model_back),
+        cmocka_unit_test(a_schedule_comes_back),
+        cmocka_unit_test(a_segment_for_each_layer_copies_the_layers),
+        cmocka_unit_test(a_schedule_that_does_not_fit_is_refused),
         cmocka_unit_test(what_has_no_line_is_refused),
         cmocka_unit_test(every_allocation_may_fail),
     };

@@ -64,8 +64,9 @@ static const char help_steps[] =
     "                      numbers; everything else, and what is learned, stays f32 (f32)\n";
 static const char help_pictures[] =
     "Pictures\n"
-    "  --augment A         deit: crop, flip, RandAugment, erasing, mixup or cutmix, each picture 3 times in a row;\n"
-    "                      light: crop and flip; none: as they are classified. These change single settings:\n"
+    "  --augment A         deit (of long runs and of recordings): crop, flip, RandAugment, erasing, mixup or cutmix, each\n"
+    "                      picture 3 times in a row; light (of short runs): crop and flip; none: as they are classified.\n"
+    "                      These change single settings:\n"
     "  --crop-scale S      smallest share of the area that a random crop keeps (0.08; pictures of the model's size, up to\n"
     "                      32 pixels, are padded by 4 instead)\n"
     "  --flip P  --rand-augment M (magnitude; 0: none)  --jitter J (without RandAugment)  --erase P\n"

@@ -12,6 +12,7 @@ struct options {
     struct training_options training;
     struct training_target target;
     const char *from, *depths;
+    char scored[24]; /* the depths, as --val-depths takes them */
 };
 
 static int begin(const struct invocation *call, tleg_context *context, struct dataset *set, struct source *source,
@@ -37,6 +38,15 @@ static int find_depths(const struct invocation *call, struct training_target *ta
     return code;
 }
 
+/* Each depth of the range is scored, so that the file can say which is the best. */
+static void score_all(struct options *options) {
+    int32_t least = options->target.depth_least, most = options->target.depth_most;
+    if (options->training.val_depths || most - least >= TRAINING_DEPTHS)
+        return;
+    snprintf(options->scored, sizeof options->scored, "%d-%d", (int)least, (int)most);
+    options->training.val_depths = options->scored;
+}
+
 static int settle(const struct invocation *call, struct options *options) {
     struct training_options *training = &options->training;
     struct training_target *target = &options->target;
@@ -55,6 +65,8 @@ static int settle(const struct invocation *call, struct options *options) {
         training->val_every = USUAL_VAL_EVERY;
         training->val_default = true;
     }
+    if (code == EXIT_DONE)
+        score_all(options);
     return code;
 }
 
@@ -63,7 +75,7 @@ static void print_next(const struct options *options) {
     int32_t least = options->target.depth_least, most = options->target.depth_most;
     printf("next:\n");
     tool_line("  tleg classify %s --depth %d PICTURE.jpg    any depth from %d to %d", out, (int)most, (int)least, (int)most);
-    tool_line("  tleg plan %s --ms 5    the depths that fit this machine", out);
+    tool_line("  tleg plan %s --ms 5    the best depth within 5 ms on this machine", out);
     tool_line("  tleg info %s    its classes, and what each depth scored", out);
 }
 
@@ -97,8 +109,8 @@ const struct verb verb_learn = {
     .details =
         "DIR holds a folder of pictures for each class; the folders' names become the labels. What comes out is a\n"
         "learngene of these classes, which serves every depth of the range untuned. It is what tleg distill makes with\n"
-        "--sandwich, with other defaults: --epochs 20, --in-place 1, --keep best, and --val-every 10 where there is no\n"
-        "--val.\n"
+        "--sandwich, with other defaults: --epochs 20, --in-place 1, --keep best, --val-every 10 where there is no\n"
+        "--val, and --val-depths all of the range.\n"
         "\n"
         "What is learned\n"
         "  --from GENE         the learngene to begin with; if the data's classes differ from its own, its head starts fresh\n"

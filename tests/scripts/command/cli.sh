@@ -52,7 +52,7 @@ says out classify
 silent err
 try 0 --version
 says out "tleg "
-for verb in new info expand run plan classify eval check bench; do
+for verb in new info store expand run plan classify eval check bench; do
     try 0 $verb --help
     says out "usage: tleg $verb"
     says out "--json"
@@ -224,6 +224,26 @@ must test $? -eq 1
 says err "self.st"
 must cmp -s self.st m.st
 must test "$(ls self.st*)" = self.st
+
+# ---- store ----
+try 0 store g.st -o half.st --json
+json
+says out '"dtype":"bf16"'
+must test "$(number bytes)" -eq "$(wc -c <half.st)"
+must test "$(wc -c <half.st)" -lt $(($(wc -c <g.st) * 6 / 10))
+try 0 expand half.st --depth 5 -o twice.st
+try 0 store half.st --dtype f32 -o wide.st
+try 0 store wide.st -o back.st # bf16 to f32 and back loses nothing
+must cmp -s half.st back.st
+cp g.st self.st
+try 0 store self.st -o self.st --dtype f16
+says out "self.st: a learngene, f16"
+try 1 store m.st -o x.st
+says err "m.st: a model; expected a learngene"
+try 2 store g.st
+says err "needs -o"
+try 2 store g.st --dtype int8 -o x.st
+absent x.st
 
 # ---- run ----
 tensors in.st images F32 2,3,16,16 6144

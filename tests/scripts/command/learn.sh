@@ -43,6 +43,8 @@ try 0 info own.st
 says out "learned at    3-8"
 says out "depth 5"
 says out "  apple"
+try 0 plan own.st --ms 100000
+says out "best"
 try 0 eval own.st --depth 3 --data own --json
 must python3 -c 'import json; assert json.load(open("out"))["top1"] > 0.9'
 try 0 classify own.st --depth 4 own/leaf/3.png
@@ -53,7 +55,8 @@ try 0 learn --from gene.st --data own --depths 2-4 --val own --epochs 1 --json -
 says out '"depth"'
 try 0 learn --from gene.st --data own --depths 4-4 --epochs 1 -o one.st
 says out "any depth from 4 to 4"
-try 0 distill --from gene.st --data own --depths 3-8 --sandwich --in-place 1 --keep best --val-every 10 --epochs 20 -o distilled.st
+try 0 distill --from gene.st --data own --depths 3-8 --sandwich --in-place 1 --keep best --val-every 10 --val-depths 3-8 --epochs 20 \
+    -o distilled.st
 try 0 learn --from gene.st --data own -o own.st
 same own.st distilled.st # other defaults, and nothing else
 

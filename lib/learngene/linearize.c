@@ -172,7 +172,7 @@ static tleg_status fit_site(tleg_context *context, struct fit *fit, const tleg_l
 /* ---- all of them ---- */
 
 static void share_depth(const tleg_learngene *gene, int site, int32_t depth, int32_t *lengths) {
-    int32_t learned[TLEG_MAX_DEPTH];
+    int32_t learned[TLEG_MAX_DEPTH] = {0}; /* gcc does not see that there is a segment */
     for (int32_t k = 0; k < gene->segment_count[site]; k++)
         learned[k] = gene->segments[site][k].layers;
     tleg_schedule_share(gene->segment_count[site], learned, depth, lengths);

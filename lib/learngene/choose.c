@@ -45,7 +45,7 @@ static tleg_status take_cost(tleg_context *context, const tleg_budget *budget, t
 static tleg_status ask(tleg_context *context, const tleg_expander *expander, const tleg_budget *budget,
                        struct question *question) {
     tleg_budget *own = &question->budget;
-    question->expander = expander;
+    *question = (struct question){.expander = expander};
     tleg_status status = tleg_options_read(context, "tleg_budget", budget, own, sizeof *own, TLEG_LEAST_BUDGET);
     if (status == TLEG_OK)
         status = check_budget(context, own);

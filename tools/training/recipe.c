@@ -45,7 +45,7 @@ static void fill_short(const struct state *state, struct training_options *optio
         options->batch = short_batch(state);
     if (options->augment < 0)
         options->augment = AUGMENT_LIGHT;
-    if (!options->lr) {
+    if (options->lr == 0) {
         options->lr = 1e-3;
         options->lr_absolute = true;
     }
@@ -60,7 +60,7 @@ static void fill_deit(struct training_options *options) {
         options->batch = USUAL_BATCH;
     if (options->augment < 0)
         options->augment = AUGMENT_DEIT;
-    if (!options->lr)
+    if (options->lr == 0)
         options->lr = options->lr_absolute ? 1e-3 : 5e-4;
 }
 

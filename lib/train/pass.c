@@ -176,18 +176,6 @@ tleg_status tleg_trainer_ask(tleg_trainer *t, tleg_train_batch *batch) {
                : TLEG_OK;
 }
 
-/* What a slice's logits are judged by. share: of the step's gradient, for labels and teacher; in_place: for the deepest pass.
- */
-struct judgement {
-    double share, in_place;
-};
-
-static struct judgement judgement_of(const tleg_trainer *t, const struct slice *slice) {
-    const double share = slice->pass->share * slice->part;
-    const double in_place = slice->pass->part == TLEG_PASS_FOLLOWS ? t->options.in_place : 0;
-    return (struct judgement){.share = share * (1 - in_place), .in_place = share * in_place};
-}
-
 /* Labels judge the first head. */
 static double judge_by_labels(const tleg_trainer *t, const tleg_train_batch *batch, double share) {
     if (!batch->labels && !batch->targets)
@@ -242,22 +230,22 @@ static double judge_by_deepest(const tleg_trainer *t, const struct slice *slice,
 /* Losses of a slice, and their gradients by the logits. Labels judge the first head, the teacher the last. */
 static tleg_status losses(tleg_trainer *t, const struct slice *slice, tleg_train_loss *loss) {
     const tleg_train_batch *batch = &slice->batch;
-    const struct judgement by = judgement_of(t, slice);
-    const double alpha = t->options.alpha, usual = slice->pass->part == TLEG_PASS_FOLLOWS ? 1 - t->options.in_place : 1;
+    const double alpha = t->options.alpha, share = slice->pass->share * slice->part; /* of the step's gradient */
+    const double in_place = slice->pass->part == TLEG_PASS_FOLLOWS ? t->options.in_place : 0, usual = 1 - in_place;
     double taught = 0, followed = 0;
     memset(tleg_trainer_at(t, t->layout.dlogits), 0,
            (size_t)(heads_of(t) * batch->size * t->layout.net.classes) * sizeof(float));
-    const double labels = judge_by_labels(t, batch, by.share * (1 - alpha));
+    const double labels = judge_by_labels(t, batch, share * usual * (1 - alpha));
     if (batch->teacher_logits)
-        taught = judge_by_logits(t, batch->size, heads_of(t) - 1, batch->teacher_logits, t->options.tau, by.share * alpha);
+        taught = judge_by_logits(t, batch->size, heads_of(t) - 1, batch->teacher_logits, t->options.tau, share * usual * alpha);
     if (slice->pass->part == TLEG_PASS_TEACHES)
         keep_deepest(t, slice);
     if (slice->pass->part == TLEG_PASS_FOLLOWS)
-        followed = judge_by_deepest(t, slice, by.in_place);
+        followed = judge_by_deepest(t, slice, share * in_place);
     loss->labels += slice->part * labels;
     loss->teacher += slice->part * taught;
     loss->in_place += slice->part * followed;
-    loss->total += slice->part * (usual * ((alpha < 1 ? (1 - alpha) * labels : 0) + alpha * taught) + (1 - usual) * followed);
+    loss->total += slice->part * (usual * ((alpha < 1 ? (1 - alpha) * labels : 0) + alpha * taught) + in_place * followed);
     loss->correct += count_correct(t, batch);
     const tleg_status status = check_losses(t, batch->size, batch->teacher_logits, labels, taught);
     return status != TLEG_OK ? status : check_finite(t, followed, "deepest pass", "");

@@ -40,6 +40,20 @@ json_t *report_string(const char *text) {
     return string;
 }
 
+json_t *report_texts(const char *const *texts, int64_t count) {
+    json_t *array = json_array();
+    for (int64_t i = 0; array && i < count; i++)
+        if (json_array_append_new(array, report_string(texts[i])) != 0) {
+            json_decref(array);
+            return NULL;
+        }
+    return array;
+}
+
+json_t *report_triple(const double values[3]) {
+    return json_pack("[f,f,f]", values[0], values[1], values[2]);
+}
+
 struct report report_start(void) {
     json_t *object = json_object();
     return (struct report){object, object != NULL};

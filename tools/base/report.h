@@ -20,6 +20,9 @@ void report_real(struct report *report, const char *key, double value);
 /* Bytes that are not UTF-8 (a file name may hold any) become U+FFFD; NULL becomes null. */
 void report_text(struct report *report, const char *key, const char *text);
 json_t *report_string(const char *text);
+/* Arrays; NULL if memory ran out. */
+json_t *report_texts(const char *const *texts, int64_t count);
+json_t *report_triple(const double values[3]);
 /* The object as a member of another; NULL if memory ran out. */
 json_t *report_member(struct report *report);
 /* A value on one line, numbers with as many digits as they need to come back the same, for the caller to free; NULL if memory

@@ -10,16 +10,6 @@
 
 /* ---- what decides the pictures ---- */
 
-static json_t *list_classes(const struct dataset *set) {
-    json_t *classes = json_array();
-    for (int32_t i = 0; i < set->class_count; i++)
-        if (json_array_append_new(classes, report_string(set->classes[i])) != 0) {
-            json_decref(classes);
-            return NULL;
-        }
-    return classes;
-}
-
 /* JSON's whole numbers are safe up to 2^63 - 1; larger seeds are texts. */
 static json_t *seed_member(uint64_t seed) {
     char text[24];
@@ -27,10 +17,6 @@ static json_t *seed_member(uint64_t seed) {
         return json_integer((json_int_t)seed);
     snprintf(text, sizeof text, "%" PRIu64, seed);
     return json_string(text);
-}
-
-static json_t *triple(const double values[3]) {
-    return json_pack("[f,f,f]", values[0], values[1], values[2]);
 }
 
 static void add_pictures(struct report *report, const struct recipe *recipe) {
@@ -59,15 +45,15 @@ static json_t *describe(const struct state *state) {
     const tleg_config *config = &state->source.config;
     struct report report = report_start();
     char text[24];
-    report_add(&report, "classes", list_classes(&state->set));
+    report_add(&report, "classes", report_texts((const char *const *)state->set.classes, state->set.class_count));
     report_integer(&report, "images", (int64_t)state->learned.count);
     snprintf(text, sizeof text, "%016" PRIx64, part_digest(&state->learned));
     report_text(&report, "data", text);
     report_add(&report, "data_seed", seed_member(state->recipe.seed));
     report_integer(&report, "image_size", config->image_size);
     report_real(&report, "centre_crop", config->crop);
-    report_add(&report, "mean", triple(config->mean));
-    report_add(&report, "std", triple(config->std));
+    report_add(&report, "mean", report_triple(config->mean));
+    report_add(&report, "std", report_triple(config->std));
     report_add(&report, "exif", json_boolean(options->exif));
     add_pictures(&report, &state->recipe);
     report_integer(&report, "batch", options->batch / state->ranks.count);

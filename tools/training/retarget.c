@@ -110,9 +110,7 @@ static void put_reals(struct draft *draft, const char *key, const double *values
 }
 
 static void put_labels(struct draft *draft, char *const *labels, int32_t count) {
-    json_t *array = json_array();
-    for (int32_t i = 0; i < count; i++)
-        json_array_append_new(array, report_string(labels[i]));
+    json_t *array = report_texts((const char *const *)labels, count);
     char *text = json_dumps(array, JSON_COMPACT);
     put_text(draft, "tleg.labels", text);
     free(text);

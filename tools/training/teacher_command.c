@@ -118,10 +118,6 @@ static bool fail_exchange(const struct reason *reason, enum child_result result,
 
 /* ---- the start ---- */
 
-static json_t *triple(const double values[3]) {
-    return json_pack("[f,f,f]", values[0], values[1], values[2]);
-}
-
 /* The first line, without its end, for the caller to free; NULL if memory ran out. */
 static char *introduce(const struct teacher_command_options *options) {
     struct report report = report_start();
@@ -129,16 +125,11 @@ static char *introduce(const struct teacher_command_options *options) {
     report_integer(&report, "version", VERSION);
     report_integer(&report, "batch", options->batch);
     report_integer(&report, "classes", options->set->class_count);
-    if (options->set->named) {
-        json_t *labels = json_array();
-        for (int32_t i = 0; i < options->set->class_count; i++)
-            if (json_array_append_new(labels, report_string(options->set->classes[i])) != 0)
-                report.whole = false;
-        report_add(&report, "labels", labels);
-    }
+    if (options->set->named)
+        report_add(&report, "labels", report_texts((const char *const *)options->set->classes, options->set->class_count));
     report_integer(&report, "image_size", options->config->image_size);
-    report_add(&report, "mean", triple(options->config->mean));
-    report_add(&report, "std", triple(options->config->std));
+    report_add(&report, "mean", report_triple(options->config->mean));
+    report_add(&report, "std", report_triple(options->config->std));
     report_text(&report, "dtype", "f32");
     return report_line(&report);
 }

@@ -62,16 +62,6 @@ static void print_text(const struct source *source, uint64_t bytes) {
     print_list("ignored", config->ignored, config->ignored_count);
 }
 
-static json_t *list(const char *const *names, int64_t count) {
-    json_t *array = json_array();
-    for (int64_t i = 0; array && i < count; i++)
-        if (json_array_append_new(array, report_string(names[i])) != 0) {
-            json_decref(array);
-            return NULL;
-        }
-    return array;
-}
-
 static json_t *depths_array(const int32_t *depths, int32_t count) {
     json_t *array = json_array();
     for (int32_t i = 0; array && i < count; i++)
@@ -80,10 +70,6 @@ static json_t *depths_array(const int32_t *depths, int32_t count) {
             return NULL;
         }
     return array;
-}
-
-static json_t *triple(const double value[3]) {
-    return json_pack("[f,f,f]", value[0], value[1], value[2]);
 }
 
 static json_t *shape_of(const tleg_tensor_info *info) {
@@ -114,14 +100,14 @@ static void add_config(struct report *report, const struct source *source) {
     report_text(report, "norm", config->norm == TLEG_NORM_AFTER_POOL ? "after_pool" : "before_pool");
     report_real(report, "eps", config->eps);
     report_add(report, "qkv_bias", json_boolean(!config->no_qkv_bias));
-    report_add(report, "mean", triple(config->mean));
-    report_add(report, "std", triple(config->std));
+    report_add(report, "mean", report_triple(config->mean));
+    report_add(report, "std", report_triple(config->std));
     report_real(report, "crop", config->crop);
     report_text(report, "schedule", source->gene ? config->schedule : NULL);
-    report_add(report, "labels", config->label_count ? list(config->labels, config->label_count) : json_null());
+    report_add(report, "labels", config->label_count ? report_texts(config->labels, config->label_count) : json_null());
     report_add(report, "depths", config->depth_count ? depths_array(config->depths, config->depth_count) : json_null());
     report_add(report, "scores", scores_json(config->scores));
-    report_add(report, "ignored", list(config->ignored, config->ignored_count));
+    report_add(report, "ignored", report_texts(config->ignored, config->ignored_count));
 }
 
 /* The tensors as the file stores them: one line each, or an array of {"name", "dtype", "shape"}. */

@@ -48,9 +48,17 @@ struct row {
     double score; /* below 0: none */
 };
 
+/* Where a depth stands among the scores; -1: nowhere. */
+static int32_t find_score(const tleg_scores *scores, int32_t depth) {
+    for (int32_t k = 0; scores && k < scores->count; k++)
+        if (scores->depths[k] == depth)
+            return k;
+    return -1;
+}
+
 static bool make_row(const struct state *state, int32_t depth, struct row *row) {
     const tleg_budget *budget = &state->budget;
-    const tleg_scores *scores = state->scores;
+    const int32_t scored = find_score(state->scores, depth);
     *row = (struct row){.depth = depth, .cost = {.struct_size = sizeof row->cost}, .score = -1};
     if (tleg_expander_get_cost(state->context, state->source.expander, depth, budget->batch, 0, &row->cost) != TLEG_OK)
         return false;
@@ -61,9 +69,8 @@ static bool make_row(const struct state *state, int32_t depth, struct row *row) 
     row->fits = (!budget->bytes || row->held <= budget->bytes) &&
                 (!(budget->milliseconds > 0) || row->cost.ms * (1 + budget->margin) <= budget->milliseconds);
     row->learned = source_learned(&state->source.config, depth);
-    for (int32_t k = 0; scores && k < scores->count; k++)
-        if (scores->depths[k] == depth)
-            row->score = scores->scores[k];
+    if (scored >= 0)
+        row->score = state->scores->scores[scored];
     return true;
 }
 
@@ -72,10 +79,8 @@ static bool is_listed(const struct state *state, int32_t depth) {
     int32_t step = 1;
     while (depth > 12 * step)
         step *= 2;
-    for (int32_t k = 0; state->scores && k < state->scores->count; k++)
-        if (state->scores->depths[k] == depth)
-            return true;
-    return depth % step == 0 || (state->deepest && (depth == state->deepest || depth == state->deepest + 1));
+    return depth % step == 0 || find_score(state->scores, depth) >= 0 ||
+           (state->deepest && (depth == state->deepest || depth == state->deepest + 1));
 }
 
 /* With a limit the table ends at twice the deepest that fits; without one at 24; where it is known, a little past the deepest

@@ -2,10 +2,8 @@
 #ifndef TLEG_TESTS_GENE_VALUES_H
 #define TLEG_TESTS_GENE_VALUES_H
 
-#include "support/support.h"
+#include "support/suite_context.h"
 #include <string.h>
-
-static tleg_context *context; /* of the suite */
 
 static inline tleg_config small(void) {
     return (tleg_config){

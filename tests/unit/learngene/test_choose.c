@@ -1,23 +1,9 @@
 /* The depth for a budget: the deepest that was learned, the best by scores, and the milliseconds that both go by. */
 #include "learngene/cost.h"
-#include "support/support.h"
+#include "support/suite_context.h"
 #include <math.h>
 #include <pthread.h>
 #include <string.h>
-
-static tleg_context *context;
-
-static int prepare(void **state) {
-    (void)state;
-    return tleg_context_create(NULL, &context);
-}
-
-static int clean(void **state) {
-    (void)state;
-    tleg_context_free(context);
-    support_clean();
-    return 0;
-}
 
 static void says(const char *text) {
     if (!strstr(tleg_context_get_error(context), text)) {

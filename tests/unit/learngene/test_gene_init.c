@@ -5,18 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static int setup(void **state) {
-    (void)state;
-    return tleg_context_create(NULL, &context);
-}
-
-static int teardown(void **state) {
-    (void)state;
-    tleg_context_free(context);
-    support_clean();
-    return 0;
-}
-
 /* ---- a fresh learngene ---- */
 
 struct moments {
@@ -288,5 +276,5 @@ int main(void) {
         cmocka_unit_test(coefficients_are_the_curves),
         cmocka_unit_test(fewer_tensors_have_the_same_coefficients),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, prepare, clean);
 }

@@ -1,20 +1,6 @@
 /* What handles say of themselves without a copy: shapes, names, bytes, depths and what a depth costs. */
-#include "support/support.h"
+#include "support/suite_context.h"
 #include <string.h>
-
-static tleg_context *context;
-
-static int prepare(void **state) {
-    (void)state;
-    return tleg_context_create(NULL, &context);
-}
-
-static int clean(void **state) {
-    (void)state;
-    tleg_context_free(context);
-    support_clean();
-    return 0;
-}
 
 static void same_shape(const tleg_tensor_info *told, tleg_tensor *copy) {
     tleg_tensor_info info = {.struct_size = sizeof info};

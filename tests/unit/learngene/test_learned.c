@@ -1,27 +1,13 @@
 /* What files know of depths, tleg.depths and tleg.scores: what is written, what comes back, what becomes of it on the way from
  * learngene to model, and what is refused. */
 #include "config/learned.h"
-#include "support/support.h"
+#include "support/suite_context.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <tleg/linearize.h>
 #include <tleg/train.h>
-
-static tleg_context *context;
-
-static int prepare(void **state) {
-    (void)state;
-    return tleg_context_create(NULL, &context);
-}
-
-static int clean(void **state) {
-    (void)state;
-    tleg_context_free(context);
-    support_clean();
-    return 0;
-}
 
 /* ---- a gene that knows, and what is looked at ---- */
 

@@ -3,18 +3,6 @@
 #include "support/gene_values.h"
 #include "support/vit_file.h"
 
-static int setup(void **state) {
-    (void)state;
-    return tleg_context_create(NULL, &context);
-}
-
-static int teardown(void **state) {
-    (void)state;
-    tleg_context_free(context);
-    support_clean();
-    return 0;
-}
-
 /* ---- helpers ---- */
 
 static const char *const golden[] = {"mean",   "cls",   "clsmean", "dist",   "schedule", "nobias", "combo",
@@ -470,5 +458,5 @@ int main(void) {
         cmocka_unit_test(any_allocation_may_fail),
         cmocka_unit_test(null_is_an_argument_error),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, prepare, clean);
 }

@@ -1,24 +1,10 @@
 /* What a host may ask for when it saves: through a function of its own, in half the bytes, with its own metadata; and that what
  * a file said of itself is not lost on the way from file to file. */
-#include "support/support.h"
+#include "support/suite_context.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static tleg_context *context;
-
-static int prepare(void **state) {
-    (void)state;
-    return tleg_context_create(NULL, &context);
-}
-
-static int clean(void **state) {
-    (void)state;
-    tleg_context_free(context);
-    support_clean();
-    return 0;
-}
 
 /* ---- a host's function that takes bytes ---- */
 

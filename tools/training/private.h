@@ -110,6 +110,7 @@ int training_fail_picture(struct state *state, const struct feed_unit *unit);
 /* ---- files (files.c): exit codes ---- */
 int training_name_files(struct state *state);
 int training_try_files(const struct state *state);
+int training_find_room(const struct state *state); /* once it is known how large they will be */
 
 /* ---- the recipe (recipe.c) ---- */
 void training_choose_recipe(struct state *state); /* once it is known how many pictures there are */

@@ -328,7 +328,9 @@ static int prepare(struct state *state, training_begin *begin, const void *verb)
 }
 
 static int train(struct state *state) {
-    int code = make_trainer(state);
+    int code = training_find_room(state);
+    if (code == EXIT_DONE)
+        code = make_trainer(state);
     if (code == EXIT_DONE)
         code = training_find_checkpoint(state);
     if (code == EXIT_DONE && state->options->record)

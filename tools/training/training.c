@@ -346,8 +346,7 @@ static int train(struct state *state) {
 }
 
 static void clear(struct state *state) {
-    if (state->log)
-        fclose(state->log);
+    training_close_log(state);
     tleg_trainer_free(state->trainer);
     training_close_teacher(state->call, &state->teacher);
     source_close(&state->source);
@@ -367,6 +366,7 @@ static int run(const struct invocation *call, const struct training_options *opt
     if (!state)
         return tool_fail_memory(call);
     state->call = call;
+    state->log.file = -1;
     state->settled = *options;
     state->options = &state->settled;
     state->target = target;

@@ -119,6 +119,21 @@ if mount -t tmpfs -o size=64k tmpfs small 2>/dev/null; then
 else
     echo "SKIP outputs, room: no file system can be mounted here"
 fi
+# A log on a disk that fills up ends with a whole line, and goes on from there when there is room.
+if mount -t tmpfs -o size=16k tmpfs small 2>/dev/null; then
+    many="$learn --epochs 60 --log-every 1"
+    try 1 $many --log small/many.json -o many.st
+    says err "small/many.json: No space left on device"
+    must test "$(tail -c 2 small/many.json)" = "}"
+    mount -o remount,size=4m small
+    try 0 $many --resume --log small/many.json -o many.st
+    must test "$(grep -c '"step"' small/many.json)" -eq 120
+    must test "$(sed -n 's/^{"step":\([0-9]*\),.*/\1/p' small/many.json | sort -n -u | wc -l)" -eq 120
+    umount small
+    rm -f many.*
+else
+    echo "SKIP outputs, a full disk: no file system can be mounted here"
+fi
 # limited BLOCKS ARGUMENT...: the command where files may have so many blocks of 512 bytes; its code goes to the file code.
 limited() {
     (
@@ -199,6 +214,51 @@ try 1 $learn --epochs 1 -o one.st # no lock, but a checkpoint of a run that was 
 rm -f one.st*
 try 0 $learn --epochs 1 -o one.st
 must test -z "$(find . -name '.tleg*')"
+
+# ---- logs ----
+echo "a list of my own" >notes.txt
+cp notes.txt notes.kept
+try 1 $learn --epochs 1 --log notes.txt -o noted.st
+says err "notes.txt: there is a file already, and it is not the log of a run: give another --log"
+same notes.txt notes.kept
+: >empty.json
+try 0 $learn --epochs 2 --limit-steps 1 --log empty.json -o noted.st
+cp empty.json former.json
+try 1 $learn --epochs 1 --log empty.json -o another.st
+says err "empty.json: the log of a run that wrote $PWD/noted.st; here $PWD/another.st is written: give another --log"
+try 1 $learn --epochs 1 --log empty.json -o another.st --resume # from no checkpoint, which is a beginning
+same empty.json former.json
+try 1 $learn --epochs 2 --resume --log notes.txt -o noted.st
+says err "notes.txt: not the log of the run that noted.st.checkpoint holds, which begins otherwise: give another --log"
+same notes.txt notes.kept
+sed 's/"loss"/"lost"/' former.json >empty.json
+cp empty.json changed.json
+try 1 $learn --epochs 2 --resume --log empty.json -o noted.st
+same empty.json changed.json
+cp former.json empty.json
+echo '{"step":2}' >>empty.json # of a step that will be done again
+try 0 $learn --epochs 2 --resume --log empty.json --log-every 1 -o noted.st
+must test "$(head -c "$(wc -c <former.json)" empty.json | cmp - former.json && grep -c '"step":2,' empty.json)" -eq 1
+try 0 $learn --epochs 3 --resume -o noted.st # and now without one
+cp empty.json former.json
+try 1 $learn --epochs 4 --resume --log empty.json -o noted.st
+says err "not the log of the run that noted.st.checkpoint holds, which had none"
+same empty.json former.json
+try 0 $learn --epochs 1 --log empty.json -o noted.st # the same output anew, and so the log
+must test "$(grep -c '"verb"' empty.json)" -eq 1
+rm -f one.*
+"$tleg" $learn --epochs 100000 --log-every 1 --log one.json -o one.st >first 2>&1 &
+pid=$!
+until_so grep '"step"' one.json
+try 1 $learn --epochs 1 --log one.json -o another.st
+says err "one.json: another run writes it: wait until that has ended, or give another --log"
+kill -TERM $pid
+wait $pid
+ln -s noted.st alias.json
+for words in "--log alias.json -o noted.st" "--log x.json -o ./x.json" "--log $PWD/x.st.checkpoint -o x.st"; do
+    try 2 $learn --epochs 1 $words
+    says err " name the same file"
+done
 
 if [ $failures -gt 0 ]; then
     echo "$failures of $checks checks of outputs failed"

@@ -182,7 +182,7 @@ int training_write(struct state *state);               /* -o, and the best epoch
 /* former: of the checkpoint that the run goes on from; NULL: it begins anew. A log of another run is refused. */
 int training_open_log(struct state *state, const struct log_mark *former);
 bool training_write_log(struct state *state, const char *line); /* false with errno, and without a part of the line */
-int training_keep_log(const struct state *state); /* on the disk, before a checkpoint says so */
+int training_keep_log(const struct state *state);               /* on the disk, before a checkpoint says so */
 void training_close_log(struct state *state);
 const char *training_log_digest(uint64_t sum, char text[LOG_DIGEST]); /* as a checkpoint holds it */
 

@@ -21,6 +21,7 @@ void place_leave_all(void);                                                     
 struct place_need {
     const char *what, *path;
     uint64_t bytes;
+    bool in_place; /* it grows where it is, and no new one stands beside it */
 };
 int place_room(const struct invocation *call, const struct place_need *needs, int count);
 

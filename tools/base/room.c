@@ -31,6 +31,8 @@ static struct room look(const struct place_need *need) {
         if (stat(resolved, &found) == 0)
             room.growth = need->bytes > (uint64_t)found.st_size ? need->bytes - (uint64_t)found.st_size : 0;
     }
+    if (need->in_place)
+        room.whole = room.growth;
     free(folder);
     free(resolved);
     return room;

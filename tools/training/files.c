@@ -47,9 +47,9 @@ static uint64_t numbers_of(const struct state *state) {
 
 int training_find_room(const struct state *state) {
     uint64_t bytes = state->source.config.parameters * sizeof(float);
-    const struct place_need needs[] = {{"-o", state->options->out, bytes},
-                                       {"--checkpoint", state->checkpoint, bytes * numbers_of(state)},
-                                       {"the best epoch's", state->best.path, bytes}};
+    const struct place_need needs[] = {{"-o", state->options->out, bytes, false},
+                                       {"--checkpoint", state->checkpoint, bytes * numbers_of(state), false},
+                                       {"the best epoch's", state->best.path, bytes, false}};
     bool best = state->judged.count && state->options->keep == KEEP_BOTH;
     return training_first(state) ? place_room(state->call, needs, best ? 3 : 2) : EXIT_DONE;
 }

@@ -164,6 +164,16 @@ must test ! -s out
 same kept.st former.st
 must test ! -e former.st.checkpoint
 
+record="record --data cifar --teacher model.st --image 32 --batch 6 --augment none"
+limited 64 $record --epochs 1000 -o big.rec
+says err "-o big.rec.part: File too large"
+must test ! -e big.rec.part
+limited 256 $learn --epochs 2000 --teacher model.st --record big.rec -o taught.st
+says err "--record big.rec.part: File too large"
+must test ! -e big.rec.part
+must test ! -s out
+try 0 $record --epochs 2 -o small.rec
+
 # ---- two runs ----
 until_so() {
     tries=0

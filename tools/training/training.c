@@ -233,6 +233,7 @@ static int learn(struct state *state) {
         code = training_write(state);
     if (code == EXIT_DONE && state->saved < step)
         code = training_save(state);
+    interrupt_watch(""); /* nothing is left to be stopped */
     return code == EXIT_DONE ? training_say_end(state, step) : code;
 }
 
@@ -256,6 +257,10 @@ static tleg_trainer_options options_of(struct state *state) {
                                                   : options->weight_decay == 0 ? -1
                                                                                : 0,
                                   .clip = options->clip,
+                                  .optimiser = options->optimiser,
+                                  .momentum = options->momentum == 0  ? -1
+                                              : options->momentum > 0 ? options->momentum
+                                                                      : 0,
                                   .drop_path = options->drop_path >= 0 ? options->drop_path : target->drop_path,
                                   .ema = options->ema,
                                   .seed = options->seed,
@@ -319,15 +324,17 @@ static int prepare(struct state *state, training_begin *begin, const void *verb)
         code = settle(state);
     if (code == EXIT_DONE)
         code = training_read_logits(state);
-    interrupt_watch(state->checkpoint ? "tleg: this step will be finished and a checkpoint written; again: stop at once\n"
-                                      : "tleg: this batch will be finished and the recording kept; again: stop at once\n");
+    interrupt_watch(state->checkpoint ? "this step will be finished and a checkpoint written"
+                                      : "this batch will be finished and the recording kept");
     if (code == EXIT_DONE)
         code = training_open_teacher(state);
     return code;
 }
 
 static int train(struct state *state) {
-    int code = make_trainer(state);
+    int code = training_find_room(state);
+    if (code == EXIT_DONE)
+        code = make_trainer(state);
     if (code == EXIT_DONE)
         code = training_find_checkpoint(state);
     if (code == EXIT_DONE && state->options->record)
@@ -343,8 +350,7 @@ static int train(struct state *state) {
 }
 
 static void clear(struct state *state) {
-    if (state->log)
-        fclose(state->log);
+    training_close_log(state);
     tleg_trainer_free(state->trainer);
     training_close_teacher(state->call, &state->teacher);
     source_close(&state->source);
@@ -364,6 +370,7 @@ static int run(const struct invocation *call, const struct training_options *opt
     if (!state)
         return tool_fail_memory(call);
     state->call = call;
+    state->log.file = -1;
     state->settled = *options;
     state->options = &state->settled;
     state->target = target;
@@ -380,7 +387,7 @@ static int run(const struct invocation *call, const struct training_options *opt
     clear(state);
     free(state);
     ranks_end(&ranks, code != EXIT_DONE && code != EXIT_INTERRUPTED, code);
-    return code;
+    return code == EXIT_INTERRUPTED ? interrupt_code() : code;
 }
 
 int training_run(const struct invocation *call, const struct training_options *options, const struct training_target *target,

@@ -113,7 +113,7 @@ static char *escape_controls(char *line) {
     for (const char *at = line; escaped && *at;) {
         const size_t length = text_character(at);
         if (length > 1 && text_is_control(at, length))
-            out += sprintf(out, "\\u%04x", text_code(at, length));
+            out += sprintf(out, "\\u%04X", text_code(at, length));
         else
             out = (char *)memcpy(out, at, length) + length;
         at += length;

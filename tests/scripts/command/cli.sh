@@ -404,7 +404,7 @@ for shown in 'a?b (0)' '?c (1)' '?[2Jd (2)'; do must grep -qF "$shown" out; done
 must [ "$(LC_ALL=C tr -d '[:print:]\n' <out | wc -c)" = 0 ]
 try 0 classify m.st --labels controls.txt --top 3 --json a.png
 json
-for escaped in 'a\u009bb' '\u202ec' '\u001b[2Jd'; do says out "$escaped"; done
+for escaped in 'a\u009Bb' '\u202Ec' '\u001B[2Jd'; do says out "$escaped"; done
 printf 'a\nb\nc\351\n' >latin.txt
 try 1 classify m.st --labels latin.txt a.png
 says err 'line 3, "c\xE9", is not UTF-8'

@@ -10,7 +10,7 @@
 #include "core/struct_sizes.h"
 
 /* Results have promised bits, and what is not a number is found by comparing. */
-#if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__ > 0) || defined(__ASSOCIATIVE_MATH__) || \
+#if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__ > 0) || defined(__ASSOCIATIVE_MATH__) ||  \
     defined(__RECIPROCAL_MATH__) || defined(__NO_SIGNED_ZEROS__)
 #error "libtleg does not build with -ffast-math, -Ofast or a part of them: take that out of the flags"
 #endif

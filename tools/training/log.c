@@ -67,7 +67,9 @@ static void print_start(const struct state *state, const char *recipe, uint64_t 
         printf("learning rate: %g given, times %" PRId64 "/512 images of a step = %g", options->lr, step, state->rate.peak);
     if (state->rate.warmup || state->rate.warmup_steps)
         printf("; from 1e-06 over %s of warm-up", warmup);
-    printf("; then %s\nmemory: %s for the trainer\n", curve, report_bytes(bytes, memory));
+    printf("; then %s\noptimiser: %s\nmemory: %s for the trainer\n", curve,
+           options->optimiser == TLEG_OPTIMISER_MUON ? "Muon for the blocks' matrices, AdamW for the rest" : "AdamW",
+           report_bytes(bytes, memory));
     if (state->saved >= 0)
         printf("resumed: %s, step %" PRId64 " of %" PRId64 "\n", state->checkpoint, state->saved, state->total);
     fflush(stdout);
@@ -102,6 +104,7 @@ int training_say_start(struct state *state) {
     report_integer(&report, "warmup_epochs", state->rate.warmup);
     report_integer(&report, "warmup_steps", state->rate.warmup_steps);
     report_text(&report, "schedule", curve);
+    report_text(&report, "optimiser", options->optimiser == TLEG_OPTIMISER_MUON ? "muon" : "adamw");
     report_text(&report, "dtype", tool_dtype_name(options->dtype ? options->dtype : TLEG_F32));
     report_size(&report, "seed", options->seed);
     report_size(&report, "bytes", bytes);

@@ -257,6 +257,10 @@ static tleg_trainer_options options_of(struct state *state) {
                                                   : options->weight_decay == 0 ? -1
                                                                                : 0,
                                   .clip = options->clip,
+                                  .optimiser = options->optimiser,
+                                  .momentum = options->momentum == 0  ? -1
+                                              : options->momentum > 0 ? options->momentum
+                                                                      : 0,
                                   .drop_path = options->drop_path >= 0 ? options->drop_path : target->drop_path,
                                   .ema = options->ema,
                                   .seed = options->seed,

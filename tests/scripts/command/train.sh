@@ -126,6 +126,24 @@ for words in "--seed 5:seed" "--batch 12:batch" "--lr 0.1:peak_learning_rate" "-
 done
 try 1 distill --data cifar $shape --depths 2-4 --batch 10 --epochs 6 --resume --checkpoint part.st.checkpoint -o x.st
 
+# ---- Muon ----
+muon="$small --epochs 6 --optimiser muon"
+try 0 $muon --log muon.json -o muon.st
+says out "optimiser: Muon for the blocks' matrices, AdamW for the rest"
+says muon.json '"optimiser":"muon"'
+must test "$(cmp whole.st muon.st >/dev/null; echo $?)" -eq 1
+try 0 $muon --limit-steps 7 -o part.muon.st
+for words in "--optimiser adamw:optimiser=muon" "--momentum 0.9:momentum=0.95" "--momentum 0:momentum=0.95"; do
+    try 1 $small --epochs 6 --optimiser muon --resume ${words%:*} -o part.muon.st
+    says err "${words#*:}"
+done
+try 0 $muon --resume -o part.muon.st
+same muon.st part.muon.st
+try 2 $small --epochs 6 --momentum 0.9 -o x.st
+says err "--momentum is of --optimiser muon"
+try 2 $muon --momentum 1 -o x.st
+says err "--momentum takes a number below 1"
+
 # ---- the best epoch ----
 try 0 $small --epochs 6 --keep last -o last.st
 must test ! -e last.best.st

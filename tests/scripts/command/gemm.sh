@@ -61,10 +61,12 @@ else
     done
     if [ "$known" != 0 ]; then
         now="tleg run --gemm blas, in 120000 KiB of address space"
+        # shellcheck disable=SC3045
         (ulimit -v 120000 && exec timeout 60 "$tleg" run $gene --depth 4 --input $images -o no.st --gemm blas >out 2>err)
         must test $? -eq 1
         says err "of address space for each thread"
         now="tleg check, in 120000 KiB of address space"
+        # shellcheck disable=SC3045
         (ulimit -v 120000 && exec timeout 60 "$tleg" check >out 2>err)
         must test $? -eq 0
         says err "the BLAS is not checked"

@@ -88,7 +88,7 @@ linked_blas) # for contexts that hand over none
         echo "SKIP variant linked_blas: libopenblas-dev is not installed"
         exit 77
     }
-    blas=link
+    blas='link'
     build "" -DCMAKE_BUILD_TYPE=None -DCMAKE_C_FLAGS=-O1 -DTLEG_TESTS=OFF
     readelf -d "$library" | grep NEEDED | grep -q openblas || fail "it does not need OpenBLAS"
     grep -q '^Libs.private: .*-lopenblas' "$scratch/build/tleg.pc" || fail "tleg.pc does not say that the archive needs OpenBLAS"

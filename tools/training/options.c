@@ -81,7 +81,8 @@ static const char help_run[] =
     "  --seed S            seed of everything random (0): it gives the same bits at any --threads and --loaders\n"
     "  --data-seed S       of the order of pictures, their augmentation and mixing (that of --seed): so that one recording\n"
     "                      serves runs with several seeds\n"
-    "  --log FILE          write JSON lines: the setup, each interval, each epoch\n"
+    "  --log FILE          write JSON lines: the setup, each interval, each epoch. A file that is there must be empty, or the\n"
+    "                      log of a run of the same -o, which begins anew; with --resume that of the checkpoint's run\n"
     "  --log-every N       steps in an interval (50)\n"
     "  --checkpoint FILE   written after each epoch, every --checkpoint-every N steps, and when a signal asks to end: Ctrl-C,\n"
     "                      SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGXCPU, or nobody reads the output (SIGPIPE); the exit code\n"
@@ -91,7 +92,8 @@ static const char help_run[] =
     "                      --epochs than before make the run longer: a cosine is that of the new length from here on, a\n"
     "                      constant rate (--decay-epochs, which may change too) goes on as if never stopped\n"
     "  --limit-steps N     stop after N steps, as if that were the end\n"
-    "  -o FILE             the file to write, after each epoch and at the end\n"
+    "  -o FILE             the file to write, after each epoch and at the end. As all that is written, it is tried before\n"
+    "                      the first step, and no other run of tleg writes it meanwhile\n"
     "  --keep both         with validation: -o is the last epoch, and beside it NAME.best the best (by the mean over the\n"
     "                      depths of the validation); best: -o is the best, and nothing beside it; last: the last alone\n";
 static const char help_left_out[] =

@@ -126,9 +126,9 @@ int tleg_os_may_write(const char *path);
 /* Makes a new file for reading and writing, locked while it is open, so that others can tell what a crash left; *taken when the
  * name is somebody's. `secret`: for this process' user alone, until tleg_os_set_access. */
 int tleg_os_create(const char *path, bool secret, tleg_os_file *file, bool *taken);
-/* Gives the file mode, owner and group of another, as far as this process may: a group that it may not give gets no rights that
- * everybody does not have. */
-int tleg_os_set_access(tleg_os_file file, const struct tleg_os_state *as);
+/* Gives the file the mode, owner, group and access list of the one at `path`, which is `as`, as far as this process may: a
+ * group that it may not give, or whose list it may not, gets no rights that everybody does not have. */
+int tleg_os_set_access(tleg_os_file file, const char *path, const struct tleg_os_state *as);
 /* A second handle to the same open file, which keeps its lock; TLEG_OS_NO_FILE where there is none left. */
 tleg_os_file tleg_os_again(tleg_os_file file);
 /* A limit on files' sizes is the number of an error, never a signal. */

@@ -15,8 +15,7 @@
 
 /* ---- one step ---- */
 
-/* A failure in the middle of a step, and what is left of the run. */
-__attribute__((format(printf, 2, 3))) static int fail_step(struct state *state, const char *format, ...) {
+int training_fail(struct state *state, const char *format, ...) {
     char text[TEACHER_ERROR + 256];
     va_list values;
     va_start(values, format);
@@ -48,7 +47,7 @@ static int fail_teacher(struct state *state, bool first) {
         return stop(state);
     if (first && alone && step > 0 && step > state->saved)
         training_save(state);
-    return fail_step(state, "step %" PRId64 ": %s", step + 1, teacher->error);
+    return training_fail(state, "step %" PRId64 ": %s", step + 1, teacher->error);
 }
 
 int training_fail_picture(struct state *state, const struct feed_unit *unit) {
@@ -73,7 +72,7 @@ static int learn_unit(struct state *state, const struct feed_unit *unit, struct 
                                     .teacher_logits = taught,
                                     .share = 1.0 / state->options->accumulate};
     if (tleg_trainer_backward(state->trainer, &batch, &loss) != TLEG_OK)
-        return fail_step(state, "%s", tleg_trainer_get_error(state->trainer));
+        return training_fail(state, "%s", tleg_trainer_get_error(state->trainer));
     double n = (double)unit->count;
     sums->loss += n * loss.total;
     sums->labels += n * loss.labels;
@@ -113,7 +112,7 @@ static int learn_step(struct state *state, struct feed *feed) {
     if (code != EXIT_DONE)
         return code;
     if (tleg_trainer_update(state->trainer, rate) != TLEG_OK)
-        return fail_step(state, "%s", tleg_trainer_get_error(state->trainer));
+        return training_fail(state, "%s", tleg_trainer_get_error(state->trainer));
     bool stopped = gather(state, &sums);
     int64_t step = tleg_trainer_get_steps(state->trainer);
     code = training_say_step(state, step, rate);
@@ -300,7 +299,7 @@ static int settle(struct state *state) {
     state->total = state->steps_an_epoch * options->epochs;
     if (options->limit_steps && options->limit_steps < state->total)
         state->total = options->limit_steps;
-    state->saved = state->scored = state->best.step = -1;
+    state->saved = state->scored = state->best.step = state->sound[0] = state->sound[1] = -1;
     if (state->recipe.alpha < 1 || training_has_teacher(options))
         return training_settle_rate(state);
     return tool_misuse(state->call, "--alpha 1 leaves out the labels, and there is no teacher");

@@ -1,8 +1,10 @@
 /* The command tleg: finds the verb, and makes sure that what it printed arrived. */
+#include "base/interrupt.h"
 #include "base/options.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -62,11 +64,13 @@ static bool hold_standard_streams(void) {
 int main(int argc, char **argv) {
     if (!hold_standard_streams())
         return EXIT_FAILED;
+    signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is an error of whoever writes */
     int code = run_verb(argc, argv);
     errno = 0;
     bool lost = ferror(stdout) != 0;
     lost |= fclose(stdout) != 0;
-    if (lost) {
+    bool said = code != EXIT_DONE && interrupt_signal() == SIGPIPE;
+    if (lost && !said) {
         fprintf(stderr, "tleg: standard output: %s\n", errno ? strerror(errno) : "cannot be written");
         return code == EXIT_DONE ? EXIT_FAILED : code;
     }

@@ -96,7 +96,8 @@ enum tleg_os_kind {
 struct tleg_os_state {
     enum tleg_os_kind kind;
     uint64_t size;
-    uint32_t mode; /* permissions */
+    uint32_t mode;         /* permissions */
+    uint32_t owner, group; /* their numbers */
 };
 /* The system's words for a number, into text[TLEG_OS_TEXT]; returns text. */
 enum { TLEG_OS_TEXT = 128 };
@@ -114,9 +115,15 @@ int tleg_os_look(const char *path, bool follow, struct tleg_os_state *state);
 int tleg_os_read_link(const char *path, char *text, size_t room, size_t *length);
 /* Whether this process may write to the file that is there. */
 int tleg_os_may_write(const char *path);
-/* Makes a new file for reading and writing; *taken when the name is somebody's. */
-int tleg_os_create(const char *path, tleg_os_file *file, bool *taken);
-int tleg_os_set_mode(tleg_os_file file, uint32_t mode);
+/* Makes a new file for reading and writing, locked while it is open, so that others can tell what a crash left; *taken when the
+ * name is somebody's. `secret`: for this process' user alone, until tleg_os_set_access. */
+int tleg_os_create(const char *path, bool secret, tleg_os_file *file, bool *taken);
+/* Gives the file mode, owner and group of another, as far as this process may: a group that it may not give gets no rights that
+ * everybody does not have. */
+int tleg_os_set_access(tleg_os_file file, const struct tleg_os_state *as);
+/* A second handle to the same open file, which keeps its lock; TLEG_OS_NO_FILE where there is none left. */
+tleg_os_file tleg_os_again(tleg_os_file file);
+/* A limit on files' sizes is the number of an error, never a signal. */
 int tleg_os_write(tleg_os_file file, uint64_t at, size_t bytes, const void *data);
 /* To the disk: a file's bytes, a directory's names. One that cannot be flushed, or a directory not be read, counts as flushed.
  */

@@ -159,8 +159,10 @@ void tleg_os_yield(void) {
 
 #if TLEG_FILES
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 enum { MOST_AT_ONCE = 1 << 30 }; /* some systems refuse to move more in one call */
@@ -190,7 +192,11 @@ static struct tleg_os_state state_of(const struct stat *found) {
                                    : S_ISFIFO(mode) ? TLEG_OS_PIPE
                                    : S_ISSOCK(mode) ? TLEG_OS_SOCKET
                                                     : TLEG_OS_DEVICE;
-    return (struct tleg_os_state){kind, found->st_size > 0 ? (uint64_t)found->st_size : 0, (uint32_t)(mode & 0777)};
+    return (struct tleg_os_state){.kind = kind,
+                                  .size = found->st_size > 0 ? (uint64_t)found->st_size : 0,
+                                  .mode = (uint32_t)(mode & 0777),
+                                  .owner = (uint32_t)found->st_uid,
+                                  .group = (uint32_t)found->st_gid};
 }
 
 int tleg_os_open(const char *path, tleg_os_file *file, struct tleg_os_state *state) {
@@ -234,7 +240,7 @@ int tleg_os_look(const char *path, bool follow, struct tleg_os_state *state) {
     const int former = errno;
     struct stat found = {0};
     const int number = number_of((follow ? stat(path, &found) : lstat(path, &found)) != 0, former);
-    *state = number == 0 ? state_of(&found) : (struct tleg_os_state){TLEG_OS_NOTHING, 0, 0};
+    *state = number == 0 ? state_of(&found) : (struct tleg_os_state){.kind = TLEG_OS_NOTHING};
     return number == ENOENT ? 0 : number;
 }
 
@@ -250,35 +256,116 @@ int tleg_os_may_write(const char *path) {
     return number_of(faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) != 0, former);
 }
 
-int tleg_os_create(const char *path, tleg_os_file *file, bool *taken) {
+/* Whether the new file is still there, and ours: whoever removes what a crash left takes the lock first. A file system without
+ * locks has nothing to say. */
+static bool is_ours(int fd) {
+    struct stat found;
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+        return false;
+    return fstat(fd, &found) == 0 && found.st_nlink > 0;
+}
+
+int tleg_os_create(const char *path, bool secret, tleg_os_file *file, bool *taken) {
     const int former = errno;
     int fd;
     do
-        fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, secret ? 0600 : 0666);
     while (fd < 0 && errno == EINTR);
     *taken = fd < 0 && errno == EEXIST;
     *file = fd < 0 ? TLEG_OS_NO_FILE : fd;
-    return number_of(fd < 0, former);
+    if (fd < 0 || is_ours(fd))
+        return number_of(fd < 0, former);
+    tleg_os_close(fd);
+    *file = TLEG_OS_NO_FILE;
+    *taken = true;
+    errno = former;
+    return EEXIST;
 }
 
-int tleg_os_set_mode(tleg_os_file file, uint32_t mode) {
+/* What a group may do that was not meant: as much as everybody may. */
+static mode_t for_another_group(mode_t mode) {
+    return (mode & ~(mode_t)070) | (mode & 070 & (mode & 07) << 3);
+}
+
+int tleg_os_set_access(tleg_os_file file, const struct tleg_os_state *as) {
     const int former = errno;
-    return number_of(fchmod((int)file, (mode_t)mode) != 0, former);
+    struct stat is;
+    mode_t mode = (mode_t)as->mode;
+    if (fstat((int)file, &is) != 0)
+        return number_of(true, former);
+    const bool owner = is.st_uid == as->owner, group = is.st_gid == as->group;
+    if ((!owner || !group) && fchown((int)file, (uid_t)as->owner, (gid_t)as->group) != 0 && !group &&
+        fchown((int)file, (uid_t)-1, (gid_t)as->group) != 0)
+        mode = for_another_group(mode);
+    if (fstat((int)file, &is) == 0 && (is.st_mode & 0777) == mode) /* some file systems have one mode for all */
+        return number_of(false, former);
+    return number_of(fchmod((int)file, mode) != 0, former);
+}
+
+tleg_os_file tleg_os_again(tleg_os_file file) {
+    const int former = errno;
+    const int fd = fcntl((int)file, F_DUPFD_CLOEXEC, 0);
+    errno = former;
+    return fd < 0 ? TLEG_OS_NO_FILE : fd;
+}
+
+/* ---- the size limit ----
+ * Beyond RLIMIT_FSIZE the system sends the writing thread SIGXFSZ, which would end the host. It is kept away while we write,
+ * and what came meanwhile is taken back; one that waited before is the host's. */
+struct size_signal {
+    sigset_t former;
+    bool waited;
+};
+#if TLEG_THREADS
+#define SET_MASK pthread_sigmask
+#else
+#define SET_MASK sigprocmask
+#endif
+
+static bool is_waiting(void) {
+    sigset_t waiting;
+    return sigpending(&waiting) == 0 && sigismember(&waiting, SIGXFSZ) == 1;
+}
+
+static void hold_size_signal(struct size_signal *held) {
+    sigset_t one;
+    sigemptyset(&one);
+    sigaddset(&one, SIGXFSZ);
+    held->waited = is_waiting();
+    SET_MASK(SIG_BLOCK, &one, &held->former);
+}
+
+static void release_size_signal(const struct size_signal *held, bool beyond) {
+    sigset_t one;
+    int number;
+    sigemptyset(&one);
+    sigaddset(&one, SIGXFSZ);
+    if (beyond && !held->waited && is_waiting()) /* where it is ignored none came */
+        sigwait(&one, &number);
+    SET_MASK(SIG_SETMASK, &held->former, NULL);
+}
+
+static int write_all(int fd, const char *data, size_t bytes, uint64_t at) {
+    for (size_t done = 0; done < bytes;) {
+        const size_t left = bytes - done;
+        const ssize_t put = pwrite(fd, data + done, left < MOST_AT_ONCE ? left : MOST_AT_ONCE, (off_t)(at + done));
+        if (put == 0)
+            return ENOSPC;
+        if (put < 0 && errno != EINTR)
+            return errno;
+        done += put > 0 ? (size_t)put : 0;
+    }
+    return 0;
 }
 
 int tleg_os_write(tleg_os_file file, uint64_t at, size_t bytes, const void *data) {
     const int former = errno;
-    for (size_t done = 0; done < bytes;) {
-        const size_t left = bytes - done;
-        const ssize_t put =
-            pwrite((int)file, (const char *)data + done, left < MOST_AT_ONCE ? left : MOST_AT_ONCE, (off_t)(at + done));
-        if (put == 0)
-            errno = ENOSPC;
-        if (put == 0 || (put < 0 && errno != EINTR))
-            return number_of(true, former);
-        done += put > 0 ? (size_t)put : 0;
-    }
-    return number_of(false, former);
+    struct size_signal held;
+    hold_size_signal(&held);
+    const int number = write_all((int)file, data, bytes, at);
+    release_size_signal(&held, number == EFBIG);
+    errno = former;
+    return number;
 }
 
 /* Some file systems have nothing to flush and say so. */

@@ -56,11 +56,16 @@ static tleg_status read_text(tleg_context *context, const struct tleg_file *file
     return status;
 }
 
+/* Whether its bytes stay as they are while they are looked at twice: those of a mapped file are whoever's may write to it. */
+static bool is_still(const struct tleg_file *file) {
+    return file->memory && !file->mapped;
+}
+
 /* Calls `take` with the file's first `bytes`, through a buffer that lives only as long as they are read. */
 static tleg_status with_text(tleg_context *context, struct tleg_file *file, size_t bytes, uint32_t flags,
                              tleg_status (*take)(tleg_context *context, struct tleg_file *file, const char *text, size_t bytes,
                                                  uint32_t flags)) {
-    if (file->memory)
+    if (is_still(file))
         return take(context, file, (const char *)file->memory, bytes, flags);
     char *text = tleg_alloc(&file->allocator, bytes);
     if (!text)
@@ -95,7 +100,7 @@ static tleg_status read_header(tleg_context *context, struct tleg_file *file, ui
     unsigned char buffer[SNIFFED];
     const unsigned char *start = file->memory;
     size_t length = file->size < SNIFFED ? (size_t)file->size : SNIFFED;
-    if (!start) {
+    if (!is_still(file)) {
         tleg_status status = tleg_source_read(context, file, 0, length, buffer, &length);
         if (status != TLEG_OK)
             return status;

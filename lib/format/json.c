@@ -8,6 +8,10 @@
 #include <limits.h>
 #include <string.h>
 
+/* Tokens that a text of any length may have. Beyond them there is one for each 4 bytes at most, in a header with the shortest
+ * names too: tokens take 20 bytes each, and memory is to follow the file. */
+enum { FREE_TOKENS = 65536, TOKEN_BYTES = 4 };
+
 static const jsmntok_t *token_at(const struct tleg_json *json, size_t token) {
     return token < json->count ? (const jsmntok_t *)json->tokens + token : NULL;
 }
@@ -20,6 +24,9 @@ tleg_status tleg_json_scan(const struct tleg_allocator *allocator, const char *t
         return TLEG_ERROR_FORMAT;
     size_t count;
     if (!tleg_json_check(text, length, &count, fault))
+        return TLEG_ERROR_FORMAT;
+    *fault = (struct tleg_json_fault){length, "more values than one in 4 bytes"};
+    if (count > FREE_TOKENS && count > length / TOKEN_BYTES)
         return TLEG_ERROR_FORMAT;
     size_t bytes;
     if (!tleg_size_mul(count, sizeof(jsmntok_t), &bytes))

@@ -17,6 +17,7 @@ struct tleg_replacement {
     size_t temporary_bytes;
     tleg_os_file file; /* TLEG_OS_NO_FILE: closed */
     bool made;
+    struct tleg_os_state replaced; /* the former file, if there is one */
 };
 
 static tleg_status io_error(tleg_context *context, const char *path, const char *what, int number) {
@@ -88,31 +89,31 @@ static tleg_status follow_links(tleg_context *context, struct tleg_replacement *
     return TLEG_OK;
 }
 
-/* Finds the target and, when there is a file already, its mode. A target that cannot be is refused before the work. */
-static tleg_status find_target(tleg_context *context, struct tleg_replacement *r, const char *path, uint32_t *mode) {
-    struct tleg_os_state state;
+/* Finds the target, and what is there. A target that cannot be is refused before the work. */
+static tleg_status find_target(tleg_context *context, struct tleg_replacement *r, const char *path) {
     if (path[0] == '\0')
         return tleg_fail(context, TLEG_ERROR_IO, "the name of a file is needed, found an empty one");
     r->target = keep_text(&r->allocator, path, strlen(path), "", 0, &r->target_bytes);
     if (!r->target)
         return tleg_fail_memory(context, path, strlen(path) + 1);
-    int number = tleg_os_look(path, true, &state);
+    int number = tleg_os_look(path, true, &r->replaced);
     if (number != 0)
         return io_error(context, path, "cannot be made", number);
-    if (state.kind == TLEG_OS_DIRECTORY)
+    const enum tleg_os_kind kind = r->replaced.kind;
+    if (kind == TLEG_OS_DIRECTORY)
         return tleg_fail(context, TLEG_ERROR_IO, "%s is a directory: the name of a file is needed", path);
-    if (state.kind != TLEG_OS_NOTHING && state.kind != TLEG_OS_REGULAR)
+    if (kind != TLEG_OS_NOTHING && kind != TLEG_OS_REGULAR)
         return tleg_fail(context, TLEG_ERROR_IO, "%s is a pipe or device: only a regular file can be written", path);
-    if (state.kind == TLEG_OS_REGULAR)
+    if (kind == TLEG_OS_REGULAR)
         number = tleg_os_may_write(path);
     if (number != 0)
         return io_error(context, path, "may not be overwritten", number);
-    *mode = state.mode;
     return follow_links(context, r, path);
 }
 
-/* A new file beside the target, under a short name that nobody has. */
-static tleg_status make_temporary(tleg_context *context, struct tleg_replacement *r, uint32_t mode) {
+/* A new file beside the target, under a short name that nobody has. Who may not read the former file may not read it either,
+ * not even while it is written. */
+static tleg_status make_temporary(tleg_context *context, struct tleg_replacement *r) {
     char name[TEMPORARY_NAME];
     size_t length = directory_length(r->target);
     memset(name, ' ', sizeof name);
@@ -123,15 +124,11 @@ static tleg_status make_temporary(tleg_context *context, struct tleg_replacement
     int number = 0;
     for (int i = 0; i < MOST_NAMES && taken; i++) {
         snprintf(r->temporary + length, sizeof name, ".tleg-%lld-%d.tmp", (long long)tleg_os_process(), i);
-        number = tleg_os_create(r->temporary, &r->file, &taken);
+        number = tleg_os_create(r->temporary, r->replaced.kind == TLEG_OS_REGULAR, &r->file, &taken);
     }
     if (number != 0)
         return io_error(context, r->target, "cannot be made", number);
     r->made = true;
-    if (mode != 0)
-        number = tleg_os_set_mode(r->file, mode);
-    if (number != 0)
-        return io_error(context, r->target, "its mode cannot be kept", number);
     return TLEG_OK;
 }
 
@@ -144,10 +141,9 @@ tleg_status tleg_replacement_create(tleg_context *context, const char *path, str
         return tleg_fail_memory(context, path, sizeof *r);
     r->allocator = context->allocator;
     r->file = TLEG_OS_NO_FILE;
-    uint32_t mode = 0;
-    tleg_status status = find_target(context, r, path, &mode);
+    tleg_status status = find_target(context, r, path);
     if (status == TLEG_OK)
-        status = make_temporary(context, r, mode);
+        status = make_temporary(context, r);
     if (status == TLEG_OK)
         *out = r;
     else
@@ -171,20 +167,33 @@ static int flush_directory(struct tleg_replacement *r) {
     return tleg_os_flush_directory(r->temporary);
 }
 
+/* Closes the file, which may tell of a failure only then, and renames it, locked until it has its name. */
+static tleg_status give_name(tleg_context *context, struct tleg_replacement *r) {
+    const tleg_os_file lock = tleg_os_again(r->file);
+    int number = tleg_os_finish(r->file);
+    const char *what = "cannot be written";
+    r->file = TLEG_OS_NO_FILE;
+    if (number == 0) {
+        number = tleg_os_rename(r->temporary, r->target);
+        what = "cannot be replaced";
+        r->made = number != 0;
+    }
+    tleg_os_close(lock);
+    return number == 0 ? TLEG_OK : io_error(context, r->target, what, number);
+}
+
 tleg_status tleg_replacement_commit(tleg_context *context, struct tleg_replacement *r, bool sync) {
     if (r->file == TLEG_OS_NO_FILE)
         return tleg_fail(context, TLEG_ERROR_STATE, "%s is finished already", r->target);
-    int number = sync ? tleg_os_flush(r->file) : 0;
+    int number = r->replaced.kind == TLEG_OS_REGULAR ? tleg_os_set_access(r->file, &r->replaced) : 0;
+    if (number != 0)
+        return io_error(context, r->target, "its mode cannot be kept", number);
+    number = sync ? tleg_os_flush(r->file) : 0;
     if (number != 0)
         return io_error(context, r->target, "cannot be flushed to disk", number);
-    number = tleg_os_finish(r->file);
-    r->file = TLEG_OS_NO_FILE;
-    if (number != 0)
-        return io_error(context, r->target, "cannot be written", number);
-    number = tleg_os_rename(r->temporary, r->target);
-    if (number != 0)
-        return io_error(context, r->target, "cannot be replaced", number);
-    r->made = false;
+    tleg_status status = give_name(context, r);
+    if (status != TLEG_OK)
+        return status;
     number = sync ? flush_directory(r) : 0;
     return number == 0 ? TLEG_OK : io_error(context, r->target, "its directory cannot be flushed to disk", number);
 }

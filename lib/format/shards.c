@@ -149,21 +149,36 @@ static tleg_status merge_entries(const struct merge *merge) {
     return TLEG_OK;
 }
 
+/* By key; of equal keys the first shard's comes first. */
+static int compare_pairs(const void *a, const void *b) {
+    const struct tleg_pair *first = *(const struct tleg_pair *const *)a, *second = *(const struct tleg_pair *const *)b;
+    const int order = strcmp(first->key, second->key);
+    return order ? order : first < second ? -1 : first > second;
+}
+
 /* A key that several shards have is that of the first. */
 static void merge_pairs(struct tleg_file *file) {
-    file->pair_count = 0;
+    size_t all = 0, kept = 0;
     for (size_t part = 0; part < file->part_count; part++)
-        for (size_t k = 0; k < file->parts[part]->pair_count; k++) {
-            const struct tleg_pair *pair = &file->parts[part]->pairs[k];
-            size_t before = 0;
-            while (before < part && !tleg_file_get_metadata(file->parts[before], pair->key))
-                before++;
-            if (before < part)
-                continue;
-            file->pairs[file->pair_count] = *pair;
-            file->by_key[file->pair_count] = &file->pairs[file->pair_count];
-            file->pair_count++;
+        for (size_t k = 0; k < file->parts[part]->pair_count; k++, all++) {
+            file->pairs[all] = file->parts[part]->pairs[k];
+            file->by_key[all] = &file->pairs[all];
         }
+    tleg_sort(file->by_key, all, sizeof *file->by_key, compare_pairs);
+    const char *last = NULL;
+    for (size_t k = 0; k < all; k++) {
+        struct tleg_pair *pair = &file->pairs[file->by_key[k] - file->pairs];
+        if (last && strcmp(pair->key, last) == 0)
+            pair->key = NULL;
+        else
+            last = pair->key;
+    }
+    for (size_t k = 0; k < all; k++)
+        if (file->pairs[k].key)
+            file->pairs[kept++] = file->pairs[k];
+    for (size_t k = 0; k < kept; k++)
+        file->by_key[k] = &file->pairs[k];
+    file->pair_count = kept;
 }
 
 static tleg_status fill(const struct merge *merge) {

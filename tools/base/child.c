@@ -48,6 +48,7 @@ static int set_attributes(posix_spawnattr_t *attributes) {
     sigaddset(&usual, SIGINT);
     sigaddset(&usual, SIGTERM);
     sigaddset(&usual, SIGPIPE);
+    sigaddset(&usual, SIGXFSZ);
     int error = posix_spawnattr_setpgroup(attributes, 0);
     if (!error)
         error = posix_spawnattr_setsigdefault(attributes, &usual);

@@ -11,9 +11,12 @@
 
 #include <jerror.h>
 
-/* Of a progressive picture: encoders make some ten. Each goes through all pixels, though it may take a few bytes of the file.
- */
-enum { MOST_SCANS = 500 };
+/* Of a progressive picture: encoders make some ten. Each goes through all pixels, though it may take a few bytes of the file:
+ * large pictures may have fewer (46 at the limit of pixels). */
+enum { MOST_SCANS = 500, LARGE = 1 << 24 /* pixels from which on the product counts */ };
+/* Blocks of 8 x 8 numbers that a file of any size may have. Beyond them each takes a bit of the file at least: the first scan
+ * gives each block a Huffman code. (Arithmetic coding could do with less, and is not used for such pictures.) */
+enum { FREE_BLOCKS = 1 << 18 };
 
 struct reader {
     struct jpeg_decompress_struct jpeg;
@@ -22,7 +25,9 @@ struct reader {
     jmp_buf failed;
     char *reason;
     struct picture *out;
-    uint8_t *cmyk; /* one row, for pictures of four colours */
+    uint8_t *cmyk;         /* one row, for pictures of four colours */
+    int scan;              /* the one that is read, from 1 */
+    const JOCTET *started; /* where its numbers begin */
 };
 
 _Noreturn static void fail(j_common_ptr common) {
@@ -38,13 +43,22 @@ _Noreturn static void on_error(j_common_ptr common) {
     fail(common);
 }
 
-/* Level -1 is a warning. A file that ends too early would be padded with grey: that is an error, as in PIL. libjpeg repairs all
- * other damage as far as it can, as in PIL. */
+/* Whether the scan ended, at a marker, before it began: nothing of it was there. */
+static int is_empty_scan(const struct reader *reader) {
+    enum { MARKER = 2 };
+    return reader->started != NULL && reader->jpeg.src->next_input_byte <= reader->started + MARKER;
+}
+
+/* Level -1 is a warning. A file that ends too early would be padded with grey: that is an error, as in PIL, and so are scans
+ * without a byte, each of which would go through all pixels. libjpeg repairs all other damage as far as it can, as in PIL. */
 static void on_message(j_common_ptr common, int level) {
     struct reader *reader = common->client_data;
-    if (level >= 0 || common->err->msg_code != JWRN_JPEG_EOF)
+    const int code = common->err->msg_code;
+    const int empty = code == JWRN_HIT_MARKER && is_empty_scan(reader);
+    if (level >= 0 || (code != JWRN_JPEG_EOF && !empty))
         return;
-    snprintf(reader->reason, PICTURE_REASON, "truncated JPEG: the file ends before the picture does");
+    snprintf(reader->reason, PICTURE_REASON,
+             empty ? "damaged JPEG: a scan holds nothing" : "truncated JPEG: the file ends before the picture does");
     fail(common);
 }
 
@@ -52,12 +66,38 @@ static void no_output(j_common_ptr common) {
     (void)common;
 }
 
+/* Called between rows and scans. */
 static void on_progress(j_common_ptr common) {
     struct reader *reader = common->client_data;
-    if (reader->jpeg.input_scan_number <= MOST_SCANS)
+    const struct jpeg_decompress_struct *jpeg = &reader->jpeg;
+    const uint64_t pixels = (uint64_t)jpeg->image_width * jpeg->image_height;
+    if (reader->scan != jpeg->input_scan_number) {
+        reader->scan = jpeg->input_scan_number;
+        reader->started = jpeg->src->next_input_byte;
+    }
+    if (reader->scan <= MOST_SCANS && (uint64_t)reader->scan * pixels <= (uint64_t)MOST_SCANS * LARGE)
         return;
-    snprintf(reader->reason, PICTURE_REASON, "this JPEG has more than %d scans", MOST_SCANS);
+    if (reader->scan > MOST_SCANS)
+        snprintf(reader->reason, PICTURE_REASON, "this JPEG has more than %d scans", MOST_SCANS);
+    else
+        snprintf(reader->reason, PICTURE_REASON, "this JPEG has more than %d scans of %llu pixels", reader->scan - 1,
+                 (unsigned long long)pixels);
     fail(common);
+}
+
+/* Refuses a picture of more blocks than its bytes can be: memory follows the file, and not what it claims. */
+static void check_size(struct reader *reader, const struct picture_source *source) {
+    const struct jpeg_decompress_struct *jpeg = &reader->jpeg;
+    uint64_t blocks = 0;
+    if (picture_check(jpeg->image_width, jpeg->image_height, reader->reason) != 0)
+        fail((j_common_ptr)jpeg);
+    for (int i = 0; i < jpeg->num_components; i++)
+        blocks += (uint64_t)jpeg->comp_info[i].width_in_blocks * jpeg->comp_info[i].height_in_blocks;
+    if (blocks <= FREE_BLOCKS || blocks <= 8 * (uint64_t)source->size)
+        return;
+    snprintf(reader->reason, PICTURE_REASON, "this JPEG claims %u x %u pixels; its %zu bytes cannot be so many",
+             jpeg->image_width, jpeg->image_height, source->size);
+    fail((j_common_ptr)jpeg);
 }
 
 static int find_orientation(const struct jpeg_decompress_struct *jpeg) {
@@ -111,6 +151,7 @@ static void decode(struct reader *reader, struct picture_source *source) {
     jpeg_read_header(jpeg, TRUE);
     source->orientation = find_orientation(jpeg);
     choose_colours(reader);
+    check_size(reader, source);
     if (picture_create(jpeg->image_width, jpeg->image_height, reader->out, reader->reason) != 0)
         fail((j_common_ptr)jpeg);
     jpeg_start_decompress(jpeg);

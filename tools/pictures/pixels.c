@@ -5,12 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+int picture_check(uint64_t width, uint64_t height, char reason[PICTURE_REASON]) {
+    if (width != 0 && height != 0 && width <= PICTURE_MAX_PIXELS / height)
+        return 0;
+    snprintf(reason, PICTURE_REASON, "the picture claims %llu x %llu pixels; the limit is %d in all", (unsigned long long)width,
+             (unsigned long long)height, PICTURE_MAX_PIXELS);
+    return -1;
+}
+
 int picture_create(uint64_t width, uint64_t height, struct picture *out, char reason[PICTURE_REASON]) {
-    if (width == 0 || height == 0 || width > PICTURE_MAX_PIXELS / height) {
-        snprintf(reason, PICTURE_REASON, "the picture claims %llu x %llu pixels; the limit is %d in all",
-                 (unsigned long long)width, (unsigned long long)height, PICTURE_MAX_PIXELS);
+    if (picture_check(width, height, reason) != 0)
         return -1;
-    }
     const size_t bytes = (size_t)(width * height * 3);
     *out = (struct picture){.width = (int32_t)width, .height = (int32_t)height, .pixels = malloc(bytes)};
     if (out->pixels != NULL)

@@ -19,6 +19,8 @@ int picture_decode_png(struct picture_source *source, struct picture *out, char 
 /* What a file is that begins like this and has no decoder: "TIFF", "an HTML page". */
 const char *picture_sniff(const uint8_t *bytes, size_t size);
 
+/* Refuses more pixels than PICTURE_MAX_PIXELS, or none; 0, or -1 with the reason. */
+int picture_check(uint64_t width, uint64_t height, char reason[PICTURE_REASON]);
 /* Checks the size and takes memory for the pixels; 0, or -1 with the reason. */
 int picture_create(uint64_t width, uint64_t height, struct picture *out, char reason[PICTURE_REASON]);
 

@@ -293,6 +293,7 @@ static int record_epochs(struct state *state) {
 }
 
 static int say_end(const struct state *state) {
+    interrupt_watch(""); /* nothing is left to be stopped */
     if (!state->call->json) {
         printf("%s: %d epochs of %" PRId64 " images, logits of %d classes\n", state->options->out, (int)state->options->epochs,
                state->steps_an_epoch * state->options->batch, (int)state->set.class_count);

@@ -232,6 +232,7 @@ static int learn(struct state *state) {
         code = training_write(state);
     if (code == EXIT_DONE && state->saved < step)
         code = training_save(state);
+    interrupt_watch(""); /* nothing is left to be stopped */
     return code == EXIT_DONE ? training_say_end(state, step) : code;
 }
 
@@ -318,8 +319,8 @@ static int prepare(struct state *state, training_begin *begin, const void *verb)
         code = settle(state);
     if (code == EXIT_DONE)
         code = training_read_logits(state);
-    interrupt_watch(state->checkpoint ? "tleg: this step will be finished and a checkpoint written; again: stop at once\n"
-                                      : "tleg: this batch will be finished and the recording kept; again: stop at once\n");
+    interrupt_watch(state->checkpoint ? "this step will be finished and a checkpoint written"
+                                      : "this batch will be finished and the recording kept");
     if (code == EXIT_DONE)
         code = training_open_teacher(state);
     return code;
@@ -379,7 +380,7 @@ static int run(const struct invocation *call, const struct training_options *opt
     clear(state);
     free(state);
     ranks_end(&ranks, code != EXIT_DONE && code != EXIT_INTERRUPTED, code);
-    return code;
+    return code == EXIT_INTERRUPTED ? interrupt_code() : code;
 }
 
 int training_run(const struct invocation *call, const struct training_options *options, const struct training_target *target,

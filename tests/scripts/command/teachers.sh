@@ -156,7 +156,7 @@ signalled() {
     done
     kill -TERM $process
     wait $process
-    must test $? -eq 130
+    must test $? -eq 143
     gone
 }
 signalled pid . $plain --teacher-command "$(by silent)"

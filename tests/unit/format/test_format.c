@@ -1,6 +1,7 @@
 /* Reading safetensors: what is right opens whatever its order and alignment, what is wrong is named. */
 #include "support/containers.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -398,6 +399,59 @@ static void a_file_that_shrinks_is_an_error_not_zeros(void **state) {
     tleg_file_free(file);
 }
 
+/* A file that somebody writes to: a byte of it changes whenever memory is asked for. */
+struct writer {
+    int file;
+    off_t at;
+    char to[2];
+    int turn;
+};
+
+static void *TLEG_CALL alloc_and_write(void *host, size_t bytes, size_t align) {
+    struct writer *writer = host;
+    void *memory = NULL;
+    assert_int_equal(pwrite(writer->file, &writer->to[writer->turn++ % 2], 1, writer->at), 1);
+    return posix_memalign(&memory, align < sizeof(void *) ? sizeof(void *) : align, bytes) == 0 ? memory : NULL;
+}
+
+static void TLEG_CALL just_free(void *host, void *memory, size_t bytes, size_t align) {
+    (void)host, (void)bytes, (void)align;
+    free(memory);
+}
+
+/* Its byte at `at`, after a backslash, is 'n', then 'q', and so on. */
+static void open_while_it_changes(const char *path, off_t at) {
+    struct writer writer = {open(path, O_RDWR | O_CLOEXEC), at, {'n', 'q'}, 0};
+    const tleg_context_options options = {
+        .struct_size = sizeof options, .alloc = alloc_and_write, .release = just_free, .alloc_host = &writer};
+    for (int turn = 0; turn < 2; turn++) {
+        tleg_context *other;
+        tleg_file *file;
+        assert_int_equal(tleg_context_create(&options, &other), TLEG_OK);
+        writer.turn += (writer.turn + turn) % 2;
+        const tleg_status status = tleg_file_open(other, path, OPEN_WITH(TLEG_OPEN_MAP, 0), &file);
+        if (status == TLEG_OK) {
+            assert_string_equal(tleg_file_get_tensor_name(file, 0), "a\n");
+            tleg_file_free(file);
+        } else {
+            assert_int_equal(status, TLEG_ERROR_FORMAT);
+            assert_non_null(strstr(tleg_context_get_error(other), "an unknown escape"));
+        }
+        tleg_context_free(other);
+    }
+    close(writer.file);
+}
+
+/* A mapping shows what is written to its file: what was checked must be what is read. */
+static void a_mapped_file_may_change_while_it_is_opened(void **state) {
+    (void)state;
+    static const char text[] = "{\"weight_map\":{\"a\\n\":\"x.safetensors\"}}", json[] = "{\"a\\n\":" GOOD "}";
+    tleg_file_free(open_scratch(json, 8, 0));
+    open_while_it_changes(in_scratch("x.safetensors"), 8 + strchr(json, '\\') + 1 - json);
+    tleg_file_free(open_scratch(json, 8, 0)); /* as it was */
+    open_while_it_changes(write_scratch("x.index.json", text, sizeof text - 1), strchr(text, '\\') + 1 - text);
+}
+
 /* ---- names ---- */
 
 static void a_missing_name_suggests_the_likeliest(void **state) {
@@ -565,6 +619,7 @@ int main(void) {
         cmocka_unit_test(an_empty_file_says_so),
         cmocka_unit_test(what_is_no_regular_file_says_what_it_is),
         cmocka_unit_test(a_file_that_shrinks_is_an_error_not_zeros),
+        cmocka_unit_test(a_mapped_file_may_change_while_it_is_opened),
         cmocka_unit_test(a_missing_name_suggests_the_likeliest),
         cmocka_unit_test(ten_thousand_tensors_are_found_at_once),
         cmocka_unit_test(null_is_refused_not_followed),

@@ -1,10 +1,18 @@
 /* Writing safetensors: always the same bytes, and never half a file. */
 #include "support/containers.h"
+#include "support/skip.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 /* A whole file; free with free(). */
 static unsigned char *read_file(const char *path, size_t *size) {
@@ -163,6 +171,131 @@ static void a_target_that_is_no_file_is_refused_before_the_work(void **state) {
     clean_scratch();
 }
 
+static const struct tleg_write_entry two[] = {{.name = "a", .dtype = TLEG_U8, .rank = 1, .shape = {2}},
+                                              {.name = "b", .dtype = TLEG_U8, .rank = 1, .shape = {64}}};
+
+/* It is opened for its owner alone, and gets the former file's mode when it is whole. */
+static void a_private_files_new_version_is_private_while_it_is_written(void **state) {
+    (void)state;
+    const mode_t before = umask(0), modes[] = {0600, 0000, 0664};
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        struct tleg_writer *writer;
+        struct stat file;
+        char path[512];
+        if (modes[i] == 0 && geteuid() != 0)
+            continue; /* such a file only root may write */
+        OK(save(in_scratch("secret"), "x", 1));
+        assert_int_equal(chmod(in_scratch("secret"), modes[i]), 0);
+        OK(tleg_writer_create(context, in_scratch("secret"), two, 2, NULL, 0, &writer));
+        snprintf(path, sizeof path, "%s/.tleg-%ld-0.tmp", scratch, (long)getpid());
+        assert_int_equal(stat(path, &file), 0);
+        assert_int_equal(file.st_mode & 0777, 0600);
+        OK(tleg_writer_put(context, writer, 0, "ab"));
+        OK(tleg_writer_put(context, writer, 1, (char[64]){0}));
+        OK(tleg_writer_commit(context, writer));
+        tleg_writer_free(writer);
+        assert_int_equal(stat(in_scratch("secret"), &file), 0);
+        assert_int_equal(file.st_mode & 0777, modes[i]);
+        unlink(in_scratch("secret"));
+    }
+    umask(before);
+    clean_scratch();
+}
+
+static void owner_and_group_are_kept_where_they_can_be(void **state) {
+    (void)state;
+    struct stat file;
+    if (geteuid() != 0)
+        SKIP("only root may give files away");
+    OK(save(in_scratch("out"), "x", 1));
+    assert_int_equal(chown(in_scratch("out"), 12, 34), 0);
+    assert_int_equal(chmod(in_scratch("out"), 0640), 0);
+    OK(save(in_scratch("out"), "y", 1));
+    assert_int_equal(stat(in_scratch("out"), &file), 0);
+    assert_int_equal(file.st_uid, 12);
+    assert_int_equal(file.st_gid, 34);
+    assert_int_equal(file.st_mode & 0777, 0640);
+    /* By somebody who may not: his own file, and nothing for his group that it was not to have. */
+    assert_int_equal(chmod(scratch, 0777), 0);
+    assert_int_equal(chmod(in_scratch("out"), 0666 & ~04), 0);
+    const pid_t child = fork();
+    if (child == 0)
+        _exit(setgroups(0, NULL) != 0 || setgid(56) != 0 || setuid(12) != 0 || save(in_scratch("out"), "z", 1) != TLEG_OK);
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(stat(in_scratch("out"), &file), 0);
+    assert_int_equal(file.st_uid, 12);
+    assert_int_equal(file.st_gid, 56);
+    assert_int_equal(file.st_mode & 0777, 0622);
+    assert_int_equal(chmod(scratch, 0700), 0);
+    clean_scratch();
+}
+
+/* What a crash left can be told from what is being written: nobody else gets the lock of that. */
+static void a_file_that_is_being_written_is_locked(void **state) {
+    (void)state;
+    struct tleg_writer *writer;
+    char path[512];
+    clean_scratch();
+    OK(tleg_writer_create(context, in_scratch("out"), two, 2, NULL, 0, &writer));
+    snprintf(path, sizeof path, "%s/.tleg-%ld-0.tmp", scratch, (long)getpid());
+    const int fd = open(path, O_RDWR);
+    assert_true(fd >= 0);
+    assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), -1);
+    assert_int_equal(errno, EWOULDBLOCK);
+    OK(tleg_writer_put(context, writer, 0, "ab"));
+    OK(tleg_writer_put(context, writer, 1, (char[64]){0}));
+    OK(tleg_writer_commit(context, writer));
+    assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
+    close(fd);
+    tleg_writer_free(writer);
+    clean_scratch();
+}
+
+static atomic_int signals;
+
+static void count_signal(int number) {
+    (void)number;
+    atomic_fetch_add(&signals, 1);
+}
+
+/* The size limit's signal is for whoever writes beyond it: a host that calls the library is told by its status. */
+static void a_size_limit_is_an_error_and_no_signal(void **state) {
+    (void)state;
+    static const char much[10000];
+    struct rlimit before, limit;
+    sigset_t mask, waiting;
+    const struct sigaction caught = {.sa_handler = count_signal};
+    struct sigaction former;
+    clean_scratch();
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    limit = before;
+    limit.rlim_cur = 4096;
+    assert_int_equal(sigaction(SIGXFSZ, &caught, &former), 0);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    const tleg_status status = save(in_scratch("out"), much, sizeof much);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_error(status, TLEG_ERROR_IO, strerror(EFBIG));
+    assert_int_equal(atomic_load(&signals), 0);
+    assert_int_equal(clean_scratch(), 0);
+    assert_int_equal(sigprocmask(SIG_BLOCK, NULL, &mask), 0);
+    assert_int_equal(sigismember(&mask, SIGXFSZ), 0);
+    /* One that the host holds back stays where it is. */
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGXFSZ);
+    assert_int_equal(sigprocmask(SIG_BLOCK, &mask, NULL), 0);
+    raise(SIGXFSZ);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    assert_int_equal(save(in_scratch("out"), much, sizeof much), TLEG_ERROR_IO);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(sigpending(&waiting), 0);
+    assert_int_equal(sigismember(&waiting, SIGXFSZ), 1);
+    assert_int_equal(sigprocmask(SIG_UNBLOCK, &mask, NULL), 0);
+    assert_int_equal(atomic_load(&signals), 1);
+    assert_int_equal(sigaction(SIGXFSZ, &former, NULL), 0);
+}
+
 /* Files may not grow beyond 4 KiB meanwhile: the nearest to a full disk that needs no rights. */
 static void a_full_disk_leaves_the_former_file_and_nothing_else(void **state) {
     (void)state;
@@ -183,9 +316,6 @@ static void a_full_disk_leaves_the_former_file_and_nothing_else(void **state) {
     assert_saved(in_scratch("out"), "former");
     assert_int_equal(clean_scratch(), 1);
 }
-
-static const struct tleg_write_entry two[] = {{.name = "a", .dtype = TLEG_U8, .rank = 1, .shape = {2}},
-                                              {.name = "b", .dtype = TLEG_U8, .rank = 1, .shape = {64}}};
 
 static void an_unfinished_file_never_appears(void **state) {
     (void)state;
@@ -315,6 +445,10 @@ int main(void) {
         cmocka_unit_test(a_file_without_tensors_or_metadata_can_be_written),
         cmocka_unit_test(a_file_is_replaced_whole_and_nothing_else_stays),
         cmocka_unit_test(a_new_file_obeys_the_umask_and_a_former_mode_is_kept),
+        cmocka_unit_test(a_private_files_new_version_is_private_while_it_is_written),
+        cmocka_unit_test(owner_and_group_are_kept_where_they_can_be),
+        cmocka_unit_test(a_file_that_is_being_written_is_locked),
+        cmocka_unit_test(a_size_limit_is_an_error_and_no_signal),
         cmocka_unit_test(a_symbolic_link_is_written_through),
         cmocka_unit_test(a_target_that_is_no_file_is_refused_before_the_work),
         cmocka_unit_test(a_full_disk_leaves_the_former_file_and_nothing_else),

@@ -222,6 +222,29 @@ static void a_large_object_takes_linear_time(void **state) {
     free(text);
 }
 
+/* `count` values of two bytes each in an array. */
+static tleg_status parse_array(size_t count) {
+    char *text = malloc(2 * count + 1);
+    for (size_t i = 0; i < count; i++)
+        memcpy(text + 2 * i, i ? ",0" : "[0", 2);
+    text[2 * count] = ']';
+    struct tleg_json json;
+    const tleg_status status = tleg_json_parse(context, "t", text, 2 * count + 1, &json);
+    if (status == TLEG_OK)
+        tleg_json_free(&json);
+    free(text);
+    return status;
+}
+
+/* Each value takes memory, which a text of nothing but commas would make ten times the file's. */
+static void memory_follows_the_length_of_a_text(void **state) {
+    (void)state;
+    OK(parse_array(65535));
+    const long long before = counter.peak_bytes;
+    assert_error(parse_array(1000000), TLEG_ERROR_FORMAT, "more values than one in 4 bytes");
+    assert_true(counter.peak_bytes == before);
+}
+
 static void no_memory_is_an_error(void **state) {
     (void)state;
     counter.fail_at = counter.calls + 1;
@@ -237,6 +260,7 @@ int main(void) {
         cmocka_unit_test(strings_come_out_as_utf_8),
         cmocka_unit_test(integers_are_exact_or_refused),
         cmocka_unit_test(a_large_object_takes_linear_time),
+        cmocka_unit_test(memory_follows_the_length_of_a_text),
         cmocka_unit_test(no_memory_is_an_error),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

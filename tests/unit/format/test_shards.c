@@ -2,6 +2,7 @@
 #include "support/containers.h"
 #include "support/vit_file.h"
 
+#include <time.h>
 #include <tleg/learngene.h>
 #include <tleg/model.h>
 
@@ -273,6 +274,41 @@ static void a_shard_alone_points_to_its_index(void **state) {
     assert_null(strstr(tleg_context_get_error(context), "several"));
 }
 
+/* Every shard with as many keys of its own, and one that all have: looking each up in each file before would take minutes. */
+static void metadata_of_many_shards_take_no_time(void **state) {
+    (void)state;
+    enum { FILES = 900, KEYS = 300, EACH = 24 };
+    char *json = malloc(KEYS * EACH + 200), name[40];
+    size_t size;
+    strcpy(index_text, "{\"weight_map\":{");
+    for (int part = 0; part < FILES; part++) {
+        size_t length = (size_t)sprintf(json, "{\"__metadata__\":{\"all\":\"%d\"", part);
+        for (int k = 0; k < KEYS; k++)
+            length += (size_t)sprintf(json + length, ",\"%d.%d\":\"%d\"", part, k, k);
+        sprintf(json + length, "},\"t%d\":{\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[0,1]}}", part);
+        unsigned char *bytes = container(json, 1, &size);
+        snprintf(name, sizeof name, "s%03d", part);
+        write_scratch(name, bytes, size);
+        free(bytes);
+        char tensor[16];
+        snprintf(tensor, sizeof tensor, "t%d", part);
+        add_line(tensor, name);
+    }
+    strcat(index_text, "}}");
+    free(json);
+    const char *path = write_text("many.json", index_text);
+    tleg_file *file;
+    const struct tleg_pair *pairs;
+    const clock_t start = clock();
+    OK(tleg_file_open(context, path, OPEN_WITH(TLEG_OPEN_MAP, 0), &file));
+    assert_true((double)(clock() - start) / CLOCKS_PER_SEC < 3); /* a fifth; 5 s where each key was looked up */
+    assert_int_equal(tleg_file_pairs(file, &pairs), FILES * KEYS + 1);
+    assert_string_equal(tleg_file_get_metadata(file, "all"), "0");
+    assert_string_equal(tleg_file_get_metadata(file, "899.7"), "7");
+    assert_string_equal(pairs[1].key, "0.0"); /* in the shards' order */
+    tleg_file_free(file);
+}
+
 static void any_allocation_may_fail(void **state) {
     (void)state;
     struct vit_file whole;
@@ -308,6 +344,7 @@ int main(void) {
         TEST(a_file_that_only_looks_like_an_index_is_none),
         TEST(in_memory_an_index_says_where_it_must_be),
         TEST(a_shard_alone_points_to_its_index),
+        TEST(metadata_of_many_shards_take_no_time),
         TEST(any_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -174,6 +175,162 @@ static void a_jpeg_of_more_scans_than_any_encoder_makes_is_refused(void **state)
     refused(path, "more than 500 scans");
     unlink(path);
 }
+
+/* ---- memory and time follow the file ---- */
+
+static size_t put_bytes(uint8_t *out, size_t at, const void *bytes, size_t count) {
+    memcpy(out + at, bytes, count);
+    return at + count;
+}
+
+static size_t put_number(uint8_t *out, size_t at, uint32_t number) {
+    const uint8_t bytes[4] = {(uint8_t)(number >> 24), (uint8_t)(number >> 16), (uint8_t)(number >> 8), (uint8_t)number};
+    return put_bytes(out, at, bytes, 4);
+}
+
+static size_t put_chunk(uint8_t *out, size_t at, const char *name, const uint8_t *bytes, size_t count) {
+    uint32_t crc = UINT32_MAX;
+    const size_t named = put_number(out, at, (uint32_t)count),
+                 end = put_bytes(out, put_bytes(out, named, name, 4), bytes, count);
+    for (size_t i = named; i < end; i++) {
+        crc ^= out[i];
+        for (int bit = 0; bit < 8; bit++)
+            crc = crc >> 1 ^ (crc & 1 ? 0xedb88320u : 0);
+    }
+    return put_number(out, end, ~crc);
+}
+
+/* A PNG of 16-bit RGBA with so many bytes of packed pixels, all of them zero but for the first. */
+static size_t make_png(uint8_t *out, uint32_t width, uint32_t height, uint8_t interlaced, size_t packed) {
+    uint8_t header[13] = {0}, *pixels = calloc(packed, 1);
+    assert_non_null(pixels);
+    put_number(header, put_number(header, 0, width), height);
+    header[8] = 16;
+    header[9] = 6;
+    header[12] = interlaced;
+    pixels[0] = 0x78;
+    size_t at = put_bytes(out, 0, "\x89PNG\r\n\x1a\n", 8);
+    at = put_chunk(out, at, "IHDR", header, sizeof header);
+    at = put_chunk(out, at, "IDAT", pixels, packed);
+    free(pixels);
+    return put_chunk(out, at, "IEND", NULL, 0);
+}
+
+/* Refuses, and the most memory that the process has held grows by less than `mib`. */
+static void refused_within(const char *path, const char *what, long mib) {
+    struct rusage before, after;
+    assert_int_equal(getrusage(RUSAGE_SELF, &before), 0);
+    refused(path, what);
+    assert_int_equal(getrusage(RUSAGE_SELF, &after), 0);
+    if (after.ru_maxrss - before.ru_maxrss > mib * 1024)
+        fail_msg("%s took %ld MiB", path, (after.ru_maxrss - before.ru_maxrss) / 1024);
+}
+
+/* 65 bytes that claim a row of 1.4 GB, of which libpng would take two before it looks at the pixels. */
+static void a_png_takes_no_memory_that_its_bytes_cannot_fill(void **state) {
+    (void)state;
+    enum { WIDE = 1 << 23, ROOM = 80000, CUT = 40 };
+    static uint8_t file[ROOM];
+    for (uint8_t interlaced = 0; interlaced < 2; interlaced++) {
+        size_t size = make_png(file, 178956970, 1, interlaced, 8);
+        assert_int_equal(size, 65);
+        refused_within(write_scratch("wide.png", file, size), "pixels wide; the limit is 8388608", 20);
+        refused_within(write_scratch("wide.png", file, CUT), "PNG", 20);
+        size = make_png(file, WIDE, 21, interlaced, 1000);
+        refused_within(write_scratch("few.png", file, size), "8388608 x 21 pixels; its 1000 bytes of them cannot be so many",
+                       20);
+        refused_within(write_scratch("few.png", file, size - 900), "truncated PNG", 20);
+        size = make_png(file, 100, 129, interlaced, 100); /* as many as may be: what is wrong is seen when they are unpacked */
+        refused(write_scratch("most.png", file, size), "cannot decode this PNG");
+        size = make_png(file, 100, 130, interlaced, 100);
+        refused(write_scratch("more.png", file, size), "cannot be so many");
+    }
+}
+
+/* Where the frame of a JPEG begins, and its first scan's numbers. */
+static size_t find_marker(const uint8_t *file, size_t bytes, uint8_t marker) {
+    for (size_t at = 2; at + 4 < bytes; at += 2 + ((size_t)file[at + 2] << 8 | file[at + 3]))
+        if (file[at + 1] == marker)
+            return at;
+    fail_msg("no marker %x", marker);
+    return 0;
+}
+
+/* A flat picture has a bit at least for each block: a file of a kilobyte is not one of 178 million pixels. */
+static void a_jpeg_takes_no_memory_that_its_bytes_cannot_fill(void **state) {
+    (void)state;
+    size_t bytes;
+    uint8_t *file = support_read_file(fixture("progressive.jpg"), &bytes);
+    const size_t frame = find_marker(file, bytes, 0xc2);
+    for (size_t k = 0; k < 4; k += 2) { /* height, width: 13,377 */
+        file[frame + 5 + k] = 0x34;
+        file[frame + 6 + k] = 0x41;
+    }
+    refused_within(write_scratch("large.jpg", file, bytes), "13377 x 13377 pixels; its", 20);
+    free(file);
+}
+
+/* Each scan of no bytes would go through all pixels. */
+static void a_jpeg_with_an_empty_scan_is_damaged(void **state) {
+    (void)state;
+    size_t bytes;
+    uint8_t *file = support_read_file(fixture("progressive.jpg"), &bytes);
+    const size_t scan = find_marker(file, bytes, 0xda), length = 2 + ((size_t)file[scan + 2] << 8 | file[scan + 3]);
+    memcpy(file + scan + length, "\xff\xd9", 2);
+    refused(write_scratch("first.jpg", file, scan + length + 2), "a scan holds nothing");
+    free(file);
+    file = support_read_file(fixture("progressive.jpg"), &bytes);
+    for (size_t last = bytes - 2;; last--) {
+        if (file[last] != 0xff || file[last + 1] != 0xda)
+            continue;
+        const size_t end = last + 2 + ((size_t)file[last + 2] << 8 | file[last + 3]);
+        memcpy(file + end, "\xff\xd9", 2);
+        refused(write_scratch("last.jpg", file, end + 2), "a scan holds nothing");
+        break;
+    }
+    free(file);
+}
+
+/* A progressive JPEG of one colour whose numbers are all zero bits: a scan of the blocks' means, and `scans` of their details,
+ * of which 17 codes of 15 bits say that there are none. */
+static size_t make_flat_jpeg(uint8_t *out, uint16_t side, int scans) {
+    enum { DETAIL_BYTES = 33 };
+    static const uint8_t start[] = {0xff, 0xd8, 0xff, 0xdb, 0, 67, 0}, frame[] = {0xff, 0xc2, 0, 11, 8},
+                         one[] = {1, 1, 0x11, 0};
+    static const uint8_t tables[] = {0xff, 0xc4, 0, 20, 0x00, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+                                     0xff, 0xc4, 0, 20, 0x10, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xe0};
+    static const uint8_t means[] = {0xff, 0xda, 0, 8, 1, 1, 0, 0, 0, 0}, details[] = {0xff, 0xda, 0, 8, 1, 1, 0, 1, 63, 0};
+    const uint8_t size[] = {(uint8_t)(side >> 8), (uint8_t)side, (uint8_t)(side >> 8), (uint8_t)side};
+    const size_t blocks = (size_t)((side + 7) / 8) * (size_t)((side + 7) / 8);
+    size_t at = put_bytes(out, 0, start, sizeof start);
+    memset(out + at, 1, 64);
+    at = put_bytes(out, put_bytes(out, put_bytes(out, at + 64, frame, sizeof frame), size, sizeof size), one, sizeof one);
+    at = put_bytes(out, put_bytes(out, at, tables, sizeof tables), means, sizeof means);
+    memset(out + at, 0, blocks / 8 + 1);
+    at += blocks / 8 + 1;
+    for (int i = 0; i < scans; i++) {
+        at = put_bytes(out, at, details, sizeof details);
+        memset(out + at, 0, DETAIL_BYTES);
+        at += DETAIL_BYTES;
+    }
+    return put_bytes(out, at, "\xff\xd9", 2);
+}
+
+/* What 500 scans take of a large picture would be minutes of the processor. */
+static void large_jpegs_may_have_fewer_scans(void **state) {
+    (void)state;
+    enum { ROOM = 100000, SIDE = 4200 };
+    static uint8_t file[ROOM];
+    struct picture picture;
+    char error[PICTURE_ERROR] = "";
+    if (picture_read(write_scratch("flat.jpg", file, make_flat_jpeg(file, SIDE, 9)), 0, &picture, error, sizeof error) != 0)
+        fail_msg("%s", error);
+    assert_int_equal(picture.pixels[3 * SIDE * SIDE - 1], 128);
+    picture_free(&picture);
+    refused(write_scratch("flat.jpg", file, make_flat_jpeg(file, SIDE, 499)), "more than 475 scans of 17640000 pixels");
+}
+
+/* ---- texts, and files beside each other ---- */
 
 /* text.png with its text, which unpacks to a megabyte, two thousand times: to unpack them would take seconds of the processor.
  */
@@ -340,6 +497,10 @@ int main(void) {
         cmocka_unit_test(what_cannot_be_decoded_is_refused_with_the_reason),
         cmocka_unit_test(pictures_that_claim_too_much_are_refused_before_memory_is_asked_for),
         cmocka_unit_test(a_jpeg_of_more_scans_than_any_encoder_makes_is_refused),
+        cmocka_unit_test(a_png_takes_no_memory_that_its_bytes_cannot_fill),
+        cmocka_unit_test(a_jpeg_takes_no_memory_that_its_bytes_cannot_fill),
+        cmocka_unit_test(a_jpeg_with_an_empty_scan_is_damaged),
+        cmocka_unit_test(large_jpegs_may_have_fewer_scans),
         cmocka_unit_test(texts_in_a_png_are_not_unpacked),
         cmocka_unit_test(a_bad_file_leaves_the_next_one_alone_and_prints_nothing),
         cmocka_unit_test(a_file_that_ends_early_is_refused_wherever_it_ends),

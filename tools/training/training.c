@@ -22,6 +22,8 @@ int training_fail(struct state *state, const char *format, ...) {
     vsnprintf(text, sizeof text, format, values);
     va_end(values);
     progress_clear(&state->progress);
+    if (!state->checkpoint)
+        return tool_fail(state->call, "%s", text);
     if (state->saved >= 0)
         return tool_fail(state->call, "%s; %s holds step %" PRId64, text, state->checkpoint, state->saved);
     return tool_fail(state->call, "%s; no checkpoint was written yet", text);
@@ -38,6 +40,13 @@ static int stop(struct state *state) {
 }
 
 /* Before a step has drawn anything at random, a checkpoint can still say where it stands; `first`: the step's first batch. */
+static void save_before_step(struct state *state, bool first) {
+    int64_t step = tleg_trainer_get_steps(state->trainer);
+    progress_clear(&state->progress);
+    if (first && state->ranks.count == 1 && step > 0 && step > state->saved)
+        training_save(state);
+}
+
 static int fail_teacher(struct state *state, bool first) {
     const struct teacher *teacher = &state->teacher;
     int64_t step = tleg_trainer_get_steps(state->trainer);
@@ -45,23 +54,26 @@ static int fail_teacher(struct state *state, bool first) {
     progress_clear(&state->progress);
     if (first && alone && teacher->stopped)
         return stop(state);
-    if (first && alone && step > 0 && step > state->saved)
-        training_save(state);
+    save_before_step(state, first);
     return training_fail(state, "step %" PRId64 ": %s", step + 1, teacher->error);
 }
 
 int training_fail_picture(struct state *state, const struct feed_unit *unit) {
-    progress_clear(&state->progress);
-    return tool_fail(state->call, "%s%s", unit->error,
-                     state->options->skip_bad ? "" : " (--skip-bad continues without such files)");
+    if (unit->want)
+        return training_fail(state, "%s", unit->want);
+    return training_fail(state, "%s%s", unit->error,
+                         state->options->skip_bad ? " (it was read when the run began)"
+                                                  : " (--skip-bad continues without such files)");
 }
 
 /* Forward and backward over one unit; its loss is added to sums. */
 static int learn_unit(struct state *state, const struct feed_unit *unit, struct tally *sums) {
     tleg_train_loss loss = {.struct_size = sizeof loss};
     const float *taught;
-    if (unit->error)
+    if (unit->error) {
+        save_before_step(state, sums->images == 0);
         return training_fail_picture(state, unit);
+    }
     if (!training_ask_teacher(state, unit, &taught))
         return fail_teacher(state, sums->images == 0);
     const tleg_train_batch batch = {.struct_size = sizeof batch,

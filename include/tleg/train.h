@@ -1,5 +1,5 @@
-/* Training: learn a gene's base and ilayer, or tune one descendant's weights. Hand-written backward passes, AdamW, the recipe
- * of DeiT. Not part of <tleg/tleg.h>. EXPERIMENTAL: what this header declares may change in any version.
+/* Training: learn a gene's base and ilayer, or tune one descendant's weights. Hand-written backward passes, AdamW or Muon, the
+ * recipe of DeiT. Not part of <tleg/tleg.h>. EXPERIMENTAL: what this header declares may change in any version.
  *
  * A trainer, like a session, serves one thread at a time; it computes on its context's threads. The same seed gives the same
  * bits, at any number of threads, at one processor level.
@@ -24,6 +24,18 @@ enum {
     TLEG_DEPTH_RANDOM = 2,  /* drawn anew each step, uniformly from depth_least..depth_most */
     TLEG_DEPTH_SANDWICH = 3 /* the deepest, the shallowest and a random depth in every step; their mean loss counts. With
                                in_place the deepest teaches the other two */
+};
+
+/* What a step makes of the gradients g, after clipping, with the rate r and the weight decay w of a parameter p. */
+typedef int32_t tleg_optimiser;
+enum {
+    TLEG_OPTIMISER_SIGNED = -1,
+    TLEG_OPTIMISER_ADAMW = 1, /* as torch.optim.AdamW */
+    /* The blocks' matrices as torch.optim.Muon with adjust_lr_fn="match_rms_adamw", all else by AdamW:
+     *   b = momentum b + (1 - momentum) g;  u = (1 - momentum) g + momentum b;  p = (1 - r w) p - 0.2 sqrt(max(rows, columns))
+     * r o where o is u with all singular values moved near 1, by five Newton-Schulz steps in f32 (PyTorch: bf16). Each tensor
+     * of a learngene's basis is a matrix of its own, and so are q, k and v. AdamW's rates and decays carry over. */
+    TLEG_OPTIMISER_MUON = 2
 };
 
 /* The logits (batch, classes) of a teacher for images (batch, 3, image_size, image_size), image_floats of them in all. Each
@@ -73,6 +85,9 @@ typedef struct tleg_trainer_options {
      * ever, and its logits, taken as constants, teach the two shallower ones: their loss is
      * in_place * sum KL(deepest || shallower) / B + (1 - in_place) * (the loss against labels and teacher). */
     double in_place;
+    tleg_optimiser optimiser; /* TLEG_OPTIMISER_* (ADAMW) */
+    int32_t nesterov;         /* of MUON: 1 (0 too), or -1: o is made of b itself */
+    double momentum;          /* of MUON (0.95); negative: 0 */
 } tleg_trainer_options;
 
 /* Some images of a step. Zero it, set struct_size and what there is. */
@@ -118,7 +133,7 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_get_memory_for_model(tleg_context *c
 TLEG_API tleg_status TLEG_CALL tleg_trainer_backward(tleg_trainer *trainer, const tleg_train_batch *batch,
                                                      tleg_train_loss *loss);
 
-/* Ends a step: all-reduce, clipping, AdamW with this learning rate, moving average; gradients become zero.
+/* Ends a step: all-reduce, clipping, the optimiser with this learning rate, moving average; gradients become zero.
  * Errors: ARGUMENT (a rate below 0 or not finite), STATE (gradients are undefined, since a call failed), NUMERIC (a gradient's
  * norm is not finite: nothing is changed), and what all_reduce or the context's parallel returned. */
 TLEG_API tleg_status TLEG_CALL tleg_trainer_update(tleg_trainer *trainer, double learning_rate);

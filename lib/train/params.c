@@ -33,10 +33,11 @@ static bool decays(const struct tleg_spec *spec, enum tleg_slot slot, bool is_ge
 }
 
 static struct tleg_param *add(tleg_trainer *trainer, int64_t index, size_t *at, const char *name, const struct tleg_spec *spec,
-                              enum tleg_slot slot) {
+                              enum tleg_slot slot, enum tleg_site site) {
     struct tleg_param *param = &trainer->list[index];
     *param = (struct tleg_param){.rank = spec->rank, .at = *at, .count = tleg_spec_count(spec)};
     param->decay = decays(spec, slot, trainer->is_gene);
+    param->matrices = site == TLEG_SITE_NONE || spec->rank == 1 ? 0 : tleg_site_matrices(site);
     size_t length = strlen(name);
     memcpy(param->name, name, length < TLEG_NAME_TEXT ? length : TLEG_NAME_TEXT - 1);
     memcpy(param->shape, spec->shape, sizeof param->shape);
@@ -53,7 +54,7 @@ static void place_gene(tleg_trainer *trainer, const tleg_learngene *gene) {
     for (int64_t i = 0; i < gene->tensor_count; i++) {
         const struct tleg_gene_tensor *tensor = &gene->tensors[i];
         const struct tleg_gene_place *place = &tensor->place;
-        struct tleg_param *param = add(trainer, i, &at, tensor->spec.name, &tensor->spec, place->slot);
+        struct tleg_param *param = add(trainer, i, &at, tensor->spec.name, &tensor->spec, place->slot, place->site);
         memcpy(trainer->values + param->at, tensor->data, tensor->count * sizeof(float));
         if (place->slot != TLEG_SLOT_NONE)
             trainer->outer[place->slot] = (int64_t)param->at;
@@ -67,7 +68,9 @@ static void place_model(tleg_trainer *trainer, const tleg_model *model, float *s
     for (int64_t i = 0; i < tleg_model_count(model); i++) {
         struct tleg_model_entry entry;
         tleg_model_entry(model, i, &entry);
-        struct tleg_param *param = add(trainer, i, &at, entry.name, &entry.spec, entry.layer < 0 ? entry.slot : TLEG_SLOT_NONE);
+        const bool outside = entry.layer < 0;
+        struct tleg_param *param = add(trainer, i, &at, entry.name, &entry.spec, outside ? entry.slot : TLEG_SLOT_NONE,
+                                       outside ? TLEG_SITE_NONE : entry.site);
         tleg_model_get(model, &entry, scratch, trainer->values + param->at);
         if (entry.layer < 0)
             trainer->outer[entry.slot] = (int64_t)param->at;

@@ -19,7 +19,12 @@ struct tleg_param {
     int64_t shape[4];
     size_t at, count;
     bool decay;
+    int32_t matrices; /* of a block's weight: those below one another, which Muon takes one by one; else 0 */
 };
+/* q, k and v lie below one another. */
+static inline int32_t tleg_site_matrices(enum tleg_site site) {
+    return tleg_site_is_vector(site) ? 0 : site == TLEG_SITE_QKV ? 3 : 1;
+}
 enum { TLEG_NOT_THERE = -1 };
 /* Where a segment's numbers are in those arrays, or TLEG_NOT_THERE. A model is taken as a learngene whose every layer is a
  * shared segment of its own, so that both are trained by the same code. */
@@ -43,6 +48,9 @@ const char *tleg_params_find_odd(const tleg_trainer *trainer, const float *value
 /* ---- layout (layout.c) ---- */
 /* The matrices outside the blocks. */
 enum { TLEG_TRAIN_PATCH, TLEG_TRAIN_HEAD, TLEG_TRAIN_DIST, TLEG_TRAIN_OUTER };
+struct tleg_muon_layout { /* offsets in bytes: what muon.c needs during a step */
+    size_t x, next, gram, factor, packed, sums;
+};
 struct tleg_trainer_layout {
     struct tleg_params params;
     tleg_config net;                  /* the network that runs; its texts are the source's */
@@ -56,6 +64,7 @@ struct tleg_trainer_layout {
     size_t list, segments, lengths, now, values, gradient, moment1, moment2, average, formed, layers, turned_layers, pos, dpos,
         inputs, kept, last, d, activations, pooled, gathered, dpooled, logits, dlogits, teacher, deepest, scales, shared, lane,
         lane_bytes;
+    struct tleg_muon_layout muon;
     size_t bytes;
 };
 tleg_status tleg_trainer_lay_out(tleg_context *context, const tleg_learngene *gene, const tleg_model *model,
@@ -135,6 +144,23 @@ const float *tleg_train_value(const tleg_trainer *trainer, enum tleg_slot slot);
 
 /* ---- the step (optimiser.c) ---- */
 tleg_status tleg_trainer_apply(tleg_trainer *trainer, double learning_rate);
+struct tleg_step {
+    const tleg_trainer *trainer;
+    double number; /* 1 for the first */
+    double rate;
+    float scale; /* of the gradients: clipping and ranks */
+};
+static inline float tleg_step_decay(const struct tleg_step *step, const struct tleg_param *param) { /* what a number keeps */
+    return param->decay ? (float)(1 - step->rate * step->trainer->options.weight_decay) : 1;
+}
+/* The moving average follows the values [at, at + count). */
+void tleg_train_average(const tleg_trainer *trainer, size_t at, size_t count);
+
+/* Optimisers, a file each: a parameter's values and moments after the step. */
+void tleg_adamw(const struct tleg_step *step, const struct tleg_param *param);
+void tleg_muon(const struct tleg_step *step, const struct tleg_param *param);
+void tleg_muon_place(const struct tleg_kernels *kernels, const tleg_config *net, struct tleg_muon_layout *layout, size_t *end);
+struct tleg_scratch tleg_muon_scratch(const struct tleg_kernels *kernels, const tleg_config *net);
 void tleg_trainer_draw(tleg_trainer *trainer); /* the depth of the next step */
 
 #endif

@@ -65,6 +65,10 @@ static void describe_setup(const tleg_trainer *t, char text[OWN_TEXT]) {
     at = append_number(at, "ema", o->ema);
     if (o->in_place > 0) /* states written without it hold no such number */
         at = append_number(at, "in_place", o->in_place);
+    if (o->optimiser == TLEG_OPTIMISER_MUON) { /* likewise */
+        at += snprintf(at, 64, "optimiser=muon nesterov=%d ", o->nesterov);
+        at = append_number(at, "momentum", o->momentum);
+    }
     snprintf(at, 64, "dtype=%s ", tleg_dtype_name(o->dtype));
 }
 

@@ -28,6 +28,10 @@ static const char *bad_option(const tleg_trainer_options *o) {
         return "in_place: expected 0, or up to 1 with TLEG_DEPTH_SANDWICH";
     if (o->dtype != TLEG_F32 && o->dtype != TLEG_BF16)
         return "dtype: expected TLEG_F32 or TLEG_BF16";
+    if (o->optimiser < TLEG_OPTIMISER_ADAMW || o->optimiser > TLEG_OPTIMISER_MUON)
+        return "optimiser: expected one of TLEG_OPTIMISER_*";
+    if (!(o->momentum >= 0 && o->momentum < 1) || o->nesterov < -1 || o->nesterov > 1)
+        return "momentum: expected 0 to less than 1; nesterov: -1, 0 or 1";
     if (o->ranks < 1)
         return "ranks: expected 1 or more";
     if (o->checkpoint != 0 && o->checkpoint != 1)
@@ -57,6 +61,9 @@ static tleg_status read_options(tleg_context *context, const tleg_trainer_option
     o->beta2 = or_zero(o->beta2, 0.999);
     o->epsilon = or_default(o->epsilon, 1e-8);
     o->weight_decay = or_zero(o->weight_decay, 0.05);
+    o->optimiser = o->optimiser ? o->optimiser : TLEG_OPTIMISER_ADAMW;
+    o->momentum = or_zero(o->momentum, 0.95);
+    o->nesterov = o->nesterov ? o->nesterov : 1;
     const char *bad = bad_option(o);
     return bad ? tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_trainer_options.%s", bad) : TLEG_OK;
 }

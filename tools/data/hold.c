@@ -2,8 +2,8 @@
 #include "private.h"
 
 #include "base/context.h"
+#include "base/memory_left.h"
 #include "base/progress.h"
-#include "base/room.h"
 #include "pictures/prepare.h"
 #include <math.h>
 #include <stdlib.h>
@@ -159,7 +159,7 @@ static int check_classes(const struct invocation *call, const struct dataset *se
 }
 
 static uint64_t limit_of(const struct dataset *set) {
-    uint64_t room = room_left() / 2;
+    uint64_t room = memory_left() / 2;
     return set->options.cache < room ? set->options.cache : room;
 }
 

@@ -2,29 +2,11 @@
 #include "private.h"
 
 #include "base/measure.h"
+#include "base/place.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-int training_open_log(struct state *state, int64_t bytes) {
-    const char *path = state->options->log;
-    if (!path || !training_first(state))
-        return EXIT_DONE;
-    state->log = fopen(path, bytes == 0 ? "w" : "a");
-    if (!state->log)
-        return tool_fail(state->call, "%s: %s", path, strerror(errno));
-    /* lines of steps that will be done once more */
-    if (bytes > 0 && fseeko(state->log, 0, SEEK_END) == 0 && ftello(state->log) > bytes &&
-        ftruncate(fileno(state->log), bytes) != 0)
-        return tool_fail(state->call, "%s: %s", path, strerror(errno));
-    return EXIT_DONE;
-}
-
-int64_t training_log_bytes(struct state *state) {
-    return state->log && fseeko(state->log, 0, SEEK_END) == 0 ? (int64_t)ftello(state->log) : 0;
-}
 
 /* Into the log, and with --json to standard output too. Frees the report. */
 static int emit(struct state *state, struct report *report) {
@@ -36,9 +18,10 @@ static int emit(struct state *state, struct report *report) {
         puts(line);
         fflush(stdout);
     }
-    bool lost = state->log && (fprintf(state->log, "%s\n", line) < 0 || fflush(state->log) != 0);
+    bool written = training_write_log(state, line);
+    int error = errno;
     free(line);
-    return lost ? tool_fail(state->call, "%s: %s", state->options->log, strerror(errno)) : EXIT_DONE;
+    return written ? EXIT_DONE : tool_fail(state->call, "%s: %s", state->options->log, strerror(error));
 }
 
 /* ---- the start ---- */
@@ -67,7 +50,9 @@ static void print_start(const struct state *state, const char *recipe, uint64_t 
         printf("learning rate: %g given, times %" PRId64 "/512 images of a step = %g", options->lr, step, state->rate.peak);
     if (state->rate.warmup || state->rate.warmup_steps)
         printf("; from 1e-06 over %s of warm-up", warmup);
-    printf("; then %s\nmemory: %s for the trainer\n", curve, report_bytes(bytes, memory));
+    printf("; then %s\noptimiser: %s\nmemory: %s for the trainer\n", curve,
+           options->optimiser == TLEG_OPTIMISER_MUON ? "Muon for the blocks' matrices, AdamW for the rest" : "AdamW",
+           report_bytes(bytes, memory));
     if (state->saved >= 0)
         printf("resumed: %s, step %" PRId64 " of %" PRId64 "\n", state->checkpoint, state->saved, state->total);
     fflush(stdout);
@@ -84,9 +69,11 @@ int training_say_start(struct state *state) {
     training_describe_curve(state, curve);
     if (!state->call->json)
         print_start(state, recipe, bytes);
+    char *out = place_full(options->out); /* by which the log is known as this run's */
     struct report report = report_start();
     report_text(&report, "verb", state->call->verb->name);
     report_text(&report, "data", options->data);
+    report_text(&report, "output", out);
     report_integer(&report, "images", (int64_t)state->learned.count);
     report_integer(&report, "val_images", (int64_t)state->judged.count);
     report_integer(&report, "classes", state->set.class_count);
@@ -102,10 +89,12 @@ int training_say_start(struct state *state) {
     report_integer(&report, "warmup_epochs", state->rate.warmup);
     report_integer(&report, "warmup_steps", state->rate.warmup_steps);
     report_text(&report, "schedule", curve);
+    report_text(&report, "optimiser", options->optimiser == TLEG_OPTIMISER_MUON ? "muon" : "adamw");
     report_text(&report, "dtype", tool_dtype_name(options->dtype ? options->dtype : TLEG_F32));
     report_size(&report, "seed", options->seed);
     report_size(&report, "bytes", bytes);
     report_integer(&report, "first_step", tleg_trainer_get_steps(state->trainer));
+    free(out);
     return emit(state, &report);
 }
 

@@ -11,6 +11,8 @@ const struct choice training_recipes[] = {{"auto", RECIPE_AUTO}, {"deit", RECIPE
 const struct choice training_keeps[] = {{"both", KEEP_BOTH}, {"best", KEEP_BEST}, {"last", KEEP_LAST}, {NULL, 0}};
 const struct choice training_dtypes[] = {{"f32", TLEG_F32}, {"bf16", TLEG_BF16}, {NULL, 0}};
 
+const struct choice training_optimisers[] = {{"adamw", TLEG_OPTIMISER_ADAMW}, {"muon", TLEG_OPTIMISER_MUON}, {NULL, 0}};
+
 /* ---- help ---- */
 
 static const char help_data[] =
@@ -58,7 +60,10 @@ static const char help_steps[] =
     "  --decay-epochs N    in place of the cosine a constant rate, which falls in a straight line in the last N epochs (0:\n"
     "                      never); each step has its rate\n"
     "  --lr-end R          the rate at the end (1e-5)\n"
-    "  --weight-decay D    of AdamW (0.05); --clip N: largest norm of the gradient; --ema D: learn the moving average with\n"
+    "  --optimiser muon    the blocks' matrices by Muon, at AdamW's rates and with its decay, the rest by AdamW; fewer steps\n"
+    "                      (adamw); --momentum M: of Muon (0.95)\n"
+    "  --weight-decay D    decoupled, of matrices (0.05); --clip N: largest norm of the gradient; --ema D: learn the moving "
+    "average with\n"
     "                      this decay, such as 0.99996; --drop-path P: stochastic depth (distill 0, tune 0.1)\n"
     "  --smoothing S       label smoothing (0.1)\n"
     "  --recompute         keep only each block's input and compute the rest again: less memory, more time\n"
@@ -78,7 +83,8 @@ static const char help_run[] =
     "  --seed S            seed of everything random (0): it gives the same bits at any --threads and --loaders\n"
     "  --data-seed S       of the order of pictures, their augmentation and mixing (that of --seed): so that one recording\n"
     "                      serves runs with several seeds\n"
-    "  --log FILE          write JSON lines: the setup, each interval, each epoch\n"
+    "  --log FILE          write JSON lines: the setup, each interval, each epoch. A file that is there must be empty, or the\n"
+    "                      log of a run of the same -o, which begins anew; with --resume that of the checkpoint's run\n"
     "  --log-every N       steps in an interval (50)\n"
     "  --checkpoint FILE   written after each epoch, every --checkpoint-every N steps, and when a signal asks to end: Ctrl-C,\n"
     "                      SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGXCPU, or nobody reads the output (SIGPIPE); the exit code\n"
@@ -88,7 +94,8 @@ static const char help_run[] =
     "                      --epochs than before make the run longer: a cosine is that of the new length from here on, a\n"
     "                      constant rate (--decay-epochs, which may change too) goes on as if never stopped\n"
     "  --limit-steps N     stop after N steps, as if that were the end\n"
-    "  -o FILE             the file to write, after each epoch and at the end\n"
+    "  -o FILE             the file to write, after each epoch and at the end. As all that is written, it is tried before\n"
+    "                      the first step, and no other run of tleg writes it meanwhile\n"
     "  --keep both         with validation: -o is the last epoch, and beside it NAME.best the best (by the mean over the\n"
     "                      depths of the validation); best: -o is the best, and nothing beside it; last: the last alone\n";
 static const char help_left_out[] =
@@ -117,6 +124,7 @@ static bool check_shares(const struct invocation *call, const struct training_op
     } shares[] = {{"--alpha", options->alpha, false},
                   {"--smoothing", options->smoothing, true},
                   {"--ema", options->ema, true},
+                  {"--momentum", options->momentum, true},
                   {"--crop-scale", options->crop_scale, false},
                   {"--flip", options->flip, false},
                   {"--erase", options->erase, false},
@@ -151,6 +159,8 @@ static const char *contradiction(const struct training_options *options) {
         return "--val-depths needs --val or --val-every";
     if (options->warmup >= 0 && options->warmup_steps >= 0)
         return "--warmup and --warmup-steps mean the same: give one";
+    if (options->momentum >= 0 && options->optimiser != TLEG_OPTIMISER_MUON)
+        return "--momentum is of --optimiser muon";
     if (count_teachers(options) > 1)
         return "--teacher, --teacher-command, --teacher-logits and --recorded each name a teacher: give one";
     if (options->record && ((!options->teacher && !options->teacher_command) || options->alpha == 0))

@@ -10,7 +10,7 @@ enum { TRAINING_DEPTHS = 32 };
 enum recipe_kind { RECIPE_AUTO, RECIPE_DEIT, RECIPE_SHORT };
 enum augment { AUGMENT_DEIT, AUGMENT_LIGHT, AUGMENT_NONE };
 enum keep { KEEP_BOTH, KEEP_BEST, KEEP_LAST };
-extern const struct choice training_augments[], training_dtypes[], training_keeps[], training_recipes[];
+extern const struct choice training_augments[], training_dtypes[], training_keeps[], training_optimisers[], training_recipes[];
 
 /* Numbers below 0, a batch of 0 and a rate of 0: not given. */
 struct training_options {
@@ -18,11 +18,11 @@ struct training_options {
     const char *teacher, *teacher_command, *teacher_logits, *record, *recorded, *data_seed;
     double teacher_timeout; /* seconds */
     int32_t val_every, loaders, epochs, views, batch, accumulate, warmup, warmup_steps, decay_epochs, repeats, teacher_depth;
-    int32_t log_every, checkpoint_every, limit_steps, augment, dtype, keep, recipe;
+    int32_t log_every, checkpoint_every, limit_steps, augment, dtype, keep, recipe, optimiser;
     uint64_t cache, seed;
     bool val_default; /* --val-every was not asked for: it may be left out */
     bool skip_bad, exif, lr_absolute, resume, recompute;
-    double lr, lr_end, weight_decay, smoothing, alpha, tau, clip, ema, drop_path;
+    double lr, lr_end, weight_decay, smoothing, alpha, tau, clip, ema, drop_path, momentum;
     double crop_scale, flip, rand_augment, jitter, erase, mixup, cutmix;
 };
 
@@ -30,8 +30,8 @@ struct training_options {
     {                                                                                                                          \
         .loaders = 1, .augment = -1, .accumulate = 1, .warmup = -1, .warmup_steps = -1, .decay_epochs = -1, .repeats = 0,      \
         .log_every = 50, .cache = 1u << 30, .lr_end = -1, .weight_decay = -1, .smoothing = -1, .alpha = -1, .tau = 1,          \
-        .teacher_timeout = 600, .drop_path = -1, .crop_scale = -1, .flip = -1, .rand_augment = -1, .jitter = -1, .erase = -1,  \
-        .mixup = -1, .cutmix = -1                                                                                              \
+        .momentum = -1, .teacher_timeout = 600, .drop_path = -1, .crop_scale = -1, .flip = -1, .rand_augment = -1,             \
+        .jitter = -1, .erase = -1, .mixup = -1, .cutmix = -1                                                                   \
     }
 
 /* Those that say what the pictures are, and who teaches; and the others. */
@@ -67,6 +67,8 @@ struct training_options {
         {"--warmup", OPTION_COUNT, &(o).warmup, 0, 1000000, NULL},                                                             \
         {"--warmup-steps", OPTION_COUNT, &(o).warmup_steps, 0, INT32_MAX, NULL},                                               \
         {"--decay-epochs", OPTION_COUNT, &(o).decay_epochs, 0, 1000000, NULL},                                                 \
+        {"--optimiser", OPTION_CHOICE, &(o).optimiser, 0, 0, training_optimisers},                                             \
+        {"--momentum", OPTION_AMOUNT, &(o).momentum, 0, 0, NULL},                                                              \
         {"--weight-decay", OPTION_AMOUNT, &(o).weight_decay, 0, 0, NULL},                                                      \
         {"--smoothing", OPTION_AMOUNT, &(o).smoothing, 0, 0, NULL}, {"--clip", OPTION_REAL, &(o).clip, 0, 0, NULL},            \
         {"--ema", OPTION_REAL, &(o).ema, 0, 0, NULL}, {"--drop-path", OPTION_AMOUNT, &(o).drop_path, 0, 0, NULL},              \

@@ -122,6 +122,8 @@ static int evaluate(const struct invocation *call, struct state *state) {
     if (code == EXIT_DONE && source->model && state->depth_count > 1)
         code = tool_misuse(call, "%s is a model of depth %d; several depths are for a learngene", source->path,
                            (int)source->config.depth);
+    if (code == EXIT_DONE && state->options->write_scores)
+        code = scores_prepare(call, source->path);
     if (code == EXIT_DONE && state->depth_count == 1 && !source->model) /* a table says it in its lines */
         source_note_depth(call, source->path, &source->config, state->depths[0]);
     if (code == EXIT_DONE)

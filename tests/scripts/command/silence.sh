@@ -68,7 +68,7 @@ try 0 $train --epochs 1 --skip-bad --cache 1 --log l -o enough.st
 now="four descriptors" # standard streams and the log
 (
     ulimit -n 4
-    exec "$tleg" $train --epochs 1 --skip-bad --cache 1 --log l -o want.st
+    exec "$tleg" $train --epochs 1 --skip-bad --cache 1 --log l -o want.st 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
 ) >out 2>err
 must test $? -eq 1
 says err "Too many open files"

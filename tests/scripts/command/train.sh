@@ -126,6 +126,24 @@ for words in "--seed 5:seed" "--batch 12:batch" "--lr 0.1:peak_learning_rate" "-
 done
 try 1 distill --data cifar $shape --depths 2-4 --batch 10 --epochs 6 --resume --checkpoint part.st.checkpoint -o x.st
 
+# ---- Muon ----
+muon="$small --epochs 6 --optimiser muon"
+try 0 $muon --log muon.json -o muon.st
+says out "optimiser: Muon for the blocks' matrices, AdamW for the rest"
+says muon.json '"optimiser":"muon"'
+must test "$(cmp whole.st muon.st >/dev/null; echo $?)" -eq 1
+try 0 $muon --limit-steps 7 -o part.muon.st
+for words in "--optimiser adamw:optimiser=muon" "--momentum 0.9:momentum=0.95" "--momentum 0:momentum=0.95"; do
+    try 1 $small --epochs 6 --optimiser muon --resume ${words%:*} -o part.muon.st
+    says err "${words#*:}"
+done
+try 0 $muon --resume -o part.muon.st
+same muon.st part.muon.st
+try 2 $small --epochs 6 --momentum 0.9 -o x.st
+says err "--momentum is of --optimiser muon"
+try 2 $muon --momentum 1 -o x.st
+says err "--momentum takes a number below 1"
+
 # ---- the best epoch ----
 try 0 $small --epochs 6 --keep last -o last.st
 must test ! -e last.best.st
@@ -153,7 +171,7 @@ must test -s best.st
 
 # ---- more epochs than before ----
 constant="distill --data cifar --val cifar $shape --depths 2-3 --batch 10 --lr 0.05 --warmup-steps 2 --ema 0.9 --log-every 3"
-try 0 $constant --decay-epochs 1 --epochs 5 --log whole.json -o straight.st
+try 0 $constant --decay-epochs 1 --epochs 5 --log straight.json -o straight.st
 try 0 $constant --decay-epochs 0 --epochs 2 --log longer.json -o longer.st
 try 0 $constant --decay-epochs 0 --epochs 4 --resume --log longer.json -o longer.st
 says err "a run of 2 epochs goes on to 4; its rate has not fallen, so that it is as if never stopped"
@@ -161,7 +179,7 @@ try 0 $constant --decay-epochs 0 --epochs 4 -o four.st
 same four.st longer.st
 try 0 $constant --decay-epochs 1 --epochs 5 --resume --log longer.json -o longer.st
 same straight.st longer.st
-must test "$(rates longer.json)" = "$(rates whole.json)"
+must test "$(rates longer.json)" = "$(rates straight.json)"
 try 0 $constant --decay-epochs 1 --epochs 6 --resume -o longer.st # from the end of a fall
 says err "a run of 5 epochs goes on to 6; from here on the rate is that of 6 epochs"
 try 0 $constant --decay-epochs 3 --epochs 6 --limit-steps 9 -o shorter.st # three epochs of six, and then an end at once
@@ -252,14 +270,13 @@ fi
 cp whole.st kept.st
 try 1 $small --epochs 1 --log missing/x -o kept.st
 same whole.st kept.st
-must test -z "$(find . -name '.tleg-try-*')"
+must test -z "$(find . -name '.tleg*')"
 now="no disk left mid-epoch"
 rm -f limited.*
 try 0 $small --epochs 2 --limit-steps 3 -o limited.st
 cp limited.st.checkpoint former.checkpoint
 (
     ulimit -f 8 # blocks of 512 bytes
-    trap '' XFSZ
     "$tleg" $small --epochs 2 --resume -o limited.st >out 2>err
 )
 must test $? -eq 1

@@ -130,9 +130,11 @@ static void parts_of_a_batch_accumulate_to_its_gradient(void **state) {
 /* ---- the same bits ---- */
 
 /* Four steps with everything that draws or sums switched on: parameters, average and losses. */
-static struct flat long_run(const struct backend *backend, int32_t workers, const struct grad_case *c, uint64_t seed) {
+static struct flat long_run(const struct backend *backend, int32_t workers, const struct grad_case *c, tleg_optimiser optimiser,
+                            uint64_t seed) {
     tleg_context *context = support_context(backend, workers);
     tleg_trainer_options options = trainer_options(c);
+    options.optimiser = optimiser;
     options.drop_path = 0.3;
     options.ema = 0.9;
     options.clip = 1;
@@ -166,18 +168,23 @@ static struct flat long_run(const struct backend *backend, int32_t workers, cons
 
 static void bits_depend_on_the_seed_and_not_on_the_threads(void **state) {
     (void)state;
-    static const char *const names[] = {"mean-4", "dist-5", "schedule-9", "cls-2-model"};
+    static const struct {
+        const char *name;
+        tleg_optimiser optimiser;
+    } runs[] = {{"mean-4", TLEG_OPTIMISER_ADAMW},      {"dist-5", TLEG_OPTIMISER_ADAMW},  {"schedule-9", TLEG_OPTIMISER_ADAMW},
+                {"cls-2-model", TLEG_OPTIMISER_ADAMW}, {"curves-9", TLEG_OPTIMISER_MUON}, {"cls-2-model", TLEG_OPTIMISER_MUON}};
     for (int32_t b = 0; b < backend_count; b++) {
-        for (size_t i = 0; i < 4; i++) {
-            struct flat first = long_run(&backends[b], 1, find(names[i]), 7);
+        for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
+            const struct grad_case *c = find(runs[i].name);
+            struct flat first = long_run(&backends[b], 1, c, runs[i].optimiser, 7);
             for (int32_t workers = 1; workers < 4; workers++) {
-                struct flat again = long_run(&backends[b], workers, find(names[i]), 7);
+                struct flat again = long_run(&backends[b], workers, c, runs[i].optimiser, 7);
                 if (!flat_same(&first, &again)) {
-                    fail_msg("%s at %s: other bits with %d threads", names[i], backends[b].name, workers);
+                    fail_msg("%s at %s: other bits with %d threads", c->name, backends[b].name, workers);
                 }
                 free(again.values);
             }
-            struct flat other = long_run(&backends[b], 1, find(names[i]), 8);
+            struct flat other = long_run(&backends[b], 1, c, runs[i].optimiser, 8);
             assert_false(flat_same(&first, &other));
             free(first.values);
             free(other.values);
@@ -187,10 +194,31 @@ static void bits_depend_on_the_seed_and_not_on_the_threads(void **state) {
 
 /* ---- the step ---- */
 
-static void five_steps_are_those_of_torch(void **state) {
-    (void)state;
+/* Compares parameters and their moving averages with those that a fixture wrote; names there begin with `prefix`. */
+static void compare_with_torch(const tleg_trainer *trainer, const char *fixture, const char *prefix) {
+    const char *name;
+    for (int64_t i = 0; (name = tleg_trainer_get_parameter_name(trainer, i)) != NULL; i++) {
+        for (int32_t average = 0; average < 2; average++) {
+            char key[160];
+            const float *wanted;
+            size_t count;
+            snprintf(key, sizeof key, "%s%s%s", prefix, average ? "average." : "", name);
+            tleg_tensor *reference = support_tensor(plain, support_path(fixture, ".safetensors"), key, &wanted, &count);
+            struct flat found = {0};
+            flat_add(&found, plain, trainer_value(plain, trainer, average, name));
+            double far = support_relative(found.values, wanted, count);
+            if (!(far < 2e-4)) {
+                fail_msg("%s: %s is %.1e from torch's", fixture, key, far);
+            }
+            free(found.values);
+            tleg_tensor_free(reference);
+        }
+    }
+}
+
+/* What the fixtures' scripts do. */
+static void five_steps(tleg_trainer_options options, const char *fixture, const char *prefix) {
     struct grad_case c = {.gene = "nobias", .images = 16, .depth = 2};
-    tleg_trainer_options options = trainer_options(&c);
     options.weight_decay = 0.3;
     options.clip = 0.5;
     options.ema = 0.9;
@@ -202,26 +230,21 @@ static void five_steps_are_those_of_torch(void **state) {
         OK_TRAINER(trainer, tleg_trainer_update(trainer, 0.01 * (step + 1)));
         assert_int_equal(tleg_trainer_get_steps(trainer), step + 1);
     }
-    const char *name;
-    for (int64_t i = 0; (name = tleg_trainer_get_parameter_name(trainer, i)) != NULL; i++) {
-        for (int32_t average = 0; average < 2; average++) {
-            char key[160];
-            const float *wanted;
-            size_t count;
-            snprintf(key, sizeof key, "%s%s", average ? "average." : "", name);
-            tleg_tensor *reference = support_tensor(plain, support_path("nobias.adamw", ".safetensors"), key, &wanted, &count);
-            struct flat found = {0};
-            flat_add(&found, plain, trainer_value(plain, trainer, average, name));
-            double far = support_relative(found.values, wanted, count);
-            if (!(far < 2e-4)) {
-                fail_msg("%s is %.1e from torch's", key, far);
-            }
-            free(found.values);
-            tleg_tensor_free(reference);
-        }
-    }
+    compare_with_torch(trainer, fixture, prefix);
     trainer_data_close(&data);
     tleg_trainer_free(trainer);
+}
+
+static void five_steps_are_those_of_torch(void **state) {
+    (void)state;
+    const struct grad_case c = {.gene = "nobias", .images = 16, .depth = 2};
+    tleg_trainer_options options = trainer_options(&c);
+    five_steps(options, "nobias.adamw", "");
+    options.optimiser = TLEG_OPTIMISER_MUON;
+    five_steps(options, "nobias.muon", "");
+    options.momentum = 0.8;
+    options.nesterov = -1;
+    five_steps(options, "nobias.muon", "plain.");
 }
 
 /* Without a gradient a step is the decay alone: p (1 - rate * decay), or p itself. */

@@ -16,7 +16,7 @@ static tleg_context *counted(struct counter *counter, int32_t workers) {
 static void memory_is_said_exactly_and_no_step_allocates(void **state) {
     (void)state;
     for (int32_t i = 0; i < case_count; i++) {
-        for (int variant = 0; variant < 3; variant++) {
+        for (int variant = 0; variant < 4; variant++) {
             const struct grad_case *c = &cases[i];
             struct counter counter;
             tleg_context *context = counted(&counter, variant + 1);
@@ -25,6 +25,7 @@ static void memory_is_said_exactly_and_no_step_allocates(void **state) {
             tleg_trainer_options options = variant ? trainer_busy_options(c) : trainer_options(c);
             options.checkpoint = variant == 2;
             options.dtype = i % 2 ? TLEG_BF16 : 0;
+            options.optimiser = variant == 3 ? TLEG_OPTIMISER_MUON : 0;
             uint64_t bytes = 0;
             OK(context, gene ? tleg_trainer_get_memory(context, gene, &options, &bytes)
                              : tleg_trainer_get_memory_for_model(context, model, &options, &bytes));
@@ -237,6 +238,11 @@ static void options_are_refused_by_name(void **state) {
     BAD(o.checkpoint = 2, "checkpoint");
     BAD(o.dtype = TLEG_F16, "dtype");
     BAD(o.dtype = -1, "dtype");
+    BAD(o.optimiser = 3, "optimiser");
+    BAD(o.optimiser = -1, "optimiser");
+    BAD(o.momentum = 1, "momentum");
+    BAD(o.momentum = NAN, "momentum");
+    BAD(o.nesterov = 2, "nesterov");
     assert_int_equal(tleg_trainer_create(plain, NULL, &good, &trainer), TLEG_ERROR_ARGUMENT);
     assert_int_equal(tleg_trainer_create_for_model(plain, NULL, &good, &trainer), TLEG_ERROR_ARGUMENT);
     o = good;

@@ -17,12 +17,13 @@ static bool same_state(const tleg_trainer *a, const tleg_trainer *b) {
 
 static void a_saved_trainer_goes_on_bit_for_bit(void **state) {
     (void)state;
-    static const char *const names[] = {"schedule-9", "dist-5", "cls-2-model", "curves-9"};
-    for (size_t i = 0; i < 4; i++) {
+    static const char *const names[] = {"schedule-9", "dist-5", "cls-2-model", "curves-9", "nobias-1", "cls-2-model"};
+    for (size_t i = 0; i < 6; i++) {
         const struct grad_case *c = find(names[i]);
         struct trainer_data data;
         trainer_data_open(plain, c->images, &data);
         tleg_trainer_options options = trainer_busy_options(c);
+        options.optimiser = i < 4 ? TLEG_OPTIMISER_ADAMW : TLEG_OPTIMISER_MUON;
         tleg_trainer *whole = trainer_open(plain, c, &options), *later = trainer_open(plain, c, &options);
         const char *path = support_scratch("state.safetensors"), *const pairs[] = {"host.epoch", "3", "host.note", "so far"};
         trainer_steps(whole, &data.batch, 4);
@@ -131,6 +132,26 @@ static void another_share_of_in_place_teaching_is_refused(void **state) {
     trainer = trainer_open(plain, c, &options);
     OK(plain, tleg_trainer_save(plain, trainer, path, 0, NULL));
     OTHER(in_place, 1, "in_place=1");
+    tleg_trainer_free(trainer);
+}
+
+static void another_optimiser_is_refused(void **state) {
+    (void)state;
+    const struct grad_case *c = find("mean-4");
+    tleg_trainer_options options = trainer_busy_options(c), other;
+    options.optimiser = TLEG_OPTIMISER_MUON;
+    tleg_trainer *trainer = trainer_open(plain, c, &options);
+    char path[512];
+    snprintf(path, sizeof path, "%s", support_scratch("state.safetensors"));
+    OK(plain, tleg_trainer_save(plain, trainer, path, 0, NULL));
+    OTHER(optimiser, 0, "optimiser=muon");
+    OTHER(momentum, 0.9, "momentum=0.95, this trainer momentum=0.9");
+    OTHER(nesterov, -1, "nesterov=1, this trainer nesterov=-1");
+    tleg_trainer_free(trainer);
+    options.optimiser = TLEG_OPTIMISER_ADAMW;
+    trainer = trainer_open(plain, c, &options);
+    OK(plain, tleg_trainer_save(plain, trainer, path, 0, NULL));
+    OTHER(optimiser, TLEG_OPTIMISER_MUON, "optimiser=muon");
     tleg_trainer_free(trainer);
 }
 
@@ -435,6 +456,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_saved_trainer_goes_on_bit_for_bit),
         cmocka_unit_test(another_configuration_is_refused_by_its_word),
         cmocka_unit_test(another_share_of_in_place_teaching_is_refused),
+        cmocka_unit_test(another_optimiser_is_refused),
         cmocka_unit_test(a_setup_without_a_dtype_is_of_f32),
         cmocka_unit_test(another_schedule_and_another_eps_are_refused),
         cmocka_unit_test(a_damaged_state_is_refused_and_changes_nothing),

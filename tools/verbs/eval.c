@@ -192,9 +192,10 @@ const struct verb verb_eval = {
              "                 --data DIR",
     .details =
         "DIR holds a folder for each class, with JPEG and PNG files in it and below. Folders are matched with the\n"
-        "file's labels by name; without labels there must be one for each class, and in byte order of their names\n"
-        "they are the classes 0, 1, ... Names that begin with a dot, and files that are not named as images are, are\n"
-        "skipped. Every image counts once, at any --batch. On a terminal a progress bar is shown.\n"
+        "file's labels by name, in any Unicode normal form; without labels there must be one for each class, and in\n"
+        "byte order of their names they are the classes 0, 1, ... Names that begin with a dot, and files that are not\n"
+        "named as images are, are skipped. Links are followed, to each folder once a class. Every image counts once, at\n"
+        "any --batch. On a terminal a progress bar is shown.\n"
         "\n"
         "Options\n"
         "  --depth LIST  layers, 1 to 1024; a learngene needs it: 8, or several as 2-12 or 3,6,12, which are compared in a\n"

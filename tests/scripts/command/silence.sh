@@ -67,8 +67,9 @@ says out "45.0 KiB of pixels held in memory" # crops need them whole: 40 x 24
 try 0 $train --epochs 1 --skip-bad --cache 1 --log l -o enough.st
 now="four descriptors" # standard streams and the log
 (
+    exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&- # what whoever runs this left open
     ulimit -n 4
-    exec "$tleg" $train --epochs 1 --skip-bad --cache 1 --log l -o want.st 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
+    exec "$tleg" $train --epochs 1 --skip-bad --cache 1 --log l -o want.st
 ) >out 2>err
 must test $? -eq 1
 says err "Too many open files"

@@ -400,7 +400,7 @@ says out "3 classes"
 says out blue
 try 0 tune wrapped.st --data cifar --batch 10 --epochs 1 -o again.st
 same headed.st again.st
-try 0 distill --data cifar --from bare.st --depth 2 --batch 10 --epochs 1 -o x.st
+try 0 distill --data cifar --from bare.st --depth 2 --batch 10 --epochs 1 -o gene.st
 says err "the head starts fresh: bare.st has none"
 try 1 classify backbone.st a.png
 says err 'missing tensor "head.weight"'

@@ -15,7 +15,7 @@ while [ $# -gt 0 ]; do
 done
 here=$(cd "$(dirname "$0")" && pwd)
 build=${TLEG_BUILD_DIR:-$(cd "$here/../.." && pwd)/build}
-[ -n "$targets" ] || targets=$(cd "$here" && ls fuzz_*.c | sed 's/\.c$//')
+[ -n "$targets" ] || for source in "$here"/fuzz_*.c; do targets="$targets $(basename "$source" .c)"; done
 
 # take TARGET PATTERN...: the files of --more that the target reads, small ones alone, by a name that their contents give.
 take() {

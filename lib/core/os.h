@@ -75,7 +75,15 @@ void tleg_os_lock_wake(struct tleg_os_lock *lock); /* one that waits */
 bool tleg_os_thread_start(tleg_os_thread *thread, void *(*fn)(void *arg), void *arg);
 void tleg_os_thread_join(tleg_os_thread thread);
 void tleg_os_yield(void);
-int64_t tleg_os_process(void); /* a fork has another */
+int64_t tleg_os_process(void); /* its number, which another process may have in another namespace, or once it has ended */
+/* Tells the process that made it from a fork of it, whatever their numbers. */
+struct tleg_os_origin {
+    const volatile uint32_t *mark; /* a word that a fork finds zero; NULL where the system wipes no memory at a fork */
+    int64_t process;
+};
+struct tleg_os_origin tleg_os_origin_make(void);
+bool tleg_os_origin_is_here(const struct tleg_os_origin *origin);
+void tleg_os_origin_free(struct tleg_os_origin *origin);
 /* Asks that this process may use the AMX tiles. */
 bool tleg_os_grant_tiles(void);
 

@@ -79,6 +79,58 @@ void *tleg_os_map_memory(size_t bytes, size_t huge) {
 }
 #endif
 
+/* ---- a process and its forks ---- */
+
+#if TLEG_MAPPINGS && defined(MADV_WIPEONFORK)
+/* A page of its own: what is wiped is whole pages. */
+static size_t page_size(void) {
+    return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static uint32_t *make_mark(void) {
+    const int former = errno;
+    uint32_t *mark = mmap(NULL, page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mark == MAP_FAILED) {
+        mark = NULL;
+    } else if (madvise(mark, page_size(), MADV_WIPEONFORK) == 0) { /* Linux 4.14 */
+        *mark = 1;
+    } else {
+        munmap(mark, page_size());
+        mark = NULL;
+    }
+    errno = former;
+    return mark;
+}
+
+static void free_mark(const volatile uint32_t *mark) {
+    if (mark)
+        munmap((void *)(uintptr_t)mark, page_size());
+}
+#elif TLEG_POSIX
+static uint32_t *make_mark(void) {
+    return NULL;
+}
+
+static void free_mark(const volatile uint32_t *mark) {
+    (void)mark;
+}
+#endif
+
+#if TLEG_POSIX
+struct tleg_os_origin tleg_os_origin_make(void) {
+    return (struct tleg_os_origin){make_mark(), tleg_os_process()};
+}
+
+bool tleg_os_origin_is_here(const struct tleg_os_origin *origin) {
+    return origin->mark ? *origin->mark != 0 : origin->process == tleg_os_process();
+}
+
+void tleg_os_origin_free(struct tleg_os_origin *origin) {
+    free_mark(origin->mark);
+    *origin = (struct tleg_os_origin){0};
+}
+#endif
+
 #if TLEG_MAPPINGS && TLEG_FILES
 int tleg_os_map_file(tleg_os_file file, size_t bytes, const void **memory) {
     const int former = errno;

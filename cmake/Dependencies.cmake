@@ -65,7 +65,8 @@ macro(tleg_part option what)
   endif()
 endmacro()
 
-tleg_part(TLEG_TOOLS "the command tleg" jansson libjansson-dev libjpeg libjpeg-dev libpng libpng-dev)
+tleg_part(TLEG_TOOLS "the command tleg" jansson libjansson-dev libjpeg libjpeg-dev libpng libpng-dev
+          libutf8proc libutf8proc-dev)
 if(CMAKE_CROSSCOMPILING AND TLEG_TESTS) # the tests bring what they need of cmocka
   set(TLEG_TESTS ON)
 else()

@@ -3,37 +3,52 @@
 
     convert_checkpoint.py checkpoint.pth -o learngene.safetensors [--heads 6] [--labels names.txt] [--ema]
 
-Needs Python 3.8 alone; NumPy for tensors that do not lie in rows, and PyTorch 1.13 or later for files written before
+Needs Python 3.8 alone; NumPy for tensors that do not lie in rows, and PyTorch 2.10 or later for files written before
 PyTorch 1.6, which are not zip archives.
 
 A checkpoint is a pickle, which can call any function while it is read. So this program unpickles it itself: weights are
-rebuilt here, a few classes that hold settings are dropped unread, and any other name is refused before it is called.
+rebuilt here, a few classes that hold settings are dropped unread, and any other name is refused before it is called. For the
+old form it relies on PyTorch, whose "weights only" had holes through which code ran up to 2.5 (CVE-2025-32434) and memory
+was damaged up to 2.9 (CVE-2026-24747). The oldest form of all, a tar archive, is not read.
+
+Memory follows the file, which holds its numbers as they are: one that is compressed, a tensor of more numbers than its
+storage, or weights of more than 16 times the file are refused before a byte is written.
 """
 import argparse
 import collections
-import inspect
 import json
 import math
 import os
 import pickle
+import re
+import signal
+import stat
 import struct
 import sys
+import tarfile
 import zipfile
 
 PREFIXES = ("module.", "_orig_mod.", "model.")
 SIZES = {"F32": 4, "F16": 2, "BF16": 2, "F64": 8}
+SAFE_TORCH = (2, 10)  # whose weights_only has no hole that is known
+MOST_COPIES = 16  # bytes of weights for each of the file: tied weights are written more than once
 STORAGES = {"FloatStorage": "F32", "HalfStorage": "F16", "BFloat16Storage": "BF16", "DoubleStorage": "F64"}
 
 
+def shown(text):
+    """Without what a terminal would obey."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
 def refuse(why):
-    sys.exit("convert_checkpoint: " + why)
+    sys.exit("convert_checkpoint: " + shown(why))
 
 
 class Tensor:
     """A floating-point tensor that is read when it is written. dtype None: another kind, which is left out."""
 
-    def __init__(self, dtype, shape, read=None):
-        self.dtype, self.shape, self.read = dtype, tuple(shape), read
+    def __init__(self, dtype, shape, read=None, check=lambda: None):
+        self.dtype, self.shape, self.read, self.check = dtype, tuple(shape), read, check
         self.bytes = 0 if dtype is None else math.prod(self.shape) * SIZES[dtype]
 
 
@@ -41,20 +56,55 @@ class Storage:
     """The numbers behind tensors: an entry of the archive."""
 
     def __init__(self, archive, name, dtype, count):
-        self.archive, self.name, self.dtype, self.count = archive, name, dtype, count
+        self.archive, self.name, self.dtype, self.count, self.start = archive, name, dtype, count, None
+
+    def check(self):
+        """The entry has the length that it must have; nothing of it is read."""
+        size = entry(self.archive, self.name).file_size
+        if size != self.count * SIZES[self.dtype]:
+            refuse(f"{self.name}: {size} bytes; expected {self.count * SIZES[self.dtype]}")
+
+    def find(self):
+        """Where its bytes begin in the file, once their checksum is known to be right."""
+        with self.archive.open(self.name) as whole:
+            while whole.read(1 << 20):
+                pass
+        at = self.archive.getinfo(self.name).header_offset
+        self.archive.fp.seek(at)
+        lengths = struct.unpack("<HH", self.archive.fp.read(30)[26:])
+        self.start = at + 30 + sum(lengths)
 
     def read(self, offset, shape, stride):
-        data, size = self.archive.read(self.name), SIZES[self.dtype]
-        if len(data) != self.count * size:
-            refuse(f"{self.name}: {len(data)} bytes; expected {self.count * size}")
+        if self.start is None:
+            self.find()
+        size = SIZES[self.dtype]
         if all(n == 1 or step == math.prod(shape[i + 1:]) for i, (n, step) in enumerate(zip(shape, stride))):
-            return data[offset * size:(offset + math.prod(shape)) * size]
+            return self.bytes(offset * size, math.prod(shape) * size)
         try:
             import numpy
         except ImportError:
             refuse(f"{self.name}: a tensor that does not lie in rows: needs NumPy (Debian: apt install python3-numpy)")
-        numbers = numpy.frombuffer(data, f"<u{size}")[offset:]
+        last = sum((n - 1) * step for n, step in zip(shape, stride))
+        numbers = numpy.frombuffer(self.bytes(offset * size, (last + 1) * size), f"<u{size}")
         return numpy.lib.stride_tricks.as_strided(numbers, shape, [step * size for step in stride], writeable=False).tobytes()
+
+    def bytes(self, at, count):
+        self.archive.fp.seek(self.start + at)
+        data = self.archive.fp.read(count)
+        if len(data) != count:
+            refuse(f"{self.name}: the file ends before its numbers do")
+        return data
+
+
+def entry(archive, name):
+    """An entry that lies in the archive as it is, as PyTorch writes them all: what is read is no longer than the file."""
+    try:
+        info = archive.getinfo(name)
+    except KeyError:
+        refuse(f"{name}: is not in the archive")
+    if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
+        refuse(f"{name}: is compressed or encrypted; PyTorch writes no such entries")
+    return info
 
 
 def rebuild_tensor(storage, offset, shape, stride, *_):
@@ -65,9 +115,11 @@ def rebuild_tensor(storage, offset, shape, stride, *_):
     last = offset + sum((n - 1) * step for n, step in zip(shape, stride))
     if 0 not in shape and last >= storage.count:
         refuse(f"a tensor of shape {list(shape)} reaches beyond its storage of {storage.count} numbers")
+    if math.prod(shape) > storage.count:
+        refuse(f"a tensor of shape {list(shape)} repeats the {storage.count} numbers of its storage")
     if storage.dtype is None:
         return Tensor(None, shape)
-    return Tensor(storage.dtype, shape, lambda: b"" if 0 in shape else storage.read(offset, shape, stride))
+    return Tensor(storage.dtype, shape, lambda: b"" if 0 in shape else storage.read(offset, shape, stride), storage.check)
 
 
 class Dropped:
@@ -85,20 +137,26 @@ ALLOWED = {
     ("torch", "Size"): tuple,
     ("torch._utils", "_rebuild_tensor_v2"): rebuild_tensor,
     ("torch._utils", "_rebuild_parameter"): lambda data, *_: data,
+    ("torch._utils", "_rebuild_parameter_with_state"): lambda data, *_: data,
+    ("torch._utils", "_rebuild_tensor_v3"): lambda *_: Tensor(None, ()),  # of types that no weights have, such as uint16
+    ("torch._utils", "_rebuild_sparse_tensor"): lambda *_: Tensor(None, ()),
 }
 DROPPED = {
     ("argparse", "Namespace"), ("pathlib", "PosixPath"), ("pathlib", "WindowsPath"), ("_codecs", "encode"),
     ("numpy", "dtype"), ("numpy.core.multiarray", "scalar"), ("numpy._core.multiarray", "scalar"),
-    ("torch", "device"), ("torch", "float32"), ("torch", "float16"), ("torch", "bfloat16"), ("torch", "float64"),
+    ("torch", "device"), ("torch", "strided"), ("torch", "sparse_coo"), ("torch.serialization", "_get_layout"),
 }
+TYPES = ("float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8", "bool")
+DROPPED.update(("torch", name) for name in TYPES)
 
 
-class Unpickler(pickle.Unpickler):
-    """Finds what the tables allow and nothing else, so that no code in a checkpoint runs."""
+class Unpickler(pickle._Unpickler):
+    """Finds what the tables allow and nothing else, so that no code in a checkpoint runs. It is the one written in Python: that in
+    C takes memory for as many remembered objects as the pickle claims."""
 
     def __init__(self, archive, folder):
-        super().__init__(archive.open(folder + "data.pkl"))
-        self.archive, self.folder = archive, folder
+        super().__init__(archive.open(entry(archive, folder + "data.pkl")))
+        self.archive, self.folder, self.storages = archive, folder, {}
 
     def find_class(self, module, name):
         if (module, name) in ALLOWED:
@@ -113,7 +171,8 @@ class Unpickler(pickle.Unpickler):
         kind, name, key, _, count = pid
         if kind != "storage" or not isinstance(name, str) or not isinstance(key, str) or type(count) is not int:
             refuse("a storage of the checkpoint is described wrongly")
-        return Storage(self.archive, f"{self.folder}data/{key}", STORAGES.get(name), count)
+        made = Storage(self.archive, f"{self.folder}data/{key}", STORAGES.get(name), count)
+        return self.storages.setdefault((name, key, count), made)
 
 
 def load_zip(path):
@@ -122,14 +181,17 @@ def load_zip(path):
     folder = next((name[:-len("data.pkl")] for name in names if name.split("/")[-1] == "data.pkl"), None)
     if folder is None or folder + "constants.pkl" in names:
         refuse(f"{path}: a zip archive, but no checkpoint of weights" + (": it is TorchScript" if folder else ""))
-    if folder + "byteorder" in names and archive.read(folder + "byteorder") != b"little":
+    order = folder + "byteorder"
+    if order in names and (entry(archive, order).file_size != 6 or archive.read(order) != b"little"):
         refuse(f"{path}: written on a big-endian machine; expected little-endian numbers")
     return Unpickler(archive, folder).load()
 
 
 def load_old(path):
-    """Before PyTorch 1.6: PyTorch itself reads it, where it can be told to read weights alone."""
+    """Before PyTorch 1.6: PyTorch itself reads it, where it can be told to read weights alone, and keeps to that."""
     advice = "write it anew with today's torch.save"
+    if tarfile.is_tarfile(path):
+        refuse(f"{path}: a tar archive, as PyTorch wrote before 0.4, which cannot be read safely: {advice}")
     with open(path, "rb") as file:
         if file.read(1) != b"\x80":
             refuse(f"{path}: no PyTorch checkpoint: neither a zip archive nor a pickle")
@@ -137,8 +199,11 @@ def load_old(path):
         import torch
     except ImportError:
         refuse(f"{path}: a checkpoint from before PyTorch 1.6, which only PyTorch reads: install it, or {advice}")
-    if "weights_only" not in inspect.signature(torch.load).parameters:
-        refuse(f"{path}: a checkpoint from before PyTorch 1.6; PyTorch {torch.__version__} cannot read it safely: {advice}")
+    version = re.match(r"(\d+)\.(\d+)", torch.__version__)
+    if not version or tuple(map(int, version.groups())) < SAFE_TORCH:
+        least = ".".join(map(str, SAFE_TORCH))
+        refuse(f"{path}: a checkpoint from before PyTorch 1.6, which PyTorch {torch.__version__} does not read safely; "
+               f"{least} or later does: install that, or {advice}")
     dtypes = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.float64: "F64"}
     bits = {"F32": torch.int32, "F16": torch.int16, "BF16": torch.int16, "F64": torch.int64}
 
@@ -176,7 +241,7 @@ def choose(checkpoint, path, ema):
             return checkpoint[name], name
     if is_weights(checkpoint) and not ema:
         return checkpoint, "top level"
-    refuse(f"{path}: no weights under {' or '.join(names)}; it holds {', '.join(map(str, list(checkpoint)[:10])) or 'nothing'}")
+    refuse(f"{path}: no weights under {' or '.join(names)}; it holds {', '.join(key for key in list(checkpoint)[:10] if isinstance(key, str)) or 'no names'}")
 
 
 def strip(name):
@@ -193,16 +258,30 @@ def collect(weights, path):
     """Names and tensors to write: those of floating point, the prefixes of training wrappers removed."""
     tensors, left_out = {}, []
     for name, value in weights.items():
-        short = strip(str(name))
+        if not isinstance(name, str):
+            refuse(f"{path}: a {type(name).__name__} as the name of a weight")
+        short = strip(name)
         if not isinstance(value, Tensor) or value.dtype is None:
-            left_out.append(str(name))
+            left_out.append(name)
             continue
         if short in tensors:
-            refuse(f"{path}: \"{short}\" is there twice, under different prefixes")
+            refuse(f"{path}: {short!r} is there twice, under different prefixes")
+        if short == "__metadata__" or "\0" in short or re.search("[\ud800-\udfff]", short):
+            refuse(f"{path}: a weight cannot be named {short!a} in a safetensors file")
         tensors[short] = value
     if not tensors:
         refuse(f"{path}: holds no floating-point tensors")
+    check_sizes(tensors, path)
     return tensors, left_out
+
+
+def check_sizes(tensors, path):
+    """Everything that will be written is there, before memory or room is taken for it."""
+    for tensor in tensors.values():
+        tensor.check()
+    size, wanted = os.stat(path).st_size, sum(tensor.bytes for tensor in tensors.values())
+    if wanted > MOST_COPIES * size:
+        refuse(f"{path}: its tensors are {wanted} bytes, those of a file of {size} bytes")
 
 
 def triple(text):
@@ -256,22 +335,61 @@ def save(path, tensors, meta):
         at += tensor.bytes
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-(8 + len(text)) % 64)  # data begin on a multiple of 64
-    temporary = f"{path}.{os.getpid()}.tmp"
+    target = os.path.realpath(path)
+    temporary = f"{target}.{os.getpid()}.tmp"
     try:
-        with open(temporary, "xb") as file:
+        mode = former_mode(target)
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else mode & 0o600)
+    except OSError as error:
+        refuse(f"{path}: {error.strerror or error}")
+    try:
+        with open(handle, "wb") as file:
             file.write(struct.pack("<Q", len(text)) + text)
             for _, tensor in order:
                 file.write(tensor.read())
             file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
-        refuse(f"{path}: {error.strerror or error}")
+            if mode is not None:
+                os.fchmod(handle, mode)
+            os.fsync(handle)
+        os.replace(temporary, target)
+    except BaseException as error:  # a signal, too
+        os.unlink(temporary)
+        if isinstance(error, OSError):
+            refuse(f"{path}: {error.strerror or error}")
+        raise
+    flush_folder(os.path.dirname(target))
 
 
-def main():
+def former_mode(target):
+    """The mode of the file that is replaced, None without one; nobody may read a private file's successor meanwhile."""
+    try:
+        status = os.stat(target)
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        refuse(f"{target}: is not a regular file")
+    return stat.S_IMODE(status.st_mode)
+
+
+def flush_folder(folder):
+    """So that the new name outlives a failing machine, where the file system can do that."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(handle)
+    except OSError:
+        pass
+    finally:
+        os.close(handle)
+
+
+def stop(number, _):
+    sys.exit(128 + number)
+
+
+def run():
     parser = argparse.ArgumentParser(description="Converts a PyTorch checkpoint to a safetensors file for tleg.")
     parser.add_argument("checkpoint")
     parser.add_argument("-o", dest="out", required=True, metavar="FILE", help="the safetensors file to write")
@@ -294,11 +412,25 @@ def main():
     tensors, left_out = collect(weights, options.checkpoint)
     meta = metadata_of(options, tensors)
     save(options.out, tensors, meta)
-    print(f"{options.out}: a {meta['tleg.kind']} of {len(tensors)} tensors, from {where}")
+    print(f"{shown(options.out)}: a {meta['tleg.kind']} of {len(tensors)} tensors, from {where}")
     if not options.ema and any(is_weights(checkpoint.get(name)) for name in ("model_ema", "state_dict_ema")):
         print("the checkpoint also holds a moving average of the weights: --ema takes it")
     if left_out:
-        print(f"left out, no floating-point tensors: {', '.join(left_out)}")
+        print(f"left out, no floating-point tensors: {shown(', '.join(left_out))}")
+
+
+def main():
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, stop)
+    try:
+        run()
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
+    except MemoryError:
+        refuse("not enough memory")
+    except Exception as error:  # whatever a damaged file makes of its numbers when they are read
+        refuse(f"{type(error).__name__}: {error}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 /* The command tleg: finds the verb, and makes sure that what it printed arrived. */
 #include "base/interrupt.h"
 #include "base/options.h"
+#include "base/place.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -66,6 +67,7 @@ int main(int argc, char **argv) {
         return EXIT_FAILED;
     signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is an error of whoever writes */
     int code = run_verb(argc, argv);
+    place_leave_all();
     errno = 0;
     bool lost = ferror(stdout) != 0;
     lost |= fclose(stdout) != 0;

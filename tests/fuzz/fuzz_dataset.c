@@ -1,5 +1,6 @@
 /* Any bytes as a folder of binary pictures: class names, the labels of a learngene to match them with, and CIFAR's files or IDX
  * files. '%' stands between the three; in the last the first byte says which files. */
+#include "base/label.h"
 #include "data/dataset.h"
 #include "fuzz/target.h"
 
@@ -124,10 +125,11 @@ static void open_set(const struct dataset_options *options, const char *const *l
     const struct invocation call = {.verb = &verb};
     struct dataset set;
     if (dataset_open(&call, options, &set) == EXIT_DONE) {
+        bool same;
         check(&set);
-        if (dataset_match(&set, labels, count))
-            for (int32_t i = 0; i < count; i++)
-                fuzz_need(!set.named || strcmp(set.classes[i], labels[i]) == 0);
+        fuzz_need(dataset_match(&call, &set, labels, count, &same) == EXIT_DONE);
+        for (int32_t i = 0; i < count && same; i++)
+            fuzz_need(!set.named || label_is_same(set.classes[i], labels[i]));
         check(&set);
     }
     dataset_close(&set);

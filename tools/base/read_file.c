@@ -25,7 +25,10 @@ static bool fill_up(struct file_reader *reader, size_t capacity, char *reason) {
 
 bool read_begin(const char *path, struct file_reader *reader, char reason[READ_REASON]) {
     *reader = (struct file_reader){.stream = fopen(path, "rb")};
-    return reader->stream ? fill_up(reader, READ_START, reason) : refuse("cannot open", reason);
+    if (reader->stream)
+        return fill_up(reader, READ_START, reason);
+    return refuse(strcmp(path, "-") == 0 ? "cannot open a file of this name (standard input is /dev/stdin)" : "cannot open",
+                  reason);
 }
 
 bool read_rest(struct file_reader *reader, size_t limit, char reason[READ_REASON]) {

@@ -1,25 +1,13 @@
 /* JSON objects on a line each, valid UTF-8, with as many digits as numbers need. */
 #include "report.h"
 
+#include "text.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-
-/* The length of the well-formed UTF-8 character at `s`, 0 where there is none (Unicode 15, table 3-7). */
-static size_t character(const unsigned char *s) {
-    if (s[0] < 0x80)
-        return 1;
-    size_t length = s[0] >= 0xC2 && s[0] <= 0xDF ? 2 : (s[0] & 0xF0) == 0xE0 ? 3 : s[0] >= 0xF0 && s[0] <= 0xF4 ? 4 : 0;
-    for (size_t i = 1; i < length; i++)
-        if ((s[i] & 0xC0) != 0x80)
-            return 0;
-    if ((s[0] == 0xE0 && s[1] < 0xA0) || (s[0] == 0xED && s[1] > 0x9F) || (s[0] == 0xF0 && s[1] < 0x90) ||
-        (s[0] == 0xF4 && s[1] > 0x8F))
-        return 0;
-    return length;
-}
 
 json_t *report_string(const char *text) {
     json_t *string = json_string(text);
@@ -29,7 +17,7 @@ json_t *report_string(const char *text) {
     if (!repaired)
         return NULL;
     while (*text) {
-        size_t length = character((const unsigned char *)text);
+        size_t length = text_character(text);
         memcpy(out, length ? text : "\xEF\xBF\xBD", length ? length : 3);
         out += length ? length : 3;
         text += length ? length : 1;
@@ -105,8 +93,40 @@ static int digits_needed(const json_t *value, int digits) {
     return digits;
 }
 
+/* In texts alone: what else JSON consists of is ASCII. All of these have codes below 0x10000, of 2 or 3 bytes. */
+static size_t count_controls(const char *line) {
+    size_t count = 0;
+    for (size_t length; *line; line += length) {
+        length = text_character(line);
+        count += length > 1 && text_is_control(line, length);
+    }
+    return count;
+}
+
+/* Takes the line over. Where a terminal would obey a character, its escape stands for it, which means the same. */
+static char *escape_controls(char *line) {
+    enum { ESCAPE = 6 };
+    const size_t controls = line ? count_controls(line) : 0;
+    if (!controls)
+        return line;
+    char *escaped = malloc(strlen(line) + ESCAPE * controls + 1), *out = escaped;
+    for (const char *at = line; escaped && *at;) {
+        const size_t length = text_character(at);
+        if (length > 1 && text_is_control(at, length))
+            out += sprintf(out, "\\u%04X", text_code(at, length));
+        else
+            out = (char *)memcpy(out, at, length) + length;
+        at += length;
+    }
+    if (escaped)
+        *out = '\0';
+    free(line);
+    return escaped;
+}
+
 char *report_dump(const json_t *value) {
-    return json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION((size_t)digits_needed(value, 15)));
+    const size_t digits = (size_t)digits_needed(value, 15);
+    return escape_controls(json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(digits)));
 }
 
 char *report_line(struct report *report) {

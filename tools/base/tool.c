@@ -1,19 +1,19 @@
 /* What a verb says, and how it fails. */
 #include "tool.h"
 
+#include "text.h"
+
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 
 enum { MESSAGE = 8192 };
 
-/* A file's or a label's name may hold anything: what would move a terminal's cursor or begin a line of its own is shown as `?`.
- */
-static void shape(char text[MESSAGE], const char *format, va_list arguments) {
+/* What a terminal would obey is not shown as it is. */
+static void shape(char shown[MESSAGE], const char *format, va_list arguments) {
+    char text[MESSAGE];
     vsnprintf(text, MESSAGE, format, arguments);
-    for (; *text; text++)
-        if ((unsigned char)*text < 0x20 || *text == 0x7F)
-            *text = '?';
+    text_show(text, shown, MESSAGE);
 }
 
 static void say(const struct invocation *call, const char *kind, const char *format, va_list arguments) {

@@ -35,7 +35,8 @@ __attribute__((format(printf, 2, 3))) int tool_fail(const struct invocation *cal
 __attribute__((format(printf, 2, 3))) int tool_misuse(const struct invocation *call, const char *format, ...);
 /* "tleg: VERB: note: text" on standard error: worth knowing, not a failure. */
 __attribute__((format(printf, 2, 3))) void tool_note(const struct invocation *call, const char *format, ...);
-/* A line on standard output that holds names from files: control characters in it are shown as `?`. */
+/* A line on standard output that holds names from files. Here and above, characters that a terminal obeys are shown as `?`, and
+ * bytes that are not UTF-8 as \xNN. */
 __attribute__((format(printf, 1, 2))) void tool_line(const char *format, ...);
 /* The failure of a library call, in the context's words. */
 int tool_fail_context(const struct invocation *call, const tleg_context *context);

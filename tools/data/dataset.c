@@ -1,6 +1,7 @@
 /* Labelled pictures: opened, checked, held in memory, matched with classes. */
 #include "private.h"
 
+#include "base/label.h"
 #include "base/progress.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -173,33 +174,53 @@ void dataset_name(const struct dataset *set, size_t i, char name[DATASET_NAME]) 
 
 /* ---- classes of a learngene or a model ---- */
 
-static int32_t find(const char *const *labels, int32_t count, const char *name) {
-    for (int32_t i = 0; i < count; i++)
-        if (strcmp(labels[i], name) == 0)
-            return i;
-    return -1;
+/* The label of each of the set's classes in to[]. *same: each has one of its own. */
+static int find_labels(const struct invocation *call, const struct dataset *set, const struct label_table *table, int32_t *to,
+                       bool *same) {
+    bool *taken = calloc((size_t)set->class_count + 1, sizeof *taken);
+    int code = taken ? EXIT_DONE : tool_fail_memory(call);
+    *same = true;
+    for (int32_t i = 0; i < set->class_count && code == EXIT_DONE && *same; i++) {
+        int32_t places[2] = {i, -1};
+        char *normal = set->named ? label_normal(set->classes[i]) : NULL;
+        if (set->named && !normal)
+            code = tool_fail_memory(call);
+        if (normal)
+            label_table_find(table, normal, places);
+        free(normal);
+        *same = places[0] >= 0 && places[1] < 0 && !taken[places[0]]; /* a name of two numbers stands for neither */
+        if (*same)
+            taken[to[i] = places[0]] = true;
+    }
+    free(taken);
+    return code;
 }
 
-bool dataset_match(struct dataset *set, const char *const *labels, int32_t count) {
-    if (count != set->class_count)
-        return false;
-    char **classes = calloc((size_t)count + 1, sizeof *classes);
-    int32_t *to = malloc((size_t)count * sizeof *to);
-    bool same = classes && to;
-    for (int32_t i = 0; i < count && same; i++) {
-        to[i] = set->named ? find(labels, count, set->classes[i]) : i;
-        same = to[i] >= 0 && !classes[to[i]]; /* a name that appears twice stands for no single number */
-        if (same)
-            classes[to[i]] = set->classes[i];
-    }
-    for (size_t i = 0; i < set->count && same; i++)
+static int renumber(const struct invocation *call, struct dataset *set, const int32_t *to) {
+    char **classes = calloc((size_t)set->class_count + 1, sizeof *classes);
+    if (!classes)
+        return tool_fail_memory(call);
+    for (int32_t i = 0; i < set->class_count; i++)
+        classes[to[i]] = set->classes[i];
+    for (size_t i = 0; i < set->count; i++)
         set->samples[i].label = to[set->samples[i].label];
-    if (same) {
-        free(set->classes);
-        set->classes = classes;
-    } else {
-        free(classes);
-    }
+    free(set->classes);
+    set->classes = classes;
+    return EXIT_DONE;
+}
+
+int dataset_match(const struct invocation *call, struct dataset *set, const char *const *labels, int32_t count, bool *same) {
+    *same = false;
+    if (count != set->class_count)
+        return EXIT_DONE;
+    struct label_table table;
+    int32_t *to = malloc(((size_t)count + 1) * sizeof *to);
+    int code = label_table_make(labels, count, &table) && to ? EXIT_DONE : tool_fail_memory(call);
+    if (code == EXIT_DONE)
+        code = find_labels(call, set, &table, to, same);
+    if (code == EXIT_DONE && *same)
+        code = renumber(call, set, to);
+    label_table_free(&table);
     free(to);
-    return same;
+    return code;
 }

@@ -56,9 +56,9 @@ int dataset_open_folder(const struct invocation *call, const struct dataset_opti
 int dataset_open(const struct invocation *call, const struct dataset_options *options, struct dataset *set);
 void dataset_close(struct dataset *set);
 
-/* Takes over the numbers that a learngene's or model's labels give the classes; classes that are just numbers keep theirs.
- * False, with nothing changed, when the names differ. */
-bool dataset_match(struct dataset *set, const char *const *labels, int32_t count);
+/* Takes over the numbers that a learngene's or model's labels give the classes, in whatever normal form; classes that are just
+ * numbers keep theirs. *same false, with nothing changed: the names differ. Returns an exit code. */
+int dataset_match(const struct invocation *call, struct dataset *set, const char *const *labels, int32_t count, bool *same);
 
 /* The pixels of a picture; picture_free(own) when done with them. False with the reason, which names the file. */
 bool dataset_picture(const struct dataset *set, size_t i, tleg_image *image, struct picture *own, char error[PICTURE_ERROR]);

@@ -1,6 +1,9 @@
 /* Walks DIR/class/.../image. */
 #include "folder.h"
 
+#include "base/label.h"
+#include "base/text.h"
+#include "visits.h"
 #include <dirent.h>
 #include <errno.h>
 #include <stdarg.h>
@@ -11,19 +14,14 @@
 
 #define LAYOUT "expected a folder for each class: DIR/class/image.jpg"
 
-/* A folder and those above it: a link back to one of them is not followed. */
-struct place {
-    dev_t device;
-    ino_t node;
-    const struct place *above;
-};
-
 struct listing {
     struct folder *folder;
-    struct place top; /* DIR */
+    struct stat top; /* DIR */
+    struct visits visits;
     size_t class_capacity, image_capacity;
-    const char *const *labels;
+    const char *const *labels; /* NULL: the folders are the classes */
     int32_t label_count;
+    struct label_table table; /* of the labels */
     char *error;
     size_t error_size;
 };
@@ -141,17 +139,26 @@ static int add_image(struct listing *list, char *path) {
     return 0;
 }
 
-static int is_above(const struct place *place, const struct stat *status) {
-    for (; place != NULL; place = place->above)
-        if (place->device == status->st_dev && place->node == status->st_ino)
-            return 1;
-    return 0;
+static int walk(struct listing *list, const char *path);
+
+/* Walks a folder that was not walked for this class, and is not DIR: links to it may be many, and lead back. */
+static int walk_once(struct listing *list, const char *path, const struct stat *status) {
+    if (status->st_dev == list->top.st_dev && status->st_ino == list->top.st_ino)
+        return 0;
+    switch (visits_add(&list->visits, status, list->folder->class_count)) {
+    case VISIT_NEW:
+        return walk(list, path);
+    case VISIT_AGAIN:
+        return 0;
+    case VISIT_TOO_OFTEN:
+        return fail(list, "%s: links put this folder into more than %d classes; a picture belongs to one", path, VISITS_MOST);
+    default:
+        return fail_memory(list);
+    }
 }
 
-static int walk(struct listing *list, const char *path, const struct stat *status, const struct place *above);
-
 /* Takes `path` over. A link that points nowhere but has an image's name is listed: reading it will say what is wrong. */
-static int visit(struct listing *list, char *path, const struct place *place) {
+static int visit(struct listing *list, char *path) {
     struct stat status;
     const int image = is_image_name(path);
     const int failed = stat(path, &status);
@@ -160,31 +167,22 @@ static int visit(struct listing *list, char *path, const struct place *place) {
         return add_image(list, path);
     if (failed)
         result = fail(list, "%s: cannot be examined: %s", path, strerror(errno));
-    else if (S_ISDIR(status.st_mode) && !is_above(place, &status))
-        result = walk(list, path, &status, place);
+    else if (S_ISDIR(status.st_mode))
+        result = walk_once(list, path, &status);
     free(path);
     return result;
 }
 
 /* Adds the images below `path` to the last class. */
-static int walk(struct listing *list, const char *path, const struct stat *status, const struct place *above) {
-    const struct place place = {status->st_dev, status->st_ino, above};
+static int walk(struct listing *list, const char *path) {
     struct names names = {0};
     int result = read_names(list, path, &names);
     for (size_t i = 0; result == 0 && i < names.count; i++) {
         char *below = join(path, names.items[i]);
-        result = below == NULL ? fail_memory(list) : visit(list, below, &place);
+        result = below == NULL ? fail_memory(list) : visit(list, below);
     }
     free_names(&names);
     return result;
-}
-
-/* The next label of this name after `after`, or -1. */
-static int32_t next_label(const struct listing *list, int32_t after, const char *name) {
-    for (int32_t i = after + 1; i < list->label_count; i++)
-        if (strcmp(list->labels[i], name) == 0)
-            return i;
-    return -1;
 }
 
 /* A letter of any case, and whatever stands between words. */
@@ -213,15 +211,32 @@ static int fail_label(const struct listing *list, const char *path) {
                 shown, list->label_count > SHOWN ? ", ..." : "");
 }
 
+/* The class that a folder is by its name. */
+static int find_label(const struct listing *list, const char *path, const char *name, int32_t *label) {
+    int32_t places[2] = {(int32_t)list->folder->class_count, -1};
+    if (!text_is_utf8(name))
+        return fail(list, "%s: the name of this folder is not UTF-8: as a label it could not be kept; rename it", path);
+    if (list->labels != NULL) {
+        char *normal = label_normal(name);
+        if (normal == NULL)
+            return fail_memory(list);
+        label_table_find(&list->table, normal, places);
+        free(normal);
+    }
+    if (places[0] < 0)
+        return fail_label(list, path);
+    if (places[1] >= 0)
+        return fail(list, "%s: the model has two classes of this name, %d and %d: which is meant?", path, (int)places[0],
+                    (int)places[1]);
+    *label = places[0];
+    return 0;
+}
+
 static int add_class(struct listing *list, const char *path, const char *name, const struct stat *status) {
     struct folder *folder = list->folder;
-    const int32_t label = list->labels == NULL ? (int32_t)folder->class_count : next_label(list, -1, name);
-    if (label < 0)
-        return fail_label(list, path);
-    const int32_t twin = next_label(list, label, name);
-    if (list->labels != NULL && twin >= 0)
-        return fail(list, "%s: the model has two classes of this name, %d and %d: which is meant?", path, (int)label,
-                    (int)twin);
+    int32_t label = 0;
+    if (find_label(list, path, name, &label) != 0)
+        return -1;
     struct folder_class *classes = grow(folder->classes, folder->class_count, &list->class_capacity, sizeof *classes);
     char *copy = strdup(name);
     if (classes != NULL)
@@ -232,9 +247,30 @@ static int add_class(struct listing *list, const char *path, const char *name, c
     }
     classes[folder->class_count++] = (struct folder_class){.name = copy, .label = label};
     const size_t first = folder->image_count;
-    const int result = walk(list, path, status, &list->top);
+    const int result = walk_once(list, path, status);
     if (folder->image_count > first)
         qsort(folder->images + first, folder->image_count - first, sizeof *folder->images, by_path);
+    return result;
+}
+
+/* Refuses two folders whose names are one label, written with other bytes. */
+static int check_twins(const struct listing *list, const char *dir) {
+    const struct folder *folder = list->folder;
+    const char **names = calloc(folder->class_count + 1, sizeof *names);
+    struct label_table table = {0};
+    int32_t twins[2];
+    int result = 0;
+    for (size_t i = 0; names != NULL && i < folder->class_count; i++)
+        names[i] = folder->classes[i].name;
+    if (names == NULL || !label_table_make(names, (int32_t)folder->class_count, &table))
+        result = fail_memory(list);
+    else if (label_table_twins(&table, twins))
+        result = fail(list,
+                      "%s: \"%s\" stands there twice, as class folders %d and %d: one name in two spellings of Unicode; "
+                      "make them one folder",
+                      dir, names[twins[0]], (int)twins[0], (int)twins[1]);
+    label_table_free(&table);
+    free(names);
     return result;
 }
 
@@ -252,10 +288,9 @@ static int visit_top(struct listing *list, const char *dir, const char *path, co
 
 static int walk_top(struct listing *list, const char *dir) {
     struct names names = {0};
-    struct stat status;
     int result = read_names(list, dir, &names);
-    if (result == 0 && stat(dir, &status) == 0)
-        list->top = (struct place){status.st_dev, status.st_ino, NULL};
+    if (result == 0 && stat(dir, &list->top) != 0)
+        result = fail(list, "%s: cannot be examined: %s", dir, strerror(errno));
     for (size_t i = 0; result == 0 && i < names.count; i++) {
         char *path = join(dir, names.items[i]);
         result = path == NULL ? fail_memory(list) : visit_top(list, dir, path, names.items[i]);
@@ -266,7 +301,7 @@ static int walk_top(struct listing *list, const char *dir) {
         return fail(list, "%s: there are no class folders in it; " LAYOUT, dir);
     if (result == 0 && list->folder->image_count == 0)
         return fail(list, "%s: there are no images in its %zu folders; " LAYOUT, dir, list->folder->class_count);
-    return result;
+    return result == 0 ? check_twins(list, dir) : result;
 }
 
 int folder_read(const char *dir, const char *const *labels, int32_t label_count, struct folder *out, char *error,
@@ -274,7 +309,13 @@ int folder_read(const char *dir, const char *const *labels, int32_t label_count,
     struct listing list = {
         .folder = out, .labels = labels, .label_count = label_count, .error = error, .error_size = error_size};
     *out = (struct folder){0};
-    const int result = walk_top(&list, dir);
+    int result = 0;
+    if (labels != NULL && !label_table_make(labels, label_count, &list.table))
+        result = fail_memory(&list);
+    if (result == 0)
+        result = walk_top(&list, dir);
+    label_table_free(&list.table);
+    visits_free(&list.visits);
     if (result != 0)
         folder_free(out);
     return result;

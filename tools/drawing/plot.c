@@ -1,6 +1,7 @@
 /* Charts written as SVG text: scales, ticks, marks, a legend. */
 #include "plot.h"
 
+#include "base/write_file.h"
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -241,14 +242,6 @@ static void draw(FILE *out, const char *title, const struct plot_chart *charts, 
     for (int c = 0; c < count; c++)
         draw_chart(out, &charts[c], c % columns * chart_width, top + c / columns * chart_height, chart_width, chart_height);
     fputs("</svg>\n", out);
-}
-
-static bool write_file(const char *path, const char *text, size_t length) {
-    FILE *file = fopen(path, "wb");
-    if (!file)
-        return false;
-    const bool written = fwrite(text, 1, length, file) == length;
-    return fclose(file) == 0 && written;
 }
 
 int plot_lines(const struct invocation *call, const char *path, const char *title, const struct plot_chart *charts, int count) {

@@ -2,6 +2,7 @@
 #include "labels.h"
 
 #include "base/read_file.h"
+#include "base/text.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,6 +43,9 @@ int labels_read(const struct invocation *call, const char *path, int32_t classes
     size_t lines = cut_lines(text + mark, length - mark, names, (size_t)classes);
     if (lines != (size_t)classes)
         return tool_fail(call, "%s: %zu lines; expected the names of %d classes, one a line", path, lines, (int)classes);
+    for (int32_t i = 0; i < classes; i++)
+        if (!text_is_utf8(names[i]))
+            return tool_fail(call, "%s: line %d, \"%s\", is not UTF-8", path, (int)i + 1, names[i]);
     labels->count = classes;
     return EXIT_DONE;
 }

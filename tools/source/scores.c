@@ -1,5 +1,6 @@
 #include "scores.h"
 
+#include "base/place.h"
 #include "depths.h"
 
 #include <errno.h>
@@ -129,12 +130,16 @@ static bool is_index(const char *path) {
     return index;
 }
 
+int scores_prepare(const struct invocation *call, const char *path) {
+    if (is_index(path))
+        return tool_fail(call, "%s: an index of several files has no place for scores", path);
+    return place_take(call, "--write-scores", path);
+}
+
 int scores_write(const struct invocation *call, tleg_context *context, const char *path, const tleg_scores *former,
                  const tleg_scores *scores) {
     const tleg_scores none = {0};
     struct table table;
-    if (is_index(path))
-        return tool_fail(call, "%s: an index of several files has no place for scores", path);
     bool same = former && former->images == scores->images && strcmp(former->on, scores->on) == 0;
     if (former && !same)
         tool_note(call, "the former scores of %s, on %s, are replaced", path, *former->on ? former->on : "data without a name");

@@ -21,20 +21,35 @@ int training_try_files(const struct state *state) {
     const struct training_options *options = state->options;
     const struct {
         const char *what, *path;
-    } files[] = {{"-o", options->out},
-                 {"--checkpoint", state->checkpoint},
-                 {"--log", options->log},
-                 {"--record", options->record},
-                 {"the best epoch's", state->best.path}};
+        int (*try)(const struct invocation *call, const char *what, const char *path);
+    } files[] = {{"-o", options->out, place_take},
+                 {"--checkpoint", state->checkpoint, place_take},
+                 {"--log", options->log, place_try_in_place},
+                 {"--record", options->record, place_take},
+                 {"the best epoch's", state->best.path, place_take}};
     size_t count = sizeof files / sizeof *files;
     for (size_t i = 0; i < count; i++)
         for (size_t j = 0; j < i; j++)
-            if (files[i].path && files[j].path && strcmp(files[i].path, files[j].path) == 0)
+            if (files[i].path && files[j].path && place_same(files[i].path, files[j].path))
                 return tool_misuse(state->call, "%s and %s name the same file, %s", files[j].what, files[i].what,
                                    files[i].path);
     int code = EXIT_DONE;
     for (size_t i = 0; i < count && code == EXIT_DONE && training_first(state); i++)
         if (files[i].path)
-            code = place_try(state->call, files[i].what, files[i].path);
+            code = files[i].try(state->call, files[i].what, files[i].path);
     return code;
+}
+
+/* The numbers that a checkpoint holds for each parameter: itself, two moments, and the average. */
+static uint64_t numbers_of(const struct state *state) {
+    return state->options->ema > 0 ? 4 : 3;
+}
+
+int training_find_room(const struct state *state) {
+    uint64_t bytes = state->source.config.parameters * sizeof(float);
+    const struct place_need needs[] = {{"-o", state->options->out, bytes, false},
+                                       {"--checkpoint", state->checkpoint, bytes * numbers_of(state), false},
+                                       {"the best epoch's", state->best.path, bytes, false}};
+    bool best = state->judged.count && state->options->keep == KEEP_BOTH;
+    return training_first(state) ? place_room(state->call, needs, best ? 3 : 2) : EXIT_DONE;
 }

@@ -3,29 +3,11 @@
 
 #include "base/measure.h"
 #include "base/options.h"
+#include "base/place.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-int training_open_log(struct state *state, int64_t bytes) {
-    const char *path = state->options->log;
-    if (!path || !training_first(state))
-        return EXIT_DONE;
-    state->log = fopen(path, bytes == 0 ? "w" : "a");
-    if (!state->log)
-        return tool_fail(state->call, "%s: %s", path, strerror(errno));
-    /* lines of steps that will be done once more */
-    if (bytes > 0 && fseeko(state->log, 0, SEEK_END) == 0 && ftello(state->log) > bytes &&
-        ftruncate(fileno(state->log), bytes) != 0)
-        return tool_fail(state->call, "%s: %s", path, strerror(errno));
-    return EXIT_DONE;
-}
-
-int64_t training_log_bytes(struct state *state) {
-    return state->log && fseeko(state->log, 0, SEEK_END) == 0 ? (int64_t)ftello(state->log) : 0;
-}
 
 /* Into the log, and with --json to standard output too. Frees the report. */
 static int emit(struct state *state, struct report *report) {
@@ -37,9 +19,10 @@ static int emit(struct state *state, struct report *report) {
         puts(line);
         fflush(stdout);
     }
-    bool lost = state->log && (fprintf(state->log, "%s\n", line) < 0 || fflush(state->log) != 0);
+    bool written = training_write_log(state, line);
+    int error = errno;
     free(line);
-    return lost ? tool_fail(state->call, "%s: %s", state->options->log, strerror(errno)) : EXIT_DONE;
+    return written ? EXIT_DONE : tool_fail(state->call, "%s: %s", state->options->log, strerror(error));
 }
 
 /* ---- the start ---- */
@@ -99,9 +82,11 @@ int training_say_start(struct state *state) {
     training_describe_curve(state, curve);
     if (!state->call->json)
         print_start(state, recipe, bytes);
+    char *out = place_full(options->out); /* by which the log is known as this run's */
     struct report report = report_start();
     report_text(&report, "verb", state->call->verb->name);
     report_text(&report, "data", options->data);
+    report_text(&report, "output", out);
     report_integer(&report, "images", (int64_t)state->learned.count);
     report_integer(&report, "val_images", (int64_t)state->judged.count);
     report_integer(&report, "classes", state->set.class_count);
@@ -131,6 +116,7 @@ int training_say_start(struct state *state) {
     report_size(&report, "seed", options->seed);
     report_size(&report, "bytes", bytes);
     report_integer(&report, "first_step", tleg_trainer_get_steps(state->trainer));
+    free(out);
     return emit(state, &report);
 }
 

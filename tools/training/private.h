@@ -61,6 +61,22 @@ struct teacher {
     bool stopped; /* there is no answer, since a signal asks us to end */
 };
 
+enum { LOG_DIGEST = 20 };
+
+/* The file of --log, as far as it is written. */
+struct log_file {
+    int file;     /* -1: none */
+    bool regular; /* not a pipe or device */
+    int64_t bytes;
+    uint64_t digest; /* of them */
+};
+
+/* What a checkpoint says of it. */
+struct log_mark {
+    int64_t bytes;
+    const char *digest; /* NULL: nothing */
+};
+
 struct state {
     const struct invocation *call;
     const struct training_options *options; /* &settled */
@@ -90,7 +106,7 @@ struct state {
     tleg_train_rate rate;          /* the schedule */
     struct progress progress;
     bool lines; /* a line for each interval, since nobody sees a bar */
-    FILE *log;
+    struct log_file log;
     struct tally tally, last; /* last: of the interval before */
     struct tally epoch;       /* of the steps of this one; loss, correct and images alone */
     struct best best;
@@ -113,6 +129,7 @@ int training_fail_picture(struct state *state, const struct feed_unit *unit);
 /* ---- files (files.c): exit codes ---- */
 int training_name_files(struct state *state);
 int training_try_files(const struct state *state);
+int training_find_room(const struct state *state); /* once it is known how large they will be */
 
 /* ---- the recipe (recipe.c) ---- */
 void training_choose_recipe(struct state *state); /* once it is known how many pictures there are */
@@ -176,9 +193,15 @@ void training_note_improvement(struct state *state, int32_t epoch);
 bool training_keeps_best(const struct state *state); /* whether the file of a former run's best epoch is still there */
 int training_write(struct state *state);             /* -o, and the best epoch's */
 
+/* ---- the log's file (log_file.c) ---- */
+/* former: of the checkpoint that the run goes on from; NULL: it begins anew. A log of another run is refused. */
+int training_open_log(struct state *state, const struct log_mark *former);
+bool training_write_log(struct state *state, const char *line); /* false with errno, and without a part of the line */
+int training_keep_log(const struct state *state);               /* on the disk, before a checkpoint says so */
+void training_close_log(struct state *state);
+const char *training_log_digest(uint64_t sum, char text[LOG_DIGEST]); /* as a checkpoint holds it */
+
 /* ---- what is said (log.c) ---- */
-int training_open_log(struct state *state, int64_t bytes); /* bytes of a former run that are kept; -1: all of them */
-int64_t training_log_bytes(struct state *state);
 int training_say_start(struct state *state);
 int training_say_step(struct state *state, int64_t step, double rate);
 int training_say_epoch(struct state *state, int32_t epoch, double seconds);

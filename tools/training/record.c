@@ -2,11 +2,13 @@
 #include "private.h"
 
 #include "base/interrupt.h"
+#include "base/place.h"
 #include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* ---- what decides the pictures ---- */
 
@@ -166,14 +168,20 @@ int training_open_recorded(struct state *state) {
 
 /* ---- recording ---- */
 
+static char *with_suffix(const char *path, const char *suffix) {
+    size_t length = strlen(path) + strlen(suffix) + 1;
+    char *name = malloc(length);
+    if (name)
+        snprintf(name, length, "%s%s", path, suffix);
+    return name;
+}
+
 /* An empty file is what a process leaves that was killed before it wrote. */
 static bool is_there(const char *path, const char *suffix) {
     struct stat found;
-    size_t length = strlen(path) + strlen(suffix) + 1;
-    char *name = malloc(length);
+    char *name = with_suffix(path, suffix);
     if (!name)
         return true;
-    snprintf(name, length, "%s%s", path, suffix);
     bool there = stat(name, &found) == 0 && found.st_size > 0;
     free(name);
     return there;
@@ -210,12 +218,27 @@ static int start(struct state *state, const char *path) {
     return state->teacher.recording ? EXIT_DONE : tool_fail(state->call, "%s", state->teacher.error);
 }
 
+/* For all of it, which a new one that finds none leaves no part of. */
+static int find_room(const struct state *state, const char *path) {
+    char *part = with_suffix(path, ".part");
+    const struct place_need need = {state->options->record ? "--record" : "-o", part, recording_bytes(state->teacher.recording),
+                                    true};
+    int code = !part ? tool_fail_memory(state->call) : place_room(state->call, &need, 1);
+    if (code != EXIT_DONE && part && !state->options->resume)
+        unlink(part);
+    free(part);
+    return code;
+}
+
 int training_begin_recording(struct state *state, const char *path, int64_t batches) {
     bool former = state->options->resume && (is_there(path, ".part") || is_there(path, ""));
     int code = former ? take_up(state, path) : start(state, path);
+    const struct recording *recording = state->teacher.recording;
+    if (code == EXIT_DONE && !state->options->limit_steps && recording_done(recording) < recording_blocks(recording))
+        code = find_room(state, path);
     if (code != EXIT_DONE)
         return code;
-    uint64_t done = recording_done(state->teacher.recording), all = recording_blocks(state->teacher.recording);
+    uint64_t done = recording_done(recording), all = recording_blocks(recording);
     uint64_t wanted = (uint64_t)batches < all ? (uint64_t)batches : all;
     return done >= wanted ? EXIT_DONE
                           : tool_fail(state->call,

@@ -333,6 +333,10 @@ uint64_t recording_blocks(const struct recording *recording) {
     return recording->blocks;
 }
 
+uint64_t recording_bytes(const struct recording *recording) {
+    return offset_of(recording, recording->blocks);
+}
+
 uint64_t recording_done(const struct recording *recording) {
     return recording->done;
 }

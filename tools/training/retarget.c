@@ -259,8 +259,10 @@ static void say_fresh(const struct invocation *call, const struct source *source
 
 int retarget(const struct invocation *call, tleg_context *context, struct source *source, struct dataset *set, uint64_t seed) {
     const tleg_config *config = &source->config;
-    bool known = config->label_count > 0;
-    bool fresh = set->class_count != config->classes || (known && !dataset_match(set, config->labels, config->label_count));
+    bool known = config->label_count > 0, same = true;
+    if (known && dataset_match(call, set, config->labels, config->label_count, &same) != EXIT_DONE)
+        return EXIT_FAILED;
+    bool fresh = set->class_count != config->classes || !same;
     bool labels_stay = !fresh && (known || !set->named), wide = source->gene || config->dtype == TLEG_F32;
     if (labels_stay && wide)
         return EXIT_DONE;

@@ -50,6 +50,7 @@ static void add_settings(const struct state *state, struct pairs *pairs) {
 }
 
 static void add_state(struct state *state, struct pairs *pairs) {
+    char digest[LOG_DIGEST];
     add(pairs, "run.steps", "%" PRId64, tleg_trainer_get_steps(state->trainer));
     add(pairs, "run.total", "%" PRId64, state->total);
     add(pairs, "run.epochs", "%d", (int)state->options->epochs);
@@ -63,13 +64,16 @@ static void add_state(struct state *state, struct pairs *pairs) {
     add(pairs, "run.epoch_loss", "%.17g", state->epoch.loss);
     add(pairs, "run.epoch_correct", "%.17g", state->epoch.correct);
     add(pairs, "run.epoch_images", "%.17g", state->epoch.images);
-    add(pairs, "run.log_bytes", "%" PRId64, training_log_bytes(state));
+    add(pairs, "run.log_bytes", "%" PRId64, state->log.bytes);
+    add(pairs, "run.log_digest", "%s", training_log_digest(state->log.digest, digest));
 }
 
 int training_save(struct state *state) {
     struct pairs *pairs = calloc(1, sizeof *pairs);
     const char *texts[2 * PAIRS];
     int code = training_keep_recording(state);
+    if (code == EXIT_DONE)
+        code = training_keep_log(state);
     if (code != EXIT_DONE || !training_first(state) || !pairs) {
         free(pairs);
         return code != EXIT_DONE ? code : training_first(state) ? tool_fail_memory(state->call) : EXIT_DONE;
@@ -139,7 +143,8 @@ static int resume(struct state *state, const tleg_file *file) {
     state->epoch = (struct tally){.loss = real(file, "run.epoch_loss"),
                                   .correct = real(file, "run.epoch_correct"),
                                   .images = real(file, "run.epoch_images")};
-    return training_open_log(state, number(file, "run.log_bytes"));
+    const struct log_mark log = {number(file, "run.log_bytes"), tleg_file_get_metadata(file, "run.log_digest")};
+    return training_open_log(state, &log);
 }
 
 /* A checkpoint that a new run would write over: fine when it was finished. */
@@ -154,7 +159,7 @@ static int spare(struct state *state, const tleg_file *file) {
                          "%s: holds a run that was stopped at step %" PRId64 " of %" PRId64
                          ": --resume continues it; to start again, remove it or give another --checkpoint",
                          state->checkpoint, steps, total);
-    return training_open_log(state, 0);
+    return training_open_log(state, NULL);
 }
 
 /* NULL in *file where there is none yet. */
@@ -184,7 +189,7 @@ int training_find_checkpoint(struct state *state) {
     if (!file) {
         if (state->options->resume && training_first(state))
             tool_note(state->call, "%s: no checkpoint yet; starting from the beginning", state->checkpoint);
-        return training_open_log(state, 0);
+        return training_open_log(state, NULL);
     }
     code = state->options->resume ? resume(state, file) : spare(state, file);
     tleg_file_free(file);

@@ -4,6 +4,7 @@
 
 #include "base/context.h"
 #include "base/interrupt.h"
+#include "base/label.h"
 #include "source/source.h"
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,7 @@ static int check_labels(const struct state *state, const tleg_config *teacher) {
     if (!teacher->label_count || !state->set.named)
         return EXIT_DONE;
     for (int32_t i = 0; i < teacher->classes; i++)
-        if (strcmp(teacher->labels[i], classes[i]) != 0)
+        if (!label_is_same(teacher->labels[i], classes[i]))
             return tool_fail(state->call, "%s: its class %d is \"%s\"; of %s it is \"%s\"", state->options->teacher, (int)i,
                              teacher->labels[i], state->options->data, classes[i]);
     return EXIT_DONE;

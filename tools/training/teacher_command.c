@@ -2,6 +2,7 @@
 #include "teacher_command.h"
 
 #include "base/child.h"
+#include "base/label.h"
 #include "base/measure.h"
 #include "base/report.h"
 #include <errno.h>
@@ -138,7 +139,7 @@ static bool check_labels(const struct reason *reason, const json_t *labels) {
     const struct dataset *set = reason->teacher->options.set;
     for (int32_t i = 0; i < set->class_count && set->named && json_is_array(labels); i++) {
         const char *label = json_string_value(json_array_get(labels, (size_t)i));
-        if (label && strcmp(label, set->classes[i]) != 0)
+        if (label && !label_is_same(label, set->classes[i]))
             return fail(reason, "its class %d is \"%s\"; of %s it is \"%s\"", (int)i, label, set->options.dir, set->classes[i]);
     }
     return true;

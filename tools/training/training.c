@@ -347,7 +347,9 @@ static int prepare(struct state *state, training_begin *begin, const void *verb)
 }
 
 static int train(struct state *state) {
-    int code = make_trainer(state);
+    int code = training_find_room(state);
+    if (code == EXIT_DONE)
+        code = make_trainer(state);
     if (code == EXIT_DONE)
         code = training_find_checkpoint(state);
     if (code == EXIT_DONE && state->options->record)
@@ -363,8 +365,7 @@ static int train(struct state *state) {
 }
 
 static void clear(struct state *state) {
-    if (state->log)
-        fclose(state->log);
+    training_close_log(state);
     tleg_trainer_free(state->trainer);
     training_close_teacher(state->call, &state->teacher);
     source_close(&state->source);
@@ -385,6 +386,7 @@ static int run(const struct invocation *call, const struct training_options *opt
     if (!state)
         return tool_fail_memory(call);
     state->call = call;
+    state->log.file = -1;
     state->settled = *options;
     state->options = &state->settled;
     state->target = target;

@@ -122,6 +122,8 @@ static int evaluate(const struct invocation *call, struct state *state) {
     if (code == EXIT_DONE && source->model && state->depth_count > 1)
         code = tool_misuse(call, "%s is a model of depth %d; several depths are for a learngene", source->path,
                            (int)source->config.depth);
+    if (code == EXIT_DONE && state->options->write_scores)
+        code = scores_prepare(call, source->path);
     if (code == EXIT_DONE && state->depth_count == 1 && !source->model) /* a table says it in its lines */
         source_note_depth(call, source->path, &source->config, state->depths[0]);
     if (code == EXIT_DONE)
@@ -190,9 +192,10 @@ const struct verb verb_eval = {
              "                 --data DIR",
     .details =
         "DIR holds a folder for each class, with JPEG and PNG files in it and below. Folders are matched with the\n"
-        "file's labels by name; without labels there must be one for each class, and in byte order of their names\n"
-        "they are the classes 0, 1, ... Names that begin with a dot, and files that are not named as images are, are\n"
-        "skipped. Every image counts once, at any --batch. On a terminal a progress bar is shown.\n"
+        "file's labels by name, in any Unicode normal form; without labels there must be one for each class, and in\n"
+        "byte order of their names they are the classes 0, 1, ... Names that begin with a dot, and files that are not\n"
+        "named as images are, are skipped. Links are followed, to each folder once a class. Every image counts once, at\n"
+        "any --batch. On a terminal a progress bar is shown.\n"
         "\n"
         "Options\n"
         "  --depth LIST  layers, 1 to 1024; a learngene needs it: 8, or several as 2-12 or 3,6,12, which are compared in a\n"

@@ -1,6 +1,7 @@
 /* tleg expand: from a learngene to a model of any depth. */
 #include "base/context.h"
 #include "base/measure.h"
+#include "base/place.h"
 #include "base/report.h"
 #include "source/source.h"
 
@@ -100,6 +101,8 @@ static int run_expand(const struct verb *verb, int argc, char **argv) {
         return code;
     if (!options.expansion.depth || !options.out)
         return tool_misuse(&call, "needs --depth and -o");
+    if ((code = place_take(&call, "-o", options.out)) != EXIT_DONE)
+        return code;
     tleg_context *context = tool_context(&call);
     code = context ? expand(&call, context, &options) : EXIT_FAILED;
     tleg_context_free(context);

@@ -1,5 +1,6 @@
 /* tleg grad: the loss of a batch and its gradient by every parameter. */
 #include "base/context.h"
+#include "base/place.h"
 #include "base/report.h"
 #include "source/source.h"
 
@@ -206,6 +207,8 @@ static int run_grad(const struct verb *verb, int argc, char **argv) {
         return tool_misuse(&call, "needs --input and -o");
     if (options.alpha > 1 || options.smoothing >= 1)
         return tool_misuse(&call, "--alpha takes a number from 0 to 1, and --smoothing one from 0 to below 1");
+    if ((code = place_take(&call, "-o", options.out)) != EXIT_DONE)
+        return code;
     tleg_context *context = tool_context(&call);
     code = context ? work(&call, context, &options) : EXIT_FAILED;
     tleg_context_free(context);

@@ -1,6 +1,7 @@
 /* tleg linearize: the gene whose layers come closest to a model's, and how much of those it explains. */
 #include "base/context.h"
 #include "base/options.h"
+#include "base/place.h"
 #include "base/report.h"
 #include "drawing/component.h"
 #include "drawing/plot.h"
@@ -330,9 +331,12 @@ static int run_linearize(const struct verb *verb, int argc, char **argv) {
         return code;
     if (!options.out)
         return tool_misuse(&call, "needs -o");
-    if (options.plot && strcmp(options.plot, options.out) == 0)
+    if (options.plot && place_same(options.plot, options.out))
         return tool_misuse(&call, "-o and --plot name the same file");
     if ((code = curve_settle(&call, &options.curves)) != EXIT_DONE)
+        return code;
+    if ((code = place_take(&call, "-o", options.out)) != EXIT_DONE ||
+        (options.plot && (code = place_take_or_device(&call, "--plot", options.plot)) != EXIT_DONE))
         return code;
     tleg_context *context = tool_context(&call);
     if (!context)

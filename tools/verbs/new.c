@@ -1,5 +1,6 @@
 /* tleg new: a fresh learngene. */
 #include "base/context.h"
+#include "base/place.h"
 #include "base/report.h"
 #include "source/arch.h"
 #include "source/curve.h"
@@ -107,6 +108,8 @@ static int run_new(const struct verb *verb, int argc, char **argv) {
         return code;
     config->no_qkv_bias = no_qkv_bias;
     if ((code = settle(&call, &options)) != EXIT_DONE)
+        return code;
+    if ((code = place_take(&call, "-o", options.out)) != EXIT_DONE)
         return code;
     tleg_context *context = tool_context(&call);
     code = context ? create(&call, context, &options) : EXIT_FAILED;

@@ -1,6 +1,7 @@
 /* tleg run: prepared images from a file through a learngene or a model. */
 #include "base/context.h"
 #include "base/measure.h"
+#include "base/place.h"
 #include "base/report.h"
 #include "data/images.h"
 #include "source/source.h"
@@ -97,6 +98,8 @@ static int run_run(const struct verb *verb, int argc, char **argv) {
         return code;
     if (!options.input || !options.out)
         return tool_misuse(&call, "needs --input and -o");
+    if ((code = place_take(&call, "-o", options.out)) != EXIT_DONE)
+        return code;
     tleg_context *context = tool_context(&call);
     code = context ? work(&call, context, &options) : EXIT_FAILED;
     tleg_context_free(context);

@@ -1,5 +1,6 @@
 /* tleg store: a learngene again, in another element type. */
 #include "base/context.h"
+#include "base/place.h"
 #include "base/report.h"
 #include "source/source.h"
 
@@ -55,6 +56,8 @@ static int run_store(const struct verb *verb, int argc, char **argv) {
         return code;
     if (!options.out)
         return tool_misuse(&call, "needs -o");
+    if ((code = place_take(&call, "-o", options.out)) != EXIT_DONE)
+        return code;
     tleg_context *context = tool_context(&call);
     code = context ? store(&call, context, &options) : EXIT_FAILED;
     tleg_context_free(context);

@@ -395,8 +395,19 @@ if png "$bad" 2>/dev/null; then
     json
     says out '"file":"��.png"'
     try 0 classify m.st "$bad"
-    must grep -qF "$bad" out
+    must grep -qF '\xFF\xFE.png' out
 fi
+# What a terminal obeys, in names of a file as well: CSI in one character, an override of the direction, an escape.
+printf 'a\302\233b\n\342\200\256c\n\033[2Jd\n' >controls.txt
+try 0 classify m.st --labels controls.txt --top 3 a.png
+for shown in 'a?b (0)' '?c (1)' '?[2Jd (2)'; do must grep -qF "$shown" out; done
+must [ "$(LC_ALL=C tr -d '[:print:]\n' <out | wc -c)" = 0 ]
+try 0 classify m.st --labels controls.txt --top 3 --json a.png
+json
+for escaped in 'a\u009Bb' '\u202Ec' '\u001B[2Jd'; do says out "$escaped"; done
+printf 'a\nb\nc\351\n' >latin.txt
+try 1 classify m.st --labels latin.txt a.png
+says err 'line 3, "c\xE9", is not UTF-8'
 try 2 classify m.st
 try 2 classify g.st a.png
 says err "--depth"

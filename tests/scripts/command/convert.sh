@@ -19,7 +19,7 @@ rm -rf "$scratch" && mkdir -p "$scratch" && cd "$scratch" || exit 2
 
 cat >make.py <<'END'
 """Checkpoints as torch.save writes them: a zip archive with a pickle that refers to the numbers by key."""
-import argparse, collections, io, json, os, pickle, struct, sys, types, zipfile
+import argparse, collections, io, json, os, pickle, struct, sys, tarfile, types, zipfile
 
 torch, utils = types.ModuleType("torch"), types.ModuleType("torch._utils")
 sys.modules.update({"torch": torch, "torch._utils": utils})
@@ -29,6 +29,22 @@ def _rebuild_tensor_v2(*arguments):
 
 _rebuild_tensor_v2.__module__ = "torch._utils"
 utils._rebuild_tensor_v2 = _rebuild_tensor_v2
+def _rebuild_parameter_with_state(*arguments):
+    raise AssertionError("only named, never called")
+
+_rebuild_parameter_with_state.__module__ = "torch._utils"
+utils._rebuild_parameter_with_state = _rebuild_parameter_with_state
+
+class Parameter:
+    """One with attributes of its own, as Megatron writes them."""
+    def __init__(self, data): self.data = data
+    def __reduce__(self): return _rebuild_parameter_with_state, (self.data, True, collections.OrderedDict(), {"shared": True})
+
+class Type:
+    __module__ = "torch"
+    def __reduce__(self): return "int64"
+
+torch.int64 = Type()
 torch.FloatStorage = type("FloatStorage", (), {"__module__": "torch"})
 
 class Storage:
@@ -72,9 +88,33 @@ c = Checkpoint(); c.save("plain.pth", {"model": c.weights("gene.st"), "epoch": 3
 c = Checkpoint(); c.save("ema.pth", {"model": c.weights("gene.st", "module."), "model_ema": c.weights("other.st")})
 c = Checkpoint(); c.save("bare.pth", c.weights("model.st"))
 c = Checkpoint(); c.save("args.pth", {"model": c.weights("gene.st"), "args": argparse.Namespace(lr=5e-4, batch=128)})
+c = Checkpoint(); w = c.weights("gene.st"); w["norm.bias"] = Parameter(w["norm.bias"]); c.save("attribute.pth", {"model": w, "args": {"dtype": torch.int64}})
 c = Checkpoint(); c.save("call.pth", {"model": c.weights("gene.st"), "x": Call()})
 c = Checkpoint(); w = c.weights("gene.st"); w["norm.bias"].arguments = (Storage("0", 9), 5, (24,), (1,), False, {}); c.save("beyond.pth", {"model": w})
 c = Checkpoint(); c.save("none.pth", {"epoch": 3})
+
+# ---- what is damaged, or means harm ----
+def made(path, change):
+    c = Checkpoint(); w = c.weights("gene.st"); change(c, w); c.save(path, {"model": w})
+def shorten(c, w): c.entries[3] = c.entries[3][:-4]
+def repeat(c, w): w["norm.bias"].arguments = (Storage("0", 9), 0, (32768, 16384), (0, 0), False, {})
+def name(text): return lambda c, w: w.__setitem__(text, w["norm.bias"])
+def copies(c, w): w.update({f"copy.{i}": w["pos_embed"] for i in range(9999)})
+made("short.pth", shorten); made("repeat.pth", repeat); made("meta.pth", name("__metadata__")); made("copies.pth", copies)
+made("half.pth", name("a\udc80")); made("control.pth", lambda c, w: w.__setitem__("a\x1b[2J\u202e", 1))
+def rezip(path, source, change):
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(path, "w") as new:
+        for info in old.infolist(): change(new, info.filename, old.read(info))
+rezip("gone.pth", "plain.pth", lambda z, name, data: name.endswith("/5") or z.writestr(name, data))
+rezip("bomb.pth", "plain.pth", lambda z, name, data: z.writestr(name, data, zipfile.ZIP_DEFLATED))
+rezip("order.pth", "plain.pth", lambda z, name, data: z.writestr(name, data))
+with zipfile.ZipFile("order.pth", "a") as z: z.writestr("archive/byteorder", b"l" * (1 << 20))
+with zipfile.ZipFile("memo.pth", "w") as z: z.writestr("archive/data.pkl", b"\x80\x02}r\xff\xff\xff\x3f.")
+data = bytearray(open("plain.pth", "rb").read()); data[data.index(b"archive/data/9") + 40] ^= 1; open("spoilt.pth", "wb").write(data)
+with tarfile.open("tar.pth", "w") as tar:
+    link = tarfile.TarInfo("\u0080x"); link.type = tarfile.SYMTYPE; link.linkname = "/etc/hostname"; tar.addfile(link)
+open("old.pth", "wb").write(pickle.dumps(0x1950a86a20f9469cfc6c, 2) + pickle.dumps(1001, 2))
+os.makedirs("fake/torch"); open("fake/torch/__init__.py", "w").write("__version__ = '2.9.1+cpu'\ndef load(*_, weights_only=None): open('was-run', 'w')\n")
 zipfile.ZipFile("other.zip", "w").writestr("readme.txt", "no checkpoint")
 open("text.pth", "w").write("no checkpoint\n")
 open("cut.pth", "wb").write(open("plain.pth", "rb").read()[:3000])
@@ -107,12 +147,15 @@ refuse() {
     python3 "$converter" "$file" -o out.st >said 2>&1 && fail "$file was accepted"
     grep -qF -e "$text" said || fail "no \"$text\" about $file"
     [ ! -e out.st ] || fail "$file left a file behind"
+    for part in *.tmp; do [ ! -e "$part" ] || fail "$file left $part behind"; done
 }
 
 convert plain.pth -o out.st --heads 3
 same out.st gene.st
 "$tleg" info out.st >said 2>&1 || fail "tleg does not read what came of plain.pth"
 convert args.pth -o out.st
+same out.st gene.st
+convert attribute.pth -o out.st
 same out.st gene.st
 convert ema.pth -o out.st
 same out.st gene.st
@@ -142,6 +185,36 @@ refuse other.zip "no checkpoint of weights"
 refuse text.pth "no PyTorch checkpoint"
 refuse cut.pth "cut.pth"
 refuse missing.pth "missing.pth: No such file"
+
+# What is wrong is found before memory is taken or a byte is written.
+# shellcheck disable=SC3045 # where there is no such limit, only less is tested
+ulimit -v 2000000 2>/dev/null
+refuse short.pth "archive/data/3: "
+refuse gone.pth "archive/data/5: is not in the archive"
+refuse repeat.pth "repeats the 9 numbers of its storage"
+refuse copies.pth "those of a file of"
+refuse bomb.pth "is compressed or encrypted"
+refuse order.pth "big-endian"
+refuse memo.pth "it holds no names"
+refuse meta.pth "a weight cannot be named '__metadata__'"
+refuse half.pth "a weight cannot be named"
+refuse spoilt.pth "Bad CRC-32"
+refuse tar.pth "a tar archive"
+PYTHONPATH=fake refuse old.pth "PyTorch 2.9.1+cpu does not read safely; 2.10 or later does"
+[ ! -e was-run ] || fail "a PyTorch with a hole read old.pth"
+convert control.pth -o out.st
+grep -qF 'left out, no floating-point tensors: a?[2J?' said || fail "controls in a name reach the terminal"
+
+# The file that is written takes the place of the former one as a whole, with its mode, where a link points; a file of another's
+# with the name of ours is left alone.
+printf x >private.st && chmod 600 private.st && ln -s private.st link.st
+convert plain.pth -o link.st
+[ -L link.st ] && [ "$(stat -c %a private.st)" = 600 ] || fail "mode or link of the former file is lost"
+same link.st gene.st
+# shellcheck disable=SC2016 # the pid is that shell's, which becomes the converter
+sh -c 'echo mine >own.st.$$.tmp; exec python3 "$1" plain.pth -o own.st' sh "$converter" >said 2>&1 && fail "another's file was taken"
+[ "$(cat own.st.*.tmp)" = mine ] && [ ! -e own.st ] || fail "a file that is not the converter's was removed"
+grep -qF "File exists" said || fail "no word about another's file"
 
 [ $failures -eq 0 ] || exit 1
 echo "the converter: checkpoints convert, and none runs code"

@@ -118,7 +118,7 @@ must test ! -e x.st
 try 1 linearize model.st -o no/such/x.st
 says err "no/such/x.st"
 try 1 linearize model.st -o x.st --plot no/such/line.svg
-says err "no/such/line.svg: No such file or directory"
+says err "--plot no/such/line.svg: there is no folder no/such/"
 if [ -w /dev/full ]; then
     try 1 linearize model.st -o x.st --plot /dev/full
     says err "No space left"

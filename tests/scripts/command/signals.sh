@@ -63,6 +63,20 @@ for signal in INT:130 TERM:143 HUP:129 USR1:138 USR2:140 XCPU:152; do
     resumes
 done
 
+now="tleg record, SIGHUP"
+try 0 new $shape --classes 3 -o teacher.st
+try 0 expand teacher.st --depth 2 -o teacher.st
+record="record --data cifar --teacher teacher.st --image 32 --batch 6 --augment none --epochs 100000 -o kept.rec"
+"$tleg" $record >out 2>err &
+pid=$!
+until_so test -s kept.rec.part
+sleep 0.2
+kill -HUP $pid
+ends 129
+says err "the terminal closed (SIGHUP): this batch will be finished and the recording kept; Ctrl-C or SIGTERM: stop at once"
+says err "kept.rec.part holds them, --resume continues"
+rm kept.rec.part
+
 # ---- which come twice by themselves, and which mean it ----
 now="SIGHUP and SIGXCPU, twice each" # the shell and the system both send the one, each further second the other
 begin "$tleg"

@@ -20,14 +20,14 @@ says() {
     }
 }
 configure || failed=1
-says 'left out: the command tleg.*libjansson-dev libjpeg-dev libpng-dev'
+says 'left out: the command tleg.*libjansson-dev libjpeg-dev libpng-dev libutf8proc-dev'
 says 'left out: the tests.*libcmocka-dev'
 cmake --build "$scratch/build" --target help >"$scratch/targets"
 grep -q 'tleg_shared' "$scratch/targets" || failed=1
 grep -qE '(^|[^_])test_core' "$scratch/targets" && failed=1
 
 configure -DTLEG_TOOLS=ON && failed=1
-says 'TLEG_TOOLS is ON.*libjansson-dev libjpeg-dev libpng-dev'
+says 'TLEG_TOOLS is ON.*libjansson-dev libjpeg-dev libpng-dev libutf8proc-dev'
 configure -DTLEG_TESTS=ON && failed=1
 says 'TLEG_TESTS is ON.*libcmocka-dev'
 configure -DTLEG_BLAS=openblas && failed=1

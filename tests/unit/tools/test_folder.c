@@ -149,6 +149,95 @@ static void labels_are_matched_by_name(void **state) {
     fell();
 }
 
+#define COMPOSED "caf\xc3\xa9"    /* é in one character */
+#define DECOMPOSED "cafe\xcc\x81" /* e and an accent, as macOS writes names */
+
+static void a_label_is_the_same_in_any_normal_form(void **state) {
+    (void)state;
+    static const char *const composed[] = {"bee", COMPOSED}, *const decomposed[] = {"bee", DECOMPOSED};
+    plant((const char *const[]){"bee/a.jpg", DECOMPOSED "/b.jpg", NULL});
+    check_folder(composed, 2, "bee 0:1 " DECOMPOSED " 1:1", "0 bee/a.jpg 1 " DECOMPOSED "/b.jpg");
+    fell();
+    plant((const char *const[]){"bee/a.jpg", COMPOSED "/b.jpg", NULL});
+    check_folder(decomposed, 2, "bee 0:1 " COMPOSED " 1:1", "0 bee/a.jpg 1 " COMPOSED "/b.jpg");
+    fell();
+    plant((const char *const[]){COMPOSED "/a.jpg", DECOMPOSED "/b.jpg", NULL});
+    folder_refused(NULL, 0, "stands there twice");
+    folder_refused(composed, 2, "stands there twice");
+    fell();
+    static const char *const both[] = {COMPOSED, DECOMPOSED};
+    plant((const char *const[]){COMPOSED "/a.jpg", NULL});
+    folder_refused(both, 2, "the model has two classes of this name, 0 and 1");
+    fell();
+    static const char *const similar[] = {"caf\xc3\xa8", "\xef\xac\x81n"}; /* another accent; a ligature, which stays one */
+    plant((const char *const[]){"fin/a.jpg", NULL});
+    folder_refused(similar, 2, "is not a class of the model");
+    fell();
+}
+
+static void a_class_folder_whose_name_is_not_utf8_is_refused(void **state) {
+    (void)state;
+    static const char *const labels[] = {"bee", "caf\xef\xbf\xbd"};
+    plant((const char *const[]){"bee/a\xe9.jpg", "caf\xe9/b.jpg", NULL});
+    folder_refused(NULL, 0, "the name of this folder is not UTF-8");
+    folder_refused(labels, 2, "the name of this folder is not UTF-8");
+    fell();
+    plant((const char *const[]){"bee/a\xe9.jpg", "bee/d\xe9/b.jpg", NULL}); /* names that are no label may be anything */
+    check_folder(NULL, 0, "bee 0:2", "0 bee/a\xe9.jpg 0 bee/d\xe9/b.jpg");
+    fell();
+}
+
+/* DIR/CLASS/link and so on. */
+static void link_to(const char *target, const char *format, int k) {
+    char name[64];
+    snprintf(name, sizeof name, format, k);
+    assert_int_equal(symlink(target, below_root(name)), 0);
+}
+
+/* Each of 30 folders has two links to the next: a thousand million ways lead to the last one. */
+static void a_folder_counts_once_for_a_class_whatever_links_lead_to_it(void **state) {
+    (void)state;
+    plant((const char *const[]){"data/bee/a.jpg", "data/fern/b.jpg", "pool/30/c.jpg", NULL});
+    for (int k = 0; k < 30; k++) {
+        char name[16], next[16];
+        snprintf(name, sizeof name, "pool/%d", k);
+        snprintf(next, sizeof next, "../%d", k + 1);
+        mkdir(below_root(name), 0700);
+        link_to(next, "pool/%d/one", k);
+        link_to(next, "pool/%d/two", k);
+    }
+    link_to("../../pool/1", "data/bee/%d", 1);
+    link_to("../../pool/1", "data/bee/%d", 2);
+    link_to("../../pool/9", "data/fern/%d", 9);
+    strcat(root, "/data");
+    struct folder folder;
+    char error[FOLDER_ERROR] = "";
+    if (folder_read(root, NULL, 0, &folder, error, sizeof error) != 0)
+        fail_msg("%s", error);
+    assert_int_equal(folder.image_count, 4);
+    assert_int_equal(folder.classes[0].images, 2);
+    folder_free(&folder);
+    *strrchr(root, '/') = '\0';
+    fell();
+}
+
+static void a_folder_stands_in_64_classes_at_most(void **state) {
+    (void)state;
+    plant((const char *const[]){"pool/a.jpg", "data/", NULL});
+    strcat(root, "/data");
+    struct folder folder;
+    char error[FOLDER_ERROR] = "";
+    for (int k = 0; k < 64; k++)
+        link_to("../pool", "c%02d", k);
+    assert_int_equal(folder_read(root, NULL, 0, &folder, error, sizeof error), 0);
+    assert_int_equal(folder.image_count, 64);
+    folder_free(&folder);
+    link_to("../pool", "c%02d", 64);
+    folder_refused(NULL, 0, "c64: links put this folder into more than 64 classes");
+    *strrchr(root, '/') = '\0';
+    fell();
+}
+
 static void an_empty_class_is_kept_with_no_images(void **state) {
     (void)state;
     plant((const char *const[]){"bee/a.jpg", "kite/", NULL});
@@ -187,6 +276,10 @@ int main(void) {
         cmocka_unit_test(folders_below_a_class_belong_to_it),
         cmocka_unit_test(links_count_where_they_stand_and_circles_end),
         cmocka_unit_test(labels_are_matched_by_name),
+        cmocka_unit_test(a_label_is_the_same_in_any_normal_form),
+        cmocka_unit_test(a_class_folder_whose_name_is_not_utf8_is_refused),
+        cmocka_unit_test(a_folder_counts_once_for_a_class_whatever_links_lead_to_it),
+        cmocka_unit_test(a_folder_stands_in_64_classes_at_most),
         cmocka_unit_test(an_empty_class_is_kept_with_no_images),
         cmocka_unit_test(a_folder_without_classes_is_refused_with_the_layout),
     };

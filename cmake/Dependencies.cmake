@@ -12,17 +12,6 @@ if(NOT TLEG_HAVE_JSMN)
                       "-DTLEG_JSMN_INCLUDE_DIR=its directory)")
 endif()
 
-# The x87 unit keeps more digits than a float has: the bits of results would depend on the compiler, and vectors do not compile.
-include(CheckCSourceCompiles)
-check_c_source_compiles("#if defined(__i386__) && !defined(__SSE2_MATH__)
-#error
-#endif
-int main(void) { return 0; }" TLEG_FLOATS_ARE_FLOATS)
-if(NOT TLEG_FLOATS_ARE_FLOATS)
-  unset(TLEG_FLOATS_ARE_FLOATS CACHE)
-  message(FATAL_ERROR "libtleg does not build for the x87 unit: for 32-bit x86 add -DCMAKE_C_FLAGS=\"-m32 -msse2 -mfpmath=sse\"")
-endif()
-
 # The command, the tests and the benchmarks train as well as infer; the command opens files.
 foreach(part TOOLS TESTS BENCH)
   if(TLEG_${part} AND NOT TLEG_TRAIN)

@@ -4,7 +4,8 @@
 # shellcheck disable=SC2034,SC2154 # each list is read by its kind, through eval
 packages_build="gcc libc6-dev cmake ninja-build pkg-config libjsmn-dev libjansson-dev libjpeg-dev libpng-dev libutf8proc-dev"
 packages_test="$packages_build g++ libcmocka-dev libopenblas-dev clang libclang-rt-dev clang-format clang-tidy shellcheck valgrind
-libc6-dbg binutils python3 libopenmpi-dev openmpi-bin locales libopenblas0-serial libopenblas0-openmp abigail-tools python3-cffi"
+libc6-dbg binutils python3 libopenmpi-dev openmpi-bin locales libopenblas0-serial libopenblas0-openmp
+libblis4-pthread libblis4-openmp libblis4-serial abigail-tools python3-cffi musl-tools"
 packages_cross="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static
 gcc-i686-linux-gnu libc6-dev-i386-cross" # the kernels of another processor, and 32-bit x86
 

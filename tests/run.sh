@@ -7,7 +7,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
-stages="release speed lint clang asan libfuzzer tsan plain mpi aarch64"
+stages="release speed lint clang asan libfuzzer tsan plain mpi flags aarch64"
 list() {
     cat <<'END'
 release     what is installed: every suite, script and the command
@@ -19,6 +19,7 @@ libfuzzer   each fuzz target under libFuzzer for a moment
 tsan        ThreadSanitizer: the suites of threads
 plain       the library without a BLAS; some suites under valgrind
 mpi         training on several ranks
+flags       the library by every gcc and clang here and musl's, from -O0 to the whole program's optimisation: the same bits
 aarch64     another processor, in an emulator
 END
 }
@@ -196,6 +197,13 @@ run_plain() {
 
 run_mpi() {
     needs mpi mpirun && tree mpi tleg && check mpi -R '^mpi$'
+}
+
+run_flags() {
+    step flags sh tests/scripts/install/flags.sh && passed=$((passed + 1))
+    sed -n 's|^SKIP ||p' "$build/logs/flags.log" >"$build/logs/flags.skips"
+    cat "$build/logs/flags.skips" >>"$skips"
+    skipped=$((skipped + $(wc -l <"$build/logs/flags.skips")))
 }
 
 # Another processor: its own kernels and the portable ones. Suites that take minutes in the emulator are left out.

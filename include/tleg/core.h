@@ -103,10 +103,10 @@ enum {
 typedef int32_t tleg_gemm_kind;
 enum {
     TLEG_GEMM_SIGNED = -1,
-    TLEG_GEMM_AUTO = 0, /* our kernels; cblas where level BEST finds portable kernels alone */
+    TLEG_GEMM_AUTO = 0, /* our kernels; the BLAS that the host hands over where level BEST finds portable kernels alone */
     TLEG_GEMM_OWN = 1,  /* our kernels */
-    TLEG_GEMM_BLAS = 2  /* cblas: TLEG_ERROR_UNSUPPORTED in a build without it. Each of its calls
-                           takes one lock of the whole process */
+    TLEG_GEMM_BLAS = 2  /* the BLAS that the host hands over, or else the one that this build links: TLEG_ERROR_UNSUPPORTED
+                           where there is neither. Each of its calls takes one lock of the whole process */
 };
 
 /* What a host hands in to be called. A callback returns: it must not throw, longjmp or unwind through the library. It may not
@@ -118,6 +118,17 @@ typedef void(TLEG_CALL *tleg_release_fn)(void *host, void *memory, size_t size, 
 typedef void(TLEG_CALL *tleg_task_fn)(void *arg, int32_t task); /* the library's own */
 typedef tleg_status(TLEG_CALL *tleg_parallel_fn)(void *host, int32_t tasks, tleg_task_fn fn, void *arg);
 typedef void(TLEG_CALL *tleg_log_fn)(void *host, const char *text);
+/* cblas_sgemm: C = alpha * op(A) op(B) + beta * C in f32, of a BLAS whose integers have 32 bits (LP64; every BLAS that does not
+ * say otherwise). `order` and the transpositions are CBLAS's numbers: the library asks for order 101 (row-major), transpose_a
+ * 111 (A as it is), transpose_b 112 (B transposed), alpha 1 and beta 0, with m, n, k and the leading dimensions of 1 or more.
+ * It gets no pointer of the host's, so that cblas_sgemm itself can be given. */
+typedef void(TLEG_CALL *tleg_sgemm_fn)(int32_t order, int32_t transpose_a, int32_t transpose_b, int32_t m, int32_t n, int32_t k,
+                                       float alpha, const float *a, int32_t lda, const float *b, int32_t ldb, float beta,
+                                       float *c, int32_t ldc);
+/* The same of a BLAS whose integers have 64 bits (ILP64: MKL's ilp64 layer, OpenBLAS with INTERFACE64, as NumPy brings it). */
+typedef void(TLEG_CALL *tleg_sgemm64_fn)(int32_t order, int32_t transpose_a, int32_t transpose_b, int64_t m, int64_t n,
+                                         int64_t k, float alpha, const float *a, int64_t lda, const float *b, int64_t ldb,
+                                         float beta, float *c, int64_t ldc);
 /* Tells a host once that what it lent is not needed any more. */
 typedef void(TLEG_CALL *tleg_done_fn)(void *host);
 
@@ -177,6 +188,18 @@ typedef struct tleg_context_options {
     /* How far long work is, and whether it is to go on. Default: nobody is asked. */
     tleg_progress_fn progress;
     void *progress_host;
+
+    /* The host's own BLAS, for TLEG_GEMM_BLAS and TLEG_GEMM_AUTO: one of the two, by the width of its integers.
+     *
+     *     options.sgemm = (tleg_sgemm_fn)cblas_sgemm; // its enumerations have the size of int32_t
+     *
+     * Called on any thread that computes with a handle of this context, or with one that was made from it, never by two threads
+     * of the process at once: each call takes one lock, whichever BLAS it goes to. Its threads are the host's to set. Same bits
+     * for any `workers` are not promised with it, nor a fork while it runs; nor right numbers where the host calls a BLAS that
+     * allows one caller alone (OpenBLAS's serial build) at the same time. Default: the BLAS that this build links
+     * (-DTLEG_BLAS=link), or none. */
+    tleg_sgemm_fn sgemm;
+    tleg_sgemm64_fn sgemm64;
 } tleg_context_options;
 
 /* The version of the library that is running, in the form of TLEG_VERSION. Any thread. */
@@ -203,12 +226,12 @@ TLEG_API const char *TLEG_CALL tleg_level_name(tleg_level level);
 
 /* Makes a context. `options` may be NULL: every default.
  * Errors: ARGUMENT (struct_size, workers out of range, a pool without workers, one of alloc and release
- * alone), UNSUPPORTED (level, gemm, or a non-zero option that this library does not know),
+ * alone, both of sgemm and sgemm64), UNSUPPORTED (level, gemm, or a non-zero option that this library does not know),
  * MEMORY (also: a thread could not be started). The text goes to options->error_text; with a wrong struct_size there is none.
  */
 TLEG_API tleg_status TLEG_CALL tleg_context_create(const tleg_context_options *options, tleg_context **context);
 
-/* Another context with the same allocator, worker threads or pool, level and log, and with an error text of its own: for
+/* Another context with the same allocator, worker threads or pool, BLAS, level and log, and with an error text of its own: for
  * another thread of the host. Where both compute at once, one has the worker threads and the other computes alone.
  * `context` is only read: several threads may clone one at once. Errors: ARGUMENT, MEMORY. */
 TLEG_API tleg_status TLEG_CALL tleg_context_clone(const tleg_context *context, tleg_context **clone);

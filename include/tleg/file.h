@@ -142,14 +142,14 @@ typedef tleg_status(TLEG_CALL *tleg_write_fn)(void *host, const void *data, size
 
 /* Writes `count` tensors under `names`, each in its own element type (options->dtype must be 0), and the metadata entries of
  * `options`, which may be NULL. Written beside `path`, flushed, then renamed: a crash or a full disk
- * leaves a former file whole. A symbolic link is followed. A former file's mode is kept, its owner and group where the process
- * may give files away (where it may not set the group, the group gets what everybody has); who could not read it cannot read
- * the new one while it is written either. Other hard links, access lists and extended attributes are not kept. `path` must be a
- * regular file, or none yet. A limit on the size of files (RLIMIT_FSIZE) is IO, "File too large"; SIGXFSZ is kept from the
- * host's handlers meanwhile, in this thread. A crash of the process leaves `.tleg-PID-N.tmp` beside `path`; while one is
- * written it is locked (flock), so that whoever gets its lock may remove it. Errors: ARGUMENT (also a name or key that is twice
- * there or is not UTF-8), UNSUPPORTED (options->dtype), NOT_FOUND (there is no such folder), IO, MEMORY, CANCELLED (the
- * context's progress said so). */
+ * leaves a former file whole. A symbolic link is followed. A former file's mode and access list are kept, its owner and group
+ * where the process may give files away (where it may not set the group or the list, the group gets what everybody has); who
+ * could not read it cannot read the new one while it is written either. Other hard links and extended attributes are not kept.
+ * `path` must be a regular file, or none yet. A limit on the size of files (RLIMIT_FSIZE) is IO, "File too large"; SIGXFSZ is
+ * kept from the host's handlers meanwhile, in this thread. A crash of the process leaves `.tleg-PID-N.tmp` beside `path`; while
+ * one is written it is locked (flock), so that whoever gets its lock may remove it. Errors: ARGUMENT (also a name or key that
+ * is twice there or is not UTF-8), UNSUPPORTED (options->dtype), NOT_FOUND (there is no such folder), IO, MEMORY, CANCELLED
+ * (the context's progress said so). */
 TLEG_API tleg_status TLEG_CALL tleg_file_save(tleg_context *context, const char *path, int64_t count, const char *const *names,
                                               const tleg_tensor *const *tensors, const tleg_save_options *options);
 

@@ -3,10 +3,6 @@
 
 #include <stddef.h>
 
-#ifndef TLEG_HAVE_BLAS
-#define TLEG_HAVE_BLAS 0
-#endif
-
 static tleg_status check_threads(struct tleg_error *error, const tleg_context_options *options) {
     if (options->workers < 0 || options->workers > TLEG_MAX_WORKERS)
         return tleg_error_set(error, TLEG_ERROR_ARGUMENT, "tleg_context_options.workers: expected 0 to %d, found %d",
@@ -14,6 +10,28 @@ static tleg_status check_threads(struct tleg_error *error, const tleg_context_op
     if (options->parallel && options->workers == 0)
         return tleg_error_set(error, TLEG_ERROR_ARGUMENT,
                               "tleg_context_options.parallel: a pool needs workers, the most tasks that it is handed: set it");
+    return TLEG_OK;
+}
+
+static struct tleg_blas blas_of(const tleg_context_options *options) {
+    const struct tleg_blas given = {options->sgemm, options->sgemm64};
+    return tleg_blas_is_there(&given) ? given : tleg_blas_linked;
+}
+
+static tleg_status check_gemm(struct tleg_error *error, const tleg_context_options *options) {
+    const struct tleg_blas blas = blas_of(options);
+    if (blas.sgemm && blas.sgemm64)
+        return tleg_error_set(error, TLEG_ERROR_ARGUMENT,
+                              "tleg_context_options: sgemm and sgemm64 are both given, expected the one that fits the BLAS's "
+                              "integers");
+    if (options->gemm < TLEG_GEMM_AUTO || options->gemm > TLEG_GEMM_BLAS)
+        return tleg_error_set(error, TLEG_ERROR_UNSUPPORTED, "tleg_context_options.gemm: this build does not have %d",
+                              (int)options->gemm);
+    if (options->gemm == TLEG_GEMM_BLAS && !tleg_blas_is_there(&blas))
+        return tleg_error_set(
+            error, TLEG_ERROR_UNSUPPORTED,
+            "tleg_context_options.gemm: TLEG_GEMM_BLAS needs a BLAS, and this build links none: hand over its "
+            "cblas_sgemm in sgemm");
     return TLEG_OK;
 }
 
@@ -27,11 +45,8 @@ static tleg_status check_options(struct tleg_error *error, const tleg_context_op
                               "tleg_context_options.level: %d (%s) cannot be used by this build on this machine",
                               (int)options->level, name ? name : "unknown");
     }
-    if (options->gemm < TLEG_GEMM_AUTO || options->gemm > TLEG_GEMM_BLAS ||
-        (options->gemm == TLEG_GEMM_BLAS && !TLEG_HAVE_BLAS))
-        return tleg_error_set(error, TLEG_ERROR_UNSUPPORTED, "tleg_context_options.gemm: this build does not have %d",
-                              (int)options->gemm);
-    return check_threads(error, options);
+    const tleg_status status = check_gemm(error, options);
+    return status == TLEG_OK ? check_threads(error, options) : status;
 }
 
 static tleg_status read_options(struct tleg_error *error, const tleg_context_options *host, tleg_context_options *options) {
@@ -58,6 +73,7 @@ static tleg_status create(struct tleg_error *error, const tleg_context_options *
     made->allocator = allocator;
     made->level = options->level;
     made->gemm = options->gemm;
+    made->blas = blas_of(options);
     made->log = options->log;
     made->log_host = options->log_host;
     made->progress = options->progress;

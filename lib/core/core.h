@@ -2,11 +2,21 @@
 #ifndef TLEG_LIB_CORE_H
 #define TLEG_LIB_CORE_H
 
+#include <float.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <tleg/core.h>
 
 #include "core/struct_sizes.h"
+
+/* Results have promised bits, and what is not a number is found by comparing. */
+#if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__ > 0) || defined(__ASSOCIATIVE_MATH__) ||  \
+    defined(__RECIPROCAL_MATH__) || defined(__NO_SIGNED_ZEROS__)
+#error "libtleg does not build with -ffast-math, -Ofast or a part of them: take that out of the flags"
+#endif
+#if FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16 /* of 16 bits alone: a float stays one */
+#error "libtleg does not build for the x87 unit: for x86 add -msse2 -mfpmath=sse"
+#endif
 
 #if defined(__GNUC__)
 #define TLEG_PRINTF(text, first) __attribute__((format(printf, text, first)))
@@ -160,6 +170,17 @@ struct tleg_team_outcome tleg_team_run(struct tleg_team *team, int32_t lanes, vo
 /* Its status, and a text for a failure. */
 tleg_status tleg_team_report(struct tleg_error *error, const struct tleg_team_outcome *outcome);
 
+/* ---- a BLAS (blas.c) ---- */
+struct tleg_blas { /* one of them, or neither */
+    tleg_sgemm_fn sgemm;
+    tleg_sgemm64_fn sgemm64;
+};
+static inline bool tleg_blas_is_there(const struct tleg_blas *blas) {
+    return blas->sgemm || blas->sgemm64;
+}
+/* What the build links, where it does (TLEG_BLAS=link). */
+extern const struct tleg_blas tleg_blas_linked;
+
 /* ---- context (context.c) ---- */
 struct tleg_kernels; /* lib/kernels: chosen at the first use by tleg_kernels_of(context) */
 struct tleg_context {
@@ -168,6 +189,7 @@ struct tleg_context {
     struct tleg_team *team;
     int32_t level; /* as asked for: TLEG_LEVEL_BEST stays 0 */
     int32_t gemm;
+    struct tleg_blas blas;
     tleg_log_fn log;
     void *log_host;
     tleg_progress_fn progress;

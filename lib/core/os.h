@@ -75,7 +75,15 @@ void tleg_os_lock_wake(struct tleg_os_lock *lock); /* one that waits */
 bool tleg_os_thread_start(tleg_os_thread *thread, void *(*fn)(void *arg), void *arg);
 void tleg_os_thread_join(tleg_os_thread thread);
 void tleg_os_yield(void);
-int64_t tleg_os_process(void); /* a fork has another */
+int64_t tleg_os_process(void); /* its number, which another process may have in another namespace, or once it has ended */
+/* Tells the process that made it from a fork of it, whatever their numbers. */
+struct tleg_os_origin {
+    const volatile uint32_t *mark; /* a word that a fork finds zero; NULL where the system wipes no memory at a fork */
+    int64_t process;
+};
+struct tleg_os_origin tleg_os_origin_make(void);
+bool tleg_os_origin_is_here(const struct tleg_os_origin *origin);
+void tleg_os_origin_free(struct tleg_os_origin *origin);
 /* Asks that this process may use the AMX tiles. */
 bool tleg_os_grant_tiles(void);
 
@@ -118,9 +126,9 @@ int tleg_os_may_write(const char *path);
 /* Makes a new file for reading and writing, locked while it is open, so that others can tell what a crash left; *taken when the
  * name is somebody's. `secret`: for this process' user alone, until tleg_os_set_access. */
 int tleg_os_create(const char *path, bool secret, tleg_os_file *file, bool *taken);
-/* Gives the file mode, owner and group of another, as far as this process may: a group that it may not give gets no rights that
- * everybody does not have. */
-int tleg_os_set_access(tleg_os_file file, const struct tleg_os_state *as);
+/* Gives the file the mode, owner, group and access list of the one at `path`, which is `as`, as far as this process may: a
+ * group that it may not give, or whose list it may not, gets no rights that everybody does not have. */
+int tleg_os_set_access(tleg_os_file file, const char *path, const struct tleg_os_state *as);
 /* A second handle to the same open file, which keeps its lock; TLEG_OS_NO_FILE where there is none left. */
 tleg_os_file tleg_os_again(tleg_os_file file);
 /* A limit on files' sizes is the number of an error, never a signal. */

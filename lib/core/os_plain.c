@@ -24,6 +24,19 @@ int64_t tleg_os_process(void) {
     return 0;
 }
 
+struct tleg_os_origin tleg_os_origin_make(void) {
+    return (struct tleg_os_origin){0};
+}
+
+bool tleg_os_origin_is_here(const struct tleg_os_origin *origin) {
+    (void)origin;
+    return true;
+}
+
+void tleg_os_origin_free(struct tleg_os_origin *origin) {
+    (void)origin;
+}
+
 bool tleg_os_grant_tiles(void) {
     return false;
 }

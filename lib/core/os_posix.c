@@ -79,6 +79,58 @@ void *tleg_os_map_memory(size_t bytes, size_t huge) {
 }
 #endif
 
+/* ---- a process and its forks ---- */
+
+#if TLEG_MAPPINGS && defined(MADV_WIPEONFORK)
+/* A page of its own: what is wiped is whole pages. */
+static size_t page_size(void) {
+    return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static uint32_t *make_mark(void) {
+    const int former = errno;
+    uint32_t *mark = mmap(NULL, page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mark == MAP_FAILED) {
+        mark = NULL;
+    } else if (madvise(mark, page_size(), MADV_WIPEONFORK) == 0) { /* Linux 4.14 */
+        *mark = 1;
+    } else {
+        munmap(mark, page_size());
+        mark = NULL;
+    }
+    errno = former;
+    return mark;
+}
+
+static void free_mark(const volatile uint32_t *mark) {
+    if (mark)
+        munmap((void *)(uintptr_t)mark, page_size());
+}
+#elif TLEG_POSIX
+static uint32_t *make_mark(void) {
+    return NULL;
+}
+
+static void free_mark(const volatile uint32_t *mark) {
+    (void)mark;
+}
+#endif
+
+#if TLEG_POSIX
+struct tleg_os_origin tleg_os_origin_make(void) {
+    return (struct tleg_os_origin){make_mark(), tleg_os_process()};
+}
+
+bool tleg_os_origin_is_here(const struct tleg_os_origin *origin) {
+    return origin->mark ? *origin->mark != 0 : origin->process == tleg_os_process();
+}
+
+void tleg_os_origin_free(struct tleg_os_origin *origin) {
+    free_mark(origin->mark);
+    *origin = (struct tleg_os_origin){0};
+}
+#endif
+
 #if TLEG_MAPPINGS && TLEG_FILES
 int tleg_os_map_file(tleg_os_file file, size_t bytes, const void **memory) {
     const int former = errno;
@@ -164,6 +216,9 @@ void tleg_os_yield(void) {
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#ifdef __linux__
+#include <sys/xattr.h>
+#endif
 
 enum { MOST_AT_ONCE = 1 << 30 }; /* some systems refuse to move more in one call */
 
@@ -287,19 +342,37 @@ static mode_t for_another_group(mode_t mode) {
     return (mode & ~(mode_t)070) | (mode & 070 & (mode & 07) << 3);
 }
 
-int tleg_os_set_access(tleg_os_file file, const struct tleg_os_state *as) {
-    const int former = errno;
+/* Where a file has an access list, its mode's group bits say what the list's users may at most, which is more than its group
+ * may. A list that the folder gave to the new file is taken off where the former one has none. */
+static bool copy_list(int fd, const char *path) {
+#ifdef __linux__
+    static const char name[] = "system.posix_acl_access";
+    char list[4096];
+    const ssize_t bytes = getxattr(path, name, list, sizeof list);
+    if (bytes > 0)
+        return fsetxattr(fd, name, list, (size_t)bytes, 0) == 0;
+    return bytes == 0 || errno != ERANGE ? fremovexattr(fd, name) == 0 || errno == ENODATA || errno == ENOTSUP : false;
+#else
+    (void)fd, (void)path;
+    return true;
+#endif
+}
+
+int tleg_os_set_access(tleg_os_file file, const char *path, const struct tleg_os_state *as) {
+    const int former = errno, fd = (int)file;
     struct stat is;
     mode_t mode = (mode_t)as->mode;
-    if (fstat((int)file, &is) != 0)
+    if (fstat(fd, &is) != 0)
         return number_of(true, former);
     const bool owner = is.st_uid == as->owner, group = is.st_gid == as->group;
-    if ((!owner || !group) && fchown((int)file, (uid_t)as->owner, (gid_t)as->group) != 0 && !group &&
-        fchown((int)file, (uid_t)-1, (gid_t)as->group) != 0)
+    bool kept = owner && group;
+    if (!kept)
+        kept = fchown(fd, (uid_t)as->owner, (gid_t)as->group) == 0 || group || fchown(fd, (uid_t)-1, (gid_t)as->group) == 0;
+    if (!copy_list(fd, path) || !kept)
         mode = for_another_group(mode);
-    if (fstat((int)file, &is) == 0 && (is.st_mode & 0777) == mode) /* some file systems have one mode for all */
+    if (fstat(fd, &is) == 0 && (is.st_mode & 0777) == mode) /* some file systems have one mode for all */
         return number_of(false, former);
-    return number_of(fchmod((int)file, mode) != 0, former);
+    return number_of(fchmod(fd, mode) != 0, former);
 }
 
 tleg_os_file tleg_os_again(tleg_os_file file) {

@@ -32,7 +32,7 @@ struct tleg_team {
     size_t bytes;
     tleg_parallel_fn parallel;
     void *parallel_host;
-    int64_t process; /* which started the threads: they do not live on in a fork */
+    struct tleg_os_origin origin; /* of the threads: they do not live on in a fork */
     int32_t started;
     atomic_bool busy;
     /* the run in progress; written by its caller, read by the workers that take part */
@@ -167,7 +167,7 @@ static void await_workers(struct tleg_team *team) {
 
 /* Whether the caller may use the team's threads now; give back with busy = false. */
 static bool claim(struct tleg_team *team, int32_t lanes) {
-    return lanes <= team->lanes && team->process == tleg_os_process() &&
+    return lanes <= team->lanes && tleg_os_origin_is_here(&team->origin) &&
            !atomic_exchange_explicit(&team->busy, true, memory_order_acquire);
 }
 
@@ -290,11 +290,12 @@ tleg_status tleg_team_create(struct tleg_error *error, const struct tleg_allocat
     made->bytes = bytes;
     made->parallel = options->parallel;
     made->parallel_host = options->parallel_host;
-    made->process = tleg_os_process();
     if (!start(made)) {
         tleg_release(allocator, made, bytes);
         return tleg_error_set(error, TLEG_ERROR_MEMORY, "the system started fewer than %d worker threads", (int)lanes - 1);
     }
+    if (made->started > 0)
+        made->origin = tleg_os_origin_make();
     *team = made;
     return TLEG_OK;
 }
@@ -307,11 +308,12 @@ struct tleg_team *tleg_team_share(struct tleg_team *team) {
 void tleg_team_free(struct tleg_team *team) {
     if (!team || atomic_fetch_sub_explicit(&team->references, 1, memory_order_acq_rel) != 1)
         return;
-    if (team->process ==
-        tleg_os_process()) { /* in a forked child there is no thread to join, and destroying could wait for one */
+    /* A fork has no thread to join, and destroying could wait for one. */
+    if (team->started == 0 || tleg_os_origin_is_here(&team->origin)) {
         stop_workers(team);
         tleg_os_lock_free(&team->lock);
     }
+    tleg_os_origin_free(&team->origin);
     const struct tleg_allocator allocator = team->allocator;
     tleg_release(&allocator, team, team->bytes);
 }

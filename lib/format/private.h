@@ -100,8 +100,8 @@ bool tleg_sniff_index(const unsigned char *start, size_t length);
 struct tleg_replacement;
 /* Makes a temporary file beside `path`, or beside what it points to when it is a symbolic link. IO for a target that exists and
  * is not a regular file (so /dev/stdout, /dev/null) or may not be written; UNSUPPORTED in a build without files. A file that is
- * replaced hands on its mode and, as far as this process may, owner and group; other hard links, access lists and attributes
- * are not kept. */
+ * replaced hands on its mode and, as far as this process may, owner, group and access list; other hard links and attributes are
+ * not kept. */
 tleg_status tleg_replacement_create(tleg_context *context, const char *path, struct tleg_replacement **replacement);
 const char *tleg_replacement_label(const struct tleg_replacement *replacement); /* the target's path: for errors */
 tleg_status tleg_replacement_write(tleg_context *context, struct tleg_replacement *replacement, uint64_t at, size_t bytes,

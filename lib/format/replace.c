@@ -185,7 +185,7 @@ static tleg_status give_name(tleg_context *context, struct tleg_replacement *r) 
 tleg_status tleg_replacement_commit(tleg_context *context, struct tleg_replacement *r, bool sync) {
     if (r->file == TLEG_OS_NO_FILE)
         return tleg_fail(context, TLEG_ERROR_STATE, "%s is finished already", r->target);
-    int number = r->replaced.kind == TLEG_OS_REGULAR ? tleg_os_set_access(r->file, &r->replaced) : 0;
+    int number = r->replaced.kind == TLEG_OS_REGULAR ? tleg_os_set_access(r->file, r->target, &r->replaced) : 0;
     if (number != 0)
         return io_error(context, r->target, "its mode cannot be kept", number);
     number = sync ? tleg_os_flush(r->file) : 0;

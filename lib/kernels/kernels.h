@@ -9,7 +9,7 @@ struct tleg_kernels; /* one level's versions, and who multiplies: table.h */
 
 /* The table for a context's level and gemm option; UNSUPPORTED with a text when this build or machine has none. */
 tleg_status tleg_kernels_of(tleg_context *context, const struct tleg_kernels **kernels);
-/* The table of a level, or NULL when this build or this machine lacks it. gemm: TLEG_GEMM_*. */
+/* The table of a level, or NULL when this build or this machine lacks it. gemm: TLEG_GEMM_*, with a BLAS at hand. */
 const struct tleg_kernels *tleg_kernels_find(int32_t level, int32_t gemm);
 int32_t tleg_kernels_level(const struct tleg_kernels *kernels);
 
@@ -32,7 +32,7 @@ static inline struct tleg_basis tleg_basis_line(const float *base, const float *
 }
 
 /* ---- packed weights: seam 1 (packed.c) ----
- * A weight W (n, k) of y = x W^T in the order in which the micro-kernel reads it: panels [ceil(n/nr)][k][nr] (cblas: W as it
+ * A weight W (n, k) of y = x W^T in the order in which the micro-kernel reads it: panels [ceil(n/nr)][k][nr] (a BLAS: W as it
  * is). A level that multiplies a narrow type takes a weight that is rounded to it some elements
  * of k at a time (2 of bf16), which fill four bytes: panels [ceil(n/nr)][ceil(k/2)][nr][2]. Always a pure permutation of W with
  * zeros behind the last row and the last column. The tensors of a basis have the same order, so that a layer is formed in one
@@ -71,6 +71,7 @@ void tleg_widen(const struct tleg_kernels *kernels, int32_t dtype, const void *i
 /* Who runs a kernel and on which scratch. `lane` holds lanes * lane_bytes; `shared` is one for the call. Both aligned to 64. */
 struct tleg_exec {
     const struct tleg_kernels *kernels;
+    struct tleg_blas blas; /* which the kernels multiply with, if they are a table of a BLAS */
     struct tleg_team *team;
     int32_t lanes;
     char *shared;
@@ -192,7 +193,7 @@ void tleg_mean_rows(const struct tleg_kernels *kernels, int64_t rows, int64_t di
 void tleg_resample_grid(int64_t prefix, int64_t old, int64_t grid, int64_t dim, const float *in, float *out);
 
 /* ---- backward: from row-major weights that change each step, in f32; products of gradients in bf16 where asked for ---- */
-/* With a table of cblas it multiplies for tleg_input_backward; weights' gradients are the work of the level's own tiles. */
+/* With a table of a BLAS it multiplies for tleg_input_backward; weights' gradients are the work of the level's own tiles. */
 /* Where a gradient t goes: c[j] * t is added to tensor[j], j < count; the product and the sum may be fused. None: not wanted.
  */
 struct tleg_gradient {

@@ -7,16 +7,10 @@
         TLEG_EACH_ACTIVATION(TLEG_ACTIVATE_ROW, portable)}
 
 const struct tleg_kernels tleg_table_portable = {PORTABLE, TLEG_PANELS};
-#if TLEG_HAVE_BLAS
 const struct tleg_kernels tleg_table_portable_blas = {PORTABLE, TLEG_CBLAS};
-#endif
 
-/* Of each level that the build has: the table, and that with cblas. */
-#if TLEG_HAVE_BLAS
+/* Of each level that the build has: the table, and that with a BLAS. */
 #define TABLES_1(name) {&tleg_table_##name, &tleg_table_##name##_blas},
-#else
-#define TABLES_1(name) {&tleg_table_##name, NULL},
-#endif
 #define TABLES_0(name)
 #define TABLES_IF(built, name) TABLES_##built(name)
 #define TABLES_OF(built, name) TABLES_IF(built, name)
@@ -41,18 +35,13 @@ const struct tleg_kernels *tleg_kernels_find(int32_t level, int32_t gemm) {
     else if (!tleg_level_usable(level))
         return NULL;
     /* A machine for which we have no kernels of its own multiplies better with a BLAS that knows it. */
-    const struct tleg_kernels *blas = table_of(level, true);
-    if (gemm == TLEG_GEMM_BLAS || (gemm == TLEG_GEMM_AUTO && best && level == TLEG_LEVEL_PORTABLE && blas))
-        return blas;
-    return table_of(level, false);
+    return table_of(level, gemm == TLEG_GEMM_BLAS || (gemm == TLEG_GEMM_AUTO && best && level == TLEG_LEVEL_PORTABLE));
 }
 
 tleg_status tleg_kernels_of(tleg_context *context, const struct tleg_kernels **kernels) {
-    *kernels = tleg_kernels_find(context->level, context->gemm);
+    *kernels = tleg_kernels_find(context->level, tleg_blas_is_there(&context->blas) ? context->gemm : TLEG_GEMM_OWN);
     if (*kernels)
         return TLEG_OK;
-    if (context->gemm == TLEG_GEMM_BLAS && tleg_kernels_find(context->level, TLEG_GEMM_OWN))
-        return tleg_fail(context, TLEG_ERROR_UNSUPPORTED, "matrix products by cblas: this library was built without a BLAS");
     const char *name = tleg_level_name(context->level);
     return tleg_fail(context, TLEG_ERROR_UNSUPPORTED, "processor level %s (%d): this build or this machine has no such kernels",
                      name ? name : "unknown", (int)context->level);

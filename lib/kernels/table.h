@@ -1,5 +1,5 @@
 /* One processor level's versions of every operation, and who multiplies. One constant table per level (and per level with
- * cblas); table.c chooses. To add a level: write its functions in a directory of its own and add a table. */
+ * a BLAS); table.c chooses. To add a level: write its functions in a directory of its own and add a table. */
 #ifndef TLEG_LIB_KERNELS_TABLE_H
 #define TLEG_LIB_KERNELS_TABLE_H
 
@@ -87,7 +87,7 @@ struct tleg_kernels {
 
     const struct tleg_narrow *narrow; /* NULL: weights of bf16 are widened */
 
-    /* The packed layout and the product over it: our tiles, or cblas. */
+    /* The packed layout and the product over it: our tiles, or a BLAS. */
     size_t (*packed_count)(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k);
     void (*pack)(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k, const float *w, float *packed);
     void (*unpack)(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k, const float *packed, float *w);
@@ -98,7 +98,7 @@ struct tleg_kernels {
                                             int64_t k);
 };
 
-/* Each level's table; with cblas (TLEG_HAVE_BLAS) a second one, which shares all but the product. */
+/* Each level's table, and one whose products are a BLAS's. */
 #define LEVEL(NAME, name, ...) extern const struct tleg_kernels tleg_table_##name, tleg_table_##name##_blas;
 #include "core/levels.def"
 #undef LEVEL
@@ -136,7 +136,7 @@ struct tleg_scratch tleg_panels_scratch(const struct tleg_kernels *kernels, int3
     .pack_transposed = TLEG_BACKWARD(tleg_panels_pack_transposed), .multiply = tleg_panels_multiply,                           \
     .multiply_scratch = tleg_panels_scratch
 
-/* ---- the same by cblas (blas/gemm_blas.c) ---- */
+/* ---- the same by the BLAS of struct tleg_exec (blas/gemm_blas.c) ---- */
 size_t tleg_blas_count(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k);
 void tleg_blas_pack(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k, const float *w, float *packed);
 void tleg_blas_unpack(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k, const float *packed, float *w);

@@ -124,7 +124,7 @@ static tleg_status make_model(tleg_context *context, const tleg_expander *e, int
     config.c.depth = depth;
     tleg_config_keep_score(&config, depth);
     config.c.parameters = tleg_expander_parameters(e, depth);
-    status = tleg_model_make(context, e->kernels, &config, model);
+    status = tleg_model_make(context, e->kernels, &e->blas, &config, model);
     if (status == TLEG_OK)
         tleg_outer_copy(e->kernels, &(*model)->config.c, &e->outer, (*model)->memory, &(*model)->outer);
     return status;
@@ -216,6 +216,7 @@ static size_t vector_floats(const tleg_expander *e) {
 
 void tleg_expander_network(const tleg_expander *e, struct tleg_network *network) {
     *network = (struct tleg_network){.kernels = e->kernels,
+                                     .blas = e->blas,
                                      .config = &e->config.c,
                                      .outer = &e->outer,
                                      .ends = &tleg_classifier_ends,

@@ -247,6 +247,7 @@ static tleg_status create(tleg_context *context, const tleg_learngene *gene, con
         return tleg_fail_memory(context, "expander", sizeof *expander);
     atomic_init(&expander->references, 1);
     expander->allocator = context->allocator;
+    expander->blas = context->blas;
     status = tleg_kernels_of(context, &expander->kernels);
     if (status == TLEG_OK)
         status = tleg_config_copy(context, &shape, &expander->config);

@@ -19,6 +19,7 @@ struct tleg_expander {
     struct tleg_allocator allocator;
     struct tleg_vit_config config; /* of the models that it makes: depth 0, dtype the expanded one */
     const struct tleg_kernels *kernels;
+    struct tleg_blas blas;
     struct tleg_outer_weights outer;
     int32_t count[TLEG_SITES]; /* of segments */
     struct tleg_packed_segment *segments[TLEG_SITES];

@@ -79,7 +79,8 @@ tleg_status tleg_ops_space_make(tleg_context *context, const char *op, struct tl
     size_t end = 0, lanes = (size_t)tleg_team_lanes(context->team);
     size_t shared = tleg_place(&end, scratch.shared, 1), lane = tleg_place(&end, scratch.lane, lanes);
     size_t extra_at = tleg_place(&end, extra, 1);
-    *space = (struct tleg_ops_space){.exec = {.team = context->team,
+    *space = (struct tleg_ops_space){.exec = {.blas = context->blas,
+                                              .team = context->team,
                                               .lanes = (int32_t)lanes,
                                               .lane_bytes = scratch.lane,
                                               .outcome = tleg_context_begin(context)},

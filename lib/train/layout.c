@@ -106,6 +106,14 @@ static void place_params(const tleg_trainer_options *options, struct tleg_traine
     l->average = tleg_place(end, options->ema > 0 ? floats : 0, sizeof(float));
 }
 
+/* Floats (rows, columns). */
+static size_t place_rows(size_t *end, size_t rows, size_t columns) {
+    size_t count = 0;
+    if (!tleg_size_mul(rows, columns, &count))
+        *end = SIZE_MAX;
+    return tleg_place(end, count, sizeof(float));
+}
+
 /* Activations: each block's, or each block's input and one block's. */
 static void place_pass(const tleg_trainer_options *options, struct tleg_trainer_layout *l, size_t *end) {
     size_t images = (size_t)l->shape.batch, dim = (size_t)l->net.dim, classes = (size_t)l->net.classes;
@@ -113,21 +121,21 @@ static void place_pass(const tleg_trainer_options *options, struct tleg_trainer_
     size_t tokens = (size_t)l->shape.tokens, x = images * tokens; /* a checked block shape: no overflow */
     if (!tleg_size_mul(x, dim, &x) || !tleg_size_mul(kept, options->checkpoint ? 1 : depth, &kept))
         *end = SIZE_MAX;
-    l->inputs = tleg_place(end, options->checkpoint ? depth : 0, x * sizeof(float));
+    l->inputs = place_rows(end, options->checkpoint ? depth : 0, x);
     l->kept = tleg_place(end, kept, sizeof(float));
     l->last = tleg_place(end, x, sizeof(float));
     l->d = tleg_place(end, x, sizeof(float));
     l->activations = tleg_place(end, tleg_backward_activations(&l->shape), sizeof(float));
-    l->pooled = tleg_place(end, images * heads, dim * sizeof(float));
-    l->gathered = tleg_place(end, images * heads, dim * sizeof(float));
-    l->dpooled = tleg_place(end, images * heads, dim * sizeof(float));
-    l->logits = tleg_place(end, images * heads, classes * sizeof(float));
-    l->dlogits = tleg_place(end, images * heads, classes * sizeof(float));
-    l->teacher = tleg_place(end, options->teacher ? (size_t)options->batch : 0, classes * sizeof(float));
-    l->deepest = tleg_place(end, options->in_place > 0 ? (size_t)options->batch * heads : 0, classes * sizeof(float));
-    l->scales = tleg_place(end, options->drop_path > 0 ? 2 * depth : 0, (size_t)options->batch * sizeof(float));
-    l->pos = tleg_place(end, l->resampled ? tokens : 0, dim * sizeof(float));
-    l->dpos = tleg_place(end, tokens, dim * sizeof(float));
+    l->pooled = place_rows(end, images * heads, dim);
+    l->gathered = place_rows(end, images * heads, dim);
+    l->dpooled = place_rows(end, images * heads, dim);
+    l->logits = place_rows(end, images * heads, classes);
+    l->dlogits = place_rows(end, images * heads, classes);
+    l->teacher = place_rows(end, options->teacher ? (size_t)options->batch : 0, classes);
+    l->deepest = place_rows(end, options->in_place > 0 ? (size_t)options->batch * heads : 0, classes);
+    l->scales = place_rows(end, options->drop_path > 0 ? 2 * depth : 0, (size_t)options->batch);
+    l->pos = place_rows(end, l->resampled ? tokens : 0, dim);
+    l->dpos = place_rows(end, tokens, dim);
 }
 
 /* A matrix (n, k), packed for the way forward and, but for the patches', for the way back. */

@@ -90,7 +90,7 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_copy_model(tleg_context *context, co
     if (status != TLEG_OK)
         return status;
     tleg_model *made = NULL;
-    status = tleg_model_make(context, kernels, &config, &made);
+    status = tleg_model_make(context, kernels, &context->blas, &config, &made);
     if (status == TLEG_OK)
         status = tleg_outer_fill(context, kernels, &made->config.c, read_outer, &(struct outer_source){trainer, values},
                                  made->memory, &made->outer);

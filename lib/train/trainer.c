@@ -179,8 +179,10 @@ static tleg_status create(tleg_context *context, const tleg_learngene *gene, con
     t->layout = layout;
     t->is_gene = gene != NULL;
     t->ends = &tleg_classifier_ends;
-    t->exec =
-        (struct tleg_exec){.kernels = kernels, .team = tleg_team_share(context->team), .lanes = tleg_team_lanes(context->team)};
+    t->exec = (struct tleg_exec){.kernels = kernels,
+                                 .blas = context->blas,
+                                 .team = tleg_team_share(context->team),
+                                 .lanes = tleg_team_lanes(context->team)};
     t->exec.outcome = &t->outcome;
     t->progress = context->progress;
     t->progress_host = context->progress_host;

@@ -40,7 +40,7 @@ static void context_options(void) {
     BEGIN("tleg_context_options");
     M(struct_size), M(level), M(workers), M(gemm), M(error_text_bytes), M(error_text), M(alloc), M(release), M(alloc_host),
         M(parallel), M(parallel_host), M(log);
-    M(log_host), M(progress), M(progress_host);
+    M(log_host), M(progress), M(progress_host), M(sgemm), M(sgemm64);
     END("tleg_context_options");
 }
 #undef STRUCT

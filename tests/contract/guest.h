@@ -41,8 +41,11 @@ static inline tleg_status guest_walk(const tleg_context_options *options, uint64
 }
 
 static inline tleg_context_options guest_options(const struct backend *backend, int32_t workers) {
-    return (tleg_context_options){
-        .struct_size = sizeof(tleg_context_options), .level = backend->level, .gemm = backend->gemm, .workers = workers};
+    return (tleg_context_options){.struct_size = sizeof(tleg_context_options),
+                                  .level = backend->level,
+                                  .gemm = backend->gemm,
+                                  .sgemm = support_sgemm,
+                                  .workers = workers};
 }
 
 /* The digest of a walk that must go well. */

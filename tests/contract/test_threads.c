@@ -61,7 +61,8 @@ static bool gives_the_answer(struct scene *scene, tleg_session *session) {
 
 /* A thread of a server: its own context and sessions over the shared model and expander. */
 static bool serve(struct scene *scene) {
-    tleg_context_options own = {.struct_size = sizeof own, .level = scene->backend->level, .gemm = scene->backend->gemm};
+    tleg_context_options own = {
+        .struct_size = sizeof own, .level = scene->backend->level, .gemm = scene->backend->gemm, .sgemm = support_sgemm};
     tleg_session_options options = {.struct_size = sizeof options, .batch = GOLDEN_BATCH};
     tleg_context *context = NULL;
     tleg_session *session = NULL, *elastic = NULL;
@@ -226,6 +227,7 @@ static void a_hosts_pool_does_the_work(void **state) {
             tleg_context_options options = {.struct_size = sizeof options,
                                             .level = backends[b].level,
                                             .gemm = backends[b].gemm,
+                                            .sgemm = support_sgemm,
                                             .workers = 3,
                                             .parallel = pool_run,
                                             .parallel_host = &pool};

@@ -1,4 +1,5 @@
 #include "support/counter.h"
+#include "support/sgemm.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,6 +61,9 @@ void support_counter(struct counter *counter) {
 }
 
 tleg_context_options support_counted(struct counter *counter) {
-    return (tleg_context_options){
-        .struct_size = sizeof(tleg_context_options), .alloc = counted_alloc, .release = counted_release, .alloc_host = counter};
+    return (tleg_context_options){.struct_size = sizeof(tleg_context_options),
+                                  .alloc = counted_alloc,
+                                  .release = counted_release,
+                                  .alloc_host = counter,
+                                  .sgemm = support_sgemm};
 }

@@ -44,7 +44,8 @@ static inline int64_t any(int64_t most) {
 
 static inline struct tleg_exec exec_make(const struct tleg_kernels *kernels, struct tleg_scratch need, int32_t lanes) {
     assert_true(need.shared % TLEG_ALIGN == 0 && need.lane % TLEG_ALIGN == 0);
-    struct tleg_exec exec = {.kernels = kernels, .team = team, .lanes = lanes, .lane_bytes = need.lane};
+    struct tleg_exec exec = {
+        .kernels = kernels, .blas = {.sgemm = support_sgemm}, .team = team, .lanes = lanes, .lane_bytes = need.lane};
     exec.shared = need.shared ? aligned_alloc(TLEG_ALIGN, need.shared) : NULL;
     exec.lane = need.lane ? aligned_alloc(TLEG_ALIGN, need.lane * (size_t)lanes) : NULL;
     if (exec.shared) /* NaN: what is read before it is written must not pass unseen */

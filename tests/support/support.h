@@ -15,12 +15,13 @@
 #include <tleg/train.h>
 
 #include "support/counter.h"
+#include "support/sgemm.h"
 #include "support/skip.h"
 
 #include "support/open_with.h"
 
 /* ---- ways of computing ---- */
-/* One processor level with our own kernels, or cblas. */
+/* One processor level with our own kernels, or the BLAS of support_sgemm. */
 struct backend {
     int32_t level, gemm;
     const char *name;

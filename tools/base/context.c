@@ -1,5 +1,6 @@
 /* The library's context, made as a verb was called. */
 #include "context.h"
+#include "blas.h"
 
 #include <stdio.h>
 
@@ -16,6 +17,24 @@ static void refuse_level(const struct invocation *call) {
     tool_fail(call, "--level %s: this build and machine have %s", tleg_level_name(call->level), has);
 }
 
+/* Where only that can be faster. */
+static bool has_portable_kernels_alone(void) {
+    return tleg_cpu_level(1, NULL) == 0;
+}
+
+/* The BLAS that the call asks for; or one that would serve better than what is there, if it can be had. */
+static bool choose_gemm(const struct invocation *call, tleg_context_options *options) {
+    char why[BLAS_TEXT];
+    options->gemm = call->gemm;
+    if (call->gemm == TLEG_GEMM_BLAS && !blas_offer(options, why)) {
+        tool_fail(call, "--gemm blas: %s", why);
+        return false;
+    }
+    if (call->gemm == TLEG_GEMM_AUTO && call->level == TLEG_LEVEL_BEST && has_portable_kernels_alone())
+        blas_offer(options, why);
+    return true;
+}
+
 tleg_context *tool_context(const struct invocation *call) {
     return tool_context_with(call, &(tleg_context_options){0});
 }
@@ -28,6 +47,8 @@ tleg_context *tool_context_with(const struct invocation *call, const tleg_contex
     options.workers = call->threads;
     options.log = on_log;
     options.log_host = (void *)(uintptr_t)call;
+    if (!choose_gemm(call, &options))
+        return NULL;
     char text[256];
     options.error_text = text;
     options.error_text_bytes = sizeof text;

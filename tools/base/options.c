@@ -17,6 +17,8 @@ const char options_shared_help[] =
     "  --json        print one JSON object per line on standard output; errors stay on standard error\n"
     "  --threads N   threads to compute with, 1 to 256 (1); results do not depend on it\n"
     "  --level L     instructions to use: best (default), or a level of this machine, as tleg check lists them\n"
+    "  --gemm G      who multiplies matrices: own, blas (OpenBLAS or BLIS, if the build found one; loaded only then), or\n"
+    "                auto (default): blas where this machine has portable kernels alone, else own\n"
     "  --heads H     attention heads, if the file does not say\n"
     "  --help        this text\n"
     "\n"
@@ -257,12 +259,18 @@ static void print_help(const struct verb *verb) {
 
 bool options_parse(const struct verb *verb, int argc, char **argv, const struct option *own, int least, int most,
                    struct invocation *call, int *code) {
+    static const struct choice gemms[] = {
+        {"auto", TLEG_GEMM_AUTO}, {"own", TLEG_GEMM_OWN}, {"blas", TLEG_GEMM_BLAS}, {NULL, 0}};
     bool help = false, options_end = false;
     *call = (struct invocation){.verb = verb, .threads = 1, .operands = argv};
     const struct option shared[] = {
-        {"--json", OPTION_FLAG, &call->json, 0, 0, NULL},    {"--threads", OPTION_COUNT, &call->threads, 1, 256, NULL},
-        {"--level", OPTION_LEVEL, &call->level, 0, 0, NULL}, {"--heads", OPTION_COUNT, &call->heads, 1, INT32_MAX, NULL},
-        {"--help", OPTION_FLAG, &help, 0, 0, NULL},          {NULL, OPTION_FLAG, NULL, 0, 0, NULL},
+        {"--json", OPTION_FLAG, &call->json, 0, 0, NULL},
+        {"--threads", OPTION_COUNT, &call->threads, 1, 256, NULL},
+        {"--level", OPTION_LEVEL, &call->level, 0, 0, NULL},
+        {"--gemm", OPTION_CHOICE, &call->gemm, 0, 0, gemms},
+        {"--heads", OPTION_COUNT, &call->heads, 1, INT32_MAX, NULL},
+        {"--help", OPTION_FLAG, &help, 0, 0, NULL},
+        {NULL, OPTION_FLAG, NULL, 0, 0, NULL},
     };
     for (int i = 0; i < argc;) {
         if (options_end || argv[i][0] != '-' || !argv[i][1]) {

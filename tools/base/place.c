@@ -68,6 +68,29 @@ char *place_full(const char *path) {
     return full;
 }
 
+/* The steps from one path, from the root on, to the other: up to the last folder that both are in, and down. */
+static char *steps_between(const char *from, const char *to) {
+    size_t common = 0, up = 0;
+    for (size_t i = 0; from[i] && from[i] == to[i]; i++)
+        if (from[i] == '/')
+            common = i + 1;
+    for (const char *c = from + common; *c; c++)
+        up += *c == '/';
+    char *steps = malloc(3 * up + strlen(to + common) + 1);
+    for (size_t i = 0; steps && i < up; i++)
+        memcpy(steps + 3 * i, "../", 3);
+    if (steps)
+        strcpy(steps + 3 * up, to + common);
+    return steps;
+}
+
+char *place_from(const char *holder, const char *path) {
+    char *from = place_full(holder), *to = place_full(path), *steps = from && to ? steps_between(from, to) : NULL;
+    free(from);
+    free(to);
+    return steps;
+}
+
 bool place_same(const char *a, const char *b) {
     struct stat one, other;
     char *full_a = place_full(a), *full_b = place_full(b);
@@ -157,8 +180,11 @@ static bool is_of_group(gid_t group) {
     return in;
 }
 
-static void note_owner(const struct invocation *call, const char *what, const char *path, const struct stat *found) {
+/* What a new file in the former one's place does not have. */
+static void note_losses(const struct invocation *call, const char *what, const char *path, const struct stat *found) {
     uid_t user = geteuid();
+    if (found->st_nlink > 1)
+        tool_note(call, "%s %s: has other names (hard links), which keep the former version", what, path);
     if (user != 0 && user != found->st_uid)
         tool_note(call, "%s %s: user %lu's; the new version will be user %lu's", what, path, (unsigned long)found->st_uid,
                   (unsigned long)user);
@@ -181,7 +207,7 @@ static int check_former(const struct invocation *call, const char *what, const c
     if (is_anothers_in_sticky(resolved, found))
         return tool_fail(call, "%s %s: user %lu's, and in its folder nobody else may replace it", what, path,
                          (unsigned long)found->st_uid);
-    note_owner(call, what, path, found);
+    note_losses(call, what, path, found);
     return EXIT_DONE;
 }
 

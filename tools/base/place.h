@@ -29,6 +29,8 @@ int place_room(const struct invocation *call, const struct place_need *needs, in
 bool place_same(const char *a, const char *b);
 /* Where the path leads after symbolic links, from the root on, for the caller to free; NULL with errno. */
 char *place_full(const char *path);
+/* The second path as seen from the folder of the first, for the caller to free; NULL with errno: "../out/gene.st" */
+char *place_from(const char *holder, const char *path);
 /* The path with `.word` before its extension, or at its end, for the caller to free; NULL if memory ran out: "a/gene.best.st"
  */
 char *place_beside(const char *path, const char *word);

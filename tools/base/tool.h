@@ -24,7 +24,7 @@ struct verb {
 struct invocation {
     const struct verb *verb;
     bool json;
-    int32_t threads, level, heads;
+    int32_t threads, level, gemm, heads;
     char **operands; /* arguments that are not options, in order */
     int operand_count;
 };

@@ -1,6 +1,7 @@
 /* How much each class counts in the loss against the labels. */
 #include "private.h"
 
+#include "base/label.h"
 #include "base/options.h"
 #include "base/read_file.h"
 #include <stdlib.h>
@@ -41,34 +42,48 @@ static char *trim(char *line, char *end) {
     return end;
 }
 
+struct weights_file {
+    const struct state *state;
+    const char *path;
+    struct label_table classes;
+    double *weights; /* below 0: not there */
+};
+
+static int set_weight(const struct weights_file *file, const char *name, double weight) {
+    char *normal = label_normal(name);
+    int32_t places[2] = {-1, -1};
+    if (normal)
+        label_table_find(&file->classes, normal, places);
+    free(normal);
+    if (places[0] < 0)
+        return tool_fail(file->state->call, "%s: the data have no class \"%s\"", file->path, name);
+    file->weights[places[0]] = weight;
+    return EXIT_DONE;
+}
+
 /* A class' name, blanks, a number. */
-static int read_line(const struct state *state, const char *path, char *line, double *weights) {
-    const struct dataset *set = &state->set;
+static int read_line(const struct weights_file *file, char *line) {
     char *start = trim(line, line + strlen(line));
     double weight;
     while (start > line && !strchr(" \t", start[-1]))
         start--;
     const char *number = start;
     if (start == line || !options_read_number(&number, &weight) || *number)
-        return tool_fail(state->call, "%s: expected lines of a class' name and a number, found \"%s\"", path, line);
+        return tool_fail(file->state->call, "%s: expected lines of a class' name and a number, found \"%s\"", file->path, line);
     trim(line, start - 1);
-    for (int32_t c = 0; c < set->class_count; c++)
-        if (!strcmp(set->classes[c], line)) {
-            weights[c] = weight;
-            return EXIT_DONE;
-        }
-    return tool_fail(state->call, "%s: the data have no class \"%s\"", path, line);
+    return set_weight(file, line, weight);
 }
 
-static int read_lines(const struct state *state, const char *path, char *text, double *weights) {
+static int read_lines(const struct weights_file *file, char *text) {
+    const struct dataset *set = &file->state->set;
     int code = EXIT_DONE;
-    for (int32_t c = 0; c < state->set.class_count; c++)
-        weights[c] = -1;
+    for (int32_t c = 0; c < set->class_count; c++)
+        file->weights[c] = -1;
     for (char *line = strtok(text, "\n"); line && code == EXIT_DONE; line = strtok(NULL, "\n"))
-        code = line[strspn(line, " \t\r")] ? read_line(state, path, line, weights) : EXIT_DONE;
-    for (int32_t c = 0; c < state->set.class_count && code == EXIT_DONE; c++)
-        if (weights[c] < 0)
-            code = tool_fail(state->call, "%s: has no weight of 0 or more for the class \"%s\"", path, state->set.classes[c]);
+        code = line[strspn(line, " \t\r")] ? read_line(file, line) : EXIT_DONE;
+    for (int32_t c = 0; c < set->class_count && code == EXIT_DONE; c++)
+        if (file->weights[c] < 0)
+            code = tool_fail(file->state->call, "%s: has no weight for the class \"%s\"", file->path, set->classes[c]);
     return code;
 }
 
@@ -80,7 +95,11 @@ static int read_weights(const struct state *state, const char *path, double *wei
     if (!text)
         return tool_fail(state->call, "--class-weights takes balanced, a number for each class with commas, or a file; %s: %s",
                          path, reason);
-    int code = read_lines(state, path, text, weights);
+    struct weights_file file = {.state = state, .path = path, .weights = weights};
+    int code = label_table_make((const char *const *)state->set.classes, state->set.class_count, &file.classes)
+                   ? read_lines(&file, text)
+                   : tool_fail_memory(state->call);
+    label_table_free(&file.classes);
     free(text);
     return code;
 }

@@ -50,11 +50,12 @@ static json_t *read_setup(int file) {
     return NULL;
 }
 
-/* A run that begins anew writes over -o, and so over the log of the runs that wrote -o before; over no other. */
+/* A run that begins anew writes over -o, and so over the log of the runs that wrote -o before; over no other. Where -o is seen
+ * from the log's folder is what is compared, so that both may move. */
 static int check_new(const struct state *state, int file) {
     const char *path = state->options->log;
     json_t *setup = read_setup(file);
-    char *out = place_full(state->options->out);
+    char *out = place_from(path, state->options->out);
     const char *wrote = json_string_value(json_object_get(setup, "output"));
     int code = EXIT_DONE;
     if (!out)

@@ -1,5 +1,6 @@
 /* tleg check: does this machine compute correctly, at every level that it has? */
 #include "check/check.h"
+#include "base/blas.h"
 #include "base/context.h"
 #include "base/options.h"
 #include "base/report.h"
@@ -39,7 +40,8 @@ static void clear(struct state *state) {
     check_gene_free(&state->gene);
 }
 
-/* Contexts with 1, 2, ... threads at a level (BLAS: with cblas). Returns how many; 0 where this build or machine has none. */
+/* Contexts with 1, 2, ... threads at a level (BLAS: with the build's). Returns how many; 0 where this build or machine has
+ * none. */
 static int make_contexts(int32_t level, tleg_context *contexts[THREADS]) {
     int count = 0;
     for (; count < (level == BLAS ? 1 : THREADS); count++) {
@@ -47,7 +49,8 @@ static int make_contexts(int32_t level, tleg_context *contexts[THREADS]) {
                                         .level = level == BLAS ? TLEG_LEVEL_BEST : level,
                                         .workers = count + 1,
                                         .gemm = level == BLAS ? TLEG_GEMM_BLAS : TLEG_GEMM_OWN};
-        if (tleg_context_create(&options, &contexts[count]) != TLEG_OK)
+        char why[BLAS_TEXT];
+        if ((level == BLAS && !blas_offer(&options, why)) || tleg_context_create(&options, &contexts[count]) != TLEG_OK)
             break;
     }
     return count;
@@ -110,6 +113,17 @@ static int say_end(const struct invocation *call, bool right) {
     return right ? code : tool_fail(call, "this machine computes wrong results");
 }
 
+static int check_blas(const struct invocation *call, struct state *state, bool *right) {
+    tleg_context_options options = {.workers = 1};
+    char why[BLAS_TEXT];
+    if (!blas_is_known())
+        return EXIT_DONE;
+    if (blas_offer(&options, why))
+        return check_level(call, state, BLAS, "blas", right);
+    tool_note(call, "the BLAS is not checked: %s", why);
+    return EXIT_DONE;
+}
+
 static int check_levels(const struct invocation *call, struct state *state) {
     int code = EXIT_DONE;
     bool right = true;
@@ -120,8 +134,8 @@ static int check_levels(const struct invocation *call, struct state *state) {
             continue;
         code = check_level(call, state, level, name, &right);
     }
-    if (code == EXIT_DONE && !call->level)
-        code = check_level(call, state, BLAS, "blas", &right);
+    if (code == EXIT_DONE && !call->level && call->gemm != TLEG_GEMM_OWN)
+        code = check_blas(call, state, &right);
     return code == EXIT_DONE ? say_end(call, right) : code;
 }
 
@@ -144,11 +158,12 @@ const struct verb verb_check = {
     .summary = "test that this machine computes correctly, at every level it has",
     .usage = "tleg check",
     .details =
-        "At each instruction level of this machine, and with the cblas library where the build has one, it compares the\n"
+        "At each instruction level of this machine, and with the BLAS (OpenBLAS, BLIS) that the build knows, it compares the\n"
         "parts of a Transformer block, at DeiT-small's shape and at an odd one, with plain loops in double precision,\n"
         "and a small learngene, expanded and run, with the portable level. Expanded weights must be equal bit by bit,\n"
         "and so must answers with 1, 2 and 3 threads, one image or three at once, elastic or expanded. It prints one\n"
-        "line per level. --level checks that level alone; --threads and --heads have no effect.\n"
+        "line per level. --level checks that level alone, --gemm own leaves out the BLAS; --threads and --heads have no\n"
+        "effect.\n"
         "\n"
         "--json, one object per level: {\"level\", \"difference\", \"expansion_equal\", \"threads_equal\", \"ok\"}; then\n"
         "{\"right\"}\n",

@@ -9,8 +9,6 @@
         TLEG_EACH_ACTIVATION(TLEG_ACTIVATE_ROW, neon)}
 
 const struct tleg_kernels tleg_table_neon = {NEON, TLEG_PANELS};
-#if TLEG_HAVE_BLAS
 const struct tleg_kernels tleg_table_neon_blas = {NEON, TLEG_CBLAS};
-#endif
 
 #endif

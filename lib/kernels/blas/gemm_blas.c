@@ -1,17 +1,16 @@
-/* The product by cblas, behind the same seam. The layout is W itself, row-major, so that any run of rows can be formed.
+/* The product by a BLAS, behind the same seam. The layout is W itself, row-major, so that any run of rows can be formed.
  *
  * Debian's serial OpenBLAS gives wrong results in silence when two threads call it at once, its threaded build crashes with
  * many callers: so every call takes one lock of the whole process. Its number of threads is the host's business. */
 #include "core/os.h"
 #include "kernels/table.h"
 
-#if TLEG_HAVE_BLAS
-#include <cblas.h>
 #include <string.h>
 
 enum {
-    COLUMNS = 256, /* of the output at once: what bounds the scratch for formed weights and for sums */
-    ROWS = 16      /* of a task */
+    COLUMNS = 256,      /* of the output at once: what bounds the scratch for formed weights and for sums */
+    ROWS = 16,          /* of a task */
+    MOST_ROWS = 1 << 30 /* of a call */
 };
 
 static struct tleg_os_lock blas_lock = TLEG_OS_LOCK;
@@ -31,7 +30,7 @@ size_t tleg_blas_count(const struct tleg_kernels *kernels, int32_t rounded, int6
     (void)kernels;
     (void)rounded;
     size_t count;
-    return tleg_size_mul((size_t)n, (size_t)k, &count) ? count : SIZE_MAX;
+    return k <= INT32_MAX && tleg_size_mul((size_t)n, (size_t)k, &count) ? count : SIZE_MAX; /* a BLAS may count in 32 bits */
 }
 
 void tleg_blas_pack(const struct tleg_kernels *kernels, int32_t rounded, int64_t n, int64_t k, const float *w, float *packed) {
@@ -145,6 +144,26 @@ static void finish_rows(void *arg, int64_t item, char *lane) {
     }
 }
 
+/* c (m, n) = a (m, k), rows `stride` apart, times the transpose of b (n, k). */
+static void call(const struct tleg_blas *blas, int64_t m, int64_t n, int64_t k, const float *a, int64_t stride, const float *b,
+                 float *c) {
+    enum { ROW_MAJOR = 101, AS_IT_IS = 111, TRANSPOSED = 112 }; /* CBLAS's */
+    tleg_os_lock_take(&blas_lock);
+    if (blas->sgemm64)
+        blas->sgemm64(ROW_MAJOR, AS_IT_IS, TRANSPOSED, m, n, k, 1, a, stride, b, k, 0, c, n);
+    else
+        blas->sgemm(ROW_MAJOR, AS_IT_IS, TRANSPOSED, (int32_t)m, (int32_t)n, (int32_t)k, 1, a, (int32_t)stride, b, (int32_t)k,
+                    0, c, (int32_t)n);
+    tleg_os_lock_leave(&blas_lock);
+}
+
+static void multiply_columns(const struct product *product, const float *rows, int64_t stride, const float *b) {
+    const int64_t m = product->gemm->m, k = product->gemm->weight->k;
+    for (int64_t row = 0; row < m; row += MOST_ROWS)
+        call(&product->exec->blas, tleg_min64(m - row, MOST_ROWS), product->cols, k, rows + row * stride, stride, b,
+             product->sums + row * product->cols);
+}
+
 void tleg_blas_multiply(const struct tleg_exec *exec, const struct tleg_gemm *gemm) {
     const struct tleg_weight *weight = gemm->weight;
     int64_t m = gemm->m, n = weight->n, k = weight->k, stride = k;
@@ -165,12 +184,7 @@ void tleg_blas_multiply(const struct tleg_exec *exec, const struct tleg_gemm *ge
             b = (const float *)weight->basis.tensor[0] + product.column * k;
         else
             tleg_for_each(exec, tleg_ceil_div(product.cols, ROWS), form_rows, &product);
-        tleg_os_lock_take(&blas_lock);
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)m, (int)product.cols, (int)k, 1.0F, rows, (int)stride, b,
-                    (int)k, 0.0F, product.sums, (int)product.cols);
-        tleg_os_lock_leave(&blas_lock);
+        multiply_columns(&product, rows, stride, b);
         tleg_for_each(exec, tleg_ceil_div(m, ROWS), finish_rows, &product);
     }
 }
-
-#endif

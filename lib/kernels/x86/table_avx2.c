@@ -9,8 +9,6 @@
         TLEG_EACH_ACTIVATION(TLEG_ACTIVATE_ROW, avx2)}
 
 const struct tleg_kernels tleg_table_avx2 = {AVX2, TLEG_PANELS};
-#if TLEG_HAVE_BLAS
 const struct tleg_kernels tleg_table_avx2_blas = {AVX2, TLEG_CBLAS};
-#endif
 
 #endif

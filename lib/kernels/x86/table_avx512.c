@@ -31,10 +31,8 @@ static const struct tleg_narrow amx = {
 const struct tleg_kernels tleg_table_avx512 = {AVX512, TLEG_PANELS};
 const struct tleg_kernels tleg_table_avx512bf16 = {AVX512BF16, .narrow = &avx512bf16, TLEG_PANELS};
 const struct tleg_kernels tleg_table_amx = {AMX, .narrow = &amx, TLEG_PANELS};
-#if TLEG_HAVE_BLAS
 const struct tleg_kernels tleg_table_avx512_blas = {AVX512, TLEG_CBLAS};
 const struct tleg_kernels tleg_table_avx512bf16_blas = {AVX512BF16, TLEG_CBLAS};
 const struct tleg_kernels tleg_table_amx_blas = {AMX, TLEG_CBLAS};
-#endif
 
 #endif

@@ -97,8 +97,12 @@ TLEG_API tleg_status TLEG_CALL tleg_block_create(tleg_context *context, const tl
         tleg_release(&context->allocator, block, sizeof *block);
         return tleg_fail_memory(context, "block", layout.bytes);
     }
-    *block = (struct tleg_block){
-        .allocator = context->allocator, .kernels = kernels, .config = config, .layout = layout, .memory = memory};
+    *block = (struct tleg_block){.allocator = context->allocator,
+                                 .kernels = kernels,
+                                 .blas = context->blas,
+                                 .config = config,
+                                 .layout = layout,
+                                 .memory = memory};
     atomic_init(&block->references, 1);
     pack_tensors(block, &own);
     *out = block;
@@ -137,6 +141,7 @@ tleg_status tleg_block_enter(tleg_context *context, const tleg_block *block, con
     const size_t past = (size_t)((uintptr_t)workspace % TLEG_ALIGN);
     *memory = (char *)workspace + (past ? TLEG_ALIGN - past : 0);
     *exec = (struct tleg_exec){.kernels = block->kernels,
+                               .blas = block->blas,
                                .team = context->team,
                                .lanes = tleg_team_lanes(context->team),
                                .shared = *memory + space->shared,

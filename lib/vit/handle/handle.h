@@ -34,6 +34,7 @@ struct tleg_model {
     struct tleg_allocator allocator;
     struct tleg_vit_config config;
     const struct tleg_kernels *kernels;
+    struct tleg_blas blas;
     struct tleg_outer_weights outer;
     struct tleg_layer_layout layout;
     char *memory; /* outer weights, then depth * layout.bytes */
@@ -42,8 +43,8 @@ struct tleg_model {
 };
 /* A model without values: its memory and names are made; its outer weights go to the beginning of `memory`. Takes over *config,
  * on failure too. */
-tleg_status tleg_model_make(tleg_context *context, const struct tleg_kernels *kernels, struct tleg_vit_config *config,
-                            tleg_model **model);
+tleg_status tleg_model_make(tleg_context *context, const struct tleg_kernels *kernels, const struct tleg_blas *blas,
+                            struct tleg_vit_config *config, tleg_model **model);
 char *tleg_model_layer(const tleg_model *model, int32_t layer);
 /* The bytes of a model of depth 0, and of each layer more: exactly what it allocates. */
 void tleg_model_bytes(const struct tleg_kernels *kernels, const struct tleg_vit_config *config, size_t *fixed, size_t *layer);

@@ -44,8 +44,8 @@ static tleg_status make_memory(tleg_context *context, tleg_model *model) {
     return TLEG_OK;
 }
 
-tleg_status tleg_model_make(tleg_context *context, const struct tleg_kernels *kernels, struct tleg_vit_config *config,
-                            tleg_model **out) {
+tleg_status tleg_model_make(tleg_context *context, const struct tleg_kernels *kernels, const struct tleg_blas *blas,
+                            struct tleg_vit_config *config, tleg_model **out) {
     tleg_model *model = tleg_alloc_zero(&context->allocator, sizeof *model);
     if (!model) {
         tleg_config_free(config);
@@ -55,6 +55,7 @@ tleg_status tleg_model_make(tleg_context *context, const struct tleg_kernels *ke
     model->allocator = context->allocator;
     model->config = *config;
     model->kernels = kernels;
+    model->blas = *blas;
     tleg_status status = make_memory(context, model);
     if (status != TLEG_OK) {
         tleg_model_free(model);
@@ -89,6 +90,7 @@ static void get_layer(const void *owner, const void *state, int32_t layer, float
 
 void tleg_model_network(const tleg_model *model, struct tleg_network *network) {
     *network = (struct tleg_network){.kernels = model->kernels,
+                                     .blas = model->blas,
                                      .config = &model->config.c,
                                      .outer = &model->outer,
                                      .ends = &tleg_classifier_ends,

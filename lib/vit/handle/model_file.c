@@ -64,7 +64,7 @@ static tleg_status read_bare(tleg_context *context, const tleg_file *file, int32
     if (status != TLEG_OK)
         return status;
     tleg_model *model = NULL;
-    status = tleg_model_make(context, kernels, &config, &model);
+    status = tleg_model_make(context, kernels, &context->blas, &config, &model);
     if (status == TLEG_OK)
         status = tleg_work_begin(context, "open", tleg_file_bytes(file));
     if (status == TLEG_OK)

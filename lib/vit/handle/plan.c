@@ -8,12 +8,14 @@ tleg_status tleg_plan_make(tleg_context *context, const struct tleg_network *net
     *shape = tleg_block_shape_make(config, batch, tleg_config_tokens(config), config->dtype);
     struct tleg_scratch scratch = tleg_block_scratch(network->kernels, shape);
     tleg_scratch_join(&scratch, tleg_ends_scratch(network->kernels, config, config->dtype, batch, false));
-    size_t images = (size_t)batch, dim = (size_t)config->dim, rows_dim, pooled, logits;
-    if (!tleg_size_mul(images * (size_t)shape->tokens, dim, &rows_dim) || !tleg_size_mul(images, dim * 2, &pooled) ||
-        !tleg_size_mul(images, (size_t)config->classes, &logits))
+    const int64_t x_shape[] = {batch, shape->tokens, config->dim}, pooled_shape[] = {batch, 2, config->dim},
+                  logits_shape[] = {batch, config->classes};
+    size_t x, pooled, logits;
+    if (!tleg_size_product(x_shape, 3, &x) || !tleg_size_product(pooled_shape, 3, &pooled) ||
+        !tleg_size_product(logits_shape, 2, &logits))
         return tleg_fail_memory(context, "session", SIZE_MAX);
     size_t end = sizeof(struct tleg_session);
-    plan->x = tleg_place(&end, rows_dim, sizeof(float));
+    plan->x = tleg_place(&end, x, sizeof(float));
     plan->activations = tleg_place(&end, tleg_block_activations(network->kernels, shape), sizeof(float));
     plan->pooled = tleg_place(&end, pooled, sizeof(float));
     plan->logits = tleg_place(&end, config->distillation_token ? logits : 0, sizeof(float));

@@ -33,6 +33,7 @@ struct tleg_block {
     atomic_int references;
     struct tleg_allocator allocator;
     const struct tleg_kernels *kernels;
+    struct tleg_blas blas;
     tleg_config config; /* dim, heads, hidden, eps and the qkv bias alone */
     struct tleg_layer_layout layout;
     char *memory;

@@ -69,13 +69,15 @@ tleg_status tleg_session_make(tleg_context *context, const struct tleg_network *
     tleg_session *session = tleg_alloc(&context->allocator, plan.bytes);
     if (!session)
         return tleg_fail_memory(context, "session", plan.bytes);
-    *session = (struct tleg_session){
-        .allocator = context->allocator,
-        .network = *network,
-        .owner = owner,
-        .release = release,
-        .plan = plan,
-        .exec = {.kernels = network->kernels, .team = tleg_team_share(context->team), .lanes = tleg_team_lanes(context->team)}};
+    *session = (struct tleg_session){.allocator = context->allocator,
+                                     .network = *network,
+                                     .owner = owner,
+                                     .release = release,
+                                     .plan = plan,
+                                     .exec = {.kernels = network->kernels,
+                                              .blas = network->blas,
+                                              .team = tleg_team_share(context->team),
+                                              .lanes = tleg_team_lanes(context->team)}};
     session->exec.outcome = &session->outcome;
     place_buffers(session);
     use_depth(session, depth);

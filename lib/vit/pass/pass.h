@@ -115,6 +115,7 @@ void tleg_embed_backward(const struct tleg_exec *exec, const tleg_config *config
 /* ---- the network: what a session runs, be it a model or an expander. Seam 2 ---- */
 struct tleg_network {
     const struct tleg_kernels *kernels;
+    struct tleg_blas blas;
     const tleg_config *config;
     const struct tleg_outer_weights *outer;
     const struct tleg_ends *ends;

@@ -109,6 +109,11 @@ else
     echo "SKIP outputs, mounts: no file system can be mounted here"
 fi
 
+ln gene.st other.st
+try 0 store gene.st --dtype f32 -o gene.st
+says err "note: -o gene.st: has other names (hard links), which keep the former version"
+rm other.st
+
 # ---- room ----
 if mount -t tmpfs -o size=64k tmpfs small 2>/dev/null; then
     try 1 $learn --epochs 1 -o small/x.st
@@ -235,7 +240,11 @@ same notes.txt notes.kept
 try 0 $learn --epochs 2 --limit-steps 1 --log empty.json -o noted.st
 cp empty.json former.json
 try 1 $learn --epochs 1 --log empty.json -o another.st
-says err "empty.json: the log of a run that wrote $PWD/noted.st; here $PWD/another.st is written: give another --log"
+says err "empty.json: the log of a run that wrote noted.st; here another.st is written: give another --log"
+mkdir -p logs/deep
+try 0 $learn --epochs 1 --log logs/deep/far.json -o noted.st --checkpoint far.checkpoint
+must grep -q '"output":"../../noted.st"' logs/deep/far.json
+try 0 $learn --epochs 1 --log "$PWD/logs/deep/far.json" -o ./noted.st --checkpoint far.checkpoint
 try 1 $learn --epochs 1 --log empty.json -o another.st --resume # from no checkpoint, which is a beginning
 same empty.json former.json
 try 1 $learn --epochs 2 --resume --log notes.txt -o noted.st

@@ -46,7 +46,7 @@ try 0 $tune --class-weights 1,3,3 --resume -o part.st
 same list.st part.st
 printf 'cat 3\nant 1\n' >weights
 try 1 $tune --class-weights weights -o x.st
-says err 'weights: has no weight of 0 or more for the class "red bee"'
+says err 'weights: has no weight for the class "red bee"'
 printf 'cat 3\nant 1\nbee 1\n' >weights
 try 1 $tune --class-weights weights -o x.st
 says err 'weights: the data have no class "bee"'

@@ -45,6 +45,13 @@ ldd "$scratch/shared" | grep -q 'libtleg.so.0 => not found' # it was linked by i
     $(pkg-config --static --libs tleg | sed "s|-ltleg|$lib/libtleg.a|")
 "$scratch/static" "$gene" "$images" "$answers"
 if ldd "$scratch/static" | grep libtleg; then exit 1; fi
+# No BLAS, and so nothing that starts a thread or takes address space, unless the build was told to link one.
+if ! grep -q '^TLEG_BLAS:[A-Z]*=link' "$build/CMakeCache.txt"; then
+    for program in shared static; do
+        if LD_LIBRARY_PATH=$lib ldd "$scratch/$program" | grep -E 'blas|blis'; then exit 1; fi
+    done
+    if pkg-config --static --libs tleg | grep -E 'blas|blis'; then exit 1; fi
+fi
 
 command -v c++ >/dev/null || {
     echo "SKIP consumers: no C++ compiler (the C programs passed)"

@@ -54,11 +54,9 @@ grep -E 'GNU_STACK.*RWE' "$scratch/segments" && fail "executable stack"
 grep -q 'GNU_STACK' "$scratch/segments" || fail "no GNU_STACK segment: the stack would be executable"
 grep -E '^ *TLS ' "$scratch/segments" && fail "thread-local storage"
 
-# For devices: nothing but the C library.
+# Nothing but the C library, unless the build was told to link a BLAS.
 sed -n 's/.*NEEDED.*\[\(.*\)\]/\1/p' "$scratch/dynamic" >"$scratch/needed"
-if [ "$blas" = none ]; then
-    grep -vE '^(libc|libm|libpthread)\.so' "$scratch/needed" && fail "TLEG_BLAS=none needs more than the C library"
-else
-    grep -vE '^(libc|libm|libpthread|libopenblas|libblis|libblas|libcblas)\.so' "$scratch/needed" && fail "libraries needed"
-fi
+more=
+[ "$blas" != link ] || more='|openblas|blis'
+grep -vE "^lib(c|m|pthread$more)\.so" "$scratch/needed" && fail "libraries needed"
 exit $failed

@@ -9,6 +9,7 @@
 #include "core/core.h"
 #include "core/os.h"
 #include "support/counter.h"
+#include "support/sgemm.h"
 
 #include <errno.h>
 #include <math.h>
@@ -269,11 +270,13 @@ static void a_context_that_cannot_be_made_says_why(void **state) {
         tleg_context_options options;
         tleg_status status;
         const char *says;
-    } wrong[] = {{{.workers = 1000}, TLEG_ERROR_ARGUMENT, "workers: expected 0 to 256, found 1000"},
-                 {{.level = 99}, TLEG_ERROR_UNSUPPORTED, "level: 99 (unknown)"},
-                 {{.gemm = 99}, TLEG_ERROR_UNSUPPORTED, "gemm"},
-                 {{.parallel = pool_of_nobody}, TLEG_ERROR_ARGUMENT, "a pool needs workers"},
-                 {{.release = release_of_nobody}, TLEG_ERROR_ARGUMENT, "alloc and release"}};
+    } wrong[] = {
+        {{.workers = 1000}, TLEG_ERROR_ARGUMENT, "workers: expected 0 to 256, found 1000"},
+        {{.level = 99}, TLEG_ERROR_UNSUPPORTED, "level: 99 (unknown)"},
+        {{.gemm = 99}, TLEG_ERROR_UNSUPPORTED, "gemm"},
+        {{.sgemm = support_sgemm, .sgemm64 = support_sgemm64}, TLEG_ERROR_ARGUMENT, "sgemm and sgemm64 are both given"},
+        {{.parallel = pool_of_nobody}, TLEG_ERROR_ARGUMENT, "a pool needs workers"},
+        {{.release = release_of_nobody}, TLEG_ERROR_ARGUMENT, "alloc and release"}};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         tleg_context_options options = wrong[i].options;
         tleg_context *context = (tleg_context *)text;

@@ -12,6 +12,9 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#ifdef __linux__
+#include <sys/xattr.h>
+#endif
 #include <unistd.h>
 
 /* A whole file; free with free(). */
@@ -232,6 +235,36 @@ static void owner_and_group_are_kept_where_they_can_be(void **state) {
     clean_scratch();
 }
 
+#ifdef __linux__
+/* An access list as the system stores it: version 2, then (tag, rights, user) of owner, user 12, group, mask, others. */
+static const uint16_t list[] = {2, 0,      1,      6,  0xFFFF, 0xFFFF, 2,      6,  12, 0,      4,
+                                0, 0xFFFF, 0xFFFF, 16, 6,      0xFFFF, 0xFFFF, 32, 0,  0xFFFF, 0xFFFF};
+static const char of_file[] = "system.posix_acl_access", of_folder[] = "system.posix_acl_default";
+
+/* The group bits of such a file's mode are its mask: as a mode they would let the group in. */
+static void an_access_list_is_kept_and_none_is_inherited(void **state) {
+    (void)state;
+    uint16_t found[64];
+    struct stat file;
+    OK(save(in_scratch("out"), "x", 1));
+    if (setxattr(in_scratch("out"), of_file, list, sizeof list, 0) != 0 && errno == ENOTSUP)
+        SKIP("the file system of /tmp has no access lists");
+    OK(save(in_scratch("out"), "y", 1));
+    assert_int_equal(getxattr(in_scratch("out"), of_file, found, sizeof found), sizeof list);
+    assert_memory_equal(found, list, sizeof list);
+    unlink(in_scratch("out"));
+    OK(save(in_scratch("out"), "x", 1));
+    assert_int_equal(chmod(in_scratch("out"), 0660), 0);
+    assert_int_equal(setxattr(scratch, of_folder, list, sizeof list, 0), 0);
+    OK(save(in_scratch("out"), "y", 1));
+    assert_int_equal(getxattr(in_scratch("out"), of_file, found, sizeof found), -1);
+    assert_int_equal(stat(in_scratch("out"), &file), 0);
+    assert_int_equal(file.st_mode & 0777, 0660);
+    assert_int_equal(removexattr(scratch, of_folder), 0);
+    clean_scratch();
+}
+#endif
+
 /* What a crash left can be told from what is being written: nobody else gets the lock of that. */
 static void a_file_that_is_being_written_is_locked(void **state) {
     (void)state;
@@ -447,6 +480,9 @@ int main(void) {
         cmocka_unit_test(a_new_file_obeys_the_umask_and_a_former_mode_is_kept),
         cmocka_unit_test(a_private_files_new_version_is_private_while_it_is_written),
         cmocka_unit_test(owner_and_group_are_kept_where_they_can_be),
+#ifdef __linux__
+        cmocka_unit_test(an_access_list_is_kept_and_none_is_inherited),
+#endif
         cmocka_unit_test(a_file_that_is_being_written_is_locked),
         cmocka_unit_test(a_size_limit_is_an_error_and_no_signal),
         cmocka_unit_test(a_symbolic_link_is_written_through),

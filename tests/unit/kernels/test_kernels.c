@@ -1,5 +1,6 @@
 /* Every kernel level that this machine has, against plain loops in double. */
-#include "kernels/kernels.h"
+#include "kernels/table.h"
+#include "support/sgemm.h"
 #include "tensor/tensor.h"
 #include <math.h>
 #include <setjmp.h>
@@ -27,7 +28,8 @@ static float *floats(size_t count) {
 }
 
 static struct tleg_exec exec_make(const struct tleg_kernels *kernels, struct tleg_scratch need, int32_t lanes) {
-    struct tleg_exec exec = {.kernels = kernels, .team = team, .lanes = lanes, .lane_bytes = need.lane};
+    struct tleg_exec exec = {
+        .kernels = kernels, .blas = {.sgemm = support_sgemm}, .team = team, .lanes = lanes, .lane_bytes = need.lane};
     exec.shared = need.shared ? aligned_alloc(TLEG_ALIGN, need.shared) : NULL;
     exec.lane = need.lane ? aligned_alloc(TLEG_ALIGN, need.lane * (size_t)lanes) : NULL;
     if (exec.shared) /* what is read before it is written must not pass unseen */
@@ -715,8 +717,25 @@ static void a_level_is_found_where_the_machine_has_it(void **state) {
     assert_int_equal(tleg_context_create(&options, &context), TLEG_OK);
     const struct tleg_kernels *kernels;
     assert_int_equal(tleg_kernels_of(context, &kernels), TLEG_OK);
-    assert_ptr_equal(kernels, tleg_kernels_find(TLEG_LEVEL_BEST, TLEG_GEMM_AUTO));
+    assert_ptr_equal(kernels, tleg_kernels_find(TLEG_LEVEL_BEST, TLEG_GEMM_OWN)); /* nobody handed a BLAS over */
     tleg_context_free(context);
+}
+
+static void a_blas_serves_who_asks_or_has_portable_kernels_alone(void **state) {
+    (void)state;
+    const struct tleg_kernels *kernels;
+    for (int32_t level = TLEG_LEVEL_BEST; level <= TLEG_LEVEL_PORTABLE; level++)
+        for (int32_t gemm = TLEG_GEMM_AUTO; gemm <= TLEG_GEMM_BLAS; gemm++) {
+            tleg_context_options options = {
+                .struct_size = sizeof options, .level = level, .gemm = gemm, .sgemm = support_sgemm};
+            const bool alone = level == TLEG_LEVEL_BEST && tleg_cpu_level(1, NULL) == 0;
+            const bool wanted = gemm == TLEG_GEMM_BLAS || (gemm == TLEG_GEMM_AUTO && alone);
+            tleg_context *context;
+            assert_int_equal(tleg_context_create(&options, &context), TLEG_OK);
+            assert_int_equal(tleg_kernels_of(context, &kernels), TLEG_OK);
+            assert_int_equal(kernels->gemm, wanted ? TLEG_GEMM_BLAS : TLEG_GEMM_OWN);
+            tleg_context_free(context);
+        }
 }
 
 static int setup(void **state) {
@@ -764,6 +783,7 @@ int main(void) {
         cmocka_unit_test(expansion_has_the_same_bits_at_every_level),
         cmocka_unit_test(resampling_keeps_what_it_must),
         cmocka_unit_test(a_level_is_found_where_the_machine_has_it),
+        cmocka_unit_test(a_blas_serves_who_asks_or_has_portable_kernels_alone),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

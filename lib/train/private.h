@@ -45,6 +45,8 @@ struct tleg_params {
 /* Whether what a block's site, or else a slot, holds stays as it is. */
 bool tleg_is_frozen(const tleg_trainer *trainer, enum tleg_site site, enum tleg_slot slot, int32_t layer);
 void tleg_params_measure(const tleg_learngene *gene, const tleg_model *model, struct tleg_params *params);
+/* Of an array laid out like the parameters: the name of the first with a number that is not finite; NULL: all are. */
+const char *tleg_params_find_odd(const tleg_trainer *trainer, const float *values);
 
 /* ---- layout (layout.c) ---- */
 /* The matrices outside the blocks. */

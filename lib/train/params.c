@@ -1,6 +1,7 @@
 /* What is trained: the parameters of a learngene or of a model, as one list over one array. */
 #include "train/private.h"
 
+#include <math.h>
 #include <string.h>
 
 static void count_one(struct tleg_params *params, const struct tleg_spec *spec) {
@@ -97,4 +98,14 @@ void tleg_params_place(tleg_trainer *trainer, const tleg_learngene *gene, const 
 
 const float *tleg_train_value(const tleg_trainer *trainer, enum tleg_slot slot) {
     return trainer->outer[slot] < 0 ? NULL : trainer->values + trainer->outer[slot];
+}
+
+const char *tleg_params_find_odd(const tleg_trainer *trainer, const float *values) {
+    for (int64_t i = 0; i < trainer->layout.params.count; i++) {
+        const struct tleg_param *param = &trainer->list[i];
+        for (size_t k = 0; k < param->count; k++)
+            if (!isfinite(values[param->at + k]))
+                return param->name;
+    }
+    return NULL;
 }

@@ -42,6 +42,8 @@ struct tleg_params {
     int32_t total;                /* segments of all sites */
 };
 void tleg_params_measure(const tleg_learngene *gene, const tleg_model *model, struct tleg_params *params);
+/* Of an array laid out like the parameters: the name of the first with a number that is not finite; NULL: all are. */
+const char *tleg_params_find_odd(const tleg_trainer *trainer, const float *values);
 
 /* ---- layout (layout.c) ---- */
 /* The matrices outside the blocks. */

@@ -3,11 +3,15 @@
 
 #include <string.h>
 
-/* The values, or their moving average; NULL, with an error, when there is none. */
-static const float *chosen(tleg_context *context, const tleg_trainer *t, bool average) {
-    if (average && !t->average)
-        tleg_fail(context, TLEG_ERROR_STATE, "this trainer keeps no moving average");
-    return average ? t->average : t->values;
+/* The values, or their moving average: there, and worth handing out. */
+static tleg_status choose(tleg_context *context, const tleg_trainer *t, bool average, const float **values) {
+    *values = average ? t->average : t->values;
+    if (!*values)
+        return tleg_fail(context, TLEG_ERROR_STATE, "this trainer keeps no moving average");
+    const char *odd = tleg_params_find_odd(t, *values);
+    return !odd ? TLEG_OK
+                : tleg_fail(context, TLEG_ERROR_NUMERIC, "after step %lld %s%s is not finite", (long long)t->steps,
+                            average ? "the average of " : "", odd);
 }
 
 /* The configuration of what is handed out. Once a step was made, the depths are those of this training, and what the source
@@ -34,11 +38,11 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_copy_learngene(tleg_context *context
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_trainer_copy_learngene: a pointer is NULL");
     if (!trainer->is_gene)
         return tleg_fail(context, TLEG_ERROR_STATE, "this trainer trains a model, no learngene");
-    const float *values = chosen(context, trainer, average);
-    if (!values)
-        return TLEG_ERROR_STATE;
+    const float *values;
     struct tleg_vit_config config = {0};
-    tleg_status status = copy_config(context, trainer, &config);
+    tleg_status status = choose(context, trainer, average, &values);
+    if (status == TLEG_OK)
+        status = copy_config(context, trainer, &config);
     if (status == TLEG_OK)
         status = tleg_learngene_make(context, &config, NULL, gene);
     for (int64_t i = 0; status == TLEG_OK && i < trainer->layout.params.count; i++)
@@ -79,12 +83,12 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_copy_model(tleg_context *context, co
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_trainer_copy_model: a pointer is NULL");
     if (trainer->is_gene)
         return tleg_fail(context, TLEG_ERROR_STATE, "this trainer trains a learngene, no model");
-    const float *values = chosen(context, trainer, average);
-    if (!values)
-        return TLEG_ERROR_STATE;
+    const float *values;
     const struct tleg_kernels *kernels;
     struct tleg_vit_config config = {0};
-    tleg_status status = tleg_kernels_of(context, &kernels);
+    tleg_status status = choose(context, trainer, average, &values);
+    if (status == TLEG_OK)
+        status = tleg_kernels_of(context, &kernels);
     if (status == TLEG_OK)
         status = copy_config(context, trainer, &config);
     if (status != TLEG_OK)

@@ -8,6 +8,7 @@
 /* ---- what is kept of each parameter ---- */
 
 static const char *const prefixes[] = {"parameter.", "moment1.", "moment2.", "average."};
+enum { MOMENT2 = 2 };
 
 static int kinds_of(const tleg_trainer *t) {
     return t->average ? 4 : 3;
@@ -121,10 +122,24 @@ static tleg_status write_state(tleg_context *context, const tleg_trainer *t, con
     return status;
 }
 
+/* With such numbers no run goes on: a former file that can be gone on from stays. */
+static tleg_status check_arrays(tleg_context *context, const tleg_trainer *t, const char *path) {
+    for (int kind = 0; kind < kinds_of(t); kind++) {
+        const char *odd = tleg_params_find_odd(t, array_of(t, kind));
+        if (odd)
+            return tleg_fail(context, TLEG_ERROR_NUMERIC, "%s: not written: %s%s is not finite after step %lld", path,
+                             prefixes[kind], odd, (long long)t->steps);
+    }
+    return TLEG_OK;
+}
+
 TLEG_API tleg_status TLEG_CALL tleg_trainer_save(tleg_context *context, const tleg_trainer *trainer, const char *path,
                                                  int64_t pairs, const char *const *keys_and_values) {
     if (!context || !trainer || !path || pairs < 0 || pairs > 1 << 20 || (pairs && !keys_and_values))
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_trainer_save: a pointer is NULL, or pairs is out of range");
+    tleg_status status = check_arrays(context, trainer, path);
+    if (status != TLEG_OK)
+        return status;
     struct own_pairs own;
     make_own_pairs(trainer, &own);
     struct tables tables = {.count = kinds_of(trainer) * trainer->layout.params.count, .pair_count = OWN_PAIRS + pairs};
@@ -134,7 +149,6 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_save(tleg_context *context, const tl
     tables.entries = tleg_alloc(&context->allocator, tables.entry_bytes);
     tables.names = tleg_alloc(&context->allocator, tables.name_bytes);
     tables.pairs = tleg_alloc(&context->allocator, tables.pair_bytes);
-    tleg_status status;
     if (tables.entries && tables.names && tables.pairs) {
         fill_tables(trainer, &own, pairs, keys_and_values, &tables);
         status = write_state(context, trainer, path, &tables);
@@ -246,6 +260,24 @@ static tleg_status read_arrays(tleg_context *context, const tleg_trainer *t, con
     return status;
 }
 
+/* No step leaves such numbers: second moments are means of squares. */
+static tleg_status check_read(tleg_context *context, const tleg_trainer *t, const tleg_file *file, const float *arrays) {
+    const size_t floats = t->layout.params.floats;
+    const float *squares = arrays + MOMENT2 * floats;
+    for (int kind = 0; kind < kinds_of(t); kind++) {
+        const char *odd = tleg_params_find_odd(t, arrays + (size_t)kind * floats);
+        if (odd)
+            return tleg_fail(context, TLEG_ERROR_FORMAT, "%s: tensor %s%s holds a number that is not finite",
+                             tleg_file_label(file), prefixes[kind], odd);
+    }
+    for (int64_t i = 0; i < t->layout.params.count; i++)
+        for (size_t k = 0; k < t->list[i].count; k++)
+            if (squares[t->list[i].at + k] < 0)
+                return tleg_fail(context, TLEG_ERROR_FORMAT, "%s: tensor %s%s holds a negative number", tleg_file_label(file),
+                                 prefixes[MOMENT2], t->list[i].name);
+    return TLEG_OK;
+}
+
 static void take_over(tleg_trainer *t, const struct found_state *found, const float *arrays) {
     size_t floats = t->layout.params.floats;
     for (int kind = 0; kind < kinds_of(t); kind++)
@@ -272,6 +304,8 @@ static tleg_status load(tleg_context *context, tleg_trainer *t, const tleg_file 
     if (!arrays)
         return tleg_fail_memory(context, "a trainer's state", bytes);
     status = read_arrays(context, t, file, arrays);
+    if (status == TLEG_OK)
+        status = check_read(context, t, file, arrays);
     if (status == TLEG_OK)
         take_over(t, &found, arrays);
     tleg_release(&context->allocator, arrays, bytes);

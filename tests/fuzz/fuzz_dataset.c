@@ -108,7 +108,7 @@ static void check(struct dataset *set) {
         char error[PICTURE_ERROR], name[DATASET_NAME];
         unsigned sum = 0;
         fuzz_need(set->samples[i].label >= 0 && set->samples[i].label < set->class_count);
-        fuzz_need(dataset_picture(set, i, &image, &own, error));
+        fuzz_need(dataset_picture(set, i, &image, &own, error) == 0);
         const size_t bytes = (size_t)image.width * (size_t)image.height * (image.layout == TLEG_PIXELS_GREY ? 1 : 3);
         for (size_t k = 0; k < bytes; k++)
             sum += image.pixels[k];
@@ -135,7 +135,7 @@ static void open_set(const struct dataset_options *options, const char *const *l
     dataset_close(&set);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+int fuzz_input(const uint8_t *data, size_t size) {
     prepare();
     struct piece rest = {data, size};
     const struct piece names = cut(&rest, '%'), text = cut(&rest, '%');

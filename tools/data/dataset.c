@@ -2,7 +2,6 @@
 #include "private.h"
 
 #include "base/label.h"
-#include "base/progress.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,7 +62,7 @@ static int number_places(const struct invocation *call, struct dataset *set) {
 
 /* ---- pixels ---- */
 
-bool dataset_picture(const struct dataset *set, size_t i, tleg_image *image, struct picture *own, char error[PICTURE_ERROR]) {
+int dataset_picture(const struct dataset *set, size_t i, tleg_image *image, struct picture *own, char error[PICTURE_ERROR]) {
     const struct sample *sample = &set->samples[i];
     *own = (struct picture){0};
     *image = (tleg_image){.struct_size = sizeof *image,
@@ -71,60 +70,14 @@ bool dataset_picture(const struct dataset *set, size_t i, tleg_image *image, str
                           .width = sample->width,
                           .height = sample->height,
                           .pixels = sample->pixels};
-    if (sample->pixels)
-        return true;
-    if (picture_read(sample->file, set->options.exif, own, error, PICTURE_ERROR) != 0)
-        return false;
+    int result = sample->pixels ? 0 : picture_read(sample->file, set->options.exif, own, error, PICTURE_ERROR);
+    if (sample->pixels || result != 0)
+        return result;
     image->layout = TLEG_PIXELS_RGB;
     image->width = own->width;
     image->height = own->height;
     image->pixels = own->pixels;
-    return true;
-}
-
-/* Decodes one picture into its sample. *full: it would go beyond the cache. */
-static int hold_one(const struct invocation *call, struct dataset *set, struct sample *sample, bool *full, bool *bad) {
-    char error[PICTURE_ERROR];
-    struct picture picture;
-    *bad = picture_read(sample->file, set->options.exif, &picture, error, sizeof error) != 0;
-    if (*bad && !set->options.skip_bad)
-        return tool_fail(call, "%s (--skip-bad continues without such files)", error);
-    if (*bad) {
-        tool_note(call, "skipped %s", error);
-        return EXIT_DONE;
-    }
-    uint64_t bytes = 3 * (uint64_t)picture.width * (uint64_t)picture.height;
-    *full = bytes > set->options.cache - set->held;
-    if (*full) {
-        picture_free(&picture);
-        return EXIT_DONE;
-    }
-    set->held += bytes;
-    sample->layout = TLEG_PIXELS_RGB;
-    sample->width = picture.width;
-    sample->height = picture.height;
-    sample->pixels = picture.pixels;
-    return EXIT_DONE;
-}
-
-/* Decodes pictures in order while the cache has room, and closes the gaps that bad ones leave. */
-static int hold_pictures(const struct invocation *call, struct dataset *set) {
-    struct progress progress;
-    size_t kept = 0, i = 0;
-    int code = EXIT_DONE;
-    bool full = false, bad = false;
-    progress_start(&progress, "reading", (int64_t)set->count);
-    for (; i < set->count && code == EXIT_DONE && !full; i++) {
-        code = hold_one(call, set, &set->samples[i], &full, &bad);
-        if (code == EXIT_DONE && !bad)
-            set->samples[kept++] = set->samples[i];
-        progress_step(&progress, (int64_t)i, "");
-    }
-    progress_clear(&progress);
-    if (kept < i)
-        memmove(set->samples + kept, set->samples + i, (set->count - i) * sizeof *set->samples);
-    set->count -= i - kept;
-    return code;
+    return 0;
 }
 
 /* ---- the data set ---- */
@@ -140,9 +93,7 @@ static int read_any(const struct invocation *call, struct dataset *set) {
 int dataset_open(const struct invocation *call, const struct dataset_options *options, struct dataset *set) {
     *set = (struct dataset){.options = *options};
     int code = read_any(call, set);
-    if (code == EXIT_DONE)
-        code = number_places(call, set);
-    return code == EXIT_DONE && !set->file_count ? hold_pictures(call, set) : code;
+    return code == EXIT_DONE ? number_places(call, set) : code;
 }
 
 void dataset_close(struct dataset *set) {

@@ -27,6 +27,7 @@ struct sample {
     size_t place;   /* among the pictures of its class, in file order */
     int32_t label;
     int32_t layout, width, height; /* of held pixels: TLEG_PIXELS_* */
+    bool fitted;                   /* they are the model's input already, resized and cropped */
     uint8_t *pixels;               /* NULL: not held */
 };
 
@@ -51,17 +52,20 @@ struct dataset {
 /* Class folders alone, as they are: a class may be empty, and no picture is looked at yet. set->folder has the folders. Returns
  * an exit code; dataset_close is right after a failure too. */
 int dataset_open_folder(const struct invocation *call, const struct dataset_options *options, struct dataset *set);
-/* Lists the pictures, checks that no class is empty, and decodes as many as the cache holds. A picture that cannot be read is
- * an error, or named and left out. Returns an exit code; dataset_close is right after a failure too. */
+/* Lists the pictures and checks that no class is empty. Returns an exit code; dataset_close is right after a failure too. */
 int dataset_open(const struct invocation *call, const struct dataset_options *options, struct dataset *set);
+/* Decodes as many as the cache holds, within half of the memory that is left to the process: at the model's size where they are
+ * only prepared, and never augmented; config: what they are prepared for. A picture that cannot be read is an error where it is
+ * met; with skip_bad all are read, whatever the cache, and the bad ones named and left out. */
+int dataset_hold(const struct invocation *call, struct dataset *set, const tleg_config *config, bool only_prepared);
 void dataset_close(struct dataset *set);
 
 /* Takes over the numbers that a learngene's or model's labels give the classes, in whatever normal form; classes that are just
  * numbers keep theirs. *same false, with nothing changed: the names differ. Returns an exit code. */
 int dataset_match(const struct invocation *call, struct dataset *set, const char *const *labels, int32_t count, bool *same);
 
-/* The pixels of a picture; picture_free(own) when done with them. False with the reason, which names the file. */
-bool dataset_picture(const struct dataset *set, size_t i, tleg_image *image, struct picture *own, char error[PICTURE_ERROR]);
+/* The pixels of a picture; picture_free(own) when done with them. 0, or PICTURE_* with the reason, which names the file. */
+int dataset_picture(const struct dataset *set, size_t i, tleg_image *image, struct picture *own, char error[PICTURE_ERROR]);
 /* How stored logits name it: CLASS/NAME.jpg below the folder, or FILE.bin:7. */
 void dataset_name(const struct dataset *set, size_t i, char name[DATASET_NAME]);
 

@@ -40,6 +40,7 @@ struct feed {
     bool handed;  /* one more is in use */
     bool stopping;
     tleg_preparation *preparation;
+    tleg_preparation *fitted; /* of pictures that are held at the model's size */
 };
 
 static struct slot *slot_of(struct feed *feed, int64_t unit) {
@@ -103,51 +104,53 @@ static tleg_augment_options options_for(const struct feed_plan *plan, const tleg
     return options;
 }
 
-static tleg_status shape_picture(struct worker *worker, const tleg_image *image, uint64_t seed, float *out) {
+static tleg_status shape_picture(struct worker *worker, const tleg_image *image, bool fitted, uint64_t seed, float *out) {
     const struct feed_plan *plan = &worker->feed->plan;
     if (plan->augment) {
         const tleg_augment_options options = options_for(plan, image);
         return tleg_augment_image(worker->context, worker->feed->preparation, image, &options, seed, out,
                                   worker->feed->numbers);
     }
-    tleg_status status = tleg_image_prepare(worker->context, worker->feed->preparation, image, out, worker->feed->numbers);
+    const struct feed *feed = worker->feed;
+    tleg_status status =
+        tleg_image_prepare(worker->context, fitted ? feed->fitted : feed->preparation, image, out, feed->numbers);
     if (status == TLEG_OK && plan->flip > 0 && seed_uniform(seed) < plan->flip)
         mirror(out, (size_t)plan->config->image_size);
     return status;
 }
 
-static bool make_picture(struct worker *worker, size_t sample, uint64_t seed, float *out, char error[PICTURE_ERROR]) {
+/* 0, or PICTURE_* with the reason. */
+static int make_picture(struct worker *worker, size_t sample, uint64_t seed, float *out, char error[PICTURE_ERROR]) {
     const struct dataset *set = worker->feed->plan.part->set;
     struct picture own;
     tleg_image image;
-    if (!dataset_picture(set, sample, &image, &own, error))
-        return false;
-    bool done = shape_picture(worker, &image, seed, out) == TLEG_OK;
-    if (!done)
+    int result = dataset_picture(set, sample, &image, &own, error);
+    if (result != 0)
+        return result;
+    tleg_status status = shape_picture(worker, &image, set->samples[sample].fitted, seed, out);
+    if (status != TLEG_OK)
         snprintf(error, PICTURE_ERROR, "%s: %s", set->samples[sample].file, tleg_context_get_error(worker->context));
     picture_free(&own);
-    return done;
+    return status == TLEG_OK ? 0 : status == TLEG_ERROR_MEMORY ? PICTURE_WANT : PICTURE_BAD;
 }
 
-/* The picture at a place of the epoch. One that cannot be read, where the cache did not hold it and bad ones are to be skipped,
- * is replaced by the one after it in the part, so that the epoch keeps its length on every run. */
-static void take_picture(struct worker *worker, size_t place, struct feed_unit *unit, size_t i) {
+/* The picture at a place of the epoch. 0, or PICTURE_*, noted. */
+static int take_picture(struct worker *worker, size_t place, struct feed_unit *unit, size_t i) {
     const struct feed *feed = worker->feed;
     const struct feed_plan *plan = &feed->plan;
-    size_t at = feed->order[place / (size_t)plan->repeats], tries = plan->part->set->options.skip_bad ? plan->part->count : 1;
+    size_t sample = plan->part->items[feed->order[place / (size_t)plan->repeats]];
     uint64_t seed = seed_of(plan->seed, SEED_PICTURE, (uint64_t)plan->epoch, place);
+    float *out = unit->images + i * feed->numbers;
     char error[PICTURE_ERROR];
-    for (; tries > 0; tries--, at = (at + 1) % plan->part->count) {
-        size_t sample = plan->part->items[at];
-        if (!make_picture(worker, sample, seed, unit->images + i * feed->numbers, error))
-            continue;
-        unit->labels[i] = plan->part->set->samples[sample].label;
-        if (plan->logits)
-            memcpy(unit->logits + i * feed->classes, plan->logits + sample * feed->classes, feed->classes * sizeof(float));
-        return;
+    int result = make_picture(worker, sample, seed, out, error);
+    unit->labels[i] = plan->part->set->samples[sample].label;
+    if (plan->logits)
+        memcpy(unit->logits + i * feed->classes, plan->logits + sample * feed->classes, feed->classes * sizeof(float));
+    if (result != 0) {
+        memset(out, 0, feed->numbers * sizeof *out);
+        note_error(unit, i, error);
     }
-    memset(unit->images + i * feed->numbers, 0, feed->numbers * sizeof *unit->images);
-    note_error(unit, i, error);
+    return result;
 }
 
 static void mix(struct worker *worker, struct slot *slot, int64_t number) {
@@ -174,6 +177,7 @@ static bool take(struct feed *feed, int64_t *unit, size_t *picture) {
     *picture = feed->picture++;
     if (*picture == 0) {
         clear_errors(&slot->unit);
+        slot->unit.want = NULL;
         slot->unit.count = count_of(feed, feed->unit);
         slot->unit.place = place_of(feed, feed->unit);
         slot->unit.epoch = feed->plan.epoch;
@@ -186,10 +190,12 @@ static bool take(struct feed *feed, int64_t *unit, size_t *picture) {
     return true;
 }
 
-/* Whoever makes the last picture of a unit mixes it. */
-static void finish_picture(struct worker *worker, int64_t number) {
+/* Whoever makes the last picture of a unit mixes it. result: what take_picture said of this one. */
+static void finish_picture(struct worker *worker, int64_t number, size_t picture, int result) {
     struct feed *feed = worker->feed;
     struct slot *slot = slot_of(feed, number);
+    if (result == PICTURE_WANT)
+        slot->unit.want = slot->unit.errors[picture];
     bool last = slot->done + 1 == slot->unit.count;
     if (last && feed->plan.mix && !first_error(&slot->unit)) {
         pthread_mutex_unlock(&feed->lock);
@@ -209,9 +215,9 @@ static void *work(void *argument) {
     pthread_mutex_lock(&feed->lock);
     while (take(feed, &number, &picture)) {
         pthread_mutex_unlock(&feed->lock);
-        take_picture(worker, place_of(feed, number) + picture, &slot_of(feed, number)->unit, picture);
+        int result = take_picture(worker, place_of(feed, number) + picture, &slot_of(feed, number)->unit, picture);
         pthread_mutex_lock(&feed->lock);
-        finish_picture(worker, number);
+        finish_picture(worker, number, picture, result);
     }
     pthread_mutex_unlock(&feed->lock);
     return NULL;
@@ -263,7 +269,10 @@ static bool start_workers(struct feed *feed) {
         if (!worker->context)
             return false;
     }
-    if (prepare_as(feed->workers[0].context, feed->plan.config, &feed->preparation) != TLEG_OK) {
+    tleg_config whole = *feed->plan.config; /* nothing is left to crop */
+    whole.crop = 1;
+    if (prepare_as(feed->workers[0].context, feed->plan.config, &feed->preparation) != TLEG_OK ||
+        prepare_as(feed->workers[0].context, &whole, &feed->fitted) != TLEG_OK) {
         tool_fail_context(feed->call, feed->workers[0].context);
         return false;
     }
@@ -343,6 +352,7 @@ void feed_stop(struct feed *feed) {
         free(unit->errors);
     }
     tleg_preparation_free(feed->preparation);
+    tleg_preparation_free(feed->fitted);
     pthread_cond_destroy(&feed->room);
     pthread_cond_destroy(&feed->ready);
     pthread_mutex_destroy(&feed->lock);

@@ -71,6 +71,10 @@ static int score_at_depth(const struct invocation *call, struct run *run, const 
 static int score_batch(const struct invocation *call, struct run *run, const struct feed_unit *batch, size_t first) {
     struct scoring *scoring = run->scoring;
     int code = EXIT_DONE;
+    if (batch->want) {
+        progress_clear(&run->progress);
+        return tool_fail(call, "%s", batch->want);
+    }
     for (size_t i = 0; i < batch->count && code == EXIT_DONE; i++) {
         if (batch->errors[i]) {
             code = take_bad(call, run, batch->errors[i]);

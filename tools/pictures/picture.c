@@ -2,6 +2,7 @@
 #include "private.h"
 
 #include "base/read_file.h"
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -42,16 +43,24 @@ static int decode(const struct decoder *decoder, const struct file_reader *file,
     return -1;
 }
 
+/* Every refusal of memory sets errno, also within the decoders. */
+static bool is_want(int error) {
+    return error == ENOMEM || error == EMFILE || error == ENFILE || error == ENOBUFS || error == EAGAIN;
+}
+
 int picture_read(const char *path, int exif, struct picture *out, char *error, size_t error_size) {
     char reason[PICTURE_REASON] = "";
     struct file_reader file;
     const struct decoder *decoder = NULL;
-    int result = -1;
+    int result = PICTURE_BAD;
     *out = (struct picture){0};
+    errno = 0;
     if (read_begin(path, &file, reason))
         decoder = find_decoder(&file, reason);
     if (decoder != NULL && read_rest(&file, MAX_FILE, reason))
         result = decode(decoder, &file, exif, out, reason);
+    if (result != 0)
+        result = is_want(errno) ? PICTURE_WANT : PICTURE_BAD;
     read_end(&file);
     if (result != 0)
         snprintf(error, error_size, "%s: %s", path, reason);

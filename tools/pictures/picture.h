@@ -18,7 +18,10 @@ struct picture {
     uint8_t *pixels; /* (height, width, 3), R G B, rows without gaps */
 };
 
-/* Reads a file. exif: not 0 turns the picture as its EXIF orientation says; 0 leaves it as stored. Returns 0, or -1 with
+/* Why there is no picture: of the file, or of want of memory or descriptors, which says nothing about the file. */
+enum { PICTURE_BAD = -1, PICTURE_WANT = -2 };
+
+/* Reads a file. exif: not 0 turns the picture as its EXIF orientation says; 0 leaves it as stored. Returns 0, or PICTURE_* with
  * "PATH: what is wrong" in `error` and *out zeroed. */
 int picture_read(const char *path, int exif, struct picture *out, char *error, size_t error_size);
 

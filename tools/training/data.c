@@ -22,7 +22,8 @@ static int open_other(struct state *state) {
                                   .cache = options->cache - state->set.held,
                                   .skip_bad = options->skip_bad,
                                   .exif = options->exif};
-    return dataset_open(state->call, &how, &state->other);
+    int code = dataset_open(state->call, &how, &state->other);
+    return code == EXIT_DONE ? dataset_hold(state->call, &state->other, &state->source.config, true) : code;
 }
 
 static int check_count(const struct state *state) {
@@ -65,6 +66,8 @@ static int spare_small_classes(struct state *state) {
 
 int training_split_data(struct state *state) {
     struct part all = {0};
+    if (dataset_hold(state->call, &state->set, &state->source.config, state->options->augment == AUGMENT_NONE) != EXIT_DONE)
+        return EXIT_FAILED;
     if (state->options->val_default && spare_small_classes(state) != EXIT_DONE)
         return EXIT_FAILED;
     int code = part_split(state->call, &state->set, state->options->val_every, &state->learned, &state->judged);

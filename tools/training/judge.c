@@ -3,14 +3,13 @@
 
 #include "base/interrupt.h"
 #include "source/source.h"
+#include <inttypes.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 enum { LARGEST_BATCH = 64 };
 
-/* What is learned, as a source that sessions can be made over: the moving average where one is kept. */
-static int take_learned(struct state *state, struct source *learned) {
-    int32_t average = state->options->ema > 0;
+int training_take_learned(struct state *state, bool average, struct source *learned) {
     *learned = (struct source){.path = state->options->out, .config = {.struct_size = sizeof learned->config}};
     tleg_status status = state->source.gene
                              ? tleg_trainer_copy_learngene(state->context, state->trainer, average, &learned->gene)
@@ -19,6 +18,11 @@ static int take_learned(struct state *state, struct source *learned) {
         status = learned->gene ? tleg_learngene_get_info(state->context, learned->gene, &learned->config)
                                : tleg_model_get_info(state->context, learned->model, &learned->config);
     return status == TLEG_OK ? EXIT_DONE : tool_fail_context(state->call, state->context);
+}
+
+/* What is validated and written: the moving average where one is kept. */
+static bool is_average(const struct state *state) {
+    return state->options->ema > 0;
 }
 
 /* What the validation found, as files keep it. */
@@ -79,8 +83,13 @@ int training_write(struct state *state) {
         return EXIT_DONE;
     bool best = is_best(state);
     int32_t keep = state->options->keep;
-    int code = take_learned(state, &learned);
     progress_clear(&state->progress);
+    int code = training_check_sound(state, false);
+    if (code == EXIT_DONE && is_average(state))
+        code = training_check_sound(state, true);
+    if (code != EXIT_DONE)
+        return code;
+    code = training_take_learned(state, is_average(state), &learned);
     if (code == EXIT_DONE && (keep != KEEP_BEST || best || state->best.step < 0))
         code = save(state, &learned, state->options->out);
     if (code == EXIT_DONE && keep == KEEP_BOTH && best)
@@ -93,6 +102,12 @@ int training_write(struct state *state) {
     return code;
 }
 
+static int fail_score(struct state *state, int32_t depth) {
+    return training_fail(state,
+                         "step %" PRId64 ": validation at depth %d: an answer is not a finite number: nothing is written",
+                         tleg_trainer_get_steps(state->trainer), (int)depth);
+}
+
 static int score_unit(struct state *state, const struct source *learned, tleg_session *session, const struct feed_unit *unit,
                       float *logits) {
     int32_t classes = learned->config.classes;
@@ -100,8 +115,12 @@ static int score_unit(struct state *state, const struct source *learned, tleg_se
         if ((learned->gene && tleg_session_set_depth(session, state->depths[d]) != TLEG_OK) ||
             source_run(session, unit->images, (int64_t)unit->count, logits, NULL) != TLEG_OK)
             return tool_fail(state->call, "validation: %s", tleg_session_get_error(session));
-        for (size_t i = 0; i < unit->count; i++)
-            state->scores[d].correct += source_guess(logits + i * (size_t)classes, classes) == unit->labels[i];
+        for (size_t i = 0; i < unit->count; i++) {
+            int32_t guess = source_guess(logits + i * (size_t)classes, classes);
+            if (guess < 0)
+                return fail_score(state, state->depths[d]);
+            state->scores[d].correct += guess == unit->labels[i];
+        }
         state->scores[d].images += (int64_t)unit->count;
     }
     return EXIT_DONE;
@@ -155,11 +174,11 @@ int training_judge(struct state *state) {
         return EXIT_DONE;
     for (int32_t d = 0; d < state->depth_count; d++)
         state->scores[d] = (struct score){.depth = state->depths[d]};
-    int code = take_learned(state, &learned);
+    int code = training_take_learned(state, is_average(state), &learned);
     if (code == EXIT_DONE)
         code = judge(state, &learned);
     if (code == EXIT_DONE)
-        state->scored = tleg_trainer_get_steps(state->trainer);
+        state->scored = state->sound[is_average(state)] = tleg_trainer_get_steps(state->trainer);
     source_close(&learned);
     return code;
 }

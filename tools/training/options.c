@@ -26,9 +26,11 @@ static const char help_validation[] =
     "  --val-depths LIST   depths at which a learngene is validated, as 3,6,12 or 2-12 (the fixed one; or both ends and\n"
     "                      the middle); their scores are kept in -o\n";
 static const char help_loading[] =
-    "  --cache BYTES       decoded pictures to hold in memory (1G); others are decoded each time\n"
+    "  --cache BYTES       decoded pictures to hold in memory (1G, and at most half of what limits, container and machine\n"
+    "                      leave); others are decoded each time\n"
     "  --loaders N         threads that decode and augment ahead (1); results do not depend on it\n"
-    "  --skip-bad          report images that cannot be read, and continue without them; --exif: apply EXIF orientation\n";
+    "  --skip-bad          read every image once before the first step, report those that cannot be read, and leave them\n"
+    "                      out; --exif: apply EXIF orientation\n";
 static const char help_teacher[] =
     "Teacher\n"
     "  --teacher MODEL     a model (or a learngene, with --teacher-depth N) that is run on each batch, after augmentation\n"

@@ -108,7 +108,8 @@ struct state {
     struct tally epoch;       /* of the steps of this one; loss, correct and images alone */
     struct best best;
     struct score scores[TRAINING_DEPTHS];
-    int64_t scored; /* the step whose weights they are of; -1: none yet */
+    int64_t scored;   /* the step whose weights they are of; -1: none yet */
+    int64_t sound[2]; /* the last step after which weights, and their average, were seen to compute; -1: none yet */
 };
 
 static inline double training_share(const struct score *score) {
@@ -120,6 +121,8 @@ static inline bool training_first(const struct state *state) {
 }
 
 /* ---- the loop (training.c) ---- */
+/* A failure in the middle of the run, and what is left of it. EXIT_FAILED. */
+__attribute__((format(printf, 2, 3))) int training_fail(struct state *state, const char *format, ...);
 struct feed *training_start_feed(const struct state *state, int32_t epoch, int64_t first); /* from this unit on */
 int training_fail_picture(struct state *state, const struct feed_unit *unit);
 
@@ -177,6 +180,13 @@ int training_judge(struct state *state);               /* fills scores; EXIT_INT
 double training_mean_share(const struct state *state); /* of the scores: right answers, over the depths of the validation */
 bool training_keeps_best(const struct state *state);   /* whether the file of a former run's best epoch is still there */
 int training_write(struct state *state);               /* -o, and the best epoch's */
+
+/* What is learned, or its moving average, as a source that sessions can be made over. */
+int training_take_learned(struct state *state, bool average, struct source *learned);
+
+/* ---- weights that blew up (sound.c) ---- */
+/* An error where what would be written no longer answers with finite numbers. */
+int training_check_sound(struct state *state, bool average);
 
 /* ---- the log's file (log_file.c) ---- */
 /* former: of the checkpoint that the run goes on from; NULL: it begins anew. A log of another run is refused. */

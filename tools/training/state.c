@@ -69,7 +69,9 @@ static void add_state(struct state *state, struct pairs *pairs) {
 int training_save(struct state *state) {
     struct pairs *pairs = calloc(1, sizeof *pairs);
     const char *texts[2 * PAIRS];
-    int code = training_keep_recording(state);
+    int code = training_check_sound(state, false);
+    if (code == EXIT_DONE)
+        code = training_keep_recording(state);
     if (code == EXIT_DONE)
         code = training_keep_log(state);
     if (code != EXIT_DONE || !training_first(state) || !pairs) {

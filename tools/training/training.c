@@ -15,14 +15,15 @@
 
 /* ---- one step ---- */
 
-/* A failure in the middle of a step, and what is left of the run. */
-__attribute__((format(printf, 2, 3))) static int fail_step(struct state *state, const char *format, ...) {
+int training_fail(struct state *state, const char *format, ...) {
     char text[TEACHER_ERROR + 256];
     va_list values;
     va_start(values, format);
     vsnprintf(text, sizeof text, format, values);
     va_end(values);
     progress_clear(&state->progress);
+    if (!state->checkpoint)
+        return tool_fail(state->call, "%s", text);
     if (state->saved >= 0)
         return tool_fail(state->call, "%s; %s holds step %" PRId64, text, state->checkpoint, state->saved);
     return tool_fail(state->call, "%s; no checkpoint was written yet", text);
@@ -39,6 +40,13 @@ static int stop(struct state *state) {
 }
 
 /* Before a step has drawn anything at random, a checkpoint can still say where it stands; `first`: the step's first batch. */
+static void save_before_step(struct state *state, bool first) {
+    int64_t step = tleg_trainer_get_steps(state->trainer);
+    progress_clear(&state->progress);
+    if (first && state->ranks.count == 1 && step > 0 && step > state->saved)
+        training_save(state);
+}
+
 static int fail_teacher(struct state *state, bool first) {
     const struct teacher *teacher = &state->teacher;
     int64_t step = tleg_trainer_get_steps(state->trainer);
@@ -46,23 +54,26 @@ static int fail_teacher(struct state *state, bool first) {
     progress_clear(&state->progress);
     if (first && alone && teacher->stopped)
         return stop(state);
-    if (first && alone && step > 0 && step > state->saved)
-        training_save(state);
-    return fail_step(state, "step %" PRId64 ": %s", step + 1, teacher->error);
+    save_before_step(state, first);
+    return training_fail(state, "step %" PRId64 ": %s", step + 1, teacher->error);
 }
 
 int training_fail_picture(struct state *state, const struct feed_unit *unit) {
-    progress_clear(&state->progress);
-    return tool_fail(state->call, "%s%s", unit->error,
-                     state->options->skip_bad ? "" : " (--skip-bad continues without such files)");
+    if (unit->want)
+        return training_fail(state, "%s", unit->want);
+    return training_fail(state, "%s%s", unit->error,
+                         state->options->skip_bad ? " (it was read when the run began)"
+                                                  : " (--skip-bad continues without such files)");
 }
 
 /* Forward and backward over one unit; its loss is added to sums. */
 static int learn_unit(struct state *state, const struct feed_unit *unit, struct tally *sums) {
     tleg_train_loss loss = {.struct_size = sizeof loss};
     const float *taught;
-    if (unit->error)
+    if (unit->error) {
+        save_before_step(state, sums->images == 0);
         return training_fail_picture(state, unit);
+    }
     if (!training_ask_teacher(state, unit, &taught))
         return fail_teacher(state, sums->images == 0);
     const tleg_train_batch batch = {.struct_size = sizeof batch,
@@ -73,7 +84,7 @@ static int learn_unit(struct state *state, const struct feed_unit *unit, struct 
                                     .teacher_logits = taught,
                                     .share = 1.0 / state->options->accumulate};
     if (tleg_trainer_backward(state->trainer, &batch, &loss) != TLEG_OK)
-        return fail_step(state, "%s", tleg_trainer_get_error(state->trainer));
+        return training_fail(state, "%s", tleg_trainer_get_error(state->trainer));
     double n = (double)unit->count;
     sums->loss += n * loss.total;
     sums->labels += n * loss.labels;
@@ -113,7 +124,7 @@ static int learn_step(struct state *state, struct feed *feed) {
     if (code != EXIT_DONE)
         return code;
     if (tleg_trainer_update(state->trainer, rate) != TLEG_OK)
-        return fail_step(state, "%s", tleg_trainer_get_error(state->trainer));
+        return training_fail(state, "%s", tleg_trainer_get_error(state->trainer));
     bool stopped = gather(state, &sums);
     int64_t step = tleg_trainer_get_steps(state->trainer);
     code = training_say_step(state, step, rate);
@@ -305,7 +316,7 @@ static int settle(struct state *state) {
     state->total = state->steps_an_epoch * options->epochs;
     if (options->limit_steps && options->limit_steps < state->total)
         state->total = options->limit_steps;
-    state->saved = state->scored = state->best.step = -1;
+    state->saved = state->scored = state->best.step = state->sound[0] = state->sound[1] = -1;
     if (state->recipe.alpha < 1 || training_has_teacher(options))
         return training_settle_rate(state);
     return tool_misuse(state->call, "--alpha 1 leaves out the labels, and there is no teacher");

@@ -38,9 +38,9 @@ typedef __mmask16 some;
 
 /* Within 2 units in the last place; NaN stays NaN: x = n ln2 + r, e^x = 2^n e^r. */
 INLINE vec v_exp_low(vec x) {
+    /* Below -104 the result is 0; holding x there keeps r = x - n ln2, and its powers, small numbers. NaN stays NaN. */
+    x = _mm512_max_ps(_mm512_set1_ps(-120.0F), x);
     vec n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504F)), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-    /* Below -104 the result is 0 whatever r is; holding n keeps r = x - n ln2 a number for -inf. */
-    n = _mm512_max_ps(_mm512_set1_ps(-160.0F), n);
     vec r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693147182F), x);
     r = _mm512_fnmadd_ps(n, _mm512_set1_ps(-1.90465421e-9F), r);
     vec p = _mm512_set1_ps(1.38888889e-3F);

@@ -123,14 +123,14 @@ static void a_tile_of_any_size_does_each_part_of_its_epilogue(void **state) {
 
 /* ---- softmax ---- */
 
-/* The largest score of each column at any key, and far above the others. */
-static void check_softmax(const struct tleg_kernels *kernels, int64_t keys, int64_t cols) {
+/* The largest score of each column at any key, and far above the others; those are spread this wide. */
+static void check_softmax(const struct tleg_kernels *kernels, int64_t keys, int64_t cols, float spread) {
     int64_t nr = kernels->nr;
     float *s = floats(keys * nr), *inverse = floats(nr);
     for (int64_t i = 0; i < keys * nr; i++)
-        s[i] *= 10;
+        s[i] *= spread;
     for (int64_t j = 0; j < nr; j++)
-        s[(any(keys) - 1) * nr + j] = 90;
+        s[(any(keys) - 1) * nr + j] = 9 * spread;
     const float *before = copy_of(s, keys * nr);
     kernels->softmax(keys, cols, s, inverse);
     for (int64_t j = 0; j < cols; j++) {
@@ -155,7 +155,15 @@ static void softmax_is_exact_to_two_units_wherever_the_largest_score_is(void **s
     for (int t = 0; t < table_count; t++)
         for (int64_t keys = 1; keys <= 40; keys++)
             for (int64_t cols = 1; cols <= tables[t]->nr; cols++)
-                check_softmax(tables[t], keys, cols);
+                check_softmax(tables[t], keys, cols, 10);
+}
+
+/* Weights that grew in a training give such scores: what is far below the largest is 0, and never NaN. */
+static void softmax_takes_scores_of_any_size(void **state) {
+    (void)state;
+    for (int t = 0; t < table_count; t++)
+        for (float spread = 1e-3F; spread < 1e37F; spread *= 30)
+            check_softmax(tables[t], 9, tables[t]->nr, spread);
 }
 
 /* ---- copies and sums of rows ---- */
@@ -225,6 +233,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_tile_of_any_size_does_each_part_of_its_epilogue),
         cmocka_unit_test(softmax_is_exact_to_two_units_wherever_the_largest_score_is),
+        cmocka_unit_test(softmax_takes_scores_of_any_size),
         cmocka_unit_test(a_copy_is_filled_up_with_zeros),
         cmocka_unit_test(a_transpose_stays_inside_its_columns),
         cmocka_unit_test(rows_are_summed_in_rising_order),

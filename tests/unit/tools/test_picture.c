@@ -176,6 +176,26 @@ static void a_jpeg_of_more_scans_than_any_encoder_makes_is_refused(void **state)
     unlink(path);
 }
 
+/* ---- whose fault it is ---- */
+
+static void want_of_descriptors_is_not_a_bad_picture(void **state) {
+    (void)state;
+    struct rlimit former, none = {0};
+    struct picture picture;
+    char error[PICTURE_ERROR] = "";
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &former), 0);
+    none.rlim_max = former.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    const int wanting = picture_read(fixture("progressive.jpg"), 0, &picture, error, sizeof error);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &former), 0);
+    assert_int_equal(wanting, PICTURE_WANT);
+    assert_non_null(strstr(error, "progressive.jpg"));
+    assert_null(picture.pixels);
+    assert_int_equal(picture_read("nowhere.jpg", 0, &picture, error, sizeof error), PICTURE_BAD);
+    assert_int_equal(picture_read(fixture("progressive.jpg"), 0, &picture, error, sizeof error), 0);
+    picture_free(&picture);
+}
+
 /* ---- memory and time follow the file ---- */
 
 static size_t put_bytes(uint8_t *out, size_t at, const void *bytes, size_t count) {
@@ -497,6 +517,7 @@ int main(void) {
         cmocka_unit_test(what_cannot_be_decoded_is_refused_with_the_reason),
         cmocka_unit_test(pictures_that_claim_too_much_are_refused_before_memory_is_asked_for),
         cmocka_unit_test(a_jpeg_of_more_scans_than_any_encoder_makes_is_refused),
+        cmocka_unit_test(want_of_descriptors_is_not_a_bad_picture),
         cmocka_unit_test(a_png_takes_no_memory_that_its_bytes_cannot_fill),
         cmocka_unit_test(a_jpeg_takes_no_memory_that_its_bytes_cannot_fill),
         cmocka_unit_test(a_jpeg_with_an_empty_scan_is_damaged),

@@ -290,7 +290,92 @@ static void a_damaged_state_is_refused_and_changes_nothing(void **state) {
     tleg_trainer_free(trainer);
 }
 
+/* Puts a number in place of a tensor's first one. */
+static void put_number(const char *path, const char *tensor, float number) {
+    size_t size;
+    unsigned char *bytes = support_read_file(path, &size);
+    uint64_t length = 0, begin = 0;
+    memcpy(&length, bytes, sizeof length);
+    const char *entry = (const char *)find_text(bytes, size, tensor);
+    const char *offsets = strstr(entry, "\"data_offsets\":[");
+    assert_non_null(offsets);
+    begin = strtoull(offsets + strlen("\"data_offsets\":["), NULL, 10);
+    memcpy(bytes + sizeof length + length + begin, &number, sizeof number);
+    write_file(path, bytes, size);
+    free(bytes);
+}
+
+static void a_state_with_numbers_that_no_step_leaves_is_refused(void **state) {
+    (void)state;
+    static const struct {
+        const char *tensor;
+        float number;
+        const char *text;
+    } odd[] = {{"parameter.head.weight", NAN, "parameter.head.weight holds a number that is not finite"},
+               {"parameter.pos_embed", INFINITY, "parameter.pos_embed holds a number that is not finite"},
+               {"moment1.head.bias", -INFINITY, "moment1.head.bias holds a number that is not finite"},
+               {"moment2.head.bias", NAN, "moment2.head.bias holds a number that is not finite"},
+               {"moment2.norm.bias", -1e-30f, "moment2.norm.bias holds a negative number"},
+               {"average.norm.bias", NAN, "average.norm.bias holds a number that is not finite"},
+               {"moment1.norm.bias", -1, NULL}};
+    const struct grad_case *c = find("patch1-2");
+    tleg_trainer_options options = trainer_busy_options(c);
+    tleg_trainer *trainer = trainer_open(plain, c, &options), *fresh = trainer_open(plain, c, &options);
+    char path[512];
+    snprintf(path, sizeof path, "%s", support_scratch("odd.safetensors"));
+    for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++) {
+        OK(plain, tleg_trainer_save(plain, trainer, path, 0, NULL));
+        put_number(path, odd[i].tensor, odd[i].number);
+        assert_int_equal(tleg_trainer_load(plain, trainer, path), odd[i].text ? TLEG_ERROR_FORMAT : TLEG_OK);
+        if (odd[i].text) {
+            trainer_says(tleg_context_get_error(plain), odd[i].text);
+        }
+        assert_true(same_state(trainer, fresh));
+    }
+    tleg_trainer_free(trainer);
+    tleg_trainer_free(fresh);
+}
+
 /* ---- numbers that are not finite ---- */
+
+/* A step whose rate leaves no finite weights: what was written before it stays, and nothing of it is handed out. */
+static void what_blew_up_is_not_written_over_what_is_good(void **state) {
+    (void)state;
+    static const char *const names[] = {"mean-4", "cls-2-model"};
+    for (int i = 0; i < 2; i++) {
+        const struct grad_case *c = find(names[i]);
+        struct trainer_data data;
+        trainer_data_open(plain, c->images, &data);
+        tleg_trainer_options options = trainer_options(c);
+        options.ema = 0.9;
+        tleg_trainer *trainer = trainer_open(plain, c, &options);
+        const char *path = support_scratch("good.safetensors");
+        OK(plain, tleg_trainer_save(plain, trainer, path, 0, NULL));
+        size_t before, after;
+        unsigned char *good = support_read_file(path, &before);
+        OK_TRAINER(trainer, tleg_trainer_backward(trainer, &data.batch, NULL));
+        OK_TRAINER(trainer, tleg_trainer_update(trainer, 1e39)); /* beyond f32 */
+        assert_int_equal(tleg_trainer_save(plain, trainer, path, 0, NULL), TLEG_ERROR_NUMERIC);
+        trainer_says(tleg_context_get_error(plain), "is not finite after step 1");
+        trainer_says(tleg_context_get_error(plain), path);
+        for (int32_t average = 0; average < 2; average++) {
+            tleg_learngene *gene = NULL;
+            tleg_model *model = NULL;
+            assert_int_equal(c->model ? tleg_trainer_copy_model(plain, trainer, average, &model)
+                                      : tleg_trainer_copy_learngene(plain, trainer, average, &gene),
+                             TLEG_ERROR_NUMERIC);
+            assert_true(!gene && !model);
+            trainer_says(tleg_context_get_error(plain), average ? "after step 1 the average of " : "after step 1 ");
+        }
+        unsigned char *kept = support_read_file(path, &after);
+        assert_int_equal(before, after);
+        assert_memory_equal(good, kept, before);
+        free(good);
+        free(kept);
+        trainer_data_close(&data);
+        tleg_trainer_free(trainer);
+    }
+}
 
 static tleg_status TLEG_CALL spoil(void *host, float *values, size_t count) {
     values[count / 2] = *(float *)host;
@@ -375,6 +460,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_setup_without_a_dtype_is_of_f32),
         cmocka_unit_test(another_schedule_and_another_eps_are_refused),
         cmocka_unit_test(a_damaged_state_is_refused_and_changes_nothing),
+        cmocka_unit_test(a_state_with_numbers_that_no_step_leaves_is_refused),
+        cmocka_unit_test(what_blew_up_is_not_written_over_what_is_good),
         cmocka_unit_test(a_loss_that_is_not_finite_names_step_and_part),
         cmocka_unit_test(a_gradient_that_is_not_finite_changes_nothing),
     };

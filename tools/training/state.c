@@ -57,6 +57,8 @@ static void add_state(struct state *state, struct pairs *pairs) {
     add(pairs, "run.decay_epochs", "%d", (int)state->rate.decay);
     add(pairs, "run.planned_epochs", "%d", (int)state->planned);
     add(pairs, "run.validated", "%d", (int)state->validated);
+    add(pairs, "run.improved", "%d", (int)state->improved);
+    add(pairs, "run.improved_share", "%.17g", state->improved_share);
     add(pairs, "run.best", "%.17g", state->best.share);
     add(pairs, "run.best_step", "%" PRId64, state->best.step);
     add(pairs, "run.epoch_loss", "%.17g", state->epoch.loss);
@@ -134,6 +136,10 @@ static int resume(struct state *state, const tleg_file *file) {
         return tool_fail_context(state->call, state->context);
     state->validated = (int32_t)number(file, "run.validated");
     state->saved = tleg_trainer_get_steps(state->trainer);
+    if (tleg_file_get_metadata(file, "run.improved")) { /* older checkpoints have none */
+        state->improved = (int32_t)number(file, "run.improved");
+        state->improved_share = real(file, "run.improved_share");
+    }
     state->best.share = real(file, "run.best");
     state->best.step = training_keeps_best(state) ? number(file, "run.best_step") : -1;
     state->epoch = (struct tally){.loss = real(file, "run.epoch_loss"),

@@ -140,7 +140,7 @@ done
 try 0 $muon --resume -o part.muon.st
 same muon.st part.muon.st
 try 2 $small --epochs 6 --momentum 0.9 -o x.st
-says err "--momentum is of --optimiser muon"
+says err "--momentum is of --optimiser muon and sgd"
 try 2 $muon --momentum 1 -o x.st
 says err "--momentum takes a number below 1"
 

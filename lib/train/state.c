@@ -69,6 +69,10 @@ static void describe_setup(const tleg_trainer *t, char text[OWN_TEXT]) {
         at += snprintf(at, 64, "optimiser=muon nesterov=%d ", o->nesterov);
         at = append_number(at, "momentum", o->momentum);
     }
+    if (o->ema > 0 && o->ema_warmup)
+        at += snprintf(at, 64, "ema_warmup=1 ");
+    if (o->teacher_mean == TLEG_TEACHER_MEAN_OVER_IMAGES)
+        at += snprintf(at, 64, "teacher_mean=images ");
     snprintf(at, 64, "dtype=%s ", tleg_dtype_name(o->dtype));
 }
 

@@ -243,6 +243,12 @@ static void options_are_refused_by_name(void **state) {
     BAD(o.momentum = 1, "momentum");
     BAD(o.momentum = NAN, "momentum");
     BAD(o.nesterov = 2, "nesterov");
+    BAD(o.rank = 1, "rank");
+    BAD(o.rank = -1, "rank");
+    BAD(o.teacher_mean = 3, "teacher_mean");
+    BAD(o.teacher_mean = -1, "teacher_mean");
+    BAD(o.ema_warmup = 2, "ema_warmup");
+    BAD(o.reserved = 1, "reserved");
     assert_int_equal(tleg_trainer_create(plain, NULL, &good, &trainer), TLEG_ERROR_ARGUMENT);
     assert_int_equal(tleg_trainer_create_for_model(plain, NULL, &good, &trainer), TLEG_ERROR_ARGUMENT);
     o = good;

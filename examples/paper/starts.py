@@ -98,13 +98,13 @@ def from_model(maker, run, out):
 
 
 def mimetic(maker, run, out):
-    """Attention as trained Transformers have it (Trockman and Kolter, arXiv 2305.09828), and sine positions of that scale."""
+    """Attention as trained Transformers have it (Trockman and Kolter, arXiv 2305.09828); every network's positions are sines."""
     import numpy as np
 
     random_model(maker, run, out)
     metadata, made = tensors.read(out)
     draw = np.random.default_rng(run.seed)
-    heads, (_, (_, tokens, dim), _) = maker.settings["model"]["heads"], made["pos_embed"]
+    heads, dim = maker.settings["model"]["heads"], maker.settings["model"]["dim"]
 
     def set_to(name, value):
         dtype, shape, _ = made[name]
@@ -114,7 +114,6 @@ def mimetic(maker, run, out):
         qkv, projection = mimetic_attention(np, draw, dim, heads)
         set_to(f"blocks.{layer}.attn.qkv.weight", qkv)
         set_to(f"blocks.{layer}.attn.proj.weight", projection)
-    set_to("pos_embed", sine_positions(np, int(tokens**0.5), dim))
     tensors.write(out, metadata, made)
     return 0
 
@@ -132,15 +131,6 @@ def mimetic_attention(np, draw, dim, heads):
     value, projection = halves(0.4 * noise() - 0.4 * np.eye(dim), dim)
     query, key = (np.concatenate(rows) for rows in ([q.T for q, _ in pairs], [k for _, k in pairs]))
     return np.concatenate([query, key, value.T]), projection.T
-
-
-def sine_positions(np, side, dim):
-    """(side * side, D): a quarter each for sine and cosine of row and column."""
-    rates = 1 / 10000 ** (np.arange(dim // 4) / (dim // 4))
-    angle = np.arange(side)[:, None] * rates
-    waves = np.concatenate([np.sin(angle), np.cos(angle)], 1)
-    rows, columns = np.repeat(waves, side, 0), np.tile(waves, (side, 1))
-    return np.concatenate([rows, columns], 1)
 
 
 def make(maker, run, out):

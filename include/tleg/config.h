@@ -20,6 +20,11 @@ enum { TLEG_POOL_SIGNED = -1, TLEG_POOL_MEAN = 1, TLEG_POOL_CLS = 2 };
 typedef int32_t tleg_norm_place;
 enum { TLEG_NORM_SIGNED = -1, TLEG_NORM_BEFORE_POOL = 1, TLEG_NORM_AFTER_POOL = 2 };
 
+/* How a fresh learngene's position embedding begins: normal(0, 0.02), or sines and cosines of the patch's place in the image,
+ * from which small images are learned in fewer steps (docs/training.md). */
+typedef int32_t tleg_positions;
+enum { TLEG_POSITIONS_SIGNED = -1, TLEG_POSITIONS_NORMAL = 1, TLEG_POSITIONS_SINCOS = 2 };
+
 /* As input (tleg_learngene_create): zero it, set struct_size and what is marked "needed"; zero elsewhere means the default in
  * parentheses. As output (.._get_info): set struct_size; the rest is filled; its pointers live as long as the handle.
  * What a learngene's get_info filled may serve as input: members marked "output only" are not read, apart from dtype, which
@@ -56,7 +61,7 @@ typedef struct tleg_config {
     const char *const *ignored; /* output only: names of tensors in the file that are not used */
     const void *reserved;       /* NULL */
     int32_t depth_count;        /* output only: of `depths`; 0: the file does not say */
-    int32_t reserved2;          /* 0 */
+    tleg_positions positions;   /* input only: TLEG_POSITIONS_* (NORMAL); SINCOS needs a dim that is a multiple of 4 */
     const int32_t *depths;      /* output only: the depths at which it was learned, rising */
     const tleg_scores *scores;  /* output only: what depths scored; NULL: the file does not say */
 } tleg_config;

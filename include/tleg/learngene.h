@@ -26,7 +26,9 @@ typedef struct tleg_learngene tleg_learngene;
 
 /* A fresh learngene, initialised as the paper does: normal(0, 0.02) cut at +-2 for base and
  * ilayer of linear layers, biases 0, norms 1 with ilayer 0, patch embedding uniform. The third
- * and later tensors of a segment are as its ilayer. The same seed gives the same bits on every machine.
+ * and later tensors of a segment are as its ilayer. Positions are normal(0, 0.02) too; or, with TLEG_POSITIONS_SINCOS, those of
+ * the patches are 0.7 times sin(x w_i), cos(x w_i), sin(y w_i), cos(y w_i), column x and row y counted from 0,
+ * w_i = 100^(-i/n) for i below n = dim/4. The same seed gives the same bits on every machine.
  * Errors: ARGUMENT (names the member), MEMORY. */
 TLEG_API tleg_status TLEG_CALL tleg_learngene_create(tleg_context *context, const tleg_config *config, uint64_t seed,
                                                      tleg_learngene **gene);

@@ -23,7 +23,7 @@ static tleg_status check_later(tleg_context *context, tleg_config *c) {
     if (c->channels != 3)
         return tleg_fail(context, TLEG_ERROR_UNSUPPORTED, "tleg_config.channels: this version expects 3, found %d",
                          (int)c->channels);
-    return tleg_check_reserved(context, "tleg_config.reserved", c->reserved == NULL && c->reserved2 == 0);
+    return tleg_check_reserved(context, "tleg_config.reserved", c->reserved == NULL);
 }
 
 /* A new learngene is f32. The other outputs describe what was read, and are not looked at. */
@@ -67,6 +67,16 @@ static tleg_status check_sizes(tleg_context *context, tleg_config *c) {
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.heads: expected a divisor of the dim, %d, found %d",
                          (int)c->dim, (int)c->heads);
     return TLEG_OK;
+}
+
+static tleg_status check_positions(tleg_context *context, tleg_config *c) {
+    if (c->positions == 0)
+        c->positions = TLEG_POSITIONS_NORMAL;
+    const tleg_status status = in_range(context, "positions", c->positions, TLEG_POSITIONS_NORMAL, TLEG_POSITIONS_SINCOS);
+    if (status == TLEG_OK && c->positions == TLEG_POSITIONS_SINCOS && c->dim % 4 != 0)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT,
+                         "tleg_config.dim: expected a multiple of 4 for TLEG_POSITIONS_SINCOS, found %d", (int)c->dim);
+    return status;
 }
 
 static tleg_status check_tokens(tleg_context *context, const tleg_config *c) {
@@ -184,6 +194,8 @@ tleg_status tleg_config_check(tleg_context *context, const tleg_config *host, st
         status = check_sizes(context, &config->c);
     if (status == TLEG_OK)
         status = check_tokens(context, &config->c);
+    if (status == TLEG_OK)
+        status = check_positions(context, &config->c);
     if (status == TLEG_OK)
         status = check_head(context, &config->c);
     if (status == TLEG_OK)

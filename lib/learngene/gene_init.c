@@ -21,7 +21,24 @@ static void fill_uniform(const struct tleg_gene_tensor *tensor, int32_t patch, s
         tensor->data[i] = (float)((2 * tleg_random_uniform(random) - 1) * bound);
 }
 
-static void init_outer(const struct tleg_gene_tensor *tensor, const tleg_config *config, struct tleg_random *random) {
+/* The patches' rows of the position embedding (1, prefix + G*G, D): sines and cosines of column and row. Waves of 6 patches and
+ * longer tell the places of a small grid apart, and 0.7 is about the size of what a fresh patch embedding gives. */
+static void fill_waves(const struct tleg_gene_tensor *tensor, const tleg_config *config) {
+    const int32_t grid = config->image_size / config->patch_size, waves = config->dim / 4;
+    float *row = tensor->data + tensor->count - (size_t)grid * (size_t)grid * (size_t)config->dim;
+    for (int32_t patch = 0; patch < grid * grid; patch++, row += config->dim)
+        for (int32_t i = 0; i < waves; i++) {
+            const double frequency = pow(100, -(double)i / waves);
+            const double x = patch % grid * frequency, y = patch / grid * frequency;
+            row[i] = (float)(0.7 * sin(x));
+            row[i + waves] = (float)(0.7 * cos(x));
+            row[i + 2 * waves] = (float)(0.7 * sin(y));
+            row[i + 3 * waves] = (float)(0.7 * cos(y));
+        }
+}
+
+static void init_outer(const struct tleg_gene_tensor *tensor, const tleg_config *config, tleg_positions positions,
+                       struct tleg_random *random) {
     switch (tensor->place.slot) {
     case TLEG_SLOT_PATCH_WEIGHT:
     case TLEG_SLOT_PATCH_BIAS:
@@ -35,7 +52,12 @@ static void init_outer(const struct tleg_gene_tensor *tensor, const tleg_config 
     case TLEG_SLOT_HEAD_DIST_BIAS:
         fill(tensor, 0);
         break;
-    default: /* tokens, position embedding, heads */
+    case TLEG_SLOT_POS_EMBED:
+        fill_normal(tensor, random);
+        if (positions == TLEG_POSITIONS_SINCOS)
+            fill_waves(tensor, config);
+        break;
+    default: /* tokens, heads */
         fill_normal(tensor, random);
     }
 }
@@ -61,13 +83,13 @@ static uint64_t stream_of(const struct tleg_gene_place *place) {
     return 64 + row * 3 + (place->tensors == 1 ? 0 : 1 + (uint64_t)place->tensor);
 }
 
-static void init(const tleg_learngene *gene, uint64_t seed) {
+static void init(const tleg_learngene *gene, tleg_positions positions, uint64_t seed) {
     for (int64_t k = 0; k < gene->tensor_count; k++) {
         const struct tleg_gene_tensor *tensor = &gene->tensors[k];
         struct tleg_random random;
         tleg_random_seed(&random, seed, stream_of(&tensor->place));
         if (tensor->place.slot != TLEG_SLOT_NONE)
-            init_outer(tensor, &gene->config.c, &random);
+            init_outer(tensor, &gene->config.c, positions, &random);
         else
             init_site(tensor, &random);
     }
@@ -89,8 +111,10 @@ tleg_status TLEG_CALL tleg_learngene_create(tleg_context *context, const tleg_co
         tleg_config_free(&checked);
         return status;
     }
+    const tleg_positions positions = checked.c.positions;
+    checked.c.positions = 0; /* how it began, which no learngene says */
     status = tleg_learngene_make(context, &checked, NULL, gene);
     if (status == TLEG_OK)
-        init(*gene, seed);
+        init(*gene, positions, seed);
     return status;
 }

@@ -85,7 +85,7 @@ static void config(void) {
         M(distillation_token), M(registers), M(pool), M(norm);
     M(no_qkv_bias), M(dtype), M(label_count), M(kind), M(channels), M(eps), M(mean), M(std), M(crop), M(ignored_count);
     M(parameters), M(labels), M(schedule), M(ignored), M(reserved);
-    M(depth_count), M(reserved2), M(depths), M(scores);
+    M(depth_count), M(positions), M(depths), M(scores);
     END("tleg_config");
 }
 #undef STRUCT

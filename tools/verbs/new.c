@@ -21,6 +21,9 @@ struct options {
     const char *labels, *out;
 };
 
+static const struct choice positions_choices[] = {
+    {"sincos", TLEG_POSITIONS_SINCOS}, {"normal", TLEG_POSITIONS_NORMAL}, {NULL, 0}};
+
 static int settle(const struct invocation *call, struct options *options) {
     tleg_config *config = &options->config;
     if (!config->image_size || !config->patch_size || !config->classes || !options->out)
@@ -92,6 +95,7 @@ static int run_new(const struct verb *verb, int argc, char **argv) {
         {"--dist", OPTION_FLAG, &options.dist, 0, 0, NULL},
         {"--pool", OPTION_CHOICE, &config->pool, 0, 0, option_pools},
         {"--norm", OPTION_CHOICE, &config->norm, 0, 0, option_norms},
+        {"--positions", OPTION_CHOICE, &config->positions, 0, 0, positions_choices},
         {"--no-qkv-bias", OPTION_FLAG, &no_qkv_bias, 0, 0, NULL},
         CURVE_OPTIONS(options.curves),
         {"--mean", OPTION_TRIPLE, options.mean, 0, 0, NULL},
@@ -134,6 +138,8 @@ const struct verb verb_new = {
                "  --cls         add a class token; --dist: add DeiT's distillation token as well\n"
                "  --pool P      what the head reads: mean (default), cls (default with --cls or --dist)\n"
                "  --norm P      place of the final norm: before-pool (default), after-pool\n"
+               "  --positions P how the position embedding begins: sincos, waves of the place in the image, from which\n"
+               "                small images are learned in fewer steps; normal, small random numbers (default)\n"
                "  --no-qkv-bias qkv without a bias\n"
                "  --count K     tensors that every layer is a sum of, 1 to 16 (2: base and ilayer; 1: all layers alike)\n"
                "  --curve C     their factors by depth: power (default), chebyshev, cosine\n"

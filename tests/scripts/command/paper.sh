@@ -32,8 +32,7 @@ settings |= {
     "model": {"dim": 16, "heads": 2, "hidden": 32, "image": 8, "patch": 4, "mean": "0.5,0.5,0.5", "std": "0.2,0.2,0.2"},
     "depths": [2, 4], "gene_depths": "2-4", "score_depths": [2, 3, 4], "seeds": [0], "epochs": 2, "few_epochs": [1],
     "compare_epochs": 1, "gene_epochs": 12, "source_epochs": 1, "targets": ["cifar100"], "rates": ["5e-4"],
-    "train": ["--lr-absolute", "--lr", "1e-3", "--warmup", "0"],
-    "compared": [start for start in settings["compared"] if start != "linear4"]}
+    "train": ["--lr-absolute", "--lr", "1e-3", "--warmup", "0"]}
 settings["pictures"][settings["pictures"].index("--batch") + 1] = "12"
 settings["datasets"]["cifar10"] |= {"val_every": 4, "images": 27, "classes": 3}
 settings["datasets"]["cifar100"] |= {"images": 48, "classes": 4}

@@ -103,6 +103,45 @@ static void a_seed_means_the_same_bits(void **state) {
     tleg_learngene_free(same);
 }
 
+/* Values of NumPy: 0.7 * sin(x w) and so on, w = 100 ** (-i / 6) */
+static void positions_begin_as_waves_where_asked(void **state) {
+    (void)state;
+    tleg_config config = small(), info = {.struct_size = sizeof info};
+    config.class_token = 1;
+    tleg_learngene *normal = create(&config, 9);
+    config.positions = TLEG_POSITIONS_SINCOS;
+    tleg_learngene *waves = create(&config, 9);
+    struct values a = take(normal, "pos_embed"), b = take(waves, "pos_embed");
+    assert_int_equal(b.count, 17 * 24);
+    assert_memory_equal(a.data, b.data, 24 * sizeof(float)); /* the class token's row */
+    const float *const row = b.data + (1 + 2 * 4 + 3) * 24;  /* of the patch in column 3 of row 2 */
+    static const struct {
+        int at;
+        double value;
+    } expected[] = {{0, 0.098784006}, {1, 0.68890019},   {5, 0.045211635},  {6, -0.69299475}, {11, 0.69853841},
+                    {12, 0.6365082},  {17, 0.030152753}, {18, -0.29130279}, {23, 0.6993502}};
+    for (size_t k = 0; k < sizeof expected / sizeof *expected; k++)
+        assert_float_equal(row[expected[k].at], expected[k].value, 1e-6);
+    tleg_tensor_free(a.tensor);
+    tleg_tensor_free(b.tensor);
+    a = take(normal, INSTANCE("mlp.fc1") "weight_base"), b = take(waves, INSTANCE("mlp.fc1") "weight_base");
+    assert_memory_equal(a.data, b.data, a.count * sizeof(float)); /* nothing else moves */
+    OK(context, tleg_learngene_get_info(context, waves, &info));
+    assert_int_equal(info.positions, 0);
+    tleg_tensor_free(a.tensor);
+    tleg_tensor_free(b.tensor);
+    tleg_learngene_free(normal);
+    tleg_learngene_free(waves);
+
+    config.dim = 27;
+    config.heads = 3;
+    assert_int_equal(tleg_learngene_create(context, &config, 9, &waves), TLEG_ERROR_ARGUMENT);
+    assert_non_null(strstr(tleg_context_get_error(context), "multiple of 4"));
+    config.positions = 3;
+    assert_int_equal(tleg_learngene_create(context, &config, 9, &waves), TLEG_ERROR_ARGUMENT);
+    assert_non_null(strstr(tleg_context_get_error(context), "positions"));
+}
+
 static void a_fresh_schedule_has_its_segments(void **state) {
     (void)state;
     tleg_config config = small(), info = {.struct_size = sizeof info};
@@ -268,6 +307,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(initialisation_is_the_papers),
         cmocka_unit_test(a_seed_means_the_same_bits),
+        cmocka_unit_test(positions_begin_as_waves_where_asked),
         cmocka_unit_test(a_fresh_schedule_has_its_segments),
         cmocka_unit_test(a_fresh_basis_begins_as_base_and_ilayer),
         cmocka_unit_test(a_wrong_configuration_makes_no_learngene),

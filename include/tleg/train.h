@@ -35,7 +35,26 @@ enum {
      *   b = momentum b + (1 - momentum) g;  u = (1 - momentum) g + momentum b;  p = (1 - r w) p - 0.2 sqrt(max(rows, columns))
      * r o where o is u with all singular values moved near 1, by five Newton-Schulz steps in f32 (PyTorch: bf16). Each tensor
      * of a learngene's basis is a matrix of its own, and so are q, k and v. AdamW's rates and decays carry over. */
-    TLEG_OPTIMISER_MUON = 2
+    TLEG_OPTIMISER_MUON = 2,
+    /* As torch.optim.SGD, whose decay is coupled: b = momentum b + g + w p;  p -= r b, or r (g + w p + momentum b) with
+     * nesterov. No second moments are held. Rates are some ten times AdamW's and more. */
+    TLEG_OPTIMISER_SGD = 3
+};
+
+/* Parts of a network, to be added up. */
+typedef int32_t tleg_part;
+enum {
+    TLEG_PART_EMBEDDING = 1, /* of patches and positions, with the class and distillation tokens */
+    TLEG_PART_NORM1 = 2,     /* of every block, in a learngene every tensor of its basis; biases too */
+    TLEG_PART_NORM2 = 4,
+    TLEG_PART_QKV = 8,
+    TLEG_PART_PROJ = 16,
+    TLEG_PART_FC1 = 32,
+    TLEG_PART_FC2 = 64,
+    TLEG_PART_BLOCKS = 126, /* those six */
+    TLEG_PART_NORM = 128,   /* the last one */
+    TLEG_PART_BACKBONE = 255,
+    TLEG_PART_HEAD = 256 /* both, with a distillation token */
 };
 
 /* What the teacher's loss is the mean over. */
@@ -95,16 +114,31 @@ typedef struct tleg_trainer_options {
      * ever, and its logits, taken as constants, teach the two shallower ones: their loss is
      * in_place * sum KL(deepest || shallower) / B + (1 - in_place) * (the loss against labels and teacher). */
     double in_place;
-    tleg_optimiser optimiser;       /* TLEG_OPTIMISER_* (ADAMW) */
-    int32_t nesterov;               /* of MUON: 1 (0 too), or -1: o is made of b itself */
-    double momentum;                /* of MUON (0.95); negative: 0 */
+    tleg_optimiser optimiser; /* TLEG_OPTIMISER_* (ADAMW) */
+    int32_t nesterov;         /* 1: yes, -1: no (of MUON yes, where o is made of b otherwise; of SGD no) */
+    double momentum;          /* of MUON (0.95) and SGD (0.9); negative: 0 */
+    /* What does not learn keeps its numbers to the bit: it has no gradient (all zero), does not decay, and counts in no norm. A
+     * pass goes back only as far as something learns. */
+    tleg_part freeze;      /* TLEG_PART_* together (0: none) */
+    int32_t frozen_layers; /* of a model: the embedding and so many blocks from the first on (0) */
+    /* Of a model, in (0, 1] (1): the last block learns at layer_decay times the rate, the one before at its square, and so on,
+     * the embedding at its power of depth + 1. Heads, and the last norm where it comes after pooling, learn at the full rate; a
+     * norm before it goes with the last block. As timm's param_groups_layer_decay. */
+    double layer_decay;
     int32_t rank;                   /* of this process, 0 to ranks - 1 (0): each drops paths of its own, at the same depths */
     tleg_teacher_mean teacher_mean; /* TLEG_TEACHER_MEAN_* (OVER_LOGITS) */
     /* 1: the average's decay is at most (1 + t) / (10 + t) in step t, counted from 1, so that it spans a ninth of the steps
      * done until `ema` is reached, and the first weights fade in a run of any length. 0: `ema` from the first step on, of which
      * ema^steps is the share of the first weights. */
     int32_t ema_warmup;
-    int32_t reserved; /* 0; anything else is ARGUMENT */
+    int32_t reserved2; /* 0; anything else is ARGUMENT */
+    /* NULL; or (classes) numbers, finite, not negative and not all 0, which are copied: the labels' loss is
+     * -sum w_c q_c log p_c / sum w_c t_c, over the classes and images of a call of tleg_trainer_backward. q is the targets'
+     * row, or the label with its smoothing; t is the row, or the label alone. With labels that is torch's
+     * CrossEntropyLoss(weight, label_smoothing); with targets torch divides by the number of images. A call whose images all
+     * weigh 0 has a loss of 0. The teacher's loss and in_place's are not weighted. */
+    const double *class_weights;
+    const void *reserved; /* NULL */
 } tleg_trainer_options;
 
 /* Some images of a step. Zero it, set struct_size and what there is. */

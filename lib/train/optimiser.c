@@ -67,7 +67,12 @@ void tleg_train_average(const tleg_trainer *t, size_t at, size_t count) {
 
 /* Muon is for the blocks' matrices: what else there is learns by AdamW. */
 static void optimise(const struct tleg_step *step, const struct tleg_param *param) {
-    if (step->trainer->options.optimiser == TLEG_OPTIMISER_MUON && param->matrices > 0)
+    const tleg_optimiser optimiser = step->trainer->options.optimiser;
+    if (param->rate == 0)
+        return;
+    if (optimiser == TLEG_OPTIMISER_SGD)
+        tleg_sgd(step, param);
+    else if (optimiser == TLEG_OPTIMISER_MUON && param->matrices > 0)
         tleg_muon(step, param);
     else
         tleg_adamw(step, param);

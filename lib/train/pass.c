@@ -15,16 +15,21 @@ struct slice {
     tleg_train_batch batch; /* its images alone */
     int64_t first;          /* of them, in the whole batch */
     double part;            /* of the whole batch */
+    double weight;          /* of the whole batch's labels; without class weights nobody asks */
     const struct tleg_pass *pass;
     struct tleg_block_shape shape;
 };
 
 /* `size` images of the batch from `first` on. */
 static struct slice slice_of(const tleg_trainer *t, const tleg_train_batch *batch, int64_t first, int64_t size,
-                             const struct tleg_pass *pass) {
+                             const struct tleg_pass *pass, double weight) {
     int64_t classes = t->layout.net.classes, side = t->layout.net.image_size;
-    struct slice slice = {
-        .batch = *batch, .first = first, .part = (double)size / batch->size, .pass = pass, .shape = t->layout.shape};
+    struct slice slice = {.batch = *batch,
+                          .first = first,
+                          .part = (double)size / batch->size,
+                          .weight = weight,
+                          .pass = pass,
+                          .shape = t->layout.shape};
     slice.shape.batch = size;
     slice.batch.size = (int32_t)size;
     slice.batch.images += first * 3 * side * side;
@@ -91,7 +96,7 @@ static void forward_blocks(tleg_trainer *t, const struct slice *slice) {
 
 static void backward_blocks(tleg_trainer *t, const struct slice *slice, float *d) {
     float *activations = tleg_trainer_at(t, t->layout.activations);
-    for (int32_t l = slice->pass->depth - 1; l >= 0; l--) {
+    for (int32_t l = slice->pass->depth - 1; l >= t->first_layer; l--) {
         struct tleg_train_layer layer;
         struct tleg_kept kept;
         const struct tleg_branch_scales scales = layer_scales(t, l, slice->first);
@@ -183,7 +188,8 @@ tleg_status tleg_trainer_ask(tleg_trainer *t, tleg_train_batch *batch) {
 }
 
 /* Labels judge the first head. */
-static double judge_by_labels(const tleg_trainer *t, const tleg_train_batch *batch, double share) {
+static double judge_by_labels(const tleg_trainer *t, const struct slice *slice, double share) {
+    const tleg_train_batch *batch = &slice->batch;
     if (!batch->labels && !batch->targets)
         return 0;
     float *dlogits = tleg_trainer_at(t, t->layout.dlogits);
@@ -193,6 +199,8 @@ static double judge_by_labels(const tleg_trainer *t, const tleg_train_batch *bat
                                                                        .labels = batch->labels,
                                                                        .targets = batch->targets,
                                                                        .smoothing = t->options.smoothing,
+                                                                       .class_weights = t->options.class_weights,
+                                                                       .weight = slice->part * slice->weight,
                                                                        .scale = share,
                                                                        .dlogits = share > 0 ? dlogits : NULL});
 }
@@ -242,7 +250,7 @@ static tleg_status losses(tleg_trainer *t, const struct slice *slice, tleg_train
     double taught = 0, followed = 0;
     memset(tleg_trainer_at(t, t->layout.dlogits), 0,
            (size_t)(heads_of(t) * batch->size * t->layout.net.classes) * sizeof(float));
-    const double labels = judge_by_labels(t, batch, share * usual * (1 - alpha));
+    const double labels = judge_by_labels(t, slice, share * usual * (1 - alpha));
     if (batch->teacher_logits)
         taught = per * judge_by_logits(t, batch->size, heads_of(t) - 1, batch->teacher_logits, t->options.tau,
                                        share * usual * alpha * per);
@@ -257,6 +265,18 @@ static tleg_status losses(tleg_trainer *t, const struct slice *slice, tleg_train
     loss->correct += count_correct(t, batch);
     const tleg_status status = check_losses(t, batch->size, batch->teacher_logits, labels, taught);
     return status != TLEG_OK ? status : check_finite(t, followed, "deepest pass", "");
+}
+
+/* What the class weights make of a batch's labels, or targets, together. */
+static double weigh(const tleg_trainer *t, const tleg_train_batch *batch) {
+    const double *weights = t->options.class_weights;
+    const int64_t classes = t->layout.net.classes;
+    double sum = 0;
+    for (int64_t r = 0; weights && batch->labels && r < batch->size; r++)
+        sum += weights[batch->labels[r]];
+    for (int64_t i = 0; weights && batch->targets && i < batch->size * classes; i++)
+        sum += weights[i % classes] * batch->targets[i];
+    return sum;
 }
 
 /* ---- the pass ---- */
@@ -285,20 +305,22 @@ static tleg_status slice_pass(tleg_trainer *t, const struct slice *slice, tleg_t
     t->ends->pool_backward(&t->exec, net, &outer.weights, size, last, pooled.seen, tleg_trainer_at(t, t->layout.dpooled), d,
                            &outer.gradient);
     backward_blocks(t, slice, d);
-    t->ends->embed_backward(&t->exec, net, images, size, d, &outer.gradient);
+    if (t->embedding_learns)
+        t->ends->embed_backward(&t->exec, net, images, size, d, &outer.gradient);
     return TLEG_OK;
 }
 
 tleg_status tleg_trainer_pass(tleg_trainer *t, const tleg_train_batch *batch, const struct tleg_pass *pass,
                               tleg_train_loss *loss) {
     int64_t most = t->layout.shape.batch, slices = (batch->size + most - 1) / most;
+    const double weight = weigh(t, batch);
     tleg_status status = TLEG_OK;
     tleg_train_form(t, pass->depth);
     draw_scales(t, batch->size, pass->depth);
     tleg_train_places_start(t);
     for (int64_t s = 0; s < slices && status == TLEG_OK; s++) {
         int64_t first = s * batch->size / slices, end = (s + 1) * batch->size / slices;
-        struct slice slice = slice_of(t, batch, first, end - first, pass);
+        struct slice slice = slice_of(t, batch, first, end - first, pass, weight);
         status = slice_pass(t, &slice, loss);
         t->done += (uint64_t)(end - first);
         if (status == TLEG_OK)

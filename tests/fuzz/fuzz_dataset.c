@@ -135,7 +135,7 @@ static void open_set(const struct dataset_options *options, const char *const *l
     dataset_close(&set);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+int fuzz_input(const uint8_t *data, size_t size) {
     prepare();
     struct piece rest = {data, size};
     const struct piece names = cut(&rest, '%'), text = cut(&rest, '%');

@@ -43,7 +43,7 @@ static void through_path(tleg_context *context, const uint8_t *data, size_t size
     tleg_file_free(file);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+int fuzz_input(const uint8_t *data, size_t size) {
     struct fuzz_host host = {0};
     tleg_context *context = fuzz_begin(&host);
     tleg_file *file = NULL;

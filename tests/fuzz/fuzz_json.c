@@ -101,7 +101,7 @@ static void as_header(tleg_context *context, const uint8_t *data, size_t size) {
     free(wrapped);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+int fuzz_input(const uint8_t *data, size_t size) {
     struct fuzz_host host = {0};
     tleg_context *context = fuzz_begin(&host);
     char *text = malloc(size + 1);

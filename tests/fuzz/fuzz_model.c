@@ -249,7 +249,7 @@ static void open_all(const uint8_t *bytes, size_t size, size_t refused) {
     fuzz_end(context, &host);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+int fuzz_input(const uint8_t *data, size_t size) {
     if (size == 0)
         return 0;
     size_t bytes;

@@ -71,7 +71,7 @@ static bool read_once(const char *path, int exif, struct picture *picture) {
     return true;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+int fuzz_input(const uint8_t *data, size_t size) {
     struct picture stored, turned;
     uint8_t *bytes = malloc(size + 1);
     fuzz_need(bytes != NULL);

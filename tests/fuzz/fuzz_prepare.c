@@ -75,7 +75,7 @@ static void check(tleg_context *context, const tleg_image *image, const tleg_con
     free(rgb);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+int fuzz_input(const uint8_t *data, size_t size) {
     struct wish wish;
     if (size < sizeof wish)
         return 0;

@@ -137,7 +137,7 @@ static void take_up(const uint8_t *data, size_t size) {
     recording_close(recording);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+int fuzz_input(const uint8_t *data, size_t size) {
     if (size == 0)
         return 0;
     make_paths();

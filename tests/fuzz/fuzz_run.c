@@ -51,7 +51,7 @@ static void run(tleg_context *context, const tleg_expander *expander, const tleg
     free(features);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+int fuzz_input(const uint8_t *data, size_t size) {
     static tleg_expander *expander;
     if (!expander)
         expander = make_expander();

@@ -150,7 +150,7 @@ static void dishonest(const uint8_t *bytes, size_t size, const uint8_t control[C
     fuzz_end(context, &host);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+int fuzz_input(const uint8_t *data, size_t size) {
     if (size <= CONTROL)
         return 0;
     size_t bytes;

@@ -80,7 +80,7 @@ static uint8_t *make_file(tleg_context *context, const tleg_trainer *trainer, co
     return file;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+int fuzz_input(const uint8_t *data, size_t size) {
     if (size == 0)
         return 0;
     struct fuzz_host host = {0};

@@ -26,7 +26,7 @@ esac
 
 # ---- the two fuzzers ----
 with_libfuzzer() {
-    "$program" -max_total_time="$seconds" -max_len=$most -timeout=20 -rss_limit_mb=4096 -malloc_limit_mb=$largest -dict=$words \
+    "$program" -max_total_time="$seconds" -max_len=$most -timeout=20 -rss_limit_mb=1536 -malloc_limit_mb=$largest -dict=$words \
         -print_final_stats=1 -artifact_prefix="$work/broken/" "$work/libfuzzer" "$work/seeds" \
         2>"$work/libfuzzer.log" || true
     executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "$work/libfuzzer.log")

@@ -16,6 +16,16 @@ def write(target, name, data):
         file.write(data if isinstance(data, bytes) else data.encode())
 
 
+CAFE = 'caf\u00e9', 'cafe\u0301'  # one character, or two
+write('fuzz_folder', 'plain', 'bee/a.jpg\nbee/deeper/b.PNG\nowl/c.jpeg\nowl/notes.txt\nempty/\n.hidden/d.jpg\n%owl\nempty\nbee\n')
+write('fuzz_folder', 'forms', f'{CAFE[0]}/a.jpg\nbee/b.jpg\n%bee\n{CAFE[1]}\n')
+write('fuzz_folder', 'twins', f'{CAFE[0]}/a.jpg\n{CAFE[1]}/b.jpg\n%bee\n{CAFE[1]}\n')
+write('fuzz_folder', 'latin', b'caf\xe9/a.jpg\nbee/\xff.jpg\n%bee\n')
+write('fuzz_folder', 'links', 'bee/a.jpg\n' + ''.join(f'.p/{i}/x>.p/{i + 1}\n.p/{i}/y>.p/{i + 1}\n' for i in range(12)) +
+      '.p/12/z.jpg\nbee/pool>.p/0\nowl>bee\nbee/up>\nbee/self>bee\nbee/lost.jpg>nowhere\n')
+write('fuzz_folder', 'alike', 'Night_Snake/a.jpg\n%night snake\nbee\nbee\n')
+write('fuzz_folder', 'stray', 'stray.jpg\nbee/a.jpg\n')
+
 SITES = {'norm1': ('norm1', 1), 'norm2': ('norm2', 1), 'attn.qkv': ('qkv', 3), 'attn.proj': ('proj', 1),
          'mlp.fc1': ('fc1', 0), 'mlp.fc2': ('fc2', 0)}
 

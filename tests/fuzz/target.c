@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -12,6 +14,32 @@ enum {
     MOST_DATA = 1 << 20,
     LENGTH_BYTES = 8
 };
+/* What one input may add to the most that the process has ever held, and take of the processor; decoders and sanitizers count
+ * in too, and inputs are of kilobytes. */
+enum { MOST_RESIDENT = 384 << 10 /* KiB */, MOST_SECONDS = 8 };
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static double seconds(void) {
+    struct timespec now;
+    fuzz_need(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now) == 0);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static long resident(void) {
+    struct rusage usage;
+    fuzz_need(getrusage(RUSAGE_SELF, &usage) == 0);
+    return usage.ru_maxrss;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    const double start = seconds();
+    const long before = resident();
+    const int result = fuzz_input(data, size);
+    fuzz_need(seconds() - start < MOST_SECONDS);
+    fuzz_need(resident() - before < MOST_RESIDENT);
+    return result;
+}
 
 void fuzz_need(bool kept) {
     if (!kept)

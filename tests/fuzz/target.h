@@ -7,7 +7,8 @@
 #include <stdint.h>
 #include <tleg/core.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+/* The target: what the fuzzers call measures it (target.c). Returns 0. */
+int fuzz_input(const uint8_t *data, size_t size);
 
 /* Aborts, which every fuzzer takes for a finding, when a promise was not kept. */
 void fuzz_need(bool kept);

@@ -19,7 +19,7 @@ bool expansion_settle(const struct invocation *call, struct expansion *expansion
 }
 
 /* A learngene says so under tleg.kind, or by the names of its tensors (an official checkpoint has no metadata). */
-static bool is_gene(const tleg_file *file) {
+bool source_is_gene(const tleg_file *file) {
     const char *kind = tleg_file_get_metadata(file, "tleg.kind"), *name;
     if (kind)
         return strcmp(kind, "learngene") == 0;
@@ -34,7 +34,7 @@ static int look(const struct invocation *call, tleg_context *context, const char
     tleg_file *file;
     if (tleg_file_open(context, path, NULL, &file) != TLEG_OK)
         return tool_fail_context(call, context);
-    *gene = is_gene(file);
+    *gene = source_is_gene(file);
     tleg_file_free(file);
     return EXIT_DONE;
 }
@@ -53,7 +53,7 @@ static int open_model(const struct invocation *call, tleg_context *context, stru
 
 int source_open(const struct invocation *call, tleg_context *context, const char *path, struct source *source) {
     *source = (struct source){.path = path, .config = {.struct_size = sizeof(tleg_config)}};
-    bool gene;
+    bool gene = false;
     int code = look(call, context, path, &gene);
     if (code != EXIT_DONE || !gene)
         return code != EXIT_DONE ? code : open_model(call, context, source);
@@ -117,7 +117,7 @@ int source_take_expansion(const struct invocation *call, tleg_context *context, 
 int source_open_expanded(const struct invocation *call, tleg_context *context, const char *path,
                          const struct expansion *expansion, struct source *source) {
     *source = (struct source){.path = path, .config = {.struct_size = sizeof(tleg_config)}};
-    bool gene;
+    bool gene = false;
     int code = look(call, context, path, &gene);
     if (code == EXIT_DONE && !gene)
         code = open_model(call, context, source);

@@ -37,11 +37,14 @@ struct source {
     tleg_model *model;
     tleg_expander *expander; /* of a learngene, once asked for */
     tleg_config config;      /* of what runs: its depth, dtype and image size */
+    bool headless;           /* the file has no head; the one that is here knows nothing */
 };
 
 /* Folds --timm into --norm. False after refusing a contradiction. */
 bool expansion_settle(const struct invocation *call, struct expansion *expansion, int *code);
 
+/* Whether an open file is a learngene's. */
+bool source_is_gene(const tleg_file *file);
 /* Opens a learngene or a model, whichever the file is. Returns an exit code; source_close is right after a failure too. */
 int source_open(const struct invocation *call, tleg_context *context, const char *path, struct source *source);
 /* Refuses (EXIT_MISUSE) a learngene without a depth, and a model that is not what is asked for. For a learngene it packs

@@ -95,6 +95,7 @@ struct state {
     struct source source; /* what is learned, as it was at first */
     tleg_trainer *trainer;
     struct recipe recipe;
+    double *class_weights; /* (set.class_count), or NULL */
     struct teacher teacher;
     struct origin origin;
     float *logits;                                /* (set.count, classes): stored ones */
@@ -104,6 +105,8 @@ struct state {
     char *own_checkpoint;          /* where the call gives none */
     int64_t steps_an_epoch, total; /* steps */
     int32_t validated;             /* epochs */
+    int32_t improved;              /* the epoch that scored better than all before it */
+    double improved_share;         /* what it scored; below 0: none has */
     int64_t saved;                 /* the step that the checkpoint holds; -1: none yet */
     int64_t resumed;               /* the step (of a recording, the batch) that this run began with */
     uint64_t memory;               /* bytes of the trainer */
@@ -141,6 +144,16 @@ int training_find_room(const struct state *state); /* once it is known how large
 /* ---- the recipe (recipe.c) ---- */
 void training_choose_recipe(struct state *state); /* once it is known how many pictures there are */
 void training_describe_choice(const struct state *state, char text[RECIPE_TEXT]);
+
+/* ---- what learns (learning.c): exit codes ---- */
+int training_check_optimiser(const struct invocation *call, const struct training_options *options);
+int training_read_freeze(const struct invocation *call, const char *text, int32_t *freeze); /* TLEG_PART_* */
+int training_check_layers(const struct state *state);
+void training_describe_learning(const struct state *state, char text[RECIPE_TEXT]);
+
+/* ---- class weights (class_weights.c) ---- */
+int training_weigh_classes(struct state *state); /* fills class_weights; an exit code */
+void training_describe_class_weights(const struct state *state, char text[RECIPE_TEXT]);
 
 /* ---- the learning rate (rate.c) ---- */
 int training_settle_rate(struct state *state); /* once the steps of an epoch are known */
@@ -194,8 +207,10 @@ int training_save(struct state *state);
 /* ---- validation and results (judge.c) ---- */
 int training_judge(struct state *state);               /* fills scores; EXIT_INTERRUPTED when a signal came */
 double training_mean_share(const struct state *state); /* of the scores: right answers, over the depths of the validation */
-bool training_keeps_best(const struct state *state);   /* whether the file of a former run's best epoch is still there */
-int training_write(struct state *state);               /* -o, and the best epoch's */
+bool training_is_patient(struct state *state);         /* whether the validation may still get better; ranks agree */
+void training_note_improvement(struct state *state, int32_t epoch);
+bool training_keeps_best(const struct state *state); /* whether the file of a former run's best epoch is still there */
+int training_write(struct state *state);             /* -o, and the best epoch's */
 
 /* What is learned, or its moving average, as a source that sessions can be made over. */
 int training_take_learned(struct state *state, bool average, struct source *learned);

@@ -1,6 +1,7 @@
 /* The library's handles never change, so another file is made in memory, and read. */
 #include "retarget.h"
 
+#include "backbone.h"
 #include "base/report.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -249,7 +250,9 @@ static int rebuild(const struct invocation *call, tleg_context *context, struct 
 }
 
 static void say_fresh(const struct invocation *call, const struct source *source, const struct dataset *set) {
-    if (set->class_count != source->config.classes)
+    if (source->headless)
+        tool_note(call, "the head starts fresh: %s has none, the data have %d classes", source->path, (int)set->class_count);
+    else if (set->class_count != source->config.classes)
         tool_note(call, "the head starts fresh: %s has %d classes, the data %d", source->path, (int)source->config.classes,
                   (int)set->class_count);
     else
@@ -273,7 +276,7 @@ int retarget(const struct invocation *call, tleg_context *context, struct source
 
 int retarget_gene(const struct invocation *call, tleg_context *context, const char *path, uint64_t seed, struct dataset *set,
                   struct source *source) {
-    int code = source_open(call, context, path, source);
+    int code = backbone_open(call, context, path, set->class_count, source);
     if (code == EXIT_DONE && !source->gene)
         code = tool_fail(call, "%s: a model; %s continues from a learngene (tleg tune takes models)", path, call->verb->name);
     return code == EXIT_DONE ? retarget(call, context, source, set, seed) : code;

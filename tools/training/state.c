@@ -99,6 +99,8 @@ static void add_state(struct state *state, struct pairs *pairs) {
     add(pairs, "run.decay_epochs", "%d", (int)state->rate.decay);
     add(pairs, "run.planned_epochs", "%d", (int)state->planned);
     add(pairs, "run.validated", "%d", (int)state->validated);
+    add(pairs, "run.improved", "%d", (int)state->improved);
+    add(pairs, "run.improved_share", "%.17g", state->improved_share);
     add(pairs, "run.best", "%.17g", state->best.share);
     add_digest(pairs, "run.judged", true, state->origin.judged);
     add(pairs, "run.best_step", "%" PRId64, state->best.step);
@@ -158,8 +160,8 @@ static int refuse(const struct state *state, const char *key, const char *found,
 /* On another machine a run may go on, though not to the same bits; on one that can compute as before it does so. */
 static int compare_computed(const struct state *state, const char *found, const char *here) {
     if (training_can_compute(found))
-        return tool_fail(state->call, "%s: computed in %s until now, here in %s: --level and --gemm choose", state->checkpoint,
-                         found, here);
+        return tool_fail(state->call, "%s: computed in %s until now, here in %s: --dtype, --level and --gemm choose",
+                         state->checkpoint, found, here);
     if (training_first(state))
         tool_note(state->call, "%s: computed in %s until now, which this machine does not; from here on in %s: other bits",
                   state->checkpoint, found, here);
@@ -179,11 +181,22 @@ static bool is_new(const char *key) {
     return i < sizeof keys / sizeof *keys;
 }
 
+/* What --other-teacher may change. */
+static bool is_teachers(const char *key) {
+    return strncmp(key, "run.teacher_", strlen("run.teacher_")) == 0 || strcmp(key, "run.recording") == 0;
+}
+
 static int compare_one(const struct state *state, const char *key, const char *found, const char *here) {
     if ((!found && is_new(key)) || strcmp(here, unknown) == 0 || (found && strcmp(found, unknown) == 0))
         return EXIT_DONE;
     if (found && strcmp(found, here) == 0)
         return EXIT_DONE;
+    if (found && state->options->other_teacher && is_teachers(key)) {
+        if (training_first(state))
+            tool_note(state->call, "%s: %s was \"%s\" until now, and is \"%s\" from here on", state->checkpoint,
+                      key + strlen("run."), found, here);
+        return EXIT_DONE;
+    }
     return found && strcmp(key, "run.computed") == 0 ? compare_computed(state, found, here) : refuse(state, key, found, here);
 }
 
@@ -227,6 +240,10 @@ static int resume(struct state *state, const tleg_file *file) {
         return tool_fail_context(state->call, state->context);
     state->validated = (int32_t)number(file, "run.validated");
     state->saved = tleg_trainer_get_steps(state->trainer);
+    if (tleg_file_get_metadata(file, "run.improved")) { /* older checkpoints have none */
+        state->improved = (int32_t)number(file, "run.improved");
+        state->improved_share = real(file, "run.improved_share");
+    }
     state->best.share = real(file, "run.best");
     state->best.step = is_judged_alike(state, file) && training_keeps_best(state) ? number(file, "run.best_step") : -1;
     state->epoch = (struct tally){.loss = real(file, "run.epoch_loss"),

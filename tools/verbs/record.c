@@ -1,4 +1,5 @@
 /* tleg record: keep what a teacher says of the pictures of some epochs. */
+#include "training/backbone.h"
 #include "training/retarget.h"
 #include "training/training.h"
 #include <string.h>
@@ -38,7 +39,7 @@ static int begin(const struct invocation *call, tleg_context *context, struct da
                  const void *verb) {
     const struct options *options = verb;
     if (options->from) {
-        int code = source_open(call, context, options->from, source);
+        int code = backbone_open(call, context, options->from, set->class_count, source);
         return code == EXIT_DONE ? retarget(call, context, source, set, options->training.seed) : code;
     }
     *source = (struct source){.config = {.struct_size = sizeof source->config}};

@@ -101,6 +101,12 @@ static tleg_status read_image(struct tleg_config_reader *reader) {
     if (status != TLEG_OK)
         return status;
     const int64_t rows = entry->shape[1];
+    const int32_t tokens = tleg_config_prefix(c);
+    if (tokens > 0 && square_root(rows) > 0 && square_root(rows - tokens) == 0)
+        return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED,
+                         "%s: tensor \"pos_embed\": expected a plain ViT, found %lld rows, those of the patches without the %d "
+                         "token(s) before them (timm's no_embed_class), which this library does not compute",
+                         reader->label, (long long)rows, (int)tokens);
     bool found;
     status = tleg_read_integer(reader, "tleg.image_size", TLEG_MAX_IMAGE, &found, &c->image_size);
     if (status != TLEG_OK)
@@ -163,18 +169,6 @@ static int32_t read_index(const char **text) {
     return index;
 }
 
-/* Whether `name` is ".SITE.weight" or ".SITE.bias". */
-static bool is_site_tensor(const char *name) {
-    for (int site = 0; site < TLEG_SITES; site++) {
-        const char *key = tleg_site_name((enum tleg_site)site);
-        const size_t length = strlen(key);
-        if (name[0] == '.' && strncmp(name + 1, key, length) == 0 &&
-            (strcmp(name + 1 + length, ".weight") == 0 || strcmp(name + 1 + length, ".bias") == 0))
-            return true;
-    }
-    return false;
-}
-
 /* The deepest layer that a tensor names; a layer missing before it is found when all tensors are checked. */
 static tleg_status read_depth(struct tleg_config_reader *reader) {
     const struct tleg_entry *entries;
@@ -185,7 +179,7 @@ static tleg_status read_depth(struct tleg_config_reader *reader) {
             continue;
         const char *rest = entries[k].name + 7;
         const int32_t layer = read_index(&rest);
-        if (layer < 0 || !is_site_tensor(rest))
+        if (layer < 0 || !tleg_read_is_of_site(rest))
             continue;
         if (layer >= TLEG_MAX_DEPTH)
             return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: tensor \"%s\": expected at most %d layers", reader->label,

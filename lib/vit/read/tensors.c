@@ -1,6 +1,7 @@
 /* The tensors of a file, held against the configuration that they are said to have. */
 #include "vit/read/private.h"
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 /* ---- one tensor ---- */
@@ -279,26 +280,78 @@ static tleg_status check_all(struct check *check) {
     return status;
 }
 
-/* Whether a name lies where the reader of this kind of file looks: a tensor there that it does not know would change what is
- * computed. A model's layers in a learngene's file, and the other way round, are the other kind's. */
-static bool is_ours(const struct tleg_config_reader *reader, const char *name) {
+bool tleg_read_is_of_site(const char *name) {
+    for (int site = 0; site < TLEG_SITES; site++) {
+        const char *key = tleg_site_name((enum tleg_site)site);
+        const size_t length = strlen(key);
+        if (name[0] == '.' && strncmp(name + 1, key, length) == 0 &&
+            (strcmp(name + 1 + length, ".weight") == 0 || strcmp(name + 1 + length, ".bias") == 0))
+            return true;
+    }
+    return false;
+}
+
+static const char *skip_digits(const char *name) {
+    while (*name >= '0' && *name <= '9')
+        name++;
+    return name;
+}
+
+/* Whether `name`, after "blocks.block.", is "SITE.weight", "SITE.instances.0.weight_base" or another of a segment's. */
+static bool is_of_segment(const char *name) {
+    static const char instances[] = ".instances.";
+    for (int site = 0; site < TLEG_SITES; site++) {
+        const char *key = tleg_site_name((enum tleg_site)site), *rest = name + strlen(key);
+        if (strncmp(name, key, strlen(key)) != 0)
+            continue;
+        if (strncmp(rest, instances, sizeof instances - 1) == 0)
+            rest = skip_digits(rest + sizeof instances - 1);
+        if (*rest == '.' && strrchr(rest, '.') == rest && has_proper_end(rest))
+            return true;
+    }
+    return false;
+}
+
+/* What profilers (thop) leave in each part of a network: it counts, and takes no part in what is computed. */
+static bool is_counter(const char *name) {
+    const char *end = strrchr(name, '.');
+    return end && (strcmp(end, ".total_ops") == 0 || strcmp(end, ".total_params") == 0);
+}
+
+/* Whether a name that the configuration does not have stands among the blocks and may be passed over there: a model's layers in
+ * a learngene's file, a learngene's segments in a model's, and counters. Any other would change what is computed. */
+static bool may_stand_in_blocks(const struct tleg_config_reader *reader, const char *name) {
     static const char gene[] = "blocks.block.", any[] = "blocks.";
-    const bool in_gene = strncmp(name, gene, sizeof gene - 1) == 0;
-    if (strncmp(name, any, sizeof any - 1) != 0)
-        return false;
-    const bool in_layer = name[sizeof any - 1] >= '0' && name[sizeof any - 1] <= '9';
-    return reader->gene ? !in_layer : !in_gene;
+    const char *rest = name + sizeof any - 1;
+    if (is_counter(name))
+        return true;
+    if (!reader->gene)
+        return strncmp(name, gene, sizeof gene - 1) == 0 && is_of_segment(name + sizeof gene - 1);
+    return skip_digits(rest) > rest && tleg_read_is_of_site(skip_digits(rest));
 }
 
 static tleg_status refuse_strangers(const struct check *check, int64_t count) {
     const struct tleg_config_reader *reader = check->reader;
-    for (int64_t k = 0; k < count; k++)
-        if (!check->used[k] && is_ours(reader, check->entries[k].name))
+    for (int64_t k = 0; k < count; k++) {
+        const char *name = check->entries[k].name;
+        if (!check->used[k] && strncmp(name, "blocks.", 7) == 0 && !may_stand_in_blocks(reader, name))
             return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED,
                              "%s: tensor \"%s\" among the blocks is unknown to this version of libtleg: it may be of another "
                              "architecture, or for a newer libtleg",
-                             reader->label, check->entries[k].name);
+                             reader->label, name);
+    }
     return TLEG_OK;
+}
+
+enum { NAMED = 4, NAME_SHOWN = 100 }; /* names in a note, and bytes of each */
+
+static void note_ignored(const struct tleg_config_reader *reader, const char *const *names, int64_t count) {
+    char text[NAMED * (NAME_SHOWN + 8)] = "";
+    size_t length = 0;
+    for (int64_t k = 0; k < count && k < NAMED; k++)
+        length += (size_t)snprintf(text + length, sizeof text - length, "%s\"%.*s\"", k ? ", " : "", NAME_SHOWN, names[k]);
+    tleg_log(reader->context, "%s: not used: %lld tensor(s): %s%s", reader->label, (long long)count, text,
+             count > NAMED ? ", ..." : "");
 }
 
 /* The names that are not used, and a note of them. */
@@ -315,7 +368,7 @@ static tleg_status list_ignored(const struct check *check, int64_t count, const 
     for (int64_t k = 0; k < count; k++)
         if (!check->used[k])
             names[at++] = check->entries[k].name;
-    tleg_log(reader->context, "%s: not used: %d tensor(s), the first is \"%s\"", reader->label, (int)rest, names[0]);
+    note_ignored(reader, names, rest);
     reader->c->ignored_count = rest;
     *ignored = names;
     *bytes = size;

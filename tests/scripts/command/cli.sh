@@ -411,6 +411,29 @@ says err 'line 3, "c\xE9", is not UTF-8'
 try 2 classify m.st
 try 2 classify g.st a.png
 says err "--depth"
+# As deep as it takes: the answer is that of the depth named, and all layers on the way there are counted.
+for depth in 2 3 5; do
+    try 0 classify g.st --depth $depth --json a.png
+    cp out alone$depth
+done
+top() { sed 's/.*"top"/"top"/' "$1"; }
+try 0 classify g.st --depth 5,2-3 --sure 1e-9 --json a.png
+says out '"depth":2,"layers":2,'
+must [ "$(top out)" = "$(top alone2)" ]
+try 0 classify g.st --depth 2-3,5 --sure 1 --json a.png "$odd" a.png
+must [ "$(grep -c '"depth":5,"layers":10,' out)" = 3 ]
+must [ "$(head -n 1 out | top /dev/stdin)" = "$(top alone5)" ]
+between=$(sed 's/.*"p":\([0-9.e-]*\).*"p":[^p]*"p":.*/\1/' alone2 | awk '{ print $1 + 1e-9 }')
+try 0 classify g.st --depth 2,3 --sure "$between" a.png
+says out "a.png (depth 3)"
+try 2 classify g.st --depth 2,3 a.png
+says err "need --sure"
+for wrong in "--depth 2 --sure 0.5" "--depth 2,3 --sure 1.5" "--depth 2,3 --sure -1" "--depth 3-2 --sure 0.5" "--sure 0.5"; do
+    # shellcheck disable=SC2086 # words are wanted
+    try 2 classify g.st $wrong a.png
+done
+try 2 classify m.st --depth 2,3 --sure 0.5 a.png
+says err "is for a learngene"
 try 2 classify m.st --top 0 a.png
 try 1 classify m.st --labels two.txt a.png
 png ./-dash.png

@@ -135,6 +135,8 @@ goes 0 --teacher same.st # a file may be moved
 begun --teacher teacher.st
 goes 1 --teacher model.st
 other teacher_contents
+goes 0 --teacher model.st --other-teacher
+says err "teacher_contents was"
 begun --teacher gene.st --teacher-depth 2
 goes 1 --teacher gene.st --teacher-depth 3
 other teacher_depth
@@ -166,7 +168,7 @@ for level in portable avx2 neon; do # those that this machine has
     [ $level = portable ] && continue
     begun --level portable
     goes 1 --level $level
-    says err "computed in f32 at level portable until now, here in f32 at level $level: --level and --gemm choose"
+    says err "computed in f32 at level portable until now, here in f32 at level $level: --dtype, --level and --gemm choose"
 done
 # what an older checkpoint does not hold is no reason to refuse it
 try 0 $go --ema 0.9 --ema-fixed -o straight.st

@@ -25,7 +25,7 @@ static void unknown_tensors_are_listed_and_noted(void **state) {
     assert_string_equal(config.c.ignored[0], "step");
     assert_string_equal(config.c.ignored[1], "extra.empty");
     assert_non_null(strstr(note, "2 tensor(s)"));
-    assert_non_null(strstr(note, "\"step\""));
+    assert_non_null(strstr(note, "\"step\", \"extra.empty\""));
     tleg_config_free(&config);
     tleg_context_free(talking);
 }
@@ -71,6 +71,81 @@ static void parts_of_other_architectures_are_not_passed_over(void **state) {
         vit_remove(&made, "patch_embed.proj.bias"); /* what they lack besides says less */
         must_refuse(&made, &fault, 3, false);
     }
+}
+
+/* Every method that adds to a block writes names of its own: none is passed over, whatever it is called. */
+static void nothing_unknown_inside_a_block_is_passed_over(void **state) {
+    (void)state;
+    static const char *const parts[] = {"adapter.down.weight",
+                                        "attn.adapter.up.bias",
+                                        "prompt",
+                                        "attn.prompts",
+                                        "attn.temperature",
+                                        "gate",
+                                        "mlp.gate_proj.weight",
+                                        "attn.qkv.dora_magnitude",
+                                        "attn.qkv.scale",
+                                        "ssf_scale_1",
+                                        "attn.logit_scale",
+                                        "attn.ia3_l",
+                                        "attn.qkv.weight_mask",
+                                        "alpha",
+                                        "norm3.weight",
+                                        "attn.qkv.weight.absmax",
+                                        "attn.qkv.instances.weight",
+                                        "attn.relative_position_index"};
+    for (size_t k = 0; k < sizeof parts / sizeof *parts; k++)
+        for (int gene = 0; gene < 2; gene++) {
+            struct vit_file made;
+            char name[96];
+            gene ? vit_gene(&made) : vit_model(&made, 2);
+            snprintf(name, sizeof name, "blocks.%s.%s", gene ? "block" : "1", parts[k]);
+            vit_add(&made, name, "12");
+            const struct vit_fault fault = {'+', name, NULL, {name, "among the blocks"}, TLEG_ERROR_UNSUPPORTED};
+            must_refuse(&made, &fault, gene ? 0 : 3, gene);
+        }
+    static const char *const others[] = {"blocks.0.adapter.weight", "blocks.7.prompt", "blocks.extra", "blocks.0"};
+    for (size_t k = 0; k < sizeof others / sizeof *others; k++) { /* in a learngene, where a model's layers may stand */
+        struct vit_file made;
+        vit_gene(&made);
+        vit_key(&made, "tleg.kind", "learngene");
+        vit_add(&made, others[k], "12");
+        const struct vit_fault fault = {'+', others[k], NULL, {others[k], "among the blocks"}, TLEG_ERROR_UNSUPPORTED};
+        must_refuse(&made, &fault, 0, true);
+    }
+}
+
+/* A checkpoint may hold a learngene and a model that came of it, and what a profiler counted. */
+static void what_is_the_other_kinds_or_only_counts_may_stand_among_the_blocks(void **state) {
+    (void)state;
+    struct vit_file made;
+    struct tleg_vit_config config;
+    vit_gene(&made);
+    vit_key(&made, "tleg.kind", "learngene");
+    vit_add(&made, "blocks.0.attn.qkv.weight", "12");
+    vit_add(&made, "blocks.block.attn.total_ops", "1");
+    vit_add(&made, "total_params", "1");
+    OK(context, read_with(context, &made, 0, true, &config));
+    assert_int_equal(config.c.ignored_count, 3);
+    tleg_config_free(&config);
+    vit_model(&made, 2);
+    vit_add(&made, "blocks.block.attn.qkv.instances.0.weight_base", "12");
+    vit_add(&made, "blocks.block.norm1.instances.1.bias", "12");
+    vit_add(&made, "blocks.block.mlp.fc1.weight", "12");
+    vit_add(&made, "blocks.1.mlp.fc1.total_params", "1");
+    OK(context, read_with(context, &made, 3, false, &config));
+    assert_int_equal(config.c.ignored_count, 4);
+    tleg_config_free(&config);
+}
+
+/* timm's no_embed_class: positions for the patches alone. */
+static void positions_without_those_of_tokens_are_named(void **state) {
+    (void)state;
+    struct vit_file made;
+    vit_model(&made, 2);
+    vit_add(&made, "cls_token", "1,1,12");
+    const struct vit_fault fault = {'+', "cls_token", NULL, {"pos_embed", "no_embed_class"}, TLEG_ERROR_UNSUPPORTED};
+    must_refuse(&made, &fault, 3, false);
 }
 
 /* timm has models of the same names that pool or activate otherwise: what a file without keys is taken for is said. */
@@ -122,6 +197,9 @@ int main(void) {
         cmocka_unit_test(unknown_tensors_are_listed_and_noted),
         cmocka_unit_test(a_mistyped_key_is_noted_and_another_tools_is_not),
         cmocka_unit_test(parts_of_other_architectures_are_not_passed_over),
+        cmocka_unit_test(nothing_unknown_inside_a_block_is_passed_over),
+        cmocka_unit_test(what_is_the_other_kinds_or_only_counts_may_stand_among_the_blocks),
+        cmocka_unit_test(positions_without_those_of_tokens_are_named),
         cmocka_unit_test(what_is_guessed_of_a_model_without_keys_is_noted),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -35,7 +35,35 @@ enum {
      *   b = momentum b + (1 - momentum) g;  u = (1 - momentum) g + momentum b;  p = (1 - r w) p - 0.2 sqrt(max(rows, columns))
      * r o where o is u with all singular values moved near 1, by five Newton-Schulz steps in f32 (PyTorch: bf16). Each tensor
      * of a learngene's basis is a matrix of its own, and so are q, k and v. AdamW's rates and decays carry over. */
-    TLEG_OPTIMISER_MUON = 2
+    TLEG_OPTIMISER_MUON = 2,
+    /* As torch.optim.SGD, whose decay is coupled: b = momentum b + g + w p;  p -= r b, or r (g + w p + momentum b) with
+     * nesterov. No second moments are held. Rates are some ten times AdamW's and more. */
+    TLEG_OPTIMISER_SGD = 3
+};
+
+/* Parts of a network, to be added up. */
+typedef int32_t tleg_part;
+enum {
+    TLEG_PART_EMBEDDING = 1, /* of patches and positions, with the class and distillation tokens */
+    TLEG_PART_NORM1 = 2,     /* of every block, in a learngene every tensor of its basis; biases too */
+    TLEG_PART_NORM2 = 4,
+    TLEG_PART_QKV = 8,
+    TLEG_PART_PROJ = 16,
+    TLEG_PART_FC1 = 32,
+    TLEG_PART_FC2 = 64,
+    TLEG_PART_BLOCKS = 126, /* those six */
+    TLEG_PART_NORM = 128,   /* the last one */
+    TLEG_PART_BACKBONE = 255,
+    TLEG_PART_HEAD = 256 /* both, with a distillation token */
+};
+
+/* What the teacher's loss is the mean over. */
+typedef int32_t tleg_teacher_mean;
+enum {
+    TLEG_TEACHER_MEAN_SIGNED = -1,
+    TLEG_TEACHER_MEAN_OVER_LOGITS = 1, /* images and classes, as DeiT has it: with many classes it weighs next to nothing beside
+                                          the labels' loss, so that alpha between 0 and 1 is nearly 0 */
+    TLEG_TEACHER_MEAN_OVER_IMAGES = 2  /* images, as Hinton and others have it: as large as the labels' loss */
 };
 
 /* The logits (batch, classes) of a teacher for images (batch, 3, image_size, image_size), image_floats of them in all. Each
@@ -64,7 +92,8 @@ typedef struct tleg_trainer_options {
     double epsilon;      /* of AdamW (1e-8) */
     double clip;         /* largest norm of all gradients together; 0: none */
     double drop_path;    /* stochastic depth: the last block's rate, linear from 0 over the blocks (0) */
-    double ema;          /* decay of the moving average of the parameters, such as 0.99996; 0: none */
+    double ema;          /* decay of the moving average of the parameters, such as 0.999; 0: none. It is of f32: at 0.99996 what
+                            moves by less than 0.15 % of itself stands still in it */
     uint64_t seed;       /* of depths and dropped paths */
 
     /* Both callbacks run on the thread that called the trainer; what they are handed is theirs until they return. They may not
@@ -86,8 +115,30 @@ typedef struct tleg_trainer_options {
      * in_place * sum KL(deepest || shallower) / B + (1 - in_place) * (the loss against labels and teacher). */
     double in_place;
     tleg_optimiser optimiser; /* TLEG_OPTIMISER_* (ADAMW) */
-    int32_t nesterov;         /* of MUON: 1 (0 too), or -1: o is made of b itself */
-    double momentum;          /* of MUON (0.95); negative: 0 */
+    int32_t nesterov;         /* 1: yes, -1: no (of MUON yes, where o is made of b otherwise; of SGD no) */
+    double momentum;          /* of MUON (0.95) and SGD (0.9); negative: 0 */
+    /* What does not learn keeps its numbers to the bit: it has no gradient (all zero), does not decay, and counts in no norm. A
+     * pass goes back only as far as something learns. */
+    tleg_part freeze;      /* TLEG_PART_* together (0: none) */
+    int32_t frozen_layers; /* of a model: the embedding and so many blocks from the first on (0) */
+    /* Of a model, in (0, 1] (1): the last block learns at layer_decay times the rate, the one before at its square, and so on,
+     * the embedding at its power of depth + 1. Heads, and the last norm where it comes after pooling, learn at the full rate; a
+     * norm before it goes with the last block. As timm's param_groups_layer_decay. */
+    double layer_decay;
+    int32_t rank;                   /* of this process, 0 to ranks - 1 (0): each drops paths of its own, at the same depths */
+    tleg_teacher_mean teacher_mean; /* TLEG_TEACHER_MEAN_* (OVER_LOGITS) */
+    /* 1: the average's decay is at most (1 + t) / (10 + t) in step t, counted from 1, so that it spans a ninth of the steps
+     * done until `ema` is reached, and the first weights fade in a run of any length. 0: `ema` from the first step on, of which
+     * ema^steps is the share of the first weights. */
+    int32_t ema_warmup;
+    int32_t reserved2; /* 0; anything else is ARGUMENT */
+    /* NULL; or (classes) numbers, finite, not negative and not all 0, which are copied: the labels' loss is
+     * -sum w_c q_c log p_c / sum w_c t_c, over the classes and images of a call of tleg_trainer_backward. q is the targets'
+     * row, or the label with its smoothing; t is the row, or the label alone. With labels that is torch's
+     * CrossEntropyLoss(weight, label_smoothing); with targets torch divides by the number of images. A call whose images all
+     * weigh 0 has a loss of 0. The teacher's loss and in_place's are not weighted. */
+    const double *class_weights;
+    const void *reserved; /* NULL */
 } tleg_trainer_options;
 
 /* Some images of a step. Zero it, set struct_size and what there is. */
@@ -106,7 +157,7 @@ typedef struct tleg_train_loss {
     int32_t depth;        /* of the pass; with SANDWICH, the random one */
     double total;         /* alpha * teacher + (1 - alpha) * labels, and in_place's part; the mean of all passes */
     double labels;        /* cross-entropy; 0 when there are no labels */
-    double teacher;       /* tau^2 * sum KL(teacher || student) / (B * C); 0 without a teacher */
+    double teacher;       /* tau^2 * sum KL(teacher || student) / (B * C), or / B as teacher_mean says; 0 without a teacher */
     int64_t correct;      /* images whose largest logit is the label (or the largest target); of the random depth with
                         SANDWICH; 0 without either */
     double in_place;      /* sum KL(deepest || shallower) / B, the mean of the shallower passes; 0 without in_place */
@@ -140,6 +191,9 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_update(tleg_trainer *trainer, double
 
 /* Makes all gradients zero and draws the step's depth anew. NULL is allowed. */
 TLEG_API void TLEG_CALL tleg_trainer_forget(tleg_trainer *trainer);
+
+/* What the blocks multiply, as the options' dtype says where the context's level does so: TLEG_BF16 or TLEG_F32. 0 for NULL. */
+TLEG_API tleg_dtype TLEG_CALL tleg_trainer_get_dtype(const tleg_trainer *trainer);
 
 /* Steps done. 0 for NULL. */
 TLEG_API int64_t TLEG_CALL tleg_trainer_get_steps(const tleg_trainer *trainer);

@@ -267,7 +267,8 @@ void tleg_resample_grid_backward(int64_t prefix, int64_t old, int64_t grid, int6
  * To add one: a value here, a row of the table in op/loss.c, a test. */
 enum tleg_loss_kind {
     /* Mean over the rows of -sum_c q_c log softmax(logits)_c, where q is the row of targets or, when that is NULL, of the
-     * label: 1 - smoothing there, plus smoothing / classes everywhere. */
+     * label: 1 - smoothing there, plus smoothing / classes everywhere. With class_weights w the sum of -w_c q_c log softmax
+     * over rows and classes, divided by `weight`, or 0 where that is 0. */
     TLEG_LOSS_CROSS_ENTROPY,
     /* tau^2 * sum over all of KL(softmax(targets / tau) || softmax(logits / tau)) / (rows * classes). */
     TLEG_LOSS_DISTILLATION,
@@ -283,6 +284,8 @@ struct tleg_loss_call {
     const float *targets;  /* (rows, classes), of the loss' kind */
     const int64_t *labels; /* (rows): instead of targets that are classes; read where targets is NULL */
     double smoothing, tau;
+    const double *class_weights; /* (classes), or NULL */
+    double weight;
     double scale;   /* scale * d loss / d logits is added to dlogits */
     float *dlogits; /* (rows, classes); NULL: not wanted */
 };

@@ -39,7 +39,7 @@ void tleg_adamw(const struct tleg_step *step, const struct tleg_param *param) {
     const int former = errno; /* pow() sets ERANGE once beta^t underflows, after some thousand steps */
     struct update u = {.step = step,
                        .param = param,
-                       .rate = (float)step->rate,
+                       .rate = (float)tleg_step_rate(step, param),
                        .decay = tleg_step_decay(step, param),
                        .beta1 = (float)o->beta1,
                        .beta2 = (float)o->beta2,

@@ -1,6 +1,8 @@
 /* A trainer's memory, in one place: the query and the allocation both come here. */
 #include "train/private.h"
 
+#include <math.h>
+
 /* ---- what runs ---- */
 
 static tleg_status gene_network(tleg_context *context, const tleg_learngene *gene, const tleg_trainer_options *options,
@@ -19,6 +21,30 @@ static tleg_status gene_network(tleg_context *context, const tleg_learngene *gen
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "trainer: depth_most is %d, expected %d to %d", layout->depth_most,
                          options->depth_least, TLEG_MAX_DEPTH);
     return TLEG_OK;
+}
+
+/* What one layer has is not its own in a learngene. */
+static tleg_status check_layers(tleg_context *context, const tleg_trainer_options *options, bool is_gene, int32_t depth) {
+    if (is_gene && (options->frozen_layers > 0 || options->layer_decay < 1))
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT,
+                         "trainer: frozen_layers and layer_decay are for a model: all layers of a learngene share its tensors; "
+                         "freeze parts instead");
+    if (options->frozen_layers > depth)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "trainer: frozen_layers is %d, expected 0 to the model's depth, %d",
+                         options->frozen_layers, depth);
+    return TLEG_OK;
+}
+
+static tleg_status check_class_weights(tleg_context *context, const double *weights, int32_t classes) {
+    double most = 0;
+    for (int32_t c = 0; weights && c < classes; c++) {
+        if (!(weights[c] >= 0) || !isfinite(weights[c]))
+            return tleg_fail(context, TLEG_ERROR_ARGUMENT, "trainer: class_weights[%d]: expected a finite number of 0 or more",
+                             c);
+        most = weights[c] > most ? weights[c] : most;
+    }
+    return !weights || most > 0 ? TLEG_OK
+                                : tleg_fail(context, TLEG_ERROR_ARGUMENT, "trainer: class_weights: all %d are 0", classes);
 }
 
 static tleg_status model_network(tleg_context *context, const tleg_model *model, const tleg_trainer_options *options,
@@ -75,7 +101,8 @@ static void place_params(const tleg_trainer_options *options, struct tleg_traine
     l->values = tleg_place(end, floats, sizeof(float));
     l->gradient = tleg_place(end, floats, sizeof(float));
     l->moment1 = tleg_place(end, floats, sizeof(float));
-    l->moment2 = tleg_place(end, floats, sizeof(float));
+    l->moment2 = tleg_place(end, options->optimiser == TLEG_OPTIMISER_SGD ? 0 : floats, sizeof(float));
+    l->class_weights = tleg_place(end, options->class_weights ? (size_t)l->net.classes : 0, sizeof(double));
     l->average = tleg_place(end, options->ema > 0 ? floats : 0, sizeof(float));
 }
 
@@ -147,6 +174,10 @@ tleg_status tleg_trainer_lay_out(tleg_context *context, const tleg_learngene *ge
     const struct tleg_kernels *kernels;
     *l = (struct tleg_trainer_layout){0};
     tleg_status status = gene ? gene_network(context, gene, options, l) : model_network(context, model, options, l);
+    if (status == TLEG_OK)
+        status = check_layers(context, options, gene != NULL, l->net.depth);
+    if (status == TLEG_OK)
+        status = check_class_weights(context, options->class_weights, l->net.classes);
     if (status == TLEG_OK)
         status = tleg_kernels_of(context, &kernels);
     if (status != TLEG_OK)

@@ -225,7 +225,7 @@ void tleg_muon(const struct tleg_step *step, const struct tleg_param *param) {
                        .factor = tleg_trainer_at(t, layout->factor),
                        .packed = tleg_trainer_at(t, layout->packed),
                        .sums = (double *)(void *)tleg_trainer_at(t, layout->sums)};
-    u.length = (float)(step->rate * 0.2 * sqrt((double)u.m));
+    u.length = (float)(tleg_step_rate(step, param) * 0.2 * sqrt((double)u.m));
     for (int32_t i = 0; i < param->matrices; i++) {
         u.at = param->at + (size_t)(i * rows * columns);
         take(&u);

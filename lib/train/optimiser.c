@@ -52,8 +52,14 @@ static tleg_status reduce(tleg_trainer *t) {
                : TLEG_OK;
 }
 
+/* Of this step, as TensorFlow's and timm's averages begin. */
+static double decay_of_average(const tleg_trainer *t) {
+    const double step = (double)(t->steps + 1), most = (1 + step) / (10 + step);
+    return t->options.ema_warmup && most < t->options.ema ? most : t->options.ema;
+}
+
 void tleg_train_average(const tleg_trainer *t, size_t at, size_t count) {
-    const float ema = (float)t->options.ema, *restrict p = t->values + at;
+    const float ema = (float)decay_of_average(t), *restrict p = t->values + at;
     float *restrict average = t->average ? t->average + at : NULL;
     for (size_t i = 0; average && i < count; i++)
         average[i] = ema * average[i] + (1 - ema) * p[i];
@@ -61,7 +67,12 @@ void tleg_train_average(const tleg_trainer *t, size_t at, size_t count) {
 
 /* Muon is for the blocks' matrices: what else there is learns by AdamW. */
 static void optimise(const struct tleg_step *step, const struct tleg_param *param) {
-    if (step->trainer->options.optimiser == TLEG_OPTIMISER_MUON && param->matrices > 0)
+    const tleg_optimiser optimiser = step->trainer->options.optimiser;
+    if (param->rate == 0)
+        return;
+    if (optimiser == TLEG_OPTIMISER_SGD)
+        tleg_sgd(step, param);
+    else if (optimiser == TLEG_OPTIMISER_MUON && param->matrices > 0)
         tleg_muon(step, param);
     else
         tleg_adamw(step, param);

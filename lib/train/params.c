@@ -32,11 +32,72 @@ static bool decays(const struct tleg_spec *spec, enum tleg_slot slot, bool is_ge
     return slot != TLEG_SLOT_DIST_TOKEN || is_gene;
 }
 
+/* ---- what learns, and how fast ---- */
+
+static tleg_part part_of(enum tleg_site site, enum tleg_slot slot) {
+    static const tleg_part sites[TLEG_SITES] = {
+        [TLEG_SITE_NORM1] = TLEG_PART_NORM1, [TLEG_SITE_NORM2] = TLEG_PART_NORM2, [TLEG_SITE_QKV] = TLEG_PART_QKV,
+        [TLEG_SITE_PROJ] = TLEG_PART_PROJ,   [TLEG_SITE_FC1] = TLEG_PART_FC1,     [TLEG_SITE_FC2] = TLEG_PART_FC2};
+    if (site != TLEG_SITE_NONE)
+        return sites[site];
+    switch (slot) {
+    case TLEG_SLOT_NORM_WEIGHT:
+    case TLEG_SLOT_NORM_BIAS:
+        return TLEG_PART_NORM;
+    case TLEG_SLOT_HEAD_WEIGHT:
+    case TLEG_SLOT_HEAD_BIAS:
+    case TLEG_SLOT_HEAD_DIST_WEIGHT:
+    case TLEG_SLOT_HEAD_DIST_BIAS:
+        return TLEG_PART_HEAD;
+    default:
+        return TLEG_PART_EMBEDDING;
+    }
+}
+
+bool tleg_is_frozen(const tleg_trainer *trainer, enum tleg_site site, enum tleg_slot slot, int32_t layer) {
+    const tleg_trainer_options *o = &trainer->options;
+    const tleg_part part = part_of(site, slot);
+    if (o->freeze & part)
+        return true;
+    return site != TLEG_SITE_NONE ? layer < o->frozen_layers : o->frozen_layers > 0 && part == TLEG_PART_EMBEDDING;
+}
+
+/* How many times layer_decay counts: timm's groups. */
+static int32_t decays_of(const tleg_trainer *trainer, enum tleg_site site, enum tleg_slot slot, int32_t layer) {
+    const tleg_config *net = &trainer->layout.net;
+    const tleg_part part = part_of(site, slot);
+    if (site != TLEG_SITE_NONE)
+        return net->depth - layer;
+    if (part == TLEG_PART_EMBEDDING)
+        return net->depth + 1;
+    return part == TLEG_PART_NORM && net->norm == TLEG_NORM_BEFORE_POOL ? 1 : 0;
+}
+
+static double rate_of(const tleg_trainer *trainer, enum tleg_site site, enum tleg_slot slot, int32_t layer) {
+    double rate = tleg_is_frozen(trainer, site, slot, layer) ? 0 : 1;
+    if (trainer->options.layer_decay < 1)
+        for (int32_t k = decays_of(trainer, site, slot, layer); k > 0; k--)
+            rate *= trainer->options.layer_decay;
+    return rate;
+}
+
+/* How far a pass goes back. */
+static void find_first(tleg_trainer *trainer) {
+    const tleg_trainer_options *o = &trainer->options;
+    trainer->embedding_learns = !tleg_is_frozen(trainer, TLEG_SITE_NONE, TLEG_SLOT_POS_EMBED, 0);
+    trainer->first_layer = trainer->embedding_learns                            ? 0
+                           : (o->freeze & TLEG_PART_BLOCKS) == TLEG_PART_BLOCKS ? TLEG_MAX_DEPTH
+                                                                                : o->frozen_layers;
+}
+
+/* ---- the list ---- */
+
 static struct tleg_param *add(tleg_trainer *trainer, int64_t index, size_t *at, const char *name, const struct tleg_spec *spec,
-                              enum tleg_slot slot, enum tleg_site site) {
+                              enum tleg_slot slot, enum tleg_site site, int32_t layer) {
     struct tleg_param *param = &trainer->list[index];
     *param = (struct tleg_param){.rank = spec->rank, .at = *at, .count = tleg_spec_count(spec)};
     param->decay = decays(spec, slot, trainer->is_gene);
+    param->rate = rate_of(trainer, site, slot, layer);
     param->matrices = site == TLEG_SITE_NONE || spec->rank == 1 ? 0 : tleg_site_matrices(site);
     size_t length = strlen(name);
     memcpy(param->name, name, length < TLEG_NAME_TEXT ? length : TLEG_NAME_TEXT - 1);
@@ -54,7 +115,7 @@ static void place_gene(tleg_trainer *trainer, const tleg_learngene *gene) {
     for (int64_t i = 0; i < gene->tensor_count; i++) {
         const struct tleg_gene_tensor *tensor = &gene->tensors[i];
         const struct tleg_gene_place *place = &tensor->place;
-        struct tleg_param *param = add(trainer, i, &at, tensor->spec.name, &tensor->spec, place->slot, place->site);
+        struct tleg_param *param = add(trainer, i, &at, tensor->spec.name, &tensor->spec, place->slot, place->site, 0);
         memcpy(trainer->values + param->at, tensor->data, tensor->count * sizeof(float));
         if (place->slot != TLEG_SLOT_NONE)
             trainer->outer[place->slot] = (int64_t)param->at;
@@ -70,7 +131,7 @@ static void place_model(tleg_trainer *trainer, const tleg_model *model, float *s
         tleg_model_entry(model, i, &entry);
         const bool outside = entry.layer < 0;
         struct tleg_param *param = add(trainer, i, &at, entry.name, &entry.spec, outside ? entry.slot : TLEG_SLOT_NONE,
-                                       outside ? TLEG_SITE_NONE : entry.site);
+                                       outside ? TLEG_SITE_NONE : entry.site, entry.layer);
         tleg_model_get(model, &entry, scratch, trainer->values + param->at);
         if (entry.layer < 0)
             trainer->outer[entry.slot] = (int64_t)param->at;
@@ -90,6 +151,7 @@ void tleg_params_place(tleg_trainer *trainer, const tleg_learngene *gene, const 
                 .curve = from->curve, .tensors = from->tensors, .weight = TLEG_NOT_THERE, .bias = TLEG_NOT_THERE};
             trainer->lengths[site][k] = from->layers;
         }
+    find_first(trainer);
     if (gene)
         place_gene(trainer, gene);
     else

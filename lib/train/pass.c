@@ -15,16 +15,21 @@ struct slice {
     tleg_train_batch batch; /* its images alone */
     int64_t first;          /* of them, in the whole batch */
     double part;            /* of the whole batch */
+    double weight;          /* of the whole batch's labels; without class weights nobody asks */
     const struct tleg_pass *pass;
     struct tleg_block_shape shape;
 };
 
 /* `size` images of the batch from `first` on. */
 static struct slice slice_of(const tleg_trainer *t, const tleg_train_batch *batch, int64_t first, int64_t size,
-                             const struct tleg_pass *pass) {
+                             const struct tleg_pass *pass, double weight) {
     int64_t classes = t->layout.net.classes, side = t->layout.net.image_size;
-    struct slice slice = {
-        .batch = *batch, .first = first, .part = (double)size / batch->size, .pass = pass, .shape = t->layout.shape};
+    struct slice slice = {.batch = *batch,
+                          .first = first,
+                          .part = (double)size / batch->size,
+                          .weight = weight,
+                          .pass = pass,
+                          .shape = t->layout.shape};
     slice.shape.batch = size;
     slice.batch.size = (int32_t)size;
     slice.batch.images += first * 3 * side * side;
@@ -47,14 +52,20 @@ static struct tleg_branch_scales layer_scales(const tleg_trainer *t, int32_t lay
     return (struct tleg_branch_scales){.attention = all, .mlp = all + t->options.batch};
 }
 
+/* Ranks draw the same depths, so their random numbers are the same: for its paths each goes on from one of them by itself. */
 static void draw_scales(tleg_trainer *t, int64_t batch, int32_t depth) {
     float *all = tleg_trainer_at(t, t->layout.scales);
+    struct tleg_random own, *random = &t->random;
+    if (t->options.drop_path > 0 && t->options.ranks > 1) {
+        tleg_random_seed(&own, tleg_random_next(&t->random), (uint64_t)t->options.rank + 1);
+        random = &own;
+    }
     for (int32_t layer = 0; t->options.drop_path > 0 && layer < depth; layer++) {
         double rate = depth > 1 ? t->options.drop_path * layer / (depth - 1) : 0;
         for (int branch = 0; branch < 2; branch++)
             for (int64_t b = 0; b < batch; b++)
                 all[(2 * layer + branch) * t->options.batch + b] =
-                    tleg_random_uniform(&t->random) < rate ? 0.0f : (float)(1 / (1 - rate));
+                    tleg_random_uniform(random) < rate ? 0.0f : (float)(1 / (1 - rate));
     }
 }
 
@@ -85,7 +96,7 @@ static void forward_blocks(tleg_trainer *t, const struct slice *slice) {
 
 static void backward_blocks(tleg_trainer *t, const struct slice *slice, float *d) {
     float *activations = tleg_trainer_at(t, t->layout.activations);
-    for (int32_t l = slice->pass->depth - 1; l >= 0; l--) {
+    for (int32_t l = slice->pass->depth - 1; l >= t->first_layer; l--) {
         struct tleg_train_layer layer;
         struct tleg_kept kept;
         const struct tleg_branch_scales scales = layer_scales(t, l, slice->first);
@@ -177,7 +188,8 @@ tleg_status tleg_trainer_ask(tleg_trainer *t, tleg_train_batch *batch) {
 }
 
 /* Labels judge the first head. */
-static double judge_by_labels(const tleg_trainer *t, const tleg_train_batch *batch, double share) {
+static double judge_by_labels(const tleg_trainer *t, const struct slice *slice, double share) {
+    const tleg_train_batch *batch = &slice->batch;
     if (!batch->labels && !batch->targets)
         return 0;
     float *dlogits = tleg_trainer_at(t, t->layout.dlogits);
@@ -187,6 +199,8 @@ static double judge_by_labels(const tleg_trainer *t, const tleg_train_batch *bat
                                                                        .labels = batch->labels,
                                                                        .targets = batch->targets,
                                                                        .smoothing = t->options.smoothing,
+                                                                       .class_weights = t->options.class_weights,
+                                                                       .weight = slice->part * slice->weight,
                                                                        .scale = share,
                                                                        .dlogits = share > 0 ? dlogits : NULL});
 }
@@ -232,12 +246,14 @@ static tleg_status losses(tleg_trainer *t, const struct slice *slice, tleg_train
     const tleg_train_batch *batch = &slice->batch;
     const double alpha = t->options.alpha, share = slice->pass->share * slice->part; /* of the step's gradient */
     const double in_place = slice->pass->part == TLEG_PASS_FOLLOWS ? t->options.in_place : 0, usual = 1 - in_place;
+    const double per = t->options.teacher_mean == TLEG_TEACHER_MEAN_OVER_IMAGES ? t->layout.net.classes : 1;
     double taught = 0, followed = 0;
     memset(tleg_trainer_at(t, t->layout.dlogits), 0,
            (size_t)(heads_of(t) * batch->size * t->layout.net.classes) * sizeof(float));
-    const double labels = judge_by_labels(t, batch, share * usual * (1 - alpha));
+    const double labels = judge_by_labels(t, slice, share * usual * (1 - alpha));
     if (batch->teacher_logits)
-        taught = judge_by_logits(t, batch->size, heads_of(t) - 1, batch->teacher_logits, t->options.tau, share * usual * alpha);
+        taught = per * judge_by_logits(t, batch->size, heads_of(t) - 1, batch->teacher_logits, t->options.tau,
+                                       share * usual * alpha * per);
     if (slice->pass->part == TLEG_PASS_TEACHES)
         keep_deepest(t, slice);
     if (slice->pass->part == TLEG_PASS_FOLLOWS)
@@ -249,6 +265,18 @@ static tleg_status losses(tleg_trainer *t, const struct slice *slice, tleg_train
     loss->correct += count_correct(t, batch);
     const tleg_status status = check_losses(t, batch->size, batch->teacher_logits, labels, taught);
     return status != TLEG_OK ? status : check_finite(t, followed, "deepest pass", "");
+}
+
+/* What the class weights make of a batch's labels, or targets, together. */
+static double weigh(const tleg_trainer *t, const tleg_train_batch *batch) {
+    const double *weights = t->options.class_weights;
+    const int64_t classes = t->layout.net.classes;
+    double sum = 0;
+    for (int64_t r = 0; weights && batch->labels && r < batch->size; r++)
+        sum += weights[batch->labels[r]];
+    for (int64_t i = 0; weights && batch->targets && i < batch->size * classes; i++)
+        sum += weights[i % classes] * batch->targets[i];
+    return sum;
 }
 
 /* ---- the pass ---- */
@@ -277,20 +305,22 @@ static tleg_status slice_pass(tleg_trainer *t, const struct slice *slice, tleg_t
     t->ends->pool_backward(&t->exec, net, &outer.weights, size, last, pooled.seen, tleg_trainer_at(t, t->layout.dpooled), d,
                            &outer.gradient);
     backward_blocks(t, slice, d);
-    t->ends->embed_backward(&t->exec, net, images, size, d, &outer.gradient);
+    if (t->embedding_learns)
+        t->ends->embed_backward(&t->exec, net, images, size, d, &outer.gradient);
     return TLEG_OK;
 }
 
 tleg_status tleg_trainer_pass(tleg_trainer *t, const tleg_train_batch *batch, const struct tleg_pass *pass,
                               tleg_train_loss *loss) {
     int64_t most = t->layout.shape.batch, slices = (batch->size + most - 1) / most;
+    const double weight = weigh(t, batch);
     tleg_status status = TLEG_OK;
     tleg_train_form(t, pass->depth);
     draw_scales(t, batch->size, pass->depth);
     tleg_train_places_start(t);
     for (int64_t s = 0; s < slices && status == TLEG_OK; s++) {
         int64_t first = s * batch->size / slices, end = (s + 1) * batch->size / slices;
-        struct slice slice = slice_of(t, batch, first, end - first, pass);
+        struct slice slice = slice_of(t, batch, first, end - first, pass, weight);
         status = slice_pass(t, &slice, loss);
         t->done += (uint64_t)(end - first);
         if (status == TLEG_OK)

@@ -19,6 +19,7 @@ struct tleg_param {
     int64_t shape[4];
     size_t at, count;
     bool decay;
+    double rate;      /* what it learns at, as a share of the step's; 0: frozen */
     int32_t matrices; /* of a block's weight: those below one another, which Muon takes one by one; else 0 */
 };
 /* q, k and v lie below one another. */
@@ -41,6 +42,8 @@ struct tleg_params {
     int32_t segments[TLEG_SITES]; /* of each site */
     int32_t total;                /* segments of all sites */
 };
+/* Whether what a block's site, or else a slot, holds stays as it is. */
+bool tleg_is_frozen(const tleg_trainer *trainer, enum tleg_site site, enum tleg_slot slot, int32_t layer);
 void tleg_params_measure(const tleg_learngene *gene, const tleg_model *model, struct tleg_params *params);
 /* Of an array laid out like the parameters: the name of the first with a number that is not finite; NULL: all are. */
 const char *tleg_params_find_odd(const tleg_trainer *trainer, const float *values);
@@ -63,7 +66,7 @@ struct tleg_trainer_layout {
     size_t outer[TLEG_TRAIN_OUTER], outer_turned[TLEG_TRAIN_OUTER];
     size_t list, segments, lengths, now, values, gradient, moment1, moment2, average, formed, layers, turned_layers, pos, dpos,
         inputs, kept, last, d, activations, pooled, gathered, dpooled, logits, dlogits, teacher, deepest, scales, shared, lane,
-        lane_bytes;
+        lane_bytes, class_weights;
     struct tleg_muon_layout muon;
     size_t bytes;
 };
@@ -88,11 +91,14 @@ struct tleg_trainer {
     bool undefined; /* gradients: until they are forgotten */
     struct tleg_param *list;
     struct tleg_train_segment *segments[TLEG_SITES];
-    int32_t *lengths[TLEG_SITES];                           /* as learned */
-    int32_t *now;                                           /* at the depth that runs, site after site */
-    int64_t outer[TLEG_SLOTS];                              /* where a tensor outside the blocks is, or TLEG_NOT_THERE */
-    float *values, *gradient, *moment1, *moment2, *average; /* average NULL: none is kept */
-    int32_t depth;                                          /* drawn for this step */
+    int32_t *lengths[TLEG_SITES]; /* as learned */
+    int32_t *now;                 /* at the depth that runs, site after site */
+    int64_t outer[TLEG_SLOTS];    /* where a tensor outside the blocks is, or TLEG_NOT_THERE */
+    float *values, *gradient, *moment1;
+    float *moment2, *average; /* NULL: none is kept */
+    int32_t first_layer;      /* into which a pass goes back; TLEG_MAX_DEPTH: into none */
+    bool embedding_learns;
+    int32_t depth; /* drawn for this step */
     int64_t steps;
     struct tleg_random random;
 };
@@ -150,14 +156,18 @@ struct tleg_step {
     double rate;
     float scale; /* of the gradients: clipping and ranks */
 };
+static inline double tleg_step_rate(const struct tleg_step *step, const struct tleg_param *param) {
+    return step->rate * param->rate;
+}
 static inline float tleg_step_decay(const struct tleg_step *step, const struct tleg_param *param) { /* what a number keeps */
-    return param->decay ? (float)(1 - step->rate * step->trainer->options.weight_decay) : 1;
+    return param->decay ? (float)(1 - tleg_step_rate(step, param) * step->trainer->options.weight_decay) : 1;
 }
 /* The moving average follows the values [at, at + count). */
 void tleg_train_average(const tleg_trainer *trainer, size_t at, size_t count);
 
 /* Optimisers, a file each: a parameter's values and moments after the step. */
 void tleg_adamw(const struct tleg_step *step, const struct tleg_param *param);
+void tleg_sgd(const struct tleg_step *step, const struct tleg_param *param);
 void tleg_muon(const struct tleg_step *step, const struct tleg_param *param);
 void tleg_muon_place(const struct tleg_kernels *kernels, const tleg_config *net, struct tleg_muon_layout *layout, size_t *end);
 struct tleg_scratch tleg_muon_scratch(const struct tleg_kernels *kernels, const tleg_config *net);

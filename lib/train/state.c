@@ -7,22 +7,32 @@
 
 /* ---- what is kept of each parameter ---- */
 
-static const char *const prefixes[] = {"parameter.", "moment1.", "moment2.", "average."};
-enum { MOMENT2 = 2 };
+struct kind {
+    const char *prefix;
+    float *array;
+    bool squares; /* which are not negative */
+};
 
-static int kinds_of(const tleg_trainer *t) {
-    return t->average ? 4 : 3;
+/* Those that this trainer has, from the first on. */
+static struct kind kind_of(const tleg_trainer *t, int index) {
+    const struct kind all[] = {{"parameter.", t->values, false},
+                               {"moment1.", t->moment1, false},
+                               {"moment2.", t->moment2, true},
+                               {"average.", t->average, false}};
+    int at = 0;
+    for (int left = index; left > 0 || !all[at].array; at++)
+        left -= all[at].array != NULL;
+    return all[at];
 }
 
-static float *array_of(const tleg_trainer *t, int kind) {
-    float *const arrays[] = {t->values, t->moment1, t->moment2, t->average};
-    return arrays[kind];
+static int kinds_of(const tleg_trainer *t) {
+    return 2 + (t->moment2 != NULL) + (t->average != NULL);
 }
 
 enum { STATE_NAME = TLEG_NAME_TEXT + 16 };
 
 static void name_of(const tleg_trainer *t, int kind, int64_t index, char name[STATE_NAME]) {
-    snprintf(name, STATE_NAME, "%s%s", prefixes[kind], t->list[index].name);
+    snprintf(name, STATE_NAME, "%s%s", kind_of(t, kind).prefix, t->list[index].name);
 }
 
 /* ---- what is kept besides: numbers as text ---- */
@@ -38,6 +48,38 @@ static char *append_number(char *at, const char *name, double value) {
     char text[TLEG_NUMBER_TEXT];
     tleg_number_format(value, text);
     return at + snprintf(at, 64, "%s=%s ", name, text);
+}
+
+static uint64_t digest_of(const double *weights, int32_t count) {
+    uint64_t digest = 0xcbf29ce484222325U; /* FNV-1a */
+    for (int32_t c = 0; c < count; c++) {
+        char text[TLEG_NUMBER_TEXT];
+        tleg_number_format(weights[c], text);
+        for (size_t i = 0; i <= strlen(text); i++)
+            digest = (digest ^ (unsigned char)text[i]) * 0x100000001b3U;
+    }
+    return digest;
+}
+
+/* What is not as it was before there was a choice: states written then hold no such words. */
+static char *append_choices(const tleg_trainer *t, char *at) {
+    const tleg_trainer_options *o = &t->options;
+    if (o->in_place > 0)
+        at = append_number(at, "in_place", o->in_place);
+    if (o->optimiser != TLEG_OPTIMISER_ADAMW) {
+        at += snprintf(at, 64, "optimiser=%s nesterov=%d ", o->optimiser == TLEG_OPTIMISER_MUON ? "muon" : "sgd", o->nesterov);
+        at = append_number(at, "momentum", o->momentum);
+    }
+    if (o->freeze)
+        at += snprintf(at, 64, "freeze=%d ", o->freeze);
+    if (o->frozen_layers)
+        at += snprintf(at, 64, "frozen_layers=%d ", o->frozen_layers);
+    if (o->layer_decay < 1)
+        at = append_number(at, "layer_decay", o->layer_decay);
+    if (o->class_weights)
+        at +=
+            snprintf(at, 64, "class_weights=%016llx ", (unsigned long long)digest_of(o->class_weights, t->layout.net.classes));
+    return at;
 }
 
 /* Everything that must be the same for a run to go on: the network, and each option that changes what a step computes. */
@@ -63,12 +105,11 @@ static void describe_setup(const tleg_trainer *t, char text[OWN_TEXT]) {
     at = append_number(at, "clip", o->clip);
     at = append_number(at, "drop_path", o->drop_path);
     at = append_number(at, "ema", o->ema);
-    if (o->in_place > 0) /* states written without it hold no such number */
-        at = append_number(at, "in_place", o->in_place);
-    if (o->optimiser == TLEG_OPTIMISER_MUON) { /* likewise */
-        at += snprintf(at, 64, "optimiser=muon nesterov=%d ", o->nesterov);
-        at = append_number(at, "momentum", o->momentum);
-    }
+    at = append_choices(t, at);
+    if (o->ema > 0 && o->ema_warmup)
+        at += snprintf(at, 64, "ema_warmup=1 ");
+    if (o->teacher_mean == TLEG_TEACHER_MEAN_OVER_IMAGES)
+        at += snprintf(at, 64, "teacher_mean=images ");
     snprintf(at, 64, "dtype=%s ", tleg_dtype_name(o->dtype));
 }
 
@@ -115,7 +156,7 @@ static tleg_status write_state(tleg_context *context, const tleg_trainer *t, con
     tleg_status status =
         tleg_writer_create(context, path, tables->entries, tables->count, tables->pairs, tables->pair_count, &writer);
     for (int64_t i = 0; i < tables->count && status == TLEG_OK; i++)
-        status = tleg_writer_put(context, writer, i, array_of(t, (int)(i / params)) + t->list[i % params].at);
+        status = tleg_writer_put(context, writer, i, kind_of(t, (int)(i / params)).array + t->list[i % params].at);
     if (status == TLEG_OK)
         status = tleg_writer_commit(context, writer);
     tleg_writer_free(writer);
@@ -125,10 +166,10 @@ static tleg_status write_state(tleg_context *context, const tleg_trainer *t, con
 /* With such numbers no run goes on: a former file that can be gone on from stays. */
 static tleg_status check_arrays(tleg_context *context, const tleg_trainer *t, const char *path) {
     for (int kind = 0; kind < kinds_of(t); kind++) {
-        const char *odd = tleg_params_find_odd(t, array_of(t, kind));
+        const char *odd = tleg_params_find_odd(t, kind_of(t, kind).array);
         if (odd)
             return tleg_fail(context, TLEG_ERROR_NUMERIC, "%s: not written: %s%s is not finite after step %lld", path,
-                             prefixes[kind], odd, (long long)t->steps);
+                             kind_of(t, kind).prefix, odd, (long long)t->steps);
     }
     return TLEG_OK;
 }
@@ -260,28 +301,35 @@ static tleg_status read_arrays(tleg_context *context, const tleg_trainer *t, con
     return status;
 }
 
-/* No step leaves such numbers: second moments are means of squares. */
-static tleg_status check_read(tleg_context *context, const tleg_trainer *t, const tleg_file *file, const float *arrays) {
-    const size_t floats = t->layout.params.floats;
-    const float *squares = arrays + MOMENT2 * floats;
-    for (int kind = 0; kind < kinds_of(t); kind++) {
-        const char *odd = tleg_params_find_odd(t, arrays + (size_t)kind * floats);
-        if (odd)
-            return tleg_fail(context, TLEG_ERROR_FORMAT, "%s: tensor %s%s holds a number that is not finite",
-                             tleg_file_label(file), prefixes[kind], odd);
-    }
+static tleg_status check_squares(tleg_context *context, const tleg_trainer *t, const tleg_file *file, const float *squares) {
     for (int64_t i = 0; i < t->layout.params.count; i++)
         for (size_t k = 0; k < t->list[i].count; k++)
             if (squares[t->list[i].at + k] < 0)
-                return tleg_fail(context, TLEG_ERROR_FORMAT, "%s: tensor %s%s holds a negative number", tleg_file_label(file),
-                                 prefixes[MOMENT2], t->list[i].name);
+                return tleg_fail(context, TLEG_ERROR_FORMAT, "%s: tensor moment2.%s holds a negative number",
+                                 tleg_file_label(file), t->list[i].name);
     return TLEG_OK;
+}
+
+/* No step leaves such numbers: second moments are means of squares. */
+static tleg_status check_read(tleg_context *context, const tleg_trainer *t, const tleg_file *file, const float *arrays) {
+    tleg_status status = TLEG_OK;
+    for (int index = 0; index < kinds_of(t) && status == TLEG_OK; index++) {
+        const struct kind kind = kind_of(t, index);
+        const float *array = arrays + (size_t)index * t->layout.params.floats;
+        const char *odd = tleg_params_find_odd(t, array);
+        if (odd)
+            return tleg_fail(context, TLEG_ERROR_FORMAT, "%s: tensor %s%s holds a number that is not finite",
+                             tleg_file_label(file), kind.prefix, odd);
+        if (kind.squares)
+            status = check_squares(context, t, file, array);
+    }
+    return status;
 }
 
 static void take_over(tleg_trainer *t, const struct found_state *found, const float *arrays) {
     size_t floats = t->layout.params.floats;
     for (int kind = 0; kind < kinds_of(t); kind++)
-        memcpy(array_of(t, kind), arrays + (size_t)kind * floats, floats * sizeof(float));
+        memcpy(kind_of(t, kind).array, arrays + (size_t)kind * floats, floats * sizeof(float));
     memset(t->gradient, 0, floats * sizeof(float));
     t->steps = found->steps;
     t->depth = found->depth;

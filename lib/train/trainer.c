@@ -28,12 +28,24 @@ static const char *bad_option(const tleg_trainer_options *o) {
         return "in_place: expected 0, or up to 1 with TLEG_DEPTH_SANDWICH";
     if (o->dtype != TLEG_F32 && o->dtype != TLEG_BF16)
         return "dtype: expected TLEG_F32 or TLEG_BF16";
-    if (o->optimiser < TLEG_OPTIMISER_ADAMW || o->optimiser > TLEG_OPTIMISER_MUON)
+    if (o->optimiser < TLEG_OPTIMISER_ADAMW || o->optimiser > TLEG_OPTIMISER_SGD)
         return "optimiser: expected one of TLEG_OPTIMISER_*";
     if (!(o->momentum >= 0 && o->momentum < 1) || o->nesterov < -1 || o->nesterov > 1)
         return "momentum: expected 0 to less than 1; nesterov: -1, 0 or 1";
+    if (o->freeze < 0 || o->freeze >= (TLEG_PART_BACKBONE | TLEG_PART_HEAD))
+        return "freeze: expected TLEG_PART_* together, and not all of them";
+    if (o->frozen_layers < 0 || !(o->layer_decay > 0 && o->layer_decay <= 1))
+        return "frozen_layers: expected 0 or more; layer_decay: more than 0, at most 1";
+    if (o->reserved)
+        return "reserved: expected NULL";
     if (o->ranks < 1)
         return "ranks: expected 1 or more";
+    if (o->rank < 0 || o->rank >= o->ranks)
+        return "rank: expected 0 to less than ranks";
+    if (o->teacher_mean < TLEG_TEACHER_MEAN_OVER_LOGITS || o->teacher_mean > TLEG_TEACHER_MEAN_OVER_IMAGES)
+        return "teacher_mean: expected one of TLEG_TEACHER_MEAN_*";
+    if ((o->ema_warmup != 0 && o->ema_warmup != 1) || o->reserved2 != 0)
+        return "ema_warmup: expected 0 or 1; reserved2: 0";
     if (o->checkpoint != 0 && o->checkpoint != 1)
         return "checkpoint: expected 0 or 1";
     return NULL;
@@ -62,8 +74,10 @@ static tleg_status read_options(tleg_context *context, const tleg_trainer_option
     o->epsilon = or_default(o->epsilon, 1e-8);
     o->weight_decay = or_zero(o->weight_decay, 0.05);
     o->optimiser = o->optimiser ? o->optimiser : TLEG_OPTIMISER_ADAMW;
-    o->momentum = or_zero(o->momentum, 0.95);
-    o->nesterov = o->nesterov ? o->nesterov : 1;
+    o->momentum = or_zero(o->momentum, o->optimiser == TLEG_OPTIMISER_SGD ? 0.9 : 0.95);
+    o->nesterov = o->nesterov ? o->nesterov : o->optimiser == TLEG_OPTIMISER_SGD ? -1 : 1;
+    o->layer_decay = or_default(o->layer_decay, 1);
+    o->teacher_mean = o->teacher_mean ? o->teacher_mean : TLEG_TEACHER_MEAN_OVER_LOGITS;
     const char *bad = bad_option(o);
     return bad ? tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_trainer_options.%s", bad) : TLEG_OK;
 }
@@ -119,15 +133,24 @@ static void point_at_memory(tleg_trainer *t) {
     t->values = tleg_trainer_at(t, l->values);
     t->gradient = tleg_trainer_at(t, l->gradient);
     t->moment1 = tleg_trainer_at(t, l->moment1);
-    t->moment2 = tleg_trainer_at(t, l->moment2);
+    t->moment2 = t->options.optimiser == TLEG_OPTIMISER_SGD ? NULL : tleg_trainer_at(t, l->moment2);
     t->average = t->options.ema > 0 ? tleg_trainer_at(t, l->average) : NULL;
     t->exec.shared = (char *)tleg_trainer_at(t, l->shared);
     t->exec.lane = (char *)tleg_trainer_at(t, l->lane);
     t->exec.lane_bytes = l->lane_bytes;
 }
 
+/* The host's are not needed afterwards. */
+static void take_class_weights(tleg_trainer *t) {
+    double *own = (double *)(void *)tleg_trainer_at(t, t->layout.class_weights);
+    for (int32_t c = 0; t->options.class_weights && c < t->layout.net.classes; c++)
+        own[c] = t->options.class_weights[c];
+    t->options.class_weights = t->options.class_weights ? own : NULL;
+}
+
 static void fill(tleg_trainer *t, const tleg_learngene *gene, const tleg_model *model) {
     point_at_memory(t);
+    take_class_weights(t);
     tleg_params_place(t, gene, model, NULL);
     for (size_t i = 0; t->average && i < t->layout.params.floats; i++)
         t->average[i] = t->values[i];
@@ -346,6 +369,10 @@ TLEG_API void TLEG_CALL tleg_trainer_forget(tleg_trainer *trainer) {
         trainer->gradient[i] = 0;
     trainer->undefined = false;
     tleg_trainer_draw(trainer);
+}
+
+TLEG_API tleg_dtype TLEG_CALL tleg_trainer_get_dtype(const tleg_trainer *trainer) {
+    return trainer ? trainer->layout.shape.dtype : 0;
 }
 
 TLEG_API int64_t TLEG_CALL tleg_trainer_get_steps(const tleg_trainer *trainer) {

@@ -67,9 +67,10 @@ static struct tleg_basis basis_at(const tleg_trainer *t, const struct layer_at *
     return basis;
 }
 
-/* Where their gradients go. */
-static struct tleg_gradient gradient_at(const tleg_trainer *t, const struct layer_at *at, int64_t first, size_t count) {
-    struct tleg_gradient gradient = {.count = first < 0 ? 0 : at->segment->tensors};
+/* Where their gradients go, if they learn. */
+static struct tleg_gradient gradient_at(const tleg_trainer *t, const struct layer_at *at, bool learns, int64_t first,
+                                        size_t count) {
+    struct tleg_gradient gradient = {.count = first < 0 || !learns ? 0 : at->segment->tensors};
     for (int32_t k = 0; k < gradient.count; k++) {
         gradient.tensor[k] = t->gradient + first + (size_t)k * tleg_param_floats(count);
         gradient.c[k] = at->c[k];
@@ -142,8 +143,9 @@ void tleg_train_layer(const tleg_trainer *t, int32_t layer, struct tleg_train_la
     for (int site = 0; site < TLEG_SITES; site++) {
         struct layer_at at;
         find_layer(t, site, layer, &at);
-        out->gradient.weight[site] = gradient_at(t, &at, at.segment->weight, (size_t)count_of(t, site, false));
-        out->gradient.bias[site] = gradient_at(t, &at, at.segment->bias, (size_t)count_of(t, site, true));
+        const bool learns = !tleg_is_frozen(t, site, TLEG_SLOT_NONE, layer);
+        out->gradient.weight[site] = gradient_at(t, &at, learns, at.segment->weight, (size_t)count_of(t, site, false));
+        out->gradient.bias[site] = gradient_at(t, &at, learns, at.segment->bias, (size_t)count_of(t, site, true));
     }
 }
 
@@ -181,7 +183,8 @@ static struct tleg_linear outer_linear(const tleg_trainer *t, int which) {
 }
 
 static struct tleg_gradient outer_gradient(const tleg_trainer *t, enum tleg_slot slot) {
-    return tleg_gradient_one(t->outer[slot] < 0 ? NULL : t->gradient + t->outer[slot]);
+    const bool wanted = t->outer[slot] >= 0 && !tleg_is_frozen(t, TLEG_SITE_NONE, slot, 0);
+    return tleg_gradient_one(wanted ? t->gradient + t->outer[slot] : NULL);
 }
 
 void tleg_train_outer(const tleg_trainer *t, struct tleg_train_outer *out) {
@@ -220,6 +223,8 @@ void tleg_train_places_end(tleg_trainer *t) {
     const tleg_config *net = &t->layout.net, *own = &t->config.c;
     const float *dpos = tleg_trainer_at(t, t->layout.dpos);
     float *to = t->gradient + t->outer[TLEG_SLOT_POS_EMBED];
+    if (!t->embedding_learns)
+        return;
     if (net->class_token)
         add(t->gradient + t->outer[TLEG_SLOT_CLS_TOKEN], dpos, net->dim);
     if (net->distillation_token) /* its place is the second */

@@ -126,7 +126,7 @@ int place_take(const struct invocation *call, const char *what, const char *path
         return code;
     char *resolved = place_resolve(path), *folder = resolved ? place_folder(resolved) : NULL;
     code = folder ? take(call, what, path, resolved) : tool_fail_memory(call);
-    if (code == EXIT_DONE)
+    if (folder && code == EXIT_DONE)
         place_clean(call, folder);
     free(folder);
     free(resolved);

@@ -82,8 +82,8 @@ static bool read_size(const char *text, const struct option *option) {
     return true;
 }
 
-/* A finite decimal number: strtod alone would take "inf", "nan", "0x1p3" and leading blanks too. */
-static bool read_number(const char **text, double *value) {
+/* strtod alone would take "inf", "nan", "0x1p3" and leading blanks too. */
+bool options_read_number(const char **text, double *value) {
     char *end;
     if (!is_digit(**text) && **text != '.')
         return false;
@@ -99,7 +99,7 @@ static bool read_number(const char **text, double *value) {
 
 static bool read_real(const char *text, const struct option *option) {
     double value;
-    if (!read_number(&text, &value) || *text || (option->kind == OPTION_REAL && !(value > 0)))
+    if (!options_read_number(&text, &value) || *text || (option->kind == OPTION_REAL && !(value > 0)))
         return false;
     *(double *)option->value = value;
     return true;
@@ -108,7 +108,7 @@ static bool read_real(const char *text, const struct option *option) {
 static bool read_triple(const char *text, const struct option *option) {
     double value[3];
     for (int i = 0; i < 3; i++) {
-        if (!read_number(&text, &value[i]) || *text != (i < 2 ? ',' : '\0'))
+        if (!options_read_number(&text, &value[i]) || *text != (i < 2 ? ',' : '\0'))
             return false;
         text += i < 2;
     }

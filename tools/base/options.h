@@ -32,6 +32,8 @@ struct option {
 };
 
 bool options_read_seed(const char *text, uint64_t *seed); /* a whole number, all of the text */
+/* A finite decimal number of 0 or more, from *text on, which then is after it. False: there is none. */
+bool options_read_number(const char **text, double *value);
 
 extern const struct choice option_dtypes[], option_norms[], option_pools[];
 const char *option_choice_name(const struct choice *choices, int32_t value); /* NULL if none has it */

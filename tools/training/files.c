@@ -17,26 +17,43 @@ int training_name_files(struct state *state) {
     return EXIT_DONE;
 }
 
-int training_try_files(const struct state *state) {
+struct output {
+    const char *what, *path; /* NULL: not written */
+    int (*try)(const struct invocation *call, const char *what, const char *path);
+};
+
+/* Two outputs in one file, or one in the place of what a resumed run reads again. */
+static int check_apart(const struct state *state, const struct output *outputs, size_t count) {
     const struct training_options *options = state->options;
     const struct {
         const char *what, *path;
-        int (*try)(const struct invocation *call, const char *what, const char *path);
-    } files[] = {{"-o", options->out, place_take},
-                 {"--checkpoint", state->checkpoint, place_take},
-                 {"--log", options->log, place_try_in_place},
-                 {"--record", options->record, place_take},
-                 {"the best epoch's", state->best.path, place_take}};
-    size_t count = sizeof files / sizeof *files;
-    for (size_t i = 0; i < count; i++)
-        for (size_t j = 0; j < i; j++)
-            if (files[i].path && files[j].path && place_same(files[i].path, files[j].path))
-                return tool_misuse(state->call, "%s and %s name the same file, %s", files[j].what, files[i].what,
-                                   files[i].path);
-    int code = EXIT_DONE;
+    } inputs[] = {
+        {"--teacher", options->teacher}, {"--teacher-logits", options->teacher_logits}, {"--recorded", options->recorded}};
+    for (size_t i = 0; i < count; i++) {
+        const struct output *one = &outputs[i];
+        for (size_t j = 0; one->path && j < i; j++)
+            if (outputs[j].path && place_same(one->path, outputs[j].path))
+                return tool_misuse(state->call, "%s and %s name the same file, %s", outputs[j].what, one->what, one->path);
+        for (size_t j = 0; one->path && j < sizeof inputs / sizeof *inputs; j++)
+            if (inputs[j].path && place_same(one->path, inputs[j].path))
+                return tool_misuse(state->call, "%s and %s name the same file, %s", inputs[j].what, one->what, one->path);
+    }
+    return EXIT_DONE;
+}
+
+int training_try_files(const struct state *state) {
+    const struct training_options *options = state->options;
+    bool best = options->keep == KEEP_BOTH && (options->val || options->val_every);
+    const struct output outputs[] = {{"-o", options->out, place_take},
+                                     {"--checkpoint", state->checkpoint, place_take},
+                                     {"--log", options->log, place_try_in_place},
+                                     {"--record", options->record, place_take},
+                                     {"the best epoch's", best ? state->best.path : NULL, place_take}};
+    size_t count = sizeof outputs / sizeof *outputs;
+    int code = check_apart(state, outputs, count);
     for (size_t i = 0; i < count && code == EXIT_DONE && training_first(state); i++)
-        if (files[i].path)
-            code = files[i].try(state->call, files[i].what, files[i].path);
+        if (outputs[i].path)
+            code = outputs[i].try(state->call, outputs[i].what, outputs[i].path);
     return code;
 }
 

@@ -72,6 +72,22 @@ static bool is_best(const struct state *state) {
     return state->scored == step && (state->best.step < 0 || training_mean_share(state) >= state->best.share);
 }
 
+/* Strictly better: a run whose scores stay the same has stopped getting better. */
+void training_note_improvement(struct state *state, int32_t epoch) {
+    if (!state->judged.count || !training_first(state) || training_mean_share(state) <= state->improved_share)
+        return;
+    state->improved = epoch;
+    state->improved_share = training_mean_share(state);
+}
+
+bool training_is_patient(struct state *state) {
+    const int32_t patience = state->judged.count ? state->options->patience : 0;
+    double lost = training_first(state) && patience && state->validated - state->improved >= patience;
+    if (patience)
+        ranks_sum_few(&state->ranks, &lost, 1);
+    return lost == 0;
+}
+
 bool training_keeps_best(const struct state *state) {
     const char *path = state->options->keep == KEEP_BEST ? state->options->out : state->best.path;
     return state->options->keep != KEEP_LAST && access(path, F_OK) == 0;

@@ -9,9 +9,12 @@
 const struct choice training_augments[] = {{"deit", AUGMENT_DEIT}, {"light", AUGMENT_LIGHT}, {"none", AUGMENT_NONE}, {NULL, 0}};
 const struct choice training_recipes[] = {{"auto", RECIPE_AUTO}, {"deit", RECIPE_DEIT}, {"short", RECIPE_SHORT}, {NULL, 0}};
 const struct choice training_keeps[] = {{"both", KEEP_BOTH}, {"best", KEEP_BEST}, {"last", KEEP_LAST}, {NULL, 0}};
+const struct choice training_teacher_means[] = {
+    {"logits", TLEG_TEACHER_MEAN_OVER_LOGITS}, {"images", TLEG_TEACHER_MEAN_OVER_IMAGES}, {NULL, 0}};
 const struct choice training_dtypes[] = {{"f32", TLEG_F32}, {"bf16", TLEG_BF16}, {NULL, 0}};
 
-const struct choice training_optimisers[] = {{"adamw", TLEG_OPTIMISER_ADAMW}, {"muon", TLEG_OPTIMISER_MUON}, {NULL, 0}};
+const struct choice training_optimisers[] = {
+    {"adamw", TLEG_OPTIMISER_ADAMW}, {"muon", TLEG_OPTIMISER_MUON}, {"sgd", TLEG_OPTIMISER_SGD}, {NULL, 0}};
 
 /* ---- help ---- */
 
@@ -46,10 +49,13 @@ static const char help_teaching[] =
     "  --views N           draw order and pictures of N epochs, and repeat those: a teacher is asked, or was recorded, for\n"
     "                      N epochs only. What is learned from is then less varied\n"
     "  --alpha A           weight of the teacher's loss against the labels' (1 with a teacher, else 0)\n"
-    "  --tau T             temperature of the teacher's loss (1)\n";
+    "  --tau T             temperature of the teacher's loss (1)\n"
+    "  --teacher-mean M    what the teacher's loss is the mean over: logits (images and classes, as DeiT has it; with many\n"
+    "                      classes an --alpha between 0 and 1 then leaves it little to say), or images (as Hinton has it: as\n"
+    "                      large as the labels' loss) (logits)\n";
 static const char help_steps[] =
     "Steps\n"
-    "  --epochs E          passes over the data\n"
+    "  --epochs E          passes over the data, of which --repeats 3 (--augment deit) shows a third each\n"
     "  --recipe auto       what holds where other options do not say. short, for runs of less than 10000 steps of 128:\n"
     "                      --augment light, --lr-absolute --lr 1e-3, --drop-path 0, --batch 128, or 64 or 32 where there\n"
     "                      are less than 1000 steps, a tenth of them warm-up; deit, for others and for recordings: as below\n"
@@ -59,13 +65,23 @@ static const char help_steps[] =
     "                      follows, with a new rate each epoch; --warmup-steps N: steps, and a new rate each step\n"
     "  --decay-epochs N    in place of the cosine a constant rate, which falls in a straight line in the last N epochs (0:\n"
     "                      never); each step has its rate\n"
-    "  --lr-end R          the rate at the end (1e-5)\n"
+    "  --lr-end R          the rate at the end (1e-5, or the peak if that is less; 0: the cosine falls to it)\n"
     "  --optimiser muon    the blocks' matrices by Muon, at AdamW's rates and with its decay, the rest by AdamW; fewer steps\n"
-    "                      (adamw); --momentum M: of Muon (0.95)\n"
-    "  --weight-decay D    decoupled, of matrices (0.05); --clip N: largest norm of the gradient; --ema D: learn the moving "
-    "average with\n"
-    "                      this decay, such as 0.99996; --drop-path P: stochastic depth (distill 0, tune 0.1)\n"
+    "                      (adamw); sgd: with coupled weight decay, and rates of its own (--lr-absolute --lr 0.01);\n"
+    "                      --momentum M: of Muon (0.95), of SGD (0.9), with --nesterov\n"
+    "  --weight-decay D    decoupled but in SGD, of matrices (0.05); --clip N: largest norm of the gradient; --drop-path P:\n"
+    "                      stochastic depth (distill 0, tune 0.1)\n"
+    "  --ema D             validate and write the moving average of the weights with this decay, such as 0.999; in step t it\n"
+    "                      is at most (1 + t) / (10 + t), so that the average spans a ninth of a short run; --ema-fixed: D\n"
+    "                      from the first step on, as DeiT's, which needs long runs\n"
     "  --smoothing S       label smoothing (0.1)\n"
+    "  --class-weights W   how much classes count in the labels' loss: balanced (each as much as any other, whatever it\n"
+    "                      has of pictures), numbers in the order of the classes (1,2,0.5), or a file with lines of a\n"
+    "                      class' name and its number\n"
+    "  --freeze PARTS      what does not learn: backbone (all but the head), or some of embedding, blocks, norm1, norm2,\n"
+    "                      qkv, proj, fc1, fc2 (of all blocks), norm (the last), head, as embedding,qkv;\n"
+    "                      --freeze-layers N, of a model: the embedding and the first N blocks\n"
+    "  --layer-decay D     of a model: each block learns at D times the rate of the next, such as 0.75 (1)\n"
     "  --recompute         keep only each block's input and compute the rest again: less memory, more time\n"
     "  --dtype bf16        mixed precision, where the processor multiplies bf16: the blocks' products take rounded\n"
     "                      numbers; everything else, and what is learned, stays f32 (f32)\n";
@@ -93,11 +109,13 @@ static const char help_run[] =
     "  --resume            continue from the checkpoint, bit for bit as if never stopped; start if there is none. More\n"
     "                      --epochs than before make the run longer: a cosine is that of the new length from here on, a\n"
     "                      constant rate (--decay-epochs, which may change too) goes on as if never stopped\n"
+    "                      --other-teacher: the teacher may be another file, depth or command than the run began with\n"
     "  --limit-steps N     stop after N steps, as if that were the end\n"
     "  -o FILE             the file to write, after each epoch and at the end. As all that is written, it is tried before\n"
     "                      the first step, and no other run of tleg writes it meanwhile\n"
     "  --keep both         with validation: -o is the last epoch, and beside it NAME.best the best (by the mean over the\n"
-    "                      depths of the validation); best: -o is the best, and nothing beside it; last: the last alone\n";
+    "                      depths of the validation); best: -o is the best, and nothing beside it; last: the last alone\n"
+    "  --patience N        with validation: stop after N epochs in a row that were not better than the best before them\n";
 static const char help_left_out[] =
     "  --val-every N       leave out every N-th image of each class's sorted list, from the first on, as a training does\n";
 static const char help_recording_run[] =
@@ -125,6 +143,7 @@ static bool check_shares(const struct invocation *call, const struct training_op
                   {"--smoothing", options->smoothing, true},
                   {"--ema", options->ema, true},
                   {"--momentum", options->momentum, true},
+                  {"--layer-decay", options->layer_decay, false},
                   {"--crop-scale", options->crop_scale, false},
                   {"--flip", options->flip, false},
                   {"--erase", options->erase, false},
@@ -159,8 +178,8 @@ static const char *contradiction(const struct training_options *options) {
         return "--val-depths needs --val or --val-every";
     if (options->warmup >= 0 && options->warmup_steps >= 0)
         return "--warmup and --warmup-steps mean the same: give one";
-    if (options->momentum >= 0 && options->optimiser != TLEG_OPTIMISER_MUON)
-        return "--momentum is of --optimiser muon";
+    if (options->patience && !options->val && !options->val_every)
+        return "--patience needs --val or --val-every";
     if (count_teachers(options) > 1)
         return "--teacher, --teacher-command, --teacher-logits and --recorded each name a teacher: give one";
     if (options->record && ((!options->teacher && !options->teacher_command) || options->alpha == 0))
@@ -199,7 +218,10 @@ bool training_settle(const struct invocation *call, const struct training_option
         *code = tool_misuse(call, "%s", text);
         return false;
     }
-    return check_shares(call, options, code);
+    *code = training_check_optimiser(call, options);
+    if (*code == EXIT_DONE && options->freeze)
+        *code = training_read_freeze(call, options->freeze, &(int32_t){0});
+    return *code == EXIT_DONE && check_shares(call, options, code);
 }
 
 /* ---- the recipe ---- */

@@ -11,7 +11,7 @@
 #include "training.h"
 #include <stdio.h>
 
-enum { RECIPE_TEXT = 320, RATE_TEXT = 96 };
+enum { COMPUTED_TEXT = 64, RECIPE_TEXT = 320, RATE_TEXT = 96 };
 
 /* How pictures are made and judged, with all defaults settled. */
 struct recipe {
@@ -77,6 +77,12 @@ struct log_mark {
     const char *digest; /* NULL: nothing */
 };
 
+/* Digests of what the bits of a run follow from, and no option names. */
+struct origin {
+    uint64_t pictures, judged; /* what the files hold that are learned from, and validated with */
+    uint64_t teacher;          /* a model's numbers, a program's command and name, stored logits */
+};
+
 struct state {
     const struct invocation *call;
     const struct training_options *options; /* &settled */
@@ -89,7 +95,9 @@ struct state {
     struct source source; /* what is learned, as it was at first */
     tleg_trainer *trainer;
     struct recipe recipe;
+    double *class_weights; /* (set.class_count), or NULL */
     struct teacher teacher;
+    struct origin origin;
     float *logits;                                /* (set.count, classes): stored ones */
     int32_t depths[TRAINING_DEPTHS], depth_count; /* of the validation */
     int32_t planned;               /* epochs of the run as it began, which the defaults follow; --resume may make it longer */
@@ -97,6 +105,8 @@ struct state {
     char *own_checkpoint;          /* where the call gives none */
     int64_t steps_an_epoch, total; /* steps */
     int32_t validated;             /* epochs */
+    int32_t improved;              /* the epoch that scored better than all before it */
+    double improved_share;         /* what it scored; below 0: none has */
     int64_t saved;                 /* the step that the checkpoint holds; -1: none yet */
     int64_t resumed;               /* the step (of a recording, the batch) that this run began with */
     uint64_t memory;               /* bytes of the trainer */
@@ -135,9 +145,20 @@ int training_find_room(const struct state *state); /* once it is known how large
 void training_choose_recipe(struct state *state); /* once it is known how many pictures there are */
 void training_describe_choice(const struct state *state, char text[RECIPE_TEXT]);
 
+/* ---- what learns (learning.c): exit codes ---- */
+int training_check_optimiser(const struct invocation *call, const struct training_options *options);
+int training_read_freeze(const struct invocation *call, const char *text, int32_t *freeze); /* TLEG_PART_* */
+int training_check_layers(const struct state *state);
+void training_describe_learning(const struct state *state, char text[RECIPE_TEXT]);
+
+/* ---- class weights (class_weights.c) ---- */
+int training_weigh_classes(struct state *state); /* fills class_weights; an exit code */
+void training_describe_class_weights(const struct state *state, char text[RECIPE_TEXT]);
+
 /* ---- the learning rate (rate.c) ---- */
 int training_settle_rate(struct state *state); /* once the steps of an epoch are known */
 int training_find_rate(const struct state *state, int64_t step, double *rate);
+double training_first_rate(const struct state *state);
 void training_describe_warmup(const struct state *state, char text[RATE_TEXT]);   /* "5 epochs", "500 steps" */
 void training_describe_curve(const struct state *state, char text[RATE_TEXT]);    /* what follows it */
 void training_describe_schedule(const struct state *state, char text[RATE_TEXT]); /* what no --resume may change */
@@ -170,6 +191,14 @@ void training_end_recording(const struct state *state); /* says what is still to
 int training_keep_recording(struct state *state);       /* on the disk, before a checkpoint says so */
 int training_record_all(struct state *state);           /* without learning */
 
+/* Of the first block of a recording that is being made or learned from. False: there is none yet. */
+bool training_digest_recording(const struct state *state, uint64_t *digest);
+
+/* ---- what the bits follow from beside the options (origin.c) ---- */
+int training_find_origin(struct state *state);                                        /* once there is a teacher */
+void training_describe_computed(const struct state *state, char text[COMPUTED_TEXT]); /* "bf16 at level avx512bf16" */
+bool training_can_compute(const char *text);                                          /* on this machine, by --level */
+
 /* ---- checkpoints (state.c) ---- */
 int training_find_plan(struct state *state);       /* what the defaults follow when a run is resumed */
 int training_find_checkpoint(struct state *state); /* resumes, or makes sure that none is lost */
@@ -178,8 +207,10 @@ int training_save(struct state *state);
 /* ---- validation and results (judge.c) ---- */
 int training_judge(struct state *state);               /* fills scores; EXIT_INTERRUPTED when a signal came */
 double training_mean_share(const struct state *state); /* of the scores: right answers, over the depths of the validation */
-bool training_keeps_best(const struct state *state);   /* whether the file of a former run's best epoch is still there */
-int training_write(struct state *state);               /* -o, and the best epoch's */
+bool training_is_patient(struct state *state);         /* whether the validation may still get better; ranks agree */
+void training_note_improvement(struct state *state, int32_t epoch);
+bool training_keeps_best(const struct state *state); /* whether the file of a former run's best epoch is still there */
+int training_write(struct state *state);             /* -o, and the best epoch's */
 
 /* What is learned, or its moving average, as a source that sessions can be made over. */
 int training_take_learned(struct state *state, bool average, struct source *learned);

@@ -192,6 +192,9 @@ static int end_epoch(struct state *state, int32_t epoch, double seconds) {
         code = training_say_epoch(state, epoch, seconds);
     state->validated = epoch;
     state->epoch = (struct tally){0};
+    training_note_improvement(state, epoch);
+    if (!training_is_patient(state))
+        state->total = tleg_trainer_get_steps(state->trainer);
     return code == EXIT_DONE ? training_save(state) : code;
 }
 
@@ -217,7 +220,7 @@ static int learn_epochs(struct state *state) {
             began = measure_ms();
             state->tally.started += began - ended; /* the interval goes on; validation is not in its speed */
         }
-        if (step >= state->total)
+        if (step >= state->total || !training_is_patient(state)) /* a resumed run may have lost its patience before */
             break;
         if (code == EXIT_DONE)
             code = learn_epoch(state, epoch);
@@ -253,6 +256,9 @@ static int learn(struct state *state) {
 static tleg_trainer_options options_of(struct state *state) {
     const struct training_options *options = state->options;
     const struct training_target *target = state->target;
+    int32_t freeze = 0;
+    if (options->freeze)
+        (void)training_read_freeze(state->call, options->freeze, &freeze); /* it was read before */
     return (tleg_trainer_options){.struct_size = sizeof(tleg_trainer_options),
                                   .batch = options->batch / state->ranks.count,
                                   .depth_mode = state->source.gene ? target->depth_mode : 0,
@@ -269,11 +275,19 @@ static tleg_trainer_options options_of(struct state *state) {
                                                                                : 0,
                                   .clip = options->clip,
                                   .optimiser = options->optimiser,
+                                  .nesterov = options->nesterov,
+                                  .freeze = freeze,
+                                  .frozen_layers = options->freeze_layers,
+                                  .layer_decay = options->layer_decay,
+                                  .class_weights = state->class_weights,
                                   .momentum = options->momentum == 0  ? -1
                                               : options->momentum > 0 ? options->momentum
                                                                       : 0,
                                   .drop_path = options->drop_path >= 0 ? options->drop_path : target->drop_path,
                                   .ema = options->ema,
+                                  .ema_warmup = options->ema > 0 && !options->ema_fixed,
+                                  .teacher_mean = options->teacher_mean,
+                                  .rank = state->ranks.rank,
                                   .seed = options->seed,
                                   .all_reduce = state->ranks.count > 1 ? ranks_sum : NULL,
                                   .all_reduce_host = &state->ranks,
@@ -317,9 +331,13 @@ static int settle(struct state *state) {
     if (options->limit_steps && options->limit_steps < state->total)
         state->total = options->limit_steps;
     state->saved = state->scored = state->best.step = state->sound[0] = state->sound[1] = -1;
-    if (state->recipe.alpha < 1 || training_has_teacher(options))
-        return training_settle_rate(state);
-    return tool_misuse(state->call, "--alpha 1 leaves out the labels, and there is no teacher");
+    state->improved_share = -1;
+    if (state->recipe.alpha == 1 && !training_has_teacher(options))
+        return tool_misuse(state->call, "--alpha 1 leaves out the labels, and there is no teacher");
+    int code = training_check_layers(state);
+    if (code == EXIT_DONE)
+        code = training_weigh_classes(state);
+    return code == EXIT_DONE ? training_settle_rate(state) : code;
 }
 
 /* All that is settled before anybody learns: the data, what is learned, and who teaches. */
@@ -347,6 +365,8 @@ static int train(struct state *state) {
     if (code == EXIT_DONE)
         code = make_trainer(state);
     if (code == EXIT_DONE)
+        code = training_find_origin(state);
+    if (code == EXIT_DONE)
         code = training_find_checkpoint(state);
     if (code == EXIT_DONE && state->options->record)
         code = training_begin_recording(state, state->options->record,
@@ -370,6 +390,7 @@ static void clear(struct state *state) {
     dataset_close(&state->set);
     dataset_close(&state->other);
     free(state->logits);
+    free(state->class_weights);
     free(state->own_checkpoint);
     free(state->best.path);
     tleg_context_free(state->context);

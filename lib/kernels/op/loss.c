@@ -15,18 +15,20 @@ static double log_sum(int64_t classes, const float *z, double tau) {
     return largest / tau + log(sum);
 }
 
-/* q of class c in row r */
+/* q of class c in row r, times the class' weight */
 static double chance_of(const struct tleg_loss_call *call, int64_t r, int64_t c) {
+    const double weight = call->class_weights ? call->class_weights[c] : 1;
     if (call->targets)
-        return call->targets[r * call->classes + c];
-    return call->smoothing / (double)call->classes + (c == call->labels[r] ? 1 - call->smoothing : 0);
+        return weight * call->targets[r * call->classes + c];
+    return weight * (call->smoothing / (double)call->classes + (c == call->labels[r] ? 1 - call->smoothing : 0));
 }
 
 /* d/dz of -sum q log softmax(z) = (sum q) softmax(z) - q */
 static double cross_entropy(const struct tleg_loss_call *call) {
     const int64_t rows = call->rows, classes = call->classes;
+    const double divisor = call->class_weights ? call->weight : (double)rows;
     double loss = 0;
-    for (int64_t r = 0; r < rows; r++) {
+    for (int64_t r = 0; r < rows && divisor > 0; r++) {
         const float *z = call->logits + r * classes;
         double total = log_sum(classes, z, 1), mass = 0;
         for (int64_t c = 0; c < classes; c++) {
@@ -37,9 +39,9 @@ static double cross_entropy(const struct tleg_loss_call *call) {
         }
         for (int64_t c = 0; call->dlogits && c < classes; c++)
             call->dlogits[r * classes + c] +=
-                (float)(call->scale / (double)rows * (mass * exp(z[c] - total) - chance_of(call, r, c)));
+                (float)(call->scale / divisor * (mass * exp(z[c] - total) - chance_of(call, r, c)));
     }
-    return loss / (double)rows;
+    return divisor > 0 ? loss / divisor : 0;
 }
 
 /* With p = softmax(./tau): d/dz_s of tau^2 KL(p_t || p_s) = tau (p_s - p_t) */

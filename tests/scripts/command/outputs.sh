@@ -179,6 +179,14 @@ must test ! -e big.rec.part
 must test ! -s out
 try 0 $record --epochs 2 -o small.rec
 
+# ---- what is read again ----
+try 2 $learn --epochs 1 --teacher model.st -o ./model.st
+says err "--teacher and -o name the same file"
+try 2 $record --epochs 1 -o model.st
+says err "--teacher and -o name the same file"
+try 2 $learn --epochs 1 --recorded small.rec --checkpoint small.rec -o x.st
+says err "--recorded and --checkpoint name the same file"
+
 # ---- two runs ----
 until_so() {
     tries=0

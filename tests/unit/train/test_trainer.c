@@ -218,7 +218,7 @@ static void compare_with_torch(const tleg_trainer *trainer, const char *fixture,
 
 /* What the fixtures' scripts do. */
 static void five_steps(tleg_trainer_options options, const char *fixture, const char *prefix) {
-    struct grad_case c = {.gene = "nobias", .images = 16, .depth = 2};
+    const struct grad_case c = {.gene = "nobias", .images = 16, .depth = 2, .model = options.depth_least == 0};
     options.weight_decay = 0.3;
     options.clip = 0.5;
     options.ema = 0.9;
@@ -245,6 +245,167 @@ static void five_steps_are_those_of_torch(void **state) {
     options.momentum = 0.8;
     options.nesterov = -1;
     five_steps(options, "nobias.muon", "plain.");
+    options = trainer_options(&c);
+    options.optimiser = TLEG_OPTIMISER_SGD;
+    five_steps(options, "nobias.sgd", "");
+    options.momentum = 0.8;
+    options.nesterov = 1;
+    five_steps(options, "nobias.nesterov", "");
+}
+
+static void what_else_changes_a_step_is_as_torch_has_it(void **state) {
+    (void)state;
+    const struct grad_case gene = {.gene = "nobias", .images = 16, .depth = 2},
+                           model = {.gene = "nobias", .images = 16, .depth = 2, .model = 1};
+    const double weights[TRAINER_CLASSES] = {3, 0.5, 0, 1, 2};
+    tleg_trainer_options options = trainer_options(&gene);
+    options.class_weights = weights;
+    five_steps(options, "nobias.weights", "");
+    options = trainer_options(&gene);
+    options.freeze = TLEG_PART_QKV | TLEG_PART_NORM2 | TLEG_PART_HEAD;
+    five_steps(options, "nobias.frozen", "");
+    options = trainer_options(&model);
+    options.layer_decay = 0.5;
+    five_steps(options, "nobias.layers", "");
+    options = trainer_options(&model);
+    options.frozen_layers = 1;
+    five_steps(options, "nobias.upper", "");
+}
+
+/* Which parameters two steps leave as they were, to the bit. */
+static void expect_frozen(const struct grad_case *c, const tleg_trainer_options *options, bool (*is_frozen)(const char *name)) {
+    struct trainer_data data;
+    trainer_data_open(plain, c->images, &data);
+    tleg_trainer *trainer = trainer_open(plain, c, options), *before = trainer_open(plain, c, options);
+    trainer_steps(trainer, &data.batch, 2);
+    backward(trainer, &data.batch);
+    const char *name;
+    for (int64_t i = 0; (name = tleg_trainer_get_parameter_name(trainer, i)) != NULL; i++) {
+        tleg_tensor *tensor = NULL;
+        struct flat a = {0}, b = {0}, g = {0};
+        flat_add(&a, plain, trainer_value(plain, before, 0, name));
+        flat_add(&b, plain, trainer_value(plain, trainer, 0, name));
+        OK(plain, tleg_trainer_copy_gradient(plain, trainer, name, &tensor));
+        flat_add(&g, plain, tensor);
+        bool still = true;
+        for (size_t k = 0; k < g.count; k++) {
+            still = still && g.values[k] == 0;
+        }
+        if (flat_same(&a, &b) != is_frozen(name) || still != is_frozen(name)) {
+            fail_msg("%s: %s", name, is_frozen(name) ? "it is frozen, and learned" : "it did not learn");
+        }
+        free(a.values);
+        free(b.values);
+        free(g.values);
+    }
+    trainer_data_close(&data);
+    tleg_trainer_free(trainer);
+    tleg_trainer_free(before);
+}
+
+static bool is_backbone(const char *name) {
+    return strncmp(name, "head", 4) != 0;
+}
+
+static bool is_no_block(const char *name) {
+    return strncmp(name, "blocks.", 7) != 0;
+}
+
+static bool is_below_the_second_block(const char *name) {
+    return is_no_block(name) ? strncmp(name, "norm.", 5) != 0 && strncmp(name, "head", 4) != 0
+                             : strncmp(name, "blocks.1.", 9) != 0;
+}
+
+static bool is_embedding_or_blocks(const char *name) {
+    return strncmp(name, "norm.", 5) != 0 && is_backbone(name);
+}
+
+static void frozen_parts_stay_to_the_bit(void **state) {
+    (void)state;
+    struct grad_case c = {.gene = "dist", .images = 16, .depth = 2};
+    for (c.model = 0; c.model < 2; c.model++) {
+        tleg_trainer_options options = trainer_options(&c);
+        options.freeze = TLEG_PART_BACKBONE;
+        expect_frozen(&c, &options, is_backbone);
+        options.optimiser = TLEG_OPTIMISER_MUON;
+        options.freeze = TLEG_PART_EMBEDDING | TLEG_PART_NORM | TLEG_PART_HEAD;
+        expect_frozen(&c, &options, is_no_block);
+        options.optimiser = TLEG_OPTIMISER_SGD;
+        options.freeze = TLEG_PART_EMBEDDING | TLEG_PART_BLOCKS;
+        expect_frozen(&c, &options, is_embedding_or_blocks);
+    }
+    c.model = 1;
+    tleg_trainer_options options = trainer_options(&c);
+    options.frozen_layers = 1;
+    expect_frozen(&c, &options, is_below_the_second_block);
+}
+
+/* ---- class weights ---- */
+
+/* The labels' loss of a batch, and its gradients. */
+static double weighted(const struct grad_case *c, const double *weights, const tleg_train_batch *batch,
+                       struct flat *gradients) {
+    tleg_trainer_options options = trainer_options(c);
+    options.batch = batch->size;
+    options.alpha = 0;
+    options.smoothing = 0;
+    options.class_weights = weights;
+    tleg_trainer *trainer = trainer_open(plain, c, &options);
+    tleg_train_loss loss = {.struct_size = sizeof loss};
+    OK_TRAINER(trainer, tleg_trainer_backward(trainer, batch, &loss));
+    *gradients = trainer_gradients(plain, trainer);
+    tleg_trainer_free(trainer);
+    return loss.labels;
+}
+
+static void expect_same_loss(const struct grad_case *c, const double *weights, const tleg_train_batch *batch,
+                             const double *other_weights, const tleg_train_batch *other) {
+    struct flat a, b;
+    const double loss = weighted(c, weights, batch, &a), wanted = weighted(c, other_weights, other, &b);
+    assert_true(fabs(loss / wanted - 1) < 1e-6);
+    assert_true(flat_distance(&a, &b) < 1e-5);
+    free(a.values);
+    free(b.values);
+}
+
+/* Images of one class after those of another, so that the slices of a pass weigh differently. */
+static void class_weights_count_over_the_whole_batch(void **state) {
+    (void)state;
+    enum { TIMES = 16, ALL = TIMES * TRAINER_BATCH };
+    const struct grad_case *c = find("nobias-1");
+    const double weights[TRAINER_CLASSES] = {3, 0.5, 0, 1, 2}, more[TRAINER_CLASSES] = {30, 5, 0, 10, 20},
+                 equal[TRAINER_CLASSES] = {7, 7, 7, 7, 7};
+    struct trainer_data data;
+    trainer_data_open(plain, c->images, &data);
+    const size_t numbers = (size_t)(3 * c->images * c->images);
+    float *images = malloc(ALL * numbers * sizeof *images), targets[TRAINER_BATCH * TRAINER_CLASSES] = {0};
+    int64_t labels[ALL];
+    assert_non_null(images);
+    for (int32_t i = 0; i < ALL; i++) {
+        memcpy(images + (size_t)i * numbers, data.batch.images + (size_t)(i / TIMES) * numbers, numbers * sizeof *images);
+        labels[i] = data.batch.labels[i / TIMES];
+    }
+    for (int32_t i = 0; i < TRAINER_BATCH; i++)
+        targets[i * TRAINER_CLASSES + data.batch.labels[i]] = 1;
+    tleg_train_batch large = data.batch, mixed = data.batch;
+    large.size = ALL;
+    large.images = images;
+    large.labels = labels;
+    mixed.targets = targets;
+    expect_same_loss(c, weights, &large, weights, &data.batch);
+    expect_same_loss(c, weights, &mixed, weights, &data.batch);
+    expect_same_loss(c, more, &data.batch, weights, &data.batch);
+    expect_same_loss(c, equal, &data.batch, NULL, &data.batch);
+    for (int32_t i = 0; i < TRAINER_BATCH; i++)
+        labels[i] = 2; /* which weighs nothing */
+    large.size = TRAINER_BATCH;
+    struct flat gradients;
+    assert_true(weighted(c, weights, &large, &gradients) == 0);
+    for (size_t i = 0; i < gradients.count; i++)
+        assert_true(gradients.values[i] == 0);
+    free(gradients.values);
+    free(images);
+    trainer_data_close(&data);
 }
 
 /* Without a gradient a step is the decay alone: p (1 - rate * decay), or p itself. */
@@ -762,6 +923,9 @@ int main(int argc, char **argv) {
         cmocka_unit_test(parts_of_a_batch_accumulate_to_its_gradient),
         cmocka_unit_test(bits_depend_on_the_seed_and_not_on_the_threads),
         cmocka_unit_test(five_steps_are_those_of_torch),
+        cmocka_unit_test(what_else_changes_a_step_is_as_torch_has_it),
+        cmocka_unit_test(frozen_parts_stay_to_the_bit),
+        cmocka_unit_test(class_weights_count_over_the_whole_batch),
         cmocka_unit_test(what_decays_is_what_deit_decays),
         cmocka_unit_test(clipping_shortens_the_whole_gradient_to_its_limit),
         cmocka_unit_test(rates_are_those_of_the_recipe),

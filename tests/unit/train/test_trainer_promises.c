@@ -15,8 +15,9 @@ static tleg_context *counted(struct counter *counter, int32_t workers) {
 
 static void memory_is_said_exactly_and_no_step_allocates(void **state) {
     (void)state;
+    const double weights[TRAINER_CLASSES] = {1, 2, 3, 4, 5};
     for (int32_t i = 0; i < case_count; i++) {
-        for (int variant = 0; variant < 4; variant++) {
+        for (int variant = 0; variant < 5; variant++) {
             const struct grad_case *c = &cases[i];
             struct counter counter;
             tleg_context *context = counted(&counter, variant + 1);
@@ -25,7 +26,8 @@ static void memory_is_said_exactly_and_no_step_allocates(void **state) {
             tleg_trainer_options options = variant ? trainer_busy_options(c) : trainer_options(c);
             options.checkpoint = variant == 2;
             options.dtype = i % 2 ? TLEG_BF16 : 0;
-            options.optimiser = variant == 3 ? TLEG_OPTIMISER_MUON : 0;
+            options.optimiser = variant == 3 ? TLEG_OPTIMISER_MUON : variant == 4 ? TLEG_OPTIMISER_SGD : 0;
+            options.class_weights = variant == 4 ? weights : NULL;
             uint64_t bytes = 0;
             OK(context, gene ? tleg_trainer_get_memory(context, gene, &options, &bytes)
                              : tleg_trainer_get_memory_for_model(context, model, &options, &bytes));
@@ -238,11 +240,30 @@ static void options_are_refused_by_name(void **state) {
     BAD(o.checkpoint = 2, "checkpoint");
     BAD(o.dtype = TLEG_F16, "dtype");
     BAD(o.dtype = -1, "dtype");
-    BAD(o.optimiser = 3, "optimiser");
+    BAD(o.optimiser = 4, "optimiser");
     BAD(o.optimiser = -1, "optimiser");
     BAD(o.momentum = 1, "momentum");
     BAD(o.momentum = NAN, "momentum");
     BAD(o.nesterov = 2, "nesterov");
+    BAD(o.rank = 1, "rank");
+    BAD(o.rank = -1, "rank");
+    BAD(o.teacher_mean = 3, "teacher_mean");
+    BAD(o.teacher_mean = -1, "teacher_mean");
+    BAD(o.ema_warmup = 2, "ema_warmup");
+    BAD(o.reserved2 = 1, "reserved2");
+    BAD(o.freeze = TLEG_PART_BACKBONE | TLEG_PART_HEAD, "freeze: expected TLEG_PART_* together, and not all of them");
+    BAD(o.freeze = 512, "freeze");
+    BAD(o.freeze = -1, "freeze");
+    BAD(o.frozen_layers = -1, "frozen_layers");
+    BAD(o.frozen_layers = 1, "frozen_layers and layer_decay are for a model: all layers of a learngene share its tensors");
+    BAD(o.layer_decay = 0.5, "frozen_layers and layer_decay are for a model");
+    BAD(o.layer_decay = 1.5, "layer_decay: more than 0, at most 1");
+    BAD(o.layer_decay = NAN, "layer_decay");
+    const double zeros[TRAINER_CLASSES] = {0}, below[TRAINER_CLASSES] = {1, 1, -1}, endless[TRAINER_CLASSES] = {1, INFINITY};
+    BAD(o.class_weights = zeros, "class_weights: all 5 are 0");
+    BAD(o.class_weights = below, "class_weights[2]: expected a finite number of 0 or more");
+    BAD(o.class_weights = endless, "class_weights[1]");
+    BAD(o.reserved = &c, "reserved");
     assert_int_equal(tleg_trainer_create(plain, NULL, &good, &trainer), TLEG_ERROR_ARGUMENT);
     assert_int_equal(tleg_trainer_create_for_model(plain, NULL, &good, &trainer), TLEG_ERROR_ARGUMENT);
     o = good;

@@ -17,13 +17,13 @@ static bool same_state(const tleg_trainer *a, const tleg_trainer *b) {
 
 static void a_saved_trainer_goes_on_bit_for_bit(void **state) {
     (void)state;
-    static const char *const names[] = {"schedule-9", "dist-5", "cls-2-model", "curves-9", "nobias-1", "cls-2-model"};
-    for (size_t i = 0; i < 6; i++) {
+    static const char *const names[] = {"schedule-9", "dist-5", "cls-2-model", "curves-9", "nobias-1", "cls-2-model", "dist-5"};
+    for (size_t i = 0; i < 7; i++) {
         const struct grad_case *c = find(names[i]);
         struct trainer_data data;
         trainer_data_open(plain, c->images, &data);
         tleg_trainer_options options = trainer_busy_options(c);
-        options.optimiser = i < 4 ? TLEG_OPTIMISER_ADAMW : TLEG_OPTIMISER_MUON;
+        options.optimiser = i < 4 ? TLEG_OPTIMISER_ADAMW : i < 6 ? TLEG_OPTIMISER_MUON : TLEG_OPTIMISER_SGD;
         tleg_trainer *whole = trainer_open(plain, c, &options), *later = trainer_open(plain, c, &options);
         const char *path = support_scratch("state.safetensors"), *const pairs[] = {"host.epoch", "3", "host.note", "so far"};
         trainer_steps(whole, &data.batch, 4);
@@ -152,6 +152,31 @@ static void another_optimiser_is_refused(void **state) {
     trainer = trainer_open(plain, c, &options);
     OK(plain, tleg_trainer_save(plain, trainer, path, 0, NULL));
     OTHER(optimiser, TLEG_OPTIMISER_MUON, "optimiser=muon");
+    OTHER(optimiser, TLEG_OPTIMISER_SGD, "optimiser=sgd");
+    tleg_trainer_free(trainer);
+}
+
+static void other_frozen_parts_rates_and_weights_are_refused(void **state) {
+    (void)state;
+    const struct grad_case *c = find("cls-2-model");
+    const double weights[TRAINER_CLASSES] = {1, 2, 3, 4, 5}, others[TRAINER_CLASSES] = {1, 2, 3, 4, 6};
+    tleg_trainer_options options = trainer_busy_options(c), other;
+    options.freeze = TLEG_PART_NORM;
+    options.frozen_layers = 1;
+    options.layer_decay = 0.75;
+    options.class_weights = weights;
+    tleg_trainer *trainer = trainer_open(plain, c, &options);
+    char path[512];
+    snprintf(path, sizeof path, "%s", support_scratch("state.safetensors"));
+    OK(plain, tleg_trainer_save(plain, trainer, path, 0, NULL));
+    OTHER(freeze, TLEG_PART_HEAD, "freeze=128, this trainer freeze=256");
+    OTHER(frozen_layers, 2, "frozen_layers=1, this trainer frozen_layers=2");
+    OTHER(layer_decay, 0.5, "layer_decay=0.75, this trainer layer_decay=0.5");
+    OTHER(class_weights, others, "class_weights=");
+    OTHER(class_weights, NULL, "class_weights=");
+    tleg_trainer *same = trainer_open(plain, c, &options);
+    OK(plain, tleg_trainer_load(plain, same, path));
+    tleg_trainer_free(same);
     tleg_trainer_free(trainer);
 }
 
@@ -457,6 +482,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(another_configuration_is_refused_by_its_word),
         cmocka_unit_test(another_share_of_in_place_teaching_is_refused),
         cmocka_unit_test(another_optimiser_is_refused),
+        cmocka_unit_test(other_frozen_parts_rates_and_weights_are_refused),
         cmocka_unit_test(a_setup_without_a_dtype_is_of_f32),
         cmocka_unit_test(another_schedule_and_another_eps_are_refused),
         cmocka_unit_test(a_damaged_state_is_refused_and_changes_nothing),

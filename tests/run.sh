@@ -17,7 +17,7 @@ clang       clang, and its UBSan
 asan        AddressSanitizer and UBSan: suites, fuzz corpora, the command
 libfuzzer   each fuzz target under libFuzzer for a moment
 tsan        ThreadSanitizer: the suites of threads
-plain       the library without a BLAS; some suites under valgrind
+plain       the library alone, with debug information; some suites under valgrind
 mpi         training on several ranks
 flags       the library by every gcc and clang here and musl's, from -O0 to the whole program's optimisation: the same bits
 aarch64     another processor, in an emulator

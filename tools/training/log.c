@@ -82,7 +82,7 @@ int training_say_start(struct state *state) {
     training_describe_curve(state, curve);
     if (!state->call->json)
         print_start(state, recipe, bytes);
-    char *out = options->log ? place_from(options->log, options->out) : place_full(options->out); /* the log is known by it */
+    char *out = options->log ? place_from(options->log, options->out) : strdup(options->out); /* the log is known by it */
     struct report report = report_start();
     report_text(&report, "verb", state->call->verb->name);
     report_text(&report, "data", options->data);

@@ -6,6 +6,10 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+/* At -O0 gcc's intrinsics are macros, whose masks of ones change their sign where they are used. */
+#if defined(__GNUC__) && !defined(__clang__) && !defined(__OPTIMIZE__)
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+#endif
 
 #define TLEG_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c")))
 #define TLEG_AVX512_INLINE                                                                                                     \

@@ -43,6 +43,20 @@ else
     fi
 fi
 
+# ---- a processor with portable kernels alone: the BLAS serves it unasked ----
+emulator=$(command -v qemu-x86_64-static || command -v qemu-x86_64)
+if [ "$known" = 0 ] || [ -z "$emulator" ] || [ "$(uname -m)" != x86_64 ] || nm -D "$tleg" 2>/dev/null | grep -qE '__(asan|tsan)_init'; then
+    echo "SKIP gemm on a processor with portable kernels alone: no BLAS, no qemu-x86_64, or a sanitizer"
+else
+    for gemm in auto own blas; do
+        now="tleg run --gemm $gemm on a Nehalem"
+        "$emulator" -cpu Nehalem "$tleg" run $gene --depth 4 --input $images -o nehalem-$gemm.st --gemm $gemm >out 2>err
+        must test $? -eq 0
+    done
+    same nehalem-auto.st nehalem-blas.st
+    must test "$(wc -c <nehalem-own.st)" = "$(wc -c <nehalem-blas.st)"
+fi
+
 # ---- little address space ----
 if nm -D "$tleg" 2>/dev/null | grep -qE '__(asan|tsan)_init'; then
     echo "SKIP gemm with little address space: a sanitizer takes terabytes of it"

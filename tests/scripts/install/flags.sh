@@ -9,15 +9,17 @@ sources=$(ls lib/*/*.c lib/*/*/*.c tests/contract/every_call*.c tests/scripts/in
 mkdir "$scratch/jsmn" "$scratch/files"
 cp "${TLEG_JSMN_INCLUDE_DIR:-/usr/include}/jsmn.h" "$scratch/jsmn/" || exit 1 # alone: musl has headers of its own
 
+warnings='-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes'
+
 # build NAME COMPILER FLAG...: the program $scratch/NAME, its objects made side by side.
 build() {
     name=$1 cc=$2
     shift 2
     mkdir "$scratch/objects" || return 1
-    export cc scratch flags="$*"
+    export cc scratch warnings flags="$*"
     # shellcheck disable=SC2016 # the inner shell's
     echo "$sources" | xargs -P "$(nproc)" -n 6 sh -c 'for source; do
-        $cc -std=c17 $flags -ffp-contract=off -Wall -Wextra -Werror -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -Iinclude -Ilib -Itests \
+        $cc -std=c17 $flags -ffp-contract=off $warnings -Werror -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -Iinclude -Ilib -Itests \
             -I"$scratch/jsmn" -DTLEG_GOLDEN="\"$PWD/tests/golden\"" -c "$source" \
             -o "$scratch/objects/$(echo "$source" | tr / _).o" || exit 255
     done' - && $cc $flags -Werror "$scratch"/objects/*.o -o "$scratch/$name" -lpthread -lm

@@ -6,7 +6,7 @@
 #     sh examples/demo.sh [DIR]     DIR holds CLASS/image folders (examples/cifar10/val)
 set -eu
 cd "$(dirname "$0")/.."
-gene=examples/cifar10/learngene-seed.safetensors
+gene=examples/cifar10/learngene.safetensors
 build=${TLEG_BUILD_DIR:-build}/demo
 . scripts/packages.sh
 

@@ -13,46 +13,47 @@ teachers=$(cd "$(dirname "$0")/../teachers" && pwd)
 mkdir -p "$out"
 
 # ---- the recipe ----
-teacher_epochs=18
-epochs=60 # passes of the gene over the data
-views=10  # epochs that are recorded; their pictures come again
 mean=0.4914,0.4822,0.4465 std=0.2470,0.2435,0.2616
-pictures="--data $data/train --val-every 10 --batch 128 --augment light --cutmix 1"
-gene="--dim 128 --heads 2 --hidden 256 --image 32 --patch 4 --classes 10 --count 4 --curve chebyshev"
-steps="--lr-absolute --lr 1e-3 --warmup-steps 1000 --weight-decay 0.05 --clip 1 --ema 0.999 --smoothing 0 --dtype bf16"
-depths="--depths 2-12 --sandwich --in-place 0.5 --val-depths 2,4,6,8,10,12"
-taught="--alpha 0.9 --tau 4"
+pictures="--data $data/train --val-every 10 --batch 128 --augment light"
+shape="--dim 128 --heads 4 --hidden 256 --image 32 --patch 4 --classes 10 --count 8 --curve chebyshev"
+steps="--optimiser muon --lr-absolute --lr 1e-3 --weight-decay 0.05 --clip 1 --smoothing 0 --dtype bf16"
+taught="--alpha 0.9 --tau 2 --data-seed 0"
 
 # ---- the teacher: OUT/teacher.pt, its log ----
-"$python" "$teachers/train_cnn.py" --data "$data/train" --val-every 10 --epochs $teacher_epochs --threads "$threads" \
-    -o "$out/teacher.pt" >>"$out/teacher.jsonl"
-tail -n 1 "$out/teacher.jsonl"
+# teach NAME [OPTION...]: OUT/NAME.pt
+teach() {
+    name=$1
+    shift
+    "$python" "$teachers/train_cnn.py" --data "$data/train" --val-every 10 --threads "$threads" "$@" -o "$out/$name.pt" >>"$out/$name.jsonl"
+    tail -n 1 "$out/$name.jsonl"
+}
+teach first --epochs 18 --cutmix 0
+teach teacher --start "$out/first.pt" --epochs 26 --rate 0.9
 
-# ---- its recording: OUT/teacher.rec ----
-if [ ! -s "$out/teacher.rec" ]; then
+# ---- what it says of mixed pictures, and of pictures as they are: OUT/mixed.rec, OUT/plain.rec ----
+# record NAME EPOCHS CUTMIX
+record() {
+    [ ! -s "$out/$1.rec" ] || return 0
     serve="'$python' '$teachers/serve.py' --module '$teachers/train_cnn.py:load' --checkpoint '$out/teacher.pt' --bf16"
-    "$tleg" record --teacher-command "$serve" $pictures --image 32 --mean $mean --std $std --epochs $views --seed 0 \
-        --threads "$threads" --resume -o "$out/teacher.rec"
-fi
+    "$tleg" record --teacher-command "$serve" $pictures --image 32 --mean $mean --std $std --epochs "$2" --cutmix "$3" --seed 0 \
+        --threads "$threads" --resume -o "$out/$1.rec"
+}
+record mixed 16 1
+record plain 5 0
 
-# ---- the gene: OUT/gene.safetensors, its log ----
-[ -s "$out/fresh.safetensors" ] || "$tleg" new $gene --mean $mean --std $std --seed 0 -o "$out/fresh.safetensors"
-"$tleg" distill --from "$out/fresh.safetensors" $pictures $depths $steps $taught --recorded "$out/teacher.rec" --views $views \
-    --epochs $epochs --seed 0 --data-seed 0 --threads "$threads" --log "$out/gene.jsonl" --resume -o "$out/gene.safetensors"
-
-# ---- its scores: OUT/scores.jsonl, a line for each depth ----
-if [ ! -d "$out/val" ]; then # every tenth picture of each class's sorted list, as --val-every 10 takes them
-    rm -rf "$out/val.part"
-    for class in "$data"/train/*/; do
-        mkdir -p "$out/val.part/$(basename "$class")"
-        find -L "$class" -type f | LC_ALL=C sort | awk 'NR % 10 == 1' | while read -r picture; do
-            cp "$picture" "$out/val.part/$(basename "$class")/"
-        done
-    done
-    mv "$out/val.part" "$out/val"
-fi
-for depth in 2 3 4 5 6 7 8 9 10 11 12; do
-    "$tleg" eval "$out/gene.safetensors" --depth $depth --data "$out/val" --threads "$threads" --json
-done >"$out/scores.part"
-mv "$out/scores.part" "$out/scores.jsonl"
-sed -n 's/.*"top1":\([0-9.]*\).*"depth":\([0-9]*\).*/depth \2: \1/p' "$out/scores.jsonl"
+# ---- the gene: OUT/gene.safetensors, the logs of its three parts ----
+# learn FROM NAME [OPTION...]: OUT/NAME.safetensors
+learn() {
+    from=$1 name=$2
+    shift 2
+    "$tleg" distill --from "$out/$from.safetensors" $pictures $steps $taught "$@" --threads "$threads" --log "$out/$name.jsonl" \
+        --resume -o "$out/$name.safetensors"
+}
+[ -s "$out/fresh.safetensors" ] || "$tleg" new $shape --mean $mean --std $std --seed 1 -o "$out/fresh.safetensors"
+mixed="--recorded $out/mixed.rec --views 16 --cutmix 1 --val-depths 2,4,8,12"
+learn fresh shallow $mixed --depths 2-8 --epochs 10 --warmup-steps 200 --decay-epochs 0 --seed 1
+learn shallow deep $mixed --depths 4-12 --epochs 8 --warmup-steps 50 --decay-epochs 0 --ema 0.998 --seed 2
+learn deep learned --recorded "$out/plain.rec" --views 5 --cutmix 0 --val-depths 2-12 --depths 2-12 --epochs 9 --warmup-steps 20 \
+    --decay-epochs 8 --ema 0.998 --seed 3
+"$tleg" store "$out/learned.safetensors" --dtype bf16 -o "$out/gene.safetensors"
+"$tleg" eval "$out/gene.safetensors" --depth 2-12 --data "$data/train" --val-every 10 --threads "$threads" --write-scores

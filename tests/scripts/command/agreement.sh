@@ -6,7 +6,7 @@ tleg=$1
 command -v python3 >/dev/null 2>&1 || { echo "SKIP agreement: no python3"; exit 77; }
 directory=$(mktemp -d) || exit 1
 trap 'rm -rf "$directory"' EXIT
-gene=examples/cifar10/learngene-seed.safetensors
+gene=tests/fixtures/seed/learngene.safetensors
 for depth in 3 12; do
     for type in f32 bf16; do
         "$tleg" classify "$gene" --depth $depth --dtype $type --top 10 --json examples/cifar10/val/*/* \

@@ -20,7 +20,7 @@ count() { [ "$(grep -oE -e "$2" page.html | wc -l)" -eq "$1" ] || fail "not $1 t
 
 # ---- the page of a small run: three pictures a class, names that HTML and the shell would take for their own ----
 depths="2 3 12"
-gene=$examples/cifar10/learngene-seed.safetensors
+gene=${here%/scripts/*}/fixtures/seed/learngene.safetensors
 classes=$(ls "$examples/cifar10/val")
 for class in $classes; do
     mkdir -p "data <&>/$class"

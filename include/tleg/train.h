@@ -57,6 +57,15 @@ enum {
     TLEG_PART_HEAD = 256 /* both, with a distillation token */
 };
 
+/* What the teacher's loss is the mean over. */
+typedef int32_t tleg_teacher_mean;
+enum {
+    TLEG_TEACHER_MEAN_SIGNED = -1,
+    TLEG_TEACHER_MEAN_OVER_LOGITS = 1, /* images and classes, as DeiT has it: with many classes it weighs next to nothing beside
+                                          the labels' loss, so that alpha between 0 and 1 is nearly 0 */
+    TLEG_TEACHER_MEAN_OVER_IMAGES = 2  /* images, as Hinton and others have it: as large as the labels' loss */
+};
+
 /* The logits (batch, classes) of a teacher for images (batch, 3, image_size, image_size), image_floats of them in all. Each
  * must be written: they are NaN before, and the pass fails with NUMERIC where one stays so. */
 typedef tleg_status(TLEG_CALL *tleg_teacher_fn)(void *host, int64_t batch, const float *images, size_t image_floats,
@@ -83,7 +92,8 @@ typedef struct tleg_trainer_options {
     double epsilon;      /* of AdamW (1e-8) */
     double clip;         /* largest norm of all gradients together; 0: none */
     double drop_path;    /* stochastic depth: the last block's rate, linear from 0 over the blocks (0) */
-    double ema;          /* decay of the moving average of the parameters, such as 0.99996; 0: none */
+    double ema;          /* decay of the moving average of the parameters, such as 0.999; 0: none. It is of f32: at 0.99996 what
+                            moves by less than 0.15 % of itself stands still in it */
     uint64_t seed;       /* of depths and dropped paths */
 
     /* Both callbacks run on the thread that called the trainer; what they are handed is theirs until they return. They may not
@@ -115,6 +125,13 @@ typedef struct tleg_trainer_options {
      * the embedding at its power of depth + 1. Heads, and the last norm where it comes after pooling, learn at the full rate; a
      * norm before it goes with the last block. As timm's param_groups_layer_decay. */
     double layer_decay;
+    int32_t rank;                   /* of this process, 0 to ranks - 1 (0): each drops paths of its own, at the same depths */
+    tleg_teacher_mean teacher_mean; /* TLEG_TEACHER_MEAN_* (OVER_LOGITS) */
+    /* 1: the average's decay is at most (1 + t) / (10 + t) in step t, counted from 1, so that it spans a ninth of the steps
+     * done until `ema` is reached, and the first weights fade in a run of any length. 0: `ema` from the first step on, of which
+     * ema^steps is the share of the first weights. */
+    int32_t ema_warmup;
+    int32_t reserved2; /* 0; anything else is ARGUMENT */
     /* NULL; or (classes) numbers, finite, not negative and not all 0, which are copied: the labels' loss is
      * -sum w_c q_c log p_c / sum w_c t_c, over the classes and images of a call of tleg_trainer_backward. q is the targets'
      * row, or the label with its smoothing; t is the row, or the label alone. With labels that is torch's
@@ -140,7 +157,7 @@ typedef struct tleg_train_loss {
     int32_t depth;        /* of the pass; with SANDWICH, the random one */
     double total;         /* alpha * teacher + (1 - alpha) * labels, and in_place's part; the mean of all passes */
     double labels;        /* cross-entropy; 0 when there are no labels */
-    double teacher;       /* tau^2 * sum KL(teacher || student) / (B * C); 0 without a teacher */
+    double teacher;       /* tau^2 * sum KL(teacher || student) / (B * C), or / B as teacher_mean says; 0 without a teacher */
     int64_t correct;      /* images whose largest logit is the label (or the largest target); of the random depth with
                         SANDWICH; 0 without either */
     double in_place;      /* sum KL(deepest || shallower) / B, the mean of the shallower passes; 0 without in_place */
@@ -174,6 +191,9 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_update(tleg_trainer *trainer, double
 
 /* Makes all gradients zero and draws the step's depth anew. NULL is allowed. */
 TLEG_API void TLEG_CALL tleg_trainer_forget(tleg_trainer *trainer);
+
+/* What the blocks multiply, as the options' dtype says where the context's level does so: TLEG_BF16 or TLEG_F32. 0 for NULL. */
+TLEG_API tleg_dtype TLEG_CALL tleg_trainer_get_dtype(const tleg_trainer *trainer);
 
 /* Steps done. 0 for NULL. */
 TLEG_API int64_t TLEG_CALL tleg_trainer_get_steps(const tleg_trainer *trainer);

@@ -131,7 +131,8 @@ double tleg_draw_argument(struct tleg_random *random, enum tleg_operation operat
     case TLEG_ROTATE:
         return either_sign(random, share * 30);
     case TLEG_POSTERIZE:
-        return increasing ? 4 - (int32_t)(share * 4) : (int32_t)(share * 4);
+        /* at least one bit: with none the picture is black, and PIL refuses it */
+        return fmax(1, increasing ? 4 - (int32_t)(share * 4) : (int32_t)(share * 4));
     case TLEG_SOLARIZE:
         return increasing ? 256 - (int32_t)(share * 256) : (int32_t)(share * 256);
     case TLEG_SOLARIZE_ADD:

@@ -112,13 +112,20 @@ static tleg_status open_parts(const struct merge *merge) {
     if (!file->parts)
         return tleg_fail_memory(merge->context, file->label, file->part_bytes);
     tleg_status status = TLEG_OK;
+    uint64_t headers = 0; /* bytes of all: one header under many names would take its memory as often */
     for (size_t i = 0; i < merge->count && status == TLEG_OK; i++) {
         if (!begins_shard(merge, i))
             continue;
         status = open_part(merge, merge->places[i].shard, &file->parts[file->part_count]);
-        file->part_count += status == TLEG_OK;
+        if (status != TLEG_OK)
+            return status;
+        headers += file->parts[file->part_count++]->data_start;
+        if (headers > TLEG_FILE_HEADER_LIMIT)
+            return tleg_fail(merge->context, TLEG_ERROR_FORMAT,
+                             "%s: the headers of its files are more than %d bytes together, up to '%s'", file->label,
+                             TLEG_FILE_HEADER_LIMIT, merge->places[i].shard);
     }
-    return status;
+    return TLEG_OK;
 }
 
 /* ---- what they hold together ---- */

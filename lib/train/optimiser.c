@@ -52,8 +52,14 @@ static tleg_status reduce(tleg_trainer *t) {
                : TLEG_OK;
 }
 
+/* Of this step, as TensorFlow's and timm's averages begin. */
+static double decay_of_average(const tleg_trainer *t) {
+    const double step = (double)(t->steps + 1), most = (1 + step) / (10 + step);
+    return t->options.ema_warmup && most < t->options.ema ? most : t->options.ema;
+}
+
 void tleg_train_average(const tleg_trainer *t, size_t at, size_t count) {
-    const float ema = (float)t->options.ema, *restrict p = t->values + at;
+    const float ema = (float)decay_of_average(t), *restrict p = t->values + at;
     float *restrict average = t->average ? t->average + at : NULL;
     for (size_t i = 0; average && i < count; i++)
         average[i] = ema * average[i] + (1 - ema) * p[i];

@@ -52,14 +52,20 @@ static struct tleg_branch_scales layer_scales(const tleg_trainer *t, int32_t lay
     return (struct tleg_branch_scales){.attention = all, .mlp = all + t->options.batch};
 }
 
+/* Ranks draw the same depths, so their random numbers are the same: for its paths each goes on from one of them by itself. */
 static void draw_scales(tleg_trainer *t, int64_t batch, int32_t depth) {
     float *all = tleg_trainer_at(t, t->layout.scales);
+    struct tleg_random own, *random = &t->random;
+    if (t->options.drop_path > 0 && t->options.ranks > 1) {
+        tleg_random_seed(&own, tleg_random_next(&t->random), (uint64_t)t->options.rank + 1);
+        random = &own;
+    }
     for (int32_t layer = 0; t->options.drop_path > 0 && layer < depth; layer++) {
         double rate = depth > 1 ? t->options.drop_path * layer / (depth - 1) : 0;
         for (int branch = 0; branch < 2; branch++)
             for (int64_t b = 0; b < batch; b++)
                 all[(2 * layer + branch) * t->options.batch + b] =
-                    tleg_random_uniform(&t->random) < rate ? 0.0f : (float)(1 / (1 - rate));
+                    tleg_random_uniform(random) < rate ? 0.0f : (float)(1 / (1 - rate));
     }
 }
 
@@ -240,12 +246,14 @@ static tleg_status losses(tleg_trainer *t, const struct slice *slice, tleg_train
     const tleg_train_batch *batch = &slice->batch;
     const double alpha = t->options.alpha, share = slice->pass->share * slice->part; /* of the step's gradient */
     const double in_place = slice->pass->part == TLEG_PASS_FOLLOWS ? t->options.in_place : 0, usual = 1 - in_place;
+    const double per = t->options.teacher_mean == TLEG_TEACHER_MEAN_OVER_IMAGES ? t->layout.net.classes : 1;
     double taught = 0, followed = 0;
     memset(tleg_trainer_at(t, t->layout.dlogits), 0,
            (size_t)(heads_of(t) * batch->size * t->layout.net.classes) * sizeof(float));
     const double labels = judge_by_labels(t, slice, share * usual * (1 - alpha));
     if (batch->teacher_logits)
-        taught = judge_by_logits(t, batch->size, heads_of(t) - 1, batch->teacher_logits, t->options.tau, share * usual * alpha);
+        taught = per * judge_by_logits(t, batch->size, heads_of(t) - 1, batch->teacher_logits, t->options.tau,
+                                       share * usual * alpha * per);
     if (slice->pass->part == TLEG_PASS_TEACHES)
         keep_deepest(t, slice);
     if (slice->pass->part == TLEG_PASS_FOLLOWS)

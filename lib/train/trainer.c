@@ -40,6 +40,12 @@ static const char *bad_option(const tleg_trainer_options *o) {
         return "reserved: expected NULL";
     if (o->ranks < 1)
         return "ranks: expected 1 or more";
+    if (o->rank < 0 || o->rank >= o->ranks)
+        return "rank: expected 0 to less than ranks";
+    if (o->teacher_mean < TLEG_TEACHER_MEAN_OVER_LOGITS || o->teacher_mean > TLEG_TEACHER_MEAN_OVER_IMAGES)
+        return "teacher_mean: expected one of TLEG_TEACHER_MEAN_*";
+    if ((o->ema_warmup != 0 && o->ema_warmup != 1) || o->reserved2 != 0)
+        return "ema_warmup: expected 0 or 1; reserved2: 0";
     if (o->checkpoint != 0 && o->checkpoint != 1)
         return "checkpoint: expected 0 or 1";
     return NULL;
@@ -71,6 +77,7 @@ static tleg_status read_options(tleg_context *context, const tleg_trainer_option
     o->momentum = or_zero(o->momentum, o->optimiser == TLEG_OPTIMISER_SGD ? 0.9 : 0.95);
     o->nesterov = o->nesterov ? o->nesterov : o->optimiser == TLEG_OPTIMISER_SGD ? -1 : 1;
     o->layer_decay = or_default(o->layer_decay, 1);
+    o->teacher_mean = o->teacher_mean ? o->teacher_mean : TLEG_TEACHER_MEAN_OVER_LOGITS;
     const char *bad = bad_option(o);
     return bad ? tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_trainer_options.%s", bad) : TLEG_OK;
 }
@@ -362,6 +369,10 @@ TLEG_API void TLEG_CALL tleg_trainer_forget(tleg_trainer *trainer) {
         trainer->gradient[i] = 0;
     trainer->undefined = false;
     tleg_trainer_draw(trainer);
+}
+
+TLEG_API tleg_dtype TLEG_CALL tleg_trainer_get_dtype(const tleg_trainer *trainer) {
+    return trainer ? trainer->layout.shape.dtype : 0;
 }
 
 TLEG_API int64_t TLEG_CALL tleg_trainer_get_steps(const tleg_trainer *trainer) {

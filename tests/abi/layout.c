@@ -197,8 +197,8 @@ static void trainer_options(void) {
     M(struct_size), M(batch), M(depth_mode), M(depth_least), M(depth_most), M(checkpoint), M(norm), M(image_size), M(alpha);
     M(tau), M(smoothing), M(weight_decay), M(beta1), M(beta2), M(epsilon), M(clip), M(drop_path), M(ema), M(seed), M(teacher);
     M(teacher_host), M(all_reduce), M(all_reduce_host), M(ranks), M(dtype), M(in_place), M(optimiser);
-    M(nesterov), M(momentum), M(freeze), M(frozen_layers), M(layer_decay), M(class_weights);
-    M(reserved);
+    M(nesterov), M(momentum), M(freeze), M(frozen_layers), M(layer_decay), M(rank), M(teacher_mean), M(ema_warmup);
+    M(reserved2), M(class_weights), M(reserved);
     END("tleg_trainer_options");
 }
 #undef STRUCT

@@ -415,6 +415,7 @@ static tleg_status train_calls(struct visit *v) {
     TRY(tleg_trainer_update(v->trainer, 1e-3));
     tleg_trainer_forget(v->trainer);
     MUST(tleg_trainer_get_steps(v->trainer) == 1);
+    MUST(tleg_trainer_get_dtype(v->trainer) == TLEG_F32);
     visit_digest(v, &loss.total, sizeof(loss.total));
     TRY(tleg_trainer_save(v->context, v->trainer, path_of(v, "state.safetensors", path), 1, pairs));
     TRY(tleg_trainer_load(v->context, v->trainer, path));

@@ -559,6 +559,7 @@ static void null_is_an_argument_error_in_training(void **state) {
     REFUSED(tleg_trainer_update(NULL, 0.1));
     tleg_trainer_forget(NULL);
     assert_int_equal(tleg_trainer_get_steps(NULL), 0);
+    assert_int_equal(tleg_trainer_get_dtype(NULL), 0);
     assert_null(tleg_trainer_get_parameter_name(NULL, 0));
     assert_null(tleg_trainer_get_parameter_name(t, -1));
     assert_non_null(tleg_trainer_get_error(NULL));

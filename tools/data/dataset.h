@@ -85,5 +85,8 @@ void part_free(struct part *part);
 uint64_t part_fingerprint(const struct part *part);
 /* One that also differs when the bytes of pictures do, of which it looks at 64 throughout the part. */
 uint64_t part_digest(const struct part *part);
+/* One that differs when what the pictures' files hold does, as far as the sizes of all and the ends of a thousand say; of
+ * binary files every picture counts. */
+uint64_t part_contents(const struct part *part);
 
 #endif

@@ -26,8 +26,7 @@ int picture_exif_orientation(const uint8_t *bytes, size_t size) {
         return 1;
     tiff.big_endian = bytes[0] == 'M';
     const size_t directory = number(&tiff, 4, 4), entries = number(&tiff, directory, 2);
-    for (size_t i = 0; i < entries; i++) {
-        const size_t entry = directory + 2 + i * ENTRY;
+    for (size_t i = 0, entry = directory + 2; i < entries && entry < size; i++, entry += ENTRY) {
         if (number(&tiff, entry, 2) != ORIENTATION || number(&tiff, entry + 2, 2) != SHORT)
             continue;
         const uint32_t value = number(&tiff, entry + 8, 2);

@@ -27,15 +27,37 @@ static int emit(struct state *state, struct report *report) {
 
 /* ---- the start ---- */
 
+/* The decay in the last step. */
+static double last_decay(const struct state *state) {
+    const double t = (double)state->total, most = (1 + t) / (10 + t);
+    return !state->options->ema_fixed && most < state->options->ema ? most : state->options->ema;
+}
+
+static void print_average(const struct state *state) {
+    printf("average: decay %g", state->options->ema);
+    if (state->options->ema_fixed)
+        printf(" from the first step on\n");
+    else
+        printf(", at most (1 + t) / (10 + t) in step t: %.6g in the last\n", last_decay(state));
+}
+
+/* bf16 that the processor does not multiply is f32. */
+static void note_dtype(const struct state *state, const char *computed) {
+    if (state->options->dtype == TLEG_BF16 && tleg_trainer_get_dtype(state->trainer) != TLEG_BF16)
+        tool_note(state->call, "--dtype bf16: the processor, or --level or --gemm, does not multiply bf16: computed in %s",
+                  computed);
+}
+
 static void print_start(const struct state *state, const char *recipe, uint64_t bytes) {
     const struct training_options *options = state->options;
     int64_t step = (int64_t)options->batch * options->accumulate;
     char held[24], memory[24], warmup[RATE_TEXT], curve[RATE_TEXT], teacher[TEACHER_ERROR], choice[RECIPE_TEXT];
-    char learning[RECIPE_TEXT], weights[RECIPE_TEXT];
+    char learning[RECIPE_TEXT], weights[RECIPE_TEXT], computed[COMPUTED_TEXT];
     training_describe_learning(state, learning);
     training_describe_teacher(state, teacher);
     training_describe_warmup(state, warmup);
     training_describe_curve(state, curve);
+    training_describe_computed(state, computed);
     printf("data: %s: %zu images of %d classes to learn from, %zu to validate with; %s of pixels held in memory\n",
            options->data, state->learned.count, (int)state->set.class_count, state->judged.count,
            report_bytes(state->set.held + state->other.held, held));
@@ -52,13 +74,15 @@ static void print_start(const struct state *state, const char *recipe, uint64_t 
     else
         printf("learning rate: %g given, times %" PRId64 "/512 images of a step = %g", options->lr, step, state->rate.peak);
     if (state->rate.warmup || state->rate.warmup_steps)
-        printf("; from 1e-06 over %s of warm-up", warmup);
+        printf("; from %g over %s of warm-up", training_first_rate(state), warmup);
     printf("; then %s\noptimiser: %s\n", curve, learning);
     if (state->class_weights) {
         training_describe_class_weights(state, weights);
         tool_line("class weights: %s", weights);
     }
-    printf("memory: %s for the trainer\n", report_bytes(bytes, memory));
+    if (options->ema > 0)
+        print_average(state);
+    printf("computed: %s\nmemory: %s for the trainer\n", computed, report_bytes(bytes, memory));
     if (state->saved >= 0)
         printf("resumed: %s, step %" PRId64 " of %" PRId64 "\n", state->checkpoint, state->saved, state->total);
     fflush(stdout);
@@ -73,16 +97,18 @@ static json_t *class_weights_of(const struct state *state) {
 
 int training_say_start(struct state *state) {
     const struct training_options *options = state->options;
-    char recipe[RECIPE_TEXT], curve[RATE_TEXT], teacher[TEACHER_ERROR];
+    char recipe[RECIPE_TEXT], curve[RATE_TEXT], teacher[TEACHER_ERROR], computed[COMPUTED_TEXT];
     uint64_t bytes = state->memory;
     if (!training_first(state))
         return EXIT_DONE;
     training_describe(&state->recipe, recipe);
     training_describe_teacher(state, teacher);
     training_describe_curve(state, curve);
+    training_describe_computed(state, computed);
+    note_dtype(state, computed);
     if (!state->call->json)
         print_start(state, recipe, bytes);
-    char *out = options->log ? place_from(options->log, options->out) : place_full(options->out); /* the log is known by it */
+    char *out = options->log ? place_from(options->log, options->out) : strdup(options->out); /* the log is known by it */
     struct report report = report_start();
     report_text(&report, "verb", state->call->verb->name);
     report_text(&report, "data", options->data);
@@ -112,7 +138,13 @@ int training_say_start(struct state *state) {
         report_real(&report, "layer_decay", options->layer_decay);
     if (state->class_weights)
         report_add(&report, "class_weights", class_weights_of(state));
-    report_text(&report, "dtype", tool_dtype_name(options->dtype ? options->dtype : TLEG_F32));
+    report_text(&report, "dtype", tool_dtype_name(tleg_trainer_get_dtype(state->trainer)));
+    report_text(&report, "dtype_asked", tool_dtype_name(options->dtype ? options->dtype : TLEG_F32));
+    report_text(&report, "computed", computed);
+    if (options->ema > 0) {
+        report_real(&report, "ema", options->ema);
+        report_real(&report, "ema_last", last_decay(state));
+    }
     report_size(&report, "seed", options->seed);
     report_size(&report, "bytes", bytes);
     report_integer(&report, "first_step", tleg_trainer_get_steps(state->trainer));

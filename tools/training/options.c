@@ -9,6 +9,8 @@
 const struct choice training_augments[] = {{"deit", AUGMENT_DEIT}, {"light", AUGMENT_LIGHT}, {"none", AUGMENT_NONE}, {NULL, 0}};
 const struct choice training_recipes[] = {{"auto", RECIPE_AUTO}, {"deit", RECIPE_DEIT}, {"short", RECIPE_SHORT}, {NULL, 0}};
 const struct choice training_keeps[] = {{"both", KEEP_BOTH}, {"best", KEEP_BEST}, {"last", KEEP_LAST}, {NULL, 0}};
+const struct choice training_teacher_means[] = {
+    {"logits", TLEG_TEACHER_MEAN_OVER_LOGITS}, {"images", TLEG_TEACHER_MEAN_OVER_IMAGES}, {NULL, 0}};
 const struct choice training_dtypes[] = {{"f32", TLEG_F32}, {"bf16", TLEG_BF16}, {NULL, 0}};
 
 const struct choice training_optimisers[] = {
@@ -47,10 +49,13 @@ static const char help_teaching[] =
     "  --views N           draw order and pictures of N epochs, and repeat those: a teacher is asked, or was recorded, for\n"
     "                      N epochs only. What is learned from is then less varied\n"
     "  --alpha A           weight of the teacher's loss against the labels' (1 with a teacher, else 0)\n"
-    "  --tau T             temperature of the teacher's loss (1)\n";
+    "  --tau T             temperature of the teacher's loss (1)\n"
+    "  --teacher-mean M    what the teacher's loss is the mean over: logits (images and classes, as DeiT has it; with many\n"
+    "                      classes an --alpha between 0 and 1 then leaves it little to say), or images (as Hinton has it: as\n"
+    "                      large as the labels' loss) (logits)\n";
 static const char help_steps[] =
     "Steps\n"
-    "  --epochs E          passes over the data\n"
+    "  --epochs E          passes over the data, of which --repeats 3 (--augment deit) shows a third each\n"
     "  --recipe auto       what holds where other options do not say. short, for runs of less than 10000 steps of 128:\n"
     "                      --augment light, --lr-absolute --lr 1e-3, --drop-path 0, --batch 128, or 64 or 32 where there\n"
     "                      are less than 1000 steps, a tenth of them warm-up; deit, for others and for recordings: as below\n"
@@ -60,14 +65,15 @@ static const char help_steps[] =
     "                      follows, with a new rate each epoch; --warmup-steps N: steps, and a new rate each step\n"
     "  --decay-epochs N    in place of the cosine a constant rate, which falls in a straight line in the last N epochs (0:\n"
     "                      never); each step has its rate\n"
-    "  --lr-end R          the rate at the end (1e-5)\n"
+    "  --lr-end R          the rate at the end (1e-5, or the peak if that is less; 0: the cosine falls to it)\n"
     "  --optimiser muon    the blocks' matrices by Muon, at AdamW's rates and with its decay, the rest by AdamW; fewer steps\n"
     "                      (adamw); sgd: with coupled weight decay, and rates of its own (--lr-absolute --lr 0.01);\n"
     "                      --momentum M: of Muon (0.95), of SGD (0.9), with --nesterov\n"
-    "  --weight-decay D    decoupled but in SGD, of matrices (0.05); --clip N: largest norm of the gradient; --ema D: learn "
-    "the moving "
-    "average with\n"
-    "                      this decay, such as 0.99996; --drop-path P: stochastic depth (distill 0, tune 0.1)\n"
+    "  --weight-decay D    decoupled but in SGD, of matrices (0.05); --clip N: largest norm of the gradient; --drop-path P:\n"
+    "                      stochastic depth (distill 0, tune 0.1)\n"
+    "  --ema D             validate and write the moving average of the weights with this decay, such as 0.999; in step t it\n"
+    "                      is at most (1 + t) / (10 + t), so that the average spans a ninth of a short run; --ema-fixed: D\n"
+    "                      from the first step on, as DeiT's, which needs long runs\n"
     "  --smoothing S       label smoothing (0.1)\n"
     "  --class-weights W   how much classes count in the labels' loss: balanced (each as much as any other, whatever it\n"
     "                      has of pictures), numbers in the order of the classes (1,2,0.5), or a file with lines of a\n"
@@ -103,6 +109,7 @@ static const char help_run[] =
     "  --resume            continue from the checkpoint, bit for bit as if never stopped; start if there is none. More\n"
     "                      --epochs than before make the run longer: a cosine is that of the new length from here on, a\n"
     "                      constant rate (--decay-epochs, which may change too) goes on as if never stopped\n"
+    "                      --other-teacher: the teacher may be another file, depth or command than the run began with\n"
     "  --limit-steps N     stop after N steps, as if that were the end\n"
     "  -o FILE             the file to write, after each epoch and at the end. As all that is written, it is tried before\n"
     "                      the first step, and no other run of tleg writes it meanwhile\n"

@@ -11,7 +11,7 @@
 #include "training.h"
 #include <stdio.h>
 
-enum { RECIPE_TEXT = 320, RATE_TEXT = 96 };
+enum { COMPUTED_TEXT = 64, RECIPE_TEXT = 320, RATE_TEXT = 96 };
 
 /* How pictures are made and judged, with all defaults settled. */
 struct recipe {
@@ -77,6 +77,12 @@ struct log_mark {
     const char *digest; /* NULL: nothing */
 };
 
+/* Digests of what the bits of a run follow from, and no option names. */
+struct origin {
+    uint64_t pictures, judged; /* what the files hold that are learned from, and validated with */
+    uint64_t teacher;          /* a model's numbers, a program's command and name, stored logits */
+};
+
 struct state {
     const struct invocation *call;
     const struct training_options *options; /* &settled */
@@ -91,6 +97,7 @@ struct state {
     struct recipe recipe;
     double *class_weights; /* (set.class_count), or NULL */
     struct teacher teacher;
+    struct origin origin;
     float *logits;                                /* (set.count, classes): stored ones */
     int32_t depths[TRAINING_DEPTHS], depth_count; /* of the validation */
     int32_t planned;               /* epochs of the run as it began, which the defaults follow; --resume may make it longer */
@@ -151,6 +158,7 @@ void training_describe_class_weights(const struct state *state, char text[RECIPE
 /* ---- the learning rate (rate.c) ---- */
 int training_settle_rate(struct state *state); /* once the steps of an epoch are known */
 int training_find_rate(const struct state *state, int64_t step, double *rate);
+double training_first_rate(const struct state *state);
 void training_describe_warmup(const struct state *state, char text[RATE_TEXT]);   /* "5 epochs", "500 steps" */
 void training_describe_curve(const struct state *state, char text[RATE_TEXT]);    /* what follows it */
 void training_describe_schedule(const struct state *state, char text[RATE_TEXT]); /* what no --resume may change */
@@ -182,6 +190,14 @@ int training_begin_recording(struct state *state, const char *path, int64_t batc
 void training_end_recording(const struct state *state); /* says what is still to be recorded */
 int training_keep_recording(struct state *state);       /* on the disk, before a checkpoint says so */
 int training_record_all(struct state *state);           /* without learning */
+
+/* Of the first block of a recording that is being made or learned from. False: there is none yet. */
+bool training_digest_recording(const struct state *state, uint64_t *digest);
+
+/* ---- what the bits follow from beside the options (origin.c) ---- */
+int training_find_origin(struct state *state);                                        /* once there is a teacher */
+void training_describe_computed(const struct state *state, char text[COMPUTED_TEXT]); /* "bf16 at level avx512bf16" */
+bool training_can_compute(const char *text);                                          /* on this machine, by --level */
 
 /* ---- checkpoints (state.c) ---- */
 int training_find_plan(struct state *state);       /* what the defaults follow when a run is resumed */

@@ -60,6 +60,12 @@ int training_find_rate(const struct state *state, int64_t step, double *rate) {
     return find(state, &state->rate, step, rate);
 }
 
+double training_first_rate(const struct state *state) {
+    double rate = 0;
+    (void)find(state, &state->rate, 0, &rate);
+    return rate;
+}
+
 /* The rate at the very end, with the library's default settled. */
 static double end_of(const tleg_train_rate *rate) {
     double end = 0;

@@ -2,6 +2,7 @@
 #include "private.h"
 
 #include <inttypes.h>
+#include <math.h>
 
 /* With fewer steps DeiT's augmentation and its rates leave much unlearned: docs/training.md has the measurements. */
 enum { SHORT_STEPS = 10000, USUAL_BATCH = 128, SMALL_BATCH = 32, FEWEST_STEPS = 1000 };
@@ -64,16 +65,15 @@ static void fill_deit(struct training_options *options) {
         options->lr = options->lr_absolute ? 1e-3 : 5e-4;
 }
 
-/* An average over more steps than there are is mostly what the run began with. */
+/* With a decay that is the same from the first step on, what the run began with fades slowly. */
 static void warn_of_average(const struct state *state) {
-    double span = state->options->ema > 0 ? 1 / (1 - state->options->ema) : 0;
-    int64_t steps = steps_of(state, state->options->batch);
-    if (training_first(state) && span > 0.5 * (double)steps)
+    enum { PERCENT = 100 };
+    const int64_t steps = steps_of(state, state->options->batch);
+    const double left = state->options->ema > 0 && state->options->ema_fixed ? pow(state->options->ema, (double)steps) : 0;
+    if (training_first(state) && left > 0.01)
         tool_note(state->call,
-                  "--ema %g averages over about %.0f steps, and the run has %" PRId64
-                  ": what is written is largely what it began "
-                  "with; %.3g would span a tenth of the run",
-                  state->options->ema, span, steps, steps > 20 ? 1 - 10.0 / (double)steps : 0.5);
+                  "--ema %g with --ema-fixed: after %" PRId64 " steps %.3g %% of what is written is what the run began with",
+                  state->options->ema, steps, PERCENT * left);
 }
 
 void training_choose_recipe(struct state *state) {

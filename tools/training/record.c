@@ -1,6 +1,7 @@
 /* Recorded teachers: what a recording and a run must agree in, and recording without learning. */
 #include "private.h"
 
+#include "base/digest.h"
 #include "base/interrupt.h"
 #include "base/place.h"
 #include <inttypes.h>
@@ -252,6 +253,18 @@ int training_keep_recording(struct state *state) {
     if (!teacher->recording || state->options->recorded || recording_keep(teacher->recording, teacher->error))
         return EXIT_DONE;
     return tool_fail(state->call, "%s", teacher->error);
+}
+
+bool training_digest_recording(const struct state *state, uint64_t *digest) {
+    struct recording *recording = state->teacher.recording;
+    const size_t batch = (size_t)(state->options->batch / state->ranks.count), classes = (size_t)state->set.class_count;
+    char error[RECORDING_ERROR];
+    float *logits = recording ? malloc(batch * classes * sizeof *logits) : NULL;
+    bool there = logits && recording_holds(recording, 0, 0, batch) && recording_read(recording, 0, 0, batch, logits, error);
+    if (there)
+        *digest = digest_bytes(DIGEST_START, logits, batch * classes * sizeof *logits);
+    free(logits);
+    return there;
 }
 
 void training_end_recording(const struct state *state) {

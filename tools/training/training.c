@@ -285,6 +285,9 @@ static tleg_trainer_options options_of(struct state *state) {
                                                                       : 0,
                                   .drop_path = options->drop_path >= 0 ? options->drop_path : target->drop_path,
                                   .ema = options->ema,
+                                  .ema_warmup = options->ema > 0 && !options->ema_fixed,
+                                  .teacher_mean = options->teacher_mean,
+                                  .rank = state->ranks.rank,
                                   .seed = options->seed,
                                   .all_reduce = state->ranks.count > 1 ? ranks_sum : NULL,
                                   .all_reduce_host = &state->ranks,
@@ -361,6 +364,8 @@ static int train(struct state *state) {
     int code = training_find_room(state);
     if (code == EXIT_DONE)
         code = make_trainer(state);
+    if (code == EXIT_DONE)
+        code = training_find_origin(state);
     if (code == EXIT_DONE)
         code = training_find_checkpoint(state);
     if (code == EXIT_DONE && state->options->record)

@@ -10,7 +10,8 @@ enum { TRAINING_DEPTHS = 32 };
 enum recipe_kind { RECIPE_AUTO, RECIPE_DEIT, RECIPE_SHORT };
 enum augment { AUGMENT_DEIT, AUGMENT_LIGHT, AUGMENT_NONE };
 enum keep { KEEP_BOTH, KEEP_BEST, KEEP_LAST };
-extern const struct choice training_augments[], training_dtypes[], training_keeps[], training_optimisers[], training_recipes[];
+extern const struct choice training_teacher_means[], training_augments[], training_dtypes[], training_keeps[],
+    training_optimisers[], training_recipes[];
 
 /* Numbers below 0, a batch of 0 and a rate of 0: not given. */
 struct training_options {
@@ -18,10 +19,11 @@ struct training_options {
     const char *teacher, *teacher_command, *teacher_logits, *record, *recorded, *data_seed, *class_weights, *freeze;
     double teacher_timeout; /* seconds */
     int32_t val_every, loaders, epochs, views, batch, accumulate, warmup, warmup_steps, decay_epochs, repeats, teacher_depth;
-    int32_t log_every, checkpoint_every, limit_steps, augment, dtype, keep, recipe, optimiser, freeze_layers, patience;
+    int32_t log_every, checkpoint_every, limit_steps, teacher_mean, augment, dtype, keep, recipe, optimiser, freeze_layers,
+        patience;
     uint64_t cache, seed;
     bool val_default; /* --val-every was not asked for: it may be left out */
-    bool skip_bad, exif, lr_absolute, resume, recompute, nesterov;
+    bool skip_bad, exif, ema_fixed, other_teacher, lr_absolute, resume, recompute, nesterov;
     double lr, lr_end, weight_decay, smoothing, alpha, tau, clip, ema, drop_path, momentum, layer_decay;
     double crop_scale, flip, rand_augment, jitter, erase, mixup, cutmix;
 };
@@ -75,8 +77,10 @@ struct training_options {
         {"--patience", OPTION_COUNT, &(o).patience, 1, 1000000, NULL},                                                         \
         {"--weight-decay", OPTION_AMOUNT, &(o).weight_decay, 0, 0, NULL},                                                      \
         {"--smoothing", OPTION_AMOUNT, &(o).smoothing, 0, 0, NULL}, {"--clip", OPTION_REAL, &(o).clip, 0, 0, NULL},            \
-        {"--ema", OPTION_REAL, &(o).ema, 0, 0, NULL}, {"--drop-path", OPTION_AMOUNT, &(o).drop_path, 0, 0, NULL},              \
-        {"--recompute", OPTION_FLAG, &(o).recompute, 0, 0, NULL},                                                              \
+        {"--ema", OPTION_REAL, &(o).ema, 0, 0, NULL}, {"--other-teacher", OPTION_FLAG, &(o).other_teacher, 0, 0, NULL},        \
+        {"--ema-fixed", OPTION_FLAG, &(o).ema_fixed, 0, 0, NULL},                                                              \
+        {"--teacher-mean", OPTION_CHOICE, &(o).teacher_mean, 0, 0, training_teacher_means},                                    \
+        {"--drop-path", OPTION_AMOUNT, &(o).drop_path, 0, 0, NULL}, {"--recompute", OPTION_FLAG, &(o).recompute, 0, 0, NULL},  \
         {"--dtype", OPTION_CHOICE, &(o).dtype, 0, 0, training_dtypes}, {"--log", OPTION_TEXT, &(o).log, 0, 0, NULL},           \
         {"--log-every", OPTION_COUNT, &(o).log_every, 1, INT32_MAX, NULL},                                                     \
         {"--checkpoint", OPTION_TEXT, &(o).checkpoint, 0, 0, NULL},                                                            \

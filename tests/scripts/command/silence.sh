@@ -105,6 +105,106 @@ else
     echo "SKIP want_of_memory: this build maps more than a limit allows"
 fi
 
+# ---- going on with what the run began with ----
+# begun WORDS: a run that was stopped after its first step; goes CODE WORDS: the rest of it
+begun() {
+    rm -f run.*
+    try 0 $go --limit-steps 1 "$@" -o run.st
+}
+goes() {
+    code=$1
+    shift
+    try "$code" $go --resume "$@" -o run.st
+}
+# other KEY: what differs is named
+other() {
+    says err "run.st.checkpoint: a checkpoint of another run: $1 is "
+}
+go="tune model.st --data tree --batch 4 --epochs 2 --augment none"
+try 0 tune good.st --depth 2 --data tree --batch 4 --epochs 1 -o model.st
+try 0 new --dim 16 --heads 2 --image 16 --patch 8 --classes 2 --seed 5 -o gene.st
+try 0 expand gene.st --depth 2 -o teacher.st
+try 0 $go -o straight.st
+begun
+goes 0
+must test ! -s err
+same straight.st run.st
+begun --teacher teacher.st
+cp teacher.st same.st
+goes 0 --teacher same.st # a file may be moved
+begun --teacher teacher.st
+goes 1 --teacher model.st
+other teacher_contents
+goes 0 --teacher model.st --other-teacher
+says err "teacher_contents was"
+begun --teacher gene.st --teacher-depth 2
+goes 1 --teacher gene.st --teacher-depth 3
+other teacher_depth
+begun
+goes 1 --exif
+other exif
+go="distill --data tree $shape --depth 2 --batch 4 --epochs 2 --augment none --warmup 0"
+begun
+goes 1 --mean 0.5,0.5,0.5 --std 0.2,0.2,0.2
+other mean
+begun --mean 0.5,0.5,0.5 --std 0.2,0.2,0.2
+goes 1 --mean 0.5,0.5,0.5 --std 0.3,0.2,0.2
+other std
+begun
+cp tree/b/1.png kept.png
+cp tree/a/1.png tree/b/1.png
+goes 1
+other contents_of_pictures
+cp kept.png tree/b/1.png # when they were written does not count
+goes 0
+for level in portable avx2 neon; do # those that this machine has
+    if ! "$tleg" new --dim 8 --heads 1 --image 8 --patch 8 --level $level -o level.st >/dev/null 2>&1; then
+        continue
+    fi
+    begun --level $level --dtype bf16 --log run.log
+    says err "does not multiply bf16: computed in f32 at level $level"
+    must grep -q '"dtype":"f32","dtype_asked":"bf16","computed":"f32 at level '$level run.log
+    goes 0 --level $level --dtype bf16 --log run.log
+    [ $level = portable ] && continue
+    begun --level portable
+    goes 1 --level $level
+    says err "computed in f32 at level portable until now, here in f32 at level $level: --dtype, --level and --gemm choose"
+done
+# what an older checkpoint does not hold is no reason to refuse it
+try 0 $go --ema 0.9 --ema-fixed -o straight.st
+begun --ema 0.9 --ema-fixed
+cat >older.py <<'P'
+import json, struct
+data = open("run.st.checkpoint", "rb").read()
+size = struct.unpack("<Q", data[:8])[0]
+header = json.loads(data[8 : 8 + size])
+for key in "teacher_depth teacher_contents recording contents_of_pictures exif mean std crop computed judged".split():
+    header["__metadata__"].pop("run." + key)
+text = json.dumps(header, separators=(",", ":")).encode()
+text += b" " * (-len(text) % 8)
+open("run.st.checkpoint", "wb").write(struct.pack("<Q", len(text)) + text + data[8 + size :])
+P
+must python3 older.py
+goes 0 --ema 0.9
+says err "of an earlier version, which kept less"
+says err "its average has a fixed decay, and goes on with it"
+same straight.st run.st
+begun # more epochs may be asked for
+goes 0 --epochs 3
+says err "a run of 2 epochs goes on to 3"
+
+# ---- rates and averages of short runs ----
+try 0 $go --ema 0.99996 --lr-absolute --lr 1e-2 -o mean.st
+must test ! -s err
+try 0 $go --lr-absolute --lr 1e-7 --log-every 1 --log low.log -o low.st
+says out "then a cosine to 1e-07"
+must python3 -c '
+import json
+rates = [r for r in (json.loads(l).get("lr") for l in open("low.log")) if r is not None]
+assert rates and max(rates) <= 1e-7 and rates == sorted(rates, reverse=True), rates'
+try 0 $go --lr-absolute --lr 1e-3 --lr-end 0 -o low.st
+says out "then a cosine to 0"
+
 if [ $failures -gt 0 ]; then
     echo "$failures of $checks checks failed"
     exit 1

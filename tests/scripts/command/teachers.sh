@@ -110,7 +110,7 @@ stops() {
     says err "$1"
     says err "; bad.st.checkpoint holds step 3"
     gone
-    try 0 $plain --flip 0.5 --teacher-command "$(by good)" --resume -o bad.st
+    try 0 $plain --flip 0.5 --teacher-command "$(by good)" --resume --other-teacher -o bad.st
     same good.st bad.st
 }
 stops "ended with exit status 7 in answer 4" die
@@ -131,7 +131,7 @@ for words in "gone:ended with exit status 5" 'after:"bye\n'; do
     says err "${words#*:}"
     says err "; bad.st.checkpoint holds step"
     gone
-    try 0 $plain --flip 0.5 --teacher-command "$(by good)" --resume -o bad.st
+    try 0 $plain --flip 0.5 --teacher-command "$(by good)" --resume --other-teacher -o bad.st
     same good.st bad.st
 done
 
@@ -167,7 +167,7 @@ for seconds in 30 3; do # an answer that comes, and one that does not
     signalled killed.json '"step":3' $plain --flip 0.5 --teacher-timeout $seconds --teacher-command "$(by $mode)"
     says err "stopped by SIGTERM after step"
     says err "killed.st.checkpoint holds it, --resume continues"
-    try 0 $plain --flip 0.5 --teacher-command "$(by good)" --resume -o killed.st
+    try 0 $plain --flip 0.5 --teacher-command "$(by good)" --resume --other-teacher -o killed.st
     same good.st killed.st
 done
 

@@ -188,17 +188,18 @@ static void arguments_are_timms(void **state) {
         bool increasing, signs;
         double magnitude, centre, span; /* the argument is centre + span, or, with signs, - span in half the cases */
     } known[] = {
-        {TLEG_ROTATE, true, true, 9, 0, 27},           {TLEG_ROTATE, false, true, 3.5, 0, 10.5},
-        {TLEG_POSTERIZE, true, false, 9, 1, 0},        {TLEG_POSTERIZE, false, false, 9, 3, 0},
-        {TLEG_POSTERIZE, true, false, 10, 0, 0},       {TLEG_POSTERIZE, true, false, 2.4, 4, 0},
-        {TLEG_SOLARIZE, true, false, 9, 26, 0},        {TLEG_SOLARIZE, false, false, 9, 230, 0},
-        {TLEG_SOLARIZE, false, false, 10, 256, 0},     {TLEG_SOLARIZE_ADD, true, false, 9, 99, 0},
-        {TLEG_SOLARIZE_ADD, false, false, 10, 110, 0}, {TLEG_COLOR, true, true, 9, 1, 0.81},
-        {TLEG_COLOR, false, false, 9, 1.72, 0},        {TLEG_CONTRAST, true, true, 10, 1, 0.9},
-        {TLEG_CONTRAST, false, false, 0, 0.1, 0},      {TLEG_BRIGHTNESS, true, true, 5, 1, 0.45},
-        {TLEG_SHARPNESS, true, true, 9, 1, 0.81},      {TLEG_SHEAR_X, true, true, 9, 0, 0.27},
-        {TLEG_SHEAR_Y, false, true, 10, 0, 0.3},       {TLEG_TRANSLATE_X, true, true, 9, 0, 0.405},
-        {TLEG_TRANSLATE_Y, false, true, 4, 0, 0.18},   {TLEG_INVERT, true, false, 9, 0, 0},
+        {TLEG_ROTATE, true, true, 9, 0, 27},         {TLEG_ROTATE, false, true, 3.5, 0, 10.5},
+        {TLEG_POSTERIZE, true, false, 9, 1, 0},      {TLEG_POSTERIZE, false, false, 9, 3, 0},
+        {TLEG_POSTERIZE, true, false, 10, 1, 0},     {TLEG_POSTERIZE, false, false, 1, 1, 0},
+        {TLEG_POSTERIZE, true, false, 2.4, 4, 0},    {TLEG_SOLARIZE, true, false, 9, 26, 0},
+        {TLEG_SOLARIZE, false, false, 9, 230, 0},    {TLEG_SOLARIZE, false, false, 10, 256, 0},
+        {TLEG_SOLARIZE_ADD, true, false, 9, 99, 0},  {TLEG_SOLARIZE_ADD, false, false, 10, 110, 0},
+        {TLEG_COLOR, true, true, 9, 1, 0.81},        {TLEG_COLOR, false, false, 9, 1.72, 0},
+        {TLEG_CONTRAST, true, true, 10, 1, 0.9},     {TLEG_CONTRAST, false, false, 0, 0.1, 0},
+        {TLEG_BRIGHTNESS, true, true, 5, 1, 0.45},   {TLEG_SHARPNESS, true, true, 9, 1, 0.81},
+        {TLEG_SHEAR_X, true, true, 9, 0, 0.27},      {TLEG_SHEAR_Y, false, true, 10, 0, 0.3},
+        {TLEG_TRANSLATE_X, true, true, 9, 0, 0.405}, {TLEG_TRANSLATE_Y, false, true, 4, 0, 0.18},
+        {TLEG_INVERT, true, false, 9, 0, 0},
     };
     struct tleg_random random = seeded(9);
     for (size_t k = 0; k < sizeof known / sizeof *known; k++) {

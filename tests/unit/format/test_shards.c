@@ -309,6 +309,39 @@ static void metadata_of_many_shards_take_no_time(void **state) {
     tleg_file_free(file);
 }
 
+/* One file under eleven names: each would be held. */
+static void headers_together_are_no_longer_than_one_may_be(void **state) {
+    (void)state;
+    enum { BLANKS = 9500000, NAMES = 11 };
+    static const char start[] = "{\"t\":{\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[0,1]}";
+    char *json = malloc(sizeof start + BLANKS + 1), names[NAMES][8];
+    size_t size, length = sizeof start - 1;
+    memcpy(json, start, length);
+    memset(json + length, ' ', BLANKS);
+    strcpy(json + length + BLANKS, "}");
+    unsigned char *bytes = container(json, 1, &size);
+    char first[400];
+    snprintf(first, sizeof first, "%s", write_scratch("n0", bytes, size));
+    free(bytes);
+    free(json);
+    tleg_file *file;
+    for (int count = NAMES - 1; count <= NAMES; count++) {
+        /* each name needs a tensor of its own in the index; the file has one, so that all but the first are missing */
+        strcpy(index_text, "{\"weight_map\":{");
+        for (int k = 0; k < count; k++) {
+            snprintf(names[k], sizeof names[k], "n%d", k);
+            if (k > 0)
+                link(first, in_scratch(names[k]));
+            char tensor[8];
+            snprintf(tensor, sizeof tensor, k ? "t%d" : "t", k);
+            add_line(tensor, names[k]);
+        }
+        strcat(index_text, "}}");
+        assert_error(tleg_file_open(context, write_text("many.json", index_text), OPEN_WITH(TLEG_OPEN_MAP, 0), &file),
+                     TLEG_ERROR_FORMAT, count < NAMES ? "is not in n" : "more than 100000000 bytes together");
+    }
+}
+
 static void any_allocation_may_fail(void **state) {
     (void)state;
     struct vit_file whole;
@@ -345,6 +378,7 @@ int main(void) {
         TEST(in_memory_an_index_says_where_it_must_be),
         TEST(a_shard_alone_points_to_its_index),
         TEST(metadata_of_many_shards_take_no_time),
+        TEST(headers_together_are_no_longer_than_one_may_be),
         TEST(any_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

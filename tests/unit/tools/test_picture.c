@@ -350,6 +350,32 @@ static void large_jpegs_may_have_fewer_scans(void **state) {
     refused(write_scratch("flat.jpg", file, make_flat_jpeg(file, SIDE, 499)), "more than 475 scans of 17640000 pixels");
 }
 
+/* Each of many small EXIF chunks claims 65,535 entries: those that are not there are not looked for. */
+static void exif_entries_that_are_not_there_take_no_time(void **state) {
+    (void)state;
+    enum { CHUNKS = 100000, EACH = 12 + 10 };
+    static const uint8_t tiff[10] = {'I', 'I', '*', 0, 8, 0, 0, 0, 0xff, 0xff};
+    size_t bytes;
+    uint8_t *file = support_read_file(fixture("rgb.png"), &bytes), *out = malloc(bytes + (size_t)CHUNKS * EACH);
+    assert_non_null(out);
+    size_t at = put_bytes(out, 0, file, bytes - 12);
+    for (int i = 0; i < CHUNKS; i++)
+        at = put_chunk(out, at, "eXIf", tiff, sizeof tiff);
+    at = put_bytes(out, at, file + bytes - 12, 12);
+    struct picture picture;
+    char error[PICTURE_ERROR] = "";
+    const char *path = write_scratch("exif.png", out, at);
+    const clock_t begin = clock();
+    if (picture_read(path, 1, &picture, error, sizeof error) != 0)
+        fail_msg("%s", error);
+    const double seconds = (double)(clock() - begin) / CLOCKS_PER_SEC;
+    picture_free(&picture);
+    free(file);
+    free(out);
+    if (seconds > 2)
+        fail_msg("reading took %.1f s of the processor", seconds); /* some hundredths; 13 s where all were looked for */
+}
+
 /* ---- texts, and files beside each other ---- */
 
 /* text.png with its text, which unpacks to a megabyte, two thousand times: to unpack them would take seconds of the processor.
@@ -522,6 +548,7 @@ int main(void) {
         cmocka_unit_test(a_jpeg_takes_no_memory_that_its_bytes_cannot_fill),
         cmocka_unit_test(a_jpeg_with_an_empty_scan_is_damaged),
         cmocka_unit_test(large_jpegs_may_have_fewer_scans),
+        cmocka_unit_test(exif_entries_that_are_not_there_take_no_time),
         cmocka_unit_test(texts_in_a_png_are_not_unpacked),
         cmocka_unit_test(a_bad_file_leaves_the_next_one_alone_and_prints_nothing),
         cmocka_unit_test(a_file_that_ends_early_is_refused_wherever_it_ends),

@@ -245,6 +245,12 @@ static void options_are_refused_by_name(void **state) {
     BAD(o.momentum = 1, "momentum");
     BAD(o.momentum = NAN, "momentum");
     BAD(o.nesterov = 2, "nesterov");
+    BAD(o.rank = 1, "rank");
+    BAD(o.rank = -1, "rank");
+    BAD(o.teacher_mean = 3, "teacher_mean");
+    BAD(o.teacher_mean = -1, "teacher_mean");
+    BAD(o.ema_warmup = 2, "ema_warmup");
+    BAD(o.reserved2 = 1, "reserved2");
     BAD(o.freeze = TLEG_PART_BACKBONE | TLEG_PART_HEAD, "freeze: expected TLEG_PART_* together, and not all of them");
     BAD(o.freeze = 512, "freeze");
     BAD(o.freeze = -1, "freeze");

@@ -1,0 +1,78 @@
+/* What the bits of a run follow from beside its options: who teaches, what the pictures hold, how it is computed. */
+#include "private.h"
+
+#include "base/digest.h"
+#include <string.h>
+
+/* ---- the teacher ---- */
+
+/* Every number of the file, and what its configuration says beside them. */
+static int digest_model(struct state *state, uint64_t *digest) {
+    const tleg_config *config = &state->teacher.source.config;
+    tleg_file *file;
+    const char *name;
+    char text[160];
+    snprintf(text, sizeof text, "%d %d %.17g %d %d", (int)config->heads, (int)config->patch_size, config->eps,
+             (int)config->pool, (int)config->norm);
+    *digest = digest_text(*digest, text);
+    *digest = digest_bytes(*digest, config->mean, sizeof config->mean);
+    *digest = digest_bytes(*digest, config->std, sizeof config->std);
+    tleg_status status = tleg_file_open(state->context, state->options->teacher, NULL, &file);
+    for (int64_t i = 0; status == TLEG_OK && (name = tleg_file_get_tensor_name(file, i)) != NULL; i++) {
+        tleg_tensor_info info = {.struct_size = sizeof info};
+        tleg_tensor *tensor = NULL;
+        status = tleg_file_read_tensor(state->context, file, name, &tensor);
+        if (status == TLEG_OK)
+            status = tleg_tensor_get_info(state->context, tensor, &info);
+        if (status == TLEG_OK)
+            *digest = digest_bytes(digest_text(*digest, name), info.data, (size_t)info.bytes);
+        tleg_tensor_free(tensor);
+    }
+    tleg_file_free(file);
+    return status == TLEG_OK ? EXIT_DONE : tool_fail_context(state->call, state->context);
+}
+
+static uint64_t digest_logits(const struct state *state) {
+    const size_t classes = (size_t)state->set.class_count;
+    uint64_t digest = DIGEST_START;
+    for (size_t i = 0; i < state->learned.count; i++)
+        digest = digest_bytes(digest, state->logits + state->learned.items[i] * classes, classes * sizeof *state->logits);
+    return digest;
+}
+
+int training_find_origin(struct state *state) {
+    const struct training_options *options = state->options;
+    struct origin *origin = &state->origin;
+    origin->teacher = DIGEST_START;
+    origin->pictures = part_contents(&state->learned);
+    origin->judged = part_contents(&state->judged) ^ part_fingerprint(&state->judged);
+    if (options->teacher)
+        return digest_model(state, &origin->teacher);
+    if (options->teacher_command)
+        origin->teacher = digest_text(digest_text(origin->teacher, options->teacher_command),
+                                      state->teacher.command ? teacher_command_name(state->teacher.command) : "");
+    if (state->logits)
+        origin->teacher = digest_logits(state);
+    return EXIT_DONE;
+}
+
+/* ---- how it is computed ---- */
+
+/* Levels that differ in bf16's products alone compute the same where there are none. */
+void training_describe_computed(const struct state *state, char text[COMPUTED_TEXT]) {
+    const char *name;
+    tleg_level level = tleg_context_get_level(state->context, &name);
+    const bool narrow = tleg_trainer_get_dtype(state->trainer) != TLEG_F32;
+    if (!narrow && (level == TLEG_LEVEL_AVX512BF16 || level == TLEG_LEVEL_AMX))
+        name = tleg_level_name(TLEG_LEVEL_AVX512);
+    snprintf(text, COMPUTED_TEXT, "%s%s at level %s", narrow ? "bf16" : "f32",
+             state->call->gemm == TLEG_GEMM_BLAS ? " by cblas" : "", name);
+}
+
+bool training_can_compute(const char *text) {
+    const char *level = strrchr(text, ' '), *name;
+    for (int32_t i = 0; level && tleg_cpu_level(i, &name) != 0; i++)
+        if (strcmp(level + 1, name) == 0)
+            return true;
+    return false;
+}

@@ -1,27 +1,10 @@
 # Of each class the picture in the middle: sorted by the probability that the depths give, on average, to its class, half of the
-# others are recognised more surely and half less. Nobody picks.      awk -v data=DIR -f json.awk -f choose.awk RESULTS
+# others are recognised more surely and half less. Nobody picks.      awk -v data=DIR -f json.awk -f classes.awk -f choose.awk RESULTS RESULTS
 # Prints, in the order of the classes: class, tab, path.
-BEGIN { FS = "\t" }
-
-# The evaluation says which folder is which class.
-FNR == NR {
-    if ($1 == "eval") {
-        json($3)
-        for (c = 0; c < JSON["classes.length"]; c++)
-            if (JSON["classes." c ".images"] > 0 && !(JSON["classes." c ".name"] in index_of)) {
-                name[++classes] = JSON["classes." c ".name"]
-                index_of[name[classes]] = JSON["classes." c ".index"]
-            }
-    }
-    next
-}
-
 $1 == "classify" {
     json($3)
     path = JSON["file"]
-    class = substr(path, length(data) + 1)
-    sub(/^\/+/, "", class)
-    sub(/\/.*/, "", class)
+    class = class_of(path)
     if (!(class in index_of) || path ~ /[\n\t]/)
         next
     if (!((class, path) in sure))

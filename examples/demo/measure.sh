@@ -1,11 +1,13 @@
 #!/bin/sh
-# Expands a learngene to several depths, times and scores each, prints a table and writes OUT/page.html, which shows the same and
-# what each depth answers to one picture a class.
+# Expands a learngene to several depths, times and scores each, finds the best depth for three devices, lets one elastic session go as
+# deep as each picture needs, prints it all and writes OUT/page.html, which shows the same and what each depth answers to one picture a
+# class.
 #
 #     sh examples/demo/measure.sh TLEG GENE DATA OUT "DEPTH..." [ABOUT [REFERENCE]]
 #
 # DATA holds CLASS/image folders. ABOUT is a sentence on gene and pictures; REFERENCE a JSON file of what PyTorch scores with this
-# gene ("images", "top1_by_depth"). All figures are the tool's own JSON, kept line by line in OUT/results: KIND, DEPTH, JSON.
+# gene ("images", "top1_by_depth"), for a gene that keeps no scores itself. All figures are the tool's own JSON, kept line by line in
+# OUT/results: KIND, DEPTH, JSON.
 set -eu
 [ $# -ge 5 ] || { echo 'usage: measure.sh TLEG GENE DATA OUT "DEPTH..." [ABOUT [REFERENCE]]' >&2; exit 2; }
 tleg=$1 gene=$2 data=$3 out=$4 depths=$5 about=${6-} reference=${7-}
@@ -15,8 +17,6 @@ tab=$(printf '\t')
 export LC_ALL=C
 mkdir -p "$out/models"
 
-# number KEY: the value of the first such key in one line of JSON
-number() { grep -o "\"$1\":[-0-9.eE+]*" | head -n 1 | cut -d: -f2; }
 # keep KIND DEPTH: lines of JSON, noted as such
 keep() { sed "s/^/$1$tab$2$tab/" >>"$results"; }
 fact() { printf 'fact\t%s\t%s\n' "$1" "$2" >>"$results"; }
@@ -28,41 +28,77 @@ processor() {
     echo "${name:-$(uname -m)}"
 }
 
+# tell heads|row|rest: that part of what the terminal shows; pictures' answers are not needed for it.
+tell() {
+    grep -v -e '^classify' -e '^sure' "$results" |
+        awk -v what="$1" -f "$here/json.awk" -f "$here/words.awk" -f "$here/results.awk" -f "$here/told.awk"
+}
+
 pictures() {
     find -L "$data" -type f ! -name '.*' \( -name '*.[jJ][pP][gG]' -o -name '*.[jJ][pP][eE][gG]' -o -name '*.[pP][nN][gG]' \) "$@"
 }
 
 : >"$results"
 "$tleg" info "$gene" --json | keep info 0
-classes=$(number classes <"$results")
+classes=$(grep -o '"classes":[0-9]*' "$results" | cut -d: -f2)
 fact processor "$(processor)"
 fact cores "$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo unknown)"
 fact system "$(uname -sm)"
 fact version "$("$tleg" --version)"
 fact date "$(date '+%e %B %Y' | sed 's/^ *//')"
 fact about "$about"
-[ -z "$reference" ] || tr -d '\n' <"$reference" | keep reference 0
+[ -z "$reference" ] || { tr -d '\n' <"$reference" && echo; } | keep reference 0
 
-printf '%5s  %10s  %10s  %12s  %12s  %6s\n' depth parameters 'file bytes' 'expansion ms' 'ms per image' top-1
+tell heads
+deepest=0
 for depth in $depths; do
+    [ "$depth" -le $deepest ] || deepest=$depth
     model=$out/models/depth-$depth.safetensors
-    expanded=$("$tleg" expand "$gene" --depth "$depth" --json -o "$model")
-    timed=$("$tleg" bench "$model" --json)
-    scored=$("$tleg" eval "$model" --data "$data" --json)
+    "$tleg" expand "$gene" --depth "$depth" --json -o "$model" | keep expand "$depth"
+    "$tleg" bench "$model" --json | keep bench "$depth"
+    "$tleg" eval "$model" --data "$data" --json | keep eval "$depth"
     pictures -exec "$tleg" classify "$model" --top "$classes" --json {} + | keep classify "$depth"
-    echo "$expanded" | keep expand "$depth"
-    echo "$timed" | keep bench "$depth"
-    echo "$scored" | keep eval "$depth"
-    printf '%5d  %10d  %10d  %12.2f  %12.3f  %5.1f%%\n' "$depth" "$(echo "$expanded" | number parameters)" \
-        "$(echo "$expanded" | number bytes)" "$(echo "$expanded" | number ms)" "$(echo "$timed" | number ms)" \
-        "$(echo "$scored" | number top1 | awk '{print 100 * $1}')"
+    tell row
 done
+
+# The best depth for three devices, by the file's scores; a file that has none is copied and scored on these pictures.
+scored=$gene
+if grep -q "^info.*\"scores\":null" "$results"; then
+    scored=$out/models/learngene.safetensors
+    cp "$gene" "$scored"
+    "$tleg" eval "$scored" --depth "$(echo "$depths" | tr ' ' ,)" --data "$data" --write-scores --json >/dev/null
+fi
+# Notes about depths that were not learned are in the way here; where it answers nothing, they are the reason.
+plan() { "$tleg" plan "$scored" --json "$@" 2>"$out/notes" || [ $? -eq 1 ]; }
+plan >"$out/cost.json"
+awk -v deepest="$deepest" -f "$here/json.awk" -f "$here/budgets.awk" "$out/cost.json" >"$out/budgets"
+while IFS=$tab read -r name limit_bytes limit_ms; do
+    set -- --stored --bytes "$limit_bytes" --ms "$limit_ms" --cost "$out/cost.json"
+    answer=$(plan "$@")
+    [ -n "$answer" ] || { cat "$out/notes" >&2; exit 1; }
+    printf 'budget\t%s\t%s\t%s\t%s\t%s\n' "$name" "$answer" "${limit_bytes%K}" "$limit_ms" "tleg plan $scored $* --json" >>"$results"
+done <"$out/budgets"
+rm "$out/budgets" "$out/notes"
+
+# One elastic session over all pictures: a quarter, half and all of the deepest. Nine parts of ten are sure enough, whatever the pictures.
+sure=0.9
+stops=$(printf '%d\n' $(((deepest + 3) / 4)) $(((deepest + 1) / 2)) "$deepest" | uniq | tr '\n' , | sed 's/,$//')
+case $stops in
+*,*)
+    pictures -exec "$tleg" classify "$gene" --depth "$stops" --sure $sure --top 1 --json {} + | keep sure 0
+    fact sure $sure
+    fact sure_command "tleg classify $gene --depth $stops --sure $sure --json $data/*/*"
+    awk -v data="$data" -v stops="$stops" -f "$here/json.awk" -f "$here/classes.awk" -f "$here/stops.awk" "$results" "$results" >"$out/stops"
+    cat "$out/stops" >>"$results"
+    rm "$out/stops"
+    ;;
+esac
+tell rest
 echo
-echo "one learngene of $(wc -c <"$gene") bytes gave all of these; $(echo "$scored" | number images) images each, one thread."
 
 # The pictures to show go into the page as they are, so that it needs nothing beside it; large ones are named alone.
 largest=300000
-awk -v data="$data" -f "$here/json.awk" -f "$here/choose.awk" "$results" "$results" >"$out/chosen"
+awk -v data="$data" -f "$here/json.awk" -f "$here/classes.awk" -f "$here/choose.awk" "$results" "$results" >"$out/chosen"
 while IFS=$tab read -r class path; do
     bytes=$(wc -c <"$path")
     printf 'picture\t%s\t%s\t%d\t' "$class" "$path" "$bytes"
@@ -70,7 +106,7 @@ while IFS=$tab read -r class path; do
     echo
 done <"$out/chosen" >>"$results"
 rm "$out/chosen"
-awk -v css="$here/page.css" -f "$here/json.awk" -f "$here/charts.awk" -f "$here/page.awk" "$results" >"$out/page.html.new"
+sh "$here/page.sh" "$results" >"$out/page.html.new"
 mv "$out/page.html.new" "$out/page.html"
 echo "models: $out/models"
 echo "page:   $out/page.html"

@@ -1,140 +1,5 @@
-# Writes the page.      awk -v css=page.css -f json.awk -f charts.awk -f page.awk RESULTS >page.html
-# RESULTS is what measure.sh kept. The page is both HTML and XML, so that any XML parser can check it.
-BEGIN {
-    FS = "\t"
-    split("one two three four five six seven eight nine ten eleven twelve", WORDS, " ")
-}
+# Writes the page from what results.awk read. It is both HTML and XML, so that any XML parser can check it.
 
-$1 == "fact" { facts[$2] = $3 }
-$1 == "picture" {
-    shown_class[++pictures] = $2
-    shown_path[pictures] = $3
-    shown_bytes[pictures] = $4
-    shown_data[pictures] = $5
-}
-$1 ~ /^(info|reference|expand|bench|eval|classify)$/ {
-    json($3)
-    if ($1 == "info")
-        take_info()
-    else if ($1 == "reference")
-        take_reference()
-    else if ($1 == "expand")
-        take_expansion($2)
-    else if ($1 == "bench")
-        take_bench($2)
-    else if ($1 == "eval")
-        take_score($2)
-    else
-        take_answer($2, JSON["file"])
-}
-
-function take_info() {
-    gene_path = JSON["file"]
-    gene_parameters = JSON["parameters"]
-    gene_bytes = JSON["bytes"]
-    classes = JSON["classes"]
-    side = JSON["image_size"]
-    shape = sprintf("%d by %d pixels, patches of %d, width %d, %d heads", side, side, JSON["patch_size"], JSON["dim"], JSON["heads"])
-}
-
-function take_reference(    key) {
-    reference_images = JSON["images"]
-    learned_from = JSON["learned_at_depths.0"]
-    learned_to = JSON["learned_at_depths.1"]
-    for (key in JSON)
-        if (key ~ /^top1_by_depth\./)
-            reference[substr(key, 15)] = JSON[key]
-}
-
-function take_expansion(d) {
-    depth[++depths] = d
-    shallowest = depths == 1 || d + 0 < shallowest ? d + 0 : shallowest
-    deepest = d + 0 > deepest + 0 ? d + 0 : deepest
-    parameters[d] = JSON["parameters"]
-    bytes[d] = JSON["bytes"]
-    expansion[d] = JSON["ms"]
-    sum_parameters += parameters[d]
-    sum_bytes += bytes[d]
-}
-
-function take_bench(d) {
-    ms[d] = JSON["ms"]
-    ms_least[d] = JSON["ms_least"]
-    runs[d] = JSON["runs"]
-    fewest_runs = fewest_runs == "" || runs[d] < fewest_runs ? runs[d] : fewest_runs
-    level = JSON["level"]
-    threads = JSON["threads"]
-    type = JSON["dtype"]
-}
-
-function take_score(d,    c) {
-    top1[d] = JSON["top1"]
-    right[d] = JSON["correct"]
-    images[d] = JSON["images"]
-    named = JSON["classes.length"]
-    for (c = 0; c < named; c++) {
-        class_name[c] = JSON["classes." c ".name"]
-        class_index[class_name[c]] = JSON["classes." c ".index"]
-        class_images[c] = JSON["classes." c ".images"]
-        class_right[c, d] = JSON["classes." c ".correct"]
-    }
-}
-
-function take_answer(d, path) {
-    answer[d, path] = JSON["top.0.label"] == "" ? "class " JSON["top.0.index"] : JSON["top.0.label"]
-    answer_index[d, path] = JSON["top.0.index"]
-    sure[d, path] = JSON["top.0.p"]
-}
-
-# ---- words and numbers ----
-function esc(text) {
-    gsub(/&/, "\\&amp;", text)
-    gsub(/</, "\\&lt;", text)
-    gsub(/>/, "\\&gt;", text)
-    gsub(/"/, "\\&quot;", text)
-    return text
-}
-
-function commas(number,    text, out) {
-    text = sprintf("%d", number)
-    while (length(text) > 3) {
-        out = "," substr(text, length(text) - 2) out
-        text = substr(text, 1, length(text) - 3)
-    }
-    return text out
-}
-
-function percent(share, places) {
-    return sprintf("%." places "f %%", 100 * share)
-}
-
-function digits3(v) {
-    return v < 1 ? sprintf("%.3f", v) : v < 10 ? sprintf("%.2f", v) : sprintf("%.1f", v)
-}
-
-function digits2(v) {
-    return v < 10 ? sprintf("%.2f", v) : sprintf("%.0f", v)
-}
-
-function megabytes(n) {
-    return n < 1e6 ? sprintf("%.0f kB", n / 1000) : n < 9995000 ? sprintf("%.2f MB", n / 1e6) : sprintf("%.1f MB", n / 1e6)
-}
-
-function count_word(n) {
-    return n in WORDS ? WORDS[n] : n
-}
-
-function plural(n) {
-    return n == 1 ? "" : "s"
-}
-
-function depth_list(    i, text) {
-    for (i = 1; i <= depths; i++)
-        text = text (i == 1 ? "" : i == depths ? " and " : ", ") depth[i]
-    return text " layer" (depths == 1 && depth[1] == 1 ? "" : "s")
-}
-
-# ---- parts of the page ----
 function table_start(caption, heads,    i, count, head) {
     printf "<details><summary>The numbers</summary>\n<table><caption>%s</caption>\n<thead><tr>", esc(caption)
     count = split(heads, head, "|")
@@ -174,10 +39,24 @@ function introduction() {
     printf "Each classified the same %s pictures and was timed on this machine: %s, %s thread%s.</p>\n", commas(images[depth[1]]), \
         esc(facts["processor"]), count_word(threads), plural(threads)
     print "<figure class=\"wide\">"
+    read_schedule()
     layers_chart()
-    print "<figcaption>Layer <i>l</i> of <i>L</i> has the weights base + (<i>l</i> \342\210\222 1)/<i>L</i> \302\267 ilayer. " \
-          "Nothing is trained between the file and a model: it is one multiplication and one addition a weight.</figcaption>"
+    print "<figcaption>" schedule_words() " Nothing is trained between the file and a model" \
+          (straight() ? ": it is one multiplication and one addition a weight" : "") ".</figcaption>"
     print "</figure>\n</header>\n<main>"
+}
+
+function by_depth(    i, d) {
+    print "<section>\n<h2>Depth by depth</h2>\n<table class=\"whole\"><caption>What each depth takes and what it scores</caption>"
+    printf "<thead><tr><th scope=\"col\">layers</th><th scope=\"col\">file</th><th scope=\"col\">ms a picture</th><th scope=\"col\">right of %s</th>%s", \
+        commas(images[depth[1]]), own_images ? "<th scope=\"col\">in the file, of " commas(own_images) "</th>" : ""
+    print "</tr></thead>\n<tbody>"
+    for (i = 1; i <= depths; i++) {
+        d = depth[i]
+        table_row(d "|" megabytes(bytes[d]) "|" digits3(ms[d]) "|" percent(top1[d], 1) \
+                  (own_images ? "|" (d in own ? percent(own[d], 1) : "") : ""))
+    }
+    print "</tbody></table>\n</section>"
 }
 
 function key_start() {
@@ -194,17 +73,19 @@ function accuracy(    i, best, d) {
     key_start()
     printf "these %s, with the 95 %% interval", commas(images[depth[1]])
     if (reference_images)
-        printf "; <svg width=\"16\" height=\"16\" aria-hidden=\"true\"><rect class=\"reference\" y=\"7\" width=\"16\" height=\"2.5\"/></svg> PyTorch, %s", \
-            commas(reference_images)
+        printf "; <svg width=\"16\" height=\"16\" aria-hidden=\"true\"><rect class=\"reference\" y=\"7\" width=\"16\" height=\"2.5\"/></svg> %s, %s", \
+            reference_name, commas(reference_images)
     print "</p>"
     accuracy_chart()
     printf "<figcaption>Differences inside the intervals mean little."
     if (learned_to)
         printf " Training saw depths %d to %d alone.", learned_from, learned_to
-    if (reference_images)
+    if (own_images)
+        printf " The file keeps its own scores, on %s pictures (%s).", commas(own_images), esc(own_on)
+    if (reference_name == "PyTorch")
         printf " PyTorch ran the same weights, on all %s pictures from which these %s were taken.", commas(reference_images), commas(images[depth[1]])
     print "</figcaption>"
-    table_start("Top-1 accuracy by depth", "layers|right|top-1|95 % interval" (reference_images ? "|PyTorch" : ""))
+    table_start("Top-1 accuracy by depth", "layers|right|top-1|95 % interval" (reference_images ? "|" reference_name : ""))
     for (i = 1; i <= depths; i++) {
         d = depth[i]
         wilson(right[d], images[d])
@@ -317,15 +198,18 @@ function measured() {
     term("Learngene", gene_path ": " shape)
     term("Pictures", commas(images[depth[1]]) " in " named " classes" (facts["about"] == "" ? "" : ". " facts["about"]))
     print "</dl>\n<p class=\"note\">Made by <code>sh examples/demo.sh</code> from the command\342\200\231s own JSON: " \
-          "<code>tleg info</code>, <code>expand</code>, <code>bench</code>, <code>eval</code> and <code>classify</code>. " \
+          "<code>tleg info</code>, <code>expand</code>, <code>bench</code>, <code>eval</code>, <code>classify</code> and <code>plan</code>. " \
           "The method is TLEG, by Xia and others (AAAI 2024).</p>\n</section>"
 }
 
 END {
     page_head()
     introduction()
+    by_depth()
     accuracy()
     latency()
+    best_for_budgets()
+    as_deep_as_needed()
     storage()
     answers()
     by_class()

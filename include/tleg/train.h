@@ -32,9 +32,11 @@ enum {
     TLEG_OPTIMISER_SIGNED = -1,
     TLEG_OPTIMISER_ADAMW = 1, /* as torch.optim.AdamW */
     /* The blocks' matrices as torch.optim.Muon with adjust_lr_fn="match_rms_adamw", all else by AdamW:
-     *   b = momentum b + (1 - momentum) g;  u = (1 - momentum) g + momentum b;  p = (1 - r w) p - 0.2 sqrt(max(rows, columns))
-     * r o where o is u with all singular values moved near 1, by five Newton-Schulz steps in f32 (PyTorch: bf16). Each tensor
-     * of a learngene's basis is a matrix of its own, and so are q, k and v. AdamW's rates and decays carry over. */
+     *   b = momentum b + (1 - momentum) g;  u = (1 - momentum) g + momentum b
+     *   p = (1 - r w) p - 0.2 sqrt(max(rows, columns)) r o
+     * where o is u with all singular values moved near 1, by five Newton-Schulz steps. Their products round their factors to
+     * bf16 where the blocks' products do (`dtype`); all else is f32 (PyTorch: all bf16). Each tensor of a learngene's basis is
+     * a matrix of its own, and so are q, k and v. AdamW's rates and decays carry over. */
     TLEG_OPTIMISER_MUON = 2,
     /* As torch.optim.SGD, whose decay is coupled: b = momentum b + g + w p;  p -= r b, or r (g + w p + momentum b) with
      * nesterov. No second moments are held. Rates are some ten times AdamW's and more. */

@@ -5,12 +5,13 @@
 
 #include "config/limits.h"
 
-enum { MAX_RESIZED = 1 << 28 }; /* of the resized shorter side: with a side's 2^24, the longer stays within 2^52 */
+/* Of the resized shorter side: with a side's 2^24, the longer stays within 2^52. */
+static const double most_resized = 1 << 28;
 
 /* The shorter side after resizing. */
 static tleg_status read_resized(tleg_context *context, const tleg_preparation *preparation, int64_t *resized) {
     const double side = floor(preparation->size / preparation->crop);
-    if (side > MAX_RESIZED)
+    if (side > most_resized)
         return tleg_fail_number(context, "preparation.crop", "at least image_size / 2^28", preparation->crop);
     *resized = (int64_t)side;
     return TLEG_OK;

@@ -6,7 +6,8 @@
 #include <math.h>
 
 /* Rounds of so many milliseconds, with one turn at least: 200 ms in all where a run is short. */
-enum { ROUNDS = 10, ROUND_MS = 20, TURNS_MOST = 200, TURNS = ROUNDS * TURNS_MOST, LAYERS_BETWEEN = 6 };
+enum { ROUNDS = 10, TURNS_MOST = 200, TURNS = ROUNDS * TURNS_MOST, LAYERS_BETWEEN = 6 };
+static const double round_ms = 20;
 
 static double now_ms(void) {
     return (double)tleg_os_nanoseconds() * 1e-6;
@@ -74,7 +75,7 @@ static tleg_status take_turns(tleg_context *context, const struct measuring *m, 
         do {
             status = take_turn(context, m, *turns, *turns == first);
             ++*turns;
-        } while (status == TLEG_OK && now_ms() - start < ROUND_MS && *turns < first + TURNS_MOST);
+        } while (status == TLEG_OK && now_ms() - start < round_ms && *turns < first + TURNS_MOST);
     }
     return status;
 }

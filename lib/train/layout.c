@@ -80,14 +80,12 @@ static struct tleg_scratch packing_scratch(const struct tleg_kernels *kernels, i
     return (struct tleg_scratch){.lane = dtype == TLEG_F32 ? 0 : tleg_size_align(count * sizeof(float))};
 }
 
-static struct tleg_scratch scratch_of(const struct tleg_kernels *kernels, const tleg_trainer_options *options,
-                                      const tleg_config *net, const struct tleg_block_shape *shape) {
+static struct tleg_scratch scratch_of(const struct tleg_kernels *kernels, const tleg_config *net,
+                                      const struct tleg_block_shape *shape) {
     struct tleg_scratch most = tleg_backward_scratch(kernels, shape);
     tleg_scratch_join(&most, packing_scratch(kernels, shape->dtype, net->dim));
     tleg_scratch_join(&most, packing_scratch(kernels, shape->dtype, net->hidden));
     tleg_scratch_join(&most, tleg_ends_scratch(kernels, net, TLEG_F32, shape->batch, true));
-    if (options->optimiser == TLEG_OPTIMISER_MUON)
-        tleg_scratch_join(&most, tleg_muon_scratch(kernels, net));
     return most;
 }
 
@@ -187,14 +185,14 @@ tleg_status tleg_trainer_lay_out(tleg_context *context, const tleg_learngene *ge
     int64_t tokens = tleg_config_tokens(&l->net);
     l->shape = tleg_block_shape_make(&l->net, slice_images(options->batch, tokens), tokens,
                                      tleg_multiplies_narrow(kernels, options->dtype) ? TLEG_BF16 : TLEG_F32);
-    struct tleg_scratch scratch = scratch_of(kernels, options, &l->net, &l->shape);
+    struct tleg_scratch scratch = scratch_of(kernels, &l->net, &l->shape);
     size_t end = sizeof(struct tleg_trainer);
     place_params(options, l, &end);
     place_weights(kernels, options, l, &end);
     size_t step = end; /* the optimiser works where the passes did: a step ends after them */
     place_pass(options, l, &end);
     if (options->optimiser == TLEG_OPTIMISER_MUON)
-        tleg_muon_place(kernels, &l->net, &l->muon, &step);
+        tleg_muon_place(kernels, &l->net, l->shape.dtype, tleg_team_lanes(context->team), &l->muon, &step);
     end = step > end ? step : end;
     l->shared = tleg_place(&end, scratch.shared, 1);
     l->lane = tleg_place(&end, scratch.lane, (size_t)tleg_team_lanes(context->team));

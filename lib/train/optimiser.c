@@ -66,16 +66,20 @@ void tleg_train_average(const tleg_trainer *t, size_t at, size_t count) {
 }
 
 /* Muon is for the blocks' matrices: what else there is learns by AdamW. */
-static void optimise(const struct tleg_step *step, const struct tleg_param *param) {
-    const tleg_optimiser optimiser = step->trainer->options.optimiser;
-    if (param->rate == 0)
-        return;
-    if (optimiser == TLEG_OPTIMISER_SGD)
-        tleg_sgd(step, param);
-    else if (optimiser == TLEG_OPTIMISER_MUON && param->matrices > 0)
-        tleg_muon(step, param);
-    else
-        tleg_adamw(step, param);
+static void optimise(const struct tleg_step *step) {
+    const tleg_trainer *t = step->trainer;
+    const bool muon = t->options.optimiser == TLEG_OPTIMISER_MUON, sgd = t->options.optimiser == TLEG_OPTIMISER_SGD;
+    for (int64_t i = 0; i < t->layout.params.count; i++) {
+        const struct tleg_param *param = &t->list[i];
+        if (param->rate == 0 || (muon && tleg_muon_matrices(param) > 0))
+            continue;
+        if (sgd)
+            tleg_sgd(step, param);
+        else
+            tleg_adamw(step, param);
+    }
+    if (muon)
+        tleg_muon(step);
 }
 
 tleg_status tleg_trainer_apply(tleg_trainer *t, double learning_rate) {
@@ -89,8 +93,7 @@ tleg_status tleg_trainer_apply(tleg_trainer *t, double learning_rate) {
                               (long long)(t->steps + 1));
     double clip = o->clip > 0 && norm > o->clip ? o->clip / norm : 1;
     const struct tleg_step now = {.trainer = t, .number = step, .scale = (float)(clip / o->ranks), .rate = learning_rate};
-    for (int64_t i = 0; i < t->layout.params.count; i++)
-        optimise(&now, &t->list[i]);
+    optimise(&now);
     t->steps++;
     return TLEG_OK;
 }

@@ -51,8 +51,11 @@ const char *tleg_params_find_odd(const tleg_trainer *trainer, const float *value
 /* ---- layout (layout.c) ---- */
 /* The matrices outside the blocks. */
 enum { TLEG_TRAIN_PATCH, TLEG_TRAIN_HEAD, TLEG_TRAIN_DIST, TLEG_TRAIN_OUTER };
-struct tleg_muon_layout { /* offsets in bytes: what muon.c needs during a step */
-    size_t x, next, gram, factor, packed, sums;
+struct tleg_muon_layout { /* in bytes: what muon.c needs during a step */
+    size_t memory;        /* of the workers, one after another */
+    int32_t workers;      /* lanes that have one */
+    size_t bytes;         /* of a worker; the others are offsets in it */
+    size_t x, next, gram, factor, rounded, packed, shared, lane;
 };
 struct tleg_trainer_layout {
     struct tleg_params params;
@@ -165,12 +168,15 @@ static inline float tleg_step_decay(const struct tleg_step *step, const struct t
 /* The moving average follows the values [at, at + count). */
 void tleg_train_average(const tleg_trainer *trainer, size_t at, size_t count);
 
-/* Optimisers, a file each: a parameter's values and moments after the step. */
+/* Optimisers, a file each: a parameter's values and moments after the step; Muon's, of all that it takes. */
 void tleg_adamw(const struct tleg_step *step, const struct tleg_param *param);
 void tleg_sgd(const struct tleg_step *step, const struct tleg_param *param);
-void tleg_muon(const struct tleg_step *step, const struct tleg_param *param);
-void tleg_muon_place(const struct tleg_kernels *kernels, const tleg_config *net, struct tleg_muon_layout *layout, size_t *end);
-struct tleg_scratch tleg_muon_scratch(const struct tleg_kernels *kernels, const tleg_config *net);
+void tleg_muon(const struct tleg_step *step);
+static inline int32_t tleg_muon_matrices(const struct tleg_param *param) { /* 0: it is not Muon's */
+    return param->rate > 0 ? param->matrices : 0;
+}
+void tleg_muon_place(const struct tleg_kernels *kernels, const tleg_config *net, int32_t dtype, int32_t lanes,
+                     struct tleg_muon_layout *layout, size_t *end);
 void tleg_trainer_draw(tleg_trainer *trainer); /* the depth of the next step */
 
 #endif

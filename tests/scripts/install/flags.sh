@@ -20,7 +20,7 @@ build() {
     # shellcheck disable=SC2016 # the inner shell's
     echo "$sources" | xargs -P "$(nproc)" -n 6 sh -c 'for source; do
         $cc -std=c17 $flags -ffp-contract=off $warnings -Werror -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -Iinclude -Ilib -Itests \
-            -I"$scratch/jsmn" -DTLEG_GOLDEN="\"$PWD/tests/golden\"" -c "$source" \
+            -isystem "$scratch/jsmn" -DTLEG_GOLDEN="\"$PWD/tests/golden\"" -c "$source" \
             -o "$scratch/objects/$(echo "$source" | tr / _).o" || exit 255
     done' - && $cc $flags -Werror "$scratch"/objects/*.o -o "$scratch/$name" -lpthread -lm
     good=$?

@@ -131,10 +131,11 @@ static void parts_of_a_batch_accumulate_to_its_gradient(void **state) {
 
 /* Four steps with everything that draws or sums switched on: parameters, average and losses. */
 static struct flat long_run(const struct backend *backend, int32_t workers, const struct grad_case *c, tleg_optimiser optimiser,
-                            uint64_t seed) {
+                            tleg_dtype dtype, uint64_t seed) {
     tleg_context *context = support_context(backend, workers);
     tleg_trainer_options options = trainer_options(c);
     options.optimiser = optimiser;
+    options.dtype = dtype;
     options.drop_path = 0.3;
     options.ema = 0.9;
     options.clip = 1;
@@ -171,20 +172,23 @@ static void bits_depend_on_the_seed_and_not_on_the_threads(void **state) {
     static const struct {
         const char *name;
         tleg_optimiser optimiser;
-    } runs[] = {{"mean-4", TLEG_OPTIMISER_ADAMW},      {"dist-5", TLEG_OPTIMISER_ADAMW},  {"schedule-9", TLEG_OPTIMISER_ADAMW},
-                {"cls-2-model", TLEG_OPTIMISER_ADAMW}, {"curves-9", TLEG_OPTIMISER_MUON}, {"cls-2-model", TLEG_OPTIMISER_MUON}};
+        tleg_dtype dtype;
+    } runs[] = {{"mean-4", TLEG_OPTIMISER_ADAMW, 0},     {"dist-5", TLEG_OPTIMISER_ADAMW, 0},
+                {"schedule-9", TLEG_OPTIMISER_ADAMW, 0}, {"cls-2-model", TLEG_OPTIMISER_ADAMW, 0},
+                {"curves-9", TLEG_OPTIMISER_MUON, 0},    {"nobias-2-timm-image28", TLEG_OPTIMISER_MUON, TLEG_BF16},
+                {"cls-2-model", TLEG_OPTIMISER_MUON, 0}};
     for (int32_t b = 0; b < backend_count; b++) {
         for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
             const struct grad_case *c = find(runs[i].name);
-            struct flat first = long_run(&backends[b], 1, c, runs[i].optimiser, 7);
+            struct flat first = long_run(&backends[b], 1, c, runs[i].optimiser, runs[i].dtype, 7);
             for (int32_t workers = 1; workers < 4; workers++) {
-                struct flat again = long_run(&backends[b], workers, c, runs[i].optimiser, 7);
+                struct flat again = long_run(&backends[b], workers, c, runs[i].optimiser, runs[i].dtype, 7);
                 if (!flat_same(&first, &again)) {
                     fail_msg("%s at %s: other bits with %d threads", c->name, backends[b].name, workers);
                 }
                 free(again.values);
             }
-            struct flat other = long_run(&backends[b], 1, c, runs[i].optimiser, 8);
+            struct flat other = long_run(&backends[b], 1, c, runs[i].optimiser, runs[i].dtype, 8);
             assert_false(flat_same(&first, &other));
             free(first.values);
             free(other.values);

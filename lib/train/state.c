@@ -107,9 +107,9 @@ static void describe_setup(const tleg_trainer *t, char text[OWN_TEXT]) {
     at = append_number(at, "ema", o->ema);
     at = append_choices(t, at);
     if (o->ema > 0 && o->ema_warmup)
-        at += snprintf(at, 64, "ema_warmup=1 ");
+        at += snprintf(at, 64, "ema_warmup=%d ", o->ema_warmup);
     if (o->teacher_mean == TLEG_TEACHER_MEAN_OVER_IMAGES)
-        at += snprintf(at, 64, "teacher_mean=images ");
+        at += snprintf(at, 64, "teacher_mean=%d ", o->teacher_mean);
     snprintf(at, 64, "dtype=%s ", tleg_dtype_name(o->dtype));
 }
 

@@ -68,6 +68,7 @@ try 0 $train --epochs 1 --skip-bad --cache 1 --log l -o enough.st
 now="four descriptors" # standard streams and the log
 (
     exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&- # what whoever runs this left open
+    # shellcheck disable=SC3045 # dash, bash and busybox have it
     ulimit -n 4
     exec "$tleg" $train --epochs 1 --skip-bad --cache 1 --log l -o want.st
 ) >out 2>err
@@ -83,6 +84,7 @@ within() {
     limit=$1
     shift
     (
+        # shellcheck disable=SC3045
         ulimit -v "$limit"
         exec "$tleg" "$@"
     ) >out 2>err

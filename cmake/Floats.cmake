@@ -21,11 +21,10 @@ string(APPEND flags " ${options} ${TLEG_FLOAT_OPTIONS}")
 unset(TLEG_FLOATS_ARE_FLOATS CACHE) # flags may be others than last time
 set(CMAKE_REQUIRED_FLAGS "${flags}")
 set(CMAKE_REQUIRED_QUIET ON)
-check_c_source_compiles("#include <float.h>
-#if (defined(__i386__) || defined(__x86_64__)) && !defined(__SSE2_MATH__)
+check_c_source_compiles("#if (defined(__i386__) || defined(__x86_64__)) && !defined(__SSE2_MATH__)
 #error
 #endif
-#if FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16
+#if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
 #error
 #endif
 int main(void) { return 0; }" TLEG_FLOATS_ARE_FLOATS)

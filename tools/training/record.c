@@ -237,6 +237,8 @@ int training_begin_recording(struct state *state, const char *path, int64_t batc
     const struct recording *recording = state->teacher.recording;
     if (code == EXIT_DONE && !state->options->limit_steps && recording_done(recording) < recording_blocks(recording))
         code = find_room(state, path);
+    if (code == EXIT_DONE && former && !recording_finish(state->teacher.recording, state->teacher.error))
+        code = tool_fail(state->call, "%s", state->teacher.error); /* killed between the last batch and the name */
     if (code != EXIT_DONE)
         return code;
     uint64_t done = recording_done(recording), all = recording_blocks(recording);

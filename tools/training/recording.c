@@ -379,8 +379,9 @@ static bool round_logits(struct recording *recording, float *logits, char error[
     return true;
 }
 
-/* The whole file gets its name. */
-static bool finish(struct recording *recording, char error[RECORDING_ERROR]) {
+bool recording_finish(struct recording *recording, char error[RECORDING_ERROR]) {
+    if (!recording->goal || recording->done < recording->blocks)
+        return true;
     if (ftruncate(recording->file, (off_t)offset_of(recording, recording->blocks)) != 0)
         return fail(recording, error, "%s", strerror(errno));
     if (!recording_keep(recording, error))
@@ -406,7 +407,7 @@ bool recording_append(struct recording *recording, uint64_t epoch, uint64_t plac
     if (!write_at(recording, offset_of(recording, recording->done), recording->block, bytes + CHECKSUM, error))
         return false;
     recording->held = recording->done++;
-    return recording->done < recording->blocks || finish(recording, error);
+    return recording_finish(recording, error);
 }
 
 bool recording_keep(struct recording *recording, char error[RECORDING_ERROR]) {

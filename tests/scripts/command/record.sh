@@ -99,6 +99,18 @@ try 0 record $data --epochs 4 --from start.st --teacher teacher.st --resume -o r
 rm -f other
 try 0 $small --epochs 4 --teacher teacher.st --record other --limit-steps 5 -o part.st
 
+# Killed between the last batch and the name: all is there, and gets it. One of other settings stays as it is.
+cp rec named.part
+try 1 record $data --epochs 4 --seed 1 --from start.st --teacher teacher.st --resume -o named
+must test -s named.part -a ! -e named
+try 0 record $data --epochs 4 --from start.st --teacher teacher.st --resume -o named
+same rec named
+must test ! -e named.part
+mv named named.part
+try 0 $small --epochs 4 --teacher teacher.st --record named --resume -o named.st
+same rec named
+same whole.st named.st
+
 # A run that gets more epochs later on records those too.
 rm -f more more.part
 try 0 $small --epochs 3 --views 4 --teacher teacher.st --record more -o longer.st

@@ -349,7 +349,7 @@ def save(path, tensors, meta):
                 file.write(tensor.read())
             file.flush()
             if mode is not None:
-                os.fchmod(handle, mode)
+                os.fchmod(handle, rights(handle, target, mode))
             os.fsync(handle)
         os.replace(temporary, target)
     except BaseException as error:  # a signal, too
@@ -358,6 +358,17 @@ def save(path, tensors, meta):
             refuse(f"{path}: {error.strerror or error}")
         raise
     flush_folder(os.path.dirname(target))
+
+
+def rights(handle, target, mode):
+    """The former mode, but that nobody reads the new file who could not read the former one: where its group or its access
+    list is not kept, the group gets what all get."""
+    try:
+        os.fchown(handle, -1, os.stat(target).st_gid)
+        listed = "system.posix_acl_access" in os.listxattr(target)
+    except OSError:
+        listed = True
+    return mode & 0o777 & ~(0o070 & ~((mode & 0o007) << 3) if listed else 0)
 
 
 def former_mode(target):

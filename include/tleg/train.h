@@ -1,5 +1,5 @@
-/* Training: learn a gene's base and ilayer, or tune one descendant's weights. Hand-written backward passes, AdamW or Muon, the
- * recipe of DeiT. Not part of <tleg/tleg.h>. EXPERIMENTAL: what this header declares may change in any version.
+/* Training: learn a gene's base and ilayer, or tune one descendant's weights. Hand-written backward passes, AdamW, Muon
+ * or SGD, the recipe of DeiT. Not part of <tleg/tleg.h>. EXPERIMENTAL: what this header declares may change in any version.
  *
  * A trainer, like a session, serves one thread at a time; it computes on its context's threads. The same seed gives the same
  * bits, at any number of threads, at one processor level.

@@ -52,7 +52,7 @@ static tleg_status reduce(tleg_trainer *t) {
                : TLEG_OK;
 }
 
-/* Of this step, as TensorFlow's and timm's averages begin. */
+/* Of this step, as TensorFlow's average begins. */
 static double decay_of_average(const tleg_trainer *t) {
     const double step = (double)(t->steps + 1), most = (1 + step) / (10 + step);
     return t->options.ema_warmup && most < t->options.ema ? most : t->options.ema;

@@ -1,4 +1,4 @@
-/* Through a new file beside it, as the library writes its own. */
+/* Through a new file beside it, so that the former one stays whole until the new one is. */
 #include "write_file.h"
 
 #include "private.h"
@@ -32,6 +32,14 @@ static bool fill(int file, const char *text, size_t length) {
     return written;
 }
 
+/* Nobody reads the new file who could not read the former one: where its group cannot be kept, the group gets what all get. */
+static bool keep_rights(int file, const struct stat *former) {
+    mode_t mode = former->st_mode & 0777;
+    if (fchown(file, (uid_t)-1, former->st_gid) != 0)
+        mode = (mode & 0707) | (mode & 0007 & mode >> 3) << 3;
+    return fchmod(file, mode) == 0;
+}
+
 /* former: what is there, or NULL. */
 static bool replace(const char *resolved, const struct stat *former, const char *text, size_t length) {
     size_t name = place_name_at(resolved), size = name + PART_NAME;
@@ -41,7 +49,7 @@ static bool replace(const char *resolved, const struct stat *former, const char 
         snprintf(part, size, "%.*s.tleg-%ld-%d.tmp", (int)name, resolved, (long)getpid(), i);
         file = open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, former ? 0600 : 0666);
     }
-    bool written = file >= 0 && (!former || fchmod(file, former->st_mode & 0777) == 0);
+    bool written = file >= 0 && (!former || keep_rights(file, former));
     if (file >= 0)
         written = fill(file, text, length) && written && rename(part, resolved) == 0;
     int error = errno;

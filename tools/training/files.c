@@ -57,9 +57,9 @@ int training_try_files(const struct state *state) {
     return code;
 }
 
-/* The numbers that a checkpoint holds for each parameter: itself, two moments, and the average. */
+/* The numbers that a checkpoint holds for each parameter: itself, its moments, and the average. */
 static uint64_t numbers_of(const struct state *state) {
-    return state->options->ema > 0 ? 4 : 3;
+    return (state->options->optimiser == TLEG_OPTIMISER_SGD ? 2U : 3U) + (state->options->ema > 0 ? 1U : 0U);
 }
 
 int training_find_room(const struct state *state) {

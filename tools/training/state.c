@@ -229,6 +229,13 @@ static bool is_judged_alike(const struct state *state, const tleg_file *file) {
     return alike;
 }
 
+/* Patience begins anew where nothing was validated yet, or other pictures, or by a version without it. */
+static void take_up_improvement(struct state *state, const tleg_file *file, bool alike) {
+    const bool known = alike && tleg_file_get_metadata(file, "run.improved") && real(file, "run.improved_share") >= 0;
+    state->improved = known ? (int32_t)number(file, "run.improved") : state->validated;
+    state->improved_share = known ? real(file, "run.improved_share") : -1;
+}
+
 static int resume(struct state *state, const tleg_file *file) {
     int code = compare(state, file);
     if (code == EXIT_DONE)
@@ -240,12 +247,10 @@ static int resume(struct state *state, const tleg_file *file) {
         return tool_fail_context(state->call, state->context);
     state->validated = (int32_t)number(file, "run.validated");
     state->saved = tleg_trainer_get_steps(state->trainer);
-    if (tleg_file_get_metadata(file, "run.improved")) { /* older checkpoints have none */
-        state->improved = (int32_t)number(file, "run.improved");
-        state->improved_share = real(file, "run.improved_share");
-    }
+    const bool alike = is_judged_alike(state, file);
+    take_up_improvement(state, file, alike);
     state->best.share = real(file, "run.best");
-    state->best.step = is_judged_alike(state, file) && training_keeps_best(state) ? number(file, "run.best_step") : -1;
+    state->best.step = alike && training_keeps_best(state) ? number(file, "run.best_step") : -1;
     state->epoch = (struct tally){.loss = real(file, "run.epoch_loss"),
                                   .correct = real(file, "run.epoch_correct"),
                                   .images = real(file, "run.epoch_images")};

@@ -182,6 +182,7 @@ size = struct.unpack("<Q", data[:8])[0]
 header = json.loads(data[8 : 8 + size])
 for key in "teacher_depth teacher_contents recording contents_of_pictures exif mean std crop computed judged".split():
     header["__metadata__"].pop("run." + key)
+header["__metadata__"].pop("run.log_digest", None)
 text = json.dumps(header, separators=(",", ":")).encode()
 text += b" " * (-len(text) % 8)
 open("run.st.checkpoint", "wb").write(struct.pack("<Q", len(text)) + text + data[8 + size :])
@@ -191,6 +192,15 @@ goes 0 --ema 0.9
 says err "of an earlier version, which kept less"
 says err "its average has a fixed decay, and goes on with it"
 same straight.st run.st
+begun --log older.log
+must python3 older.py
+goes 0 --log older.log
+begun --log older.log
+must python3 older.py
+echo '{"verb":"another"}' >older.log
+goes 1 --log older.log
+says err "older.log: not the log of the run"
+rm older.log
 begun # more epochs may be asked for
 goes 0 --epochs 3
 says err "a run of 2 epochs goes on to 3"

@@ -129,6 +129,11 @@ says out '"out_of_patience":true'
 must test "$(grep -c '"train_loss"' out)" -eq 1
 try 0 $still --epochs 3 --patience 2 --json -o x.st
 says out '"out_of_patience":false'
+# What was never validated was not waited for.
+unseen="tune model.st --data own --batch 4 --augment none --lr-absolute --lr 1e-12"
+try 0 $unseen --epochs 4 -o unseen.st
+try 0 $unseen --epochs 9 --val own --patience 2 --resume -o unseen.st
+says out "stopped after epoch 7 of 9: no better validation for 2 epochs (--patience)"
 try 2 tune model.st --data own --batch 4 --epochs 9 --patience 2 -o x.st
 says err "--patience needs --val or --val-every"
 

@@ -21,19 +21,18 @@ static void fill_uniform(const struct tleg_gene_tensor *tensor, int32_t patch, s
         tensor->data[i] = (float)((2 * tleg_random_uniform(random) - 1) * bound);
 }
 
-/* The patches' rows of the position embedding (1, prefix + G*G, D): sines and cosines of column and row. Waves of 6 patches and
- * longer tell the places of a small grid apart, and 0.7 is about the size of what a fresh patch embedding gives. */
+/* The patches' rows of the position embedding (1, prefix + G*G, D): a quarter each for sine and cosine, sin(x + pi/2), of
+ * column and row. Waves of 6 patches and longer tell the places of a small grid apart, and 0.7 is about the size of what a
+ * fresh patch embedding gives. */
 static void fill_waves(const struct tleg_gene_tensor *tensor, const tleg_config *config) {
+    static const double quarter_turn = 1.57079632679489661923;
     const int32_t grid = config->image_size / config->patch_size, waves = config->dim / 4;
-    float *row = tensor->data + tensor->count - (size_t)grid * (size_t)grid * (size_t)config->dim;
-    for (int32_t patch = 0; patch < grid * grid; patch++, row += config->dim)
-        for (int32_t i = 0; i < waves; i++) {
-            const double frequency = pow(100, -(double)i / waves);
-            const double x = patch % grid * frequency, y = patch / grid * frequency;
-            row[i] = (float)(0.7 * sin(x));
-            row[i + waves] = (float)(0.7 * cos(x));
-            row[i + 2 * waves] = (float)(0.7 * sin(y));
-            row[i + 3 * waves] = (float)(0.7 * cos(y));
+    float *out = tensor->data + tensor->count - (size_t)grid * (size_t)grid * (size_t)config->dim;
+    for (int32_t patch = 0; patch < grid * grid; patch++)
+        for (int32_t part = 0; part < 4; part++) {
+            const int32_t place = part < 2 ? patch % grid : patch / grid;
+            for (int32_t i = 0; i < waves; i++)
+                *out++ = (float)(0.7 * sin(place * pow(100, -(double)i / waves) + part % 2 * quarter_turn));
         }
 }
 

@@ -183,7 +183,8 @@ static bool remove_dead(int folder, const char *name, long pid) {
     if (file < 0)
         return false;
     bool dead = fstat(file, &found) == 0 && S_ISREG(found.st_mode) && found.st_nlink == 1 && found.st_uid == geteuid() &&
-                is_quiet(&found, pid) && flock(file, LOCK_EX | LOCK_NB) == 0 && is_at(folder, name, file) && unlinkat(folder, name, 0) == 0;
+                is_quiet(&found, pid) && flock(file, LOCK_EX | LOCK_NB) == 0 && is_at(folder, name, file) &&
+                unlinkat(folder, name, 0) == 0;
     close(file);
     return dead;
 }

@@ -37,7 +37,7 @@ bool recording_read(struct recording *recording, uint64_t epoch, uint64_t place,
 bool recording_append(struct recording *recording, uint64_t epoch, uint64_t place, float *logits, char error[RECORDING_ERROR]);
 /* What was appended is on the disk when this returns. */
 bool recording_keep(struct recording *recording, char error[RECORDING_ERROR]);
-/* Makes PATH.part to PATH once all its blocks are there, as those of a run may be that was killed before it did; else nothing. */
+/* Makes PATH.part to PATH once all its blocks are there, as those of a run are that was killed before it did; else nothing. */
 bool recording_finish(struct recording *recording, char error[RECORDING_ERROR]);
 
 #endif

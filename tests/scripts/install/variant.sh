@@ -81,7 +81,7 @@ int main(void) {
 LEVELS
     quietly "$cc" -Iinclude "$scratch/levels.c" "$library" -Wl,-rpath,"$scratch/build/lib" -o "$scratch/levels"
     "$scratch/levels" | grep -vxE "portable|$level" && fail "levels that were left out"
-    sh tests/scripts/install/size.sh "$library" Release 260000 || exit 1
+    sh tests/scripts/install/size.sh "$library" Release 270000 || exit 1
     ;;
 linked_blas) # for contexts that hand over none
     pkg-config --exists openblas || {

@@ -47,7 +47,7 @@ chosen() {
 }
 # stopped GENE: pictures by the depth at which they stopped, counted otherwise.
 stopped() {
-    find "data <&>" -name '*.jpg' -exec "$tleg" classify "$1" --depth 3,6,12 --sure 0.9 --json {} + >stopped 2>errors
+    find "data <&>" -name '*.jpg' -exec "$tleg" classify "$1" --depth 3,6,12 --sure 0.8 --json {} + >stopped 2>errors
     for depth in 3 6 12; do
         there=$(grep -c "\"depth\":$depth," stopped)
         grep -qE "^ *$there of 30 stopped at +$depth layers" said || fail "not $there pictures stopped at $depth layers"

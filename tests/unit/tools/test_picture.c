@@ -233,7 +233,7 @@ static size_t make_png(uint8_t *out, uint32_t width, uint32_t height, uint8_t in
     at = put_chunk(out, at, "IHDR", header, sizeof header);
     at = put_chunk(out, at, "IDAT", pixels, packed);
     free(pixels);
-    return put_chunk(out, at, "IEND", NULL, 0);
+    return put_chunk(out, at, "IEND", (const uint8_t *)"", 0);
 }
 
 /* Refuses, and the most memory that the process has held grows by less than `mib`. */

@@ -1,6 +1,7 @@
 /* Any bytes as a folder of binary pictures: class names, the labels of a learngene to match them with, and CIFAR's files or IDX
  * files. '%' stands between the three; in the last the first byte says which files. */
 #include "base/label.h"
+#include "base/text.h"
 #include "data/dataset.h"
 #include "fuzz/target.h"
 
@@ -96,7 +97,10 @@ static int32_t read_labels(struct piece text, char *labels[MOST_LABELS]) {
         fuzz_need(label != NULL);
         if (line.size > 0)
             memcpy(label, line.bytes, line.size);
-        labels[count++] = label;
+        if (text_is_utf8(label)) /* as those of any file that the library opens */
+            labels[count++] = label;
+        else
+            free(label);
     }
     return count;
 }

@@ -2,6 +2,7 @@
 #include "private.h"
 
 #include "base/read_file.h"
+#include "base/text.h"
 #include <dirent.h>
 #include <errno.h>
 #include <stdarg.h>
@@ -68,7 +69,9 @@ int names_read(const struct invocation *call, const char *path, struct names *na
     int code = EXIT_DONE;
     while (code == EXIT_DONE && getline(&line, &room, file) >= 0) {
         line[strcspn(line, "\r\n")] = '\0';
-        if (*line)
+        if (!text_is_utf8(line))
+            code = tool_fail(call, "%s: name %zu, \"%s\", is not UTF-8", path, names->count + 1, line);
+        else if (*line)
             code = add(call, names, strdup(line));
     }
     if (code == EXIT_DONE && ferror(file))

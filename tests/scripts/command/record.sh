@@ -196,6 +196,9 @@ refused 'rec: recorded where class 1 is "green"; here it is "blue"' --data other
 printf 'red\ngreen\nblue\ngrey\n' >others/batches.meta.txt && for i in $(seq 0 35); do cifar $((i % 4)) "$i"; done >others/data_batch_1.bin
 refused "rec: recorded with 3 classes; here there are 4" --data others
 
+printf 'red\ngr\374n\nblue\n' >others/batches.meta.txt && for i in $(seq 0 35); do cifar $((i % 3)) "$i"; done >others/data_batch_1.bin
+refused 'others/batches.meta.txt: name 2, "gr\xFCn", is not UTF-8' --data others
+
 # damage: cut short, longer, a bit flipped anywhere, other files
 bytes=$(wc -c <rec)
 cp rec sound

@@ -314,8 +314,9 @@ static void headers_together_are_no_longer_than_one_may_be(void **state) {
     (void)state;
     enum { BLANKS = 9500000, NAMES = 11 };
     static const char start[] = "{\"t\":{\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[0,1]}";
-    char *json = malloc(sizeof start + BLANKS + 1), names[NAMES][8];
+    char *json = malloc(sizeof start + BLANKS + 1), names[NAMES][16];
     size_t size, length = sizeof start - 1;
+    assert_non_null(json);
     memcpy(json, start, length);
     memset(json + length, ' ', BLANKS);
     strcpy(json + length + BLANKS, "}");
@@ -332,7 +333,7 @@ static void headers_together_are_no_longer_than_one_may_be(void **state) {
             snprintf(names[k], sizeof names[k], "n%d", k);
             if (k > 0)
                 link(first, in_scratch(names[k]));
-            char tensor[8];
+            char tensor[16];
             snprintf(tensor, sizeof tensor, k ? "t%d" : "t", k);
             add_line(tensor, names[k]);
         }

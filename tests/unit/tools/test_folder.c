@@ -199,7 +199,7 @@ static void a_folder_counts_once_for_a_class_whatever_links_lead_to_it(void **st
     (void)state;
     plant((const char *const[]){"data/bee/a.jpg", "data/fern/b.jpg", "pool/30/c.jpg", NULL});
     for (int k = 0; k < 30; k++) {
-        char name[16], next[16];
+        char name[32], next[32];
         snprintf(name, sizeof name, "pool/%d", k);
         snprintf(next, sizeof next, "../%d", k + 1);
         mkdir(below_root(name), 0700);

@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { OWNER_TEXT = 160, MOST_TRIES = 100, PATIENT_TRIES = 20, QUIET_SECONDS = 60 };
+enum { OWNER_TEXT = 160, MOST_TRIES = 100, PATIENT_TRIES = 20 };
 
 static struct claim {
     int file;
@@ -172,19 +172,15 @@ static bool is_alive(long pid) {
     return pid > 0 && pid != (long)getpid() && (kill((pid_t)pid, 0) == 0 || errno == EPERM);
 }
 
-/* Whoever writes a part holds its lock, which other machines see on most file systems; and writes on. */
-static bool is_quiet(const struct stat *found, long pid) {
-    return pid == 0 || found->st_mtime < time(NULL) - QUIET_SECONDS;
-}
-
+/* Whoever writes a part holds its lock, which other machines see where the file system shares locks; versions before that are
+ * told by their process. */
 static bool remove_dead(int folder, const char *name, long pid) {
     struct stat found;
     int file = is_alive(pid) ? -1 : openat(folder, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (file < 0)
         return false;
     bool dead = fstat(file, &found) == 0 && S_ISREG(found.st_mode) && found.st_nlink == 1 && found.st_uid == geteuid() &&
-                is_quiet(&found, pid) && flock(file, LOCK_EX | LOCK_NB) == 0 && is_at(folder, name, file) &&
-                unlinkat(folder, name, 0) == 0;
+                flock(file, LOCK_EX | LOCK_NB) == 0 && is_at(folder, name, file) && unlinkat(folder, name, 0) == 0;
     close(file);
     return dead;
 }

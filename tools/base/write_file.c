@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 static bool write_all(int file, const char *text, size_t length) {
@@ -49,6 +50,8 @@ static bool replace(const char *resolved, const struct stat *former, const char 
         snprintf(part, size, "%.*s.tleg-%ld-%d.tmp", (int)name, resolved, (long)getpid(), i);
         file = open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, former ? 0600 : 0666);
     }
+    if (file >= 0)
+        (void)flock(file, LOCK_EX | LOCK_NB); /* so that nobody takes it for a dead run's */
     bool written = file >= 0 && (!former || keep_rights(file, former));
     if (file >= 0)
         written = fill(file, text, length) && written && rename(part, resolved) == 0;

@@ -1,4 +1,5 @@
 """Makes the runs of a plan with the command tleg: one at a time, each resumable, each with a JSON file of what came out."""
+import atexit
 import ctypes
 import fcntl
 import json
@@ -35,6 +36,7 @@ class Stopper:
             signal.signal(number, self.stop)
         if minutes:
             signal.setitimer(signal.ITIMER_REAL, 60 * minutes)
+            atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)  # nobody handles it once the interpreter ends
 
     def stop(self, number, _frame):
         self.reason = "time" if number == signal.SIGALRM else signal.Signals(number).name

@@ -81,8 +81,8 @@ until_so() {
 learning() {
     grep -q '"val_top1"' w2/*/log.jsonl 2>/dev/null
 }
-some() {
-    [ "$(find pieces -name '*.json' | wc -l)" -ge 8 ]
+some() { # and this driver is at work: a signal before that ends any program
+    [ -s stopped ] && [ "$(find pieces -name '*.json' | wc -l)" -ge 8 ]
 }
 driver run --work w2 --results pieces $part >killed 2>&1 &
 pid=$!

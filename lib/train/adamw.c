@@ -4,8 +4,6 @@
 #include <errno.h>
 #include <math.h>
 
-enum { CHUNK = 8192 }; /* numbers of an item of work */
-
 struct update {
     const struct tleg_step *step;
     const struct tleg_param *param;
@@ -20,8 +18,7 @@ static void update_chunk(void *arg, int64_t item, char *lane) {
     (void)lane;
     const struct update *u = arg;
     const tleg_trainer *t = u->step->trainer;
-    size_t begin = (size_t)item * CHUNK, left = u->param->count - begin, count = left < CHUNK ? left : CHUNK;
-    size_t at = u->param->at + begin;
+    size_t count, at = tleg_step_chunk(u->param, item, &count);
     const float scale = u->step->scale;
     const float *restrict g = t->gradient + at;
     float *restrict p = t->values + at, *restrict m = t->moment1 + at, *restrict v = t->moment2 + at;
@@ -47,5 +44,5 @@ void tleg_adamw(const struct tleg_step *step, const struct tleg_param *param) {
                        .correct2 = (float)(1 / sqrt(1 - pow(o->beta2, step->number))),
                        .epsilon = (float)o->epsilon};
     errno = former;
-    tleg_for_each(&step->trainer->exec, (int64_t)((param->count + CHUNK - 1) / CHUNK), update_chunk, &u);
+    tleg_for_each(&step->trainer->exec, tleg_step_chunks(param), update_chunk, &u);
 }

@@ -168,6 +168,20 @@ static inline float tleg_step_decay(const struct tleg_step *step, const struct t
 /* The moving average follows the values [at, at + count). */
 void tleg_train_average(const tleg_trainer *trainer, size_t at, size_t count);
 
+/* Items of work of an optimiser that takes each number by itself: their count; where one begins in the arrays, and how long it
+ * is. */
+enum { TLEG_STEP_CHUNK = 8192 };
+
+static inline int64_t tleg_step_chunks(const struct tleg_param *param) {
+    return (int64_t)((param->count + TLEG_STEP_CHUNK - 1) / TLEG_STEP_CHUNK);
+}
+
+static inline size_t tleg_step_chunk(const struct tleg_param *param, int64_t item, size_t *count) {
+    const size_t begin = (size_t)item * TLEG_STEP_CHUNK, left = param->count - begin;
+    *count = left < TLEG_STEP_CHUNK ? left : TLEG_STEP_CHUNK;
+    return param->at + begin;
+}
+
 /* Optimisers, a file each: a parameter's values and moments after the step; Muon's, of all that it takes. */
 void tleg_adamw(const struct tleg_step *step, const struct tleg_param *param);
 void tleg_sgd(const struct tleg_step *step, const struct tleg_param *param);

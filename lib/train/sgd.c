@@ -1,8 +1,6 @@
 /* Stochastic gradient descent with momentum, as torch.optim.SGD has it: the decay is coupled, a part of the gradient. */
 #include "train/private.h"
 
-enum { CHUNK = 8192 }; /* numbers of an item of work */
-
 struct update {
     const struct tleg_step *step;
     const struct tleg_param *param;
@@ -15,8 +13,7 @@ static void update_chunk(void *arg, int64_t item, char *lane) {
     (void)lane;
     const struct update *u = arg;
     const tleg_trainer *t = u->step->trainer;
-    size_t begin = (size_t)item * CHUNK, left = u->param->count - begin, count = left < CHUNK ? left : CHUNK;
-    size_t at = u->param->at + begin;
+    size_t count, at = tleg_step_chunk(u->param, item, &count);
     const float scale = u->step->scale, mu = u->momentum;
     const float *restrict g = t->gradient + at;
     float *restrict p = t->values + at, *restrict b = t->moment1 + at;
@@ -36,5 +33,5 @@ void tleg_sgd(const struct tleg_step *step, const struct tleg_param *param) {
                        .decay = param->decay ? (float)o->weight_decay : 0,
                        .momentum = (float)o->momentum,
                        .nesterov = o->nesterov > 0};
-    tleg_for_each(&step->trainer->exec, (int64_t)((param->count + CHUNK - 1) / CHUNK), update_chunk, &u);
+    tleg_for_each(&step->trainer->exec, tleg_step_chunks(param), update_chunk, &u);
 }

@@ -2,6 +2,7 @@
  * back when it ends, however it ends, so that a lock never outlives its run; the small file may, and is then taken over or
  * removed by the next run. Locks are of open files (flock): NFS has them among its clients, and no other descriptor that this
  * process closes loses them. */
+#include "digest.h"
 #include "private.h"
 
 #include <dirent.h>
@@ -32,13 +33,11 @@ static bool is_at(int folder, const char *path, int file) {
 
 /* ---- the lock's file ---- */
 
-/* Of a fixed length, however long the file's own name is: FNV-1a. */
+/* Of a fixed length, however long the file's own name is. */
 static char *lock_path(const char *resolved) {
     size_t name = place_name_at(resolved), size = name + PART_NAME;
     char *path = malloc(size);
-    uint64_t hash = 0xCBF29CE484222325u;
-    for (const char *c = resolved + name; *c; c++)
-        hash = (hash ^ (unsigned char)*c) * 0x100000001B3u;
+    const uint64_t hash = digest_pieces(DIGEST_START, resolved + name, strlen(resolved + name));
     if (path)
         snprintf(path, size, "%.*s.tleg-%016llx.lock", (int)name, resolved, (unsigned long long)hash);
     return path;

@@ -9,6 +9,8 @@
 
 /* Of what `digest` is of, followed by these bytes. */
 uint64_t digest_bytes(uint64_t digest, const void *bytes, size_t size);
+/* The same however the bytes are cut into calls, and slower: FNV-1a itself. */
+uint64_t digest_pieces(uint64_t digest, const void *bytes, size_t size);
 uint64_t digest_text(uint64_t digest, const char *text);
 /* The size of a file, and with `ends` what it begins and ends with. A file that cannot be read counts as empty. */
 uint64_t digest_file(uint64_t digest, const char *path, int ends);

@@ -1,6 +1,7 @@
 /* The file of --log: opened where it is this run's, whole lines alone, and known again by a digest when the run goes on. */
 #include "private.h"
 
+#include "base/digest.h"
 #include "base/place.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -12,26 +13,19 @@
 #include <unistd.h>
 
 enum { MOST_OF_A_LINE = 1 << 16, PIECE = 1 << 16 };
-static const uint64_t no_bytes = 0xCBF29CE484222325u; /* FNV-1a */
-
-static uint64_t digest(uint64_t sum, const char *bytes, size_t count) {
-    for (size_t i = 0; i < count; i++)
-        sum = (sum ^ (unsigned char)bytes[i]) * 0x100000001B3u;
-    return sum;
-}
 
 /* ---- whose it is ---- */
 
 /* Of the first `count` bytes; false where there are fewer. */
-static bool digest_file(int file, int64_t count, uint64_t *sum) {
+static bool digest_start(int file, int64_t count, uint64_t *sum) {
     char piece[PIECE];
-    *sum = no_bytes;
+    *sum = DIGEST_START;
     for (int64_t at = 0; at < count;) {
         int64_t left = count - at;
         ssize_t done = pread(file, piece, left < PIECE ? (size_t)left : PIECE, (off_t)at);
         if (done <= 0)
             return false;
-        *sum = digest(*sum, piece, (size_t)done);
+        *sum = digest_pieces(*sum, piece, (size_t)done);
         at += done;
     }
     return true;
@@ -83,7 +77,7 @@ static int check_former(const struct state *state, int file, int64_t bytes, cons
     char text[LOG_DIGEST];
     if (bytes > 0 && !sum && is_of_an_earlier_version(file, bytes))
         return EXIT_DONE;
-    if (bytes > 0 && digest_file(file, bytes, &found) && training_log_digest(found, text) && sum && strcmp(sum, text) == 0)
+    if (bytes > 0 && digest_start(file, bytes, &found) && training_log_digest(found, text) && sum && strcmp(sum, text) == 0)
         return EXIT_DONE;
     return tool_fail(state->call, "%s: not the log of the run that %s holds, %s: give another --log", state->options->log,
                      state->checkpoint, bytes > 0 ? "which begins otherwise" : "which had none");
@@ -107,7 +101,7 @@ static int take(struct state *state, const struct log_mark *former) {
     if (fstat(log->file, &is) != 0)
         return tool_fail(state->call, "%s: %s", path, strerror(errno));
     log->bytes = 0;
-    log->digest = no_bytes;
+    log->digest = DIGEST_START;
     log->regular = S_ISREG(is.st_mode);
     if (!log->regular)
         return EXIT_DONE;
@@ -116,7 +110,7 @@ static int take(struct state *state, const struct log_mark *former) {
     int64_t keep = bytes_to_keep(state, log->file, (int64_t)is.st_size, former);
     if (keep < 0)
         return EXIT_FAILED;
-    if (!digest_file(log->file, keep, &log->digest) || ftruncate(log->file, (off_t)keep) != 0)
+    if (!digest_start(log->file, keep, &log->digest) || ftruncate(log->file, (off_t)keep) != 0)
         return tool_fail(state->call, "%s: %s", path, strerror(errno));
     log->bytes = keep;
     return EXIT_DONE;
@@ -173,7 +167,7 @@ bool training_write_log(struct state *state, const char *line) {
     bool written = write_all(log->file, text, length);
     if (written) {
         log->bytes += (int64_t)length;
-        log->digest = digest(log->digest, text, length);
+        log->digest = digest_pieces(log->digest, text, length);
     } else if (log->regular) { /* no half a line */
         int error = errno;
         errno = ftruncate(log->file, (off_t)log->bytes) == 0 ? error : errno;

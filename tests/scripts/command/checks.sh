@@ -53,3 +53,13 @@ cifar() {
         }
     }' | bytes
 }
+
+# until_so COMMAND...: waits, however slow the machine.
+until_so() {
+    tries=0
+    until "$@" >/dev/null 2>&1 || [ $tries -ge 600 ]; do
+        sleep 0.1
+        tries=$((tries + 1))
+    done
+    [ $tries -lt 600 ] || fail "not so after a minute: $*"
+}

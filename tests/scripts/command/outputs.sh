@@ -188,14 +188,6 @@ try 2 $learn --epochs 1 --recorded small.rec --checkpoint small.rec -o x.st
 says err "--recorded and --checkpoint name the same file"
 
 # ---- two runs ----
-until_so() {
-    tries=0
-    until "$@" >/dev/null 2>&1 || [ $tries -ge 600 ]; do
-        sleep 0.1
-        tries=$((tries + 1))
-    done
-    [ $tries -lt 600 ] || fail "not so after a minute: $*"
-}
 # A first run is at work on one.st, one.st.checkpoint and one.json.
 "$tleg" $learn --epochs 100000 --log-every 1 --log one.json -o one.st >first 2>&1 &
 pid=$!

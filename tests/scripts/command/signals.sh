@@ -11,15 +11,6 @@ printf 'red\ngreen\nblue\n' >cifar/batches.meta.txt
 shape="--dim 16 --heads 2 --image 32 --patch 8"
 long="distill --data cifar $shape --depth 2 --batch 6 --augment none --epochs 100000 --log-every 1"
 
-# until_so COMMAND...: waits, however slow the machine.
-until_so() {
-    tries=0
-    until "$@" >/dev/null 2>&1 || [ $tries -ge 600 ]; do
-        sleep 0.1
-        tries=$((tries + 1))
-    done
-    [ $tries -lt 600 ] || fail "not so after a minute: $*"
-}
 # begin COMMAND...: starts a run in the background, and waits until it is at work. A shell's background jobs ignore SIGINT: `env` ends
 # that.
 begin() {

@@ -92,8 +92,11 @@ void tleg_for_each(const struct tleg_exec *exec, int64_t count, void (*fn)(void 
 void tleg_pack_transposed(const struct tleg_exec *exec, int32_t rounded, int64_t n, int64_t k, const float *w, void *packed);
 
 /* ---- activations (op/activation.c) ----
- * To add one: a line here, four_NAME and four_NAME_slope in op/four.h, the same for the vectors of each level, a test. */
-#define TLEG_EACH_ACTIVATION(DO, level) DO(level, GELU, gelu) /* the exact form, of erf */
+ * To add one: a line here; its vectors in op/sigmoid.h, or four_NAME_of and four_NAME_slope in op/four.h and the same at each
+ * level; how bf16's tile ends with it (x86/tile_avx512bf16.c); a test. GELU is the exact form, of erf. */
+#define TLEG_EACH_ACTIVATION(DO, level)                                                                                        \
+    DO(level, GELU, gelu)                                                                                                      \
+    DO(level, QUICK_GELU, quick_gelu) DO(level, GELU_TANH, gelu_tanh) DO(level, SILU, silu) DO(level, RELU, relu)
 #define TLEG_ACTIVATION(level, NAME, name) TLEG_ACTIVATION_##NAME,
 enum tleg_activation { TLEG_ACTIVATION_NONE, TLEG_EACH_ACTIVATION(TLEG_ACTIVATION, ) TLEG_ACTIVATIONS };
 #undef TLEG_ACTIVATION

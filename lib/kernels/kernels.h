@@ -136,7 +136,7 @@ enum tleg_rows_kind {
     TLEG_ROWS_PLAIN,      /* row r of x; x alone may be narrow */
     TLEG_ROWS_LAYERNORM,  /* the same through LayerNorm(norm_weight, norm_bias, eps) */
     TLEG_ROWS_ACTIVATION, /* the plain row through `activation` */
-    TLEG_ROWS_PATCHES     /* row r = patch r of the image x (3, image_size, image_size): channel, then y, then x */
+    TLEG_ROWS_PATCHES /* row r = patch r of the image x (k / patch_size^2, image_size, image_size): channel, then y, then x */
 };
 struct tleg_rows {
     enum tleg_rows_kind kind;
@@ -260,6 +260,17 @@ struct tleg_attention_backward {
 void tleg_k_attention_backward(const struct tleg_exec *exec, const struct tleg_attention_backward *backward);
 struct tleg_scratch tleg_attention_backward_scratch(const struct tleg_kernels *kernels, int64_t tokens, int64_t dim,
                                                     int64_t heads);
+/* y = gate * branch, columnwise: dbranch = gate * dy, which may be dy; dgate += sum over the rows of dy * branch, in order
+ * (op/gate.c). */
+struct tleg_gate_backward {
+    int64_t rows, dim;
+    const float *gate;   /* (dim) */
+    const float *branch; /* (rows, dim); read where dgate is wanted */
+    const float *dy;
+    float *dbranch;
+    struct tleg_gradient dgate; /* (dim) */
+};
+void tleg_gate_backward(const struct tleg_gate_backward *backward);
 /* dx = dy * act'(x); dx may be dy or x. */
 void tleg_activate_backward(const struct tleg_kernels *kernels, enum tleg_activation activation, size_t count, const float *x,
                             const float *dy, float *dx);

@@ -3,7 +3,7 @@
 #include "vit/read/private.h"
 #include <string.h>
 
-enum { MOST_PAIRS = 16 };
+enum { MOST_PAIRS = 24 };
 
 /* Pairs under way: texts are only measured while text.out is NULL. */
 struct builder {
@@ -69,6 +69,10 @@ static void build(struct builder *builder, const tleg_config *config, bool gene)
     add_numbers(builder, "tleg.mean", config->mean, 3);
     add_numbers(builder, "tleg.std", config->std, 3);
     add_numbers(builder, "tleg.crop", &config->crop, 1);
+    if (config->mlp != TLEG_MLP_GELU) { /* what older versions take for granted: they refuse a word in tleg.needs */
+        add_text(builder, "tleg.activation", tleg_mlp_word(config->mlp));
+        add_text(builder, "tleg.needs", "[\"activation\"]");
+    }
     if (config->label_count)
         add_labels(builder, config);
     if (gene && config->schedule && *config->schedule)

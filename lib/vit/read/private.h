@@ -32,6 +32,9 @@ tleg_status tleg_read_integer(const struct tleg_config_reader *reader, const cha
 /* 1 or 2: the word that is the key's value; 0 when it is absent. UNSUPPORTED names another. */
 tleg_status tleg_read_word(const struct tleg_config_reader *reader, const char *key, const char *one, const char *two,
                            int32_t *value);
+/* The number, from 1 on, of the word that is the key's value; 0 when it is absent. UNSUPPORTED names another. */
+tleg_status tleg_read_choice(const struct tleg_config_reader *reader, const char *key, const char *const *words, int count,
+                             int32_t *value);
 /* tleg.eps, tleg.mean, tleg.std, tleg.crop, or their defaults. */
 tleg_status tleg_read_numbers(const struct tleg_config_reader *reader);
 /* tleg.labels into one memory: the pointers, then the texts; NULL when the key is absent. */
@@ -47,7 +50,7 @@ tleg_status tleg_read_need(const struct tleg_config_reader *reader, const char *
                            const struct tleg_entry **entry);
 /* UNSUPPORTED names a tensor of another architecture, which would change what the model computes. */
 tleg_status tleg_read_plain(struct tleg_config_reader *reader);
-/* Whether `name`, after "blocks.N", is ".SITE.weight" or ".SITE.bias". */
+/* Whether `name`, after "blocks.N", is ".SITE.weight", ".SITE.bias" or ".SITE.gamma". */
 bool tleg_read_is_of_site(const char *name);
 /* Whether the file has a tensor. */
 bool tleg_read_has(const struct tleg_config_reader *reader, const char *name);

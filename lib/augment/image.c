@@ -78,14 +78,14 @@ static tleg_status crop_resized(tleg_context *context, struct task *task) {
     const struct tleg_axis x = {.in = box.width, .out = size, .resized = size};
     const struct tleg_axis y = {.in = box.height, .out = size, .resized = size};
     struct tleg_pixels pixels = task->pixels;
-    struct tleg_bicubic plan;
+    struct tleg_resize plan;
     pixels.pixels += box.top * pixels.stride + (ptrdiff_t)((size_t)box.left * pixels.step);
-    if (!tleg_bicubic_plan(&x, &y, &plan))
+    if (!tleg_resize_plan(&x, &y, &plan))
         return tleg_fail_memory(context, "the resized crop", SIZE_MAX);
     char *scratch = tleg_alloc(&context->allocator, plan.bytes);
     if (scratch == NULL)
         return tleg_fail_memory(context, "the resized crop", plan.bytes);
-    tleg_bicubic_run(&plan, &pixels, scratch, emit, &task->canvas);
+    tleg_resize_run(&plan, &pixels, scratch, emit, &task->canvas);
     tleg_release(&context->allocator, scratch, plan.bytes);
     return TLEG_OK;
 }

@@ -5,7 +5,7 @@
 #include <tleg/image.h>
 
 #include "core/core.h"
-#include "image/bicubic.h"
+#include "image/resize.h"
 
 enum { TLEG_MAX_SIDE = 1 << 24 }; /* of a picture */
 /* Checks a host's picture and says where its pixels lie. `image` is the library's copy. */

@@ -54,7 +54,7 @@ TLEG_API tleg_status TLEG_CALL tleg_image_prepare(tleg_context *context, const t
     struct tleg_pixels pixels = {0};
     int64_t resized = 0;
     struct tleg_axis x, y;
-    struct tleg_bicubic plan;
+    struct tleg_resize plan;
 
     if (context == NULL)
         return TLEG_ERROR_ARGUMENT;
@@ -66,14 +66,14 @@ TLEG_API tleg_status TLEG_CALL tleg_image_prepare(tleg_context *context, const t
     if (status != TLEG_OK)
         return status;
     lay_axes(&image, preparation->size, resized, &x, &y);
-    if (!tleg_bicubic_plan(&x, &y, &plan))
+    if (!tleg_resize_plan(&x, &y, &plan))
         return tleg_fail_memory(context, "the resized image", SIZE_MAX);
     char *scratch = tleg_alloc(&context->allocator, plan.bytes);
     if (scratch == NULL)
         return tleg_fail_memory(context, "the resized image", plan.bytes);
 
     struct sink sink = {.preparation = preparation, .out = out};
-    tleg_bicubic_run(&plan, &pixels, scratch, emit, &sink);
+    tleg_resize_run(&plan, &pixels, scratch, emit, &sink);
     tleg_release(&context->allocator, scratch, plan.bytes);
     return TLEG_OK;
 }

@@ -1,6 +1,6 @@
 /* Pillow's antialiased bicubic resampling, bit for bit, of that part of the resized picture which a crop keeps. */
-#ifndef TLEG_LIB_IMAGE_BICUBIC_H
-#define TLEG_LIB_IMAGE_BICUBIC_H
+#ifndef TLEG_LIB_IMAGE_RESIZE_H
+#define TLEG_LIB_IMAGE_RESIZE_H
 
 #include "core/core.h"
 
@@ -18,7 +18,7 @@ struct tleg_pixels {
     size_t channel[3];
 };
 
-struct tleg_bicubic {
+struct tleg_resize {
     struct tleg_axis x, y;
     int32_t first_row, rows;                        /* of the source: those that the crop depends on */
     size_t x_taps, y_taps;                          /* the most weights that an output pixel has */
@@ -27,11 +27,11 @@ struct tleg_bicubic {
 };
 
 /* Lays out the scratch; false when its size does not fit in memory. */
-bool tleg_bicubic_plan(const struct tleg_axis *x, const struct tleg_axis *y, struct tleg_bicubic *plan);
+bool tleg_resize_plan(const struct tleg_axis *x, const struct tleg_axis *y, struct tleg_resize *plan);
 
 /* Resizes. Calls emit(arg, row, values) for the rows of the crop in rising order, values (3, x.out). scratch: plan->bytes,
  * aligned to TLEG_ALIGN. */
-void tleg_bicubic_run(const struct tleg_bicubic *plan, const struct tleg_pixels *source, char *scratch,
+void tleg_resize_run(const struct tleg_resize *plan, const struct tleg_pixels *source, char *scratch,
                       void (*emit)(void *arg, int32_t row, const uint8_t *values), void *arg);
 
 #endif

@@ -1,7 +1,7 @@
 /* The arithmetic of Pillow's Resample.c: weights in double, normalised, rounded to 22 bits after the point; the horizontal
  * pass first; each pass rounded and cut to 0..255. An axis whose size does not change gets the single weight 1, which copies
  * its pixels, so that nothing is special about it. */
-#include "image/bicubic.h"
+#include "image/resize.h"
 
 #include <math.h>
 
@@ -102,7 +102,7 @@ static void blend_rows(const uint8_t *rows, size_t width, const int32_t *weights
 }
 
 /* Appends a part of count * size bytes to the scratch; *begin is where it lies. */
-static bool append(struct tleg_bicubic *plan, size_t count, size_t size, size_t *begin) {
+static bool append(struct tleg_resize *plan, size_t count, size_t size, size_t *begin) {
     size_t bytes;
     *begin = plan->bytes;
     if (!tleg_size_mul(count, size, &bytes) || bytes > SIZE_MAX - TLEG_ALIGN)
@@ -110,9 +110,9 @@ static bool append(struct tleg_bicubic *plan, size_t count, size_t size, size_t 
     return tleg_size_add(plan->bytes, tleg_size_align(bytes), &plan->bytes);
 }
 
-bool tleg_bicubic_plan(const struct tleg_axis *x, const struct tleg_axis *y, struct tleg_bicubic *plan) {
+bool tleg_resize_plan(const struct tleg_axis *x, const struct tleg_axis *y, struct tleg_resize *plan) {
     const struct reach top = axis_reach(y, 0), bottom = axis_reach(y, y->out - 1);
-    *plan = (struct tleg_bicubic){.x = *x, .y = *y, .first_row = top.first, .x_taps = axis_taps(x), .y_taps = axis_taps(y)};
+    *plan = (struct tleg_resize){.x = *x, .y = *y, .first_row = top.first, .x_taps = axis_taps(x), .y_taps = axis_taps(y)};
     plan->rows = bottom.first + bottom.count - top.first;
     const size_t width = 3 * (size_t)x->out;
     return append(plan, (size_t)x->out, (2 + plan->x_taps) * sizeof(int32_t), &plan->x_weights) &&
@@ -121,7 +121,7 @@ bool tleg_bicubic_plan(const struct tleg_axis *x, const struct tleg_axis *y, str
            append(plan, (size_t)plan->rows, width, &plan->middle);
 }
 
-void tleg_bicubic_run(const struct tleg_bicubic *plan, const struct tleg_pixels *source, char *scratch,
+void tleg_resize_run(const struct tleg_resize *plan, const struct tleg_pixels *source, char *scratch,
                       void (*emit)(void *arg, int32_t row, const uint8_t *values), void *arg) {
     const size_t width = 3 * (size_t)plan->x.out;
     int32_t *x_weights = (int32_t *)(void *)(scratch + plan->x_weights);

@@ -1,6 +1,8 @@
-/* Pillow's antialiased bicubic resampling, bit for bit, of that part of the resized picture which a crop keeps. */
+/* Pillow's antialiased resampling, bit for bit, of that part of the resized picture which a crop keeps. */
 #ifndef TLEG_LIB_IMAGE_RESIZE_H
 #define TLEG_LIB_IMAGE_RESIZE_H
+
+#include <tleg/config.h>
 
 #include "core/core.h"
 
@@ -18,8 +20,21 @@ struct tleg_pixels {
     size_t channel[3];
 };
 
-struct tleg_resize {
+/* What convert("L") of PIL makes of a pixel. */
+static inline uint8_t tleg_pixels_grey(const struct tleg_pixels *source, const uint8_t *pixel) {
+    const uint32_t red = pixel[source->channel[0]], green = pixel[source->channel[1]], blue = pixel[source->channel[2]];
+    return (uint8_t)((red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16);
+}
+
+/* How a picture becomes the crop. */
+struct tleg_resizing {
     struct tleg_axis x, y;
+    tleg_interpolation interpolation;
+    int32_t channels; /* of the result: 3, or 1 for grey */
+};
+
+struct tleg_resize {
+    struct tleg_resizing how;
     int32_t first_row, rows;                        /* of the source: those that the crop depends on */
     size_t x_taps, y_taps;                          /* the most weights that an output pixel has */
     size_t x_weights, y_weights, sums, row, middle; /* where each part of the scratch begins, in bytes */
@@ -27,11 +42,11 @@ struct tleg_resize {
 };
 
 /* Lays out the scratch; false when its size does not fit in memory. */
-bool tleg_resize_plan(const struct tleg_axis *x, const struct tleg_axis *y, struct tleg_resize *plan);
+bool tleg_resize_plan(const struct tleg_resizing *how, struct tleg_resize *plan);
 
-/* Resizes. Calls emit(arg, row, values) for the rows of the crop in rising order, values (3, x.out). scratch: plan->bytes,
- * aligned to TLEG_ALIGN. */
+/* Resizes. Calls emit(arg, row, values) for the rows of the crop in rising order, values (channels, x.out). scratch:
+ * plan->bytes, aligned to TLEG_ALIGN. */
 void tleg_resize_run(const struct tleg_resize *plan, const struct tleg_pixels *source, char *scratch,
-                      void (*emit)(void *arg, int32_t row, const uint8_t *values), void *arg);
+                     void (*emit)(void *arg, int32_t row, const uint8_t *values), void *arg);
 
 #endif

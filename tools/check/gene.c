@@ -14,7 +14,7 @@ static size_t logit_count(const struct check_gene *gene) {
 }
 
 static size_t image_numbers(const struct check_gene *gene) {
-    return 3 * (size_t)gene->config.image_size * (size_t)gene->config.image_size;
+    return (size_t)gene->config.channels * (size_t)gene->config.image_size * (size_t)gene->config.image_size;
 }
 
 static tleg_status expander_of(tleg_context *context, const struct check_gene *gene, int32_t dtype, tleg_expander **expander) {

@@ -55,7 +55,7 @@ struct tleg_file {
     size_t entry_count, pair_count;
     void *block; /* one allocation that holds the four arrays and the texts */
     size_t block_bytes;
-    struct tleg_file **parts; /* of an index, or of a view: the files that hold the tensors and the texts */
+    struct tleg_file **parts; /* of an index: the files that hold the tensors and the texts; of a derived file the one below */
     size_t part_count, part_bytes;
     bool several; /* it is an index */
 };
@@ -73,8 +73,12 @@ tleg_status tleg_source_read(tleg_context *context, const struct tleg_file *file
                              size_t *done);
 void tleg_source_close(struct tleg_file *file);
 
-/* ---- view.c ---- */
-struct tleg_file *tleg_file_share(const struct tleg_file *file);
+/* ---- derived.c ---- */
+/* Elements [first, first + count) of an entry with pieces, widened; and whole elements of it as its type has them. */
+tleg_status tleg_derived_read_f32(tleg_context *context, const tleg_file *file, const struct tleg_entry *entry, uint64_t first,
+                                  size_t count, float *out);
+tleg_status tleg_derived_read_bytes(tleg_context *context, const tleg_file *file, const struct tleg_entry *entry,
+                                    uint64_t first, size_t bytes, void *out);
 
 /* ---- header_read.c ---- */
 /* Fills the file's entries and pairs from its header's JSON; file->size and file->data_start are set. */

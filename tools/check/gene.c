@@ -48,6 +48,7 @@ static int answer(const struct invocation *call, tleg_context *context, const st
 int check_gene_create(const struct invocation *call, tleg_context *context, struct check_gene *gene) {
     tleg_config config = {.struct_size = sizeof config,
                           .image_size = 48,
+                          .channels = 3,
                           .patch_size = 6,
                           .dim = 144,
                           .heads = 3,

@@ -27,15 +27,6 @@ enum tleg_activation tleg_config_activation(const tleg_config *config) {
     return activations[config->mlp];
 }
 
-const char *tleg_mlp_word(tleg_mlp_kind mlp) {
-    static const char *const words[] = {[TLEG_MLP_GELU] = "gelu",
-                                        [TLEG_MLP_QUICK_GELU] = "quick_gelu",
-                                        [TLEG_MLP_GELU_TANH] = "gelu_tanh",
-                                        [TLEG_MLP_SILU] = "silu",
-                                        [TLEG_MLP_RELU] = "relu"};
-    return mlp > 0 && (size_t)mlp < sizeof words / sizeof *words ? words[mlp] : NULL;
-}
-
 int32_t tleg_config_prefix(const tleg_config *config) {
     return config->class_token + config->distillation_token + config->registers;
 }

@@ -74,8 +74,6 @@ int32_t tleg_config_grid(const tleg_config *config);                    /* patch
 int64_t tleg_config_image(const tleg_config *config);                   /* numbers of an image: channels * image^2 */
 int64_t tleg_config_patch_width(const tleg_config *config);             /* numbers of a patch: channels * patch^2 */
 enum tleg_activation tleg_config_activation(const tleg_config *config); /* between fc1 and fc2 */
-/* The word that files have for it, tleg.activation: NULL for any other number than those of TLEG_MLP_*. */
-const char *tleg_mlp_word(tleg_mlp_kind mlp);
 /* Tokens before the patches, in their order: class token, distillation token, registers. */
 int32_t tleg_config_prefix(const tleg_config *config);
 int32_t tleg_config_placed(const tleg_config *config); /* those that have a row in the position embedding: the first so many */

@@ -1,10 +1,12 @@
-/* Files of named tensors (safetensors): a strict reader and a writer that never leaves half a file. Knows no ViT. */
+/* Files of named tensors (safetensors, PyTorch's zip files): strict readers, and a writer of safetensors that never leaves half
+ * a file. Knows no ViT. */
 #ifndef TLEG_LIB_FORMAT_H
 #define TLEG_LIB_FORMAT_H
 
 #include "tensor/tensor.h"
 #include <tleg/file.h>
 
+struct tleg_piece;
 struct tleg_entry {        /* one tensor of a file */
     const char *name;      /* NUL-terminated UTF-8, unescaped */
     const char *type_name; /* as the file gives it: "F32", "F8_E4M3" */
@@ -13,22 +15,64 @@ struct tleg_entry {        /* one tensor of a file */
     int64_t shape[TLEG_MAX_RANK];
     uint64_t offset; /* of its bytes, from the start of the data section */
     uint64_t bytes;
-    size_t part; /* which file holds them, when an index names several */
+    size_t part;            /* which file holds them, when an index names several */
+    const int64_t *strides; /* NULL: they lie in rows. Else elements from neighbour to neighbour along each axis; what is
+                               read is gathered, and `bytes` are those of the whole */
+    const struct tleg_piece *pieces; /* of a derived file: what the tensor is made of, end to end */
+    size_t piece_count;
 };
 struct tleg_pair { /* one metadata entry */
     const char *key, *value;
 };
 
 /* ---- reader (file.c; the header in header_read.c, an index of several files in shards.c) ---- */
-/* The host's options, or the defaults where it gives none. Flags are refused unless there is a path. */
-tleg_status tleg_open_options_read(tleg_context *context, const tleg_open_options *host, bool path, tleg_open_options *own);
-/* As tleg_file_open, with flags that are checked. */
-tleg_status tleg_file_open_path(tleg_context *context, const char *path, uint32_t flags, tleg_file **file);
+enum tleg_opened_from { TLEG_FROM_PATH, TLEG_FROM_MEMORY, TLEG_FROM_FILE };
+/* The host's options, or the defaults where it gives none. Flags are refused unless there is a path, a key where the file is
+ * open already. */
+tleg_status tleg_open_options_read(tleg_context *context, const tleg_open_options *host, enum tleg_opened_from from,
+                                   tleg_open_options *own);
+/* As tleg_file_open and tleg_file_parse, with options that tleg_open_options_read has checked. */
+tleg_status tleg_file_open_path(tleg_context *context, const char *path, const tleg_open_options *own, tleg_file **file);
+tleg_status tleg_file_open_memory(tleg_context *context, const void *data, size_t size, const tleg_open_options *own,
+                                  tleg_file **file);
 const char *tleg_file_label(const tleg_file *file);                                  /* the path, or "(memory)": for errors */
 int64_t tleg_file_entries(const tleg_file *file, const struct tleg_entry **entries); /* in data order */
 const struct tleg_entry *tleg_file_find(const tleg_file *file, const char *name);    /* NULL when there is none */
 /* The same file, in which the names that begin with `prefix` are known by their rest. FORMAT when that is another's name. */
 tleg_status tleg_file_view(tleg_context *context, const tleg_file *file, const char *prefix, tleg_file **view);
+
+/* ---- a file whose tensors are made of another's (derived.c) ---- */
+enum tleg_piece_order {
+    TLEG_PIECE_PLAIN,
+    TLEG_PIECE_TURNED, /* a whole matrix, transposed */
+    TLEG_PIECE_PATCHES /* a whole matrix (D, P*P*C) over patches whose channels come last, as a convolution (D, C, P, P) */
+};
+struct tleg_piece {
+    const struct tleg_entry *source; /* of the file below; NULL: zeros */
+    enum tleg_piece_order order;
+    int32_t channels;      /* C, of PATCHES */
+    uint64_t first, count; /* the elements of the source that it is, in the source's order; of a whole one 0 and all */
+};
+struct tleg_made { /* a tensor of the derived file: its pieces end to end, as many elements as its shape has */
+    const char *name;
+    int32_t rank;
+    int64_t shape[TLEG_MAX_RANK];
+    const struct tleg_piece *pieces;
+    size_t piece_count; /* at least 1 */
+};
+struct tleg_derivation {
+    const struct tleg_made *made;
+    size_t count;
+    const struct tleg_pair *pairs; /* all its metadata */
+    size_t pair_count;
+};
+struct tleg_piece tleg_piece_whole(const struct tleg_entry *entry);
+/* A file under the same label that is read as any other, and keeps `file` open. Of pieces of one type a tensor has that type,
+ * of several f32, for which all must be floating-point numbers. A tensor that is made of more than one whole piece needs a type
+ * that the library has. Copies what it needs of its arguments. FORMAT names a tensor or key that is there twice. */
+tleg_status tleg_file_derive(tleg_context *context, const tleg_file *file, const struct tleg_derivation *from,
+                             tleg_file **derived);
+
 /* The bytes of all its tensors. */
 uint64_t tleg_file_bytes(const tleg_file *file);
 /* Whether the file's name says that it is one of several ("x-00001-of-00002.safetensors"), opened without their index. */

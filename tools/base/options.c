@@ -11,6 +11,14 @@ const struct choice option_dtypes[] = {{"f32", TLEG_F32}, {"bf16", TLEG_BF16}, {
 const struct choice option_norms[] = {
     {"as-learned", 0}, {"before-pool", TLEG_NORM_BEFORE_POOL}, {"after-pool", TLEG_NORM_AFTER_POOL}, {NULL, 0}};
 const struct choice option_pools[] = {{"mean", TLEG_POOL_MEAN}, {"cls", TLEG_POOL_CLS}, {NULL, 0}};
+const struct choice option_interpolations[] = {{"bicubic", TLEG_INTERPOLATION_BICUBIC},
+                                               {"bilinear", TLEG_INTERPOLATION_BILINEAR},
+                                               {"box", TLEG_INTERPOLATION_BOX},
+                                               {NULL, 0}};
+const struct choice option_activations[] = {{"gelu", TLEG_MLP_GELU},           {"quick_gelu", TLEG_MLP_QUICK_GELU},
+                                            {"gelu_tanh", TLEG_MLP_GELU_TANH}, {"silu", TLEG_MLP_SILU},
+                                            {"relu", TLEG_MLP_RELU},           {NULL, 0}};
+const struct choice option_fits[] = {{"crop", TLEG_FIT_CROP}, {"squash", TLEG_FIT_SQUASH}, {NULL, 0}};
 
 const char options_shared_help[] =
     "Options of every verb\n"
@@ -20,6 +28,7 @@ const char options_shared_help[] =
     "  --gemm G      who multiplies matrices: own, blas (OpenBLAS or BLIS, if the build found one; loaded only then), or\n"
     "                auto (default): blas where this machine has portable kernels alone, else own\n"
     "  --heads H     attention heads, if the file does not say\n"
+    "  --key K       which set of weights of a PyTorch file, such as model_ema or teacher, if it holds several\n"
     "  --help        this text\n"
     "\n"
     "Exit code: 0 success, 1 failure, 2 wrong usage.\n";
@@ -269,6 +278,7 @@ bool options_parse(const struct verb *verb, int argc, char **argv, const struct 
         {"--level", OPTION_LEVEL, &call->level, 0, 0, NULL},
         {"--gemm", OPTION_CHOICE, &call->gemm, 0, 0, gemms},
         {"--heads", OPTION_COUNT, &call->heads, 1, INT32_MAX, NULL},
+        {"--key", OPTION_TEXT, &call->key, 0, 0, NULL},
         {"--help", OPTION_FLAG, &help, 0, 0, NULL},
         {NULL, OPTION_FLAG, NULL, 0, 0, NULL},
     };

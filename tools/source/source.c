@@ -29,39 +29,53 @@ bool source_is_gene(const tleg_file *file) {
     return false;
 }
 
-/* Whether the file at `path` holds a learngene. */
-static int look(const struct invocation *call, tleg_context *context, const char *path, bool *gene) {
-    tleg_file *file;
-    if (tleg_file_open(context, path, NULL, &file) != TLEG_OK)
-        return tool_fail_context(call, context);
-    *gene = source_is_gene(file);
-    tleg_file_free(file);
-    return EXIT_DONE;
+tleg_open_options source_opening(const struct invocation *call) {
+    return (tleg_open_options){.struct_size = sizeof(tleg_open_options), .heads = call->heads, .key = call->key};
 }
 
-static tleg_open_options opening_of(const struct invocation *call) {
+/* The same for a file that is open already. */
+static tleg_open_options reading_of(const struct invocation *call) {
     return (tleg_open_options){.struct_size = sizeof(tleg_open_options), .heads = call->heads};
 }
 
-static int open_model(const struct invocation *call, tleg_context *context, struct source *source) {
-    const tleg_open_options opening = opening_of(call);
-    if (tleg_model_open(context, source->path, &opening, &source->model) != TLEG_OK)
+tleg_file *source_file(const struct invocation *call, tleg_context *context, const char *path) {
+    const tleg_open_options opening = {.struct_size = sizeof opening, .key = call->key};
+    tleg_file *file;
+    if (tleg_file_open(context, path, &opening, &file) != TLEG_OK)
+        tool_fail_context(call, context);
+    return file;
+}
+
+static int read_model(const struct invocation *call, tleg_context *context, const tleg_file *file, struct source *source) {
+    const tleg_open_options reading = reading_of(call);
+    if (tleg_model_read(context, file, &reading, &source->model) != TLEG_OK)
         return tool_fail_context(call, context);
     tleg_status status = tleg_model_get_info(context, source->model, &source->config);
     return status == TLEG_OK ? EXIT_DONE : tool_fail(call, "%s: %s", source->path, tleg_status_name(status));
 }
 
-int source_open(const struct invocation *call, tleg_context *context, const char *path, struct source *source) {
-    *source = (struct source){.path = path, .config = {.struct_size = sizeof(tleg_config)}};
-    bool gene = false;
-    int code = look(call, context, path, &gene);
-    if (code != EXIT_DONE || !gene)
-        return code != EXIT_DONE ? code : open_model(call, context, source);
-    const tleg_open_options opening = opening_of(call);
-    if (tleg_learngene_open(context, path, &opening, &source->gene) != TLEG_OK)
+static int read_gene(const struct invocation *call, tleg_context *context, const tleg_file *file, struct source *source) {
+    const tleg_open_options reading = reading_of(call);
+    if (tleg_learngene_read(context, file, &reading, &source->gene) != TLEG_OK)
         return tool_fail_context(call, context);
     tleg_status status = tleg_learngene_get_info(context, source->gene, &source->config);
-    return status == TLEG_OK ? EXIT_DONE : tool_fail(call, "%s: %s", path, tleg_status_name(status));
+    return status == TLEG_OK ? EXIT_DONE : tool_fail(call, "%s: %s", source->path, tleg_status_name(status));
+}
+
+int source_read(const struct invocation *call, tleg_context *context, const char *path, const tleg_file *file,
+                struct source *source) {
+    *source = (struct source){.path = path, .config = {.struct_size = sizeof(tleg_config)}};
+    return source_is_gene(file) ? read_gene(call, context, file, source) : read_model(call, context, file, source);
+}
+
+int source_open(const struct invocation *call, tleg_context *context, const char *path, struct source *source) {
+    *source = (struct source){.path = path};
+    tleg_file *file = source_file(call, context, path);
+    if (!file)
+        return EXIT_FAILED;
+    const int code = source_read(call, context, path, file, source);
+    tleg_file_free(file);
+    return code;
 }
 
 /* A model is what it is: options may repeat that, not change it. */
@@ -114,22 +128,28 @@ int source_take_expansion(const struct invocation *call, tleg_context *context, 
     return EXIT_DONE;
 }
 
-int source_open_expanded(const struct invocation *call, tleg_context *context, const char *path,
+static int read_expander(const struct invocation *call, tleg_context *context, const tleg_file *file,
                          const struct expansion *expansion, struct source *source) {
-    *source = (struct source){.path = path, .config = {.struct_size = sizeof(tleg_config)}};
-    bool gene = false;
-    int code = look(call, context, path, &gene);
-    if (code == EXIT_DONE && !gene)
-        code = open_model(call, context, source);
-    if (code != EXIT_DONE || !gene)
-        return code != EXIT_DONE ? code : check_model(call, expansion, source);
-    const tleg_open_options opening = opening_of(call);
+    const tleg_open_options reading = reading_of(call);
     const tleg_expander_options options = expander_options(expansion);
-    if (tleg_expander_open(context, path, &opening, &options, &source->expander) != TLEG_OK)
+    if (tleg_expander_read(context, file, &reading, &options, &source->expander) != TLEG_OK)
         return tool_fail_context(call, context);
     tleg_status status = tleg_expander_get_info(context, source->expander, &source->config);
     source->config.depth = expansion->depth;
-    return status == TLEG_OK ? need_depth(call, expansion, path) : tool_fail(call, "%s: %s", path, tleg_status_name(status));
+    return status == TLEG_OK ? need_depth(call, expansion, source->path)
+                             : tool_fail(call, "%s: %s", source->path, tleg_status_name(status));
+}
+
+int source_open_expanded(const struct invocation *call, tleg_context *context, const char *path,
+                         const struct expansion *expansion, struct source *source) {
+    *source = (struct source){.path = path, .config = {.struct_size = sizeof(tleg_config)}};
+    tleg_file *file = source_file(call, context, path);
+    if (!file)
+        return EXIT_FAILED;
+    const bool gene = source_is_gene(file);
+    int code = gene ? read_expander(call, context, file, expansion, source) : read_model(call, context, file, source);
+    tleg_file_free(file);
+    return code == EXIT_DONE && !gene ? check_model(call, expansion, source) : code;
 }
 
 int source_session(const struct invocation *call, tleg_context *context, struct source *source, int32_t batch,
@@ -193,14 +213,17 @@ int64_t source_tokens(const tleg_config *config) {
 }
 
 uint64_t source_parameters(const tleg_config *config, int32_t depth) {
-    uint64_t dim = (uint64_t)config->dim, hidden = (uint64_t)config->hidden, classes = (uint64_t)config->classes;
-    uint64_t patch = 3 * (uint64_t)config->patch_size * (uint64_t)config->patch_size;
-    uint64_t layer = 4 * dim                                                         /* norm1, norm2 */
-                     + 3 * dim * dim + (config->no_qkv_bias ? 0 : 3 * dim)           /* qkv */
-                     + dim * dim + dim                                               /* proj */
-                     + hidden * dim + hidden + dim * hidden + dim;                   /* fc1, fc2 */
-    uint64_t heads = config->distillation_token ? 2 : 1;                             /* head, head_dist */
-    uint64_t outer = (uint64_t)(source_tokens(config) + source_prefix(config)) * dim /* pos_embed, cls_token, dist_token */
-                     + patch * dim + dim + 2 * dim + heads * (classes * dim + classes);
+    const uint64_t dim = (uint64_t)config->dim, hidden = (uint64_t)config->hidden, classes = (uint64_t)config->classes;
+    const uint64_t patch = (uint64_t)config->channels * (uint64_t)config->patch_size * (uint64_t)config->patch_size;
+    const uint64_t layer = 4 * dim                                                /* norm1, norm2 */
+                           + 3 * dim * dim + (config->no_qkv_bias ? 0 : 3 * dim)  /* qkv */
+                           + dim * dim + dim                                      /* proj */
+                           + hidden * dim + hidden + dim * hidden + dim           /* fc1, fc2 */
+                           + (config->layer_scale ? 2 * dim : 0);                 /* ls1, ls2 */
+    const uint64_t head = classes * dim + (config->no_head_bias ? 0 : classes);   /* and head_dist */
+    const uint64_t places = (uint64_t)(source_tokens(config) - config->unplaced); /* pos_embed */
+    const uint64_t norms = config->norm_before ? 4 : 2;
+    const uint64_t outer = (places + (uint64_t)source_prefix(config) + norms) * dim + patch * dim +
+                           (config->no_patch_bias ? 0 : dim) + (config->distillation_token ? 2 : 1) * head;
     return outer + (uint64_t)depth * layer;
 }

@@ -36,6 +36,27 @@ static void print_learned(const tleg_config *config) {
         printf("  depth %-5d %.2f %%\n", (int)scores->depths[k], 100 * scores->scores[k]);
 }
 
+/* What it has that DeiT has not. */
+static void print_parts(const tleg_config *config) {
+    char text[160] = "";
+    size_t at = 0;
+    if (config->mlp != TLEG_MLP_GELU)
+        at += (size_t)snprintf(text + at, sizeof text - at, ", activation %s",
+                               option_choice_name(option_activations, config->mlp));
+    if (config->layer_scale)
+        at += (size_t)snprintf(text + at, sizeof text - at, ", LayerScale");
+    if (config->norm_before)
+        at += (size_t)snprintf(text + at, sizeof text - at, ", a norm before the blocks");
+    if (config->registers)
+        at += (size_t)snprintf(text + at, sizeof text - at, ", %d registers", (int)config->registers);
+    if (config->unplaced)
+        at += (size_t)snprintf(text + at, sizeof text - at, ", %d token(s) without a place", (int)config->unplaced);
+    if (config->channels == 1)
+        snprintf(text + at, sizeof text - at, ", one channel");
+    if (*text)
+        printf("parts         %s\n", text + 2);
+}
+
 static void print_text(const struct source *source, uint64_t bytes) {
     const tleg_config *config = &source->config;
     char text[24];
@@ -49,10 +70,15 @@ static void print_text(const struct source *source, uint64_t bytes) {
            (int)config->image_size, (int)config->patch_size, source_tokens(config), (int)source_prefix(config));
     printf("width         dim %d, %d heads, %d inside the MLP%s\n", (int)config->dim, (int)config->heads, (int)config->hidden,
            config->no_qkv_bias ? ", qkv without bias" : "");
-    printf("head          %d classes; it reads %s\n", (int)config->classes, reads(config));
+    print_parts(config);
+    if (config->classes)
+        printf("head          %d classes; it reads %s\n", (int)config->classes, reads(config));
+    else
+        printf("head          none: features of %s\n", reads(config));
     printf("norm          %s, eps %g\n", option_choice_name(option_norms, config->norm), config->eps);
-    printf("pictures      crop %g, mean %g %g %g, std %g %g %g\n", config->crop, config->mean[0], config->mean[1],
-           config->mean[2], config->std[0], config->std[1], config->std[2]);
+    printf("pictures      %s, %s %g, mean %g %g %g, std %g %g %g\n",
+           option_choice_name(option_interpolations, config->interpolation), option_choice_name(option_fits, config->fit),
+           config->crop, config->mean[0], config->mean[1], config->mean[2], config->std[0], config->std[1], config->std[2]);
     if (source->gene)
         printf("schedule      %s\n", *config->schedule ? config->schedule : "one linear segment per site");
     if (!config->label_count)
@@ -96,6 +122,12 @@ static void add_config(struct report *report, const struct source *source) {
     report_integer(report, "heads", config->heads);
     report_integer(report, "hidden", config->hidden);
     report_integer(report, "classes", config->classes);
+    report_integer(report, "channels", config->channels);
+    report_integer(report, "registers", config->registers);
+    report_integer(report, "unplaced", config->unplaced);
+    report_text(report, "activation", option_choice_name(option_activations, config->mlp));
+    report_add(report, "layer_scale", json_boolean(config->layer_scale));
+    report_add(report, "norm_before", json_boolean(config->norm_before));
     report_text(report, "pool", option_choice_name(option_pools, config->pool));
     report_text(report, "norm", config->norm == TLEG_NORM_AFTER_POOL ? "after_pool" : "before_pool");
     report_real(report, "eps", config->eps);
@@ -103,6 +135,8 @@ static void add_config(struct report *report, const struct source *source) {
     report_add(report, "mean", report_triple(config->mean));
     report_add(report, "std", report_triple(config->std));
     report_real(report, "crop", config->crop);
+    report_text(report, "interpolation", option_choice_name(option_interpolations, config->interpolation));
+    report_text(report, "fit", option_choice_name(option_fits, config->fit));
     report_text(report, "schedule", source->gene ? config->schedule : NULL);
     report_add(report, "labels", config->label_count ? report_texts(config->labels, config->label_count) : json_null());
     report_add(report, "depths", config->depth_count ? depths_array(config->depths, config->depth_count) : json_null());
@@ -154,16 +188,12 @@ static bool count_bytes(tleg_context *context, const tleg_file *file, const char
     return true;
 }
 
-static int say(const struct invocation *call, tleg_context *context, const struct source *source, bool tensors) {
+static int say(const struct invocation *call, tleg_context *context, const tleg_file *file, const struct source *source,
+               bool tensors) {
     uint64_t bytes;
-    tleg_file *file = NULL;
     struct report report;
-    if (tleg_file_open(context, source->path, NULL, &file) != TLEG_OK)
-        return tool_fail_context(call, context);
-    if (!count_bytes(context, file, source->path, &bytes)) {
-        tleg_file_free(file);
+    if (!count_bytes(context, file, source->path, &bytes))
         return tool_fail(call, "%s: cannot tell its size", source->path);
-    }
     if (call->json) {
         report = report_start();
         report_text(&report, "file", source->path);
@@ -177,7 +207,6 @@ static int say(const struct invocation *call, tleg_context *context, const struc
     }
     bool listed = !tensors || list_tensors(context, file, call->json ? &report : NULL);
     int code = call->json ? report_print(call, &report) : EXIT_DONE;
-    tleg_file_free(file);
     return listed ? code : tool_fail_context(call, context);
 }
 
@@ -185,16 +214,18 @@ static int run_info(const struct verb *verb, int argc, char **argv) {
     bool tensors = false;
     const struct option table[] = {{"--tensors", OPTION_FLAG, &tensors, 0, 0, NULL}, OPTIONS_END};
     struct invocation call;
-    struct source source;
+    struct source source = {0};
     int code;
     if (!options_parse(verb, argc, argv, table, 1, 1, &call, &code))
         return code;
     tleg_context *context = tool_context(&call);
     if (!context)
         return EXIT_FAILED;
-    code = source_open(&call, context, call.operands[0], &source);
+    tleg_file *file = source_file(&call, context, call.operands[0]);
+    code = file ? source_read(&call, context, call.operands[0], file, &source) : EXIT_FAILED;
     if (code == EXIT_DONE)
-        code = say(&call, context, &source, tensors);
+        code = say(&call, context, file, &source, tensors);
+    tleg_file_free(file);
     source_close(&source);
     tleg_context_free(context);
     return code;

@@ -24,10 +24,6 @@ struct options {
 static const struct choice positions_choices[] = {
     {"sincos", TLEG_POSITIONS_SINCOS}, {"normal", TLEG_POSITIONS_NORMAL}, {NULL, 0}};
 
-static const struct choice activation_choices[] = {{"gelu", TLEG_MLP_GELU},           {"quick_gelu", TLEG_MLP_QUICK_GELU},
-                                                   {"gelu_tanh", TLEG_MLP_GELU_TANH}, {"silu", TLEG_MLP_SILU},
-                                                   {"relu", TLEG_MLP_RELU},           {NULL, 0}};
-
 static int settle(const struct invocation *call, struct options *options) {
     tleg_config *config = &options->config;
     if (!config->image_size || !config->patch_size || !config->classes || !options->out)
@@ -102,7 +98,7 @@ static int run_new(const struct verb *verb, int argc, char **argv) {
         {"--positions", OPTION_CHOICE, &config->positions, 0, 0, positions_choices},
         {"--no-qkv-bias", OPTION_FLAG, &no_qkv_bias, 0, 0, NULL},
         {"--registers", OPTION_COUNT, &config->registers, 1, INT32_MAX, NULL},
-        {"--activation", OPTION_CHOICE, &config->mlp, 0, 0, activation_choices},
+        {"--activation", OPTION_CHOICE, &config->mlp, 0, 0, option_activations},
         {"--layer-scale", OPTION_FLAG, &layer_scale, 0, 0, NULL},
         {"--norm-before", OPTION_FLAG, &norm_before, 0, 0, NULL},
         {"--channels", OPTION_COUNT, &config->channels, 1, 3, NULL},
@@ -110,6 +106,8 @@ static int run_new(const struct verb *verb, int argc, char **argv) {
         {"--mean", OPTION_TRIPLE, options.mean, 0, 0, NULL},
         {"--std", OPTION_TRIPLE, options.std, 0, 0, NULL},
         {"--crop", OPTION_REAL, &config->crop, 0, 0, NULL},
+        {"--interpolation", OPTION_CHOICE, &config->interpolation, 0, 0, option_interpolations},
+        {"--fit", OPTION_CHOICE, &config->fit, 0, 0, option_fits},
         {"--labels", OPTION_TEXT, &options.labels, 0, 0, NULL},
         {"--seed", OPTION_SEED, &options.seed, 0, 0, NULL},
         {"-o", OPTION_TEXT, &options.out, 0, 0, NULL},
@@ -164,6 +162,8 @@ const struct verb verb_new = {
                "  --mean R,G,B --std R,G,B --crop C\n"
                "                how images are prepared (ImageNet's mean and std; crop 0.875, or 1 for images up\n"
                "                to 32 pixels)\n"
+               "  --interpolation I  how they are resized: bicubic (default), bilinear, box\n"
+               "  --fit F       how they get their shape: crop, the centre of what is resized (default); squash\n"
                "  --labels FILE class names, one a line\n"
                "  --seed S      seed of the random numbers (0)\n"
                "  -o GENE       the file to write\n",

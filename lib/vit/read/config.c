@@ -18,7 +18,8 @@ static tleg_status read_kind(struct tleg_config_reader *reader) {
             "%s: the state of a trainer (tleg.kind \"trainer\"), from which learning goes on: neither a learngene nor a "
             "model",
             reader->label);
-    const tleg_status status = tleg_read_word(reader, "tleg.kind", "learngene", "vit", &kind);
+    static const char *const kinds[] = {"learngene", "vit", NULL};
+    const tleg_status status = tleg_read_word(reader, "tleg.kind", kinds, &kind);
     if (status != TLEG_OK)
         return status;
     if ((kind == LEARNGENE && model && !gene) || (kind == VIT && gene && !model))
@@ -162,7 +163,7 @@ static tleg_status read_image(struct tleg_config_reader *reader) {
 /* head.weight (C, D); a model without one gives features alone */
 static tleg_status read_classes(struct tleg_config_reader *reader) {
     const struct tleg_entry *entry;
-    if (!reader->gene && !tleg_read_has(reader, "head.weight") && !tleg_read_has(reader, "head.bias"))
+    if (!tleg_read_has(reader, "head.weight") && !tleg_read_has(reader, "head.bias"))
         return TLEG_OK;
     const tleg_status status = tleg_read_need(reader, "head.weight", 2, &entry);
     return status == TLEG_OK
@@ -348,7 +349,8 @@ static tleg_status read_heads(struct tleg_config_reader *reader) {
 static tleg_status read_pool(struct tleg_config_reader *reader) {
     tleg_config *c = reader->c;
     const bool fc_norm = tleg_read_has(reader, "fc_norm.weight");
-    const tleg_status status = tleg_read_word(reader, "tleg.pool", "mean", "cls", &c->pool);
+    static const char *const pools[] = {"mean", "cls", NULL};
+    const tleg_status status = tleg_read_word(reader, "tleg.pool", pools, &c->pool);
     if (status != TLEG_OK)
         return status;
     if (c->pool == 0)
@@ -371,8 +373,9 @@ static tleg_status read_norm(struct tleg_config_reader *reader) {
     if (fc_norm && tleg_read_has(reader, "norm.weight"))
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
                          "%s: expected norm.weight or fc_norm.weight, found both: which is the final norm?", reader->label);
+    static const char *const places[] = {"before_pool", "after_pool", NULL};
     int32_t given;
-    const tleg_status status = tleg_read_word(reader, "tleg.norm", "before_pool", "after_pool", &given);
+    const tleg_status status = tleg_read_word(reader, "tleg.norm", places, &given);
     if (status != TLEG_OK)
         return status;
     c->norm = fc_norm ? TLEG_NORM_AFTER_POOL : TLEG_NORM_BEFORE_POOL;
@@ -400,10 +403,7 @@ static void note_guesses(const struct tleg_config_reader *reader) {
 }
 
 static tleg_status read_mlp(struct tleg_config_reader *reader) {
-    const char *words[TLEG_MLP_RELU];
-    for (int32_t k = 0; k < TLEG_MLP_RELU; k++)
-        words[k] = tleg_mlp_word(k + 1);
-    const tleg_status status = tleg_read_choice(reader, "tleg.activation", words, TLEG_MLP_RELU, &reader->c->mlp);
+    const tleg_status status = tleg_read_word(reader, "tleg.activation", tleg_mlp_words, &reader->c->mlp);
     if (reader->c->mlp == 0)
         reader->c->mlp = TLEG_MLP_GELU;
     return status;

@@ -172,7 +172,7 @@ static void parts_of_other_families_are_read(void **state) {
     vit_remove(&made, "patch_embed.proj.bias");
     vit_remove(&made, "head.bias");
     vit_key(&made, "tleg.activation", "quick_gelu");
-    vit_key(&made, "tleg.needs", "[\"activation\"]");
+    vit_key(&made, "tleg.needs", "[\\\"activation\\\"]");
     read_good(&made, 3, false, &config);
     assert_true(config.c.layer_scale && config.c.norm_before && config.c.no_patch_bias && config.c.no_head_bias);
     assert_int_equal(config.c.mlp, TLEG_MLP_QUICK_GELU);

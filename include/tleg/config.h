@@ -96,12 +96,12 @@ typedef struct tleg_config {
     tleg_interpolation interpolation; /* TLEG_INTERPOLATION_* (BICUBIC) */
     tleg_fit fit;                     /* TLEG_FIT_* (CROP) */
 
-    tleg_mlp_kind mlp;          /* TLEG_MLP_* (GELU) */
-    int32_t layer_scale;        /* 1: each of a block's two branches is multiplied by a factor for each column (LayerScale) */
-    int32_t norm_before;        /* 1: a LayerNorm before the first block (CLIP) */
-    int32_t unplaced;           /* tokens before the patches that have no row in the position embedding: the last so many */
-    int32_t no_patch_bias;      /* 1: the patch embedding has no bias (CLIP) */
-    int32_t no_head_bias;       /* 1: the head has no bias (CLIP's projection) */
+    tleg_mlp_kind mlp;     /* TLEG_MLP_* (GELU) */
+    int32_t layer_scale;   /* 1: each of a block's two branches is multiplied by a factor for each column (LayerScale) */
+    int32_t norm_before;   /* 1: a LayerNorm before the first block (CLIP) */
+    int32_t unplaced;      /* tokens before the patches that have no row in the position embedding: the last so many */
+    int32_t no_patch_bias; /* 1: the patch embedding has no bias (CLIP) */
+    int32_t no_head_bias;  /* 1: the head has no bias (CLIP's projection) */
 } tleg_config;
 
 /* The parts of a block whose weights follow a learngene's schedule, in the order of everything that is listed by site: its key

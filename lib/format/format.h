@@ -82,6 +82,13 @@ tleg_status tleg_file_read_f32(tleg_context *context, const tleg_file *file, con
 tleg_status tleg_file_read_part(tleg_context *context, const tleg_file *file, const struct tleg_entry *entry, size_t first,
                                 size_t count, float *out);
 
+/* ---- text.c ---- */
+/* Sorts in place (heapsort: no memory, no recursion). Items are at most TLEG_SORT_WIDTH bytes wide. */
+enum { TLEG_SORT_WIDTH = 128 };
+void tleg_sort(void *items, size_t count, size_t width, int (*compare)(const void *a, const void *b));
+/* For arrays of `const char *`. */
+int tleg_compare_texts(const void *a, const void *b);
+
 /* ---- JSON of small texts: tleg.labels, tleg.schedule (json.c) ---- */
 /* A strict JSON reader over jsmn's tokens, for the header and for metadata values. */
 struct tleg_json {

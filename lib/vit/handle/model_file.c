@@ -1,4 +1,5 @@
 /* Models from and to files. */
+#include "names/names.h"
 #include "vit/handle/handle.h"
 #include "vit/read/read.h"
 
@@ -82,11 +83,14 @@ static tleg_status read_bare(tleg_context *context, const tleg_file *file, int32
 }
 
 static tleg_status read_model(tleg_context *context, const tleg_file *file, int32_t heads, tleg_model **model) {
-    tleg_file *bare;
-    tleg_status status = tleg_config_unwrap(context, file, &bare);
+    tleg_file *named, *bare = NULL;
+    tleg_status status = tleg_names_read(context, file, NULL, &named);
+    if (status == TLEG_OK)
+        status = tleg_config_unwrap(context, named, &bare);
     if (status == TLEG_OK)
         status = read_bare(context, bare, heads, model);
     tleg_file_free(bare);
+    tleg_file_free(named);
     return status;
 }
 

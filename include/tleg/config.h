@@ -25,6 +25,21 @@ enum { TLEG_NORM_SIGNED = -1, TLEG_NORM_BEFORE_POOL = 1, TLEG_NORM_AFTER_POOL = 
 typedef int32_t tleg_positions;
 enum { TLEG_POSITIONS_SIGNED = -1, TLEG_POSITIONS_NORMAL = 1, TLEG_POSITIONS_SINCOS = 2 };
 
+/* How a picture is resized, antialiased, as PIL's filters of these names do it. */
+typedef int32_t tleg_interpolation;
+enum {
+    TLEG_INTERPOLATION_SIGNED = -1,
+    TLEG_INTERPOLATION_BICUBIC = 1,
+    TLEG_INTERPOLATION_BILINEAR = 2,
+    TLEG_INTERPOLATION_BOX = 3
+};
+
+/* How a picture gets the shape of the input. Both resize to side = floor(image_size / crop), then keep the centre: CROP the
+ * shorter side to `side`, so that what sticks out on the longer one is lost (DeiT, DINOv2, CLIP); SQUASH both sides, whatever
+ * the picture's aspect (SigLIP, Hugging Face's ViT). */
+typedef int32_t tleg_fit;
+enum { TLEG_FIT_SIGNED = -1, TLEG_FIT_CROP = 1, TLEG_FIT_SQUASH = 2 };
+
 /* As input (tleg_learngene_create): zero it, set struct_size and what is marked "needed"; zero elsewhere means the default in
  * parentheses. As output (.._get_info): set struct_size; the rest is filled; its pointers live as long as the handle.
  * What a learngene's get_info filled may serve as input: members marked "output only" are not read, apart from dtype, which
@@ -50,7 +65,8 @@ typedef struct tleg_config {
     int32_t channels;           /* of the images: 3 (3) */
     double eps;                 /* of every LayerNorm (1e-5) */
     double mean[3];             /* of the images, 0..1 scale, R G B (ImageNet's 0.485,0.456,0.406 when mean and std are 0;
-                                   with a std it is taken as it stands, because 0 is a mean that models have) */
+                                   with a std it is taken as it stands, because 0 is a mean that models have); the first
+                                   alone counts for images of one channel */
     double std[3];              /* (ImageNet's 0.229,0.224,0.225 when all are 0) */
     double crop;                /* share of the resized image that the centre crop keeps, 0 < crop <= 1
                                    (0.875; 1 for images of 32 pixels or less) */
@@ -64,6 +80,9 @@ typedef struct tleg_config {
     tleg_positions positions;   /* input only: TLEG_POSITIONS_* (NORMAL); SINCOS needs a dim that is a multiple of 4 */
     const int32_t *depths;      /* output only: the depths at which it was learned, rising */
     const tleg_scores *scores;  /* output only: what depths scored; NULL: the file does not say */
+
+    tleg_interpolation interpolation; /* TLEG_INTERPOLATION_* (BICUBIC) */
+    tleg_fit fit;                     /* TLEG_FIT_* (CROP) */
 } tleg_config;
 
 /* The parts of a block whose weights follow a learngene's schedule, in the order of everything that is listed by site: its key

@@ -1,6 +1,6 @@
 /* From a host's pixels to a model's input, pixel for pixel as timm and torchvision prepare
- * them with PIL: the shorter side scaled to floor(image_size / crop) (antialiased bicubic),
- * centre crop, scale to 0..1, normalise. The library decodes no image files, and decoders of JPEG differ: "pixel for pixel"
+ * them with PIL: resized (antialiased, by the filter and to the shape that the model was trained with), centre
+ * crop, scale to 0..1, normalise. The library decodes no image files, and decoders of JPEG differ: "pixel for pixel"
  * holds for pixels as PIL has them, those of libjpeg-turbo with its defaults (islow DCT, fancy upsampling). */
 #ifndef TLEG_IMAGE_H
 #define TLEG_IMAGE_H
@@ -12,7 +12,8 @@ extern "C" {
 #endif
 
 /* How a host's pixels lie in memory, 8 bits a channel. There is no default: say which. Alpha is dropped, as PIL's
- * convert("RGB") does; grey is copied to three channels. An OpenCV Mat is TLEG_PIXELS_BGR with stride = mat.step. */
+ * convert("RGB") does; grey is copied to three channels, and colours become grey for a model of one, as convert("L") does. An
+ * OpenCV Mat is TLEG_PIXELS_BGR with stride = mat.step. */
 typedef int32_t tleg_pixel_layout;
 enum {
     TLEG_PIXELS_SIGNED = -1,
@@ -45,16 +46,25 @@ typedef struct tleg_preparation_options {
     double crop;          /* 0 < crop <= 1 (0.875; 1 for images of 32 pixels or less) */
     double mean[3];       /* as in tleg_config */
     double std[3];        /* likewise */
+
+    tleg_interpolation interpolation; /* TLEG_INTERPOLATION_* (BICUBIC) */
+    tleg_fit fit;                     /* TLEG_FIT_* (CROP) */
+    int32_t channels;                 /* of what is made: 3, or 1 for grey (3) */
+    int32_t reserved;                 /* 0; anything else is UNSUPPORTED */
 } tleg_preparation_options;
 
 /* What a preparation does, and how many floats it makes. */
 typedef struct tleg_preparation_info {
     uint32_t struct_size; /* sizeof(tleg_preparation_info), set by the caller */
     int32_t image_size;
-    uint64_t floats; /* of one prepared image: 3 * image_size * image_size */
+    uint64_t floats; /* of one prepared image: channels * image_size * image_size */
     double crop;
     double mean[3];
     double std[3];
+    tleg_interpolation interpolation;
+    tleg_fit fit;
+    int32_t channels;
+    int32_t reserved; /* 0 */
 } tleg_preparation_info;
 
 /* Errors: ARGUMENT (the text names the member), UNSUPPORTED (an option that this library does not know), MEMORY. */
@@ -74,8 +84,8 @@ TLEG_API tleg_status TLEG_CALL tleg_model_copy_preparation(tleg_context *context
 TLEG_API tleg_status TLEG_CALL tleg_preparation_get_info(tleg_context *context, const tleg_preparation *preparation,
                                                          tleg_preparation_info *info);
 
-/* Prepares one image into out (3, image_size, image_size), f32, where out_floats floats lie, aligned to 4. Memory use follows
- * the crop, not the picture. Errors: ARGUMENT (the text names the member; also an out that is too small), MEMORY.
+/* Prepares one image into out (channels, image_size, image_size), f32, where out_floats floats lie, aligned to 4. Memory use
+ * follows the crop, not the picture. Errors: ARGUMENT (the text names the member; also an out that is too small), MEMORY.
  *
  *     tleg_model_copy_preparation(context, model, &preparation);
  *     tleg_image_prepare(context, preparation, &image, input, floats); */

@@ -2,6 +2,7 @@
 #include "augment/private.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "image/picture.h"
 
@@ -61,33 +62,41 @@ static tleg_status check_padding(tleg_context *context, const struct task *task)
 
 /* ---- the crop ---- */
 
-/* A row of the resized crop, planes (3, width), to pixels. */
+/* A row of the resized crop, planes (channels, width), to pixels; grey gives all three colours. */
 static void emit(void *arg, int32_t row, const uint8_t *values) {
-    const struct tleg_canvas *canvas = arg;
-    const size_t width = (size_t)canvas->width;
-    uint8_t *out = canvas->rgb + (size_t)row * width * 3;
+    const struct task *task = arg;
+    const size_t width = (size_t)task->canvas.width, plane = task->preparation->channels == 1 ? 0 : width;
+    uint8_t *out = task->canvas.rgb + (size_t)row * width * 3;
     for (size_t i = 0; i < width; i++)
         for (size_t c = 0; c < 3; c++)
-            out[i * 3 + c] = values[c * width + i];
+            out[i * 3 + c] = values[c * plane + i];
 }
 
 /* The box is cut out first: what lies outside has no weight along its border, as in torchvision. */
 static tleg_status crop_resized(tleg_context *context, struct task *task) {
     const struct tleg_box box = tleg_draw_crop(&task->random, task->image.width, task->image.height, task->options.crop_least);
     const int32_t size = task->preparation->size;
-    const struct tleg_axis x = {.in = box.width, .out = size, .resized = size};
-    const struct tleg_axis y = {.in = box.height, .out = size, .resized = size};
+    const struct tleg_resizing how = {.x = {.in = box.width, .out = size, .resized = size},
+                                      .y = {.in = box.height, .out = size, .resized = size},
+                                      .interpolation = task->preparation->interpolation,
+                                      .channels = task->preparation->channels};
     struct tleg_pixels pixels = task->pixels;
-    struct tleg_bicubic plan;
+    struct tleg_resize plan;
     pixels.pixels += box.top * pixels.stride + (ptrdiff_t)((size_t)box.left * pixels.step);
-    if (!tleg_bicubic_plan(&x, &y, &plan))
+    if (!tleg_resize_plan(&how, &plan))
         return tleg_fail_memory(context, "the resized crop", SIZE_MAX);
     char *scratch = tleg_alloc(&context->allocator, plan.bytes);
     if (scratch == NULL)
         return tleg_fail_memory(context, "the resized crop", plan.bytes);
-    tleg_bicubic_run(&plan, &pixels, scratch, emit, &task->canvas);
+    tleg_resize_run(&plan, &pixels, scratch, emit, task);
     tleg_release(&context->allocator, scratch, plan.bytes);
     return TLEG_OK;
+}
+
+/* A pixel of the picture, in the colours that the model sees. */
+static void copy_pixel(const struct task *task, const uint8_t *pixel, uint8_t *out) {
+    for (size_t c = 0; c < 3; c++)
+        out[c] = task->preparation->channels == 1 ? tleg_pixels_grey(&task->pixels, pixel) : pixel[task->pixels.channel[c]];
 }
 
 /* Position 0 along a side is the first of the black pixels. */
@@ -100,10 +109,10 @@ static void crop_padded(struct task *task) {
     for (int32_t y = top; y < top + size; y++)
         for (int32_t x = left; x < left + size; x++, out += 3) {
             const bool inside = y >= 0 && y < task->image.height && x >= 0 && x < task->image.width;
-            for (size_t c = 0; c < 3; c++)
-                out[c] = inside
-                             ? pixels->pixels[y * pixels->stride + (ptrdiff_t)((size_t)x * pixels->step + pixels->channel[c])]
-                             : 0;
+            if (inside)
+                copy_pixel(task, pixels->pixels + y * pixels->stride + (ptrdiff_t)((size_t)x * pixels->step), out);
+            else
+                memset(out, 0, 3);
         }
 }
 
@@ -156,18 +165,18 @@ static void jitter(struct task *task) {
         tleg_operation_apply(order[i], factor[order[i]], &task->canvas);
 }
 
-/* ---- to out (3, size, size) ---- */
+/* ---- to out (channels, size, size) ---- */
 
 static void normalise(const struct task *task, float *out) {
     const size_t count = (size_t)task->preparation->size * (size_t)task->preparation->size;
-    for (size_t c = 0; c < 3; c++)
+    for (size_t c = 0; c < (size_t)task->preparation->channels; c++)
         for (size_t i = 0; i < count; i++)
             *out++ = task->preparation->table[c][task->canvas.rgb[i * 3 + c]];
 }
 
 static void erase(struct task *task, float *out) {
     const struct tleg_box box = tleg_draw_erased(&task->random, task->preparation->size);
-    for (int32_t c = 0; c < 3; c++)
+    for (int32_t c = 0; c < task->preparation->channels; c++)
         for (int32_t y = box.top; y < box.top + box.height; y++) {
             float *row = out + ((size_t)c * (size_t)task->preparation->size + (size_t)y) * (size_t)task->preparation->size;
             for (int32_t x = box.left; x < box.left + box.width; x++)
@@ -199,7 +208,7 @@ static tleg_status run(tleg_context *context, struct task *task, float *out) {
 /* timm's fill: the mean colour, 0..255. */
 static void set_fill(struct task *task) {
     for (int c = 0; c < 3; c++) {
-        const double value = 255 * task->preparation->mean[c];
+        const double value = 255 * task->preparation->mean[task->preparation->channels == 1 ? 0 : c];
         task->canvas.fill[c] = (uint8_t)(value <= 0 ? 0 : value >= 255 ? 255 : tleg_round_even(value));
     }
 }

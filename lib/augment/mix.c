@@ -23,23 +23,27 @@ static tleg_status check_options(tleg_context *context, const tleg_mix_options *
                          options->classes);
     if (!(options->smoothing >= 0 && options->smoothing <= 1))
         return tleg_fail_number(context, "mix.smoothing", "0 to 1", options->smoothing);
+    if (options->channels != 1 && options->channels != 3)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "mix.channels: expected 1 or 3, found %d", options->channels);
+    if (options->reserved != 0)
+        return tleg_check_reserved(context, "mix.reserved", false);
     const tleg_status status = check_alpha(context, "mix.mixup", options->mixup);
     return status == TLEG_OK ? check_alpha(context, "mix.cutmix", options->cutmix) : status;
 }
 
-static tleg_status check_batch(tleg_context *context, int32_t classes, int64_t batch, int32_t image_size,
+static tleg_status check_batch(tleg_context *context, const tleg_mix_options *options, int64_t batch, int32_t image_size,
                                const int64_t *labels) {
     size_t count;
     if (image_size < 1 || image_size > TLEG_MAX_IMAGE)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "image_size: expected 1 to %d, found %d", TLEG_MAX_IMAGE, image_size);
-    if (batch < 1 || !tleg_size_product((const int64_t[]){batch, 3, image_size, image_size}, 4, &count) ||
-        !tleg_size_product((const int64_t[]){batch, classes}, 2, &count))
+    if (batch < 1 || !tleg_size_product((const int64_t[]){batch, options->channels, image_size, image_size}, 4, &count) ||
+        !tleg_size_product((const int64_t[]){batch, options->classes}, 2, &count))
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "batch: expected images that fit in memory, found %lld",
                          (long long)batch);
     for (int64_t i = 0; i < batch; i++)
-        if (labels[i] < 0 || labels[i] >= classes)
+        if (labels[i] < 0 || labels[i] >= options->classes)
             return tleg_fail(context, TLEG_ERROR_ARGUMENT, "label %lld: expected 0 to %d, found %lld", (long long)i,
-                             classes - 1, (long long)labels[i]);
+                             options->classes - 1, (long long)labels[i]);
     return TLEG_OK;
 }
 
@@ -67,10 +71,10 @@ static void blend(float *a, float *b, size_t count, double lambda) {
     }
 }
 
-/* Two images (3, size, size) exchange the box. */
-static void exchange(float *a, float *b, size_t size, const struct tleg_box *box) {
+/* Two images (channels, size, size) exchange the box. */
+static void exchange(float *a, float *b, size_t channels, size_t size, const struct tleg_box *box) {
     const size_t left = (size_t)box->left, width = (size_t)box->width, top = (size_t)box->top, height = (size_t)box->height;
-    for (size_t c = 0; c < 3; c++)
+    for (size_t c = 0; c < channels; c++)
         for (size_t y = top; y < top + height; y++)
             for (size_t i = (c * size + y) * size + left, end = i + width; i < end; i++) {
                 const float x = a[i];
@@ -79,12 +83,12 @@ static void exchange(float *a, float *b, size_t size, const struct tleg_box *box
             }
 }
 
-static void mix_images(const struct mix *mix, int64_t batch, int32_t image_size, float *images) {
-    const size_t size = (size_t)image_size, count = 3 * size * size;
+static void mix_images(const struct mix *mix, int64_t batch, size_t channels, int32_t image_size, float *images) {
+    const size_t size = (size_t)image_size, count = channels * size * size;
     for (int64_t i = 0, j = batch - 1; i < j; i++, j--) {
         float *a = images + (size_t)i * count, *b = images + (size_t)j * count;
         if (mix->cut)
-            exchange(a, b, size, &mix->box);
+            exchange(a, b, channels, size, &mix->box);
         else
             blend(a, b, count, mix->lambda);
     }
@@ -102,9 +106,10 @@ static void fill_targets(double lambda, const tleg_mix_options *options, int64_t
 }
 
 /* Whether the host's arrays hold what a batch needs. */
-static tleg_status check_counts(tleg_context *context, int64_t batch, int32_t image_size, size_t image_floats, int32_t classes,
-                                size_t target_floats) {
-    const size_t image = 3 * (size_t)image_size * (size_t)image_size, count = (size_t)batch;
+static tleg_status check_counts(tleg_context *context, const tleg_mix_options *options, int64_t batch, int32_t image_size,
+                                size_t image_floats, size_t target_floats) {
+    const int32_t classes = options->classes;
+    const size_t image = (size_t)options->channels * (size_t)image_size * (size_t)image_size, count = (size_t)batch;
     if (image_floats / image < count)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_augment_mix: images has %zu floats, expected %zu times %zu",
                          image_floats, count, image);
@@ -124,18 +129,20 @@ TLEG_API tleg_status TLEG_CALL tleg_augment_mix(tleg_context *context, const tle
     if (images == NULL || labels == NULL || targets == NULL)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_augment_mix: images, labels or targets is NULL");
     tleg_status status = tleg_options_read(context, "tleg_mix_options", host, &options, sizeof options, TLEG_LEAST_MIX_OPTIONS);
+    if (options.channels == 0)
+        options.channels = 3;
     if (status == TLEG_OK)
         status = check_options(context, &options);
     if (status == TLEG_OK)
-        status = check_batch(context, options.classes, batch, image_size, labels);
+        status = check_batch(context, &options, batch, image_size, labels);
     if (status == TLEG_OK)
-        status = check_counts(context, batch, image_size, image_floats, options.classes, target_floats);
+        status = check_counts(context, &options, batch, image_size, image_floats, target_floats);
     if (status != TLEG_OK)
         return status;
     tleg_random_seed(&random, seed, 0);
     const struct mix mix = draw(&random, &options, image_size);
     if (mix.lambda != 1)
-        mix_images(&mix, batch, image_size, images);
+        mix_images(&mix, batch, (size_t)options.channels, image_size, images);
     fill_targets(mix.lambda, &options, batch, labels, targets);
     return TLEG_OK;
 }

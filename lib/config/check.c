@@ -79,6 +79,16 @@ static tleg_status check_positions(tleg_context *context, tleg_config *c) {
     return status;
 }
 
+static tleg_status check_pictures(tleg_context *context, tleg_config *c) {
+    if (c->interpolation == 0)
+        c->interpolation = TLEG_INTERPOLATION_BICUBIC;
+    if (c->fit == 0)
+        c->fit = TLEG_FIT_CROP;
+    const tleg_status status =
+        in_range(context, "interpolation", c->interpolation, TLEG_INTERPOLATION_BICUBIC, TLEG_INTERPOLATION_BOX);
+    return status == TLEG_OK ? in_range(context, "fit", c->fit, TLEG_FIT_CROP, TLEG_FIT_SQUASH) : status;
+}
+
 static tleg_status check_tokens(tleg_context *context, const tleg_config *c) {
     if (c->distillation_token && !c->class_token)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT,
@@ -200,6 +210,8 @@ tleg_status tleg_config_check(tleg_context *context, const tleg_config *host, st
         status = check_head(context, &config->c);
     if (status == TLEG_OK)
         status = check_numbers(context, &config->c);
+    if (status == TLEG_OK)
+        status = check_pictures(context, &config->c);
     if (status == TLEG_OK)
         status = check_texts(context, config);
     if (status != TLEG_OK) {

@@ -2,6 +2,9 @@
 #include "config/limits.h"
 #include <string.h>
 
+const char *const tleg_interpolation_words[] = {"bicubic", "bilinear", "box", NULL};
+const char *const tleg_fit_words[] = {"crop", "squash", NULL};
+
 double tleg_default_crop(int32_t image_size) {
     return image_size <= 32 ? 1.0 : 0.875;
 }

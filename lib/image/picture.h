@@ -5,7 +5,7 @@
 #include <tleg/image.h>
 
 #include "core/core.h"
-#include "image/bicubic.h"
+#include "image/resize.h"
 
 enum { TLEG_MAX_SIDE = 1 << 24 }; /* of a picture */
 /* Checks a host's picture and says where its pixels lie. `image` is the library's copy. */
@@ -15,7 +15,9 @@ tleg_status tleg_picture_read(tleg_context *context, const tleg_image *host, tle
 struct tleg_preparation {
     atomic_int references;
     struct tleg_allocator allocator;
-    int32_t size;
+    int32_t size, channels;
+    tleg_interpolation interpolation;
+    tleg_fit fit;
     double crop, mean[3], std[3]; /* of the images, 0..1 scale */
     float table[3][256]; /* what a value of each channel becomes: ToTensor and Normalize, in float as torch computes them */
 };

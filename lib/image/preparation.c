@@ -28,6 +28,28 @@ static tleg_status take_colours(tleg_context *context, const tleg_preparation_op
     return TLEG_OK;
 }
 
+/* A member whose 0 means `usual`. */
+static tleg_status take_choice(tleg_context *context, const char *member, int32_t found, int32_t usual, int32_t most,
+                               int32_t *taken) {
+    *taken = found == 0 ? usual : found;
+    if (*taken >= 1 && *taken <= most)
+        return TLEG_OK;
+    return tleg_fail(context, TLEG_ERROR_ARGUMENT, "preparation.%s: expected 0 to %d, found %d", member, (int)most, (int)found);
+}
+
+static tleg_status take_shape(tleg_context *context, const tleg_preparation_options *options, tleg_preparation *p) {
+    tleg_status status = take_choice(context, "interpolation", options->interpolation, TLEG_INTERPOLATION_BICUBIC,
+                                     TLEG_INTERPOLATION_BOX, &p->interpolation);
+    if (status == TLEG_OK)
+        status = take_choice(context, "fit", options->fit, TLEG_FIT_CROP, TLEG_FIT_SQUASH, &p->fit);
+    if (status != TLEG_OK)
+        return status;
+    p->channels = options->channels == 0 ? 3 : options->channels;
+    if (p->channels != 1 && p->channels != 3)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "preparation.channels: expected 1 or 3, found %d", (int)p->channels);
+    return tleg_check_reserved(context, "preparation.reserved", options->reserved == 0);
+}
+
 static tleg_status take(tleg_context *context, const tleg_preparation_options *options, tleg_preparation *p) {
     if (options->image_size < 1 || options->image_size > TLEG_MAX_IMAGE)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "preparation.image_size: expected 1 to %d, found %d", TLEG_MAX_IMAGE,
@@ -36,7 +58,8 @@ static tleg_status take(tleg_context *context, const tleg_preparation_options *o
     p->crop = options->crop == 0 ? tleg_default_crop(p->size) : options->crop;
     if (!(p->crop > 0 && p->crop <= 1))
         return tleg_fail_number(context, "preparation.crop", "a number above 0 and at most 1", p->crop);
-    return take_colours(context, options, p);
+    const tleg_status status = take_shape(context, options, p);
+    return status == TLEG_OK ? take_colours(context, options, p) : status;
 }
 
 static tleg_status make(tleg_context *context, const tleg_preparation_options *options, tleg_preparation **preparation) {
@@ -66,21 +89,31 @@ TLEG_API tleg_status TLEG_CALL tleg_preparation_create(tleg_context *context, co
 }
 
 tleg_status tleg_preparation_of(tleg_context *context, const tleg_config *config, tleg_preparation **preparation) {
-    tleg_preparation_options options = {.struct_size = sizeof options, .image_size = config->image_size, .crop = config->crop};
+    tleg_preparation_options options = {.struct_size = sizeof options,
+                                        .image_size = config->image_size,
+                                        .crop = config->crop,
+                                        .interpolation = config->interpolation,
+                                        .fit = config->fit,
+                                        .channels = config->channels};
     memcpy(options.mean, config->mean, sizeof options.mean);
     memcpy(options.std, config->std, sizeof options.std);
     return make(context, &options, preparation);
 }
 
 static uint64_t floats_of(const tleg_preparation *preparation) {
-    return 3 * (uint64_t)preparation->size * (uint64_t)preparation->size;
+    return (uint64_t)preparation->channels * (uint64_t)preparation->size * (uint64_t)preparation->size;
 }
 
 TLEG_API tleg_status TLEG_CALL tleg_preparation_get_info(tleg_context *context, const tleg_preparation *preparation,
                                                          tleg_preparation_info *info) {
     if (!preparation)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_preparation_get_info: preparation is NULL");
-    tleg_preparation_info own = {.image_size = preparation->size, .floats = floats_of(preparation), .crop = preparation->crop};
+    tleg_preparation_info own = {.image_size = preparation->size,
+                                 .floats = floats_of(preparation),
+                                 .crop = preparation->crop,
+                                 .interpolation = preparation->interpolation,
+                                 .fit = preparation->fit,
+                                 .channels = preparation->channels};
     memcpy(own.mean, preparation->mean, sizeof own.mean);
     memcpy(own.std, preparation->std, sizeof own.std);
     return tleg_info_write(context, "tleg_preparation_info", &own, sizeof own, info, TLEG_LEAST_PREPARATION_INFO);

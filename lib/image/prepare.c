@@ -24,11 +24,14 @@ static struct tleg_axis centre(int32_t in, int64_t resized, int32_t size) {
     return (struct tleg_axis){.in = in, .out = size, .resized = resized, .offset = half + (rest % 2 != 0 && half % 2 != 0)};
 }
 
-/* The longer side becomes int(resized * long / short), where Python divides in double. */
-static void lay_axes(const tleg_image *image, int32_t size, int64_t resized, struct tleg_axis *x, struct tleg_axis *y) {
+/* Cropped, the longer side becomes int(resized * long / short), where Python divides in double. */
+static void lay_axes(const tleg_preparation *preparation, const tleg_image *image, int64_t resized, struct tleg_axis *x,
+                     struct tleg_axis *y) {
+    const int32_t size = preparation->size;
+    const bool squash = preparation->fit == TLEG_FIT_SQUASH;
     const bool wide = image->width > image->height;
     const int32_t less = wide ? image->height : image->width, more = wide ? image->width : image->height;
-    const int64_t grown = (int64_t)((double)(resized * more) / (double)less);
+    const int64_t grown = squash ? resized : (int64_t)((double)(resized * more) / (double)less);
     *x = centre(image->width, wide ? grown : resized, size);
     *y = centre(image->height, wide ? resized : grown, size);
 }
@@ -41,7 +44,7 @@ struct sink { /* what a value of each channel becomes, and where it goes */
 static void emit(void *arg, int32_t row, const uint8_t *values) {
     const struct sink *sink = arg;
     const size_t size = (size_t)sink->preparation->size;
-    for (size_t c = 0; c < 3; c++, values += size) {
+    for (size_t c = 0; c < (size_t)sink->preparation->channels; c++, values += size) {
         float *out = sink->out + (c * size + (size_t)row) * size;
         for (size_t i = 0; i < size; i++)
             out[i] = sink->preparation->table[c][values[i]];
@@ -53,8 +56,7 @@ TLEG_API tleg_status TLEG_CALL tleg_image_prepare(tleg_context *context, const t
     tleg_image image;
     struct tleg_pixels pixels = {0};
     int64_t resized = 0;
-    struct tleg_axis x, y;
-    struct tleg_bicubic plan;
+    struct tleg_resize plan;
 
     if (context == NULL)
         return TLEG_ERROR_ARGUMENT;
@@ -65,15 +67,16 @@ TLEG_API tleg_status TLEG_CALL tleg_image_prepare(tleg_context *context, const t
         status = read_resized(context, preparation, &resized);
     if (status != TLEG_OK)
         return status;
-    lay_axes(&image, preparation->size, resized, &x, &y);
-    if (!tleg_bicubic_plan(&x, &y, &plan))
+    struct tleg_resizing how = {.interpolation = preparation->interpolation, .channels = preparation->channels};
+    lay_axes(preparation, &image, resized, &how.x, &how.y);
+    if (!tleg_resize_plan(&how, &plan))
         return tleg_fail_memory(context, "the resized image", SIZE_MAX);
     char *scratch = tleg_alloc(&context->allocator, plan.bytes);
     if (scratch == NULL)
         return tleg_fail_memory(context, "the resized image", plan.bytes);
 
     struct sink sink = {.preparation = preparation, .out = out};
-    tleg_bicubic_run(&plan, &pixels, scratch, emit, &sink);
+    tleg_resize_run(&plan, &pixels, scratch, emit, &sink);
     tleg_release(&context->allocator, scratch, plan.bytes);
     return TLEG_OK;
 }

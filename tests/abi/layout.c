@@ -85,7 +85,7 @@ static void config(void) {
         M(distillation_token), M(registers), M(pool), M(norm);
     M(no_qkv_bias), M(dtype), M(label_count), M(kind), M(channels), M(eps), M(mean), M(std), M(crop), M(ignored_count);
     M(parameters), M(labels), M(schedule), M(ignored), M(reserved);
-    M(depth_count), M(positions), M(depths), M(scores);
+    M(depth_count), M(positions), M(depths), M(scores), M(interpolation), M(fit);
     END("tleg_config");
 }
 #undef STRUCT
@@ -178,7 +178,7 @@ static void image(void) {
 #define STRUCT tleg_preparation_options
 static void preparation_options(void) {
     BEGIN("tleg_preparation_options");
-    M(struct_size), M(image_size), M(crop), M(mean), M(std);
+    M(struct_size), M(image_size), M(crop), M(mean), M(std), M(interpolation), M(fit), M(channels), M(reserved);
     END("tleg_preparation_options");
 }
 #undef STRUCT
@@ -186,7 +186,7 @@ static void preparation_options(void) {
 #define STRUCT tleg_preparation_info
 static void preparation_info(void) {
     BEGIN("tleg_preparation_info");
-    M(struct_size), M(image_size), M(floats), M(crop), M(mean), M(std);
+    M(struct_size), M(image_size), M(floats), M(crop), M(mean), M(std), M(interpolation), M(fit), M(channels), M(reserved);
     END("tleg_preparation_info");
 }
 #undef STRUCT

@@ -11,7 +11,7 @@ enum { MOST_PIXELS = 1 << 14, MOST_SIDE = 64 };
 struct wish { /* the input's first bytes; what follows are pixels */
     double crop, mean, std;
     int16_t width, height;
-    uint8_t layout, gap, upside_down, image_size;
+    uint8_t layout, gap, upside_down, image_size; /* upside_down's upper bits choose filter, fit and channels */
 };
 
 /* Where each layout has red, green and blue. */
@@ -45,22 +45,30 @@ static uint8_t *to_rgb(const tleg_image *image) {
     return rgb;
 }
 
+static size_t floats_of(const tleg_config *config) {
+    return (size_t)config->channels * (size_t)config->image_size * (size_t)config->image_size;
+}
+
 static tleg_status prepare(tleg_context *context, const tleg_image *image, const tleg_config *config, float *out) {
-    tleg_preparation_options options = {.struct_size = sizeof options, .image_size = config->image_size, .crop = config->crop};
+    tleg_preparation_options options = {.struct_size = sizeof options,
+                                        .image_size = config->image_size,
+                                        .crop = config->crop,
+                                        .interpolation = config->interpolation,
+                                        .fit = config->fit,
+                                        .channels = config->channels};
     tleg_preparation *preparation = NULL;
     memcpy(options.mean, config->mean, sizeof options.mean);
     memcpy(options.std, config->std, sizeof options.std);
     tleg_status status = tleg_preparation_create(context, &options, &preparation);
     if (status == TLEG_OK)
-        status =
-            tleg_image_prepare(context, preparation, image, out, 3 * (size_t)config->image_size * (size_t)config->image_size);
+        status = tleg_image_prepare(context, preparation, image, out, floats_of(config));
     tleg_preparation_free(preparation);
     return status;
 }
 
 /* Whatever the layout, what comes out is what the plain picture gives, and lies between black and white. */
 static void check(tleg_context *context, const tleg_image *image, const tleg_config *config, const float *out) {
-    const size_t count = 3 * (size_t)config->image_size * (size_t)config->image_size;
+    const size_t count = floats_of(config);
     uint8_t *rgb = to_rgb(image);
     float *expected = malloc(count * sizeof *expected);
     const tleg_image plain = {
@@ -88,6 +96,9 @@ int fuzz_input(const uint8_t *data, size_t size) {
     const tleg_config config = {.struct_size = sizeof config,
                                 .image_size = wish.image_size % (MOST_SIDE + 1),
                                 .crop = wish.crop,
+                                .interpolation = wish.upside_down >> 1 & 3,
+                                .fit = wish.upside_down >> 3 & 3,
+                                .channels = wish.upside_down & 32 ? 1 : 3,
                                 .mean = {wish.mean, wish.mean, wish.mean},
                                 .std = {wish.std, wish.std, wish.std}};
     struct fuzz_host host = {0};
@@ -96,7 +107,7 @@ int fuzz_input(const uint8_t *data, size_t size) {
     image.pixels = &none;
     if (sides)
         base = lay_out(&wish, data + sizeof wish, size - sizeof wish, &image);
-    float *out = malloc((3 * (size_t)config.image_size * (size_t)config.image_size + 1) * sizeof *out);
+    float *out = malloc((floats_of(&config) + 1) * sizeof *out);
     fuzz_need(out != NULL);
     const tleg_status status = prepare(context, &image, &config, out);
     fuzz_need_error(context, status);

@@ -9,8 +9,13 @@
 
 enum { SIDE = 4, CLASSES = 3, DIM = 8, DEPTH = 2, BATCH = 2 };
 
-static const tleg_config shape = {
-    .struct_size = sizeof shape, .image_size = SIDE, .patch_size = 2, .dim = DIM, .heads = 2, .classes = CLASSES};
+static const tleg_config shape = {.struct_size = sizeof shape,
+                                  .image_size = SIDE,
+                                  .patch_size = 2,
+                                  .dim = DIM,
+                                  .heads = 2,
+                                  .classes = CLASSES,
+                                  .channels = 3};
 
 static tleg_expander *make_expander(void) {
     tleg_context *context;

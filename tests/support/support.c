@@ -246,14 +246,19 @@ tleg_status support_run(tleg_session *session, const float *images, int64_t batc
 }
 
 tleg_status support_preparation(tleg_context *context, const tleg_config *config, tleg_preparation **preparation) {
-    tleg_preparation_options options = {.struct_size = sizeof options, .image_size = config->image_size, .crop = config->crop};
+    tleg_preparation_options options = {.struct_size = sizeof options,
+                                        .image_size = config->image_size,
+                                        .crop = config->crop,
+                                        .interpolation = config->interpolation,
+                                        .fit = config->fit,
+                                        .channels = config->channels};
     memcpy(options.mean, config->mean, sizeof options.mean);
     memcpy(options.std, config->std, sizeof options.std);
     return tleg_preparation_create(context, &options, preparation);
 }
 
 static size_t image_floats(const tleg_config *config) {
-    return 3 * (size_t)config->image_size * (size_t)config->image_size;
+    return (size_t)(config->channels == 1 ? 1 : 3) * (size_t)config->image_size * (size_t)config->image_size;
 }
 
 tleg_status support_prepare(tleg_context *context, const tleg_image *image, const tleg_config *config, float *out) {
@@ -279,6 +284,6 @@ tleg_status support_mix(tleg_context *context, const tleg_mix_options *options, 
                         float *images, const int64_t *labels, float *targets) {
     const size_t count = batch > 0 ? (size_t)batch : 0, side = size > 0 ? (size_t)size : 0;
     const size_t classes = options && options->classes > 0 ? (size_t)options->classes : 0;
-    return tleg_augment_mix(context, options, seed, batch, size, images, count * 3 * side * side, labels, targets,
-                            count * classes);
+    const size_t image = (options && options->channels == 1 ? 1 : 3) * side * side;
+    return tleg_augment_mix(context, options, seed, batch, size, images, count * image, labels, targets, count * classes);
 }

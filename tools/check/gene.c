@@ -14,7 +14,7 @@ static size_t logit_count(const struct check_gene *gene) {
 }
 
 static size_t image_numbers(const struct check_gene *gene) {
-    return 3 * (size_t)gene->config.image_size * (size_t)gene->config.image_size;
+    return (size_t)gene->config.channels * (size_t)gene->config.image_size * (size_t)gene->config.image_size;
 }
 
 static tleg_status expander_of(tleg_context *context, const struct check_gene *gene, int32_t dtype, tleg_expander **expander) {
@@ -48,6 +48,7 @@ static int answer(const struct invocation *call, tleg_context *context, const st
 int check_gene_create(const struct invocation *call, tleg_context *context, struct check_gene *gene) {
     tleg_config config = {.struct_size = sizeof config,
                           .image_size = 48,
+                          .channels = 3,
                           .patch_size = 6,
                           .dim = 144,
                           .heads = 3,

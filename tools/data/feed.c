@@ -86,8 +86,9 @@ static void clear_errors(struct feed_unit *unit) {
 
 /* ---- one picture ---- */
 
-static void mirror(float *image, size_t side) {
-    for (size_t row = 0; row < 3 * side; row++)
+static void mirror(float *image, const tleg_config *config) {
+    const size_t side = (size_t)config->image_size;
+    for (size_t row = 0; row < (size_t)config->channels * side; row++)
         for (size_t i = 0; i < side / 2; i++) {
             float *left = image + row * side + i, *right = image + row * side + side - 1 - i, kept = *left;
             *left = *right;
@@ -115,7 +116,7 @@ static tleg_status shape_picture(struct worker *worker, const tleg_image *image,
     tleg_status status =
         tleg_image_prepare(worker->context, fitted ? feed->fitted : feed->preparation, image, out, feed->numbers);
     if (status == TLEG_OK && plan->flip > 0 && seed_uniform(seed) < plan->flip)
-        mirror(out, (size_t)plan->config->image_size);
+        mirror(out, plan->config);
     return status;
 }
 

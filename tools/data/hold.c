@@ -17,8 +17,8 @@ struct holding {
     /* where pictures are held as the model's input */
     tleg_context *context;
     tleg_preparation *preparation;
-    float *prepared; /* (3, side, side): one picture */
-    size_t side;
+    float *prepared; /* (channels, side, side): one picture */
+    size_t channels, side;
 };
 
 /* ---- at the model's size ---- */
@@ -31,6 +31,7 @@ static int start_fitting(struct holding *holding, const tleg_config *config) {
         plain.std[c] = 1;
     }
     holding->side = (size_t)config->image_size;
+    holding->channels = (size_t)config->channels;
     holding->prepared = malloc(prepare_numbers(config) * sizeof *holding->prepared);
     holding->context = tool_context(holding->call);
     if (!holding->context || !holding->prepared)
@@ -51,14 +52,14 @@ static bool fit(const struct holding *holding, struct picture *picture) {
                               .height = picture->height,
                               .pixels = picture->pixels};
     uint8_t *pixels = malloc(3 * plane);
-    if (!pixels ||
-        tleg_image_prepare(holding->context, holding->preparation, &image, holding->prepared, 3 * plane) != TLEG_OK) {
+    if (!pixels || tleg_image_prepare(holding->context, holding->preparation, &image, holding->prepared,
+                                      holding->channels * plane) != TLEG_OK) {
         free(pixels);
         return false;
     }
     for (size_t i = 0; i < plane; i++)
         for (size_t c = 0; c < 3; c++)
-            pixels[3 * i + c] = (uint8_t)lrintf(255 * holding->prepared[c * plane + i]);
+            pixels[3 * i + c] = (uint8_t)lrintf(255 * holding->prepared[(holding->channels == 1 ? 0 : c * plane) + i]);
     free(picture->pixels);
     *picture = (struct picture){.width = (int32_t)holding->side, .height = (int32_t)holding->side, .pixels = pixels};
     return true;

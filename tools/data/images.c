@@ -10,13 +10,13 @@
 static bool check_images(const char *path, const tleg_tensor_info *info, const tleg_config *config, char *error) {
     int64_t side = config->image_size;
     char found[240];
-    if (info->dtype == TLEG_F32 && info->rank == 4 && info->shape[0] >= 1 && info->shape[1] == 3 && info->shape[2] == side &&
-        info->shape[3] == side)
+    if (info->dtype == TLEG_F32 && info->rank == 4 && info->shape[0] >= 1 && info->shape[1] == config->channels &&
+        info->shape[2] == side && info->shape[3] == side)
         return true;
     tool_shape(info, found, sizeof found);
     snprintf(error, IMAGES_ERROR,
-             "%s: \"images\": expected shape f32 [B,3,%" PRId64 ",%" PRId64 "] with B at least 1, found %s", path, side, side,
-             found);
+             "%s: \"images\": expected shape f32 [B,%d,%" PRId64 ",%" PRId64 "] with B at least 1, found %s", path,
+             (int)config->channels, side, side, found);
     return false;
 }
 

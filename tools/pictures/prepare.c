@@ -22,12 +22,17 @@ bool prepare_picture(tleg_context *context, const tleg_preparation *preparation,
 }
 
 tleg_status prepare_as(tleg_context *context, const tleg_config *config, tleg_preparation **preparation) {
-    tleg_preparation_options options = {.struct_size = sizeof options, .image_size = config->image_size, .crop = config->crop};
+    tleg_preparation_options options = {.struct_size = sizeof options,
+                                        .image_size = config->image_size,
+                                        .crop = config->crop,
+                                        .interpolation = config->interpolation,
+                                        .fit = config->fit,
+                                        .channels = config->channels};
     memcpy(options.mean, config->mean, sizeof options.mean);
     memcpy(options.std, config->std, sizeof options.std);
     return tleg_preparation_create(context, &options, preparation);
 }
 
 size_t prepare_numbers(const tleg_config *config) {
-    return 3 * (size_t)config->image_size * (size_t)config->image_size;
+    return (size_t)config->channels * (size_t)config->image_size * (size_t)config->image_size;
 }

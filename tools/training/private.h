@@ -53,7 +53,7 @@ struct teacher {
     tleg_session *session;
     float *images; /* in the teacher's colours; NULL when they are the student's */
     double scale[3], shift[3];
-    size_t numbers; /* of an image */
+    size_t numbers, channels; /* of an image */
     struct teacher_command *command;
     struct recording *recording; /* that is being made, or learned from */
     float *logits;               /* (batch, classes): the last answer */

@@ -57,6 +57,12 @@ static json_t *describe(const struct state *state) {
     report_real(&report, "centre_crop", config->crop);
     report_add(&report, "mean", report_triple(config->mean));
     report_add(&report, "std", report_triple(config->std));
+    if (config->interpolation != TLEG_INTERPOLATION_BICUBIC) /* recordings of 0.2 have no word for it */
+        report_text(&report, "interpolation", option_choice_name(option_interpolations, config->interpolation));
+    if (config->fit != TLEG_FIT_CROP)
+        report_text(&report, "fit", option_choice_name(option_fits, config->fit));
+    if (config->channels != 3)
+        report_integer(&report, "channels", config->channels);
     report_add(&report, "exif", json_boolean(options->exif));
     add_pictures(&report, &state->recipe);
     report_integer(&report, "batch", options->batch / state->ranks.count);

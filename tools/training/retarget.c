@@ -14,7 +14,7 @@ struct draft {
     tleg_tensor **tensors;
     char **keys_and_values;
 };
-enum { MOST_KEYS = 16 }; /* of the library; those of the source come beside them */
+enum { MOST_KEYS = 32 }; /* of the library; those of the source come beside them */
 
 /* ---- what learngenes and models have in common ---- */
 
@@ -135,6 +135,8 @@ static bool put_metadata(struct draft *draft, const struct source *source, char 
     put_reals(draft, "tleg.mean", config->mean, 3);
     put_reals(draft, "tleg.std", config->std, 3);
     put_reals(draft, "tleg.crop", &config->crop, 1);
+    put_text(draft, "tleg.interpolation", option_choice_name(option_interpolations, config->interpolation));
+    put_text(draft, "tleg.fit", option_choice_name(option_fits, config->fit));
     if (labels)
         put_labels(draft, labels, count);
     if (source->gene && config->schedule && *config->schedule)

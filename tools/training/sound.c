@@ -3,6 +3,7 @@
 #include "private.h"
 
 #include "data/seeds.h"
+#include "pictures/prepare.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -30,7 +31,7 @@ static int refuse(struct state *state, int32_t depth) {
 
 /* At the shallowest and the deepest that is learned. */
 static int probe(struct state *state, const struct source *learned, tleg_session *session) {
-    const size_t numbers = 3 * (size_t)learned->config.image_size * (size_t)learned->config.image_size;
+    const size_t numbers = prepare_numbers(&learned->config);
     const size_t classes = (size_t)learned->config.classes;
     const int32_t depths[] = {state->target->depth_least, state->target->depth_most};
     float *images = malloc(PROBES * numbers * sizeof *images), *logits = malloc(PROBES * classes * sizeof *logits);

@@ -62,6 +62,8 @@ static void add_origin(const struct state *state, struct pairs *pairs) {
     add_triple(pairs, "run.mean", config->mean);
     add_triple(pairs, "run.std", config->std);
     add(pairs, "run.crop", "%.17g", config->crop);
+    add(pairs, "run.interpolation", "%s", option_choice_name(option_interpolations, config->interpolation));
+    add(pairs, "run.fit", "%s", option_choice_name(option_fits, config->fit));
     training_describe_computed(state, computed);
     add(pairs, "run.computed", "%s", computed);
 }
@@ -174,6 +176,7 @@ static bool is_new(const char *key) {
                                        "run.recording",     "run.contents_of_pictures",
                                        "run.exif",          "run.mean",
                                        "run.std",           "run.crop",
+                                       "run.interpolation", "run.fit",
                                        "run.computed"};
     size_t i = 0;
     while (i < sizeof keys / sizeof *keys && strcmp(keys[i], key) != 0)

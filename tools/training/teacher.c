@@ -5,6 +5,7 @@
 #include "base/context.h"
 #include "base/interrupt.h"
 #include "base/label.h"
+#include "pictures/prepare.h"
 #include "source/source.h"
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,9 @@ static int check(const struct state *state, const tleg_config *teacher) {
     if (teacher->image_size != student->image_size)
         return tool_fail(state->call, "%s: a teacher for images of %d pixels; the student's have %d", state->options->teacher,
                          (int)teacher->image_size, (int)student->image_size);
+    if (teacher->channels != student->channels)
+        return tool_fail(state->call, "%s: a teacher for images of %d channels; the student's have %d", state->options->teacher,
+                         (int)teacher->channels, (int)student->channels);
     return check_labels(state, teacher);
 }
 
@@ -41,7 +45,8 @@ static int match_colours(struct state *state) {
         teacher->shift[c] = (from->mean[c] - to->mean[c]) / to->std[c];
         same = same && from->std[c] == to->std[c] && from->mean[c] == to->mean[c];
     }
-    teacher->numbers = 3 * (size_t)to->image_size * (size_t)to->image_size;
+    teacher->numbers = prepare_numbers(to);
+    teacher->channels = (size_t)to->channels;
     if (!same)
         teacher->images = malloc((size_t)(state->options->batch / state->ranks.count) * teacher->numbers * sizeof(float));
     return same || teacher->images ? EXIT_DONE : tool_fail_memory(state->call);
@@ -135,11 +140,11 @@ void training_close_teacher(const struct invocation *call, struct teacher *teach
 }
 
 static const float *recolour(struct teacher *teacher, const float *images, int64_t batch) {
-    size_t plane = teacher->numbers / 3;
+    size_t channels = teacher->channels, plane = teacher->numbers / channels;
     if (!teacher->images)
         return images;
-    for (size_t p = 0; p < 3 * (size_t)batch; p++) {
-        float scale = (float)teacher->scale[p % 3], shift = (float)teacher->shift[p % 3];
+    for (size_t p = 0; p < channels * (size_t)batch; p++) {
+        float scale = (float)teacher->scale[p % channels], shift = (float)teacher->shift[p % channels];
         for (size_t i = p * plane; i < (p + 1) * plane; i++)
             teacher->images[i] = images[i] * scale + shift;
     }

@@ -5,6 +5,7 @@
 #include "base/label.h"
 #include "base/measure.h"
 #include "base/report.h"
+#include "pictures/prepare.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
@@ -129,6 +130,8 @@ static char *introduce(const struct teacher_command_options *options) {
     if (options->set->named)
         report_add(&report, "labels", report_texts((const char *const *)options->set->classes, options->set->class_count));
     report_integer(&report, "image_size", options->config->image_size);
+    if (options->config->channels != 3)
+        report_integer(&report, "channels", options->config->channels);
     report_add(&report, "mean", report_triple(options->config->mean));
     report_add(&report, "std", report_triple(options->config->std));
     report_text(&report, "dtype", "f32");
@@ -219,14 +222,13 @@ static bool start(const struct reason *reason) {
 struct teacher_command *teacher_command_start(const struct teacher_command_options *options, char error[TEACHER_ERROR],
                                               bool *stopped) {
     struct teacher_command *teacher = calloc(1, sizeof *teacher);
-    size_t side = (size_t)options->config->image_size;
     *stopped = false;
     if (!teacher) {
         snprintf(error, TEACHER_ERROR, "out of memory");
         return NULL;
     }
     teacher->options = *options;
-    teacher->numbers = 3 * side * side;
+    teacher->numbers = prepare_numbers(options->config);
     teacher->classes = (size_t)options->set->class_count;
     const struct reason reason = {teacher, error, stopped};
     if (start(&reason))

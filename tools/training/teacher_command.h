@@ -22,8 +22,8 @@ struct teacher_command *teacher_command_start(const struct teacher_command_optio
                                               bool *stopped);
 /* What the program calls itself, or "". */
 const char *teacher_command_name(const struct teacher_command *teacher);
-/* logits (count, classes) for images (count, 3, image_size, image_size), all finite. False likewise; the teacher can then only
- * be ended. */
+/* logits (count, classes) for images (count, channels, image_size, image_size), all finite. False likewise; the teacher can
+ * then only be ended. */
 bool teacher_command_ask(struct teacher_command *teacher, size_t count, const float *images, float *logits,
                          char error[TEACHER_ERROR], bool *stopped);
 /* Ends the program; NULL is allowed. A note where it did not end well. */

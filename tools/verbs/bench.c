@@ -76,7 +76,8 @@ static double block_operations(const tleg_config *config) {
 static int measure(const struct invocation *call, tleg_session *session, const struct options *options,
                    const tleg_config *config, int32_t level, struct figures *figures) {
     double times[MOST_RUNS], peaks[MOST_RUNS / PEAK_EVERY + 1], total = 0;
-    size_t numbers = (size_t)options->batch * 3 * (size_t)config->image_size * (size_t)config->image_size;
+    size_t numbers =
+        (size_t)options->batch * (size_t)config->channels * (size_t)config->image_size * (size_t)config->image_size;
     float *images = malloc(numbers * sizeof *images);
     float *logits = malloc((size_t)options->batch * (size_t)config->classes * sizeof *logits);
     int code = images && logits ? EXIT_DONE : tool_fail_memory(call);

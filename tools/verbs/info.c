@@ -51,8 +51,9 @@ static void print_text(const struct source *source, uint64_t bytes) {
            config->no_qkv_bias ? ", qkv without bias" : "");
     printf("head          %d classes; it reads %s\n", (int)config->classes, reads(config));
     printf("norm          %s, eps %g\n", option_choice_name(option_norms, config->norm), config->eps);
-    printf("pictures      crop %g, mean %g %g %g, std %g %g %g\n", config->crop, config->mean[0], config->mean[1],
-           config->mean[2], config->std[0], config->std[1], config->std[2]);
+    printf("pictures      %s, %s %g, mean %g %g %g, std %g %g %g\n",
+           option_choice_name(option_interpolations, config->interpolation), option_choice_name(option_fits, config->fit),
+           config->crop, config->mean[0], config->mean[1], config->mean[2], config->std[0], config->std[1], config->std[2]);
     if (source->gene)
         printf("schedule      %s\n", *config->schedule ? config->schedule : "one linear segment per site");
     if (!config->label_count)
@@ -103,6 +104,8 @@ static void add_config(struct report *report, const struct source *source) {
     report_add(report, "mean", report_triple(config->mean));
     report_add(report, "std", report_triple(config->std));
     report_real(report, "crop", config->crop);
+    report_text(report, "interpolation", option_choice_name(option_interpolations, config->interpolation));
+    report_text(report, "fit", option_choice_name(option_fits, config->fit));
     report_text(report, "schedule", source->gene ? config->schedule : NULL);
     report_add(report, "labels", config->label_count ? report_texts(config->labels, config->label_count) : json_null());
     report_add(report, "depths", config->depth_count ? depths_array(config->depths, config->depth_count) : json_null());

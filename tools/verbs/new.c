@@ -101,6 +101,8 @@ static int run_new(const struct verb *verb, int argc, char **argv) {
         {"--mean", OPTION_TRIPLE, options.mean, 0, 0, NULL},
         {"--std", OPTION_TRIPLE, options.std, 0, 0, NULL},
         {"--crop", OPTION_REAL, &config->crop, 0, 0, NULL},
+        {"--interpolation", OPTION_CHOICE, &config->interpolation, 0, 0, option_interpolations},
+        {"--fit", OPTION_CHOICE, &config->fit, 0, 0, option_fits},
         {"--labels", OPTION_TEXT, &options.labels, 0, 0, NULL},
         {"--seed", OPTION_SEED, &options.seed, 0, 0, NULL},
         {"-o", OPTION_TEXT, &options.out, 0, 0, NULL},
@@ -148,6 +150,8 @@ const struct verb verb_new = {
                "  --mean R,G,B --std R,G,B --crop C\n"
                "                how images are prepared (ImageNet's mean and std; crop 0.875, or 1 for images up\n"
                "                to 32 pixels)\n"
+               "  --interpolation I  how they are resized: bicubic (default), bilinear, box\n"
+               "  --fit F       how they get their shape: crop, the centre of what is resized (default); squash\n"
                "  --labels FILE class names, one a line\n"
                "  --seed S      seed of the random numbers (0)\n"
                "  -o GENE       the file to write\n",

@@ -28,6 +28,9 @@ static int take_images(const struct invocation *call, tleg_context *context, con
     }
     config->image_size = info.image_size;
     config->crop = info.crop;
+    config->interpolation = info.interpolation;
+    config->fit = info.fit;
+    config->channels = info.channels;
     memcpy(config->mean, info.mean, sizeof config->mean);
     memcpy(config->std, info.std, sizeof config->std);
     tleg_preparation_free(preparation);

@@ -18,7 +18,8 @@ static tleg_status read_kind(struct tleg_config_reader *reader) {
             "%s: the state of a trainer (tleg.kind \"trainer\"), from which learning goes on: neither a learngene nor a "
             "model",
             reader->label);
-    const tleg_status status = tleg_read_word(reader, "tleg.kind", "learngene", "vit", &kind);
+    static const char *const kinds[] = {"learngene", "vit", NULL};
+    const tleg_status status = tleg_read_word(reader, "tleg.kind", kinds, &kind);
     if (status != TLEG_OK)
         return status;
     if ((kind == LEARNGENE && model && !gene) || (kind == VIT && gene && !model))
@@ -316,7 +317,8 @@ static tleg_status read_heads(struct tleg_config_reader *reader) {
 static tleg_status read_pool(struct tleg_config_reader *reader) {
     tleg_config *c = reader->c;
     const bool fc_norm = tleg_read_has(reader, "fc_norm.weight");
-    const tleg_status status = tleg_read_word(reader, "tleg.pool", "mean", "cls", &c->pool);
+    static const char *const pools[] = {"mean", "cls", NULL};
+    const tleg_status status = tleg_read_word(reader, "tleg.pool", pools, &c->pool);
     if (status != TLEG_OK)
         return status;
     if (c->pool == 0)
@@ -339,8 +341,9 @@ static tleg_status read_norm(struct tleg_config_reader *reader) {
     if (fc_norm && tleg_read_has(reader, "norm.weight"))
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
                          "%s: expected norm.weight or fc_norm.weight, found both: which is the final norm?", reader->label);
+    static const char *const places[] = {"before_pool", "after_pool", NULL};
     int32_t given;
-    const tleg_status status = tleg_read_word(reader, "tleg.norm", "before_pool", "after_pool", &given);
+    const tleg_status status = tleg_read_word(reader, "tleg.norm", places, &given);
     if (status != TLEG_OK)
         return status;
     c->norm = fc_norm ? TLEG_NORM_AFTER_POOL : TLEG_NORM_BEFORE_POOL;

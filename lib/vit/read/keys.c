@@ -13,8 +13,9 @@ bool tleg_read_has_keys(const struct tleg_config_reader *reader) {
 }
 
 void tleg_read_note_keys(const struct tleg_config_reader *reader) {
-    static const char *const known[] = {"needs",    "kind", "image_size", "patch_size", "heads",  "norm",   "eps",   "pool",
-                                        "schedule", "mean", "std",        "crop",       "labels", "depths", "scores"};
+    static const char *const known[] = {"needs",  "kind",   "image_size", "patch_size",    "heads", "norm",
+                                        "eps",    "pool",   "schedule",   "mean",          "std",   "crop",
+                                        "labels", "depths", "scores",     "interpolation", "fit"};
     const struct tleg_pair *pairs;
     const int64_t count = tleg_file_pairs(reader->file, &pairs);
     for (int64_t i = 0; i < count; i++) {
@@ -87,18 +88,30 @@ tleg_status tleg_read_integer(const struct tleg_config_reader *reader, const cha
                      reader->label, key, (int)most, text);
 }
 
-tleg_status tleg_read_word(const struct tleg_config_reader *reader, const char *key, const char *one, const char *two,
-                           int32_t *value) {
+/* `"one", "two" or "three"`, as much of it as there is room for. */
+static void list_words(const char *const *words, char *text, size_t room) {
+    size_t length = 0;
+    for (int32_t k = 0; words[k] && length < room; k++)
+        length += (size_t)snprintf(text + length, room - length, "%s\"%s\"",
+                                   k == 0         ? ""
+                                   : words[k + 1] ? ", "
+                                                  : " or ",
+                                   words[k]);
+}
+
+tleg_status tleg_read_word(const struct tleg_config_reader *reader, const char *key, const char *const *words, int32_t *value) {
     const char *text = tleg_file_get_metadata(reader->file, key);
     *value = 0;
     if (!text)
         return TLEG_OK;
-    *value = strcmp(text, one) == 0 ? 1 : strcmp(text, two) == 0 ? 2 : 0;
+    for (int32_t k = 0; words[k] && !*value; k++)
+        *value = strcmp(text, words[k]) == 0 ? k + 1 : 0;
     if (*value)
         return TLEG_OK;
+    char expected[160];
+    list_words(words, expected, sizeof expected);
     return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED,
-                     "%s: %s: expected \"%s\" or \"%s\", found \"%s\", which may be for a newer libtleg", reader->label, key,
-                     one, two, text);
+                     "%s: %s: expected %s, found \"%s\", which may be for a newer libtleg", reader->label, key, expected, text);
 }
 
 /* `count` numbers with commas, and blanks if they like, between them. */
@@ -138,8 +151,37 @@ static tleg_status read_list(const struct tleg_config_reader *reader, const char
     return TLEG_OK;
 }
 
-tleg_status tleg_read_numbers(const struct tleg_config_reader *reader) {
+/* What the file says of colours, one number for all channels where there is but one. */
+static tleg_status read_colours(const struct tleg_config_reader *reader, const char *key, bool positive, const char *expected,
+                                double values[3]) {
     static const double any = 1e30;
+    const char *text = tleg_file_get_metadata(reader->file, key);
+    if (reader->c->channels != 1 || !text || strchr(text, ','))
+        return read_list(reader, key, 3, positive, any, expected, values);
+    const tleg_status status = read_list(reader, key, 1, positive, any, "a number", values);
+    values[1] = values[2] = values[0];
+    return status;
+}
+
+static tleg_status read_pictures(const struct tleg_config_reader *reader) {
+    tleg_config *c = reader->c;
+    tleg_status status = read_list(reader, "tleg.crop", 1, true, 1, "a number above 0, at most 1", &c->crop);
+    if (status == TLEG_OK)
+        status = read_colours(reader, "tleg.mean", false, "three numbers as in 0.485,0.456,0.406", c->mean);
+    if (status == TLEG_OK)
+        status = read_colours(reader, "tleg.std", true, "three numbers above 0 as in 0.229,0.224,0.225", c->std);
+    if (status == TLEG_OK)
+        status = tleg_read_word(reader, "tleg.interpolation", tleg_interpolation_words, &c->interpolation);
+    if (status == TLEG_OK)
+        status = tleg_read_word(reader, "tleg.fit", tleg_fit_words, &c->fit);
+    if (c->interpolation == 0)
+        c->interpolation = TLEG_INTERPOLATION_BICUBIC;
+    if (c->fit == 0)
+        c->fit = TLEG_FIT_CROP;
+    return status;
+}
+
+tleg_status tleg_read_numbers(const struct tleg_config_reader *reader) {
     tleg_config *c = reader->c;
     /* timm's models have 1e-6 throughout; the learngene's authors, 1e-5 until the mean comes first */
     const bool timm = c->norm == TLEG_NORM_AFTER_POOL || (!reader->gene && !tleg_read_has_keys(reader));
@@ -148,14 +190,8 @@ tleg_status tleg_read_numbers(const struct tleg_config_reader *reader) {
     memset(c->mean, 0, sizeof c->mean);
     memset(c->std, 0, sizeof c->std);
     tleg_fill_colours(c->mean, c->std);
-    tleg_status status = read_list(reader, "tleg.eps", 1, true, 1, "a number above 0, at most 1", &c->eps);
-    if (status == TLEG_OK)
-        status = read_list(reader, "tleg.crop", 1, true, 1, "a number above 0, at most 1", &c->crop);
-    if (status == TLEG_OK)
-        status = read_list(reader, "tleg.mean", 3, false, any, "three numbers as in 0.485,0.456,0.406", c->mean);
-    if (status == TLEG_OK)
-        status = read_list(reader, "tleg.std", 3, true, any, "three numbers above 0 as in 0.229,0.224,0.225", c->std);
-    return status;
+    const tleg_status status = read_list(reader, "tleg.eps", 1, true, 1, "a number above 0, at most 1", &c->eps);
+    return status == TLEG_OK ? read_pictures(reader) : status;
 }
 
 /* ---- labels ---- */

@@ -3,7 +3,7 @@
 #include "vit/read/private.h"
 #include <string.h>
 
-enum { MOST_PAIRS = 16 };
+enum { MOST_PAIRS = 24 };
 
 /* Pairs under way: texts are only measured while text.out is NULL. */
 struct builder {
@@ -69,6 +69,10 @@ static void build(struct builder *builder, const tleg_config *config, bool gene)
     add_numbers(builder, "tleg.mean", config->mean, 3);
     add_numbers(builder, "tleg.std", config->std, 3);
     add_numbers(builder, "tleg.crop", &config->crop, 1);
+    if (config->interpolation != TLEG_INTERPOLATION_BICUBIC) /* 0.2 knew no others, and has no key for it */
+        add_text(builder, "tleg.interpolation", tleg_interpolation_words[config->interpolation - 1]);
+    if (config->fit != TLEG_FIT_CROP)
+        add_text(builder, "tleg.fit", tleg_fit_words[config->fit - 1]);
     if (config->label_count)
         add_labels(builder, config);
     if (gene && config->schedule && *config->schedule)

@@ -29,10 +29,9 @@ tleg_status tleg_read_needs(struct tleg_config_reader *reader);
 /* *value stays as it is, and *found is false, when the key is absent. FORMAT names the key. */
 tleg_status tleg_read_integer(const struct tleg_config_reader *reader, const char *key, int32_t most, bool *found,
                               int32_t *value);
-/* 1 or 2: the word that is the key's value; 0 when it is absent. UNSUPPORTED names another. */
-tleg_status tleg_read_word(const struct tleg_config_reader *reader, const char *key, const char *one, const char *two,
-                           int32_t *value);
-/* tleg.eps, tleg.mean, tleg.std, tleg.crop, or their defaults. */
+/* 1, 2, ...: which of `words`, which NULL ends, is the key's value; 0 when it is absent. UNSUPPORTED names another. */
+tleg_status tleg_read_word(const struct tleg_config_reader *reader, const char *key, const char *const *words, int32_t *value);
+/* tleg.eps, tleg.mean, tleg.std, tleg.crop, tleg.interpolation and tleg.fit, or their defaults. */
 tleg_status tleg_read_numbers(const struct tleg_config_reader *reader);
 /* tleg.labels into one memory: the pointers, then the texts; NULL when the key is absent. */
 tleg_status tleg_read_labels(const struct tleg_config_reader *reader, void **memory, size_t *bytes);

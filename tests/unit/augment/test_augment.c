@@ -277,6 +277,7 @@ static void nothing_asked_for_is_the_prepared_picture(void **state) {
     const tleg_image image = image_of(pixels, SIZE, SIZE);
     tleg_config config = config_of(SIZE);
     config.crop = 1;
+    config.interpolation = TLEG_INTERPOLATION_BILINEAR; /* a random crop is resized by the same filter */
     tleg_context *context = NULL;
     assert_int_equal(tleg_context_create(NULL, &context), TLEG_OK);
     OK(context, support_prepare(context, &image, &config, prepared));
@@ -329,6 +330,43 @@ static void small_pictures_move_within_their_padding(void **state) {
         assert_int_equal(found, 1);
     }
     assert_int_equal(places, (2 * PADDING + 1) * (2 * PADDING + 1));
+    tleg_context_free(context);
+}
+
+/* For one channel a picture is turned to grey first, and then goes the way that one whose colours are all that grey goes. */
+static void one_channel_is_augmented_as_grey_colours(void **state) {
+    (void)state;
+    enum { SIZE = 12, W = 21, H = 17, PLANE = SIZE * SIZE };
+    uint8_t rgb[W * H * CHANNELS], grey[W * H];
+    float colours[CHANNELS * PLANE], found[PLANE];
+    pattern(W, H, 0, rgb);
+    for (int32_t i = 0; i < W * H; i++) /* ITU-R 601 in 16 bits, as PIL has it */
+        grey[i] = (uint8_t)((rgb[3 * i] * 19595 + rgb[3 * i + 1] * 38470 + rgb[3 * i + 2] * 7471 + 32768) >> 16);
+    const tleg_image colour = image_of(rgb, W, H);
+    tleg_image equal = image_of(grey, W, H);
+    equal.layout = TLEG_PIXELS_GREY;
+    tleg_config three = config_of(SIZE);
+    for (int c = 0; c < CHANNELS; c++) {
+        three.mean[c] = 0.3;
+        three.std[c] = 0.25;
+    }
+    tleg_config one = three;
+    one.channels = 1;
+    const tleg_augment_options recipes[] = {
+        {.struct_size = sizeof *recipes, .rand_ops = 2, .flip = 0.5, .erase = 0.5},
+        {.struct_size = sizeof *recipes, .jitter = 0.4},
+        {.struct_size = sizeof *recipes, .padding = 4, .flip = 0.5},
+    };
+    tleg_context *context = NULL;
+    assert_int_equal(tleg_context_create(NULL, &context), TLEG_OK);
+    for (size_t k = 0; k < sizeof recipes / sizeof *recipes; k++)
+        for (uint64_t seed = 0; seed < 60; seed++) {
+            OK(context, support_augment(context, &equal, &three, &recipes[k], seed, colours));
+            OK(context, support_augment(context, &colour, &one, &recipes[k], seed, found));
+            assert_memory_equal(found, colours, sizeof found);
+            OK(context, support_augment(context, &equal, &one, &recipes[k], seed, found));
+            assert_memory_equal(found, colours, sizeof found);
+        }
     tleg_context_free(context);
 }
 
@@ -542,6 +580,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(pictures_are_the_same_bits_everywhere),
         cmocka_unit_test(nothing_asked_for_is_the_prepared_picture),
         cmocka_unit_test(small_pictures_move_within_their_padding),
+        cmocka_unit_test(one_channel_is_augmented_as_grey_colours),
         cmocka_unit_test(layouts_say_how_pixels_lie_and_change_nothing),
         cmocka_unit_test(any_size_works),
         cmocka_unit_test(memory_follows_the_crop_and_not_the_picture),

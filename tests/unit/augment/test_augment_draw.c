@@ -466,6 +466,30 @@ static void targets_say_what_the_images_became(void **state) {
     tleg_context_free(context);
 }
 
+/* An image of one channel is mixed as each plane of one of three. */
+static void one_channel_is_mixed_as_each_of_three(void **state) {
+    (void)state;
+    enum { PLANE = SIDE * SIDE };
+    static struct lot lot;
+    float grey[BATCH * PLANE], targets[BATCH * CLASSES];
+    tleg_context *context = NULL;
+    assert_int_equal(tleg_context_create(NULL, &context), TLEG_OK);
+    tleg_mix_options options = {.struct_size = sizeof options, .classes = CLASSES, .mixup = 0.8, .cutmix = 1};
+    for (uint64_t seed = 0; seed < 30; seed++) {
+        fill(&lot);
+        for (int32_t i = 0; i < BATCH; i++)
+            memcpy(grey + i * PLANE, lot.images + i * IMAGE, sizeof(float[PLANE]));
+        options.channels = 3;
+        OK(context, support_mix(context, &options, seed, BATCH, SIDE, lot.images, lot.labels, lot.targets));
+        options.channels = 1;
+        OK(context, support_mix(context, &options, seed, BATCH, SIDE, grey, lot.labels, targets));
+        for (int32_t i = 0; i < BATCH; i++)
+            assert_memory_equal(grey + i * PLANE, lot.images + i * IMAGE, sizeof(float[PLANE]));
+        assert_memory_equal(targets, lot.targets, sizeof targets);
+    }
+    tleg_context_free(context);
+}
+
 static void a_seed_gives_one_mix(void **state) {
     (void)state;
     static struct lot first, again;
@@ -531,6 +555,8 @@ static void a_wrong_batch_is_refused_and_nothing_is_changed(void **state) {
     WRONG(options.cutmix, INFINITY, "mix.cutmix");
     WRONG(options.smoothing, -0.1, "mix.smoothing");
     WRONG(options.smoothing, 1.1, "mix.smoothing");
+    WRONG(options.channels, 2, "mix.channels");
+    WRONG(options.channels, -1, "mix.channels");
     WRONG(options.struct_size, 4, "tleg_mix_options");
     WRONG(batch, 0, "batch");
     WRONG(batch, INT64_MAX, "batch");
@@ -564,6 +590,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(jitter_draws_factors_evenly),
         cmocka_unit_test(every_mixed_batch_is_timms),
         cmocka_unit_test(targets_say_what_the_images_became),
+        cmocka_unit_test(one_channel_is_mixed_as_each_of_three),
         cmocka_unit_test(a_seed_gives_one_mix),
         cmocka_unit_test(one_image_is_not_mixed),
         cmocka_unit_test(a_wrong_batch_is_refused_and_nothing_is_changed),

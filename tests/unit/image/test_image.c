@@ -58,11 +58,12 @@ static struct colours *read_colours(size_t *count) {
     return colours;
 }
 
-/* Compares (3, size, size) with PIL's crop (size, size, 3) through torch's table. */
-static void check_prepared(const float *out, const uint8_t *crop, int32_t size, const struct colours *colours) {
-    for (int32_t c = 0; c < CHANNELS; c++)
+/* Compares (channels, size, size) with PIL's crop (size, size, channels) through torch's table. */
+static void check_prepared(const float *out, const uint8_t *crop, int32_t channels, int32_t size,
+                           const struct colours *colours) {
+    for (int32_t c = 0; c < channels; c++)
         for (int32_t i = 0; i < size * size; i++) {
-            const float expected = colours->value[c][crop[i * CHANNELS + c]], found = out[c * size * size + i];
+            const float expected = colours->value[c][crop[i * channels + c]], found = out[c * size * size + i];
             if (memcmp(&expected, &found, sizeof found) != 0)
                 fail_msg("channel %d, pixel %d of a %d-pixel crop: expected %.9g, found %.9g", c, i, size, (double)expected,
                          (double)found);
@@ -70,7 +71,7 @@ static void check_prepared(const float *out, const uint8_t *crop, int32_t size, 
 }
 
 struct prepared { /* the head of a record of prepare.bin */
-    int32_t width, height, kind, size;
+    int32_t width, height, kind, size, interpolation, fit, channels, zero;
     double crop;
 };
 
@@ -91,15 +92,18 @@ static void every_geometry_is_pils_to_the_bit(void **state) {
         float *out = outputs(head.size);
         const tleg_image image = image_of(pixels, head.width, head.height);
         tleg_config config = config_of(head.size, head.crop);
+        config.interpolation = head.interpolation;
+        config.fit = head.fit;
+        config.channels = head.channels;
         memcpy(config.mean, table->mean, sizeof config.mean);
         memcpy(config.std, table->std, sizeof config.std);
         OK(context, support_prepare(context, &image, &config, out));
-        check_prepared(out, file + at, head.size, table);
-        at += (size_t)head.size * (size_t)head.size * CHANNELS;
+        check_prepared(out, file + at, head.channels, head.size, table);
+        at += (size_t)head.size * (size_t)head.size * (size_t)head.channels;
         free(out);
         free(pixels);
     }
-    assert_true(cases > 50);
+    assert_true(cases > 200);
     tleg_context_free(context);
     assert_int_equal(atomic_load(&counter.live), 0);
     assert_int_equal(atomic_load(&counter.wrong), 0);
@@ -286,6 +290,15 @@ static void a_wrong_configuration_is_refused_by_the_name_of_its_member(void **st
     for (int i = 0; i < 3; i++) {
         call.config.image_size = sizes[i];
         refused(&call, TLEG_ERROR_ARGUMENT, "preparation.image_size");
+    }
+    static const int32_t others[] = {-1, 4, INT32_MAX};
+    for (int i = 0; i < 3; i++) {
+        call.config.interpolation = others[i];
+        refused(&call, TLEG_ERROR_ARGUMENT, "preparation.interpolation");
+        call.config.fit = others[i];
+        refused(&call, TLEG_ERROR_ARGUMENT, "preparation.fit");
+        call.config.channels = others[i];
+        refused(&call, TLEG_ERROR_ARGUMENT, "preparation.channels");
     }
     const double crops[] = {-0.5, 1.0001, NAN, INFINITY, 1e-300};
     for (int i = 0; i < 5; i++) {

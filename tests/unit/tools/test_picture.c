@@ -88,7 +88,7 @@ struct whole { /* the head of a record of whole.bin */
 static void compare_prepared(tleg_context *context, const struct whole *head, const float *expected) {
     float found[3 * 8 * 8];
     char error[PICTURE_ERROR] = "";
-    tleg_config config = {.struct_size = sizeof config, .image_size = head->size, .crop = head->crop};
+    tleg_config config = {.struct_size = sizeof config, .image_size = head->size, .channels = 3, .crop = head->crop};
     memcpy(config.mean, head->mean, sizeof config.mean);
     memcpy(config.std, head->std, sizeof config.std);
     assert_true(head->size <= 8 && prepare_numbers(&config) == (size_t)(3 * head->size * head->size));

@@ -35,6 +35,12 @@ typedef struct tleg_open_options {
     int32_t heads;        /* attention heads, where a learngene's or model's file does not say how many: 0, or a divisor of its
                              dim. A value that contradicts the file is an error, as is any but 0 for a tleg_file */
     int32_t reserved;     /* 0; anything else is ARGUMENT */
+
+    /* Which set of weights of a PyTorch file: the key of the dictionary that holds it ("teacher", "model_ema"), or several from
+     * the outside in with dots between them. NULL: the library chooses (tleg_file_open). NOT_FOUND when there is no such key or
+     * it holds no weights; ARGUMENT for other files, and for a file that is open already. */
+    const char *key;
+    const void *reserved_pointer; /* NULL; anything else is ARGUMENT */
 } tleg_open_options;
 
 /* Opens `path` and checks its whole header: the format's own rules (no holes, no

@@ -25,6 +25,7 @@ struct invocation {
     const struct verb *verb;
     bool json;
     int32_t threads, level, gemm, heads;
+    const char *key; /* of a PyTorch file's set of weights; NULL: the library chooses */
     char **operands; /* arguments that are not options, in order */
     int operand_count;
 };

@@ -29,39 +29,53 @@ bool source_is_gene(const tleg_file *file) {
     return false;
 }
 
-/* Whether the file at `path` holds a learngene. */
-static int look(const struct invocation *call, tleg_context *context, const char *path, bool *gene) {
-    tleg_file *file;
-    if (tleg_file_open(context, path, NULL, &file) != TLEG_OK)
-        return tool_fail_context(call, context);
-    *gene = source_is_gene(file);
-    tleg_file_free(file);
-    return EXIT_DONE;
+tleg_open_options source_opening(const struct invocation *call) {
+    return (tleg_open_options){.struct_size = sizeof(tleg_open_options), .heads = call->heads, .key = call->key};
 }
 
-static tleg_open_options opening_of(const struct invocation *call) {
+/* The same for a file that is open already. */
+static tleg_open_options reading_of(const struct invocation *call) {
     return (tleg_open_options){.struct_size = sizeof(tleg_open_options), .heads = call->heads};
 }
 
-static int open_model(const struct invocation *call, tleg_context *context, struct source *source) {
-    const tleg_open_options opening = opening_of(call);
-    if (tleg_model_open(context, source->path, &opening, &source->model) != TLEG_OK)
+tleg_file *source_file(const struct invocation *call, tleg_context *context, const char *path) {
+    const tleg_open_options opening = {.struct_size = sizeof opening, .key = call->key};
+    tleg_file *file;
+    if (tleg_file_open(context, path, &opening, &file) != TLEG_OK)
+        tool_fail_context(call, context);
+    return file;
+}
+
+static int read_model(const struct invocation *call, tleg_context *context, const tleg_file *file, struct source *source) {
+    const tleg_open_options reading = reading_of(call);
+    if (tleg_model_read(context, file, &reading, &source->model) != TLEG_OK)
         return tool_fail_context(call, context);
     tleg_status status = tleg_model_get_info(context, source->model, &source->config);
     return status == TLEG_OK ? EXIT_DONE : tool_fail(call, "%s: %s", source->path, tleg_status_name(status));
 }
 
-int source_open(const struct invocation *call, tleg_context *context, const char *path, struct source *source) {
-    *source = (struct source){.path = path, .config = {.struct_size = sizeof(tleg_config)}};
-    bool gene = false;
-    int code = look(call, context, path, &gene);
-    if (code != EXIT_DONE || !gene)
-        return code != EXIT_DONE ? code : open_model(call, context, source);
-    const tleg_open_options opening = opening_of(call);
-    if (tleg_learngene_open(context, path, &opening, &source->gene) != TLEG_OK)
+static int read_gene(const struct invocation *call, tleg_context *context, const tleg_file *file, struct source *source) {
+    const tleg_open_options reading = reading_of(call);
+    if (tleg_learngene_read(context, file, &reading, &source->gene) != TLEG_OK)
         return tool_fail_context(call, context);
     tleg_status status = tleg_learngene_get_info(context, source->gene, &source->config);
-    return status == TLEG_OK ? EXIT_DONE : tool_fail(call, "%s: %s", path, tleg_status_name(status));
+    return status == TLEG_OK ? EXIT_DONE : tool_fail(call, "%s: %s", source->path, tleg_status_name(status));
+}
+
+int source_read(const struct invocation *call, tleg_context *context, const char *path, const tleg_file *file,
+                struct source *source) {
+    *source = (struct source){.path = path, .config = {.struct_size = sizeof(tleg_config)}};
+    return source_is_gene(file) ? read_gene(call, context, file, source) : read_model(call, context, file, source);
+}
+
+int source_open(const struct invocation *call, tleg_context *context, const char *path, struct source *source) {
+    *source = (struct source){.path = path};
+    tleg_file *file = source_file(call, context, path);
+    if (!file)
+        return EXIT_FAILED;
+    const int code = source_read(call, context, path, file, source);
+    tleg_file_free(file);
+    return code;
 }
 
 /* A model is what it is: options may repeat that, not change it. */
@@ -114,22 +128,28 @@ int source_take_expansion(const struct invocation *call, tleg_context *context, 
     return EXIT_DONE;
 }
 
-int source_open_expanded(const struct invocation *call, tleg_context *context, const char *path,
+static int read_expander(const struct invocation *call, tleg_context *context, const tleg_file *file,
                          const struct expansion *expansion, struct source *source) {
-    *source = (struct source){.path = path, .config = {.struct_size = sizeof(tleg_config)}};
-    bool gene = false;
-    int code = look(call, context, path, &gene);
-    if (code == EXIT_DONE && !gene)
-        code = open_model(call, context, source);
-    if (code != EXIT_DONE || !gene)
-        return code != EXIT_DONE ? code : check_model(call, expansion, source);
-    const tleg_open_options opening = opening_of(call);
+    const tleg_open_options reading = reading_of(call);
     const tleg_expander_options options = expander_options(expansion);
-    if (tleg_expander_open(context, path, &opening, &options, &source->expander) != TLEG_OK)
+    if (tleg_expander_read(context, file, &reading, &options, &source->expander) != TLEG_OK)
         return tool_fail_context(call, context);
     tleg_status status = tleg_expander_get_info(context, source->expander, &source->config);
     source->config.depth = expansion->depth;
-    return status == TLEG_OK ? need_depth(call, expansion, path) : tool_fail(call, "%s: %s", path, tleg_status_name(status));
+    return status == TLEG_OK ? need_depth(call, expansion, source->path)
+                             : tool_fail(call, "%s: %s", source->path, tleg_status_name(status));
+}
+
+int source_open_expanded(const struct invocation *call, tleg_context *context, const char *path,
+                         const struct expansion *expansion, struct source *source) {
+    *source = (struct source){.path = path, .config = {.struct_size = sizeof(tleg_config)}};
+    tleg_file *file = source_file(call, context, path);
+    if (!file)
+        return EXIT_FAILED;
+    const bool gene = source_is_gene(file);
+    int code = gene ? read_expander(call, context, file, expansion, source) : read_model(call, context, file, source);
+    tleg_file_free(file);
+    return code == EXIT_DONE && !gene ? check_model(call, expansion, source) : code;
 }
 
 int source_session(const struct invocation *call, tleg_context *context, struct source *source, int32_t batch,

@@ -43,10 +43,17 @@ struct source {
 /* Folds --timm into --norm. False after refusing a contradiction. */
 bool expansion_settle(const struct invocation *call, struct expansion *expansion, int *code);
 
+/* What the call says of how a file is opened. */
+tleg_open_options source_opening(const struct invocation *call);
+/* Opens the tensors of a learngene or a model alone, in the set of weights that the call chooses. NULL after saying why not. */
+tleg_file *source_file(const struct invocation *call, tleg_context *context, const char *path);
 /* Whether an open file is a learngene's. */
 bool source_is_gene(const tleg_file *file);
 /* Opens a learngene or a model, whichever the file is. Returns an exit code; source_close is right after a failure too. */
 int source_open(const struct invocation *call, tleg_context *context, const char *path, struct source *source);
+/* The same from its open file. */
+int source_read(const struct invocation *call, tleg_context *context, const char *path, const tleg_file *file,
+                struct source *source);
 /* Refuses (EXIT_MISUSE) a learngene without a depth, and a model that is not what is asked for. For a learngene it packs
  * the expander. Sets source->config to what runs. */
 int source_take_expansion(const struct invocation *call, tleg_context *context, const struct expansion *expansion,

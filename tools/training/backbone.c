@@ -166,15 +166,13 @@ static int add_head(const struct invocation *call, tleg_context *context, const 
 
 int backbone_open(const struct invocation *call, tleg_context *context, const char *path, int32_t classes,
                   struct source *source) {
-    tleg_file *file;
     *source = (struct source){.path = path, .config = {.struct_size = sizeof source->config}};
-    if (tleg_file_open(context, path, NULL, &file) != TLEG_OK)
-        return tool_fail_context(call, context);
+    tleg_file *file = source_file(call, context, path);
+    if (!file)
+        return EXIT_FAILED;
     const bool headless = !find(file, head) && find(file, patches);
-    int code = headless ? add_head(call, context, file, classes, source) : EXIT_DONE;
+    const int code = headless ? add_head(call, context, file, classes, source) : source_read(call, context, path, file, source);
     tleg_file_free(file);
-    if (!headless)
-        code = source_open(call, context, path, source);
     source->headless = headless;
     return code;
 }

@@ -74,7 +74,7 @@ static int expand(const struct invocation *call, tleg_context *context, const st
                                  .image_size = expansion->image,
                                  .classes = options->classes,
                                  .seed = options->seed};
-    const tleg_open_options opening = {.struct_size = sizeof opening, .heads = call->heads};
+    const tleg_open_options opening = source_opening(call);
     int code;
     if (tleg_learngene_open(context, call->operands[0], &opening, &gene) != TLEG_OK ||
         tleg_expander_create(context, gene, &how, &expander) != TLEG_OK)

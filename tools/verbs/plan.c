@@ -307,7 +307,7 @@ static int say(const struct invocation *call, const struct state *state) {
 
 static int open_gene(const struct invocation *call, struct state *state) {
     const struct expansion *expansion = &state->options->expansion;
-    const tleg_open_options opening = {.struct_size = sizeof opening, .heads = call->heads};
+    const tleg_open_options opening = source_opening(call);
     const tleg_expander_options how = {.struct_size = sizeof how, .dtype = expansion->dtype, .image_size = expansion->image};
     struct source *source = &state->source;
     *source = (struct source){.path = call->operands[0], .config = {.struct_size = sizeof source->config}};

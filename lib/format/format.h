@@ -31,6 +31,9 @@ enum tleg_opened_from { TLEG_FROM_PATH, TLEG_FROM_MEMORY, TLEG_FROM_FILE };
  * open already. */
 tleg_status tleg_open_options_read(tleg_context *context, const tleg_open_options *host, enum tleg_opened_from from,
                                    tleg_open_options *own);
+/* The same for what has names of its own alone, learngenes and tensors. */
+tleg_status tleg_own_options_read(tleg_context *context, const tleg_open_options *host, enum tleg_opened_from from,
+                                  tleg_open_options *own);
 /* As tleg_file_open and tleg_file_parse, with options that tleg_open_options_read has checked. */
 tleg_status tleg_file_open_path(tleg_context *context, const char *path, const tleg_open_options *own, tleg_file **file);
 tleg_status tleg_file_open_memory(tleg_context *context, const void *data, size_t size, const tleg_open_options *own,

@@ -330,7 +330,7 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_create(tleg_context *context, const
 static tleg_status take_both(tleg_context *context, const tleg_open_options *opening, enum tleg_opened_from from,
                              const tleg_expander_options *options, tleg_open_options *how, tleg_expander_options *own) {
     tleg_status status = take_options(context, options, own);
-    return status != TLEG_OK ? status : tleg_open_options_read(context, opening, from, how);
+    return status != TLEG_OK ? status : tleg_own_options_read(context, opening, from, how);
 }
 
 TLEG_API tleg_status TLEG_CALL tleg_expander_read(tleg_context *context, const tleg_file *file,

@@ -30,12 +30,13 @@ bool source_is_gene(const tleg_file *file) {
 }
 
 tleg_open_options source_opening(const struct invocation *call) {
-    return (tleg_open_options){.struct_size = sizeof(tleg_open_options), .heads = call->heads, .key = call->key};
+    return (tleg_open_options){
+        .struct_size = sizeof(tleg_open_options), .heads = call->heads, .key = call->key, .names = call->names};
 }
 
 /* The same for a file that is open already. */
 static tleg_open_options reading_of(const struct invocation *call) {
-    return (tleg_open_options){.struct_size = sizeof(tleg_open_options), .heads = call->heads};
+    return (tleg_open_options){.struct_size = sizeof(tleg_open_options), .heads = call->heads, .names = call->names};
 }
 
 tleg_file *source_file(const struct invocation *call, tleg_context *context, const char *path) {

@@ -53,7 +53,7 @@ enum {
     TLEG_PART_PROJ = 16,
     TLEG_PART_FC1 = 32,
     TLEG_PART_FC2 = 64,
-    TLEG_PART_NORM = 128, /* the last one */
+    TLEG_PART_NORM = 128, /* the last one, and attention pooling after it */
     TLEG_PART_HEAD = 256, /* both, with a distillation token */
     TLEG_PART_LS1 = 512,  /* LayerScale's factors */
     TLEG_PART_LS2 = 1024,

@@ -51,6 +51,8 @@ uint64_t tleg_slot_stream(enum tleg_slot slot) {
         [TLEG_SLOT_NORM_BIAS] = 6,        [TLEG_SLOT_HEAD_WEIGHT] = 7,     [TLEG_SLOT_HEAD_BIAS] = 8,
         [TLEG_SLOT_HEAD_DIST_WEIGHT] = 9, [TLEG_SLOT_HEAD_DIST_BIAS] = 10, [TLEG_SLOT_REG_TOKEN] = 11,
         [TLEG_SLOT_PRE_WEIGHT] = 12,      [TLEG_SLOT_PRE_BIAS] = 13};
+    if (slot >= TLEG_SLOT_POOL_LATENT && slot <= TLEG_SLOT_POOL_LAST)
+        return 14 + (uint64_t)(slot - TLEG_SLOT_POOL_LATENT);
     return streams[slot];
 }
 
@@ -65,11 +67,34 @@ static void set_none(struct tleg_spec *spec) {
     memset(spec, 0, sizeof *spec);
 }
 
+static void set_pool(const tleg_config *config, enum tleg_slot slot, struct tleg_spec *spec) {
+    static const char *const names[] = {"attn_pool.q", "attn_pool.kv", "attn_pool.proj", "attn_pool.mlp.fc1",
+                                        "attn_pool.mlp.fc2"};
+    const int64_t dim = config->dim, hidden = config->hidden;
+    const int64_t sizes[][2] = {{dim, dim}, {2 * dim, dim}, {dim, dim}, {hidden, dim}, {dim, hidden}};
+    const int place = slot - TLEG_SLOT_POOL_Q_WEIGHT, matrix = place / 2;
+    if (slot == TLEG_SLOT_POOL_LATENT)
+        set(spec, "attn_pool.latent", 3, 1, 1, dim, 0);
+    else if (place < 0)
+        set(spec, slot == TLEG_SLOT_POOL_NORM_WEIGHT ? "attn_pool.norm.weight" : "attn_pool.norm.bias", 1, dim, 0, 0, 0);
+    else if (place % 2 == 0)
+        set(spec, names[matrix], 2, sizes[matrix][0], sizes[matrix][1], 0, 0);
+    else
+        set(spec, names[matrix], 1, sizes[matrix][0], 0, 0, 0);
+    if (place >= 0)
+        strcat(spec->name, place % 2 == 0 ? ".weight" : ".bias");
+}
+
 void tleg_outer_spec(const tleg_config *config, enum tleg_slot slot, struct tleg_spec *spec) {
     const int64_t dim = config->dim, classes = config->classes, patch = config->patch_size;
     const int64_t grid = tleg_config_grid(config);
     const bool mean_first = config->pool == TLEG_POOL_MEAN && config->norm == TLEG_NORM_AFTER_POOL;
     set_none(spec);
+    if (slot >= TLEG_SLOT_POOL_LATENT && slot <= TLEG_SLOT_POOL_LAST) {
+        if (config->pool == TLEG_POOL_ATTENTION)
+            set_pool(config, slot, spec);
+        return;
+    }
     switch (slot) {
     case TLEG_SLOT_CLS_TOKEN:
         if (config->class_token)
@@ -127,6 +152,21 @@ void tleg_outer_spec(const tleg_config *config, enum tleg_slot slot, struct tleg
     default:
         break;
     }
+}
+
+bool tleg_slot_matrix(const tleg_config *config, enum tleg_slot slot, int64_t *n, int64_t *k) {
+    struct tleg_spec spec;
+    const bool pool =
+        slot >= TLEG_SLOT_POOL_Q_WEIGHT && slot <= TLEG_SLOT_POOL_LAST && (slot - TLEG_SLOT_POOL_Q_WEIGHT) % 2 == 0;
+    if (!pool && slot != TLEG_SLOT_PATCH_WEIGHT && slot != TLEG_SLOT_HEAD_WEIGHT && slot != TLEG_SLOT_HEAD_DIST_WEIGHT)
+        return false;
+    tleg_outer_spec(config, slot, &spec);
+    const size_t count = tleg_spec_count(&spec);
+    if (count == 0)
+        return false;
+    *n = spec.shape[0];
+    *k = (int64_t)count / *n;
+    return true;
 }
 
 size_t tleg_spec_count(const struct tleg_spec *spec) {

@@ -41,6 +41,15 @@ struct tleg_spec {
     int32_t rank;
     int64_t shape[4];
 };
+/* The matrices of attention pooling, in file order. */
+enum tleg_pool_matrix {
+    TLEG_POOL_Q,  /* (D, D) */
+    TLEG_POOL_KV, /* (2D, D) */
+    TLEG_POOL_PROJ,
+    TLEG_POOL_FC1, /* (H, D) */
+    TLEG_POOL_FC2,
+    TLEG_POOL_MATRICES
+};
 /* Tensors outside the blocks, in file order; a slot that the configuration lacks has an empty name. */
 enum tleg_slot {
     TLEG_SLOT_NONE = -1,
@@ -54,12 +63,22 @@ enum tleg_slot {
     TLEG_SLOT_PRE_BIAS,
     TLEG_SLOT_NORM_WEIGHT, /* norm.*, or fc_norm.* when a mean comes before it */
     TLEG_SLOT_NORM_BIAS,
+    TLEG_SLOT_POOL_LATENT, /* attn_pool.*: attention pooling */
+    TLEG_SLOT_POOL_NORM_WEIGHT,
+    TLEG_SLOT_POOL_NORM_BIAS,
+    TLEG_SLOT_POOL_Q_WEIGHT, /* its matrices, each with its bias after it: tleg_pool_slot */
+    TLEG_SLOT_POOL_LAST = TLEG_SLOT_POOL_Q_WEIGHT + 2 * TLEG_POOL_MATRICES - 1,
     TLEG_SLOT_HEAD_WEIGHT, /* heads come last */
     TLEG_SLOT_HEAD_BIAS,
     TLEG_SLOT_HEAD_DIST_WEIGHT,
     TLEG_SLOT_HEAD_DIST_BIAS,
     TLEG_SLOTS
 };
+static inline enum tleg_slot tleg_pool_slot(enum tleg_pool_matrix matrix, bool bias) {
+    return (enum tleg_slot)(TLEG_SLOT_POOL_Q_WEIGHT + 2 * (int)matrix + bias);
+}
+/* Whether a slot holds a matrix y = x W^T, and is present; if so, its sizes: all beyond the first dimension are k. */
+bool tleg_slot_matrix(const tleg_config *config, enum tleg_slot slot, int64_t *n, int64_t *k);
 /* A number for each slot's stream of random numbers, which never changes: slots may come in between, and seeds go on to mean
  * the same learngenes. */
 uint64_t tleg_slot_stream(enum tleg_slot slot);

@@ -183,6 +183,15 @@ void tleg_attention(const struct tleg_exec *exec, const struct tleg_attention *a
 struct tleg_scratch tleg_attention_scratch(const struct tleg_kernels *kernels, int32_t dtype, int64_t tokens, int64_t dim,
                                            int64_t heads);
 
+/* One query for each image, the same for all of them (op/query.c): q (D), kv (B, N, 2D), a token's key before its value; shares
+ * (B, heads, N) = softmax(q k^T / sqrt(D/heads)), out (B, D) = shares v. All f32. */
+struct tleg_query_attention {
+    int64_t batch, tokens, dim, heads;
+    const float *q, *kv;
+    float *shares, *out;
+};
+void tleg_query_attention(const struct tleg_exec *exec, const struct tleg_query_attention *attention);
+
 /* ---- element-wise and row-wise ---- */
 /* y = LayerNorm(x) over rows of dim, x and y contiguous; y may be x (layernorm.c). */
 void tleg_layernorm(const struct tleg_kernels *kernels, int64_t rows, int64_t dim, const float *x, const float *weight,
@@ -260,6 +269,13 @@ struct tleg_attention_backward {
 void tleg_k_attention_backward(const struct tleg_exec *exec, const struct tleg_attention_backward *backward);
 struct tleg_scratch tleg_attention_backward_scratch(const struct tleg_kernels *kernels, int64_t tokens, int64_t dim,
                                                     int64_t heads);
+/* dkv (B, N, 2D) and, for each image, dq (B, D), from dout (B, D) and what tleg_query_attention had and gave. */
+struct tleg_query_attention_backward {
+    struct tleg_query_attention forward;
+    const float *dout;
+    float *dkv, *dq;
+};
+void tleg_query_attention_backward(const struct tleg_exec *exec, const struct tleg_query_attention_backward *backward);
 /* y = gate * branch, columnwise: dbranch = gate * dy, which may be dy; dgate += sum over the rows of dy * branch, in order
  * (op/gate.c). */
 struct tleg_gate_backward {

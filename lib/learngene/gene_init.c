@@ -36,9 +36,23 @@ static void fill_waves(const struct tleg_gene_tensor *tensor, const tleg_config 
         }
 }
 
+/* Of attention pooling: norms 1, biases 0, all else as tokens and heads. */
+static void init_pool(const struct tleg_gene_tensor *tensor, struct tleg_random *random) {
+    const enum tleg_slot slot = tensor->place.slot;
+    if (slot == TLEG_SLOT_POOL_LATENT || tensor->spec.rank == 2)
+        fill_normal(tensor, random);
+    else
+        fill(tensor, slot == TLEG_SLOT_POOL_NORM_WEIGHT ? 1 : 0);
+}
+
 static void init_outer(const struct tleg_gene_tensor *tensor, const tleg_config *config, tleg_positions positions,
                        struct tleg_random *random) {
-    switch (tensor->place.slot) {
+    const enum tleg_slot slot = tensor->place.slot;
+    if (slot >= TLEG_SLOT_POOL_LATENT && slot <= TLEG_SLOT_POOL_LAST) {
+        init_pool(tensor, random);
+        return;
+    }
+    switch (slot) {
     case TLEG_SLOT_PATCH_WEIGHT:
     case TLEG_SLOT_PATCH_BIAS:
         fill_uniform(tensor, config, random);

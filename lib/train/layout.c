@@ -116,6 +116,7 @@ static size_t place_rows(size_t *end, size_t rows, size_t columns) {
 static void place_pass(const tleg_trainer_options *options, struct tleg_trainer_layout *l, size_t *end) {
     size_t images = (size_t)l->shape.batch, dim = (size_t)l->net.dim, classes = (size_t)l->net.classes;
     size_t depth = (size_t)l->depth_most, kept = tleg_kept_floats(&l->shape), heads = (size_t)tleg_config_readouts(&l->net);
+    const size_t activations = tleg_backward_activations(&l->shape), room = tleg_ends_room(&l->net, l->shape.batch, true);
     size_t tokens = (size_t)l->shape.tokens, x = images * tokens; /* a checked block shape: no overflow */
     if (!tleg_size_mul(x, dim, &x) || !tleg_size_mul(kept, options->checkpoint ? 1 : depth, &kept))
         *end = SIZE_MAX;
@@ -123,7 +124,7 @@ static void place_pass(const tleg_trainer_options *options, struct tleg_trainer_
     l->kept = tleg_place(end, kept, sizeof(float));
     l->last = tleg_place(end, x, sizeof(float));
     l->d = tleg_place(end, x, sizeof(float));
-    l->activations = tleg_place(end, tleg_backward_activations(&l->shape), sizeof(float));
+    l->activations = tleg_place(end, activations > room ? activations : room, sizeof(float));
     l->pooled = place_rows(end, images * heads, dim);
     l->gathered = place_rows(end, images * heads, dim);
     l->dpooled = place_rows(end, images * heads, dim);
@@ -153,9 +154,11 @@ static void place_weights(const struct tleg_kernels *kernels, const tleg_trainer
     l->formed = tleg_place(end, layer_floats(&l->net), sizeof(float));
     l->layers = tleg_place(end, depth, l->packed.bytes);
     l->turned_layers = tleg_place(end, depth, l->turned.bytes);
-    place_outer(kernels, l, TLEG_TRAIN_PATCH, l->net.dim, tleg_config_patch_width(&l->net), end);
-    for (int h = 0; h < tleg_config_readouts(&l->net); h++)
-        place_outer(kernels, l, TLEG_TRAIN_HEAD + h, l->net.classes, l->net.dim, end);
+    for (int which = 0; which < TLEG_TRAIN_OUTER; which++) {
+        int64_t n, k;
+        if (tleg_slot_matrix(&l->net, tleg_train_slot(which), &n, &k))
+            place_outer(kernels, l, which, n, k, end);
+    }
 }
 
 /* Images that go through the network at once: about ROWS tokens, in slices as even as they come. With so few, the activations

@@ -27,7 +27,8 @@ void tleg_params_measure(const tleg_learngene *gene, const tleg_model *model, st
 
 /* DeiT decays no vectors, no position embedding and no tokens; the learngene's authors let the distillation token decay. */
 static bool decays(const struct tleg_spec *spec, enum tleg_slot slot, bool is_gene) {
-    if (spec->rank == 1 || slot == TLEG_SLOT_POS_EMBED || slot == TLEG_SLOT_CLS_TOKEN || slot == TLEG_SLOT_REG_TOKEN)
+    if (spec->rank == 1 || slot == TLEG_SLOT_POS_EMBED || slot == TLEG_SLOT_CLS_TOKEN || slot == TLEG_SLOT_REG_TOKEN ||
+        slot == TLEG_SLOT_POOL_LATENT)
         return false;
     return slot != TLEG_SLOT_DIST_TOKEN || is_gene;
 }
@@ -41,6 +42,8 @@ static tleg_part part_of(enum tleg_site site, enum tleg_slot slot) {
         [TLEG_SITE_LS1] = TLEG_PART_LS1,     [TLEG_SITE_LS2] = TLEG_PART_LS2};
     if (site != TLEG_SITE_NONE)
         return sites[site];
+    if (slot >= TLEG_SLOT_POOL_LATENT && slot <= TLEG_SLOT_POOL_LAST)
+        return TLEG_PART_NORM;
     switch (slot) {
     case TLEG_SLOT_NORM_WEIGHT:
     case TLEG_SLOT_NORM_BIAS:
@@ -71,7 +74,7 @@ static int32_t decays_of(const tleg_trainer *trainer, enum tleg_site site, enum 
         return net->depth - layer;
     if (part == TLEG_PART_EMBEDDING)
         return net->depth + 1;
-    return part == TLEG_PART_NORM && net->norm == TLEG_NORM_BEFORE_POOL ? 1 : 0;
+    return part == TLEG_PART_NORM && net->norm == TLEG_NORM_BEFORE_POOL && slot < TLEG_SLOT_POOL_LATENT ? 1 : 0;
 }
 
 static double rate_of(const tleg_trainer *trainer, enum tleg_site site, enum tleg_slot slot, int32_t layer) {

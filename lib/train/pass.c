@@ -126,7 +126,8 @@ static void forward_heads(const tleg_trainer *t, const struct tleg_train_outer *
 static void backward_heads(const tleg_trainer *t, const struct tleg_train_outer *outer, int64_t batch) {
     const tleg_config *net = &t->layout.net;
     for (int h = 0; h < heads_of(t); h++)
-        t->ends->read_out_backward(&t->exec, &outer->turned[h], h, batch, head_rows(t, t->layout.pooled, h, batch, net->dim),
+        t->ends->read_out_backward(&t->exec, &outer->turned.head[h], h, batch,
+                                   head_rows(t, t->layout.pooled, h, batch, net->dim),
                                    head_rows(t, t->layout.dlogits, h, batch, net->classes),
                                    head_rows(t, t->layout.dpooled, h, batch, net->dim), &outer->gradient);
 }
@@ -287,7 +288,8 @@ static tleg_status slice_pass(tleg_trainer *t, const struct slice *slice, tleg_t
     /* the block's activations are free between forward and backward */
     const struct tleg_pooled pooled = {.out = tleg_trainer_at(t, t->layout.pooled),
                                        .seen = tleg_trainer_at(t, t->layout.gathered),
-                                       .rows = tleg_trainer_at(t, t->layout.activations)};
+                                       .rows = tleg_trainer_at(t, t->layout.activations),
+                                       .room = tleg_trainer_at(t, t->layout.activations)};
     const float *images = slice->batch.images;
     int64_t size = slice->batch.size;
     struct tleg_train_outer outer;
@@ -302,8 +304,8 @@ static tleg_status slice_pass(tleg_trainer *t, const struct slice *slice, tleg_t
     if (status != TLEG_OK)
         return status;
     backward_heads(t, &outer, size);
-    t->ends->pool_backward(&t->exec, net, &outer.weights, size, last, pooled.seen, tleg_trainer_at(t, t->layout.dpooled), d,
-                           &outer.gradient);
+    t->ends->pool_backward(&t->exec, net, &outer.weights, &outer.turned, size, last, &pooled,
+                           tleg_trainer_at(t, t->layout.dpooled), d, &outer.gradient);
     backward_blocks(t, slice, d);
     if (t->embedding_learns)
         t->ends->embed_backward(&t->exec, net, &outer.weights, images, size, d, tleg_trainer_at(t, t->layout.activations),

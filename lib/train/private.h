@@ -50,11 +50,18 @@ const char *tleg_params_find_odd(const tleg_trainer *trainer, const float *value
 
 /* ---- layout (layout.c) ---- */
 /* The matrices outside the blocks. */
-enum { TLEG_TRAIN_PATCH, TLEG_TRAIN_HEAD, TLEG_TRAIN_DIST, TLEG_TRAIN_OUTER };
-struct tleg_muon_layout { /* in bytes: what muon.c needs during a step */
-    size_t memory;        /* of the workers, one after another */
-    int32_t workers;      /* lanes that have one */
-    size_t bytes;         /* of a worker; the others are offsets in it */
+enum {
+    TLEG_TRAIN_PATCH,
+    TLEG_TRAIN_HEAD,
+    TLEG_TRAIN_DIST,
+    TLEG_TRAIN_POOL, /* in the order of enum tleg_pool_matrix */
+    TLEG_TRAIN_OUTER = TLEG_TRAIN_POOL + TLEG_POOL_MATRICES
+};
+enum tleg_slot tleg_train_slot(int which); /* its weight's */
+struct tleg_muon_layout {                  /* in bytes: what muon.c needs during a step */
+    size_t memory;                         /* of the workers, one after another */
+    int32_t workers;                       /* lanes that have one */
+    size_t bytes;                          /* of a worker; the others are offsets in it */
     size_t x, next, gram, factor, rounded, packed, shared, lane;
 };
 struct tleg_trainer_layout {
@@ -125,7 +132,7 @@ void tleg_train_layer(const tleg_trainer *trainer, int32_t layer, struct tleg_tr
 /* What is outside the blocks, f32, at the image size that runs; and where its gradients go. */
 struct tleg_train_outer {
     struct tleg_outer_weights weights;
-    struct tleg_weight turned[TLEG_HEADS]; /* the heads' for the way back */
+    struct tleg_outer_turned turned;
     struct tleg_outer_gradient gradient;
 };
 void tleg_train_outer(const tleg_trainer *trainer, struct tleg_train_outer *out);

@@ -151,17 +151,21 @@ void tleg_train_layer(const tleg_trainer *t, int32_t layer, struct tleg_train_la
 
 /* ---- outside the blocks: f32 ---- */
 
-static const enum tleg_slot slots[TLEG_TRAIN_OUTER][2] = {
-    [TLEG_TRAIN_PATCH] = {TLEG_SLOT_PATCH_WEIGHT, TLEG_SLOT_PATCH_BIAS},
-    [TLEG_TRAIN_HEAD] = {TLEG_SLOT_HEAD_WEIGHT, TLEG_SLOT_HEAD_BIAS},
-    [TLEG_TRAIN_DIST] = {TLEG_SLOT_HEAD_DIST_WEIGHT, TLEG_SLOT_HEAD_DIST_BIAS}};
+enum tleg_slot tleg_train_slot(int which) {
+    static const enum tleg_slot slots[TLEG_TRAIN_POOL] = {[TLEG_TRAIN_PATCH] = TLEG_SLOT_PATCH_WEIGHT,
+                                                          [TLEG_TRAIN_HEAD] = TLEG_SLOT_HEAD_WEIGHT,
+                                                          [TLEG_TRAIN_DIST] = TLEG_SLOT_HEAD_DIST_WEIGHT};
+    return which < TLEG_TRAIN_POOL ? slots[which] : tleg_pool_slot((enum tleg_pool_matrix)(which - TLEG_TRAIN_POOL), false);
+}
 
-/* Its packed weight (n, k); `turned`: (k, n). */
+static enum tleg_slot bias_slot(int which) { /* a bias comes after its weight */
+    return (enum tleg_slot)(tleg_train_slot(which) + 1);
+}
+
+/* Its packed weight (n, k), of one that is there; `turned`: (k, n). */
 static struct tleg_weight outer_weight(const tleg_trainer *t, int which, bool turned) {
-    struct tleg_spec spec;
-    /* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): there are at most two readouts, and slots of both */
-    tleg_outer_spec(&t->layout.net, slots[which][0], &spec);
-    int64_t n = spec.shape[0], k = (int64_t)tleg_spec_count(&spec) / n;
+    int64_t n = 0, k = 0;
+    tleg_slot_matrix(&t->layout.net, tleg_train_slot(which), &n, &k);
     return (struct tleg_weight){
         .n = turned ? k : n,
         .k = turned ? n : k,
@@ -172,19 +176,35 @@ static struct tleg_weight outer_weight(const tleg_trainer *t, int which, bool tu
 
 static void pack_outer(tleg_trainer *t, int which) {
     struct tleg_weight weight = outer_weight(t, which, false);
-    const float *values = tleg_train_value(t, slots[which][0]);
+    const float *values = tleg_train_value(t, tleg_train_slot(which));
     tleg_pack(t->exec.kernels, TLEG_F32, weight.n, weight.k, values, tleg_trainer_at(t, t->layout.outer[which]));
     if (which != TLEG_TRAIN_PATCH) /* no gradient goes on to images */
         tleg_pack_transposed(&t->exec, TLEG_F32, weight.n, weight.k, values, tleg_trainer_at(t, t->layout.outer_turned[which]));
 }
 
 static struct tleg_linear outer_linear(const tleg_trainer *t, int which) {
-    return (struct tleg_linear){.weight = outer_weight(t, which, false), .bias = tleg_train_value(t, slots[which][1])};
+    return (struct tleg_linear){.weight = outer_weight(t, which, false), .bias = tleg_train_value(t, bias_slot(which))};
 }
 
 static struct tleg_gradient outer_gradient(const tleg_trainer *t, enum tleg_slot slot) {
     const bool wanted = t->outer[slot] >= 0 && !tleg_is_frozen(t, TLEG_SITE_NONE, slot, 0);
     return tleg_gradient_one(wanted ? t->gradient + t->outer[slot] : NULL);
+}
+
+static void attention_pool(const tleg_trainer *t, struct tleg_train_outer *out) {
+    struct tleg_attention_pool *pool = &out->weights.pool;
+    pool->latent = tleg_train_value(t, TLEG_SLOT_POOL_LATENT);
+    pool->norm =
+        (struct tleg_norm){tleg_train_value(t, TLEG_SLOT_POOL_NORM_WEIGHT), tleg_train_value(t, TLEG_SLOT_POOL_NORM_BIAS)};
+    out->gradient.latent = outer_gradient(t, TLEG_SLOT_POOL_LATENT);
+    out->gradient.pool_norm_weight = outer_gradient(t, TLEG_SLOT_POOL_NORM_WEIGHT);
+    out->gradient.pool_norm_bias = outer_gradient(t, TLEG_SLOT_POOL_NORM_BIAS);
+    for (int m = 0; m < TLEG_POOL_MATRICES; m++) {
+        pool->linear[m] = outer_linear(t, TLEG_TRAIN_POOL + m);
+        out->turned.pool[m] = outer_weight(t, TLEG_TRAIN_POOL + m, true);
+        out->gradient.pool_weight[m] = outer_gradient(t, tleg_train_slot(TLEG_TRAIN_POOL + m));
+        out->gradient.pool_bias[m] = outer_gradient(t, bias_slot(TLEG_TRAIN_POOL + m));
+    }
 }
 
 void tleg_train_outer(const tleg_trainer *t, struct tleg_train_outer *out) {
@@ -206,10 +226,12 @@ void tleg_train_outer(const tleg_trainer *t, struct tleg_train_outer *out) {
                                                  .norm_bias = outer_gradient(t, TLEG_SLOT_NORM_BIAS)};
     for (int h = 0; h < tleg_config_readouts(&t->layout.net); h++) {
         out->weights.head[h] = outer_linear(t, TLEG_TRAIN_HEAD + h);
-        out->turned[h] = outer_weight(t, TLEG_TRAIN_HEAD + h, true);
-        out->gradient.head_weight[h] = outer_gradient(t, slots[TLEG_TRAIN_HEAD + h][0]);
-        out->gradient.head_bias[h] = outer_gradient(t, slots[TLEG_TRAIN_HEAD + h][1]);
+        out->turned.head[h] = outer_weight(t, TLEG_TRAIN_HEAD + h, true);
+        out->gradient.head_weight[h] = outer_gradient(t, tleg_train_slot(TLEG_TRAIN_HEAD + h));
+        out->gradient.head_bias[h] = outer_gradient(t, bias_slot(TLEG_TRAIN_HEAD + h));
     }
+    if (t->layout.net.pool == TLEG_POOL_ATTENTION)
+        attention_pool(t, out);
 }
 
 /* ---- tokens and positions ---- */
@@ -263,7 +285,8 @@ void tleg_train_form(tleg_trainer *t, int32_t depth) {
         tleg_schedule_share(t->layout.params.segments[site], t->lengths[site], depth, now);
     for (int32_t l = 0; l < depth && keeps_layers(t); l++)
         form_layer(t, l);
-    for (int which = 0; which <= tleg_config_readouts(&t->layout.net); which++)
-        pack_outer(t, which);
+    for (int which = 0; which < TLEG_TRAIN_OUTER; which++)
+        if (tleg_train_value(t, tleg_train_slot(which)))
+            pack_outer(t, which);
     resample_position(t);
 }

@@ -91,9 +91,9 @@ static int check_model(const struct invocation *call, const struct expansion *ex
     if (expansion->image && expansion->image != config->image_size)
         return tool_misuse(call, "%s is a model for %d pixels; --image %d is for a learngene", source->path,
                            (int)config->image_size, (int)expansion->image);
-    /* where the class token is read, the published descendants differ in eps alone */
+    /* where no mean is read, the published descendants differ in eps alone */
     int32_t norm = config->norm;
-    if (config->pool == TLEG_POOL_CLS)
+    if (config->pool != TLEG_POOL_MEAN)
         norm = config->eps == 1e-6 ? TLEG_NORM_AFTER_POOL : TLEG_NORM_BEFORE_POOL;
     if (expansion->norm && expansion->norm != norm)
         return tool_misuse(call, "%s is a model with its norm %s; --norm and --timm are for a learngene", source->path,

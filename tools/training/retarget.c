@@ -122,15 +122,16 @@ static void put_labels(struct draft *draft, char *const *labels, int32_t count) 
 static bool put_metadata(struct draft *draft, const struct source *source, char *const *labels, int32_t count) {
     const tleg_config *config = &source->config;
     const char *key;
-    bool mean = config->pool == TLEG_POOL_MEAN, good = true;
+    bool good = true;
     for (int64_t i = 0; (key = key_at(source, i)) != NULL; i++)
         put_text(draft, key, value_of(source, key));
     put_text(draft, "tleg.kind", source->gene ? "learngene" : "vit");
     put_integer(draft, "tleg.image_size", config->image_size);
     put_integer(draft, "tleg.patch_size", config->patch_size);
     put_integer(draft, "tleg.heads", config->heads);
-    put_text(draft, "tleg.norm", mean && config->norm == TLEG_NORM_AFTER_POOL ? "after_pool" : "before_pool");
-    put_text(draft, "tleg.pool", mean ? "mean" : "cls");
+    put_text(draft, "tleg.norm",
+             config->pool == TLEG_POOL_MEAN && config->norm == TLEG_NORM_AFTER_POOL ? "after_pool" : "before_pool");
+    put_text(draft, "tleg.pool", option_choice_name(option_pools, config->pool));
     put_reals(draft, "tleg.eps", &config->eps, 1);
     put_reals(draft, "tleg.mean", config->mean, 3);
     put_reals(draft, "tleg.std", config->std, 3);

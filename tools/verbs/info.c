@@ -11,6 +11,8 @@
 static const char *reads(const tleg_config *config) {
     if (config->pool == TLEG_POOL_MEAN)
         return "the mean of the patch tokens";
+    if (config->pool == TLEG_POOL_ATTENTION)
+        return "all tokens through attention pooling";
     return config->distillation_token
                ? "the class token (head) and the distillation token (head_dist): the mean of both answers"
                : "the class token";

@@ -10,13 +10,14 @@ tleg_status tleg_plan_make(tleg_context *context, const struct tleg_network *net
     tleg_scratch_join(&scratch, tleg_ends_scratch(network->kernels, config, config->dtype, batch, false));
     const int64_t x_shape[] = {batch, shape->tokens, config->dim}, pooled_shape[] = {batch, 2, config->dim},
                   logits_shape[] = {batch, config->classes};
+    const size_t room = tleg_ends_room(config, batch, false), activations = tleg_block_activations(network->kernels, shape);
     size_t x, pooled, logits;
     if (!tleg_size_product(x_shape, 3, &x) || !tleg_size_product(pooled_shape, 3, &pooled) ||
         !tleg_size_product(logits_shape, 2, &logits))
         return tleg_fail_memory(context, "session", SIZE_MAX);
     size_t end = sizeof(struct tleg_session);
     plan->x = tleg_place(&end, x, sizeof(float));
-    plan->activations = tleg_place(&end, tleg_block_activations(network->kernels, shape), sizeof(float));
+    plan->activations = tleg_place(&end, activations > room ? activations : room, sizeof(float));
     plan->pooled = tleg_place(&end, pooled, sizeof(float));
     plan->logits = tleg_place(&end, config->distillation_token ? logits : 0, sizeof(float));
     plan->vectors = tleg_place(&end, network->vectors, sizeof(float));

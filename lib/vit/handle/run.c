@@ -46,7 +46,7 @@ bool tleg_session_run_chunk(struct tleg_session *session, const float *images, i
     if (!run_blocks(session, &shape))
         return false;
     network->ends->pool(&session->exec, network->config, network->outer, batch, session->x,
-                        &(struct tleg_pooled){.out = session->pooled});
+                        &(struct tleg_pooled){.out = session->pooled, .room = session->activations});
     if (logits)
         read_out(session, batch, logits);
     if (features) {

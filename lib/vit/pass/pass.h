@@ -69,15 +69,22 @@ void tleg_block_backward_pass(const struct tleg_exec *exec, const struct tleg_bl
 struct tleg_outer_gradient {
     struct tleg_gradient patch_weight, patch_bias; /* (D, C*P*P), (D) */
     float *pos; /* (N, D): by every token's place; tokens' own gradients are its first rows */
-    struct tleg_gradient before_weight, before_bias;                     /* (D): of the norm before the blocks */
-    struct tleg_gradient norm_weight, norm_bias;                         /* (D) */
+    struct tleg_gradient before_weight, before_bias;               /* (D): of the norm before the blocks */
+    struct tleg_gradient norm_weight, norm_bias;                   /* (D) */
+    struct tleg_gradient latent, pool_norm_weight, pool_norm_bias; /* (D): of attention pooling */
+    struct tleg_gradient pool_weight[TLEG_POOL_MATRICES], pool_bias[TLEG_POOL_MATRICES];
     struct tleg_gradient head_weight[TLEG_HEADS], head_bias[TLEG_HEADS]; /* (C, D), (C) */
+};
+/* Matrices outside the blocks for the way back, each W (n, k) as the weight (k, n). */
+struct tleg_outer_turned {
+    struct tleg_weight head[TLEG_HEADS], pool[TLEG_POOL_MATRICES];
 };
 /* What is pooled; `heads` is tleg_config_readouts(config). */
 struct tleg_pooled {
     float *out;  /* (heads, B, D): what each head reads */
     float *seen; /* (heads, B, D): what the norm saw, where that is not x itself, for the way back; NULL: not wanted */
     float *rows; /* (patches, D): scratch; NULL: x is not read again, and its own memory serves */
+    float *room; /* tleg_ends_room floats, which the way back reads and writes */
 };
 struct tleg_ends { /* the backward ones are NULL in a build without training */
     /* x (B, N, D) = tokens and patches, plus the position embedding, through the norm that may stand before the blocks; images
@@ -91,9 +98,10 @@ struct tleg_ends { /* the backward ones are NULL in a build without training */
     /* What the heads read of the last block's output x (B, N, D) (readout.c). */
     void (*pool)(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer, int64_t batch,
                  float *x, const struct tleg_pooled *pooled);
-    /* From dpooled (heads, B, D), which is overwritten, to d (B, N, D); x and seen as pool had and left them. */
+    /* From dpooled (heads, B, D), which is overwritten, to d (B, N, D); x and pooled as pool had and left them. */
     void (*pool_backward)(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer,
-                          int64_t batch, const float *x, const float *seen, float *dpooled, float *d,
+                          const struct tleg_outer_turned *turned, int64_t batch, const float *x,
+                          const struct tleg_pooled *pooled, float *dpooled, float *d,
                           const struct tleg_outer_gradient *gradient);
     /* out (B, C) = pooled (B, D) head^T + bias, of head `which` */
     void (*read_out)(const struct tleg_exec *exec, const struct tleg_outer_weights *outer, int which, int64_t batch,
@@ -109,12 +117,25 @@ extern const struct tleg_ends tleg_classifier_ends;
 struct tleg_scratch tleg_ends_scratch(const struct tleg_kernels *kernels, const tleg_config *config, int32_t dtype,
                                       int64_t batch, bool backward);
 
-/* ---- embed.c, readout.c: the parts of tleg_classifier_ends ---- */
+/* Floats of tleg_pooled.room for a batch: 0 but for attention pooling; SIZE_MAX when it does not fit. */
+size_t tleg_ends_room(const tleg_config *config, int64_t batch, bool backward);
+
+/* ---- embed.c, readout.c, attention_pool.c: the parts of tleg_classifier_ends ---- */
 void tleg_embed(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer,
                 const float *images, int64_t batch, float *x);
 void tleg_embed_backward(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer,
                          const float *images, int64_t batch, float *d, float *scratch,
                          const struct tleg_outer_gradient *gradient);
+/* timm's AttentionPoolLatent after the final norm: out (B, D) of x (B, N, D); its room is tleg_ends_room. */
+void tleg_attention_pool(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer,
+                         int64_t batch, const float *x, float *room, float *out);
+/* d (B, N, D) from dout (B, D), which is overwritten. */
+void tleg_attention_pool_backward(const struct tleg_exec *exec, const tleg_config *config,
+                                  const struct tleg_outer_weights *outer, const struct tleg_weight turned[TLEG_POOL_MATRICES],
+                                  int64_t batch, const float *x, float *room, float *dout, float *d,
+                                  const struct tleg_outer_gradient *gradient);
+struct tleg_scratch tleg_attention_pool_scratch(const struct tleg_kernels *kernels, const tleg_config *config, int32_t dtype,
+                                                int64_t batch, bool backward);
 
 /* ---- the network: what a session runs, be it a model or an expander. Seam 2 ---- */
 struct tleg_network {

@@ -44,6 +44,10 @@ static void pool_one(const struct tleg_exec *exec, const struct view *v, const f
 
 static void pool(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer, int64_t batch,
                  float *x, const struct tleg_pooled *pooled) {
+    if (config->pool == TLEG_POOL_ATTENTION) {
+        tleg_attention_pool(exec, config, outer, batch, x, pooled->room, pooled->out);
+        return;
+    }
     const struct view v = look(config, outer);
     for (int h = 0; h < v.heads; h++)
         for (int64_t b = 0; b < batch; b++) {
@@ -80,12 +84,17 @@ static void spread(const struct view *v, const float *dmean, float *rows) {
 }
 
 static void pool_backward(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer,
-                          int64_t batch, const float *x, const float *seen, float *dpooled, float *d,
+                          const struct tleg_outer_turned *turned, int64_t batch, const float *x,
+                          const struct tleg_pooled *pooled, float *dpooled, float *d,
                           const struct tleg_outer_gradient *gradient) {
+    if (config->pool == TLEG_POOL_ATTENTION) {
+        tleg_attention_pool_backward(exec, config, outer, turned->pool, batch, x, pooled->room, dpooled, d, gradient);
+        return;
+    }
     const struct view v = look(config, outer);
     memset(d, 0, (size_t)(batch * v.tokens * v.dim) * sizeof(float));
     if (v.cls || v.after)
-        norm_backward(exec, &v, v.heads * batch, seen, dpooled, gradient);
+        norm_backward(exec, &v, v.heads * batch, pooled->seen, dpooled, gradient);
     for (int h = 0; h < v.heads; h++)
         for (int64_t b = 0; b < batch; b++) {
             int64_t image = b * v.tokens * v.dim, patches = image + v.prefix * v.dim;
@@ -146,6 +155,8 @@ struct tleg_scratch tleg_ends_scratch(const struct tleg_kernels *kernels, const 
     const int64_t dim = config->dim, classes = config->classes ? config->classes : 1;
     struct tleg_scratch most = tleg_gemm_scratch(kernels, dtype, patches, dim, patch);
     tleg_scratch_join(&most, tleg_gemm_scratch(kernels, dtype, batch, classes, dim));
+    if (config->pool == TLEG_POOL_ATTENTION)
+        tleg_scratch_join(&most, tleg_attention_pool_scratch(kernels, config, dtype, batch, backward));
     if (!backward)
         return most;
     tleg_scratch_join(&most, tleg_weight_backward_scratch(kernels, dtype, patches, dim, patch));

@@ -349,21 +349,27 @@ static tleg_status read_heads(struct tleg_config_reader *reader) {
 static tleg_status read_pool(struct tleg_config_reader *reader) {
     tleg_config *c = reader->c;
     const bool fc_norm = tleg_read_has(reader, "fc_norm.weight");
-    static const char *const pools[] = {"mean", "cls", NULL};
+    const bool attention = tleg_read_has(reader, "attn_pool.latent");
+    static const char *const pools[] = {"mean", "cls", "attention", NULL};
     const tleg_status status = tleg_read_word(reader, "tleg.pool", pools, &c->pool);
     if (status != TLEG_OK)
         return status;
     if (c->pool == 0)
-        c->pool = c->class_token && !fc_norm ? TLEG_POOL_CLS : TLEG_POOL_MEAN;
+        c->pool = attention ? TLEG_POOL_ATTENTION : c->class_token && !fc_norm ? TLEG_POOL_CLS : TLEG_POOL_MEAN;
+    if (attention && c->pool != TLEG_POOL_ATTENTION)
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
+                         "%s: tleg.pool: expected \"attention\" with attn_pool.latent, found \"%s\"", reader->label,
+                         pools[c->pool - 1]);
     if (c->pool == TLEG_POOL_CLS && !c->class_token)
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
                          "%s: tleg.pool: expected \"mean\" without a cls_token, found \"cls\"", reader->label);
-    if (c->pool == TLEG_POOL_MEAN && c->distillation_token)
-        return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: pool: expected \"cls\" with a dist_token, found \"mean\"%s",
-                         reader->label, fc_norm ? " (fc_norm.weight says so)" : "");
-    if (c->pool == TLEG_POOL_CLS && fc_norm)
+    if (c->pool != TLEG_POOL_CLS && c->distillation_token)
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: pool: expected \"cls\" with a dist_token, found \"%s\"%s",
+                         reader->label, pools[c->pool - 1], fc_norm ? " (fc_norm.weight says so)" : "");
+    if (c->pool != TLEG_POOL_MEAN && fc_norm)
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
-                         "%s: tleg.pool: expected \"mean\" before fc_norm.weight, found \"cls\"", reader->label);
+                         "%s: tleg.pool: expected \"mean\" before fc_norm.weight, found \"%s\"", reader->label,
+                         pools[c->pool - 1]);
     return TLEG_OK;
 }
 
@@ -394,6 +400,7 @@ static void note_guesses(const struct tleg_config_reader *reader) {
         return;
     const char *pool = c->distillation_token              ? "the class and the distillation token"
                        : c->pool == TLEG_POOL_CLS         ? "the class token"
+                       : c->pool == TLEG_POOL_ATTENTION   ? "what attention pooling gives"
                        : c->norm == TLEG_NORM_BEFORE_POOL ? "the mean of the patches"
                                                           : "the mean of the patches, then fc_norm";
     tleg_log(reader->context,

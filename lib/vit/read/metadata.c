@@ -56,16 +56,18 @@ static void add_labels(struct builder *builder, const tleg_config *config) {
 }
 
 static void build(struct builder *builder, const tleg_config *config, bool gene) {
-    const bool mean = config->pool == TLEG_POOL_MEAN;
+    static const char *const pools[] = {
+        [TLEG_POOL_MEAN] = "mean", [TLEG_POOL_CLS] = "cls", [TLEG_POOL_ATTENTION] = "attention"};
     add_text(builder, "format", "pt"); /* other people's readers ask for it */
     add_text(builder, "tleg.kind", gene ? "learngene" : "vit");
     add_integer(builder, "tleg.image_size", config->image_size);
     add_integer(builder, "tleg.patch_size", config->patch_size);
     add_integer(builder, "tleg.heads", config->heads);
     /* before a token is taken or after it is the same to a norm: its name stays norm.* */
-    add_text(builder, "tleg.norm", mean && config->norm == TLEG_NORM_AFTER_POOL ? "after_pool" : "before_pool");
+    add_text(builder, "tleg.norm",
+             config->pool == TLEG_POOL_MEAN && config->norm == TLEG_NORM_AFTER_POOL ? "after_pool" : "before_pool");
     add_numbers(builder, "tleg.eps", &config->eps, 1);
-    add_text(builder, "tleg.pool", mean ? "mean" : "cls");
+    add_text(builder, "tleg.pool", pools[config->pool]);
     add_numbers(builder, "tleg.mean", config->mean, 3);
     add_numbers(builder, "tleg.std", config->std, 3);
     add_numbers(builder, "tleg.crop", &config->crop, 1);

@@ -42,8 +42,10 @@ static const char *find_wrapped(const struct tleg_config_reader *reader, const c
 }
 
 static bool is_outer_name(const char *name) {
-    static const int32_t norms[2] = {TLEG_NORM_BEFORE_POOL, TLEG_NORM_AFTER_POOL};
-    for (int k = 0; k < 2 * TLEG_SLOTS; k++) {
+    static const int32_t ends[][2] = {{TLEG_POOL_MEAN, TLEG_NORM_BEFORE_POOL},
+                                      {TLEG_POOL_MEAN, TLEG_NORM_AFTER_POOL},
+                                      {TLEG_POOL_ATTENTION, TLEG_NORM_BEFORE_POOL}};
+    for (int k = 0; k < 3 * TLEG_SLOTS; k++) {
         const tleg_config any = {.image_size = 1,
                                  .patch_size = 1,
                                  .class_token = 1,
@@ -51,8 +53,8 @@ static bool is_outer_name(const char *name) {
                                  .registers = 1,
                                  .channels = 3,
                                  .norm_before = 1,
-                                 .pool = TLEG_POOL_MEAN,
-                                 .norm = norms[k / TLEG_SLOTS]};
+                                 .pool = ends[k / TLEG_SLOTS][0],
+                                 .norm = ends[k / TLEG_SLOTS][1]};
         struct tleg_spec spec;
         tleg_outer_spec(&any, (enum tleg_slot)(k % TLEG_SLOTS), &spec);
         if (strcmp(name, spec.name) == 0)
@@ -180,7 +182,6 @@ static const char *const foreign[] = {".gamma_1",
                                       ".attn.norm.",
                                       ".mlp.norm.",
                                       "pre_logits.",
-                                      "attn_pool.",
                                       ".q_bias",
                                       ".v_bias",
                                       ".attn.gate",
@@ -189,15 +190,24 @@ static const char *const foreign[] = {".gamma_1",
                                       "patch_embed.backbone.",
                                       "rope."};
 
+/* Of attention pooling there are many kinds, and one of them is computed. */
+static bool is_foreign(const char *name) {
+    if (strstr(name, "attn_pool.") && !is_outer_name(name))
+        return true;
+    size_t k = 0;
+    while (k < sizeof foreign / sizeof *foreign && !strstr(name, foreign[k]))
+        k++;
+    return k < sizeof foreign / sizeof *foreign;
+}
+
 tleg_status tleg_read_plain(struct tleg_config_reader *reader) {
     const struct tleg_entry *entries;
     const int64_t count = tleg_file_entries(reader->file, &entries);
     for (int64_t i = 0; i < count; i++)
-        for (size_t k = 0; k < sizeof foreign / sizeof *foreign; k++)
-            if (strstr(entries[i].name, foreign[k]))
-                return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED,
-                                 "%s: tensor \"%s\": expected a plain ViT, found a part that this library does not compute",
-                                 reader->label, entries[i].name);
+        if (is_foreign(entries[i].name))
+            return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED,
+                             "%s: tensor \"%s\": expected a plain ViT, found a part that this library does not compute",
+                             reader->label, entries[i].name);
     return TLEG_OK;
 }
 

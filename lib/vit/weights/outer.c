@@ -3,15 +3,6 @@
 
 #include <string.h>
 
-/* A slot's matrix as (n, k); false for vectors and tables. */
-static bool slot_matrix(enum tleg_slot slot, const struct tleg_spec *spec, int64_t *n, int64_t *k) {
-    if (slot != TLEG_SLOT_PATCH_WEIGHT && slot != TLEG_SLOT_HEAD_WEIGHT && slot != TLEG_SLOT_HEAD_DIST_WEIGHT)
-        return false;
-    *n = spec->shape[0];
-    *k = slot == TLEG_SLOT_PATCH_WEIGHT ? spec->shape[1] * spec->shape[2] * spec->shape[3] : spec->shape[1];
-    return true;
-}
-
 struct outer_layout {
     size_t at[TLEG_SLOTS];
     size_t scratch; /* floats, to pack the matrices */
@@ -27,7 +18,7 @@ static void outer_layout(const struct tleg_kernels *kernels, const tleg_config *
         int64_t n, k;
         tleg_outer_spec(config, slot, &spec);
         size_t count = tleg_spec_count(&spec), element = sizeof(float);
-        if (count && slot_matrix(slot, &spec, &n, &k)) {
+        if (tleg_slot_matrix(config, slot, &n, &k)) {
             size_t scratch = tleg_pack_scratch(kernels, dtype, dtype, n, k);
             layout->scratch = layout->scratch > scratch ? layout->scratch : scratch;
             count = tleg_packed_count(kernels, dtype, n, k);
@@ -57,10 +48,11 @@ static tleg_status read_slot(tleg_context *context, void *source, size_t first, 
     return from->read(context, from->source, from->slot, first, count, room, numbers);
 }
 
-static tleg_status outer_put(tleg_context *context, const struct tleg_kernels *kernels, int32_t dtype,
+static tleg_status outer_put(tleg_context *context, const struct tleg_kernels *kernels, const tleg_config *config,
                              const struct tleg_spec *spec, struct slot_source *from, float *scratch, char *at) {
+    const int32_t dtype = config->dtype;
     int64_t n, k;
-    if (slot_matrix(from->slot, spec, &n, &k))
+    if (tleg_slot_matrix(config, from->slot, &n, &k))
         return tleg_pack_from(context,
                               &(struct tleg_pack_job){.kernels = kernels,
                                                       .rounded = dtype,
@@ -83,7 +75,7 @@ static void outer_view(const tleg_config *config, const struct outer_layout *lay
         tleg_outer_spec(config, slot, &spec);
         at[slot] = tleg_spec_count(&spec) ? memory + layout->at[slot] : NULL;
         int64_t n, k;
-        if (at[slot] && slot_matrix(slot, &spec, &n, &k))
+        if (tleg_slot_matrix(config, slot, &n, &k))
             matrix[slot] =
                 (struct tleg_weight){.n = n, .k = k, .basis = tleg_basis_one(at[slot]), .stored = dtype, .rounded = dtype};
     }
@@ -95,6 +87,10 @@ static void outer_view(const tleg_config *config, const struct outer_layout *lay
     outer->registers = at[TLEG_SLOT_REG_TOKEN];
     outer->before = (struct tleg_norm){.weight = at[TLEG_SLOT_PRE_WEIGHT], .bias = at[TLEG_SLOT_PRE_BIAS]};
     outer->norm = (struct tleg_norm){.weight = at[TLEG_SLOT_NORM_WEIGHT], .bias = at[TLEG_SLOT_NORM_BIAS]};
+    outer->pool = (struct tleg_attention_pool){.latent = at[TLEG_SLOT_POOL_LATENT],
+                                               .norm = {at[TLEG_SLOT_POOL_NORM_WEIGHT], at[TLEG_SLOT_POOL_NORM_BIAS]}};
+    for (int m = 0; m < TLEG_POOL_MATRICES; m++)
+        outer->pool.linear[m] = (struct tleg_linear){matrix[tleg_pool_slot(m, false)], at[tleg_pool_slot(m, true)]};
     outer->head[0] = (struct tleg_linear){.weight = matrix[TLEG_SLOT_HEAD_WEIGHT], .bias = at[TLEG_SLOT_HEAD_BIAS]};
     outer->head[1] = (struct tleg_linear){.weight = matrix[TLEG_SLOT_HEAD_DIST_WEIGHT], .bias = at[TLEG_SLOT_HEAD_DIST_BIAS]};
 }
@@ -112,7 +108,7 @@ tleg_status tleg_outer_fill(tleg_context *context, const struct tleg_kernels *ke
         tleg_outer_spec(config, slot, &spec);
         struct slot_source from = {read, source, slot};
         if (tleg_spec_count(&spec))
-            status = outer_put(context, kernels, dtype, &spec, &from, scratch, memory + layout.at[slot]);
+            status = outer_put(context, kernels, config, &spec, &from, scratch, memory + layout.at[slot]);
     }
     tleg_release(&context->allocator, scratch, bytes);
     if (status == TLEG_OK)
@@ -128,11 +124,16 @@ void tleg_outer_copy(const struct tleg_kernels *kernels, const tleg_config *conf
     outer_view(config, &layout, config->dtype, memory, outer);
 }
 
-void tleg_outer_get(const struct tleg_kernels *kernels, const tleg_config *config, const struct tleg_outer_weights *outer,
-                    enum tleg_slot slot, float *scratch, float *out) {
-    struct tleg_spec spec;
-    tleg_outer_spec(config, slot, &spec);
-    const float *vector[TLEG_SLOTS] = {
+static const struct tleg_weight *matrix_of(const struct tleg_outer_weights *outer, enum tleg_slot slot) {
+    if (slot == TLEG_SLOT_PATCH_WEIGHT)
+        return &outer->patch.weight;
+    if (slot >= TLEG_SLOT_HEAD_WEIGHT)
+        return &outer->head[slot == TLEG_SLOT_HEAD_DIST_WEIGHT].weight;
+    return &outer->pool.linear[(slot - TLEG_SLOT_POOL_Q_WEIGHT) / 2].weight;
+}
+
+static const float *vector_of(const struct tleg_outer_weights *outer, enum tleg_slot slot) {
+    const float *const vector[TLEG_SLOTS] = {
         [TLEG_SLOT_CLS_TOKEN] = outer->cls,
         [TLEG_SLOT_DIST_TOKEN] = outer->dist,
         [TLEG_SLOT_REG_TOKEN] = outer->registers,
@@ -142,13 +143,24 @@ void tleg_outer_get(const struct tleg_kernels *kernels, const tleg_config *confi
         [TLEG_SLOT_PATCH_BIAS] = outer->patch.bias,
         [TLEG_SLOT_NORM_WEIGHT] = outer->norm.weight,
         [TLEG_SLOT_NORM_BIAS] = outer->norm.bias,
+        [TLEG_SLOT_POOL_LATENT] = outer->pool.latent,
+        [TLEG_SLOT_POOL_NORM_WEIGHT] = outer->pool.norm.weight,
+        [TLEG_SLOT_POOL_NORM_BIAS] = outer->pool.norm.bias,
         [TLEG_SLOT_HEAD_BIAS] = outer->head[0].bias,
         [TLEG_SLOT_HEAD_DIST_BIAS] = outer->head[1].bias,
     };
-    if (vector[slot])
-        memcpy(out, vector[slot], tleg_spec_count(&spec) * sizeof(float));
-    else if (slot == TLEG_SLOT_PATCH_WEIGHT)
-        tleg_unpack_from(kernels, &outer->patch.weight, scratch, out);
+    if (slot >= TLEG_SLOT_POOL_Q_WEIGHT && slot <= TLEG_SLOT_POOL_LAST)
+        return outer->pool.linear[(slot - TLEG_SLOT_POOL_Q_WEIGHT) / 2].bias;
+    return vector[slot];
+}
+
+void tleg_outer_get(const struct tleg_kernels *kernels, const tleg_config *config, const struct tleg_outer_weights *outer,
+                    enum tleg_slot slot, float *scratch, float *out) {
+    struct tleg_spec spec;
+    int64_t n, k;
+    tleg_outer_spec(config, slot, &spec);
+    if (tleg_slot_matrix(config, slot, &n, &k))
+        tleg_unpack_from(kernels, matrix_of(outer, slot), scratch, out);
     else
-        tleg_unpack_from(kernels, &outer->head[slot == TLEG_SLOT_HEAD_DIST_WEIGHT].weight, scratch, out);
+        memcpy(out, vector_of(outer, slot), tleg_spec_count(&spec) * sizeof(float));
 }

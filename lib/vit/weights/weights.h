@@ -101,6 +101,11 @@ void tleg_turned_view(const struct tleg_turned_layout *layout, const tleg_config
                       struct tleg_weight turned[TLEG_SITES]);
 
 /* ---- everything but the blocks (outer.c) ---- */
+struct tleg_attention_pool { /* timm's AttentionPoolLatent */
+    const float *latent;     /* (D), of which the query is made */
+    struct tleg_norm norm;
+    struct tleg_linear linear[TLEG_POOL_MATRICES];
+};
 enum { TLEG_HEADS = 2 }; /* the most that read features */
 struct tleg_outer_weights {
     struct tleg_linear patch; /* (D, C*P*P) */
@@ -109,6 +114,7 @@ struct tleg_outer_weights {
     const float *registers;   /* (R, D), or NULL */
     struct tleg_norm before;  /* the blocks, or NULLs */
     struct tleg_norm norm;
+    struct tleg_attention_pool pool;     /* or NULLs */
     struct tleg_linear head[TLEG_HEADS]; /* (C, D); basis.tensor[0] of one that is not there is NULL */
     const char *memory;                  /* where they lie: tleg_outer_bytes, the owner's */
 };

@@ -13,7 +13,7 @@ static int32_t backend_count;
 static const struct family {
     const char *name;
     int32_t classes;
-} families[] = {{"dinov2", 0}, {"deit3", 5}, {"clip", 7}, {"tanh", 5}, {"silu", 5}, {"relu", 5}};
+} families[] = {{"dinov2", 0}, {"deit3", 5}, {"clip", 7}, {"tanh", 5}, {"silu", 5}, {"relu", 5}, {"siglip", 5}, {"map", 0}};
 enum { FAMILIES = sizeof families / sizeof *families };
 
 static const char *path_of(const char *name, const char *ending) {
@@ -96,6 +96,71 @@ static void a_model_without_a_head_gives_features_alone(void **state) {
     tleg_context_free(context);
 }
 
+/* ---- the same bits, whatever the batch and the threads; near them in narrow types ---- */
+
+/* A learngene of as many tensors as layers, and an expander of it. */
+static tleg_expander *expander_of(tleg_context *context, const char *name, tleg_dtype dtype) {
+    static const char schedule[] =
+        "{\"norm1\":[[3,\"cosine\",3]],\"norm2\":[[3,\"cosine\",3]],\"qkv\":[[3,\"cosine\",3]],\"proj\":[[3,\"cosine\",3]],"
+        "\"fc1\":[[3,\"cosine\",3]],\"fc2\":[[3,\"cosine\",3]],\"ls1\":[[3,\"cosine\",3]],\"ls2\":[[3,\"cosine\",3]]}";
+    const tleg_expander_options options = {.struct_size = sizeof options, .dtype = dtype};
+    tleg_model *model = open_model(context, name);
+    tleg_learngene *gene = NULL, *read = NULL;
+    tleg_expander *expander = NULL;
+    OK(context, tleg_learngene_fit(context, model, schedule, 0, NULL, 0, &gene));
+    const char *path = support_scratch("gene.safetensors");
+    OK(context, tleg_learngene_save(context, gene, path, NULL));
+    OK(context, tleg_learngene_open(context, path, NULL, &read));
+    OK(context, tleg_expander_create(context, read, &options, &expander));
+    tleg_learngene_free(read);
+    tleg_learngene_free(gene);
+    tleg_model_free(model);
+    return expander;
+}
+
+/* Features of `batch` images, at most `most` of them at a time. */
+static void features_of(tleg_context *context, const tleg_model *model, const float *images, int32_t most, float *features) {
+    const tleg_session_options options = {.struct_size = sizeof options, .batch = most};
+    tleg_session *session = NULL;
+    OK(context, tleg_session_create(context, model, &options, &session));
+    OK_SESSION(session, support_run(session, images, BATCH, NULL, features));
+    tleg_session_free(session);
+}
+
+static void must_be_steady(const struct family *family, int32_t backend, tleg_dtype dtype, double limit) {
+    tleg_context *one = support_context(&backends[backend], 1), *several = support_context(&backends[backend], 3);
+    tleg_expander *expander = expander_of(one, family->name, dtype);
+    tleg_model *model = NULL;
+    const float *images;
+    size_t count;
+    float features[BATCH * DIM], again[BATCH * DIM];
+    tleg_tensor *batch = expected(one, family->name, "images", &images, &count);
+    OK(one, tleg_expander_expand(one, expander, DEPTH, &model));
+    features_of(one, model, images, 1, features);
+    must_equal(one, family, "features", features, limit);
+    features_of(several, model, images, 1, again);
+    assert_memory_equal(again, features, sizeof features);
+    features_of(several, model, images, BATCH, again);
+    assert_memory_equal(again, features, sizeof features);
+    tleg_tensor_free(batch);
+    tleg_model_free(model);
+    tleg_expander_free(expander);
+    tleg_context_free(several);
+    tleg_context_free(one);
+}
+
+static void bits_depend_neither_on_the_batch_nor_on_threads(void **state) {
+    (void)state;
+    static const struct {
+        tleg_dtype dtype;
+        double limit;
+    } types[] = {{TLEG_F32, 1e-5}, {TLEG_F16, 5e-3}, {TLEG_BF16, 5e-2}};
+    for (int32_t b = 0; b < backend_count; b++)
+        for (int k = 0; k < FAMILIES; k++)
+            for (size_t t = 0; t < sizeof types / sizeof *types; t++)
+                must_be_steady(&families[k], b, types[t].dtype, types[t].limit);
+}
+
 /* ---- learning ---- */
 
 static void must_learn(tleg_context *context, const struct family *family) {
@@ -161,19 +226,10 @@ static void a_saved_model_is_the_same(void **state) {
 /* As many tensors as layers give the model back, in one piece and elastic. */
 static void a_learngene_of_such_blocks_is_expanded(void **state) {
     (void)state;
-    static const char schedule[] =
-        "{\"norm1\":[[3,\"cosine\",3]],\"norm2\":[[3,\"cosine\",3]],\"qkv\":[[3,\"cosine\",3]],\"proj\":[[3,\"cosine\",3]],"
-        "\"fc1\":[[3,\"cosine\",3]],\"fc2\":[[3,\"cosine\",3]],\"ls1\":[[3,\"cosine\",3]],\"ls2\":[[3,\"cosine\",3]]}";
     for (int k = 0; k < FAMILIES; k++) {
         tleg_context *context = support_context(&backends[backend_count - 1], 1);
-        tleg_model *model = open_model(context, families[k].name), *expanded = NULL;
-        tleg_learngene *gene = NULL, *read = NULL;
-        tleg_expander *expander = NULL;
-        OK(context, tleg_learngene_fit(context, model, schedule, 0, NULL, 0, &gene));
-        const char *path = support_scratch("gene.safetensors");
-        OK(context, tleg_learngene_save(context, gene, path, NULL));
-        OK(context, tleg_learngene_open(context, path, NULL, &read));
-        OK(context, tleg_expander_create(context, read, NULL, &expander));
+        tleg_expander *expander = expander_of(context, families[k].name, TLEG_F32);
+        tleg_model *expanded = NULL;
         OK(context, tleg_expander_expand(context, expander, DEPTH, &expanded));
         must_answer(context, &families[k], expanded, 1e-5);
         const float *images;
@@ -188,33 +244,16 @@ static void a_learngene_of_such_blocks_is_expanded(void **state) {
         tleg_tensor_free(batch);
         tleg_model_free(expanded);
         tleg_expander_free(expander);
-        tleg_learngene_free(read);
-        tleg_learngene_free(gene);
-        tleg_model_free(model);
         tleg_context_free(context);
     }
 }
 
-/* A fresh learngene of such blocks takes a step in which its gates and registers move. */
-static void a_fresh_learngene_of_such_blocks_learns(void **state) {
-    (void)state;
-    const tleg_config config = {.struct_size = sizeof config,
-                                .image_size = 8,
-                                .patch_size = 4,
-                                .dim = DIM,
-                                .heads = 3,
-                                .classes = 4,
-                                .channels = 1,
-                                .class_token = 1,
-                                .registers = 2,
-                                .unplaced = 3,
-                                .layer_scale = 1,
-                                .norm_before = 1,
-                                .mlp = TLEG_MLP_SILU};
+/* Each tensor of a fresh learngene has a gradient. */
+static void must_move(const tleg_config *config, const char *const *moved, size_t count) {
     tleg_context *context = support_context(&backends[backend_count - 1], 2);
     tleg_learngene *gene = NULL;
     tleg_trainer *trainer = NULL;
-    OK(context, tleg_learngene_create(context, &config, 1, &gene));
+    OK(context, tleg_learngene_create(context, config, 1, &gene));
     const tleg_trainer_options options = {
         .struct_size = sizeof options, .batch = 2, .depth_mode = TLEG_DEPTH_FIXED, .depth_least = 3};
     OK(context, tleg_trainer_create(context, gene, &options, &trainer));
@@ -223,9 +262,7 @@ static void a_fresh_learngene_of_such_blocks_learns(void **state) {
     const tleg_train_batch batch = {.struct_size = sizeof batch, .size = 2, .images = images, .labels = labels};
     tleg_train_loss loss = {.struct_size = sizeof loss};
     support_ok(tleg_trainer_backward(trainer, &batch, &loss), "backward", tleg_trainer_get_error(trainer), __FILE__, __LINE__);
-    static const char *const moved[] = {"reg_token", "norm_pre.weight", "blocks.block.ls1.instances.0.gamma_base",
-                                        "blocks.block.ls2.instances.0.gamma_ilayer"};
-    for (size_t k = 0; k < sizeof moved / sizeof *moved; k++) {
+    for (size_t k = 0; k < count; k++) {
         tleg_tensor *gradient = NULL;
         OK(context, tleg_trainer_copy_gradient(context, trainer, moved[k], &gradient));
         double sum = 0;
@@ -240,6 +277,31 @@ static void a_fresh_learngene_of_such_blocks_learns(void **state) {
     tleg_trainer_free(trainer);
     tleg_learngene_free(gene);
     tleg_context_free(context);
+}
+
+/* A fresh learngene of such blocks takes a step in which its gates, registers and pooling move. */
+static void a_fresh_learngene_of_such_blocks_learns(void **state) {
+    (void)state;
+    tleg_config config = {.struct_size = sizeof config,
+                          .image_size = 8,
+                          .patch_size = 4,
+                          .dim = DIM,
+                          .heads = 3,
+                          .classes = 4,
+                          .channels = 1,
+                          .class_token = 1,
+                          .registers = 2,
+                          .unplaced = 3,
+                          .layer_scale = 1,
+                          .norm_before = 1,
+                          .mlp = TLEG_MLP_SILU};
+    static const char *const parts[] = {"reg_token", "norm_pre.weight", "blocks.block.ls1.instances.0.gamma_base",
+                                        "blocks.block.ls2.instances.0.gamma_ilayer"};
+    static const char *const pool[] = {"attn_pool.latent", "attn_pool.q.weight", "attn_pool.kv.weight", "attn_pool.norm.bias",
+                                       "attn_pool.mlp.fc2.bias"};
+    must_move(&config, parts, sizeof parts / sizeof *parts);
+    config.pool = TLEG_POOL_ATTENTION;
+    must_move(&config, pool, sizeof pool / sizeof *pool);
 }
 
 static int setup(void **state) {
@@ -259,6 +321,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers_are_pytorchs),
         cmocka_unit_test(a_model_without_a_head_gives_features_alone),
+        cmocka_unit_test(bits_depend_neither_on_the_batch_nor_on_threads),
         cmocka_unit_test(gradients_are_pytorchs),
         cmocka_unit_test(a_saved_model_is_the_same),
         cmocka_unit_test(a_learngene_of_such_blocks_is_expanded),

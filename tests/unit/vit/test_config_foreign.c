@@ -58,6 +58,9 @@ static void parts_of_other_architectures_are_not_passed_over(void **state) {
                                         "blocks.1.attn.q_bias",
                                         "blocks.0.attn.rel_pos.mlp.fc1.weight",
                                         "register_tokens",
+                                        "attn_pool.pos_embed",
+                                        "attn_pool.q_norm.weight",
+                                        "attn_pool.probe",
                                         "patch_embed.norm.weight"};
     for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
         struct vit_file made;

@@ -166,6 +166,44 @@ static void distillation_brings_a_second_head(void **state) {
     }
 }
 
+static void a_latent_says_that_the_head_reads_attention_pooling(void **state) {
+    (void)state;
+    static const char *const parts[][2] = {
+        {"latent", "1,1,12"},   {"norm.weight", "12"},       {"norm.bias", "12"},    {"q.weight", "12,12"},
+        {"q.bias", "12"},       {"kv.weight", "24,12"},      {"kv.bias", "24"},      {"proj.weight", "12,12"},
+        {"proj.bias", "12"},    {"mlp.fc1.weight", "20,12"}, {"mlp.fc1.bias", "20"}, {"mlp.fc2.weight", "12,20"},
+        {"mlp.fc2.bias", "12"},
+    };
+    struct vit_file made;
+    struct tleg_vit_config config;
+    vit_model(&made, 2);
+    for (size_t k = 0; k < sizeof parts / sizeof *parts; k++) {
+        char name[48];
+        snprintf(name, sizeof name, "attn_pool.%s", parts[k][0]);
+        vit_add(&made, name, parts[k][1]);
+    }
+    read_good(&made, 3, false, &config);
+    assert_int_equal(config.c.pool, TLEG_POOL_ATTENTION);
+    assert_int_equal(config.c.norm, TLEG_NORM_BEFORE_POOL);
+    assert_int_equal(config.c.ignored_count, 0);
+    tleg_config_free(&config);
+    const struct vit_fault faults[] = {
+        {'-', "attn_pool.kv.bias", NULL, {"missing tensor \"attn_pool.kv.bias\""}, 0},
+        {'#', "attn_pool.latent", "1,2,12", {"attn_pool.latent", "[1, 1, 12]", "[1, 2, 12]"}, 0},
+        {'#', "attn_pool.mlp.fc1.weight", "24,12", {"attn_pool.mlp.fc1.weight", "[20, 12]", "[24, 12]"}, 0},
+        {'=', "tleg.pool", "mean", {"tleg.pool", "\"attention\" with attn_pool.latent", "\"mean\""}, 0},
+        {'+', "dist_token", "1,1,12", {"dist_token", "cls_token"}, 0},
+    };
+    for (size_t k = 0; k < sizeof faults / sizeof *faults; k++) {
+        struct vit_file spoilt = made;
+        vit_apply(&spoilt, faults[k].edit, faults[k].a, faults[k].b);
+        must_refuse(&spoilt, &faults[k], 3, false);
+    }
+    vit_model(&made, 2);
+    vit_key(&made, "tleg.pool", "attention");
+    must_refuse(&made, &(struct vit_fault){0, "", NULL, {"missing tensor \"attn_pool.latent\""}, 0}, 3, false);
+}
+
 static void qkv_has_its_bias_everywhere_or_nowhere(void **state) {
     (void)state;
     struct vit_file made;
@@ -551,6 +589,7 @@ int main(void) {
         cmocka_unit_test(keys_say_what_shapes_do_not),
         cmocka_unit_test(fc_norm_says_that_the_mean_comes_first),
         cmocka_unit_test(distillation_brings_a_second_head),
+        cmocka_unit_test(a_latent_says_that_the_head_reads_attention_pooling),
         cmocka_unit_test(qkv_has_its_bias_everywhere_or_nowhere),
         cmocka_unit_test(a_model_stays_in_a_half_type_that_all_its_tensors_have),
         cmocka_unit_test(every_fault_of_a_learngene_is_named),

@@ -45,7 +45,8 @@ static int run_images(const struct invocation *call, tleg_context *context, tleg
     tleg_tensor *results[2] = {NULL, NULL};
     tleg_tensor_info info[2] = {{.struct_size = sizeof *info}, {.struct_size = sizeof *info}};
     int code = EXIT_DONE;
-    for (int i = 0; i < 2 && code == EXIT_DONE; i++)
+    const int first = config->classes ? 0 : 1; /* without a head features alone */
+    for (int i = first; i < 2 && code == EXIT_DONE; i++)
         if (tleg_tensor_create(context, TLEG_F32, 2, shapes[i], &results[i]) != TLEG_OK ||
             tleg_tensor_get_info(context, results[i], &info[i]) != TLEG_OK)
             code = tool_fail_context(call, context);
@@ -54,7 +55,7 @@ static int run_images(const struct invocation *call, tleg_context *context, tleg
         code = tool_fail(call, "%s", tleg_session_get_error(session));
     ms = measure_ms() - start;
     const tleg_tensor *const tensors[] = {results[0], results[1]};
-    if (code == EXIT_DONE && tleg_file_save(context, out, 2, names, tensors, NULL) != TLEG_OK)
+    if (code == EXIT_DONE && tleg_file_save(context, out, 2 - first, names + first, tensors + first, NULL) != TLEG_OK)
         code = tool_fail_context(call, context);
     if (code == EXIT_DONE)
         code = say_written(call, out, batch, config, ms);
@@ -112,9 +113,9 @@ const struct verb verb_run = {
     .usage = "tleg run GENE|MODEL [--depth N] [--dtype f32|bf16|f16] [--norm P | --timm] [--image I] --input IN -o OUT",
     .details = "A learngene runs elastically: its layers are formed from base and ilayer as they run.\n"
                "\n"
-               "Options\n" EXPANSION_HELP
-               "  --input IN    safetensors file with \"images\", f32 [B,3,I,I], R G B, normalised; other tensors are ignored\n"
-               "  -o OUT        safetensors file to write: \"logits\" [B,C] and \"features\" [B,D], f32\n"
+               "Options\n" EXPANSION_HELP "  --input IN    safetensors file with \"images\", f32 [B,C,I,I], R G B or grey, "
+                                          "normalised; other tensors are ignored\n"
+               "  -o OUT        safetensors file to write: \"logits\" [B,C], if there is a head, and \"features\" [B,D], f32\n"
                "\n"
                "--json: {\"file\", \"images\", \"classes\", \"dim\", \"depth\", \"ms\"}\n",
     .run = run_run,

@@ -114,7 +114,7 @@ const struct verb verb_run = {
     .details = "A learngene runs elastically: its layers are formed from base and ilayer as they run.\n"
                "\n"
                "Options\n" EXPANSION_HELP "  --input IN    safetensors file with \"images\", f32 [B,C,I,I], R G B or grey, "
-                                          "normalised; other tensors are ignored\n"
+               "normalised; other tensors are ignored\n"
                "  -o OUT        safetensors file to write: \"logits\" [B,C], if there is a head, and \"features\" [B,D], f32\n"
                "\n"
                "--json: {\"file\", \"images\", \"classes\", \"dim\", \"depth\", \"ms\"}\n",

@@ -16,6 +16,9 @@ const struct choice option_interpolations[] = {{"bicubic", TLEG_INTERPOLATION_BI
                                                {"bilinear", TLEG_INTERPOLATION_BILINEAR},
                                                {"box", TLEG_INTERPOLATION_BOX},
                                                {NULL, 0}};
+const struct choice option_activations[] = {{"gelu", TLEG_MLP_GELU},           {"quick_gelu", TLEG_MLP_QUICK_GELU},
+                                            {"gelu_tanh", TLEG_MLP_GELU_TANH}, {"silu", TLEG_MLP_SILU},
+                                            {"relu", TLEG_MLP_RELU},           {NULL, 0}};
 const struct choice option_fits[] = {{"crop", TLEG_FIT_CROP}, {"squash", TLEG_FIT_SQUASH}, {NULL, 0}};
 
 const char options_shared_help[] =

@@ -152,13 +152,13 @@ static tleg_status find_weights(tleg_context *context, const char *folder, const
     if (status != TLEG_OK)
         return status;
     if (first == LAYOUTS)
-        return tleg_fail(context, TLEG_ERROR_NOT_FOUND,
-                         "%s is a folder without a model: expected model.safetensors or its index, pytorch_model.bin or "
+        return tleg_fail(context, TLEG_ERROR_IO,
+                         "%s is a directory without a model: expected model.safetensors or its index, pytorch_model.bin or "
                          "open_clip_model.safetensors in it; give the file itself if it has another name",
                          folder);
     if (there[0] && there[1])
         return tleg_fail(context, TLEG_ERROR_FORMAT,
-                         "%s is a folder with two models, model.safetensors and model.safetensors.index.json: give the file "
+                         "%s is a directory with two models, model.safetensors and model.safetensors.index.json: give the file "
                          "that is meant",
                          folder);
     for (int k = first + 1; k < LAYOUTS; k++)

@@ -82,7 +82,7 @@ static void open_clips_names_have_their_own_text(void **state) {
 static void a_folder_that_is_not_clear_is_refused(void **state) {
     (void)state;
     tleg_file *file;
-    assert_int_equal(tleg_file_open(context, scratch, NULL, &file), TLEG_ERROR_NOT_FOUND);
+    assert_int_equal(tleg_file_open(context, scratch, NULL, &file), TLEG_ERROR_IO);
     assert_non_null(strstr(tleg_context_get_error(context), "expected model.safetensors"));
     assert_non_null(strstr(tleg_context_get_error(context), scratch));
     write_model("model.safetensors", NULL);

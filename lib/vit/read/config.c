@@ -398,10 +398,10 @@ static void note_guesses(const struct tleg_config_reader *reader) {
                        : c->pool == TLEG_POOL_CLS         ? "the class token"
                        : c->norm == TLEG_NORM_BEFORE_POOL ? "the mean of the patches"
                                                           : "the mean of the patches, then fc_norm";
-    tleg_log(
-        reader->context,
-        "%s: there are no tleg. keys: taken as timm's plain ViT, whose head reads %s (%s, each part's norm before it, eps %s)",
-        reader->label, pool, c->mlp == TLEG_MLP_GELU ? "exact GELU" : tleg_mlp_words[c->mlp - 1], eps);
+    tleg_log(reader->context,
+             "%s: there are no tleg. keys: taken as timm's plain ViT, whose head reads %s (%s, each part's norm before it, eps "
+             "%s), and its pictures as prepared with ImageNet's mean and standard deviation",
+             reader->label, pool, c->mlp == TLEG_MLP_GELU ? "exact GELU" : tleg_mlp_words[c->mlp - 1], eps);
 }
 
 static tleg_status read_mlp(struct tleg_config_reader *reader) {

@@ -171,6 +171,9 @@ tleg_status tleg_open_options_read(tleg_context *context, const tleg_open_option
     if (status == TLEG_OK && own->flags & ~known)
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_open_options: unknown flags 0x%x%s", (unsigned)own->flags,
                            known ? "" : " (TLEG_OPEN_MAP is for a path)");
+    if (status == TLEG_OK && own->reserved2 != 0)
+        status =
+            tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_open_options.reserved2: expected 0, found %d", (int)own->reserved2);
     if (status == TLEG_OK && own->reserved != 0)
         status =
             tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_open_options.reserved: expected 0, found %d", (int)own->reserved);
@@ -233,6 +236,9 @@ tleg_status TLEG_CALL tleg_file_open(tleg_context *context, const char *path, co
     if (status == TLEG_OK && own.heads != 0)
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_open_options.heads: expected 0 for a file of tensors, found %d",
                            (int)own.heads);
+    if (status == TLEG_OK && (own.activation != 0 || own.eps != 0))
+        status = tleg_fail(context, TLEG_ERROR_ARGUMENT,
+                           "tleg_open_options.activation, eps: expected 0 for a file of tensors, found another number");
     return status == TLEG_OK ? tleg_file_open_path(context, path, &own, out) : status;
 }
 

@@ -40,7 +40,10 @@ typedef struct tleg_open_options {
      * the outside in with dots between them. NULL: the library chooses (tleg_file_open). NOT_FOUND when there is no such key or
      * it holds no weights; ARGUMENT for other files, and for a file that is open already. */
     const char *key;
-    const void *reserved_pointer; /* NULL; anything else is ARGUMENT */
+    /* How a model's file names its parts, where the library does not recognise it: lines "old -> new", where new is a name of
+     * timm's; docs/checkpoints.md has the language. NULL: a layout that the library knows, or timm's. ARGUMENT for learngenes
+     * and tensors. FORMAT names the line, or the tensor that does not fit. Needed only until the call returns. */
+    const char *names;
 } tleg_open_options;
 
 /* Opens `path` and checks its whole header: the format's own rules (no holes, no

@@ -53,7 +53,7 @@ tleg_status TLEG_CALL tleg_learngene_read(tleg_context *context, const tleg_file
     if (!context || !file || !gene)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_learngene_read: a pointer is NULL");
     tleg_open_options own;
-    tleg_status status = tleg_open_options_read(context, options, TLEG_FROM_FILE, &own);
+    tleg_status status = tleg_own_options_read(context, options, TLEG_FROM_FILE, &own);
     return status == TLEG_OK ? read_gene(context, file, own.heads, gene) : status;
 }
 
@@ -65,7 +65,7 @@ tleg_status TLEG_CALL tleg_learngene_open(tleg_context *context, const char *pat
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_learngene_open: a pointer is NULL");
     tleg_open_options own;
     tleg_file *file = NULL;
-    tleg_status status = tleg_open_options_read(context, options, TLEG_FROM_PATH, &own);
+    tleg_status status = tleg_own_options_read(context, options, TLEG_FROM_PATH, &own);
     if (status == TLEG_OK)
         status = tleg_file_open_path(context, path, &own, &file);
     if (status == TLEG_OK)
@@ -82,7 +82,7 @@ tleg_status TLEG_CALL tleg_learngene_parse(tleg_context *context, const void *da
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_learngene_parse: a pointer is NULL");
     tleg_open_options own;
     tleg_file *file = NULL;
-    tleg_status status = tleg_open_options_read(context, options, TLEG_FROM_MEMORY, &own);
+    tleg_status status = tleg_own_options_read(context, options, TLEG_FROM_MEMORY, &own);
     if (status == TLEG_OK)
         status = tleg_file_open_memory(context, data, size, &own, &file);
     if (status == TLEG_OK)

@@ -25,8 +25,9 @@ struct invocation {
     const struct verb *verb;
     bool json;
     int32_t threads, level, gemm, heads;
-    const char *key; /* of a PyTorch file's set of weights; NULL: the library chooses */
-    char **operands; /* arguments that are not options, in order */
+    const char *key;   /* of a PyTorch file's set of weights; NULL: the library chooses */
+    const char *names; /* the text of --names; NULL: none */
+    char **operands;   /* arguments that are not options, in order */
     int operand_count;
 };
 

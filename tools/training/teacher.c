@@ -61,6 +61,7 @@ static int open_model(struct state *state) {
     struct invocation call = *state->call;
     call.heads = 0; /* those are the student's */
     call.key = NULL;
+    call.names = NULL;
     int code = source_open(&call, teacher->context, state->options->teacher, &teacher->source);
     if (code == EXIT_DONE && teacher->source.gene && !expansion.depth)
         code = tool_misuse(state->call, "%s is a learngene: as a teacher it needs --teacher-depth", state->options->teacher);

@@ -1,4 +1,5 @@
 /* Models from and to files. */
+#include "names/names.h"
 #include "vit/handle/handle.h"
 #include "vit/read/read.h"
 
@@ -81,12 +82,15 @@ static tleg_status read_bare(tleg_context *context, const tleg_file *file, int32
     return TLEG_OK;
 }
 
-static tleg_status read_model(tleg_context *context, const tleg_file *file, int32_t heads, tleg_model **model) {
-    tleg_file *bare;
-    tleg_status status = tleg_config_unwrap(context, file, &bare);
+static tleg_status read_model(tleg_context *context, const tleg_file *file, const tleg_open_options *own, tleg_model **model) {
+    tleg_file *named, *bare = NULL;
+    tleg_status status = tleg_names_read(context, file, own->names, &named);
     if (status == TLEG_OK)
-        status = read_bare(context, bare, heads, model);
+        status = tleg_config_unwrap(context, named, &bare);
+    if (status == TLEG_OK)
+        status = read_bare(context, bare, own->heads, model);
     tleg_file_free(bare);
+    tleg_file_free(named);
     return status;
 }
 
@@ -98,7 +102,7 @@ TLEG_API tleg_status TLEG_CALL tleg_model_read(tleg_context *context, const tleg
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_model_read: a pointer is NULL");
     tleg_open_options own;
     tleg_status status = tleg_open_options_read(context, options, TLEG_FROM_FILE, &own);
-    return status == TLEG_OK ? read_model(context, file, own.heads, model) : status;
+    return status == TLEG_OK ? read_model(context, file, &own, model) : status;
 }
 
 TLEG_API tleg_status TLEG_CALL tleg_model_open(tleg_context *context, const char *path, const tleg_open_options *options,
@@ -113,7 +117,7 @@ TLEG_API tleg_status TLEG_CALL tleg_model_open(tleg_context *context, const char
     if (status == TLEG_OK)
         status = tleg_file_open_path(context, path, &own, &file);
     if (status == TLEG_OK)
-        status = read_model(context, file, own.heads, model);
+        status = read_model(context, file, &own, model);
     tleg_file_free(file);
     return status;
 }
@@ -130,7 +134,7 @@ TLEG_API tleg_status TLEG_CALL tleg_model_parse(tleg_context *context, const voi
     if (status == TLEG_OK)
         status = tleg_file_open_memory(context, data, size, &own, &file);
     if (status == TLEG_OK)
-        status = read_model(context, file, own.heads, model);
+        status = read_model(context, file, &own, model);
     tleg_file_free(file);
     return status;
 }

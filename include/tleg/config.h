@@ -25,18 +25,6 @@ enum { TLEG_NORM_SIGNED = -1, TLEG_NORM_BEFORE_POOL = 1, TLEG_NORM_AFTER_POOL = 
 typedef int32_t tleg_positions;
 enum { TLEG_POSITIONS_SIGNED = -1, TLEG_POSITIONS_NORMAL = 1, TLEG_POSITIONS_SINCOS = 2 };
 
-/* What an MLP does between its two matrices. GELU is the exact one, of erf; QUICK_GELU is x sigmoid(1.702 x), which OpenAI's
- * CLIP has; GELU_TANH the approximation by tanh; SILU x sigmoid(x). */
-typedef int32_t tleg_mlp_kind;
-enum {
-    TLEG_MLP_SIGNED = -1,
-    TLEG_MLP_GELU = 1,
-    TLEG_MLP_QUICK_GELU = 2,
-    TLEG_MLP_GELU_TANH = 3,
-    TLEG_MLP_SILU = 4,
-    TLEG_MLP_RELU = 5
-};
-
 /* How a picture is resized, antialiased, as PIL's filters of these names do it. */
 typedef int32_t tleg_interpolation;
 enum {
@@ -51,6 +39,18 @@ enum {
  * the picture's aspect (SigLIP, Hugging Face's ViT). */
 typedef int32_t tleg_fit;
 enum { TLEG_FIT_SIGNED = -1, TLEG_FIT_CROP = 1, TLEG_FIT_SQUASH = 2 };
+
+/* What an MLP does between its two matrices. GELU is the exact one, of erf; QUICK_GELU is x sigmoid(1.702 x), which OpenAI's
+ * CLIP has; GELU_TANH the approximation by tanh; SILU x sigmoid(x). */
+typedef int32_t tleg_mlp_kind;
+enum {
+    TLEG_MLP_SIGNED = -1,
+    TLEG_MLP_GELU = 1,
+    TLEG_MLP_QUICK_GELU = 2,
+    TLEG_MLP_GELU_TANH = 3,
+    TLEG_MLP_SILU = 4,
+    TLEG_MLP_RELU = 5
+};
 
 /* As input (tleg_learngene_create): zero it, set struct_size and what is marked "needed"; zero elsewhere means the default in
  * parentheses. As output (.._get_info): set struct_size; the rest is filled; its pointers live as long as the handle.

@@ -171,6 +171,9 @@ tleg_status tleg_open_options_read(tleg_context *context, const tleg_open_option
     if (status == TLEG_OK && own->flags & ~known)
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_open_options: unknown flags 0x%x%s", (unsigned)own->flags,
                            known ? "" : " (TLEG_OPEN_MAP is for a path)");
+    if (status == TLEG_OK && own->reserved2 != 0)
+        status =
+            tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_open_options.reserved2: expected 0, found %d", (int)own->reserved2);
     if (status == TLEG_OK && own->reserved != 0)
         status =
             tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_open_options.reserved: expected 0, found %d", (int)own->reserved);
@@ -198,8 +201,13 @@ static tleg_status open_path(tleg_context *context, const char *path, uint32_t f
     return finish(context, status, file, flags, key, out);
 }
 
+tleg_status tleg_file_open_plain(tleg_context *context, const char *path, uint32_t flags, const char *key,
+                                 struct tleg_file **file) {
+    return open_path(context, path, flags, key, file);
+}
+
 tleg_status tleg_file_open_path(tleg_context *context, const char *path, const tleg_open_options *own, tleg_file **file) {
-    return open_path(context, path, own->flags, own->key, file);
+    return tleg_folder_open(context, path, own->flags, own->key, file);
 }
 
 tleg_status tleg_file_open_one(tleg_context *context, const char *path, uint32_t flags, struct tleg_file **file) {
@@ -228,7 +236,10 @@ tleg_status TLEG_CALL tleg_file_open(tleg_context *context, const char *path, co
     if (status == TLEG_OK && own.heads != 0)
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_open_options.heads: expected 0 for a file of tensors, found %d",
                            (int)own.heads);
-    return status == TLEG_OK ? open_path(context, path, own.flags, own.key, out) : status;
+    if (status == TLEG_OK && (own.activation != 0 || own.eps != 0))
+        status = tleg_fail(context, TLEG_ERROR_ARGUMENT,
+                           "tleg_open_options.activation, eps: expected 0 for a file of tensors, found another number");
+    return status == TLEG_OK ? tleg_file_open_path(context, path, &own, out) : status;
 }
 
 tleg_status TLEG_CALL tleg_file_parse(tleg_context *context, const void *data, size_t size, tleg_file **out) {

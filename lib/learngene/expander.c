@@ -263,11 +263,11 @@ static tleg_status create(tleg_context *context, const tleg_learngene *gene, con
 }
 
 /* The file's header alone becomes a learngene: its numbers are read as they are packed. */
-static tleg_status create_from_bare(tleg_context *context, const tleg_file *file, int32_t heads,
+static tleg_status create_from_bare(tleg_context *context, const tleg_file *file, const tleg_open_options *asked,
                                     const tleg_expander_options *options, tleg_expander **out) {
     struct tleg_vit_config config;
     tleg_learngene *gene = NULL;
-    tleg_status status = tleg_config_read(context, file, heads, true, &config);
+    tleg_status status = tleg_config_read(context, file, asked, true, &config);
     if (status == TLEG_OK)
         status = tleg_learngene_make(context, &config, file, &gene);
     if (status == TLEG_OK)
@@ -279,12 +279,12 @@ static tleg_status create_from_bare(tleg_context *context, const tleg_file *file
     return status;
 }
 
-static tleg_status create_from_file(tleg_context *context, const tleg_file *file, int32_t heads,
+static tleg_status create_from_file(tleg_context *context, const tleg_file *file, const tleg_open_options *asked,
                                     const tleg_expander_options *options, tleg_expander **expander) {
     tleg_file *bare;
     tleg_status status = tleg_config_unwrap(context, file, &bare);
     if (status == TLEG_OK)
-        status = create_from_bare(context, bare, heads, options, expander);
+        status = create_from_bare(context, bare, asked, options, expander);
     tleg_file_free(bare);
     return status;
 }
@@ -343,7 +343,7 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_read(tleg_context *context, const t
     tleg_expander_options own;
     tleg_open_options how;
     tleg_status status = take_both(context, opening, TLEG_FROM_FILE, options, &how, &own);
-    return status != TLEG_OK ? status : create_from_file(context, file, how.heads, &own, expander);
+    return status != TLEG_OK ? status : create_from_file(context, file, &how, &own, expander);
 }
 
 TLEG_API tleg_status TLEG_CALL tleg_expander_open(tleg_context *context, const char *path, const tleg_open_options *opening,
@@ -359,7 +359,7 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_open(tleg_context *context, const c
     if (status == TLEG_OK)
         status = tleg_file_open_path(context, path, &how, &file);
     if (status == TLEG_OK)
-        status = create_from_file(context, file, how.heads, &own, expander);
+        status = create_from_file(context, file, &how, &own, expander);
     tleg_file_free(file);
     return status;
 }
@@ -378,7 +378,7 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_parse(tleg_context *context, const 
     if (status == TLEG_OK)
         status = tleg_file_open_memory(context, data, size, &how, &file);
     if (status == TLEG_OK)
-        status = create_from_file(context, file, how.heads, &own, expander);
+        status = create_from_file(context, file, &how, &own, expander);
     tleg_file_free(file);
     return status;
 }

@@ -17,9 +17,10 @@ static tleg_status read_numbers(tleg_context *context, const tleg_file *file, co
     return status;
 }
 
-static tleg_status read_bare(tleg_context *context, const tleg_file *file, int32_t heads, tleg_learngene **out) {
+static tleg_status read_bare(tleg_context *context, const tleg_file *file, const tleg_open_options *asked,
+                             tleg_learngene **out) {
     struct tleg_vit_config config;
-    tleg_status status = tleg_config_read(context, file, heads, true, &config);
+    tleg_status status = tleg_config_read(context, file, asked, true, &config);
     if (status != TLEG_OK)
         return status;
     tleg_learngene *gene = NULL;
@@ -37,11 +38,12 @@ static tleg_status read_bare(tleg_context *context, const tleg_file *file, int32
     return TLEG_OK;
 }
 
-static tleg_status read_gene(tleg_context *context, const tleg_file *file, int32_t heads, tleg_learngene **gene) {
+static tleg_status read_gene(tleg_context *context, const tleg_file *file, const tleg_open_options *asked,
+                             tleg_learngene **gene) {
     tleg_file *bare;
     tleg_status status = tleg_config_unwrap(context, file, &bare);
     if (status == TLEG_OK)
-        status = read_bare(context, bare, heads, gene);
+        status = read_bare(context, bare, asked, gene);
     tleg_file_free(bare);
     return status;
 }
@@ -54,7 +56,7 @@ tleg_status TLEG_CALL tleg_learngene_read(tleg_context *context, const tleg_file
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_learngene_read: a pointer is NULL");
     tleg_open_options own;
     tleg_status status = tleg_own_options_read(context, options, TLEG_FROM_FILE, &own);
-    return status == TLEG_OK ? read_gene(context, file, own.heads, gene) : status;
+    return status == TLEG_OK ? read_gene(context, file, &own, gene) : status;
 }
 
 tleg_status TLEG_CALL tleg_learngene_open(tleg_context *context, const char *path, const tleg_open_options *options,
@@ -69,7 +71,7 @@ tleg_status TLEG_CALL tleg_learngene_open(tleg_context *context, const char *pat
     if (status == TLEG_OK)
         status = tleg_file_open_path(context, path, &own, &file);
     if (status == TLEG_OK)
-        status = read_gene(context, file, own.heads, gene);
+        status = read_gene(context, file, &own, gene);
     tleg_file_free(file);
     return status;
 }
@@ -86,7 +88,7 @@ tleg_status TLEG_CALL tleg_learngene_parse(tleg_context *context, const void *da
     if (status == TLEG_OK)
         status = tleg_file_open_memory(context, data, size, &own, &file);
     if (status == TLEG_OK)
-        status = read_gene(context, file, own.heads, gene);
+        status = read_gene(context, file, &own, gene);
     tleg_file_free(file);
     return status;
 }

@@ -24,7 +24,8 @@ struct verb {
 struct invocation {
     const struct verb *verb;
     bool json;
-    int32_t threads, level, gemm, heads;
+    int32_t threads, level, gemm, heads, activation;
+    double eps;        /* of the norms; 0: not given */
     const char *key;   /* of a PyTorch file's set of weights; NULL: the library chooses */
     const char *names; /* the text of --names; NULL: none */
     char **operands;   /* arguments that are not options, in order */

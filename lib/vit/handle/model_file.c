@@ -55,13 +55,13 @@ static tleg_status read_layers(tleg_context *context, const tleg_file *file, tle
     return status;
 }
 
-static tleg_status read_bare(tleg_context *context, const tleg_file *file, int32_t heads, tleg_model **out) {
+static tleg_status read_bare(tleg_context *context, const tleg_file *file, const tleg_open_options *asked, tleg_model **out) {
     const struct tleg_kernels *kernels;
     tleg_status status = tleg_kernels_of(context, &kernels);
     if (status != TLEG_OK)
         return status;
     struct tleg_vit_config config = {0};
-    status = tleg_config_read(context, file, heads, false, &config);
+    status = tleg_config_read(context, file, asked, false, &config);
     if (status != TLEG_OK)
         return status;
     tleg_model *model = NULL;
@@ -88,7 +88,7 @@ static tleg_status read_model(tleg_context *context, const tleg_file *file, cons
     if (status == TLEG_OK)
         status = tleg_config_unwrap(context, named, &bare);
     if (status == TLEG_OK)
-        status = read_bare(context, bare, own->heads, model);
+        status = read_bare(context, bare, own, model);
     tleg_file_free(bare);
     tleg_file_free(named);
     return status;

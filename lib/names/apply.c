@@ -140,8 +140,11 @@ static tleg_status join(struct work *work, const struct tleg_rule *rule, const s
                         const struct tleg_entry *entry, struct made *made) {
     int64_t rows, width;
     as_rows(entry, &rows, &width);
-    const int64_t end = asked->end < 0 ? rows : asked->end;
-    if (asked->first > end || end > rows)
+    const int64_t each = asked->parts > 0 ? rows / asked->parts : 1, begin = asked->first * each;
+    const int64_t end = asked->end < 0 ? rows : asked->end * each;
+    if (asked->parts > 0 && rows % asked->parts != 0)
+        return fail_piece(work, rule, entry, "rows that can be shared out");
+    if (begin > end || end > rows)
         return fail_piece(work, rule, entry, "more rows");
     const bool first = made->count == 0;
     const int32_t rank = entry->rank > 1 ? 2 : 1;
@@ -156,10 +159,9 @@ static tleg_status join(struct work *work, const struct tleg_rule *rule, const s
     const tleg_status status = add(work, &work->pieces, (void **)&piece);
     if (status != TLEG_OK)
         return status;
-    *piece = (struct tleg_piece){.source = asked->zeros ? NULL : entry,
-                                 .first = (uint64_t)(asked->first * width),
-                                 .count = (uint64_t)((end - asked->first) * width)};
-    made->shape[0] += end - asked->first;
+    *piece = (struct tleg_piece){
+        .source = asked->zeros ? NULL : entry, .first = (uint64_t)(begin * width), .count = (uint64_t)((end - begin) * width)};
+    made->shape[0] += end - begin;
     made->count++;
     return TLEG_OK;
 }
@@ -295,8 +297,8 @@ static bool is_in_block(const struct tleg_naming *naming, const struct tleg_rule
 
 /* Whether the library's readers would take the name for a part of theirs. */
 static bool is_ours(const char *name) {
-    static const char *const words[] = {"blocks",    "head",       "head_dist", "norm",      "fc_norm",    "norm_pre",
-                                        "cls_token", "dist_token", "reg_token", "pos_embed", "patch_embed"};
+    static const char *const words[] = {"blocks",    "head",       "head_dist", "norm",      "fc_norm",     "norm_pre",
+                                        "cls_token", "dist_token", "reg_token", "pos_embed", "patch_embed", "attn_pool"};
     const size_t length = strcspn(name, ".");
     for (size_t k = 0; k < sizeof words / sizeof *words; k++)
         if (strlen(words[k]) == length && memcmp(words[k], name, length) == 0)

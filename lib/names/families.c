@@ -56,6 +56,15 @@
     "mlp.fc2.* -> blocks.{}.mlp.fc2.*\n" EXPAND(HF_BLOCK, TOWER, TOWER_QKV, "self_attn.out_proj",                              \
                                                 EXPAND(JOIN_BIASES, TOWER, TOWER_QKV))
 
+/* SigLIP and SigLIP 2 of one size. */
+#define SIGLIP_RULES                                                                                                           \
+    TOWER_RULES "tleg.eps = 1e-6\n"                                                                                            \
+                "tleg.activation = gelu_tanh\n"                                                                                \
+                "tleg.mean = 0.5,0.5,0.5\n"                                                                                    \
+                "tleg.std = 0.5,0.5,0.5\n"                                                                                     \
+                "tleg.crop = 1\n"                                                                                              \
+                "tleg.fit = squash\n"
+
 #define OPENCLIP "transformer.resblocks.{}."
 #define OPENCLIP_RULES                                                                                                         \
     "class_embedding -> cls_token\n"                                                                                           \
@@ -138,11 +147,6 @@ static const struct tleg_family families[] = {
      .sign = HF_TOWER_PATCH,
      .with = {"pre_layrnorm.weight", "../classifier.weight"},
      .refused = "its classifier reads the mean of patches without a norm" NOT_COMPUTED},
-    {.name = "a Hugging Face SigLIP",
-     .sign = HF_TOWER_PATCH,
-     .with = {"head.probe"},
-     .lacks = "../classifier.weight",
-     .refused = "it has attention pooling (head.probe)" NOT_COMPUTED},
     {.name = "an OpenCLIP image tower",
      .sign = "conv1.weight",
      .with = {"class_embedding", "attn_pool.query|attn_pool.probe"},
@@ -221,11 +225,23 @@ static const struct tleg_family families[] = {
      .assumed = HEADS ", quick GELU, " COLOURS},
     {.name = "a Hugging Face SigLIP",
      .sign = HF_TOWER_PATCH,
+     .with = {"head.probe"},
+     .lacks = "../classifier.weight",
+     .rules = SIGLIP_RULES "head.probe -> attn_pool.latent\n"
+                           "head.layernorm.* -> attn_pool.norm.*\n"
+                           "head.attention.in_proj_weight[:1/3] -> attn_pool.q.weight\n"
+                           "head.attention.in_proj_bias[:1/3] -> attn_pool.q.bias\n"
+                           "head.attention.in_proj_weight[1/3:] -> attn_pool.kv.weight\n"
+                           "head.attention.in_proj_bias[1/3:] -> attn_pool.kv.bias\n"
+                           "head.attention.out_proj.* -> attn_pool.proj.*\n"
+                           "head.mlp.fc1.* -> attn_pool.mlp.fc1.*\n"
+                           "head.mlp.fc2.* -> attn_pool.mlp.fc2.*\n",
+     .assumed = HEADS},
+    {.name = "a Hugging Face SigLIP",
+     .sign = HF_TOWER_PATCH,
      .with = {"encoder.layers.{}.self_attn.q_proj.weight"},
-     .rules = TOWER_RULES "../classifier.* -> head.*\n"
-                          "tleg.eps = 1e-6\n"
-                          "tleg.activation = gelu_tanh\n",
-     .assumed = HEADS ", " COLOURS},
+     .rules = SIGLIP_RULES "../classifier.* -> head.*\n",
+     .assumed = HEADS},
     {.name = "OpenAI's CLIP image tower",
      .sign = "conv1.weight",
      .with = {"class_embedding", "../input_resolution"},

@@ -14,6 +14,7 @@ struct tleg_rule_piece {
     struct tleg_rule_text name;
     bool zeros, turned, patches;
     int64_t first, end; /* rows; end -1: to the last */
+    int64_t parts;      /* first and end count parts of so many alike; 0: rows */
 };
 struct tleg_rule {
     int64_t line;       /* from 1; 0: there is none left */

@@ -43,6 +43,16 @@ static bool read_row(struct tleg_rule_text text, int64_t none, int64_t *row) {
     return true;
 }
 
+/* "1/3", a share of the rows, becomes "1", and *parts 3; 0 when it is a row. */
+static bool take_parts(struct tleg_rule_text *row, int64_t *parts) {
+    struct tleg_rule_text share, whole;
+    *parts = 0;
+    if (!cut(*row, "/", &share, &whole))
+        return true;
+    *row = share;
+    return share.length > 0 && read_row(whole, 0, parts) && *parts > 0;
+}
+
 /* "NAME[first:end]" without the brackets; false when they hold no rows. */
 static bool take_rows(struct tleg_rule_piece *piece) {
     struct tleg_rule_text whole = piece->name, name, rows, first, end;
@@ -51,8 +61,13 @@ static bool take_rows(struct tleg_rule_piece *piece) {
         return true;
     rows.length--;
     piece->name = name;
-    return cut(rows, ":", &first, &end) && read_row(first, 0, &piece->first) && read_row(end, -1, &piece->end) &&
-           (piece->end < 0 || piece->end > piece->first);
+    int64_t parts[2];
+    if (!cut(rows, ":", &first, &end) || !take_parts(&first, &parts[0]) || !take_parts(&end, &parts[1]) ||
+        (first.length > 0 && end.length > 0 && parts[0] != parts[1]))
+        return false;
+    piece->parts = parts[0] > 0 ? parts[0] : parts[1];
+    return read_row(first, 0, &piece->first) && read_row(end, -1, &piece->end) &&
+           (piece->end < 0 || piece->end > piece->first) && (piece->parts == 0 || piece->first < piece->parts);
 }
 
 struct tleg_rule_text tleg_pattern_prefix(struct tleg_rule_text prefix, struct tleg_rule_text *pattern) {
@@ -97,7 +112,7 @@ static tleg_status take_piece(tleg_context *context, struct tleg_rule *rule, str
         name->length -= 2;
     }
     if (!take_rows(piece) || (piece->turned || piece->patches ? piece->first > 0 || piece->end >= 0 || piece->zeros : false))
-        return fail(context, rule, "expected rows as in [0:1] or [1:] of a tensor that is neither ^T nor ^P", text);
+        return fail(context, rule, "expected rows as in [0:1], [1:] or [1/3:] of a tensor that is neither ^T nor ^P", text);
     if (!is_pattern(*name))
         return fail(context, rule,
                     "expected the name of a tensor, with one {} for the layer's number and one * for a word at most", text);

@@ -27,6 +27,8 @@ enum {
                          file meanwhile, the host is killed by a signal. For paths alone */
 };
 
+struct tleg_preparation_options; /* image.h */
+
 /* How a file, a learngene, a model or an expander is opened. Zero the struct, set struct_size, then what you want
  * otherwise; a NULL in its place means every default. */
 typedef struct tleg_open_options {
@@ -35,6 +37,12 @@ typedef struct tleg_open_options {
     int32_t heads;        /* attention heads, where a learngene's or model's file does not say how many: 0, or a divisor of its
                              dim. A value that contradicts the file is an error, as is any but 0 for a tleg_file */
     int32_t reserved;     /* 0; anything else is ARGUMENT */
+
+    /* What a learngene or a model is to know of pictures in place of what its file says, and what it then says when it is
+     * saved: each member that is not 0, a mean where there is a std. image_size: that of a learngene's or model's input; the
+     * position embedding is resampled, as tleg_expander_options says (an expander is asked there). channels and reserved: 0.
+     * NULL: as the file says. Borrowed until the call returns. */
+    const struct tleg_preparation_options *pictures;
 } tleg_open_options;
 
 /* Opens `path` and checks its whole header: the format's own rules (no holes, no

@@ -192,6 +192,8 @@ tleg_status TLEG_CALL tleg_file_open(tleg_context *context, const char *path, co
     if (status == TLEG_OK && own.heads != 0)
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_open_options.heads: expected 0 for a file of tensors, found %d",
                            (int)own.heads);
+    if (status == TLEG_OK && own.pictures)
+        status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_open_options.pictures: expected NULL for a file of tensors");
     return status == TLEG_OK ? open_path(context, path, own.flags, out) : status;
 }
 

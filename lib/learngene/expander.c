@@ -260,12 +260,26 @@ static tleg_status create(tleg_context *context, const tleg_learngene *gene, con
     return status;
 }
 
+/* The configuration becomes empty where they are refused. */
+static tleg_status take_pictures(tleg_context *context, const tleg_preparation_options *host, struct tleg_vit_config *config) {
+    const int32_t image_size = config->c.image_size;
+    tleg_status status = tleg_config_take_pictures(context, host, config);
+    if (status == TLEG_OK && config->c.image_size != image_size)
+        status = tleg_fail(context, TLEG_ERROR_ARGUMENT,
+                           "tleg_open_options.pictures.image_size: an expander is asked by tleg_expander_options.image_size");
+    if (status != TLEG_OK)
+        tleg_config_free(config);
+    return status;
+}
+
 /* The file's header alone becomes a learngene: its numbers are read as they are packed. */
-static tleg_status create_from_bare(tleg_context *context, const tleg_file *file, int32_t heads,
+static tleg_status create_from_bare(tleg_context *context, const tleg_file *file, const tleg_open_options *how,
                                     const tleg_expander_options *options, tleg_expander **out) {
     struct tleg_vit_config config;
     tleg_learngene *gene = NULL;
-    tleg_status status = tleg_config_read(context, file, heads, true, &config);
+    tleg_status status = tleg_config_read(context, file, how->heads, true, &config);
+    if (status == TLEG_OK)
+        status = take_pictures(context, how->pictures, &config);
     if (status == TLEG_OK)
         status = tleg_learngene_make(context, &config, file, &gene);
     if (status == TLEG_OK)
@@ -277,12 +291,12 @@ static tleg_status create_from_bare(tleg_context *context, const tleg_file *file
     return status;
 }
 
-static tleg_status create_from_file(tleg_context *context, const tleg_file *file, int32_t heads,
+static tleg_status create_from_file(tleg_context *context, const tleg_file *file, const tleg_open_options *how,
                                     const tleg_expander_options *options, tleg_expander **expander) {
     tleg_file *bare;
     tleg_status status = tleg_config_unwrap(context, file, &bare);
     if (status == TLEG_OK)
-        status = create_from_bare(context, bare, heads, options, expander);
+        status = create_from_bare(context, bare, how, options, expander);
     tleg_file_free(bare);
     return status;
 }
@@ -341,7 +355,7 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_read(tleg_context *context, const t
     tleg_expander_options own;
     tleg_open_options how;
     tleg_status status = take_both(context, opening, false, options, &how, &own);
-    return status != TLEG_OK ? status : create_from_file(context, file, how.heads, &own, expander);
+    return status != TLEG_OK ? status : create_from_file(context, file, &how, &own, expander);
 }
 
 TLEG_API tleg_status TLEG_CALL tleg_expander_open(tleg_context *context, const char *path, const tleg_open_options *opening,
@@ -357,7 +371,7 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_open(tleg_context *context, const c
     if (status == TLEG_OK)
         status = tleg_file_open_path(context, path, how.flags, &file);
     if (status == TLEG_OK)
-        status = create_from_file(context, file, how.heads, &own, expander);
+        status = create_from_file(context, file, &how, &own, expander);
     tleg_file_free(file);
     return status;
 }
@@ -376,7 +390,7 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_parse(tleg_context *context, const 
     if (status == TLEG_OK)
         status = tleg_file_parse(context, data, size, &file);
     if (status == TLEG_OK)
-        status = create_from_file(context, file, how.heads, &own, expander);
+        status = create_from_file(context, file, &how, &own, expander);
     tleg_file_free(file);
     return status;
 }

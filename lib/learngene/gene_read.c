@@ -10,24 +10,52 @@ tleg_status tleg_gene_numbers(tleg_context *context, const tleg_learngene *gene,
     return tleg_work_step(context, count * sizeof(float));
 }
 
-static tleg_status read_numbers(tleg_context *context, const tleg_file *file, const tleg_learngene *gene) {
-    tleg_status status = TLEG_OK;
-    for (int64_t k = 0; status == TLEG_OK && k < gene->tensor_count; k++) /* all there: tleg_config_read has looked */
-        status = tleg_file_read_f32(context, file, tleg_file_find(file, gene->tensors[k].spec.name), gene->tensors[k].data);
+/* The file's position embedding, for images of `image_size`, becomes the learngene's. */
+static tleg_status read_resampled(tleg_context *context, const tleg_file *file, const tleg_learngene *gene,
+                                  int32_t image_size) {
+    const struct tleg_gene_tensor *tensor = gene->outer[TLEG_SLOT_POS_EMBED];
+    tleg_config old = gene->config.c;
+    old.image_size = image_size;
+    const size_t bytes = (size_t)tleg_config_tokens(&old) * (size_t)old.dim * sizeof(float);
+    float *table = tleg_alloc(&context->allocator, bytes);
+    if (!table)
+        return tleg_fail_memory(context, "position embedding", bytes);
+    const tleg_status status = tleg_file_read_f32(context, file, tleg_file_find(file, tensor->spec.name), table);
+    if (status == TLEG_OK)
+        tleg_resample_grid(tleg_config_prefix(&old), tleg_config_grid(&old), tleg_config_grid(&gene->config.c), old.dim, table,
+                           tensor->data);
+    tleg_release(&context->allocator, table, bytes);
     return status;
 }
 
-static tleg_status read_bare(tleg_context *context, const tleg_file *file, int32_t heads, tleg_learngene **out) {
+static tleg_status read_numbers(tleg_context *context, const tleg_file *file, const tleg_learngene *gene, int32_t image_size) {
+    const bool resized = image_size != gene->config.c.image_size;
+    tleg_status status = TLEG_OK;
+    for (int64_t k = 0; status == TLEG_OK && k < gene->tensor_count; k++) { /* all there: tleg_config_read has looked */
+        const struct tleg_gene_tensor *tensor = &gene->tensors[k];
+        status = resized && tensor == gene->outer[TLEG_SLOT_POS_EMBED]
+                     ? read_resampled(context, file, gene, image_size)
+                     : tleg_file_read_f32(context, file, tleg_file_find(file, tensor->spec.name), tensor->data);
+    }
+    return status;
+}
+
+static tleg_status read_bare(tleg_context *context, const tleg_file *file, const tleg_open_options *how, tleg_learngene **out) {
     struct tleg_vit_config config;
-    tleg_status status = tleg_config_read(context, file, heads, true, &config);
-    if (status != TLEG_OK)
+    tleg_status status = tleg_config_read(context, file, how->heads, true, &config);
+    const int32_t image_size = config.c.image_size;
+    if (status == TLEG_OK)
+        status = tleg_config_take_pictures(context, how->pictures, &config);
+    if (status != TLEG_OK) {
+        tleg_config_free(&config);
         return status;
+    }
     tleg_learngene *gene = NULL;
     status = tleg_learngene_make(context, &config, NULL, &gene);
     if (status == TLEG_OK)
         status = tleg_work_begin(context, "open", tleg_file_bytes(file));
     if (status == TLEG_OK)
-        status = read_numbers(context, file, gene);
+        status = read_numbers(context, file, gene, image_size);
     status = tleg_work_end(context, status);
     if (status != TLEG_OK) {
         tleg_learngene_free(gene);
@@ -37,11 +65,12 @@ static tleg_status read_bare(tleg_context *context, const tleg_file *file, int32
     return TLEG_OK;
 }
 
-static tleg_status read_gene(tleg_context *context, const tleg_file *file, int32_t heads, tleg_learngene **gene) {
+static tleg_status read_gene(tleg_context *context, const tleg_file *file, const tleg_open_options *how,
+                             tleg_learngene **gene) {
     tleg_file *bare;
     tleg_status status = tleg_config_unwrap(context, file, &bare);
     if (status == TLEG_OK)
-        status = read_bare(context, bare, heads, gene);
+        status = read_bare(context, bare, how, gene);
     tleg_file_free(bare);
     return status;
 }
@@ -54,7 +83,7 @@ tleg_status TLEG_CALL tleg_learngene_read(tleg_context *context, const tleg_file
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_learngene_read: a pointer is NULL");
     tleg_open_options own;
     tleg_status status = tleg_open_options_read(context, options, false, &own);
-    return status == TLEG_OK ? read_gene(context, file, own.heads, gene) : status;
+    return status == TLEG_OK ? read_gene(context, file, &own, gene) : status;
 }
 
 tleg_status TLEG_CALL tleg_learngene_open(tleg_context *context, const char *path, const tleg_open_options *options,
@@ -69,7 +98,7 @@ tleg_status TLEG_CALL tleg_learngene_open(tleg_context *context, const char *pat
     if (status == TLEG_OK)
         status = tleg_file_open_path(context, path, own.flags, &file);
     if (status == TLEG_OK)
-        status = read_gene(context, file, own.heads, gene);
+        status = read_gene(context, file, &own, gene);
     tleg_file_free(file);
     return status;
 }
@@ -86,7 +115,7 @@ tleg_status TLEG_CALL tleg_learngene_parse(tleg_context *context, const void *da
     if (status == TLEG_OK)
         status = tleg_file_parse(context, data, size, &file);
     if (status == TLEG_OK)
-        status = read_gene(context, file, own.heads, gene);
+        status = read_gene(context, file, &own, gene);
     tleg_file_free(file);
     return status;
 }

@@ -20,7 +20,25 @@ static tleg_status read_numbers(tleg_context *context, void *source, size_t firs
 struct outer_source {
     const tleg_file *file;
     const tleg_config *config;
+    int32_t image_size; /* of the file, whose position embedding is resampled if it is another than the configuration's */
 };
+
+/* All of the position embedding to `out`. */
+static tleg_status resample(tleg_context *context, const struct outer_source *from, const struct tleg_entry *entry,
+                            float *out) {
+    tleg_config old = *from->config;
+    old.image_size = from->image_size;
+    const size_t bytes = (size_t)tleg_config_tokens(&old) * (size_t)old.dim * sizeof(float);
+    float *table = tleg_alloc(&context->allocator, bytes);
+    if (!table)
+        return tleg_fail_memory(context, "position embedding", bytes);
+    const tleg_status status = tleg_file_read_f32(context, from->file, entry, table);
+    if (status == TLEG_OK)
+        tleg_resample_grid(tleg_config_prefix(&old), tleg_config_grid(&old), tleg_config_grid(from->config), old.dim, table,
+                           out);
+    tleg_release(&context->allocator, table, bytes);
+    return status;
+}
 
 static tleg_status read_outer(tleg_context *context, void *source, enum tleg_slot slot, size_t first, size_t count, float *room,
                               const float **numbers) {
@@ -28,7 +46,10 @@ static tleg_status read_outer(tleg_context *context, void *source, enum tleg_slo
     struct tleg_spec spec;
     tleg_outer_spec(from->config, slot, &spec);
     struct file_source tensor = {from->file, tleg_file_find(from->file, spec.name)};
-    return read_numbers(context, &tensor, first, count, room, numbers);
+    if (slot != TLEG_SLOT_POS_EMBED || from->image_size == from->config->image_size)
+        return read_numbers(context, &tensor, first, count, room, numbers);
+    *numbers = room;
+    return resample(context, from, tensor.entry, room);
 }
 
 static tleg_status read_site(tleg_context *context, const tleg_file *file, tleg_model *model, int32_t layer,
@@ -54,22 +75,27 @@ static tleg_status read_layers(tleg_context *context, const tleg_file *file, tle
     return status;
 }
 
-static tleg_status read_bare(tleg_context *context, const tleg_file *file, int32_t heads, tleg_model **out) {
+static tleg_status read_bare(tleg_context *context, const tleg_file *file, const tleg_open_options *how, tleg_model **out) {
     const struct tleg_kernels *kernels;
     tleg_status status = tleg_kernels_of(context, &kernels);
     if (status != TLEG_OK)
         return status;
     struct tleg_vit_config config = {0};
-    status = tleg_config_read(context, file, heads, false, &config);
-    if (status != TLEG_OK)
+    status = tleg_config_read(context, file, how->heads, false, &config);
+    const int32_t image_size = config.c.image_size;
+    if (status == TLEG_OK)
+        status = tleg_config_take_pictures(context, how->pictures, &config);
+    if (status != TLEG_OK) {
+        tleg_config_free(&config);
         return status;
+    }
     tleg_model *model = NULL;
     status = tleg_model_make(context, kernels, &context->blas, &config, &model);
     if (status == TLEG_OK)
         status = tleg_work_begin(context, "open", tleg_file_bytes(file));
     if (status == TLEG_OK)
-        status = tleg_outer_fill(context, kernels, &model->config.c, read_outer, &(struct outer_source){file, &model->config.c},
-                                 model->memory, &model->outer);
+        status = tleg_outer_fill(context, kernels, &model->config.c, read_outer,
+                                 &(struct outer_source){file, &model->config.c, image_size}, model->memory, &model->outer);
     if (status == TLEG_OK)
         status = read_layers(context, file, model);
     status = tleg_work_end(context, status);
@@ -81,11 +107,11 @@ static tleg_status read_bare(tleg_context *context, const tleg_file *file, int32
     return TLEG_OK;
 }
 
-static tleg_status read_model(tleg_context *context, const tleg_file *file, int32_t heads, tleg_model **model) {
+static tleg_status read_model(tleg_context *context, const tleg_file *file, const tleg_open_options *how, tleg_model **model) {
     tleg_file *bare;
     tleg_status status = tleg_config_unwrap(context, file, &bare);
     if (status == TLEG_OK)
-        status = read_bare(context, bare, heads, model);
+        status = read_bare(context, bare, how, model);
     tleg_file_free(bare);
     return status;
 }
@@ -98,7 +124,7 @@ TLEG_API tleg_status TLEG_CALL tleg_model_read(tleg_context *context, const tleg
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_model_read: a pointer is NULL");
     tleg_open_options own;
     tleg_status status = tleg_open_options_read(context, options, false, &own);
-    return status == TLEG_OK ? read_model(context, file, own.heads, model) : status;
+    return status == TLEG_OK ? read_model(context, file, &own, model) : status;
 }
 
 TLEG_API tleg_status TLEG_CALL tleg_model_open(tleg_context *context, const char *path, const tleg_open_options *options,
@@ -113,7 +139,7 @@ TLEG_API tleg_status TLEG_CALL tleg_model_open(tleg_context *context, const char
     if (status == TLEG_OK)
         status = tleg_file_open_path(context, path, own.flags, &file);
     if (status == TLEG_OK)
-        status = read_model(context, file, own.heads, model);
+        status = read_model(context, file, &own, model);
     tleg_file_free(file);
     return status;
 }
@@ -130,7 +156,7 @@ TLEG_API tleg_status TLEG_CALL tleg_model_parse(tleg_context *context, const voi
     if (status == TLEG_OK)
         status = tleg_file_parse(context, data, size, &file);
     if (status == TLEG_OK)
-        status = read_model(context, file, own.heads, model);
+        status = read_model(context, file, &own, model);
     tleg_file_free(file);
     return status;
 }

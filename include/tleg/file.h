@@ -36,7 +36,7 @@ typedef struct tleg_open_options {
     uint32_t flags;       /* TLEG_OPEN_* */
     int32_t heads;        /* attention heads, where a learngene's or model's file does not say how many: 0, or a divisor of its
                              dim. A value that contradicts the file is an error, as is any but 0 for a tleg_file */
-    int32_t reserved;     /* 0; anything else is ARGUMENT */
+    tleg_dtype dtype;     /* of a model's weights, to which they are rounded; 0: as the file has them, as for all else */
 
     /* What a learngene or a model is to know of pictures in place of what its file says, and what it then says when it is
      * saved: each member that is not 0, a mean where there is a std. image_size: that of a learngene's or model's input; the

@@ -277,7 +277,9 @@ static tleg_status create_from_bare(tleg_context *context, const tleg_file *file
                                     const tleg_expander_options *options, tleg_expander **out) {
     struct tleg_vit_config config;
     tleg_learngene *gene = NULL;
-    tleg_status status = tleg_config_read(context, file, how->heads, true, &config);
+    tleg_status status = tleg_gene_no_dtype(context, how);
+    if (status == TLEG_OK)
+        status = tleg_config_read(context, file, how->heads, true, &config);
     if (status == TLEG_OK)
         status = take_pictures(context, how->pictures, &config);
     if (status == TLEG_OK)

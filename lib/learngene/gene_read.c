@@ -40,9 +40,20 @@ static tleg_status read_numbers(tleg_context *context, const tleg_file *file, co
     return status;
 }
 
+tleg_status tleg_gene_no_dtype(tleg_context *context, const tleg_open_options *how) {
+    return how->dtype == 0 ? TLEG_OK
+                           : tleg_fail(context, TLEG_ERROR_ARGUMENT,
+                                       "tleg_open_options.dtype: expected 0 for a learngene, whose models are asked by "
+                                       "tleg_expander_options.dtype, found %d",
+                                       (int)how->dtype);
+}
+
 static tleg_status read_bare(tleg_context *context, const tleg_file *file, const tleg_open_options *how, tleg_learngene **out) {
     struct tleg_vit_config config;
-    tleg_status status = tleg_config_read(context, file, how->heads, true, &config);
+    tleg_status status = tleg_gene_no_dtype(context, how);
+    if (status != TLEG_OK)
+        return status;
+    status = tleg_config_read(context, file, how->heads, true, &config);
     const int32_t image_size = config.c.image_size;
     if (status == TLEG_OK)
         status = tleg_config_take_pictures(context, how->pictures, &config);

@@ -20,12 +20,15 @@ struct verb {
 #include "verbs.def"
 #undef VERB
 
+struct pictures; /* source/pictures.h */
+
 /* One call of a verb: what all verbs are asked, and what they work on. */
 struct invocation {
     const struct verb *verb;
     bool json;
     int32_t threads, level, gemm, heads;
-    char **operands; /* arguments that are not options, in order */
+    const struct pictures *pictures; /* how they are prepared, in place of what the file says; NULL: as the file says */
+    char **operands;                 /* arguments that are not options, in order */
     int operand_count;
 };
 

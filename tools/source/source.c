@@ -29,53 +29,56 @@ bool source_is_gene(const tleg_file *file) {
     return false;
 }
 
-/* Whether the file at `path` holds a learngene. */
-static int look(const struct invocation *call, tleg_context *context, const char *path, bool *gene) {
+int source_look(const struct invocation *call, tleg_context *context, struct source *source, bool *gene) {
     tleg_file *file;
-    if (tleg_file_open(context, path, NULL, &file) != TLEG_OK)
+    if (tleg_file_open(context, source->path, NULL, &file) != TLEG_OK)
         return tool_fail_context(call, context);
     *gene = source_is_gene(file);
+    source->said = pictures_said(file);
     tleg_file_free(file);
     return EXIT_DONE;
 }
 
-static tleg_open_options opening_of(const struct invocation *call) {
-    return (tleg_open_options){.struct_size = sizeof(tleg_open_options), .heads = call->heads};
+tleg_open_options source_opening(const struct invocation *call, const tleg_preparation_options *pictures) {
+    return (tleg_open_options){.struct_size = sizeof(tleg_open_options), .heads = call->heads, .pictures = pictures};
 }
 
-static int open_model(const struct invocation *call, tleg_context *context, struct source *source) {
-    const tleg_open_options opening = opening_of(call);
+static int open_model(const struct invocation *call, tleg_context *context, const struct expansion *expansion,
+                      struct source *source) {
+    const tleg_preparation_options pictures = pictures_say(call->pictures, expansion->image);
+    tleg_open_options opening = source_opening(call, &pictures);
+    opening.dtype = expansion->dtype;
     if (tleg_model_open(context, source->path, &opening, &source->model) != TLEG_OK)
         return tool_fail_context(call, context);
     tleg_status status = tleg_model_get_info(context, source->model, &source->config);
     return status == TLEG_OK ? EXIT_DONE : tool_fail(call, "%s: %s", source->path, tleg_status_name(status));
 }
 
-int source_open(const struct invocation *call, tleg_context *context, const char *path, struct source *source) {
+int source_open_as(const struct invocation *call, tleg_context *context, const char *path, const struct expansion *expansion,
+                   struct source *source) {
     *source = (struct source){.path = path, .config = {.struct_size = sizeof(tleg_config)}};
     bool gene = false;
-    int code = look(call, context, path, &gene);
+    int code = source_look(call, context, source, &gene);
     if (code != EXIT_DONE || !gene)
-        return code != EXIT_DONE ? code : open_model(call, context, source);
-    const tleg_open_options opening = opening_of(call);
+        return code != EXIT_DONE ? code : open_model(call, context, expansion, source);
+    const tleg_preparation_options pictures = pictures_say(call->pictures, 0);
+    const tleg_open_options opening = source_opening(call, &pictures);
     if (tleg_learngene_open(context, path, &opening, &source->gene) != TLEG_OK)
         return tool_fail_context(call, context);
     tleg_status status = tleg_learngene_get_info(context, source->gene, &source->config);
     return status == TLEG_OK ? EXIT_DONE : tool_fail(call, "%s: %s", path, tleg_status_name(status));
 }
 
-/* A model is what it is: options may repeat that, not change it. */
+int source_open(const struct invocation *call, tleg_context *context, const char *path, struct source *source) {
+    return source_open_as(call, context, path, &(struct expansion){0}, source);
+}
+
+/* A model's depth and norm are what they are: options may repeat them, not change them. */
 static int check_model(const struct invocation *call, const struct expansion *expansion, const struct source *source) {
     const tleg_config *config = &source->config;
     if (expansion->depth && expansion->depth != config->depth)
         return tool_misuse(call, "%s is a model of depth %d; --depth %d is for a learngene", source->path, (int)config->depth,
                            (int)expansion->depth);
-    if (expansion->dtype && expansion->dtype != config->dtype)
-        return tool_misuse(call, "%s is a model in %s; --dtype %s is for a learngene", source->path,
-                           tool_dtype_name(config->dtype), tool_dtype_name(expansion->dtype));
-    if (expansion->image && expansion->image != config->image_size)
-        return tool_misuse(call, "%s is a model for %d pixels; --image %d is for a learngene", source->path,
-                           (int)config->image_size, (int)expansion->image);
     /* where the class token is read, the published descendants differ in eps alone */
     int32_t norm = config->norm;
     if (config->pool == TLEG_POOL_CLS)
@@ -118,12 +121,13 @@ int source_open_expanded(const struct invocation *call, tleg_context *context, c
                          const struct expansion *expansion, struct source *source) {
     *source = (struct source){.path = path, .config = {.struct_size = sizeof(tleg_config)}};
     bool gene = false;
-    int code = look(call, context, path, &gene);
+    int code = source_look(call, context, source, &gene);
     if (code == EXIT_DONE && !gene)
-        code = open_model(call, context, source);
+        code = open_model(call, context, expansion, source);
     if (code != EXIT_DONE || !gene)
         return code != EXIT_DONE ? code : check_model(call, expansion, source);
-    const tleg_open_options opening = opening_of(call);
+    const tleg_preparation_options pictures = pictures_say(call->pictures, 0);
+    const tleg_open_options opening = source_opening(call, &pictures);
     const tleg_expander_options options = expander_options(expansion);
     if (tleg_expander_open(context, path, &opening, &options, &source->expander) != TLEG_OK)
         return tool_fail_context(call, context);
@@ -146,6 +150,10 @@ bool source_learned(const tleg_config *config, int32_t depth) {
         if (config->depths[k] == depth)
             return true;
     return config->depth_count == 0;
+}
+
+void source_note_pictures(const struct invocation *call, const struct source *source) {
+    pictures_note(call, source->path, &source->said, &source->config);
 }
 
 void source_note_depth(const struct invocation *call, const char *path, const tleg_config *config, int32_t depth) {

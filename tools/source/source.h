@@ -3,6 +3,7 @@
 #define TLEG_TOOLS_SOURCE_H
 
 #include "base/options.h"
+#include "pictures.h"
 
 /* What the command line asks a learngene to become; zero: as it was learned. */
 struct expansion {
@@ -25,7 +26,7 @@ struct expansion {
 /* Their lines in a verb's help. */
 #define EXPANSION_HELP "  --depth N     layers, 1 to 1024; a learngene needs it\n" EXPANSION_HELP_BUT_DEPTH
 #define EXPANSION_HELP_BUT_DEPTH                                                                                               \
-    "  --dtype T     type of the weights: f32 (default), bf16, f16\n"                                                          \
+    "  --dtype T     type of the weights: f32 (default), bf16, f16; of a model, if not as stored\n"                            \
     "  --norm P      place of the final norm: as-learned (default), before-pool, after-pool (as in\n"                          \
     "                the published descendants, with eps 1e-6)\n"                                                              \
     "  --timm        the same as --norm after-pool\n"                                                                          \
@@ -37,6 +38,7 @@ struct source {
     tleg_model *model;
     tleg_expander *expander; /* of a learngene, once asked for */
     tleg_config config;      /* of what runs: its depth, dtype and image size */
+    struct said said;        /* what its file says of pictures */
     bool headless;           /* the file has no head; the one that is here knows nothing */
 };
 
@@ -47,8 +49,16 @@ bool expansion_settle(const struct invocation *call, struct expansion *expansion
 bool source_is_gene(const tleg_file *file);
 /* Opens a learngene or a model, whichever the file is. Returns an exit code; source_close is right after a failure too. */
 int source_open(const struct invocation *call, tleg_context *context, const char *path, struct source *source);
-/* Refuses (EXIT_MISUSE) a learngene without a depth, and a model that is not what is asked for. For a learngene it packs
- * the expander. Sets source->config to what runs. */
+/* The same of a model whose weights become those of the expansion's type, and its position embedding that of its image size.
+ * Of a learngene that is source_take_expansion's. */
+int source_open_as(const struct invocation *call, tleg_context *context, const char *path, const struct expansion *expansion,
+                   struct source *source);
+/* Whether the file at source->path holds a learngene; fills source->said. Returns an exit code. */
+int source_look(const struct invocation *call, tleg_context *context, struct source *source, bool *gene);
+/* How the call wants files opened. */
+tleg_open_options source_opening(const struct invocation *call, const tleg_preparation_options *pictures);
+/* Refuses (EXIT_MISUSE) a learngene without a depth, and a model of another depth or norm than asked for. For a learngene it
+ * packs the expander. Sets source->config to what runs. */
 int source_take_expansion(const struct invocation *call, tleg_context *context, const struct expansion *expansion,
                           struct source *source);
 /* Both at once, for who only runs it: a learngene's numbers go from the file to the expander, and source->gene stays NULL. */
@@ -59,6 +69,8 @@ int source_session(const struct invocation *call, tleg_context *context, struct 
                    tleg_session **session);
 /* Whether a depth was learned; true as well where the file does not say. */
 bool source_learned(const tleg_config *config, int32_t depth);
+/* What its file does not say of pictures, and the call neither, is said, with what is taken for it. */
+void source_note_pictures(const struct invocation *call, const struct source *source);
 /* Says so where a learngene's file knows at which depths it was learned and this one is not among them. */
 void source_note_depth(const struct invocation *call, const char *path, const tleg_config *config, int32_t depth);
 void source_close(struct source *source);

@@ -17,7 +17,7 @@ struct options {
     struct curve_options curves;
     bool cls, dist;
     uint64_t seed;
-    double mean[3], std[3]; /* first number negative: not given */
+    struct pictures pictures;
     const char *labels, *out;
 };
 
@@ -28,12 +28,7 @@ static int settle(const struct invocation *call, struct options *options) {
     tleg_config *config = &options->config;
     if (!config->image_size || !config->patch_size || !config->classes || !options->out)
         return tool_misuse(call, "needs --image, --patch, --classes and -o");
-    if ((options->mean[0] < 0) != (options->std[0] < 0))
-        return tool_misuse(call, "--mean and --std go together");
-    for (int i = 0; i < 3 && options->mean[0] >= 0; i++) {
-        config->mean[i] = options->mean[i];
-        config->std[i] = options->std[i];
-    }
+    pictures_apply(&options->pictures, config);
     config->class_token = options->cls || options->dist;
     config->distillation_token = options->dist;
     const int code = curve_settle(call, &options->curves);
@@ -81,7 +76,7 @@ static int create(const struct invocation *call, tleg_context *context, struct o
 }
 
 static int run_new(const struct verb *verb, int argc, char **argv) {
-    struct options options = {.config = {.struct_size = sizeof(tleg_config)}, .mean = {-1}, .std = {-1}};
+    struct options options = {.config = {.struct_size = sizeof(tleg_config)}, .pictures = PICTURES_NONE};
     tleg_config *config = &options.config;
     bool no_qkv_bias = false;
     const struct option table[] = {
@@ -98,11 +93,7 @@ static int run_new(const struct verb *verb, int argc, char **argv) {
         {"--positions", OPTION_CHOICE, &config->positions, 0, 0, positions_choices},
         {"--no-qkv-bias", OPTION_FLAG, &no_qkv_bias, 0, 0, NULL},
         CURVE_OPTIONS(options.curves),
-        {"--mean", OPTION_TRIPLE, options.mean, 0, 0, NULL},
-        {"--std", OPTION_TRIPLE, options.std, 0, 0, NULL},
-        {"--crop", OPTION_REAL, &config->crop, 0, 0, NULL},
-        {"--interpolation", OPTION_CHOICE, &config->interpolation, 0, 0, option_interpolations},
-        {"--fit", OPTION_CHOICE, &config->fit, 0, 0, option_fits},
+        PICTURES_OPTIONS(options.pictures),
         {"--labels", OPTION_TEXT, &options.labels, 0, 0, NULL},
         {"--seed", OPTION_SEED, &options.seed, 0, 0, NULL},
         {"-o", OPTION_TEXT, &options.out, 0, 0, NULL},
@@ -113,7 +104,7 @@ static int run_new(const struct verb *verb, int argc, char **argv) {
     if (!options_parse(verb, argc, argv, table, 0, 0, &call, &code))
         return code;
     config->no_qkv_bias = no_qkv_bias;
-    if ((code = settle(&call, &options)) != EXIT_DONE)
+    if ((code = pictures_settle(&call, &options.pictures)) != EXIT_DONE || (code = settle(&call, &options)) != EXIT_DONE)
         return code;
     if ((code = place_take(&call, "-o", options.out)) != EXIT_DONE)
         return code;

@@ -89,6 +89,8 @@ static tleg_status read_bare(tleg_context *context, const tleg_file *file, const
         tleg_config_free(&config);
         return status;
     }
+    if (how->dtype != 0)
+        config.c.dtype = how->dtype;
     tleg_model *model = NULL;
     status = tleg_model_make(context, kernels, &context->blas, &config, &model);
     if (status == TLEG_OK)

@@ -38,6 +38,11 @@ typedef struct tleg_open_options {
                              dim. A value that contradicts the file is an error, as is any but 0 for a tleg_file */
     tleg_dtype dtype;     /* of a model's weights, to which they are rounded; 0: as the file has them, as for all else */
 
+    /* Which set of weights of a PyTorch file: the key of the dictionary that holds it ("teacher", "model_ema"), or several from
+     * the outside in with dots between them. NULL: the library chooses (tleg_file_open). NOT_FOUND when there is no such key or
+     * it holds no weights; ARGUMENT for other files, and for a file that is open already. */
+    const char *key;
+
     /* What a learngene or a model is to know of pictures in place of what its file says, and what it then says when it is
      * saved: each member that is not 0, a mean where there is a std. image_size: that of a learngene's or model's input; the
      * position embedding is resampled, as tleg_expander_options says (an expander is asked there). channels and reserved: 0.

@@ -1,4 +1,4 @@
-/* Opening a safetensors file, and the handle that holds its header. */
+/* Opening a file of tensors, of whichever format, and the handle that holds what its header says. */
 #include "format/private.h"
 
 #include <string.h>
@@ -87,6 +87,11 @@ static bool is_index(const unsigned char *start, size_t length) {
     return length >= LENGTH_BYTES && header_length(start) > TLEG_FILE_HEADER_LIMIT && tleg_sniff_index(start, length);
 }
 
+/* A zip archive, and no header whose length happens to begin so. */
+static bool is_zip(const unsigned char *start, size_t length) {
+    return length > LENGTH_BYTES && memcmp(start, "PK\3\4", 4) == 0 && start[LENGTH_BYTES] != '{';
+}
+
 static tleg_status read_index(tleg_context *context, struct tleg_file *file, uint32_t flags) {
     if (file->size > TLEG_FILE_HEADER_LIMIT)
         return tleg_fail(context, TLEG_ERROR_FORMAT, "%s: this index is %llu bytes long, the limit is %d", file->label,
@@ -96,7 +101,7 @@ static tleg_status read_index(tleg_context *context, struct tleg_file *file, uin
     return status;
 }
 
-static tleg_status read_header(tleg_context *context, struct tleg_file *file, uint32_t flags) {
+static tleg_status read_header(tleg_context *context, struct tleg_file *file, uint32_t flags, const char *key) {
     unsigned char buffer[SNIFFED];
     const unsigned char *start = file->memory;
     size_t length = file->size < SNIFFED ? (size_t)file->size : SNIFFED;
@@ -106,13 +111,19 @@ static tleg_status read_header(tleg_context *context, struct tleg_file *file, ui
             return status;
         start = buffer;
     }
+    if (is_zip(start, length))
+        return tleg_torch_read(context, file, key);
+    if (key)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT,
+                         "%s: the key \"%s\" chooses among the sets of weights of a PyTorch file, which this is not",
+                         file->label, key);
     if (!(flags & OPEN_ALONE) && is_index(start, length))
         return read_index(context, file, flags);
     tleg_status status = check_start(context, file, start, length);
     if (status != TLEG_OK)
         return status;
     size_t header = (size_t)header_length(start);
-    file->data_start = LENGTH_BYTES + header;
+    file->data_start = file->header_bytes = LENGTH_BYTES + header;
     return with_text(context, file, LENGTH_BYTES + header, flags, take_header);
 }
 
@@ -139,9 +150,10 @@ tleg_status tleg_file_make(tleg_context *context, const char *label, struct tleg
 }
 
 /* Hands the file out when its header is right. */
-static tleg_status finish(tleg_context *context, tleg_status status, struct tleg_file *file, uint32_t flags, tleg_file **out) {
+static tleg_status finish(tleg_context *context, tleg_status status, struct tleg_file *file, uint32_t flags, const char *key,
+                          tleg_file **out) {
     if (status == TLEG_OK)
-        status = read_header(context, file, flags);
+        status = read_header(context, file, flags, key);
     if (status == TLEG_OK)
         *out = file;
     else
@@ -149,36 +161,51 @@ static tleg_status finish(tleg_context *context, tleg_status status, struct tleg
     return status;
 }
 
-tleg_status tleg_open_options_read(tleg_context *context, const tleg_open_options *host, bool path, tleg_open_options *own) {
+tleg_status tleg_open_options_read(tleg_context *context, const tleg_open_options *host, enum tleg_opened_from from,
+                                   tleg_open_options *own) {
     *own = (tleg_open_options){0};
     if (!host)
         return TLEG_OK;
     tleg_status status = tleg_options_read(context, "tleg_open_options", host, own, sizeof *own, TLEG_LEAST_OPEN_OPTIONS);
-    const uint32_t known = path ? TLEG_OPEN_MAP : 0;
+    const uint32_t known = from == TLEG_FROM_PATH ? TLEG_OPEN_MAP : 0;
     if (status == TLEG_OK && own->flags & ~known)
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_open_options: unknown flags 0x%x%s", (unsigned)own->flags,
-                           path ? "" : " (TLEG_OPEN_MAP is for a path)");
+                           known ? "" : " (TLEG_OPEN_MAP is for a path)");
     if (status == TLEG_OK && own->dtype != 0 && !tleg_dtype_is_of_weights(own->dtype))
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_open_options.dtype: expected 0, F32, F16 or BF16, found %d",
                            (int)own->dtype);
+    if (status == TLEG_OK && own->key && from == TLEG_FROM_FILE)
+        status = tleg_fail(context, TLEG_ERROR_ARGUMENT,
+                           "tleg_open_options.key: expected NULL for a file that is open already, found \"%s\"", own->key);
     return status;
 }
 
-static tleg_status open_path(tleg_context *context, const char *path, uint32_t flags, tleg_file **out) {
+static tleg_status open_path(tleg_context *context, const char *path, uint32_t flags, const char *key, tleg_file **out) {
     struct tleg_file *file;
     tleg_status status = tleg_file_make(context, path, &file);
     if (status != TLEG_OK)
         return status;
     status = tleg_source_open(context, file, flags & TLEG_OPEN_MAP);
-    return finish(context, status, file, flags, out);
+    return finish(context, status, file, flags, key, out);
 }
 
-tleg_status tleg_file_open_path(tleg_context *context, const char *path, uint32_t flags, tleg_file **file) {
-    return open_path(context, path, flags, file);
+tleg_status tleg_file_open_path(tleg_context *context, const char *path, const tleg_open_options *own, tleg_file **file) {
+    return open_path(context, path, own->flags, own->key, file);
 }
 
 tleg_status tleg_file_open_one(tleg_context *context, const char *path, uint32_t flags, struct tleg_file **file) {
-    return open_path(context, path, flags | OPEN_ALONE, file);
+    return open_path(context, path, flags | OPEN_ALONE, NULL, file);
+}
+
+tleg_status tleg_file_open_memory(tleg_context *context, const void *data, size_t size, const tleg_open_options *own,
+                                  tleg_file **out) {
+    struct tleg_file *file;
+    tleg_status status = tleg_file_make(context, "(memory)", &file);
+    if (status != TLEG_OK)
+        return status;
+    file->memory = data;
+    file->size = size;
+    return finish(context, TLEG_OK, file, OPEN_ALONE, own->key, out);
 }
 
 tleg_status TLEG_CALL tleg_file_open(tleg_context *context, const char *path, const tleg_open_options *options,
@@ -188,14 +215,14 @@ tleg_status TLEG_CALL tleg_file_open(tleg_context *context, const char *path, co
     if (!context || !path || !out)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_file_open: context, path and file must not be NULL");
     tleg_open_options own;
-    tleg_status status = tleg_open_options_read(context, options, true, &own);
+    tleg_status status = tleg_open_options_read(context, options, TLEG_FROM_PATH, &own);
     if (status == TLEG_OK && own.heads != 0)
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_open_options.heads: expected 0 for a file of tensors, found %d",
                            (int)own.heads);
     if (status == TLEG_OK && (own.pictures || own.dtype))
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_open_options.%s: expected %s for a file of tensors",
                            own.dtype ? "dtype" : "pictures", own.dtype ? "0" : "NULL");
-    return status == TLEG_OK ? open_path(context, path, own.flags, out) : status;
+    return status == TLEG_OK ? open_path(context, path, own.flags, own.key, out) : status;
 }
 
 tleg_status TLEG_CALL tleg_file_parse(tleg_context *context, const void *data, size_t size, tleg_file **out) {
@@ -203,13 +230,7 @@ tleg_status TLEG_CALL tleg_file_parse(tleg_context *context, const void *data, s
         *out = NULL;
     if (!context || !data || !out)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_file_parse: context, data and file must not be NULL");
-    struct tleg_file *file;
-    tleg_status status = tleg_file_make(context, "(memory)", &file);
-    if (status != TLEG_OK)
-        return status;
-    file->memory = data;
-    file->size = size;
-    return finish(context, TLEG_OK, file, OPEN_ALONE, out);
+    return tleg_file_open_memory(context, data, size, &(tleg_open_options){0}, out);
 }
 
 static tleg_status check_source(tleg_context *context, const tleg_source *host, tleg_source *own) {
@@ -236,7 +257,7 @@ tleg_status TLEG_CALL tleg_file_open_source(tleg_context *context, const tleg_so
     file->host = own;
     file->host.release = NULL; /* the host's own until the file is open */
     file->size = own.size;
-    status = finish(context, status, file, OPEN_ALONE, out);
+    status = finish(context, status, file, OPEN_ALONE, NULL, out);
     if (status == TLEG_OK)
         file->host.release = own.release;
     return status;

@@ -15,6 +15,8 @@ tleg_status tleg_file_read_bytes(tleg_context *context, const tleg_file *file, c
         return tleg_derived_read_bytes(context, file, entry, first, bytes, out);
     if (file->part_count > 0)
         file = file->parts[entry->part];
+    if (entry->strides)
+        return tleg_gather_bytes(context, file, entry, first, bytes, out);
     size_t done;
     tleg_status status = tleg_source_read(context, file, file->data_start + entry->offset + first, bytes, out, &done);
     if (status == TLEG_OK && done < bytes)
@@ -46,6 +48,8 @@ tleg_status tleg_file_read_part(tleg_context *context, const tleg_file *file, co
         return tleg_derived_read_f32(context, file, entry, first, count, out);
     if (file->part_count > 0)
         file = file->parts[entry->part];
+    if (entry->strides)
+        return tleg_gather_part(context, file, entry, first, count, out);
     size_t width = tleg_dtype_size(entry->dtype);
     uint64_t at = (uint64_t)first * width, bytes = (uint64_t)count * width;
     if (entry->dtype == TLEG_F32)

@@ -1,4 +1,5 @@
-/* Files of named tensors (safetensors): a strict reader and a writer that never leaves half a file. Knows no ViT. */
+/* Files of named tensors (safetensors, PyTorch's zip files): strict readers, and a writer of safetensors that never leaves half
+ * a file. Knows no ViT. */
 #ifndef TLEG_LIB_FORMAT_H
 #define TLEG_LIB_FORMAT_H
 
@@ -14,7 +15,9 @@ struct tleg_entry {        /* one tensor of a file */
     int64_t shape[TLEG_MAX_RANK];
     uint64_t offset; /* of its bytes, from the start of the data section */
     uint64_t bytes;
-    size_t part;                     /* which file holds them, when an index names several */
+    size_t part;            /* which file holds them, when an index names several */
+    const int64_t *strides; /* NULL: they lie in rows. Else elements from neighbour to neighbour along each axis; what is
+                               read is gathered, and `bytes` are those of the whole */
     const struct tleg_piece *pieces; /* of a derived file: what the tensor is made of, end to end */
     size_t piece_count;
 };
@@ -23,10 +26,15 @@ struct tleg_pair { /* one metadata entry */
 };
 
 /* ---- reader (file.c; the header in header_read.c, an index of several files in shards.c) ---- */
-/* The host's options, or the defaults where it gives none. Flags are refused unless there is a path. */
-tleg_status tleg_open_options_read(tleg_context *context, const tleg_open_options *host, bool path, tleg_open_options *own);
-/* As tleg_file_open, with flags that are checked. */
-tleg_status tleg_file_open_path(tleg_context *context, const char *path, uint32_t flags, tleg_file **file);
+enum tleg_opened_from { TLEG_FROM_PATH, TLEG_FROM_MEMORY, TLEG_FROM_FILE };
+/* The host's options, or the defaults where it gives none. Flags are refused unless there is a path, a key where the file is
+ * open already. */
+tleg_status tleg_open_options_read(tleg_context *context, const tleg_open_options *host, enum tleg_opened_from from,
+                                   tleg_open_options *own);
+/* As tleg_file_open and tleg_file_parse, with options that tleg_open_options_read has checked. */
+tleg_status tleg_file_open_path(tleg_context *context, const char *path, const tleg_open_options *own, tleg_file **file);
+tleg_status tleg_file_open_memory(tleg_context *context, const void *data, size_t size, const tleg_open_options *own,
+                                  tleg_file **file);
 const char *tleg_file_label(const tleg_file *file);                                  /* the path, or "(memory)": for errors */
 int64_t tleg_file_entries(const tleg_file *file, const struct tleg_entry **entries); /* in data order */
 const struct tleg_entry *tleg_file_find(const tleg_file *file, const char *name);    /* NULL when there is none */

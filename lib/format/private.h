@@ -7,7 +7,8 @@
 
 /* ---- text.c ---- */
 /* Sorts in place (heapsort: no memory, no recursion). Items are at most TLEG_SORT_WIDTH bytes wide. */
-enum { TLEG_SORT_WIDTH = 128 };
+enum { TLEG_SORT_WIDTH = 160 };
+_Static_assert(sizeof(struct tleg_entry) <= TLEG_SORT_WIDTH, "entries are sorted");
 void tleg_sort(void *items, size_t count, size_t width, int (*compare)(const void *a, const void *b));
 /* For arrays of `const char *`. */
 int tleg_compare_texts(const void *a, const void *b);
@@ -48,6 +49,7 @@ struct tleg_file {
     tleg_source host;                  /* read NULL: none */
     uint64_t size;                     /* of the whole file */
     uint64_t data_start;               /* where the data section begins */
+    uint64_t header_bytes;             /* of what was read to know its tensors */
     struct tleg_entry *entries;        /* in data order */
     const struct tleg_entry **by_name; /* the same, sorted by name */
     struct tleg_pair *pairs;
@@ -99,6 +101,95 @@ tleg_status tleg_shards_read(tleg_context *context, struct tleg_file *file, cons
 const char *tleg_sniff(const unsigned char *start, size_t length);
 /* Whether they begin an index of several files. */
 bool tleg_sniff_index(const unsigned char *start, size_t length);
+
+/* ---- gather.c: tensors that do not lie in rows (entry->strides); `file` is the one that holds the tensor ---- */
+/* As tleg_file_read_bytes, of whole elements. */
+tleg_status tleg_gather_bytes(tleg_context *context, const tleg_file *file, const struct tleg_entry *entry, uint64_t first,
+                              size_t bytes, void *out);
+/* As tleg_file_read_part. */
+tleg_status tleg_gather_part(tleg_context *context, const tleg_file *file, const struct tleg_entry *entry, size_t first,
+                             size_t count, float *out);
+
+/* ---- zip.c: the directory of a zip archive ---- */
+struct tleg_zip_member {
+    const char *name; /* not terminated */
+    size_t length;
+    uint64_t at, size, packed; /* where its bytes begin in the file; how many they are, unpacked and as they lie there */
+    uint64_t header;           /* where it begins */
+    bool plain;                /* it lies there as it is: neither compressed nor encrypted */
+};
+struct tleg_zip {
+    struct tleg_allocator allocator;
+    unsigned char *directory; /* as the file has it: the names lie there */
+    size_t directory_bytes;
+    struct tleg_zip_member *members; /* sorted by name */
+    size_t count, member_bytes;
+};
+/* FORMAT names the member that overlaps another, is there twice, or lies elsewhere or is of another size than the directory
+ * says. */
+tleg_status tleg_zip_open(tleg_context *context, const struct tleg_file *file, struct tleg_zip *zip);
+void tleg_zip_close(struct tleg_zip *zip);
+const struct tleg_zip_member *tleg_zip_find(const struct tleg_zip *zip, const char *name, size_t length); /* NULL: none */
+/* [at, at + bytes) of the file, all of it. */
+tleg_status tleg_zip_read(tleg_context *context, const struct tleg_file *file, uint64_t at, size_t bytes, void *out);
+
+/* ---- pickle.c: what a pickle says, nothing of it run ---- */
+enum { TLEG_PICKLE_LIMIT = 1 << 26 }; /* bytes */
+enum tleg_pickle_kind {
+    TLEG_PICKLE_OTHER,    /* None, a truth, a float, bytes, an integer of more than 64 bits */
+    TLEG_PICKLE_NUMBER,   /* an integer */
+    TLEG_PICKLE_TEXT,     /* UTF-8, or what claims to be */
+    TLEG_PICKLE_LIST,     /* a set, too */
+    TLEG_PICKLE_TUPLE,    /* a frozenset, too */
+    TLEG_PICKLE_DICT,     /* items with keys */
+    TLEG_PICKLE_NAME,     /* a class or a function */
+    TLEG_PICKLE_CALL,     /* what would come of a call: callable, arguments, and what was put into it afterwards */
+    TLEG_PICKLE_REFERENCE /* to something outside of the pickle; `arguments` say to what */
+};
+struct tleg_pickle_value {
+    uint8_t kind;
+    uint8_t seen, sought; /* for who walks through the values: 0 at first */
+    uint32_t first, last; /* items: 0 when it has none */
+    uint32_t state;       /* of a call: the value that its result was set to */
+    union {
+        int64_t number;
+        struct {
+            uint32_t at, length;
+        } text;
+        struct {
+            uint32_t module, name; /* texts */
+        } name;
+        struct {
+            uint32_t callable, arguments;
+        } call;
+    } as;
+};
+struct tleg_pickle_item {
+    uint32_t key, value, next; /* key 0: none; next 0: the last */
+};
+struct tleg_pickle_array {
+    void *items;
+    size_t count, room;
+};
+struct tleg_pickle {
+    struct tleg_allocator allocator;
+    const char *text; /* the pickle, in which the texts lie; borrowed */
+    struct tleg_pickle_array values, items;
+    uint32_t root;
+};
+/* `text` stays until the pickle is freed. FORMAT says what is wrong at which byte. */
+tleg_status tleg_pickle_read(tleg_context *context, const char *label, const struct tleg_allocator *allocator,
+                             const unsigned char *text, size_t length, struct tleg_pickle *pickle);
+void tleg_pickle_free(struct tleg_pickle *pickle);
+const struct tleg_pickle_value *tleg_pickle_get(const struct tleg_pickle *pickle, uint32_t value);
+const struct tleg_pickle_item *tleg_pickle_get_item(const struct tleg_pickle *pickle, uint32_t item);
+/* The value at `index` of a tuple or list; 0 (None) past its end. */
+uint32_t tleg_pickle_element(const struct tleg_pickle *pickle, uint32_t value, size_t index);
+bool tleg_pickle_is_text(const struct tleg_pickle *pickle, uint32_t value, const char *text);
+
+/* ---- torch.c: PyTorch's zip files ---- */
+/* Fills the file from the archive that it is; key NULL: the library chooses among its sets of weights. */
+tleg_status tleg_torch_read(tleg_context *context, struct tleg_file *file, const char *key);
 
 /* ---- replace.c: a file that takes the place of another as a whole ---- */
 struct tleg_replacement;

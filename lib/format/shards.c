@@ -119,7 +119,7 @@ static tleg_status open_parts(const struct merge *merge) {
         status = open_part(merge, merge->places[i].shard, &file->parts[file->part_count]);
         if (status != TLEG_OK)
             return status;
-        headers += file->parts[file->part_count++]->data_start;
+        headers += file->parts[file->part_count++]->header_bytes;
         if (headers > TLEG_FILE_HEADER_LIMIT)
             return tleg_fail(merge->context, TLEG_ERROR_FORMAT,
                              "%s: the headers of its files are more than %d bytes together, up to '%s'", file->label,

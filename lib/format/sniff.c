@@ -1,13 +1,12 @@
-/* What a file is that was given as a safetensors file and is not one. */
+/* What a file is that is of none of the formats that are read. */
 #include "format/private.h"
 
 #include <string.h>
 
-#define CONVERT                                                                                                                \
-    "probably a PyTorch checkpoint (.pth, .pt), not a safetensors file: write its tensors as one first; libtleg's sources "    \
-    "come with a converter, convert_checkpoint.py"
-#define ZIP "a zip archive, " CONVERT
-#define PICKLE "a Python pickle, " CONVERT
+#define ANEW "write it anew with Python: torch.save(torch.load(OLD, map_location=\"cpu\", weights_only=True), NEW)"
+#define LEGACY "a checkpoint in the form of PyTorch before 1.6, which is not a zip archive yet: " ANEW
+#define PICKLE "a Python pickle that is not a PyTorch checkpoint: write its tensors with torch.save or as a safetensors file"
+#define TAR "a tar archive: unpack it first; where it is a checkpoint in the form of PyTorch before 0.2, " ANEW
 
 static bool begins(const unsigned char *start, size_t length, const char *magic, size_t magic_length) {
     return length >= magic_length && memcmp(start, magic, magic_length) == 0;
@@ -64,13 +63,15 @@ static const char *sniff_text(const unsigned char *start, size_t length) {
 }
 
 const char *tleg_sniff(const unsigned char *start, size_t length) {
+    enum { TAR_AT = 257 };
+    static const char tar[] = "ustar";
     static const struct {
         const char *magic;
         size_t length;
         const char *words;
     } kinds[] = {
-        {"PK\3\4", 4, ZIP},
         {"PK\5\6", 4, "an empty zip archive, no safetensors file"},
+        {"\x80\2\x8a\12\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19", 14, LEGACY},
         {"\x80\2", 2, PICKLE},
         {"\x80\3", 2, PICKLE},
         {"\x80\4", 2, PICKLE},
@@ -91,5 +92,7 @@ const char *tleg_sniff(const unsigned char *start, size_t length) {
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         if (begins(start, length, kinds[i].magic, kinds[i].length))
             return kinds[i].words;
+    if (length >= TAR_AT + sizeof tar - 1 && memcmp(start + TAR_AT, tar, sizeof tar - 1) == 0)
+        return TAR;
     return is_text(start, length) ? sniff_text(start, length) : NULL;
 }

@@ -341,10 +341,10 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_create(tleg_context *context, const
 }
 
 /* The options of what opens and of what becomes of it. */
-static tleg_status take_both(tleg_context *context, const tleg_open_options *opening, bool path,
+static tleg_status take_both(tleg_context *context, const tleg_open_options *opening, enum tleg_opened_from from,
                              const tleg_expander_options *options, tleg_open_options *how, tleg_expander_options *own) {
     tleg_status status = take_options(context, options, own);
-    return status != TLEG_OK ? status : tleg_open_options_read(context, opening, path, how);
+    return status != TLEG_OK ? status : tleg_open_options_read(context, opening, from, how);
 }
 
 TLEG_API tleg_status TLEG_CALL tleg_expander_read(tleg_context *context, const tleg_file *file,
@@ -356,7 +356,7 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_read(tleg_context *context, const t
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_expander_read: a pointer is NULL");
     tleg_expander_options own;
     tleg_open_options how;
-    tleg_status status = take_both(context, opening, false, options, &how, &own);
+    tleg_status status = take_both(context, opening, TLEG_FROM_FILE, options, &how, &own);
     return status != TLEG_OK ? status : create_from_file(context, file, &how, &own, expander);
 }
 
@@ -369,9 +369,9 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_open(tleg_context *context, const c
     tleg_expander_options own;
     tleg_open_options how;
     tleg_file *file = NULL;
-    tleg_status status = take_both(context, opening, true, options, &how, &own);
+    tleg_status status = take_both(context, opening, TLEG_FROM_PATH, options, &how, &own);
     if (status == TLEG_OK)
-        status = tleg_file_open_path(context, path, how.flags, &file);
+        status = tleg_file_open_path(context, path, &how, &file);
     if (status == TLEG_OK)
         status = create_from_file(context, file, &how, &own, expander);
     tleg_file_free(file);
@@ -388,9 +388,9 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_parse(tleg_context *context, const 
     tleg_expander_options own;
     tleg_open_options how;
     tleg_file *file = NULL;
-    tleg_status status = take_both(context, opening, false, options, &how, &own);
+    tleg_status status = take_both(context, opening, TLEG_FROM_MEMORY, options, &how, &own);
     if (status == TLEG_OK)
-        status = tleg_file_parse(context, data, size, &file);
+        status = tleg_file_open_memory(context, data, size, &how, &file);
     if (status == TLEG_OK)
         status = create_from_file(context, file, &how, &own, expander);
     tleg_file_free(file);

@@ -93,7 +93,7 @@ tleg_status TLEG_CALL tleg_learngene_read(tleg_context *context, const tleg_file
     if (!context || !file || !gene)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_learngene_read: a pointer is NULL");
     tleg_open_options own;
-    tleg_status status = tleg_open_options_read(context, options, false, &own);
+    tleg_status status = tleg_open_options_read(context, options, TLEG_FROM_FILE, &own);
     return status == TLEG_OK ? read_gene(context, file, &own, gene) : status;
 }
 
@@ -105,9 +105,9 @@ tleg_status TLEG_CALL tleg_learngene_open(tleg_context *context, const char *pat
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_learngene_open: a pointer is NULL");
     tleg_open_options own;
     tleg_file *file = NULL;
-    tleg_status status = tleg_open_options_read(context, options, true, &own);
+    tleg_status status = tleg_open_options_read(context, options, TLEG_FROM_PATH, &own);
     if (status == TLEG_OK)
-        status = tleg_file_open_path(context, path, own.flags, &file);
+        status = tleg_file_open_path(context, path, &own, &file);
     if (status == TLEG_OK)
         status = read_gene(context, file, &own, gene);
     tleg_file_free(file);
@@ -122,9 +122,9 @@ tleg_status TLEG_CALL tleg_learngene_parse(tleg_context *context, const void *da
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_learngene_parse: a pointer is NULL");
     tleg_open_options own;
     tleg_file *file = NULL;
-    tleg_status status = tleg_open_options_read(context, options, false, &own);
+    tleg_status status = tleg_open_options_read(context, options, TLEG_FROM_MEMORY, &own);
     if (status == TLEG_OK)
-        status = tleg_file_parse(context, data, size, &file);
+        status = tleg_file_open_memory(context, data, size, &own, &file);
     if (status == TLEG_OK)
         status = read_gene(context, file, &own, gene);
     tleg_file_free(file);

@@ -48,7 +48,7 @@ static void context_options(void) {
 #define STRUCT tleg_open_options
 static void open_options(void) {
     BEGIN("tleg_open_options");
-    M(struct_size), M(flags), M(heads), M(dtype), M(pictures);
+    M(struct_size), M(flags), M(heads), M(dtype), M(key), M(pictures);
     END("tleg_open_options");
 }
 #undef STRUCT

@@ -25,6 +25,7 @@ const char options_shared_help[] =
     "  --gemm G      who multiplies matrices: own, blas (OpenBLAS or BLIS, if the build found one; loaded only then), or\n"
     "                auto (default): blas where this machine has portable kernels alone, else own\n"
     "  --heads H     attention heads, if the file does not say\n"
+    "  --key K       which set of weights of a PyTorch file, such as model_ema or teacher, if it holds several\n"
     "  --help        this text\n"
     "\n"
     "Exit code: 0 success, 1 failure, 2 wrong usage.\n";
@@ -274,6 +275,7 @@ bool options_parse(const struct verb *verb, int argc, char **argv, const struct 
         {"--level", OPTION_LEVEL, &call->level, 0, 0, NULL},
         {"--gemm", OPTION_CHOICE, &call->gemm, 0, 0, gemms},
         {"--heads", OPTION_COUNT, &call->heads, 1, INT32_MAX, NULL},
+        {"--key", OPTION_TEXT, &call->key, 0, 0, NULL},
         {"--help", OPTION_FLAG, &help, 0, 0, NULL},
         {NULL, OPTION_FLAG, NULL, 0, 0, NULL},
     };

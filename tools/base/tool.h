@@ -27,6 +27,7 @@ struct invocation {
     const struct verb *verb;
     bool json;
     int32_t threads, level, gemm, heads;
+    const char *key;                 /* of a PyTorch file's set of weights; NULL: the library chooses */
     const struct pictures *pictures; /* how they are prepared, in place of what the file says; NULL: as the file says */
     char **operands;                 /* arguments that are not options, in order */
     int operand_count;

@@ -120,6 +120,16 @@ static int rewrite(const struct invocation *call, tleg_context *context, const c
     return code;
 }
 
+/* Whether the file is a zip archive, as PyTorch's are. */
+static bool is_zip(const char *path) {
+    unsigned char first[4] = {0};
+    FILE *file = fopen(path, "rb");
+    bool zip = file && fread(first, 1, sizeof first, file) == sizeof first && memcmp(first, "PK\3\4", sizeof first) == 0;
+    if (file)
+        fclose(file);
+    return zip;
+}
+
 /* Whether the file only names others that hold the tensors: JSON, where a file of tensors has the length of its header. */
 static bool is_index(const char *path) {
     unsigned char first[8] = {0};
@@ -133,6 +143,8 @@ static bool is_index(const char *path) {
 int scores_prepare(const struct invocation *call, const char *path) {
     if (is_index(path))
         return tool_fail(call, "%s: an index of several files has no place for scores", path);
+    if (is_zip(path))
+        return tool_fail(call, "%s: a PyTorch file has no place for scores: tleg convert writes one that has", path);
     return place_take(call, "--write-scores", path);
 }
 

@@ -29,44 +29,57 @@ bool source_is_gene(const tleg_file *file) {
     return false;
 }
 
-int source_look(const struct invocation *call, tleg_context *context, struct source *source, bool *gene) {
-    tleg_file *file;
-    if (tleg_file_open(context, source->path, NULL, &file) != TLEG_OK)
-        return tool_fail_context(call, context);
-    *gene = source_is_gene(file);
-    source->said = pictures_said(file);
-    tleg_file_free(file);
-    return EXIT_DONE;
+tleg_open_options source_opening(const struct invocation *call) {
+    return (tleg_open_options){.struct_size = sizeof(tleg_open_options), .heads = call->heads, .key = call->key};
 }
 
-tleg_open_options source_opening(const struct invocation *call, const tleg_preparation_options *pictures) {
+tleg_open_options source_reading(const struct invocation *call, const tleg_preparation_options *pictures) {
     return (tleg_open_options){.struct_size = sizeof(tleg_open_options), .heads = call->heads, .pictures = pictures};
 }
 
-static int open_model(const struct invocation *call, tleg_context *context, const struct expansion *expansion,
-                      struct source *source) {
+tleg_file *source_file(const struct invocation *call, tleg_context *context, const char *path) {
+    const tleg_open_options opening = {.struct_size = sizeof opening, .key = call->key};
+    tleg_file *file;
+    if (tleg_file_open(context, path, &opening, &file) != TLEG_OK)
+        tool_fail_context(call, context);
+    return file;
+}
+
+static int read_model(const struct invocation *call, tleg_context *context, const tleg_file *file,
+                      const struct expansion *expansion, struct source *source) {
     const tleg_preparation_options pictures = pictures_say(call->pictures, expansion->image);
-    tleg_open_options opening = source_opening(call, &pictures);
-    opening.dtype = expansion->dtype;
-    if (tleg_model_open(context, source->path, &opening, &source->model) != TLEG_OK)
+    tleg_open_options reading = source_reading(call, &pictures);
+    reading.dtype = expansion->dtype;
+    if (tleg_model_read(context, file, &reading, &source->model) != TLEG_OK)
         return tool_fail_context(call, context);
     tleg_status status = tleg_model_get_info(context, source->model, &source->config);
     return status == TLEG_OK ? EXIT_DONE : tool_fail(call, "%s: %s", source->path, tleg_status_name(status));
 }
 
-int source_open_as(const struct invocation *call, tleg_context *context, const char *path, const struct expansion *expansion,
-                   struct source *source) {
-    *source = (struct source){.path = path, .config = {.struct_size = sizeof(tleg_config)}};
-    bool gene = false;
-    int code = source_look(call, context, source, &gene);
-    if (code != EXIT_DONE || !gene)
-        return code != EXIT_DONE ? code : open_model(call, context, expansion, source);
+static int read_gene(const struct invocation *call, tleg_context *context, const tleg_file *file, struct source *source) {
     const tleg_preparation_options pictures = pictures_say(call->pictures, 0);
-    const tleg_open_options opening = source_opening(call, &pictures);
-    if (tleg_learngene_open(context, path, &opening, &source->gene) != TLEG_OK)
+    const tleg_open_options reading = source_reading(call, &pictures);
+    if (tleg_learngene_read(context, file, &reading, &source->gene) != TLEG_OK)
         return tool_fail_context(call, context);
     tleg_status status = tleg_learngene_get_info(context, source->gene, &source->config);
-    return status == TLEG_OK ? EXIT_DONE : tool_fail(call, "%s: %s", path, tleg_status_name(status));
+    return status == TLEG_OK ? EXIT_DONE : tool_fail(call, "%s: %s", source->path, tleg_status_name(status));
+}
+
+int source_read(const struct invocation *call, tleg_context *context, const char *path, const tleg_file *file,
+                const struct expansion *expansion, struct source *source) {
+    *source = (struct source){.path = path, .config = {.struct_size = sizeof(tleg_config)}, .said = pictures_said(file)};
+    return source_is_gene(file) ? read_gene(call, context, file, source) : read_model(call, context, file, expansion, source);
+}
+
+int source_open_as(const struct invocation *call, tleg_context *context, const char *path, const struct expansion *expansion,
+                   struct source *source) {
+    *source = (struct source){.path = path};
+    tleg_file *file = source_file(call, context, path);
+    if (!file)
+        return EXIT_FAILED;
+    const int code = source_read(call, context, path, file, expansion, source);
+    tleg_file_free(file);
+    return code;
 }
 
 int source_open(const struct invocation *call, tleg_context *context, const char *path, struct source *source) {
@@ -117,23 +130,31 @@ int source_take_expansion(const struct invocation *call, tleg_context *context, 
     return EXIT_DONE;
 }
 
-int source_open_expanded(const struct invocation *call, tleg_context *context, const char *path,
+static int read_expander(const struct invocation *call, tleg_context *context, const tleg_file *file,
                          const struct expansion *expansion, struct source *source) {
-    *source = (struct source){.path = path, .config = {.struct_size = sizeof(tleg_config)}};
-    bool gene = false;
-    int code = source_look(call, context, source, &gene);
-    if (code == EXIT_DONE && !gene)
-        code = open_model(call, context, expansion, source);
-    if (code != EXIT_DONE || !gene)
-        return code != EXIT_DONE ? code : check_model(call, expansion, source);
     const tleg_preparation_options pictures = pictures_say(call->pictures, 0);
-    const tleg_open_options opening = source_opening(call, &pictures);
+    const tleg_open_options reading = source_reading(call, &pictures);
     const tleg_expander_options options = expander_options(expansion);
-    if (tleg_expander_open(context, path, &opening, &options, &source->expander) != TLEG_OK)
+    if (tleg_expander_read(context, file, &reading, &options, &source->expander) != TLEG_OK)
         return tool_fail_context(call, context);
     tleg_status status = tleg_expander_get_info(context, source->expander, &source->config);
     source->config.depth = expansion->depth;
-    return status == TLEG_OK ? need_depth(call, expansion, path) : tool_fail(call, "%s: %s", path, tleg_status_name(status));
+    return status == TLEG_OK ? need_depth(call, expansion, source->path)
+                             : tool_fail(call, "%s: %s", source->path, tleg_status_name(status));
+}
+
+int source_open_expanded(const struct invocation *call, tleg_context *context, const char *path,
+                         const struct expansion *expansion, struct source *source) {
+    *source = (struct source){.path = path, .config = {.struct_size = sizeof(tleg_config)}};
+    tleg_file *file = source_file(call, context, path);
+    if (!file)
+        return EXIT_FAILED;
+    const bool gene = source_is_gene(file);
+    source->said = pictures_said(file);
+    int code =
+        gene ? read_expander(call, context, file, expansion, source) : read_model(call, context, file, expansion, source);
+    tleg_file_free(file);
+    return code == EXIT_DONE && !gene ? check_model(call, expansion, source) : code;
 }
 
 int source_session(const struct invocation *call, tleg_context *context, struct source *source, int32_t batch,

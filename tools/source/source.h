@@ -45,18 +45,21 @@ struct source {
 /* Folds --timm into --norm. False after refusing a contradiction. */
 bool expansion_settle(const struct invocation *call, struct expansion *expansion, int *code);
 
+/* What the call says of how a file is opened. */
+tleg_open_options source_opening(const struct invocation *call);
+tleg_open_options source_reading(const struct invocation *call, const tleg_preparation_options *pictures); /* an open one */
+/* Opens the tensors of a learngene or a model alone, in the set of weights that the call chooses. NULL after saying why not. */
+tleg_file *source_file(const struct invocation *call, tleg_context *context, const char *path);
 /* Whether an open file is a learngene's. */
 bool source_is_gene(const tleg_file *file);
 /* Opens a learngene or a model, whichever the file is. Returns an exit code; source_close is right after a failure too. */
 int source_open(const struct invocation *call, tleg_context *context, const char *path, struct source *source);
-/* The same of a model whose weights become those of the expansion's type, and its position embedding that of its image size.
- * Of a learngene that is source_take_expansion's. */
+/* The same from its open file; a model's weights become those of the expansion's type, and its position embedding that of its
+ * image size. Of a learngene that is source_take_expansion's. */
+int source_read(const struct invocation *call, tleg_context *context, const char *path, const tleg_file *file,
+                const struct expansion *expansion, struct source *source);
 int source_open_as(const struct invocation *call, tleg_context *context, const char *path, const struct expansion *expansion,
                    struct source *source);
-/* Whether the file at source->path holds a learngene; fills source->said. Returns an exit code. */
-int source_look(const struct invocation *call, tleg_context *context, struct source *source, bool *gene);
-/* How the call wants files opened. */
-tleg_open_options source_opening(const struct invocation *call, const tleg_preparation_options *pictures);
 /* Refuses (EXIT_MISUSE) a learngene without a depth, and a model of another depth or norm than asked for. For a learngene it
  * packs the expander. Sets source->config to what runs. */
 int source_take_expansion(const struct invocation *call, tleg_context *context, const struct expansion *expansion,

@@ -146,7 +146,7 @@ static int add_head(const struct invocation *call, tleg_context *context, const 
                     const struct expansion *expansion, struct source *source) {
     const char *inner = find(file, patches);
     const tleg_preparation_options pictures = pictures_say(call->pictures, source_is_gene(file) ? 0 : expansion->image);
-    const tleg_open_options opening = source_opening(call, &pictures);
+    const tleg_open_options opening = source_reading(call, &pictures);
     struct whole whole = {.file = file, .prefix = inner, .length = strlen(inner) - (sizeof patches - 1)};
     int code = whole_make(&whole) ? EXIT_DONE : tool_fail_memory(call);
     tleg_status status = code == EXIT_DONE ? copy_tensors(context, &whole) : TLEG_OK;
@@ -167,18 +167,16 @@ static int add_head(const struct invocation *call, tleg_context *context, const 
 
 int backbone_open(const struct invocation *call, tleg_context *context, const char *path, int32_t classes,
                   const struct expansion *expansion, struct source *source) {
-    tleg_file *file;
     *source = (struct source){.path = path, .config = {.struct_size = sizeof source->config}};
-    if (tleg_file_open(context, path, NULL, &file) != TLEG_OK)
-        return tool_fail_context(call, context);
+    tleg_file *file = source_file(call, context, path);
+    if (!file)
+        return EXIT_FAILED;
     const bool headless = !find(file, head) && find(file, patches);
-    int code = headless ? add_head(call, context, file, classes, expansion, source) : EXIT_DONE;
-    const struct said said = pictures_said(file);
+    const int code = headless ? add_head(call, context, file, classes, expansion, source)
+                              : source_read(call, context, path, file, expansion, source);
+    source->said = pictures_said(file);
     tleg_file_free(file);
-    if (!headless)
-        code = source_open_as(call, context, path, expansion, source);
     source->headless = headless;
-    source->said = said;
     if (code == EXIT_DONE)
         source_note_pictures(call, source);
     return code;

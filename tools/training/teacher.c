@@ -61,6 +61,7 @@ static int open_model(struct state *state) {
     struct invocation call = *state->call;
     call.heads = 0; /* those are the student's */
     call.pictures = NULL;
+    call.key = NULL;
     int code = source_open(&call, teacher->context, state->options->teacher, &teacher->source);
     if (code == EXIT_DONE && !teacher->source.said.colours && training_first(state))
         tool_note(state->call, "%s does not say the mean and std of its pictures: the teacher gets them with ImageNet's",

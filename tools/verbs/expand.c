@@ -76,7 +76,8 @@ static int expand(const struct invocation *call, tleg_context *context, const st
                                  .classes = options->classes,
                                  .seed = options->seed};
     const tleg_preparation_options pictures = pictures_say(call->pictures, 0);
-    const tleg_open_options opening = source_opening(call, &pictures);
+    tleg_open_options opening = source_opening(call);
+    opening.pictures = &pictures;
     int code;
     if (tleg_learngene_open(context, call->operands[0], &opening, &gene) != TLEG_OK ||
         tleg_expander_create(context, gene, &how, &expander) != TLEG_OK)

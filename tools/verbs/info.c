@@ -157,16 +157,12 @@ static bool count_bytes(tleg_context *context, const tleg_file *file, const char
     return true;
 }
 
-static int say(const struct invocation *call, tleg_context *context, const struct source *source, bool tensors) {
+static int say(const struct invocation *call, tleg_context *context, const tleg_file *file, const struct source *source,
+               bool tensors) {
     uint64_t bytes;
-    tleg_file *file = NULL;
     struct report report;
-    if (tleg_file_open(context, source->path, NULL, &file) != TLEG_OK)
-        return tool_fail_context(call, context);
-    if (!count_bytes(context, file, source->path, &bytes)) {
-        tleg_file_free(file);
+    if (!count_bytes(context, file, source->path, &bytes))
         return tool_fail(call, "%s: cannot tell its size", source->path);
-    }
     if (call->json) {
         report = report_start();
         report_text(&report, "file", source->path);
@@ -180,7 +176,6 @@ static int say(const struct invocation *call, tleg_context *context, const struc
     }
     bool listed = !tensors || list_tensors(context, file, call->json ? &report : NULL);
     int code = call->json ? report_print(call, &report) : EXIT_DONE;
-    tleg_file_free(file);
     return listed ? code : tool_fail_context(call, context);
 }
 
@@ -188,16 +183,18 @@ static int run_info(const struct verb *verb, int argc, char **argv) {
     bool tensors = false;
     const struct option table[] = {{"--tensors", OPTION_FLAG, &tensors, 0, 0, NULL}, OPTIONS_END};
     struct invocation call;
-    struct source source;
+    struct source source = {0};
     int code;
     if (!options_parse(verb, argc, argv, table, 1, 1, &call, &code))
         return code;
     tleg_context *context = tool_context(&call);
     if (!context)
         return EXIT_FAILED;
-    code = source_open(&call, context, call.operands[0], &source);
+    tleg_file *file = source_file(&call, context, call.operands[0]);
+    code = file ? source_read(&call, context, call.operands[0], file, &(struct expansion){0}, &source) : EXIT_FAILED;
     if (code == EXIT_DONE)
-        code = say(&call, context, &source, tensors);
+        code = say(&call, context, file, &source, tensors);
+    tleg_file_free(file);
     source_close(&source);
     tleg_context_free(context);
     return code;

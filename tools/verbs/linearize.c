@@ -6,6 +6,7 @@
 #include "drawing/component.h"
 #include "drawing/plot.h"
 #include "source/curve.h"
+#include "source/source.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -343,7 +344,7 @@ static int run_linearize(const struct verb *verb, int argc, char **argv) {
         return EXIT_FAILED;
     tleg_model *model = NULL;
     tleg_learngene *gene = NULL;
-    const tleg_open_options opening = {.struct_size = sizeof opening, .heads = call.heads};
+    const tleg_open_options opening = source_opening(&call);
     if (tleg_model_open(context, call.operands[0], &opening, &model) != TLEG_OK)
         code = tool_fail_context(&call, context);
     else

@@ -308,15 +308,17 @@ static int say(const struct invocation *call, const struct state *state) {
 static int open_gene(const struct invocation *call, struct state *state) {
     const struct expansion *expansion = &state->options->expansion;
     const tleg_preparation_options pictures = pictures_say(call->pictures, 0);
-    const tleg_open_options opening = source_opening(call, &pictures);
+    const tleg_open_options reading = source_reading(call, &pictures);
     const tleg_expander_options how = {.struct_size = sizeof how, .dtype = expansion->dtype, .image_size = expansion->image};
     struct source *source = &state->source;
-    bool gene;
-    *source = (struct source){.path = call->operands[0], .config = {.struct_size = sizeof source->config}};
-    if (source_look(call, state->context, source, &gene) != EXIT_DONE)
+    tleg_file *file = source_file(call, state->context, call->operands[0]);
+    if (!file)
         return EXIT_FAILED;
-    if (tleg_expander_open(state->context, source->path, &opening, &how, &source->expander) != TLEG_OK ||
-        tleg_expander_get_info(state->context, source->expander, &source->config) != TLEG_OK)
+    *source = (struct source){
+        .path = call->operands[0], .config = {.struct_size = sizeof source->config}, .said = pictures_said(file)};
+    const tleg_status status = tleg_expander_read(state->context, file, &reading, &how, &source->expander);
+    tleg_file_free(file);
+    if (status != TLEG_OK || tleg_expander_get_info(state->context, source->expander, &source->config) != TLEG_OK)
         return tool_fail_context(call, state->context);
     if (state->options->scoring.data)
         source_note_pictures(call, source);

@@ -125,7 +125,7 @@ TLEG_API tleg_status TLEG_CALL tleg_model_read(tleg_context *context, const tleg
     if (!context || !file || !model)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_model_read: a pointer is NULL");
     tleg_open_options own;
-    tleg_status status = tleg_open_options_read(context, options, false, &own);
+    tleg_status status = tleg_open_options_read(context, options, TLEG_FROM_FILE, &own);
     return status == TLEG_OK ? read_model(context, file, &own, model) : status;
 }
 
@@ -137,9 +137,9 @@ TLEG_API tleg_status TLEG_CALL tleg_model_open(tleg_context *context, const char
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_model_open: a pointer is NULL");
     tleg_open_options own;
     tleg_file *file = NULL;
-    tleg_status status = tleg_open_options_read(context, options, true, &own);
+    tleg_status status = tleg_open_options_read(context, options, TLEG_FROM_PATH, &own);
     if (status == TLEG_OK)
-        status = tleg_file_open_path(context, path, own.flags, &file);
+        status = tleg_file_open_path(context, path, &own, &file);
     if (status == TLEG_OK)
         status = read_model(context, file, &own, model);
     tleg_file_free(file);
@@ -154,9 +154,9 @@ TLEG_API tleg_status TLEG_CALL tleg_model_parse(tleg_context *context, const voi
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_model_parse: a pointer is NULL");
     tleg_open_options own;
     tleg_file *file = NULL;
-    tleg_status status = tleg_open_options_read(context, options, false, &own);
+    tleg_status status = tleg_open_options_read(context, options, TLEG_FROM_MEMORY, &own);
     if (status == TLEG_OK)
-        status = tleg_file_parse(context, data, size, &file);
+        status = tleg_file_open_memory(context, data, size, &own, &file);
     if (status == TLEG_OK)
         status = read_model(context, file, &own, model);
     tleg_file_free(file);

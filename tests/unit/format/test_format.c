@@ -331,8 +331,9 @@ static void other_files_are_recognised(void **state) {
         size_t size;
         const char *says, *also;
     } cases[] = {
-        {BYTES("PK\3\4\0\0\10\10\0\0\0\0\0\0\0\0archive/data.pkl"), "PyTorch", "convert_checkpoint.py"},
-        {BYTES("\x80\2\x8a\12l\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."), "PyTorch", "convert_checkpoint.py"},
+        {BYTES("PK\3\4\0\0\10\10\0\0\0\0\0\0\0\0archive/data.pkl"), "PyTorch", "no directory at its end"},
+        {BYTES("\x80\2\x8a\12l\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."), "PyTorch before 1.6", "torch.save(torch.load("},
+        {BYTES("\x80\4\x95\5\0\0\0\0\0\0\0]\x94."), "a Python pickle", "torch.save"},
         {BYTES("{\"dim\": 192, \"depth\": 12}"), "JSON", ""},
         {BYTES("<!DOCTYPE html><html><body>404</body></html>"), "web page", "download"},
         {BYTES("\n\n<html>"), "web page", ""},

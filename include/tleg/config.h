@@ -25,6 +25,18 @@ enum { TLEG_NORM_SIGNED = -1, TLEG_NORM_BEFORE_POOL = 1, TLEG_NORM_AFTER_POOL = 
 typedef int32_t tleg_positions;
 enum { TLEG_POSITIONS_SIGNED = -1, TLEG_POSITIONS_NORMAL = 1, TLEG_POSITIONS_SINCOS = 2 };
 
+/* What an MLP does between its two matrices. GELU is the exact one, of erf; QUICK_GELU is x sigmoid(1.702 x), which OpenAI's
+ * CLIP has; GELU_TANH the approximation by tanh; SILU x sigmoid(x). */
+typedef int32_t tleg_mlp_kind;
+enum {
+    TLEG_MLP_SIGNED = -1,
+    TLEG_MLP_GELU = 1,
+    TLEG_MLP_QUICK_GELU = 2,
+    TLEG_MLP_GELU_TANH = 3,
+    TLEG_MLP_SILU = 4,
+    TLEG_MLP_RELU = 5
+};
+
 /* How a picture is resized, antialiased, as PIL's filters of these names do it. */
 typedef int32_t tleg_interpolation;
 enum {
@@ -40,6 +52,10 @@ enum {
 typedef int32_t tleg_fit;
 enum { TLEG_FIT_SIGNED = -1, TLEG_FIT_CROP = 1, TLEG_FIT_SQUASH = 2 };
 
+/* What is taken for granted of pictures (tleg_config.assumed): ImageNet's mean and std, the crop, bicubic and CROP. A file that
+ * says its crop says the last by not saying it. */
+enum { TLEG_ASSUMED_COLOURS = 1, TLEG_ASSUMED_CROP = 2, TLEG_ASSUMED_FILTER = 4 };
+
 /* As input (tleg_learngene_create): zero it, set struct_size and what is marked "needed"; zero elsewhere means the default in
  * parentheses. As output (.._get_info): set struct_size; the rest is filled; its pointers live as long as the handle.
  * What a learngene's get_info filled may serve as input: members marked "output only" are not read, apart from dtype, which
@@ -51,18 +67,18 @@ typedef struct tleg_config {
     int32_t dim;                /* needed: width of a token */
     int32_t heads;              /* needed: divides dim */
     int32_t hidden;             /* width inside the MLP (4 * dim) */
-    int32_t classes;            /* needed */
+    int32_t classes;            /* needed; as output 0 where there is no head: features alone */
     int32_t depth;              /* of a model; 0 for a learngene */
     int32_t class_token;        /* 1: a class token before the patches */
     int32_t distillation_token; /* 1: a distillation token after it, with a head of its own; needs a class token */
-    int32_t registers;          /* register tokens between those and the patches: 0, this version knows no others */
+    int32_t registers;          /* register tokens between those and the patches: 0 to 1024 */
     tleg_pool_kind pool;        /* TLEG_POOL_* (MEAN without, CLS with a class token) */
     tleg_norm_place norm;       /* TLEG_NORM_* (BEFORE_POOL) */
     int32_t no_qkv_bias;        /* 1: qkv has no bias */
     tleg_dtype dtype;           /* output only: element type of a model's weights */
     int32_t label_count;        /* 0, or as many as classes */
     tleg_kind kind;             /* TLEG_KIND_* (VIT) */
-    int32_t channels;           /* of the images: 3 (3) */
+    int32_t channels;           /* of the images: 1 or 3 (3) */
     double eps;                 /* of every LayerNorm (1e-5) */
     double mean[3];             /* of the images, 0..1 scale, R G B (ImageNet's 0.485,0.456,0.406 when mean and std are 0;
                                    with a std it is taken as it stands, because 0 is a mean that models have); the first
@@ -83,11 +99,22 @@ typedef struct tleg_config {
 
     tleg_interpolation interpolation; /* TLEG_INTERPOLATION_* (BICUBIC) */
     tleg_fit fit;                     /* TLEG_FIT_* (CROP) */
+
+    tleg_mlp_kind mlp;     /* TLEG_MLP_* (GELU) */
+    int32_t layer_scale;   /* 1: each of a block's two branches is multiplied by a factor for each column (LayerScale) */
+    int32_t norm_before;   /* 1: a LayerNorm before the first block (CLIP) */
+    int32_t unplaced;      /* tokens before the patches that have no row in the position embedding: the last so many */
+    int32_t no_patch_bias; /* 1: the patch embedding has no bias (CLIP) */
+    int32_t no_head_bias;  /* 1: the head has no bias (CLIP's projection) */
+
+    int32_t
+        assumed; /* output only: TLEG_ASSUMED_*, what a file or its host do not say of pictures, so that defaults stand here */
+    int32_t reserved2; /* 0 */
 } tleg_config;
 
 /* The parts of a block whose weights follow a learngene's schedule, in the order of everything that is listed by site: its key
- * in a schedule ("norm1", "norm2", "qkv", "proj", "fc1", "fc2"), and its name in tensors' names ("norm1", "attn.qkv",
- * "mlp.fc1"). NULL for any other number; a later version may have more of them. The texts are static. */
+ * in a schedule ("norm1", "norm2", "qkv", "proj", "fc1", "fc2", "ls1", "ls2"), and its name in tensors' names
+ * ("norm1", "attn.qkv", "mlp.fc1"). NULL for any other number; a later version may have more of them. The texts are static. */
 TLEG_API const char *TLEG_CALL tleg_site_key(int32_t site);
 TLEG_API const char *TLEG_CALL tleg_site_name(int32_t site);
 

@@ -42,12 +42,17 @@ typedef struct tleg_open_options {
      * the outside in with dots between them. NULL: the library chooses (tleg_file_open). NOT_FOUND when there is no such key or
      * it holds no weights; ARGUMENT for other files, and for a file that is open already. */
     const char *key;
+    /* How a model's file names its parts, where the library does not recognise it: lines "old -> new", where new is a name of
+     * timm's; docs/checkpoints.md has the language. NULL: a layout that the library knows, or timm's. ARGUMENT for learngenes
+     * and tensors. FORMAT names the line, or the tensor that does not fit. Needed only until the call returns. */
+    const char *names;
 
     /* What a learngene or a model is to know of pictures in place of what its file says, and what it then says when it is
      * saved: each member that is not 0, a mean where there is a std. image_size: that of a learngene's or model's input; the
      * position embedding is resampled, as tleg_expander_options says (an expander is asked there). channels and reserved: 0.
      * NULL: as the file says. Borrowed until the call returns. */
     const struct tleg_preparation_options *pictures;
+    const void *reserved_pointer; /* NULL; anything else is ARGUMENT */
 } tleg_open_options;
 
 /* Opens `path` and checks its whole header: the format's own rules (no holes, no

@@ -46,17 +46,19 @@ enum {
 /* Parts of a network, to be added up. */
 typedef int32_t tleg_part;
 enum {
-    TLEG_PART_EMBEDDING = 1, /* of patches and positions, with the class and distillation tokens */
+    TLEG_PART_EMBEDDING = 1, /* of patches and positions, with the tokens before them and the norm before the blocks */
     TLEG_PART_NORM1 = 2,     /* of every block, in a learngene every tensor of its basis; biases too */
     TLEG_PART_NORM2 = 4,
     TLEG_PART_QKV = 8,
     TLEG_PART_PROJ = 16,
     TLEG_PART_FC1 = 32,
     TLEG_PART_FC2 = 64,
-    TLEG_PART_BLOCKS = 126, /* those six */
-    TLEG_PART_NORM = 128,   /* the last one */
-    TLEG_PART_BACKBONE = 255,
-    TLEG_PART_HEAD = 256 /* both, with a distillation token */
+    TLEG_PART_NORM = 128, /* the last one */
+    TLEG_PART_HEAD = 256, /* both, with a distillation token */
+    TLEG_PART_LS1 = 512,  /* LayerScale's factors */
+    TLEG_PART_LS2 = 1024,
+    TLEG_PART_BLOCKS = 1662,  /* all eight of the blocks */
+    TLEG_PART_BACKBONE = 1791 /* all but the head */
 };
 
 /* What the teacher's loss is the mean over. */

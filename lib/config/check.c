@@ -20,8 +20,8 @@ static tleg_status check_later(tleg_context *context, tleg_config *c) {
                          "tleg_config.kind: expected TLEG_KIND_VIT, found %d, of a newer libtleg", (int)c->kind);
     if (c->channels == 0)
         c->channels = 3;
-    if (c->channels != 3)
-        return tleg_fail(context, TLEG_ERROR_UNSUPPORTED, "tleg_config.channels: this version expects 3, found %d",
+    if (c->channels != 1 && c->channels != 3)
+        return tleg_fail(context, TLEG_ERROR_UNSUPPORTED, "tleg_config.channels: this version expects 1 or 3, found %d",
                          (int)c->channels);
     return tleg_check_reserved(context, "tleg_config.reserved", c->reserved == NULL);
 }
@@ -51,6 +51,10 @@ static tleg_status check_sizes(tleg_context *context, tleg_config *c) {
         {"distillation_token", c->distillation_token, 0, 1},
         {"registers", c->registers, 0, TLEG_MAX_REGISTERS},
         {"no_qkv_bias", c->no_qkv_bias, 0, 1},
+        {"layer_scale", c->layer_scale, 0, 1},
+        {"norm_before", c->norm_before, 0, 1},
+        {"no_patch_bias", c->no_patch_bias, 0, 1},
+        {"no_head_bias", c->no_head_bias, 0, 1},
     };
     for (size_t k = 0; k < sizeof ranges / sizeof *ranges; k++) {
         const tleg_status status = in_range(context, ranges[k].member, ranges[k].value, ranges[k].least, ranges[k].most);
@@ -93,11 +97,13 @@ static tleg_status check_tokens(tleg_context *context, const tleg_config *c) {
     if (c->distillation_token && !c->class_token)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT,
                          "tleg_config.distillation_token: expected 0 without a class token, found 1");
-    if (c->registers)
-        return tleg_fail(context, TLEG_ERROR_UNSUPPORTED,
-                         "tleg_config.registers: expected 0, found %d; this version does not know register tokens",
-                         (int)c->registers);
-    return TLEG_OK;
+    return in_range(context, "unplaced", c->unplaced, 0, tleg_config_prefix(c));
+}
+
+static tleg_status check_mlp(tleg_context *context, tleg_config *c) {
+    if (c->mlp == 0)
+        c->mlp = TLEG_MLP_GELU;
+    return in_range(context, "mlp", c->mlp, TLEG_MLP_GELU, TLEG_MLP_RELU);
 }
 
 static tleg_status check_head(tleg_context *context, tleg_config *c) {
@@ -187,6 +193,7 @@ static tleg_status check_texts(tleg_context *context, struct tleg_vit_config *co
         status = context->error.status = TLEG_ERROR_ARGUMENT;
     if (status != TLEG_OK)
         return status;
+    tleg_schedule_drop_absent(&schedule, &config->c);
     status = take_texts(context, &schedule, config);
     tleg_schedule_free(&schedule);
     return status;
@@ -207,6 +214,8 @@ tleg_status tleg_config_check(tleg_context *context, const tleg_config *host, st
     if (status == TLEG_OK)
         status = check_positions(context, &config->c);
     if (status == TLEG_OK)
+        status = check_mlp(context, &config->c);
+    if (status == TLEG_OK)
         status = check_head(context, &config->c);
     if (status == TLEG_OK)
         status = check_numbers(context, &config->c);
@@ -221,5 +230,6 @@ tleg_status tleg_config_check(tleg_context *context, const tleg_config *host, st
     config->c.struct_size = sizeof config->c;
     config->c.dtype = TLEG_F32;
     config->c.parameters = 0;
+    config->c.assumed = 0;
     return TLEG_OK;
 }

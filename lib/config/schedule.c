@@ -13,6 +13,28 @@ void tleg_schedule_free(struct tleg_schedule *schedule) {
     memset(schedule, 0, sizeof *schedule);
 }
 
+/* The segment of a site that the schedule leaves out. */
+static const struct tleg_span left_out = {0, TLEG_CURVE_POWER, 2};
+
+void tleg_schedule_drop_absent(struct tleg_schedule *schedule, const tleg_config *config) {
+    for (int site = 0; site < TLEG_SITES; site++) {
+        if (tleg_site_is_present(config, (enum tleg_site)site))
+            continue;
+        schedule->spans[site][0] = left_out;
+        schedule->count[site] = 1;
+    }
+}
+
+tleg_status tleg_schedule_check(tleg_context *context, const char *what, const struct tleg_schedule *schedule,
+                                const tleg_config *config) {
+    for (int site = 0; site < TLEG_SITES; site++)
+        if (schedule->spans[site][0].layers > 0 && !tleg_site_is_present(config, (enum tleg_site)site))
+            return tleg_fail(context, TLEG_ERROR_FORMAT,
+                             "%s: expected sites of the blocks, found \"%s\", which these do not have", what,
+                             tleg_site_key(site));
+    return TLEG_OK;
+}
+
 void tleg_schedule_set_shared(struct tleg_schedule *schedule, enum tleg_site site) {
     if (schedule->depth == 0)
         schedule->depth = 1;
@@ -149,7 +171,7 @@ static tleg_status make_spans(tleg_context *context, struct tleg_schedule *sched
     schedule->bytes = bytes;
     for (int site = 0; site < TLEG_SITES; site++) {
         schedule->spans[site] = span;
-        *span = (struct tleg_span){0, TLEG_CURVE_POWER, 2};
+        *span = left_out;
         span += schedule->count[site];
     }
     return TLEG_OK;

@@ -16,6 +16,11 @@ struct tleg_schedule {
 
 /* Reads the JSON of tleg.schedule; "" or NULL is the plain one. FORMAT names `what`, the site, what was expected and found. */
 tleg_status tleg_schedule_parse(tleg_context *context, const char *what, const char *text, struct tleg_schedule *schedule);
+/* Leaves out what a host says of sites that the network does not have: it may have gone through all keys. */
+void tleg_schedule_drop_absent(struct tleg_schedule *schedule, const tleg_config *config);
+/* FORMAT names such a site in a file. */
+tleg_status tleg_schedule_check(tleg_context *context, const char *what, const struct tleg_schedule *schedule,
+                                const tleg_config *config);
 /* Says that a site which the schedule leaves out is one shared segment. */
 void tleg_schedule_set_shared(struct tleg_schedule *schedule, enum tleg_site site);
 /* Writes the schedule as JSON without blanks, sites in the order of enum tleg_site; "" when no site is named. Returns the

@@ -16,6 +16,10 @@ static int64_t hidden(const tleg_config *config) {
     return config->hidden;
 }
 
+static bool has_layer_scale(const tleg_config *config) {
+    return config->layer_scale;
+}
+
 static bool has_qkv_bias(const tleg_config *config) {
     return !config->no_qkv_bias;
 }
@@ -36,6 +40,8 @@ static const struct row sites[TLEG_SITES] = {
     [TLEG_SITE_PROJ] = {"proj", "attn.proj", TLEG_SITE_KIND_MATRIX, dim, dim, NULL, NULL},
     [TLEG_SITE_FC1] = {"fc1", "mlp.fc1", TLEG_SITE_KIND_MATRIX, hidden, dim, NULL, NULL},
     [TLEG_SITE_FC2] = {"fc2", "mlp.fc2", TLEG_SITE_KIND_MATRIX, dim, hidden, NULL, NULL},
+    [TLEG_SITE_LS1] = {"ls1", "ls1", TLEG_SITE_KIND_GATE, dim, NULL, NULL, has_layer_scale},
+    [TLEG_SITE_LS2] = {"ls2", "ls2", TLEG_SITE_KIND_GATE, dim, NULL, NULL, has_layer_scale},
 };
 
 TLEG_API const char *TLEG_CALL tleg_site_key(int32_t site) {
@@ -57,9 +63,13 @@ enum tleg_site_kind tleg_site_kind(enum tleg_site site) {
     return sites[site].kind;
 }
 
+bool tleg_site_is_present(const tleg_config *config, enum tleg_site site) {
+    return !sites[site].present || sites[site].present(config);
+}
+
 bool tleg_site_matrix(const tleg_config *config, enum tleg_site site, int64_t *n, int64_t *k) {
     const struct row *row = &sites[site];
-    if (row->kind != TLEG_SITE_KIND_MATRIX || (row->present && !row->present(config)))
+    if (row->kind != TLEG_SITE_KIND_MATRIX || !tleg_site_is_present(config, site))
         return false;
     *n = row->rows(config);
     *k = row->columns(config);
@@ -69,7 +79,7 @@ bool tleg_site_matrix(const tleg_config *config, enum tleg_site site, int64_t *n
 void tleg_site_spec(const tleg_config *config, enum tleg_site site, bool bias, struct tleg_spec *spec) {
     const struct row *row = &sites[site];
     *spec = (struct tleg_spec){0};
-    if (row->present && !row->present(config))
+    if (!tleg_site_is_present(config, site))
         return;
     if (bias && (row->kind == TLEG_SITE_KIND_GATE || (row->has_bias && !row->has_bias(config))))
         return;

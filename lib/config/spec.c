@@ -10,16 +10,29 @@ int32_t tleg_config_grid(const tleg_config *config) {
 }
 
 int64_t tleg_config_patch_width(const tleg_config *config) {
-    return 3 * (int64_t)config->patch_size * config->patch_size;
+    return (int64_t)config->channels * config->patch_size * config->patch_size;
+}
+
+int64_t tleg_config_image(const tleg_config *config) {
+    return (int64_t)config->channels * config->image_size * config->image_size;
 }
 
 enum tleg_activation tleg_config_activation(const tleg_config *config) {
-    (void)config; /* every file that can be read has this one */
-    return TLEG_ACTIVATION_GELU;
+    static const enum tleg_activation activations[] = {[0] = TLEG_ACTIVATION_GELU, /* a block alone has no word */
+                                                       [TLEG_MLP_GELU] = TLEG_ACTIVATION_GELU,
+                                                       [TLEG_MLP_QUICK_GELU] = TLEG_ACTIVATION_QUICK_GELU,
+                                                       [TLEG_MLP_GELU_TANH] = TLEG_ACTIVATION_GELU_TANH,
+                                                       [TLEG_MLP_SILU] = TLEG_ACTIVATION_SILU,
+                                                       [TLEG_MLP_RELU] = TLEG_ACTIVATION_RELU};
+    return activations[config->mlp];
 }
 
 int32_t tleg_config_prefix(const tleg_config *config) {
     return config->class_token + config->distillation_token + config->registers;
+}
+
+int32_t tleg_config_placed(const tleg_config *config) {
+    return tleg_config_prefix(config) - config->unplaced;
 }
 
 int64_t tleg_config_tokens(const tleg_config *config) {
@@ -29,6 +42,16 @@ int64_t tleg_config_tokens(const tleg_config *config) {
 
 int tleg_config_readouts(const tleg_config *config) {
     return config->distillation_token ? 2 : 1;
+}
+
+uint64_t tleg_slot_stream(enum tleg_slot slot) {
+    static const uint64_t streams[TLEG_SLOTS] = {
+        [TLEG_SLOT_CLS_TOKEN] = 0,        [TLEG_SLOT_DIST_TOKEN] = 1,      [TLEG_SLOT_POS_EMBED] = 2,
+        [TLEG_SLOT_PATCH_WEIGHT] = 3,     [TLEG_SLOT_PATCH_BIAS] = 4,      [TLEG_SLOT_NORM_WEIGHT] = 5,
+        [TLEG_SLOT_NORM_BIAS] = 6,        [TLEG_SLOT_HEAD_WEIGHT] = 7,     [TLEG_SLOT_HEAD_BIAS] = 8,
+        [TLEG_SLOT_HEAD_DIST_WEIGHT] = 9, [TLEG_SLOT_HEAD_DIST_BIAS] = 10, [TLEG_SLOT_REG_TOKEN] = 11,
+        [TLEG_SLOT_PRE_WEIGHT] = 12,      [TLEG_SLOT_PRE_BIAS] = 13};
+    return streams[slot];
 }
 
 static void set(struct tleg_spec *spec, const char *name, int32_t rank, int64_t a, int64_t b, int64_t c, int64_t d) {
@@ -44,6 +67,7 @@ static void set_none(struct tleg_spec *spec) {
 
 void tleg_outer_spec(const tleg_config *config, enum tleg_slot slot, struct tleg_spec *spec) {
     const int64_t dim = config->dim, classes = config->classes, patch = config->patch_size;
+    const int64_t grid = tleg_config_grid(config);
     const bool mean_first = config->pool == TLEG_POOL_MEAN && config->norm == TLEG_NORM_AFTER_POOL;
     set_none(spec);
     switch (slot) {
@@ -55,14 +79,27 @@ void tleg_outer_spec(const tleg_config *config, enum tleg_slot slot, struct tleg
         if (config->distillation_token)
             set(spec, "dist_token", 3, 1, 1, dim, 0);
         break;
+    case TLEG_SLOT_REG_TOKEN:
+        if (config->registers)
+            set(spec, "reg_token", 3, 1, config->registers, dim, 0);
+        break;
     case TLEG_SLOT_POS_EMBED:
-        set(spec, "pos_embed", 3, 1, tleg_config_tokens(config), dim, 0);
+        set(spec, "pos_embed", 3, 1, tleg_config_placed(config) + grid * grid, dim, 0);
         break;
     case TLEG_SLOT_PATCH_WEIGHT:
-        set(spec, "patch_embed.proj.weight", 4, dim, 3, patch, patch);
+        set(spec, "patch_embed.proj.weight", 4, dim, config->channels, patch, patch);
         break;
     case TLEG_SLOT_PATCH_BIAS:
-        set(spec, "patch_embed.proj.bias", 1, dim, 0, 0, 0);
+        if (!config->no_patch_bias)
+            set(spec, "patch_embed.proj.bias", 1, dim, 0, 0, 0);
+        break;
+    case TLEG_SLOT_PRE_WEIGHT:
+        if (config->norm_before)
+            set(spec, "norm_pre.weight", 1, dim, 0, 0, 0);
+        break;
+    case TLEG_SLOT_PRE_BIAS:
+        if (config->norm_before)
+            set(spec, "norm_pre.bias", 1, dim, 0, 0, 0);
         break;
     case TLEG_SLOT_NORM_WEIGHT:
         set(spec, mean_first ? "fc_norm.weight" : "norm.weight", 1, dim, 0, 0, 0);
@@ -71,17 +108,19 @@ void tleg_outer_spec(const tleg_config *config, enum tleg_slot slot, struct tleg
         set(spec, mean_first ? "fc_norm.bias" : "norm.bias", 1, dim, 0, 0, 0);
         break;
     case TLEG_SLOT_HEAD_WEIGHT:
-        set(spec, "head.weight", 2, classes, dim, 0, 0);
+        if (classes)
+            set(spec, "head.weight", 2, classes, dim, 0, 0);
         break;
     case TLEG_SLOT_HEAD_BIAS:
-        set(spec, "head.bias", 1, classes, 0, 0, 0);
+        if (classes && !config->no_head_bias)
+            set(spec, "head.bias", 1, classes, 0, 0, 0);
         break;
     case TLEG_SLOT_HEAD_DIST_WEIGHT:
-        if (config->distillation_token)
+        if (classes && config->distillation_token)
             set(spec, "head_dist.weight", 2, classes, dim, 0, 0);
         break;
     case TLEG_SLOT_HEAD_DIST_BIAS:
-        if (config->distillation_token)
+        if (classes && config->distillation_token && !config->no_head_bias)
             set(spec, "head_dist.bias", 1, classes, 0, 0, 0);
         break;
     case TLEG_SLOT_NONE:

@@ -16,6 +16,8 @@ enum tleg_site {
     TLEG_SITE_PROJ,
     TLEG_SITE_FC1,
     TLEG_SITE_FC2,
+    TLEG_SITE_LS1, /* LayerScale: what the attention's branch is multiplied by */
+    TLEG_SITE_LS2, /* and the MLP's */
     TLEG_SITES
 };
 enum tleg_site_kind {
@@ -24,6 +26,7 @@ enum tleg_site_kind {
     TLEG_SITE_KIND_GATE    /* one vector, which multiplies a branch */
 };
 enum tleg_site_kind tleg_site_kind(enum tleg_site site);
+bool tleg_site_is_present(const tleg_config *config, enum tleg_site site);
 /* Whether a site is a matrix, and present; if so, its sizes. */
 bool tleg_site_matrix(const tleg_config *config, enum tleg_site site, int64_t *n, int64_t *k);
 /* Whether its weight is a vector: kept as f32, and never packed. */
@@ -43,17 +46,23 @@ enum tleg_slot {
     TLEG_SLOT_NONE = -1,
     TLEG_SLOT_CLS_TOKEN = 0,
     TLEG_SLOT_DIST_TOKEN,
+    TLEG_SLOT_REG_TOKEN, /* registers */
     TLEG_SLOT_POS_EMBED,
     TLEG_SLOT_PATCH_WEIGHT,
     TLEG_SLOT_PATCH_BIAS,
+    TLEG_SLOT_PRE_WEIGHT, /* norm_pre.*, before the blocks */
+    TLEG_SLOT_PRE_BIAS,
     TLEG_SLOT_NORM_WEIGHT, /* norm.*, or fc_norm.* when a mean comes before it */
     TLEG_SLOT_NORM_BIAS,
-    TLEG_SLOT_HEAD_WEIGHT,
+    TLEG_SLOT_HEAD_WEIGHT, /* heads come last */
     TLEG_SLOT_HEAD_BIAS,
     TLEG_SLOT_HEAD_DIST_WEIGHT,
     TLEG_SLOT_HEAD_DIST_BIAS,
     TLEG_SLOTS
 };
+/* A number for each slot's stream of random numbers, which never changes: slots may come in between, and seeds go on to mean
+ * the same learngenes. */
+uint64_t tleg_slot_stream(enum tleg_slot slot);
 void tleg_outer_spec(const tleg_config *config, enum tleg_slot slot, struct tleg_spec *spec);
 /* A block's tensor, without the prefix: "attn.qkv.weight" (3D, D) and so on; an empty name where the configuration has none. */
 void tleg_site_spec(const tleg_config *config, enum tleg_site site, bool bias, struct tleg_spec *spec);
@@ -62,10 +71,12 @@ tleg_status tleg_spec_info(tleg_context *context, const struct tleg_spec *spec, 
 /* The number of elements of a spec; 0 for an empty one. Checked configurations do not overflow. */
 size_t tleg_spec_count(const struct tleg_spec *spec);
 int32_t tleg_config_grid(const tleg_config *config);                    /* patches along a side */
-int64_t tleg_config_patch_width(const tleg_config *config);             /* numbers of a patch: 3 * patch^2 */
+int64_t tleg_config_image(const tleg_config *config);                   /* numbers of an image: channels * image^2 */
+int64_t tleg_config_patch_width(const tleg_config *config);             /* numbers of a patch: channels * patch^2 */
 enum tleg_activation tleg_config_activation(const tleg_config *config); /* between fc1 and fc2 */
 /* Tokens before the patches, in their order: class token, distillation token, registers. */
 int32_t tleg_config_prefix(const tleg_config *config);
+int32_t tleg_config_placed(const tleg_config *config); /* those that have a row in the position embedding: the first so many */
 int64_t tleg_config_tokens(const tleg_config *config); /* prefix + (image/patch)^2 */
 int tleg_config_readouts(const tleg_config *config);   /* heads that read features: 2 with a distillation token, else 1 */
 /* A block's tensors, those that the configuration has, in file order:

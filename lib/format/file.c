@@ -174,9 +174,20 @@ tleg_status tleg_open_options_read(tleg_context *context, const tleg_open_option
     if (status == TLEG_OK && own->dtype != 0 && !tleg_dtype_is_of_weights(own->dtype))
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_open_options.dtype: expected 0, F32, F16 or BF16, found %d",
                            (int)own->dtype);
+    if (status == TLEG_OK && own->reserved_pointer)
+        status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_open_options.reserved_pointer: expected NULL");
     if (status == TLEG_OK && own->key && from == TLEG_FROM_FILE)
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT,
                            "tleg_open_options.key: expected NULL for a file that is open already, found \"%s\"", own->key);
+    return status;
+}
+
+tleg_status tleg_own_options_read(tleg_context *context, const tleg_open_options *host, enum tleg_opened_from from,
+                                  tleg_open_options *own) {
+    tleg_status status = tleg_open_options_read(context, host, from, own);
+    if (status == TLEG_OK && own->names)
+        status = tleg_fail(context, TLEG_ERROR_ARGUMENT,
+                           "tleg_open_options.names: expected NULL for a learngene or tensors, whose names are their own");
     return status;
 }
 
@@ -215,7 +226,7 @@ tleg_status TLEG_CALL tleg_file_open(tleg_context *context, const char *path, co
     if (!context || !path || !out)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_file_open: context, path and file must not be NULL");
     tleg_open_options own;
-    tleg_status status = tleg_open_options_read(context, options, TLEG_FROM_PATH, &own);
+    tleg_status status = tleg_own_options_read(context, options, TLEG_FROM_PATH, &own);
     if (status == TLEG_OK && own.heads != 0)
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_open_options.heads: expected 0 for a file of tensors, found %d",
                            (int)own.heads);

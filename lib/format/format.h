@@ -31,6 +31,9 @@ enum tleg_opened_from { TLEG_FROM_PATH, TLEG_FROM_MEMORY, TLEG_FROM_FILE };
  * open already. */
 tleg_status tleg_open_options_read(tleg_context *context, const tleg_open_options *host, enum tleg_opened_from from,
                                    tleg_open_options *own);
+/* The same for what has names of its own alone, learngenes and tensors. */
+tleg_status tleg_own_options_read(tleg_context *context, const tleg_open_options *host, enum tleg_opened_from from,
+                                  tleg_open_options *own);
 /* As tleg_file_open and tleg_file_parse, with options that tleg_open_options_read has checked. */
 tleg_status tleg_file_open_path(tleg_context *context, const char *path, const tleg_open_options *own, tleg_file **file);
 tleg_status tleg_file_open_memory(tleg_context *context, const void *data, size_t size, const tleg_open_options *own,
@@ -89,6 +92,14 @@ tleg_status tleg_file_read_f32(tleg_context *context, const tleg_file *file, con
 /* Its elements [first, first + count), which it has. */
 tleg_status tleg_file_read_part(tleg_context *context, const tleg_file *file, const struct tleg_entry *entry, size_t first,
                                 size_t count, float *out);
+
+/* ---- text.c ---- */
+/* Sorts in place (heapsort: no memory, no recursion). Items are at most TLEG_SORT_WIDTH bytes wide. */
+enum { TLEG_SORT_WIDTH = 160 };
+_Static_assert(sizeof(struct tleg_entry) <= TLEG_SORT_WIDTH, "entries are sorted");
+void tleg_sort(void *items, size_t count, size_t width, int (*compare)(const void *a, const void *b));
+/* For arrays of `const char *`. */
+int tleg_compare_texts(const void *a, const void *b);
 
 /* ---- JSON of small texts: tleg.labels, tleg.schedule (json.c) ---- */
 /* A strict JSON reader over jsmn's tokens, for the header and for metadata values. */

@@ -5,14 +5,6 @@
 #include "core/os.h"
 #include "format/format.h"
 
-/* ---- text.c ---- */
-/* Sorts in place (heapsort: no memory, no recursion). Items are at most TLEG_SORT_WIDTH bytes wide. */
-enum { TLEG_SORT_WIDTH = 160 };
-_Static_assert(sizeof(struct tleg_entry) <= TLEG_SORT_WIDTH, "entries are sorted");
-void tleg_sort(void *items, size_t count, size_t width, int (*compare)(const void *a, const void *b));
-/* For arrays of `const char *`. */
-int tleg_compare_texts(const void *a, const void *b);
-
 /* ---- json_check.c ---- */
 enum { TLEG_JSON_DEPTH = 32 }; /* of arrays and objects within each other */
 struct tleg_json_fault {

@@ -92,8 +92,11 @@ void tleg_for_each(const struct tleg_exec *exec, int64_t count, void (*fn)(void 
 void tleg_pack_transposed(const struct tleg_exec *exec, int32_t rounded, int64_t n, int64_t k, const float *w, void *packed);
 
 /* ---- activations (op/activation.c) ----
- * To add one: a line here, four_NAME and four_NAME_slope in op/four.h, the same for the vectors of each level, a test. */
-#define TLEG_EACH_ACTIVATION(DO, level) DO(level, GELU, gelu) /* the exact form, of erf */
+ * To add one: a line here; its vectors in op/sigmoid.h, or four_NAME_of and four_NAME_slope in op/four.h and the same at each
+ * level; how bf16's tile ends with it (x86/tile_avx512bf16.c); a test. GELU is the exact form, of erf. */
+#define TLEG_EACH_ACTIVATION(DO, level)                                                                                        \
+    DO(level, GELU, gelu)                                                                                                      \
+    DO(level, QUICK_GELU, quick_gelu) DO(level, GELU_TANH, gelu_tanh) DO(level, SILU, silu) DO(level, RELU, relu)
 #define TLEG_ACTIVATION(level, NAME, name) TLEG_ACTIVATION_##NAME,
 enum tleg_activation { TLEG_ACTIVATION_NONE, TLEG_EACH_ACTIVATION(TLEG_ACTIVATION, ) TLEG_ACTIVATIONS };
 #undef TLEG_ACTIVATION
@@ -133,7 +136,7 @@ enum tleg_rows_kind {
     TLEG_ROWS_PLAIN,      /* row r of x; x alone may be narrow */
     TLEG_ROWS_LAYERNORM,  /* the same through LayerNorm(norm_weight, norm_bias, eps) */
     TLEG_ROWS_ACTIVATION, /* the plain row through `activation` */
-    TLEG_ROWS_PATCHES     /* row r = patch r of the image x (3, image_size, image_size): channel, then y, then x */
+    TLEG_ROWS_PATCHES /* row r = patch r of the image x (k / patch_size^2, image_size, image_size): channel, then y, then x */
 };
 struct tleg_rows {
     enum tleg_rows_kind kind;
@@ -257,6 +260,17 @@ struct tleg_attention_backward {
 void tleg_k_attention_backward(const struct tleg_exec *exec, const struct tleg_attention_backward *backward);
 struct tleg_scratch tleg_attention_backward_scratch(const struct tleg_kernels *kernels, int64_t tokens, int64_t dim,
                                                     int64_t heads);
+/* y = gate * branch, columnwise: dbranch = gate * dy, which may be dy; dgate += sum over the rows of dy * branch, in order
+ * (op/gate.c). */
+struct tleg_gate_backward {
+    int64_t rows, dim;
+    const float *gate;   /* (dim) */
+    const float *branch; /* (rows, dim); read where dgate is wanted */
+    const float *dy;
+    float *dbranch;
+    struct tleg_gradient dgate; /* (dim) */
+};
+void tleg_gate_backward(const struct tleg_gate_backward *backward);
 /* dx = dy * act'(x); dx may be dy or x. */
 void tleg_activate_backward(const struct tleg_kernels *kernels, enum tleg_activation activation, size_t count, const float *x,
                             const float *dy, float *dx);

@@ -83,7 +83,7 @@ static void expand_vectors(const struct expansion *x) {
             tleg_expander_at(e, x->lengths, site, l, &bases);
             char *layer = tleg_model_layer(x->model, l);
             const struct tleg_layer_layout *layout = &x->model->layout;
-            if (tleg_site_is_vector(site))
+            if (bases.weight.count && tleg_site_is_vector(site))
                 tleg_expander_vector(e, &bases.weight, e->packed[site], (float *)(void *)(layer + layout->weight[site]));
             if (bases.bias.count)
                 tleg_expander_vector(e, &bases.bias, e->biases[site], (float *)(void *)(layer + layout->bias[site]));

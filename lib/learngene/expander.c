@@ -70,7 +70,7 @@ struct outer_source {
 static void fresh_head(struct outer_source *from, enum tleg_slot slot, size_t first, size_t count, float *out) {
     bool weight = slot == TLEG_SLOT_HEAD_WEIGHT || slot == TLEG_SLOT_HEAD_DIST_WEIGHT;
     if (first == 0)
-        tleg_random_seed(&from->random, from->seed, (uint64_t)slot);
+        tleg_random_seed(&from->random, from->seed, tleg_slot_stream(slot));
     for (size_t i = 0; i < count; i++)
         out[i] = weight ? (float)(0.02 * tleg_random_normal(&from->random, 100)) : 0.0f;
 }
@@ -85,7 +85,7 @@ static tleg_status resample(tleg_context *context, const struct outer_source *fr
         return tleg_fail_memory(context, "position embedding", bytes);
     tleg_status status = tleg_gene_numbers(context, from->gene, tensor, 0, tensor->count, room, &table);
     if (status == TLEG_OK)
-        tleg_resample_grid(tleg_config_prefix(old), tleg_config_grid(old), tleg_config_grid(from->config), old->dim, table,
+        tleg_resample_grid(tleg_config_placed(old), tleg_config_grid(old), tleg_config_grid(from->config), old->dim, table,
                            out);
     tleg_release(&context->allocator, room, bytes);
     return status;
@@ -189,8 +189,10 @@ static tleg_status put(struct packing *p, enum tleg_site site, bool bias, const 
 static tleg_status put_segment(struct packing *p, enum tleg_site site, const struct tleg_segment *from,
                                struct tleg_packed_segment *to) {
     tleg_status status = TLEG_OK;
-    *to = (struct tleg_packed_segment){.curve = from->curve, .tensors = from->tensors, .weight = p->at};
-    for (int32_t k = 0; k < from->tensors && status == TLEG_OK; k++)
+    *to = (struct tleg_packed_segment){.curve = from->curve, .tensors = from->tensors};
+    if (from->weight)
+        to->weight = p->at;
+    for (int32_t k = 0; from->weight && k < from->tensors && status == TLEG_OK; k++)
         status = put(p, site, false, from->weight + k);
     if (from->bias)
         to->bias = p->at;
@@ -344,7 +346,7 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_create(tleg_context *context, const
 static tleg_status take_both(tleg_context *context, const tleg_open_options *opening, enum tleg_opened_from from,
                              const tleg_expander_options *options, tleg_open_options *how, tleg_expander_options *own) {
     tleg_status status = take_options(context, options, own);
-    return status != TLEG_OK ? status : tleg_open_options_read(context, opening, from, how);
+    return status != TLEG_OK ? status : tleg_own_options_read(context, opening, from, how);
 }
 
 TLEG_API tleg_status TLEG_CALL tleg_expander_read(tleg_context *context, const tleg_file *file,

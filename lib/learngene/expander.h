@@ -11,7 +11,7 @@
 struct tleg_packed_segment {
     enum tleg_curve curve;
     int32_t tensors;
-    const float *weight, *bias; /* the first of so many; bias NULL: none */
+    const float *weight, *bias; /* the first of so many; NULL: none */
 };
 
 struct tleg_expander {
@@ -50,7 +50,7 @@ struct tleg_expansion_layout {
 struct tleg_expansion_layout tleg_expansion_layout(const tleg_expander *expander, int32_t depth);
 /* What a site's weight and bias are in layer 0..depth-1. */
 struct tleg_layer_bases {
-    struct tleg_basis weight, bias; /* a bias of no tensors: none */
+    struct tleg_basis weight, bias; /* of no tensors: none */
 };
 void tleg_expander_at(const tleg_expander *expander, const int32_t *lengths, enum tleg_site site, int32_t layer,
                       struct tleg_layer_bases *bases);

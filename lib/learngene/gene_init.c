@@ -14,15 +14,15 @@ static void fill_normal(const struct tleg_gene_tensor *tensor, struct tleg_rando
         tensor->data[i] = (float)(0.02 * tleg_random_normal(random, 100));
 }
 
-/* uniform in +-1/sqrt(3 P^2): PyTorch's default for a convolution of 3 channels and a P x P kernel */
-static void fill_uniform(const struct tleg_gene_tensor *tensor, int32_t patch, struct tleg_random *random) {
-    const double bound = 1 / sqrt(3.0 * patch * patch);
+/* uniform in +-1/sqrt(C P^2): PyTorch's default for a convolution of C channels and a P x P kernel */
+static void fill_uniform(const struct tleg_gene_tensor *tensor, const tleg_config *config, struct tleg_random *random) {
+    const double bound = 1 / sqrt((double)tleg_config_patch_width(config));
     for (size_t i = 0; i < tensor->count; i++)
         tensor->data[i] = (float)((2 * tleg_random_uniform(random) - 1) * bound);
 }
 
-/* The patches' rows of the position embedding (1, prefix + G*G, D): a quarter each for sine and cosine, sin(x + pi/2), of
- * column and row. Waves of 6 patches and longer tell the places of a small grid apart, and 0.7 is about the size of what a
+/* The patches' rows of the position embedding (1, placed tokens + G*G, D): a quarter each for sine and cosine, sin(x + pi/2),
+ * of column and row. Waves of 6 patches and longer tell the places of a small grid apart, and 0.7 is about the size of what a
  * fresh patch embedding gives. */
 static void fill_waves(const struct tleg_gene_tensor *tensor, const tleg_config *config) {
     static const double quarter_turn = 1.57079632679489661923;
@@ -41,11 +41,13 @@ static void init_outer(const struct tleg_gene_tensor *tensor, const tleg_config 
     switch (tensor->place.slot) {
     case TLEG_SLOT_PATCH_WEIGHT:
     case TLEG_SLOT_PATCH_BIAS:
-        fill_uniform(tensor, config->patch_size, random);
+        fill_uniform(tensor, config, random);
         break;
+    case TLEG_SLOT_PRE_WEIGHT:
     case TLEG_SLOT_NORM_WEIGHT:
         fill(tensor, 1);
         break;
+    case TLEG_SLOT_PRE_BIAS:
     case TLEG_SLOT_NORM_BIAS:
     case TLEG_SLOT_HEAD_BIAS:
     case TLEG_SLOT_HEAD_DIST_BIAS:
@@ -61,12 +63,17 @@ static void init_outer(const struct tleg_gene_tensor *tensor, const tleg_config 
     }
 }
 
+/* What LayerScale begins with: that of CaiT's authors for up to 18 layers. */
+static const float fresh_gate = 0.1F;
+
 static void init_site(const struct tleg_gene_tensor *tensor, struct tleg_random *random) {
     const struct tleg_gene_place *place = &tensor->place;
     if (place->bias)
         fill(tensor, 0);
+    else if (place->tensor > 0 && tleg_site_is_vector(place->site))
+        fill(tensor, 0);
     else if (tleg_site_is_vector(place->site))
-        fill(tensor, place->tensor == 0 ? 1 : 0);
+        fill(tensor, tleg_site_kind(place->site) == TLEG_SITE_KIND_GATE ? fresh_gate : 1);
     else
         fill_normal(tensor, random);
 }
@@ -75,7 +82,7 @@ static void init_site(const struct tleg_gene_tensor *tensor, struct tleg_random 
  * the same streams whatever their number, a single one has its own, and the third and later are numbered apart. */
 static uint64_t stream_of(const struct tleg_gene_place *place) {
     if (place->slot != TLEG_SLOT_NONE)
-        return (uint64_t)place->slot;
+        return tleg_slot_stream(place->slot);
     const uint64_t row = ((uint64_t)place->site * TLEG_MAX_DEPTH + (uint64_t)place->segment) * 2 + place->bias;
     if (place->tensor >= 2)
         return ((uint64_t)1 << 32) + row * TLEG_MAX_BASIS + (uint64_t)place->tensor;

@@ -16,13 +16,15 @@ static tleg_status read_resampled(tleg_context *context, const tleg_file *file, 
     const struct tleg_gene_tensor *tensor = gene->outer[TLEG_SLOT_POS_EMBED];
     tleg_config old = gene->config.c;
     old.image_size = image_size;
-    const size_t bytes = (size_t)tleg_config_tokens(&old) * (size_t)old.dim * sizeof(float);
+    struct tleg_spec spec;
+    tleg_outer_spec(&old, TLEG_SLOT_POS_EMBED, &spec);
+    const size_t bytes = tleg_spec_count(&spec) * sizeof(float);
     float *table = tleg_alloc(&context->allocator, bytes);
     if (!table)
         return tleg_fail_memory(context, "position embedding", bytes);
     const tleg_status status = tleg_file_read_f32(context, file, tleg_file_find(file, tensor->spec.name), table);
     if (status == TLEG_OK)
-        tleg_resample_grid(tleg_config_prefix(&old), tleg_config_grid(&old), tleg_config_grid(&gene->config.c), old.dim, table,
+        tleg_resample_grid(tleg_config_placed(&old), tleg_config_grid(&old), tleg_config_grid(&gene->config.c), old.dim, table,
                            tensor->data);
     tleg_release(&context->allocator, table, bytes);
     return status;
@@ -93,7 +95,7 @@ tleg_status TLEG_CALL tleg_learngene_read(tleg_context *context, const tleg_file
     if (!context || !file || !gene)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_learngene_read: a pointer is NULL");
     tleg_open_options own;
-    tleg_status status = tleg_open_options_read(context, options, TLEG_FROM_FILE, &own);
+    tleg_status status = tleg_own_options_read(context, options, TLEG_FROM_FILE, &own);
     return status == TLEG_OK ? read_gene(context, file, &own, gene) : status;
 }
 
@@ -105,7 +107,7 @@ tleg_status TLEG_CALL tleg_learngene_open(tleg_context *context, const char *pat
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_learngene_open: a pointer is NULL");
     tleg_open_options own;
     tleg_file *file = NULL;
-    tleg_status status = tleg_open_options_read(context, options, TLEG_FROM_PATH, &own);
+    tleg_status status = tleg_own_options_read(context, options, TLEG_FROM_PATH, &own);
     if (status == TLEG_OK)
         status = tleg_file_open_path(context, path, &own, &file);
     if (status == TLEG_OK)
@@ -122,7 +124,7 @@ tleg_status TLEG_CALL tleg_learngene_parse(tleg_context *context, const void *da
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_learngene_parse: a pointer is NULL");
     tleg_open_options own;
     tleg_file *file = NULL;
-    tleg_status status = tleg_open_options_read(context, options, TLEG_FROM_MEMORY, &own);
+    tleg_status status = tleg_own_options_read(context, options, TLEG_FROM_MEMORY, &own);
     if (status == TLEG_OK)
         status = tleg_file_open_memory(context, data, size, &own, &file);
     if (status == TLEG_OK)

@@ -12,7 +12,7 @@ struct tleg_segment {
     int32_t layers; /* as learned; 1 where the schedule does not name the site */
     enum tleg_curve curve;
     int32_t tensors;                              /* of the weight, and of the bias */
-    const struct tleg_gene_tensor *weight, *bias; /* the first of so many that stand side by side; bias NULL: none */
+    const struct tleg_gene_tensor *weight, *bias; /* the first of so many that stand side by side; NULL: none */
 };
 
 struct tleg_learngene {

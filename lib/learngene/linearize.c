@@ -285,6 +285,7 @@ static tleg_status make_scheduled(tleg_context *context, const tleg_model *model
     tleg_status status = tleg_schedule_parse(context, "schedule", schedule, &parsed);
     if (status != TLEG_OK)
         return status;
+    tleg_schedule_drop_absent(&parsed, &model->config.c);
     const size_t bytes = tleg_schedule_text(&parsed, NULL) + 1;
     char *text = tleg_alloc(&context->allocator, bytes);
     if (text) {

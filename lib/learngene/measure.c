@@ -81,7 +81,7 @@ static tleg_status take_turns(tleg_context *context, const struct measuring *m, 
 }
 
 static tleg_status make_room(tleg_context *context, const tleg_expander *e, struct measuring *m) {
-    size_t image = 3 * (size_t)e->config.c.image_size * (size_t)e->config.c.image_size, end = 0;
+    size_t image = (size_t)tleg_config_image(&e->config.c), end = 0;
     if (!tleg_size_mul(image, (size_t)m->batch, &m->floats))
         return tleg_fail_memory(context, "images to measure with", SIZE_MAX);
     const size_t ms = tleg_place(&end, 2 * TURNS, sizeof(double)), images = tleg_place(&end, m->floats, sizeof(float));

@@ -172,6 +172,8 @@ tleg_status tleg_trainer_lay_out(tleg_context *context, const tleg_learngene *ge
     const struct tleg_kernels *kernels;
     *l = (struct tleg_trainer_layout){0};
     tleg_status status = gene ? gene_network(context, gene, options, l) : model_network(context, model, options, l);
+    if (status == TLEG_OK && l->net.classes == 0)
+        status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "trainer: expected a network with a head, found features alone");
     if (status == TLEG_OK)
         status = check_layers(context, options, gene != NULL, l->net.depth);
     if (status == TLEG_OK)

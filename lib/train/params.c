@@ -27,7 +27,7 @@ void tleg_params_measure(const tleg_learngene *gene, const tleg_model *model, st
 
 /* DeiT decays no vectors, no position embedding and no tokens; the learngene's authors let the distillation token decay. */
 static bool decays(const struct tleg_spec *spec, enum tleg_slot slot, bool is_gene) {
-    if (spec->rank == 1 || slot == TLEG_SLOT_POS_EMBED || slot == TLEG_SLOT_CLS_TOKEN)
+    if (spec->rank == 1 || slot == TLEG_SLOT_POS_EMBED || slot == TLEG_SLOT_CLS_TOKEN || slot == TLEG_SLOT_REG_TOKEN)
         return false;
     return slot != TLEG_SLOT_DIST_TOKEN || is_gene;
 }
@@ -37,7 +37,8 @@ static bool decays(const struct tleg_spec *spec, enum tleg_slot slot, bool is_ge
 static tleg_part part_of(enum tleg_site site, enum tleg_slot slot) {
     static const tleg_part sites[TLEG_SITES] = {
         [TLEG_SITE_NORM1] = TLEG_PART_NORM1, [TLEG_SITE_NORM2] = TLEG_PART_NORM2, [TLEG_SITE_QKV] = TLEG_PART_QKV,
-        [TLEG_SITE_PROJ] = TLEG_PART_PROJ,   [TLEG_SITE_FC1] = TLEG_PART_FC1,     [TLEG_SITE_FC2] = TLEG_PART_FC2};
+        [TLEG_SITE_PROJ] = TLEG_PART_PROJ,   [TLEG_SITE_FC1] = TLEG_PART_FC1,     [TLEG_SITE_FC2] = TLEG_PART_FC2,
+        [TLEG_SITE_LS1] = TLEG_PART_LS1,     [TLEG_SITE_LS2] = TLEG_PART_LS2};
     if (site != TLEG_SITE_NONE)
         return sites[site];
     switch (slot) {

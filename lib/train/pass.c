@@ -23,7 +23,7 @@ struct slice {
 /* `size` images of the batch from `first` on. */
 static struct slice slice_of(const tleg_trainer *t, const tleg_train_batch *batch, int64_t first, int64_t size,
                              const struct tleg_pass *pass, double weight) {
-    int64_t classes = t->layout.net.classes, side = t->layout.net.image_size;
+    int64_t classes = t->layout.net.classes;
     struct slice slice = {.batch = *batch,
                           .first = first,
                           .part = (double)size / batch->size,
@@ -32,7 +32,7 @@ static struct slice slice_of(const tleg_trainer *t, const tleg_train_batch *batc
                           .shape = t->layout.shape};
     slice.shape.batch = size;
     slice.batch.size = (int32_t)size;
-    slice.batch.images += first * 3 * side * side;
+    slice.batch.images += first * tleg_config_image(&t->layout.net);
     if (batch->labels)
         slice.batch.labels += first;
     if (batch->targets)
@@ -177,11 +177,11 @@ tleg_status tleg_trainer_ask(tleg_trainer *t, tleg_train_batch *batch) {
         return TLEG_OK;
     float *own = tleg_trainer_at(t, t->layout.teacher);
     batch->teacher_logits = own;
-    const int64_t classes = t->layout.net.classes, side = t->layout.net.image_size;
+    const int64_t classes = t->layout.net.classes;
     for (int64_t i = 0; i < batch->size * classes; i++)
         own[i] = NAN; /* what is not written is seen */
     tleg_status status = t->options.teacher(t->options.teacher_host, batch->size, batch->images,
-                                            (size_t)(batch->size * 3 * side * side), (int32_t)classes, own);
+                                            (size_t)(batch->size * tleg_config_image(&t->layout.net)), (int32_t)classes, own);
     return status
                ? tleg_error_set(&t->error, status, "step %lld: the teacher gave status %d", (long long)(t->steps + 1), status)
                : TLEG_OK;
@@ -306,7 +306,8 @@ static tleg_status slice_pass(tleg_trainer *t, const struct slice *slice, tleg_t
                            &outer.gradient);
     backward_blocks(t, slice, d);
     if (t->embedding_learns)
-        t->ends->embed_backward(&t->exec, net, images, size, d, &outer.gradient);
+        t->ends->embed_backward(&t->exec, net, &outer.weights, images, size, d, tleg_trainer_at(t, t->layout.activations),
+                                &outer.gradient);
     return TLEG_OK;
 }
 

@@ -194,10 +194,14 @@ void tleg_train_outer(const tleg_trainer *t, struct tleg_train_outer *out) {
         .pos = t->layout.resampled ? tleg_trainer_at(t, t->layout.pos) : tleg_train_value(t, TLEG_SLOT_POS_EMBED),
         .cls = tleg_train_value(t, TLEG_SLOT_CLS_TOKEN),
         .dist = tleg_train_value(t, TLEG_SLOT_DIST_TOKEN),
+        .registers = tleg_train_value(t, TLEG_SLOT_REG_TOKEN),
+        .before = {tleg_train_value(t, TLEG_SLOT_PRE_WEIGHT), tleg_train_value(t, TLEG_SLOT_PRE_BIAS)},
         .norm = {tleg_train_value(t, TLEG_SLOT_NORM_WEIGHT), tleg_train_value(t, TLEG_SLOT_NORM_BIAS)}};
     out->gradient = (struct tleg_outer_gradient){.patch_weight = outer_gradient(t, TLEG_SLOT_PATCH_WEIGHT),
                                                  .patch_bias = outer_gradient(t, TLEG_SLOT_PATCH_BIAS),
                                                  .pos = tleg_trainer_at(t, t->layout.dpos),
+                                                 .before_weight = outer_gradient(t, TLEG_SLOT_PRE_WEIGHT),
+                                                 .before_bias = outer_gradient(t, TLEG_SLOT_PRE_BIAS),
                                                  .norm_weight = outer_gradient(t, TLEG_SLOT_NORM_WEIGHT),
                                                  .norm_bias = outer_gradient(t, TLEG_SLOT_NORM_BIAS)};
     for (int h = 0; h < tleg_config_readouts(&t->layout.net); h++) {
@@ -221,24 +225,35 @@ void tleg_train_places_start(tleg_trainer *t) {
 
 void tleg_train_places_end(tleg_trainer *t) {
     const tleg_config *net = &t->layout.net, *own = &t->config.c;
-    const float *dpos = tleg_trainer_at(t, t->layout.dpos);
-    float *to = t->gradient + t->outer[TLEG_SLOT_POS_EMBED];
+    const struct {
+        enum tleg_slot slot;
+        int32_t tokens;
+    } kinds[] = {{TLEG_SLOT_CLS_TOKEN, net->class_token},
+                 {TLEG_SLOT_DIST_TOKEN, net->distillation_token},
+                 {TLEG_SLOT_REG_TOKEN, net->registers}};
+    float *places = tleg_trainer_at(t, t->layout.dpos), *to = t->gradient + t->outer[TLEG_SLOT_POS_EMBED];
+    const int64_t dim = net->dim, placed = tleg_config_placed(net) * dim, prefix = tleg_config_prefix(net) * dim;
     if (!t->embedding_learns)
         return;
-    if (net->class_token)
-        add(t->gradient + t->outer[TLEG_SLOT_CLS_TOKEN], dpos, net->dim);
-    if (net->distillation_token) /* its place is the second */
-        add(t->gradient + t->outer[TLEG_SLOT_DIST_TOKEN], dpos + net->dim, net->dim);
+    const float *at = places;
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+        const int64_t count = kinds[k].tokens * dim;
+        if (count)
+            add(t->gradient + t->outer[kinds[k].slot], at, count);
+        at += count;
+    }
+    if (prefix > placed) /* tokens that have no place */
+        memmove(places + placed, places + prefix, (size_t)(t->layout.shape.tokens * dim - prefix) * sizeof(float));
     if (t->layout.resampled)
-        tleg_resample_grid_backward(tleg_config_prefix(own), tleg_config_grid(own), tleg_config_grid(net), net->dim, dpos, to);
+        tleg_resample_grid_backward(tleg_config_placed(own), tleg_config_grid(own), tleg_config_grid(net), dim, places, to);
     else
-        add(to, dpos, t->layout.shape.tokens * net->dim);
+        add(to, places, t->layout.shape.tokens * dim - prefix + placed);
 }
 
 static void resample_position(tleg_trainer *t) {
     const tleg_config *net = &t->layout.net, *own = &t->config.c;
     if (t->layout.resampled)
-        tleg_resample_grid(tleg_config_prefix(own), tleg_config_grid(own), tleg_config_grid(net), net->dim,
+        tleg_resample_grid(tleg_config_placed(own), tleg_config_grid(own), tleg_config_grid(net), net->dim,
                            tleg_train_value(t, TLEG_SLOT_POS_EMBED), tleg_trainer_at(t, t->layout.pos));
 }
 

@@ -1,5 +1,6 @@
 /* Reads the command line by a table of options. */
 #include "options.h"
+#include "read_file.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -15,6 +16,9 @@ const struct choice option_interpolations[] = {{"bicubic", TLEG_INTERPOLATION_BI
                                                {"bilinear", TLEG_INTERPOLATION_BILINEAR},
                                                {"box", TLEG_INTERPOLATION_BOX},
                                                {NULL, 0}};
+const struct choice option_activations[] = {{"gelu", TLEG_MLP_GELU},           {"quick_gelu", TLEG_MLP_QUICK_GELU},
+                                            {"gelu_tanh", TLEG_MLP_GELU_TANH}, {"silu", TLEG_MLP_SILU},
+                                            {"relu", TLEG_MLP_RELU},           {NULL, 0}};
 const struct choice option_fits[] = {{"crop", TLEG_FIT_CROP}, {"squash", TLEG_FIT_SQUASH}, {NULL, 0}};
 
 const char options_shared_help[] =
@@ -26,6 +30,7 @@ const char options_shared_help[] =
     "                auto (default): blas where this machine has portable kernels alone, else own\n"
     "  --heads H     attention heads, if the file does not say\n"
     "  --key K       which set of weights of a PyTorch file, such as model_ema or teacher, if it holds several\n"
+    "  --names R     a text file of rules for names, for a model whose layout is not known (docs/checkpoints.md)\n"
     "  --help        this text\n"
     "\n"
     "Exit code: 0 success, 1 failure, 2 wrong usage.\n";
@@ -256,6 +261,26 @@ static bool check_operands(const struct invocation *call, int least, int most, i
     return false;
 }
 
+/* Rules for names, which stay in memory as the arguments do. */
+static bool read_names(struct invocation *call, const char *path, int *code) {
+    enum { MOST = 65535 };
+    static char text[MOST + 1];
+    char reason[READ_REASON];
+    size_t size;
+    uint8_t *bytes = read_file(path, MOST, &size, reason);
+    if (!bytes) {
+        *code = tool_fail(call, "%s: %s", path, reason);
+        return false;
+    }
+    memcpy(text, bytes, size + 1);
+    free(bytes);
+    call->names = text;
+    if (strlen(text) == size)
+        return true;
+    *code = tool_fail(call, "%s: expected a text, found a NUL in it", path);
+    return false;
+}
+
 static void print_help(const struct verb *verb) {
     printf("tleg %s: %s\n\nusage: %s\n\n%s", verb->name, verb->summary, verb->usage, verb->details);
     for (const char *const *text = verb->more; text && *text; text++)
@@ -268,6 +293,7 @@ bool options_parse(const struct verb *verb, int argc, char **argv, const struct 
     static const struct choice gemms[] = {
         {"auto", TLEG_GEMM_AUTO}, {"own", TLEG_GEMM_OWN}, {"blas", TLEG_GEMM_BLAS}, {NULL, 0}};
     bool help = false, options_end = false;
+    const char *names = NULL;
     *call = (struct invocation){.verb = verb, .threads = 1, .operands = argv};
     const struct option shared[] = {
         {"--json", OPTION_FLAG, &call->json, 0, 0, NULL},
@@ -276,6 +302,7 @@ bool options_parse(const struct verb *verb, int argc, char **argv, const struct 
         {"--gemm", OPTION_CHOICE, &call->gemm, 0, 0, gemms},
         {"--heads", OPTION_COUNT, &call->heads, 1, INT32_MAX, NULL},
         {"--key", OPTION_TEXT, &call->key, 0, 0, NULL},
+        {"--names", OPTION_TEXT, &names, 0, 0, NULL},
         {"--help", OPTION_FLAG, &help, 0, 0, NULL},
         {NULL, OPTION_FLAG, NULL, 0, 0, NULL},
     };
@@ -299,5 +326,5 @@ bool options_parse(const struct verb *verb, int argc, char **argv, const struct 
             return false;
         }
     }
-    return check_operands(call, least, most, code);
+    return check_operands(call, least, most, code) && (!names || read_names(call, names, code));
 }

@@ -35,7 +35,8 @@ bool options_read_seed(const char *text, uint64_t *seed); /* a whole number, all
 /* A finite decimal number of 0 or more, from *text on, which then is after it. False: there is none. */
 bool options_read_number(const char **text, double *value);
 
-extern const struct choice option_dtypes[], option_norms[], option_pools[], option_interpolations[], option_fits[];
+extern const struct choice option_dtypes[], option_norms[], option_pools[], option_interpolations[], option_fits[],
+    option_activations[];
 const char *option_choice_name(const struct choice *choices, int32_t value); /* NULL if none has it */
 
 /* Options stand anywhere, as `--name value` or `--name=value`; after `--` all arguments are operands; the last of the same

@@ -28,6 +28,7 @@ struct invocation {
     bool json;
     int32_t threads, level, gemm, heads;
     const char *key;                 /* of a PyTorch file's set of weights; NULL: the library chooses */
+    const char *names;               /* the text of --names; NULL: none */
     const struct pictures *pictures; /* how they are prepared, in place of what the file says; NULL: as the file says */
     char **operands;                 /* arguments that are not options, in order */
     int operand_count;

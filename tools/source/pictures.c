@@ -47,27 +47,14 @@ tleg_preparation_options pictures_say(const struct pictures *pictures, int32_t i
     return say;
 }
 
-static bool says(const tleg_file *file, const char *key) {
-    return tleg_file_get_metadata(file, key) != NULL;
-}
-
-struct said pictures_said(const tleg_file *file) {
-    return (struct said){.colours = says(file, "tleg.mean") || says(file, "tleg.std"),
-                         .crop = says(file, "tleg.crop"),
-                         .other = says(file, "tleg.interpolation") || says(file, "tleg.fit")};
-}
-
-/* A file that says its crop is of a libtleg, whose files leave out what is bicubic and cropped. */
-void pictures_note(const struct invocation *call, const char *path, const struct said *said, const tleg_config *config) {
-    const struct pictures *asked = call->pictures;
-    const bool colours = !said->colours && !has_colours(asked), crop = !said->crop && !(asked && asked->crop > 0);
-    const bool filter = !said->crop && !said->other && !(asked && asked->interpolation);
+void pictures_note(const struct invocation *call, const char *path, const tleg_config *config) {
+    const bool colours = config->assumed & TLEG_ASSUMED_COLOURS, crop = config->assumed & TLEG_ASSUMED_CROP;
     char text[96] = "";
     if (!colours && !crop)
         return;
     if (colours)
         strcat(text, "ImageNet's mean and std");
-    if (filter)
+    if (config->assumed & TLEG_ASSUMED_FILTER)
         strcat(strcat(text, *text ? ", " : ""), option_choice_name(option_interpolations, config->interpolation));
     if (crop)
         snprintf(text + strlen(text), sizeof text - strlen(text), "%scrop %g", *text ? ", " : "", config->crop);

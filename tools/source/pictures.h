@@ -34,12 +34,7 @@ bool pictures_given(const struct pictures *pictures);                      /* an
 /* The same for the library: members of 0 where nothing was said. */
 tleg_preparation_options pictures_say(const struct pictures *pictures, int32_t image_size);
 
-/* What a file says of pictures. */
-struct said {
-    bool colours, crop, other; /* other: interpolation or fit */
-};
-struct said pictures_said(const tleg_file *file);
-/* Says what is taken for granted, where neither the file nor the call says it. */
-void pictures_note(const struct invocation *call, const char *path, const struct said *said, const tleg_config *config);
+/* Says what is taken for granted of the file's pictures, where neither the file nor the call says it. */
+void pictures_note(const struct invocation *call, const char *path, const tleg_config *config);
 
 #endif

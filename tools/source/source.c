@@ -30,11 +30,13 @@ bool source_is_gene(const tleg_file *file) {
 }
 
 tleg_open_options source_opening(const struct invocation *call) {
-    return (tleg_open_options){.struct_size = sizeof(tleg_open_options), .heads = call->heads, .key = call->key};
+    return (tleg_open_options){
+        .struct_size = sizeof(tleg_open_options), .heads = call->heads, .key = call->key, .names = call->names};
 }
 
 tleg_open_options source_reading(const struct invocation *call, const tleg_preparation_options *pictures) {
-    return (tleg_open_options){.struct_size = sizeof(tleg_open_options), .heads = call->heads, .pictures = pictures};
+    return (tleg_open_options){
+        .struct_size = sizeof(tleg_open_options), .heads = call->heads, .names = call->names, .pictures = pictures};
 }
 
 tleg_file *source_file(const struct invocation *call, tleg_context *context, const char *path) {
@@ -67,7 +69,7 @@ static int read_gene(const struct invocation *call, tleg_context *context, const
 
 int source_read(const struct invocation *call, tleg_context *context, const char *path, const tleg_file *file,
                 const struct expansion *expansion, struct source *source) {
-    *source = (struct source){.path = path, .config = {.struct_size = sizeof(tleg_config)}, .said = pictures_said(file)};
+    *source = (struct source){.path = path, .config = {.struct_size = sizeof(tleg_config)}};
     return source_is_gene(file) ? read_gene(call, context, file, source) : read_model(call, context, file, expansion, source);
 }
 
@@ -150,7 +152,6 @@ int source_open_expanded(const struct invocation *call, tleg_context *context, c
     if (!file)
         return EXIT_FAILED;
     const bool gene = source_is_gene(file);
-    source->said = pictures_said(file);
     int code =
         gene ? read_expander(call, context, file, expansion, source) : read_model(call, context, file, expansion, source);
     tleg_file_free(file);
@@ -171,10 +172,6 @@ bool source_learned(const tleg_config *config, int32_t depth) {
         if (config->depths[k] == depth)
             return true;
     return config->depth_count == 0;
-}
-
-void source_note_pictures(const struct invocation *call, const struct source *source) {
-    pictures_note(call, source->path, &source->said, &source->config);
 }
 
 void source_note_depth(const struct invocation *call, const char *path, const tleg_config *config, int32_t depth) {
@@ -222,14 +219,17 @@ int64_t source_tokens(const tleg_config *config) {
 }
 
 uint64_t source_parameters(const tleg_config *config, int32_t depth) {
-    uint64_t dim = (uint64_t)config->dim, hidden = (uint64_t)config->hidden, classes = (uint64_t)config->classes;
-    uint64_t patch = 3 * (uint64_t)config->patch_size * (uint64_t)config->patch_size;
-    uint64_t layer = 4 * dim                                                         /* norm1, norm2 */
-                     + 3 * dim * dim + (config->no_qkv_bias ? 0 : 3 * dim)           /* qkv */
-                     + dim * dim + dim                                               /* proj */
-                     + hidden * dim + hidden + dim * hidden + dim;                   /* fc1, fc2 */
-    uint64_t heads = config->distillation_token ? 2 : 1;                             /* head, head_dist */
-    uint64_t outer = (uint64_t)(source_tokens(config) + source_prefix(config)) * dim /* pos_embed, cls_token, dist_token */
-                     + patch * dim + dim + 2 * dim + heads * (classes * dim + classes);
+    const uint64_t dim = (uint64_t)config->dim, hidden = (uint64_t)config->hidden, classes = (uint64_t)config->classes;
+    const uint64_t patch = (uint64_t)config->channels * (uint64_t)config->patch_size * (uint64_t)config->patch_size;
+    const uint64_t layer = 4 * dim                                                /* norm1, norm2 */
+                           + 3 * dim * dim + (config->no_qkv_bias ? 0 : 3 * dim)  /* qkv */
+                           + dim * dim + dim                                      /* proj */
+                           + hidden * dim + hidden + dim * hidden + dim           /* fc1, fc2 */
+                           + (config->layer_scale ? 2 * dim : 0);                 /* ls1, ls2 */
+    const uint64_t head = classes * dim + (config->no_head_bias ? 0 : classes);   /* and head_dist */
+    const uint64_t places = (uint64_t)(source_tokens(config) - config->unplaced); /* pos_embed */
+    const uint64_t norms = config->norm_before ? 4 : 2;
+    const uint64_t outer = (places + (uint64_t)source_prefix(config) + norms) * dim + patch * dim +
+                           (config->no_patch_bias ? 0 : dim) + (config->distillation_token ? 2 : 1) * head;
     return outer + (uint64_t)depth * layer;
 }

@@ -38,7 +38,6 @@ struct source {
     tleg_model *model;
     tleg_expander *expander; /* of a learngene, once asked for */
     tleg_config config;      /* of what runs: its depth, dtype and image size */
-    struct said said;        /* what its file says of pictures */
     bool headless;           /* the file has no head; the one that is here knows nothing */
 };
 
@@ -72,8 +71,6 @@ int source_session(const struct invocation *call, tleg_context *context, struct 
                    tleg_session **session);
 /* Whether a depth was learned; true as well where the file does not say. */
 bool source_learned(const tleg_config *config, int32_t depth);
-/* What its file does not say of pictures, and the call neither, is said, with what is taken for it. */
-void source_note_pictures(const struct invocation *call, const struct source *source);
 /* Says so where a learngene's file knows at which depths it was learned and this one is not among them. */
 void source_note_depth(const struct invocation *call, const char *path, const tleg_config *config, int32_t depth);
 void source_close(struct source *source);

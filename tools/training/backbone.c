@@ -174,10 +174,9 @@ int backbone_open(const struct invocation *call, tleg_context *context, const ch
     const bool headless = !find(file, head) && find(file, patches);
     const int code = headless ? add_head(call, context, file, classes, expansion, source)
                               : source_read(call, context, path, file, expansion, source);
-    source->said = pictures_said(file);
     tleg_file_free(file);
     source->headless = headless;
     if (code == EXIT_DONE)
-        source_note_pictures(call, source);
+        pictures_note(call, source->path, &source->config);
     return code;
 }

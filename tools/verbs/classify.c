@@ -154,7 +154,7 @@ static int set_up(const struct invocation *call, struct state *state) {
     struct source *source = &state->source;
     int code = source_open_expanded(call, state->context, call->operands[0], &state->options->expansion, source);
     if (code == EXIT_DONE)
-        source_note_pictures(call, source);
+        pictures_note(call, source->path, &source->config);
     for (int32_t k = 0; code == EXIT_DONE && k < state->options->depth_count && !source->model; k++)
         source_note_depth(call, source->path, &source->config, state->options->depths[k]);
     if (code == EXIT_DONE && state->options->labels)

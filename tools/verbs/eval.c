@@ -120,7 +120,7 @@ static int evaluate(const struct invocation *call, struct state *state) {
     struct source *source = &state->source;
     int code = source_open_expanded(call, state->context, call->operands[0], &state->options->expansion, source);
     if (code == EXIT_DONE)
-        source_note_pictures(call, source);
+        pictures_note(call, source->path, &source->config);
     if (code == EXIT_DONE && source->model && state->depth_count > 1)
         code = tool_misuse(call, "%s is a model of depth %d; several depths are for a learngene", source->path,
                            (int)source->config.depth);

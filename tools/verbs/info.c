@@ -36,6 +36,27 @@ static void print_learned(const tleg_config *config) {
         printf("  depth %-5d %.2f %%\n", (int)scores->depths[k], 100 * scores->scores[k]);
 }
 
+/* What it has that DeiT has not. */
+static void print_parts(const tleg_config *config) {
+    char text[160] = "";
+    size_t at = 0;
+    if (config->mlp != TLEG_MLP_GELU)
+        at += (size_t)snprintf(text + at, sizeof text - at, ", activation %s",
+                               option_choice_name(option_activations, config->mlp));
+    if (config->layer_scale)
+        at += (size_t)snprintf(text + at, sizeof text - at, ", LayerScale");
+    if (config->norm_before)
+        at += (size_t)snprintf(text + at, sizeof text - at, ", a norm before the blocks");
+    if (config->registers)
+        at += (size_t)snprintf(text + at, sizeof text - at, ", %d registers", (int)config->registers);
+    if (config->unplaced)
+        at += (size_t)snprintf(text + at, sizeof text - at, ", %d token(s) without a place", (int)config->unplaced);
+    if (config->channels == 1)
+        snprintf(text + at, sizeof text - at, ", one channel");
+    if (*text)
+        printf("parts         %s\n", text + 2);
+}
+
 static void print_text(const struct source *source, uint64_t bytes) {
     const tleg_config *config = &source->config;
     char text[24];
@@ -49,7 +70,11 @@ static void print_text(const struct source *source, uint64_t bytes) {
            (int)config->image_size, (int)config->patch_size, source_tokens(config), (int)source_prefix(config));
     printf("width         dim %d, %d heads, %d inside the MLP%s\n", (int)config->dim, (int)config->heads, (int)config->hidden,
            config->no_qkv_bias ? ", qkv without bias" : "");
-    printf("head          %d classes; it reads %s\n", (int)config->classes, reads(config));
+    print_parts(config);
+    if (config->classes)
+        printf("head          %d classes; it reads %s\n", (int)config->classes, reads(config));
+    else
+        printf("head          none: features of %s\n", reads(config));
     printf("norm          %s, eps %g\n", option_choice_name(option_norms, config->norm), config->eps);
     printf("pictures      %s, %s %g, mean %g %g %g, std %g %g %g\n",
            option_choice_name(option_interpolations, config->interpolation), option_choice_name(option_fits, config->fit),
@@ -97,6 +122,12 @@ static void add_config(struct report *report, const struct source *source) {
     report_integer(report, "heads", config->heads);
     report_integer(report, "hidden", config->hidden);
     report_integer(report, "classes", config->classes);
+    report_integer(report, "channels", config->channels);
+    report_integer(report, "registers", config->registers);
+    report_integer(report, "unplaced", config->unplaced);
+    report_text(report, "activation", option_choice_name(option_activations, config->mlp));
+    report_add(report, "layer_scale", json_boolean(config->layer_scale));
+    report_add(report, "norm_before", json_boolean(config->norm_before));
     report_text(report, "pool", option_choice_name(option_pools, config->pool));
     report_text(report, "norm", config->norm == TLEG_NORM_AFTER_POOL ? "after_pool" : "before_pool");
     report_real(report, "eps", config->eps);

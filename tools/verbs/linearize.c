@@ -15,7 +15,7 @@
 #include <string.h>
 #include <tleg/linearize.h>
 
-enum { SITES = 6 };
+enum { SITES = 8 }; /* the most */
 
 struct options {
     const char *out, *plot;
@@ -24,10 +24,19 @@ struct options {
 
 /* What was found of the sites: R^2 for 1, 2, ... tensors, and what unrelated layers would give there. */
 struct shares {
+    int32_t sites;   /* that the model has */
     int32_t tensors; /* the most of any segment */
     double r2[SITES][CURVE_MOST], unrelated[SITES][CURVE_MOST];
     double component[SITES]; /* the first component's share of the variance */
 };
+
+/* LayerScale's factors come last of a block's sites. */
+static int32_t sites_of(const tleg_config *config) {
+    int32_t sites = 0;
+    while (tleg_site_key(sites) && (config->layer_scale || strncmp(tleg_site_key(sites), "ls", 2) != 0))
+        sites++;
+    return sites;
+}
 
 /* ---- what unrelated layers would give ----
  * A site's tensors span as many directions of the L that its layers could differ in, one of them the mean. Layers that have
@@ -49,7 +58,7 @@ static int32_t find_tensor(const char *name, int32_t site) {
 
 static void find_unrelated(const tleg_learngene *gene, int32_t depth, struct shares *shares) {
     shares->tensors = 1;
-    for (int32_t s = 0; s < SITES; s++) {
+    for (int32_t s = 0; s < shares->sites; s++) {
         int32_t directions[CURVE_MOST] = {0};
         for (int64_t i = 0; i < tleg_learngene_get_tensor_count(gene); i++) {
             const int32_t tensor = find_tensor(tleg_learngene_get_tensor_name(gene, i), s);
@@ -172,17 +181,18 @@ static bool make_curve(const struct invocation *call, tleg_context *context, con
     return true;
 }
 
-static int draw(const struct invocation *call, const char *path, const tleg_config *config, const struct curve curves[SITES]) {
+static int draw(const struct invocation *call, const char *path, const tleg_config *config, const struct curve curves[SITES],
+                int32_t sites) {
     struct plot_chart charts[SITES];
     char title[96];
     snprintf(title, sizeof title, "%d layers along the first component (PC1)", (int)config->depth);
-    for (int s = 0; s < SITES; s++)
+    for (int s = 0; s < sites; s++)
         charts[s] = (struct plot_chart){.title = curves[s].title,
                                         .x_label = "layer",
                                         .y_label = "along PC1",
                                         .series = curves[s].series,
                                         .series_count = 2};
-    return plot_lines(call, path, title, charts, SITES);
+    return plot_lines(call, path, title, charts, (size_t)sites);
 }
 
 static int plot_lines_of(const struct invocation *call, tleg_context *context, const tleg_model *model, const char *path,
@@ -196,13 +206,13 @@ static int plot_lines_of(const struct invocation *call, tleg_context *context, c
     if (!memory)
         return tool_fail_memory(call);
     bool whole = true;
-    for (int s = 0; whole && s < SITES; s++) {
+    for (int s = 0; whole && s < shares->sites; s++) {
         double *at = memory + depth * depth + 3 * depth * (size_t)s;
         curves[s] = (struct curve){.layer = at, .score = at + depth, .line = at + 2 * depth};
         whole = make_curve(call, context, model, &config, s, shares->r2[s][1], memory, &curves[s]);
         shares->component[s] = curves[s].share;
     }
-    int code = whole ? draw(call, path, &config, curves) : EXIT_FAILED;
+    int code = whole ? draw(call, path, &config, curves, shares->sites) : EXIT_FAILED;
     free(memory);
     return code;
 }
@@ -215,29 +225,30 @@ static int plot_growth(const struct invocation *call, const char *path, int32_t 
     snprintf(title, sizeof title, "%d layers: what tensors explain", (int)depth);
     for (int32_t k = 0; k < shares->tensors; k++)
         tensors[k] = k + 1;
-    for (int s = 0; s < SITES; s++) {
+    for (int s = 0; s < shares->sites; s++) {
         series[s] = (struct plot_series){tleg_site_key(s), PLOT_LINE, s, tensors, shares->r2[s], shares->tensors};
         for (int32_t k = 0; k < shares->tensors; k++)
             unrelated[k] = fmax(unrelated[k], shares->unrelated[s][k]);
     }
-    series[SITES] = (struct plot_series){"unrelated layers", PLOT_DASHES, SITES, tensors, unrelated, shares->tensors};
+    series[shares->sites] =
+        (struct plot_series){"unrelated layers", PLOT_DASHES, shares->sites, tensors, unrelated, shares->tensors};
     const struct plot_chart chart = {
-        .title = "", .x_label = "tensors", .y_label = "R\xC2\xB2", .series = series, .series_count = SITES + 1};
+        .title = "", .x_label = "tensors", .y_label = "R\xC2\xB2", .series = series, .series_count = (size_t)shares->sites + 1};
     return plot_lines(call, path, title, &chart, 1);
 }
 
 /* ---- what is said ---- */
 
-static json_t *by_site(const double *values, size_t stride) {
+static json_t *by_site(const double *values, int32_t sites, size_t stride) {
     struct report report = report_start();
-    for (size_t s = 0; s < SITES; s++)
-        report_real(&report, tleg_site_key((int32_t)s), values[s * stride]);
+    for (int32_t s = 0; s < sites; s++)
+        report_real(&report, tleg_site_key(s), values[(size_t)s * stride]);
     return report_member(&report);
 }
 
-static json_t *by_tensors(const double values[SITES][CURVE_MOST], int32_t tensors) {
+static json_t *by_tensors(const double values[SITES][CURVE_MOST], int32_t sites, int32_t tensors) {
     struct report report = report_start();
-    for (int s = 0; s < SITES; s++) {
+    for (int s = 0; s < sites; s++) {
         json_t *array = json_array();
         for (int32_t k = 0; k < tensors; k++)
             json_array_append_new(array, json_real(values[s][k]));
@@ -257,11 +268,12 @@ static int say_json(const struct invocation *call, const struct options *options
     report_integer(&report, "depth", model->depth);
     report_size(&report, "parameters", gene->parameters);
     report_size(&report, "bytes", bytes);
-    report_add(&report, "r2", by_site(&shares->r2[0][shares->tensors - 1], CURVE_MOST));
+    report_add(&report, "r2", by_site(&shares->r2[0][shares->tensors - 1], shares->sites, CURVE_MOST));
     report_text(&report, "plot", options->plot);
-    report_add(&report, "component", options->plot && is_plain(options) ? by_site(shares->component, 1) : json_null());
-    report_add(&report, "unrelated", by_site(&shares->unrelated[0][shares->tensors - 1], CURVE_MOST));
-    report_add(&report, "r2_by_tensors", by_tensors(shares->r2, shares->tensors));
+    report_add(&report, "component",
+               options->plot && is_plain(options) ? by_site(shares->component, shares->sites, 1) : json_null());
+    report_add(&report, "unrelated", by_site(&shares->unrelated[0][shares->tensors - 1], shares->sites, CURVE_MOST));
+    report_add(&report, "r2_by_tensors", by_tensors(shares->r2, shares->sites, shares->tensors));
     return report_print(call, &report);
 }
 
@@ -272,7 +284,7 @@ static void say_table(const struct options *options, const struct shares *shares
         printf("%8d", (int)k + 1);
     printf("%8d%s%s\n", (int)last + 1, "   of unrelated layers",
            options->plot && is_plain(options) ? "   first component's share" : "");
-    for (int s = 0; s < SITES; s++) {
+    for (int s = 0; s < shares->sites; s++) {
         printf("%-8s", tleg_site_key(s));
         for (int32_t k = 0; k <= last; k++)
             printf("%8.4f", shares->r2[s][k]);
@@ -304,10 +316,12 @@ static int linearize(const struct invocation *call, tleg_context *context, const
                      const tleg_model *model, tleg_learngene **gene) {
     tleg_config of_model = {.struct_size = sizeof of_model}, of_gene = {.struct_size = sizeof of_gene};
     struct shares shares = {0};
+    if (tleg_model_get_info(context, model, &of_model) != TLEG_OK)
+        return tool_fail_context(call, context);
+    shares.sites = sites_of(&of_model);
     if (tleg_learngene_fit(context, model, options->curves.schedule, CURVE_MOST, shares.r2[0], SITES * CURVE_MOST, gene) !=
             TLEG_OK ||
         tleg_learngene_save(context, *gene, options->out, NULL) != TLEG_OK ||
-        tleg_model_get_info(context, model, &of_model) != TLEG_OK ||
         tleg_learngene_get_info(context, *gene, &of_gene) != TLEG_OK)
         return tool_fail_context(call, context);
     find_unrelated(*gene, of_model.depth, &shares);

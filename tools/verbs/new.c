@@ -78,7 +78,7 @@ static int create(const struct invocation *call, tleg_context *context, struct o
 static int run_new(const struct verb *verb, int argc, char **argv) {
     struct options options = {.config = {.struct_size = sizeof(tleg_config)}, .pictures = PICTURES_NONE};
     tleg_config *config = &options.config;
-    bool no_qkv_bias = false;
+    bool no_qkv_bias = false, layer_scale = false, norm_before = false;
     const struct option table[] = {
         {"--arch", OPTION_CHOICE, &options.arch, 0, 0, arch_choices},
         {"--dim", OPTION_COUNT, &config->dim, 1, INT32_MAX, NULL},
@@ -92,6 +92,11 @@ static int run_new(const struct verb *verb, int argc, char **argv) {
         {"--norm", OPTION_CHOICE, &config->norm, 0, 0, option_norms},
         {"--positions", OPTION_CHOICE, &config->positions, 0, 0, positions_choices},
         {"--no-qkv-bias", OPTION_FLAG, &no_qkv_bias, 0, 0, NULL},
+        {"--registers", OPTION_COUNT, &config->registers, 1, INT32_MAX, NULL},
+        {"--activation", OPTION_CHOICE, &config->mlp, 0, 0, option_activations},
+        {"--layer-scale", OPTION_FLAG, &layer_scale, 0, 0, NULL},
+        {"--norm-before", OPTION_FLAG, &norm_before, 0, 0, NULL},
+        {"--channels", OPTION_COUNT, &config->channels, 1, 3, NULL},
         CURVE_OPTIONS(options.curves),
         PICTURES_OPTIONS(options.pictures),
         {"--labels", OPTION_TEXT, &options.labels, 0, 0, NULL},
@@ -104,6 +109,8 @@ static int run_new(const struct verb *verb, int argc, char **argv) {
     if (!options_parse(verb, argc, argv, table, 0, 0, &call, &code))
         return code;
     config->no_qkv_bias = no_qkv_bias;
+    config->layer_scale = layer_scale;
+    config->norm_before = norm_before;
     if ((code = pictures_settle(&call, &options.pictures)) != EXIT_DONE || (code = settle(&call, &options)) != EXIT_DONE)
         return code;
     if ((code = place_take(&call, "-o", options.out)) != EXIT_DONE)
@@ -134,6 +141,11 @@ const struct verb verb_new = {
                "  --positions P how the position embedding begins: sincos, waves of the place in the image, from which\n"
                "                small images are learned in fewer steps; normal, small random numbers (default)\n"
                "  --no-qkv-bias qkv without a bias\n"
+               "  --registers N register tokens between those tokens and the patches\n"
+               "  --activation A of the MLP: gelu (default), quick_gelu, gelu_tanh, silu, relu\n"
+               "  --layer-scale a factor for each column of a block's two branches (LayerScale), 0.1 at first\n"
+               "  --norm-before a LayerNorm before the first block\n"
+               "  --channels C  of the images: 3 (default), or 1 for grey ones\n"
                "  --count K     tensors that every layer is a sum of, 1 to 16 (2: base and ilayer; 1: all layers alike)\n"
                "  --curve C     their factors by depth: power (default), chebyshev, cosine\n"
                "  --schedule J  in place of these two the segments of each site, as JSON:\n"

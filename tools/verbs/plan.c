@@ -314,14 +314,13 @@ static int open_gene(const struct invocation *call, struct state *state) {
     tleg_file *file = source_file(call, state->context, call->operands[0]);
     if (!file)
         return EXIT_FAILED;
-    *source = (struct source){
-        .path = call->operands[0], .config = {.struct_size = sizeof source->config}, .said = pictures_said(file)};
+    *source = (struct source){.path = call->operands[0], .config = {.struct_size = sizeof source->config}};
     const tleg_status status = tleg_expander_read(state->context, file, &reading, &how, &source->expander);
     tleg_file_free(file);
     if (status != TLEG_OK || tleg_expander_get_info(state->context, source->expander, &source->config) != TLEG_OK)
         return tool_fail_context(call, state->context);
     if (state->options->scoring.data)
-        source_note_pictures(call, source);
+        pictures_note(call, source->path, &source->config);
     return EXIT_DONE;
 }
 

@@ -2,6 +2,7 @@
 #ifndef TLEG_LIB_KERNELS_ARM_NEON_H
 #define TLEG_LIB_KERNELS_ARM_NEON_H
 
+#include "kernels/op/sigmoid.h"
 #include "kernels/table.h"
 
 #if defined(__aarch64__)
@@ -88,6 +89,18 @@ TLEG_NEON_INLINE float32x4_t tleg_neon_gelu_slope(float32x4_t x) {
     float32x4_t a = vabsq_f32(x);
     return tleg_neon_two_sides(x, vfmsq_f32(tleg_neon_tail_part(a), a, vdupq_n_f32(0.398942280F)));
 }
+
+#define tleg_neon_splat(x) vdupq_n_f32(x)
+
+TLEG_NEON_INLINE float32x4_t tleg_neon_choose(float32x4_t x, float32x4_t right, float32x4_t left) {
+    return vbslq_f32(vcgezq_f32(x), right, left);
+}
+
+TLEG_NEON_INLINE float32x4_t tleg_neon_within(float32x4_t x, float most) { /* NaN where x is */
+    return vminq_f32(vdupq_n_f32(most), vmaxq_f32(vdupq_n_f32(-most), x));
+}
+
+TLEG_SIGMOIDS(TLEG_NEON_INLINE, float32x4_t, tleg_neon)
 
 /* The activation, and its slope; `activation` is constant where these stand. */
 TLEG_NEON_INLINE float32x4_t tleg_neon_activated(const enum tleg_activation activation, float32x4_t x) {

@@ -2,11 +2,12 @@
 #include "kernels/table.h"
 #include <string.h>
 
-/* Patch `row` of an image (3, side, side): channel, then y, then x, as a convolution's weight (D, 3, P, P) wants it. */
-static void patch_get(const struct tleg_rows *rows, int64_t row, float *out) {
+/* Patch `row` of an image (C, side, side): channel, then y, then x, as a convolution's weight (D, C, P, P) wants it; k is
+ * C * P * P. */
+static void patch_get(const struct tleg_rows *rows, int64_t row, int64_t k, float *out) {
     int64_t side = rows->image_size, patch = rows->patch_size, grid = side / patch;
     const float *corner = (const float *)rows->x.data + row / grid * patch * side + row % grid * patch;
-    for (int64_t channel = 0; channel < 3; channel++)
+    for (int64_t channel = 0; channel < k / (patch * patch); channel++)
         for (int64_t y = 0; y < patch; y++, out += patch)
             memcpy(out, corner + (channel * side + y) * side, (size_t)patch * sizeof *out);
 }
@@ -37,7 +38,7 @@ const float *tleg_rows_get(const struct tleg_kernels *kernels, const struct tleg
         return scratch;
     case TLEG_ROWS_PATCHES:
         for (int64_t r = 0; r < count; r++)
-            patch_get(rows, first + r, scratch + r * k);
+            patch_get(rows, first + r, k, scratch + r * k);
         return scratch;
     case TLEG_ROWS_PLAIN:
         break;

@@ -22,7 +22,7 @@ INLINE void backward(size_t count, const float *x, const float *dy, float *dx, f
 
 #define ACTIVATION(level, NAME, name)                                                                                          \
     void tleg_##level##_##name(size_t count, const float *x, float *y) {                                                       \
-        forward(count, x, y, four_##name);                                                                                     \
+        forward(count, x, y, four_##name##_of);                                                                                \
     }                                                                                                                          \
     void tleg_##level##_##name##_backward(size_t count, const float *x, const float *dy, float *dx) {                          \
         backward(count, x, dy, dx, four_##name##_slope);                                                                       \

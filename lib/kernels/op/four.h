@@ -3,6 +3,7 @@
 #ifndef TLEG_LIB_KERNELS_FOUR_H
 #define TLEG_LIB_KERNELS_FOUR_H
 
+#include "kernels/op/sigmoid.h"
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -71,7 +72,7 @@ static inline four four_tail_part(four a) { /* v P(v) */
 }
 
 /* -inf gives NaN, as in PyTorch: -inf * 0. */
-static inline four four_gelu(four x) {
+static inline four four_gelu_of(four x) {
     four_bits below = x < 0.0F;
     four a = four_select(below, -x, x);
     four tail = four_tail_part(a) * four_exp_low(-0.5F * (a * a));
@@ -86,5 +87,19 @@ static inline four four_gelu_slope(four x) {
     four tail = (four_tail_part(a) - 0.398942280F * a) * four_exp_low(-0.5F * (a * a));
     return four_select(below, tail, 1.0F - tail);
 }
+
+static inline four four_splat(float x) {
+    return (four){x, x, x, x};
+}
+
+static inline four four_choose(four x, four right, four left) {
+    return four_select(x >= 0.0F, right, left);
+}
+
+static inline four four_within(four x, float most) {
+    return four_select(x > most, four_splat(most), four_select(x < -most, four_splat(-most), x));
+}
+
+TLEG_SIGMOIDS(static inline, four, four)
 
 #endif

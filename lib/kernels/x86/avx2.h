@@ -2,6 +2,7 @@
 #ifndef TLEG_LIB_KERNELS_X86_AVX2_H
 #define TLEG_LIB_KERNELS_X86_AVX2_H
 
+#include "kernels/op/sigmoid.h"
 #include "kernels/table.h"
 
 #if defined(__x86_64__)
@@ -73,6 +74,18 @@ TLEG_AVX2_INLINE __m256 tleg_avx2_gelu_slope(__m256 x) {
     __m256 a = _mm256_andnot_ps(_mm256_set1_ps(-0.0F), x);
     return tleg_avx2_two_sides(x, _mm256_fnmadd_ps(a, _mm256_set1_ps(0.398942280F), tleg_avx2_tail_part(a)));
 }
+
+#define tleg_avx2_splat(x) _mm256_set1_ps(x)
+
+TLEG_AVX2_INLINE __m256 tleg_avx2_choose(__m256 x, __m256 right, __m256 left) {
+    return _mm256_blendv_ps(left, right, _mm256_cmp_ps(x, _mm256_setzero_ps(), _CMP_GE_OQ));
+}
+
+TLEG_AVX2_INLINE __m256 tleg_avx2_within(__m256 x, float most) { /* the second operand, where one is NaN */
+    return _mm256_min_ps(_mm256_set1_ps(most), _mm256_max_ps(_mm256_set1_ps(-most), x));
+}
+
+TLEG_SIGMOIDS(TLEG_AVX2_INLINE, __m256, tleg_avx2)
 
 /* The activation, and its slope; `activation` is constant where these stand. */
 TLEG_AVX2_INLINE __m256 tleg_avx2_activated(const enum tleg_activation activation, __m256 x) {

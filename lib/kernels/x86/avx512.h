@@ -2,6 +2,7 @@
 #ifndef TLEG_LIB_KERNELS_X86_AVX512_H
 #define TLEG_LIB_KERNELS_X86_AVX512_H
 
+#include "kernels/op/sigmoid.h"
 #include "kernels/table.h"
 
 #if defined(__x86_64__)
@@ -129,6 +130,36 @@ TLEG_AVX512_INLINE __m512 tleg_avx512_gelu_slope(__m512 x) {
     __mmask16 above = _mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_GE_OQ);
     return _mm512_mask_sub_ps(tail, above, _mm512_set1_ps(1.0F), tail);
 }
+
+/* e^x for x <= 0 within 2 units in the last place; NaN stays NaN: x = n ln2 + r, e^x = 2^n e^r. */
+TLEG_AVX512_INLINE __m512 tleg_avx512_exp_low(__m512 x) {
+    /* Below -104 the result is 0; holding x there keeps r = x - n ln2, and its powers, small numbers. NaN stays NaN. */
+    x = _mm512_max_ps(_mm512_set1_ps(-120.0F), x);
+    __m512 n =
+        _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504F)), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693147182F), x);
+    r = _mm512_fnmadd_ps(n, _mm512_set1_ps(-1.90465421e-9F), r);
+    __m512 p = _mm512_set1_ps(1.38888889e-3F);
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(8.33333333e-3F));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(4.16666667e-2F));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.66666667e-1F));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.5F));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0F));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0F));
+    return _mm512_scalef_ps(p, n);
+}
+
+#define tleg_avx512_splat(x) _mm512_set1_ps(x)
+
+TLEG_AVX512_INLINE __m512 tleg_avx512_choose(__m512 x, __m512 right, __m512 left) {
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_GE_OQ), left, right);
+}
+
+TLEG_AVX512_INLINE __m512 tleg_avx512_within(__m512 x, float most) { /* the second operand, where one is NaN */
+    return _mm512_min_ps(_mm512_set1_ps(most), _mm512_max_ps(_mm512_set1_ps(-most), x));
+}
+
+TLEG_SIGMOIDS(TLEG_AVX512_INLINE, __m512, tleg_avx512)
 
 /* The activation, and its slope; `activation` is constant where these stand. */
 TLEG_AVX512_INLINE __m512 tleg_avx512_activated(const enum tleg_activation activation, __m512 x) {

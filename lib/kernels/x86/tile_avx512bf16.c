@@ -31,6 +31,11 @@ TLEG_AVX512_INLINE __m512 gelu_narrow(__m512 x) {
     return _mm512_fnmadd_ps(a, tail, _mm512_max_ps(_mm512_setzero_ps(), x));
 }
 
+#define quick_gelu_narrow(x) tleg_avx512_quick_gelu_of(x)
+#define gelu_tanh_narrow(x) tleg_avx512_gelu_tanh_of(x)
+#define silu_narrow(x) tleg_avx512_silu_of(x)
+#define relu_narrow(x) tleg_avx512_relu_of(x)
+
 /* An activation of what is rounded to bf16 after it. */
 TLEG_AVX512_INLINE __m512 activated_narrow(const enum tleg_activation activation, __m512 x) {
     switch (activation) {

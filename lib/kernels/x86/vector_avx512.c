@@ -36,22 +36,7 @@ typedef __mmask16 some;
 #define v_load_some(p, lanes) _mm512_maskz_loadu_ps(lanes, p)
 #define v_store_some(p, lanes, y) _mm512_mask_storeu_ps(p, lanes, y)
 
-/* Within 2 units in the last place; NaN stays NaN: x = n ln2 + r, e^x = 2^n e^r. */
-INLINE vec v_exp_low(vec x) {
-    /* Below -104 the result is 0; holding x there keeps r = x - n ln2, and its powers, small numbers. NaN stays NaN. */
-    x = _mm512_max_ps(_mm512_set1_ps(-120.0F), x);
-    vec n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504F)), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-    vec r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693147182F), x);
-    r = _mm512_fnmadd_ps(n, _mm512_set1_ps(-1.90465421e-9F), r);
-    vec p = _mm512_set1_ps(1.38888889e-3F);
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(8.33333333e-3F));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(4.16666667e-2F));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.66666667e-1F));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.5F));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0F));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0F));
-    return _mm512_scalef_ps(p, n);
-}
+#define v_exp_low(x) tleg_avx512_exp_low(x)
 
 typedef __m256i halves;
 

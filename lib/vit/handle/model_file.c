@@ -1,4 +1,5 @@
 /* Models from and to files. */
+#include "names/names.h"
 #include "vit/handle/handle.h"
 #include "vit/read/read.h"
 
@@ -28,13 +29,15 @@ static tleg_status resample(tleg_context *context, const struct outer_source *fr
                             float *out) {
     tleg_config old = *from->config;
     old.image_size = from->image_size;
-    const size_t bytes = (size_t)tleg_config_tokens(&old) * (size_t)old.dim * sizeof(float);
+    struct tleg_spec spec;
+    tleg_outer_spec(&old, TLEG_SLOT_POS_EMBED, &spec);
+    const size_t bytes = tleg_spec_count(&spec) * sizeof(float);
     float *table = tleg_alloc(&context->allocator, bytes);
     if (!table)
         return tleg_fail_memory(context, "position embedding", bytes);
     const tleg_status status = tleg_file_read_f32(context, from->file, entry, table);
     if (status == TLEG_OK)
-        tleg_resample_grid(tleg_config_prefix(&old), tleg_config_grid(&old), tleg_config_grid(from->config), old.dim, table,
+        tleg_resample_grid(tleg_config_placed(&old), tleg_config_grid(&old), tleg_config_grid(from->config), old.dim, table,
                            out);
     tleg_release(&context->allocator, table, bytes);
     return status;
@@ -110,11 +113,14 @@ static tleg_status read_bare(tleg_context *context, const tleg_file *file, const
 }
 
 static tleg_status read_model(tleg_context *context, const tleg_file *file, const tleg_open_options *how, tleg_model **model) {
-    tleg_file *bare;
-    tleg_status status = tleg_config_unwrap(context, file, &bare);
+    tleg_file *named, *bare = NULL;
+    tleg_status status = tleg_names_read(context, file, how->names, &named);
+    if (status == TLEG_OK)
+        status = tleg_config_unwrap(context, named, &bare);
     if (status == TLEG_OK)
         status = read_bare(context, bare, how, model);
     tleg_file_free(bare);
+    tleg_file_free(named);
     return status;
 }
 

@@ -161,6 +161,8 @@ static tleg_status check_floats(struct tleg_error *error, const char *name, cons
         return tleg_error_set(error, TLEG_ERROR_ARGUMENT, "run: %s is NULL, but %zu floats are said to be there", name, floats);
     if (!values)
         return TLEG_OK;
+    if (each == 0)
+        return tleg_error_set(error, TLEG_ERROR_ARGUMENT, "run: %s: expected NULL: this model has no head", name);
     if ((uintptr_t)values % sizeof(float) != 0)
         return tleg_error_set(error, TLEG_ERROR_ARGUMENT, "run: %s is not aligned to %zu", name, sizeof(float));
     if (floats / each < (uint64_t)batch)

@@ -89,20 +89,23 @@ static void add_scaled(const struct tleg_block_shape *shape, const float *scale,
             y[i] = x[i] + scale[b] * y[i];
 }
 
-/* y (M, D) = x + scale * (rows W^T + bias); without scales the residual is added where the product ends */
+/* y (M, D) = x + scale * gate * (rows W^T + bias), a gate for each column (LayerScale, arXiv 2103.17239) or NULL; without
+ * scales the residual is added where the product ends */
 static void join(const struct tleg_exec *exec, const struct tleg_block_shape *shape, struct tleg_rows rows,
-                 const struct tleg_linear *linear, const float *scale, const float *x, float *y) {
-    tleg_gemm(exec, &(struct tleg_gemm){
-                        .m = shape->batch * shape->tokens,
-                        .rows = rows,
-                        .weight = &linear->weight,
-                        .epilogue = {.bias = linear->bias, .residual = scale ? NULL : x, .residual_stride = shape->dim},
-                        .out = tleg_target_f32(y, shape->dim)});
+                 const struct tleg_linear *linear, const float *gate, const float *scale, const float *x, float *y) {
+    tleg_gemm(exec, &(struct tleg_gemm){.m = shape->batch * shape->tokens,
+                                        .rows = rows,
+                                        .weight = &linear->weight,
+                                        .epilogue = {.bias = linear->bias,
+                                                     .column_scale = gate,
+                                                     .residual = scale ? NULL : x,
+                                                     .residual_stride = shape->dim},
+                                        .out = tleg_target_f32(y, shape->dim)});
     if (scale)
         add_scaled(shape, scale, x, y);
 }
 
-/* y = x + scale * proj(attention(qkv(norm1(x)))) */
+/* y = x + scale * ls1 * proj(attention(qkv(norm1(x)))) */
 static void attention_half(const struct tleg_exec *exec, const struct tleg_block_shape *shape, const struct tleg_layer *layer,
                            const float *scale, const float *x, const struct tleg_block_places *places, float *y) {
     spread(exec, shape, &layer->norm[TLEG_SITE_NORM1], x, &layer->linear[TLEG_SITE_QKV], TLEG_ACTIVATION_NONE, &places->qkv);
@@ -114,10 +117,10 @@ static void attention_half(const struct tleg_exec *exec, const struct tleg_block
                                                   .out = places->mixed,
                                                   .dtype = shape->dtype});
     join(exec, shape, (struct tleg_rows){.kind = TLEG_ROWS_PLAIN, .x = tleg_view_of(&places->mixed)},
-         &layer->linear[TLEG_SITE_PROJ], scale, x, y);
+         &layer->linear[TLEG_SITE_PROJ], layer->norm[TLEG_SITE_LS1].weight, scale, x, y);
 }
 
-/* y = x + scale * fc2(act(fc1(norm2(x)))); act comes after fc1, or, where hidden is kept without it, before fc2 */
+/* y = x + scale * ls2 * fc2(act(fc1(norm2(x)))); act comes after fc1, or, where hidden is kept without it, before fc2 */
 static void mlp_half(const struct tleg_exec *exec, const struct tleg_block_shape *shape, const struct tleg_layer *layer,
                      const float *scale, const float *x, const struct tleg_block_places *places, float *y) {
     struct tleg_rows hidden = {.kind = TLEG_ROWS_PLAIN, .x = tleg_view_of(&places->hidden)};
@@ -128,7 +131,7 @@ static void mlp_half(const struct tleg_exec *exec, const struct tleg_block_shape
     spread(exec, shape, &layer->norm[TLEG_SITE_NORM2], x, &layer->linear[TLEG_SITE_FC1],
            places->keep ? TLEG_ACTIVATION_NONE : shape->activation, &places->hidden);
     if (y)
-        join(exec, shape, hidden, &layer->linear[TLEG_SITE_FC2], scale, x, y);
+        join(exec, shape, hidden, &layer->linear[TLEG_SITE_FC2], layer->norm[TLEG_SITE_LS2].weight, scale, x, y);
 }
 
 void tleg_block_pass(const struct tleg_exec *exec, const struct tleg_block_shape *shape, const struct tleg_layer *layer,

@@ -56,7 +56,7 @@ void tleg_block_keep(const struct tleg_exec *exec, const struct tleg_block_shape
 
 /* ---- backward ---- */
 
-/* The gradient that enters a branch: d itself, or d scaled for each image. */
+/* The gradient that enters a branch: d itself, or in s what the branch was multiplied by times d. */
 static const float *scaled(const struct tleg_block_shape *shape, const float *scale, const float *d, float *s) {
     if (!scale)
         return d;
@@ -76,6 +76,31 @@ struct step { /* what the two halves share */
     int64_t m;
     float *u, *t, *s;
 };
+
+/* Through a gate: s = gate * dy, and the gate's own gradient, the sum over all rows of dy * branch. The branch, rows W^T +
+ * bias, is computed again into t: nobody kept it. */
+static const float *gate_step(const struct step *step, enum tleg_site gate, enum tleg_site site, const float *dy,
+                              struct tleg_rows rows) {
+    const float *factors = step->layer->norm[gate].weight;
+    if (!factors)
+        return dy;
+    const struct tleg_linear *linear = &step->layer->linear[site];
+    const int64_t dim = step->shape->dim;
+    if (step->gradient->weight[gate].count)
+        tleg_gemm(step->exec, &(struct tleg_gemm){.m = step->m,
+                                                  .rows = rows,
+                                                  .weight = &linear->weight,
+                                                  .epilogue = {.bias = linear->bias},
+                                                  .out = tleg_target_f32(step->t, dim)});
+    tleg_gate_backward(&(struct tleg_gate_backward){.rows = step->m,
+                                                    .dim = dim,
+                                                    .gate = factors,
+                                                    .branch = step->t,
+                                                    .dy = dy,
+                                                    .dbranch = step->s,
+                                                    .dgate = step->gradient->weight[gate]});
+    return step->s;
+}
 
 static void weight_step(const struct step *step, enum tleg_site site, const float *dy, int64_t n, int64_t k,
                         struct tleg_rows rows) {
@@ -120,11 +145,11 @@ static void norm_step(const struct step *step, enum tleg_site site, const float 
 static void mlp_backward(const struct step *step, const float *scale, const struct tleg_kept *kept, float *d) {
     int64_t dim = step->shape->dim, hidden = step->shape->hidden;
     const struct tleg_norm *norm2 = &step->layer->norm[TLEG_SITE_NORM2];
+    const struct tleg_rows rows = {
+        .kind = TLEG_ROWS_ACTIVATION, .activation = step->shape->activation, .x = tleg_view_f32(kept->hidden, hidden)};
     const float *dy = scaled(step->shape, scale, d, step->s);
-    weight_step(step, TLEG_SITE_FC2, dy, dim, hidden,
-                (struct tleg_rows){.kind = TLEG_ROWS_ACTIVATION,
-                                   .activation = step->shape->activation,
-                                   .x = tleg_view_f32(kept->hidden, hidden)});
+    dy = gate_step(step, TLEG_SITE_LS2, TLEG_SITE_FC2, dy, rows);
+    weight_step(step, TLEG_SITE_FC2, dy, dim, hidden, rows);
     input_step(step, TLEG_SITE_FC2, dy, kept->hidden, step->u);
     weight_step(step, TLEG_SITE_FC1, step->u, hidden, dim, tleg_rows_norm(step->shape, norm2, kept->middle));
     input_step(step, TLEG_SITE_FC1, step->u, NULL, step->t);
@@ -135,9 +160,10 @@ static void attention_backward(const struct step *step, const float *scale, cons
     const struct tleg_block_shape *shape = step->shape;
     int64_t dim = shape->dim;
     const struct tleg_norm *norm1 = &step->layer->norm[TLEG_SITE_NORM1];
+    const struct tleg_rows rows = {.kind = TLEG_ROWS_PLAIN, .x = tleg_view_f32(kept->mixed, dim)};
     const float *dy = scaled(shape, scale, d, step->s);
-    weight_step(step, TLEG_SITE_PROJ, dy, dim, dim,
-                (struct tleg_rows){.kind = TLEG_ROWS_PLAIN, .x = tleg_view_f32(kept->mixed, dim)});
+    dy = gate_step(step, TLEG_SITE_LS1, TLEG_SITE_PROJ, dy, rows);
+    weight_step(step, TLEG_SITE_PROJ, dy, dim, dim, rows);
     input_step(step, TLEG_SITE_PROJ, dy, NULL, step->t);
     tleg_k_attention_backward(step->exec, &(struct tleg_attention_backward){.batch = shape->batch,
                                                                             .tokens = shape->tokens,

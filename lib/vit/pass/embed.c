@@ -8,17 +8,16 @@ struct tokens {
 };
 enum { KINDS = 3 };
 
-/* x (prefix, D) = every token, in order, plus its row of pos (prefix, D). */
+/* x (prefix, D) = every token, in order, plus its row of pos (placed, D) where it has one. */
 static void put_tokens(const tleg_config *config, const struct tleg_outer_weights *outer, float *x) {
     const struct tokens tokens[KINDS] = {
         {outer->cls, config->class_token}, {outer->dist, config->distillation_token}, {outer->registers, config->registers}};
-    const float *pos = outer->pos;
+    const int64_t placed = tleg_config_placed(config) * (int64_t)config->dim;
+    int64_t at = 0;
     for (int kind = 0; kind < KINDS; kind++) {
         const int64_t count = tokens[kind].count * (int64_t)config->dim;
-        for (int64_t i = 0; i < count; i++)
-            x[i] = tokens[kind].rows[i] + pos[i];
-        x += count;
-        pos += count;
+        for (int64_t i = 0; i < count; i++, at++)
+            x[at] = at < placed ? tokens[kind].rows[i] + outer->pos[at] : tokens[kind].rows[i];
     }
 }
 
@@ -29,20 +28,43 @@ static struct tleg_rows patch_rows(const tleg_config *config, const float *image
                               .patch_size = config->patch_size};
 }
 
-void tleg_embed(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer,
-                const float *images, int64_t batch, float *x) {
+/* Before the norm. */
+static void embed(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer,
+                  const float *images, int64_t batch, float *x) {
     const int64_t dim = config->dim, tokens = tleg_config_tokens(config), prefix = tleg_config_prefix(config);
-    const int64_t image = 3 * (int64_t)config->image_size * config->image_size;
-    const float *pos = outer->pos;
+    const int64_t image = tleg_config_image(config);
+    const float *pos = outer->pos + tleg_config_placed(config) * dim;
     for (int64_t b = 0; b < batch; b++, x += tokens * dim) {
         put_tokens(config, outer, x);
-        tleg_gemm(exec, &(struct tleg_gemm){
-                            .m = tokens - prefix,
-                            .rows = patch_rows(config, images + b * image),
-                            .weight = &outer->patch.weight,
-                            .epilogue = {.bias = outer->patch.bias, .residual = pos + prefix * dim, .residual_stride = dim},
-                            .out = tleg_target_f32(x + prefix * dim, dim)});
+        tleg_gemm(exec, &(struct tleg_gemm){.m = tokens - prefix,
+                                            .rows = patch_rows(config, images + b * image),
+                                            .weight = &outer->patch.weight,
+                                            .epilogue = {.bias = outer->patch.bias, .residual = pos, .residual_stride = dim},
+                                            .out = tleg_target_f32(x + prefix * dim, dim)});
     }
+}
+
+void tleg_embed(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer,
+                const float *images, int64_t batch, float *x) {
+    embed(exec, config, outer, images, batch, x);
+    if (config->norm_before)
+        tleg_layernorm(exec->kernels, batch * tleg_config_tokens(config), config->dim, x, outer->before.weight,
+                       outer->before.bias, (float)config->eps, x);
+}
+
+/* d: from behind the norm to before it, whose input is computed again. */
+static void norm_backward(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer,
+                          const float *images, int64_t batch, float *d, float *x, const struct tleg_outer_gradient *gradient) {
+    embed(exec, config, outer, images, batch, x);
+    tleg_k_layernorm_backward(exec, &(struct tleg_layernorm_backward){.rows = batch * tleg_config_tokens(config),
+                                                                      .dim = config->dim,
+                                                                      .x = x,
+                                                                      .weight = outer->before.weight,
+                                                                      .dy = d,
+                                                                      .eps = (float)config->eps,
+                                                                      .dx = d,
+                                                                      .dweight = gradient->before_weight,
+                                                                      .dbias = gradient->before_bias});
 }
 
 static void add(float *to, const float *from, int64_t count) {
@@ -50,10 +72,13 @@ static void add(float *to, const float *from, int64_t count) {
         to[i] += from[i];
 }
 
-void tleg_embed_backward(const struct tleg_exec *exec, const tleg_config *config, const float *images, int64_t batch,
-                         const float *d, const struct tleg_outer_gradient *gradient) {
+void tleg_embed_backward(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer,
+                         const float *images, int64_t batch, float *d, float *scratch,
+                         const struct tleg_outer_gradient *gradient) {
     const int64_t dim = config->dim, tokens = tleg_config_tokens(config), prefix = tleg_config_prefix(config);
-    const int64_t image = 3 * (int64_t)config->image_size * config->image_size;
+    const int64_t image = tleg_config_image(config);
+    if (config->norm_before)
+        norm_backward(exec, config, outer, images, batch, d, scratch, gradient);
     for (int64_t b = 0; b < batch; b++) {
         const float *rows = d + b * tokens * dim;
         add(gradient->pos, rows, tokens * dim);

@@ -67,9 +67,10 @@ void tleg_block_backward_pass(const struct tleg_exec *exec, const struct tleg_bl
  * A session and a trainer reach these through struct tleg_ends alone, so that another family of networks may bring its own. */
 /* Where the gradients of what is outside the blocks go. */
 struct tleg_outer_gradient {
-    struct tleg_gradient patch_weight, patch_bias; /* (D, 3*P*P), (D) */
-    float *pos;                                  /* (N, D): by every token's place; tokens' own gradients are its first rows */
-    struct tleg_gradient norm_weight, norm_bias; /* (D) */
+    struct tleg_gradient patch_weight, patch_bias; /* (D, C*P*P), (D) */
+    float *pos; /* (N, D): by every token's place; tokens' own gradients are its first rows */
+    struct tleg_gradient before_weight, before_bias;                     /* (D): of the norm before the blocks */
+    struct tleg_gradient norm_weight, norm_bias;                         /* (D) */
     struct tleg_gradient head_weight[TLEG_HEADS], head_bias[TLEG_HEADS]; /* (C, D), (C) */
 };
 /* What is pooled; `heads` is tleg_config_readouts(config). */
@@ -79,12 +80,14 @@ struct tleg_pooled {
     float *rows; /* (patches, D): scratch; NULL: x is not read again, and its own memory serves */
 };
 struct tleg_ends { /* the backward ones are NULL in a build without training */
-    /* x (B, N, D) = tokens and patches, plus the position embedding; images (B, 3, I, I) (embed.c). */
+    /* x (B, N, D) = tokens and patches, plus the position embedding, through the norm that may stand before the blocks; images
+     * (B, C, I, I) (embed.c). */
     void (*embed)(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer,
                   const float *images, int64_t batch, float *x);
-    /* Adds to the gradients by what gave x, from d (B, N, D). */
-    void (*embed_backward)(const struct tleg_exec *exec, const tleg_config *config, const float *images, int64_t batch,
-                           const float *d, const struct tleg_outer_gradient *gradient);
+    /* Adds to the gradients by what gave x, from d (B, N, D), which is overwritten; scratch (B, N, D). */
+    void (*embed_backward)(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer,
+                           const float *images, int64_t batch, float *d, float *scratch,
+                           const struct tleg_outer_gradient *gradient);
     /* What the heads read of the last block's output x (B, N, D) (readout.c). */
     void (*pool)(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer, int64_t batch,
                  float *x, const struct tleg_pooled *pooled);
@@ -109,8 +112,9 @@ struct tleg_scratch tleg_ends_scratch(const struct tleg_kernels *kernels, const 
 /* ---- embed.c, readout.c: the parts of tleg_classifier_ends ---- */
 void tleg_embed(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer,
                 const float *images, int64_t batch, float *x);
-void tleg_embed_backward(const struct tleg_exec *exec, const tleg_config *config, const float *images, int64_t batch,
-                         const float *d, const struct tleg_outer_gradient *gradient);
+void tleg_embed_backward(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer,
+                         const float *images, int64_t batch, float *d, float *scratch,
+                         const struct tleg_outer_gradient *gradient);
 
 /* ---- the network: what a session runs, be it a model or an expander. Seam 2 ---- */
 struct tleg_network {

@@ -143,7 +143,7 @@ const struct tleg_ends tleg_classifier_ends = {.embed = tleg_embed,
 struct tleg_scratch tleg_ends_scratch(const struct tleg_kernels *kernels, const tleg_config *config, int32_t dtype,
                                       int64_t batch, bool backward) {
     const int64_t grid = tleg_config_grid(config), patches = grid * grid, patch = tleg_config_patch_width(config);
-    const int64_t dim = config->dim, classes = config->classes;
+    const int64_t dim = config->dim, classes = config->classes ? config->classes : 1;
     struct tleg_scratch most = tleg_gemm_scratch(kernels, dtype, patches, dim, patch);
     tleg_scratch_join(&most, tleg_gemm_scratch(kernels, dtype, batch, classes, dim));
     if (!backward)
@@ -151,7 +151,7 @@ struct tleg_scratch tleg_ends_scratch(const struct tleg_kernels *kernels, const 
     tleg_scratch_join(&most, tleg_weight_backward_scratch(kernels, dtype, patches, dim, patch));
     tleg_scratch_join(&most, tleg_weight_backward_scratch(kernels, dtype, batch, classes, dim));
     tleg_scratch_join(&most, tleg_gemm_scratch(kernels, dtype, batch, dim, classes));
-    tleg_scratch_join(&most, tleg_layernorm_backward_scratch(kernels, patches, dim));
+    tleg_scratch_join(&most, tleg_layernorm_backward_scratch(kernels, batch * tleg_config_tokens(config), dim));
     tleg_scratch_join(&most, tleg_layernorm_backward_scratch(kernels, tleg_config_readouts(config) * batch, dim));
     return most;
 }

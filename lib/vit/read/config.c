@@ -46,7 +46,7 @@ static tleg_status in_range(const struct tleg_config_reader *reader, const char 
     return TLEG_OK;
 }
 
-/* patch_embed.proj.weight (D, 3, P, P) */
+/* patch_embed.proj.weight (D, C, P, P) */
 static tleg_status read_patch(struct tleg_config_reader *reader) {
     static const char name[] = "patch_embed.proj.weight";
     tleg_config *c = reader->c;
@@ -54,12 +54,17 @@ static tleg_status read_patch(struct tleg_config_reader *reader) {
     tleg_status status = tleg_read_need(reader, name, 4, &entry);
     if (status != TLEG_OK)
         return status;
-    if (entry->shape[1] != 3 || entry->shape[2] != entry->shape[3]) {
+    if ((entry->shape[1] != 1 && entry->shape[1] != 3) || entry->shape[2] != entry->shape[3]) {
         char text[TLEG_SHAPE_TEXT];
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
-                         "%s: tensor \"%s\": expected shape [dim, 3, patch, patch], found %s", reader->label, name,
+                         "%s: tensor \"%s\": expected shape [dim, 1 or 3, patch, patch], found %s", reader->label, name,
                          tleg_shape_text(4, entry->shape, text));
     }
+    c->channels = (int32_t)entry->shape[1];
+    c->norm_before = tleg_read_has(reader, "norm_pre.weight");
+    /* CLIP's models have neither of these biases, and the norm. Without the norm a file that lacks one is not whole. */
+    c->no_patch_bias = c->norm_before && !tleg_read_has(reader, "patch_embed.proj.bias");
+    c->no_head_bias = c->norm_before && !tleg_read_has(reader, "head.bias");
     status = in_range(reader, name, "a dim", entry->shape[0], TLEG_MAX_DIM, &c->dim);
     if (status == TLEG_OK)
         status = in_range(reader, name, "a patch", entry->shape[2], TLEG_MAX_IMAGE, &c->patch_size);
@@ -73,6 +78,17 @@ static tleg_status read_patch(struct tleg_config_reader *reader) {
     return status;
 }
 
+/* reg_token (1, R, D) */
+static tleg_status read_registers(struct tleg_config_reader *reader) {
+    static const char name[] = "reg_token";
+    const struct tleg_entry *entry;
+    if (!tleg_read_has(reader, name))
+        return TLEG_OK;
+    const tleg_status status = tleg_read_need(reader, name, 3, &entry);
+    return status == TLEG_OK ? in_range(reader, name, "registers", entry->shape[1], TLEG_MAX_REGISTERS, &reader->c->registers)
+                             : status;
+}
+
 static tleg_status read_tokens(struct tleg_config_reader *reader) {
     const bool cls = tleg_read_has(reader, "cls_token"), dist = tleg_read_has(reader, "dist_token");
     if (dist && !cls)
@@ -83,7 +99,9 @@ static tleg_status read_tokens(struct tleg_config_reader *reader) {
                          "%s: found tensor \"head_dist.weight\", but \"dist_token\" is missing", reader->label);
     reader->c->class_token = cls;
     reader->c->distillation_token = dist;
-    return TLEG_OK;
+    const char *gate;
+    reader->c->layer_scale = tleg_read_any(reader, "blocks.", "ls1.", &gate);
+    return read_registers(reader);
 }
 
 /* The side of a square of `patches`, or 0 when there is none. */
@@ -94,7 +112,21 @@ static int32_t square_root(int64_t patches) {
     return (int64_t)side * side == patches ? side : 0;
 }
 
-/* pos_embed (1, prefix + (image/patch)^2, D) */
+/* How many of the tokens before the patches have no row among `rows`, and the side of the patches' square; 0 where nothing
+ * fits. All may have one; or all but the registers (DINOv2); or none (DeiT III, timm's no_embed_class). */
+static int32_t find_grid(const tleg_config *c, int64_t rows, int32_t side, int32_t *unplaced) {
+    const int32_t prefix = tleg_config_prefix(c), ways[] = {0, c->registers, prefix};
+    for (size_t k = 0; k < sizeof ways / sizeof *ways; k++) {
+        const int64_t patches = rows - prefix + ways[k];
+        const int32_t found = patches > 0 ? square_root(patches) : 0;
+        *unplaced = ways[k];
+        if (found > 0 && (side == 0 || found == side))
+            return found;
+    }
+    return 0;
+}
+
+/* pos_embed (1, placed tokens + (image/patch)^2, D) */
 static tleg_status read_image(struct tleg_config_reader *reader) {
     tleg_config *c = reader->c;
     const struct tleg_entry *entry;
@@ -102,12 +134,6 @@ static tleg_status read_image(struct tleg_config_reader *reader) {
     if (status != TLEG_OK)
         return status;
     const int64_t rows = entry->shape[1];
-    const int32_t tokens = tleg_config_prefix(c);
-    if (tokens > 0 && square_root(rows) > 0 && square_root(rows - tokens) == 0)
-        return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED,
-                         "%s: tensor \"pos_embed\": expected a plain ViT, found %lld rows, those of the patches without the %d "
-                         "token(s) before them (timm's no_embed_class), which this library does not compute",
-                         reader->label, (long long)rows, (int)tokens);
     bool found;
     status = tleg_read_integer(reader, "tleg.image_size", TLEG_MAX_IMAGE, &found, &c->image_size);
     if (status != TLEG_OK)
@@ -116,13 +142,15 @@ static tleg_status read_image(struct tleg_config_reader *reader) {
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
                          "%s: tleg.image_size: expected a multiple of the patch, %d, found %d", reader->label,
                          (int)c->patch_size, (int)c->image_size);
-    if (found && rows != tleg_config_tokens(c))
+    const int32_t side = find_grid(c, rows, found ? c->image_size / c->patch_size : 0, &c->unplaced);
+    if (side == 0 && found) {
+        c->unplaced = 0;
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
                          "%s: tensor \"pos_embed\": expected %lld rows (%d tokens, and patches of %d for tleg.image_size %d), "
                          "found %lld",
                          reader->label, (long long)tleg_config_tokens(c), (int)tleg_config_prefix(c), (int)c->patch_size,
                          (int)c->image_size, (long long)rows);
-    const int32_t prefix = tleg_config_prefix(c), side = rows > prefix ? square_root(rows - prefix) : 0;
+    }
     if (side == 0 || (int64_t)side * c->patch_size > TLEG_MAX_IMAGE)
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
                          "%s: tensor \"pos_embed\": expected %d rows for tokens and a square number for patches, at most %d a "
@@ -132,9 +160,11 @@ static tleg_status read_image(struct tleg_config_reader *reader) {
     return TLEG_OK;
 }
 
-/* head.weight (C, D) */
+/* head.weight (C, D); a model without one gives features alone */
 static tleg_status read_classes(struct tleg_config_reader *reader) {
     const struct tleg_entry *entry;
+    if (!tleg_read_has(reader, "head.weight") && !tleg_read_has(reader, "head.bias"))
+        return TLEG_OK;
     const tleg_status status = tleg_read_need(reader, "head.weight", 2, &entry);
     return status == TLEG_OK
                ? in_range(reader, "head.weight", "classes", entry->shape[0], TLEG_MAX_CLASSES, &reader->c->classes)
@@ -270,6 +300,8 @@ static tleg_status read_schedule(struct tleg_config_reader *reader) {
     tleg_read_what(reader, "tleg.schedule", what);
     tleg_status status =
         tleg_schedule_parse(reader->context, what, tleg_file_get_metadata(reader->file, "tleg.schedule"), &reader->schedule);
+    if (status == TLEG_OK)
+        status = tleg_schedule_check(reader->context, what, &reader->schedule, reader->c);
     const struct tleg_entry *entries;
     const int64_t count = tleg_file_entries(reader->file, &entries);
     for (int site = 0; status == TLEG_OK && site < TLEG_SITES; site++) {
@@ -370,8 +402,17 @@ static void note_guesses(const struct tleg_config_reader *reader) {
              reader->label, pool);
 }
 
+static tleg_status read_mlp(struct tleg_config_reader *reader) {
+    const tleg_status status = tleg_read_word(reader, "tleg.activation", tleg_mlp_words, &reader->c->mlp);
+    if (reader->c->mlp == 0)
+        reader->c->mlp = TLEG_MLP_GELU;
+    return status;
+}
+
 static tleg_status read_keys(struct tleg_config_reader *reader) {
     tleg_status status = read_heads(reader);
+    if (status == TLEG_OK)
+        status = read_mlp(reader);
     if (status == TLEG_OK)
         status = read_pool(reader);
     if (status == TLEG_OK)

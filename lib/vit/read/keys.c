@@ -15,7 +15,7 @@ bool tleg_read_has_keys(const struct tleg_config_reader *reader) {
 void tleg_read_note_keys(const struct tleg_config_reader *reader) {
     static const char *const known[] = {"needs",  "kind",   "image_size", "patch_size",    "heads", "norm",
                                         "eps",    "pool",   "schedule",   "mean",          "std",   "crop",
-                                        "labels", "depths", "scores",     "interpolation", "fit"};
+                                        "labels", "depths", "scores",     "interpolation", "fit",   "activation"};
     const struct tleg_pair *pairs;
     const int64_t count = tleg_file_pairs(reader->file, &pairs);
     for (int64_t i = 0; i < count; i++) {
@@ -35,19 +35,28 @@ void tleg_read_what(const struct tleg_config_reader *reader, const char *key, ch
 
 /* ---- tleg.needs: what a reader must know to compute what the file means ---- */
 
-/* No word is known to this version: the first is refused by name. */
-static tleg_status refuse_words(const struct tleg_config_reader *reader, const struct tleg_json *json) {
-    char word[64];
+/* "activation": tleg.activation is not GELU. */
+static bool is_met(const char *word) {
+    return strcmp(word, "activation") == 0;
+}
+
+/* The first word that this version does not know is refused by name. */
+static tleg_status check_words(const struct tleg_config_reader *reader, const struct tleg_json *json) {
     if (tleg_json_kind(json, 0) != TLEG_JSON_ARRAY)
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
                          "%s: tleg.needs: expected a JSON array of words, found something else", reader->label);
-    if (tleg_json_size(json, 0) == 0)
-        return TLEG_OK;
-    if (tleg_json_kind(json, 1) != TLEG_JSON_STRING)
-        return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: tleg.needs: expected words alone", reader->label);
-    if (tleg_json_string(json, 1, word, sizeof word) == SIZE_MAX)
-        memcpy(word, "(a long word)", sizeof("(a long word)"));
-    return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED, "%s: made by a newer libtleg: needs \"%s\"", reader->label, word);
+    size_t token = 1;
+    for (size_t k = 0; k < tleg_json_size(json, 0); k++, token = tleg_json_next(json, token)) {
+        char word[64];
+        if (tleg_json_kind(json, token) != TLEG_JSON_STRING)
+            return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: tleg.needs: expected words alone", reader->label);
+        if (tleg_json_string(json, token, word, sizeof word) == SIZE_MAX)
+            memcpy(word, "(a long word)", sizeof("(a long word)"));
+        if (!is_met(word))
+            return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED, "%s: made by a newer libtleg: needs \"%s\"",
+                             reader->label, word);
+    }
+    return TLEG_OK;
 }
 
 tleg_status tleg_read_needs(struct tleg_config_reader *reader) {
@@ -60,7 +69,7 @@ tleg_status tleg_read_needs(struct tleg_config_reader *reader) {
     tleg_status status = tleg_json_parse(reader->context, what, text, strlen(text), &json);
     if (status != TLEG_OK)
         return status;
-    status = refuse_words(reader, &json);
+    status = check_words(reader, &json);
     tleg_json_free(&json);
     return status;
 }
@@ -163,6 +172,10 @@ static tleg_status read_colours(const struct tleg_config_reader *reader, const c
     return status;
 }
 
+static bool says(const struct tleg_config_reader *reader, const char *key) {
+    return tleg_file_get_metadata(reader->file, key) != NULL;
+}
+
 static tleg_status read_pictures(const struct tleg_config_reader *reader) {
     tleg_config *c = reader->c;
     tleg_status status = read_list(reader, "tleg.crop", 1, true, 1, "a number above 0, at most 1", &c->crop);
@@ -174,6 +187,10 @@ static tleg_status read_pictures(const struct tleg_config_reader *reader) {
         status = tleg_read_word(reader, "tleg.interpolation", tleg_interpolation_words, &c->interpolation);
     if (status == TLEG_OK)
         status = tleg_read_word(reader, "tleg.fit", tleg_fit_words, &c->fit);
+    if (!says(reader, "tleg.mean") && !says(reader, "tleg.std"))
+        c->assumed |= TLEG_ASSUMED_COLOURS;
+    if (!says(reader, "tleg.crop"))
+        c->assumed |= c->interpolation || c->fit ? TLEG_ASSUMED_CROP : TLEG_ASSUMED_CROP | TLEG_ASSUMED_FILTER;
     if (c->interpolation == 0)
         c->interpolation = TLEG_INTERPOLATION_BICUBIC;
     if (c->fit == 0)

@@ -69,6 +69,10 @@ static void build(struct builder *builder, const tleg_config *config, bool gene)
     add_numbers(builder, "tleg.mean", config->mean, 3);
     add_numbers(builder, "tleg.std", config->std, 3);
     add_numbers(builder, "tleg.crop", &config->crop, 1);
+    if (config->mlp != TLEG_MLP_GELU) { /* what older versions take for granted: they refuse a word in tleg.needs */
+        add_text(builder, "tleg.activation", tleg_mlp_words[config->mlp - 1]);
+        add_text(builder, "tleg.needs", "[\"activation\"]");
+    }
     if (config->interpolation != TLEG_INTERPOLATION_BICUBIC) /* 0.2 knew no others, and has no key for it */
         add_text(builder, "tleg.interpolation", tleg_interpolation_words[config->interpolation - 1]);
     if (config->fit != TLEG_FIT_CROP)

@@ -25,11 +25,16 @@ static void take_members(const tleg_preparation_options *pictures, tleg_config *
     if (coloured) {
         memcpy(c->mean, pictures->mean, sizeof c->mean);
         memcpy(c->std, pictures->std, sizeof c->std);
+        c->assumed &= ~TLEG_ASSUMED_COLOURS;
     }
-    if (pictures->crop != 0)
+    if (pictures->crop != 0) {
         c->crop = pictures->crop;
-    if (pictures->interpolation != 0)
+        c->assumed &= ~TLEG_ASSUMED_CROP;
+    }
+    if (pictures->interpolation != 0) {
         c->interpolation = pictures->interpolation;
+        c->assumed &= ~TLEG_ASSUMED_FILTER;
+    }
     if (pictures->fit != 0)
         c->fit = pictures->fit;
 }

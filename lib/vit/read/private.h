@@ -46,7 +46,7 @@ tleg_status tleg_read_need(const struct tleg_config_reader *reader, const char *
                            const struct tleg_entry **entry);
 /* UNSUPPORTED names a tensor of another architecture, which would change what the model computes. */
 tleg_status tleg_read_plain(struct tleg_config_reader *reader);
-/* Whether `name`, after "blocks.N", is ".SITE.weight" or ".SITE.bias". */
+/* Whether `name`, after "blocks.N", is ".SITE.weight", ".SITE.bias" or ".SITE.gamma". */
 bool tleg_read_is_of_site(const char *name);
 /* Whether the file has a tensor. */
 bool tleg_read_has(const struct tleg_config_reader *reader, const char *name);

@@ -48,6 +48,9 @@ static bool is_outer_name(const char *name) {
                                  .patch_size = 1,
                                  .class_token = 1,
                                  .distillation_token = 1,
+                                 .registers = 1,
+                                 .channels = 3,
+                                 .norm_before = 1,
                                  .pool = TLEG_POOL_MEAN,
                                  .norm = norms[k / TLEG_SLOTS]};
         struct tleg_spec spec;
@@ -58,13 +61,17 @@ static bool is_outer_name(const char *name) {
     return false;
 }
 
-/* Whether a name ends as those of a block's tensors do: .weight or .bias, and what tells a segment's tensors apart. */
+/* Whether a name ends as those of a block's tensors do: .weight, .bias or .gamma, and what tells a segment's tensors apart. */
 static bool has_proper_end(const char *name) {
     static const char *const ends[] = {"", "_base", "_ilayer"};
     const char *end = strrchr(name, '.');
-    if (!end || (strncmp(end, ".weight", 7) != 0 && strncmp(end, ".bias", 5) != 0))
+    static const char *const parts[] = {".weight", ".bias", ".gamma"};
+    size_t part = 0;
+    while (end && part < sizeof parts / sizeof *parts && strncmp(end, parts[part], strlen(parts[part])) != 0)
+        part++;
+    if (!end || part == sizeof parts / sizeof *parts)
         return false;
-    end += end[1] == 'w' ? 7 : 5;
+    end += strlen(parts[part]);
     for (size_t k = 0; k < sizeof ends / sizeof *ends; k++)
         if (strcmp(end, ends[k]) == 0)
             return true;
@@ -162,14 +169,10 @@ tleg_status tleg_read_need(const struct tleg_config_reader *reader, const char *
 
 /* Parameters of other architectures that would change what the model computes: passing over them in silence gives wrong
  * answers. Parts of names, as timm, BEiT, EVA and DINO write them. */
-static const char *const foreign[] = {".ls1.",
-                                      ".ls2.",
-                                      ".gamma_1",
+static const char *const foreign[] = {".gamma_1",
                                       ".gamma_2",
                                       ".q_norm.",
                                       ".k_norm.",
-                                      "norm_pre.",
-                                      "reg_token",
                                       "register_tokens",
                                       "storage_tokens",
                                       "rel_pos",
@@ -280,12 +283,15 @@ static tleg_status check_all(struct check *check) {
     return status;
 }
 
+static bool is_part(const char *end) {
+    return strcmp(end, ".weight") == 0 || strcmp(end, ".bias") == 0 || strcmp(end, ".gamma") == 0;
+}
+
 bool tleg_read_is_of_site(const char *name) {
     for (int site = 0; site < TLEG_SITES; site++) {
         const char *key = tleg_site_name((enum tleg_site)site);
         const size_t length = strlen(key);
-        if (name[0] == '.' && strncmp(name + 1, key, length) == 0 &&
-            (strcmp(name + 1 + length, ".weight") == 0 || strcmp(name + 1 + length, ".bias") == 0))
+        if (name[0] == '.' && strncmp(name + 1, key, length) == 0 && is_part(name + 1 + length))
             return true;
     }
     return false;

@@ -92,6 +92,8 @@ static void outer_view(const tleg_config *config, const struct outer_layout *lay
     outer->pos = at[TLEG_SLOT_POS_EMBED];
     outer->cls = at[TLEG_SLOT_CLS_TOKEN];
     outer->dist = at[TLEG_SLOT_DIST_TOKEN];
+    outer->registers = at[TLEG_SLOT_REG_TOKEN];
+    outer->before = (struct tleg_norm){.weight = at[TLEG_SLOT_PRE_WEIGHT], .bias = at[TLEG_SLOT_PRE_BIAS]};
     outer->norm = (struct tleg_norm){.weight = at[TLEG_SLOT_NORM_WEIGHT], .bias = at[TLEG_SLOT_NORM_BIAS]};
     outer->head[0] = (struct tleg_linear){.weight = matrix[TLEG_SLOT_HEAD_WEIGHT], .bias = at[TLEG_SLOT_HEAD_BIAS]};
     outer->head[1] = (struct tleg_linear){.weight = matrix[TLEG_SLOT_HEAD_DIST_WEIGHT], .bias = at[TLEG_SLOT_HEAD_DIST_BIAS]};
@@ -131,10 +133,17 @@ void tleg_outer_get(const struct tleg_kernels *kernels, const tleg_config *confi
     struct tleg_spec spec;
     tleg_outer_spec(config, slot, &spec);
     const float *vector[TLEG_SLOTS] = {
-        [TLEG_SLOT_CLS_TOKEN] = outer->cls,           [TLEG_SLOT_DIST_TOKEN] = outer->dist,
-        [TLEG_SLOT_POS_EMBED] = outer->pos,           [TLEG_SLOT_PATCH_BIAS] = outer->patch.bias,
-        [TLEG_SLOT_NORM_WEIGHT] = outer->norm.weight, [TLEG_SLOT_NORM_BIAS] = outer->norm.bias,
-        [TLEG_SLOT_HEAD_BIAS] = outer->head[0].bias,  [TLEG_SLOT_HEAD_DIST_BIAS] = outer->head[1].bias,
+        [TLEG_SLOT_CLS_TOKEN] = outer->cls,
+        [TLEG_SLOT_DIST_TOKEN] = outer->dist,
+        [TLEG_SLOT_REG_TOKEN] = outer->registers,
+        [TLEG_SLOT_PRE_WEIGHT] = outer->before.weight,
+        [TLEG_SLOT_PRE_BIAS] = outer->before.bias,
+        [TLEG_SLOT_POS_EMBED] = outer->pos,
+        [TLEG_SLOT_PATCH_BIAS] = outer->patch.bias,
+        [TLEG_SLOT_NORM_WEIGHT] = outer->norm.weight,
+        [TLEG_SLOT_NORM_BIAS] = outer->norm.bias,
+        [TLEG_SLOT_HEAD_BIAS] = outer->head[0].bias,
+        [TLEG_SLOT_HEAD_DIST_BIAS] = outer->head[1].bias,
     };
     if (vector[slot])
         memcpy(out, vector[slot], tleg_spec_count(&spec) * sizeof(float));

@@ -103,12 +103,13 @@ void tleg_turned_view(const struct tleg_turned_layout *layout, const tleg_config
 /* ---- everything but the blocks (outer.c) ---- */
 enum { TLEG_HEADS = 2 }; /* the most that read features */
 struct tleg_outer_weights {
-    struct tleg_linear patch; /* (D, 3*P*P) */
-    const float *pos;         /* (N, D) */
+    struct tleg_linear patch; /* (D, C*P*P) */
+    const float *pos;         /* (placed tokens and patches, D) */
     const float *cls, *dist;  /* (D), or NULL */
-    const float *registers;   /* (R, D), or NULL: no file has them yet */
+    const float *registers;   /* (R, D), or NULL */
+    struct tleg_norm before;  /* the blocks, or NULLs */
     struct tleg_norm norm;
-    struct tleg_linear head[TLEG_HEADS]; /* (C, D); head[1].weight.basis.tensor[0] is NULL without a distillation token */
+    struct tleg_linear head[TLEG_HEADS]; /* (C, D); basis.tensor[0] of one that is not there is NULL */
     const char *memory;                  /* where they lie: tleg_outer_bytes, the owner's */
 };
 /* Numbers of a slot's tensor, as tleg_numbers; matrices are asked for in pieces in rising order, all else whole. */

@@ -95,14 +95,29 @@ static void refuse_host(tleg_config host, const char *member, const char *found)
     assert_memory_equal(&config, &empty, sizeof config);
 }
 
-static void register_tokens_are_not_supported_yet(void **state) {
+static void what_the_parts_of_other_families_may_be(void **state) {
     (void)state;
     tleg_config host = small();
     struct tleg_vit_config config;
     host.class_token = 1;
     host.registers = 4;
-    assert_int_equal(tleg_config_check(context, &host, &config), TLEG_ERROR_UNSUPPORTED);
-    must_say(tleg_context_get_error(context), (const char *const[3]){"registers", "expected 0", "found 4"});
+    host.unplaced = 5;
+    host.layer_scale = host.norm_before = host.no_patch_bias = host.no_head_bias = 1;
+    host.channels = 1;
+    OK(context, tleg_config_check(context, &host, &config));
+    assert_int_equal(config.c.mlp, TLEG_MLP_GELU);
+    tleg_config_free(&config);
+    host.unplaced = 6;
+    refuse_host(host, "unplaced", "found 6");
+    host.unplaced = 0;
+    host.mlp = 6;
+    refuse_host(host, "mlp", "found 6");
+    host.mlp = TLEG_MLP_RELU;
+    host.layer_scale = 2;
+    refuse_host(host, "layer_scale", "found 2");
+    host.layer_scale = 0;
+    host.registers = 1025;
+    refuse_host(host, "registers", "found 1025");
 }
 
 static void each_member_out_of_range_is_named(void **state) {
@@ -333,6 +348,7 @@ static void layers_and_segments_have_the_names_of_timm_and_of_the_authors(void *
                            .dim = 6,
                            .hidden = 10,
                            .classes = 3,
+                           .channels = 3,
                            .class_token = 1,
                            .pool = TLEG_POOL_CLS,
                            .norm = TLEG_NORM_BEFORE_POOL,
@@ -359,7 +375,7 @@ int main(void) {
         cmocka_unit_test(defaults_are_filled_in),
         cmocka_unit_test(texts_are_the_librarys_own),
         cmocka_unit_test(each_member_out_of_range_is_named),
-        cmocka_unit_test(register_tokens_are_not_supported_yet),
+        cmocka_unit_test(what_the_parts_of_other_families_may_be),
         cmocka_unit_test(a_bad_schedule_is_refused_in_words),
         cmocka_unit_test(a_schedule_is_written_in_one_form),
         cmocka_unit_test(a_struct_of_another_version_is_understood),

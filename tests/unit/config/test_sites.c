@@ -45,6 +45,21 @@ static void without_a_qkv_bias_the_walk_passes_over_it_alone(void **state) {
     assert_int_equal(count, sizeof tensors / sizeof *tensors - 1);
 }
 
+static void layer_scale_adds_a_vector_for_each_branch(void **state) {
+    (void)state;
+    tleg_config with = config;
+    with.layer_scale = 1;
+    struct tleg_parameter parameter = {0};
+    size_t count = 0;
+    while (tleg_each_parameter(&with, &parameter))
+        if (count++ >= sizeof tensors / sizeof *tensors) {
+            assert_string_equal(parameter.spec.name, count % 2 ? "ls1.gamma" : "ls2.gamma");
+            assert_int_equal(parameter.count, 6);
+        }
+    assert_int_equal(count, sizeof tensors / sizeof *tensors + 2);
+    assert_true(tleg_site_is_present(&with, TLEG_SITE_LS1) && !tleg_site_is_present(&config, TLEG_SITE_LS1));
+}
+
 static void only_matrices_have_rows_and_columns(void **state) {
     (void)state;
     int64_t n = 0, k = 0;
@@ -58,8 +73,8 @@ static void only_matrices_have_rows_and_columns(void **state) {
 
 static void every_site_has_a_key_and_a_name_and_there_the_list_ends(void **state) {
     (void)state;
-    static const char *const keys[] = {"norm1", "norm2", "qkv", "proj", "fc1", "fc2"};
-    static const char *const names[] = {"norm1", "norm2", "attn.qkv", "attn.proj", "mlp.fc1", "mlp.fc2"};
+    static const char *const keys[] = {"norm1", "norm2", "qkv", "proj", "fc1", "fc2", "ls1", "ls2"};
+    static const char *const names[] = {"norm1", "norm2", "attn.qkv", "attn.proj", "mlp.fc1", "mlp.fc2", "ls1", "ls2"};
     int32_t site = 0;
     for (; tleg_site_key(site); site++) {
         assert_true(site < TLEG_SITES);
@@ -74,6 +89,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_walk_over_parameters_gives_each_with_its_name_and_shape),
         cmocka_unit_test(without_a_qkv_bias_the_walk_passes_over_it_alone),
+        cmocka_unit_test(layer_scale_adds_a_vector_for_each_branch),
         cmocka_unit_test(only_matrices_have_rows_and_columns),
         cmocka_unit_test(every_site_has_a_key_and_a_name_and_there_the_list_ends),
     };

@@ -252,7 +252,7 @@ static void options_are_refused_by_name(void **state) {
     BAD(o.ema_warmup = 2, "ema_warmup");
     BAD(o.reserved2 = 1, "reserved2");
     BAD(o.freeze = TLEG_PART_BACKBONE | TLEG_PART_HEAD, "freeze: expected TLEG_PART_* together, and not all of them");
-    BAD(o.freeze = 512, "freeze");
+    BAD(o.freeze = 4096, "freeze");
     BAD(o.freeze = -1, "freeze");
     BAD(o.frozen_layers = -1, "frozen_layers");
     BAD(o.frozen_layers = 1, "frozen_layers and layer_decay are for a model: all layers of a learngene share its tensors");

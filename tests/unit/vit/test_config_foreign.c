@@ -53,10 +53,7 @@ static void a_mistyped_key_is_noted_and_another_tools_is_not(void **state) {
 
 static void parts_of_other_architectures_are_not_passed_over(void **state) {
     (void)state;
-    static const char *const names[] = {"blocks.0.ls1.gamma",
-                                        "blocks.1.attn.q_norm.weight",
-                                        "norm_pre.weight",
-                                        "reg_token",
+    static const char *const names[] = {"blocks.1.attn.q_norm.weight",
                                         "blocks.0.attn.relative_position_bias_table",
                                         "blocks.1.attn.q_bias",
                                         "blocks.0.attn.rel_pos.mlp.fc1.weight",
@@ -138,13 +135,55 @@ static void what_is_the_other_kinds_or_only_counts_may_stand_among_the_blocks(vo
     tleg_config_free(&config);
 }
 
-/* timm's no_embed_class: positions for the patches alone. */
-static void positions_without_those_of_tokens_are_named(void **state) {
+/* All tokens have a place; or all but registers, as in DINOv2; or none, timm's no_embed_class. 9 patches. */
+static void tokens_may_be_without_a_place(void **state) {
     (void)state;
+    static const struct {
+        const char *registers, *rows;
+        int32_t unplaced;
+    } cases[] = {
+        {NULL, "1,10,12", 0}, {NULL, "1,9,12", 1}, {"1,2,12", "1,12,12", 0}, {"1,2,12", "1,10,12", 2}, {"1,2,12", "1,9,12", 3}};
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        struct vit_file made;
+        struct tleg_vit_config config;
+        vit_model(&made, 2);
+        vit_add(&made, "cls_token", "1,1,12");
+        if (cases[k].registers)
+            vit_add(&made, "reg_token", cases[k].registers);
+        vit_reshape(&made, "pos_embed", cases[k].rows);
+        read_good(&made, 3, false, &config);
+        assert_int_equal(config.c.registers, cases[k].registers ? 2 : 0);
+        assert_int_equal(config.c.unplaced, cases[k].unplaced);
+        assert_int_equal(config.c.image_size, 3 * config.c.patch_size);
+        tleg_config_free(&config);
+    }
+}
+
+static void parts_of_other_families_are_read(void **state) {
+    (void)state;
+    static const char *const gates[] = {"blocks.0.ls1.gamma", "blocks.0.ls2.gamma", "blocks.1.ls1.gamma", "blocks.1.ls2.gamma"};
     struct vit_file made;
+    struct tleg_vit_config config;
     vit_model(&made, 2);
-    vit_add(&made, "cls_token", "1,1,12");
-    const struct vit_fault fault = {'+', "cls_token", NULL, {"pos_embed", "no_embed_class"}, TLEG_ERROR_UNSUPPORTED};
+    for (size_t k = 0; k < sizeof gates / sizeof *gates; k++)
+        vit_add(&made, gates[k], "12");
+    vit_add(&made, "norm_pre.weight", "12");
+    vit_add(&made, "norm_pre.bias", "12");
+    vit_remove(&made, "patch_embed.proj.bias");
+    vit_remove(&made, "head.bias");
+    vit_key(&made, "tleg.activation", "quick_gelu");
+    vit_key(&made, "tleg.needs", "[\\\"activation\\\"]");
+    read_good(&made, 3, false, &config);
+    assert_true(config.c.layer_scale && config.c.norm_before && config.c.no_patch_bias && config.c.no_head_bias);
+    assert_int_equal(config.c.mlp, TLEG_MLP_QUICK_GELU);
+    assert_int_equal(config.c.ignored_count, 0);
+    tleg_config_free(&config);
+    vit_remove(&made, "head.weight");
+    read_good(&made, 3, false, &config);
+    assert_int_equal(config.c.classes, 0);
+    tleg_config_free(&config);
+    vit_key(&made, "tleg.activation", "mish");
+    const struct vit_fault fault = {'+', "mish", NULL, {"tleg.activation", "mish"}, TLEG_ERROR_UNSUPPORTED};
     must_refuse(&made, &fault, 3, false);
 }
 
@@ -199,7 +238,8 @@ int main(void) {
         cmocka_unit_test(parts_of_other_architectures_are_not_passed_over),
         cmocka_unit_test(nothing_unknown_inside_a_block_is_passed_over),
         cmocka_unit_test(what_is_the_other_kinds_or_only_counts_may_stand_among_the_blocks),
-        cmocka_unit_test(positions_without_those_of_tokens_are_named),
+        cmocka_unit_test(tokens_may_be_without_a_place),
+        cmocka_unit_test(parts_of_other_families_are_read),
         cmocka_unit_test(what_is_guessed_of_a_model_without_keys_is_noted),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

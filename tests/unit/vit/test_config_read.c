@@ -90,6 +90,7 @@ static void keys_say_what_shapes_do_not(void **state) {
     assert_true(config.c.eps == 1e-5);
     assert_int_equal(config.c.interpolation, TLEG_INTERPOLATION_BICUBIC);
     assert_int_equal(config.c.fit, TLEG_FIT_CROP);
+    assert_int_equal(config.c.assumed, TLEG_ASSUMED_COLOURS | TLEG_ASSUMED_CROP | TLEG_ASSUMED_FILTER);
     tleg_config_free(&config);
 
     vit_key(&made, "tleg.pool", "mean");
@@ -110,6 +111,7 @@ static void keys_say_what_shapes_do_not(void **state) {
     assert_true(config.c.mean[0] == 0.5 && config.c.mean[1] == 0 && config.c.mean[2] == -0.25);
     assert_int_equal(config.c.interpolation, TLEG_INTERPOLATION_BILINEAR);
     assert_int_equal(config.c.fit, TLEG_FIT_SQUASH);
+    assert_int_equal(config.c.assumed, 0);
     assert_true(config.c.std[0] == 1 && config.c.std[1] == 2.5 && config.c.std[2] == 0.125);
     assert_int_equal(config.c.label_count, 5);
     assert_string_equal(config.c.labels[0], "a");
@@ -231,8 +233,12 @@ static const struct vit_fault gene_faults[] = {
      0},
     {'~', "pos_embed", "module.pos_embed", {"missing tensor \"pos_embed\"", "\"module.\""}, 0},
     {'~', "head.bias", "state.model.head.bias", {"missing tensor \"head.bias\"", "\"state.model.\""}, 0},
-    {'#', "patch_embed.proj.weight", "12,3,4,5", {"patch_embed.proj.weight", "[dim, 3, patch, patch]", "[12, 3, 4, 5]"}, 0},
-    {'#', "patch_embed.proj.weight", "12,1,4,4", {"patch_embed.proj.weight", "[12, 1, 4, 4]"}, 0},
+    {'#',
+     "patch_embed.proj.weight",
+     "12,3,4,5",
+     {"patch_embed.proj.weight", "[dim, 1 or 3, patch, patch]", "[12, 3, 4, 5]"},
+     0},
+    {'#', "patch_embed.proj.weight", "12,2,4,4", {"patch_embed.proj.weight", "[12, 2, 4, 4]"}, 0},
     {'#', "patch_embed.proj.weight", "12,48", {"patch_embed.proj.weight", "4 dimensions", "[12, 48]"}, 0},
     {'#', "patch_embed.proj.weight", "0,3,4,4", {"patch_embed.proj.weight", "[0, 3, 4, 4]"}, 0},
     {'#', "patch_embed.proj.bias", "13", {"patch_embed.proj.bias", "[12]", "[13]"}, 0},

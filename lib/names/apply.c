@@ -1,0 +1,424 @@
+/* Rules applied to a file: a derived one, whose tensors have the new names. */
+#include "names/private.h"
+
+#include <string.h>
+
+struct made {
+    const char *kept; /* the name that it keeps; NULL: `name` */
+    char name[TLEG_NAMES_TEXT];
+    int32_t rank;
+    int64_t shape[TLEG_MAX_RANK];
+    size_t first, count; /* its pieces */
+};
+
+/* A list that grows. */
+struct list {
+    void *items;
+    size_t count, room, width;
+};
+
+struct work {
+    const struct tleg_naming *naming;
+    const struct tleg_entry *entries;
+    size_t entry_count;
+    unsigned char *used; /* one for each entry */
+    struct list made, pieces, pairs;
+    char *texts; /* of keys and values, as long as the rules */
+    size_t text_bytes, text_length;
+};
+
+static tleg_status fail_memory(const struct work *work, size_t bytes) {
+    return tleg_fail_memory(work->naming->context, "names", bytes);
+}
+
+/* Room for one more item; *item is it, zeroed. */
+static tleg_status add(const struct work *work, struct list *list, void **item) {
+    const struct tleg_allocator *allocator = &work->naming->context->allocator;
+    if (list->count == list->room) {
+        const size_t room = list->room > 0 ? list->room * 2 : 64;
+        size_t bytes;
+        void *items = tleg_size_mul(room, list->width, &bytes) ? tleg_alloc_zero(allocator, bytes) : NULL;
+        if (!items)
+            return fail_memory(work, list->width * list->room);
+        if (list->count > 0)
+            memcpy(items, list->items, list->count * list->width);
+        tleg_release(allocator, list->items, list->room * list->width);
+        list->items = items;
+        list->room = room;
+    }
+    *item = (char *)list->items + list->count++ * list->width;
+    return TLEG_OK;
+}
+
+/* ---- prefixes ---- */
+
+/* The prefix of a pattern, which loses its "../"; a host's own rules have none. */
+static struct tleg_rule_text prefix_of(const struct tleg_naming *naming, struct tleg_rule_text *pattern) {
+    return naming->family ? tleg_pattern_prefix(naming->prefix, pattern) : naming->prefix;
+}
+
+/* `name` without the prefix, or NULL when it has another. */
+static const char *strip(const char *name, struct tleg_rule_text prefix) {
+    return prefix.length == 0 || strncmp(name, prefix.text, prefix.length) == 0 ? name + prefix.length : NULL;
+}
+
+/* ---- shapes ---- */
+
+/* A tensor as rows of numbers: (rows) or (rows, width). */
+static void as_rows(const struct tleg_entry *entry, int64_t *rows, int64_t *width) {
+    *rows = 1;
+    *width = entry->rank > 1 ? entry->shape[entry->rank - 1] : 1;
+    for (int32_t k = 0; k < (entry->rank > 1 ? entry->rank - 1 : entry->rank); k++)
+        *rows *= entry->shape[k];
+}
+
+static bool is_square(int64_t number, int64_t *side) {
+    for (*side = 1; *side * *side < number && *side < 65536;)
+        ++*side;
+    return *side * *side == number;
+}
+
+/* (D, n) as a convolution (D, C, P, P): n is 3*P*P or P*P, never both. */
+static bool as_convolution(struct made *made, int32_t *channels) {
+    const int64_t count = made->shape[1];
+    int64_t side;
+    *channels = count % 3 == 0 && is_square(count / 3, &side) ? 3 : is_square(count, &side) ? 1 : 0;
+    if (*channels == 0 || count == 0)
+        return false;
+    made->rank = 4;
+    made->shape[1] = *channels;
+    made->shape[2] = made->shape[3] = side;
+    return true;
+}
+
+/* Tokens and positions have three axes in the library's files. */
+static void lead_axes(struct made *made) {
+    static const char *const names[] = {"cls_token", "dist_token", "reg_token", "pos_embed"};
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++)
+        while (strcmp(made->name, names[k]) == 0 && made->rank > 0 && made->rank < 3) {
+            memmove(made->shape + 1, made->shape, (size_t)made->rank * sizeof *made->shape);
+            made->shape[0] = 1;
+            made->rank++;
+        }
+}
+
+/* ---- one tensor ---- */
+
+static tleg_status fail_piece(const struct work *work, const struct tleg_rule *rule, const struct tleg_entry *entry,
+                              const char *expected) {
+    char shape[TLEG_SHAPE_TEXT];
+    return tleg_fail(work->naming->context, TLEG_ERROR_FORMAT, "%s: tensor \"%s\", for '%.*s': expected %s, found %s of %s",
+                     tleg_file_label(work->naming->file), entry->name, (int)rule->target.length, rule->target.text, expected,
+                     tleg_shape_text(entry->rank, entry->shape, shape), entry->type_name);
+}
+
+/* Finds the piece's tensor. */
+static tleg_status find_piece(const struct work *work, const struct tleg_rule *rule, const struct tleg_rule_piece *asked,
+                              const struct tleg_capture *capture, const struct tleg_entry **entry) {
+    const struct tleg_naming *naming = work->naming;
+    struct tleg_rule_text pattern = asked->name;
+    const struct tleg_rule_text prefix = prefix_of(naming, &pattern);
+    char name[TLEG_NAMES_TEXT];
+    if (!tleg_pattern_fill(pattern, prefix, capture, name))
+        return tleg_fail(naming->context, TLEG_ERROR_FORMAT, "%s: names: line %lld: a name is too long",
+                         tleg_file_label(naming->file), (long long)rule->line);
+    *entry = tleg_file_find(naming->file, name);
+    if (*entry)
+        return TLEG_OK;
+    return tleg_fail(naming->context, TLEG_ERROR_FORMAT, "%s: missing tensor \"%s\", a part of '%.*s'%s%s",
+                     tleg_file_label(naming->file), name, (int)rule->target.length, rule->target.text,
+                     naming->family ? ": the file is read as " : "", naming->family ? naming->family->name : "");
+}
+
+/* Adds a piece of the joined shape (rows) or (rows, width), which grows. */
+static tleg_status join(struct work *work, const struct tleg_rule *rule, const struct tleg_rule_piece *asked,
+                        const struct tleg_entry *entry, struct made *made) {
+    int64_t rows, width;
+    as_rows(entry, &rows, &width);
+    const int64_t end = asked->end < 0 ? rows : asked->end;
+    if (asked->first > end || end > rows)
+        return fail_piece(work, rule, entry, "more rows");
+    const bool first = made->count == 0;
+    const int32_t rank = entry->rank > 1 ? 2 : 1;
+    if (first) {
+        made->rank = rank;
+        made->shape[0] = 0;
+        made->shape[1] = rank > 1 ? width : 0;
+    }
+    if (made->rank != rank || (rank > 1 && made->shape[1] != width) || !tleg_dtype_is_real(entry->dtype))
+        return fail_piece(work, rule, entry, "floating-point numbers in rows as long as those before them");
+    struct tleg_piece *piece;
+    const tleg_status status = add(work, &work->pieces, (void **)&piece);
+    if (status != TLEG_OK)
+        return status;
+    *piece = (struct tleg_piece){.source = asked->zeros ? NULL : entry,
+                                 .first = (uint64_t)(asked->first * width),
+                                 .count = (uint64_t)((end - asked->first) * width)};
+    made->shape[0] += end - asked->first;
+    made->count++;
+    return TLEG_OK;
+}
+
+/* One tensor as a whole: as it is, transposed, or over patches. */
+static tleg_status take_whole(struct work *work, const struct tleg_rule *rule, const struct tleg_rule_piece *asked,
+                              const struct tleg_entry *entry, struct made *made) {
+    struct tleg_piece *piece;
+    int32_t channels = 0;
+    const tleg_status status = add(work, &work->pieces, (void **)&piece);
+    if (status != TLEG_OK)
+        return status;
+    *piece = tleg_piece_whole(entry);
+    made->count = 1;
+    made->rank = entry->rank;
+    memcpy(made->shape, entry->shape, sizeof made->shape);
+    const bool convolution = asked->patches || (entry->rank == 2 && strcmp(made->name, "patch_embed.proj.weight") == 0);
+    if ((asked->turned || asked->patches) && (entry->rank != 2 || !tleg_dtype_is_real(entry->dtype)))
+        return fail_piece(work, rule, entry, "a matrix of floating-point numbers");
+    if (convolution && !as_convolution(made, &channels))
+        return fail_piece(work, rule, entry, "rows of 3 or 1 times the pixels of a square patch");
+    if (asked->patches) {
+        piece->order = TLEG_PIECE_PATCHES;
+        piece->channels = channels;
+    } else if (asked->turned) {
+        piece->order = TLEG_PIECE_TURNED;
+        made->shape[0] = entry->shape[1];
+        made->shape[1] = entry->shape[0];
+    }
+    return TLEG_OK;
+}
+
+static bool is_whole(const struct tleg_rule *rule) {
+    return rule->piece_count == 1 && rule->pieces[0].first == 0 && rule->pieces[0].end < 0;
+}
+
+static tleg_status make(struct work *work, const struct tleg_rule *rule, const struct tleg_capture *capture) {
+    static const struct tleg_rule_text no_prefix;
+    struct made *made;
+    tleg_status status = add(work, &work->made, (void **)&made);
+    if (status != TLEG_OK)
+        return status;
+    made->first = work->pieces.count;
+    if (!tleg_pattern_fill(rule->target, no_prefix, capture, made->name) || work->made.count > 4 * work->entry_count + 16)
+        return tleg_fail(work->naming->context, TLEG_ERROR_FORMAT, "%s: names: line %lld: expected fewer and shorter new names",
+                         tleg_file_label(work->naming->file), (long long)rule->line);
+    for (size_t k = 0; k < rule->piece_count && status == TLEG_OK; k++) {
+        const struct tleg_entry *entry;
+        status = find_piece(work, rule, &rule->pieces[k], capture, &entry);
+        if (status != TLEG_OK)
+            return status;
+        work->used[entry - work->entries] = 1;
+        status = is_whole(rule) ? take_whole(work, rule, &rule->pieces[k], entry, made)
+                                : join(work, rule, &rule->pieces[k], entry, made);
+    }
+    lead_axes(made);
+    return status;
+}
+
+/* ---- all rules ---- */
+
+static const char *keep(struct work *work, struct tleg_rule_text text) {
+    char *copy = memcpy(work->texts + work->text_length, text.text, text.length);
+    copy[text.length] = '\0';
+    work->text_length += text.length + 1;
+    return copy;
+}
+
+static tleg_status apply_rule(struct work *work, const struct tleg_rule *rule) {
+    tleg_status status = TLEG_OK;
+    if (rule->piece_count == 0) {
+        struct tleg_pair *pair;
+        status = add(work, &work->pairs, (void **)&pair);
+        if (status == TLEG_OK)
+            *pair = (struct tleg_pair){keep(work, rule->target), keep(work, rule->value)};
+        return status;
+    }
+    struct tleg_rule_text pattern = rule->pieces[0].name;
+    const struct tleg_rule_text prefix = prefix_of(work->naming, &pattern);
+    size_t found = 0;
+    for (size_t k = 0; k < work->entry_count && status == TLEG_OK; k++) {
+        struct tleg_capture capture;
+        const char *name = strip(work->entries[k].name, prefix);
+        if (!name || !tleg_pattern_match(pattern, name, &capture))
+            continue;
+        status = make(work, rule, &capture);
+        found++;
+    }
+    if (status == TLEG_OK && found == 0 && !work->naming->family)
+        return tleg_fail(work->naming->context, TLEG_ERROR_FORMAT, "%s: names: line %lld: no tensor '%.*s'",
+                         tleg_file_label(work->naming->file), (long long)rule->line, (int)pattern.length, pattern.text);
+    return status;
+}
+
+static tleg_status apply_rules(struct work *work) {
+    const char *text = work->naming->rules;
+    int64_t line = 0;
+    struct tleg_rule rule;
+    tleg_status status = tleg_rule_next(work->naming->context, &text, &line, &rule);
+    while (status == TLEG_OK && rule.line > 0) {
+        status = apply_rule(work, &rule);
+        if (status == TLEG_OK)
+            status = tleg_rule_next(work->naming->context, &text, &line, &rule);
+    }
+    return status;
+}
+
+/* ---- what no rule names ---- */
+
+/* Whether `name` lies in a block, as the rule's first tensor does. */
+static bool is_in_block(const struct tleg_naming *naming, const struct tleg_rule *rule, const char *name) {
+    struct tleg_rule_text pattern = rule->pieces[0].name;
+    const char *rest = strip(name, prefix_of(naming, &pattern));
+    size_t before = 0;
+    while (before < pattern.length && pattern.text[before] != '{')
+        before++;
+    if (!rest || before == pattern.length || strncmp(rest, pattern.text, before) != 0)
+        return false;
+    rest += before;
+    const size_t digits = strspn(rest, "0123456789");
+    return digits > 0 && rest[digits] == '.';
+}
+
+/* Whether the library's readers would take the name for a part of theirs. */
+static bool is_ours(const char *name) {
+    static const char *const words[] = {"blocks",    "head",       "head_dist", "norm",      "fc_norm",    "norm_pre",
+                                        "cls_token", "dist_token", "reg_token", "pos_embed", "patch_embed"};
+    const size_t length = strcspn(name, ".");
+    for (size_t k = 0; k < sizeof words / sizeof *words; k++)
+        if (strlen(words[k]) == length && memcmp(words[k], name, length) == 0)
+            return true;
+    return false;
+}
+
+/* What stands in a family's blocks, or has one of the library's names, and is not known there would change the result. */
+static tleg_status check_strangers(const struct work *work) {
+    const struct tleg_naming *naming = work->naming;
+    const char *text = naming->rules;
+    int64_t line = 0;
+    struct tleg_rule rule;
+    tleg_status status = tleg_rule_next(naming->context, &text, &line, &rule);
+    for (; status == TLEG_OK && rule.line > 0; status = tleg_rule_next(naming->context, &text, &line, &rule))
+        for (size_t k = 0; k < work->entry_count && rule.piece_count > 0; k++)
+            if (!work->used[k] && is_in_block(naming, &rule, work->entries[k].name))
+                return tleg_fail(naming->context, TLEG_ERROR_UNSUPPORTED,
+                                 "%s: tensor \"%s\" among the blocks is not a part of %s that this library computes",
+                                 tleg_file_label(naming->file), work->entries[k].name, naming->family->name);
+    for (size_t k = 0; k < work->entry_count && status == TLEG_OK; k++)
+        if (!work->used[k] && is_ours(work->entries[k].name))
+            return tleg_fail(naming->context, TLEG_ERROR_FORMAT,
+                             "%s: tensor \"%s\" is not a part of %s: say what it is by rules for names",
+                             tleg_file_label(naming->file), work->entries[k].name, naming->family->name);
+    return status;
+}
+
+/* The entries that are left over keep their names, or lose the prefix. */
+static tleg_status add_rest(struct work *work) {
+    const struct tleg_naming *naming = work->naming;
+    tleg_status status = TLEG_OK;
+    for (size_t k = 0; k < work->entry_count && status == TLEG_OK; k++) {
+        const struct tleg_entry *entry = &work->entries[k];
+        const char *rest = naming->family && naming->family->rest ? strip(entry->name, naming->prefix) : NULL;
+        struct made *made;
+        struct tleg_piece *piece;
+        if (work->used[k])
+            continue;
+        status = add(work, &work->made, (void **)&made);
+        if (status == TLEG_OK)
+            status = add(work, &work->pieces, (void **)&piece);
+        if (status != TLEG_OK)
+            break;
+        made->kept = rest ? rest : entry->name;
+        made->rank = entry->rank;
+        memcpy(made->shape, entry->shape, sizeof made->shape);
+        made->first = work->pieces.count - 1;
+        made->count = 1;
+        *piece = tleg_piece_whole(entry);
+    }
+    return status;
+}
+
+/* The file's own metadata, but what the rules say otherwise. */
+static tleg_status add_pairs(struct work *work) {
+    const struct tleg_pair *pairs;
+    const int64_t count = tleg_file_pairs(work->naming->file, &pairs);
+    const size_t own = work->pairs.count;
+    tleg_status status = TLEG_OK;
+    for (int64_t k = 0; k < count && status == TLEG_OK; k++) {
+        size_t same = 0;
+        while (same < own && strcmp(((const struct tleg_pair *)work->pairs.items)[same].key, pairs[k].key) != 0)
+            same++;
+        struct tleg_pair *pair;
+        if (same == own && (status = add(work, &work->pairs, (void **)&pair)) == TLEG_OK)
+            *pair = pairs[k];
+    }
+    return status;
+}
+
+/* ---- the derived file ---- */
+
+static const char *name_of(const struct made *made) {
+    return made->kept ? made->kept : made->name;
+}
+
+/* `names`: room for a pointer to each. */
+static tleg_status check_twice(const struct work *work, const char **names) {
+    const struct made *made = work->made.items;
+    const size_t count = work->made.count;
+    for (size_t k = 0; k < count; k++)
+        names[k] = name_of(&made[k]);
+    tleg_sort(names, count, sizeof *names, tleg_compare_texts);
+    for (size_t k = 1; k < count; k++)
+        if (strcmp(names[k - 1], names[k]) == 0)
+            return tleg_fail(work->naming->context, TLEG_ERROR_FORMAT,
+                             "%s: names: expected each new name once, found two tensors that would be \"%s\"",
+                             tleg_file_label(work->naming->file), names[k]);
+    return TLEG_OK;
+}
+
+static tleg_status derive(const struct work *work, tleg_file **named) {
+    const struct tleg_allocator *allocator = &work->naming->context->allocator;
+    const struct made *made = work->made.items;
+    const struct tleg_piece *pieces = work->pieces.items;
+    const size_t count = work->made.count, bytes = (count + 1) * sizeof(struct tleg_made);
+    struct tleg_made *list = tleg_alloc(allocator, bytes);
+    if (!list)
+        return fail_memory(work, bytes);
+    tleg_status status = check_twice(work, (const char **)list);
+    for (size_t k = 0; k < count; k++) {
+        list[k] = (struct tleg_made){name_of(&made[k]), made[k].rank, {0}, pieces + made[k].first, made[k].count};
+        memcpy(list[k].shape, made[k].shape, sizeof list[k].shape);
+    }
+    const struct tleg_derivation from = {list, count, work->pairs.items, work->pairs.count};
+    if (status == TLEG_OK)
+        status = tleg_file_derive(work->naming->context, work->naming->file, &from, named);
+    tleg_release(allocator, list, bytes);
+    return status;
+}
+
+tleg_status tleg_names_apply(const struct tleg_naming *naming, tleg_file **named) {
+    const struct tleg_allocator *allocator = &naming->context->allocator;
+    struct work work = {.naming = naming,
+                        .made.width = sizeof(struct made),
+                        .pieces.width = sizeof(struct tleg_piece),
+                        .pairs.width = sizeof(struct tleg_pair),
+                        .text_bytes = strlen(naming->rules) + 1};
+    work.entry_count = (size_t)tleg_file_entries(naming->file, &work.entries);
+    work.used = tleg_alloc_zero(allocator, work.entry_count + 1);
+    work.texts = tleg_alloc(allocator, work.text_bytes);
+    tleg_status status = work.used && work.texts ? TLEG_OK : fail_memory(&work, work.entry_count + work.text_bytes);
+    if (status == TLEG_OK)
+        status = apply_rules(&work);
+    if (status == TLEG_OK && naming->family && !naming->family->rest)
+        status = check_strangers(&work);
+    if (status == TLEG_OK)
+        status = add_rest(&work);
+    if (status == TLEG_OK)
+        status = add_pairs(&work);
+    if (status == TLEG_OK)
+        status = derive(&work, named);
+    tleg_release(allocator, work.made.items, work.made.room * work.made.width);
+    tleg_release(allocator, work.pieces.items, work.pieces.room * work.pieces.width);
+    tleg_release(allocator, work.pairs.items, work.pairs.room * work.pairs.width);
+    tleg_release(allocator, work.texts, work.text_bytes);
+    tleg_release(allocator, work.used, work.entry_count + 1);
+    return status;
+}

@@ -1,0 +1,268 @@
+/* The families whose files are told by the names of their tensors; docs/checkpoints.md has the same table for people. */
+#include "names/private.h"
+
+/* The blocks of Hugging Face's models in the style of BERT: first as their files have them, then as version 5 of its library
+ * names the same parts in memory. `bias` joins the biases of q, k and v. */
+#define HF_BLOCK(block, query, key, value, out, bias)                                                                          \
+    block query ".weight + " block key ".weight + " block value ".weight -> blocks.{}.attn.qkv.weight\n" bias block out        \
+                ".* -> blocks.{}.attn.proj.*\n"
+#define JOIN_BIASES(block, query, key, value)                                                                                  \
+    block query ".bias + " block key ".bias + " block value ".bias -> blocks.{}.attn.qkv.bias\n"
+#define ZERO_BIASES(block, query, key, value)                                                                                  \
+    block query ".bias + 0 " block query ".bias + " block value ".bias -> blocks.{}.attn.qkv.bias\n"
+#define HF_OLD "attention.attention.query", "attention.attention.key", "attention.attention.value"
+#define HF_NEW "attention.q_proj", "attention.k_proj", "attention.v_proj"
+#define EXPAND(macro, ...) macro(__VA_ARGS__)
+
+#define HF_OUTER                                                                                                               \
+    "embeddings.cls_token -> cls_token\n"                                                                                      \
+    "embeddings.patch_embeddings.projection.* -> patch_embed.proj.*\n"                                                         \
+    "layernorm.* -> norm.*\n"
+
+#define VIT_BLOCK(block)                                                                                                       \
+    block "layernorm_before.* -> blocks.{}.norm1.*\n" block "layernorm_after.* -> blocks.{}.norm2.*\n" block                   \
+          "lambda_1 -> blocks.{}.ls1.gamma\n" block "lambda_2 -> blocks.{}.ls2.gamma\n"
+#define VIT_OLD "encoder.layer.{}."
+#define VIT_NEW "layers.{}."
+#define VIT_RULES(biases)                                                                                                      \
+    HF_OUTER "embeddings.distillation_token -> dist_token\n"                                                                   \
+             "embeddings.position_embeddings -> pos_embed\n"                                                                   \
+             "pooler.layernorm.* -> fc_norm.*\n"                                                                               \
+             "../classifier.* -> head.*\n"                                                                                     \
+             "../cls_classifier.* -> head.*\n"                                                                                 \
+             "../distillation_classifier.* -> head_dist.*\n"                                                                   \
+             "tleg.eps = 1e-12\n" VIT_BLOCK(VIT_OLD)                                                                           \
+                 EXPAND(HF_BLOCK, VIT_OLD, HF_OLD, "attention.output.dense", EXPAND(biases, VIT_OLD, HF_OLD)) VIT_OLD          \
+        "intermediate.dense.* -> blocks.{}.mlp.fc1.*\n" VIT_OLD "output.dense.* -> blocks.{}.mlp.fc2.*\n" VIT_BLOCK(VIT_NEW)   \
+            EXPAND(HF_BLOCK, VIT_NEW, HF_NEW, "attention.o_proj", EXPAND(biases, VIT_NEW, HF_NEW)) VIT_NEW                     \
+        "mlp.*.weight -> blocks.{}.mlp.*.weight\n" VIT_NEW "mlp.*.bias -> blocks.{}.mlp.*.bias\n"
+
+#define DINOV2_RULES                                                                                                           \
+    HF_OUTER VIT_OLD                                                                                                           \
+        "norm1.* -> blocks.{}.norm1.*\n" VIT_OLD "norm2.* -> blocks.{}.norm2.*\n" VIT_OLD                                      \
+        "mlp.fc1.* -> blocks.{}.mlp.fc1.*\n" VIT_OLD "mlp.fc2.* -> blocks.{}.mlp.fc2.*\n" VIT_OLD                              \
+        "layer_scale1.lambda1 -> blocks.{}.ls1.gamma\n" VIT_OLD "layer_scale2.lambda1 -> blocks.{}.ls2.gamma\n" EXPAND(        \
+            HF_BLOCK, VIT_OLD, HF_OLD, "attention.output.dense", EXPAND(JOIN_BIASES, VIT_OLD, HF_OLD))                         \
+            EXPAND(HF_BLOCK, VIT_OLD, HF_NEW, "attention.o_proj", EXPAND(JOIN_BIASES, VIT_OLD, HF_NEW)) "tleg.eps = 1e-6\n"
+
+/* The blocks of Hugging Face's CLIP and SigLIP. */
+#define TOWER "encoder.layers.{}."
+#define TOWER_QKV "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"
+#define TOWER_RULES                                                                                                            \
+    "embeddings.patch_embedding.* -> patch_embed.proj.*\n"                                                                     \
+    "embeddings.position_embedding.weight -> pos_embed\n"                                                                      \
+    "post_layernorm.* -> norm.*\n" TOWER "layer_norm1.* -> blocks.{}.norm1.*\n" TOWER                                          \
+    "layer_norm2.* -> blocks.{}.norm2.*\n" TOWER "mlp.fc1.* -> blocks.{}.mlp.fc1.*\n" TOWER                                    \
+    "mlp.fc2.* -> blocks.{}.mlp.fc2.*\n" EXPAND(HF_BLOCK, TOWER, TOWER_QKV, "self_attn.out_proj",                              \
+                                                EXPAND(JOIN_BIASES, TOWER, TOWER_QKV))
+
+#define OPENCLIP "transformer.resblocks.{}."
+#define OPENCLIP_RULES                                                                                                         \
+    "class_embedding -> cls_token\n"                                                                                           \
+    "positional_embedding -> pos_embed\n"                                                                                      \
+    "conv1.* -> patch_embed.proj.*\n"                                                                                          \
+    "ln_pre.* -> norm_pre.*\n"                                                                                                 \
+    "ln_post.* -> norm.*\n"                                                                                                    \
+    "proj^T -> head.weight\n"                                                                                                  \
+    "tleg.eps = 1e-5\n" OPENCLIP "ln_1.* -> blocks.{}.norm1.*\n" OPENCLIP "ln_2.* -> blocks.{}.norm2.*\n" OPENCLIP             \
+    "attn.in_proj_weight -> blocks.{}.attn.qkv.weight\n" OPENCLIP "attn.in_proj_bias -> blocks.{}.attn.qkv.bias\n" OPENCLIP    \
+    "attn.out_proj.* -> blocks.{}.attn.proj.*\n" OPENCLIP "mlp.c_fc.* -> blocks.{}.mlp.fc1.*\n" OPENCLIP                       \
+    "mlp.c_proj.* -> blocks.{}.mlp.fc2.*\n" OPENCLIP "ls_1.gamma -> blocks.{}.ls1.gamma\n" OPENCLIP                            \
+    "ls_2.gamma -> blocks.{}.ls2.gamma\n"
+
+#define TORCHVISION "encoder.layers.encoder_layer_{}."
+#define TORCHVISION_RULES                                                                                                      \
+    "class_token -> cls_token\n"                                                                                               \
+    "encoder.pos_embedding -> pos_embed\n"                                                                                     \
+    "conv_proj.* -> patch_embed.proj.*\n"                                                                                      \
+    "encoder.ln.* -> norm.*\n"                                                                                                 \
+    "heads.head.* -> head.*\n"                                                                                                 \
+    "tleg.eps = 1e-6\n" TORCHVISION "ln_1.* -> blocks.{}.norm1.*\n" TORCHVISION "ln_2.* -> blocks.{}.norm2.*\n" TORCHVISION    \
+    "self_attention.in_proj_weight -> blocks.{}.attn.qkv.weight\n" TORCHVISION                                                 \
+    "self_attention.in_proj_bias -> blocks.{}.attn.qkv.bias\n" TORCHVISION                                                     \
+    "self_attention.out_proj.* -> blocks.{}.attn.proj.*\n" TORCHVISION "mlp.0.* -> blocks.{}.mlp.fc1.*\n" TORCHVISION          \
+    "mlp.3.* -> blocks.{}.mlp.fc2.*\n" TORCHVISION "mlp.linear_1.* -> blocks.{}.mlp.fc1.*\n" TORCHVISION                       \
+    "mlp.linear_2.* -> blocks.{}.mlp.fc2.*\n"
+
+/* vit-pytorch before it put a norm on the pixels of a patch; its attention without and with the wrapper of early versions. */
+#define LUCID "transformer.layers.{}."
+#define LUCID_RULES                                                                                                            \
+    "cls_token -> cls_token\n"                                                                                                 \
+    "pos_embedding -> pos_embed\n"                                                                                             \
+    "to_patch_embedding.1.weight^P -> patch_embed.proj.weight\n"                                                               \
+    "to_patch_embedding.1.bias -> patch_embed.proj.bias\n"                                                                     \
+    "mlp_head.0.* -> norm.*\n"                                                                                                 \
+    "mlp_head.1.* -> head.*\n"                                                                                                 \
+    "tleg.eps = 1e-5\n" LUCID "0.norm.* -> blocks.{}.norm1.*\n" LUCID "0.fn.to_qkv.* -> blocks.{}.attn.qkv.*\n" LUCID          \
+    "0.fn.to_out.0.* -> blocks.{}.attn.proj.*\n" LUCID "1.norm.* -> blocks.{}.norm2.*\n" LUCID                                 \
+    "1.fn.net.0.* -> blocks.{}.mlp.fc1.*\n" LUCID "1.fn.net.3.* -> blocks.{}.mlp.fc2.*\n"
+
+#define HF_PATCH "embeddings.patch_embeddings.projection.weight"
+#define HF_VIT_BLOCK "encoder.layer.{}.layernorm_before.weight|layers.{}.layernorm_before.weight"
+#define HF_TOWER_PATCH "embeddings.patch_embedding.weight"
+#define LUCID_PATCH "to_patch_embedding.1.weight"
+#define NOT_COMPUTED ", which this library does not compute"
+#define HEADS "heads of 64 numbers each"
+#define COLOURS "ImageNet's mean and standard deviation of pictures"
+
+static const struct tleg_family families[] = {
+    /* ---- refused by the part that they add ---- */
+    {.name = "a Hugging Face BEiT",
+     .sign = HF_PATCH,
+     .with = {"encoder.layer.{}.attention.attention.relative_position_bias.relative_position_bias_table|"
+              "layers.{}.relative_position_bias.relative_position_bias_table|"
+              "encoder.relative_position_bias.relative_position_bias_table|"
+              "shared_position_bias.relative_position_bias_table"},
+     .refused = "it has relative positions" NOT_COMPUTED},
+    {.name = "a Hugging Face YOLOS",
+     .sign = HF_PATCH,
+     .with = {"embeddings.detection_tokens"},
+     .refused = "it has detection tokens" NOT_COMPUTED},
+    {.name = "a Hugging Face DINOv2",
+     .sign = HF_PATCH,
+     .with = {"encoder.layer.{}.mlp.weights_in.weight"},
+     .refused = "its MLP is a SwiGLU" NOT_COMPUTED},
+    {.name = "a Hugging Face DINOv2",
+     .sign = HF_PATCH,
+     .with = {"encoder.layer.{}.layer_scale1.lambda1", "../classifier.weight"},
+     .refused = "its classifier reads the class token beside the mean of the patches" NOT_COMPUTED},
+    {.name = "a Hugging Face DINOv3",
+     .sign = "embeddings.patch_embeddings.weight",
+     .with = {"model.layer.{}.attention.q_proj.weight|layer.{}.attention.q_proj.weight"},
+     .refused = "it has rotary positions" NOT_COMPUTED},
+    {.name = "a Hugging Face AIMv2",
+     .sign = "embeddings.patch_embed.weight",
+     .with = {"embeddings.rms_norm.weight"},
+     .refused = "it has RMSNorm and SwiGLU" NOT_COMPUTED},
+    {.name = "a Hugging Face CLIP",
+     .sign = HF_TOWER_PATCH,
+     .with = {"pre_layrnorm.weight", "../classifier.weight"},
+     .refused = "its classifier reads the mean of patches without a norm" NOT_COMPUTED},
+    {.name = "a Hugging Face SigLIP",
+     .sign = HF_TOWER_PATCH,
+     .with = {"head.probe"},
+     .lacks = "../classifier.weight",
+     .refused = "it has attention pooling (head.probe)" NOT_COMPUTED},
+    {.name = "an OpenCLIP image tower",
+     .sign = "conv1.weight",
+     .with = {"class_embedding", "attn_pool.query|attn_pool.probe"},
+     .refused = "it has attention pooling (attn_pool)" NOT_COMPUTED},
+    {.name = "a torchvision VisionTransformer",
+     .sign = "conv_proj.weight",
+     .with = {"heads.pre_logits.weight"},
+     .refused = "its head has a second layer (heads.pre_logits)" NOT_COMPUTED},
+    {.name = "a torchvision VisionTransformer",
+     .sign = "conv_proj.0.0.weight",
+     .refused = "it begins with several convolutions" NOT_COMPUTED},
+    {.name = "a ViT or SimpleViT of vit-pytorch",
+     .sign = "to_patch_embedding.2.weight",
+     .with = {"transformer.layers.{}.0.to_qkv.weight"},
+     .refused = "its norms before and after the patch embedding are not computed by this library"},
+    {.name = "a SimpleViT of vit-pytorch",
+     .sign = LUCID_PATCH,
+     .with = {"linear_head.1.weight|linear_head.weight"},
+     .refused = "it computes its positions and stores none" NOT_COMPUTED},
+    {.name = "a ViT in the layout of Google's .npz files",
+     .sign = "Transformer/encoderblock_0/LayerNorm_0/scale",
+     .refused = "JAX's layout is not read: timm loads it (create_model with checkpoint_path), and saves one that is"},
+    {.name = "adapters of AdaptFormer",
+     .sign = "blocks.0.adaptmlp.down_proj.weight",
+     .refused = "adapters are not computed by this library"},
+    {.name = "a Swin Transformer",
+     .sign = "layers.0.blocks.0.attn.relative_position_bias_table",
+     .refused = "it attends within windows" NOT_COMPUTED},
+    {.name = "a Swin Transformer",
+     .sign = "features.1.0.attn.relative_position_bias_table",
+     .refused = "it attends within windows" NOT_COMPUTED},
+    {.name = "a ResNet", .sign = "layer1.0.conv1.weight", .refused = "it is not a Vision Transformer"},
+
+    /* ---- read ---- */
+    {.name = "a Hugging Face BEiT",
+     .sign = HF_PATCH,
+     .with = {HF_VIT_BLOCK, "encoder.layer.{}.attention.attention.query.bias|layers.{}.attention.q_proj.bias"},
+     .lacks = "encoder.layer.{}.attention.attention.key.bias|layers.{}.attention.k_proj.bias",
+     .rules = VIT_RULES(ZERO_BIASES),
+     .assumed = HEADS ", exact GELU, " COLOURS},
+    {.name = "a Hugging Face ViT",
+     .sign = HF_PATCH,
+     .with = {HF_VIT_BLOCK},
+     .rules = VIT_RULES(JOIN_BIASES),
+     .assumed = HEADS ", exact GELU, eps 1e-12, " COLOURS},
+    {.name = "a Hugging Face DINOv2 with registers",
+     .sign = HF_PATCH,
+     .with = {"encoder.layer.{}.norm1.weight", "embeddings.register_tokens"},
+     .rules = DINOV2_RULES "embeddings.register_tokens -> reg_token\n"
+                           "embeddings.position_embeddings[:1] + 0 embeddings.register_tokens + "
+                           "embeddings.position_embeddings[1:] -> pos_embed\n",
+     .assumed = HEADS},
+    {.name = "a Hugging Face DINOv2",
+     .sign = HF_PATCH,
+     .with = {"encoder.layer.{}.norm1.weight"},
+     .rules = DINOV2_RULES "embeddings.position_embeddings -> pos_embed\n",
+     .assumed = HEADS},
+    {.name = "a Hugging Face CLIP image tower",
+     .sign = HF_TOWER_PATCH,
+     .with = {"pre_layrnorm.weight"},
+     .rules = TOWER_RULES "embeddings.class_embedding -> cls_token\n"
+                          "pre_layrnorm.* -> norm_pre.*\n"
+                          "../visual_projection.weight -> head.weight\n"
+                          "tleg.eps = 1e-5\n"
+                          "tleg.activation = quick_gelu\n",
+     .assumed = HEADS ", quick GELU, " COLOURS},
+    {.name = "a Hugging Face SigLIP",
+     .sign = HF_TOWER_PATCH,
+     .with = {"encoder.layers.{}.self_attn.q_proj.weight"},
+     .rules = TOWER_RULES "../classifier.* -> head.*\n"
+                          "tleg.eps = 1e-6\n"
+                          "tleg.activation = gelu_tanh\n",
+     .assumed = HEADS ", " COLOURS},
+    {.name = "OpenAI's CLIP image tower",
+     .sign = "conv1.weight",
+     .with = {"class_embedding", "../input_resolution"},
+     .rules = OPENCLIP_RULES "tleg.activation = quick_gelu\n",
+     .assumed = HEADS ", " COLOURS},
+    {.name = "an OpenCLIP image tower",
+     .sign = "conv1.weight",
+     .with = {"class_embedding", "transformer.resblocks.{}.ln_1.weight"},
+     .rules = OPENCLIP_RULES,
+     .assumed = HEADS ", exact GELU (OpenAI's weights need quick_gelu), " COLOURS},
+    {.name = "a torchvision VisionTransformer",
+     .sign = "conv_proj.weight",
+     .with = {"encoder.layers.encoder_layer_{}.ln_1.weight"},
+     .rules = TORCHVISION_RULES,
+     .assumed = HEADS},
+    {.name = "a ViT of vit-pytorch",
+     .sign = LUCID_PATCH,
+     .with = {"transformer.layers.{}.0.fn.to_qkv.weight", "mlp_head.1.weight"},
+     .rules = LUCID_RULES,
+     .assumed = HEADS ", the class token is what the head reads, " COLOURS},
+    {.name = "Meta's DINOv2 with registers",
+     .sign = "register_tokens",
+     .with = {"patch_embed.proj.weight", "blocks.{}.ls1.gamma"},
+     .rules = "register_tokens -> reg_token\n"
+              "pos_embed[:1] + 0 register_tokens + pos_embed[1:] -> pos_embed\n"
+              "tleg.eps = 1e-6\n",
+     .rest = true,
+     .assumed = HEADS},
+    {.name = "Microsoft's BEiT",
+     .sign = "patch_embed.proj.weight",
+     .with = {"blocks.{}.attn.q_bias"},
+     .rules = "blocks.{}.attn.q_bias + 0 blocks.{}.attn.q_bias + blocks.{}.attn.v_bias -> blocks.{}.attn.qkv.bias\n"
+              "blocks.{}.gamma_1 -> blocks.{}.ls1.gamma\n"
+              "blocks.{}.gamma_2 -> blocks.{}.ls2.gamma\n"
+              "tleg.eps = 1e-6\n",
+     .rest = true,
+     .assumed = HEADS ", " COLOURS},
+    {.name = "Meta's DeiT III",
+     .sign = "patch_embed.proj.weight",
+     .with = {"blocks.{}.gamma_1"},
+     .rules = "blocks.{}.gamma_1 -> blocks.{}.ls1.gamma\n"
+              "blocks.{}.gamma_2 -> blocks.{}.ls2.gamma\n"
+              "tleg.eps = 1e-6\n",
+     .rest = true,
+     .assumed = HEADS},
+};
+
+const struct tleg_family *tleg_family_at(size_t index) {
+    return index < sizeof families / sizeof *families ? &families[index] : NULL;
+}

@@ -1,0 +1,27 @@
+/* Other people's names for the parts of a Vision Transformer, brought to those that the library's readers know (timm's). */
+#ifndef TLEG_LIB_NAMES_H
+#define TLEG_LIB_NAMES_H
+
+#include "format/format.h"
+
+/* The same file under the library's names, with keys that say what its family means besides. `rules` is the host's text (see
+ * include/tleg/file.h), or NULL: then the layout is recognised, and a file of none that is known stays as it is. FORMAT names
+ * the tensor or the line; UNSUPPORTED names the family and the part that the library does not compute. */
+tleg_status tleg_names_read(tleg_context *context, const tleg_file *file, const char *rules, tleg_file **named);
+
+/* ---- the table of families (families.c) ---- */
+enum { TLEG_FAMILY_SIGNS = 2 };
+struct tleg_family {
+    const char *name; /* "a Hugging Face ViT" */
+    /* Tensors by which it is known, relative to what stands before the first of them; `lacks` is one that it does not have. {}
+     * is 0 here. NULL: none. */
+    const char *sign, *with[TLEG_FAMILY_SIGNS], *lacks;
+    const char *refused; /* the part that the library does not compute; NULL: it is read */
+    const char *rules;   /* as a host's, relative to the prefix as well; "../" is the prefix without its last word */
+    bool rest;           /* what no rule names keeps its name, without the prefix: most of it are the library's */
+    const char *assumed; /* what its files do not say, and is taken for granted; NULL: nothing */
+};
+/* The family at `index`, in the order in which they are looked for; NULL past the end. */
+const struct tleg_family *tleg_family_at(size_t index);
+
+#endif

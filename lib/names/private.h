@@ -1,0 +1,54 @@
+/* What the files of this room share among themselves. */
+#ifndef TLEG_LIB_NAMES_PRIVATE_H
+#define TLEG_LIB_NAMES_PRIVATE_H
+
+#include "names/names.h"
+
+/* ---- rule.c: one line of a rules text ---- */
+enum { TLEG_RULE_PIECES = 8, TLEG_NAMES_TEXT = 256 };
+struct tleg_rule_text { /* part of the rules, without a NUL */
+    const char *text;
+    size_t length;
+};
+struct tleg_rule_piece {
+    struct tleg_rule_text name;
+    bool zeros, turned, patches;
+    int64_t first, end; /* rows; end -1: to the last */
+};
+struct tleg_rule {
+    int64_t line;       /* from 1; 0: there is none left */
+    size_t piece_count; /* 0: a key and its value */
+    struct tleg_rule_piece pieces[TLEG_RULE_PIECES];
+    struct tleg_rule_text target, value;
+};
+/* The next rule of *text, which moves past it. FORMAT names the line. */
+tleg_status tleg_rule_next(tleg_context *context, const char **text, int64_t *line, struct tleg_rule *rule);
+
+/* What the one {} and the one * of a pattern stand for. */
+struct tleg_capture {
+    struct tleg_rule_text layer, word;
+};
+bool tleg_pattern_match(struct tleg_rule_text pattern, const char *name, struct tleg_capture *capture);
+/* The prefix without its last word, for a pattern that begins with "../", which it loses; else the prefix. */
+struct tleg_rule_text tleg_pattern_prefix(struct tleg_rule_text prefix, struct tleg_rule_text *pattern);
+/* The pattern with what it stands for, after `prefix`; false when it is too long. */
+bool tleg_pattern_fill(struct tleg_rule_text pattern, struct tleg_rule_text prefix, const struct tleg_capture *capture,
+                       char out[TLEG_NAMES_TEXT]);
+
+/* ---- recognise.c ---- */
+/* The family of the file, or NULL, and what stands before its names. UNSUPPORTED when it is refused; FORMAT when there are
+ * several of it and nothing says which is meant. */
+tleg_status tleg_names_recognise(tleg_context *context, const tleg_file *file, const struct tleg_family **family,
+                                 struct tleg_rule_text *prefix);
+
+/* ---- apply.c ---- */
+struct tleg_naming {
+    tleg_context *context;
+    const tleg_file *file;
+    const struct tleg_family *family; /* NULL: the host's own rules */
+    const char *rules;
+    struct tleg_rule_text prefix;
+};
+tleg_status tleg_names_apply(const struct tleg_naming *naming, tleg_file **named);
+
+#endif

@@ -1,0 +1,221 @@
+/* One line of a rules text: "old -> new", "a + b + c -> new", "tleg.key = value", or a comment. */
+#include "names/private.h"
+
+#include <string.h>
+
+static struct tleg_rule_text trim(struct tleg_rule_text text) {
+    while (text.length > 0 && (*text.text == ' ' || *text.text == '\t'))
+        text.text++, text.length--;
+    while (text.length > 0 && strchr(" \t\r", text.text[text.length - 1]))
+        text.length--;
+    return text;
+}
+
+/* Cuts `text` at `word`: what stands before it, and *rest after it; false when it is not there. */
+static bool cut(struct tleg_rule_text text, const char *word, struct tleg_rule_text *before, struct tleg_rule_text *rest) {
+    const size_t length = strlen(word);
+    for (size_t at = 0; at + length <= text.length; at++)
+        if (memcmp(text.text + at, word, length) == 0) {
+            *before = trim((struct tleg_rule_text){text.text, at});
+            *rest = trim((struct tleg_rule_text){text.text + at + length, text.length - at - length});
+            return true;
+        }
+    return false;
+}
+
+static tleg_status fail(tleg_context *context, const struct tleg_rule *rule, const char *why, struct tleg_rule_text found) {
+    return tleg_fail(context, TLEG_ERROR_FORMAT, "names: line %lld: %s, found '%.*s'", (long long)rule->line, why,
+                     (int)(found.length < TLEG_NAMES_TEXT ? found.length : TLEG_NAMES_TEXT), found.text);
+}
+
+/* The digits of `text`, or `none` when it is empty; false when it is anything else. */
+static bool read_row(struct tleg_rule_text text, int64_t none, int64_t *row) {
+    int64_t value = 0;
+    *row = none;
+    if (text.length == 0)
+        return true;
+    for (size_t k = 0; k < text.length; k++) {
+        if (text.text[k] < '0' || text.text[k] > '9' || k == 9)
+            return false;
+        value = value * 10 + (text.text[k] - '0');
+    }
+    *row = value;
+    return true;
+}
+
+/* "NAME[first:end]" without the brackets; false when they hold no rows. */
+static bool take_rows(struct tleg_rule_piece *piece) {
+    struct tleg_rule_text whole = piece->name, name, rows, first, end;
+    piece->end = -1;
+    if (whole.length == 0 || whole.text[whole.length - 1] != ']' || !cut(whole, "[", &name, &rows))
+        return true;
+    rows.length--;
+    piece->name = name;
+    return cut(rows, ":", &first, &end) && read_row(first, 0, &piece->first) && read_row(end, -1, &piece->end) &&
+           (piece->end < 0 || piece->end > piece->first);
+}
+
+struct tleg_rule_text tleg_pattern_prefix(struct tleg_rule_text prefix, struct tleg_rule_text *pattern) {
+    if (pattern->length < 3 || memcmp(pattern->text, "../", 3) != 0)
+        return prefix;
+    pattern->text += 3;
+    pattern->length -= 3;
+    const size_t whole = prefix.length;
+    while (prefix.length > 0 && (prefix.length == whole || prefix.text[prefix.length - 1] != '.'))
+        prefix.length--;
+    return prefix;
+}
+
+/* At most one {} and one *, no blanks, and short enough. */
+static bool is_pattern(struct tleg_rule_text text) {
+    int layers = 0, words = 0;
+    for (size_t k = 0; k < text.length; k++) {
+        layers += text.text[k] == '{';
+        words += text.text[k] == '*';
+        if (text.text[k] == ' ' || text.text[k] == '\t' ||
+            (text.text[k] == '{' && (k + 1 == text.length || text.text[k + 1] != '}')))
+            return false;
+    }
+    return text.length > 0 && text.length < TLEG_NAMES_TEXT / 2 && layers <= 1 && words <= 1;
+}
+
+static tleg_status take_piece(tleg_context *context, struct tleg_rule *rule, struct tleg_rule_text text) {
+    if (rule->piece_count == TLEG_RULE_PIECES)
+        return fail(context, rule, "expected at most 8 tensors joined by +", text);
+    struct tleg_rule_piece *piece = &rule->pieces[rule->piece_count++];
+    *piece = (struct tleg_rule_piece){.name = text};
+    if (text.length > 2 && memcmp(text.text, "0 ", 2) == 0) {
+        piece->zeros = true;
+        piece->name = trim((struct tleg_rule_text){text.text + 2, text.length - 2});
+    }
+    struct tleg_rule_text *name = &piece->name;
+    if (name->length > 2 && name->text[name->length - 2] == '^') {
+        piece->turned = name->text[name->length - 1] == 'T';
+        piece->patches = name->text[name->length - 1] == 'P';
+        if (!piece->turned && !piece->patches)
+            return fail(context, rule, "expected ^T (transposed) or ^P (patches with their channels last)", text);
+        name->length -= 2;
+    }
+    if (!take_rows(piece) || (piece->turned || piece->patches ? piece->first > 0 || piece->end >= 0 || piece->zeros : false))
+        return fail(context, rule, "expected rows as in [0:1] or [1:] of a tensor that is neither ^T nor ^P", text);
+    if (!is_pattern(*name))
+        return fail(context, rule,
+                    "expected the name of a tensor, with one {} for the layer's number and one * for a word at most", text);
+    return TLEG_OK;
+}
+
+static tleg_status take_key(tleg_context *context, struct tleg_rule *rule, struct tleg_rule_text key,
+                            struct tleg_rule_text value) {
+    if (key.length < 6 || memcmp(key.text, "tleg.", 5) != 0 || value.length == 0)
+        return fail(context, rule, "expected 'tleg.KEY = VALUE'", key);
+    rule->target = key;
+    rule->value = value;
+    return TLEG_OK;
+}
+
+static bool holds(struct tleg_rule_text text, char mark) {
+    return memchr(text.text, mark, text.length) != NULL;
+}
+
+/* The first tensor says what {} and * stand for: each new name has the same, and no tensor has another. */
+static bool marks_fit(const struct tleg_rule *rule) {
+    static const char marks[] = {'{', '*'};
+    for (size_t m = 0; m < sizeof marks; m++) {
+        const bool first = holds(rule->pieces[0].name, marks[m]);
+        if (holds(rule->target, marks[m]) != first)
+            return false;
+        for (size_t k = 1; k < rule->piece_count; k++)
+            if (holds(rule->pieces[k].name, marks[m]) && !first)
+                return false;
+    }
+    return true;
+}
+
+static tleg_status take_line(tleg_context *context, struct tleg_rule *rule, struct tleg_rule_text line) {
+    struct tleg_rule_text old, new, next;
+    if (!cut(line, " -> ", &old, &new)) {
+        if (cut(line, " = ", &old, &new))
+            return take_key(context, rule, old, new);
+        return fail(context, rule, "expected 'OLD -> NEW' or 'tleg.KEY = VALUE'", line);
+    }
+    if (!is_pattern(new))
+        return fail(context, rule, "expected a new name after '->'", new);
+    rule->target = new;
+    tleg_status status = TLEG_OK;
+    while (status == TLEG_OK && cut(old, " + ", &next, &old))
+        status = take_piece(context, rule, next);
+    if (status == TLEG_OK)
+        status = take_piece(context, rule, old);
+    if (status == TLEG_OK && rule->pieces[0].zeros)
+        return fail(context, rule, "expected a tensor before zeros", line);
+    if (status == TLEG_OK && !marks_fit(rule))
+        return fail(context, rule, "expected {} and * in the new name as in the first one", line);
+    return status;
+}
+
+tleg_status tleg_rule_next(tleg_context *context, const char **text, int64_t *line, struct tleg_rule *rule) {
+    while (**text) {
+        const size_t length = strcspn(*text, "\n");
+        const struct tleg_rule_text found = trim((struct tleg_rule_text){*text, length});
+        *text += length + ((*text)[length] == '\n');
+        *rule = (struct tleg_rule){.line = ++*line};
+        if (found.length > 0 && *found.text != '#')
+            return take_line(context, rule, found);
+    }
+    *rule = (struct tleg_rule){0};
+    return TLEG_OK;
+}
+
+/* ---- patterns ---- */
+
+/* The layer's number at the beginning of `name`: its digits; 0 when there is none. */
+static size_t layer_length(const char *name) {
+    size_t length = 0;
+    while (name[length] >= '0' && name[length] <= '9')
+        length++;
+    return length > 1 && *name == '0' ? 0 : length;
+}
+
+bool tleg_pattern_match(struct tleg_rule_text pattern, const char *name, struct tleg_capture *capture) {
+    *capture = (struct tleg_capture){0};
+    for (size_t k = 0; k < pattern.length; k++) {
+        const char mark = pattern.text[k];
+        if (mark != '{' && mark != '*') {
+            if (*name++ != mark)
+                return false;
+            continue;
+        }
+        const struct tleg_rule_text found = {name, mark == '{' ? layer_length(name) : strcspn(name, ".")};
+        if (found.length == 0)
+            return false;
+        name += found.length;
+        *(mark == '{' ? &capture->layer : &capture->word) = found;
+        k += mark == '{';
+    }
+    return *name == '\0';
+}
+
+static bool append(char out[TLEG_NAMES_TEXT], size_t *length, struct tleg_rule_text text) {
+    if (text.length >= TLEG_NAMES_TEXT - *length)
+        return false;
+    if (text.length > 0)
+        memcpy(out + *length, text.text, text.length);
+    *length += text.length;
+    out[*length] = '\0';
+    return true;
+}
+
+bool tleg_pattern_fill(struct tleg_rule_text pattern, struct tleg_rule_text prefix, const struct tleg_capture *capture,
+                       char out[TLEG_NAMES_TEXT]) {
+    size_t length = 0;
+    bool fits = append(out, &length, prefix);
+    for (size_t k = 0; k < pattern.length && fits; k++) {
+        const char mark = pattern.text[k];
+        fits = append(out, &length,
+                      mark == '{'   ? capture->layer
+                      : mark == '*' ? capture->word
+                                    : (struct tleg_rule_text){pattern.text + k, 1});
+        k += mark == '{';
+    }
+    return fits;
+}

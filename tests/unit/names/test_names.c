@@ -1,0 +1,405 @@
+/* Rules for names, a host's and those of families: what the tensors of the file that comes of them are made of, and what is
+ * refused. */
+#include "support/support.h"
+#include "support/vit_file.h"
+
+#include "names/private.h"
+
+static tleg_context *context;
+static char note[4096];
+
+static void TLEG_CALL take_note(void *host, const char *text) {
+    (void)host;
+    snprintf(note, sizeof note, "%s", text);
+}
+
+static int setup(void **state) {
+    (void)state;
+    const tleg_context_options options = {.struct_size = sizeof options, .log = take_note};
+    return tleg_context_create(&options, &context);
+}
+
+static int teardown(void **state) {
+    (void)state;
+    tleg_context_free(context);
+    return 0;
+}
+
+static tleg_status name_with(const struct vit_file *made, const char *rules, tleg_file **named, unsigned char **bytes) {
+    size_t size;
+    tleg_file *file;
+    *bytes = vit_bytes(made, &size);
+    *note = '\0';
+    OK(context, tleg_file_parse(context, *bytes, size, &file));
+    const tleg_status status = tleg_names_read(context, file, rules, named);
+    tleg_file_free(file);
+    return status;
+}
+
+static tleg_file *must_name(const struct vit_file *made, const char *rules, unsigned char **bytes) {
+    tleg_file *named;
+    OK(context, name_with(made, rules, &named, bytes));
+    return named;
+}
+
+static void must_refuse(const struct vit_file *made, const char *rules, tleg_status expected, const char *const says[2]) {
+    tleg_file *named;
+    unsigned char *bytes;
+    const tleg_status status = name_with(made, rules, &named, &bytes);
+    if (status != expected || !strstr(tleg_context_get_error(context), says[0]) ||
+        (says[1] && !strstr(tleg_context_get_error(context), says[1]))) {
+        print_error("%s: status %d, %s\n", rules ? rules : says[0], status, tleg_context_get_error(context));
+        fail();
+    }
+    assert_null(named);
+    free(bytes);
+}
+
+/* The tensor `name` has a shape, written "3,4", and begins with what `source` has from its element `from` on. */
+static void assert_tensor(const tleg_file *file, const char *name, const char *shape, const char *source, size_t from) {
+    const struct tleg_entry *entry = tleg_file_find(file, name);
+    char text[64] = "";
+    float values[4096];
+    if (!entry) {
+        print_error("no tensor %s\n", name);
+        fail();
+        return;
+    }
+    for (int32_t k = 0; k < entry->rank; k++)
+        snprintf(text + strlen(text), sizeof text - strlen(text), "%s%lld", k ? "," : "", (long long)entry->shape[k]);
+    assert_string_equal(text, shape);
+    OK(context, tleg_file_read_f32(context, file, entry, values));
+    for (size_t i = 0; i < 3; i++)
+        assert_true(values[i] == vit_value(source, from + i));
+}
+
+/* ---- a host's rules ---- */
+
+static void a_few(struct vit_file *made) {
+    memset(made, 0, sizeof *made);
+    vit_add(made, "token", "12");
+    vit_add(made, "places", "10,12");
+    vit_add(made, "pixels", "12,48");
+    for (int layer = 0; layer < 2; layer++)
+        for (int k = 0; k < 3; k++) {
+            char name[32];
+            snprintf(name, sizeof name, "b%d.%c.w", layer, "qkv"[k]);
+            vit_add(made, name, "12,12");
+            snprintf(name, sizeof name, "b%d.%c.b", layer, "qkv"[k]);
+            if (k != 1)
+                vit_add(made, name, "12");
+        }
+    vit_add(made, "out", "12,5");
+    vit_add(made, "other", "3");
+}
+
+static void rules_say_what_tensors_are_made_of(void **state) {
+    (void)state;
+    struct vit_file made;
+    unsigned char *bytes;
+    a_few(&made);
+    vit_key(&made, "tleg.heads", "4");
+    vit_key(&made, "license", "none");
+    tleg_file *file = must_name(&made,
+                                "# a comment\r\n"
+                                "token -> cls_token\r\n"
+                                "\n"
+                                "places[:1] + places[2:10] -> pos_embed\n"
+                                "pixels^P -> patch_embed.proj.weight\n"
+                                "  b{}.q.w + b{}.k.w + b{}.v.w  ->  blocks.{}.attn.qkv.weight\n"
+                                "b{}.q.b + 0 b{}.q.b + b{}.v.b -> blocks.{}.attn.qkv.bias\n"
+                                "out^T -> head.weight\n"
+                                "tleg.heads = 3\n"
+                                "tleg.eps = 1e-5",
+                                &bytes);
+    assert_tensor(file, "cls_token", "1,1,12", "token", 0);
+    assert_tensor(file, "pos_embed", "1,9,12", "places", 0);
+    const struct tleg_entry *patches = tleg_file_find(file, "patch_embed.proj.weight");
+    float values[12 * 48];
+    assert_int_equal(patches->rank, 4);
+    assert_memory_equal(patches->shape, ((const int64_t[4]){12, 3, 4, 4}), 4 * sizeof(int64_t));
+    OK(context, tleg_file_read_f32(context, file, patches, values));
+    assert_true(values[1] == vit_value("pixels", 3)); /* red of the second pixel */
+    const struct tleg_entry *head = tleg_file_find(file, "head.weight");
+    assert_memory_equal(head->shape, ((const int64_t[2]){5, 12}), 2 * sizeof(int64_t));
+    OK(context, tleg_file_read_f32(context, file, head, values));
+    assert_true(values[1] == vit_value("out", 5));
+    assert_tensor(file, "blocks.1.attn.qkv.weight", "36,12", "b1.q.w", 0);
+    assert_tensor(file, "blocks.0.attn.qkv.bias", "36", "b0.q.b", 0);
+    assert_tensor(file, "other", "3", "other", 0);
+    assert_int_equal(tleg_file_get_tensor_count(file), 9);
+    assert_string_equal(tleg_file_get_metadata(file, "tleg.heads"), "3"); /* the rules have their way */
+    assert_string_equal(tleg_file_get_metadata(file, "tleg.eps"), "1e-5");
+    assert_string_equal(tleg_file_get_metadata(file, "license"), "none");
+    tleg_file_free(file);
+    free(bytes);
+}
+
+static void rules_that_are_not_rules_name_their_line(void **state) {
+    (void)state;
+    static const char *const wrong[][3] = {
+        {"nonsense", "line 1", "'OLD -> NEW'"},
+        {"\n# \ntoken -> ", "line 3", NULL},
+        {"token->cls_token", "line 1", "'OLD -> NEW'"},
+        {" -> cls_token", "line 1", NULL},
+        {"a + -> b", "line 1", NULL},
+        {"a + b + c + d + e + f + g + h + i -> j", "line 1", "at most 8"},
+        {"heads = 3", "line 1", "tleg.KEY"},
+        {"tleg.heads = ", "line 1", NULL},
+        {"out^X -> head.weight", "line 1", "^T"},
+        {"out[2:1] -> head.weight", "line 1", "rows"},
+        {"out[a:] -> head.weight", "line 1", "rows"},
+        {"out[1] -> head.weight", "line 1", "rows"},
+        {"out[1:99999999999] -> head.weight", "line 1", "rows"},
+        {"out[0:1]^T -> head.weight", "line 1", "rows"},
+        {"0 out -> head.weight", "line 1", "before zeros"},
+        {"b{}.q.w -> blocks.attn.qkv.weight", "line 1", "{} and *"},
+        {"token -> blocks.{}.attn", "line 1", "{} and *"},
+        {"b{}.{}.w -> blocks.{}.x", "line 1", "one {}"},
+        {"b{.q.w -> blocks.{}.x", "line 1", "one {}"},
+        {"to ken -> cls_token", "line 1", "name of a tensor"},
+    };
+    struct vit_file made;
+    a_few(&made);
+    for (size_t k = 0; k < sizeof wrong / sizeof *wrong; k++)
+        must_refuse(&made, wrong[k][0], TLEG_ERROR_FORMAT, (const char *const[2]){wrong[k][1], wrong[k][2]});
+}
+
+static void rules_that_do_not_fit_the_file_name_the_tensor(void **state) {
+    (void)state;
+    static const char *const wrong[][3] = {
+        {"nothing -> cls_token", "no tensor 'nothing'", "line 1"},
+        {"token -> x\nplaces -> x", "each new name once", "\"x\""},
+        {"token -> other", "each new name once", "\"other\""},
+        {"b{}.q.w + b{}.z.w -> blocks.{}.attn.qkv.weight", "missing tensor \"b0.z.w\"", "qkv"},
+        {"places + token -> x", "tensor \"token\"", "rows as long"},
+        {"places + out -> x", "tensor \"out\"", "rows as long"},
+        {"places[0:11] -> x", "tensor \"places\"", "more rows"},
+        {"token^T -> x", "tensor \"token\"", "a matrix"},
+        {"out^P -> x", "tensor \"out\"", "a square patch"},
+    };
+    struct vit_file made;
+    a_few(&made);
+    for (size_t k = 0; k < sizeof wrong / sizeof *wrong; k++)
+        must_refuse(&made, wrong[k][0], TLEG_ERROR_FORMAT, (const char *const[2]){wrong[k][1], wrong[k][2]});
+    vit_find(&made, "other")->type = "I64";
+    must_refuse(&made, "other + other -> x", TLEG_ERROR_FORMAT,
+                (const char *const[2]){"tensor \"other\"", "floating-point numbers"});
+}
+
+/* ---- families ---- */
+
+/* A file of `prefix` before each name of a table's rows, {} standing for two layers; rows end with a name NULL. */
+struct part {
+    const char *name, *shape;
+};
+
+static void add_parts(struct vit_file *made, const char *prefix, const struct part *parts) {
+    for (; parts->name; parts++) {
+        const char *layer = strstr(parts->name, "{}");
+        for (int k = 0; k < (layer ? 2 : 1); k++) {
+            char name[96];
+            if (layer)
+                snprintf(name, sizeof name, "%s%.*s%d%s", prefix, (int)(layer - parts->name), parts->name, k, layer + 2);
+            else
+                snprintf(name, sizeof name, "%s%s", prefix, parts->name);
+            vit_add(made, name, parts->shape);
+        }
+    }
+}
+
+static const struct part hugging_face[] = {{"embeddings.cls_token", "1,1,12"},
+                                           {"embeddings.position_embeddings", "1,10,12"},
+                                           {"embeddings.patch_embeddings.projection.weight", "12,3,4,4"},
+                                           {"embeddings.patch_embeddings.projection.bias", "12"},
+                                           {"encoder.layer.{}.attention.attention.query.weight", "12,12"},
+                                           {"encoder.layer.{}.attention.attention.query.bias", "12"},
+                                           {"encoder.layer.{}.attention.attention.key.weight", "12,12"},
+                                           {"encoder.layer.{}.attention.attention.key.bias", "12"},
+                                           {"encoder.layer.{}.attention.attention.value.weight", "12,12"},
+                                           {"encoder.layer.{}.attention.attention.value.bias", "12"},
+                                           {"encoder.layer.{}.attention.output.dense.weight", "12,12"},
+                                           {"encoder.layer.{}.attention.output.dense.bias", "12"},
+                                           {"encoder.layer.{}.intermediate.dense.weight", "20,12"},
+                                           {"encoder.layer.{}.intermediate.dense.bias", "20"},
+                                           {"encoder.layer.{}.output.dense.weight", "12,20"},
+                                           {"encoder.layer.{}.output.dense.bias", "12"},
+                                           {"encoder.layer.{}.layernorm_before.weight", "12"},
+                                           {"encoder.layer.{}.layernorm_before.bias", "12"},
+                                           {"encoder.layer.{}.layernorm_after.weight", "12"},
+                                           {"encoder.layer.{}.layernorm_after.bias", "12"},
+                                           {"layernorm.weight", "12"},
+                                           {"layernorm.bias", "12"},
+                                           {NULL, NULL}};
+
+static void a_hugging_face_vit(struct vit_file *made, const char *outer, const char *inner) {
+    char prefix[64];
+    memset(made, 0, sizeof *made);
+    snprintf(prefix, sizeof prefix, "%s%s", outer, inner);
+    add_parts(made, prefix, hugging_face);
+    add_parts(made, outer, (const struct part[]){{"classifier.weight", "5,12"}, {"classifier.bias", "5"}, {NULL, NULL}});
+}
+
+static void a_hugging_face_vit_is_read_under_any_prefix(void **state) {
+    (void)state;
+    static const char *const prefixes[][2] = {{"", "vit."}, {"", "deit."}, {"", ""}, {"module.", "vit."}, {"a.b.", "c."}};
+    for (size_t k = 0; k < sizeof prefixes / sizeof *prefixes; k++) {
+        struct vit_file made;
+        unsigned char *bytes;
+        char source[96];
+        a_hugging_face_vit(&made, prefixes[k][0], prefixes[k][1]);
+        tleg_file *file = must_name(&made, NULL, &bytes);
+        assert_non_null(strstr(note, "a Hugging Face ViT"));
+        snprintf(source, sizeof source, "%s%sencoder.layer.1.attention.attention.query.weight", prefixes[k][0], prefixes[k][1]);
+        assert_tensor(file, "blocks.1.attn.qkv.weight", "36,12", source, 0);
+        snprintf(source, sizeof source, "%s%sencoder.layer.0.output.dense.weight", prefixes[k][0], prefixes[k][1]);
+        assert_tensor(file, "blocks.0.mlp.fc2.weight", "12,20", source, 0);
+        snprintf(source, sizeof source, "%sclassifier.weight", prefixes[k][0]);
+        assert_tensor(file, "head.weight", "5,12", source, 0);
+        assert_int_equal(tleg_file_get_tensor_count(file), 4 + 2 * 12 + 4);
+        assert_string_equal(tleg_file_get_metadata(file, "tleg.eps"), "1e-12");
+        tleg_file_free(file);
+        free(bytes);
+    }
+}
+
+static void what_a_family_does_not_know_is_refused(void **state) {
+    (void)state;
+    static const char *const strangers[] = {"vit.encoder.layer.1.attention.attention.query.lora_A.weight",
+                                            "vit.encoder.layer.0.gate",
+                                            "vit.encoder.layer.7.extra.weight",
+                                            "head.weight",
+                                            "blocks.0.prompt",
+                                            "norm.weight"};
+    for (size_t k = 0; k < sizeof strangers / sizeof *strangers; k++) {
+        struct vit_file made;
+        a_hugging_face_vit(&made, "", "vit.");
+        vit_add(&made, strangers[k], "12");
+        must_refuse(&made, NULL, k < 3 ? TLEG_ERROR_UNSUPPORTED : TLEG_ERROR_FORMAT,
+                    (const char *const[2]){strangers[k], "a Hugging Face ViT"});
+    }
+    struct vit_file made;
+    unsigned char *bytes;
+    a_hugging_face_vit(&made, "", "vit.");
+    vit_add(&made, "vit.pooler.dense.weight", "12,12"); /* takes no part in what is computed */
+    tleg_file *file = must_name(&made, NULL, &bytes);
+    assert_non_null(tleg_file_find(file, "vit.pooler.dense.weight"));
+    tleg_file_free(file);
+    free(bytes);
+}
+
+static void a_part_that_is_missing_is_named(void **state) {
+    (void)state;
+    struct vit_file made;
+    a_hugging_face_vit(&made, "", "vit.");
+    vit_remove(&made, "vit.encoder.layer.1.attention.attention.value.weight");
+    must_refuse(&made, NULL, TLEG_ERROR_FORMAT,
+                (const char *const[2]){"missing tensor \"vit.encoder.layer.1.attention.attention.value.weight\"",
+                                       "a Hugging Face ViT"});
+}
+
+static void two_models_in_a_file_are_refused(void **state) {
+    (void)state;
+    struct vit_file made;
+    memset(&made, 0, sizeof made);
+    add_parts(&made, "student.", hugging_face);
+    add_parts(&made, "teacher.", hugging_face);
+    must_refuse(&made, NULL, TLEG_ERROR_FORMAT, (const char *const[2]){"'student.'", "'teacher.'"});
+}
+
+static void biases_of_keys_that_a_beit_lacks_are_zeros(void **state) {
+    (void)state;
+    struct vit_file made;
+    unsigned char *bytes;
+    float bias[36];
+    a_hugging_face_vit(&made, "", "beit.");
+    vit_remove(&made, "beit.encoder.layer.0.attention.attention.key.bias");
+    vit_remove(&made, "beit.encoder.layer.1.attention.attention.key.bias");
+    tleg_file *file = must_name(&made, NULL, &bytes);
+    assert_non_null(strstr(note, "a Hugging Face BEiT"));
+    OK(context, tleg_file_read_f32(context, file, tleg_file_find(file, "blocks.1.attn.qkv.bias"), bias));
+    for (size_t i = 0; i < 12; i++) {
+        assert_true(bias[i] == vit_value("beit.encoder.layer.1.attention.attention.query.bias", i));
+        assert_true(bias[12 + i] == 0);
+        assert_true(bias[24 + i] == vit_value("beit.encoder.layer.1.attention.attention.value.bias", i));
+    }
+    tleg_file_free(file);
+    free(bytes);
+    vit_add(&made, "beit.encoder.relative_position_bias.relative_position_bias_table", "12,3");
+    must_refuse(&made, NULL, TLEG_ERROR_UNSUPPORTED, (const char *const[2]){"BEiT", "relative positions"});
+}
+
+static void registers_get_positions_of_zeros(void **state) {
+    (void)state;
+    static const struct part dinov2[] = {{"register_tokens", "1,4,12"},
+                                         {"mask_token", "1,12"},
+                                         {"blocks.{}.ls1.gamma", "12"},
+                                         {"blocks.{}.ls2.gamma", "12"},
+                                         {NULL, NULL}};
+    struct vit_file made;
+    unsigned char *bytes;
+    float places[14 * 12];
+    vit_model(&made, 2);
+    vit_reshape(&made, "pos_embed", "1,10,12");
+    vit_add(&made, "cls_token", "1,1,12");
+    add_parts(&made, "", dinov2);
+    tleg_file *file = must_name(&made, NULL, &bytes);
+    assert_tensor(file, "reg_token", "1,4,12", "register_tokens", 0);
+    assert_tensor(file, "pos_embed", "1,14,12", "pos_embed", 0);
+    OK(context, tleg_file_read_f32(context, file, tleg_file_find(file, "pos_embed"), places));
+    for (size_t i = 0; i < 14 * 12; i++)
+        assert_true(places[i] == (i < 12 ? vit_value("pos_embed", i) : i < 60 ? 0 : vit_value("pos_embed", i - 48)));
+    assert_tensor(file, "blocks.1.norm1.weight", "12", "blocks.1.norm1.weight", 0);
+    tleg_file_free(file);
+    free(bytes);
+}
+
+static void the_librarys_own_files_and_strangers_stay_as_they_are(void **state) {
+    (void)state;
+    struct vit_file made;
+    unsigned char *bytes;
+    vit_model(&made, 2);
+    tleg_file *file = must_name(&made, NULL, &bytes);
+    assert_string_equal(note, "");
+    assert_int_equal(tleg_file_get_tensor_count(file), made.count);
+    assert_tensor(file, "pos_embed", "1,9,12", "pos_embed", 0);
+    tleg_file_free(file);
+    free(bytes);
+    a_few(&made);
+    file = must_name(&made, NULL, &bytes);
+    assert_int_equal(tleg_file_get_tensor_count(file), made.count);
+    tleg_file_free(file);
+    free(bytes);
+}
+
+/* Each row is read by sound rules, or refused by a reason. */
+static void every_family_has_rules_or_a_reason(void **state) {
+    (void)state;
+    const struct tleg_family *family;
+    for (size_t k = 0; (family = tleg_family_at(k)) != NULL; k++) {
+        assert_true((family->rules != NULL) != (family->refused != NULL));
+        const char *text = family->rules ? family->rules : "";
+        int64_t line = 0;
+        struct tleg_rule rule = {.line = 1};
+        while (rule.line > 0)
+            OK(context, tleg_rule_next(context, &text, &line, &rule));
+        assert_true(line > 0 || family->refused);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rules_say_what_tensors_are_made_of),
+        cmocka_unit_test(rules_that_are_not_rules_name_their_line),
+        cmocka_unit_test(rules_that_do_not_fit_the_file_name_the_tensor),
+        cmocka_unit_test(a_hugging_face_vit_is_read_under_any_prefix),
+        cmocka_unit_test(what_a_family_does_not_know_is_refused),
+        cmocka_unit_test(a_part_that_is_missing_is_named),
+        cmocka_unit_test(two_models_in_a_file_are_refused),
+        cmocka_unit_test(biases_of_keys_that_a_beit_lacks_are_zeros),
+        cmocka_unit_test(registers_get_positions_of_zeros),
+        cmocka_unit_test(the_librarys_own_files_and_strangers_stay_as_they_are),
+        cmocka_unit_test(every_family_has_rules_or_a_reason),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -108,7 +108,7 @@ tleg_status tleg_file_derive(tleg_context *context, const tleg_file *file, const
     return status;
 }
 
-/* ---- a prefix less ---- */
+/* ---- every tensor as it is ---- */
 
 struct tleg_piece tleg_piece_whole(const struct tleg_entry *entry) {
     uint64_t count = 1;
@@ -117,15 +117,12 @@ struct tleg_piece tleg_piece_whole(const struct tleg_entry *entry) {
     return (struct tleg_piece){.source = entry, .count = count};
 }
 
-tleg_status tleg_file_view(tleg_context *context, const tleg_file *file, const char *prefix, tleg_file **out) {
-    *out = NULL;
-    if (!*prefix) {
-        *out = share(file);
-        return TLEG_OK;
-    }
+/* Each tensor as it is, those whose names begin with `prefix` under their rest. */
+static tleg_status derive_all(tleg_context *context, const tleg_file *file, const char *prefix, const struct tleg_pair *pairs,
+                              size_t pair_count, tleg_file **out) {
     const size_t length = strlen(prefix), each = sizeof(struct tleg_made) + sizeof(struct tleg_piece);
     size_t bytes;
-    if (!tleg_size_mul(file->entry_count, each, &bytes))
+    if (!tleg_size_mul(file->entry_count + 1, each, &bytes))
         return tleg_fail_memory(context, file->label, SIZE_MAX);
     struct tleg_made *made = tleg_alloc(&context->allocator, bytes);
     if (!made)
@@ -138,10 +135,24 @@ tleg_status tleg_file_view(tleg_context *context, const tleg_file *file, const c
         made[i] = (struct tleg_made){entry->name + (with ? length : 0), entry->rank, {0}, &pieces[i], 1};
         memcpy(made[i].shape, entry->shape, sizeof made[i].shape);
     }
-    const struct tleg_derivation from = {made, file->entry_count, file->pairs, file->pair_count};
+    const struct tleg_derivation from = {made, file->entry_count, pairs, pair_count};
     tleg_status status = tleg_file_derive(context, file, &from, out);
     tleg_release(&context->allocator, made, bytes);
     return status;
+}
+
+tleg_status tleg_file_view(tleg_context *context, const tleg_file *file, const char *prefix, tleg_file **out) {
+    *out = NULL;
+    if (*prefix)
+        return derive_all(context, file, prefix, file->pairs, file->pair_count, out);
+    *out = share(file);
+    return TLEG_OK;
+}
+
+tleg_status tleg_file_with_pairs(tleg_context *context, const tleg_file *file, const struct tleg_pair *pairs, size_t count,
+                                 tleg_file **derived) {
+    *derived = NULL;
+    return derive_all(context, file, "", pairs, count, derived);
 }
 
 /* ---- reading ---- */

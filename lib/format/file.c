@@ -200,8 +200,13 @@ static tleg_status open_path(tleg_context *context, const char *path, uint32_t f
     return finish(context, status, file, flags, key, out);
 }
 
+tleg_status tleg_file_open_plain(tleg_context *context, const char *path, uint32_t flags, const char *key,
+                                 struct tleg_file **file) {
+    return open_path(context, path, flags, key, file);
+}
+
 tleg_status tleg_file_open_path(tleg_context *context, const char *path, const tleg_open_options *own, tleg_file **file) {
-    return open_path(context, path, own->flags, own->key, file);
+    return tleg_folder_open(context, path, own->flags, own->key, file);
 }
 
 tleg_status tleg_file_open_one(tleg_context *context, const char *path, uint32_t flags, struct tleg_file **file) {
@@ -233,7 +238,7 @@ tleg_status TLEG_CALL tleg_file_open(tleg_context *context, const char *path, co
     if (status == TLEG_OK && (own.pictures || own.dtype))
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_open_options.%s: expected %s for a file of tensors",
                            own.dtype ? "dtype" : "pictures", own.dtype ? "0" : "NULL");
-    return status == TLEG_OK ? open_path(context, path, own.flags, own.key, out) : status;
+    return status == TLEG_OK ? tleg_file_open_path(context, path, &own, out) : status;
 }
 
 tleg_status TLEG_CALL tleg_file_parse(tleg_context *context, const void *data, size_t size, tleg_file **out) {

@@ -76,6 +76,10 @@ struct tleg_piece tleg_piece_whole(const struct tleg_entry *entry);
 tleg_status tleg_file_derive(tleg_context *context, const tleg_file *file, const struct tleg_derivation *from,
                              tleg_file **derived);
 
+/* The same tensors with other metadata. */
+tleg_status tleg_file_with_pairs(tleg_context *context, const tleg_file *file, const struct tleg_pair *pairs, size_t count,
+                                 tleg_file **derived);
+
 /* The bytes of all its tensors. */
 uint64_t tleg_file_bytes(const tleg_file *file);
 /* Whether the file's name says that it is one of several ("x-00001-of-00002.safetensors"), opened without their index. */

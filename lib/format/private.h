@@ -58,6 +58,14 @@ tleg_status tleg_file_make(tleg_context *context, const char *label, struct tleg
 /* As tleg_file_open, of one file: an index is refused. */
 tleg_status tleg_file_open_one(tleg_context *context, const char *path, uint32_t flags, struct tleg_file **file);
 
+/* As tleg_file_open of a file, without what stands beside it. */
+tleg_status tleg_file_open_plain(tleg_context *context, const char *path, uint32_t flags, const char *key,
+                                 struct tleg_file **file);
+
+/* ---- folder.c ---- */
+/* As tleg_file_open: a folder too, and with the texts that stand beside a model under its authors' name for it. */
+tleg_status tleg_folder_open(tleg_context *context, const char *path, uint32_t flags, const char *key, struct tleg_file **file);
+
 /* ---- source.c: where its bytes come from ---- */
 /* Opens the file that the label names and learns its size; UNSUPPORTED in a build without files, or without mappings. */
 tleg_status tleg_source_open(tleg_context *context, struct tleg_file *file, bool mapped);

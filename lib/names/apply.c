@@ -17,14 +17,19 @@ struct list {
     size_t count, room, width;
 };
 
+/* Keys and values, which take less than the rules that they are of. */
+struct arena {
+    char *texts;
+    size_t bytes, length;
+};
+
 struct work {
     const struct tleg_naming *naming;
     const struct tleg_entry *entries;
     size_t entry_count;
     unsigned char *used; /* one for each entry */
     struct list made, pieces, pairs;
-    char *texts; /* of keys and values, as long as the rules */
-    size_t text_bytes, text_length;
+    struct arena arenas[2]; /* of the rules, and of the config's */
 };
 
 static tleg_status fail_memory(const struct work *work, size_t bytes) {
@@ -216,22 +221,32 @@ static tleg_status make(struct work *work, const struct tleg_rule *rule, const s
 
 /* ---- all rules ---- */
 
-static const char *keep(struct work *work, struct tleg_rule_text text) {
-    char *copy = memcpy(work->texts + work->text_length, text.text, text.length);
+static const char *keep(struct arena *arena, struct tleg_rule_text text) {
+    char *copy = memcpy(arena->texts + arena->length, text.text, text.length);
     copy[text.length] = '\0';
-    work->text_length += text.length + 1;
+    arena->length += text.length + 1;
     return copy;
+}
+
+/* A key that is there already keeps its value, unless `replace`. */
+static tleg_status apply_key(struct work *work, const struct tleg_rule *rule, struct arena *arena, bool replace) {
+    const struct tleg_pair found = {keep(arena, rule->target), keep(arena, rule->value)};
+    struct tleg_pair *pairs = work->pairs.items, *pair;
+    for (size_t k = 0; k < work->pairs.count; k++)
+        if (strcmp(pairs[k].key, found.key) == 0) {
+            pairs[k] = replace ? found : pairs[k];
+            return TLEG_OK;
+        }
+    const tleg_status status = add(work, &work->pairs, (void **)&pair);
+    if (status == TLEG_OK)
+        *pair = found;
+    return status;
 }
 
 static tleg_status apply_rule(struct work *work, const struct tleg_rule *rule) {
     tleg_status status = TLEG_OK;
-    if (rule->piece_count == 0) {
-        struct tleg_pair *pair;
-        status = add(work, &work->pairs, (void **)&pair);
-        if (status == TLEG_OK)
-            *pair = (struct tleg_pair){keep(work, rule->target), keep(work, rule->value)};
-        return status;
-    }
+    if (rule->piece_count == 0)
+        return apply_key(work, rule, &work->arenas[0], true);
     struct tleg_rule_text pattern = rule->pieces[0].name;
     const struct tleg_rule_text prefix = prefix_of(work->naming, &pattern);
     size_t found = 0;
@@ -336,7 +351,7 @@ static tleg_status add_rest(struct work *work) {
     return status;
 }
 
-/* The file's own metadata, but what the rules say otherwise. */
+/* The file's own metadata, but what the rules say otherwise, and the texts that were read. */
 static tleg_status add_pairs(struct work *work) {
     const struct tleg_pair *pairs;
     const int64_t count = tleg_file_pairs(work->naming->file, &pairs);
@@ -347,17 +362,89 @@ static tleg_status add_pairs(struct work *work) {
         while (same < own && strcmp(((const struct tleg_pair *)work->pairs.items)[same].key, pairs[k].key) != 0)
             same++;
         struct tleg_pair *pair;
-        if (same == own && (status = add(work, &work->pairs, (void **)&pair)) == TLEG_OK)
+        if (same == own && !tleg_names_is_config(pairs[k].key) && (status = add(work, &work->pairs, (void **)&pair)) == TLEG_OK)
             *pair = pairs[k];
     }
     return status;
 }
 
-/* ---- the derived file ---- */
+/* ---- what stands beside the weights ---- */
 
 static const char *name_of(const struct made *made) {
     return made->kept ? made->kept : made->name;
 }
+
+static const struct made *find_made(const struct work *work, const char *name, int32_t rank) {
+    const struct made *made = work->made.items;
+    for (size_t k = 0; k < work->made.count; k++)
+        if (made[k].rank == rank && strcmp(name_of(&made[k]), name) == 0)
+            return &made[k];
+    return NULL;
+}
+
+static int64_t side_of(const struct work *work, const char *name, int32_t rank, int32_t axis) {
+    const struct made *made = find_made(work, name, rank);
+    return made ? made->shape[axis] : 0;
+}
+
+/* One more than the last N of "blocks.N.". */
+static int64_t count_layers(const struct work *work) {
+    const struct made *made = work->made.items;
+    int64_t depth = 0;
+    for (size_t k = 0; k < work->made.count; k++) {
+        const char *name = name_of(&made[k]);
+        int64_t layer = 0;
+        if (strncmp(name, "blocks.", 7) != 0)
+            continue;
+        for (name += 7; *name >= '0' && *name <= '9' && layer < 100000; name++)
+            layer = layer * 10 + (*name - '0');
+        if (*name == '.' && layer >= depth)
+            depth = layer + 1;
+    }
+    return depth;
+}
+
+static struct tleg_names_facts facts_of(const struct work *work) {
+    static const char patches[] = "patch_embed.proj.weight";
+    struct tleg_names_facts facts = {.dim = side_of(work, patches, 4, 0),
+                                     .depth = count_layers(work),
+                                     .hidden = side_of(work, "blocks.0.mlp.fc1.weight", 2, 0),
+                                     .patch = side_of(work, patches, 4, 2),
+                                     .channels = side_of(work, patches, 4, 1),
+                                     .classes = side_of(work, "head.weight", 2, 0)};
+    const int64_t prefix =
+        side_of(work, "cls_token", 3, 1) + side_of(work, "dist_token", 3, 1) + side_of(work, "reg_token", 3, 1);
+    int64_t rows = side_of(work, "pos_embed", 3, 1), side;
+    if (rows > prefix && is_square(rows - prefix, &side))
+        facts.image = side * facts.patch;
+    return facts;
+}
+
+/* The keys that config.json and its like give, which know more than a family's rules, and less than a host's. */
+static tleg_status apply_config(struct work *work) {
+    const struct tleg_naming *naming = work->naming;
+    const struct tleg_names_facts facts = facts_of(work);
+    struct arena *arena = &work->arenas[1];
+    char *rules;
+    size_t bytes;
+    tleg_status status = tleg_names_config(naming->context, naming->file, &facts, &rules, &bytes);
+    arena->texts = bytes > 0 ? tleg_alloc(&naming->context->allocator, bytes) : NULL;
+    arena->bytes = arena->texts ? bytes : 0;
+    if (status == TLEG_OK && !arena->texts)
+        status = fail_memory(work, bytes);
+    const char *text = rules;
+    int64_t line = 0;
+    struct tleg_rule rule = {.line = 1};
+    while (status == TLEG_OK && rule.line > 0) {
+        status = tleg_rule_next(naming->context, &text, &line, &rule);
+        if (status == TLEG_OK && rule.line > 0)
+            status = apply_key(work, &rule, arena, naming->family != NULL);
+    }
+    tleg_release(&naming->context->allocator, rules, bytes);
+    return status;
+}
+
+/* ---- the derived file ---- */
 
 /* `names`: room for a pointer to each. */
 static tleg_status check_twice(const struct work *work, const char **names) {
@@ -394,17 +481,33 @@ static tleg_status derive(const struct work *work, tleg_file **named) {
     return status;
 }
 
-tleg_status tleg_names_apply(const struct tleg_naming *naming, tleg_file **named) {
+static tleg_status prepare(struct work *work) {
+    const struct tleg_naming *naming = work->naming;
     const struct tleg_allocator *allocator = &naming->context->allocator;
-    struct work work = {.naming = naming,
-                        .made.width = sizeof(struct made),
-                        .pieces.width = sizeof(struct tleg_piece),
-                        .pairs.width = sizeof(struct tleg_pair),
-                        .text_bytes = strlen(naming->rules) + 1};
-    work.entry_count = (size_t)tleg_file_entries(naming->file, &work.entries);
-    work.used = tleg_alloc_zero(allocator, work.entry_count + 1);
-    work.texts = tleg_alloc(allocator, work.text_bytes);
-    tleg_status status = work.used && work.texts ? TLEG_OK : fail_memory(&work, work.entry_count + work.text_bytes);
+    struct arena *arena = &work->arenas[0];
+    work->made.width = sizeof(struct made);
+    work->pieces.width = sizeof(struct tleg_piece);
+    work->pairs.width = sizeof(struct tleg_pair);
+    work->entry_count = (size_t)tleg_file_entries(naming->file, &work->entries);
+    work->used = tleg_alloc_zero(allocator, work->entry_count + 1);
+    arena->bytes = strlen(naming->rules) + 1;
+    arena->texts = tleg_alloc(allocator, arena->bytes);
+    return work->used && arena->texts ? TLEG_OK : fail_memory(work, work->entry_count + arena->bytes);
+}
+
+static void clean(const struct work *work) {
+    const struct tleg_allocator *allocator = &work->naming->context->allocator;
+    tleg_release(allocator, work->made.items, work->made.room * work->made.width);
+    tleg_release(allocator, work->pieces.items, work->pieces.room * work->pieces.width);
+    tleg_release(allocator, work->pairs.items, work->pairs.room * work->pairs.width);
+    for (int k = 0; k < 2; k++)
+        tleg_release(allocator, work->arenas[k].texts, work->arenas[k].bytes);
+    tleg_release(allocator, work->used, work->entry_count + 1);
+}
+
+tleg_status tleg_names_apply(const struct tleg_naming *naming, tleg_file **named) {
+    struct work work = {.naming = naming};
+    tleg_status status = prepare(&work);
     if (status == TLEG_OK)
         status = apply_rules(&work);
     if (status == TLEG_OK && naming->family && !naming->family->rest)
@@ -412,13 +515,11 @@ tleg_status tleg_names_apply(const struct tleg_naming *naming, tleg_file **named
     if (status == TLEG_OK)
         status = add_rest(&work);
     if (status == TLEG_OK)
+        status = apply_config(&work);
+    if (status == TLEG_OK)
         status = add_pairs(&work);
     if (status == TLEG_OK)
         status = derive(&work, named);
-    tleg_release(allocator, work.made.items, work.made.room * work.made.width);
-    tleg_release(allocator, work.pieces.items, work.pieces.room * work.pieces.width);
-    tleg_release(allocator, work.pairs.items, work.pairs.room * work.pairs.width);
-    tleg_release(allocator, work.texts, work.text_bytes);
-    tleg_release(allocator, work.used, work.entry_count + 1);
+    clean(&work);
     return status;
 }

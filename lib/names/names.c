@@ -3,22 +3,35 @@
 
 #include <string.h>
 
-/* The library's own files say so. */
+/* The library's own files say everything themselves. */
 static bool is_own(const tleg_file *file) {
     return tleg_file_get_metadata(file, "tleg.kind") != NULL;
 }
 
+static bool has_config(const tleg_file *file) {
+    const char *key;
+    for (int64_t k = 0; (key = tleg_file_get_metadata_key(file, k)) != NULL; k++)
+        if (tleg_names_is_config(key))
+            return true;
+    return false;
+}
+
+static void note_family(tleg_context *context, const tleg_file *file, const struct tleg_family *family) {
+    const bool told = has_config(file);
+    const char *assumed = told ? NULL : family->assumed;
+    tleg_log(context, "%s: read as %s%s%s%s", tleg_file_label(file), family->name, told ? ", with what stands beside it" : "",
+             assumed ? "; assumed, as its tensors do not say: " : "", assumed ? assumed : "");
+}
+
 static tleg_status by_family(tleg_context *context, const tleg_file *file, tleg_file **named) {
-    struct tleg_naming naming = {.context = context, .file = file};
+    struct tleg_naming naming = {.context = context, .file = file, .rules = ""};
     const tleg_status status = is_own(file) ? TLEG_OK : tleg_names_recognise(context, file, &naming.family, &naming.prefix);
     if (status != TLEG_OK)
         return status;
     if (!naming.family)
-        return tleg_file_view(context, file, "", named);
+        return has_config(file) ? tleg_names_apply(&naming, named) : tleg_file_view(context, file, "", named);
     naming.rules = naming.family->rules;
-    tleg_log(context, "%s: read as %s%s%s", tleg_file_label(file), naming.family->name,
-             naming.family->assumed ? "; assumed, as its tensors do not say: " : "",
-             naming.family->assumed ? naming.family->assumed : "");
+    note_family(context, file, naming.family);
     return tleg_names_apply(&naming, named);
 }
 

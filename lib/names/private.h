@@ -41,6 +41,17 @@ bool tleg_pattern_fill(struct tleg_rule_text pattern, struct tleg_rule_text pref
 tleg_status tleg_names_recognise(tleg_context *context, const tleg_file *file, const struct tleg_family **family,
                                  struct tleg_rule_text *prefix);
 
+/* ---- config.c ---- */
+struct tleg_names_facts { /* of the weights, under the library's names; 0: unknown */
+    int64_t dim, depth, hidden, patch, channels, image, classes;
+};
+/* Whether a metadata key is a text that tleg_names_config reads. */
+bool tleg_names_is_config(const char *key);
+/* The texts beside the weights as rules, in *bytes of the context's memory. FORMAT names the text and the member that is wrong
+ * or contradicts the weights. */
+tleg_status tleg_names_config(tleg_context *context, const tleg_file *file, const struct tleg_names_facts *facts, char **rules,
+                              size_t *bytes);
+
 /* ---- apply.c ---- */
 struct tleg_naming {
     tleg_context *context;

@@ -133,6 +133,8 @@ static bool marks_fit(const struct tleg_rule *rule) {
 
 static tleg_status take_line(tleg_context *context, struct tleg_rule *rule, struct tleg_rule_text line) {
     struct tleg_rule_text old, new, next;
+    if (line.length > 5 && memcmp(line.text, "tleg.", 5) == 0 && cut(line, " = ", &old, &new))
+        return take_key(context, rule, old, new);
     if (!cut(line, " -> ", &old, &new)) {
         if (cut(line, " = ", &old, &new))
             return take_key(context, rule, old, new);

@@ -24,8 +24,11 @@ static int read_images(const struct invocation *call, tleg_context *context, con
 
 static int say_written(const struct invocation *call, const char *out, int64_t batch, const tleg_config *config, double ms) {
     if (!call->json) {
-        printf("%s: logits [%" PRId64 ",%d], features [%" PRId64 ",%d], depth %d, %.1f ms\n", out, batch, (int)config->classes,
-               batch, (int)config->dim, (int)config->depth, ms);
+        char logits[64] = "";
+        if (config->classes > 0)
+            snprintf(logits, sizeof logits, "logits [%" PRId64 ",%d], ", batch, (int)config->classes);
+        printf("%s: %sfeatures [%" PRId64 ",%d], depth %d, %.1f ms\n", out, logits, batch, (int)config->dim, (int)config->depth,
+               ms);
         return EXIT_DONE;
     }
     struct report report = report_start();
@@ -44,8 +47,9 @@ static int run_images(const struct invocation *call, tleg_context *context, tleg
     int64_t batch = images->shape[0], shapes[2][2] = {{batch, config->classes}, {batch, config->dim}};
     tleg_tensor *results[2] = {NULL, NULL};
     tleg_tensor_info info[2] = {{.struct_size = sizeof *info}, {.struct_size = sizeof *info}};
+    const int first = config->classes > 0 ? 0 : 1; /* a model without a head has features alone */
     int code = EXIT_DONE;
-    for (int i = 0; i < 2 && code == EXIT_DONE; i++)
+    for (int i = first; i < 2 && code == EXIT_DONE; i++)
         if (tleg_tensor_create(context, TLEG_F32, 2, shapes[i], &results[i]) != TLEG_OK ||
             tleg_tensor_get_info(context, results[i], &info[i]) != TLEG_OK)
             code = tool_fail_context(call, context);
@@ -54,7 +58,7 @@ static int run_images(const struct invocation *call, tleg_context *context, tleg
         code = tool_fail(call, "%s", tleg_session_get_error(session));
     ms = measure_ms() - start;
     const tleg_tensor *const tensors[] = {results[0], results[1]};
-    if (code == EXIT_DONE && tleg_file_save(context, out, 2, names, tensors, NULL) != TLEG_OK)
+    if (code == EXIT_DONE && tleg_file_save(context, out, 2 - first, names + first, tensors + first, NULL) != TLEG_OK)
         code = tool_fail_context(call, context);
     if (code == EXIT_DONE)
         code = say_written(call, out, batch, config, ms);
@@ -114,7 +118,7 @@ const struct verb verb_run = {
                "\n"
                "Options\n" EXPANSION_HELP
                "  --input IN    safetensors file with \"images\", f32 [B,3,I,I], R G B, normalised; other tensors are ignored\n"
-               "  -o OUT        safetensors file to write: \"logits\" [B,C] and \"features\" [B,D], f32\n"
+               "  -o OUT        safetensors file to write: \"logits\" [B,C], if there is a head, and \"features\" [B,D], f32\n"
                "\n"
                "--json: {\"file\", \"images\", \"classes\", \"dim\", \"depth\", \"ms\"}\n",
     .run = run_run,

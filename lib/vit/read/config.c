@@ -398,7 +398,7 @@ static void note_guesses(const struct tleg_config_reader *reader) {
                                                           : "the mean of the patches, then fc_norm";
     tleg_log(reader->context,
              "%s: there are no tleg. keys: taken as timm's plain ViT, whose head reads %s (exact GELU, each part's norm before "
-             "it, eps 1e-6)",
+             "it, eps 1e-6), and its pictures as prepared with ImageNet's mean and standard deviation",
              reader->label, pool);
 }
 

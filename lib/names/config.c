@@ -1,0 +1,477 @@
+/* What a model's config.json says (Hugging Face's, timm's, OpenCLIP's) and how its pictures are prepared, as the rules
+ * "tleg.KEY = VALUE" that say the same. */
+#include "config/text.h"
+#include "names/private.h"
+
+#include <math.h>
+#include <string.h>
+
+struct reader {
+    tleg_context *context;
+    const char *label, *name; /* of the file and of the text, for errors */
+    const struct tleg_json *json;
+    struct tleg_text text; /* the rules, measured first */
+    const struct tleg_names_facts *facts;
+};
+
+/* ---- members ---- */
+
+static const size_t root = 0;
+
+/* The value of an object's member, or a token of kind NONE. */
+static size_t member(const struct reader *reader, size_t object, const char *key) {
+    const struct tleg_json *json = reader->json;
+    const size_t length = strlen(key);
+    if (tleg_json_kind(json, object) != TLEG_JSON_OBJECT)
+        return json->count;
+    size_t token = object + 1;
+    for (size_t k = tleg_json_size(json, object); k > 0; k--, token = tleg_json_next(json, token + 1)) {
+        size_t found;
+        const char *source = tleg_json_source(json, token, &found);
+        if (found == length && memcmp(source, key, length) == 0)
+            return token + 1;
+    }
+    return json->count;
+}
+
+static bool is_there(const struct reader *reader, size_t token) {
+    const enum tleg_json_kind kind = tleg_json_kind(reader->json, token);
+    return kind != TLEG_JSON_NONE && kind != TLEG_JSON_NULL;
+}
+
+/* A number; false when the member is absent. FORMAT when it is something else. */
+static tleg_status number(const struct reader *reader, size_t object, const char *key, bool *found, double *value) {
+    const size_t token = member(reader, object, key);
+    size_t length;
+    *found = is_there(reader, token);
+    if (!*found)
+        return TLEG_OK;
+    const char *source = tleg_json_source(reader->json, token, &length);
+    if (tleg_json_kind(reader->json, token) == TLEG_JSON_NUMBER && tleg_number_parse(source, length, value))
+        return TLEG_OK;
+    return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: %s: %s: expected a number", reader->label, reader->name, key);
+}
+
+static tleg_status integer(const struct reader *reader, size_t object, const char *key, int64_t *value) {
+    const size_t token = member(reader, object, key);
+    if (!is_there(reader, token) || tleg_json_kind(reader->json, token) == TLEG_JSON_ARRAY)
+        return TLEG_OK;
+    if (tleg_json_integer(reader->json, token, value) && *value >= 0)
+        return TLEG_OK;
+    return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: %s: %s: expected a whole number", reader->label, reader->name,
+                     key);
+}
+
+enum { WORD = 64 };
+
+/* A short text, or "" when the member is absent or something else. */
+static const char *word(const struct reader *reader, size_t object, const char *key, char out[WORD]) {
+    if (tleg_json_string(reader->json, member(reader, object, key), out, WORD) == SIZE_MAX)
+        *out = '\0';
+    return out;
+}
+
+static bool is(const struct reader *reader, size_t object, const char *key, enum tleg_json_kind kind) {
+    return tleg_json_kind(reader->json, member(reader, object, key)) == kind;
+}
+
+/* ---- rules ---- */
+
+static void put(struct reader *reader, const char *key, const char *value) {
+    tleg_text_put(&reader->text, key);
+    tleg_text_put(&reader->text, " = ");
+    tleg_text_put(&reader->text, value);
+    tleg_text_byte(&reader->text, '\n');
+}
+
+static void put_number(struct reader *reader, const char *key, double value) {
+    char text[TLEG_NUMBER_TEXT];
+    tleg_number_format(value, text);
+    put(reader, key, text);
+}
+
+static void put_integer(struct reader *reader, const char *key, int64_t value) {
+    tleg_text_put(&reader->text, key);
+    tleg_text_put(&reader->text, " = ");
+    tleg_text_integer(&reader->text, value);
+    tleg_text_byte(&reader->text, '\n');
+}
+
+static tleg_status pass_number(struct reader *reader, size_t object, const char *from, const char *key) {
+    double value;
+    bool found;
+    const tleg_status status = number(reader, object, from, &found, &value);
+    if (status == TLEG_OK && found)
+        put_number(reader, key, value);
+    return status;
+}
+
+/* One of `words`, which stand in pairs, theirs and ours; UNSUPPORTED names another. */
+static tleg_status pass_word(struct reader *reader, size_t object, const char *from, const char *key,
+                             const char *const (*words)[2]) {
+    char text[WORD];
+    if (!is_there(reader, member(reader, object, from)))
+        return TLEG_OK;
+    word(reader, object, from, text);
+    for (; (*words)[0]; words++)
+        if (strcmp((*words)[0], text) == 0) {
+            if ((*words)[1])
+                put(reader, key, (*words)[1]);
+            return TLEG_OK;
+        }
+    return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED, "%s: %s: %s is \"%s\", which this library does not compute",
+                     reader->label, reader->name, from, text);
+}
+
+/* Mean or std: three numbers or one, of pictures whose pixels are taken times `factor` rather than / 255. */
+static tleg_status pass_colours(struct reader *reader, size_t object, const char *from, const char *key, double factor) {
+    const size_t list = member(reader, object, from);
+    const size_t count = tleg_json_kind(reader->json, list) == TLEG_JSON_ARRAY ? tleg_json_size(reader->json, list) : 0;
+    if (!is_there(reader, list))
+        return TLEG_OK;
+    if (count != 3 && count != 1)
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: %s: %s: expected a list of 3 numbers, found %zu",
+                         reader->label, reader->name, from, count);
+    tleg_text_put(&reader->text, key);
+    tleg_text_put(&reader->text, " = ");
+    for (size_t k = 0; k < 3; k++) {
+        char text[TLEG_NUMBER_TEXT];
+        double value = 0;
+        size_t length;
+        const char *source = tleg_json_source(reader->json, list + 1 + (count == 3 ? k : 0), &length);
+        if (!tleg_number_parse(source, length, &value))
+            return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: %s: %s: expected numbers alone", reader->label,
+                             reader->name, from);
+        tleg_number_format(value / factor, text);
+        tleg_text_put(&reader->text, k ? "," : "");
+        tleg_text_put(&reader->text, text);
+    }
+    tleg_text_byte(&reader->text, '\n');
+    return TLEG_OK;
+}
+
+/* ---- labels ---- */
+
+/* The token of the name of class k in {"0": "cat", ...}; the objects are in order as a rule, so `hint` is looked at first. */
+static size_t label_of(const struct reader *reader, size_t object, int64_t k, size_t hint) {
+    char key[24];
+    struct tleg_text text = {key, 0};
+    tleg_text_integer(&text, k);
+    tleg_text_byte(&text, '\0');
+    size_t length;
+    const char *source = tleg_json_source(reader->json, hint, &length);
+    if (source && length == text.length - 1 && memcmp(source, key, length) == 0)
+        return hint + 1;
+    return member(reader, object, key);
+}
+
+/* A name without the quotes around it, as JSON writes it. */
+static void put_label(struct reader *reader, size_t token, bool first) {
+    size_t length;
+    const char *source = tleg_json_source(reader->json, token, &length);
+    tleg_text_put(&reader->text, first ? "[\"" : ", \"");
+    for (size_t k = 0; k < length; k++)
+        tleg_text_byte(&reader->text, source[k]);
+    tleg_text_byte(&reader->text, '"');
+}
+
+static bool is_generic(const struct reader *reader, size_t token) {
+    size_t length;
+    const char *source = tleg_json_source(reader->json, token, &length);
+    return length > 6 && memcmp(source, "LABEL_", 6) == 0;
+}
+
+/* id2label, an object of numbers and names; names that say nothing (LABEL_0) are left out. */
+static tleg_status pass_labels(struct reader *reader, size_t object) {
+    const size_t map = member(reader, object, "id2label");
+    const int64_t count =
+        tleg_json_kind(reader->json, map) == TLEG_JSON_OBJECT ? (int64_t)tleg_json_size(reader->json, map) : 0;
+    if (count == 0 || reader->facts->classes != count || is_generic(reader, label_of(reader, map, 0, map + 1)))
+        return TLEG_OK;
+    size_t token = map + 1;
+    tleg_text_put(&reader->text, "tleg.labels = ");
+    for (int64_t k = 0; k < count; k++, token = tleg_json_next(reader->json, token + 1)) {
+        const size_t label = label_of(reader, map, k, token);
+        if (tleg_json_kind(reader->json, label) != TLEG_JSON_STRING)
+            return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: %s: id2label: expected a name for class %lld of %lld",
+                             reader->label, reader->name, (long long)k, (long long)count);
+        put_label(reader, label, k == 0);
+    }
+    tleg_text_put(&reader->text, "]\n");
+    return TLEG_OK;
+}
+
+/* timm's label_names, a list. */
+static tleg_status pass_label_names(struct reader *reader, size_t object) {
+    const size_t list = member(reader, object, "label_names");
+    const size_t count = tleg_json_kind(reader->json, list) == TLEG_JSON_ARRAY ? tleg_json_size(reader->json, list) : 0;
+    if (count == 0 || reader->facts->classes != (int64_t)count)
+        return TLEG_OK;
+    tleg_text_put(&reader->text, "tleg.labels = ");
+    for (size_t k = 0; k < count; k++) {
+        if (tleg_json_kind(reader->json, list + 1 + k) != TLEG_JSON_STRING)
+            return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: %s: label_names: expected names alone", reader->label,
+                             reader->name);
+        put_label(reader, list + 1 + k, k == 0);
+    }
+    tleg_text_put(&reader->text, "]\n");
+    return TLEG_OK;
+}
+
+/* ---- what a number of the weights must be ---- */
+
+static tleg_status hold(const struct reader *reader, size_t object, const char *key, int64_t weights) {
+    int64_t value = 0;
+    const tleg_status status = integer(reader, object, key, &value);
+    if (status != TLEG_OK || value == 0 || weights == 0 || value == weights)
+        return status;
+    return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: %s: %s is %lld, but the weights have %lld", reader->label,
+                     reader->name, key, (long long)value, (long long)weights);
+}
+
+/* ---- Hugging Face ---- */
+
+static const char *const activations[][2] = {{"gelu", "gelu"},
+                                             {"gelu_python", "gelu"},
+                                             {"quick_gelu", "quick_gelu"},
+                                             {"quickgelu", "quick_gelu"},
+                                             {"gelu_tanh", "gelu_tanh"},
+                                             {"gelu_pytorch_tanh", "gelu_tanh"},
+                                             {"gelu_new", "gelu_tanh"},
+                                             {"gelu_fast", "gelu_tanh"},
+                                             {"silu", "silu"},
+                                             {"swish", "silu"},
+                                             {"relu", "relu"},
+                                             {NULL, NULL}};
+
+static tleg_status read_hugging_face(struct reader *reader, size_t object) {
+    const struct tleg_names_facts *facts = reader->facts;
+    const struct {
+        const char *key;
+        int64_t weights;
+    } held[] = {{"hidden_size", facts->dim},  {"num_hidden_layers", facts->depth}, {"intermediate_size", facts->hidden},
+                {"patch_size", facts->patch}, {"num_channels", facts->channels},   {"image_size", facts->image}};
+    tleg_status status = TLEG_OK;
+    for (size_t k = 0; k < sizeof held / sizeof *held && status == TLEG_OK; k++)
+        status = hold(reader, object, held[k].key, held[k].weights);
+    int64_t heads = 0;
+    if (status == TLEG_OK)
+        status = integer(reader, object, "num_attention_heads", &heads);
+    if (heads > 0)
+        put_integer(reader, "tleg.heads", heads);
+    if (status == TLEG_OK)
+        status = pass_number(reader, object, "layer_norm_eps", "tleg.eps");
+    return status == TLEG_OK ? pass_word(reader, object, "hidden_act", "tleg.activation", activations) : status;
+}
+
+/* ---- timm ---- */
+
+static const char *const filters[][2] = {
+    {"bicubic", "bicubic"}, {"bilinear", "bilinear"}, {"box", "box"}, {"", NULL}, {"random", NULL}, {NULL, NULL}};
+
+static tleg_status read_timm(struct reader *reader, size_t object) {
+    static const char *const fits[][2] = {{"center", "crop"}, {"squash", "squash"}, {NULL, NULL}};
+    static const char *const pools[][2] = {{"token", "cls"}, {"avg", "mean"}, {"", NULL}, {NULL, NULL}};
+    char name[WORD];
+    const size_t given = member(reader, object, "pretrained_cfg"), pictures = is_there(reader, given) ? given : object;
+    tleg_status status = hold(reader, object, "num_features", reader->facts->dim);
+    if (status == TLEG_OK && reader->facts->classes > 0)
+        status = hold(reader, object, "num_classes", reader->facts->classes);
+    if (status == TLEG_OK)
+        status = pass_word(reader, object, "global_pool", "tleg.pool", pools);
+    word(reader, object, "architecture", name);
+    if (strstr(name, "quickgelu"))
+        put(reader, "tleg.activation", "quick_gelu");
+    put(reader, "tleg.eps", strstr(name, "_clip_") ? "1e-5" : "1e-6"); /* as timm makes them */
+    if (status == TLEG_OK)
+        status = pass_colours(reader, pictures, "mean", "tleg.mean", 1);
+    if (status == TLEG_OK)
+        status = pass_colours(reader, pictures, "std", "tleg.std", 1);
+    if (status == TLEG_OK)
+        status = pass_number(reader, pictures, "crop_pct", "tleg.crop");
+    if (status == TLEG_OK)
+        status = pass_word(reader, pictures, "crop_mode", "tleg.fit", fits);
+    if (status == TLEG_OK)
+        status = pass_word(reader, pictures, "interpolation", "tleg.interpolation", filters);
+    return status == TLEG_OK
+               ? pass_label_names(reader, is_there(reader, member(reader, object, "label_names")) ? object : pictures)
+               : status;
+}
+
+/* ---- OpenCLIP ---- */
+
+static tleg_status read_open_clip(struct reader *reader, size_t object) {
+    static const char *const fits[][2] = {{"shortest", "crop"}, {"squash", "squash"}, {NULL, NULL}};
+    const size_t tower = member(reader, object, "vision_cfg"), pictures = member(reader, root, "preprocess_cfg");
+    tleg_status status = hold(reader, tower, "width", reader->facts->dim);
+    if (status == TLEG_OK)
+        status = hold(reader, tower, "layers", reader->facts->depth);
+    if (status == TLEG_OK)
+        status = hold(reader, tower, "patch_size", reader->facts->patch);
+    int64_t head = 64;
+    if (status == TLEG_OK)
+        status = integer(reader, tower, "head_width", &head);
+    if (head > 0 && reader->facts->dim > 0 && reader->facts->dim % head == 0)
+        put_integer(reader, "tleg.heads", reader->facts->dim / head);
+    if (is(reader, object, "quick_gelu", TLEG_JSON_TRUE))
+        put(reader, "tleg.activation", "quick_gelu");
+    else if (!is_there(reader, member(reader, tower, "timm_model_name")))
+        put(reader, "tleg.activation", "gelu");
+    put(reader, "tleg.crop", "1");
+    if (status == TLEG_OK)
+        status = pass_colours(reader, pictures, "mean", "tleg.mean", 1);
+    if (status == TLEG_OK)
+        status = pass_colours(reader, pictures, "std", "tleg.std", 1);
+    if (status == TLEG_OK)
+        status = pass_word(reader, pictures, "resize_mode", "tleg.fit", fits);
+    return status == TLEG_OK ? pass_word(reader, pictures, "interpolation", "tleg.interpolation", filters) : status;
+}
+
+static tleg_status read_config(struct reader *reader) {
+    const size_t open_clip = member(reader, root, "model_cfg"), vision = member(reader, root, "vision_config");
+    if (is_there(reader, open_clip))
+        return read_open_clip(reader, open_clip);
+    if (is_there(reader, member(reader, root, "architecture")) || is_there(reader, member(reader, root, "pretrained_cfg")))
+        return read_timm(reader, root);
+    if (!is_there(reader, member(reader, root, "model_type")) && !is_there(reader, member(reader, root, "architectures")))
+        return TLEG_OK; /* of something else */
+    const tleg_status status = read_hugging_face(reader, is_there(reader, vision) ? vision : root);
+    return status == TLEG_OK ? pass_labels(reader, root) : status;
+}
+
+/* ---- preprocessor_config.json ---- */
+
+/* A size: a number, {"shortest_edge": n} or {"height": n, "width": n}; *square when both sides are given. 0 when it is absent.
+ */
+static tleg_status read_size(const struct reader *reader, const char *key, int64_t *side, bool *square) {
+    const size_t token = member(reader, root, key);
+    int64_t height = 0, width = 0;
+    *side = 0;
+    *square = false;
+    if (tleg_json_kind(reader->json, token) == TLEG_JSON_NUMBER)
+        return integer(reader, root, key, side);
+    tleg_status status = integer(reader, token, "shortest_edge", side);
+    if (status == TLEG_OK)
+        status = integer(reader, token, "height", &height);
+    if (status == TLEG_OK)
+        status = integer(reader, token, "width", &width);
+    if (status == TLEG_OK && height != width)
+        return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED, "%s: %s: %s: expected a square, found %lld x %lld",
+                         reader->label, reader->name, key, (long long)height, (long long)width);
+    *square = height > 0;
+    *side = height > 0 ? height : *side;
+    return status;
+}
+
+/* The share by which a picture of `size` pixels is resized to `resized` first: its floor(size / share) must be that again. */
+static double share(double size, double resized) {
+    const double exact = size / resized;
+    return floor(size / exact) == resized ? exact : size / (resized + 0.25);
+}
+
+static tleg_status read_fit(struct reader *reader) {
+    int64_t size, crop;
+    bool square, crop_square;
+    tleg_status status = read_size(reader, "size", &size, &square);
+    if (status == TLEG_OK)
+        status = read_size(reader, "crop_size", &crop, &crop_square);
+    if (status != TLEG_OK || is(reader, root, "do_resize", TLEG_JSON_FALSE) || size == 0)
+        return status;
+    if (is(reader, root, "do_center_crop", TLEG_JSON_TRUE) && crop > size)
+        return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED, "%s: %s: crop_size is %lld, more than the size, %lld",
+                         reader->label, reader->name, (long long)crop, (long long)size);
+    const bool cropped = is(reader, root, "do_center_crop", TLEG_JSON_TRUE) && crop > 0;
+    put(reader, "tleg.fit", square ? "squash" : "crop");
+    put_number(reader, "tleg.crop", cropped ? share((double)crop, (double)size) : 1);
+    return TLEG_OK;
+}
+
+static tleg_status read_pictures(struct reader *reader) {
+    static const char *const resamplers[] = {NULL, NULL, "bilinear", "bicubic", "box", NULL};
+    int64_t filter = -1;
+    double factor = 1.0 / 255;
+    bool found;
+    tleg_status status = number(reader, root, "rescale_factor", &found, &factor);
+    factor = is(reader, root, "do_rescale", TLEG_JSON_FALSE) ? 255 : fabs(factor * 255 - 1) < 1e-6 ? 1 : factor * 255;
+    if (status == TLEG_OK && !(factor > 0))
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: %s: rescale_factor: expected a number above 0", reader->label,
+                         reader->name);
+    if (status == TLEG_OK && is(reader, root, "do_normalize", TLEG_JSON_FALSE)) {
+        put(reader, "tleg.mean", "0,0,0");
+        tleg_text_put(&reader->text, "tleg.std = ");
+        for (int k = 0; k < 3; k++) {
+            char text[TLEG_NUMBER_TEXT];
+            tleg_number_format(1 / factor, text);
+            tleg_text_put(&reader->text, k ? "," : "");
+            tleg_text_put(&reader->text, text);
+        }
+        tleg_text_byte(&reader->text, '\n');
+    } else {
+        if (status == TLEG_OK)
+            status = pass_colours(reader, root, "image_mean", "tleg.mean", factor);
+        if (status == TLEG_OK)
+            status = pass_colours(reader, root, "image_std", "tleg.std", factor);
+    }
+    if (status == TLEG_OK)
+        status = read_fit(reader);
+    if (status == TLEG_OK && tleg_json_integer(reader->json, member(reader, root, "resample"), &filter)) {
+        if (filter < 0 || filter > 5 || !resamplers[filter])
+            return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED,
+                             "%s: %s: resample is %lld: expected 2 (bilinear), 3 (bicubic) or 4 (box)", reader->label,
+                             reader->name, (long long)filter);
+        put(reader, "tleg.interpolation", resamplers[filter]);
+    }
+    return status;
+}
+
+/* ---- all of them ---- */
+
+static const struct {
+    const char *name;
+    tleg_status (*read)(struct reader *reader);
+} texts[] = {{"preprocessor_config.json", read_pictures}, {"config.json", read_config}, {"open_clip_config.json", read_config}};
+enum { TEXTS = sizeof texts / sizeof *texts };
+
+bool tleg_names_is_config(const char *key) {
+    for (size_t k = 0; k < TEXTS; k++)
+        if (strcmp(texts[k].name, key) == 0)
+            return true;
+    return false;
+}
+
+static tleg_status read_all(tleg_context *context, const tleg_file *file, const struct tleg_names_facts *facts,
+                            struct tleg_text *out) {
+    tleg_status status = TLEG_OK;
+    for (size_t k = 0; k < TEXTS && status == TLEG_OK; k++) {
+        const char *text = tleg_file_get_metadata(file, texts[k].name);
+        struct tleg_json json;
+        if (!text)
+            continue;
+        status = tleg_json_parse(context, texts[k].name, text, strlen(text), &json);
+        if (status != TLEG_OK)
+            return status;
+        struct reader reader = {context, tleg_file_label(file), texts[k].name, &json, *out, facts};
+        status = texts[k].read(&reader);
+        *out = reader.text;
+        tleg_json_free(&json);
+    }
+    tleg_text_byte(out, '\0');
+    return status;
+}
+
+tleg_status tleg_names_config(tleg_context *context, const tleg_file *file, const struct tleg_names_facts *facts, char **rules,
+                              size_t *bytes) {
+    struct tleg_text text = {0};
+    *rules = NULL;
+    *bytes = 0;
+    tleg_status status = read_all(context, file, facts, &text);
+    if (status != TLEG_OK)
+        return status;
+    char *memory = tleg_alloc(&context->allocator, text.length);
+    if (!memory)
+        return tleg_fail_memory(context, "config.json", text.length);
+    *rules = memory;
+    *bytes = text.length;
+    text = (struct tleg_text){memory, 0};
+    return read_all(context, file, facts, &text);
+}

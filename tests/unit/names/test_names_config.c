@@ -1,0 +1,232 @@
+/* config.json and its like: the keys that come of them, and what contradicts the weights. */
+#include "support/support.h"
+#include "support/vit_file.h"
+
+#include "names/names.h"
+
+static tleg_context *context;
+
+static int setup(void **state) {
+    (void)state;
+    return tleg_context_create(NULL, &context);
+}
+
+static int teardown(void **state) {
+    (void)state;
+    tleg_context_free(context);
+    return 0;
+}
+
+/* timm's model of depth 2 (12 x 12 pixels, patches of 4, dim 12, hidden 20, 5 classes) beside a text. */
+static tleg_status name_with(const char *key, const char *text, const char *rules, tleg_file **named, unsigned char **bytes) {
+    struct vit_file made;
+    char escaped[2048] = "";
+    size_t size, length = 0;
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\')
+            escaped[length++] = '\\';
+        escaped[length++] = *text;
+    }
+    vit_model(&made, 2);
+    vit_key(&made, key, escaped);
+    *bytes = vit_bytes(&made, &size);
+    tleg_file *file;
+    OK(context, tleg_file_parse(context, *bytes, size, &file));
+    const tleg_status status = tleg_names_read(context, file, rules, named);
+    tleg_file_free(file);
+    return status;
+}
+
+/* Keys and values, NULL for none, up to a key NULL. */
+static void must_say(const char *key, const char *text, const char *const (*expected)[2]) {
+    tleg_file *named;
+    unsigned char *bytes;
+    OK(context, name_with(key, text, NULL, &named, &bytes));
+    assert_null(tleg_file_get_metadata(named, key));
+    for (; (*expected)[0]; expected++) {
+        const char *found = tleg_file_get_metadata(named, (*expected)[0]);
+        if (!found != !(*expected)[1] || (found && strcmp(found, (*expected)[1]) != 0)) {
+            print_error("%s: %s is %s\n", text, (*expected)[0], found ? found : "absent");
+            fail();
+        }
+    }
+    tleg_file_free(named);
+    free(bytes);
+}
+
+static void a_hugging_face_config_says_what_shapes_do_not(void **state) {
+    (void)state;
+    static const char plain[] =
+        "{\"model_type\": \"vit\", \"hidden_size\": 12, \"num_hidden_layers\": 2, \"intermediate_size\": 20, "
+        "\"patch_size\": 4, \"image_size\": 12, \"num_channels\": 3, \"num_attention_heads\": 3, "
+        "\"layer_norm_eps\": 1e-12, \"hidden_act\": \"gelu_new\", \"id2label\": {\"1\": \"b\", "
+        "\"0\": \"a -> \\u00e4 = \\\"\", \"2\": \"c\", \"3\": \"d\", \"4\": \"e\"}}";
+    must_say("config.json", plain,
+             (const char *const[][2]){{"tleg.heads", "3"},
+                                      {"tleg.eps", "1e-12"},
+                                      {"tleg.activation", "gelu_tanh"},
+                                      {"tleg.labels", "[\"a -> \\u00e4 = \\\"\", \"b\", \"c\", \"d\", \"e\"]"},
+                                      {NULL, NULL}});
+    static const char nested[] = "{\"model_type\": \"clip\", \"text_config\": {\"num_attention_heads\": 8}, \"vision_config\": "
+                                 "{\"num_attention_heads\": 6, \"hidden_act\": \"quick_gelu\", \"image_size\": [12, 12]}}";
+    must_say(
+        "config.json", nested,
+        (const char *const[][2]){
+            {"tleg.heads", "6"}, {"tleg.activation", "quick_gelu"}, {"tleg.eps", NULL}, {"tleg.labels", NULL}, {NULL, NULL}});
+    static const char nameless[] = "{\"model_type\": \"vit\", \"id2label\": {\"0\": \"LABEL_0\", \"1\": \"LABEL_1\", "
+                                   "\"2\": \"LABEL_2\", \"3\": \"LABEL_3\", \"4\": \"LABEL_4\"}}";
+    must_say("config.json", nameless, (const char *const[][2]){{"tleg.labels", NULL}, {NULL, NULL}});
+    must_say("config.json", "{\"a\": 1}", (const char *const[][2]){{"tleg.eps", NULL}, {NULL, NULL}}); /* of something else */
+}
+
+static void a_timm_config_says_how_pictures_are_prepared(void **state) {
+    (void)state;
+    static const char config[] =
+        "{\"architecture\": \"vit_small_patch16_224\", \"num_classes\": 5, \"num_features\": 12, \"global_pool\": \"token\", "
+        "\"pretrained_cfg\": {\"mean\": [0.5, 0.5, 0.5], \"std\": [0.5, 0.25, 0.5], \"crop_pct\": 0.9, \"interpolation\": "
+        "\"bilinear\", \"crop_mode\": \"squash\"}, \"label_names\": [\"a\", \"b\", \"c\", \"d\", \"e\"]}";
+    must_say("config.json", config,
+             (const char *const[][2]){{"tleg.mean", "0.5,0.5,0.5"},
+                                      {"tleg.std", "0.5,0.25,0.5"},
+                                      {"tleg.crop", "0.9"},
+                                      {"tleg.interpolation", "bilinear"},
+                                      {"tleg.fit", "squash"},
+                                      {"tleg.eps", "1e-6"},
+                                      {"tleg.pool", "cls"},
+                                      {"tleg.labels", "[\"a\", \"b\", \"c\", \"d\", \"e\"]"},
+                                      {NULL, NULL}});
+    must_say("config.json", "{\"architecture\": \"vit_base_patch32_clip_quickgelu_224\", \"mean\": [0.1, 0.2, 0.3]}",
+             (const char *const[][2]){
+                 {"tleg.mean", "0.1,0.2,0.3"}, {"tleg.eps", "1e-5"}, {"tleg.activation", "quick_gelu"}, {NULL, NULL}});
+}
+
+static void an_open_clip_config_names_the_activation(void **state) {
+    (void)state;
+    static const char config[] =
+        "{\"model_cfg\": {\"vision_cfg\": {\"width\": 12, \"layers\": 2, \"patch_size\": 4, \"head_width\": "
+        "4}, \"quick_gelu\": true}, \"preprocess_cfg\": {\"mean\": [0.5, 0.5, 0.5], \"resize_mode\": "
+        "\"shortest\", \"interpolation\": \"bicubic\"}}";
+    must_say("open_clip_config.json", config,
+             (const char *const[][2]){{"tleg.heads", "3"},
+                                      {"tleg.activation", "quick_gelu"},
+                                      {"tleg.mean", "0.5,0.5,0.5"},
+                                      {"tleg.fit", "crop"},
+                                      {"tleg.crop", "1"},
+                                      {NULL, NULL}});
+}
+
+static void a_preprocessor_says_mean_std_filter_and_fit(void **state) {
+    (void)state;
+    must_say("preprocessor_config.json",
+             "{\"image_mean\": [0.5, 0.5, 0.5], \"image_std\": [0.25, 0.5, 0.5], \"size\": {\"height\": 224, \"width\": 224}, "
+             "\"resample\": 2, \"rescale_factor\": 0.00392156862745098, \"do_rescale\": true}",
+             (const char *const[][2]){{"tleg.mean", "0.5,0.5,0.5"},
+                                      {"tleg.std", "0.25,0.5,0.5"},
+                                      {"tleg.fit", "squash"},
+                                      {"tleg.crop", "1.0"},
+                                      {"tleg.interpolation", "bilinear"},
+                                      {NULL, NULL}});
+    must_say("preprocessor_config.json",
+             "{\"size\": {\"shortest_edge\": 256}, \"crop_size\": {\"height\": 224, \"width\": 224}, \"do_center_crop\": true, "
+             "\"resample\": 3}",
+             (const char *const[][2]){
+                 {"tleg.fit", "crop"}, {"tleg.crop", "0.875"}, {"tleg.interpolation", "bicubic"}, {NULL, NULL}});
+    must_say("preprocessor_config.json", "{\"size\": 224, \"do_normalize\": false}",
+             (const char *const[][2]){{"tleg.mean", "0,0,0"}, {"tleg.std", "1.0,1.0,1.0"}, {"tleg.crop", "1.0"}, {NULL, NULL}});
+    must_say("preprocessor_config.json", "{\"image_mean\": [127.5, 127.5, 127.5], \"do_rescale\": false}",
+             (const char *const[][2]){{"tleg.mean", "0.5,0.5,0.5"}, {NULL, NULL}});
+}
+
+/* Whatever the sizes, the picture is resized to what the text says. */
+static void the_crop_leads_back_to_the_size(void **state) {
+    (void)state;
+    for (int size = 200; size < 300; size++)
+        for (int crop = size - 40; crop <= size; crop++) {
+            char text[160], *end;
+            tleg_file *named;
+            unsigned char *bytes;
+            snprintf(text, sizeof text, "{\"size\": {\"shortest_edge\": %d}, \"crop_size\": %d, \"do_center_crop\": true}",
+                     size, crop);
+            OK(context, name_with("preprocessor_config.json", text, NULL, &named, &bytes));
+            const double share = strtod(tleg_file_get_metadata(named, "tleg.crop"), &end);
+            assert_int_equal((int)(crop / share), size);
+            tleg_file_free(named);
+            free(bytes);
+        }
+}
+
+static void what_contradicts_the_weights_is_named(void **state) {
+    (void)state;
+    static const char *const wrong[][3] = {
+        {"config.json", "{\"model_type\": \"vit\", \"hidden_size\": 13}", "hidden_size is 13, but the weights have 12"},
+        {"config.json", "{\"model_type\": \"vit\", \"num_hidden_layers\": 3}",
+         "num_hidden_layers is 3, but the weights have 2"},
+        {"config.json", "{\"model_type\": \"vit\", \"patch_size\": 16}", "patch_size is 16"},
+        {"config.json", "{\"model_type\": \"vit\", \"image_size\": 16}", "image_size is 16, but the weights have 12"},
+        {"config.json", "{\"model_type\": \"vit\", \"num_channels\": 1}", "num_channels"},
+        {"config.json", "{\"model_type\": \"vit\", \"intermediate_size\": 48}", "intermediate_size"},
+        {"config.json", "{\"model_type\": \"vit\", \"num_attention_heads\": \"three\"}", "num_attention_heads"},
+        {"config.json", "{\"model_type\": \"vit\", \"layer_norm_eps\": \"small\"}", "layer_norm_eps"},
+        {"config.json",
+         "{\"model_type\": \"vit\", \"id2label\": {\"0\": \"a\", \"1\": 1, \"2\": \"\", \"3\": \"\", \"4\": \"\"}}",
+         "id2label"},
+        {"config.json",
+         "{\"model_type\": \"vit\", \"id2label\": {\"0\": \"a\", \"9\": \"\", \"2\": \"\", \"3\": \"\", \"4\": \"\"}}",
+         "class 1 of 5"},
+        {"config.json", "{\"architecture\": \"x\", \"num_classes\": 4}", "num_classes is 4, but the weights have 5"},
+        {"config.json", "{\"architecture\": \"x\", \"mean\": [1, 2]}", "mean"},
+        {"config.json", "{\"architecture\": \"x\", \"std\": [1, 2, \"a\"]}", "std"},
+        {"config.json", "{\"model_type\": ", "config.json"},
+        {"open_clip_config.json", "{\"model_cfg\": {\"vision_cfg\": {\"width\": 768}}}", "width is 768"},
+        {"preprocessor_config.json", "{\"rescale_factor\": 0}", "rescale_factor"},
+        {"preprocessor_config.json", "{\"size\": {\"shortest_edge\": -1}}", "shortest_edge"},
+    };
+    static const char *const unknown[][3] = {
+        {"config.json", "{\"model_type\": \"vit\", \"hidden_act\": \"mish\"}", "hidden_act is \"mish\""},
+        {"config.json", "{\"architecture\": \"x\", \"global_pool\": \"map\"}", "global_pool is \"map\""},
+        {"config.json", "{\"architecture\": \"x\", \"interpolation\": \"nearest\"}", "nearest"},
+        {"preprocessor_config.json", "{\"resample\": 1}", "resample is 1"},
+        {"preprocessor_config.json", "{\"resample\": 9}", "resample is 9"},
+        {"preprocessor_config.json", "{\"size\": {\"height\": 3, \"width\": 4}}", "a square"},
+        {"preprocessor_config.json", "{\"size\": 200, \"crop_size\": 224, \"do_center_crop\": true}", "crop_size is 224"},
+    };
+    const size_t bad = sizeof wrong / sizeof *wrong;
+    for (size_t k = 0; k < bad + sizeof unknown / sizeof *unknown; k++) {
+        const char *const *row = k < bad ? wrong[k] : unknown[k - bad];
+        tleg_file *named;
+        unsigned char *bytes;
+        const tleg_status status = name_with(row[0], row[1], NULL, &named, &bytes);
+        if (status != (k < bad ? TLEG_ERROR_FORMAT : TLEG_ERROR_UNSUPPORTED) ||
+            !strstr(tleg_context_get_error(context), row[2])) {
+            print_error("%s: status %d, %s\n", row[1], status, tleg_context_get_error(context));
+            fail();
+        }
+        assert_non_null(strstr(tleg_context_get_error(context), row[0]));
+        free(bytes);
+    }
+}
+
+static void a_hosts_rules_have_their_way(void **state) {
+    (void)state;
+    tleg_file *named;
+    unsigned char *bytes;
+    OK(context, name_with("config.json", "{\"model_type\": \"vit\", \"num_attention_heads\": 3, \"layer_norm_eps\": 1e-5}",
+                          "tleg.heads = 4\n", &named, &bytes));
+    assert_string_equal(tleg_file_get_metadata(named, "tleg.heads"), "4");
+    assert_string_equal(tleg_file_get_metadata(named, "tleg.eps"), "1e-05");
+    tleg_file_free(named);
+    free(bytes);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_hugging_face_config_says_what_shapes_do_not),
+        cmocka_unit_test(a_timm_config_says_how_pictures_are_prepared),
+        cmocka_unit_test(an_open_clip_config_names_the_activation),
+        cmocka_unit_test(a_preprocessor_says_mean_std_filter_and_fit),
+        cmocka_unit_test(the_crop_leads_back_to_the_size),
+        cmocka_unit_test(what_contradicts_the_weights_is_named),
+        cmocka_unit_test(a_hosts_rules_have_their_way),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -25,18 +25,6 @@ enum { TLEG_NORM_SIGNED = -1, TLEG_NORM_BEFORE_POOL = 1, TLEG_NORM_AFTER_POOL = 
 typedef int32_t tleg_positions;
 enum { TLEG_POSITIONS_SIGNED = -1, TLEG_POSITIONS_NORMAL = 1, TLEG_POSITIONS_SINCOS = 2 };
 
-/* What an MLP does between its two matrices. GELU is the exact one, of erf; QUICK_GELU is x sigmoid(1.702 x), which OpenAI's
- * CLIP has; GELU_TANH the approximation by tanh; SILU x sigmoid(x). */
-typedef int32_t tleg_mlp_kind;
-enum {
-    TLEG_MLP_SIGNED = -1,
-    TLEG_MLP_GELU = 1,
-    TLEG_MLP_QUICK_GELU = 2,
-    TLEG_MLP_GELU_TANH = 3,
-    TLEG_MLP_SILU = 4,
-    TLEG_MLP_RELU = 5
-};
-
 /* How a picture is resized, antialiased, as PIL's filters of these names do it. */
 typedef int32_t tleg_interpolation;
 enum {
@@ -55,6 +43,18 @@ enum { TLEG_FIT_SIGNED = -1, TLEG_FIT_CROP = 1, TLEG_FIT_SQUASH = 2 };
 /* What is taken for granted of pictures (tleg_config.assumed): ImageNet's mean and std, the crop, bicubic and CROP. A file that
  * says its crop says the last by not saying it. */
 enum { TLEG_ASSUMED_COLOURS = 1, TLEG_ASSUMED_CROP = 2, TLEG_ASSUMED_FILTER = 4 };
+
+/* What an MLP does between its two matrices. GELU is the exact one, of erf; QUICK_GELU is x sigmoid(1.702 x), which OpenAI's
+ * CLIP has; GELU_TANH the approximation by tanh; SILU x sigmoid(x). */
+typedef int32_t tleg_mlp_kind;
+enum {
+    TLEG_MLP_SIGNED = -1,
+    TLEG_MLP_GELU = 1,
+    TLEG_MLP_QUICK_GELU = 2,
+    TLEG_MLP_GELU_TANH = 3,
+    TLEG_MLP_SILU = 4,
+    TLEG_MLP_RELU = 5
+};
 
 /* As input (tleg_learngene_create): zero it, set struct_size and what is marked "needed"; zero elsewhere means the default in
  * parentheses. As output (.._get_info): set struct_size; the rest is filled; its pointers live as long as the handle.
@@ -107,8 +107,7 @@ typedef struct tleg_config {
     int32_t no_patch_bias; /* 1: the patch embedding has no bias (CLIP) */
     int32_t no_head_bias;  /* 1: the head has no bias (CLIP's projection) */
 
-    int32_t
-        assumed; /* output only: TLEG_ASSUMED_*, what a file or its host do not say of pictures, so that defaults stand here */
+    int32_t assumed;   /* output only: TLEG_ASSUMED_*, what its file does not say of pictures */
     int32_t reserved2; /* 0 */
 } tleg_config;
 

@@ -10,7 +10,7 @@
 #ifndef TLEG_FILE_H
 #define TLEG_FILE_H
 
-#include <tleg/scores.h>
+#include <tleg/config.h>
 #include <tleg/tensor.h>
 
 #ifdef __cplusplus
@@ -46,6 +46,12 @@ typedef struct tleg_open_options {
      * timm's; docs/checkpoints.md has the language. NULL: a layout that the library knows, or timm's. ARGUMENT for learngenes
      * and tensors. FORMAT names the line, or the tensor that does not fit. Needed only until the call returns. */
     const char *names;
+    /* What neither names nor shapes of a learngene or model say, where its file does not: what stands between the MLP's two
+     * matrices (TLEG_MLP_*; 0: GELU), and the norms' eps (0: 1e-6 of timm's models, 1e-5 of the learngene's authors). A value
+     * that contradicts the file is ARGUMENT, as is any but 0 for a tleg_file. */
+    double eps;
+    tleg_mlp_kind activation;
+    int32_t reserved2; /* 0; anything else is ARGUMENT */
 
     /* What a learngene or a model is to know of pictures in place of what its file says, and what it then says when it is
      * saved: each member that is not 0, a mean where there is a std. image_size: that of a learngene's or model's input; the

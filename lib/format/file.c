@@ -171,6 +171,9 @@ tleg_status tleg_open_options_read(tleg_context *context, const tleg_open_option
     if (status == TLEG_OK && own->flags & ~known)
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_open_options: unknown flags 0x%x%s", (unsigned)own->flags,
                            known ? "" : " (TLEG_OPEN_MAP is for a path)");
+    if (status == TLEG_OK && own->reserved2 != 0)
+        status =
+            tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_open_options.reserved2: expected 0, found %d", (int)own->reserved2);
     if (status == TLEG_OK && own->dtype != 0 && !tleg_dtype_is_of_weights(own->dtype))
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_open_options.dtype: expected 0, F32, F16 or BF16, found %d",
                            (int)own->dtype);
@@ -235,6 +238,9 @@ tleg_status TLEG_CALL tleg_file_open(tleg_context *context, const char *path, co
     if (status == TLEG_OK && own.heads != 0)
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_open_options.heads: expected 0 for a file of tensors, found %d",
                            (int)own.heads);
+    if (status == TLEG_OK && (own.activation != 0 || own.eps != 0))
+        status = tleg_fail(context, TLEG_ERROR_ARGUMENT,
+                           "tleg_open_options.activation, eps: expected 0 for a file of tensors, found another number");
     if (status == TLEG_OK && (own.pictures || own.dtype))
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_open_options.%s: expected %s for a file of tensors",
                            own.dtype ? "dtype" : "pictures", own.dtype ? "0" : "NULL");

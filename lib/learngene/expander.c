@@ -275,15 +275,15 @@ static tleg_status take_pictures(tleg_context *context, const tleg_preparation_o
 }
 
 /* The file's header alone becomes a learngene: its numbers are read as they are packed. */
-static tleg_status create_from_bare(tleg_context *context, const tleg_file *file, const tleg_open_options *how,
+static tleg_status create_from_bare(tleg_context *context, const tleg_file *file, const tleg_open_options *asked,
                                     const tleg_expander_options *options, tleg_expander **out) {
     struct tleg_vit_config config;
     tleg_learngene *gene = NULL;
-    tleg_status status = tleg_gene_no_dtype(context, how);
+    tleg_status status = tleg_gene_no_dtype(context, asked);
     if (status == TLEG_OK)
-        status = tleg_config_read(context, file, how->heads, true, &config);
+        status = tleg_config_read(context, file, asked, true, &config);
     if (status == TLEG_OK)
-        status = take_pictures(context, how->pictures, &config);
+        status = take_pictures(context, asked->pictures, &config);
     if (status == TLEG_OK)
         status = tleg_learngene_make(context, &config, file, &gene);
     if (status == TLEG_OK)
@@ -295,12 +295,12 @@ static tleg_status create_from_bare(tleg_context *context, const tleg_file *file
     return status;
 }
 
-static tleg_status create_from_file(tleg_context *context, const tleg_file *file, const tleg_open_options *how,
+static tleg_status create_from_file(tleg_context *context, const tleg_file *file, const tleg_open_options *asked,
                                     const tleg_expander_options *options, tleg_expander **expander) {
     tleg_file *bare;
     tleg_status status = tleg_config_unwrap(context, file, &bare);
     if (status == TLEG_OK)
-        status = create_from_bare(context, bare, how, options, expander);
+        status = create_from_bare(context, bare, asked, options, expander);
     tleg_file_free(bare);
     return status;
 }

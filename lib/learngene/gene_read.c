@@ -50,15 +50,16 @@ tleg_status tleg_gene_no_dtype(tleg_context *context, const tleg_open_options *h
                                        (int)how->dtype);
 }
 
-static tleg_status read_bare(tleg_context *context, const tleg_file *file, const tleg_open_options *how, tleg_learngene **out) {
+static tleg_status read_bare(tleg_context *context, const tleg_file *file, const tleg_open_options *asked,
+                             tleg_learngene **out) {
     struct tleg_vit_config config;
-    tleg_status status = tleg_gene_no_dtype(context, how);
+    tleg_status status = tleg_gene_no_dtype(context, asked);
     if (status != TLEG_OK)
         return status;
-    status = tleg_config_read(context, file, how->heads, true, &config);
+    status = tleg_config_read(context, file, asked, true, &config);
     const int32_t image_size = config.c.image_size;
     if (status == TLEG_OK)
-        status = tleg_config_take_pictures(context, how->pictures, &config);
+        status = tleg_config_take_pictures(context, asked->pictures, &config);
     if (status != TLEG_OK) {
         tleg_config_free(&config);
         return status;
@@ -78,12 +79,12 @@ static tleg_status read_bare(tleg_context *context, const tleg_file *file, const
     return TLEG_OK;
 }
 
-static tleg_status read_gene(tleg_context *context, const tleg_file *file, const tleg_open_options *how,
+static tleg_status read_gene(tleg_context *context, const tleg_file *file, const tleg_open_options *asked,
                              tleg_learngene **gene) {
     tleg_file *bare;
     tleg_status status = tleg_config_unwrap(context, file, &bare);
     if (status == TLEG_OK)
-        status = read_bare(context, bare, how, gene);
+        status = read_bare(context, bare, asked, gene);
     tleg_file_free(bare);
     return status;
 }

@@ -48,7 +48,8 @@ static void context_options(void) {
 #define STRUCT tleg_open_options
 static void open_options(void) {
     BEGIN("tleg_open_options");
-    M(struct_size), M(flags), M(heads), M(dtype), M(key), M(names), M(pictures), M(reserved_pointer);
+    M(struct_size), M(flags), M(heads), M(dtype), M(key), M(names), M(eps), M(activation), M(reserved2), M(pictures),
+        M(reserved_pointer);
     END("tleg_open_options");
 }
 #undef STRUCT

@@ -29,7 +29,7 @@ static inline tleg_status read_with(tleg_context *with, const struct vit_file *m
     if (status == TLEG_OK)
         status = tleg_config_unwrap(with, file, &bare);
     if (status == TLEG_OK)
-        status = tleg_config_read(with, bare, heads, gene, config);
+        status = tleg_config_read(with, bare, &(tleg_open_options){.heads = heads}, gene, config);
     tleg_file_free(bare);
     tleg_file_free(file);
     free(bytes);

@@ -29,6 +29,8 @@ const char options_shared_help[] =
     "  --gemm G      who multiplies matrices: own, blas (OpenBLAS or BLIS, if the build found one; loaded only then), or\n"
     "                auto (default): blas where this machine has portable kernels alone, else own\n"
     "  --heads H     attention heads, if the file does not say\n"
+    "  --activation A, --eps E\n"
+    "                of the MLP (gelu, quick_gelu, gelu_tanh, silu, relu) and of the norms, if the file does not say\n"
     "  --key K       which set of weights of a PyTorch file, such as model_ema or teacher, if it holds several\n"
     "  --names R     a text file of rules for names, for a model whose layout is not known (docs/checkpoints.md)\n"
     "  --help        this text\n"
@@ -301,6 +303,8 @@ bool options_parse(const struct verb *verb, int argc, char **argv, const struct 
         {"--level", OPTION_LEVEL, &call->level, 0, 0, NULL},
         {"--gemm", OPTION_CHOICE, &call->gemm, 0, 0, gemms},
         {"--heads", OPTION_COUNT, &call->heads, 1, INT32_MAX, NULL},
+        {"--activation", OPTION_CHOICE, &call->activation, 0, 0, option_activations},
+        {"--eps", OPTION_REAL, &call->eps, 0, 0, NULL},
         {"--key", OPTION_TEXT, &call->key, 0, 0, NULL},
         {"--names", OPTION_TEXT, &names, 0, 0, NULL},
         {"--help", OPTION_FLAG, &help, 0, 0, NULL},

@@ -26,7 +26,8 @@ struct pictures; /* source/pictures.h */
 struct invocation {
     const struct verb *verb;
     bool json;
-    int32_t threads, level, gemm, heads;
+    int32_t threads, level, gemm, heads, activation;
+    double eps;                      /* of the norms; 0: not given */
     const char *key;                 /* of a PyTorch file's set of weights; NULL: the library chooses */
     const char *names;               /* the text of --names; NULL: none */
     const struct pictures *pictures; /* how they are prepared, in place of what the file says; NULL: as the file says */

@@ -186,7 +186,9 @@ int scoring_run(const struct invocation *call, tleg_context *context, const stru
     for (int32_t k = 0; k < scoring->depth_count; k++)
         scoring->depths[k].depth = source->model ? source->config.depth : depths[k];
     source->config.depth = scoring->depths[0].depth;
-    int code = read_folder(call, &run);
+    int code = source_need_head(call, source);
+    if (code == EXIT_DONE)
+        code = read_folder(call, &run);
     if (code == EXIT_DONE)
         code = source_session(call, context, source, options->batch, &run.session);
     if (code == EXIT_DONE)

@@ -30,13 +30,21 @@ bool source_is_gene(const tleg_file *file) {
 }
 
 tleg_open_options source_opening(const struct invocation *call) {
-    return (tleg_open_options){
-        .struct_size = sizeof(tleg_open_options), .heads = call->heads, .key = call->key, .names = call->names};
+    return (tleg_open_options){.struct_size = sizeof(tleg_open_options),
+                               .heads = call->heads,
+                               .key = call->key,
+                               .names = call->names,
+                               .activation = call->activation,
+                               .eps = call->eps};
 }
 
 tleg_open_options source_reading(const struct invocation *call, const tleg_preparation_options *pictures) {
-    return (tleg_open_options){
-        .struct_size = sizeof(tleg_open_options), .heads = call->heads, .names = call->names, .pictures = pictures};
+    return (tleg_open_options){.struct_size = sizeof(tleg_open_options),
+                               .heads = call->heads,
+                               .names = call->names,
+                               .activation = call->activation,
+                               .eps = call->eps,
+                               .pictures = pictures};
 }
 
 tleg_file *source_file(const struct invocation *call, tleg_context *context, const char *path) {
@@ -188,14 +196,24 @@ void source_close(struct source *source) {
     *source = (struct source){0};
 }
 
+int source_need_head(const struct invocation *call, const struct source *source) {
+    if (source->config.classes)
+        return EXIT_DONE;
+    return tool_fail(
+        call,
+        "%s has no head: it gives features (tleg features, tleg probe); tleg tune --from it learns a head for your "
+        "classes",
+        source->path);
+}
+
 tleg_status source_run(tleg_session *session, const float *images, int64_t batch, float *logits, float *features) {
     tleg_session_info info = {.struct_size = sizeof info};
     const tleg_status status = tleg_session_get_info(NULL, session, &info);
     const size_t count = (size_t)batch;
     return status != TLEG_OK
                ? status
-               : tleg_session_run(session, batch, images, count * info.image_floats, logits, count * info.logit_floats,
-                                  features, features ? count * info.feature_floats : 0);
+               : tleg_session_run(session, batch, images, count * info.image_floats, info.logit_floats ? logits : NULL,
+                                  count * info.logit_floats, features, features ? count * info.feature_floats : 0);
 }
 
 int32_t source_guess(const float *logits, int32_t classes) {

@@ -74,7 +74,10 @@ bool source_learned(const tleg_config *config, int32_t depth);
 /* Says so where a learngene's file knows at which depths it was learned and this one is not among them. */
 void source_note_depth(const struct invocation *call, const char *path, const tleg_config *config, int32_t depth);
 void source_close(struct source *source);
-/* Prepared images through a session, into arrays as long as it says; features may be NULL. */
+/* Refuses what gives features alone. Returns an exit code. */
+int source_need_head(const struct invocation *call, const struct source *source);
+/* Prepared images through a session, into arrays as long as it says; features may be NULL; logits, too, and are not written
+ * where there is no head. */
 tleg_status source_run(tleg_session *session, const float *images, int64_t batch, float *logits, float *features);
 
 /* The class of the largest logit, the first of equals; -1 when one is not finite. */

@@ -79,7 +79,7 @@ static int measure(const struct invocation *call, tleg_session *session, const s
     size_t numbers =
         (size_t)options->batch * (size_t)config->channels * (size_t)config->image_size * (size_t)config->image_size;
     float *images = malloc(numbers * sizeof *images);
-    float *logits = malloc((size_t)options->batch * (size_t)config->classes * sizeof *logits);
+    float *logits = malloc((size_t)options->batch * ((size_t)config->classes + 1) * sizeof *logits);
     int code = images && logits ? EXIT_DONE : tool_fail_memory(call);
     for (size_t i = 0; code == EXIT_DONE && i < numbers; i++)
         images[i] = (float)(i * 2654435761U % 4096) / 2048.0F - 1.0F; /* anything that is not constant */

@@ -157,6 +157,8 @@ static int set_up(const struct invocation *call, struct state *state) {
         pictures_note(call, source->path, &source->config);
     for (int32_t k = 0; code == EXIT_DONE && k < state->options->depth_count && !source->model; k++)
         source_note_depth(call, source->path, &source->config, state->options->depths[k]);
+    if (code == EXIT_DONE)
+        code = source_need_head(call, source);
     if (code == EXIT_DONE && state->options->labels)
         code = labels_read(call, state->options->labels, source->config.classes, &state->labels);
     if (code == EXIT_DONE)

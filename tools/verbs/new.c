@@ -93,7 +93,6 @@ static int run_new(const struct verb *verb, int argc, char **argv) {
         {"--positions", OPTION_CHOICE, &config->positions, 0, 0, positions_choices},
         {"--no-qkv-bias", OPTION_FLAG, &no_qkv_bias, 0, 0, NULL},
         {"--registers", OPTION_COUNT, &config->registers, 1, INT32_MAX, NULL},
-        {"--activation", OPTION_CHOICE, &config->mlp, 0, 0, option_activations},
         {"--layer-scale", OPTION_FLAG, &layer_scale, 0, 0, NULL},
         {"--norm-before", OPTION_FLAG, &norm_before, 0, 0, NULL},
         {"--channels", OPTION_COUNT, &config->channels, 1, 3, NULL},
@@ -109,6 +108,8 @@ static int run_new(const struct verb *verb, int argc, char **argv) {
     if (!options_parse(verb, argc, argv, table, 0, 0, &call, &code))
         return code;
     config->no_qkv_bias = no_qkv_bias;
+    config->mlp = call.activation;
+    config->eps = call.eps;
     config->layer_scale = layer_scale;
     config->norm_before = norm_before;
     if ((code = pictures_settle(&call, &options.pictures)) != EXIT_DONE || (code = settle(&call, &options)) != EXIT_DONE)
@@ -142,7 +143,6 @@ const struct verb verb_new = {
                "                small images are learned in fewer steps; normal, small random numbers (default)\n"
                "  --no-qkv-bias qkv without a bias\n"
                "  --registers N register tokens between those tokens and the patches\n"
-               "  --activation A of the MLP: gelu (default), quick_gelu, gelu_tanh, silu, relu\n"
                "  --layer-scale a factor for each column of a block's two branches (LayerScale), 0.1 at first\n"
                "  --norm-before a LayerNorm before the first block\n"
                "  --channels C  of the images: 3 (default), or 1 for grey ones\n"

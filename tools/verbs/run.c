@@ -114,12 +114,13 @@ const struct verb verb_run = {
     .name = "run",
     .summary = "run prepared images through a learngene or a model",
     .usage = "tleg run GENE|MODEL [--depth N] [--dtype f32|bf16|f16] [--norm P | --timm] [--image I] --input IN -o OUT",
-    .details = "A learngene runs elastically: its layers are formed from base and ilayer as they run.\n"
-               "\n"
-               "Options\n" EXPANSION_HELP
-               "  --input IN    safetensors file with \"images\", f32 [B,3,I,I], R G B, normalised; other tensors are ignored\n"
-               "  -o OUT        safetensors file to write: \"logits\" [B,C], if there is a head, and \"features\" [B,D], f32\n"
-               "\n"
-               "--json: {\"file\", \"images\", \"classes\", \"dim\", \"depth\", \"ms\"}\n",
+    .details =
+        "A learngene runs elastically: its layers are formed from base and ilayer as they run.\n"
+        "\n"
+        "Options\n" EXPANSION_HELP
+        "  --input IN    safetensors file with \"images\", f32 [B,C,I,I], R G B or grey, normalised; others are ignored\n"
+        "  -o OUT        safetensors file to write: \"logits\" [B,C], if there is a head, and \"features\" [B,D], f32\n"
+        "\n"
+        "--json: {\"file\", \"images\", \"classes\", \"dim\", \"depth\", \"ms\"}\n",
     .run = run_run,
 };

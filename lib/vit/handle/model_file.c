@@ -78,22 +78,22 @@ static tleg_status read_layers(tleg_context *context, const tleg_file *file, tle
     return status;
 }
 
-static tleg_status read_bare(tleg_context *context, const tleg_file *file, const tleg_open_options *how, tleg_model **out) {
+static tleg_status read_bare(tleg_context *context, const tleg_file *file, const tleg_open_options *asked, tleg_model **out) {
     const struct tleg_kernels *kernels;
     tleg_status status = tleg_kernels_of(context, &kernels);
     if (status != TLEG_OK)
         return status;
     struct tleg_vit_config config = {0};
-    status = tleg_config_read(context, file, how->heads, false, &config);
+    status = tleg_config_read(context, file, asked, false, &config);
     const int32_t image_size = config.c.image_size;
     if (status == TLEG_OK)
-        status = tleg_config_take_pictures(context, how->pictures, &config);
+        status = tleg_config_take_pictures(context, asked->pictures, &config);
     if (status != TLEG_OK) {
         tleg_config_free(&config);
         return status;
     }
-    if (how->dtype != 0)
-        config.c.dtype = how->dtype;
+    if (asked->dtype != 0)
+        config.c.dtype = asked->dtype;
     tleg_model *model = NULL;
     status = tleg_model_make(context, kernels, &context->blas, &config, &model);
     if (status == TLEG_OK)

@@ -325,24 +325,24 @@ static tleg_status read_heads(struct tleg_config_reader *reader) {
     const tleg_status status = tleg_read_integer(reader, "tleg.heads", TLEG_MAX_DIM, &found, &c->heads);
     if (status != TLEG_OK)
         return status;
-    if (reader->heads < 0 || (reader->heads > 0 && c->dim % reader->heads != 0))
+    if (reader->asked->heads < 0 || (reader->asked->heads > 0 && c->dim % reader->asked->heads != 0))
         return tleg_fail(reader->context, TLEG_ERROR_ARGUMENT, "%s: heads argument: expected a divisor of dim %d, found %d",
-                         reader->label, (int)c->dim, (int)reader->heads);
+                         reader->label, (int)c->dim, (int)reader->asked->heads);
     if (found && c->dim % c->heads != 0)
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: tleg.heads: expected a divisor of dim %d, found %d",
                          reader->label, (int)c->dim, (int)c->heads);
-    if (found && reader->heads > 0 && reader->heads != c->heads)
+    if (found && reader->asked->heads > 0 && reader->asked->heads != c->heads)
         return tleg_fail(reader->context, TLEG_ERROR_ARGUMENT,
                          "%s: heads argument: expected %d as tleg.heads says, or 0, found %d", reader->label, (int)c->heads,
-                         (int)reader->heads);
-    if (!found && reader->heads == 0 && c->dim % 64 != 0)
+                         (int)reader->asked->heads);
+    if (!found && reader->asked->heads == 0 && c->dim % 64 != 0)
         return tleg_fail(
             reader->context, TLEG_ERROR_FORMAT,
             "%s: the number of heads is unknown: there is no tleg.heads, and dim %d is not a multiple of 64; write "
             "the metadata key tleg.heads, or say how many heads there are when opening the file",
             reader->label, (int)c->dim);
     if (!found)
-        c->heads = reader->heads > 0 ? reader->heads : c->dim / 64;
+        c->heads = reader->asked->heads > 0 ? reader->asked->heads : c->dim / 64;
     return TLEG_OK;
 }
 
@@ -392,21 +392,34 @@ static void note_guesses(const struct tleg_config_reader *reader) {
     const tleg_config *c = reader->c;
     if (reader->gene || tleg_read_has_keys(reader))
         return;
+    char eps[TLEG_NUMBER_TEXT];
+    tleg_number_format(c->eps, eps);
     const char *pool = c->distillation_token              ? "the class and the distillation token"
                        : c->pool == TLEG_POOL_CLS         ? "the class token"
                        : c->norm == TLEG_NORM_BEFORE_POOL ? "the mean of the patches"
                                                           : "the mean of the patches, then fc_norm";
     tleg_log(reader->context,
-             "%s: there are no tleg. keys: taken as timm's plain ViT, whose head reads %s (exact GELU, each part's norm before "
-             "it, eps 1e-6), and its pictures as prepared with ImageNet's mean and standard deviation",
-             reader->label, pool);
+             "%s: there are no tleg. keys: taken as timm's plain ViT, whose head reads %s (%s, each part's norm before it, eps "
+             "%s), and its pictures as prepared with ImageNet's mean and standard deviation",
+             reader->label, pool, c->mlp == TLEG_MLP_GELU ? "exact GELU" : tleg_mlp_words[c->mlp - 1], eps);
 }
 
 static tleg_status read_mlp(struct tleg_config_reader *reader) {
-    const tleg_status status = tleg_read_word(reader, "tleg.activation", tleg_mlp_words, &reader->c->mlp);
-    if (reader->c->mlp == 0)
-        reader->c->mlp = TLEG_MLP_GELU;
-    return status;
+    tleg_config *c = reader->c;
+    const tleg_mlp_kind asked = reader->asked->activation;
+    const tleg_status status = tleg_read_word(reader, "tleg.activation", tleg_mlp_words, &c->mlp);
+    if (status != TLEG_OK)
+        return status;
+    if (asked < 0 || asked > TLEG_MLP_RELU)
+        return tleg_fail(reader->context, TLEG_ERROR_ARGUMENT, "%s: activation argument: expected one of TLEG_MLP_*, found %d",
+                         reader->label, (int)asked);
+    if (asked && c->mlp && asked != c->mlp)
+        return tleg_fail(reader->context, TLEG_ERROR_ARGUMENT,
+                         "%s: activation argument: expected \"%s\" as tleg.activation says, or none, found \"%s\"",
+                         reader->label, tleg_mlp_words[c->mlp - 1], tleg_mlp_words[asked - 1]);
+    if (c->mlp == 0)
+        c->mlp = asked ? asked : TLEG_MLP_GELU;
+    return TLEG_OK;
 }
 
 static tleg_status read_keys(struct tleg_config_reader *reader) {
@@ -473,7 +486,7 @@ static tleg_status read_texts(const struct tleg_config_reader *reader, struct tl
     return status;
 }
 
-tleg_status tleg_config_read(tleg_context *context, const tleg_file *file, int32_t heads, bool gene,
+tleg_status tleg_config_read(tleg_context *context, const tleg_file *file, const tleg_open_options *asked, bool gene,
                              struct tleg_vit_config *config) {
     static tleg_status (*const steps[])(struct tleg_config_reader *) = {
         tleg_read_needs, tleg_read_plain, read_kind,  read_patch,   read_tokens,
@@ -481,7 +494,7 @@ tleg_status tleg_config_read(tleg_context *context, const tleg_file *file, int32
     *config = (struct tleg_vit_config){.allocator = context->allocator,
                                        .c = {.struct_size = sizeof config->c, .kind = TLEG_KIND_VIT, .channels = 3}};
     struct tleg_config_reader reader = {
-        .context = context, .file = file, .label = tleg_file_label(file), .gene = gene, .heads = heads, .c = &config->c};
+        .context = context, .file = file, .label = tleg_file_label(file), .gene = gene, .asked = asked, .c = &config->c};
     tleg_status status = TLEG_OK;
     tleg_read_note_keys(&reader);
     for (size_t k = 0; status == TLEG_OK && k < sizeof steps / sizeof *steps; k++)

@@ -1,5 +1,6 @@
 /* The metadata keys of a file, read strictly. */
 #include "vit/read/private.h"
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -198,16 +199,37 @@ static tleg_status read_pictures(const struct tleg_config_reader *reader) {
     return status;
 }
 
+static tleg_status read_eps(const struct tleg_config_reader *reader) {
+    static const char key[] = "tleg.eps";
+    const double asked = reader->asked->eps;
+    double *eps = &reader->c->eps;
+    const tleg_status status = read_list(reader, key, 1, true, 1, "a number above 0, at most 1", eps);
+    if (status != TLEG_OK || asked == 0)
+        return status;
+    const bool known = tleg_file_get_metadata(reader->file, key) != NULL;
+    if (asked > 0 && asked <= 1 && (!known || asked == *eps)) {
+        *eps = asked;
+        return TLEG_OK;
+    }
+    char expected[TLEG_NUMBER_TEXT] = "a number above 0, at most 1,", found[TLEG_NUMBER_TEXT] = "another";
+    if (known)
+        tleg_number_format(*eps, expected);
+    if (isfinite(asked))
+        tleg_number_format(asked, found);
+    return tleg_fail(reader->context, TLEG_ERROR_ARGUMENT, "%s: eps argument: expected %s%s or 0, found %s", reader->label,
+                     expected, known ? " as tleg.eps says," : "", found);
+}
+
 tleg_status tleg_read_numbers(const struct tleg_config_reader *reader) {
     tleg_config *c = reader->c;
     /* timm's models have 1e-6 throughout; the learngene's authors, 1e-5 until the mean comes first */
     const bool timm = c->norm == TLEG_NORM_AFTER_POOL || (!reader->gene && !tleg_read_has_keys(reader));
-    c->eps = timm ? 1e-6 : 1e-5;
+    c->eps = timm && !c->norm_before ? 1e-6 : 1e-5; /* CLIP's, too */
     c->crop = tleg_default_crop(c->image_size);
     memset(c->mean, 0, sizeof c->mean);
     memset(c->std, 0, sizeof c->std);
     tleg_fill_colours(c->mean, c->std);
-    const tleg_status status = read_list(reader, "tleg.eps", 1, true, 1, "a number above 0, at most 1", &c->eps);
+    const tleg_status status = read_eps(reader);
     return status == TLEG_OK ? read_pictures(reader) : status;
 }
 

@@ -10,10 +10,10 @@
 struct tleg_config_reader {
     tleg_context *context;
     const tleg_file *file;
-    const char *label;             /* the file, for errors */
-    bool gene;                     /* what the file must be */
-    int32_t heads;                 /* the caller's, or 0 */
-    struct tleg_schedule schedule; /* of a learngene */
+    const char *label;              /* the file, for errors */
+    bool gene;                      /* what the file must be */
+    const tleg_open_options *asked; /* the caller's: what the file does not say */
+    struct tleg_schedule schedule;  /* of a learngene */
     tleg_config *c;
 };
 

@@ -7,10 +7,11 @@
 
 /* The same file, in which the names are without what a wrapper such as DataParallel ("module.") put before them; noted. */
 tleg_status tleg_config_unwrap(tleg_context *context, const tleg_file *file, tleg_file **bare);
-/* From an unwrapped file's metadata, names and shapes, whichever it holds; heads 0: as the file says. FORMAT names the key or
- * tensor. A learngene where `gene` is false, or a model where it is true, is FORMAT too, with what it is. Fills everything,
- * ignored names included, and checks that every tensor that belongs to the configuration is there with its shape. */
-tleg_status tleg_config_read(tleg_context *context, const tleg_file *file, int32_t heads, bool gene,
+/* From an unwrapped file's metadata, names and shapes, whichever it holds; of `asked`, heads, activation and eps, where the
+ * file does not say. FORMAT names the key or tensor. A learngene where `gene` is false, or a model where it is true, is FORMAT
+ * too, with what it is. Fills everything, ignored names included, and checks that every tensor that belongs to the
+ * configuration is there with its shape. */
+tleg_status tleg_config_read(tleg_context *context, const tleg_file *file, const tleg_open_options *asked, bool gene,
                              struct tleg_vit_config *config);
 
 /* Puts what a host says of pictures (NULL: nothing) in place of what a file said, its image size, to which the position

@@ -1,4 +1,4 @@
-/* Files of named tensors (safetensors), for what is neither a learngene nor a model: images to
+/* Files of named tensors (safetensors, PyTorch's .pth), for what is neither a learngene nor a model: images to
  * run, stored logits, features. Learngenes and models have their own calls, with the same
  * strict reader below them; each reads an open tleg_file too, wherever its bytes come from.
  *
@@ -63,12 +63,21 @@ typedef struct tleg_open_options {
 
 /* Opens `path` and checks its whole header: the format's own rules (no holes, no
  * overlap, no duplicate names, no trailing bytes).
- * An index of several files ({"weight_map": {"tensor": "file beside it", ...}}) opens as one
+ * PyTorch's zip files (torch.save since 1.6: .pth, .pt, .bin) open as well, without PyTorch: nothing in one is run, whatever
+ * its pickle would call. The tensors of one dictionary are the file's, those of dictionaries in it with a dot between the
+ * names; there is no metadata. That dictionary is the first of "model", "state_dict", "model_state_dict", "module",
+ * "model_state", "net", "network", "teacher", "target_encoder", "student", "encoder", "model_ema", "ema", "state_dict_ema" and
+ * "ema_state_dict" that holds tensors; else the outermost, or the only one in it that holds any; `options` may name another
+ * (key). Where several hold some, the choice is logged. Modules that were saved whole and the parameters of TorchScript are
+ * read too. Optimisers, schedulers and what is neither a tensor nor a dictionary are passed over. UNSUPPORTED, with its name: a
+ * tensor that is sparse, quantized or of a class of its own, or that is there twice in different dictionaries; big-endian
+ * numbers; compressed archives. An index of several files ({"weight_map": {"tensor": "file beside it", ...}}) opens as one
  * file, which holds the tensors that it names.
  * A tensor of a type that safetensors knows and the library does not (BOOL, F8_E4M3, ...) does
  * not stop the file from being opened: it is listed, and reading it is UNSUPPORTED.
  * `options` may be NULL. Errors: ARGUMENT, NOT_FOUND (there is no such file), IO, FORMAT (which names the tensor or key;
- * also what the file is instead, such as a PyTorch checkpoint), UNSUPPORTED (more than TLEG_MAX_RANK dimensions), MEMORY. */
+ * also what the file is instead, such as a picture or a checkpoint of an older PyTorch), UNSUPPORTED (more than TLEG_MAX_RANK
+ * dimensions), MEMORY. */
 TLEG_API tleg_status TLEG_CALL tleg_file_open(tleg_context *context, const char *path, const tleg_open_options *options,
                                               tleg_file **file);
 
@@ -93,12 +102,12 @@ typedef struct tleg_source {
 } tleg_source;
 
 /* The same from a host's source. The header is read first, then each tensor when it is asked for, from its beginning to its end
- * in pieces of at most 1 MiB. A call of the library reads one piece at a time, on the thread that made the call; threads that
- * use the handle at the same time read at the same time. `source` itself is needed only until the call returns. release is
- * called once, with the handle's last user, on the thread of that; not when this call fails. The functions are the host's: they
- * return, and do not throw or jump out of the library; read uses neither this handle nor the context of the call that reads. An
- * index of several files is refused: a source cannot lead to the files beside it. Errors: those of tleg_file_open, and what
- * read returned.
+ * in pieces of at most 1 MiB; of a PyTorch file the directory at its end comes first. A call of the library reads one piece at
+ * a time, on the thread that made the call; threads that use the handle at the same time read at the same time. `source` itself
+ * is needed only until the call returns. release is called once, with the handle's last user, on the thread of that; not when
+ * this call fails. The functions are the host's: they return, and do not throw or jump out of the library; read uses neither
+ * this handle nor the context of the call that reads. An index of several files is refused: a source cannot lead to the files
+ * beside it. Errors: those of tleg_file_open, and what read returned.
  *
  *     tleg_source source = {.struct_size = sizeof source, .size = asset_length(a), .read = read_asset, .host = a};
  *     tleg_file_open_source(context, &source, &file);

@@ -26,11 +26,13 @@ bool pictures_given(const struct pictures *pictures) {
 
 void pictures_apply(const struct pictures *pictures, tleg_config *config) {
     const tleg_preparation_options say = pictures_say(pictures, 0);
-    memcpy(config->mean, say.mean, sizeof config->mean);
-    memcpy(config->std, say.std, sizeof config->std);
-    config->crop = say.crop;
-    config->interpolation = say.interpolation;
-    config->fit = say.fit;
+    if (has_colours(pictures)) {
+        memcpy(config->mean, say.mean, sizeof config->mean);
+        memcpy(config->std, say.std, sizeof config->std);
+    }
+    config->crop = say.crop > 0 ? say.crop : config->crop;
+    config->interpolation = say.interpolation ? say.interpolation : config->interpolation;
+    config->fit = say.fit ? say.fit : config->fit;
 }
 
 tleg_preparation_options pictures_say(const struct pictures *pictures, int32_t image_size) {

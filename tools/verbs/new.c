@@ -18,19 +18,70 @@ struct options {
     bool cls, dist;
     uint64_t seed;
     struct pictures pictures;
-    const char *labels, *out;
+    const char *labels, *like, *out;
 };
 
 static const struct choice positions_choices[] = {
     {"sincos", TLEG_POSITIONS_SINCOS}, {"normal", TLEG_POSITIONS_NORMAL}, {NULL, 0}};
 
+/* What the command line leaves out is as the model has it; its labels, if it has as many classes. */
+static void be_like(tleg_config *own, const tleg_config *model) {
+    const struct {
+        int32_t *own;
+        int32_t model;
+    } members[] = {{&own->image_size, model->image_size},
+                   {&own->patch_size, model->patch_size},
+                   {&own->dim, model->dim},
+                   {&own->hidden, model->hidden},
+                   {&own->classes, model->classes},
+                   {&own->class_token, model->class_token},
+                   {&own->distillation_token, model->distillation_token},
+                   {&own->registers, model->registers},
+                   {&own->unplaced, model->unplaced},
+                   {&own->pool, model->pool},
+                   {&own->norm, model->norm},
+                   {&own->channels, model->channels},
+                   {&own->mlp, model->mlp},
+                   {&own->interpolation, model->interpolation},
+                   {&own->fit, model->fit},
+                   {&own->no_qkv_bias, model->no_qkv_bias},
+                   {&own->layer_scale, model->layer_scale},
+                   {&own->norm_before, model->norm_before},
+                   {&own->no_patch_bias, model->no_patch_bias},
+                   {&own->no_head_bias, model->no_head_bias}};
+    for (size_t k = 0; k < sizeof members / sizeof *members; k++)
+        if (!*members[k].own)
+            *members[k].own = members[k].model;
+    own->eps = own->eps == 0 ? model->eps : own->eps;
+    own->crop = own->crop == 0 ? model->crop : own->crop;
+    memcpy(own->mean, model->mean, sizeof own->mean);
+    memcpy(own->std, model->std, sizeof own->std);
+    if (model->label_count == own->classes) {
+        own->labels = model->labels;
+        own->label_count = model->label_count;
+    }
+}
+
+/* Opens the model of --like, whose texts the configuration borrows. */
+static int take_like(struct invocation *call, tleg_context *context, struct options *options, struct source *model) {
+    const int code = source_open(call, context, options->like, model);
+    if (code != EXIT_DONE)
+        return code;
+    if (options->arch || options->config.dim || call->heads)
+        return tool_misuse(call, "--like gives the width: leave out --arch, --dim and --heads");
+    be_like(&options->config, &model->config);
+    call->heads = model->config.heads;
+    return EXIT_DONE;
+}
+
 static int settle(const struct invocation *call, struct options *options) {
     tleg_config *config = &options->config;
     if (!config->image_size || !config->patch_size || !config->classes || !options->out)
-        return tool_misuse(call, "needs --image, --patch, --classes and -o");
+        return tool_misuse(call, options->like ? "needs -o, and --classes for a model without a head"
+                                               : "needs --image, --patch, --classes and -o");
     pictures_apply(&options->pictures, config);
-    config->class_token = options->cls || options->dist;
-    config->distillation_token = options->dist;
+    config->class_token |= options->cls || options->dist;
+    config->distillation_token |= options->dist;
     const int code = curve_settle(call, &options->curves);
     config->schedule = options->curves.schedule;
     return code == EXIT_DONE ? arch_settle(call, options->arch, config) : code;
@@ -99,6 +150,7 @@ static int run_new(const struct verb *verb, int argc, char **argv) {
         CURVE_OPTIONS(options.curves),
         PICTURES_OPTIONS(options.pictures),
         {"--labels", OPTION_TEXT, &options.labels, 0, 0, NULL},
+        {"--like", OPTION_TEXT, &options.like, 0, 0, NULL},
         {"--seed", OPTION_SEED, &options.seed, 0, 0, NULL},
         {"-o", OPTION_TEXT, &options.out, 0, 0, NULL},
         OPTIONS_END,
@@ -112,12 +164,18 @@ static int run_new(const struct verb *verb, int argc, char **argv) {
     config->eps = call.eps;
     config->layer_scale = layer_scale;
     config->norm_before = norm_before;
-    if ((code = pictures_settle(&call, &options.pictures)) != EXIT_DONE || (code = settle(&call, &options)) != EXIT_DONE)
+    if ((code = pictures_settle(&call, &options.pictures)) != EXIT_DONE)
         return code;
-    if ((code = place_take(&call, "-o", options.out)) != EXIT_DONE)
-        return code;
+    struct source model = {0};
     tleg_context *context = tool_context(&call);
-    code = context ? create(&call, context, &options) : EXIT_FAILED;
+    code = !context ? EXIT_FAILED : options.like ? take_like(&call, context, &options, &model) : EXIT_DONE;
+    if (code == EXIT_DONE)
+        code = settle(&call, &options);
+    if (code == EXIT_DONE)
+        code = place_take(&call, "-o", options.out);
+    if (code == EXIT_DONE)
+        code = create(&call, context, &options);
+    source_close(&model);
     tleg_context_free(context);
     return code;
 }
@@ -125,11 +183,14 @@ static int run_new(const struct verb *verb, int argc, char **argv) {
 const struct verb verb_new = {
     .name = "new",
     .summary = "make a fresh learngene",
-    .usage = "tleg new [--arch tiny|small|base | --dim D --heads H] --image I --patch P --classes C [--seed S] -o GENE",
+    .usage = "tleg new [--arch tiny|small|base | --dim D --heads H] --image I --patch P --classes C [--seed S] -o GENE\n"
+             "       tleg new --like MODEL [--classes C] -o GENE",
     .details = "Writes a learngene initialised for training: small random numbers, on every machine the same for the same\n"
                "seed.\n"
                "\n"
                "Options\n"
+               "  --like MODEL  a learngene of blocks like this model's, for pictures prepared like its; other options come\n"
+               "                before what it says\n"
                "  --arch A      DeiT's shapes: tiny (dim 192, 3 heads), small (384, 6), base (768, 12)\n"
                "  --dim D       width of a token, in place of --arch; --heads must divide it\n"
                "  --hidden H    width inside the MLP (4 * dim)\n"

@@ -1,0 +1,60 @@
+#!/bin/sh
+# What the command does with models that have other families' parts, and with those that have no head.
+# usage: families.sh TLEG [SCRATCH_DIR]      prints what fails; exit 1 if anything did
+here=$(cd "$(dirname "$0")" && pwd) || exit 2
+tleg=$1 scratch=$2
+[ -x "$tleg" ] || { echo "usage: families.sh TLEG [SCRATCH_DIR]" >&2; exit 2; }
+. "$here/checks.sh"
+models=${here%/scripts/*}/fixtures/families
+
+# ---- what it has ----
+try 0 info "$models/dinov2.safetensors"
+says out "LayerScale, 2 registers, 2 token(s) without a place"
+says out "head          none: features of the class token"
+try 0 info "$models/relu.safetensors" --json
+says out '"activation":"relu"'
+says out '"channels":1'
+says out '"layer_scale":true'
+
+# ---- without a head ----
+try 0 run "$models/dinov2.safetensors" --input "$models/dinov2.out.safetensors" -o features.st
+must grep -qaF '"features"' features.st
+must test "$(grep -ac '"logits"' features.st)" -eq 0
+: >picture.png
+try 1 classify "$models/dinov2.safetensors" picture.png
+says err "has no head: it gives features"
+mkdir -p data/a data/b
+try 1 eval "$models/dinov2.safetensors" --data data
+says err "has no head: it gives features"
+try 0 bench "$models/dinov2.safetensors" --runs 1
+
+# ---- a learngene of such blocks ----
+try 2 new --like "$models/dinov2.safetensors" -o like.st
+says err "--classes for a model without a head"
+try 2 new --like "$models/silu.safetensors" --dim 24 -o like.st
+says err "--like gives the width"
+try 0 new --like "$models/dinov2.safetensors" --classes 4 --count 3 --curve cosine -o like.st
+try 0 info like.st
+says out "LayerScale, 2 registers, 2 token(s) without a place"
+says out '"ls2":[[12,"cosine",3]]'
+try 0 expand like.st --depth 4 -o deep.st
+try 0 info deep.st
+says out "model of depth 4"
+try 0 linearize "$models/deit3.safetensors" --count 3 --curve cosine -o line.st --plot line.svg
+says out "ls2       0.0000"
+try 0 linearize "$models/tanh.safetensors" -o line.st
+must test "$(grep -c '^ls' out)" -eq 0
+
+# ---- what a file does not say ----
+try 2 info "$models/clip.safetensors" --activation softplus
+says err "--activation"
+try 1 info "$models/clip.safetensors" --activation silu
+says err 'expected "quick_gelu" as tleg.activation says'
+try 1 info "$models/clip.safetensors" --eps 1e-6
+says err "as tleg.eps says"
+
+if [ $failures -gt 0 ]; then
+    echo "$failures of $checks checks of families failed"
+    exit 1
+fi
+echo "families: $checks checks"

@@ -236,12 +236,12 @@ static const struct tleg_family families[] = {
                            "head.attention.out_proj.* -> attn_pool.proj.*\n"
                            "head.mlp.fc1.* -> attn_pool.mlp.fc1.*\n"
                            "head.mlp.fc2.* -> attn_pool.mlp.fc2.*\n",
-     .assumed = HEADS},
+     .assumed = HEADS ", a mean and standard deviation of 0.5, both sides resized"},
     {.name = "a Hugging Face SigLIP",
      .sign = HF_TOWER_PATCH,
      .with = {"encoder.layers.{}.self_attn.q_proj.weight"},
      .rules = SIGLIP_RULES "../classifier.* -> head.*\n",
-     .assumed = HEADS},
+     .assumed = HEADS ", a mean and standard deviation of 0.5, both sides resized"},
     {.name = "OpenAI's CLIP image tower",
      .sign = "conv1.weight",
      .with = {"class_embedding", "../input_resolution"},

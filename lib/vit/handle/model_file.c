@@ -21,7 +21,27 @@ static tleg_status read_numbers(tleg_context *context, void *source, size_t firs
 struct outer_source {
     const tleg_file *file;
     const tleg_config *config;
+    int32_t image_size; /* of the file, whose position embedding is resampled if it is another than the configuration's */
 };
+
+/* All of the position embedding to `out`. */
+static tleg_status resample(tleg_context *context, const struct outer_source *from, const struct tleg_entry *entry,
+                            float *out) {
+    tleg_config old = *from->config;
+    old.image_size = from->image_size;
+    struct tleg_spec spec;
+    tleg_outer_spec(&old, TLEG_SLOT_POS_EMBED, &spec);
+    const size_t bytes = tleg_spec_count(&spec) * sizeof(float);
+    float *table = tleg_alloc(&context->allocator, bytes);
+    if (!table)
+        return tleg_fail_memory(context, "position embedding", bytes);
+    const tleg_status status = tleg_file_read_f32(context, from->file, entry, table);
+    if (status == TLEG_OK)
+        tleg_resample_grid(tleg_config_placed(&old), tleg_config_grid(&old), tleg_config_grid(from->config), old.dim, table,
+                           out);
+    tleg_release(&context->allocator, table, bytes);
+    return status;
+}
 
 static tleg_status read_outer(tleg_context *context, void *source, enum tleg_slot slot, size_t first, size_t count, float *room,
                               const float **numbers) {
@@ -29,7 +49,10 @@ static tleg_status read_outer(tleg_context *context, void *source, enum tleg_slo
     struct tleg_spec spec;
     tleg_outer_spec(from->config, slot, &spec);
     struct file_source tensor = {from->file, tleg_file_find(from->file, spec.name)};
-    return read_numbers(context, &tensor, first, count, room, numbers);
+    if (slot != TLEG_SLOT_POS_EMBED || from->image_size == from->config->image_size)
+        return read_numbers(context, &tensor, first, count, room, numbers);
+    *numbers = room;
+    return resample(context, from, tensor.entry, room);
 }
 
 static tleg_status read_site(tleg_context *context, const tleg_file *file, tleg_model *model, int32_t layer,
@@ -62,15 +85,22 @@ static tleg_status read_bare(tleg_context *context, const tleg_file *file, const
         return status;
     struct tleg_vit_config config = {0};
     status = tleg_config_read(context, file, asked, false, &config);
-    if (status != TLEG_OK)
+    const int32_t image_size = config.c.image_size;
+    if (status == TLEG_OK)
+        status = tleg_config_take_pictures(context, asked->pictures, &config);
+    if (status != TLEG_OK) {
+        tleg_config_free(&config);
         return status;
+    }
+    if (asked->dtype != 0)
+        config.c.dtype = asked->dtype;
     tleg_model *model = NULL;
     status = tleg_model_make(context, kernels, &context->blas, &config, &model);
     if (status == TLEG_OK)
         status = tleg_work_begin(context, "open", tleg_file_bytes(file));
     if (status == TLEG_OK)
-        status = tleg_outer_fill(context, kernels, &model->config.c, read_outer, &(struct outer_source){file, &model->config.c},
-                                 model->memory, &model->outer);
+        status = tleg_outer_fill(context, kernels, &model->config.c, read_outer,
+                                 &(struct outer_source){file, &model->config.c, image_size}, model->memory, &model->outer);
     if (status == TLEG_OK)
         status = read_layers(context, file, model);
     status = tleg_work_end(context, status);
@@ -82,13 +112,13 @@ static tleg_status read_bare(tleg_context *context, const tleg_file *file, const
     return TLEG_OK;
 }
 
-static tleg_status read_model(tleg_context *context, const tleg_file *file, const tleg_open_options *own, tleg_model **model) {
+static tleg_status read_model(tleg_context *context, const tleg_file *file, const tleg_open_options *how, tleg_model **model) {
     tleg_file *named, *bare = NULL;
-    tleg_status status = tleg_names_read(context, file, own->names, &named);
+    tleg_status status = tleg_names_read(context, file, how->names, &named);
     if (status == TLEG_OK)
         status = tleg_config_unwrap(context, named, &bare);
     if (status == TLEG_OK)
-        status = read_bare(context, bare, own, model);
+        status = read_bare(context, bare, how, model);
     tleg_file_free(bare);
     tleg_file_free(named);
     return status;
@@ -143,27 +173,29 @@ TLEG_API tleg_status TLEG_CALL tleg_model_parse(tleg_context *context, const voi
 
 struct saved {
     const tleg_model *model;
+    int32_t dtype;  /* of the file */
     float *scratch; /* of `largest` floats, then as many for the numbers; free again once they are out */
     size_t largest;
 };
 
 static tleg_status model_numbers(tleg_context *context, void *arg, int64_t index, const void **data) {
-    (void)context;
     const struct saved *saved = arg;
+    const float *numbers = saved->scratch + saved->largest;
     struct tleg_model_entry entry;
     tleg_model_entry(saved->model, index, &entry);
+    const size_t count = tleg_spec_count(&entry.spec);
     tleg_model_get(saved->model, &entry, saved->scratch, saved->scratch + saved->largest);
-    tleg_convert_from_f32(saved->model->config.c.dtype, saved->scratch + saved->largest, saved->scratch,
-                          tleg_spec_count(&entry.spec));
+    const tleg_status status = tleg_check_range(context, saved->dtype, entry.name, numbers, count);
+    tleg_convert_from_f32(saved->dtype, numbers, saved->scratch, count);
     *data = saved->scratch;
-    return TLEG_OK;
+    return status;
 }
 
-static void describe(const tleg_model *model, struct tleg_write_entry *entries) {
+static void describe(const tleg_model *model, int32_t dtype, struct tleg_write_entry *entries) {
     for (int64_t i = 0; i < tleg_model_count(model); i++) {
         struct tleg_model_entry entry;
         tleg_model_entry(model, i, &entry);
-        entries[i] = (struct tleg_write_entry){.name = entry.name, .dtype = model->config.c.dtype, .rank = entry.spec.rank};
+        entries[i] = (struct tleg_write_entry){.name = entry.name, .dtype = dtype, .rank = entry.spec.rank};
         for (int32_t axis = 0; axis < entry.spec.rank; axis++)
             entries[i].shape[axis] = entry.spec.shape[axis];
     }
@@ -172,12 +204,13 @@ static void describe(const tleg_model *model, struct tleg_write_entry *entries) 
 /* `saving` says where to. */
 static tleg_status save(tleg_context *context, const tleg_model *model, struct tleg_saving *saving,
                         const tleg_save_options *own) {
-    if (own->dtype != 0 && own->dtype != model->config.c.dtype)
+    const int32_t dtype = own->dtype ? own->dtype : model->config.c.dtype;
+    if (!tleg_dtype_is_of_weights(dtype))
         return tleg_fail(context, TLEG_ERROR_UNSUPPORTED,
-                         "tleg_save_options.dtype: a model is saved in its own type, %s: expected 0 or that, found %d",
-                         tleg_dtype_name(model->config.c.dtype), (int)own->dtype);
+                         "tleg_save_options.dtype: a model is saved in f32, bf16 or f16: expected one of these or 0, found %d",
+                         (int)dtype);
     const size_t count = (size_t)tleg_model_count(model), table = count * sizeof(struct tleg_write_entry);
-    struct saved saved = {.model = model, .largest = tleg_model_scratch(model)};
+    struct saved saved = {.model = model, .dtype = dtype, .largest = tleg_model_scratch(model)};
     const size_t bytes = saved.largest * 2 * sizeof(float);
     struct tleg_write_entry *entries = tleg_alloc(&context->allocator, table);
     struct tleg_metadata metadata = {0};
@@ -186,7 +219,7 @@ static tleg_status save(tleg_context *context, const tleg_model *model, struct t
     if (status == TLEG_OK)
         status = tleg_config_metadata(context, &model->config, false, own, &metadata);
     if (status == TLEG_OK) {
-        describe(model, entries);
+        describe(model, dtype, entries);
         saving->flags = own->flags;
         saving->entries = entries;
         saving->count = (int64_t)count;

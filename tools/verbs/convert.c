@@ -4,6 +4,7 @@
 #include "base/report.h"
 #include "source/depths.h"
 #include "source/labels.h"
+#include "source/pictures.h"
 #include "source/source.h"
 
 #include <inttypes.h>
@@ -11,17 +12,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SAID = 5 };
 struct options {
-    int32_t dtype;
+    struct expansion expansion; /* dtype and image */
+    struct pictures pictures;
     const char *out, *labels, *schedule, *depths;
-    const char *said[SAID]; /* metadata that the call gives as it is written */
 };
-static const char *const keys[SAID] = {"tleg.mean", "tleg.std", "tleg.crop", "tleg.interpolation", "tleg.fit"};
 
 /* ---- the same tensors with other metadata ---- */
 
-enum { PAIRS = SAID + 3 };
+enum { PAIRS = 3 };
 struct pairs { /* each takes the place of one of its key */
     int64_t count;
     const char *keys_and_values[2 * PAIRS];
@@ -147,13 +146,13 @@ static tleg_file *open_bytes(const struct invocation *call, tleg_context *contex
 
 /* What an open file is with `pairs`. */
 static int read_with(const struct invocation *call, tleg_context *context, const char *path, const tleg_file *file,
-                     const struct pairs *pairs, struct source *source) {
+                     const struct expansion *expansion, const struct pairs *pairs, struct source *source) {
     struct bytes bytes = {0};
     if (pairs->count == 0)
-        return source_read(call, context, path, file, source);
+        return source_read(call, context, path, file, expansion, source);
     int code = write_again(call, context, file, pairs, &bytes);
     tleg_file *again = code == EXIT_DONE ? open_bytes(call, context, &bytes, path) : NULL;
-    code = again ? source_read(call, context, path, again, source) : EXIT_FAILED;
+    code = again ? source_read(call, context, path, again, expansion, source) : EXIT_FAILED;
     tleg_file_free(again);
     free(bytes.data);
     return code;
@@ -191,27 +190,27 @@ static int labels_json(const struct invocation *call, const char *path, int32_t 
     return code != EXIT_DONE || *text ? code : tool_fail_memory(call);
 }
 
-/* The source again, whose every key is written out, with what the call says. */
+/* The source again, whose every key is written out, with labels and depths. */
 static int say_more(const struct invocation *call, tleg_context *context, const struct options *options,
                     struct source *source) {
     struct pairs pairs = {0};
     struct bytes bytes = {0};
     char *depths = NULL, *labels = NULL;
     struct source more = {0};
+    const struct expansion none = {0};
+    const struct invocation plain = {.verb = call->verb, .json = call->json}; /* what else the call says is in it by now */
     int code = depths_json(call, options->depths, &depths);
     if (code == EXIT_DONE)
         code = labels_json(call, options->labels, source->config.classes, &labels);
     put(&pairs, "tleg.depths", depths);
     put(&pairs, "tleg.labels", labels);
-    for (int i = 0; i < SAID; i++)
-        put(&pairs, keys[i], options->said[i]);
     if (code == EXIT_DONE && pairs.count > 0) {
         const tleg_status status = source->gene ? tleg_learngene_write(context, source->gene, append, &bytes, NULL)
                                                 : tleg_model_write(context, source->model, append, &bytes, NULL);
         tleg_file *file = status == TLEG_OK ? open_bytes(call, context, &bytes, source->path) : NULL;
         if (status != TLEG_OK)
             tool_fail_context(call, context);
-        code = file ? read_with(call, context, source->path, file, &pairs, &more) : EXIT_FAILED;
+        code = file ? read_with(&plain, context, source->path, file, &none, &pairs, &more) : EXIT_FAILED;
         tleg_file_free(file);
         source_close(source);
         *source = more;
@@ -225,7 +224,8 @@ static int say_more(const struct invocation *call, tleg_context *context, const 
 /* ---- the whole ---- */
 
 static int say(const struct invocation *call, const struct options *options, const struct source *source) {
-    const char *dtype = tool_dtype_name(options->dtype ? options->dtype : source->gene ? TLEG_F32 : source->config.dtype);
+    const char *dtype =
+        tool_dtype_name(source->gene ? options->expansion.dtype ? options->expansion.dtype : TLEG_F32 : source->config.dtype);
     uint64_t size;
     char text[24];
     if (!report_file_bytes(options->out, &size))
@@ -246,13 +246,15 @@ static int say(const struct invocation *call, const struct options *options, con
 
 static int convert(const struct invocation *call, tleg_context *context, const struct options *options) {
     const char *path = call->operands[0];
-    const tleg_save_options how = {.struct_size = sizeof how, .dtype = options->dtype};
+    const tleg_save_options how = {.struct_size = sizeof how, .dtype = options->expansion.dtype};
     struct source source = {0};
     struct pairs first = {0};
     put(&first, "tleg.schedule", options->schedule); /* without it, the tensors of its segments are strangers */
     tleg_file *file = source_file(call, context, path);
-    int code = file ? read_with(call, context, path, file, &first, &source) : EXIT_FAILED;
+    int code = file ? read_with(call, context, path, file, &options->expansion, &first, &source) : EXIT_FAILED;
     tleg_file_free(file);
+    if (code == EXIT_DONE && source.gene && options->expansion.image)
+        code = tool_misuse(call, "%s is a learngene, which expands to any size of picture: --image is for a model", path);
     if (code == EXIT_DONE)
         code = say_more(call, context, options, &source);
     if (code == EXIT_DONE && (source.gene ? tleg_learngene_save(context, source.gene, options->out, &how)
@@ -265,15 +267,12 @@ static int convert(const struct invocation *call, tleg_context *context, const s
 }
 
 static int run_convert(const struct verb *verb, int argc, char **argv) {
-    struct options options = {0};
+    struct options options = {.pictures = PICTURES_NONE};
     const struct option table[] = {
-        {"--dtype", OPTION_CHOICE, &options.dtype, 0, 0, option_dtypes},
+        {"--dtype", OPTION_CHOICE, &options.expansion.dtype, 0, 0, option_dtypes},
+        {"--image", OPTION_COUNT, &options.expansion.image, 1, INT32_MAX, NULL},
         {"--labels", OPTION_TEXT, &options.labels, 0, 0, NULL},
-        {"--mean", OPTION_TEXT, &options.said[0], 0, 0, NULL},
-        {"--std", OPTION_TEXT, &options.said[1], 0, 0, NULL},
-        {"--crop", OPTION_TEXT, &options.said[2], 0, 0, NULL},
-        {"--interpolation", OPTION_TEXT, &options.said[3], 0, 0, NULL},
-        {"--fit", OPTION_TEXT, &options.said[4], 0, 0, NULL},
+        PICTURES_OPTIONS(options.pictures),
         {"--schedule", OPTION_TEXT, &options.schedule, 0, 0, NULL},
         {"--depths", OPTION_TEXT, &options.depths, 0, 0, NULL},
         {"-o", OPTION_TEXT, &options.out, 0, 0, NULL},
@@ -285,6 +284,8 @@ static int run_convert(const struct verb *verb, int argc, char **argv) {
         return code;
     if (!options.out)
         return tool_misuse(&call, "needs -o");
+    if ((code = pictures_settle(&call, &options.pictures)) != EXIT_DONE)
+        return code;
     if ((code = place_take(&call, "-o", options.out)) != EXIT_DONE)
         return code;
     tleg_context *context = tool_context(&call);
@@ -296,18 +297,16 @@ static int run_convert(const struct verb *verb, int argc, char **argv) {
 const struct verb verb_convert = {
     .name = "convert",
     .summary = "write a model or a learngene of any file that opens as safetensors",
-    .usage = "tleg convert FILE [--key K] [--dtype T] [--labels FILE] [--mean A,B,C --std A,B,C --crop C] -o OUT",
+    .usage =
+        "tleg convert FILE [--key K] [--dtype T] [--image I] [--labels FILE] [--mean R,G,B --std R,G,B --crop C ...] -o OUT",
     .details =
         "FILE is whatever the other verbs open: a PyTorch checkpoint (.pth, .pt, .bin), safetensors, an index of several\n"
         "files, a folder. OUT is a safetensors file under timm's names, and says all that FILE or the call says.\n"
         "\n"
         "Options\n"
         "  --dtype T     type of the numbers: f32, bf16, f16; as FILE has them otherwise\n"
-        "  --labels FILE class names, one a line\n"
-        "  --mean, --std of the pictures, such as 0.5,0.5,0.5\n"
-        "  --crop C      share of the resized picture that the centre crop keeps\n"
-        "  --interpolation, --fit\n"
-        "                bicubic, bilinear, box; crop, squash\n"
+        "  --image I     side of a model's input in pixels: its position embedding is resampled\n"
+        "  --labels FILE class names, one a line\n" PICTURES_HELP
         "  --schedule J  segments of a learngene's sites as JSON, where they are not one a site\n"
         "  --depths L    at which a learngene was learned, such as 3-12 or 4,8,12\n"
         "  -o OUT        the file to write\n"

@@ -210,7 +210,7 @@ for wrong in 0 4-3 1025 3- 3.0 x; do
     said "such as 3-12" "about --depths $wrong"
 done
 "$tleg" convert plain.pth --heads 3 -o out.st --mean 1,2 >said 2>&1 && fail "two means were accepted"
-said "plain.pth: tleg.mean: expected three numbers" "about two means"
+said "--mean takes three numbers" "about two means"
 
 # Nothing runs, and what is wrong is said.
 convert call.pth --heads 3

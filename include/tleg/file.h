@@ -1,4 +1,4 @@
-/* Files of named tensors (safetensors), for what is neither a learngene nor a model: images to
+/* Files of named tensors (safetensors, PyTorch's .pth), for what is neither a learngene nor a model: images to
  * run, stored logits, features. Learngenes and models have their own calls, with the same
  * strict reader below them; each reads an open tleg_file too, wherever its bytes come from.
  *
@@ -27,6 +27,8 @@ enum {
                          file meanwhile, the host is killed by a signal. For paths alone */
 };
 
+struct tleg_preparation_options; /* image.h */
+
 /* How a file, a learngene, a model or an expander is opened. Zero the struct, set struct_size, then what you want
  * otherwise; a NULL in its place means every default. */
 typedef struct tleg_open_options {
@@ -34,7 +36,7 @@ typedef struct tleg_open_options {
     uint32_t flags;       /* TLEG_OPEN_* */
     int32_t heads;        /* attention heads, where a learngene's or model's file does not say how many: 0, or a divisor of its
                              dim. A value that contradicts the file is an error, as is any but 0 for a tleg_file */
-    int32_t reserved;     /* 0; anything else is ARGUMENT */
+    tleg_dtype dtype;     /* of a model's weights, to which they are rounded; 0: as the file has them, as for all else */
 
     /* Which set of weights of a PyTorch file: the key of the dictionary that holds it ("teacher", "model_ema"), or several from
      * the outside in with dots between them. NULL: the library chooses (tleg_file_open). NOT_FOUND when there is no such key or
@@ -50,16 +52,32 @@ typedef struct tleg_open_options {
     double eps;
     tleg_mlp_kind activation;
     int32_t reserved2; /* 0; anything else is ARGUMENT */
+
+    /* What a learngene or a model is to know of pictures in place of what its file says, and what it then says when it is
+     * saved: each member that is not 0, a mean where there is a std. image_size: that of a learngene's or model's input; the
+     * position embedding is resampled, as tleg_expander_options says (an expander is asked there). channels and reserved: 0.
+     * NULL: as the file says. Borrowed until the call returns. */
+    const struct tleg_preparation_options *pictures;
+    const void *reserved_pointer; /* NULL; anything else is ARGUMENT */
 } tleg_open_options;
 
 /* Opens `path` and checks its whole header: the format's own rules (no holes, no
  * overlap, no duplicate names, no trailing bytes).
- * An index of several files ({"weight_map": {"tensor": "file beside it", ...}}) opens as one
+ * PyTorch's zip files (torch.save since 1.6: .pth, .pt, .bin) open as well, without PyTorch: nothing in one is run, whatever
+ * its pickle would call. The tensors of one dictionary are the file's, those of dictionaries in it with a dot between the
+ * names; there is no metadata. That dictionary is the first of "model", "state_dict", "model_state_dict", "module",
+ * "model_state", "net", "network", "teacher", "target_encoder", "student", "encoder", "model_ema", "ema", "state_dict_ema" and
+ * "ema_state_dict" that holds tensors; else the outermost, or the only one in it that holds any; `options` may name another
+ * (key). Where several hold some, the choice is logged. Modules that were saved whole and the parameters of TorchScript are
+ * read too. Optimisers, schedulers and what is neither a tensor nor a dictionary are passed over. UNSUPPORTED, with its name: a
+ * tensor that is sparse, quantized or of a class of its own, or that is there twice in different dictionaries; big-endian
+ * numbers; compressed archives. An index of several files ({"weight_map": {"tensor": "file beside it", ...}}) opens as one
  * file, which holds the tensors that it names.
  * A tensor of a type that safetensors knows and the library does not (BOOL, F8_E4M3, ...) does
  * not stop the file from being opened: it is listed, and reading it is UNSUPPORTED.
  * `options` may be NULL. Errors: ARGUMENT, NOT_FOUND (there is no such file), IO, FORMAT (which names the tensor or key;
- * also what the file is instead, such as a PyTorch checkpoint), UNSUPPORTED (more than TLEG_MAX_RANK dimensions), MEMORY. */
+ * also what the file is instead, such as a picture or a checkpoint of an older PyTorch), UNSUPPORTED (more than TLEG_MAX_RANK
+ * dimensions), MEMORY. */
 TLEG_API tleg_status TLEG_CALL tleg_file_open(tleg_context *context, const char *path, const tleg_open_options *options,
                                               tleg_file **file);
 
@@ -84,12 +102,12 @@ typedef struct tleg_source {
 } tleg_source;
 
 /* The same from a host's source. The header is read first, then each tensor when it is asked for, from its beginning to its end
- * in pieces of at most 1 MiB. A call of the library reads one piece at a time, on the thread that made the call; threads that
- * use the handle at the same time read at the same time. `source` itself is needed only until the call returns. release is
- * called once, with the handle's last user, on the thread of that; not when this call fails. The functions are the host's: they
- * return, and do not throw or jump out of the library; read uses neither this handle nor the context of the call that reads. An
- * index of several files is refused: a source cannot lead to the files beside it. Errors: those of tleg_file_open, and what
- * read returned.
+ * in pieces of at most 1 MiB; of a PyTorch file the directory at its end comes first. A call of the library reads one piece at
+ * a time, on the thread that made the call; threads that use the handle at the same time read at the same time. `source` itself
+ * is needed only until the call returns. release is called once, with the handle's last user, on the thread of that; not when
+ * this call fails. The functions are the host's: they return, and do not throw or jump out of the library; read uses neither
+ * this handle nor the context of the call that reads. An index of several files is refused: a source cannot lead to the files
+ * beside it. Errors: those of tleg_file_open, and what read returned.
  *
  *     tleg_source source = {.struct_size = sizeof source, .size = asset_length(a), .read = read_asset, .host = a};
  *     tleg_file_open_source(context, &source, &file);

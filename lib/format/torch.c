@@ -138,7 +138,7 @@ static const char *type_of(const struct torch *torch, uint32_t named) {
 }
 
 static tleg_status bad_tensor(const struct torch *torch, tleg_status status, const char *name, const char *what) {
-    return tleg_fail(torch->context, status, "%s: tensor '%s': %s", torch->file->label, name, what);
+    return tleg_fail(torch->context, status, "%s: tensor '%.200s': %s", torch->file->label, name, what);
 }
 
 /* A tuple of numbers, 0 or more; *count is how many, or TLEG_MAX_RANK + 1 for more than that. */

@@ -25,14 +25,14 @@
 #define VIT_OLD "encoder.layer.{}."
 #define VIT_NEW "layers.{}."
 #define VIT_RULES(biases)                                                                                                      \
-    HF_OUTER "embeddings.distillation_token -> dist_token\n"                                                                   \
-             "embeddings.position_embeddings -> pos_embed\n"                                                                   \
-             "pooler.layernorm.* -> fc_norm.*\n"                                                                               \
-             "../classifier.* -> head.*\n"                                                                                     \
-             "../cls_classifier.* -> head.*\n"                                                                                 \
-             "../distillation_classifier.* -> head_dist.*\n"                                                                   \
-             "tleg.eps = 1e-12\n" VIT_BLOCK(VIT_OLD)                                                                           \
-                 EXPAND(HF_BLOCK, VIT_OLD, HF_OLD, "attention.output.dense", EXPAND(biases, VIT_OLD, HF_OLD)) VIT_OLD          \
+    HF_OUTER                                                                                                                   \
+    "embeddings.position_embeddings -> pos_embed\n"                                                                            \
+    "pooler.layernorm.* -> fc_norm.*\n"                                                                                        \
+    "../classifier.* -> head.*\n"                                                                                              \
+    "../cls_classifier.* -> head.*\n"                                                                                          \
+    "../distillation_classifier.* -> head_dist.*\n"                                                                            \
+    "tleg.eps = 1e-12\n" VIT_BLOCK(VIT_OLD)                                                                                    \
+        EXPAND(HF_BLOCK, VIT_OLD, HF_OLD, "attention.output.dense", EXPAND(biases, VIT_OLD, HF_OLD)) VIT_OLD                   \
         "intermediate.dense.* -> blocks.{}.mlp.fc1.*\n" VIT_OLD "output.dense.* -> blocks.{}.mlp.fc2.*\n" VIT_BLOCK(VIT_NEW)   \
             EXPAND(HF_BLOCK, VIT_NEW, HF_NEW, "attention.o_proj", EXPAND(biases, VIT_NEW, HF_NEW)) VIT_NEW                     \
         "mlp.*.weight -> blocks.{}.mlp.*.weight\n" VIT_NEW "mlp.*.bias -> blocks.{}.mlp.*.bias\n"
@@ -183,6 +183,16 @@ static const struct tleg_family families[] = {
      .lacks = "encoder.layer.{}.attention.attention.key.bias|layers.{}.attention.k_proj.bias",
      .rules = VIT_RULES(ZERO_BIASES),
      .assumed = HEADS ", exact GELU, " COLOURS},
+    {.name = "a Hugging Face distilled DeiT",
+     .sign = HF_PATCH,
+     .with = {HF_VIT_BLOCK, "../distillation_classifier.weight"},
+     .rules = VIT_RULES(JOIN_BIASES) "embeddings.distillation_token -> dist_token\n",
+     .assumed = HEADS ", exact GELU, eps 1e-12, " COLOURS},
+    {.name = "a Hugging Face DeiT", /* whose head reads the class token alone: the other token is a register */
+     .sign = HF_PATCH,
+     .with = {HF_VIT_BLOCK, "embeddings.distillation_token"},
+     .rules = VIT_RULES(JOIN_BIASES) "embeddings.distillation_token -> reg_token\n",
+     .assumed = HEADS ", exact GELU, eps 1e-12, " COLOURS},
     {.name = "a Hugging Face ViT",
      .sign = HF_PATCH,
      .with = {HF_VIT_BLOCK},

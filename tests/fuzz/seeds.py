@@ -1,10 +1,12 @@
 """Writes the inputs to begin with, one file each, into DIRECTORY/TARGET/.   python3 tests/fuzz/seeds.py tests/fuzz/corpus
 
 Learngenes and models are as small as they get: what matters is which tensors there are, and of which shapes."""
+import io
 import json
 import os
 import struct
 import sys
+import zipfile
 import zlib
 
 out = sys.argv[1]
@@ -217,6 +219,89 @@ for name, data in {
         'huge': b'tlegrec1' + b'\xff' * 8 + b'{}',
 }.items():
     write('fuzz_recording', name, data)
+
+# Pickles as PyTorch writes them, opcode by opcode.
+def text(value):
+    value = value.encode() if isinstance(value, str) else value
+    return b'\x8c' + bytes([len(value)]) + value
+
+
+def integer(value):
+    return b'K' + bytes([value]) if 0 <= value < 256 else b'\x8a\x08' + struct.pack('<q', value)
+
+
+def row(*values):
+    return b'(' + b''.join(integer(value) for value in values) + b't'
+
+
+def named(module, name):
+    return f'c{module}\n{name}\n'.encode()
+
+
+def storage(key='0', count=4, kind='FloatStorage', module='torch'):
+    return b'(' + text('storage') + named(module, kind) + text(key) + text('cpu') + integer(count) + b'tQ'
+
+
+def tensor(of=storage(), offset=0, shape=(4,), strides=(1,), call='_rebuild_tensor_v2', more=b''):
+    return named('torch._utils', call) + b'(' + of + integer(offset) + row(*shape) + row(*strides) + b'\x89)' + more + b'tR'
+
+
+def table(items):
+    return b'}(' + b''.join((key if isinstance(key, bytes) else text(key)) + value for key, value in items.items()) + b'u'
+
+
+def called(callable, *arguments):
+    return callable + b'(' + b''.join(arguments) + b'tR'
+
+
+def pickled(value, protocol=2):
+    return b'\x80' + bytes([protocol]) + value + b'.'
+
+
+plain = tensor()
+turned = tensor(storage('1', 16), 0, (4, 4), (1, 4))
+weights = table({'a': plain, 'b.c': turned, 'h': tensor(storage('2', 2048, 'HalfStorage'), 3, (2, 3, 5), (100, 2, 20))})
+parameter = called(named('torch._utils', '_rebuild_parameter'), plain, b'\x88', b')')
+module = named('my', 'Net') + b')\x81' + table({'_parameters': table({'w': parameter}), '_modules': table({'in': named('my', 'A') + b')\x81' + table(
+    {'_buffers': weights}) + b'b'})}) + b'b'
+for name, data in {
+        'plain': weights, 'model': table({'model': weights, 'epoch': integer(3)}),
+        'several': table({'student': weights, 'teacher': table({'x': weights}), 'optimizer': table({'state': weights})}),
+        'inner': table({'model': table({'x': weights}), 'other': weights}), 'parameter': table({'p': parameter}),
+        'with-state': table({'p': called(named('torch._utils', '_rebuild_parameter_with_state'), plain, b'\x88', b')', table({'x': b'\x88'}))}),
+        'of-type': table({'p': called(named('torch._tensor', '_rebuild_from_type_v2'), named('torch._utils', '_rebuild_tensor_v2'), named('my', 'T'),
+                                      b'(' + storage() + b'K\0' + row(2) + row(2) + b'\x89)t', b'}')}),
+        'typed': table({'t': tensor(storage('1', 64, 'UntypedStorage', 'torch.storage'), 0, (8,), (1,), '_rebuild_tensor_v3', named('torch', 'uint16'))}),
+        'bf16': table({'t': tensor(storage('1', 32, 'BFloat16Storage'), 5, (3, 3), (2, 7))}), 'bool': table({'t': tensor(storage('0', 16, 'BoolStorage'))}),
+        'module': module, 'script': named('__torch__', 'Net') + b')\x81' + table({'w': plain, 'in': named('__torch__.a', 'B') + b')\x81' + table({'v': turned}) + b'b'}) + b'b',
+        'ordered': named('collections', 'OrderedDict') + b')R(' + text('w') + plain + b'u', 'lists': table({'a': plain, 'l': b']q\1(K\1h\1NNGabcdefghe', 's': b'\x8f(K\1\x90'}),
+        'memo': b'}q\0(' + text('w') + plain + b'q\1' + text('v') + b'h\1' + text('self') + b'h\0u', 'stacked': table({'w': plain, 'x': text('os') + text('system') + b'\x93' + text('ls') + b'\x85R'}),
+        'system': table({'w': called(named('posix', 'system'), text('ls')), 'v': plain}), 'sparse': table({'w': plain, 'm': called(named('torch._utils', '_rebuild_sparse_tensor'), plain)}),
+        'beyond': table({'w': tensor(shape=(5,))}), 'repeats': table({'w': tensor(shape=(9,), strides=(0,))}), 'empty': table({'w': tensor(shape=(0, 1 << 62), strides=(1 << 62, 1))}),
+        'huge': table({'w': tensor(shape=(1 << 62, 1 << 62), strides=(1, 1))}), 'late': table({'w': tensor(offset=4, shape=(0,))}), 'none': b'N', 'tensor': plain,
+        'keep': b'Nr\xff\xff\xff\x3f', 'objects': table({'w': plain, 'o': b'(' + named('a', 'B') + b'K\1o}b', 'e': named('a', 'C') + b')}\x92', 'f': b'(K\1K\2d', 'g': b'(K\1l', 'z': b'(K\1\x91'}),
+}.items():
+    write('fuzz_pth', name, pickled(data))
+write('fuzz_pth', 'framed', b'\x80\5\x95' + struct.pack('<Q', len(weights) + 1) + weights.replace(b'(', b'(\x8c\1x0', 1) + b'\x94.')
+
+
+def archive(members, packing=zipfile.ZIP_STORED, comment=b''):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, 'w', packing) as made:
+        made.comment = comment
+        for name, data in members.items():
+            made.writestr(zipfile.ZipInfo(name), data, packing)
+    return file.getvalue()
+
+
+whole = {'a/data.pkl': pickled(table({'a': plain})), 'a/byteorder': b'little', 'a/data/0': bytes(range(16)), 'a/version': b'3\n'}
+for name, data in {
+        'zip': archive(whole), 'zip-deflated': archive(whole, zipfile.ZIP_DEFLATED), 'zip-comment': archive(whole, comment=b'PK\5\6'),
+        'zip-big': archive({**whole, 'a/byteorder': b'big'}), 'zip-script': archive({**whole, 'a/constants.pkl': b''}),
+        'zip-cut': archive(whole)[:-7], 'zip-short': archive({**whole, 'a/data/0': b'123'}), 'zip-two': archive({**whole, 'b/data.pkl': b''}),
+        'zip-numpy': archive({'a.npy': b'x'}), 'zip-none': archive({}), 'zip-bare': archive({'data.pkl': pickled(table({'a': plain})), 'data/0': bytes(16)}),
+}.items():
+    write('fuzz_pth', name, data)
 
 # A chunk of EXIF that claims two gigabytes.
 head = struct.pack('>IIBBBBB', 1, 1, 8, 2, 0, 0, 0)

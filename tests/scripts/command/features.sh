@@ -53,28 +53,28 @@ try 0 new --dim 16 --heads 2 --image 8 --patch 4 --classes 3 --mean 0,0,0 --std 
 # ---- a folder ----
 try 0 features gene.st --depth 3 own -o f.st
 says out "f.st: features [9,16] of 9 pictures, depth 3, with labels"
-python3 tensor.py f.st features >features
+python3 tensor.py f.st features >found
 try 0 run gene.st --depth 3 --input in.st -o run.st
 python3 tensor.py run.st features >right
-same features right
+same found right
 must test "$(python3 tensor.py f.st labels | od -An -v -td8 | tr -s ' \n' ' ')" = " 0 0 0 1 1 1 2 2 2 "
 must test "$(python3 tensor.py f.st - classes | tr -d ' ')" = '["ant","bee","cat"]'
 must test "$(python3 tensor.py f.st - names | tr -d ' ' | cut -c1-27)" = '["ant/0.png","ant/1.png","a'
 must test "$(python3 tensor.py f.st - depth)" = 3
 try 0 features gene.st --depth 3 --batch 4 --loaders 2 own -o f4.st --json
 says out '"images":9,"skipped":0,"dim":16,"depth":3,"classes":3'
-python3 tensor.py f4.st features >features
-same features right
+python3 tensor.py f4.st features >found
+same found right
 try 0 features gene.st --depth 2 own -o f2.st
-python3 tensor.py f2.st features >features
-must test "$(cmp -s features right; echo $?)" -eq 1
+python3 tensor.py f2.st features >found
+must test "$(cmp -s found right; echo $?)" -eq 1
 
 # ---- files, one of them bad ----
 try 0 features gene.st --depth 3 own/ant/0.png own/ant/1.png -o two.st
 says out "features [2,16] of 2 pictures"
-python3 tensor.py two.st features >features
+python3 tensor.py two.st features >found
 head -c 128 right >part
-same features part
+same found part
 must test "$(python3 tensor.py two.st - names | tr -d ' ')" = '["own/ant/0.png","own/ant/1.png"]'
 echo "not a picture" >bad.png
 try 1 features gene.st --depth 3 own/ant/0.png bad.png own/ant/1.png -o x.st
@@ -82,8 +82,8 @@ says err "bad.png"
 says err "--skip-bad"
 must test ! -e x.st
 try 0 features gene.st --depth 3 --skip-bad own/ant/0.png bad.png own/ant/1.png -o skip.st
-python3 tensor.py skip.st features >features
-same features part
+python3 tensor.py skip.st features >found
+same found part
 try 1 features gene.st --depth 3 --skip-bad bad.png -o x.st
 try 2 features gene.st --depth 3 own own/ant/0.png -o x.st
 try 2 features gene.st own -o x.st
@@ -92,10 +92,10 @@ try 2 features gene.st --depth 3 own
 # ---- one channel, from IDX files and from colours ----
 try 0 new --dim 16 --heads 2 --image 8 --patch 4 --classes 3 --channels 1 --mean 0.25,0.25,0.25 --std 0.5,0.5,0.5 -o grey_gene.st
 try 0 features grey_gene.st --depth 3 idx -o grey_f.st
-python3 tensor.py grey_f.st features >features
+python3 tensor.py grey_f.st features >found
 try 0 run grey_gene.st --depth 3 --input grey.st -o run.st
 python3 tensor.py run.st features >right
-same features right
+same found right
 try 0 features grey_gene.st --depth 3 own -o x.st
 try 0 tune grey_gene.st --depth 2 --data idx --epochs 1 --batch 3 -o grey_model.st
 try 0 classify grey_model.st own/ant/0.png

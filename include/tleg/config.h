@@ -40,6 +40,10 @@ enum {
 typedef int32_t tleg_fit;
 enum { TLEG_FIT_SIGNED = -1, TLEG_FIT_CROP = 1, TLEG_FIT_SQUASH = 2 };
 
+/* What is taken for granted of pictures (tleg_config.assumed): ImageNet's mean and std, the crop, bicubic and CROP. A file that
+ * says its crop says the last by not saying it. */
+enum { TLEG_ASSUMED_COLOURS = 1, TLEG_ASSUMED_CROP = 2, TLEG_ASSUMED_FILTER = 4 };
+
 /* What an MLP does between its two matrices. GELU is the exact one, of erf; QUICK_GELU is x sigmoid(1.702 x), which OpenAI's
  * CLIP has; GELU_TANH the approximation by tanh; SILU x sigmoid(x). */
 typedef int32_t tleg_mlp_kind;
@@ -102,6 +106,9 @@ typedef struct tleg_config {
     int32_t unplaced;      /* tokens before the patches that have no row in the position embedding: the last so many */
     int32_t no_patch_bias; /* 1: the patch embedding has no bias (CLIP) */
     int32_t no_head_bias;  /* 1: the head has no bias (CLIP's projection) */
+
+    int32_t assumed;   /* output only: TLEG_ASSUMED_*, what its file does not say of pictures */
+    int32_t reserved2; /* 0 */
 } tleg_config;
 
 /* The parts of a block whose weights follow a learngene's schedule, in the order of everything that is listed by site: its key

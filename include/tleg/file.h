@@ -27,6 +27,8 @@ enum {
                          file meanwhile, the host is killed by a signal. For paths alone */
 };
 
+struct tleg_preparation_options; /* image.h */
+
 /* How a file, a learngene, a model or an expander is opened. Zero the struct, set struct_size, then what you want
  * otherwise; a NULL in its place means every default. */
 typedef struct tleg_open_options {
@@ -34,7 +36,7 @@ typedef struct tleg_open_options {
     uint32_t flags;       /* TLEG_OPEN_* */
     int32_t heads;        /* attention heads, where a learngene's or model's file does not say how many: 0, or a divisor of its
                              dim. A value that contradicts the file is an error, as is any but 0 for a tleg_file */
-    int32_t reserved;     /* 0; anything else is ARGUMENT */
+    tleg_dtype dtype;     /* of a model's weights, to which they are rounded; 0: as the file has them, as for all else */
 
     /* Which set of weights of a PyTorch file: the key of the dictionary that holds it ("teacher", "model_ema"), or several from
      * the outside in with dots between them. NULL: the library chooses (tleg_file_open). NOT_FOUND when there is no such key or
@@ -50,6 +52,13 @@ typedef struct tleg_open_options {
     double eps;
     tleg_mlp_kind activation;
     int32_t reserved2; /* 0; anything else is ARGUMENT */
+
+    /* What a learngene or a model is to know of pictures in place of what its file says, and what it then says when it is
+     * saved: each member that is not 0, a mean where there is a std. image_size: that of a learngene's or model's input; the
+     * position embedding is resampled, as tleg_expander_options says (an expander is asked there). channels and reserved: 0.
+     * NULL: as the file says. Borrowed until the call returns. */
+    const struct tleg_preparation_options *pictures;
+    const void *reserved_pointer; /* NULL; anything else is ARGUMENT */
 } tleg_open_options;
 
 /* Opens `path` and checks its whole header: the format's own rules (no holes, no

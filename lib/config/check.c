@@ -230,5 +230,6 @@ tleg_status tleg_config_check(tleg_context *context, const tleg_config *host, st
     config->c.struct_size = sizeof config->c;
     config->c.dtype = TLEG_F32;
     config->c.parameters = 0;
+    config->c.assumed = 0;
     return TLEG_OK;
 }

@@ -174,9 +174,11 @@ tleg_status tleg_open_options_read(tleg_context *context, const tleg_open_option
     if (status == TLEG_OK && own->reserved2 != 0)
         status =
             tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_open_options.reserved2: expected 0, found %d", (int)own->reserved2);
-    if (status == TLEG_OK && own->reserved != 0)
-        status =
-            tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_open_options.reserved: expected 0, found %d", (int)own->reserved);
+    if (status == TLEG_OK && own->dtype != 0 && !tleg_dtype_is_of_weights(own->dtype))
+        status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_open_options.dtype: expected 0, F32, F16 or BF16, found %d",
+                           (int)own->dtype);
+    if (status == TLEG_OK && own->reserved_pointer)
+        status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_open_options.reserved_pointer: expected NULL");
     if (status == TLEG_OK && own->key && from == TLEG_FROM_FILE)
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT,
                            "tleg_open_options.key: expected NULL for a file that is open already, found \"%s\"", own->key);
@@ -239,6 +241,9 @@ tleg_status TLEG_CALL tleg_file_open(tleg_context *context, const char *path, co
     if (status == TLEG_OK && (own.activation != 0 || own.eps != 0))
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT,
                            "tleg_open_options.activation, eps: expected 0 for a file of tensors, found another number");
+    if (status == TLEG_OK && (own.pictures || own.dtype))
+        status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_open_options.%s: expected %s for a file of tensors",
+                           own.dtype ? "dtype" : "pictures", own.dtype ? "0" : "NULL");
     return status == TLEG_OK ? tleg_file_open_path(context, path, &own, out) : status;
 }
 

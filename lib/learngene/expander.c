@@ -262,12 +262,28 @@ static tleg_status create(tleg_context *context, const tleg_learngene *gene, con
     return status;
 }
 
+/* The configuration becomes empty where they are refused. */
+static tleg_status take_pictures(tleg_context *context, const tleg_preparation_options *host, struct tleg_vit_config *config) {
+    const int32_t image_size = config->c.image_size;
+    tleg_status status = tleg_config_take_pictures(context, host, config);
+    if (status == TLEG_OK && config->c.image_size != image_size)
+        status = tleg_fail(context, TLEG_ERROR_ARGUMENT,
+                           "tleg_open_options.pictures.image_size: an expander is asked by tleg_expander_options.image_size");
+    if (status != TLEG_OK)
+        tleg_config_free(config);
+    return status;
+}
+
 /* The file's header alone becomes a learngene: its numbers are read as they are packed. */
 static tleg_status create_from_bare(tleg_context *context, const tleg_file *file, const tleg_open_options *asked,
                                     const tleg_expander_options *options, tleg_expander **out) {
     struct tleg_vit_config config;
     tleg_learngene *gene = NULL;
-    tleg_status status = tleg_config_read(context, file, asked, true, &config);
+    tleg_status status = tleg_gene_no_dtype(context, asked);
+    if (status == TLEG_OK)
+        status = tleg_config_read(context, file, asked, true, &config);
+    if (status == TLEG_OK)
+        status = take_pictures(context, asked->pictures, &config);
     if (status == TLEG_OK)
         status = tleg_learngene_make(context, &config, file, &gene);
     if (status == TLEG_OK)

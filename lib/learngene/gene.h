@@ -17,6 +17,8 @@ struct tleg_gene_tensor {
  * afterwards, on failure too. */
 tleg_status tleg_learngene_make(tleg_context *context, struct tleg_vit_config *config, const tleg_file *file,
                                 tleg_learngene **gene);
+/* ARGUMENT where a learngene is asked for the type of a model's weights. */
+tleg_status tleg_gene_no_dtype(tleg_context *context, const tleg_open_options *how);
 /* Elements [first, first + count) of a tensor: where they lie, or read into `room`. */
 tleg_status tleg_gene_numbers(tleg_context *context, const tleg_learngene *gene, const struct tleg_gene_tensor *tensor,
                               size_t first, size_t count, float *room, const float **numbers);

@@ -10,25 +10,66 @@ tleg_status tleg_gene_numbers(tleg_context *context, const tleg_learngene *gene,
     return tleg_work_step(context, count * sizeof(float));
 }
 
-static tleg_status read_numbers(tleg_context *context, const tleg_file *file, const tleg_learngene *gene) {
-    tleg_status status = TLEG_OK;
-    for (int64_t k = 0; status == TLEG_OK && k < gene->tensor_count; k++) /* all there: tleg_config_read has looked */
-        status = tleg_file_read_f32(context, file, tleg_file_find(file, gene->tensors[k].spec.name), gene->tensors[k].data);
+/* The file's position embedding, for images of `image_size`, becomes the learngene's. */
+static tleg_status read_resampled(tleg_context *context, const tleg_file *file, const tleg_learngene *gene,
+                                  int32_t image_size) {
+    const struct tleg_gene_tensor *tensor = gene->outer[TLEG_SLOT_POS_EMBED];
+    tleg_config old = gene->config.c;
+    old.image_size = image_size;
+    struct tleg_spec spec;
+    tleg_outer_spec(&old, TLEG_SLOT_POS_EMBED, &spec);
+    const size_t bytes = tleg_spec_count(&spec) * sizeof(float);
+    float *table = tleg_alloc(&context->allocator, bytes);
+    if (!table)
+        return tleg_fail_memory(context, "position embedding", bytes);
+    const tleg_status status = tleg_file_read_f32(context, file, tleg_file_find(file, tensor->spec.name), table);
+    if (status == TLEG_OK)
+        tleg_resample_grid(tleg_config_placed(&old), tleg_config_grid(&old), tleg_config_grid(&gene->config.c), old.dim, table,
+                           tensor->data);
+    tleg_release(&context->allocator, table, bytes);
     return status;
+}
+
+static tleg_status read_numbers(tleg_context *context, const tleg_file *file, const tleg_learngene *gene, int32_t image_size) {
+    const bool resized = image_size != gene->config.c.image_size;
+    tleg_status status = TLEG_OK;
+    for (int64_t k = 0; status == TLEG_OK && k < gene->tensor_count; k++) { /* all there: tleg_config_read has looked */
+        const struct tleg_gene_tensor *tensor = &gene->tensors[k];
+        status = resized && tensor == gene->outer[TLEG_SLOT_POS_EMBED]
+                     ? read_resampled(context, file, gene, image_size)
+                     : tleg_file_read_f32(context, file, tleg_file_find(file, tensor->spec.name), tensor->data);
+    }
+    return status;
+}
+
+tleg_status tleg_gene_no_dtype(tleg_context *context, const tleg_open_options *how) {
+    return how->dtype == 0 ? TLEG_OK
+                           : tleg_fail(context, TLEG_ERROR_ARGUMENT,
+                                       "tleg_open_options.dtype: expected 0 for a learngene, whose models are asked by "
+                                       "tleg_expander_options.dtype, found %d",
+                                       (int)how->dtype);
 }
 
 static tleg_status read_bare(tleg_context *context, const tleg_file *file, const tleg_open_options *asked,
                              tleg_learngene **out) {
     struct tleg_vit_config config;
-    tleg_status status = tleg_config_read(context, file, asked, true, &config);
+    tleg_status status = tleg_gene_no_dtype(context, asked);
     if (status != TLEG_OK)
         return status;
+    status = tleg_config_read(context, file, asked, true, &config);
+    const int32_t image_size = config.c.image_size;
+    if (status == TLEG_OK)
+        status = tleg_config_take_pictures(context, asked->pictures, &config);
+    if (status != TLEG_OK) {
+        tleg_config_free(&config);
+        return status;
+    }
     tleg_learngene *gene = NULL;
     status = tleg_learngene_make(context, &config, NULL, &gene);
     if (status == TLEG_OK)
         status = tleg_work_begin(context, "open", tleg_file_bytes(file));
     if (status == TLEG_OK)
-        status = read_numbers(context, file, gene);
+        status = read_numbers(context, file, gene, image_size);
     status = tleg_work_end(context, status);
     if (status != TLEG_OK) {
         tleg_learngene_free(gene);

@@ -48,7 +48,8 @@ static void context_options(void) {
 #define STRUCT tleg_open_options
 static void open_options(void) {
     BEGIN("tleg_open_options");
-    M(struct_size), M(flags), M(heads), M(reserved), M(key), M(names), M(eps), M(activation), M(reserved2);
+    M(struct_size), M(flags), M(heads), M(dtype), M(key), M(names), M(eps), M(activation), M(reserved2), M(pictures),
+        M(reserved_pointer);
     END("tleg_open_options");
 }
 #undef STRUCT
@@ -86,7 +87,7 @@ static void config(void) {
     M(no_qkv_bias), M(dtype), M(label_count), M(kind), M(channels), M(eps), M(mean), M(std), M(crop), M(ignored_count);
     M(parameters), M(labels), M(schedule), M(ignored), M(reserved);
     M(depth_count), M(positions), M(depths), M(scores), M(interpolation), M(fit), M(mlp), M(layer_scale), M(norm_before);
-    M(unplaced), M(no_patch_bias), M(no_head_bias);
+    M(unplaced), M(no_patch_bias), M(no_head_bias), M(assumed), M(reserved2);
     END("tleg_config");
 }
 #undef STRUCT

@@ -20,15 +20,18 @@ struct verb {
 #include "verbs.def"
 #undef VERB
 
+struct pictures; /* source/pictures.h */
+
 /* One call of a verb: what all verbs are asked, and what they work on. */
 struct invocation {
     const struct verb *verb;
     bool json;
     int32_t threads, level, gemm, heads, activation;
-    double eps;        /* of the norms; 0: not given */
-    const char *key;   /* of a PyTorch file's set of weights; NULL: the library chooses */
-    const char *names; /* the text of --names; NULL: none */
-    char **operands;   /* arguments that are not options, in order */
+    double eps;                      /* of the norms; 0: not given */
+    const char *key;                 /* of a PyTorch file's set of weights; NULL: the library chooses */
+    const char *names;               /* the text of --names; NULL: none */
+    const struct pictures *pictures; /* how they are prepared, in place of what the file says; NULL: as the file says */
+    char **operands;                 /* arguments that are not options, in order */
     int operand_count;
 };
 

@@ -11,19 +11,19 @@ struct scoring_options {
     int32_t batch;
     int32_t val_every; /* every N-th picture of each class alone, as a training judges by; 0: all */
     bool skip_bad, exif;
+    struct pictures pictures;
 };
 
 /* Their entries in a verb's table, and lines in its help. */
 #define SCORING_OPTIONS(o)                                                                                                     \
     {"--data", OPTION_TEXT, &(o).data, 0, 0, NULL}, {"--val-every", OPTION_COUNT, &(o).val_every, 2, INT32_MAX, NULL},         \
-        {"--skip-bad", OPTION_FLAG, &(o).skip_bad, 0, 0, NULL}, {                                                              \
-        "--exif", OPTION_FLAG, &(o).exif, 0, 0, NULL                                                                           \
-    }
+        {"--skip-bad", OPTION_FLAG, &(o).skip_bad, 0, 0, NULL}, {"--exif", OPTION_FLAG, &(o).exif, 0, 0, NULL},                \
+        PICTURES_OPTIONS((o).pictures)
 #define SCORING_HELP                                                                                                           \
     "  --data DIR    the pictures\n"                                                                                           \
     "  --val-every N  every N-th image of each class's sorted list alone: those that tleg distill and tleg tune judge by\n"    \
     "  --skip-bad    report and count files that cannot be read, and score the rest; without it the first is an error\n"       \
-    "  --exif        apply the EXIF orientation\n"
+    "  --exif        apply the EXIF orientation\n" PICTURES_HELP
 
 struct depth_score {
     int32_t depth;

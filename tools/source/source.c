@@ -38,13 +38,13 @@ tleg_open_options source_opening(const struct invocation *call) {
                                .eps = call->eps};
 }
 
-/* The same for a file that is open already. */
-static tleg_open_options reading_of(const struct invocation *call) {
+tleg_open_options source_reading(const struct invocation *call, const tleg_preparation_options *pictures) {
     return (tleg_open_options){.struct_size = sizeof(tleg_open_options),
                                .heads = call->heads,
                                .names = call->names,
                                .activation = call->activation,
-                               .eps = call->eps};
+                               .eps = call->eps,
+                               .pictures = pictures};
 }
 
 tleg_file *source_file(const struct invocation *call, tleg_context *context, const char *path) {
@@ -55,8 +55,11 @@ tleg_file *source_file(const struct invocation *call, tleg_context *context, con
     return file;
 }
 
-static int read_model(const struct invocation *call, tleg_context *context, const tleg_file *file, struct source *source) {
-    const tleg_open_options reading = reading_of(call);
+static int read_model(const struct invocation *call, tleg_context *context, const tleg_file *file,
+                      const struct expansion *expansion, struct source *source) {
+    const tleg_preparation_options pictures = pictures_say(call->pictures, expansion->image);
+    tleg_open_options reading = source_reading(call, &pictures);
+    reading.dtype = expansion->dtype;
     if (tleg_model_read(context, file, &reading, &source->model) != TLEG_OK)
         return tool_fail_context(call, context);
     tleg_status status = tleg_model_get_info(context, source->model, &source->config);
@@ -64,7 +67,8 @@ static int read_model(const struct invocation *call, tleg_context *context, cons
 }
 
 static int read_gene(const struct invocation *call, tleg_context *context, const tleg_file *file, struct source *source) {
-    const tleg_open_options reading = reading_of(call);
+    const tleg_preparation_options pictures = pictures_say(call->pictures, 0);
+    const tleg_open_options reading = source_reading(call, &pictures);
     if (tleg_learngene_read(context, file, &reading, &source->gene) != TLEG_OK)
         return tool_fail_context(call, context);
     tleg_status status = tleg_learngene_get_info(context, source->gene, &source->config);
@@ -72,33 +76,32 @@ static int read_gene(const struct invocation *call, tleg_context *context, const
 }
 
 int source_read(const struct invocation *call, tleg_context *context, const char *path, const tleg_file *file,
-                struct source *source) {
+                const struct expansion *expansion, struct source *source) {
     *source = (struct source){.path = path, .config = {.struct_size = sizeof(tleg_config)}};
-    return source_is_gene(file) ? read_gene(call, context, file, source) : read_model(call, context, file, source);
+    return source_is_gene(file) ? read_gene(call, context, file, source) : read_model(call, context, file, expansion, source);
 }
 
-int source_open(const struct invocation *call, tleg_context *context, const char *path, struct source *source) {
+int source_open_as(const struct invocation *call, tleg_context *context, const char *path, const struct expansion *expansion,
+                   struct source *source) {
     *source = (struct source){.path = path};
     tleg_file *file = source_file(call, context, path);
     if (!file)
         return EXIT_FAILED;
-    const int code = source_read(call, context, path, file, source);
+    const int code = source_read(call, context, path, file, expansion, source);
     tleg_file_free(file);
     return code;
 }
 
-/* A model is what it is: options may repeat that, not change it. */
+int source_open(const struct invocation *call, tleg_context *context, const char *path, struct source *source) {
+    return source_open_as(call, context, path, &(struct expansion){0}, source);
+}
+
+/* A model's depth and norm are what they are: options may repeat them, not change them. */
 static int check_model(const struct invocation *call, const struct expansion *expansion, const struct source *source) {
     const tleg_config *config = &source->config;
     if (expansion->depth && expansion->depth != config->depth)
         return tool_misuse(call, "%s is a model of depth %d; --depth %d is for a learngene", source->path, (int)config->depth,
                            (int)expansion->depth);
-    if (expansion->dtype && expansion->dtype != config->dtype)
-        return tool_misuse(call, "%s is a model in %s; --dtype %s is for a learngene", source->path,
-                           tool_dtype_name(config->dtype), tool_dtype_name(expansion->dtype));
-    if (expansion->image && expansion->image != config->image_size)
-        return tool_misuse(call, "%s is a model for %d pixels; --image %d is for a learngene", source->path,
-                           (int)config->image_size, (int)expansion->image);
     /* where the class token is read, the published descendants differ in eps alone */
     int32_t norm = config->norm;
     if (config->pool == TLEG_POOL_CLS)
@@ -139,7 +142,8 @@ int source_take_expansion(const struct invocation *call, tleg_context *context, 
 
 static int read_expander(const struct invocation *call, tleg_context *context, const tleg_file *file,
                          const struct expansion *expansion, struct source *source) {
-    const tleg_open_options reading = reading_of(call);
+    const tleg_preparation_options pictures = pictures_say(call->pictures, 0);
+    const tleg_open_options reading = source_reading(call, &pictures);
     const tleg_expander_options options = expander_options(expansion);
     if (tleg_expander_read(context, file, &reading, &options, &source->expander) != TLEG_OK)
         return tool_fail_context(call, context);
@@ -156,7 +160,8 @@ int source_open_expanded(const struct invocation *call, tleg_context *context, c
     if (!file)
         return EXIT_FAILED;
     const bool gene = source_is_gene(file);
-    int code = gene ? read_expander(call, context, file, expansion, source) : read_model(call, context, file, source);
+    int code =
+        gene ? read_expander(call, context, file, expansion, source) : read_model(call, context, file, expansion, source);
     tleg_file_free(file);
     return code == EXIT_DONE && !gene ? check_model(call, expansion, source) : code;
 }

@@ -3,6 +3,7 @@
 #define TLEG_TOOLS_SOURCE_H
 
 #include "base/options.h"
+#include "pictures.h"
 
 /* What the command line asks a learngene to become; zero: as it was learned. */
 struct expansion {
@@ -25,7 +26,7 @@ struct expansion {
 /* Their lines in a verb's help. */
 #define EXPANSION_HELP "  --depth N     layers, 1 to 1024; a learngene needs it\n" EXPANSION_HELP_BUT_DEPTH
 #define EXPANSION_HELP_BUT_DEPTH                                                                                               \
-    "  --dtype T     type of the weights: f32 (default), bf16, f16\n"                                                          \
+    "  --dtype T     type of the weights: f32 (default), bf16, f16; of a model, if not as stored\n"                            \
     "  --norm P      place of the final norm: as-learned (default), before-pool, after-pool (as in\n"                          \
     "                the published descendants, with eps 1e-6)\n"                                                              \
     "  --timm        the same as --norm after-pool\n"                                                                          \
@@ -45,17 +46,21 @@ bool expansion_settle(const struct invocation *call, struct expansion *expansion
 
 /* What the call says of how a file is opened. */
 tleg_open_options source_opening(const struct invocation *call);
+tleg_open_options source_reading(const struct invocation *call, const tleg_preparation_options *pictures); /* an open one */
 /* Opens the tensors of a learngene or a model alone, in the set of weights that the call chooses. NULL after saying why not. */
 tleg_file *source_file(const struct invocation *call, tleg_context *context, const char *path);
 /* Whether an open file is a learngene's. */
 bool source_is_gene(const tleg_file *file);
 /* Opens a learngene or a model, whichever the file is. Returns an exit code; source_close is right after a failure too. */
 int source_open(const struct invocation *call, tleg_context *context, const char *path, struct source *source);
-/* The same from its open file. */
+/* The same from its open file; a model's weights become those of the expansion's type, and its position embedding that of its
+ * image size. Of a learngene that is source_take_expansion's. */
 int source_read(const struct invocation *call, tleg_context *context, const char *path, const tleg_file *file,
-                struct source *source);
-/* Refuses (EXIT_MISUSE) a learngene without a depth, and a model that is not what is asked for. For a learngene it packs
- * the expander. Sets source->config to what runs. */
+                const struct expansion *expansion, struct source *source);
+int source_open_as(const struct invocation *call, tleg_context *context, const char *path, const struct expansion *expansion,
+                   struct source *source);
+/* Refuses (EXIT_MISUSE) a learngene without a depth, and a model of another depth or norm than asked for. For a learngene it
+ * packs the expander. Sets source->config to what runs. */
 int source_take_expansion(const struct invocation *call, tleg_context *context, const struct expansion *expansion,
                           struct source *source);
 /* Both at once, for who only runs it: a learngene's numbers go from the file to the expander, and source->gene stays NULL. */

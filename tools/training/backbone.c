@@ -143,9 +143,10 @@ static tleg_status read_whole(tleg_context *context, struct whole *whole, const 
 }
 
 static int add_head(const struct invocation *call, tleg_context *context, const tleg_file *file, int32_t classes,
-                    struct source *source) {
+                    const struct expansion *expansion, struct source *source) {
     const char *inner = find(file, patches);
-    const tleg_open_options opening = {.struct_size = sizeof opening, .heads = call->heads};
+    const tleg_preparation_options pictures = pictures_say(call->pictures, source_is_gene(file) ? 0 : expansion->image);
+    const tleg_open_options opening = source_reading(call, &pictures);
     struct whole whole = {.file = file, .prefix = inner, .length = strlen(inner) - (sizeof patches - 1)};
     int code = whole_make(&whole) ? EXIT_DONE : tool_fail_memory(call);
     tleg_status status = code == EXIT_DONE ? copy_tensors(context, &whole) : TLEG_OK;
@@ -165,14 +166,17 @@ static int add_head(const struct invocation *call, tleg_context *context, const 
 }
 
 int backbone_open(const struct invocation *call, tleg_context *context, const char *path, int32_t classes,
-                  struct source *source) {
+                  const struct expansion *expansion, struct source *source) {
     *source = (struct source){.path = path, .config = {.struct_size = sizeof source->config}};
     tleg_file *file = source_file(call, context, path);
     if (!file)
         return EXIT_FAILED;
     const bool headless = !find(file, head) && find(file, patches);
-    const int code = headless ? add_head(call, context, file, classes, source) : source_read(call, context, path, file, source);
+    const int code = headless ? add_head(call, context, file, classes, expansion, source)
+                              : source_read(call, context, path, file, expansion, source);
     tleg_file_free(file);
     source->headless = headless;
+    if (code == EXIT_DONE)
+        pictures_note(call, source->path, &source->config);
     return code;
 }

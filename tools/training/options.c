@@ -93,7 +93,11 @@ static const char help_pictures[] =
     "  --crop-scale S      smallest share of the area that a random crop keeps (0.08; pictures of the model's size, up to\n"
     "                      32 pixels, are padded by 4 instead)\n"
     "  --flip P  --rand-augment M (magnitude; 0: none)  --jitter J (without RandAugment)  --erase P\n"
-    "  --mixup A  --cutmix A  --repeats N\n";
+    "  --mixup A  --cutmix A  --repeats N\n"
+    "  --mean R,G,B --std R,G,B --crop C --interpolation I --fit F\n"
+    "                      how pictures are prepared, in place of what the file to begin with says; what is written says it:\n"
+    "                      colours on a scale of 0 to 1 (of a fresh gene ImageNet's), the share of the resized picture that\n"
+    "                      the centre crop keeps; bicubic, bilinear or box; crop (the shorter side is resized) or squash\n";
 static const char help_run[] =
     "Run\n"
     "  --seed S            seed of everything random (0): it gives the same bits at any --threads and --loaders\n"

@@ -278,7 +278,7 @@ int retarget(const struct invocation *call, tleg_context *context, struct source
 
 int retarget_gene(const struct invocation *call, tleg_context *context, const char *path, uint64_t seed, struct dataset *set,
                   struct source *source) {
-    int code = backbone_open(call, context, path, set->class_count, source);
+    int code = backbone_open(call, context, path, set->class_count, &(struct expansion){0}, source);
     if (code == EXIT_DONE && !source->gene)
         code = tool_fail(call, "%s: a model; %s continues from a learngene (tleg tune takes models)", path, call->verb->name);
     return code == EXIT_DONE ? retarget(call, context, source, set, seed) : code;

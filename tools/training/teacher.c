@@ -60,9 +60,13 @@ static int open_model(struct state *state) {
         return EXIT_FAILED;
     struct invocation call = *state->call;
     call.heads = 0; /* those are the student's */
+    call.pictures = NULL;
     call.key = NULL;
     call.names = NULL;
     int code = source_open(&call, teacher->context, state->options->teacher, &teacher->source);
+    if (code == EXIT_DONE && teacher->source.config.assumed & TLEG_ASSUMED_COLOURS && training_first(state))
+        tool_note(state->call, "%s does not say the mean and std of its pictures: the teacher gets them with ImageNet's",
+                  state->options->teacher);
     if (code == EXIT_DONE && teacher->source.gene && !expansion.depth)
         code = tool_misuse(state->call, "%s is a learngene: as a teacher it needs --teacher-depth", state->options->teacher);
     if (code == EXIT_DONE)

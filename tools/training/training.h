@@ -26,6 +26,7 @@ struct training_options {
     bool skip_bad, exif, ema_fixed, other_teacher, lr_absolute, resume, recompute, nesterov;
     double lr, lr_end, weight_decay, smoothing, alpha, tau, clip, ema, drop_path, momentum, layer_decay;
     double crop_scale, flip, rand_augment, jitter, erase, mixup, cutmix;
+    struct pictures pictures;
 };
 
 #define TRAINING_DEFAULTS                                                                                                      \
@@ -33,7 +34,7 @@ struct training_options {
         .loaders = 1, .augment = -1, .accumulate = 1, .warmup = -1, .warmup_steps = -1, .decay_epochs = -1, .repeats = 0,      \
         .log_every = 50, .cache = 1u << 30, .lr_end = -1, .weight_decay = -1, .smoothing = -1, .alpha = -1, .tau = 1,          \
         .momentum = -1, .teacher_timeout = 600, .drop_path = -1, .crop_scale = -1, .flip = -1, .rand_augment = -1,             \
-        .jitter = -1, .erase = -1, .mixup = -1, .cutmix = -1                                                                   \
+        .jitter = -1, .erase = -1, .mixup = -1, .cutmix = -1, .pictures = PICTURES_NONE                                        \
     }
 
 /* Those that say what the pictures are, and who teaches; and the others. */
@@ -53,7 +54,8 @@ struct training_options {
         {"--mixup", OPTION_AMOUNT, &(o).mixup, 0, 0, NULL}, {"--cutmix", OPTION_AMOUNT, &(o).cutmix, 0, 0, NULL},              \
         {"--repeats", OPTION_COUNT, &(o).repeats, 1, 1000, NULL}, {"--seed", OPTION_SEED, &(o).seed, 0, 0, NULL},              \
         {"--recipe", OPTION_CHOICE, &(o).recipe, 0, 0, training_recipes},                                                      \
-        {"--data-seed", OPTION_TEXT, &(o).data_seed, 0, 0, NULL}, {"--resume", OPTION_FLAG, &(o).resume, 0, 0, NULL}, {        \
+        {"--data-seed", OPTION_TEXT, &(o).data_seed, 0, 0, NULL}, {"--resume", OPTION_FLAG, &(o).resume, 0, 0, NULL},          \
+        PICTURES_OPTIONS((o).pictures), {                                                                                      \
         "-o", OPTION_TEXT, &(o).out, 0, 0, NULL                                                                                \
     }
 

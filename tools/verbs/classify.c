@@ -18,6 +18,7 @@ struct options {
     const char *labels;
     int32_t top;
     bool exif;
+    struct pictures pictures;
 };
 
 struct guess {
@@ -152,6 +153,8 @@ static int classify_all(const struct invocation *call, struct state *state) {
 static int set_up(const struct invocation *call, struct state *state) {
     struct source *source = &state->source;
     int code = source_open_expanded(call, state->context, call->operands[0], &state->options->expansion, source);
+    if (code == EXIT_DONE)
+        pictures_note(call, source->path, &source->config);
     for (int32_t k = 0; code == EXIT_DONE && k < state->options->depth_count && !source->model; k++)
         source_note_depth(call, source->path, &source->config, state->options->depths[k]);
     if (code == EXIT_DONE)
@@ -200,7 +203,7 @@ static bool settle(const struct invocation *call, struct options *options, int *
 }
 
 static int run_classify(const struct verb *verb, int argc, char **argv) {
-    struct options options = {.top = 5};
+    struct options options = {.top = 5, .pictures = PICTURES_NONE};
     const struct option table[] = {
         {"--depth", OPTION_TEXT, &options.depth_list, 0, 0, NULL},
         EXPANSION_OPTIONS_BUT_DEPTH(options.expansion),
@@ -208,11 +211,14 @@ static int run_classify(const struct verb *verb, int argc, char **argv) {
         {"--labels", OPTION_TEXT, &options.labels, 0, 0, NULL},
         {"--top", OPTION_COUNT, &options.top, 1, INT32_MAX, NULL},
         {"--exif", OPTION_FLAG, &options.exif, 0, 0, NULL},
+        PICTURES_OPTIONS(options.pictures),
         OPTIONS_END,
     };
     struct invocation call;
     int code;
     if (!options_parse(verb, argc, argv, table, 2, INT32_MAX, &call, &code) || !settle(&call, &options, &code))
+        return code;
+    if ((code = pictures_settle(&call, &options.pictures)) != EXIT_DONE)
         return code;
     options.expansion.depth = options.depths[0];
     struct state state = {.context = tool_context(&call), .options = &options};
@@ -231,7 +237,7 @@ const struct verb verb_classify = {
     .usage = "tleg classify GENE|MODEL [--depth N | --depth LIST --sure P] [--labels FILE] [--top K] [--exif] IMAGE...",
     .details =
         "Pictures are prepared as in training, pixel for pixel as PIL and torchvision do: EXIF orientation, alpha and\n"
-        "gamma are ignored, 16 bits are cut to the high byte, the shorter side is resized, the centre cropped. A\n"
+        "gamma are ignored, 16 bits are cut to the high byte, they are resized and cropped as the file says. A\n"
         "picture that cannot be read is named, the others are still classified, and the exit code is 1.\n"
         "\n"
         "Options\n"
@@ -241,8 +247,7 @@ const struct verb verb_classify = {
         "                session, whose memory does not grow\n" EXPANSION_HELP_BUT_DEPTH
         "  --labels FILE class names, one a line, in place of the file's own\n"
         "  --top K       classes to show (5)\n"
-        "  --exif        apply the EXIF orientation\n"
-        "\n"
+        "  --exif        apply the EXIF orientation\n" PICTURES_HELP "\n"
         "--json, one object per picture: {\"file\", \"depth\" (which answered), \"layers\" (computed, at all depths asked),\n"
         "\"top\": [{\"index\", \"label\" (null without names), \"p\"}, ...]}\n",
     .run = run_classify,

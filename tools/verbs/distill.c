@@ -10,7 +10,6 @@ struct options {
     const char *from, *depths;
     tleg_config config; /* of a fresh learngene */
     int32_t arch, depth;
-    double mean[3], std[3]; /* first number negative: not given */
     bool sandwich;
 };
 
@@ -60,29 +59,19 @@ static int settle_depths(const struct invocation *call, struct options *options)
 
 static int settle_shape(const struct invocation *call, struct options *options) {
     tleg_config *config = &options->config;
-    bool shaped = options->arch || config->dim || config->hidden || config->image_size || config->patch_size ||
-                  options->mean[0] >= 0 || options->std[0] >= 0;
+    bool shaped = options->arch || config->dim || config->hidden || config->image_size || config->patch_size;
     if (options->from)
-        return shaped ? tool_misuse(call, "--from sets the shape: leave out --arch, --dim, --hidden, --image, --patch, "
-                                          "--mean and --std")
+        return shaped ? tool_misuse(call, "--from sets the shape: leave out --arch, --dim, --hidden, --image and --patch")
                       : EXIT_DONE;
     if (!config->image_size || !config->patch_size)
         return tool_misuse(call, "needs --from, or --image and --patch with --arch or --dim");
-    if ((options->mean[0] < 0) != (options->std[0] < 0))
-        return tool_misuse(call, "--mean and --std go together");
-    for (int i = 0; i < 3 && options->mean[0] >= 0; i++) {
-        config->mean[i] = options->mean[i];
-        config->std[i] = options->std[i];
-    }
+    pictures_apply(call->pictures, config);
     return arch_settle(call, options->arch, config);
 }
 
 static int run_distill(const struct verb *verb, int argc, char **argv) {
-    struct options options = {.training = TRAINING_DEFAULTS,
-                              .target = {.warmup = 5},
-                              .config = {.struct_size = sizeof(tleg_config)},
-                              .mean = {-1},
-                              .std = {-1}};
+    struct options options = {
+        .training = TRAINING_DEFAULTS, .target = {.warmup = 5}, .config = {.struct_size = sizeof(tleg_config)}};
     tleg_config *config = &options.config;
     const struct option table[] = {
         TRAINING_OPTIONS(options.training),
@@ -96,13 +85,13 @@ static int run_distill(const struct verb *verb, int argc, char **argv) {
         {"--hidden", OPTION_COUNT, &config->hidden, 1, INT32_MAX, NULL},
         {"--image", OPTION_COUNT, &config->image_size, 1, INT32_MAX, NULL},
         {"--patch", OPTION_COUNT, &config->patch_size, 1, INT32_MAX, NULL},
-        {"--mean", OPTION_TRIPLE, options.mean, 0, 0, NULL},
-        {"--std", OPTION_TRIPLE, options.std, 0, 0, NULL},
         OPTIONS_END,
     };
     struct invocation call;
     int code;
     if (!options_parse(verb, argc, argv, table, 0, 0, &call, &code) || !training_settle(&call, &options.training, &code))
+        return code;
+    if ((code = pictures_settle(&call, &options.training.pictures)) != EXIT_DONE)
         return code;
     if ((code = settle_depths(&call, &options)) != EXIT_DONE || (code = settle_shape(&call, &options)) != EXIT_DONE)
         return code;
@@ -125,8 +114,7 @@ const struct verb verb_distill = {
         "                      compares them with it, 0 to 1; the rest, and the deepest, learn from labels and teacher (0)\n"
         "  --from GENE         continue from a learngene; if the data's classes differ, its head starts fresh\n"
         "  --arch A            or a fresh one: tiny (dim 192, 3 heads), small (384, 6), base (768, 12); or --dim D with\n"
-        "                      --heads H, and --hidden H; with --image I and --patch P, and --mean R,G,B --std R,G,B\n"
-        "                      for the images (ImageNet's). tleg new makes all other kinds\n",
+        "                      --heads H, and --hidden H; with --image I and --patch P. tleg new makes all other kinds\n",
     .more = training_help,
     .run = run_distill,
 };

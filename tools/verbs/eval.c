@@ -119,6 +119,8 @@ static int say(const struct invocation *call, struct state *state) {
 static int evaluate(const struct invocation *call, struct state *state) {
     struct source *source = &state->source;
     int code = source_open_expanded(call, state->context, call->operands[0], &state->options->expansion, source);
+    if (code == EXIT_DONE)
+        pictures_note(call, source->path, &source->config);
     if (code == EXIT_DONE && source->model && state->depth_count > 1)
         code = tool_misuse(call, "%s is a model of depth %d; several depths are for a learngene", source->path,
                            (int)source->config.depth);
@@ -150,13 +152,15 @@ static bool settle(const struct invocation *call, struct state *state, struct op
             tool_misuse(call, "--depth takes depths from 1 to 1024, such as 8, 2-12 or 3,6,12; found \"%s\"", options->depths);
     else if (options->write_scores && (expansion->norm || expansion->image))
         *code = tool_misuse(call, "--write-scores is for what the file says: leave out --norm, --timm and --image");
+    else if (options->write_scores && pictures_given(&options->scoring.pictures))
+        *code = tool_misuse(call, "--write-scores is for what the file says: leave out how pictures are prepared");
     else
         return true;
     return false;
 }
 
 static int run_eval(const struct verb *verb, int argc, char **argv) {
-    struct options options = {.scoring = {.batch = 32}};
+    struct options options = {.scoring = {.batch = 32, .pictures = PICTURES_NONE}};
     const struct option table[] = {
         {"--depth", OPTION_TEXT, &options.depths, 0, 0, NULL},
         EXPANSION_OPTIONS_BUT_DEPTH(options.expansion),
@@ -168,6 +172,8 @@ static int run_eval(const struct verb *verb, int argc, char **argv) {
     struct invocation call;
     int code;
     if (!options_parse(verb, argc, argv, table, 1, 1, &call, &code))
+        return code;
+    if ((code = pictures_settle(&call, &options.scoring.pictures)) != EXIT_DONE)
         return code;
     struct state *state = calloc(1, sizeof *state);
     if (!state)

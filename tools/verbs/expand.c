@@ -12,6 +12,7 @@ struct options {
     struct expansion expansion;
     int32_t classes;
     uint64_t seed;
+    struct pictures pictures;
     const char *out;
 };
 
@@ -74,7 +75,9 @@ static int expand(const struct invocation *call, tleg_context *context, const st
                                  .image_size = expansion->image,
                                  .classes = options->classes,
                                  .seed = options->seed};
-    const tleg_open_options opening = source_opening(call);
+    const tleg_preparation_options pictures = pictures_say(call->pictures, 0);
+    tleg_open_options opening = source_opening(call);
+    opening.pictures = &pictures;
     int code;
     if (tleg_learngene_open(context, call->operands[0], &opening, &gene) != TLEG_OK ||
         tleg_expander_create(context, gene, &how, &expander) != TLEG_OK)
@@ -87,17 +90,20 @@ static int expand(const struct invocation *call, tleg_context *context, const st
 }
 
 static int run_expand(const struct verb *verb, int argc, char **argv) {
-    struct options options = {0};
+    struct options options = {.pictures = PICTURES_NONE};
     const struct option table[] = {
         EXPANSION_OPTIONS(options.expansion),
         {"--classes", OPTION_COUNT, &options.classes, 1, INT32_MAX, NULL},
         {"--seed", OPTION_SEED, &options.seed, 0, 0, NULL},
+        PICTURES_OPTIONS(options.pictures),
         {"-o", OPTION_TEXT, &options.out, 0, 0, NULL},
         OPTIONS_END,
     };
     struct invocation call;
     int code;
     if (!options_parse(verb, argc, argv, table, 1, 1, &call, &code) || !expansion_settle(&call, &options.expansion, &code))
+        return code;
+    if ((code = pictures_settle(&call, &options.pictures)) != EXIT_DONE)
         return code;
     if (!options.expansion.depth || !options.out)
         return tool_misuse(&call, "needs --depth and -o");
@@ -119,7 +125,7 @@ const struct verb verb_expand = {
                "\n"
                "Options\n" EXPANSION_HELP
                "  --classes C   change the number of classes: the head starts fresh, and the labels are dropped\n"
-               "  --seed S      seed of a fresh head's random numbers (0)\n"
+               "  --seed S      seed of a fresh head's random numbers (0)\n" PICTURES_HELP
                "  -o MODEL      the file to write; it may be GENE itself\n"
                "\n"
                "--json: {\"file\", \"depth\", \"dtype\", \"parameters\", \"bytes\" of the file, \"ms\" of the expansion, "

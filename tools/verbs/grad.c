@@ -172,7 +172,7 @@ static int compute(const struct invocation *call, tleg_context *context, const s
 static int work(const struct invocation *call, tleg_context *context, const struct options *options) {
     struct source source;
     struct input input = {0};
-    int code = source_open(call, context, call->operands[0], &source);
+    int code = source_open_as(call, context, call->operands[0], &options->expansion, &source);
     if (code == EXIT_DONE)
         code = source_take_expansion(call, context, &options->expansion, &source);
     if (code == EXIT_DONE)

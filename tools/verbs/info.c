@@ -222,7 +222,7 @@ static int run_info(const struct verb *verb, int argc, char **argv) {
     if (!context)
         return EXIT_FAILED;
     tleg_file *file = source_file(&call, context, call.operands[0]);
-    code = file ? source_read(&call, context, call.operands[0], file, &source) : EXIT_FAILED;
+    code = file ? source_read(&call, context, call.operands[0], file, &(struct expansion){0}, &source) : EXIT_FAILED;
     if (code == EXIT_DONE)
         code = say(&call, context, file, &source, tensors);
     tleg_file_free(file);

@@ -94,6 +94,8 @@ static int run_learn(const struct verb *verb, int argc, char **argv) {
     int code;
     if (!options_parse(verb, argc, argv, table, 0, 0, &call, &code))
         return code;
+    if ((code = pictures_settle(&call, &options.training.pictures)) != EXIT_DONE)
+        return code;
     if ((code = settle(&call, &options)) != EXIT_DONE || !training_settle(&call, &options.training, &code))
         return code;
     code = training_run(&call, &options.training, &options.target, begin, &options);

@@ -17,7 +17,7 @@ struct options {
     struct curve_options curves;
     bool cls, dist;
     uint64_t seed;
-    double mean[3], std[3]; /* first number negative: not given */
+    struct pictures pictures;
     const char *labels, *like, *out;
 };
 
@@ -79,12 +79,7 @@ static int settle(const struct invocation *call, struct options *options) {
     if (!config->image_size || !config->patch_size || !config->classes || !options->out)
         return tool_misuse(call, options->like ? "needs -o, and --classes for a model without a head"
                                                : "needs --image, --patch, --classes and -o");
-    if ((options->mean[0] < 0) != (options->std[0] < 0))
-        return tool_misuse(call, "--mean and --std go together");
-    for (int i = 0; i < 3 && options->mean[0] >= 0; i++) {
-        config->mean[i] = options->mean[i];
-        config->std[i] = options->std[i];
-    }
+    pictures_apply(&options->pictures, config);
     config->class_token |= options->cls || options->dist;
     config->distillation_token |= options->dist;
     const int code = curve_settle(call, &options->curves);
@@ -132,7 +127,7 @@ static int create(const struct invocation *call, tleg_context *context, struct o
 }
 
 static int run_new(const struct verb *verb, int argc, char **argv) {
-    struct options options = {.config = {.struct_size = sizeof(tleg_config)}, .mean = {-1}, .std = {-1}};
+    struct options options = {.config = {.struct_size = sizeof(tleg_config)}, .pictures = PICTURES_NONE};
     tleg_config *config = &options.config;
     bool no_qkv_bias = false, layer_scale = false, norm_before = false;
     const struct option table[] = {
@@ -153,11 +148,7 @@ static int run_new(const struct verb *verb, int argc, char **argv) {
         {"--norm-before", OPTION_FLAG, &norm_before, 0, 0, NULL},
         {"--channels", OPTION_COUNT, &config->channels, 1, 3, NULL},
         CURVE_OPTIONS(options.curves),
-        {"--mean", OPTION_TRIPLE, options.mean, 0, 0, NULL},
-        {"--std", OPTION_TRIPLE, options.std, 0, 0, NULL},
-        {"--crop", OPTION_REAL, &config->crop, 0, 0, NULL},
-        {"--interpolation", OPTION_CHOICE, &config->interpolation, 0, 0, option_interpolations},
-        {"--fit", OPTION_CHOICE, &config->fit, 0, 0, option_fits},
+        PICTURES_OPTIONS(options.pictures),
         {"--labels", OPTION_TEXT, &options.labels, 0, 0, NULL},
         {"--like", OPTION_TEXT, &options.like, 0, 0, NULL},
         {"--seed", OPTION_SEED, &options.seed, 0, 0, NULL},
@@ -173,6 +164,8 @@ static int run_new(const struct verb *verb, int argc, char **argv) {
     config->eps = call.eps;
     config->layer_scale = layer_scale;
     config->norm_before = norm_before;
+    if ((code = pictures_settle(&call, &options.pictures)) != EXIT_DONE)
+        return code;
     struct source model = {0};
     tleg_context *context = tool_context(&call);
     code = !context ? EXIT_FAILED : options.like ? take_like(&call, context, &options, &model) : EXIT_DONE;

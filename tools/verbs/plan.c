@@ -307,13 +307,20 @@ static int say(const struct invocation *call, const struct state *state) {
 
 static int open_gene(const struct invocation *call, struct state *state) {
     const struct expansion *expansion = &state->options->expansion;
-    const tleg_open_options opening = source_opening(call);
+    const tleg_preparation_options pictures = pictures_say(call->pictures, 0);
+    const tleg_open_options reading = source_reading(call, &pictures);
     const tleg_expander_options how = {.struct_size = sizeof how, .dtype = expansion->dtype, .image_size = expansion->image};
     struct source *source = &state->source;
+    tleg_file *file = source_file(call, state->context, call->operands[0]);
+    if (!file)
+        return EXIT_FAILED;
     *source = (struct source){.path = call->operands[0], .config = {.struct_size = sizeof source->config}};
-    if (tleg_expander_open(state->context, source->path, &opening, &how, &source->expander) != TLEG_OK ||
-        tleg_expander_get_info(state->context, source->expander, &source->config) != TLEG_OK)
+    const tleg_status status = tleg_expander_read(state->context, file, &reading, &how, &source->expander);
+    tleg_file_free(file);
+    if (status != TLEG_OK || tleg_expander_get_info(state->context, source->expander, &source->config) != TLEG_OK)
         return tool_fail_context(call, state->context);
+    if (state->options->scoring.data)
+        pictures_note(call, source->path, &source->config);
     return EXIT_DONE;
 }
 
@@ -337,6 +344,8 @@ static bool settle(const struct invocation *call, struct state *state, struct op
         *code = tool_misuse(call, "--elastic and --stored exclude each other");
     else if (!options->scoring.data && (options->depths || options->scoring.val_every))
         *code = tool_misuse(call, "--depth and --val-every are for --data");
+    else if (!options->scoring.data && pictures_given(&options->scoring.pictures))
+        *code = tool_misuse(call, "--mean, --std, --crop, --interpolation and --fit are for --data");
     else if (options->depths && !depths_list(options->depths, state->depths, DEEPEST, &state->depth_count))
         *code = tool_misuse(call, "--depth takes depths from 1 to 1024, such as 2-12 or 3,6,12; found \"%s\"", options->depths);
     else
@@ -372,7 +381,7 @@ static int work(const struct invocation *call, struct options *options) {
 }
 
 static int run_plan(const struct verb *verb, int argc, char **argv) {
-    struct options options = {.batch = 1, .scoring = {.batch = 32}};
+    struct options options = {.batch = 1, .scoring = {.batch = 32, .pictures = PICTURES_NONE}};
     const struct option table[] = {
         {"--bytes", OPTION_SIZE, &options.bytes, 0, 0, NULL},
         {"--memory", OPTION_SIZE, &options.bytes, 0, 0, NULL},
@@ -391,7 +400,10 @@ static int run_plan(const struct verb *verb, int argc, char **argv) {
     };
     struct invocation call;
     int code;
-    return options_parse(verb, argc, argv, table, 1, 1, &call, &code) ? work(&call, &options) : code;
+    if (!options_parse(verb, argc, argv, table, 1, 1, &call, &code))
+        return code;
+    code = pictures_settle(&call, &options.scoring.pictures);
+    return code == EXIT_DONE ? work(&call, &options) : code;
 }
 
 const struct verb verb_plan = {

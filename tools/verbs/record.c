@@ -8,19 +8,14 @@ struct options {
     struct training_options training;
     const char *from;
     int32_t image;
-    double mean[3], std[3]; /* first number negative: not given */
 };
 
 /* What was not given is as a fresh learngene has it. */
 static int take_images(const struct invocation *call, tleg_context *context, const struct options *options,
                        tleg_config *config) {
-    tleg_preparation_options asked = {.struct_size = sizeof asked, .image_size = options->image};
+    const tleg_preparation_options asked = pictures_say(call->pictures, options->image);
     tleg_preparation_info info = {.struct_size = sizeof info};
     tleg_preparation *preparation = NULL;
-    for (int i = 0; i < 3 && options->mean[0] >= 0; i++) {
-        asked.mean[i] = options->mean[i];
-        asked.std[i] = options->std[i];
-    }
     if (tleg_preparation_create(context, &asked, &preparation) != TLEG_OK ||
         tleg_preparation_get_info(context, preparation, &info) != TLEG_OK) {
         tleg_preparation_free(preparation);
@@ -42,7 +37,7 @@ static int begin(const struct invocation *call, tleg_context *context, struct da
                  const void *verb) {
     const struct options *options = verb;
     if (options->from) {
-        int code = backbone_open(call, context, options->from, set->class_count, source);
+        int code = backbone_open(call, context, options->from, set->class_count, &(struct expansion){0}, source);
         return code == EXIT_DONE ? retarget(call, context, source, set, options->training.seed) : code;
     }
     *source = (struct source){.config = {.struct_size = sizeof source->config}};
@@ -51,26 +46,21 @@ static int begin(const struct invocation *call, tleg_context *context, struct da
 }
 
 static int settle(const struct invocation *call, const struct options *options) {
-    bool shaped = options->image || options->mean[0] >= 0 || options->std[0] >= 0;
     if (!options->training.teacher && !options->training.teacher_command)
         return tool_misuse(call, "needs --teacher or --teacher-command");
-    if (options->from && shaped)
-        return tool_misuse(call, "--from says what images there are: leave out --image, --mean and --std");
+    if (options->from && options->image)
+        return tool_misuse(call, "--from says what images there are: leave out --image");
     if (!options->from && !options->image)
         return tool_misuse(call, "needs --from or --image: for whom pictures are made");
-    if ((options->mean[0] < 0) != (options->std[0] < 0))
-        return tool_misuse(call, "--mean and --std go together");
     return EXIT_DONE;
 }
 
 static int run_record(const struct verb *verb, int argc, char **argv) {
-    struct options options = {.training = TRAINING_DEFAULTS, .mean = {-1}, .std = {-1}};
+    struct options options = {.training = TRAINING_DEFAULTS};
     const struct option table[] = {
         RECORDING_OPTIONS(options.training),
         {"--from", OPTION_TEXT, &options.from, 0, 0, NULL},
         {"--image", OPTION_COUNT, &options.image, 1, INT32_MAX, NULL},
-        {"--mean", OPTION_TRIPLE, options.mean, 0, 0, NULL},
-        {"--std", OPTION_TRIPLE, options.std, 0, 0, NULL},
         OPTIONS_END,
     };
     struct invocation call;
@@ -78,6 +68,8 @@ static int run_record(const struct verb *verb, int argc, char **argv) {
     if (!options_parse(verb, argc, argv, table, 0, 0, &call, &code) || !training_settle(&call, &options.training, &code))
         return code;
     code = settle(&call, &options);
+    if (code == EXIT_DONE)
+        code = pictures_settle(&call, &options.training.pictures);
     return code == EXIT_DONE ? training_record(&call, &options.training, begin, &options) : code;
 }
 
@@ -93,7 +85,7 @@ const struct verb verb_record = {
         "\n"
         "For whom\n"
         "  --from GENE|MODEL   what will learn: its image size, colours and classes\n"
-        "  --image I           or the side of its images in pixels, with --mean R,G,B --std R,G,B (ImageNet's)\n",
+        "  --image I           or the side of its images in pixels\n",
     .more = recording_help,
     .run = run_record,
 };

@@ -27,7 +27,7 @@ static int expand(const struct invocation *call, tleg_context *context, struct s
 static int begin(const struct invocation *call, tleg_context *context, struct dataset *set, struct source *source,
                  const void *verb) {
     const struct options *options = verb;
-    int code = backbone_open(call, context, call->operands[0], set->class_count, source);
+    int code = backbone_open(call, context, call->operands[0], set->class_count, &options->expansion, source);
     if (code == EXIT_DONE)
         code = expand(call, context, source, &options->expansion);
     return code == EXIT_DONE ? retarget(call, context, source, set, options->training.seed) : code;
@@ -48,6 +48,8 @@ static int run_tune(const struct verb *verb, int argc, char **argv) {
     int code;
     if (!options_parse(verb, argc, argv, table, 1, 1, &call, &code) || !expansion_settle(&call, &options.expansion, &code) ||
         !training_settle(&call, &options.training, &code))
+        return code;
+    if ((code = pictures_settle(&call, &options.training.pictures)) != EXIT_DONE)
         return code;
     if (options.training.val_depths)
         return tool_misuse(&call, "--val-depths is for a learngene; tune makes a model of one depth");

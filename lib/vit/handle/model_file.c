@@ -21,7 +21,27 @@ static tleg_status read_numbers(tleg_context *context, void *source, size_t firs
 struct outer_source {
     const tleg_file *file;
     const tleg_config *config;
+    int32_t image_size; /* of the file, whose position embedding is resampled if it is another than the configuration's */
 };
+
+/* All of the position embedding to `out`. */
+static tleg_status resample(tleg_context *context, const struct outer_source *from, const struct tleg_entry *entry,
+                            float *out) {
+    tleg_config old = *from->config;
+    old.image_size = from->image_size;
+    struct tleg_spec spec;
+    tleg_outer_spec(&old, TLEG_SLOT_POS_EMBED, &spec);
+    const size_t bytes = tleg_spec_count(&spec) * sizeof(float);
+    float *table = tleg_alloc(&context->allocator, bytes);
+    if (!table)
+        return tleg_fail_memory(context, "position embedding", bytes);
+    const tleg_status status = tleg_file_read_f32(context, from->file, entry, table);
+    if (status == TLEG_OK)
+        tleg_resample_grid(tleg_config_placed(&old), tleg_config_grid(&old), tleg_config_grid(from->config), old.dim, table,
+                           out);
+    tleg_release(&context->allocator, table, bytes);
+    return status;
+}
 
 static tleg_status read_outer(tleg_context *context, void *source, enum tleg_slot slot, size_t first, size_t count, float *room,
                               const float **numbers) {
@@ -29,7 +49,10 @@ static tleg_status read_outer(tleg_context *context, void *source, enum tleg_slo
     struct tleg_spec spec;
     tleg_outer_spec(from->config, slot, &spec);
     struct file_source tensor = {from->file, tleg_file_find(from->file, spec.name)};
-    return read_numbers(context, &tensor, first, count, room, numbers);
+    if (slot != TLEG_SLOT_POS_EMBED || from->image_size == from->config->image_size)
+        return read_numbers(context, &tensor, first, count, room, numbers);
+    *numbers = room;
+    return resample(context, from, tensor.entry, room);
 }
 
 static tleg_status read_site(tleg_context *context, const tleg_file *file, tleg_model *model, int32_t layer,
@@ -62,15 +85,22 @@ static tleg_status read_bare(tleg_context *context, const tleg_file *file, const
         return status;
     struct tleg_vit_config config = {0};
     status = tleg_config_read(context, file, asked, false, &config);
-    if (status != TLEG_OK)
+    const int32_t image_size = config.c.image_size;
+    if (status == TLEG_OK)
+        status = tleg_config_take_pictures(context, asked->pictures, &config);
+    if (status != TLEG_OK) {
+        tleg_config_free(&config);
         return status;
+    }
+    if (asked->dtype != 0)
+        config.c.dtype = asked->dtype;
     tleg_model *model = NULL;
     status = tleg_model_make(context, kernels, &context->blas, &config, &model);
     if (status == TLEG_OK)
         status = tleg_work_begin(context, "open", tleg_file_bytes(file));
     if (status == TLEG_OK)
-        status = tleg_outer_fill(context, kernels, &model->config.c, read_outer, &(struct outer_source){file, &model->config.c},
-                                 model->memory, &model->outer);
+        status = tleg_outer_fill(context, kernels, &model->config.c, read_outer,
+                                 &(struct outer_source){file, &model->config.c, image_size}, model->memory, &model->outer);
     if (status == TLEG_OK)
         status = read_layers(context, file, model);
     status = tleg_work_end(context, status);
@@ -82,13 +112,13 @@ static tleg_status read_bare(tleg_context *context, const tleg_file *file, const
     return TLEG_OK;
 }
 
-static tleg_status read_model(tleg_context *context, const tleg_file *file, const tleg_open_options *own, tleg_model **model) {
+static tleg_status read_model(tleg_context *context, const tleg_file *file, const tleg_open_options *how, tleg_model **model) {
     tleg_file *named, *bare = NULL;
-    tleg_status status = tleg_names_read(context, file, own->names, &named);
+    tleg_status status = tleg_names_read(context, file, how->names, &named);
     if (status == TLEG_OK)
         status = tleg_config_unwrap(context, named, &bare);
     if (status == TLEG_OK)
-        status = read_bare(context, bare, own, model);
+        status = read_bare(context, bare, how, model);
     tleg_file_free(bare);
     tleg_file_free(named);
     return status;

@@ -173,6 +173,10 @@ static tleg_status read_colours(const struct tleg_config_reader *reader, const c
     return status;
 }
 
+static bool says(const struct tleg_config_reader *reader, const char *key) {
+    return tleg_file_get_metadata(reader->file, key) != NULL;
+}
+
 static tleg_status read_pictures(const struct tleg_config_reader *reader) {
     tleg_config *c = reader->c;
     tleg_status status = read_list(reader, "tleg.crop", 1, true, 1, "a number above 0, at most 1", &c->crop);
@@ -184,6 +188,10 @@ static tleg_status read_pictures(const struct tleg_config_reader *reader) {
         status = tleg_read_word(reader, "tleg.interpolation", tleg_interpolation_words, &c->interpolation);
     if (status == TLEG_OK)
         status = tleg_read_word(reader, "tleg.fit", tleg_fit_words, &c->fit);
+    if (!says(reader, "tleg.mean") && !says(reader, "tleg.std"))
+        c->assumed |= TLEG_ASSUMED_COLOURS;
+    if (!says(reader, "tleg.crop"))
+        c->assumed |= c->interpolation || c->fit ? TLEG_ASSUMED_CROP : TLEG_ASSUMED_CROP | TLEG_ASSUMED_FILTER;
     if (c->interpolation == 0)
         c->interpolation = TLEG_INTERPOLATION_BICUBIC;
     if (c->fit == 0)

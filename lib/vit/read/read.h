@@ -14,6 +14,11 @@ tleg_status tleg_config_unwrap(tleg_context *context, const tleg_file *file, tle
 tleg_status tleg_config_read(tleg_context *context, const tleg_file *file, const tleg_open_options *asked, bool gene,
                              struct tleg_vit_config *config);
 
+/* Puts what a host says of pictures (NULL: nothing) in place of what a file said, its image size, to which the position
+ * embedding is to be resampled, included. */
+tleg_status tleg_config_take_pictures(tleg_context *context, const struct tleg_preparation_options *host,
+                                      struct tleg_vit_config *config);
+
 /* The metadata of a learngene's (gene) or model's file, into memory of the context's allocator, in an order that never
  * changes: every key explicit, then what the configuration's own file said besides. */
 struct tleg_metadata {

@@ -266,7 +266,8 @@ says err "g.st is a learngene: it needs --depth"
 try 2 run m.st --depth 4 --input in.st -o x.st
 says err "m.st is a model of depth 5"
 try 2 run m.st --timm --input in.st -o x.st
-try 2 run m.st --image 32 --input in.st -o x.st
+try 1 run m.st --image 32 --input in.st -o x.st
+says err "[B,3,32,32]"
 try 0 run a.st --timm --input in.st -o out2.st
 try 2 run m.st -o x.st
 try 2 run m.st --input in.st

@@ -378,12 +378,12 @@ static void texts_are_utf8_whatever_a_name_is(void **state) {
 static void opening_options_are_checked(void **state) {
     (void)state;
     const char *path = support_path("combo", ".gene.safetensors");
-    tleg_open_options options = {.struct_size = sizeof options, .reserved = 1};
+    tleg_open_options options = {.struct_size = sizeof options, .dtype = TLEG_I64};
     tleg_learngene *gene = NULL;
     tleg_expander *expander = NULL;
     tleg_file *file = NULL;
     assert_int_equal(tleg_learngene_open(my.context, path, &options, &gene), TLEG_ERROR_ARGUMENT);
-    assert_non_null(strstr(tleg_context_get_error(my.context), "tleg_open_options.reserved"));
+    assert_non_null(strstr(tleg_context_get_error(my.context), "tleg_open_options.dtype"));
     assert_int_equal(tleg_file_open(my.context, path, OPEN_WITH(0, 4), &file), TLEG_ERROR_ARGUMENT);
     assert_non_null(strstr(tleg_context_get_error(my.context), "tleg_open_options.heads"));
     assert_int_equal(tleg_learngene_open(my.context, path, OPEN_WITH(2, 0), &gene), TLEG_ERROR_ARGUMENT);

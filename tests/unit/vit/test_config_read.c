@@ -90,6 +90,7 @@ static void keys_say_what_shapes_do_not(void **state) {
     assert_true(config.c.eps == 1e-5);
     assert_int_equal(config.c.interpolation, TLEG_INTERPOLATION_BICUBIC);
     assert_int_equal(config.c.fit, TLEG_FIT_CROP);
+    assert_int_equal(config.c.assumed, TLEG_ASSUMED_COLOURS | TLEG_ASSUMED_CROP | TLEG_ASSUMED_FILTER);
     tleg_config_free(&config);
 
     vit_key(&made, "tleg.pool", "mean");
@@ -110,6 +111,7 @@ static void keys_say_what_shapes_do_not(void **state) {
     assert_true(config.c.mean[0] == 0.5 && config.c.mean[1] == 0 && config.c.mean[2] == -0.25);
     assert_int_equal(config.c.interpolation, TLEG_INTERPOLATION_BILINEAR);
     assert_int_equal(config.c.fit, TLEG_FIT_SQUASH);
+    assert_int_equal(config.c.assumed, 0);
     assert_true(config.c.std[0] == 1 && config.c.std[1] == 2.5 && config.c.std[2] == 0.125);
     assert_int_equal(config.c.label_count, 5);
     assert_string_equal(config.c.labels[0], "a");

@@ -1,0 +1,62 @@
+/* What a host knows of pictures, in place of what a file says. */
+#include <string.h>
+
+#include "image/picture.h"
+#include "vit/read/read.h"
+
+static tleg_status take_size(tleg_context *context, int32_t image_size, tleg_config *c) {
+    if (image_size == 0 || image_size == c->image_size)
+        return TLEG_OK;
+    if (image_size < 0 || image_size > TLEG_MAX_IMAGE || image_size % c->patch_size != 0 ||
+        image_size / c->patch_size > TLEG_MAX_GRID)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT,
+                         "pictures.image_size: expected 0 or a multiple of the patch, %d, at most %d and %d patches a side, "
+                         "found %d",
+                         (int)c->patch_size, TLEG_MAX_IMAGE, TLEG_MAX_GRID, (int)image_size);
+    const int64_t before = tleg_config_tokens(c);
+    c->image_size = image_size;
+    c->scores = NULL; /* they were measured of something else */
+    c->parameters = (uint64_t)((int64_t)c->parameters + (tleg_config_tokens(c) - before) * c->dim);
+    return TLEG_OK;
+}
+
+static void take_members(const tleg_preparation_options *pictures, tleg_config *c) {
+    const bool coloured = pictures->std[0] != 0 || pictures->std[1] != 0 || pictures->std[2] != 0;
+    if (coloured) {
+        memcpy(c->mean, pictures->mean, sizeof c->mean);
+        memcpy(c->std, pictures->std, sizeof c->std);
+        c->assumed &= ~TLEG_ASSUMED_COLOURS;
+    }
+    if (pictures->crop != 0) {
+        c->crop = pictures->crop;
+        c->assumed &= ~TLEG_ASSUMED_CROP;
+    }
+    if (pictures->interpolation != 0) {
+        c->interpolation = pictures->interpolation;
+        c->assumed &= ~TLEG_ASSUMED_FILTER;
+    }
+    if (pictures->fit != 0)
+        c->fit = pictures->fit;
+}
+
+tleg_status tleg_config_take_pictures(tleg_context *context, const struct tleg_preparation_options *host,
+                                      struct tleg_vit_config *config) {
+    if (host == NULL)
+        return TLEG_OK;
+    tleg_preparation_options pictures;
+    tleg_preparation *whole = NULL;
+    tleg_status status = tleg_options_read(context, "tleg_preparation_options", host, &pictures, sizeof pictures,
+                                           TLEG_LEAST_PREPARATION_OPTIONS);
+    if (status == TLEG_OK)
+        status = tleg_check_reserved(context, "pictures.channels", pictures.channels == 0);
+    if (status == TLEG_OK)
+        status = tleg_check_reserved(context, "pictures.reserved", pictures.reserved == 0);
+    if (status == TLEG_OK)
+        status = take_size(context, pictures.image_size, &config->c);
+    if (status != TLEG_OK)
+        return status;
+    take_members(&pictures, &config->c);
+    status = tleg_preparation_of(context, &config->c, &whole); /* checks them */
+    tleg_preparation_free(whole);
+    return status;
+}

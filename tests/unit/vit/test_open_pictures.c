@@ -1,0 +1,195 @@
+/* A host may know better than a file how its pictures are prepared, and of which size they are. */
+#include "support/support.h"
+
+#include <string.h>
+#include <tleg/tleg.h>
+
+enum { SIDE = 16, LARGER = 28, PATCH = 4, DEPTH = 2 };
+
+static tleg_context *context;
+
+static int setup(void **state) {
+    (void)state;
+    return tleg_context_create(NULL, &context);
+}
+
+static int teardown(void **state) {
+    (void)state;
+    tleg_context_free(context);
+    return 0;
+}
+
+static tleg_learngene *gene_of(void) {
+    const tleg_config config = {.struct_size = sizeof config,
+                                .image_size = SIDE,
+                                .patch_size = PATCH,
+                                .dim = 8,
+                                .heads = 2,
+                                .classes = 3,
+                                .class_token = 1,
+                                .crop = 0.9,
+                                .mean = {0.1, 0.2, 0.3},
+                                .std = {0.4, 0.5, 0.6}};
+    tleg_learngene *gene = NULL;
+    OK(context, tleg_learngene_create(context, &config, 7, &gene));
+    return gene;
+}
+
+static tleg_model *expanded(const tleg_learngene *gene, int32_t image_size, tleg_dtype dtype) {
+    const tleg_expander_options options = {.struct_size = sizeof options, .image_size = image_size, .dtype = dtype};
+    tleg_expander *expander = NULL;
+    tleg_model *model = NULL;
+    OK(context, tleg_expander_create(context, gene, &options, &expander));
+    OK(context, tleg_expander_expand(context, expander, DEPTH, &model));
+    tleg_expander_free(expander);
+    return model;
+}
+
+static void same_tensors(const tleg_model *a, const tleg_model *b) {
+    const char *name;
+    for (int64_t i = 0; (name = tleg_model_get_tensor_name(a, i)) != NULL; i++) {
+        tleg_tensor *left = NULL, *right = NULL;
+        tleg_tensor_info one = {.struct_size = sizeof one}, other = {.struct_size = sizeof other};
+        OK(context, tleg_model_copy_tensor(context, a, name, &left));
+        OK(context, tleg_model_copy_tensor(context, b, name, &right));
+        OK(context, tleg_tensor_get_info(context, left, &one));
+        OK(context, tleg_tensor_get_info(context, right, &other));
+        assert_int_equal(one.bytes, other.bytes);
+        assert_memory_equal(one.data, other.data, one.bytes);
+        tleg_tensor_free(left);
+        tleg_tensor_free(right);
+    }
+}
+
+/* A gene's and a model's, saved and opened; what they are told stands in their information, and in files of theirs. */
+static void what_a_host_says_of_pictures_replaces_what_the_file_says(void **state) {
+    (void)state;
+    const tleg_preparation_options pictures = {.struct_size = sizeof pictures,
+                                               .crop = 0.95,
+                                               .mean = {0, 0.5, 0.25},
+                                               .std = {0.5, 1, 2},
+                                               .interpolation = TLEG_INTERPOLATION_BILINEAR,
+                                               .fit = TLEG_FIT_SQUASH};
+    const tleg_open_options how = {.struct_size = sizeof how, .heads = 0, .pictures = &pictures};
+    const char *path = support_scratch("pictures.safetensors");
+    tleg_learngene *gene = gene_of();
+    tleg_model *model = expanded(gene, 0, TLEG_F32), *opened = NULL;
+    OK(context, tleg_model_save(context, model, path, NULL));
+    OK(context, tleg_model_open(context, path, &how, &opened));
+    OK(context, tleg_model_save(context, opened, path, NULL));
+    tleg_model_free(opened);
+    tleg_config config = {.struct_size = sizeof config};
+    OK(context, tleg_model_open(context, path, NULL, &opened));
+    OK(context, tleg_model_get_info(context, opened, &config));
+    assert_true(config.crop == 0.95 && config.mean[0] == 0 && config.mean[1] == 0.5 && config.std[2] == 2);
+    assert_int_equal(config.interpolation, TLEG_INTERPOLATION_BILINEAR);
+    assert_int_equal(config.fit, TLEG_FIT_SQUASH);
+    same_tensors(model, opened);
+    tleg_model_free(opened);
+
+    OK(context, tleg_learngene_save(context, gene, path, NULL));
+    tleg_expander *expander = NULL;
+    tleg_preparation *preparation = NULL;
+    tleg_preparation_info info = {.struct_size = sizeof info};
+    OK(context, tleg_expander_open(context, path, &how, NULL, &expander));
+    OK(context, tleg_expander_copy_preparation(context, expander, &preparation));
+    OK(context, tleg_preparation_get_info(context, preparation, &info));
+    assert_true(info.crop == 0.95 && info.std[1] == 1 && info.fit == TLEG_FIT_SQUASH && info.channels == 3);
+    tleg_preparation_free(preparation);
+    tleg_expander_free(expander);
+    tleg_model_free(model);
+    tleg_learngene_free(gene);
+}
+
+static void members_of_zero_stay_as_the_file_has_them(void **state) {
+    (void)state;
+    const tleg_preparation_options pictures = {.struct_size = sizeof pictures, .interpolation = TLEG_INTERPOLATION_BOX};
+    const tleg_open_options how = {.struct_size = sizeof how, .pictures = &pictures};
+    const char *path = support_scratch("zero.safetensors");
+    tleg_learngene *gene = gene_of(), *opened = NULL;
+    OK(context, tleg_learngene_save(context, gene, path, NULL));
+    OK(context, tleg_learngene_open(context, path, &how, &opened));
+    tleg_config config = {.struct_size = sizeof config};
+    OK(context, tleg_learngene_get_info(context, opened, &config));
+    assert_true(config.crop == 0.9 && config.mean[2] == 0.3 && config.std[0] == 0.4 && config.image_size == SIDE);
+    assert_int_equal(config.interpolation, TLEG_INTERPOLATION_BOX);
+    assert_int_equal(config.fit, TLEG_FIT_CROP);
+    tleg_learngene_free(opened);
+    tleg_learngene_free(gene);
+}
+
+/* A model or a gene opened for larger images is what the gene expands to for them. */
+static void a_file_opened_for_other_images_has_its_positions_resampled(void **state) {
+    (void)state;
+    const tleg_preparation_options pictures = {.struct_size = sizeof pictures, .image_size = LARGER};
+    const tleg_open_options how = {.struct_size = sizeof how, .pictures = &pictures};
+    const char *path = support_scratch("larger.safetensors");
+    tleg_learngene *gene = gene_of(), *larger = NULL;
+    static const tleg_dtype dtypes[] = {TLEG_F32, TLEG_BF16};
+    for (int i = 0; i < 2; i++) {
+        tleg_model *model = expanded(gene, 0, dtypes[i]), *wanted = expanded(gene, LARGER, dtypes[i]), *found = NULL;
+        tleg_config config = {.struct_size = sizeof config}, right = {.struct_size = sizeof right};
+        OK(context, tleg_model_save(context, model, path, NULL));
+        OK(context, tleg_model_open(context, path, &how, &found));
+        OK(context, tleg_model_get_info(context, found, &config));
+        OK(context, tleg_model_get_info(context, wanted, &right));
+        assert_int_equal(config.image_size, LARGER);
+        assert_true(config.parameters == right.parameters && config.dtype == dtypes[i]);
+        if (dtypes[i] == TLEG_F32) /* of bf16 the positions are rounded before they are resampled */
+            same_tensors(found, wanted);
+        tleg_model_free(model);
+        tleg_model_free(wanted);
+        tleg_model_free(found);
+    }
+    OK(context, tleg_learngene_save(context, gene, path, NULL));
+    OK(context, tleg_learngene_open(context, path, &how, &larger));
+    tleg_model *found = expanded(larger, 0, TLEG_F32), *wanted = expanded(gene, LARGER, TLEG_F32);
+    same_tensors(found, wanted);
+    tleg_model_free(found);
+    tleg_model_free(wanted);
+    tleg_learngene_free(larger);
+    tleg_learngene_free(gene);
+}
+
+static void must_refuse(const char *path, tleg_preparation_options pictures, tleg_status status, const char *says) {
+    const tleg_open_options how = {.struct_size = sizeof how, .pictures = &pictures};
+    tleg_learngene *gene = NULL;
+    pictures.struct_size = sizeof pictures;
+    assert_int_equal(tleg_learngene_open(context, path, &how, &gene), status);
+    if (strstr(tleg_context_get_error(context), says) == NULL)
+        fail_msg("\"%s\" does not say %s", tleg_context_get_error(context), says);
+    assert_null(gene);
+}
+
+static void what_makes_no_sense_is_refused_by_its_member(void **state) {
+    (void)state;
+    const char *path = support_scratch("refused.safetensors");
+    tleg_learngene *gene = gene_of();
+    OK(context, tleg_learngene_save(context, gene, path, NULL));
+    tleg_learngene_free(gene);
+    must_refuse(path, (tleg_preparation_options){.crop = 1.5}, TLEG_ERROR_ARGUMENT, "preparation.crop");
+    must_refuse(path, (tleg_preparation_options){.std = {1, 1, 0}}, TLEG_ERROR_ARGUMENT, "preparation.std");
+    must_refuse(path, (tleg_preparation_options){.interpolation = 9}, TLEG_ERROR_ARGUMENT, "preparation.interpolation");
+    must_refuse(path, (tleg_preparation_options){.fit = -1}, TLEG_ERROR_ARGUMENT, "preparation.fit");
+    must_refuse(path, (tleg_preparation_options){.image_size = 18}, TLEG_ERROR_ARGUMENT, "pictures.image_size");
+    must_refuse(path, (tleg_preparation_options){.image_size = -4}, TLEG_ERROR_ARGUMENT, "pictures.image_size");
+    must_refuse(path, (tleg_preparation_options){.channels = 3}, TLEG_ERROR_UNSUPPORTED, "pictures.channels");
+    const tleg_preparation_options larger = {.struct_size = sizeof larger, .image_size = LARGER};
+    const tleg_open_options how = {.struct_size = sizeof how, .pictures = &larger};
+    tleg_expander *expander = NULL;
+    tleg_file *file = NULL;
+    assert_int_equal(tleg_expander_open(context, path, &how, NULL, &expander), TLEG_ERROR_ARGUMENT);
+    assert_non_null(strstr(tleg_context_get_error(context), "tleg_expander_options.image_size"));
+    assert_int_equal(tleg_file_open(context, path, &how, &file), TLEG_ERROR_ARGUMENT);
+    assert_non_null(strstr(tleg_context_get_error(context), "tleg_open_options.pictures"));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_a_host_says_of_pictures_replaces_what_the_file_says),
+        cmocka_unit_test(members_of_zero_stay_as_the_file_has_them),
+        cmocka_unit_test(a_file_opened_for_other_images_has_its_positions_resampled),
+        cmocka_unit_test(what_makes_no_sense_is_refused_by_its_member),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -1,7 +1,7 @@
-/* Rules for names, or a config beside the weights, over one small file: whatever comes of it can be read to its end. The first byte
- * says which text it is. */
+/* Rules for names, or a config beside the weights, over one small file: whatever comes of it can be read to its end. The first
+ * byte says which text it is. */
+#include "fuzz/target.h"
 #include "names/names.h"
-#include "target.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -26,8 +26,7 @@ static tleg_file *open_small(tleg_context *context) {
     memcpy(bytes + 8, header, sizeof header - 1);
     for (size_t k = 0; k < DATA; k++)
         bytes[8 + sizeof header - 1 + k] = (unsigned char)(k % 60);
-    if (tleg_file_parse(context, bytes, sizeof bytes, &file) != TLEG_OK)
-        abort();
+    fuzz_need(tleg_file_parse(context, bytes, sizeof bytes, &file) == TLEG_OK);
     return file;
 }
 
@@ -36,36 +35,35 @@ static void read_whole(tleg_context *context, const tleg_file *file) {
     const int64_t count = tleg_file_entries(file, &entries);
     for (int64_t k = 0; k < count; k++) {
         tleg_tensor *tensor;
-        if (tleg_file_read_tensor(context, file, entries[k].name, &tensor) != TLEG_OK)
-            abort(); /* all of its pieces are there */
+        fuzz_need(tleg_file_read_tensor(context, file, entries[k].name, &tensor) == TLEG_OK); /* all pieces are there */
         tleg_tensor_free(tensor);
     }
 }
 
-void fuzz_input(const uint8_t *data, size_t size) {
+int fuzz_input(const uint8_t *data, size_t size) {
     static const char *const texts[] = {"config.json", "preprocessor_config.json", "open_clip_config.json"};
-    tleg_context *context;
-    tleg_file *file, *beside = NULL, *named;
-    if (size == 0 || memchr(data + 1, 0, size - 1) || tleg_context_create(NULL, &context) != TLEG_OK)
-        return;
+    struct fuzz_host host;
+    if (size == 0 || memchr(data, 0, size))
+        return 0;
+    tleg_context *context = fuzz_begin(&host);
+    tleg_file *file = open_small(context), *beside = NULL, *named;
     char *text = malloc(size);
-    if (!text)
-        abort();
+    fuzz_need(text != NULL);
     memcpy(text, data + 1, size - 1);
     text[size - 1] = '\0';
-    file = open_small(context);
     const unsigned kind = data[0] % 4;
-    const struct tleg_pair pair = {kind < 3 ? texts[kind] : "", text};
-    if (kind < 3 && tleg_file_with_pairs(context, file, &pair, 1, &beside) != TLEG_OK)
-        abort();
-    const tleg_status status = tleg_names_read(context, kind < 3 ? beside : file, kind < 3 ? "" : text, &named);
-    if (status == TLEG_OK)
+    const bool rules = kind == 3;
+    const struct tleg_pair pair = {rules ? "" : texts[kind], text};
+    fuzz_need(rules || tleg_file_with_pairs(context, file, &pair, 1, &beside) == TLEG_OK);
+    const tleg_status status = tleg_names_read(context, rules ? file : beside, rules ? text : NULL, &named);
+    fuzz_need_error(context, status);
+    fuzz_need((status == TLEG_OK) == (named != NULL));
+    if (named)
         read_whole(context, named);
-    else if (named || !*tleg_context_get_error(context))
-        abort();
     tleg_file_free(named);
     tleg_file_free(beside);
     tleg_file_free(file);
     free(text);
-    tleg_context_free(context);
+    fuzz_end(context, &host);
+    return 0;
 }

@@ -31,10 +31,11 @@ TLEG_API tleg_status TLEG_CALL tleg_model_parse(tleg_context *context, const voi
 TLEG_API tleg_status TLEG_CALL tleg_model_read(tleg_context *context, const tleg_file *file, const tleg_open_options *options,
                                                tleg_model **model);
 
-/* Writes the model under timm's names, every tensor in the model's element type (options->dtype: 0 or that). `options` may be
- * NULL: depths, scores, pairs and flags are as for tleg_learngene_save, and what the model's file, or its learngene's, said
- * beside "tleg.*" and "format" is written again. An f32 file is the same, byte for byte, on every machine. A former file stays
- * whole until the new one is. Errors: ARGUMENT, UNSUPPORTED (dtype), NOT_FOUND (there is no such folder), IO, MEMORY, CANCELLED
+/* Writes the model under timm's names, every tensor in the type of options->dtype (f32, bf16, f16; 0: the model's), to which
+ * numbers are rounded to nearest, ties to even. `options` may be NULL: depths, scores, pairs and flags are as for
+ * tleg_learngene_save, and what the model's file, or its learngene's, said beside "tleg.*" and "format" is written again. An
+ * f32 file is the same, byte for byte, on every machine. A former file stays whole until the new one is. Errors: ARGUMENT,
+ * UNSUPPORTED (dtype), NOT_FOUND (there is no such folder), IO, MEMORY, NUMERIC (a number that f16 does not hold), CANCELLED
  * (the context's progress said so). */
 TLEG_API tleg_status TLEG_CALL tleg_model_save(tleg_context *context, const tleg_model *model, const char *path,
                                                const tleg_save_options *options);

@@ -1,7 +1,6 @@
 /* A learngene to a file, in f32 or rounded to half of that. */
 #include "learngene/gene.h"
 
-#include <math.h>
 #include <string.h>
 
 struct saved {
@@ -19,23 +18,13 @@ static void describe(const struct saved *saved, struct tleg_write_entry *entries
     }
 }
 
-/* The largest finite f16 is 65504; from 65520 on a number rounds to infinity, which nobody asked for. */
-static tleg_status check_range(tleg_context *context, const struct tleg_gene_tensor *tensor) {
-    for (size_t i = 0; i < tensor->count; i++)
-        if (isfinite(tensor->data[i]) && fabsf(tensor->data[i]) >= 65520.0f)
-            return tleg_fail(context, TLEG_ERROR_NUMERIC,
-                             "tensor \"%s\": number %zu is too large for F16, at most 65504: save F32 or BF16",
-                             tensor->spec.name, i);
-    return TLEG_OK;
-}
-
 static tleg_status gene_numbers(tleg_context *context, void *arg, int64_t index, const void **data) {
     const struct saved *saved = arg;
     const struct tleg_gene_tensor *tensor = &saved->gene->tensors[index];
     *data = tensor->data;
     if (!saved->room)
         return TLEG_OK;
-    tleg_status status = saved->dtype == TLEG_F16 ? check_range(context, tensor) : TLEG_OK;
+    const tleg_status status = tleg_check_range(context, saved->dtype, tensor->spec.name, tensor->data, tensor->count);
     tleg_convert_from_f32(saved->dtype, tensor->data, saved->room, tensor->count);
     *data = saved->room;
     return status;

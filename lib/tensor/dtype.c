@@ -2,6 +2,7 @@
  * to. */
 #include "tensor/tensor.h"
 
+#include <math.h>
 #include <string.h>
 
 static const struct {
@@ -151,4 +152,13 @@ bool tleg_convert_from_f32(int32_t dtype, const float *in, void *out, size_t cou
     default:
         return false;
     }
+}
+
+/* The largest finite f16 is 65504; from 65520 on a number rounds to infinity, which nobody asked for. */
+tleg_status tleg_check_range(tleg_context *context, int32_t dtype, const char *name, const float *values, size_t count) {
+    for (size_t i = 0; dtype == TLEG_F16 && i < count; i++)
+        if (isfinite(values[i]) && fabsf(values[i]) >= 65520.0f)
+            return tleg_fail(context, TLEG_ERROR_NUMERIC,
+                             "tensor \"%s\": number %zu is too large for F16, at most 65504: save F32 or BF16", name, i);
+    return TLEG_OK;
 }

@@ -173,27 +173,29 @@ TLEG_API tleg_status TLEG_CALL tleg_model_parse(tleg_context *context, const voi
 
 struct saved {
     const tleg_model *model;
+    int32_t dtype;  /* of the file */
     float *scratch; /* of `largest` floats, then as many for the numbers; free again once they are out */
     size_t largest;
 };
 
 static tleg_status model_numbers(tleg_context *context, void *arg, int64_t index, const void **data) {
-    (void)context;
     const struct saved *saved = arg;
+    const float *numbers = saved->scratch + saved->largest;
     struct tleg_model_entry entry;
     tleg_model_entry(saved->model, index, &entry);
+    const size_t count = tleg_spec_count(&entry.spec);
     tleg_model_get(saved->model, &entry, saved->scratch, saved->scratch + saved->largest);
-    tleg_convert_from_f32(saved->model->config.c.dtype, saved->scratch + saved->largest, saved->scratch,
-                          tleg_spec_count(&entry.spec));
+    const tleg_status status = tleg_check_range(context, saved->dtype, entry.name, numbers, count);
+    tleg_convert_from_f32(saved->dtype, numbers, saved->scratch, count);
     *data = saved->scratch;
-    return TLEG_OK;
+    return status;
 }
 
-static void describe(const tleg_model *model, struct tleg_write_entry *entries) {
+static void describe(const tleg_model *model, int32_t dtype, struct tleg_write_entry *entries) {
     for (int64_t i = 0; i < tleg_model_count(model); i++) {
         struct tleg_model_entry entry;
         tleg_model_entry(model, i, &entry);
-        entries[i] = (struct tleg_write_entry){.name = entry.name, .dtype = model->config.c.dtype, .rank = entry.spec.rank};
+        entries[i] = (struct tleg_write_entry){.name = entry.name, .dtype = dtype, .rank = entry.spec.rank};
         for (int32_t axis = 0; axis < entry.spec.rank; axis++)
             entries[i].shape[axis] = entry.spec.shape[axis];
     }
@@ -202,12 +204,13 @@ static void describe(const tleg_model *model, struct tleg_write_entry *entries) 
 /* `saving` says where to. */
 static tleg_status save(tleg_context *context, const tleg_model *model, struct tleg_saving *saving,
                         const tleg_save_options *own) {
-    if (own->dtype != 0 && own->dtype != model->config.c.dtype)
+    const int32_t dtype = own->dtype ? own->dtype : model->config.c.dtype;
+    if (!tleg_dtype_is_of_weights(dtype))
         return tleg_fail(context, TLEG_ERROR_UNSUPPORTED,
-                         "tleg_save_options.dtype: a model is saved in its own type, %s: expected 0 or that, found %d",
-                         tleg_dtype_name(model->config.c.dtype), (int)own->dtype);
+                         "tleg_save_options.dtype: a model is saved in f32, bf16 or f16: expected one of these or 0, found %d",
+                         (int)dtype);
     const size_t count = (size_t)tleg_model_count(model), table = count * sizeof(struct tleg_write_entry);
-    struct saved saved = {.model = model, .largest = tleg_model_scratch(model)};
+    struct saved saved = {.model = model, .dtype = dtype, .largest = tleg_model_scratch(model)};
     const size_t bytes = saved.largest * 2 * sizeof(float);
     struct tleg_write_entry *entries = tleg_alloc(&context->allocator, table);
     struct tleg_metadata metadata = {0};
@@ -216,7 +219,7 @@ static tleg_status save(tleg_context *context, const tleg_model *model, struct t
     if (status == TLEG_OK)
         status = tleg_config_metadata(context, &model->config, false, own, &metadata);
     if (status == TLEG_OK) {
-        describe(model, entries);
+        describe(model, dtype, entries);
         saving->flags = own->flags;
         saving->entries = entries;
         saving->count = (int64_t)count;

@@ -269,9 +269,7 @@ static void saving_options_are_checked(void **state) {
     const tleg_save_options unsynced = {.struct_size = sizeof unsynced, .flags = TLEG_SAVE_NO_SYNC};
     OK(context, tleg_learngene_save(context, gene, support_scratch("unsynced"), &unsynced));
     assert_int_equal(tleg_learngene_write(context, gene, take, &sink, &unsynced), TLEG_ERROR_ARGUMENT); /* for a path */
-    tleg_save_options options = options_of(TLEG_F32, 0, NULL);
-    assert_int_equal(tleg_model_save(context, model, path, &options), TLEG_ERROR_UNSUPPORTED); /* it is BF16 */
-    options.dtype = TLEG_BF16;
+    tleg_save_options options = options_of(TLEG_BF16, 0, NULL);
     OK(context, tleg_model_save(context, model, support_scratch("own"), &options));
     assert_int_equal(tleg_file_save(context, path, 0, NULL, NULL, &options), TLEG_ERROR_UNSUPPORTED);
     assert_int_equal(tleg_learngene_write(context, gene, NULL, NULL, NULL), TLEG_ERROR_ARGUMENT);
@@ -283,16 +281,35 @@ static void saving_options_are_checked(void **state) {
     tleg_learngene_free(gene);
 }
 
+/* Of a model: another type in the file, as if it had been expanded to that. */
+static void a_model_is_saved_in_any_type_of_weights(void **state) {
+    (void)state;
+    static const tleg_dtype types[] = {TLEG_F32, TLEG_BF16, TLEG_F16};
+    tleg_learngene *gene = support_gene(context, "cls");
+    tleg_model *model = model_of(gene, TLEG_F32);
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        const tleg_save_options options = options_of(types[i], 0, NULL);
+        struct sink converted = {0}, expanded = {0};
+        tleg_model *other = model_of(gene, types[i]);
+        OK(context, tleg_model_write(context, model, take, &converted, &options));
+        OK(context, tleg_model_write(context, other, take, &expanded, NULL));
+        assert_int_equal(converted.size, expanded.size);
+        assert_memory_equal(converted.bytes, expanded.bytes, converted.size);
+        tleg_model_free(other);
+        free(converted.bytes);
+        free(expanded.bytes);
+    }
+    tleg_model_free(model);
+    tleg_learngene_free(gene);
+}
+
 int main(int argc, char **argv) {
     support_filter(argc, argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_function_takes_the_bytes_of_the_file),
-        cmocka_unit_test(tensors_of_any_sizes_go_through_in_order),
-        cmocka_unit_test(each_call_of_the_function_may_fail),
-        cmocka_unit_test(a_learngene_in_half_is_rounded_once),
-        cmocka_unit_test(a_number_too_large_for_f16_is_named),
-        cmocka_unit_test(what_a_file_says_of_itself_is_kept),
-        cmocka_unit_test(saving_options_are_checked),
+        cmocka_unit_test(a_function_takes_the_bytes_of_the_file),   cmocka_unit_test(a_model_is_saved_in_any_type_of_weights),
+        cmocka_unit_test(tensors_of_any_sizes_go_through_in_order), cmocka_unit_test(each_call_of_the_function_may_fail),
+        cmocka_unit_test(a_learngene_in_half_is_rounded_once),      cmocka_unit_test(a_number_too_large_for_f16_is_named),
+        cmocka_unit_test(what_a_file_says_of_itself_is_kept),       cmocka_unit_test(saving_options_are_checked),
     };
     return cmocka_run_group_tests(tests, prepare, clean);
 }

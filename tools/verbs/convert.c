@@ -1,0 +1,316 @@
+/* tleg convert: a model or a learngene from any file that opens, as a safetensors file. */
+#include "base/context.h"
+#include "base/place.h"
+#include "base/report.h"
+#include "source/depths.h"
+#include "source/labels.h"
+#include "source/pictures.h"
+#include "source/source.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct options {
+    struct expansion expansion; /* dtype and image */
+    struct pictures pictures;
+    const char *out, *labels, *schedule, *depths;
+};
+
+/* ---- the same tensors with other metadata ---- */
+
+enum { PAIRS = 3 };
+struct pairs { /* each takes the place of one of its key */
+    int64_t count;
+    const char *keys_and_values[2 * PAIRS];
+};
+
+static void put(struct pairs *pairs, const char *key, const char *value) {
+    if (!value)
+        return;
+    pairs->keys_and_values[2 * pairs->count] = key;
+    pairs->keys_and_values[2 * pairs->count++ + 1] = value;
+}
+
+static bool has(const struct pairs *pairs, const char *key) {
+    for (int64_t i = 0; i < pairs->count; i++)
+        if (strcmp(pairs->keys_and_values[2 * i], key) == 0)
+            return true;
+    return false;
+}
+
+struct bytes { /* a file in memory */
+    unsigned char *data;
+    size_t size, room;
+};
+
+static tleg_status TLEG_CALL append(void *host, const void *data, size_t size) {
+    struct bytes *bytes = host;
+    if (size > bytes->room - bytes->size) {
+        const size_t room = bytes->room + bytes->room / 2 + size;
+        unsigned char *larger = realloc(bytes->data, room);
+        if (!larger)
+            return TLEG_ERROR_MEMORY;
+        bytes->data = larger;
+        bytes->room = room;
+    }
+    memcpy(bytes->data + bytes->size, data, size);
+    bytes->size += size;
+    return TLEG_OK;
+}
+
+static tleg_status TLEG_CALL read_bytes(void *host, uint64_t at, size_t size, void *out) {
+    memcpy(out, ((const struct bytes *)host)->data + at, size);
+    return TLEG_OK;
+}
+
+/* What a file holds, for tleg_file_write. */
+struct copy {
+    int64_t count, pairs;
+    const char **names, **keys_and_values; /* the file's own */
+    tleg_tensor **tensors;
+};
+
+static bool copy_make(const tleg_file *file, struct copy *copy) {
+    const size_t tensors = (size_t)tleg_file_get_tensor_count(file) + 1;
+    size_t pairs = PAIRS;
+    while (tleg_file_get_metadata_key(file, (int64_t)(pairs - PAIRS)))
+        pairs++;
+    *copy = (struct copy){.names = calloc(tensors, sizeof *copy->names),
+                          .keys_and_values = calloc(2 * pairs, sizeof *copy->keys_and_values),
+                          .tensors = calloc(tensors, sizeof *copy->tensors)};
+    return copy->names && copy->keys_and_values && copy->tensors;
+}
+
+static void copy_free(struct copy *copy) {
+    for (int64_t i = 0; i < copy->count; i++)
+        tleg_tensor_free(copy->tensors[i]);
+    free(copy->names);
+    free(copy->keys_and_values);
+    free(copy->tensors);
+}
+
+static void copy_pairs(const tleg_file *file, const struct pairs *pairs, struct copy *copy) {
+    const char *key;
+    for (int64_t i = 0; (key = tleg_file_get_metadata_key(file, i)) != NULL; i++)
+        if (!has(pairs, key)) {
+            copy->keys_and_values[2 * copy->pairs] = key;
+            copy->keys_and_values[2 * copy->pairs++ + 1] = tleg_file_get_metadata(file, key);
+        }
+    for (int64_t i = 0; i < pairs->count; i++, copy->pairs++)
+        memcpy(copy->keys_and_values + 2 * copy->pairs, pairs->keys_and_values + 2 * i, 2 * sizeof *copy->keys_and_values);
+}
+
+/* A tensor of a type that the library does not read belongs to no network. */
+static tleg_status copy_tensors(tleg_context *context, const tleg_file *file, struct copy *copy) {
+    tleg_status status = TLEG_OK;
+    for (int64_t i = 0; i < tleg_file_get_tensor_count(file) && status == TLEG_OK; i++) {
+        const char *name = tleg_file_get_tensor_name(file, i);
+        status = tleg_file_read_tensor(context, file, name, &copy->tensors[copy->count]);
+        if (status == TLEG_OK)
+            copy->names[copy->count++] = name;
+        else if (status == TLEG_ERROR_UNSUPPORTED)
+            status = TLEG_OK;
+    }
+    return status;
+}
+
+/* The file again, with `pairs`, in memory. */
+static int write_again(const struct invocation *call, tleg_context *context, const tleg_file *file, const struct pairs *pairs,
+                       struct bytes *bytes) {
+    struct copy copy = {0};
+    int code = copy_make(file, &copy) ? EXIT_DONE : tool_fail_memory(call);
+    if (code == EXIT_DONE && copy_tensors(context, file, &copy) != TLEG_OK)
+        code = tool_fail_context(call, context);
+    if (code == EXIT_DONE) {
+        copy_pairs(file, pairs, &copy);
+        const tleg_save_options options = {
+            .struct_size = sizeof options, .pairs = copy.pairs, .keys_and_values = copy.keys_and_values};
+        if (tleg_file_write(context, append, bytes, copy.count, copy.names, (const tleg_tensor *const *)copy.tensors,
+                            &options) != TLEG_OK)
+            code = tool_fail_context(call, context);
+    }
+    copy_free(&copy);
+    return code;
+}
+
+/* Opens bytes in memory under the path's name, for errors. NULL after saying why not. */
+static tleg_file *open_bytes(const struct invocation *call, tleg_context *context, struct bytes *bytes, const char *path) {
+    const tleg_source from = {.struct_size = sizeof from, .size = bytes->size, .read = read_bytes, .host = bytes, .name = path};
+    tleg_file *file = NULL;
+    if (tleg_file_open_source(context, &from, &file) != TLEG_OK)
+        tool_fail_context(call, context);
+    return file;
+}
+
+/* What an open file is with `pairs`. */
+static int read_with(const struct invocation *call, tleg_context *context, const char *path, const tleg_file *file,
+                     const struct expansion *expansion, const struct pairs *pairs, struct source *source) {
+    struct bytes bytes = {0};
+    if (pairs->count == 0)
+        return source_read(call, context, path, file, expansion, source);
+    int code = write_again(call, context, file, pairs, &bytes);
+    tleg_file *again = code == EXIT_DONE ? open_bytes(call, context, &bytes, path) : NULL;
+    code = again ? source_read(call, context, path, again, expansion, source) : EXIT_FAILED;
+    tleg_file_free(again);
+    free(bytes.data);
+    return code;
+}
+
+/* ---- what the call says of it ---- */
+
+/* "[4,8,12]" for "4,8,12" or "4-12"; *text is freed by the caller. */
+static int depths_json(const struct invocation *call, const char *depths, char **text) {
+    int32_t list[DEEPEST], count;
+    if (!depths)
+        return EXIT_DONE;
+    if (!depths_list(depths, list, DEEPEST, &count))
+        return tool_misuse(call, "--depths takes depths from 1 to %d, such as 3-12 or 4,8,12; found \"%s\"", DEEPEST, depths);
+    char *at = *text = malloc(8 * (size_t)count + 3);
+    if (!at)
+        return tool_fail_memory(call);
+    for (int32_t i = 0; i < count; i++)
+        at += sprintf(at, "%c%d", i ? ',' : '[', (int)list[i]);
+    strcpy(at, "]");
+    return EXIT_DONE;
+}
+
+static int labels_json(const struct invocation *call, const char *path, int32_t classes, char **text) {
+    struct labels labels = {0};
+    if (!path)
+        return EXIT_DONE;
+    const int code = labels_read(call, path, classes, &labels);
+    if (code == EXIT_DONE) {
+        json_t *array = report_texts(labels.names, labels.count);
+        *text = json_dumps(array, JSON_COMPACT);
+        json_decref(array);
+    }
+    labels_free(&labels);
+    return code != EXIT_DONE || *text ? code : tool_fail_memory(call);
+}
+
+/* The source again, whose every key is written out, with labels and depths. */
+static int say_more(const struct invocation *call, tleg_context *context, const struct options *options,
+                    struct source *source) {
+    struct pairs pairs = {0};
+    struct bytes bytes = {0};
+    char *depths = NULL, *labels = NULL;
+    struct source more = {0};
+    const struct expansion none = {0};
+    const struct invocation plain = {.verb = call->verb, .json = call->json}; /* what else the call says is in it by now */
+    int code = depths_json(call, options->depths, &depths);
+    if (code == EXIT_DONE)
+        code = labels_json(call, options->labels, source->config.classes, &labels);
+    put(&pairs, "tleg.depths", depths);
+    put(&pairs, "tleg.labels", labels);
+    if (code == EXIT_DONE && pairs.count > 0) {
+        const tleg_status status = source->gene ? tleg_learngene_write(context, source->gene, append, &bytes, NULL)
+                                                : tleg_model_write(context, source->model, append, &bytes, NULL);
+        tleg_file *file = status == TLEG_OK ? open_bytes(call, context, &bytes, source->path) : NULL;
+        if (status != TLEG_OK)
+            tool_fail_context(call, context);
+        code = file ? read_with(&plain, context, source->path, file, &none, &pairs, &more) : EXIT_FAILED;
+        tleg_file_free(file);
+        source_close(source);
+        *source = more;
+    }
+    free(bytes.data);
+    free(depths);
+    free(labels);
+    return code;
+}
+
+/* ---- the whole ---- */
+
+static int say(const struct invocation *call, const struct options *options, const struct source *source) {
+    const char *dtype =
+        tool_dtype_name(source->gene ? options->expansion.dtype ? options->expansion.dtype : TLEG_F32 : source->config.dtype);
+    uint64_t size;
+    char text[24];
+    if (!report_file_bytes(options->out, &size))
+        return tool_fail(call, "%s: written, but it cannot be read back", options->out);
+    if (!call->json) {
+        printf("%s: a %s, %s, %" PRIu64 " parameters, %s\n", options->out, source->gene ? "learngene" : "model", dtype,
+               source->config.parameters, report_bytes(size, text));
+        return EXIT_DONE;
+    }
+    struct report report = report_start();
+    report_text(&report, "file", options->out);
+    report_text(&report, "kind", source->gene ? "learngene" : "vit");
+    report_text(&report, "dtype", dtype);
+    report_size(&report, "parameters", source->config.parameters);
+    report_size(&report, "bytes", size);
+    return report_print(call, &report);
+}
+
+static int convert(const struct invocation *call, tleg_context *context, const struct options *options) {
+    const char *path = call->operands[0];
+    const tleg_save_options how = {.struct_size = sizeof how, .dtype = options->expansion.dtype};
+    struct source source = {0};
+    struct pairs first = {0};
+    put(&first, "tleg.schedule", options->schedule); /* without it, the tensors of its segments are strangers */
+    tleg_file *file = source_file(call, context, path);
+    int code = file ? read_with(call, context, path, file, &options->expansion, &first, &source) : EXIT_FAILED;
+    tleg_file_free(file);
+    if (code == EXIT_DONE && source.gene && options->expansion.image)
+        code = tool_misuse(call, "%s is a learngene, which expands to any size of picture: --image is for a model", path);
+    if (code == EXIT_DONE)
+        code = say_more(call, context, options, &source);
+    if (code == EXIT_DONE && (source.gene ? tleg_learngene_save(context, source.gene, options->out, &how)
+                                          : tleg_model_save(context, source.model, options->out, &how)) != TLEG_OK)
+        code = tool_fail_context(call, context);
+    if (code == EXIT_DONE)
+        code = say(call, options, &source);
+    source_close(&source);
+    return code;
+}
+
+static int run_convert(const struct verb *verb, int argc, char **argv) {
+    struct options options = {.pictures = PICTURES_NONE};
+    const struct option table[] = {
+        {"--dtype", OPTION_CHOICE, &options.expansion.dtype, 0, 0, option_dtypes},
+        {"--image", OPTION_COUNT, &options.expansion.image, 1, INT32_MAX, NULL},
+        {"--labels", OPTION_TEXT, &options.labels, 0, 0, NULL},
+        PICTURES_OPTIONS(options.pictures),
+        {"--schedule", OPTION_TEXT, &options.schedule, 0, 0, NULL},
+        {"--depths", OPTION_TEXT, &options.depths, 0, 0, NULL},
+        {"-o", OPTION_TEXT, &options.out, 0, 0, NULL},
+        OPTIONS_END,
+    };
+    struct invocation call;
+    int code;
+    if (!options_parse(verb, argc, argv, table, 1, 1, &call, &code))
+        return code;
+    if (!options.out)
+        return tool_misuse(&call, "needs -o");
+    if ((code = pictures_settle(&call, &options.pictures)) != EXIT_DONE)
+        return code;
+    if ((code = place_take(&call, "-o", options.out)) != EXIT_DONE)
+        return code;
+    tleg_context *context = tool_context(&call);
+    code = context ? convert(&call, context, &options) : EXIT_FAILED;
+    tleg_context_free(context);
+    return code;
+}
+
+const struct verb verb_convert = {
+    .name = "convert",
+    .summary = "write a model or a learngene of any file that opens as safetensors",
+    .usage =
+        "tleg convert FILE [--key K] [--dtype T] [--image I] [--labels FILE] [--mean R,G,B --std R,G,B --crop C ...] -o OUT",
+    .details =
+        "FILE is whatever the other verbs open: a PyTorch checkpoint (.pth, .pt, .bin), safetensors, an index of several\n"
+        "files, a folder. OUT is a safetensors file under timm's names, and says all that FILE or the call says.\n"
+        "\n"
+        "Options\n"
+        "  --dtype T     type of the numbers: f32, bf16, f16; as FILE has them otherwise\n"
+        "  --image I     side of a model's input in pixels: its position embedding is resampled\n"
+        "  --labels FILE class names, one a line\n" PICTURES_HELP
+        "  --schedule J  segments of a learngene's sites as JSON, where they are not one a site\n"
+        "  --depths L    at which a learngene was learned, such as 3-12 or 4,8,12\n"
+        "  -o OUT        the file to write\n"
+        "\n"
+        "--json: {\"file\", \"kind\", \"dtype\", \"parameters\", \"bytes\"}\n",
+    .run = run_convert,
+};

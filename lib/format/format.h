@@ -174,4 +174,19 @@ tleg_status tleg_writer_commit(tleg_context *context, struct tleg_writer *writer
 /* Removes the temporary file unless it was committed. NULL is allowed. */
 void tleg_writer_free(struct tleg_writer *writer);
 
+/* ---- replace.c: a file that takes the place of another as a whole ---- */
+struct tleg_replacement;
+/* Makes a temporary file beside `path`, or beside what it points to when it is a symbolic link. IO for a target that exists and
+ * is not a regular file (so /dev/stdout, /dev/null) or may not be written; UNSUPPORTED in a build without files. A file that is
+ * replaced hands on its mode and, as far as this process may, owner, group and access list; other hard links and attributes are
+ * not kept. */
+tleg_status tleg_replacement_create(tleg_context *context, const char *path, struct tleg_replacement **replacement);
+const char *tleg_replacement_label(const struct tleg_replacement *replacement); /* the target's path: for errors */
+tleg_status tleg_replacement_write(tleg_context *context, struct tleg_replacement *replacement, uint64_t at, size_t bytes,
+                                   const void *data);
+/* Flushes to disk, with `sync`, and renames onto the target; STATE the second time. */
+tleg_status tleg_replacement_commit(tleg_context *context, struct tleg_replacement *replacement, bool sync);
+/* Removes the temporary file unless it was committed. NULL is allowed. */
+void tleg_replacement_free(struct tleg_replacement *replacement);
+
 #endif

@@ -450,6 +450,9 @@ static tleg_status tune_calls(struct visit *v) {
     tleg_learngene_free(v->fitted);
     TRY(tleg_learngene_fit(v->context, v->tuned, "{\"qkv\":[[2,\"cosine\",2]]}", 1, r2, 6, &v->fitted));
     visit_digest(v, r2, sizeof(r2));
+    char path[VISIT_TEXT + 64];
+    TRY(tleg_model_export_onnx(v->context, v->tuned, path_of(v, "model.onnx", path), NULL));
+    TRY(digest_file(v, path));
     return visit_digest_tensor(v, *gradient);
 }
 

@@ -9,6 +9,7 @@
 #include <tleg/augment.h>
 #include <tleg/dlpack.h>
 #include <tleg/linearize.h>
+#include <tleg/onnx.h>
 #include <tleg/tleg.h>
 #include <tleg/train.h>
 

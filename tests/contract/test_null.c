@@ -146,6 +146,9 @@ static void null_is_an_argument_error_in_learngene_and_model(void **state) {
     REFUSED_OUT(tleg_learngene, g, tleg_learngene_linearize(NULL, my.model, NULL, 0, &g));
     REFUSED_OUT(tleg_learngene, g, tleg_learngene_linearize(my.context, NULL, NULL, 0, &g));
     REFUSED(tleg_learngene_linearize(my.context, my.model, NULL, 0, NULL));
+    REFUSED(tleg_model_export_onnx(NULL, my.model, "x.onnx", NULL));
+    REFUSED(tleg_model_export_onnx(my.context, NULL, "x.onnx", NULL));
+    REFUSED(tleg_model_export_onnx(my.context, my.model, NULL, NULL));
     REFUSED_OUT(tleg_learngene, g, tleg_learngene_fit(NULL, my.model, NULL, 0, NULL, 0, &g));
     REFUSED_OUT(tleg_learngene, g, tleg_learngene_fit(my.context, NULL, NULL, 0, NULL, 0, &g));
     REFUSED(tleg_learngene_fit(my.context, my.model, NULL, 0, NULL, 0, NULL));

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 #include <tleg/augment.h>
 #include <tleg/linearize.h>
+#include <tleg/onnx.h>
 #include <tleg/tleg.h>
 #include <tleg/train.h>
 

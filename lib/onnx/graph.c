@@ -1,0 +1,407 @@
+/* The graph of a Vision Transformer in ONNX's operators (opset 17), the batch being dynamic. */
+#include "onnx/private.h"
+
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Fields of NodeProto, AttributeProto, GraphProto, TensorProto and ValueInfoProto. */
+enum { NODE_INPUT = 1, NODE_OUTPUT = 2, NODE_NAME = 3, NODE_TYPE = 4, NODE_ATTRIBUTE = 5 };
+enum { ATTRIBUTE_NAME = 1, ATTRIBUTE_FLOAT = 2, ATTRIBUTE_INTEGER = 3, ATTRIBUTE_INTEGERS = 8, ATTRIBUTE_TYPE = 20 };
+enum { KIND_FLOAT = 1, KIND_INTEGER = 2, KIND_INTEGERS = 7 }; /* AttributeProto.AttributeType */
+enum { GRAPH_NODE = 1, GRAPH_NAME = 2, GRAPH_INITIALIZER = 5, GRAPH_INPUT = 11, GRAPH_OUTPUT = 12 };
+enum { TENSOR_SHAPE = 1, TENSOR_TYPE = 2, TENSOR_NAME = 8, TENSOR_BYTES = 9 };
+
+struct attribute {
+    const char *name;
+    int kind; /* 0: none */
+    float real;
+    int32_t count;
+    int64_t integers[4];
+};
+enum { MOST_INPUTS = 4, MOST_OUTPUTS = 3, MOST_ATTRIBUTES = 2 };
+struct node {
+    const char *type;
+    const char *in[MOST_INPUTS], *out[MOST_OUTPUTS];
+    struct attribute attributes[MOST_ATTRIBUTES];
+};
+
+static struct attribute integer(const char *name, int64_t value) {
+    return (struct attribute){.name = name, .kind = KIND_INTEGER, .integers = {value}};
+}
+
+/* Through `room`, a message that is free. */
+static void put_attribute(struct tleg_message *to, const struct attribute *attribute, struct tleg_message *room) {
+    struct tleg_message *message = tleg_message_start(room);
+    tleg_put_text(message, ATTRIBUTE_NAME, attribute->name);
+    if (attribute->kind == KIND_FLOAT)
+        tleg_put_float(message, ATTRIBUTE_FLOAT, attribute->real);
+    if (attribute->kind == KIND_INTEGER)
+        tleg_put_integer(message, ATTRIBUTE_INTEGER, attribute->integers[0]);
+    for (int32_t k = 0; attribute->kind == KIND_INTEGERS && k < attribute->count; k++)
+        tleg_put_integer(message, ATTRIBUTE_INTEGERS, attribute->integers[k]);
+    tleg_put_integer(message, ATTRIBUTE_TYPE, attribute->kind);
+    tleg_put_message(to, NODE_ATTRIBUTE, message);
+}
+
+/* A node goes by the name of its first output. */
+static void put(struct tleg_onnx_graph *graph, const struct node *node) {
+    struct tleg_message *message = tleg_message_start(&graph->part[0]);
+    for (int k = 0; k < MOST_INPUTS && node->in[k]; k++)
+        tleg_put_text(message, NODE_INPUT, node->in[k]);
+    for (int k = 0; k < MOST_OUTPUTS && node->out[k]; k++)
+        tleg_put_text(message, NODE_OUTPUT, node->out[k]);
+    tleg_put_text(message, NODE_NAME, node->out[0]);
+    tleg_put_text(message, NODE_TYPE, node->type);
+    for (int k = 0; k < MOST_ATTRIBUTES && node->attributes[k].kind; k++)
+        put_attribute(message, &node->attributes[k], &graph->part[1]);
+    tleg_put_message(&graph->nodes, GRAPH_NODE, message);
+}
+
+/* ---- small constants ---- */
+
+static void constant(struct tleg_onnx_graph *graph, const char *name, int32_t type, int32_t rank, int64_t count,
+                     const void *data, size_t bytes) {
+    struct tleg_message *message = tleg_message_start(&graph->part[0]);
+    if (rank > 0)
+        tleg_put_integer(message, TENSOR_SHAPE, count);
+    tleg_put_integer(message, TENSOR_TYPE, type);
+    tleg_put_text(message, TENSOR_NAME, name);
+    tleg_put_bytes(message, TENSOR_BYTES, data, bytes);
+    tleg_put_message(&graph->nodes, GRAPH_INITIALIZER, message);
+}
+
+static void integers(struct tleg_onnx_graph *graph, const char *name, int64_t count, const int64_t *values) {
+    constant(graph, name, TLEG_ONNX_INT64, 1, count, values, (size_t)count * sizeof *values);
+}
+
+/* A single number, of the type that is computed. */
+static void number(struct tleg_onnx_graph *graph, const char *name, double value) {
+    const float real = (float)value;
+    uint16_t half;
+    tleg_convert_from_f32(TLEG_F16, &real, &half, 1);
+    if (graph->type == TLEG_ONNX_FLOAT16)
+        constant(graph, name, graph->type, 0, 1, &half, sizeof half);
+    else
+        constant(graph, name, graph->type, 0, 1, &real, sizeof real);
+}
+
+static void put_constants(struct tleg_onnx_graph *graph) {
+    const tleg_config *c = graph->config;
+    const int64_t dim = c->dim, head = dim / c->heads;
+    integers(graph, "to_rows", 3, (const int64_t[]){0, dim, -1});
+    integers(graph, "to_heads", 4, (const int64_t[]){0, 0, c->heads, head});
+    integers(graph, "from_heads", 3, (const int64_t[]){0, 0, dim});
+    integers(graph, "thirds", 3, (const int64_t[]){dim, dim, dim});
+    number(graph, "scale", 1 / sqrt((double)head));
+    if (c->mlp == TLEG_MLP_GELU || c->mlp == TLEG_MLP_GELU_TANH || tleg_config_readouts(c) > 1)
+        number(graph, "half", 0.5);
+    if (tleg_config_prefix(c))
+        integers(graph, "ones", 2, (const int64_t[]){1, 1});
+    if (c->pool == TLEG_POOL_MEAN) {
+        integers(graph, "first_patch", 1, (const int64_t[]){tleg_config_prefix(c)});
+        integers(graph, "end", 1, (const int64_t[]){INT64_MAX});
+        integers(graph, "token_axis", 1, (const int64_t[]){1});
+    }
+    for (int64_t token = 0; c->pool == TLEG_POOL_CLS && token < tleg_config_readouts(c); token++)
+        constant(graph, token ? "second" : "first", TLEG_ONNX_INT64, 0, 1, &token, sizeof token);
+    if (c->mlp == TLEG_MLP_GELU) {
+        number(graph, "root_half", sqrt(0.5));
+        number(graph, "one", 1);
+    } else if (c->mlp == TLEG_MLP_QUICK_GELU) {
+        number(graph, "steepness", 1.702);
+    } else if (c->mlp == TLEG_MLP_GELU_TANH) {
+        number(graph, "linear", sqrt(2 / acos(-1.0)));
+        number(graph, "cubic", 0.044715 * sqrt(2 / acos(-1.0)));
+        number(graph, "one", 1);
+    }
+}
+
+/* ---- parts ---- */
+
+enum { VALUE_TEXT = TLEG_NAME_TEXT };
+
+/* "blocks.3.PART" */
+static const char *in_block(int32_t layer, const char *part, char out[VALUE_TEXT]) {
+    snprintf(out, VALUE_TEXT, "blocks.%d.%s", (int)layer, part);
+    return out;
+}
+
+static void two(struct tleg_onnx_graph *graph, const char *type, const char *a, const char *b, const char *out) {
+    put(graph, &(struct node){.type = type, .in = {a, b}, .out = {out}});
+}
+
+static void layer_norm(struct tleg_onnx_graph *graph, const char *x, const char *name, const char *out) {
+    char weight[VALUE_TEXT + 8], bias[VALUE_TEXT + 8];
+    snprintf(weight, sizeof weight, "%s.weight", name);
+    snprintf(bias, sizeof bias, "%s.bias", name);
+    put(graph, &(struct node){.type = "LayerNormalization",
+                              .in = {x, weight, bias},
+                              .out = {out},
+                              .attributes = {integer("axis", -1),
+                                             {.name = "epsilon", .kind = KIND_FLOAT, .real = (float)graph->config->eps}}});
+}
+
+/* out = x W^T + bias; the weight is stored transposed. */
+static void linear(struct tleg_onnx_graph *graph, const char *x, const char *name, bool has_bias, const char *out) {
+    char weight[VALUE_TEXT + 8], bias[VALUE_TEXT + 8], product[VALUE_TEXT + 16];
+    snprintf(weight, sizeof weight, "%s.weight", name);
+    snprintf(bias, sizeof bias, "%s.bias", name);
+    snprintf(product, sizeof product, "%s.product", name);
+    two(graph, "MatMul", x, weight, has_bias ? product : out);
+    if (has_bias)
+        two(graph, "Add", product, bias, out);
+}
+
+static void turn(struct tleg_onnx_graph *graph, const char *x, int32_t count, int64_t a, int64_t b, int64_t c, int64_t d,
+                 const char *out) {
+    put(graph,
+        &(struct node){.type = "Transpose",
+                       .in = {x},
+                       .out = {out},
+                       .attributes = {{.name = "perm", .kind = KIND_INTEGERS, .count = count, .integers = {a, b, c, d}}}});
+}
+
+static void cast(struct tleg_onnx_graph *graph, const char *x, int32_t type, const char *out) {
+    put(graph, &(struct node){.type = "Cast", .in = {x}, .out = {out}, .attributes = {integer("to", type)}});
+}
+
+/* images (B, C, I, I) -> "embedded" (B, N, D) */
+static void embed(struct tleg_onnx_graph *graph) {
+    const tleg_config *c = graph->config;
+    const bool half = graph->type == TLEG_ONNX_FLOAT16, tokens = tleg_config_prefix(c) > 0;
+    if (half)
+        cast(graph, "images", graph->type, "images.half");
+    put(graph, &(struct node){
+                   .type = "Conv",
+                   .in = {half ? "images.half" : "images", "patch_embed.proj.weight",
+                          c->no_patch_bias ? NULL : "patch_embed.proj.bias"},
+                   .out = {"patches"},
+                   .attributes = {
+                       {.name = "strides", .kind = KIND_INTEGERS, .count = 2, .integers = {c->patch_size, c->patch_size}}}});
+    two(graph, "Reshape", "patches", "to_rows", "patches.columns");
+    turn(graph, "patches.columns", 3, 0, 2, 1, 0, "patches.rows");
+    const char *last = c->norm_before ? "places.added" : "embedded";
+    two(graph, "Add", "patches.rows", "places", tokens ? "patches.placed" : last);
+    if (tokens) {
+        put(graph,
+            &(struct node){
+                .type = "Shape", .in = {"images"}, .out = {"batch"}, .attributes = {integer("start", 0), integer("end", 1)}});
+        put(graph, &(struct node){
+                       .type = "Concat", .in = {"batch", "ones"}, .out = {"batch.shape"}, .attributes = {integer("axis", 0)}});
+        two(graph, "Expand", "tokens", "batch.shape", "tokens.batch");
+        put(graph,
+            &(struct node){
+                .type = "Concat", .in = {"tokens.batch", "patches.placed"}, .out = {last}, .attributes = {integer("axis", 1)}});
+    }
+    if (c->norm_before)
+        layer_norm(graph, last, "norm_pre", "embedded");
+}
+
+/* GELU(x) = x (1 + erf(x / sqrt(2))) / 2, or (1 + tanh u) in its place, u = linear x + cubic x^3 */
+static void gelu(struct tleg_onnx_graph *graph, const char *x, const char *name, const char *out) {
+    char text[6][VALUE_TEXT + 16];
+    static const char *const parts[] = {"inner", "curve", "shifted", "times", "square", "slope"};
+    for (int k = 0; k < 6; k++)
+        snprintf(text[k], sizeof text[k], "%s.%s", name, parts[k]);
+    if (graph->config->mlp == TLEG_MLP_GELU) {
+        two(graph, "Mul", x, "root_half", text[0]);
+    } else {
+        char cube[VALUE_TEXT + 16];
+        snprintf(cube, sizeof cube, "%s.cube", name);
+        two(graph, "Mul", x, x, text[4]);
+        two(graph, "Mul", text[4], "cubic", cube);
+        two(graph, "Add", cube, "linear", text[5]);
+        two(graph, "Mul", x, text[5], text[0]);
+    }
+    put(graph, &(struct node){.type = graph->config->mlp == TLEG_MLP_GELU ? "Erf" : "Tanh", .in = {text[0]}, .out = {text[1]}});
+    two(graph, "Add", text[1], "one", text[2]);
+    two(graph, "Mul", x, text[2], text[3]);
+    two(graph, "Mul", text[3], "half", out);
+}
+
+static void activation(struct tleg_onnx_graph *graph, const char *x, const char *name, const char *out) {
+    char steep[VALUE_TEXT + 16], share[VALUE_TEXT + 16];
+    const tleg_mlp_kind mlp = graph->config->mlp;
+    snprintf(steep, sizeof steep, "%s.steep", name);
+    snprintf(share, sizeof share, "%s.share", name);
+    if (mlp == TLEG_MLP_GELU || mlp == TLEG_MLP_GELU_TANH) {
+        gelu(graph, x, name, out);
+    } else if (mlp == TLEG_MLP_RELU) {
+        put(graph, &(struct node){.type = "Relu", .in = {x}, .out = {out}});
+    } else { /* x sigmoid(s x) */
+        if (mlp == TLEG_MLP_QUICK_GELU)
+            two(graph, "Mul", x, "steepness", steep);
+        put(graph, &(struct node){.type = "Sigmoid", .in = {mlp == TLEG_MLP_QUICK_GELU ? steep : x}, .out = {share}});
+        two(graph, "Mul", x, share, out);
+    }
+}
+
+/* out = x + ls * branch */
+static void join(struct tleg_onnx_graph *graph, int32_t layer, const char *x, const char *branch, const char *gate,
+                 const char *out) {
+    char factors[VALUE_TEXT], scaled[VALUE_TEXT];
+    in_block(layer, gate, factors);
+    snprintf(scaled, sizeof scaled, "blocks.%d.%s.scaled", (int)layer, strcmp(gate, "ls1.gamma") == 0 ? "ls1" : "ls2");
+    if (graph->config->layer_scale)
+        two(graph, "Mul", branch, factors, scaled);
+    two(graph, "Add", x, graph->config->layer_scale ? scaled : branch, out);
+}
+
+/* softmax(q k^T / sqrt(d)) v of every head; qkv (B, N, 3D) -> (B, N, D) */
+static void attention(struct tleg_onnx_graph *graph, int32_t layer, const char *qkv, const char *out) {
+    static const char *const parts[] = {"q", "k", "v"};
+    char flat[3][VALUE_TEXT], apart[3][VALUE_TEXT], heads[3][VALUE_TEXT], text[6][VALUE_TEXT];
+    static const char *const steps[] = {"attn.q.scaled", "attn.scores", "attn.shares", "attn.mixed", "attn.rows", "attn.out"};
+    for (int k = 0; k < 3; k++) {
+        snprintf(flat[k], VALUE_TEXT, "blocks.%d.attn.%s", (int)layer, parts[k]);
+        snprintf(apart[k], VALUE_TEXT, "blocks.%d.attn.%s.apart", (int)layer, parts[k]);
+        snprintf(heads[k], VALUE_TEXT, "blocks.%d.attn.%s.heads", (int)layer, parts[k]);
+    }
+    for (int k = 0; k < 6; k++)
+        in_block(layer, steps[k], text[k]);
+    put(graph,
+        &(struct node){
+            .type = "Split", .in = {qkv, "thirds"}, .out = {flat[0], flat[1], flat[2]}, .attributes = {integer("axis", -1)}});
+    for (int k = 0; k < 3; k++) {
+        two(graph, "Reshape", flat[k], "to_heads", apart[k]);
+        if (k == 1)
+            turn(graph, apart[k], 4, 0, 2, 3, 1, heads[k]);
+        else
+            turn(graph, apart[k], 4, 0, 2, 1, 3, heads[k]);
+    }
+    two(graph, "Mul", heads[0], "scale", text[0]);
+    two(graph, "MatMul", text[0], heads[1], text[1]);
+    put(graph, &(struct node){.type = "Softmax", .in = {text[1]}, .out = {text[2]}, .attributes = {integer("axis", -1)}});
+    two(graph, "MatMul", text[2], heads[2], text[3]);
+    turn(graph, text[3], 4, 0, 2, 1, 3, text[4]);
+    two(graph, "Reshape", text[4], "from_heads", out);
+}
+
+static void block(struct tleg_onnx_graph *graph, int32_t layer, const char *x, const char *out) {
+    static const char *const parts[] = {"norm1", "attn.qkv", "attn.out", "attn.proj", "middle",
+                                        "norm2", "mlp.fc1",  "mlp.act",  "mlp.fc2"};
+    enum { NORM1, QKV, MIXED, PROJ, MIDDLE, NORM2, FC1, ACT, FC2, PARTS };
+    char name[PARTS][VALUE_TEXT], value[PARTS][VALUE_TEXT];
+    for (int k = 0; k < PARTS; k++) {
+        in_block(layer, parts[k], name[k]);
+        snprintf(value[k], sizeof value[k], "blocks.%d.%s.y", (int)layer, parts[k]);
+    }
+    layer_norm(graph, x, name[NORM1], value[NORM1]);
+    linear(graph, value[NORM1], name[QKV], !graph->config->no_qkv_bias, value[QKV]);
+    attention(graph, layer, value[QKV], value[MIXED]);
+    linear(graph, value[MIXED], name[PROJ], true, value[PROJ]);
+    join(graph, layer, x, value[PROJ], "ls1.gamma", value[MIDDLE]);
+    layer_norm(graph, value[MIDDLE], name[NORM2], value[NORM2]);
+    linear(graph, value[NORM2], name[FC1], true, value[FC1]);
+    activation(graph, value[FC1], name[ACT], value[ACT]);
+    linear(graph, value[ACT], name[FC2], true, value[FC2]);
+    join(graph, layer, value[MIDDLE], value[FC2], "ls2.gamma", out);
+}
+
+/* x (B, N, D) -> what a head reads, `out` (B, D) */
+static void pool(struct tleg_onnx_graph *graph, const char *x, int which, const char *out) {
+    const tleg_config *c = graph->config;
+    const struct attribute mean[] = {{.name = "axes", .kind = KIND_INTEGERS, .count = 1, .integers = {1}},
+                                     integer("keepdims", 0)};
+    if (c->pool == TLEG_POOL_CLS) {
+        put(graph, &(struct node){.type = "Gather",
+                                  .in = {x, which ? "second" : "first"},
+                                  .out = {which ? "token.second" : "token.first"},
+                                  .attributes = {integer("axis", 1)}});
+        layer_norm(graph, which ? "token.second" : "token.first", "norm", out);
+        return;
+    }
+    const bool after = c->norm == TLEG_NORM_AFTER_POOL;
+    put(graph, &(struct node){.type = "Slice", .in = {x, "first_patch", "end", "token_axis"}, .out = {"pooled.rows"}});
+    if (!after)
+        layer_norm(graph, "pooled.rows", "norm", "pooled.normed");
+    put(graph, &(struct node){.type = "ReduceMean",
+                              .in = {after ? "pooled.rows" : "pooled.normed"},
+                              .out = {after ? "pooled.mean" : out},
+                              .attributes = {mean[0], mean[1]}});
+    if (after)
+        layer_norm(graph, "pooled.mean", "fc_norm", out);
+}
+
+static void read_out(struct tleg_onnx_graph *graph, const char *features, const char *weight, const char *bias,
+                     const char *out) {
+    put(graph, &(struct node){.type = "Gemm",
+                              .in = {features, weight, graph->config->no_head_bias ? NULL : bias},
+                              .out = {out},
+                              .attributes = {integer("transB", 1)}});
+}
+
+/* The mean of what both heads read, or say. */
+static void average(struct tleg_onnx_graph *graph, const char *a, const char *b, const char *sum, const char *out) {
+    two(graph, "Add", a, b, sum);
+    two(graph, "Mul", sum, "half", out);
+}
+
+static void put_ends(struct tleg_onnx_graph *graph, const char *x) {
+    const tleg_config *c = graph->config;
+    const bool half = graph->type == TLEG_ONNX_FLOAT16, both = tleg_config_readouts(c) > 1;
+    const char *features = half ? "features.half" : "features", *logits = half ? "logits.half" : "logits";
+    pool(graph, x, 0, both ? "features.first" : features);
+    if (both) {
+        pool(graph, x, 1, "features.second");
+        average(graph, "features.first", "features.second", "features.sum", features);
+    }
+    if (c->classes)
+        read_out(graph, both ? "features.first" : features, "head.weight", "head.bias", both ? "logits.first" : logits);
+    if (c->classes && both) {
+        read_out(graph, "features.second", "head_dist.weight", "head_dist.bias", "logits.second");
+        average(graph, "logits.first", "logits.second", "logits.sum", logits);
+    }
+    if (half)
+        cast(graph, features, TLEG_ONNX_FLOAT, "features");
+    if (half && c->classes)
+        cast(graph, logits, TLEG_ONNX_FLOAT, "logits");
+}
+
+/* ---- inputs and outputs ---- */
+
+/* f32 ("batch", and `count` sizes). */
+static void put_value(struct tleg_onnx_graph *graph, int field, const char *name, int32_t count, const int64_t *sizes) {
+    enum { VALUE_NAME = 1, VALUE_TYPE = 2, TYPE_TENSOR = 1, TENSOR_ELEMENT = 1, TENSOR_DIMS = 2, DIM = 1, SIZE = 1, WORD = 2 };
+    struct tleg_message *dims = tleg_message_start(&graph->part[0]), *tensor = tleg_message_start(&graph->part[1]),
+                        *type = tleg_message_start(&graph->part[2]), *value = tleg_message_start(&graph->part[3]);
+    for (int32_t k = -1; k < count; k++) {
+        struct tleg_message *dim = tleg_message_start(&graph->part[4]);
+        if (k < 0)
+            tleg_put_text(dim, WORD, "batch");
+        else
+            tleg_put_integer(dim, SIZE, sizes[k]);
+        tleg_put_message(dims, DIM, dim);
+    }
+    tleg_put_integer(tensor, TENSOR_ELEMENT, TLEG_ONNX_FLOAT);
+    tleg_put_message(tensor, TENSOR_DIMS, dims);
+    tleg_put_message(type, TYPE_TENSOR, tensor);
+    tleg_put_text(value, VALUE_NAME, name);
+    tleg_put_message(value, VALUE_TYPE, type);
+    tleg_put_message(&graph->nodes, field, value);
+}
+
+void tleg_onnx_graph(struct tleg_onnx_graph *graph) {
+    const tleg_config *c = graph->config;
+    const int64_t image[] = {c->channels, c->image_size, c->image_size}, classes = c->classes, dim = c->dim;
+    char x[VALUE_TEXT] = "embedded", next[VALUE_TEXT];
+    for (int k = 0; k < TLEG_ONNX_NESTED; k++)
+        graph->part[k].allocator = graph->nodes.allocator;
+    tleg_put_text(&graph->nodes, GRAPH_NAME, "vision_transformer");
+    put_constants(graph);
+    embed(graph);
+    for (int32_t layer = 0; layer < c->depth; layer++) {
+        in_block(layer, "out", next);
+        block(graph, layer, x, next);
+        memcpy(x, next, sizeof x);
+    }
+    put_ends(graph, x);
+    put_value(graph, GRAPH_INPUT, "images", 3, image);
+    if (c->classes)
+        put_value(graph, GRAPH_OUTPUT, "logits", 1, &classes);
+    put_value(graph, GRAPH_OUTPUT, "features", 1, &dim);
+    for (int k = 0; k < TLEG_ONNX_NESTED; k++)
+        tleg_message_free(&graph->part[k]);
+}

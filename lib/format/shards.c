@@ -242,5 +242,5 @@ bool tleg_file_is_shard(const tleg_file *file) {
     const char *rest = at + sizeof of - 1;
     if (at - number < 5 || strncmp(rest, one, sizeof one - 1) == 0)
         return false;
-    return skip_digits(&rest) && strcmp(rest, ".safetensors") == 0;
+    return skip_digits(&rest) && (strcmp(rest, ".safetensors") == 0 || strcmp(rest, ".bin") == 0);
 }

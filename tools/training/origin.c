@@ -21,7 +21,11 @@ static int digest_model(struct state *state, uint64_t *digest) {
     for (int64_t i = 0; status == TLEG_OK && (name = tleg_file_get_tensor_name(file, i)) != NULL; i++) {
         tleg_tensor_info info = {.struct_size = sizeof info};
         tleg_tensor *tensor = NULL;
-        status = tleg_file_read_tensor(state->context, file, name, &tensor);
+        status = tleg_file_get_tensor_info(state->context, file, name, &info);
+        if (status == TLEG_OK && info.dtype == 0) /* not a network's */
+            continue;
+        if (status == TLEG_OK)
+            status = tleg_file_read_tensor(state->context, file, name, &tensor);
         if (status == TLEG_OK)
             status = tleg_tensor_get_info(state->context, tensor, &info);
         if (status == TLEG_OK)

@@ -119,7 +119,7 @@ tleg_status tleg_config_unwrap(tleg_context *context, const tleg_file *file, tle
 }
 
 #define ONE_OF_SEVERAL                                                                                                         \
-    "by its name this is one of several files: give their index (.safetensors.index.json), which stands beside them"
+    "by its name this is one of several files: give their index (.index.json), which stands beside them"
 
 static tleg_status fail_missing(const struct tleg_config_reader *reader, const char *name) {
     if (tleg_file_is_shard(reader->file))

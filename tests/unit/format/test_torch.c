@@ -132,6 +132,28 @@ static void memory_gives_them_too(void **state) {
     free(bytes);
 }
 
+/* An index of several PyTorch files, as Hugging Face wrote them before safetensors. */
+static void an_index_may_name_them(void **state) {
+    (void)state;
+    static const char index[] = "{\"weight_map\": {\"turned\": \"a.bin\", \"bf16_turned\": \"b.bin\", \"f16\": \"b.bin\"}}";
+    size_t size;
+    tleg_file *file, *truth;
+    const struct tleg_entry *entries;
+    unsigned char *bytes = load("protocol2.pth", &size);
+    write_scratch("a.bin", bytes, size);
+    free(bytes);
+    bytes = load("training.pth", &size);
+    write_scratch("b.bin", bytes, size);
+    free(bytes);
+    OK(tleg_file_open(context, write_scratch("x.bin.index.json", index, sizeof index - 1), NULL, &file));
+    OK(tleg_file_open(context, fixture("tensors.safetensors"), NULL, &truth));
+    assert_int_equal(tleg_file_entries(file, &entries), 3);
+    for (int i = 0; i < 3; i++)
+        check_tensor(file, &entries[i], truth, tleg_file_find(truth, entries[i].name));
+    tleg_file_free(truth);
+    tleg_file_free(file);
+}
+
 struct store {
     const unsigned char *bytes;
     size_t size;
@@ -773,6 +795,7 @@ int main(void) {
         cmocka_unit_test(every_way_of_saving_gives_the_same_bits),
         cmocka_unit_test(memory_gives_them_too),
         cmocka_unit_test(a_source_gives_them_too),
+        cmocka_unit_test(an_index_may_name_them),
         cmocka_unit_test(what_does_not_lie_in_rows_is_read_by_whole_elements),
         cmocka_unit_test(a_choice_among_several_sets_is_said),
         cmocka_unit_test(a_key_must_be_there_and_mean_something),

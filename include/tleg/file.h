@@ -73,6 +73,10 @@ typedef struct tleg_open_options {
  * tensor that is sparse, quantized or of a class of its own, or that is there twice in different dictionaries; big-endian
  * numbers; compressed archives. An index of several files ({"weight_map": {"tensor": "file beside it", ...}}) opens as one
  * file, which holds the tensors that it names.
+ * A folder opens as the model in it: model.safetensors or its index, open_clip_model.safetensors or pytorch_model.bin or its
+ * index. What stands beside it (config.json and preprocessor_config.json, or open_clip_config.json) becomes metadata, each text
+ * under its own name, unless the file has keys of this library; also where `path` is the file itself under one of those names.
+ * tleg_model_read takes what they say. IO for a folder without one of them, FORMAT for one with two models.
  * A tensor of a type that safetensors knows and the library does not (BOOL, F8_E4M3, ...) does
  * not stop the file from being opened: it is listed, and reading it is UNSUPPORTED.
  * `options` may be NULL. Errors: ARGUMENT, NOT_FOUND (there is no such file), IO, FORMAT (which names the tensor or key;

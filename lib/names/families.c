@@ -59,11 +59,7 @@
 /* SigLIP and SigLIP 2 of one size. */
 #define SIGLIP_RULES                                                                                                           \
     TOWER_RULES "tleg.eps = 1e-6\n"                                                                                            \
-                "tleg.activation = gelu_tanh\n"                                                                                \
-                "tleg.mean = 0.5,0.5,0.5\n"                                                                                    \
-                "tleg.std = 0.5,0.5,0.5\n"                                                                                     \
-                "tleg.crop = 1\n"                                                                                              \
-                "tleg.fit = squash\n"
+                "tleg.activation = gelu_tanh\n" SIGLIP_PICTURES
 
 #define OPENCLIP "transformer.resblocks.{}."
 #define OPENCLIP_RULES                                                                                                         \
@@ -112,6 +108,16 @@
 #define LUCID_PATCH "to_patch_embedding.1.weight"
 #define NOT_COMPUTED ", which this library does not compute"
 #define HEADS "heads of 64 numbers each"
+/* CLIP's pictures are prepared in one way, whoever learned it. */
+#define CLIP_PICTURES                                                                                                          \
+    "tleg.mean = 0.48145466,0.4578275,0.40821073\n"                                                                            \
+    "tleg.std = 0.26862954,0.26130258,0.27577711\n"                                                                            \
+    "tleg.crop = 1\n"
+#define SIGLIP_PICTURES                                                                                                        \
+    "tleg.mean = 0.5,0.5,0.5\n"                                                                                                \
+    "tleg.std = 0.5,0.5,0.5\n"                                                                                                 \
+    "tleg.crop = 1\n"                                                                                                          \
+    "tleg.fit = squash\n"
 #define COLOURS "ImageNet's mean and standard deviation of pictures"
 
 static const struct tleg_family families[] = {
@@ -221,8 +227,8 @@ static const struct tleg_family families[] = {
                           "pre_layrnorm.* -> norm_pre.*\n"
                           "../visual_projection.weight -> head.weight\n"
                           "tleg.eps = 1e-5\n"
-                          "tleg.activation = quick_gelu\n",
-     .assumed = HEADS ", quick GELU, " COLOURS},
+                          "tleg.activation = quick_gelu\n" CLIP_PICTURES,
+     .assumed = HEADS ", quick GELU, OpenAI's mean and standard deviation of pictures"},
     {.name = "a Hugging Face SigLIP",
      .sign = HF_TOWER_PATCH,
      .with = {"head.probe"},
@@ -245,13 +251,13 @@ static const struct tleg_family families[] = {
     {.name = "OpenAI's CLIP image tower",
      .sign = "conv1.weight",
      .with = {"class_embedding", "../input_resolution"},
-     .rules = OPENCLIP_RULES "tleg.activation = quick_gelu\n",
-     .assumed = HEADS ", " COLOURS},
+     .rules = OPENCLIP_RULES CLIP_PICTURES "tleg.activation = quick_gelu\n",
+     .assumed = HEADS},
     {.name = "an OpenCLIP image tower",
      .sign = "conv1.weight",
      .with = {"class_embedding", "transformer.resblocks.{}.ln_1.weight"},
-     .rules = OPENCLIP_RULES,
-     .assumed = HEADS ", exact GELU (OpenAI's weights need quick_gelu), " COLOURS},
+     .rules = OPENCLIP_RULES CLIP_PICTURES,
+     .assumed = HEADS ", exact GELU (OpenAI's weights need quick_gelu), OpenAI's mean and standard deviation of pictures"},
     {.name = "a torchvision VisionTransformer",
      .sign = "conv_proj.weight",
      .with = {"encoder.layers.encoder_layer_{}.ln_1.weight"},

@@ -16,6 +16,15 @@ static bool has_config(const tleg_file *file) {
     return false;
 }
 
+/* Whether names end as the library's do: whoever reads them knows better what is missing. */
+static bool is_known(const tleg_file *file) {
+    const char *name, *at;
+    for (int64_t k = 0; (name = tleg_file_get_tensor_name(file, k)) != NULL; k++)
+        if (strstr(name, "patch_embed.proj.") || ((at = strstr(name, "blocks.")) != NULL && strstr(at, ".attn.qkv.")))
+            return true;
+    return false;
+}
+
 static void note_family(tleg_context *context, const tleg_file *file, const struct tleg_family *family) {
     const bool told = has_config(file);
     const char *assumed = told ? NULL : family->assumed;
@@ -28,6 +37,8 @@ static tleg_status by_family(tleg_context *context, const tleg_file *file, tleg_
     const tleg_status status = is_own(file) ? TLEG_OK : tleg_names_recognise(context, file, &naming.family, &naming.prefix);
     if (status != TLEG_OK)
         return status;
+    if (!naming.family && !is_known(file))
+        tleg_names_guess(context, file);
     if (!naming.family)
         return has_config(file) ? tleg_names_apply(&naming, named) : tleg_file_view(context, file, "", named);
     naming.rules = naming.family->rules;

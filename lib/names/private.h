@@ -42,6 +42,10 @@ bool tleg_pattern_fill(struct tleg_rule_text pattern, struct tleg_rule_text pref
 tleg_status tleg_names_recognise(tleg_context *context, const tleg_file *file, const struct tleg_family **family,
                                  struct tleg_rule_text *prefix);
 
+/* ---- guess.c ---- */
+/* Logs a first guess of rules for a layout that is not known. */
+void tleg_names_guess(tleg_context *context, const tleg_file *file);
+
 /* ---- config.c ---- */
 struct tleg_names_facts { /* of the weights, under the library's names; 0: unknown */
     int64_t dim, depth, hidden, patch, channels, image, classes;

@@ -292,11 +292,10 @@ TLEG_API tleg_status TLEG_CALL tleg_model_export_onnx(tleg_context *context, con
         return tleg_fail(context, TLEG_ERROR_UNSUPPORTED,
                          "tleg_save_options.dtype: an ONNX file is of F32 or F16: expected 0 or one of them, found %d",
                          (int)own.dtype);
-    if (model->config.c.pool == TLEG_POOL_ATTENTION)
-        return tleg_fail(
-            context, TLEG_ERROR_UNSUPPORTED,
-            "tleg_model_export_onnx: expected a model whose head reads its class token or the mean of its patches, "
-            "found attention pooling, which this version does not write");
+    const tleg_config *c = &model->config.c;
+    if ((c->pool != TLEG_POOL_MEAN && c->pool != TLEG_POOL_CLS) || c->mlp > TLEG_MLP_RELU)
+        return tleg_fail(context, TLEG_ERROR_UNSUPPORTED, "an ONNX file: this version knows no way to write this model's %s",
+                         c->mlp > TLEG_MLP_RELU ? "MLP" : "pooling");
     const struct tleg_message empty = {.allocator = &context->allocator};
     struct export x = {
         .context = context, .model = model, .dtype = own.dtype ? own.dtype : TLEG_F32, .tensor = empty, .head = empty};

@@ -407,7 +407,7 @@ static void note_guesses(const struct tleg_config_reader *reader) {
                                                           : "the mean of the patches, then fc_norm";
     tleg_log(reader->context,
              "%s: there are no tleg. keys: taken as timm's plain ViT, whose head reads %s (%s, each part's norm before it, eps "
-             "%s), and its pictures as prepared with ImageNet's mean and standard deviation",
+             "%s)",
              reader->label, pool, c->mlp == TLEG_MLP_GELU ? "exact GELU" : tleg_mlp_words[c->mlp - 1], eps);
 }
 

@@ -10,7 +10,7 @@ static char note[4096];
 
 static void TLEG_CALL take_note(void *host, const char *text) {
     (void)host;
-    snprintf(note, sizeof note, "%s", text);
+    snprintf(note + strlen(note), sizeof note - strlen(note), "%s\n", text);
 }
 
 static int setup(void **state) {
@@ -376,6 +376,44 @@ static void the_librarys_own_files_and_strangers_stay_as_they_are(void **state) 
     free(bytes);
 }
 
+static void an_unknown_layout_gets_a_first_guess(void **state) {
+    (void)state;
+    static const struct part home[] = {{"embed.weight", "12,1,4,4"},
+                                       {"cls", "1,1,12"},
+                                       {"positions", "1,10,12"},
+                                       {"net.layers.{}.self_attn.in_proj_weight", "36,12"},
+                                       {"net.layers.{}.self_attn.out_proj.weight", "12,12"},
+                                       {"net.layers.{}.linear1.weight", "20,12"},
+                                       {"net.layers.{}.linear2.weight", "12,20"},
+                                       {"net.layers.{}.norm1.weight", "12"},
+                                       {"net.layers.{}.norm2.weight", "12"},
+                                       {"net.norm.weight", "12"},
+                                       {"fc.weight", "5,12"},
+                                       {NULL, NULL}};
+    static const char *const rules[] = {"embed.weight",
+                                        "-> patch_embed.proj.weight",
+                                        "cls -> cls_token",
+                                        "positions -> pos_embed",
+                                        "net.layers.{}.self_attn.in_proj_weight -> blocks.{}.attn.qkv.weight",
+                                        "net.layers.{}.self_attn.out_proj.* -> blocks.{}.attn.proj.*",
+                                        "net.layers.{}.linear1.* -> blocks.{}.mlp.fc1.*",
+                                        "net.layers.{}.linear2.* -> blocks.{}.mlp.fc2.*",
+                                        "net.layers.{}.norm1.* -> blocks.{}.norm1.*",
+                                        "net.layers.{}.norm2.* -> blocks.{}.norm2.*",
+                                        "fc.weight"};
+    struct vit_file made = {0};
+    unsigned char *bytes;
+    add_parts(&made, "", home);
+    tleg_file *file = must_name(&made, NULL, &bytes);
+    for (size_t k = 0; k < sizeof rules / sizeof *rules; k++)
+        if (!strstr(note, rules[k])) {
+            print_error("expected \"%s\" in %s\n", rules[k], note);
+            fail();
+        }
+    tleg_file_free(file);
+    free(bytes);
+}
+
 /* Each row is read by sound rules, or refused by a reason. */
 static void every_family_has_rules_or_a_reason(void **state) {
     (void)state;
@@ -403,6 +441,7 @@ int main(void) {
         cmocka_unit_test(biases_of_keys_that_a_beit_lacks_are_zeros),
         cmocka_unit_test(registers_get_positions_of_zeros),
         cmocka_unit_test(the_librarys_own_files_and_strangers_stay_as_they_are),
+        cmocka_unit_test(an_unknown_layout_gets_a_first_guess),
         cmocka_unit_test(every_family_has_rules_or_a_reason),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -1,6 +1,7 @@
 /* A first guess of rules for a layout that nobody knows, from shapes and the words in names: a start for a person. */
 #include "names/private.h"
 
+#include <stdio.h>
 #include <string.h>
 
 struct guess {
@@ -83,9 +84,7 @@ static void guess_block(const struct guess *guess) {
         norms += entry->rank == 1;
         const bool star = ends(part, ".*") && ends(rest, ".weight");
         const size_t length = strlen(rest) - (star ? strlen("weight") : 0);
-        strcpy(name, guess->layer);
-        strcat(name, "{}.");
-        strncat(name, rest, length);
+        snprintf(name, sizeof name, "%s{}.%.*s", guess->layer, (int)length, rest);
         say(guess, name, star ? "*" : "", part);
     }
 }

@@ -38,7 +38,6 @@ struct source {
     tleg_model *model;
     tleg_expander *expander; /* of a learngene, once asked for */
     tleg_config config;      /* of what runs: its depth, dtype and image size */
-    bool headless;           /* the file has no head; the one that is here knows nothing */
 };
 
 /* Folds --timm into --norm. False after refusing a contradiction. */

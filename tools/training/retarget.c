@@ -1,7 +1,6 @@
 /* The library's handles never change, so another file is made in memory, and read. */
 #include "retarget.h"
 
-#include "backbone.h"
 #include "base/report.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +14,7 @@ struct draft {
     char **keys_and_values;
 };
 enum { MOST_KEYS = 32 }; /* of the library; those of the source come beside them */
+enum { MOST_HEADS = 4 }; /* tensors of both heads */
 
 /* ---- what learngenes and models have in common ---- */
 
@@ -138,6 +138,10 @@ static bool put_metadata(struct draft *draft, const struct source *source, char 
     put_reals(draft, "tleg.crop", &config->crop, 1);
     put_text(draft, "tleg.interpolation", option_choice_name(option_interpolations, config->interpolation));
     put_text(draft, "tleg.fit", option_choice_name(option_fits, config->fit));
+    if (config->mlp != TLEG_MLP_GELU) {
+        put_text(draft, "tleg.activation", option_choice_name(option_activations, config->mlp));
+        put_text(draft, "tleg.needs", "[\"activation\"]");
+    }
     if (labels)
         put_labels(draft, labels, count);
     if (source->gene && config->schedule && *config->schedule)
@@ -156,8 +160,9 @@ static bool draft_make(const struct source *source, struct draft *draft) {
         tensors++;
     while (key_at(source, keys - MOST_KEYS))
         keys++;
-    *draft = (struct draft){.names = calloc((size_t)tensors + 1, sizeof *draft->names),
-                            .tensors = calloc((size_t)tensors + 1, sizeof *draft->tensors),
+    tensors += MOST_HEADS; /* a source without a head gets one */
+    *draft = (struct draft){.names = calloc((size_t)tensors, sizeof *draft->names),
+                            .tensors = calloc((size_t)tensors, sizeof *draft->tensors),
                             .keys_and_values = calloc(2 * (size_t)keys, sizeof *draft->keys_and_values)};
     return draft->names && draft->tensors && draft->keys_and_values;
 }
@@ -244,7 +249,11 @@ static int rebuild(const struct invocation *call, tleg_context *context, struct 
     if (code == EXIT_DONE && !put_metadata(&draft, source, set->named ? set->classes : NULL, set->class_count))
         code = tool_fail_memory(call);
     for (int64_t i = 0; code == EXIT_DONE && (name = name_at(source, i)) != NULL; i++)
-        code = append_tensor(call, context, &draft, fresh && is_head(name) ? &head : source, name);
+        if (!fresh || !is_head(name))
+            code = append_tensor(call, context, &draft, source, name);
+    for (int64_t i = 0; code == EXIT_DONE && fresh && (name = name_at(&head, i)) != NULL; i++)
+        if (is_head(name))
+            code = append_tensor(call, context, &draft, &head, name);
     if (code == EXIT_DONE)
         code = read_back(call, context, &draft, source);
     tleg_learngene_free(head.gene);
@@ -253,7 +262,7 @@ static int rebuild(const struct invocation *call, tleg_context *context, struct 
 }
 
 static void say_fresh(const struct invocation *call, const struct source *source, const struct dataset *set) {
-    if (source->headless)
+    if (source->config.classes == 0)
         tool_note(call, "the head starts fresh: %s has none, the data have %d classes", source->path, (int)set->class_count);
     else if (set->class_count != source->config.classes)
         tool_note(call, "the head starts fresh: %s has %d classes, the data %d", source->path, (int)source->config.classes,
@@ -277,9 +286,17 @@ int retarget(const struct invocation *call, tleg_context *context, struct source
     return rebuild(call, context, source, set, fresh, seed);
 }
 
+int retarget_open(const struct invocation *call, tleg_context *context, const char *path, const struct expansion *expansion,
+                  struct source *source) {
+    const int code = source_open_as(call, context, path, expansion, source);
+    if (code == EXIT_DONE)
+        pictures_note(call, source->path, &source->config);
+    return code;
+}
+
 int retarget_gene(const struct invocation *call, tleg_context *context, const char *path, uint64_t seed, struct dataset *set,
                   struct source *source) {
-    int code = backbone_open(call, context, path, set->class_count, &(struct expansion){0}, source);
+    int code = retarget_open(call, context, path, &(struct expansion){0}, source);
     if (code == EXIT_DONE && !source->gene)
         code = tool_fail(call, "%s: a model; %s continues from a learngene (tleg tune takes models)", path, call->verb->name);
     return code == EXIT_DONE ? retarget(call, context, source, set, seed) : code;

@@ -1,5 +1,4 @@
 /* tleg record: keep what a teacher says of the pictures of some epochs. */
-#include "training/backbone.h"
 #include "training/retarget.h"
 #include "training/training.h"
 #include <string.h>
@@ -37,7 +36,7 @@ static int begin(const struct invocation *call, tleg_context *context, struct da
                  const void *verb) {
     const struct options *options = verb;
     if (options->from) {
-        int code = backbone_open(call, context, options->from, set->class_count, &(struct expansion){0}, source);
+        int code = retarget_open(call, context, options->from, &(struct expansion){0}, source);
         return code == EXIT_DONE ? retarget(call, context, source, set, options->training.seed) : code;
     }
     *source = (struct source){.config = {.struct_size = sizeof source->config}};

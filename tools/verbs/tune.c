@@ -1,5 +1,4 @@
 /* tleg tune: train a descendant, or any model. */
-#include "training/backbone.h"
 #include "training/retarget.h"
 #include "training/training.h"
 
@@ -27,7 +26,7 @@ static int expand(const struct invocation *call, tleg_context *context, struct s
 static int begin(const struct invocation *call, tleg_context *context, struct dataset *set, struct source *source,
                  const void *verb) {
     const struct options *options = verb;
-    int code = backbone_open(call, context, call->operands[0], set->class_count, &options->expansion, source);
+    int code = retarget_open(call, context, call->operands[0], &options->expansion, source);
     if (code == EXIT_DONE)
         code = expand(call, context, source, &options->expansion);
     return code == EXIT_DONE ? retarget(call, context, source, set, options->training.seed) : code;

@@ -64,7 +64,7 @@ static tleg_status read_patch(struct tleg_config_reader *reader) {
     c->norm_before = tleg_read_has(reader, "norm_pre.weight");
     /* CLIP's models have neither of these biases, and the norm. Without the norm a file that lacks one is not whole. */
     c->no_patch_bias = c->norm_before && !tleg_read_has(reader, "patch_embed.proj.bias");
-    c->no_head_bias = c->norm_before && !tleg_read_has(reader, "head.bias");
+    c->no_head_bias = c->norm_before && tleg_read_has(reader, "head.weight") && !tleg_read_has(reader, "head.bias");
     status = in_range(reader, name, "a dim", entry->shape[0], TLEG_MAX_DIM, &c->dim);
     if (status == TLEG_OK)
         status = in_range(reader, name, "a patch", entry->shape[2], TLEG_MAX_IMAGE, &c->patch_size);

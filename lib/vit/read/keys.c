@@ -280,7 +280,7 @@ tleg_status tleg_read_labels(const struct tleg_config_reader *reader, void **mem
     const char *text = tleg_file_get_metadata(reader->file, "tleg.labels");
     *memory = NULL;
     *bytes = 0;
-    if (!text)
+    if (!text || reader->c->classes == 0) /* the names of a head that was taken off */
         return TLEG_OK;
     char what[TLEG_WHAT_TEXT];
     tleg_read_what(reader, "tleg.labels", what);

@@ -423,11 +423,18 @@ same headed.st again.st
 try 0 distill --data cifar --from bare.st --depth 2 --batch 10 --epochs 1 -o gene.st
 says err "the head starts fresh: bare.st has none"
 try 1 classify backbone.st a.png
-says err 'missing tensor "head.weight"'
+says err "has no head: it gives features"
 try 1 distill --data cifar --from tuned.st --depth 2 --batch 10 --epochs 1 -o x.st
 says err "tuned.st: a model"
 try 2 tune whole.st --data cifar --epochs 1 -o x.st
 says err "--depth"
+
+# What a network has that DeiT has not stays when it gets other classes.
+try 0 new --dim 12 --heads 3 --image 32 --patch 8 --classes 7 --activation quick_gelu --layer-scale --registers 2 --cls -o parts.st
+try 0 tune parts.st --depth 2 --data cifar --batch 10 --epochs 1 -o parted.st
+try 0 info parted.st
+says out "activation quick_gelu, LayerScale, 2 registers"
+says out "3 classes"
 
 # ---- class folders ----
 # A PNG of 4 x 2 pixels.

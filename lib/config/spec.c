@@ -81,8 +81,9 @@ static void set_pool(const tleg_config *config, enum tleg_slot slot, struct tleg
         set(spec, names[matrix], 2, sizes[matrix][0], sizes[matrix][1], 0, 0);
     else
         set(spec, names[matrix], 1, sizes[matrix][0], 0, 0, 0);
+    const size_t length = strlen(spec->name);
     if (place >= 0)
-        strcat(spec->name, place % 2 == 0 ? ".weight" : ".bias");
+        snprintf(spec->name + length, sizeof spec->name - length, "%s", place % 2 == 0 ? ".weight" : ".bias");
 }
 
 void tleg_outer_spec(const tleg_config *config, enum tleg_slot slot, struct tleg_spec *spec) {

@@ -120,8 +120,7 @@ tleg_status tleg_config_unwrap(tleg_context *context, const tleg_file *file, tle
     return tleg_file_view(context, file, prefix, bare);
 }
 
-#define ONE_OF_SEVERAL                                                                                                         \
-    "by its name this is one of several files: give their index (.index.json), which stands beside them"
+#define ONE_OF_SEVERAL "by its name this is one of several files: give their index (.index.json), which stands beside them"
 
 static tleg_status fail_missing(const struct tleg_config_reader *reader, const char *name) {
     if (tleg_file_is_shard(reader->file))

@@ -90,7 +90,8 @@ static void outer_view(const tleg_config *config, const struct outer_layout *lay
     outer->pool = (struct tleg_attention_pool){.latent = at[TLEG_SLOT_POOL_LATENT],
                                                .norm = {at[TLEG_SLOT_POOL_NORM_WEIGHT], at[TLEG_SLOT_POOL_NORM_BIAS]}};
     for (int m = 0; m < TLEG_POOL_MATRICES; m++)
-        outer->pool.linear[m] = (struct tleg_linear){matrix[tleg_pool_slot(m, false)], at[tleg_pool_slot(m, true)]};
+        outer->pool.linear[m] = (struct tleg_linear){matrix[tleg_pool_slot((enum tleg_pool_matrix)m, false)],
+                                                     at[tleg_pool_slot((enum tleg_pool_matrix)m, true)]};
     outer->head[0] = (struct tleg_linear){.weight = matrix[TLEG_SLOT_HEAD_WEIGHT], .bias = at[TLEG_SLOT_HEAD_BIAS]};
     outer->head[1] = (struct tleg_linear){.weight = matrix[TLEG_SLOT_HEAD_DIST_WEIGHT], .bias = at[TLEG_SLOT_HEAD_DIST_BIAS]};
 }

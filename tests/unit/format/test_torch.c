@@ -566,7 +566,7 @@ static void tensors_that_repeat_each_other_are_no_more_than_sixteen_files(void *
     begin_bomb();
     PUT(TEXT("\1", "v") PAIR "\x94");
     for (int i = 0; i < 9000; i++) {
-        char key[8];
+        char key[16];
         snprintf(key, sizeof key, "\x8c\4%04d", i);
         bomb_put(key, 6);
         PUT("h\0");
@@ -581,7 +581,7 @@ static void tensors_that_repeat_each_other_are_no_more_than_sixteen_files(void *
     bomb_size = 0;
     bomb_put(large, sizeof large - 1);
     for (int i = 0; i < 20; i++) {
-        char key[8];
+        char key[16];
         snprintf(key, sizeof key, "\x8c\2%02d", i);
         bomb_put(key, 4);
         PUT("h\0");

@@ -192,7 +192,7 @@ static int draw(const struct invocation *call, const char *path, const tleg_conf
                                         .y_label = "along PC1",
                                         .series = curves[s].series,
                                         .series_count = 2};
-    return plot_lines(call, path, title, charts, (size_t)sites);
+    return plot_lines(call, path, title, charts, sites);
 }
 
 static int plot_lines_of(const struct invocation *call, tleg_context *context, const tleg_model *model, const char *path,
@@ -233,7 +233,7 @@ static int plot_growth(const struct invocation *call, const char *path, int32_t 
     series[shares->sites] =
         (struct plot_series){"unrelated layers", PLOT_DASHES, shares->sites, tensors, unrelated, shares->tensors};
     const struct plot_chart chart = {
-        .title = "", .x_label = "tensors", .y_label = "R\xC2\xB2", .series = series, .series_count = (size_t)shares->sites + 1};
+        .title = "", .x_label = "tensors", .y_label = "R\xC2\xB2", .series = series, .series_count = shares->sites + 1};
     return plot_lines(call, path, title, &chart, 1);
 }
 

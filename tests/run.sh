@@ -213,8 +213,8 @@ run_aarch64() {
     fi
     cross=aarch64-linux-gnu-gcc emulator=qemu-aarch64-static golden=tests/golden
     needs aarch64 $cross && needs aarch64 $emulator || return 0
-    suites="test_kernels test_table test_backward test_backward_rows test_ops test_ops_chain test_own_network test_block test_core
-test_dtype test_guest_float"
+    suites="test_kernels test_activations test_table test_backward test_backward_rows test_ops test_ops_chain test_own_network test_block test_core
+test_dtype test_guest_float test_families"
     tree aarch64 "$suites test_golden tleg_levels tleg_shared" || return 0
     check aarch64 -R "$(any_of $suites)"
     for part in expanded saved logits; do

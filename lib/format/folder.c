@@ -73,7 +73,7 @@ static tleg_status read_open(tleg_context *context, const struct tleg_file *file
 }
 
 static tleg_status read_text(tleg_context *context, const char *folder, size_t length, const char *name, struct text *out) {
-    bool there;
+    bool there = false;
     tleg_status status = look(context, folder, length, name, &there);
     if (status != TLEG_OK || !there)
         return status;

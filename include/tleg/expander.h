@@ -53,6 +53,7 @@ typedef struct tleg_cost {
     double spread;          /* how far the middle run lay above the least, as a share of that: 0.1 is a tenth */
     int32_t batch;          /* the images at once that all of this is for */
     int32_t runs;           /* of each of two depths that were measured; 0: none */
+    uint64_t parameters;    /* numbers that a model of that depth holds */
 } tleg_cost;
 
 /* What is held, and so what the bytes of a budget limit. */

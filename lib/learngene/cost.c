@@ -41,6 +41,7 @@ void tleg_cost_set_depth(const tleg_expander *e, int32_t depth, tleg_cost *cost)
         tleg_expander_get_memory(e) + fixed + (uint64_t)depth * layer + tleg_expansion_layout(e, depth).bytes;
     cost->bytes = cost->bytes_fixed + (uint64_t)depth * cost->bytes_per_layer;
     cost->bytes_peak = expanding > cost->bytes ? expanding : cost->bytes;
+    cost->parameters = tleg_expander_parameters(e, depth);
     cost->ms = cost->ms_fixed + depth * cost->ms_per_layer;
 }
 

@@ -16,7 +16,6 @@ enum {
     MODEL_METADATA = 14
 };
 enum { OPSET_VERSION = 2, PAIR_KEY = 1, PAIR_VALUE = 2 };
-enum { GRAPH_INITIALIZER = 5, TENSOR_SHAPE = 1, TENSOR_TYPE = 2, TENSOR_NAME = 8, TENSOR_BYTES = 9 };
 enum { FORMAT_VERSION = 8, OPSET = 17 }; /* both of ONNX 1.12 */
 
 struct export {
@@ -100,27 +99,13 @@ static void transpose(int64_t n, int64_t k, const float *in, float *out) {
             out[column * n + row] = in[row * k + column];
 }
 
-static void fill_tokens(const struct export *x, float *out) {
-    const tleg_config *c = &x->model->config.c;
-    const struct tleg_outer_weights *outer = &x->model->outer;
-    const struct {
-        const float *rows;
-        int32_t count;
-    } kinds[] = {{outer->cls, c->class_token}, {outer->dist, c->distillation_token}, {outer->registers, c->registers}};
-    const int64_t placed = tleg_config_placed(c) * (int64_t)c->dim;
-    int64_t at = 0;
-    for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++)
-        for (int64_t i = 0; i < kinds[kind].count * (int64_t)c->dim; i++, at++)
-            out[at] = at < placed ? kinds[kind].rows[i] + outer->pos[at] : kinds[kind].rows[i];
-}
-
 /* Where they lie, as f32. */
 static const float *numbers_of(const struct export *x, const struct tleg_onnx_weight *weight) {
     float *packed = x->scratch, *plain = packed + x->largest, *turned = plain + x->largest;
     const tleg_config *c = &x->model->config.c;
     switch (weight->form) {
     case TLEG_ONNX_TOKENS:
-        fill_tokens(x, plain);
+        tleg_embed_tokens(c, &x->model->outer, plain);
         return plain;
     case TLEG_ONNX_PLACES:
         return x->model->outer.pos + (size_t)tleg_config_placed(c) * (size_t)c->dim;

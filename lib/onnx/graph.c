@@ -6,12 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Fields of NodeProto, AttributeProto, GraphProto, TensorProto and ValueInfoProto. */
+/* Fields of NodeProto and AttributeProto. */
 enum { NODE_INPUT = 1, NODE_OUTPUT = 2, NODE_NAME = 3, NODE_TYPE = 4, NODE_ATTRIBUTE = 5 };
 enum { ATTRIBUTE_NAME = 1, ATTRIBUTE_FLOAT = 2, ATTRIBUTE_INTEGER = 3, ATTRIBUTE_INTEGERS = 8, ATTRIBUTE_TYPE = 20 };
 enum { KIND_FLOAT = 1, KIND_INTEGER = 2, KIND_INTEGERS = 7 }; /* AttributeProto.AttributeType */
-enum { GRAPH_NODE = 1, GRAPH_NAME = 2, GRAPH_INITIALIZER = 5, GRAPH_INPUT = 11, GRAPH_OUTPUT = 12 };
-enum { TENSOR_SHAPE = 1, TENSOR_TYPE = 2, TENSOR_NAME = 8, TENSOR_BYTES = 9 };
 
 struct attribute {
     const char *name;

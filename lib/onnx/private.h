@@ -28,6 +28,10 @@ void tleg_put_message(struct tleg_message *to, int field, const struct tleg_mess
 void tleg_put_head(struct tleg_message *to, int field, uint64_t length);
 void tleg_put_raw(struct tleg_message *to, const void *data, size_t length);
 
+/* ---- fields of GraphProto and TensorProto ---- */
+enum { GRAPH_NODE = 1, GRAPH_NAME = 2, GRAPH_INITIALIZER = 5, GRAPH_INPUT = 11, GRAPH_OUTPUT = 12 };
+enum { TENSOR_SHAPE = 1, TENSOR_TYPE = 2, TENSOR_NAME = 8, TENSOR_BYTES = 9 };
+
 /* ---- weights (export.c): initializers whose numbers are read when they are written ---- */
 enum tleg_onnx_form {
     TLEG_ONNX_PLAIN,      /* as the model's file has it */

@@ -235,19 +235,3 @@ int64_t source_tokens(const tleg_config *config) {
     int64_t side = config->image_size / config->patch_size;
     return source_prefix(config) + side * side;
 }
-
-uint64_t source_parameters(const tleg_config *config, int32_t depth) {
-    const uint64_t dim = (uint64_t)config->dim, hidden = (uint64_t)config->hidden, classes = (uint64_t)config->classes;
-    const uint64_t patch = (uint64_t)config->channels * (uint64_t)config->patch_size * (uint64_t)config->patch_size;
-    const uint64_t layer = 4 * dim                                                /* norm1, norm2 */
-                           + 3 * dim * dim + (config->no_qkv_bias ? 0 : 3 * dim)  /* qkv */
-                           + dim * dim + dim                                      /* proj */
-                           + hidden * dim + hidden + dim * hidden + dim           /* fc1, fc2 */
-                           + (config->layer_scale ? 2 * dim : 0);                 /* ls1, ls2 */
-    const uint64_t head = classes * dim + (config->no_head_bias ? 0 : classes);   /* and head_dist */
-    const uint64_t places = (uint64_t)(source_tokens(config) - config->unplaced); /* pos_embed */
-    const uint64_t norms = config->norm_before ? 4 : 2;
-    const uint64_t outer = (places + (uint64_t)source_prefix(config) + norms) * dim + patch * dim +
-                           (config->no_patch_bias ? 0 : dim) + (config->distillation_token ? 2 : 1) * head;
-    return outer + (uint64_t)depth * layer;
-}

@@ -82,8 +82,6 @@ tleg_status source_run(tleg_session *session, const float *images, int64_t batch
 /* The class of the largest logit, the first of equals; -1 when one is not finite. */
 int32_t source_guess(const float *logits, int32_t classes);
 
-/* The numbers that a model of the configuration holds, at a depth. */
-uint64_t source_parameters(const tleg_config *config, int32_t depth);
 int32_t source_prefix(const tleg_config *config); /* tokens before the patches */
 int64_t source_tokens(const tleg_config *config);
 

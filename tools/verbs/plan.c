@@ -118,9 +118,8 @@ static void print_row(const struct state *state, const struct row *row) {
     char held[24], score[16] = "";
     if (row->score >= 0)
         snprintf(score, sizeof score, "%.2f %%", 100 * row->score);
-    printf("%5d  %12" PRIu64 "  %13" PRIu64 "  %13" PRIu64 " %11s  %10.3f  %8s  %s%s\n", (int)row->depth,
-           source_parameters(&state->source.config, row->depth), row->cost.bytes, row->cost.bytes_peak,
-           report_bytes(row->cost.bytes_peak, held), row->cost.ms, score,
+    printf("%5d  %12" PRIu64 "  %13" PRIu64 "  %13" PRIu64 " %11s  %10.3f  %8s  %s%s\n", (int)row->depth, row->cost.parameters,
+           row->cost.bytes, row->cost.bytes_peak, report_bytes(row->cost.bytes_peak, held), row->cost.ms, score,
            !is_limited(state->options) ? ""
            : row->fits                 ? "yes"
                                        : "no",
@@ -160,7 +159,7 @@ static json_t *depth_object(const struct state *state, const struct row *row) {
     report_integer(&report, "depth", row->depth);
     report_size(&report, "bytes", row->cost.bytes);
     report_real(&report, "ms", row->cost.ms);
-    report_size(&report, "parameters", source_parameters(&state->source.config, row->depth));
+    report_size(&report, "parameters", row->cost.parameters);
     report_add(&report, "fits", json_boolean(row->fits));
     report_size(&report, "bytes_peak", row->cost.bytes_peak);
     report_add(&report, "learned", state->source.config.depth_count ? json_boolean(row->learned) : json_null());

@@ -8,8 +8,7 @@ struct tokens {
 };
 enum { KINDS = 3 };
 
-/* x (prefix, D) = every token, in order, plus its row of pos (placed, D) where it has one. */
-static void put_tokens(const tleg_config *config, const struct tleg_outer_weights *outer, float *x) {
+void tleg_embed_tokens(const tleg_config *config, const struct tleg_outer_weights *outer, float *x) {
     const struct tokens tokens[KINDS] = {
         {outer->cls, config->class_token}, {outer->dist, config->distillation_token}, {outer->registers, config->registers}};
     const int64_t placed = tleg_config_placed(config) * (int64_t)config->dim;
@@ -35,7 +34,7 @@ static void embed(const struct tleg_exec *exec, const tleg_config *config, const
     const int64_t image = tleg_config_image(config);
     const float *pos = outer->pos + tleg_config_placed(config) * dim;
     for (int64_t b = 0; b < batch; b++, x += tokens * dim) {
-        put_tokens(config, outer, x);
+        tleg_embed_tokens(config, outer, x);
         tleg_gemm(exec, &(struct tleg_gemm){.m = tokens - prefix,
                                             .rows = patch_rows(config, images + b * image),
                                             .weight = &outer->patch.weight,

@@ -121,6 +121,8 @@ struct tleg_scratch tleg_ends_scratch(const struct tleg_kernels *kernels, const 
 size_t tleg_ends_room(const tleg_config *config, int64_t batch, bool backward);
 
 /* ---- embed.c, readout.c, attention_pool.c: the parts of tleg_classifier_ends ---- */
+/* x (prefix, D) = every token, in order, plus its row of pos (placed, D) where it has one. */
+void tleg_embed_tokens(const tleg_config *config, const struct tleg_outer_weights *outer, float *x);
 void tleg_embed(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer,
                 const float *images, int64_t batch, float *x);
 void tleg_embed_backward(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer,

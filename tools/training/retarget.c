@@ -1,6 +1,7 @@
 /* The library's handles never change, so another file is made in memory, and read. */
 #include "retarget.h"
 
+#include "base/memory_file.h"
 #include "base/report.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -177,32 +178,12 @@ static void draft_free(struct draft *draft) {
     free(draft->keys_and_values);
 }
 
-struct bytes {
-    uint8_t *data;
-    size_t size, room;
-};
-
-static tleg_status TLEG_CALL append(void *host, const void *data, size_t size) {
-    struct bytes *bytes = host;
-    if (size > bytes->room - bytes->size) {
-        size_t room = 2 * bytes->room + size;
-        uint8_t *larger = realloc(bytes->data, room);
-        if (!larger)
-            return TLEG_ERROR_MEMORY;
-        bytes->data = larger;
-        bytes->room = room;
-    }
-    memcpy(bytes->data + bytes->size, data, size);
-    bytes->size += size;
-    return TLEG_OK;
-}
-
 static int read_back(const struct invocation *call, tleg_context *context, const struct draft *draft, struct source *source) {
     tleg_save_options options = {
         .struct_size = sizeof options, .pairs = draft->pairs, .keys_and_values = (const char *const *)draft->keys_and_values};
     struct source made = {.path = source->path, .config = {.struct_size = sizeof made.config}};
-    struct bytes bytes = {0};
-    tleg_status status = tleg_file_write(context, append, &bytes, draft->count, draft->names,
+    struct memory_file bytes = {0};
+    tleg_status status = tleg_file_write(context, memory_file_append, &bytes, draft->count, draft->names,
                                          (const tleg_tensor *const *)draft->tensors, &options);
     if (status == TLEG_OK)
         status = source->gene ? tleg_learngene_parse(context, bytes.data, bytes.size, NULL, &made.gene)

@@ -1,5 +1,6 @@
 /* tleg convert: a model or a learngene from any file that opens, as a safetensors file. */
 #include "base/context.h"
+#include "base/memory_file.h"
 #include "base/place.h"
 #include "base/report.h"
 #include "source/depths.h"
@@ -38,31 +39,6 @@ static bool has(const struct pairs *pairs, const char *key) {
         if (strcmp(pairs->keys_and_values[2 * i], key) == 0)
             return true;
     return false;
-}
-
-struct bytes { /* a file in memory */
-    unsigned char *data;
-    size_t size, room;
-};
-
-static tleg_status TLEG_CALL append(void *host, const void *data, size_t size) {
-    struct bytes *bytes = host;
-    if (size > bytes->room - bytes->size) {
-        const size_t room = bytes->room + bytes->room / 2 + size;
-        unsigned char *larger = realloc(bytes->data, room);
-        if (!larger)
-            return TLEG_ERROR_MEMORY;
-        bytes->data = larger;
-        bytes->room = room;
-    }
-    memcpy(bytes->data + bytes->size, data, size);
-    bytes->size += size;
-    return TLEG_OK;
-}
-
-static tleg_status TLEG_CALL read_bytes(void *host, uint64_t at, size_t size, void *out) {
-    memcpy(out, ((const struct bytes *)host)->data + at, size);
-    return TLEG_OK;
 }
 
 /* What a file holds, for tleg_file_write. */
@@ -118,7 +94,7 @@ static tleg_status copy_tensors(tleg_context *context, const tleg_file *file, st
 
 /* The file again, with `pairs`, in memory. */
 static int write_again(const struct invocation *call, tleg_context *context, const tleg_file *file, const struct pairs *pairs,
-                       struct bytes *bytes) {
+                       struct memory_file *bytes) {
     struct copy copy = {0};
     int code = copy_make(file, &copy) ? EXIT_DONE : tool_fail_memory(call);
     if (code == EXIT_DONE && copy_tensors(context, file, &copy) != TLEG_OK)
@@ -127,19 +103,19 @@ static int write_again(const struct invocation *call, tleg_context *context, con
         copy_pairs(file, pairs, &copy);
         const tleg_save_options options = {
             .struct_size = sizeof options, .pairs = copy.pairs, .keys_and_values = copy.keys_and_values};
-        if (tleg_file_write(context, append, bytes, copy.count, copy.names, (const tleg_tensor *const *)copy.tensors,
-                            &options) != TLEG_OK)
+        if (tleg_file_write(context, memory_file_append, bytes, copy.count, copy.names,
+                            (const tleg_tensor *const *)copy.tensors, &options) != TLEG_OK)
             code = tool_fail_context(call, context);
     }
     copy_free(&copy);
     return code;
 }
 
-/* Opens bytes in memory under the path's name, for errors. NULL after saying why not. */
-static tleg_file *open_bytes(const struct invocation *call, tleg_context *context, struct bytes *bytes, const char *path) {
-    const tleg_source from = {.struct_size = sizeof from, .size = bytes->size, .read = read_bytes, .host = bytes, .name = path};
+/* NULL after saying why not. */
+static tleg_file *open_bytes(const struct invocation *call, tleg_context *context, struct memory_file *bytes,
+                             const char *path) {
     tleg_file *file = NULL;
-    if (tleg_file_open_source(context, &from, &file) != TLEG_OK)
+    if (memory_file_open(context, bytes, path, &file) != TLEG_OK)
         tool_fail_context(call, context);
     return file;
 }
@@ -147,7 +123,7 @@ static tleg_file *open_bytes(const struct invocation *call, tleg_context *contex
 /* What an open file is with `pairs`. */
 static int read_with(const struct invocation *call, tleg_context *context, const char *path, const tleg_file *file,
                      const struct expansion *expansion, const struct pairs *pairs, struct source *source) {
-    struct bytes bytes = {0};
+    struct memory_file bytes = {0};
     if (pairs->count == 0)
         return source_read(call, context, path, file, expansion, source);
     int code = write_again(call, context, file, pairs, &bytes);
@@ -194,7 +170,7 @@ static int labels_json(const struct invocation *call, const char *path, int32_t 
 static int say_more(const struct invocation *call, tleg_context *context, const struct options *options,
                     struct source *source) {
     struct pairs pairs = {0};
-    struct bytes bytes = {0};
+    struct memory_file bytes = {0};
     char *depths = NULL, *labels = NULL;
     struct source more = {0};
     const struct expansion none = {0};
@@ -205,8 +181,8 @@ static int say_more(const struct invocation *call, tleg_context *context, const 
     put(&pairs, "tleg.depths", depths);
     put(&pairs, "tleg.labels", labels);
     if (code == EXIT_DONE && pairs.count > 0) {
-        const tleg_status status = source->gene ? tleg_learngene_write(context, source->gene, append, &bytes, NULL)
-                                                : tleg_model_write(context, source->model, append, &bytes, NULL);
+        const tleg_status status = source->gene ? tleg_learngene_write(context, source->gene, memory_file_append, &bytes, NULL)
+                                                : tleg_model_write(context, source->model, memory_file_append, &bytes, NULL);
         tleg_file *file = status == TLEG_OK ? open_bytes(call, context, &bytes, source->path) : NULL;
         if (status != TLEG_OK)
             tool_fail_context(call, context);

@@ -1,271 +1,15 @@
 /* PyTorch's zip files (.pth, .pt, .bin): FOLDER/data.pkl is a pickle of dictionaries in which tensors refer to the storages
  * FOLDER/data/KEY. The tensors of one dictionary, the weights of a model, become the entries of the file; everything else in
  * the pickle, whatever it would call, is passed over. */
-#include "format/private.h"
-
-#include <string.h>
+#include "format/torch.h"
 
 enum {
     DEPTH = 64,       /* of dictionaries within each other */
     NAME = 1024,      /* bytes of a tensor's name with its NUL */
-    MEMBER = 512,     /* bytes of the name of an archive's member */
     LEVELS = 4,       /* of wrappers around the weights */
-    WRAPPED = 8,      /* calls around the one that makes a tensor */
     MOST_COPIES = 16, /* bytes of tensors for each of the file: storages may be shared */
     KEYS = 256        /* bytes of a list of keys in a text */
 };
-
-struct torch {
-    tleg_context *context;
-    struct tleg_file *file;
-    struct tleg_zip zip;
-    struct tleg_pickle pickle;
-    const char *folder; /* with its slash; not terminated */
-    size_t folder_length;
-    unsigned char *text; /* of the pickle */
-    size_t length;
-    bool script;   /* TorchScript */
-    uint8_t finds; /* that found something, and 1 */
-};
-
-/* ---- what values are ---- */
-
-static const struct tleg_pickle_value *get(const struct torch *torch, uint32_t value) {
-    return tleg_pickle_get(&torch->pickle, value);
-}
-
-static const struct tleg_pickle_item *item_at(const struct torch *torch, uint32_t item) {
-    return tleg_pickle_get_item(&torch->pickle, item);
-}
-
-static uint32_t element(const struct torch *torch, uint32_t value, size_t index) {
-    return tleg_pickle_element(&torch->pickle, value, index);
-}
-
-static bool is_named(const struct torch *torch, uint32_t value, const char *module, const char *name) {
-    const struct tleg_pickle_value *v = get(torch, value);
-    return v->kind == TLEG_PICKLE_NAME && tleg_pickle_is_text(&torch->pickle, v->as.name.module, module) &&
-           tleg_pickle_is_text(&torch->pickle, v->as.name.name, name);
-}
-
-static bool begins(const struct torch *torch, uint32_t text, const char *start) {
-    const struct tleg_pickle_value *v = get(torch, text);
-    const size_t length = strlen(start);
-    return v->kind == TLEG_PICKLE_TEXT && v->as.text.length >= length &&
-           memcmp(torch->pickle.text + v->as.text.at, start, length) == 0;
-}
-
-/* The first item of what has members by name: a dictionary, or an object of a class derived from it. */
-static uint32_t members(const struct torch *torch, uint32_t value) {
-    const struct tleg_pickle_value *v = get(torch, value);
-    return v->kind == TLEG_PICKLE_DICT || v->kind == TLEG_PICKLE_CALL ? v->first : 0;
-}
-
-/* The value of a key; 0 when there is none. */
-static uint32_t member(const struct torch *torch, uint32_t value, const char *key, size_t length) {
-    for (uint32_t item = members(torch, value); item; item = item_at(torch, item)->next) {
-        const struct tleg_pickle_value *k = get(torch, item_at(torch, item)->key);
-        if (k->kind == TLEG_PICKLE_TEXT && k->as.text.length == length &&
-            memcmp(torch->pickle.text + k->as.text.at, key, length) == 0)
-            return item_at(torch, item)->value;
-    }
-    return 0;
-}
-
-/* ---- tensors ---- */
-
-enum made { NO_TENSOR, PLAIN_TENSOR, OTHER_TENSOR };
-struct call {
-    uint32_t callable, arguments;
-};
-
-/* The call that makes a value, below those that only dress it up: parameters, and classes derived from Tensor. */
-static bool find_call(const struct torch *torch, uint32_t value, struct call *call) {
-    for (int i = 0; i < WRAPPED && get(torch, value)->kind == TLEG_PICKLE_CALL; i++) {
-        *call = (struct call){get(torch, value)->as.call.callable, get(torch, value)->as.call.arguments};
-        if (is_named(torch, call->callable, "torch._tensor", "_rebuild_from_type_v2"))
-            *call = (struct call){element(torch, call->arguments, 0), element(torch, call->arguments, 2)};
-        if (!is_named(torch, call->callable, "torch._utils", "_rebuild_parameter") &&
-            !is_named(torch, call->callable, "torch._utils", "_rebuild_parameter_with_state"))
-            return true;
-        value = element(torch, call->arguments, 0);
-    }
-    return false;
-}
-
-static enum made find_tensor(const struct torch *torch, uint32_t value, struct call *call) {
-    static const char *const plain[] = {"_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3"};
-    if (!find_call(torch, value, call))
-        return NO_TENSOR;
-    for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
-        if (is_named(torch, call->callable, "torch._utils", plain[i]))
-            return PLAIN_TENSOR;
-    const struct tleg_pickle_value *callable = get(torch, call->callable);
-    return callable->kind == TLEG_PICKLE_NAME && begins(torch, callable->as.name.module, "torch.") &&
-                   begins(torch, callable->as.name.name, "_rebuild_")
-               ? OTHER_TENSOR
-               : NO_TENSOR;
-}
-
-/* safetensors' name of an element type: by the class of the storage, or by the name of the type itself. */
-static const char *type_of(const struct torch *torch, uint32_t named) {
-    static const char *const types[][3] = {
-        {"FloatStorage", "float32", "F32"},
-        {"HalfStorage", "float16", "F16"},
-        {"BFloat16Storage", "bfloat16", "BF16"},
-        {"DoubleStorage", "float64", "F64"},
-        {"LongStorage", "int64", "I64"},
-        {"IntStorage", "int32", "I32"},
-        {"ShortStorage", "int16", "I16"},
-        {"CharStorage", "int8", "I8"},
-        {"ByteStorage", "uint8", "U8"},
-        {"BoolStorage", "bool", "BOOL"},
-        {"ComplexFloatStorage", "complex64", "C64"},
-        {"UInt16Storage", "uint16", "U16"},
-        {"UInt32Storage", "uint32", "U32"},
-        {"UInt64Storage", "uint64", "U64"},
-        {"Float8_e4m3fnStorage", "float8_e4m3fn", "F8_E4M3"},
-        {"Float8_e5m2Storage", "float8_e5m2", "F8_E5M2"},
-        {"Float8_e4m3fnuzStorage", "float8_e4m3fnuz", "F8_E4M3FNUZ"},
-        {"Float8_e5m2fnuzStorage", "float8_e5m2fnuz", "F8_E5M2FNUZ"},
-        {"Float8_e8m0fnuStorage", "float8_e8m0fnu", "F8_E8M0"},
-    };
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-        if (is_named(torch, named, "torch", types[i][0]) || is_named(torch, named, "torch.storage", types[i][0]) ||
-            is_named(torch, named, "torch", types[i][1]))
-            return types[i][2];
-    return NULL;
-}
-
-static tleg_status bad_tensor(const struct torch *torch, tleg_status status, const char *name, const char *what) {
-    return tleg_fail(torch->context, status, "%s: tensor '%.200s': %s", torch->file->label, name, what);
-}
-
-/* A tuple of numbers, 0 or more; *count is how many, or TLEG_MAX_RANK + 1 for more than that. */
-static bool take_numbers(const struct torch *torch, uint32_t tuple, int64_t numbers[TLEG_MAX_RANK], int32_t *count) {
-    *count = 0;
-    if (get(torch, tuple)->kind != TLEG_PICKLE_TUPLE)
-        return false;
-    for (uint32_t item = get(torch, tuple)->first; item; item = item_at(torch, item)->next) {
-        const struct tleg_pickle_value *number = get(torch, item_at(torch, item)->value);
-        if (number->kind != TLEG_PICKLE_NUMBER || number->as.number < 0)
-            return false;
-        if (*count == TLEG_MAX_RANK)
-            return ++*count;
-        numbers[(*count)++] = number->as.number;
-    }
-    return true;
-}
-
-/* Numbers as the pickle gives them. */
-struct layout {
-    int64_t offset, strides[TLEG_MAX_RANK];
-    uint64_t count; /* elements of the storage */
-};
-
-/* How many elements the tensor has, when they all lie in its storage, none of them more often than there are elements. */
-static bool elements_of(const struct tleg_entry *entry, const struct layout *layout, size_t *elements) {
-    uint64_t last = (uint64_t)layout->offset;
-    if (last > layout->count || !tleg_size_product(entry->shape, entry->rank, elements))
-        return false;
-    if (*elements == 0)
-        return true;
-    if (last == layout->count || *elements > layout->count)
-        return false;
-    for (int32_t i = 0; i < entry->rank; i++) {
-        const uint64_t steps = (uint64_t)entry->shape[i] - 1, stride = (uint64_t)layout->strides[i];
-        if (stride > 0 && steps > (layout->count - 1 - last) / stride)
-            return false;
-        last += steps * stride;
-    }
-    return true;
-}
-
-static bool lies_in_rows(const struct tleg_entry *entry, const struct layout *layout) {
-    int64_t step = 1;
-    for (int32_t i = entry->rank; i-- > 0 && entry->bytes > 0; step *= entry->shape[i])
-        if (entry->shape[i] > 1 && layout->strides[i] != step)
-            return false;
-    return true;
-}
-
-/* The member that holds a storage; NULL when there is none. */
-static const struct tleg_zip_member *find_storage(const struct torch *torch, uint32_t key) {
-    static const char folder[] = "data/";
-    const struct tleg_pickle_value *k = get(torch, key);
-    const size_t before = torch->folder_length + sizeof folder - 1;
-    char name[MEMBER];
-    if (k->kind != TLEG_PICKLE_TEXT || before + k->as.text.length > MEMBER)
-        return NULL;
-    memcpy(name, torch->folder, torch->folder_length);
-    memcpy(name + torch->folder_length, folder, sizeof folder - 1);
-    memcpy(name + before, torch->pickle.text + k->as.text.at, k->as.text.length);
-    return tleg_zip_find(&torch->zip, name, before + k->as.text.length);
-}
-
-/* The storage that a tensor refers to: ("storage", class, key, place, count). */
-static tleg_status take_storage(const struct torch *torch, const char *name, uint32_t reference, struct layout *layout,
-                                struct tleg_entry *entry) {
-    const struct tleg_pickle_value *v = get(torch, reference);
-    const uint32_t id = v->as.call.arguments;
-    if (v->kind != TLEG_PICKLE_REFERENCE || get(torch, id)->kind != TLEG_PICKLE_TUPLE ||
-        !tleg_pickle_is_text(&torch->pickle, element(torch, id, 0), "storage") ||
-        get(torch, element(torch, id, 4))->kind != TLEG_PICKLE_NUMBER)
-        return bad_tensor(torch, TLEG_ERROR_FORMAT, name, "its storage is described wrongly");
-    if (!entry->type_name)
-        entry->type_name = type_of(torch, element(torch, id, 1));
-    if (!entry->type_name)
-        return bad_tensor(torch, TLEG_ERROR_UNSUPPORTED, name, "an element type that is not read");
-    const struct tleg_stored_type *type = tleg_stored_type_find(entry->type_name);
-    const struct tleg_zip_member *member = find_storage(torch, element(torch, id, 2));
-    if (!member)
-        return bad_tensor(torch, TLEG_ERROR_FORMAT, name, "its storage is not in the archive");
-    if (!member->plain)
-        return bad_tensor(torch, TLEG_ERROR_UNSUPPORTED, name,
-                          "its storage is compressed or encrypted, as PyTorch writes none: pack the archive anew, without");
-    entry->dtype = type->dtype;
-    entry->offset = member->at;
-    layout->count = member->size / (type->bits / 8);
-    const bool bytes = is_named(torch, element(torch, id, 1), "torch.storage", "UntypedStorage");
-    const uint64_t claimed = (uint64_t)get(torch, element(torch, id, 4))->as.number, each = bytes ? 1 : type->bits / 8;
-    if (member->size % each != 0 || claimed != member->size / each)
-        return tleg_fail(torch->context, TLEG_ERROR_FORMAT,
-                         "%s: tensor '%s': its storage \"%.*s\" has %llu bytes; the pickle says %llu elements of %s",
-                         torch->file->label, name, (int)member->length, member->name, (unsigned long long)member->size,
-                         (unsigned long long)claimed, entry->type_name);
-    return TLEG_OK;
-}
-
-/* _rebuild_tensor_v2(storage, offset, shape, strides, ...); in _v3 the seventh is the element type. */
-static tleg_status read_tensor(const struct torch *torch, const char *name, const struct call *call, struct tleg_entry *entry,
-                               struct layout *layout) {
-    *entry = (struct tleg_entry){0};
-    int32_t strides;
-    const struct tleg_pickle_value *offset = get(torch, element(torch, call->arguments, 1));
-    if (!take_numbers(torch, element(torch, call->arguments, 2), entry->shape, &entry->rank) ||
-        !take_numbers(torch, element(torch, call->arguments, 3), layout->strides, &strides) || strides != entry->rank ||
-        offset->kind != TLEG_PICKLE_NUMBER || offset->as.number < 0)
-        return bad_tensor(torch, TLEG_ERROR_FORMAT, name, "its shape is described wrongly");
-    if (entry->rank > TLEG_MAX_RANK)
-        return tleg_fail(torch->context, TLEG_ERROR_UNSUPPORTED, "%s: tensor '%s' has more than %d dimensions",
-                         torch->file->label, name, TLEG_MAX_RANK);
-    layout->offset = offset->as.number;
-    if (is_named(torch, call->callable, "torch._utils", "_rebuild_tensor_v3")) {
-        entry->type_name = type_of(torch, element(torch, call->arguments, 6));
-        if (!entry->type_name)
-            return bad_tensor(torch, TLEG_ERROR_UNSUPPORTED, name, "an element type that is not read");
-    }
-    tleg_status status = take_storage(torch, name, element(torch, call->arguments, 0), layout, entry);
-    size_t elements;
-    if (status == TLEG_OK && !elements_of(entry, layout, &elements))
-        status = bad_tensor(torch, TLEG_ERROR_FORMAT, name, "it reaches beyond its storage, or repeats what is in it");
-    if (status != TLEG_OK)
-        return status;
-    const uint64_t width = tleg_stored_type_find(entry->type_name)->bits / 8;
-    entry->offset += (uint64_t)layout->offset * width;
-    entry->bytes = elements * width;
-    return TLEG_OK;
-}
 
 /* ---- walking through dictionaries ---- */
 
@@ -302,8 +46,9 @@ static tleg_status enter_items(struct walk *walk, uint32_t item, size_t name) {
     if (!item)
         return TLEG_OK;
     if (walk->depth == DEPTH)
-        return walk->visit ? bad_tensor(walk->torch, TLEG_ERROR_UNSUPPORTED, walk->name, "lies deeper than 64 dictionaries")
-                           : TLEG_OK;
+        return walk->visit
+                   ? tleg_torch_fail(walk->torch, TLEG_ERROR_UNSUPPORTED, walk->name, "lies deeper than 64 dictionaries")
+                   : TLEG_OK;
     walk->frames[walk->depth].item = item;
     walk->frames[walk->depth++].name = name;
     return TLEG_OK;
@@ -319,8 +64,8 @@ static tleg_status check_seen(struct walk *walk, uint32_t value, bool *go_on) {
     const uint8_t number = walk->visit ? walk->number : torch->finds;
     *go_on = *mark != number || value == 0;
     if (!*go_on && walk->visit && holds(torch, value))
-        return bad_tensor(torch, TLEG_ERROR_UNSUPPORTED, walk->name,
-                          "what is under this name is under another as well: save a state_dict() of the model instead");
+        return tleg_torch_fail(torch, TLEG_ERROR_UNSUPPORTED, walk->name,
+                               "what is under this name is under another as well: save a state_dict() of the model instead");
     *mark = number;
     return TLEG_OK;
 }
@@ -359,14 +104,15 @@ static tleg_status extend_name(struct walk *walk, uint32_t key, size_t before, s
     const char *text = walk->torch->pickle.text + k->as.text.at;
     const size_t at = before + (before > 0);
     if (at + k->as.text.length >= NAME)
-        return bad_tensor(walk->torch, TLEG_ERROR_UNSUPPORTED, walk->name, "a name that goes on from this one is too long");
+        return tleg_torch_fail(walk->torch, TLEG_ERROR_UNSUPPORTED, walk->name,
+                               "a name that goes on from this one is too long");
     if (before > 0)
         walk->name[before] = '.';
     memcpy(walk->name + at, text, k->as.text.length);
     *length = at + k->as.text.length;
     walk->name[*length] = '\0';
     if (memchr(text, 0, k->as.text.length) || !tleg_utf8_valid(walk->name + at))
-        return bad_tensor(walk->torch, TLEG_ERROR_FORMAT, walk->name, "the name is not UTF-8, or holds a NUL character");
+        return tleg_torch_fail(walk->torch, TLEG_ERROR_FORMAT, walk->name, "the name is not UTF-8, or holds a NUL character");
     return TLEG_OK;
 }
 
@@ -377,7 +123,7 @@ static tleg_status visit_item(struct walk *walk, const struct tleg_pickle_item *
     size_t length = 0;
     if (get(torch, item->key)->kind != TLEG_PICKLE_TEXT || (kind != TLEG_PICKLE_DICT && kind != TLEG_PICKLE_CALL))
         return TLEG_OK;
-    const enum made made = find_tensor(torch, item->value, &call);
+    const enum made made = tleg_torch_find(torch, item->value, &call);
     if (made == NO_TENSOR && before == 0 && walk->pass_over && is_passed_over(torch, item->key))
         return TLEG_OK;
     if (!walk->visit) {
@@ -426,7 +172,7 @@ static bool has_own_tensors(const struct torch *torch, uint32_t value) {
     struct call call;
     for (uint32_t item = members(torch, value); item; item = item_at(torch, item)->next)
         if (get(torch, item_at(torch, item)->key)->kind == TLEG_PICKLE_TEXT &&
-            find_tensor(torch, item_at(torch, item)->value, &call) == PLAIN_TENSOR)
+            tleg_torch_find(torch, item_at(torch, item)->value, &call) == PLAIN_TENSOR)
             return true;
     return false;
 }
@@ -458,7 +204,7 @@ static int list_sets(struct torch *torch, uint32_t value, uint32_t chosen, char 
         const struct tleg_pickle_item *i = item_at(torch, item);
         struct call call;
         if (get(torch, i->key)->kind != TLEG_PICKLE_TEXT || i->value == chosen || is_passed_over(torch, i->key) ||
-            find_tensor(torch, i->value, &call) != NO_TENSOR || !holds(torch, i->value))
+            tleg_torch_find(torch, i->value, &call) != NO_TENSOR || !holds(torch, i->value))
             continue;
         list_key(torch, i->key, list, &length);
         *only = i->value;
@@ -475,7 +221,7 @@ static uint32_t unwrap(struct torch *torch, uint32_t value, const char **key) {
     for (size_t i = 0; i < sizeof wrappers / sizeof *wrappers; i++) {
         struct call call;
         inner = member(torch, value, wrappers[i], strlen(wrappers[i]));
-        if (inner && find_tensor(torch, inner, &call) == NO_TENSOR && holds(torch, inner)) {
+        if (inner && tleg_torch_find(torch, inner, &call) == NO_TENSOR && holds(torch, inner)) {
             *key = wrappers[i];
             return inner;
         }
@@ -535,7 +281,7 @@ static tleg_status fail_empty(struct torch *torch) {
                          "%s: a TorchScript archive without parameters (frozen: they are constants of its code): save the "
                          "model's state_dict() with torch.save instead",
                          label);
-    if (find_tensor(torch, torch->pickle.root, &call) != NO_TENSOR)
+    if (tleg_torch_find(torch, torch->pickle.root, &call) != NO_TENSOR)
         return tleg_fail(torch->context, TLEG_ERROR_FORMAT, "%s: a single PyTorch tensor; expected a dictionary of weights",
                          label);
     for (uint32_t item = root->kind == TLEG_PICKLE_DICT ? root->first : 0; item; item = item_at(torch, item)->next)
@@ -548,11 +294,19 @@ static tleg_status fail_empty(struct torch *torch) {
 
 /* ---- the entries ---- */
 
+static bool lies_in_rows(const struct tleg_entry *entry, const struct layout *layout) {
+    int64_t step = 1;
+    for (int32_t i = entry->rank; i-- > 0 && entry->bytes > 0; step *= entry->shape[i])
+        if (entry->shape[i] > 1 && layout->strides[i] != step)
+            return false;
+    return true;
+}
+
 static tleg_status visit_tensor(struct walk *walk, enum made made, const struct call *call, struct tleg_entry *entry,
                                 struct layout *layout) {
     const struct torch *torch = walk->torch;
     if (made == PLAIN_TENSOR)
-        return read_tensor(torch, walk->name, call, entry, layout);
+        return tleg_torch_tensor(torch, walk->name, call, entry, layout);
     const struct tleg_pickle_value *name = get(torch, get(torch, call->callable)->as.name.name);
     return tleg_fail(torch->context, TLEG_ERROR_UNSUPPORTED,
                      "%s: tensor '%s' is not a plain one (torch's %.*s: sparse, quantized, nested or of a class of its own)",
@@ -672,20 +426,10 @@ static const struct tleg_zip_member *find_pickle(struct torch *torch) {
     return found;
 }
 
-static const struct tleg_zip_member *find_member(const struct torch *torch, const char *rest) {
-    char name[MEMBER];
-    const size_t length = strlen(rest);
-    if (torch->folder_length + length > MEMBER)
-        return NULL;
-    memcpy(name, torch->folder, torch->folder_length);
-    memcpy(name + torch->folder_length, rest, length);
-    return tleg_zip_find(&torch->zip, name, torch->folder_length + length);
-}
-
 /* Files from before PyTorch 2.1 do not say, and are of little-endian machines. */
 static tleg_status check_order(const struct torch *torch) {
     static const char little[] = "little";
-    const struct tleg_zip_member *order = find_member(torch, "byteorder");
+    const struct tleg_zip_member *order = tleg_torch_member(torch, "", "byteorder", strlen("byteorder"));
     char text[sizeof little - 1];
     if (!order)
         return TLEG_OK;
@@ -723,7 +467,7 @@ static tleg_status read_archive(struct torch *torch, const char *key) {
     const struct tleg_zip_member *member = find_pickle(torch);
     if (!member)
         return TLEG_ERROR_FORMAT;
-    torch->script = find_member(torch, "constants.pkl") != NULL;
+    torch->script = tleg_torch_member(torch, "", "constants.pkl", strlen("constants.pkl")) != NULL;
     tleg_status status = check_order(torch);
     if (status == TLEG_OK)
         status = read_pickle(torch, member);

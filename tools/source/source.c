@@ -22,7 +22,7 @@ bool expansion_settle(const struct invocation *call, struct expansion *expansion
 bool source_is_gene(const tleg_file *file) {
     const char *kind = tleg_file_get_metadata(file, "tleg.kind"), *name;
     if (kind)
-        return strcmp(kind, "learngene") == 0;
+        return strcmp(kind, "learngene") == 0 || strcmp(kind, "dit_learngene") == 0;
     for (int64_t i = 0; (name = tleg_file_get_tensor_name(file, i)) != NULL; i++)
         if (strstr(name, "blocks.block."))
             return true;

@@ -12,10 +12,10 @@ extern "C" {
 typedef int32_t tleg_kind;
 enum { TLEG_KIND_SIGNED = -1, TLEG_KIND_VIT = 1 };
 
-/* What the head reads: the mean over patch tokens; the class token; or, of all tokens, what one learned query attends to, with
- * an MLP of its own after it (SigLIP's attention pooling, timm's AttentionPoolLatent). */
+/* What the head reads: the mean over patch tokens; the class token; or, of all tokens or of the patches alone, what one learned
+ * query attends to, with an MLP of its own after it (SigLIP's attention pooling, timm's AttentionPoolLatent). */
 typedef int32_t tleg_pool_kind;
-enum { TLEG_POOL_SIGNED = -1, TLEG_POOL_MEAN = 1, TLEG_POOL_CLS = 2, TLEG_POOL_ATTENTION = 3 };
+enum { TLEG_POOL_SIGNED = -1, TLEG_POOL_MEAN = 1, TLEG_POOL_CLS = 2, TLEG_POOL_ATTENTION = 3, TLEG_POOL_PATCH_ATTENTION = 4 };
 
 /* Where the final LayerNorm stands. */
 typedef int32_t tleg_norm_place;

@@ -92,7 +92,7 @@ void tleg_outer_spec(const tleg_config *config, enum tleg_slot slot, struct tleg
     const bool mean_first = config->pool == TLEG_POOL_MEAN && config->norm == TLEG_NORM_AFTER_POOL;
     set_none(spec);
     if (slot >= TLEG_SLOT_POOL_LATENT && slot <= TLEG_SLOT_POOL_LAST) {
-        if (config->pool == TLEG_POOL_ATTENTION)
+        if (tleg_config_has_attention_pool(config))
             set_pool(config, slot, spec);
         return;
     }

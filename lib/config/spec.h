@@ -97,7 +97,11 @@ enum tleg_activation tleg_config_activation(const tleg_config *config); /* betwe
 int32_t tleg_config_prefix(const tleg_config *config);
 int32_t tleg_config_placed(const tleg_config *config); /* those that have a row in the position embedding: the first so many */
 int64_t tleg_config_tokens(const tleg_config *config); /* prefix + (image/patch)^2 */
-int tleg_config_readouts(const tleg_config *config);   /* heads that read features: 2 with a distillation token, else 1 */
+/* Whether one learned query reads the tokens. */
+static inline bool tleg_config_has_attention_pool(const tleg_config *config) {
+    return config->pool == TLEG_POOL_ATTENTION || config->pool == TLEG_POOL_PATCH_ATTENTION;
+}
+int tleg_config_readouts(const tleg_config *config); /* heads that read features: 2 with a distillation token, else 1 */
 /* A block's tensors, those that the configuration has, in file order:
  *     struct tleg_parameter parameter = {0};
  *     while (tleg_each_parameter(config, &parameter)) ...

@@ -184,9 +184,9 @@ struct tleg_scratch tleg_attention_scratch(const struct tleg_kernels *kernels, i
                                            int64_t heads);
 
 /* One query for each image, the same for all of them (op/query.c): q (D), kv (B, N, 2D), a token's key before its value; shares
- * (B, heads, N) = softmax(q k^T / sqrt(D/heads)), out (B, D) = shares v. All f32. */
+ * (B, heads, N) = softmax(q k^T / sqrt(D/heads)) over the tokens from `first` on, out (B, D) = shares v. All f32. */
 struct tleg_query_attention {
-    int64_t batch, tokens, dim, heads;
+    int64_t batch, tokens, dim, heads, first;
     const float *q, *kv;
     float *shares, *out;
 };

@@ -269,9 +269,22 @@ static tleg_status read_hugging_face(struct reader *reader, size_t object) {
 static const char *const filters[][2] = {
     {"bicubic", "bicubic"}, {"bilinear", "bilinear"}, {"box", "box"}, {"", NULL}, {"random", NULL}, {NULL, NULL}};
 
+/* Architectures that compute something else under a plain ViT's names and shapes. */
+static tleg_status refuse_architecture(const struct reader *reader, const char *name) {
+    static const char *const parts[][2] = {{"_rope_", "rotary positions"},  {"vit_pe_", "rotary positions"},
+                                           {"_dinov3", "rotary positions"}, {"eva02_enormous", "norms after its branches"},
+                                           {"eva02_", "rotary positions"},  {"_rpn_", "norms after its branches"}};
+    for (size_t k = 0; k < sizeof parts / sizeof *parts; k++)
+        if (strstr(name, parts[k][0]))
+            return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED,
+                             "%s: %s: a \"%s\" has %s, which this library does not compute", reader->label, reader->name, name,
+                             parts[k][1]);
+    return TLEG_OK;
+}
+
 static tleg_status read_timm(struct reader *reader, size_t object) {
     static const char *const fits[][2] = {{"center", "crop"}, {"squash", "squash"}, {NULL, NULL}};
-    static const char *const pools[][2] = {{"token", "cls"}, {"avg", "mean"}, {"map", "attention"}, {"", NULL}, {NULL, NULL}};
+    static const char *const pools[][2] = {{"token", "cls"}, {"avg", "mean"}, {"map", NULL}, {"", NULL}, {NULL, NULL}};
     char name[WORD];
     const size_t given = member(reader, object, "pretrained_cfg"), pictures = is_there(reader, given) ? given : object;
     tleg_status status = hold(reader, object, "num_features", reader->facts->dim);
@@ -280,6 +293,8 @@ static tleg_status read_timm(struct reader *reader, size_t object) {
     if (status == TLEG_OK)
         status = pass_word(reader, object, "global_pool", "tleg.pool", pools);
     word(reader, object, "architecture", name);
+    if (status == TLEG_OK)
+        status = refuse_architecture(reader, name);
     if (strstr(name, "quickgelu"))
         put(reader, "tleg.activation", "quick_gelu");
     put(reader, "tleg.eps", strstr(name, "_clip_") ? "1e-5" : "1e-6"); /* as timm makes them */

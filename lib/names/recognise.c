@@ -17,11 +17,22 @@ static bool has(const tleg_file *file, struct tleg_rule_text prefix, const char 
     return false;
 }
 
+/* The first size of PREFIX + name, or 0. */
+static int64_t width_of(const tleg_file *file, struct tleg_rule_text prefix, const char *name) {
+    static const struct tleg_capture none;
+    char whole[TLEG_NAMES_TEXT];
+    const struct tleg_rule_text pattern = {name, strlen(name)};
+    const struct tleg_entry *entry = tleg_pattern_fill(pattern, prefix, &none, whole) ? tleg_file_find(file, whole) : NULL;
+    return entry && entry->rank > 0 ? entry->shape[0] : 0;
+}
+
 static bool is_of(const tleg_file *file, struct tleg_rule_text prefix, const struct tleg_family *family) {
     for (size_t k = 0; k < TLEG_FAMILY_SIGNS; k++)
         if (family->with[k] && !has(file, prefix, family->with[k]))
             return false;
-    return !family->lacks || !has(file, prefix, family->lacks);
+    if (family->lacks && has(file, prefix, family->lacks))
+        return false;
+    return family->dim == 0 || width_of(file, prefix, family->sign) == family->dim;
 }
 
 /* Whether `name` is `sign` after a prefix that is empty or ends with a dot. */

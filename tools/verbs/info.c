@@ -13,6 +13,8 @@ static const char *reads(const tleg_config *config) {
         return "the mean of the patch tokens";
     if (config->pool == TLEG_POOL_ATTENTION)
         return "all tokens through attention pooling";
+    if (config->pool == TLEG_POOL_PATCH_ATTENTION)
+        return "the patch tokens through attention pooling";
     return config->distillation_token
                ? "the class token (head) and the distillation token (head_dist): the mean of both answers"
                : "the class token";

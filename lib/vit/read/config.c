@@ -346,17 +346,27 @@ static tleg_status read_heads(struct tleg_config_reader *reader) {
     return TLEG_OK;
 }
 
+/* What a pool of timm's reads, as its files do not say: the patches. Without tokens before them that is everything. */
+static tleg_pool_kind attention_of(const tleg_config *c) {
+    return tleg_config_prefix(c) > 0 ? TLEG_POOL_PATCH_ATTENTION : TLEG_POOL_ATTENTION;
+}
+
 static tleg_status read_pool(struct tleg_config_reader *reader) {
     tleg_config *c = reader->c;
     const bool fc_norm = tleg_read_has(reader, "fc_norm.weight");
     const bool attention = tleg_read_has(reader, "attn_pool.latent");
-    static const char *const pools[] = {"mean", "cls", "attention", NULL};
+    const char *const *pools = tleg_pool_words;
     const tleg_status status = tleg_read_word(reader, "tleg.pool", pools, &c->pool);
     if (status != TLEG_OK)
         return status;
     if (c->pool == 0)
-        c->pool = attention ? TLEG_POOL_ATTENTION : c->class_token && !fc_norm ? TLEG_POOL_CLS : TLEG_POOL_MEAN;
-    if (attention && c->pool != TLEG_POOL_ATTENTION)
+        c->pool = attention ? attention_of(c) : c->class_token && !fc_norm ? TLEG_POOL_CLS : TLEG_POOL_MEAN;
+    if (attention && c->norm_before && !tleg_file_get_metadata(reader->file, "tleg.pool"))
+        return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED,
+                         "%s: attention pooling (attn_pool.*) beside a norm before the blocks (norm_pre.*) is a Perception "
+                         "Encoder's, whose rotary positions are not computed; a model without them says so by tleg.pool",
+                         reader->label);
+    if (attention && !tleg_config_has_attention_pool(c))
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
                          "%s: tleg.pool: expected \"attention\" with attn_pool.latent, found \"%s\"", reader->label,
                          pools[c->pool - 1]);
@@ -400,11 +410,11 @@ static void note_guesses(const struct tleg_config_reader *reader) {
         return;
     char eps[TLEG_NUMBER_TEXT];
     tleg_number_format(c->eps, eps);
-    const char *pool = c->distillation_token              ? "the class and the distillation token"
-                       : c->pool == TLEG_POOL_CLS         ? "the class token"
-                       : c->pool == TLEG_POOL_ATTENTION   ? "what attention pooling gives"
-                       : c->norm == TLEG_NORM_BEFORE_POOL ? "the mean of the patches"
-                                                          : "the mean of the patches, then fc_norm";
+    const char *pool = c->distillation_token               ? "the class and the distillation token"
+                       : c->pool == TLEG_POOL_CLS          ? "the class token"
+                       : tleg_config_has_attention_pool(c) ? "what attention pooling gives"
+                       : c->norm == TLEG_NORM_BEFORE_POOL  ? "the mean of the patches"
+                                                           : "the mean of the patches, then fc_norm";
     tleg_log(reader->context,
              "%s: there are no tleg. keys: taken as timm's plain ViT, whose head reads %s (%s, each part's norm before it, eps "
              "%s)",

@@ -56,8 +56,6 @@ static void add_labels(struct builder *builder, const tleg_config *config) {
 }
 
 static void build(struct builder *builder, const tleg_config *config, bool gene) {
-    static const char *const pools[] = {
-        [TLEG_POOL_MEAN] = "mean", [TLEG_POOL_CLS] = "cls", [TLEG_POOL_ATTENTION] = "attention"};
     add_text(builder, "format", "pt"); /* other people's readers ask for it */
     add_text(builder, "tleg.kind", gene ? "learngene" : "vit");
     add_integer(builder, "tleg.image_size", config->image_size);
@@ -67,7 +65,7 @@ static void build(struct builder *builder, const tleg_config *config, bool gene)
     add_text(builder, "tleg.norm",
              config->pool == TLEG_POOL_MEAN && config->norm == TLEG_NORM_AFTER_POOL ? "after_pool" : "before_pool");
     add_numbers(builder, "tleg.eps", &config->eps, 1);
-    add_text(builder, "tleg.pool", pools[config->pool]);
+    add_text(builder, "tleg.pool", tleg_pool_words[config->pool - 1]);
     add_numbers(builder, "tleg.mean", config->mean, 3);
     add_numbers(builder, "tleg.std", config->std, 3);
     add_numbers(builder, "tleg.crop", &config->crop, 1);

@@ -184,6 +184,8 @@ static void what_contradicts_the_weights_is_named(void **state) {
     static const char *const unknown[][3] = {
         {"config.json", "{\"model_type\": \"vit\", \"hidden_act\": \"mish\"}", "hidden_act is \"mish\""},
         {"config.json", "{\"architecture\": \"x\", \"global_pool\": \"max\"}", "global_pool is \"max\""},
+        {"config.json", "{\"architecture\": \"vit_base_patch16_rope_ape_224\"}", "rotary positions"},
+        {"config.json", "{\"architecture\": \"vit_base_patch16_rpn_224\"}", "norms after its branches"},
         {"config.json", "{\"architecture\": \"x\", \"interpolation\": \"nearest\"}", "nearest"},
         {"preprocessor_config.json", "{\"resample\": 1}", "resample is 1"},
         {"preprocessor_config.json", "{\"resample\": 9}", "resample is 9"},

@@ -13,7 +13,8 @@ static int32_t backend_count;
 static const struct family {
     const char *name;
     int32_t classes;
-} families[] = {{"dinov2", 0}, {"deit3", 5}, {"clip", 7}, {"tanh", 5}, {"silu", 5}, {"relu", 5}, {"siglip", 5}, {"map", 0}};
+} families[] = {{"dinov2", 0}, {"deit3", 5},  {"clip", 7}, {"tanh", 5},  {"silu", 5},
+                {"relu", 5},   {"siglip", 5}, {"map", 0},  {"so150m", 5}};
 enum { FAMILIES = sizeof families / sizeof *families };
 
 static const char *path_of(const char *name, const char *ending) {

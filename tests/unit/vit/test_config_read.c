@@ -189,6 +189,20 @@ static void a_latent_says_that_the_head_reads_attention_pooling(void **state) {
     assert_int_equal(config.c.norm, TLEG_NORM_BEFORE_POOL);
     assert_int_equal(config.c.ignored_count, 0);
     tleg_config_free(&config);
+    struct vit_file registers = made; /* of timm's models the patches alone are read */
+    vit_add(&registers, "reg_token", "1,2,12");
+    read_good(&registers, 3, false, &config);
+    assert_int_equal(config.c.pool, TLEG_POOL_PATCH_ATTENTION);
+    tleg_config_free(&config);
+    vit_key(&registers, "tleg.pool", "attention");
+    read_good(&registers, 3, false, &config);
+    assert_int_equal(config.c.pool, TLEG_POOL_ATTENTION);
+    tleg_config_free(&config);
+    struct vit_file encoder =
+        made; /* Meta's Perception Encoder has rotary positions besides, which leave nothing in its file */
+    vit_add(&encoder, "norm_pre.weight", "12");
+    vit_add(&encoder, "norm_pre.bias", "12");
+    must_refuse(&encoder, &(struct vit_fault){0, "", NULL, {"Perception Encoder", "rotary"}, TLEG_ERROR_UNSUPPORTED}, 3, false);
     const struct vit_fault faults[] = {
         {'-', "attn_pool.kv.bias", NULL, {"missing tensor \"attn_pool.kv.bias\""}, 0},
         {'#', "attn_pool.latent", "1,2,12", {"attn_pool.latent", "[1, 1, 12]", "[1, 2, 12]"}, 0},

@@ -55,6 +55,10 @@ static tleg_status check_sizes(tleg_context *context, tleg_config *c) {
         {"norm_before", c->norm_before, 0, 1},
         {"no_patch_bias", c->no_patch_bias, 0, 1},
         {"no_head_bias", c->no_head_bias, 0, 1},
+        {"norm_after", c->norm_after, 0, 1},
+        {"gated", c->gated, 0, 1},
+        {"attention_norm", c->attention_norm, 0, 1},
+        {"mlp_norm", c->mlp_norm, 0, 1},
     };
     for (size_t k = 0; k < sizeof ranges / sizeof *ranges; k++) {
         const tleg_status status = in_range(context, ranges[k].member, ranges[k].value, ranges[k].least, ranges[k].most);
@@ -101,8 +105,10 @@ static tleg_status check_tokens(tleg_context *context, const tleg_config *c) {
 }
 
 static tleg_status check_mlp(tleg_context *context, tleg_config *c) {
+    if (c->norm_after && c->layer_scale)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.layer_scale: expected 0 with norm_after, found 1");
     if (c->mlp == 0)
-        c->mlp = TLEG_MLP_GELU;
+        c->mlp = c->gated ? TLEG_MLP_SILU : TLEG_MLP_GELU;
     return in_range(context, "mlp", c->mlp, TLEG_MLP_GELU, TLEG_MLP_RELU);
 }
 

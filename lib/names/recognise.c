@@ -17,13 +17,13 @@ static bool has(const tleg_file *file, struct tleg_rule_text prefix, const char 
     return false;
 }
 
-/* The first size of PREFIX + name, or 0. */
-static int64_t width_of(const tleg_file *file, struct tleg_rule_text prefix, const char *name) {
+/* A size of PREFIX + name, or 0. */
+static int64_t size_of(const tleg_file *file, struct tleg_rule_text prefix, const char *name, int32_t axis) {
     static const struct tleg_capture none;
     char whole[TLEG_NAMES_TEXT];
     const struct tleg_rule_text pattern = {name, strlen(name)};
     const struct tleg_entry *entry = tleg_pattern_fill(pattern, prefix, &none, whole) ? tleg_file_find(file, whole) : NULL;
-    return entry && entry->rank > 0 ? entry->shape[0] : 0;
+    return entry && entry->rank > axis ? entry->shape[axis] : 0;
 }
 
 static bool is_of(const tleg_file *file, struct tleg_rule_text prefix, const struct tleg_family *family) {
@@ -32,7 +32,10 @@ static bool is_of(const tleg_file *file, struct tleg_rule_text prefix, const str
             return false;
     if (family->lacks && has(file, prefix, family->lacks))
         return false;
-    return family->dim == 0 || width_of(file, prefix, family->sign) == family->dim;
+    if (family->gated &&
+        size_of(file, prefix, "blocks.0.mlp.fc1.weight", 0) != 2 * size_of(file, prefix, "blocks.0.mlp.fc2.weight", 1))
+        return false;
+    return family->dim == 0 || size_of(file, prefix, family->sign, 0) == family->dim;
 }
 
 /* Whether `name` is `sign` after a prefix that is empty or ends with a dot. */

@@ -36,10 +36,16 @@ static bool decays(const struct tleg_spec *spec, enum tleg_slot slot, bool is_ge
 /* ---- what learns, and how fast ---- */
 
 static tleg_part part_of(enum tleg_site site, enum tleg_slot slot) {
-    static const tleg_part sites[TLEG_SITES] = {
-        [TLEG_SITE_NORM1] = TLEG_PART_NORM1, [TLEG_SITE_NORM2] = TLEG_PART_NORM2, [TLEG_SITE_QKV] = TLEG_PART_QKV,
-        [TLEG_SITE_PROJ] = TLEG_PART_PROJ,   [TLEG_SITE_FC1] = TLEG_PART_FC1,     [TLEG_SITE_FC2] = TLEG_PART_FC2,
-        [TLEG_SITE_LS1] = TLEG_PART_LS1,     [TLEG_SITE_LS2] = TLEG_PART_LS2};
+    static const tleg_part sites[TLEG_SITES] = {[TLEG_SITE_NORM1] = TLEG_PART_NORM1,
+                                                [TLEG_SITE_NORM2] = TLEG_PART_NORM2,
+                                                [TLEG_SITE_QKV] = TLEG_PART_QKV,
+                                                [TLEG_SITE_PROJ] = TLEG_PART_PROJ,
+                                                [TLEG_SITE_FC1] = TLEG_PART_FC1,
+                                                [TLEG_SITE_FC2] = TLEG_PART_FC2,
+                                                [TLEG_SITE_LS1] = TLEG_PART_LS1,
+                                                [TLEG_SITE_LS2] = TLEG_PART_LS2,
+                                                [TLEG_SITE_ATTENTION_NORM] = TLEG_PART_NORM1,
+                                                [TLEG_SITE_MLP_NORM] = TLEG_PART_NORM2};
     if (site != TLEG_SITE_NONE)
         return sites[site];
     if (slot >= TLEG_SLOT_POOL_LATENT && slot <= TLEG_SLOT_POOL_LAST)

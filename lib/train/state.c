@@ -74,6 +74,8 @@ static char *append_choices(const tleg_trainer *t, char *at) {
     const int32_t parts[] = {c->mlp, c->layer_scale, c->norm_before, c->registers, c->unplaced, c->channels};
     if (c->mlp != TLEG_MLP_GELU || c->layer_scale || c->norm_before || c->registers || c->unplaced || c->channels != 3)
         at += snprintf(at, 96, "parts=%d,%d,%d,%d,%d,%d ", parts[0], parts[1], parts[2], parts[3], parts[4], parts[5]);
+    if (c->norm_after || c->gated || c->attention_norm || c->mlp_norm)
+        at += snprintf(at, 64, "blocks=%d,%d,%d,%d ", c->norm_after, c->gated, c->attention_norm, c->mlp_norm);
     if (o->freeze)
         at += snprintf(at, 64, "freeze=%d ", o->freeze);
     if (o->frozen_layers)

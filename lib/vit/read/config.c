@@ -101,6 +101,8 @@ static tleg_status read_tokens(struct tleg_config_reader *reader) {
     reader->c->distillation_token = dist;
     const char *gate;
     reader->c->layer_scale = tleg_read_any(reader, "blocks.", "ls1.", &gate);
+    reader->c->attention_norm = tleg_read_any(reader, "blocks.", "attn.norm.", &gate);
+    reader->c->mlp_norm = tleg_read_any(reader, "blocks.", "mlp.norm.", &gate);
     return read_registers(reader);
 }
 
@@ -171,21 +173,32 @@ static tleg_status read_classes(struct tleg_config_reader *reader) {
                : status;
 }
 
-/* fc1's weight (H, D), and whether there is any bias of qkv */
+/* The weight of a site in the first layer, and its name. */
+static tleg_status need_first(const struct tleg_config_reader *reader, enum tleg_site site, char name[TLEG_NAME_TEXT],
+                              const struct tleg_entry **entry) {
+    if (reader->gene)
+        tleg_segment_name(site, 0, false, &reader->schedule.spans[site][0], 0, name);
+    else
+        tleg_layer_name(0, site, false, name);
+    return tleg_read_need(reader, name, 2, entry);
+}
+
+/* fc1's weight (H, D), or (2H, D) where fc2's (D, H) says that half of what it gives is a gate; and whether there is any bias
+ * of qkv */
 static tleg_status read_block(struct tleg_config_reader *reader) {
     char name[TLEG_NAME_TEXT];
-    if (reader->gene)
-        tleg_segment_name(TLEG_SITE_FC1, 0, false, &reader->schedule.spans[TLEG_SITE_FC1][0], 0, name);
-    else
-        tleg_layer_name(0, TLEG_SITE_FC1, false, name);
-    const struct tleg_entry *entry;
-    const tleg_status status = tleg_read_need(reader, name, 2, &entry);
+    const struct tleg_entry *entry, *fc2;
+    tleg_status status = need_first(reader, TLEG_SITE_FC2, name, &fc2);
+    if (status == TLEG_OK)
+        status = need_first(reader, TLEG_SITE_FC1, name, &entry);
     if (status != TLEG_OK)
         return status;
     const char *bias;
+    reader->c->gated = entry->shape[0] / 2 == fc2->shape[1] && entry->shape[0] % 2 == 0;
     reader->c->no_qkv_bias = !tleg_read_any(reader, "blocks.", ".attn.qkv.bias", &bias) &&
                              !tleg_read_any(reader, "blocks.block.attn.qkv.instances.", ".bias", &bias);
-    return in_range(reader, name, "a hidden width", entry->shape[0], TLEG_MAX_HIDDEN, &reader->c->hidden);
+    return in_range(reader, name, "a hidden width", reader->c->gated ? fc2->shape[1] : entry->shape[0], TLEG_MAX_HIDDEN,
+                    &reader->c->hidden);
 }
 
 /* ---- depth and schedule ---- */
@@ -435,7 +448,29 @@ static tleg_status read_mlp(struct tleg_config_reader *reader) {
                          "%s: activation argument: expected \"%s\" as tleg.activation says, or none, found \"%s\"",
                          reader->label, tleg_mlp_words[c->mlp - 1], tleg_mlp_words[asked - 1]);
     if (c->mlp == 0)
-        c->mlp = asked ? asked : TLEG_MLP_GELU;
+        c->mlp = asked ? asked : c->gated ? TLEG_MLP_SILU : TLEG_MLP_GELU;
+    return TLEG_OK;
+}
+
+/* Where a block's norms stand. A model of timm's without biases of q, k and v, without a class token, and without keys that say
+ * so, may be a plain one or vit_*_rpn: nothing of its names and shapes tells which. */
+static tleg_status read_branch_norm(struct tleg_config_reader *reader) {
+    tleg_config *c = reader->c;
+    int32_t place;
+    const tleg_status status = tleg_read_word(reader, "tleg.branch_norm", tleg_branch_norm_words, &place);
+    if (status != TLEG_OK)
+        return status;
+    c->norm_after = place == 2;
+    if (c->norm_after && c->layer_scale)
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
+                         "%s: tleg.branch_norm: expected \"before\" with LayerScale (ls1, ls2), found \"after\"",
+                         reader->label);
+    if (!reader->gene && !tleg_read_has_keys(reader) && c->no_qkv_bias && !c->class_token && !c->layer_scale)
+        return tleg_fail(
+            reader->context, TLEG_ERROR_UNSUPPORTED,
+            "%s: its names and shapes are those of two models: a block's norms may stand before its branches or after "
+            "them (timm's vit_*_rpn). Rules for names say which: tleg.branch_norm = before, or after",
+            reader->label);
     return TLEG_OK;
 }
 
@@ -443,6 +478,8 @@ static tleg_status read_keys(struct tleg_config_reader *reader) {
     tleg_status status = read_heads(reader);
     if (status == TLEG_OK)
         status = read_mlp(reader);
+    if (status == TLEG_OK)
+        status = read_branch_norm(reader);
     if (status == TLEG_OK)
         status = read_pool(reader);
     if (status == TLEG_OK)

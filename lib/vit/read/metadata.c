@@ -55,6 +55,19 @@ static void add_labels(struct builder *builder, const tleg_config *config) {
     end(builder);
 }
 
+/* What older versions take to be as in DeiT, and would compute wrongly: they refuse a word in tleg.needs. */
+static void add_needs(struct builder *builder, const tleg_config *config) {
+    const bool activation = config->mlp != TLEG_MLP_GELU;
+    if (activation || config->gated)
+        add_text(builder, "tleg.activation", tleg_mlp_words[config->mlp - 1]);
+    if (config->norm_after)
+        add_text(builder, "tleg.branch_norm", "after");
+    if (activation && config->norm_after)
+        add_text(builder, "tleg.needs", "[\"activation\", \"branch_norm\"]");
+    else if (activation || config->norm_after)
+        add_text(builder, "tleg.needs", activation ? "[\"activation\"]" : "[\"branch_norm\"]");
+}
+
 static void build(struct builder *builder, const tleg_config *config, bool gene) {
     add_text(builder, "format", "pt"); /* other people's readers ask for it */
     add_text(builder, "tleg.kind", gene ? "learngene" : "vit");
@@ -69,10 +82,7 @@ static void build(struct builder *builder, const tleg_config *config, bool gene)
     add_numbers(builder, "tleg.mean", config->mean, 3);
     add_numbers(builder, "tleg.std", config->std, 3);
     add_numbers(builder, "tleg.crop", &config->crop, 1);
-    if (config->mlp != TLEG_MLP_GELU) { /* what older versions take for granted: they refuse a word in tleg.needs */
-        add_text(builder, "tleg.activation", tleg_mlp_words[config->mlp - 1]);
-        add_text(builder, "tleg.needs", "[\"activation\"]");
-    }
+    add_needs(builder, config);
     if (config->interpolation != TLEG_INTERPOLATION_BICUBIC) /* 0.2 knew no others, and has no key for it */
         add_text(builder, "tleg.interpolation", tleg_interpolation_words[config->interpolation - 1]);
     if (config->fit != TLEG_FIT_CROP)

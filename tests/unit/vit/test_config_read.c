@@ -228,6 +228,7 @@ static void qkv_has_its_bias_everywhere_or_nowhere(void **state) {
     vit_remove(&made, "blocks.0.attn.qkv.bias");
     must_refuse(&made, &(struct vit_fault){0, "", NULL, {"missing tensor \"blocks.0.attn.qkv.bias\""}, 0}, 3, false);
     vit_remove(&made, "blocks.1.attn.qkv.bias");
+    vit_key(&made, "tleg.branch_norm", "before");
     read_good(&made, 3, false, &config);
     assert_int_equal(config.c.no_qkv_bias, 1);
     tleg_config_free(&config);
@@ -239,6 +240,60 @@ static void qkv_has_its_bias_everywhere_or_nowhere(void **state) {
     read_good(&made, 0, true, &config);
     assert_int_equal(config.c.no_qkv_bias, 1);
     tleg_config_free(&config);
+}
+
+/* timm's vit_*_rpn differ from plain models of the same names in where their norms stand. */
+static void where_norms_stand_is_asked_for_where_two_models_look_alike(void **state) {
+    (void)state;
+    struct vit_file made;
+    struct tleg_vit_config config;
+    vit_model(&made, 2);
+    vit_remove(&made, "blocks.0.attn.qkv.bias");
+    vit_remove(&made, "blocks.1.attn.qkv.bias");
+    must_refuse(&made, &(struct vit_fault){0, "", NULL, {"tleg.branch_norm = before", "vit_*_rpn"}, TLEG_ERROR_UNSUPPORTED}, 3,
+                false);
+    vit_key(&made, "tleg.branch_norm", "after");
+    read_good(&made, 3, false, &config);
+    assert_int_equal(config.c.norm_after, 1);
+    tleg_config_free(&config);
+    for (int layer = 0; layer < 2; layer++)
+        for (int half = 1; half <= 2; half++) {
+            char name[48];
+            snprintf(name, sizeof name, "blocks.%d.ls%d.gamma", layer, half);
+            vit_add(&made, name, "12");
+        }
+    must_refuse(&made, &(struct vit_fault){0, "", NULL, {"tleg.branch_norm", "LayerScale"}, 0}, 3, false);
+}
+
+/* fc1 (2H, D) beside fc2 (D, H) is a gate; norms within the branches are told by their names. */
+static void gates_and_norms_within_the_branches_are_told_by_shapes_and_names(void **state) {
+    (void)state;
+    static const char *const norms[][2] = {{"attn.norm", "12"}, {"mlp.norm", "10"}};
+    struct vit_file made;
+    struct tleg_vit_config config;
+    vit_model(&made, 2);
+    for (int layer = 0; layer < 2; layer++)
+        for (int k = 0; k < 4; k++) {
+            char name[48];
+            snprintf(name, sizeof name, "blocks.%d.%s.%s", layer, norms[k / 2][0], k % 2 ? "bias" : "weight");
+            vit_add(&made, name, norms[k / 2][1]);
+            if (k == 0) {
+                snprintf(name, sizeof name, "blocks.%d.mlp.fc2.weight", layer);
+                vit_reshape(&made, name, "12,10");
+            }
+        }
+    read_good(&made, 3, false, &config);
+    assert_int_equal(config.c.hidden, 10);
+    assert_int_equal(config.c.mlp, TLEG_MLP_SILU);
+    assert_true(config.c.gated && config.c.attention_norm && config.c.mlp_norm);
+    assert_int_equal(config.c.ignored_count, 0);
+    tleg_config_free(&config);
+    vit_key(&made, "tleg.activation", "gelu");
+    read_good(&made, 3, false, &config);
+    assert_int_equal(config.c.mlp, TLEG_MLP_GELU);
+    tleg_config_free(&config);
+    vit_remove(&made, "blocks.1.mlp.norm.bias");
+    must_refuse(&made, &(struct vit_fault){0, "", NULL, {"missing tensor \"blocks.1.mlp.norm.bias\""}, 0}, 3, false);
 }
 
 static void a_model_stays_in_a_half_type_that_all_its_tensors_have(void **state) {
@@ -607,6 +662,8 @@ int main(void) {
         cmocka_unit_test(distillation_brings_a_second_head),
         cmocka_unit_test(a_latent_says_that_the_head_reads_attention_pooling),
         cmocka_unit_test(qkv_has_its_bias_everywhere_or_nowhere),
+        cmocka_unit_test(where_norms_stand_is_asked_for_where_two_models_look_alike),
+        cmocka_unit_test(gates_and_norms_within_the_branches_are_told_by_shapes_and_names),
         cmocka_unit_test(a_model_stays_in_a_half_type_that_all_its_tensors_have),
         cmocka_unit_test(every_fault_of_a_learngene_is_named),
         cmocka_unit_test(no_tensor_may_be_missing),

@@ -117,7 +117,7 @@
 #define HF_TOWER_PATCH "embeddings.patch_embedding.weight"
 #define LUCID_PATCH "to_patch_embedding.1.weight"
 #define NOT_COMPUTED ", which this library does not compute"
-#define HEADS "heads of 64 numbers each"
+#define HEADS "heads of 64 numbers each (16 heads where known models of its width have them)"
 /* CLIP's pictures are prepared in one way, whoever learned it. */
 #define CLIP_PICTURES                                                                                                          \
     "tleg.mean = 0.48145466,0.4578275,0.40821073\n"                                                                            \

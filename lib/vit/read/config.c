@@ -332,6 +332,18 @@ static tleg_status read_layers(struct tleg_config_reader *reader) {
 
 /* ---- what shapes cannot say ---- */
 
+/* Of a file that does not say: 64 numbers each, but for the widths of published models that have others: SigLIP's so400m, the
+ * huge, giant and gigantic models of timm, CLIP and MAE, and EVA02-CLIP's enormous one. */
+static int32_t likely_heads(const struct tleg_config_reader *reader) {
+    static const int32_t widths[] = {1152, 1280, 1408, 1536, 1664, 1792};
+    const tleg_config *c = reader->c;
+    const bool dinov2 = c->dim == 1536 && c->layer_scale; /* whose giant has the usual heads */
+    for (size_t k = 0; k < sizeof widths / sizeof *widths && !reader->gene && !dinov2; k++)
+        if (c->dim == widths[k])
+            return 16;
+    return c->dim / 64;
+}
+
 static tleg_status read_heads(struct tleg_config_reader *reader) {
     tleg_config *c = reader->c;
     bool found;
@@ -355,7 +367,7 @@ static tleg_status read_heads(struct tleg_config_reader *reader) {
             "the metadata key tleg.heads, or say how many heads there are when opening the file",
             reader->label, (int)c->dim);
     if (!found)
-        c->heads = reader->asked->heads > 0 ? reader->asked->heads : c->dim / 64;
+        c->heads = reader->asked->heads > 0 ? reader->asked->heads : likely_heads(reader);
     return TLEG_OK;
 }
 
@@ -428,10 +440,11 @@ static void note_guesses(const struct tleg_config_reader *reader) {
                        : tleg_config_has_attention_pool(c) ? "what attention pooling gives"
                        : c->norm == TLEG_NORM_BEFORE_POOL  ? "the mean of the patches"
                                                            : "the mean of the patches, then fc_norm";
-    tleg_log(reader->context,
-             "%s: there are no tleg. keys: taken as timm's plain ViT, whose head reads %s (%s, each part's norm before it, eps "
-             "%s)",
-             reader->label, pool, c->mlp == TLEG_MLP_GELU ? "exact GELU" : tleg_mlp_words[c->mlp - 1], eps);
+    tleg_log(
+        reader->context,
+        "%s: there are no tleg. keys: taken as timm's plain ViT, whose head reads %s (%d heads, %s, each part's norm before "
+        "it, eps %s)",
+        reader->label, pool, (int)c->heads, c->mlp == TLEG_MLP_GELU ? "exact GELU" : tleg_mlp_words[c->mlp - 1], eps);
 }
 
 static tleg_status read_mlp(struct tleg_config_reader *reader) {

@@ -220,6 +220,30 @@ static void a_latent_says_that_the_head_reads_attention_pooling(void **state) {
     must_refuse(&made, &(struct vit_fault){0, "", NULL, {"missing tensor \"attn_pool.latent\""}, 0}, 3, false);
 }
 
+/* Without a word about heads they are of 64 numbers, but in the widths of published models that have 16. */
+static void a_models_width_may_tell_its_heads(void **state) {
+    (void)state;
+    static const struct {
+        int32_t dim, heads;
+        bool layer_scale;
+    } cases[] = {{768, 12, false}, {1152, 16, false}, {1280, 16, false}, {1536, 16, false}, {1536, 24, true}};
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        struct vit_file made;
+        struct tleg_vit_config config;
+        vit_model(&made, 1);
+        for (int half = 1; half <= 2 && cases[k].layer_scale; half++)
+            vit_add(&made, half == 1 ? "blocks.0.ls1.gamma" : "blocks.0.ls2.gamma", "12");
+        for (int32_t i = 0; i < made.count; i++) /* as wide, where it was 12 */
+            for (int32_t axis = 0; axis < made.tensors[i].rank; axis++) {
+                int64_t *side = &made.tensors[i].shape[axis];
+                *side = *side % 12 == 0 ? *side / 12 * cases[k].dim : *side;
+            }
+        read_good(&made, 0, false, &config);
+        assert_int_equal(config.c.heads, cases[k].heads);
+        tleg_config_free(&config);
+    }
+}
+
 static void qkv_has_its_bias_everywhere_or_nowhere(void **state) {
     (void)state;
     struct vit_file made;
@@ -661,6 +685,7 @@ int main(void) {
         cmocka_unit_test(fc_norm_says_that_the_mean_comes_first),
         cmocka_unit_test(distillation_brings_a_second_head),
         cmocka_unit_test(a_latent_says_that_the_head_reads_attention_pooling),
+        cmocka_unit_test(a_models_width_may_tell_its_heads),
         cmocka_unit_test(qkv_has_its_bias_everywhere_or_nowhere),
         cmocka_unit_test(where_norms_stand_is_asked_for_where_two_models_look_alike),
         cmocka_unit_test(gates_and_norms_within_the_branches_are_told_by_shapes_and_names),

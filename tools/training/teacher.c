@@ -23,10 +23,10 @@ static int check_labels(const struct state *state, const tleg_config *teacher) {
 
 static int check(const struct state *state, const tleg_config *teacher) {
     const tleg_config *student = &state->source.config;
-    if (teacher->kind != student->kind)
-        return tool_fail(state->call, "%s: a teacher that %s; the student %s", state->options->teacher,
-                         teacher->kind == TLEG_KIND_DIT ? "draws (a generator)" : "tells classes apart (a classifier)",
-                         student->kind == TLEG_KIND_DIT ? "draws" : "tells classes apart");
+    const bool teacher_draws = teacher->kind == TLEG_KIND_DIT, student_draws = student->kind == TLEG_KIND_DIT;
+    if (teacher_draws != student_draws)
+        return tool_fail(state->call, "%s: a %s cannot teach a %s", state->options->teacher,
+                         teacher_draws ? "generator" : "classifier", student_draws ? "generator" : "classifier");
     if (teacher->classes != student->classes)
         return tool_fail(state->call, "%s: a teacher of %d classes; %s has %d", state->options->teacher, (int)teacher->classes,
                          state->options->data, (int)student->classes);

@@ -1,4 +1,5 @@
 /* A file under the library's names: by the host's rules, or by those of the family that it is of. */
+#include "graph/graph.h"
 #include "names/private.h"
 
 #include <string.h>
@@ -46,8 +47,24 @@ static tleg_status by_family(tleg_context *context, const tleg_file *file, tleg_
     return tleg_names_apply(&naming, named);
 }
 
+/* A graph says what its weights are; what stands beside it may say more of pictures and labels. */
+static tleg_status by_graph(tleg_context *context, const tleg_file *file, tleg_file **named) {
+    tleg_file *read;
+    tleg_status status = tleg_graph_read(context, file, &read);
+    if (status != TLEG_OK || !has_config(file)) {
+        *named = read;
+        return status;
+    }
+    const struct tleg_naming naming = {.context = context, .file = read, .rules = ""};
+    status = tleg_names_apply(&naming, named);
+    tleg_file_free(read);
+    return status;
+}
+
 tleg_status tleg_names_read(tleg_context *context, const tleg_file *file, const char *rules, tleg_file **named) {
     *named = NULL;
+    if (TLEG_TRAIN && !rules && tleg_file_graph(file))
+        return by_graph(context, file, named);
     if (!rules)
         return by_family(context, file, named);
     const struct tleg_naming naming = {.context = context, .file = file, .rules = rules};

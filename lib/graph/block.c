@@ -1,6 +1,7 @@
 /* Blocks of a Transformer: norms, matrices, attention, and the branches that are added to the stream. */
 #include "graph/private.h"
 
+#include <math.h>
 #include <string.h>
 
 static const int32_t features[] = {AXIS_FEATURE, -1};
@@ -142,36 +143,56 @@ static bool same_heads(const struct value *a, const struct value *b) {
     return tleg_layout_equal(&first, &second);
 }
 
-/* Queries (.., tokens, head) by keys (.., head, tokens). */
-static const char *score(struct walk *walk, const struct value *q, const struct value *k, struct value *out) {
+/* Whether queries (.., tokens, head) and keys (.., tokens, head) are parts of what matrices make of one norm. */
+static bool are_pair(const struct walk *walk, const struct value *q, const struct value *k) {
     const int32_t last = q->layout.rank - 1;
-    if (k->what != LINEAR || walk->values[q->of].what != NORM || walk->values[k->of].id != walk->values[q->of].id || q->gate ||
-        k->gate || !same_heads(q, k))
-        return "queries and keys of one norm";
-    const int64_t head = tleg_layout_size(&q->layout, last);
-    if (!tleg_layout_is(&q->layout, last, AXIS_FEATURE, head) || !tleg_layout_is(&k->layout, last - 1, AXIS_FEATURE, head) ||
-        !tleg_layout_is(&q->layout, last - 1, AXIS_TOKEN, 0) ||
-        !tleg_layout_is(&k->layout, last, AXIS_TOKEN, tleg_layout_size(&q->layout, last - 1)))
-        return "queries (.., tokens, head) and keys (.., head, tokens)";
-    *out =
-        (struct value){.what = SCORES, .of = number_of(walk, q), .other = number_of(walk, k), .factor = q->factor * k->factor};
-    const struct atom keys = {AXIS_KEY, (int32_t)tleg_layout_size(&k->layout, last), 1};
+    return q->what == LINEAR && k->what == LINEAR && !q->gate && !k->gate && walk->values[q->of].what == NORM &&
+           walk->values[k->of].id == walk->values[q->of].id && same_heads(q, k) &&
+           tleg_layout_is(&q->layout, last - 1, AXIS_TOKEN, 0) &&
+           tleg_layout_is(&q->layout, last, AXIS_FEATURE, tleg_layout_size(&q->layout, last)) &&
+           tleg_layout_is(&k->layout, last - 1, AXIS_TOKEN, tleg_layout_size(&q->layout, last - 1)) &&
+           tleg_layout_is(&k->layout, last, AXIS_FEATURE, tleg_layout_size(&q->layout, last));
+}
+
+static const char pair_expected[] = "queries and keys (.., tokens, head) of one norm";
+
+static bool turn(const struct value *value, struct value *out) {
+    int32_t order[TLEG_MAX_RANK];
+    const int32_t last = value->layout.rank - 1;
+    *out = *value;
+    for (int32_t k = 0; k <= last; k++)
+        order[k] = k < last - 1 ? k : k == last ? last - 1 : last;
+    if (last >= 1)
+        tleg_layout_transpose(&value->layout, order, &out->layout);
+    return last >= 1;
+}
+
+static const char *score(struct walk *walk, const struct value *q, const struct value *turned, struct value *out) {
+    const int32_t last = q->layout.rank - 1;
+    struct value k;
+    if (!turn(turned, &k) || !are_pair(walk, q, &k))
+        return pair_expected;
+    *out = (struct value){
+        .what = SCORES, .of = number_of(walk, q), .other = number_of(walk, turned), .factor = q->factor * k.factor};
+    const struct atom keys = {AXIS_KEY, (int32_t)tleg_layout_size(&q->layout, last - 1), 1};
     tleg_layout_replace(&q->layout, last, &keys, 1, false, &out->layout);
     return NULL;
 }
 
-/* Shares (.., tokens, keys) of values (.., tokens, head). */
-static const char *mix(struct walk *walk, const struct value *shares, const struct value *v, struct value *out) {
-    const int32_t last = shares->layout.rank - 1;
-    const struct value *q = &walk->values[walk->values[shares->of].of];
-    if (v->what != LINEAR || v->gate || v->factor != 1 || walk->values[v->of].id != walk->values[q->of].id ||
-        !same_heads(shares, v))
-        return "values of the same norm as queries and keys";
-    if (!tleg_layout_is(&v->layout, last - 1, AXIS_TOKEN, tleg_layout_size(&shares->layout, last)) ||
-        !tleg_layout_is(&v->layout, last, AXIS_FEATURE, tleg_layout_size(&q->layout, last)))
-        return "values (.., tokens, head)";
+/* Whether `factor` is 1 over the square root of a head's width. */
+static bool is_scale(const struct value *q, double factor) {
+    const double head = (double)tleg_layout_size(&q->layout, q->layout.rank - 1), off = factor * factor * head - 1;
+    return factor > 0 && off < 4e-3 && off > -4e-3;
+}
+
+static const char scale_expected[] = "scores divided by the square root of a head's width";
+
+/* Shares of values (.., tokens, head). */
+static const char *mix(struct walk *walk, const struct value *q, uint32_t keys, const struct value *v, struct value *out) {
+    if (!are_pair(walk, q, v) || v->factor != 1)
+        return "values (.., tokens, head) of the same norm as queries and keys";
     *out = (struct value){
-        .what = MIXED, .of = number_of(walk, shares), .other = number_of(walk, v), .factor = 1, .layout = v->layout};
+        .what = MIXED, .of = number_of(walk, q), .other = keys, .third = number_of(walk, v), .factor = 1, .layout = v->layout};
     return NULL;
 }
 
@@ -183,7 +204,8 @@ const char *tleg_node_matmul(struct walk *walk, struct value *out) {
         return multiply(walk, a, b->weight, false, out);
     if (a->what == LINEAR)
         return score(walk, a, b, out);
-    return a->what == SHARES ? mix(walk, a, b, out) : "queries and keys, or a softmax's shares and values";
+    return a->what == SHARES ? mix(walk, &walk->values[a->of], a->other, b, out)
+                             : "queries and keys, or a softmax's shares and values";
 }
 
 const char *tleg_node_softmax(struct walk *walk, struct value *out) {
@@ -194,12 +216,27 @@ const char *tleg_node_softmax(struct walk *walk, struct value *out) {
         return "scores of queries and keys";
     if (tleg_walk_dimension(axis, in->layout.rank) != last || !tleg_layout_is(&in->layout, last, AXIS_KEY, 0))
         return "a softmax over the keys";
-    const struct value *q = &walk->values[in->of];
-    const double head = (double)tleg_layout_size(&q->layout, q->layout.rank - 1), off = in->factor * in->factor * head - 1;
-    if (!(off < 4e-3) || !(off > -4e-3))
-        return "scores divided by the square root of a head's width";
-    *out = (struct value){.what = SHARES, .of = number_of(walk, in), .factor = 1, .layout = in->layout};
+    if (!is_scale(&walk->values[in->of], in->factor))
+        return scale_expected;
+    *out = *in;
+    out->what = SHARES;
+    out->id = 0;
     return NULL;
+}
+
+/* All of it in one node (opset 23): queries, keys and values (images, heads, tokens, head). */
+const char *tleg_node_attention(struct walk *walk, struct value *out) {
+    const struct value *q = tleg_walk_in(walk, 0), *k = tleg_walk_in(walk, 1), *v = tleg_walk_in(walk, 2);
+    for (uint32_t i = 3; i < walk->node->input_count; i++)
+        if (tleg_walk_in(walk, i))
+            return "attention without a mask or earlier keys";
+    if (!k || !v || q->layout.rank != 4 || !are_pair(walk, q, k))
+        return pair_expected;
+    const struct tleg_graph_attribute *given = tleg_walk_attribute(walk, "scale");
+    const double scale = q->factor * k->factor * (given ? given->real : 1 / sqrt((double)tleg_layout_size(&q->layout, 3)));
+    if (tleg_walk_integer(walk, "is_causal", 0) != 0 || tleg_walk_real(walk, "softcap", 0) != 0)
+        return "attention of all tokens to all";
+    return is_scale(q, scale) ? mix(walk, q, number_of(walk, k), v, out) : scale_expected;
 }
 
 /* ---- branches ---- */
@@ -210,7 +247,7 @@ const struct value *tleg_branch_norm(const struct walk *walk, const struct value
     if (branch->what != LINEAR || branch->factor != 1)
         return NULL;
     if (*attention)
-        inner = &walk->values[walk->values[walk->values[inner->of].of].of];
+        inner = &walk->values[inner->of];
     else if (inner->what == FUNCTION)
         inner = &walk->values[inner->of];
     else

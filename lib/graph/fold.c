@@ -294,9 +294,11 @@ const char *tleg_node_where(struct walk *walk, struct value *out) {
     return NULL;
 }
 
+/* Cast, or CastLike, to the type of its second input. */
 const char *tleg_node_cast(struct walk *walk, struct value *out) {
-    const struct value *in = tleg_walk_in(walk, 0);
-    const int64_t to = tleg_walk_integer(walk, "to", 1);
+    const struct value *in = tleg_walk_in(walk, 0), *like = tleg_walk_in(walk, 1);
+    const bool integers = tleg_is_constant(like) && tleg_constant_get(walk, like->weight)->whole;
+    const int64_t to = tleg_walk_integer(walk, "to", integers ? 7 : 1);
     const bool whole = (to >= 2 && to <= 7) || to == 9 || to == 12 || to == 13;
     if (in->what != CONSTANT) {
         *out = *in;

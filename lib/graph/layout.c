@@ -139,5 +139,7 @@ bool tleg_layout_broadcasts(const struct layout *a, const struct layout *b) {
 
 bool tleg_layout_is(const struct layout *layout, int32_t dim, enum axis axis, int64_t size) {
     const struct atom *atom = tleg_layout_atoms(layout, dim);
+    if (layout->counts[dim] == 0) /* of an axis of size 1 */
+        return size <= 1;
     return layout->counts[dim] == 1 && atom->axis == (int32_t)axis && atom->stride == 1 && (size == 0 || atom->size == size);
 }

@@ -86,9 +86,9 @@ enum what {
     LINEAR,      /* weight, bias and gate on `of` */
     FUNCTION,    /* of each number of `of`, a LINEAR or a VARIANCE: samples */
     SCORES,      /* `of` by `other`, queries and keys */
-    SHARES,      /* the softmax of scores `of` */
+    SHARES,      /* the softmax of such scores */
     NOT_NUMBERS, /* whether SHARES are not numbers */
-    MIXED,       /* values `other` by SHARES `of` */
+    MIXED,       /* values `third` by such shares */
     SUM          /* of two readouts `of` and `other` */
 };
 enum { SAMPLES = 16, PREFIXES = 4 };
@@ -101,7 +101,7 @@ struct value {
     bool mean;                         /* what is computed is then taken as a mean over tokens */
     uint8_t halves;                    /* of STREAM, modulo 2: 1 after attention */
     uint32_t id;                       /* the value of the same numbers, in whichever layout */
-    uint32_t of, other;                /* values */
+    uint32_t of, other, third;         /* values */
     uint32_t weight, bias, gate;       /* constants; 0: none */
     uint32_t prefix[PREFIXES], places; /* of EMBED: constants (rows, D) */
     uint32_t prefix_count;
@@ -167,7 +167,7 @@ handler tleg_node_resize;                                                       
 handler tleg_node_pass, tleg_node_reshape, tleg_node_transpose, tleg_node_slice, tleg_node_gather; /* move.c */
 handler tleg_node_concat, tleg_node_conv;                                                          /* embed.c */
 handler tleg_node_unary, tleg_node_binary, tleg_node_gelu;                                         /* arithmetic.c */
-handler tleg_node_norm, tleg_node_mean, tleg_node_matmul, tleg_node_gemm, tleg_node_softmax;       /* block.c */
+handler tleg_node_norm, tleg_node_mean, tleg_node_matmul, tleg_node_gemm, tleg_node_softmax, tleg_node_attention; /* block.c */
 /* Gives each of a Split's outputs (move.c). */
 const char *tleg_node_split(struct walk *walk);
 

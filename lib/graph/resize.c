@@ -130,8 +130,10 @@ const char *tleg_node_resize(struct walk *walk, struct value *out) {
             continue;
         if (r.out < 1 || r.out > GRID || r.in < 1 || r.in > GRID || !(r.scale > 1e-3) || !(r.scale < 1e3))
             return "a side of 1 to 4096";
-        if (!resize(walk, &r, k, &from, &from))
+        struct constant made;
+        if (!resize(walk, &r, k, &from, &made))
             return NULL;
+        from = made;
     }
     tleg_value_constant(walk, &from, out);
     return NULL;

@@ -59,7 +59,9 @@ static const struct {
     handler *node;
 } handlers[] = {{"Add", tleg_node_binary},
                 {"And", tleg_node_binary},
+                {"Attention", tleg_node_attention},
                 {"Cast", tleg_node_cast},
+                {"CastLike", tleg_node_cast},
                 {"Ceil", tleg_node_unary},
                 {"Concat", tleg_node_concat},
                 {"Constant", tleg_node_constant},

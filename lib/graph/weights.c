@@ -210,10 +210,9 @@ static bool add_qkv(struct weights *w, int64_t block, const struct value *const 
 
 static void find_qkv(const struct walk *walk, const struct value *attention, const struct value *qkv[3]) {
     const struct value *mixed = &walk->values[walk->values[attention->other].of];
-    const struct value *scores = &walk->values[walk->values[mixed->of].of];
-    qkv[0] = &walk->values[scores->of];
-    qkv[1] = &walk->values[scores->other];
-    qkv[2] = &walk->values[mixed->other];
+    qkv[0] = &walk->values[mixed->of];
+    qkv[1] = &walk->values[mixed->other];
+    qkv[2] = &walk->values[mixed->third];
 }
 
 /* ---- one configuration for all blocks ---- */
@@ -321,7 +320,7 @@ static bool add_embed(struct weights *w, int64_t grid, bool distilled) {
     const struct constant *kernel = tleg_constant_get(w->walk, w->embed->weight);
     const int64_t shape[] = {1, grid * grid, w->dim};
     return add(w, "patch_embed.proj.weight", 4, kernel->shape, w->embed->weight, 0) &&
-           (!w->embed->bias || add(w, "patch_embed.proj.bias", 1, &w->dim, w->embed->bias, 0)) &&
+           ((!w->embed->bias && w->before) || add(w, "patch_embed.proj.bias", 1, &w->dim, w->embed->bias, 0)) &&
            (prefix == 0 || add_tokens(w, "cls_token", 0, 1)) && (!distilled || add_tokens(w, "dist_token", 1, 1)) &&
            (prefix == own || add_tokens(w, "reg_token", own, prefix - own)) &&
            add(w, "pos_embed", 3, shape, w->embed->places, 0);
@@ -352,7 +351,8 @@ static int32_t pool_of(const struct weights *w, const struct readout *readout, i
 static bool add_ends(struct weights *w, const struct readout *readout) {
     const struct value *norm = readout->features[0], *head = readout->logits[0];
     return (!w->before || add_norm(w, -1, "norm_pre", w->before)) &&
-           add_norm(w, -1, norm->mean_before ? "fc_norm" : "norm", norm) && (!head || add_linear(w, -1, "head", head, true)) &&
+           add_norm(w, -1, norm->mean_before ? "fc_norm" : "norm", norm) &&
+           (!head || add_linear(w, -1, "head", head, w->before != NULL)) &&
            (!readout->logits[1] || add_linear(w, -1, "head_dist", readout->logits[1], false));
 }
 

@@ -130,6 +130,13 @@ static unsigned char *read_all(const char *path, size_t *size) {
     return bytes;
 }
 
+static void write_all(const char *path, const void *bytes, size_t size) {
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes, 1, size, file), size);
+    assert_int_equal(fclose(file), 0);
+}
+
 static void weights_of_half_a_word_stay_so(void **state) {
     (void)state;
     tleg_config c = {.struct_size = sizeof c};
@@ -291,19 +298,39 @@ static void numbers_in_another_file_are_found_beside_it_alone(void **state) {
     assert_refused(tleg_model_parse(context, bytes, size, NULL, &model), TLEG_ERROR_UNSUPPORTED,
                    "lies in another file, 'timm-beside.data'");
     const char *alone = support_scratch("alone.onnx"), *beside = support_scratch("timm-beside.data");
-    FILE *file = fopen(alone, "wb");
-    assert_non_null(file);
-    assert_int_equal(fwrite(bytes, 1, size, file), size);
-    assert_int_equal(fclose(file), 0);
+    write_all(alone, bytes, size);
     assert_refused(tleg_model_open(context, alone, NULL, &model), TLEG_ERROR_NOT_FOUND, "timm-beside.data");
-    file = fopen(beside, "wb");
-    assert_non_null(file);
-    assert_int_equal(fwrite(data, 1, numbers - 1, file), numbers - 1);
-    assert_int_equal(fclose(file), 0);
+    write_all(beside, data, numbers - 1);
     assert_refused(tleg_model_open(context, alone, NULL, &model), TLEG_ERROR_FORMAT, "ends after the end of '");
     remove(beside);
     free(bytes);
     free(data);
+}
+
+static void texts_beside_a_graph_say_more_and_nothing_else(void **state) {
+    (void)state;
+    static const char
+        more[] = "{\"model_type\": \"vit\", \"hidden_act\": \"gelu\", \"num_attention_heads\": 3, \"layer_norm_eps\": 1e-12,"
+                 " \"id2label\": {\"0\": \"bee\", \"1\": \"owl\", \"2\": \"cat\", \"3\": \"dog\", \"4\": \"elk\"}}",
+        other[] = "{\"model_type\": \"vit\", \"hidden_act\": \"relu\", \"num_attention_heads\": 3, \"layer_norm_eps\": 1e-12}";
+    const char *made = support_scratch("model.onnx"), *config = support_scratch("config.json");
+    tleg_config c = {.struct_size = sizeof c};
+    tleg_model *model;
+    size_t size;
+    unsigned char *bytes = read_all(fixture("hugging-face-vit", ".onnx"), &size);
+    write_all(made, bytes, size);
+    free(bytes);
+    write_all(config, more, sizeof more - 1);
+    OK(context, tleg_model_open(context, made, NULL, &model));
+    OK(context, tleg_model_get_info(context, model, &c));
+    assert_int_equal(c.label_count, 5);
+    assert_string_equal(c.labels[1], "owl");
+    tleg_model_free(model);
+    write_all(config, other, sizeof other - 1);
+    assert_refused(tleg_model_open(context, made, NULL, &model), TLEG_ERROR_FORMAT,
+                   "tleg.activation: expected \"gelu\" as the graph says, found \"relu\" beside it");
+    remove(made);
+    remove(config);
 }
 
 static void a_file_that_was_cut_is_refused(void **state) {
@@ -352,6 +379,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(other_graphs_are_refused_by_the_first_node_that_does_not_fit),
         cmocka_unit_test(keys_that_contradict_the_graph_are_refused),
         cmocka_unit_test(numbers_in_another_file_are_found_beside_it_alone),
+        cmocka_unit_test(texts_beside_a_graph_say_more_and_nothing_else),
         cmocka_unit_test(a_file_that_was_cut_is_refused),
         cmocka_unit_test(a_learngene_is_not_read_from_a_graph),
         cmocka_unit_test(tensors_of_a_graph_are_a_files),

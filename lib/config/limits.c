@@ -3,6 +3,8 @@
 #include <string.h>
 
 const char *const tleg_mlp_words[] = {"gelu", "quick_gelu", "gelu_tanh", "silu", "relu", NULL};
+const char *const tleg_pool_words[] = {"mean", "cls", "attention", "patch_attention", NULL};
+const char *const tleg_branch_norm_words[] = {"before", "after", NULL};
 const char *const tleg_interpolation_words[] = {"bicubic", "bilinear", "box", NULL};
 const char *const tleg_fit_words[] = {"crop", "squash", NULL};
 
@@ -12,6 +14,13 @@ double tleg_default_crop(int32_t image_size) {
 
 static bool all_zero(const double values[3]) {
     return values[0] == 0 && values[1] == 0 && values[2] == 0;
+}
+
+void tleg_fill_plain_colours(double mean[3], double std[3]) {
+    if (!all_zero(std))
+        return;
+    for (int k = 0; k < 3; k++)
+        mean[k] = std[k] = 0.5;
 }
 
 void tleg_fill_colours(double mean[3], double std[3]) {

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <tleg/linearize.h>
 
-enum { SITES = 8 }; /* the most */
+enum { SITES = 10 }; /* the most */
 
 struct options {
     const char *out, *plot;
@@ -24,18 +24,28 @@ struct options {
 
 /* What was found of the sites: R^2 for 1, 2, ... tensors, and what unrelated layers would give there. */
 struct shares {
-    int32_t sites;   /* that the model has */
-    int32_t tensors; /* the most of any segment */
+    int32_t sites, site[SITES]; /* that the model has: how many, and which */
+    int32_t tensors;            /* the most of any segment */
     double r2[SITES][CURVE_MOST], unrelated[SITES][CURVE_MOST];
     double component[SITES]; /* the first component's share of the variance */
 };
 
-/* LayerScale's factors come last of a block's sites. */
-static int32_t sites_of(const tleg_config *config) {
-    int32_t sites = 0;
-    while (tleg_site_key(sites) && (config->layer_scale || strncmp(tleg_site_key(sites), "ls", 2) != 0))
-        sites++;
-    return sites;
+/* Which sites the model has, and what was found of those alone. */
+static void keep_present(const tleg_config *config, struct shares *shares) {
+    const struct {
+        const char *start;
+        int32_t there;
+    } optional[] = {{"ls", config->layer_scale}, {"attn_norm", config->attention_norm}, {"mlp_norm", config->mlp_norm}};
+    for (int32_t site = 0; tleg_site_key(site); site++) {
+        bool there = true;
+        for (size_t k = 0; k < sizeof optional / sizeof *optional; k++)
+            if (strncmp(tleg_site_key(site), optional[k].start, strlen(optional[k].start)) == 0)
+                there = optional[k].there;
+        if (!there)
+            continue;
+        memmove(shares->r2[shares->sites], shares->r2[site], sizeof shares->r2[site]);
+        shares->site[shares->sites++] = site;
+    }
 }
 
 /* ---- what unrelated layers would give ----
@@ -61,7 +71,7 @@ static void find_unrelated(const tleg_learngene *gene, int32_t depth, struct sha
     for (int32_t s = 0; s < shares->sites; s++) {
         int32_t directions[CURVE_MOST] = {0};
         for (int64_t i = 0; i < tleg_learngene_get_tensor_count(gene); i++) {
-            const int32_t tensor = find_tensor(tleg_learngene_get_tensor_name(gene, i), s);
+            const int32_t tensor = find_tensor(tleg_learngene_get_tensor_name(gene, i), shares->site[s]);
             shares->tensors = tensor >= shares->tensors ? tensor + 1 : shares->tensors;
             for (int32_t k = tensor; tensor >= 0 && k < CURVE_MOST; k++)
                 directions[k]++;
@@ -209,7 +219,7 @@ static int plot_lines_of(const struct invocation *call, tleg_context *context, c
     for (int s = 0; whole && s < shares->sites; s++) {
         double *at = memory + depth * depth + 3 * depth * (size_t)s;
         curves[s] = (struct curve){.layer = at, .score = at + depth, .line = at + 2 * depth};
-        whole = make_curve(call, context, model, &config, s, shares->r2[s][1], memory, &curves[s]);
+        whole = make_curve(call, context, model, &config, shares->site[s], shares->r2[s][1], memory, &curves[s]);
         shares->component[s] = curves[s].share;
     }
     int code = whole ? draw(call, path, &config, curves, shares->sites) : EXIT_FAILED;
@@ -226,7 +236,7 @@ static int plot_growth(const struct invocation *call, const char *path, int32_t 
     for (int32_t k = 0; k < shares->tensors; k++)
         tensors[k] = k + 1;
     for (int s = 0; s < shares->sites; s++) {
-        series[s] = (struct plot_series){tleg_site_key(s), PLOT_LINE, s, tensors, shares->r2[s], shares->tensors};
+        series[s] = (struct plot_series){tleg_site_key(shares->site[s]), PLOT_LINE, s, tensors, shares->r2[s], shares->tensors};
         for (int32_t k = 0; k < shares->tensors; k++)
             unrelated[k] = fmax(unrelated[k], shares->unrelated[s][k]);
     }
@@ -239,20 +249,20 @@ static int plot_growth(const struct invocation *call, const char *path, int32_t 
 
 /* ---- what is said ---- */
 
-static json_t *by_site(const double *values, int32_t sites, size_t stride) {
+static json_t *by_site(const struct shares *shares, const double *values, size_t stride) {
     struct report report = report_start();
-    for (int32_t s = 0; s < sites; s++)
-        report_real(&report, tleg_site_key(s), values[(size_t)s * stride]);
+    for (int32_t s = 0; s < shares->sites; s++)
+        report_real(&report, tleg_site_key(shares->site[s]), values[(size_t)s * stride]);
     return report_member(&report);
 }
 
-static json_t *by_tensors(const double values[SITES][CURVE_MOST], int32_t sites, int32_t tensors) {
+static json_t *by_tensors(const struct shares *shares) {
     struct report report = report_start();
-    for (int s = 0; s < sites; s++) {
+    for (int s = 0; s < shares->sites; s++) {
         json_t *array = json_array();
-        for (int32_t k = 0; k < tensors; k++)
-            json_array_append_new(array, json_real(values[s][k]));
-        report_add(&report, tleg_site_key(s), array);
+        for (int32_t k = 0; k < shares->tensors; k++)
+            json_array_append_new(array, json_real(shares->r2[s][k]));
+        report_add(&report, tleg_site_key(shares->site[s]), array);
     }
     return report_member(&report);
 }
@@ -268,24 +278,23 @@ static int say_json(const struct invocation *call, const struct options *options
     report_integer(&report, "depth", model->depth);
     report_size(&report, "parameters", gene->parameters);
     report_size(&report, "bytes", bytes);
-    report_add(&report, "r2", by_site(&shares->r2[0][shares->tensors - 1], shares->sites, CURVE_MOST));
+    report_add(&report, "r2", by_site(shares, &shares->r2[0][shares->tensors - 1], CURVE_MOST));
     report_text(&report, "plot", options->plot);
-    report_add(&report, "component",
-               options->plot && is_plain(options) ? by_site(shares->component, shares->sites, 1) : json_null());
-    report_add(&report, "unrelated", by_site(&shares->unrelated[0][shares->tensors - 1], shares->sites, CURVE_MOST));
-    report_add(&report, "r2_by_tensors", by_tensors(shares->r2, shares->sites, shares->tensors));
+    report_add(&report, "component", options->plot && is_plain(options) ? by_site(shares, shares->component, 1) : json_null());
+    report_add(&report, "unrelated", by_site(shares, &shares->unrelated[0][shares->tensors - 1], CURVE_MOST));
+    report_add(&report, "r2_by_tensors", by_tensors(shares));
     return report_print(call, &report);
 }
 
 static void say_table(const struct options *options, const struct shares *shares) {
     const int32_t last = shares->tensors - 1;
-    printf("%-8s", "R2");
+    printf("%-9s", "R2");
     for (int32_t k = 0; k < last; k++)
         printf("%8d", (int)k + 1);
     printf("%8d%s%s\n", (int)last + 1, "   of unrelated layers",
            options->plot && is_plain(options) ? "   first component's share" : "");
     for (int s = 0; s < shares->sites; s++) {
-        printf("%-8s", tleg_site_key(s));
+        printf("%-9s", tleg_site_key(shares->site[s]));
         for (int32_t k = 0; k <= last; k++)
             printf("%8.4f", shares->r2[s][k]);
         printf("%22.4f", shares->unrelated[s][last]);
@@ -318,12 +327,12 @@ static int linearize(const struct invocation *call, tleg_context *context, const
     struct shares shares = {0};
     if (tleg_model_get_info(context, model, &of_model) != TLEG_OK)
         return tool_fail_context(call, context);
-    shares.sites = sites_of(&of_model);
     if (tleg_learngene_fit(context, model, options->curves.schedule, CURVE_MOST, shares.r2[0], SITES * CURVE_MOST, gene) !=
             TLEG_OK ||
         tleg_learngene_save(context, *gene, options->out, NULL) != TLEG_OK ||
         tleg_learngene_get_info(context, *gene, &of_gene) != TLEG_OK)
         return tool_fail_context(call, context);
+    keep_present(&of_model, &shares);
     find_unrelated(*gene, of_model.depth, &shares);
     int code = EXIT_DONE;
     if (options->plot)

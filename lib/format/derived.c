@@ -211,7 +211,10 @@ tleg_status tleg_file_view(tleg_context *context, const tleg_file *file, const c
 tleg_status tleg_file_with_pairs(tleg_context *context, const tleg_file *file, const struct tleg_pair *pairs, size_t count,
                                  tleg_file **derived) {
     *derived = NULL;
-    return derive_all(context, file, "", pairs, count, derived);
+    const tleg_status status = derive_all(context, file, "", pairs, count, derived);
+    if (status == TLEG_OK)
+        (*derived)->same = true;
+    return status;
 }
 
 /* ---- reading ---- */

@@ -320,7 +320,10 @@ const char *tleg_file_label(const tleg_file *file) {
     return file->label;
 }
 
-const struct tleg_graph *tleg_file_graph(const tleg_file *file) {
+const struct tleg_graph *tleg_file_graph(const tleg_file *file, const tleg_file **holder) {
+    while (file->same)
+        file = file->parts[0];
+    *holder = file;
     return TLEG_TRAIN ? tleg_onnx_graph_of(file->onnx) : NULL;
 }
 

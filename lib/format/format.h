@@ -138,8 +138,9 @@ struct tleg_graph {
     int64_t opset;
     uint64_t file_bytes;
 };
-/* NULL for a file of another format. */
-const struct tleg_graph *tleg_file_graph(const tleg_file *file);
+/* NULL for a file of another format. *holder is the file that its tensors are read from: `file`, or what is below one with
+ * other metadata. */
+const struct tleg_graph *tleg_file_graph(const tleg_file *file, const tleg_file **holder);
 
 /* ---- text.c ---- */
 /* Sorts in place (heapsort: no memory, no recursion). Items are at most TLEG_SORT_WIDTH bytes wide. */

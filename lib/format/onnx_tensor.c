@@ -256,15 +256,13 @@ tleg_status tleg_onnx_open_places(struct tleg_onnx_reader *reader) {
         return tleg_fail_memory(reader->wire.context, file->label, bytes);
     file->part_bytes = bytes;
     const char *slash = strrchr(file->label, '/');
-    tleg_status status = open_part(reader, slash ? slash + 1 : file->label, &file->parts[0]);
-    file->part_count = status == TLEG_OK;
+    tleg_status status = open_part(reader, slash ? slash + 1 : file->label, &file->parts[file->part_count++]);
     for (size_t k = 0; k < reader->places.count && status == TLEG_OK; k++) {
         const char *name = tleg_onnx_at(reader, places[k]);
         if (!is_plain_name(name))
             return tleg_fail(reader->wire.context, TLEG_ERROR_FORMAT,
                              "%s: external data: expected the name of a file beside it, found '%s'", file->label, name);
-        status = open_part(reader, name, &file->parts[k + 1]);
-        file->part_count += status == TLEG_OK;
+        status = open_part(reader, name, &file->parts[file->part_count++]);
     }
     return status == TLEG_OK ? check_places(reader) : status;
 }

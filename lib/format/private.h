@@ -61,6 +61,7 @@ struct tleg_file {
     struct tleg_file **parts; /* of an index: the files that hold the tensors and the texts; of a derived file the one below */
     size_t part_count, part_bytes;
     bool several;           /* it is an index */
+    bool same;              /* it is the one below with other metadata */
     struct tleg_onnx *onnx; /* of an ONNX file: its graph, and the texts of entries and pairs */
 };
 /* An empty one; `label` is copied. */

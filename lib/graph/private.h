@@ -119,7 +119,8 @@ struct block_memory {
 };
 struct walk {
     tleg_context *context;
-    const tleg_file *file;
+    const tleg_file *file;  /* that holds the graph */
+    const tleg_file *asked; /* whose metadata count */
     const struct tleg_graph *graph;
     struct tleg_allocator allocator;
     tleg_status status;

@@ -285,8 +285,9 @@ static tleg_status walk_through(struct walk *walk, tleg_file **named) {
 }
 
 tleg_status tleg_graph_read(tleg_context *context, const tleg_file *file, tleg_file **named) {
-    struct walk walk = {.context = context, .file = file, .graph = tleg_file_graph(file), .allocator = context->allocator};
+    struct walk walk = {.context = context, .asked = file, .allocator = context->allocator};
     *named = NULL;
+    walk.graph = tleg_file_graph(file, &walk.file);
     if (!walk.graph)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: not an ONNX file", tleg_file_label(file));
     walk.numbers_left = 2 * walk.graph->file_bytes + 65536;

@@ -393,7 +393,7 @@ static bool agrees(const struct weights *w, int key, const char *text) {
 /* The file's own pairs, then what they do not say. */
 static tleg_status list_pairs(struct weights *w, struct tleg_pair **out, size_t *count) {
     const struct tleg_pair *own;
-    const int64_t pairs = tleg_file_pairs(w->walk->file, &own);
+    const int64_t pairs = tleg_file_pairs(w->walk->asked, &own);
     *count = (size_t)pairs;
     *out = tleg_walk_keep(w->walk, ((size_t)pairs + KEYS) * sizeof **out);
     if (!*out)
@@ -401,7 +401,7 @@ static tleg_status list_pairs(struct weights *w, struct tleg_pair **out, size_t 
     if (pairs)
         memcpy(*out, own, (size_t)pairs * sizeof *own);
     for (int k = 0; k < KEYS; k++) {
-        const char *text = tleg_file_get_metadata(w->walk->file, keys[k]);
+        const char *text = tleg_file_get_metadata(w->walk->asked, keys[k]);
         if (!text)
             (*out)[(*count)++] = (struct tleg_pair){keys[k], w->texts[k]};
         else if (!agrees(w, k, text))

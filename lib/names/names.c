@@ -82,7 +82,8 @@ static tleg_status by_graph(tleg_context *context, const tleg_file *file, tleg_f
 
 tleg_status tleg_names_read(tleg_context *context, const tleg_file *file, const char *rules, tleg_file **named) {
     *named = NULL;
-    if (TLEG_TRAIN && !rules && tleg_file_graph(file))
+    const tleg_file *holder;
+    if (TLEG_TRAIN && !rules && tleg_file_graph(file, &holder))
         return by_graph(context, file, named);
     if (!rules)
         return by_family(context, file, named);

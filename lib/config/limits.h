@@ -15,7 +15,9 @@ enum {
 };
 /* As files have TLEG_INTERPOLATION_* and the like, in their order from 1, with NULL at the end. */
 extern const char *const tleg_interpolation_words[],
-    *const tleg_fit_words[], *const tleg_mlp_words[], *const tleg_pool_words[], *const tleg_branch_norm_words[];
+    *const tleg_fit_words[], *const tleg_mlp_words[], *const tleg_pool_words[], *const tleg_branch_norm_words[],
+                                                                                    *const tleg_rotary_words[];
+double tleg_default_rotary_base(int32_t rotary);
 double tleg_default_crop(int32_t image_size);
 /* Fills in ImageNet's colours where a configuration has none: a std of zeros. Beside a std that is given, a mean of 0 is meant.
  */

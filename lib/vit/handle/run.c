@@ -42,6 +42,7 @@ bool tleg_session_run_chunk(struct tleg_session *session, const float *images, i
     const size_t count = (size_t)(batch * network->config->dim);
     struct tleg_block_shape shape = session->plan.shape;
     shape.batch = batch;
+    shape.angles = network->outer ? network->outer->angles : NULL;
     network->ends->embed(&session->exec, network->config, network->outer, images, batch, session->x);
     if (!run_blocks(session, &shape))
         return false;

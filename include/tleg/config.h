@@ -8,9 +8,10 @@
 extern "C" {
 #endif
 
-/* Families of models. A program that knows one alone looks at tleg_config.kind before it goes on. */
+/* Families of models. A program that knows one alone looks at tleg_config.kind before it goes on. VIT tells classes apart; DIT
+ * draws: a Diffusion Transformer (Peebles and Xie, 2023), which generate.h runs. */
 typedef int32_t tleg_kind;
-enum { TLEG_KIND_SIGNED = -1, TLEG_KIND_VIT = 1 };
+enum { TLEG_KIND_SIGNED = -1, TLEG_KIND_VIT = 1, TLEG_KIND_DIT = 2 };
 
 /* What the head reads: the mean over patch tokens; the class token; or, of all tokens or of the patches alone, what one learned
  * query attends to, with an MLP of its own after it (SigLIP's attention pooling, timm's AttentionPoolLatent). */
@@ -75,7 +76,7 @@ typedef struct tleg_config {
     int32_t dim;                /* needed: width of a token */
     int32_t heads;              /* needed: divides dim */
     int32_t hidden;             /* width inside the MLP (4 * dim) */
-    int32_t classes;            /* needed; as output 0 where there is no head: features alone */
+    int32_t classes;            /* needed; as output 0 where there is no head: features alone. Of DIT, the labels to draw by */
     int32_t depth;              /* of a model; 0 for a learngene */
     int32_t class_token;        /* 1: a class token before the patches */
     int32_t distillation_token; /* 1: a distillation token after it, with a head of its own; needs a class token */
@@ -86,12 +87,12 @@ typedef struct tleg_config {
     tleg_dtype dtype;           /* output only: element type of a model's weights */
     int32_t label_count;        /* 0, or as many as classes */
     tleg_kind kind;             /* TLEG_KIND_* (VIT) */
-    int32_t channels;           /* of the images: 1 or 3 (3) */
-    double eps;                 /* of every LayerNorm (1e-5) */
+    int32_t channels;           /* of the images: 1 or 3, of DIT 1 to 64 (3) */
+    double eps;                 /* of every LayerNorm (1e-5, of DIT 1e-6) */
     double mean[3];             /* of the images, 0..1 scale, R G B (ImageNet's 0.485,0.456,0.406 when mean and std are 0;
                                    with a std it is taken as it stands, because 0 is a mean that models have); the first
-                                   alone counts for images of one channel */
-    double std[3];              /* (ImageNet's 0.229,0.224,0.225 when all are 0) */
+                                   alone counts for images of one channel; of DIT 0.5: images lie in -1..1 */
+    double std[3];              /* (ImageNet's 0.229,0.224,0.225 when all are 0; of DIT 0.5) */
     double crop;                /* share of the resized image that the centre crop keeps, 0 < crop <= 1
                                    (0.875; 1 for images of 32 pixels or less) */
     int64_t ignored_count;      /* output only */
@@ -123,6 +124,8 @@ typedef struct tleg_config {
                            TLEG_MLP_SILU, which `mlp` is then by default */
     int32_t attention_norm; /* 1: a LayerNorm of attention's output, before proj */
     int32_t mlp_norm;       /* 1: a LayerNorm of what fc2 reads */
+    int32_t learned_sigma;  /* of DIT, 1: beside the noise it gives as many channels again, for the variance */
+    int32_t no_null_label;  /* of DIT, 1: no label stands for "any", so that there is no guidance */
 
     int32_t no_positions;   /* 1: no position embedding */
     tleg_rotary rotary;     /* TLEG_ROTARY_*; needs a head of a multiple of 4 numbers (0: none) */
@@ -136,9 +139,9 @@ typedef struct tleg_config {
 } tleg_config;
 
 /* The parts of a block whose weights follow a learngene's schedule, in the order of everything that is listed by site: its key
- * in a schedule ("norm1", "norm2", "qkv", "proj", "fc1", "fc2", "ls1", "ls2", "attn_norm", "mlp_norm"), and its name in
- * tensors' names ("norm1", "attn.qkv", "mlp.fc1"). NULL for any other number; a later version may have more of them. The texts
- * are static. */
+ * in a schedule ("norm1", "norm2", "qkv", "proj", "fc1", "fc2", "ls1", "ls2", "attn_norm", "mlp_norm", "modulation"), and its
+ * name in tensors' names ("norm1", "attn.qkv", "mlp.fc1"). NULL for any other number; a later version may have more of them.
+ * The texts are static. */
 TLEG_API const char *TLEG_CALL tleg_site_key(int32_t site);
 TLEG_API const char *TLEG_CALL tleg_site_name(int32_t site);
 

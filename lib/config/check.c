@@ -15,14 +15,15 @@ static tleg_status in_range(tleg_context *context, const char *member, int32_t v
 static tleg_status check_later(tleg_context *context, tleg_config *c) {
     if (c->kind == 0)
         c->kind = TLEG_KIND_VIT;
-    if (c->kind != TLEG_KIND_VIT)
+    if (c->kind != TLEG_KIND_VIT && c->kind != TLEG_KIND_DIT)
         return tleg_fail(context, TLEG_ERROR_UNSUPPORTED,
-                         "tleg_config.kind: expected TLEG_KIND_VIT, found %d, of a newer libtleg", (int)c->kind);
+                         "tleg_config.kind: expected TLEG_KIND_VIT or TLEG_KIND_DIT, found %d, of a newer libtleg",
+                         (int)c->kind);
     if (c->channels == 0)
         c->channels = 3;
-    if (c->channels != 1 && c->channels != 3)
-        return tleg_fail(context, TLEG_ERROR_UNSUPPORTED, "tleg_config.channels: this version expects 1 or 3, found %d",
-                         (int)c->channels);
+    if (tleg_config_draws(c) ? c->channels < 1 || c->channels > TLEG_MAX_CHANNELS : c->channels != 1 && c->channels != 3)
+        return tleg_fail(context, TLEG_ERROR_UNSUPPORTED, "tleg_config.channels: this version expects %s, found %d",
+                         tleg_config_draws(c) ? "1 to 64" : "1 or 3", (int)c->channels);
     return tleg_check_reserved(context, "tleg_config.reserved", c->reserved == NULL);
 }
 
@@ -59,6 +60,8 @@ static tleg_status check_sizes(tleg_context *context, tleg_config *c) {
         {"gated", c->gated, 0, 1},
         {"attention_norm", c->attention_norm, 0, 1},
         {"mlp_norm", c->mlp_norm, 0, 1},
+        {"learned_sigma", c->learned_sigma, 0, tleg_config_draws(c)},
+        {"no_null_label", c->no_null_label, 0, tleg_config_draws(c)},
         {"no_positions", c->no_positions, 0, 1},
         {"rotary_halves", c->rotary_halves, 0, 1},
         {"rotary_x_first", c->rotary_x_first, 0, 1},
@@ -142,11 +145,40 @@ static tleg_status check_mlp(tleg_context *context, tleg_config *c) {
     if (c->norm_after && c->layer_scale)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.layer_scale: expected 0 with norm_after, found 1");
     if (c->mlp == 0)
-        c->mlp = c->gated ? TLEG_MLP_SILU : TLEG_MLP_GELU;
+        c->mlp = c->gated ? TLEG_MLP_SILU : tleg_config_draws(c) ? TLEG_MLP_GELU_TANH : TLEG_MLP_GELU;
     return in_range(context, "mlp", c->mlp, TLEG_MLP_GELU, TLEG_MLP_RELU);
 }
 
+/* What a generator has not: tokens, LayerScale, pooling and a head. */
+static tleg_status check_drawing(tleg_context *context, const tleg_config *c) {
+    const struct {
+        const char *member;
+        int32_t value;
+    } none[] = {{"class_token", c->class_token},
+                {"registers", c->registers},
+                {"pool", c->pool},
+                {"norm", c->norm},
+                {"layer_scale", c->layer_scale},
+                {"norm_before", c->norm_before},
+                {"no_patch_bias", c->no_patch_bias},
+                {"no_head_bias", c->no_head_bias},
+                {"norm_after", c->norm_after},
+                {"gated", c->gated},
+                {"attention_norm", c->attention_norm},
+                {"mlp_norm", c->mlp_norm}};
+    for (size_t k = 0; k < sizeof none / sizeof *none; k++)
+        if (none[k].value != 0)
+            return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.%s: expected 0 for TLEG_KIND_DIT, found %d",
+                             none[k].member, (int)none[k].value);
+    if (c->dim % 4 != 0)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.dim: expected a multiple of 4 for TLEG_KIND_DIT, found %d",
+                         (int)c->dim);
+    return TLEG_OK;
+}
+
 static tleg_status check_head(tleg_context *context, tleg_config *c) {
+    if (tleg_config_draws(c))
+        return check_drawing(context, c);
     if (c->pool == 0)
         c->pool = c->class_token ? TLEG_POOL_CLS : TLEG_POOL_MEAN;
     if (c->norm == 0)
@@ -169,9 +201,11 @@ static tleg_status check_head(tleg_context *context, tleg_config *c) {
 
 static tleg_status check_numbers(tleg_context *context, tleg_config *c) {
     if (c->eps == 0)
-        c->eps = 1e-5;
+        c->eps = tleg_config_draws(c) ? 1e-6 : 1e-5;
     if (c->crop == 0)
         c->crop = tleg_default_crop(c->image_size);
+    if (tleg_config_draws(c))
+        tleg_fill_plain_colours(c->mean, c->std);
     tleg_fill_colours(c->mean, c->std);
     tleg_status status = check_number(context, "eps", c->eps, c->eps > 0 && c->eps <= 1, "more than 0, at most 1");
     if (status == TLEG_OK)

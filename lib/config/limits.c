@@ -22,6 +22,13 @@ static bool all_zero(const double values[3]) {
     return values[0] == 0 && values[1] == 0 && values[2] == 0;
 }
 
+void tleg_fill_plain_colours(double mean[3], double std[3]) {
+    if (!all_zero(std))
+        return;
+    for (int k = 0; k < 3; k++)
+        mean[k] = std[k] = 0.5;
+}
+
 void tleg_fill_colours(double mean[3], double std[3]) {
     static const double imagenet[2][3] = {{0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}};
     if (!all_zero(std))

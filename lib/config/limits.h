@@ -11,7 +11,8 @@ enum {
     TLEG_MAX_HIDDEN = 262144,
     TLEG_MAX_CLASSES = 1048576,
     TLEG_MAX_GRID = 1024, /* patches along a side */
-    TLEG_MAX_REGISTERS = 1024
+    TLEG_MAX_REGISTERS = 1024,
+    TLEG_MAX_CHANNELS = 64 /* of what generators draw */
 };
 /* As files have TLEG_INTERPOLATION_* and the like, in their order from 1, with NULL at the end. */
 extern const char *const tleg_interpolation_words[],
@@ -19,6 +20,8 @@ extern const char *const tleg_interpolation_words[],
                                                                                     *const tleg_rotary_words[];
 double tleg_default_rotary_base(int32_t rotary);
 double tleg_default_crop(int32_t image_size);
+/* What generators' images are: numbers in -1..1. */
+void tleg_fill_plain_colours(double mean[3], double std[3]);
 /* Fills in ImageNet's colours where a configuration has none: a std of zeros. Beside a std that is given, a mean of 0 is meant.
  */
 void tleg_fill_colours(double mean[3], double std[3]);

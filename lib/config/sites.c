@@ -28,6 +28,14 @@ static bool has_mlp_norm(const tleg_config *config) {
     return config->mlp_norm;
 }
 
+static int64_t six_dims(const tleg_config *config) {
+    return 6 * (int64_t)config->dim;
+}
+
+static bool has_norms(const tleg_config *config) {
+    return !tleg_config_draws(config);
+}
+
 static bool has_qkv_bias(const tleg_config *config) {
     return !config->no_qkv_bias;
 }
@@ -42,8 +50,8 @@ struct row {
 };
 
 static const struct row sites[TLEG_SITES] = {
-    [TLEG_SITE_NORM1] = {"norm1", "norm1", TLEG_SITE_KIND_NORM, dim, NULL, NULL, NULL},
-    [TLEG_SITE_NORM2] = {"norm2", "norm2", TLEG_SITE_KIND_NORM, dim, NULL, NULL, NULL},
+    [TLEG_SITE_NORM1] = {"norm1", "norm1", TLEG_SITE_KIND_NORM, dim, NULL, NULL, has_norms},
+    [TLEG_SITE_NORM2] = {"norm2", "norm2", TLEG_SITE_KIND_NORM, dim, NULL, NULL, has_norms},
     [TLEG_SITE_QKV] = {"qkv", "attn.qkv", TLEG_SITE_KIND_MATRIX, three_dims, dim, has_qkv_bias, NULL},
     [TLEG_SITE_PROJ] = {"proj", "attn.proj", TLEG_SITE_KIND_MATRIX, dim, dim, NULL, NULL},
     [TLEG_SITE_FC1] = {"fc1", "mlp.fc1", TLEG_SITE_KIND_MATRIX, tleg_config_fc1, dim, NULL, NULL},
@@ -52,6 +60,8 @@ static const struct row sites[TLEG_SITES] = {
     [TLEG_SITE_LS2] = {"ls2", "ls2", TLEG_SITE_KIND_GATE, dim, NULL, NULL, has_layer_scale},
     [TLEG_SITE_ATTENTION_NORM] = {"attn_norm", "attn.norm", TLEG_SITE_KIND_NORM, dim, NULL, NULL, has_attention_norm},
     [TLEG_SITE_MLP_NORM] = {"mlp_norm", "mlp.norm", TLEG_SITE_KIND_NORM, hidden, NULL, NULL, has_mlp_norm},
+    [TLEG_SITE_MODULATION] = {"modulation", "adaLN_modulation.1", TLEG_SITE_KIND_MATRIX, six_dims, dim, NULL,
+                              tleg_config_draws},
 };
 
 TLEG_API const char *TLEG_CALL tleg_site_key(int32_t site) {

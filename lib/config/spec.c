@@ -56,6 +56,14 @@ int64_t tleg_config_tokens(const tleg_config *config) {
     return tleg_config_prefix(config) + grid * grid;
 }
 
+int64_t tleg_config_drawn(const tleg_config *config) {
+    return (int64_t)config->channels * (1 + config->learned_sigma);
+}
+
+int64_t tleg_config_label_rows(const tleg_config *config) {
+    return (int64_t)config->classes + !config->no_null_label;
+}
+
 int tleg_config_readouts(const tleg_config *config) {
     return config->distillation_token ? 2 : 1;
 }
@@ -67,6 +75,10 @@ uint64_t tleg_slot_stream(enum tleg_slot slot) {
         [TLEG_SLOT_NORM_BIAS] = 6,        [TLEG_SLOT_HEAD_WEIGHT] = 7,     [TLEG_SLOT_HEAD_BIAS] = 8,
         [TLEG_SLOT_HEAD_DIST_WEIGHT] = 9, [TLEG_SLOT_HEAD_DIST_BIAS] = 10, [TLEG_SLOT_REG_TOKEN] = 11,
         [TLEG_SLOT_PRE_WEIGHT] = 12,      [TLEG_SLOT_PRE_BIAS] = 13};
+    if (slot >= TLEG_SLOT_TIME_IN_WEIGHT && slot <= TLEG_SLOT_LABELS)
+        return 48 + (uint64_t)(slot - TLEG_SLOT_TIME_IN_WEIGHT);
+    if (slot >= TLEG_SLOT_LAST_MODULATION_WEIGHT && slot <= TLEG_SLOT_LAST_BIAS)
+        return 56 + (uint64_t)(slot - TLEG_SLOT_LAST_MODULATION_WEIGHT);
     if (slot >= TLEG_SLOT_POOL_LATENT && slot <= TLEG_SLOT_POOL_LAST)
         return 14 + (uint64_t)(slot - TLEG_SLOT_POOL_LATENT);
     return streams[slot];
@@ -102,11 +114,61 @@ static void set_pool(const tleg_config *config, enum tleg_slot slot, struct tleg
         snprintf(spec->name + length, sizeof spec->name - length, "%s", place % 2 == 0 ? ".weight" : ".bias");
 }
 
+/* What a Diffusion Transformer has, under its authors' names. */
+static void set_generator(const tleg_config *config, enum tleg_slot slot, struct tleg_spec *spec) {
+    const int64_t dim = config->dim, patch = config->patch_size, grid = tleg_config_grid(config);
+    const int64_t rows = tleg_config_drawn(config) * patch * patch;
+    switch (slot) {
+    case TLEG_SLOT_POS_EMBED:
+        set(spec, "pos_embed", 3, 1, grid * grid, dim, 0);
+        break;
+    case TLEG_SLOT_PATCH_WEIGHT:
+        set(spec, "x_embedder.proj.weight", 4, dim, config->channels, patch, patch);
+        break;
+    case TLEG_SLOT_PATCH_BIAS:
+        set(spec, "x_embedder.proj.bias", 1, dim, 0, 0, 0);
+        break;
+    case TLEG_SLOT_TIME_IN_WEIGHT:
+        set(spec, "t_embedder.mlp.0.weight", 2, dim, 2 * TLEG_TIME_WAVES, 0, 0);
+        break;
+    case TLEG_SLOT_TIME_IN_BIAS:
+        set(spec, "t_embedder.mlp.0.bias", 1, dim, 0, 0, 0);
+        break;
+    case TLEG_SLOT_TIME_OUT_WEIGHT:
+        set(spec, "t_embedder.mlp.2.weight", 2, dim, dim, 0, 0);
+        break;
+    case TLEG_SLOT_TIME_OUT_BIAS:
+        set(spec, "t_embedder.mlp.2.bias", 1, dim, 0, 0, 0);
+        break;
+    case TLEG_SLOT_LABELS:
+        set(spec, "y_embedder.embedding_table.weight", 2, tleg_config_label_rows(config), dim, 0, 0);
+        break;
+    case TLEG_SLOT_LAST_MODULATION_WEIGHT:
+        set(spec, "final_layer.adaLN_modulation.1.weight", 2, 2 * dim, dim, 0, 0);
+        break;
+    case TLEG_SLOT_LAST_MODULATION_BIAS:
+        set(spec, "final_layer.adaLN_modulation.1.bias", 1, 2 * dim, 0, 0, 0);
+        break;
+    case TLEG_SLOT_LAST_WEIGHT:
+        set(spec, "final_layer.linear.weight", 2, rows, dim, 0, 0);
+        break;
+    case TLEG_SLOT_LAST_BIAS:
+        set(spec, "final_layer.linear.bias", 1, rows, 0, 0, 0);
+        break;
+    default:
+        break;
+    }
+}
+
 void tleg_outer_spec(const tleg_config *config, enum tleg_slot slot, struct tleg_spec *spec) {
     const int64_t dim = config->dim, classes = config->classes, patch = config->patch_size;
     const int64_t grid = tleg_config_grid(config);
     const bool mean_first = config->pool == TLEG_POOL_MEAN && config->norm == TLEG_NORM_AFTER_POOL;
     set_none(spec);
+    if (tleg_config_draws(config)) {
+        set_generator(config, slot, spec);
+        return;
+    }
     if (slot >= TLEG_SLOT_POOL_LATENT && slot <= TLEG_SLOT_POOL_LAST) {
         if (tleg_config_has_attention_pool(config))
             set_pool(config, slot, spec);
@@ -176,7 +238,10 @@ bool tleg_slot_matrix(const tleg_config *config, enum tleg_slot slot, int64_t *n
     struct tleg_spec spec;
     const bool pool =
         slot >= TLEG_SLOT_POOL_Q_WEIGHT && slot <= TLEG_SLOT_POOL_LAST && (slot - TLEG_SLOT_POOL_Q_WEIGHT) % 2 == 0;
-    if (!pool && slot != TLEG_SLOT_PATCH_WEIGHT && slot != TLEG_SLOT_HEAD_WEIGHT && slot != TLEG_SLOT_HEAD_DIST_WEIGHT)
+    const bool generator = slot == TLEG_SLOT_TIME_IN_WEIGHT || slot == TLEG_SLOT_TIME_OUT_WEIGHT ||
+                           slot == TLEG_SLOT_LAST_MODULATION_WEIGHT || slot == TLEG_SLOT_LAST_WEIGHT;
+    if (!pool && !generator && slot != TLEG_SLOT_PATCH_WEIGHT && slot != TLEG_SLOT_HEAD_WEIGHT &&
+        slot != TLEG_SLOT_HEAD_DIST_WEIGHT)
         return false;
     tleg_outer_spec(config, slot, &spec);
     const size_t count = tleg_spec_count(&spec);

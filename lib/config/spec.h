@@ -20,6 +20,7 @@ enum tleg_site {
     TLEG_SITE_LS2,            /* and the MLP's */
     TLEG_SITE_ATTENTION_NORM, /* of attention's output, before proj */
     TLEG_SITE_MLP_NORM,       /* of what fc2 reads */
+    TLEG_SITE_MODULATION,     /* of a generator: shifts, scales and gates of a block's two halves, from the condition */
     TLEG_SITES
 };
 enum tleg_site_kind {
@@ -63,6 +64,11 @@ enum tleg_slot {
     TLEG_SLOT_PATCH_BIAS,
     TLEG_SLOT_PRE_WEIGHT, /* norm_pre.*, before the blocks */
     TLEG_SLOT_PRE_BIAS,
+    TLEG_SLOT_TIME_IN_WEIGHT, /* t_embedder.mlp.*, of a generator: two matrices and a table make the condition */
+    TLEG_SLOT_TIME_IN_BIAS,
+    TLEG_SLOT_TIME_OUT_WEIGHT,
+    TLEG_SLOT_TIME_OUT_BIAS,
+    TLEG_SLOT_LABELS,      /* y_embedder.embedding_table.weight: a row a label, then that of the null label */
     TLEG_SLOT_NORM_WEIGHT, /* norm.*, or fc_norm.* when a mean comes before it */
     TLEG_SLOT_NORM_BIAS,
     TLEG_SLOT_POOL_LATENT, /* attn_pool.*: attention pooling */
@@ -70,6 +76,10 @@ enum tleg_slot {
     TLEG_SLOT_POOL_NORM_BIAS,
     TLEG_SLOT_POOL_Q_WEIGHT, /* its matrices, each with its bias after it: tleg_pool_slot */
     TLEG_SLOT_POOL_LAST = TLEG_SLOT_POOL_Q_WEIGHT + 2 * TLEG_POOL_MATRICES - 1,
+    TLEG_SLOT_LAST_MODULATION_WEIGHT, /* final_layer.*, of a generator */
+    TLEG_SLOT_LAST_MODULATION_BIAS,
+    TLEG_SLOT_LAST_WEIGHT,
+    TLEG_SLOT_LAST_BIAS,
     TLEG_SLOT_HEAD_WEIGHT, /* heads come last */
     TLEG_SLOT_HEAD_BIAS,
     TLEG_SLOT_HEAD_DIST_WEIGHT,
@@ -107,6 +117,14 @@ int64_t tleg_config_tokens(const tleg_config *config); /* prefix + (image/patch)
 static inline bool tleg_config_has_attention_pool(const tleg_config *config) {
     return config->pool == TLEG_POOL_ATTENTION || config->pool == TLEG_POOL_PATCH_ATTENTION;
 }
+/* ---- of a generator ---- */
+enum { TLEG_TIME_WAVES = 128, TLEG_TIMES = 1000 }; /* frequencies that a time is spread over; times are 0 to 999 */
+static inline bool tleg_config_draws(const tleg_config *config) {
+    return config->kind == TLEG_KIND_DIT;
+}
+int64_t tleg_config_drawn(const tleg_config *config);      /* channels of its output: twice as many with a learned sigma */
+int64_t tleg_config_label_rows(const tleg_config *config); /* classes, and the null label where there is one */
+
 int tleg_config_readouts(const tleg_config *config); /* heads that read features: 2 with a distillation token, else 1 */
 /* A block's tensors, those that the configuration has, in file order:
  *     struct tleg_parameter parameter = {0};

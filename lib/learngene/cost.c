@@ -5,7 +5,7 @@
 static tleg_status plan_sessions(tleg_context *context, const tleg_expander *e, int32_t batch, struct tleg_plan *stored,
                                  struct tleg_plan *elastic) {
     const tleg_session_options options = {.struct_size = sizeof options, .batch = batch};
-    struct tleg_network network = {.kernels = e->kernels, .config = &e->config.c};
+    struct tleg_network network = {.kernels = e->kernels, .config = &e->config.c, .ends = tleg_ends_of(&e->config.c)};
     tleg_status status = tleg_session_plan(context, &network, &options, stored);
     tleg_expander_network(e, &network);
     return status == TLEG_OK ? tleg_session_plan(context, &network, &options, elastic) : status;

@@ -219,7 +219,7 @@ void tleg_expander_network(const tleg_expander *e, struct tleg_network *network)
                                      .blas = e->blas,
                                      .config = &e->config.c,
                                      .outer = &e->outer,
-                                     .ends = &tleg_classifier_ends,
+                                     .ends = tleg_ends_of(&e->config.c),
                                      .owner = e,
                                      .least_depth = e->least_depth,
                                      .most_depth = TLEG_MAX_DEPTH,

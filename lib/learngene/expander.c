@@ -19,6 +19,9 @@ static tleg_status check_options(tleg_context *context, const tleg_expander_opti
     if (o->classes < 0 || o->classes > TLEG_MAX_CLASSES)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "expander: classes is %d, expected 1 to %d", o->classes,
                          TLEG_MAX_CLASSES);
+    if (tleg_config_draws(gene) && (o->norm || (o->classes && o->classes != gene->classes)))
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT,
+                         "expander: norm and classes are for classifiers: a generator has %d labels of its own", gene->classes);
     if (o->compute != 0)
         return tleg_fail(context, TLEG_ERROR_UNSUPPORTED, "tleg_expander_options.compute: expected 0, found %d", o->compute);
     return TLEG_OK;

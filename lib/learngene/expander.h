@@ -41,6 +41,10 @@ tleg_expander *tleg_expander_share(const tleg_expander *expander);
 uint64_t tleg_expander_parameters(const tleg_expander *expander, int32_t depth); /* of a model */
 void tleg_expander_network(const tleg_expander *expander, struct tleg_network *network);
 
+/* A session over an expander of any kind (elastic.c). */
+tleg_status tleg_session_over_expander(tleg_context *context, const tleg_expander *expander, int32_t depth,
+                                       const tleg_session_options *options, tleg_session **session);
+
 /* Where each layer of a depth lies: the lengths of all segments, `total` numbers, site after site. */
 void tleg_expander_share_depth(const tleg_expander *expander, int32_t depth, int32_t *lengths);
 /* The bytes that expanding to a depth needs beside the model; where its two arrays lie. */

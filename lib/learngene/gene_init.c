@@ -45,9 +45,48 @@ static void init_pool(const struct tleg_gene_tensor *tensor, struct tleg_random 
         fill(tensor, slot == TLEG_SLOT_POOL_NORM_WEIGHT ? 1 : 0);
 }
 
+/* The patches' places as DiT's authors have them: sines, then cosines of the column, then likewise of the row. */
+static void fill_places(const struct tleg_gene_tensor *tensor, const tleg_config *config) {
+    static const double log_longest = 9.21034037197618273608; /* log 10000 */
+    const int32_t grid = config->image_size / config->patch_size, waves = config->dim / 4;
+    float *out = tensor->data;
+    for (int32_t patch = 0; patch < grid * grid; patch++)
+        for (int32_t part = 0; part < 4; part++) {
+            const int32_t place = part < 2 ? patch % grid : patch / grid;
+            for (int32_t i = 0; i < waves; i++) {
+                const double turn = place * tleg_portable_exp(-log_longest * i / waves);
+                *out++ = (float)(part % 2 == 0 ? tleg_portable_sin(turn) : tleg_portable_cos(turn));
+            }
+        }
+}
+
+/* Of a generator: what the last layer gives, and how it is modulated, begin as 0 (adaLN-Zero: each block is the identity). */
+static void init_drawing(const struct tleg_gene_tensor *tensor, const tleg_config *config, struct tleg_random *random) {
+    switch (tensor->place.slot) {
+    case TLEG_SLOT_POS_EMBED:
+        fill_places(tensor, config);
+        break;
+    case TLEG_SLOT_PATCH_WEIGHT:
+    case TLEG_SLOT_PATCH_BIAS:
+        fill_uniform(tensor, config, random);
+        break;
+    case TLEG_SLOT_TIME_IN_WEIGHT:
+    case TLEG_SLOT_TIME_OUT_WEIGHT:
+    case TLEG_SLOT_LABELS:
+        fill_normal(tensor, random);
+        break;
+    default:
+        fill(tensor, 0);
+    }
+}
+
 static void init_outer(const struct tleg_gene_tensor *tensor, const tleg_config *config, tleg_positions positions,
                        struct tleg_random *random) {
     const enum tleg_slot slot = tensor->place.slot;
+    if (tleg_config_draws(config)) {
+        init_drawing(tensor, config, random);
+        return;
+    }
     if (slot >= TLEG_SLOT_POOL_LATENT && slot <= TLEG_SLOT_POOL_LAST) {
         init_pool(tensor, random);
         return;
@@ -82,7 +121,7 @@ static const float fresh_gate = 0.1F;
 
 static void init_site(const struct tleg_gene_tensor *tensor, struct tleg_random *random) {
     const struct tleg_gene_place *place = &tensor->place;
-    if (place->bias)
+    if (place->bias || place->site == TLEG_SITE_MODULATION)
         fill(tensor, 0);
     else if (place->tensor > 0 && tleg_site_is_vector(place->site))
         fill(tensor, 0);

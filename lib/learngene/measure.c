@@ -50,7 +50,7 @@ static tleg_status run_once(const struct measuring *m, int which, double *ms) {
     tleg_status status = tleg_session_set_depth(m->session, m->depth[which]);
     const double start = now_ms();
     if (status == TLEG_OK)
-        status = tleg_session_run(m->session, m->batch, m->images, m->floats, NULL, 0, NULL, 0);
+        status = tleg_session_go(m->session, &(struct tleg_run){.images = m->images, .batch = m->batch});
     *ms = now_ms() - start;
     return status;
 }
@@ -103,7 +103,7 @@ tleg_status tleg_expander_measure(tleg_context *context, const tleg_expander *e,
     tleg_status status = make_room(context, e, &m);
     if (status != TLEG_OK)
         return status;
-    status = tleg_session_create_elastic(context, e, m.depth[0], &options, &m.session);
+    status = tleg_session_over_expander(context, e, m.depth[0], &options, &m.session);
     if (status == TLEG_OK)
         status = tleg_work_begin(context, "measure", 2 * (ROUNDS + 1));
     if (status == TLEG_OK)

@@ -81,6 +81,10 @@ static char *append_choices(const tleg_trainer *t, char *at) {
                        c->rotary_halves, c->rotary_x_first, c->rotary_grid, c->rotary_offset, c->pool_heads, c->pool_hidden);
         at = append_number(at, "rotary_base", c->rotary_base);
     }
+    if (tleg_config_draws(c)) {
+        at += snprintf(at, 64, "draws=%d,%d ", c->learned_sigma, c->no_null_label);
+        at = append_number(at, "label_drop", o->label_drop);
+    }
     if (o->freeze)
         at += snprintf(at, 64, "freeze=%d ", o->freeze);
     if (o->frozen_layers)

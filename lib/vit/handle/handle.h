@@ -2,14 +2,14 @@
 #ifndef TLEG_LIB_VIT_HANDLE_H
 #define TLEG_LIB_VIT_HANDLE_H
 
-#include "vit/pass/pass.h"
+#include "dit/pass/pass.h"
 #include <tleg/model.h>
 #include <tleg/session.h>
 
 /* ---- plan (plan.c): the one place that lays out a session. Seam 5 ---- */
 struct tleg_plan {
     struct tleg_block_shape shape;
-    size_t x, activations, pooled, logits, vectors, state, shared, lane; /* offsets in bytes */
+    size_t x, activations, pooled, logits, condition, vectors, state, shared, lane; /* offsets in bytes */
     size_t lane_bytes;
     size_t bytes; /* of everything, the handle first */
 };
@@ -27,6 +27,23 @@ tleg_status tleg_session_plan(tleg_context *context, const struct tleg_network *
 /* The bytes of such a session. */
 tleg_status tleg_session_count(tleg_context *context, const struct tleg_network *network, const tleg_session_options *options,
                                uint64_t *bytes);
+
+/* A session over a model of any kind. */
+tleg_status tleg_session_over(tleg_context *context, const tleg_model *model, const tleg_session_options *options,
+                              tleg_session **session);
+/* Forgets former cancellations: a call that computes begins. */
+void tleg_session_begin(tleg_session *session);
+/* ARGUMENT for a network that draws. */
+tleg_status tleg_session_check_kind(struct tleg_error *error, const tleg_config *config);
+/* A run, whatever the network: arrays of as many images as batch says, checked by the caller. */
+struct tleg_run {
+    const float *images;
+    struct tleg_asked asked; /* of a network that has conditions */
+    float *out;              /* logits, or what is drawn; NULL: not wanted */
+    float *features;
+    int64_t batch;
+};
+tleg_status tleg_session_go(tleg_session *session, const struct tleg_run *run);
 
 /* ---- model (model.c) ---- */
 struct tleg_model {

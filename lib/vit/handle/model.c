@@ -93,7 +93,7 @@ void tleg_model_network(const tleg_model *model, struct tleg_network *network) {
                                      .blas = model->blas,
                                      .config = &model->config.c,
                                      .outer = &model->outer,
-                                     .ends = &tleg_classifier_ends,
+                                     .ends = tleg_ends_of(&model->config.c),
                                      .owner = model,
                                      .least_depth = model->config.c.depth,
                                      .most_depth = model->config.c.depth,

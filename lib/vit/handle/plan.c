@@ -7,10 +7,13 @@ tleg_status tleg_plan_make(tleg_context *context, const struct tleg_network *net
     struct tleg_block_shape *shape = &plan->shape;
     *shape = tleg_block_shape_make(config, batch, tleg_config_tokens(config), config->dtype);
     struct tleg_scratch scratch = tleg_block_scratch(network->kernels, shape);
-    tleg_scratch_join(&scratch, tleg_ends_scratch(network->kernels, config, config->dtype, batch, false));
+    tleg_scratch_join(&scratch, network->ends->scratch(network->kernels, config, config->dtype, batch, false));
     const int64_t x_shape[] = {batch, shape->tokens, config->dim}, pooled_shape[] = {batch, 2, config->dim},
                   logits_shape[] = {batch, config->classes};
-    const size_t room = tleg_ends_room(config, batch, false), activations = tleg_block_activations(network->kernels, shape);
+    const struct tleg_conditions *conditions = network->ends->conditions;
+    const size_t condition = conditions ? conditions->floats(config, batch, false) : 0;
+    const size_t room = network->ends->room(config, batch, false),
+                 activations = tleg_block_activations(network->kernels, shape);
     size_t x, pooled, logits;
     if (!tleg_size_product(x_shape, 3, &x) || !tleg_size_product(pooled_shape, 3, &pooled) ||
         !tleg_size_product(logits_shape, 2, &logits))
@@ -20,6 +23,7 @@ tleg_status tleg_plan_make(tleg_context *context, const struct tleg_network *net
     plan->activations = tleg_place(&end, activations > room ? activations : room, sizeof(float));
     plan->pooled = tleg_place(&end, pooled, sizeof(float));
     plan->logits = tleg_place(&end, config->distillation_token ? logits : 0, sizeof(float));
+    plan->condition = tleg_place(&end, condition, sizeof(float));
     plan->vectors = tleg_place(&end, network->vectors, sizeof(float));
     plan->state = tleg_place(&end, network->state_bytes, 1);
     plan->shared = tleg_place(&end, scratch.shared, 1);

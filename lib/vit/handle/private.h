@@ -21,12 +21,13 @@ struct tleg_session {
     float *activations;               /* of a block */
     float *pooled;                    /* (heads, B, D): what each head reads */
     float *logits;                    /* (B, C) of the second head */
+    float *condition;                 /* of a network that has one */
     float *vectors;                   /* of the layer that runs */
     void *state;                      /* of the depth */
 };
 
-/* One chunk of at most plan.shape.batch images through the network; false when cancelled (run.c). */
-bool tleg_session_run_chunk(struct tleg_session *session, const float *images, int64_t batch, float *logits, float *features);
+/* A run of at most plan.shape.batch images through the network; false when cancelled (run.c). */
+bool tleg_session_run_chunk(struct tleg_session *session, const struct tleg_run *run);
 
 /* ---- the block: one layer of its own, in the same layout as a model's ---- */
 struct tleg_block {

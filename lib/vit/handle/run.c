@@ -16,6 +16,8 @@ static bool run_blocks(struct tleg_session *session, const struct tleg_block_sha
             return false;
         struct tleg_layer layer;
         network->get(network->owner, session->state, l, session->vectors, &layer);
+        if (network->ends->conditions)
+            network->ends->conditions->modulate(&session->exec, network->config, shape->batch, session->condition, &layer);
         tleg_block_pass(&session->exec, shape, &layer, (struct tleg_branch_scales){0}, session->x, &places, session->x);
     }
     return true;
@@ -37,15 +39,10 @@ static void read_out(const struct tleg_session *session, int64_t batch, float *l
     }
 }
 
-bool tleg_session_run_chunk(struct tleg_session *session, const float *images, int64_t batch, float *logits, float *features) {
+/* Logits and features of the last block's output. */
+static void tell(const struct tleg_session *session, int64_t batch, float *logits, float *features) {
     const struct tleg_network *network = &session->network;
     const size_t count = (size_t)(batch * network->config->dim);
-    struct tleg_block_shape shape = session->plan.shape;
-    shape.batch = batch;
-    shape.angles = network->outer ? network->outer->angles : NULL;
-    network->ends->embed(&session->exec, network->config, network->outer, images, batch, session->x);
-    if (!run_blocks(session, &shape))
-        return false;
     network->ends->pool(&session->exec, network->config, network->outer, batch, session->x,
                         &(struct tleg_pooled){.out = session->pooled, .room = session->activations});
     if (logits)
@@ -55,5 +52,23 @@ bool tleg_session_run_chunk(struct tleg_session *session, const float *images, i
             average(count, session->pooled, session->pooled + (size_t)h * count);
         memcpy(features, session->pooled, count * sizeof(float));
     }
+}
+
+bool tleg_session_run_chunk(struct tleg_session *session, const struct tleg_run *run) {
+    const struct tleg_network *network = &session->network;
+    const struct tleg_ends *ends = network->ends;
+    struct tleg_block_shape shape = session->plan.shape;
+    shape.batch = run->batch;
+    shape.angles = network->outer ? network->outer->angles : NULL;
+    if (ends->conditions)
+        ends->conditions->form(&session->exec, network->config, network->outer, &run->asked, run->batch, session->condition);
+    ends->embed(&session->exec, network->config, network->outer, run->images, run->batch, session->x);
+    if (!run_blocks(session, &shape))
+        return false;
+    if (!ends->conditions)
+        tell(session, run->batch, run->out, run->features);
+    else if (run->out)
+        ends->conditions->finish(&session->exec, network->config, network->outer, run->batch, session->condition, session->x,
+                                 session->activations, run->out);
     return true;
 }

@@ -44,6 +44,7 @@ static void place_buffers(struct tleg_session *session) {
     session->activations = (float *)(void *)(memory + plan->activations);
     session->pooled = (float *)(void *)(memory + plan->pooled);
     session->logits = (float *)(void *)(memory + plan->logits);
+    session->condition = (float *)(void *)(memory + plan->condition);
     session->vectors = (float *)(void *)(memory + plan->vectors);
     session->state = memory + plan->state;
     session->exec.shared = memory + plan->shared;
@@ -85,16 +86,21 @@ tleg_status tleg_session_make(tleg_context *context, const struct tleg_network *
     return TLEG_OK;
 }
 
+/* A session tells classes apart; what draws is run by generate.h's calls. */
+tleg_status tleg_session_check_kind(struct tleg_error *error, const tleg_config *config) {
+    if (!tleg_config_draws(config))
+        return TLEG_OK;
+    return tleg_error_set(error, TLEG_ERROR_ARGUMENT,
+                          "session: expected a classifier, found a generator (a Diffusion Transformer): tleg_generator_create "
+                          "runs it");
+}
+
 static void release_model(void *owner) {
     tleg_model_free(owner);
 }
 
-TLEG_API tleg_status TLEG_CALL tleg_session_create(tleg_context *context, const tleg_model *model,
-                                                   const tleg_session_options *options, tleg_session **session) {
-    if (session)
-        *session = NULL;
-    if (!context || !model || !session)
-        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_session_create: a pointer is NULL");
+tleg_status tleg_session_over(tleg_context *context, const tleg_model *model, const tleg_session_options *options,
+                              tleg_session **session) {
     struct tleg_network network;
     tleg_model_network(model, &network);
     tleg_model *owner = tleg_model_share(model);
@@ -104,6 +110,16 @@ TLEG_API tleg_status TLEG_CALL tleg_session_create(tleg_context *context, const 
     return status;
 }
 
+TLEG_API tleg_status TLEG_CALL tleg_session_create(tleg_context *context, const tleg_model *model,
+                                                   const tleg_session_options *options, tleg_session **session) {
+    if (session)
+        *session = NULL;
+    if (!context || !model || !session)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_session_create: a pointer is NULL");
+    const tleg_status status = tleg_session_check_kind(&context->error, &model->config.c);
+    return status != TLEG_OK ? status : tleg_session_over(context, model, options, session);
+}
+
 TLEG_API tleg_status TLEG_CALL tleg_session_get_memory(tleg_context *context, const tleg_model *model,
                                                        const tleg_session_options *options, uint64_t *bytes) {
     if (bytes)
@@ -111,6 +127,9 @@ TLEG_API tleg_status TLEG_CALL tleg_session_get_memory(tleg_context *context, co
     if (!context || !model || !bytes)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_session_get_memory: a pointer is NULL");
     struct tleg_network network;
+    const tleg_status kind = tleg_session_check_kind(&context->error, &model->config.c);
+    if (kind != TLEG_OK)
+        return kind;
     tleg_model_network(model, &network);
     return tleg_session_count(context, &network, options, bytes);
 }
@@ -132,13 +151,12 @@ TLEG_API tleg_status TLEG_CALL tleg_session_set_depth(tleg_session *session, int
 static tleg_session_info describe(const tleg_session *session) {
     const tleg_config *config = session->network.config;
     const bool elastic = session->network.set_depth != NULL;
-    const uint64_t side = (uint64_t)config->image_size;
     return (tleg_session_info){.elastic = elastic,
                                .depth = session->depth,
                                .least_depth = elastic ? session->network.least_depth : session->depth,
                                .most_depth = elastic ? session->network.most_depth : session->depth,
                                .batch = (int32_t)session->plan.shape.batch,
-                               .image_floats = (uint64_t)config->channels * side * side,
+                               .image_floats = (uint64_t)tleg_config_image(config),
                                .logit_floats = (uint64_t)config->classes,
                                .feature_floats = (uint64_t)config->dim,
                                .bytes = session->plan.bytes};
@@ -171,22 +189,36 @@ static tleg_status check_floats(struct tleg_error *error, const char *name, cons
     return TLEG_OK;
 }
 
-struct run { /* what a host asks for */
-    const float *images;
-    float *logits, *features;
-    int64_t batch;
-};
+/* Floats of what a network gives for an image. */
+static int64_t out_floats(const tleg_config *config) {
+    const int64_t side = config->image_size;
+    return tleg_config_draws(config) ? tleg_config_drawn(config) * side * side : config->classes;
+}
+
+/* The images from `first` on, `count` of them. */
+static struct tleg_run part_of(const tleg_config *config, const struct tleg_run *run, int64_t first, int64_t count) {
+    struct tleg_run part = *run;
+    part.batch = count;
+    part.images += first * tleg_config_image(config);
+    if (run->asked.times)
+        part.asked.times += first;
+    if (run->asked.labels)
+        part.asked.labels += first;
+    if (run->out)
+        part.out += first * out_floats(config);
+    if (run->features)
+        part.features += first * config->dim;
+    return part;
+}
 
 /* Part by part. */
-static tleg_status run_parts(tleg_session *session, const struct run *run) {
-    const tleg_session_info info = describe(session);
-    const int64_t most = info.batch, image = (int64_t)info.image_floats, classes = (int64_t)info.logit_floats,
-                  dim = (int64_t)info.feature_floats;
+tleg_status tleg_session_go(tleg_session *session, const struct tleg_run *run) {
+    const int64_t most = session->plan.shape.batch;
+    session->outcome = (struct tleg_team_outcome){.status = TLEG_OK};
     for (int64_t done = 0; done < run->batch; done += most) {
-        const int64_t part = run->batch - done < most ? run->batch - done : most;
-        const bool finished =
-            tleg_session_run_chunk(session, run->images + done * image, part, run->logits ? run->logits + done * classes : NULL,
-                                   run->features ? run->features + done * dim : NULL);
+        const int64_t count = run->batch - done < most ? run->batch - done : most;
+        const struct tleg_run part = part_of(session->network.config, run, done, count);
+        const bool finished = tleg_session_run_chunk(session, &part);
         if (session->outcome.status != TLEG_OK)
             return tleg_team_report(&session->error, &session->outcome);
         if (!finished)
@@ -195,12 +227,15 @@ static tleg_status run_parts(tleg_session *session, const struct run *run) {
     return TLEG_OK;
 }
 
+void tleg_session_begin(tleg_session *session) {
+    atomic_store(&session->cancel, 0);
+}
+
 TLEG_API tleg_status TLEG_CALL tleg_session_run(tleg_session *session, int64_t batch, const float *images, size_t image_floats,
                                                 float *logits, size_t logit_floats, float *features, size_t feature_floats) {
     if (!session)
         return TLEG_ERROR_ARGUMENT;
-    atomic_store(&session->cancel, 0);
-    session->outcome = (struct tleg_team_outcome){.status = TLEG_OK};
+    tleg_session_begin(session);
     if (!images || batch < 1)
         return tleg_error_set(&session->error, TLEG_ERROR_ARGUMENT, "run: %s",
                               images ? "batch is less than 1" : "images is NULL");
@@ -212,7 +247,8 @@ TLEG_API tleg_status TLEG_CALL tleg_session_run(tleg_session *session, int64_t b
         status = check_floats(&session->error, "features", features, feature_floats, batch, info.feature_floats);
     return status != TLEG_OK
                ? status
-               : run_parts(session, &(struct run){.images = images, .logits = logits, .features = features, .batch = batch});
+               : tleg_session_go(session,
+                                 &(struct tleg_run){.images = images, .out = logits, .features = features, .batch = batch});
 }
 
 TLEG_API const char *TLEG_CALL tleg_session_get_error(const tleg_session *session) {

@@ -17,6 +17,7 @@ struct tleg_block_shape tleg_block_shape_make(const tleg_config *config, int64_t
                                      .rotary_halves = config->rotary_halves,
                                      .prefix = tleg_config_prefix(config),
                                      .eps = (float)config->eps,
+                                     .modulated = tleg_config_draws(config) ? 6 * (int64_t)config->dim : 0,
                                      .dtype = dtype};
 }
 
@@ -84,7 +85,9 @@ struct tleg_rows tleg_rows_norm(const struct tleg_block_shape *shape, const stru
     return (struct tleg_rows){.kind = TLEG_ROWS_LAYERNORM,
                               .x = tleg_view_f32(x, shape->dim),
                               .norm_weight = norm->weight,
+                              .image_rows = shape->tokens,
                               .norm_bias = norm->bias,
+                              .norm_stride = shape->modulated,
                               .eps = shape->eps};
 }
 
@@ -156,11 +159,13 @@ static void add_scaled(const struct tleg_block_shape *shape, const float *scale,
  * scales the residual is added where the product ends */
 static void join(const struct tleg_exec *exec, const struct tleg_block_shape *shape, struct tleg_rows rows,
                  const struct tleg_linear *linear, const float *gate, const float *scale, const float *x, float *y) {
+    rows.image_rows = shape->tokens;
     tleg_gemm(exec, &(struct tleg_gemm){.m = shape->batch * shape->tokens,
                                         .rows = rows,
                                         .weight = &linear->weight,
                                         .epilogue = {.bias = linear->bias,
                                                      .column_scale = gate,
+                                                     .column_scale_stride = shape->modulated,
                                                      .residual = scale ? NULL : x,
                                                      .residual_stride = shape->dim},
                                         .out = tleg_target_f32(y, shape->dim)});

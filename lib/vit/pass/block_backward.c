@@ -103,13 +103,19 @@ static const float *gate_step(const struct step *step, enum tleg_site gate, enum
     const int64_t dim = step->shape->dim;
     if (step->gradient->weight[gate].count)
         branch_again(step, site, rows);
-    tleg_gate_backward(&(struct tleg_gate_backward){.rows = step->m,
-                                                    .dim = dim,
-                                                    .gate = factors,
-                                                    .branch = step->t,
-                                                    .dy = dy,
-                                                    .dbranch = step->s,
-                                                    .dgate = step->gradient->weight[gate]});
+    struct tleg_gradient dgate = step->gradient->weight[gate];
+    const int64_t stride = step->shape->modulated, rows_alike = stride ? step->shape->tokens : step->m;
+    for (int64_t first = 0, image = 0; first < step->m; first += rows_alike, image++) {
+        tleg_gate_backward(&(struct tleg_gate_backward){.rows = rows_alike,
+                                                        .dim = dim,
+                                                        .gate = factors + image * stride,
+                                                        .branch = step->t + first * dim,
+                                                        .dy = dy + first * dim,
+                                                        .dbranch = step->s + first * dim,
+                                                        .dgate = dgate});
+        for (int32_t k = 0; k < dgate.count; k++)
+            dgate.tensor[k] += stride;
+    }
     return step->s;
 }
 
@@ -151,7 +157,9 @@ static void norm_step(const struct step *step, enum tleg_site site, int64_t dim,
                                                                             .add = add,
                                                                             .dx = dx,
                                                                             .dweight = step->gradient->weight[site],
-                                                                            .dbias = step->gradient->bias[site]});
+                                                                            .dbias = step->gradient->bias[site],
+                                                                            .image_rows = step->shape->tokens,
+                                                                            .norm_stride = step->shape->modulated});
 }
 
 /* From a half's output to its branch, rows W^T + bias: through a gate, or through the norm that is after it. */

@@ -15,6 +15,8 @@ struct tleg_block_shape {
     const float *angles; /* of rotary positions, which whoever runs the block sets */
     float eps;
     int32_t dtype; /* what weights are rounded to */
+    /* Floats from one image's norms and gates to the next's, where a condition makes them; 0: all images have the same. */
+    int64_t modulated;
 };
 struct tleg_block_shape tleg_block_shape_make(const tleg_config *config, int64_t batch, int64_t tokens, int32_t dtype);
 
@@ -77,6 +79,9 @@ void tleg_block_backward_pass(const struct tleg_exec *exec, const struct tleg_bl
 
 /* ---- before the blocks and after them ----
  * A session and a trainer reach these through struct tleg_ends alone, so that another family of networks may bring its own. */
+struct tleg_linear_gradient {
+    struct tleg_gradient weight, bias;
+};
 /* Where the gradients of what is outside the blocks go. */
 struct tleg_outer_gradient {
     struct tleg_gradient patch_weight, patch_bias; /* (D, C*P*P), (D) */
@@ -85,11 +90,14 @@ struct tleg_outer_gradient {
     struct tleg_gradient norm_weight, norm_bias;                   /* (D) */
     struct tleg_gradient latent, pool_norm_weight, pool_norm_bias; /* (D): of attention pooling */
     struct tleg_gradient pool_weight[TLEG_POOL_MATRICES], pool_bias[TLEG_POOL_MATRICES];
-    struct tleg_gradient head_weight[TLEG_HEADS], head_bias[TLEG_HEADS]; /* (C, D), (C) */
+    struct tleg_gradient head_weight[TLEG_HEADS], head_bias[TLEG_HEADS];  /* (C, D), (C) */
+    struct tleg_linear_gradient time_in, time_out, last_modulation, last; /* of a generator */
+    struct tleg_gradient labels;
 };
 /* Matrices outside the blocks for the way back, each W (n, k) as the weight (k, n). */
 struct tleg_outer_turned {
     struct tleg_weight head[TLEG_HEADS], pool[TLEG_POOL_MATRICES];
+    struct tleg_weight time_out, last_modulation, last; /* of a generator */
 };
 /* What is pooled; `heads` is tleg_config_readouts(config). */
 struct tleg_pooled {
@@ -97,6 +105,37 @@ struct tleg_pooled {
     float *seen; /* (heads, B, D): what the norm saw, where that is not x itself, for the way back; NULL: not wanted */
     float *rows; /* (patches, D): scratch; NULL: x is not read again, and its own memory serves */
     float *room; /* tleg_ends_room floats, which the way back reads and writes */
+};
+/* What the images of a batch are conditioned on (B); NULL: 0 everywhere. */
+struct tleg_asked {
+    const int64_t *times, *labels;
+};
+/* Of networks whose blocks a condition modulates, image by image (lib/dit/pass). `memory` holds `floats` of them, from the
+ * first call to the last of a batch. The backward ones are NULL in a build without training. */
+struct tleg_conditions {
+    size_t (*floats)(const tleg_config *config, int64_t batch, bool backward); /* SIZE_MAX when it does not fit */
+    /* What all layers and the last one are modulated by. */
+    void (*form)(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer,
+                 const struct tleg_asked *asked, int64_t batch, float *memory);
+    /* A layer's norms and gates, for each image, tleg_block_shape.modulated apart. */
+    void (*modulate)(const struct tleg_exec *exec, const tleg_config *config, int64_t batch, float *memory,
+                     struct tleg_layer *layer);
+    /* out (B, channels drawn, I, I) from the last block's output x (B, N, D); room as tleg_ends.room says. */
+    void (*finish)(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer,
+                   int64_t batch, float *memory, const float *x, float *room, float *out);
+    /* d (B, N, D) from dout, of the latest finish; begins the condition's own gradient. */
+    void (*finish_backward)(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer,
+                            const struct tleg_outer_turned *turned, int64_t batch, float *memory, const float *x,
+                            const float *dout, float *room, float *d, const struct tleg_outer_gradient *gradient);
+    /* Points the gradients of a modulated layer's norms and gates at the condition's memory, and makes them 0. */
+    void (*aim)(const tleg_config *config, int64_t batch, float *memory, struct tleg_layer_gradient *gradient);
+    /* From there on to the layer's own weights and to the condition. */
+    void (*modulate_backward)(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_weight *turned,
+                              int64_t batch, float *memory, const struct tleg_layer_gradient *gradient);
+    /* And from the condition to what formed it. */
+    void (*form_backward)(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer,
+                          const struct tleg_outer_turned *turned, const struct tleg_asked *asked, int64_t batch, float *memory,
+                          const struct tleg_outer_gradient *gradient);
 };
 struct tleg_ends { /* the backward ones are NULL in a build without training */
     /* x (B, N, D) = tokens and patches, plus the position embedding, through the norm that may stand before the blocks; images
@@ -122,14 +161,19 @@ struct tleg_ends { /* the backward ones are NULL in a build without training */
     void (*read_out_backward)(const struct tleg_exec *exec, const struct tleg_weight *turned, int which, int64_t batch,
                               const float *pooled, const float *dout, float *dpooled,
                               const struct tleg_outer_gradient *gradient);
+    /* The kernels' scratch for a batch, in one direction or both. */
+    struct tleg_scratch (*scratch)(const struct tleg_kernels *kernels, const tleg_config *config, int32_t dtype, int64_t batch,
+                                   bool backward);
+    /* Floats of tleg_pooled.room, or of finish's, for a batch; SIZE_MAX when it does not fit. */
+    size_t (*room)(const tleg_config *config, int64_t batch, bool backward);
+    const struct tleg_conditions *conditions; /* NULL: nothing modulates the blocks; else it has no pool and read_out */
 };
 /* Of Vision Transformers that tell classes apart: patches and tokens in, pooled features and logits out. */
 extern const struct tleg_ends tleg_classifier_ends;
-/* The kernels' scratch for a batch, in one direction or both. */
 struct tleg_scratch tleg_ends_scratch(const struct tleg_kernels *kernels, const tleg_config *config, int32_t dtype,
                                       int64_t batch, bool backward);
 
-/* Floats of tleg_pooled.room for a batch: 0 but for attention pooling; SIZE_MAX when it does not fit. */
+/* 0 but for attention pooling. */
 size_t tleg_ends_room(const tleg_config *config, int64_t batch, bool backward);
 
 /* ---- embed.c, readout.c, attention_pool.c: the parts of tleg_classifier_ends ---- */

@@ -147,7 +147,9 @@ const struct tleg_ends tleg_classifier_ends = {.embed = tleg_embed,
                                                .pool = pool,
                                                .pool_backward = TLEG_BACKWARD(pool_backward),
                                                .read_out = read_out,
-                                               .read_out_backward = TLEG_BACKWARD(read_out_backward)};
+                                               .read_out_backward = TLEG_BACKWARD(read_out_backward),
+                                               .scratch = tleg_ends_scratch,
+                                               .room = tleg_ends_room};
 
 struct tleg_scratch tleg_ends_scratch(const struct tleg_kernels *kernels, const tleg_config *config, int32_t dtype,
                                       int64_t batch, bool backward) {

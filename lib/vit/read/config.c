@@ -2,11 +2,23 @@
 #include "vit/read/private.h"
 #include <string.h>
 
-/* ---- learngene or model ---- */
+/* ---- learngene or model, and which family's ---- */
+
+enum form { LEARNGENE = 1, MODEL = 2 };
+static const char *const forms[] = {"unknown", "learngene", "model"};
+
+/* Where no key says it: a Diffusion Transformer's patches are embedded under another name. */
+static tleg_status take_family(struct tleg_config_reader *reader, const char *word) {
+    const bool draws = tleg_read_has(reader, "x_embedder.proj.weight");
+    reader->c->kind = draws ? TLEG_KIND_DIT : TLEG_KIND_VIT;
+    if (!word || draws == (strncmp(word, "dit", 3) == 0) || tleg_read_has(reader, "patch_embed.proj.weight") == draws)
+        return TLEG_OK;
+    return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: tleg.kind says \"%s\", but \"%s\" belongs to a %s", reader->label,
+                     word, draws ? "x_embedder.proj.weight" : "patch_embed.proj.weight",
+                     draws ? "generator (a Diffusion Transformer)" : "classifier");
+}
 
 static tleg_status read_kind(struct tleg_config_reader *reader) {
-    enum { LEARNGENE = 1, VIT = 2 };
-    static const char *const words[] = {"unknown", "learngene", "model"};
     const char *gene_name = NULL, *model_name = NULL;
     const bool gene = tleg_read_any(reader, "blocks.block.", NULL, &gene_name);
     const bool model = tleg_read_any(reader, "blocks.0.", NULL, &model_name);
@@ -18,21 +30,23 @@ static tleg_status read_kind(struct tleg_config_reader *reader) {
             "%s: the state of a trainer (tleg.kind \"trainer\"), from which learning goes on: neither a learngene nor a "
             "model",
             reader->label);
-    static const char *const kinds[] = {"learngene", "vit", NULL};
-    const tleg_status status = tleg_read_word(reader, "tleg.kind", kinds, &kind);
+    static const char *const kinds[] = {"learngene", "vit", "dit_learngene", "dit", NULL};
+    tleg_status status = tleg_read_word(reader, "tleg.kind", kinds, &kind);
+    if (status == TLEG_OK)
+        status = take_family(reader, word);
     if (status != TLEG_OK)
         return status;
-    if ((kind == LEARNGENE && model && !gene) || (kind == VIT && gene && !model))
+    int32_t form = kind == 0 ? 0 : kind % 2 ? LEARNGENE : MODEL;
+    if ((form == LEARNGENE && model && !gene) || (form == MODEL && gene && !model))
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: tleg.kind says \"%s\", but \"%s\" belongs to a %s",
-                         reader->label, kind == LEARNGENE ? "learngene" : "vit", gene ? gene_name : model_name,
-                         words[gene ? LEARNGENE : VIT]);
-    if (kind == 0)
-        kind = model ? VIT : gene ? LEARNGENE : 0;
-    const int32_t expected = reader->gene ? LEARNGENE : VIT;
-    if (kind == expected || kind == 0)
+                         reader->label, word, gene ? gene_name : model_name, forms[gene ? LEARNGENE : MODEL]);
+    if (form == 0)
+        form = model ? MODEL : gene ? LEARNGENE : 0;
+    const int32_t expected = reader->gene ? LEARNGENE : MODEL;
+    if (form == expected || form == 0)
         return TLEG_OK;
-    return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: expected a %s, found a %s%s", reader->label, words[expected],
-                     words[kind], reader->gene ? "" : ": expand it to a depth first");
+    return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: expected a %s, found a %s%s", reader->label, forms[expected],
+                     forms[form], reader->gene ? "" : ": expand it to a depth first");
 }
 
 /* ---- sizes ---- */
@@ -46,19 +60,21 @@ static tleg_status in_range(const struct tleg_config_reader *reader, const char 
     return TLEG_OK;
 }
 
-/* patch_embed.proj.weight (D, C, P, P) */
+/* patch_embed.proj.weight (D, C, P, P), x_embedder.proj.weight of a generator */
 static tleg_status read_patch(struct tleg_config_reader *reader) {
-    static const char name[] = "patch_embed.proj.weight";
     tleg_config *c = reader->c;
+    const bool draws = tleg_config_draws(c);
+    const char *name = draws ? "x_embedder.proj.weight" : "patch_embed.proj.weight";
     const struct tleg_entry *entry;
     tleg_status status = tleg_read_need(reader, name, 4, &entry);
     if (status != TLEG_OK)
         return status;
-    if ((entry->shape[1] != 1 && entry->shape[1] != 3) || entry->shape[2] != entry->shape[3]) {
+    const bool channels = draws ? entry->shape[1] <= TLEG_MAX_CHANNELS : entry->shape[1] == 1 || entry->shape[1] == 3;
+    if (!channels || entry->shape[2] != entry->shape[3]) {
         char text[TLEG_SHAPE_TEXT];
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
-                         "%s: tensor \"%s\": expected shape [dim, 1 or 3, patch, patch], found %s", reader->label, name,
-                         tleg_shape_text(4, entry->shape, text));
+                         "%s: tensor \"%s\": expected shape [dim, %s, patch, patch], found %s", reader->label, name,
+                         draws ? "1 to 64 channels" : "1 or 3", tleg_shape_text(4, entry->shape, text));
     }
     c->channels = (int32_t)entry->shape[1];
     c->norm_before = tleg_read_has(reader, "norm_pre.weight");
@@ -90,6 +106,8 @@ static tleg_status read_registers(struct tleg_config_reader *reader) {
 }
 
 static tleg_status read_tokens(struct tleg_config_reader *reader) {
+    if (tleg_config_draws(reader->c)) /* patches alone */
+        return TLEG_OK;
     const bool cls = tleg_read_has(reader, "cls_token"), dist = tleg_read_has(reader, "dist_token");
     if (dist && !cls)
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: found tensor \"dist_token\", but \"cls_token\" is missing",
@@ -183,6 +201,8 @@ static tleg_status read_image(struct tleg_config_reader *reader) {
 /* head.weight (C, D); a model without one gives features alone */
 static tleg_status read_classes(struct tleg_config_reader *reader) {
     const struct tleg_entry *entry;
+    if (tleg_config_draws(reader->c))
+        return tleg_read_drawing(reader);
     if (!tleg_read_has(reader, "head.weight") && !tleg_read_has(reader, "head.bias"))
         return TLEG_OK;
     const tleg_status status = tleg_read_need(reader, "head.weight", 2, &entry);
@@ -498,6 +518,12 @@ static void note_guesses(const struct tleg_config_reader *reader) {
     const tleg_config *c = reader->c;
     if (reader->gene || tleg_read_has_keys(reader))
         return;
+    if (tleg_config_draws(c)) {
+        tleg_log(reader->context,
+                 "%s: there are no tleg. keys: taken as a plain DiT with %d heads, whose last label is the null label",
+                 reader->label, (int)c->heads);
+        return;
+    }
     char eps[TLEG_NUMBER_TEXT];
     tleg_number_format(c->eps, eps);
     const char *pool = c->distillation_token               ? "the class and the distillation token"
@@ -526,7 +552,7 @@ static tleg_status read_mlp(struct tleg_config_reader *reader) {
                          "%s: activation argument: expected \"%s\" as tleg.activation says, or none, found \"%s\"",
                          reader->label, tleg_mlp_words[c->mlp - 1], tleg_mlp_words[asked - 1]);
     if (c->mlp == 0)
-        c->mlp = asked ? asked : c->gated ? TLEG_MLP_SILU : TLEG_MLP_GELU;
+        c->mlp = asked ? asked : c->gated ? TLEG_MLP_SILU : tleg_config_draws(c) ? TLEG_MLP_GELU_TANH : TLEG_MLP_GELU;
     return TLEG_OK;
 }
 
@@ -556,6 +582,8 @@ static tleg_status read_keys(struct tleg_config_reader *reader) {
     tleg_status status = read_heads(reader);
     if (status == TLEG_OK)
         status = read_mlp(reader);
+    if (tleg_config_draws(reader->c)) /* nothing is pooled */
+        return status == TLEG_OK ? tleg_read_numbers(reader) : status;
     if (status == TLEG_OK)
         status = read_branch_norm(reader);
     if (status == TLEG_OK)

@@ -15,10 +15,10 @@ bool tleg_read_has_keys(const struct tleg_config_reader *reader) {
 
 void tleg_read_note_keys(const struct tleg_config_reader *reader) {
     static const char *const known[] = {
-        "needs",        "kind",          "image_size",  "patch_size",    "heads",       "norm",   "eps",
-        "pool",         "schedule",      "mean",        "std",           "crop",        "labels", "depths",
-        "scores",       "interpolation", "fit",         "activation",    "branch_norm", "rotary", "rotary_base",
-        "rotary_pairs", "rotary_order",  "rotary_grid", "rotary_offset", "pool_heads"};
+        "needs",        "kind",          "image_size",  "patch_size",    "heads",       "norm",      "eps",
+        "pool",         "schedule",      "mean",        "std",           "crop",        "labels",    "depths",
+        "scores",       "interpolation", "fit",         "activation",    "branch_norm", "rotary",    "rotary_base",
+        "rotary_pairs", "rotary_order",  "rotary_grid", "rotary_offset", "pool_heads",  "null_label"};
     const struct tleg_pair *pairs;
     const int64_t count = tleg_file_pairs(reader->file, &pairs);
     for (int64_t i = 0; i < count; i++) {
@@ -239,11 +239,13 @@ static tleg_status read_rotary_base(const struct tleg_config_reader *reader) {
 tleg_status tleg_read_numbers(const struct tleg_config_reader *reader) {
     tleg_config *c = reader->c;
     /* timm's models have 1e-6 throughout; the learngene's authors, 1e-5 until the mean comes first */
-    const bool timm = c->norm == TLEG_NORM_AFTER_POOL || (!reader->gene && !tleg_read_has_keys(reader));
+    const bool timm = tleg_config_draws(c) || c->norm == TLEG_NORM_AFTER_POOL || (!reader->gene && !tleg_read_has_keys(reader));
     c->eps = timm && !c->norm_before ? 1e-6 : 1e-5; /* CLIP's, too */
     c->crop = tleg_default_crop(c->image_size);
     memset(c->mean, 0, sizeof c->mean);
     memset(c->std, 0, sizeof c->std);
+    if (tleg_config_draws(c))
+        tleg_fill_plain_colours(c->mean, c->std);
     tleg_fill_colours(c->mean, c->std);
     tleg_status status = read_eps(reader);
     if (status == TLEG_OK && c->rotary)

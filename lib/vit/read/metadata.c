@@ -68,7 +68,7 @@ static void add_rotary(struct builder *builder, const tleg_config *config) {
 
 /* What older versions take to be as in DeiT, and would compute wrongly: they refuse a word in tleg.needs. */
 static void add_needs(struct builder *builder, const tleg_config *config) {
-    const bool activation = config->mlp != TLEG_MLP_GELU;
+    const bool activation = config->mlp != (tleg_config_draws(config) ? TLEG_MLP_GELU_TANH : TLEG_MLP_GELU);
     if (activation || config->gated)
         add_text(builder, "tleg.activation", tleg_mlp_words[config->mlp - 1]);
     if (config->norm_after)
@@ -102,15 +102,20 @@ static void add_needs(struct builder *builder, const tleg_config *config) {
 
 static void build(struct builder *builder, const tleg_config *config, bool gene) {
     add_text(builder, "format", "pt"); /* other people's readers ask for it */
-    add_text(builder, "tleg.kind", gene ? "learngene" : "vit");
+    const bool draws = tleg_config_draws(config);
+    add_text(builder, "tleg.kind", draws ? (gene ? "dit_learngene" : "dit") : gene ? "learngene" : "vit");
     add_integer(builder, "tleg.image_size", config->image_size);
     add_integer(builder, "tleg.patch_size", config->patch_size);
     add_integer(builder, "tleg.heads", config->heads);
     /* before a token is taken or after it is the same to a norm: its name stays norm.* */
-    add_text(builder, "tleg.norm",
-             config->pool == TLEG_POOL_MEAN && config->norm == TLEG_NORM_AFTER_POOL ? "after_pool" : "before_pool");
+    if (!draws)
+        add_text(builder, "tleg.norm",
+                 config->pool == TLEG_POOL_MEAN && config->norm == TLEG_NORM_AFTER_POOL ? "after_pool" : "before_pool");
     add_numbers(builder, "tleg.eps", &config->eps, 1);
-    add_text(builder, "tleg.pool", tleg_pool_words[config->pool - 1]);
+    if (!draws)
+        add_text(builder, "tleg.pool", tleg_pool_words[config->pool - 1]);
+    if (config->no_null_label)
+        add_text(builder, "tleg.null_label", "no");
     add_numbers(builder, "tleg.mean", config->mean, 3);
     add_numbers(builder, "tleg.std", config->std, 3);
     add_numbers(builder, "tleg.crop", &config->crop, 1);

@@ -44,8 +44,9 @@ static const char *find_wrapped(const struct tleg_config_reader *reader, const c
 static bool is_outer_name(const char *name) {
     static const int32_t ends[][2] = {{TLEG_POOL_MEAN, TLEG_NORM_BEFORE_POOL},
                                       {TLEG_POOL_MEAN, TLEG_NORM_AFTER_POOL},
-                                      {TLEG_POOL_ATTENTION, TLEG_NORM_BEFORE_POOL}};
-    for (int k = 0; k < 3 * TLEG_SLOTS; k++) {
+                                      {TLEG_POOL_ATTENTION, TLEG_NORM_BEFORE_POOL},
+                                      {0, 0}}; /* a generator */
+    for (int k = 0; k < 4 * TLEG_SLOTS; k++) {
         const tleg_config any = {.image_size = 1,
                                  .patch_size = 1,
                                  .class_token = 1,
@@ -54,7 +55,8 @@ static bool is_outer_name(const char *name) {
                                  .channels = 3,
                                  .norm_before = 1,
                                  .pool = ends[k / TLEG_SLOTS][0],
-                                 .norm = ends[k / TLEG_SLOTS][1]};
+                                 .norm = ends[k / TLEG_SLOTS][1],
+                                 .kind = k / TLEG_SLOTS == 3 ? TLEG_KIND_DIT : TLEG_KIND_VIT};
         struct tleg_spec spec;
         tleg_outer_spec(&any, (enum tleg_slot)(k % TLEG_SLOTS), &spec);
         if (strcmp(name, spec.name) == 0)

@@ -94,6 +94,12 @@ static void outer_view(const tleg_config *config, const struct outer_layout *lay
     for (int m = 0; m < TLEG_POOL_MATRICES; m++)
         outer->pool.linear[m] = (struct tleg_linear){matrix[tleg_pool_slot((enum tleg_pool_matrix)m, false)],
                                                      at[tleg_pool_slot((enum tleg_pool_matrix)m, true)]};
+    outer->draw = (struct tleg_generator_weights){
+        .time_in = {matrix[TLEG_SLOT_TIME_IN_WEIGHT], at[TLEG_SLOT_TIME_IN_BIAS]},
+        .time_out = {matrix[TLEG_SLOT_TIME_OUT_WEIGHT], at[TLEG_SLOT_TIME_OUT_BIAS]},
+        .labels = at[TLEG_SLOT_LABELS],
+        .last_modulation = {matrix[TLEG_SLOT_LAST_MODULATION_WEIGHT], at[TLEG_SLOT_LAST_MODULATION_BIAS]},
+        .last = {matrix[TLEG_SLOT_LAST_WEIGHT], at[TLEG_SLOT_LAST_BIAS]}};
     outer->head[0] = (struct tleg_linear){.weight = matrix[TLEG_SLOT_HEAD_WEIGHT], .bias = at[TLEG_SLOT_HEAD_BIAS]};
     outer->head[1] = (struct tleg_linear){.weight = matrix[TLEG_SLOT_HEAD_DIST_WEIGHT], .bias = at[TLEG_SLOT_HEAD_DIST_BIAS]};
 }
@@ -128,12 +134,33 @@ void tleg_outer_copy(const struct tleg_kernels *kernels, const tleg_config *conf
     outer_view(config, &layout, config->dtype, memory, outer);
 }
 
+/* A generator's linear by its weight's slot or its bias'; NULL: another's. */
+static const struct tleg_linear *linear_of(const struct tleg_generator_weights *draw, enum tleg_slot slot) {
+    switch (slot) {
+    case TLEG_SLOT_TIME_IN_WEIGHT:
+    case TLEG_SLOT_TIME_IN_BIAS:
+        return &draw->time_in;
+    case TLEG_SLOT_TIME_OUT_WEIGHT:
+    case TLEG_SLOT_TIME_OUT_BIAS:
+        return &draw->time_out;
+    case TLEG_SLOT_LAST_MODULATION_WEIGHT:
+    case TLEG_SLOT_LAST_MODULATION_BIAS:
+        return &draw->last_modulation;
+    case TLEG_SLOT_LAST_WEIGHT:
+    case TLEG_SLOT_LAST_BIAS:
+        return &draw->last;
+    default:
+        return NULL;
+    }
+}
+
 static const struct tleg_weight *matrix_of(const struct tleg_outer_weights *outer, enum tleg_slot slot) {
     if (slot == TLEG_SLOT_PATCH_WEIGHT)
         return &outer->patch.weight;
     if (slot >= TLEG_SLOT_HEAD_WEIGHT)
         return &outer->head[slot == TLEG_SLOT_HEAD_DIST_WEIGHT].weight;
-    return &outer->pool.linear[(slot - TLEG_SLOT_POOL_Q_WEIGHT) / 2].weight;
+    const struct tleg_linear *const drawing = linear_of(&outer->draw, slot);
+    return drawing ? &drawing->weight : &outer->pool.linear[(slot - TLEG_SLOT_POOL_Q_WEIGHT) / 2].weight;
 }
 
 static const float *vector_of(const struct tleg_outer_weights *outer, enum tleg_slot slot) {
@@ -150,12 +177,14 @@ static const float *vector_of(const struct tleg_outer_weights *outer, enum tleg_
         [TLEG_SLOT_POOL_LATENT] = outer->pool.latent,
         [TLEG_SLOT_POOL_NORM_WEIGHT] = outer->pool.norm.weight,
         [TLEG_SLOT_POOL_NORM_BIAS] = outer->pool.norm.bias,
+        [TLEG_SLOT_LABELS] = outer->draw.labels,
         [TLEG_SLOT_HEAD_BIAS] = outer->head[0].bias,
         [TLEG_SLOT_HEAD_DIST_BIAS] = outer->head[1].bias,
     };
     if (slot >= TLEG_SLOT_POOL_Q_WEIGHT && slot <= TLEG_SLOT_POOL_LAST)
         return outer->pool.linear[(slot - TLEG_SLOT_POOL_Q_WEIGHT) / 2].bias;
-    return vector[slot];
+    const struct tleg_linear *const drawing = linear_of(&outer->draw, slot);
+    return drawing ? drawing->bias : vector[slot];
 }
 
 void tleg_outer_get(const struct tleg_kernels *kernels, const tleg_config *config, const struct tleg_outer_weights *outer,

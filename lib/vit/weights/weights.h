@@ -59,7 +59,7 @@ struct tleg_layer_layout {
     size_t names; /* of them: texts of TLEG_LAYER_NAME bytes */
     size_t bytes; /* of a layer; SIZE_MAX when that does not fit */
 };
-enum { TLEG_LAYER_NAME = 32 };
+enum { TLEG_LAYER_NAME = 40 };
 void tleg_layer_layout(const struct tleg_kernels *kernels, const tleg_config *config, int32_t dtype,
                        struct tleg_layer_layout *layout);
 void tleg_layer_view(const struct tleg_layer_layout *layout, const tleg_config *config, const char *memory,
@@ -110,6 +110,12 @@ struct tleg_attention_pool { /* timm's AttentionPoolLatent */
     struct tleg_norm norm;
     struct tleg_linear linear[TLEG_POOL_MATRICES];
 };
+struct tleg_generator_weights {           /* of a Diffusion Transformer */
+    struct tleg_linear time_in, time_out; /* (D, 2 TLEG_TIME_WAVES), (D, D) */
+    const float *labels;                  /* (labels, D) */
+    struct tleg_linear last_modulation;   /* (2D, D) */
+    struct tleg_linear last;              /* (P*P*channels drawn, D) */
+};
 enum { TLEG_HEADS = 2 }; /* the most that read features */
 struct tleg_outer_weights {
     struct tleg_linear patch; /* (D, C*P*P) */
@@ -120,6 +126,7 @@ struct tleg_outer_weights {
     struct tleg_norm before;  /* the blocks, or NULLs */
     struct tleg_norm norm;
     struct tleg_attention_pool pool;     /* or NULLs */
+    struct tleg_generator_weights draw;  /* or NULLs */
     struct tleg_linear head[TLEG_HEADS]; /* (C, D); basis.tensor[0] of one that is not there is NULL */
     const char *memory;                  /* where they lie: tleg_outer_bytes, the owner's */
 };

@@ -2,7 +2,7 @@
 # A room of lib/ includes its own headers and those of rooms before it, and a room in a room likewise; a private.h is its room's alone;
 # tools, examples and bench know public headers alone; only core/os_posix.c calls the system and the room of file formats opens files;
 # nothing keeps state for a thread or speaks to the terminal.
-rooms='core tensor kernels format config names image augment vit/read vit/weights vit/pass vit/handle ops learngene onnx train'
+rooms='core tensor kernels format config names image augment vit/read vit/weights vit/pass dit/pass vit/handle ops learngene dit/handle onnx train'
 failed=0
 fail() {
     echo "$*"
@@ -27,18 +27,18 @@ $found"
     [ -z "$found" ] || fail "$room/private.h is for lib/$room alone, not:
 $found"
 done
-for folder in lib/*/ lib/vit/*/; do
+for folder in lib/*/ lib/vit/*/ lib/dit/*/; do
     room=${folder#lib/}
     room=${room%/}
-    [ "$room" = vit ] || echo " $rooms " | grep -q " $room " || fail "lib/$room is not among the rooms of $0"
+    [ "$room" = vit ] || [ "$room" = dit ] || echo " $rooms " | grep -q " $room " || fail "lib/$room is not among the rooms of $0"
 done
-found=$(find lib/vit -maxdepth 1 -type f)
-[ -z "$found" ] || fail "lib/vit holds rooms alone, not: $found"
+found=$(find lib/vit lib/dit -maxdepth 1 -type f)
+[ -z "$found" ] || fail "lib/vit and lib/dit hold rooms alone, not: $found"
 
 # Examples and the command show what a host can do: no header from the inside.
 for place in tools examples; do
     [ -d $place ] || continue
-    names=$(echo $rooms vit | tr ' ' '|')
+    names=$(echo $rooms vit dit | tr ' ' '|')
     found=$(grep -rnE "^[[:space:]]*#[[:space:]]*include[[:space:]]*[\"<]($names)/" $place --include='*.c' --include='*.h')
     [ -z "$found" ] || fail "$place uses public headers alone, not:
 $found"

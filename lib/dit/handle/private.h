@@ -1,0 +1,34 @@
+/* The generator, between the files of this room. */
+#ifndef TLEG_LIB_DIT_HANDLE_PRIVATE_H
+#define TLEG_LIB_DIT_HANDLE_PRIVATE_H
+
+#include "dit/pass/noise.h"
+#include "learngene/expander.h"
+#include <tleg/generate.h>
+
+/* One block of memory, the handle at its start, beside its session's. */
+struct tleg_generator {
+    struct tleg_error error;
+    struct tleg_allocator allocator;
+    tleg_session *session;
+    const tleg_config *config; /* the network's, which the session holds */
+    bool elastic;
+    int32_t batch;  /* of the session */
+    size_t bytes;   /* of this memory */
+    int64_t rows;   /* images that the buffers hold: batch, and 2 at least */
+    float *images;  /* (rows, image): of a step under way */
+    float *noise;   /* (rows, noise) */
+    int64_t *times; /* (rows) */
+    int64_t *labels;
+};
+
+/* Floats of an image, and of what the network gives for one. */
+size_t tleg_generator_image(const tleg_config *config);
+size_t tleg_generator_noise(const tleg_config *config);
+/* ARGUMENT names the first of `count` labels that the network has not. NULL stands for the null label, if there is one. */
+tleg_status tleg_generator_check_labels(struct tleg_error *error, const tleg_config *config, const char *what,
+                                        const int64_t *labels, int64_t count);
+/* The session's run, whose error becomes the generator's. */
+tleg_status tleg_generator_go(tleg_generator *generator, const struct tleg_run *run);
+
+#endif

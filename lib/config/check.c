@@ -165,7 +165,9 @@ static tleg_status check_drawing(tleg_context *context, const tleg_config *c) {
                 {"norm_after", c->norm_after},
                 {"gated", c->gated},
                 {"attention_norm", c->attention_norm},
-                {"mlp_norm", c->mlp_norm}};
+                {"mlp_norm", c->mlp_norm},
+                {"no_positions", c->no_positions},
+                {"rotary", c->rotary}};
     for (size_t k = 0; k < sizeof none / sizeof *none; k++)
         if (none[k].value != 0)
             return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.%s: expected 0 for TLEG_KIND_DIT, found %d",

@@ -56,7 +56,10 @@ tleg_status tleg_config_take_pictures(tleg_context *context, const struct tleg_p
     if (status != TLEG_OK)
         return status;
     take_members(&pictures, &config->c);
-    status = tleg_preparation_of(context, &config->c, &whole); /* checks them */
+    tleg_config picture = config->c;
+    if (picture.channels != 1)
+        picture.channels = 3; /* a generator of latents has others, which no picture is prepared to */
+    status = tleg_preparation_of(context, &picture, &whole); /* checks them */
     tleg_preparation_free(whole);
     return status;
 }

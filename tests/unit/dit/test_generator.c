@@ -159,6 +159,24 @@ static void a_file_says_what_it_draws_and_is_saved_as_the_same(void **state) {
     tleg_context_free(context);
 }
 
+/* What a host says of pictures is taken for latents too, which have more channels than any picture. */
+static void any_number_of_channels_is_opened_with_what_a_host_says(void **state) {
+    (void)state;
+    tleg_context *context = support_context(&backends[0], 1);
+    for (int32_t i = 0; i < case_count; i++) {
+        const tleg_preparation_options pictures = {.struct_size = sizeof pictures, .mean = {0.25}, .std = {0.5, 0.5, 0.5}};
+        const tleg_open_options options = {.struct_size = sizeof options, .pictures = &pictures};
+        tleg_config config = {.struct_size = sizeof config};
+        tleg_learngene *gene = NULL;
+        OK(context, tleg_learngene_open(context, support_path(cases[i].name, ".gene.safetensors"), &options, &gene));
+        OK(context, tleg_learngene_get_info(context, gene, &config));
+        assert_int_equal(config.channels, cases[i].channels);
+        assert_true(config.mean[0] == 0.25);
+        tleg_learngene_free(gene);
+    }
+    tleg_context_free(context);
+}
+
 /* ---- the same bits ---- */
 
 static void noise_does_not_depend_on_threads_or_batch_or_form(void **state) {
@@ -719,6 +737,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(pictures_match_the_reference),
         cmocka_unit_test(expanded_tensors_equal_pytorch_to_the_bit),
         cmocka_unit_test(a_file_says_what_it_draws_and_is_saved_as_the_same),
+        cmocka_unit_test(any_number_of_channels_is_opened_with_what_a_host_says),
         cmocka_unit_test(noise_does_not_depend_on_threads_or_batch_or_form),
         cmocka_unit_test(pictures_do_not_depend_on_what_is_drawn_beside_them),
         cmocka_unit_test(drawing_begins_with_the_same_normal_numbers_everywhere),

@@ -151,8 +151,8 @@ static int read_expander(const struct invocation *call, tleg_context *context, c
         return tool_fail_context(call, context);
     tleg_status status = tleg_expander_get_info(context, source->expander, &source->config);
     const tleg_config *config = &source->config;
-    source->config.depth = expansion->depth;
-    if (!expansion->depth && expansion->learned && config->depth_count)
+    source->config.depth = expansion->depth ? expansion->depth : expansion->first;
+    if (!config->depth && expansion->learned && config->depth_count)
         source->config.depth = config->depths[config->depth_count - 1];
     return status == TLEG_OK ? need_depth(call, config->depth, source->path)
                              : tool_fail(call, "%s: %s", source->path, tleg_status_name(status));

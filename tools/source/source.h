@@ -9,8 +9,9 @@
 /* What the command line asks a learngene to become; zero: as it was learned. */
 struct expansion {
     int32_t depth, dtype, norm, image;
-    bool timm;    /* another name of norm = TLEG_NORM_AFTER_POOL */
-    bool learned; /* without a depth: the deepest at which it was learned, where its file says so */
+    bool timm;     /* another name of norm = TLEG_NORM_AFTER_POOL */
+    int32_t first; /* without a depth: this one, of the first step; 0: there are no steps */
+    bool learned;  /* without either: the deepest at which it was learned, where its file says so */
 };
 
 /* The options that fill it, for a verb's table. */

@@ -56,10 +56,10 @@ tleg_status tleg_config_take_pictures(tleg_context *context, const struct tleg_p
     if (status != TLEG_OK)
         return status;
     take_members(&pictures, &config->c);
-    tleg_config picture = config->c;
-    if (picture.channels != 1)
-        picture.channels = 3; /* a generator of latents has others, which no picture is prepared to */
-    status = tleg_preparation_of(context, &picture, &whole); /* checks them */
+    tleg_config checked = config->c;
+    if (checked.channels != 1) /* of latents no picture is prepared, yet these must make sense */
+        checked.channels = 3;
+    status = tleg_preparation_of(context, &checked, &whole);
     tleg_preparation_free(whole);
     return status;
 }

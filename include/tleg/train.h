@@ -46,7 +46,8 @@ enum {
 /* Parts of a network, to be added up. */
 typedef int32_t tleg_part;
 enum {
-    TLEG_PART_EMBEDDING = 1, /* of patches and positions, with the tokens before them and the norm before the blocks */
+    TLEG_PART_EMBEDDING = 1, /* of patches and positions, with the tokens before them and the norm before the blocks; of a
+                                generator also of times and labels */
     TLEG_PART_NORM1 = 2,     /* of every block, in a learngene every tensor of its basis; biases too */
     TLEG_PART_NORM2 = 4,
     TLEG_PART_QKV = 8,
@@ -54,11 +55,12 @@ enum {
     TLEG_PART_FC1 = 32,
     TLEG_PART_FC2 = 64,
     TLEG_PART_NORM = 128, /* the last one, and attention pooling after it */
-    TLEG_PART_HEAD = 256, /* both, with a distillation token */
+    TLEG_PART_HEAD = 256, /* both, with a distillation token; a generator's last layer */
     TLEG_PART_LS1 = 512,  /* LayerScale's factors */
     TLEG_PART_LS2 = 1024,
-    TLEG_PART_BLOCKS = 1662,  /* all eight of the blocks */
-    TLEG_PART_BACKBONE = 1791 /* all but the head */
+    TLEG_PART_MODULATION = 2048, /* of a generator's blocks */
+    TLEG_PART_BLOCKS = 3710,     /* all nine of the blocks */
+    TLEG_PART_BACKBONE = 3839    /* all but the head */
 };
 
 /* What the teacher's loss is the mean over. */
@@ -74,6 +76,10 @@ enum {
  * must be written: they are NaN before, and the pass fails with NUMERIC where one stays so. */
 typedef tleg_status(TLEG_CALL *tleg_teacher_fn)(void *host, int64_t batch, const float *images, size_t image_floats,
                                                 int32_t classes, float *logits);
+/* The same for a generator: the noise (batch, channels, image_size, image_size) that a teacher tells in images that are noised,
+ * at their times and with their labels (the null label where it was dropped). */
+typedef tleg_status(TLEG_CALL *tleg_noise_teacher_fn)(void *host, int64_t batch, const float *noised, size_t image_floats,
+                                                      const int64_t *times, const int64_t *labels, float *noise);
 /* Sums `count` values over all ranks of a data-parallel run, in place, with the same result on each. */
 typedef tleg_status(TLEG_CALL *tleg_all_reduce_fn)(void *host, float *values, size_t count);
 
@@ -143,6 +149,12 @@ typedef struct tleg_trainer_options {
      * weigh 0 has a loss of 0. The teacher's loss and in_place's are not weighted. */
     const double *class_weights;
     const void *reserved; /* NULL */
+    /* Of a generator, which learns to tell the noise in an image: its loss is the mean of (noise - told)^2 over all numbers of
+     * all images, and alpha's part the same against the noise_teacher's. in_place is against the deepest pass'. tau, teacher,
+     * smoothing and class_weights are not its, and pos_embed stays as it is. */
+    double label_drop;                   /* share of images whose label becomes the null label, for guidance later (0) */
+    tleg_noise_teacher_fn noise_teacher; /* asked once a call of tleg_trainer_backward, unless alpha is 0 */
+    void *noise_teacher_host;
 } tleg_trainer_options;
 
 /* Some images of a step. Zero it, set struct_size and what there is. */
@@ -154,13 +166,17 @@ typedef struct tleg_train_batch {
     const int64_t *labels;       /* (size), 0..classes-1, or NULL */
     const float *targets;        /* (size, classes), rows that sum to 1, in place of labels (mixup); or NULL */
     const float *teacher_logits; /* (size, classes), or NULL: the trainer's teacher is asked */
+    /* Of a generator, whose labels may be the null label too (NULL: all are): the time of each image (size), 0 to 999, and what
+     * is added to it (size, channels, image_size, image_size); NULL: drawn from the trainer's random numbers, times evenly. */
+    const int64_t *times;
+    const float *noise;
 } tleg_train_batch;
 
 typedef struct tleg_train_loss {
     uint32_t struct_size; /* sizeof(tleg_train_loss) */
     int32_t depth;        /* of the pass; with SANDWICH, the random one */
     double total;         /* alpha * teacher + (1 - alpha) * labels, and in_place's part; the mean of all passes */
-    double labels;        /* cross-entropy; 0 when there are no labels */
+    double labels;        /* cross-entropy; 0 when there are no labels. Of a generator: mean (noise - told)^2 */
     double teacher;       /* tau^2 * sum KL(teacher || student) / (B * C), or / B as teacher_mean says; 0 without a teacher */
     int64_t correct;      /* images whose largest logit is the label (or the largest target); of the random depth with
                         SANDWICH; 0 without either */

@@ -302,11 +302,13 @@ enum tleg_loss_kind {
     TLEG_LOSS_CROSS_ENTROPY,
     /* tau^2 * sum over all of KL(softmax(targets / tau) || softmax(logits / tau)) / (rows * classes). */
     TLEG_LOSS_DISTILLATION,
+    /* Mean over rows and classes of (logits - targets)^2. */
+    TLEG_LOSS_SQUARES,
     TLEG_LOSSES
 };
 enum tleg_targets_kind {
     TLEG_TARGETS_CLASSES, /* the chance of each class, or labels */
-    TLEG_TARGETS_LOGITS   /* another model's logits */
+    TLEG_TARGETS_LOGITS   /* another model's logits, or numbers of their kind */
 };
 struct tleg_loss_call {
     int64_t rows, classes;

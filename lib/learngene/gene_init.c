@@ -47,14 +47,16 @@ static void init_pool(const struct tleg_gene_tensor *tensor, struct tleg_random 
 
 /* The patches' places as DiT's authors have them: sines, then cosines of the column, then likewise of the row. */
 static void fill_places(const struct tleg_gene_tensor *tensor, const tleg_config *config) {
-    static const double quarter_turn = 1.57079632679489661923;
+    static const double log_longest = 9.21034037197618273608; /* log 10000 */
     const int32_t grid = config->image_size / config->patch_size, waves = config->dim / 4;
     float *out = tensor->data;
     for (int32_t patch = 0; patch < grid * grid; patch++)
         for (int32_t part = 0; part < 4; part++) {
             const int32_t place = part < 2 ? patch % grid : patch / grid;
-            for (int32_t i = 0; i < waves; i++)
-                *out++ = (float)sin(place * pow(10000, -(double)i / waves) + part % 2 * quarter_turn);
+            for (int32_t i = 0; i < waves; i++) {
+                const double turn = place * tleg_portable_exp(-log_longest * i / waves);
+                *out++ = (float)(part % 2 == 0 ? tleg_portable_sin(turn) : tleg_portable_cos(turn));
+            }
         }
 }
 

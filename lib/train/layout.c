@@ -47,6 +47,25 @@ static tleg_status check_class_weights(tleg_context *context, const double *weig
                                 : tleg_fail(context, TLEG_ERROR_ARGUMENT, "trainer: class_weights: all %d are 0", classes);
 }
 
+/* What one family of networks alone learns by. */
+static tleg_status check_drawing(tleg_context *context, const tleg_trainer_options *o, const tleg_config *net) {
+    const bool draws = tleg_config_draws(net);
+    if (draws && (o->teacher || o->smoothing != 0 || o->class_weights))
+        return tleg_fail(
+            context, TLEG_ERROR_ARGUMENT,
+            "trainer: teacher, smoothing and class_weights are for classifiers, and this is a generator: its teacher is "
+            "noise_teacher");
+    if (!draws && (o->noise_teacher || o->label_drop > 0))
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT,
+                         "trainer: noise_teacher and label_drop are for generators, and this is a classifier");
+    if (draws && o->label_drop > 0 && net->no_null_label)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT,
+                         "trainer: label_drop: expected 0: this generator has no null label to stand for a dropped one");
+    if (draws && o->alpha > 0 && !o->noise_teacher)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "trainer: alpha is more than 0, and there is no noise_teacher");
+    return TLEG_OK;
+}
+
 static tleg_status model_network(tleg_context *context, const tleg_model *model, const tleg_trainer_options *options,
                                  struct tleg_trainer_layout *layout) {
     layout->net = model->config.c;
@@ -85,7 +104,7 @@ static struct tleg_scratch scratch_of(const struct tleg_kernels *kernels, const 
     struct tleg_scratch most = tleg_backward_scratch(kernels, shape);
     tleg_scratch_join(&most, packing_scratch(kernels, shape->dtype, net->dim));
     tleg_scratch_join(&most, packing_scratch(kernels, shape->dtype, net->hidden));
-    tleg_scratch_join(&most, tleg_ends_scratch(kernels, net, TLEG_F32, shape->batch, true));
+    tleg_scratch_join(&most, tleg_ends_of(net)->scratch(kernels, net, TLEG_F32, shape->batch, true));
     return most;
 }
 
@@ -114,9 +133,10 @@ static size_t place_rows(size_t *end, size_t rows, size_t columns) {
 
 /* Activations: each block's, or each block's input and one block's. */
 static void place_pass(const tleg_trainer_options *options, struct tleg_trainer_layout *l, size_t *end) {
-    size_t images = (size_t)l->shape.batch, dim = (size_t)l->net.dim, classes = (size_t)l->net.classes;
+    size_t images = (size_t)l->shape.batch, dim = (size_t)l->net.dim, outputs = l->outputs;
     size_t depth = (size_t)l->depth_most, kept = tleg_kept_floats(&l->shape), heads = (size_t)tleg_config_readouts(&l->net);
-    const size_t activations = tleg_backward_activations(&l->shape), room = tleg_ends_room(&l->net, l->shape.batch, true);
+    const size_t activations = tleg_backward_activations(&l->shape),
+                 room = tleg_ends_of(&l->net)->room(&l->net, l->shape.batch, true);
     size_t tokens = (size_t)l->shape.tokens, x = images * tokens; /* a checked block shape: no overflow */
     if (!tleg_size_mul(x, dim, &x) || !tleg_size_mul(kept, options->checkpoint ? 1 : depth, &kept))
         *end = SIZE_MAX;
@@ -125,22 +145,35 @@ static void place_pass(const tleg_trainer_options *options, struct tleg_trainer_
     l->last = tleg_place(end, x, sizeof(float));
     l->d = tleg_place(end, x, sizeof(float));
     l->activations = tleg_place(end, activations > room ? activations : room, sizeof(float));
-    l->pooled = place_rows(end, images * heads, dim);
-    l->gathered = place_rows(end, images * heads, dim);
-    l->dpooled = place_rows(end, images * heads, dim);
-    l->logits = place_rows(end, images * heads, classes);
-    l->dlogits = place_rows(end, images * heads, classes);
-    l->teacher = place_rows(end, options->teacher ? (size_t)options->batch : 0, classes);
-    l->deepest = place_rows(end, options->in_place > 0 ? (size_t)options->batch * heads : 0, classes);
+    const size_t pooled = tleg_config_draws(&l->net) ? 0 : images * heads;
+    l->pooled = place_rows(end, pooled, dim);
+    l->gathered = place_rows(end, pooled, dim);
+    l->dpooled = place_rows(end, pooled, dim);
+    l->logits = place_rows(end, images * heads, outputs);
+    l->dlogits = place_rows(end, images * heads, outputs);
+    l->teacher = place_rows(end, options->teacher || options->noise_teacher ? (size_t)options->batch : 0, outputs);
+    l->deepest = place_rows(end, options->in_place > 0 ? (size_t)options->batch * heads : 0, outputs);
     l->scales = place_rows(end, options->drop_path > 0 ? 2 * depth : 0, (size_t)options->batch);
     l->pos = place_rows(end, l->resampled ? tokens : 0, dim);
     l->dpos = place_rows(end, tokens, dim);
 }
 
+/* What a generator's batch is made of, and a slice's condition. */
+static void place_drawing(const tleg_trainer_options *options, struct tleg_trainer_layout *l, size_t *end) {
+    const bool draws = tleg_config_draws(&l->net);
+    const size_t images = draws ? (size_t)options->batch : 0, image = (size_t)tleg_config_image(&l->net);
+    l->condition =
+        tleg_place(end, draws ? tleg_generator_ends.conditions->floats(&l->net, l->shape.batch, true) : 0, sizeof(float));
+    l->noise = place_rows(end, images, image);
+    l->noised = place_rows(end, images, image);
+    l->times = tleg_place(end, images, sizeof(int64_t));
+    l->labels = tleg_place(end, images, sizeof(int64_t));
+}
+
 /* A matrix (n, k), packed for the way forward and, but for the patches', for the way back. */
 static void place_outer(const struct tleg_kernels *kernels, struct tleg_trainer_layout *l, int which, int64_t n, int64_t k,
                         size_t *end) {
-    bool back = which != TLEG_TRAIN_PATCH;
+    const bool back = tleg_train_turns(which);
     l->outer[which] = tleg_place(end, tleg_packed_count(kernels, TLEG_F32, n, k), sizeof(float));
     l->outer_turned[which] = tleg_place(end, back ? tleg_packed_count(kernels, TLEG_F32, k, n) : 0, sizeof(float));
 }
@@ -175,6 +208,8 @@ tleg_status tleg_trainer_lay_out(tleg_context *context, const tleg_learngene *ge
     const struct tleg_kernels *kernels;
     *l = (struct tleg_trainer_layout){0};
     tleg_status status = gene ? gene_network(context, gene, options, l) : model_network(context, model, options, l);
+    if (status == TLEG_OK)
+        status = check_drawing(context, options, &l->net);
     if (status == TLEG_OK && l->net.classes == 0)
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "trainer: expected a network with a head, found features alone");
     if (status == TLEG_OK)
@@ -186,6 +221,8 @@ tleg_status tleg_trainer_lay_out(tleg_context *context, const tleg_learngene *ge
     if (status != TLEG_OK)
         return status;
     tleg_params_measure(gene, model, &l->params);
+    l->outputs = tleg_config_draws(&l->net) ? (size_t)(tleg_config_drawn(&l->net) * l->net.image_size * l->net.image_size)
+                                            : (size_t)l->net.classes;
     l->resampled = gene && l->net.image_size != gene->config.c.image_size;
     int64_t tokens = tleg_config_tokens(&l->net);
     l->shape = tleg_block_shape_make(&l->net, slice_images(options->batch, tokens), tokens,
@@ -196,6 +233,7 @@ tleg_status tleg_trainer_lay_out(tleg_context *context, const tleg_learngene *ge
     place_weights(kernels, options, l, &end);
     size_t step = end; /* the optimiser works where the passes did: a step ends after them */
     place_pass(options, l, &end);
+    place_drawing(options, l, &end);
     if (options->optimiser == TLEG_OPTIMISER_MUON)
         tleg_muon_place(kernels, &l->net, l->shape.dtype, tleg_team_lanes(context->team), &l->muon, &step);
     end = step > end ? step : end;

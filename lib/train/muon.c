@@ -38,11 +38,10 @@ static void see_product(const struct tleg_kernels *kernels, int32_t dtype, int64
 static struct most find_most(const struct tleg_kernels *kernels, const tleg_config *net, int32_t dtype) {
     struct most most = {0};
     for (int site = 0; site < TLEG_SITES; site++) {
-        struct tleg_spec spec;
-        if (tleg_site_is_vector(site))
+        int64_t height, columns;
+        if (!tleg_site_matrix(net, site, &height, &columns))
             continue;
-        tleg_site_spec(net, site, false, &spec);
-        const int64_t rows = spec.shape[0] / tleg_site_matrices(site), columns = spec.shape[1];
+        const int64_t rows = height / tleg_site_matrices(site);
         const int64_t n = tleg_min64(rows, columns), m = rows + columns - n;
         raise(&most.matrix, (size_t)n * (size_t)m);
         raise(&most.gram, (size_t)n * (size_t)n);

@@ -82,8 +82,16 @@ static void optimise(const struct tleg_step *step) {
         tleg_muon(step);
 }
 
+/* What has a gradient, for those who ask, and yet stays as it is: a generator's positions. */
+static void drop_fixed(tleg_trainer *t) {
+    for (int64_t i = 0; i < t->layout.params.count; i++)
+        for (size_t k = 0; t->list[i].rate == 0 && k < t->list[i].count; k++)
+            t->gradient[t->list[i].at + k] = 0;
+}
+
 tleg_status tleg_trainer_apply(tleg_trainer *t, double learning_rate) {
     const tleg_trainer_options *o = &t->options;
+    drop_fixed(t);
     tleg_status status = reduce(t);
     if (status != TLEG_OK)
         return status;

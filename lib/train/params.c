@@ -36,14 +36,21 @@ static bool decays(const struct tleg_spec *spec, enum tleg_slot slot, bool is_ge
 /* ---- what learns, and how fast ---- */
 
 static tleg_part part_of(enum tleg_site site, enum tleg_slot slot) {
-    static const tleg_part sites[TLEG_SITES] = {
-        [TLEG_SITE_NORM1] = TLEG_PART_NORM1, [TLEG_SITE_NORM2] = TLEG_PART_NORM2, [TLEG_SITE_QKV] = TLEG_PART_QKV,
-        [TLEG_SITE_PROJ] = TLEG_PART_PROJ,   [TLEG_SITE_FC1] = TLEG_PART_FC1,     [TLEG_SITE_FC2] = TLEG_PART_FC2,
-        [TLEG_SITE_LS1] = TLEG_PART_LS1,     [TLEG_SITE_LS2] = TLEG_PART_LS2};
+    static const tleg_part sites[TLEG_SITES] = {[TLEG_SITE_NORM1] = TLEG_PART_NORM1,
+                                                [TLEG_SITE_NORM2] = TLEG_PART_NORM2,
+                                                [TLEG_SITE_QKV] = TLEG_PART_QKV,
+                                                [TLEG_SITE_PROJ] = TLEG_PART_PROJ,
+                                                [TLEG_SITE_FC1] = TLEG_PART_FC1,
+                                                [TLEG_SITE_FC2] = TLEG_PART_FC2,
+                                                [TLEG_SITE_LS1] = TLEG_PART_LS1,
+                                                [TLEG_SITE_LS2] = TLEG_PART_LS2,
+                                                [TLEG_SITE_MODULATION] = TLEG_PART_MODULATION};
     if (site != TLEG_SITE_NONE)
         return sites[site];
     if (slot >= TLEG_SLOT_POOL_LATENT && slot <= TLEG_SLOT_POOL_LAST)
         return TLEG_PART_NORM;
+    if (slot >= TLEG_SLOT_LAST_MODULATION_WEIGHT && slot <= TLEG_SLOT_LAST_BIAS)
+        return TLEG_PART_HEAD;
     switch (slot) {
     case TLEG_SLOT_NORM_WEIGHT:
     case TLEG_SLOT_NORM_BIAS:
@@ -78,7 +85,8 @@ static int32_t decays_of(const tleg_trainer *trainer, enum tleg_site site, enum 
 }
 
 static double rate_of(const tleg_trainer *trainer, enum tleg_site site, enum tleg_slot slot, int32_t layer) {
-    double rate = tleg_is_frozen(trainer, site, slot, layer) ? 0 : 1;
+    const bool fixed = slot == TLEG_SLOT_POS_EMBED && tleg_config_draws(&trainer->layout.net); /* DiT's sines and cosines */
+    double rate = fixed || tleg_is_frozen(trainer, site, slot, layer) ? 0 : 1;
     if (trainer->options.layer_decay < 1)
         for (int32_t k = decays_of(trainer, site, slot, layer); k > 0; k--)
             rate *= trainer->options.layer_decay;

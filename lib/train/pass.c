@@ -71,6 +71,17 @@ static void draw_scales(tleg_trainer *t, int64_t batch, int32_t depth) {
 
 /* ---- blocks ---- */
 
+static float *condition_of(const tleg_trainer *t) {
+    return tleg_trainer_at(t, t->layout.condition);
+}
+
+/* A layer's weights; with a condition, its norms and gates for the slice's images. */
+static void take_layer(const tleg_trainer *t, const struct slice *slice, int32_t l, struct tleg_train_layer *layer) {
+    tleg_train_layer(t, l, layer);
+    if (t->ends->conditions)
+        t->ends->conditions->modulate(&t->exec, &t->layout.net, slice->batch.size, condition_of(t), &layer->layer);
+}
+
 /* Where a block's activations are kept; with checkpointing only its input has a place of its own. */
 static void kept_of(const tleg_trainer *t, int32_t layer, struct tleg_kept *kept) {
     const struct tleg_block_shape *shape = &t->layout.shape;
@@ -86,7 +97,7 @@ static void forward_blocks(tleg_trainer *t, const struct slice *slice) {
         struct tleg_train_layer layer;
         struct tleg_kept kept, next = {.x = tleg_trainer_at(t, t->layout.last)};
         const struct tleg_branch_scales scales = layer_scales(t, l, slice->first);
-        tleg_train_layer(t, l, &layer);
+        take_layer(t, slice, l, &layer);
         kept_of(t, l, &kept);
         if (l + 1 < depth)
             kept_of(t, l + 1, &next);
@@ -95,17 +106,23 @@ static void forward_blocks(tleg_trainer *t, const struct slice *slice) {
 }
 
 static void backward_blocks(tleg_trainer *t, const struct slice *slice, float *d) {
+    const struct tleg_conditions *conditions = t->ends->conditions;
     float *activations = tleg_trainer_at(t, t->layout.activations);
     for (int32_t l = slice->pass->depth - 1; l >= t->first_layer; l--) {
         struct tleg_train_layer layer;
         struct tleg_kept kept;
         const struct tleg_branch_scales scales = layer_scales(t, l, slice->first);
-        tleg_train_layer(t, l, &layer);
+        take_layer(t, slice, l, &layer);
         kept_of(t, l, &kept);
         if (t->options.checkpoint)
             tleg_block_keep(&t->exec, &slice->shape, &layer.layer, scales, &kept, NULL);
+        if (conditions)
+            conditions->aim(&t->layout.net, slice->batch.size, condition_of(t), &layer.gradient);
         tleg_block_backward_pass(&t->exec, &slice->shape, &layer.layer, layer.turned, scales, &kept, &layer.gradient, d,
                                  activations);
+        if (conditions)
+            conditions->modulate_backward(&t->exec, &t->layout.net, layer.turned, slice->batch.size, condition_of(t),
+                                          &layer.gradient);
     }
 }
 
@@ -313,6 +330,35 @@ static tleg_status slice_pass(tleg_trainer *t, const struct slice *slice, tleg_t
     return TLEG_OK;
 }
 
+/* The same of a generator: images that are noised in, their noise out. */
+static tleg_status draw_pass(tleg_trainer *t, const struct slice *slice, tleg_train_loss *loss) {
+    const tleg_config *net = &t->layout.net;
+    const struct tleg_conditions *conditions = t->ends->conditions;
+    const struct tleg_drawing drawing = tleg_trainer_drawing(t, slice->first);
+    float *last = tleg_trainer_at(t, t->layout.last), *d = tleg_trainer_at(t, t->layout.d), *condition = condition_of(t);
+    float *room = tleg_trainer_at(t, t->layout.activations); /* free between forward and backward */
+    const int64_t size = slice->batch.size;
+    struct tleg_train_outer outer;
+    struct tleg_kept first;
+    tleg_train_outer(t, &outer);
+    kept_of(t, 0, &first);
+    conditions->form(&t->exec, net, &outer.weights, &drawing.asked, size, condition);
+    t->ends->embed(&t->exec, net, &outer.weights, drawing.noised, size, first.x);
+    forward_blocks(t, slice);
+    conditions->finish(&t->exec, net, &outer.weights, size, condition, last, room, tleg_trainer_at(t, t->layout.logits));
+    const tleg_status status = tleg_trainer_judge_noise(t, &drawing, size, slice->part, slice->pass, loss);
+    if (status != TLEG_OK)
+        return status;
+    conditions->finish_backward(&t->exec, net, &outer.weights, &outer.turned, size, condition, last,
+                                tleg_trainer_at(t, t->layout.dlogits), room, d, &outer.gradient);
+    backward_blocks(t, slice, d);
+    if (!t->embedding_learns)
+        return TLEG_OK;
+    t->ends->embed_backward(&t->exec, net, &outer.weights, drawing.noised, size, d, room, &outer.gradient);
+    conditions->form_backward(&t->exec, net, &outer.weights, &outer.turned, &drawing.asked, size, condition, &outer.gradient);
+    return TLEG_OK;
+}
+
 tleg_status tleg_trainer_pass(tleg_trainer *t, const tleg_train_batch *batch, const struct tleg_pass *pass,
                               tleg_train_loss *loss) {
     int64_t most = t->layout.shape.batch, slices = (batch->size + most - 1) / most;
@@ -324,7 +370,7 @@ tleg_status tleg_trainer_pass(tleg_trainer *t, const tleg_train_batch *batch, co
     for (int64_t s = 0; s < slices && status == TLEG_OK; s++) {
         int64_t first = s * batch->size / slices, end = (s + 1) * batch->size / slices;
         struct slice slice = slice_of(t, batch, first, end - first, pass, weight);
-        status = slice_pass(t, &slice, loss);
+        status = t->ends->conditions ? draw_pass(t, &slice, loss) : slice_pass(t, &slice, loss);
         t->done += (uint64_t)(end - first);
         if (status == TLEG_OK)
             status = tleg_trainer_go_on(t);

@@ -22,9 +22,9 @@ struct tleg_param {
     double rate;      /* what it learns at, as a share of the step's; 0: frozen */
     int32_t matrices; /* of a block's weight: those below one another, which Muon takes one by one; else 0 */
 };
-/* q, k and v lie below one another. */
+/* q, k and v lie below one another, and so do the six parts of a modulation. */
 static inline int32_t tleg_site_matrices(enum tleg_site site) {
-    return tleg_site_is_vector(site) ? 0 : site == TLEG_SITE_QKV ? 3 : 1;
+    return tleg_site_is_vector(site) ? 0 : site == TLEG_SITE_QKV ? 3 : site == TLEG_SITE_MODULATION ? 6 : 1;
 }
 enum { TLEG_NOT_THERE = -1 };
 /* Where a segment's numbers are in those arrays, or TLEG_NOT_THERE. A model is taken as a learngene whose every layer is a
@@ -54,9 +54,17 @@ enum {
     TLEG_TRAIN_PATCH,
     TLEG_TRAIN_HEAD,
     TLEG_TRAIN_DIST,
+    TLEG_TRAIN_TIME_IN, /* of a generator, and the next three */
+    TLEG_TRAIN_TIME_OUT,
+    TLEG_TRAIN_LAST_MODULATION,
+    TLEG_TRAIN_LAST,
     TLEG_TRAIN_POOL, /* in the order of enum tleg_pool_matrix */
     TLEG_TRAIN_OUTER = TLEG_TRAIN_POOL + TLEG_POOL_MATRICES
 };
+/* Whether the way back goes through it: no gradient goes on to images, and none to the waves of a time. */
+static inline bool tleg_train_turns(int which) {
+    return which != TLEG_TRAIN_PATCH && which != TLEG_TRAIN_TIME_IN;
+}
 enum tleg_slot tleg_train_slot(int which); /* its weight's */
 struct tleg_muon_layout {                  /* in bytes: what muon.c needs during a step */
     size_t memory;                         /* of the workers, one after another */
@@ -72,11 +80,12 @@ struct tleg_trainer_layout {
     struct tleg_turned_layout turned; /* of those for the way back */
     int32_t depth_most, least_depth;
     bool resampled; /* the network's image size is not the parameters' */
+    size_t outputs; /* numbers that the network gives for an image: classes, or what is drawn */
     /* offsets in bytes */
     size_t outer[TLEG_TRAIN_OUTER], outer_turned[TLEG_TRAIN_OUTER];
     size_t list, segments, lengths, now, values, gradient, moment1, moment2, average, formed, layers, turned_layers, pos, dpos,
         inputs, kept, last, d, activations, pooled, gathered, dpooled, logits, dlogits, teacher, deepest, scales, shared, lane,
-        lane_bytes, class_weights;
+        lane_bytes, class_weights, condition, noise, noised, times, labels; /* the last five of a generator */
     struct tleg_muon_layout muon;
     size_t bytes;
 };
@@ -157,6 +166,20 @@ struct tleg_pass {
 tleg_status tleg_trainer_pass(tleg_trainer *trainer, const tleg_train_batch *batch, const struct tleg_pass *pass,
                               tleg_train_loss *loss);
 const float *tleg_train_value(const tleg_trainer *trainer, enum tleg_slot slot); /* NULL: not there */
+
+/* ---- what a generator learns (drawing.c) ---- */
+/* Noises a batch's images, as the batch or the step's random numbers say, and drops labels; asks the teacher. */
+tleg_status tleg_trainer_noise(tleg_trainer *trainer, const tleg_train_batch *batch);
+/* The images of a pass under way, from `first` on. */
+struct tleg_drawing {
+    const float *noised;
+    struct tleg_asked asked;
+    int64_t first;
+};
+struct tleg_drawing tleg_trainer_drawing(const tleg_trainer *trainer, int64_t first);
+/* The loss of `size` images' outputs, `part` of the batch, and its gradient by them. */
+tleg_status tleg_trainer_judge_noise(tleg_trainer *trainer, const struct tleg_drawing *drawing, int64_t size, double part,
+                                     const struct tleg_pass *pass, tleg_train_loss *loss);
 
 /* ---- the step (optimiser.c) ---- */
 tleg_status tleg_trainer_apply(tleg_trainer *trainer, double learning_rate);

@@ -38,6 +38,8 @@ static const char *bad_option(const tleg_trainer_options *o) {
         return "frozen_layers: expected 0 or more; layer_decay: more than 0, at most 1";
     if (o->reserved)
         return "reserved: expected NULL";
+    if (!(o->label_drop >= 0 && o->label_drop < 1))
+        return "label_drop: expected 0 to less than 1";
     if (o->ranks < 1)
         return "ranks: expected 1 or more";
     if (o->rank < 0 || o->rank >= o->ranks)
@@ -185,7 +187,7 @@ static tleg_status create(tleg_context *context, const tleg_learngene *gene, con
     t->config = config;
     t->layout = layout;
     t->is_gene = gene != NULL;
-    t->ends = &tleg_classifier_ends;
+    t->ends = tleg_ends_of(&layout.net);
     t->exec = (struct tleg_exec){.kernels = kernels,
                                  .blas = context->blas,
                                  .team = tleg_team_share(context->team),
@@ -223,11 +225,39 @@ TLEG_API void TLEG_CALL tleg_trainer_free(tleg_trainer *trainer) {
 
 /* ---- a step ---- */
 
+static tleg_status check_share(tleg_trainer *t, const tleg_train_batch *b) {
+    return b->share >= 0 && isfinite(b->share)
+               ? TLEG_OK
+               : tleg_error_set(&t->error, TLEG_ERROR_ARGUMENT, "batch.share: expected a finite number >= 0");
+}
+
+static tleg_status check_drawn(tleg_trainer *t, const tleg_train_batch *b) {
+    const int64_t rows = tleg_config_label_rows(&t->layout.net);
+    if (b->targets || b->teacher_logits)
+        return tleg_error_set(&t->error, TLEG_ERROR_ARGUMENT,
+                              "batch: targets and teacher_logits are for classifiers, and this is a generator");
+    if (!b->labels && t->layout.net.no_null_label)
+        return tleg_error_set(&t->error, TLEG_ERROR_ARGUMENT, "batch: no labels, and this generator has no null label");
+    for (int32_t i = 0; b->labels && i < b->size; i++)
+        if (b->labels[i] < 0 || b->labels[i] >= rows)
+            return tleg_error_set(&t->error, TLEG_ERROR_ARGUMENT, "batch: label %lld of image %d, expected 0 to %lld",
+                                  (long long)b->labels[i], i, (long long)(rows - 1));
+    for (int32_t i = 0; b->times && i < b->size; i++)
+        if (b->times[i] < 0 || b->times[i] >= TLEG_TIMES)
+            return tleg_error_set(&t->error, TLEG_ERROR_ARGUMENT, "batch: time %lld of image %d, expected 0 to %d",
+                                  (long long)b->times[i], i, TLEG_TIMES - 1);
+    return check_share(t, b);
+}
+
 static tleg_status check_batch(tleg_trainer *t, const tleg_train_batch *b) {
     double alpha = t->options.alpha;
     if (!b->images || b->size < 1 || b->size > t->options.batch)
         return tleg_error_set(&t->error, TLEG_ERROR_ARGUMENT, "batch: %d images, expected 1 to %d, and their pixels", b->size,
                               t->options.batch);
+    if (tleg_config_draws(&t->layout.net))
+        return check_drawn(t, b);
+    if (b->times || b->noise)
+        return tleg_error_set(&t->error, TLEG_ERROR_ARGUMENT, "batch: times and noise are for a generator");
     if (alpha < 1 && !b->labels && !b->targets)
         return tleg_error_set(&t->error, TLEG_ERROR_ARGUMENT, "batch: neither labels nor targets, and alpha is less than 1");
     if (alpha > 0 && !b->teacher_logits && !t->options.teacher)
@@ -236,9 +266,7 @@ static tleg_status check_batch(tleg_trainer *t, const tleg_train_batch *b) {
         if (b->labels[i] < 0 || b->labels[i] >= t->layout.net.classes)
             return tleg_error_set(&t->error, TLEG_ERROR_ARGUMENT, "batch: label %lld of image %d, expected 0 to %d",
                                   (long long)b->labels[i], i, t->layout.net.classes - 1);
-    if (!(b->share >= 0) || !isfinite(b->share))
-        return tleg_error_set(&t->error, TLEG_ERROR_ARGUMENT, "batch.share: expected a finite number >= 0");
-    return TLEG_OK;
+    return check_share(t, b);
 }
 
 /* Copies a host's struct without a context: the trainer's own error is set. */
@@ -297,7 +325,7 @@ static tleg_status run_passes(tleg_trainer *t, tleg_train_batch *batch, tleg_tra
     t->total = (uint64_t)batch->size * (t->options.depth_mode == TLEG_DEPTH_SANDWICH ? 3 : 1);
     tleg_status status = tleg_trainer_go_on(t);
     if (status == TLEG_OK)
-        status = tleg_trainer_ask(t, batch);
+        status = t->ends->conditions ? tleg_trainer_noise(t, batch) : tleg_trainer_ask(t, batch);
     if (status != TLEG_OK)
         return status;
     if (t->options.depth_mode != TLEG_DEPTH_SANDWICH)

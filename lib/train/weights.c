@@ -120,13 +120,12 @@ static void form_layer(const tleg_trainer *t, int32_t layer) {
     place_matrices(&forming);
     tleg_for_each(&t->exec, TLEG_SITES, form_site, &forming);
     for (int site = 0; site < TLEG_SITES; site++) {
-        if (tleg_site_is_vector(site))
+        int64_t n, k;
+        if (!tleg_site_matrix(&t->layout.net, site, &n, &k))
             continue;
-        struct tleg_spec spec;
-        tleg_site_spec(&t->layout.net, site, false, &spec);
         struct packing packing = {.trainer = t,
-                                  .n = spec.shape[0],
-                                  .k = spec.shape[1],
+                                  .n = n,
+                                  .k = k,
                                   .rows = tleg_pack_unit(t->exec.kernels, t->layout.packed.dtype),
                                   .w = forming.matrix[site],
                                   .packed = layer_memory(t, layer) + t->layout.packed.weight[site]};
@@ -152,9 +151,11 @@ void tleg_train_layer(const tleg_trainer *t, int32_t layer, struct tleg_train_la
 /* ---- outside the blocks: f32 ---- */
 
 enum tleg_slot tleg_train_slot(int which) {
-    static const enum tleg_slot slots[TLEG_TRAIN_POOL] = {[TLEG_TRAIN_PATCH] = TLEG_SLOT_PATCH_WEIGHT,
-                                                          [TLEG_TRAIN_HEAD] = TLEG_SLOT_HEAD_WEIGHT,
-                                                          [TLEG_TRAIN_DIST] = TLEG_SLOT_HEAD_DIST_WEIGHT};
+    static const enum tleg_slot slots[TLEG_TRAIN_POOL] = {
+        [TLEG_TRAIN_PATCH] = TLEG_SLOT_PATCH_WEIGHT,       [TLEG_TRAIN_HEAD] = TLEG_SLOT_HEAD_WEIGHT,
+        [TLEG_TRAIN_DIST] = TLEG_SLOT_HEAD_DIST_WEIGHT,    [TLEG_TRAIN_TIME_IN] = TLEG_SLOT_TIME_IN_WEIGHT,
+        [TLEG_TRAIN_TIME_OUT] = TLEG_SLOT_TIME_OUT_WEIGHT, [TLEG_TRAIN_LAST_MODULATION] = TLEG_SLOT_LAST_MODULATION_WEIGHT,
+        [TLEG_TRAIN_LAST] = TLEG_SLOT_LAST_WEIGHT};
     return which < TLEG_TRAIN_POOL ? slots[which] : tleg_pool_slot((enum tleg_pool_matrix)(which - TLEG_TRAIN_POOL), false);
 }
 
@@ -178,7 +179,7 @@ static void pack_outer(tleg_trainer *t, int which) {
     struct tleg_weight weight = outer_weight(t, which, false);
     const float *values = tleg_train_value(t, tleg_train_slot(which));
     tleg_pack(t->exec.kernels, TLEG_F32, weight.n, weight.k, values, tleg_trainer_at(t, t->layout.outer[which]));
-    if (which != TLEG_TRAIN_PATCH) /* no gradient goes on to images */
+    if (tleg_train_turns(which))
         tleg_pack_transposed(&t->exec, TLEG_F32, weight.n, weight.k, values, tleg_trainer_at(t, t->layout.outer_turned[which]));
 }
 
@@ -207,6 +208,26 @@ static void attention_pool(const tleg_trainer *t, struct tleg_train_outer *out) 
     }
 }
 
+static struct tleg_linear_gradient linear_gradient(const tleg_trainer *t, int which) {
+    return (struct tleg_linear_gradient){outer_gradient(t, tleg_train_slot(which)), outer_gradient(t, bias_slot(which))};
+}
+
+static void drawing(const tleg_trainer *t, struct tleg_train_outer *out) {
+    out->weights.draw = (struct tleg_generator_weights){.time_in = outer_linear(t, TLEG_TRAIN_TIME_IN),
+                                                        .time_out = outer_linear(t, TLEG_TRAIN_TIME_OUT),
+                                                        .labels = tleg_train_value(t, TLEG_SLOT_LABELS),
+                                                        .last_modulation = outer_linear(t, TLEG_TRAIN_LAST_MODULATION),
+                                                        .last = outer_linear(t, TLEG_TRAIN_LAST)};
+    out->turned.time_out = outer_weight(t, TLEG_TRAIN_TIME_OUT, true);
+    out->turned.last_modulation = outer_weight(t, TLEG_TRAIN_LAST_MODULATION, true);
+    out->turned.last = outer_weight(t, TLEG_TRAIN_LAST, true);
+    out->gradient.time_in = linear_gradient(t, TLEG_TRAIN_TIME_IN);
+    out->gradient.time_out = linear_gradient(t, TLEG_TRAIN_TIME_OUT);
+    out->gradient.last_modulation = linear_gradient(t, TLEG_TRAIN_LAST_MODULATION);
+    out->gradient.last = linear_gradient(t, TLEG_TRAIN_LAST);
+    out->gradient.labels = outer_gradient(t, TLEG_SLOT_LABELS);
+}
+
 void tleg_train_outer(const tleg_trainer *t, struct tleg_train_outer *out) {
     *out = (struct tleg_train_outer){0};
     out->weights = (struct tleg_outer_weights){
@@ -224,6 +245,10 @@ void tleg_train_outer(const tleg_trainer *t, struct tleg_train_outer *out) {
                                                  .before_bias = outer_gradient(t, TLEG_SLOT_PRE_BIAS),
                                                  .norm_weight = outer_gradient(t, TLEG_SLOT_NORM_WEIGHT),
                                                  .norm_bias = outer_gradient(t, TLEG_SLOT_NORM_BIAS)};
+    if (tleg_config_draws(&t->layout.net)) {
+        drawing(t, out);
+        return;
+    }
     for (int h = 0; h < tleg_config_readouts(&t->layout.net); h++) {
         out->weights.head[h] = outer_linear(t, TLEG_TRAIN_HEAD + h);
         out->turned.head[h] = outer_weight(t, TLEG_TRAIN_HEAD + h, true);

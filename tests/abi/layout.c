@@ -87,7 +87,7 @@ static void config(void) {
     M(no_qkv_bias), M(dtype), M(label_count), M(kind), M(channels), M(eps), M(mean), M(std), M(crop), M(ignored_count);
     M(parameters), M(labels), M(schedule), M(ignored), M(reserved);
     M(depth_count), M(positions), M(depths), M(scores), M(interpolation), M(fit), M(mlp), M(layer_scale), M(norm_before);
-    M(unplaced), M(no_patch_bias), M(no_head_bias), M(assumed), M(reserved2);
+    M(unplaced), M(no_patch_bias), M(no_head_bias), M(assumed), M(reserved2), M(learned_sigma), M(no_null_label);
     END("tleg_config");
 }
 #undef STRUCT
@@ -200,7 +200,7 @@ static void trainer_options(void) {
     M(tau), M(smoothing), M(weight_decay), M(beta1), M(beta2), M(epsilon), M(clip), M(drop_path), M(ema), M(seed), M(teacher);
     M(teacher_host), M(all_reduce), M(all_reduce_host), M(ranks), M(dtype), M(in_place), M(optimiser);
     M(nesterov), M(momentum), M(freeze), M(frozen_layers), M(layer_decay), M(rank), M(teacher_mean), M(ema_warmup);
-    M(reserved2), M(class_weights), M(reserved);
+    M(reserved2), M(class_weights), M(reserved), M(label_drop), M(noise_teacher), M(noise_teacher_host);
     END("tleg_trainer_options");
 }
 #undef STRUCT
@@ -208,7 +208,7 @@ static void trainer_options(void) {
 #define STRUCT tleg_train_batch
 static void batch(void) {
     BEGIN("tleg_train_batch");
-    M(struct_size), M(size), M(share), M(images), M(labels), M(targets), M(teacher_logits);
+    M(struct_size), M(size), M(share), M(images), M(labels), M(targets), M(teacher_logits), M(times), M(noise);
     END("tleg_train_batch");
 }
 #undef STRUCT

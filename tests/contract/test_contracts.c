@@ -193,7 +193,7 @@ static void members_without_a_meaning_are_refused(void **state) {
     bad[0].dtype = TLEG_BF16;
     bad[1].depth = 3;
     bad[2].reserved = &good;
-    bad[3].kind = 2;
+    bad[3].kind = 3;
     bad[4].channels = 4;
     static const char *const names[] = {"dtype", "depth", "reserved", "kind", "channels"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {

@@ -19,9 +19,11 @@ struct options {
 };
 
 /* The tensors of IN; data NULL: absent. */
+enum { TENSORS = 5 };
 struct input {
-    tleg_tensor *tensors[3];
+    tleg_tensor *tensors[TENSORS];
     tleg_tensor_info images, labels, teacher;
+    tleg_tensor_info noise, times; /* of a generator */
 };
 
 /* ---- IN ---- */
@@ -60,15 +62,21 @@ static int read_tensor(const struct invocation *call, tleg_context *context, con
 static int read_input(const struct invocation *call, tleg_context *context, const struct options *options,
                       const tleg_config *config, struct input *input) {
     const char *path = options->input;
-    int64_t side = config->image_size, images[] = {-1, 3, side, side};
+    const bool draws = config->kind == TLEG_KIND_DIT;
+    int64_t side = config->image_size, images[] = {-1, config->channels, side, side};
     tleg_file *file;
     if (tleg_file_open(context, path, NULL, &file) != TLEG_OK)
         return tool_fail_context(call, context);
     int code = read_tensor(call, context, file, path, "images", TLEG_F32, 4, images, &input->tensors[0], &input->images);
     int64_t both[] = {input->images.shape[0], config->classes};
-    if (code == EXIT_DONE && (options->alpha < 1 || is_there(file, "labels")))
+    images[0] = both[0];
+    if (code == EXIT_DONE && (draws || options->alpha < 1 || is_there(file, "labels")))
         code = read_tensor(call, context, file, path, "labels", TLEG_I64, 1, both, &input->tensors[1], &input->labels);
-    if (code == EXIT_DONE && options->alpha > 0)
+    if (code == EXIT_DONE && draws)
+        code = read_tensor(call, context, file, path, "noise", TLEG_F32, 4, images, &input->tensors[3], &input->noise);
+    if (code == EXIT_DONE && draws)
+        code = read_tensor(call, context, file, path, "times", TLEG_I64, 1, both, &input->tensors[4], &input->times);
+    if (code == EXIT_DONE && !draws && options->alpha > 0)
         code = read_tensor(call, context, file, path, "teacher_logits", TLEG_F32, 2, both, &input->tensors[2], &input->teacher);
     tleg_file_free(file);
     return code;
@@ -78,9 +86,9 @@ static int read_input(const struct invocation *call, tleg_context *context, cons
 
 static int learn(const struct invocation *call, tleg_trainer *trainer, const struct input *input, const tleg_config *config,
                  int32_t most, double *total) {
-    int64_t all = input->images.shape[0], side = config->image_size, numbers = 3 * side * side;
-    const float *images = input->images.data, *teacher = input->teacher.data;
-    const int64_t *labels = input->labels.data;
+    int64_t all = input->images.shape[0], side = config->image_size, numbers = config->channels * side * side;
+    const float *images = input->images.data, *teacher = input->teacher.data, *noise = input->noise.data;
+    const int64_t *labels = input->labels.data, *times = input->times.data;
     for (int64_t first = 0; first < all; first += most) {
         int64_t count = all - first < most ? all - first : most;
         tleg_train_loss loss = {.struct_size = sizeof loss};
@@ -89,6 +97,8 @@ static int learn(const struct invocation *call, tleg_trainer *trainer, const str
                                         .images = images + first * numbers,
                                         .labels = labels ? labels + first : NULL,
                                         .teacher_logits = teacher ? teacher + first * config->classes : NULL,
+                                        .noise = noise ? noise + first * numbers : NULL,
+                                        .times = times ? times + first : NULL,
                                         .share = (double)count / (double)all};
         if (tleg_trainer_backward(trainer, &batch, &loss) != TLEG_OK)
             return tool_fail(call, "%s", tleg_trainer_get_error(trainer));
@@ -152,7 +162,8 @@ static int compute(const struct invocation *call, tleg_context *context, const s
                                       .depth_least = source->gene ? options->expansion.depth : 0,
                                       .norm = source->gene ? options->expansion.norm : 0,
                                       .image_size = source->gene ? options->expansion.image : 0,
-                                      .alpha = options->alpha,
+                                      .alpha =
+                                          source->config.kind == TLEG_KIND_DIT ? 0 : options->alpha, /* noise alone teaches */
                                       .tau = options->tau,
                                       .smoothing = options->smoothing};
     tleg_trainer *trainer = NULL;
@@ -179,7 +190,7 @@ static int work(const struct invocation *call, tleg_context *context, const stru
         code = read_input(call, context, options, &source.config, &input);
     if (code == EXIT_DONE)
         code = compute(call, context, options, &source, &input);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < TENSORS; i++)
         tleg_tensor_free(input.tensors[i]);
     source_close(&source);
     return code;
@@ -222,14 +233,16 @@ const struct verb verb_grad = {
              "                 --input IN -o OUT",
     .details =
         "The loss is A * T^2 * sum KL(teacher || student) / (B * C) + (1 - A) * cross-entropy. For a learngene the\n"
-        "gradients are those of base, of ilayer, and of everything inherited.\n"
+        "gradients are those of base, of ilayer, and of everything inherited. Of a generator (a Diffusion Transformer) the\n"
+        "loss is the mean of (noise - told noise)^2.\n"
         "\n"
         "Options\n"
         "  --depth N     layers, 1 to 1024; a learngene needs it\n"
         "  --norm P      place of the final norm: as-learned (default), before-pool, after-pool; --timm: the last\n"
         "  --image I     side of the input in pixels, if not as learned\n"
         "  --input IN    safetensors file with \"images\", f32 [B,3,I,I], normalised; \"labels\", i64 [B], where A is below\n"
-        "                1; and \"teacher_logits\", f32 [B,C], where A is above 0\n"
+        "                1; and \"teacher_logits\", f32 [B,C], where A is above 0. For a generator \"images\" and \"noise\",\n"
+        "                f32 [B,channels,I,I], \"times\" and \"labels\", i64 [B]: the images are noised first\n"
         "  --alpha A     weight of the teacher's loss (1)\n"
         "  --tau T       temperature of the teacher's loss (1)\n"
         "  --smoothing S label smoothing (0)\n"

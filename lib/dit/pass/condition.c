@@ -2,7 +2,6 @@
  * [cos(t f) | sin(t f)], f_i = 10000^(-i/128), i < 128; Linear, SiLU, Linear; plus a row of the table of labels. All that is
  * modulated is a product of SiLU(c), which is made once a pass. */
 #include "dit/pass/private.h"
-#include <math.h>
 #include <string.h>
 
 enum { WAVES = 2 * TLEG_TIME_WAVES };
@@ -34,11 +33,12 @@ static int64_t at(const int64_t *values, int64_t image) {
 }
 
 static void fill_waves(const struct tleg_asked *asked, int64_t batch, float *waves) {
+    static const double log_longest = 9.21034037197618273608; /* log 10000 */
     for (int64_t b = 0; b < batch; b++, waves += WAVES)
         for (int i = 0; i < TLEG_TIME_WAVES; i++) {
-            const double turn = (double)at(asked->times, b) * pow(10000, -(double)i / TLEG_TIME_WAVES);
-            waves[i] = (float)cos(turn);
-            waves[TLEG_TIME_WAVES + i] = (float)sin(turn);
+            const double turn = (double)at(asked->times, b) * tleg_portable_exp(-log_longest * i / TLEG_TIME_WAVES);
+            waves[i] = (float)tleg_portable_cos(turn);
+            waves[TLEG_TIME_WAVES + i] = (float)tleg_portable_sin(turn);
         }
 }
 

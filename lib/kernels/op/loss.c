@@ -63,9 +63,22 @@ static double distillation(const struct tleg_loss_call *call) {
     return tau * tau * loss / count;
 }
 
+static double squares(const struct tleg_loss_call *call) {
+    const int64_t all = call->rows * call->classes;
+    double loss = 0;
+    for (int64_t i = 0; i < all; i++) {
+        const double off = (double)call->logits[i] - (double)call->targets[i];
+        loss += off * off;
+        if (call->dlogits)
+            call->dlogits[i] += (float)(call->scale * 2 * off / (double)all);
+    }
+    return loss / (double)all;
+}
+
 static const struct tleg_loss_row losses[TLEG_LOSSES] = {
     [TLEG_LOSS_CROSS_ENTROPY] = {"cross-entropy", TLEG_TARGETS_CLASSES, cross_entropy},
     [TLEG_LOSS_DISTILLATION] = {"distillation", TLEG_TARGETS_LOGITS, distillation},
+    [TLEG_LOSS_SQUARES] = {"squares", TLEG_TARGETS_LOGITS, squares},
 };
 
 const struct tleg_loss_row *tleg_loss_get(enum tleg_loss_kind kind) {

@@ -56,7 +56,7 @@ static void segments_point_at_what_their_names_say(void **state) {
     (void)state;
     tleg_learngene *gene = support_gene(context, "schedule");
     /* norm1 [1,true],[5,true]; qkv [4,true],[2,false]; fc1 [3,true],[2,true],[1,false] */
-    static const int32_t counts[TLEG_SITES] = {[TLEG_SITE_NORM1] = 2, 1, 2, 1, 3, 1, 1, 1};
+    static const int32_t counts[TLEG_SITES] = {[TLEG_SITE_NORM1] = 2, 1, 2, 1, 3, 1, 1, 1, 1};
     for (int site = 0; site < TLEG_SITES; site++)
         assert_int_equal(gene->segment_count[site], counts[site]);
     assert_int_equal(tleg_schedule_least(gene), 3);

@@ -8,7 +8,7 @@
 static const struct vit_fault gene_faults[] = {
     {'=', "tleg.needs", "[\\\"basis-k\\\"]", {"made by a newer libtleg: needs \"basis-k\""}, NEWER},
     {'=', "tleg.needs", "[\\\"cosine\\\", 3, \\\"b\\\"]", {"needs \"cosine\""}, NEWER},
-    {'=', "tleg.kind", "dit", {"tleg.kind", "\"dit\"", "a newer libtleg"}, NEWER},
+    {'=', "tleg.kind", "mdit", {"tleg.kind", "\"mdit\"", "a newer libtleg"}, NEWER},
     {'=', "tleg.schedule", "{\\\"adaln\\\":[[6,true]]}", {"tleg.schedule", "norm1, norm2", "a newer libtleg"}, NEWER},
     {'=', "tleg.pool", "tokens", {"tleg.pool", "\"tokens\"", "a newer libtleg"}, NEWER},
     {'=', "tleg.norm", "none", {"tleg.norm", "\"none\"", "a newer libtleg"}, NEWER},
@@ -25,7 +25,7 @@ static const struct vit_fault gene_faults[] = {
 
 static const struct vit_fault model_faults[] = {
     {'=', "tleg.needs", "[\\\"gelu-tanh\\\"]", {"made by a newer libtleg: needs \"gelu-tanh\""}, NEWER},
-    {'=', "tleg.kind", "dit", {"tleg.kind", "\"dit\"", "a newer libtleg"}, NEWER},
+    {'=', "tleg.kind", "mdit", {"tleg.kind", "\"mdit\"", "a newer libtleg"}, NEWER},
     {'+', "blocks.0.attn.qkv.weight_scale", "36", {"weight_scale", "a newer libtleg"}, NEWER},
     {'+', "blocks.9.drop_path.p", "1", {"blocks.9.drop_path.p", "a newer libtleg"}, NEWER},
     {'+', "blocks.00.norm1.weight", "12", {"blocks.00.norm1.weight", "a newer libtleg"}, NEWER},
@@ -55,7 +55,7 @@ static void what_a_file_needs_is_said_first(void **state) {
     struct vit_file made;
     vit_gene(&made);
     made.count = 1;
-    vit_key(&made, "tleg.kind", "dit");
+    vit_key(&made, "tleg.kind", "mdit");
     vit_key(&made, "tleg.needs", "[\\\"dit\\\"]");
     must_refuse(&made, &(struct vit_fault){0, "", NULL, {"made by a newer libtleg: needs \"dit\""}, NEWER}, 0, true);
     must_refuse(&made, &(struct vit_fault){0, "", NULL, {"made by a newer libtleg: needs \"dit\""}, NEWER}, 0, false);

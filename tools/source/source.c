@@ -175,6 +175,12 @@ bool source_draws(const tleg_config *config) {
     return config->kind == TLEG_KIND_DIT;
 }
 
+const char *source_kind(const struct source *source) {
+    if (source_draws(&source->config))
+        return source->model ? "dit" : "dit_learngene";
+    return source->model ? "vit" : "learngene";
+}
+
 int source_need_classifier(const struct invocation *call, const struct source *source) {
     if (!source_draws(&source->config))
         return EXIT_DONE;

@@ -78,6 +78,8 @@ void source_note_depth(const struct invocation *call, const char *path, const tl
 void source_close(struct source *source);
 /* Whether it draws: a Diffusion Transformer, which generate.h runs. */
 bool source_draws(const tleg_config *config);
+/* The word of tleg.kind: "vit", "learngene", "dit", "dit_learngene". */
+const char *source_kind(const struct source *source);
 /* Each refuses the other kind, and names both. They return an exit code. */
 int source_need_classifier(const struct invocation *call, const struct source *source);
 int source_need_generator(const struct invocation *call, const struct source *source);

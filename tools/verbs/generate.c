@@ -206,6 +206,9 @@ static int prepare(const struct invocation *call, struct drawing *drawing) {
         return code;
     const tleg_config *config = &drawing->source.config;
     drawing->guidance = options->guidance > 0 ? options->guidance : config->no_null_label ? 1 : usual_guidance;
+    if (drawing->guidance != 1 && config->no_null_label)
+        return tool_fail(call, "--guidance: expected 1, found %g: %s has no null label, from which guidance leads away",
+                         drawing->guidance, drawing->source.path);
     const int64_t rows = drawing->guidance != 1 ? 2 * drawing->count : drawing->count;
     int32_t batch = options->batch ? options->batch : LARGEST_BATCH;
     batch = rows < batch ? (int32_t)rows : batch;

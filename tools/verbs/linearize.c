@@ -15,27 +15,38 @@
 #include <string.h>
 #include <tleg/linearize.h>
 
-enum { SITES = 8 }; /* the most */
+enum { SITES = 16 }; /* the most, of all that the library knows */
 
 struct options {
     const char *out, *plot;
     struct curve_options curves;
 };
 
-/* What was found of the sites: R^2 for 1, 2, ... tensors, and what unrelated layers would give there. */
+/* What was found of the sites that the model has: R^2 for 1, 2, ... tensors, and what unrelated layers would give there. */
 struct shares {
-    int32_t sites;   /* that the model has */
-    int32_t tensors; /* the most of any segment */
+    int32_t sites, site[SITES]; /* their numbers, of which the rows below are */
+    int32_t tensors;            /* the most of any segment */
     double r2[SITES][CURVE_MOST], unrelated[SITES][CURVE_MOST];
     double component[SITES]; /* the first component's share of the variance */
 };
 
-/* LayerScale's factors come last of a block's sites. */
-static int32_t sites_of(const tleg_config *config) {
-    int32_t sites = 0;
-    while (tleg_site_key(sites) && (config->layer_scale || strncmp(tleg_site_key(sites), "ls", 2) != 0))
-        sites++;
-    return sites;
+static bool has_tensor(const tleg_model *model, int32_t site, const char *part) {
+    char tensor[64];
+    const char *name;
+    snprintf(tensor, sizeof tensor, "blocks.0.%s.%s", tleg_site_name(site), part);
+    for (int64_t i = 0; (name = tleg_model_get_tensor_name(model, i)) != NULL; i++)
+        if (strcmp(name, tensor) == 0)
+            return true;
+    return false;
+}
+
+/* What a site's tensors are called; NULL ends the list. LayerScale's factors are its gamma. */
+static const char *const parts[] = {"weight", "gamma", "bias", NULL};
+
+static void find_sites(const tleg_model *model, struct shares *shares) {
+    for (int32_t site = 0; shares->sites < SITES && tleg_site_key(site); site++)
+        if (has_tensor(model, site, "weight") || has_tensor(model, site, "gamma"))
+            shares->site[shares->sites++] = site;
 }
 
 /* ---- what unrelated layers would give ----
@@ -49,11 +60,10 @@ static int32_t find_tensor(const char *name, int32_t site) {
     snprintf(start, sizeof start, "blocks.block.%s.instances.", tleg_site_name(site));
     if (strncmp(name, start, strlen(start)) != 0)
         return -1;
-    const char *which = strstr(name, ".weight");
-    if (!which)
+    const char *which = strstr(name, ".weight"), *of_basis = strstr(name, "_basis");
+    if (!which && !strstr(name, ".gamma"))
         return -1;
-    return strncmp(which, ".weight_basis", 13) == 0 ? (int32_t)strtol(which + 13, NULL, 10)
-                                                    : strcmp(which, ".weight_ilayer") == 0;
+    return of_basis ? (int32_t)strtol(of_basis + strlen("_basis"), NULL, 10) : strstr(name, "_ilayer") != NULL;
 }
 
 static void find_unrelated(const tleg_learngene *gene, int32_t depth, struct shares *shares) {
@@ -61,7 +71,7 @@ static void find_unrelated(const tleg_learngene *gene, int32_t depth, struct sha
     for (int32_t s = 0; s < shares->sites; s++) {
         int32_t directions[CURVE_MOST] = {0};
         for (int64_t i = 0; i < tleg_learngene_get_tensor_count(gene); i++) {
-            const int32_t tensor = find_tensor(tleg_learngene_get_tensor_name(gene, i), s);
+            const int32_t tensor = find_tensor(tleg_learngene_get_tensor_name(gene, i), shares->site[s]);
             shares->tensors = tensor >= shares->tensors ? tensor + 1 : shares->tensors;
             for (int32_t k = tensor; tensor >= 0 && k < CURVE_MOST; k++)
                 directions[k]++;
@@ -165,11 +175,10 @@ static bool make_curve(const struct invocation *call, tleg_context *context, con
                        int site, double r2, double *gram, struct curve *curve) {
     const size_t depth = (size_t)config->depth;
     memset(gram, 0, depth * depth * sizeof *gram);
-    if (!add_layers(call, context, model, config->depth, tleg_site_name(site), "weight", gram))
-        return false;
-    if (!(config->no_qkv_bias && strcmp(tleg_site_key(site), "qkv") == 0) &&
-        !add_layers(call, context, model, config->depth, tleg_site_name(site), "bias", gram))
-        return false;
+    for (int i = 0; parts[i]; i++)
+        if (has_tensor(model, site, parts[i]) &&
+            !add_layers(call, context, model, config->depth, tleg_site_name(site), parts[i], gram))
+            return false;
     curve->share = component_find(config->depth, gram, curve->score, curve->line); /* line is still free: workspace */
     fit_line(config->depth, curve->score, curve->line);
     for (size_t l = 0; l < depth; l++)
@@ -209,7 +218,7 @@ static int plot_lines_of(const struct invocation *call, tleg_context *context, c
     for (int s = 0; whole && s < shares->sites; s++) {
         double *at = memory + depth * depth + 3 * depth * (size_t)s;
         curves[s] = (struct curve){.layer = at, .score = at + depth, .line = at + 2 * depth};
-        whole = make_curve(call, context, model, &config, s, shares->r2[s][1], memory, &curves[s]);
+        whole = make_curve(call, context, model, &config, shares->site[s], shares->r2[s][1], memory, &curves[s]);
         shares->component[s] = curves[s].share;
     }
     int code = whole ? draw(call, path, &config, curves, shares->sites) : EXIT_FAILED;
@@ -226,7 +235,7 @@ static int plot_growth(const struct invocation *call, const char *path, int32_t 
     for (int32_t k = 0; k < shares->tensors; k++)
         tensors[k] = k + 1;
     for (int s = 0; s < shares->sites; s++) {
-        series[s] = (struct plot_series){tleg_site_key(s), PLOT_LINE, s, tensors, shares->r2[s], shares->tensors};
+        series[s] = (struct plot_series){tleg_site_key(shares->site[s]), PLOT_LINE, s, tensors, shares->r2[s], shares->tensors};
         for (int32_t k = 0; k < shares->tensors; k++)
             unrelated[k] = fmax(unrelated[k], shares->unrelated[s][k]);
     }
@@ -239,20 +248,20 @@ static int plot_growth(const struct invocation *call, const char *path, int32_t 
 
 /* ---- what is said ---- */
 
-static json_t *by_site(const double *values, int32_t sites, size_t stride) {
+static json_t *by_site(const struct shares *shares, const double *values, size_t stride) {
     struct report report = report_start();
-    for (int32_t s = 0; s < sites; s++)
-        report_real(&report, tleg_site_key(s), values[(size_t)s * stride]);
+    for (int32_t s = 0; s < shares->sites; s++)
+        report_real(&report, tleg_site_key(shares->site[s]), values[(size_t)s * stride]);
     return report_member(&report);
 }
 
-static json_t *by_tensors(const double values[SITES][CURVE_MOST], int32_t sites, int32_t tensors) {
+static json_t *by_tensors(const struct shares *shares) {
     struct report report = report_start();
-    for (int s = 0; s < sites; s++) {
+    for (int s = 0; s < shares->sites; s++) {
         json_t *array = json_array();
-        for (int32_t k = 0; k < tensors; k++)
-            json_array_append_new(array, json_real(values[s][k]));
-        report_add(&report, tleg_site_key(s), array);
+        for (int32_t k = 0; k < shares->tensors; k++)
+            json_array_append_new(array, json_real(shares->r2[s][k]));
+        report_add(&report, tleg_site_key(shares->site[s]), array);
     }
     return report_member(&report);
 }
@@ -268,24 +277,23 @@ static int say_json(const struct invocation *call, const struct options *options
     report_integer(&report, "depth", model->depth);
     report_size(&report, "parameters", gene->parameters);
     report_size(&report, "bytes", bytes);
-    report_add(&report, "r2", by_site(&shares->r2[0][shares->tensors - 1], shares->sites, CURVE_MOST));
+    report_add(&report, "r2", by_site(shares, &shares->r2[0][shares->tensors - 1], CURVE_MOST));
     report_text(&report, "plot", options->plot);
-    report_add(&report, "component",
-               options->plot && is_plain(options) ? by_site(shares->component, shares->sites, 1) : json_null());
-    report_add(&report, "unrelated", by_site(&shares->unrelated[0][shares->tensors - 1], shares->sites, CURVE_MOST));
-    report_add(&report, "r2_by_tensors", by_tensors(shares->r2, shares->sites, shares->tensors));
+    report_add(&report, "component", options->plot && is_plain(options) ? by_site(shares, shares->component, 1) : json_null());
+    report_add(&report, "unrelated", by_site(shares, &shares->unrelated[0][shares->tensors - 1], CURVE_MOST));
+    report_add(&report, "r2_by_tensors", by_tensors(shares));
     return report_print(call, &report);
 }
 
 static void say_table(const struct options *options, const struct shares *shares) {
     const int32_t last = shares->tensors - 1;
-    printf("%-8s", "R2");
+    printf("%-10s", "R2");
     for (int32_t k = 0; k < last; k++)
         printf("%8d", (int)k + 1);
     printf("%8d%s%s\n", (int)last + 1, "   of unrelated layers",
            options->plot && is_plain(options) ? "   first component's share" : "");
     for (int s = 0; s < shares->sites; s++) {
-        printf("%-8s", tleg_site_key(s));
+        printf("%-10s", tleg_site_key(shares->site[s]));
         for (int32_t k = 0; k <= last; k++)
             printf("%8.4f", shares->r2[s][k]);
         printf("%22.4f", shares->unrelated[s][last]);
@@ -306,24 +314,26 @@ static int say(const struct invocation *call, const struct options *options, con
     printf("%s: a learngene, %" PRIu64 " parameters, %s, from %d layers\n", options->out, gene->parameters,
            report_bytes(bytes, text), (int)model->depth);
     say_table(options, shares);
-    printf("Unless R2 is close to 1, what is expanded from it answers by chance: let it learn from the model first,\n"
+    printf("Unless R2 is close to 1, what is expanded from it %s: let it learn from the model first,\n"
            "    tleg distill --from %s --teacher %s --data DIR -o LEARNED\n",
-           options->out, call->operands[0]);
+           source_draws(model) ? "draws noise" : "answers by chance", options->out, call->operands[0]);
     return EXIT_DONE;
 }
 
 static int linearize(const struct invocation *call, tleg_context *context, const struct options *options,
                      const tleg_model *model, tleg_learngene **gene) {
     tleg_config of_model = {.struct_size = sizeof of_model}, of_gene = {.struct_size = sizeof of_gene};
+    double r2[SITES][CURVE_MOST]; /* of all sites that the library knows */
     struct shares shares = {0};
     if (tleg_model_get_info(context, model, &of_model) != TLEG_OK)
         return tool_fail_context(call, context);
-    shares.sites = sites_of(&of_model);
-    if (tleg_learngene_fit(context, model, options->curves.schedule, CURVE_MOST, shares.r2[0], SITES * CURVE_MOST, gene) !=
-            TLEG_OK ||
+    find_sites(model, &shares);
+    if (tleg_learngene_fit(context, model, options->curves.schedule, CURVE_MOST, r2[0], SITES * CURVE_MOST, gene) != TLEG_OK ||
         tleg_learngene_save(context, *gene, options->out, NULL) != TLEG_OK ||
         tleg_learngene_get_info(context, *gene, &of_gene) != TLEG_OK)
         return tool_fail_context(call, context);
+    for (int32_t s = 0; s < shares.sites; s++)
+        memcpy(shares.r2[s], r2[shares.site[s]], sizeof *r2);
     find_unrelated(*gene, of_model.depth, &shares);
     int code = EXIT_DONE;
     if (options->plot)
@@ -374,7 +384,8 @@ const struct verb verb_linearize = {
     .summary = "measure how much of a model's layers a learngene explains",
     .usage = "tleg linearize MODEL -o GENE [--curve C --count K | --schedule J] [--plot FILE.svg]",
     .details =
-        "For each weight of each site (norm1, norm2, qkv, proj, fc1, fc2) a least-squares line over depth through its\n"
+        "For each weight of each site (norm1, norm2, qkv, proj, fc1, fc2; of a generator modulation too) a least-squares line "
+        "over depth through its\n"
         "values in all layers gives base and ilayer, or a curve the tensors of --count; everything else is inherited.\n"
         "R2 tells, site by site, how much of the layers' squared distance from their mean that explains: with 1 the\n"
         "expanded learngene gives the model back.\n"

@@ -13,10 +13,10 @@ extern "C" {
 typedef int32_t tleg_kind;
 enum { TLEG_KIND_SIGNED = -1, TLEG_KIND_VIT = 1, TLEG_KIND_DIT = 2 };
 
-/* What the head reads: the mean over patch tokens; the class token; or, of all tokens, what one learned query attends to, with
- * an MLP of its own after it (SigLIP's attention pooling, timm's AttentionPoolLatent). */
+/* What the head reads: the mean over patch tokens; the class token; or, of all tokens or of the patches alone, what one learned
+ * query attends to, with an MLP of its own after it (SigLIP's attention pooling, timm's AttentionPoolLatent). */
 typedef int32_t tleg_pool_kind;
-enum { TLEG_POOL_SIGNED = -1, TLEG_POOL_MEAN = 1, TLEG_POOL_CLS = 2, TLEG_POOL_ATTENTION = 3 };
+enum { TLEG_POOL_SIGNED = -1, TLEG_POOL_MEAN = 1, TLEG_POOL_CLS = 2, TLEG_POOL_ATTENTION = 3, TLEG_POOL_PATCH_ATTENTION = 4 };
 
 /* Where the final LayerNorm stands. */
 typedef int32_t tleg_norm_place;
@@ -112,14 +112,19 @@ typedef struct tleg_config {
     int32_t assumed;   /* output only: TLEG_ASSUMED_*, what its file does not say of pictures; of DIT nothing */
     int32_t reserved2; /* 0 */
 
-    int32_t learned_sigma; /* of DIT, 1: beside the noise it gives as many channels again, for the variance */
-    int32_t no_null_label; /* of DIT, 1: no label stands for "any", so that there is no guidance */
+    int32_t norm_after; /* 1: a block's two norms stand after their branches, x + norm(branch(x)), not before them */
+    int32_t gated;      /* 1: fc1 has two rows for each of `hidden`, and fc2 reads mlp(first half) * second half: SwiGLU with
+                           TLEG_MLP_SILU, which `mlp` is then by default */
+    int32_t attention_norm; /* 1: a LayerNorm of attention's output, before proj */
+    int32_t mlp_norm;       /* 1: a LayerNorm of what fc2 reads */
+    int32_t learned_sigma;  /* of DIT, 1: beside the noise it gives as many channels again, for the variance */
+    int32_t no_null_label;  /* of DIT, 1: no label stands for "any", so that there is no guidance */
 } tleg_config;
 
 /* The parts of a block whose weights follow a learngene's schedule, in the order of everything that is listed by site: its key
- * in a schedule ("norm1", "norm2", "qkv", "proj", "fc1", "fc2", "ls1", "ls2",
- * "modulation"), and its name in tensors' names
- * ("norm1", "attn.qkv", "mlp.fc1"). NULL for any other number; a later version may have more of them. The texts are static. */
+ * in a schedule ("norm1", "norm2", "qkv", "proj", "fc1", "fc2", "ls1", "ls2", "attn_norm", "mlp_norm", "modulation"), and its
+ * name in tensors' names ("norm1", "attn.qkv", "mlp.fc1"). NULL for any other number; a later version may have more of them.
+ * The texts are static. */
 TLEG_API const char *TLEG_CALL tleg_site_key(int32_t site);
 TLEG_API const char *TLEG_CALL tleg_site_name(int32_t site);
 

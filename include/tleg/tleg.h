@@ -1,5 +1,6 @@
 /* All of libtleg's stable headers. Left out are <tleg/dlpack.h>, which only hosts need that have no DLPack of their own, and
- * the experimental <tleg/train.h>, <tleg/augment.h>, <tleg/linearize.h>, <tleg/onnx.h> and <tleg/generate.h>, which a host includes by name. */
+ * the experimental <tleg/train.h>, <tleg/augment.h>, <tleg/linearize.h>, <tleg/onnx.h> and <tleg/generate.h>, which a host
+ * includes by name. */
 #ifndef TLEG_TLEG_H
 #define TLEG_TLEG_H
 

@@ -48,8 +48,9 @@ typedef int32_t tleg_part;
 enum {
     TLEG_PART_EMBEDDING = 1, /* of patches and positions, with the tokens before them and the norm before the blocks; of a
                                 generator also of times and labels */
-    TLEG_PART_NORM1 = 2,     /* of every block, in a learngene every tensor of its basis; biases too */
-    TLEG_PART_NORM2 = 4,
+    TLEG_PART_NORM1 = 2,     /* of every block, in a learngene every tensor of its basis; biases too. Where attention has norms
+                                inside, these with it */
+    TLEG_PART_NORM2 = 4,     /* and the MLP's likewise */
     TLEG_PART_QKV = 8,
     TLEG_PART_PROJ = 16,
     TLEG_PART_FC1 = 32,

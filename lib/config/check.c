@@ -56,6 +56,10 @@ static tleg_status check_sizes(tleg_context *context, tleg_config *c) {
         {"norm_before", c->norm_before, 0, 1},
         {"no_patch_bias", c->no_patch_bias, 0, 1},
         {"no_head_bias", c->no_head_bias, 0, 1},
+        {"norm_after", c->norm_after, 0, 1},
+        {"gated", c->gated, 0, 1},
+        {"attention_norm", c->attention_norm, 0, 1},
+        {"mlp_norm", c->mlp_norm, 0, 1},
         {"learned_sigma", c->learned_sigma, 0, tleg_config_draws(c)},
         {"no_null_label", c->no_null_label, 0, tleg_config_draws(c)},
     };
@@ -104,8 +108,10 @@ static tleg_status check_tokens(tleg_context *context, const tleg_config *c) {
 }
 
 static tleg_status check_mlp(tleg_context *context, tleg_config *c) {
+    if (c->norm_after && c->layer_scale)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.layer_scale: expected 0 with norm_after, found 1");
     if (c->mlp == 0)
-        c->mlp = tleg_config_draws(c) ? TLEG_MLP_GELU_TANH : TLEG_MLP_GELU;
+        c->mlp = c->gated ? TLEG_MLP_SILU : tleg_config_draws(c) ? TLEG_MLP_GELU_TANH : TLEG_MLP_GELU;
     return in_range(context, "mlp", c->mlp, TLEG_MLP_GELU, TLEG_MLP_RELU);
 }
 
@@ -121,7 +127,11 @@ static tleg_status check_drawing(tleg_context *context, const tleg_config *c) {
                 {"layer_scale", c->layer_scale},
                 {"norm_before", c->norm_before},
                 {"no_patch_bias", c->no_patch_bias},
-                {"no_head_bias", c->no_head_bias}};
+                {"no_head_bias", c->no_head_bias},
+                {"norm_after", c->norm_after},
+                {"gated", c->gated},
+                {"attention_norm", c->attention_norm},
+                {"mlp_norm", c->mlp_norm}};
     for (size_t k = 0; k < sizeof none / sizeof *none; k++)
         if (none[k].value != 0)
             return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.%s: expected 0 for TLEG_KIND_DIT, found %d",
@@ -139,7 +149,7 @@ static tleg_status check_head(tleg_context *context, tleg_config *c) {
         c->pool = c->class_token ? TLEG_POOL_CLS : TLEG_POOL_MEAN;
     if (c->norm == 0)
         c->norm = TLEG_NORM_BEFORE_POOL;
-    tleg_status status = in_range(context, "pool", c->pool, TLEG_POOL_MEAN, TLEG_POOL_ATTENTION);
+    tleg_status status = in_range(context, "pool", c->pool, TLEG_POOL_MEAN, TLEG_POOL_PATCH_ATTENTION);
     if (status == TLEG_OK)
         status = in_range(context, "norm", c->norm, TLEG_NORM_BEFORE_POOL, TLEG_NORM_AFTER_POOL);
     if (status != TLEG_OK)

@@ -3,6 +3,8 @@
 #include <string.h>
 
 const char *const tleg_mlp_words[] = {"gelu", "quick_gelu", "gelu_tanh", "silu", "relu", NULL};
+const char *const tleg_pool_words[] = {"mean", "cls", "attention", "patch_attention", NULL};
+const char *const tleg_branch_norm_words[] = {"before", "after", NULL};
 const char *const tleg_interpolation_words[] = {"bicubic", "bilinear", "box", NULL};
 const char *const tleg_fit_words[] = {"crop", "squash", NULL};
 

@@ -14,8 +14,9 @@ enum {
     TLEG_MAX_REGISTERS = 1024,
     TLEG_MAX_CHANNELS = 64 /* of what generators draw */
 };
-/* As files have TLEG_INTERPOLATION_* and TLEG_FIT_*, in their order from 1, with NULL at the end. */
-extern const char *const tleg_interpolation_words[], *const tleg_fit_words[], *const tleg_mlp_words[];
+/* As files have TLEG_INTERPOLATION_* and the like, in their order from 1, with NULL at the end. */
+extern const char *const tleg_interpolation_words[],
+    *const tleg_fit_words[], *const tleg_mlp_words[], *const tleg_pool_words[], *const tleg_branch_norm_words[];
 double tleg_default_crop(int32_t image_size);
 /* What generators' images are: numbers in -1..1. */
 void tleg_fill_plain_colours(double mean[3], double std[3]);

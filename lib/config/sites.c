@@ -20,6 +20,14 @@ static bool has_layer_scale(const tleg_config *config) {
     return config->layer_scale;
 }
 
+static bool has_attention_norm(const tleg_config *config) {
+    return config->attention_norm;
+}
+
+static bool has_mlp_norm(const tleg_config *config) {
+    return config->mlp_norm;
+}
+
 static int64_t six_dims(const tleg_config *config) {
     return 6 * (int64_t)config->dim;
 }
@@ -46,10 +54,12 @@ static const struct row sites[TLEG_SITES] = {
     [TLEG_SITE_NORM2] = {"norm2", "norm2", TLEG_SITE_KIND_NORM, dim, NULL, NULL, has_norms},
     [TLEG_SITE_QKV] = {"qkv", "attn.qkv", TLEG_SITE_KIND_MATRIX, three_dims, dim, has_qkv_bias, NULL},
     [TLEG_SITE_PROJ] = {"proj", "attn.proj", TLEG_SITE_KIND_MATRIX, dim, dim, NULL, NULL},
-    [TLEG_SITE_FC1] = {"fc1", "mlp.fc1", TLEG_SITE_KIND_MATRIX, hidden, dim, NULL, NULL},
+    [TLEG_SITE_FC1] = {"fc1", "mlp.fc1", TLEG_SITE_KIND_MATRIX, tleg_config_fc1, dim, NULL, NULL},
     [TLEG_SITE_FC2] = {"fc2", "mlp.fc2", TLEG_SITE_KIND_MATRIX, dim, hidden, NULL, NULL},
     [TLEG_SITE_LS1] = {"ls1", "ls1", TLEG_SITE_KIND_GATE, dim, NULL, NULL, has_layer_scale},
     [TLEG_SITE_LS2] = {"ls2", "ls2", TLEG_SITE_KIND_GATE, dim, NULL, NULL, has_layer_scale},
+    [TLEG_SITE_ATTENTION_NORM] = {"attn_norm", "attn.norm", TLEG_SITE_KIND_NORM, dim, NULL, NULL, has_attention_norm},
+    [TLEG_SITE_MLP_NORM] = {"mlp_norm", "mlp.norm", TLEG_SITE_KIND_NORM, hidden, NULL, NULL, has_mlp_norm},
     [TLEG_SITE_MODULATION] = {"modulation", "adaLN_modulation.1", TLEG_SITE_KIND_MATRIX, six_dims, dim, NULL,
                               tleg_config_draws},
 };

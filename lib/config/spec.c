@@ -27,6 +27,10 @@ enum tleg_activation tleg_config_activation(const tleg_config *config) {
     return activations[config->mlp];
 }
 
+int64_t tleg_config_fc1(const tleg_config *config) {
+    return config->gated ? 2 * (int64_t)config->hidden : config->hidden;
+}
+
 int32_t tleg_config_prefix(const tleg_config *config) {
     return config->class_token + config->distillation_token + config->registers;
 }
@@ -154,7 +158,7 @@ void tleg_outer_spec(const tleg_config *config, enum tleg_slot slot, struct tleg
         return;
     }
     if (slot >= TLEG_SLOT_POOL_LATENT && slot <= TLEG_SLOT_POOL_LAST) {
-        if (config->pool == TLEG_POOL_ATTENTION)
+        if (tleg_config_has_attention_pool(config))
             set_pool(config, slot, spec);
         return;
     }

@@ -16,9 +16,11 @@ enum tleg_site {
     TLEG_SITE_PROJ,
     TLEG_SITE_FC1,
     TLEG_SITE_FC2,
-    TLEG_SITE_LS1,        /* LayerScale: what the attention's branch is multiplied by */
-    TLEG_SITE_LS2,        /* and the MLP's */
-    TLEG_SITE_MODULATION, /* of a generator: shifts, scales and gates of a block's two halves, from the condition */
+    TLEG_SITE_LS1,            /* LayerScale: what the attention's branch is multiplied by */
+    TLEG_SITE_LS2,            /* and the MLP's */
+    TLEG_SITE_ATTENTION_NORM, /* of attention's output, before proj */
+    TLEG_SITE_MLP_NORM,       /* of what fc2 reads */
+    TLEG_SITE_MODULATION,     /* of a generator: shifts, scales and gates of a block's two halves, from the condition */
     TLEG_SITES
 };
 enum tleg_site_kind {
@@ -103,10 +105,15 @@ int32_t tleg_config_grid(const tleg_config *config);                    /* patch
 int64_t tleg_config_image(const tleg_config *config);                   /* numbers of an image: channels * image^2 */
 int64_t tleg_config_patch_width(const tleg_config *config);             /* numbers of a patch: channels * patch^2 */
 enum tleg_activation tleg_config_activation(const tleg_config *config); /* between fc1 and fc2 */
+int64_t tleg_config_fc1(const tleg_config *config);                     /* rows of fc1: hidden, or twice that */
 /* Tokens before the patches, in their order: class token, distillation token, registers. */
 int32_t tleg_config_prefix(const tleg_config *config);
 int32_t tleg_config_placed(const tleg_config *config); /* those that have a row in the position embedding: the first so many */
 int64_t tleg_config_tokens(const tleg_config *config); /* prefix + (image/patch)^2 */
+/* Whether one learned query reads the tokens. */
+static inline bool tleg_config_has_attention_pool(const tleg_config *config) {
+    return config->pool == TLEG_POOL_ATTENTION || config->pool == TLEG_POOL_PATCH_ATTENTION;
+}
 /* ---- of a generator ---- */
 enum { TLEG_TIME_WAVES = 128, TLEG_TIMES = 1000 }; /* frequencies that a time is spread over; times are 0 to 999 */
 static inline bool tleg_config_draws(const tleg_config *config) {

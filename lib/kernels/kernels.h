@@ -135,7 +135,8 @@ int64_t tleg_narrow_stride(const struct tleg_kernels *kernels, int32_t rounded, 
 enum tleg_rows_kind {
     TLEG_ROWS_PLAIN,      /* row r of x; x alone may be narrow */
     TLEG_ROWS_LAYERNORM,  /* the same through LayerNorm(norm_weight, norm_bias, eps) */
-    TLEG_ROWS_ACTIVATION, /* the plain row through `activation` */
+    TLEG_ROWS_ACTIVATION, /* the plain row through `activation`; then, where norm_weight is given, through LayerNorm */
+    TLEG_ROWS_GATED,      /* of a row (2k) activation(first half) * second half; then likewise */
     TLEG_ROWS_PATCHES /* row r = patch r of the image x (k / patch_size^2, image_size, image_size): channel, then y, then x */
 };
 struct tleg_rows {
@@ -184,9 +185,9 @@ struct tleg_scratch tleg_attention_scratch(const struct tleg_kernels *kernels, i
                                            int64_t heads);
 
 /* One query for each image, the same for all of them (op/query.c): q (D), kv (B, N, 2D), a token's key before its value; shares
- * (B, heads, N) = softmax(q k^T / sqrt(D/heads)), out (B, D) = shares v. All f32. */
+ * (B, heads, N) = softmax(q k^T / sqrt(D/heads)) over the tokens from `first` on, out (B, D) = shares v. All f32. */
 struct tleg_query_attention {
-    int64_t batch, tokens, dim, heads;
+    int64_t batch, tokens, dim, heads, first;
     const float *q, *kv;
     float *shares, *out;
 };
@@ -198,6 +199,29 @@ void tleg_layernorm(const struct tleg_kernels *kernels, int64_t rows, int64_t di
                     const float *bias, float eps, float *y);
 /* y = act(x); y may be x (activation.c). */
 void tleg_activate(const struct tleg_kernels *kernels, enum tleg_activation activation, size_t count, const float *x, float *y);
+/* An MLP's gate, x (rows, 2k): y (rows, k) = act(first half) * second half, each row contiguous; and back, from dy (rows, k) to
+ * dx (rows, 2k) (op/gated.c). */
+struct tleg_gated {
+    int64_t rows, k;
+    enum tleg_activation activation;
+    const float *x;
+    float *y; /* forward alone */
+    const float *dy;
+    float *dx;
+};
+void tleg_gated(const struct tleg_exec *exec, const struct tleg_gated *gated);
+void tleg_gated_row(const struct tleg_kernels *kernels, enum tleg_activation activation, int64_t k, const float *x, float *y);
+void tleg_gated_backward(const struct tleg_exec *exec, const struct tleg_gated *gated);
+/* y = x + scale * LayerNorm(branch), the rows of each of `rows / image_rows` images times its own scale (NULL: 1); y may be x
+ * or branch. All (rows, dim) (op/layernorm.c). */
+struct tleg_add_normed {
+    int64_t rows, dim, image_rows;
+    const float *x, *branch, *weight, *bias, *scale;
+    float eps;
+    float *y;
+};
+void tleg_add_normed(const struct tleg_exec *exec, const struct tleg_add_normed *add);
+struct tleg_scratch tleg_add_normed_scratch(int64_t dim);
 /* y (dim) = mean of `rows` rows of x, summed in rising order (pool.c). */
 void tleg_mean_rows(const struct tleg_kernels *kernels, int64_t rows, int64_t dim, const float *x, float *y);
 /* Position embedding (prefix + old*old, dim) to (prefix + grid*grid, dim): bicubic with a = -0.75, edges repeated, no

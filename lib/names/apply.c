@@ -410,7 +410,7 @@ static struct tleg_names_facts facts_of(const struct work *work) {
     static const char patches[] = "patch_embed.proj.weight";
     struct tleg_names_facts facts = {.dim = side_of(work, patches, 4, 0),
                                      .depth = count_layers(work),
-                                     .hidden = side_of(work, "blocks.0.mlp.fc1.weight", 2, 0),
+                                     .hidden = side_of(work, "blocks.0.mlp.fc2.weight", 2, 1),
                                      .patch = side_of(work, patches, 4, 2),
                                      .channels = side_of(work, patches, 4, 1),
                                      .classes = side_of(work, "head.weight", 2, 0)};

@@ -261,7 +261,13 @@ static tleg_status read_hugging_face(struct reader *reader, size_t object) {
         put_integer(reader, "tleg.heads", heads);
     if (status == TLEG_OK)
         status = pass_number(reader, object, "layer_norm_eps", "tleg.eps");
-    return status == TLEG_OK ? pass_word(reader, object, "hidden_act", "tleg.activation", activations) : status;
+    if (status != TLEG_OK)
+        return status;
+    if (is(reader, object, "use_swiglu_ffn", TLEG_JSON_TRUE)) { /* DINOv2: whatever hidden_act says */
+        put(reader, "tleg.activation", "silu");
+        return TLEG_OK;
+    }
+    return pass_word(reader, object, "hidden_act", "tleg.activation", activations);
 }
 
 /* ---- timm ---- */
@@ -269,9 +275,28 @@ static tleg_status read_hugging_face(struct reader *reader, size_t object) {
 static const char *const filters[][2] = {
     {"bicubic", "bicubic"}, {"bilinear", "bilinear"}, {"box", "box"}, {"", NULL}, {"random", NULL}, {NULL, NULL}};
 
+/* Whether a block's norms stand after its branches, as neither names nor shapes of timm's say. */
+static bool norms_after(const char *architecture) {
+    return strstr(architecture, "_rpn_") || strstr(architecture, "eva02_enormous");
+}
+
+/* Architectures that compute something else under a plain ViT's names and shapes. */
+static tleg_status refuse_architecture(const struct reader *reader, const char *name) {
+    static const char *const parts[][2] = {{"_rope_", "rotary positions"},
+                                           {"vit_pe_", "rotary positions"},
+                                           {"_dinov3", "rotary positions"},
+                                           {"eva02_", "rotary positions"}};
+    for (size_t k = 0; k < sizeof parts / sizeof *parts && !norms_after(name); k++)
+        if (strstr(name, parts[k][0]))
+            return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED,
+                             "%s: %s: a \"%s\" has %s, which this library does not compute", reader->label, reader->name, name,
+                             parts[k][1]);
+    return TLEG_OK;
+}
+
 static tleg_status read_timm(struct reader *reader, size_t object) {
     static const char *const fits[][2] = {{"center", "crop"}, {"squash", "squash"}, {NULL, NULL}};
-    static const char *const pools[][2] = {{"token", "cls"}, {"avg", "mean"}, {"map", "attention"}, {"", NULL}, {NULL, NULL}};
+    static const char *const pools[][2] = {{"token", "cls"}, {"avg", "mean"}, {"map", NULL}, {"", NULL}, {NULL, NULL}};
     char name[WORD];
     const size_t given = member(reader, object, "pretrained_cfg"), pictures = is_there(reader, given) ? given : object;
     tleg_status status = hold(reader, object, "num_features", reader->facts->dim);
@@ -280,6 +305,12 @@ static tleg_status read_timm(struct reader *reader, size_t object) {
     if (status == TLEG_OK)
         status = pass_word(reader, object, "global_pool", "tleg.pool", pools);
     word(reader, object, "architecture", name);
+    if (status == TLEG_OK)
+        status = refuse_architecture(reader, name);
+    if (strstr(name, "test_vit3")) /* timm's only pool that reads registers */
+        put(reader, "tleg.pool", "attention");
+    if (norms_after(name))
+        put(reader, "tleg.branch_norm", "after");
     if (strstr(name, "quickgelu"))
         put(reader, "tleg.activation", "quick_gelu");
     put(reader, "tleg.eps", strstr(name, "_clip_") ? "1e-5" : "1e-6"); /* as timm makes them */

@@ -40,6 +40,7 @@
 #define DINOV2_RULES                                                                                                           \
     HF_OUTER VIT_OLD                                                                                                           \
         "norm1.* -> blocks.{}.norm1.*\n" VIT_OLD "norm2.* -> blocks.{}.norm2.*\n" VIT_OLD                                      \
+        "mlp.weights_in.* -> blocks.{}.mlp.fc1.*\n" VIT_OLD "mlp.weights_out.* -> blocks.{}.mlp.fc2.*\n" VIT_OLD               \
         "mlp.fc1.* -> blocks.{}.mlp.fc1.*\n" VIT_OLD "mlp.fc2.* -> blocks.{}.mlp.fc2.*\n" VIT_OLD                              \
         "layer_scale1.lambda1 -> blocks.{}.ls1.gamma\n" VIT_OLD "layer_scale2.lambda1 -> blocks.{}.ls2.gamma\n" EXPAND(        \
             HF_BLOCK, VIT_OLD, HF_OLD, "attention.output.dense", EXPAND(JOIN_BIASES, VIT_OLD, HF_OLD))                         \
@@ -102,12 +103,21 @@
     "0.fn.to_out.0.* -> blocks.{}.attn.proj.*\n" LUCID "1.norm.* -> blocks.{}.norm2.*\n" LUCID                                 \
     "1.fn.net.0.* -> blocks.{}.mlp.fc1.*\n" LUCID "1.fn.net.3.* -> blocks.{}.mlp.fc2.*\n"
 
+/* The gate and what it multiplies are one matrix, the gate first. */
+#define SWIGLU_RULES "blocks.{}.mlp.w12.* -> blocks.{}.mlp.fc1.*\nblocks.{}.mlp.w3.* -> blocks.{}.mlp.fc2.*\n"
+/* Microsoft's BEiT and EVA: k has no bias. */
+#define BEIT_RULES                                                                                                             \
+    "blocks.{}.attn.q_bias + 0 blocks.{}.attn.q_bias + blocks.{}.attn.v_bias -> blocks.{}.attn.qkv.bias\n"                     \
+    "blocks.{}.gamma_1 -> blocks.{}.ls1.gamma\n"                                                                               \
+    "blocks.{}.gamma_2 -> blocks.{}.ls2.gamma\n"                                                                               \
+    "tleg.eps = 1e-6\n"
+
 #define HF_PATCH "embeddings.patch_embeddings.projection.weight"
 #define HF_VIT_BLOCK "encoder.layer.{}.layernorm_before.weight|layers.{}.layernorm_before.weight"
 #define HF_TOWER_PATCH "embeddings.patch_embedding.weight"
 #define LUCID_PATCH "to_patch_embedding.1.weight"
 #define NOT_COMPUTED ", which this library does not compute"
-#define HEADS "heads of 64 numbers each"
+#define HEADS "heads of 64 numbers each (16 heads where known models of its width have them)"
 /* CLIP's pictures are prepared in one way, whoever learned it. */
 #define CLIP_PICTURES                                                                                                          \
     "tleg.mean = 0.48145466,0.4578275,0.40821073\n"                                                                            \
@@ -133,10 +143,6 @@ static const struct tleg_family families[] = {
      .sign = HF_PATCH,
      .with = {"embeddings.detection_tokens"},
      .refused = "it has detection tokens" NOT_COMPUTED},
-    {.name = "a Hugging Face DINOv2",
-     .sign = HF_PATCH,
-     .with = {"encoder.layer.{}.mlp.weights_in.weight"},
-     .refused = "its MLP is a SwiGLU" NOT_COMPUTED},
     {.name = "a Hugging Face DINOv2",
      .sign = HF_PATCH,
      .with = {"encoder.layer.{}.layer_scale1.lambda1", "../classifier.weight"},
@@ -268,21 +274,38 @@ static const struct tleg_family families[] = {
      .with = {"transformer.layers.{}.0.fn.to_qkv.weight", "mlp_head.1.weight"},
      .rules = LUCID_RULES,
      .assumed = HEADS ", the class token is what the head reads, " COLOURS},
+    {.name = "Meta's DINOv2 with a SwiGLU",
+     .sign = "patch_embed.proj.weight",
+     .with = {"blocks.{}.mlp.w12.weight"},
+     .lacks = "register_tokens",
+     .rules = SWIGLU_RULES "tleg.eps = 1e-6\n",
+     .rest = true,
+     .assumed = HEADS},
     {.name = "Meta's DINOv2 with registers",
      .sign = "register_tokens",
      .with = {"patch_embed.proj.weight", "blocks.{}.ls1.gamma"},
      .rules = "register_tokens -> reg_token\n"
               "pos_embed[:1] + 0 register_tokens + pos_embed[1:] -> pos_embed\n"
-              "tleg.eps = 1e-6\n",
+              "tleg.eps = 1e-6\n" SWIGLU_RULES,
      .rest = true,
      .assumed = HEADS},
+    {.name = "an EVA02",
+     .sign = "patch_embed.proj.weight",
+     .with = {"blocks.{}.attn.q_bias"},
+     .gated = true,
+     .refused = "it has rotary positions" NOT_COMPUTED},
+    {.name = "EVA02-CLIP's enormous model", /* no other of EVA is as wide */
+     .sign = "patch_embed.proj.weight",
+     .with = {"blocks.{}.attn.q_bias"},
+     .lacks = "blocks.{}.gamma_1",
+     .dim = 1792,
+     .rules = BEIT_RULES "tleg.branch_norm = after\n",
+     .rest = true,
+     .assumed = HEADS ", norms after its branches, " COLOURS},
     {.name = "Microsoft's BEiT",
      .sign = "patch_embed.proj.weight",
      .with = {"blocks.{}.attn.q_bias"},
-     .rules = "blocks.{}.attn.q_bias + 0 blocks.{}.attn.q_bias + blocks.{}.attn.v_bias -> blocks.{}.attn.qkv.bias\n"
-              "blocks.{}.gamma_1 -> blocks.{}.ls1.gamma\n"
-              "blocks.{}.gamma_2 -> blocks.{}.ls2.gamma\n"
-              "tleg.eps = 1e-6\n",
+     .rules = BEIT_RULES,
      .rest = true,
      .assumed = HEADS ", " COLOURS},
     {.name = "Meta's DeiT III",

@@ -16,6 +16,8 @@ struct tleg_family {
     /* Tensors by which it is known, relative to what stands before the first of them; `lacks` is one that it does not have. {}
      * is 0 here. NULL: none. */
     const char *sign, *with[TLEG_FAMILY_SIGNS], *lacks;
+    bool gated;          /* fc1 gives twice what fc2 reads */
+    int64_t dim;         /* the first size of `sign`, where names alone do not tell it; 0: any */
     const char *refused; /* the part that the library does not compute; NULL: it is read */
     const char *rules;   /* as a host's, relative to the prefix as well; "../" is the prefix without its last word */
     bool rest;           /* what no rule names keeps its name, without the prefix: most of it are the library's */

@@ -17,11 +17,25 @@ static bool has(const tleg_file *file, struct tleg_rule_text prefix, const char 
     return false;
 }
 
+/* A size of PREFIX + name, or 0. */
+static int64_t size_of(const tleg_file *file, struct tleg_rule_text prefix, const char *name, int32_t axis) {
+    static const struct tleg_capture none;
+    char whole[TLEG_NAMES_TEXT];
+    const struct tleg_rule_text pattern = {name, strlen(name)};
+    const struct tleg_entry *entry = tleg_pattern_fill(pattern, prefix, &none, whole) ? tleg_file_find(file, whole) : NULL;
+    return entry && entry->rank > axis ? entry->shape[axis] : 0;
+}
+
 static bool is_of(const tleg_file *file, struct tleg_rule_text prefix, const struct tleg_family *family) {
     for (size_t k = 0; k < TLEG_FAMILY_SIGNS; k++)
         if (family->with[k] && !has(file, prefix, family->with[k]))
             return false;
-    return !family->lacks || !has(file, prefix, family->lacks);
+    if (family->lacks && has(file, prefix, family->lacks))
+        return false;
+    if (family->gated &&
+        size_of(file, prefix, "blocks.0.mlp.fc1.weight", 0) != 2 * size_of(file, prefix, "blocks.0.mlp.fc2.weight", 1))
+        return false;
+    return family->dim == 0 || size_of(file, prefix, family->sign, 0) == family->dim;
 }
 
 /* Whether `name` is `sign` after a prefix that is empty or ends with a dot. */

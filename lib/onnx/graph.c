@@ -92,6 +92,8 @@ static void put_constants(struct tleg_onnx_graph *graph) {
     integers(graph, "to_heads", 4, (const int64_t[]){0, 0, c->heads, head});
     integers(graph, "from_heads", 3, (const int64_t[]){0, 0, dim});
     integers(graph, "thirds", 3, (const int64_t[]){dim, dim, dim});
+    if (c->gated)
+        integers(graph, "halves", 2, (const int64_t[]){c->hidden, c->hidden});
     number(graph, "scale", 1 / sqrt((double)head));
     if (c->mlp == TLEG_MLP_GELU || c->mlp == TLEG_MLP_GELU_TANH || tleg_config_readouts(c) > 1)
         number(graph, "half", 0.5);
@@ -277,25 +279,54 @@ static void attention(struct tleg_onnx_graph *graph, int32_t layer, const char *
     two(graph, "Reshape", text[4], "from_heads", out);
 }
 
+enum block_part { NORM1, QKV, MIXED, MIXED_NORM, PROJ, MIDDLE, NORM2, FC1, GATE, VALUE, ACT, GATED, HIDDEN_NORM, FC2, PARTS };
+struct block {
+    int32_t layer;
+    char name[PARTS][VALUE_TEXT], value[PARTS][VALUE_TEXT]; /* of a part, and of what it gives */
+};
+
+/* A norm of what `from` gave, if it is there; the part that gives what is read then. */
+static enum block_part normed(struct tleg_onnx_graph *graph, struct block *b, bool present, enum block_part from,
+                              enum block_part norm) {
+    if (present)
+        layer_norm(graph, b->value[from], b->name[norm], b->value[norm]);
+    return present ? norm : from;
+}
+
+/* act(fc1(x)), or act(the first half of it) times the second; the part that gives it */
+static enum block_part hidden(struct tleg_onnx_graph *graph, struct block *b, const char *x) {
+    const bool gated = graph->config->gated;
+    linear(graph, x, b->name[FC1], true, b->value[FC1]);
+    if (gated)
+        put(graph, &(struct node){.type = "Split",
+                                  .in = {b->value[FC1], "halves"},
+                                  .out = {b->value[GATE], b->value[VALUE]},
+                                  .attributes = {integer("axis", -1)}});
+    activation(graph, b->value[gated ? GATE : FC1], b->name[ACT], b->value[ACT]);
+    if (gated)
+        two(graph, "Mul", b->value[ACT], b->value[VALUE], b->value[GATED]);
+    return gated ? GATED : ACT;
+}
+
 static void block(struct tleg_onnx_graph *graph, int32_t layer, const char *x, const char *out) {
-    static const char *const parts[] = {"norm1", "attn.qkv", "attn.out", "attn.proj", "middle",
-                                        "norm2", "mlp.fc1",  "mlp.act",  "mlp.fc2"};
-    enum { NORM1, QKV, MIXED, PROJ, MIDDLE, NORM2, FC1, ACT, FC2, PARTS };
-    char name[PARTS][VALUE_TEXT], value[PARTS][VALUE_TEXT];
+    static const char *const parts[] = {"norm1",   "attn.qkv", "attn.out",  "attn.norm", "attn.proj", "middle",   "norm2",
+                                        "mlp.fc1", "mlp.gate", "mlp.value", "mlp.act",   "mlp.gated", "mlp.norm", "mlp.fc2"};
+    const tleg_config *c = graph->config;
+    const bool after = c->norm_after;
+    struct block b = {.layer = layer};
     for (int k = 0; k < PARTS; k++) {
-        in_block(layer, parts[k], name[k]);
-        snprintf(value[k], sizeof value[k], "blocks.%d.%s.y", (int)layer, parts[k]);
+        in_block(layer, parts[k], b.name[k]);
+        snprintf(b.value[k], sizeof b.value[k], "blocks.%d.%s.y", (int)layer, parts[k]);
     }
-    layer_norm(graph, x, name[NORM1], value[NORM1]);
-    linear(graph, value[NORM1], name[QKV], !graph->config->no_qkv_bias, value[QKV]);
-    attention(graph, layer, value[QKV], value[MIXED]);
-    linear(graph, value[MIXED], name[PROJ], true, value[PROJ]);
-    join(graph, layer, x, value[PROJ], "ls1.gamma", value[MIDDLE]);
-    layer_norm(graph, value[MIDDLE], name[NORM2], value[NORM2]);
-    linear(graph, value[NORM2], name[FC1], true, value[FC1]);
-    activation(graph, value[FC1], name[ACT], value[ACT]);
-    linear(graph, value[ACT], name[FC2], true, value[FC2]);
-    join(graph, layer, value[MIDDLE], value[FC2], "ls2.gamma", out);
+    if (!after)
+        layer_norm(graph, x, b.name[NORM1], b.value[NORM1]);
+    linear(graph, after ? x : b.value[NORM1], b.name[QKV], !c->no_qkv_bias, b.value[QKV]);
+    attention(graph, layer, b.value[QKV], b.value[MIXED]);
+    linear(graph, b.value[normed(graph, &b, c->attention_norm, MIXED, MIXED_NORM)], b.name[PROJ], true, b.value[PROJ]);
+    join(graph, layer, x, b.value[normed(graph, &b, after, PROJ, NORM1)], "ls1.gamma", b.value[MIDDLE]);
+    const enum block_part read = normed(graph, &b, !after, MIDDLE, NORM2), made = hidden(graph, &b, b.value[read]);
+    linear(graph, b.value[normed(graph, &b, c->mlp_norm, made, HIDDEN_NORM)], b.name[FC2], true, b.value[FC2]);
+    join(graph, layer, b.value[MIDDLE], b.value[normed(graph, &b, after, FC2, NORM2)], "ls2.gamma", out);
 }
 
 /* x (B, N, D) -> what a head reads, `out` (B, D) */

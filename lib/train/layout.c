@@ -103,7 +103,7 @@ static struct tleg_scratch scratch_of(const struct tleg_kernels *kernels, const 
                                       const struct tleg_block_shape *shape) {
     struct tleg_scratch most = tleg_backward_scratch(kernels, shape);
     tleg_scratch_join(&most, packing_scratch(kernels, shape->dtype, net->dim));
-    tleg_scratch_join(&most, packing_scratch(kernels, shape->dtype, net->hidden));
+    tleg_scratch_join(&most, packing_scratch(kernels, shape->dtype, tleg_config_fc1(net)));
     tleg_scratch_join(&most, tleg_ends_of(net)->scratch(kernels, net, TLEG_F32, shape->batch, true));
     return most;
 }

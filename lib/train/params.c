@@ -44,6 +44,8 @@ static tleg_part part_of(enum tleg_site site, enum tleg_slot slot) {
                                                 [TLEG_SITE_FC2] = TLEG_PART_FC2,
                                                 [TLEG_SITE_LS1] = TLEG_PART_LS1,
                                                 [TLEG_SITE_LS2] = TLEG_PART_LS2,
+                                                [TLEG_SITE_ATTENTION_NORM] = TLEG_PART_NORM1,
+                                                [TLEG_SITE_MLP_NORM] = TLEG_PART_NORM2,
                                                 [TLEG_SITE_MODULATION] = TLEG_PART_MODULATION};
     if (site != TLEG_SITE_NONE)
         return sites[site];

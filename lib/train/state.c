@@ -74,6 +74,8 @@ static char *append_choices(const tleg_trainer *t, char *at) {
     const int32_t parts[] = {c->mlp, c->layer_scale, c->norm_before, c->registers, c->unplaced, c->channels};
     if (c->mlp != TLEG_MLP_GELU || c->layer_scale || c->norm_before || c->registers || c->unplaced || c->channels != 3)
         at += snprintf(at, 96, "parts=%d,%d,%d,%d,%d,%d ", parts[0], parts[1], parts[2], parts[3], parts[4], parts[5]);
+    if (c->norm_after || c->gated || c->attention_norm || c->mlp_norm)
+        at += snprintf(at, 64, "blocks=%d,%d,%d,%d ", c->norm_after, c->gated, c->attention_norm, c->mlp_norm);
     if (tleg_config_draws(c)) {
         at += snprintf(at, 64, "draws=%d,%d ", c->learned_sigma, c->no_null_label);
         at = append_number(at, "label_drop", o->label_drop);

@@ -255,7 +255,7 @@ void tleg_train_outer(const tleg_trainer *t, struct tleg_train_outer *out) {
         out->gradient.head_weight[h] = outer_gradient(t, tleg_train_slot(TLEG_TRAIN_HEAD + h));
         out->gradient.head_bias[h] = outer_gradient(t, bias_slot(TLEG_TRAIN_HEAD + h));
     }
-    if (t->layout.net.pool == TLEG_POOL_ATTENTION)
+    if (tleg_config_has_attention_pool(&t->layout.net))
         attention_pool(t, out);
 }
 

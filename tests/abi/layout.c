@@ -87,7 +87,8 @@ static void config(void) {
     M(no_qkv_bias), M(dtype), M(label_count), M(kind), M(channels), M(eps), M(mean), M(std), M(crop), M(ignored_count);
     M(parameters), M(labels), M(schedule), M(ignored), M(reserved);
     M(depth_count), M(positions), M(depths), M(scores), M(interpolation), M(fit), M(mlp), M(layer_scale), M(norm_before);
-    M(unplaced), M(no_patch_bias), M(no_head_bias), M(assumed), M(reserved2), M(learned_sigma), M(no_null_label);
+    M(unplaced), M(no_patch_bias), M(no_head_bias), M(assumed), M(reserved2), M(norm_after), M(gated), M(attention_norm),
+        M(mlp_norm), M(learned_sigma), M(no_null_label);
     END("tleg_config");
 }
 #undef STRUCT

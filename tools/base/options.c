@@ -11,8 +11,11 @@
 const struct choice option_dtypes[] = {{"f32", TLEG_F32}, {"bf16", TLEG_BF16}, {"f16", TLEG_F16}, {NULL, 0}};
 const struct choice option_norms[] = {
     {"as-learned", 0}, {"before-pool", TLEG_NORM_BEFORE_POOL}, {"after-pool", TLEG_NORM_AFTER_POOL}, {NULL, 0}};
-const struct choice option_pools[] = {
-    {"mean", TLEG_POOL_MEAN}, {"cls", TLEG_POOL_CLS}, {"attention", TLEG_POOL_ATTENTION}, {NULL, 0}};
+const struct choice option_pools[] = {{"mean", TLEG_POOL_MEAN},
+                                      {"cls", TLEG_POOL_CLS},
+                                      {"attention", TLEG_POOL_ATTENTION},
+                                      {"patch_attention", TLEG_POOL_PATCH_ATTENTION},
+                                      {NULL, 0}};
 const struct choice option_interpolations[] = {{"bicubic", TLEG_INTERPOLATION_BICUBIC},
                                                {"bilinear", TLEG_INTERPOLATION_BILINEAR},
                                                {"box", TLEG_INTERPOLATION_BOX},

@@ -13,6 +13,8 @@ static const char *reads(const tleg_config *config) {
         return "the mean of the patch tokens";
     if (config->pool == TLEG_POOL_ATTENTION)
         return "all tokens through attention pooling";
+    if (config->pool == TLEG_POOL_PATCH_ATTENTION)
+        return "the patch tokens through attention pooling";
     return config->distillation_token
                ? "the class token (head) and the distillation token (head_dist): the mean of both answers"
                : "the class token";
@@ -40,11 +42,21 @@ static void print_learned(const tleg_config *config) {
 
 /* What it has that DeiT has not. */
 static void print_parts(const tleg_config *config) {
-    char text[160] = "";
+    char text[320] = "";
     size_t at = 0;
+    const struct {
+        int32_t there;
+        const char *what;
+    } norms[] = {{config->gated, "a gated MLP"},
+                 {config->norm_after, "norms after the branches"},
+                 {config->attention_norm, "a norm before proj"},
+                 {config->mlp_norm, "a norm before fc2"}};
     if (config->mlp != (source_draws(config) ? TLEG_MLP_GELU_TANH : TLEG_MLP_GELU))
         at += (size_t)snprintf(text + at, sizeof text - at, ", activation %s",
                                option_choice_name(option_activations, config->mlp));
+    for (size_t k = 0; k < sizeof norms / sizeof *norms; k++)
+        if (norms[k].there)
+            at += (size_t)snprintf(text + at, sizeof text - at, ", %s", norms[k].what);
     if (config->layer_scale)
         at += (size_t)snprintf(text + at, sizeof text - at, ", LayerScale");
     if (config->norm_before)
@@ -158,6 +170,10 @@ static void add_config(struct report *report, const struct source *source) {
     report_text(report, "activation", option_choice_name(option_activations, config->mlp));
     report_add(report, "layer_scale", json_boolean(config->layer_scale));
     report_add(report, "norm_before", json_boolean(config->norm_before));
+    report_add(report, "norm_after", json_boolean(config->norm_after));
+    report_add(report, "gated", json_boolean(config->gated));
+    report_add(report, "attention_norm", json_boolean(config->attention_norm));
+    report_add(report, "mlp_norm", json_boolean(config->mlp_norm));
     report_text(report, "pool", draws ? NULL : option_choice_name(option_pools, config->pool));
     report_text(report, "norm", draws ? NULL : config->norm == TLEG_NORM_AFTER_POOL ? "after_pool" : "before_pool");
     report_add(report, "learned_sigma", draws ? json_boolean(config->learned_sigma) : json_null());

@@ -49,7 +49,11 @@ static void be_like(tleg_config *own, const tleg_config *model) {
                    {&own->layer_scale, model->layer_scale},
                    {&own->norm_before, model->norm_before},
                    {&own->no_patch_bias, model->no_patch_bias},
-                   {&own->no_head_bias, model->no_head_bias}};
+                   {&own->no_head_bias, model->no_head_bias},
+                   {&own->norm_after, model->norm_after},
+                   {&own->gated, model->gated},
+                   {&own->attention_norm, model->attention_norm},
+                   {&own->mlp_norm, model->mlp_norm}};
     for (size_t k = 0; k < sizeof members / sizeof *members; k++)
         if (!*members[k].own)
             *members[k].own = members[k].model;

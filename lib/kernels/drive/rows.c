@@ -12,6 +12,20 @@ static void patch_get(const struct tleg_rows *rows, int64_t row, int64_t k, floa
             memcpy(out, corner + (channel * side + y) * side, (size_t)patch * sizeof *out);
 }
 
+/* Rows through an activation or a gate, k numbers each, and through the norm that may follow. */
+static void activate(const struct tleg_kernels *kernels, const struct tleg_rows *rows, int64_t first, int64_t count, int64_t k,
+                     float *out) {
+    const float *x = (const float *)rows->x.data + first * rows->x.stride;
+    for (int64_t r = 0; r < count; r++, x += rows->x.stride) {
+        if (rows->kind == TLEG_ROWS_GATED)
+            tleg_gated_row(kernels, rows->activation, k, x, out + r * k);
+        else
+            tleg_activate(kernels, rows->activation, (size_t)k, x, out + r * k);
+    }
+    if (rows->norm_weight)
+        kernels->layernorm(count, k, out, k, rows->norm_weight, rows->norm_bias, rows->eps, out);
+}
+
 /* Rows [first, end) through LayerNorm, which may have other weights for each image. */
 static void normalise(const struct tleg_kernels *kernels, const struct tleg_rows *rows, int64_t first, int64_t end, int64_t k,
                       float *out) {
@@ -33,8 +47,8 @@ const float *tleg_rows_get(const struct tleg_kernels *kernels, const struct tleg
         normalise(kernels, rows, first, first + count, k, scratch);
         return scratch;
     case TLEG_ROWS_ACTIVATION:
-        for (int64_t r = 0; r < count; r++)
-            tleg_activate(kernels, rows->activation, (size_t)k, x + (first + r) * rows->x.stride, scratch + r * k);
+    case TLEG_ROWS_GATED:
+        activate(kernels, rows, first, count, k, scratch);
         return scratch;
     case TLEG_ROWS_PATCHES:
         for (int64_t r = 0; r < count; r++)

@@ -47,6 +47,39 @@ void tleg_layernorm(const struct tleg_kernels *kernels, int64_t rows, int64_t di
     kernels->layernorm(rows, dim, x, dim, weight, bias, eps, y);
 }
 
+/* ---- a branch that is normed after it ---- */
+
+enum { ADDED = 16 }; /* rows of a task */
+
+struct adding {
+    const struct tleg_kernels *kernels;
+    const struct tleg_add_normed *add;
+};
+
+static void add_rows(void *arg, int64_t item, char *lane) {
+    const struct adding *adding = arg;
+    const struct tleg_add_normed *a = adding->add;
+    const int64_t end = tleg_min64(a->rows, (item + 1) * ADDED);
+    float *normed = (float *)lane;
+    for (int64_t row = item * ADDED; row < end; row++) {
+        const float *x = a->x + row * a->dim, scale = a->scale ? a->scale[row / a->image_rows] : 1;
+        float *y = a->y + row * a->dim;
+        adding->kernels->layernorm(1, a->dim, a->branch + row * a->dim, a->dim, a->weight, a->bias, a->eps, normed);
+        for (int64_t i = 0; i < a->dim; i++)
+            y[i] = x[i] + scale * normed[i];
+    }
+}
+
+void tleg_add_normed(const struct tleg_exec *exec, const struct tleg_add_normed *add) {
+    tleg_for_each(exec, tleg_ceil_div(add->rows, ADDED), add_rows, &(struct adding){exec->kernels, add});
+}
+
+struct tleg_scratch tleg_add_normed_scratch(int64_t dim) {
+    return (struct tleg_scratch){.lane = tleg_floats_size(1, dim)};
+}
+
+/* ---- backward ---- */
+
 /* One row. z is made twice: cheaper than a place to keep it. */
 static void row_backward(const struct tleg_layernorm_backward *backward, int64_t row, float *dweight, float *dbias) {
     int64_t dim = backward->dim;

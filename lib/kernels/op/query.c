@@ -59,12 +59,15 @@ static void forward(void *arg, int64_t item, char *lane) {
     const struct tleg_query_attention *a = arg;
     const struct head h = head_of(a, item);
     float *s = a->shares + item * a->tokens, *out = a->out + h.at;
-    for (int64_t t = 0; t < a->tokens; t++)
+    const int64_t first = a->first;
+    for (int64_t t = 0; t < first; t++)
+        s[t] = 0;
+    for (int64_t t = first; t < a->tokens; t++)
         s[t] = h.scale * dot(h.q, h.k + t * h.stride, h.width);
-    softmax(a->tokens, s);
+    softmax(a->tokens - first, s + first);
     for (int64_t i = 0; i < h.width; i++)
-        out[i] = s[0] * h.v[i];
-    for (int64_t t = 1; t < a->tokens; t++)
+        out[i] = s[first] * h.v[first * h.stride + i];
+    for (int64_t t = first + 1; t < a->tokens; t++)
         add_scaled(out, s[t], h.v + t * h.stride, h.width);
 }
 

@@ -1,5 +1,5 @@
 /* Attention pooling (SigLIP; timm's AttentionPoolLatent), and back: one query, made of a learned latent, attends to all normed
- * tokens of an image; o = proj of that, and what the head reads is o + mlp(norm(o)). */
+ * tokens of an image, or to its patches; o = proj of that, and what the head reads is o + mlp(norm(o)). */
 #include "vit/pass/pass.h"
 
 /* What the way back needs, and where it works. */
@@ -26,7 +26,7 @@ size_t tleg_ends_room(const tleg_config *config, int64_t batch, bool backward) {
     const int64_t tokens = tleg_config_tokens(config), dim = config->dim, times = backward ? 2 : 1;
     const int64_t image = times * (tokens * 2 * dim + 2 * dim + config->hidden) + tokens * config->heads;
     size_t count;
-    if (config->pool != TLEG_POOL_ATTENTION)
+    if (!tleg_config_has_attention_pool(config))
         return 0;
     if (!tleg_size_mul((size_t)batch, (size_t)image, &count) || !tleg_size_add(count, (size_t)dim, &count))
         return SIZE_MAX;
@@ -115,6 +115,8 @@ static struct tleg_query_attention attention_of(const struct pool *p) {
                                          .tokens = p->tokens,
                                          .dim = p->dim,
                                          .heads = p->config->heads,
+                                         .first =
+                                             p->config->pool == TLEG_POOL_PATCH_ATTENTION ? tleg_config_prefix(p->config) : 0,
                                          .q = p->room.q,
                                          .kv = p->room.kv,
                                          .shares = p->room.shares,

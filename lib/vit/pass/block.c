@@ -7,7 +7,12 @@ struct tleg_block_shape tleg_block_shape_make(const tleg_config *config, int64_t
                                      .dim = config->dim,
                                      .heads = config->heads,
                                      .hidden = config->hidden,
+                                     .fc1 = tleg_config_fc1(config),
                                      .activation = tleg_config_activation(config),
+                                     .norm_after = config->norm_after,
+                                     .gated = config->gated,
+                                     .attention_norm = config->attention_norm,
+                                     .mlp_norm = config->mlp_norm,
                                      .eps = (float)config->eps,
                                      .modulated = tleg_config_draws(config) ? 6 * (int64_t)config->dim : 0,
                                      .dtype = dtype};
@@ -15,48 +20,60 @@ struct tleg_block_shape tleg_block_shape_make(const tleg_config *config, int64_t
 
 /* ---- where activations lie ---- */
 
-/* Rows of n elements between two products: narrow, if that is what the second multiplies. */
-static struct tleg_target between_at(const struct tleg_kernels *kernels, const struct tleg_block_shape *shape, int64_t n,
-                                     float *memory) {
-    if (!tleg_multiplies_narrow(kernels, shape->dtype))
+/* Rows of n elements between two products: narrow, if that is what the second multiplies, and nothing comes in between. */
+static struct tleg_target between_at(const struct tleg_kernels *kernels, const struct tleg_block_shape *shape, bool direct,
+                                     int64_t n, float *memory) {
+    if (!direct || !tleg_multiplies_narrow(kernels, shape->dtype))
         return tleg_target_f32(memory, n);
     return (struct tleg_target){.data = memory, .dtype = shape->dtype, .stride = tleg_narrow_stride(kernels, shape->dtype, n)};
 }
 
 /* Floats that one such row takes. */
-static int64_t row_floats(const struct tleg_kernels *kernels, const struct tleg_block_shape *shape, int64_t n) {
-    struct tleg_target row = between_at(kernels, shape, n, NULL);
-    return row.stride * (int64_t)tleg_dtype_size(row.dtype) / (int64_t)sizeof(float);
+static int64_t row_floats(const struct tleg_target *row) {
+    return row->stride * (int64_t)tleg_dtype_size(row->dtype) / (int64_t)sizeof(float);
 }
 
-/* x (B,N,D) -> qkv (B,N,3D), mixed (B,N,D) for attention; then hidden (B,N,H) in the same place. */
+/* Where they would lie from `memory` on; the floats of a row of all of them. */
+static int64_t place(const struct tleg_kernels *kernels, const struct tleg_block_shape *shape, float *memory,
+                     struct tleg_block_places *places) {
+    const int64_t m = shape->batch * shape->tokens, dim = shape->dim;
+    places->qkv = between_at(kernels, shape, true, 3 * dim, memory);
+    const int64_t qkv = row_floats(&places->qkv);
+    places->mixed = between_at(kernels, shape, !shape->attention_norm, dim, memory ? memory + m * qkv : NULL);
+    places->hidden = between_at(kernels, shape, !shape->gated && !shape->mlp_norm, shape->fc1, memory);
+    const int64_t attention = qkv + row_floats(&places->mixed), hidden = row_floats(&places->hidden);
+    const int64_t most = hidden > attention ? hidden : attention;
+    places->branch = memory && shape->norm_after ? memory + m * most : NULL;
+    return shape->norm_after ? most + dim : most;
+}
+
+/* x (B,N,D) -> qkv (B,N,3D), mixed (B,N,D) for attention; then hidden (B,N,fc1) in the same place; a branch after them. */
 size_t tleg_block_activations(const struct tleg_kernels *kernels, const struct tleg_block_shape *shape) {
-    int64_t attention = row_floats(kernels, shape, 3 * shape->dim) + row_floats(kernels, shape, shape->dim);
-    int64_t hidden = row_floats(kernels, shape, shape->hidden);
+    struct tleg_block_places places;
     size_t rows, count;
     if (!tleg_size_mul((size_t)shape->batch, (size_t)shape->tokens, &rows) ||
-        !tleg_size_mul(rows, (size_t)(hidden > attention ? hidden : attention), &count))
+        !tleg_size_mul(rows, (size_t)place(kernels, shape, NULL, &places), &count))
         return SIZE_MAX;
     return count;
 }
 
 void tleg_block_place(const struct tleg_kernels *kernels, const struct tleg_block_shape *shape, float *memory, float *y,
                       struct tleg_block_places *places) {
-    int64_t m = shape->batch * shape->tokens, dim = shape->dim;
-    *places =
-        (struct tleg_block_places){.qkv = between_at(kernels, shape, 3 * dim, memory),
-                                   .mixed = between_at(kernels, shape, dim, memory + m * row_floats(kernels, shape, 3 * dim)),
-                                   .hidden = between_at(kernels, shape, shape->hidden, memory),
-                                   .middle = y};
+    *places = (struct tleg_block_places){.middle = y};
+    place(kernels, shape, memory, places);
 }
 
 struct tleg_scratch tleg_block_scratch(const struct tleg_kernels *kernels, const struct tleg_block_shape *shape) {
     int64_t m = shape->batch * shape->tokens, dim = shape->dim;
-    int64_t packed = tleg_multiplies_narrow(kernels, shape->dtype) ? 0 : m; /* narrow rows are used where they lie */
+    const bool narrow = tleg_multiplies_narrow(kernels, shape->dtype); /* such rows are used where they lie */
+    const int64_t mixed = narrow && !shape->attention_norm ? 0 : m,
+                  hidden = narrow && !shape->gated && !shape->mlp_norm ? 0 : m;
     struct tleg_scratch most = tleg_gemm_scratch(kernels, shape->dtype, m, 3 * dim, dim);
-    tleg_scratch_join(&most, tleg_gemm_scratch(kernels, shape->dtype, packed, dim, dim));
-    tleg_scratch_join(&most, tleg_gemm_scratch(kernels, shape->dtype, m, shape->hidden, dim));
-    tleg_scratch_join(&most, tleg_gemm_scratch(kernels, shape->dtype, packed, dim, shape->hidden));
+    tleg_scratch_join(&most, tleg_gemm_scratch(kernels, shape->dtype, mixed, dim, dim));
+    tleg_scratch_join(&most, tleg_gemm_scratch(kernels, shape->dtype, m, shape->fc1, dim));
+    tleg_scratch_join(&most, tleg_gemm_scratch(kernels, shape->dtype, hidden, dim, shape->hidden));
+    if (shape->norm_after)
+        tleg_scratch_join(&most, tleg_add_normed_scratch(dim));
     tleg_scratch_join(&most, tleg_attention_scratch(kernels, shape->dtype, shape->tokens, dim, shape->heads));
     return most;
 }
@@ -71,6 +88,36 @@ struct tleg_rows tleg_rows_norm(const struct tleg_block_shape *shape, const stru
                               .eps = shape->eps};
 }
 
+struct tleg_rows tleg_rows_input(const struct tleg_block_shape *shape, const struct tleg_norm *norm, const float *x) {
+    if (shape->norm_after)
+        return (struct tleg_rows){.kind = TLEG_ROWS_PLAIN, .x = tleg_view_f32(x, shape->dim)};
+    return tleg_rows_norm(shape, norm, x);
+}
+
+/* Plain rows, but for their kind, with the norm at a site that may be there. */
+static struct tleg_rows rows_at(const struct tleg_block_shape *shape, const struct tleg_layer *layer, enum tleg_site site,
+                                struct tleg_view x) {
+    const struct tleg_norm *norm = &layer->norm[site];
+    return (struct tleg_rows){.kind = norm->weight ? TLEG_ROWS_LAYERNORM : TLEG_ROWS_PLAIN,
+                              .x = x,
+                              .norm_weight = norm->weight,
+                              .norm_bias = norm->bias,
+                              .eps = shape->eps};
+}
+
+struct tleg_rows tleg_rows_mixed(const struct tleg_block_shape *shape, const struct tleg_layer *layer, struct tleg_view mixed) {
+    return rows_at(shape, layer, TLEG_SITE_ATTENTION_NORM, mixed);
+}
+
+struct tleg_rows tleg_rows_hidden(const struct tleg_block_shape *shape, const struct tleg_layer *layer, struct tleg_view hidden,
+                                  bool activated) {
+    struct tleg_rows rows = rows_at(shape, layer, TLEG_SITE_MLP_NORM, hidden);
+    if (shape->gated || !activated)
+        rows.kind = shape->gated ? TLEG_ROWS_GATED : TLEG_ROWS_ACTIVATION;
+    rows.activation = shape->activation;
+    return rows;
+}
+
 /* ---- the pass ---- */
 
 /* out (M, n) = act(norm(x) W^T + bias) */
@@ -78,7 +125,7 @@ static void spread(const struct tleg_exec *exec, const struct tleg_block_shape *
                    const float *x, const struct tleg_linear *linear, enum tleg_activation activation,
                    const struct tleg_target *out) {
     tleg_gemm(exec, &(struct tleg_gemm){.m = shape->batch * shape->tokens,
-                                        .rows = tleg_rows_norm(shape, norm, x),
+                                        .rows = tleg_rows_input(shape, norm, x),
                                         .weight = &linear->weight,
                                         .epilogue = {.bias = linear->bias, .activation = activation},
                                         .out = *out});
@@ -110,7 +157,29 @@ static void join(const struct tleg_exec *exec, const struct tleg_block_shape *sh
         add_scaled(shape, scale, x, y);
 }
 
-/* y = x + scale * ls1 * proj(attention(qkv(norm1(x)))) */
+/* y = x + scale * norm(rows W^T + bias): a branch, in memory of its own, whose norm is after it */
+static void join_normed(const struct tleg_exec *exec, const struct tleg_block_shape *shape, struct tleg_rows rows,
+                        const struct tleg_linear *linear, const struct tleg_norm *norm, const float *scale, const float *x,
+                        float *branch, float *y) {
+    const int64_t m = shape->batch * shape->tokens;
+    tleg_gemm(exec, &(struct tleg_gemm){.m = m,
+                                        .rows = rows,
+                                        .weight = &linear->weight,
+                                        .epilogue = {.bias = linear->bias},
+                                        .out = tleg_target_f32(branch, shape->dim)});
+    tleg_add_normed(exec, &(struct tleg_add_normed){.rows = m,
+                                                    .dim = shape->dim,
+                                                    .image_rows = shape->tokens,
+                                                    .x = x,
+                                                    .branch = branch,
+                                                    .weight = norm->weight,
+                                                    .bias = norm->bias,
+                                                    .scale = scale,
+                                                    .eps = shape->eps,
+                                                    .y = y});
+}
+
+/* y = x + scale * ls1 * proj(attention(qkv(norm1(x)))), or x + scale * norm1(proj(attention(qkv(x)))) */
 static void attention_half(const struct tleg_exec *exec, const struct tleg_block_shape *shape, const struct tleg_layer *layer,
                            const float *scale, const float *x, const struct tleg_block_places *places, float *y) {
     spread(exec, shape, &layer->norm[TLEG_SITE_NORM1], x, &layer->linear[TLEG_SITE_QKV], TLEG_ACTIVATION_NONE, &places->qkv);
@@ -121,22 +190,27 @@ static void attention_half(const struct tleg_exec *exec, const struct tleg_block
                                                   .qkv = tleg_view_of(&places->qkv),
                                                   .out = places->mixed,
                                                   .dtype = shape->dtype});
-    join(exec, shape, (struct tleg_rows){.kind = TLEG_ROWS_PLAIN, .x = tleg_view_of(&places->mixed)},
-         &layer->linear[TLEG_SITE_PROJ], layer->norm[TLEG_SITE_LS1].weight, scale, x, y);
+    const struct tleg_rows mixed = tleg_rows_mixed(shape, layer, tleg_view_of(&places->mixed));
+    const struct tleg_linear *proj = &layer->linear[TLEG_SITE_PROJ];
+    if (shape->norm_after)
+        join_normed(exec, shape, mixed, proj, &layer->norm[TLEG_SITE_NORM1], scale, x, places->branch ? places->branch : y, y);
+    else
+        join(exec, shape, mixed, proj, layer->norm[TLEG_SITE_LS1].weight, scale, x, y);
 }
 
-/* y = x + scale * ls2 * fc2(act(fc1(norm2(x)))); act comes after fc1, or, where hidden is kept without it, before fc2 */
+/* y = x + scale * ls2 * fc2(act(fc1(norm2(x)))), or with norm2 after fc2; act comes after fc1, or, where hidden is kept without
+ * it or gated, before fc2 */
 static void mlp_half(const struct tleg_exec *exec, const struct tleg_block_shape *shape, const struct tleg_layer *layer,
                      const float *scale, const float *x, const struct tleg_block_places *places, float *y) {
-    struct tleg_rows hidden = {.kind = TLEG_ROWS_PLAIN, .x = tleg_view_of(&places->hidden)};
-    if (places->keep) {
-        hidden.kind = TLEG_ROWS_ACTIVATION;
-        hidden.activation = shape->activation;
-    }
+    const bool activated = !places->keep && !shape->gated;
+    const struct tleg_rows hidden = tleg_rows_hidden(shape, layer, tleg_view_of(&places->hidden), activated);
+    const struct tleg_linear *fc2 = &layer->linear[TLEG_SITE_FC2];
     spread(exec, shape, &layer->norm[TLEG_SITE_NORM2], x, &layer->linear[TLEG_SITE_FC1],
-           places->keep ? TLEG_ACTIVATION_NONE : shape->activation, &places->hidden);
-    if (y)
-        join(exec, shape, hidden, &layer->linear[TLEG_SITE_FC2], layer->norm[TLEG_SITE_LS2].weight, scale, x, y);
+           activated ? shape->activation : TLEG_ACTIVATION_NONE, &places->hidden);
+    if (y && shape->norm_after)
+        join_normed(exec, shape, hidden, fc2, &layer->norm[TLEG_SITE_NORM2], scale, x, places->branch ? places->branch : y, y);
+    else if (y)
+        join(exec, shape, hidden, fc2, layer->norm[TLEG_SITE_LS2].weight, scale, x, y);
 }
 
 void tleg_block_pass(const struct tleg_exec *exec, const struct tleg_block_shape *shape, const struct tleg_layer *layer,

@@ -4,7 +4,7 @@
 size_t tleg_kept_floats(const struct tleg_block_shape *shape) {
     size_t rows, count;
     if (!tleg_size_mul((size_t)shape->batch, (size_t)shape->tokens, &rows) ||
-        !tleg_size_mul(rows, 6 * (size_t)shape->dim + (size_t)shape->hidden, &count))
+        !tleg_size_mul(rows, 6 * (size_t)shape->dim + (size_t)shape->fc1, &count))
         return SIZE_MAX;
     return count;
 }
@@ -18,28 +18,35 @@ void tleg_kept_place(const struct tleg_block_shape *shape, float *memory, struct
     kept->hidden = kept->middle + rows * dim;
 }
 
-/* u (M, max(H, 3D)), t (M, D), and s (M, D) for branches that are scaled */
+/* u (M, max(fc1, 3D)), t (M, D), and s (M, D) for branches that are scaled; where something stands between the activation and
+ * fc2, v (M, H), and w (M, H) where that is a norm */
 static int64_t widest(const struct tleg_block_shape *shape) {
-    return shape->hidden > 3 * shape->dim ? shape->hidden : 3 * shape->dim;
+    return shape->fc1 > 3 * shape->dim ? shape->fc1 : 3 * shape->dim;
+}
+
+static int64_t inner(const struct tleg_block_shape *shape) {
+    return shape->mlp_norm ? 2 * shape->hidden : shape->gated ? shape->hidden : 0;
 }
 
 size_t tleg_backward_activations(const struct tleg_block_shape *shape) {
     size_t rows, count;
     if (!tleg_size_mul((size_t)shape->batch, (size_t)shape->tokens, &rows) ||
-        !tleg_size_mul(rows, (size_t)(widest(shape) + 2 * shape->dim), &count))
+        !tleg_size_mul(rows, (size_t)(widest(shape) + 2 * shape->dim + inner(shape)), &count))
         return SIZE_MAX;
     return count;
 }
 
 struct tleg_scratch tleg_backward_scratch(const struct tleg_kernels *kernels, const struct tleg_block_shape *shape) {
     int64_t m = shape->batch * shape->tokens, d = shape->dim, h = shape->hidden;
-    const int64_t products[4][2] = {{3 * d, d}, {d, d}, {h, d}, {d, h}};
+    const int64_t products[4][2] = {{3 * d, d}, {d, d}, {shape->fc1, d}, {d, h}};
     struct tleg_scratch most = tleg_block_scratch(kernels, shape);
     for (int i = 0; i < 4; i++) {
         tleg_scratch_join(&most, tleg_weight_backward_scratch(kernels, shape->dtype, m, products[i][0], products[i][1]));
         tleg_scratch_join(&most, tleg_gemm_scratch(kernels, shape->dtype, m, products[i][1], products[i][0]));
     }
     tleg_scratch_join(&most, tleg_layernorm_backward_scratch(kernels, m, d));
+    if (shape->mlp_norm)
+        tleg_scratch_join(&most, tleg_layernorm_backward_scratch(kernels, m, h));
     tleg_scratch_join(&most, tleg_attention_backward_scratch(kernels, shape->tokens, d, shape->heads));
     return most;
 }
@@ -48,7 +55,7 @@ void tleg_block_keep(const struct tleg_exec *exec, const struct tleg_block_shape
                      struct tleg_branch_scales scales, const struct tleg_kept *kept, float *y) {
     const struct tleg_block_places places = {.qkv = tleg_target_f32(kept->qkv, 3 * shape->dim),
                                              .mixed = tleg_target_f32(kept->mixed, shape->dim),
-                                             .hidden = tleg_target_f32(kept->hidden, shape->hidden),
+                                             .hidden = tleg_target_f32(kept->hidden, shape->fc1),
                                              .middle = kept->middle,
                                              .keep = true};
     tleg_block_pass(exec, shape, layer, scales, kept->x, &places, y);
@@ -74,24 +81,28 @@ struct step { /* what the two halves share */
     const struct tleg_weight *turned;
     const struct tleg_layer_gradient *gradient;
     int64_t m;
-    float *u, *t, *s;
+    float *u, *t, *s, *v, *w;
 };
 
-/* Through a gate: s = gate * dy, and the gate's own gradient, the sum over all rows of dy * branch. The branch, rows W^T +
- * bias, is computed again into t: nobody kept it. */
+/* A branch, rows W^T + bias, once more into t: nobody kept it. */
+static void branch_again(const struct step *step, enum tleg_site site, struct tleg_rows rows) {
+    const struct tleg_linear *linear = &step->layer->linear[site];
+    tleg_gemm(step->exec, &(struct tleg_gemm){.m = step->m,
+                                              .rows = rows,
+                                              .weight = &linear->weight,
+                                              .epilogue = {.bias = linear->bias},
+                                              .out = tleg_target_f32(step->t, step->shape->dim)});
+}
+
+/* Through a gate: s = gate * dy, and the gate's own gradient, the sum over all rows of dy * branch. */
 static const float *gate_step(const struct step *step, enum tleg_site gate, enum tleg_site site, const float *dy,
                               struct tleg_rows rows) {
     const float *factors = step->layer->norm[gate].weight;
     if (!factors)
         return dy;
-    const struct tleg_linear *linear = &step->layer->linear[site];
     const int64_t dim = step->shape->dim;
     if (step->gradient->weight[gate].count)
-        tleg_gemm(step->exec, &(struct tleg_gemm){.m = step->m,
-                                                  .rows = rows,
-                                                  .weight = &linear->weight,
-                                                  .epilogue = {.bias = linear->bias},
-                                                  .out = tleg_target_f32(step->t, dim)});
+        branch_again(step, site, rows);
     struct tleg_gradient dgate = step->gradient->weight[gate];
     const int64_t stride = step->shape->modulated, rows_alike = stride ? step->shape->tokens : step->m;
     for (int64_t first = 0, image = 0; first < step->m; first += rows_alike, image++) {
@@ -134,45 +145,94 @@ static void input_step(const struct step *step, enum tleg_site site, const float
                                   .out = tleg_target_f32(dx, weight->n)});
 }
 
-/* d += the gradient that comes back through a norm at x */
-static void norm_step(const struct step *step, enum tleg_site site, const float *x, const float *weight, float *d) {
+/* dx = what comes back of dy through the norm of x (M, dim), or that is added to dx */
+static void norm_step(const struct step *step, enum tleg_site site, int64_t dim, const float *x, const float *dy, bool add,
+                      float *dx) {
     tleg_k_layernorm_backward(step->exec, &(struct tleg_layernorm_backward){.rows = step->m,
-                                                                            .dim = step->shape->dim,
+                                                                            .dim = dim,
                                                                             .x = x,
-                                                                            .weight = weight,
-                                                                            .dy = step->t,
+                                                                            .weight = step->layer->norm[site].weight,
+                                                                            .dy = dy,
                                                                             .eps = step->shape->eps,
-                                                                            .add = true,
-                                                                            .dx = d,
+                                                                            .add = add,
+                                                                            .dx = dx,
                                                                             .dweight = step->gradient->weight[site],
                                                                             .dbias = step->gradient->bias[site],
                                                                             .image_rows = step->shape->tokens,
                                                                             .norm_stride = step->shape->modulated});
 }
 
+/* From a half's output to its branch, rows W^T + bias: through a gate, or through the norm that is after it. */
+static const float *into_branch(const struct step *step, enum tleg_site gate, enum tleg_site norm, enum tleg_site site,
+                                const float *dy, struct tleg_rows rows) {
+    if (!step->shape->norm_after)
+        return gate_step(step, gate, site, dy, rows);
+    branch_again(step, site, rows);
+    norm_step(step, norm, step->shape->dim, step->t, dy, false, step->s);
+    return step->s;
+}
+
+/* d += what comes back of dy (M, n) through W and the norm that may be before it, to a half's input x. */
+static void into_input(const struct step *step, enum tleg_site norm, enum tleg_site site, const float *dy, const float *x,
+                       float *d) {
+    const int64_t dim = step->shape->dim;
+    input_step(step, site, dy, NULL, step->t);
+    if (!step->shape->norm_after)
+        norm_step(step, norm, dim, x, step->t, true, d);
+    for (int64_t i = 0; step->shape->norm_after && i < step->m * dim; i++)
+        d[i] += step->t[i];
+}
+
+/* u (M, fc1) = what comes back of dy (M, D) through fc2 to what fc1 gave, where a gate or a norm stands in between. */
+static void inner_backward(const struct step *step, const float *dy, const struct tleg_kept *kept) {
+    const struct tleg_block_shape *shape = step->shape;
+    const struct tleg_gated gated = {.rows = step->m,
+                                     .k = shape->hidden,
+                                     .activation = shape->activation,
+                                     .x = kept->hidden,
+                                     .y = step->w,
+                                     .dy = step->v,
+                                     .dx = step->u};
+    const size_t count = (size_t)(step->m * shape->hidden);
+    input_step(step, TLEG_SITE_FC2, dy, NULL, step->v);
+    if (shape->mlp_norm && shape->gated)
+        tleg_gated(step->exec, &gated);
+    else if (shape->mlp_norm)
+        tleg_activate(step->exec->kernels, shape->activation, count, kept->hidden, step->w);
+    if (shape->mlp_norm)
+        norm_step(step, TLEG_SITE_MLP_NORM, shape->hidden, step->w, step->v, false, step->v);
+    if (shape->gated)
+        tleg_gated_backward(step->exec, &gated);
+    else
+        tleg_activate_backward(step->exec->kernels, shape->activation, count, kept->hidden, step->v, step->u);
+}
+
 static void mlp_backward(const struct step *step, const float *scale, const struct tleg_kept *kept, float *d) {
-    int64_t dim = step->shape->dim, hidden = step->shape->hidden;
+    const struct tleg_block_shape *shape = step->shape;
     const struct tleg_norm *norm2 = &step->layer->norm[TLEG_SITE_NORM2];
-    const struct tleg_rows rows = {
-        .kind = TLEG_ROWS_ACTIVATION, .activation = step->shape->activation, .x = tleg_view_f32(kept->hidden, hidden)};
-    const float *dy = scaled(step->shape, scale, d, step->s);
-    dy = gate_step(step, TLEG_SITE_LS2, TLEG_SITE_FC2, dy, rows);
-    weight_step(step, TLEG_SITE_FC2, dy, dim, hidden, rows);
-    input_step(step, TLEG_SITE_FC2, dy, kept->hidden, step->u);
-    weight_step(step, TLEG_SITE_FC1, step->u, hidden, dim, tleg_rows_norm(step->shape, norm2, kept->middle));
-    input_step(step, TLEG_SITE_FC1, step->u, NULL, step->t);
-    norm_step(step, TLEG_SITE_NORM2, kept->middle, norm2->weight, d);
+    const struct tleg_rows rows = tleg_rows_hidden(shape, step->layer, tleg_view_f32(kept->hidden, shape->fc1), false);
+    const float *dy = scaled(shape, scale, d, step->s);
+    dy = into_branch(step, TLEG_SITE_LS2, TLEG_SITE_NORM2, TLEG_SITE_FC2, dy, rows);
+    weight_step(step, TLEG_SITE_FC2, dy, shape->dim, shape->hidden, rows);
+    if (shape->gated || shape->mlp_norm)
+        inner_backward(step, dy, kept);
+    else
+        input_step(step, TLEG_SITE_FC2, dy, kept->hidden, step->u);
+    weight_step(step, TLEG_SITE_FC1, step->u, shape->fc1, shape->dim, tleg_rows_input(shape, norm2, kept->middle));
+    into_input(step, TLEG_SITE_NORM2, TLEG_SITE_FC1, step->u, kept->middle, d);
 }
 
 static void attention_backward(const struct step *step, const float *scale, const struct tleg_kept *kept, float *d) {
     const struct tleg_block_shape *shape = step->shape;
     int64_t dim = shape->dim;
     const struct tleg_norm *norm1 = &step->layer->norm[TLEG_SITE_NORM1];
-    const struct tleg_rows rows = {.kind = TLEG_ROWS_PLAIN, .x = tleg_view_f32(kept->mixed, dim)};
+    const struct tleg_rows rows = tleg_rows_mixed(shape, step->layer, tleg_view_f32(kept->mixed, dim));
     const float *dy = scaled(shape, scale, d, step->s);
-    dy = gate_step(step, TLEG_SITE_LS1, TLEG_SITE_PROJ, dy, rows);
+    dy = into_branch(step, TLEG_SITE_LS1, TLEG_SITE_NORM1, TLEG_SITE_PROJ, dy, rows);
     weight_step(step, TLEG_SITE_PROJ, dy, dim, dim, rows);
     input_step(step, TLEG_SITE_PROJ, dy, NULL, step->t);
+    if (shape->attention_norm)
+        norm_step(step, TLEG_SITE_ATTENTION_NORM, dim, kept->mixed, step->t, false, step->t);
     tleg_k_attention_backward(step->exec, &(struct tleg_attention_backward){.batch = shape->batch,
                                                                             .tokens = shape->tokens,
                                                                             .dim = dim,
@@ -180,9 +240,8 @@ static void attention_backward(const struct step *step, const float *scale, cons
                                                                             .qkv = kept->qkv,
                                                                             .dout = step->t,
                                                                             .dqkv = step->u});
-    weight_step(step, TLEG_SITE_QKV, step->u, 3 * dim, dim, tleg_rows_norm(shape, norm1, kept->x));
-    input_step(step, TLEG_SITE_QKV, step->u, NULL, step->t);
-    norm_step(step, TLEG_SITE_NORM1, kept->x, norm1->weight, d);
+    weight_step(step, TLEG_SITE_QKV, step->u, 3 * dim, dim, tleg_rows_input(shape, norm1, kept->x));
+    into_input(step, TLEG_SITE_NORM1, TLEG_SITE_QKV, step->u, kept->x, d);
 }
 
 void tleg_block_backward_pass(const struct tleg_exec *exec, const struct tleg_block_shape *shape,
@@ -194,6 +253,8 @@ void tleg_block_backward_pass(const struct tleg_exec *exec, const struct tleg_bl
     step.u = activations;
     step.t = step.u + m * widest(shape);
     step.s = step.t + m * shape->dim;
+    step.v = step.s + m * shape->dim;
+    step.w = step.v + m * shape->hidden;
     mlp_backward(&step, scales.mlp, kept, d);
     attention_backward(&step, scales.attention, kept, d);
 }

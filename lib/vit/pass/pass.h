@@ -8,7 +8,9 @@
 /* ---- one block, forward (block.c); M = B * N rows ---- */
 struct tleg_block_shape {
     int64_t batch, tokens, dim, heads, hidden;
+    int64_t fc1; /* columns that fc1 gives: hidden, or twice that */
     enum tleg_activation activation;
+    bool norm_after, gated, attention_norm, mlp_norm; /* as in tleg_config */
     float eps;
     int32_t dtype; /* what weights are rounded to */
     /* Floats from one image's norms and gates to the next's, where a condition makes them; 0: all images have the same. */
@@ -20,8 +22,9 @@ struct tleg_block_shape tleg_block_shape_make(const tleg_config *config, int64_t
 struct tleg_block_places {
     struct tleg_target qkv;    /* (M, 3D); these three of f32, or narrow for the product that follows */
     struct tleg_target mixed;  /* (M, D): attention's output */
-    struct tleg_target hidden; /* (M, H) */
+    struct tleg_target hidden; /* (M, fc1): what fc1 gives */
     float *middle;             /* (M, D): between the halves */
+    float *branch;             /* (M, D): a branch before the norm that is after it; NULL: y's place, which is not x */
     bool keep;                 /* hidden before the activation, and all for the way back; else hidden after it */
 };
 /* For a pass that nobody walks back: hidden lies where qkv and mixed were, and middle is the output. */
@@ -36,8 +39,13 @@ struct tleg_branch_scales {
 /* y = block(x); x, y (B, N, D). y may be x where nothing is kept; NULL: only what is kept is wanted. */
 void tleg_block_pass(const struct tleg_exec *exec, const struct tleg_block_shape *shape, const struct tleg_layer *layer,
                      struct tleg_branch_scales scales, const float *x, const struct tleg_block_places *places, float *y);
-/* The rows of x (M, D) through a norm, for a product. */
+/* The rows that products read: x (M, D) through a norm; a half's input, which is that where norms stand before branches; mixed;
+ * and hidden (M, fc1), `activated` where it was stored so. */
 struct tleg_rows tleg_rows_norm(const struct tleg_block_shape *shape, const struct tleg_norm *norm, const float *x);
+struct tleg_rows tleg_rows_input(const struct tleg_block_shape *shape, const struct tleg_norm *norm, const float *x);
+struct tleg_rows tleg_rows_mixed(const struct tleg_block_shape *shape, const struct tleg_layer *layer, struct tleg_view mixed);
+struct tleg_rows tleg_rows_hidden(const struct tleg_block_shape *shape, const struct tleg_layer *layer, struct tleg_view hidden,
+                                  bool activated);
 
 /* ---- one block, backward (block_backward.c) ---- */
 /* What the forward pass keeps. */
@@ -46,7 +54,7 @@ struct tleg_kept {
     float *qkv;    /* (M, 3D) */
     float *mixed;  /* (M, D) */
     float *middle; /* (M, D) */
-    float *hidden; /* (M, H): before the activation */
+    float *hidden; /* (M, fc1): before the activation */
 };
 size_t tleg_kept_floats(const struct tleg_block_shape *shape); /* SIZE_MAX when it does not fit */
 void tleg_kept_place(const struct tleg_block_shape *shape, float *memory, struct tleg_kept *kept);

@@ -44,7 +44,7 @@ static void pool_one(const struct tleg_exec *exec, const struct view *v, const f
 
 static void pool(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer, int64_t batch,
                  float *x, const struct tleg_pooled *pooled) {
-    if (config->pool == TLEG_POOL_ATTENTION) {
+    if (tleg_config_has_attention_pool(config)) {
         tleg_attention_pool(exec, config, outer, batch, x, pooled->room, pooled->out);
         return;
     }
@@ -87,7 +87,7 @@ static void pool_backward(const struct tleg_exec *exec, const tleg_config *confi
                           const struct tleg_outer_turned *turned, int64_t batch, const float *x,
                           const struct tleg_pooled *pooled, float *dpooled, float *d,
                           const struct tleg_outer_gradient *gradient) {
-    if (config->pool == TLEG_POOL_ATTENTION) {
+    if (tleg_config_has_attention_pool(config)) {
         tleg_attention_pool_backward(exec, config, outer, turned->pool, batch, x, pooled->room, dpooled, d, gradient);
         return;
     }
@@ -157,7 +157,7 @@ struct tleg_scratch tleg_ends_scratch(const struct tleg_kernels *kernels, const 
     const int64_t dim = config->dim, classes = config->classes ? config->classes : 1;
     struct tleg_scratch most = tleg_gemm_scratch(kernels, dtype, patches, dim, patch);
     tleg_scratch_join(&most, tleg_gemm_scratch(kernels, dtype, batch, classes, dim));
-    if (config->pool == TLEG_POOL_ATTENTION)
+    if (tleg_config_has_attention_pool(config))
         tleg_scratch_join(&most, tleg_attention_pool_scratch(kernels, config, dtype, batch, backward));
     if (!backward)
         return most;

@@ -119,6 +119,8 @@ static tleg_status read_tokens(struct tleg_config_reader *reader) {
     reader->c->distillation_token = dist;
     const char *gate;
     reader->c->layer_scale = tleg_read_any(reader, "blocks.", "ls1.", &gate);
+    reader->c->attention_norm = tleg_read_any(reader, "blocks.", "attn.norm.", &gate);
+    reader->c->mlp_norm = tleg_read_any(reader, "blocks.", "mlp.norm.", &gate);
     return read_registers(reader);
 }
 
@@ -191,21 +193,32 @@ static tleg_status read_classes(struct tleg_config_reader *reader) {
                : status;
 }
 
-/* fc1's weight (H, D), and whether there is any bias of qkv */
+/* The weight of a site in the first layer, and its name. */
+static tleg_status need_first(const struct tleg_config_reader *reader, enum tleg_site site, char name[TLEG_NAME_TEXT],
+                              const struct tleg_entry **entry) {
+    if (reader->gene)
+        tleg_segment_name(site, 0, false, &reader->schedule.spans[site][0], 0, name);
+    else
+        tleg_layer_name(0, site, false, name);
+    return tleg_read_need(reader, name, 2, entry);
+}
+
+/* fc1's weight (H, D), or (2H, D) where fc2's (D, H) says that half of what it gives is a gate; and whether there is any bias
+ * of qkv */
 static tleg_status read_block(struct tleg_config_reader *reader) {
     char name[TLEG_NAME_TEXT];
-    if (reader->gene)
-        tleg_segment_name(TLEG_SITE_FC1, 0, false, &reader->schedule.spans[TLEG_SITE_FC1][0], 0, name);
-    else
-        tleg_layer_name(0, TLEG_SITE_FC1, false, name);
-    const struct tleg_entry *entry;
-    const tleg_status status = tleg_read_need(reader, name, 2, &entry);
+    const struct tleg_entry *entry, *fc2;
+    tleg_status status = need_first(reader, TLEG_SITE_FC2, name, &fc2);
+    if (status == TLEG_OK)
+        status = need_first(reader, TLEG_SITE_FC1, name, &entry);
     if (status != TLEG_OK)
         return status;
     const char *bias;
+    reader->c->gated = entry->shape[0] / 2 == fc2->shape[1] && entry->shape[0] % 2 == 0;
     reader->c->no_qkv_bias = !tleg_read_any(reader, "blocks.", ".attn.qkv.bias", &bias) &&
                              !tleg_read_any(reader, "blocks.block.attn.qkv.instances.", ".bias", &bias);
-    return in_range(reader, name, "a hidden width", entry->shape[0], TLEG_MAX_HIDDEN, &reader->c->hidden);
+    return in_range(reader, name, "a hidden width", reader->c->gated ? fc2->shape[1] : entry->shape[0], TLEG_MAX_HIDDEN,
+                    &reader->c->hidden);
 }
 
 /* ---- depth and schedule ---- */
@@ -339,13 +352,24 @@ static tleg_status read_layers(struct tleg_config_reader *reader) {
 
 /* ---- what shapes cannot say ---- */
 
+/* Of a file that does not say: 64 numbers each, but for the widths of published models that have others: SigLIP's so400m, the
+ * huge, giant and gigantic models of timm, CLIP and MAE, and EVA02-CLIP's enormous one. */
+static int32_t likely_heads(const struct tleg_config_reader *reader) {
+    static const int32_t widths[] = {1152, 1280, 1408, 1536, 1664, 1792};
+    const tleg_config *c = reader->c;
+    const bool dinov2 = c->dim == 1536 && c->layer_scale; /* whose giant has the usual heads */
+    for (size_t k = 0; k < sizeof widths / sizeof *widths && !reader->gene && !dinov2; k++)
+        if (c->dim == widths[k])
+            return 16;
+    return c->dim / 64;
+}
+
 static tleg_status read_heads(struct tleg_config_reader *reader) {
     tleg_config *c = reader->c;
     bool found;
     const tleg_status status = tleg_read_integer(reader, "tleg.heads", TLEG_MAX_DIM, &found, &c->heads);
     if (status != TLEG_OK)
         return status;
-    const int32_t width = tleg_config_draws(c) && c->dim == 1152 ? 72 : 64; /* of a head: DiT-XL's, and everybody else's */
     if (reader->asked->heads < 0 || (reader->asked->heads > 0 && c->dim % reader->asked->heads != 0))
         return tleg_fail(reader->context, TLEG_ERROR_ARGUMENT, "%s: heads argument: expected a divisor of dim %d, found %d",
                          reader->label, (int)c->dim, (int)reader->asked->heads);
@@ -356,28 +380,38 @@ static tleg_status read_heads(struct tleg_config_reader *reader) {
         return tleg_fail(reader->context, TLEG_ERROR_ARGUMENT,
                          "%s: heads argument: expected %d as tleg.heads says, or 0, found %d", reader->label, (int)c->heads,
                          (int)reader->asked->heads);
-    if (!found && reader->asked->heads == 0 && c->dim % width != 0)
+    if (!found && reader->asked->heads == 0 && c->dim % 64 != 0)
         return tleg_fail(
             reader->context, TLEG_ERROR_FORMAT,
             "%s: the number of heads is unknown: there is no tleg.heads, and dim %d is not a multiple of 64; write "
             "the metadata key tleg.heads, or say how many heads there are when opening the file",
             reader->label, (int)c->dim);
     if (!found)
-        c->heads = reader->asked->heads > 0 ? reader->asked->heads : c->dim / width;
+        c->heads = reader->asked->heads > 0 ? reader->asked->heads : likely_heads(reader);
     return TLEG_OK;
+}
+
+/* What a pool of timm's reads, as its files do not say: the patches. Without tokens before them that is everything. */
+static tleg_pool_kind attention_of(const tleg_config *c) {
+    return tleg_config_prefix(c) > 0 ? TLEG_POOL_PATCH_ATTENTION : TLEG_POOL_ATTENTION;
 }
 
 static tleg_status read_pool(struct tleg_config_reader *reader) {
     tleg_config *c = reader->c;
     const bool fc_norm = tleg_read_has(reader, "fc_norm.weight");
     const bool attention = tleg_read_has(reader, "attn_pool.latent");
-    static const char *const pools[] = {"mean", "cls", "attention", NULL};
+    const char *const *pools = tleg_pool_words;
     const tleg_status status = tleg_read_word(reader, "tleg.pool", pools, &c->pool);
     if (status != TLEG_OK)
         return status;
     if (c->pool == 0)
-        c->pool = attention ? TLEG_POOL_ATTENTION : c->class_token && !fc_norm ? TLEG_POOL_CLS : TLEG_POOL_MEAN;
-    if (attention && c->pool != TLEG_POOL_ATTENTION)
+        c->pool = attention ? attention_of(c) : c->class_token && !fc_norm ? TLEG_POOL_CLS : TLEG_POOL_MEAN;
+    if (attention && c->norm_before && !tleg_file_get_metadata(reader->file, "tleg.pool"))
+        return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED,
+                         "%s: attention pooling (attn_pool.*) beside a norm before the blocks (norm_pre.*) is a Perception "
+                         "Encoder's, whose rotary positions are not computed; a model without them says so by tleg.pool",
+                         reader->label);
+    if (attention && !tleg_config_has_attention_pool(c))
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
                          "%s: tleg.pool: expected \"attention\" with attn_pool.latent, found \"%s\"", reader->label,
                          pools[c->pool - 1]);
@@ -427,15 +461,16 @@ static void note_guesses(const struct tleg_config_reader *reader) {
     }
     char eps[TLEG_NUMBER_TEXT];
     tleg_number_format(c->eps, eps);
-    const char *pool = c->distillation_token              ? "the class and the distillation token"
-                       : c->pool == TLEG_POOL_CLS         ? "the class token"
-                       : c->pool == TLEG_POOL_ATTENTION   ? "what attention pooling gives"
-                       : c->norm == TLEG_NORM_BEFORE_POOL ? "the mean of the patches"
-                                                          : "the mean of the patches, then fc_norm";
-    tleg_log(reader->context,
-             "%s: there are no tleg. keys: taken as timm's plain ViT, whose head reads %s (%s, each part's norm before it, eps "
-             "%s)",
-             reader->label, pool, c->mlp == TLEG_MLP_GELU ? "exact GELU" : tleg_mlp_words[c->mlp - 1], eps);
+    const char *pool = c->distillation_token               ? "the class and the distillation token"
+                       : c->pool == TLEG_POOL_CLS          ? "the class token"
+                       : tleg_config_has_attention_pool(c) ? "what attention pooling gives"
+                       : c->norm == TLEG_NORM_BEFORE_POOL  ? "the mean of the patches"
+                                                           : "the mean of the patches, then fc_norm";
+    tleg_log(
+        reader->context,
+        "%s: there are no tleg. keys: taken as timm's plain ViT, whose head reads %s (%d heads, %s, each part's norm before "
+        "it, eps %s)",
+        reader->label, pool, (int)c->heads, c->mlp == TLEG_MLP_GELU ? "exact GELU" : tleg_mlp_words[c->mlp - 1], eps);
 }
 
 static tleg_status read_mlp(struct tleg_config_reader *reader) {
@@ -452,7 +487,29 @@ static tleg_status read_mlp(struct tleg_config_reader *reader) {
                          "%s: activation argument: expected \"%s\" as tleg.activation says, or none, found \"%s\"",
                          reader->label, tleg_mlp_words[c->mlp - 1], tleg_mlp_words[asked - 1]);
     if (c->mlp == 0)
-        c->mlp = asked ? asked : tleg_config_draws(c) ? TLEG_MLP_GELU_TANH : TLEG_MLP_GELU;
+        c->mlp = asked ? asked : c->gated ? TLEG_MLP_SILU : tleg_config_draws(c) ? TLEG_MLP_GELU_TANH : TLEG_MLP_GELU;
+    return TLEG_OK;
+}
+
+/* Where a block's norms stand. A model of timm's without biases of q, k and v, without a class token, and without keys that say
+ * so, may be a plain one or vit_*_rpn: nothing of its names and shapes tells which. */
+static tleg_status read_branch_norm(struct tleg_config_reader *reader) {
+    tleg_config *c = reader->c;
+    int32_t place;
+    const tleg_status status = tleg_read_word(reader, "tleg.branch_norm", tleg_branch_norm_words, &place);
+    if (status != TLEG_OK)
+        return status;
+    c->norm_after = place == 2;
+    if (c->norm_after && c->layer_scale)
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
+                         "%s: tleg.branch_norm: expected \"before\" with LayerScale (ls1, ls2), found \"after\"",
+                         reader->label);
+    if (!reader->gene && !tleg_read_has_keys(reader) && c->no_qkv_bias && !c->class_token && !c->layer_scale)
+        return tleg_fail(
+            reader->context, TLEG_ERROR_UNSUPPORTED,
+            "%s: its names and shapes are those of two models: a block's norms may stand before its branches or after "
+            "them (timm's vit_*_rpn). Rules for names say which: tleg.branch_norm = before, or after",
+            reader->label);
     return TLEG_OK;
 }
 
@@ -462,6 +519,8 @@ static tleg_status read_keys(struct tleg_config_reader *reader) {
         status = read_mlp(reader);
     if (tleg_config_draws(reader->c)) /* nothing is pooled */
         return status == TLEG_OK ? tleg_read_numbers(reader) : status;
+    if (status == TLEG_OK)
+        status = read_branch_norm(reader);
     if (status == TLEG_OK)
         status = read_pool(reader);
     if (status == TLEG_OK)

@@ -14,9 +14,10 @@ bool tleg_read_has_keys(const struct tleg_config_reader *reader) {
 }
 
 void tleg_read_note_keys(const struct tleg_config_reader *reader) {
-    static const char *const known[] = {"needs",  "kind",          "image_size", "patch_size", "heads",     "norm",   "eps",
-                                        "pool",   "schedule",      "mean",       "std",        "crop",      "labels", "depths",
-                                        "scores", "interpolation", "fit",        "activation", "null_label"};
+    static const char *const known[] = {"needs",         "kind", "image_size", "patch_size",  "heads",
+                                        "norm",          "eps",  "pool",       "schedule",    "mean",
+                                        "std",           "crop", "labels",     "depths",      "scores",
+                                        "interpolation", "fit",  "activation", "branch_norm", "null_label"};
     const struct tleg_pair *pairs;
     const int64_t count = tleg_file_pairs(reader->file, &pairs);
     for (int64_t i = 0; i < count; i++) {
@@ -36,9 +37,9 @@ void tleg_read_what(const struct tleg_config_reader *reader, const char *key, ch
 
 /* ---- tleg.needs: what a reader must know to compute what the file means ---- */
 
-/* "activation": tleg.activation is not GELU. */
+/* "activation": tleg.activation is not GELU; "branch_norm": tleg.branch_norm is "after". */
 static bool is_met(const char *word) {
-    return strcmp(word, "activation") == 0;
+    return strcmp(word, "activation") == 0 || strcmp(word, "branch_norm") == 0;
 }
 
 /* The first word that this version does not know is refused by name. */

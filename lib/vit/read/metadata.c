@@ -55,9 +55,20 @@ static void add_labels(struct builder *builder, const tleg_config *config) {
     end(builder);
 }
 
+/* What older versions take to be as in DeiT, and would compute wrongly: they refuse a word in tleg.needs. */
+static void add_needs(struct builder *builder, const tleg_config *config) {
+    const bool activation = config->mlp != (tleg_config_draws(config) ? TLEG_MLP_GELU_TANH : TLEG_MLP_GELU);
+    if (activation || config->gated)
+        add_text(builder, "tleg.activation", tleg_mlp_words[config->mlp - 1]);
+    if (config->norm_after)
+        add_text(builder, "tleg.branch_norm", "after");
+    if (activation && config->norm_after)
+        add_text(builder, "tleg.needs", "[\"activation\", \"branch_norm\"]");
+    else if (activation || config->norm_after)
+        add_text(builder, "tleg.needs", activation ? "[\"activation\"]" : "[\"branch_norm\"]");
+}
+
 static void build(struct builder *builder, const tleg_config *config, bool gene) {
-    static const char *const pools[] = {
-        [TLEG_POOL_MEAN] = "mean", [TLEG_POOL_CLS] = "cls", [TLEG_POOL_ATTENTION] = "attention"};
     add_text(builder, "format", "pt"); /* other people's readers ask for it */
     const bool draws = tleg_config_draws(config);
     add_text(builder, "tleg.kind", draws ? (gene ? "dit_learngene" : "dit") : gene ? "learngene" : "vit");
@@ -70,17 +81,13 @@ static void build(struct builder *builder, const tleg_config *config, bool gene)
                  config->pool == TLEG_POOL_MEAN && config->norm == TLEG_NORM_AFTER_POOL ? "after_pool" : "before_pool");
     add_numbers(builder, "tleg.eps", &config->eps, 1);
     if (!draws)
-        add_text(builder, "tleg.pool", pools[config->pool]);
+        add_text(builder, "tleg.pool", tleg_pool_words[config->pool - 1]);
     if (config->no_null_label)
         add_text(builder, "tleg.null_label", "no");
     add_numbers(builder, "tleg.mean", config->mean, 3);
     add_numbers(builder, "tleg.std", config->std, 3);
     add_numbers(builder, "tleg.crop", &config->crop, 1);
-    if (config->mlp != (draws ? TLEG_MLP_GELU_TANH
-                              : TLEG_MLP_GELU)) { /* what older versions take for granted: they refuse a word in tleg.needs */
-        add_text(builder, "tleg.activation", tleg_mlp_words[config->mlp - 1]);
-        add_text(builder, "tleg.needs", "[\"activation\"]");
-    }
+    add_needs(builder, config);
     if (config->interpolation != TLEG_INTERPOLATION_BICUBIC) /* 0.2 knew no others, and has no key for it */
         add_text(builder, "tleg.interpolation", tleg_interpolation_words[config->interpolation - 1]);
     if (config->fit != TLEG_FIT_CROP)

@@ -106,7 +106,7 @@ struct tleg_attention_pool { /* timm's AttentionPoolLatent */
     struct tleg_norm norm;
     struct tleg_linear linear[TLEG_POOL_MATRICES];
 };
-struct tleg_generator_weights { /* of a Diffusion Transformer */
+struct tleg_generator_weights {           /* of a Diffusion Transformer */
     struct tleg_linear time_in, time_out; /* (D, 2 TLEG_TIME_WAVES), (D, D) */
     const float *labels;                  /* (labels, D) */
     struct tleg_linear last_modulation;   /* (2D, D) */

@@ -30,7 +30,7 @@ try 0 new --dim 24 --heads 3 --image 16 --patch 4 --classes 3 --seed 5 -o gene.s
 try 0 expand gene.st --depth 7 -o model.st
 try 0 linearize model.st -o back.st --plot line.svg
 says out "back.st: a learngene, 16131 parameters"
-says out "qkv       0.0000  1.0000                0.1667                    1.0000"
+says out "qkv        0.0000  1.0000                0.1667                    1.0000"
 says out "tleg distill --from back.st --teacher model.st"
 must test ! -s err
 try 0 info back.st --json
@@ -50,7 +50,7 @@ try 0 new --dim 24 --heads 3 --image 16 --patch 4 --classes 3 --curve cosine --c
 try 0 expand four.st --depth 6 -o six.st
 try 0 linearize six.st --count 2 -o two.st --json
 try 0 linearize six.st --curve cosine --count 4 -o back.st --plot growth.svg
-says out "R2             1       2       3       4   of unrelated layers"
+says out "R2              1       2       3       4   of unrelated layers"
 says out "  1.0000                0.6000"
 must test "$(wc -c <back.st)" -eq "$(wc -c <four.st)"
 now=growth.svg
@@ -61,7 +61,7 @@ try 0 linearize six.st --curve cosine --count 6 -o all.st --json
 says out '"r2":{"norm1":1.0,"norm2":1.0,"qkv":1.0,'
 says out '"unrelated":{"norm1":1.0,'
 try 0 linearize six.st --count 1 -o mean.st
-says out "R2             1   of unrelated layers"
+says out "R2              1   of unrelated layers"
 try 0 linearize six.st --schedule '{"qkv":[[1,false],[5,true]],"fc1":[[3,"chebyshev",3],[3,false]]}' -o cut.st --json
 says out '"unrelated":{"norm1":0.2000'
 says out '"qkv":0.4000'

@@ -25,6 +25,9 @@ static double *rows_of(const struct tleg_rows *rows, int64_t m, int64_t k) {
             case TLEG_ROWS_ACTIVATION:
                 out[r * k + i] = gelu_of((double)x[i]);
                 break;
+            case TLEG_ROWS_GATED:
+                out[r * k + i] = gelu_of((double)x[i]) * (double)x[k + i];
+                break;
             case TLEG_ROWS_LAYERNORM:
                 out[r * k + i] = ((double)x[i] - mean) / sqrt(var + (double)rows->eps) * (double)rows->norm_weight[i] +
                                  (double)rows->norm_bias[i];
@@ -84,11 +87,11 @@ static void check_weight(const struct tleg_kernels *kernels, struct shape s, str
 }
 
 static void check_weight_of(const struct tleg_kernels *kernels, struct shape s, enum tleg_rows_kind kind, int32_t places) {
-    int64_t stride = s.k + any(3) - 1;
-    float *x = floats((s.m - 1) * stride + s.k), *w = floats(s.k), *b = floats(s.k);
+    int64_t width = kind == TLEG_ROWS_GATED ? 2 * s.k : s.k, stride = width + any(3) - 1;
+    float *x = floats((s.m - 1) * stride + width), *w = floats(s.k), *b = floats(s.k);
     struct tleg_rows rows = {.kind = kind,
                              .x = tleg_view_f32(x, stride),
-                             .norm_weight = w,
+                             .norm_weight = kind == TLEG_ROWS_LAYERNORM ? w : NULL,
                              .norm_bias = b,
                              .eps = 1e-5F,
                              .activation = TLEG_ACTIVATION_GELU};
@@ -106,6 +109,7 @@ static void weight_gradients_are_added_at_odd_sizes(void **state) {
         /* more rows than a chunk, and than two */
         check_weight_of(tables[t], (struct shape){1031, 31, 35}, TLEG_ROWS_ACTIVATION, 2);
         check_weight_of(tables[t], (struct shape){2500, 15, 9}, TLEG_ROWS_LAYERNORM, 16);
+        check_weight_of(tables[t], (struct shape){130, 7, 13}, TLEG_ROWS_GATED, 2);
         check_weight_of(tables[t], (struct shape){1, 1, 1}, TLEG_ROWS_PLAIN, 2);
     }
 }

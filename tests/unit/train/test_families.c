@@ -13,7 +13,9 @@ static int32_t backend_count;
 static const struct family {
     const char *name;
     int32_t classes;
-} families[] = {{"dinov2", 0}, {"deit3", 5}, {"clip", 7}, {"tanh", 5}, {"silu", 5}, {"relu", 5}, {"siglip", 5}, {"map", 0}};
+} families[] = {{"dinov2", 0}, {"deit3", 5},  {"clip", 7},  {"tanh", 5},    {"silu", 5},
+                {"relu", 5},   {"siglip", 5}, {"map", 0},   {"so150m", 5},  {"swiglu", 0},
+                {"geglu", 5},  {"eva", 5},    {"beit3", 5}, {"respost", 5}, {"respost_eva", 5}};
 enum { FAMILIES = sizeof families / sizeof *families };
 
 static const char *path_of(const char *name, const char *ending) {
@@ -102,7 +104,8 @@ static void a_model_without_a_head_gives_features_alone(void **state) {
 static tleg_expander *expander_of(tleg_context *context, const char *name, tleg_dtype dtype) {
     static const char schedule[] =
         "{\"norm1\":[[3,\"cosine\",3]],\"norm2\":[[3,\"cosine\",3]],\"qkv\":[[3,\"cosine\",3]],\"proj\":[[3,\"cosine\",3]],"
-        "\"fc1\":[[3,\"cosine\",3]],\"fc2\":[[3,\"cosine\",3]],\"ls1\":[[3,\"cosine\",3]],\"ls2\":[[3,\"cosine\",3]]}";
+        "\"fc1\":[[3,\"cosine\",3]],\"fc2\":[[3,\"cosine\",3]],\"ls1\":[[3,\"cosine\",3]],\"ls2\":[[3,\"cosine\",3]],"
+        "\"attn_norm\":[[3,\"cosine\",3]],\"mlp_norm\":[[3,\"cosine\",3]]}";
     const tleg_expander_options options = {.struct_size = sizeof options, .dtype = dtype};
     tleg_model *model = open_model(context, name);
     tleg_learngene *gene = NULL, *read = NULL;

@@ -196,7 +196,7 @@ static void what_is_guessed_of_a_model_without_keys_is_noted(void **state) {
     static const struct {
         const char *tokens[2], *rows, *norm, *says;
     } cases[] = {
-        {{NULL}, "1,9,12", "norm", "whose head reads the mean of the patches (exact GELU"},
+        {{NULL}, "1,9,12", "norm", "whose head reads the mean of the patches (3 heads, exact GELU"},
         {{NULL}, "1,9,12", "fc_norm", "whose head reads the mean of the patches, then fc_norm"},
         {{"cls_token"}, "1,10,12", "norm", "whose head reads the class token"},
         {{"cls_token"}, "1,10,12", "fc_norm", "whose head reads the mean of the patches, then fc_norm"},

@@ -189,6 +189,20 @@ static void a_latent_says_that_the_head_reads_attention_pooling(void **state) {
     assert_int_equal(config.c.norm, TLEG_NORM_BEFORE_POOL);
     assert_int_equal(config.c.ignored_count, 0);
     tleg_config_free(&config);
+    struct vit_file registers = made; /* of timm's models the patches alone are read */
+    vit_add(&registers, "reg_token", "1,2,12");
+    read_good(&registers, 3, false, &config);
+    assert_int_equal(config.c.pool, TLEG_POOL_PATCH_ATTENTION);
+    tleg_config_free(&config);
+    vit_key(&registers, "tleg.pool", "attention");
+    read_good(&registers, 3, false, &config);
+    assert_int_equal(config.c.pool, TLEG_POOL_ATTENTION);
+    tleg_config_free(&config);
+    struct vit_file encoder =
+        made; /* Meta's Perception Encoder has rotary positions besides, which leave nothing in its file */
+    vit_add(&encoder, "norm_pre.weight", "12");
+    vit_add(&encoder, "norm_pre.bias", "12");
+    must_refuse(&encoder, &(struct vit_fault){0, "", NULL, {"Perception Encoder", "rotary"}, TLEG_ERROR_UNSUPPORTED}, 3, false);
     const struct vit_fault faults[] = {
         {'-', "attn_pool.kv.bias", NULL, {"missing tensor \"attn_pool.kv.bias\""}, 0},
         {'#', "attn_pool.latent", "1,2,12", {"attn_pool.latent", "[1, 1, 12]", "[1, 2, 12]"}, 0},
@@ -206,6 +220,30 @@ static void a_latent_says_that_the_head_reads_attention_pooling(void **state) {
     must_refuse(&made, &(struct vit_fault){0, "", NULL, {"missing tensor \"attn_pool.latent\""}, 0}, 3, false);
 }
 
+/* Without a word about heads they are of 64 numbers, but in the widths of published models that have 16. */
+static void a_models_width_may_tell_its_heads(void **state) {
+    (void)state;
+    static const struct {
+        int32_t dim, heads;
+        bool layer_scale;
+    } cases[] = {{768, 12, false}, {1152, 16, false}, {1280, 16, false}, {1536, 16, false}, {1536, 24, true}};
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        struct vit_file made;
+        struct tleg_vit_config config;
+        vit_model(&made, 1);
+        for (int half = 1; half <= 2 && cases[k].layer_scale; half++)
+            vit_add(&made, half == 1 ? "blocks.0.ls1.gamma" : "blocks.0.ls2.gamma", "12");
+        for (int32_t i = 0; i < made.count; i++) /* as wide, where it was 12 */
+            for (int32_t axis = 0; axis < made.tensors[i].rank; axis++) {
+                int64_t *side = &made.tensors[i].shape[axis];
+                *side = *side % 12 == 0 ? *side / 12 * cases[k].dim : *side;
+            }
+        read_good(&made, 0, false, &config);
+        assert_int_equal(config.c.heads, cases[k].heads);
+        tleg_config_free(&config);
+    }
+}
+
 static void qkv_has_its_bias_everywhere_or_nowhere(void **state) {
     (void)state;
     struct vit_file made;
@@ -214,6 +252,7 @@ static void qkv_has_its_bias_everywhere_or_nowhere(void **state) {
     vit_remove(&made, "blocks.0.attn.qkv.bias");
     must_refuse(&made, &(struct vit_fault){0, "", NULL, {"missing tensor \"blocks.0.attn.qkv.bias\""}, 0}, 3, false);
     vit_remove(&made, "blocks.1.attn.qkv.bias");
+    vit_key(&made, "tleg.branch_norm", "before");
     read_good(&made, 3, false, &config);
     assert_int_equal(config.c.no_qkv_bias, 1);
     tleg_config_free(&config);
@@ -225,6 +264,60 @@ static void qkv_has_its_bias_everywhere_or_nowhere(void **state) {
     read_good(&made, 0, true, &config);
     assert_int_equal(config.c.no_qkv_bias, 1);
     tleg_config_free(&config);
+}
+
+/* timm's vit_*_rpn differ from plain models of the same names in where their norms stand. */
+static void where_norms_stand_is_asked_for_where_two_models_look_alike(void **state) {
+    (void)state;
+    struct vit_file made;
+    struct tleg_vit_config config;
+    vit_model(&made, 2);
+    vit_remove(&made, "blocks.0.attn.qkv.bias");
+    vit_remove(&made, "blocks.1.attn.qkv.bias");
+    must_refuse(&made, &(struct vit_fault){0, "", NULL, {"tleg.branch_norm = before", "vit_*_rpn"}, TLEG_ERROR_UNSUPPORTED}, 3,
+                false);
+    vit_key(&made, "tleg.branch_norm", "after");
+    read_good(&made, 3, false, &config);
+    assert_int_equal(config.c.norm_after, 1);
+    tleg_config_free(&config);
+    for (int layer = 0; layer < 2; layer++)
+        for (int half = 1; half <= 2; half++) {
+            char name[48];
+            snprintf(name, sizeof name, "blocks.%d.ls%d.gamma", layer, half);
+            vit_add(&made, name, "12");
+        }
+    must_refuse(&made, &(struct vit_fault){0, "", NULL, {"tleg.branch_norm", "LayerScale"}, 0}, 3, false);
+}
+
+/* fc1 (2H, D) beside fc2 (D, H) is a gate; norms within the branches are told by their names. */
+static void gates_and_norms_within_the_branches_are_told_by_shapes_and_names(void **state) {
+    (void)state;
+    static const char *const norms[][2] = {{"attn.norm", "12"}, {"mlp.norm", "10"}};
+    struct vit_file made;
+    struct tleg_vit_config config;
+    vit_model(&made, 2);
+    for (int layer = 0; layer < 2; layer++)
+        for (int k = 0; k < 4; k++) {
+            char name[48];
+            snprintf(name, sizeof name, "blocks.%d.%s.%s", layer, norms[k / 2][0], k % 2 ? "bias" : "weight");
+            vit_add(&made, name, norms[k / 2][1]);
+            if (k == 0) {
+                snprintf(name, sizeof name, "blocks.%d.mlp.fc2.weight", layer);
+                vit_reshape(&made, name, "12,10");
+            }
+        }
+    read_good(&made, 3, false, &config);
+    assert_int_equal(config.c.hidden, 10);
+    assert_int_equal(config.c.mlp, TLEG_MLP_SILU);
+    assert_true(config.c.gated && config.c.attention_norm && config.c.mlp_norm);
+    assert_int_equal(config.c.ignored_count, 0);
+    tleg_config_free(&config);
+    vit_key(&made, "tleg.activation", "gelu");
+    read_good(&made, 3, false, &config);
+    assert_int_equal(config.c.mlp, TLEG_MLP_GELU);
+    tleg_config_free(&config);
+    vit_remove(&made, "blocks.1.mlp.norm.bias");
+    must_refuse(&made, &(struct vit_fault){0, "", NULL, {"missing tensor \"blocks.1.mlp.norm.bias\""}, 0}, 3, false);
 }
 
 static void a_model_stays_in_a_half_type_that_all_its_tensors_have(void **state) {
@@ -592,7 +685,10 @@ int main(void) {
         cmocka_unit_test(fc_norm_says_that_the_mean_comes_first),
         cmocka_unit_test(distillation_brings_a_second_head),
         cmocka_unit_test(a_latent_says_that_the_head_reads_attention_pooling),
+        cmocka_unit_test(a_models_width_may_tell_its_heads),
         cmocka_unit_test(qkv_has_its_bias_everywhere_or_nowhere),
+        cmocka_unit_test(where_norms_stand_is_asked_for_where_two_models_look_alike),
+        cmocka_unit_test(gates_and_norms_within_the_branches_are_told_by_shapes_and_names),
         cmocka_unit_test(a_model_stays_in_a_half_type_that_all_its_tensors_have),
         cmocka_unit_test(every_fault_of_a_learngene_is_named),
         cmocka_unit_test(no_tensor_may_be_missing),

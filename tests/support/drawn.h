@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <tleg/generate.h>
 
 enum { MAX_DRAWN = 8, DRAWN_BATCH = 8, DRAWN_STEPS = 8 };
 static const double drawn_guidance = 1.5;

@@ -5,7 +5,7 @@ scratch=$(mktemp -d) || exit 1
 trap 'rm -rf "$scratch"' EXIT
 {
     echo '#include <tleg/tleg.h>'
-    for header in augment linearize onnx train; do echo "#include <tleg/$header.h>"; done
+    for header in augment generate linearize onnx train; do echo "#include <tleg/$header.h>"; done
 } >"$scratch/all.h"
 # What stands before the first own line is the C library's, which cffi has itself.
 "$2" -E -Iinclude -DTLEG_STATIC "$scratch/all.h" | awk '/^# / { own = $3 ~ /include\/tleg\// ; next } own' >"$scratch/headers"

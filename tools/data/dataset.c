@@ -32,8 +32,17 @@ int dataset_open_folder(const struct invocation *call, const struct dataset_opti
     return take_folder(call, set);
 }
 
+static int read_all(const struct invocation *call, struct dataset *set) {
+    char error[FOLDER_ERROR];
+    if (folder_read_all(set->options.dir, &set->folder, error, sizeof error) != 0)
+        return tool_fail(call, "%s", error);
+    return take_folder(call, set);
+}
+
 static int read_folder(const struct invocation *call, struct dataset *set) {
     const struct dataset_options options = set->options;
+    if (options.unlabelled)
+        return read_all(call, set);
     int code = dataset_open_folder(call, &options, set);
     for (size_t i = 0; i < set->folder.class_count && code == EXIT_DONE; i++)
         if (set->folder.classes[i].images == 0)
@@ -93,7 +102,7 @@ static int read_any(const struct invocation *call, struct dataset *set) {
 int dataset_open(const struct invocation *call, const struct dataset_options *options, struct dataset *set) {
     *set = (struct dataset){.options = *options};
     int code = read_any(call, set);
-    return code == EXIT_DONE ? number_places(call, set) : code;
+    return code == EXIT_DONE && !options->unlabelled ? number_places(call, set) : code;
 }
 
 void dataset_close(struct dataset *set) {

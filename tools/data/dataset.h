@@ -18,6 +18,7 @@ struct dataset_options {
     int32_t class_count;
     uint64_t cache; /* bytes of decoded pictures to hold */
     bool skip_bad, exif;
+    bool unlabelled; /* classes do not matter: pictures may lie in DIR itself, and a class may have none */
 };
 
 /* A picture whose pixels are held, or are decoded when they are asked for. */
@@ -54,6 +55,9 @@ struct dataset {
 int dataset_open_folder(const struct invocation *call, const struct dataset_options *options, struct dataset *set);
 /* Lists the pictures and checks that no class is empty. Returns an exit code; dataset_close is right after a failure too. */
 int dataset_open(const struct invocation *call, const struct dataset_options *options, struct dataset *set);
+/* Pictures in a tensor (count, 1 or 3, height, width), -1 to 1, as the bytes that a picture file would hold of them;
+ * unlabelled. path: of its file. Returns an exit code; dataset_close likewise. */
+int dataset_open_tensor(const struct invocation *call, const char *path, const tleg_tensor_info *images, struct dataset *set);
 /* Decodes as many as the cache holds, within half of the memory that is left to the process: at the model's size where they are
  * only prepared, and never augmented; config: what they are prepared for. A picture that cannot be read is an error where it is
  * met; with skip_bad all are read, whatever the cache, and the bad ones named and left out. */
@@ -80,6 +84,10 @@ struct part {
  * all. Returns an exit code; part_free is right after a failure too. */
 int part_split(const struct invocation *call, const struct dataset *set, int32_t every, struct part *learned,
                struct part *judged);
+/* All pictures, or `most` spread evenly over them; 0: all. */
+int part_spread(const struct invocation *call, const struct dataset *set, size_t most, struct part *part);
+/* Which of `count` is the i-th of `taken` that are spread evenly. */
+size_t part_place(size_t i, size_t count, size_t taken);
 void part_free(struct part *part);
 /* A number that differs when names, labels or order do. */
 uint64_t part_fingerprint(const struct part *part);

@@ -321,6 +321,32 @@ int folder_read(const char *dir, const char *const *labels, int32_t label_count,
     return result;
 }
 
+static int walk_all(struct listing *list, const char *dir) {
+    struct folder *folder = list->folder;
+    folder->classes = calloc(1, sizeof *folder->classes);
+    if (folder->classes == NULL || (folder->classes[0].name = strdup("")) == NULL)
+        return fail_memory(list);
+    folder->class_count = 1;
+    if (stat(dir, &list->top) != 0)
+        return fail(list, "%s: cannot be examined: %s", dir, strerror(errno));
+    if (walk(list, dir) != 0)
+        return -1;
+    if (folder->image_count == 0)
+        return fail(list, "%s: there are no pictures in it, nor in folders below it", dir);
+    qsort(folder->images, folder->image_count, sizeof *folder->images, by_path);
+    return 0;
+}
+
+int folder_read_all(const char *dir, struct folder *out, char *error, size_t error_size) {
+    struct listing list = {.folder = out, .error = error, .error_size = error_size};
+    *out = (struct folder){0};
+    const int result = walk_all(&list, dir);
+    visits_free(&list.visits);
+    if (result != 0)
+        folder_free(out);
+    return result;
+}
+
 void folder_free(struct folder *folder) {
     if (folder == NULL)
         return;

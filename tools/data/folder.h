@@ -35,6 +35,10 @@ struct folder {
 int folder_read(const char *dir, const char *const *labels, int32_t label_count, struct folder *out, char *error,
                 size_t error_size);
 
+/* The same files in DIR itself and in the folders below it, whatever these stand for: one class, whose name is empty, by path.
+ */
+int folder_read_all(const char *dir, struct folder *out, char *error, size_t error_size);
+
 /* NULL and zeroed are allowed; zeroes *folder. */
 void folder_free(struct folder *folder);
 

@@ -38,6 +38,20 @@ int part_split(const struct invocation *call, const struct dataset *set, int32_t
     return every > 0 ? check_classes(call, learned, every) : EXIT_DONE;
 }
 
+size_t part_place(size_t i, size_t count, size_t taken) {
+    return (size_t)((uint64_t)i * count / taken);
+}
+
+int part_spread(const struct invocation *call, const struct dataset *set, size_t most, struct part *part) {
+    const size_t taken = most > 0 && most < set->count ? most : set->count;
+    *part = (struct part){set, malloc((taken + 1) * sizeof(size_t)), 0};
+    if (!part->items)
+        return tool_fail_memory(call);
+    for (size_t i = 0; i < taken; i++)
+        add(part, part_place(i, set->count, taken));
+    return EXIT_DONE;
+}
+
 void part_free(struct part *part) {
     free(part->items);
     *part = (struct part){0};

@@ -1,10 +1,12 @@
 /* A learngene or a model from a file, and what runs it. */
 #include "source.h"
 
+#include "base/digest.h"
 #include "depths.h"
 
 #include <math.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 bool expansion_settle(const struct invocation *call, struct expansion *expansion, int *code) {
@@ -221,6 +223,36 @@ int source_session(const struct invocation *call, tleg_context *context, struct 
                              ? tleg_session_create(context, source->model, &options, session)
                              : tleg_session_create_elastic(context, source->expander, source->config.depth, &options, session);
     return status == TLEG_OK ? EXIT_DONE : tool_fail_context(call, context);
+}
+
+/* The numbers of one tensor; those of a type that is not a network's are passed over. */
+static tleg_status digest_tensor(tleg_context *context, const tleg_file *file, const char *name, uint64_t *digest) {
+    tleg_tensor_info info = {.struct_size = sizeof info};
+    tleg_tensor *tensor = NULL;
+    tleg_status status = tleg_file_get_tensor_info(context, file, name, &info);
+    if (status != TLEG_OK || info.dtype == 0)
+        return status;
+    status = tleg_file_read_tensor(context, file, name, &tensor);
+    if (status == TLEG_OK)
+        status = tleg_tensor_get_info(context, tensor, &info);
+    if (status == TLEG_OK)
+        *digest = digest_bytes(digest_text(*digest, name), info.data, (size_t)info.bytes);
+    tleg_tensor_free(tensor);
+    return status;
+}
+
+tleg_status source_digest(tleg_context *context, const tleg_file *file, const tleg_config *config, uint64_t *digest) {
+    tleg_status status = TLEG_OK;
+    const char *name;
+    char text[160];
+    snprintf(text, sizeof text, "%d %d %.17g %d %d", (int)config->heads, (int)config->patch_size, config->eps,
+             (int)config->pool, (int)config->norm);
+    *digest = digest_text(*digest, text);
+    *digest = digest_bytes(*digest, config->mean, sizeof config->mean);
+    *digest = digest_bytes(*digest, config->std, sizeof config->std);
+    for (int64_t i = 0; status == TLEG_OK && (name = tleg_file_get_tensor_name(file, i)) != NULL; i++)
+        status = digest_tensor(context, file, name, digest);
+    return status;
 }
 
 bool source_learned(const tleg_config *config, int32_t depth) {

@@ -71,6 +71,8 @@ int source_open_expanded(const struct invocation *call, tleg_context *context, c
 /* A session over the model, or an elastic one at the depth asked for. After source_take_expansion or source_open_expanded. */
 int source_session(const struct invocation *call, tleg_context *context, struct source *source, int32_t batch,
                    tleg_session **session);
+/* *digest becomes that of what it was, followed by every number of the file and what its configuration says beside them. */
+tleg_status source_digest(tleg_context *context, const tleg_file *file, const tleg_config *config, uint64_t *digest);
 /* Whether a depth was learned; true as well where the file does not say. */
 bool source_learned(const tleg_config *config, int32_t depth);
 /* Says so where a learngene's file knows at which depths it was learned and this one is not among them. */

@@ -6,32 +6,11 @@
 
 /* ---- the teacher ---- */
 
-/* Every number of the file, and what its configuration says beside them. */
 static int digest_model(struct state *state, uint64_t *digest) {
-    const tleg_config *config = &state->teacher.source.config;
     tleg_file *file;
-    const char *name;
-    char text[160];
-    snprintf(text, sizeof text, "%d %d %.17g %d %d", (int)config->heads, (int)config->patch_size, config->eps,
-             (int)config->pool, (int)config->norm);
-    *digest = digest_text(*digest, text);
-    *digest = digest_bytes(*digest, config->mean, sizeof config->mean);
-    *digest = digest_bytes(*digest, config->std, sizeof config->std);
     tleg_status status = tleg_file_open(state->context, state->options->teacher, NULL, &file);
-    for (int64_t i = 0; status == TLEG_OK && (name = tleg_file_get_tensor_name(file, i)) != NULL; i++) {
-        tleg_tensor_info info = {.struct_size = sizeof info};
-        tleg_tensor *tensor = NULL;
-        status = tleg_file_get_tensor_info(state->context, file, name, &info);
-        if (status == TLEG_OK && info.dtype == 0) /* not a network's */
-            continue;
-        if (status == TLEG_OK)
-            status = tleg_file_read_tensor(state->context, file, name, &tensor);
-        if (status == TLEG_OK)
-            status = tleg_tensor_get_info(state->context, tensor, &info);
-        if (status == TLEG_OK)
-            *digest = digest_bytes(digest_text(*digest, name), info.data, (size_t)info.bytes);
-        tleg_tensor_free(tensor);
-    }
+    if (status == TLEG_OK)
+        status = source_digest(state->context, file, &state->teacher.source.config, digest);
     tleg_file_free(file);
     return status == TLEG_OK ? EXIT_DONE : tool_fail_context(state->call, state->context);
 }

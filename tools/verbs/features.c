@@ -1,9 +1,8 @@
 /* tleg features: what a model makes of pictures before its head. */
+#include "data/features.h"
 #include "base/context.h"
 #include "base/place.h"
-#include "base/progress.h"
 #include "base/report.h"
-#include "data/feed.h"
 #include "source/source.h"
 
 #include <inttypes.h>
@@ -20,7 +19,7 @@ struct options {
     const char *out;
 };
 
-/* All that a run over the pictures works with. Rows of pictures that cannot be used are left out. */
+/* All that a run works with. */
 struct run {
     const struct options *options;
     tleg_context *context;
@@ -28,13 +27,9 @@ struct run {
     struct dataset set;
     struct part part;
     bool labelled;
-    struct feed *feed;
-    tleg_session *session;
-    tleg_tensor *features, *labels; /* (count, dim), (count) */
-    float *logits;                  /* (batch, classes) */
+    struct features features;
+    int64_t *labels; /* (rows) */
     json_t *names;
-    size_t rows, dim;
-    struct progress progress;
 };
 
 /* ---- pictures ---- */
@@ -69,120 +64,45 @@ static int open_pictures(const struct invocation *call, struct run *run) {
     return code;
 }
 
-static int make_room(const struct invocation *call, struct run *run) {
-    const tleg_config *config = &run->source.config;
-    const int64_t shape[] = {(int64_t)run->part.count, config->dim};
-    run->dim = (size_t)config->dim;
-    run->names = json_array();
-    run->logits = malloc((size_t)run->options->batch * (size_t)(config->classes + 1) * sizeof *run->logits);
-    if (!run->names || !run->logits)
-        return tool_fail_memory(call);
-    if (tleg_tensor_create(run->context, TLEG_F32, 2, shape, &run->features) != TLEG_OK ||
-        tleg_tensor_create(run->context, TLEG_I64, 1, shape, &run->labels) != TLEG_OK)
-        return tool_fail_context(call, run->context);
-    const struct feed_plan plan = {.part = &run->part,
-                                   .config = config,
-                                   .batch = (size_t)run->options->batch,
-                                   .ranks = 1,
-                                   .repeats = 1,
-                                   .end = ((int64_t)run->part.count - 1) / run->options->batch + 1,
-                                   .loaders = run->options->loaders};
-    run->feed = feed_start(call, &plan);
-    return run->feed ? EXIT_DONE : EXIT_FAILED;
-}
-
-/* ---- features ---- */
-
-static void *data_of(const tleg_tensor *tensor) {
-    tleg_tensor_info info = {.struct_size = sizeof info};
-    return tleg_tensor_get_info(NULL, tensor, &info) == TLEG_OK ? info.data : NULL;
-}
-
-/* The features of a good picture, which lie at `row`, go where the next row is. */
-static int keep(const struct invocation *call, struct run *run, size_t place, const float *row) {
-    const size_t item = run->part.items[place];
-    char name[DATASET_NAME];
-    float *features = data_of(run->features);
-    memmove(features + run->rows * run->dim, row, run->dim * sizeof *row);
-    ((int64_t *)data_of(run->labels))[run->rows++] = run->set.samples[item].label;
-    dataset_name(&run->set, item, name);
-    return json_array_append_new(run->names, report_string(run->labelled ? name : run->set.samples[item].file)) == 0
-               ? EXIT_DONE
-               : tool_fail_memory(call);
-}
-
-static int take(const struct invocation *call, struct run *run, const struct feed_unit *unit, size_t first) {
-    float *rows = (float *)data_of(run->features) + run->rows * run->dim;
-    int code = EXIT_DONE;
-    if (unit->want)
-        return tool_fail(call, "%s", unit->want);
-    if (source_run(run->session, unit->images, (int64_t)unit->count, run->logits, rows) != TLEG_OK)
-        return tool_fail(call, "%s", tleg_session_get_error(run->session));
-    for (size_t i = 0; i < unit->count && code == EXIT_DONE; i++) {
-        if (!unit->errors[i]) {
-            code = keep(call, run, first + i, rows + i * run->dim);
-        } else if (run->options->skip_bad) {
-            progress_clear(&run->progress);
-            tool_note(call, "skipped %s", unit->errors[i]);
-        } else {
-            code = tool_fail(call, "%s (--skip-bad continues without such files)", unit->errors[i]);
-        }
-    }
-    return code;
-}
-
-static int take_all(const struct invocation *call, struct run *run) {
-    const struct feed_unit *unit;
-    size_t done = 0;
-    int code = EXIT_DONE;
-    progress_start(&run->progress, "features", (int64_t)run->part.count);
-    while (code == EXIT_DONE && (unit = feed_next(run->feed)) != NULL) {
-        code = take(call, run, unit, done);
-        done += unit->count;
-        progress_step(&run->progress, (int64_t)done, "");
-    }
-    progress_clear(&run->progress);
-    if (code == EXIT_DONE && run->rows == 0)
-        return tool_fail(call, "none of the %zu pictures could be used", run->part.count);
-    return code;
-}
-
 /* ---- the file ---- */
 
-/* The first rows of a tensor, as one of its own. */
-static tleg_status cut(tleg_context *context, tleg_tensor **tensor, int64_t rows) {
-    tleg_tensor_info from = {.struct_size = sizeof from}, to = {.struct_size = sizeof to};
-    tleg_tensor *less = NULL;
-    tleg_status status = tleg_tensor_get_info(context, *tensor, &from);
-    if (status != TLEG_OK || from.shape[0] == rows)
-        return status;
-    from.shape[0] = rows;
-    status = tleg_tensor_create(context, from.dtype, from.rank, from.shape, &less);
+/* What each row is of. */
+static int name_rows(const struct invocation *call, struct run *run) {
+    const size_t count = run->features.count;
+    char name[DATASET_NAME];
+    bool whole = (run->names = json_array()) && (run->labels = calloc(count, sizeof *run->labels));
+    for (size_t i = 0; whole && i < count; i++) {
+        const size_t item = run->features.items[i];
+        const struct sample *sample = &run->set.samples[item];
+        dataset_name(&run->set, item, name);
+        run->labels[i] = sample->label;
+        whole = json_array_append_new(run->names, report_string(run->labelled ? name : sample->file)) == 0;
+    }
+    return whole ? EXIT_DONE : tool_fail_memory(call);
+}
+
+static int save(const struct invocation *call, struct run *run, const tleg_save_options *options) {
+    static const char *const names[] = {"features", "labels"};
+    const int64_t shape[] = {(int64_t)run->features.count, (int64_t)run->features.dim};
+    tleg_tensor *features = NULL, *labels = NULL;
+    tleg_status status = tleg_tensor_wrap(run->context, TLEG_F32, 2, shape, run->features.rows, NULL, NULL, &features);
     if (status == TLEG_OK)
-        status = tleg_tensor_get_info(context, less, &to);
-    if (status != TLEG_OK)
-        return status;
-    memcpy(to.data, from.data, to.bytes);
-    tleg_tensor_free(*tensor);
-    *tensor = less;
-    return TLEG_OK;
+        status = tleg_tensor_wrap(run->context, TLEG_I64, 1, shape, run->labels, NULL, NULL, &labels);
+    const tleg_tensor *const values[] = {features, labels};
+    if (status == TLEG_OK)
+        status = tleg_file_save(run->context, run->options->out, run->labelled ? 2 : 1, names, values, options);
+    tleg_tensor_free(features);
+    tleg_tensor_free(labels);
+    return status == TLEG_OK ? EXIT_DONE : tool_fail_context(call, run->context);
 }
 
 static int write_file(const struct invocation *call, struct run *run) {
-    static const char *const tensors[] = {"features", "labels"};
     json_t *classes = report_texts((const char *const *)run->set.classes, run->set.class_count);
     char *names = report_dump(run->names), *labels = report_dump(classes), depth[16];
     snprintf(depth, sizeof depth, "%d", (int)run->source.config.depth);
-    const char *pairs[] = {"names", names, "depth", depth, "classes", labels};
-    const tleg_save_options options = {.struct_size = sizeof options, .pairs = run->labelled ? 3 : 2, .keys_and_values = pairs};
-    int code = names && labels ? EXIT_DONE : tool_fail_memory(call);
-    if (code == EXIT_DONE && (cut(run->context, &run->features, (int64_t)run->rows) != TLEG_OK ||
-                              cut(run->context, &run->labels, (int64_t)run->rows) != TLEG_OK))
-        code = tool_fail_context(call, run->context);
-    const tleg_tensor *const values[] = {run->features, run->labels};
-    if (code == EXIT_DONE &&
-        tleg_file_save(run->context, run->options->out, run->labelled ? 2 : 1, tensors, values, &options) != TLEG_OK)
-        code = tool_fail_context(call, run->context);
+    const char *pairs[] = {"names", names, "depth", depth, "model", run->features.model, "classes", labels};
+    const tleg_save_options options = {.struct_size = sizeof options, .pairs = run->labelled ? 4 : 3, .keys_and_values = pairs};
+    const int code = names && labels ? save(call, run, &options) : tool_fail_memory(call);
     free(names);
     free(labels);
     json_decref(classes);
@@ -192,21 +112,34 @@ static int write_file(const struct invocation *call, struct run *run) {
 static int say_written(const struct invocation *call, const struct run *run) {
     const char *out = run->options->out;
     if (!call->json) {
-        tool_line("%s: features [%zu,%zu] of %zu pictures, depth %d%s", out, run->rows, run->dim, run->rows,
-                  (int)run->source.config.depth, run->labelled ? ", with labels" : "");
+        tool_line("%s: features [%zu,%zu] of %zu pictures, depth %d%s", out, run->features.count, run->features.dim,
+                  run->features.count, (int)run->source.config.depth, run->labelled ? ", with labels" : "");
         return EXIT_DONE;
     }
     struct report report = report_start();
     report_text(&report, "file", out);
-    report_integer(&report, "images", (int64_t)run->rows);
-    report_integer(&report, "skipped", (int64_t)(run->part.count - run->rows));
-    report_integer(&report, "dim", (int64_t)run->dim);
+    report_integer(&report, "images", (int64_t)run->features.count);
+    report_integer(&report, "skipped", (int64_t)(run->part.count - run->features.count));
+    report_integer(&report, "dim", (int64_t)run->features.dim);
     report_integer(&report, "depth", run->source.config.depth);
     report_integer(&report, "classes", run->set.class_count);
     return report_print(call, &report);
 }
 
 /* ---- the call ---- */
+
+static int make_features(const struct invocation *call, struct run *run) {
+    const struct options *options = run->options;
+    const struct features_plan plan = {.context = run->context,
+                                       .source = &run->source,
+                                       .part = &run->part,
+                                       .doing = "features",
+                                       .batch = options->batch,
+                                       .loaders = options->loaders,
+                                       .skip_bad = options->skip_bad};
+    const int code = features_make(call, &plan, &run->features);
+    return code == EXIT_DONE ? features_name_model(call, run->context, &run->source, run->features.model) : code;
+}
 
 static int work(const struct invocation *call, struct run *run) {
     struct source *source = &run->source;
@@ -218,22 +151,17 @@ static int work(const struct invocation *call, struct run *run) {
     if (code == EXIT_DONE)
         code = open_pictures(call, run);
     if (code == EXIT_DONE)
-        code = source_session(call, run->context, source, run->options->batch, &run->session);
+        code = make_features(call, run);
     if (code == EXIT_DONE)
-        code = make_room(call, run);
-    if (code == EXIT_DONE)
-        code = take_all(call, run);
+        code = name_rows(call, run);
     if (code == EXIT_DONE)
         code = write_file(call, run);
     return code == EXIT_DONE ? say_written(call, run) : code;
 }
 
 static void clear(struct run *run) {
-    feed_stop(run->feed);
-    tleg_session_free(run->session);
-    tleg_tensor_free(run->features);
-    tleg_tensor_free(run->labels);
-    free(run->logits);
+    features_free(&run->features);
+    free(run->labels);
     json_decref(run->names);
     part_free(&run->part);
     dataset_close(&run->set);
@@ -277,8 +205,9 @@ const struct verb verb_features = {
     .details =
         "DIR holds a folder of pictures for each class, CIFAR's binary files or IDX files. OUT gets \"features\", f32\n"
         "[N,D], a row for each picture: what the head reads, after the last norm; \"labels\", i64 [N], of a DIR alone; in\n"
-        "its metadata \"names\", a JSON array with the picture of each row, \"classes\", another with the classes' names, and\n"
-        "\"depth\". Features are held in memory until all are there, pictures are not. tleg probe says what they are worth.\n"
+        "its metadata \"names\", a JSON array with the picture of each row, \"classes\", another with the classes' names,\n"
+        "\"depth\", and \"model\", a word that differs when what made them does. Features are held in memory until all are\n"
+        "there, pictures are not. tleg probe says what they are worth, tleg distance how far two sets are apart.\n"
         "\n"
         "Options\n" EXPANSION_HELP PICTURES_HELP
         "  --batch B     pictures at once (32); --loaders N: threads that read them (1)\n"

@@ -2,11 +2,10 @@
 #include "base/context.h"
 #include "base/options.h"
 #include "base/report.h"
+#include "data/features.h"
 #include "data/probing.h"
-#include "source/source.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,28 +18,23 @@ struct options {
 
 /* What tleg features wrote. */
 struct table {
-    tleg_tensor *features, *labels;
+    struct features features;
+    tleg_tensor *labels;
     struct rows rows;
     char *classes; /* the names, as JSON; NULL: the file does not say */
 };
 
 /* ---- reading ---- */
 
-static int check(const struct invocation *call, const char *path, const tleg_tensor_info *features,
-                 const tleg_tensor_info *labels, struct rows *rows) {
-    if (features->dtype != TLEG_F32 || features->rank != 2 || labels->dtype != TLEG_I64 || labels->rank != 1 ||
-        labels->shape[0] != features->shape[0] || features->shape[0] < 1 || features->shape[1] < 1)
+static int check(const struct invocation *call, const char *path, const tleg_tensor_info *labels, struct table *table) {
+    const struct features *features = &table->features;
+    struct rows *rows = &table->rows;
+    if (labels->dtype != TLEG_I64 || labels->rank != 1 || labels->shape[0] != (int64_t)features->count)
         return tool_fail(call,
                          "%s: expected \"features\", f32 [N,D], and \"labels\", i64 [N], as tleg features writes them of a "
                          "folder of classes",
                          path);
-    *rows = (struct rows){.features = features->data,
-                          .labels = labels->data,
-                          .count = (size_t)features->shape[0],
-                          .dim = (size_t)features->shape[1]};
-    for (size_t i = 0; i < rows->count * rows->dim; i++)
-        if (!isfinite(rows->features[i]))
-            return tool_fail(call, "%s: \"features\": row %zu is not finite", path, i / rows->dim);
+    *rows = (struct rows){.features = features->rows, .labels = labels->data, .count = features->count, .dim = features->dim};
     for (size_t i = 0; i < rows->count; i++) {
         if (rows->labels[i] < 0 || rows->labels[i] >= 1 << 20)
             return tool_fail(call, "%s: \"labels\"[%zu]: expected 0 to %d, found %" PRId64, path, i, (1 << 20) - 1,
@@ -51,27 +45,31 @@ static int check(const struct invocation *call, const char *path, const tleg_ten
     return EXIT_DONE;
 }
 
-static int read_table(const struct invocation *call, tleg_context *context, const char *path, struct table *table) {
-    tleg_tensor_info features = {.struct_size = sizeof features}, labels = {.struct_size = sizeof labels};
-    tleg_file *file = NULL;
-    int code = EXIT_DONE;
-    if (tleg_file_open(context, path, NULL, &file) != TLEG_OK ||
-        tleg_file_read_tensor(context, file, "features", &table->features) != TLEG_OK ||
-        tleg_file_read_tensor(context, file, "labels", &table->labels) != TLEG_OK ||
-        tleg_tensor_get_info(context, table->features, &features) != TLEG_OK ||
+static int read_labels(const struct invocation *call, tleg_context *context, const char *path, const tleg_file *file,
+                       struct table *table) {
+    tleg_tensor_info labels = {.struct_size = sizeof labels};
+    const char *classes = tleg_file_get_metadata(file, "classes");
+    if (tleg_file_read_tensor(context, file, "labels", &table->labels) != TLEG_OK ||
         tleg_tensor_get_info(context, table->labels, &labels) != TLEG_OK)
-        code = tool_fail_context(call, context);
-    const char *classes = code == EXIT_DONE ? tleg_file_get_metadata(file, "classes") : NULL;
+        return tool_fail_context(call, context);
+    if (classes && !(table->classes = strdup(classes)))
+        return tool_fail_memory(call);
+    return check(call, path, &labels, table);
+}
+
+static int read_table(const struct invocation *call, tleg_context *context, const char *path, struct table *table) {
+    tleg_file *file = NULL;
+    if (tleg_file_open(context, path, NULL, &file) != TLEG_OK)
+        return tool_fail_context(call, context);
+    int code = features_read(call, context, path, file, &table->features);
     if (code == EXIT_DONE)
-        code = check(call, path, &features, &labels, &table->rows);
-    if (code == EXIT_DONE && classes && !(table->classes = strdup(classes)))
-        code = tool_fail_memory(call);
+        code = read_labels(call, context, path, file, table);
     tleg_file_free(file);
     return code;
 }
 
 static void free_table(struct table *table) {
-    tleg_tensor_free(table->features);
+    features_free(&table->features);
     tleg_tensor_free(table->labels);
     free(table->classes);
 }

@@ -262,6 +262,33 @@ static void a_folder_without_classes_is_refused_with_the_layout(void **state) {
     folder_refused(NULL, 0, "No such file");
 }
 
+/* Pictures as such: in the folder itself and below it, whatever the folders are called, each real folder once. */
+static void all_pictures_below_a_folder_are_one_class(void **state) {
+    (void)state;
+    struct folder folder;
+    char error[FOLDER_ERROR] = "";
+    plant((const char *const[]){"b.jpg", "bee/a.png", "bee/caf\xe9/1.jpg", "empty/", "notes.txt", ".hid/x.jpg", NULL});
+    assert_int_equal(symlink("..", below_root("bee/back")), 0);
+    assert_int_equal(symlink("bee", below_root("again")), 0);
+    assert_int_equal(folder_read_all(root, &folder, error, sizeof error), 0);
+    assert_int_equal(folder.class_count, 1);
+    assert_string_equal(folder.classes[0].name, "");
+    assert_int_equal(folder.image_count, 3);
+    assert_int_equal(folder.classes[0].images, 3);
+    assert_string_equal(folder.images[0].path + strlen(root), "/again/a.png");
+    assert_string_equal(folder.images[1].path + strlen(root), "/again/caf\xe9/1.jpg");
+    assert_string_equal(folder.images[2].path + strlen(root), "/b.jpg");
+    folder_free(&folder);
+    fell();
+    plant((const char *const[]){"bee/", "notes.txt", NULL});
+    assert_int_equal(folder_read_all(root, &folder, error, sizeof error), -1);
+    assert_non_null(strstr(error, "no pictures in it"));
+    assert_true(folder.images == NULL && folder.classes == NULL);
+    fell();
+    assert_int_equal(folder_read_all(root, &folder, error, sizeof error), -1);
+    assert_non_null(strstr(error, "No such file"));
+}
+
 static int clean(void **state) {
     (void)state;
     support_clean();
@@ -282,6 +309,7 @@ int main(void) {
         cmocka_unit_test(a_folder_stands_in_64_classes_at_most),
         cmocka_unit_test(an_empty_class_is_kept_with_no_images),
         cmocka_unit_test(a_folder_without_classes_is_refused_with_the_layout),
+        cmocka_unit_test(all_pictures_below_a_folder_are_one_class),
     };
     return cmocka_run_group_tests(tests, NULL, clean);
 }

@@ -251,7 +251,7 @@ static void generator_info(void) {
 #define STRUCT tleg_sample_options
 static void sample_options(void) {
     BEGIN("tleg_sample_options");
-    M(struct_size), M(steps), M(count), M(guidance), M(seed), M(labels), M(noise), M(depths), M(progress), M(host);
+    M(struct_size), M(steps), M(count), M(guidance), M(seed), M(labels), M(noise), M(depths), M(progress), M(host), M(reserved);
     END("tleg_sample_options");
 }
 #undef STRUCT

@@ -633,6 +633,9 @@ static void bad_input_is_named(void **state) {
     REFUSES(g, tleg_generator_sample(g, &options, out, floats), "count");
     options.count = INT64_MAX;
     REFUSES(g, tleg_generator_sample(g, &options, out, floats), "images has");
+    options.count = batch;
+    options.reserved = out;
+    REFUSES(g, tleg_generator_sample(g, &options, out, floats), "reserved");
     free(out);
     tleg_generator_free(g);
     drawn_free(&in);

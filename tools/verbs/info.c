@@ -174,10 +174,10 @@ static void add_config(struct report *report, const struct source *source) {
     report_add(report, "gated", json_boolean(config->gated));
     report_add(report, "attention_norm", json_boolean(config->attention_norm));
     report_add(report, "mlp_norm", json_boolean(config->mlp_norm));
-    report_text(report, "pool", draws ? NULL : option_choice_name(option_pools, config->pool));
-    report_text(report, "norm", draws ? NULL : config->norm == TLEG_NORM_AFTER_POOL ? "after_pool" : "before_pool");
     report_add(report, "learned_sigma", draws ? json_boolean(config->learned_sigma) : json_null());
     report_add(report, "null_label", draws && !config->no_null_label ? json_integer(config->classes) : json_null());
+    report_text(report, "pool", draws ? NULL : option_choice_name(option_pools, config->pool));
+    report_text(report, "norm", draws ? NULL : config->norm == TLEG_NORM_AFTER_POOL ? "after_pool" : "before_pool");
     report_real(report, "eps", config->eps);
     report_add(report, "qkv_bias", json_boolean(!config->no_qkv_bias));
     report_add(report, "mean", report_triple(config->mean));

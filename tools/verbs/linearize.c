@@ -287,13 +287,16 @@ static int say_json(const struct invocation *call, const struct options *options
 
 static void say_table(const struct options *options, const struct shares *shares) {
     const int32_t last = shares->tensors - 1;
-    printf("%-10s", "R2");
+    int width = 8;
+    for (int s = 0; s < shares->sites; s++)
+        width = (int)strlen(tleg_site_key(shares->site[s])) > width ? (int)strlen(tleg_site_key(shares->site[s])) : width;
+    printf("%-*s ", width, "R2");
     for (int32_t k = 0; k < last; k++)
         printf("%8d", (int)k + 1);
     printf("%8d%s%s\n", (int)last + 1, "   of unrelated layers",
            options->plot && is_plain(options) ? "   first component's share" : "");
     for (int s = 0; s < shares->sites; s++) {
-        printf("%-10s", tleg_site_key(shares->site[s]));
+        printf("%-*s ", width, tleg_site_key(shares->site[s]));
         for (int32_t k = 0; k <= last; k++)
             printf("%8.4f", shares->r2[s][k]);
         printf("%22.4f", shares->unrelated[s][last]);

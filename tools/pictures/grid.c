@@ -10,7 +10,7 @@ int32_t grid_columns(int64_t count) {
     int64_t square = 1;
     while (square * square < count)
         square++;
-    for (int64_t columns = square; columns * columns <= 2 * count; columns++)
+    for (int64_t columns = square; 2 * columns * columns <= 5 * count; columns++)
         if (count % columns == 0)
             return (int32_t)columns;
     return (int32_t)square;

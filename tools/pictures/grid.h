@@ -19,8 +19,8 @@ struct grid {
     int32_t columns, rows; /* the last row may have room left, which is white */
 };
 
-/* Columns for pictures in no order: as square as it gets, without room left where a shape at most twice as wide as high does
- * it. */
+/* Columns for pictures in no order: as square as it gets, without room left where a shape at most two and a half times as
+ * wide as high does it. */
 int32_t grid_columns(int64_t count);
 /* The size of the whole; false where it is more than a picture may have. */
 bool grid_size(const struct grid *grid, int32_t *width, int32_t *height);

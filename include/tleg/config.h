@@ -58,6 +58,13 @@ enum {
     TLEG_MLP_RELU = 5
 };
 
+/* Rotary positions (arXiv 2104.09864), in two dimensions: the queries and keys of patches are turned, two numbers of a head at
+ * a time, by angles that follow from the patch's place: for the k-th of a quarter of the head's numbers, place *
+ * base^(-k/quarter). INDEX: the place is its row, or column, 0, 1, ... (EVA02, RoPE-ViT, Perception Encoder); CENTRED: 2 pi
+ * times its middle, from -1 at the one edge of the picture to 1 at the other (DINOv3). */
+typedef int32_t tleg_rotary;
+enum { TLEG_ROTARY_SIGNED = -1, TLEG_ROTARY_INDEX = 1, TLEG_ROTARY_CENTRED = 2 };
+
 /* As input (tleg_learngene_create): zero it, set struct_size and what is marked "needed"; zero elsewhere means the default in
  * parentheses. As output (.._get_info): set struct_size; the rest is filled; its pointers live as long as the handle.
  * What a learngene's get_info filled may serve as input: members marked "output only" are not read, apart from dtype, which
@@ -119,6 +126,16 @@ typedef struct tleg_config {
     int32_t mlp_norm;       /* 1: a LayerNorm of what fc2 reads */
     int32_t learned_sigma;  /* of DIT, 1: beside the noise it gives as many channels again, for the variance */
     int32_t no_null_label;  /* of DIT, 1: no label stands for "any", so that there is no guidance */
+
+    int32_t no_positions;   /* 1: no position embedding */
+    tleg_rotary rotary;     /* TLEG_ROTARY_*; needs a head of a multiple of 4 numbers (0: none) */
+    int32_t rotary_halves;  /* 1: of a head's d numbers, i and i + d/2 are turned together; 0: neighbours */
+    int32_t rotary_x_first; /* 1: the first half of the angles follow the patch's column, the others its row; 0: the reverse */
+    int32_t rotary_grid; /* of INDEX: rows and columns are counted as in a grid of so many patches a side (0: as in its own) */
+    int32_t rotary_offset; /* of INDEX: the number of the first row and column, 0 or 1 */
+    int32_t pool_heads;    /* of attention pooling, a divisor of dim (heads) */
+    int32_t pool_hidden;   /* width inside its MLP (hidden) */
+    double rotary_base;    /* above 1 (10000; 100 with CENTRED) */
 } tleg_config;
 
 /* The parts of a block whose weights follow a learngene's schedule, in the order of everything that is listed by site: its key

@@ -115,6 +115,11 @@ TLEG_API tleg_status TLEG_CALL tleg_generator_add_noise(tleg_context *context, i
                                                         const float *images, const float *noise, const int64_t *times,
                                                         float *noised);
 
+/* What drawing begins with: the normal numbers of images first..first+batch-1 of a seed, `floats` each; the same on every
+ * machine. `context` may be NULL. Errors: ARGUMENT. */
+TLEG_API tleg_status TLEG_CALL tleg_generator_make_noise(tleg_context *context, uint64_t seed, int64_t first, int64_t batch,
+                                                         size_t floats, float *noise);
+
 /* The text of the last call on this generator that failed, "" if none did. Valid until its next call. */
 TLEG_API const char *TLEG_CALL tleg_generator_get_error(const tleg_generator *generator);
 

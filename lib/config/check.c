@@ -62,6 +62,13 @@ static tleg_status check_sizes(tleg_context *context, tleg_config *c) {
         {"mlp_norm", c->mlp_norm, 0, 1},
         {"learned_sigma", c->learned_sigma, 0, tleg_config_draws(c)},
         {"no_null_label", c->no_null_label, 0, tleg_config_draws(c)},
+        {"no_positions", c->no_positions, 0, 1},
+        {"rotary_halves", c->rotary_halves, 0, 1},
+        {"rotary_x_first", c->rotary_x_first, 0, 1},
+        {"rotary_grid", c->rotary_grid, 0, TLEG_MAX_GRID},
+        {"rotary_offset", c->rotary_offset, 0, 1},
+        {"pool_heads", c->pool_heads, 0, TLEG_MAX_DIM},
+        {"pool_hidden", c->pool_hidden, 0, TLEG_MAX_HIDDEN},
     };
     for (size_t k = 0; k < sizeof ranges / sizeof *ranges; k++) {
         const tleg_status status = in_range(context, ranges[k].member, ranges[k].value, ranges[k].least, ranges[k].most);
@@ -100,6 +107,33 @@ static tleg_status check_pictures(tleg_context *context, tleg_config *c) {
     return status == TLEG_OK ? in_range(context, "fit", c->fit, TLEG_FIT_CROP, TLEG_FIT_SQUASH) : status;
 }
 
+static tleg_status check_number(tleg_context *context, const char *member, double value, bool good, const char *expected) {
+    if (isfinite(value) && good)
+        return TLEG_OK;
+    char number[TLEG_NUMBER_TEXT] = "a number that is not finite";
+    if (isfinite(value))
+        tleg_number_format(value, number);
+    return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.%s: expected %s, found %s", member, expected, number);
+}
+
+static tleg_status check_rotary(tleg_context *context, tleg_config *c) {
+    tleg_status status = in_range(context, "rotary", c->rotary, 0, TLEG_ROTARY_CENTRED);
+    if (status == TLEG_OK && c->rotary && tleg_config_head(c) % 4 != 0)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT,
+                         "tleg_config.heads: expected heads of a multiple of 4 numbers for rotary positions, found %d",
+                         (int)tleg_config_head(c));
+    if (c->rotary && c->rotary_base == 0)
+        c->rotary_base = tleg_default_rotary_base(c->rotary);
+    if (status == TLEG_OK && c->rotary)
+        status = check_number(context, "rotary_base", c->rotary_base, c->rotary_base > 1, "more than 1");
+    if (status == TLEG_OK && c->pool_heads && c->dim % c->pool_heads != 0)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.pool_heads: expected a divisor of the dim, %d, found %d",
+                         (int)c->dim, (int)c->pool_heads);
+    if (c->no_positions)
+        c->unplaced = tleg_config_prefix(c);
+    return status;
+}
+
 static tleg_status check_tokens(tleg_context *context, const tleg_config *c) {
     if (c->distillation_token && !c->class_token)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT,
@@ -131,7 +165,9 @@ static tleg_status check_drawing(tleg_context *context, const tleg_config *c) {
                 {"norm_after", c->norm_after},
                 {"gated", c->gated},
                 {"attention_norm", c->attention_norm},
-                {"mlp_norm", c->mlp_norm}};
+                {"mlp_norm", c->mlp_norm},
+                {"no_positions", c->no_positions},
+                {"rotary", c->rotary}};
     for (size_t k = 0; k < sizeof none / sizeof *none; k++)
         if (none[k].value != 0)
             return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.%s: expected 0 for TLEG_KIND_DIT, found %d",
@@ -163,15 +199,6 @@ static tleg_status check_head(tleg_context *context, tleg_config *c) {
     if (c->pool != TLEG_POOL_MEAN)
         c->norm = TLEG_NORM_BEFORE_POOL; /* of one token the same numbers; attention pooling reads normed ones */
     return TLEG_OK;
-}
-
-static tleg_status check_number(tleg_context *context, const char *member, double value, bool good, const char *expected) {
-    if (isfinite(value) && good)
-        return TLEG_OK;
-    char number[TLEG_NUMBER_TEXT] = "a number that is not finite";
-    if (isfinite(value))
-        tleg_number_format(value, number);
-    return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.%s: expected %s, found %s", member, expected, number);
 }
 
 static tleg_status check_numbers(tleg_context *context, tleg_config *c) {
@@ -250,6 +277,8 @@ tleg_status tleg_config_check(tleg_context *context, const tleg_config *host, st
         status = check_dtype(context, &config->c);
     if (status == TLEG_OK)
         status = check_sizes(context, &config->c);
+    if (status == TLEG_OK)
+        status = check_rotary(context, &config->c);
     if (status == TLEG_OK)
         status = check_tokens(context, &config->c);
     if (status == TLEG_OK)

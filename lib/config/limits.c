@@ -1,12 +1,18 @@
 /* The defaults that do not depend on a file. */
 #include "config/limits.h"
 #include <string.h>
+#include <tleg/config.h>
 
 const char *const tleg_mlp_words[] = {"gelu", "quick_gelu", "gelu_tanh", "silu", "relu", NULL};
 const char *const tleg_pool_words[] = {"mean", "cls", "attention", "patch_attention", NULL};
 const char *const tleg_branch_norm_words[] = {"before", "after", NULL};
+const char *const tleg_rotary_words[] = {"index", "centred", NULL};
 const char *const tleg_interpolation_words[] = {"bicubic", "bilinear", "box", NULL};
 const char *const tleg_fit_words[] = {"crop", "squash", NULL};
+
+double tleg_default_rotary_base(int32_t rotary) {
+    return rotary == TLEG_ROTARY_CENTRED ? 100 : 10000;
+}
 
 double tleg_default_crop(int32_t image_size) {
     return image_size <= 32 ? 1.0 : 0.875;

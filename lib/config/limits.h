@@ -16,7 +16,9 @@ enum {
 };
 /* As files have TLEG_INTERPOLATION_* and the like, in their order from 1, with NULL at the end. */
 extern const char *const tleg_interpolation_words[],
-    *const tleg_fit_words[], *const tleg_mlp_words[], *const tleg_pool_words[], *const tleg_branch_norm_words[];
+    *const tleg_fit_words[], *const tleg_mlp_words[], *const tleg_pool_words[], *const tleg_branch_norm_words[],
+                                                                                    *const tleg_rotary_words[];
+double tleg_default_rotary_base(int32_t rotary);
 double tleg_default_crop(int32_t image_size);
 /* What generators' images are: numbers in -1..1. */
 void tleg_fill_plain_colours(double mean[3], double std[3]);

@@ -31,6 +31,18 @@ int64_t tleg_config_fc1(const tleg_config *config) {
     return config->gated ? 2 * (int64_t)config->hidden : config->hidden;
 }
 
+int32_t tleg_config_head(const tleg_config *config) {
+    return config->dim / config->heads;
+}
+
+int32_t tleg_config_pool_heads(const tleg_config *config) {
+    return config->pool_heads ? config->pool_heads : config->heads;
+}
+
+int32_t tleg_config_pool_hidden(const tleg_config *config) {
+    return config->pool_hidden ? config->pool_hidden : config->hidden;
+}
+
 int32_t tleg_config_prefix(const tleg_config *config) {
     return config->class_token + config->distillation_token + config->registers;
 }
@@ -86,7 +98,7 @@ static void set_none(struct tleg_spec *spec) {
 static void set_pool(const tleg_config *config, enum tleg_slot slot, struct tleg_spec *spec) {
     static const char *const names[] = {"attn_pool.q", "attn_pool.kv", "attn_pool.proj", "attn_pool.mlp.fc1",
                                         "attn_pool.mlp.fc2"};
-    const int64_t dim = config->dim, hidden = config->hidden;
+    const int64_t dim = config->dim, hidden = tleg_config_pool_hidden(config);
     const int64_t sizes[][2] = {{dim, dim}, {2 * dim, dim}, {dim, dim}, {hidden, dim}, {dim, hidden}};
     const int place = slot - TLEG_SLOT_POOL_Q_WEIGHT, matrix = place / 2;
     if (slot == TLEG_SLOT_POOL_LATENT)
@@ -176,7 +188,8 @@ void tleg_outer_spec(const tleg_config *config, enum tleg_slot slot, struct tleg
             set(spec, "reg_token", 3, 1, config->registers, dim, 0);
         break;
     case TLEG_SLOT_POS_EMBED:
-        set(spec, "pos_embed", 3, 1, tleg_config_placed(config) + grid * grid, dim, 0);
+        if (!config->no_positions)
+            set(spec, "pos_embed", 3, 1, tleg_config_placed(config) + grid * grid, dim, 0);
         break;
     case TLEG_SLOT_PATCH_WEIGHT:
         set(spec, "patch_embed.proj.weight", 4, dim, config->channels, patch, patch);

@@ -101,6 +101,9 @@ void tleg_site_spec(const tleg_config *config, enum tleg_site site, bool bias, s
 tleg_status tleg_spec_info(tleg_context *context, const struct tleg_spec *spec, tleg_dtype dtype, tleg_tensor_info *info);
 /* The number of elements of a spec; 0 for an empty one. Checked configurations do not overflow. */
 size_t tleg_spec_count(const struct tleg_spec *spec);
+int32_t tleg_config_head(const tleg_config *config);       /* numbers of a head */
+int32_t tleg_config_pool_heads(const tleg_config *config); /* of attention pooling */
+int32_t tleg_config_pool_hidden(const tleg_config *config);
 int32_t tleg_config_grid(const tleg_config *config);                    /* patches along a side */
 int64_t tleg_config_image(const tleg_config *config);                   /* numbers of an image: channels * image^2 */
 int64_t tleg_config_patch_width(const tleg_config *config);             /* numbers of a patch: channels * patch^2 */

@@ -212,6 +212,16 @@ struct tleg_gated {
 void tleg_gated(const struct tleg_exec *exec, const struct tleg_gated *gated);
 void tleg_gated_row(const struct tleg_kernels *kernels, enum tleg_activation activation, int64_t k, const float *x, float *y);
 void tleg_gated_backward(const struct tleg_exec *exec, const struct tleg_gated *gated);
+/* Rotary positions: of rows qkv (B * N, 3D), in place, the queries and keys of each image's tokens from `first` on are turned.
+ * Angles (N - first, d), d = D/heads: the cosines of half a head, then their sines, for the pairs (2i, 2i+1) of a head, or,
+ * where `halves`, (i, i + d/2); backwards by the angles' negatives (op/rotary.c). */
+struct tleg_turning {
+    int64_t rows, tokens, first, dim, heads;
+    const float *angles;
+    bool halves, backwards;
+    float *qkv;
+};
+void tleg_turn(const struct tleg_exec *exec, const struct tleg_turning *turning);
 /* y = x + scale * LayerNorm(branch), the rows of each of `rows / image_rows` images times its own scale (NULL: 1); y may be x
  * or branch. All (rows, dim) (op/layernorm.c). */
 struct tleg_add_normed {

@@ -417,6 +417,7 @@ static struct tleg_names_facts facts_of(const struct work *work) {
     const int64_t prefix =
         side_of(work, "cls_token", 3, 1) + side_of(work, "dist_token", 3, 1) + side_of(work, "reg_token", 3, 1);
     int64_t rows = side_of(work, "pos_embed", 3, 1), side;
+    facts.placeless = rows == 0;
     if (rows > prefix && is_square(rows - prefix, &side))
         facts.image = side * facts.patch;
     return facts;

@@ -261,6 +261,13 @@ static tleg_status read_hugging_face(struct reader *reader, size_t object) {
         put_integer(reader, "tleg.heads", heads);
     if (status == TLEG_OK)
         status = pass_number(reader, object, "layer_norm_eps", "tleg.eps");
+    if (status == TLEG_OK && facts->placeless)
+        status = pass_number(reader, object, "rope_theta", "tleg.rotary_base");
+    int64_t side = 0;
+    if (status == TLEG_OK && facts->placeless)
+        status = integer(reader, object, "image_size", &side);
+    if (side > 0)
+        put_integer(reader, "tleg.image_size", side);
     if (status != TLEG_OK)
         return status;
     if (is(reader, object, "use_swiglu_ffn", TLEG_JSON_TRUE)) { /* DINOv2: whatever hidden_act says */
@@ -280,17 +287,31 @@ static bool norms_after(const char *architecture) {
     return strstr(architecture, "_rpn_") || strstr(architecture, "eva02_enormous");
 }
 
-/* Architectures that compute something else under a plain ViT's names and shapes. */
-static tleg_status refuse_architecture(const struct reader *reader, const char *name) {
-    static const char *const parts[][2] = {{"_rope_", "rotary positions"},
-                                           {"vit_pe_", "rotary positions"},
-                                           {"_dinov3", "rotary positions"},
-                                           {"eva02_", "rotary positions"}};
-    for (size_t k = 0; k < sizeof parts / sizeof *parts && !norms_after(name); k++)
-        if (strstr(name, parts[k][0]))
-            return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED,
-                             "%s: %s: a \"%s\" has %s, which this library does not compute", reader->label, reader->name, name,
-                             parts[k][1]);
+/* Whether the norms of an architecture have PyTorch's eps, not timm's. */
+static bool has_wide_eps(const char *name) {
+    return (strstr(name, "_clip_") && strncmp(name, "eva", 3) != 0) || strstr(name, "_dinov3") || strstr(name, "_lingbot") ||
+           strstr(name, "vit_pe_") || strstr(name, "beit3_");
+}
+
+/* Architectures whose rotary positions leave nothing in their files. */
+static void put_rotary(struct reader *reader, const char *name) {
+    if (!strstr(name, "_rope_ape_"))
+        return;
+    put(reader, "tleg.rotary", "index");
+    put(reader, "tleg.rotary_base", "100");
+    put(reader, "tleg.rotary_order", "xy");
+}
+
+/* The size of pictures, where no position embedding tells it. */
+static tleg_status pass_size(struct reader *reader, size_t pictures) {
+    const size_t list = member(reader, pictures, "input_size");
+    int64_t side = 0;
+    if (!reader->facts->placeless || tleg_json_kind(reader->json, list) != TLEG_JSON_ARRAY)
+        return TLEG_OK;
+    if (tleg_json_size(reader->json, list) != 3 || !tleg_json_integer(reader->json, list + 3, &side) || side < 1)
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: %s: input_size: expected channels, height and width",
+                         reader->label, reader->name);
+    put_integer(reader, "tleg.image_size", side);
     return TLEG_OK;
 }
 
@@ -305,15 +326,16 @@ static tleg_status read_timm(struct reader *reader, size_t object) {
     if (status == TLEG_OK)
         status = pass_word(reader, object, "global_pool", "tleg.pool", pools);
     word(reader, object, "architecture", name);
+    put_rotary(reader, name);
     if (status == TLEG_OK)
-        status = refuse_architecture(reader, name);
+        status = pass_size(reader, pictures);
     if (strstr(name, "test_vit3")) /* timm's only pool that reads registers */
         put(reader, "tleg.pool", "attention");
     if (norms_after(name))
         put(reader, "tleg.branch_norm", "after");
     if (strstr(name, "quickgelu"))
         put(reader, "tleg.activation", "quick_gelu");
-    put(reader, "tleg.eps", strstr(name, "_clip_") ? "1e-5" : "1e-6"); /* as timm makes them */
+    put(reader, "tleg.eps", has_wide_eps(name) ? "1e-5" : "1e-6"); /* as timm makes them */
     if (status == TLEG_OK)
         status = pass_colours(reader, pictures, "mean", "tleg.mean", 1);
     if (status == TLEG_OK)

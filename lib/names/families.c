@@ -76,6 +76,27 @@
     "mlp.c_proj.* -> blocks.{}.mlp.fc2.*\n" OPENCLIP "ls_1.gamma -> blocks.{}.ls1.gamma\n" OPENCLIP                            \
     "ls_2.gamma -> blocks.{}.ls2.gamma\n"
 
+/* DINOv3's positions. Its files do not say how large the pictures were: 224 pixels if nothing else does. */
+#define DINOV3_POSITIONS                                                                                                       \
+    "tleg.rotary = centred\n"                                                                                                  \
+    "tleg.rotary_base = 100\n"                                                                                                 \
+    "tleg.rotary_pairs = halves\n"                                                                                             \
+    "tleg.eps = 1e-5\n"
+#define DINOV3_BLOCK(block)                                                                                                    \
+    block "norm1.* -> blocks.{}.norm1.*\n" block "norm2.* -> blocks.{}.norm2.*\n" block                                        \
+          "layer_scale1.lambda1 -> blocks.{}.ls1.gamma\n" block "layer_scale2.lambda1 -> blocks.{}.ls2.gamma\n" block          \
+          "mlp.down_proj.* -> blocks.{}.mlp.fc2.*\n" EXPAND(HF_BLOCK, block, HF_PROJECTIONS, "attention.o_proj",               \
+                                                            EXPAND(ZERO_BIASES, block, HF_PROJECTIONS))
+#define HF_PROJECTIONS "attention.q_proj", "attention.k_proj", "attention.v_proj"
+#define DINOV3_RULES                                                                                                           \
+    "embeddings.cls_token -> cls_token\n"                                                                                      \
+    "embeddings.register_tokens -> reg_token\n"                                                                                \
+    "embeddings.patch_embeddings.* -> patch_embed.proj.*\n"                                                                    \
+    "norm.* -> norm.*\n"                                                                                                       \
+    "tleg.image_size = 224\n" DINOV3_POSITIONS DINOV3_BLOCK("layer.{}.") DINOV3_BLOCK("model.layer.{}.")
+#define GATED(block) block "mlp.gate_proj.* + " block "mlp.up_proj.* -> blocks.{}.mlp.fc1.*\n"
+#define PLAIN(block) block "mlp.up_proj.* -> blocks.{}.mlp.fc1.*\n"
+
 #define TORCHVISION "encoder.layers.encoder_layer_{}."
 #define TORCHVISION_RULES                                                                                                      \
     "class_token -> cls_token\n"                                                                                               \
@@ -105,6 +126,17 @@
 
 /* The gate and what it multiplies are one matrix, the gate first. */
 #define SWIGLU_RULES "blocks.{}.mlp.w12.* -> blocks.{}.mlp.fc1.*\nblocks.{}.mlp.w3.* -> blocks.{}.mlp.fc2.*\n"
+#define SPLIT_SWIGLU "blocks.{}.mlp.fc1_g.* + blocks.{}.mlp.fc1_x.* -> blocks.{}.mlp.fc1.*\n"
+#define EVA02_POSITIONS                                                                                                        \
+    "tleg.rotary = index\n"                                                                                                    \
+    "tleg.rotary_grid = 16\n"
+#define ENCODER_RULES                                                                                                          \
+    "tleg.rotary = index\n"                                                                                                    \
+    "tleg.rotary_order = xy\n"                                                                                                 \
+    "tleg.rotary_grid = own\n"                                                                                                 \
+    "tleg.eps = 1e-5\n"                                                                                                        \
+    "tleg.pool_heads = 8\n"                                                                                                    \
+    "tleg.pool = attention\n"
 /* Microsoft's BEiT and EVA: k has no bias. */
 #define BEIT_RULES                                                                                                             \
     "blocks.{}.attn.q_bias + 0 blocks.{}.attn.q_bias + blocks.{}.attn.v_bias -> blocks.{}.attn.qkv.bias\n"                     \
@@ -147,10 +179,6 @@ static const struct tleg_family families[] = {
      .sign = HF_PATCH,
      .with = {"encoder.layer.{}.layer_scale1.lambda1", "../classifier.weight"},
      .refused = "its classifier reads the class token beside the mean of the patches" NOT_COMPUTED},
-    {.name = "a Hugging Face DINOv3",
-     .sign = "embeddings.patch_embeddings.weight",
-     .with = {"model.layer.{}.attention.q_proj.weight|layer.{}.attention.q_proj.weight"},
-     .refused = "it has rotary positions" NOT_COMPUTED},
     {.name = "a Hugging Face AIMv2",
      .sign = "embeddings.patch_embed.weight",
      .with = {"embeddings.rms_norm.weight"},
@@ -226,6 +254,16 @@ static const struct tleg_family families[] = {
      .with = {"encoder.layer.{}.norm1.weight"},
      .rules = DINOV2_RULES "embeddings.position_embeddings -> pos_embed\n",
      .assumed = HEADS},
+    {.name = "a Hugging Face DINOv3",
+     .sign = "embeddings.patch_embeddings.weight",
+     .with = {"model.layer.{}.mlp.gate_proj.weight|layer.{}.mlp.gate_proj.weight"},
+     .rules = DINOV3_RULES GATED("layer.{}.") GATED("model.layer.{}."),
+     .assumed = HEADS ", pictures of 224 pixels"},
+    {.name = "a Hugging Face DINOv3",
+     .sign = "embeddings.patch_embeddings.weight",
+     .with = {"model.layer.{}.attention.q_proj.weight|layer.{}.attention.q_proj.weight"},
+     .rules = DINOV3_RULES PLAIN("layer.{}.") PLAIN("model.layer.{}."),
+     .assumed = HEADS ", pictures of 224 pixels"},
     {.name = "a Hugging Face CLIP image tower",
      .sign = HF_TOWER_PATCH,
      .with = {"pre_layrnorm.weight"},
@@ -289,11 +327,73 @@ static const struct tleg_family families[] = {
               "tleg.eps = 1e-6\n" SWIGLU_RULES,
      .rest = true,
      .assumed = HEADS},
+    {.name = "a ViT of timm with registers and rotary positions",
+     .sign = "patch_embed.proj.weight",
+     .with = {"reg_token", "blocks.{}.gamma_1"},
+     .lacks = "pos_embed|cls_token",
+     .rules = BEIT_RULES EVA02_POSITIONS "tleg.image_size = 256\n",
+     .rest = true,
+     .assumed = HEADS ", rotary positions as EVA02's, pictures of 256 pixels, " COLOURS},
+    {.name = "timm's DINOv3",
+     .sign = "patch_embed.proj.weight",
+     .with = {"reg_token", "blocks.{}.gamma_1"},
+     .lacks = "pos_embed",
+     .rules = BEIT_RULES SPLIT_SWIGLU DINOV3_POSITIONS "tleg.pool = mean\n"
+                                                       "tleg.image_size = 256\n",
+     .rest = true,
+     .assumed = HEADS ", rotary positions, pictures of 256 pixels, the mean of the patches is read, " COLOURS},
+    {.name = "a RoPE-ViT",
+     .sign = "patch_embed.proj.weight",
+     .with = {"cls_token", "blocks.{}.gamma_1"},
+     .lacks = "pos_embed",
+     .rules = BEIT_RULES "tleg.rotary = index\n"
+                         "tleg.rotary_base = 100\n"
+                         "tleg.rotary_order = xy\n"
+                         "tleg.image_size = 224\n",
+     .rest = true,
+     .assumed = HEADS ", axial rotary positions, pictures of 224 pixels, " COLOURS},
+    {.name = "Meta's DINOv3",
+     .sign = "storage_tokens",
+     .with = {"patch_embed.proj.weight", "blocks.{}.ls1.gamma"},
+     .lacks = "pos_embed",
+     .rules = "storage_tokens -> reg_token\n"
+              "blocks.{}.attn.qkv.bias[:1/3] + 0 blocks.{}.attn.qkv.bias[1/3:2/3] + blocks.{}.attn.qkv.bias[2/3:] -> "
+              "blocks.{}.attn.qkv.bias\n"
+              "blocks.{}.attn.qkv.bias_mask -> bias_mask.{}\n" /* which says that k has none */
+              "blocks.{}.mlp.w1.* + blocks.{}.mlp.w2.* -> blocks.{}.mlp.fc1.*\n"
+              "blocks.{}.mlp.w3.* -> blocks.{}.mlp.fc2.*\n"
+              "tleg.image_size = 224\n" DINOV3_POSITIONS,
+     .rest = true,
+     .assumed = HEADS ", pictures of 224 pixels"},
+    {.name = "timm's Perception Encoder",
+     .sign = "cls_token",
+     .with = {"norm_pre.weight", "attn_pool.latent"},
+     .rules = ENCODER_RULES "tleg.rotary_offset = 1\n",
+     .rest = true,
+     .assumed = HEADS},
+    {.name = "timm's Perception Encoder",
+     .sign = "patch_embed.proj.weight",
+     .with = {"norm_pre.weight", "attn_pool.latent"},
+     .rules = ENCODER_RULES,
+     .rest = true,
+     .assumed = HEADS},
     {.name = "an EVA02",
      .sign = "patch_embed.proj.weight",
      .with = {"blocks.{}.attn.q_bias"},
      .gated = true,
-     .refused = "it has rotary positions" NOT_COMPUTED},
+     .rules = BEIT_RULES EVA02_POSITIONS,
+     .rest = true,
+     .assumed = HEADS ", " COLOURS},
+    {.name = "an EVA02",
+     .sign = "patch_embed.proj.weight",
+     .with = {"blocks.{}.attn.q_proj.weight", "blocks.{}.mlp.fc1_g.weight"},
+     .rules = "blocks.{}.attn.q_proj.weight + blocks.{}.attn.k_proj.weight + blocks.{}.attn.v_proj.weight -> "
+              "blocks.{}.attn.qkv.weight\n"
+              "blocks.{}.attn.q_proj.bias + 0 blocks.{}.attn.q_proj.bias + blocks.{}.attn.v_proj.bias -> "
+              "blocks.{}.attn.qkv.bias\n"
+              "tleg.eps = 1e-6\n" SPLIT_SWIGLU EVA02_POSITIONS,
+     .rest = true,
+     .assumed = HEADS ", " COLOURS},
     {.name = "EVA02-CLIP's enormous model", /* no other of EVA is as wide */
      .sign = "patch_embed.proj.weight",
      .with = {"blocks.{}.attn.q_bias"},
@@ -315,7 +415,8 @@ static const struct tleg_family families[] = {
               "blocks.{}.gamma_2 -> blocks.{}.ls2.gamma\n"
               "tleg.eps = 1e-6\n",
      .rest = true,
-     .assumed = HEADS},
+     .assumed = HEADS ", no rotary positions (a RoPE-ViT with a position embedding, vit_*_rope_ape, has the same names: say "
+                      "tleg.rotary, tleg.rotary_base and tleg.rotary_order by rules)"},
 };
 
 const struct tleg_family *tleg_family_at(size_t index) {

@@ -156,6 +156,7 @@ static void place_pass(const tleg_trainer_options *options, struct tleg_trainer_
     l->scales = place_rows(end, options->drop_path > 0 ? 2 * depth : 0, (size_t)options->batch);
     l->pos = place_rows(end, l->resampled ? tokens : 0, dim);
     l->dpos = place_rows(end, tokens, dim);
+    l->angles = tleg_place(end, tleg_rotary_floats(&l->net), sizeof(float));
 }
 
 /* What a generator's batch is made of, and a slice's condition. */
@@ -223,7 +224,7 @@ tleg_status tleg_trainer_lay_out(tleg_context *context, const tleg_learngene *ge
     tleg_params_measure(gene, model, &l->params);
     l->outputs = tleg_config_draws(&l->net) ? (size_t)(tleg_config_drawn(&l->net) * l->net.image_size * l->net.image_size)
                                             : (size_t)l->net.classes;
-    l->resampled = gene && l->net.image_size != gene->config.c.image_size;
+    l->resampled = gene && !l->net.no_positions && l->net.image_size != gene->config.c.image_size;
     int64_t tokens = tleg_config_tokens(&l->net);
     l->shape = tleg_block_shape_make(&l->net, slice_images(options->batch, tokens), tokens,
                                      tleg_multiplies_narrow(kernels, options->dtype) ? TLEG_BF16 : TLEG_F32);

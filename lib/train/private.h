@@ -84,8 +84,8 @@ struct tleg_trainer_layout {
     /* offsets in bytes */
     size_t outer[TLEG_TRAIN_OUTER], outer_turned[TLEG_TRAIN_OUTER];
     size_t list, segments, lengths, now, values, gradient, moment1, moment2, average, formed, layers, turned_layers, pos, dpos,
-        inputs, kept, last, d, activations, pooled, gathered, dpooled, logits, dlogits, teacher, deepest, scales, shared, lane,
-        lane_bytes, class_weights, condition, noise, noised, times, labels; /* the last five of a generator */
+        angles, inputs, kept, last, d, activations, pooled, gathered, dpooled, logits, dlogits, teacher, deepest, scales,
+        shared, lane, lane_bytes, class_weights, condition, noise, noised, times, labels; /* the last five of a generator */
     struct tleg_muon_layout muon;
     size_t bytes;
 };

@@ -76,6 +76,11 @@ static char *append_choices(const tleg_trainer *t, char *at) {
         at += snprintf(at, 96, "parts=%d,%d,%d,%d,%d,%d ", parts[0], parts[1], parts[2], parts[3], parts[4], parts[5]);
     if (c->norm_after || c->gated || c->attention_norm || c->mlp_norm)
         at += snprintf(at, 64, "blocks=%d,%d,%d,%d ", c->norm_after, c->gated, c->attention_norm, c->mlp_norm);
+    if (c->rotary || c->no_positions || c->pool_heads || c->pool_hidden) {
+        at += snprintf(at, 128, "rotary=%d,%d,%d,%d,%d,%d pool_heads=%d pool_hidden=%d ", c->no_positions, c->rotary,
+                       c->rotary_halves, c->rotary_x_first, c->rotary_grid, c->rotary_offset, c->pool_heads, c->pool_hidden);
+        at = append_number(at, "rotary_base", c->rotary_base);
+    }
     if (tleg_config_draws(c)) {
         at += snprintf(at, 64, "draws=%d,%d ", c->learned_sigma, c->no_null_label);
         at = append_number(at, "label_drop", o->label_drop);

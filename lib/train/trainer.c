@@ -186,6 +186,8 @@ static tleg_status create(tleg_context *context, const tleg_learngene *gene, con
     t->options = own;
     t->config = config;
     t->layout = layout;
+    t->layout.shape.angles = tleg_trainer_at(t, layout.angles);
+    tleg_rotary_fill(&layout.net, tleg_trainer_at(t, layout.angles));
     t->is_gene = gene != NULL;
     t->ends = tleg_ends_of(&layout.net);
     t->exec = (struct tleg_exec){.kernels = kernels,

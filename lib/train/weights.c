@@ -278,7 +278,7 @@ void tleg_train_places_end(tleg_trainer *t) {
     } kinds[] = {{TLEG_SLOT_CLS_TOKEN, net->class_token},
                  {TLEG_SLOT_DIST_TOKEN, net->distillation_token},
                  {TLEG_SLOT_REG_TOKEN, net->registers}};
-    float *places = tleg_trainer_at(t, t->layout.dpos), *to = t->gradient + t->outer[TLEG_SLOT_POS_EMBED];
+    float *places = tleg_trainer_at(t, t->layout.dpos);
     const int64_t dim = net->dim, placed = tleg_config_placed(net) * dim, prefix = tleg_config_prefix(net) * dim;
     if (!t->embedding_learns)
         return;
@@ -289,8 +289,11 @@ void tleg_train_places_end(tleg_trainer *t) {
             add(t->gradient + t->outer[kinds[k].slot], at, count);
         at += count;
     }
+    if (net->no_positions)
+        return;
     if (prefix > placed) /* tokens that have no place */
         memmove(places + placed, places + prefix, (size_t)(t->layout.shape.tokens * dim - prefix) * sizeof(float));
+    float *to = t->gradient + t->outer[TLEG_SLOT_POS_EMBED];
     if (t->layout.resampled)
         tleg_resample_grid_backward(tleg_config_placed(own), tleg_config_grid(own), tleg_config_grid(net), dim, places, to);
     else

@@ -41,7 +41,8 @@ static void take_scores(const struct state *state, struct table *table) {
                                   .on = "validation"};
     for (int32_t d = 0; d < state->depth_count; d++) {
         table->depths[d] = state->scores[d].depth;
-        table->shares[d] = training_share(&state->scores[d]);
+        const double share = training_share(&state->scores[d]);
+        table->shares[d] = share > 0 ? share : 0; /* of a generator that tells worse than nothing */
     }
 }
 
@@ -135,7 +136,7 @@ static int score_unit(struct state *state, const struct source *learned, tleg_se
             int32_t guess = source_guess(logits + i * (size_t)classes, classes);
             if (guess < 0)
                 return fail_score(state, state->depths[d]);
-            state->scores[d].correct += guess == unit->labels[i];
+            state->scores[d].points += guess == unit->labels[i];
         }
         state->scores[d].images += (int64_t)unit->count;
     }
@@ -166,6 +167,13 @@ static struct feed *start_feed(struct state *state) {
     return feed_start(state->call, &plan);
 }
 
+static int judge_drawing(struct state *state, struct source *learned) {
+    struct feed *feed = start_feed(state);
+    const int code = feed ? training_judge_noise(state, learned, feed) : EXIT_FAILED;
+    feed_stop(feed);
+    return code;
+}
+
 static int judge(struct state *state, struct source *learned) {
     const struct expansion expansion = {.depth = learned->gene ? state->depths[0] : 0};
     tleg_session *session = NULL;
@@ -192,7 +200,7 @@ int training_judge(struct state *state) {
         state->scores[d] = (struct score){.depth = state->depths[d]};
     int code = training_take_learned(state, is_average(state), &learned);
     if (code == EXIT_DONE)
-        code = judge(state, &learned);
+        code = training_draws(state) ? judge_drawing(state, &learned) : judge(state, &learned);
     if (code == EXIT_DONE)
         state->scored = state->sound[is_average(state)] = tleg_trainer_get_steps(state->trainer);
     source_close(&learned);

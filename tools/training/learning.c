@@ -51,6 +51,7 @@ static const struct choice parts[] = {{"embedding", TLEG_PART_EMBEDDING},
                                       {"fc2", TLEG_PART_FC2},
                                       {"ls1", TLEG_PART_LS1},
                                       {"ls2", TLEG_PART_LS2},
+                                      {"modulation", TLEG_PART_MODULATION},
                                       {"norm", TLEG_PART_NORM},
                                       {"head", TLEG_PART_HEAD},
                                       {"backbone", TLEG_PART_BACKBONE},
@@ -68,10 +69,11 @@ int training_read_freeze(const struct invocation *call, const char *text, int32_
     for (const char *at = text; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
         const int32_t part = part_of(at, strcspn(at, ","));
         if (!part)
-            return tool_misuse(call,
-                               "--freeze takes backbone, embedding, blocks, norm1, norm2, qkv, proj, fc1, fc2, norm, head, or "
-                               "several of them with commas; found \"%s\"",
-                               text);
+            return tool_misuse(
+                call,
+                "--freeze takes backbone, embedding, blocks, norm1, norm2, qkv, proj, fc1, fc2, modulation, norm, head, or "
+                "several of them with commas; found \"%s\"",
+                text);
         *freeze |= part;
     }
     if (*freeze == (TLEG_PART_BACKBONE | TLEG_PART_HEAD))

@@ -154,6 +154,21 @@ int training_say_start(struct state *state) {
 
 /* ---- steps ---- */
 
+/* What a validation measures: of a generator the share of the noise that it tells, 1 - its mean squared error. */
+static const char *measure_of(const struct state *state) {
+    return training_draws(state) ? "noise told" : "top-1";
+}
+
+enum { TOP1_TEXT = 32 };
+
+/* Right answers among those that were learned from; nothing of a generator. */
+static const char *top1_text(const struct state *state, const struct tally *mean, const char *before, char text[TOP1_TEXT]) {
+    text[0] = '\0';
+    if (!training_draws(state))
+        snprintf(text, TOP1_TEXT, "%stop-1 %.2f %%%s", before, 100 * mean->correct, *before ? "" : "  ");
+    return text;
+}
+
 static struct tally means_of(const struct tally *sums) {
     double n = sums->images > 0 ? sums->images : 1;
     return (struct tally){.loss = sums->loss / n,
@@ -166,6 +181,7 @@ static struct tally means_of(const struct tally *sums) {
 }
 
 static int say_interval(struct state *state, int64_t step, double rate) {
+    char top1[TOP1_TEXT];
     struct tally mean = means_of(&state->tally);
     double now = measure_ms(), seconds = (now - state->tally.started) / 1e3;
     double speed = seconds > 0 ? mean.images / seconds : 0;
@@ -174,9 +190,8 @@ static int say_interval(struct state *state, int64_t step, double rate) {
     state->last = mean;
     state->tally = (struct tally){.started = now};
     if (state->lines && !state->call->json) {
-        printf("step %" PRId64 "/%" PRId64 "  epoch %" PRId64 "  depth %d  loss %.4f  top-1 %.2f %%  lr %.3g  %.0f images/s  "
-               "%.0f s left\n",
-               step, state->total, epoch, (int)mean.depth, mean.loss, 100 * mean.correct, rate, speed, left);
+        printf("step %" PRId64 "/%" PRId64 "  epoch %" PRId64 "  depth %d  loss %.4f  %slr %.3g  %.0f images/s  %.0f s left\n",
+               step, state->total, epoch, (int)mean.depth, mean.loss, top1_text(state, &mean, "", top1), rate, speed, left);
         fflush(stdout);
     }
     struct report report = report_start();
@@ -187,7 +202,8 @@ static int say_interval(struct state *state, int64_t step, double rate) {
     report_real(&report, "teacher", mean.teacher);
     if (state->target->in_place > 0)
         report_real(&report, "in_place", mean.in_place);
-    report_real(&report, "accuracy", mean.correct);
+    if (!training_draws(state))
+        report_real(&report, "accuracy", mean.correct);
     report_real(&report, "lr", rate);
     report_real(&report, "images_per_s", speed);
     report_integer(&report, "depth", mean.depth);
@@ -195,13 +211,13 @@ static int say_interval(struct state *state, int64_t step, double rate) {
 }
 
 int training_say_step(struct state *state, int64_t step, double rate) {
-    char text[96];
+    char text[96], top1[TOP1_TEXT];
     if (!training_first(state))
         return EXIT_DONE;
     struct tally mean = means_of(&state->tally);
     int64_t epoch = (step - 1) / state->steps_an_epoch;
-    snprintf(text, sizeof text, "epoch %" PRId64 "/%d  loss %.3f  top-1 %.1f %%", epoch + 1, (int)state->options->epochs,
-             mean.loss, 100 * mean.correct);
+    snprintf(text, sizeof text, "epoch %" PRId64 "/%d  loss %.3f  %s", epoch + 1, (int)state->options->epochs, mean.loss,
+             top1_text(state, &mean, "", top1));
     progress_step(&state->progress, (step - state->resumed) * state->options->batch * state->options->accumulate, text);
     if (step % state->options->log_every && step < state->total)
         return EXIT_DONE;
@@ -220,7 +236,7 @@ static bool is_written(const struct state *state) {
 }
 
 static void print_scores(const struct state *state) {
-    printf("validation top-1 %.2f %%", 100 * training_mean_share(state));
+    printf("validation %s %.2f %%", measure_of(state), 100 * training_mean_share(state));
     for (int32_t d = 0; d < state->depth_count && state->depth_count > 1; d++)
         printf("%sdepth %d %.2f%s", d ? ", " : " (", (int)state->scores[d].depth, 100 * training_share(&state->scores[d]),
                d + 1 == state->depth_count ? ")" : "");
@@ -228,11 +244,12 @@ static void print_scores(const struct state *state) {
 }
 
 static void print_epoch(const struct state *state, int32_t epoch, double seconds) {
+    char top1[TOP1_TEXT];
     struct tally mean = means_of(&state->epoch);
     printf("epoch %d/%d: ", (int)epoch, (int)state->options->epochs);
     if (state->judged.count)
         print_scores(state);
-    printf("training loss %.4f, top-1 %.2f %%; %.1f s", mean.loss, 100 * mean.correct, seconds);
+    printf("training loss %.4f%s; %.1f s", mean.loss, top1_text(state, &mean, ", ", top1), seconds);
     printf(is_written(state) ? ", %s written\n" : "\n", state->options->out);
     fflush(stdout);
 }
@@ -257,10 +274,11 @@ int training_say_epoch(struct state *state, int32_t epoch, double seconds) {
     struct report report = report_start();
     report_integer(&report, "epoch", epoch);
     report_real(&report, "train_loss", mean.loss);
-    report_real(&report, "train_top1", mean.correct);
+    if (!training_draws(state))
+        report_real(&report, "train_top1", mean.correct);
     if (state->judged.count) {
-        report_real(&report, "val_top1", training_mean_share(state));
-        report_add(&report, "val_top1_by_depth", scores_by_depth(state));
+        report_real(&report, training_draws(state) ? "val_told" : "val_top1", training_mean_share(state));
+        report_add(&report, training_draws(state) ? "val_told_by_depth" : "val_top1_by_depth", scores_by_depth(state));
         report_integer(&report, "val_images", (int64_t)state->judged.count);
         report_add(&report, "best", json_boolean(is_best(state)));
     }
@@ -287,8 +305,8 @@ static void print_end(const struct state *state, int64_t step) {
     if (best != state->options->out)
         printf("%s: the %s after %" PRId64 " steps\n", state->options->out, what, step);
     if (best)
-        printf("%s: the best %s, of step %" PRId64 " of %" PRId64 ", validation top-1 %.2f %%\n", best, what, state->best.step,
-               step, 100 * state->best.share);
+        printf("%s: the best %s, of step %" PRId64 " of %" PRId64 ", validation %s %.2f %%\n", best, what, state->best.step,
+               step, measure_of(state), 100 * state->best.share);
 }
 
 int training_say_end(struct state *state, int64_t step) {
@@ -305,11 +323,11 @@ int training_say_end(struct state *state, int64_t step) {
     report_add(&report, "out_of_patience", json_boolean(has_lost_patience(state)));
     report_real(&report, "loss", state->last.loss);
     if (state->judged.count && state->validated)
-        report_real(&report, "val_top1", training_mean_share(state));
+        report_real(&report, training_draws(state) ? "val_told" : "val_top1", training_mean_share(state));
     if (best_file(state)) {
         report_text(&report, "best_file", best_file(state));
         report_integer(&report, "best_step", state->best.step);
-        report_real(&report, "best_val_top1", state->best.share);
+        report_real(&report, training_draws(state) ? "best_val_told" : "best_val_top1", state->best.share);
     }
     return report_print(state->call, &report);
 }

@@ -48,7 +48,9 @@ static const char help_teaching[] =
     "  --record FILE       keep what the teacher says of each picture, in f16, which this run then learns from too\n"
     "  --views N           draw order and pictures of N epochs, and repeat those: a teacher is asked, or was recorded, for\n"
     "                      N epochs only. What is learned from is then less varied\n"
-    "  --alpha A           weight of the teacher's loss against the labels' (1 with a teacher, else 0)\n"
+    "  --alpha A           weight of the teacher's loss against the labels' (1 with a teacher, else 0); of a generator\n"
+    "                      against the noise's: its teacher is another generator, --teacher MODEL\n"
+    "  --label-drop P      of a generator: the share of labels that are dropped, for guidance later (0.1)\n"
     "  --tau T             temperature of the teacher's loss (1)\n"
     "  --teacher-mean M    what the teacher's loss is the mean over: logits (images and classes, as DeiT has it; with many\n"
     "                      classes an --alpha between 0 and 1 then leaves it little to say), or images (as Hinton has it: as\n"
@@ -236,7 +238,8 @@ static double given(double value, double otherwise) {
 
 void training_recipe(const struct training_options *options, const tleg_config *config, struct recipe *recipe) {
     bool deit = options->augment == AUGMENT_DEIT, none = options->augment == AUGMENT_NONE, small = config->image_size <= 32;
-    double magnitude = given(options->rand_augment, deit ? 9 : 0), smoothing = given(options->smoothing, 0.1);
+    double magnitude = given(options->rand_augment, deit ? 9 : 0);
+    const double smoothing = given(options->smoothing, config->kind == TLEG_KIND_DIT ? 0 : 0.1);
     *recipe = (struct recipe){
         .shaped = !none,
         .flip = given(options->flip, none ? 0 : 0.5),

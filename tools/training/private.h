@@ -10,6 +10,7 @@
 #include "teacher_command.h"
 #include "training.h"
 #include <stdio.h>
+#include <tleg/generate.h>
 
 enum { COMPUTED_TEXT = 64, RECIPE_TEXT = 320, RATE_TEXT = 96 };
 
@@ -36,7 +37,8 @@ struct tally {
 
 struct score {
     int32_t depth;
-    int64_t correct, images;
+    double points; /* right answers; of a generator, of each image the share of its noise that was told */
+    int64_t images;
 };
 
 /* The best of the epochs that were validated, the last of them where several are equal. */
@@ -51,7 +53,8 @@ struct teacher {
     struct source source;
     tleg_context *context;
     tleg_session *session;
-    float *images; /* in the teacher's colours; NULL when they are the student's */
+    tleg_generator *generator; /* in place of the session, where noise is learned */
+    float *images;             /* in the teacher's colours; NULL when they are the student's */
     double scale[3], shift[3];
     size_t numbers, channels; /* of an image */
     struct teacher_command *command;
@@ -123,7 +126,7 @@ struct state {
 };
 
 static inline double training_share(const struct score *score) {
-    return score->images ? (double)score->correct / (double)score->images : 0;
+    return score->images ? score->points / (double)score->images : 0;
 }
 
 static inline bool training_first(const struct state *state) {
@@ -218,6 +221,25 @@ int training_take_learned(struct state *state, bool average, struct source *lear
 /* ---- weights that blew up (sound.c) ---- */
 /* An error where what would be written no longer answers with finite numbers. */
 int training_check_sound(struct state *state, bool average);
+
+/* ---- generators, which learn to tell noise (drawing.c) ---- */
+static inline bool training_draws(const struct state *state) {
+    return state->source.config.kind == TLEG_KIND_DIT;
+}
+int training_check_drawing(const struct state *state);        /* refuses options that are for classifiers; or for generators */
+void training_fill_drawing(struct training_options *options); /* what holds where options do not say */
+double training_label_drop(const struct state *state);
+/* A generator over what was learned, or teaches. */
+int training_open_generator(const struct state *state, tleg_context *context, struct source *source, int32_t depth,
+                            int32_t batch, tleg_generator **generator);
+/* Fills scores as training_judge does: from the noise that is told in validation images, at times and with noise that are the
+ * same each time. */
+int training_judge_noise(struct state *state, struct source *learned, struct feed *feed);
+/* Whether it answers with finite numbers at this depth. True too where there is no memory to find out. */
+bool training_tells_finite(struct state *state, struct source *learned, int32_t depth);
+/* A tleg_noise_teacher_fn; host is the state. */
+tleg_status TLEG_CALL training_teach_noise(void *host, int64_t batch, const float *noised, size_t image_floats,
+                                           const int64_t *times, const int64_t *labels, float *noise);
 
 /* ---- the log's file (log_file.c) ---- */
 /* former: of the checkpoint that the run goes on from; NULL: it begins anew. A log of another run is refused. */

@@ -79,6 +79,8 @@ static void warn_of_average(const struct state *state) {
 void training_choose_recipe(struct state *state) {
     struct training_options *options = &state->settled;
     options->recipe = choose(state);
+    if (training_draws(state))
+        training_fill_drawing(options);
     if (options->recipe == RECIPE_SHORT)
         fill_short(state, options);
     else
@@ -90,7 +92,9 @@ void training_describe_choice(const struct state *state, char text[RECIPE_TEXT])
     const struct training_options *options = state->options;
     snprintf(text, RECIPE_TEXT, "%zu pictures, %d epochs, %" PRId64 " steps of %" PRId64 " pictures: %s", state->learned.count,
              (int)options->epochs, state->steps_an_epoch * options->epochs, (int64_t)options->batch * options->accumulate,
-             options->recipe == RECIPE_SHORT ? "the recipe for short runs (small batches, light augmentation, a rate that does "
-                                               "not shrink with the batch)"
-                                             : "DeiT's recipe, for long runs");
+             training_draws(state) ? "for generators (whole pictures, a rate that does not shrink with the batch, an average)"
+             : options->recipe == RECIPE_SHORT
+                 ? "the recipe for short runs (small batches, light augmentation, a rate that does "
+                   "not shrink with the batch)"
+                 : "DeiT's recipe, for long runs");
 }

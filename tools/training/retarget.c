@@ -126,20 +126,25 @@ static bool put_metadata(struct draft *draft, const struct source *source, char 
     bool good = true;
     for (int64_t i = 0; (key = key_at(source, i)) != NULL; i++)
         put_text(draft, key, value_of(source, key));
-    put_text(draft, "tleg.kind", source->gene ? "learngene" : "vit");
+    const bool draws = config->kind == TLEG_KIND_DIT;
+    put_text(draft, "tleg.kind", draws ? (source->gene ? "dit_learngene" : "dit") : source->gene ? "learngene" : "vit");
     put_integer(draft, "tleg.image_size", config->image_size);
     put_integer(draft, "tleg.patch_size", config->patch_size);
     put_integer(draft, "tleg.heads", config->heads);
-    put_text(draft, "tleg.norm",
-             config->pool == TLEG_POOL_MEAN && config->norm == TLEG_NORM_AFTER_POOL ? "after_pool" : "before_pool");
-    put_text(draft, "tleg.pool", option_choice_name(option_pools, config->pool));
+    if (!draws) {
+        put_text(draft, "tleg.norm",
+                 config->pool == TLEG_POOL_MEAN && config->norm == TLEG_NORM_AFTER_POOL ? "after_pool" : "before_pool");
+        put_text(draft, "tleg.pool", option_choice_name(option_pools, config->pool));
+    }
+    if (config->no_null_label)
+        put_text(draft, "tleg.null_label", "no");
     put_reals(draft, "tleg.eps", &config->eps, 1);
     put_reals(draft, "tleg.mean", config->mean, 3);
     put_reals(draft, "tleg.std", config->std, 3);
     put_reals(draft, "tleg.crop", &config->crop, 1);
     put_text(draft, "tleg.interpolation", option_choice_name(option_interpolations, config->interpolation));
     put_text(draft, "tleg.fit", option_choice_name(option_fits, config->fit));
-    if (config->mlp != TLEG_MLP_GELU) {
+    if (config->mlp != (draws ? TLEG_MLP_GELU_TANH : TLEG_MLP_GELU)) {
         put_text(draft, "tleg.activation", option_choice_name(option_activations, config->mlp));
         put_text(draft, "tleg.needs", "[\"activation\"]");
     }
@@ -253,6 +258,13 @@ static void say_fresh(const struct invocation *call, const struct source *source
                   source->path);
 }
 
+/* What a label looks like is in the table of labels and in all that reads it: it does not start fresh. */
+static int fail_labels(const struct invocation *call, const struct source *source, const struct dataset *set) {
+    return tool_fail(call, "%s: a generator of %d labels%s; the data have %d classes%s: expected the same", source->path,
+                     (int)source->config.classes, source->config.label_count ? ", with names" : "", (int)set->class_count,
+                     set->class_count == source->config.classes ? " with other names" : "");
+}
+
 int retarget(const struct invocation *call, tleg_context *context, struct source *source, struct dataset *set, uint64_t seed) {
     const tleg_config *config = &source->config;
     bool known = config->label_count > 0, same = true;
@@ -260,6 +272,8 @@ int retarget(const struct invocation *call, tleg_context *context, struct source
         return EXIT_FAILED;
     bool fresh = set->class_count != config->classes || !same;
     bool labels_stay = !fresh && (known || !set->named), wide = source->gene || config->dtype == TLEG_F32;
+    if (fresh && config->kind == TLEG_KIND_DIT)
+        return fail_labels(call, source, set);
     if (labels_stay && wide)
         return EXIT_DONE;
     if (fresh)

@@ -48,6 +48,14 @@ static int probe(struct state *state, const struct source *learned, tleg_session
     return code;
 }
 
+static int probe_drawing(struct state *state, struct source *learned) {
+    const int32_t depths[] = {state->target->depth_least, state->target->depth_most};
+    for (int i = 0; i < (learned->gene ? 2 : 1); i++)
+        if (!training_tells_finite(state, learned, depths[i]))
+            return refuse(state, learned->gene ? depths[i] : learned->config.depth);
+    return EXIT_DONE;
+}
+
 int training_check_sound(struct state *state, bool average) {
     const int64_t step = tleg_trainer_get_steps(state->trainer);
     struct source learned = {0};
@@ -55,9 +63,13 @@ int training_check_sound(struct state *state, bool average) {
     if (!training_first(state) || state->sound[average] == step)
         return EXIT_DONE;
     int code = training_take_learned(state, average, &learned);
+    if (code == EXIT_DONE && training_draws(state))
+        code = probe_drawing(state, &learned);
     tleg_session_options options = {.struct_size = sizeof options, .batch = PROBES};
     tleg_expander_options expander = {.struct_size = sizeof expander};
-    if (learned.gene && tleg_expander_create(state->context, learned.gene, &expander, &learned.expander) == TLEG_OK)
+    if (training_draws(state))
+        session = NULL;
+    else if (learned.gene && tleg_expander_create(state->context, learned.gene, &expander, &learned.expander) == TLEG_OK)
         tleg_session_create_elastic(state->context, learned.expander, state->target->depth_most, &options, &session);
     else if (learned.model)
         tleg_session_create(state->context, learned.model, &options, &session);

@@ -23,6 +23,10 @@ static int check_labels(const struct state *state, const tleg_config *teacher) {
 
 static int check(const struct state *state, const tleg_config *teacher) {
     const tleg_config *student = &state->source.config;
+    const bool teacher_draws = teacher->kind == TLEG_KIND_DIT, student_draws = student->kind == TLEG_KIND_DIT;
+    if (teacher_draws != student_draws)
+        return tool_fail(state->call, "%s: a %s cannot teach a %s", state->options->teacher,
+                         teacher_draws ? "generator" : "classifier", student_draws ? "generator" : "classifier");
     if (teacher->classes != student->classes)
         return tool_fail(state->call, "%s: a teacher of %d classes; %s has %d", state->options->teacher, (int)teacher->classes,
                          state->options->data, (int)student->classes);
@@ -52,6 +56,16 @@ static int match_colours(struct state *state) {
     return same || teacher->images ? EXIT_DONE : tool_fail_memory(state->call);
 }
 
+/* What answers: of a generator's student a generator. */
+static int open_runner(struct state *state) {
+    struct teacher *teacher = &state->teacher;
+    const int32_t batch = state->options->batch / state->ranks.count;
+    if (training_draws(state))
+        return training_open_generator(state, teacher->context, &teacher->source, state->options->teacher_depth, batch,
+                                       &teacher->generator);
+    return source_session(state->call, teacher->context, &teacher->source, batch, &teacher->session);
+}
+
 static int open_model(struct state *state) {
     struct teacher *teacher = &state->teacher;
     const struct expansion expansion = {.depth = state->options->teacher_depth};
@@ -76,8 +90,7 @@ static int open_model(struct state *state) {
     if (code == EXIT_DONE)
         code = match_colours(state);
     if (code == EXIT_DONE)
-        code = source_session(state->call, teacher->context, &teacher->source, state->options->batch / state->ranks.count,
-                              &teacher->session);
+        code = open_runner(state);
     return code;
 }
 
@@ -138,6 +151,7 @@ void training_close_teacher(const struct invocation *call, struct teacher *teach
     teacher_command_end(call, teacher->command);
     recording_close(teacher->recording);
     tleg_session_free(teacher->session);
+    tleg_generator_free(teacher->generator);
     source_close(&teacher->source);
     tleg_context_free(teacher->context);
     free(teacher->images);
@@ -184,7 +198,7 @@ static bool ask_and_record(struct teacher *teacher, const struct feed_unit *unit
 bool training_ask_teacher(struct state *state, const struct feed_unit *unit, const float **logits) {
     struct teacher *teacher = &state->teacher;
     *logits = NULL;
-    if (!(state->recipe.alpha > 0))
+    if (!(state->recipe.alpha > 0) || training_draws(state)) /* of noise the trainer asks */
         return true;
     *logits = teacher->logits ? teacher->logits : unit->logits;
     return teacher->recording ? ask_and_record(teacher, unit) : ask(teacher, unit);

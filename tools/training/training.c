@@ -286,6 +286,9 @@ static tleg_trainer_options options_of(struct state *state) {
                                   .drop_path = options->drop_path >= 0 ? options->drop_path : target->drop_path,
                                   .ema = options->ema,
                                   .ema_warmup = options->ema > 0 && !options->ema_fixed,
+                                  .label_drop = training_label_drop(state),
+                                  .noise_teacher = state->teacher.generator ? training_teach_noise : NULL,
+                                  .noise_teacher_host = state,
                                   .teacher_mean = options->teacher_mean,
                                   .rank = state->ranks.rank,
                                   .seed = options->seed,
@@ -334,7 +337,9 @@ static int settle(struct state *state) {
     state->improved_share = -1;
     if (state->recipe.alpha == 1 && !training_has_teacher(options))
         return tool_misuse(state->call, "--alpha 1 leaves out the labels, and there is no teacher");
-    int code = training_check_layers(state);
+    int code = training_check_drawing(state);
+    if (code == EXIT_DONE)
+        code = training_check_layers(state);
     if (code == EXIT_DONE)
         code = training_weigh_classes(state);
     return code == EXIT_DONE ? training_settle_rate(state) : code;

@@ -25,6 +25,7 @@ struct training_options {
     bool val_default; /* --val-every was not asked for: it may be left out */
     bool skip_bad, exif, ema_fixed, other_teacher, lr_absolute, resume, recompute, nesterov;
     double lr, lr_end, weight_decay, smoothing, alpha, tau, clip, ema, drop_path, momentum, layer_decay;
+    double label_drop; /* of generators */
     double crop_scale, flip, rand_augment, jitter, erase, mixup, cutmix;
     struct pictures pictures;
 };
@@ -33,8 +34,8 @@ struct training_options {
     {                                                                                                                          \
         .loaders = 1, .augment = -1, .accumulate = 1, .warmup = -1, .warmup_steps = -1, .decay_epochs = -1, .repeats = 0,      \
         .log_every = 50, .cache = 1u << 30, .lr_end = -1, .weight_decay = -1, .smoothing = -1, .alpha = -1, .tau = 1,          \
-        .momentum = -1, .teacher_timeout = 600, .drop_path = -1, .crop_scale = -1, .flip = -1, .rand_augment = -1,             \
-        .jitter = -1, .erase = -1, .mixup = -1, .cutmix = -1, .pictures = PICTURES_NONE                                        \
+        .label_drop = -1, .momentum = -1, .teacher_timeout = 600, .drop_path = -1, .crop_scale = -1, .flip = -1,               \
+        .rand_augment = -1, .jitter = -1, .erase = -1, .mixup = -1, .cutmix = -1, .pictures = PICTURES_NONE                    \
     }
 
 /* Those that say what the pictures are, and who teaches; and the others. */
@@ -65,10 +66,10 @@ struct training_options {
         {"--teacher-logits", OPTION_TEXT, &(o).teacher_logits, 0, 0, NULL},                                                    \
         {"--record", OPTION_TEXT, &(o).record, 0, 0, NULL}, {"--recorded", OPTION_TEXT, &(o).recorded, 0, 0, NULL},            \
         {"--keep", OPTION_CHOICE, &(o).keep, 0, 0, training_keeps}, {"--views", OPTION_COUNT, &(o).views, 1, 1000000, NULL},   \
-        {"--alpha", OPTION_AMOUNT, &(o).alpha, 0, 0, NULL}, {"--tau", OPTION_REAL, &(o).tau, 0, 0, NULL},                      \
-        {"--accumulate", OPTION_COUNT, &(o).accumulate, 1, 65536, NULL}, {"--lr", OPTION_REAL, &(o).lr, 0, 0, NULL},           \
-        {"--lr-absolute", OPTION_FLAG, &(o).lr_absolute, 0, 0, NULL}, {"--lr-end", OPTION_AMOUNT, &(o).lr_end, 0, 0, NULL},    \
-        {"--warmup", OPTION_COUNT, &(o).warmup, 0, 1000000, NULL},                                                             \
+        {"--label-drop", OPTION_AMOUNT, &(o).label_drop, 0, 0, NULL}, {"--alpha", OPTION_AMOUNT, &(o).alpha, 0, 0, NULL},      \
+        {"--tau", OPTION_REAL, &(o).tau, 0, 0, NULL}, {"--accumulate", OPTION_COUNT, &(o).accumulate, 1, 65536, NULL},         \
+        {"--lr", OPTION_REAL, &(o).lr, 0, 0, NULL}, {"--lr-absolute", OPTION_FLAG, &(o).lr_absolute, 0, 0, NULL},              \
+        {"--lr-end", OPTION_AMOUNT, &(o).lr_end, 0, 0, NULL}, {"--warmup", OPTION_COUNT, &(o).warmup, 0, 1000000, NULL},       \
         {"--warmup-steps", OPTION_COUNT, &(o).warmup_steps, 0, INT32_MAX, NULL},                                               \
         {"--decay-epochs", OPTION_COUNT, &(o).decay_epochs, 0, 1000000, NULL},                                                 \
         {"--optimiser", OPTION_CHOICE, &(o).optimiser, 0, 0, training_optimisers},                                             \

@@ -50,7 +50,10 @@ static void print_parts(const tleg_config *config) {
     } norms[] = {{config->gated, "a gated MLP"},
                  {config->norm_after, "norms after the branches"},
                  {config->attention_norm, "a norm before proj"},
-                 {config->mlp_norm, "a norm before fc2"}};
+                 {config->mlp_norm, "a norm before fc2"},
+                 {config->rotary == TLEG_ROTARY_INDEX, "rotary positions by index"},
+                 {config->rotary == TLEG_ROTARY_CENTRED, "rotary positions from the centre"},
+                 {config->no_positions, "no position embedding"}};
     if (config->mlp != (source_draws(config) ? TLEG_MLP_GELU_TANH : TLEG_MLP_GELU))
         at += (size_t)snprintf(text + at, sizeof text - at, ", activation %s",
                                option_choice_name(option_activations, config->mlp));
@@ -170,6 +173,11 @@ static void add_config(struct report *report, const struct source *source) {
     report_text(report, "activation", option_choice_name(option_activations, config->mlp));
     report_add(report, "layer_scale", json_boolean(config->layer_scale));
     report_add(report, "norm_before", json_boolean(config->norm_before));
+    report_text(report, "rotary",
+                config->rotary == TLEG_ROTARY_INDEX     ? "index"
+                : config->rotary == TLEG_ROTARY_CENTRED ? "centred"
+                                                        : "none");
+    report_add(report, "positions", json_boolean(!config->no_positions));
     report_add(report, "norm_after", json_boolean(config->norm_after));
     report_add(report, "gated", json_boolean(config->gated));
     report_add(report, "attention_norm", json_boolean(config->attention_norm));

@@ -53,11 +53,20 @@ static void be_like(tleg_config *own, const tleg_config *model) {
                    {&own->norm_after, model->norm_after},
                    {&own->gated, model->gated},
                    {&own->attention_norm, model->attention_norm},
-                   {&own->mlp_norm, model->mlp_norm}};
+                   {&own->mlp_norm, model->mlp_norm},
+                   {&own->no_positions, model->no_positions},
+                   {&own->rotary, model->rotary},
+                   {&own->rotary_halves, model->rotary_halves},
+                   {&own->rotary_x_first, model->rotary_x_first},
+                   {&own->rotary_grid, model->rotary_grid},
+                   {&own->rotary_offset, model->rotary_offset},
+                   {&own->pool_heads, model->pool_heads},
+                   {&own->pool_hidden, model->pool_hidden}};
     for (size_t k = 0; k < sizeof members / sizeof *members; k++)
         if (!*members[k].own)
             *members[k].own = members[k].model;
     own->eps = own->eps == 0 ? model->eps : own->eps;
+    own->rotary_base = model->rotary_base;
     own->crop = own->crop == 0 ? model->crop : own->crop;
     memcpy(own->mean, model->mean, sizeof own->mean);
     memcpy(own->std, model->std, sizeof own->std);

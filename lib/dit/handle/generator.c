@@ -309,6 +309,16 @@ TLEG_API tleg_status TLEG_CALL tleg_generator_add_noise(tleg_context *context, i
     return status;
 }
 
+TLEG_API tleg_status TLEG_CALL tleg_generator_make_noise(tleg_context *context, uint64_t seed, int64_t first, int64_t batch,
+                                                         size_t floats, float *noise) {
+    if (!noise || first < 0 || batch < 1)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT,
+                         "tleg_generator_make_noise: noise is NULL, first is below 0, or batch is less than 1");
+    for (int64_t i = 0; i < batch; i++)
+        tleg_noise_begin(seed, first + i, floats, noise + (size_t)i * floats);
+    return TLEG_OK;
+}
+
 TLEG_API const char *TLEG_CALL tleg_generator_get_error(const tleg_generator *generator) {
     return generator ? generator->error.text : "the generator is NULL";
 }

@@ -41,11 +41,8 @@ static void begin(const tleg_generator *g, const tleg_sample_options *o, float *
     const size_t image = tleg_generator_image(g->config);
     if (o->noise)
         memmove(images, o->noise, (size_t)o->count * image * sizeof(float));
-    for (int64_t i = 0; !o->noise && i < o->count; i++) {
-        struct tleg_random random;
-        tleg_random_seed(&random, o->seed, (uint64_t)i);
-        tleg_noise_draw(&random, image, images + (size_t)i * image);
-    }
+    for (int64_t i = 0; !o->noise && i < o->count; i++)
+        tleg_noise_begin(o->seed, i, image, images + (size_t)i * image);
 }
 
 /* ---- a step ---- */

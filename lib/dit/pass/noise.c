@@ -20,3 +20,9 @@ void tleg_noise_draw(struct tleg_random *random, size_t count, float *out) {
     for (size_t i = 0; i < count; i++)
         out[i] = (float)tleg_random_normal(random, 100);
 }
+
+void tleg_noise_begin(uint64_t seed, int64_t index, size_t count, float *out) {
+    struct tleg_random random;
+    tleg_random_seed(&random, seed, (uint64_t)index);
+    tleg_noise_draw(&random, count, out);
+}

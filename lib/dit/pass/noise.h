@@ -8,7 +8,9 @@
 double tleg_noise_kept(int64_t time);
 /* noised = sqrt(a_t) image + sqrt(1 - a_t) noise; noised may be either. */
 void tleg_noise_add(int64_t time, size_t count, const float *image, const float *noise, float *noised);
-/* Normal numbers, from the random numbers of one image: the same on every machine. */
+/* Normal numbers: the same on every machine. */
 void tleg_noise_draw(struct tleg_random *random, size_t count, float *out);
+/* Those that image `index` of a seed begins with. */
+void tleg_noise_begin(uint64_t seed, int64_t index, size_t count, float *out);
 
 #endif

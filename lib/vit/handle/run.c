@@ -59,6 +59,7 @@ bool tleg_session_run_chunk(struct tleg_session *session, const struct tleg_run 
     const struct tleg_ends *ends = network->ends;
     struct tleg_block_shape shape = session->plan.shape;
     shape.batch = run->batch;
+    shape.angles = network->outer ? network->outer->angles : NULL;
     if (ends->conditions)
         ends->conditions->form(&session->exec, network->config, network->outer, &run->asked, run->batch, session->condition);
     ends->embed(&session->exec, network->config, network->outer, run->images, run->batch, session->x);

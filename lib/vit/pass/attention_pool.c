@@ -24,7 +24,8 @@ struct pool {
 
 size_t tleg_ends_room(const tleg_config *config, int64_t batch, bool backward) {
     const int64_t tokens = tleg_config_tokens(config), dim = config->dim, times = backward ? 2 : 1;
-    const int64_t image = times * (tokens * 2 * dim + 2 * dim + config->hidden) + tokens * config->heads;
+    const int64_t image =
+        times * (tokens * 2 * dim + 2 * dim + tleg_config_pool_hidden(config)) + tokens * tleg_config_pool_heads(config);
     size_t count;
     if (!tleg_config_has_attention_pool(config))
         return 0;
@@ -35,11 +36,11 @@ size_t tleg_ends_room(const tleg_config *config, int64_t batch, bool backward) {
 
 static struct pool pool_of(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer,
                            int64_t batch, float *memory) {
-    const int64_t tokens = tleg_config_tokens(config), dim = config->dim, hidden = config->hidden;
+    const int64_t tokens = tleg_config_tokens(config), dim = config->dim, hidden = tleg_config_pool_hidden(config);
     struct room room = {.q = memory};
     room.kv = room.q + dim;
     room.shares = room.kv + batch * tokens * 2 * dim;
-    room.mixed = room.shares + batch * config->heads * tokens;
+    room.mixed = room.shares + batch * tleg_config_pool_heads(config) * tokens;
     room.o = room.mixed + batch * dim;
     room.hidden = room.o + batch * dim;
     room.dkv = room.hidden + batch * hidden; /* these four on the way back alone */
@@ -59,7 +60,7 @@ static struct pool pool_of(const struct tleg_exec *exec, const tleg_config *conf
 
 struct tleg_scratch tleg_attention_pool_scratch(const struct tleg_kernels *kernels, const tleg_config *config, int32_t dtype,
                                                 int64_t batch, bool backward) {
-    const int64_t rows = batch * tleg_config_tokens(config), dim = config->dim, hidden = config->hidden;
+    const int64_t rows = batch * tleg_config_tokens(config), dim = config->dim, hidden = tleg_config_pool_hidden(config);
     const int64_t products[][3] = {
         {1, dim, dim}, {rows, 2 * dim, dim}, {batch, dim, dim}, {batch, hidden, dim}, {batch, dim, hidden}};
     struct tleg_scratch most = {0};
@@ -114,7 +115,7 @@ static struct tleg_query_attention attention_of(const struct pool *p) {
     return (struct tleg_query_attention){.batch = p->batch,
                                          .tokens = p->tokens,
                                          .dim = p->dim,
-                                         .heads = p->config->heads,
+                                         .heads = tleg_config_pool_heads(p->config),
                                          .first =
                                              p->config->pool == TLEG_POOL_PATCH_ATTENTION ? tleg_config_prefix(p->config) : 0,
                                          .q = p->room.q,

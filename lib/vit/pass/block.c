@@ -13,6 +13,9 @@ struct tleg_block_shape tleg_block_shape_make(const tleg_config *config, int64_t
                                      .gated = config->gated,
                                      .attention_norm = config->attention_norm,
                                      .mlp_norm = config->mlp_norm,
+                                     .rotary = config->rotary != 0,
+                                     .rotary_halves = config->rotary_halves,
+                                     .prefix = tleg_config_prefix(config),
                                      .eps = (float)config->eps,
                                      .modulated = tleg_config_draws(config) ? 6 * (int64_t)config->dim : 0,
                                      .dtype = dtype};
@@ -37,7 +40,7 @@ static int64_t row_floats(const struct tleg_target *row) {
 static int64_t place(const struct tleg_kernels *kernels, const struct tleg_block_shape *shape, float *memory,
                      struct tleg_block_places *places) {
     const int64_t m = shape->batch * shape->tokens, dim = shape->dim;
-    places->qkv = between_at(kernels, shape, true, 3 * dim, memory);
+    places->qkv = between_at(kernels, shape, !shape->rotary, 3 * dim, memory);
     const int64_t qkv = row_floats(&places->qkv);
     places->mixed = between_at(kernels, shape, !shape->attention_norm, dim, memory ? memory + m * qkv : NULL);
     places->hidden = between_at(kernels, shape, !shape->gated && !shape->mlp_norm, shape->fc1, memory);
@@ -118,6 +121,19 @@ struct tleg_rows tleg_rows_hidden(const struct tleg_block_shape *shape, const st
     return rows;
 }
 
+void tleg_turn_block(const struct tleg_exec *exec, const struct tleg_block_shape *shape, bool backwards, float *qkv) {
+    if (shape->rotary)
+        tleg_turn(exec, &(struct tleg_turning){.rows = shape->batch * shape->tokens,
+                                               .tokens = shape->tokens,
+                                               .first = shape->prefix,
+                                               .dim = shape->dim,
+                                               .heads = shape->heads,
+                                               .angles = shape->angles,
+                                               .halves = shape->rotary_halves,
+                                               .backwards = backwards,
+                                               .qkv = qkv});
+}
+
 /* ---- the pass ---- */
 
 /* out (M, n) = act(norm(x) W^T + bias) */
@@ -183,6 +199,7 @@ static void join_normed(const struct tleg_exec *exec, const struct tleg_block_sh
 static void attention_half(const struct tleg_exec *exec, const struct tleg_block_shape *shape, const struct tleg_layer *layer,
                            const float *scale, const float *x, const struct tleg_block_places *places, float *y) {
     spread(exec, shape, &layer->norm[TLEG_SITE_NORM1], x, &layer->linear[TLEG_SITE_QKV], TLEG_ACTIVATION_NONE, &places->qkv);
+    tleg_turn_block(exec, shape, false, places->qkv.data);
     tleg_attention(exec, &(struct tleg_attention){.batch = shape->batch,
                                                   .tokens = shape->tokens,
                                                   .dim = shape->dim,

@@ -240,6 +240,7 @@ static void attention_backward(const struct step *step, const float *scale, cons
                                                                             .qkv = kept->qkv,
                                                                             .dout = step->t,
                                                                             .dqkv = step->u});
+    tleg_turn_block(step->exec, shape, true, step->u);
     weight_step(step, TLEG_SITE_QKV, step->u, 3 * dim, dim, tleg_rows_input(shape, norm1, kept->x));
     into_input(step, TLEG_SITE_NORM1, TLEG_SITE_QKV, step->u, kept->x, d);
 }

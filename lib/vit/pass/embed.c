@@ -32,7 +32,7 @@ static void embed(const struct tleg_exec *exec, const tleg_config *config, const
                   const float *images, int64_t batch, float *x) {
     const int64_t dim = config->dim, tokens = tleg_config_tokens(config), prefix = tleg_config_prefix(config);
     const int64_t image = tleg_config_image(config);
-    const float *pos = outer->pos + tleg_config_placed(config) * dim;
+    const float *pos = outer->pos ? outer->pos + tleg_config_placed(config) * dim : NULL;
     for (int64_t b = 0; b < batch; b++, x += tokens * dim) {
         tleg_embed_tokens(config, outer, x);
         tleg_gemm(exec, &(struct tleg_gemm){.m = tokens - prefix,

@@ -10,7 +10,9 @@ struct tleg_block_shape {
     int64_t batch, tokens, dim, heads, hidden;
     int64_t fc1; /* columns that fc1 gives: hidden, or twice that */
     enum tleg_activation activation;
-    bool norm_after, gated, attention_norm, mlp_norm; /* as in tleg_config */
+    bool norm_after, gated, attention_norm, mlp_norm, rotary, rotary_halves; /* as in tleg_config */
+    int64_t prefix;                                                          /* tokens before the patches */
+    const float *angles; /* of rotary positions, which whoever runs the block sets */
     float eps;
     int32_t dtype; /* what weights are rounded to */
     /* Floats from one image's norms and gates to the next's, where a condition makes them; 0: all images have the same. */
@@ -44,6 +46,8 @@ void tleg_block_pass(const struct tleg_exec *exec, const struct tleg_block_shape
 struct tleg_rows tleg_rows_norm(const struct tleg_block_shape *shape, const struct tleg_norm *norm, const float *x);
 struct tleg_rows tleg_rows_input(const struct tleg_block_shape *shape, const struct tleg_norm *norm, const float *x);
 struct tleg_rows tleg_rows_mixed(const struct tleg_block_shape *shape, const struct tleg_layer *layer, struct tleg_view mixed);
+/* Rotary positions, where the block has them: qkv, or its gradient backwards, (M, 3D) of f32. */
+void tleg_turn_block(const struct tleg_exec *exec, const struct tleg_block_shape *shape, bool backwards, float *qkv);
 struct tleg_rows tleg_rows_hidden(const struct tleg_block_shape *shape, const struct tleg_layer *layer, struct tleg_view hidden,
                                   bool activated);
 
@@ -51,7 +55,7 @@ struct tleg_rows tleg_rows_hidden(const struct tleg_block_shape *shape, const st
 /* What the forward pass keeps. */
 struct tleg_kept {
     float *x;      /* (M, D): the block's input; the caller fills it */
-    float *qkv;    /* (M, 3D) */
+    float *qkv;    /* (M, 3D): as attention reads it */
     float *mixed;  /* (M, D) */
     float *middle; /* (M, D) */
     float *hidden; /* (M, fc1): before the activation */

@@ -146,10 +146,28 @@ static int32_t find_grid(const tleg_config *c, int64_t rows, int32_t side, int32
     return 0;
 }
 
+/* Without a position embedding a key alone says how large pictures are. */
+static tleg_status read_image_key(struct tleg_config_reader *reader) {
+    tleg_config *c = reader->c;
+    bool found;
+    const tleg_status status = tleg_read_integer(reader, "tleg.image_size", TLEG_MAX_IMAGE, &found, &c->image_size);
+    c->no_positions = 1;
+    c->unplaced = tleg_config_prefix(c);
+    if (status != TLEG_OK || (found && c->image_size % c->patch_size == 0 && c->image_size / c->patch_size <= TLEG_MAX_GRID))
+        return status;
+    return tleg_fail(
+        reader->context, TLEG_ERROR_FORMAT,
+        "%s: tleg.image_size: without pos_embed, expected a multiple of the patch, %d, and at most %d patches a side, "
+        "found %d",
+        reader->label, (int)c->patch_size, TLEG_MAX_GRID, (int)c->image_size);
+}
+
 /* pos_embed (1, placed tokens + (image/patch)^2, D) */
 static tleg_status read_image(struct tleg_config_reader *reader) {
     tleg_config *c = reader->c;
     const struct tleg_entry *entry;
+    if (tleg_file_get_metadata(reader->file, "tleg.rotary") && !tleg_read_has(reader, "pos_embed"))
+        return read_image_key(reader);
     tleg_status status = tleg_read_need(reader, "pos_embed", 3, &entry);
     if (status != TLEG_OK)
         return status;
@@ -409,7 +427,7 @@ static tleg_status read_pool(struct tleg_config_reader *reader) {
     if (attention && c->norm_before && !tleg_file_get_metadata(reader->file, "tleg.pool"))
         return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED,
                          "%s: attention pooling (attn_pool.*) beside a norm before the blocks (norm_pre.*) is a Perception "
-                         "Encoder's, whose rotary positions are not computed; a model without them says so by tleg.pool",
+                         "Encoder's, which has rotary positions; a model without them says what it reads by tleg.pool",
                          reader->label);
     if (attention && !tleg_config_has_attention_pool(c))
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
@@ -445,6 +463,53 @@ static tleg_status read_norm(struct tleg_config_reader *reader) {
     return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: tleg.norm: expected \"%s\" as the name %s says, found \"%s\"",
                      reader->label, fc_norm ? "after_pool" : "before_pool", fc_norm ? "fc_norm.*" : "norm.*",
                      fc_norm ? "before_pool" : "after_pool");
+}
+
+/* What turns queries and keys, and what attention pooling has of its own. */
+static tleg_status read_rotary(struct tleg_config_reader *reader) {
+    static const char *const pairs[] = {"neighbours", "halves", NULL}, *const orders[] = {"yx", "xy", NULL};
+    tleg_config *c = reader->c;
+    const char *grid = tleg_file_get_metadata(reader->file, "tleg.rotary_grid");
+    int32_t pair = 0, order = 0;
+    bool found;
+    tleg_status status = tleg_read_word(reader, "tleg.rotary", tleg_rotary_words, &c->rotary);
+    if (status != TLEG_OK || c->rotary == 0)
+        return status;
+    status = tleg_read_word(reader, "tleg.rotary_pairs", pairs, &pair);
+    if (status == TLEG_OK)
+        status = tleg_read_word(reader, "tleg.rotary_order", orders, &order);
+    if (status == TLEG_OK && grid && strcmp(grid, "own") == 0)
+        c->rotary_grid = tleg_config_grid(c); /* which stays what is counted when pictures get another size */
+    else if (status == TLEG_OK)
+        status = tleg_read_integer(reader, "tleg.rotary_grid", TLEG_MAX_GRID, &found, &c->rotary_grid);
+    if (status == TLEG_OK)
+        status = tleg_read_integer(reader, "tleg.rotary_offset", 1, &found, &c->rotary_offset);
+    c->rotary_halves = pair == 2;
+    c->rotary_x_first = order == 2;
+    if (status == TLEG_OK && tleg_config_head(c) % 4 != 0)
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
+                         "%s: tleg.rotary: expected heads of a multiple of 4 numbers, found %d of dim %d", reader->label,
+                         (int)c->heads, (int)c->dim);
+    return status;
+}
+
+/* attn_pool.mlp.fc1.weight (H, D) */
+static tleg_status read_attention_pool(struct tleg_config_reader *reader) {
+    static const char name[] = "attn_pool.mlp.fc1.weight";
+    tleg_config *c = reader->c;
+    const struct tleg_entry *entry;
+    bool found;
+    if (!tleg_config_has_attention_pool(c))
+        return TLEG_OK;
+    tleg_status status = tleg_read_integer(reader, "tleg.pool_heads", TLEG_MAX_DIM, &found, &c->pool_heads);
+    if (status == TLEG_OK && found && c->dim % c->pool_heads != 0)
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: tleg.pool_heads: expected a divisor of dim %d, found %d",
+                         reader->label, (int)c->dim, (int)c->pool_heads);
+    if (status == TLEG_OK && tleg_read_has(reader, name))
+        status = tleg_read_need(reader, name, 2, &entry);
+    if (status != TLEG_OK || !tleg_read_has(reader, name) || entry->shape[0] == c->hidden)
+        return status;
+    return in_range(reader, name, "a hidden width", entry->shape[0], TLEG_MAX_HIDDEN, &c->pool_hidden);
 }
 
 /* Names and shapes do not say how a model activates, where its norms stand and what its head reads: timm's own models differ in
@@ -525,6 +590,10 @@ static tleg_status read_keys(struct tleg_config_reader *reader) {
         status = read_pool(reader);
     if (status == TLEG_OK)
         status = read_norm(reader);
+    if (status == TLEG_OK)
+        status = read_rotary(reader);
+    if (status == TLEG_OK)
+        status = read_attention_pool(reader);
     return status == TLEG_OK ? tleg_read_numbers(reader) : status;
 }
 

@@ -14,10 +14,11 @@ bool tleg_read_has_keys(const struct tleg_config_reader *reader) {
 }
 
 void tleg_read_note_keys(const struct tleg_config_reader *reader) {
-    static const char *const known[] = {"needs",         "kind", "image_size", "patch_size",  "heads",
-                                        "norm",          "eps",  "pool",       "schedule",    "mean",
-                                        "std",           "crop", "labels",     "depths",      "scores",
-                                        "interpolation", "fit",  "activation", "branch_norm", "null_label"};
+    static const char *const known[] = {
+        "needs",        "kind",          "image_size",  "patch_size",    "heads",       "norm",      "eps",
+        "pool",         "schedule",      "mean",        "std",           "crop",        "labels",    "depths",
+        "scores",       "interpolation", "fit",         "activation",    "branch_norm", "rotary",    "rotary_base",
+        "rotary_pairs", "rotary_order",  "rotary_grid", "rotary_offset", "pool_heads",  "null_label"};
     const struct tleg_pair *pairs;
     const int64_t count = tleg_file_pairs(reader->file, &pairs);
     for (int64_t i = 0; i < count; i++) {
@@ -37,9 +38,14 @@ void tleg_read_what(const struct tleg_config_reader *reader, const char *key, ch
 
 /* ---- tleg.needs: what a reader must know to compute what the file means ---- */
 
-/* "activation": tleg.activation is not GELU; "branch_norm": tleg.branch_norm is "after". */
+/* "activation": tleg.activation is not GELU; "branch_norm": tleg.branch_norm is "after"; "rotary": there is tleg.rotary;
+ * "pool_heads": attention pooling has other heads than the blocks. */
 static bool is_met(const char *word) {
-    return strcmp(word, "activation") == 0 || strcmp(word, "branch_norm") == 0;
+    static const char *const words[] = {"activation", "branch_norm", "rotary", "pool_heads"};
+    size_t k = 0;
+    while (k < sizeof words / sizeof *words && strcmp(words[k], word) != 0)
+        k++;
+    return k < sizeof words / sizeof *words;
 }
 
 /* The first word that this version does not know is refused by name. */
@@ -223,6 +229,15 @@ static tleg_status read_eps(const struct tleg_config_reader *reader) {
                      expected, known ? " as tleg.eps says," : "", found);
 }
 
+static tleg_status read_rotary_base(const struct tleg_config_reader *reader) {
+    tleg_config *c = reader->c;
+    c->rotary_base = tleg_default_rotary_base(c->rotary);
+    const tleg_status status = read_list(reader, "tleg.rotary_base", 1, true, 1e12, "a number above 1", &c->rotary_base);
+    if (status != TLEG_OK || c->rotary_base > 1)
+        return status;
+    return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: tleg.rotary_base: expected a number above 1", reader->label);
+}
+
 tleg_status tleg_read_numbers(const struct tleg_config_reader *reader) {
     tleg_config *c = reader->c;
     /* timm's models have 1e-6 throughout; the learngene's authors, 1e-5 until the mean comes first */
@@ -234,7 +249,9 @@ tleg_status tleg_read_numbers(const struct tleg_config_reader *reader) {
     if (tleg_config_draws(c))
         tleg_fill_plain_colours(c->mean, c->std);
     tleg_fill_colours(c->mean, c->std);
-    const tleg_status status = read_eps(reader);
+    tleg_status status = read_eps(reader);
+    if (status == TLEG_OK && c->rotary)
+        status = read_rotary_base(reader);
     return status == TLEG_OK ? read_pictures(reader) : status;
 }
 

@@ -3,7 +3,7 @@
 #include "vit/read/private.h"
 #include <string.h>
 
-enum { MOST_PAIRS = 24 };
+enum { MOST_PAIRS = 32 };
 
 /* Pairs under way: texts are only measured while text.out is NULL. */
 struct builder {
@@ -55,6 +55,17 @@ static void add_labels(struct builder *builder, const tleg_config *config) {
     end(builder);
 }
 
+static void add_rotary(struct builder *builder, const tleg_config *config) {
+    add_text(builder, "tleg.rotary", tleg_rotary_words[config->rotary - 1]);
+    add_numbers(builder, "tleg.rotary_base", &config->rotary_base, 1);
+    add_text(builder, "tleg.rotary_pairs", config->rotary_halves ? "halves" : "neighbours");
+    add_text(builder, "tleg.rotary_order", config->rotary_x_first ? "xy" : "yx");
+    if (config->rotary_grid)
+        add_integer(builder, "tleg.rotary_grid", config->rotary_grid);
+    if (config->rotary_offset)
+        add_integer(builder, "tleg.rotary_offset", config->rotary_offset);
+}
+
 /* What older versions take to be as in DeiT, and would compute wrongly: they refuse a word in tleg.needs. */
 static void add_needs(struct builder *builder, const tleg_config *config) {
     const bool activation = config->mlp != (tleg_config_draws(config) ? TLEG_MLP_GELU_TANH : TLEG_MLP_GELU);
@@ -62,10 +73,31 @@ static void add_needs(struct builder *builder, const tleg_config *config) {
         add_text(builder, "tleg.activation", tleg_mlp_words[config->mlp - 1]);
     if (config->norm_after)
         add_text(builder, "tleg.branch_norm", "after");
-    if (activation && config->norm_after)
-        add_text(builder, "tleg.needs", "[\"activation\", \"branch_norm\"]");
-    else if (activation || config->norm_after)
-        add_text(builder, "tleg.needs", activation ? "[\"activation\"]" : "[\"branch_norm\"]");
+    if (config->rotary)
+        add_rotary(builder, config);
+    if (config->pool_heads)
+        add_integer(builder, "tleg.pool_heads", config->pool_heads);
+    const struct {
+        bool needed;
+        const char *word;
+    } words[] = {{activation, "activation"},
+                 {config->norm_after, "branch_norm"},
+                 {config->rotary != 0, "rotary"},
+                 {config->pool_heads != 0, "pool_heads"}};
+    const char *before = "[\"";
+    for (size_t k = 0; k < sizeof words / sizeof *words; k++) {
+        if (!words[k].needed)
+            continue;
+        if (*before == '[')
+            begin(builder, "tleg.needs");
+        tleg_text_put(&builder->text, before);
+        tleg_text_put(&builder->text, words[k].word);
+        before = "\", \"";
+    }
+    if (*before != '[') {
+        tleg_text_put(&builder->text, "\"]");
+        end(builder);
+    }
 }
 
 static void build(struct builder *builder, const tleg_config *config, bool gene) {

@@ -4,7 +4,7 @@
 #include <string.h>
 
 struct outer_layout {
-    size_t at[TLEG_SLOTS];
+    size_t at[TLEG_SLOTS], angles;
     size_t scratch; /* floats, to pack the matrices */
     size_t bytes;
 };
@@ -26,6 +26,7 @@ static void outer_layout(const struct tleg_kernels *kernels, const tleg_config *
         }
         layout->at[slot] = tleg_place(&end, count, element);
     }
+    layout->angles = tleg_place(&end, tleg_rotary_floats(config), sizeof(float));
     layout->bytes = end;
 }
 
@@ -82,6 +83,7 @@ static void outer_view(const tleg_config *config, const struct outer_layout *lay
     outer->memory = memory;
     outer->patch = (struct tleg_linear){.weight = matrix[TLEG_SLOT_PATCH_WEIGHT], .bias = at[TLEG_SLOT_PATCH_BIAS]};
     outer->pos = at[TLEG_SLOT_POS_EMBED];
+    outer->angles = config->rotary ? (const float *)(const void *)(memory + layout->angles) : NULL;
     outer->cls = at[TLEG_SLOT_CLS_TOKEN];
     outer->dist = at[TLEG_SLOT_DIST_TOKEN];
     outer->registers = at[TLEG_SLOT_REG_TOKEN];
@@ -118,6 +120,7 @@ tleg_status tleg_outer_fill(tleg_context *context, const struct tleg_kernels *ke
             status = outer_put(context, kernels, config, &spec, &from, scratch, memory + layout.at[slot]);
     }
     tleg_release(&context->allocator, scratch, bytes);
+    tleg_rotary_fill(config, (float *)(void *)(memory + layout.angles));
     if (status == TLEG_OK)
         outer_view(config, &layout, dtype, memory, outer);
     return status;

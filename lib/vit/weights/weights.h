@@ -100,6 +100,10 @@ void tleg_turned_put(const struct tleg_exec *exec, const tleg_config *config, co
 void tleg_turned_view(const struct tleg_turned_layout *layout, const tleg_config *config, const char *memory,
                       struct tleg_weight turned[TLEG_SITES]);
 
+/* ---- rotary positions (rotary.c) ---- */
+size_t tleg_rotary_floats(const tleg_config *config); /* 0: none; SIZE_MAX when it does not fit */
+void tleg_rotary_fill(const tleg_config *config, float *angles);
+
 /* ---- everything but the blocks (outer.c) ---- */
 struct tleg_attention_pool { /* timm's AttentionPoolLatent */
     const float *latent;     /* (D), of which the query is made */
@@ -115,7 +119,8 @@ struct tleg_generator_weights {           /* of a Diffusion Transformer */
 enum { TLEG_HEADS = 2 }; /* the most that read features */
 struct tleg_outer_weights {
     struct tleg_linear patch; /* (D, C*P*P) */
-    const float *pos;         /* (placed tokens and patches, D) */
+    const float *pos;         /* (placed tokens and patches, D), or NULL */
+    const float *angles;      /* (patches, D/heads): of rotary positions, or NULL */
     const float *cls, *dist;  /* (D), or NULL */
     const float *registers;   /* (R, D), or NULL */
     struct tleg_norm before;  /* the blocks, or NULLs */

@@ -88,7 +88,7 @@ try 0 $labelled --freeze-layers 2 -o upper.st
 only upper.st blocks.2. norm. head.
 try 0 $labelled --freeze blocks --resume --checkpoint none.ck --limit-steps 2 -o part.st
 try 1 $labelled --resume --checkpoint none.ck -o part.st
-says err "freeze=1662"
+says err "freeze=3710"
 try 0 $labelled --layer-decay 0.5 -o decay.st
 says out "each block at 0.5 times the rate of the next"
 try 2 $labelled --freeze-layers 4 -o x.st

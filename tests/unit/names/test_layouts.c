@@ -47,7 +47,22 @@ static const char *const layouts[] = {"hugging-face-vit",
                                       "vit-pytorch-early",
                                       "meta-dinov2-with-registers",
                                       "microsoft-beit-without-relative-positions",
-                                      "meta-deit-3"};
+                                      "meta-deit-3",
+                                      "hugging-face-dinov2-giant",
+                                      "hugging-face-dinov3",
+                                      "hugging-face-dinov3-gated",
+                                      "timm-eva02_tiny_patch14_224",
+                                      "timm-eva02_base_patch16_clip_224",
+                                      "timm-vit_small_plus_patch16_dinov3",
+                                      "timm-vit_base_patch16_lingbot",
+                                      "timm-vit_small_patch16_rope_224",
+                                      "timm-vit_small_patch16_rope_ape_224",
+                                      "timm-vit_medium_patch16_rope_reg1_gap_256",
+                                      "timm-vit_base_patch16_rpn_224",
+                                      "timm-beit3_base_patch16_224",
+                                      "timm-vit_giant_patch14_dinov2",
+                                      "timm-vit_so150m_patch16_reg4_map_256",
+                                      "timm-vit_pe_core_tiny_patch16_384"};
 
 static const float *read(const tleg_file *file, const char *name, tleg_tensor **tensor, tleg_tensor_info *info) {
     *info = (tleg_tensor_info){.struct_size = sizeof *info};

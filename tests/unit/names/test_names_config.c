@@ -100,6 +100,9 @@ static void a_timm_config_says_how_pictures_are_prepared(void **state) {
                  {"tleg.mean", "0.1,0.2,0.3"}, {"tleg.eps", "1e-5"}, {"tleg.activation", "quick_gelu"}, {NULL, NULL}});
     must_say("config.json", "{\"architecture\": \"vit_base_patch16_rpn_224\", \"global_pool\": \"avg\"}",
              (const char *const[][2]){{"tleg.branch_norm", "after"}, {NULL, NULL}});
+    must_say("config.json", "{\"architecture\": \"vit_base_patch16_rope_ape_224\"}",
+             (const char *const[][2]){
+                 {"tleg.rotary", "index"}, {"tleg.rotary_base", "100"}, {"tleg.rotary_order", "xy"}, {NULL, NULL}});
     must_say("config.json", "{\"architecture\": \"eva02_enormous_patch14_clip_224\"}",
              (const char *const[][2]){{"tleg.branch_norm", "after"}, {NULL, NULL}});
 }
@@ -188,7 +191,6 @@ static void what_contradicts_the_weights_is_named(void **state) {
     static const char *const unknown[][3] = {
         {"config.json", "{\"model_type\": \"vit\", \"hidden_act\": \"mish\"}", "hidden_act is \"mish\""},
         {"config.json", "{\"architecture\": \"x\", \"global_pool\": \"max\"}", "global_pool is \"max\""},
-        {"config.json", "{\"architecture\": \"vit_base_patch16_rope_ape_224\"}", "rotary positions"},
         {"config.json", "{\"architecture\": \"x\", \"interpolation\": \"nearest\"}", "nearest"},
         {"preprocessor_config.json", "{\"resample\": 1}", "resample is 1"},
         {"preprocessor_config.json", "{\"resample\": 9}", "resample is 9"},

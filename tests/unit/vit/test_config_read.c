@@ -206,7 +206,8 @@ static void a_latent_says_that_the_head_reads_attention_pooling(void **state) {
     const struct vit_fault faults[] = {
         {'-', "attn_pool.kv.bias", NULL, {"missing tensor \"attn_pool.kv.bias\""}, 0},
         {'#', "attn_pool.latent", "1,2,12", {"attn_pool.latent", "[1, 1, 12]", "[1, 2, 12]"}, 0},
-        {'#', "attn_pool.mlp.fc1.weight", "24,12", {"attn_pool.mlp.fc1.weight", "[20, 12]", "[24, 12]"}, 0},
+        {'#', "attn_pool.mlp.fc1.weight", "24,12", {"attn_pool.mlp.fc1.bias", "[24]", "[20]"}, 0},
+        {'=', "tleg.pool_heads", "5", {"tleg.pool_heads", "a divisor of dim 12", "5"}, 0},
         {'=', "tleg.pool", "mean", {"tleg.pool", "\"attention\" with attn_pool.latent", "\"mean\""}, 0},
         {'+', "dist_token", "1,1,12", {"dist_token", "cls_token"}, 0},
     };

@@ -23,7 +23,7 @@ static tleg_status use_generator(struct visit *v, tleg_generator *generator) {
     TRY(tleg_generator_get_info(v->context, generator, &info));
     MUST(info.image_floats * COUNT == FLOATS && info.noise_floats == info.image_floats);
     visit_fill(images, FLOATS, 5);
-    visit_fill(noise, FLOATS, 6);
+    TRY(tleg_generator_make_noise(v->context, 6, 0, COUNT, FLOATS / COUNT, noise));
     TRY(tleg_generator_add_noise(v->context, COUNT, FLOATS / COUNT, images, noise, times, noised));
     TRY(tleg_generator_run(generator, COUNT, noised, FLOATS, times, labels, found, FLOATS));
     const tleg_sample_options options = {.struct_size = sizeof(options),

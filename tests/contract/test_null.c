@@ -647,6 +647,8 @@ static void null_is_an_argument_error_in_generators(void **state) {
     REFUSED(tleg_generator_add_noise(c, 1, FLOATS, images, NULL, &time, noise));
     REFUSED(tleg_generator_add_noise(c, 1, FLOATS, images, noise, NULL, noise));
     REFUSED(tleg_generator_add_noise(c, 1, FLOATS, images, noise, &time, NULL));
+    REFUSED(tleg_generator_make_noise(c, 1, 0, 1, FLOATS, NULL));
+    OK(c, tleg_generator_make_noise(NULL, 1, 0, 1, FLOATS, noise));
     assert_non_null(tleg_generator_get_error(NULL));
     tleg_generator_cancel(NULL);
     tleg_generator_free(NULL);

@@ -271,6 +271,16 @@ static void drawing_begins_with_the_same_normal_numbers_everywhere(void **state)
     const float *const found[] = {images, images + 1, images + EACH};
     for (int k = 0; k < 3; k++)
         assert_true(fabs((double)*found[k] * sqrt(kept) - begun[k]) < 1e-6);
+    /* which the host can have beforehand, also a part of them */
+    float *made = support_values(1, COUNT * EACH, 1, 0);
+    OK(context, tleg_generator_make_noise(NULL, 5, 0, 3, EACH, made));
+    OK(context, tleg_generator_make_noise(context, 5, 3, COUNT - 3, EACH, made + 3 * EACH));
+    tleg_sample_options given = options;
+    given.noise = made;
+    float *again = drawn_sample(generator, &given);
+    assert_memory_equal(images, again, COUNT * EACH * sizeof *images);
+    free(made);
+    free(again);
     free(images);
     tleg_generator_free(generator);
     tleg_expander_free(expander);

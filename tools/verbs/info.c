@@ -53,7 +53,10 @@ static void print_parts(const tleg_config *config) {
                  {config->mlp_norm, "a norm before fc2"},
                  {config->rotary == TLEG_ROTARY_INDEX, "rotary positions by index"},
                  {config->rotary == TLEG_ROTARY_CENTRED, "rotary positions from the centre"},
-                 {config->no_positions, "no position embedding"}};
+                 {config->no_positions, "no position embedding"},
+                 {config->rms, "RMSNorm"},
+                 {config->no_norm, "no final norm"},
+                 {config->patch_norm, "a norm of the embedded patches"}};
     if (config->mlp != TLEG_MLP_GELU)
         at += (size_t)snprintf(text + at, sizeof text - at, ", activation %s",
                                option_choice_name(option_activations, config->mlp));
@@ -92,7 +95,8 @@ static void print_text(const struct source *source, uint64_t bytes) {
         printf("head          %d classes; it reads %s\n", (int)config->classes, reads(config));
     else
         printf("head          none: features of %s\n", reads(config));
-    printf("norm          %s, eps %g\n", option_choice_name(option_norms, config->norm), config->eps);
+    printf("norm          %s, eps %g\n", config->no_norm ? "none" : option_choice_name(option_norms, config->norm),
+           config->eps);
     printf("pictures      %s, %s %g, mean %g %g %g, std %g %g %g\n",
            option_choice_name(option_interpolations, config->interpolation), option_choice_name(option_fits, config->fit),
            config->crop, config->mean[0], config->mean[1], config->mean[2], config->std[0], config->std[1], config->std[2]);
@@ -150,12 +154,14 @@ static void add_config(struct report *report, const struct source *source) {
                 : config->rotary == TLEG_ROTARY_CENTRED ? "centred"
                                                         : "none");
     report_add(report, "positions", json_boolean(!config->no_positions));
+    report_add(report, "rms", json_boolean(config->rms));
+    report_add(report, "patch_norm", json_boolean(config->patch_norm));
     report_add(report, "norm_after", json_boolean(config->norm_after));
     report_add(report, "gated", json_boolean(config->gated));
     report_add(report, "attention_norm", json_boolean(config->attention_norm));
     report_add(report, "mlp_norm", json_boolean(config->mlp_norm));
     report_text(report, "pool", option_choice_name(option_pools, config->pool));
-    report_text(report, "norm", config->norm == TLEG_NORM_AFTER_POOL ? "after_pool" : "before_pool");
+    report_text(report, "norm", config->no_norm ? "none" : config->norm == TLEG_NORM_AFTER_POOL ? "after_pool" : "before_pool");
     report_real(report, "eps", config->eps);
     report_add(report, "qkv_bias", json_boolean(!config->no_qkv_bias));
     report_add(report, "mean", report_triple(config->mean));

@@ -22,16 +22,56 @@ static tleg_status share_below(tleg_context *context, const struct tleg_file *fi
     return TLEG_OK;
 }
 
-/* The bytes of the block beside the arrays: pieces, then texts. */
-static bool measure(const struct tleg_derivation *from, size_t *pieces, size_t *room) {
-    size_t count = 0, texts = 0;
+/* What the block holds beside the arrays: pieces, views of the maker's, strides, numbers, then texts. */
+struct room {
+    size_t pieces, views, strides, numbers, texts;
+    size_t bytes;
+};
+
+static void measure_piece(const struct tleg_piece *piece, struct room *room) {
+    room->pieces++;
+    if (piece->source && piece->own) {
+        room->views++;
+        room->strides += piece->source->strides ? (size_t)piece->source->rank : 0;
+    }
+    room->numbers += piece->numbers ? (size_t)piece->count : 0;
+}
+
+/* Everything counted is in memory, or was measured. */
+static bool measure(const struct tleg_derivation *from, struct room *room) {
+    *room = (struct room){0};
     for (size_t i = 0; i < from->count; i++) {
-        count += from->made[i].piece_count; /* each is in memory */
-        texts += strlen(from->made[i].name) + 1;
+        for (size_t k = 0; k < from->made[i].piece_count; k++)
+            measure_piece(&from->made[i].pieces[k], room);
+        room->texts += strlen(from->made[i].name) + 1;
     }
     for (size_t i = 0; i < from->pair_count; i++)
-        texts += strlen(from->pairs[i].key) + strlen(from->pairs[i].value) + 2;
-    return tleg_size_mul(count, sizeof(struct tleg_piece), pieces) && tleg_size_add(*pieces, texts, room);
+        room->texts += strlen(from->pairs[i].key) + strlen(from->pairs[i].value) + 2;
+    const size_t counts[] = {room->pieces, room->views, room->strides, room->numbers, room->texts};
+    const size_t widths[] = {sizeof(struct tleg_piece), sizeof(struct tleg_entry), sizeof(int64_t), sizeof(float), 1};
+    for (size_t k = 0; k < sizeof counts / sizeof *counts; k++) {
+        size_t bytes;
+        if (!tleg_size_mul(counts[k], widths[k], &bytes) || !tleg_size_add(room->bytes, bytes, &room->bytes))
+            return false;
+    }
+    return true;
+}
+
+/* Where the next of each goes; the widest come first, so that all are aligned. */
+struct filling {
+    struct tleg_piece *pieces;
+    struct tleg_entry *views;
+    int64_t *strides;
+    float *numbers;
+    char *texts;
+};
+
+static void lay_out(const struct room *room, char *memory, struct filling *filling) {
+    filling->pieces = (void *)memory;
+    filling->views = (void *)(filling->pieces + room->pieces);
+    filling->strides = (void *)(filling->views + room->views);
+    filling->numbers = (void *)(filling->strides + room->strides);
+    filling->texts = (void *)(filling->numbers + room->numbers);
 }
 
 static const char *copy_text(const char *text, char **texts) {
@@ -48,14 +88,33 @@ static void take_type(const struct tleg_made *made, struct tleg_entry *entry) {
     for (size_t k = 0; k < made->piece_count; k++) {
         const struct tleg_entry *source = made->pieces[k].source;
         first = first ? first : source;
-        one = one && (!source || source->dtype == first->dtype);
+        one = one && !made->pieces[k].numbers && (!source || source->dtype == first->dtype);
     }
     entry->dtype = first && one ? first->dtype : TLEG_F32;
     entry->type_name = first && one ? first->type_name : "F32";
 }
 
-static void take_made(const struct tleg_made *made, struct tleg_piece **pieces, char **texts, struct tleg_entry *entry) {
-    *entry = (struct tleg_entry){.name = copy_text(made->name, texts), .rank = made->rank};
+/* A piece, with copies of what its maker lends. */
+static void take_piece(const struct tleg_piece *piece, struct filling *filling) {
+    struct tleg_piece *own = filling->pieces++;
+    *own = *piece;
+    if (piece->source && piece->own) {
+        struct tleg_entry *view = filling->views++;
+        *view = *piece->source;
+        if (view->strides) {
+            view->strides = memcpy(filling->strides, view->strides, (size_t)view->rank * sizeof *view->strides);
+            filling->strides += view->rank;
+        }
+        own->source = view;
+    }
+    if (piece->numbers) {
+        own->numbers = memcpy(filling->numbers, piece->numbers, (size_t)piece->count * sizeof *piece->numbers);
+        filling->numbers += piece->count;
+    }
+}
+
+static void take_made(const struct tleg_made *made, struct filling *filling, struct tleg_entry *entry) {
+    *entry = (struct tleg_entry){.name = copy_text(made->name, &filling->texts), .rank = made->rank};
     memcpy(entry->shape, made->shape, sizeof entry->shape);
     take_type(made, entry);
     uint64_t count = 0;
@@ -63,29 +122,29 @@ static void take_made(const struct tleg_made *made, struct tleg_piece **pieces, 
         count += made->pieces[k].count;
     const struct tleg_piece *alone = made->pieces;
     entry->bytes = entry->dtype != 0 ? count * tleg_dtype_size(entry->dtype) : alone->source->bytes;
-    memcpy(*pieces, made->pieces, made->piece_count * sizeof **pieces);
-    entry->pieces = *pieces;
+    entry->pieces = filling->pieces;
     entry->piece_count = made->piece_count;
-    *pieces += made->piece_count;
+    for (size_t k = 0; k < made->piece_count; k++)
+        take_piece(&made->pieces[k], filling);
 }
 
 static tleg_status fill(tleg_context *context, const struct tleg_derivation *from, struct tleg_file *derived) {
-    size_t piece_bytes, room;
-    if (!measure(from, &piece_bytes, &room))
+    struct room room;
+    struct filling filling;
+    if (!measure(from, &room))
         return tleg_fail_memory(context, derived->label, SIZE_MAX);
-    char *texts;
+    char *memory;
     derived->entry_count = from->count;
     derived->pair_count = from->pair_count;
-    tleg_status status = tleg_file_make_block(context, derived, room, &texts);
+    tleg_status status = tleg_file_make_block(context, derived, room.bytes, &memory);
     if (status != TLEG_OK)
         return status;
-    struct tleg_piece *pieces = (void *)texts;
-    texts += piece_bytes;
+    lay_out(&room, memory, &filling);
     for (size_t i = 0; i < from->count; i++)
-        take_made(&from->made[i], &pieces, &texts, &derived->entries[i]);
+        take_made(&from->made[i], &filling, &derived->entries[i]);
     for (size_t i = 0; i < from->pair_count; i++) {
-        derived->pairs[i].key = copy_text(from->pairs[i].key, &texts);
-        derived->pairs[i].value = copy_text(from->pairs[i].value, &texts);
+        derived->pairs[i].key = copy_text(from->pairs[i].key, &filling.texts);
+        derived->pairs[i].value = copy_text(from->pairs[i].value, &filling.texts);
         derived->by_key[i] = &derived->pairs[i];
     }
     return tleg_file_index_names(context, derived);
@@ -152,7 +211,10 @@ tleg_status tleg_file_view(tleg_context *context, const tleg_file *file, const c
 tleg_status tleg_file_with_pairs(tleg_context *context, const tleg_file *file, const struct tleg_pair *pairs, size_t count,
                                  tleg_file **derived) {
     *derived = NULL;
-    return derive_all(context, file, "", pairs, count, derived);
+    const tleg_status status = derive_all(context, file, "", pairs, count, derived);
+    if (status == TLEG_OK)
+        (*derived)->same = true;
+    return status;
 }
 
 /* ---- reading ---- */
@@ -221,6 +283,10 @@ static tleg_status read_patches(const struct reading *reading, const struct tleg
 
 static tleg_status read_piece(const struct reading *reading, const struct tleg_piece *piece, uint64_t first, size_t count,
                               unsigned char *out) {
+    if (piece->numbers) { /* such a tensor is f32 */
+        memcpy(out, piece->numbers + first, count * sizeof *piece->numbers);
+        return tleg_work_step(reading->context, count * reading->width);
+    }
     if (!piece->source) {
         memset(out, 0, count * reading->width);
         return tleg_work_step(reading->context, count * reading->width);

@@ -92,6 +92,18 @@ static bool is_zip(const unsigned char *start, size_t length) {
     return length > LENGTH_BYTES && memcmp(start, "PK\3\4", 4) == 0 && start[LENGTH_BYTES] != '{';
 }
 
+/* An ONNX file, and no header of a length that its first bytes happen to spell. */
+static bool is_onnx(const unsigned char *start, size_t length) {
+    return tleg_onnx_begins(start, length) && header_length(start) > TLEG_FILE_HEADER_LIMIT;
+}
+
+/* They are read where they are written: in a build with training. */
+static tleg_status read_onnx(tleg_context *context, struct tleg_file *file, uint32_t flags) {
+    if (TLEG_TRAIN)
+        return tleg_onnx_read(context, file, flags & OPEN_ALONE);
+    return tleg_fail(context, TLEG_ERROR_UNSUPPORTED, "%s is an ONNX file: this build of the library reads none", file->label);
+}
+
 static tleg_status read_index(tleg_context *context, struct tleg_file *file, uint32_t flags) {
     if (file->size > TLEG_FILE_HEADER_LIMIT)
         return tleg_fail(context, TLEG_ERROR_FORMAT, "%s: this index is %llu bytes long, the limit is %d", file->label,
@@ -117,6 +129,8 @@ static tleg_status read_header(tleg_context *context, struct tleg_file *file, ui
         return tleg_fail(context, TLEG_ERROR_ARGUMENT,
                          "%s: the key \"%s\" chooses among the sets of weights of a PyTorch file, which this is not",
                          file->label, key);
+    if (is_onnx(start, length))
+        return read_onnx(context, file, flags);
     if (!(flags & OPEN_ALONE) && is_index(start, length))
         return read_index(context, file, flags);
     tleg_status status = check_start(context, file, start, length);
@@ -294,6 +308,8 @@ void TLEG_CALL tleg_file_free(tleg_file *file) {
         tleg_file_free(file->parts[i]);
     tleg_release(&allocator, file->parts, file->part_bytes);
     tleg_release(&allocator, file->block, file->block_bytes);
+    if (TLEG_TRAIN)
+        tleg_onnx_free(&allocator, file->onnx);
     tleg_release(&allocator, file->label, file->label_bytes);
     tleg_release(&allocator, file, sizeof *file);
 }
@@ -302,6 +318,13 @@ void TLEG_CALL tleg_file_free(tleg_file *file) {
 
 const char *tleg_file_label(const tleg_file *file) {
     return file->label;
+}
+
+const struct tleg_graph *tleg_file_graph(const tleg_file *file, const tleg_file **holder) {
+    while (file->same)
+        file = file->parts[0];
+    *holder = file;
+    return TLEG_TRAIN ? tleg_onnx_graph_of(file->onnx) : NULL;
 }
 
 int64_t tleg_file_entries(const tleg_file *file, const struct tleg_entry **entries) {

@@ -15,6 +15,7 @@ static const struct layout layouts[] = {
     {"pytorch_model.bin", {"config.json", "preprocessor_config.json"}},
     {"pytorch_model.bin.index.json", {"config.json", "preprocessor_config.json"}},
     {"open_clip_pytorch_model.bin", {"open_clip_config.json", NULL}},
+    {"model.onnx", {"config.json", "preprocessor_config.json"}},
 };
 enum { LAYOUTS = sizeof layouts / sizeof *layouts, TEXT_LIMIT = 16 << 20 };
 
@@ -153,8 +154,8 @@ static tleg_status find_weights(tleg_context *context, const char *folder, const
         return status;
     if (first == LAYOUTS)
         return tleg_fail(context, TLEG_ERROR_IO,
-                         "%s is a directory without a model: expected model.safetensors or its index, pytorch_model.bin or "
-                         "open_clip_model.safetensors in it; give the file itself if it has another name",
+                         "%s is a directory without a model: expected model.safetensors or its index, pytorch_model.bin, "
+                         "open_clip_model.safetensors or model.onnx in it; give the file itself if it has another name",
                          folder);
     if (there[0] && there[1])
         return tleg_fail(context, TLEG_ERROR_FORMAT,

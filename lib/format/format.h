@@ -51,10 +51,12 @@ enum tleg_piece_order {
     TLEG_PIECE_PATCHES /* a whole matrix (D, P*P*C) over patches whose channels come last, as a convolution (D, C, P, P) */
 };
 struct tleg_piece {
-    const struct tleg_entry *source; /* of the file below; NULL: zeros */
+    const struct tleg_entry *source; /* of the file below; NULL: `numbers`, or zeros */
+    bool own;                        /* the source is a view of the maker's, not among the file's entries: it is copied */
     enum tleg_piece_order order;
     int32_t channels;      /* C, of PATCHES */
     uint64_t first, count; /* the elements of the source that it is, in the source's order; of a whole one 0 and all */
+    const float *numbers;  /* `count` of them, which are copied; NULL: none */
 };
 struct tleg_made { /* a tensor of the derived file: its pieces end to end, as many elements as its shape has */
     const char *name;
@@ -96,6 +98,49 @@ tleg_status tleg_file_read_f32(tleg_context *context, const tleg_file *file, con
 /* Its elements [first, first + count), which it has. */
 tleg_status tleg_file_read_part(tleg_context *context, const tleg_file *file, const struct tleg_entry *entry, size_t first,
                                 size_t count, float *out);
+
+/* ---- the graph of an ONNX file (onnx.c), as it stands there ---- */
+/* Texts are offsets into one text, lists begin at an index and have a count. A value is what a node takes or gives, numbered
+ * from 1 by its name; 0 is an input that is left out. */
+struct tleg_graph_attribute {
+    uint32_t name, text; /* text 0: it has none */
+    double real;
+    int64_t integer;
+    uint32_t integers, count;
+    uint32_t tensor; /* one more than its index; 0: none */
+};
+struct tleg_graph_node {
+    uint32_t type, name, domain;
+    uint32_t inputs, input_count, outputs, output_count; /* in `uses` */
+    uint32_t attributes, attribute_count;
+};
+struct tleg_graph_tensor { /* constant numbers */
+    uint32_t value;        /* 0: an attribute's */
+    int32_t type;          /* TensorProto.DataType */
+    struct tleg_entry entry;
+    uint32_t integers, count; /* numbers, or f16's and bf16's bits, that are not stored as bytes; count 0: `entry` has them */
+};
+struct tleg_graph_input {
+    uint32_t value;
+    int32_t rank;                 /* -1: not said */
+    int64_t shape[TLEG_MAX_RANK]; /* 0: open */
+};
+struct tleg_graph {
+    struct tleg_allocator allocator;
+    const char *text;
+    const uint32_t *uses, *value_names, *outputs;
+    const int64_t *integers;
+    const struct tleg_graph_node *nodes;
+    const struct tleg_graph_attribute *attributes;
+    const struct tleg_graph_tensor *tensors;
+    const struct tleg_graph_input *inputs;
+    size_t value_count, output_count, node_count, tensor_count, input_count;
+    int64_t opset;
+    uint64_t file_bytes;
+};
+/* NULL for a file of another format. *holder is the file that its tensors are read from: `file`, or what is below one with
+ * other metadata. */
+const struct tleg_graph *tleg_file_graph(const tleg_file *file, const tleg_file **holder);
 
 /* ---- text.c ---- */
 /* Sorts in place (heapsort: no memory, no recursion). Items are at most TLEG_SORT_WIDTH bytes wide. */

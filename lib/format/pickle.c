@@ -14,32 +14,9 @@ struct machine {
     struct tleg_pickle *pickle;
     const unsigned char *text; /* of the pickle */
     size_t length, at;
-    struct tleg_pickle_array stack, marks, memo; /* of uint32_t */
-    const char *fault;                           /* why it stopped; NULL while all is well, or memory is wanting */
+    struct tleg_array stack, marks, memo; /* of uint32_t */
+    const char *fault;                    /* why it stopped; NULL while all is well, or memory is wanting */
 };
-
-/* ---- arrays that grow ---- */
-
-/* Room for another item of `width` bytes; NULL when memory is wanting. */
-static void *append(const struct tleg_allocator *allocator, struct tleg_pickle_array *array, size_t width) {
-    if (array->count == array->room) {
-        const size_t room = array->room ? array->room + array->room / 2 : 64;
-        void *grown = tleg_alloc(allocator, room * width);
-        if (!grown)
-            return NULL;
-        if (array->count > 0)
-            memcpy(grown, array->items, array->count * width);
-        tleg_release(allocator, array->items, array->room * width);
-        array->items = grown;
-        array->room = room;
-    }
-    return (char *)array->items + array->count++ * width;
-}
-
-static void drop(const struct tleg_allocator *allocator, struct tleg_pickle_array *array, size_t width) {
-    tleg_release(allocator, array->items, array->room * width);
-    *array = (struct tleg_pickle_array){0};
-}
 
 static bool fail(struct machine *machine, const char *fault) {
     machine->fault = fault;
@@ -52,8 +29,8 @@ static struct tleg_pickle_value *value_at(const struct machine *machine, uint32_
 
 /* ---- making values ---- */
 
-static bool push_index(struct machine *machine, struct tleg_pickle_array *array, uint32_t index) {
-    uint32_t *place = append(&machine->pickle->allocator, array, sizeof *place);
+static bool push_index(struct machine *machine, struct tleg_array *array, uint32_t index) {
+    uint32_t *place = tleg_array_add(&machine->pickle->allocator, array, sizeof *place);
     if (place)
         *place = index;
     return place != NULL;
@@ -61,13 +38,13 @@ static bool push_index(struct machine *machine, struct tleg_pickle_array *array,
 
 /* A new value, of a kind; *index is its. */
 static struct tleg_pickle_value *make(struct machine *machine, enum tleg_pickle_kind kind, uint32_t *index) {
-    struct tleg_pickle_array *values = &machine->pickle->values;
+    struct tleg_array *values = &machine->pickle->values;
     *index = (uint32_t)values->count;
     if (values->count > 4096 + machine->length / 2) {
         fail(machine, "holds more values than a pickle of its length");
         return NULL;
     }
-    struct tleg_pickle_value *value = append(&machine->pickle->allocator, values, sizeof *value);
+    struct tleg_pickle_value *value = tleg_array_add(&machine->pickle->allocator, values, sizeof *value);
     if (value)
         *value = (struct tleg_pickle_value){.kind = (uint8_t)kind};
     return value;
@@ -127,9 +104,9 @@ static bool pop_mark(struct machine *machine, const uint32_t **first, size_t *co
 /* ---- what is in values ---- */
 
 static bool add_item(struct machine *machine, uint32_t container, uint32_t key, uint32_t value) {
-    struct tleg_pickle_array *items = &machine->pickle->items;
+    struct tleg_array *items = &machine->pickle->items;
     const uint32_t index = (uint32_t)items->count;
-    struct tleg_pickle_item *item = append(&machine->pickle->allocator, items, sizeof *item);
+    struct tleg_pickle_item *item = tleg_array_add(&machine->pickle->allocator, items, sizeof *item);
     if (!item)
         return false;
     *item = (struct tleg_pickle_item){.key = key, .value = value};
@@ -556,7 +533,7 @@ static bool run(struct machine *machine, unsigned char code) {
 /* The values that are there once, and an item 0 that no container has. */
 static bool begin(struct machine *machine) {
     uint32_t index;
-    struct tleg_pickle_item *none = append(&machine->pickle->allocator, &machine->pickle->items, sizeof *none);
+    struct tleg_pickle_item *none = tleg_array_add(&machine->pickle->allocator, &machine->pickle->items, sizeof *none);
     if (none)
         *none = (struct tleg_pickle_item){0};
     return none && make(machine, TLEG_PICKLE_OTHER, &index) && make(machine, TLEG_PICKLE_TUPLE, &index);
@@ -583,17 +560,17 @@ tleg_status tleg_pickle_read(tleg_context *context, const char *label, const str
         status = machine.fault ? tleg_fail(context, TLEG_ERROR_FORMAT, "%s: its pickle %s, at byte %zu of %zu", label,
                                            machine.fault, machine.at, length)
                                : tleg_fail_memory(context, label, length);
-    drop(allocator, &machine.stack, sizeof(uint32_t));
-    drop(allocator, &machine.marks, sizeof(uint32_t));
-    drop(allocator, &machine.memo, sizeof(uint32_t));
+    tleg_array_free(allocator, &machine.stack, sizeof(uint32_t));
+    tleg_array_free(allocator, &machine.marks, sizeof(uint32_t));
+    tleg_array_free(allocator, &machine.memo, sizeof(uint32_t));
     if (status != TLEG_OK)
         tleg_pickle_free(pickle);
     return status;
 }
 
 void tleg_pickle_free(struct tleg_pickle *pickle) {
-    drop(&pickle->allocator, &pickle->values, sizeof(struct tleg_pickle_value));
-    drop(&pickle->allocator, &pickle->items, sizeof(struct tleg_pickle_item));
+    tleg_array_free(&pickle->allocator, &pickle->values, sizeof(struct tleg_pickle_value));
+    tleg_array_free(&pickle->allocator, &pickle->items, sizeof(struct tleg_pickle_item));
 }
 
 /* ---- reading it ---- */

@@ -19,6 +19,15 @@ bool tleg_json_check(const char *text, size_t length, size_t *tokens, struct tle
 tleg_status tleg_json_scan(const struct tleg_allocator *allocator, const char *text, size_t length, struct tleg_json *json,
                            struct tleg_json_fault *fault);
 
+/* ---- array.c: arrays that grow ---- */
+struct tleg_array {
+    void *items;
+    size_t count, room;
+};
+/* Room for another item of `width` bytes; NULL when memory is wanting. */
+void *tleg_array_add(const struct tleg_allocator *allocator, struct tleg_array *array, size_t width);
+void tleg_array_free(const struct tleg_allocator *allocator, struct tleg_array *array, size_t width);
+
 /* ---- stored_type.c: the element types that safetensors defines ---- */
 struct tleg_stored_type {
     const char *name;
@@ -51,7 +60,9 @@ struct tleg_file {
     size_t block_bytes;
     struct tleg_file **parts; /* of an index: the files that hold the tensors and the texts; of a derived file the one below */
     size_t part_count, part_bytes;
-    bool several; /* it is an index */
+    bool several;           /* it is an index */
+    bool same;              /* it is the one below with other metadata */
+    struct tleg_onnx *onnx; /* of an ONNX file: its graph, and the texts of entries and pairs */
 };
 /* An empty one; `label` is copied. */
 tleg_status tleg_file_make(tleg_context *context, const char *label, struct tleg_file **file);
@@ -167,14 +178,10 @@ struct tleg_pickle_value {
 struct tleg_pickle_item {
     uint32_t key, value, next; /* key 0: none; next 0: the last */
 };
-struct tleg_pickle_array {
-    void *items;
-    size_t count, room;
-};
 struct tleg_pickle {
     struct tleg_allocator allocator;
     const char *text; /* the pickle, in which the texts lie; borrowed */
-    struct tleg_pickle_array values, items;
+    struct tleg_array values, items;
     uint32_t root;
 };
 /* `text` stays until the pickle is freed. FORMAT says what is wrong at which byte. */
@@ -190,6 +197,14 @@ bool tleg_pickle_is_text(const struct tleg_pickle *pickle, uint32_t value, const
 /* ---- torch.c: PyTorch's zip files ---- */
 /* Fills the file from the archive that it is; key NULL: the library chooses among its sets of weights. */
 tleg_status tleg_torch_read(tleg_context *context, struct tleg_file *file, const char *key);
+
+/* ---- onnx.c: ONNX files ---- */
+/* Whether start[0..length) begins one. */
+bool tleg_onnx_begins(const unsigned char *start, size_t length);
+/* Fills the file's entries, pairs and graph. `alone`: no files beside it are opened for tensors that lie there. */
+tleg_status tleg_onnx_read(tleg_context *context, struct tleg_file *file, bool alone);
+void tleg_onnx_free(const struct tleg_allocator *allocator, struct tleg_onnx *onnx);
+const struct tleg_graph *tleg_onnx_graph_of(const struct tleg_onnx *onnx);
 
 /* ---- header_write.c ---- */
 struct tleg_header_text {

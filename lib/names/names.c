@@ -1,4 +1,5 @@
 /* A file under the library's names: by the host's rules, or by those of the family that it is of. */
+#include "graph/graph.h"
 #include "names/private.h"
 
 #include <string.h>
@@ -46,8 +47,44 @@ static tleg_status by_family(tleg_context *context, const tleg_file *file, tleg_
     return tleg_names_apply(&naming, named);
 }
 
+/* What a graph computes is not for the texts beside it to say. */
+static tleg_status check_graph(tleg_context *context, const tleg_file *read, const tleg_file *named) {
+    const struct tleg_pair *pairs;
+    const int64_t count = tleg_file_pairs(read, &pairs);
+    for (int64_t k = 0; k < count; k++) {
+        const char *text = tleg_file_get_metadata(named, pairs[k].key);
+        if (strncmp(pairs[k].key, "tleg.", 5) == 0 && text && strcmp(text, pairs[k].value) != 0)
+            return tleg_fail(context, TLEG_ERROR_FORMAT, "%s: %s: expected \"%s\" as the graph says, found \"%s\" beside it",
+                             tleg_file_label(read), pairs[k].key, pairs[k].value, text);
+    }
+    return TLEG_OK;
+}
+
+/* A graph says what its weights are; what stands beside it may say more of pictures and labels. */
+static tleg_status by_graph(tleg_context *context, const tleg_file *file, tleg_file **named) {
+    tleg_file *read, *made = NULL;
+    tleg_status status = tleg_graph_read(context, file, &read);
+    if (status != TLEG_OK || !has_config(file)) {
+        *named = read;
+        return status;
+    }
+    const struct tleg_naming naming = {.context = context, .file = read, .rules = ""};
+    status = tleg_names_apply(&naming, &made);
+    if (status == TLEG_OK)
+        status = check_graph(context, read, made);
+    tleg_file_free(read);
+    if (status == TLEG_OK)
+        *named = made;
+    else
+        tleg_file_free(made);
+    return status;
+}
+
 tleg_status tleg_names_read(tleg_context *context, const tleg_file *file, const char *rules, tleg_file **named) {
     *named = NULL;
+    const tleg_file *holder;
+    if (TLEG_TRAIN && !rules && tleg_file_graph(file, &holder))
+        return by_graph(context, file, named);
     if (!rules)
         return by_family(context, file, named);
     const struct tleg_naming naming = {.context = context, .file = file, .rules = rules};

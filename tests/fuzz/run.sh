@@ -18,6 +18,7 @@ cp tests/fuzz/corpus/"$target"/* "$work/seeds/"
 largest=300 # MB that one allocation may take: the targets' own limits lie below
 most=8192 words=tests/fuzz/safetensors.dict
 case $target in
+fuzz_onnx) most=24576 words=tests/fuzz/graph.dict ;;
 fuzz_picture)
     most=4096 words=tests/fuzz/picture.dict
     cp tests/fixtures/image/*.jpg tests/fixtures/image/*.png "$work/seeds/"

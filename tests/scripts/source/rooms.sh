@@ -2,7 +2,7 @@
 # A room of lib/ includes its own headers and those of rooms before it, and a room in a room likewise; a private.h is its room's alone;
 # tools, examples and bench know public headers alone; only core/os_posix.c calls the system and the room of file formats opens files;
 # nothing keeps state for a thread or speaks to the terminal.
-rooms='core tensor kernels format config names image augment vit/read vit/weights vit/pass dit/pass vit/handle ops learngene dit/handle onnx train'
+rooms='core tensor kernels format config graph names image augment vit/read vit/weights vit/pass dit/pass vit/handle ops learngene dit/handle onnx train'
 failed=0
 fail() {
     echo "$*"

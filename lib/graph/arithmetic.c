@@ -1,0 +1,233 @@
+/* Nodes that compute number by number: what they mean depends on what they compute from. */
+#include "graph/private.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- functions of one number ---- */
+
+static const char *function_of(struct walk *walk, const struct value *from, uint32_t base, uint8_t uses, double **samples,
+                               struct value *out) {
+    *samples = tleg_walk_keep(walk, SAMPLES * sizeof **samples);
+    *out = (struct value){.what = FUNCTION, .of = base, .factor = 1, .layout = from->layout, .samples = *samples};
+    out->uses = (uint8_t)(uses | (from->what == FUNCTION ? from->uses : 0));
+    return NULL;
+}
+
+static double sigmoid(double x) {
+    return 1 / (1 + exp(-x));
+}
+static double negative(double x) {
+    return -x;
+}
+static double reciprocal(double x) {
+    return 1 / x;
+}
+static double positive(double x) {
+    return fmax(x, 0);
+}
+
+static const struct function {
+    const char *type;
+    double (*function)(double);
+    uint8_t uses;
+} functions[] = {
+    {"Erf", erf, USES_ERF}, {"Tanh", tanh, USES_TANH},     {"Sigmoid", sigmoid, USES_SIGMOID}, {"Sqrt", sqrt, 0},
+    {"Neg", negative, 0},   {"Reciprocal", reciprocal, 0}, {"Relu", positive, USES_RELU},      {"Exp", exp, USES_OTHER}};
+
+const char *tleg_node_unary(struct walk *walk, struct value *out) {
+    const char *type = tleg_walk_text(walk, walk->node->type);
+    const struct value *in = tleg_walk_in(walk, 0);
+    uint32_t base;
+    double *samples;
+    if (tleg_is_constant(in))
+        return tleg_fold_unary(walk, type, in, out);
+    if (strcmp(type, "IsNaN") == 0 && in->what == SHARES) {
+        *out = *in;
+        out->what = NOT_NUMBERS;
+        return NULL;
+    }
+    const double *from = tleg_samples_of(walk, in, &base);
+    for (size_t k = 0; from && k < sizeof functions / sizeof *functions; k++)
+        if (strcmp(functions[k].type, type) == 0) {
+            function_of(walk, in, base, functions[k].uses, &samples, out);
+            for (int i = 0; samples && i < SAMPLES; i++)
+                samples[i] = functions[k].function(from[i]);
+            return NULL;
+        }
+    return walk->status != TLEG_OK ? NULL : "part of an activation after a matrix, or of a norm";
+}
+
+const char *tleg_node_gelu(struct walk *walk, struct value *out) {
+    const struct value *in = tleg_walk_in(walk, 0);
+    const struct tleg_graph_attribute *way = tleg_walk_attribute(walk, "approximate");
+    const bool curve = way && strcmp(tleg_walk_text(walk, way->text), "tanh") == 0;
+    uint32_t base;
+    double *samples;
+    const double *from = in->what == LINEAR || in->what == FUNCTION ? tleg_samples_of(walk, in, &base) : NULL;
+    if (!from)
+        return walk->status != TLEG_OK ? NULL : "an activation after a matrix";
+    function_of(walk, in, base, curve ? USES_TANH : USES_ERF, &samples, out);
+    for (int k = 0; samples && k < SAMPLES; k++) {
+        const double x = from[k], inner = 0.79788456080286535588 * (x + 0.044715 * x * x * x);
+        samples[k] = 0.5 * x * (1 + (curve ? tanh(inner) : erf(x * 0.70710678118654752440)));
+    }
+    return NULL;
+}
+
+/* ---- with a number ---- */
+
+enum sign { ADD, SUB, MUL, DIV, POW, OTHER };
+
+static enum sign sign_of(const char *type) {
+    static const char *const signs[] = {"Add", "Sub", "Mul", "Div", "Pow"};
+    int k = 0;
+    while (k < OTHER && strcmp(signs[k], type) != 0)
+        k++;
+    return (enum sign)k;
+}
+
+static double apply(enum sign sign, double a, double b) {
+    switch (sign) {
+    case ADD:
+        return a + b;
+    case SUB:
+        return a - b;
+    case MUL:
+        return a * b;
+    case DIV:
+        return a / b;
+    default:
+        return pow(a, b);
+    }
+}
+
+/* Two functions of the same number, or one and a constant: *first NULL is `number`. */
+static const char *combine(struct walk *walk, enum sign sign, const struct value *a, const struct value *b, double number,
+                           struct value *out) {
+    uint32_t base = 0, other = 0;
+    const double *first = a ? tleg_samples_of(walk, a, &base) : NULL, *second = b ? tleg_samples_of(walk, b, &other) : NULL;
+    double *samples;
+    if ((a && !first) || (b && !second) || (a && b && (base != other || !tleg_layout_equal(&a->layout, &b->layout))))
+        return walk->status != TLEG_OK ? NULL : "two functions of the same value, or two branches that belong together";
+    const uint8_t uses = b && b->what == FUNCTION ? b->uses : 0;
+    function_of(walk, a ? a : b, a ? base : other, uses, &samples, out);
+    for (int k = 0; samples && k < SAMPLES; k++)
+        samples[k] = apply(sign, first ? first[k] : number, second ? second[k] : number);
+    return NULL;
+}
+
+/* A value times a number. */
+static const char *scale(struct walk *walk, const struct value *value, double number, struct value *out) {
+    if (value->what == FUNCTION || value->what == VARIANCE)
+        return combine(walk, MUL, value, NULL, number, out);
+    if ((value->what != LINEAR && value->what != SCORES && value->what != SUM) || value->gate)
+        return "a factor of queries, keys, scores or an activation";
+    *out = *value;
+    out->factor *= number;
+    return NULL;
+}
+
+static const char *with_number(struct walk *walk, enum sign sign, const struct value *value, double number, bool number_first,
+                               struct value *out) {
+    if (sign == POW && value->what == CENTRED && number == 2 && !number_first) {
+        *out = *value;
+        out->what = SQUARES;
+        return NULL;
+    }
+    if (sign == MUL)
+        return scale(walk, value, number, out);
+    if (sign == DIV && !number_first && value->what != FUNCTION)
+        return scale(walk, value, 1 / number, out);
+    return number_first ? combine(walk, sign, NULL, value, number, out) : combine(walk, sign, value, NULL, number, out);
+}
+
+/* A mask that leaves all keys in: zeros added to scores. */
+static bool is_zero(struct walk *walk, uint32_t constant) {
+    struct constant own = *tleg_constant_get(walk, constant);
+    for (int32_t k = 0; k < own.rank; k++)
+        own.shape[k] = own.strides[k] == 0 && own.shape[k] > 0 ? 1 : own.shape[k];
+    bool zero = tleg_constant_load(walk, &own);
+    for (int64_t k = 0; zero && k < tleg_constant_count(&own); k++)
+        zero = tleg_constant_at(&own, k) == 0;
+    return zero;
+}
+
+static const char *with_constant(struct walk *walk, enum sign sign, const struct value *value, uint32_t constant,
+                                 bool constant_first, struct value *out) {
+    double number;
+    if (sign == ADD && value->what == EMBED)
+        return tleg_add_places(walk, value, constant, out);
+    if (sign == ADD && value->what == SCORES) {
+        *out = *value;
+        return is_zero(walk, constant) ? NULL : "scores without a mask or a bias of their own";
+    }
+    if (tleg_constant_is_number(walk, constant, &number) && value->what != NORM)
+        return with_number(walk, sign, value, number, constant_first, out);
+    if (sign == ADD)
+        return tleg_add_vector(walk, value, constant, out);
+    if (sign == MUL)
+        return tleg_scale_vector(walk, value, constant, out);
+    return "a bias, positions, a factor or a gate";
+}
+
+/* ---- norms in parts ---- */
+
+/* `value` times, or by, a function of its own variance. */
+static const char *normalise(struct walk *walk, const struct value *value, const struct value *by, bool root,
+                             struct value *out) {
+    const struct value *variance = by->what == FUNCTION ? &walk->values[by->of] : NULL;
+    if (!variance || variance->what != VARIANCE || variance->of != value->of || by->uses ||
+        !tleg_layout_broadcasts(&value->layout, &by->layout))
+        return "a LayerNorm's own variance";
+    const double eps = tleg_samples_eps(by->samples, root);
+    *out = *value;
+    out->what = NORM;
+    out->id = 0;
+    out->eps = eps;
+    return eps > 0 ? NULL : "a LayerNorm: 1 / sqrt(variance + eps)";
+}
+
+static const char *in_parts(struct walk *walk, enum sign sign, const struct value *a, const struct value *b,
+                            struct value *out) {
+    if (sign == SUB && b->what == MEANS && tleg_is_stream(a) && walk->values[b->of].id == a->id &&
+        tleg_layout_broadcasts(&a->layout, &b->layout)) {
+        *out = *b;
+        out->what = CENTRED;
+        out->layout = a->layout;
+        return NULL;
+    }
+    if (sign == MUL && a->what == CENTRED && b->what == CENTRED && a->of == b->of &&
+        tleg_layout_equal(&a->layout, &b->layout)) {
+        *out = *a;
+        out->what = SQUARES;
+        return NULL;
+    }
+    if (a->what == CENTRED && (sign == MUL || sign == DIV))
+        return normalise(walk, a, b, sign == DIV, out);
+    return b->what == CENTRED && sign == MUL ? normalise(walk, b, a, false, out) : "";
+}
+
+/* ---- nodes ---- */
+
+const char *tleg_node_binary(struct walk *walk, struct value *out) {
+    const char *type = tleg_walk_text(walk, walk->node->type);
+    const struct value *a = tleg_walk_in(walk, 0), *b = tleg_walk_in(walk, 1);
+    const enum sign sign = sign_of(type);
+    if (!b)
+        return "two inputs";
+    if (a->what == CONSTANT && b->what == CONSTANT)
+        return tleg_fold_binary(walk, type, a, b, out);
+    if (sign == OTHER)
+        return "constant numbers";
+    if (b->what == CONSTANT)
+        return with_constant(walk, sign, a, b->weight, false, out);
+    if (a->what == CONSTANT)
+        return with_constant(walk, sign, b, a->weight, true, out);
+    const char *expected = in_parts(walk, sign, a, b, out);
+    if (!expected || *expected)
+        return expected;
+    if (sign == ADD && a->what != FUNCTION && b->what != FUNCTION)
+        return tleg_add_branch(walk, a, b, out);
+    return combine(walk, sign, a, b, 0, out);
+}

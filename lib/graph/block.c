@@ -1,0 +1,288 @@
+/* Blocks of a Transformer: norms, matrices, attention, and the branches that are added to the stream. */
+#include "graph/private.h"
+
+#include <math.h>
+#include <string.h>
+
+static const int32_t features[] = {AXIS_FEATURE, -1};
+
+static uint32_t number_of(const struct walk *walk, const struct value *value) {
+    return (uint32_t)(value - walk->values);
+}
+
+/* ---- norms ---- */
+
+const char *tleg_node_norm(struct walk *walk, struct value *out) {
+    const struct value *in = tleg_walk_in(walk, 0), *weight = tleg_walk_in(walk, 1), *bias = tleg_walk_in(walk, 2);
+    if (!tleg_is_stream(in) || !tleg_is_feature(in))
+        return "the sum of a block's branches, with the features last";
+    const int32_t last = in->layout.rank - 1;
+    if (tleg_walk_dimension(tleg_walk_integer(walk, "axis", -1), in->layout.rank) != last)
+        return "a norm over the features";
+    *out = (struct value){.what = NORM,
+                          .of = number_of(walk, in),
+                          .first = in->first,
+                          .count = in->count,
+                          .factor = 1,
+                          .mean_before = in->mean,
+                          .layout = in->layout,
+                          .eps = tleg_short_number(tleg_walk_real(walk, "epsilon", 1e-5))};
+    if (!tleg_is_constant(weight) || !tleg_constant_align(walk, weight->weight, &in->layout, features, &out->weight) ||
+        (bias && (!tleg_is_constant(bias) || !tleg_constant_align(walk, bias->weight, &in->layout, features, &out->bias))))
+        return "a constant weight and bias";
+    return NULL;
+}
+
+/* The means of a stream or of squares over the features, or of what is read out over the tokens. */
+const char *tleg_node_mean(struct walk *walk, struct value *out) {
+    const struct value *in = tleg_walk_in(walk, 0);
+    int64_t axes[MOST_INTEGERS];
+    const int count = tleg_walk_integers(walk, "axes", 1, axes);
+    const int32_t dim = count == 1 ? tleg_walk_dimension(axes[0], in->layout.rank) : -1;
+    if (in->what == CONSTANT || dim < 0)
+        return "a mean over one dimension of tokens or features";
+    const bool drop = tleg_walk_integer(walk, "keepdims", 1) == 0;
+    *out = *in;
+    tleg_layout_replace(&in->layout, dim, NULL, 0, drop, &out->layout);
+    if (tleg_layout_is(&in->layout, dim, AXIS_FEATURE, 0) && dim == in->layout.rank - 1) {
+        const bool squares = in->what == SQUARES;
+        if (!squares && !tleg_is_stream(in))
+            return "the features of a stream, or their squares";
+        *out = (struct value){.what = squares ? VARIANCE : MEANS,
+                              .of = squares ? in->of : number_of(walk, in),
+                              .factor = 1,
+                              .first = in->first,
+                              .count = in->count,
+                              .mean_before = squares ? in->mean_before : in->mean,
+                              .layout = out->layout};
+        return NULL;
+    }
+    if (!tleg_layout_is(&in->layout, dim, AXIS_TOKEN, 0) || (in->what != STREAM && in->what != NORM) || in->mean)
+        return "a mean over the patches";
+    out->mean = true;
+    return NULL;
+}
+
+/* ---- matrices ---- */
+
+/* Whether a value is what a matrix of the network multiplies. */
+static bool is_multiplied(const struct value *value) {
+    return value->what == NORM || value->what == MIXED || (value->what == FUNCTION && tleg_samples_activation(value));
+}
+
+/* x times a constant (in, out), or (out, in) where it is turned already. */
+static const char *multiply(struct walk *walk, const struct value *x, uint32_t constant, bool turned, struct value *out) {
+    struct constant own = *tleg_constant_get(walk, constant);
+    if (x->what == LINEAR || (x->what == FUNCTION && !is_multiplied(x)))
+        return "GELU, quick GELU, SiLU or ReLU between two matrices";
+    if (!is_multiplied(x))
+        return "a LayerNorm before the matrix";
+    if (own.rank != 2 || !tleg_layout_is(&x->layout, x->layout.rank - 1, AXIS_FEATURE, own.shape[turned]))
+        return "a matrix for all features, which lie last";
+    if (!turned) {
+        const struct constant from = own;
+        for (int k = 0; k < 2; k++) {
+            own.shape[k] = from.shape[1 - k];
+            own.strides[k] = from.strides[1 - k];
+        }
+    }
+    if (own.shape[0] < 1 || own.shape[0] > INT32_MAX)
+        return "a matrix of some columns";
+    const struct atom atom = {AXIS_FEATURE, (int32_t)own.shape[0], 1};
+    *out = (struct value){.what = LINEAR, .of = number_of(walk, x), .weight = tleg_constant_add(walk, &own), .factor = 1};
+    tleg_layout_replace(&x->layout, x->layout.rank - 1, &atom, 1, false, &out->layout);
+    return NULL;
+}
+
+const char *tleg_add_vector(struct walk *walk, const struct value *value, uint32_t constant, struct value *out) {
+    if ((value->what != LINEAR && value->what != NORM) || value->bias || value->gate || value->factor != 1 || value->mean)
+        return "a matrix or a norm without a bias before it";
+    *out = *value;
+    out->id = 0;
+    return tleg_constant_align(walk, constant, &value->layout, features, &out->bias) ? NULL : "a bias for each feature";
+}
+
+const char *tleg_scale_vector(struct walk *walk, const struct value *value, uint32_t constant, struct value *out) {
+    const bool norm = value->what == NORM && !value->weight && !value->bias && !value->mean;
+    *out = *value;
+    out->id = 0;
+    if (!norm && (value->what != LINEAR || value->gate || value->factor != 1))
+        return "a norm or a branch before it";
+    return tleg_constant_align(walk, constant, &value->layout, features, norm ? &out->weight : &out->gate)
+               ? NULL
+               : "a factor for each feature";
+}
+
+const char *tleg_node_gemm(struct walk *walk, struct value *out) {
+    const struct value *x = tleg_walk_in(walk, 0), *weight = tleg_walk_in(walk, 1), *bias = tleg_walk_in(walk, 2);
+    if (!tleg_is_constant(weight) || tleg_is_constant(x) || (bias && !tleg_is_constant(bias)))
+        return "a constant matrix and bias";
+    if (tleg_walk_real(walk, "alpha", 1) != 1 || (bias && tleg_walk_real(walk, "beta", 1) != 1) ||
+        tleg_walk_integer(walk, "transA", 0) != 0)
+        return "alpha and beta 1, and transA 0";
+    struct value product;
+    const char *expected = multiply(walk, x, weight->weight, tleg_walk_integer(walk, "transB", 0) != 0, &product);
+    if (expected || !bias) {
+        *out = product;
+        return expected;
+    }
+    return tleg_add_vector(walk, &product, bias->weight, out);
+}
+
+/* ---- attention ---- */
+
+/* Whether all but the last two dimensions are the same: images and heads. */
+static bool same_heads(const struct value *a, const struct value *b) {
+    struct layout first = a->layout, second = b->layout;
+    if (first.rank != second.rank || first.rank < 2)
+        return false;
+    for (int k = 0; k < 2; k++) {
+        tleg_layout_replace(&first, first.rank - 1, NULL, 0, true, &first);
+        tleg_layout_replace(&second, second.rank - 1, NULL, 0, true, &second);
+    }
+    return tleg_layout_equal(&first, &second);
+}
+
+/* Whether queries (.., tokens, head) and keys (.., tokens, head) are parts of what matrices make of one norm. */
+static bool are_pair(const struct walk *walk, const struct value *q, const struct value *k) {
+    const int32_t last = q->layout.rank - 1;
+    return q->what == LINEAR && k->what == LINEAR && !q->gate && !k->gate && walk->values[q->of].what == NORM &&
+           walk->values[k->of].id == walk->values[q->of].id && same_heads(q, k) &&
+           tleg_layout_is(&q->layout, last - 1, AXIS_TOKEN, 0) &&
+           tleg_layout_is(&q->layout, last, AXIS_FEATURE, tleg_layout_size(&q->layout, last)) &&
+           tleg_layout_is(&k->layout, last - 1, AXIS_TOKEN, tleg_layout_size(&q->layout, last - 1)) &&
+           tleg_layout_is(&k->layout, last, AXIS_FEATURE, tleg_layout_size(&q->layout, last));
+}
+
+static const char pair_expected[] = "queries and keys (.., tokens, head) of one norm";
+
+static bool turn(const struct value *value, struct value *out) {
+    int32_t order[TLEG_MAX_RANK];
+    const int32_t last = value->layout.rank - 1;
+    *out = *value;
+    for (int32_t k = 0; k <= last; k++)
+        order[k] = k < last - 1 ? k : k == last ? last - 1 : last;
+    if (last >= 1)
+        tleg_layout_transpose(&value->layout, order, &out->layout);
+    return last >= 1;
+}
+
+static const char *score(struct walk *walk, const struct value *q, const struct value *turned, struct value *out) {
+    const int32_t last = q->layout.rank - 1;
+    struct value k;
+    if (!turn(turned, &k) || !are_pair(walk, q, &k))
+        return pair_expected;
+    *out = (struct value){
+        .what = SCORES, .of = number_of(walk, q), .other = number_of(walk, turned), .factor = q->factor * k.factor};
+    const struct atom keys = {AXIS_KEY, (int32_t)tleg_layout_size(&q->layout, last - 1), 1};
+    tleg_layout_replace(&q->layout, last, &keys, 1, false, &out->layout);
+    return NULL;
+}
+
+/* Whether `factor` is 1 over the square root of a head's width. */
+static bool is_scale(const struct value *q, double factor) {
+    const double head = (double)tleg_layout_size(&q->layout, q->layout.rank - 1), off = factor * factor * head - 1;
+    return factor > 0 && off < 4e-3 && off > -4e-3;
+}
+
+static const char scale_expected[] = "scores divided by the square root of a head's width";
+
+/* Shares of values (.., tokens, head). */
+static const char *mix(struct walk *walk, const struct value *q, uint32_t keys, const struct value *v, struct value *out) {
+    if (!are_pair(walk, q, v) || v->factor != 1)
+        return "values (.., tokens, head) of the same norm as queries and keys";
+    *out = (struct value){
+        .what = MIXED, .of = number_of(walk, q), .other = keys, .third = number_of(walk, v), .factor = 1, .layout = v->layout};
+    return NULL;
+}
+
+const char *tleg_node_matmul(struct walk *walk, struct value *out) {
+    const struct value *a = tleg_walk_in(walk, 0), *b = tleg_walk_in(walk, 1);
+    if (!b || a->what == CONSTANT)
+        return "a value by a matrix";
+    if (b->what == CONSTANT)
+        return multiply(walk, a, b->weight, false, out);
+    if (a->what == LINEAR)
+        return score(walk, a, b, out);
+    return a->what == SHARES ? mix(walk, &walk->values[a->of], a->other, b, out)
+                             : "queries and keys, or a softmax's shares and values";
+}
+
+const char *tleg_node_softmax(struct walk *walk, struct value *out) {
+    const struct value *in = tleg_walk_in(walk, 0);
+    const int32_t last = in->layout.rank - 1;
+    const int64_t axis = tleg_walk_integer(walk, "axis", walk->graph->opset < 13 ? 1 : -1);
+    if (in->what != SCORES)
+        return "scores of queries and keys";
+    if (tleg_walk_dimension(axis, in->layout.rank) != last || !tleg_layout_is(&in->layout, last, AXIS_KEY, 0))
+        return "a softmax over the keys";
+    if (!is_scale(&walk->values[in->of], in->factor))
+        return scale_expected;
+    *out = *in;
+    out->what = SHARES;
+    out->id = 0;
+    return NULL;
+}
+
+/* All of it in one node (opset 23): queries, keys and values (images, heads, tokens, head). */
+const char *tleg_node_attention(struct walk *walk, struct value *out) {
+    const struct value *q = tleg_walk_in(walk, 0), *k = tleg_walk_in(walk, 1), *v = tleg_walk_in(walk, 2);
+    for (uint32_t i = 3; i < walk->node->input_count; i++)
+        if (tleg_walk_in(walk, i))
+            return "attention without a mask or earlier keys";
+    if (!k || !v || q->layout.rank != 4 || !are_pair(walk, q, k))
+        return pair_expected;
+    const struct tleg_graph_attribute *given = tleg_walk_attribute(walk, "scale");
+    const double scale = q->factor * k->factor * (given ? given->real : 1 / sqrt((double)tleg_layout_size(&q->layout, 3)));
+    if (tleg_walk_integer(walk, "is_causal", 0) != 0 || tleg_walk_real(walk, "softcap", 0) != 0)
+        return "attention of all tokens to all";
+    return is_scale(q, scale) ? mix(walk, q, number_of(walk, k), v, out) : scale_expected;
+}
+
+/* ---- branches ---- */
+
+const struct value *tleg_branch_norm(const struct walk *walk, const struct value *branch, bool *attention) {
+    const struct value *inner = &walk->values[branch->of];
+    *attention = branch->what == LINEAR && inner->what == MIXED;
+    if (branch->what != LINEAR || branch->factor != 1)
+        return NULL;
+    if (*attention)
+        inner = &walk->values[inner->of];
+    else if (inner->what == FUNCTION)
+        inner = &walk->values[inner->of];
+    else
+        return NULL;
+    const struct value *norm = &walk->values[inner->of];
+    return norm->what == NORM && norm->count == 0 && !norm->mean && !norm->mean_before ? norm : NULL;
+}
+
+static const char *add_to(struct walk *walk, const struct value *stream, const struct value *branch, struct value *out) {
+    bool attention;
+    const struct value *norm = tleg_branch_norm(walk, branch, &attention);
+    if (!norm || !tleg_is_stream(stream) || stream->count != 0 || stream->mean)
+        return "a branch of attention or an MLP that begins with a norm, and what the norm reads";
+    if (walk->values[norm->of].id != stream->id || !tleg_layout_equal(&stream->layout, &branch->layout))
+        return "a branch added to what its norm reads (norms after the branches are not computed by this library)";
+    if (attention != (stream->halves == 0))
+        return "attention and MLP in turn, each with a norm before it";
+    *out = (struct value){.what = STREAM,
+                          .of = number_of(walk, stream),
+                          .other = number_of(walk, branch),
+                          .factor = 1,
+                          .halves = !stream->halves,
+                          .layout = stream->layout};
+    return NULL;
+}
+
+const char *tleg_add_branch(struct walk *walk, const struct value *a, const struct value *b, struct value *out) {
+    const bool heads =
+        a->what == b->what &&
+        (a->what == NORM || (a->what == LINEAR && walk->values[a->of].what == NORM && walk->values[b->of].what == NORM));
+    if (heads && tleg_layout_equal(&a->layout, &b->layout) && a->factor == 1 && b->factor == 1) {
+        *out = (struct value){
+            .what = SUM, .of = number_of(walk, a), .other = number_of(walk, b), .factor = 1, .layout = a->layout};
+        return NULL;
+    }
+    const bool second = b->what == STREAM || b->what == EMBED || b->what == NORM;
+    return second ? add_to(walk, b, a, out) : add_to(walk, a, b, out);
+}

@@ -1,0 +1,208 @@
+/* From images to tokens: the patch embedding, tokens before the patches, positions. What is added to tokens and patches is
+ * summed here, so that a sequence is known by its constants. */
+#include "graph/private.h"
+
+#include <string.h>
+
+static const int32_t rows_and_features[] = {AXIS_TOKEN, AXIS_FEATURE, -1};
+
+/* ---- patches ---- */
+
+/* Attributes of a Conv whose patches lie side by side. */
+static const char *check_conv(struct walk *walk, int64_t side) {
+    static const struct {
+        const char *name;
+        int count;
+        int64_t value; /* -1: side */
+    } lists[] = {{"strides", 2, -1}, {"kernel_shape", 2, -1}, {"pads", 4, 0}, {"dilations", 2, 1}};
+    const struct tleg_graph_attribute *pad = tleg_walk_attribute(walk, "auto_pad");
+    for (size_t k = 0; k < sizeof lists / sizeof *lists; k++) {
+        int64_t values[MOST_INTEGERS];
+        const int64_t wanted = lists[k].value < 0 ? side : lists[k].value;
+        const int count = tleg_walk_integers(walk, lists[k].name, 0, values);
+        for (int i = 0; i < count; i++)
+            if (count != lists[k].count || values[i] != wanted)
+                return "a patch embedding: strides as large as the kernel, no padding";
+        if (count < 0 && k == 0)
+            return "a patch embedding: strides as large as the kernel";
+    }
+    const bool none =
+        !pad || strcmp(tleg_walk_text(walk, pad->text), "NOTSET") == 0 || strcmp(tleg_walk_text(walk, pad->text), "VALID") == 0;
+    return none && tleg_walk_integer(walk, "group", 1) == 1 ? NULL : "a patch embedding: one group, no padding";
+}
+
+const char *tleg_node_conv(struct walk *walk, struct value *out) {
+    const struct value *images = tleg_walk_in(walk, 0), *weight = tleg_walk_in(walk, 1), *bias = tleg_walk_in(walk, 2);
+    if (images->what != IMAGES)
+        return images->what == EMBED ? "one convolution of the images alone" : "the images";
+    if (!tleg_is_constant(weight) || (bias && !tleg_is_constant(bias)))
+        return "constant weights";
+    const struct constant *w = tleg_constant_get(walk, weight->weight);
+    if (w->rank != 4 || w->shape[1] != tleg_layout_size(&images->layout, 1) || w->shape[2] != w->shape[3] || w->shape[2] < 1 ||
+        w->shape[0] < 1 || w->shape[0] > INT32_MAX)
+        return "a kernel (dim, channels, side, side) of square patches";
+    const int64_t dim = w->shape[0], side = w->shape[2], grid = walk->image / side;
+    const char *expected = check_conv(walk, side);
+    if (expected || grid * side != walk->image)
+        return expected ? expected : "images whose side is a multiple of the patch's";
+    if (bias && tleg_constant_count(tleg_constant_get(walk, bias->weight)) != dim)
+        return "a bias for each channel";
+    *out =
+        (struct value){.what = EMBED, .patches = true, .weight = weight->weight, .bias = bias ? bias->weight : 0, .factor = 1};
+    const struct atom atoms[] = {
+        {AXIS_FEATURE, (int32_t)dim, 1}, {AXIS_TOKEN, (int32_t)grid, (int32_t)grid}, {AXIS_TOKEN, (int32_t)grid, 1}};
+    out->layout = images->layout;
+    for (int32_t k = 0; k < 3; k++)
+        tleg_layout_replace(&out->layout, k + 1, &atoms[k], 1, false, &out->layout);
+    return NULL;
+}
+
+/* ---- constants by rows ---- */
+
+static int64_t rows_of(const struct walk *walk, uint32_t constant) {
+    return tleg_constant_get(walk, constant)->shape[0];
+}
+
+static int64_t prefix_rows(const struct walk *walk, const struct value *embed) {
+    int64_t rows = 0;
+    for (uint32_t k = 0; k < embed->prefix_count; k++)
+        rows += rows_of(walk, embed->prefix[k]);
+    return rows;
+}
+
+static uint32_t cut_rows(struct walk *walk, uint32_t constant, int64_t first, int64_t count) {
+    struct constant own = *tleg_constant_get(walk, constant);
+    own.offset += first * own.strides[0];
+    own.shape[0] = count;
+    return tleg_constant_add(walk, &own);
+}
+
+/* Rows [first, first + count) of `more` added to a constant (count, D), or alone where there is none. */
+static uint32_t add_rows(struct walk *walk, uint32_t constant, uint32_t more, int64_t first, int64_t count) {
+    struct value a = {.what = CONSTANT, .weight = constant}, b = {.what = CONSTANT}, sum = {0};
+    b.weight = cut_rows(walk, more, first, count);
+    if (!constant || !b.weight)
+        return b.weight;
+    tleg_fold_binary(walk, "Add", &a, &b, &sum);
+    return sum.weight;
+}
+
+const char *tleg_add_places(struct walk *walk, const struct value *embed, uint32_t constant, struct value *out) {
+    uint32_t rows;
+    int64_t at = 0;
+    if (!tleg_constant_align(walk, constant, &embed->layout, rows_and_features, &rows))
+        return "positions that are the same for all images";
+    *out = *embed;
+    out->id = 0;
+    for (uint32_t k = 0; k < embed->prefix_count && walk->status == TLEG_OK; k++) {
+        const int64_t count = rows_of(walk, embed->prefix[k]);
+        out->prefix[k] = add_rows(walk, embed->prefix[k], rows, at, count);
+        at += count;
+    }
+    out->places = add_rows(walk, embed->places, rows, at, rows_of(walk, rows) - at);
+    return NULL;
+}
+
+/* ---- tokens before the patches ---- */
+
+/* A constant as rows (tokens, D) of the sequence. */
+static bool as_rows(struct walk *walk, const struct value *constant, const struct layout *sequence, int32_t dim,
+                    uint32_t *rows) {
+    const struct constant *own = tleg_constant_get(walk, constant->weight);
+    struct layout layout;
+    if (own->rank != sequence->rank || own->shape[dim] < 1 || own->shape[dim] > INT32_MAX)
+        return false;
+    const struct atom tokens = {AXIS_TOKEN, (int32_t)own->shape[dim], 1};
+    return tleg_layout_replace(sequence, dim, &tokens, 1, false, &layout) &&
+           tleg_constant_align(walk, constant->weight, &layout, rows_and_features, rows);
+}
+
+static const char *join(struct walk *walk, const struct value *embed, int32_t dim, struct value *out) {
+    const uint32_t count = walk->node->input_count;
+    *out = *embed;
+    out->id = 0;
+    out->prefix_count = 0;
+    int64_t rows = tleg_layout_size(&embed->layout, dim);
+    if (count - 1 + embed->prefix_count > PREFIXES || !tleg_layout_is(&embed->layout, dim, AXIS_TOKEN, 0))
+        return "a class token, registers and patches";
+    for (uint32_t k = 0; k + 1 < count; k++) {
+        const struct value *part = tleg_walk_in(walk, k);
+        if (part->what != CONSTANT || !as_rows(walk, part, &embed->layout, dim, &out->prefix[out->prefix_count]))
+            return "tokens of their own before the patches, the same for all images";
+        rows += rows_of(walk, out->prefix[out->prefix_count++]);
+    }
+    for (uint32_t k = 0; k < embed->prefix_count; k++)
+        out->prefix[out->prefix_count++] = embed->prefix[k];
+    const struct atom tokens = {AXIS_TOKEN, (int32_t)rows, 1};
+    tleg_layout_replace(&embed->layout, dim, &tokens, 1, false, &out->layout);
+    return rows <= INT32_MAX ? NULL : "fewer tokens";
+}
+
+const char *tleg_node_concat(struct walk *walk, struct value *out) {
+    bool constants = true;
+    for (uint32_t k = 0; k < walk->node->input_count; k++) {
+        if (!tleg_walk_in(walk, k))
+            return "inputs";
+        constants = constants && tleg_is_constant(tleg_walk_in(walk, k));
+    }
+    if (walk->node->input_count == 0)
+        return "inputs";
+    if (constants)
+        return tleg_fold_concat(walk, out);
+    const struct value *last = tleg_walk_in(walk, walk->node->input_count - 1);
+    const int32_t dim = tleg_walk_dimension(tleg_walk_integer(walk, "axis", 0), last->layout.rank);
+    if (last->what != EMBED || dim < 0)
+        return "tokens before the patches";
+    return join(walk, last, dim, out);
+}
+
+/* ---- parts of the sequence ---- */
+
+/* A constant (rows, D) as the layout has it, the same for all images. */
+static const char *lay_out(struct walk *walk, uint32_t rows, const struct layout *layout, int32_t dim, struct value *out) {
+    const struct constant *from = tleg_constant_get(walk, rows);
+    struct constant made = *from;
+    made.rank = layout->rank;
+    for (int32_t k = 0; k < layout->rank; k++) {
+        made.shape[k] = k == dim ? from->shape[0] : tleg_layout_size(layout, k);
+        made.strides[k] = k == dim ? from->strides[0] : 0;
+        if (layout->counts[k] > 1)
+            return "tokens and features in dimensions of their own";
+        if (tleg_layout_is(layout, k, AXIS_FEATURE, 0))
+            made.strides[k] = from->strides[1];
+    }
+    tleg_value_constant(walk, &made, out);
+    return NULL;
+}
+
+static const char *slice_prefix(struct walk *walk, const struct value *value, int32_t dim, int64_t first, int64_t count,
+                                struct value *out) {
+    for (uint32_t k = 0; k < value->prefix_count; first -= rows_of(walk, value->prefix[k++]))
+        if (first >= 0 && first + count <= rows_of(walk, value->prefix[k])) {
+            const uint32_t rows = cut_rows(walk, value->prefix[k], first, count);
+            return rows ? lay_out(walk, rows, &value->layout, dim, out) : NULL;
+        }
+    return "one of the tokens before the patches";
+}
+
+const char *tleg_embed_slice(struct walk *walk, const struct value *value, int32_t dim, int64_t first, int64_t count,
+                             struct value *out) {
+    const int64_t rows = prefix_rows(walk, value), all = tleg_layout_size(&value->layout, dim);
+    if (first + count <= rows)
+        return slice_prefix(walk, value, dim, first, count, out);
+    if (first > rows || first + count != all)
+        return "all patches";
+    const struct atom tokens = {AXIS_TOKEN, (int32_t)count, 1};
+    struct value own = *value;
+    own.id = 0;
+    own.prefix_count = 0;
+    for (uint32_t k = 0; k < value->prefix_count; k++) {
+        const int64_t size = rows_of(walk, value->prefix[k]), cut = first < size ? first : size;
+        if (cut < size)
+            own.prefix[own.prefix_count++] = cut_rows(walk, value->prefix[k], cut, size - cut);
+        first -= cut;
+    }
+    tleg_layout_replace(&value->layout, dim, &tokens, 1, false, &own.layout);
+    *out = own;
+    return NULL;
+}

@@ -1,0 +1,211 @@
+/* What the files of this room share among themselves.
+ *
+ * Every value of the graph is given a meaning once, in the order of the nodes: constant numbers, or one of the steps of a
+ * Vision Transformer (enum what) with a layout that says which of its axes lies where. Nodes that only move numbers (Reshape,
+ * Transpose, Slice ...) change the layout; what computes is recognised by what it is computed from. A node that fits nowhere
+ * gives a value without a meaning, and so do those that use it: who asks for such a value hears of the node. */
+#ifndef TLEG_LIB_GRAPH_PRIVATE_H
+#define TLEG_LIB_GRAPH_PRIVATE_H
+
+#include "graph/graph.h"
+
+struct walk;
+
+/* ---- layouts (layout.c) ---- */
+enum axis { AXIS_BATCH, AXIS_TOKEN, AXIS_KEY, AXIS_FEATURE, AXIS_CHANNEL, AXIS_Y, AXIS_X };
+/* Part of an axis: of the axis' index the digit index / stride % size. */
+struct atom {
+    int32_t axis, size, stride;
+};
+enum { ATOMS = 12, OPEN_BATCH = 999983 }; /* a prime: as large is a batch that the graph leaves open */
+struct layout {
+    int32_t rank;
+    int8_t counts[TLEG_MAX_RANK]; /* of each dimension's atoms, the slowest first; none: its size is 1 */
+    struct atom atoms[ATOMS];     /* of all dimensions in turn */
+};
+int64_t tleg_layout_size(const struct layout *layout, int32_t dim);
+const struct atom *tleg_layout_atoms(const struct layout *layout, int32_t dim);
+/* False when the new dimensions do not cut the atoms cleanly. */
+bool tleg_layout_reshape(const struct layout *layout, int32_t rank, const int64_t *shape, struct layout *out);
+void tleg_layout_transpose(const struct layout *layout, const int32_t *order, struct layout *out);
+/* A dimension made of other atoms (count 0: it has size 1), or, with drop, of none at all any more. */
+bool tleg_layout_replace(const struct layout *layout, int32_t dim, const struct atom *atoms, int32_t count, bool drop,
+                         struct layout *out);
+bool tleg_layout_equal(const struct layout *a, const struct layout *b);
+/* Whether dimension `dim` is the whole of an axis of `size` (0: any). */
+bool tleg_layout_is(const struct layout *layout, int32_t dim, enum axis axis, int64_t size);
+/* Whether b is a, apart from dimensions of size 1. */
+bool tleg_layout_broadcasts(const struct layout *a, const struct layout *b);
+
+/* ---- constants (constant.c): numbers of the file, or made here, seen through strides ---- */
+struct constant {
+    const struct tleg_graph_tensor *tensor; /* NULL: `numbers` alone */
+    const double *numbers;                  /* NULL: not read yet */
+    bool whole;                             /* integers or truths */
+    int32_t rank;
+    int64_t shape[TLEG_MAX_RANK], strides[TLEG_MAX_RANK], offset; /* in elements */
+};
+/* Memory that lives as long as the walk; NULL, with its status, when there is none. */
+void *tleg_walk_keep(struct walk *walk, size_t bytes);
+/* A number for a constant; 0, with the walk's status, when memory is wanting. */
+uint32_t tleg_constant_add(struct walk *walk, const struct constant *constant);
+const struct constant *tleg_constant_get(const struct walk *walk, uint32_t constant);
+int64_t tleg_constant_count(const struct constant *constant);
+/* A tensor of the graph. */
+void tleg_constant_of(const struct tleg_graph_tensor *tensor, struct constant *out);
+/* Fresh numbers in rows; NULL, with the walk's status, when there would be more than the file can justify. */
+double *tleg_constant_make(struct walk *walk, bool whole, int32_t rank, const int64_t *shape, struct constant *out);
+/* Reads the numbers, unless they are there. */
+bool tleg_constant_load(struct walk *walk, struct constant *constant);
+double tleg_constant_at(const struct constant *constant, int64_t index); /* in row-major order, of one that is loaded */
+/* The same numbers in other dimensions, copied where strides do not do. */
+bool tleg_constant_reshape(struct walk *walk, const struct constant *constant, int32_t rank, const int64_t *shape,
+                           struct constant *out);
+/* Whether it has a single number, which it gives. */
+bool tleg_constant_is_number(struct walk *walk, uint32_t constant, double *value);
+/* The whole numbers of a constant of at most `most`; how many, or -1. */
+enum { MOST_INTEGERS = 16 };
+int tleg_constant_integers(struct walk *walk, uint32_t constant, int64_t values[MOST_INTEGERS]);
+/* A constant that is broadcast over `layout`, as one of the axes in `axes` alone (ending with -1): dimensions (axis, axis ...).
+ * False when it differs along another. */
+bool tleg_constant_align(struct walk *walk, uint32_t constant, const struct layout *layout, const int32_t *axes, uint32_t *out);
+
+/* ---- values ---- */
+enum what {
+    NOTHING, /* not computed yet */
+    BAD,     /* by `node`, which was expected to be something else */
+    CONSTANT,
+    IMAGES,
+    EMBED,       /* tokens before the patches, and patches with or without positions */
+    STREAM,      /* EMBED or STREAM `of`, and a branch `other` added to it */
+    MEANS,       /* of each token of `of` */
+    CENTRED,     /* `of` without its means */
+    SQUARES,     /* of such */
+    VARIANCE,    /* the mean of squares */
+    NORM,        /* LayerNorm of `of` */
+    LINEAR,      /* weight, bias and gate on `of` */
+    FUNCTION,    /* of each number of `of`, a LINEAR or a VARIANCE: samples */
+    SCORES,      /* `of` by `other`, queries and keys */
+    SHARES,      /* the softmax of such scores */
+    NOT_NUMBERS, /* whether SHARES are not numbers */
+    MIXED,       /* values `third` by such shares */
+    SUM          /* of two readouts `of` and `other` */
+};
+enum { SAMPLES = 16, PREFIXES = 4 };
+enum { USES_ERF = 1, USES_TANH = 2, USES_SIGMOID = 4, USES_RELU = 8, USES_OTHER = 16 };
+struct value {
+    uint8_t what;
+    uint8_t uses;                      /* of a FUNCTION */
+    bool patches;                      /* of EMBED */
+    bool mean_before;                  /* of NORM: its input is a mean over tokens */
+    bool mean;                         /* what is computed is then taken as a mean over tokens */
+    uint8_t halves;                    /* of STREAM, modulo 2: 1 after attention */
+    uint32_t id;                       /* the value of the same numbers, in whichever layout */
+    uint32_t of, other, third;         /* values */
+    uint32_t weight, bias, gate;       /* constants; 0: none */
+    uint32_t prefix[PREFIXES], places; /* of EMBED: constants (rows, D) */
+    uint32_t prefix_count;
+    int64_t first, count; /* tokens of the sequence; count 0: all */
+    double factor, eps;
+    const double *samples;
+    uint32_t node;        /* of BAD: one more than its index; 0: it is used before it is computed */
+    const char *expected; /* of BAD */
+    struct layout layout;
+};
+
+struct block_memory {
+    struct block_memory *next;
+    size_t bytes;
+};
+struct walk {
+    tleg_context *context;
+    const tleg_file *file;  /* that holds the graph */
+    const tleg_file *asked; /* whose metadata count */
+    const struct tleg_graph *graph;
+    struct tleg_allocator allocator;
+    tleg_status status;
+    struct block_memory *memory;
+    struct value *values; /* by number */
+    struct constant *constants;
+    size_t constant_count, constant_room;
+    uint64_t numbers_left;              /* that may still be made */
+    int64_t image;                      /* pixels on a side */
+    const struct tleg_graph_node *node; /* the one at hand */
+};
+
+/* What a node gives, or, as text, what was expected of it instead. */
+typedef const char *handler(struct walk *walk, struct value *out);
+
+static inline const char *tleg_walk_text(const struct walk *walk, uint32_t text) {
+    return walk->graph->text + text;
+}
+/* The input at `index`, or NULL when it is left out. */
+const struct value *tleg_walk_in(const struct walk *walk, uint32_t index);
+uint32_t tleg_walk_in_number(const struct walk *walk, uint32_t index);
+const struct tleg_graph_attribute *tleg_walk_attribute(const struct walk *walk, const char *name);
+int64_t tleg_walk_integer(const struct walk *walk, const char *name, int64_t other);
+double tleg_walk_real(const struct walk *walk, const char *name, double other);
+/* Whole numbers of an attribute, or of an input where that is absent (index 0: none); how many, -1: there are none. */
+int tleg_walk_integers(struct walk *walk, const char *name, uint32_t index, int64_t values[MOST_INTEGERS]);
+/* A dimension counted from the end when it is below 0; -1 when there is none. */
+int32_t tleg_walk_dimension(int64_t axis, int32_t rank);
+void tleg_value_constant(struct walk *walk, const struct constant *constant, struct value *out);
+static inline bool tleg_is_constant(const struct value *value) {
+    return value && value->what == CONSTANT;
+}
+/* What a LayerNorm reads. */
+static inline bool tleg_is_stream(const struct value *value) {
+    return value->what == EMBED || value->what == STREAM || value->what == NORM;
+}
+static inline bool tleg_is_feature(const struct value *value) { /* in its last dimension */
+    return value->layout.rank > 0 && tleg_layout_is(&value->layout, value->layout.rank - 1, AXIS_FEATURE, 0);
+}
+
+/* ---- what nodes do ---- */
+handler tleg_node_constant, tleg_node_shape, tleg_node_fill, tleg_node_range, tleg_node_where, tleg_node_cast, tleg_node_expand,
+    tleg_node_tile;                                                                                /* fold.c */
+handler tleg_node_resize;                                                                          /* resize.c */
+handler tleg_node_pass, tleg_node_reshape, tleg_node_transpose, tleg_node_slice, tleg_node_gather; /* move.c */
+handler tleg_node_concat, tleg_node_conv;                                                          /* embed.c */
+handler tleg_node_unary, tleg_node_binary, tleg_node_gelu;                                         /* arithmetic.c */
+handler tleg_node_norm, tleg_node_mean, tleg_node_matmul, tleg_node_gemm, tleg_node_softmax, tleg_node_attention; /* block.c */
+/* Gives each of a Split's outputs (move.c). */
+const char *tleg_node_split(struct walk *walk);
+
+/* Arithmetic of constants alone (fold.c). */
+const char *tleg_fold_binary(struct walk *walk, const char *type, const struct value *a, const struct value *b,
+                             struct value *out);
+const char *tleg_fold_unary(struct walk *walk, const char *type, const struct value *a, struct value *out);
+const char *tleg_fold_concat(struct walk *walk, struct value *out);
+/* Constants added or multiplied, and values added (block.c, embed.c). */
+const char *tleg_add_places(struct walk *walk, const struct value *embed, uint32_t constant, struct value *out);
+const char *tleg_add_vector(struct walk *walk, const struct value *value, uint32_t constant, struct value *out);
+const char *tleg_scale_vector(struct walk *walk, const struct value *value, uint32_t constant, struct value *out);
+const char *tleg_add_branch(struct walk *walk, const struct value *a, const struct value *b, struct value *out);
+/* The NORM that a branch, a LINEAR, begins with; NULL when it is none. `attention` says which of the two it is. */
+const struct value *tleg_branch_norm(const struct walk *walk, const struct value *branch, bool *attention);
+/* Tokens [first, first + count) of an embedded sequence, in dimension `dim` (embed.c). */
+const char *tleg_embed_slice(struct walk *walk, const struct value *value, int32_t dim, int64_t first, int64_t count,
+                             struct value *out);
+
+/* ---- functions of one number, known by their samples (samples.c) ---- */
+const double *tleg_sample_points(enum what base);
+/* The samples of a value as a function of its base; NULL when it is none. */
+const double *tleg_samples_of(struct walk *walk, const struct value *value, uint32_t *base);
+/* One of TLEG_MLP_*, or 0. */
+int32_t tleg_samples_activation(const struct value *function);
+/* eps of 1 / sqrt(v + eps), or of sqrt(v + eps) where `root`; below 0 when it is something else. */
+double tleg_samples_eps(const double *samples, bool root);
+/* The number with the fewest digits that is this f32. */
+double tleg_short_number(double value);
+
+/* ---- the whole (ends.c, weights.c) ---- */
+struct readout {
+    const struct value *logits[2], *features[2]; /* LINEARs, or NULL; NORMs */
+    int count;
+};
+/* Which of the outputs is taken, and what it reads. UNSUPPORTED names the node that does not fit. */
+tleg_status tleg_graph_readout(struct walk *walk, struct readout *readout);
+tleg_status tleg_graph_derive(struct walk *walk, const struct readout *readout, tleg_file **named);
+
+#endif

@@ -1,0 +1,301 @@
+/* The walk through a graph's nodes, in the order in which they stand: each gives its outputs a meaning. */
+#include "graph/private.h"
+
+#include <string.h>
+
+/* ---- what a node says ---- */
+
+uint32_t tleg_walk_in_number(const struct walk *walk, uint32_t index) {
+    return index < walk->node->input_count ? walk->graph->uses[walk->node->inputs + index] : 0;
+}
+
+const struct value *tleg_walk_in(const struct walk *walk, uint32_t index) {
+    const uint32_t number = tleg_walk_in_number(walk, index);
+    return number ? &walk->values[number] : NULL;
+}
+
+const struct tleg_graph_attribute *tleg_walk_attribute(const struct walk *walk, const char *name) {
+    for (uint32_t k = 0; name && k < walk->node->attribute_count; k++) {
+        const struct tleg_graph_attribute *attribute = &walk->graph->attributes[walk->node->attributes + k];
+        if (strcmp(tleg_walk_text(walk, attribute->name), name) == 0)
+            return attribute;
+    }
+    return NULL;
+}
+
+int64_t tleg_walk_integer(const struct walk *walk, const char *name, int64_t other) {
+    const struct tleg_graph_attribute *attribute = tleg_walk_attribute(walk, name);
+    return attribute ? attribute->integer : other;
+}
+
+double tleg_walk_real(const struct walk *walk, const char *name, double other) {
+    const struct tleg_graph_attribute *attribute = tleg_walk_attribute(walk, name);
+    return attribute ? attribute->real : other;
+}
+
+int tleg_walk_integers(struct walk *walk, const char *name, uint32_t index, int64_t values[MOST_INTEGERS]) {
+    const struct tleg_graph_attribute *attribute = tleg_walk_attribute(walk, name);
+    if (attribute && attribute->count <= MOST_INTEGERS) {
+        memcpy(values, walk->graph->integers + attribute->integers, attribute->count * sizeof *values);
+        return (int)attribute->count;
+    }
+    const struct value *in = name && index == 0 ? NULL : tleg_walk_in(walk, index);
+    return tleg_is_constant(in) ? tleg_constant_integers(walk, in->weight, values) : -1;
+}
+
+int32_t tleg_walk_dimension(int64_t axis, int32_t rank) {
+    axis += axis < 0 ? rank : 0;
+    return axis >= 0 && axis < rank ? (int32_t)axis : -1;
+}
+
+void tleg_value_constant(struct walk *walk, const struct constant *constant, struct value *out) {
+    *out = (struct value){.what = CONSTANT, .factor = 1, .weight = tleg_constant_add(walk, constant)};
+}
+
+/* ---- nodes by their type ---- */
+
+static const struct {
+    const char *type;
+    handler *node;
+} handlers[] = {{"Add", tleg_node_binary},
+                {"And", tleg_node_binary},
+                {"Attention", tleg_node_attention},
+                {"Cast", tleg_node_cast},
+                {"CastLike", tleg_node_cast},
+                {"Ceil", tleg_node_unary},
+                {"Concat", tleg_node_concat},
+                {"Constant", tleg_node_constant},
+                {"ConstantOfShape", tleg_node_fill},
+                {"Conv", tleg_node_conv},
+                {"Div", tleg_node_binary},
+                {"Dropout", tleg_node_pass},
+                {"Equal", tleg_node_binary},
+                {"Erf", tleg_node_unary},
+                {"Exp", tleg_node_unary},
+                {"Expand", tleg_node_expand},
+                {"Flatten", tleg_node_reshape},
+                {"Floor", tleg_node_unary},
+                {"Gather", tleg_node_gather},
+                {"Gelu", tleg_node_gelu},
+                {"Gemm", tleg_node_gemm},
+                {"Greater", tleg_node_binary},
+                {"GreaterOrEqual", tleg_node_binary},
+                {"Identity", tleg_node_pass},
+                {"IsNaN", tleg_node_unary},
+                {"LayerNormalization", tleg_node_norm},
+                {"Less", tleg_node_binary},
+                {"LessOrEqual", tleg_node_binary},
+                {"MatMul", tleg_node_matmul},
+                {"Max", tleg_node_binary},
+                {"Min", tleg_node_binary},
+                {"Mod", tleg_node_binary},
+                {"Mul", tleg_node_binary},
+                {"Neg", tleg_node_unary},
+                {"Not", tleg_node_unary},
+                {"Or", tleg_node_binary},
+                {"Pow", tleg_node_binary},
+                {"Range", tleg_node_range},
+                {"Reciprocal", tleg_node_unary},
+                {"ReduceMean", tleg_node_mean},
+                {"Relu", tleg_node_unary},
+                {"Reshape", tleg_node_reshape},
+                {"Resize", tleg_node_resize},
+                {"Round", tleg_node_unary},
+                {"Shape", tleg_node_shape},
+                {"Sigmoid", tleg_node_unary},
+                {"Size", tleg_node_shape},
+                {"Slice", tleg_node_slice},
+                {"Softmax", tleg_node_softmax},
+                {"Sqrt", tleg_node_unary},
+                {"Squeeze", tleg_node_reshape},
+                {"Sub", tleg_node_binary},
+                {"Tanh", tleg_node_unary},
+                {"Tile", tleg_node_tile},
+                {"Transpose", tleg_node_transpose},
+                {"Unsqueeze", tleg_node_reshape},
+                {"Where", tleg_node_where}};
+
+static handler *find_handler(const struct walk *walk) {
+    const char *type = tleg_walk_text(walk, walk->node->type), *domain = tleg_walk_text(walk, walk->node->domain);
+    for (size_t k = 0; k < sizeof handlers / sizeof *handlers && (!*domain || strcmp(domain, "ai.onnx") == 0); k++)
+        if (strcmp(handlers[k].type, type) == 0)
+            return handlers[k].node;
+    return NULL;
+}
+
+/* The first input without a meaning, or NULL. */
+static const struct value *find_bad(const struct walk *walk) {
+    for (uint32_t k = 0; k < walk->node->input_count; k++) {
+        const struct value *in = tleg_walk_in(walk, k);
+        if (in && (in->what == BAD || in->what == NOTHING))
+            return in;
+    }
+    return NULL;
+}
+
+static void set_bad(struct walk *walk, uint32_t node, const char *expected) {
+    for (uint32_t k = 0; k < walk->node->output_count; k++) {
+        struct value *out = &walk->values[walk->graph->uses[walk->node->outputs + k]];
+        if (out != walk->values)
+            *out = (struct value){.what = BAD, .node = node, .expected = expected};
+    }
+}
+
+/* Whether an output is new: each value is made once. */
+static bool is_fresh(const struct walk *walk) {
+    for (uint32_t k = 0; k < walk->node->output_count; k++) {
+        const uint32_t number = walk->graph->uses[walk->node->outputs + k];
+        if (number && walk->values[number].what != NOTHING)
+            return false;
+    }
+    return walk->node->output_count > 0;
+}
+
+static const char *run(struct walk *walk) {
+    const bool split = strcmp(tleg_walk_text(walk, walk->node->type), "Split") == 0;
+    handler *node = split ? NULL : find_handler(walk);
+    if (!is_fresh(walk))
+        return "outputs of its own";
+    if (!split && !node)
+        return "a node of a Vision Transformer";
+    if (node != tleg_node_constant && !tleg_walk_in(walk, 0))
+        return "an input";
+    if (split)
+        return tleg_node_split(walk);
+    const uint32_t number = walk->graph->uses[walk->node->outputs];
+    struct value made = {0};
+    const char *expected = node(walk, &made);
+    made.id = made.id ? made.id : number;
+    if (!expected && number)
+        walk->values[number] = made;
+    return expected;
+}
+
+static void step(struct walk *walk, size_t index) {
+    walk->node = &walk->graph->nodes[index];
+    const struct value *bad = find_bad(walk);
+    if (bad && bad->what == BAD) {
+        const struct value origin = *bad;
+        set_bad(walk, origin.node, origin.expected);
+        return;
+    }
+    const char *expected = bad ? "inputs that nodes before it give" : run(walk);
+    if (expected)
+        set_bad(walk, (uint32_t)index + 1, expected);
+}
+
+/* ---- where it begins ---- */
+
+static void set_tensors(struct walk *walk) {
+    for (size_t k = 0; k < walk->graph->tensor_count; k++) {
+        const struct tleg_graph_tensor *tensor = &walk->graph->tensors[k];
+        struct constant made;
+        tleg_constant_of(tensor, &made);
+        if (tensor->value) {
+            tleg_value_constant(walk, &made, &walk->values[tensor->value]);
+            walk->values[tensor->value].id = tensor->value;
+        }
+    }
+}
+
+/* The kernel of the first Conv of the images: (dim, channels, patch, patch). */
+static const struct tleg_entry *find_kernel(const struct walk *walk) {
+    for (size_t k = 0; k < walk->graph->node_count; k++) {
+        const struct tleg_graph_node *node = &walk->graph->nodes[k];
+        if (strcmp(tleg_walk_text(walk, node->type), "Conv") != 0 || node->input_count < 2)
+            continue;
+        const struct value *weight = &walk->values[walk->graph->uses[node->inputs + 1]];
+        const struct constant *own = weight->what == CONSTANT ? tleg_constant_get(walk, weight->weight) : NULL;
+        return own && own->rank == 4 && own->shape[2] > 0 ? &own->tensor->entry : NULL;
+    }
+    return NULL;
+}
+
+/* The side of the grid that the longest table of positions (rows, dim) is for: of rows that are a square, or one more. */
+static int64_t find_grid(const struct walk *walk, int64_t dim) {
+    int64_t best = 0;
+    for (size_t k = 0; k < walk->graph->tensor_count; k++) {
+        const struct tleg_entry *entry = &walk->graph->tensors[k].entry;
+        const int32_t rank = entry->rank;
+        if (rank < 2 || rank > 3 || (rank == 3 && entry->shape[0] != 1) || entry->shape[rank - 1] != dim)
+            continue;
+        for (int64_t side = 2; side <= 512; side++) {
+            const int64_t more = entry->shape[rank - 2] - side * side;
+            best = more >= 0 && more <= 2 && side > best && rank == 3 ? side : best;
+            best = more == 1 && side > best && best == 0 ? side : best;
+        }
+    }
+    return best;
+}
+
+static tleg_status refuse_input(const struct walk *walk, const char *what) {
+    return tleg_fail(walk->context, TLEG_ERROR_UNSUPPORTED, "%s: an ONNX graph that is not read: %s",
+                     tleg_file_label(walk->file), what);
+}
+
+/* The one input that is not a constant: images (batch, channels, side, side). */
+static tleg_status set_images(struct walk *walk) {
+    const struct tleg_graph_input *images = NULL;
+    for (size_t k = 0; k < walk->graph->input_count; k++) {
+        const struct tleg_graph_input *input = &walk->graph->inputs[k];
+        if (!input->value || walk->values[input->value].what == CONSTANT)
+            continue;
+        if (images)
+            return refuse_input(walk, "expected one input, images, found several");
+        images = input;
+    }
+    if (!images || images->rank != 4)
+        return refuse_input(walk, "expected one input of four dimensions, images (batch, channels, side, side)");
+    const struct tleg_entry *kernel = find_kernel(walk);
+    int64_t shape[4];
+    memcpy(shape, images->shape, sizeof shape);
+    shape[0] = shape[0] ? shape[0] : OPEN_BATCH;
+    if (kernel && !shape[1])
+        shape[1] = kernel->shape[1];
+    for (int k = 2; k < 4; k++)
+        if (kernel && !shape[k])
+            shape[k] = find_grid(walk, kernel->shape[0]) * kernel->shape[2];
+    if (shape[1] < 1 || shape[1] > INT32_MAX || shape[2] < 1 || shape[2] > 1 << 16 || shape[3] != shape[2])
+        return refuse_input(walk, "expected square images whose side is given, or follows from a table of positions");
+    static const int32_t axes[] = {AXIS_BATCH, AXIS_CHANNEL, AXIS_Y, AXIS_X};
+    struct value *value = &walk->values[images->value];
+    *value = (struct value){.what = IMAGES, .id = images->value, .factor = 1, .layout = {.rank = 4}};
+    walk->image = shape[2];
+    for (int32_t k = 0; k < 4; k++) {
+        const struct atom atom = {axes[k], (int32_t)shape[k], 1};
+        tleg_layout_replace(&value->layout, k, &atom, 1, false, &value->layout);
+    }
+    return TLEG_OK;
+}
+
+/* ---- the whole ---- */
+
+static tleg_status walk_through(struct walk *walk, tleg_file **named) {
+    struct readout readout;
+    walk->values = tleg_walk_keep(walk, walk->graph->value_count * sizeof *walk->values);
+    if (walk->status == TLEG_OK)
+        set_tensors(walk);
+    if (walk->status == TLEG_OK)
+        walk->status = set_images(walk);
+    for (size_t k = 0; k < walk->graph->node_count && walk->status == TLEG_OK; k++)
+        step(walk, k);
+    if (walk->status == TLEG_OK)
+        walk->status = tleg_graph_readout(walk, &readout);
+    return walk->status == TLEG_OK ? tleg_graph_derive(walk, &readout, named) : walk->status;
+}
+
+tleg_status tleg_graph_read(tleg_context *context, const tleg_file *file, tleg_file **named) {
+    struct walk walk = {.context = context, .asked = file, .allocator = context->allocator};
+    *named = NULL;
+    walk.graph = tleg_file_graph(file, &walk.file);
+    if (!walk.graph)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: not an ONNX file", tleg_file_label(file));
+    walk.numbers_left = 2 * walk.graph->file_bytes + 65536;
+    const tleg_status status = walk_through(&walk, named);
+    while (walk.memory) {
+        struct block_memory *next = walk.memory->next;
+        tleg_release(&walk.allocator, walk.memory, walk.memory->bytes);
+        walk.memory = next;
+    }
+    return status;
+}

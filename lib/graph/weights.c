@@ -1,0 +1,458 @@
+/* The weights that a graph computes with, under the library's names, and what it does with them as keys. */
+#include "graph/private.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <tleg/config.h>
+
+enum { NAME = 64, PER_BLOCK = 14, OUTSIDE = 16, PIECES = 3 };
+enum { HEADS, EPS, ACTIVATION, POOL, KEYS };
+static const char *const keys[KEYS] = {"tleg.heads", "tleg.eps", "tleg.activation", "tleg.pool"};
+
+struct made {
+    char name[NAME];
+    struct tleg_entry entries[PIECES]; /* views */
+    int64_t strides[PIECES][TLEG_MAX_RANK];
+    struct tleg_piece pieces[PIECES];
+};
+struct weights {
+    struct walk *walk;
+    struct tleg_made *list;
+    struct made *made;
+    size_t count, room;
+    const struct value **halves; /* STREAMs, the first block's first */
+    size_t half_count;
+    const struct value *embed, *before; /* before: the NORM between it and the blocks, or NULL */
+    int64_t dim, heads, hidden;
+    double eps;
+    int32_t activation;
+    char texts[KEYS][TLEG_NUMBER_TEXT];
+};
+
+static tleg_status fail(const struct weights *w, tleg_status status, const char *what, int64_t block) {
+    if (block < 0)
+        return tleg_fail(w->walk->context, status, "%s: an ONNX graph that is not computed: %s", tleg_file_label(w->walk->file),
+                         what);
+    return tleg_fail(w->walk->context, status, "%s: an ONNX graph that is not computed: block %lld: %s",
+                     tleg_file_label(w->walk->file), (long long)block, what);
+}
+
+/* ---- the blocks ---- */
+
+/* Lists the chain of STREAMs that ends with `value`. */
+static tleg_status list_halves(struct weights *w, const struct value *value) {
+    const struct value *at = value;
+    for (; at->what == STREAM; at = &w->walk->values[at->of])
+        w->half_count++;
+    w->before = at->what == NORM ? at : NULL;
+    if (at->what == NORM)
+        at = &w->walk->values[at->of];
+    w->embed = at;
+    if (at->what != EMBED || (w->before && (w->before->count || w->before->mean)))
+        return fail(w, TLEG_ERROR_UNSUPPORTED, "expected blocks that begin with a patch embedding", -1);
+    if (w->half_count == 0 || w->half_count % 2 != 0)
+        return fail(w, TLEG_ERROR_UNSUPPORTED, "expected blocks of attention and an MLP", -1);
+    w->halves = tleg_walk_keep(w->walk, w->half_count * sizeof *w->halves);
+    for (size_t k = w->half_count; w->halves && k-- > 0; value = &w->walk->values[value->of])
+        w->halves[k] = value;
+    return w->walk->status;
+}
+
+static int64_t rows_of(const struct walk *walk, uint32_t constant) {
+    const struct constant *own = tleg_constant_get(walk, constant);
+    return tleg_constant_count(own) / own->shape[own->rank - 1];
+}
+
+static int64_t columns_of(const struct walk *walk, uint32_t constant) {
+    const struct constant *own = tleg_constant_get(walk, constant);
+    return own->shape[own->rank - 1];
+}
+
+/* ---- pieces ---- */
+
+/* Numbers made here, as f32. */
+static bool lend_numbers(struct weights *w, uint32_t constant, struct tleg_piece *piece) {
+    struct constant own = *tleg_constant_get(w->walk, constant);
+    const int64_t count = tleg_constant_count(&own);
+    float *numbers = tleg_constant_load(w->walk, &own) ? tleg_walk_keep(w->walk, ((size_t)count + 1) * sizeof *numbers) : NULL;
+    for (int64_t k = 0; numbers && k < count; k++)
+        numbers[k] = (float)tleg_constant_at(&own, k);
+    *piece = (struct tleg_piece){.numbers = numbers, .count = (uint64_t)count};
+    return numbers != NULL;
+}
+
+static bool lies_in_rows(const struct constant *own) {
+    int64_t step = 1;
+    for (int32_t k = own->rank; k-- > 0; step *= own->shape[k])
+        if (own->shape[k] > 1 && own->strides[k] != step)
+            return false;
+    return true;
+}
+
+/* Whether it is the whole of the file's matrix, turned. */
+static bool is_turned(const struct constant *own) {
+    const struct tleg_entry *entry = &own->tensor->entry;
+    return own->rank == 2 && entry->rank == 2 && own->offset == 0 && own->strides[0] == 1 && own->strides[1] == own->shape[0] &&
+           own->shape[0] == entry->shape[1] && own->shape[1] == entry->shape[0];
+}
+
+static bool repeats(const struct constant *own) {
+    bool found = false;
+    for (int32_t k = 0; k < own->rank; k++)
+        found = found || (own->shape[k] > 1 && own->strides[k] <= 0);
+    return found;
+}
+
+/* A piece of the file's own bytes where they will do. */
+static bool lend(struct weights *w, uint32_t constant, struct made *made, int32_t k) {
+    const struct constant *own = tleg_constant_get(w->walk, constant);
+    struct tleg_entry *entry = &made->entries[k];
+    if (own->numbers || own->tensor->count > 0 || repeats(own))
+        return lend_numbers(w, constant, &made->pieces[k]);
+    *entry = own->tensor->entry;
+    made->pieces[k] = (struct tleg_piece){.source = entry, .own = true, .count = (uint64_t)tleg_constant_count(own)};
+    if (is_turned(own)) {
+        made->pieces[k].order = TLEG_PIECE_TURNED;
+        return true;
+    }
+    const uint64_t width = entry->dtype ? tleg_dtype_size(entry->dtype) : 1;
+    entry->offset += (uint64_t)own->offset * width;
+    entry->bytes = made->pieces[k].count * width;
+    entry->rank = own->rank;
+    memcpy(entry->shape, own->shape, sizeof entry->shape);
+    memcpy(made->strides[k], own->strides, sizeof own->strides);
+    entry->strides = lies_in_rows(own) ? NULL : made->strides[k];
+    return true;
+}
+
+static struct made *begin(struct weights *w, const char *name, int32_t rank, const int64_t *shape) {
+    struct made *made = &w->made[w->count];
+    struct tleg_made *item = &w->list[w->count++];
+    snprintf(made->name, sizeof made->name, "%s", name);
+    *item = (struct tleg_made){.name = made->name, .rank = rank, .pieces = made->pieces, .piece_count = 1};
+    memcpy(item->shape, shape, (size_t)rank * sizeof *shape);
+    return made;
+}
+
+/* One constant, or `count` zeros, or ones, where it is 0. */
+static bool add(struct weights *w, const char *name, int32_t rank, const int64_t *shape, uint32_t constant, float other) {
+    struct made *made = begin(w, name, rank, shape);
+    size_t count = 0;
+    if (constant)
+        return lend(w, constant, made, 0);
+    tleg_size_product(shape, rank, &count);
+    made->pieces[0] = (struct tleg_piece){.count = count};
+    if (other == 0)
+        return true;
+    float *numbers = tleg_walk_keep(w->walk, (count + 1) * sizeof *numbers);
+    for (size_t k = 0; numbers && k < count; k++)
+        numbers[k] = other;
+    made->pieces[0].numbers = numbers;
+    return numbers != NULL;
+}
+
+/* ---- parts ---- */
+
+static const char *part_of(int64_t block, const char *part, char name[NAME]) {
+    if (block < 0)
+        snprintf(name, NAME, "%s", part);
+    else
+        snprintf(name, NAME, "blocks.%lld.%s", (long long)block, part);
+    return name;
+}
+
+static bool add_norm(struct weights *w, int64_t block, const char *part, const struct value *norm) {
+    char name[NAME], full[NAME];
+    snprintf(full, sizeof full, "%s.weight", part);
+    if (!add(w, part_of(block, full, name), 1, &w->dim, norm->weight, 1))
+        return false;
+    snprintf(full, sizeof full, "%s.bias", part);
+    return add(w, part_of(block, full, name), 1, &w->dim, norm->bias, 0);
+}
+
+/* A matrix; without a bias its tensor is of zeros, or, with `optional`, not there. */
+static bool add_linear(struct weights *w, int64_t block, const char *part, const struct value *linear, bool optional) {
+    char name[NAME], full[NAME];
+    const int64_t shape[] = {rows_of(w->walk, linear->weight), columns_of(w->walk, linear->weight)};
+    snprintf(full, sizeof full, "%s.weight", part);
+    if (!add(w, part_of(block, full, name), 2, shape, linear->weight, 0))
+        return false;
+    snprintf(full, sizeof full, "%s.bias", part);
+    return (optional && !linear->bias) || add(w, part_of(block, full, name), 1, shape, linear->bias, 0);
+}
+
+static bool add_gate(struct weights *w, int64_t block, const char *part, const struct value *linear, bool any) {
+    char name[NAME];
+    return !any || add(w, part_of(block, part, name), 1, &w->dim, linear->gate, 1);
+}
+
+/* Queries, keys and values as one matrix. */
+static bool add_qkv(struct weights *w, int64_t block, const struct value *const qkv[3], bool biases) {
+    char name[NAME];
+    const int64_t shape[] = {3 * w->dim, w->dim};
+    struct made *made = begin(w, part_of(block, "attn.qkv.weight", name), 2, shape);
+    w->list[w->count - 1].piece_count = PIECES;
+    for (int32_t k = 0; k < PIECES; k++)
+        if (!lend(w, qkv[k]->weight, made, k))
+            return false;
+    if (!biases)
+        return true;
+    made = begin(w, part_of(block, "attn.qkv.bias", name), 1, shape);
+    w->list[w->count - 1].piece_count = PIECES;
+    for (int32_t k = 0; k < PIECES; k++) {
+        made->pieces[k] = (struct tleg_piece){.count = (uint64_t)w->dim};
+        if (qkv[k]->bias && !lend(w, qkv[k]->bias, made, k))
+            return false;
+    }
+    return true;
+}
+
+static void find_qkv(const struct walk *walk, const struct value *attention, const struct value *qkv[3]) {
+    const struct value *mixed = &walk->values[walk->values[attention->other].of];
+    qkv[0] = &walk->values[mixed->of];
+    qkv[1] = &walk->values[mixed->other];
+    qkv[2] = &walk->values[mixed->third];
+}
+
+/* ---- one configuration for all blocks ---- */
+
+static bool has_gates(const struct weights *w) {
+    bool any = false;
+    for (size_t k = 0; k < w->half_count; k++)
+        any = any || w->walk->values[w->halves[k]->other].gate;
+    return any;
+}
+
+static bool has_biases(const struct weights *w) {
+    bool any = false;
+    for (size_t k = 0; k < w->half_count; k += 2) {
+        const struct value *qkv[3];
+        find_qkv(w->walk, w->halves[k], qkv);
+        any = any || qkv[0]->bias || qkv[1]->bias || qkv[2]->bias;
+    }
+    return any;
+}
+
+static const struct value *function_of(const struct walk *walk, const struct value *half) {
+    return &walk->values[walk->values[half->other].of];
+}
+
+static tleg_status check_block(struct weights *w, int64_t block) {
+    const struct walk *walk = w->walk;
+    const struct value *attention = w->halves[2 * block], *mlp = w->halves[2 * block + 1], *qkv[3];
+    const struct value *function = function_of(walk, mlp), *fc1 = &walk->values[function->of];
+    bool first, second;
+    const double eps = tleg_branch_norm(walk, &walk->values[attention->other], &first)->eps;
+    const double next = tleg_branch_norm(walk, &walk->values[mlp->other], &second)->eps;
+    find_qkv(walk, attention, qkv);
+    const int64_t heads = w->dim / tleg_layout_size(&qkv[0]->layout, qkv[0]->layout.rank - 1);
+    const int64_t hidden = rows_of(walk, fc1->weight);
+    if (block == 0) {
+        w->heads = heads;
+        w->hidden = hidden;
+        w->eps = eps;
+        w->activation = tleg_samples_activation(function);
+    }
+    for (int k = 0; k < 3; k++)
+        if (rows_of(walk, qkv[k]->weight) != w->dim || columns_of(walk, qkv[k]->weight) != w->dim)
+            return fail(w, TLEG_ERROR_UNSUPPORTED, "expected queries, keys and values as wide as a token", block);
+    if (heads != w->heads || hidden != w->hidden)
+        return fail(w, TLEG_ERROR_UNSUPPORTED, "expected as many heads and hidden numbers as in block 0", block);
+    if (eps != w->eps || next != w->eps)
+        return fail(w, TLEG_ERROR_UNSUPPORTED, "expected the eps of block 0's first norm", block);
+    return tleg_samples_activation(function) == w->activation
+               ? TLEG_OK
+               : fail(w, TLEG_ERROR_UNSUPPORTED, "expected the activation of block 0", block);
+}
+
+static bool add_block(struct weights *w, int64_t block, bool gates, bool biases) {
+    const struct walk *walk = w->walk;
+    const struct value *attention = &walk->values[w->halves[2 * block]->other],
+                       *mlp = &walk->values[w->halves[2 * block + 1]->other];
+    const struct value *qkv[3];
+    bool which;
+    find_qkv(walk, w->halves[2 * block], qkv);
+    return add_norm(w, block, "norm1", tleg_branch_norm(walk, attention, &which)) && add_qkv(w, block, qkv, biases) &&
+           add_linear(w, block, "attn.proj", attention, false) && add_gate(w, block, "ls1.gamma", attention, gates) &&
+           add_norm(w, block, "norm2", tleg_branch_norm(walk, mlp, &which)) &&
+           add_linear(w, block, "mlp.fc1", &walk->values[walk->values[mlp->of].of], false) &&
+           add_linear(w, block, "mlp.fc2", mlp, false) && add_gate(w, block, "ls2.gamma", mlp, gates);
+}
+
+/* ---- tokens ---- */
+
+/* Rows [first, first + count) of the tokens before the patches, which lie in constants of their own. */
+static bool add_tokens(struct weights *w, const char *name, int64_t first, int64_t count) {
+    const int64_t shape[] = {1, count, w->dim};
+    struct made *made = begin(w, name, 3, shape);
+    struct tleg_made *item = &w->list[w->count - 1];
+    item->piece_count = 0;
+    for (uint32_t k = 0; k < w->embed->prefix_count && count > 0; k++) {
+        const struct constant *own = tleg_constant_get(w->walk, w->embed->prefix[k]);
+        const int64_t left = own->shape[0] - first, part = left < count ? left : count;
+        if (left <= 0) {
+            first = -left;
+            continue;
+        }
+        struct constant rows = *own;
+        rows.offset += first * rows.strides[0];
+        rows.shape[0] = part;
+        const uint32_t piece = tleg_constant_add(w->walk, &rows);
+        if (item->piece_count == PIECES || !piece || !lend(w, piece, made, (int32_t)item->piece_count))
+            return false;
+        item->piece_count++;
+        count -= part;
+        first = 0;
+    }
+    return count == 0;
+}
+
+static int64_t prefix_of(const struct weights *w) {
+    int64_t rows = 0;
+    for (uint32_t k = 0; k < w->embed->prefix_count; k++)
+        rows += tleg_constant_get(w->walk, w->embed->prefix[k])->shape[0];
+    return rows;
+}
+
+static bool add_embed(struct weights *w, int64_t grid, bool distilled) {
+    const int64_t prefix = prefix_of(w), own = prefix > 0 ? 1 + distilled : 0;
+    const struct constant *kernel = tleg_constant_get(w->walk, w->embed->weight);
+    const int64_t shape[] = {1, grid * grid, w->dim};
+    return add(w, "patch_embed.proj.weight", 4, kernel->shape, w->embed->weight, 0) &&
+           ((!w->embed->bias && w->before) || add(w, "patch_embed.proj.bias", 1, &w->dim, w->embed->bias, 0)) &&
+           (prefix == 0 || add_tokens(w, "cls_token", 0, 1)) && (!distilled || add_tokens(w, "dist_token", 1, 1)) &&
+           (prefix == own || add_tokens(w, "reg_token", own, prefix - own)) &&
+           add(w, "pos_embed", 3, shape, w->embed->places, 0);
+}
+
+/* ---- ends ---- */
+
+static int64_t token_count(const struct weights *w, int64_t grid) {
+    return prefix_of(w) + grid * grid;
+}
+
+/* Which of the library's ways to read out this is; 0: none. */
+static int32_t pool_of(const struct weights *w, const struct readout *readout, int64_t grid) {
+    const struct value *first = readout->features[0], *second = readout->features[1];
+    const int64_t prefix = prefix_of(w);
+    if (readout->count == 2)
+        return first->count == 1 && first->first == 0 && second->count == 1 && second->first == 1 && prefix >= 2 ? TLEG_POOL_CLS
+                                                                                                                 : 0;
+    if (first->mean || first->mean_before) {
+        const bool all = first->count == 0 && prefix == 0;
+        return all || (first->first == prefix && first->count == token_count(w, grid) - prefix) ? TLEG_POOL_MEAN : 0;
+    }
+    if (first->count == 0)
+        return prefix > 0 ? TLEG_POOL_CLS : TLEG_POOL_MEAN;
+    return first->first == 0 && first->count == 1 && prefix > 0 ? TLEG_POOL_CLS : 0;
+}
+
+static bool add_ends(struct weights *w, const struct readout *readout) {
+    const struct value *norm = readout->features[0], *head = readout->logits[0];
+    return (!w->before || add_norm(w, -1, "norm_pre", w->before)) &&
+           add_norm(w, -1, norm->mean_before ? "fc_norm" : "norm", norm) &&
+           (!head || add_linear(w, -1, "head", head, w->before != NULL)) &&
+           (!readout->logits[1] || add_linear(w, -1, "head_dist", readout->logits[1], false));
+}
+
+static tleg_status check_ends(const struct weights *w, const struct readout *readout, int32_t pool) {
+    const struct value *first = readout->features[0], *second = readout->features[1];
+    if (pool == 0)
+        return fail(w, TLEG_ERROR_UNSUPPORTED, "expected features of the class token, or the mean of the patches", -1);
+    if (first->eps != w->eps || (second && second->eps != w->eps) || (w->before && w->before->eps != w->eps))
+        return fail(w, TLEG_ERROR_UNSUPPORTED, "expected the same eps in every norm", -1);
+    if (second && (first->weight != second->weight || first->bias != second->bias) &&
+        w->walk->values[first->of].id != w->walk->values[second->of].id)
+        return fail(w, TLEG_ERROR_UNSUPPORTED, "expected one final norm for both heads", -1);
+    return TLEG_OK;
+}
+
+/* ---- keys ---- */
+
+static void fill_texts(struct weights *w, int32_t pool) {
+    static const char *const activations[] = {[TLEG_MLP_GELU] = "gelu",
+                                              [TLEG_MLP_QUICK_GELU] = "quick_gelu",
+                                              [TLEG_MLP_GELU_TANH] = "gelu_tanh",
+                                              [TLEG_MLP_SILU] = "silu",
+                                              [TLEG_MLP_RELU] = "relu"};
+    snprintf(w->texts[HEADS], sizeof w->texts[HEADS], "%lld", (long long)w->heads);
+    tleg_number_format(w->eps, w->texts[EPS]);
+    snprintf(w->texts[ACTIVATION], sizeof w->texts[ACTIVATION], "%s", activations[w->activation]);
+    snprintf(w->texts[POOL], sizeof w->texts[POOL], "%s", pool == TLEG_POOL_CLS ? "cls" : "mean");
+}
+
+/* Whether a key of the file says what the graph does. */
+static bool agrees(const struct weights *w, int key, const char *text) {
+    double value;
+    if (key == EPS)
+        return tleg_number_parse(text, strlen(text), &value) && (float)value == (float)w->eps;
+    return strcmp(text, w->texts[key]) == 0;
+}
+
+/* The file's own pairs, then what they do not say. */
+static tleg_status list_pairs(struct weights *w, struct tleg_pair **out, size_t *count) {
+    const struct tleg_pair *own;
+    const int64_t pairs = tleg_file_pairs(w->walk->asked, &own);
+    *count = (size_t)pairs;
+    *out = tleg_walk_keep(w->walk, ((size_t)pairs + KEYS) * sizeof **out);
+    if (!*out)
+        return w->walk->status;
+    if (pairs)
+        memcpy(*out, own, (size_t)pairs * sizeof *own);
+    for (int k = 0; k < KEYS; k++) {
+        const char *text = tleg_file_get_metadata(w->walk->asked, keys[k]);
+        if (!text)
+            (*out)[(*count)++] = (struct tleg_pair){keys[k], w->texts[k]};
+        else if (!agrees(w, k, text))
+            return tleg_fail(w->walk->context, TLEG_ERROR_FORMAT, "%s: %s: expected \"%s\" as the graph says, found \"%s\"",
+                             tleg_file_label(w->walk->file), keys[k], w->texts[k], text);
+    }
+    return TLEG_OK;
+}
+
+/* ---- the whole ---- */
+
+static tleg_status make_lists(struct weights *w) {
+    w->room = w->half_count / 2 * PER_BLOCK + OUTSIDE;
+    w->list = tleg_walk_keep(w->walk, w->room * sizeof *w->list);
+    w->made = tleg_walk_keep(w->walk, w->room * sizeof *w->made);
+    return w->walk->status;
+}
+
+static tleg_status add_all(struct weights *w, const struct readout *readout, int64_t grid) {
+    const bool gates = has_gates(w), biases = has_biases(w);
+    bool good = add_embed(w, grid, readout->count == 2) && add_ends(w, readout);
+    for (size_t k = 0; k < w->half_count / 2 && good; k++)
+        good = add_block(w, (int64_t)k, gates, biases);
+    if (good || w->walk->status != TLEG_OK)
+        return w->walk->status;
+    return fail(w, TLEG_ERROR_UNSUPPORTED, "expected tokens before the patches in fewer parts", -1);
+}
+
+tleg_status tleg_graph_derive(struct walk *walk, const struct readout *readout, tleg_file **named) {
+    struct weights w = {.walk = walk};
+    struct tleg_pair *pairs = NULL;
+    size_t pair_count = 0;
+    tleg_status status = list_halves(&w, &walk->values[readout->features[0]->of]);
+    if (status != TLEG_OK)
+        return status;
+    const struct constant *kernel = tleg_constant_get(walk, w.embed->weight);
+    const int64_t grid = walk->image / kernel->shape[2];
+    const int32_t pool = pool_of(&w, readout, grid);
+    w.dim = kernel->shape[0];
+    for (size_t k = 0; k < w.half_count / 2 && status == TLEG_OK; k++)
+        status = check_block(&w, (int64_t)k);
+    if (status == TLEG_OK)
+        status = check_ends(&w, readout, pool);
+    if (status == TLEG_OK)
+        status = make_lists(&w);
+    if (status == TLEG_OK)
+        status = add_all(&w, readout, grid);
+    if (status != TLEG_OK)
+        return status;
+    fill_texts(&w, pool);
+    status = list_pairs(&w, &pairs, &pair_count);
+    const struct tleg_derivation from = {w.list, w.count, pairs, pair_count};
+    return status == TLEG_OK ? tleg_file_derive(walk->context, walk->file, &from, named) : status;
+}

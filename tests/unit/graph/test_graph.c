@@ -1,0 +1,389 @@
+/* ONNX files as PyTorch's exporters write them (tests/fixtures/graphs.py), and the library's own: what they compute is what the
+ * models compute that they were made of; graphs of anything else are refused by the node that does not fit. */
+#include "support/support.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static tleg_context *context;
+
+static const tleg_open_options three_heads = {.struct_size = sizeof three_heads, .heads = 3};
+
+static int setup(void **state) {
+    (void)state;
+    return tleg_context_create(NULL, &context);
+}
+
+static int teardown(void **state) {
+    (void)state;
+    tleg_context_free(context);
+    return 0;
+}
+
+static const char *fixture(const char *name, const char *ending) {
+    static char path[512];
+    snprintf(path, sizeof path, TLEG_FIXTURES "/onnx/%s%s", name, ending);
+    return path;
+}
+
+/* ---- files of other exporters ---- */
+
+/* Logits, or features where there is no head. */
+static float *answer(const tleg_model *model, const float *images, int64_t batch, size_t *count) {
+    tleg_config config = {.struct_size = sizeof config};
+    const tleg_session_options options = {.struct_size = sizeof options, .batch = (int32_t)batch};
+    tleg_session *session;
+    OK(context, tleg_model_get_info(context, model, &config));
+    OK(context, tleg_session_create(context, model, &options, &session));
+    *count = (size_t)batch * (size_t)(config.classes ? config.classes : config.dim);
+    float *numbers = malloc(*count * sizeof *numbers);
+    assert_non_null(numbers);
+    OK_SESSION(session, support_run(session, images, batch, config.classes ? numbers : NULL, config.classes ? NULL : numbers));
+    tleg_session_free(session);
+    return numbers;
+}
+
+/* The answers differ from `expected` by at most 1e-5 of its largest. */
+static void assert_answers(const char *name, const tleg_model *model) {
+    size_t count, expected_count, image_count;
+    const float *expected, *images;
+    tleg_tensor *tensors[] = {support_tensor(context, fixture(name, ".safetensors"), "expected", &expected, &expected_count),
+                              support_tensor(context, fixture(name, ".safetensors"), "images", &images, &image_count)};
+    float *answers = answer(model, images, 2, &count);
+    double largest = 0, worst = 0;
+    assert_int_equal(count, expected_count);
+    for (size_t k = 0; k < count; k++) {
+        largest = fmax(largest, fabs((double)expected[k]));
+        worst = fmax(worst, fabs((double)answers[k] - (double)expected[k]));
+    }
+    if (!(worst <= 1e-5 * largest)) {
+        print_error("%s: differs by %g of %g\n", name, worst, largest);
+        fail();
+    }
+    free(answers);
+    tleg_tensor_free(tensors[0]);
+    tleg_tensor_free(tensors[1]);
+}
+
+static const struct {
+    const char *name;
+    int32_t registers, distilled, layer_scale, norm_before;
+    tleg_pool_kind pool;
+    tleg_mlp_kind mlp;
+    double eps;
+} files[] = {
+    {"timm", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6},
+    {"timm-static", 0, 0, 1, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6},
+    {"timm-beside", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6},
+    {"timm-attention", 0, 0, 0, 1, TLEG_POOL_CLS, TLEG_MLP_QUICK_GELU, 1e-6},
+    {"timm-registers", 3, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU_TANH, 1e-6},
+    {"timm-mean", 0, 0, 0, 0, TLEG_POOL_MEAN, TLEG_MLP_GELU, 1e-6},
+    {"timm-distilled", 0, 1, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6},
+    {"timm-open-size", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_SILU, 1e-6},
+    {"timm-f16", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6},
+    {"timm-bf16", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6},
+    {"timm-f64", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6},
+    {"timm-f16-listed", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6},
+    {"timm-listed", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6},
+    {"hugging-face-vit", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-12},
+    {"hugging-face-deit", 0, 1, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-12},
+    {"hugging-face-dinov2", 0, 0, 1, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6},
+    {"hugging-face-dinov2-registers", 3, 0, 1, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6},
+    {"hugging-face-clip", 0, 0, 0, 1, TLEG_POOL_CLS, TLEG_MLP_QUICK_GELU, 1e-5},
+    {"torch-encoder", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_RELU, 1e-5},
+    {"torch-attention", 0, 0, 0, 0, TLEG_POOL_MEAN, TLEG_MLP_GELU, 1e-5},
+    {"dinov2-resized", 0, 0, 1, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6},
+};
+
+static void what_exporters_write_answers_as_the_model_did(void **state) {
+    (void)state;
+    for (size_t k = 0; k < sizeof files / sizeof *files; k++) {
+        const tleg_open_options options = {.struct_size = sizeof options, .dtype = TLEG_F32};
+        tleg_config c = {.struct_size = sizeof c};
+        tleg_model *model;
+        OK(context, tleg_model_open(context, fixture(files[k].name, ".onnx"), &options, &model));
+        assert_answers(files[k].name, model);
+        OK(context, tleg_model_get_info(context, model, &c));
+        assert_int_equal(c.heads, 3);
+        assert_int_equal(c.depth, 2);
+        assert_int_equal(c.image_size, 8);
+        assert_int_equal(c.registers, files[k].registers);
+        assert_int_equal(c.distillation_token, files[k].distilled);
+        assert_int_equal(c.layer_scale, files[k].layer_scale);
+        assert_int_equal(c.norm_before, files[k].norm_before);
+        assert_int_equal(c.pool, files[k].pool);
+        assert_int_equal(c.mlp, files[k].mlp);
+        assert_true(c.eps == files[k].eps);
+        tleg_model_free(model);
+    }
+}
+
+static unsigned char *read_all(const char *path, size_t *size) {
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    unsigned char *bytes = malloc(1 << 20);
+    assert_non_null(bytes);
+    *size = fread(bytes, 1, 1 << 20, file);
+    fclose(file);
+    return bytes;
+}
+
+static void write_all(const char *path, const void *bytes, size_t size) {
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes, 1, size, file), size);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void weights_of_half_a_word_stay_so(void **state) {
+    (void)state;
+    tleg_config c = {.struct_size = sizeof c};
+    tleg_model *model;
+    const char *path = support_scratch("half.onnx");
+    OK(context, tleg_model_open(context, TLEG_FIXTURES "/layouts/meta-deit-3", &three_heads, &model));
+    const tleg_save_options half = {.struct_size = sizeof half, .dtype = TLEG_F16};
+    OK(context, tleg_model_export_onnx(context, model, path, &half));
+    tleg_model_free(model);
+    OK(context, tleg_model_open(context, path, NULL, &model));
+    OK(context, tleg_model_get_info(context, model, &c));
+    assert_int_equal(c.dtype, TLEG_F16);
+    tleg_model_free(model);
+}
+
+/* ---- the library's own ---- */
+
+static void assert_same_bits(const tleg_model *one, const tleg_model *other) {
+    tleg_config c = {.struct_size = sizeof c};
+    size_t count, same;
+    OK(context, tleg_model_get_info(context, one, &c));
+    const size_t pixels = (size_t)c.channels * (size_t)c.image_size * (size_t)c.image_size;
+    float *images = support_values(7, 3 * pixels, 2, 0);
+    float *first = answer(one, images, 3, &count), *second = answer(other, images, 3, &same);
+    assert_int_equal(count, same);
+    assert_memory_equal(first, second, count * sizeof *first);
+    free(images);
+    free(first);
+    free(second);
+}
+
+static void what_is_exported_comes_back_bit_for_bit(void **state) {
+    (void)state;
+    static const char *const names[] = {"/layouts/hugging-face-deit-distilled",
+                                        "/layouts/hugging-face-dinov2-with-registers",
+                                        "/layouts/hugging-face-clip",
+                                        "/layouts/hugging-face-mae",
+                                        "/layouts/hugging-face-siglip-classifier",
+                                        "/layouts/meta-deit-3",
+                                        "/layouts/openai-clip"};
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+        const char *made = support_scratch("same.onnx");
+        char path[512];
+        tleg_model *model, *back;
+        snprintf(path, sizeof path, TLEG_FIXTURES "%s", names[k]);
+        OK(context, tleg_model_open(context, path, &three_heads, &model));
+        OK(context, tleg_model_export_onnx(context, model, made, NULL));
+        OK(context, tleg_model_open(context, made, NULL, &back));
+        assert_same_bits(model, back);
+        tleg_model_free(model);
+        tleg_model_free(back);
+    }
+}
+
+static void golden_models_come_back_bit_for_bit(void **state) {
+    (void)state;
+    struct golden cases[MAX_GOLDEN];
+    const int32_t count = support_golden(cases);
+    for (int32_t k = 0; k < count; k++) {
+        const char *made = support_scratch("golden.onnx");
+        tleg_model *model, *back;
+        if (cases[k].half)
+            continue;
+        tleg_expander *expander = support_expander(context, &cases[k], TLEG_F32);
+        OK(context, tleg_expander_expand(context, expander, cases[k].depth, &model));
+        OK(context, tleg_model_export_onnx(context, model, made, NULL));
+        OK(context, tleg_model_open(context, made, NULL, &back));
+        assert_same_bits(model, back);
+        tleg_model_free(model);
+        tleg_model_free(back);
+        tleg_expander_free(expander);
+    }
+}
+
+static void labels_and_pictures_are_those_of_the_metadata(void **state) {
+    (void)state;
+    const char *labels[] = {"bee", "owl", "cat", "dog", "elk"}, *made = support_scratch("labels.onnx");
+    tleg_config c = {.struct_size = sizeof c,
+                     .image_size = 8,
+                     .patch_size = 4,
+                     .dim = 12,
+                     .heads = 3,
+                     .classes = 5,
+                     .label_count = 5,
+                     .labels = labels,
+                     .mean = {0.1, 0.2, 0.3},
+                     .std = {0.4, 0.5, 0.6},
+                     .crop = 0.75};
+    tleg_learngene *gene;
+    tleg_expander *expander;
+    tleg_model *model;
+    OK(context, tleg_learngene_create(context, &c, 1, &gene));
+    OK(context, tleg_expander_create(context, gene, NULL, &expander));
+    OK(context, tleg_expander_expand(context, expander, 2, &model));
+    OK(context, tleg_model_export_onnx(context, model, made, NULL));
+    tleg_model_free(model);
+    tleg_expander_free(expander);
+    tleg_learngene_free(gene);
+    OK(context, tleg_model_open(context, made, NULL, &model));
+    OK(context, tleg_model_get_info(context, model, &c));
+    assert_int_equal(c.label_count, 5);
+    assert_string_equal(c.labels[4], "elk");
+    assert_true(c.mean[1] == 0.2 && c.std[2] == 0.6 && c.crop == 0.75);
+    assert_int_equal(c.assumed, 0);
+    tleg_model_free(model);
+}
+
+/* ---- what is refused ---- */
+
+static void assert_refused(tleg_status status, tleg_status expected, const char *text) {
+    if (status != expected || !strstr(tleg_context_get_error(context), text)) {
+        print_error("expected %s with \"%s\", found %s: %s\n", tleg_status_name(expected), text, tleg_status_name(status),
+                    tleg_context_get_error(context));
+        fail();
+    }
+}
+
+static void other_graphs_are_refused_by_the_first_node_that_does_not_fit(void **state) {
+    (void)state;
+    static const char *const refused[][2] = {
+        {"refused-node", "node 100 of 173, Relu \"/Relu\": expected part of an activation after a matrix"},
+        {"refused-norm", "MatMul \"/layers/layers.0/self_attn/MatMul\": expected a LayerNorm before the matrix"},
+        {"refused-mask", "Trilu \"/Trilu\": expected a node of a Vision Transformer"},
+        {"refused-qk-norm", "LayerNormalization \"/blocks/blocks.0/attn/q_norm/LayerNormalization\": expected the sum of"},
+        {"refused-convolutions", "node 1 of 5, Conv \"/layers/layers.0/Conv\": expected a patch embedding"},
+        {"refused-words", "expected one input of four dimensions, images (batch, channels, side, side)"},
+    };
+    for (size_t k = 0; k < sizeof refused / sizeof *refused; k++) {
+        tleg_model *model;
+        assert_refused(tleg_model_open(context, fixture(refused[k][0], ".onnx"), NULL, &model), TLEG_ERROR_UNSUPPORTED,
+                       refused[k][1]);
+        assert_null(model);
+    }
+}
+
+static void keys_that_contradict_the_graph_are_refused(void **state) {
+    (void)state;
+    static const char key[] = "tleg.heads\x12\x01";
+    const char *made = support_scratch("heads.onnx");
+    tleg_model *model;
+    size_t size;
+    OK(context, tleg_model_open(context, TLEG_FIXTURES "/layouts/meta-deit-3", &three_heads, &model));
+    OK(context, tleg_model_export_onnx(context, model, made, NULL));
+    tleg_model_free(model);
+    unsigned char *bytes = read_all(made, &size), *at = bytes;
+    while (memcmp(at, key, sizeof key - 1) != 0)
+        at++;
+    at[sizeof key - 1] = '7';
+    assert_refused(tleg_model_parse(context, bytes, size, NULL, &model), TLEG_ERROR_FORMAT, "tleg.heads: expected \"");
+    free(bytes);
+}
+
+static void numbers_in_another_file_are_found_beside_it_alone(void **state) {
+    (void)state;
+    size_t size, numbers;
+    tleg_model *model;
+    unsigned char *bytes = read_all(fixture("timm-beside", ".onnx"), &size);
+    unsigned char *data = read_all(fixture("timm-beside", ".data"), &numbers);
+    assert_refused(tleg_model_parse(context, bytes, size, NULL, &model), TLEG_ERROR_UNSUPPORTED,
+                   "lies in another file, 'timm-beside.data'");
+    const char *alone = support_scratch("alone.onnx"), *beside = support_scratch("timm-beside.data");
+    write_all(alone, bytes, size);
+    assert_refused(tleg_model_open(context, alone, NULL, &model), TLEG_ERROR_NOT_FOUND, "timm-beside.data");
+    write_all(beside, data, numbers - 1);
+    assert_refused(tleg_model_open(context, alone, NULL, &model), TLEG_ERROR_FORMAT, "ends after the end of '");
+    remove(beside);
+    free(bytes);
+    free(data);
+}
+
+static void texts_beside_a_graph_say_more_and_nothing_else(void **state) {
+    (void)state;
+    static const char
+        more[] = "{\"model_type\": \"vit\", \"hidden_act\": \"gelu\", \"num_attention_heads\": 3, \"layer_norm_eps\": 1e-12,"
+                 " \"id2label\": {\"0\": \"bee\", \"1\": \"owl\", \"2\": \"cat\", \"3\": \"dog\", \"4\": \"elk\"}}",
+        other[] = "{\"model_type\": \"vit\", \"hidden_act\": \"relu\", \"num_attention_heads\": 3, \"layer_norm_eps\": 1e-12}";
+    const char *made = support_scratch("model.onnx"), *config = support_scratch("config.json");
+    tleg_config c = {.struct_size = sizeof c};
+    tleg_model *model;
+    size_t size;
+    unsigned char *bytes = read_all(fixture("hugging-face-vit", ".onnx"), &size);
+    write_all(made, bytes, size);
+    free(bytes);
+    write_all(config, more, sizeof more - 1);
+    OK(context, tleg_model_open(context, made, NULL, &model));
+    OK(context, tleg_model_get_info(context, model, &c));
+    assert_int_equal(c.label_count, 5);
+    assert_string_equal(c.labels[1], "owl");
+    tleg_model_free(model);
+    write_all(config, other, sizeof other - 1);
+    assert_refused(tleg_model_open(context, made, NULL, &model), TLEG_ERROR_FORMAT,
+                   "tleg.activation: expected \"gelu\" as the graph says, found \"relu\" beside it");
+    remove(made);
+    remove(config);
+}
+
+static void a_file_that_was_cut_is_refused(void **state) {
+    (void)state;
+    size_t size;
+    unsigned char *bytes = read_all(fixture("timm", ".onnx"), &size);
+    for (size_t length = 0; length < size; length += length < 4096 ? 7 : 331) {
+        unsigned char *cut = malloc(length + 1);
+        tleg_model *model;
+        assert_non_null(cut);
+        memcpy(cut, bytes, length);
+        const tleg_status status = tleg_model_parse(context, cut, length, NULL, &model);
+        assert_true(status == TLEG_ERROR_FORMAT || status == TLEG_ERROR_UNSUPPORTED);
+        free(cut);
+    }
+    free(bytes);
+}
+
+static void a_learngene_is_not_read_from_a_graph(void **state) {
+    (void)state;
+    tleg_learngene *gene;
+    assert_int_not_equal(tleg_learngene_open(context, fixture("timm", ".onnx"), NULL, &gene), TLEG_OK);
+}
+
+static void tensors_of_a_graph_are_a_files(void **state) {
+    (void)state;
+    tleg_file *file;
+    tleg_tensor *tensor;
+    tleg_tensor_info info = {.struct_size = sizeof info};
+    OK(context, tleg_file_open(context, fixture("timm-beside", ".onnx"), NULL, &file));
+    OK(context, tleg_file_get_tensor_info(context, file, "pos_embed", &info));
+    assert_int_equal(info.rank, 3);
+    assert_int_equal(info.shape[1], 5);
+    OK(context, tleg_file_read_tensor(context, file, "pos_embed", &tensor));
+    tleg_tensor_free(tensor);
+    tleg_file_free(file);
+}
+
+int main(int argc, char **argv) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_exporters_write_answers_as_the_model_did),
+        cmocka_unit_test(weights_of_half_a_word_stay_so),
+        cmocka_unit_test(what_is_exported_comes_back_bit_for_bit),
+        cmocka_unit_test(golden_models_come_back_bit_for_bit),
+        cmocka_unit_test(labels_and_pictures_are_those_of_the_metadata),
+        cmocka_unit_test(other_graphs_are_refused_by_the_first_node_that_does_not_fit),
+        cmocka_unit_test(keys_that_contradict_the_graph_are_refused),
+        cmocka_unit_test(numbers_in_another_file_are_found_beside_it_alone),
+        cmocka_unit_test(texts_beside_a_graph_say_more_and_nothing_else),
+        cmocka_unit_test(a_file_that_was_cut_is_refused),
+        cmocka_unit_test(a_learngene_is_not_read_from_a_graph),
+        cmocka_unit_test(tensors_of_a_graph_are_a_files),
+    };
+    support_filter(argc, argv);
+    return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -65,7 +65,7 @@ static void say(const struct bench *b, const char *what, int32_t batch, double w
     run(b);
     while (runs < RUNS && (runs < 3 || sum < 1))
         sum += seconds[runs++] = run(b);
-    const double median = measure_median(seconds, (size_t)runs);
+    const double median = measure_median(seconds, runs);
     const double peak = peak_gflops(tleg_context_get_level(b->context, NULL), b->dtype) * b->threads;
     printf("{\"peer\":\"tleg\",\"what\":\"%s\",\"dtype\":\"%s\",\"batch\":%d,\"threads\":%d,\"ms\":%.2f,\"peak_share\":%.3f}\n",
            what, b->dtype == TLEG_BF16 ? "bf16" : "f32", (int)batch, (int)b->threads, 1e3 * median,

@@ -6,7 +6,8 @@ tleg=$1
 for python in "${PYTHON:-/usr/bin/python3}" python3; do
     command -v "$python" >/dev/null || continue
     "$python" -c 'import numpy' 2>/dev/null || continue
-    exec "$python" "$(dirname "$0")/export.py" "$tleg"
+    "$python" "$(dirname "$0")/export.py" "$tleg"
+    exit
 done
 echo "SKIP export: no Python with NumPy"
 exit 77

@@ -147,8 +147,10 @@ static bool is_zero(struct walk *walk, uint32_t constant) {
     struct constant own = *tleg_constant_get(walk, constant);
     for (int32_t k = 0; k < own.rank; k++)
         own.shape[k] = own.strides[k] == 0 && own.shape[k] > 0 ? 1 : own.shape[k];
-    bool zero = tleg_constant_load(walk, &own);
-    for (int64_t k = 0; zero && k < tleg_constant_count(&own); k++)
+    const uint64_t count = (uint64_t)tleg_constant_count(&own);
+    bool zero = tleg_constant_load(walk, &own) && count <= walk->numbers_left;
+    walk->numbers_left -= zero ? count : 0; /* many nodes may ask for the same ones */
+    for (int64_t k = 0; zero && k < (int64_t)count; k++)
         zero = tleg_constant_at(&own, k) == 0;
     return zero;
 }
@@ -156,6 +158,8 @@ static bool is_zero(struct walk *walk, uint32_t constant) {
 static const char *with_constant(struct walk *walk, enum sign sign, const struct value *value, uint32_t constant,
                                  bool constant_first, struct value *out) {
     double number;
+    if (value->what == IMAGES)
+        return "images as they come: a graph that prepares them itself is not read";
     if (sign == ADD && value->what == EMBED)
         return tleg_add_places(walk, value, constant, out);
     if (sign == ADD && value->what == SCORES) {

@@ -66,18 +66,19 @@ const char *tleg_node_mean(struct walk *walk, struct value *out) {
 /* ---- matrices ---- */
 
 /* Whether a value is what a matrix of the network multiplies. */
-static bool is_multiplied(const struct value *value) {
-    return value->what == NORM || value->what == MIXED || (value->what == FUNCTION && tleg_samples_activation(value));
+static bool is_multiplied(const struct walk *walk, const struct value *value) {
+    return value->what == NORM || value->what == MIXED || (value->what == FUNCTION && tleg_samples_activation(walk, value));
 }
 
 /* x times a constant (in, out), or (out, in) where it is turned already. */
 static const char *multiply(struct walk *walk, const struct value *x, uint32_t constant, bool turned, struct value *out) {
     struct constant own = *tleg_constant_get(walk, constant);
-    if (x->what == LINEAR || (x->what == FUNCTION && !is_multiplied(x)))
+    if (x->what == LINEAR || (x->what == FUNCTION && !is_multiplied(walk, x)))
         return "GELU, quick GELU, SiLU or ReLU between two matrices";
-    if (!is_multiplied(x))
+    if (!is_multiplied(walk, x) && x->what != IMAGES)
         return "a LayerNorm before the matrix";
-    if (own.rank != 2 || !tleg_layout_is(&x->layout, x->layout.rank - 1, AXIS_FEATURE, own.shape[turned]))
+    if (own.rank != 2 || x->layout.rank < 1 || own.shape[turned] != tleg_layout_size(&x->layout, x->layout.rank - 1) ||
+        (x->what != IMAGES && !tleg_is_feature(x)))
         return "a matrix for all features, which lie last";
     if (!turned) {
         const struct constant from = own;
@@ -86,8 +87,10 @@ static const char *multiply(struct walk *walk, const struct value *x, uint32_t c
             own.strides[k] = from.strides[1 - k];
         }
     }
-    if (own.shape[0] < 1 || own.shape[0] > INT32_MAX)
+    if (own.shape[0] < 1 || own.shape[0] > MOST_SIDE)
         return "a matrix of some columns";
+    if (x->what == IMAGES)
+        return tleg_embed_pixels(walk, x, &own, out);
     const struct atom atom = {AXIS_FEATURE, (int32_t)own.shape[0], 1};
     *out = (struct value){.what = LINEAR, .of = number_of(walk, x), .weight = tleg_constant_add(walk, &own), .factor = 1};
     tleg_layout_replace(&x->layout, x->layout.rank - 1, &atom, 1, false, &out->layout);
@@ -126,6 +129,8 @@ const char *tleg_node_gemm(struct walk *walk, struct value *out) {
         *out = product;
         return expected;
     }
+    if (product.what == EMBED)
+        return tleg_add_places(walk, &product, bias->weight, out);
     return tleg_add_vector(walk, &product, bias->weight, out);
 }
 
@@ -180,9 +185,9 @@ static const char *score(struct walk *walk, const struct value *q, const struct 
 }
 
 /* Whether `factor` is 1 over the square root of a head's width. */
-static bool is_scale(const struct value *q, double factor) {
+static bool is_scale(const struct walk *walk, const struct value *q, double factor) {
     const double head = (double)tleg_layout_size(&q->layout, q->layout.rank - 1), off = factor * factor * head - 1;
-    return factor > 0 && off < 4e-3 && off > -4e-3;
+    return factor > 0 && off < walk->tolerance && off > -walk->tolerance;
 }
 
 static const char scale_expected[] = "scores divided by the square root of a head's width";
@@ -212,11 +217,16 @@ const char *tleg_node_softmax(struct walk *walk, struct value *out) {
     const struct value *in = tleg_walk_in(walk, 0);
     const int32_t last = in->layout.rank - 1;
     const int64_t axis = tleg_walk_integer(walk, "axis", walk->graph->opset < 13 ? 1 : -1);
+    if (in->what == LINEAR && walk->values[in->of].what == NORM && tleg_is_feature(in) &&
+        tleg_walk_dimension(axis, in->layout.rank) == last) {
+        *out = (struct value){.what = CHANCES, .of = number_of(walk, in), .factor = 1, .layout = in->layout};
+        return NULL;
+    }
     if (in->what != SCORES)
         return "scores of queries and keys";
     if (tleg_walk_dimension(axis, in->layout.rank) != last || !tleg_layout_is(&in->layout, last, AXIS_KEY, 0))
         return "a softmax over the keys";
-    if (!is_scale(&walk->values[in->of], in->factor))
+    if (!is_scale(walk, &walk->values[in->of], in->factor))
         return scale_expected;
     *out = *in;
     out->what = SHARES;
@@ -236,7 +246,7 @@ const char *tleg_node_attention(struct walk *walk, struct value *out) {
     const double scale = q->factor * k->factor * (given ? given->real : 1 / sqrt((double)tleg_layout_size(&q->layout, 3)));
     if (tleg_walk_integer(walk, "is_causal", 0) != 0 || tleg_walk_real(walk, "softcap", 0) != 0)
         return "attention of all tokens to all";
-    return is_scale(q, scale) ? mix(walk, q, number_of(walk, k), v, out) : scale_expected;
+    return is_scale(walk, q, scale) ? mix(walk, q, number_of(walk, k), v, out) : scale_expected;
 }
 
 /* ---- branches ---- */

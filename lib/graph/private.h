@@ -17,7 +17,8 @@ enum axis { AXIS_BATCH, AXIS_TOKEN, AXIS_KEY, AXIS_FEATURE, AXIS_CHANNEL, AXIS_Y
 struct atom {
     int32_t axis, size, stride;
 };
-enum { ATOMS = 12, OPEN_BATCH = 999983 }; /* a prime: as large is a batch that the graph leaves open */
+enum { ATOMS = 12, OPEN_BATCH = 999983 };            /* a prime: as large is a batch that the graph leaves open */
+enum { MOST_SIDE = 1 << 20, MOST_PIXELS = 1 << 12 }; /* of an axis, and of a picture's sides: products fit 64 bits */
 struct layout {
     int32_t rank;
     int8_t counts[TLEG_MAX_RANK]; /* of each dimension's atoms, the slowest first; none: its size is 1 */
@@ -89,7 +90,8 @@ enum what {
     SHARES,      /* the softmax of such scores */
     NOT_NUMBERS, /* whether SHARES are not numbers */
     MIXED,       /* values `third` by such shares */
-    SUM          /* of two readouts `of` and `other` */
+    SUM,         /* of two readouts `of` and `other` */
+    CHANCES      /* the softmax of logits `of` */
 };
 enum { SAMPLES = 16, PREFIXES = 4 };
 enum { USES_ERF = 1, USES_TANH = 2, USES_SIGMOID = 4, USES_RELU = 8, USES_OTHER = 16 };
@@ -130,6 +132,7 @@ struct walk {
     size_t constant_count, constant_room;
     uint64_t numbers_left;              /* that may still be made */
     int64_t image;                      /* pixels on a side */
+    double tolerance;                   /* of what constants say, relative: more where they have half a word */
     const struct tleg_graph_node *node; /* the one at hand */
 };
 
@@ -179,6 +182,8 @@ const char *tleg_fold_unary(struct walk *walk, const char *type, const struct va
 const char *tleg_fold_concat(struct walk *walk, struct value *out);
 /* Constants added or multiplied, and values added (block.c, embed.c). */
 const char *tleg_add_places(struct walk *walk, const struct value *embed, uint32_t constant, struct value *out);
+/* Pixels, each patch's in the last dimension, times a matrix (dim, pixels): what a convolution gives (embed.c). */
+const char *tleg_embed_pixels(struct walk *walk, const struct value *images, const struct constant *matrix, struct value *out);
 const char *tleg_add_vector(struct walk *walk, const struct value *value, uint32_t constant, struct value *out);
 const char *tleg_scale_vector(struct walk *walk, const struct value *value, uint32_t constant, struct value *out);
 const char *tleg_add_branch(struct walk *walk, const struct value *a, const struct value *b, struct value *out);
@@ -193,7 +198,7 @@ const double *tleg_sample_points(enum what base);
 /* The samples of a value as a function of its base; NULL when it is none. */
 const double *tleg_samples_of(struct walk *walk, const struct value *value, uint32_t *base);
 /* One of TLEG_MLP_*, or 0. */
-int32_t tleg_samples_activation(const struct value *function);
+int32_t tleg_samples_activation(const struct walk *walk, const struct value *function);
 /* eps of 1 / sqrt(v + eps), or of sqrt(v + eps) where `root`; below 0 when it is something else. */
 double tleg_samples_eps(const double *samples, bool root);
 /* The number with the fewest digits that is this f32. */

@@ -252,7 +252,7 @@ static tleg_status check_block(struct weights *w, int64_t block) {
         w->heads = heads;
         w->hidden = hidden;
         w->eps = eps;
-        w->activation = tleg_samples_activation(function);
+        w->activation = tleg_samples_activation(walk, function);
     }
     for (int k = 0; k < 3; k++)
         if (rows_of(walk, qkv[k]->weight) != w->dim || columns_of(walk, qkv[k]->weight) != w->dim)
@@ -261,7 +261,7 @@ static tleg_status check_block(struct weights *w, int64_t block) {
         return fail(w, TLEG_ERROR_UNSUPPORTED, "expected as many heads and hidden numbers as in block 0", block);
     if (eps != w->eps || next != w->eps)
         return fail(w, TLEG_ERROR_UNSUPPORTED, "expected the eps of block 0's first norm", block);
-    return tleg_samples_activation(function) == w->activation
+    return tleg_samples_activation(walk, function) == w->activation
                ? TLEG_OK
                : fail(w, TLEG_ERROR_UNSUPPORTED, "expected the activation of block 0", block);
 }

@@ -94,6 +94,7 @@ static const struct {
     {"hugging-face-clip", 0, 0, 0, 1, TLEG_POOL_CLS, TLEG_MLP_QUICK_GELU, 1e-5},
     {"torch-encoder", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_RELU, 1e-5},
     {"torch-attention", 0, 0, 0, 0, TLEG_POOL_MEAN, TLEG_MLP_GELU, 1e-5},
+    {"torch-pixels", 0, 0, 0, 0, TLEG_POOL_MEAN, TLEG_MLP_GELU, 1e-5},
     {"dinov2-resized", 0, 0, 1, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6},
 };
 

@@ -116,7 +116,7 @@ typedef struct tleg_config {
     int32_t no_patch_bias; /* 1: the patch embedding has no bias (CLIP) */
     int32_t no_head_bias;  /* 1: the head has no bias (CLIP's projection) */
 
-    int32_t assumed;   /* output only: TLEG_ASSUMED_*, what its file does not say of pictures */
+    int32_t assumed;   /* output only: TLEG_ASSUMED_*, what its file does not say of pictures; of DIT nothing */
     int32_t reserved2; /* 0 */
 
     int32_t norm_after; /* 1: a block's two norms stand after their branches, x + norm(branch(x)), not before them */

@@ -96,6 +96,7 @@ typedef struct tleg_sample_options {
     const int32_t *depths;   /* (steps): the depth of each step, from noise to image, for an elastic generator; NULL: its own */
     tleg_sample_fn progress; /* or NULL */
     void *host;              /* of progress */
+    const void *reserved;    /* NULL */
 } tleg_sample_options;
 
 /* Draws count images into `images` (image_floats floats lie there). Each is the same whatever is drawn beside it. Errors:

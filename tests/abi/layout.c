@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <tleg/augment.h>
+#include <tleg/generate.h>
 #include <tleg/linearize.h>
 #include <tleg/tleg.h>
 #include <tleg/train.h>
@@ -231,6 +232,31 @@ static void rate(void) {
 }
 #undef STRUCT
 
+#define STRUCT tleg_generator_options
+static void generator_options(void) {
+    BEGIN("tleg_generator_options");
+    M(struct_size), M(batch);
+    END("tleg_generator_options");
+}
+#undef STRUCT
+
+#define STRUCT tleg_generator_info
+static void generator_info(void) {
+    BEGIN("tleg_generator_info");
+    M(struct_size), M(elastic), M(depth), M(least_depth), M(most_depth), M(batch), M(times), M(labels), M(null_label),
+        M(reserved), M(image_floats), M(noise_floats), M(bytes);
+    END("tleg_generator_info");
+}
+#undef STRUCT
+
+#define STRUCT tleg_sample_options
+static void sample_options(void) {
+    BEGIN("tleg_sample_options");
+    M(struct_size), M(steps), M(count), M(guidance), M(seed), M(labels), M(noise), M(depths), M(progress), M(host), M(reserved);
+    END("tleg_sample_options");
+}
+#undef STRUCT
+
 int main(void) {
     context_options();
     open_options();
@@ -254,5 +280,8 @@ int main(void) {
     batch();
     loss();
     rate();
+    generator_options();
+    generator_info();
+    sample_options();
     return gaps != 0;
 }

@@ -460,11 +460,22 @@ static const struct {
     const char *name;
     tleg_status (*call)(struct visit *v);
 } parts[VISIT_PARTS] = {
-    {"core", core_calls},       {"clone", clone_calls},          {"tensor", tensor_calls},
-    {"file", file_calls},       {"learngene", gene_calls},       {"expander", expander_calls},
-    {"model", model_calls},     {"session", session_calls},      {"block", visit_block_calls},
-    {"ops", visit_op_calls},    {"outer", visit_outer_op_calls}, {"loss", visit_loss_calls},
-    {"picture", picture_calls}, {"train", train_calls},          {"tune", tune_calls},
+    {"core", core_calls},
+    {"clone", clone_calls},
+    {"tensor", tensor_calls},
+    {"file", file_calls},
+    {"learngene", gene_calls},
+    {"expander", expander_calls},
+    {"model", model_calls},
+    {"session", session_calls},
+    {"block", visit_block_calls},
+    {"ops", visit_op_calls},
+    {"outer", visit_outer_op_calls},
+    {"loss", visit_loss_calls},
+    {"picture", picture_calls},
+    {"train", train_calls},
+    {"tune", tune_calls},
+    {"generator", visit_generator_calls},
 };
 
 tleg_status visit_part(struct visit *v, int32_t part) {
@@ -485,13 +496,16 @@ void visit_close(struct visit *v) {
     tleg_session_free(v->session);
     tleg_session_free(v->half_session);
     tleg_session_free(v->elastic);
+    tleg_generator_free(v->generator);
+    tleg_generator_free(v->elastic_generator);
     tleg_trainer_free(v->trainer);
     tleg_trainer_free(v->tuner);
     tleg_block_free(v->block);
-    tleg_model *models[] = {v->model, v->half_model, v->opened, v->parsed_model, v->tuned, v->read_model};
+    tleg_model *models[] = {v->model, v->half_model, v->opened, v->parsed_model, v->tuned, v->read_model, v->drawing_model};
     for (size_t i = 0; i < sizeof(models) / sizeof(models[0]); i++)
         tleg_model_free(models[i]);
-    tleg_expander *expanders[] = {v->expander, v->half, v->from_file, v->parsed_expander, v->read_expander};
+    tleg_expander *expanders[] = {v->expander,        v->half,          v->from_file,
+                                  v->parsed_expander, v->read_expander, v->drawing_expander};
     for (size_t i = 0; i < sizeof(expanders) / sizeof(expanders[0]); i++)
         tleg_expander_free(expanders[i]);
     tleg_learngene *genes[] = {v->gene, v->fresh, v->parsed, v->learned, v->fitted, v->read_gene};

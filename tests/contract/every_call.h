@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <tleg/augment.h>
 #include <tleg/dlpack.h>
+#include <tleg/generate.h>
 #include <tleg/linearize.h>
 #include <tleg/onnx.h>
 #include <tleg/tleg.h>
@@ -30,6 +31,9 @@ struct visit {
     tleg_model *model, *half_model, *opened, *parsed_model, *tuned, *read_model;
     tleg_session *session, *half_session, *elastic;
     tleg_block *block;
+    tleg_expander *drawing_expander; /* of a learngene that draws */
+    tleg_model *drawing_model;
+    tleg_generator *generator, *elastic_generator;
     void *workspace; /* of malloc */
     tleg_trainer *trainer, *tuner;
     unsigned char *bytes, *model_bytes; /* files, of malloc */
@@ -40,7 +44,7 @@ struct visit {
     bool in_a_hurry; /* leave out what is measured in time */
 };
 
-enum { VISIT_PARTS = 15 };
+enum { VISIT_PARTS = 16 };
 /* Part 0..VISIT_PARTS-1, each of which needs those before it. Its name is v->at. */
 tleg_status visit_part(struct visit *v, int32_t part);
 /* All of them, up to the first that fails. */

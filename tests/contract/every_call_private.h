@@ -31,5 +31,6 @@ tleg_status visit_block_calls(struct visit *v);
 tleg_status visit_op_calls(struct visit *v);
 tleg_status visit_outer_op_calls(struct visit *v);
 tleg_status visit_loss_calls(struct visit *v);
+tleg_status visit_generator_calls(struct visit *v);
 
 #endif

@@ -598,6 +598,65 @@ static void null_is_an_argument_error_in_training(void **state) {
     tleg_trainer_free(t);
 }
 
+static void null_is_an_argument_error_in_generators(void **state) {
+    (void)state;
+    tleg_context *c = my.context;
+    tleg_learngene *gene = support_gene(c, "draw-patch");
+    tleg_expander *expander = NULL;
+    tleg_model *model = NULL;
+    tleg_generator *g = NULL;
+    enum { FLOATS = 36 };
+    float images[FLOATS] = {0}, noise[FLOATS];
+    const int64_t time = 3, label = 1;
+    uint64_t bytes = 7;
+    OK(c, tleg_expander_create(c, gene, NULL, &expander));
+    OK(c, tleg_expander_expand(c, expander, 2, &model));
+    tleg_learngene_free(gene);
+    REFUSED_OUT(tleg_generator, x, tleg_generator_create(NULL, model, NULL, &x));
+    REFUSED_OUT(tleg_generator, x, tleg_generator_create(c, NULL, NULL, &x));
+    REFUSED(tleg_generator_create(c, model, NULL, NULL));
+    REFUSED_OUT(tleg_generator, x, tleg_generator_create_elastic(NULL, expander, 2, NULL, &x));
+    REFUSED_OUT(tleg_generator, x, tleg_generator_create_elastic(c, NULL, 2, NULL, &x));
+    REFUSED(tleg_generator_create_elastic(c, expander, 2, NULL, NULL));
+    REFUSED_OUT(tleg_generator, x, tleg_generator_create_elastic(c, expander, 0, NULL, &x));
+    REFUSED_OUT(tleg_generator, x, tleg_generator_create_elastic(c, expander, 1025, NULL, &x));
+    REFUSED(tleg_generator_get_memory(NULL, model, NULL, &bytes));
+    assert_int_equal(bytes, 0);
+    REFUSED(tleg_generator_get_memory(c, NULL, NULL, &bytes));
+    REFUSED(tleg_generator_get_memory(c, model, NULL, NULL));
+    bytes = 7;
+    REFUSED(tleg_generator_get_elastic_memory(NULL, expander, NULL, &bytes));
+    assert_int_equal(bytes, 0);
+    REFUSED(tleg_generator_get_elastic_memory(c, NULL, NULL, &bytes));
+    REFUSED(tleg_generator_get_elastic_memory(c, expander, NULL, NULL));
+    OK(c, tleg_generator_create_elastic(c, expander, 2, NULL, &g));
+    tleg_generator_info info = {.struct_size = sizeof info};
+    REFUSED(tleg_generator_get_info(c, NULL, &info));
+    REFUSED(tleg_generator_get_info(c, g, NULL));
+    REFUSED(tleg_generator_set_depth(NULL, 2));
+    REFUSED(tleg_generator_run(NULL, 1, images, FLOATS, &time, &label, noise, FLOATS));
+    REFUSED(tleg_generator_run(g, 1, NULL, FLOATS, &time, &label, noise, FLOATS));
+    REFUSED(tleg_generator_run(g, 1, images, FLOATS, NULL, &label, noise, FLOATS));
+    REFUSED(tleg_generator_run(g, 1, images, FLOATS, &time, &label, NULL, FLOATS));
+    OK(c, tleg_generator_run(g, 1, images, FLOATS, &time, NULL, noise, FLOATS)); /* no label is any label */
+    const tleg_sample_options options = {.struct_size = sizeof options, .steps = 1, .count = 1};
+    REFUSED(tleg_generator_sample(NULL, &options, images, FLOATS));
+    REFUSED(tleg_generator_sample(g, NULL, images, FLOATS));
+    REFUSED(tleg_generator_sample(g, &options, NULL, FLOATS));
+    REFUSED(tleg_generator_add_noise(c, 1, FLOATS, NULL, noise, &time, noise));
+    REFUSED(tleg_generator_add_noise(c, 1, FLOATS, images, NULL, &time, noise));
+    REFUSED(tleg_generator_add_noise(c, 1, FLOATS, images, noise, NULL, noise));
+    REFUSED(tleg_generator_add_noise(c, 1, FLOATS, images, noise, &time, NULL));
+    REFUSED(tleg_generator_make_noise(c, 1, 0, 1, FLOATS, NULL));
+    OK(c, tleg_generator_make_noise(NULL, 1, 0, 1, FLOATS, noise));
+    assert_non_null(tleg_generator_get_error(NULL));
+    tleg_generator_cancel(NULL);
+    tleg_generator_free(NULL);
+    tleg_generator_free(g);
+    tleg_model_free(model);
+    tleg_expander_free(expander);
+}
+
 int main(int argc, char **argv) {
     support_filter(argc, argv);
     const struct CMUnitTest tests[] = {
@@ -611,6 +670,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(null_is_an_argument_error_in_gradients),
         cmocka_unit_test(null_is_an_argument_error_in_a_blocks_gradients),
         cmocka_unit_test(null_is_an_argument_error_in_training),
+        cmocka_unit_test(null_is_an_argument_error_in_generators),
     };
     return cmocka_run_group_tests(tests, prepare, clean);
 }

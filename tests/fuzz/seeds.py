@@ -104,6 +104,39 @@ for name, text in {
 }.items():
     write('fuzz_model', name, text)
 
+DRAWING = {'attn.qkv': 3, 'attn.proj': 1, 'mlp.fc1': 4, 'mlp.fc2': 1, 'adaLN_modulation.1': 6}
+
+
+def drawing(depth=0, dim=4, patch=1, side=1, channels=1, labels=2, sigma=1, basis=('_base', '_ilayer'), type='F32', keys=(), front=''):
+    """A generator's learngene, or with a depth a generator."""
+    lines = [f'pos_embed 1,{side * side},{dim}', f'x_embedder.proj.weight {dim},{channels},{patch},{patch}', f'x_embedder.proj.bias {dim}',
+             f't_embedder.mlp.0.weight {dim},256', f't_embedder.mlp.0.bias {dim}', f't_embedder.mlp.2.weight {dim},{dim}',
+             f't_embedder.mlp.2.bias {dim}', f'y_embedder.embedding_table.weight {labels},{dim}',
+             f'final_layer.adaLN_modulation.1.weight {2 * dim},{dim}', f'final_layer.adaLN_modulation.1.bias {2 * dim}',
+             f'final_layer.linear.weight {sigma * patch * patch * channels},{dim}', f'final_layer.linear.bias {sigma * patch * patch * channels}']
+    for site, rows in DRAWING.items():
+        columns = 4 * dim if site == 'mlp.fc2' else dim
+        for layer in range(depth or 1):
+            for part in [''] if depth else basis:
+                name = f'blocks.{layer}.{site}' if depth else f'blocks.block.{site}.instances.0'
+                lines += [f'{name}.weight{part} {rows * dim},{columns}', f'{name}.bias{part} {rows * dim}']
+    pairs = [f'tleg.kind={"dit" if depth else "dit_learngene"}', 'tleg.heads=1', f'tleg.image_size={patch * side}', *keys]
+    return '\n'.join([*pairs, *(front + line.replace(' ', f' {type} ') for line in lines)]) + '\n'
+
+
+for name, text in {
+        'gene': drawing(), 'gene-keys': drawing(patch=2, side=2, channels=3, labels=3, keys=KEYS[2:7]), 'gene-sigma': drawing(sigma=2, side=2),
+        'gene-latents': drawing(channels=4, side=2, labels=4), 'gene-bf16': drawing(type='BF16'), 'gene-one-label': drawing(labels=1),
+        'gene-no-null': drawing(labels=2, keys=('tleg.null_label=no',)), 'gene-odd': drawing(sigma=3), 'gene-wrapped': drawing(front='module.'),
+        'gene-basis': drawing(basis=('_basis0', '_basis1', '_basis2'), keys=('tleg.schedule=' + json.dumps(
+            {key: [[2, 'cosine', 3]] for key in ('qkv', 'proj', 'fc1', 'fc2', 'modulation')}, separators=(',', ':')),)),
+        'gene-spare': drawing() + 'blocks.block.norm1.instances.0.weight F32 4\n', 'gene-null': drawing(keys=('tleg.null_label=maybe',)),
+        'model': drawing(2), 'model-f16': drawing(1, type='F16', side=3), 'model-no-keys': drawing(3).split('\n', 1)[1],
+        'model-narrow': drawing(1, dim=3), 'model-head': drawing(1) + 'head.weight F32 2,4\n', 'classifier': gene(),
+        'gene-learned': drawing(keys=('tleg.depths=[2,[4,6]]', 'tleg.labels=["a"]')),
+}.items():
+    write('fuzz_dit', name, text)
+
 # For a source: which read fails, how, how far its size is off (from 128 on: too small), one byte more.
 for name, control, text in (
         ('gene', (0, 0, 0, 0), gene()), ('model', (0, 0, 0, 0), model()), ('model-f16', (0, 0, 0, 0), model(type='F16')),

@@ -10,6 +10,7 @@
 /* after the headers that it needs */
 #include <cmocka.h>
 #include <tleg/augment.h>
+#include <tleg/generate.h>
 #include <tleg/linearize.h>
 #include <tleg/onnx.h>
 #include <tleg/tleg.h>

@@ -25,6 +25,9 @@ static volatile sig_atomic_t came, again, held;
 static char lines[WATCHED][LINE]; /* what each says when it comes first */
 static int drawn_on;              /* a progress bar may stand on the terminal's line */
 
+static void (*volatile told)(void *host);
+static void *volatile told_host;
+
 static size_t index_of(int number) {
     size_t i = 0;
     while (i + 1 < WATCHED && watched[i].number != number)
@@ -49,6 +52,8 @@ static void note(int number) {
     if (!came) {
         came = number;
         say(lines[index_of(number)]);
+        if (told)
+            told(told_host);
     } else if (watched[index_of(number)].asks) {
         again = number;
         if (!held)
@@ -85,6 +90,12 @@ void interrupt_watch(const char *sentence) {
         if (sigaction(watched[i].number, NULL, &former) == 0 && former.sa_handler != SIG_IGN)
             sigaction(watched[i].number, &action, NULL);
     }
+}
+
+void interrupt_tell(void (*tell)(void *host), void *host) {
+    told = NULL; /* never with the other's host */
+    told_host = host;
+    told = tell;
 }
 
 int interrupt_signal(void) {

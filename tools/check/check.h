@@ -1,5 +1,5 @@
 /* What `tleg check` computes at every level: one Transformer block, op by op, against plain loops in double precision; and a
- * small learngene from end to end against the portable level. */
+ * small learngene of each kind from end to end against the portable level. */
 #ifndef TLEG_TOOLS_CHECK_H
 #define TLEG_TOOLS_CHECK_H
 
@@ -57,8 +57,9 @@ enum { CHECK_DTYPES = 3, CHECK_IMAGES = 3 };
 struct check_gene {
     tleg_learngene *gene;
     tleg_config config;
-    float *images;                    /* (CHECK_IMAGES, 3, I, I) */
-    float *logits;                    /* (CHECK_IMAGES, C): workspace */
+    size_t answer;                    /* numbers that an image gets: logits, or the noise in it */
+    float *images;                    /* (CHECK_IMAGES, channels, I, I) */
+    float *answers;                   /* (CHECK_IMAGES, answer): workspace */
     float *first;                     /* likewise: the first answer of the level at hand */
     double *expected;                 /* likewise: the portable level's answer in f32 */
     tleg_model *models[CHECK_DTYPES]; /* the portable level's expansions: f32, bf16, f16 */
@@ -69,8 +70,9 @@ struct check_verdict {
     bool same_bits;    /* at 1, 2 and 3 threads, batch 1 and 3, elastic and materialised */
 };
 
-/* context: a portable one. Returns an exit code; check_gene_free is right after a failure too. */
-int check_gene_create(const struct invocation *call, tleg_context *context, struct check_gene *gene);
+/* context: a portable one; draws: a generator, in place of a classifier. Returns an exit code; check_gene_free is right after a
+ * failure too. */
+int check_gene_create(const struct invocation *call, tleg_context *context, bool draws, struct check_gene *gene);
 /* contexts[i] has i + 1 threads, and there is one at least; count 0 leaves the comparison of bits out, which cblas does not
  * promise. Updates the verdict. */
 int check_gene_compare(const struct invocation *call, tleg_context *const *contexts, int count, struct check_gene *gene,

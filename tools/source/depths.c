@@ -71,3 +71,26 @@ const char *depths_text(const int32_t *depths, int32_t count, char text[DEPTHS_T
     }
     return text;
 }
+
+bool depths_schedule(const char *text, int32_t *depths, int32_t room, int32_t *count) {
+    *count = 0;
+    for (const char *at = text;; at++) {
+        int32_t depth;
+        long steps = 1;
+        if (!read_depth(&at, &depth))
+            return false;
+        if (*at == 'x' && at[1] >= '1' && at[1] <= '9') {
+            char *end;
+            steps = strtol(at + 1, &end, 10);
+            at = end;
+        }
+        if (steps > room - *count)
+            return false;
+        while (steps-- > 0)
+            depths[(*count)++] = depth;
+        if (!*at)
+            return true;
+        if (*at != ',')
+            return false;
+    }
+}

@@ -104,6 +104,8 @@ static int check_model(const struct invocation *call, const struct expansion *ex
     if (expansion->depth && expansion->depth != config->depth)
         return tool_misuse(call, "%s is a model of depth %d; --depth %d is for a learngene", source->path, (int)config->depth,
                            (int)expansion->depth);
+    if (expansion->norm && source_draws(config))
+        return tool_misuse(call, "%s draws pictures: --norm and --timm are for what tells classes apart", source->path);
     /* where no mean is read, the published descendants differ in eps alone */
     int32_t norm = config->norm;
     if (config->pool != TLEG_POOL_MEAN)
@@ -121,15 +123,15 @@ static tleg_expander_options expander_options(const struct expansion *expansion)
                                    .image_size = expansion->image};
 }
 
-static int need_depth(const struct invocation *call, const struct expansion *expansion, const char *path) {
-    return expansion->depth ? EXIT_DONE : tool_misuse(call, "%s is a learngene: it needs --depth", path);
+static int need_depth(const struct invocation *call, int32_t depth, const char *path) {
+    return depth ? EXIT_DONE : tool_misuse(call, "%s is a learngene: it needs --depth", path);
 }
 
 int source_take_expansion(const struct invocation *call, tleg_context *context, const struct expansion *expansion,
                           struct source *source) {
     if (source->model)
         return check_model(call, expansion, source);
-    int code = need_depth(call, expansion, source->path);
+    int code = need_depth(call, expansion->depth, source->path);
     if (code != EXIT_DONE)
         return code;
     const tleg_expander_options options = expander_options(expansion);
@@ -150,8 +152,11 @@ static int read_expander(const struct invocation *call, tleg_context *context, c
     if (tleg_expander_read(context, file, &reading, &options, &source->expander) != TLEG_OK)
         return tool_fail_context(call, context);
     tleg_status status = tleg_expander_get_info(context, source->expander, &source->config);
-    source->config.depth = expansion->depth;
-    return status == TLEG_OK ? need_depth(call, expansion, source->path)
+    const tleg_config *config = &source->config;
+    source->config.depth = expansion->depth ? expansion->depth : expansion->first;
+    if (!config->depth && expansion->learned && config->depth_count)
+        source->config.depth = config->depths[config->depth_count - 1];
+    return status == TLEG_OK ? need_depth(call, config->depth, source->path)
                              : tool_fail(call, "%s: %s", source->path, tleg_status_name(status));
 }
 
@@ -168,8 +173,51 @@ int source_open_expanded(const struct invocation *call, tleg_context *context, c
     return code == EXIT_DONE && !gene ? check_model(call, expansion, source) : code;
 }
 
+bool source_draws(const tleg_config *config) {
+    return config->kind == TLEG_KIND_DIT;
+}
+
+const char *source_kind(const struct source *source) {
+    if (source_draws(&source->config))
+        return source->model ? "dit" : "dit_learngene";
+    return source->model ? "vit" : "learngene";
+}
+
+int source_need_classifier(const struct invocation *call, const struct source *source) {
+    if (!source_draws(&source->config))
+        return EXIT_DONE;
+    return tool_fail(call,
+                     "%s: expected a Vision Transformer that tells classes apart, found a generator (a Diffusion Transformer): "
+                     "tleg generate draws with it",
+                     source->path);
+}
+
+int source_need_generator(const struct invocation *call, const struct source *source) {
+    if (source_draws(&source->config))
+        return EXIT_DONE;
+    return tool_fail(call,
+                     "%s: expected a generator (a Diffusion Transformer), found a Vision Transformer that tells classes apart: "
+                     "tleg classify and tleg run take it",
+                     source->path);
+}
+
+int source_generator(const struct invocation *call, tleg_context *context, struct source *source, int32_t batch,
+                     tleg_generator **generator) {
+    const tleg_generator_options options = {.struct_size = sizeof options, .batch = batch};
+    int code = source_need_generator(call, source);
+    if (code != EXIT_DONE)
+        return code;
+    const tleg_status status =
+        source->model ? tleg_generator_create(context, source->model, &options, generator)
+                      : tleg_generator_create_elastic(context, source->expander, source->config.depth, &options, generator);
+    return status == TLEG_OK ? EXIT_DONE : tool_fail_context(call, context);
+}
+
 int source_session(const struct invocation *call, tleg_context *context, struct source *source, int32_t batch,
                    tleg_session **session) {
+    int code = source_need_classifier(call, source);
+    if (code != EXIT_DONE)
+        return code;
     tleg_session_options options = {.struct_size = sizeof options, .batch = batch};
     tleg_status status = source->model
                              ? tleg_session_create(context, source->model, &options, session)
@@ -229,6 +277,8 @@ void source_close(struct source *source) {
 }
 
 int source_need_head(const struct invocation *call, const struct source *source) {
+    if (source_draws(&source->config))
+        return source_need_classifier(call, source);
     if (source->config.classes)
         return EXIT_DONE;
     return tool_fail(

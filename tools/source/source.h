@@ -4,11 +4,14 @@
 
 #include "base/options.h"
 #include "pictures.h"
+#include <tleg/generate.h>
 
 /* What the command line asks a learngene to become; zero: as it was learned. */
 struct expansion {
     int32_t depth, dtype, norm, image;
-    bool timm; /* another name of norm = TLEG_NORM_AFTER_POOL */
+    bool timm;     /* another name of norm = TLEG_NORM_AFTER_POOL */
+    int32_t first; /* without a depth: this one, of the first step; 0: there are no steps */
+    bool learned;  /* without either: the deepest at which it was learned, where its file says so */
 };
 
 /* The options that fill it, for a verb's table. */
@@ -75,7 +78,17 @@ bool source_learned(const tleg_config *config, int32_t depth);
 /* Says so where a learngene's file knows at which depths it was learned and this one is not among them. */
 void source_note_depth(const struct invocation *call, const char *path, const tleg_config *config, int32_t depth);
 void source_close(struct source *source);
-/* Refuses what gives features alone. Returns an exit code. */
+/* Whether it draws: a Diffusion Transformer, which generate.h runs. */
+bool source_draws(const tleg_config *config);
+/* The word of tleg.kind: "vit", "learngene", "dit", "dit_learngene". */
+const char *source_kind(const struct source *source);
+/* Each refuses the other kind, and names both. They return an exit code. */
+int source_need_classifier(const struct invocation *call, const struct source *source);
+int source_need_generator(const struct invocation *call, const struct source *source);
+/* A generator over the model, or an elastic one, as source_session. */
+int source_generator(const struct invocation *call, tleg_context *context, struct source *source, int32_t batch,
+                     tleg_generator **generator);
+/* Refuses what draws, and what gives features alone. Returns an exit code. */
 int source_need_head(const struct invocation *call, const struct source *source);
 /* Prepared images through a session, into arrays as long as it says; features may be NULL; logits, too, and are not written
  * where there is no head. */

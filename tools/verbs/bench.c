@@ -67,28 +67,78 @@ static void TLEG_CALL meter_release(void *host, void *memory, size_t size, size_
 }
 
 /* Operations of the blocks for one image, a multiplication and an addition counting as two:
- * (N, D) x (D, 3D), (D, D), (D, H), (H, D), and twice N x N x D in attention. */
+ * (N, D) x (D, 3D), (D, D), (D, H), (H, D), and twice N x N x D in attention; of a generator (1, D) x (D, 6D) as well. */
 static double block_operations(const tleg_config *config) {
     double tokens = (double)source_tokens(config), dim = config->dim, hidden = config->hidden;
-    return config->depth * (2 * tokens * (4 * dim * dim + 2 * dim * hidden) + 4 * tokens * tokens * dim);
+    double modulation = source_draws(config) ? 2 * dim * 6 * dim : 0;
+    return config->depth * (2 * tokens * (4 * dim * dim + 2 * dim * hidden) + 4 * tokens * tokens * dim + modulation);
 }
 
-static int measure(const struct invocation *call, tleg_session *session, const struct options *options,
+/* What is measured: a session, or a generator, and what goes through it. */
+struct subject {
+    tleg_session *session;
+    tleg_generator *generator;
+    int64_t batch;
+    size_t in, out; /* numbers of all images, and of what comes out */
+    float *images, *results;
+    int64_t *times, *labels; /* of a generator: zeros */
+};
+
+static int subject_create(const struct invocation *call, tleg_context *context, struct source *source, int32_t batch,
+                          struct subject *subject) {
+    tleg_generator_info generator = {.struct_size = sizeof generator};
+    tleg_session_info session = {.struct_size = sizeof session};
+    const bool draws = source_draws(&source->config);
+    int code = draws ? source_generator(call, context, source, batch, &subject->generator)
+                     : source_session(call, context, source, batch, &subject->session);
+    if (code != EXIT_DONE)
+        return code;
+    const tleg_status status = draws ? tleg_generator_get_info(context, subject->generator, &generator)
+                                     : tleg_session_get_info(context, subject->session, &session);
+    if (status != TLEG_OK)
+        return tool_fail_context(call, context);
+    subject->batch = batch;
+    subject->in = (size_t)batch * (draws ? generator.image_floats : session.image_floats);
+    subject->out = (size_t)batch * (draws ? generator.noise_floats : session.logit_floats);
+    subject->images = malloc(subject->in * sizeof *subject->images);
+    subject->results = malloc((subject->out + 1) * sizeof *subject->results); /* a model without a head has no logits */
+    subject->times = calloc((size_t)batch, sizeof *subject->times);
+    subject->labels = calloc((size_t)batch, sizeof *subject->labels);
+    if (!subject->images || !subject->results || !subject->times || !subject->labels)
+        return tool_fail_memory(call);
+    for (size_t i = 0; i < subject->in; i++)
+        subject->images[i] = (float)(i * 2654435761U % 4096) / 2048.0F - 1.0F; /* anything that is not constant */
+    return EXIT_DONE;
+}
+
+static int subject_run(const struct invocation *call, struct subject *s) {
+    if (s->session)
+        return source_run(s->session, s->images, s->batch, s->results, NULL) == TLEG_OK
+                   ? EXIT_DONE
+                   : tool_fail(call, "%s", tleg_session_get_error(s->session));
+    return tleg_generator_run(s->generator, s->batch, s->images, s->in, s->times, s->labels, s->results, s->out) == TLEG_OK
+               ? EXIT_DONE
+               : tool_fail(call, "%s", tleg_generator_get_error(s->generator));
+}
+
+static void subject_free(struct subject *subject) {
+    tleg_session_free(subject->session);
+    tleg_generator_free(subject->generator);
+    free(subject->images);
+    free(subject->results);
+    free(subject->times);
+    free(subject->labels);
+}
+
+static int measure(const struct invocation *call, struct subject *subject, const struct options *options,
                    const tleg_config *config, int32_t level, struct figures *figures) {
     double times[MOST_RUNS], peaks[MOST_RUNS / PEAK_EVERY + 1], total = 0;
-    size_t numbers =
-        (size_t)options->batch * (size_t)config->channels * (size_t)config->image_size * (size_t)config->image_size;
-    float *images = malloc(numbers * sizeof *images);
-    float *logits = malloc((size_t)options->batch * ((size_t)config->classes + 1) * sizeof *logits);
-    int code = images && logits ? EXIT_DONE : tool_fail_memory(call);
-    for (size_t i = 0; code == EXIT_DONE && i < numbers; i++)
-        images[i] = (float)(i * 2654435761U % 4096) / 2048.0F - 1.0F; /* anything that is not constant */
-    int32_t runs = -1;                                                /* the first one warms up */
+    int code = EXIT_DONE;
+    int32_t runs = -1; /* the first one warms up */
     int32_t least = options->runs ? options->runs : FEWEST_RUNS, most = options->runs ? options->runs : MOST_RUNS;
     while (code == EXIT_DONE && runs < most && (runs < least || (!options->runs && total < least_ms))) {
         double start = measure_ms();
-        if (source_run(session, images, options->batch, logits, NULL) != TLEG_OK)
-            code = tool_fail(call, "%s", tleg_session_get_error(session));
+        code = subject_run(call, subject);
         double ms = measure_ms() - start;
         if (runs >= 0)
             total += times[runs] = ms;
@@ -96,8 +146,6 @@ static int measure(const struct invocation *call, tleg_session *session, const s
         if (runs % PEAK_EVERY == 0)
             peaks[runs / PEAK_EVERY] = peak_gflops(level, config->dtype);
     }
-    free(images);
-    free(logits);
     if (code != EXIT_DONE)
         return code;
     figures->runs = runs;
@@ -153,15 +201,15 @@ static uint64_t process_bytes(void) {
 static int bench(const struct invocation *call, tleg_context *context, struct meter *meter, const struct options *options) {
     struct source source;
     struct figures figures;
-    tleg_session *session = NULL;
+    struct subject subject = {0};
     const char *name;
     int32_t level = tleg_context_get_level(context, &name);
     int code = source_open_expanded(call, context, call->operands[0], &options->expansion, &source);
     if (code == EXIT_DONE)
-        code = source_session(call, context, &source, options->batch, &session);
+        code = subject_create(call, context, &source, options->batch, &subject);
     if (code == EXIT_DONE) {
         uint64_t loading = atomic_exchange(&meter->most, atomic_load(&meter->now));
-        code = measure(call, session, options, &source.config, level, &figures);
+        code = measure(call, &subject, options, &source.config, level, &figures);
         figures.bytes = atomic_load(&meter->most);
         figures.peak_bytes = figures.bytes > loading ? figures.bytes : loading;
         figures.process_bytes = process_bytes(); /* before copying takes memory of its own */
@@ -169,7 +217,7 @@ static int bench(const struct invocation *call, tleg_context *context, struct me
     }
     if (code == EXIT_DONE)
         code = say(call, &source, name, options->batch, &figures);
-    tleg_session_free(session);
+    subject_free(&subject);
     source_close(&source);
     return code;
 }
@@ -199,7 +247,8 @@ const struct verb verb_bench = {
     .summary = "measure a learngene or a model on this machine",
     .usage = "tleg bench GENE|MODEL [--depth N] [--dtype f32|bf16|f16] [--batch B] [--runs N]",
     .details =
-        "The median time of a run over a batch of made-up images, after one warm-up run. A learngene runs elastically.\n"
+        "The median time of a run over a batch of made-up images, after one warm-up run. A learngene runs elastically. A\n"
+        "run of a generator is a step without guidance.\n"
         "\n"
         "Options\n" EXPANSION_HELP "  --batch B     images at once (1)\n"
         "  --runs N      runs to measure, 1 to 1000 (5 or more, until a second has passed)\n"

@@ -7,12 +7,12 @@
 
 #include <stdio.h>
 
-enum { BLOCKS = 2, THREADS = 3, BLAS = -1 };
+enum { BLOCKS = 2, GENES = 2, THREADS = 3, BLAS = -1 };
 static const double tolerance = 1e-5; /* relative; single precision over sums of 1536 stays six times below */
 
 struct state {
     struct check_block blocks[BLOCKS];
-    struct check_gene gene;
+    struct check_gene genes[GENES]; /* a classifier's, a generator's */
 };
 
 static int set_up(const struct invocation *call, struct state *state) {
@@ -28,8 +28,8 @@ static int set_up(const struct invocation *call, struct state *state) {
     for (int i = 0; i < BLOCKS && code == EXIT_DONE; i++)
         if (check_block_create(portable, &state->blocks[i]) != TLEG_OK)
             code = tool_fail_memory(call);
-    if (code == EXIT_DONE)
-        code = check_gene_create(call, portable, &state->gene);
+    for (int i = 0; i < GENES && code == EXIT_DONE; i++)
+        code = check_gene_create(call, portable, i == 1, &state->genes[i]);
     tleg_context_free(portable);
     return code;
 }
@@ -37,7 +37,8 @@ static int set_up(const struct invocation *call, struct state *state) {
 static void clear(struct state *state) {
     for (int i = 0; i < BLOCKS; i++)
         check_block_free(&state->blocks[i]);
-    check_gene_free(&state->gene);
+    for (int i = 0; i < GENES; i++)
+        check_gene_free(&state->genes[i]);
 }
 
 /* Contexts with 1, 2, ... threads at a level (BLAS: with the build's). Returns how many; 0 where this build or machine has
@@ -91,8 +92,8 @@ static int check_level(const struct invocation *call, struct state *state, int32
     for (int i = 0; i < BLOCKS && whole && code == EXIT_DONE; i++)
         if (check_block_compare(contexts[0], &state->blocks[i], &verdict.difference) != TLEG_OK)
             code = tool_fail_context(call, contexts[0]);
-    if (whole && code == EXIT_DONE)
-        code = check_gene_compare(call, contexts, level == BLAS ? 0 : count, &state->gene, &verdict);
+    for (int i = 0; i < GENES && whole && code == EXIT_DONE; i++)
+        code = check_gene_compare(call, contexts, level == BLAS ? 0 : count, &state->genes[i], &verdict);
     if (whole && code == EXIT_DONE)
         code = say_level(call, name, level != BLAS, &verdict);
     *right &= is_right(&verdict);
@@ -160,7 +161,8 @@ const struct verb verb_check = {
     .details =
         "At each instruction level of this machine, and with the BLAS (OpenBLAS, BLIS) that the build knows, it compares the\n"
         "parts of a Transformer block, at DeiT-small's shape and at an odd one, with plain loops in double precision,\n"
-        "and a small learngene, expanded and run, with the portable level. Expanded weights must be equal bit by bit,\n"
+        "and small learngenes of a classifier and a generator, expanded and run, with the portable level. Expanded weights "
+        "must be equal bit by bit,\n"
         "and so must answers with 1, 2 and 3 threads, one image or three at once, elastic or expanded. It prints one\n"
         "line per level. --level checks that level alone, --gemm own leaves out the BLAS; --threads and --heads have no\n"
         "effect.\n"

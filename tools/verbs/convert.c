@@ -213,7 +213,7 @@ static int say(const struct invocation *call, const struct options *options, con
     }
     struct report report = report_start();
     report_text(&report, "file", options->out);
-    report_text(&report, "kind", source->gene ? "learngene" : "vit");
+    report_text(&report, "kind", source_kind(source));
     report_text(&report, "dtype", dtype);
     report_size(&report, "parameters", source->config.parameters);
     report_size(&report, "bytes", size);

@@ -37,6 +37,11 @@ static int work(const struct invocation *call, tleg_context *context, const stru
     struct expansion expansion = options->expansion;
     expansion.dtype = 0; /* the file's: what is expanded is exact */
     int code = source_open_expanded(call, context, call->operands[0], &expansion, &source);
+    if (code == EXIT_DONE && source_draws(&source.config))
+        code = tool_fail(call,
+                         "%s: expected a Vision Transformer that tells classes apart, found a generator (a Diffusion "
+                         "Transformer), which is not written as ONNX",
+                         source.path);
     if (code == EXIT_DONE && !source.model &&
         tleg_expander_expand(context, source.expander, source.config.depth, &expanded) != TLEG_OK)
         code = tool_fail_context(call, context);

@@ -54,7 +54,7 @@ static void print_parts(const tleg_config *config) {
                  {config->rotary == TLEG_ROTARY_INDEX, "rotary positions by index"},
                  {config->rotary == TLEG_ROTARY_CENTRED, "rotary positions from the centre"},
                  {config->no_positions, "no position embedding"}};
-    if (config->mlp != TLEG_MLP_GELU)
+    if (config->mlp != (source_draws(config) ? TLEG_MLP_GELU_TANH : TLEG_MLP_GELU))
         at += (size_t)snprintf(text + at, sizeof text - at, ", activation %s",
                                option_choice_name(option_activations, config->mlp));
     for (size_t k = 0; k < sizeof norms / sizeof *norms; k++)
@@ -68,18 +68,44 @@ static void print_parts(const tleg_config *config) {
         at += (size_t)snprintf(text + at, sizeof text - at, ", %d registers", (int)config->registers);
     if (config->unplaced)
         at += (size_t)snprintf(text + at, sizeof text - at, ", %d token(s) without a place", (int)config->unplaced);
-    if (config->channels == 1)
+    if (config->channels == 1 && !source_draws(config))
         snprintf(text + at, sizeof text - at, ", one channel");
     if (*text)
         printf("parts         %s\n", text + 2);
+}
+
+/* What a generator draws, and how it is asked. */
+static void print_drawing(const tleg_config *config) {
+    char channels[32];
+    snprintf(channels, sizeof channels, "latents of %d channels", (int)config->channels);
+    printf("draws         %s, in steps from noise: times 0 to 999\n", config->channels == 1   ? "grey pictures"
+                                                                      : config->channels == 3 ? "pictures of 3 channels"
+                                                                                              : channels);
+    printf("tells         the noise%s\n",
+           config->learned_sigma ? ", and as many channels for its variance (learned sigma)" : "");
+    printf("asked by      %d label%s%s\n", (int)config->classes, config->classes == 1 ? "" : "s",
+           config->no_null_label ? "; none of them stands for any: no guidance" : ", and the null label, which guidance needs");
+}
+
+/* What a classifier's head tells, and of what. */
+static void print_telling(const tleg_config *config) {
+    if (config->classes)
+        printf("head          %d classes; it reads %s\n", (int)config->classes, reads(config));
+    else
+        printf("head          none: features of %s\n", reads(config));
+    printf("norm          %s, eps %g\n", option_choice_name(option_norms, config->norm), config->eps);
 }
 
 static void print_text(const struct source *source, uint64_t bytes) {
     const tleg_config *config = &source->config;
     char text[24];
     tool_line("file          %s, %" PRIu64 " bytes (%s)", source->path, bytes, report_bytes(bytes, text));
+    const char *what = source_draws(config) ? " of a generator (a Diffusion Transformer)" : "";
     if (source->gene)
-        printf("kind          learngene: expands to any depth\n");
+        printf("kind          learngene%s: expands to any depth\n", what);
+    else if (source_draws(config))
+        printf("kind          generator (a Diffusion Transformer) of depth %d, in %s\n", (int)config->depth,
+               tool_dtype_name(config->dtype));
     else
         printf("kind          model of depth %d, in %s\n", (int)config->depth, tool_dtype_name(config->dtype));
     printf("parameters    %" PRIu64 "\n", config->parameters);
@@ -88,17 +114,18 @@ static void print_text(const struct source *source, uint64_t bytes) {
     printf("width         dim %d, %d heads, %d inside the MLP%s\n", (int)config->dim, (int)config->heads, (int)config->hidden,
            config->no_qkv_bias ? ", qkv without bias" : "");
     print_parts(config);
-    if (config->classes)
-        printf("head          %d classes; it reads %s\n", (int)config->classes, reads(config));
+    if (source_draws(config))
+        print_drawing(config);
     else
-        printf("head          none: features of %s\n", reads(config));
-    printf("norm          %s, eps %g\n", option_choice_name(option_norms, config->norm), config->eps);
+        print_telling(config);
     printf("pictures      %s, %s %g, mean %g %g %g, std %g %g %g\n",
            option_choice_name(option_interpolations, config->interpolation), option_choice_name(option_fits, config->fit),
            config->crop, config->mean[0], config->mean[1], config->mean[2], config->std[0], config->std[1], config->std[2]);
     if (source->gene)
         printf("schedule      %s\n", *config->schedule ? config->schedule : "one linear segment per site");
-    if (!config->label_count)
+    if (!config->label_count && source_draws(config))
+        printf("labels        without names: numbers from 0\n");
+    else if (!config->label_count)
         printf("labels        none: class folders are numbered in byte order of their names\n");
     print_learned(config);
     print_list("labels", config->labels, config->label_count);
@@ -127,7 +154,8 @@ static json_t *shape_of(const tleg_tensor_info *info) {
 
 static void add_config(struct report *report, const struct source *source) {
     const tleg_config *config = &source->config;
-    report_text(report, "kind", source->gene ? "learngene" : "vit");
+    const bool draws = source_draws(config);
+    report_text(report, "kind", source_kind(source));
     if (source->model)
         report_integer(report, "depth", config->depth);
     report_text(report, "dtype", tool_dtype_name(source->model ? config->dtype : TLEG_F32));
@@ -154,8 +182,10 @@ static void add_config(struct report *report, const struct source *source) {
     report_add(report, "gated", json_boolean(config->gated));
     report_add(report, "attention_norm", json_boolean(config->attention_norm));
     report_add(report, "mlp_norm", json_boolean(config->mlp_norm));
-    report_text(report, "pool", option_choice_name(option_pools, config->pool));
-    report_text(report, "norm", config->norm == TLEG_NORM_AFTER_POOL ? "after_pool" : "before_pool");
+    report_add(report, "learned_sigma", draws ? json_boolean(config->learned_sigma) : json_null());
+    report_add(report, "null_label", draws && !config->no_null_label ? json_integer(config->classes) : json_null());
+    report_text(report, "pool", draws ? NULL : option_choice_name(option_pools, config->pool));
+    report_text(report, "norm", draws ? NULL : config->norm == TLEG_NORM_AFTER_POOL ? "after_pool" : "before_pool");
     report_real(report, "eps", config->eps);
     report_add(report, "qkv_bias", json_boolean(!config->no_qkv_bias));
     report_add(report, "mean", report_triple(config->mean));
@@ -262,7 +292,8 @@ const struct verb verb_info = {
     .summary = "show what a learngene or a model file holds",
     .usage = "tleg info FILE [--tensors]",
     .details =
-        "Shows the kind, sizes, tokens, what the head reads, the final norm, how pictures are prepared, labels,\n"
+        "Shows the kind, sizes, tokens, what the head reads, the final norm (of a generator what it draws, by how many\n"
+        "labels, and whether guidance can be had), how pictures are prepared, labels,\n"
         "schedule, the depths at which it was learned and what each scored, parameters, the size of the file in bytes, and\n"
         "tensors in it that are not used.\n"
         "\n"

@@ -15,37 +15,38 @@
 #include <string.h>
 #include <tleg/linearize.h>
 
-enum { SITES = 10 }; /* the most */
+enum { SITES = 16 }; /* the most, of all that the library knows */
 
 struct options {
     const char *out, *plot;
     struct curve_options curves;
 };
 
-/* What was found of the sites: R^2 for 1, 2, ... tensors, and what unrelated layers would give there. */
+/* What was found of the sites that the model has: R^2 for 1, 2, ... tensors, and what unrelated layers would give there. */
 struct shares {
-    int32_t sites, site[SITES]; /* that the model has: how many, and which */
+    int32_t sites, site[SITES]; /* their numbers, of which the rows below are */
     int32_t tensors;            /* the most of any segment */
     double r2[SITES][CURVE_MOST], unrelated[SITES][CURVE_MOST];
     double component[SITES]; /* the first component's share of the variance */
 };
 
-/* Which sites the model has, and what was found of those alone. */
-static void keep_present(const tleg_config *config, struct shares *shares) {
-    const struct {
-        const char *start;
-        int32_t there;
-    } optional[] = {{"ls", config->layer_scale}, {"attn_norm", config->attention_norm}, {"mlp_norm", config->mlp_norm}};
-    for (int32_t site = 0; tleg_site_key(site); site++) {
-        bool there = true;
-        for (size_t k = 0; k < sizeof optional / sizeof *optional; k++)
-            if (strncmp(tleg_site_key(site), optional[k].start, strlen(optional[k].start)) == 0)
-                there = optional[k].there;
-        if (!there)
-            continue;
-        memmove(shares->r2[shares->sites], shares->r2[site], sizeof shares->r2[site]);
-        shares->site[shares->sites++] = site;
-    }
+static bool has_tensor(const tleg_model *model, int32_t site, const char *part) {
+    char tensor[64];
+    const char *name;
+    snprintf(tensor, sizeof tensor, "blocks.0.%s.%s", tleg_site_name(site), part);
+    for (int64_t i = 0; (name = tleg_model_get_tensor_name(model, i)) != NULL; i++)
+        if (strcmp(name, tensor) == 0)
+            return true;
+    return false;
+}
+
+/* What a site's tensors are called; NULL ends the list. LayerScale's factors are its gamma. */
+static const char *const parts[] = {"weight", "gamma", "bias", NULL};
+
+static void find_sites(const tleg_model *model, struct shares *shares) {
+    for (int32_t site = 0; shares->sites < SITES && tleg_site_key(site); site++)
+        if (has_tensor(model, site, "weight") || has_tensor(model, site, "gamma"))
+            shares->site[shares->sites++] = site;
 }
 
 /* ---- what unrelated layers would give ----
@@ -59,11 +60,10 @@ static int32_t find_tensor(const char *name, int32_t site) {
     snprintf(start, sizeof start, "blocks.block.%s.instances.", tleg_site_name(site));
     if (strncmp(name, start, strlen(start)) != 0)
         return -1;
-    const char *which = strstr(name, ".weight");
-    if (!which)
+    const char *which = strstr(name, ".weight"), *of_basis = strstr(name, "_basis");
+    if (!which && !strstr(name, ".gamma"))
         return -1;
-    return strncmp(which, ".weight_basis", 13) == 0 ? (int32_t)strtol(which + 13, NULL, 10)
-                                                    : strcmp(which, ".weight_ilayer") == 0;
+    return of_basis ? (int32_t)strtol(of_basis + strlen("_basis"), NULL, 10) : strstr(name, "_ilayer") != NULL;
 }
 
 static void find_unrelated(const tleg_learngene *gene, int32_t depth, struct shares *shares) {
@@ -175,11 +175,10 @@ static bool make_curve(const struct invocation *call, tleg_context *context, con
                        int site, double r2, double *gram, struct curve *curve) {
     const size_t depth = (size_t)config->depth;
     memset(gram, 0, depth * depth * sizeof *gram);
-    if (!add_layers(call, context, model, config->depth, tleg_site_name(site), "weight", gram))
-        return false;
-    if (!(config->no_qkv_bias && strcmp(tleg_site_key(site), "qkv") == 0) &&
-        !add_layers(call, context, model, config->depth, tleg_site_name(site), "bias", gram))
-        return false;
+    for (int i = 0; parts[i]; i++)
+        if (has_tensor(model, site, parts[i]) &&
+            !add_layers(call, context, model, config->depth, tleg_site_name(site), parts[i], gram))
+            return false;
     curve->share = component_find(config->depth, gram, curve->score, curve->line); /* line is still free: workspace */
     fit_line(config->depth, curve->score, curve->line);
     for (size_t l = 0; l < depth; l++)
@@ -288,13 +287,16 @@ static int say_json(const struct invocation *call, const struct options *options
 
 static void say_table(const struct options *options, const struct shares *shares) {
     const int32_t last = shares->tensors - 1;
-    printf("%-9s", "R2");
+    int width = 8;
+    for (int s = 0; s < shares->sites; s++)
+        width = (int)strlen(tleg_site_key(shares->site[s])) > width ? (int)strlen(tleg_site_key(shares->site[s])) : width;
+    printf("%-*s ", width, "R2");
     for (int32_t k = 0; k < last; k++)
         printf("%8d", (int)k + 1);
     printf("%8d%s%s\n", (int)last + 1, "   of unrelated layers",
            options->plot && is_plain(options) ? "   first component's share" : "");
     for (int s = 0; s < shares->sites; s++) {
-        printf("%-9s", tleg_site_key(shares->site[s]));
+        printf("%-*s ", width, tleg_site_key(shares->site[s]));
         for (int32_t k = 0; k <= last; k++)
             printf("%8.4f", shares->r2[s][k]);
         printf("%22.4f", shares->unrelated[s][last]);
@@ -315,24 +317,26 @@ static int say(const struct invocation *call, const struct options *options, con
     printf("%s: a learngene, %" PRIu64 " parameters, %s, from %d layers\n", options->out, gene->parameters,
            report_bytes(bytes, text), (int)model->depth);
     say_table(options, shares);
-    printf("Unless R2 is close to 1, what is expanded from it answers by chance: let it learn from the model first,\n"
+    printf("Unless R2 is close to 1, what is expanded from it %s: let it learn from the model first,\n"
            "    tleg distill --from %s --teacher %s --data DIR -o LEARNED\n",
-           options->out, call->operands[0]);
+           source_draws(model) ? "draws noise" : "answers by chance", options->out, call->operands[0]);
     return EXIT_DONE;
 }
 
 static int linearize(const struct invocation *call, tleg_context *context, const struct options *options,
                      const tleg_model *model, tleg_learngene **gene) {
     tleg_config of_model = {.struct_size = sizeof of_model}, of_gene = {.struct_size = sizeof of_gene};
+    double r2[SITES][CURVE_MOST]; /* of all sites that the library knows */
     struct shares shares = {0};
     if (tleg_model_get_info(context, model, &of_model) != TLEG_OK)
         return tool_fail_context(call, context);
-    if (tleg_learngene_fit(context, model, options->curves.schedule, CURVE_MOST, shares.r2[0], SITES * CURVE_MOST, gene) !=
-            TLEG_OK ||
+    find_sites(model, &shares);
+    if (tleg_learngene_fit(context, model, options->curves.schedule, CURVE_MOST, r2[0], SITES * CURVE_MOST, gene) != TLEG_OK ||
         tleg_learngene_save(context, *gene, options->out, NULL) != TLEG_OK ||
         tleg_learngene_get_info(context, *gene, &of_gene) != TLEG_OK)
         return tool_fail_context(call, context);
-    keep_present(&of_model, &shares);
+    for (int32_t s = 0; s < shares.sites; s++)
+        memcpy(shares.r2[s], r2[shares.site[s]], sizeof *r2);
     find_unrelated(*gene, of_model.depth, &shares);
     int code = EXIT_DONE;
     if (options->plot)
@@ -383,7 +387,8 @@ const struct verb verb_linearize = {
     .summary = "measure how much of a model's layers a learngene explains",
     .usage = "tleg linearize MODEL -o GENE [--curve C --count K | --schedule J] [--plot FILE.svg]",
     .details =
-        "For each weight of each site (norm1, norm2, qkv, proj, fc1, fc2) a least-squares line over depth through its\n"
+        "For each weight of each site (norm1, norm2, qkv, proj, fc1, fc2; of a generator modulation too) a least-squares line "
+        "over depth through its\n"
         "values in all layers gives base and ilayer, or a curve the tensors of --count; everything else is inherited.\n"
         "R2 tells, site by site, how much of the layers' squared distance from their mean that explains: with 1 the\n"
         "expanded learngene gives the model back.\n"

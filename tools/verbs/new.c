@@ -21,6 +21,7 @@ struct options {
     const char *labels, *like, *out;
 };
 
+static const struct choice kind_choices[] = {{"vit", TLEG_KIND_VIT}, {"dit", TLEG_KIND_DIT}, {NULL, 0}};
 static const struct choice positions_choices[] = {
     {"sincos", TLEG_POSITIONS_SINCOS}, {"normal", TLEG_POSITIONS_NORMAL}, {NULL, 0}};
 
@@ -89,6 +90,8 @@ static int take_like(struct invocation *call, tleg_context *context, struct opti
 
 static int settle(const struct invocation *call, struct options *options) {
     tleg_config *config = &options->config;
+    if (config->kind != TLEG_KIND_DIT && (config->learned_sigma || config->no_null_label))
+        return tool_misuse(call, "--sigma and --no-null-label are for --kind dit");
     if (!config->image_size || !config->patch_size || !config->classes || !options->out)
         return tool_misuse(call, options->like ? "needs -o, and --classes for a model without a head"
                                                : "needs --image, --patch, --classes and -o");
@@ -107,8 +110,9 @@ static int say_written(const struct invocation *call, const struct options *opti
     if (tleg_learngene_get_info(NULL, gene, &config) != TLEG_OK || !report_file_bytes(options->out, &bytes))
         return tool_fail(call, "%s: written, but it cannot be read back", options->out);
     if (!call->json) {
-        printf("%s: a learngene, dim %d, %d heads, %" PRIu64 " parameters, %s\n", options->out, (int)config.dim,
-               (int)config.heads, config.parameters, report_bytes(bytes, text));
+        printf("%s: a learngene%s, dim %d, %d heads, %" PRIu64 " parameters, %s\n", options->out,
+               config.kind == TLEG_KIND_DIT ? " of a generator" : "", (int)config.dim, (int)config.heads, config.parameters,
+               report_bytes(bytes, text));
         return EXIT_DONE;
     }
     struct report report = report_start();
@@ -142,8 +146,11 @@ static int create(const struct invocation *call, tleg_context *context, struct o
 static int run_new(const struct verb *verb, int argc, char **argv) {
     struct options options = {.config = {.struct_size = sizeof(tleg_config)}, .pictures = PICTURES_NONE};
     tleg_config *config = &options.config;
-    bool no_qkv_bias = false, layer_scale = false, norm_before = false;
+    bool no_qkv_bias = false, layer_scale = false, norm_before = false, sigma = false, no_null_label = false;
     const struct option table[] = {
+        {"--kind", OPTION_CHOICE, &config->kind, 0, 0, kind_choices},
+        {"--sigma", OPTION_FLAG, &sigma, 0, 0, NULL},
+        {"--no-null-label", OPTION_FLAG, &no_null_label, 0, 0, NULL},
         {"--arch", OPTION_CHOICE, &options.arch, 0, 0, arch_choices},
         {"--dim", OPTION_COUNT, &config->dim, 1, INT32_MAX, NULL},
         {"--hidden", OPTION_COUNT, &config->hidden, 1, INT32_MAX, NULL},
@@ -159,7 +166,7 @@ static int run_new(const struct verb *verb, int argc, char **argv) {
         {"--registers", OPTION_COUNT, &config->registers, 1, INT32_MAX, NULL},
         {"--layer-scale", OPTION_FLAG, &layer_scale, 0, 0, NULL},
         {"--norm-before", OPTION_FLAG, &norm_before, 0, 0, NULL},
-        {"--channels", OPTION_COUNT, &config->channels, 1, 3, NULL},
+        {"--channels", OPTION_COUNT, &config->channels, 1, 64, NULL},
         CURVE_OPTIONS(options.curves),
         PICTURES_OPTIONS(options.pictures),
         {"--labels", OPTION_TEXT, &options.labels, 0, 0, NULL},
@@ -177,6 +184,8 @@ static int run_new(const struct verb *verb, int argc, char **argv) {
     config->eps = call.eps;
     config->layer_scale = layer_scale;
     config->norm_before = norm_before;
+    config->learned_sigma = sigma;
+    config->no_null_label = no_null_label;
     if ((code = pictures_settle(&call, &options.pictures)) != EXIT_DONE)
         return code;
     struct source model = {0};
@@ -197,12 +206,17 @@ const struct verb verb_new = {
     .name = "new",
     .summary = "make a fresh learngene",
     .usage = "tleg new [--arch tiny|small|base | --dim D --heads H] --image I --patch P --classes C [--seed S] -o GENE\n"
-             "       tleg new --like MODEL [--classes C] -o GENE",
+             "       tleg new --like MODEL [--classes C] -o GENE\n"
+             "       tleg new --kind dit --dim D --heads H --image I --patch P [--channels C] --classes C [--sigma] -o GENE",
     .details =
         "Writes a learngene initialised for training: small random numbers, on every machine the same for the same\n"
         "seed.\n"
         "\n"
         "Options\n"
+        "  --kind K      what it grows into: vit (default), which tells classes apart; dit, a Diffusion Transformer, which\n"
+        "                draws (tleg generate)\n"
+        "  --sigma       of dit: beside the noise it tells as many channels again, for the variance\n"
+        "  --no-null-label  of dit: no label that stands for any, so that there is no guidance\n"
         "  --like MODEL  a learngene of blocks like this model's, for pictures prepared like its; other options come\n"
         "                before what it says\n"
         "  --arch A      DeiT's shapes: tiny (dim 192, 3 heads), small (384, 6), base (768, 12)\n"
@@ -210,7 +224,7 @@ const struct verb verb_new = {
         "  --hidden H    width inside the MLP (4 * dim)\n"
         "  --image I     side of the input image in pixels, a multiple of the patch size\n"
         "  --patch P     side of a patch in pixels\n"
-        "  --classes C   number of classes\n"
+        "  --classes C   number of classes; of dit, of labels to draw by\n"
         "  --cls         add a class token; --dist: add DeiT's distillation token as well\n"
         "  --pool P      what the head reads: mean (default), cls (default with --cls or --dist), attention: all tokens\n"
         "                through one learned query and an MLP, as in SigLIP\n"
@@ -221,7 +235,7 @@ const struct verb verb_new = {
         "  --registers N register tokens between those tokens and the patches\n"
         "  --layer-scale a factor for each column of a block's two branches (LayerScale), 0.1 at first\n"
         "  --norm-before a LayerNorm before the first block\n"
-        "  --channels C  of the images: 3 (default), or 1 for grey ones\n"
+        "  --channels C  of the images: 3 (default), or 1 for grey ones; of dit 1 to 64, for latents\n"
         "  --count K     tensors that every layer is a sum of, 1 to 16 (2: base and ilayer; 1: all layers alike)\n"
         "  --curve C     their factors by depth: power (default), chebyshev, cosine\n"
         "  --schedule J  in place of these two the segments of each site, as JSON:\n"

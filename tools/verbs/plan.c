@@ -107,6 +107,8 @@ static void print_head(const struct state *state) {
         printf("learned at depths %s\n", depths_text(config->depths, config->depth_count, text));
     if (scores)
         tool_line("scores: top-1 on %s, %" PRId64 " images", *scores->on ? scores->on : "data without a name", scores->images);
+    if (source_draws(config))
+        puts("ms: of one step without guidance; drawing takes steps times as long, with guidance twice that");
     if (state->cost.runs)
         printf("ms: the least of %d runs at two depths each; the middle one took %.0f %% longer\n", (int)state->cost.runs,
                100 * state->cost.spread);
@@ -283,9 +285,11 @@ static int find_best(const struct invocation *call, struct state *state) {
 
 static void note_unknown(const struct invocation *call, const struct state *state) {
     const char *path = state->source.path;
+    const bool draws = source_draws(&state->source.config);
     if (state->source.config.depth_count == 0)
-        tool_note(call, "%s does not say at which depths it was learned: the deepest may score less than a shallower one%s",
-                  path, state->scores ? "" : " (tleg eval --depth 2-12 --write-scores measures what each is worth)");
+        tool_note(call, "%s does not say at which depths it was learned: the deepest may %s than a shallower one%s", path,
+                  draws ? "draw worse" : "score less",
+                  draws || state->scores ? "" : " (tleg eval --depth 2-12 --write-scores measures what each is worth)");
 }
 
 static int say(const struct invocation *call, const struct state *state) {

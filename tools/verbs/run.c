@@ -1,9 +1,10 @@
-/* tleg run: prepared images from a file through a learngene or a model. */
+/* tleg run: prepared images from a file through a learngene or a model; of a generator, noised ones. */
 #include "base/context.h"
 #include "base/measure.h"
 #include "base/place.h"
 #include "base/report.h"
 #include "data/images.h"
+#include "data/noised.h"
 #include "source/source.h"
 
 #include <inttypes.h>
@@ -67,23 +68,100 @@ static int run_images(const struct invocation *call, tleg_context *context, tleg
     return code;
 }
 
-static int work(const struct invocation *call, tleg_context *context, const struct options *options) {
-    struct source source;
+static int32_t batch_of(int64_t images) {
+    return images < LARGEST_BATCH ? (int32_t)images : LARGEST_BATCH;
+}
+
+static int classify(const struct invocation *call, tleg_context *context, const struct options *options,
+                    struct source *source) {
     tleg_tensor *images = NULL;
     tleg_tensor_info info;
     tleg_session *session = NULL;
+    int code = read_images(call, context, options->input, &source->config, &images, &info);
+    if (code == EXIT_DONE)
+        code = source_session(call, context, source, batch_of(info.shape[0]), &session);
+    if (code == EXIT_DONE)
+        code = run_images(call, context, session, options->out, &source->config, &info);
+    tleg_session_free(session);
+    tleg_tensor_free(images);
+    return code;
+}
+
+/* ---- a generator: the noise that it finds in images ---- */
+
+static int say_noise(const struct invocation *call, const char *out, const int64_t shape[4], const tleg_config *config,
+                     double ms) {
+    if (!call->json) {
+        printf("%s: output [%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 "], depth %d, %.1f ms\n", out, shape[0], shape[1],
+               shape[2], shape[3], (int)config->depth, ms);
+        return EXIT_DONE;
+    }
+    struct report report = report_start();
+    report_text(&report, "file", out);
+    report_integer(&report, "images", shape[0]);
+    report_integer(&report, "channels", shape[1]);
+    report_integer(&report, "depth", config->depth);
+    report_real(&report, "ms", ms);
+    return report_print(call, &report);
+}
+
+/* "output" of images that become noised ones, in place of the noise that was read. */
+static int find_noise(const struct invocation *call, tleg_context *context, tleg_generator *generator,
+                      const struct options *options, const tleg_config *config, const struct noised *in) {
+    static const char *const names[] = {"output"};
+    tleg_generator_info info = {.struct_size = sizeof info};
+    tleg_tensor_info noised = {.struct_size = sizeof noised}, output = {.struct_size = sizeof output};
+    tleg_tensor *result = NULL;
+    const int64_t side = config->image_size, shape[] = {in->count, config->channels * (1 + config->learned_sigma), side, side};
+    if (tleg_generator_get_info(context, generator, &info) != TLEG_OK ||
+        tleg_tensor_get_info(context, in->tensors[NOISED_NOISE], &noised) != TLEG_OK ||
+        tleg_tensor_create(context, TLEG_F32, 4, shape, &result) != TLEG_OK ||
+        tleg_tensor_get_info(context, result, &output) != TLEG_OK) {
+        tleg_tensor_free(result);
+        return tool_fail_context(call, context);
+    }
+    int code = EXIT_DONE;
+    const double start = measure_ms();
+    if (tleg_generator_add_noise(context, in->count, info.image_floats, in->images, in->noise, in->times, noised.data) !=
+        TLEG_OK)
+        code = tool_fail(call, "%s: %s", options->input, tleg_context_get_error(context));
+    else if (tleg_generator_run(generator, in->count, noised.data, (size_t)in->count * info.image_floats, in->times, in->labels,
+                                output.data, (size_t)in->count * info.noise_floats) != TLEG_OK)
+        code = tool_fail(call, "%s: %s", options->input, tleg_generator_get_error(generator));
+    const double ms = measure_ms() - start;
+    const tleg_tensor *const tensors[] = {result};
+    if (code == EXIT_DONE && tleg_file_save(context, options->out, 1, names, tensors, NULL) != TLEG_OK)
+        code = tool_fail_context(call, context);
+    if (code == EXIT_DONE)
+        code = say_noise(call, options->out, shape, config, ms);
+    tleg_tensor_free(result);
+    return code;
+}
+
+static int generate(const struct invocation *call, tleg_context *context, const struct options *options,
+                    struct source *source) {
+    struct noised in;
+    tleg_generator *generator = NULL;
+    int code = noised_read(call, context, options->input, &source->config, true, &in);
+    if (code == EXIT_DONE)
+        code = source_generator(call, context, source, batch_of(in.count), &generator);
+    if (code == EXIT_DONE)
+        code = find_noise(call, context, generator, options, &source->config, &in);
+    tleg_generator_free(generator);
+    noised_free(&in);
+    return code;
+}
+
+/* ---- both ---- */
+
+static int work(const struct invocation *call, tleg_context *context, const struct options *options) {
+    struct source source;
     int code = source_open_expanded(call, context, call->operands[0], &options->expansion, &source);
     if (code == EXIT_DONE && !source.model)
         source_note_depth(call, source.path, &source.config, source.config.depth);
     if (code == EXIT_DONE)
-        code = read_images(call, context, options->input, &source.config, &images, &info);
-    if (code == EXIT_DONE)
-        code = source_session(call, context, &source, info.shape[0] < LARGEST_BATCH ? (int32_t)info.shape[0] : LARGEST_BATCH,
-                              &session);
-    if (code == EXIT_DONE)
-        code = run_images(call, context, session, options->out, &source.config, &info);
-    tleg_session_free(session);
-    tleg_tensor_free(images);
+        code = source_draws(&source.config) ? generate(call, context, options, &source)
+                                            : classify(call, context, options, &source);
     source_close(&source);
     return code;
 }
@@ -115,12 +193,17 @@ const struct verb verb_run = {
     .summary = "run prepared images through a learngene or a model",
     .usage = "tleg run GENE|MODEL [--depth N] [--dtype f32|bf16|f16] [--norm P | --timm] [--image I] --input IN -o OUT",
     .details =
-        "A learngene runs elastically: its layers are formed from base and ilayer as they run.\n"
+        "A learngene runs elastically: its layers are formed from base and ilayer as they run. Of a generator (a\n"
+        "Diffusion Transformer) IN's images are noised first, and OUT is the noise that it finds in them.\n"
         "\n"
         "Options\n" EXPANSION_HELP
         "  --input IN    safetensors file with \"images\", f32 [B,C,I,I], R G B or grey, normalised; others are ignored\n"
-        "  -o OUT        safetensors file to write: \"logits\" [B,C], if there is a head, and \"features\" [B,D], f32\n"
+        "                a generator reads \"images\" (-1..1), \"noise\" of the same shape, \"times\" (0 to 999) and\n"
+        "                \"labels\", i64 [B]\n"
+        "  -o OUT        safetensors file to write: \"logits\" [B,C], if there is a head, and \"features\" [B,D], f32;\n"
+        "                of a generator \"output\" [B,C,I,I], or [B,2C,I,I] with a learned sigma, the noise first\n"
         "\n"
-        "--json: {\"file\", \"images\", \"classes\", \"dim\", \"depth\", \"ms\"}\n",
+        "--json: {\"file\", \"images\", \"classes\", \"dim\", \"depth\", \"ms\"}; of a generator {\"file\", \"images\",\n"
+        "\"channels\", \"depth\", \"ms\"}\n",
     .run = run_run,
 };

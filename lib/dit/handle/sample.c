@@ -23,6 +23,8 @@ static tleg_status check_options(tleg_generator *g, const tleg_sample_options *o
     if (!images || (uintptr_t)images % sizeof(float) != 0 || image_floats / image < (uint64_t)o->count)
         return tleg_error_set(&g->error, TLEG_ERROR_ARGUMENT, "sample: images has %zu floats, expected %lld times %zu",
                               images ? image_floats : 0, (long long)o->count, image);
+    if (o->reserved)
+        return tleg_error_set(&g->error, TLEG_ERROR_ARGUMENT, "tleg_sample_options.reserved: expected NULL");
     if (o->depths && !g->elastic)
         return tleg_error_set(&g->error, TLEG_ERROR_STATE,
                               "tleg_sample_options.depths: this generator runs a model, whose depth is fixed");

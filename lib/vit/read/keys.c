@@ -199,6 +199,8 @@ static tleg_status read_pictures(const struct tleg_config_reader *reader) {
         c->assumed |= TLEG_ASSUMED_COLOURS;
     if (!says(reader, "tleg.crop"))
         c->assumed |= c->interpolation || c->fit ? TLEG_ASSUMED_CROP : TLEG_ASSUMED_CROP | TLEG_ASSUMED_FILTER;
+    if (tleg_config_draws(c))
+        c->assumed = 0; /* what it draws lies in -1..1 by its kind */
     if (c->interpolation == 0)
         c->interpolation = TLEG_INTERPOLATION_BICUBIC;
     if (c->fit == 0)

@@ -41,7 +41,7 @@ try 0 expand like.st --depth 4 -o deep.st
 try 0 info deep.st
 says out "model of depth 4"
 try 0 linearize "$models/deit3.safetensors" --count 3 --curve cosine -o line.st --plot line.svg
-says out "ls2       0.0000"
+says out "ls2        0.0000"
 try 0 linearize "$models/tanh.safetensors" -o line.st
 must test "$(grep -c '^ls' out)" -eq 0
 

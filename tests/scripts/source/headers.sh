@@ -39,7 +39,10 @@ if command -v clang >/dev/null; then
         }
         for header in include/tleg/*.h; do
             [ "$header" != include/tleg/dlpack.h ] || continue
-            printf '#include <tleg/%s>\nint tleg_headers_unit;\n' "$(basename "$header")" >"$scratch/unit.c"
+            {
+                printf '#include <tleg/%s>\nint tleg_headers_unit;\n' "$(basename "$header")"
+                sed -n 's/^typedef struct \(tleg_[a-z_]*\) {$/extern char \1_bytes[sizeof(\1)];/p' "$header" # lays it out
+            } >"$scratch/unit.c"
             clang --target=$target -std=c99 -ffreestanding -Wpadded -Wall -Wextra -pedantic -Werror -Iinclude -c "$scratch/unit.c" \
                 -o "$scratch/unit.o" || failed=1
         done

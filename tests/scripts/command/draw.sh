@@ -1,0 +1,259 @@
+#!/bin/sh
+# What the command does with generators; the numbers are the reference's (tests/golden/draw-*).
+# usage: draw.sh TLEG [SCRATCH_DIR]      prints what fails; exit 1 if anything did
+here=$(cd "$(dirname "$0")" && pwd) || exit 2
+tleg=$1 scratch=$2
+[ -x "$tleg" ] || { echo "usage: draw.sh TLEG [SCRATCH_DIR]" >&2; exit 2; }
+. "$here/checks.sh"
+golden=${here%/scripts/*}/golden
+if ! command -v python3 >/dev/null; then
+    echo "SKIP draw: no python3 to compare numbers and to read pictures with"
+    exit 77
+fi
+
+# numbers.py far FILE NAME FILE NAME LIMIT: two tensors are no further apart. set FILE OUT TENSOR INDEX VALUE: of int64. drop FILE OUT
+# TENSOR: without it. png FILE: its width, height and channels.
+cat >numbers.py <<'P'
+import json, math, struct, sys, zlib
+def load(path):
+    data = open(path, 'rb').read()
+    size = struct.unpack('<Q', data[:8])[0]
+    return json.loads(data[8:8 + size]), bytearray(data[8 + size:])
+def floats(path, name):
+    header, data = load(path)
+    start, end = header[name]['data_offsets']
+    return header[name]['shape'], struct.unpack(f'<{(end - start) // 4}f', data[start:end])
+def save(path, header, data):
+    text = json.dumps(header).encode()
+    open(path, 'wb').write(struct.pack('<Q', len(text)) + text + data)
+what, path, *rest = sys.argv[1:]
+if what == 'far':
+    (shape, a), (other, b) = floats(path, rest[0]), floats(rest[1], rest[2])
+    far = math.sqrt(sum((x - y) ** 2 for x, y in zip(a, b)) / sum(y * y for y in b))
+    sys.exit(f'shapes {shape} and {other}' if shape != other else f'{far:.1e} apart' if not far < float(rest[3]) else 0)
+elif what == 'set':
+    header, data = load(path)
+    at = header[rest[1]]['data_offsets'][0] + 8 * int(rest[2])
+    data[at:at + 8] = struct.pack('<q', int(rest[3]))
+    save(rest[0], header, data)
+elif what == 'drop':
+    header, data = load(path)
+    del header[rest[1]]
+    left = b''
+    for entry in sorted(header.values(), key=lambda entry: entry['data_offsets'][0]):
+        start, end = entry['data_offsets']
+        entry['data_offsets'] = [len(left), len(left) + end - start]
+        left += data[start:end]
+    save(rest[0], header, left)
+elif what == 'png':
+    data, at, pixels = open(path, 'rb').read(), 8, b''
+    while at < len(data):
+        length, kind = struct.unpack('>I4s', data[at:at + 8])
+        body = data[at + 8:at + 8 + length]
+        assert struct.unpack('>I', data[at + 8 + length:at + 12 + length])[0] == zlib.crc32(kind + body)
+        if kind == b'IHDR':
+            width, height, bits, colours = struct.unpack('>IIBB', body[:10])
+        pixels += body if kind == b'IDAT' else b''
+        at += 12 + length
+    channels = {0: 1, 2: 3}[colours]
+    assert bits == 8 and len(zlib.decompress(pixels)) == height * (1 + width * channels)
+    print(width, height, channels)
+P
+numbers() {
+    python3 numbers.py "$@"
+}
+
+# ---- as the reference has it: what is told of noise, what is drawn, what is expanded ----
+while read -r name depth image patch channels labels batch rest; do
+    gene=$golden/$name.gene.safetensors in=$golden/$name.in.safetensors
+    try 0 run "$gene" --depth "$depth" --input "$in" -o out.st
+    says out "out.st: output [$batch,"
+    must numbers far out.st output "$golden/$name.out.safetensors" output 1e-4
+    try 0 generate "$gene" --depth "$depth" --input "$in" --steps 8 --guidance 1.5 -o drawn.st
+    must numbers far drawn.st images "$golden/$name.sample.safetensors" images 1e-3
+    try 0 expand "$gene" --depth "$depth" -o "$name.st"
+    try 0 run "$name.st" --input "$in" -o model.st
+    same model.st out.st
+    try 0 generate "$name.st" --input "$in" --steps 8 --guidance 1.5 --batch 1 --threads 2 -o again.st
+    same again.st drawn.st
+    try 0 info "$gene" --json
+    says out '"kind":"dit_learngene"'
+    says out "\"channels\":$channels"
+    says out "\"null_label\":$labels"
+    says out "\"image_size\":$image,\"patch_size\":$patch"
+done <"$golden/drawn.txt"
+gene=$golden/draw-colour.gene.safetensors in=$golden/draw-colour.in.safetensors
+grey=$golden/draw-pixels.gene.safetensors latents=$golden/draw-latents.gene.safetensors
+try 0 run "$gene" --depth 4 --dtype bf16 --input "$in" -o half.st --json
+says out '"images":3,"channels":3,"depth":4'
+must numbers far half.st output "$golden/draw-colour.out.safetensors" output 0.3
+must test "$(cmp -s half.st out.st; echo $?)" -eq 1
+
+# ---- pictures ----
+try 0 generate "$gene" --depth 3 --steps 3 -o grid.png
+says out "grid.png: 16 pictures, depth 3, 3 steps, guidance 2"
+must test "$(numbers png grid.png)" = "70 70 3" # 4 x 4 of 16 pixels, and gaps of 2
+try 0 generate "$gene" --depth 3 --steps 3 --threads 3 --batch 5 -o threads.png
+same threads.png grid.png
+try 0 generate "$gene" --depth 3 --steps 3 --seed 1 -o seed.png
+must test "$(cmp -s seed.png grid.png; echo $?)" -eq 1
+try 0 generate "$gene" --depth 3 --steps 2 --label all --count 3 --scale 2 -o all.png
+must test "$(numbers png all.png)" = "100 168 3" # a row for each of 5 labels
+try 0 generate "$gene" --depth 3 --steps 2 --label 1,any --json -o two.png
+says out '"images":16,"labels":[1,1,1,1,1,1,1,1,5,5,5,5,5,5,5,5],"depth":3'
+must test "$(numbers png two.png)" = "142 34 3"
+try 0 generate "$grey" --depth 2 --steps 2 --count 7 -o grey.png
+must test "$(numbers png grey.png)" = "25 25 1" # 3 x 3, of which two places are left
+try 0 generate "$gene" --depth 3 --steps 2 --count 10 -o ten.png
+must test "$(numbers png ten.png)" = "88 34 3" # 5 x 2
+try 0 generate "$gene" --depth 3 --steps 2 --count 3 -o many/
+must test "$(find many -type f | LC_ALL=C sort | tr '\n' ' ')" = "many/00000.png many/00001.png many/00002.png "
+must test "$(numbers png many/00002.png)" = "16 16 3"
+# a picture is the same whatever is drawn beside it
+try 0 generate "$gene" --depth 3 --steps 2 --count 2 --label 0 -o few/
+same few/00000.png many/00000.png
+try 0 generate "$latents" --depth 2 --steps 2 --count 3 -o latents.st
+must grep -qaF '"shape":[3,4,8,8]' latents.st
+must grep -qaF '"labels"' latents.st
+
+# ---- names of labels, and depths that the file knows ----
+printf 'cat\nsea,dog\nowl\nbee\nant\n' >names.txt
+try 0 convert "$gene" --labels names.txt --depths 2-4 -o named.st --json
+says out '"kind":"dit_learngene"'
+try 0 generate named.st --steps 2 --label owl --count 4 -o owl.png
+says out "owl.png: 4 pictures of owl, depth 4,"
+try 0 generate named.st --steps 2 --label sea,dog --count 4 -o dog.png
+says out "4 pictures of sea,dog,"
+try 0 generate named.st --steps 2 --label cat,2 --count 1 --json -o dog.png
+says out '"labels":[0,2]'
+try 0 generate named.st --depth 6 --steps 2 -o deep.png
+says err "was learned at depths 2-4; at 6 it may do much worse"
+try 2 generate named.st --label fox -o fox.png
+says err 'expected a label of named.st: 0 to 4, a name such as "cat", any, or all; found "fox"'
+must test ! -e fox.png
+
+# ---- depths that change over steps ----
+try 0 generate "$gene" --depths 3x2,7x2 --json -o depths.png
+says out '"depth":null,"depths":"3x2,7x2","steps":4'
+try 0 generate "$gene" --depths 3x4 -o same.png
+try 0 generate "$gene" --depth 3 --steps 4 -o plain.png
+same same.png plain.png
+must test "$(cmp -s depths.png plain.png; echo $?)" -eq 1
+try 2 generate "$gene" --depths 3x4 --steps 5 -o no.png
+says err "--depths has 4 steps, --steps 5"
+try 2 generate "$gene" --depths 3x4 --depth 5 -o no.png
+says err "leave out --depth"
+try 2 generate "$gene" --depths 3x4,1025 -o no.png
+says err '--depths takes depths and how many steps each lasts'
+try 2 generate draw-colour.st --depths 3x4 -o no.png
+says err "is a model of depth 4; --depths is for a learngene"
+
+# ---- other verbs ----
+try 0 info draw-colour.st
+says out "generator (a Diffusion Transformer) of depth 4, in f32"
+says out "asked by      5 labels, and the null label"
+try 0 info "$grey"
+says out "its variance (learned sigma)"
+try 0 plan "$gene"
+says out "ms: of one step without guidance"
+try 0 bench "$gene" --depth 2 --batch 2 --runs 1 --json
+says out '"depth":2,"dtype":"f32","elastic":true,"batch":2'
+try 0 bench draw-colour.st --runs 1
+try 0 store "$gene" --dtype bf16 -o stored.st
+try 0 generate stored.st --depth 3 --steps 2 -o stored.png
+try 0 convert draw-colour.st --dtype f16 -o f16.st --json
+says out '"kind":"dit","dtype":"f16"'
+try 0 linearize draw-colour.st -o line.st --plot line.svg
+says out "modulation   0.0000  1.0000"
+must test "$(grep -c '^norm1' out)" -eq 0
+try 0 run line.st --depth 4 --input "$in" -o line.out.st
+must numbers far line.out.st output "$golden/draw-colour.out.safetensors" output 1e-4
+
+# ---- a fresh one ----
+try 0 new --kind dit --dim 24 --heads 2 --image 8 --patch 2 --channels 1 --classes 5 --labels names.txt --curve cosine --count 3 -o new.st
+says out "new.st: a learngene of a generator, dim 24"
+try 0 info new.st
+says out "draws         grey pictures"
+says out '"modulation":[[12,"cosine",3]]'
+try 0 generate new.st --depth 2 --steps 2 --label owl -o new.png
+try 0 new --kind dit --dim 24 --heads 2 --image 8 --patch 2 --channels 4 --classes 5 --sigma --no-null-label -o none.st
+try 0 generate none.st --depth 2 --steps 2 -o none.out.st
+says out "guidance 1,"
+try 1 generate none.st --depth 2 --guidance 2 -o none.out.st
+says err "expected 1, found 2: none.st has no null label"
+try 2 generate none.st --depth 2 --label any -o none.out.st
+says err '0 to 4, or all; found "any"'
+try 2 new --dim 24 --heads 2 --image 8 --patch 2 --classes 5 --sigma -o no.st
+says err "--sigma and --no-null-label are for --kind dit"
+try 1 new --kind dit --dim 24 --heads 2 --image 8 --patch 2 --classes 5 --cls -o no.st
+says err "class_token"
+must test ! -e no.st
+
+# ---- input that does not fit ----
+must numbers set "$in" bad.st times 1 1000
+try 1 run "$gene" --depth 2 --input bad.st -o no.st
+says err "bad.st: time 1000 of image 1: expected 0 to 999"
+must numbers set "$in" bad.st labels 2 6
+try 1 run "$gene" --depth 2 --input bad.st -o no.st
+says err "label 6 of image 2: expected 0 to 5, the null label"
+try 1 generate "$gene" --depth 2 --input bad.st -o no.st
+says err "label 6 of image 2: expected 0 to 5, the null label"
+must numbers drop "$in" bad.st times
+try 1 run "$gene" --depth 2 --input bad.st -o no.st
+says err "no tensor 'times'"
+try 0 generate "$gene" --depth 2 --steps 1 --input bad.st -o times.st # which drawing does not read
+try 1 run "$gene" --depth 2 --input "$golden/draw-latents.in.safetensors" -o no.st
+says err '"noise": expected f32 [B,3,16,16] with B at least 1, found f32 [2,4,8,8]'
+try 1 generate "$gene" --depth 2 --input "$golden/draw-patch.in.safetensors" -o no.png
+says err '"noise": expected f32 [B,3,16,16] with B at least 1, found f32 [5,1,6,6]'
+must test ! -e no.st
+try 2 generate "$gene" --depth 2 --input "$in" --label 1 -o no.st
+says err "--input gives noise and labels"
+try 2 generate "$gene" -o no.png
+says err "is a learngene: it needs --depth"
+try 2 generate "$gene" --depth 2 -o no.jpg
+says err "-o takes a file that ends in .png or .safetensors, or a folder"
+try 2 generate "$gene" --depth 2 --scale 2 -o no.st
+says err "--scale is for pictures"
+try 2 generate "$gene" --depth 2 --steps 1001 -o no.png
+try 2 generate "$gene" --depth 2 --guidance 0 -o no.png
+try 2 generate "$gene" --depth 2 --count 1000000 --scale 64 -o no.png
+says err "the picture would be too large"
+try 1 generate "$latents" --depth 2 -o no.png
+says err "draws latents of 4 channels"
+try 1 generate "$latents" --depth 2 -o no/
+must test ! -e no -a ! -e no.png
+try 1 expand "$gene" --depth 2 --classes 7 -o no.st
+says err "a generator has 5 labels of its own"
+
+# ---- a classifier's file where a generator's is wanted, and the reverse ----
+mean=$golden/mean.gene.safetensors
+try 1 generate "$mean" --depth 2 -o no.png
+says err "$mean: expected a generator (a Diffusion Transformer), found a Vision Transformer that tells classes apart"
+mkdir -p data/a
+cp many/00000.png data/a
+for call in "classify $gene --depth 2 grid.png" "eval $gene --depth 2 --data data" "features $gene --depth 2 -o no.st data" \
+    "plan $gene --data data" "export $gene --depth 2 -o no.onnx" "distance many few --features $gene --depth 2"; do
+    # shellcheck disable=SC2086 # words
+    try 1 $call
+    says err "expected a Vision Transformer that tells classes apart, found a generator (a Diffusion Transformer)"
+    must test "$(grep -c ImageNet err)" -eq 0
+done
+
+# ---- stopped ----
+now="tleg generate, stopped"
+"$tleg" generate "$gene" --depth 1000 --steps 1000 --count 500 -o stopped.png >out 2>err &
+drawing=$!
+until_so sh -c 'ls .tleg-*.lock'
+sleep 0.3
+kill -TERM $drawing
+wait $drawing
+must test $? -eq 143
+must test ! -e stopped.png
+
+if [ $failures -eq 0 ]; then
+    echo "all $checks checks of drawing hold"
+else
+    echo "$failures of $checks checks of drawing failed"
+    exit 1
+fi

@@ -1,0 +1,768 @@
+/* Generators against the reference arithmetic in float64 (tests/golden/draw-*), at every level of this machine, and what a host
+ * relies on: the same bits in every form, depths that change, drawing that stops, memory that is told exactly. */
+#include "support/drawn.h"
+#include <math.h>
+
+static struct drawn cases[MAX_DRAWN];
+static int32_t case_count;
+static struct backend backends[MAX_BACKENDS];
+static int32_t backend_count;
+
+static size_t run_floats(const struct drawn *drawn) {
+    return (size_t)(drawn->batch * drawn->channels * drawn->image * drawn->image) * (drawn->sigma ? 2 : 1);
+}
+
+static size_t image_floats(const struct drawn *drawn) {
+    return (size_t)(drawn->batch * drawn->channels * drawn->image * drawn->image);
+}
+
+static void assert_same(const float *a, const float *b, size_t count, const char *what, const struct drawn *drawn,
+                        const struct backend *backend) {
+    if (memcmp(a, b, count * sizeof *a) != 0)
+        fail_msg("%s, %s: %s changes the bits", drawn->name, backend->name, what);
+}
+
+/* ---- as the reference has it ---- */
+
+static void assert_near(tleg_context *context, const float *values, size_t count, const struct drawn *drawn, const char *ending,
+                        const char *name, double limit, const char *backend) {
+    const float *wanted;
+    size_t wanted_count;
+    tleg_tensor *tensor = support_tensor(context, support_path(drawn->name, ending), name, &wanted, &wanted_count);
+    assert_int_equal(count, wanted_count);
+    const double far = support_relative(values, wanted, count);
+    if (!(far < limit))
+        fail_msg("%s, %s: %s are %.1e from the reference", drawn->name, backend, name, far);
+    tleg_tensor_free(tensor);
+}
+
+static void noise_matches_the_reference(void **state) {
+    (void)state;
+    for (int32_t b = 0; b < backend_count; b++) {
+        tleg_context *context = support_context(&backends[b], 1);
+        for (int32_t i = 0; i < case_count; i++) {
+            struct drawn_input in = drawn_read(context, &cases[i]);
+            tleg_generator *generator = drawn_generator(context, &cases[i], TLEG_F32, false, 2);
+            float *noise = drawn_run(generator, &cases[i], &in);
+            assert_near(context, noise, run_floats(&cases[i]), &cases[i], ".out.safetensors", "output", 1e-4, backends[b].name);
+            free(noise);
+            tleg_generator_free(generator);
+            drawn_free(&in);
+        }
+        tleg_context_free(context);
+    }
+}
+
+static void pictures_match_the_reference(void **state) {
+    (void)state;
+    for (int32_t b = 0; b < backend_count; b++) {
+        tleg_context *context = support_context(&backends[b], 1);
+        for (int32_t i = 0; i < case_count; i++) {
+            struct drawn_input in = drawn_read(context, &cases[i]);
+            const tleg_sample_options options = drawn_options(&cases[i], &in);
+            tleg_generator *generator = drawn_generator(context, &cases[i], TLEG_F32, false, 4);
+            float *images = drawn_sample(generator, &options);
+            assert_near(context, images, image_floats(&cases[i]), &cases[i], ".sample.safetensors", "images", 1e-3,
+                        backends[b].name);
+            free(images);
+            tleg_generator_free(generator);
+            drawn_free(&in);
+        }
+        tleg_context_free(context);
+    }
+}
+
+/* Checks a model's tensors against a column of NAME.expanded. */
+static void check_bits(tleg_context *context, const tleg_model *model, const struct drawn *drawn, int column,
+                       const char *backend) {
+    FILE *file = fopen(support_path(drawn->name, ".expanded"), "r");
+    assert_non_null(file);
+    char line[256], name[128];
+    unsigned long long hash[3];
+    int64_t count = 0;
+    for (; fgets(line, sizeof line, file) != NULL; count++) {
+        assert_true(sscanf(line, "%127s %llx %llx %llx", name, &hash[0], &hash[1], &hash[2]) > 1 + column);
+        tleg_tensor *tensor = NULL;
+        tleg_tensor_info info = {.struct_size = sizeof info};
+        OK(context, tleg_model_copy_tensor(context, model, name, &tensor));
+        OK(context, tleg_tensor_get_info(context, tensor, &info));
+        if (support_fnv(info.data, (size_t)info.bytes) != hash[column])
+            fail_msg("%s, %s: %s differs from PyTorch's", drawn->name, backend, name);
+        tleg_tensor_free(tensor);
+    }
+    fclose(file);
+    assert_null(tleg_model_get_tensor_name(model, count)); /* no tensor more than the reference has */
+    assert_non_null(tleg_model_get_tensor_name(model, count - 1));
+}
+
+static void expanded_tensors_equal_pytorch_to_the_bit(void **state) {
+    (void)state;
+    static const int32_t dtypes[] = {TLEG_F32, TLEG_F16, TLEG_BF16};
+    for (int32_t b = 0; b < backend_count; b++) {
+        tleg_context *context = support_context(&backends[b], 1);
+        for (int32_t i = 0; i < case_count; i++)
+            for (int column = 0; column < (cases[i].half ? 3 : 1); column++) {
+                tleg_model *model = drawn_model(context, &cases[i], dtypes[column]), *opened = NULL;
+                check_bits(context, model, &cases[i], column, backends[b].name);
+                OK(context, tleg_model_save(context, model, support_scratch("model.safetensors"), NULL));
+                OK(context, tleg_model_open(context, support_scratch("model.safetensors"), NULL, &opened));
+                check_bits(context, opened, &cases[i], column, backends[b].name);
+                tleg_model_free(model);
+                tleg_model_free(opened);
+            }
+        tleg_context_free(context);
+    }
+}
+
+/* ---- files ---- */
+
+static void assert_described(const tleg_config *config, const struct drawn *drawn, int32_t depth) {
+    assert_int_equal(config->kind, TLEG_KIND_DIT);
+    assert_int_equal(config->image_size, drawn->image);
+    assert_int_equal(config->patch_size, drawn->patch);
+    assert_int_equal(config->channels, drawn->channels);
+    assert_int_equal(config->classes, drawn->labels);
+    assert_int_equal(config->learned_sigma, drawn->sigma);
+    assert_int_equal(config->no_null_label, 0);
+    assert_int_equal(config->depth, depth);
+    assert_int_equal(config->mlp, TLEG_MLP_GELU_TANH);
+    assert_true(config->eps == 1e-6);
+}
+
+static void a_file_says_what_it_draws_and_is_saved_as_the_same(void **state) {
+    (void)state;
+    tleg_context *context = support_context(&backends[0], 1);
+    for (int32_t i = 0; i < case_count; i++) {
+        tleg_config config = {.struct_size = sizeof config};
+        tleg_learngene *gene = support_gene(context, cases[i].name), *opened = NULL;
+        OK(context, tleg_learngene_get_info(context, gene, &config));
+        assert_described(&config, &cases[i], 0);
+        OK(context, tleg_learngene_save(context, gene, support_scratch("gene.safetensors"), NULL));
+        OK(context, tleg_learngene_open(context, support_scratch("gene.safetensors"), NULL, &opened));
+        OK(context, tleg_learngene_get_info(context, opened, &config));
+        assert_described(&config, &cases[i], 0);
+        OK(context, tleg_learngene_save(context, opened, support_scratch("again.safetensors"), NULL));
+        size_t bytes, again;
+        unsigned char *a = support_read_file(support_scratch("gene.safetensors"), &bytes);
+        unsigned char *b = support_read_file(support_scratch("again.safetensors"), &again);
+        assert_int_equal(bytes, again);
+        assert_memory_equal(a, b, bytes);
+        free(a);
+        free(b);
+        tleg_learngene_free(gene);
+        tleg_learngene_free(opened);
+        tleg_model *model = drawn_model(context, &cases[i], TLEG_F32);
+        OK(context, tleg_model_get_info(context, model, &config));
+        assert_described(&config, &cases[i], cases[i].depth);
+        tleg_model_free(model);
+    }
+    tleg_context_free(context);
+}
+
+/* What a host says of pictures is taken for latents too, which have more channels than any picture. */
+static void any_number_of_channels_is_opened_with_what_a_host_says(void **state) {
+    (void)state;
+    tleg_context *context = support_context(&backends[0], 1);
+    for (int32_t i = 0; i < case_count; i++) {
+        const tleg_preparation_options pictures = {.struct_size = sizeof pictures, .mean = {0.25}, .std = {0.5, 0.5, 0.5}};
+        const tleg_open_options options = {.struct_size = sizeof options, .pictures = &pictures};
+        tleg_config config = {.struct_size = sizeof config};
+        tleg_learngene *gene = NULL;
+        OK(context, tleg_learngene_open(context, support_path(cases[i].name, ".gene.safetensors"), &options, &gene));
+        OK(context, tleg_learngene_get_info(context, gene, &config));
+        assert_int_equal(config.channels, cases[i].channels);
+        assert_true(config.mean[0] == 0.25);
+        tleg_learngene_free(gene);
+    }
+    tleg_context_free(context);
+}
+
+/* ---- the same bits ---- */
+
+static void noise_does_not_depend_on_threads_or_batch_or_form(void **state) {
+    (void)state;
+    for (int32_t b = 0; b < backend_count; b++) {
+        /* A BLAS may sum in another order at another number of rows. */
+        const bool any_batch = backends[b].gemm != TLEG_GEMM_BLAS;
+        for (int32_t i = 0; i < case_count; i++) {
+            float *first = NULL;
+            for (int32_t workers = 1; workers <= 3; workers++)
+                for (int32_t batch = any_batch ? 0 : cases[i].batch; batch <= cases[i].batch; batch++)
+                    for (int elastic = 0; elastic < 2; elastic++) {
+                        tleg_context *context = support_context(&backends[b], workers);
+                        struct drawn_input in = drawn_read(context, &cases[i]);
+                        tleg_generator *generator = drawn_generator(context, &cases[i], TLEG_F32, elastic, batch);
+                        float *noise = drawn_run(generator, &cases[i], &in);
+                        if (first)
+                            assert_same(noise, first, run_floats(&cases[i]), "threads, batch or form", &cases[i], &backends[b]);
+                        free(first);
+                        first = noise;
+                        tleg_generator_free(generator);
+                        drawn_free(&in);
+                        tleg_context_free(context);
+                    }
+            free(first);
+        }
+    }
+}
+
+/* From a seed, with guidance and without: each picture is the same at any number of threads, in any batch, and alone. */
+static void pictures_do_not_depend_on_what_is_drawn_beside_them(void **state) {
+    (void)state;
+    for (int32_t b = 0; b < backend_count; b++) {
+        if (backends[b].gemm == TLEG_GEMM_BLAS)
+            continue;
+        for (int32_t i = 0; i < case_count; i++)
+            for (double guidance = 1; guidance < 4; guidance += 1.5) {
+                int64_t labels[5] = {0, 0, cases[i].labels - 1, 0, cases[i].labels};
+                tleg_sample_options options = {
+                    .struct_size = sizeof options, .steps = 3, .count = 5, .guidance = guidance, .seed = 7, .labels = labels};
+                float *first = NULL;
+                const size_t each = (size_t)(cases[i].channels * cases[i].image * cases[i].image);
+                for (int32_t workers = 1; workers <= 3; workers++) {
+                    tleg_context *context = support_context(&backends[b], workers);
+                    tleg_generator *generator = drawn_generator(context, &cases[i], TLEG_F32, workers == 2, workers);
+                    options.count = 6 - workers;
+                    float *images = drawn_sample(generator, &options);
+                    if (first)
+                        assert_same(images, first, (size_t)options.count * each, "company", &cases[i], &backends[b]);
+                    assert_memory_not_equal(images, images + each, each * sizeof *images); /* the same label, other noise */
+                    free(first);
+                    first = images;
+                    tleg_generator_free(generator);
+                    tleg_context_free(context);
+                }
+                free(first);
+            }
+    }
+}
+
+static void drawing_begins_with_the_same_normal_numbers_everywhere(void **state) {
+    (void)state;
+    tleg_context *context = support_context(&backends[0], 1);
+    tleg_config config = {.struct_size = sizeof config,
+                          .kind = TLEG_KIND_DIT,
+                          .image_size = 32,
+                          .patch_size = 8,
+                          .dim = 4,
+                          .heads = 1,
+                          .classes = 2};
+    tleg_learngene *gene = NULL;
+    tleg_expander *expander = NULL;
+    tleg_generator *generator = NULL;
+    OK(context, tleg_learngene_create(context, &config, 1, &gene));
+    OK(context, tleg_expander_create(context, gene, NULL, &expander));
+    OK(context, tleg_generator_create_elastic(context, expander, 2, NULL, &generator));
+    /* a fresh gene finds no noise, so that one step gives the first noise back, larger by a factor that is known */
+    enum { COUNT = 8, EACH = 3 * 32 * 32 };
+    const tleg_sample_options options = {.struct_size = sizeof options, .steps = 1, .count = COUNT, .seed = 5};
+    float *images = drawn_sample(generator, &options);
+    double kept = 1, mean = 0, square = 0;
+    for (int t = 0; t < 1000; t++)
+        kept *= 1 - (1e-4 + (2e-2 - 1e-4) * t / 999);
+    for (int k = 0; k < COUNT * EACH; k++) {
+        const double value = (double)images[k] * sqrt(kept);
+        mean += value / (COUNT * EACH);
+        square += value * value / (COUNT * EACH);
+    }
+    assert_true(fabs(mean) < 0.02 && fabs(square - 1) < 0.03);
+    /* what any machine begins with for seed 5: two numbers of the first image, one of the second */
+    const double begun[] = {1.03049706, -0.898659511, 0.882578746};
+    const float *const found[] = {images, images + 1, images + EACH};
+    for (int k = 0; k < 3; k++)
+        assert_true(fabs((double)*found[k] * sqrt(kept) - begun[k]) < 1e-6);
+    /* which the host can have beforehand, also a part of them */
+    float *made = support_values(1, COUNT * EACH, 1, 0);
+    OK(context, tleg_generator_make_noise(NULL, 5, 0, 3, EACH, made));
+    OK(context, tleg_generator_make_noise(context, 5, 3, COUNT - 3, EACH, made + 3 * EACH));
+    tleg_sample_options given = options;
+    given.noise = made;
+    float *again = drawn_sample(generator, &given);
+    assert_memory_equal(images, again, COUNT * EACH * sizeof *images);
+    free(made);
+    free(again);
+    free(images);
+    tleg_generator_free(generator);
+    tleg_expander_free(expander);
+    tleg_learngene_free(gene);
+    tleg_context_free(context);
+}
+
+static void half_precision_is_one_model_in_every_form(void **state) {
+    (void)state;
+    static const int32_t dtypes[] = {TLEG_F16, TLEG_BF16};
+    static const double limits[] = {3e-2, 3e-1};
+    for (int32_t b = 0; b < backend_count; b++) {
+        tleg_context *context = support_context(&backends[b], 2);
+        for (int32_t i = 0; i < case_count; i++) {
+            struct drawn_input in = drawn_read(context, &cases[i]);
+            const size_t floats = run_floats(&cases[i]);
+            for (int d = 0; d < 2; d++) {
+                float *noise[3];
+                for (int form = 0; form < 3; form++) { /* f32; stored; elastic */
+                    tleg_generator *generator =
+                        drawn_generator(context, &cases[i], form ? dtypes[d] : TLEG_F32, form == 2, cases[i].batch);
+                    noise[form] = drawn_run(generator, &cases[i], &in);
+                    tleg_generator_free(generator);
+                }
+                const double far = support_relative(noise[1], noise[0], floats);
+                if (!(far > 0 && far < limits[d]))
+                    fail_msg("%s, %s, dtype %d: the noise is %.1e from f32's", cases[i].name, backends[b].name, dtypes[d], far);
+                assert_same(noise[2], noise[1], floats, "forming half precision layers", &cases[i], &backends[b]);
+                for (int form = 0; form < 3; form++)
+                    free(noise[form]);
+            }
+            drawn_free(&in);
+        }
+        tleg_context_free(context);
+    }
+}
+
+/* ---- depths ---- */
+
+static void depth_changes_live(void **state) {
+    (void)state;
+    tleg_context *context = support_context(&backends[backend_count - 1], 2);
+    for (int32_t i = 0; i < case_count; i++) {
+        struct drawn_input in = drawn_read(context, &cases[i]);
+        tleg_generator *live = drawn_generator(context, &cases[i], TLEG_F32, true, 2);
+        const int32_t depths[] = {9, drawn_info(live).least_depth, cases[i].depth};
+        for (size_t d = 0; d < sizeof depths / sizeof *depths; d++) {
+            struct drawn other = cases[i];
+            other.depth = depths[d];
+            OK_GENERATOR(live, tleg_generator_set_depth(live, depths[d]));
+            assert_int_equal(tleg_generator_set_depth(live, 0), TLEG_ERROR_ARGUMENT);
+            assert_int_equal(tleg_generator_set_depth(live, drawn_info(live).most_depth + 1), TLEG_ERROR_ARGUMENT);
+            assert_int_equal(drawn_info(live).depth, depths[d]); /* the former one stays */
+            tleg_generator *stored = drawn_generator(context, &other, TLEG_F32, false, 2);
+            float *a = drawn_run(live, &cases[i], &in), *b = drawn_run(stored, &cases[i], &in);
+            assert_same(a, b, run_floats(&cases[i]), "a depth set live", &cases[i], &backends[backend_count - 1]);
+            free(a);
+            free(b);
+            assert_int_equal(tleg_generator_set_depth(stored, depths[d]), TLEG_ERROR_STATE);
+            tleg_generator_free(stored);
+        }
+        tleg_generator_free(live);
+        drawn_free(&in);
+    }
+    tleg_context_free(context);
+}
+
+/* A schedule that is one depth throughout draws what that depth draws; one that changes draws as if the host had gone on with
+ * what the first steps gave. */
+struct stop_after {
+    int32_t step;
+    float *kept;
+    size_t floats;
+};
+
+static int32_t TLEG_CALL keep_step(void *host, int32_t step, int32_t steps, int64_t count, const float *images) {
+    struct stop_after *after = host;
+    assert_true(step >= 1 && step <= steps && count > 0);
+    if (step == after->step)
+        memcpy(after->kept, images, after->floats * sizeof(float));
+    return 0;
+}
+
+static void a_schedule_of_depths_is_followed(void **state) {
+    (void)state;
+    tleg_context *context = support_context(&backends[backend_count - 1], 1);
+    for (int32_t i = 0; i < case_count; i++) {
+        const size_t floats = image_floats(&cases[i]);
+        struct drawn_input in = drawn_read(context, &cases[i]);
+        struct stop_after after = {.step = 3, .floats = floats, .kept = malloc(floats * sizeof(float))};
+        assert_non_null(after.kept);
+        tleg_generator *generator = drawn_generator(context, &cases[i], TLEG_F32, true, 2);
+        tleg_sample_options options = drawn_options(&cases[i], &in);
+        options.progress = keep_step;
+        options.host = &after;
+        float *plain = drawn_sample(generator, &options);
+        float *after_three = malloc(floats * sizeof(float));
+        assert_non_null(after_three);
+        memcpy(after_three, after.kept, floats * sizeof(float));
+        int32_t depths[DRAWN_STEPS];
+        for (int s = 0; s < DRAWN_STEPS; s++)
+            depths[s] = cases[i].depth;
+        options.depths = depths;
+        OK_GENERATOR(generator, tleg_generator_set_depth(generator, 7));
+        float *same = drawn_sample(generator, &options);
+        assert_same(same, plain, floats, "a schedule of one depth", &cases[i], &backends[backend_count - 1]);
+        assert_int_equal(drawn_info(generator).depth, 7); /* its own again */
+        for (int s = 3; s < DRAWN_STEPS; s++)
+            depths[s] = 11;
+        float *mixed = drawn_sample(generator, &options);
+        assert_same(after.kept, after_three, floats, "what comes later", &cases[i], &backends[backend_count - 1]);
+        assert_memory_not_equal(mixed, plain, floats * sizeof(float));
+        depths[5] = 1025;
+        assert_int_equal(tleg_generator_sample(generator, &options, mixed, floats), TLEG_ERROR_ARGUMENT);
+        assert_non_null(strstr(tleg_generator_get_error(generator), "depths[5]"));
+        tleg_generator_free(generator);
+        generator = drawn_generator(context, &cases[i], TLEG_F32, false, 2);
+        assert_int_equal(tleg_generator_sample(generator, &options, mixed, floats), TLEG_ERROR_STATE);
+        tleg_generator_free(generator);
+        free(plain);
+        free(same);
+        free(mixed);
+        free(after_three);
+        free(after.kept);
+        drawn_free(&in);
+    }
+    tleg_context_free(context);
+}
+
+/* ---- stopping ---- */
+
+struct host {
+    tleg_generator *generator;
+    int32_t calls, stop_at, cancel_at;
+};
+
+static int32_t TLEG_CALL watch(void *arg, int32_t step, int32_t steps, int64_t count, const float *images) {
+    struct host *host = arg;
+    (void)steps;
+    assert_non_null(images);
+    assert_true(count > 0);
+    assert_int_equal(step, ++host->calls);
+    if (step == host->cancel_at)
+        tleg_generator_cancel(host->generator);
+    return step == host->stop_at;
+}
+
+static void drawing_stops_where_the_host_says(void **state) {
+    (void)state;
+    tleg_context *context = support_context(&backends[0], 2);
+    struct drawn_input in = drawn_read(context, &cases[0]);
+    tleg_generator *generator = drawn_generator(context, &cases[0], TLEG_F32, true, 2);
+    const size_t floats = image_floats(&cases[0]);
+    struct host host = {.generator = generator};
+    tleg_sample_options options = drawn_options(&cases[0], &in);
+    options.progress = watch;
+    options.host = &host;
+    float *whole = drawn_sample(generator, &options),
+          *images = drawn_sample(generator,
+                                 &(tleg_sample_options){.struct_size = sizeof options, .steps = 1, .count = cases[0].batch});
+    assert_int_equal(host.calls, DRAWN_STEPS);
+    for (int32_t at = 1; at < DRAWN_STEPS; at++)
+        for (int cancel = 0; cancel < 2; cancel++) {
+            host = (struct host){.generator = generator, .stop_at = cancel ? 0 : at, .cancel_at = cancel ? at : 0};
+            assert_int_equal(tleg_generator_sample(generator, &options, images, floats), TLEG_ERROR_CANCELLED);
+            assert_int_equal(host.calls, at);
+            assert_true(strlen(tleg_generator_get_error(generator)) > 0);
+        }
+    /* once it is drawn there is nothing to stop */
+    host = (struct host){.generator = generator, .stop_at = DRAWN_STEPS};
+    OK_GENERATOR(generator, tleg_generator_sample(generator, &options, images, floats));
+    assert_same(images, whole, floats, "a stop at the end", &cases[0], &backends[0]);
+    /* a generator that does not run is not cancelled */
+    tleg_generator_cancel(generator);
+    host = (struct host){.generator = generator};
+    OK_GENERATOR(generator, tleg_generator_sample(generator, &options, images, floats));
+    assert_same(images, whole, floats, "an earlier stop", &cases[0], &backends[0]);
+    free(whole);
+    free(images);
+    tleg_generator_free(generator);
+    drawn_free(&in);
+    tleg_context_free(context);
+}
+
+/* ---- memory ---- */
+
+static tleg_context *counted_context(struct counter *counter, int32_t workers) {
+    support_counter(counter);
+    tleg_context_options options = support_counted(counter);
+    options.workers = workers;
+    tleg_context *context = NULL;
+    assert_int_equal(tleg_context_create(&options, &context), TLEG_OK);
+    return context;
+}
+
+static void assert_nothing_left(struct counter *counter) {
+    assert_int_equal(atomic_load(&counter->live), 0);
+    assert_int_equal(atomic_load(&counter->live_bytes), 0);
+    assert_int_equal(atomic_load(&counter->wrong), 0);
+}
+
+/* The bytes are told before, and a run and a drawing allocate nothing. */
+static void check_memory(tleg_context *context, struct counter *counter, const struct drawn *drawn, bool elastic,
+                         int32_t batch) {
+    const tleg_generator_options options = {.struct_size = sizeof options, .batch = batch};
+    tleg_expander *expander = drawn_expander(context, drawn, TLEG_F32);
+    tleg_model *model = NULL;
+    tleg_generator *generator = NULL;
+    uint64_t told = 0;
+    OK(context, tleg_expander_expand(context, expander, drawn->depth, &model));
+    const long long before = atomic_load(&counter->live_bytes);
+    OK(context, elastic ? tleg_generator_get_elastic_memory(context, expander, &options, &told)
+                        : tleg_generator_get_memory(context, model, &options, &told));
+    OK(context, elastic ? tleg_generator_create_elastic(context, expander, drawn->depth, &options, &generator)
+                        : tleg_generator_create(context, model, &options, &generator));
+    assert_int_equal(atomic_load(&counter->live_bytes) - before, told);
+    assert_int_equal(drawn_info(generator).bytes, told);
+    struct drawn_input in = drawn_read(context, drawn);
+    const tleg_sample_options sample = drawn_options(drawn, &in);
+    const long long calls = atomic_load(&counter->calls);
+    if (elastic)
+        OK_GENERATOR(generator, tleg_generator_set_depth(generator, 40));
+    free(drawn_run(generator, drawn, &in));
+    free(drawn_sample(generator, &sample));
+    assert_int_equal(atomic_load(&counter->calls), calls);
+    drawn_free(&in);
+    tleg_generator_free(generator);
+    assert_int_equal(atomic_load(&counter->live_bytes), before);
+    tleg_model_free(model);
+    tleg_expander_free(expander);
+}
+
+static void memory_is_told_exactly(void **state) {
+    (void)state;
+    for (int32_t workers = 1; workers <= 3; workers += 2)
+        for (int32_t i = 0; i < case_count; i++)
+            for (int elastic = 0; elastic < 2; elastic++)
+                for (int32_t batch = 0; batch <= 5; batch += batch ? 4 : 1) {
+                    struct counter counter;
+                    tleg_context *context = counted_context(&counter, workers);
+                    check_memory(context, &counter, &cases[i], elastic, batch);
+                    tleg_context_free(context);
+                    assert_nothing_left(&counter);
+                }
+}
+
+/* From a file to a picture. */
+struct chain {
+    tleg_context *context;
+    tleg_learngene *gene;
+    tleg_expander *expander, *opened;
+    tleg_model *model;
+    tleg_generator *generator, *elastic;
+    float images[2 * 16 * 16 * 4];
+};
+
+static tleg_status go_through(struct chain *c, const struct drawn *drawn) {
+    const char *path = support_path(drawn->name, ".gene.safetensors");
+    const tleg_sample_options options = {.struct_size = sizeof options, .steps = 2, .count = 2, .guidance = 2};
+    tleg_status status;
+    if ((status = tleg_learngene_open(c->context, path, NULL, &c->gene)) != TLEG_OK ||
+        (status = tleg_expander_create(c->context, c->gene, NULL, &c->expander)) != TLEG_OK ||
+        (status = tleg_expander_open(c->context, path, NULL, NULL, &c->opened)) != TLEG_OK ||
+        (status = tleg_expander_expand(c->context, c->expander, drawn->depth, &c->model)) != TLEG_OK ||
+        (status = tleg_generator_create(c->context, c->model, NULL, &c->generator)) != TLEG_OK ||
+        (status = tleg_generator_create_elastic(c->context, c->opened, drawn->depth, NULL, &c->elastic)) != TLEG_OK)
+        return status;
+    const size_t floats = 2 * (size_t)drawn_info(c->generator).image_floats;
+    assert_true(floats <= sizeof c->images / sizeof *c->images);
+    status = tleg_generator_sample(c->generator, &options, c->images, floats);
+    return status == TLEG_OK ? tleg_generator_sample(c->elastic, &options, c->images, floats) : status;
+}
+
+static void free_chain(struct chain *c) {
+    tleg_generator_free(c->generator);
+    tleg_generator_free(c->elastic);
+    tleg_model_free(c->model);
+    tleg_expander_free(c->expander);
+    tleg_expander_free(c->opened);
+    tleg_learngene_free(c->gene);
+    tleg_context_free(c->context);
+}
+
+static void every_allocation_may_fail(void **state) {
+    (void)state;
+    static struct chain chain;
+    for (int32_t i = 0; i < case_count; i++) {
+        bool done = false;
+        for (long long k = 1; !done; k++) {
+            struct counter counter;
+            support_counter(&counter);
+            atomic_store(&counter.fail_at, k);
+            tleg_context_options options = support_counted(&counter);
+            options.workers = 2;
+            chain = (struct chain){0};
+            tleg_status status = tleg_context_create(&options, &chain.context);
+            if (status == TLEG_OK)
+                status = go_through(&chain, &cases[i]);
+            done = atomic_load(&counter.calls) < k; /* no k-th allocation: nothing failed */
+            if (status != (done ? TLEG_OK : TLEG_ERROR_MEMORY))
+                fail_msg("%s: allocation %lld failed, and the status is %s: %s", cases[i].name, k, tleg_status_name(status),
+                         tleg_context_get_error(chain.context));
+            free_chain(&chain);
+            assert_nothing_left(&counter);
+        }
+    }
+}
+
+/* ---- misuse ---- */
+
+/* The call is refused and its text holds a part. */
+#define REFUSES(generator, call, part)                                                                                         \
+    do {                                                                                                                       \
+        assert_int_equal(call, TLEG_ERROR_ARGUMENT);                                                                           \
+        if (strstr(tleg_generator_get_error(generator), part) == NULL)                                                         \
+            fail_msg("the text \"%s\" does not hold \"%s\"", tleg_generator_get_error(generator), part);                       \
+    } while (0)
+
+static void bad_input_is_named(void **state) {
+    (void)state;
+    tleg_context *context = support_context(&backends[0], 1);
+    struct drawn_input in = drawn_read(context, &cases[0]);
+    tleg_generator *g = drawn_generator(context, &cases[0], TLEG_F32, true, 2);
+    const tleg_generator_info info = drawn_info(g);
+    const size_t floats = image_floats(&cases[0]);
+    float *out = drawn_run(g, &cases[0], &in);
+    const int32_t batch = cases[0].batch;
+    assert_int_equal(info.times, 1000);
+    assert_int_equal(info.labels, cases[0].labels);
+    assert_int_equal(info.null_label, cases[0].labels);
+    REFUSES(g, tleg_generator_run(g, batch, in.noised, floats - 1, in.times, in.labels, out, floats), "images has");
+    REFUSES(g, tleg_generator_run(g, batch, in.noised, floats, in.times, in.labels, out, floats - 1), "noise has");
+    REFUSES(g, tleg_generator_run(g, 0, in.noised, floats, in.times, in.labels, out, floats), "batch");
+    REFUSES(g, tleg_generator_run(g, INT64_MAX, in.noised, floats, in.times, in.labels, out, floats), "images has");
+    in.times[1] = 1000;
+    REFUSES(g, tleg_generator_run(g, batch, in.noised, floats, in.times, in.labels, out, floats), "time 1000 of image 1");
+    in.times[1] = -1;
+    REFUSES(g, tleg_generator_run(g, batch, in.noised, floats, in.times, in.labels, out, floats), "time -1 of image 1");
+    assert_int_equal(tleg_generator_add_noise(context, batch, in.floats, in.images, in.noise, in.times, out),
+                     TLEG_ERROR_ARGUMENT);
+    assert_non_null(strstr(tleg_context_get_error(context), "time -1 of image 1"));
+    in.times[1] = 0;
+    in.labels[2] = cases[0].labels + 1;
+    REFUSES(g, tleg_generator_run(g, batch, in.noised, floats, in.times, in.labels, out, floats), "label 6 of image 2");
+    tleg_sample_options options = drawn_options(&cases[0], &in);
+    REFUSES(g, tleg_generator_sample(g, &options, out, floats), "label 6 of image 2");
+    in.labels[2] = -1;
+    REFUSES(g, tleg_generator_sample(g, &options, out, floats), "label -1 of image 2");
+    in.labels[2] = 0;
+    REFUSES(g, tleg_generator_sample(g, &options, out, floats - 1), "images has");
+    options.steps = 0;
+    REFUSES(g, tleg_generator_sample(g, &options, out, floats), "steps");
+    options.steps = 1001;
+    REFUSES(g, tleg_generator_sample(g, &options, out, floats), "steps");
+    options.steps = 2;
+    options.guidance = NAN;
+    REFUSES(g, tleg_generator_sample(g, &options, out, floats), "guidance");
+    options.guidance = 0;
+    options.count = 0;
+    REFUSES(g, tleg_generator_sample(g, &options, out, floats), "count");
+    options.count = INT64_MAX;
+    REFUSES(g, tleg_generator_sample(g, &options, out, floats), "images has");
+    options.count = batch;
+    options.reserved = out;
+    REFUSES(g, tleg_generator_sample(g, &options, out, floats), "reserved");
+    free(out);
+    tleg_generator_free(g);
+    drawn_free(&in);
+    tleg_context_free(context);
+}
+
+/* Without a null label there are labels alone. */
+static void without_a_null_label_there_is_no_guidance(void **state) {
+    (void)state;
+    tleg_context *context = support_context(&backends[0], 1);
+    const tleg_config config = {.struct_size = sizeof config,
+                                .kind = TLEG_KIND_DIT,
+                                .image_size = 4,
+                                .patch_size = 2,
+                                .dim = 8,
+                                .heads = 2,
+                                .classes = 3,
+                                .channels = 1,
+                                .no_null_label = 1};
+    tleg_learngene *gene = NULL, *opened = NULL;
+    tleg_expander *expander = NULL;
+    tleg_generator *g = NULL;
+    OK(context, tleg_learngene_create(context, &config, 1, &gene));
+    OK(context, tleg_learngene_save(context, gene, support_scratch("none.safetensors"), NULL));
+    tleg_learngene_free(gene);
+    OK(context, tleg_learngene_open(context, support_scratch("none.safetensors"), NULL, &opened));
+    OK(context, tleg_expander_create(context, opened, NULL, &expander));
+    OK(context, tleg_generator_create_elastic(context, expander, 2, NULL, &g));
+    assert_int_equal(drawn_info(g).null_label, -1);
+    float images[2 * 16];
+    int64_t labels[2] = {0, 2}, times[2] = {0, 999};
+    tleg_sample_options options = {.struct_size = sizeof options, .steps = 2, .count = 2, .guidance = 1, .labels = labels};
+    OK_GENERATOR(g, tleg_generator_sample(g, &options, images, 32));
+    options.guidance = 2;
+    REFUSES(g, tleg_generator_sample(g, &options, images, 32), "null label");
+    options.guidance = 1;
+    labels[1] = 3;
+    REFUSES(g, tleg_generator_sample(g, &options, images, 32), "label 3 of image 1");
+    options.labels = NULL;
+    REFUSES(g, tleg_generator_sample(g, &options, images, 32), "no null label");
+    REFUSES(g, tleg_generator_run(g, 2, images, 32, times, NULL, images, 32), "no null label");
+    tleg_generator_free(g);
+    tleg_expander_free(expander);
+    tleg_learngene_free(opened);
+    tleg_context_free(context);
+}
+
+/* A generator's file where a classifier's is wanted, and the reverse: both are named. */
+static void the_other_kind_is_refused_by_name(void **state) {
+    (void)state;
+    tleg_context *context = support_context(&backends[0], 1);
+    tleg_expander *draws = drawn_expander(context, &cases[0], TLEG_F32), *tells = NULL;
+    tleg_model *drawing = drawn_model(context, &cases[0], TLEG_F32), *telling = NULL;
+    tleg_learngene *gene = support_gene(context, "mean");
+    OK(context, tleg_expander_create(context, gene, NULL, &tells));
+    OK(context, tleg_expander_expand(context, tells, 2, &telling));
+    tleg_session *session = NULL;
+    tleg_generator *generator = NULL;
+    uint64_t bytes;
+    const tleg_status wrong[] = {tleg_session_create(context, drawing, NULL, &session),
+                                 tleg_session_create_elastic(context, draws, 2, NULL, &session),
+                                 tleg_session_get_memory(context, drawing, NULL, &bytes),
+                                 tleg_session_get_elastic_memory(context, draws, NULL, &bytes),
+                                 tleg_generator_create(context, telling, NULL, &generator),
+                                 tleg_generator_create_elastic(context, tells, 2, NULL, &generator),
+                                 tleg_generator_get_memory(context, telling, NULL, &bytes),
+                                 tleg_generator_get_elastic_memory(context, tells, NULL, &bytes)};
+    for (size_t k = 0; k < sizeof wrong / sizeof *wrong; k++)
+        assert_int_equal(wrong[k], TLEG_ERROR_ARGUMENT);
+    assert_non_null(strstr(tleg_context_get_error(context), "expected a generator"));
+    assert_non_null(strstr(tleg_context_get_error(context), "found a classifier"));
+    assert_int_equal(tleg_session_create(context, drawing, NULL, &session), TLEG_ERROR_ARGUMENT);
+    assert_non_null(strstr(tleg_context_get_error(context), "expected a classifier"));
+    assert_non_null(strstr(tleg_context_get_error(context), "found a generator"));
+    assert_null(session);
+    assert_null(generator);
+    tleg_learngene_free(gene);
+    tleg_model_free(drawing);
+    tleg_model_free(telling);
+    tleg_expander_free(draws);
+    tleg_expander_free(tells);
+    tleg_context_free(context);
+}
+
+static int prepare(void **state) {
+    (void)state;
+    case_count = drawn_cases(cases);
+    backend_count = support_backends(backends);
+    return backend_count > 0 ? 0 : 1;
+}
+
+static int clean(void **state) {
+    (void)state;
+    support_clean();
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    support_filter(argc, argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(noise_matches_the_reference),
+        cmocka_unit_test(pictures_match_the_reference),
+        cmocka_unit_test(expanded_tensors_equal_pytorch_to_the_bit),
+        cmocka_unit_test(a_file_says_what_it_draws_and_is_saved_as_the_same),
+        cmocka_unit_test(any_number_of_channels_is_opened_with_what_a_host_says),
+        cmocka_unit_test(noise_does_not_depend_on_threads_or_batch_or_form),
+        cmocka_unit_test(pictures_do_not_depend_on_what_is_drawn_beside_them),
+        cmocka_unit_test(drawing_begins_with_the_same_normal_numbers_everywhere),
+        cmocka_unit_test(half_precision_is_one_model_in_every_form),
+        cmocka_unit_test(depth_changes_live),
+        cmocka_unit_test(a_schedule_of_depths_is_followed),
+        cmocka_unit_test(drawing_stops_where_the_host_says),
+        cmocka_unit_test(memory_is_told_exactly),
+        cmocka_unit_test(every_allocation_may_fail),
+        cmocka_unit_test(bad_input_is_named),
+        cmocka_unit_test(without_a_null_label_there_is_no_guidance),
+        cmocka_unit_test(the_other_kind_is_refused_by_name),
+    };
+    return cmocka_run_group_tests(tests, prepare, clean);
+}

@@ -14,12 +14,12 @@ static uint32_t number_of(const struct walk *walk, const struct value *value) {
 
 const char *tleg_node_norm(struct walk *walk, struct value *out) {
     const struct value *in = tleg_walk_in(walk, 0), *weight = tleg_walk_in(walk, 1), *bias = tleg_walk_in(walk, 2);
-    if (!tleg_is_stream(in) || !tleg_is_feature(in))
+    if (!tleg_is_normed(in) || !tleg_is_feature(in))
         return "the sum of a block's branches, with the features last";
     const int32_t last = in->layout.rank - 1;
     if (tleg_walk_dimension(tleg_walk_integer(walk, "axis", -1), in->layout.rank) != last)
         return "a norm over the features";
-    *out = (struct value){.what = NORM,
+    *out = (struct value){.what = tleg_norm_of(in),
                           .of = number_of(walk, in),
                           .first = in->first,
                           .count = in->count,
@@ -46,7 +46,7 @@ const char *tleg_node_mean(struct walk *walk, struct value *out) {
     tleg_layout_replace(&in->layout, dim, NULL, 0, drop, &out->layout);
     if (tleg_layout_is(&in->layout, dim, AXIS_FEATURE, 0) && dim == in->layout.rank - 1) {
         const bool squares = in->what == SQUARES;
-        if (!squares && !tleg_is_stream(in))
+        if (!squares && !tleg_is_normed(in))
             return "the features of a stream, or their squares";
         *out = (struct value){.what = squares ? VARIANCE : MEANS,
                               .of = squares ? in->of : number_of(walk, in),
@@ -67,7 +67,8 @@ const char *tleg_node_mean(struct walk *walk, struct value *out) {
 
 /* Whether a value is what a matrix of the network multiplies. */
 static bool is_multiplied(const struct walk *walk, const struct value *value) {
-    return value->what == NORM || value->what == MIXED || (value->what == FUNCTION && tleg_samples_activation(walk, value));
+    return value->what == NORM || value->what == MIXED || value->what == INNER_NORM || value->what == GATED ||
+           (value->what == FUNCTION && tleg_samples_activation(walk, value));
 }
 
 /* x times a constant (in, out), or (out, in) where it is turned already. */
@@ -98,7 +99,8 @@ static const char *multiply(struct walk *walk, const struct value *x, uint32_t c
 }
 
 const char *tleg_add_vector(struct walk *walk, const struct value *value, uint32_t constant, struct value *out) {
-    if ((value->what != LINEAR && value->what != NORM) || value->bias || value->gate || value->factor != 1 || value->mean)
+    if ((value->what != LINEAR && value->what != NORM && value->what != INNER_NORM) || value->bias || value->gate ||
+        value->factor != 1 || value->mean)
         return "a matrix or a norm without a bias before it";
     *out = *value;
     out->id = 0;
@@ -106,7 +108,7 @@ const char *tleg_add_vector(struct walk *walk, const struct value *value, uint32
 }
 
 const char *tleg_scale_vector(struct walk *walk, const struct value *value, uint32_t constant, struct value *out) {
-    const bool norm = value->what == NORM && !value->weight && !value->bias && !value->mean;
+    const bool norm = (value->what == NORM || value->what == INNER_NORM) && !value->weight && !value->bias && !value->mean;
     *out = *value;
     out->id = 0;
     if (!norm && (value->what != LINEAR || value->gate || value->factor != 1))
@@ -251,29 +253,42 @@ const char *tleg_node_attention(struct walk *walk, struct value *out) {
 
 /* ---- branches ---- */
 
-const struct value *tleg_branch_norm(const struct walk *walk, const struct value *branch, bool *attention) {
-    const struct value *inner = &walk->values[branch->of];
-    *attention = branch->what == LINEAR && inner->what == MIXED;
-    if (branch->what != LINEAR || branch->factor != 1)
-        return NULL;
-    if (*attention)
+/* What is before the last matrix of an MLP; false when it is something else. */
+static bool take_hidden(const struct walk *walk, const struct value *hidden, struct branch *branch) {
+    if (hidden->what == GATED) {
+        branch->gate = &walk->values[hidden->other];
+        hidden = &walk->values[hidden->of];
+    }
+    branch->function = hidden;
+    branch->first = hidden->what == FUNCTION ? &walk->values[hidden->of] : NULL;
+    return branch->first && branch->first->what == LINEAR;
+}
+
+void tleg_branch_of(const struct walk *walk, const struct value *value, struct branch *branch) {
+    const struct value *inner = &walk->values[value->of];
+    *branch = (struct branch){0};
+    if (value->what != LINEAR || value->factor != 1)
+        return;
+    if (inner->what == INNER_NORM) {
+        branch->inner = inner;
         inner = &walk->values[inner->of];
-    else if (inner->what == FUNCTION)
-        inner = &walk->values[inner->of];
-    else
-        return NULL;
-    const struct value *norm = &walk->values[inner->of];
-    return norm->what == NORM && norm->count == 0 && !norm->mean && !norm->mean_before ? norm : NULL;
+    }
+    if (inner->what == MIXED)
+        branch->mixed = inner;
+    else if (!take_hidden(walk, inner, branch))
+        return;
+    const struct value *first = branch->mixed ? &walk->values[inner->of] : branch->first, *norm = &walk->values[first->of];
+    branch->norm = norm->what == NORM && norm->count == 0 && !norm->mean && !norm->mean_before ? norm : NULL;
 }
 
 static const char *add_to(struct walk *walk, const struct value *stream, const struct value *branch, struct value *out) {
-    bool attention;
-    const struct value *norm = tleg_branch_norm(walk, branch, &attention);
-    if (!norm || !tleg_is_stream(stream) || stream->count != 0 || stream->mean)
+    struct branch parts;
+    tleg_branch_of(walk, branch, &parts);
+    if (!parts.norm || !tleg_is_stream(stream) || stream->count != 0 || stream->mean)
         return "a branch of attention or an MLP that begins with a norm, and what the norm reads";
-    if (walk->values[norm->of].id != stream->id || !tleg_layout_equal(&stream->layout, &branch->layout))
+    if (walk->values[parts.norm->of].id != stream->id || !tleg_layout_equal(&stream->layout, &branch->layout))
         return "a branch added to what its norm reads (norms after the branches are not computed by this library)";
-    if (attention != (stream->halves == 0))
+    if ((parts.mixed != NULL) != (stream->halves == 0))
         return "attention and MLP in turn, each with a norm before it";
     *out = (struct value){.what = STREAM,
                           .of = number_of(walk, stream),

@@ -84,8 +84,10 @@ enum what {
     SQUARES,     /* of such */
     VARIANCE,    /* the mean of squares */
     NORM,        /* LayerNorm of `of` */
+    INNER_NORM,  /* LayerNorm within a branch, of MIXED or of an MLP's hidden numbers */
     LINEAR,      /* weight, bias and gate on `of` */
     FUNCTION,    /* of each number of `of`, a LINEAR or a VARIANCE: samples */
+    GATED,       /* a FUNCTION `of` of one LINEAR, times another, `other`: SwiGLU and its like */
     SCORES,      /* `of` by `other`, queries and keys */
     SHARES,      /* the softmax of such scores */
     NOT_NUMBERS, /* whether SHARES are not numbers */
@@ -156,9 +158,17 @@ void tleg_value_constant(struct walk *walk, const struct constant *constant, str
 static inline bool tleg_is_constant(const struct value *value) {
     return value && value->what == CONSTANT;
 }
-/* What a LayerNorm reads. */
+/* What the norm before a branch reads. */
 static inline bool tleg_is_stream(const struct value *value) {
     return value->what == EMBED || value->what == STREAM || value->what == NORM;
+}
+/* What any LayerNorm reads, one within a branch as well. */
+static inline bool tleg_is_normed(const struct value *value) {
+    return tleg_is_stream(value) || value->what == MIXED || value->what == FUNCTION || value->what == GATED;
+}
+/* A norm of `of`. */
+static inline uint8_t tleg_norm_of(const struct value *of) {
+    return tleg_is_stream(of) ? NORM : INNER_NORM;
 }
 static inline bool tleg_is_feature(const struct value *value) { /* in its last dimension */
     return value->layout.rank > 0 && tleg_layout_is(&value->layout, value->layout.rank - 1, AXIS_FEATURE, 0);
@@ -187,8 +197,15 @@ const char *tleg_embed_pixels(struct walk *walk, const struct value *images, con
 const char *tleg_add_vector(struct walk *walk, const struct value *value, uint32_t constant, struct value *out);
 const char *tleg_scale_vector(struct walk *walk, const struct value *value, uint32_t constant, struct value *out);
 const char *tleg_add_branch(struct walk *walk, const struct value *a, const struct value *b, struct value *out);
-/* The NORM that a branch, a LINEAR, begins with; NULL when it is none. `attention` says which of the two it is. */
-const struct value *tleg_branch_norm(const struct walk *walk, const struct value *branch, bool *attention);
+/* What a branch, a LINEAR, is made of. */
+struct branch {
+    const struct value *norm;         /* with which it begins; NULL: it is not a branch */
+    const struct value *inner;        /* the INNER_NORM before its last matrix, or NULL */
+    const struct value *mixed;        /* of attention; else NULL */
+    const struct value *function;     /* of an MLP */
+    const struct value *first, *gate; /* of an MLP: the matrix before the function, and the other of a gated one, or NULL */
+};
+void tleg_branch_of(const struct walk *walk, const struct value *value, struct branch *branch);
 /* Tokens [first, first + count) of an embedded sequence, in dimension `dim` (embed.c). */
 const char *tleg_embed_slice(struct walk *walk, const struct value *value, int32_t dim, int64_t first, int64_t count,
                              struct value *out);

@@ -194,7 +194,7 @@ static const char *normalise(struct walk *walk, const struct value *value, const
 
 static const char *in_parts(struct walk *walk, enum sign sign, const struct value *a, const struct value *b,
                             struct value *out) {
-    if (sign == SUB && b->what == MEANS && tleg_is_normed(a) && walk->values[b->of].id == a->id &&
+    if (sign == SUB && b->what == MEANS && tleg_is_normed(walk, a) && walk->values[b->of].id == a->id &&
         tleg_layout_broadcasts(&a->layout, &b->layout)) {
         *out = *b;
         out->what = CENTRED;

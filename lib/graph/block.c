@@ -12,9 +12,15 @@ static uint32_t number_of(const struct walk *walk, const struct value *value) {
 
 /* ---- norms ---- */
 
+bool tleg_is_normed(const struct walk *walk, const struct value *value) {
+    const uint8_t before = value->what == LINEAR ? walk->values[value->of].what : NOTHING;
+    return tleg_is_stream(value) || value->what == MIXED || value->what == FUNCTION || value->what == GATED ||
+           before == MIXED || before == FUNCTION || before == GATED || before == INNER_NORM;
+}
+
 const char *tleg_node_norm(struct walk *walk, struct value *out) {
     const struct value *in = tleg_walk_in(walk, 0), *weight = tleg_walk_in(walk, 1), *bias = tleg_walk_in(walk, 2);
-    if (!tleg_is_normed(in) || !tleg_is_feature(in))
+    if (!tleg_is_normed(walk, in) || !tleg_is_feature(in))
         return "the sum of a block's branches, with the features last";
     const int32_t last = in->layout.rank - 1;
     if (tleg_walk_dimension(tleg_walk_integer(walk, "axis", -1), in->layout.rank) != last)
@@ -46,7 +52,7 @@ const char *tleg_node_mean(struct walk *walk, struct value *out) {
     tleg_layout_replace(&in->layout, dim, NULL, 0, drop, &out->layout);
     if (tleg_layout_is(&in->layout, dim, AXIS_FEATURE, 0) && dim == in->layout.rank - 1) {
         const bool squares = in->what == SQUARES;
-        if (!squares && !tleg_is_normed(in))
+        if (!squares && !tleg_is_normed(walk, in))
             return "the features of a stream, or their squares";
         *out = (struct value){.what = squares ? VARIANCE : MEANS,
                               .of = squares ? in->of : number_of(walk, in),
@@ -65,10 +71,15 @@ const char *tleg_node_mean(struct walk *walk, struct value *out) {
 
 /* ---- matrices ---- */
 
+/* All tokens of a stream, for a branch. */
+static bool is_whole(const struct value *value) {
+    return tleg_is_stream(value) && value->count == 0 && !value->mean && !value->mean_before;
+}
+
 /* Whether a value is what a matrix of the network multiplies. */
 static bool is_multiplied(const struct walk *walk, const struct value *value) {
     return value->what == NORM || value->what == MIXED || value->what == INNER_NORM || value->what == GATED ||
-           (value->what == FUNCTION && tleg_samples_activation(walk, value));
+           is_whole(value) || (value->what == FUNCTION && tleg_samples_activation(walk, value));
 }
 
 /* x times a constant (in, out), or (out, in) where it is turned already. */
@@ -153,7 +164,7 @@ static bool same_heads(const struct value *a, const struct value *b) {
 /* Whether queries (.., tokens, head) and keys (.., tokens, head) are parts of what matrices make of one norm. */
 static bool are_pair(const struct walk *walk, const struct value *q, const struct value *k) {
     const int32_t last = q->layout.rank - 1;
-    return q->what == LINEAR && k->what == LINEAR && !q->gate && !k->gate && walk->values[q->of].what == NORM &&
+    return q->what == LINEAR && k->what == LINEAR && !q->gate && !k->gate && tleg_is_stream(&walk->values[q->of]) &&
            walk->values[k->of].id == walk->values[q->of].id && same_heads(q, k) &&
            tleg_layout_is(&q->layout, last - 1, AXIS_TOKEN, 0) &&
            tleg_layout_is(&q->layout, last, AXIS_FEATURE, tleg_layout_size(&q->layout, last)) &&
@@ -265,10 +276,12 @@ static bool take_hidden(const struct walk *walk, const struct value *hidden, str
 }
 
 void tleg_branch_of(const struct walk *walk, const struct value *value, struct branch *branch) {
-    const struct value *inner = &walk->values[value->of];
-    *branch = (struct branch){0};
+    *branch = (struct branch){.after = value->what == INNER_NORM && walk->values[value->of].what == LINEAR};
+    branch->norm = branch->after ? value : NULL;
+    branch->linear = value = branch->after ? &walk->values[value->of] : value;
     if (value->what != LINEAR || value->factor != 1)
         return;
+    const struct value *inner = &walk->values[value->of];
     if (inner->what == INNER_NORM) {
         branch->inner = inner;
         inner = &walk->values[inner->of];
@@ -277,17 +290,20 @@ void tleg_branch_of(const struct walk *walk, const struct value *value, struct b
         branch->mixed = inner;
     else if (!take_hidden(walk, inner, branch))
         return;
-    const struct value *first = branch->mixed ? &walk->values[inner->of] : branch->first, *norm = &walk->values[first->of];
-    branch->norm = norm->what == NORM && norm->count == 0 && !norm->mean && !norm->mean_before ? norm : NULL;
+    const struct value *first = branch->mixed ? &walk->values[inner->of] : branch->first, *from = &walk->values[first->of];
+    if (!branch->after)
+        branch->norm = from->what == NORM && is_whole(from) ? from : NULL;
+    if (branch->norm)
+        branch->root = branch->after ? from : &walk->values[from->of];
 }
 
 static const char *add_to(struct walk *walk, const struct value *stream, const struct value *branch, struct value *out) {
     struct branch parts;
     tleg_branch_of(walk, branch, &parts);
-    if (!parts.norm || !tleg_is_stream(stream) || stream->count != 0 || stream->mean)
-        return "a branch of attention or an MLP that begins with a norm, and what the norm reads";
-    if (walk->values[parts.norm->of].id != stream->id || !tleg_layout_equal(&stream->layout, &branch->layout))
-        return "a branch added to what its norm reads (norms after the branches are not computed by this library)";
+    if (!parts.root || !tleg_is_stream(stream) || stream->count != 0 || stream->mean)
+        return "a branch of attention or an MLP that begins or ends with a norm, and what the branch reads";
+    if (parts.root->id != stream->id || !tleg_layout_equal(&stream->layout, &branch->layout))
+        return "a branch added to what it reads";
     if ((parts.mixed != NULL) != (stream->halves == 0))
         return "attention and MLP in turn, each with a norm before it";
     *out = (struct value){.what = STREAM,

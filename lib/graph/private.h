@@ -84,7 +84,7 @@ enum what {
     SQUARES,     /* of such */
     VARIANCE,    /* the mean of squares */
     NORM,        /* LayerNorm of `of` */
-    INNER_NORM,  /* LayerNorm within a branch, of MIXED or of an MLP's hidden numbers */
+    INNER_NORM,  /* LayerNorm within a branch: of MIXED, of an MLP's hidden numbers, of the last LINEAR */
     LINEAR,      /* weight, bias and gate on `of` */
     FUNCTION,    /* of each number of `of`, a LINEAR or a VARIANCE: samples */
     GATED,       /* a FUNCTION `of` of one LINEAR, times another, `other`: SwiGLU and its like */
@@ -162,10 +162,8 @@ static inline bool tleg_is_constant(const struct value *value) {
 static inline bool tleg_is_stream(const struct value *value) {
     return value->what == EMBED || value->what == STREAM || value->what == NORM;
 }
-/* What any LayerNorm reads, one within a branch as well. */
-static inline bool tleg_is_normed(const struct value *value) {
-    return tleg_is_stream(value) || value->what == MIXED || value->what == FUNCTION || value->what == GATED;
-}
+/* What any LayerNorm reads, one within a branch or at its end as well. */
+bool tleg_is_normed(const struct walk *walk, const struct value *value);
 /* A norm of `of`. */
 static inline uint8_t tleg_norm_of(const struct value *of) {
     return tleg_is_stream(of) ? NORM : INNER_NORM;
@@ -197,10 +195,13 @@ const char *tleg_embed_pixels(struct walk *walk, const struct value *images, con
 const char *tleg_add_vector(struct walk *walk, const struct value *value, uint32_t constant, struct value *out);
 const char *tleg_scale_vector(struct walk *walk, const struct value *value, uint32_t constant, struct value *out);
 const char *tleg_add_branch(struct walk *walk, const struct value *a, const struct value *b, struct value *out);
-/* What a branch, a LINEAR, is made of. */
+/* What a branch, a LINEAR or an INNER_NORM of one, is made of. */
 struct branch {
-    const struct value *norm;         /* with which it begins; NULL: it is not a branch */
-    const struct value *inner;        /* the INNER_NORM before its last matrix, or NULL */
+    const struct value *root;         /* what it begins from; NULL: it is not a branch */
+    const struct value *norm;         /* with which it begins or ends */
+    bool after;                       /* it ends with it */
+    const struct value *linear;       /* its last matrix */
+    const struct value *inner;        /* the INNER_NORM before that, or NULL */
     const struct value *mixed;        /* of attention; else NULL */
     const struct value *function;     /* of an MLP */
     const struct value *first, *gate; /* of an MLP: the matrix before the function, and the other of a gated one, or NULL */

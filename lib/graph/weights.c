@@ -7,8 +7,8 @@
 #include <tleg/config.h>
 
 enum { NAME = 64, PER_BLOCK = 18, OUTSIDE = 16, PIECES = 3 };
-enum { HEADS, EPS, ACTIVATION, POOL, KEYS };
-static const char *const keys[KEYS] = {"tleg.heads", "tleg.eps", "tleg.activation", "tleg.pool"};
+enum { HEADS, EPS, ACTIVATION, POOL, BRANCH_NORM, KEYS };
+static const char *const keys[KEYS] = {"tleg.heads", "tleg.eps", "tleg.activation", "tleg.pool", "tleg.branch_norm"};
 
 struct made {
     char name[NAME];
@@ -27,6 +27,7 @@ struct weights {
     int64_t dim, heads;
     double eps;
     int32_t activation;
+    bool after; /* norms stand after their branches */
     char texts[KEYS][TLEG_NUMBER_TEXT];
 };
 
@@ -250,7 +251,7 @@ static bool has_biases(const struct weights *w) {
 struct kind {
     int64_t heads, hidden;
     int32_t activation;
-    bool gated, norms[2];
+    bool gated, after[2], inner[2];
 };
 
 static struct kind kind_of(const struct weights *w, const struct branch branches[2], const struct value *q) {
@@ -259,12 +260,13 @@ static struct kind kind_of(const struct weights *w, const struct branch branches
                          .hidden = rows_of(w->walk, first->weight),
                          .activation = tleg_samples_activation(w->walk, branches[1].function),
                          .gated = branches[1].gate != NULL,
-                         .norms = {branches[0].inner != NULL, branches[1].inner != NULL}};
+                         .after = {branches[0].after, branches[1].after},
+                         .inner = {branches[0].inner != NULL, branches[1].inner != NULL}};
 }
 
 static bool same_kind(const struct kind *a, const struct kind *b) {
     return a->heads == b->heads && a->hidden == b->hidden && a->activation == b->activation && a->gated == b->gated &&
-           a->norms[0] == b->norms[0] && a->norms[1] == b->norms[1];
+           a->after[0] == b->after[0] && a->after[1] == b->after[0] && a->inner[0] == b->inner[0] && a->inner[1] == b->inner[1];
 }
 
 static tleg_status check_block(struct weights *w, int64_t block, struct kind *common) {
@@ -279,6 +281,7 @@ static tleg_status check_block(struct weights *w, int64_t block, struct kind *co
         w->heads = kind.heads;
         w->activation = kind.activation;
         w->eps = branches[0].norm->eps;
+        w->after = kind.after[0];
     }
     for (int k = 0; k < 3; k++)
         if (rows_of(walk, qkv[k]->weight) != w->dim || columns_of(walk, qkv[k]->weight) != w->dim)
@@ -301,16 +304,17 @@ static bool add_fc1(struct weights *w, int64_t block, const struct branch *mlp) 
 }
 
 static bool add_block(struct weights *w, int64_t block, bool gates, bool biases) {
-    const struct value *attention = &w->walk->values[w->halves[2 * block]->other],
-                       *mlp = &w->walk->values[w->halves[2 * block + 1]->other], *qkv[3];
+    const struct value *qkv[3];
     struct branch branches[2];
     find_branches(w, block, branches);
     find_qkv(w->walk, branches[0].mixed, qkv);
     return add_norm(w, block, "norm1", branches[0].norm) && add_joined(w, block, "attn.qkv", qkv, 3, biases) &&
-           add_inner(w, block, "attn.norm", branches[0].inner) && add_linear(w, block, "attn.proj", attention, false) &&
-           add_gate(w, block, "ls1.gamma", attention, gates) && add_norm(w, block, "norm2", branches[1].norm) &&
+           add_inner(w, block, "attn.norm", branches[0].inner) &&
+           add_linear(w, block, "attn.proj", branches[0].linear, false) &&
+           add_gate(w, block, "ls1.gamma", branches[0].linear, gates) && add_norm(w, block, "norm2", branches[1].norm) &&
            add_fc1(w, block, &branches[1]) && add_inner(w, block, "mlp.norm", branches[1].inner) &&
-           add_linear(w, block, "mlp.fc2", mlp, false) && add_gate(w, block, "ls2.gamma", mlp, gates);
+           add_linear(w, block, "mlp.fc2", branches[1].linear, false) &&
+           add_gate(w, block, "ls2.gamma", branches[1].linear, gates);
 }
 
 /* ---- tokens ---- */
@@ -412,6 +416,7 @@ static void fill_texts(struct weights *w, int32_t pool) {
     snprintf(w->texts[HEADS], sizeof w->texts[HEADS], "%lld", (long long)w->heads);
     tleg_number_format(w->eps, w->texts[EPS]);
     snprintf(w->texts[ACTIVATION], sizeof w->texts[ACTIVATION], "%s", activations[w->activation]);
+    snprintf(w->texts[BRANCH_NORM], sizeof w->texts[BRANCH_NORM], "%s", w->after ? "after" : "before");
     snprintf(w->texts[POOL], sizeof w->texts[POOL], "%s", pool == TLEG_POOL_CLS ? "cls" : "mean");
 }
 

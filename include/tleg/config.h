@@ -136,6 +136,12 @@ typedef struct tleg_config {
     int32_t pool_heads;    /* of attention pooling, a divisor of dim (heads) */
     int32_t pool_hidden;   /* width inside its MLP (hidden) */
     double rotary_base;    /* above 1 (10000; 100 with CENTRED) */
+    int32_t rms;           /* 1: every norm is an RMSNorm, x / sqrt(mean(x^2) + eps) * weight, and has no bias */
+    int32_t no_norm;       /* 1: no final norm */
+    int32_t patch_norm;    /* 1: a norm of the embedded patches, before their places are added (AIMv2) */
+    int32_t no_proj_bias;  /* 1: attention's proj has no bias */
+    int32_t no_mlp_bias;   /* 1: neither fc1 nor fc2 has one */
+    int32_t reserved3;     /* 0 */
 } tleg_config;
 
 /* The parts of a block whose weights follow a learngene's schedule, in the order of everything that is listed by site: its key

@@ -69,6 +69,11 @@ static tleg_status check_sizes(tleg_context *context, tleg_config *c) {
         {"rotary_offset", c->rotary_offset, 0, 1},
         {"pool_heads", c->pool_heads, 0, TLEG_MAX_DIM},
         {"pool_hidden", c->pool_hidden, 0, TLEG_MAX_HIDDEN},
+        {"rms", c->rms, 0, 1},
+        {"no_norm", c->no_norm, 0, 1},
+        {"patch_norm", c->patch_norm, 0, 1},
+        {"no_proj_bias", c->no_proj_bias, 0, 1},
+        {"no_mlp_bias", c->no_mlp_bias, 0, 1},
     };
     for (size_t k = 0; k < sizeof ranges / sizeof *ranges; k++) {
         const tleg_status status = in_range(context, ranges[k].member, ranges[k].value, ranges[k].least, ranges[k].most);
@@ -167,7 +172,12 @@ static tleg_status check_drawing(tleg_context *context, const tleg_config *c) {
                 {"attention_norm", c->attention_norm},
                 {"mlp_norm", c->mlp_norm},
                 {"no_positions", c->no_positions},
-                {"rotary", c->rotary}};
+                {"rotary", c->rotary},
+                {"rms", c->rms},
+                {"no_norm", c->no_norm},
+                {"patch_norm", c->patch_norm},
+                {"no_proj_bias", c->no_proj_bias},
+                {"no_mlp_bias", c->no_mlp_bias}};
     for (size_t k = 0; k < sizeof none / sizeof *none; k++)
         if (none[k].value != 0)
             return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.%s: expected 0 for TLEG_KIND_DIT, found %d",

@@ -40,6 +40,18 @@ static bool has_qkv_bias(const tleg_config *config) {
     return !config->no_qkv_bias;
 }
 
+static bool has_norm_bias(const tleg_config *config) {
+    return !config->rms;
+}
+
+static bool has_proj_bias(const tleg_config *config) {
+    return !config->no_proj_bias;
+}
+
+static bool has_mlp_bias(const tleg_config *config) {
+    return !config->no_mlp_bias;
+}
+
 struct row {
     const char *key, *name; /* in a schedule, and in the names of tensors */
     enum tleg_site_kind kind;
@@ -50,16 +62,16 @@ struct row {
 };
 
 static const struct row sites[TLEG_SITES] = {
-    [TLEG_SITE_NORM1] = {"norm1", "norm1", TLEG_SITE_KIND_NORM, dim, NULL, NULL, has_norms},
-    [TLEG_SITE_NORM2] = {"norm2", "norm2", TLEG_SITE_KIND_NORM, dim, NULL, NULL, has_norms},
+    [TLEG_SITE_NORM1] = {"norm1", "norm1", TLEG_SITE_KIND_NORM, dim, NULL, has_norm_bias, has_norms},
+    [TLEG_SITE_NORM2] = {"norm2", "norm2", TLEG_SITE_KIND_NORM, dim, NULL, has_norm_bias, has_norms},
     [TLEG_SITE_QKV] = {"qkv", "attn.qkv", TLEG_SITE_KIND_MATRIX, three_dims, dim, has_qkv_bias, NULL},
-    [TLEG_SITE_PROJ] = {"proj", "attn.proj", TLEG_SITE_KIND_MATRIX, dim, dim, NULL, NULL},
-    [TLEG_SITE_FC1] = {"fc1", "mlp.fc1", TLEG_SITE_KIND_MATRIX, tleg_config_fc1, dim, NULL, NULL},
-    [TLEG_SITE_FC2] = {"fc2", "mlp.fc2", TLEG_SITE_KIND_MATRIX, dim, hidden, NULL, NULL},
+    [TLEG_SITE_PROJ] = {"proj", "attn.proj", TLEG_SITE_KIND_MATRIX, dim, dim, has_proj_bias, NULL},
+    [TLEG_SITE_FC1] = {"fc1", "mlp.fc1", TLEG_SITE_KIND_MATRIX, tleg_config_fc1, dim, has_mlp_bias, NULL},
+    [TLEG_SITE_FC2] = {"fc2", "mlp.fc2", TLEG_SITE_KIND_MATRIX, dim, hidden, has_mlp_bias, NULL},
     [TLEG_SITE_LS1] = {"ls1", "ls1", TLEG_SITE_KIND_GATE, dim, NULL, NULL, has_layer_scale},
     [TLEG_SITE_LS2] = {"ls2", "ls2", TLEG_SITE_KIND_GATE, dim, NULL, NULL, has_layer_scale},
-    [TLEG_SITE_ATTENTION_NORM] = {"attn_norm", "attn.norm", TLEG_SITE_KIND_NORM, dim, NULL, NULL, has_attention_norm},
-    [TLEG_SITE_MLP_NORM] = {"mlp_norm", "mlp.norm", TLEG_SITE_KIND_NORM, hidden, NULL, NULL, has_mlp_norm},
+    [TLEG_SITE_ATTENTION_NORM] = {"attn_norm", "attn.norm", TLEG_SITE_KIND_NORM, dim, NULL, has_norm_bias, has_attention_norm},
+    [TLEG_SITE_MLP_NORM] = {"mlp_norm", "mlp.norm", TLEG_SITE_KIND_NORM, hidden, NULL, has_norm_bias, has_mlp_norm},
     [TLEG_SITE_MODULATION] = {"modulation", "adaLN_modulation.1", TLEG_SITE_KIND_MATRIX, six_dims, dim, NULL,
                               tleg_config_draws},
 };

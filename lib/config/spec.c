@@ -74,7 +74,8 @@ uint64_t tleg_slot_stream(enum tleg_slot slot) {
         [TLEG_SLOT_PATCH_WEIGHT] = 3,     [TLEG_SLOT_PATCH_BIAS] = 4,      [TLEG_SLOT_NORM_WEIGHT] = 5,
         [TLEG_SLOT_NORM_BIAS] = 6,        [TLEG_SLOT_HEAD_WEIGHT] = 7,     [TLEG_SLOT_HEAD_BIAS] = 8,
         [TLEG_SLOT_HEAD_DIST_WEIGHT] = 9, [TLEG_SLOT_HEAD_DIST_BIAS] = 10, [TLEG_SLOT_REG_TOKEN] = 11,
-        [TLEG_SLOT_PRE_WEIGHT] = 12,      [TLEG_SLOT_PRE_BIAS] = 13};
+        [TLEG_SLOT_PRE_WEIGHT] = 12,      [TLEG_SLOT_PRE_BIAS] = 13,       [TLEG_SLOT_PATCH_NORM_WEIGHT] = 46,
+        [TLEG_SLOT_PATCH_NORM_BIAS] = 47};
     if (slot >= TLEG_SLOT_TIME_IN_WEIGHT && slot <= TLEG_SLOT_LABELS)
         return 48 + (uint64_t)(slot - TLEG_SLOT_TIME_IN_WEIGHT);
     if (slot >= TLEG_SLOT_LAST_MODULATION_WEIGHT && slot <= TLEG_SLOT_LAST_BIAS)
@@ -170,7 +171,7 @@ void tleg_outer_spec(const tleg_config *config, enum tleg_slot slot, struct tleg
         return;
     }
     if (slot >= TLEG_SLOT_POOL_LATENT && slot <= TLEG_SLOT_POOL_LAST) {
-        if (tleg_config_has_attention_pool(config))
+        if (tleg_config_has_attention_pool(config) && !(slot == TLEG_SLOT_POOL_NORM_BIAS && config->rms))
             set_pool(config, slot, spec);
         return;
     }
@@ -198,19 +199,29 @@ void tleg_outer_spec(const tleg_config *config, enum tleg_slot slot, struct tleg
         if (!config->no_patch_bias)
             set(spec, "patch_embed.proj.bias", 1, dim, 0, 0, 0);
         break;
+    case TLEG_SLOT_PATCH_NORM_WEIGHT:
+        if (config->patch_norm)
+            set(spec, "patch_embed.norm.weight", 1, dim, 0, 0, 0);
+        break;
+    case TLEG_SLOT_PATCH_NORM_BIAS:
+        if (config->patch_norm && !config->rms)
+            set(spec, "patch_embed.norm.bias", 1, dim, 0, 0, 0);
+        break;
     case TLEG_SLOT_PRE_WEIGHT:
         if (config->norm_before)
             set(spec, "norm_pre.weight", 1, dim, 0, 0, 0);
         break;
     case TLEG_SLOT_PRE_BIAS:
-        if (config->norm_before)
+        if (config->norm_before && !config->rms)
             set(spec, "norm_pre.bias", 1, dim, 0, 0, 0);
         break;
     case TLEG_SLOT_NORM_WEIGHT:
-        set(spec, mean_first ? "fc_norm.weight" : "norm.weight", 1, dim, 0, 0, 0);
+        if (!config->no_norm)
+            set(spec, mean_first ? "fc_norm.weight" : "norm.weight", 1, dim, 0, 0, 0);
         break;
     case TLEG_SLOT_NORM_BIAS:
-        set(spec, mean_first ? "fc_norm.bias" : "norm.bias", 1, dim, 0, 0, 0);
+        if (!config->no_norm && !config->rms)
+            set(spec, mean_first ? "fc_norm.bias" : "norm.bias", 1, dim, 0, 0, 0);
         break;
     case TLEG_SLOT_HEAD_WEIGHT:
         if (classes)

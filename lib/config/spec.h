@@ -62,6 +62,8 @@ enum tleg_slot {
     TLEG_SLOT_POS_EMBED,
     TLEG_SLOT_PATCH_WEIGHT,
     TLEG_SLOT_PATCH_BIAS,
+    TLEG_SLOT_PATCH_NORM_WEIGHT, /* patch_embed.norm.* */
+    TLEG_SLOT_PATCH_NORM_BIAS,
     TLEG_SLOT_PRE_WEIGHT, /* norm_pre.*, before the blocks */
     TLEG_SLOT_PRE_BIAS,
     TLEG_SLOT_TIME_IN_WEIGHT, /* t_embedder.mlp.*, of a generator: two matrices and a table make the condition */

@@ -194,7 +194,8 @@ struct tleg_query_attention {
 void tleg_query_attention(const struct tleg_exec *exec, const struct tleg_query_attention *attention);
 
 /* ---- element-wise and row-wise ---- */
-/* y = LayerNorm(x) over rows of dim, x and y contiguous; y may be x (layernorm.c). */
+/* y = LayerNorm(x) over rows of dim, x and y contiguous; y may be x (layernorm.c). Here and wherever a norm's bias is NULL:
+ * RMSNorm, x / sqrt(mean(x^2) + eps) * weight. */
 void tleg_layernorm(const struct tleg_kernels *kernels, int64_t rows, int64_t dim, const float *x, const float *weight,
                     const float *bias, float eps, float *y);
 /* y = act(x); y may be x (activation.c). */
@@ -290,6 +291,7 @@ struct tleg_layernorm_backward {
     float *dx;
     struct tleg_gradient dweight, dbias; /* (dim), rows summed in fixed chunks */
     int64_t image_rows, norm_stride;     /* as of rows: image i has weight + i * norm_stride, and dweight and dbias there */
+    bool rms;                            /* of RMSNorm, which has no bias */
 };
 void tleg_k_layernorm_backward(const struct tleg_exec *exec, const struct tleg_layernorm_backward *backward);
 struct tleg_scratch tleg_layernorm_backward_scratch(const struct tleg_kernels *kernels, int64_t rows, int64_t dim);

@@ -221,6 +221,16 @@ static inline int64_t tleg_attention_parts(int64_t lanes, int64_t heads, int64_t
 const float *tleg_rows_get(const struct tleg_kernels *kernels, const struct tleg_rows *rows, int64_t first, int64_t count,
                            int64_t k, float *scratch, int64_t *stride);
 
+/* Rows x, `stride` apart, through LayerNorm, or RMSNorm where there is no bias (layernorm.c), to y (rows, dim), contiguous. */
+void tleg_rmsnorm(int64_t rows, int64_t dim, const float *x, int64_t stride, const float *weight, float eps, float *y);
+static inline void tleg_norm_rows(const struct tleg_kernels *kernels, int64_t rows, int64_t dim, const float *x, int64_t stride,
+                                  const float *weight, const float *bias, float eps, float *y) {
+    if (bias)
+        kernels->layernorm(rows, dim, x, stride, weight, bias, eps, y);
+    else
+        tleg_rmsnorm(rows, dim, x, stride, weight, eps, y);
+}
+
 /* Adds t (rows, cols) to a gradient from element `offset` on, whose rows are `stride` apart. */
 static inline void tleg_gradient_add(const struct tleg_kernels *kernels, int64_t rows, int64_t cols, const float *t,
                                      int64_t t_stride, const struct tleg_gradient *gradient, int64_t offset, int64_t stride) {

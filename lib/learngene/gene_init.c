@@ -96,10 +96,12 @@ static void init_outer(const struct tleg_gene_tensor *tensor, const tleg_config 
     case TLEG_SLOT_PATCH_BIAS:
         fill_uniform(tensor, config, random);
         break;
+    case TLEG_SLOT_PATCH_NORM_WEIGHT:
     case TLEG_SLOT_PRE_WEIGHT:
     case TLEG_SLOT_NORM_WEIGHT:
         fill(tensor, 1);
         break;
+    case TLEG_SLOT_PATCH_NORM_BIAS:
     case TLEG_SLOT_PRE_BIAS:
     case TLEG_SLOT_NORM_BIAS:
     case TLEG_SLOT_HEAD_BIAS:

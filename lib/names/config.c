@@ -290,7 +290,7 @@ static bool norms_after(const char *architecture) {
 /* Whether the norms of an architecture have PyTorch's eps, not timm's. */
 static bool has_wide_eps(const char *name) {
     return (strstr(name, "_clip_") && strncmp(name, "eva", 3) != 0) || strstr(name, "_dinov3") || strstr(name, "_lingbot") ||
-           strstr(name, "vit_pe_") || strstr(name, "beit3_");
+           strstr(name, "vit_pe_") || strstr(name, "beit3_") || strstr(name, "aimv2_");
 }
 
 /* Architectures whose rotary positions leave nothing in their files. */

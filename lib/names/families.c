@@ -130,13 +130,17 @@
 #define EVA02_POSITIONS                                                                                                        \
     "tleg.rotary = index\n"                                                                                                    \
     "tleg.rotary_grid = 16\n"
-#define ENCODER_RULES                                                                                                          \
+#define ENCODER_POSITIONS                                                                                                      \
     "tleg.rotary = index\n"                                                                                                    \
     "tleg.rotary_order = xy\n"                                                                                                 \
     "tleg.rotary_grid = own\n"                                                                                                 \
+    "tleg.eps = 1e-5\n"
+#define ENCODER_RULES                                                                                                          \
+    ENCODER_POSITIONS "tleg.pool_heads = 8\n"                                                                                  \
+                      "tleg.pool = attention\n"
+#define AIMV2_RULES                                                                                                            \
     "tleg.eps = 1e-5\n"                                                                                                        \
-    "tleg.pool_heads = 8\n"                                                                                                    \
-    "tleg.pool = attention\n"
+    "tleg.branch_norm = before\n"
 /* Microsoft's BEiT and EVA: k has no bias. */
 #define BEIT_RULES                                                                                                             \
     "blocks.{}.attn.q_bias + 0 blocks.{}.attn.q_bias + blocks.{}.attn.v_bias -> blocks.{}.attn.qkv.bias\n"                     \
@@ -181,8 +185,8 @@ static const struct tleg_family families[] = {
      .refused = "its classifier reads the class token beside the mean of the patches" NOT_COMPUTED},
     {.name = "a Hugging Face AIMv2",
      .sign = "embeddings.patch_embed.weight",
-     .with = {"embeddings.rms_norm.weight"},
-     .refused = "it has RMSNorm and SwiGLU" NOT_COMPUTED},
+     .with = {"embeddings.rms_norm.weight", "head.cls_token"},
+     .refused = "its head attends with a class token" NOT_COMPUTED ": a model without it (use_head = false) is read"},
     {.name = "a Hugging Face CLIP",
      .sign = HF_TOWER_PATCH,
      .with = {"pre_layrnorm.weight", "../classifier.weight"},
@@ -264,6 +268,43 @@ static const struct tleg_family families[] = {
      .with = {"model.layer.{}.attention.q_proj.weight|layer.{}.attention.q_proj.weight"},
      .rules = DINOV3_RULES PLAIN("layer.{}.") PLAIN("model.layer.{}."),
      .assumed = HEADS ", pictures of 224 pixels"},
+    {.name = "a Hugging Face AIMv2",
+     .sign = "embeddings.patch_embed.weight",
+     .with = {"embeddings.rms_norm.weight"},
+     .rules = "embeddings.patch_embed.* -> patch_embed.proj.*\n"
+              "embeddings.rms_norm.weight -> patch_embed.norm.weight\n"
+              "embeddings.position_embedding.weight -> pos_embed\n"
+              "rms_norm.weight -> norm.weight\n"
+              "encoder.layers.{}.rms_norm1.weight -> blocks.{}.norm1.weight\n"
+              "encoder.layers.{}.rms_norm2.weight -> blocks.{}.norm2.weight\n"
+              "encoder.layers.{}.ffn.gate_proj.* + encoder.layers.{}.ffn.up_proj.* -> blocks.{}.mlp.fc1.*\n"
+              "encoder.layers.{}.ffn.down_proj.* -> blocks.{}.mlp.fc2.*\n" EXPAND(
+                  HF_BLOCK, "encoder.layers.{}.", HF_PROJECTIONS, "attention.out_proj",
+                  EXPAND(JOIN_BIASES, "encoder.layers.{}.", HF_PROJECTIONS)) AIMV2_RULES,
+     .assumed = "heads of 128 numbers each, the mean of the patches is read"},
+    {.name = "timm's AIMv2",
+     .sign = "patch_embed.norm.weight",
+     .with = {"patch_embed.proj.weight", "blocks.{}.mlp.fc1_g.weight"},
+     .lacks = "patch_embed.norm.bias",
+     .rules = SPLIT_SWIGLU AIMV2_RULES,
+     .rest = true,
+     .assumed = "heads of 128 numbers each, the mean of the patches is read"},
+    {.name = "timm's Perception Encoder without a final norm",
+     .sign = "cls_token",
+     .with = {"norm_pre.weight"},
+     .lacks = "norm.weight|fc_norm.weight",
+     .rules = BEIT_RULES ENCODER_POSITIONS "tleg.rotary_offset = 1\n"
+                                           "tleg.norm = none\n"
+                                           "tleg.pool = mean\n",
+     .rest = true,
+     .assumed = HEADS ", the mean of the patches is read"},
+    {.name = "timm's Perception Encoder without a final norm",
+     .sign = "patch_embed.proj.weight",
+     .with = {"norm_pre.weight"},
+     .lacks = "norm.weight|fc_norm.weight",
+     .rules = BEIT_RULES ENCODER_POSITIONS "tleg.norm = none\n",
+     .rest = true,
+     .assumed = HEADS},
     {.name = "a Hugging Face CLIP image tower",
      .sign = HF_TOWER_PATCH,
      .with = {"pre_layrnorm.weight"},

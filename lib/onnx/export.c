@@ -282,11 +282,13 @@ TLEG_API tleg_status TLEG_CALL tleg_model_export_onnx(tleg_context *context, con
         return tleg_fail(context, TLEG_ERROR_UNSUPPORTED,
                          "an ONNX file: expected a classifier, found a generator (a Diffusion Transformer), which this version "
                          "knows no way to write");
-    if ((c->pool != TLEG_POOL_MEAN && c->pool != TLEG_POOL_CLS) || c->mlp > TLEG_MLP_RELU || c->rotary || c->no_positions)
+    if ((c->pool != TLEG_POOL_MEAN && c->pool != TLEG_POOL_CLS) || c->mlp > TLEG_MLP_RELU || c->rotary || c->no_positions ||
+        c->rms || c->no_norm || c->patch_norm)
         return tleg_fail(context, TLEG_ERROR_UNSUPPORTED, "an ONNX file: this version knows no way to write this model's %s",
-                         c->mlp > TLEG_MLP_RELU         ? "MLP"
-                         : c->rotary || c->no_positions ? "positions"
-                                                        : "pooling");
+                         c->mlp > TLEG_MLP_RELU                  ? "MLP"
+                         : c->rotary || c->no_positions          ? "positions"
+                         : c->rms || c->no_norm || c->patch_norm ? "norms"
+                                                                 : "pooling");
     const struct tleg_message empty = {.allocator = &context->allocator};
     struct export x = {
         .context = context, .model = model, .dtype = own.dtype ? own.dtype : TLEG_F32, .tensor = empty, .head = empty};

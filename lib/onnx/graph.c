@@ -296,7 +296,7 @@ static enum block_part normed(struct tleg_onnx_graph *graph, struct block *b, bo
 /* act(fc1(x)), or act(the first half of it) times the second; the part that gives it */
 static enum block_part hidden(struct tleg_onnx_graph *graph, struct block *b, const char *x) {
     const bool gated = graph->config->gated;
-    linear(graph, x, b->name[FC1], true, b->value[FC1]);
+    linear(graph, x, b->name[FC1], !graph->config->no_mlp_bias, b->value[FC1]);
     if (gated)
         put(graph, &(struct node){.type = "Split",
                                   .in = {b->value[FC1], "halves"},
@@ -322,10 +322,11 @@ static void block(struct tleg_onnx_graph *graph, int32_t layer, const char *x, c
         layer_norm(graph, x, b.name[NORM1], b.value[NORM1]);
     linear(graph, after ? x : b.value[NORM1], b.name[QKV], !c->no_qkv_bias, b.value[QKV]);
     attention(graph, layer, b.value[QKV], b.value[MIXED]);
-    linear(graph, b.value[normed(graph, &b, c->attention_norm, MIXED, MIXED_NORM)], b.name[PROJ], true, b.value[PROJ]);
+    linear(graph, b.value[normed(graph, &b, c->attention_norm, MIXED, MIXED_NORM)], b.name[PROJ], !c->no_proj_bias,
+           b.value[PROJ]);
     join(graph, layer, x, b.value[normed(graph, &b, after, PROJ, NORM1)], "ls1.gamma", b.value[MIDDLE]);
     const enum block_part read = normed(graph, &b, !after, MIDDLE, NORM2), made = hidden(graph, &b, b.value[read]);
-    linear(graph, b.value[normed(graph, &b, c->mlp_norm, made, HIDDEN_NORM)], b.name[FC2], true, b.value[FC2]);
+    linear(graph, b.value[normed(graph, &b, c->mlp_norm, made, HIDDEN_NORM)], b.name[FC2], !c->no_mlp_bias, b.value[FC2]);
     join(graph, layer, b.value[MIDDLE], b.value[normed(graph, &b, after, FC2, NORM2)], "ls2.gamma", out);
 }
 

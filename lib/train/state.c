@@ -76,6 +76,9 @@ static char *append_choices(const tleg_trainer *t, char *at) {
         at += snprintf(at, 96, "parts=%d,%d,%d,%d,%d,%d ", parts[0], parts[1], parts[2], parts[3], parts[4], parts[5]);
     if (c->norm_after || c->gated || c->attention_norm || c->mlp_norm)
         at += snprintf(at, 64, "blocks=%d,%d,%d,%d ", c->norm_after, c->gated, c->attention_norm, c->mlp_norm);
+    if (c->rms || c->no_norm || c->patch_norm || c->no_proj_bias || c->no_mlp_bias)
+        at += snprintf(at, 64, "norms=%d,%d,%d biases=%d,%d ", c->rms, c->no_norm, c->patch_norm, c->no_proj_bias,
+                       c->no_mlp_bias);
     if (c->rotary || c->no_positions || c->pool_heads || c->pool_hidden) {
         at += snprintf(at, 128, "rotary=%d,%d,%d,%d,%d,%d pool_heads=%d pool_hidden=%d ", c->no_positions, c->rotary,
                        c->rotary_halves, c->rotary_x_first, c->rotary_grid, c->rotary_offset, c->pool_heads, c->pool_hidden);

@@ -53,7 +53,10 @@ static void print_parts(const tleg_config *config) {
                  {config->mlp_norm, "a norm before fc2"},
                  {config->rotary == TLEG_ROTARY_INDEX, "rotary positions by index"},
                  {config->rotary == TLEG_ROTARY_CENTRED, "rotary positions from the centre"},
-                 {config->no_positions, "no position embedding"}};
+                 {config->no_positions, "no position embedding"},
+                 {config->rms, "RMSNorm"},
+                 {config->no_norm, "no final norm"},
+                 {config->patch_norm, "a norm of the embedded patches"}};
     if (config->mlp != (source_draws(config) ? TLEG_MLP_GELU_TANH : TLEG_MLP_GELU))
         at += (size_t)snprintf(text + at, sizeof text - at, ", activation %s",
                                option_choice_name(option_activations, config->mlp));
@@ -93,7 +96,8 @@ static void print_telling(const tleg_config *config) {
         printf("head          %d classes; it reads %s\n", (int)config->classes, reads(config));
     else
         printf("head          none: features of %s\n", reads(config));
-    printf("norm          %s, eps %g\n", option_choice_name(option_norms, config->norm), config->eps);
+    printf("norm          %s, eps %g\n", config->no_norm ? "none" : option_choice_name(option_norms, config->norm),
+           config->eps);
 }
 
 static void print_text(const struct source *source, uint64_t bytes) {
@@ -178,6 +182,8 @@ static void add_config(struct report *report, const struct source *source) {
                 : config->rotary == TLEG_ROTARY_CENTRED ? "centred"
                                                         : "none");
     report_add(report, "positions", json_boolean(!config->no_positions));
+    report_add(report, "rms", json_boolean(config->rms));
+    report_add(report, "patch_norm", json_boolean(config->patch_norm));
     report_add(report, "norm_after", json_boolean(config->norm_after));
     report_add(report, "gated", json_boolean(config->gated));
     report_add(report, "attention_norm", json_boolean(config->attention_norm));
@@ -185,7 +191,11 @@ static void add_config(struct report *report, const struct source *source) {
     report_add(report, "learned_sigma", draws ? json_boolean(config->learned_sigma) : json_null());
     report_add(report, "null_label", draws && !config->no_null_label ? json_integer(config->classes) : json_null());
     report_text(report, "pool", draws ? NULL : option_choice_name(option_pools, config->pool));
-    report_text(report, "norm", draws ? NULL : config->norm == TLEG_NORM_AFTER_POOL ? "after_pool" : "before_pool");
+    report_text(report, "norm",
+                draws                                  ? NULL
+                : config->no_norm                      ? "none"
+                : config->norm == TLEG_NORM_AFTER_POOL ? "after_pool"
+                                                       : "before_pool");
     report_real(report, "eps", config->eps);
     report_add(report, "qkv_bias", json_boolean(!config->no_qkv_bias));
     report_add(report, "mean", report_triple(config->mean));

@@ -61,7 +61,12 @@ static void be_like(tleg_config *own, const tleg_config *model) {
                    {&own->rotary_grid, model->rotary_grid},
                    {&own->rotary_offset, model->rotary_offset},
                    {&own->pool_heads, model->pool_heads},
-                   {&own->pool_hidden, model->pool_hidden}};
+                   {&own->pool_hidden, model->pool_hidden},
+                   {&own->rms, model->rms},
+                   {&own->no_norm, model->no_norm},
+                   {&own->patch_norm, model->patch_norm},
+                   {&own->no_proj_bias, model->no_proj_bias},
+                   {&own->no_mlp_bias, model->no_mlp_bias}};
     for (size_t k = 0; k < sizeof members / sizeof *members; k++)
         if (!*members[k].own)
             *members[k].own = members[k].model;

@@ -23,7 +23,7 @@ static void activate(const struct tleg_kernels *kernels, const struct tleg_rows 
             tleg_activate(kernels, rows->activation, (size_t)k, x, out + r * k);
     }
     if (rows->norm_weight)
-        kernels->layernorm(count, k, out, k, rows->norm_weight, rows->norm_bias, rows->eps, out);
+        tleg_norm_rows(kernels, count, k, out, k, rows->norm_weight, rows->norm_bias, rows->eps, out);
 }
 
 /* Rows [first, end) through LayerNorm, which may have other weights for each image. */
@@ -33,8 +33,8 @@ static void normalise(const struct tleg_kernels *kernels, const struct tleg_rows
     int64_t image, stride = rows->x.stride;
     for (int64_t next; first < end; out += (next - first) * k, first = next) {
         next = tleg_image_end(rows, rows->norm_stride, first, end, &image);
-        kernels->layernorm(next - first, k, x + first * stride, stride, rows->norm_weight + image * rows->norm_stride,
-                           rows->norm_bias + image * rows->norm_stride, rows->eps, out);
+        tleg_norm_rows(kernels, next - first, k, x + first * stride, stride, rows->norm_weight + image * rows->norm_stride,
+                       rows->norm_bias ? rows->norm_bias + image * rows->norm_stride : NULL, rows->eps, out);
     }
 }
 

@@ -42,9 +42,17 @@ void tleg_portable_layernorm(int64_t rows, int64_t dim, const float *x, int64_t 
     }
 }
 
+void tleg_rmsnorm(int64_t rows, int64_t dim, const float *x, int64_t stride, const float *weight, float eps, float *y) {
+    for (int64_t r = 0; r < rows; r++, x += stride, y += dim) {
+        const float scale = 1.0F / sqrtf(sum_of(dim, x, 0, true) / (float)dim + eps);
+        for (int64_t i = 0; i < dim; i++)
+            y[i] = x[i] * scale * weight[i];
+    }
+}
+
 void tleg_layernorm(const struct tleg_kernels *kernels, int64_t rows, int64_t dim, const float *x, const float *weight,
                     const float *bias, float eps, float *y) {
-    kernels->layernorm(rows, dim, x, dim, weight, bias, eps, y);
+    tleg_norm_rows(kernels, rows, dim, x, dim, weight, bias, eps, y);
 }
 
 /* ---- a branch that is normed after it ---- */
@@ -62,11 +70,11 @@ static void add_rows(void *arg, int64_t item, char *lane) {
     const int64_t end = tleg_min64(a->rows, (item + 1) * ADDED);
     float *normed = (float *)lane;
     for (int64_t row = item * ADDED; row < end; row++) {
-        const float *x = a->x + row * a->dim, scale = a->scale ? a->scale[row / a->image_rows] : 1;
+        const float *x = a->x ? a->x + row * a->dim : NULL, scale = a->scale ? a->scale[row / a->image_rows] : 1;
         float *y = a->y + row * a->dim;
-        adding->kernels->layernorm(1, a->dim, a->branch + row * a->dim, a->dim, a->weight, a->bias, a->eps, normed);
+        tleg_norm_rows(adding->kernels, 1, a->dim, a->branch + row * a->dim, a->dim, a->weight, a->bias, a->eps, normed);
         for (int64_t i = 0; i < a->dim; i++)
-            y[i] = x[i] + scale * normed[i];
+            y[i] = x ? x[i] + scale * normed[i] : scale * normed[i];
     }
 }
 
@@ -102,6 +110,25 @@ static void row_backward(const struct tleg_layernorm_backward *backward, int64_t
     }
 }
 
+/* One row of RMSNorm: with z = x / sqrt(mean(x^2) + eps), dx = (g - z * mean(g * z)) / sqrt(..). */
+static void rms_row_backward(const struct tleg_layernorm_backward *backward, int64_t row, float *dweight) {
+    const int64_t dim = backward->dim;
+    const float *x = backward->x + row * dim, *dy = backward->dy + row * dim, *weight = backward->weight;
+    float *dx = backward->dx + row * dim;
+    const float scale = 1.0F / sqrtf(sum_of(dim, x, 0, true) / (float)dim + backward->eps);
+    float part[PARTS] = {0};
+    for (int64_t i = 0; i < dim; i++) {
+        const float z = x[i] * scale;
+        dweight[i] += dy[i] * z;
+        part[i % PARTS] += dy[i] * weight[i] * z;
+    }
+    const float mean = sum_parts(part) / (float)dim;
+    for (int64_t i = 0; i < dim; i++) {
+        const float t = (dy[i] * weight[i] - x[i] * scale * mean) * scale;
+        dx[i] = backward->add ? dx[i] + t : t;
+    }
+}
+
 void tleg_portable_layernorm_backward(const struct tleg_layernorm_backward *backward, int64_t first, int64_t rows,
                                       float *sums) {
     for (int64_t r = 0; r < rows; r++)
@@ -124,7 +151,10 @@ static void chunk_backward(void *arg, int64_t item, char *lane) {
     int64_t first = item * CHUNK, left = backward->rows - first;
     float *sums = (float *)chunks->exec->shared + item * 2 * backward->dim;
     memset(sums, 0, (size_t)(2 * backward->dim) * sizeof *sums);
-    chunks->exec->kernels->layernorm_backward(backward, first, tleg_min64(left, CHUNK), sums);
+    for (int64_t r = 0; r < tleg_min64(left, CHUNK) && backward->rms; r++)
+        rms_row_backward(backward, first + r, sums);
+    if (!backward->rms)
+        chunks->exec->kernels->layernorm_backward(backward, first, tleg_min64(left, CHUNK), sums);
 }
 
 /* All rows with the same weights. */

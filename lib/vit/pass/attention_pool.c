@@ -84,7 +84,7 @@ static struct tleg_rows plain(const float *x, int64_t width) {
 }
 
 static struct tleg_rows normed(const struct pool *p, const struct tleg_norm *norm, const float *x) {
-    return (struct tleg_rows){.kind = TLEG_ROWS_LAYERNORM,
+    return (struct tleg_rows){.kind = norm->weight ? TLEG_ROWS_LAYERNORM : TLEG_ROWS_PLAIN,
                               .x = tleg_view_f32(x, p->dim),
                               .norm_weight = norm->weight,
                               .norm_bias = norm->bias,
@@ -178,6 +178,7 @@ static void mlp_backward(const struct pool *p, const struct tleg_weight *turned,
                                                                          .dim = p->dim,
                                                                          .x = r->o,
                                                                          .weight = norm->weight,
+                                                                         .rms = !norm->bias,
                                                                          .dy = dnormed,
                                                                          .eps = (float)p->config->eps,
                                                                          .add = true,
@@ -213,10 +214,13 @@ void tleg_attention_pool_backward(const struct tleg_exec *exec, const tleg_confi
     query_backward(&p, turned, gradient);
     weight_step(&p, gradient, TLEG_POOL_KV, rows, r->dkv, normed(&p, p.norm, x));
     input_step(&p, &turned[TLEG_POOL_KV], rows, r->dkv, NULL, d);
+    if (!p.norm->weight)
+        return;
     tleg_k_layernorm_backward(exec, &(struct tleg_layernorm_backward){.rows = rows,
                                                                       .dim = p.dim,
                                                                       .x = x,
                                                                       .weight = p.norm->weight,
+                                                                      .rms = !p.norm->bias,
                                                                       .dy = d,
                                                                       .eps = (float)config->eps,
                                                                       .dx = d,

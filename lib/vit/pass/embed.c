@@ -27,6 +27,31 @@ static struct tleg_rows patch_rows(const tleg_config *config, const float *image
                               .patch_size = config->patch_size};
 }
 
+/* The patches of one image, embedded, to x (patches, D), with `residual` (likewise) added if there is one. */
+static void embed_patches(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer,
+                          const float *image, const float *residual, float *x) {
+    const int64_t dim = config->dim, patches = tleg_config_tokens(config) - tleg_config_prefix(config);
+    tleg_gemm(exec, &(struct tleg_gemm){.m = patches,
+                                        .rows = patch_rows(config, image),
+                                        .weight = &outer->patch.weight,
+                                        .epilogue = {.bias = outer->patch.bias, .residual = residual, .residual_stride = dim},
+                                        .out = tleg_target_f32(x, dim)});
+}
+
+/* x (patches, D) = their norm, with their places added */
+static void norm_patches(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer,
+                         const float *pos, float *x) {
+    tleg_add_normed(exec, &(struct tleg_add_normed){.rows = tleg_config_tokens(config) - tleg_config_prefix(config),
+                                                    .dim = config->dim,
+                                                    .image_rows = 1,
+                                                    .x = pos,
+                                                    .branch = x,
+                                                    .weight = outer->patch_norm.weight,
+                                                    .bias = outer->patch_norm.bias,
+                                                    .eps = (float)config->eps,
+                                                    .y = x});
+}
+
 /* Before the norm. */
 static void embed(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer,
                   const float *images, int64_t batch, float *x) {
@@ -35,11 +60,9 @@ static void embed(const struct tleg_exec *exec, const tleg_config *config, const
     const float *pos = outer->pos ? outer->pos + tleg_config_placed(config) * dim : NULL;
     for (int64_t b = 0; b < batch; b++, x += tokens * dim) {
         tleg_embed_tokens(config, outer, x);
-        tleg_gemm(exec, &(struct tleg_gemm){.m = tokens - prefix,
-                                            .rows = patch_rows(config, images + b * image),
-                                            .weight = &outer->patch.weight,
-                                            .epilogue = {.bias = outer->patch.bias, .residual = pos, .residual_stride = dim},
-                                            .out = tleg_target_f32(x + prefix * dim, dim)});
+        embed_patches(exec, config, outer, images + b * image, config->patch_norm ? NULL : pos, x + prefix * dim);
+        if (config->patch_norm)
+            norm_patches(exec, config, outer, pos, x + prefix * dim);
     }
 }
 
@@ -59,11 +82,29 @@ static void norm_backward(const struct tleg_exec *exec, const tleg_config *confi
                                                                       .dim = config->dim,
                                                                       .x = x,
                                                                       .weight = outer->before.weight,
+                                                                      .rms = config->rms,
                                                                       .dy = d,
                                                                       .eps = (float)config->eps,
                                                                       .dx = d,
                                                                       .dweight = gradient->before_weight,
                                                                       .dbias = gradient->before_bias});
+}
+
+/* d of one image's patches: from after their norm to before it; x: scratch. */
+static void patches_backward(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer,
+                             const float *image, float *d, float *x, const struct tleg_outer_gradient *gradient) {
+    embed_patches(exec, config, outer, image, NULL, x);
+    tleg_k_layernorm_backward(exec,
+                              &(struct tleg_layernorm_backward){.rows = tleg_config_tokens(config) - tleg_config_prefix(config),
+                                                                .dim = config->dim,
+                                                                .x = x,
+                                                                .weight = outer->patch_norm.weight,
+                                                                .rms = config->rms,
+                                                                .dy = d,
+                                                                .eps = (float)config->eps,
+                                                                .dx = d,
+                                                                .dweight = gradient->patch_norm_weight,
+                                                                .dbias = gradient->patch_norm_bias});
 }
 
 static void add(float *to, const float *from, int64_t count) {
@@ -79,8 +120,10 @@ void tleg_embed_backward(const struct tleg_exec *exec, const tleg_config *config
     if (config->norm_before)
         norm_backward(exec, config, outer, images, batch, d, scratch, gradient);
     for (int64_t b = 0; b < batch; b++) {
-        const float *rows = d + b * tokens * dim;
+        float *rows = d + b * tokens * dim;
         add(gradient->pos, rows, tokens * dim);
+        if (config->patch_norm)
+            patches_backward(exec, config, outer, images + b * image, rows + prefix * dim, scratch, gradient);
         tleg_weight_backward(exec, &(struct tleg_weight_backward){.m = tokens - prefix,
                                                                   .n = dim,
                                                                   .k = tleg_config_patch_width(config),

@@ -86,6 +86,7 @@ struct tleg_linear_gradient {
 struct tleg_outer_gradient {
     struct tleg_gradient patch_weight, patch_bias; /* (D, C*P*P), (D) */
     float *pos; /* (N, D): by every token's place; tokens' own gradients are its first rows */
+    struct tleg_gradient patch_norm_weight, patch_norm_bias;       /* (D) */
     struct tleg_gradient before_weight, before_bias;               /* (D): of the norm before the blocks */
     struct tleg_gradient norm_weight, norm_bias;                   /* (D) */
     struct tleg_gradient latent, pool_norm_weight, pool_norm_bias; /* (D): of attention pooling */

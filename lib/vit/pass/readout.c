@@ -24,7 +24,13 @@ static struct view look(const tleg_config *config, const struct tleg_outer_weigh
                          .heads = tleg_config_readouts(config)};
 }
 
+/* A model may have no final norm. */
 static void norm(const struct tleg_exec *exec, const struct view *v, int64_t rows, const float *x, float *y) {
+    if (!v->norm->weight) {
+        if (y != x)
+            memcpy(y, x, (size_t)(rows * v->dim) * sizeof *y);
+        return;
+    }
     tleg_layernorm(exec->kernels, rows, v->dim, x, v->norm->weight, v->norm->bias, v->eps, y);
 }
 
@@ -65,10 +71,13 @@ static void pool(const struct tleg_exec *exec, const tleg_config *config, const 
 
 static void norm_backward(const struct tleg_exec *exec, const struct view *v, int64_t rows, const float *x, float *d,
                           const struct tleg_outer_gradient *gradient) {
+    if (!v->norm->weight)
+        return;
     tleg_k_layernorm_backward(exec, &(struct tleg_layernorm_backward){.rows = rows,
                                                                       .dim = v->dim,
                                                                       .x = x,
                                                                       .weight = v->norm->weight,
+                                                                      .rms = !v->norm->bias,
                                                                       .dy = d,
                                                                       .eps = v->eps,
                                                                       .dx = d,
@@ -157,6 +166,8 @@ struct tleg_scratch tleg_ends_scratch(const struct tleg_kernels *kernels, const 
     const int64_t dim = config->dim, classes = config->classes ? config->classes : 1;
     struct tleg_scratch most = tleg_gemm_scratch(kernels, dtype, patches, dim, patch);
     tleg_scratch_join(&most, tleg_gemm_scratch(kernels, dtype, batch, classes, dim));
+    if (config->patch_norm)
+        tleg_scratch_join(&most, tleg_add_normed_scratch(dim));
     if (tleg_config_has_attention_pool(config))
         tleg_scratch_join(&most, tleg_attention_pool_scratch(kernels, config, dtype, batch, backward));
     if (!backward)

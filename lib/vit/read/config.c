@@ -1,5 +1,6 @@
 /* A configuration from a file: keys where it has them, names and shapes where not; all three must agree. */
 #include "vit/read/private.h"
+#include <stdio.h>
 #include <string.h>
 
 /* ---- learngene or model, and which family's ---- */
@@ -105,6 +106,17 @@ static tleg_status read_registers(struct tleg_config_reader *reader) {
                              : status;
 }
 
+/* Whether a site's weight is there, and its bias in no layer. */
+static bool lacks_bias(const struct tleg_config_reader *reader, const char *site) {
+    char weight[64], bias[64], segment[64];
+    const char *name;
+    snprintf(weight, sizeof weight, "%s.", site);
+    snprintf(bias, sizeof bias, ".%s.bias", site);
+    snprintf(segment, sizeof segment, "blocks.block.%s.instances.", site);
+    return tleg_read_any(reader, "blocks.", weight, &name) && !tleg_read_any(reader, "blocks.", bias, &name) &&
+           !tleg_read_any(reader, segment, ".bias", &name);
+}
+
 static tleg_status read_tokens(struct tleg_config_reader *reader) {
     if (tleg_config_draws(reader->c)) /* patches alone */
         return TLEG_OK;
@@ -121,6 +133,10 @@ static tleg_status read_tokens(struct tleg_config_reader *reader) {
     reader->c->layer_scale = tleg_read_any(reader, "blocks.", "ls1.", &gate);
     reader->c->attention_norm = tleg_read_any(reader, "blocks.", "attn.norm.", &gate);
     reader->c->mlp_norm = tleg_read_any(reader, "blocks.", "mlp.norm.", &gate);
+    reader->c->patch_norm = tleg_read_has(reader, "patch_embed.norm.weight");
+    reader->c->rms = !tleg_read_any(reader, "", "norm.bias", &gate) && lacks_bias(reader, "norm1");
+    reader->c->no_proj_bias = reader->c->rms && lacks_bias(reader, "attn.proj");
+    reader->c->no_mlp_bias = reader->c->rms && lacks_bias(reader, "mlp.fc1") && lacks_bias(reader, "mlp.fc2");
     return read_registers(reader);
 }
 
@@ -375,6 +391,8 @@ static tleg_status read_layers(struct tleg_config_reader *reader) {
 static int32_t likely_heads(const struct tleg_config_reader *reader) {
     static const int32_t widths[] = {1152, 1280, 1408, 1536, 1664, 1792};
     const tleg_config *c = reader->c;
+    if (c->rms && c->patch_norm && c->dim % 128 == 0) /* AIMv2 */
+        return c->dim / 128;
     const bool dinov2 = c->dim == 1536 && c->layer_scale; /* whose giant has the usual heads */
     for (size_t k = 0; k < sizeof widths / sizeof *widths && !reader->gene && !dinov2; k++)
         if (c->dim == widths[k])
@@ -446,23 +464,43 @@ static tleg_status read_pool(struct tleg_config_reader *reader) {
     return TLEG_OK;
 }
 
+/* Whether a file without a final norm is one of a model without it (RADIO, InternViT), as far as names tell: nothing outside
+ * the blocks may be a norm by another name. */
+static bool has_no_norm(const struct tleg_config_reader *reader) {
+    static const char *const known[] = {"blocks.", "norm_pre.", "patch_embed.norm.", "attn_pool.norm."};
+    const struct tleg_entry *entries;
+    const int64_t count = tleg_file_entries(reader->file, &entries);
+    if (reader->gene || tleg_file_is_shard(reader->file))
+        return false;
+    for (int64_t k = 0; k < count; k++) {
+        size_t i = 0;
+        while (i < sizeof known / sizeof *known && strncmp(entries[k].name, known[i], strlen(known[i])) != 0)
+            i++;
+        if (i == sizeof known / sizeof *known && (strstr(entries[k].name, "norm") || strstr(entries[k].name, "ln")))
+            return false;
+    }
+    return true;
+}
+
 static tleg_status read_norm(struct tleg_config_reader *reader) {
     tleg_config *c = reader->c;
     const bool fc_norm = tleg_read_has(reader, "fc_norm.weight");
     if (fc_norm && tleg_read_has(reader, "norm.weight"))
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
                          "%s: expected norm.weight or fc_norm.weight, found both: which is the final norm?", reader->label);
-    static const char *const places[] = {"before_pool", "after_pool", NULL};
+    static const char *const places[] = {"before_pool", "after_pool", "none", NULL};
+    enum { NONE = 3 };
     int32_t given;
     const tleg_status status = tleg_read_word(reader, "tleg.norm", places, &given);
     if (status != TLEG_OK)
         return status;
     c->norm = fc_norm ? TLEG_NORM_AFTER_POOL : TLEG_NORM_BEFORE_POOL;
-    if (given == 0 || given == c->norm)
+    c->no_norm = !fc_norm && !tleg_read_has(reader, "norm.weight") && (given == NONE || (given == 0 && has_no_norm(reader)));
+    if (given == 0 || given == c->norm || (given == NONE && c->no_norm))
         return TLEG_OK;
     return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: tleg.norm: expected \"%s\" as the name %s says, found \"%s\"",
                      reader->label, fc_norm ? "after_pool" : "before_pool", fc_norm ? "fc_norm.*" : "norm.*",
-                     fc_norm ? "before_pool" : "after_pool");
+                     places[given - 1]);
 }
 
 /* What turns queries and keys, and what attention pooling has of its own. */

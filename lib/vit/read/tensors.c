@@ -54,6 +54,7 @@ static bool is_outer_name(const char *name) {
                                  .registers = 1,
                                  .channels = 3,
                                  .norm_before = 1,
+                                 .patch_norm = 1,
                                  .pool = ends[k / TLEG_SLOTS][0],
                                  .norm = ends[k / TLEG_SLOTS][1],
                                  .kind = k / TLEG_SLOTS == 3 ? TLEG_KIND_DIT : TLEG_KIND_VIT};
@@ -185,7 +186,6 @@ static const char *const foreign[] = {".gamma_1",
                                       ".v_bias",
                                       ".attn.gate",
                                       ".lora_",
-                                      "patch_embed.norm.",
                                       "patch_embed.backbone.",
                                       "rope."};
 

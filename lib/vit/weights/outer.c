@@ -87,6 +87,7 @@ static void outer_view(const tleg_config *config, const struct outer_layout *lay
     outer->cls = at[TLEG_SLOT_CLS_TOKEN];
     outer->dist = at[TLEG_SLOT_DIST_TOKEN];
     outer->registers = at[TLEG_SLOT_REG_TOKEN];
+    outer->patch_norm = (struct tleg_norm){.weight = at[TLEG_SLOT_PATCH_NORM_WEIGHT], .bias = at[TLEG_SLOT_PATCH_NORM_BIAS]};
     outer->before = (struct tleg_norm){.weight = at[TLEG_SLOT_PRE_WEIGHT], .bias = at[TLEG_SLOT_PRE_BIAS]};
     outer->norm = (struct tleg_norm){.weight = at[TLEG_SLOT_NORM_WEIGHT], .bias = at[TLEG_SLOT_NORM_BIAS]};
     outer->pool = (struct tleg_attention_pool){.latent = at[TLEG_SLOT_POOL_LATENT],
@@ -168,6 +169,8 @@ static const float *vector_of(const struct tleg_outer_weights *outer, enum tleg_
         [TLEG_SLOT_CLS_TOKEN] = outer->cls,
         [TLEG_SLOT_DIST_TOKEN] = outer->dist,
         [TLEG_SLOT_REG_TOKEN] = outer->registers,
+        [TLEG_SLOT_PATCH_NORM_WEIGHT] = outer->patch_norm.weight,
+        [TLEG_SLOT_PATCH_NORM_BIAS] = outer->patch_norm.bias,
         [TLEG_SLOT_PRE_WEIGHT] = outer->before.weight,
         [TLEG_SLOT_PRE_BIAS] = outer->before.bias,
         [TLEG_SLOT_POS_EMBED] = outer->pos,

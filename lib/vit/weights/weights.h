@@ -8,7 +8,7 @@
 
 /* ---- weights as a pass sees them ---- */
 struct tleg_norm {
-    const float *weight, *bias; /* (D) */
+    const float *weight, *bias; /* (D); without a bias it is an RMSNorm */
 };
 struct tleg_linear {
     struct tleg_weight weight; /* (out, in), packed */
@@ -118,13 +118,14 @@ struct tleg_generator_weights {           /* of a Diffusion Transformer */
 };
 enum { TLEG_HEADS = 2 }; /* the most that read features */
 struct tleg_outer_weights {
-    struct tleg_linear patch; /* (D, C*P*P) */
-    const float *pos;         /* (placed tokens and patches, D), or NULL */
-    const float *angles;      /* (patches, D/heads): of rotary positions, or NULL */
-    const float *cls, *dist;  /* (D), or NULL */
-    const float *registers;   /* (R, D), or NULL */
-    struct tleg_norm before;  /* the blocks, or NULLs */
-    struct tleg_norm norm;
+    struct tleg_linear patch;            /* (D, C*P*P) */
+    const float *pos;                    /* (placed tokens and patches, D), or NULL */
+    const float *angles;                 /* (patches, D/heads): of rotary positions, or NULL */
+    const float *cls, *dist;             /* (D), or NULL */
+    const float *registers;              /* (R, D), or NULL */
+    struct tleg_norm patch_norm;         /* of the embedded patches, or NULLs */
+    struct tleg_norm before;             /* the blocks, or NULLs */
+    struct tleg_norm norm;               /* or NULLs */
     struct tleg_attention_pool pool;     /* or NULLs */
     struct tleg_generator_weights draw;  /* or NULLs */
     struct tleg_linear head[TLEG_HEADS]; /* (C, D); basis.tensor[0] of one that is not there is NULL */

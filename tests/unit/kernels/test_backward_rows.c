@@ -53,8 +53,8 @@ static void check_norm(const struct tleg_kernels *kernels, int64_t rows, int64_t
         }
     }
     struct places dweight = places_make(dim, places), dbias = places_make(dim, places);
-    struct tleg_layernorm_backward backward = {rows,           dim, x, w, dy, (float)eps, false, dx, dweight.gradient,
-                                               dbias.gradient, 0,   0};
+    struct tleg_layernorm_backward backward = {rows,           dim, x, w,    dy, (float)eps, false, dx, dweight.gradient,
+                                               dbias.gradient, 0,   0, false};
     norm_run(kernels, &backward, 1);
     assert_near(dx, want, rows * dim, 3e-5, "dx of layernorm");
     places_check(&dweight, want_w, 5e-6 * sqrt((double)rows), "dweight of layernorm");

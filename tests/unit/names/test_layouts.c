@@ -62,7 +62,11 @@ static const char *const layouts[] = {"hugging-face-vit",
                                       "timm-beit3_base_patch16_224",
                                       "timm-vit_giant_patch14_dinov2",
                                       "timm-vit_so150m_patch16_reg4_map_256",
-                                      "timm-vit_pe_core_tiny_patch16_384"};
+                                      "timm-vit_pe_core_tiny_patch16_384",
+                                      "hugging-face-aimv2",
+                                      "timm-aimv2_large_patch14_224",
+                                      "timm-vit_base_patch16_radio_v3",
+                                      "timm-vit_pe_spatial_tiny_patch16_512"};
 
 static const float *read(const tleg_file *file, const char *name, tleg_tensor **tensor, tleg_tensor_info *info) {
     *info = (tleg_tensor_info){.struct_size = sizeof *info};

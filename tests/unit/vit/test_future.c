@@ -11,7 +11,7 @@ static const struct vit_fault gene_faults[] = {
     {'=', "tleg.kind", "mdit", {"tleg.kind", "\"mdit\"", "a newer libtleg"}, NEWER},
     {'=', "tleg.schedule", "{\\\"adaln\\\":[[6,true]]}", {"tleg.schedule", "norm1, norm2", "a newer libtleg"}, NEWER},
     {'=', "tleg.pool", "tokens", {"tleg.pool", "\"tokens\"", "a newer libtleg"}, NEWER},
-    {'=', "tleg.norm", "none", {"tleg.norm", "\"none\"", "a newer libtleg"}, NEWER},
+    {'=', "tleg.norm", "sandwich", {"tleg.norm", "\"sandwich\"", "a newer libtleg"}, NEWER},
     {'+', BLOCK "attn.qkv.instances.0.weight_ilayer2", "36,12", {"weight_ilayer2", "a newer libtleg"}, NEWER},
     {'+', BLOCK "attn.qkv.instances.0.weight_base.scale", "36", {"weight_base.scale", "a newer libtleg"}, NEWER},
     {'+', BLOCK "adaln.instances.0.weight", "72,12", {"adaln", "a newer libtleg"}, NEWER},

@@ -1,0 +1,66 @@
+#!/bin/sh
+# Learning generators with the command tleg: a learngene and a model, resumed bit for bit, with a teacher; what is said and logged, and
+# what is refused.    draw_learning.sh TLEG        prints what fails; exit 1 if anything did
+tleg=$1
+[ -x "$tleg" ] || { echo "usage: draw_learning.sh TLEG" >&2; exit 2; }
+. "$(dirname "$0")/checks.sh"
+
+mkdir cifar two
+for i in $(seq 0 35); do cifar $((i % 3)) "$i"; done >cifar/data_batch_1.bin
+for i in $(seq 36 41); do cifar $((i % 3)) "$i"; done >cifar/test_batch.bin
+printf 'red\ngreen\nblue\n' >cifar/batches.meta.txt
+for i in $(seq 0 11); do cifar $((i % 2)) "$i"; done >two/data_batch_1.bin
+printf 'red\ngreen\n' >two/batches.meta.txt
+try 0 new --kind dit --dim 16 --heads 2 --image 32 --patch 8 --classes 3 -o fresh.st
+learn="--data cifar --val cifar --batch 12 --log-every 1 --checkpoint-every 1"
+
+# ---- a learngene ----
+try 0 distill --from fresh.st --depths 2-4 $learn --epochs 4 --log whole.json -o whole.st
+says out "for generators"
+says out "validation noise told"
+says out "average: decay 0.999"
+must sh -c '! grep -q top-1 out'
+must grep -q '"val_told_by_depth":{"2":' whole.json
+must test "$(grep -c '"train_loss"' whole.json)" -eq 4
+must test "$(grep -c 'accuracy\|top1' whole.json)" -eq 0
+try 0 info whole.st
+says out "learned at    2-4"
+says out blue
+# a run that ended early goes on to the same bits, at any number of threads
+try 0 distill --from fresh.st --depths 2-4 $learn --epochs 4 --limit-steps 5 --threads 2 --checkpoint part.ck -o part.st
+try 0 distill --from fresh.st --depths 2-4 $learn --epochs 4 --resume --checkpoint part.ck -o part.st
+must cmp -s whole.st part.st
+try 1 distill --from fresh.st --depths 2-4 $learn --epochs 4 --resume --checkpoint part.ck --label-drop 0.3 -o part.st
+says err label_drop
+try 0 distill --from fresh.st --depths 2-4 --sandwich --in-place 0.5 $learn --epochs 1 --optimiser muon --flip 0.5 -o other.st
+
+# ---- a model, and teachers ----
+try 0 expand whole.st --depth 3 -o model.st
+try 0 tune model.st $learn --epochs 1 -o tuned.st
+says out "validation noise told"
+try 0 tune model.st $learn --epochs 1 --teacher whole.st --teacher-depth 4 --alpha 0.5 -o taught.st
+says out "teacher: whole.st at depth 4"
+must sh -c '! cmp -s tuned.st taught.st'
+
+# ---- refused ----
+refuse() { # EXIT TEXT VERB...
+    code=$1 text=$2
+    shift 2
+    try "$code" "$@"
+    says err "$text"
+}
+try 0 new --arch tiny --image 32 --patch 8 --classes 3 -o classifier.st
+try 0 expand classifier.st --depth 2 -o judge.st
+refuse 1 "a classifier cannot teach a generator" tune model.st $learn --epochs 1 --teacher judge.st -o no.st
+refuse 1 "a generator cannot teach a classifier" tune judge.st $learn --epochs 1 --teacher model.st -o no.st
+refuse 2 "are for classifiers" tune model.st $learn --epochs 1 --mixup 0.5 -o no.st
+refuse 2 "are for classifiers" tune model.st $learn --epochs 1 --smoothing 0.1 -o no.st
+refuse 2 "is a classifier" tune judge.st $learn --epochs 1 --label-drop 0.1 -o no.st
+refuse 2 "another generator's" tune model.st $learn --epochs 1 --teacher-command true -o no.st
+refuse 1 "expected the same" distill --from fresh.st --depths 2-4 --data two --epochs 1 --batch 4 -o no.st
+must test ! -e no.st
+if [ $failures -gt 0 ]; then
+    echo "$failures of $checks checks of draw_learning failed"
+    exit 1
+fi
+echo "draw_learning: $checks checks"

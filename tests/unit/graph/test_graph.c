@@ -82,7 +82,7 @@ static const struct {
     {"timm-mean", 0, 0, 0, 0, TLEG_POOL_MEAN, TLEG_MLP_GELU, 1e-6},
     {"timm-distilled", 0, 1, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6},
     {"timm-open-size", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_SILU, 1e-6},
-    {"timm-gated", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_SILU, 1e-6},
+    {"timm-gated", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6},
     {"timm-after", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6},
     {"timm-f16", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6},
     {"timm-bf16", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6},

@@ -213,13 +213,14 @@ struct tleg_gated {
 void tleg_gated(const struct tleg_exec *exec, const struct tleg_gated *gated);
 void tleg_gated_row(const struct tleg_kernels *kernels, enum tleg_activation activation, int64_t k, const float *x, float *y);
 void tleg_gated_backward(const struct tleg_exec *exec, const struct tleg_gated *gated);
-/* Rotary positions: of rows qkv (B * N, 3D), in place, the queries and keys of each image's tokens from `first` on are turned.
- * Angles (N - first, d), d = D/heads: the cosines of half a head, then their sines, for the pairs (2i, 2i+1) of a head, or,
- * where `halves`, (i, i + d/2); backwards by the angles' negatives (op/rotary.c). */
+/* Rotary positions: of rows qkv (B * N, 3D), in place, the queries and keys of each image's tokens from `first` on, a square of
+ * patches, are turned. Angles (grid, d/2), d = D/heads: of a row or column of patches the cosines of a quarter of a head, then
+ * their sines. The first half of a head's pairs, (2i, 2i+1) or, where `halves`, (i, i + d/2), follows the row, or the column
+ * where it comes first, the second half the other; backwards by the angles' negatives (op/rotary.c). */
 struct tleg_turning {
-    int64_t rows, tokens, first, dim, heads;
+    int64_t rows, tokens, first, grid, dim, heads;
     const float *angles;
-    bool halves, backwards;
+    bool halves, column_first, backwards;
     float *qkv;
 };
 void tleg_turn(const struct tleg_exec *exec, const struct tleg_turning *turning);

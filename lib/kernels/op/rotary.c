@@ -14,21 +14,25 @@ static inline void turn(int64_t pairs, int64_t apart, int64_t step, const float 
     }
 }
 
+/* Every head of queries and keys x (2D), by the angles of a row and a column of patches. */
+static void turn_heads(const struct tleg_turning *t, const float *row, const float *column, float *x) {
+    const int64_t quarter = t->dim / t->heads / 4, pairs = 2 * quarter, step = t->halves ? 1 : 2, apart = t->halves ? pairs : 1;
+    const float *first = t->column_first ? column : row, *second = t->column_first ? row : column;
+    const float sign = t->backwards ? -1.0F : 1.0F;
+    for (int64_t head = 0; head < 2 * t->heads; head++, x += 2 * pairs) {
+        turn(quarter, apart, step, first, first + quarter, sign, x);
+        turn(quarter, apart, step, second, second + quarter, sign, x + quarter * step);
+    }
+}
+
 static void turn_rows(void *arg, int64_t item, char *lane) {
     (void)lane;
     const struct tleg_turning *t = arg;
-    const int64_t end = tleg_min64(t->rows, (item + 1) * ROWS), pairs = t->dim / t->heads / 2;
-    const float sign = t->backwards ? -1.0F : 1.0F;
-    for (int64_t row = item * ROWS; row < end; row++) {
-        const int64_t token = row % t->tokens - t->first;
-        float *x = t->qkv + row * 3 * t->dim;
-        const float *cosine = t->angles + token * 2 * pairs, *sine = cosine + pairs;
-        for (int64_t head = 0; head < 2 * t->heads && token >= 0; head++, x += 2 * pairs) { /* of queries, then of keys */
-            if (t->halves)
-                turn(pairs, pairs, 1, cosine, sine, sign, x);
-            else
-                turn(pairs, 1, 2, cosine, sine, sign, x);
-        }
+    const int64_t end = tleg_min64(t->rows, (item + 1) * ROWS), width = t->dim / t->heads / 2;
+    for (int64_t r = item * ROWS; r < end; r++) {
+        const int64_t patch = r % t->tokens - t->first;
+        if (patch >= 0)
+            turn_heads(t, t->angles + patch / t->grid * width, t->angles + patch % t->grid * width, t->qkv + r * 3 * t->dim);
     }
 }
 

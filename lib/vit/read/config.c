@@ -569,11 +569,11 @@ static void note_guesses(const struct tleg_config_reader *reader) {
                        : tleg_config_has_attention_pool(c) ? "what attention pooling gives"
                        : c->norm == TLEG_NORM_BEFORE_POOL  ? "the mean of the patches"
                                                            : "the mean of the patches, then fc_norm";
-    tleg_log(
-        reader->context,
-        "%s: there are no tleg. keys: taken as timm's plain ViT, whose head reads %s (%d heads, %s, each part's norm before "
-        "it, eps %s)",
-        reader->label, pool, (int)c->heads, c->mlp == TLEG_MLP_GELU ? "exact GELU" : tleg_mlp_words[c->mlp - 1], eps);
+    tleg_log(reader->context,
+             "%s: there are no tleg. keys: taken as timm's plain ViT, whose head reads %s (%d heads, %s, each part's %s before "
+             "it%s, eps %s)",
+             reader->label, pool, (int)c->heads, c->mlp == TLEG_MLP_GELU ? "exact GELU" : tleg_mlp_words[c->mlp - 1],
+             c->rms ? "RMSNorm" : "norm", c->no_norm ? ", none at the end" : "", eps);
 }
 
 static tleg_status read_mlp(struct tleg_config_reader *reader) {

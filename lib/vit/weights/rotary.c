@@ -4,11 +4,7 @@
 #include <math.h>
 
 size_t tleg_rotary_floats(const tleg_config *config) {
-    const int64_t shape[] = {tleg_config_grid(config), tleg_config_grid(config), tleg_config_head(config)};
-    size_t count = 0;
-    if (config->rotary && !tleg_size_product(shape, 3, &count))
-        return SIZE_MAX;
-    return count;
+    return config->rotary ? (size_t)tleg_config_grid(config) * (size_t)(tleg_config_head(config) / 2) : 0;
 }
 
 /* Where row or column `index` of the grid is. */
@@ -22,15 +18,11 @@ static double place_of(const tleg_config *config, int32_t index) {
 
 void tleg_rotary_fill(const tleg_config *config, float *angles) {
     static const double quarter_turn = 1.57079632679489661923;
-    const int32_t grid = tleg_config_grid(config), pairs = tleg_config_head(config) / 2, quarter = pairs / 2;
-    if (!config->rotary)
-        return;
-    for (int32_t patch = 0; patch < grid * grid; patch++, angles += 2 * pairs)
-        for (int32_t pair = 0; pair < pairs; pair++) {
-            const bool column = (pair < quarter) == (config->rotary_x_first != 0);
-            const double place = place_of(config, column ? patch % grid : patch / grid);
-            const double angle = place * pow(config->rotary_base, -(double)(pair % quarter) / quarter);
-            angles[pair] = (float)sin(angle + quarter_turn); /* its cosine, without another function of the C library's */
-            angles[pairs + pair] = (float)sin(angle);
+    const int32_t grid = tleg_config_grid(config), quarter = tleg_config_head(config) / 4;
+    for (int32_t index = 0; index < grid && config->rotary; index++, angles += 2 * quarter)
+        for (int32_t k = 0; k < quarter; k++) {
+            const double angle = place_of(config, index) * pow(config->rotary_base, -(double)k / quarter);
+            angles[k] = (float)sin(angle + quarter_turn); /* its cosine, without another function of the C library's */
+            angles[quarter + k] = (float)sin(angle);
         }
 }

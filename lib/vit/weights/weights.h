@@ -101,7 +101,7 @@ void tleg_turned_view(const struct tleg_turned_layout *layout, const tleg_config
                       struct tleg_weight turned[TLEG_SITES]);
 
 /* ---- rotary positions (rotary.c) ---- */
-size_t tleg_rotary_floats(const tleg_config *config); /* 0: none; SIZE_MAX when it does not fit */
+size_t tleg_rotary_floats(const tleg_config *config); /* 0: none */
 void tleg_rotary_fill(const tleg_config *config, float *angles);
 
 /* ---- everything but the blocks (outer.c) ---- */
@@ -120,7 +120,7 @@ enum { TLEG_HEADS = 2 }; /* the most that read features */
 struct tleg_outer_weights {
     struct tleg_linear patch;            /* (D, C*P*P) */
     const float *pos;                    /* (placed tokens and patches, D), or NULL */
-    const float *angles;                 /* (patches, D/heads): of rotary positions, or NULL */
+    const float *angles;                 /* (grid, D/heads/2): of rotary positions, or NULL */
     const float *cls, *dist;             /* (D), or NULL */
     const float *registers;              /* (R, D), or NULL */
     struct tleg_norm patch_norm;         /* of the embedded patches, or NULLs */

@@ -290,6 +290,64 @@ static void where_norms_stand_is_asked_for_where_two_models_look_alike(void **st
     must_refuse(&made, &(struct vit_fault){0, "", NULL, {"tleg.branch_norm", "LayerScale"}, 0}, 3, false);
 }
 
+/* Rotary positions are said by keys, and a model that has them may be without a position embedding. */
+static void rotary_positions_are_said_by_keys(void **state) {
+    (void)state;
+    struct vit_file made;
+    struct tleg_vit_config config;
+    vit_model(&made, 2);
+    vit_key(&made, "tleg.rotary", "centred");
+    vit_key(&made, "tleg.rotary_pairs", "halves");
+    vit_key(&made, "tleg.rotary_order", "xy");
+    vit_key(&made, "tleg.rotary_grid", "own");
+    read_good(&made, 3, false, &config);
+    assert_int_equal(config.c.rotary, TLEG_ROTARY_CENTRED);
+    assert_true(config.c.rotary_halves && config.c.rotary_x_first && !config.c.no_positions);
+    assert_int_equal(config.c.rotary_grid, 3);
+    assert_true(config.c.rotary_base == 100);
+    tleg_config_free(&config);
+    const struct vit_fault faults[] = {
+        {'=', "tleg.rotary", "spiral", {"tleg.rotary", "\"index\"", "\"spiral\""}, TLEG_ERROR_UNSUPPORTED},
+        {'=', "tleg.rotary_base", "1", {"tleg.rotary_base", "above 1"}, 0},
+        {'=', "tleg.rotary_grid", "0", {"tleg.rotary_grid", "\"0\""}, 0},
+        {'=', "tleg.rotary_offset", "2", {"tleg.rotary_offset", "\"2\""}, 0},
+        {'=', "tleg.heads", "2", {"tleg.rotary", "a multiple of 4 numbers", "found 2"}, 0},
+        {'-', "pos_embed", NULL, {"tleg.image_size", "without pos_embed", "found 0"}, 0},
+    };
+    for (size_t k = 0; k < sizeof faults / sizeof *faults; k++) {
+        struct vit_file spoilt = made;
+        vit_apply(&spoilt, faults[k].edit, faults[k].a, faults[k].b);
+        must_refuse(&spoilt, &faults[k], k == 4 ? 0 : 3, false);
+    }
+    vit_remove(&made, "pos_embed");
+    vit_key(&made, "tleg.image_size", "20");
+    read_good(&made, 3, false, &config);
+    assert_true(config.c.no_positions == 1 && config.c.image_size == 20);
+    tleg_config_free(&config);
+}
+
+/* Norms without a bias are RMSNorms; without a norm that could be the last one there is none. */
+static void norms_may_be_without_a_bias_or_absent(void **state) {
+    (void)state;
+    static const char *const biases[] = {"blocks.0.norm1.bias", "blocks.0.norm2.bias", "blocks.1.norm1.bias",
+                                         "blocks.1.norm2.bias", "norm.bias"};
+    struct vit_file made;
+    struct tleg_vit_config config;
+    vit_model(&made, 2);
+    vit_add(&made, "patch_embed.norm.weight", "12");
+    for (size_t k = 0; k < sizeof biases / sizeof *biases; k++)
+        vit_remove(&made, biases[k]);
+    read_good(&made, 3, false, &config);
+    assert_true(config.c.rms && config.c.patch_norm && !config.c.no_norm && !config.c.no_mlp_bias);
+    tleg_config_free(&config);
+    vit_remove(&made, "norm.weight");
+    read_good(&made, 3, false, &config);
+    assert_int_equal(config.c.no_norm, 1);
+    tleg_config_free(&config);
+    vit_add(&made, "final_ln.weight", "12"); /* a norm by another name must not be passed over */
+    must_refuse(&made, &(struct vit_fault){0, "", NULL, {"missing tensor \"norm.weight\""}, 0}, 3, false);
+}
+
 /* fc1 (2H, D) beside fc2 (D, H) is a gate; norms within the branches are told by their names. */
 static void gates_and_norms_within_the_branches_are_told_by_shapes_and_names(void **state) {
     (void)state;
@@ -690,6 +748,8 @@ int main(void) {
         cmocka_unit_test(qkv_has_its_bias_everywhere_or_nowhere),
         cmocka_unit_test(where_norms_stand_is_asked_for_where_two_models_look_alike),
         cmocka_unit_test(gates_and_norms_within_the_branches_are_told_by_shapes_and_names),
+        cmocka_unit_test(rotary_positions_are_said_by_keys),
+        cmocka_unit_test(norms_may_be_without_a_bias_or_absent),
         cmocka_unit_test(a_model_stays_in_a_half_type_that_all_its_tensors_have),
         cmocka_unit_test(every_fault_of_a_learngene_is_named),
         cmocka_unit_test(no_tensor_may_be_missing),

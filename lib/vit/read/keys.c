@@ -280,8 +280,9 @@ static tleg_status take_labels(const struct tleg_config_reader *reader, const st
                          "%s: tleg.labels: expected a JSON array of %d class names, found something else", reader->label,
                          (int)classes);
     if (tleg_json_size(json, 0) != (size_t)classes)
-        return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
-                         "%s: tleg.labels: expected as many names as head.weight has classes, %d, found %zu", reader->label,
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: tleg.labels: expected as many names as %s, %d, found %zu",
+                         reader->label,
+                         tleg_config_draws(reader->c) ? "there are labels beside the null label" : "head.weight has classes",
                          (int)classes, tleg_json_size(json, 0));
     /* each name is no longer than its JSON, whose quotes make room for the NUL */
     const size_t list = (size_t)classes * sizeof(char *), size = list + json->length;

@@ -52,7 +52,7 @@ says out classify
 silent err
 try 0 --version
 says out "tleg "
-for verb in new info store expand run plan classify eval features probe distance check bench; do
+for verb in new info store expand run generate plan classify eval features probe distance check bench; do
     try 0 $verb --help
     says out "usage: tleg $verb"
     says out "--json"

@@ -12,7 +12,7 @@ if ! command -v python3 >/dev/null; then
 fi
 
 # numbers.py far FILE NAME FILE NAME LIMIT: two tensors are no further apart. set FILE OUT TENSOR INDEX VALUE: of int64. drop FILE OUT
-# TENSOR: without it. png FILE: its width, height and channels.
+# TENSOR: without it. png FILE [NUMBERS]: its width, height and channels; its pixels are those numbers.
 cat >numbers.py <<'P'
 import json, math, struct, sys, zlib
 def load(path):
@@ -55,8 +55,22 @@ elif what == 'png':
             width, height, bits, colours = struct.unpack('>IIBB', body[:10])
         pixels += body if kind == b'IDAT' else b''
         at += 12 + length
-    channels = {0: 1, 2: 3}[colours]
-    assert bits == 8 and len(zlib.decompress(pixels)) == height * (1 + width * channels)
+    channels, pixels = {0: 1, 2: 3}[colours], zlib.decompress(pixels)
+    assert bits == 8 and len(pixels) == height * (1 + width * channels)
+    rows = [bytes(width * channels)]
+    for y in range(height): # what PNG's five filters took away is added again
+        line = bytearray(pixels[y * (1 + width * channels):(y + 1) * (1 + width * channels)])
+        row, above = line[1:], rows[-1]
+        for x in range(len(row)):
+            left, corner = (row[x - channels], above[x - channels]) if x >= channels else (0, 0)
+            near = min((left, above[x], corner), key=lambda v: abs(left + above[x] - corner - v))
+            row[x] = row[x] + (0, left, above[x], (left + above[x]) // 2, near)[line[0]] & 255
+        rows.append(bytes(row))
+    if rest: # the first tensor's numbers, -1..1, of one picture
+        shape, numbers = floats(rest[0], 'images')
+        assert shape == [1, channels, height, width]
+        levels = [min(max(math.floor(255 * (v / 2 + 0.5) + 0.5), 0), 255) for v in numbers]
+        assert b''.join(rows[1:]) == bytes(levels[c * height * width + i] for i in range(height * width) for c in range(channels))
     print(width, height, channels)
 P
 numbers() {
@@ -109,6 +123,14 @@ must test "$(numbers png ten.png)" = "88 34 3" # 5 x 2
 try 0 generate "$gene" --depth 3 --steps 2 --count 3 -o many/
 must test "$(find many -type f | LC_ALL=C sort | tr '\n' ' ')" = "many/00000.png many/00001.png many/00002.png "
 must test "$(numbers png many/00002.png)" = "16 16 3"
+for one in "$gene 3" "$grey 1"; do
+    # shellcheck disable=SC2086 # words
+    try 0 generate ${one% *} --depth 3 --steps 40 --count 1 --label 0 -o one.png
+    # shellcheck disable=SC2086
+    try 0 generate ${one% *} --depth 3 --steps 40 --count 1 --label 0 -o one.st
+    must numbers png one.png one.st >size
+    must test "$(cut -d' ' -f3 size)" = "${one#* }"
+done
 # a picture is the same whatever is drawn beside it
 try 0 generate "$gene" --depth 3 --steps 2 --count 2 --label 0 -o few/
 same few/00000.png many/00000.png
@@ -128,6 +150,9 @@ try 0 generate named.st --steps 2 --label cat,2 --count 1 --json -o dog.png
 says out '"labels":[0,2]'
 try 0 generate named.st --depth 6 --steps 2 -o deep.png
 says err "was learned at depths 2-4; at 6 it may do much worse"
+printf 'cat\nowl\n' >two.txt
+try 1 convert "$gene" --labels two.txt -o no.st
+says err "two.txt: 2 lines; expected the names of 5 classes"
 try 2 generate named.st --label fox -o fox.png
 says err 'expected a label of named.st: 0 to 4, a name such as "cat", any, or all; found "fox"'
 must test ! -e fox.png

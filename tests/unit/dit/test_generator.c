@@ -179,62 +179,83 @@ static void any_number_of_channels_is_opened_with_what_a_host_says(void **state)
 
 /* ---- the same bits ---- */
 
+/* The noise that a generator of this batch finds: over the model, or elastic over the expander where there is no model. */
+static float *run_with(tleg_context *context, const tleg_model *model, const tleg_expander *expander, const struct drawn *drawn,
+                       const struct drawn_input *in, int32_t batch) {
+    const tleg_generator_options options = {.struct_size = sizeof options, .batch = batch};
+    tleg_generator *generator = NULL;
+    if (model)
+        OK(context, tleg_generator_create(context, model, &options, &generator));
+    else
+        OK(context, tleg_generator_create_elastic(context, expander, drawn->depth, &options, &generator));
+    float *noise = drawn_run(generator, drawn, in);
+    tleg_generator_free(generator);
+    return noise;
+}
+
 static void noise_does_not_depend_on_threads_or_batch_or_form(void **state) {
     (void)state;
     for (int32_t b = 0; b < backend_count; b++) {
-        /* A BLAS may sum in another order at another number of rows. */
-        const bool any_batch = backends[b].gemm != TLEG_GEMM_BLAS;
-        for (int32_t i = 0; i < case_count; i++) {
-            float *first = NULL;
-            for (int32_t workers = 1; workers <= 3; workers++)
-                for (int32_t batch = any_batch ? 0 : cases[i].batch; batch <= cases[i].batch; batch++)
-                    for (int elastic = 0; elastic < 2; elastic++) {
-                        tleg_context *context = support_context(&backends[b], workers);
-                        struct drawn_input in = drawn_read(context, &cases[i]);
-                        tleg_generator *generator = drawn_generator(context, &cases[i], TLEG_F32, elastic, batch);
-                        float *noise = drawn_run(generator, &cases[i], &in);
-                        if (first)
-                            assert_same(noise, first, run_floats(&cases[i]), "threads, batch or form", &cases[i], &backends[b]);
-                        free(first);
-                        first = noise;
-                        tleg_generator_free(generator);
-                        drawn_free(&in);
-                        tleg_context_free(context);
-                    }
-            free(first);
+        float *first[MAX_DRAWN] = {NULL};
+        for (int32_t workers = 1; workers <= 3; workers++) {
+            tleg_context *context = support_context(&backends[b], workers);
+            for (int32_t i = 0; i < case_count; i++) {
+                const struct drawn *drawn = &cases[i];
+                struct drawn_input in = drawn_read(context, drawn);
+                tleg_expander *expander = drawn_expander(context, drawn, TLEG_F32);
+                tleg_model *model = NULL;
+                OK(context, tleg_expander_expand(context, expander, drawn->depth, &model));
+                /* A BLAS may sum in another order at another number of rows. */
+                const int32_t batches[] = {drawn->batch, 0, 2, drawn->batch + 1};
+                const int ways = backends[b].gemm == TLEG_GEMM_BLAS ? 2 : 8;
+                for (int way = 0; way < ways; way++) {
+                    float *noise = run_with(context, way % 2 ? NULL : model, expander, drawn, &in, batches[way / 2]);
+                    if (first[i])
+                        assert_same(noise, first[i], run_floats(drawn), "threads, batch or form", drawn, &backends[b]);
+                    free(first[i]);
+                    first[i] = noise;
+                }
+                tleg_model_free(model);
+                tleg_expander_free(expander);
+                drawn_free(&in);
+            }
+            tleg_context_free(context);
         }
+        for (int32_t i = 0; i < case_count; i++)
+            free(first[i]);
     }
 }
 
-/* From a seed, with guidance and without: each picture is the same at any number of threads, in any batch, and alone. */
+/* From a seed: fewer pictures at each number of threads, in other batches, stored and elastic, but the same. */
+static void draw_in_company(const struct backend *backend, int32_t workers, double guidance, float *first[MAX_DRAWN]) {
+    tleg_context *context = support_context(backend, workers);
+    for (int32_t i = 0; i < case_count; i++) {
+        const size_t each = (size_t)(cases[i].channels * cases[i].image * cases[i].image);
+        const int64_t labels[5] = {0, 0, cases[i].labels - 1, 0, cases[i].labels};
+        const tleg_sample_options options = {
+            .struct_size = sizeof options, .steps = 3, .count = 6 - workers, .guidance = guidance, .seed = 7, .labels = labels};
+        tleg_generator *generator = drawn_generator(context, &cases[i], TLEG_F32, workers == 2, workers);
+        float *images = drawn_sample(generator, &options);
+        if (first[i])
+            assert_same(images, first[i], (size_t)options.count * each, "company", &cases[i], backend);
+        assert_memory_not_equal(images, images + each, each * sizeof *images); /* the same label, other noise */
+        free(first[i]);
+        first[i] = images;
+        tleg_generator_free(generator);
+    }
+    tleg_context_free(context);
+}
+
 static void pictures_do_not_depend_on_what_is_drawn_beside_them(void **state) {
     (void)state;
-    for (int32_t b = 0; b < backend_count; b++) {
-        if (backends[b].gemm == TLEG_GEMM_BLAS)
-            continue;
-        for (int32_t i = 0; i < case_count; i++)
-            for (double guidance = 1; guidance < 4; guidance += 1.5) {
-                int64_t labels[5] = {0, 0, cases[i].labels - 1, 0, cases[i].labels};
-                tleg_sample_options options = {
-                    .struct_size = sizeof options, .steps = 3, .count = 5, .guidance = guidance, .seed = 7, .labels = labels};
-                float *first = NULL;
-                const size_t each = (size_t)(cases[i].channels * cases[i].image * cases[i].image);
-                for (int32_t workers = 1; workers <= 3; workers++) {
-                    tleg_context *context = support_context(&backends[b], workers);
-                    tleg_generator *generator = drawn_generator(context, &cases[i], TLEG_F32, workers == 2, workers);
-                    options.count = 6 - workers;
-                    float *images = drawn_sample(generator, &options);
-                    if (first)
-                        assert_same(images, first, (size_t)options.count * each, "company", &cases[i], &backends[b]);
-                    assert_memory_not_equal(images, images + each, each * sizeof *images); /* the same label, other noise */
-                    free(first);
-                    first = images;
-                    tleg_generator_free(generator);
-                    tleg_context_free(context);
-                }
-                free(first);
-            }
-    }
+    for (int32_t b = 0; b < backend_count; b++)
+        for (double guidance = 1; guidance < 4 && backends[b].gemm != TLEG_GEMM_BLAS; guidance += 1.5) {
+            float *first[MAX_DRAWN] = {NULL};
+            for (int32_t workers = 1; workers <= 3; workers++)
+                draw_in_company(&backends[b], workers, guidance, first);
+            for (int32_t i = 0; i < case_count; i++)
+                free(first[i]);
+        }
 }
 
 static void drawing_begins_with_the_same_normal_numbers_everywhere(void **state) {

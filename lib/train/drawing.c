@@ -26,7 +26,8 @@ static int64_t label_of(const tleg_trainer *t, const tleg_train_batch *batch, in
     return batch->labels[image];
 }
 
-/* Each image has random numbers of its own, so that bits depend neither on the batch's size nor on who noises it. */
+/* Each image has random numbers of its own, which follow from one of the step's: ranks draw the same depths, and other noise.
+ */
 static void noise_images(tleg_trainer *t, const tleg_train_batch *batch) {
     const int64_t image = tleg_config_image(&t->layout.net);
     const uint64_t seed = tleg_random_next(&t->random);

@@ -177,6 +177,10 @@ bool source_draws(const tleg_config *config) {
     return config->kind == TLEG_KIND_DIT;
 }
 
+const char *source_score_name(const tleg_config *config) {
+    return source_draws(config) ? "noise told" : "top-1";
+}
+
 const char *source_kind(const struct source *source) {
     if (source_draws(&source->config))
         return source->model ? "dit" : "dit_learngene";

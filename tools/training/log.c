@@ -154,9 +154,9 @@ int training_say_start(struct state *state) {
 
 /* ---- steps ---- */
 
-/* What a validation measures: of a generator the share of the noise that it tells, 1 - its mean squared error. */
+/* What a validation measures. */
 static const char *measure_of(const struct state *state) {
-    return training_draws(state) ? "noise told" : "top-1";
+    return source_score_name(&state->source.config);
 }
 
 enum { TOP1_TEXT = 32 };

@@ -239,7 +239,7 @@ static double given(double value, double otherwise) {
 void training_recipe(const struct training_options *options, const tleg_config *config, struct recipe *recipe) {
     bool deit = options->augment == AUGMENT_DEIT, none = options->augment == AUGMENT_NONE, small = config->image_size <= 32;
     double magnitude = given(options->rand_augment, deit ? 9 : 0);
-    const double smoothing = given(options->smoothing, config->kind == TLEG_KIND_DIT ? 0 : 0.1);
+    const double smoothing = given(options->smoothing, source_draws(config) ? 0 : 0.1);
     *recipe = (struct recipe){
         .shaped = !none,
         .flip = given(options->flip, none ? 0 : 0.5),

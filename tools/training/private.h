@@ -224,7 +224,7 @@ int training_check_sound(struct state *state, bool average);
 
 /* ---- generators, which learn to tell noise (drawing.c) ---- */
 static inline bool training_draws(const struct state *state) {
-    return state->source.config.kind == TLEG_KIND_DIT;
+    return source_draws(&state->source.config);
 }
 int training_check_drawing(const struct state *state);        /* refuses options that are for classifiers; or for generators */
 void training_fill_drawing(struct training_options *options); /* what holds where options do not say */

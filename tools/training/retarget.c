@@ -126,7 +126,7 @@ static bool put_metadata(struct draft *draft, const struct source *source, char 
     bool good = true;
     for (int64_t i = 0; (key = key_at(source, i)) != NULL; i++)
         put_text(draft, key, value_of(source, key));
-    const bool draws = config->kind == TLEG_KIND_DIT;
+    const bool draws = source_draws(config);
     put_text(draft, "tleg.kind", draws ? (source->gene ? "dit_learngene" : "dit") : source->gene ? "learngene" : "vit");
     put_integer(draft, "tleg.image_size", config->image_size);
     put_integer(draft, "tleg.patch_size", config->patch_size);
@@ -272,7 +272,7 @@ int retarget(const struct invocation *call, tleg_context *context, struct source
         return EXIT_FAILED;
     bool fresh = set->class_count != config->classes || !same;
     bool labels_stay = !fresh && (known || !set->named), wide = source->gene || config->dtype == TLEG_F32;
-    if (fresh && config->kind == TLEG_KIND_DIT)
+    if (fresh && source_draws(config))
         return fail_labels(call, source, set);
     if (labels_stay && wide)
         return EXIT_DONE;

@@ -23,7 +23,7 @@ static int check_labels(const struct state *state, const tleg_config *teacher) {
 
 static int check(const struct state *state, const tleg_config *teacher) {
     const tleg_config *student = &state->source.config;
-    const bool teacher_draws = teacher->kind == TLEG_KIND_DIT, student_draws = student->kind == TLEG_KIND_DIT;
+    const bool teacher_draws = source_draws(teacher), student_draws = source_draws(student);
     if (teacher_draws != student_draws)
         return tool_fail(state->call, "%s: a %s cannot teach a %s", state->options->teacher,
                          teacher_draws ? "generator" : "classifier", student_draws ? "generator" : "classifier");

@@ -62,7 +62,7 @@ static int read_tensor(const struct invocation *call, tleg_context *context, con
 static int read_input(const struct invocation *call, tleg_context *context, const struct options *options,
                       const tleg_config *config, struct input *input) {
     const char *path = options->input;
-    const bool draws = config->kind == TLEG_KIND_DIT;
+    const bool draws = source_draws(config);
     int64_t side = config->image_size, images[] = {-1, config->channels, side, side};
     tleg_file *file;
     if (tleg_file_open(context, path, NULL, &file) != TLEG_OK)
@@ -162,8 +162,7 @@ static int compute(const struct invocation *call, tleg_context *context, const s
                                       .depth_least = source->gene ? options->expansion.depth : 0,
                                       .norm = source->gene ? options->expansion.norm : 0,
                                       .image_size = source->gene ? options->expansion.image : 0,
-                                      .alpha =
-                                          source->config.kind == TLEG_KIND_DIT ? 0 : options->alpha, /* noise alone teaches */
+                                      .alpha = source_draws(&source->config) ? 0 : options->alpha, /* noise alone teaches */
                                       .tau = options->tau,
                                       .smoothing = options->smoothing};
     tleg_trainer *trainer = NULL;

@@ -106,7 +106,8 @@ static void print_head(const struct state *state) {
     if (config->depth_count)
         printf("learned at depths %s\n", depths_text(config->depths, config->depth_count, text));
     if (scores)
-        tool_line("scores: top-1 on %s, %" PRId64 " images", *scores->on ? scores->on : "data without a name", scores->images);
+        tool_line("scores: %s on %s, %" PRId64 " images", source_score_name(config),
+                  *scores->on ? scores->on : "data without a name", scores->images);
     if (source_draws(config))
         puts("ms: of one step without guidance; drawing takes steps times as long, with guidance twice that");
     if (state->cost.runs)
@@ -141,8 +142,9 @@ static void print_answers(const struct state *state) {
 static int print_table(const struct invocation *call, const struct state *state) {
     struct row row;
     print_head(state);
-    printf("depth    parameters          bytes     while it is expanded     ms a batch of %-5d  top-1  %s\n",
-           (int)state->options->batch, is_limited(state->options) ? "fits" : "");
+    printf("depth    parameters          bytes     while it is expanded     ms a batch of %-5d  %5s  %s\n",
+           (int)state->options->batch, source_draws(&state->source.config) ? "told" : "top-1",
+           is_limited(state->options) ? "fits" : "");
     for (int32_t depth = state->cost.least_depth, last = last_listed(state); depth <= last; depth++) {
         if (!is_listed(state, depth))
             continue;

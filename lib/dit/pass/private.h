@@ -19,7 +19,8 @@ struct tleg_condition {
 };
 size_t tleg_condition_floats(const tleg_config *config, int64_t batch, bool backward);
 struct tleg_condition tleg_condition_place(const tleg_config *config, int64_t batch, float *memory);
-/* out (B, n) = active W^T + bias; 1 is added to the parts from `first` on that are scales: every third of D columns. */
+/* out (B, n) = active W^T + bias, in parts of D columns: shift, scale and gate, or shift and scale. 1 is added to the scales.
+ */
 void tleg_condition_spread(const struct tleg_exec *exec, const struct tleg_condition *condition, int64_t batch,
                            const struct tleg_linear *linear, float *out);
 /* Gradients of such a product: W's and bias', and dactive = or += dout W, with W turned. */

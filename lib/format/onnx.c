@@ -17,7 +17,13 @@ enum {
     ATTRIBUTE_TENSOR = 5,
     ATTRIBUTE_INTEGERS = 8
 };
-enum { MOST_TEXT = 1 << 26, MOST_NODES = 1 << 16, MOST_USES = 1 << 20 }; /* of one graph; those of models have some thousand */
+enum {
+    MOST_TEXT = 1 << 26,
+    MOST_NODES = 1 << 16,
+    MOST_USES = 1 << 18,
+    MOST_TENSORS = 1 << 17,
+    MOST_ENDS = 1 << 10
+}; /* of one graph; those of models have some thousand */
 
 /* ---- what is collected ---- */
 
@@ -281,6 +287,8 @@ static tleg_status take_input(struct tleg_onnx_reader *reader, struct tleg_span 
     const tleg_status status = take_value(reader, message, &own);
     if (status != TLEG_OK)
         return status;
+    if (reader->onnx->inputs.count == MOST_ENDS)
+        return too_many(reader, "inputs");
     input = add(reader, &reader->onnx->inputs, sizeof *input);
     if (!input)
         return no_memory(reader, sizeof *input);
@@ -291,6 +299,8 @@ static tleg_status take_input(struct tleg_onnx_reader *reader, struct tleg_span 
 static tleg_status take_output(struct tleg_onnx_reader *reader, struct tleg_span message) {
     struct tleg_graph_input output;
     const tleg_status status = take_value(reader, message, &output);
+    if (status == TLEG_OK && reader->onnx->outputs.count == MOST_ENDS)
+        return too_many(reader, "outputs");
     return status == TLEG_OK ? tleg_onnx_index(reader, &reader->onnx->outputs, output.value) : status;
 }
 
@@ -306,7 +316,8 @@ static tleg_status take_graph(struct tleg_onnx_reader *reader, struct tleg_span 
         if (field.number == GRAPH_NODE)
             status = take_node(reader, field.span);
         else if (field.number == GRAPH_TENSOR)
-            status = tleg_onnx_tensor(reader, field.span);
+            status =
+                reader->onnx->tensors.count < MOST_TENSORS ? tleg_onnx_tensor(reader, field.span) : too_many(reader, "tensors");
         else if (field.number == GRAPH_INPUT)
             status = take_input(reader, field.span);
         else if (field.number == GRAPH_OUTPUT)
@@ -419,6 +430,14 @@ static tleg_status number_names(struct tleg_onnx_reader *reader) {
     return status;
 }
 
+/* The bytes of the file, and of those beside it. */
+static uint64_t bytes_of(const struct tleg_file *file) {
+    uint64_t bytes = file->size;
+    for (size_t k = 1; k < file->part_count; k++)
+        bytes += file->parts[k]->size;
+    return bytes;
+}
+
 static void hand_out(struct tleg_onnx *onnx, uint64_t file_bytes) {
     struct tleg_graph *graph = &onnx->graph;
     graph->text = onnx->text.items;
@@ -497,7 +516,7 @@ tleg_status tleg_onnx_read(tleg_context *context, struct tleg_file *file, bool a
         status = fill(&reader);
     if (status == TLEG_OK) {
         file->header_bytes = reader.onnx->text.count;
-        hand_out(reader.onnx, file->size);
+        hand_out(reader.onnx, bytes_of(file));
     }
     tleg_array_free(&file->allocator, &reader.places, sizeof(uint32_t));
     return status;

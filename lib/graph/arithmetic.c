@@ -147,8 +147,10 @@ static bool is_zero(struct walk *walk, uint32_t constant) {
     struct constant own = *tleg_constant_get(walk, constant);
     for (int32_t k = 0; k < own.rank; k++)
         own.shape[k] = own.strides[k] == 0 && own.shape[k] > 0 ? 1 : own.shape[k];
-    bool zero = tleg_constant_load(walk, &own);
-    for (int64_t k = 0; zero && k < tleg_constant_count(&own); k++)
+    const uint64_t count = (uint64_t)tleg_constant_count(&own);
+    bool zero = tleg_constant_load(walk, &own) && count <= walk->numbers_left;
+    walk->numbers_left -= zero ? count : 0; /* many nodes may ask for the same ones */
+    for (int64_t k = 0; zero && k < (int64_t)count; k++)
         zero = tleg_constant_at(&own, k) == 0;
     return zero;
 }
@@ -156,13 +158,15 @@ static bool is_zero(struct walk *walk, uint32_t constant) {
 static const char *with_constant(struct walk *walk, enum sign sign, const struct value *value, uint32_t constant,
                                  bool constant_first, struct value *out) {
     double number;
+    if (value->what == IMAGES)
+        return "images as they come: a graph that prepares them itself is not read";
     if (sign == ADD && value->what == EMBED)
         return tleg_add_places(walk, value, constant, out);
     if (sign == ADD && value->what == SCORES) {
         *out = *value;
         return is_zero(walk, constant) ? NULL : "scores without a mask or a bias of their own";
     }
-    if (tleg_constant_is_number(walk, constant, &number) && value->what != NORM)
+    if (tleg_constant_is_number(walk, constant, &number) && value->what != NORM && value->what != INNER_NORM)
         return with_number(walk, sign, value, number, constant_first, out);
     if (sign == ADD)
         return tleg_add_vector(walk, value, constant, out);
@@ -182,7 +186,7 @@ static const char *normalise(struct walk *walk, const struct value *value, const
         return "a LayerNorm's own variance";
     const double eps = tleg_samples_eps(by->samples, root);
     *out = *value;
-    out->what = NORM;
+    out->what = tleg_norm_of(&walk->values[value->of]);
     out->id = 0;
     out->eps = eps;
     return eps > 0 ? NULL : "a LayerNorm: 1 / sqrt(variance + eps)";
@@ -190,7 +194,7 @@ static const char *normalise(struct walk *walk, const struct value *value, const
 
 static const char *in_parts(struct walk *walk, enum sign sign, const struct value *a, const struct value *b,
                             struct value *out) {
-    if (sign == SUB && b->what == MEANS && tleg_is_stream(a) && walk->values[b->of].id == a->id &&
+    if (sign == SUB && b->what == MEANS && tleg_is_normed(walk, a) && walk->values[b->of].id == a->id &&
         tleg_layout_broadcasts(&a->layout, &b->layout)) {
         *out = *b;
         out->what = CENTRED;
@@ -206,6 +210,22 @@ static const char *in_parts(struct walk *walk, enum sign sign, const struct valu
     if (a->what == CENTRED && (sign == MUL || sign == DIV))
         return normalise(walk, a, b, sign == DIV, out);
     return b->what == CENTRED && sign == MUL ? normalise(walk, b, a, false, out) : "";
+}
+
+/* A function of one matrix, and another matrix of the same norm beside it. */
+static bool gate(const struct walk *walk, const struct value *function, const struct value *value, struct value *out) {
+    if (function->what != FUNCTION || value->what != LINEAR || value->gate || value->factor != 1 || function->of == value->id ||
+        !tleg_samples_activation(walk, function) || !tleg_layout_equal(&function->layout, &value->layout))
+        return false;
+    const struct value *first = &walk->values[function->of];
+    if (first->what != LINEAR || walk->values[first->of].id != walk->values[value->of].id)
+        return false;
+    *out = (struct value){.what = GATED,
+                          .of = (uint32_t)(function - walk->values),
+                          .other = (uint32_t)(value - walk->values),
+                          .factor = 1,
+                          .layout = value->layout};
+    return true;
 }
 
 /* ---- nodes ---- */
@@ -229,5 +249,7 @@ const char *tleg_node_binary(struct walk *walk, struct value *out) {
         return expected;
     if (sign == ADD && a->what != FUNCTION && b->what != FUNCTION)
         return tleg_add_branch(walk, a, b, out);
+    if (sign == MUL && (gate(walk, a, b, out) || gate(walk, b, a, out)))
+        return NULL;
     return combine(walk, sign, a, b, 0, out);
 }

@@ -12,14 +12,20 @@ static uint32_t number_of(const struct walk *walk, const struct value *value) {
 
 /* ---- norms ---- */
 
+bool tleg_is_normed(const struct walk *walk, const struct value *value) {
+    const uint8_t before = value->what == LINEAR ? walk->values[value->of].what : NOTHING;
+    return tleg_is_stream(value) || value->what == MIXED || value->what == FUNCTION || value->what == GATED ||
+           before == MIXED || before == FUNCTION || before == GATED || before == INNER_NORM;
+}
+
 const char *tleg_node_norm(struct walk *walk, struct value *out) {
     const struct value *in = tleg_walk_in(walk, 0), *weight = tleg_walk_in(walk, 1), *bias = tleg_walk_in(walk, 2);
-    if (!tleg_is_stream(in) || !tleg_is_feature(in))
+    if (!tleg_is_normed(walk, in) || !tleg_is_feature(in))
         return "the sum of a block's branches, with the features last";
     const int32_t last = in->layout.rank - 1;
     if (tleg_walk_dimension(tleg_walk_integer(walk, "axis", -1), in->layout.rank) != last)
         return "a norm over the features";
-    *out = (struct value){.what = NORM,
+    *out = (struct value){.what = tleg_norm_of(in),
                           .of = number_of(walk, in),
                           .first = in->first,
                           .count = in->count,
@@ -46,7 +52,7 @@ const char *tleg_node_mean(struct walk *walk, struct value *out) {
     tleg_layout_replace(&in->layout, dim, NULL, 0, drop, &out->layout);
     if (tleg_layout_is(&in->layout, dim, AXIS_FEATURE, 0) && dim == in->layout.rank - 1) {
         const bool squares = in->what == SQUARES;
-        if (!squares && !tleg_is_stream(in))
+        if (!squares && !tleg_is_normed(walk, in))
             return "the features of a stream, or their squares";
         *out = (struct value){.what = squares ? VARIANCE : MEANS,
                               .of = squares ? in->of : number_of(walk, in),
@@ -65,19 +71,26 @@ const char *tleg_node_mean(struct walk *walk, struct value *out) {
 
 /* ---- matrices ---- */
 
+/* All tokens of a stream, for a branch. */
+static bool is_whole(const struct value *value) {
+    return tleg_is_stream(value) && value->count == 0 && !value->mean && !value->mean_before;
+}
+
 /* Whether a value is what a matrix of the network multiplies. */
-static bool is_multiplied(const struct value *value) {
-    return value->what == NORM || value->what == MIXED || (value->what == FUNCTION && tleg_samples_activation(value));
+static bool is_multiplied(const struct walk *walk, const struct value *value) {
+    return value->what == NORM || value->what == MIXED || value->what == INNER_NORM || value->what == GATED ||
+           is_whole(value) || (value->what == FUNCTION && tleg_samples_activation(walk, value));
 }
 
 /* x times a constant (in, out), or (out, in) where it is turned already. */
 static const char *multiply(struct walk *walk, const struct value *x, uint32_t constant, bool turned, struct value *out) {
     struct constant own = *tleg_constant_get(walk, constant);
-    if (x->what == LINEAR || (x->what == FUNCTION && !is_multiplied(x)))
+    if (x->what == LINEAR || (x->what == FUNCTION && !is_multiplied(walk, x)))
         return "GELU, quick GELU, SiLU or ReLU between two matrices";
-    if (!is_multiplied(x))
+    if (!is_multiplied(walk, x) && x->what != IMAGES)
         return "a LayerNorm before the matrix";
-    if (own.rank != 2 || !tleg_layout_is(&x->layout, x->layout.rank - 1, AXIS_FEATURE, own.shape[turned]))
+    if (own.rank != 2 || x->layout.rank < 1 || own.shape[turned] != tleg_layout_size(&x->layout, x->layout.rank - 1) ||
+        (x->what != IMAGES && !tleg_is_feature(x)))
         return "a matrix for all features, which lie last";
     if (!turned) {
         const struct constant from = own;
@@ -86,8 +99,10 @@ static const char *multiply(struct walk *walk, const struct value *x, uint32_t c
             own.strides[k] = from.strides[1 - k];
         }
     }
-    if (own.shape[0] < 1 || own.shape[0] > INT32_MAX)
+    if (own.shape[0] < 1 || own.shape[0] > MOST_SIDE)
         return "a matrix of some columns";
+    if (x->what == IMAGES)
+        return tleg_embed_pixels(walk, x, &own, out);
     const struct atom atom = {AXIS_FEATURE, (int32_t)own.shape[0], 1};
     *out = (struct value){.what = LINEAR, .of = number_of(walk, x), .weight = tleg_constant_add(walk, &own), .factor = 1};
     tleg_layout_replace(&x->layout, x->layout.rank - 1, &atom, 1, false, &out->layout);
@@ -95,7 +110,8 @@ static const char *multiply(struct walk *walk, const struct value *x, uint32_t c
 }
 
 const char *tleg_add_vector(struct walk *walk, const struct value *value, uint32_t constant, struct value *out) {
-    if ((value->what != LINEAR && value->what != NORM) || value->bias || value->gate || value->factor != 1 || value->mean)
+    if ((value->what != LINEAR && value->what != NORM && value->what != INNER_NORM) || value->bias || value->gate ||
+        value->factor != 1 || value->mean)
         return "a matrix or a norm without a bias before it";
     *out = *value;
     out->id = 0;
@@ -103,7 +119,7 @@ const char *tleg_add_vector(struct walk *walk, const struct value *value, uint32
 }
 
 const char *tleg_scale_vector(struct walk *walk, const struct value *value, uint32_t constant, struct value *out) {
-    const bool norm = value->what == NORM && !value->weight && !value->bias && !value->mean;
+    const bool norm = (value->what == NORM || value->what == INNER_NORM) && !value->weight && !value->bias && !value->mean;
     *out = *value;
     out->id = 0;
     if (!norm && (value->what != LINEAR || value->gate || value->factor != 1))
@@ -126,6 +142,8 @@ const char *tleg_node_gemm(struct walk *walk, struct value *out) {
         *out = product;
         return expected;
     }
+    if (product.what == EMBED)
+        return tleg_add_places(walk, &product, bias->weight, out);
     return tleg_add_vector(walk, &product, bias->weight, out);
 }
 
@@ -146,7 +164,7 @@ static bool same_heads(const struct value *a, const struct value *b) {
 /* Whether queries (.., tokens, head) and keys (.., tokens, head) are parts of what matrices make of one norm. */
 static bool are_pair(const struct walk *walk, const struct value *q, const struct value *k) {
     const int32_t last = q->layout.rank - 1;
-    return q->what == LINEAR && k->what == LINEAR && !q->gate && !k->gate && walk->values[q->of].what == NORM &&
+    return q->what == LINEAR && k->what == LINEAR && !q->gate && !k->gate && tleg_is_stream(&walk->values[q->of]) &&
            walk->values[k->of].id == walk->values[q->of].id && same_heads(q, k) &&
            tleg_layout_is(&q->layout, last - 1, AXIS_TOKEN, 0) &&
            tleg_layout_is(&q->layout, last, AXIS_FEATURE, tleg_layout_size(&q->layout, last)) &&
@@ -180,9 +198,9 @@ static const char *score(struct walk *walk, const struct value *q, const struct 
 }
 
 /* Whether `factor` is 1 over the square root of a head's width. */
-static bool is_scale(const struct value *q, double factor) {
+static bool is_scale(const struct walk *walk, const struct value *q, double factor) {
     const double head = (double)tleg_layout_size(&q->layout, q->layout.rank - 1), off = factor * factor * head - 1;
-    return factor > 0 && off < 4e-3 && off > -4e-3;
+    return factor > 0 && off < walk->tolerance && off > -walk->tolerance;
 }
 
 static const char scale_expected[] = "scores divided by the square root of a head's width";
@@ -212,11 +230,16 @@ const char *tleg_node_softmax(struct walk *walk, struct value *out) {
     const struct value *in = tleg_walk_in(walk, 0);
     const int32_t last = in->layout.rank - 1;
     const int64_t axis = tleg_walk_integer(walk, "axis", walk->graph->opset < 13 ? 1 : -1);
+    if (in->what == LINEAR && walk->values[in->of].what == NORM && tleg_is_feature(in) &&
+        tleg_walk_dimension(axis, in->layout.rank) == last) {
+        *out = (struct value){.what = CHANCES, .of = number_of(walk, in), .factor = 1, .layout = in->layout};
+        return NULL;
+    }
     if (in->what != SCORES)
         return "scores of queries and keys";
     if (tleg_walk_dimension(axis, in->layout.rank) != last || !tleg_layout_is(&in->layout, last, AXIS_KEY, 0))
         return "a softmax over the keys";
-    if (!is_scale(&walk->values[in->of], in->factor))
+    if (!is_scale(walk, &walk->values[in->of], in->factor))
         return scale_expected;
     *out = *in;
     out->what = SHARES;
@@ -236,34 +259,52 @@ const char *tleg_node_attention(struct walk *walk, struct value *out) {
     const double scale = q->factor * k->factor * (given ? given->real : 1 / sqrt((double)tleg_layout_size(&q->layout, 3)));
     if (tleg_walk_integer(walk, "is_causal", 0) != 0 || tleg_walk_real(walk, "softcap", 0) != 0)
         return "attention of all tokens to all";
-    return is_scale(q, scale) ? mix(walk, q, number_of(walk, k), v, out) : scale_expected;
+    return is_scale(walk, q, scale) ? mix(walk, q, number_of(walk, k), v, out) : scale_expected;
 }
 
 /* ---- branches ---- */
 
-const struct value *tleg_branch_norm(const struct walk *walk, const struct value *branch, bool *attention) {
-    const struct value *inner = &walk->values[branch->of];
-    *attention = branch->what == LINEAR && inner->what == MIXED;
-    if (branch->what != LINEAR || branch->factor != 1)
-        return NULL;
-    if (*attention)
+/* What is before the last matrix of an MLP; false when it is something else. */
+static bool take_hidden(const struct walk *walk, const struct value *hidden, struct branch *branch) {
+    if (hidden->what == GATED) {
+        branch->gate = &walk->values[hidden->other];
+        hidden = &walk->values[hidden->of];
+    }
+    branch->function = hidden;
+    branch->first = hidden->what == FUNCTION ? &walk->values[hidden->of] : NULL;
+    return branch->first && branch->first->what == LINEAR;
+}
+
+void tleg_branch_of(const struct walk *walk, const struct value *value, struct branch *branch) {
+    *branch = (struct branch){.after = value->what == INNER_NORM && walk->values[value->of].what == LINEAR};
+    branch->norm = branch->after ? value : NULL;
+    branch->linear = value = branch->after ? &walk->values[value->of] : value;
+    if (value->what != LINEAR || value->factor != 1)
+        return;
+    const struct value *inner = &walk->values[value->of];
+    if (inner->what == INNER_NORM) {
+        branch->inner = inner;
         inner = &walk->values[inner->of];
-    else if (inner->what == FUNCTION)
-        inner = &walk->values[inner->of];
-    else
-        return NULL;
-    const struct value *norm = &walk->values[inner->of];
-    return norm->what == NORM && norm->count == 0 && !norm->mean && !norm->mean_before ? norm : NULL;
+    }
+    if (inner->what == MIXED)
+        branch->mixed = inner;
+    else if (!take_hidden(walk, inner, branch))
+        return;
+    const struct value *first = branch->mixed ? &walk->values[inner->of] : branch->first, *from = &walk->values[first->of];
+    if (!branch->after)
+        branch->norm = from->what == NORM && is_whole(from) ? from : NULL;
+    if (branch->norm)
+        branch->root = branch->after ? from : &walk->values[from->of];
 }
 
 static const char *add_to(struct walk *walk, const struct value *stream, const struct value *branch, struct value *out) {
-    bool attention;
-    const struct value *norm = tleg_branch_norm(walk, branch, &attention);
-    if (!norm || !tleg_is_stream(stream) || stream->count != 0 || stream->mean)
-        return "a branch of attention or an MLP that begins with a norm, and what the norm reads";
-    if (walk->values[norm->of].id != stream->id || !tleg_layout_equal(&stream->layout, &branch->layout))
-        return "a branch added to what its norm reads (norms after the branches are not computed by this library)";
-    if (attention != (stream->halves == 0))
+    struct branch parts;
+    tleg_branch_of(walk, branch, &parts);
+    if (!parts.root || !tleg_is_stream(stream) || stream->count != 0 || stream->mean)
+        return "a branch of attention or an MLP that begins or ends with a norm, and what the branch reads";
+    if (parts.root->id != stream->id || !tleg_layout_equal(&stream->layout, &branch->layout))
+        return "a branch added to what it reads";
+    if ((parts.mixed != NULL) != (stream->halves == 0))
         return "attention and MLP in turn, each with a norm before it";
     *out = (struct value){.what = STREAM,
                           .of = number_of(walk, stream),

@@ -232,7 +232,7 @@ bool tleg_constant_is_number(struct walk *walk, uint32_t constant, double *value
 
 static int64_t clamp(double value) {
     static const double most = 9e18;
-    return value >= most ? INT64_MAX : value <= -most ? INT64_MIN : (int64_t)value;
+    return value >= most ? INT64_MAX : value > -most ? (int64_t)value : INT64_MIN; /* also of what is not a number */
 }
 
 int tleg_constant_integers(struct walk *walk, uint32_t constant, int64_t values[MOST_INTEGERS]) {

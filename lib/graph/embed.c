@@ -39,7 +39,7 @@ const char *tleg_node_conv(struct walk *walk, struct value *out) {
         return "constant weights";
     const struct constant *w = tleg_constant_get(walk, weight->weight);
     if (w->rank != 4 || w->shape[1] != tleg_layout_size(&images->layout, 1) || w->shape[2] != w->shape[3] || w->shape[2] < 1 ||
-        w->shape[0] < 1 || w->shape[0] > INT32_MAX)
+        w->shape[0] < 1 || w->shape[0] > MOST_SIDE)
         return "a kernel (dim, channels, side, side) of square patches";
     const int64_t dim = w->shape[0], side = w->shape[2], grid = walk->image / side;
     const char *expected = check_conv(walk, side);
@@ -54,6 +54,76 @@ const char *tleg_node_conv(struct walk *walk, struct value *out) {
     out->layout = images->layout;
     for (int32_t k = 0; k < 3; k++)
         tleg_layout_replace(&out->layout, k + 1, &atoms[k], 1, false, &out->layout);
+    return NULL;
+}
+
+/* The atoms of a patch's pixels, the last dimension's: which is a channel, a row and a column; false when they are others. */
+static bool find_pixels(const struct layout *layout, const struct atom *found[3], int64_t sizes[3]) {
+    const int32_t last = layout->rank - 1;
+    const struct atom *atoms = tleg_layout_atoms(layout, last);
+    for (int k = 0; k < 3; k++) {
+        found[k] = NULL;
+        sizes[k] = 1;
+    }
+    for (int32_t k = 0; k < layout->counts[last]; k++) {
+        const int32_t which = atoms[k].axis - AXIS_CHANNEL;
+        if (which < 0 || which > 2 || found[which] || atoms[k].stride != 1)
+            return false;
+        found[which] = &atoms[k];
+        sizes[which] = atoms[k].size;
+    }
+    return sizes[1] == sizes[2];
+}
+
+/* A matrix (dim, pixels) as a kernel (dim, channels, side, side), whichever order its pixels are in. */
+static bool as_kernel(struct walk *walk, const struct constant *matrix, const struct layout *layout, uint32_t *kernel) {
+    const struct atom *found[3], *atoms = tleg_layout_atoms(layout, layout->rank - 1);
+    int64_t sizes[3], shape[4] = {matrix->shape[0], 1, 1, 1};
+    struct constant cut, made;
+    if (!find_pixels(layout, found, sizes))
+        return false;
+    for (int32_t k = 0; k < layout->counts[layout->rank - 1]; k++)
+        shape[k + 1] = atoms[k].size;
+    if (!tleg_constant_reshape(walk, matrix, 4, shape, &cut))
+        return false;
+    made = cut;
+    for (int k = 0; k < 3; k++) {
+        made.shape[k + 1] = sizes[k];
+        made.strides[k + 1] = found[k] ? cut.strides[1 + (found[k] - atoms)] : 0;
+    }
+    *kernel = tleg_constant_add(walk, &made);
+    return *kernel != 0;
+}
+
+/* Rows and columns of patches become tokens; false when they are not in that order, or cut otherwise. */
+static bool as_tokens(const struct layout *images, int64_t side, int64_t grid, struct layout *out) {
+    int32_t next = AXIS_Y;
+    struct layout own = *images;
+    for (int32_t k = 0, at = 0; k < own.rank - 1; k++)
+        for (int32_t i = 0; i < own.counts[k]; i++, at++) {
+            struct atom *atom = &own.atoms[at];
+            if (atom->axis == AXIS_BATCH)
+                continue;
+            if (atom->axis != next || atom->size != grid || atom->stride != side)
+                return false;
+            *atom = (struct atom){AXIS_TOKEN, (int32_t)grid, next == AXIS_Y ? (int32_t)grid : 1};
+            next++;
+        }
+    const int32_t order[TLEG_MAX_RANK] = {0, 1, 2, 3, 4, 5, 6, 7};
+    tleg_layout_transpose(&own, order, out); /* neighbours are put together */
+    return grid == 1 || next == AXIS_X + 1;
+}
+
+const char *tleg_embed_pixels(struct walk *walk, const struct value *images, const struct constant *matrix, struct value *out) {
+    const struct atom *found[3];
+    int64_t sizes[3];
+    *out = (struct value){.what = EMBED, .patches = true, .factor = 1};
+    if (images->layout.rank < 2 || !find_pixels(&images->layout, found, sizes) || walk->image % sizes[1] != 0 ||
+        !as_tokens(&images->layout, sizes[1], walk->image / sizes[1], &out->layout) ||
+        !as_kernel(walk, matrix, &images->layout, &out->weight))
+        return "a matrix of the pixels of square patches, in the order of the patches";
+    const struct atom features = {AXIS_FEATURE, (int32_t)matrix->shape[0], 1};
+    tleg_layout_replace(&out->layout, out->layout.rank - 1, &features, 1, false, &out->layout);
     return NULL;
 }
 
@@ -88,12 +158,16 @@ static uint32_t add_rows(struct walk *walk, uint32_t constant, uint32_t more, in
 }
 
 const char *tleg_add_places(struct walk *walk, const struct value *embed, uint32_t constant, struct value *out) {
+    static const int32_t features[] = {AXIS_FEATURE, -1};
     uint32_t rows;
     int64_t at = 0;
-    if (!tleg_constant_align(walk, constant, &embed->layout, rows_and_features, &rows))
-        return "positions that are the same for all images";
     *out = *embed;
     out->id = 0;
+    if (!embed->bias && !embed->places && embed->prefix_count == 0 &&
+        tleg_constant_align(walk, constant, &embed->layout, features, &out->bias))
+        return NULL;
+    if (!tleg_constant_align(walk, constant, &embed->layout, rows_and_features, &rows))
+        return "positions that are the same for all images";
     for (uint32_t k = 0; k < embed->prefix_count && walk->status == TLEG_OK; k++) {
         const int64_t count = rows_of(walk, embed->prefix[k]);
         out->prefix[k] = add_rows(walk, embed->prefix[k], rows, at, count);
@@ -110,7 +184,7 @@ static bool as_rows(struct walk *walk, const struct value *constant, const struc
                     uint32_t *rows) {
     const struct constant *own = tleg_constant_get(walk, constant->weight);
     struct layout layout;
-    if (own->rank != sequence->rank || own->shape[dim] < 1 || own->shape[dim] > INT32_MAX)
+    if (own->rank != sequence->rank || own->shape[dim] < 1 || own->shape[dim] > MOST_SIDE)
         return false;
     const struct atom tokens = {AXIS_TOKEN, (int32_t)own->shape[dim], 1};
     return tleg_layout_replace(sequence, dim, &tokens, 1, false, &layout) &&
@@ -133,9 +207,11 @@ static const char *join(struct walk *walk, const struct value *embed, int32_t di
     }
     for (uint32_t k = 0; k < embed->prefix_count; k++)
         out->prefix[out->prefix_count++] = embed->prefix[k];
+    if (rows > INT32_MAX)
+        return "fewer tokens";
     const struct atom tokens = {AXIS_TOKEN, (int32_t)rows, 1};
     tleg_layout_replace(&embed->layout, dim, &tokens, 1, false, &out->layout);
-    return rows <= INT32_MAX ? NULL : "fewer tokens";
+    return NULL;
 }
 
 const char *tleg_node_concat(struct walk *walk, struct value *out) {

@@ -20,6 +20,8 @@ static enum rank rank_of(const struct walk *walk, const struct value *value) {
         const enum rank first = rank_of(walk, &walk->values[value->of]), second = rank_of(walk, &walk->values[value->other]);
         return first == second && first >= FEATURES ? first : USELESS;
     }
+    if (value->what == CHANCES)
+        return rank_of(walk, &walk->values[value->of]);
     if (value->what == NORM)
         return is_read_out(value) ? FEATURES : value->count == 0 ? SEQUENCE : USELESS;
     return is_head(walk, value) ? LOGITS : USELESS;
@@ -81,6 +83,11 @@ tleg_status tleg_graph_readout(struct walk *walk, struct readout *readout) {
     if (status != TLEG_OK)
         return status;
     const struct value *value = &walk->values[chosen];
+    if (value->what == CHANCES) {
+        tleg_log(walk->context, "%s: the output \"%s\" is the softmax of logits; the logits are what is read",
+                 tleg_file_label(walk->file), name_of(walk, chosen));
+        value = &walk->values[value->of];
+    }
     if (value->what == SUM) {
         take(walk, &walk->values[value->of], readout);
         take(walk, &walk->values[value->other], readout);

@@ -121,6 +121,9 @@ static const char *begin(struct walk *walk, const struct value *const *in, int c
         memcpy(all.shape, results->shape, sizeof all.shape);
         whole = whole && from->whole;
     }
+    size_t all_count;
+    if (!tleg_size_product(results->shape, rank, &all_count))
+        return "fewer constants";
     for (int k = 0; k < count; k++)
         results->from[k] = spread(results->from[k], rank, results->shape);
     for (int32_t dim = 0; dim < rank; dim++) {

@@ -35,22 +35,25 @@ static const char *reshape(struct walk *walk, const struct value *in, int32_t ra
 /* 0 is the size that was, -1 what is left. */
 static const char *fill_shape(struct walk *walk, const struct value *in, int rank, int64_t *shape) {
     const bool keep = tleg_walk_integer(walk, "allowzero", 0) == 0;
-    int64_t all = 1, known = 1;
+    int64_t sizes[TLEG_MAX_RANK], known = 1;
+    size_t all;
     int open = -1;
     for (int32_t k = 0; k < rank_of(walk, in); k++)
-        all *= size_of(walk, in, k);
+        sizes[k] = size_of(walk, in, k);
+    if (!tleg_size_product(sizes, rank_of(walk, in), &all) || all > INT64_MAX)
+        return "fewer numbers";
     for (int k = 0; k < rank; k++) {
         if (shape[k] == 0 && keep && k < rank_of(walk, in))
             shape[k] = size_of(walk, in, k);
         if (shape[k] < 0)
             open = k;
-        else if (shape[k] > 0 && known <= all)
+        else if (shape[k] > 0 && shape[k] <= (int64_t)all / known)
             known *= shape[k];
         else
             return "a shape of as many numbers";
     }
     if (open >= 0)
-        shape[open] = all / known;
+        shape[open] = (int64_t)all / known;
     return NULL;
 }
 
@@ -89,10 +92,12 @@ const char *tleg_node_reshape(struct walk *walk, struct value *out) {
         expected = rank < 0 || rank > TLEG_MAX_RANK ? "a constant shape" : fill_shape(walk, in, rank, shape);
     } else if (strcmp(type, "Flatten") == 0) {
         const int64_t axis = tleg_walk_integer(walk, "axis", 1), at = axis < 0 ? axis + rank_of(walk, in) : axis;
-        for (rank = 0; rank < 2; rank++)
-            shape[rank] = 1;
-        for (int32_t k = 0; k < rank_of(walk, in); k++)
-            shape[k >= at] *= size_of(walk, in, k);
+        shape[0] = 1;
+        shape[1] = -1;
+        rank = 2;
+        for (int32_t k = 0; k < rank_of(walk, in) && k < at; k++)
+            shape[0] = shape[0] > INT64_MAX / (size_of(walk, in, k) + 1) ? 0 : shape[0] * size_of(walk, in, k);
+        expected = fill_shape(walk, in, rank, shape);
     } else {
         expected = squeeze(walk, in, strcmp(type, "Unsqueeze") == 0, shape, &rank);
     }

@@ -17,7 +17,8 @@ enum axis { AXIS_BATCH, AXIS_TOKEN, AXIS_KEY, AXIS_FEATURE, AXIS_CHANNEL, AXIS_Y
 struct atom {
     int32_t axis, size, stride;
 };
-enum { ATOMS = 12, OPEN_BATCH = 999983 }; /* a prime: as large is a batch that the graph leaves open */
+enum { ATOMS = 12, OPEN_BATCH = 999983 };            /* a prime: as large is a batch that the graph leaves open */
+enum { MOST_SIDE = 1 << 20, MOST_PIXELS = 1 << 12 }; /* of an axis, and of a picture's sides: products fit 64 bits */
 struct layout {
     int32_t rank;
     int8_t counts[TLEG_MAX_RANK]; /* of each dimension's atoms, the slowest first; none: its size is 1 */
@@ -83,13 +84,16 @@ enum what {
     SQUARES,     /* of such */
     VARIANCE,    /* the mean of squares */
     NORM,        /* LayerNorm of `of` */
+    INNER_NORM,  /* LayerNorm within a branch: of MIXED, of an MLP's hidden numbers, of the last LINEAR */
     LINEAR,      /* weight, bias and gate on `of` */
     FUNCTION,    /* of each number of `of`, a LINEAR or a VARIANCE: samples */
+    GATED,       /* a FUNCTION `of` of one LINEAR, times another, `other`: SwiGLU and its like */
     SCORES,      /* `of` by `other`, queries and keys */
     SHARES,      /* the softmax of such scores */
     NOT_NUMBERS, /* whether SHARES are not numbers */
     MIXED,       /* values `third` by such shares */
-    SUM          /* of two readouts `of` and `other` */
+    SUM,         /* of two readouts `of` and `other` */
+    CHANCES      /* the softmax of logits `of` */
 };
 enum { SAMPLES = 16, PREFIXES = 4 };
 enum { USES_ERF = 1, USES_TANH = 2, USES_SIGMOID = 4, USES_RELU = 8, USES_OTHER = 16 };
@@ -130,6 +134,7 @@ struct walk {
     size_t constant_count, constant_room;
     uint64_t numbers_left;              /* that may still be made */
     int64_t image;                      /* pixels on a side */
+    double tolerance;                   /* of what constants say, relative: more where they have half a word */
     const struct tleg_graph_node *node; /* the one at hand */
 };
 
@@ -153,9 +158,15 @@ void tleg_value_constant(struct walk *walk, const struct constant *constant, str
 static inline bool tleg_is_constant(const struct value *value) {
     return value && value->what == CONSTANT;
 }
-/* What a LayerNorm reads. */
+/* What the norm before a branch reads. */
 static inline bool tleg_is_stream(const struct value *value) {
     return value->what == EMBED || value->what == STREAM || value->what == NORM;
+}
+/* What any LayerNorm reads, one within a branch or at its end as well. */
+bool tleg_is_normed(const struct walk *walk, const struct value *value);
+/* A norm of `of`. */
+static inline uint8_t tleg_norm_of(const struct value *of) {
+    return tleg_is_stream(of) ? NORM : INNER_NORM;
 }
 static inline bool tleg_is_feature(const struct value *value) { /* in its last dimension */
     return value->layout.rank > 0 && tleg_layout_is(&value->layout, value->layout.rank - 1, AXIS_FEATURE, 0);
@@ -179,11 +190,23 @@ const char *tleg_fold_unary(struct walk *walk, const char *type, const struct va
 const char *tleg_fold_concat(struct walk *walk, struct value *out);
 /* Constants added or multiplied, and values added (block.c, embed.c). */
 const char *tleg_add_places(struct walk *walk, const struct value *embed, uint32_t constant, struct value *out);
+/* Pixels, each patch's in the last dimension, times a matrix (dim, pixels): what a convolution gives (embed.c). */
+const char *tleg_embed_pixels(struct walk *walk, const struct value *images, const struct constant *matrix, struct value *out);
 const char *tleg_add_vector(struct walk *walk, const struct value *value, uint32_t constant, struct value *out);
 const char *tleg_scale_vector(struct walk *walk, const struct value *value, uint32_t constant, struct value *out);
 const char *tleg_add_branch(struct walk *walk, const struct value *a, const struct value *b, struct value *out);
-/* The NORM that a branch, a LINEAR, begins with; NULL when it is none. `attention` says which of the two it is. */
-const struct value *tleg_branch_norm(const struct walk *walk, const struct value *branch, bool *attention);
+/* What a branch, a LINEAR or an INNER_NORM of one, is made of. */
+struct branch {
+    const struct value *root;         /* what it begins from; NULL: it is not a branch */
+    const struct value *norm;         /* with which it begins or ends */
+    bool after;                       /* it ends with it */
+    const struct value *linear;       /* its last matrix */
+    const struct value *inner;        /* the INNER_NORM before that, or NULL */
+    const struct value *mixed;        /* of attention; else NULL */
+    const struct value *function;     /* of an MLP */
+    const struct value *first, *gate; /* of an MLP: the matrix before the function, and the other of a gated one, or NULL */
+};
+void tleg_branch_of(const struct walk *walk, const struct value *value, struct branch *branch);
 /* Tokens [first, first + count) of an embedded sequence, in dimension `dim` (embed.c). */
 const char *tleg_embed_slice(struct walk *walk, const struct value *value, int32_t dim, int64_t first, int64_t count,
                              struct value *out);
@@ -193,7 +216,7 @@ const double *tleg_sample_points(enum what base);
 /* The samples of a value as a function of its base; NULL when it is none. */
 const double *tleg_samples_of(struct walk *walk, const struct value *value, uint32_t *base);
 /* One of TLEG_MLP_*, or 0. */
-int32_t tleg_samples_activation(const struct value *function);
+int32_t tleg_samples_activation(const struct walk *walk, const struct value *function);
 /* eps of 1 / sqrt(v + eps), or of sqrt(v + eps) where `root`; below 0 when it is something else. */
 double tleg_samples_eps(const double *samples, bool root);
 /* The number with the fewest digits that is this f32. */

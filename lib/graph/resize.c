@@ -21,22 +21,27 @@ static double weight(const struct resizing *r, double x) {
     return x < 2 ? ((r->a * x - 5 * r->a) * x + 8 * r->a) * x - 4 * r->a : 0;
 }
 
-/* Row `at` of the matrix (in) that makes an output of the input. */
-static void fill_row(const struct resizing *r, int64_t at, double *row) {
+/* Row `at` of the matrix (in) that makes an output of the input; it is 0 outside of [*low, *high]. */
+static void fill_row(const struct resizing *r, int64_t at, double *row, int64_t *low, int64_t *high) {
     const double wide = r->antialias && r->scale < 1 ? 1 / r->scale : 1, reach = (r->cubic ? 2 : 1) * wide;
     const double centre = r->corners ? (r->out > 1 ? (double)at * (double)(r->in - 1) / (double)(r->out - 1) : 0)
                                      : ((double)at + 0.5) / r->scale - 0.5;
     double sum = 0;
     memset(row, 0, (size_t)r->in * sizeof *row);
+    *low = r->in;
+    *high = -1;
     for (int64_t k = (int64_t)floor(centre - reach); (double)k <= centre + reach; k++) {
         const bool inside = k >= 0 && k < r->in;
         const double w = weight(r, ((double)k - centre) / wide);
         if (!inside && (r->outside_excluded || r->antialias))
             continue;
-        row[k < 0 ? 0 : k >= r->in ? r->in - 1 : k] += w;
+        const int64_t place = k < 0 ? 0 : k >= r->in ? r->in - 1 : k;
+        *low = place < *low ? place : *low;
+        *high = place > *high ? place : *high;
+        row[place] += w;
         sum += w;
     }
-    for (int64_t k = 0; k < r->in; k++)
+    for (int64_t k = *low; k <= *high; k++)
         row[k] /= sum;
 }
 
@@ -54,13 +59,13 @@ static bool resize(struct walk *walk, const struct resizing *r, int32_t dim, con
         inner *= shape[k];
     const int64_t outer = tleg_constant_count(from) / (r->in * inner);
     for (int64_t at = 0; at < r->out; at++) {
-        fill_row(r, at, row);
+        int64_t low, high;
+        fill_row(r, at, row, &low, &high);
         for (int64_t o = 0; o < outer; o++)
             for (int64_t i = 0; i < inner; i++) {
                 double sum = 0;
-                for (int64_t k = 0; k < r->in; k++)
-                    if (row[k] != 0)
-                        sum += row[k] * tleg_constant_at(from, (o * r->in + k) * inner + i);
+                for (int64_t k = low; k <= high; k++)
+                    sum += row[k] * tleg_constant_at(from, (o * r->in + k) * inner + i);
                 numbers[(o * r->out + at) * inner + i] = sum;
             }
     }

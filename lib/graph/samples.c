@@ -45,7 +45,7 @@ static double activation(int32_t kind, double x) {
     }
 }
 
-int32_t tleg_samples_activation(const struct value *function) {
+int32_t tleg_samples_activation(const struct walk *walk, const struct value *function) {
     static const struct {
         int32_t kind;
         uint8_t uses;
@@ -54,14 +54,13 @@ int32_t tleg_samples_activation(const struct value *function) {
                  {TLEG_MLP_GELU_TANH, USES_TANH},
                  {TLEG_MLP_SILU, USES_SIGMOID},
                  {TLEG_MLP_RELU, USES_RELU}};
-    static const double tolerance = 4e-3; /* of constants that were rounded to half a word */
     for (size_t k = 0; k < sizeof known / sizeof *known; k++) {
         double worst = 0;
         for (int i = 0; i < SAMPLES; i++) {
             const double off = fabs(function->samples[i] - activation(known[k].kind, numbers[i]));
             worst = off <= worst ? worst : off; /* and what is not a number */
         }
-        if (known[k].uses == function->uses && worst <= tolerance)
+        if (known[k].uses == function->uses && worst <= walk->tolerance)
             return known[k].kind;
     }
     return 0;

@@ -136,7 +136,7 @@ static const struct value *find_bad(const struct walk *walk) {
 static void set_bad(struct walk *walk, uint32_t node, const char *expected) {
     for (uint32_t k = 0; k < walk->node->output_count; k++) {
         struct value *out = &walk->values[walk->graph->uses[walk->node->outputs + k]];
-        if (out != walk->values)
+        if (out != walk->values && out->what == NOTHING)
             *out = (struct value){.what = BAD, .node = node, .expected = expected};
     }
 }
@@ -154,8 +154,6 @@ static bool is_fresh(const struct walk *walk) {
 static const char *run(struct walk *walk) {
     const bool split = strcmp(tleg_walk_text(walk, walk->node->type), "Split") == 0;
     handler *node = split ? NULL : find_handler(walk);
-    if (!is_fresh(walk))
-        return "outputs of its own";
     if (!split && !node)
         return "a node of a Vision Transformer";
     if (node != tleg_node_constant && !tleg_walk_in(walk, 0))
@@ -173,6 +171,11 @@ static const char *run(struct walk *walk) {
 
 static void step(struct walk *walk, size_t index) {
     walk->node = &walk->graph->nodes[index];
+    if (!is_fresh(walk)) {
+        walk->status = tleg_fail(walk->context, TLEG_ERROR_FORMAT, "%s: damaged: node %llu gives what there is already",
+                                 tleg_file_label(walk->file), (unsigned long long)index + 1);
+        return;
+    }
     const struct value *bad = find_bad(walk);
     if (bad && bad->what == BAD) {
         const struct value origin = *bad;
@@ -255,7 +258,8 @@ static tleg_status set_images(struct walk *walk) {
     for (int k = 2; k < 4; k++)
         if (kernel && !shape[k])
             shape[k] = find_grid(walk, kernel->shape[0]) * kernel->shape[2];
-    if (shape[1] < 1 || shape[1] > INT32_MAX || shape[2] < 1 || shape[2] > 1 << 16 || shape[3] != shape[2])
+    if (shape[0] > MOST_SIDE || shape[1] < 1 || shape[1] > MOST_PIXELS || shape[2] < 1 || shape[2] > MOST_PIXELS ||
+        shape[3] != shape[2])
         return refuse_input(walk, "expected square images whose side is given, or follows from a table of positions");
     static const int32_t axes[] = {AXIS_BATCH, AXIS_CHANNEL, AXIS_Y, AXIS_X};
     struct value *value = &walk->values[images->value];
@@ -284,6 +288,13 @@ static tleg_status walk_through(struct walk *walk, tleg_file **named) {
     return walk->status == TLEG_OK ? tleg_graph_derive(walk, &readout, named) : walk->status;
 }
 
+static bool has_half(const struct tleg_graph *graph) {
+    bool found = false;
+    for (size_t k = 0; k < graph->tensor_count; k++)
+        found = found || graph->tensors[k].entry.dtype == TLEG_F16 || graph->tensors[k].entry.dtype == TLEG_BF16;
+    return found;
+}
+
 tleg_status tleg_graph_read(tleg_context *context, const tleg_file *file, tleg_file **named) {
     struct walk walk = {.context = context, .asked = file, .allocator = context->allocator};
     *named = NULL;
@@ -291,6 +302,7 @@ tleg_status tleg_graph_read(tleg_context *context, const tleg_file *file, tleg_f
     if (!walk.graph)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: not an ONNX file", tleg_file_label(file));
     walk.numbers_left = 2 * walk.graph->file_bytes + 65536;
+    walk.tolerance = has_half(walk.graph) ? 4e-3 : 1e-5;
     const tleg_status status = walk_through(&walk, named);
     while (walk.memory) {
         struct block_memory *next = walk.memory->next;

@@ -6,9 +6,9 @@
 #include <string.h>
 #include <tleg/config.h>
 
-enum { NAME = 64, PER_BLOCK = 14, OUTSIDE = 16, PIECES = 3 };
-enum { HEADS, EPS, ACTIVATION, POOL, KEYS };
-static const char *const keys[KEYS] = {"tleg.heads", "tleg.eps", "tleg.activation", "tleg.pool"};
+enum { NAME = 64, PER_BLOCK = 18, OUTSIDE = 16, PIECES = 3 };
+enum { HEADS, EPS, ACTIVATION, POOL, BRANCH_NORM, KEYS };
+static const char *const keys[KEYS] = {"tleg.heads", "tleg.eps", "tleg.activation", "tleg.pool", "tleg.branch_norm"};
 
 struct made {
     char name[NAME];
@@ -24,9 +24,10 @@ struct weights {
     const struct value **halves; /* STREAMs, the first block's first */
     size_t half_count;
     const struct value *embed, *before; /* before: the NORM between it and the blocks, or NULL */
-    int64_t dim, heads, hidden;
+    int64_t dim, heads;
     double eps;
     int32_t activation;
+    bool after; /* norms stand after their branches */
     char texts[KEYS][TLEG_NUMBER_TEXT];
 };
 
@@ -164,11 +165,12 @@ static const char *part_of(int64_t block, const char *part, char name[NAME]) {
 
 static bool add_norm(struct weights *w, int64_t block, const char *part, const struct value *norm) {
     char name[NAME], full[NAME];
+    const int64_t width = tleg_layout_size(&norm->layout, norm->layout.rank - 1);
     snprintf(full, sizeof full, "%s.weight", part);
-    if (!add(w, part_of(block, full, name), 1, &w->dim, norm->weight, 1))
+    if (!add(w, part_of(block, full, name), 1, &width, norm->weight, 1))
         return false;
     snprintf(full, sizeof full, "%s.bias", part);
-    return add(w, part_of(block, full, name), 1, &w->dim, norm->bias, 0);
+    return add(w, part_of(block, full, name), 1, &width, norm->bias, 0);
 }
 
 /* A matrix; without a bias its tensor is of zeros, or, with `optional`, not there. */
@@ -187,29 +189,32 @@ static bool add_gate(struct weights *w, int64_t block, const char *part, const s
     return !any || add(w, part_of(block, part, name), 1, &w->dim, linear->gate, 1);
 }
 
-/* Queries, keys and values as one matrix. */
-static bool add_qkv(struct weights *w, int64_t block, const struct value *const qkv[3], bool biases) {
-    char name[NAME];
-    const int64_t shape[] = {3 * w->dim, w->dim};
-    struct made *made = begin(w, part_of(block, "attn.qkv.weight", name), 2, shape);
-    w->list[w->count - 1].piece_count = PIECES;
-    for (int32_t k = 0; k < PIECES; k++)
-        if (!lend(w, qkv[k]->weight, made, k))
+/* Several of as many rows each as one matrix: queries, keys and values; what is gated and its gate. */
+static bool add_joined(struct weights *w, int64_t block, const char *part, const struct value *const *linear, int32_t count,
+                       bool biases) {
+    char name[NAME], full[NAME];
+    const int64_t rows = rows_of(w->walk, linear[0]->weight);
+    const int64_t shape[] = {count * rows, columns_of(w->walk, linear[0]->weight)};
+    snprintf(full, sizeof full, "%s.weight", part);
+    struct made *made = begin(w, part_of(block, full, name), 2, shape);
+    w->list[w->count - 1].piece_count = (size_t)count;
+    for (int32_t k = 0; k < count; k++)
+        if (!lend(w, linear[k]->weight, made, k))
             return false;
     if (!biases)
         return true;
-    made = begin(w, part_of(block, "attn.qkv.bias", name), 1, shape);
-    w->list[w->count - 1].piece_count = PIECES;
-    for (int32_t k = 0; k < PIECES; k++) {
-        made->pieces[k] = (struct tleg_piece){.count = (uint64_t)w->dim};
-        if (qkv[k]->bias && !lend(w, qkv[k]->bias, made, k))
+    snprintf(full, sizeof full, "%s.bias", part);
+    made = begin(w, part_of(block, full, name), 1, shape);
+    w->list[w->count - 1].piece_count = (size_t)count;
+    for (int32_t k = 0; k < count; k++) {
+        made->pieces[k] = (struct tleg_piece){.count = (uint64_t)rows};
+        if (linear[k]->bias && !lend(w, linear[k]->bias, made, k))
             return false;
     }
     return true;
 }
 
-static void find_qkv(const struct walk *walk, const struct value *attention, const struct value *qkv[3]) {
-    const struct value *mixed = &walk->values[walk->values[attention->other].of];
+static void find_qkv(const struct walk *walk, const struct value *mixed, const struct value *qkv[3]) {
     qkv[0] = &walk->values[mixed->of];
     qkv[1] = &walk->values[mixed->other];
     qkv[2] = &walk->values[mixed->third];
@@ -224,60 +229,92 @@ static bool has_gates(const struct weights *w) {
     return any;
 }
 
+/* Of a block: attention's branch, and the MLP's. */
+static void find_branches(const struct weights *w, int64_t block, struct branch branches[2]) {
+    for (int k = 0; k < 2; k++)
+        tleg_branch_of(w->walk, &w->walk->values[w->halves[2 * block + k]->other], &branches[k]);
+}
+
 static bool has_biases(const struct weights *w) {
     bool any = false;
-    for (size_t k = 0; k < w->half_count; k += 2) {
+    for (size_t k = 0; k < w->half_count / 2; k++) {
         const struct value *qkv[3];
-        find_qkv(w->walk, w->halves[k], qkv);
+        struct branch branches[2];
+        find_branches(w, (int64_t)k, branches);
+        find_qkv(w->walk, branches[0].mixed, qkv);
         any = any || qkv[0]->bias || qkv[1]->bias || qkv[2]->bias;
     }
     return any;
 }
 
-static const struct value *function_of(const struct walk *walk, const struct value *half) {
-    return &walk->values[walk->values[half->other].of];
+/* What all blocks have in common. */
+struct kind {
+    int64_t heads, hidden;
+    int32_t activation;
+    bool gated, after[2], inner[2];
+};
+
+static struct kind kind_of(const struct weights *w, const struct branch branches[2], const struct value *q) {
+    const struct value *first = branches[1].first;
+    return (struct kind){.heads = w->dim / tleg_layout_size(&q->layout, q->layout.rank - 1),
+                         .hidden = rows_of(w->walk, first->weight),
+                         .activation = tleg_samples_activation(w->walk, branches[1].function),
+                         .gated = branches[1].gate != NULL,
+                         .after = {branches[0].after, branches[1].after},
+                         .inner = {branches[0].inner != NULL, branches[1].inner != NULL}};
 }
 
-static tleg_status check_block(struct weights *w, int64_t block) {
+static bool same_kind(const struct kind *a, const struct kind *b) {
+    return a->heads == b->heads && a->hidden == b->hidden && a->activation == b->activation && a->gated == b->gated &&
+           a->after[0] == b->after[0] && a->after[1] == b->after[0] && a->inner[0] == b->inner[0] && a->inner[1] == b->inner[1];
+}
+
+static tleg_status check_block(struct weights *w, int64_t block, struct kind *common) {
     const struct walk *walk = w->walk;
-    const struct value *attention = w->halves[2 * block], *mlp = w->halves[2 * block + 1], *qkv[3];
-    const struct value *function = function_of(walk, mlp), *fc1 = &walk->values[function->of];
-    bool first, second;
-    const double eps = tleg_branch_norm(walk, &walk->values[attention->other], &first)->eps;
-    const double next = tleg_branch_norm(walk, &walk->values[mlp->other], &second)->eps;
-    find_qkv(walk, attention, qkv);
-    const int64_t heads = w->dim / tleg_layout_size(&qkv[0]->layout, qkv[0]->layout.rank - 1);
-    const int64_t hidden = rows_of(walk, fc1->weight);
+    const struct value *qkv[3];
+    struct branch branches[2];
+    find_branches(w, block, branches);
+    find_qkv(walk, branches[0].mixed, qkv);
+    const struct kind kind = kind_of(w, branches, qkv[0]);
     if (block == 0) {
-        w->heads = heads;
-        w->hidden = hidden;
-        w->eps = eps;
-        w->activation = tleg_samples_activation(function);
+        *common = kind;
+        w->heads = kind.heads;
+        w->activation = kind.activation;
+        w->eps = branches[0].norm->eps;
+        w->after = kind.after[0];
     }
     for (int k = 0; k < 3; k++)
         if (rows_of(walk, qkv[k]->weight) != w->dim || columns_of(walk, qkv[k]->weight) != w->dim)
             return fail(w, TLEG_ERROR_UNSUPPORTED, "expected queries, keys and values as wide as a token", block);
-    if (heads != w->heads || hidden != w->hidden)
-        return fail(w, TLEG_ERROR_UNSUPPORTED, "expected as many heads and hidden numbers as in block 0", block);
-    if (eps != w->eps || next != w->eps)
-        return fail(w, TLEG_ERROR_UNSUPPORTED, "expected the eps of block 0's first norm", block);
-    return tleg_samples_activation(function) == w->activation
-               ? TLEG_OK
-               : fail(w, TLEG_ERROR_UNSUPPORTED, "expected the activation of block 0", block);
+    if (!same_kind(&kind, common))
+        return fail(w, TLEG_ERROR_UNSUPPORTED, "expected the heads, width, activation and norms of block 0", block);
+    for (int k = 0; k < 2; k++)
+        if (branches[k].norm->eps != w->eps || (branches[k].inner && branches[k].inner->eps != w->eps))
+            return fail(w, TLEG_ERROR_UNSUPPORTED, "expected the eps of block 0's first norm", block);
+    return TLEG_OK;
+}
+
+static bool add_inner(struct weights *w, int64_t block, const char *part, const struct value *norm) {
+    return !norm || add_norm(w, block, part, norm);
+}
+
+static bool add_fc1(struct weights *w, int64_t block, const struct branch *mlp) {
+    const struct value *const both[] = {mlp->first, mlp->gate};
+    return mlp->gate ? add_joined(w, block, "mlp.fc1", both, 2, true) : add_linear(w, block, "mlp.fc1", mlp->first, false);
 }
 
 static bool add_block(struct weights *w, int64_t block, bool gates, bool biases) {
-    const struct walk *walk = w->walk;
-    const struct value *attention = &walk->values[w->halves[2 * block]->other],
-                       *mlp = &walk->values[w->halves[2 * block + 1]->other];
     const struct value *qkv[3];
-    bool which;
-    find_qkv(walk, w->halves[2 * block], qkv);
-    return add_norm(w, block, "norm1", tleg_branch_norm(walk, attention, &which)) && add_qkv(w, block, qkv, biases) &&
-           add_linear(w, block, "attn.proj", attention, false) && add_gate(w, block, "ls1.gamma", attention, gates) &&
-           add_norm(w, block, "norm2", tleg_branch_norm(walk, mlp, &which)) &&
-           add_linear(w, block, "mlp.fc1", &walk->values[walk->values[mlp->of].of], false) &&
-           add_linear(w, block, "mlp.fc2", mlp, false) && add_gate(w, block, "ls2.gamma", mlp, gates);
+    struct branch branches[2];
+    find_branches(w, block, branches);
+    find_qkv(w->walk, branches[0].mixed, qkv);
+    return add_norm(w, block, "norm1", branches[0].norm) && add_joined(w, block, "attn.qkv", qkv, 3, biases) &&
+           add_inner(w, block, "attn.norm", branches[0].inner) &&
+           add_linear(w, block, "attn.proj", branches[0].linear, false) &&
+           add_gate(w, block, "ls1.gamma", branches[0].linear, gates) && add_norm(w, block, "norm2", branches[1].norm) &&
+           add_fc1(w, block, &branches[1]) && add_inner(w, block, "mlp.norm", branches[1].inner) &&
+           add_linear(w, block, "mlp.fc2", branches[1].linear, false) &&
+           add_gate(w, block, "ls2.gamma", branches[1].linear, gates);
 }
 
 /* ---- tokens ---- */
@@ -379,6 +416,7 @@ static void fill_texts(struct weights *w, int32_t pool) {
     snprintf(w->texts[HEADS], sizeof w->texts[HEADS], "%lld", (long long)w->heads);
     tleg_number_format(w->eps, w->texts[EPS]);
     snprintf(w->texts[ACTIVATION], sizeof w->texts[ACTIVATION], "%s", activations[w->activation]);
+    snprintf(w->texts[BRANCH_NORM], sizeof w->texts[BRANCH_NORM], "%s", w->after ? "after" : "before");
     snprintf(w->texts[POOL], sizeof w->texts[POOL], "%s", pool == TLEG_POOL_CLS ? "cls" : "mean");
 }
 
@@ -433,6 +471,7 @@ static tleg_status add_all(struct weights *w, const struct readout *readout, int
 tleg_status tleg_graph_derive(struct walk *walk, const struct readout *readout, tleg_file **named) {
     struct weights w = {.walk = walk};
     struct tleg_pair *pairs = NULL;
+    struct kind common;
     size_t pair_count = 0;
     tleg_status status = list_halves(&w, &walk->values[readout->features[0]->of]);
     if (status != TLEG_OK)
@@ -442,7 +481,7 @@ tleg_status tleg_graph_derive(struct walk *walk, const struct readout *readout, 
     const int32_t pool = pool_of(&w, readout, grid);
     w.dim = kernel->shape[0];
     for (size_t k = 0; k < w.half_count / 2 && status == TLEG_OK; k++)
-        status = check_block(&w, (int64_t)k);
+        status = check_block(&w, (int64_t)k, &common);
     if (status == TLEG_OK)
         status = check_ends(&w, readout, pool);
     if (status == TLEG_OK)

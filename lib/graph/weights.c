@@ -471,7 +471,7 @@ static tleg_status add_all(struct weights *w, const struct readout *readout, int
 tleg_status tleg_graph_derive(struct walk *walk, const struct readout *readout, tleg_file **named) {
     struct weights w = {.walk = walk};
     struct tleg_pair *pairs = NULL;
-    struct kind common;
+    struct kind common = {0};
     size_t pair_count = 0;
     tleg_status status = list_halves(&w, &walk->values[readout->features[0]->of]);
     if (status != TLEG_OK)

@@ -87,7 +87,7 @@ uint64_t tleg_slot_stream(enum tleg_slot slot) {
 
 static void set(struct tleg_spec *spec, const char *name, int32_t rank, int64_t a, int64_t b, int64_t c, int64_t d) {
     const int64_t shape[4] = {a, b, c, d};
-    snprintf(spec->name, sizeof spec->name, "%s", name);
+    memcpy(spec->name, name, strlen(name) + 1); /* short, and copied for each of a model's tensors many times */
     spec->rank = rank;
     memcpy(spec->shape, shape, sizeof shape);
 }

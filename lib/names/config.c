@@ -287,6 +287,13 @@ static bool norms_after(const char *architecture) {
     return strstr(architecture, "_rpn_") || strstr(architecture, "eva02_enormous");
 }
 
+/* Of timm's SigLIPs some have GELU by tanh, the others the exact one. */
+static bool has_gelu_tanh(const char *name) {
+    return strstr(name, "_siglip_") &&
+           (strstr(name, "_giantopt_") || strstr(name, "_base_patch32_") || strstr(name, "_so400m_patch16_") ||
+            (strstr(name, "_large_patch16_") && strstr(name, "_512")));
+}
+
 /* Whether the norms of an architecture have PyTorch's eps, not timm's. */
 static bool has_wide_eps(const char *name) {
     return (strstr(name, "_clip_") && strncmp(name, "eva", 3) != 0) || strstr(name, "_dinov3") || strstr(name, "_lingbot") ||
@@ -335,6 +342,8 @@ static tleg_status read_timm(struct reader *reader, size_t object) {
         put(reader, "tleg.branch_norm", "after");
     if (strstr(name, "quickgelu"))
         put(reader, "tleg.activation", "quick_gelu");
+    if (has_gelu_tanh(name))
+        put(reader, "tleg.activation", "gelu_tanh");
     put(reader, "tleg.eps", has_wide_eps(name) ? "1e-5" : "1e-6"); /* as timm makes them */
     if (status == TLEG_OK)
         status = pass_colours(reader, pictures, "mean", "tleg.mean", 1);

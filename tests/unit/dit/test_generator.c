@@ -2,6 +2,9 @@
  * relies on: the same bits in every form, depths that change, drawing that stops, memory that is told exactly. */
 #include "support/drawn.h"
 #include <math.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 
 static struct drawn cases[MAX_DRAWN];
 static int32_t case_count;
@@ -436,6 +439,7 @@ static void a_schedule_of_depths_is_followed(void **state) {
 struct host {
     tleg_generator *generator;
     int32_t calls, stop_at, cancel_at;
+    atomic_bool done;
 };
 
 static int32_t TLEG_CALL watch(void *arg, int32_t step, int32_t steps, int64_t count, const float *images) {
@@ -483,6 +487,75 @@ static void drawing_stops_where_the_host_says(void **state) {
     free(images);
     tleg_generator_free(generator);
     drawn_free(&in);
+    tleg_context_free(context);
+}
+
+/* ---- threads ---- */
+
+static void *cancel_until_done(void *arg) {
+    struct host *host = arg;
+    while (!atomic_load(&host->done)) {
+        tleg_generator_cancel(host->generator);
+        sched_yield();
+    }
+    return NULL;
+}
+
+static void drawing_is_cancelled_from_another_thread(void **state) {
+    (void)state;
+    tleg_context *context = support_context(&backends[0], 2);
+    tleg_generator *generator = drawn_generator(context, &cases[0], TLEG_F32, true, 2);
+    struct host host = {.generator = generator};
+    const tleg_sample_options options = {.struct_size = sizeof options, .steps = 1000, .count = 64, .guidance = 2};
+    const size_t floats = 64 * (size_t)drawn_info(generator).image_floats;
+    float *images = support_values(1, floats, 1, 0);
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, cancel_until_done, &host), 0);
+    assert_int_equal(tleg_generator_sample(generator, &options, images, floats), TLEG_ERROR_CANCELLED);
+    atomic_store(&host.done, true);
+    pthread_join(thread, NULL);
+    free(images);
+    tleg_generator_free(generator);
+    tleg_context_free(context);
+}
+
+struct drawer {
+    tleg_generator *generator;
+    const tleg_sample_options *options;
+    float *images;
+};
+
+static void *draw(void *arg) {
+    struct drawer *drawer = arg;
+    drawer->images = drawn_sample(drawer->generator, drawer->options);
+    return NULL;
+}
+
+static void generators_in_threads_share_an_expander(void **state) {
+    (void)state;
+    enum { DRAWERS = 4 };
+    tleg_context *context = support_context(&backends[backend_count - 1], 2);
+    tleg_expander *expander = drawn_expander(context, &cases[0], TLEG_F32);
+    const tleg_sample_options options = {.struct_size = sizeof options, .steps = 5, .count = 3, .guidance = 2, .seed = 4};
+    struct drawer drawers[DRAWERS];
+    pthread_t threads[DRAWERS];
+    for (int k = 0; k < DRAWERS; k++) {
+        drawers[k] = (struct drawer){.options = &options};
+        OK(context, tleg_generator_create_elastic(context, expander, cases[0].depth, NULL, &drawers[k].generator));
+    }
+    tleg_expander_free(expander);
+    for (int k = 0; k < DRAWERS; k++)
+        assert_int_equal(pthread_create(&threads[k], NULL, draw, &drawers[k]), 0);
+    for (int k = 0; k < DRAWERS; k++)
+        pthread_join(threads[k], NULL);
+    const size_t floats = 3 * (size_t)drawn_info(drawers[0].generator).image_floats;
+    for (int k = 1; k < DRAWERS; k++)
+        assert_same(drawers[k].images, drawers[0].images, floats, "company in other threads", &cases[0],
+                    &backends[backend_count - 1]);
+    for (int k = 0; k < DRAWERS; k++) {
+        free(drawers[k].images);
+        tleg_generator_free(drawers[k].generator);
+    }
     tleg_context_free(context);
 }
 
@@ -779,6 +852,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(depth_changes_live),
         cmocka_unit_test(a_schedule_of_depths_is_followed),
         cmocka_unit_test(drawing_stops_where_the_host_says),
+        cmocka_unit_test(drawing_is_cancelled_from_another_thread),
+        cmocka_unit_test(generators_in_threads_share_an_expander),
         cmocka_unit_test(memory_is_told_exactly),
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(bad_input_is_named),

@@ -103,6 +103,10 @@ static void a_timm_config_says_how_pictures_are_prepared(void **state) {
     must_say("config.json", "{\"architecture\": \"vit_base_patch16_rope_ape_224\"}",
              (const char *const[][2]){
                  {"tleg.rotary", "index"}, {"tleg.rotary_base", "100"}, {"tleg.rotary_order", "xy"}, {NULL, NULL}});
+    must_say("config.json", "{\"architecture\": \"vit_so400m_patch16_siglip_gap_384\"}",
+             (const char *const[][2]){{"tleg.activation", "gelu_tanh"}, {NULL, NULL}});
+    must_say("config.json", "{\"architecture\": \"vit_base_patch16_siglip_512\"}",
+             (const char *const[][2]){{"tleg.activation", NULL}, {NULL, NULL}});
     must_say("config.json", "{\"architecture\": \"eva02_enormous_patch14_clip_224\"}",
              (const char *const[][2]){{"tleg.branch_norm", "after"}, {NULL, NULL}});
 }

@@ -125,6 +125,8 @@ const char *tleg_node_resize(struct walk *walk, struct value *out) {
     const char *expected = read_mode(walk, &r);
     if (!expected)
         expected = read_sizes(walk, &from, sides, scales);
+    if (!expected && tleg_constant_count(&from) == 0)
+        expected = "some numbers";
     if (expected || !tleg_constant_load(walk, &from))
         return expected;
     for (int32_t k = 0; k < from.rank; k++) {

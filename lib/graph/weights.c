@@ -266,7 +266,7 @@ static struct kind kind_of(const struct weights *w, const struct branch branches
 
 static bool same_kind(const struct kind *a, const struct kind *b) {
     return a->heads == b->heads && a->hidden == b->hidden && a->activation == b->activation && a->gated == b->gated &&
-           a->after[0] == b->after[0] && a->after[1] == b->after[0] && a->inner[0] == b->inner[0] && a->inner[1] == b->inner[1];
+           a->after[0] == b->after[0] && a->after[1] == b->after[1] && a->inner[0] == b->inner[0] && a->inner[1] == b->inner[1];
 }
 
 static tleg_status check_block(struct weights *w, int64_t block, struct kind *common) {
@@ -471,7 +471,7 @@ static tleg_status add_all(struct weights *w, const struct readout *readout, int
 tleg_status tleg_graph_derive(struct walk *walk, const struct readout *readout, tleg_file **named) {
     struct weights w = {.walk = walk};
     struct tleg_pair *pairs = NULL;
-    struct kind common;
+    struct kind common = {0};
     size_t pair_count = 0;
     tleg_status status = list_halves(&w, &walk->values[readout->features[0]->of]);
     if (status != TLEG_OK)

@@ -109,7 +109,8 @@ static void turn(const struct tleg_exec *exec, const tleg_block *block, const st
     float *matrix = (float *)(void *)(workspace + p->matrix);
     char *memory = workspace + p->layer;
     for (int site = 0; site < TLEG_SITES; site++) {
-        if (tleg_site_is_vector(site))
+        int64_t n, k;
+        if (!tleg_site_matrix(&block->config, (enum tleg_site)site, &n, &k))
             continue;
         tleg_unpack_from(block->kernels, &layer->linear[site].weight, NULL, matrix); /* f32: no scratch */
         tleg_turned_put(exec, &block->config, &p->turned, memory, site, matrix);

@@ -42,7 +42,7 @@ static void read_whole(tleg_context *context, const tleg_file *file) {
 
 int fuzz_input(const uint8_t *data, size_t size) {
     static const char *const texts[] = {"config.json", "preprocessor_config.json", "open_clip_config.json"};
-    struct fuzz_host host;
+    struct fuzz_host host = {0};
     if (size == 0 || memchr(data, 0, size))
         return 0;
     tleg_context *context = fuzz_begin(&host);

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <tleg/config.h>
 
-enum { NAME = 64, PER_BLOCK = 18, OUTSIDE = 16, PIECES = 3 };
+enum { NAME = 64, PART = 32, PER_BLOCK = 18, OUTSIDE = 16, PIECES = 3 };
 enum { HEADS, EPS, ACTIVATION, POOL, BRANCH_NORM, KEYS };
 static const char *const keys[KEYS] = {"tleg.heads", "tleg.eps", "tleg.activation", "tleg.pool", "tleg.branch_norm"};
 
@@ -164,7 +164,7 @@ static const char *part_of(int64_t block, const char *part, char name[NAME]) {
 }
 
 static bool add_norm(struct weights *w, int64_t block, const char *part, const struct value *norm) {
-    char name[NAME], full[NAME];
+    char name[NAME], full[PART];
     const int64_t width = tleg_layout_size(&norm->layout, norm->layout.rank - 1);
     snprintf(full, sizeof full, "%s.weight", part);
     if (!add(w, part_of(block, full, name), 1, &width, norm->weight, 1))
@@ -175,7 +175,7 @@ static bool add_norm(struct weights *w, int64_t block, const char *part, const s
 
 /* A matrix; without a bias its tensor is of zeros, or, with `optional`, not there. */
 static bool add_linear(struct weights *w, int64_t block, const char *part, const struct value *linear, bool optional) {
-    char name[NAME], full[NAME];
+    char name[NAME], full[PART];
     const int64_t shape[] = {rows_of(w->walk, linear->weight), columns_of(w->walk, linear->weight)};
     snprintf(full, sizeof full, "%s.weight", part);
     if (!add(w, part_of(block, full, name), 2, shape, linear->weight, 0))
@@ -192,7 +192,7 @@ static bool add_gate(struct weights *w, int64_t block, const char *part, const s
 /* Several of as many rows each as one matrix: queries, keys and values; what is gated and its gate. */
 static bool add_joined(struct weights *w, int64_t block, const char *part, const struct value *const *linear, int32_t count,
                        bool biases) {
-    char name[NAME], full[NAME];
+    char name[NAME], full[PART];
     const int64_t rows = rows_of(w->walk, linear[0]->weight);
     const int64_t shape[] = {count * rows, columns_of(w->walk, linear[0]->weight)};
     snprintf(full, sizeof full, "%s.weight", part);

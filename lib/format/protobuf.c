@@ -32,8 +32,8 @@ tleg_status tleg_wire_varint(struct tleg_wire *wire, struct tleg_span *left, uin
     const uint64_t at = left->at;
     *value = 0;
     for (unsigned shift = 0; shift < 64; shift += 7) {
-        const unsigned char *bytes;
-        size_t count;
+        const unsigned char *bytes = NULL;
+        size_t count = 0;
         if (left->at >= left->end)
             return cut_short(wire, at);
         const tleg_status status = look(wire, left->at, &bytes, &count);
@@ -51,8 +51,8 @@ tleg_status tleg_wire_varint(struct tleg_wire *wire, struct tleg_span *left, uin
 tleg_status tleg_wire_copy(struct tleg_wire *wire, struct tleg_span span, void *out) {
     unsigned char *to = out;
     while (span.at < span.end) {
-        const unsigned char *bytes;
-        size_t count;
+        const unsigned char *bytes = NULL;
+        size_t count = 0;
         const tleg_status status = look(wire, span.at, &bytes, &count);
         if (status != TLEG_OK)
             return status;

@@ -127,7 +127,7 @@ static bool read_real(struct walk *walk, const struct tleg_entry *entry, size_t 
 static bool read_listed(const struct walk *walk, const struct tleg_graph_tensor *tensor, double *out) {
     const int64_t *values = walk->graph->integers + tensor->integers;
     for (uint32_t k = 0; k < tensor->count; k++) {
-        const uint16_t bits = (uint16_t)values[k];
+        const uint64_t bits = (uint16_t)values[k]; /* as wide as any type, the lowest byte first */
         float value = 0;
         if (is_whole(tensor->type))
             out[k] = (double)values[k];

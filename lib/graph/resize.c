@@ -109,7 +109,7 @@ static const char *read_sizes(struct walk *walk, const struct constant *from, in
     for (int32_t k = 0; k < from->rank; k++) {
         scales[k] = tleg_constant_at(&factors, k);
         const double side = floor((double)from->shape[k] * scales[k]);
-        sides[k] = side > 0 && side <= GRID ? (int64_t)side : side == (double)from->shape[k] ? from->shape[k] : 0;
+        sides[k] = side > 0 && side <= (double)GRID ? (int64_t)side : side == (double)from->shape[k] ? from->shape[k] : 0;
     }
     return NULL;
 }

@@ -37,7 +37,7 @@ static void noise_images(tleg_trainer *t, const tleg_train_batch *batch) {
         struct tleg_random random;
         tleg_random_seed(&random, seed, (uint64_t)t->options.rank * (uint64_t)t->options.batch + (uint64_t)i);
         labels[i] = label_of(t, batch, i, &random);
-        times[i] = batch->times ? batch->times[i] : (int64_t)(tleg_random_uniform(&random) * TLEG_TIMES);
+        times[i] = batch->times ? batch->times[i] : (int64_t)(tleg_random_uniform(&random) * (double)TLEG_TIMES);
         if (batch->noise)
             memcpy(noise + i * image, batch->noise + i * image, (size_t)image * sizeof(float));
         else

@@ -36,7 +36,7 @@ static void fill_waves(const struct tleg_asked *asked, int64_t batch, float *wav
     static const double log_longest = 9.21034037197618273608; /* log 10000 */
     for (int64_t b = 0; b < batch; b++, waves += WAVES)
         for (int i = 0; i < TLEG_TIME_WAVES; i++) {
-            const double turn = (double)at(asked->times, b) * tleg_portable_exp(-log_longest * i / TLEG_TIME_WAVES);
+            const double turn = (double)at(asked->times, b) * tleg_portable_exp(-log_longest * i / (double)TLEG_TIME_WAVES);
             waves[i] = (float)tleg_portable_cos(turn);
             waves[TLEG_TIME_WAVES + i] = (float)tleg_portable_sin(turn);
         }

@@ -1,8 +1,8 @@
 #!/bin/sh
 # A page of pictures: every label at four depths from the same noise, with what they took.
-#     page.sh TLEG GENE FOLDER [COUNT [STEPS]]      writes FOLDER/draw-DEPTH.png and FOLDER/draw.html; COUNT of each label (12)
+#     page.sh TLEG GENE FOLDER [COUNT [STEPS]]      writes FOLDER/draw-DEPTH.png and FOLDER/draw.html; COUNT of each label (8)
 set -eu
-tleg=$1 gene=$2 folder=$3 count=${4:-12} steps=${5:-50}
+tleg=$1 gene=$2 folder=$3 count=${4:-8} steps=${5:-50}
 page=$folder/draw.html
 
 # value KEY: a number of a line of JSON on standard input

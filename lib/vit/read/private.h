@@ -39,6 +39,10 @@ tleg_status tleg_read_labels(const struct tleg_config_reader *reader, void **mem
 /* tleg.depths and tleg.scores, or none. */
 tleg_status tleg_read_learned(const struct tleg_config_reader *reader, struct tleg_learned *learned);
 
+/* ---- layers (layers.c) ---- */
+/* A model's depth, or a learngene's schedule. */
+tleg_status tleg_read_layers(struct tleg_config_reader *reader);
+
 /* ---- what only generators have (drawing.c) ---- */
 /* y_embedder's labels, and how many numbers final_layer gives for a patch. */
 tleg_status tleg_read_drawing(struct tleg_config_reader *reader);

@@ -2,8 +2,6 @@
 #include "private.h"
 
 #include "base/interrupt.h"
-#include "pictures/prepare.h"
-#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -51,20 +49,7 @@ double training_label_drop(const struct state *state) {
     return state->options->label_drop >= 0 ? state->options->label_drop : usual;
 }
 
-/* ---- generators ---- */
-
-int training_open_generator(const struct state *state, tleg_context *context, struct source *source, int32_t depth,
-                            int32_t batch, tleg_generator **generator) {
-    const tleg_generator_options options = {.struct_size = sizeof options, .batch = batch};
-    const tleg_expander_options how = {.struct_size = sizeof how};
-    tleg_status status = TLEG_OK;
-    if (source->gene && !source->expander)
-        status = tleg_expander_create(context, source->gene, &how, &source->expander);
-    if (status == TLEG_OK)
-        status = source->expander ? tleg_generator_create_elastic(context, source->expander, depth, &options, generator)
-                                  : tleg_generator_create(context, source->model, &options, generator);
-    return status == TLEG_OK ? EXIT_DONE : tool_fail_context(state->call, context);
-}
+/* ---- a teacher ---- */
 
 tleg_status TLEG_CALL training_teach_noise(void *host, int64_t batch, const float *noised, size_t image_floats,
                                            const int64_t *times, const int64_t *labels, float *noise) {
@@ -96,7 +81,8 @@ struct judging {
     size_t image, told;             /* floats of an image, and of what is told of one */
     float *noise, *noised, *answer; /* (batch, image), (batch, image), (batch, told) */
     int64_t *times;
-    int64_t seen; /* images so far */
+    int64_t steps; /* times there are */
+    int64_t seen;  /* images so far */
 };
 
 static void free_judging(struct judging *judging) {
@@ -107,9 +93,9 @@ static void free_judging(struct judging *judging) {
     free(judging->times);
 }
 
-static int open_judging(struct judging *j, struct source *learned, int32_t depth, int32_t batch) {
+static int open_judging(struct judging *j, struct source *learned, int32_t batch) {
     struct state *state = j->state;
-    const int code = training_open_generator(state, state->context, learned, depth, batch, &j->generator);
+    const int code = source_generator(state->call, state->context, learned, batch, &j->generator);
     if (code != EXIT_DONE)
         return code;
     tleg_generator_info info = {.struct_size = sizeof info};
@@ -117,6 +103,7 @@ static int open_judging(struct judging *j, struct source *learned, int32_t depth
     const size_t count = (size_t)batch;
     j->image = (size_t)info.image_floats;
     j->told = (size_t)info.noise_floats;
+    j->steps = info.times;
     j->noise = calloc(count * j->image, sizeof *j->noise);
     j->noised = calloc(count * j->image, sizeof *j->noised);
     j->answer = calloc(count * j->told, sizeof *j->answer);
@@ -132,12 +119,6 @@ static double share_told(const float *noise, const float *told, size_t count) {
     return 1 - sum / (double)count;
 }
 
-static int fail_share(struct state *state, int32_t depth) {
-    return training_fail(state,
-                         "step %" PRId64 ": validation at depth %d: an answer is not a finite number: nothing is written",
-                         tleg_trainer_get_steps(state->trainer), (int)depth);
-}
-
 static int judge_depth(struct judging *j, const struct feed_unit *unit, struct score *score, bool elastic) {
     struct state *state = j->state;
     const int64_t count = (int64_t)unit->count;
@@ -148,7 +129,7 @@ static int judge_depth(struct judging *j, const struct feed_unit *unit, struct s
     for (size_t i = 0; i < unit->count; i++) {
         const double share = share_told(j->noise + i * j->image, j->answer + i * j->told, j->image);
         if (!isfinite(share))
-            return fail_share(state, score->depth);
+            return training_fail_score(state, score->depth);
         score->points += share;
     }
     score->images += count;
@@ -160,7 +141,7 @@ static int judge_unit(struct judging *j, const struct feed_unit *unit, bool elas
     const int64_t count = (int64_t)unit->count;
     int code = EXIT_DONE;
     for (int64_t i = 0; i < count; i++)
-        j->times[i] = (j->seen + i) * TIMES_APART % 1000;
+        j->times[i] = (j->seen + i) * TIMES_APART % j->steps;
     if (tleg_generator_make_noise(state->context, NOISE_SEED, j->seen, count, j->image, j->noise) != TLEG_OK ||
         tleg_generator_add_noise(state->context, count, j->image, unit->images, j->noise, j->times, j->noised) != TLEG_OK)
         return tool_fail_context(state->call, state->context);
@@ -174,7 +155,7 @@ int training_judge_noise(struct state *state, struct source *learned, struct fee
     enum { LARGEST_BATCH = 64 };
     struct judging judging = {.state = state};
     const struct feed_unit *unit;
-    int code = open_judging(&judging, learned, state->depths[0], LARGEST_BATCH);
+    int code = open_judging(&judging, learned, LARGEST_BATCH);
     while (code == EXIT_DONE && (unit = feed_next(feed)) != NULL) {
         if (interrupt_signal())
             code = EXIT_INTERRUPTED;
@@ -183,20 +164,4 @@ int training_judge_noise(struct state *state, struct source *learned, struct fee
     }
     free_judging(&judging);
     return code;
-}
-
-bool training_tells_finite(struct state *state, struct source *learned, int32_t depth) {
-    enum { PROBES = 4 };
-    struct judging j = {.state = state};
-    bool finite = true;
-    if (open_judging(&j, learned, depth, PROBES) == EXIT_DONE) {
-        static const int64_t labels[PROBES] = {0}, times[PROBES] = {0, 333, 666, 999};
-        tleg_generator_make_noise(NULL, NOISE_SEED, 0, PROBES, j.image, j.noise);
-        const bool ran = tleg_generator_run(j.generator, PROBES, j.noise, PROBES * j.image, times, labels, j.answer,
-                                            PROBES * j.told) == TLEG_OK;
-        for (size_t i = 0; ran && i < PROBES * j.told; i++)
-            finite = finite && isfinite(j.answer[i]);
-    }
-    free_judging(&j);
-    return finite;
 }

@@ -119,7 +119,7 @@ int training_write(struct state *state) {
     return code;
 }
 
-static int fail_score(struct state *state, int32_t depth) {
+int training_fail_score(struct state *state, int32_t depth) {
     return training_fail(state,
                          "step %" PRId64 ": validation at depth %d: an answer is not a finite number: nothing is written",
                          tleg_trainer_get_steps(state->trainer), (int)depth);
@@ -135,7 +135,7 @@ static int score_unit(struct state *state, const struct source *learned, tleg_se
         for (size_t i = 0; i < unit->count; i++) {
             int32_t guess = source_guess(logits + i * (size_t)classes, classes);
             if (guess < 0)
-                return fail_score(state, state->depths[d]);
+                return training_fail_score(state, state->depths[d]);
             state->scores[d].points += guess == unit->labels[i];
         }
         state->scores[d].images += (int64_t)unit->count;
@@ -167,28 +167,28 @@ static struct feed *start_feed(struct state *state) {
     return feed_start(state->call, &plan);
 }
 
-static int judge_drawing(struct state *state, struct source *learned) {
-    struct feed *feed = start_feed(state);
-    const int code = feed ? training_judge_noise(state, learned, feed) : EXIT_FAILED;
-    feed_stop(feed);
+static int judge_classes(struct state *state, struct source *learned, struct feed *feed) {
+    tleg_session *session = NULL;
+    float *logits = malloc(LARGEST_BATCH * (size_t)learned->config.classes * sizeof *logits);
+    int code =
+        logits ? source_session(state->call, state->context, learned, LARGEST_BATCH, &session) : tool_fail_memory(state->call);
+    if (code == EXIT_DONE)
+        code = score_all(state, learned, session, feed, logits);
+    tleg_session_free(session);
+    free(logits);
     return code;
 }
 
 static int judge(struct state *state, struct source *learned) {
     const struct expansion expansion = {.depth = learned->gene ? state->depths[0] : 0};
-    tleg_session *session = NULL;
-    struct feed *feed = NULL;
-    float *logits = malloc(LARGEST_BATCH * (size_t)learned->config.classes * sizeof *logits);
-    int code = logits ? source_take_expansion(state->call, state->context, &expansion, learned) : tool_fail_memory(state->call);
-    if (code == EXIT_DONE)
-        code = source_session(state->call, state->context, learned, LARGEST_BATCH, &session);
-    if (code == EXIT_DONE && (feed = start_feed(state)) == NULL)
-        code = EXIT_FAILED;
-    if (code == EXIT_DONE)
-        code = score_all(state, learned, session, feed, logits);
+    int code = source_take_expansion(state->call, state->context, &expansion, learned);
+    if (code != EXIT_DONE)
+        return code;
+    struct feed *feed = start_feed(state);
+    code = !feed                   ? EXIT_FAILED
+           : training_draws(state) ? training_judge_noise(state, learned, feed)
+                                   : judge_classes(state, learned, feed);
     feed_stop(feed);
-    tleg_session_free(session);
-    free(logits);
     return code;
 }
 
@@ -200,7 +200,7 @@ int training_judge(struct state *state) {
         state->scores[d] = (struct score){.depth = state->depths[d]};
     int code = training_take_learned(state, is_average(state), &learned);
     if (code == EXIT_DONE)
-        code = training_draws(state) ? judge_drawing(state, &learned) : judge(state, &learned);
+        code = judge(state, &learned);
     if (code == EXIT_DONE)
         state->scored = state->sound[is_average(state)] = tleg_trainer_get_steps(state->trainer);
     source_close(&learned);

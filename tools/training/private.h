@@ -212,8 +212,9 @@ int training_judge(struct state *state);               /* fills scores; EXIT_INT
 double training_mean_share(const struct state *state); /* of the scores: right answers, over the depths of the validation */
 bool training_is_patient(struct state *state);         /* whether the validation may still get better; ranks agree */
 void training_note_improvement(struct state *state, int32_t epoch);
-bool training_keeps_best(const struct state *state); /* whether the file of a former run's best epoch is still there */
-int training_write(struct state *state);             /* -o, and the best epoch's */
+bool training_keeps_best(const struct state *state);         /* whether the file of a former run's best epoch is still there */
+int training_write(struct state *state);                     /* -o, and the best epoch's */
+int training_fail_score(struct state *state, int32_t depth); /* an answer of the validation is not a finite number */
 
 /* What is learned, or its moving average, as a source that sessions can be made over. */
 int training_take_learned(struct state *state, bool average, struct source *learned);
@@ -229,14 +230,9 @@ static inline bool training_draws(const struct state *state) {
 int training_check_drawing(const struct state *state);        /* refuses options that are for classifiers; or for generators */
 void training_fill_drawing(struct training_options *options); /* what holds where options do not say */
 double training_label_drop(const struct state *state);
-/* A generator over what was learned, or teaches. */
-int training_open_generator(const struct state *state, tleg_context *context, struct source *source, int32_t depth,
-                            int32_t batch, tleg_generator **generator);
 /* Fills scores as training_judge does: from the noise that is told in validation images, at times and with noise that are the
  * same each time. */
 int training_judge_noise(struct state *state, struct source *learned, struct feed *feed);
-/* Whether it answers with finite numbers at this depth. True too where there is no memory to find out. */
-bool training_tells_finite(struct state *state, struct source *learned, int32_t depth);
 /* A tleg_noise_teacher_fn; host is the state. */
 tleg_status TLEG_CALL training_teach_noise(void *host, int64_t batch, const float *noised, size_t image_floats,
                                            const int64_t *times, const int64_t *labels, float *noise);

@@ -29,8 +29,8 @@ static int refuse(struct state *state, int32_t depth) {
                          tleg_trainer_get_steps(state->trainer), (int)depth, state->source.gene ? "learngene" : "model");
 }
 
-/* At the shallowest and the deepest that is learned. */
-static int probe(struct state *state, const struct source *learned, tleg_session *session) {
+/* A learngene is looked at twice, at the shallowest and the deepest that is learned. */
+static int probe_classes(struct state *state, const struct source *learned, tleg_session *session) {
     const size_t numbers = prepare_numbers(&learned->config);
     const size_t classes = (size_t)learned->config.classes;
     const int32_t depths[] = {state->target->depth_least, state->target->depth_most};
@@ -48,36 +48,65 @@ static int probe(struct state *state, const struct source *learned, tleg_session
     return code;
 }
 
-static int probe_drawing(struct state *state, struct source *learned) {
+static int probe_noise(struct state *state, const struct source *learned, tleg_generator *generator) {
+    static const int64_t labels[PROBES] = {0};
+    tleg_generator_info info = {.struct_size = sizeof info};
+    tleg_generator_get_info(NULL, generator, &info);
+    const size_t numbers = PROBES * (size_t)info.image_floats, told = PROBES * (size_t)info.noise_floats;
+    const int64_t last = info.times - 1, times[PROBES] = {0, last / 3, 2 * last / 3, last};
     const int32_t depths[] = {state->target->depth_least, state->target->depth_most};
-    for (int i = 0; i < (learned->gene ? 2 : 1); i++)
-        if (!training_tells_finite(state, learned, depths[i]))
-            return refuse(state, learned->gene ? depths[i] : learned->config.depth);
-    return EXIT_DONE;
+    float *noise = malloc(numbers * sizeof *noise), *answer = malloc(told * sizeof *answer);
+    int code = EXIT_DONE;
+    if (noise)
+        fill_probes(noise, numbers / PROBES);
+    for (int i = 0; noise && answer && i < (learned->gene ? 2 : 1) && code == EXIT_DONE; i++) {
+        bool set = !learned->gene || tleg_generator_set_depth(generator, depths[i]) == TLEG_OK;
+        if (set && tleg_generator_run(generator, PROBES, noise, numbers, times, labels, answer, told) == TLEG_OK &&
+            !is_finite(answer, told))
+            code = refuse(state, learned->gene ? depths[i] : learned->config.depth);
+    }
+    free(noise);
+    free(answer);
+    return code;
+}
+
+/* Without memory for it, what was learned is worth more than this look at it: nothing is said then. */
+static int probe(struct state *state, struct source *learned) {
+    const tleg_expander_options packing = {.struct_size = sizeof packing};
+    const tleg_session_options runs = {.struct_size = sizeof runs, .batch = PROBES};
+    const tleg_generator_options draws = {.struct_size = sizeof draws, .batch = PROBES};
+    const int32_t deepest = state->target->depth_most;
+    tleg_context *context = state->context;
+    tleg_session *session = NULL;
+    tleg_generator *generator = NULL;
+    if (learned->gene && tleg_expander_create(context, learned->gene, &packing, &learned->expander) != TLEG_OK)
+        return EXIT_DONE;
+    if (training_draws(state) && learned->gene)
+        tleg_generator_create_elastic(context, learned->expander, deepest, &draws, &generator);
+    else if (training_draws(state))
+        tleg_generator_create(context, learned->model, &draws, &generator);
+    else if (learned->gene)
+        tleg_session_create_elastic(context, learned->expander, deepest, &runs, &session);
+    else
+        tleg_session_create(context, learned->model, &runs, &session);
+    const int code = session     ? probe_classes(state, learned, session)
+                     : generator ? probe_noise(state, learned, generator)
+                                 : EXIT_DONE;
+    tleg_session_free(session);
+    tleg_generator_free(generator);
+    return code;
 }
 
 int training_check_sound(struct state *state, bool average) {
     const int64_t step = tleg_trainer_get_steps(state->trainer);
     struct source learned = {0};
-    tleg_session *session = NULL;
     if (!training_first(state) || state->sound[average] == step)
         return EXIT_DONE;
     int code = training_take_learned(state, average, &learned);
-    if (code == EXIT_DONE && training_draws(state))
-        code = probe_drawing(state, &learned);
-    tleg_session_options options = {.struct_size = sizeof options, .batch = PROBES};
-    tleg_expander_options expander = {.struct_size = sizeof expander};
-    if (training_draws(state))
-        session = NULL;
-    else if (learned.gene && tleg_expander_create(state->context, learned.gene, &expander, &learned.expander) == TLEG_OK)
-        tleg_session_create_elastic(state->context, learned.expander, state->target->depth_most, &options, &session);
-    else if (learned.model)
-        tleg_session_create(state->context, learned.model, &options, &session);
-    if (session) /* without memory for it, what was learned is worth more than this look at it */
-        code = probe(state, &learned, session);
+    if (code == EXIT_DONE)
+        code = probe(state, &learned);
     if (code == EXIT_DONE)
         state->sound[average] = step;
-    tleg_session_free(session);
     source_close(&learned);
     return code;
 }

@@ -61,8 +61,7 @@ static int open_runner(struct state *state) {
     struct teacher *teacher = &state->teacher;
     const int32_t batch = state->options->batch / state->ranks.count;
     if (training_draws(state))
-        return training_open_generator(state, teacher->context, &teacher->source, state->options->teacher_depth, batch,
-                                       &teacher->generator);
+        return source_generator(state->call, teacher->context, &teacher->source, batch, &teacher->generator);
     return source_session(state->call, teacher->context, &teacher->source, batch, &teacher->session);
 }
 

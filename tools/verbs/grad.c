@@ -2,6 +2,7 @@
 #include "base/context.h"
 #include "base/place.h"
 #include "base/report.h"
+#include "data/noised.h"
 #include "source/source.h"
 
 #include <inttypes.h>
@@ -18,12 +19,14 @@ struct options {
     double alpha, tau, smoothing;
 };
 
-/* The tensors of IN; data NULL: absent. */
-enum { TENSORS = 5 };
+/* What IN gives; NULL: absent. */
+enum { TENSORS = 3 };
 struct input {
     tleg_tensor *tensors[TENSORS];
-    tleg_tensor_info images, labels, teacher;
-    tleg_tensor_info noise, times; /* of a generator */
+    struct noised noised; /* of a generator */
+    int64_t count;
+    const float *images, *teacher;
+    const int64_t *labels;
 };
 
 /* ---- IN ---- */
@@ -59,42 +62,58 @@ static int read_tensor(const struct invocation *call, tleg_context *context, con
                      rank > 0 && shape[0] < 0 ? " (the first size may be larger)" : "", found);
 }
 
-static int read_input(const struct invocation *call, tleg_context *context, const struct options *options,
-                      const tleg_config *config, struct input *input) {
+static int read_classified(const struct invocation *call, tleg_context *context, const struct options *options,
+                           const tleg_config *config, struct input *input) {
     const char *path = options->input;
-    const bool draws = source_draws(config);
     int64_t side = config->image_size, images[] = {-1, config->channels, side, side};
+    tleg_tensor_info info;
     tleg_file *file;
     if (tleg_file_open(context, path, NULL, &file) != TLEG_OK)
         return tool_fail_context(call, context);
-    int code = read_tensor(call, context, file, path, "images", TLEG_F32, 4, images, &input->tensors[0], &input->images);
-    int64_t both[] = {input->images.shape[0], config->classes};
-    images[0] = both[0];
-    if (code == EXIT_DONE && (draws || options->alpha < 1 || is_there(file, "labels")))
-        code = read_tensor(call, context, file, path, "labels", TLEG_I64, 1, both, &input->tensors[1], &input->labels);
-    if (code == EXIT_DONE && draws)
-        code = read_tensor(call, context, file, path, "noise", TLEG_F32, 4, images, &input->tensors[3], &input->noise);
-    if (code == EXIT_DONE && draws)
-        code = read_tensor(call, context, file, path, "times", TLEG_I64, 1, both, &input->tensors[4], &input->times);
-    if (code == EXIT_DONE && !draws && options->alpha > 0)
-        code = read_tensor(call, context, file, path, "teacher_logits", TLEG_F32, 2, both, &input->tensors[2], &input->teacher);
+    int code = read_tensor(call, context, file, path, "images", TLEG_F32, 4, images, &input->tensors[0], &info);
+    input->images = info.data;
+    input->count = info.shape[0];
+    int64_t both[] = {input->count, config->classes};
+    if (code == EXIT_DONE && (options->alpha < 1 || is_there(file, "labels"))) {
+        code = read_tensor(call, context, file, path, "labels", TLEG_I64, 1, both, &input->tensors[1], &info);
+        input->labels = info.data;
+    }
+    if (code == EXIT_DONE && options->alpha > 0) {
+        code = read_tensor(call, context, file, path, "teacher_logits", TLEG_F32, 2, both, &input->tensors[2], &info);
+        input->teacher = info.data;
+    }
     tleg_file_free(file);
     return code;
+}
+
+static int read_noised(const struct invocation *call, tleg_context *context, const struct options *options,
+                       const tleg_config *config, struct input *input) {
+    const int code = noised_read(call, context, options->input, config, true, &input->noised);
+    input->count = input->noised.count;
+    input->images = input->noised.images;
+    input->labels = input->noised.labels;
+    return code;
+}
+
+static void free_input(struct input *input) {
+    for (int i = 0; i < TENSORS; i++)
+        tleg_tensor_free(input->tensors[i]);
+    noised_free(&input->noised);
 }
 
 /* ---- the pass ---- */
 
 static int learn(const struct invocation *call, tleg_trainer *trainer, const struct input *input, const tleg_config *config,
                  int32_t most, double *total) {
-    int64_t all = input->images.shape[0], side = config->image_size, numbers = config->channels * side * side;
-    const float *images = input->images.data, *teacher = input->teacher.data, *noise = input->noise.data;
-    const int64_t *labels = input->labels.data, *times = input->times.data;
+    int64_t all = input->count, side = config->image_size, numbers = config->channels * side * side;
+    const float *teacher = input->teacher, *noise = input->noised.noise;
+    const int64_t *labels = input->labels, *times = input->noised.times;
     for (int64_t first = 0; first < all; first += most) {
         int64_t count = all - first < most ? all - first : most;
         tleg_train_loss loss = {.struct_size = sizeof loss};
         const tleg_train_batch batch = {.struct_size = sizeof batch,
                                         .size = (int32_t)count,
-                                        .images = images + first * numbers,
+                                        .images = input->images + first * numbers,
                                         .labels = labels ? labels + first : NULL,
                                         .teacher_logits = teacher ? teacher + first * config->classes : NULL,
                                         .noise = noise ? noise + first * numbers : NULL,
@@ -155,7 +174,7 @@ static int write_gradients(const struct invocation *call, tleg_context *context,
 
 static int compute(const struct invocation *call, tleg_context *context, const struct options *options,
                    const struct source *source, const struct input *input) {
-    int32_t most = input->images.shape[0] < LARGEST_BATCH ? (int32_t)input->images.shape[0] : LARGEST_BATCH;
+    int32_t most = input->count < LARGEST_BATCH ? (int32_t)input->count : LARGEST_BATCH;
     const tleg_trainer_options how = {.struct_size = sizeof how,
                                       .batch = most,
                                       .depth_mode = source->gene ? TLEG_DEPTH_FIXED : 0,
@@ -186,11 +205,10 @@ static int work(const struct invocation *call, tleg_context *context, const stru
     if (code == EXIT_DONE)
         code = source_take_expansion(call, context, &options->expansion, &source);
     if (code == EXIT_DONE)
-        code = read_input(call, context, options, &source.config, &input);
+        code = (source_draws(&source.config) ? read_noised : read_classified)(call, context, options, &source.config, &input);
     if (code == EXIT_DONE)
         code = compute(call, context, options, &source, &input);
-    for (int i = 0; i < TENSORS; i++)
-        tleg_tensor_free(input.tensors[i]);
+    free_input(&input);
     source_close(&source);
     return code;
 }

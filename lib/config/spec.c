@@ -60,6 +60,11 @@ int64_t tleg_config_drawn(const tleg_config *config) {
     return (int64_t)config->channels * (1 + config->learned_sigma);
 }
 
+int64_t tleg_config_outputs(const tleg_config *config) {
+    const int64_t side = config->image_size;
+    return tleg_config_draws(config) ? tleg_config_drawn(config) * side * side : config->classes;
+}
+
 int64_t tleg_config_label_rows(const tleg_config *config) {
     return (int64_t)config->classes + !config->no_null_label;
 }

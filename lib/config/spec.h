@@ -125,6 +125,7 @@ static inline bool tleg_config_draws(const tleg_config *config) {
     return config->kind == TLEG_KIND_DIT;
 }
 int64_t tleg_config_drawn(const tleg_config *config);      /* channels of its output: twice as many with a learned sigma */
+int64_t tleg_config_outputs(const tleg_config *config);    /* numbers for an image: what is drawn, or one logit per class */
 int64_t tleg_config_label_rows(const tleg_config *config); /* classes, and the null label where there is one */
 
 int tleg_config_readouts(const tleg_config *config); /* heads that read features: 2 with a distillation token, else 1 */

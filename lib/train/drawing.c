@@ -69,7 +69,7 @@ tleg_status tleg_trainer_noise(tleg_trainer *t, const tleg_train_batch *batch) {
 /* Of `size` images: what the network gives for each, of which the noise comes first, against targets `apart` floats from one
  * image to the next. Adds share times its gradient. */
 static double judge(const tleg_trainer *t, int64_t size, const float *targets, int64_t apart, double share) {
-    const int64_t image = tleg_config_image(&t->layout.net), outputs = (int64_t)t->layout.outputs;
+    const int64_t image = tleg_config_image(&t->layout.net), outputs = tleg_config_outputs(&t->layout.net);
     const float *told = tleg_trainer_at(t, t->layout.logits);
     float *dtold = tleg_trainer_at(t, t->layout.dlogits);
     double sum = 0;
@@ -83,16 +83,9 @@ static double judge(const tleg_trainer *t, int64_t size, const float *targets, i
     return sum / (double)size;
 }
 
-static tleg_status check_finite(tleg_trainer *t, double value, const char *part) {
-    if (isfinite(value))
-        return TLEG_OK;
-    return tleg_error_set(&t->error, TLEG_ERROR_NUMERIC, "step %lld: the loss against the %s is not finite (%s)",
-                          (long long)(t->steps + 1), part, isnan(value) ? "NaN" : "infinite");
-}
-
 tleg_status tleg_trainer_judge_noise(tleg_trainer *t, const struct tleg_drawing *drawing, int64_t size, double part,
                                      const struct tleg_pass *pass, tleg_train_loss *loss) {
-    const int64_t image = tleg_config_image(&t->layout.net), outputs = (int64_t)t->layout.outputs;
+    const int64_t image = tleg_config_image(&t->layout.net), outputs = tleg_config_outputs(&t->layout.net);
     const double alpha = t->options.alpha, share = pass->share * part;
     const double in_place = pass->part == TLEG_PASS_FOLLOWS ? t->options.in_place : 0, usual = 1 - in_place;
     const size_t floats = (size_t)(size * outputs) * sizeof(float);
@@ -111,8 +104,8 @@ tleg_status tleg_trainer_judge_noise(tleg_trainer *t, const struct tleg_drawing 
     loss->teacher += part * taught;
     loss->in_place += part * followed;
     loss->total += part * (usual * ((1 - alpha) * noise + alpha * taught) + in_place * followed);
-    tleg_status status = check_finite(t, noise, "noise");
+    tleg_status status = tleg_trainer_check_loss(t, noise, "noise", "");
     if (status == TLEG_OK)
-        status = check_finite(t, taught, "teacher's noise");
-    return status == TLEG_OK ? check_finite(t, followed, "deepest pass") : status;
+        status = tleg_trainer_check_loss(t, taught, "teacher's noise", "");
+    return status == TLEG_OK ? tleg_trainer_check_loss(t, followed, "deepest pass", "") : status;
 }

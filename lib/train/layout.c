@@ -133,7 +133,7 @@ static size_t place_rows(size_t *end, size_t rows, size_t columns) {
 
 /* Activations: each block's, or each block's input and one block's. */
 static void place_pass(const tleg_trainer_options *options, struct tleg_trainer_layout *l, size_t *end) {
-    size_t images = (size_t)l->shape.batch, dim = (size_t)l->net.dim, outputs = l->outputs;
+    size_t images = (size_t)l->shape.batch, dim = (size_t)l->net.dim, outputs = (size_t)tleg_config_outputs(&l->net);
     size_t depth = (size_t)l->depth_most, kept = tleg_kept_floats(&l->shape), heads = (size_t)tleg_config_readouts(&l->net);
     const size_t activations = tleg_backward_activations(&l->shape),
                  room = tleg_ends_of(&l->net)->room(&l->net, l->shape.batch, true);
@@ -161,10 +161,9 @@ static void place_pass(const tleg_trainer_options *options, struct tleg_trainer_
 
 /* What a generator's batch is made of, and a slice's condition. */
 static void place_drawing(const tleg_trainer_options *options, struct tleg_trainer_layout *l, size_t *end) {
-    const bool draws = tleg_config_draws(&l->net);
-    const size_t images = draws ? (size_t)options->batch : 0, image = (size_t)tleg_config_image(&l->net);
-    l->condition =
-        tleg_place(end, draws ? tleg_generator_ends.conditions->floats(&l->net, l->shape.batch, true) : 0, sizeof(float));
+    const struct tleg_conditions *conditions = tleg_ends_of(&l->net)->conditions;
+    const size_t images = conditions ? (size_t)options->batch : 0, image = (size_t)tleg_config_image(&l->net);
+    l->condition = tleg_place(end, conditions ? conditions->floats(&l->net, l->shape.batch, true) : 0, sizeof(float));
     l->noise = place_rows(end, images, image);
     l->noised = place_rows(end, images, image);
     l->times = tleg_place(end, images, sizeof(int64_t));
@@ -222,8 +221,6 @@ tleg_status tleg_trainer_lay_out(tleg_context *context, const tleg_learngene *ge
     if (status != TLEG_OK)
         return status;
     tleg_params_measure(gene, model, &l->params);
-    l->outputs = tleg_config_draws(&l->net) ? (size_t)(tleg_config_drawn(&l->net) * l->net.image_size * l->net.image_size)
-                                            : (size_t)l->net.classes;
     l->resampled = gene && !l->net.no_positions && l->net.image_size != gene->config.c.image_size;
     int64_t tokens = tleg_config_tokens(&l->net);
     l->shape = tleg_block_shape_make(&l->net, slice_images(options->batch, tokens), tokens,

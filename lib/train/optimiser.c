@@ -2,6 +2,7 @@
 #include "train/private.h"
 
 #include <math.h>
+#include <string.h>
 
 enum { CHUNK = 8192 }; /* numbers of an item of work: sums over chunks are added in order */
 
@@ -85,8 +86,8 @@ static void optimise(const struct tleg_step *step) {
 /* What has a gradient, for those who ask, and yet stays as it is: a generator's positions. */
 static void drop_fixed(tleg_trainer *t) {
     for (int64_t i = 0; i < t->layout.params.count; i++)
-        for (size_t k = 0; t->list[i].rate == 0 && k < t->list[i].count; k++)
-            t->gradient[t->list[i].at + k] = 0;
+        if (t->list[i].rate == 0)
+            memset(t->gradient + t->list[i].at, 0, t->list[i].count * sizeof *t->gradient);
 }
 
 tleg_status tleg_trainer_apply(tleg_trainer *t, double learning_rate) {

@@ -165,11 +165,11 @@ static int64_t count_correct(const tleg_trainer *t, const tleg_train_batch *batc
     return correct;
 }
 
-static tleg_status check_finite(tleg_trainer *t, double value, const char *part, const char *why) {
-    if (isfinite(value))
+tleg_status tleg_trainer_check_loss(tleg_trainer *t, double loss, const char *against, const char *why) {
+    if (isfinite(loss))
         return TLEG_OK;
     return tleg_error_set(&t->error, TLEG_ERROR_NUMERIC, "step %lld: the loss against the %s is not finite (%s)%s",
-                          (long long)(t->steps + 1), part, isnan(value) ? "NaN" : "infinite", why);
+                          (long long)(t->steps + 1), against, isnan(loss) ? "NaN" : "infinite", why);
 }
 
 static bool all_finite(const float *values, int64_t count) {
@@ -181,11 +181,11 @@ static bool all_finite(const float *values, int64_t count) {
 
 /* Labels first: their loss depends on our logits alone, so that what fails after it is the teacher's. */
 static tleg_status check_losses(tleg_trainer *t, int64_t rows, const float *teacher, double labels, double taught) {
-    tleg_status status = t->options.alpha < 1 ? check_finite(t, labels, "labels", "") : TLEG_OK;
+    tleg_status status = t->options.alpha < 1 ? tleg_trainer_check_loss(t, labels, "labels", "") : TLEG_OK;
     if (status || !teacher)
         return status;
     bool good = all_finite(teacher, rows * t->layout.net.classes);
-    return check_finite(t, taught, "teacher", good ? "" : ": the teacher's logits are not finite");
+    return tleg_trainer_check_loss(t, taught, "teacher", good ? "" : ": the teacher's logits are not finite");
 }
 
 tleg_status tleg_trainer_ask(tleg_trainer *t, tleg_train_batch *batch) {
@@ -282,7 +282,7 @@ static tleg_status losses(tleg_trainer *t, const struct slice *slice, tleg_train
     loss->total += slice->part * (usual * ((alpha < 1 ? (1 - alpha) * labels : 0) + alpha * taught) + in_place * followed);
     loss->correct += count_correct(t, batch);
     const tleg_status status = check_losses(t, batch->size, batch->teacher_logits, labels, taught);
-    return status != TLEG_OK ? status : check_finite(t, followed, "deepest pass", "");
+    return status != TLEG_OK ? status : tleg_trainer_check_loss(t, followed, "deepest pass", "");
 }
 
 /* What the class weights make of a batch's labels, or targets, together. */
@@ -349,13 +349,13 @@ static tleg_status draw_pass(tleg_trainer *t, const struct slice *slice, tleg_tr
     const tleg_status status = tleg_trainer_judge_noise(t, &drawing, size, slice->part, slice->pass, loss);
     if (status != TLEG_OK)
         return status;
-    conditions->finish_backward(&t->exec, net, &outer.weights, &outer.turned, size, condition, last,
-                                tleg_trainer_at(t, t->layout.dlogits), room, d, &outer.gradient);
+    conditions->finish_backward(&t->exec, net, &outer.turned, size, condition, last, tleg_trainer_at(t, t->layout.dlogits),
+                                room, d, &outer.gradient);
     backward_blocks(t, slice, d);
     if (!t->embedding_learns)
         return TLEG_OK;
     t->ends->embed_backward(&t->exec, net, &outer.weights, drawing.noised, size, d, room, &outer.gradient);
-    conditions->form_backward(&t->exec, net, &outer.weights, &outer.turned, &drawing.asked, size, condition, &outer.gradient);
+    conditions->form_backward(&t->exec, net, &outer.turned, &drawing.asked, size, condition, &outer.gradient);
     return TLEG_OK;
 }
 

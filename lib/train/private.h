@@ -80,7 +80,6 @@ struct tleg_trainer_layout {
     struct tleg_turned_layout turned; /* of those for the way back */
     int32_t depth_most, least_depth;
     bool resampled; /* the network's image size is not the parameters' */
-    size_t outputs; /* numbers that the network gives for an image: classes, or what is drawn */
     /* offsets in bytes */
     size_t outer[TLEG_TRAIN_OUTER], outer_turned[TLEG_TRAIN_OUTER];
     size_t list, segments, lengths, now, values, gradient, moment1, moment2, average, formed, layers, turned_layers, pos, dpos,
@@ -166,6 +165,8 @@ struct tleg_pass {
 tleg_status tleg_trainer_pass(tleg_trainer *trainer, const tleg_train_batch *batch, const struct tleg_pass *pass,
                               tleg_train_loss *loss);
 const float *tleg_train_value(const tleg_trainer *trainer, enum tleg_slot slot); /* NULL: not there */
+/* NUMERIC where a loss is not: the text names what it is against, and `why` ends it. */
+tleg_status tleg_trainer_check_loss(tleg_trainer *trainer, double loss, const char *against, const char *why);
 
 /* ---- what a generator learns (drawing.c) ---- */
 /* Noises a batch's images, as the batch or the step's random numbers say, and drops labels; asks the teacher. */

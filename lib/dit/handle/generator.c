@@ -8,14 +8,6 @@ struct layout {
     size_t images, noise, times, labels, bytes;
 };
 
-size_t tleg_generator_image(const tleg_config *config) {
-    return (size_t)tleg_config_image(config);
-}
-
-size_t tleg_generator_noise(const tleg_config *config) {
-    return (size_t)(tleg_config_drawn(config) * config->image_size * config->image_size);
-}
-
 static size_t place_rows(size_t *end, size_t rows, size_t columns, size_t element) {
     size_t count = 0;
     if (!tleg_size_mul(rows, columns, &count))
@@ -27,8 +19,8 @@ static void lay_out(const tleg_config *config, int32_t batch, struct layout *lay
     size_t end = sizeof(struct tleg_generator);
     layout->rows = batch < 2 ? 2 : batch;
     const size_t rows = (size_t)layout->rows;
-    layout->images = place_rows(&end, rows, tleg_generator_image(config), sizeof(float));
-    layout->noise = place_rows(&end, rows, tleg_generator_noise(config), sizeof(float));
+    layout->images = place_rows(&end, rows, (size_t)tleg_config_image(config), sizeof(float));
+    layout->noise = place_rows(&end, rows, (size_t)tleg_config_outputs(config), sizeof(float));
     layout->times = place_rows(&end, rows, 1, sizeof(int64_t));
     layout->labels = place_rows(&end, rows, 1, sizeof(int64_t));
     layout->bytes = end;
@@ -101,7 +93,6 @@ static tleg_status create(tleg_context *context, const struct source *from, cons
                                   .session = session,
                                   .config = config_of(from),
                                   .elastic = from->expander != NULL,
-                                  .batch = batch,
                                   .bytes = layout.bytes,
                                   .rows = layout.rows,
                                   .images = (float *)(void *)(memory + layout.images),
@@ -198,8 +189,8 @@ TLEG_API tleg_status TLEG_CALL tleg_generator_get_info(tleg_context *context, co
                                      .times = TLEG_TIMES,
                                      .labels = config->classes,
                                      .null_label = config->no_null_label ? -1 : config->classes,
-                                     .image_floats = tleg_generator_image(config),
-                                     .noise_floats = tleg_generator_noise(config),
+                                     .image_floats = (uint64_t)tleg_config_image(config),
+                                     .noise_floats = (uint64_t)tleg_config_outputs(config),
                                      .bytes = generator->bytes + session.bytes};
     return tleg_info_write(context, "tleg_generator_info", &own, sizeof own, info, TLEG_LEAST_GENERATOR_INFO);
 }
@@ -256,24 +247,6 @@ static tleg_status check_floats(struct tleg_error *error, const char *name, cons
     return TLEG_OK;
 }
 
-/* As many images at a time as the buffers hold; labels NULL: the null label. */
-static tleg_status run_parts(tleg_generator *g, const struct tleg_run *run) {
-    const size_t image = tleg_generator_image(g->config), noise = tleg_generator_noise(g->config);
-    tleg_status status = TLEG_OK;
-    for (int64_t done = 0; done < run->batch && status == TLEG_OK; done += g->rows) {
-        struct tleg_run part = *run;
-        part.batch = run->batch - done < g->rows ? run->batch - done : g->rows;
-        part.images += (size_t)done * image;
-        part.out += (size_t)done * noise;
-        part.asked.times += done;
-        for (int64_t i = 0; i < part.batch; i++)
-            g->labels[i] = run->asked.labels ? run->asked.labels[done + i] : g->config->classes;
-        part.asked.labels = g->labels;
-        status = tleg_generator_go(g, &part);
-    }
-    return status;
-}
-
 TLEG_API tleg_status TLEG_CALL tleg_generator_run(tleg_generator *generator, int64_t batch, const float *images,
                                                   size_t image_floats, const int64_t *times, const int64_t *labels,
                                                   float *noise, size_t noise_floats) {
@@ -284,17 +257,17 @@ TLEG_API tleg_status TLEG_CALL tleg_generator_run(tleg_generator *generator, int
     if (!images || !times || !noise || batch < 1)
         return tleg_error_set(error, TLEG_ERROR_ARGUMENT, "run: %s", batch < 1 ? "batch is less than 1" : "a pointer is NULL");
     const tleg_config *config = generator->config;
-    tleg_status status = check_floats(error, "images", images, image_floats, batch, tleg_generator_image(config));
+    tleg_status status = check_floats(error, "images", images, image_floats, batch, (size_t)tleg_config_image(config));
     if (status == TLEG_OK)
-        status = check_floats(error, "noise", noise, noise_floats, batch, tleg_generator_noise(config));
+        status = check_floats(error, "noise", noise, noise_floats, batch, (size_t)tleg_config_outputs(config));
     if (status == TLEG_OK)
         status = check_times(error, times, batch);
     if (status == TLEG_OK)
         status = tleg_generator_check_labels(error, config, "run", labels, batch);
-    return status != TLEG_OK
-               ? status
-               : run_parts(generator,
-                           &(struct tleg_run){.images = images, .asked = {times, labels}, .out = noise, .batch = batch});
+    if (status != TLEG_OK)
+        return status;
+    return tleg_generator_go(generator,
+                             &(struct tleg_run){.images = images, .asked = {times, labels}, .out = noise, .batch = batch});
 }
 
 TLEG_API tleg_status TLEG_CALL tleg_generator_add_noise(tleg_context *context, int64_t batch, size_t floats,

@@ -13,18 +13,14 @@ struct tleg_generator {
     tleg_session *session;
     const tleg_config *config; /* the network's, which the session holds */
     bool elastic;
-    int32_t batch;  /* of the session */
     size_t bytes;   /* of this memory */
-    int64_t rows;   /* images that the buffers hold: batch, and 2 at least */
+    int64_t rows;   /* images that the buffers hold: the session's batch, and 2 at least */
     float *images;  /* (rows, image): of a step under way */
     float *noise;   /* (rows, noise) */
     int64_t *times; /* (rows) */
     int64_t *labels;
 };
 
-/* Floats of an image, and of what the network gives for one. */
-size_t tleg_generator_image(const tleg_config *config);
-size_t tleg_generator_noise(const tleg_config *config);
 /* ARGUMENT names the first of `count` labels that the network has not. NULL stands for the null label, if there is one. */
 tleg_status tleg_generator_check_labels(struct tleg_error *error, const tleg_config *config, const char *what,
                                         const int64_t *labels, int64_t count);

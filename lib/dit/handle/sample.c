@@ -7,7 +7,7 @@
 /* ---- what a host asks for ---- */
 
 static tleg_status check_options(tleg_generator *g, const tleg_sample_options *o, const float *images, size_t image_floats) {
-    const size_t image = tleg_generator_image(g->config);
+    const size_t image = (size_t)tleg_config_image(g->config);
     if (o->steps < 1 || o->steps > TLEG_TIMES)
         return tleg_error_set(&g->error, TLEG_ERROR_ARGUMENT, "tleg_sample_options.steps: expected 1 to %d, found %d",
                               TLEG_TIMES, o->steps);
@@ -38,7 +38,7 @@ static tleg_status check_options(tleg_generator *g, const tleg_sample_options *o
 }
 
 static void begin(const tleg_generator *g, const tleg_sample_options *o, float *images) {
-    const size_t image = tleg_generator_image(g->config);
+    const size_t image = (size_t)tleg_config_image(g->config);
     if (o->noise)
         memmove(images, o->noise, (size_t)o->count * image * sizeof(float));
     for (int64_t i = 0; !o->noise && i < o->count; i++)
@@ -80,7 +80,7 @@ static void guide(double guidance, size_t count, float *label, const float *null
  * label. */
 static tleg_status step_part(tleg_generator *g, const tleg_sample_options *o, const struct step *step, int64_t count,
                              const int64_t *labels, float *x) {
-    const size_t image = tleg_generator_image(g->config), noise = tleg_generator_noise(g->config);
+    const size_t image = (size_t)tleg_config_image(g->config), noise = (size_t)tleg_config_outputs(g->config);
     const int64_t times = o->guidance != 1 ? 2 : 1;
     for (int64_t i = 0; i < times * count; i++) {
         g->times[i] = step->time;
@@ -99,7 +99,7 @@ static tleg_status step_part(tleg_generator *g, const tleg_sample_options *o, co
 }
 
 static tleg_status step_all(tleg_generator *g, const tleg_sample_options *o, const struct step *step, float *images) {
-    const size_t image = tleg_generator_image(g->config);
+    const size_t image = (size_t)tleg_config_image(g->config);
     const int64_t most = o->guidance != 1 ? g->rows / 2 : g->rows;
     tleg_status status = TLEG_OK;
     for (int64_t done = 0; done < o->count && status == TLEG_OK; done += most)

@@ -28,24 +28,29 @@ struct tleg_condition tleg_condition_place(const tleg_config *config, int64_t ba
     return condition;
 }
 
-static int64_t at(const int64_t *values, int64_t image) {
-    return values ? values[image] : 0;
+/* The row of the table of labels. */
+static int64_t row_of(const tleg_config *config, const struct tleg_asked *asked, int64_t image) {
+    return asked->labels ? asked->labels[image] : tleg_config_label_rows(config) - 1;
 }
 
 static void fill_waves(const struct tleg_asked *asked, int64_t batch, float *waves) {
     static const double log_longest = 9.21034037197618273608; /* log 10000 */
-    for (int64_t b = 0; b < batch; b++, waves += WAVES)
+    for (int64_t b = 0; b < batch; b++, waves += WAVES) {
+        const double time = asked->times ? (double)asked->times[b] : 0;
         for (int i = 0; i < TLEG_TIME_WAVES; i++) {
-            const double turn = (double)at(asked->times, b) * tleg_portable_exp(-log_longest * i / (double)TLEG_TIME_WAVES);
+            const double turn = time * tleg_portable_exp(-log_longest * i / (double)TLEG_TIME_WAVES);
             waves[i] = (float)tleg_portable_cos(turn);
             waves[TLEG_TIME_WAVES + i] = (float)tleg_portable_sin(turn);
         }
+    }
 }
 
 /* Of (B, D): the row of each image's label. */
-static void fill_labels(const float *table, const struct tleg_asked *asked, int64_t batch, int64_t dim, float *rows) {
+static void fill_labels(const tleg_config *config, const float *table, const struct tleg_asked *asked, int64_t batch,
+                        float *rows) {
+    const int64_t dim = config->dim;
     for (int64_t b = 0; b < batch; b++)
-        memcpy(rows + b * dim, table + at(asked->labels, b) * dim, (size_t)dim * sizeof(float));
+        memcpy(rows + b * dim, table + row_of(config, asked, b) * dim, (size_t)dim * sizeof(float));
 }
 
 static struct tleg_rows time_rows(const struct tleg_condition *condition, int64_t dim) {
@@ -64,7 +69,7 @@ void tleg_condition_form(const struct tleg_exec *exec, const tleg_config *config
                                         .weight = &draw->time_in.weight,
                                         .epilogue = {.bias = draw->time_in.bias},
                                         .out = tleg_target_f32(c.middle, dim)});
-    fill_labels(draw->labels, asked, batch, dim, c.sum);
+    fill_labels(config, draw->labels, asked, batch, c.sum);
     tleg_gemm(exec, &(struct tleg_gemm){.m = batch,
                                         .rows = time_rows(&c, dim),
                                         .weight = &draw->time_out.weight,
@@ -114,23 +119,22 @@ void tleg_condition_spread_backward(const struct tleg_exec *exec, const struct t
                                         .out = tleg_target_f32(condition->dactive, dim)});
 }
 
-static void labels_backward(const struct tleg_asked *asked, int64_t batch, int64_t dim, const float *d,
+static void labels_backward(const tleg_config *config, const struct tleg_asked *asked, int64_t batch, const float *d,
                             const struct tleg_gradient *table) {
+    const int64_t dim = config->dim;
     for (int64_t b = 0; table->count && b < batch; b++)
         for (int64_t i = 0; i < dim; i++)
-            table->tensor[0][at(asked->labels, b) * dim + i] += d[b * dim + i];
+            table->tensor[0][row_of(config, asked, b) * dim + i] += d[b * dim + i];
 }
 
 void tleg_condition_form_backward(const struct tleg_exec *exec, const tleg_config *config,
-                                  const struct tleg_outer_weights *outer, const struct tleg_outer_turned *turned,
-                                  const struct tleg_asked *asked, int64_t batch, float *memory,
-                                  const struct tleg_outer_gradient *gradient) {
+                                  const struct tleg_outer_turned *turned, const struct tleg_asked *asked, int64_t batch,
+                                  float *memory, const struct tleg_outer_gradient *gradient) {
     const struct tleg_condition c = tleg_condition_place(config, batch, memory);
     const int64_t dim = config->dim;
     float *d = c.dactive, *dmiddle = c.dblock; /* the layers' gradients are out */
-    (void)outer;
     tleg_activate_backward(exec->kernels, TLEG_ACTIVATION_SILU, (size_t)(batch * dim), c.sum, d, d);
-    labels_backward(asked, batch, dim, d, &gradient->labels);
+    labels_backward(config, asked, batch, d, &gradient->labels);
     weight_step(exec, batch, dim, dim, d, time_rows(&c, dim), &gradient->time_out);
     tleg_gemm(exec,
               &(struct tleg_gemm){.m = batch,

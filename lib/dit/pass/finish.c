@@ -62,13 +62,12 @@ void tleg_finish(const struct tleg_exec *exec, const tleg_config *config, const 
         join_patches(config, room + b * image, out + b * image);
 }
 
-void tleg_finish_backward(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer,
-                          const struct tleg_outer_turned *turned, int64_t batch, float *memory, const float *x,
-                          const float *dout, float *room, float *d, const struct tleg_outer_gradient *gradient) {
+void tleg_finish_backward(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_turned *turned,
+                          int64_t batch, float *memory, const float *x, const float *dout, float *room, float *d,
+                          const struct tleg_outer_gradient *gradient) {
     const struct view v = look(config, batch, memory, x);
     const int64_t image = v.tokens * v.rows, m = batch * v.tokens;
     float *dlast = v.condition.dlast;
-    (void)outer;
     for (int64_t b = 0; b < batch; b++)
         cut_patches(config, dout + b * image, room + b * image);
     tleg_weight_backward(exec, &(struct tleg_weight_backward){.m = m,

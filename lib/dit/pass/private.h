@@ -32,9 +32,8 @@ void tleg_condition_spread_backward(const struct tleg_exec *exec, const struct t
 void tleg_condition_form(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer,
                          const struct tleg_asked *asked, int64_t batch, float *memory);
 void tleg_condition_form_backward(const struct tleg_exec *exec, const tleg_config *config,
-                                  const struct tleg_outer_weights *outer, const struct tleg_outer_turned *turned,
-                                  const struct tleg_asked *asked, int64_t batch, float *memory,
-                                  const struct tleg_outer_gradient *gradient);
+                                  const struct tleg_outer_turned *turned, const struct tleg_asked *asked, int64_t batch,
+                                  float *memory, const struct tleg_outer_gradient *gradient);
 /* modulate.c */
 void tleg_modulate(const struct tleg_exec *exec, const tleg_config *config, int64_t batch, float *memory,
                    struct tleg_layer *layer);
@@ -44,8 +43,8 @@ void tleg_modulate_backward(const struct tleg_exec *exec, const tleg_config *con
 /* finish.c */
 void tleg_finish(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer, int64_t batch,
                  float *memory, const float *x, float *room, float *out);
-void tleg_finish_backward(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer,
-                          const struct tleg_outer_turned *turned, int64_t batch, float *memory, const float *x,
-                          const float *dout, float *room, float *d, const struct tleg_outer_gradient *gradient);
+void tleg_finish_backward(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_turned *turned,
+                          int64_t batch, float *memory, const float *x, const float *dout, float *room, float *d,
+                          const struct tleg_outer_gradient *gradient);
 
 #endif

@@ -189,12 +189,6 @@ static tleg_status check_floats(struct tleg_error *error, const char *name, cons
     return TLEG_OK;
 }
 
-/* Floats of what a network gives for an image. */
-static int64_t out_floats(const tleg_config *config) {
-    const int64_t side = config->image_size;
-    return tleg_config_draws(config) ? tleg_config_drawn(config) * side * side : config->classes;
-}
-
 /* The images from `first` on, `count` of them. */
 static struct tleg_run part_of(const tleg_config *config, const struct tleg_run *run, int64_t first, int64_t count) {
     struct tleg_run part = *run;
@@ -205,7 +199,7 @@ static struct tleg_run part_of(const tleg_config *config, const struct tleg_run 
     if (run->asked.labels)
         part.asked.labels += first;
     if (run->out)
-        part.out += first * out_floats(config);
+        part.out += first * tleg_config_outputs(config);
     if (run->features)
         part.features += first * config->dim;
     return part;

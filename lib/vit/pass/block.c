@@ -2,6 +2,9 @@
 #include "vit/pass/pass.h"
 
 struct tleg_block_shape tleg_block_shape_make(const tleg_config *config, int64_t batch, int64_t tokens, int32_t dtype) {
+    int64_t modulated, dim;
+    if (!tleg_site_matrix(config, TLEG_SITE_MODULATION, &modulated, &dim))
+        modulated = 0;
     return (struct tleg_block_shape){.batch = batch,
                                      .tokens = tokens,
                                      .dim = config->dim,
@@ -19,7 +22,7 @@ struct tleg_block_shape tleg_block_shape_make(const tleg_config *config, int64_t
                                      .grid = config->rotary ? tleg_config_grid(config) : 0,
                                      .prefix = tleg_config_prefix(config),
                                      .eps = (float)config->eps,
-                                     .modulated = tleg_config_draws(config) ? 6 * (int64_t)config->dim : 0,
+                                     .modulated = modulated,
                                      .dtype = dtype};
 }
 

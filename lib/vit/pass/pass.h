@@ -107,7 +107,7 @@ struct tleg_pooled {
     float *rows; /* (patches, D): scratch; NULL: x is not read again, and its own memory serves */
     float *room; /* tleg_ends_room floats, which the way back reads and writes */
 };
-/* What the images of a batch are conditioned on (B); NULL: 0 everywhere. */
+/* What the images of a batch are conditioned on (B); NULL: time 0, the last of the labels (the null label, if there is one). */
 struct tleg_asked {
     const int64_t *times, *labels;
 };
@@ -125,17 +125,17 @@ struct tleg_conditions {
     void (*finish)(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer,
                    int64_t batch, float *memory, const float *x, float *room, float *out);
     /* d (B, N, D) from dout, of the latest finish; begins the condition's own gradient. */
-    void (*finish_backward)(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer,
-                            const struct tleg_outer_turned *turned, int64_t batch, float *memory, const float *x,
-                            const float *dout, float *room, float *d, const struct tleg_outer_gradient *gradient);
+    void (*finish_backward)(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_turned *turned,
+                            int64_t batch, float *memory, const float *x, const float *dout, float *room, float *d,
+                            const struct tleg_outer_gradient *gradient);
     /* Points the gradients of a modulated layer's norms and gates at the condition's memory, and makes them 0. */
     void (*aim)(const tleg_config *config, int64_t batch, float *memory, struct tleg_layer_gradient *gradient);
     /* From there on to the layer's own weights and to the condition. */
     void (*modulate_backward)(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_weight *turned,
                               int64_t batch, float *memory, const struct tleg_layer_gradient *gradient);
     /* And from the condition to what formed it. */
-    void (*form_backward)(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer,
-                          const struct tleg_outer_turned *turned, const struct tleg_asked *asked, int64_t batch, float *memory,
+    void (*form_backward)(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_turned *turned,
+                          const struct tleg_asked *asked, int64_t batch, float *memory,
                           const struct tleg_outer_gradient *gradient);
 };
 struct tleg_ends { /* the backward ones are NULL in a build without training */

@@ -1,4 +1,4 @@
-# Sourced by examples/demo.sh and tests/run.sh, not run: install_missing KIND installs, through apt, what a build (or the
+# Sourced by scripts/command.sh and tests/run.sh, not run: install_missing KIND installs, through apt, what a build (or the
 # tests) needs and this machine lacks. Does nothing, and needs no rights, where everything is there.
 
 # shellcheck disable=SC2034,SC2154 # each list is read by its kind, through eval

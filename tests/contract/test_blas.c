@@ -192,7 +192,7 @@ static void our_own_kernels_leave_it_alone(void **state) {
             assert_int_equal(guest_walk(&options, &digest), TLEG_OK);
     }
     assert_int_equal(atomic_load(&calls), 0);
-    support_clean();
+    support_clean(NULL);
 }
 
 static void without_a_blas_asking_for_one_is_an_error_that_says_what_to_do(void **state) {

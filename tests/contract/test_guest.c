@@ -56,7 +56,7 @@ static void errno_stays_what_it_was(void **state) {
     for (int32_t b = 0; b < backend_count; b++) {
         struct visit visit = {.in_a_hurry = true};
         const tleg_context_options options = guest_options(&backends[b], 3);
-        support_clean(); /* so that no file is there yet */
+        support_clean(NULL); /* so that no file is there yet */
         guest_scratch(&visit);
         errno = ENOTTY;
         assert_int_equal(tleg_context_create(&options, &visit.context), TLEG_OK);
@@ -296,7 +296,7 @@ static void the_environment_is_not_read(void **state) {
 static void directory_and_umask_stay_what_they_were(void **state) {
     (void)state;
     char before[4096], after[4096];
-    support_clean();
+    support_clean(NULL);
     assert_non_null(getcwd(before, sizeof(before)));
     const mode_t mask = umask(027);
     assert_int_equal(walk_all(), 0);
@@ -389,12 +389,6 @@ static int prepare(void **state) {
     return backend_count > 0 ? 0 : 1;
 }
 
-static int clean(void **state) {
-    (void)state;
-    support_clean();
-    return 0;
-}
-
 int main(int argc, char **argv) {
     support_filter(argc, argv);
     const struct CMUnitTest tests[] = {
@@ -411,5 +405,5 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_host_may_change_its_directory),
         cmocka_unit_test(a_run_asks_nothing_of_the_system),
     };
-    return cmocka_run_group_tests(tests, prepare, clean);
+    return cmocka_run_group_tests(tests, prepare, support_clean);
 }

@@ -192,17 +192,11 @@ static int prepare(void **state) {
     return backend_count > 0 ? 0 : 1;
 }
 
-static int clean(void **state) {
-    (void)state;
-    support_clean();
-    return 0;
-}
-
 int main(int argc, char **argv) {
     support_filter(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(results_in_another_mode_are_close_and_the_mode_stays),
         cmocka_unit_test(no_trap_fires),
     };
-    return cmocka_run_group_tests(tests, prepare, clean);
+    return cmocka_run_group_tests(tests, prepare, support_clean);
 }

@@ -151,7 +151,7 @@ static int clean(void **state) {
     char command[512];
     (void)state;
     snprintf(command, sizeof(command), "rm -rf '%s'", directory);
-    support_clean();
+    support_clean(NULL);
     return system(command);
 }
 

@@ -234,12 +234,6 @@ static int prepare(void **state) {
     return backend_count > 0 ? 0 : 1;
 }
 
-static int clean(void **state) {
-    (void)state;
-    support_clean();
-    return 0;
-}
-
 int main(int argc, char **argv) {
     support_filter(argc, argv);
     const struct CMUnitTest tests[] = {
@@ -249,5 +243,5 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_hundred_loads_keep_the_process_as_large_as_ten),
         cmocka_unit_test(a_system_that_gives_no_more_is_an_error),
     };
-    return cmocka_run_group_tests(tests, prepare, clean);
+    return cmocka_run_group_tests(tests, prepare, support_clean);
 }

@@ -371,12 +371,6 @@ static int prepare(void **state) {
     return backend_count > 0 ? 0 : 1;
 }
 
-static int clean(void **state) {
-    (void)state;
-    support_clean();
-    return 0;
-}
-
 int main(int argc, char **argv) {
     support_filter(argc, argv);
     const struct CMUnitTest tests[] = {
@@ -387,5 +381,5 @@ int main(int argc, char **argv) {
         cmocka_unit_test(no_processor_time_is_used_half_a_second_after_a_call),
         cmocka_unit_test(more_workers_than_processors_are_no_trouble),
     };
-    return cmocka_run_group_tests(tests, prepare, clean);
+    return cmocka_run_group_tests(tests, prepare, support_clean);
 }

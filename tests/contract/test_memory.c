@@ -442,12 +442,6 @@ static int prepare(void **state) {
     return backend_count > 0 ? 0 : 1;
 }
 
-static int clean(void **state) {
-    (void)state;
-    support_clean();
-    return 0;
-}
-
 int main(int argc, char **argv) {
     support_filter(argc, argv);
     const struct CMUnitTest tests[] = {
@@ -461,5 +455,5 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_hundred_loads_and_frees_leave_nothing),
         cmocka_unit_test(absurd_sizes_are_refused),
     };
-    return cmocka_run_group_tests(tests, prepare, clean);
+    return cmocka_run_group_tests(tests, prepare, support_clean);
 }

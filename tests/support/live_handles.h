@@ -89,7 +89,7 @@ static inline int clean(void **state) {
     }
     tleg_block_free(my.block);
     free(my.bytes);
-    support_clean();
+    support_clean(NULL);
     return 0;
 }
 

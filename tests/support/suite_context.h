@@ -14,7 +14,7 @@ static inline int prepare(void **state) {
 static inline int clean(void **state) {
     (void)state;
     tleg_context_free(context);
-    support_clean();
+    support_clean(NULL);
     return 0;
 }
 

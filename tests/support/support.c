@@ -207,10 +207,11 @@ const char *support_scratch(const char *name) {
     return path;
 }
 
-void support_clean(void) {
+int support_clean(void **state) {
+    (void)state;
     DIR *directory = scratch[0] != '\0' ? opendir(scratch) : NULL;
     if (directory == NULL) {
-        return;
+        return 0;
     }
     for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
         unlink(support_scratch(entry->d_name));
@@ -218,6 +219,7 @@ void support_clean(void) {
     closedir(directory);
     rmdir(scratch);
     scratch[0] = '\0';
+    return 0;
 }
 
 unsigned char *support_read_file(const char *path, size_t *bytes) {

@@ -87,8 +87,8 @@ double support_relative(const float *a, const float *b, size_t count); /* |a - b
 
 /* A scratch directory of this process under TMPDIR, or /tmp; NAME in it (static buffer, four rotate). */
 const char *support_scratch(const char *name);
-/* Frees what was written there. */
-void support_clean(void);
+/* Removes it with what was written there: a teardown of cmocka's, whose state it does not look at. Returns 0. */
+int support_clean(void **state);
 /* A whole file in memory of malloc. */
 unsigned char *support_read_file(const char *path, size_t *bytes);
 

@@ -831,12 +831,6 @@ static int prepare(void **state) {
     return backend_count > 0 ? 0 : 1;
 }
 
-static int clean(void **state) {
-    (void)state;
-    support_clean();
-    return 0;
-}
-
 int main(int argc, char **argv) {
     support_filter(argc, argv);
     const struct CMUnitTest tests[] = {
@@ -860,5 +854,5 @@ int main(int argc, char **argv) {
         cmocka_unit_test(without_a_null_label_there_is_no_guidance),
         cmocka_unit_test(the_other_kind_is_refused_by_name),
     };
-    return cmocka_run_group_tests(tests, prepare, clean);
+    return cmocka_run_group_tests(tests, prepare, support_clean);
 }

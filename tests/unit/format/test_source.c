@@ -106,7 +106,7 @@ static int clean(void **state) {
     free(my.wrapped);
     free(my.model);
     tleg_context_free(my.context);
-    support_clean();
+    support_clean(NULL);
     return 0;
 }
 

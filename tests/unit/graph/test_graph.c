@@ -1,26 +1,13 @@
 /* ONNX files as PyTorch's exporters write them (tests/fixtures/graphs.py), and the library's own: what they compute is what the
  * models compute that they were made of; graphs of anything else are refused by the node that does not fit. */
-#include "support/support.h"
+#include "support/suite_context.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static tleg_context *context;
-
 static const tleg_open_options three_heads = {.struct_size = sizeof three_heads, .heads = 3};
-
-static int setup(void **state) {
-    (void)state;
-    return tleg_context_create(NULL, &context);
-}
-
-static int teardown(void **state) {
-    (void)state;
-    tleg_context_free(context);
-    return 0;
-}
 
 static const char *fixture(const char *name, const char *ending) {
     static char path[512];
@@ -392,5 +379,5 @@ int main(int argc, char **argv) {
         cmocka_unit_test(tensors_of_a_graph_are_a_files),
     };
     support_filter(argc, argv);
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, prepare, clean);
 }

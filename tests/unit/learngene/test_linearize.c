@@ -21,7 +21,7 @@ static int setup(void **state) {
 static int teardown(void **state) {
     (void)state;
     tleg_context_free(context);
-    support_clean();
+    support_clean(NULL);
     return 0;
 }
 

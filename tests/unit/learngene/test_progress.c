@@ -138,7 +138,7 @@ static int clean(void **state) {
     tleg_expander_free(my.expander);
     tleg_learngene_free(my.gene);
     tleg_context_free(my.context);
-    support_clean();
+    support_clean(NULL);
     return 0;
 }
 

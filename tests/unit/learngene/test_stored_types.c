@@ -96,16 +96,10 @@ static int prepare(void **state) {
     return backend_count == 0;
 }
 
-static int clean(void **state) {
-    (void)state;
-    support_clean();
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(learngenes_of_every_float_type_answer_alike),
         cmocka_unit_test(models_of_every_float_type_answer_alike),
     };
-    return cmocka_run_group_tests(tests, prepare, clean);
+    return cmocka_run_group_tests(tests, prepare, support_clean);
 }

@@ -289,12 +289,6 @@ static void all_pictures_below_a_folder_are_one_class(void **state) {
     assert_non_null(strstr(error, "No such file"));
 }
 
-static int clean(void **state) {
-    (void)state;
-    support_clean();
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(classes_and_images_come_in_pythons_order),
@@ -311,5 +305,5 @@ int main(void) {
         cmocka_unit_test(a_folder_without_classes_is_refused_with_the_layout),
         cmocka_unit_test(all_pictures_below_a_folder_are_one_class),
     };
-    return cmocka_run_group_tests(tests, NULL, clean);
+    return cmocka_run_group_tests(tests, NULL, support_clean);
 }

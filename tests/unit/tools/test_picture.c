@@ -530,12 +530,6 @@ static void what_cannot_be_opened_is_refused_with_the_systems_reason(void **stat
     refused(TLEG_FIXTURES, "directory");
 }
 
-static int clean(void **state) {
-    (void)state;
-    support_clean();
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kind_of_file_gives_pils_pixels),
@@ -556,5 +550,5 @@ int main(void) {
         cmocka_unit_test(other_formats_are_named),
         cmocka_unit_test(what_cannot_be_opened_is_refused_with_the_systems_reason),
     };
-    return cmocka_run_group_tests(tests, NULL, clean);
+    return cmocka_run_group_tests(tests, NULL, support_clean);
 }

@@ -61,17 +61,11 @@ static void what_cannot_be_read_is_refused_with_the_systems_reason(void **state)
     refuses(TLEG_FIXTURES, 10, "cannot read: Is a directory");
 }
 
-static int clean(void **state) {
-    (void)state;
-    support_clean();
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_of_any_size_up_to_the_limit_is_read_whole),
         cmocka_unit_test(a_larger_file_is_refused),
         cmocka_unit_test(what_cannot_be_read_is_refused_with_the_systems_reason),
     };
-    return cmocka_run_group_tests_name("read_file", tests, NULL, clean);
+    return cmocka_run_group_tests_name("read_file", tests, NULL, support_clean);
 }

@@ -307,12 +307,6 @@ static void a_path_that_cannot_be_opened_is_refused_with_the_systems_reason(void
     recording_close(NULL);
 }
 
-static int clean(void **state) {
-    (void)state;
-    support_clean();
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_pictures_in_a_row_are_read_whatever_their_batches),
@@ -329,5 +323,5 @@ int main(void) {
         cmocka_unit_test(settings_that_say_no_sizes_are_refused),
         cmocka_unit_test(a_path_that_cannot_be_opened_is_refused_with_the_systems_reason),
     };
-    return cmocka_run_group_tests_name("recording", tests, NULL, clean);
+    return cmocka_run_group_tests_name("recording", tests, NULL, support_clean);
 }

@@ -326,7 +326,7 @@ static int setup(void **state) {
 
 static int teardown(void **state) {
     (void)state;
-    support_clean();
+    support_clean(NULL);
     return 0;
 }
 

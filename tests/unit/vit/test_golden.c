@@ -372,12 +372,6 @@ static int prepare(void **state) {
     return backend_count > 0 ? 0 : 1;
 }
 
-static int clean(void **state) {
-    (void)state;
-    support_clean();
-    return 0;
-}
-
 int main(int argc, char **argv) {
     support_filter(argc, argv);
     const struct CMUnitTest tests[] = {
@@ -391,5 +385,5 @@ int main(int argc, char **argv) {
         cmocka_unit_test(depth_changes_live),
         cmocka_unit_test(outputs_and_images_are_independent),
     };
-    return cmocka_run_group_tests(tests, prepare, clean);
+    return cmocka_run_group_tests(tests, prepare, support_clean);
 }

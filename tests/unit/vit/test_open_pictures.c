@@ -1,23 +1,10 @@
 /* A host may know better than a file how its pictures are prepared, and of which size they are. */
-#include "support/support.h"
+#include "support/suite_context.h"
 
 #include <string.h>
 #include <tleg/tleg.h>
 
 enum { SIDE = 16, LARGER = 28, PATCH = 4, DEPTH = 2 };
-
-static tleg_context *context;
-
-static int setup(void **state) {
-    (void)state;
-    return tleg_context_create(NULL, &context);
-}
-
-static int teardown(void **state) {
-    (void)state;
-    tleg_context_free(context);
-    return 0;
-}
 
 static tleg_learngene *gene_of(void) {
     const tleg_config config = {.struct_size = sizeof config,
@@ -191,5 +178,5 @@ int main(void) {
         cmocka_unit_test(a_file_opened_for_other_images_has_its_positions_resampled),
         cmocka_unit_test(what_makes_no_sense_is_refused_by_its_member),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, prepare, clean);
 }

@@ -281,12 +281,6 @@ static int prepare(void **state) {
     return backend_count > 0 ? 0 : 1;
 }
 
-static int clean(void **state) {
-    (void)state;
-    support_clean();
-    return 0;
-}
-
 int main(int argc, char **argv) {
     support_filter(argc, argv);
     const struct CMUnitTest tests[] = {
@@ -297,5 +291,5 @@ int main(int argc, char **argv) {
         cmocka_unit_test(every_allocation_may_fail_while_an_expander_is_opened),
         cmocka_unit_test(opening_and_running_takes_little_more_than_the_weights),
     };
-    return cmocka_run_group_tests(tests, prepare, clean);
+    return cmocka_run_group_tests(tests, prepare, support_clean);
 }

@@ -1,5 +1,6 @@
 /* Any list of tensors (target.h) as a generator's learngene and as a generator: opened, expanded to depth 2, asked for noise,
  * made to draw, and saved. */
+#include "fuzz/networks.h"
 #include "fuzz/target.h"
 
 #include <math.h>
@@ -90,40 +91,6 @@ static void expand(tleg_context *context, const tleg_expander *expander) {
     free(elastic.numbers);
 }
 
-/* What is saved is read as the same. With an allocator that refuses a call, saving may fail. */
-static void compare_config(const tleg_config *one, const tleg_config *other) {
-    fuzz_need(one->kind == other->kind && one->image_size == other->image_size && one->patch_size == other->patch_size);
-    fuzz_need(one->dim == other->dim && one->heads == other->heads && one->hidden == other->hidden);
-    fuzz_need(one->classes == other->classes && one->channels == other->channels && one->depth == other->depth);
-    fuzz_need(one->learned_sigma == other->learned_sigma && one->no_null_label == other->no_null_label);
-    fuzz_need(one->eps == other->eps && one->mlp == other->mlp && one->label_count == other->label_count);
-    fuzz_need(strcmp(one->schedule, other->schedule) == 0 && other->ignored_count == 0);
-}
-
-static void save_gene(tleg_context *context, const tleg_learngene *gene, const tleg_config *config) {
-    tleg_learngene *again = NULL;
-    tleg_config found = {.struct_size = sizeof found};
-    tleg_status status = tleg_learngene_save(context, gene, fuzz_scratch(), NULL);
-    if (status == TLEG_OK)
-        status = tleg_learngene_open(context, fuzz_scratch(), NULL, &again);
-    fuzz_need(status == TLEG_OK || status == TLEG_ERROR_MEMORY);
-    if (again && tleg_learngene_get_info(context, again, &found) == TLEG_OK)
-        compare_config(config, &found);
-    tleg_learngene_free(again);
-}
-
-static void save_model(tleg_context *context, const tleg_model *model, const tleg_config *config) {
-    tleg_model *again = NULL;
-    tleg_config found = {.struct_size = sizeof found};
-    tleg_status status = tleg_model_save(context, model, fuzz_scratch(), NULL);
-    if (status == TLEG_OK)
-        status = tleg_model_open(context, fuzz_scratch(), NULL, &again);
-    fuzz_need(status == TLEG_OK || status == TLEG_ERROR_MEMORY);
-    if (again && tleg_model_get_info(context, again, &found) == TLEG_OK)
-        compare_config(config, &found);
-    tleg_model_free(again);
-}
-
 static void as_gene(tleg_context *context, const uint8_t *bytes, size_t size) {
     static const int32_t dtypes[] = {0, TLEG_F32, TLEG_F16, TLEG_BF16};
     tleg_learngene *gene;
@@ -135,7 +102,7 @@ static void as_gene(tleg_context *context, const uint8_t *bytes, size_t size) {
     fuzz_need(tleg_learngene_get_info(context, gene, &config) == TLEG_OK);
     if (config.kind == TLEG_KIND_DIT) {
         check_config(&config);
-        save_gene(context, gene, &config);
+        fuzz_save_gene(context, gene, &config);
         const tleg_expander_options options = {.struct_size = sizeof options,
                                                .dtype = dtypes[size % 4],
                                                .image_size = config.patch_size * (int32_t)(size / 4 % 5)};
@@ -156,29 +123,14 @@ static void as_model(tleg_context *context, const uint8_t *bytes, size_t size) {
     fuzz_need(tleg_model_get_info(context, model, &config) == TLEG_OK);
     if (config.kind == TLEG_KIND_DIT) {
         check_config(&config);
-        save_model(context, model, &config);
+        fuzz_save_model(context, model, &config);
         if (is_small(&config))
             free(ask_model(context, model, &config).numbers);
     }
     tleg_model_free(model);
 }
 
-/* `refused`: which allocation gets nothing. */
-static void open_all(const uint8_t *bytes, size_t size, size_t refused) {
-    struct fuzz_host host = {.refused = refused};
-    tleg_context *context = fuzz_begin(&host);
-    as_gene(context, bytes, size);
-    as_model(context, bytes, size);
-    fuzz_end(context, &host);
-}
-
 int fuzz_input(const uint8_t *data, size_t size) {
-    if (size == 0)
-        return 0;
-    size_t bytes;
-    uint8_t *file = fuzz_listing(data, size, &bytes);
-    open_all(file, bytes, 0);
-    open_all(file, bytes, size % 61 + 1);
-    free(file);
+    fuzz_networks(data, size, as_gene, as_model);
     return 0;
 }

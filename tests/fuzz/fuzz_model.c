@@ -1,4 +1,5 @@
 /* Any list of tensors (target.h) as a learngene and as a model: opened, expanded to depth 2, run, and saved. */
+#include "fuzz/networks.h"
 #include "fuzz/target.h"
 
 #include <math.h>
@@ -14,18 +15,24 @@ static bool is_small(const tleg_config *config) {
     return side * side <= MOST_TOKENS && image * image <= MOST_INPUT;
 }
 
-/* The logits of one black image, which the caller frees; NULL when memory was refused. */
+/* What a session gives for an image: the logits, of which there are none without a head, and the features. */
+static size_t count_numbers(const tleg_config *config) {
+    return (size_t)config->classes + (size_t)config->dim;
+}
+
+/* Those of one black image, which the caller frees; NULL when memory was refused. */
 static float *run(tleg_context *context, tleg_status status, tleg_session *session, const tleg_config *config) {
     fuzz_need_error(context, status);
     if (status != TLEG_OK)
         return NULL;
-    const size_t pixels = 3 * (size_t)config->image_size * (size_t)config->image_size;
-    float *image = calloc(pixels, sizeof *image), *logits = malloc((size_t)config->classes * sizeof *logits);
-    fuzz_need(image && logits);
-    fuzz_need(tleg_session_run(session, 1, image, pixels, logits, (size_t)config->classes, NULL, 0) == TLEG_OK);
+    const size_t pixels = 3 * (size_t)config->image_size * (size_t)config->image_size, classes = (size_t)config->classes;
+    float *image = calloc(pixels, sizeof *image), *numbers = malloc(count_numbers(config) * sizeof *numbers);
+    fuzz_need(image && numbers);
+    fuzz_need(tleg_session_run(session, 1, image, pixels, classes > 0 ? numbers : NULL, classes, numbers + classes,
+                               (size_t)config->dim) == TLEG_OK);
     tleg_session_free(session);
     free(image);
-    return logits;
+    return numbers;
 }
 
 static float *run_model(tleg_context *context, const tleg_model *model, const tleg_config *config) {
@@ -35,8 +42,8 @@ static float *run_model(tleg_context *context, const tleg_model *model, const tl
 }
 
 /* Elastic and materialised give the same bits; of a NaN, that it is one. */
-static void compare(const float *one, const float *other, int32_t count) {
-    for (int32_t i = 0; one && other && i < count; i++)
+static void compare(const float *one, const float *other, size_t count) {
+    for (size_t i = 0; one && other && i < count; i++)
         fuzz_need(memcmp(one + i, other + i, sizeof *one) == 0 || (isnan(one[i]) && isnan(other[i])));
 }
 
@@ -61,7 +68,7 @@ static void choose_depth(tleg_context *context, const tleg_expander *expander, c
     fuzz_need(!any || (best.cheapest >= least && best.cheapest <= best.depth && best.cheapest_score <= best.score));
 }
 
-/* Logits by a model of some depth and by an elastic session of that depth, which must agree. */
+/* What a model of some depth gives and what an elastic session of that depth does, which must agree. */
 static float *expand(tleg_context *context, const tleg_expander *expander) {
     tleg_config config = {.struct_size = sizeof config};
     tleg_cost cost = {.struct_size = sizeof cost};
@@ -78,7 +85,7 @@ static float *expand(tleg_context *context, const tleg_expander *expander) {
     tleg_model_free(model);
     status = tleg_session_create_elastic(context, expander, depth, NULL, &session);
     float *elastic = run(context, status, session, &config);
-    compare(whole, elastic, config.classes);
+    compare(whole, elastic, count_numbers(&config));
     free(whole);
     return elastic;
 }
@@ -86,88 +93,11 @@ static float *expand(tleg_context *context, const tleg_expander *expander) {
 static void check_config(const tleg_config *config) {
     fuzz_need(config->image_size > 0 && config->patch_size > 0 && config->image_size % config->patch_size == 0);
     fuzz_need(config->heads > 0 && config->dim > 0 && config->dim % config->heads == 0);
-    fuzz_need(config->classes > 0 && config->hidden > 0 && config->parameters > 0);
+    fuzz_need(config->classes >= 0 && config->hidden > 0 && config->parameters > 0); /* 0: there is no head */
     for (int32_t i = 0; i < config->label_count; i++)
         fuzz_need(config->labels[i] != NULL);
     for (int64_t i = 0; i < config->ignored_count; i++)
         fuzz_need(config->ignored[i] != NULL);
-}
-
-/* ---- what is saved is read as the same ---- */
-
-typedef tleg_status (*tensor_of)(tleg_context *context, const void *handle, const char *name, tleg_tensor **tensor);
-
-static tleg_status gene_tensor(tleg_context *context, const void *handle, const char *name, tleg_tensor **tensor) {
-    return tleg_learngene_copy_tensor(context, handle, name, tensor);
-}
-
-static tleg_status model_tensor(tleg_context *context, const void *handle, const char *name, tleg_tensor **tensor) {
-    return tleg_model_copy_tensor(context, handle, name, tensor);
-}
-
-/* A copy of a tensor; of one handle, or the same of two. */
-static void compare_tensor(tleg_context *context, tensor_of get, const void *one, const void *other, const char *name) {
-    tleg_tensor *tensors[2] = {NULL, NULL};
-    tleg_tensor_info info[2] = {{.struct_size = sizeof *info}, {.struct_size = sizeof *info}};
-    tleg_status status = get(context, one, name, &tensors[0]);
-    if (status == TLEG_OK && other)
-        status = get(context, other, name, &tensors[1]);
-    fuzz_need_error(context, status);
-    for (int i = 0; i < 2 && tensors[i]; i++)
-        fuzz_need(tleg_tensor_get_info(context, tensors[i], &info[i]) == TLEG_OK);
-    if (tensors[1])
-        fuzz_need(info[0].dtype == info[1].dtype && info[0].bytes == info[1].bytes &&
-                  memcmp(info[0].data, info[1].data, (size_t)info[0].bytes) == 0);
-    tleg_tensor_free(tensors[0]);
-    tleg_tensor_free(tensors[1]);
-}
-
-static void compare_config(const tleg_config *one, const tleg_config *other) {
-    fuzz_need(one->image_size == other->image_size && one->patch_size == other->patch_size && one->dim == other->dim);
-    fuzz_need(one->heads == other->heads && one->hidden == other->hidden && one->classes == other->classes);
-    fuzz_need(one->depth == other->depth && one->class_token == other->class_token &&
-              one->distillation_token == other->distillation_token && one->pool == other->pool);
-    fuzz_need(one->norm == other->norm && one->no_qkv_bias == other->no_qkv_bias && one->dtype == other->dtype);
-    fuzz_need(one->eps == other->eps && one->crop == other->crop && one->label_count == other->label_count);
-    fuzz_need(memcmp(one->mean, other->mean, sizeof one->mean) == 0 && memcmp(one->std, other->std, sizeof one->std) == 0);
-    fuzz_need(strcmp(one->schedule, other->schedule) == 0 && other->ignored_count == 0);
-    for (int32_t i = 0; i < one->label_count; i++)
-        fuzz_need(strcmp(one->labels[i], other->labels[i]) == 0);
-}
-
-/* With an allocator that refuses a call, saving may fail; then there is nothing to compare. */
-static void save_gene(tleg_context *context, const tleg_learngene *gene, const tleg_config *config) {
-    tleg_learngene *again = NULL;
-    tleg_config found = {.struct_size = sizeof found};
-    tleg_status status = tleg_learngene_save(context, gene, fuzz_scratch(), NULL);
-    if (status == TLEG_OK)
-        status = tleg_learngene_open(context, fuzz_scratch(), NULL, &again);
-    fuzz_need(status == TLEG_OK || status == TLEG_ERROR_MEMORY);
-    if (!again)
-        return;
-    fuzz_need(tleg_learngene_get_info(context, again, &found) == TLEG_OK);
-    compare_config(config, &found);
-    const char *name;
-    for (int64_t i = 0; (name = tleg_learngene_get_tensor_name(gene, i)) != NULL; i++)
-        compare_tensor(context, gene_tensor, gene, again, name);
-    tleg_learngene_free(again);
-}
-
-static void save_model(tleg_context *context, const tleg_model *model, const tleg_config *config) {
-    tleg_model *again = NULL;
-    tleg_config found = {.struct_size = sizeof found};
-    tleg_status status = tleg_model_save(context, model, fuzz_scratch(), NULL);
-    if (status == TLEG_OK)
-        status = tleg_model_open(context, fuzz_scratch(), NULL, &again);
-    fuzz_need(status == TLEG_OK || status == TLEG_ERROR_MEMORY);
-    if (!again)
-        return;
-    fuzz_need(tleg_model_get_info(context, again, &found) == TLEG_OK);
-    compare_config(config, &found);
-    const char *name;
-    for (int64_t i = 0; (name = tleg_model_get_tensor_name(model, i)) != NULL; i++)
-        compare_tensor(context, model_tensor, model, again, name);
-    tleg_model_free(again);
 }
 
 /* ---- both kinds ---- */
@@ -177,17 +107,17 @@ static void expand_both(tleg_context *context, const tleg_learngene *gene, const
                         const char *path) {
     tleg_config config = {.struct_size = sizeof config};
     tleg_expander *expanders[2];
-    float *logits[2] = {NULL, NULL};
+    float *numbers[2] = {NULL, NULL};
     fuzz_need_error(context, tleg_expander_create(context, gene, options, &expanders[0]));
     fuzz_need_error(context, tleg_expander_open(context, path, NULL, options, &expanders[1]));
     for (int i = 0; i < 2; i++)
         if (expanders[i]) {
             fuzz_need(tleg_expander_get_info(context, expanders[i], &config) == TLEG_OK);
-            logits[i] = expand(context, expanders[i]);
+            numbers[i] = expand(context, expanders[i]);
         }
-    compare(logits[0], logits[1], config.classes);
+    compare(numbers[0], numbers[1], count_numbers(&config));
     for (int i = 0; i < 2; i++) {
-        free(logits[i]);
+        free(numbers[i]);
         tleg_expander_free(expanders[i]);
     }
 }
@@ -201,7 +131,7 @@ static void as_gene(tleg_context *context, const uint8_t *bytes, size_t size) {
         return;
     fuzz_need(tleg_learngene_get_info(context, gene, &config) == TLEG_OK);
     check_config(&config);
-    save_gene(context, gene, &config);
+    fuzz_save_gene(context, gene, &config);
     const tleg_expander_options options = choose(&config, size);
     expand_both(context, gene, &options, fuzz_path(bytes, size));
     tleg_learngene_free(gene);
@@ -232,7 +162,7 @@ static void as_model(tleg_context *context, const uint8_t *bytes, size_t size) {
         return;
     fuzz_need(tleg_model_get_info(context, model, &config) == TLEG_OK);
     check_config(&config);
-    save_model(context, model, &config);
+    fuzz_save_model(context, model, &config);
     if (is_small(&config))
         free(run_model(context, model, &config));
     linearize(context, model, true);
@@ -240,22 +170,7 @@ static void as_model(tleg_context *context, const uint8_t *bytes, size_t size) {
     tleg_model_free(model);
 }
 
-/* `refused`: which allocation gets nothing. */
-static void open_all(const uint8_t *bytes, size_t size, size_t refused) {
-    struct fuzz_host host = {.refused = refused};
-    tleg_context *context = fuzz_begin(&host);
-    as_gene(context, bytes, size);
-    as_model(context, bytes, size);
-    fuzz_end(context, &host);
-}
-
 int fuzz_input(const uint8_t *data, size_t size) {
-    if (size == 0)
-        return 0;
-    size_t bytes;
-    uint8_t *file = fuzz_listing(data, size, &bytes);
-    open_all(file, bytes, 0);
-    open_all(file, bytes, size % 61 + 1);
-    free(file);
+    fuzz_networks(data, size, as_gene, as_model);
     return 0;
 }

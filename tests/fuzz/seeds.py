@@ -49,6 +49,10 @@ def outer(dim, patch, side, prefix, classes, norm='norm'):
     return lines
 
 
+def without(name, text):
+    return ''.join(line for line in text.splitlines(True) if not line.startswith(name))
+
+
 def gene(dim=2, patch=1, side=1, prefix=0, classes=2, hidden=4, bias=True, schedule=None, norm='norm', front='', type='F32',
          keys=()):
     lines = outer(dim, patch, side, prefix, classes, norm)
@@ -101,6 +105,7 @@ for name, text in {
         'gene-needs': gene(keys=('tleg.needs=["basis-k"]',)), 'gene-needs-none': gene(keys=('tleg.needs=[]',)),
         'gene-third': gene() + 'blocks.block.attn.qkv.instances.0.weight_ilayer2 F32 6,2\n',
         'gene-adaln': gene(keys=('tleg.schedule={"adaln":[[2,true]]}',)), 'model-needs': model(keys=('tleg.needs=["x",1]',)),
+        'gene-no-head': without('head.', gene(prefix=1, side=2)), 'model-no-head': without('head.', model(prefix=2, norm='norm')),
 }.items():
     write('fuzz_model', name, text)
 

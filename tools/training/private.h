@@ -5,6 +5,7 @@
 #include "base/progress.h"
 #include "base/report.h"
 #include "data/feed.h"
+#include "pictures/resize.h"
 #include "ranks.h"
 #include "recording.h"
 #include "teacher_command.h"
@@ -54,9 +55,9 @@ struct teacher {
     tleg_context *context;
     tleg_session *session;
     tleg_generator *generator; /* in place of the session, where noise is learned */
-    float *images;             /* in the teacher's colours; NULL when they are the student's */
-    double scale[3], shift[3];
-    size_t numbers, channels; /* of an image */
+    float *images;             /* as the teacher wants them; NULL when they are the student's */
+    struct resize *resize;     /* NULL when they have the student's size */
+    double scale[3], shift[3]; /* of its channels */
     struct teacher_command *command;
     struct recording *recording; /* that is being made, or learned from */
     float *logits;               /* (batch, classes): the last answer */

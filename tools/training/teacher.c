@@ -27,7 +27,7 @@ static int check(const struct state *state, const tleg_config *teacher) {
     if (teacher_draws != student_draws)
         return tool_fail(state->call, "%s: a %s cannot teach a %s", state->options->teacher,
                          teacher_draws ? "generator" : "classifier", student_draws ? "generator" : "classifier");
-    if (teacher->classes != student->classes)
+    if (!state->set.features && teacher->classes != student->classes)
         return tool_fail(state->call, "%s: a teacher of %d classes; %s has %d", state->options->teacher, (int)teacher->classes,
                          state->options->data, (int)student->classes);
     if (teacher_draws && teacher->image_size != student->image_size)
@@ -60,16 +60,18 @@ static int match_pictures(struct state *state) {
     return whole ? EXIT_DONE : tool_fail_memory(state->call);
 }
 
-/* What answers: of a generator's student a generator. */
+/* What answers: a generator to a generator's questions. A model is asked about few images at once, since it may be large. */
 static int open_runner(struct state *state) {
+    enum { LARGEST_BATCH = 32 };
     struct teacher *teacher = &state->teacher;
-    const int32_t batch = state->options->batch / state->ranks.count;
-    if (training_draws(state))
-        return source_generator(state->call, teacher->context, &teacher->source, batch, &teacher->generator);
+    const int32_t share = state->options->batch / state->ranks.count,
+                  batch = share > 0 && share < LARGEST_BATCH ? share : LARGEST_BATCH;
+    if (source_draws(&teacher->source.config) && !state->options->teacher_features)
+        return source_generator(state->call, teacher->context, &teacher->source, share, &teacher->generator);
     return source_session(state->call, teacher->context, &teacher->source, batch, &teacher->session);
 }
 
-static int open_model(struct state *state) {
+int training_open_model(struct state *state) {
     struct teacher *teacher = &state->teacher;
     const struct expansion expansion = {.depth = state->options->teacher_depth};
     teacher->context = tool_context(state->call);
@@ -88,13 +90,16 @@ static int open_model(struct state *state) {
         code = tool_misuse(state->call, "%s is a learngene: as a teacher it needs --teacher-depth", state->options->teacher);
     if (code == EXIT_DONE)
         code = source_take_expansion(state->call, teacher->context, &expansion, &teacher->source);
+    return code == EXIT_DONE ? open_runner(state) : code;
+}
+
+/* The model that teaches and what learns from it, brought together. */
+static int join_model(struct state *state) {
+    const bool opened = state->teacher.session != NULL;
+    int code = opened ? EXIT_DONE : training_open_model(state);
     if (code == EXIT_DONE)
-        code = check(state, &teacher->source.config);
-    if (code == EXIT_DONE)
-        code = match_pictures(state);
-    if (code == EXIT_DONE)
-        code = open_runner(state);
-    return code;
+        code = check(state, &state->teacher.source.config);
+    return code == EXIT_DONE ? match_pictures(state) : code;
 }
 
 static int open_command(struct state *state) {
@@ -112,6 +117,8 @@ static int open_command(struct state *state) {
 }
 
 const char *training_teacher_kind(const struct training_options *options) {
+    if (options->teacher_features)
+        return options->record || options->recorded ? "recorded features" : "a model's features";
     return options->record || options->recorded ? "recorded logits"
            : options->teacher                   ? "model"
            : options->teacher_command           ? "program"
@@ -147,7 +154,7 @@ int training_open_teacher(struct state *state) {
     int code = options->record ? training_spare_recording(state, options->record) : EXIT_DONE;
     if (code != EXIT_DONE)
         return code;
-    return options->recorded ? training_open_recorded(state) : options->teacher ? open_model(state) : open_command(state);
+    return options->recorded ? training_open_recorded(state) : options->teacher ? join_model(state) : open_command(state);
 }
 
 void training_close_teacher(const struct invocation *call, struct teacher *teacher) {
@@ -159,6 +166,7 @@ void training_close_teacher(const struct invocation *call, struct teacher *teach
     tleg_context_free(teacher->context);
     resize_end(teacher->resize);
     free(teacher->images);
+    free(teacher->judged);
     free(teacher->logits);
     *teacher = (struct teacher){0};
 }
@@ -186,19 +194,30 @@ static const float *match_images(struct state *state, const float *images, int64
     return teacher->images;
 }
 
-static bool ask_model(struct state *state, const struct feed_unit *unit) {
+static bool ask_model(struct state *state, const float *images, size_t count) {
     struct teacher *teacher = &state->teacher;
-    int64_t count = (int64_t)unit->count;
-    if (source_run(teacher->session, match_images(state, unit->images, count), count, teacher->logits, NULL) == TLEG_OK)
+    if (source_run(teacher->session, match_images(state, images, (int64_t)count), (int64_t)count, teacher->logits, NULL) ==
+        TLEG_OK)
         return true;
     snprintf(teacher->error, sizeof teacher->error, "the teacher: %s", tleg_session_get_error(teacher->session));
     return false;
 }
 
+bool training_ask_features(struct state *state, const float *images, size_t count, float *features) {
+    struct teacher *teacher = &state->teacher;
+    if (source_run(teacher->session, match_images(state, images, (int64_t)count), (int64_t)count, NULL, features) != TLEG_OK) {
+        snprintf(teacher->error, sizeof teacher->error, "the teacher: %s", tleg_session_get_error(teacher->session));
+        return false;
+    }
+    training_whiten(features, count, (size_t)state->source.config.classes);
+    return true;
+}
+
 static bool ask(struct state *state, const struct feed_unit *unit) {
     struct teacher *teacher = &state->teacher;
     if (teacher->session)
-        return ask_model(state, unit);
+        return state->options->teacher_features ? training_ask_features(state, unit->images, unit->count, teacher->logits)
+                                                : ask_model(state, unit->images, unit->count);
     return !teacher->command ||
            teacher_command_ask(teacher->command, unit->count, unit->images, teacher->logits, teacher->error, &teacher->stopped);
 }

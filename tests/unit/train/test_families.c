@@ -213,16 +213,6 @@ static void gradients_are_pytorchs(void **state) {
 
 /* ---- files and learngenes ---- */
 
-static void attention_pooling_is_not_written_as_onnx(void **state) {
-    (void)state;
-    tleg_context *context = support_context(&backends[0], 1);
-    tleg_model *model = open_model(context, "siglip");
-    assert_int_equal(tleg_model_export_onnx(context, model, support_scratch("siglip.onnx"), NULL), TLEG_ERROR_UNSUPPORTED);
-    assert_non_null(strstr(tleg_context_get_error(context), "pooling"));
-    tleg_model_free(model);
-    tleg_context_free(context);
-}
-
 static void a_saved_model_is_the_same(void **state) {
     (void)state;
     for (int k = 0; k < FAMILIES; k++) {
@@ -338,7 +328,6 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_model_without_a_head_gives_features_alone),
         cmocka_unit_test(bits_depend_neither_on_the_batch_nor_on_threads),
         cmocka_unit_test(gradients_are_pytorchs),
-        cmocka_unit_test(attention_pooling_is_not_written_as_onnx),
         cmocka_unit_test(a_saved_model_is_the_same),
         cmocka_unit_test(a_learngene_of_such_blocks_is_expanded),
         cmocka_unit_test(a_fresh_learngene_of_such_blocks_learns),

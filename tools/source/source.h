@@ -80,6 +80,7 @@ void source_note_depth(const struct invocation *call, const char *path, const tl
 void source_close(struct source *source);
 /* Whether it draws: a Diffusion Transformer, which generate.h runs. */
 bool source_draws(const tleg_config *config);
+int64_t source_features(const tleg_config *config); /* numbers that a head reads */
 /* What its scores are: right answers, or of a generator the share of the noise that it tells, 1 - its mean squared error. */
 const char *source_score_name(const tleg_config *config);
 /* The word of tleg.kind: "vit", "learngene", "dit", "dit_learngene". */

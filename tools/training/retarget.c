@@ -133,7 +133,9 @@ static bool put_metadata(struct draft *draft, const struct source *source, char 
     put_integer(draft, "tleg.heads", config->heads);
     if (!draws) {
         put_text(draft, "tleg.norm",
-                 config->pool == TLEG_POOL_MEAN && config->norm == TLEG_NORM_AFTER_POOL ? "after_pool" : "before_pool");
+                 config->no_norm                        ? "none"
+                 : config->norm == TLEG_NORM_AFTER_POOL ? "after_pool"
+                                                        : "before_pool");
         put_text(draft, "tleg.pool", option_choice_name(option_pools, config->pool));
     }
     if (config->no_null_label)

@@ -15,6 +15,12 @@ static const char *reads(const tleg_config *config) {
         return "all tokens through attention pooling";
     if (config->pool == TLEG_POOL_PATCH_ATTENTION)
         return "the patch tokens through attention pooling";
+    if (config->pool == TLEG_POOL_MAX)
+        return "the largest of the patch tokens";
+    if (config->pool == TLEG_POOL_MEAN_MAX)
+        return "the mean and the largest of the patch tokens, half of each";
+    if (config->pool == TLEG_POOL_CLS_MEAN)
+        return "the class token and the mean of the patch tokens";
     return config->distillation_token
                ? "the class token (head) and the distillation token (head_dist): the mean of both answers"
                : "the class token";

@@ -181,8 +181,8 @@ bool source_draws(const tleg_config *config) {
     return config->kind == TLEG_KIND_DIT;
 }
 
-const char *source_score_name(const tleg_config *config) {
-    return source_draws(config) ? "noise told" : "top-1";
+const char *source_score_name(const tleg_config *config, const char *on) {
+    return source_draws(config) ? "noise told" : strcmp(on, SOURCE_FEATURES) == 0 ? "told" : "top-1";
 }
 
 const char *source_kind(const struct source *source) {
@@ -303,7 +303,7 @@ tleg_status source_run(tleg_session *session, const float *images, int64_t batch
     return status != TLEG_OK
                ? status
                : tleg_session_run(session, batch, images, count * info.image_floats, info.logit_floats ? logits : NULL,
-                                  count * info.logit_floats, features, features ? count * info.feature_floats : 0);
+                                  logits ? count * info.logit_floats : 0, features, features ? count * info.feature_floats : 0);
 }
 
 int32_t source_guess(const float *logits, int32_t classes) {

@@ -40,7 +40,7 @@ static void print_learned(const tleg_config *config) {
            config->depth_count ? depths_text(config->depths, config->depth_count, text) : "depths that the file does not say");
     if (!scores)
         return;
-    tool_line("scores        %s on %s, %" PRId64 " images", source_score_name(config),
+    tool_line("scores        %s on %s, %" PRId64 " images", source_score_name(config, scores->on),
               *scores->on ? scores->on : "data without a name", scores->images);
     for (int32_t k = 0; k < scores->count; k++)
         printf("  depth %-5d %.2f %%\n", (int)scores->depths[k], 100 * scores->scores[k]);

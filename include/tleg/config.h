@@ -159,6 +159,9 @@ typedef struct tleg_config {
     int32_t no_mlp_bias;   /* 1: neither fc1 nor fc2 has one */
     tleg_qk_norm
         qk_norm; /* TLEG_QK_NORM_*: a norm of attention's queries and one of its keys, before they are turned (0: none) */
+
+    int32_t pixel_norm; /* 1: each patch's pixels have mean 0 and variance 1 before they are embedded (vit-pytorch) */
+    int32_t reserved4;  /* 0 */
 } tleg_config;
 
 /* The parts of a block whose weights follow a learngene's schedule, in the order of everything that is listed by site: its key

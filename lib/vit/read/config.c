@@ -519,6 +519,14 @@ static tleg_status read_branch_norm(struct tleg_config_reader *reader) {
     return TLEG_OK;
 }
 
+static tleg_status read_pixel_norm(struct tleg_config_reader *reader) {
+    static const char *const words[] = {"no", "yes", NULL};
+    int32_t word;
+    const tleg_status status = tleg_read_word(reader, "tleg.pixel_norm", words, &word);
+    reader->c->pixel_norm = word == 2;
+    return status;
+}
+
 static tleg_status read_keys(struct tleg_config_reader *reader) {
     tleg_status status = read_heads(reader);
     if (status == TLEG_OK)
@@ -535,6 +543,8 @@ static tleg_status read_keys(struct tleg_config_reader *reader) {
         status = read_rotary(reader);
     if (status == TLEG_OK)
         status = read_attention_pool(reader);
+    if (status == TLEG_OK)
+        status = read_pixel_norm(reader);
     return status == TLEG_OK ? tleg_read_numbers(reader) : status;
 }
 

@@ -80,6 +80,7 @@ void source_note_depth(const struct invocation *call, const char *path, const tl
 void source_close(struct source *source);
 /* Whether it draws: a Diffusion Transformer, which generate.h runs. */
 bool source_draws(const tleg_config *config);
+int64_t source_features(const tleg_config *config); /* numbers that a head reads */
 /* What its scores are: right answers, or the share of what it tells, 1 - its mean squared error: of a generator the noise, and
  * where they are on SOURCE_FEATURES those. */
 #define SOURCE_FEATURES "a teacher's features"

@@ -8,7 +8,7 @@
 int training_open_data(struct state *state) {
     const struct training_options *options = state->options;
     struct dataset_options how = {
-        .dir = options->data, .cache = options->cache, .skip_bad = options->skip_bad, .exif = options->exif};
+        .dir = options->data, .latents = true, .cache = options->cache, .skip_bad = options->skip_bad, .exif = options->exif};
     return dataset_open(state->call, &how, &state->set);
 }
 
@@ -17,12 +17,15 @@ static int open_other(struct state *state) {
     const struct training_options *options = state->options;
     struct dataset_options how = {.dir = options->val,
                                   .role = DATASET_JUDGE,
+                                  .latents = true,
                                   .classes = (const char *const *)state->set.classes,
                                   .class_count = state->set.class_count,
                                   .cache = options->cache - state->set.held,
                                   .skip_bad = options->skip_bad,
                                   .exif = options->exif};
     int code = dataset_open(state->call, &how, &state->other);
+    if (code == EXIT_DONE)
+        code = training_check_other_latents(state);
     return code == EXIT_DONE ? dataset_hold(state->call, &state->other, &state->source.config, true) : code;
 }
 
@@ -78,6 +81,8 @@ int training_split_data(struct state *state) {
             code = part_split(state->call, &state->other, 0, &state->judged, &all);
         part_free(&all);
     }
+    if (code == EXIT_DONE)
+        code = training_note_spread(state);
     if (code != EXIT_DONE)
         return code;
     training_choose_recipe(state);

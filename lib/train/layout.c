@@ -50,11 +50,10 @@ static tleg_status check_class_weights(tleg_context *context, const double *weig
 /* What one family of networks alone learns by. */
 static tleg_status check_drawing(tleg_context *context, const tleg_trainer_options *o, const tleg_config *net) {
     const bool draws = tleg_config_draws(net);
-    if (draws && (o->teacher || o->smoothing != 0 || o->class_weights))
-        return tleg_fail(
-            context, TLEG_ERROR_ARGUMENT,
-            "trainer: teacher, smoothing and class_weights are for classifiers, and this is a generator: its teacher is "
-            "noise_teacher");
+    if (draws && (o->teacher || o->smoothing != 0 || o->class_weights || o->teacher_loss != TLEG_TEACHER_LOSS_DIVERGENCE))
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT,
+                         "trainer: teacher, teacher_loss, smoothing and class_weights are for classifiers, and this is a "
+                         "generator: its teacher is noise_teacher");
     if (!draws && (o->noise_teacher || o->label_drop > 0))
         return tleg_fail(context, TLEG_ERROR_ARGUMENT,
                          "trainer: noise_teacher and label_drop are for generators, and this is a classifier");

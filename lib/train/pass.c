@@ -223,10 +223,14 @@ static double judge_by_labels(const tleg_trainer *t, const struct slice *slice, 
                                                                        .dlogits = share > 0 ? dlogits : NULL});
 }
 
-/* tau^2 * sum KL(teacher || student) / (B * C) of one head */
+static bool has_squares(const tleg_trainer *t) {
+    return t->options.teacher_loss == TLEG_TEACHER_LOSS_SQUARES;
+}
+
+/* One head's: tau^2 * sum KL(teacher || student) / (B * C), or sum (student - teacher)^2 / (B * C) */
 static double judge_by_logits(const tleg_trainer *t, int64_t rows, int head, const float *teacher, double tau, double share) {
     const int64_t classes = t->layout.net.classes;
-    return tleg_loss(TLEG_LOSS_DISTILLATION,
+    return tleg_loss(has_squares(t) ? TLEG_LOSS_SQUARES : TLEG_LOSS_DISTILLATION,
                      &(struct tleg_loss_call){.rows = rows,
                                               .classes = classes,
                                               .logits = head_rows(t, t->layout.logits, head, rows, classes),
@@ -250,13 +254,13 @@ static void keep_deepest(const tleg_trainer *t, const struct slice *slice) {
 }
 
 /* sum KL(deepest || shallower) / B, the mean of the heads': each follows its own. Its temperature is 1, and its size is that of
- * the labels' loss, as universally slimmable networks have it (arXiv 1903.05134). */
+ * the labels' loss, as universally slimmable networks have it (arXiv 1903.05134). Squares are as large as the teacher's. */
 static double judge_by_deepest(const tleg_trainer *t, const struct slice *slice, double share) {
-    const double classes = t->layout.net.classes, heads = heads_of(t);
+    const double per = has_squares(t) ? 1 : t->layout.net.classes, heads = heads_of(t);
     double sum = 0;
     for (int h = 0; h < heads_of(t); h++)
-        sum += judge_by_logits(t, slice->batch.size, h, deepest_rows(t, slice, h), 1, share * classes / heads);
-    return sum * classes / heads;
+        sum += judge_by_logits(t, slice->batch.size, h, deepest_rows(t, slice, h), 1, share * per / heads);
+    return sum * per / heads;
 }
 
 /* Losses of a slice, and their gradients by the logits. Labels judge the first head, the teacher the last. */

@@ -76,6 +76,8 @@ static char *append_choices(const tleg_trainer *t, char *at) {
         at += snprintf(at, 96, "parts=%d,%d,%d,%d,%d,%d ", parts[0], parts[1], parts[2], parts[3], parts[4], parts[5]);
     if (c->norm_after || c->gated || c->attention_norm || c->mlp_norm)
         at += snprintf(at, 64, "blocks=%d,%d,%d,%d ", c->norm_after, c->gated, c->attention_norm, c->mlp_norm);
+    if (c->qk_norm)
+        at += snprintf(at, 32, "qk_norm=%d ", c->qk_norm);
     if (c->rms || c->no_norm || c->patch_norm || c->no_proj_bias || c->no_mlp_bias)
         at += snprintf(at, 64, "norms=%d,%d,%d biases=%d,%d ", c->rms, c->no_norm, c->patch_norm, c->no_proj_bias,
                        c->no_mlp_bias);
@@ -128,6 +130,8 @@ static void describe_setup(const tleg_trainer *t, char text[OWN_TEXT]) {
         at += snprintf(at, 64, "ema_warmup=%d ", o->ema_warmup);
     if (o->teacher_mean == TLEG_TEACHER_MEAN_OVER_IMAGES)
         at += snprintf(at, 64, "teacher_mean=%d ", o->teacher_mean);
+    if (o->teacher_loss == TLEG_TEACHER_LOSS_SQUARES)
+        at += snprintf(at, 64, "teacher_loss=%d ", o->teacher_loss);
     snprintf(at, 64, "dtype=%s ", tleg_dtype_name(o->dtype));
 }
 

@@ -91,7 +91,7 @@ static void config(void) {
     M(unplaced), M(no_patch_bias), M(no_head_bias), M(assumed), M(reserved2), M(norm_after), M(gated), M(attention_norm),
         M(mlp_norm), M(learned_sigma), M(no_null_label), M(no_positions), M(rotary), M(rotary_halves), M(rotary_x_first),
         M(rotary_grid), M(rotary_offset), M(pool_heads), M(pool_hidden), M(rotary_base), M(rms), M(no_norm), M(patch_norm),
-        M(no_proj_bias), M(no_mlp_bias), M(reserved3);
+        M(no_proj_bias), M(no_mlp_bias), M(qk_norm);
     END("tleg_config");
 }
 #undef STRUCT
@@ -204,7 +204,7 @@ static void trainer_options(void) {
     M(tau), M(smoothing), M(weight_decay), M(beta1), M(beta2), M(epsilon), M(clip), M(drop_path), M(ema), M(seed), M(teacher);
     M(teacher_host), M(all_reduce), M(all_reduce_host), M(ranks), M(dtype), M(in_place), M(optimiser);
     M(nesterov), M(momentum), M(freeze), M(frozen_layers), M(layer_decay), M(rank), M(teacher_mean), M(ema_warmup);
-    M(reserved2), M(class_weights), M(reserved), M(label_drop), M(noise_teacher), M(noise_teacher_host);
+    M(teacher_loss), M(class_weights), M(reserved), M(label_drop), M(noise_teacher), M(noise_teacher_host);
     END("tleg_trainer_options");
 }
 #undef STRUCT

@@ -188,8 +188,8 @@ bool source_draws_latents(const struct source *source) {
     return source_draws(&source->config) && (source->latent_scale > 0 || (channels != 1 && channels != 3));
 }
 
-const char *source_score_name(const tleg_config *config) {
-    return source_draws(config) ? "noise told" : "top-1";
+const char *source_score_name(const tleg_config *config, const char *on) {
+    return source_draws(config) ? "noise told" : strcmp(on, SOURCE_FEATURES) == 0 ? "told" : "top-1";
 }
 
 const char *source_kind(const struct source *source) {
@@ -310,7 +310,7 @@ tleg_status source_run(tleg_session *session, const float *images, int64_t batch
     return status != TLEG_OK
                ? status
                : tleg_session_run(session, batch, images, count * info.image_floats, info.logit_floats ? logits : NULL,
-                                  count * info.logit_floats, features, features ? count * info.feature_floats : 0);
+                                  logits ? count * info.logit_floats : 0, features, features ? count * info.feature_floats : 0);
 }
 
 int32_t source_guess(const float *logits, int32_t classes) {

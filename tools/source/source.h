@@ -83,8 +83,10 @@ void source_close(struct source *source);
 bool source_draws(const tleg_config *config);
 /* Whether that is latents, which a decoder makes pictures of: the file says so, or they have neither one nor three channels. */
 bool source_draws_latents(const struct source *source);
-/* What its scores are: right answers, or of a generator the share of the noise that it tells, 1 - its mean squared error. */
-const char *source_score_name(const tleg_config *config);
+/* What its scores are: right answers, or the share of what it tells, 1 - its mean squared error: of a generator the noise, and
+ * where they are on SOURCE_FEATURES those. */
+#define SOURCE_FEATURES "a teacher's features"
+const char *source_score_name(const tleg_config *config, const char *on);
 /* The word of tleg.kind: "vit", "learngene", "dit", "dit_learngene". */
 const char *source_kind(const struct source *source);
 /* Each refuses the other kind, and names both. They return an exit code. */

@@ -249,7 +249,9 @@ static int rebuild(const struct invocation *call, tleg_context *context, struct 
 }
 
 static void say_fresh(const struct invocation *call, const struct source *source, const struct dataset *set) {
-    if (source->config.classes == 0)
+    if (set->features)
+        tool_note(call, "the head starts fresh, and learns to tell the teacher's %d features", (int)set->class_count);
+    else if (source->config.classes == 0)
         tool_note(call, "the head starts fresh: %s has none, the data have %d classes", source->path, (int)set->class_count);
     else if (set->class_count != source->config.classes)
         tool_note(call, "the head starts fresh: %s has %d classes, the data %d", source->path, (int)source->config.classes,

@@ -35,7 +35,7 @@ static void print_learned(const tleg_config *config) {
            config->depth_count ? depths_text(config->depths, config->depth_count, text) : "depths that the file does not say");
     if (!scores)
         return;
-    tool_line("scores        %s on %s, %" PRId64 " images", source_score_name(config),
+    tool_line("scores        %s on %s, %" PRId64 " images", source_score_name(config, scores->on),
               *scores->on ? scores->on : "data without a name", scores->images);
     for (int32_t k = 0; k < scores->count; k++)
         printf("  depth %-5d %.2f %%\n", (int)scores->depths[k], 100 * scores->scores[k]);
@@ -52,6 +52,8 @@ static void print_parts(const tleg_config *config) {
                  {config->norm_after, "norms after the branches"},
                  {config->attention_norm, "a norm before proj"},
                  {config->mlp_norm, "a norm before fc2"},
+                 {config->qk_norm == TLEG_QK_NORM_HEAD, "norms of each head's queries and keys"},
+                 {config->qk_norm == TLEG_QK_NORM_TOKEN, "norms of queries and keys"},
                  {config->rotary == TLEG_ROTARY_INDEX, "rotary positions by index"},
                  {config->rotary == TLEG_ROTARY_CENTRED, "rotary positions from the centre"},
                  {config->no_positions, "no position embedding"},
@@ -199,6 +201,10 @@ static void add_config(struct report *report, const struct source *source) {
     report_add(report, "gated", json_boolean(config->gated));
     report_add(report, "attention_norm", json_boolean(config->attention_norm));
     report_add(report, "mlp_norm", json_boolean(config->mlp_norm));
+    report_text(report, "qk_norm",
+                config->qk_norm == TLEG_QK_NORM_HEAD    ? "head"
+                : config->qk_norm == TLEG_QK_NORM_TOKEN ? "token"
+                                                        : "none");
     if (draws)
         report_add(report, "latent_scale", source->latent_scale > 0 ? json_real(source->latent_scale) : json_null());
     report_add(report, "learned_sigma", draws ? json_boolean(config->learned_sigma) : json_null());

@@ -13,10 +13,10 @@ static int32_t backend_count;
 static const struct family {
     const char *name;
     int32_t classes;
-} families[] = {{"dinov2", 0}, {"deit3", 5},   {"clip", 7},        {"tanh", 5},   {"silu", 5},   {"relu", 5},
-                {"siglip", 5}, {"map", 0},     {"so150m", 5},      {"swiglu", 0}, {"geglu", 5},  {"eva", 5},
-                {"beit3", 5},  {"respost", 5}, {"respost_eva", 5}, {"eva02", 5},  {"dinov3", 5}, {"rope", 5},
-                {"pe", 5},     {"aimv2", 5},   {"rms", 5},         {"radio", 5},  {"lang", 5},   {"latent", 5}};
+} families[] = {{"dinov2", 0},      {"deit3", 5},  {"clip", 7},   {"tanh", 5},   {"silu", 5},    {"relu", 5},  {"siglip", 5},
+                {"map", 0},         {"so150m", 5}, {"swiglu", 0}, {"geglu", 5},  {"eva", 5},     {"beit3", 5}, {"respost", 5},
+                {"respost_eva", 5}, {"eva02", 5},  {"dinov3", 5}, {"rope", 5},   {"pe", 5},      {"aimv2", 5}, {"rms", 5},
+                {"radio", 5},       {"lang", 5},   {"latent", 5}, {"qknorm", 5}, {"sapiens", 5}, {"intern", 5}};
 enum { FAMILIES = sizeof families / sizeof *families };
 
 static const char *path_of(const char *name, const char *ending) {
@@ -106,7 +106,8 @@ static tleg_expander *expander_of(tleg_context *context, const char *name, tleg_
     static const char schedule[] =
         "{\"norm1\":[[3,\"cosine\",3]],\"norm2\":[[3,\"cosine\",3]],\"qkv\":[[3,\"cosine\",3]],\"proj\":[[3,\"cosine\",3]],"
         "\"fc1\":[[3,\"cosine\",3]],\"fc2\":[[3,\"cosine\",3]],\"ls1\":[[3,\"cosine\",3]],\"ls2\":[[3,\"cosine\",3]],"
-        "\"attn_norm\":[[3,\"cosine\",3]],\"mlp_norm\":[[3,\"cosine\",3]]}";
+        "\"attn_norm\":[[3,\"cosine\",3]],\"mlp_norm\":[[3,\"cosine\",3]],\"q_norm\":[[3,\"cosine\",3]],"
+        "\"k_norm\":[[3,\"cosine\",3]]}";
     const tleg_expander_options options = {.struct_size = sizeof options, .dtype = dtype};
     tleg_model *model = open_model(context, name);
     tleg_learngene *gene = NULL, *read = NULL;

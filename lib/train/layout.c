@@ -134,6 +134,7 @@ static size_t place_rows(size_t *end, size_t rows, size_t columns) {
 static void place_pass(const tleg_trainer_options *options, struct tleg_trainer_layout *l, size_t *end) {
     size_t images = (size_t)l->shape.batch, dim = (size_t)l->net.dim, outputs = (size_t)tleg_config_outputs(&l->net);
     size_t depth = (size_t)l->depth_most, kept = tleg_kept_floats(&l->shape), heads = (size_t)tleg_config_readouts(&l->net);
+    const size_t features = (size_t)tleg_config_features(&l->net);
     const size_t activations = tleg_backward_activations(&l->shape),
                  room = tleg_ends_of(&l->net)->room(&l->net, l->shape.batch, true);
     size_t tokens = (size_t)l->shape.tokens, x = images * tokens; /* a checked block shape: no overflow */
@@ -145,9 +146,9 @@ static void place_pass(const tleg_trainer_options *options, struct tleg_trainer_
     l->d = tleg_place(end, x, sizeof(float));
     l->activations = tleg_place(end, activations > room ? activations : room, sizeof(float));
     const size_t pooled = tleg_config_draws(&l->net) ? 0 : images * heads;
-    l->pooled = place_rows(end, pooled, dim);
-    l->gathered = place_rows(end, pooled, dim);
-    l->dpooled = place_rows(end, pooled, dim);
+    l->pooled = place_rows(end, pooled, features);
+    l->gathered = place_rows(end, pooled, features);
+    l->dpooled = place_rows(end, pooled, features);
     l->logits = place_rows(end, images * heads, outputs);
     l->dlogits = place_rows(end, images * heads, outputs);
     l->teacher = place_rows(end, options->teacher || options->noise_teacher ? (size_t)options->batch : 0, outputs);

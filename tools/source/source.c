@@ -112,7 +112,7 @@ static int check_model(const struct invocation *call, const struct expansion *ex
         return tool_misuse(call, "%s draws pictures: --norm and --timm are for what tells classes apart", source->path);
     /* where no mean is read, the published descendants differ in eps alone */
     int32_t norm = config->norm;
-    if (config->pool != TLEG_POOL_MEAN)
+    if (config->pool != TLEG_POOL_MEAN && config->pool != TLEG_POOL_MAX && config->pool != TLEG_POOL_MEAN_MAX)
         norm = config->eps == 1e-6 ? TLEG_NORM_AFTER_POOL : TLEG_NORM_BEFORE_POOL;
     if (expansion->norm && expansion->norm != norm)
         return tool_misuse(call, "%s is a model with its norm %s; --norm and --timm are for a learngene", source->path,
@@ -177,6 +177,10 @@ int source_open_expanded(const struct invocation *call, tleg_context *context, c
             gene ? read_expander(call, context, file, expansion, source) : read_model(call, context, file, expansion, source);
     tleg_file_free(file);
     return code == EXIT_DONE && !gene ? check_model(call, expansion, source) : code;
+}
+
+int64_t source_features(const tleg_config *config) {
+    return config->pool == TLEG_POOL_CLS_MEAN ? 2 * (int64_t)config->dim : config->dim;
 }
 
 bool source_draws(const tleg_config *config) {

@@ -83,6 +83,7 @@ void source_close(struct source *source);
 bool source_draws(const tleg_config *config);
 /* Whether that is latents, which a decoder makes pictures of: the file says so, or they have neither one nor three channels. */
 bool source_draws_latents(const struct source *source);
+int64_t source_features(const tleg_config *config); /* numbers that a head reads */
 /* What its scores are: right answers, or the share of what it tells, 1 - its mean squared error: of a generator the noise, and
  * where they are on SOURCE_FEATURES those. */
 #define SOURCE_FEATURES "a teacher's features"

@@ -133,9 +133,13 @@ static bool put_metadata(struct draft *draft, const struct source *source, char 
     put_integer(draft, "tleg.heads", config->heads);
     if (!draws) {
         put_text(draft, "tleg.norm",
-                 config->pool == TLEG_POOL_MEAN && config->norm == TLEG_NORM_AFTER_POOL ? "after_pool" : "before_pool");
+                 config->no_norm                        ? "none"
+                 : config->norm == TLEG_NORM_AFTER_POOL ? "after_pool"
+                                                        : "before_pool");
         put_text(draft, "tleg.pool", option_choice_name(option_pools, config->pool));
     }
+    if (config->pixel_norm)
+        put_text(draft, "tleg.pixel_norm", "yes");
     if (config->no_null_label)
         put_text(draft, "tleg.null_label", "no");
     put_reals(draft, "tleg.eps", &config->eps, 1);

@@ -16,6 +16,12 @@ static const char *reads(const tleg_config *config) {
         return "all tokens through attention pooling";
     if (config->pool == TLEG_POOL_PATCH_ATTENTION)
         return "the patch tokens through attention pooling";
+    if (config->pool == TLEG_POOL_MAX)
+        return "the largest of the patch tokens";
+    if (config->pool == TLEG_POOL_MEAN_MAX)
+        return "the mean and the largest of the patch tokens, half of each";
+    if (config->pool == TLEG_POOL_CLS_MEAN)
+        return "the class token and the mean of the patch tokens";
     return config->distillation_token
                ? "the class token (head) and the distillation token (head_dist): the mean of both answers"
                : "the class token";
@@ -54,6 +60,7 @@ static void print_parts(const tleg_config *config) {
                  {config->mlp_norm, "a norm before fc2"},
                  {config->qk_norm == TLEG_QK_NORM_HEAD, "norms of each head's queries and keys"},
                  {config->qk_norm == TLEG_QK_NORM_TOKEN, "norms of queries and keys"},
+                 {config->pixel_norm, "a norm of each patch's pixels"},
                  {config->rotary == TLEG_ROTARY_INDEX, "rotary positions by index"},
                  {config->rotary == TLEG_ROTARY_CENTRED, "rotary positions from the centre"},
                  {config->no_positions, "no position embedding"},
@@ -205,6 +212,7 @@ static void add_config(struct report *report, const struct source *source) {
                 config->qk_norm == TLEG_QK_NORM_HEAD    ? "head"
                 : config->qk_norm == TLEG_QK_NORM_TOKEN ? "token"
                                                         : "none");
+    report_add(report, "pixel_norm", json_boolean(config->pixel_norm));
     if (draws)
         report_add(report, "latent_scale", source->latent_scale > 0 ? json_real(source->latent_scale) : json_null());
     report_add(report, "learned_sigma", draws ? json_boolean(config->learned_sigma) : json_null());

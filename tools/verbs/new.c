@@ -55,6 +55,7 @@ static void be_like(tleg_config *own, const tleg_config *model) {
                    {&own->attention_norm, model->attention_norm},
                    {&own->mlp_norm, model->mlp_norm},
                    {&own->qk_norm, model->qk_norm},
+                   {&own->pixel_norm, model->pixel_norm},
                    {&own->no_positions, model->no_positions},
                    {&own->rotary, model->rotary},
                    {&own->rotary_halves, model->rotary_halves},
@@ -233,7 +234,8 @@ const struct verb verb_new = {
         "  --classes C   number of classes; of dit, of labels to draw by\n"
         "  --cls         add a class token; --dist: add DeiT's distillation token as well\n"
         "  --pool P      what the head reads: mean (default), cls (default with --cls or --dist), attention: all tokens\n"
-        "                through one learned query and an MLP, as in SigLIP\n"
+        "                through one learned query and an MLP, as in SigLIP; patch_attention: of the patches; max, mean_max:\n"
+        "                the largest of the patches, half of it and half of their mean; cls_mean: the token and the mean\n"
         "  --norm P      place of the final norm: before-pool (default), after-pool\n"
         "  --positions P how the position embedding begins: sincos, waves of the place in the image, from which\n"
         "                small images are learned in fewer steps; normal, small random numbers (default)\n"

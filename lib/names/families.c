@@ -12,6 +12,7 @@
     block query ".bias + 0 " block query ".bias + " block value ".bias -> blocks.{}.attn.qkv.bias\n"
 #define HF_OLD "attention.attention.query", "attention.attention.key", "attention.attention.value"
 #define HF_NEW "attention.q_proj", "attention.k_proj", "attention.v_proj"
+#define HF_PROJECTIONS HF_NEW
 #define EXPAND(macro, ...) macro(__VA_ARGS__)
 
 #define HF_OUTER                                                                                                               \
@@ -46,6 +47,26 @@
         "../classifier.* -> head.*\n" EXPAND(HF_BLOCK, VIT_OLD, HF_OLD, "attention.output.dense",                              \
                                              EXPAND(JOIN_BIASES, VIT_OLD, HF_OLD))                                             \
             EXPAND(HF_BLOCK, VIT_OLD, HF_NEW, "attention.o_proj", EXPAND(JOIN_BIASES, VIT_OLD, HF_NEW)) "tleg.eps = 1e-6\n"
+
+/* InternViT with norms of whole queries and keys, or without them; Hugging Face's, and OpenGVLab's own. */
+#define INTERN_RULES                                                                                                           \
+    HF_OUTER                                                                                                                   \
+    "embeddings.position_embeddings -> pos_embed\n" VIT_BLOCK(VIT_OLD)                                                         \
+        EXPAND(HF_BLOCK, VIT_OLD, HF_PROJECTIONS, "attention.projection_layer", EXPAND(JOIN_BIASES, VIT_OLD, HF_PROJECTIONS))  \
+            VIT_OLD "attention.q_norm.* -> blocks.{}.attn.q_norm.*\n" VIT_OLD                                                  \
+                    "attention.k_norm.* -> blocks.{}.attn.k_norm.*\n" VIT_OLD "mlp.fc1.* -> blocks.{}.mlp.fc1.*\n" VIT_OLD     \
+                    "mlp.fc2.* -> blocks.{}.mlp.fc2.*\n"                                                                       \
+                    "tleg.eps = 1e-6\n"
+#define OPENGV "encoder.layers.{}."
+#define OPENGV_RULES                                                                                                           \
+    "embeddings.class_embedding -> cls_token\n"                                                                                \
+    "embeddings.patch_embedding.* -> patch_embed.proj.*\n"                                                                     \
+    "embeddings.position_embedding -> pos_embed\n"                                                                             \
+    "tleg.eps = 1e-6\n" OPENGV "ls1 -> blocks.{}.ls1.gamma\n" OPENGV "ls2 -> blocks.{}.ls2.gamma\n" OPENGV                     \
+    "norm1.* -> blocks.{}.norm1.*\n" OPENGV "norm2.* -> blocks.{}.norm2.*\n" OPENGV                                            \
+    "attn.qkv.* -> blocks.{}.attn.qkv.*\n" OPENGV "attn.q_norm.* -> blocks.{}.attn.q_norm.*\n" OPENGV                          \
+    "attn.k_norm.* -> blocks.{}.attn.k_norm.*\n" OPENGV "attn.proj.* -> blocks.{}.attn.proj.*\n" OPENGV                        \
+    "mlp.fc1.* -> blocks.{}.mlp.fc1.*\n" OPENGV "mlp.fc2.* -> blocks.{}.mlp.fc2.*\n"
 
 /* The blocks of Hugging Face's CLIP and SigLIP. */
 #define TOWER "encoder.layers.{}."
@@ -88,7 +109,6 @@
           "layer_scale1.lambda1 -> blocks.{}.ls1.gamma\n" block "layer_scale2.lambda1 -> blocks.{}.ls2.gamma\n" block          \
           "mlp.down_proj.* -> blocks.{}.mlp.fc2.*\n" EXPAND(HF_BLOCK, block, HF_PROJECTIONS, "attention.o_proj",               \
                                                             EXPAND(ZERO_BIASES, block, HF_PROJECTIONS))
-#define HF_PROJECTIONS "attention.q_proj", "attention.k_proj", "attention.v_proj"
 #define DINOV3_RULES                                                                                                           \
     "embeddings.cls_token -> cls_token\n"                                                                                      \
     "embeddings.register_tokens -> reg_token\n"                                                                                \
@@ -231,6 +251,16 @@ static const struct tleg_family families[] = {
     {.name = "a ResNet", .sign = "layer1.0.conv1.weight", .refused = "it is not a Vision Transformer"},
 
     /* ---- read ---- */
+    {.name = "a Hugging Face InternVL image tower",
+     .sign = HF_PATCH,
+     .with = {"encoder.layer.{}.attention.projection_layer.weight"},
+     .rules = INTERN_RULES,
+     .assumed = HEADS ", exact GELU, eps 1e-6, " COLOURS},
+    {.name = "an InternViT",
+     .sign = HF_TOWER_PATCH,
+     .with = {"encoder.layers.{}.attn.qkv.weight", "encoder.layers.{}.ls1"},
+     .rules = OPENGV_RULES,
+     .assumed = HEADS ", exact GELU, eps 1e-6, " COLOURS},
     {.name = "a Hugging Face BEiT",
      .sign = HF_PATCH,
      .with = {HF_VIT_BLOCK, "encoder.layer.{}.attention.attention.query.bias|layers.{}.attention.q_proj.bias"},

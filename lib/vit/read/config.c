@@ -266,6 +266,8 @@ static int32_t likely_heads(const struct tleg_config_reader *reader) {
     const tleg_config *c = reader->c;
     if (c->rms && c->patch_norm && c->dim % 128 == 0) /* AIMv2 */
         return c->dim / 128;
+    if (c->qk_norm && c->dim == 3200) /* InternViT-6B */
+        return 25;
     const bool dinov2 = c->dim == 1536 && c->layer_scale; /* whose giant has the usual heads */
     for (size_t k = 0; k < sizeof widths / sizeof *widths && !reader->gene && !dinov2; k++)
         if (c->dim == widths[k])

@@ -94,7 +94,7 @@ typedef struct tleg_trainer_options {
                            weights again whenever they are wanted: less memory, more time */
     int32_t
         norm; /* TLEG_NORM_* of the network that runs, as in tleg_expander_options; for a learngene, which keeps its own (0) */
-    int32_t image_size; /* of the network that runs, likewise (0: as learned) */
+    int32_t image_size; /* of the network that runs, likewise (0: as learned); image_width below */
     double alpha; /* weight of the teacher's loss against the labels' (0: no teacher is asked); with 1 labels are not needed */
     double tau;   /* temperature of the teacher's loss (1) */
     double smoothing;    /* of labels given as numbers (0) */
@@ -156,6 +156,8 @@ typedef struct tleg_trainer_options {
     double label_drop;                   /* share of images whose label becomes the null label, for guidance later (0) */
     tleg_noise_teacher_fn noise_teacher; /* asked once a call of tleg_trainer_backward, unless alpha is 0 */
     void *noise_teacher_host;
+    int32_t image_width;                  /* with an image_size, as in tleg_expander_options (0: image_size) */
+    tleg_position_filter position_filter; /* likewise: TLEG_POSITION_FILTER_* (BICUBIC) */
 } tleg_trainer_options;
 
 /* Some images of a step. Zero it, set struct_size and what there is. */

@@ -66,7 +66,7 @@ static void add_entry(struct export *x, const struct tleg_model_entry *entry) {
 
 static tleg_status list_weights(struct export *x) {
     const tleg_config *c = &x->model->config.c;
-    const int64_t tensors = tleg_model_count(x->model), grid = tleg_config_grid(c);
+    const int64_t tensors = tleg_model_count(x->model);
     if (!tleg_size_mul((size_t)tensors + 2, sizeof *x->weights, &x->weight_bytes))
         return tleg_fail_memory(x->context, "a list of weights", SIZE_MAX);
     x->weights = tleg_alloc(&x->context->allocator, x->weight_bytes);
@@ -74,7 +74,7 @@ static tleg_status list_weights(struct export *x) {
         return tleg_fail_memory(x->context, "a list of weights", x->weight_bytes);
     if (tleg_config_prefix(c))
         add_made(x, "tokens", TLEG_ONNX_TOKENS, tleg_config_prefix(c));
-    add_made(x, "places", TLEG_ONNX_PLACES, grid * grid);
+    add_made(x, "places", TLEG_ONNX_PLACES, tleg_config_patches(c));
     for (int64_t i = 0; i < tensors; i++) {
         struct tleg_model_entry entry;
         tleg_model_entry(x->model, i, &entry);

@@ -167,19 +167,20 @@ static void cast(struct tleg_onnx_graph *graph, const char *x, int32_t type, con
     put(graph, &(struct node){.type = "Cast", .in = {x}, .out = {out}, .attributes = {integer("to", type)}});
 }
 
-/* images (B, C, I, I) -> "embedded" (B, N, D) */
+/* images (B, C, height, width) -> "embedded" (B, N, D) */
 static void embed(struct tleg_onnx_graph *graph) {
     const tleg_config *c = graph->config;
     const bool half = graph->type == TLEG_ONNX_FLOAT16, tokens = tleg_config_prefix(c) > 0;
+    const struct tleg_extent patch = tleg_config_patch(c);
     if (half)
         cast(graph, "images", graph->type, "images.half");
-    put(graph, &(struct node){
-                   .type = "Conv",
-                   .in = {half ? "images.half" : "images", "patch_embed.proj.weight",
-                          c->no_patch_bias ? NULL : "patch_embed.proj.bias"},
-                   .out = {"patches"},
-                   .attributes = {
-                       {.name = "strides", .kind = KIND_INTEGERS, .count = 2, .integers = {c->patch_size, c->patch_size}}}});
+    put(graph,
+        &(struct node){
+            .type = "Conv",
+            .in = {half ? "images.half" : "images", "patch_embed.proj.weight",
+                   c->no_patch_bias ? NULL : "patch_embed.proj.bias"},
+            .out = {"patches"},
+            .attributes = {{.name = "strides", .kind = KIND_INTEGERS, .count = 2, .integers = {patch.height, patch.width}}}});
     two(graph, "Reshape", "patches", "to_rows", "patches.columns");
     turn(graph, "patches.columns", 3, 0, 2, 1, 0, "patches.rows");
     const char *last = c->norm_before ? "places.added" : "embedded";
@@ -415,7 +416,8 @@ static void put_value(struct tleg_onnx_graph *graph, int field, const char *name
 
 void tleg_onnx_graph(struct tleg_onnx_graph *graph) {
     const tleg_config *c = graph->config;
-    const int64_t image[] = {c->channels, c->image_size, c->image_size}, classes = c->classes, dim = c->dim;
+    const struct tleg_extent pixels = tleg_config_pixels(c);
+    const int64_t image[] = {c->channels, pixels.height, pixels.width}, classes = c->classes, dim = c->dim;
     char x[VALUE_TEXT] = "embedded", next[VALUE_TEXT];
     for (int k = 0; k < TLEG_ONNX_NESTED; k++)
         graph->part[k].allocator = graph->nodes.allocator;

@@ -54,6 +54,8 @@ static json_t *describe(const struct state *state) {
     report_text(&report, "data", text);
     report_add(&report, "data_seed", seed_member(state->recipe.seed));
     report_integer(&report, "image_size", config->image_size);
+    if (config->image_width)
+        report_integer(&report, "image_width", config->image_width);
     report_real(&report, "centre_crop", config->crop);
     report_add(&report, "mean", report_triple(config->mean));
     report_add(&report, "std", report_triple(config->std));

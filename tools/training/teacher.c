@@ -3,6 +3,7 @@
 #include "private.h"
 
 #include "base/context.h"
+#include "base/extent.h"
 #include "base/interrupt.h"
 #include "base/label.h"
 #include "pictures/prepare.h"
@@ -30,9 +31,10 @@ static int check(const struct state *state, const tleg_config *teacher) {
     if (teacher->classes != student->classes)
         return tool_fail(state->call, "%s: a teacher of %d classes; %s has %d", state->options->teacher, (int)teacher->classes,
                          state->options->data, (int)student->classes);
-    if (teacher->image_size != student->image_size)
-        return tool_fail(state->call, "%s: a teacher for images of %d pixels; the student's have %d", state->options->teacher,
-                         (int)teacher->image_size, (int)student->image_size);
+    const struct extent theirs = extent_of_image(teacher), own = extent_of_image(student);
+    if (theirs.height != own.height || theirs.width != own.width)
+        return tool_fail(state->call, "%s: a teacher for images of %d x %d pixels; the student's have %d x %d",
+                         state->options->teacher, (int)theirs.height, (int)theirs.width, (int)own.height, (int)own.width);
     if (teacher->channels != student->channels)
         return tool_fail(state->call, "%s: a teacher for images of %d channels; the student's have %d", state->options->teacher,
                          (int)teacher->channels, (int)student->channels);

@@ -11,10 +11,14 @@ SMALL = 20000   # pictures of the data sets that are learned in part
 FASHION = ("T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 
 
-def prepare(archives, data):
+def prepare_one(archives, data, name):
     """What is there stays; a data set appears whole or not at all."""
-    for name, archive in ARCHIVES.items():
-        make(data / name, lambda out, archive=archive: unpack(archives / archive, out))
+    make(data / name, lambda out: unpack(archives / ARCHIVES[name], out))
+
+
+def prepare(archives, data):
+    for name in ARCHIVES:
+        prepare_one(archives, data, name)
     make(data / "cifar10-small", lambda out: part_of_cifar10(data.resolve() / "cifar10" / "train", out))
 
 

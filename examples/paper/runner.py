@@ -87,10 +87,14 @@ def processor():
 
 
 class Maker:
-    """Where things lie, and how tleg is called."""
+    """Where things lie, and how tleg is called.
 
-    def __init__(self, settings, options):
-        self.settings, self.options = settings, options
+    planned: {name: Run}, the whole plan; measure: what a validation says, as the log's val_MEASURE"""
+
+    measure = "top1"
+
+    def __init__(self, settings, options, planned):
+        self.settings, self.options, self.planned = settings, options, planned
         self.command = shutil.which(options.tleg)
         if not self.command:
             raise Failed(f"--tleg {options.tleg}: expected the command tleg, found none of that name")
@@ -189,7 +193,7 @@ class Maker:
         """What a teacher, a program that `tleg --teacher-command` starts, says in as many epochs as the longest run has."""
         shape = [word for key in ("image", "mean", "std") for word in (f"--{key}", str(self.settings["model"][key]))]
         seed = self.settings["taught"][self.settings["taught"].index("--data-seed") + 1]
-        taught = [run for run in plan.make(self.settings).values() if self.settings["datasets"][run.data].get("taught")]
+        taught = [run for run in self.planned.values() if self.settings["datasets"][run.data].get("taught")]
         epochs = max(run.epochs for run in taught)
         log = self.work / "record.txt"
         self.tleg("record", "--teacher-command", teacher, *self.data("cifar10"), *shape, *self.settings["pictures"],
@@ -220,7 +224,7 @@ class Maker:
                 stored = 0
             known = run.kind == "tune" and run.needs and run.source == run.data
             before = self.score(str(first), run, [run.depth]) if known else {}
-            write_json(facts, {"numbers_stored": stored, "top1_before": before.get(str(run.depth))})
+            write_json(facts, {"numbers_stored": stored, f"{self.measure}_before": before.get(str(run.depth))})
         return str(first), json.loads(facts.read_text(encoding="utf-8"))
 
     def make(self, run):
@@ -230,12 +234,12 @@ class Maker:
                   "depth": run.depth, "epochs": run.epochs, "seed": run.seed, "rate": run.rate}
         if run.kind == "score":
             gene = self.model(run.needs[0])
-            result |= size_of(gene) | {"top1_by_depth": self.score(gene, run, self.settings["score_depths"])}
+            result |= size_of(gene) | {f"{self.measure}_by_depth": self.score(gene, run, self.settings["score_depths"])}
         else:
             first, facts = self.start(run, folder)
             words = self.training(run, first, folder)
             self.tleg(*words, log=folder / "output.txt")
-            result |= facts | size_of(self.model(run.name)) | from_log(folder / "log.jsonl", run)
+            result |= facts | size_of(self.model(run.name)) | from_log(folder / "log.jsonl", run, self.measure)
             result |= {"layer_passes": round(plan.layer_passes(run, self.settings)), "command": shown(words, self)}
         result |= {"settings": self.alike(run), "threads": self.options.threads, "processor": processor(),
                    "tleg": self.version(), "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
@@ -268,7 +272,7 @@ class Maker:
     def clear(self, run):
         """Takes away what only a run in the making needs, and a model from which no other run starts."""
         names = ["start.safetensors", "learned.safetensors.checkpoint"]
-        if not any(run.name in other.needs for other in plan.make(self.settings).values()):
+        if not any(run.name in other.needs for other in self.planned.values()):
             names.append("learned.safetensors")
         for name in names:
             (self.work / run.name / name).unlink(missing_ok=True)
@@ -288,7 +292,7 @@ class Maker:
                 say(f"FAILED {run.name}: {error}")
                 continue
             self.clear(run)
-            say(f"    {scores(json.loads(self.result(run.name).read_text(encoding='utf-8')))}")
+            say(f"    {scores(json.loads(self.result(run.name).read_text(encoding='utf-8')), self.measure)}")
         return failed
 
 
@@ -296,9 +300,9 @@ def say(text):
     print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
 
 
-def scores(result):
-    found = result.get("top1_by_depth") or {result["depth"]: result["top1"]}
-    return ", ".join(f"depth {depth}: {100 * top1:.1f} %" for depth, top1 in found.items())
+def scores(result, measure):
+    found = result.get(f"{measure}_by_depth") or {result["depth"]: result[measure]}
+    return ", ".join(f"depth {depth}: {100 * share:.1f} %" for depth, share in found.items())
 
 
 def tail(path):
@@ -310,7 +314,7 @@ def size_of(path):
     return {"numbers": tensors.count(tensors.read(path)[1]), "bytes": os.path.getsize(path)}
 
 
-def from_log(path, run):
+def from_log(path, run, measure):
     """Scores by epoch, and the seconds that the steps took, from the JSON lines of a training."""
     with open(path, encoding="utf-8") as file:
         lines = [json.loads(line) for line in file]
@@ -320,13 +324,14 @@ def from_log(path, run):
         if "images_per_s" in line and line["images_per_s"] > 0:
             seconds += (line["step"] - last) * batch / line["images_per_s"]
             last = line["step"]
-    epochs = {line["epoch"]: line for line in lines if "val_top1" in line}
+    epochs = {line["epoch"]: line for line in lines if f"val_{measure}" in line}
     if run.epochs not in epochs:
         raise Failed(f"{path}: expected a score after epoch {run.epochs}, found epochs {sorted(epochs)}")
     final = epochs[run.epochs]
-    result = {"top1": final["val_top1"], "top1_by_epoch": [epochs[epoch]["val_top1"] for epoch in sorted(epochs)],
+    result = {measure: final[f"val_{measure}"],
+              f"{measure}_by_epoch": [epochs[epoch][f"val_{measure}"] for epoch in sorted(epochs)],
               "validated": final["val_images"], "steps": last, "seconds": round(seconds, 3)}
-    return result | ({"top1_by_depth": final["val_top1_by_depth"]} if run.kind == "learn" else {})
+    return result | ({f"{measure}_by_depth": final[f"val_{measure}_by_depth"]} if run.kind == "learn" else {})
 
 
 def shown(words, maker):

@@ -7,6 +7,7 @@ import os
 import tensors
 
 SITES = ("norm1", "norm2", "qkv", "proj", "fc1", "fc2")
+OF_GENERATOR = ("modulation", "qkv", "proj", "fc1", "fc2")
 GENES = {  # what `tleg new` makes for each kind of gene
     "gene1": ["--count", "1"],
     "gene2": ["--count", "2", "--curve", "power"],
@@ -40,7 +41,8 @@ def fresh_gene(maker, run, out):
 def random_model(maker, run, out):
     """Layers that share nothing: a gene in which each layer is a segment of its own, expanded."""
     gene = f"{out}.gene"
-    schedule = json.dumps({site: [[1, False]] * run.depth for site in SITES})
+    sites = OF_GENERATOR if maker.settings["model"].get("kind") == "dit" else SITES
+    schedule = json.dumps({site: [[1, False]] * run.depth for site in sites})
     maker.tleg("new", *maker.shape(run.data), "--schedule", schedule, "--seed", str(run.seed), "-o", gene)
     maker.tleg("expand", gene, "--depth", str(run.depth), "-o", out)
     os.remove(gene)

@@ -13,10 +13,8 @@ NOT_RUN = "not run yet"
 class Results:
     """The results that are there, found by what their runs are."""
 
-    def __init__(self, settings, folder):
-        self.settings = settings
-        self.runs = plan.make(settings)
-        self.made = {}
+    def __init__(self, settings, runs, folder):
+        self.settings, self.runs, self.made = settings, runs, {}
         for name in self.runs:
             path = folder / f"{name}.json"
             if path.exists():
@@ -257,16 +255,20 @@ def with_chart(name, body, results, docs):
     return f"{body}\n\n![the table as a chart](experiments/paper-{name}.svg)"
 
 
-def write(settings, folder, docs):
-    """Renews what stands between `<!-- table: NAME -->` and `<!-- end -->`, and the charts."""
-    results = Results(settings, folder)
-    path = docs / "experiments.md"
+def put(path, bodies):
+    """Renews what stands between `<!-- table: NAME -->` and `<!-- end -->` of a page."""
     text = path.read_text(encoding="utf-8")
-    for name, table in TABLES.items():
-        body = with_chart(name, table(results), results, docs)
+    for name, body in bodies.items():
         text, found = re.subn(rf"(<!-- table: {name} -->\n).*?(<!-- end -->)",
                               lambda match, body=body: f"{match[1]}\n{body}\n\n{match[2]}", text, flags=re.S)
         if not found:
             print(f"{path}: expected the marker <!-- table: {name} -->, found none; the table is left out")
     path.write_text(text, encoding="utf-8")
+
+
+def write(settings, folder, docs):
+    """Renews the tables of experiments.md, and the charts."""
+    results = Results(settings, plan.make(settings), folder)
+    path = docs / "experiments.md"
+    put(path, {name: with_chart(name, table(results), results, docs) for name, table in TABLES.items()})
     print(f"{path}: {len(results.made)} of {len(results.runs)} runs are in the tables")

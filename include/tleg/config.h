@@ -72,6 +72,11 @@ enum {
 typedef int32_t tleg_rotary;
 enum { TLEG_ROTARY_SIGNED = -1, TLEG_ROTARY_INDEX = 1, TLEG_ROTARY_CENTRED = 2 };
 
+/* What a norm of queries and keys runs over: each head's numbers, with the same factors for all heads (timm's qk_norm,
+ * Sapiens2), or all numbers of a token (InternViT-6B). */
+typedef int32_t tleg_qk_norm;
+enum { TLEG_QK_NORM_SIGNED = -1, TLEG_QK_NORM_HEAD = 1, TLEG_QK_NORM_TOKEN = 2 };
+
 /* As input (tleg_learngene_create): zero it, set struct_size and what is marked "needed"; zero elsewhere means the default in
  * parentheses. As output (.._get_info): set struct_size; the rest is filled; its pointers live as long as the handle.
  * What a learngene's get_info filled may serve as input: members marked "output only" are not read, apart from dtype, which
@@ -148,16 +153,17 @@ typedef struct tleg_config {
     int32_t patch_norm;    /* 1: a norm of the embedded patches, before their places are added (AIMv2) */
     int32_t no_proj_bias;  /* 1: attention's proj has no bias */
     int32_t no_mlp_bias;   /* 1: neither fc1 nor fc2 has one */
-    int32_t reserved3;     /* 0 */
+    tleg_qk_norm
+        qk_norm; /* TLEG_QK_NORM_*: a norm of attention's queries and one of its keys, before they are turned (0: none) */
 
     int32_t image_width; /* of an input that is not square, a multiple of the patch's width (0: image_size); of DIT 0 */
     int32_t patch_width; /* of patches that are not square (0: patch_size); of DIT 0. As output both are 0 where it is square */
 } tleg_config;
 
 /* The parts of a block whose weights follow a learngene's schedule, in the order of everything that is listed by site: its key
- * in a schedule ("norm1", "norm2", "qkv", "proj", "fc1", "fc2", "ls1", "ls2", "attn_norm", "mlp_norm", "modulation"), and its
- * name in tensors' names ("norm1", "attn.qkv", "mlp.fc1"). NULL for any other number; a later version may have more of them.
- * The texts are static. */
+ * in a schedule ("norm1", "norm2", "qkv", "proj", "fc1", "fc2", "ls1", "ls2", "attn_norm", "mlp_norm", "modulation",
+ * "q_norm", "k_norm"), and its name in tensors' names ("norm1", "attn.qkv", "mlp.fc1"). NULL for any other number; a later
+ * version may have more of them. The texts are static. */
 TLEG_API const char *TLEG_CALL tleg_site_key(int32_t site);
 TLEG_API const char *TLEG_CALL tleg_site_name(int32_t site);
 

@@ -73,7 +73,7 @@ enum {
     TLEG_TEACHER_MEAN_OVER_IMAGES = 2  /* images, as Hinton and others have it: as large as the labels' loss */
 };
 
-/* The logits (batch, classes) of a teacher for images (batch, 3, image_size, image_size), image_floats of them in all. Each
+/* The logits (batch, classes) of a teacher for images (batch, channels, height, width), image_floats numbers in all. Each
  * must be written: they are NaN before, and the pass fails with NUMERIC where one stays so. */
 typedef tleg_status(TLEG_CALL *tleg_teacher_fn)(void *host, int64_t batch, const float *images, size_t image_floats,
                                                 int32_t classes, float *logits);
@@ -165,7 +165,7 @@ typedef struct tleg_train_batch {
     uint32_t struct_size;        /* sizeof(tleg_train_batch) */
     int32_t size;                /* images, 1 to the trainer's batch */
     double share;                /* of the step's gradient (1): 1/n for each of n calls accumulates their mean */
-    const float *images;         /* (size, 3, image_size, image_size), prepared */
+    const float *images;         /* (size, channels, height, width), prepared */
     const int64_t *labels;       /* (size), 0..classes-1, or NULL */
     const float *targets;        /* (size, classes), rows that sum to 1, in place of labels (mixup); or NULL */
     const float *teacher_logits; /* (size, classes), or NULL: the trainer's teacher is asked */

@@ -50,10 +50,9 @@ static tleg_status check_grid(tleg_context *context, tleg_config *c) {
     c->image_width = pixels.width == pixels.height ? 0 : pixels.width;
     c->patch_width = patch.width == patch.height ? 0 : patch.width;
     if (tleg_config_draws(c) && (c->image_width || c->patch_width))
-        return tleg_fail(context, TLEG_ERROR_UNSUPPORTED,
-                         "tleg_config.%s: a generator's images and patches are square: expected 0, found %d",
-                         c->image_width ? "image_width" : "patch_width",
-                         (int)(c->image_width ? c->image_width : c->patch_width));
+        return tleg_fail(
+            context, TLEG_ERROR_UNSUPPORTED, "tleg_config.%s: a generator's images and patches are square, found a width of %d",
+            c->image_width ? "image_width" : "patch_width", (int)(c->image_width ? c->image_width : c->patch_width));
     const tleg_status status = check_side(context, "image_size", pixels.height, patch.height);
     return status == TLEG_OK ? check_side(context, c->image_width ? "image_width" : "image_size", pixels.width, patch.width)
                              : status;
@@ -112,6 +111,7 @@ static tleg_status check_sizes(tleg_context *context, tleg_config *c) {
         {"gated", c->gated, 0, 1},
         {"attention_norm", c->attention_norm, 0, 1},
         {"mlp_norm", c->mlp_norm, 0, 1},
+        {"qk_norm", c->qk_norm, 0, TLEG_QK_NORM_TOKEN},
         {"learned_sigma", c->learned_sigma, 0, tleg_config_draws(c)},
         {"no_null_label", c->no_null_label, 0, tleg_config_draws(c)},
         {"no_positions", c->no_positions, 0, 1},
@@ -220,6 +220,7 @@ static tleg_status check_drawing(tleg_context *context, const tleg_config *c) {
                 {"gated", c->gated},
                 {"attention_norm", c->attention_norm},
                 {"mlp_norm", c->mlp_norm},
+                {"qk_norm", c->qk_norm},
                 {"no_positions", c->no_positions},
                 {"rotary", c->rotary},
                 {"rms", c->rms},

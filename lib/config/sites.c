@@ -28,6 +28,10 @@ static bool has_mlp_norm(const tleg_config *config) {
     return config->mlp_norm;
 }
 
+static bool has_qk_norm(const tleg_config *config) {
+    return config->qk_norm;
+}
+
 static int64_t six_dims(const tleg_config *config) {
     return 6 * (int64_t)config->dim;
 }
@@ -74,6 +78,8 @@ static const struct row sites[TLEG_SITES] = {
     [TLEG_SITE_MLP_NORM] = {"mlp_norm", "mlp.norm", TLEG_SITE_KIND_NORM, hidden, NULL, has_norm_bias, has_mlp_norm},
     [TLEG_SITE_MODULATION] = {"modulation", "adaLN_modulation.1", TLEG_SITE_KIND_MATRIX, six_dims, dim, NULL,
                               tleg_config_draws},
+    [TLEG_SITE_Q_NORM] = {"q_norm", "attn.q_norm", TLEG_SITE_KIND_NORM, tleg_config_qk_width, NULL, has_norm_bias, has_qk_norm},
+    [TLEG_SITE_K_NORM] = {"k_norm", "attn.k_norm", TLEG_SITE_KIND_NORM, tleg_config_qk_width, NULL, has_norm_bias, has_qk_norm},
 };
 
 TLEG_API const char *TLEG_CALL tleg_site_key(int32_t site) {

@@ -69,6 +69,10 @@ int32_t tleg_config_head(const tleg_config *config) {
     return config->dim / config->heads;
 }
 
+int64_t tleg_config_qk_width(const tleg_config *config) {
+    return config->qk_norm == TLEG_QK_NORM_HEAD ? tleg_config_head(config) : config->qk_norm ? config->dim : 0;
+}
+
 int32_t tleg_config_pool_heads(const tleg_config *config) {
     return config->pool_heads ? config->pool_heads : config->heads;
 }

@@ -21,6 +21,8 @@ enum tleg_site {
     TLEG_SITE_ATTENTION_NORM, /* of attention's output, before proj */
     TLEG_SITE_MLP_NORM,       /* of what fc2 reads */
     TLEG_SITE_MODULATION,     /* of a generator: shifts, scales and gates of a block's two halves, from the condition */
+    TLEG_SITE_Q_NORM,         /* of attention's queries */
+    TLEG_SITE_K_NORM,         /* and of its keys */
     TLEG_SITES
 };
 enum tleg_site_kind {
@@ -103,7 +105,9 @@ void tleg_site_spec(const tleg_config *config, enum tleg_site site, bool bias, s
 tleg_status tleg_spec_info(tleg_context *context, const struct tleg_spec *spec, tleg_dtype dtype, tleg_tensor_info *info);
 /* The number of elements of a spec; 0 for an empty one. Checked configurations do not overflow. */
 size_t tleg_spec_count(const struct tleg_spec *spec);
-int32_t tleg_config_head(const tleg_config *config);       /* numbers of a head */
+int32_t tleg_config_head(const tleg_config *config); /* numbers of a head */
+int64_t
+tleg_config_qk_width(const tleg_config *config); /* numbers that a norm of queries and keys runs over; 0: there is none */
 int32_t tleg_config_pool_heads(const tleg_config *config); /* of attention pooling */
 int32_t tleg_config_pool_hidden(const tleg_config *config);
 struct tleg_extent tleg_config_pixels(const tleg_config *config); /* of an image */

@@ -236,6 +236,15 @@ struct tleg_add_normed {
 };
 void tleg_add_normed(const struct tleg_exec *exec, const struct tleg_add_normed *add);
 struct tleg_scratch tleg_add_normed_scratch(int64_t dim);
+/* A norm of each `width` numbers of rows x (rows, dim), `stride` apart, in place; `before` (rows, dim) gets what they were,
+ * unless it is NULL (op/layernorm.c). */
+struct tleg_norm_parts {
+    int64_t rows, dim, width, stride;
+    const float *weight, *bias; /* (width) */
+    float eps;
+    float *x, *before;
+};
+void tleg_norm_parts(const struct tleg_exec *exec, const struct tleg_norm_parts *parts);
 /* y (dim) = mean of `rows` rows of x, summed in rising order (pool.c). */
 void tleg_mean_rows(const struct tleg_kernels *kernels, int64_t rows, int64_t dim, const float *x, float *y);
 /* A position embedding of one grid, in (prefix + patches of `from`, dim), to that of another, out (prefix + patches of `to`,

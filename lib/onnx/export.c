@@ -39,11 +39,12 @@ static void copy_shape(struct tleg_onnx_weight *weight, int32_t rank, const int6
     memcpy(weight->shape, shape, sizeof weight->shape);
 }
 
-static void add_made(struct export *x, const char *name, enum tleg_onnx_form form, int64_t rows) {
+/* (1, rows, columns) */
+static void add_made(struct export *x, const char *name, enum tleg_onnx_form form, int64_t rows, int64_t columns) {
     struct tleg_onnx_weight *weight = &x->weights[x->count++];
     *weight = (struct tleg_onnx_weight){.form = form};
     snprintf(weight->name, sizeof weight->name, "%s", name);
-    copy_shape(weight, 3, (const int64_t[4]){1, rows, x->model->config.c.dim, 0});
+    copy_shape(weight, 3, (const int64_t[4]){1, rows, columns, 0});
 }
 
 /* Tokens and positions go as "tokens" and "places". */
@@ -54,7 +55,8 @@ static bool is_plain(const struct tleg_model_entry *entry) {
 
 static void add_entry(struct export *x, const struct tleg_model_entry *entry) {
     struct tleg_onnx_weight *weight = &x->weights[x->count++];
-    const bool matrix = entry->layer >= 0 && entry->spec.rank == 2;
+    const bool pool = entry->slot >= TLEG_SLOT_POOL_LATENT && entry->slot <= TLEG_SLOT_POOL_LAST;
+    const bool matrix = (entry->layer >= 0 || pool) && entry->spec.rank == 2;
     *weight = (struct tleg_onnx_weight){.form = matrix ? TLEG_ONNX_TRANSPOSED : TLEG_ONNX_PLAIN, .entry = *entry};
     snprintf(weight->name, sizeof weight->name, "%s", entry->name);
     copy_shape(weight, entry->spec.rank, entry->spec.shape);
@@ -66,15 +68,20 @@ static void add_entry(struct export *x, const struct tleg_model_entry *entry) {
 
 static tleg_status list_weights(struct export *x) {
     const tleg_config *c = &x->model->config.c;
-    const int64_t tensors = tleg_model_count(x->model);
-    if (!tleg_size_mul((size_t)tensors + 2, sizeof *x->weights, &x->weight_bytes))
+    const int64_t tensors = tleg_model_count(x->model), head = tleg_config_head(c);
+    if (!tleg_size_mul((size_t)tensors + 4, sizeof *x->weights, &x->weight_bytes))
         return tleg_fail_memory(x->context, "a list of weights", SIZE_MAX);
     x->weights = tleg_alloc(&x->context->allocator, x->weight_bytes);
     if (!x->weights)
         return tleg_fail_memory(x->context, "a list of weights", x->weight_bytes);
     if (tleg_config_prefix(c))
-        add_made(x, "tokens", TLEG_ONNX_TOKENS, tleg_config_prefix(c));
-    add_made(x, "places", TLEG_ONNX_PLACES, tleg_config_patches(c));
+        add_made(x, "tokens", TLEG_ONNX_TOKENS, tleg_config_prefix(c), c->dim);
+    if (!c->no_positions)
+        add_made(x, "places", TLEG_ONNX_PLACES, tleg_config_patches(c), c->dim);
+    if (c->rotary) {
+        add_made(x, "rotary.cosines", TLEG_ONNX_COSINES, tleg_config_tokens(c), head);
+        add_made(x, "rotary.sines", TLEG_ONNX_SINES, tleg_config_tokens(c), head);
+    }
     for (int64_t i = 0; i < tensors; i++) {
         struct tleg_model_entry entry;
         tleg_model_entry(x->model, i, &entry);
@@ -99,6 +106,22 @@ static void transpose(int64_t n, int64_t k, const float *in, float *out) {
             out[column * n + row] = in[row * k + column];
 }
 
+/* Rotary positions (N, d): tokens before the patches are turned by 0; the first of a pair has its sine with a minus. */
+static void fill_angles(const struct export *x, bool sines, float *out) {
+    const tleg_config *c = &x->model->config.c;
+    const struct tleg_extent grid = tleg_config_grid(c);
+    const int32_t prefix = tleg_config_prefix(c), head = tleg_config_head(c), pairs = head / 2;
+    for (int32_t row = 0; row < tleg_config_tokens(c); row++)
+        for (int32_t k = 0; k < head; k++) {
+            const int32_t pair = c->rotary_halves ? k % pairs : k / 2, patch = row < prefix ? 0 : row - prefix;
+            const bool second = c->rotary_halves ? k >= pairs : k % 2, column = (pair >= pairs / 2) != (c->rotary_x_first != 0);
+            const float *angles =
+                x->model->outer.angles + (column ? grid.height + patch % grid.width : patch / grid.width) * pairs;
+            const float found = row < prefix ? (float)!sines : angles[pair % (pairs / 2) + (sines ? pairs / 2 : 0)];
+            out[(int64_t)row * head + k] = sines && !second ? -found : found;
+        }
+}
+
 /* Where they lie, as f32. */
 static const float *numbers_of(const struct export *x, const struct tleg_onnx_weight *weight) {
     float *packed = x->scratch, *plain = packed + x->largest, *turned = plain + x->largest;
@@ -109,6 +132,10 @@ static const float *numbers_of(const struct export *x, const struct tleg_onnx_we
         return plain;
     case TLEG_ONNX_PLACES:
         return x->model->outer.pos + (size_t)tleg_config_placed(c) * (size_t)c->dim;
+    case TLEG_ONNX_COSINES:
+    case TLEG_ONNX_SINES:
+        fill_angles(x, weight->form == TLEG_ONNX_SINES, plain);
+        return plain;
     case TLEG_ONNX_TRANSPOSED:
         tleg_model_get(x->model, &weight->entry, packed, plain);
         transpose(weight->shape[1], weight->shape[0], plain, turned);
@@ -277,18 +304,14 @@ TLEG_API tleg_status TLEG_CALL tleg_model_export_onnx(tleg_context *context, con
         return tleg_fail(context, TLEG_ERROR_UNSUPPORTED,
                          "tleg_save_options.dtype: an ONNX file is of F32 or F16: expected 0 or one of them, found %d",
                          (int)own.dtype);
+    if (model->config.c.qk_norm)
+        return tleg_fail(context, TLEG_ERROR_UNSUPPORTED,
+                         "an ONNX file: this version knows no way to write norms of queries and keys");
     const tleg_config *c = &model->config.c;
     if (tleg_config_draws(c))
         return tleg_fail(context, TLEG_ERROR_UNSUPPORTED,
                          "an ONNX file: expected a classifier, found a generator (a Diffusion Transformer), which this version "
                          "knows no way to write");
-    if ((c->pool != TLEG_POOL_MEAN && c->pool != TLEG_POOL_CLS) || c->mlp > TLEG_MLP_RELU || c->rotary || c->no_positions ||
-        c->rms || c->no_norm || c->patch_norm)
-        return tleg_fail(context, TLEG_ERROR_UNSUPPORTED, "an ONNX file: this version knows no way to write this model's %s",
-                         c->mlp > TLEG_MLP_RELU                  ? "MLP"
-                         : c->rotary || c->no_positions          ? "positions"
-                         : c->rms || c->no_norm || c->patch_norm ? "norms"
-                                                                 : "pooling");
     const struct tleg_message empty = {.allocator = &context->allocator};
     struct export x = {
         .context = context, .model = model, .dtype = own.dtype ? own.dtype : TLEG_F32, .tensor = empty, .head = empty};

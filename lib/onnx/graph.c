@@ -85,9 +85,33 @@ static void number(struct tleg_onnx_graph *graph, const char *name, double value
         constant(graph, name, graph->type, 0, 1, &real, sizeof real);
 }
 
+/* Of each of a head's numbers that which is turned with it. */
+static void put_partners(struct tleg_onnx_graph *graph, int64_t head) {
+    struct tleg_message *message = tleg_message_start(&graph->part[0]);
+    tleg_put_integer(message, TENSOR_SHAPE, head);
+    tleg_put_integer(message, TENSOR_TYPE, TLEG_ONNX_INT64);
+    tleg_put_text(message, TENSOR_NAME, "rotary.partners");
+    tleg_put_head(message, TENSOR_BYTES, (uint64_t)head * sizeof(int64_t));
+    for (int64_t k = 0; k < head; k++) {
+        const int64_t partner = graph->config->rotary_halves ? (k + head / 2) % head : k ^ 1;
+        tleg_put_raw(message, &partner, sizeof partner);
+    }
+    tleg_put_message(&graph->nodes, GRAPH_INITIALIZER, message);
+}
+
+static void put_pool_constants(struct tleg_onnx_graph *graph) {
+    const tleg_config *c = graph->config;
+    const int64_t heads = tleg_config_pool_heads(c), head = c->dim / heads;
+    integers(graph, "attn_pool.to_heads", 4, (const int64_t[]){0, 0, heads, head});
+    integers(graph, "attn_pool.from_heads", 2, (const int64_t[]){0, c->dim});
+    integers(graph, "attn_pool.halves", 2, (const int64_t[]){c->dim, c->dim});
+    number(graph, "attn_pool.scale", 1 / sqrt((double)head));
+}
+
 static void put_constants(struct tleg_onnx_graph *graph) {
     const tleg_config *c = graph->config;
-    const int64_t dim = c->dim, head = dim / c->heads;
+    const int64_t dim = c->dim, head = tleg_config_head(c);
+    const float eps = (float)c->eps;
     integers(graph, "to_rows", 3, (const int64_t[]){0, dim, -1});
     integers(graph, "to_heads", 4, (const int64_t[]){0, 0, c->heads, head});
     integers(graph, "from_heads", 3, (const int64_t[]){0, 0, dim});
@@ -97,9 +121,15 @@ static void put_constants(struct tleg_onnx_graph *graph) {
     number(graph, "scale", 1 / sqrt((double)head));
     if (c->mlp == TLEG_MLP_GELU || c->mlp == TLEG_MLP_GELU_TANH || tleg_config_readouts(c) > 1)
         number(graph, "half", 0.5);
+    if (c->rms)
+        constant(graph, "eps", TLEG_ONNX_FLOAT, 0, 1, &eps, sizeof eps);
+    if (c->rotary)
+        put_partners(graph, head);
+    if (tleg_config_has_attention_pool(c))
+        put_pool_constants(graph);
     if (tleg_config_prefix(c))
         integers(graph, "ones", 2, (const int64_t[]){1, 1});
-    if (c->pool == TLEG_POOL_MEAN) {
+    if (c->pool == TLEG_POOL_MEAN || c->pool == TLEG_POOL_PATCH_ATTENTION) {
         integers(graph, "first_patch", 1, (const int64_t[]){tleg_config_prefix(c)});
         integers(graph, "end", 1, (const int64_t[]){INT64_MAX});
         integers(graph, "token_axis", 1, (const int64_t[]){1});
@@ -128,19 +158,14 @@ static const char *in_block(int32_t layer, const char *part, char out[VALUE_TEXT
     return out;
 }
 
-static void two(struct tleg_onnx_graph *graph, const char *type, const char *a, const char *b, const char *out) {
-    put(graph, &(struct node){.type = type, .in = {a, b}, .out = {out}});
+/* "PREFIX.PART" */
+static const char *named(const char *prefix, const char *part, char out[VALUE_TEXT]) {
+    snprintf(out, VALUE_TEXT, "%s.%s", prefix, part);
+    return out;
 }
 
-static void layer_norm(struct tleg_onnx_graph *graph, const char *x, const char *name, const char *out) {
-    char weight[VALUE_TEXT + 8], bias[VALUE_TEXT + 8];
-    snprintf(weight, sizeof weight, "%s.weight", name);
-    snprintf(bias, sizeof bias, "%s.bias", name);
-    put(graph, &(struct node){.type = "LayerNormalization",
-                              .in = {x, weight, bias},
-                              .out = {out},
-                              .attributes = {integer("axis", -1),
-                                             {.name = "epsilon", .kind = KIND_FLOAT, .real = (float)graph->config->eps}}});
+static void two(struct tleg_onnx_graph *graph, const char *type, const char *a, const char *b, const char *out) {
+    put(graph, &(struct node){.type = type, .in = {a, b}, .out = {out}});
 }
 
 /* out = x W^T + bias; the weight is stored transposed. */
@@ -167,11 +192,53 @@ static void cast(struct tleg_onnx_graph *graph, const char *x, int32_t type, con
     put(graph, &(struct node){.type = "Cast", .in = {x}, .out = {out}, .attributes = {integer("to", type)}});
 }
 
-/* images (B, C, height, width) -> "embedded" (B, N, D) */
-static void embed(struct tleg_onnx_graph *graph) {
+static void mean(struct tleg_onnx_graph *graph, const char *x, int64_t axis, bool keep, const char *out) {
+    const struct attribute axes = {.name = "axes", .kind = KIND_INTEGERS, .count = 1, .integers = {axis}};
+    put(graph, &(struct node){.type = "ReduceMean", .in = {x}, .out = {out}, .attributes = {axes, integer("keepdims", keep)}});
+}
+
+/* x / sqrt(mean(x^2) + eps) * weight; the root is that of f32, whose squares fit. */
+static void rms_norm(struct tleg_onnx_graph *graph, const char *x, const char *name, const char *out) {
+    static const char *const parts[] = {"wide", "squares", "mean", "shifted", "root", "quotient", "narrow", "weight"};
+    enum { WIDE, SQUARES, MEAN, SHIFTED, ROOT, QUOTIENT, NARROW, WEIGHT, COUNT };
+    const bool half = graph->type == TLEG_ONNX_FLOAT16;
+    char text[COUNT][VALUE_TEXT];
+    for (int k = 0; k < COUNT; k++)
+        named(name, parts[k], text[k]);
+    if (half)
+        cast(graph, x, TLEG_ONNX_FLOAT, text[WIDE]);
+    const char *wide = half ? text[WIDE] : x;
+    two(graph, "Mul", wide, wide, text[SQUARES]);
+    mean(graph, text[SQUARES], -1, true, text[MEAN]);
+    two(graph, "Add", text[MEAN], "eps", text[SHIFTED]);
+    put(graph, &(struct node){.type = "Sqrt", .in = {text[SHIFTED]}, .out = {text[ROOT]}});
+    two(graph, "Div", wide, text[ROOT], text[QUOTIENT]);
+    if (half)
+        cast(graph, text[QUOTIENT], graph->type, text[NARROW]);
+    two(graph, "Mul", text[half ? NARROW : QUOTIENT], text[WEIGHT], out);
+}
+
+static void put_norm(struct tleg_onnx_graph *graph, const char *x, const char *name, const char *out) {
+    char weight[VALUE_TEXT + 8], bias[VALUE_TEXT + 8];
+    if (graph->config->rms) {
+        rms_norm(graph, x, name, out);
+        return;
+    }
+    snprintf(weight, sizeof weight, "%s.weight", name);
+    snprintf(bias, sizeof bias, "%s.bias", name);
+    put(graph, &(struct node){.type = "LayerNormalization",
+                              .in = {x, weight, bias},
+                              .out = {out},
+                              .attributes = {integer("axis", -1),
+                                             {.name = "epsilon", .kind = KIND_FLOAT, .real = (float)graph->config->eps}}});
+}
+
+/* images (B, C, height, width) -> patches (B, P, D); what they are called */
+static const char *embed_patches(struct tleg_onnx_graph *graph) {
     const tleg_config *c = graph->config;
-    const bool half = graph->type == TLEG_ONNX_FLOAT16, tokens = tleg_config_prefix(c) > 0;
+    const bool half = graph->type == TLEG_ONNX_FLOAT16;
     const struct tleg_extent patch = tleg_config_patch(c);
+    const char *x = "patches.rows";
     if (half)
         cast(graph, "images", graph->type, "images.half");
     put(graph,
@@ -182,22 +249,32 @@ static void embed(struct tleg_onnx_graph *graph) {
             .out = {"patches"},
             .attributes = {{.name = "strides", .kind = KIND_INTEGERS, .count = 2, .integers = {patch.height, patch.width}}}});
     two(graph, "Reshape", "patches", "to_rows", "patches.columns");
-    turn(graph, "patches.columns", 3, 0, 2, 1, 0, "patches.rows");
-    const char *last = c->norm_before ? "places.added" : "embedded";
-    two(graph, "Add", "patches.rows", "places", tokens ? "patches.placed" : last);
-    if (tokens) {
+    turn(graph, "patches.columns", 3, 0, 2, 1, 0, x);
+    if (c->patch_norm)
+        put_norm(graph, x, "patch_embed.norm", "patches.normed");
+    x = c->patch_norm ? "patches.normed" : x;
+    if (!c->no_positions)
+        two(graph, "Add", x, "places", "patches.placed");
+    return c->no_positions ? x : "patches.placed";
+}
+
+/* images (B, C, height, width) -> what the first block reads (B, N, D) */
+static const char *embed(struct tleg_onnx_graph *graph) {
+    const char *x = embed_patches(graph);
+    if (tleg_config_prefix(graph->config)) {
         put(graph,
             &(struct node){
                 .type = "Shape", .in = {"images"}, .out = {"batch"}, .attributes = {integer("start", 0), integer("end", 1)}});
         put(graph, &(struct node){
                        .type = "Concat", .in = {"batch", "ones"}, .out = {"batch.shape"}, .attributes = {integer("axis", 0)}});
         two(graph, "Expand", "tokens", "batch.shape", "tokens.batch");
-        put(graph,
-            &(struct node){
-                .type = "Concat", .in = {"tokens.batch", "patches.placed"}, .out = {last}, .attributes = {integer("axis", 1)}});
+        put(graph, &(struct node){
+                       .type = "Concat", .in = {"tokens.batch", x}, .out = {"sequence"}, .attributes = {integer("axis", 1)}});
+        x = "sequence";
     }
-    if (c->norm_before)
-        layer_norm(graph, last, "norm_pre", "embedded");
+    if (graph->config->norm_before)
+        put_norm(graph, x, "norm_pre", "embedded");
+    return graph->config->norm_before ? "embedded" : x;
 }
 
 /* GELU(x) = x (1 + erf(x / sqrt(2))) / 2, or (1 + tanh u) in its place, u = linear x + cubic x^3 */
@@ -250,34 +327,74 @@ static void join(struct tleg_onnx_graph *graph, int32_t layer, const char *x, co
     two(graph, "Add", x, graph->config->layer_scale ? scaled : branch, out);
 }
 
-/* softmax(q k^T / sqrt(d)) v of every head; qkv (B, N, 3D) -> (B, N, D) */
-static void attention(struct tleg_onnx_graph *graph, int32_t layer, const char *qkv, const char *out) {
-    static const char *const parts[] = {"q", "k", "v"};
-    char flat[3][VALUE_TEXT], apart[3][VALUE_TEXT], heads[3][VALUE_TEXT], text[6][VALUE_TEXT];
-    static const char *const steps[] = {"attn.q.scaled", "attn.scores", "attn.shares", "attn.mixed", "attn.rows", "attn.out"};
-    for (int k = 0; k < 3; k++) {
-        snprintf(flat[k], VALUE_TEXT, "blocks.%d.attn.%s", (int)layer, parts[k]);
-        snprintf(apart[k], VALUE_TEXT, "blocks.%d.attn.%s.apart", (int)layer, parts[k]);
-        snprintf(heads[k], VALUE_TEXT, "blocks.%d.attn.%s.heads", (int)layer, parts[k]);
-    }
-    for (int k = 0; k < 6; k++)
-        in_block(layer, steps[k], text[k]);
-    put(graph,
-        &(struct node){
-            .type = "Split", .in = {qkv, "thirds"}, .out = {flat[0], flat[1], flat[2]}, .attributes = {integer("axis", -1)}});
-    for (int k = 0; k < 3; k++) {
-        two(graph, "Reshape", flat[k], "to_heads", apart[k]);
-        if (k == 1)
-            turn(graph, apart[k], 4, 0, 2, 3, 1, heads[k]);
+/* Queries or keys x (B, h, N, d), each patch's turned by its place: x cos + partners sin, the sines with the sign of what is
+ * turned; tokens before the patches stay as they are. */
+static void rotate(struct tleg_onnx_graph *graph, const char *x, const char *name, const char *out) {
+    char partners[VALUE_TEXT], along[VALUE_TEXT], across[VALUE_TEXT];
+    put(graph, &(struct node){.type = "Gather",
+                              .in = {x, "rotary.partners"},
+                              .out = {named(name, "partners", partners)},
+                              .attributes = {integer("axis", -1)}});
+    two(graph, "Mul", x, "rotary.cosines", named(name, "along", along));
+    two(graph, "Mul", partners, "rotary.sines", named(name, "across", across));
+    two(graph, "Add", along, across, out);
+}
+
+enum { Q, K, V, KINDS };
+
+/* What attention reads: PREFIX.q, .k and .v (B, N, D), which are split of PREFIX.WHOLE in as many parts as there are */
+static void split(struct tleg_onnx_graph *graph, const char *whole, int first, const char *sizes,
+                  char flat[KINDS][VALUE_TEXT]) {
+    struct node node = {.type = "Split", .in = {whole, sizes}, .attributes = {integer("axis", -1)}};
+    for (int k = first; k < KINDS; k++)
+        node.out[k - first] = flat[k];
+    put(graph, &node);
+}
+
+/* softmax(q k^T / sqrt(d)) v of every head; q, k and v (B, N, D), each of its own N -> rows (B, N of q, h, d); constants of the
+ * heads begin with `shapes`. */
+static void attention(struct tleg_onnx_graph *graph, const char *prefix, const char *shapes, char flat[KINDS][VALUE_TEXT],
+                      bool rotary, const char *out) {
+    static const char *const steps[] = {"q.scaled", "scores", "shares", "mixed", "rows", "k.columns"};
+    enum { SCALED, SCORES, SHARES, MIXED, ROWS, COLUMNS, STEPS };
+    char apart[VALUE_TEXT], heads[KINDS][VALUE_TEXT], turned[VALUE_TEXT], text[STEPS][VALUE_TEXT], to_heads[VALUE_TEXT],
+        from_heads[VALUE_TEXT], scale[VALUE_TEXT];
+    snprintf(to_heads, sizeof to_heads, "%sto_heads", shapes);
+    snprintf(from_heads, sizeof from_heads, "%sfrom_heads", shapes);
+    snprintf(scale, sizeof scale, "%sscale", shapes);
+    for (int k = 0; k < STEPS; k++)
+        named(prefix, steps[k], text[k]);
+    for (int k = 0; k < KINDS; k++) {
+        two(graph, "Reshape", flat[k], to_heads, named(flat[k], "apart", apart));
+        named(flat[k], "heads", heads[k]);
+        if (k == K && !rotary)
+            turn(graph, apart, 4, 0, 2, 3, 1, heads[k]);
         else
-            turn(graph, apart[k], 4, 0, 2, 1, 3, heads[k]);
+            turn(graph, apart, 4, 0, 2, 1, 3, heads[k]);
+        if (k == V || !rotary)
+            continue;
+        rotate(graph, heads[k], flat[k], named(flat[k], "turned", turned));
+        memcpy(heads[k], turned, sizeof turned);
     }
-    two(graph, "Mul", heads[0], "scale", text[0]);
-    two(graph, "MatMul", text[0], heads[1], text[1]);
-    put(graph, &(struct node){.type = "Softmax", .in = {text[1]}, .out = {text[2]}, .attributes = {integer("axis", -1)}});
-    two(graph, "MatMul", text[2], heads[2], text[3]);
-    turn(graph, text[3], 4, 0, 2, 1, 3, text[4]);
-    two(graph, "Reshape", text[4], "from_heads", out);
+    if (rotary)
+        turn(graph, heads[K], 4, 0, 1, 3, 2, text[COLUMNS]);
+    two(graph, "Mul", heads[Q], scale, text[SCALED]);
+    two(graph, "MatMul", text[SCALED], rotary ? text[COLUMNS] : heads[K], text[SCORES]);
+    put(graph,
+        &(struct node){.type = "Softmax", .in = {text[SCORES]}, .out = {text[SHARES]}, .attributes = {integer("axis", -1)}});
+    two(graph, "MatMul", text[SHARES], heads[V], text[MIXED]);
+    turn(graph, text[MIXED], 4, 0, 2, 1, 3, text[ROWS]);
+    two(graph, "Reshape", text[ROWS], from_heads, out);
+}
+
+/* qkv (B, N, 3D) -> (B, N, D) */
+static void block_attention(struct tleg_onnx_graph *graph, int32_t layer, const char *qkv, const char *out) {
+    char prefix[VALUE_TEXT], flat[KINDS][VALUE_TEXT];
+    static const char *const parts[] = {"attn.q", "attn.k", "attn.v"};
+    for (int k = 0; k < KINDS; k++)
+        in_block(layer, parts[k], flat[k]);
+    split(graph, qkv, Q, "thirds", flat);
+    attention(graph, in_block(layer, "attn", prefix), "", flat, graph->config->rotary != 0, out);
 }
 
 enum block_part { NORM1, QKV, MIXED, MIXED_NORM, PROJ, MIDDLE, NORM2, FC1, GATE, VALUE, ACT, GATED, HIDDEN_NORM, FC2, PARTS };
@@ -290,7 +407,7 @@ struct block {
 static enum block_part normed(struct tleg_onnx_graph *graph, struct block *b, bool present, enum block_part from,
                               enum block_part norm) {
     if (present)
-        layer_norm(graph, b->value[from], b->name[norm], b->value[norm]);
+        put_norm(graph, b->value[from], b->name[norm], b->value[norm]);
     return present ? norm : from;
 }
 
@@ -320,9 +437,9 @@ static void block(struct tleg_onnx_graph *graph, int32_t layer, const char *x, c
         snprintf(b.value[k], sizeof b.value[k], "blocks.%d.%s.y", (int)layer, parts[k]);
     }
     if (!after)
-        layer_norm(graph, x, b.name[NORM1], b.value[NORM1]);
+        put_norm(graph, x, b.name[NORM1], b.value[NORM1]);
     linear(graph, after ? x : b.value[NORM1], b.name[QKV], !c->no_qkv_bias, b.value[QKV]);
-    attention(graph, layer, b.value[QKV], b.value[MIXED]);
+    block_attention(graph, layer, b.value[QKV], b.value[MIXED]);
     linear(graph, b.value[normed(graph, &b, c->attention_norm, MIXED, MIXED_NORM)], b.name[PROJ], !c->no_proj_bias,
            b.value[PROJ]);
     join(graph, layer, x, b.value[normed(graph, &b, after, PROJ, NORM1)], "ls1.gamma", b.value[MIDDLE]);
@@ -331,29 +448,51 @@ static void block(struct tleg_onnx_graph *graph, int32_t layer, const char *x, c
     join(graph, layer, b.value[MIDDLE], b.value[normed(graph, &b, after, FC2, NORM2)], "ls2.gamma", out);
 }
 
+/* What one learned query reads of x (B, N, D), o, and o + mlp(norm(o)): `out` (B, D) */
+static void attention_pool(struct tleg_onnx_graph *graph, const char *x, const char *out) {
+    char flat[KINDS][VALUE_TEXT] = {"attn_pool.q.y", "attn_pool.k", "attn_pool.v"};
+    linear(graph, "attn_pool.latent", "attn_pool.q", true, flat[Q]);
+    linear(graph, x, "attn_pool.kv", true, "attn_pool.kv.y");
+    split(graph, "attn_pool.kv.y", K, "attn_pool.halves", flat);
+    attention(graph, "attn_pool", "attn_pool.", flat, false, "attn_pool.out");
+    linear(graph, "attn_pool.out", "attn_pool.proj", true, "attn_pool.proj.y");
+    put_norm(graph, "attn_pool.proj.y", "attn_pool.norm", "attn_pool.norm.y");
+    linear(graph, "attn_pool.norm.y", "attn_pool.mlp.fc1", true, "attn_pool.mlp.fc1.y");
+    activation(graph, "attn_pool.mlp.fc1.y", "attn_pool.mlp.act", "attn_pool.mlp.act.y");
+    linear(graph, "attn_pool.mlp.act.y", "attn_pool.mlp.fc2", true, "attn_pool.mlp.fc2.y");
+    two(graph, "Add", "attn_pool.proj.y", "attn_pool.mlp.fc2.y", out);
+}
+
+/* x (B, N, D) -> its patches alone */
+static const char *patches_of(struct tleg_onnx_graph *graph, const char *x) {
+    put(graph, &(struct node){.type = "Slice", .in = {x, "first_patch", "end", "token_axis"}, .out = {"pooled.rows"}});
+    return "pooled.rows";
+}
+
 /* x (B, N, D) -> what a head reads, `out` (B, D) */
 static void pool(struct tleg_onnx_graph *graph, const char *x, int which, const char *out) {
     const tleg_config *c = graph->config;
-    const struct attribute mean[] = {{.name = "axes", .kind = KIND_INTEGERS, .count = 1, .integers = {1}},
-                                     integer("keepdims", 0)};
+    const bool before = c->norm == TLEG_NORM_BEFORE_POOL && !c->no_norm, after = !before && !c->no_norm;
+    const char *const token = c->no_norm ? out : which ? "token.second" : "token.first";
     if (c->pool == TLEG_POOL_CLS) {
-        put(graph, &(struct node){.type = "Gather",
-                                  .in = {x, which ? "second" : "first"},
-                                  .out = {which ? "token.second" : "token.first"},
-                                  .attributes = {integer("axis", 1)}});
-        layer_norm(graph, which ? "token.second" : "token.first", "norm", out);
+        put(graph,
+            &(struct node){
+                .type = "Gather", .in = {x, which ? "second" : "first"}, .out = {token}, .attributes = {integer("axis", 1)}});
+        if (!c->no_norm)
+            put_norm(graph, token, "norm", out);
         return;
     }
-    const bool after = c->norm == TLEG_NORM_AFTER_POOL;
-    put(graph, &(struct node){.type = "Slice", .in = {x, "first_patch", "end", "token_axis"}, .out = {"pooled.rows"}});
-    if (!after)
-        layer_norm(graph, "pooled.rows", "norm", "pooled.normed");
-    put(graph, &(struct node){.type = "ReduceMean",
-                              .in = {after ? "pooled.rows" : "pooled.normed"},
-                              .out = {after ? "pooled.mean" : out},
-                              .attributes = {mean[0], mean[1]}});
+    if (c->pool != TLEG_POOL_ATTENTION)
+        x = patches_of(graph, x);
+    if (before)
+        put_norm(graph, x, "norm", "pooled.normed");
+    x = before ? "pooled.normed" : x;
+    if (tleg_config_has_attention_pool(c))
+        attention_pool(graph, x, out);
+    else
+        mean(graph, x, 1, false, after ? "pooled.mean" : out);
     if (after)
-        layer_norm(graph, "pooled.mean", "fc_norm", out);
+        put_norm(graph, "pooled.mean", "fc_norm", out);
 }
 
 static void read_out(struct tleg_onnx_graph *graph, const char *features, const char *weight, const char *bias,
@@ -418,12 +557,12 @@ void tleg_onnx_graph(struct tleg_onnx_graph *graph) {
     const tleg_config *c = graph->config;
     const struct tleg_extent pixels = tleg_config_pixels(c);
     const int64_t image[] = {c->channels, pixels.height, pixels.width}, classes = c->classes, dim = c->dim;
-    char x[VALUE_TEXT] = "embedded", next[VALUE_TEXT];
+    char x[VALUE_TEXT], next[VALUE_TEXT];
     for (int k = 0; k < TLEG_ONNX_NESTED; k++)
         graph->part[k].allocator = graph->nodes.allocator;
     tleg_put_text(&graph->nodes, GRAPH_NAME, "vision_transformer");
     put_constants(graph);
-    embed(graph);
+    snprintf(x, sizeof x, "%s", embed(graph));
     for (int32_t layer = 0; layer < c->depth; layer++) {
         in_block(layer, "out", next);
         block(graph, layer, x, next);

@@ -37,12 +37,14 @@ enum tleg_onnx_form {
     TLEG_ONNX_PLAIN,      /* as the model's file has it */
     TLEG_ONNX_TRANSPOSED, /* a matrix (n, k) as (k, n): of y = x W^T the right side of MatMul */
     TLEG_ONNX_TOKENS,     /* (1, prefix, D): the tokens before the patches, with their places added */
-    TLEG_ONNX_PLACES      /* (1, patches, D): the position embedding's rows for the patches */
+    TLEG_ONNX_PLACES,     /* (1, patches, D): the position embedding's rows for the patches */
+    TLEG_ONNX_COSINES,    /* (1, N, d): of rotary positions, for each number of a head */
+    TLEG_ONNX_SINES
 };
 struct tleg_onnx_weight {
     char name[TLEG_NAME_TEXT];
     enum tleg_onnx_form form;
-    struct tleg_model_entry entry; /* of the model's tensor; of tokens and places none */
+    struct tleg_model_entry entry; /* of the model's tensor, where it is one */
     int32_t rank;
     int64_t shape[4];
 };
@@ -56,7 +58,8 @@ struct tleg_onnx_graph {
     struct tleg_message nodes; /* with small constants, inputs and outputs: all of a GraphProto but the weights */
     struct tleg_message part[TLEG_ONNX_NESTED]; /* messages within each other, while they are made */
 };
-/* Everything of the graph but the weights, which it names as the model does, "tokens" and "places" besides. */
+/* Everything of the graph but the weights, which it names as the model does, "tokens", "places",
+ * "rotary.cosines" and "rotary.sines" besides. */
 void tleg_onnx_graph(struct tleg_onnx_graph *graph);
 
 #endif

@@ -46,7 +46,9 @@ static tleg_part part_of(enum tleg_site site, enum tleg_slot slot) {
                                                 [TLEG_SITE_LS2] = TLEG_PART_LS2,
                                                 [TLEG_SITE_ATTENTION_NORM] = TLEG_PART_NORM1,
                                                 [TLEG_SITE_MLP_NORM] = TLEG_PART_NORM2,
-                                                [TLEG_SITE_MODULATION] = TLEG_PART_MODULATION};
+                                                [TLEG_SITE_MODULATION] = TLEG_PART_MODULATION,
+                                                [TLEG_SITE_Q_NORM] = TLEG_PART_NORM1,
+                                                [TLEG_SITE_K_NORM] = TLEG_PART_NORM1};
     if (site != TLEG_SITE_NONE)
         return sites[site];
     if (slot >= TLEG_SLOT_POOL_LATENT && slot <= TLEG_SLOT_POOL_LAST)

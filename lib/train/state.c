@@ -76,6 +76,8 @@ static char *append_choices(const tleg_trainer *t, char *at) {
         at += snprintf(at, 96, "parts=%d,%d,%d,%d,%d,%d ", parts[0], parts[1], parts[2], parts[3], parts[4], parts[5]);
     if (c->norm_after || c->gated || c->attention_norm || c->mlp_norm)
         at += snprintf(at, 64, "blocks=%d,%d,%d,%d ", c->norm_after, c->gated, c->attention_norm, c->mlp_norm);
+    if (c->qk_norm)
+        at += snprintf(at, 32, "qk_norm=%d ", c->qk_norm);
     if (c->rms || c->no_norm || c->patch_norm || c->no_proj_bias || c->no_mlp_bias)
         at += snprintf(at, 64, "norms=%d,%d,%d biases=%d,%d ", c->rms, c->no_norm, c->patch_norm, c->no_proj_bias,
                        c->no_mlp_bias);

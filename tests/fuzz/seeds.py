@@ -103,6 +103,7 @@ for name, text in {
                                    'tleg.scores={"on":"val","images":10,"depths":[2,4],"scores":[0.5,0.75]}')),
         'model-learned': model(keys=('tleg.heads=1', 'tleg.depths=[[1,3]]', 'tleg.scores={"depths":[1],"scores":[1]}')),
         'gene-needs': gene(keys=('tleg.needs=["basis-k"]',)), 'gene-needs-none': gene(keys=('tleg.needs=[]',)),
+        'model-qk-norm': model() + ''.join(f'blocks.0.attn.{qk}_norm.{part} F32 2\n' for qk in 'qk' for part in ('weight', 'bias')),
         'gene-third': gene() + 'blocks.block.attn.qkv.instances.0.weight_ilayer2 F32 6,2\n',
         'gene-adaln': gene(keys=('tleg.schedule={"adaln":[[2,true]]}',)), 'model-needs': model(keys=('tleg.needs=["x",1]',)),
         'gene-no-head': without('head.', gene(prefix=1, side=2)), 'model-no-head': without('head.', model(prefix=2, norm='norm')),

@@ -62,6 +62,7 @@ enum { ADDED = 16 }; /* rows of a task */
 struct adding {
     const struct tleg_kernels *kernels;
     const struct tleg_add_normed *add;
+    const struct tleg_norm_parts *parts;
 };
 
 static void add_rows(void *arg, int64_t item, char *lane) {
@@ -79,11 +80,31 @@ static void add_rows(void *arg, int64_t item, char *lane) {
 }
 
 void tleg_add_normed(const struct tleg_exec *exec, const struct tleg_add_normed *add) {
-    tleg_for_each(exec, tleg_ceil_div(add->rows, ADDED), add_rows, &(struct adding){exec->kernels, add});
+    tleg_for_each(exec, tleg_ceil_div(add->rows, ADDED), add_rows, &(struct adding){.kernels = exec->kernels, .add = add});
 }
 
 struct tleg_scratch tleg_add_normed_scratch(int64_t dim) {
     return (struct tleg_scratch){.lane = tleg_floats_size(1, dim)};
+}
+
+/* ---- parts of rows, in place ---- */
+
+static void norm_part_rows(void *arg, int64_t item, char *lane) {
+    (void)lane;
+    const struct adding *norming = arg;
+    const struct tleg_norm_parts *p = norming->parts;
+    const int64_t end = tleg_min64(p->rows, (item + 1) * ADDED);
+    for (int64_t row = item * ADDED; row < end; row++) {
+        float *x = p->x + row * p->stride;
+        if (p->before)
+            memcpy(p->before + row * p->dim, x, (size_t)p->dim * sizeof *x);
+        tleg_norm_rows(norming->kernels, p->dim / p->width, p->width, x, p->width, p->weight, p->bias, p->eps, x);
+    }
+}
+
+void tleg_norm_parts(const struct tleg_exec *exec, const struct tleg_norm_parts *parts) {
+    tleg_for_each(exec, tleg_ceil_div(parts->rows, ADDED), norm_part_rows,
+                  &(struct adding){.kernels = exec->kernels, .parts = parts});
 }
 
 /* ---- backward ---- */

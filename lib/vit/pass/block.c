@@ -16,6 +16,7 @@ struct tleg_block_shape tleg_block_shape_make(const tleg_config *config, int64_t
                                      .gated = config->gated,
                                      .attention_norm = config->attention_norm,
                                      .mlp_norm = config->mlp_norm,
+                                     .qk_width = tleg_config_qk_width(config),
                                      .rotary = config->rotary != 0,
                                      .rotary_halves = config->rotary_halves,
                                      .rotary_x_first = config->rotary_x_first,
@@ -45,7 +46,7 @@ static int64_t row_floats(const struct tleg_target *row) {
 static int64_t place(const struct tleg_kernels *kernels, const struct tleg_block_shape *shape, float *memory,
                      struct tleg_block_places *places) {
     const int64_t m = shape->batch * shape->tokens, dim = shape->dim;
-    places->qkv = between_at(kernels, shape, !shape->rotary, 3 * dim, memory);
+    places->qkv = between_at(kernels, shape, !shape->rotary && !shape->qk_width, 3 * dim, memory);
     const int64_t qkv = row_floats(&places->qkv);
     places->mixed = between_at(kernels, shape, !shape->attention_norm, dim, memory ? memory + m * qkv : NULL);
     places->hidden = between_at(kernels, shape, !shape->gated && !shape->mlp_norm, shape->fc1, memory);
@@ -202,10 +203,29 @@ static void join_normed(const struct tleg_exec *exec, const struct tleg_block_sh
                                                     .y = y});
 }
 
+/* The norms of queries and keys, where the block has them; what they were before it goes to unnormed (2, M, D), unless NULL. */
+static void norm_heads(const struct tleg_exec *exec, const struct tleg_block_shape *shape, const struct tleg_layer *layer,
+                       float *qkv, float *unnormed) {
+    const int64_t m = shape->batch * shape->tokens;
+    for (int64_t part = 0; part < 2 && shape->qk_width; part++) {
+        const struct tleg_norm *norm = &layer->norm[part == 0 ? TLEG_SITE_Q_NORM : TLEG_SITE_K_NORM];
+        tleg_norm_parts(exec, &(struct tleg_norm_parts){.rows = m,
+                                                        .dim = shape->dim,
+                                                        .width = shape->qk_width,
+                                                        .stride = 3 * shape->dim,
+                                                        .weight = norm->weight,
+                                                        .bias = norm->bias,
+                                                        .eps = shape->eps,
+                                                        .x = qkv + part * shape->dim,
+                                                        .before = unnormed ? unnormed + part * m * shape->dim : NULL});
+    }
+}
+
 /* y = x + scale * ls1 * proj(attention(qkv(norm1(x)))), or x + scale * norm1(proj(attention(qkv(x)))) */
 static void attention_half(const struct tleg_exec *exec, const struct tleg_block_shape *shape, const struct tleg_layer *layer,
                            const float *scale, const float *x, const struct tleg_block_places *places, float *y) {
     spread(exec, shape, &layer->norm[TLEG_SITE_NORM1], x, &layer->linear[TLEG_SITE_QKV], TLEG_ACTIVATION_NONE, &places->qkv);
+    norm_heads(exec, shape, layer, places->qkv.data, places->unnormed);
     tleg_turn_block(exec, shape, false, places->qkv.data);
     tleg_attention(exec, &(struct tleg_attention){.batch = shape->batch,
                                                   .tokens = shape->tokens,

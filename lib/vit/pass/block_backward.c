@@ -1,10 +1,11 @@
 /* One block backward, and what its forward pass keeps for that. */
 #include "vit/pass/pass.h"
+#include <string.h>
 
 size_t tleg_kept_floats(const struct tleg_block_shape *shape) {
     size_t rows, count;
     if (!tleg_size_mul((size_t)shape->batch, (size_t)shape->tokens, &rows) ||
-        !tleg_size_mul(rows, 6 * (size_t)shape->dim + (size_t)shape->fc1, &count))
+        !tleg_size_mul(rows, (size_t)((shape->qk_width ? 8 : 6) * shape->dim + shape->fc1), &count))
         return SIZE_MAX;
     return count;
 }
@@ -16,6 +17,7 @@ void tleg_kept_place(const struct tleg_block_shape *shape, float *memory, struct
     kept->mixed = kept->qkv + rows * 3 * dim;
     kept->middle = kept->mixed + rows * dim;
     kept->hidden = kept->middle + rows * dim;
+    kept->unnormed = shape->qk_width ? kept->hidden + rows * shape->fc1 : NULL;
 }
 
 /* u (M, max(fc1, 3D)), t (M, D), and s (M, D) for branches that are scaled; where something stands between the activation and
@@ -47,6 +49,8 @@ struct tleg_scratch tleg_backward_scratch(const struct tleg_kernels *kernels, co
     tleg_scratch_join(&most, tleg_layernorm_backward_scratch(kernels, m, d));
     if (shape->mlp_norm)
         tleg_scratch_join(&most, tleg_layernorm_backward_scratch(kernels, m, h));
+    if (shape->qk_width)
+        tleg_scratch_join(&most, tleg_layernorm_backward_scratch(kernels, m * d / shape->qk_width, shape->qk_width));
     tleg_scratch_join(&most, tleg_attention_backward_scratch(kernels, shape->tokens, d, shape->heads));
     return most;
 }
@@ -57,6 +61,7 @@ void tleg_block_keep(const struct tleg_exec *exec, const struct tleg_block_shape
                                              .mixed = tleg_target_f32(kept->mixed, shape->dim),
                                              .hidden = tleg_target_f32(kept->hidden, shape->fc1),
                                              .middle = kept->middle,
+                                             .unnormed = kept->unnormed,
                                              .keep = true};
     tleg_block_pass(exec, shape, layer, scales, kept->x, &places, y);
 }
@@ -145,10 +150,10 @@ static void input_step(const struct step *step, enum tleg_site site, const float
                                   .out = tleg_target_f32(dx, weight->n)});
 }
 
-/* dx = what comes back of dy through the norm of x (M, dim), or that is added to dx */
-static void norm_step(const struct step *step, enum tleg_site site, int64_t dim, const float *x, const float *dy, bool add,
-                      float *dx) {
-    tleg_k_layernorm_backward(step->exec, &(struct tleg_layernorm_backward){.rows = step->m,
+/* dx = what comes back of dy through the norm of x (rows, dim), or that is added to dx */
+static void norm_step(const struct step *step, enum tleg_site site, int64_t rows, int64_t dim, const float *x, const float *dy,
+                      bool add, float *dx) {
+    tleg_k_layernorm_backward(step->exec, &(struct tleg_layernorm_backward){.rows = rows,
                                                                             .dim = dim,
                                                                             .x = x,
                                                                             .weight = step->layer->norm[site].weight,
@@ -169,7 +174,7 @@ static const float *into_branch(const struct step *step, enum tleg_site gate, en
     if (!step->shape->norm_after)
         return gate_step(step, gate, site, dy, rows);
     branch_again(step, site, rows);
-    norm_step(step, norm, step->shape->dim, step->t, dy, false, step->s);
+    norm_step(step, norm, step->m, step->shape->dim, step->t, dy, false, step->s);
     return step->s;
 }
 
@@ -179,7 +184,7 @@ static void into_input(const struct step *step, enum tleg_site norm, enum tleg_s
     const int64_t dim = step->shape->dim;
     input_step(step, site, dy, NULL, step->t);
     if (!step->shape->norm_after)
-        norm_step(step, norm, dim, x, step->t, true, d);
+        norm_step(step, norm, step->m, dim, x, step->t, true, d);
     for (int64_t i = 0; step->shape->norm_after && i < step->m * dim; i++)
         d[i] += step->t[i];
 }
@@ -201,7 +206,7 @@ static void inner_backward(const struct step *step, const float *dy, const struc
     else if (shape->mlp_norm)
         tleg_activate(step->exec->kernels, shape->activation, count, kept->hidden, step->w);
     if (shape->mlp_norm)
-        norm_step(step, TLEG_SITE_MLP_NORM, shape->hidden, step->w, step->v, false, step->v);
+        norm_step(step, TLEG_SITE_MLP_NORM, step->m, shape->hidden, step->w, step->v, false, step->v);
     if (shape->gated)
         tleg_gated_backward(step->exec, &gated);
     else
@@ -223,6 +228,26 @@ static void mlp_backward(const struct step *step, const float *scale, const stru
     into_input(step, TLEG_SITE_NORM2, TLEG_SITE_FC1, step->u, kept->middle, d);
 }
 
+/* Columns of dqkv (M, 3D), in u, to t (M, D), or from there. */
+static void move_part(const struct step *step, int64_t part, bool back) {
+    const int64_t dim = step->shape->dim;
+    for (int64_t row = 0; row < step->m; row++) {
+        float *inside = step->u + (3 * row + part) * dim, *apart = step->t + row * dim;
+        memcpy(back ? inside : apart, back ? apart : inside, (size_t)dim * sizeof(float));
+    }
+}
+
+/* Through the norms of queries and keys, where the block has them, from what they gave to what they were. */
+static void heads_backward(const struct step *step, const float *unnormed) {
+    const int64_t width = step->shape->qk_width, count = step->m * step->shape->dim;
+    for (int64_t part = 0; part < 2 && width; part++) {
+        move_part(step, part, false);
+        norm_step(step, part == 0 ? TLEG_SITE_Q_NORM : TLEG_SITE_K_NORM, count / width, width, unnormed + part * count, step->t,
+                  false, step->t);
+        move_part(step, part, true);
+    }
+}
+
 static void attention_backward(const struct step *step, const float *scale, const struct tleg_kept *kept, float *d) {
     const struct tleg_block_shape *shape = step->shape;
     int64_t dim = shape->dim;
@@ -233,7 +258,7 @@ static void attention_backward(const struct step *step, const float *scale, cons
     weight_step(step, TLEG_SITE_PROJ, dy, dim, dim, rows);
     input_step(step, TLEG_SITE_PROJ, dy, NULL, step->t);
     if (shape->attention_norm)
-        norm_step(step, TLEG_SITE_ATTENTION_NORM, dim, kept->mixed, step->t, false, step->t);
+        norm_step(step, TLEG_SITE_ATTENTION_NORM, step->m, dim, kept->mixed, step->t, false, step->t);
     tleg_k_attention_backward(step->exec, &(struct tleg_attention_backward){.batch = shape->batch,
                                                                             .tokens = shape->tokens,
                                                                             .dim = dim,
@@ -242,6 +267,7 @@ static void attention_backward(const struct step *step, const float *scale, cons
                                                                             .dout = step->t,
                                                                             .dqkv = step->u});
     tleg_turn_block(step->exec, shape, true, step->u);
+    heads_backward(step, kept->unnormed);
     weight_step(step, TLEG_SITE_QKV, step->u, 3 * dim, dim, tleg_rows_input(shape, norm1, kept->x));
     into_input(step, TLEG_SITE_NORM1, TLEG_SITE_QKV, step->u, kept->x, d);
 }

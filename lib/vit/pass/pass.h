@@ -11,9 +11,10 @@ struct tleg_block_shape {
     int64_t fc1; /* columns that fc1 gives: hidden, or twice that */
     enum tleg_activation activation;
     bool norm_after, gated, attention_norm, mlp_norm, rotary, rotary_halves, rotary_x_first; /* as in tleg_config */
-    int64_t prefix;                                                                          /* tokens before the patches */
-    struct tleg_extent grid;                                                                 /* of patches */
-    const float *angles; /* of rotary positions, which whoever runs the block sets */
+    int64_t qk_width;        /* numbers that a norm of queries and keys runs over; 0: there is none */
+    int64_t prefix;          /* tokens before the patches */
+    struct tleg_extent grid; /* of patches */
+    const float *angles;     /* of rotary positions, which whoever runs the block sets */
     float eps;
     int32_t dtype; /* what weights are rounded to */
     /* Floats from one image's norms and gates to the next's, where a condition makes them; 0: all images have the same. */
@@ -27,6 +28,7 @@ struct tleg_block_places {
     struct tleg_target mixed;  /* (M, D): attention's output */
     struct tleg_target hidden; /* (M, fc1): what fc1 gives */
     float *middle;             /* (M, D): between the halves */
+    float *unnormed;           /* (2, M, D): queries and keys before their norms; NULL: not kept */
     float *branch;             /* (M, D): a branch before the norm that is after it; NULL: y's place, which is not x */
     bool keep;                 /* hidden before the activation, and all for the way back; else hidden after it */
 };
@@ -55,11 +57,12 @@ struct tleg_rows tleg_rows_hidden(const struct tleg_block_shape *shape, const st
 /* ---- one block, backward (block_backward.c) ---- */
 /* What the forward pass keeps. */
 struct tleg_kept {
-    float *x;      /* (M, D): the block's input; the caller fills it */
-    float *qkv;    /* (M, 3D): as attention reads it */
-    float *mixed;  /* (M, D) */
-    float *middle; /* (M, D) */
-    float *hidden; /* (M, fc1): before the activation */
+    float *x;        /* (M, D): the block's input; the caller fills it */
+    float *qkv;      /* (M, 3D): as attention reads it */
+    float *mixed;    /* (M, D) */
+    float *middle;   /* (M, D) */
+    float *hidden;   /* (M, fc1): before the activation */
+    float *unnormed; /* (2, M, D): queries and keys before their norms, where they have some; else NULL */
 };
 size_t tleg_kept_floats(const struct tleg_block_shape *shape); /* SIZE_MAX when it does not fit */
 void tleg_kept_place(const struct tleg_block_shape *shape, float *memory, struct tleg_kept *kept);

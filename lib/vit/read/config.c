@@ -145,6 +145,8 @@ static tleg_status read_tokens(struct tleg_config_reader *reader) {
     reader->c->layer_scale = tleg_read_any(reader, "blocks.", "ls1.", &gate);
     reader->c->attention_norm = tleg_read_any(reader, "blocks.", "attn.norm.", &gate);
     reader->c->mlp_norm = tleg_read_any(reader, "blocks.", "mlp.norm.", &gate);
+    reader->c->qk_norm = tleg_read_any(reader, "blocks.", "attn.q_norm.", &gate) || /* of what, its width says */
+                         tleg_read_any(reader, "blocks.", "attn.k_norm.", &gate);
     reader->c->patch_norm = tleg_read_has(reader, "patch_embed.norm.weight");
     reader->c->rms = !tleg_read_any(reader, "", "norm.bias", &gate) && lacks_bias(reader, "norm1");
     reader->c->no_proj_bias = reader->c->rms && lacks_bias(reader, "attn.proj");
@@ -299,7 +301,7 @@ static tleg_status need_first(const struct tleg_config_reader *reader, enum tleg
         tleg_segment_name(site, 0, false, &reader->schedule.spans[site][0], 0, name);
     else
         tleg_layer_name(0, site, false, name);
-    return tleg_read_need(reader, name, 2, entry);
+    return tleg_read_need(reader, name, tleg_site_is_vector(site) ? 1 : 2, entry);
 }
 
 /* fc1's weight (H, D), or (2H, D) where fc2's (D, H) says that half of what it gives is a gate; and whether there is any bias
@@ -336,12 +338,29 @@ static int32_t likely_heads(const struct tleg_config_reader *reader) {
     return c->dim / 64;
 }
 
+/* The numbers that the norms of queries and keys run over, 0 where there are none: a head's, or all of them. */
+static tleg_status read_qk_width(const struct tleg_config_reader *reader, int64_t *width) {
+    char name[TLEG_NAME_TEXT];
+    const struct tleg_entry *entry;
+    *width = 0;
+    if (!reader->c->qk_norm)
+        return TLEG_OK;
+    const tleg_status status = need_first(reader, TLEG_SITE_Q_NORM, name, &entry);
+    if (status == TLEG_OK)
+        *width = entry->shape[0];
+    return status;
+}
+
 static tleg_status read_heads(struct tleg_config_reader *reader) {
     tleg_config *c = reader->c;
     bool found;
-    const tleg_status status = tleg_read_integer(reader, "tleg.heads", TLEG_MAX_DIM, &found, &c->heads);
+    int64_t qk;
+    tleg_status status = tleg_read_integer(reader, "tleg.heads", TLEG_MAX_DIM, &found, &c->heads);
+    if (status == TLEG_OK)
+        status = read_qk_width(reader, &qk);
     if (status != TLEG_OK)
         return status;
+    const int32_t told = qk && qk < c->dim && c->dim % qk == 0 ? (int32_t)(c->dim / qk) : 0; /* by a norm of each head */
     if (reader->asked->heads < 0 || (reader->asked->heads > 0 && c->dim % reader->asked->heads != 0))
         return tleg_fail(reader->context, TLEG_ERROR_ARGUMENT, "%s: heads argument: expected a divisor of dim %d, found %d",
                          reader->label, (int)c->dim, (int)reader->asked->heads);
@@ -352,14 +371,15 @@ static tleg_status read_heads(struct tleg_config_reader *reader) {
         return tleg_fail(reader->context, TLEG_ERROR_ARGUMENT,
                          "%s: heads argument: expected %d as tleg.heads says, or 0, found %d", reader->label, (int)c->heads,
                          (int)reader->asked->heads);
-    if (!found && reader->asked->heads == 0 && c->dim % 64 != 0)
+    if (!found && reader->asked->heads == 0 && !told && c->dim % 64 != 0)
         return tleg_fail(
             reader->context, TLEG_ERROR_FORMAT,
             "%s: the number of heads is unknown: there is no tleg.heads, and dim %d is not a multiple of 64; write "
             "the metadata key tleg.heads, or say how many heads there are when opening the file",
             reader->label, (int)c->dim);
     if (!found)
-        c->heads = reader->asked->heads > 0 ? reader->asked->heads : likely_heads(reader);
+        c->heads = reader->asked->heads > 0 ? reader->asked->heads : told ? told : likely_heads(reader);
+    c->qk_norm = !qk ? 0 : qk == c->dim ? TLEG_QK_NORM_TOKEN : TLEG_QK_NORM_HEAD;
     return TLEG_OK;
 }
 

@@ -173,21 +173,10 @@ tleg_status tleg_read_need(const struct tleg_config_reader *reader, const char *
 
 /* Parameters of other architectures that would change what the model computes: passing over them in silence gives wrong
  * answers. Parts of names, as timm, BEiT, EVA and DINO write them. */
-static const char *const foreign[] = {".gamma_1",
-                                      ".gamma_2",
-                                      ".q_norm.",
-                                      ".k_norm.",
-                                      "register_tokens",
-                                      "storage_tokens",
-                                      "rel_pos",
-                                      "relative_position_bias_table",
-                                      "pre_logits.",
-                                      ".q_bias",
-                                      ".v_bias",
-                                      ".attn.gate",
-                                      ".lora_",
-                                      "patch_embed.backbone.",
-                                      "rope."};
+static const char *const foreign[] = {
+    ".gamma_1",    ".gamma_2", "register_tokens", "storage_tokens", "rel_pos", "relative_position_bias_table",
+    "pre_logits.", ".q_bias",  ".v_bias",         ".attn.gate",     ".lora_",  "patch_embed.backbone.",
+    "rope."};
 
 /* Of attention pooling there are many kinds, and one of them is computed. */
 static bool is_foreign(const char *name) {

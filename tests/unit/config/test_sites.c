@@ -73,10 +73,11 @@ static void only_matrices_have_rows_and_columns(void **state) {
 
 static void every_site_has_a_key_and_a_name_and_there_the_list_ends(void **state) {
     (void)state;
-    static const char *const keys[] = {"norm1", "norm2", "qkv",       "proj",     "fc1",       "fc2",
-                                       "ls1",   "ls2",   "attn_norm", "mlp_norm", "modulation"};
-    static const char *const names[] = {"norm1", "norm2", "attn.qkv",  "attn.proj", "mlp.fc1",           "mlp.fc2",
-                                        "ls1",   "ls2",   "attn.norm", "mlp.norm",  "adaLN_modulation.1"};
+    static const char *const keys[] = {"norm1", "norm2",     "qkv",      "proj",       "fc1",    "fc2",   "ls1",
+                                       "ls2",   "attn_norm", "mlp_norm", "modulation", "q_norm", "k_norm"};
+    static const char *const names[] = {
+        "norm1", "norm2",     "attn.qkv", "attn.proj",          "mlp.fc1",     "mlp.fc2",    "ls1",
+        "ls2",   "attn.norm", "mlp.norm", "adaLN_modulation.1", "attn.q_norm", "attn.k_norm"};
     int32_t site = 0;
     for (; tleg_site_key(site); site++) {
         assert_true(site < TLEG_SITES);

@@ -66,7 +66,8 @@ static const char *const layouts[] = {"hugging-face-vit",
                                       "hugging-face-aimv2",
                                       "timm-aimv2_large_patch14_224",
                                       "timm-vit_base_patch16_radio_v3",
-                                      "timm-vit_pe_spatial_tiny_patch16_512"};
+                                      "timm-vit_pe_spatial_tiny_patch16_512",
+                                      "timm-qk-norm"};
 
 static const float *read(const tleg_file *file, const char *name, tleg_tensor **tensor, tleg_tensor_info *info) {
     *info = (tleg_tensor_info){.struct_size = sizeof *info};

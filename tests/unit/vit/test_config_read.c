@@ -419,6 +419,30 @@ static void gates_and_norms_within_the_branches_are_told_by_shapes_and_names(voi
     must_refuse(&made, &(struct vit_fault){0, "", NULL, {"missing tensor \"blocks.1.mlp.norm.bias\""}, 0}, 3, false);
 }
 
+/* Norms of queries and keys run over a head's numbers, and so say how many heads there are, or over all of them. */
+static void norms_of_queries_and_keys_are_told_by_their_width(void **state) {
+    (void)state;
+    static const char *const names[] = {"blocks.0.attn.q_norm.weight", "blocks.0.attn.q_norm.bias",
+                                        "blocks.0.attn.k_norm.weight", "blocks.0.attn.k_norm.bias"};
+    struct vit_file made;
+    struct tleg_vit_config config;
+    vit_model(&made, 1);
+    for (size_t k = 0; k < 4; k++)
+        vit_add(&made, names[k], "3");
+    read_good(&made, 0, false, &config);
+    assert_int_equal(config.c.heads, 4);
+    assert_int_equal(config.c.qk_norm, TLEG_QK_NORM_HEAD);
+    tleg_config_free(&config);
+    must_refuse(&made, &(struct vit_fault){0, "", NULL, {names[0], "expected shape [4], found [3]"}, 0}, 3, false);
+    for (size_t k = 0; k < 4; k++)
+        vit_reshape(&made, names[k], "12");
+    read_good(&made, 3, false, &config);
+    assert_int_equal(config.c.qk_norm, TLEG_QK_NORM_TOKEN);
+    tleg_config_free(&config);
+    vit_remove(&made, names[0]);
+    must_refuse(&made, &(struct vit_fault){0, "", NULL, {"missing tensor \"blocks.0.attn.q_norm.weight\""}, 0}, 3, false);
+}
+
 static void a_model_stays_in_a_half_type_that_all_its_tensors_have(void **state) {
     (void)state;
     static const char *const types[] = {"F16", "BF16", "F64", "F32"};
@@ -790,6 +814,7 @@ int main(void) {
         cmocka_unit_test(gates_and_norms_within_the_branches_are_told_by_shapes_and_names),
         cmocka_unit_test(rotary_positions_are_said_by_keys),
         cmocka_unit_test(norms_may_be_without_a_bias_or_absent),
+        cmocka_unit_test(norms_of_queries_and_keys_are_told_by_their_width),
         cmocka_unit_test(a_model_stays_in_a_half_type_that_all_its_tensors_have),
         cmocka_unit_test(every_fault_of_a_learngene_is_named),
         cmocka_unit_test(no_tensor_may_be_missing),

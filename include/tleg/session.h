@@ -48,7 +48,7 @@ typedef struct tleg_session_info {
     int32_t batch;           /* images computed at once */
     uint64_t image_floats;   /* channels * height * width */
     uint64_t logit_floats;   /* classes */
-    uint64_t feature_floats; /* dim */
+    uint64_t feature_floats; /* dim, or twice that with TLEG_POOL_CLS_MEAN */
     uint64_t bytes;          /* what the session holds */
 } tleg_session_info;
 
@@ -64,7 +64,7 @@ TLEG_API tleg_status TLEG_CALL tleg_session_set_depth(tleg_session *session, int
  * how many an image needs. Pointers are aligned to 4.
  *   images    (batch, channels, height, width), f32, R G B, normalised with the model's mean and std
  *   logits    (batch, classes), or NULL and 0 if not wanted
- *   features  (batch, dim): what the head reads, or NULL and 0; with two heads, the mean of both inputs
+ *   features  (batch, feature_floats): what the head reads, or NULL and 0; with two heads, the mean of both inputs
  * Errors: ARGUMENT (also a count that is too small: the text says what is needed), CANCELLED, and what the context's parallel
  * returned (outputs are undefined after both). A NaN in one image stays in its rows.
  *

@@ -73,6 +73,18 @@ enum {
     TLEG_TEACHER_MEAN_OVER_IMAGES = 2  /* images, as Hinton and others have it: as large as the labels' loss */
 };
 
+/* How a teacher's answer is learned from. */
+typedef int32_t tleg_teacher_loss;
+enum {
+    TLEG_TEACHER_LOSS_SIGNED = -1,
+    TLEG_TEACHER_LOSS_DIVERGENCE =
+        1,                        /* of logits: tau^2 * sum KL(softmax(teacher / tau) || softmax(student / tau)) / (B * C) */
+    TLEG_TEACHER_LOSS_SQUARES = 2 /* of any numbers, features above all, which the head learns to tell: the mean of
+                                     (student - teacher)^2. No label judges such outputs: alpha must be 1. in_place is likewise
+                                     the mean of (deepest - shallower)^2. Whoever gives the teacher's numbers sees to it that
+                                     they are of about unit spread */
+};
+
 /* The logits (batch, classes) of a teacher for images (batch, channels, height, width), image_floats numbers in all. Each
  * must be written: they are NaN before, and the pass fails with NUMERIC where one stays so. */
 typedef tleg_status(TLEG_CALL *tleg_teacher_fn)(void *host, int64_t batch, const float *images, size_t image_floats,
@@ -142,7 +154,7 @@ typedef struct tleg_trainer_options {
      * done until `ema` is reached, and the first weights fade in a run of any length. 0: `ema` from the first step on, of which
      * ema^steps is the share of the first weights. */
     int32_t ema_warmup;
-    int32_t reserved2; /* 0; anything else is ARGUMENT */
+    tleg_teacher_loss teacher_loss; /* TLEG_TEACHER_LOSS_* (DIVERGENCE) */
     /* NULL; or (classes) numbers, finite, not negative and not all 0, which are copied: the labels' loss is
      * -sum w_c q_c log p_c / sum w_c t_c, over the classes and images of a call of tleg_trainer_backward. q is the targets'
      * row, or the label with its smoothing; t is the row, or the label alone. With labels that is torch's
@@ -180,10 +192,11 @@ typedef struct tleg_train_loss {
     int32_t depth;        /* of the pass; with SANDWICH, the random one */
     double total;         /* alpha * teacher + (1 - alpha) * labels, and in_place's part; the mean of all passes */
     double labels;        /* cross-entropy; 0 when there are no labels. Of a generator: mean (noise - told)^2 */
-    double teacher;       /* tau^2 * sum KL(teacher || student) / (B * C), or / B as teacher_mean says; 0 without a teacher */
+    double teacher;       /* as teacher_loss says, and teacher_mean; 0 without a teacher */
     int64_t correct;      /* images whose largest logit is the label (or the largest target); of the random depth with
                         SANDWICH; 0 without either */
-    double in_place;      /* sum KL(deepest || shallower) / B, the mean of the shallower passes; 0 without in_place */
+    double
+        in_place; /* sum KL(deepest || shallower) / B, or the squares', the mean of the shallower passes; 0 without in_place */
 } tleg_train_loss;
 
 /* A trainer over a learngene's parameters, or over a model's (f32); neither is changed or needed afterwards. Errors: ARGUMENT

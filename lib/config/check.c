@@ -245,18 +245,19 @@ static tleg_status check_head(tleg_context *context, tleg_config *c) {
         c->pool = c->class_token ? TLEG_POOL_CLS : TLEG_POOL_MEAN;
     if (c->norm == 0)
         c->norm = TLEG_NORM_BEFORE_POOL;
-    tleg_status status = in_range(context, "pool", c->pool, TLEG_POOL_MEAN, TLEG_POOL_PATCH_ATTENTION);
+    tleg_status status = in_range(context, "pool", c->pool, TLEG_POOL_MEAN, TLEG_POOL_CLS_MEAN);
     if (status == TLEG_OK)
         status = in_range(context, "norm", c->norm, TLEG_NORM_BEFORE_POOL, TLEG_NORM_AFTER_POOL);
     if (status != TLEG_OK)
         return status;
-    if (c->pool == TLEG_POOL_CLS && !c->class_token)
-        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.pool: TLEG_POOL_CLS needs a class token, found none");
+    if ((c->pool == TLEG_POOL_CLS || c->pool == TLEG_POOL_CLS_MEAN) && !c->class_token)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.pool: \"%s\" needs a class token, found none",
+                         tleg_pool_words[c->pool - 1]);
     if (c->pool != TLEG_POOL_CLS && c->distillation_token)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT,
-                         "tleg_config.pool: a distillation token needs TLEG_POOL_CLS, found TLEG_POOL_%s",
-                         c->pool == TLEG_POOL_MEAN ? "MEAN" : "ATTENTION");
-    if (c->pool != TLEG_POOL_MEAN)
+                         "tleg_config.pool: a distillation token needs TLEG_POOL_CLS, found \"%s\"",
+                         tleg_pool_words[c->pool - 1]);
+    if (!tleg_config_reduces(c))
         c->norm = TLEG_NORM_BEFORE_POOL; /* of one token the same numbers; attention pooling reads normed ones */
     return TLEG_OK;
 }

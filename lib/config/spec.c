@@ -106,6 +106,10 @@ int64_t tleg_config_label_rows(const tleg_config *config) {
     return (int64_t)config->classes + !config->no_null_label;
 }
 
+int64_t tleg_config_features(const tleg_config *config) {
+    return config->pool == TLEG_POOL_CLS_MEAN ? 2 * (int64_t)config->dim : config->dim;
+}
+
 int tleg_config_readouts(const tleg_config *config) {
     return config->distillation_token ? 2 : 1;
 }
@@ -206,7 +210,7 @@ static void set_generator(const tleg_config *config, enum tleg_slot slot, struct
 void tleg_outer_spec(const tleg_config *config, enum tleg_slot slot, struct tleg_spec *spec) {
     const int64_t dim = config->dim, classes = config->classes;
     const struct tleg_extent patch = tleg_config_patch(config);
-    const bool mean_first = config->pool == TLEG_POOL_MEAN && config->norm == TLEG_NORM_AFTER_POOL;
+    const bool after = config->norm == TLEG_NORM_AFTER_POOL;
     set_none(spec);
     if (tleg_config_draws(config)) {
         set_generator(config, slot, spec);
@@ -259,15 +263,15 @@ void tleg_outer_spec(const tleg_config *config, enum tleg_slot slot, struct tleg
         break;
     case TLEG_SLOT_NORM_WEIGHT:
         if (!config->no_norm)
-            set(spec, mean_first ? "fc_norm.weight" : "norm.weight", 1, dim, 0, 0, 0);
+            set(spec, after ? "fc_norm.weight" : "norm.weight", 1, dim, 0, 0, 0);
         break;
     case TLEG_SLOT_NORM_BIAS:
         if (!config->no_norm && !config->rms)
-            set(spec, mean_first ? "fc_norm.bias" : "norm.bias", 1, dim, 0, 0, 0);
+            set(spec, after ? "fc_norm.bias" : "norm.bias", 1, dim, 0, 0, 0);
         break;
     case TLEG_SLOT_HEAD_WEIGHT:
         if (classes)
-            set(spec, "head.weight", 2, classes, dim, 0, 0);
+            set(spec, "head.weight", 2, classes, tleg_config_features(config), 0, 0);
         break;
     case TLEG_SLOT_HEAD_BIAS:
         if (classes && !config->no_head_bias)

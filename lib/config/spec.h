@@ -141,6 +141,11 @@ int64_t tleg_config_drawn(const tleg_config *config);      /* channels of its ou
 int64_t tleg_config_outputs(const tleg_config *config);    /* numbers for an image: what is drawn, or one logit per class */
 int64_t tleg_config_label_rows(const tleg_config *config); /* classes, and the null label where there is one */
 
+int64_t tleg_config_features(const tleg_config *config); /* numbers that a head reads */
+/* Whether the patches make one row of numbers, which the final norm may stand before or after. */
+static inline bool tleg_config_reduces(const tleg_config *config) {
+    return config->pool == TLEG_POOL_MEAN || config->pool == TLEG_POOL_MAX || config->pool == TLEG_POOL_MEAN_MAX;
+}
 int tleg_config_readouts(const tleg_config *config); /* heads that read features: 2 with a distillation token, else 1 */
 /* A block's tensors, those that the configuration has, in file order:
  *     struct tleg_parameter parameter = {0};

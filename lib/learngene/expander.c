@@ -26,7 +26,7 @@ static void apply_options(const tleg_expander_options *o, tleg_config *config) {
     config->dtype = o->dtype ? o->dtype : TLEG_F32;
     config->schedule = "";
     config->depth = 0;
-    if (o->norm && config->pool == TLEG_POOL_MEAN)
+    if (o->norm && tleg_config_reduces(config))
         config->norm = o->norm;
     if (o->norm == TLEG_NORM_AFTER_POOL)
         config->eps = 1e-6;

@@ -420,7 +420,7 @@ static struct tleg_names_facts facts_of(const struct work *work) {
     int64_t side;
     facts.prefix = side_of(work, "cls_token", 3, 1) + side_of(work, "dist_token", 3, 1) + facts.registers;
     facts.placeless = facts.rows == 0;
-    if (facts.rows > facts.prefix && is_square(facts.rows - facts.prefix, &side))
+    if (facts.patch == facts.patch_width && facts.rows > facts.prefix && is_square(facts.rows - facts.prefix, &side))
         facts.image = side * facts.patch;
     return facts;
 }

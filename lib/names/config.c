@@ -386,7 +386,8 @@ static tleg_status pass_size(struct reader *reader, size_t object, size_t pictur
 
 static tleg_status read_timm(struct reader *reader, size_t object) {
     static const char *const fits[][2] = {{"center", "crop"}, {"squash", "squash"}, {NULL, NULL}};
-    static const char *const pools[][2] = {{"token", "cls"}, {"avg", "mean"}, {"map", NULL}, {"", NULL}, {NULL, NULL}};
+    static const char *const pools[][2] = {{"token", "cls"}, {"avg", "mean"}, {"max", "max"}, {"avgmax", "mean_max"},
+                                           {"map", NULL},    {"", NULL},      {NULL, NULL}};
     char name[WORD];
     const size_t given = member(reader, object, "pretrained_cfg"), pictures = is_there(reader, given) ? given : object;
     tleg_status status = hold(reader, object, "num_features", reader->facts->dim);

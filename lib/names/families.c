@@ -42,8 +42,9 @@
         "norm1.* -> blocks.{}.norm1.*\n" VIT_OLD "norm2.* -> blocks.{}.norm2.*\n" VIT_OLD                                      \
         "mlp.weights_in.* -> blocks.{}.mlp.fc1.*\n" VIT_OLD "mlp.weights_out.* -> blocks.{}.mlp.fc2.*\n" VIT_OLD               \
         "mlp.fc1.* -> blocks.{}.mlp.fc1.*\n" VIT_OLD "mlp.fc2.* -> blocks.{}.mlp.fc2.*\n" VIT_OLD                              \
-        "layer_scale1.lambda1 -> blocks.{}.ls1.gamma\n" VIT_OLD "layer_scale2.lambda1 -> blocks.{}.ls2.gamma\n" EXPAND(        \
-            HF_BLOCK, VIT_OLD, HF_OLD, "attention.output.dense", EXPAND(JOIN_BIASES, VIT_OLD, HF_OLD))                         \
+        "layer_scale1.lambda1 -> blocks.{}.ls1.gamma\n" VIT_OLD "layer_scale2.lambda1 -> blocks.{}.ls2.gamma\n"                \
+        "../classifier.* -> head.*\n" EXPAND(HF_BLOCK, VIT_OLD, HF_OLD, "attention.output.dense",                              \
+                                             EXPAND(JOIN_BIASES, VIT_OLD, HF_OLD))                                             \
             EXPAND(HF_BLOCK, VIT_OLD, HF_NEW, "attention.o_proj", EXPAND(JOIN_BIASES, VIT_OLD, HF_NEW)) "tleg.eps = 1e-6\n"
 
 /* The blocks of Hugging Face's CLIP and SigLIP. */
@@ -179,10 +180,6 @@ static const struct tleg_family families[] = {
      .sign = HF_PATCH,
      .with = {"embeddings.detection_tokens"},
      .refused = "it has detection tokens" NOT_COMPUTED},
-    {.name = "a Hugging Face DINOv2",
-     .sign = HF_PATCH,
-     .with = {"encoder.layer.{}.layer_scale1.lambda1", "../classifier.weight"},
-     .refused = "its classifier reads the class token beside the mean of the patches" NOT_COMPUTED},
     {.name = "a Hugging Face AIMv2",
      .sign = "embeddings.patch_embed.weight",
      .with = {"embeddings.rms_norm.weight", "head.cls_token"},

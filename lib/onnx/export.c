@@ -304,9 +304,6 @@ TLEG_API tleg_status TLEG_CALL tleg_model_export_onnx(tleg_context *context, con
         return tleg_fail(context, TLEG_ERROR_UNSUPPORTED,
                          "tleg_save_options.dtype: an ONNX file is of F32 or F16: expected 0 or one of them, found %d",
                          (int)own.dtype);
-    if (model->config.c.qk_norm)
-        return tleg_fail(context, TLEG_ERROR_UNSUPPORTED,
-                         "an ONNX file: this version knows no way to write norms of queries and keys");
     const tleg_config *c = &model->config.c;
     if (tleg_config_draws(c))
         return tleg_fail(context, TLEG_ERROR_UNSUPPORTED,

@@ -53,11 +53,10 @@ static tleg_status check_class_weights(tleg_context *context, const double *weig
 /* What one family of networks alone learns by. */
 static tleg_status check_drawing(tleg_context *context, const tleg_trainer_options *o, const tleg_config *net) {
     const bool draws = tleg_config_draws(net);
-    if (draws && (o->teacher || o->smoothing != 0 || o->class_weights))
-        return tleg_fail(
-            context, TLEG_ERROR_ARGUMENT,
-            "trainer: teacher, smoothing and class_weights are for classifiers, and this is a generator: its teacher is "
-            "noise_teacher");
+    if (draws && (o->teacher || o->smoothing != 0 || o->class_weights || o->teacher_loss != TLEG_TEACHER_LOSS_DIVERGENCE))
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT,
+                         "trainer: teacher, teacher_loss, smoothing and class_weights are for classifiers, and this is a "
+                         "generator: its teacher is noise_teacher");
     if (!draws && (o->noise_teacher || o->label_drop > 0))
         return tleg_fail(context, TLEG_ERROR_ARGUMENT,
                          "trainer: noise_teacher and label_drop are for generators, and this is a classifier");
@@ -138,6 +137,7 @@ static size_t place_rows(size_t *end, size_t rows, size_t columns) {
 static void place_pass(const tleg_trainer_options *options, struct tleg_trainer_layout *l, size_t *end) {
     size_t images = (size_t)l->shape.batch, dim = (size_t)l->net.dim, outputs = (size_t)tleg_config_outputs(&l->net);
     size_t depth = (size_t)l->depth_most, kept = tleg_kept_floats(&l->shape), heads = (size_t)tleg_config_readouts(&l->net);
+    const size_t features = (size_t)tleg_config_features(&l->net);
     const size_t activations = tleg_backward_activations(&l->shape),
                  room = tleg_ends_of(&l->net)->room(&l->net, l->shape.batch, true);
     size_t tokens = (size_t)l->shape.tokens, x = images * tokens; /* a checked block shape: no overflow */
@@ -149,9 +149,9 @@ static void place_pass(const tleg_trainer_options *options, struct tleg_trainer_
     l->d = tleg_place(end, x, sizeof(float));
     l->activations = tleg_place(end, activations > room ? activations : room, sizeof(float));
     const size_t pooled = tleg_config_draws(&l->net) ? 0 : images * heads;
-    l->pooled = place_rows(end, pooled, dim);
-    l->gathered = place_rows(end, pooled, dim);
-    l->dpooled = place_rows(end, pooled, dim);
+    l->pooled = place_rows(end, pooled, features);
+    l->gathered = place_rows(end, pooled, features);
+    l->dpooled = place_rows(end, pooled, features);
     l->logits = place_rows(end, images * heads, outputs);
     l->dlogits = place_rows(end, images * heads, outputs);
     l->teacher = place_rows(end, options->teacher || options->noise_teacher ? (size_t)options->batch : 0, outputs);

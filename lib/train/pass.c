@@ -135,18 +135,20 @@ static float *head_rows(const tleg_trainer *t, size_t offset, int head, int64_t 
 
 static void forward_heads(const tleg_trainer *t, const struct tleg_train_outer *outer, int64_t batch) {
     const tleg_config *net = &t->layout.net;
+    const int64_t features = tleg_config_features(net);
     for (int h = 0; h < heads_of(t); h++)
-        t->ends->read_out(&t->exec, &outer->weights, h, batch, head_rows(t, t->layout.pooled, h, batch, net->dim),
+        t->ends->read_out(&t->exec, &outer->weights, h, batch, head_rows(t, t->layout.pooled, h, batch, features),
                           head_rows(t, t->layout.logits, h, batch, net->classes));
 }
 
 static void backward_heads(const tleg_trainer *t, const struct tleg_train_outer *outer, int64_t batch) {
     const tleg_config *net = &t->layout.net;
+    const int64_t features = tleg_config_features(net);
     for (int h = 0; h < heads_of(t); h++)
         t->ends->read_out_backward(&t->exec, &outer->turned.head[h], h, batch,
-                                   head_rows(t, t->layout.pooled, h, batch, net->dim),
+                                   head_rows(t, t->layout.pooled, h, batch, features),
                                    head_rows(t, t->layout.dlogits, h, batch, net->classes),
-                                   head_rows(t, t->layout.dpooled, h, batch, net->dim), &outer->gradient);
+                                   head_rows(t, t->layout.dpooled, h, batch, features), &outer->gradient);
 }
 
 /* Images whose largest logit (the mean of both heads') is the label, or the largest target. */
@@ -223,10 +225,14 @@ static double judge_by_labels(const tleg_trainer *t, const struct slice *slice, 
                                                                        .dlogits = share > 0 ? dlogits : NULL});
 }
 
-/* tau^2 * sum KL(teacher || student) / (B * C) of one head */
+static bool has_squares(const tleg_trainer *t) {
+    return t->options.teacher_loss == TLEG_TEACHER_LOSS_SQUARES;
+}
+
+/* One head's: tau^2 * sum KL(teacher || student) / (B * C), or sum (student - teacher)^2 / (B * C) */
 static double judge_by_logits(const tleg_trainer *t, int64_t rows, int head, const float *teacher, double tau, double share) {
     const int64_t classes = t->layout.net.classes;
-    return tleg_loss(TLEG_LOSS_DISTILLATION,
+    return tleg_loss(has_squares(t) ? TLEG_LOSS_SQUARES : TLEG_LOSS_DISTILLATION,
                      &(struct tleg_loss_call){.rows = rows,
                                               .classes = classes,
                                               .logits = head_rows(t, t->layout.logits, head, rows, classes),
@@ -250,13 +256,13 @@ static void keep_deepest(const tleg_trainer *t, const struct slice *slice) {
 }
 
 /* sum KL(deepest || shallower) / B, the mean of the heads': each follows its own. Its temperature is 1, and its size is that of
- * the labels' loss, as universally slimmable networks have it (arXiv 1903.05134). */
+ * the labels' loss, as universally slimmable networks have it (arXiv 1903.05134). Squares are as large as the teacher's. */
 static double judge_by_deepest(const tleg_trainer *t, const struct slice *slice, double share) {
-    const double classes = t->layout.net.classes, heads = heads_of(t);
+    const double per = has_squares(t) ? 1 : t->layout.net.classes, heads = heads_of(t);
     double sum = 0;
     for (int h = 0; h < heads_of(t); h++)
-        sum += judge_by_logits(t, slice->batch.size, h, deepest_rows(t, slice, h), 1, share * classes / heads);
-    return sum * classes / heads;
+        sum += judge_by_logits(t, slice->batch.size, h, deepest_rows(t, slice, h), 1, share * per / heads);
+    return sum * per / heads;
 }
 
 /* Losses of a slice, and their gradients by the logits. Labels judge the first head, the teacher the last. */

@@ -134,6 +134,8 @@ static void describe_setup(const tleg_trainer *t, char text[OWN_TEXT]) {
         at += snprintf(at, 64, "ema_warmup=%d ", o->ema_warmup);
     if (o->teacher_mean == TLEG_TEACHER_MEAN_OVER_IMAGES)
         at += snprintf(at, 64, "teacher_mean=%d ", o->teacher_mean);
+    if (o->teacher_loss == TLEG_TEACHER_LOSS_SQUARES)
+        at += snprintf(at, 64, "teacher_loss=%d ", o->teacher_loss);
     snprintf(at, 64, "dtype=%s ", tleg_dtype_name(o->dtype));
 }
 

@@ -46,8 +46,12 @@ static const char *bad_option(const tleg_trainer_options *o) {
         return "rank: expected 0 to less than ranks";
     if (o->teacher_mean < TLEG_TEACHER_MEAN_OVER_LOGITS || o->teacher_mean > TLEG_TEACHER_MEAN_OVER_IMAGES)
         return "teacher_mean: expected one of TLEG_TEACHER_MEAN_*";
-    if ((o->ema_warmup != 0 && o->ema_warmup != 1) || o->reserved2 != 0)
-        return "ema_warmup: expected 0 or 1; reserved2: 0";
+    if (o->teacher_loss < TLEG_TEACHER_LOSS_DIVERGENCE || o->teacher_loss > TLEG_TEACHER_LOSS_SQUARES)
+        return "teacher_loss: expected one of TLEG_TEACHER_LOSS_*";
+    if (o->teacher_loss == TLEG_TEACHER_LOSS_SQUARES && o->alpha != 1)
+        return "teacher_loss: TLEG_TEACHER_LOSS_SQUARES needs alpha 1: no label judges such outputs";
+    if (o->ema_warmup != 0 && o->ema_warmup != 1)
+        return "ema_warmup: expected 0 or 1";
     if (o->checkpoint != 0 && o->checkpoint != 1)
         return "checkpoint: expected 0 or 1";
     return NULL;
@@ -80,6 +84,7 @@ static tleg_status read_options(tleg_context *context, const tleg_trainer_option
     o->nesterov = o->nesterov ? o->nesterov : o->optimiser == TLEG_OPTIMISER_SGD ? -1 : 1;
     o->layer_decay = or_default(o->layer_decay, 1);
     o->teacher_mean = o->teacher_mean ? o->teacher_mean : TLEG_TEACHER_MEAN_OVER_LOGITS;
+    o->teacher_loss = o->teacher_loss ? o->teacher_loss : TLEG_TEACHER_LOSS_DIVERGENCE;
     const char *bad = bad_option(o);
     return bad ? tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_trainer_options.%s", bad) : TLEG_OK;
 }

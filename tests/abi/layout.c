@@ -204,7 +204,7 @@ static void trainer_options(void) {
     M(tau), M(smoothing), M(weight_decay), M(beta1), M(beta2), M(epsilon), M(clip), M(drop_path), M(ema), M(seed), M(teacher);
     M(teacher_host), M(all_reduce), M(all_reduce_host), M(ranks), M(dtype), M(in_place), M(optimiser);
     M(nesterov), M(momentum), M(freeze), M(frozen_layers), M(layer_decay), M(rank), M(teacher_mean), M(ema_warmup);
-    M(reserved2), M(class_weights), M(reserved), M(label_drop), M(noise_teacher), M(noise_teacher_host), M(image_width),
+    M(teacher_loss), M(class_weights), M(reserved), M(label_drop), M(noise_teacher), M(noise_teacher_host), M(image_width),
         M(position_filter);
     END("tleg_trainer_options");
 }

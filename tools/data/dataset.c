@@ -105,6 +105,38 @@ int dataset_open(const struct invocation *call, const struct dataset_options *op
     return code == EXIT_DONE && !options->unlabelled ? number_places(call, set) : code;
 }
 
+static void free_classes(struct dataset *set) {
+    for (int32_t i = 0; i < set->class_count; i++)
+        free(set->classes[i]);
+    free(set->classes);
+    set->classes = NULL;
+    set->class_count = 0;
+}
+
+/* One list of pictures, for --val-every. */
+int dataset_take_features(const struct invocation *call, struct dataset *set, int32_t count) {
+    struct names names = {calloc((size_t)count + 1, sizeof(char *)), (size_t)count};
+    bool whole = names.items != NULL;
+    for (int32_t i = 0; i < count && whole; i++)
+        whole = (names.items[i] = dataset_text(call, "%d", (int)i)) != NULL;
+    for (size_t i = 0; i < set->count; i++) {
+        set->samples[i].label = 0;
+        set->samples[i].place = i;
+    }
+    free_classes(set);
+    const int code = whole ? dataset_name_classes(call, set, &names) : EXIT_FAILED;
+    set->named = false;
+    set->features = true;
+    if (names.items)
+        names_free(&names);
+    return code;
+}
+
+const char *dataset_counts(const struct dataset *set, char text[DATASET_COUNTS]) {
+    snprintf(text, DATASET_COUNTS, "%d %s", (int)set->class_count, set->features ? "features" : "classes");
+    return text;
+}
+
 void dataset_close(struct dataset *set) {
     for (size_t i = 0; i < set->count; i++)
         if (set->samples[i].number < 0)
@@ -113,11 +145,9 @@ void dataset_close(struct dataset *set) {
         free(set->files[i].path);
         free(set->files[i].bytes);
     }
-    for (int32_t i = 0; i < set->class_count; i++)
-        free(set->classes[i]);
+    free_classes(set);
     free(set->samples);
     free(set->files);
-    free(set->classes);
     folder_free(&set->folder);
     *set = (struct dataset){0};
 }

@@ -41,7 +41,8 @@ struct dataset {
     struct dataset_options options;
     char **classes;
     int32_t class_count;
-    bool named; /* the names are the data's own, not just numbers */
+    bool named;    /* the names are the data's own, not just numbers */
+    bool features; /* class_count counts a teacher's features, and no picture has a class */
     struct sample *samples;
     size_t count;
     uint64_t held;              /* bytes of pixels in memory */
@@ -67,6 +68,12 @@ void dataset_close(struct dataset *set);
 /* Takes over the numbers that a learngene's or model's labels give the classes, in whatever normal form; classes that are just
  * numbers keep theirs. *same false, with nothing changed: the names differ. Returns an exit code. */
 int dataset_match(const struct invocation *call, struct dataset *set, const char *const *labels, int32_t count, bool *same);
+
+/* Forgets the classes: what is told of a picture are `count` numbers of a teacher. Returns an exit code. */
+int dataset_take_features(const struct invocation *call, struct dataset *set, int32_t count);
+enum { DATASET_COUNTS = 48 };
+/* "10 classes", "384 features" */
+const char *dataset_counts(const struct dataset *set, char text[DATASET_COUNTS]);
 
 /* The pixels of a picture; picture_free(own) when done with them. 0, or PICTURE_* with the reason, which names the file. */
 int dataset_picture(const struct dataset *set, size_t i, tleg_image *image, struct picture *own, char error[PICTURE_ERROR]);

@@ -47,7 +47,7 @@ static int make_room(const struct invocation *call, struct run *run) {
     const struct features_plan *plan = run->plan;
     const tleg_config *config = &plan->source->config;
     struct features *features = run->features;
-    features->dim = (size_t)config->dim;
+    features->dim = (size_t)source_features(config);
     features->rows = calloc(plan->part->count, features->dim * sizeof *features->rows);
     features->items = calloc(plan->part->count, sizeof *features->items);
     run->logits = calloc((size_t)plan->batch, (size_t)(config->classes + 1) * sizeof *run->logits);

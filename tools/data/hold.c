@@ -148,6 +148,8 @@ static int take_all(struct holding *holding) {
 
 /* A class may have had bad pictures alone. */
 static int check_classes(const struct invocation *call, const struct dataset *set) {
+    if (set->options.unlabelled)
+        return set->count ? EXIT_DONE : tool_fail(call, "%s: no image can be read", set->options.dir);
     bool *seen = calloc((size_t)set->class_count, sizeof *seen);
     if (!seen)
         return tool_fail_memory(call);

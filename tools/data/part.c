@@ -35,7 +35,7 @@ int part_split(const struct invocation *call, const struct dataset *set, int32_t
         return tool_fail_memory(call);
     for (size_t i = 0; i < set->count; i++)
         add(every > 0 && set->samples[i].place % (size_t)every == 0 ? judged : learned, i);
-    return every > 0 ? check_classes(call, learned, every) : EXIT_DONE;
+    return every > 0 && !set->features ? check_classes(call, learned, every) : EXIT_DONE;
 }
 
 size_t part_place(size_t i, size_t count, size_t taken) {

@@ -109,7 +109,7 @@ static int check_model(const struct invocation *call, const struct expansion *ex
         return tool_misuse(call, "%s draws pictures: --norm and --timm are for what tells classes apart", source->path);
     /* where no mean is read, the published descendants differ in eps alone */
     int32_t norm = config->norm;
-    if (config->pool != TLEG_POOL_MEAN)
+    if (config->pool != TLEG_POOL_MEAN && config->pool != TLEG_POOL_MAX && config->pool != TLEG_POOL_MEAN_MAX)
         norm = config->eps == 1e-6 ? TLEG_NORM_AFTER_POOL : TLEG_NORM_BEFORE_POOL;
     if (expansion->norm && expansion->norm != norm)
         return tool_misuse(call, "%s is a model with its norm %s; --norm and --timm are for a learngene", source->path,
@@ -179,12 +179,16 @@ int source_open_expanded(const struct invocation *call, tleg_context *context, c
     return code == EXIT_DONE && !gene ? check_model(call, expansion, source) : code;
 }
 
+int64_t source_features(const tleg_config *config) {
+    return config->pool == TLEG_POOL_CLS_MEAN ? 2 * (int64_t)config->dim : config->dim;
+}
+
 bool source_draws(const tleg_config *config) {
     return config->kind == TLEG_KIND_DIT;
 }
 
-const char *source_score_name(const tleg_config *config) {
-    return source_draws(config) ? "noise told" : "top-1";
+const char *source_score_name(const tleg_config *config, const char *on) {
+    return source_draws(config) ? "noise told" : strcmp(on, SOURCE_FEATURES) == 0 ? "told" : "top-1";
 }
 
 const char *source_kind(const struct source *source) {
@@ -309,7 +313,7 @@ tleg_status source_run(tleg_session *session, const float *images, int64_t batch
     return status != TLEG_OK
                ? status
                : tleg_session_run(session, batch, images, count * info.image_floats, info.logit_floats ? logits : NULL,
-                                  count * info.logit_floats, features, features ? count * info.feature_floats : 0);
+                                  logits ? count * info.logit_floats : 0, features, features ? count * info.feature_floats : 0);
 }
 
 int32_t source_guess(const float *logits, int32_t classes) {

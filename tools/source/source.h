@@ -86,8 +86,11 @@ void source_note_depth(const struct invocation *call, const char *path, const tl
 void source_close(struct source *source);
 /* Whether it draws: a Diffusion Transformer, which generate.h runs. */
 bool source_draws(const tleg_config *config);
-/* What its scores are: right answers, or of a generator the share of the noise that it tells, 1 - its mean squared error. */
-const char *source_score_name(const tleg_config *config);
+int64_t source_features(const tleg_config *config); /* numbers that a head reads */
+/* What its scores are: right answers, or the share of what it tells, 1 - its mean squared error: of a generator the noise, and
+ * where they are on SOURCE_FEATURES those. */
+#define SOURCE_FEATURES "a teacher's features"
+const char *source_score_name(const tleg_config *config, const char *on);
 /* The word of tleg.kind: "vit", "learngene", "dit", "dit_learngene". */
 const char *source_kind(const struct source *source);
 /* Each refuses the other kind, and names both. They return an exit code. */

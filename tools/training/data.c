@@ -7,8 +7,11 @@
 
 int training_open_data(struct state *state) {
     const struct training_options *options = state->options;
-    struct dataset_options how = {
-        .dir = options->data, .cache = options->cache, .skip_bad = options->skip_bad, .exif = options->exif};
+    struct dataset_options how = {.dir = options->data,
+                                  .cache = options->cache,
+                                  .skip_bad = options->skip_bad,
+                                  .exif = options->exif,
+                                  .unlabelled = options->teacher_features};
     return dataset_open(state->call, &how, &state->set);
 }
 
@@ -17,12 +20,15 @@ static int open_other(struct state *state) {
     const struct training_options *options = state->options;
     struct dataset_options how = {.dir = options->val,
                                   .role = DATASET_JUDGE,
-                                  .classes = (const char *const *)state->set.classes,
+                                  .classes = options->teacher_features ? NULL : (const char *const *)state->set.classes,
                                   .class_count = state->set.class_count,
+                                  .unlabelled = options->teacher_features,
                                   .cache = options->cache - state->set.held,
                                   .skip_bad = options->skip_bad,
                                   .exif = options->exif};
     int code = dataset_open(state->call, &how, &state->other);
+    if (code == EXIT_DONE && options->teacher_features)
+        code = dataset_take_features(state->call, &state->other, state->set.class_count);
     return code == EXIT_DONE ? dataset_hold(state->call, &state->other, &state->source.config, true) : code;
 }
 
@@ -68,7 +74,7 @@ int training_split_data(struct state *state) {
     struct part all = {0};
     if (dataset_hold(state->call, &state->set, &state->source.config, state->options->augment == AUGMENT_NONE) != EXIT_DONE)
         return EXIT_FAILED;
-    if (state->options->val_default && spare_small_classes(state) != EXIT_DONE)
+    if (state->options->val_default && !state->set.features && spare_small_classes(state) != EXIT_DONE)
         return EXIT_FAILED;
     int code = part_split(state->call, &state->set, state->options->val_every, &state->learned, &state->judged);
     if (code == EXIT_DONE && state->options->val) {

@@ -38,7 +38,7 @@ static void take_scores(const struct state *state, struct table *table) {
                                   .images = state->scores[0].images,
                                   .depths = table->depths,
                                   .scores = table->shares,
-                                  .on = "validation"};
+                                  .on = state->options->teacher_features ? SOURCE_FEATURES : "validation"};
     for (int32_t d = 0; d < state->depth_count; d++) {
         table->depths[d] = state->scores[d].depth;
         const double share = training_share(&state->scores[d]);
@@ -173,7 +173,8 @@ static int judge_classes(struct state *state, struct source *learned, struct fee
     int code =
         logits ? source_session(state->call, state->context, learned, LARGEST_BATCH, &session) : tool_fail_memory(state->call);
     if (code == EXIT_DONE)
-        code = score_all(state, learned, session, feed, logits);
+        code = state->options->teacher_features ? training_judge_features(state, learned, session, feed, logits)
+                                                : score_all(state, learned, session, feed, logits);
     tleg_session_free(session);
     free(logits);
     return code;

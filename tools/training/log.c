@@ -52,19 +52,20 @@ static void print_start(const struct state *state, const char *recipe, uint64_t 
     const struct training_options *options = state->options;
     int64_t step = (int64_t)options->batch * options->accumulate;
     char held[24], memory[24], warmup[RATE_TEXT], curve[RATE_TEXT], teacher[TEACHER_ERROR], choice[RECIPE_TEXT];
-    char learning[RECIPE_TEXT], weights[RECIPE_TEXT], computed[COMPUTED_TEXT];
+    char learning[RECIPE_TEXT], weights[RECIPE_TEXT], computed[COMPUTED_TEXT], counts[DATASET_COUNTS];
     training_describe_learning(state, learning);
     training_describe_teacher(state, teacher);
     training_describe_warmup(state, warmup);
     training_describe_curve(state, curve);
     training_describe_computed(state, computed);
-    printf("data: %s: %zu images of %d classes to learn from, %zu to validate with; %s of pixels held in memory\n",
-           options->data, state->learned.count, (int)state->set.class_count, state->judged.count,
+    printf("data: %s: %zu images%s%s to learn from, %zu to validate with; %s of pixels held in memory\n", options->data,
+           state->learned.count, state->set.features ? "" : " of ",
+           state->set.features ? "" : dataset_counts(&state->set, counts), state->judged.count,
            report_bytes(state->set.held + state->other.held, held));
     training_describe_choice(state, choice);
     printf("recipe: %s\npictures: %s\n", choice, recipe);
     if (*teacher)
-        tool_line("teacher: %s", teacher);
+        tool_line("teacher: %s%s", teacher, state->set.features ? ", its features" : "");
     printf("steps: %" PRId64 " an epoch of %" PRId64 " images", state->steps_an_epoch, step);
     if ((int64_t)state->learned.count % step)
         printf(" (%" PRId64 " images are left over, others each time)", (int64_t)state->learned.count % step);
@@ -115,7 +116,7 @@ int training_say_start(struct state *state) {
     report_text(&report, "output", out);
     report_integer(&report, "images", (int64_t)state->learned.count);
     report_integer(&report, "val_images", (int64_t)state->judged.count);
-    report_integer(&report, "classes", state->set.class_count);
+    report_integer(&report, state->set.features ? "features" : "classes", state->set.class_count);
     report_text(&report, "recipe", options->recipe == RECIPE_SHORT ? "short" : "deit");
     report_text(&report, "pictures", recipe);
     if (*teacher)
@@ -156,15 +157,15 @@ int training_say_start(struct state *state) {
 
 /* What a validation measures. */
 static const char *measure_of(const struct state *state) {
-    return source_score_name(&state->source.config);
+    return source_score_name(&state->source.config, state->options->teacher_features ? SOURCE_FEATURES : "");
 }
 
 enum { TOP1_TEXT = 32 };
 
-/* Right answers among those that were learned from; nothing of a generator. */
+/* Right answers among those that were learned from; nothing where there are none. */
 static const char *top1_text(const struct state *state, const struct tally *mean, const char *before, char text[TOP1_TEXT]) {
     text[0] = '\0';
-    if (!training_draws(state))
+    if (!training_tells(state))
         snprintf(text, TOP1_TEXT, "%stop-1 %.2f %%%s", before, 100 * mean->correct, *before ? "" : "  ");
     return text;
 }
@@ -202,7 +203,7 @@ static int say_interval(struct state *state, int64_t step, double rate) {
     report_real(&report, "teacher", mean.teacher);
     if (state->target->in_place > 0)
         report_real(&report, "in_place", mean.in_place);
-    if (!training_draws(state))
+    if (!training_tells(state))
         report_real(&report, "accuracy", mean.correct);
     report_real(&report, "lr", rate);
     report_real(&report, "images_per_s", speed);
@@ -274,11 +275,11 @@ int training_say_epoch(struct state *state, int32_t epoch, double seconds) {
     struct report report = report_start();
     report_integer(&report, "epoch", epoch);
     report_real(&report, "train_loss", mean.loss);
-    if (!training_draws(state))
+    if (!training_tells(state))
         report_real(&report, "train_top1", mean.correct);
     if (state->judged.count) {
-        report_real(&report, training_draws(state) ? "val_told" : "val_top1", training_mean_share(state));
-        report_add(&report, training_draws(state) ? "val_told_by_depth" : "val_top1_by_depth", scores_by_depth(state));
+        report_real(&report, training_tells(state) ? "val_told" : "val_top1", training_mean_share(state));
+        report_add(&report, training_tells(state) ? "val_told_by_depth" : "val_top1_by_depth", scores_by_depth(state));
         report_integer(&report, "val_images", (int64_t)state->judged.count);
         report_add(&report, "best", json_boolean(is_best(state)));
     }
@@ -323,11 +324,11 @@ int training_say_end(struct state *state, int64_t step) {
     report_add(&report, "out_of_patience", json_boolean(has_lost_patience(state)));
     report_real(&report, "loss", state->last.loss);
     if (state->judged.count && state->validated)
-        report_real(&report, training_draws(state) ? "val_told" : "val_top1", training_mean_share(state));
+        report_real(&report, training_tells(state) ? "val_told" : "val_top1", training_mean_share(state));
     if (best_file(state)) {
         report_text(&report, "best_file", best_file(state));
         report_integer(&report, "best_step", state->best.step);
-        report_real(&report, training_draws(state) ? "best_val_told" : "best_val_top1", state->best.share);
+        report_real(&report, training_tells(state) ? "best_val_told" : "best_val_top1", state->best.share);
     }
     return report_print(state->call, &report);
 }

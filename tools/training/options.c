@@ -37,6 +37,8 @@ static const char help_loading[] =
 static const char help_teacher[] =
     "Teacher\n"
     "  --teacher MODEL     a model (or a learngene, with --teacher-depth N) that is run on each batch, after augmentation\n"
+    "  --teacher-features  what the head learns to tell are the model's features, not its logits: from pictures alone, which\n"
+    "                      may lie in DIR itself; their classes do not matter\n"
     "  --teacher-command C instead: a program, run by the shell, that reads each batch and answers with logits over pipes;\n"
     "                      docs/teachers.md describes how, examples/teachers/serve.py serves any PyTorch model;\n"
     "                      --teacher-timeout SECONDS: how long it may take to start, and to answer (600)\n";
@@ -192,6 +194,13 @@ static const char *contradiction(const struct training_options *options) {
         return "--record keeps what a teacher says: it needs --teacher or --teacher-command, and --alpha above 0";
     if (options->teacher_depth && !options->teacher)
         return "--teacher-depth needs --teacher";
+    if (options->teacher_features && !options->teacher && !options->recorded)
+        return "--teacher-features are those of --teacher MODEL, or --recorded";
+    if (options->teacher_features && options->recorded && (options->val || options->val_every))
+        return "--teacher-features of a recording: it has none of the pictures that validate: leave out --val and --val-every";
+    if (options->teacher_features &&
+        (options->alpha >= 0 || options->tau != 1 || options->smoothing >= 0 || options->class_weights))
+        return "--alpha, --tau, --smoothing and --class-weights are of classes, and --teacher-features has none";
     if (options->alpha > 0 && !training_has_teacher(options))
         return "--alpha above 0 needs --teacher, --teacher-command, --teacher-logits or --recorded";
     if (options->augment == AUGMENT_NONE && shaped)
@@ -240,7 +249,7 @@ void training_recipe(const struct training_options *options, const tleg_config *
     bool deit = options->augment == AUGMENT_DEIT, none = options->augment == AUGMENT_NONE,
          small = config->image_size <= 32 && config->image_width <= 32;
     double magnitude = given(options->rand_augment, deit ? 9 : 0);
-    const double smoothing = given(options->smoothing, source_draws(config) ? 0 : 0.1);
+    const double smoothing = given(options->smoothing, source_draws(config) || options->teacher_features ? 0 : 0.1);
     *recipe = (struct recipe){
         .shaped = !none,
         .flip = given(options->flip, none ? 0 : 0.5),

@@ -5,6 +5,7 @@
 #include "base/progress.h"
 #include "base/report.h"
 #include "data/feed.h"
+#include "pictures/resize.h"
 #include "ranks.h"
 #include "recording.h"
 #include "teacher_command.h"
@@ -54,12 +55,14 @@ struct teacher {
     tleg_context *context;
     tleg_session *session;
     tleg_generator *generator; /* in place of the session, where noise is learned */
-    float *images;             /* in the teacher's colours; NULL when they are the student's */
-    double scale[3], shift[3];
-    size_t numbers, channels; /* of an image */
+    float *images;             /* as the teacher wants them; NULL when they are the student's */
+    struct resize *resize;     /* NULL when they have the student's size */
+    double scale[3], shift[3]; /* of its channels */
     struct teacher_command *command;
     struct recording *recording; /* that is being made, or learned from */
     float *logits;               /* (batch, classes): the last answer */
+    float *judged;               /* its features for the pictures that validate, as far as it was asked */
+    size_t judged_count;
     char error[TEACHER_ERROR];
     bool stopped; /* there is no answer, since a signal asks us to end */
 };
@@ -185,8 +188,26 @@ void training_describe_teacher(const struct state *state, char text[TEACHER_ERRO
  * weight. False with the reason in state->teacher.error. */
 bool training_ask_teacher(struct state *state, const struct feed_unit *unit, const float **logits);
 
+/* Opens the model that teaches, before anybody knows what it teaches. An exit code. */
+int training_open_model(struct state *state);
+/* Its features (count, classes) for images as the student sees them, whitened. False likewise. */
+bool training_ask_features(struct state *state, const float *images, size_t count, float *features);
+
+/* ---- a teacher's features (features.c) ---- */
+/* Whether the head learns to tell numbers, not classes. */
+static inline bool training_tells(const struct state *state) {
+    return state->options->teacher_features || source_draws(&state->source.config);
+}
+int training_open_features(struct state *state); /* the data then count features, in place of classes; an exit code */
+int training_check_features(const struct state *state);
+void training_whiten(float *features, size_t images, size_t count);
+/* Fills scores as training_judge does; told (batch, classes) is scratch. */
+int training_judge_features(struct state *state, const struct source *learned, tleg_session *session, struct feed *feed,
+                            float *told);
+
 /* ---- recorded teachers (record.c) ---- */
-int training_open_recorded(struct state *state);                           /* --recorded */
+int training_open_recording(struct state *state);                          /* --recorded's file */
+int training_open_recorded(struct state *state);                           /* and whether it is of this run */
 int training_spare_recording(const struct state *state, const char *path); /* refuses to write over one */
 /* Starts the recording, or goes on with it; `batches` of it must be there. */
 int training_begin_recording(struct state *state, const char *path, int64_t batches);

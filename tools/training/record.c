@@ -48,6 +48,8 @@ static json_t *describe(const struct state *state) {
     const tleg_config *config = &state->source.config;
     struct report report = report_start();
     char text[24];
+    if (options->teacher_features)
+        report_add(&report, "features", json_true());
     report_add(&report, "classes", report_texts((const char *const *)state->set.classes, state->set.class_count));
     report_integer(&report, "images", (int64_t)state->learned.count);
     snprintf(text, sizeof text, "%016" PRIx64, part_digest(&state->learned));
@@ -172,14 +174,19 @@ static int check_amount(const struct state *state, const json_t *settings) {
     return EXIT_DONE;
 }
 
-int training_open_recorded(struct state *state) {
-    const char *path = state->options->recorded;
+int training_open_recording(struct state *state) {
     struct teacher *teacher = &state->teacher;
-    teacher->recording = recording_open(path, teacher->error);
     if (!teacher->recording)
-        return tool_fail(state->call, "%s", teacher->error);
-    const json_t *settings = recording_settings(teacher->recording);
-    int code = compare(state, path, settings, false);
+        teacher->recording = recording_open(state->options->recorded, teacher->error);
+    return teacher->recording ? EXIT_DONE : tool_fail(state->call, "%s", teacher->error);
+}
+
+int training_open_recorded(struct state *state) {
+    int code = training_open_recording(state);
+    if (code != EXIT_DONE)
+        return code;
+    const json_t *settings = recording_settings(state->teacher.recording);
+    code = compare(state, state->options->recorded, settings, false);
     return code == EXIT_DONE ? check_amount(state, settings) : code;
 }
 
@@ -347,17 +354,19 @@ static int record_epochs(struct state *state) {
 }
 
 static int say_end(const struct state *state) {
+    char text[DATASET_COUNTS];
     interrupt_watch(""); /* nothing is left to be stopped */
     if (!state->call->json) {
-        printf("%s: %d epochs of %" PRId64 " images, logits of %d classes\n", state->options->out, (int)state->options->epochs,
-               state->steps_an_epoch * state->options->batch, (int)state->set.class_count);
+        printf("%s: %d epochs of %" PRId64 " images, %s%s\n", state->options->out, (int)state->options->epochs,
+               state->steps_an_epoch * state->options->batch, state->set.features ? "" : "logits of ",
+               dataset_counts(&state->set, text));
         return EXIT_DONE;
     }
     struct report report = report_start();
     report_text(&report, "file", state->options->out);
     report_integer(&report, "epochs", state->options->epochs);
     report_integer(&report, "images", state->steps_an_epoch * state->options->batch);
-    report_integer(&report, "classes", state->set.class_count);
+    report_integer(&report, state->set.features ? "features" : "classes", state->set.class_count);
     return report_print(state->call, &report);
 }
 

@@ -140,7 +140,9 @@ static bool put_metadata(struct draft *draft, const struct source *source, char 
     put_integer(draft, "tleg.heads", config->heads);
     if (!draws) {
         put_text(draft, "tleg.norm",
-                 config->pool == TLEG_POOL_MEAN && config->norm == TLEG_NORM_AFTER_POOL ? "after_pool" : "before_pool");
+                 config->no_norm                        ? "none"
+                 : config->norm == TLEG_NORM_AFTER_POOL ? "after_pool"
+                                                        : "before_pool");
         put_text(draft, "tleg.pool", option_choice_name(option_pools, config->pool));
     }
     if (config->no_null_label)
@@ -255,7 +257,9 @@ static int rebuild(const struct invocation *call, tleg_context *context, struct 
 }
 
 static void say_fresh(const struct invocation *call, const struct source *source, const struct dataset *set) {
-    if (source->config.classes == 0)
+    if (set->features)
+        tool_note(call, "the head starts fresh, and learns to tell the teacher's %d features", (int)set->class_count);
+    else if (source->config.classes == 0)
         tool_note(call, "the head starts fresh: %s has none, the data have %d classes", source->path, (int)set->class_count);
     else if (set->class_count != source->config.classes)
         tool_note(call, "the head starts fresh: %s has %d classes, the data %d", source->path, (int)source->config.classes,

@@ -28,46 +28,53 @@ static int check(const struct state *state, const tleg_config *teacher) {
     if (teacher_draws != student_draws)
         return tool_fail(state->call, "%s: a %s cannot teach a %s", state->options->teacher,
                          teacher_draws ? "generator" : "classifier", student_draws ? "generator" : "classifier");
-    if (teacher->classes != student->classes)
+    if (!state->set.features && teacher->classes != student->classes)
         return tool_fail(state->call, "%s: a teacher of %d classes; %s has %d", state->options->teacher, (int)teacher->classes,
                          state->options->data, (int)student->classes);
-    const struct extent theirs = extent_of_image(teacher), own = extent_of_image(student);
-    if (theirs.height != own.height || theirs.width != own.width)
-        return tool_fail(state->call, "%s: a teacher for images of %d x %d pixels; the student's have %d x %d",
-                         state->options->teacher, (int)theirs.height, (int)theirs.width, (int)own.height, (int)own.width);
-    if (teacher->channels != student->channels)
+    if (teacher_draws && teacher->image_size != student->image_size)
+        return tool_fail(state->call, "%s: a teacher for images of %d pixels; the student's have %d", state->options->teacher,
+                         (int)teacher->image_size, (int)student->image_size);
+    if (teacher->channels != student->channels && (teacher_draws || student->channels != 1))
         return tool_fail(state->call, "%s: a teacher for images of %d channels; the student's have %d", state->options->teacher,
                          (int)teacher->channels, (int)student->channels);
     return check_labels(state, teacher);
 }
 
-/* Images come normalised for the student: x = (p - mean) / std. The teacher wants its own mean and std. */
-static int match_colours(struct state *state) {
+/* Images come as the student sees them. The teacher wants its own size, its own mean and std, and grey three times where it
+ * knows colours. */
+static int match_pictures(struct state *state) {
     struct teacher *teacher = &state->teacher;
     const tleg_config *from = &state->source.config, *to = &teacher->source.config;
-    bool same = true;
-    for (int c = 0; c < 3; c++) {
-        teacher->scale[c] = from->std[c] / to->std[c];
-        teacher->shift[c] = (from->mean[c] - to->mean[c]) / to->std[c];
-        same = same && from->std[c] == to->std[c] && from->mean[c] == to->mean[c];
+    const struct extent own_image = extent_of_image(from), image = extent_of_image(to);
+    const bool sized = own_image.height == image.height && own_image.width == image.width;
+    bool same = from->channels == to->channels && sized;
+    for (int32_t c = 0; c < to->channels; c++) {
+        const int32_t own = c % from->channels;
+        teacher->scale[c % 3] = from->std[own % 3] / to->std[c % 3];
+        teacher->shift[c % 3] = (from->mean[own % 3] - to->mean[c % 3]) / to->std[c % 3];
+        same = same && from->std[own % 3] == to->std[c % 3] && from->mean[own % 3] == to->mean[c % 3];
     }
-    teacher->numbers = prepare_numbers(to);
-    teacher->channels = (size_t)to->channels;
-    if (!same)
-        teacher->images = malloc((size_t)(state->options->batch / state->ranks.count) * teacher->numbers * sizeof(float));
-    return same || teacher->images ? EXIT_DONE : tool_fail_memory(state->call);
+    if (same)
+        return EXIT_DONE;
+    teacher->images = calloc((size_t)(state->options->batch / state->ranks.count), prepare_numbers(to) * sizeof(float));
+    if (!sized)
+        teacher->resize = resize_start(own_image.height, own_image.width, image.height, image.width, to->interpolation);
+    const bool whole = teacher->images && (teacher->resize || sized);
+    return whole ? EXIT_DONE : tool_fail_memory(state->call);
 }
 
-/* What answers: of a generator's student a generator. */
+/* What answers: a generator to a generator's questions. A model is asked about few images at once, since it may be large. */
 static int open_runner(struct state *state) {
+    enum { LARGEST_BATCH = 32 };
     struct teacher *teacher = &state->teacher;
-    const int32_t batch = state->options->batch / state->ranks.count;
-    if (training_draws(state))
-        return source_generator(state->call, teacher->context, &teacher->source, batch, &teacher->generator);
+    const int32_t share = state->options->batch / state->ranks.count,
+                  batch = share > 0 && share < LARGEST_BATCH ? share : LARGEST_BATCH;
+    if (source_draws(&teacher->source.config) && !state->options->teacher_features)
+        return source_generator(state->call, teacher->context, &teacher->source, share, &teacher->generator);
     return source_session(state->call, teacher->context, &teacher->source, batch, &teacher->session);
 }
 
-static int open_model(struct state *state) {
+int training_open_model(struct state *state) {
     struct teacher *teacher = &state->teacher;
     const struct expansion expansion = {.depth = state->options->teacher_depth};
     teacher->context = tool_context(state->call);
@@ -86,13 +93,16 @@ static int open_model(struct state *state) {
         code = tool_misuse(state->call, "%s is a learngene: as a teacher it needs --teacher-depth", state->options->teacher);
     if (code == EXIT_DONE)
         code = source_take_expansion(state->call, teacher->context, &expansion, &teacher->source);
+    return code == EXIT_DONE ? open_runner(state) : code;
+}
+
+/* The model that teaches and what learns from it, brought together. */
+static int join_model(struct state *state) {
+    const bool opened = state->teacher.session != NULL;
+    int code = opened ? EXIT_DONE : training_open_model(state);
     if (code == EXIT_DONE)
-        code = check(state, &teacher->source.config);
-    if (code == EXIT_DONE)
-        code = match_colours(state);
-    if (code == EXIT_DONE)
-        code = open_runner(state);
-    return code;
+        code = check(state, &state->teacher.source.config);
+    return code == EXIT_DONE ? match_pictures(state) : code;
 }
 
 static int open_command(struct state *state) {
@@ -110,6 +120,8 @@ static int open_command(struct state *state) {
 }
 
 const char *training_teacher_kind(const struct training_options *options) {
+    if (options->teacher_features)
+        return options->record || options->recorded ? "recorded features" : "a model's features";
     return options->record || options->recorded ? "recorded logits"
            : options->teacher                   ? "model"
            : options->teacher_command           ? "program"
@@ -145,7 +157,7 @@ int training_open_teacher(struct state *state) {
     int code = options->record ? training_spare_recording(state, options->record) : EXIT_DONE;
     if (code != EXIT_DONE)
         return code;
-    return options->recorded ? training_open_recorded(state) : options->teacher ? open_model(state) : open_command(state);
+    return options->recorded ? training_open_recorded(state) : options->teacher ? join_model(state) : open_command(state);
 }
 
 void training_close_teacher(const struct invocation *call, struct teacher *teacher) {
@@ -155,45 +167,72 @@ void training_close_teacher(const struct invocation *call, struct teacher *teach
     tleg_generator_free(teacher->generator);
     source_close(&teacher->source);
     tleg_context_free(teacher->context);
+    resize_end(teacher->resize);
     free(teacher->images);
+    free(teacher->judged);
     free(teacher->logits);
     *teacher = (struct teacher){0};
 }
 
-static const float *recolour(struct teacher *teacher, const float *images, int64_t batch) {
-    size_t channels = teacher->channels, plane = teacher->numbers / channels;
+/* A plane of an image as the teacher sees it. */
+static void match_plane(struct teacher *teacher, const float *plane, size_t channel, size_t numbers, float *out) {
+    const float scale = (float)teacher->scale[channel], shift = (float)teacher->shift[channel];
+    if (teacher->resize)
+        resize_plane(teacher->resize, plane, out);
+    for (size_t i = 0; i < numbers; i++)
+        out[i] = (teacher->resize ? out[i] : plane[i]) * scale + shift;
+}
+
+/* The images (batch, channels, height, width) of a unit, as the teacher sees them. */
+static const float *match_images(struct state *state, const float *images, int64_t batch) {
+    struct teacher *teacher = &state->teacher;
+    const tleg_config *from = &state->source.config, *to = &teacher->source.config;
+    const size_t own = (size_t)from->channels, channels = (size_t)to->channels;
+    const size_t plane = prepare_numbers(from) / own, numbers = prepare_numbers(to) / channels;
     if (!teacher->images)
         return images;
-    for (size_t p = 0; p < channels * (size_t)batch; p++) {
-        float scale = (float)teacher->scale[p % channels], shift = (float)teacher->shift[p % channels];
-        for (size_t i = p * plane; i < (p + 1) * plane; i++)
-            teacher->images[i] = images[i] * scale + shift;
-    }
+    for (size_t p = 0; p < (size_t)batch * channels; p++)
+        match_plane(teacher, images + (p / channels * own + p % channels % own) * plane, p % channels, numbers,
+                    teacher->images + p * numbers);
     return teacher->images;
 }
 
-static bool ask_model(struct teacher *teacher, const struct feed_unit *unit) {
-    int64_t count = (int64_t)unit->count;
-    if (source_run(teacher->session, recolour(teacher, unit->images, count), count, teacher->logits, NULL) == TLEG_OK)
+static bool ask_model(struct state *state, const float *images, size_t count) {
+    struct teacher *teacher = &state->teacher;
+    if (source_run(teacher->session, match_images(state, images, (int64_t)count), (int64_t)count, teacher->logits, NULL) ==
+        TLEG_OK)
         return true;
     snprintf(teacher->error, sizeof teacher->error, "the teacher: %s", tleg_session_get_error(teacher->session));
     return false;
 }
 
-static bool ask(struct teacher *teacher, const struct feed_unit *unit) {
+bool training_ask_features(struct state *state, const float *images, size_t count, float *features) {
+    struct teacher *teacher = &state->teacher;
+    if (source_run(teacher->session, match_images(state, images, (int64_t)count), (int64_t)count, NULL, features) != TLEG_OK) {
+        snprintf(teacher->error, sizeof teacher->error, "the teacher: %s", tleg_session_get_error(teacher->session));
+        return false;
+    }
+    training_whiten(features, count, (size_t)state->source.config.classes);
+    return true;
+}
+
+static bool ask(struct state *state, const struct feed_unit *unit) {
+    struct teacher *teacher = &state->teacher;
     if (teacher->session)
-        return ask_model(teacher, unit);
+        return state->options->teacher_features ? training_ask_features(state, unit->images, unit->count, teacher->logits)
+                                                : ask_model(state, unit->images, unit->count);
     return !teacher->command ||
            teacher_command_ask(teacher->command, unit->count, unit->images, teacher->logits, teacher->error, &teacher->stopped);
 }
 
 /* What is recorded already is not asked again, so that a run that goes on learns what it had learned. */
-static bool ask_and_record(struct teacher *teacher, const struct feed_unit *unit) {
+static bool ask_and_record(struct state *state, const struct feed_unit *unit) {
+    struct teacher *teacher = &state->teacher;
     struct recording *recording = teacher->recording;
     uint64_t epoch = (uint64_t)unit->epoch, place = unit->place;
     if (recording_holds(recording, epoch, place, unit->count))
         return recording_read(recording, epoch, place, unit->count, teacher->logits, teacher->error);
-    return ask(teacher, unit) && recording_append(recording, epoch, place, teacher->logits, teacher->error);
+    return ask(state, unit) && recording_append(recording, epoch, place, teacher->logits, teacher->error);
 }
 
 bool training_ask_teacher(struct state *state, const struct feed_unit *unit, const float **logits) {
@@ -202,5 +241,5 @@ bool training_ask_teacher(struct state *state, const struct feed_unit *unit, con
     if (!(state->recipe.alpha > 0) || training_draws(state)) /* of noise the trainer asks */
         return true;
     *logits = teacher->logits ? teacher->logits : unit->logits;
-    return teacher->recording ? ask_and_record(teacher, unit) : ask(teacher, unit);
+    return teacher->recording ? ask_and_record(state, unit) : ask(state, unit);
 }

@@ -79,8 +79,8 @@ static int learn_unit(struct state *state, const struct feed_unit *unit, struct 
     const tleg_train_batch batch = {.struct_size = sizeof batch,
                                     .size = (int32_t)unit->count,
                                     .images = unit->images,
-                                    .labels = unit->targets ? NULL : unit->labels,
-                                    .targets = unit->targets,
+                                    .labels = unit->targets || state->set.features ? NULL : unit->labels,
+                                    .targets = state->set.features ? NULL : unit->targets,
                                     .teacher_logits = taught,
                                     .share = 1.0 / state->options->accumulate};
     if (tleg_trainer_backward(state->trainer, &batch, &loss) != TLEG_OK)
@@ -290,6 +290,7 @@ static tleg_trainer_options options_of(struct state *state) {
                                   .noise_teacher = state->teacher.generator ? training_teach_noise : NULL,
                                   .noise_teacher_host = state,
                                   .teacher_mean = options->teacher_mean,
+                                  .teacher_loss = options->teacher_features ? TLEG_TEACHER_LOSS_SQUARES : 0,
                                   .rank = state->ranks.rank,
                                   .seed = options->seed,
                                   .all_reduce = state->ranks.count > 1 ? ranks_sum : NULL,
@@ -339,6 +340,8 @@ static int settle(struct state *state) {
         return tool_misuse(state->call, "--alpha 1 leaves out the labels, and there is no teacher");
     int code = training_check_drawing(state);
     if (code == EXIT_DONE)
+        code = training_check_features(state);
+    if (code == EXIT_DONE)
         code = training_check_layers(state);
     if (code == EXIT_DONE)
         code = training_weigh_classes(state);
@@ -350,6 +353,8 @@ static int prepare(struct state *state, training_begin *begin, const void *verb)
     int code = training_find_plan(state);
     if (code == EXIT_DONE)
         code = training_open_data(state);
+    if (code == EXIT_DONE)
+        code = training_open_features(state);
     if (code == EXIT_DONE)
         code = begin(state->call, state->context, &state->set, &state->source, verb);
     if (code == EXIT_DONE)

@@ -23,7 +23,7 @@ struct training_options {
         patience;
     uint64_t cache, seed;
     bool val_default; /* --val-every was not asked for: it may be left out */
-    bool skip_bad, exif, ema_fixed, other_teacher, lr_absolute, resume, recompute, nesterov;
+    bool skip_bad, exif, ema_fixed, other_teacher, teacher_features, lr_absolute, resume, recompute, nesterov;
     double lr, lr_end, weight_decay, smoothing, alpha, tau, clip, ema, drop_path, momentum, layer_decay;
     double label_drop; /* of generators */
     double crop_scale, flip, rand_augment, jitter, erase, mixup, cutmix;
@@ -45,6 +45,7 @@ struct training_options {
         {"--skip-bad", OPTION_FLAG, &(o).skip_bad, 0, 0, NULL}, {"--exif", OPTION_FLAG, &(o).exif, 0, 0, NULL},                \
         {"--teacher", OPTION_TEXT, &(o).teacher, 0, 0, NULL},                                                                  \
         {"--teacher-depth", OPTION_COUNT, &(o).teacher_depth, 1, 1024, NULL},                                                  \
+        {"--teacher-features", OPTION_FLAG, &(o).teacher_features, 0, 0, NULL},                                                \
         {"--teacher-command", OPTION_TEXT, &(o).teacher_command, 0, 0, NULL},                                                  \
         {"--teacher-timeout", OPTION_REAL, &(o).teacher_timeout, 0, 0, NULL},                                                  \
         {"--epochs", OPTION_COUNT, &(o).epochs, 1, 1000000, NULL}, {"--batch", OPTION_COUNT, &(o).batch, 1, 65536, NULL},      \

@@ -15,6 +15,12 @@ static const char *reads(const tleg_config *config) {
         return "all tokens through attention pooling";
     if (config->pool == TLEG_POOL_PATCH_ATTENTION)
         return "the patch tokens through attention pooling";
+    if (config->pool == TLEG_POOL_MAX)
+        return "the largest of the patch tokens";
+    if (config->pool == TLEG_POOL_MEAN_MAX)
+        return "the mean and the largest of the patch tokens, half of each";
+    if (config->pool == TLEG_POOL_CLS_MEAN)
+        return "the class token and the mean of the patch tokens";
     return config->distillation_token
                ? "the class token (head) and the distillation token (head_dist): the mean of both answers"
                : "the class token";
@@ -34,7 +40,7 @@ static void print_learned(const tleg_config *config) {
            config->depth_count ? depths_text(config->depths, config->depth_count, text) : "depths that the file does not say");
     if (!scores)
         return;
-    tool_line("scores        %s on %s, %" PRId64 " images", source_score_name(config),
+    tool_line("scores        %s on %s, %" PRId64 " images", source_score_name(config, scores->on),
               *scores->on ? scores->on : "data without a name", scores->images);
     for (int32_t k = 0; k < scores->count; k++)
         printf("  depth %-5d %.2f %%\n", (int)scores->depths[k], 100 * scores->scores[k]);

@@ -106,7 +106,7 @@ static void print_head(const struct state *state) {
     if (config->depth_count)
         printf("learned at depths %s\n", depths_text(config->depths, config->depth_count, text));
     if (scores)
-        tool_line("scores: %s on %s, %" PRId64 " images", source_score_name(config),
+        tool_line("scores: %s on %s, %" PRId64 " images", source_score_name(config, scores->on),
                   *scores->on ? scores->on : "data without a name", scores->images);
     if (source_draws(config))
         puts("ms: of one step without guidance; drawing takes steps times as long, with guidance twice that");

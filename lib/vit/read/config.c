@@ -254,6 +254,10 @@ static tleg_status read_grid(struct tleg_config_reader *reader, int64_t rows, st
         return refuse_rows(reader, pixels, rows);
     if (grid->height == 0)
         *grid = asked_grid(reader, rows, &c->unplaced);
+    if (tleg_config_draws(c) && grid->height != grid->width)
+        return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED,
+                         "%s: tleg.image_size: a generator's images are square, found %d x %d patches", reader->label,
+                         (int)grid->height, (int)grid->width);
     return TLEG_OK;
 }
 
@@ -388,6 +392,12 @@ static tleg_pool_kind attention_of(const tleg_config *c) {
     return tleg_config_prefix(c) > 0 ? TLEG_POOL_PATCH_ATTENTION : TLEG_POOL_ATTENTION;
 }
 
+/* Whether the head is as wide as the class token and the mean of the patches together. */
+static bool reads_two(const struct tleg_config_reader *reader) {
+    const struct tleg_entry *head = tleg_file_find(reader->file, "head.weight");
+    return head && reader->c->class_token && head->rank == 2 && head->shape[1] == 2 * (int64_t)reader->c->dim;
+}
+
 static tleg_status read_pool(struct tleg_config_reader *reader) {
     tleg_config *c = reader->c;
     const bool fc_norm = tleg_read_has(reader, "fc_norm.weight");
@@ -397,7 +407,10 @@ static tleg_status read_pool(struct tleg_config_reader *reader) {
     if (status != TLEG_OK)
         return status;
     if (c->pool == 0)
-        c->pool = attention ? attention_of(c) : c->class_token && !fc_norm ? TLEG_POOL_CLS : TLEG_POOL_MEAN;
+        c->pool = attention                    ? attention_of(c)
+                  : reads_two(reader)          ? TLEG_POOL_CLS_MEAN
+                  : c->class_token && !fc_norm ? TLEG_POOL_CLS
+                                               : TLEG_POOL_MEAN;
     if (attention && c->norm_before && !tleg_file_get_metadata(reader->file, "tleg.pool"))
         return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED,
                          "%s: attention pooling (attn_pool.*) beside a norm before the blocks (norm_pre.*) is a Perception "
@@ -407,16 +420,18 @@ static tleg_status read_pool(struct tleg_config_reader *reader) {
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
                          "%s: tleg.pool: expected \"attention\" with attn_pool.latent, found \"%s\"", reader->label,
                          pools[c->pool - 1]);
-    if (c->pool == TLEG_POOL_CLS && !c->class_token)
+    if ((c->pool == TLEG_POOL_CLS || c->pool == TLEG_POOL_CLS_MEAN) && !c->class_token)
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
-                         "%s: tleg.pool: expected \"mean\" without a cls_token, found \"cls\"", reader->label);
+                         "%s: tleg.pool: expected \"mean\" without a cls_token, found \"%s\"", reader->label,
+                         pools[c->pool - 1]);
     if (c->pool != TLEG_POOL_CLS && c->distillation_token)
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: pool: expected \"cls\" with a dist_token, found \"%s\"%s",
                          reader->label, pools[c->pool - 1], fc_norm ? " (fc_norm.weight says so)" : "");
-    if (c->pool != TLEG_POOL_MEAN && fc_norm)
-        return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
-                         "%s: tleg.pool: expected \"mean\" before fc_norm.weight, found \"%s\"", reader->label,
-                         pools[c->pool - 1]);
+    if (!tleg_config_reduces(c) && c->pool != TLEG_POOL_CLS && fc_norm)
+        return tleg_fail(
+            reader->context, TLEG_ERROR_FORMAT,
+            "%s: tleg.pool: expected \"mean\", \"max\", \"mean_max\" or \"cls\" before fc_norm.weight, found \"%s\"",
+            reader->label, pools[c->pool - 1]);
     return TLEG_OK;
 }
 
@@ -527,6 +542,7 @@ static void note_guesses(const struct tleg_config_reader *reader) {
     tleg_number_format(c->eps, eps);
     const char *pool = c->distillation_token               ? "the class and the distillation token"
                        : c->pool == TLEG_POOL_CLS          ? "the class token"
+                       : c->pool == TLEG_POOL_CLS_MEAN     ? "the class token and the mean of the patches"
                        : tleg_config_has_attention_pool(c) ? "what attention pooling gives"
                        : c->norm == TLEG_NORM_BEFORE_POOL  ? "the mean of the patches"
                                                            : "the mean of the patches, then fc_norm";

@@ -111,9 +111,9 @@ static void build(struct builder *builder, const tleg_config *config, bool gene)
     /* before a token is taken or after it is the same to a norm: its name stays norm.* */
     if (!draws)
         add_text(builder, "tleg.norm",
-                 config->no_norm                                                          ? "none"
-                 : config->pool == TLEG_POOL_MEAN && config->norm == TLEG_NORM_AFTER_POOL ? "after_pool"
-                                                                                          : "before_pool");
+                 config->no_norm                        ? "none"
+                 : config->norm == TLEG_NORM_AFTER_POOL ? "after_pool"
+                                                        : "before_pool");
     add_numbers(builder, "tleg.eps", &config->eps, 1);
     if (!draws)
         add_text(builder, "tleg.pool", tleg_pool_words[config->pool - 1]);

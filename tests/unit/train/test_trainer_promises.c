@@ -250,7 +250,9 @@ static void options_are_refused_by_name(void **state) {
     BAD(o.teacher_mean = 3, "teacher_mean");
     BAD(o.teacher_mean = -1, "teacher_mean");
     BAD(o.ema_warmup = 2, "ema_warmup");
-    BAD(o.reserved2 = 1, "reserved2");
+    BAD(o.teacher_loss = 3, "teacher_loss");
+    BAD(o.teacher_loss = -1, "teacher_loss");
+    BAD(o.teacher_loss = TLEG_TEACHER_LOSS_SQUARES, "teacher_loss: TLEG_TEACHER_LOSS_SQUARES needs alpha 1");
     BAD(o.freeze = TLEG_PART_BACKBONE | TLEG_PART_HEAD, "freeze: expected TLEG_PART_* together, and not all of them");
     BAD(o.freeze = 4096, "freeze");
     BAD(o.freeze = -1, "freeze");

@@ -110,6 +110,101 @@ static void a_mean_over_images_weighs_a_teacher_as_the_labels(void **state) {
     trainer_data_close(&data);
 }
 
+/* What the head gives at a depth: (5, C). */
+static void read_outputs(const struct grad_case *c, const tleg_train_batch *batch, int32_t depth, float *out) {
+    struct grad_case at = *c;
+    at.depth = depth;
+    const size_t floats = (size_t)TRAINER_BATCH * 3 * (size_t)c->images * (size_t)c->images;
+    tleg_model *model = trainer_model(plain, &at);
+    tleg_session *session = NULL;
+    OK(plain, tleg_session_create(plain, model, NULL, &session));
+    assert_int_equal(
+        tleg_session_run(session, TRAINER_BATCH, batch->images, floats, out, (size_t)TRAINER_BATCH * TRAINER_CLASSES, NULL, 0),
+        TLEG_OK);
+    tleg_session_free(session);
+    tleg_model_free(model);
+}
+
+/* d/dz of the labels' loss is (p - q) / B, and of the squares' 2 (z - t) / (B C): with t = z - C (p - q) / 2 they are the same.
+ */
+static void squares_go_down_towards_the_teachers_numbers(void **state) {
+    (void)state;
+    struct trainer_data data;
+    const struct grad_case *c = open_case("mean-4", &data);
+    float z[TRAINER_BATCH * TRAINER_CLASSES], t[TRAINER_BATCH * TRAINER_CLASSES];
+    double wanted = 0;
+    read_outputs(c, &data.batch, c->depth, z);
+    for (int r = 0; r < TRAINER_BATCH; r++) {
+        double sum = 0;
+        for (int k = 0; k < TRAINER_CLASSES; k++)
+            sum += exp((double)z[r * TRAINER_CLASSES + k]);
+        for (int k = 0; k < TRAINER_CLASSES; k++) {
+            const int i = r * TRAINER_CLASSES + k;
+            const double off = TRAINER_CLASSES / 2.0 * (exp((double)z[i]) / sum - (data.batch.labels[r] == k));
+            t[i] = (float)((double)z[i] - off);
+            wanted += off * off / (TRAINER_BATCH * TRAINER_CLASSES);
+        }
+    }
+    struct flat by_labels, by_squares;
+    tleg_trainer_options options = trainer_options(c);
+    options.smoothing = options.alpha = 0;
+    learn(c, &options, &data.batch, &by_labels);
+    options.alpha = 1;
+    options.teacher_loss = TLEG_TEACHER_LOSS_SQUARES;
+    tleg_train_batch batch = data.batch;
+    batch.labels = NULL;
+    batch.teacher_logits = t;
+    const tleg_train_loss loss = learn(c, &options, &batch, &by_squares);
+    assert_true(fabs(loss.teacher - wanted) <= 1e-5 * wanted && loss.total == loss.teacher && loss.labels == 0);
+    assert_true(flat_distance(&by_squares, &by_labels) <= 2e-5);
+    free(by_labels.values);
+    free(by_squares.values);
+    trainer_data_close(&data);
+}
+
+/* A third of each pass: the deepest against the teacher, the others against it and the deepest. */
+static void squares_of_the_deepest_pass_teach_the_shallower_ones(void **state) {
+    (void)state;
+    enum { LEAST = 4, MOST = 9 };
+    struct trainer_data data;
+    const struct grad_case *c = open_case("schedule-9", &data);
+    float deepest[TRAINER_BATCH * TRAINER_CLASSES];
+    read_outputs(c, &data.batch, MOST, deepest);
+    tleg_trainer_options options = trainer_options(c);
+    options.alpha = 1;
+    options.teacher_loss = TLEG_TEACHER_LOSS_SQUARES;
+    options.depth_mode = TLEG_DEPTH_SANDWICH;
+    options.depth_least = LEAST;
+    options.depth_most = MOST;
+    options.in_place = 0.25;
+    struct flat found, part, wanted;
+    const tleg_train_loss loss = learn(c, &options, &data.batch, &found);
+    wanted = (struct flat){calloc(found.count, sizeof(float)), found.count};
+    assert_non_null(wanted.values);
+    const int32_t depths[] = {MOST, LEAST, loss.depth};
+    double total = 0;
+    for (int i = 0; i < 5; i++) { /* the deepest; the others, by the teacher and then by the deepest */
+        const bool follows = i > 2;
+        const double share = (i == 0 ? 1 : follows ? 0.25 : 0.75) / 3;
+        options.depth_mode = TLEG_DEPTH_FIXED;
+        options.depth_least = depths[follows ? i - 2 : i];
+        options.depth_most = 0;
+        options.in_place = 0;
+        tleg_train_batch batch = data.batch;
+        if (follows)
+            batch.teacher_logits = deepest;
+        total += share * learn(c, &options, &batch, &part).teacher;
+        for (size_t k = 0; k < part.count; k++)
+            wanted.values[k] += (float)share * part.values[k];
+        free(part.values);
+    }
+    assert_true(loss.in_place > 0 && fabs(loss.total - total) <= 1e-5 * total);
+    assert_true(flat_distance(&found, &wanted) <= 1e-5);
+    free(found.values);
+    free(wanted.values);
+    trainer_data_close(&data);
+}
+
 /* ---- ranks ---- */
 
 /* The losses of six steps of the same batch, at the depths that were drawn. */
@@ -158,6 +253,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(an_average_spans_a_ninth_of_the_steps_until_its_decay_is_reached),
         cmocka_unit_test(an_average_that_begins_otherwise_is_refused),
         cmocka_unit_test(a_mean_over_images_weighs_a_teacher_as_the_labels),
+        cmocka_unit_test(squares_go_down_towards_the_teachers_numbers),
+        cmocka_unit_test(squares_of_the_deepest_pass_teach_the_shallower_ones),
         cmocka_unit_test(ranks_drop_paths_of_their_own_at_the_same_depths),
     };
     return cmocka_run_group_tests(tests, prepare, clean);

@@ -167,8 +167,10 @@ typedef struct tleg_config {
     tleg_qk_norm
         qk_norm; /* TLEG_QK_NORM_*: a norm of attention's queries and one of its keys, before they are turned (0: none) */
 
+    int32_t pixel_norm;  /* 1: each patch's pixels have mean 0 and variance 1 before they are embedded (vit-pytorch) */
     int32_t image_width; /* of an input that is not square, a multiple of the patch's width (0: image_size); of DIT 0 */
     int32_t patch_width; /* of patches that are not square (0: patch_size); of DIT 0. As output both are 0 where it is square */
+    int32_t reserved4;   /* 0 */
 } tleg_config;
 
 /* The parts of a block whose weights follow a learngene's schedule, in the order of everything that is listed by site: its key

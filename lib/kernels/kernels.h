@@ -148,6 +148,7 @@ struct tleg_rows {
     int64_t norm_stride;                  /* from one image's weights to the next's, and biases; 0: all have the same */
     float eps;
     struct tleg_extent image, patch; /* in pixels */
+    bool standard;                   /* patches have mean 0 and variance 1 (eps is added to it) */
 };
 /* out = residual + column_scale * act(sum + bias); with `hidden`, backward:
  * out = (residual + column_scale * (sum + bias)) * act'(hidden). Each part is optional. */

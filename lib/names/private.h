@@ -60,6 +60,20 @@ bool tleg_names_is_config(const char *key);
 tleg_status tleg_names_config(tleg_context *context, const tleg_file *file, const struct tleg_names_facts *facts, char **rules,
                               size_t *bytes);
 
+/* The channels and the side of a square patch of so many numbers, 3 P P or P P; false when there is none. */
+bool tleg_names_patch(int64_t numbers, int32_t *channels, int64_t *side);
+
+/* ---- fold.c ---- */
+struct tleg_fold {                       /* a patch embedding with the factors of the norm before it */
+    const struct tleg_entry *entries[4]; /* of what it is made */
+    int64_t dim, pixels;
+    int32_t channels;
+    int64_t side;         /* of a patch */
+    float *matrix, *bias; /* (dim, C, P, P), (dim), in `bytes` of the context's memory */
+    size_t bytes;
+};
+tleg_status tleg_names_fold(tleg_context *context, const tleg_file *file, struct tleg_rule_text prefix, struct tleg_fold *fold);
+
 /* ---- apply.c ---- */
 struct tleg_naming {
     tleg_context *context;

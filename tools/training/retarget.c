@@ -145,6 +145,8 @@ static bool put_metadata(struct draft *draft, const struct source *source, char 
                                                         : "before_pool");
         put_text(draft, "tleg.pool", option_choice_name(option_pools, config->pool));
     }
+    if (config->pixel_norm)
+        put_text(draft, "tleg.pixel_norm", "yes");
     if (config->no_null_label)
         put_text(draft, "tleg.null_label", "no");
     put_reals(draft, "tleg.eps", &config->eps, 1);

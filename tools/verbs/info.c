@@ -59,6 +59,7 @@ static void print_parts(const tleg_config *config) {
                  {config->mlp_norm, "a norm before fc2"},
                  {config->qk_norm == TLEG_QK_NORM_HEAD, "norms of each head's queries and keys"},
                  {config->qk_norm == TLEG_QK_NORM_TOKEN, "norms of queries and keys"},
+                 {config->pixel_norm, "a norm of each patch's pixels"},
                  {config->rotary == TLEG_ROTARY_INDEX, "rotary positions by index"},
                  {config->rotary == TLEG_ROTARY_CENTRED, "rotary positions from the centre"},
                  {config->no_positions, "no position embedding"},
@@ -212,6 +213,7 @@ static void add_config(struct report *report, const struct source *source) {
                 config->qk_norm == TLEG_QK_NORM_HEAD    ? "head"
                 : config->qk_norm == TLEG_QK_NORM_TOKEN ? "token"
                                                         : "none");
+    report_add(report, "pixel_norm", json_boolean(config->pixel_norm));
     report_add(report, "learned_sigma", draws ? json_boolean(config->learned_sigma) : json_null());
     report_add(report, "null_label", draws && !config->no_null_label ? json_integer(config->classes) : json_null());
     report_text(report, "pool", draws ? NULL : option_choice_name(option_pools, config->pool));

@@ -54,6 +54,7 @@ static void be_like(tleg_config *own, const tleg_config *model) {
                    {&own->attention_norm, model->attention_norm},
                    {&own->mlp_norm, model->mlp_norm},
                    {&own->qk_norm, model->qk_norm},
+                   {&own->pixel_norm, model->pixel_norm},
                    {&own->no_positions, model->no_positions},
                    {&own->rotary, model->rotary},
                    {&own->rotary_halves, model->rotary_halves},

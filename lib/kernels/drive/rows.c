@@ -54,6 +54,8 @@ const float *tleg_rows_get(const struct tleg_kernels *kernels, const struct tleg
     case TLEG_ROWS_PATCHES:
         for (int64_t r = 0; r < count; r++)
             patch_get(rows, first + r, k, scratch + r * k);
+        if (rows->standard)
+            tleg_standardise(count, k, rows->eps, scratch);
         return scratch;
     case TLEG_ROWS_PLAIN:
         break;

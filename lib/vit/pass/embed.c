@@ -23,6 +23,8 @@ void tleg_embed_tokens(const tleg_config *config, const struct tleg_outer_weight
 static struct tleg_rows patch_rows(const tleg_config *config, const float *image) {
     return (struct tleg_rows){.kind = TLEG_ROWS_PATCHES,
                               .x = tleg_view_f32(image, 0),
+                              .standard = config->pixel_norm,
+                              .eps = (float)config->eps,
                               .image = tleg_config_pixels(config),
                               .patch = tleg_config_patch(config)};
 }

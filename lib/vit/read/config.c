@@ -335,6 +335,8 @@ static int32_t likely_heads(const struct tleg_config_reader *reader) {
     const tleg_config *c = reader->c;
     if (c->rms && c->patch_norm && c->dim % 128 == 0) /* AIMv2 */
         return c->dim / 128;
+    if (c->qk_norm && c->dim == 3200) /* InternViT-6B */
+        return 25;
     const bool dinov2 = c->dim == 1536 && c->layer_scale; /* whose giant has the usual heads */
     for (size_t k = 0; k < sizeof widths / sizeof *widths && !reader->gene && !dinov2; k++)
         if (c->dim == widths[k])
@@ -593,6 +595,14 @@ static tleg_status read_branch_norm(struct tleg_config_reader *reader) {
     return TLEG_OK;
 }
 
+static tleg_status read_pixel_norm(struct tleg_config_reader *reader) {
+    static const char *const words[] = {"no", "yes", NULL};
+    int32_t word;
+    const tleg_status status = tleg_read_word(reader, "tleg.pixel_norm", words, &word);
+    reader->c->pixel_norm = word == 2;
+    return status;
+}
+
 static tleg_status read_keys(struct tleg_config_reader *reader) {
     tleg_status status = read_heads(reader);
     if (status == TLEG_OK)
@@ -609,6 +619,8 @@ static tleg_status read_keys(struct tleg_config_reader *reader) {
         status = read_rotary(reader);
     if (status == TLEG_OK)
         status = read_attention_pool(reader);
+    if (status == TLEG_OK)
+        status = read_pixel_norm(reader);
     return status == TLEG_OK ? tleg_read_numbers(reader) : status;
 }
 

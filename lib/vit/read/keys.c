@@ -15,10 +15,10 @@ bool tleg_read_has_keys(const struct tleg_config_reader *reader) {
 
 void tleg_read_note_keys(const struct tleg_config_reader *reader) {
     static const char *const known[] = {
-        "needs",        "kind",          "image_size",  "patch_size",    "heads",       "norm",      "eps",
-        "pool",         "schedule",      "mean",        "std",           "crop",        "labels",    "depths",
-        "scores",       "interpolation", "fit",         "activation",    "branch_norm", "rotary",    "rotary_base",
-        "rotary_pairs", "rotary_order",  "rotary_grid", "rotary_offset", "pool_heads",  "null_label"};
+        "needs",        "kind",          "image_size",  "patch_size",    "heads",       "norm",       "eps",
+        "pool",         "schedule",      "mean",        "std",           "crop",        "labels",     "depths",
+        "scores",       "interpolation", "fit",         "activation",    "branch_norm", "rotary",     "rotary_base",
+        "rotary_pairs", "rotary_order",  "rotary_grid", "rotary_offset", "pool_heads",  "null_label", "pixel_norm"};
     const struct tleg_pair *pairs;
     const int64_t count = tleg_file_pairs(reader->file, &pairs);
     for (int64_t i = 0; i < count; i++) {
@@ -39,9 +39,9 @@ void tleg_read_what(const struct tleg_config_reader *reader, const char *key, ch
 /* ---- tleg.needs: what a reader must know to compute what the file means ---- */
 
 /* "activation": tleg.activation is not GELU; "branch_norm": tleg.branch_norm is "after"; "rotary": there is tleg.rotary;
- * "pool_heads": attention pooling has other heads than the blocks. */
+ * "pool_heads": attention pooling has other heads than the blocks; "pixel_norm": there is tleg.pixel_norm. */
 static bool is_met(const char *word) {
-    static const char *const words[] = {"activation", "branch_norm", "rotary", "pool_heads"};
+    static const char *const words[] = {"activation", "branch_norm", "rotary", "pool_heads", "pixel_norm"};
     size_t k = 0;
     while (k < sizeof words / sizeof *words && strcmp(words[k], word) != 0)
         k++;

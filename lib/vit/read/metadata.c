@@ -77,13 +77,16 @@ static void add_needs(struct builder *builder, const tleg_config *config) {
         add_rotary(builder, config);
     if (config->pool_heads)
         add_integer(builder, "tleg.pool_heads", config->pool_heads);
+    if (config->pixel_norm)
+        add_text(builder, "tleg.pixel_norm", "yes");
     const struct {
         bool needed;
         const char *word;
     } words[] = {{activation, "activation"},
                  {config->norm_after, "branch_norm"},
                  {config->rotary != 0, "rotary"},
-                 {config->pool_heads != 0, "pool_heads"}};
+                 {config->pool_heads != 0, "pool_heads"},
+                 {config->pixel_norm, "pixel_norm"}};
     const char *before = "[\"";
     for (size_t k = 0; k < sizeof words / sizeof *words; k++) {
         if (!words[k].needed)

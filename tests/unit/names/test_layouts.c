@@ -72,7 +72,11 @@ static const char *const layouts[] = {"hugging-face-vit",
                                       "timm-avgmax-pool",
                                       "timm-token-pool-fc-norm",
                                       "hugging-face-dinov2-classifier",
-                                      "hugging-face-dinov2-with-registers-classifier"};
+                                      "hugging-face-dinov2-with-registers-classifier",
+                                      "vit-pytorch",
+                                      "vit-pytorch-mean",
+                                      "hugging-face-internvl",
+                                      "opengvlab-internvit"};
 
 static const float *read(const tleg_file *file, const char *name, tleg_tensor **tensor, tleg_tensor_info *info) {
     *info = (tleg_tensor_info){.struct_size = sizeof *info};

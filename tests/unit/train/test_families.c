@@ -18,7 +18,8 @@ static const struct family {
                 {"beit3", 5},   {"respost", 5}, {"respost_eva", 5}, {"eva02", 5},  {"dinov3", 5},      {"rope", 5},
                 {"pe", 5},      {"aimv2", 5},   {"rms", 5},         {"radio", 5},  {"lang", 5},        {"latent", 5},
                 {"qknorm", 5},  {"sapiens", 5}, {"intern", 5},      {"max", 5},    {"avgmax", 5},      {"maxafter", 5},
-                {"clsmean", 5}, {"fcnorm", 5},  {"oblong", 5},      {"wide", 5},   {"oblong_rope", 5}, {"oblong_dinov3", 5}};
+                {"clsmean", 5}, {"fcnorm", 5},  {"oblong", 5},      {"wide", 5},   {"oblong_rope", 5}, {"oblong_dinov3", 5},
+                {"lucid", 5}};
 enum { FAMILIES = sizeof families / sizeof *families };
 
 static const char *path_of(const char *name, const char *ending) {

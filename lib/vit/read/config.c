@@ -266,7 +266,7 @@ static tleg_status read_image(struct tleg_config_reader *reader) {
     tleg_config *c = reader->c;
     const struct tleg_extent patch = tleg_config_patch(c);
     const struct tleg_entry *entry;
-    struct tleg_extent grid;
+    struct tleg_extent grid = {0};
     if (tleg_file_get_metadata(reader->file, "tleg.rotary") && !tleg_read_has(reader, "pos_embed"))
         return read_image_key(reader);
     tleg_status status = tleg_read_need(reader, "pos_embed", 3, &entry);

@@ -60,7 +60,7 @@ static int read_names(const struct invocation *call, const struct dataset *set, 
     json_t *array = text ? json_loads(text, 0, NULL) : NULL;
     const size_t count = json_array_size(array); /* 0 of what is not an array */
     int code = text && (count == 0 || count > MOST_LABELS) ? refuse_names(call, set, text) : EXIT_DONE;
-    if (code == EXIT_DONE && text && !(names->items = calloc(count, sizeof *names->items)))
+    if (code == EXIT_DONE && text && !(names->items = calloc(count + 1, sizeof *names->items)))
         code = tool_fail_memory(call);
     for (size_t i = 0; i < count && code == EXIT_DONE; i++) {
         const char *name = json_string_value(json_array_get(array, i));

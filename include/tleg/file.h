@@ -51,11 +51,14 @@ typedef struct tleg_open_options {
      * that contradicts the file is ARGUMENT, as is any but 0 for a tleg_file. */
     double eps;
     tleg_mlp_kind activation;
-    int32_t reserved2; /* 0; anything else is ARGUMENT */
+    /* How `pictures` of another size have the position embedding resampled: TLEG_POSITION_FILTER_* (BICUBIC); what is
+     * neither is ARGUMENT. */
+    tleg_position_filter position_filter;
 
     /* What a learngene or a model is to know of pictures in place of what its file says, and what it then says when it is
-     * saved: each member that is not 0, a mean where there is a std. image_size: that of a learngene's or model's input; the
-     * position embedding is resampled, as tleg_expander_options says (an expander is asked there). channels and reserved: 0.
+     * saved: each member that is not 0, a mean where there is a std. image_size and image_width: those of a learngene's or
+     * model's input; the position embedding is resampled (an expander is asked by its own options); but where a file does not
+     * say how large its pictures are, and its position embedding is not that of a square, they say what it has. channels: 0.
      * NULL: as the file says. Borrowed until the call returns. */
     const struct tleg_preparation_options *pictures;
     const void *reserved_pointer; /* NULL; anything else is ARGUMENT */

@@ -14,8 +14,8 @@ double tleg_default_rotary_base(int32_t rotary) {
     return rotary == TLEG_ROTARY_CENTRED ? 100 : 10000;
 }
 
-double tleg_default_crop(int32_t image_size) {
-    return image_size <= 32 ? 1.0 : 0.875;
+double tleg_default_crop(struct tleg_extent pixels) {
+    return pixels.height <= 32 && pixels.width <= 32 ? 1.0 : 0.875;
 }
 
 static bool all_zero(const double values[3]) {

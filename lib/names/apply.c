@@ -465,13 +465,15 @@ static struct tleg_names_facts facts_of(const struct work *work) {
                                      .depth = count_layers(work),
                                      .hidden = side_of(work, "blocks.0.mlp.fc2.weight", 2, 1),
                                      .patch = side_of(work, patches, 4, 2),
+                                     .patch_width = side_of(work, patches, 4, 3),
+                                     .rows = side_of(work, "pos_embed", 3, 1),
+                                     .registers = side_of(work, "reg_token", 3, 1),
                                      .channels = side_of(work, patches, 4, 1),
                                      .classes = side_of(work, "head.weight", 2, 0)};
-    const int64_t prefix =
-        side_of(work, "cls_token", 3, 1) + side_of(work, "dist_token", 3, 1) + side_of(work, "reg_token", 3, 1);
-    int64_t rows = side_of(work, "pos_embed", 3, 1), side;
-    facts.placeless = rows == 0;
-    if (rows > prefix && is_square(rows - prefix, &side))
+    int64_t side;
+    facts.prefix = side_of(work, "cls_token", 3, 1) + side_of(work, "dist_token", 3, 1) + facts.registers;
+    facts.placeless = facts.rows == 0;
+    if (facts.patch == facts.patch_width && facts.rows > facts.prefix && is_square(facts.rows - facts.prefix, &side))
         facts.image = side * facts.patch;
     return facts;
 }

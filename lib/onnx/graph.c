@@ -238,20 +238,21 @@ static void put_norm(struct tleg_onnx_graph *graph, const char *x, const char *n
                                              {.name = "epsilon", .kind = KIND_FLOAT, .real = (float)graph->config->eps}}});
 }
 
-/* images (B, C, I, I) -> patches (B, G * G, D); what they are called */
+/* images (B, C, height, width) -> patches (B, P, D); what they are called */
 static const char *embed_patches(struct tleg_onnx_graph *graph) {
     const tleg_config *c = graph->config;
     const bool half = graph->type == TLEG_ONNX_FLOAT16;
+    const struct tleg_extent patch = tleg_config_patch(c);
     const char *x = "patches.rows";
     if (half)
         cast(graph, "images", graph->type, "images.half");
-    put(graph, &(struct node){
-                   .type = "Conv",
-                   .in = {half ? "images.half" : "images", "patch_embed.proj.weight",
-                          c->no_patch_bias ? NULL : "patch_embed.proj.bias"},
-                   .out = {"patches"},
-                   .attributes = {
-                       {.name = "strides", .kind = KIND_INTEGERS, .count = 2, .integers = {c->patch_size, c->patch_size}}}});
+    put(graph,
+        &(struct node){
+            .type = "Conv",
+            .in = {half ? "images.half" : "images", "patch_embed.proj.weight",
+                   c->no_patch_bias ? NULL : "patch_embed.proj.bias"},
+            .out = {"patches"},
+            .attributes = {{.name = "strides", .kind = KIND_INTEGERS, .count = 2, .integers = {patch.height, patch.width}}}});
     two(graph, "Reshape", "patches", "to_rows", "patches.columns");
     turn(graph, "patches.columns", 3, 0, 2, 1, 0, x);
     if (c->patch_norm)
@@ -262,7 +263,7 @@ static const char *embed_patches(struct tleg_onnx_graph *graph) {
     return c->no_positions ? x : "patches.placed";
 }
 
-/* images (B, C, I, I) -> what the first block reads (B, N, D) */
+/* images (B, C, height, width) -> what the first block reads (B, N, D) */
 static const char *embed(struct tleg_onnx_graph *graph) {
     const char *x = embed_patches(graph);
     if (tleg_config_prefix(graph->config)) {
@@ -596,7 +597,8 @@ static void put_value(struct tleg_onnx_graph *graph, int field, const char *name
 
 void tleg_onnx_graph(struct tleg_onnx_graph *graph) {
     const tleg_config *c = graph->config;
-    const int64_t image[] = {c->channels, c->image_size, c->image_size}, classes = c->classes,
+    const struct tleg_extent pixels = tleg_config_pixels(c);
+    const int64_t image[] = {c->channels, pixels.height, pixels.width}, classes = c->classes,
                   features = tleg_config_features(c);
     char x[VALUE_TEXT], next[VALUE_TEXT];
     for (int k = 0; k < TLEG_ONNX_NESTED; k++)

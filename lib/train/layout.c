@@ -7,7 +7,10 @@
 
 static tleg_status gene_network(tleg_context *context, const tleg_learngene *gene, const tleg_trainer_options *options,
                                 struct tleg_trainer_layout *layout) {
-    const tleg_expander_options expand = {.norm = options->norm, .image_size = options->image_size};
+    const tleg_expander_options expand = {.norm = options->norm,
+                                          .image_size = options->image_size,
+                                          .image_width = options->image_width,
+                                          .position_filter = options->position_filter};
     tleg_status status = tleg_expander_config(context, &expand, &gene->config.c, &layout->net);
     if (status != TLEG_OK)
         return status;
@@ -69,7 +72,7 @@ static tleg_status model_network(tleg_context *context, const tleg_model *model,
                                  struct tleg_trainer_layout *layout) {
     layout->net = model->config.c;
     layout->least_depth = layout->depth_most = model->config.c.depth;
-    if (options->norm || options->image_size || options->depth_mode != TLEG_DEPTH_FIXED ||
+    if (options->norm || options->image_size || options->image_width || options->depth_mode != TLEG_DEPTH_FIXED ||
         (options->depth_least && options->depth_least != model->config.c.depth))
         return tleg_fail(context, TLEG_ERROR_ARGUMENT,
                          "trainer: depths, norm and image size are for a learngene; this is a model of depth %d",
@@ -221,7 +224,8 @@ tleg_status tleg_trainer_lay_out(tleg_context *context, const tleg_learngene *ge
     if (status != TLEG_OK)
         return status;
     tleg_params_measure(gene, model, &l->params);
-    l->resampled = gene && !l->net.no_positions && l->net.image_size != gene->config.c.image_size;
+    l->resampled =
+        gene && !l->net.no_positions && !tleg_extent_same(tleg_config_pixels(&l->net), tleg_config_pixels(&gene->config.c));
     int64_t tokens = tleg_config_tokens(&l->net);
     l->shape = tleg_block_shape_make(&l->net, slice_images(options->batch, tokens), tokens,
                                      tleg_multiplies_narrow(kernels, options->dtype) ? TLEG_BF16 : TLEG_F32);

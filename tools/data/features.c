@@ -26,6 +26,8 @@ int features_name_model(const struct invocation *call, tleg_context *context, co
         return tool_fail_context(call, context);
     snprintf(text, sizeof text, "%d %d %d %d %d %d %.17g", (int)config->depth, (int)config->dtype, (int)config->image_size,
              (int)config->mlp, (int)config->interpolation, (int)config->fit, config->crop);
+    if (config->image_width)
+        snprintf(text + strlen(text), sizeof text - strlen(text), " %d", (int)config->image_width);
     snprintf(model, FEATURES_MODEL, "%016" PRIx64, digest_text(digest, text));
     return EXIT_DONE;
 }

@@ -2,6 +2,7 @@
 #include "feed.h"
 
 #include "base/context.h"
+#include "base/extent.h"
 #include "pictures/prepare.h"
 #include "seeds.h"
 #include <pthread.h>
@@ -87,10 +88,11 @@ static void clear_errors(struct feed_unit *unit) {
 /* ---- one picture ---- */
 
 static void mirror(float *image, const tleg_config *config) {
-    const size_t side = (size_t)config->image_size;
-    for (size_t row = 0; row < (size_t)config->channels * side; row++)
-        for (size_t i = 0; i < side / 2; i++) {
-            float *left = image + row * side + i, *right = image + row * side + side - 1 - i, kept = *left;
+    const struct extent size = extent_of_image(config);
+    const size_t width = (size_t)size.width;
+    for (size_t row = 0; row < (size_t)config->channels * (size_t)size.height; row++)
+        for (size_t i = 0; i < width / 2; i++) {
+            float *left = image + row * width + i, *right = image + row * width + width - 1 - i, kept = *left;
             *left = *right;
             *right = kept;
         }
@@ -100,7 +102,8 @@ static void mirror(float *image, const tleg_config *config) {
  * scaled. */
 static tleg_augment_options options_for(const struct feed_plan *plan, const tleg_image *image) {
     tleg_augment_options options = *plan->augment;
-    if (image->width != plan->config->image_size || image->height != plan->config->image_size)
+    const struct extent size = extent_of_image(plan->config);
+    if (image->width != size.width || image->height != size.height)
         options.padding = 0;
     return options;
 }

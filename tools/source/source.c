@@ -62,6 +62,7 @@ static int read_model(const struct invocation *call, tleg_context *context, cons
     const tleg_preparation_options pictures = pictures_say(call->pictures, expansion->image);
     tleg_open_options reading = source_reading(call, &pictures);
     reading.dtype = expansion->dtype;
+    reading.position_filter = expansion->filter;
     if (tleg_model_read(context, file, &reading, &source->model) != TLEG_OK)
         return tool_fail_context(call, context);
     tleg_status status = tleg_model_get_info(context, source->model, &source->config);
@@ -69,7 +70,7 @@ static int read_model(const struct invocation *call, tleg_context *context, cons
 }
 
 static int read_gene(const struct invocation *call, tleg_context *context, const tleg_file *file, struct source *source) {
-    const tleg_preparation_options pictures = pictures_say(call->pictures, 0);
+    const tleg_preparation_options pictures = pictures_say(call->pictures, (struct extent){0});
     const tleg_open_options reading = source_reading(call, &pictures);
     if (tleg_learngene_read(context, file, &reading, &source->gene) != TLEG_OK)
         return tool_fail_context(call, context);
@@ -120,7 +121,9 @@ static tleg_expander_options expander_options(const struct expansion *expansion)
     return (tleg_expander_options){.struct_size = sizeof(tleg_expander_options),
                                    .dtype = expansion->dtype,
                                    .norm = expansion->norm,
-                                   .image_size = expansion->image};
+                                   .image_size = expansion->image.height,
+                                   .image_width = expansion->image.width,
+                                   .position_filter = expansion->filter};
 }
 
 static int need_depth(const struct invocation *call, int32_t depth, const char *path) {
@@ -139,14 +142,17 @@ int source_take_expansion(const struct invocation *call, tleg_context *context, 
         return tool_fail_context(call, context);
     source->config.depth = expansion->depth;
     source->config.dtype = expansion->dtype ? expansion->dtype : TLEG_F32;
-    if (expansion->image)
-        source->config.image_size = expansion->image;
+    const struct extent image = expansion->image;
+    if (image.height) {
+        source->config.image_size = image.height;
+        source->config.image_width = image.width == image.height ? 0 : image.width;
+    }
     return EXIT_DONE;
 }
 
 static int read_expander(const struct invocation *call, tleg_context *context, const tleg_file *file,
                          const struct expansion *expansion, struct source *source) {
-    const tleg_preparation_options pictures = pictures_say(call->pictures, 0);
+    const tleg_preparation_options pictures = pictures_say(call->pictures, (struct extent){0});
     const tleg_open_options reading = source_reading(call, &pictures);
     const tleg_expander_options options = expander_options(expansion);
     if (tleg_expander_read(context, file, &reading, &options, &source->expander) != TLEG_OK)
@@ -256,6 +262,10 @@ tleg_status source_digest(tleg_context *context, const tleg_file *file, const tl
     snprintf(text, sizeof text, "%d %d %.17g %d %d", (int)config->heads, (int)config->patch_size, config->eps,
              (int)config->pool, (int)config->norm);
     *digest = digest_text(*digest, text);
+    if (config->patch_width) {
+        snprintf(text, sizeof text, "patch_width %d", (int)config->patch_width);
+        *digest = digest_text(*digest, text);
+    }
     *digest = digest_bytes(*digest, config->mean, sizeof config->mean);
     *digest = digest_bytes(*digest, config->std, sizeof config->std);
     for (int64_t i = 0; status == TLEG_OK && (name = tleg_file_get_tensor_name(file, i)) != NULL; i++)
@@ -322,6 +332,6 @@ int32_t source_prefix(const tleg_config *config) {
 }
 
 int64_t source_tokens(const tleg_config *config) {
-    int64_t side = config->image_size / config->patch_size;
-    return source_prefix(config) + side * side;
+    const struct extent image = extent_of_image(config), patch = extent_of_patch(config);
+    return source_prefix(config) + (int64_t)(image.height / patch.height) * (image.width / patch.width);
 }

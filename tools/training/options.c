@@ -246,7 +246,8 @@ static double given(double value, double otherwise) {
 }
 
 void training_recipe(const struct training_options *options, const tleg_config *config, struct recipe *recipe) {
-    bool deit = options->augment == AUGMENT_DEIT, none = options->augment == AUGMENT_NONE, small = config->image_size <= 32;
+    bool deit = options->augment == AUGMENT_DEIT, none = options->augment == AUGMENT_NONE,
+         small = config->image_size <= 32 && config->image_width <= 32;
     double magnitude = given(options->rand_augment, deit ? 9 : 0);
     const double smoothing = given(options->smoothing, source_draws(config) || options->teacher_features ? 0 : 0.1);
     *recipe = (struct recipe){
@@ -257,6 +258,7 @@ void training_recipe(const struct training_options *options, const tleg_config *
                                     : 1,
         .mix = {.struct_size = sizeof recipe->mix,
                 .classes = config->classes,
+                .image_width = config->image_width,
                 .mixup = given(options->mixup, deit ? 0.8 : 0),
                 .cutmix = given(options->cutmix, deit ? 1 : 0),
                 .smoothing = smoothing,

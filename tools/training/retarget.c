@@ -104,6 +104,13 @@ static void put_integer(struct draft *draft, const char *key, int32_t value) {
     put_text(draft, key, text);
 }
 
+/* A height and, where it is another, a width. */
+static void put_extent(struct draft *draft, const char *key, int32_t height, int32_t width) {
+    char text[32];
+    snprintf(text, sizeof text, width ? "%dx%d" : "%d", (int)height, (int)width);
+    put_text(draft, key, text);
+}
+
 static void put_reals(struct draft *draft, const char *key, const double *values, int count) {
     char text[128] = "";
     for (int i = 0; i < count; i++)
@@ -128,8 +135,8 @@ static bool put_metadata(struct draft *draft, const struct source *source, char 
         put_text(draft, key, value_of(source, key));
     const bool draws = source_draws(config);
     put_text(draft, "tleg.kind", draws ? (source->gene ? "dit_learngene" : "dit") : source->gene ? "learngene" : "vit");
-    put_integer(draft, "tleg.image_size", config->image_size);
-    put_integer(draft, "tleg.patch_size", config->patch_size);
+    put_extent(draft, "tleg.image_size", config->image_size, config->image_width);
+    put_extent(draft, "tleg.patch_size", config->patch_size, config->patch_width);
     put_integer(draft, "tleg.heads", config->heads);
     if (!draws) {
         put_text(draft, "tleg.norm",

@@ -109,6 +109,15 @@ static void print_telling(const tleg_config *config) {
            config->eps);
 }
 
+static void print_image(const tleg_config *config) {
+    const struct extent image = extent_of_image(config);
+    char patch[32];
+    snprintf(patch, sizeof patch, config->patch_width ? "%d x %d" : "%d", (int)config->patch_size, (int)config->patch_width);
+    printf("image         %d x %d pixels%s, patches of %s: %" PRId64 " tokens, %d before the patches\n", (int)image.height,
+           (int)image.width, config->image_width ? " (height first)" : "", patch, source_tokens(config),
+           (int)source_prefix(config));
+}
+
 static void print_text(const struct source *source, uint64_t bytes) {
     const tleg_config *config = &source->config;
     char text[24];
@@ -122,8 +131,7 @@ static void print_text(const struct source *source, uint64_t bytes) {
     else
         printf("kind          model of depth %d, in %s\n", (int)config->depth, tool_dtype_name(config->dtype));
     printf("parameters    %" PRIu64 "\n", config->parameters);
-    printf("image         %d x %d pixels, patches of %d: %" PRId64 " tokens, %d before the patches\n", (int)config->image_size,
-           (int)config->image_size, (int)config->patch_size, source_tokens(config), (int)source_prefix(config));
+    print_image(config);
     printf("width         dim %d, %d heads, %d inside the MLP%s\n", (int)config->dim, (int)config->heads, (int)config->hidden,
            config->no_qkv_bias ? ", qkv without bias" : "");
     print_parts(config);
@@ -174,6 +182,10 @@ static void add_config(struct report *report, const struct source *source) {
     report_text(report, "dtype", tool_dtype_name(source->model ? config->dtype : TLEG_F32));
     report_integer(report, "image_size", config->image_size);
     report_integer(report, "patch_size", config->patch_size);
+    if (config->image_width)
+        report_integer(report, "image_width", config->image_width);
+    if (config->patch_width)
+        report_integer(report, "patch_width", config->patch_width);
     report_integer(report, "tokens", source_tokens(config));
     report_integer(report, "prefix", source_prefix(config));
     report_integer(report, "dim", config->dim);

@@ -206,7 +206,7 @@ const struct tleg_ends tleg_classifier_ends = {.embed = tleg_embed,
 
 struct tleg_scratch tleg_ends_scratch(const struct tleg_kernels *kernels, const tleg_config *config, int32_t dtype,
                                       int64_t batch, bool backward) {
-    const int64_t grid = tleg_config_grid(config), patches = grid * grid, patch = tleg_config_patch_width(config);
+    const int64_t patches = tleg_config_patches(config), patch = tleg_config_patch_numbers(config);
     const int64_t dim = config->dim, classes = config->classes ? config->classes : 1;
     const int64_t features = tleg_config_features(config);
     struct tleg_scratch most = tleg_gemm_scratch(kernels, dtype, patches, dim, patch);

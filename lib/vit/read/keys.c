@@ -105,6 +105,28 @@ tleg_status tleg_read_integer(const struct tleg_config_reader *reader, const cha
                      reader->label, key, (int)most, text);
 }
 
+tleg_status tleg_read_extent(const struct tleg_config_reader *reader, const char *key, int32_t most, bool *found,
+                             struct tleg_extent *value) {
+    const char *text = tleg_file_get_metadata(reader->file, key), *cross = text ? strchr(text, 'x') : NULL;
+    char height[16];
+    if (!cross) {
+        const tleg_status status = tleg_read_integer(reader, key, most, found, &value->height);
+        value->width = value->height;
+        return status;
+    }
+    *found = true;
+    const size_t length = (size_t)(cross - text);
+    if (length < sizeof height) {
+        memcpy(height, text, length);
+        height[length] = '\0';
+        if (parse_integer(height, most, &value->height) && parse_integer(cross + 1, most, &value->width))
+            return TLEG_OK;
+    }
+    return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
+                     "%s: %s: expected a whole number from 1 to %d, or height and width as \"24x40\", found \"%s\"",
+                     reader->label, key, (int)most, text);
+}
+
 /* `"one", "two" or "three"`, as much of it as there is room for. */
 static void list_words(const char *const *words, char *text, size_t room) {
     size_t length = 0;
@@ -243,7 +265,7 @@ tleg_status tleg_read_numbers(const struct tleg_config_reader *reader) {
     /* timm's models have 1e-6 throughout; the learngene's authors, 1e-5 until the mean comes first */
     const bool timm = tleg_config_draws(c) || c->norm == TLEG_NORM_AFTER_POOL || (!reader->gene && !tleg_read_has_keys(reader));
     c->eps = timm && !c->norm_before ? 1e-6 : 1e-5; /* CLIP's, too */
-    c->crop = tleg_default_crop(c->image_size);
+    c->crop = tleg_default_crop(tleg_config_pixels(c));
     memset(c->mean, 0, sizeof c->mean);
     memset(c->std, 0, sizeof c->std);
     if (tleg_config_draws(c))

@@ -107,8 +107,9 @@ static void build(struct builder *builder, const tleg_config *config, bool gene)
     add_text(builder, "format", "pt"); /* other people's readers ask for it */
     const bool draws = tleg_config_draws(config);
     add_text(builder, "tleg.kind", draws ? (gene ? "dit_learngene" : "dit") : gene ? "learngene" : "vit");
-    add_integer(builder, "tleg.image_size", config->image_size);
-    add_integer(builder, "tleg.patch_size", config->patch_size);
+    char text[TLEG_EXTENT_TEXT];
+    add_text(builder, "tleg.image_size", tleg_extent_text(tleg_config_pixels(config), text));
+    add_text(builder, "tleg.patch_size", tleg_extent_text(tleg_config_patch(config), text));
     add_integer(builder, "tleg.heads", config->heads);
     /* before a token is taken or after it is the same to a norm: its name stays norm.* */
     if (!draws)

@@ -81,9 +81,9 @@ enum what {
     STREAM,      /* EMBED or STREAM `of`, and a branch `other` added to it */
     MEANS,       /* of each token of `of` */
     CENTRED,     /* `of` without its means */
-    SQUARES,     /* of such */
+    SQUARES,     /* of such, or, for an RMSNorm, of `of` itself */
     VARIANCE,    /* the mean of squares */
-    NORM,        /* LayerNorm of `of` */
+    NORM,        /* LayerNorm, or RMSNorm, of `of` */
     INNER_NORM,  /* LayerNorm within a branch: of MIXED, of an MLP's hidden numbers, of the last LINEAR */
     LINEAR,      /* weight, bias and gate on `of` */
     FUNCTION,    /* of each number of `of`, a LINEAR or a VARIANCE: samples */
@@ -92,21 +92,24 @@ enum what {
     SHARES,      /* the softmax of such scores */
     NOT_NUMBERS, /* whether SHARES are not numbers */
     MIXED,       /* values `third` by such shares */
-    SUM,         /* of two readouts `of` and `other` */
-    CHANCES      /* the softmax of logits `of` */
+    POOL_MIXED, /* values `third` by shares of one query `of` and keys `other`: attention pooling; `weight`: the query itself */
+    POOLED,     /* a LINEAR `of` of such, and an MLP of its norm, `other`, added to it */
+    SUM,        /* of two readouts `of` and `other` */
+    CHANCES     /* the softmax of logits `of` */
 };
 enum { SAMPLES = 16, PREFIXES = 4 };
 enum { USES_ERF = 1, USES_TANH = 2, USES_SIGMOID = 4, USES_RELU = 8, USES_OTHER = 16 };
 struct value {
     uint8_t what;
-    uint8_t uses;                      /* of a FUNCTION */
-    bool patches;                      /* of EMBED */
-    bool mean_before;                  /* of NORM: its input is a mean over tokens */
-    bool mean;                         /* what is computed is then taken as a mean over tokens */
-    uint8_t halves;                    /* of STREAM, modulo 2: 1 after attention */
-    uint32_t id;                       /* the value of the same numbers, in whichever layout */
-    uint32_t of, other, third;         /* values */
-    uint32_t weight, bias, gate;       /* constants; 0: none */
+    uint8_t uses;                /* of a FUNCTION */
+    bool patches;                /* of EMBED */
+    bool mean_before;            /* of NORM: its input is a mean over tokens */
+    bool rms;                    /* of a norm and its parts: it is an RMSNorm */
+    bool mean;                   /* what is computed is then taken as a mean over tokens */
+    uint8_t halves;              /* of STREAM, modulo 2: 1 after attention */
+    uint32_t id;                 /* the value of the same numbers, in whichever layout */
+    uint32_t of, other, third;   /* values; of EMBED, `other`: the NORM of its patches; of FUNCTION, `third`: what it squares */
+    uint32_t weight, bias, gate; /* constants; 0: none */
     uint32_t prefix[PREFIXES], places; /* of EMBED: constants (rows, D) */
     uint32_t prefix_count;
     int64_t first, count; /* tokens of the sequence; count 0: all */
@@ -162,6 +165,14 @@ static inline bool tleg_is_constant(const struct value *value) {
 static inline bool tleg_is_stream(const struct value *value) {
     return value->what == EMBED || value->what == STREAM || value->what == NORM;
 }
+static inline uint32_t tleg_value_number(const struct walk *walk, const struct value *value) {
+    return (uint32_t)(value - walk->values);
+}
+/* Read out of a sequence: what a head may multiply. */
+static inline bool tleg_is_read_out(const struct value *value) {
+    const bool one = value->mean || value->mean_before || value->count == 1;
+    return value->what == POOLED || ((value->what == NORM || value->what == STREAM) && one);
+}
 /* What any LayerNorm reads, one within a branch or at its end as well. */
 bool tleg_is_normed(const struct walk *walk, const struct value *value);
 /* A norm of `of`. */
@@ -189,12 +200,25 @@ const char *tleg_fold_binary(struct walk *walk, const char *type, const struct v
 const char *tleg_fold_unary(struct walk *walk, const char *type, const struct value *a, struct value *out);
 const char *tleg_fold_concat(struct walk *walk, struct value *out);
 /* Constants added or multiplied, and values added (block.c, embed.c). */
+/* Whether positions may be added to a value: an EMBED, or a norm of the patches alone. */
+bool tleg_takes_places(struct walk *walk, const struct value *value, uint32_t constant);
 const char *tleg_add_places(struct walk *walk, const struct value *embed, uint32_t constant, struct value *out);
 /* Pixels, each patch's in the last dimension, times a matrix (dim, pixels): what a convolution gives (embed.c). */
 const char *tleg_embed_pixels(struct walk *walk, const struct value *images, const struct constant *matrix, struct value *out);
 const char *tleg_add_vector(struct walk *walk, const struct value *value, uint32_t constant, struct value *out);
 const char *tleg_scale_vector(struct walk *walk, const struct value *value, uint32_t constant, struct value *out);
 const char *tleg_add_branch(struct walk *walk, const struct value *a, const struct value *b, struct value *out);
+/* ---- attention pooling (pool.c) ---- */
+/* A constant query times a matrix (out, in). */
+const char *tleg_query_linear(struct walk *walk, const struct value *query, const struct constant *matrix, struct value *out);
+/* Whether it is the query of attention pooling: a constant, or what a matrix makes of one. */
+bool tleg_is_query(const struct walk *walk, const struct value *value);
+/* Scores of a query by keys (.., tokens, head), the value numbered `keys`. */
+const char *tleg_pool_score(struct walk *walk, const struct value *q, const struct value *k, uint32_t keys, struct value *out);
+const char *tleg_pool_mix(struct walk *walk, const struct value *shares, const struct value *v, struct value *out);
+/* o + mlp(norm(o)); false when it is something else. */
+bool tleg_pool_add(const struct walk *walk, const struct value *o, const struct value *mlp, struct value *out);
+
 /* What a branch, a LINEAR or an INNER_NORM of one, is made of. */
 struct branch {
     const struct value *root;         /* what it begins from; NULL: it is not a branch */
@@ -224,7 +248,8 @@ double tleg_short_number(double value);
 
 /* ---- the whole (ends.c, weights.c) ---- */
 struct readout {
-    const struct value *logits[2], *features[2]; /* LINEARs, or NULL; NORMs */
+    const struct value *logits[2], *features[2]; /* LINEARs, or NULL; NORMs, or STREAMs where there is no final norm */
+    const struct value *pooled;                  /* POOLED, or NULL */
     int count;
 };
 /* Which of the outputs is taken, and what it reads. UNSUPPORTED names the node that does not fit. */

@@ -94,6 +94,7 @@ static const struct {
                 {"Not", tleg_node_unary},
                 {"Or", tleg_node_binary},
                 {"Pow", tleg_node_binary},
+                {"RMSNormalization", tleg_node_norm},
                 {"Range", tleg_node_range},
                 {"Reciprocal", tleg_node_unary},
                 {"ReduceMean", tleg_node_mean},
@@ -103,6 +104,7 @@ static const struct {
                 {"Round", tleg_node_unary},
                 {"Shape", tleg_node_shape},
                 {"Sigmoid", tleg_node_unary},
+                {"SimplifiedLayerNormalization", tleg_node_norm}, /* as ONNX Runtime calls it */
                 {"Size", tleg_node_shape},
                 {"Slice", tleg_node_slice},
                 {"Softmax", tleg_node_softmax},

@@ -207,7 +207,7 @@ static bool is_empty(const struct tleg_entry *entry) {
 }
 
 static bool is_whole(const struct tleg_rule *rule) {
-    return rule->piece_count == 1 && rule->pieces[0].first == 0 && rule->pieces[0].end < 0 && !rule->pieces[0].zeros;
+    return rule->piece_count == 1 && rule->pieces[0].first == 0 && rule->pieces[0].end < 0;
 }
 
 static tleg_status make(struct work *work, const struct tleg_rule *rule, const struct tleg_capture *capture) {

@@ -163,8 +163,8 @@
     LUCID_NORMED_RULES                                                                                                         \
     "linear_head.* -> head.*\n"                                                                                                \
     "tleg.positions = sincos\n"                                                                                                \
-    "tleg.image_size = 224\n" LUCID "0.to_out.weight -> blocks.{}.attn.proj.weight\n"                                          \
-    "0 " LUCID "0.norm.bias -> blocks.{}.attn.proj.bias\n" LUCID "1.net.3.* -> blocks.{}.mlp.fc2.*\n"
+    "tleg.image_size = 224\n" LUCID "0.to_out.weight -> blocks.{}.attn.proj.weight\n" LUCID                                    \
+    "1.net.3.* -> blocks.{}.mlp.fc2.*\n"
 
 /* The gate and what it multiplies are one matrix, the gate first. */
 #define SWIGLU_RULES "blocks.{}.mlp.w12.* -> blocks.{}.mlp.fc1.*\nblocks.{}.mlp.w3.* -> blocks.{}.mlp.fc2.*\n"

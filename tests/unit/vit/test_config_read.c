@@ -344,8 +344,8 @@ static void pictures_and_patches_need_not_be_square(void **state) {
     tleg_config_free(&config);
     const struct vit_fault faults[] = {
         {'=', "tleg.image_size", "4x20", {"pos_embed", "10 rows (0 tokens, and patches of 2x4 for", "4x20), found 9"}, 0},
-        {'=', "tleg.image_size", "5x20", {"tleg.image_size", "multiple of the patch, 2x4", "5x20"}, 0},
-        {'=', "tleg.image_size", "18", {"tleg.image_size", "multiple of the patch, 2x4", "found 18"}, 0},
+        {'=', "tleg.image_size", "5x20", {"pos_embed", "patches of 2x4 for", "5x20), found 9"}, 0},
+        {'=', "tleg.image_size", "18", {"pos_embed", "patches of 2x4 for", "18), found 9"}, 0},
         {'=', "tleg.image_size", "18x", {"tleg.image_size", "\"24x40\"", "\"18x\""}, 0},
         {'=', "tleg.image_size", "x4", {"tleg.image_size", "height and width", "\"x4\""}, 0},
         {'=', "tleg.image_size", "18x4x1", {"tleg.image_size", "height and width", "\"18x4x1\""}, 0},
@@ -524,7 +524,7 @@ static const struct vit_fault gene_faults[] = {
     {'=', "tleg.heads", "99999999999999999999", {"tleg.heads", "99999999999999999999"}, 0},
     {'=', "tleg.heads", "5", {"tleg.heads", "divisor of dim 12", "5"}, 0},
     {'=', "tleg.image_size", "16", {"pos_embed", "16 rows", "found 9"}, 0},
-    {'=', "tleg.image_size", "13", {"tleg.image_size", "multiple of the patch, 4", "13"}, 0},
+    {'=', "tleg.image_size", "17", {"pos_embed", "patches of 4 for", "17), found"}, 0},
     {'=', "tleg.image_size", "16388", {"tleg.image_size", "16388"}, 0},
     {'=', "tleg.patch_size", "8", {"tleg.patch_size", "expected 4", "found 8"}, 0},
     {'=', "tleg.pool", "cls", {"tleg.pool", "cls_token"}, 0},

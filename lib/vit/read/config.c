@@ -272,15 +272,28 @@ static tleg_status read_computed(struct tleg_config_reader *reader) {
     return status;
 }
 
+/* Nothing in the file is as large as the positions that are computed for it. */
+static tleg_status check_places(const struct tleg_config_reader *reader) {
+    enum { MOST = 256 }; /* patches a side */
+    const struct tleg_extent grid = tleg_config_grid(reader->c);
+    if (grid.height <= MOST && grid.width <= MOST)
+        return TLEG_OK;
+    return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
+                     "%s: tleg.image_size: expected at most %d patches a side where positions are computed, found %d x %d",
+                     reader->label, MOST, (int)grid.height, (int)grid.width);
+}
+
 /* pos_embed (1, placed tokens + patches, D) */
 static tleg_status read_image(struct tleg_config_reader *reader) {
     tleg_config *c = reader->c;
     const struct tleg_entry *entry;
-    struct tleg_extent grid, pixels;
+    struct tleg_extent grid = {0}, pixels = {0};
     const bool placeless = tleg_file_get_metadata(reader->file, "tleg.rotary") && !tleg_read_has(reader, "pos_embed");
     tleg_status status = read_computed(reader);
-    if (status == TLEG_OK && (placeless || reader->computed))
-        return read_image_key(reader);
+    if (status == TLEG_OK && (placeless || reader->computed)) {
+        status = read_image_key(reader);
+        return status == TLEG_OK && reader->computed ? check_places(reader) : status;
+    }
     if (status == TLEG_OK)
         status = tleg_read_need(reader, "pos_embed", 3, &entry);
     if (status == TLEG_OK)

@@ -529,6 +529,7 @@ static const struct vit_fault gene_faults[] = {
     {'=', "tleg.patch_size", "8", {"tleg.patch_size", "expected 4", "found 8"}, 0},
     {'=', "tleg.pool", "cls", {"tleg.pool", "cls_token"}, 0},
     {'=', "tleg.pool", "sum", {"tleg.pool", "\"mean\"", "\"sum\""}, TLEG_ERROR_UNSUPPORTED},
+    {'=', "tleg.positions", "waves", {"tleg.positions", "\"sincos\"", "\"waves\""}, TLEG_ERROR_UNSUPPORTED},
     {'=', "tleg.pixel_norm", "maybe", {"tleg.pixel_norm", "\"yes\"", "\"maybe\""}, TLEG_ERROR_UNSUPPORTED},
     {'=', "tleg.norm", "after_pool", {"tleg.norm", "norm.*", "after_pool"}, 0},
     {'=', "tleg.norm", "sandwich", {"tleg.norm", "\"sandwich\""}, TLEG_ERROR_UNSUPPORTED},

@@ -149,6 +149,15 @@ TLEG_API tleg_status TLEG_CALL tleg_file_get_tensor_info(tleg_context *context, 
 TLEG_API tleg_status TLEG_CALL tleg_file_read_tensor(tleg_context *context, const tleg_file *file, const char *name,
                                                      tleg_tensor **tensor);
 
+/* Reads `count` numbers of a tensor of floating-point numbers (TLEG_F32, TLEG_F16, TLEG_BF16, TLEG_F64), from the one at
+ * `first` on, in the order of its rows, into `floats` as f32; nothing else of the tensor is read or held. For data that need
+ * not fit in memory. Errors: ARGUMENT (also numbers that are not the tensor's: the text says how many it has; count is at least
+ * 1), FORMAT (a tensor of integers), and those of tleg_file_read_tensor. `floats` is undefined after an error.
+ *
+ *     tleg_file_read_floats(context, file, "images", row * each, each, image); */
+TLEG_API tleg_status TLEG_CALL tleg_file_read_floats(tleg_context *context, const tleg_file *file, const char *name,
+                                                     uint64_t first, size_t count, float *floats);
+
 /* ---- saving ---- */
 
 /* Flags of tleg_save_options. */

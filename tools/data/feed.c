@@ -128,6 +128,8 @@ static int make_picture(struct worker *worker, size_t sample, uint64_t seed, flo
     const struct dataset *set = worker->feed->plan.part->set;
     struct picture own;
     tleg_image image;
+    if (set->latents.file)
+        return dataset_latent(set, worker->context, sample, out, error);
     int result = dataset_picture(set, sample, &image, &own, error);
     if (result != 0)
         return result;
@@ -260,6 +262,19 @@ static bool make_order(struct feed *feed) {
     return true;
 }
 
+/* How pictures become the model's input; latents are. */
+static bool make_preparations(struct feed *feed) {
+    tleg_config whole = *feed->plan.config; /* nothing is left to crop */
+    whole.crop = 1;
+    if (feed->plan.part->set->latents.file)
+        return true;
+    if (prepare_as(feed->workers[0].context, feed->plan.config, &feed->preparation) == TLEG_OK &&
+        prepare_as(feed->workers[0].context, &whole, &feed->fitted) == TLEG_OK)
+        return true;
+    tool_fail_context(feed->call, feed->workers[0].context);
+    return false;
+}
+
 /* At least one thread must start. */
 static bool start_workers(struct feed *feed) {
     int32_t count = feed->plan.loaders;
@@ -273,13 +288,8 @@ static bool start_workers(struct feed *feed) {
         if (!worker->context)
             return false;
     }
-    tleg_config whole = *feed->plan.config; /* nothing is left to crop */
-    whole.crop = 1;
-    if (prepare_as(feed->workers[0].context, feed->plan.config, &feed->preparation) != TLEG_OK ||
-        prepare_as(feed->workers[0].context, &whole, &feed->fitted) != TLEG_OK) {
-        tool_fail_context(feed->call, feed->workers[0].context);
+    if (!make_preparations(feed))
         return false;
-    }
     for (int32_t i = 0; i < count; i++) {
         feed->workers[i].running = pthread_create(&feed->workers[i].thread, NULL, work, &feed->workers[i]) == 0;
         any |= feed->workers[i].running;

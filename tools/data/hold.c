@@ -172,6 +172,10 @@ int dataset_hold(const struct invocation *call, struct dataset *set, const tleg_
     struct holding holding = {.call = call, .set = set, .limit = limit_of(set)};
     if (set->file_count) /* binary files are in memory as they are */
         return EXIT_DONE;
+    if (set->latents.file) { /* and the system holds as many as it can of these */
+        const int read = set->options.skip_bad ? dataset_skip_latents(call, set) : EXIT_DONE;
+        return read == EXIT_DONE ? check_classes(call, set) : read;
+    }
     int code = only_prepared ? start_fitting(&holding, config) : EXIT_DONE;
     if (code == EXIT_DONE)
         code = take_all(&holding);

@@ -2,6 +2,7 @@
 #include "source.h"
 
 #include "base/digest.h"
+#include "base/latent_scale.h"
 #include "depths.h"
 
 #include <math.h>
@@ -81,6 +82,9 @@ static int read_gene(const struct invocation *call, tleg_context *context, const
 int source_read(const struct invocation *call, tleg_context *context, const char *path, const tleg_file *file,
                 const struct expansion *expansion, struct source *source) {
     *source = (struct source){.path = path, .config = {.struct_size = sizeof(tleg_config)}};
+    const int code = latent_scale_find(call, path, file, &source->latent_scale);
+    if (code != EXIT_DONE)
+        return code;
     return source_is_gene(file) ? read_gene(call, context, file, source) : read_model(call, context, file, expansion, source);
 }
 
@@ -173,8 +177,10 @@ int source_open_expanded(const struct invocation *call, tleg_context *context, c
     if (!file)
         return EXIT_FAILED;
     const bool gene = source_is_gene(file);
-    int code =
-        gene ? read_expander(call, context, file, expansion, source) : read_model(call, context, file, expansion, source);
+    int code = latent_scale_find(call, path, file, &source->latent_scale);
+    if (code == EXIT_DONE)
+        code =
+            gene ? read_expander(call, context, file, expansion, source) : read_model(call, context, file, expansion, source);
     tleg_file_free(file);
     return code == EXIT_DONE && !gene ? check_model(call, expansion, source) : code;
 }
@@ -185,6 +191,11 @@ int64_t source_features(const tleg_config *config) {
 
 bool source_draws(const tleg_config *config) {
     return config->kind == TLEG_KIND_DIT;
+}
+
+bool source_draws_latents(const struct source *source) {
+    const int32_t channels = source->config.channels;
+    return source_draws(&source->config) && (source->latent_scale > 0 || (channels != 1 && channels != 3));
 }
 
 const char *source_score_name(const tleg_config *config, const char *on) {

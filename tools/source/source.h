@@ -47,6 +47,7 @@ struct source {
     tleg_model *model;
     tleg_expander *expander; /* of a learngene, once asked for */
     tleg_config config;      /* of what runs: its depth, dtype and image size */
+    double latent_scale;     /* of a generator of latents, by which they were multiplied; 0: the file says none */
 };
 
 /* Folds --timm into --norm. False after refusing a contradiction. */
@@ -86,6 +87,8 @@ void source_note_depth(const struct invocation *call, const char *path, const tl
 void source_close(struct source *source);
 /* Whether it draws: a Diffusion Transformer, which generate.h runs. */
 bool source_draws(const tleg_config *config);
+/* Whether that is latents, which a decoder makes pictures of: the file says so, or they have neither one nor three channels. */
+bool source_draws_latents(const struct source *source);
 int64_t source_features(const tleg_config *config); /* numbers that a head reads */
 /* What its scores are: right answers, or the share of what it tells, 1 - its mean squared error: of a generator the noise, and
  * where they are on SOURCE_FEATURES those. */

@@ -197,7 +197,8 @@ static void draft_free(struct draft *draft) {
 static int read_back(const struct invocation *call, tleg_context *context, const struct draft *draft, struct source *source) {
     tleg_save_options options = {
         .struct_size = sizeof options, .pairs = draft->pairs, .keys_and_values = (const char *const *)draft->keys_and_values};
-    struct source made = {.path = source->path, .config = {.struct_size = sizeof made.config}};
+    struct source made = {
+        .path = source->path, .config = {.struct_size = sizeof made.config}, .latent_scale = source->latent_scale};
     struct memory_file bytes = {0};
     tleg_status status = tleg_file_write(context, memory_file_append, &bytes, draft->count, draft->names,
                                          (const tleg_tensor *const *)draft->tensors, &options);

@@ -1,5 +1,6 @@
 /* tleg info: what a learngene or model file holds. */
 #include "base/context.h"
+#include "base/latent_scale.h"
 #include "base/report.h"
 #include "source/depths.h"
 #include "source/scores.h"
@@ -87,12 +88,17 @@ static void print_parts(const tleg_config *config) {
 }
 
 /* What a generator draws, and how it is asked. */
-static void print_drawing(const tleg_config *config) {
-    char channels[32];
+static void print_drawing(const struct source *source) {
+    const tleg_config *config = &source->config;
+    const bool latents = source_draws_latents(source);
+    char channels[32], scale[LATENT_SCALE_TEXT];
     snprintf(channels, sizeof channels, "latents of %d channels", (int)config->channels);
-    printf("draws         %s, in steps from noise: times 0 to 999\n", config->channels == 1   ? "grey pictures"
-                                                                      : config->channels == 3 ? "pictures of 3 channels"
-                                                                                              : channels);
+    printf("draws         %s, in steps from noise: times 0 to 999\n", latents                 ? channels
+                                                                      : config->channels == 1 ? "grey pictures"
+                                                                                              : "pictures of 3 channels");
+    if (source->latent_scale > 0)
+        printf("latent scale  learned and drawn at %s times their own, by which tleg generate divides\n",
+               latent_scale_text(source->latent_scale, scale));
     printf("tells         the noise%s\n",
            config->learned_sigma ? ", and as many channels for its variance (learned sigma)" : "");
     printf("asked by      %d label%s%s\n", (int)config->classes, config->classes == 1 ? "" : "s",
@@ -118,6 +124,12 @@ static void print_image(const tleg_config *config) {
            (int)source_prefix(config));
 }
 
+static void print_pictures(const tleg_config *config) {
+    printf("pictures      %s, %s %g, mean %g %g %g, std %g %g %g\n",
+           option_choice_name(option_interpolations, config->interpolation), option_choice_name(option_fits, config->fit),
+           config->crop, config->mean[0], config->mean[1], config->mean[2], config->std[0], config->std[1], config->std[2]);
+}
+
 static void print_text(const struct source *source, uint64_t bytes) {
     const tleg_config *config = &source->config;
     char text[24];
@@ -136,12 +148,11 @@ static void print_text(const struct source *source, uint64_t bytes) {
            config->no_qkv_bias ? ", qkv without bias" : "");
     print_parts(config);
     if (source_draws(config))
-        print_drawing(config);
+        print_drawing(source);
     else
         print_telling(config);
-    printf("pictures      %s, %s %g, mean %g %g %g, std %g %g %g\n",
-           option_choice_name(option_interpolations, config->interpolation), option_choice_name(option_fits, config->fit),
-           config->crop, config->mean[0], config->mean[1], config->mean[2], config->std[0], config->std[1], config->std[2]);
+    if (!source_draws_latents(source))
+        print_pictures(config);
     if (source->gene)
         printf("schedule      %s\n", *config->schedule ? config->schedule : "one linear segment per site");
     if (!config->label_count && source_draws(config))
@@ -214,6 +225,8 @@ static void add_config(struct report *report, const struct source *source) {
                 : config->qk_norm == TLEG_QK_NORM_TOKEN ? "token"
                                                         : "none");
     report_add(report, "pixel_norm", json_boolean(config->pixel_norm));
+    if (draws)
+        report_add(report, "latent_scale", source->latent_scale > 0 ? json_real(source->latent_scale) : json_null());
     report_add(report, "learned_sigma", draws ? json_boolean(config->learned_sigma) : json_null());
     report_add(report, "null_label", draws && !config->no_null_label ? json_integer(config->classes) : json_null());
     report_text(report, "pool", draws ? NULL : option_choice_name(option_pools, config->pool));

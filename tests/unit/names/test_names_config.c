@@ -202,7 +202,7 @@ static void what_contradicts_the_weights_is_named(void **state) {
     };
     static const char *const unknown[][3] = {
         {"config.json", "{\"model_type\": \"vit\", \"hidden_act\": \"mish\"}", "hidden_act is \"mish\""},
-        {"config.json", "{\"architecture\": \"x\", \"global_pool\": \"prr\"}", "global_pool is \"prr\""},
+        {"config.json", "{\"architecture\": \"x\", \"global_pool\": \"last\"}", "global_pool is \"last\""},
         {"config.json", "{\"architecture\": \"x\", \"interpolation\": \"nearest\"}", "nearest"},
         {"preprocessor_config.json", "{\"resample\": 1}", "resample is 1"},
         {"preprocessor_config.json", "{\"resample\": 9}", "resample is 9"},

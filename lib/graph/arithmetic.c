@@ -40,6 +40,8 @@ const char *tleg_node_unary(struct walk *walk, struct value *out) {
     const struct value *in = tleg_walk_in(walk, 0);
     uint32_t base;
     double *samples;
+    if (in->what == TURN && strcmp(type, "Neg") == 0)
+        return tleg_turn_negate(walk, in, out);
     if (tleg_is_constant(in))
         return tleg_fold_unary(walk, type, in, out);
     if (strcmp(type, "IsNaN") == 0 && in->what == SHARES) {
@@ -121,7 +123,9 @@ static const char *combine(struct walk *walk, enum sign sign, const struct value
 static const char *scale(struct walk *walk, const struct value *value, double number, struct value *out) {
     if (value->what == FUNCTION || value->what == VARIANCE)
         return combine(walk, MUL, value, NULL, number, out);
-    if ((value->what != LINEAR && value->what != SCORES && value->what != SUM) || value->gate)
+    if ((value->what != LINEAR && value->what != ROTATED && value->what != TURN && value->what != SCORES &&
+         value->what != SUM) ||
+        value->gate || (value->what == TURN && number <= 0))
         return "a factor of queries, keys, scores or an activation";
     *out = *value;
     out->factor *= number;
@@ -182,8 +186,7 @@ static const char *with_constant(struct walk *walk, enum sign sign, const struct
         *out = *value;
         return is_zero(walk, constant) ? NULL : "scores without a mask or a bias of their own";
     }
-    if (tleg_constant_is_number(walk, constant, &number) &&
-        (sign == POW || (value->what != NORM && value->what != INNER_NORM)))
+    if (tleg_constant_is_number(walk, constant, &number) && (sign == POW || (value->what != NORM && value->what != INNER_NORM)))
         return with_number(walk, sign, value, number, constant_first, out);
     if (sign == ADD)
         return tleg_add_vector(walk, value, constant, out);
@@ -269,6 +272,8 @@ const char *tleg_node_binary(struct walk *walk, struct value *out) {
         return with_constant(walk, sign, a, b->weight, false, out);
     if (a->what == CONSTANT)
         return with_constant(walk, sign, b, a->weight, true, out);
+    if (a->what == TURN && b->what == TURN && (sign == ADD || sign == SUB))
+        return tleg_turn_add(walk, a, b, sign == SUB, out);
     const char *expected = in_parts(walk, sign, a, b, out);
     if (!expected || *expected)
         return expected;

@@ -128,14 +128,16 @@ const char *tleg_add_vector(struct walk *walk, const struct value *value, uint32
 }
 
 const char *tleg_scale_vector(struct walk *walk, const struct value *value, uint32_t constant, struct value *out) {
+    if (value->what == TURN)
+        return tleg_turn_scale(walk, value, constant, out);
     const bool norm = (value->what == NORM || value->what == INNER_NORM) && !value->weight && !value->bias && !value->mean;
     *out = *value;
     out->id = 0;
     if (!norm && (value->what != LINEAR || value->gate || value->factor != 1))
         return "a norm or a branch before it";
-    return tleg_constant_align(walk, constant, &value->layout, features, norm ? &out->weight : &out->gate)
-               ? NULL
-               : "a factor for each feature";
+    if (tleg_constant_align(walk, constant, &value->layout, features, norm ? &out->weight : &out->gate))
+        return NULL;
+    return norm ? "a factor for each feature" : tleg_turn_scale(walk, value, constant, out);
 }
 
 const char *tleg_node_gemm(struct walk *walk, struct value *out) {
@@ -170,10 +172,15 @@ static bool same_heads(const struct value *a, const struct value *b) {
     return tleg_layout_equal(&first, &second);
 }
 
+/* What a matrix makes of a norm, with or without rotary positions. */
+static bool is_linear(const struct value *value) {
+    return value->what == LINEAR || value->what == ROTATED;
+}
+
 /* Whether queries (.., tokens, head) and keys (.., tokens, head) are parts of what matrices make of one norm. */
 static bool are_pair(const struct walk *walk, const struct value *q, const struct value *k) {
     const int32_t last = q->layout.rank - 1;
-    return q->what == LINEAR && k->what == LINEAR && !q->gate && !k->gate && tleg_is_stream(&walk->values[q->of]) &&
+    return is_linear(q) && is_linear(k) && !q->gate && !k->gate && tleg_is_stream(&walk->values[q->of]) &&
            walk->values[k->of].id == walk->values[q->of].id && same_heads(q, k) &&
            tleg_layout_is(&q->layout, last - 1, AXIS_TOKEN, 0) &&
            tleg_layout_is(&q->layout, last, AXIS_FEATURE, tleg_layout_size(&q->layout, last)) &&
@@ -197,7 +204,7 @@ static bool turn(const struct value *value, struct value *out) {
 static const char *score(struct walk *walk, const struct value *q, const struct value *turned, struct value *out) {
     const int32_t last = q->layout.rank - 1;
     struct value k;
-    if (!turn(turned, &k) || !are_pair(walk, q, &k))
+    if (!turn(turned, &k) || !are_pair(walk, q, &k) || q->what != k.what)
         return pair_expected;
     *out = (struct value){.what = SCORES,
                           .of = tleg_value_number(walk, q),
@@ -218,7 +225,7 @@ static const char scale_expected[] = "scores divided by the square root of a hea
 
 /* Shares of values (.., tokens, head). */
 static const char *mix(struct walk *walk, const struct value *q, uint32_t keys, const struct value *v, struct value *out) {
-    if (!are_pair(walk, q, v) || v->factor != 1)
+    if (!are_pair(walk, q, v) || v->factor != 1 || v->what != LINEAR)
         return "values (.., tokens, head) of the same norm as queries and keys";
     *out = (struct value){.what = MIXED,
                           .of = tleg_value_number(walk, q),
@@ -238,7 +245,7 @@ const char *tleg_node_matmul(struct walk *walk, struct value *out) {
         return multiply(walk, a, b->weight, false, out);
     if (tleg_is_query(walk, a))
         return turn(b, &keys) ? tleg_pool_score(walk, a, &keys, tleg_value_number(walk, b), out) : pair_expected;
-    if (a->what == LINEAR)
+    if (is_linear(a))
         return score(walk, a, b, out);
     if (a->what == SHARES && tleg_is_query(walk, &walk->values[a->of]))
         return tleg_pool_mix(walk, a, b, out);
@@ -288,7 +295,7 @@ const char *tleg_node_attention(struct walk *walk, struct value *out) {
             return scale_expected;
         return expected ? expected : tleg_pool_mix(walk, &scores, v, out);
     }
-    if (q->layout.rank != 4 || !are_pair(walk, q, k))
+    if (q->layout.rank != 4 || !are_pair(walk, q, k) || q->what != k->what)
         return pair_expected;
     return is_scale(walk, q, scale) ? mix(walk, q, tleg_value_number(walk, k), v, out) : scale_expected;
 }

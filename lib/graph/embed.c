@@ -244,6 +244,8 @@ const char *tleg_node_concat(struct walk *walk, struct value *out) {
     if (constants)
         return tleg_fold_concat(walk, out);
     const struct value *last = tleg_walk_in(walk, walk->node->input_count - 1);
+    if (last->what == TURN || last->what == LINEAR || last->what == FUNCTION || last->what == ROTATED)
+        return tleg_turn_concat(walk, out);
     const int32_t dim = tleg_walk_dimension(tleg_walk_integer(walk, "axis", 0), last->layout.rank);
     if (last->what != EMBED || dim < 0)
         return "tokens before the patches";

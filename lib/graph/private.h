@@ -12,7 +12,8 @@
 struct walk;
 
 /* ---- layouts (layout.c) ---- */
-enum axis { AXIS_BATCH, AXIS_TOKEN, AXIS_KEY, AXIS_FEATURE, AXIS_CHANNEL, AXIS_Y, AXIS_X };
+/* AXIS_NUMBER: what a TURN holds of a head. */
+enum axis { AXIS_BATCH, AXIS_TOKEN, AXIS_KEY, AXIS_FEATURE, AXIS_NUMBER, AXIS_CHANNEL, AXIS_Y, AXIS_X };
 /* Part of an axis: of the axis' index the digit index / stride % size. */
 struct atom {
     int32_t axis, size, stride;
@@ -88,6 +89,9 @@ enum what {
     LINEAR,      /* weight, bias and gate on `of` */
     FUNCTION,    /* of each number of `of`, a LINEAR or a VARIANCE: samples */
     GATED,       /* a FUNCTION `of` of one LINEAR, times another, `other`: SwiGLU and its like */
+    TURN,        /* numbers of each head of a LINEAR `of`, on their way to rotary positions */
+    EMPTY,       /* no tokens at all */
+    ROTATED,     /* a LINEAR, queries or keys, with rotary positions */
     SCORES,      /* `of` by `other`, queries and keys */
     SHARES,      /* the softmax of such scores */
     NOT_NUMBERS, /* whether SHARES are not numbers */
@@ -99,6 +103,17 @@ enum what {
 };
 enum { SAMPLES = 16, PREFIXES = 4 };
 enum { USES_ERF = 1, USES_TANH = 2, USES_SIGMOID = 4, USES_RELU = 8, USES_OTHER = 16 };
+/* Of a TURN or ROTATED: number k of a head is the sum of its terms, each another number of the head, from[k] - 1, or, where it
+ * is below 0, the negative of -from[k] - 1, times what a table (tokens, size) has there. */
+struct term {
+    const int32_t *from;
+    uint32_t table; /* a constant; 0: none */
+};
+struct turn {
+    int32_t size, head, count; /* numbers, of how many a head has; terms */
+    int64_t prefix;            /* of ROTATED: tokens that stay as they are */
+    struct term terms[2];      /* of ROTATED: its own numbers, their partners */
+};
 struct value {
     uint8_t what;
     uint8_t uses;                /* of a FUNCTION */
@@ -115,6 +130,9 @@ struct value {
     int64_t first, count; /* tokens of the sequence; count 0: all */
     double factor, eps;
     const double *samples;
+    const struct turn *turn;
+    uint32_t part_of; /* of LINEAR: that of which it is a part, numbers [part_first, ...) of each `part_head`; 0: none */
+    int32_t part_first, part_head;
     uint32_t node;        /* of BAD: one more than its index; 0: it is used before it is computed */
     const char *expected; /* of BAD */
     struct layout layout;
@@ -208,6 +226,31 @@ const char *tleg_embed_pixels(struct walk *walk, const struct value *images, con
 const char *tleg_add_vector(struct walk *walk, const struct value *value, uint32_t constant, struct value *out);
 const char *tleg_scale_vector(struct walk *walk, const struct value *value, uint32_t constant, struct value *out);
 const char *tleg_add_branch(struct walk *walk, const struct value *a, const struct value *b, struct value *out);
+/* ---- rotary positions (rotary.c) ---- */
+/* Tokens [first, first + count), in dimension `dim`, and numbers of a head, of queries or keys. */
+const char *tleg_turn_tokens(struct walk *walk, const struct value *in, int32_t dim, int64_t first, int64_t count,
+                             struct value *out);
+const char *tleg_turn_slice(struct walk *walk, const struct value *in, int32_t dim, int64_t first, int64_t count, int64_t step,
+                            struct value *out);
+const char *tleg_turn_gather(struct walk *walk, const struct value *in, int32_t dim, uint32_t places, struct value *out);
+const char *tleg_turn_negate(struct walk *walk, const struct value *in, struct value *out);
+const char *tleg_turn_scale(struct walk *walk, const struct value *in, uint32_t constant, struct value *out);
+const char *tleg_turn_add(struct walk *walk, const struct value *a, const struct value *b, bool minus, struct value *out);
+const char *tleg_turn_concat(struct walk *walk, struct value *out);
+/* Which rotary positions a ROTATED has (angles.c), of `prefix` tokens before grid * grid patches; false when it is none that
+ * the library knows. */
+struct tleg_angles {
+    int32_t rotary; /* TLEG_ROTARY_* */
+    int32_t grid;   /* in which rows and columns are counted */
+    int32_t offset;
+    bool halves, x_first;
+    double base; /* 0: any will do */
+};
+bool tleg_angles_find(struct walk *walk, const struct value *rotated, int64_t prefix, int64_t grid, struct tleg_angles *out);
+/* Whether another one has the same. */
+bool tleg_angles_same(struct walk *walk, const struct value *known, const struct value *other, int64_t prefix, int64_t grid,
+                      const struct tleg_angles *angles);
+
 /* ---- attention pooling (pool.c) ---- */
 /* A constant query times a matrix (out, in). */
 const char *tleg_query_linear(struct walk *walk, const struct value *query, const struct constant *matrix, struct value *out);

@@ -67,6 +67,7 @@ static const struct {
                 {"Constant", tleg_node_constant},
                 {"ConstantOfShape", tleg_node_fill},
                 {"Conv", tleg_node_conv},
+                {"Cos", tleg_node_unary},
                 {"Div", tleg_node_binary},
                 {"Dropout", tleg_node_pass},
                 {"Equal", tleg_node_binary},
@@ -105,6 +106,7 @@ static const struct {
                 {"Shape", tleg_node_shape},
                 {"Sigmoid", tleg_node_unary},
                 {"SimplifiedLayerNormalization", tleg_node_norm}, /* as ONNX Runtime calls it */
+                {"Sin", tleg_node_unary},
                 {"Size", tleg_node_shape},
                 {"Slice", tleg_node_slice},
                 {"Softmax", tleg_node_softmax},

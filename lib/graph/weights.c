@@ -9,9 +9,27 @@
 #include <tleg/config.h>
 
 enum { NAME = 64, PART = 32, PER_BLOCK = 18, OUTSIDE = 32, PIECES = 3 };
-enum { HEADS, EPS, ACTIVATION, POOL, BRANCH_NORM, NORM_PLACE, POOL_HEADS, KEYS };
-static const char *const keys[KEYS] = {"tleg.heads",       "tleg.eps",  "tleg.activation", "tleg.pool",
-                                       "tleg.branch_norm", "tleg.norm", "tleg.pool_heads"};
+enum {
+    HEADS,
+    EPS,
+    ACTIVATION,
+    POOL,
+    BRANCH_NORM,
+    NORM_PLACE,
+    POOL_HEADS,
+    IMAGE_SIZE,
+    ROTARY,
+    ROTARY_BASE,
+    ROTARY_PAIRS,
+    ROTARY_ORDER,
+    ROTARY_GRID,
+    ROTARY_OFFSET,
+    KEYS
+};
+static const char *const keys[KEYS] = {"tleg.heads",       "tleg.eps",          "tleg.activation",   "tleg.pool",
+                                       "tleg.branch_norm", "tleg.norm",         "tleg.pool_heads",   "tleg.image_size",
+                                       "tleg.rotary",      "tleg.rotary_base",  "tleg.rotary_pairs", "tleg.rotary_order",
+                                       "tleg.rotary_grid", "tleg.rotary_offset"};
 
 struct made {
     char name[NAME];
@@ -27,7 +45,9 @@ struct weights {
     const struct value **halves; /* STREAMs, the first block's first */
     size_t half_count;
     const struct value *embed, *before; /* before: the NORM between it and the blocks, or NULL */
-    int64_t dim, heads;
+    int64_t dim, heads, grid;
+    const struct value *rotated; /* the first block's queries, or NULL: there are no rotary positions */
+    struct tleg_angles angles;
     double eps;
     int32_t activation;
     bool after, rms;                    /* norms stand after their branches; they are RMSNorms */
@@ -227,6 +247,14 @@ static void find_qkv(const struct walk *walk, const struct value *mixed, const s
 
 /* ---- one configuration for all blocks ---- */
 
+/* Tokens before the patches. */
+static int64_t prefix_of(const struct weights *w) {
+    int64_t rows = 0;
+    for (uint32_t k = 0; k < w->embed->prefix_count; k++)
+        rows += tleg_constant_get(w->walk, w->embed->prefix[k])->shape[0];
+    return rows;
+}
+
 static bool has_gates(const struct weights *w) {
     bool any = false;
     for (size_t k = 0; k < w->half_count; k++)
@@ -293,10 +321,18 @@ static tleg_status check_block(struct weights *w, int64_t block, struct kind *co
         w->eps = branches[0].norm->eps;
         w->after = kind.after[0];
         w->rms = branches[0].norm->rms;
+        w->rotated = qkv[0]->what == ROTATED ? qkv[0] : NULL;
+        if (w->rotated && !tleg_angles_find(w->walk, w->rotated, prefix_of(w), w->grid, &w->angles))
+            return fail(w, TLEG_ERROR_UNSUPPORTED, "expected rotary positions that follow from a base and the patches' places",
+                        0);
     }
     for (int k = 0; k < 3; k++)
         if (rows_of(walk, qkv[k]->weight) != w->dim || columns_of(walk, qkv[k]->weight) != w->dim)
             return fail(w, TLEG_ERROR_UNSUPPORTED, "expected queries, keys and values as wide as a token", block);
+    for (int k = 0; k < 2; k++)
+        if ((qkv[k]->what == ROTATED) != (w->rotated != NULL) ||
+            (w->rotated && !tleg_angles_same(w->walk, w->rotated, qkv[k], prefix_of(w), w->grid, &w->angles)))
+            return fail(w, TLEG_ERROR_UNSUPPORTED, "expected the rotary positions of block 0's queries", block);
     if (!same_kind(&kind, common))
         return fail(w, TLEG_ERROR_UNSUPPORTED, "expected the heads, width, activation and norms of block 0", block);
     for (int k = 0; k < 2; k++)
@@ -356,13 +392,6 @@ static bool add_tokens(struct weights *w, const char *name, int64_t first, int64
     return count == 0;
 }
 
-static int64_t prefix_of(const struct weights *w) {
-    int64_t rows = 0;
-    for (uint32_t k = 0; k < w->embed->prefix_count; k++)
-        rows += tleg_constant_get(w->walk, w->embed->prefix[k])->shape[0];
-    return rows;
-}
-
 static bool add_embed(struct weights *w, int64_t grid, bool distilled) {
     const int64_t prefix = prefix_of(w), own = prefix > 0 ? 1 + distilled : 0;
     const struct constant *kernel = tleg_constant_get(w->walk, w->embed->weight);
@@ -372,7 +401,7 @@ static bool add_embed(struct weights *w, int64_t grid, bool distilled) {
            (!w->embed->other || add_norm(w, -1, "patch_embed.norm", &w->walk->values[w->embed->other])) &&
            (prefix == 0 || add_tokens(w, "cls_token", 0, 1)) && (!distilled || add_tokens(w, "dist_token", 1, 1)) &&
            (prefix == own || add_tokens(w, "reg_token", own, prefix - own)) &&
-           add(w, "pos_embed", 3, shape, w->embed->places, 0);
+           ((w->rotated && !w->embed->places) || add(w, "pos_embed", 3, shape, w->embed->places, 0));
 }
 
 /* ---- ends ---- */
@@ -486,18 +515,56 @@ static tleg_status check_ends(const struct weights *w, const struct readout *rea
 
 /* ---- keys ---- */
 
+static void put_word(struct weights *w, int key, const char *word) {
+    snprintf(w->texts[key], sizeof w->texts[key], "%s", word);
+}
+
+static void put_integer(struct weights *w, int key, int64_t number) {
+    snprintf(w->texts[key], sizeof w->texts[key], "%lld", (long long)number);
+}
+
+static void fill_rotary(struct weights *w) {
+    const struct tleg_angles *a = &w->angles;
+    put_word(w, ROTARY, w->rotated ? tleg_rotary_words[a->rotary - 1] : "none");
+    if (!w->rotated)
+        return;
+    if (a->base > 0)
+        tleg_number_format(a->base, w->texts[ROTARY_BASE]);
+    put_word(w, ROTARY_PAIRS, a->halves ? "halves" : "neighbours");
+    put_word(w, ROTARY_ORDER, a->x_first ? "xy" : "yx");
+    put_integer(w, ROTARY_GRID, a->grid);
+    put_integer(w, ROTARY_OFFSET, a->offset);
+    put_integer(w, IMAGE_SIZE, w->walk->image);
+}
+
 static void fill_texts(struct weights *w, const struct readout *readout, int32_t pool) {
-    snprintf(w->texts[HEADS], sizeof w->texts[HEADS], "%lld", (long long)w->heads);
+    put_integer(w, HEADS, w->heads);
     tleg_number_format(w->eps, w->texts[EPS]);
-    snprintf(w->texts[ACTIVATION], sizeof w->texts[ACTIVATION], "%s", tleg_mlp_words[w->activation - 1]);
-    snprintf(w->texts[BRANCH_NORM], sizeof w->texts[BRANCH_NORM], "%s", w->after ? "after" : "before");
-    snprintf(w->texts[POOL], sizeof w->texts[POOL], "%s", tleg_pool_words[pool - 1]);
+    put_word(w, ACTIVATION, tleg_mlp_words[w->activation - 1]);
+    put_word(w, BRANCH_NORM, tleg_branch_norm_words[w->after]);
+    put_word(w, POOL, tleg_pool_words[pool - 1]);
     if (!final_norm(readout->features[0]))
-        snprintf(w->texts[NORM_PLACE], sizeof w->texts[NORM_PLACE], "none");
+        put_word(w, NORM_PLACE, "none");
     if (readout->pooled) {
         const struct pool p = parts_of_pool(w->walk, readout->pooled);
-        snprintf(w->texts[POOL_HEADS], sizeof w->texts[POOL_HEADS], "%lld",
-                 (long long)(w->dim / tleg_layout_size(&p.v->layout, p.v->layout.rank - 1)));
+        put_integer(w, POOL_HEADS, w->dim / tleg_layout_size(&p.v->layout, p.v->layout.rank - 1));
+    }
+    fill_rotary(w);
+}
+
+/* Whether a key says what is so without it. */
+static bool is_usual(const struct weights *w, int key) {
+    switch (key) {
+    case POOL_HEADS:
+        return strcmp(w->texts[key], w->texts[HEADS]) == 0;
+    case ROTARY:
+        return !w->rotated;
+    case ROTARY_GRID:
+        return w->angles.grid == w->grid;
+    case ROTARY_OFFSET:
+        return w->angles.offset == 0;
+    default:
+        return false;
     }
 }
 
@@ -506,6 +573,10 @@ static bool agrees(const struct weights *w, int key, const char *text) {
     double value;
     if (key == EPS)
         return tleg_number_parse(text, strlen(text), &value) && (float)value == (float)w->eps;
+    if (key == ROTARY_BASE)
+        return tleg_number_parse(text, strlen(text), &value) && fabs(value - w->angles.base) <= 1e-3 * w->angles.base;
+    if (key == ROTARY_GRID && strcmp(text, "own") == 0)
+        return is_usual(w, key);
     return strcmp(text, w->texts[key]) == 0;
 }
 
@@ -523,8 +594,7 @@ static tleg_status list_pairs(struct weights *w, struct tleg_pair **out, size_t 
         const char *text = tleg_file_get_metadata(w->walk->asked, keys[k]);
         if (!*w->texts[k])
             continue;
-        const bool usual = k == POOL_HEADS && strcmp(w->texts[k], w->texts[HEADS]) == 0;
-        if (!text && usual)
+        if (!text && is_usual(w, k))
             continue;
         if (!text)
             (*out)[(*count)++] = (struct tleg_pair){keys[k], w->texts[k]};
@@ -564,7 +634,7 @@ tleg_status tleg_graph_derive(struct walk *walk, const struct readout *readout, 
     if (status != TLEG_OK)
         return status;
     const struct constant *kernel = tleg_constant_get(walk, w.embed->weight);
-    const int64_t grid = walk->image / kernel->shape[2];
+    const int64_t grid = w.grid = walk->image / kernel->shape[2];
     const int32_t pool = pool_of(&w, readout, grid);
     w.dim = kernel->shape[0];
     for (size_t k = 0; k < w.half_count / 2 && status == TLEG_OK; k++)

@@ -22,7 +22,7 @@ def teach(image, classes):
 
 
 setup = json.loads(questions.readline())
-numbers, classes = 3 * setup['image_size'] ** 2, setup['classes']
+numbers, classes = 3 * setup['image_size'] * setup.get('image_width', setup['image_size']), setup['classes']
 answers.write(json.dumps({'classes': classes, 'name': 'brightness'}).encode() + b'\n')
 answers.flush()
 while header := questions.read(8):  # b'TLEG', and the number of pictures

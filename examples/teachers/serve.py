@@ -52,7 +52,8 @@ class Channel:
         self.answers = os.fdopen(os.dup(1), 'wb')
         os.dup2(2, 1)
         self.setup = json.loads(self.questions.readline())
-        self.side, self.classes = self.setup['image_size'], self.setup['classes']
+        self.height, self.classes = self.setup['image_size'], self.setup['classes']
+        self.width = self.setup.get('image_width', self.height)
 
     def say(self, **members):
         self.answers.write(json.dumps(members).encode() + b'\n')
@@ -76,8 +77,8 @@ class Channel:
             if not header:
                 return
             magic, count = struct.unpack('<4sI', header)
-            images = self.read(4 * count * 3 * self.side ** 2)
-            if magic != MAGIC or len(images) < 4 * count * 3 * self.side ** 2:
+            images = self.read(4 * count * 3 * self.height * self.width)
+            if magic != MAGIC or len(images) < 4 * count * 3 * self.height * self.width:
                 sys.exit('serve.py: the training ended in the middle of a question')
             yield header, count, images
 
@@ -116,7 +117,7 @@ class Teacher:
         self.scale, self.shift = given[1] / own[1], (given[0] - own[0]) / own[1]
 
     def answer(self, images):
-        """Logits (B, classes) f32 of images (B, 3, side, side) that were prepared for the student."""
+        """Logits (B, classes) f32 of images (B, 3, height, width) that were prepared for the student."""
         import torch
         if not self.same:
             images = images * self.scale + self.shift
@@ -132,7 +133,7 @@ def main():
     try:
         import torch
         teacher = Teacher(args, channel.setup)
-        answered = teacher.answer(torch.zeros(1, 3, channel.side, channel.side)).shape
+        answered = teacher.answer(torch.zeros(1, 3, channel.height, channel.width)).shape
         if len(answered) != 2:
             raise ValueError(f'the model answers with a tensor of shape {tuple(answered)}; expected (images, classes)')
     except Exception as error:
@@ -140,7 +141,7 @@ def main():
         raise
     channel.say(classes=answered[1], name=args.timm or args.module)
     for header, count, images in channel.questions_asked():
-        batch = torch.frombuffer(images, dtype=torch.float32).view(count, 3, channel.side, channel.side)
+        batch = torch.frombuffer(images, dtype=torch.float32).view(count, 3, channel.height, channel.width)
         channel.answers.write(header + teacher.answer(batch).numpy().tobytes())
         channel.answers.flush()
 

@@ -10,12 +10,12 @@ extern "C" {
 #endif
 
 typedef struct tleg_augment_options {
-    uint32_t struct_size; /* sizeof(tleg_augment_options) */
-    int32_t padding;      /* > 0: the crop of small images: so many black pixels around, then a random crop of image_size; 0: a
-                             random resized crop, aspect 3/4 to 4/3, by the preparation's interpolation */
-    double crop_least;    /* of a random resized crop: the least share of the area (0.08); the largest is 1 */
-    double flip;          /* chance of a mirrored picture (0: never; the recipe's 0.5) */
-    int32_t rand_ops;     /* RandAugment: operations a picture (0: none; the recipe's 2), each done with chance 1/2 */
+    uint32_t struct_size;    /* sizeof(tleg_augment_options) */
+    int32_t padding;         /* > 0: the crop of small images: so many black pixels around, then a random crop; 0: a
+                                random resized crop, aspect 3/4 to 4/3, by the preparation's interpolation */
+    double crop_least;       /* of a random resized crop: the least share of the area (0.08); the largest is 1 */
+    double flip;             /* chance of a mirrored picture (0: never; the recipe's 0.5) */
+    int32_t rand_ops;        /* RandAugment: operations a picture (0: none; the recipe's 2), each done with chance 1/2 */
     int32_t rand_increasing; /* 1: timm's "inc1" set of operations, in which magnitude always means more */
     double rand_magnitude;   /* (9) of 10 */
     double rand_std;         /* deviation of the magnitude (0; the recipe's 0.5) */
@@ -27,7 +27,7 @@ typedef struct tleg_augment_options {
     int32_t reserved;
 } tleg_augment_options;
 
-/* Makes one training picture of `image` into out (3, image_size, image_size), where out_floats floats lie, normalised as
+/* Makes one training picture of `image` into out (channels, height, width), where out_floats floats lie, normalised as
  * `preparation` says: crop, flip, RandAugment or colour jitter, erasing. The same seed gives the same picture, on any machine.
  * Memory use follows the crop, not the picture. Errors: ARGUMENT (the text names the member; also an out that is too small),
  * UNSUPPORTED (an option that this library does not know), MEMORY. Any thread, with a context of its own. */
@@ -50,13 +50,13 @@ typedef struct tleg_mix_options {
     double cutmix;        /* likewise (0; the recipe's 1.0). With both, each batch takes one of them, half and half */
     double smoothing;     /* of the labels (0) */
     int32_t channels;     /* of the images: 1 or 3 (3) */
-    int32_t reserved;     /* 0; anything else is UNSUPPORTED */
+    int32_t image_width;  /* of images that are not square (0: image_size) */
 } tleg_mix_options;
 
-/* Mixes a batch with itself reversed, as timm's batch mode does: images (batch, channels, image_size, image_size) in place; of
- * an odd batch the middle image stays as it is. labels (batch); targets (batch, classes) are made from them. Errors: ARGUMENT
- * (also a label out of range, or counts that are too small: nothing is changed), UNSUPPORTED (an option that this library does
- * not know). */
+/* Mixes a batch with itself reversed, as timm's batch mode does: images (batch, channels, height, width) in place, image_size
+ * high; of an odd batch the middle image stays as it is. labels (batch); targets (batch, classes) are made from them. Errors:
+ * ARGUMENT (also a label out of range, or counts that are too small: nothing is changed), UNSUPPORTED (an option that this
+ * library does not know). */
 TLEG_API tleg_status TLEG_CALL tleg_augment_mix(tleg_context *context, const tleg_mix_options *options, uint64_t seed,
                                                 int64_t batch, int32_t image_size, float *images, size_t image_floats,
                                                 const int64_t *labels, float *targets, size_t target_floats);

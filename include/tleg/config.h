@@ -13,10 +13,21 @@ extern "C" {
 typedef int32_t tleg_kind;
 enum { TLEG_KIND_SIGNED = -1, TLEG_KIND_VIT = 1, TLEG_KIND_DIT = 2 };
 
-/* What the head reads: the mean over patch tokens; the class token; or, of all tokens or of the patches alone, what one learned
- * query attends to, with an MLP of its own after it (SigLIP's attention pooling, timm's AttentionPoolLatent). */
+/* What the head reads: the mean over patch tokens; the class token; of all tokens or of the patches alone, what one learned
+ * query attends to, with an MLP of its own after it (SigLIP's attention pooling, timm's AttentionPoolLatent); the largest
+ * number of each column of the patches, or the mean of that and of their mean (timm's max and avgmax); or the class token with
+ * the mean of the patches after it, 2 * dim numbers (DINOv2's linear classifier). */
 typedef int32_t tleg_pool_kind;
-enum { TLEG_POOL_SIGNED = -1, TLEG_POOL_MEAN = 1, TLEG_POOL_CLS = 2, TLEG_POOL_ATTENTION = 3, TLEG_POOL_PATCH_ATTENTION = 4 };
+enum {
+    TLEG_POOL_SIGNED = -1,
+    TLEG_POOL_MEAN = 1,
+    TLEG_POOL_CLS = 2,
+    TLEG_POOL_ATTENTION = 3,
+    TLEG_POOL_PATCH_ATTENTION = 4,
+    TLEG_POOL_MAX = 5,
+    TLEG_POOL_MEAN_MAX = 6,
+    TLEG_POOL_CLS_MEAN = 7
+};
 
 /* Where the final LayerNorm stands. */
 typedef int32_t tleg_norm_place;
@@ -26,6 +37,12 @@ enum { TLEG_NORM_SIGNED = -1, TLEG_NORM_BEFORE_POOL = 1, TLEG_NORM_AFTER_POOL = 
  * from which small images are learned in fewer steps (docs/training.md). */
 typedef int32_t tleg_positions;
 enum { TLEG_POSITIONS_SIGNED = -1, TLEG_POSITIONS_NORMAL = 1, TLEG_POSITIONS_SINCOS = 2 };
+
+/* How a position embedding becomes that of pictures of another size, its prefix tokens kept: as torch's interpolate with
+ * mode="bicubic" does it (a = -0.75; DINOv2, older versions of timm), or with antialias=True besides (a = -0.5 and wider where
+ * the grid shrinks; timm today, also with dynamic_img_size). */
+typedef int32_t tleg_position_filter;
+enum { TLEG_POSITION_FILTER_SIGNED = -1, TLEG_POSITION_FILTER_BICUBIC = 1, TLEG_POSITION_FILTER_ANTIALIAS = 2 };
 
 /* How a picture is resized, antialiased, as PIL's filters of these names do it. */
 typedef int32_t tleg_interpolation;
@@ -38,7 +55,8 @@ enum {
 
 /* How a picture gets the shape of the input. Both resize to side = floor(image_size / crop), then keep the centre: CROP the
  * shorter side to `side`, so that what sticks out on the longer one is lost (DeiT, DINOv2, CLIP); SQUASH both sides, whatever
- * the picture's aspect (SigLIP, Hugging Face's ViT). */
+ * the picture's aspect (SigLIP, Hugging Face's ViT). An input that is not square has such a side for its height and another for
+ * its width: CROP resizes to the smallest picture that covers both. */
 typedef int32_t tleg_fit;
 enum { TLEG_FIT_SIGNED = -1, TLEG_FIT_CROP = 1, TLEG_FIT_SQUASH = 2 };
 
@@ -76,8 +94,8 @@ enum { TLEG_QK_NORM_SIGNED = -1, TLEG_QK_NORM_HEAD = 1, TLEG_QK_NORM_TOKEN = 2 }
  * must be 0 or TLEG_F32 there, and reserved. */
 typedef struct tleg_config {
     uint32_t struct_size;       /* sizeof(tleg_config) */
-    int32_t image_size;         /* needed: side of the square input in pixels, a multiple of patch_size */
-    int32_t patch_size;         /* needed */
+    int32_t image_size;         /* needed: height of the input in pixels, a multiple of patch_size */
+    int32_t patch_size;         /* needed: height of a patch */
     int32_t dim;                /* needed: width of a token */
     int32_t heads;              /* needed: divides dim */
     int32_t hidden;             /* width inside the MLP (4 * dim) */
@@ -148,6 +166,11 @@ typedef struct tleg_config {
     int32_t no_mlp_bias;   /* 1: neither fc1 nor fc2 has one */
     tleg_qk_norm
         qk_norm; /* TLEG_QK_NORM_*: a norm of attention's queries and one of its keys, before they are turned (0: none) */
+
+    int32_t pixel_norm;  /* 1: each patch's pixels have mean 0 and variance 1 before they are embedded (vit-pytorch) */
+    int32_t image_width; /* of an input that is not square, a multiple of the patch's width (0: image_size); of DIT 0 */
+    int32_t patch_width; /* of patches that are not square (0: patch_size); of DIT 0. As output both are 0 where it is square */
+    int32_t reserved4;   /* 0 */
 } tleg_config;
 
 /* The parts of a block whose weights follow a learngene's schedule, in the order of everything that is listed by site: its key

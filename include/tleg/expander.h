@@ -24,11 +24,13 @@ typedef struct tleg_expander_options {
     tleg_norm_place norm; /* TLEG_NORM_*; 0: as learned. AFTER_POOL is the published descendants' form: the mean
                              first, then fc_norm, eps 1e-6. A model that reads its class token keeps its norm's
                              place and name; only eps becomes 1e-6 */
-    int32_t image_size;   /* 0: as learned; else a multiple of the patch: the position embedding is resampled
-                             (bicubic, a = -0.75, no antialiasing, prefix tokens kept) */
+    int32_t image_size;   /* 0: as learned; else a multiple of the patch: the position embedding is resampled */
     int32_t classes;      /* 0: as learned; another number: a fresh head, without labels */
     int32_t compute; /* how a pass computes with these weights: 0, as dtype says above; anything else is UNSUPPORTED today */
     uint64_t seed;   /* of a fresh head */
+
+    int32_t image_width;                  /* with an image_size, of pictures that are not square (0: image_size) */
+    tleg_position_filter position_filter; /* how positions are resampled: TLEG_POSITION_FILTER_* (BICUBIC) */
 } tleg_expander_options;
 
 /* What a depth costs, a materialised model and its session. Today every layer costs the same, so that two straight lines say it

@@ -51,11 +51,14 @@ typedef struct tleg_open_options {
      * that contradicts the file is ARGUMENT, as is any but 0 for a tleg_file. */
     double eps;
     tleg_mlp_kind activation;
-    int32_t reserved2; /* 0; anything else is ARGUMENT */
+    /* How `pictures` of another size have the position embedding resampled: TLEG_POSITION_FILTER_* (BICUBIC); what is
+     * neither is ARGUMENT. */
+    tleg_position_filter position_filter;
 
     /* What a learngene or a model is to know of pictures in place of what its file says, and what it then says when it is
-     * saved: each member that is not 0, a mean where there is a std. image_size: that of a learngene's or model's input; the
-     * position embedding is resampled, as tleg_expander_options says (an expander is asked there). channels and reserved: 0.
+     * saved: each member that is not 0, a mean where there is a std. image_size and image_width: those of a learngene's or
+     * model's input; the position embedding is resampled (an expander is asked by its own options); but where a file does not
+     * say how large its pictures are, and its position embedding is not that of a square, they say what it has. channels: 0.
      * NULL: as the file says. Borrowed until the call returns. */
     const struct tleg_preparation_options *pictures;
     const void *reserved_pointer; /* NULL; anything else is ARGUMENT */
@@ -145,6 +148,15 @@ TLEG_API tleg_status TLEG_CALL tleg_file_get_tensor_info(tleg_context *context, 
  * source's read returned. */
 TLEG_API tleg_status TLEG_CALL tleg_file_read_tensor(tleg_context *context, const tleg_file *file, const char *name,
                                                      tleg_tensor **tensor);
+
+/* Reads `count` numbers of a tensor of floating-point numbers (TLEG_F32, TLEG_F16, TLEG_BF16, TLEG_F64), from the one at
+ * `first` on, in the order of its rows, into `floats` as f32; nothing else of the tensor is read or held. For data that need
+ * not fit in memory. Errors: ARGUMENT (also numbers that are not the tensor's: the text says how many it has; count is at least
+ * 1), FORMAT (a tensor of integers), and those of tleg_file_read_tensor. `floats` is undefined after an error.
+ *
+ *     tleg_file_read_floats(context, file, "images", row * each, each, image); */
+TLEG_API tleg_status TLEG_CALL tleg_file_read_floats(tleg_context *context, const tleg_file *file, const char *name,
+                                                     uint64_t first, size_t count, float *floats);
 
 /* ---- saving ---- */
 

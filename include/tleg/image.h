@@ -42,7 +42,7 @@ typedef struct tleg_preparation tleg_preparation;
 /* Options of tleg_preparation_create, for who prepares without a model. Zero the struct, set struct_size and image_size. */
 typedef struct tleg_preparation_options {
     uint32_t struct_size; /* sizeof(tleg_preparation_options) */
-    int32_t image_size;   /* needed: side of what is made, in pixels */
+    int32_t image_size;   /* needed: height of what is made, in pixels */
     double crop;          /* 0 < crop <= 1 (0.875; 1 for images of 32 pixels or less) */
     double mean[3];       /* as in tleg_config */
     double std[3];        /* likewise */
@@ -50,21 +50,21 @@ typedef struct tleg_preparation_options {
     tleg_interpolation interpolation; /* TLEG_INTERPOLATION_* (BICUBIC) */
     tleg_fit fit;                     /* TLEG_FIT_* (CROP) */
     int32_t channels;                 /* of what is made: 3, or 1 for grey (3) */
-    int32_t reserved;                 /* 0; anything else is UNSUPPORTED */
+    int32_t image_width;              /* its width, where it is not square (0: image_size) */
 } tleg_preparation_options;
 
 /* What a preparation does, and how many floats it makes. */
 typedef struct tleg_preparation_info {
     uint32_t struct_size; /* sizeof(tleg_preparation_info), set by the caller */
     int32_t image_size;
-    uint64_t floats; /* of one prepared image: channels * image_size * image_size */
+    uint64_t floats; /* of one prepared image: channels * height * width */
     double crop;
     double mean[3];
     double std[3];
     tleg_interpolation interpolation;
     tleg_fit fit;
     int32_t channels;
-    int32_t reserved; /* 0 */
+    int32_t image_width; /* 0 where it is square */
 } tleg_preparation_info;
 
 /* Errors: ARGUMENT (the text names the member), UNSUPPORTED (an option that this library does not know), MEMORY. */
@@ -84,7 +84,7 @@ TLEG_API tleg_status TLEG_CALL tleg_model_copy_preparation(tleg_context *context
 TLEG_API tleg_status TLEG_CALL tleg_preparation_get_info(tleg_context *context, const tleg_preparation *preparation,
                                                          tleg_preparation_info *info);
 
-/* Prepares one image into out (channels, image_size, image_size), f32, where out_floats floats lie, aligned to 4. Memory use
+/* Prepares one image into out (channels, height, width), f32, where out_floats floats lie, aligned to 4. Memory use
  * follows the crop, not the picture. Errors: ARGUMENT (the text names the member; also an out that is too small), MEMORY.
  *
  *     tleg_model_copy_preparation(context, model, &preparation);

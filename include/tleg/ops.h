@@ -69,8 +69,8 @@ TLEG_API tleg_status TLEG_CALL tleg_attention_backward(tleg_context *context, co
 
 /* ---- around the blocks ---- */
 
-/* Patch embedding: a convolution whose stride is its size. images (B, 3, I, I), weight (D, 3, P, P) where P divides I, bias (D)
- * or NULL, y (B, n, D), n = (I/P)^2 patches, row by row. I at most 16384. */
+/* Patch embedding: a convolution whose stride is its size. images (B, 3, I, J), weight (D, 3, P, Q) where P divides I and Q
+ * divides J, bias (D) or NULL, y (B, n, D), n = (I/P) (J/Q) patches, row by row. I and J at most 16384. */
 TLEG_API tleg_status TLEG_CALL tleg_patch_embed_forward(tleg_context *context, const tleg_tensor *images,
                                                         const tleg_tensor *weight, const tleg_tensor *bias, tleg_tensor *y);
 TLEG_API tleg_status TLEG_CALL tleg_patch_embed_backward(tleg_context *context, const tleg_tensor *images,

@@ -46,9 +46,9 @@ typedef struct tleg_session_info {
     int32_t least_depth;  /* what tleg_session_set_depth takes; both are depth for a session over a model */
     int32_t most_depth;
     int32_t batch;           /* images computed at once */
-    uint64_t image_floats;   /* 3 * image_size * image_size */
+    uint64_t image_floats;   /* channels * height * width */
     uint64_t logit_floats;   /* classes */
-    uint64_t feature_floats; /* dim */
+    uint64_t feature_floats; /* dim, or twice that with TLEG_POOL_CLS_MEAN */
     uint64_t bytes;          /* what the session holds */
 } tleg_session_info;
 
@@ -62,9 +62,9 @@ TLEG_API tleg_status TLEG_CALL tleg_session_set_depth(tleg_session *session, int
 
 /* Runs `batch` >= 1 prepared images. Each pointer comes with the count of floats that lie there; tleg_session_get_info tells
  * how many an image needs. Pointers are aligned to 4.
- *   images    (batch, 3, image_size, image_size), f32, R G B, normalised with the model's mean and std
+ *   images    (batch, channels, height, width), f32, R G B, normalised with the model's mean and std
  *   logits    (batch, classes), or NULL and 0 if not wanted
- *   features  (batch, dim): what the head reads, or NULL and 0; with two heads, the mean of both inputs
+ *   features  (batch, feature_floats): what the head reads, or NULL and 0; with two heads, the mean of both inputs
  * Errors: ARGUMENT (also a count that is too small: the text says what is needed), CANCELLED, and what the context's parallel
  * returned (outputs are undefined after both). A NaN in one image stays in its rows.
  *

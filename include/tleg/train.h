@@ -85,7 +85,7 @@ enum {
                                      they are of about unit spread */
 };
 
-/* The logits (batch, classes) of a teacher for images (batch, 3, image_size, image_size), image_floats of them in all. Each
+/* The logits (batch, classes) of a teacher for images (batch, channels, height, width), image_floats numbers in all. Each
  * must be written: they are NaN before, and the pass fails with NUMERIC where one stays so. */
 typedef tleg_status(TLEG_CALL *tleg_teacher_fn)(void *host, int64_t batch, const float *images, size_t image_floats,
                                                 int32_t classes, float *logits);
@@ -106,7 +106,7 @@ typedef struct tleg_trainer_options {
                            weights again whenever they are wanted: less memory, more time */
     int32_t
         norm; /* TLEG_NORM_* of the network that runs, as in tleg_expander_options; for a learngene, which keeps its own (0) */
-    int32_t image_size; /* of the network that runs, likewise (0: as learned) */
+    int32_t image_size; /* of the network that runs, likewise (0: as learned); image_width below */
     double alpha; /* weight of the teacher's loss against the labels' (0: no teacher is asked); with 1 labels are not needed */
     double tau;   /* temperature of the teacher's loss (1) */
     double smoothing;    /* of labels given as numbers (0) */
@@ -168,6 +168,8 @@ typedef struct tleg_trainer_options {
     double label_drop;                   /* share of images whose label becomes the null label, for guidance later (0) */
     tleg_noise_teacher_fn noise_teacher; /* asked once a call of tleg_trainer_backward, unless alpha is 0 */
     void *noise_teacher_host;
+    int32_t image_width;                  /* with an image_size, as in tleg_expander_options (0: image_size) */
+    tleg_position_filter position_filter; /* likewise: TLEG_POSITION_FILTER_* (BICUBIC) */
 } tleg_trainer_options;
 
 /* Some images of a step. Zero it, set struct_size and what there is. */
@@ -175,7 +177,7 @@ typedef struct tleg_train_batch {
     uint32_t struct_size;        /* sizeof(tleg_train_batch) */
     int32_t size;                /* images, 1 to the trainer's batch */
     double share;                /* of the step's gradient (1): 1/n for each of n calls accumulates their mean */
-    const float *images;         /* (size, 3, image_size, image_size), prepared */
+    const float *images;         /* (size, channels, height, width), prepared */
     const int64_t *labels;       /* (size), 0..classes-1, or NULL */
     const float *targets;        /* (size, classes), rows that sum to 1, in place of labels (mixup); or NULL */
     const float *teacher_logits; /* (size, classes), or NULL: the trainer's teacher is asked */

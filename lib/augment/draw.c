@@ -60,14 +60,14 @@ struct tleg_box tleg_draw_crop(struct tleg_random *random, int32_t width, int32_
     return centre(width, height);
 }
 
-struct tleg_box tleg_draw_erased(struct tleg_random *random, int32_t size) {
-    const double whole = (double)size * size;
+struct tleg_box tleg_draw_erased(struct tleg_random *random, struct tleg_extent size) {
+    const double whole = (double)size.height * size.width;
     for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
         const double area = tleg_draw_between(random, 0.02, 1.0 / 3.0) * whole;
         const double aspect = between_logarithms(random, 0.3, 1 / 0.3); /* height to width */
         const int32_t height = tleg_round_even(sqrt(area * aspect)), width = tleg_round_even(sqrt(area / aspect));
-        if (width < size && height < size)
-            return place(random, size, size, width, height);
+        if (width < size.width && height < size.height)
+            return place(random, size.width, size.height, width, height);
     }
     return (struct tleg_box){0};
 }
@@ -79,11 +79,11 @@ static void cut_axis(int32_t middle, int32_t count, int32_t size, int32_t *first
     *length = (high > size ? size : high) - *first;
 }
 
-struct tleg_box tleg_draw_cut(struct tleg_random *random, int32_t size, double lambda) {
-    const int32_t side = (int32_t)(size * sqrt(1 - lambda));
+struct tleg_box tleg_draw_cut(struct tleg_random *random, struct tleg_extent size, double lambda) {
+    const double share = sqrt(1 - lambda);
     struct tleg_box box;
-    cut_axis(tleg_draw_index(random, size), side, size, &box.top, &box.height);
-    cut_axis(tleg_draw_index(random, size), side, size, &box.left, &box.width);
+    cut_axis(tleg_draw_index(random, size.height), (int32_t)(size.height * share), size.height, &box.top, &box.height);
+    cut_axis(tleg_draw_index(random, size.width), (int32_t)(size.width * share), size.width, &box.left, &box.width);
     return box;
 }
 

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "config/spec.h"
 #include "image/picture.h"
 
 struct task { /* one picture on its way */
@@ -53,11 +54,13 @@ static tleg_status read_options(tleg_context *context, const tleg_augment_option
 
 /* A padded picture must hold a crop. */
 static tleg_status check_padding(tleg_context *context, const struct task *task) {
-    const int32_t least = task->image.width < task->image.height ? task->image.width : task->image.height;
-    if (task->options.padding == 0 || task->preparation->size - least <= 2 * task->options.padding)
+    const struct tleg_extent size = task->preparation->size;
+    const int32_t more = 2 * task->options.padding;
+    char crop[TLEG_EXTENT_TEXT];
+    if (more == 0 || (size.width - task->image.width <= more && size.height - task->image.height <= more))
         return TLEG_OK;
-    return tleg_fail(context, TLEG_ERROR_ARGUMENT, "image: %d by %d pixels, padded by %d, do not hold a crop of %d pixels",
-                     task->image.width, task->image.height, task->options.padding, task->preparation->size);
+    return tleg_fail(context, TLEG_ERROR_ARGUMENT, "image: %d by %d pixels, padded by %d, do not hold a crop of %s pixels",
+                     task->image.width, task->image.height, task->options.padding, tleg_extent_text(size, crop));
 }
 
 /* ---- the crop ---- */
@@ -75,9 +78,9 @@ static void emit(void *arg, int32_t row, const uint8_t *values) {
 /* The box is cut out first: what lies outside has no weight along its border, as in torchvision. */
 static tleg_status crop_resized(tleg_context *context, struct task *task) {
     const struct tleg_box box = tleg_draw_crop(&task->random, task->image.width, task->image.height, task->options.crop_least);
-    const int32_t size = task->preparation->size;
-    const struct tleg_resizing how = {.x = {.in = box.width, .out = size, .resized = size},
-                                      .y = {.in = box.height, .out = size, .resized = size},
+    const struct tleg_extent size = task->preparation->size;
+    const struct tleg_resizing how = {.x = {.in = box.width, .out = size.width, .resized = size.width},
+                                      .y = {.in = box.height, .out = size.height, .resized = size.height},
                                       .interpolation = task->preparation->interpolation,
                                       .channels = task->preparation->channels};
     struct tleg_pixels pixels = task->pixels;
@@ -101,13 +104,14 @@ static void copy_pixel(const struct task *task, const uint8_t *pixel, uint8_t *o
 
 /* Position 0 along a side is the first of the black pixels. */
 static void crop_padded(struct task *task) {
-    const int32_t padding = task->options.padding, size = task->preparation->size;
+    const int32_t padding = task->options.padding;
+    const struct tleg_extent size = task->preparation->size;
     const struct tleg_pixels *pixels = &task->pixels;
-    const int32_t top = tleg_draw_index(&task->random, task->image.height + 2 * padding - size + 1) - padding;
-    const int32_t left = tleg_draw_index(&task->random, task->image.width + 2 * padding - size + 1) - padding;
+    const int32_t top = tleg_draw_index(&task->random, task->image.height + 2 * padding - size.height + 1) - padding;
+    const int32_t left = tleg_draw_index(&task->random, task->image.width + 2 * padding - size.width + 1) - padding;
     uint8_t *out = task->canvas.rgb;
-    for (int32_t y = top; y < top + size; y++)
-        for (int32_t x = left; x < left + size; x++, out += 3) {
+    for (int32_t y = top; y < top + size.height; y++)
+        for (int32_t x = left; x < left + size.width; x++, out += 3) {
             const bool inside = y >= 0 && y < task->image.height && x >= 0 && x < task->image.width;
             if (inside)
                 copy_pixel(task, pixels->pixels + y * pixels->stride + (ptrdiff_t)((size_t)x * pixels->step), out);
@@ -165,20 +169,21 @@ static void jitter(struct task *task) {
         tleg_operation_apply(order[i], factor[order[i]], &task->canvas);
 }
 
-/* ---- to out (channels, size, size) ---- */
+/* ---- to out (channels, height, width) ---- */
 
 static void normalise(const struct task *task, float *out) {
-    const size_t count = (size_t)task->preparation->size * (size_t)task->preparation->size;
+    const size_t count = (size_t)tleg_extent_area(task->preparation->size);
     for (size_t c = 0; c < (size_t)task->preparation->channels; c++)
         for (size_t i = 0; i < count; i++)
             *out++ = task->preparation->table[c][task->canvas.rgb[i * 3 + c]];
 }
 
 static void erase(struct task *task, float *out) {
-    const struct tleg_box box = tleg_draw_erased(&task->random, task->preparation->size);
+    const struct tleg_extent size = task->preparation->size;
+    const struct tleg_box box = tleg_draw_erased(&task->random, size);
     for (int32_t c = 0; c < task->preparation->channels; c++)
         for (int32_t y = box.top; y < box.top + box.height; y++) {
-            float *row = out + ((size_t)c * (size_t)task->preparation->size + (size_t)y) * (size_t)task->preparation->size;
+            float *row = out + ((size_t)c * (size_t)size.height + (size_t)y) * (size_t)size.width;
             for (int32_t x = box.left; x < box.left + box.width; x++)
                 row[x] = (float)tleg_random_normal(&task->random, INFINITY);
         }
@@ -230,7 +235,8 @@ TLEG_API tleg_status TLEG_CALL tleg_augment_image(tleg_context *context, const t
         return status;
     tleg_random_seed(&task.random, seed, 0);
     set_fill(&task);
-    task.canvas.width = task.canvas.height = preparation->size;
+    task.canvas.width = preparation->size.width;
+    task.canvas.height = preparation->size.height;
     const size_t bytes = tleg_canvas_bytes(&task.canvas); /* TLEG_MAX_IMAGE^2 * 3 fits */
     task.canvas.rgb = tleg_alloc(&context->allocator, 2 * bytes);
     if (task.canvas.rgb == NULL)

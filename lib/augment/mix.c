@@ -25,18 +25,20 @@ static tleg_status check_options(tleg_context *context, const tleg_mix_options *
         return tleg_fail_number(context, "mix.smoothing", "0 to 1", options->smoothing);
     if (options->channels != 1 && options->channels != 3)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "mix.channels: expected 1 or 3, found %d", options->channels);
-    if (options->reserved != 0)
-        return tleg_check_reserved(context, "mix.reserved", false);
     const tleg_status status = check_alpha(context, "mix.mixup", options->mixup);
     return status == TLEG_OK ? check_alpha(context, "mix.cutmix", options->cutmix) : status;
 }
 
-static tleg_status check_batch(tleg_context *context, const tleg_mix_options *options, int64_t batch, int32_t image_size,
+static tleg_status check_batch(tleg_context *context, const tleg_mix_options *options, int64_t batch, struct tleg_extent size,
                                const int64_t *labels) {
     size_t count;
-    if (image_size < 1 || image_size > TLEG_MAX_IMAGE)
-        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "image_size: expected 1 to %d, found %d", TLEG_MAX_IMAGE, image_size);
-    if (batch < 1 || !tleg_size_product((const int64_t[]){batch, options->channels, image_size, image_size}, 4, &count) ||
+    if (size.height < 1 || size.height > TLEG_MAX_IMAGE)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "image_size: expected 1 to %d, found %d", TLEG_MAX_IMAGE,
+                         (int)size.height);
+    if (size.width < 1 || size.width > TLEG_MAX_IMAGE)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "mix.image_width: expected 0 to %d, found %d", TLEG_MAX_IMAGE,
+                         (int)size.width);
+    if (batch < 1 || !tleg_size_product((const int64_t[]){batch, options->channels, size.height, size.width}, 4, &count) ||
         !tleg_size_product((const int64_t[]){batch, options->classes}, 2, &count))
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "batch: expected images that fit in memory, found %lld",
                          (long long)batch);
@@ -47,7 +49,7 @@ static tleg_status check_batch(tleg_context *context, const tleg_mix_options *op
     return TLEG_OK;
 }
 
-static struct mix draw(struct tleg_random *random, const tleg_mix_options *options, int32_t size) {
+static struct mix draw(struct tleg_random *random, const tleg_mix_options *options, struct tleg_extent size) {
     struct mix mix = {.lambda = 1, .cut = options->cutmix > 0};
     if (options->mixup == 0 && options->cutmix == 0)
         return mix;
@@ -56,7 +58,7 @@ static struct mix draw(struct tleg_random *random, const tleg_mix_options *optio
     mix.lambda = tleg_draw_beta(random, mix.cut ? options->cutmix : options->mixup);
     if (mix.cut && mix.lambda != 1) {
         mix.box = tleg_draw_cut(random, size, mix.lambda);
-        mix.lambda = 1 - (double)mix.box.width * mix.box.height / ((double)size * size);
+        mix.lambda = 1 - (double)mix.box.width * mix.box.height / ((double)size.height * size.width);
     }
     return mix;
 }
@@ -71,20 +73,21 @@ static void blend(float *a, float *b, size_t count, double lambda) {
     }
 }
 
-/* Two images (channels, size, size) exchange the box. */
-static void exchange(float *a, float *b, size_t channels, size_t size, const struct tleg_box *box) {
+/* Two images (channels, height, columns) exchange the box. */
+static void exchange(float *a, float *b, size_t channels, struct tleg_extent size, const struct tleg_box *box) {
+    const size_t columns = (size_t)size.width;
     const size_t left = (size_t)box->left, width = (size_t)box->width, top = (size_t)box->top, height = (size_t)box->height;
     for (size_t c = 0; c < channels; c++)
         for (size_t y = top; y < top + height; y++)
-            for (size_t i = (c * size + y) * size + left, end = i + width; i < end; i++) {
+            for (size_t i = (c * (size_t)size.height + y) * columns + left, end = i + width; i < end; i++) {
                 const float x = a[i];
                 a[i] = b[i];
                 b[i] = x;
             }
 }
 
-static void mix_images(const struct mix *mix, int64_t batch, size_t channels, int32_t image_size, float *images) {
-    const size_t size = (size_t)image_size, count = channels * size * size;
+static void mix_images(const struct mix *mix, int64_t batch, size_t channels, struct tleg_extent size, float *images) {
+    const size_t count = channels * (size_t)tleg_extent_area(size);
     for (int64_t i = 0, j = batch - 1; i < j; i++, j--) {
         float *a = images + (size_t)i * count, *b = images + (size_t)j * count;
         if (mix->cut)
@@ -106,10 +109,10 @@ static void fill_targets(double lambda, const tleg_mix_options *options, int64_t
 }
 
 /* Whether the host's arrays hold what a batch needs. */
-static tleg_status check_counts(tleg_context *context, const tleg_mix_options *options, int64_t batch, int32_t image_size,
+static tleg_status check_counts(tleg_context *context, const tleg_mix_options *options, int64_t batch, struct tleg_extent size,
                                 size_t image_floats, size_t target_floats) {
     const int32_t classes = options->classes;
-    const size_t image = (size_t)options->channels * (size_t)image_size * (size_t)image_size, count = (size_t)batch;
+    const size_t image = (size_t)options->channels * (size_t)tleg_extent_area(size), count = (size_t)batch;
     if (image_floats / image < count)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_augment_mix: images has %zu floats, expected %zu times %zu",
                          image_floats, count, image);
@@ -133,16 +136,17 @@ TLEG_API tleg_status TLEG_CALL tleg_augment_mix(tleg_context *context, const tle
         options.channels = 3;
     if (status == TLEG_OK)
         status = check_options(context, &options);
+    const struct tleg_extent size = {image_size, options.image_width ? options.image_width : image_size};
     if (status == TLEG_OK)
-        status = check_batch(context, &options, batch, image_size, labels);
+        status = check_batch(context, &options, batch, size, labels);
     if (status == TLEG_OK)
-        status = check_counts(context, &options, batch, image_size, image_floats, target_floats);
+        status = check_counts(context, &options, batch, size, image_floats, target_floats);
     if (status != TLEG_OK)
         return status;
     tleg_random_seed(&random, seed, 0);
-    const struct mix mix = draw(&random, &options, image_size);
+    const struct mix mix = draw(&random, &options, size);
     if (mix.lambda != 1)
-        mix_images(&mix, batch, (size_t)options.channels, image_size, images);
+        mix_images(&mix, batch, (size_t)options.channels, size, images);
     fill_targets(mix.lambda, &options, batch, labels, targets);
     return TLEG_OK;
 }

@@ -34,6 +34,55 @@ static tleg_status check_dtype(tleg_context *context, const tleg_config *c) {
     return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.dtype: expected 0 or TLEG_F32, found %d", (int)c->dtype);
 }
 
+static tleg_status check_side(tleg_context *context, const char *member, int32_t pixels, int32_t patch) {
+    if (pixels % patch != 0)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.%s: expected a multiple of the patch, %d, found %d", member,
+                         (int)patch, (int)pixels);
+    if (pixels / patch > TLEG_MAX_GRID)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.%s: expected at most %d patches a side, found %d", member,
+                         TLEG_MAX_GRID, (int)(pixels / patch));
+    return TLEG_OK;
+}
+
+/* Sizes that are in range. A width that says nothing new becomes 0. */
+static tleg_status check_grid(tleg_context *context, tleg_config *c) {
+    const struct tleg_extent pixels = tleg_config_pixels(c), patch = tleg_config_patch(c);
+    c->image_width = pixels.width == pixels.height ? 0 : pixels.width;
+    c->patch_width = patch.width == patch.height ? 0 : patch.width;
+    if (tleg_config_draws(c) && (c->image_width || c->patch_width))
+        return tleg_fail(
+            context, TLEG_ERROR_UNSUPPORTED, "tleg_config.%s: a generator's images and patches are square, found a width of %d",
+            c->image_width ? "image_width" : "patch_width", (int)(c->image_width ? c->image_width : c->patch_width));
+    const tleg_status status = check_side(context, "image_size", pixels.height, patch.height);
+    return status == TLEG_OK ? check_side(context, c->image_width ? "image_width" : "image_size", pixels.width, patch.width)
+                             : status;
+}
+
+tleg_status tleg_config_resize(tleg_context *context, const char *what, int32_t height, int32_t width, tleg_config *config) {
+    const struct tleg_extent patch = tleg_config_patch(config), pixels = {height, width ? width : height};
+    char of_patch[TLEG_EXTENT_TEXT], found[TLEG_EXTENT_TEXT];
+    if (height == 0 && width == 0)
+        return TLEG_OK;
+    if (height < 1 || height > TLEG_MAX_IMAGE || height % patch.height != 0 || height / patch.height > TLEG_MAX_GRID ||
+        pixels.width < 1 || pixels.width > TLEG_MAX_IMAGE || pixels.width % patch.width != 0 ||
+        pixels.width / patch.width > TLEG_MAX_GRID)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT,
+                         "%s: expected 0 or a multiple of the patch, %s, at most %d and %d patches a side, found %s", what,
+                         tleg_extent_text(patch, of_patch), TLEG_MAX_IMAGE, TLEG_MAX_GRID, tleg_extent_text(pixels, found));
+    if (tleg_config_draws(config) && pixels.height != pixels.width)
+        return tleg_fail(context, TLEG_ERROR_UNSUPPORTED, "%s: a generator's images are square, found %s", what,
+                         tleg_extent_text(pixels, found));
+    tleg_config_set_pixels(config, pixels);
+    return TLEG_OK;
+}
+
+tleg_status tleg_position_filter_check(tleg_context *context, const char *what, tleg_position_filter filter) {
+    if (filter >= 0 && filter <= TLEG_POSITION_FILTER_ANTIALIAS)
+        return TLEG_OK;
+    return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: expected 0 or one of TLEG_POSITION_FILTER_*, found %d", what,
+                     (int)filter);
+}
+
 static tleg_status check_sizes(tleg_context *context, tleg_config *c) {
     if (c->hidden == 0 && c->dim > 0 && c->dim <= TLEG_MAX_DIM)
         c->hidden = 4 * c->dim;
@@ -43,6 +92,8 @@ static tleg_status check_sizes(tleg_context *context, tleg_config *c) {
     } ranges[] = {
         {"image_size", c->image_size, 1, TLEG_MAX_IMAGE},
         {"patch_size", c->patch_size, 1, TLEG_MAX_IMAGE},
+        {"image_width", c->image_width, 0, TLEG_MAX_IMAGE},
+        {"patch_width", c->patch_width, 0, TLEG_MAX_IMAGE},
         {"dim", c->dim, 1, TLEG_MAX_DIM},
         {"heads", c->heads, 1, TLEG_MAX_DIM},
         {"hidden", c->hidden, 1, TLEG_MAX_HIDDEN},
@@ -61,6 +112,7 @@ static tleg_status check_sizes(tleg_context *context, tleg_config *c) {
         {"attention_norm", c->attention_norm, 0, 1},
         {"mlp_norm", c->mlp_norm, 0, 1},
         {"qk_norm", c->qk_norm, 0, TLEG_QK_NORM_TOKEN},
+        {"pixel_norm", c->pixel_norm, 0, 1},
         {"learned_sigma", c->learned_sigma, 0, tleg_config_draws(c)},
         {"no_null_label", c->no_null_label, 0, tleg_config_draws(c)},
         {"no_positions", c->no_positions, 0, 1},
@@ -81,12 +133,9 @@ static tleg_status check_sizes(tleg_context *context, tleg_config *c) {
         if (status != TLEG_OK)
             return status;
     }
-    if (c->image_size % c->patch_size != 0)
-        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.image_size: expected a multiple of the patch, %d, found %d",
-                         (int)c->patch_size, (int)c->image_size);
-    if (c->image_size / c->patch_size > TLEG_MAX_GRID)
-        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.image_size: expected at most %d patches a side, found %d",
-                         TLEG_MAX_GRID, (int)(c->image_size / c->patch_size));
+    const tleg_status status = check_grid(context, c);
+    if (status != TLEG_OK)
+        return status;
     if (c->dim % c->heads != 0)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.heads: expected a divisor of the dim, %d, found %d",
                          (int)c->dim, (int)c->heads);
@@ -173,6 +222,7 @@ static tleg_status check_drawing(tleg_context *context, const tleg_config *c) {
                 {"attention_norm", c->attention_norm},
                 {"mlp_norm", c->mlp_norm},
                 {"qk_norm", c->qk_norm},
+                {"pixel_norm", c->pixel_norm},
                 {"no_positions", c->no_positions},
                 {"rotary", c->rotary},
                 {"rms", c->rms},
@@ -197,18 +247,19 @@ static tleg_status check_head(tleg_context *context, tleg_config *c) {
         c->pool = c->class_token ? TLEG_POOL_CLS : TLEG_POOL_MEAN;
     if (c->norm == 0)
         c->norm = TLEG_NORM_BEFORE_POOL;
-    tleg_status status = in_range(context, "pool", c->pool, TLEG_POOL_MEAN, TLEG_POOL_PATCH_ATTENTION);
+    tleg_status status = in_range(context, "pool", c->pool, TLEG_POOL_MEAN, TLEG_POOL_CLS_MEAN);
     if (status == TLEG_OK)
         status = in_range(context, "norm", c->norm, TLEG_NORM_BEFORE_POOL, TLEG_NORM_AFTER_POOL);
     if (status != TLEG_OK)
         return status;
-    if (c->pool == TLEG_POOL_CLS && !c->class_token)
-        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.pool: TLEG_POOL_CLS needs a class token, found none");
+    if ((c->pool == TLEG_POOL_CLS || c->pool == TLEG_POOL_CLS_MEAN) && !c->class_token)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.pool: \"%s\" needs a class token, found none",
+                         tleg_pool_words[c->pool - 1]);
     if (c->pool != TLEG_POOL_CLS && c->distillation_token)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT,
-                         "tleg_config.pool: a distillation token needs TLEG_POOL_CLS, found TLEG_POOL_%s",
-                         c->pool == TLEG_POOL_MEAN ? "MEAN" : "ATTENTION");
-    if (c->pool != TLEG_POOL_MEAN)
+                         "tleg_config.pool: a distillation token needs TLEG_POOL_CLS, found \"%s\"",
+                         tleg_pool_words[c->pool - 1]);
+    if (!tleg_config_reduces(c))
         c->norm = TLEG_NORM_BEFORE_POOL; /* of one token the same numbers; attention pooling reads normed ones */
     return TLEG_OK;
 }
@@ -217,7 +268,7 @@ static tleg_status check_numbers(tleg_context *context, tleg_config *c) {
     if (c->eps == 0)
         c->eps = tleg_config_draws(c) ? 1e-6 : 1e-5;
     if (c->crop == 0)
-        c->crop = tleg_default_crop(c->image_size);
+        c->crop = tleg_default_crop(tleg_config_pixels(c));
     if (tleg_config_draws(c))
         tleg_fill_plain_colours(c->mean, c->std);
     tleg_fill_colours(c->mean, c->std);

@@ -18,6 +18,10 @@ struct tleg_vit_config {
 
 /* Checks a host's configuration and fills in the defaults. ARGUMENT names the member, what was expected and found. */
 tleg_status tleg_config_check(tleg_context *context, const tleg_config *host, struct tleg_vit_config *config);
+/* What a host asks of another size of pictures, a `width` of 0 being as high, both 0 as it is; ARGUMENT begins with `what`. */
+tleg_status tleg_config_resize(tleg_context *context, const char *what, int32_t height, int32_t width, tleg_config *config);
+/* 0, or one of TLEG_POSITION_FILTER_*; ARGUMENT begins with `what`. */
+tleg_status tleg_position_filter_check(tleg_context *context, const char *what, tleg_position_filter filter);
 tleg_status tleg_config_copy(tleg_context *context, const struct tleg_vit_config *from, struct tleg_vit_config *to);
 void tleg_config_free(struct tleg_vit_config *config); /* zeroed is allowed */
 

@@ -4,7 +4,7 @@
 #include <tleg/config.h>
 
 const char *const tleg_mlp_words[] = {"gelu", "quick_gelu", "gelu_tanh", "silu", "relu", NULL};
-const char *const tleg_pool_words[] = {"mean", "cls", "attention", "patch_attention", NULL};
+const char *const tleg_pool_words[] = {"mean", "cls", "attention", "patch_attention", "max", "mean_max", "cls_mean", NULL};
 const char *const tleg_branch_norm_words[] = {"before", "after", NULL};
 const char *const tleg_rotary_words[] = {"index", "centred", NULL};
 const char *const tleg_interpolation_words[] = {"bicubic", "bilinear", "box", NULL};
@@ -14,8 +14,8 @@ double tleg_default_rotary_base(int32_t rotary) {
     return rotary == TLEG_ROTARY_CENTRED ? 100 : 10000;
 }
 
-double tleg_default_crop(int32_t image_size) {
-    return image_size <= 32 ? 1.0 : 0.875;
+double tleg_default_crop(struct tleg_extent pixels) {
+    return pixels.height <= 32 && pixels.width <= 32 ? 1.0 : 0.875;
 }
 
 static bool all_zero(const double values[3]) {

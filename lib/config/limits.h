@@ -19,7 +19,7 @@ extern const char *const tleg_interpolation_words[],
     *const tleg_fit_words[], *const tleg_mlp_words[], *const tleg_pool_words[], *const tleg_branch_norm_words[],
                                                                                     *const tleg_rotary_words[];
 double tleg_default_rotary_base(int32_t rotary);
-double tleg_default_crop(int32_t image_size);
+double tleg_default_crop(struct tleg_extent pixels);
 /* What generators' images are: numbers in -1..1. */
 void tleg_fill_plain_colours(double mean[3], double std[3]);
 /* Fills in ImageNet's colours where a configuration has none: a std of zeros. Beside a std that is given, a mean of 0 is meant.

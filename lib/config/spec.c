@@ -5,16 +5,50 @@
 #include <stdio.h>
 #include <string.h>
 
-int32_t tleg_config_grid(const tleg_config *config) {
-    return config->image_size / config->patch_size;
+struct tleg_extent tleg_config_pixels(const tleg_config *config) {
+    return (struct tleg_extent){config->image_size, config->image_width ? config->image_width : config->image_size};
 }
 
-int64_t tleg_config_patch_width(const tleg_config *config) {
-    return (int64_t)config->channels * config->patch_size * config->patch_size;
+struct tleg_extent tleg_config_patch(const tleg_config *config) {
+    return (struct tleg_extent){config->patch_size, config->patch_width ? config->patch_width : config->patch_size};
+}
+
+struct tleg_extent tleg_config_grid(const tleg_config *config) {
+    const struct tleg_extent pixels = tleg_config_pixels(config), patch = tleg_config_patch(config);
+    return (struct tleg_extent){pixels.height / patch.height, pixels.width / patch.width};
+}
+
+void tleg_config_set_pixels(tleg_config *config, struct tleg_extent pixels) {
+    config->image_size = pixels.height;
+    config->image_width = pixels.width == pixels.height ? 0 : pixels.width;
+}
+
+const char *tleg_extent_text(struct tleg_extent extent, char text[TLEG_EXTENT_TEXT]) {
+    if (extent.height == extent.width)
+        snprintf(text, TLEG_EXTENT_TEXT, "%d", (int)extent.height);
+    else
+        snprintf(text, TLEG_EXTENT_TEXT, "%dx%d", (int)extent.height, (int)extent.width);
+    return text;
+}
+
+struct tleg_resampling tleg_config_resampling(const tleg_config *from, const tleg_config *to, tleg_position_filter filter) {
+    return (struct tleg_resampling){.prefix = tleg_config_placed(from),
+                                    .dim = from->dim,
+                                    .from = tleg_config_grid(from),
+                                    .to = tleg_config_grid(to),
+                                    .antialias = filter == TLEG_POSITION_FILTER_ANTIALIAS};
+}
+
+int64_t tleg_config_patches(const tleg_config *config) {
+    return tleg_extent_area(tleg_config_grid(config));
+}
+
+int64_t tleg_config_patch_numbers(const tleg_config *config) {
+    return config->channels * tleg_extent_area(tleg_config_patch(config));
 }
 
 int64_t tleg_config_image(const tleg_config *config) {
-    return (int64_t)config->channels * config->image_size * config->image_size;
+    return config->channels * tleg_extent_area(tleg_config_pixels(config));
 }
 
 enum tleg_activation tleg_config_activation(const tleg_config *config) {
@@ -56,8 +90,7 @@ int32_t tleg_config_placed(const tleg_config *config) {
 }
 
 int64_t tleg_config_tokens(const tleg_config *config) {
-    const int64_t grid = tleg_config_grid(config);
-    return tleg_config_prefix(config) + grid * grid;
+    return tleg_config_prefix(config) + tleg_config_patches(config);
 }
 
 int64_t tleg_config_drawn(const tleg_config *config) {
@@ -65,12 +98,16 @@ int64_t tleg_config_drawn(const tleg_config *config) {
 }
 
 int64_t tleg_config_outputs(const tleg_config *config) {
-    const int64_t side = config->image_size;
-    return tleg_config_draws(config) ? tleg_config_drawn(config) * side * side : config->classes;
+    return tleg_config_draws(config) ? tleg_config_drawn(config) * tleg_extent_area(tleg_config_pixels(config))
+                                     : config->classes;
 }
 
 int64_t tleg_config_label_rows(const tleg_config *config) {
     return (int64_t)config->classes + !config->no_null_label;
+}
+
+int64_t tleg_config_features(const tleg_config *config) {
+    return config->pool == TLEG_POOL_CLS_MEAN ? 2 * (int64_t)config->dim : config->dim;
 }
 
 int tleg_config_readouts(const tleg_config *config) {
@@ -126,11 +163,11 @@ static void set_pool(const tleg_config *config, enum tleg_slot slot, struct tleg
 
 /* What a Diffusion Transformer has, under its authors' names. */
 static void set_generator(const tleg_config *config, enum tleg_slot slot, struct tleg_spec *spec) {
-    const int64_t dim = config->dim, patch = config->patch_size, grid = tleg_config_grid(config);
+    const int64_t dim = config->dim, patch = config->patch_size;
     const int64_t rows = tleg_config_drawn(config) * patch * patch;
     switch (slot) {
     case TLEG_SLOT_POS_EMBED:
-        set(spec, "pos_embed", 3, 1, grid * grid, dim, 0);
+        set(spec, "pos_embed", 3, 1, tleg_config_patches(config), dim, 0);
         break;
     case TLEG_SLOT_PATCH_WEIGHT:
         set(spec, "x_embedder.proj.weight", 4, dim, config->channels, patch, patch);
@@ -171,9 +208,9 @@ static void set_generator(const tleg_config *config, enum tleg_slot slot, struct
 }
 
 void tleg_outer_spec(const tleg_config *config, enum tleg_slot slot, struct tleg_spec *spec) {
-    const int64_t dim = config->dim, classes = config->classes, patch = config->patch_size;
-    const int64_t grid = tleg_config_grid(config);
-    const bool mean_first = config->pool == TLEG_POOL_MEAN && config->norm == TLEG_NORM_AFTER_POOL;
+    const int64_t dim = config->dim, classes = config->classes;
+    const struct tleg_extent patch = tleg_config_patch(config);
+    const bool after = config->norm == TLEG_NORM_AFTER_POOL;
     set_none(spec);
     if (tleg_config_draws(config)) {
         set_generator(config, slot, spec);
@@ -199,10 +236,10 @@ void tleg_outer_spec(const tleg_config *config, enum tleg_slot slot, struct tleg
         break;
     case TLEG_SLOT_POS_EMBED:
         if (!config->no_positions)
-            set(spec, "pos_embed", 3, 1, tleg_config_placed(config) + grid * grid, dim, 0);
+            set(spec, "pos_embed", 3, 1, tleg_config_placed(config) + tleg_config_patches(config), dim, 0);
         break;
     case TLEG_SLOT_PATCH_WEIGHT:
-        set(spec, "patch_embed.proj.weight", 4, dim, config->channels, patch, patch);
+        set(spec, "patch_embed.proj.weight", 4, dim, config->channels, patch.height, patch.width);
         break;
     case TLEG_SLOT_PATCH_BIAS:
         if (!config->no_patch_bias)
@@ -226,15 +263,15 @@ void tleg_outer_spec(const tleg_config *config, enum tleg_slot slot, struct tleg
         break;
     case TLEG_SLOT_NORM_WEIGHT:
         if (!config->no_norm)
-            set(spec, mean_first ? "fc_norm.weight" : "norm.weight", 1, dim, 0, 0, 0);
+            set(spec, after ? "fc_norm.weight" : "norm.weight", 1, dim, 0, 0, 0);
         break;
     case TLEG_SLOT_NORM_BIAS:
         if (!config->no_norm && !config->rms)
-            set(spec, mean_first ? "fc_norm.bias" : "norm.bias", 1, dim, 0, 0, 0);
+            set(spec, after ? "fc_norm.bias" : "norm.bias", 1, dim, 0, 0, 0);
         break;
     case TLEG_SLOT_HEAD_WEIGHT:
         if (classes)
-            set(spec, "head.weight", 2, classes, dim, 0, 0);
+            set(spec, "head.weight", 2, classes, tleg_config_features(config), 0, 0);
         break;
     case TLEG_SLOT_HEAD_BIAS:
         if (classes && !config->no_head_bias)

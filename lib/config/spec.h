@@ -110,15 +110,24 @@ int64_t
 tleg_config_qk_width(const tleg_config *config); /* numbers that a norm of queries and keys runs over; 0: there is none */
 int32_t tleg_config_pool_heads(const tleg_config *config); /* of attention pooling */
 int32_t tleg_config_pool_hidden(const tleg_config *config);
-int32_t tleg_config_grid(const tleg_config *config);                    /* patches along a side */
-int64_t tleg_config_image(const tleg_config *config);                   /* numbers of an image: channels * image^2 */
-int64_t tleg_config_patch_width(const tleg_config *config);             /* numbers of a patch: channels * patch^2 */
+struct tleg_extent tleg_config_pixels(const tleg_config *config); /* of an image */
+struct tleg_extent tleg_config_patch(const tleg_config *config);  /* likewise */
+struct tleg_extent tleg_config_grid(const tleg_config *config);   /* of patches */
+void tleg_config_set_pixels(tleg_config *config, struct tleg_extent pixels);
+/* "24x40", height first; of a square "24". */
+enum { TLEG_EXTENT_TEXT = 32 };
+const char *tleg_extent_text(struct tleg_extent extent, char text[TLEG_EXTENT_TEXT]);
+/* How a position embedding of `from` becomes one of `to`. */
+struct tleg_resampling tleg_config_resampling(const tleg_config *from, const tleg_config *to, tleg_position_filter filter);
+int64_t tleg_config_patches(const tleg_config *config);                 /* of an image */
+int64_t tleg_config_image(const tleg_config *config);                   /* numbers of an image: channels * height * width */
+int64_t tleg_config_patch_numbers(const tleg_config *config);           /* numbers of a patch, likewise */
 enum tleg_activation tleg_config_activation(const tleg_config *config); /* between fc1 and fc2 */
 int64_t tleg_config_fc1(const tleg_config *config);                     /* rows of fc1: hidden, or twice that */
 /* Tokens before the patches, in their order: class token, distillation token, registers. */
 int32_t tleg_config_prefix(const tleg_config *config);
 int32_t tleg_config_placed(const tleg_config *config); /* those that have a row in the position embedding: the first so many */
-int64_t tleg_config_tokens(const tleg_config *config); /* prefix + (image/patch)^2 */
+int64_t tleg_config_tokens(const tleg_config *config); /* prefix and patches */
 /* Whether one learned query reads the tokens. */
 static inline bool tleg_config_has_attention_pool(const tleg_config *config) {
     return config->pool == TLEG_POOL_ATTENTION || config->pool == TLEG_POOL_PATCH_ATTENTION;
@@ -132,6 +141,11 @@ int64_t tleg_config_drawn(const tleg_config *config);      /* channels of its ou
 int64_t tleg_config_outputs(const tleg_config *config);    /* numbers for an image: what is drawn, or one logit per class */
 int64_t tleg_config_label_rows(const tleg_config *config); /* classes, and the null label where there is one */
 
+int64_t tleg_config_features(const tleg_config *config); /* numbers that a head reads */
+/* Whether the patches make one row of numbers, which the final norm may stand before or after. */
+static inline bool tleg_config_reduces(const tleg_config *config) {
+    return config->pool == TLEG_POOL_MEAN || config->pool == TLEG_POOL_MAX || config->pool == TLEG_POOL_MEAN_MAX;
+}
 int tleg_config_readouts(const tleg_config *config); /* heads that read features: 2 with a distillation token, else 1 */
 /* A block's tensors, those that the configuration has, in file order:
  *     struct tleg_parameter parameter = {0};

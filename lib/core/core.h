@@ -37,6 +37,16 @@ enum { TLEG_ALIGN = 64 }; /* of every buffer: a cache line, and an AVX-512 regis
 static inline int64_t tleg_ceil_div(int64_t count, int64_t unit) { /* unit > 0 */
     return (count + unit - 1) / unit;
 }
+/* Rows and columns: of a picture or a patch in pixels, of a grid in patches. */
+struct tleg_extent {
+    int32_t height, width;
+};
+static inline int64_t tleg_extent_area(struct tleg_extent extent) {
+    return (int64_t)extent.height * extent.width;
+}
+static inline bool tleg_extent_same(struct tleg_extent a, struct tleg_extent b) {
+    return a.height == b.height && a.width == b.width;
+}
 static inline int64_t tleg_min64(int64_t a, int64_t b) {
     return a < b ? a : b;
 }

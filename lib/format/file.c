@@ -185,9 +185,10 @@ tleg_status tleg_open_options_read(tleg_context *context, const tleg_open_option
     if (status == TLEG_OK && own->flags & ~known)
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_open_options: unknown flags 0x%x%s", (unsigned)own->flags,
                            known ? "" : " (TLEG_OPEN_MAP is for a path)");
-    if (status == TLEG_OK && own->reserved2 != 0)
-        status =
-            tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_open_options.reserved2: expected 0, found %d", (int)own->reserved2);
+    if (status == TLEG_OK && (own->position_filter < 0 || own->position_filter > TLEG_POSITION_FILTER_ANTIALIAS))
+        status = tleg_fail(context, TLEG_ERROR_ARGUMENT,
+                           "tleg_open_options.position_filter: expected 0 or one of TLEG_POSITION_FILTER_*, found %d",
+                           (int)own->position_filter);
     if (status == TLEG_OK && own->dtype != 0 && !tleg_dtype_is_of_weights(own->dtype))
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_open_options.dtype: expected 0, F32, F16 or BF16, found %d",
                            (int)own->dtype);

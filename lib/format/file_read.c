@@ -127,3 +127,25 @@ tleg_status TLEG_CALL tleg_file_read_tensor(tleg_context *context, const tleg_fi
         tleg_tensor_free(tensor);
     return status;
 }
+
+tleg_status TLEG_CALL tleg_file_read_floats(tleg_context *context, const tleg_file *file, const char *name, uint64_t first,
+                                            size_t count, float *floats) {
+    if (!context || !file || !name || !floats || count == 0)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT,
+                         "tleg_file_read_floats: context, file, name and floats must not be NULL, nor count 0");
+    const struct tleg_entry *entry = need(context, file, name);
+    if (!entry)
+        return TLEG_ERROR_NOT_FOUND;
+    tleg_status status = check_floating(context, file, entry);
+    if (status != TLEG_OK)
+        return status;
+    const uint64_t width = tleg_dtype_size(entry->dtype), all = entry->bytes / width;
+    if (first > all || count > all - first)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT,
+                         "%s: tensor '%s' has %llu numbers; %llu from number %llu on are asked for", file->label, entry->name,
+                         (unsigned long long)all, (unsigned long long)count, (unsigned long long)first);
+    status = tleg_work_begin(context, "read", count * width);
+    if (status == TLEG_OK)
+        status = tleg_file_read_part(context, file, entry, (size_t)first, count, floats);
+    return tleg_work_end(context, status);
+}

@@ -40,6 +40,8 @@ const char *tleg_node_unary(struct walk *walk, struct value *out) {
     const struct value *in = tleg_walk_in(walk, 0);
     uint32_t base;
     double *samples;
+    if (in->what == TURN && strcmp(type, "Neg") == 0)
+        return tleg_turn_negate(walk, in, out);
     if (tleg_is_constant(in))
         return tleg_fold_unary(walk, type, in, out);
     if (strcmp(type, "IsNaN") == 0 && in->what == SHARES) {
@@ -121,20 +123,38 @@ static const char *combine(struct walk *walk, enum sign sign, const struct value
 static const char *scale(struct walk *walk, const struct value *value, double number, struct value *out) {
     if (value->what == FUNCTION || value->what == VARIANCE)
         return combine(walk, MUL, value, NULL, number, out);
-    if ((value->what != LINEAR && value->what != SCORES && value->what != SUM) || value->gate)
+    if ((value->what != LINEAR && value->what != ROTATED && value->what != TURN && value->what != SCORES &&
+         value->what != SUM) ||
+        value->gate || (value->what == TURN && number <= 0))
         return "a factor of queries, keys, scores or an activation";
     *out = *value;
     out->factor *= number;
     return NULL;
 }
 
+/* The squares of what a norm reads: of numbers that an activation may square too, as a function that says so. */
+static const char *square(struct walk *walk, const struct value *value, struct value *out) {
+    const bool function = value->what == LINEAR || value->what == FUNCTION;
+    const char *expected = function ? combine(walk, MUL, value, value, 0, out) : NULL;
+    if (!function)
+        *out = *value;
+    out->id = 0;
+    if (function)
+        out->third = tleg_value_number(walk, value);
+    else
+        out->what = SQUARES;
+    if (function || value->what == CENTRED)
+        return expected;
+    out->of = tleg_value_number(walk, value);
+    out->mean_before = value->mean;
+    out->rms = true;
+    return tleg_is_normed(walk, value) ? NULL : "what a norm reads, or an activation";
+}
+
 static const char *with_number(struct walk *walk, enum sign sign, const struct value *value, double number, bool number_first,
                                struct value *out) {
-    if (sign == POW && value->what == CENTRED && number == 2 && !number_first) {
-        *out = *value;
-        out->what = SQUARES;
-        return NULL;
-    }
+    if (sign == POW && number == 2 && !number_first)
+        return square(walk, value, out);
     if (sign == MUL)
         return scale(walk, value, number, out);
     if (sign == DIV && !number_first && value->what != FUNCTION)
@@ -160,13 +180,13 @@ static const char *with_constant(struct walk *walk, enum sign sign, const struct
     double number;
     if (value->what == IMAGES)
         return "images as they come: a graph that prepares them itself is not read";
-    if (sign == ADD && value->what == EMBED)
+    if (sign == ADD && tleg_takes_places(walk, value, constant))
         return tleg_add_places(walk, value, constant, out);
     if (sign == ADD && value->what == SCORES) {
         *out = *value;
         return is_zero(walk, constant) ? NULL : "scores without a mask or a bias of their own";
     }
-    if (tleg_constant_is_number(walk, constant, &number) && value->what != NORM && value->what != INNER_NORM)
+    if (tleg_constant_is_number(walk, constant, &number) && (sign == POW || (value->what != NORM && value->what != INNER_NORM)))
         return with_number(walk, sign, value, number, constant_first, out);
     if (sign == ADD)
         return tleg_add_vector(walk, value, constant, out);
@@ -181,15 +201,22 @@ static const char *with_constant(struct walk *walk, enum sign sign, const struct
 static const char *normalise(struct walk *walk, const struct value *value, const struct value *by, bool root,
                              struct value *out) {
     const struct value *variance = by->what == FUNCTION ? &walk->values[by->of] : NULL;
-    if (!variance || variance->what != VARIANCE || variance->of != value->of || by->uses ||
-        !tleg_layout_broadcasts(&value->layout, &by->layout))
+    if (!variance || variance->what != VARIANCE || by->uses || !tleg_layout_broadcasts(&value->layout, &by->layout) ||
+        (variance->rms ? walk->values[variance->of].id != value->id : variance->of != value->of))
         return "a LayerNorm's own variance";
     const double eps = tleg_samples_eps(by->samples, root);
-    *out = *value;
-    out->what = tleg_norm_of(&walk->values[value->of]);
+    *out = *variance;
+    out->what = tleg_norm_of(&walk->values[variance->of]);
+    out->layout = value->layout;
     out->id = 0;
     out->eps = eps;
     return eps > 0 ? NULL : "a LayerNorm: 1 / sqrt(variance + eps)";
+}
+
+/* Whether `by` is a function of the mean of a value's squares. */
+static bool is_rms(const struct walk *walk, const struct value *value, const struct value *by) {
+    const struct value *variance = by->what == FUNCTION ? &walk->values[by->of] : NULL;
+    return variance && variance->what == VARIANCE && variance->rms && walk->values[variance->of].id == value->id;
 }
 
 static const char *in_parts(struct walk *walk, enum sign sign, const struct value *a, const struct value *b,
@@ -201,12 +228,13 @@ static const char *in_parts(struct walk *walk, enum sign sign, const struct valu
         out->layout = a->layout;
         return NULL;
     }
-    if (sign == MUL && a->what == CENTRED && b->what == CENTRED && a->of == b->of &&
-        tleg_layout_equal(&a->layout, &b->layout)) {
-        *out = *a;
-        out->what = SQUARES;
-        return NULL;
-    }
+    if (sign == MUL && (a == b || (a->what == CENTRED && b->what == CENTRED && a->of == b->of)) &&
+        tleg_layout_equal(&a->layout, &b->layout))
+        return square(walk, a, out);
+    if (is_rms(walk, a, b) && (sign == MUL || sign == DIV))
+        return normalise(walk, a, b, sign == DIV, out);
+    if (is_rms(walk, b, a) && sign == MUL)
+        return normalise(walk, b, a, false, out);
     if (a->what == CENTRED && (sign == MUL || sign == DIV))
         return normalise(walk, a, b, sign == DIV, out);
     return b->what == CENTRED && sign == MUL ? normalise(walk, b, a, false, out) : "";
@@ -244,6 +272,8 @@ const char *tleg_node_binary(struct walk *walk, struct value *out) {
         return with_constant(walk, sign, a, b->weight, false, out);
     if (a->what == CONSTANT)
         return with_constant(walk, sign, b, a->weight, true, out);
+    if (a->what == TURN && b->what == TURN && (sign == ADD || sign == SUB))
+        return tleg_turn_add(walk, a, b, sign == SUB, out);
     const char *expected = in_parts(walk, sign, a, b, out);
     if (!expected || *expected)
         return expected;

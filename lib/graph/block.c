@@ -6,31 +6,30 @@
 
 static const int32_t features[] = {AXIS_FEATURE, -1};
 
-static uint32_t number_of(const struct walk *walk, const struct value *value) {
-    return (uint32_t)(value - walk->values);
-}
-
 /* ---- norms ---- */
 
 bool tleg_is_normed(const struct walk *walk, const struct value *value) {
     const uint8_t before = value->what == LINEAR ? walk->values[value->of].what : NOTHING;
     return tleg_is_stream(value) || value->what == MIXED || value->what == FUNCTION || value->what == GATED ||
-           before == MIXED || before == FUNCTION || before == GATED || before == INNER_NORM;
+           before == MIXED || before == FUNCTION || before == GATED || before == INNER_NORM || before == POOL_MIXED;
 }
 
+/* LayerNormalization, RMSNormalization */
 const char *tleg_node_norm(struct walk *walk, struct value *out) {
     const struct value *in = tleg_walk_in(walk, 0), *weight = tleg_walk_in(walk, 1), *bias = tleg_walk_in(walk, 2);
     if (!tleg_is_normed(walk, in) || !tleg_is_feature(in))
         return "the sum of a block's branches, with the features last";
     const int32_t last = in->layout.rank - 1;
+    const bool rms = strcmp(tleg_walk_text(walk, walk->node->type), "LayerNormalization") != 0;
     if (tleg_walk_dimension(tleg_walk_integer(walk, "axis", -1), in->layout.rank) != last)
         return "a norm over the features";
     *out = (struct value){.what = tleg_norm_of(in),
-                          .of = number_of(walk, in),
+                          .of = tleg_value_number(walk, in),
                           .first = in->first,
                           .count = in->count,
                           .factor = 1,
                           .mean_before = in->mean,
+                          .rms = rms,
                           .layout = in->layout,
                           .eps = tleg_short_number(tleg_walk_real(walk, "epsilon", 1e-5))};
     if (!tleg_is_constant(weight) || !tleg_constant_align(walk, weight->weight, &in->layout, features, &out->weight) ||
@@ -51,18 +50,22 @@ const char *tleg_node_mean(struct walk *walk, struct value *out) {
     *out = *in;
     tleg_layout_replace(&in->layout, dim, NULL, 0, drop, &out->layout);
     if (tleg_layout_is(&in->layout, dim, AXIS_FEATURE, 0) && dim == in->layout.rank - 1) {
-        const bool squares = in->what == SQUARES;
-        if (!squares && !tleg_is_normed(walk, in))
+        const bool squares = in->what == SQUARES, function = in->what == FUNCTION && in->third;
+        const struct value *x = function ? &walk->values[in->third] : in;
+        if (!squares && !tleg_is_normed(walk, x))
             return "the features of a stream, or their squares";
-        *out = (struct value){.what = squares ? VARIANCE : MEANS,
-                              .of = squares ? in->of : number_of(walk, in),
+        *out = (struct value){.what = squares || function ? VARIANCE : MEANS,
+                              .of = squares ? in->of : tleg_value_number(walk, x),
                               .factor = 1,
-                              .first = in->first,
-                              .count = in->count,
-                              .mean_before = squares ? in->mean_before : in->mean,
+                              .first = x->first,
+                              .count = x->count,
+                              .mean_before = squares ? in->mean_before : x->mean,
+                              .rms = function || in->rms,
                               .layout = out->layout};
         return NULL;
     }
+    if (in->what == POOLED && tleg_layout_size(&in->layout, dim) == 1)
+        return NULL;
     if (!tleg_layout_is(&in->layout, dim, AXIS_TOKEN, 0) || (in->what != STREAM && in->what != NORM) || in->mean)
         return "a mean over the patches";
     out->mean = true;
@@ -78,8 +81,9 @@ static bool is_whole(const struct value *value) {
 
 /* Whether a value is what a matrix of the network multiplies. */
 static bool is_multiplied(const struct walk *walk, const struct value *value) {
-    return value->what == NORM || value->what == MIXED || value->what == INNER_NORM || value->what == GATED ||
-           is_whole(value) || (value->what == FUNCTION && tleg_samples_activation(walk, value));
+    return tleg_is_stream(value) || value->what == MIXED || value->what == INNER_NORM || value->what == GATED ||
+           value->what == POOL_MIXED || value->what == POOLED ||
+           (value->what == FUNCTION && tleg_samples_activation(walk, value));
 }
 
 /* x times a constant (in, out), or (out, in) where it is turned already. */
@@ -87,10 +91,12 @@ static const char *multiply(struct walk *walk, const struct value *x, uint32_t c
     struct constant own = *tleg_constant_get(walk, constant);
     if (x->what == LINEAR || (x->what == FUNCTION && !is_multiplied(walk, x)))
         return "GELU, quick GELU, SiLU or ReLU between two matrices";
-    if (!is_multiplied(walk, x) && x->what != IMAGES)
+    if (!is_multiplied(walk, x) && x->what != IMAGES && x->what != CONSTANT)
         return "a LayerNorm before the matrix";
-    if (own.rank != 2 || x->layout.rank < 1 || own.shape[turned] != tleg_layout_size(&x->layout, x->layout.rank - 1) ||
-        (x->what != IMAGES && !tleg_is_feature(x)))
+    if (own.rank != 2)
+        return "a matrix";
+    if (x->what != CONSTANT && (x->layout.rank < 1 || own.shape[turned] != tleg_layout_size(&x->layout, x->layout.rank - 1) ||
+                                (x->what != IMAGES && !tleg_is_feature(x))))
         return "a matrix for all features, which lie last";
     if (!turned) {
         const struct constant from = own;
@@ -101,17 +107,20 @@ static const char *multiply(struct walk *walk, const struct value *x, uint32_t c
     }
     if (own.shape[0] < 1 || own.shape[0] > MOST_SIDE)
         return "a matrix of some columns";
+    if (x->what == CONSTANT)
+        return tleg_query_linear(walk, x, &own, out);
     if (x->what == IMAGES)
         return tleg_embed_pixels(walk, x, &own, out);
     const struct atom atom = {AXIS_FEATURE, (int32_t)own.shape[0], 1};
-    *out = (struct value){.what = LINEAR, .of = number_of(walk, x), .weight = tleg_constant_add(walk, &own), .factor = 1};
+    *out =
+        (struct value){.what = LINEAR, .of = tleg_value_number(walk, x), .weight = tleg_constant_add(walk, &own), .factor = 1};
     tleg_layout_replace(&x->layout, x->layout.rank - 1, &atom, 1, false, &out->layout);
     return NULL;
 }
 
 const char *tleg_add_vector(struct walk *walk, const struct value *value, uint32_t constant, struct value *out) {
     if ((value->what != LINEAR && value->what != NORM && value->what != INNER_NORM) || value->bias || value->gate ||
-        value->factor != 1 || value->mean)
+        value->factor != 1 || value->mean || value->rms)
         return "a matrix or a norm without a bias before it";
     *out = *value;
     out->id = 0;
@@ -119,19 +128,21 @@ const char *tleg_add_vector(struct walk *walk, const struct value *value, uint32
 }
 
 const char *tleg_scale_vector(struct walk *walk, const struct value *value, uint32_t constant, struct value *out) {
+    if (value->what == TURN)
+        return tleg_turn_scale(walk, value, constant, out);
     const bool norm = (value->what == NORM || value->what == INNER_NORM) && !value->weight && !value->bias && !value->mean;
     *out = *value;
     out->id = 0;
     if (!norm && (value->what != LINEAR || value->gate || value->factor != 1))
         return "a norm or a branch before it";
-    return tleg_constant_align(walk, constant, &value->layout, features, norm ? &out->weight : &out->gate)
-               ? NULL
-               : "a factor for each feature";
+    if (tleg_constant_align(walk, constant, &value->layout, features, norm ? &out->weight : &out->gate))
+        return NULL;
+    return norm ? "a factor for each feature" : tleg_turn_scale(walk, value, constant, out);
 }
 
 const char *tleg_node_gemm(struct walk *walk, struct value *out) {
     const struct value *x = tleg_walk_in(walk, 0), *weight = tleg_walk_in(walk, 1), *bias = tleg_walk_in(walk, 2);
-    if (!tleg_is_constant(weight) || tleg_is_constant(x) || (bias && !tleg_is_constant(bias)))
+    if (!tleg_is_constant(weight) || (bias && !tleg_is_constant(bias)))
         return "a constant matrix and bias";
     if (tleg_walk_real(walk, "alpha", 1) != 1 || (bias && tleg_walk_real(walk, "beta", 1) != 1) ||
         tleg_walk_integer(walk, "transA", 0) != 0)
@@ -161,10 +172,15 @@ static bool same_heads(const struct value *a, const struct value *b) {
     return tleg_layout_equal(&first, &second);
 }
 
+/* What a matrix makes of a norm, with or without rotary positions. */
+static bool is_linear(const struct value *value) {
+    return value->what == LINEAR || value->what == ROTATED;
+}
+
 /* Whether queries (.., tokens, head) and keys (.., tokens, head) are parts of what matrices make of one norm. */
 static bool are_pair(const struct walk *walk, const struct value *q, const struct value *k) {
     const int32_t last = q->layout.rank - 1;
-    return q->what == LINEAR && k->what == LINEAR && !q->gate && !k->gate && tleg_is_stream(&walk->values[q->of]) &&
+    return is_linear(q) && is_linear(k) && !q->gate && !k->gate && tleg_is_stream(&walk->values[q->of]) &&
            walk->values[k->of].id == walk->values[q->of].id && same_heads(q, k) &&
            tleg_layout_is(&q->layout, last - 1, AXIS_TOKEN, 0) &&
            tleg_layout_is(&q->layout, last, AXIS_FEATURE, tleg_layout_size(&q->layout, last)) &&
@@ -188,10 +204,12 @@ static bool turn(const struct value *value, struct value *out) {
 static const char *score(struct walk *walk, const struct value *q, const struct value *turned, struct value *out) {
     const int32_t last = q->layout.rank - 1;
     struct value k;
-    if (!turn(turned, &k) || !are_pair(walk, q, &k))
+    if (!turn(turned, &k) || !are_pair(walk, q, &k) || q->what != k.what)
         return pair_expected;
-    *out = (struct value){
-        .what = SCORES, .of = number_of(walk, q), .other = number_of(walk, turned), .factor = q->factor * k.factor};
+    *out = (struct value){.what = SCORES,
+                          .of = tleg_value_number(walk, q),
+                          .other = tleg_value_number(walk, turned),
+                          .factor = q->factor * k.factor};
     const struct atom keys = {AXIS_KEY, (int32_t)tleg_layout_size(&q->layout, last - 1), 1};
     tleg_layout_replace(&q->layout, last, &keys, 1, false, &out->layout);
     return NULL;
@@ -207,21 +225,30 @@ static const char scale_expected[] = "scores divided by the square root of a hea
 
 /* Shares of values (.., tokens, head). */
 static const char *mix(struct walk *walk, const struct value *q, uint32_t keys, const struct value *v, struct value *out) {
-    if (!are_pair(walk, q, v) || v->factor != 1)
+    if (!are_pair(walk, q, v) || v->factor != 1 || v->what != LINEAR)
         return "values (.., tokens, head) of the same norm as queries and keys";
-    *out = (struct value){
-        .what = MIXED, .of = number_of(walk, q), .other = keys, .third = number_of(walk, v), .factor = 1, .layout = v->layout};
+    *out = (struct value){.what = MIXED,
+                          .of = tleg_value_number(walk, q),
+                          .other = keys,
+                          .third = tleg_value_number(walk, v),
+                          .factor = 1,
+                          .layout = v->layout};
     return NULL;
 }
 
 const char *tleg_node_matmul(struct walk *walk, struct value *out) {
     const struct value *a = tleg_walk_in(walk, 0), *b = tleg_walk_in(walk, 1);
-    if (!b || a->what == CONSTANT)
+    struct value keys;
+    if (!b)
         return "a value by a matrix";
     if (b->what == CONSTANT)
         return multiply(walk, a, b->weight, false, out);
-    if (a->what == LINEAR)
+    if (tleg_is_query(walk, a))
+        return turn(b, &keys) ? tleg_pool_score(walk, a, &keys, tleg_value_number(walk, b), out) : pair_expected;
+    if (is_linear(a))
         return score(walk, a, b, out);
+    if (a->what == SHARES && tleg_is_query(walk, &walk->values[a->of]))
+        return tleg_pool_mix(walk, a, b, out);
     return a->what == SHARES ? mix(walk, &walk->values[a->of], a->other, b, out)
                              : "queries and keys, or a softmax's shares and values";
 }
@@ -230,16 +257,16 @@ const char *tleg_node_softmax(struct walk *walk, struct value *out) {
     const struct value *in = tleg_walk_in(walk, 0);
     const int32_t last = in->layout.rank - 1;
     const int64_t axis = tleg_walk_integer(walk, "axis", walk->graph->opset < 13 ? 1 : -1);
-    if (in->what == LINEAR && walk->values[in->of].what == NORM && tleg_is_feature(in) &&
+    if (in->what == LINEAR && tleg_is_read_out(&walk->values[in->of]) && tleg_is_feature(in) &&
         tleg_walk_dimension(axis, in->layout.rank) == last) {
-        *out = (struct value){.what = CHANCES, .of = number_of(walk, in), .factor = 1, .layout = in->layout};
+        *out = (struct value){.what = CHANCES, .of = tleg_value_number(walk, in), .factor = 1, .layout = in->layout};
         return NULL;
     }
     if (in->what != SCORES)
         return "scores of queries and keys";
     if (tleg_walk_dimension(axis, in->layout.rank) != last || !tleg_layout_is(&in->layout, last, AXIS_KEY, 0))
         return "a softmax over the keys";
-    if (!is_scale(walk, &walk->values[in->of], in->factor))
+    if (!in->weight && !is_scale(walk, &walk->values[in->of], in->factor))
         return scale_expected;
     *out = *in;
     out->what = SHARES;
@@ -253,13 +280,24 @@ const char *tleg_node_attention(struct walk *walk, struct value *out) {
     for (uint32_t i = 3; i < walk->node->input_count; i++)
         if (tleg_walk_in(walk, i))
             return "attention without a mask or earlier keys";
-    if (!k || !v || q->layout.rank != 4 || !are_pair(walk, q, k))
+    if (!k || !v || k->layout.rank != 4)
         return pair_expected;
     const struct tleg_graph_attribute *given = tleg_walk_attribute(walk, "scale");
-    const double scale = q->factor * k->factor * (given ? given->real : 1 / sqrt((double)tleg_layout_size(&q->layout, 3)));
+    const double own = given ? given->real : 1 / sqrt((double)tleg_layout_size(&k->layout, 3));
+    const double scale = q->factor * k->factor * own;
     if (tleg_walk_integer(walk, "is_causal", 0) != 0 || tleg_walk_real(walk, "softcap", 0) != 0)
         return "attention of all tokens to all";
-    return is_scale(walk, q, scale) ? mix(walk, q, number_of(walk, k), v, out) : scale_expected;
+    if (tleg_is_query(walk, q)) {
+        struct value scores;
+        const char *expected = tleg_pool_score(walk, q, k, tleg_value_number(walk, k), &scores);
+        scores.factor *= expected ? 1 : own;
+        if (!expected && !scores.weight && !is_scale(walk, q, scores.factor))
+            return scale_expected;
+        return expected ? expected : tleg_pool_mix(walk, &scores, v, out);
+    }
+    if (q->layout.rank != 4 || !are_pair(walk, q, k) || q->what != k->what)
+        return pair_expected;
+    return is_scale(walk, q, scale) ? mix(walk, q, tleg_value_number(walk, k), v, out) : scale_expected;
 }
 
 /* ---- branches ---- */
@@ -307,8 +345,8 @@ static const char *add_to(struct walk *walk, const struct value *stream, const s
     if ((parts.mixed != NULL) != (stream->halves == 0))
         return "attention and MLP in turn, each with a norm before it";
     *out = (struct value){.what = STREAM,
-                          .of = number_of(walk, stream),
-                          .other = number_of(walk, branch),
+                          .of = tleg_value_number(walk, stream),
+                          .other = tleg_value_number(walk, branch),
                           .factor = 1,
                           .halves = !stream->halves,
                           .layout = stream->layout};
@@ -317,11 +355,16 @@ static const char *add_to(struct walk *walk, const struct value *stream, const s
 
 const char *tleg_add_branch(struct walk *walk, const struct value *a, const struct value *b, struct value *out) {
     const bool heads =
-        a->what == b->what &&
-        (a->what == NORM || (a->what == LINEAR && walk->values[a->of].what == NORM && walk->values[b->of].what == NORM));
+        a->what == b->what && (tleg_is_read_out(a) || (a->what == LINEAR && tleg_is_read_out(&walk->values[a->of]) &&
+                                                       tleg_is_read_out(&walk->values[b->of])));
+    if (tleg_pool_add(walk, a, b, out) || tleg_pool_add(walk, b, a, out))
+        return NULL;
     if (heads && tleg_layout_equal(&a->layout, &b->layout) && a->factor == 1 && b->factor == 1) {
-        *out = (struct value){
-            .what = SUM, .of = number_of(walk, a), .other = number_of(walk, b), .factor = 1, .layout = a->layout};
+        *out = (struct value){.what = SUM,
+                              .of = tleg_value_number(walk, a),
+                              .other = tleg_value_number(walk, b),
+                              .factor = 1,
+                              .layout = a->layout};
         return NULL;
     }
     const bool second = b->what == STREAM || b->what == EMBED || b->what == NORM;

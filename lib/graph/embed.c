@@ -157,17 +157,35 @@ static uint32_t add_rows(struct walk *walk, uint32_t constant, uint32_t more, in
     return sum.weight;
 }
 
+static const int32_t features[] = {AXIS_FEATURE, -1};
+
+/* The patches, as they were embedded, of a norm of nothing else; or NULL. */
+static const struct value *bare_patches(const struct walk *walk, const struct value *norm) {
+    const struct value *of = norm->what == NORM ? &walk->values[norm->of] : NULL;
+    const bool bare = of && of->what == EMBED && of->patches && !of->prefix_count && !of->places && !of->other;
+    return bare && !norm->count && !norm->mean && !norm->mean_before ? of : NULL;
+}
+
+bool tleg_takes_places(struct walk *walk, const struct value *value, uint32_t constant) {
+    uint32_t bias;
+    return value->what == EMBED ||
+           (bare_patches(walk, value) && !tleg_constant_align(walk, constant, &value->layout, features, &bias));
+}
+
 const char *tleg_add_places(struct walk *walk, const struct value *embed, uint32_t constant, struct value *out) {
-    static const int32_t features[] = {AXIS_FEATURE, -1};
+    const struct value *patches = bare_patches(walk, embed);
     uint32_t rows;
     int64_t at = 0;
-    *out = *embed;
+    *out = patches ? *patches : *embed;
     out->id = 0;
-    if (!embed->bias && !embed->places && embed->prefix_count == 0 &&
+    out->layout = embed->layout;
+    out->other = patches ? tleg_value_number(walk, embed) : embed->other;
+    if (!patches && !embed->bias && !embed->places && !embed->other && embed->prefix_count == 0 &&
         tleg_constant_align(walk, constant, &embed->layout, features, &out->bias))
         return NULL;
     if (!tleg_constant_align(walk, constant, &embed->layout, rows_and_features, &rows))
         return "positions that are the same for all images";
+    embed = out;
     for (uint32_t k = 0; k < embed->prefix_count && walk->status == TLEG_OK; k++) {
         const int64_t count = rows_of(walk, embed->prefix[k]);
         out->prefix[k] = add_rows(walk, embed->prefix[k], rows, at, count);
@@ -226,6 +244,8 @@ const char *tleg_node_concat(struct walk *walk, struct value *out) {
     if (constants)
         return tleg_fold_concat(walk, out);
     const struct value *last = tleg_walk_in(walk, walk->node->input_count - 1);
+    if (last->what == TURN || last->what == LINEAR || last->what == FUNCTION || last->what == ROTATED)
+        return tleg_turn_concat(walk, out);
     const int32_t dim = tleg_walk_dimension(tleg_walk_integer(walk, "axis", 0), last->layout.rank);
     if (last->what != EMBED || dim < 0)
         return "tokens before the patches";

@@ -6,13 +6,8 @@
 /* How much an output says; 0: nothing that the library computes. */
 enum rank { USELESS, SEQUENCE, FEATURES, LOGITS };
 
-/* A norm of tokens that were read out. */
-static bool is_read_out(const struct value *norm) {
-    return norm->what == NORM && (norm->mean || norm->mean_before || norm->count == 1);
-}
-
 static bool is_head(const struct walk *walk, const struct value *value) {
-    return value->what == LINEAR && !value->gate && value->factor == 1 && is_read_out(&walk->values[value->of]);
+    return value->what == LINEAR && !value->gate && value->factor == 1 && tleg_is_read_out(&walk->values[value->of]);
 }
 
 static enum rank rank_of(const struct walk *walk, const struct value *value) {
@@ -22,8 +17,10 @@ static enum rank rank_of(const struct walk *walk, const struct value *value) {
     }
     if (value->what == CHANCES)
         return rank_of(walk, &walk->values[value->of]);
+    if (tleg_is_read_out(value))
+        return FEATURES;
     if (value->what == NORM)
-        return is_read_out(value) ? FEATURES : value->count == 0 ? SEQUENCE : USELESS;
+        return value->count == 0 ? SEQUENCE : USELESS;
     return is_head(walk, value) ? LOGITS : USELESS;
 }
 
@@ -42,8 +39,8 @@ static tleg_status refuse(const struct walk *walk, uint32_t output) {
                          tleg_walk_text(walk, node->type), tleg_walk_text(walk, node->name), value->expected);
     }
     return tleg_fail(walk->context, TLEG_ERROR_UNSUPPORTED,
-                     "%s: an ONNX graph that is not computed: output \"%s\": expected a head's logits, or features after a "
-                     "LayerNorm",
+                     "%s: an ONNX graph that is not computed: output \"%s\": expected a head's logits, or features after "
+                     "the last block",
                      tleg_file_label(walk->file), name_of(walk, output));
 }
 
@@ -72,8 +69,14 @@ static tleg_status choose(const struct walk *walk, uint32_t *chosen) {
 
 static void take(const struct walk *walk, const struct value *value, struct readout *readout) {
     const bool head = value->what == LINEAR;
+    const struct value *features = head ? &walk->values[value->of] : value;
     readout->logits[readout->count] = head ? value : NULL;
-    readout->features[readout->count++] = head ? &walk->values[value->of] : value;
+    if (features->what == POOLED) {
+        readout->pooled = features;
+        const struct value *mixed = &walk->values[walk->values[features->of].of];
+        features = &walk->values[walk->values[mixed->other].of]; /* which its keys are made of */
+    }
+    readout->features[readout->count++] = features;
 }
 
 tleg_status tleg_graph_readout(struct walk *walk, struct readout *readout) {

@@ -17,8 +17,8 @@ static double unary(const char *type, double x) {
     static const struct {
         const char *type;
         double (*function)(double);
-    } functions[] = {{"Sqrt", sqrt}, {"Floor", floor}, {"Ceil", ceil}, {"Round", nearbyint},
-                     {"Abs", fabs},  {"Erf", erf},     {"Tanh", tanh}, {"Exp", exp}};
+    } functions[] = {{"Sqrt", sqrt}, {"Floor", floor}, {"Ceil", ceil}, {"Round", nearbyint}, {"Abs", fabs},
+                     {"Cos", cos},   {"Sin", sin},     {"Erf", erf},   {"Tanh", tanh},       {"Exp", exp}};
     for (size_t k = 0; k < sizeof functions / sizeof *functions; k++)
         if (strcmp(functions[k].type, type) == 0)
             return functions[k].function(x);

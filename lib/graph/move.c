@@ -164,6 +164,9 @@ static const char *slice_features(struct walk *walk, const struct value *in, int
         (in->bias && !take_rows(walk, &out->bias, rows, digit, first, count, false)))
         return "a part of what a matrix gives";
     out->id = 0;
+    out->part_of = digit->stride == 1 ? in->id : 0;
+    out->part_first = (int32_t)first;
+    out->part_head = digit->size;
     struct layout cut = in->layout;
     for (int32_t k = 0, at = 0; k < cut.rank; k++)
         for (int32_t i = 0; i < cut.counts[k]; i++, at++)
@@ -178,6 +181,8 @@ static const char *slice_tokens(struct walk *walk, const struct value *in, int32
                                 struct value *out) {
     if (in->what == EMBED)
         return tleg_embed_slice(walk, in, dim, first, count, out);
+    if (in->what == LINEAR || in->what == TURN)
+        return tleg_turn_tokens(walk, in, dim, first, count, out);
     if (in->what != STREAM && in->what != NORM)
         return "all tokens";
     out->first = in->first + first;
@@ -208,11 +213,13 @@ static const char *slice(struct walk *walk, const struct value *in, int32_t dim,
     if (count == tleg_layout_size(&from.layout, dim))
         return NULL;
     const struct atom digit = *tleg_layout_atoms(&from.layout, dim);
-    if (from.layout.counts[dim] != 1 || count < 1)
+    if (from.layout.counts[dim] != 1 || (count < 1 && from.what != LINEAR))
         return "a part of one axis";
+    if (from.what == TURN && digit.axis == AXIS_NUMBER)
+        return tleg_turn_slice(walk, &from, dim, first, count, 1, out);
     if (digit.axis == AXIS_TOKEN && digit.stride == 1)
         return slice_tokens(walk, &from, dim, first, count, out);
-    if (digit.axis == AXIS_FEATURE)
+    if (digit.axis == AXIS_FEATURE && count > 0)
         return slice_features(walk, &from, dim, &digit, first, count, out);
     return "all images, keys and channels";
 }
@@ -255,6 +262,10 @@ static const char *slice_one(struct walk *walk, int32_t dim, int64_t start, int6
         const struct value from = *out;
         slice_constant(walk, &from, dim, first, last > first ? (last - first + step - 1) / step : 0, step, out);
         return NULL;
+    }
+    if (step > 1 && (out->what == LINEAR || out->what == TURN)) {
+        const struct value from = *out;
+        return tleg_turn_slice(walk, &from, dim, first, last > first ? (last - first + step - 1) / step : 0, step, out);
     }
     return step > 1 ? "steps of 1" : slice(walk, out, dim, first, last > first ? last - first : 0, out);
 }
@@ -320,6 +331,8 @@ const char *tleg_node_gather(struct walk *walk, struct value *out) {
         return "a dimension that there is";
     if (in->what == CONSTANT && rank > 0)
         return gather_rows(walk, in, dim, by, out);
+    if ((in->what == LINEAR || in->what == TURN) && rank == 1 && tleg_constant_count(tleg_constant_get(walk, by->weight)) > 1)
+        return tleg_turn_gather(walk, in, dim, by->weight, out);
     const int64_t size = size_of(walk, in, dim);
     if (tleg_constant_integers(walk, by->weight, index) != 1 || rank > 1 || index[0] < -size || index[0] >= size)
         return "one constant place";

@@ -12,7 +12,8 @@
 struct walk;
 
 /* ---- layouts (layout.c) ---- */
-enum axis { AXIS_BATCH, AXIS_TOKEN, AXIS_KEY, AXIS_FEATURE, AXIS_CHANNEL, AXIS_Y, AXIS_X };
+/* AXIS_NUMBER: what a TURN holds of a head. */
+enum axis { AXIS_BATCH, AXIS_TOKEN, AXIS_KEY, AXIS_FEATURE, AXIS_NUMBER, AXIS_CHANNEL, AXIS_Y, AXIS_X };
 /* Part of an axis: of the axis' index the digit index / stride % size. */
 struct atom {
     int32_t axis, size, stride;
@@ -81,37 +82,57 @@ enum what {
     STREAM,      /* EMBED or STREAM `of`, and a branch `other` added to it */
     MEANS,       /* of each token of `of` */
     CENTRED,     /* `of` without its means */
-    SQUARES,     /* of such */
+    SQUARES,     /* of such, or, for an RMSNorm, of `of` itself */
     VARIANCE,    /* the mean of squares */
-    NORM,        /* LayerNorm of `of` */
+    NORM,        /* LayerNorm, or RMSNorm, of `of` */
     INNER_NORM,  /* LayerNorm within a branch: of MIXED, of an MLP's hidden numbers, of the last LINEAR */
     LINEAR,      /* weight, bias and gate on `of` */
     FUNCTION,    /* of each number of `of`, a LINEAR or a VARIANCE: samples */
     GATED,       /* a FUNCTION `of` of one LINEAR, times another, `other`: SwiGLU and its like */
+    TURN,        /* numbers of each head of a LINEAR `of`, on their way to rotary positions */
+    EMPTY,       /* no tokens at all */
+    ROTATED,     /* a LINEAR, queries or keys, with rotary positions */
     SCORES,      /* `of` by `other`, queries and keys */
     SHARES,      /* the softmax of such scores */
     NOT_NUMBERS, /* whether SHARES are not numbers */
     MIXED,       /* values `third` by such shares */
-    SUM,         /* of two readouts `of` and `other` */
-    CHANCES      /* the softmax of logits `of` */
+    POOL_MIXED, /* values `third` by shares of one query `of` and keys `other`: attention pooling; `weight`: the query itself */
+    POOLED,     /* a LINEAR `of` of such, and an MLP of its norm, `other`, added to it */
+    SUM,        /* of two readouts `of` and `other` */
+    CHANCES     /* the softmax of logits `of` */
 };
 enum { SAMPLES = 16, PREFIXES = 4 };
 enum { USES_ERF = 1, USES_TANH = 2, USES_SIGMOID = 4, USES_RELU = 8, USES_OTHER = 16 };
+/* Of a TURN or ROTATED: number k of a head is the sum of its terms, each another number of the head, from[k] - 1, or, where it
+ * is below 0, the negative of -from[k] - 1, times what a table (tokens, size) has there. */
+struct term {
+    const int32_t *from;
+    uint32_t table; /* a constant; 0: none */
+};
+struct turn {
+    int32_t size, head, count; /* numbers, of how many a head has; terms */
+    int64_t prefix;            /* of ROTATED: tokens that stay as they are */
+    struct term terms[2];      /* of ROTATED: its own numbers, their partners */
+};
 struct value {
     uint8_t what;
-    uint8_t uses;                      /* of a FUNCTION */
-    bool patches;                      /* of EMBED */
-    bool mean_before;                  /* of NORM: its input is a mean over tokens */
-    bool mean;                         /* what is computed is then taken as a mean over tokens */
-    uint8_t halves;                    /* of STREAM, modulo 2: 1 after attention */
-    uint32_t id;                       /* the value of the same numbers, in whichever layout */
-    uint32_t of, other, third;         /* values */
-    uint32_t weight, bias, gate;       /* constants; 0: none */
+    uint8_t uses;                /* of a FUNCTION */
+    bool patches;                /* of EMBED */
+    bool mean_before;            /* of NORM: its input is a mean over tokens */
+    bool rms;                    /* of a norm and its parts: it is an RMSNorm */
+    bool mean;                   /* what is computed is then taken as a mean over tokens */
+    uint8_t halves;              /* of STREAM, modulo 2: 1 after attention */
+    uint32_t id;                 /* the value of the same numbers, in whichever layout */
+    uint32_t of, other, third;   /* values; of EMBED, `other`: the NORM of its patches; of FUNCTION, `third`: what it squares */
+    uint32_t weight, bias, gate; /* constants; 0: none */
     uint32_t prefix[PREFIXES], places; /* of EMBED: constants (rows, D) */
     uint32_t prefix_count;
     int64_t first, count; /* tokens of the sequence; count 0: all */
     double factor, eps;
     const double *samples;
+    const struct turn *turn;
+    uint32_t part_of; /* of LINEAR: that of which it is a part, numbers [part_first, ...) of each `part_head`; 0: none */
+    int32_t part_first, part_head;
     uint32_t node;        /* of BAD: one more than its index; 0: it is used before it is computed */
     const char *expected; /* of BAD */
     struct layout layout;
@@ -162,6 +183,14 @@ static inline bool tleg_is_constant(const struct value *value) {
 static inline bool tleg_is_stream(const struct value *value) {
     return value->what == EMBED || value->what == STREAM || value->what == NORM;
 }
+static inline uint32_t tleg_value_number(const struct walk *walk, const struct value *value) {
+    return (uint32_t)(value - walk->values);
+}
+/* Read out of a sequence: what a head may multiply. */
+static inline bool tleg_is_read_out(const struct value *value) {
+    const bool one = value->mean || value->mean_before || value->count == 1;
+    return value->what == POOLED || ((value->what == NORM || value->what == STREAM) && one);
+}
 /* What any LayerNorm reads, one within a branch or at its end as well. */
 bool tleg_is_normed(const struct walk *walk, const struct value *value);
 /* A norm of `of`. */
@@ -189,12 +218,50 @@ const char *tleg_fold_binary(struct walk *walk, const char *type, const struct v
 const char *tleg_fold_unary(struct walk *walk, const char *type, const struct value *a, struct value *out);
 const char *tleg_fold_concat(struct walk *walk, struct value *out);
 /* Constants added or multiplied, and values added (block.c, embed.c). */
+/* Whether positions may be added to a value: an EMBED, or a norm of the patches alone. */
+bool tleg_takes_places(struct walk *walk, const struct value *value, uint32_t constant);
 const char *tleg_add_places(struct walk *walk, const struct value *embed, uint32_t constant, struct value *out);
 /* Pixels, each patch's in the last dimension, times a matrix (dim, pixels): what a convolution gives (embed.c). */
 const char *tleg_embed_pixels(struct walk *walk, const struct value *images, const struct constant *matrix, struct value *out);
 const char *tleg_add_vector(struct walk *walk, const struct value *value, uint32_t constant, struct value *out);
 const char *tleg_scale_vector(struct walk *walk, const struct value *value, uint32_t constant, struct value *out);
 const char *tleg_add_branch(struct walk *walk, const struct value *a, const struct value *b, struct value *out);
+/* ---- rotary positions (rotary.c) ---- */
+/* Tokens [first, first + count), in dimension `dim`, and numbers of a head, of queries or keys. */
+const char *tleg_turn_tokens(struct walk *walk, const struct value *in, int32_t dim, int64_t first, int64_t count,
+                             struct value *out);
+const char *tleg_turn_slice(struct walk *walk, const struct value *in, int32_t dim, int64_t first, int64_t count, int64_t step,
+                            struct value *out);
+const char *tleg_turn_gather(struct walk *walk, const struct value *in, int32_t dim, uint32_t places, struct value *out);
+const char *tleg_turn_negate(struct walk *walk, const struct value *in, struct value *out);
+const char *tleg_turn_scale(struct walk *walk, const struct value *in, uint32_t constant, struct value *out);
+const char *tleg_turn_add(struct walk *walk, const struct value *a, const struct value *b, bool minus, struct value *out);
+const char *tleg_turn_concat(struct walk *walk, struct value *out);
+/* Which rotary positions a ROTATED has (angles.c), of `prefix` tokens before grid * grid patches; false when it is none that
+ * the library knows. */
+struct tleg_angles {
+    int32_t rotary; /* TLEG_ROTARY_* */
+    int32_t grid;   /* in which rows and columns are counted */
+    int32_t offset;
+    bool halves, x_first;
+    double base; /* 0: any will do */
+};
+bool tleg_angles_find(struct walk *walk, const struct value *rotated, int64_t prefix, int64_t grid, struct tleg_angles *out);
+/* Whether another one has the same. */
+bool tleg_angles_same(struct walk *walk, const struct value *known, const struct value *other, int64_t prefix, int64_t grid,
+                      const struct tleg_angles *angles);
+
+/* ---- attention pooling (pool.c) ---- */
+/* A constant query times a matrix (out, in). */
+const char *tleg_query_linear(struct walk *walk, const struct value *query, const struct constant *matrix, struct value *out);
+/* Whether it is the query of attention pooling: a constant, or what a matrix makes of one. */
+bool tleg_is_query(const struct walk *walk, const struct value *value);
+/* Scores of a query by keys (.., tokens, head), the value numbered `keys`. */
+const char *tleg_pool_score(struct walk *walk, const struct value *q, const struct value *k, uint32_t keys, struct value *out);
+const char *tleg_pool_mix(struct walk *walk, const struct value *shares, const struct value *v, struct value *out);
+/* o + mlp(norm(o)); false when it is something else. */
+bool tleg_pool_add(const struct walk *walk, const struct value *o, const struct value *mlp, struct value *out);
+
 /* What a branch, a LINEAR or an INNER_NORM of one, is made of. */
 struct branch {
     const struct value *root;         /* what it begins from; NULL: it is not a branch */
@@ -224,7 +291,8 @@ double tleg_short_number(double value);
 
 /* ---- the whole (ends.c, weights.c) ---- */
 struct readout {
-    const struct value *logits[2], *features[2]; /* LINEARs, or NULL; NORMs */
+    const struct value *logits[2], *features[2]; /* LINEARs, or NULL; NORMs, or STREAMs where there is no final norm */
+    const struct value *pooled;                  /* POOLED, or NULL */
     int count;
 };
 /* Which of the outputs is taken, and what it reads. UNSUPPORTED names the node that does not fit. */

@@ -1,14 +1,35 @@
 /* The weights that a graph computes with, under the library's names, and what it does with them as keys. */
 #include "graph/private.h"
 
+#include "config/limits.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <tleg/config.h>
 
-enum { NAME = 64, PART = 32, PER_BLOCK = 18, OUTSIDE = 16, PIECES = 3 };
-enum { HEADS, EPS, ACTIVATION, POOL, BRANCH_NORM, KEYS };
-static const char *const keys[KEYS] = {"tleg.heads", "tleg.eps", "tleg.activation", "tleg.pool", "tleg.branch_norm"};
+enum { NAME = 64, PART = 32, PER_BLOCK = 18, OUTSIDE = 32, PIECES = 3 };
+enum {
+    HEADS,
+    EPS,
+    ACTIVATION,
+    POOL,
+    BRANCH_NORM,
+    NORM_PLACE,
+    POOL_HEADS,
+    IMAGE_SIZE,
+    ROTARY,
+    ROTARY_BASE,
+    ROTARY_PAIRS,
+    ROTARY_ORDER,
+    ROTARY_GRID,
+    ROTARY_OFFSET,
+    KEYS
+};
+static const char *const keys[KEYS] = {"tleg.heads",       "tleg.eps",          "tleg.activation",   "tleg.pool",
+                                       "tleg.branch_norm", "tleg.norm",         "tleg.pool_heads",   "tleg.image_size",
+                                       "tleg.rotary",      "tleg.rotary_base",  "tleg.rotary_pairs", "tleg.rotary_order",
+                                       "tleg.rotary_grid", "tleg.rotary_offset"};
 
 struct made {
     char name[NAME];
@@ -24,11 +45,13 @@ struct weights {
     const struct value **halves; /* STREAMs, the first block's first */
     size_t half_count;
     const struct value *embed, *before; /* before: the NORM between it and the blocks, or NULL */
-    int64_t dim, heads;
+    int64_t dim, heads, grid;
+    const struct value *rotated; /* the first block's queries, or NULL: there are no rotary positions */
+    struct tleg_angles angles;
     double eps;
     int32_t activation;
-    bool after; /* norms stand after their branches */
-    char texts[KEYS][TLEG_NUMBER_TEXT];
+    bool after, rms;                    /* norms stand after their branches; they are RMSNorms */
+    char texts[KEYS][TLEG_NUMBER_TEXT]; /* empty: the graph says nothing of it */
 };
 
 static tleg_status fail(const struct weights *w, tleg_status status, const char *what, int64_t block) {
@@ -169,6 +192,8 @@ static bool add_norm(struct weights *w, int64_t block, const char *part, const s
     snprintf(full, sizeof full, "%s.weight", part);
     if (!add(w, part_of(block, full, name), 1, &width, norm->weight, 1))
         return false;
+    if (w->rms)
+        return true;
     snprintf(full, sizeof full, "%s.bias", part);
     return add(w, part_of(block, full, name), 1, &width, norm->bias, 0);
 }
@@ -222,6 +247,14 @@ static void find_qkv(const struct walk *walk, const struct value *mixed, const s
 
 /* ---- one configuration for all blocks ---- */
 
+/* Tokens before the patches. */
+static int64_t prefix_of(const struct weights *w) {
+    int64_t rows = 0;
+    for (uint32_t k = 0; k < w->embed->prefix_count; k++)
+        rows += tleg_constant_get(w->walk, w->embed->prefix[k])->shape[0];
+    return rows;
+}
+
 static bool has_gates(const struct weights *w) {
     bool any = false;
     for (size_t k = 0; k < w->half_count; k++)
@@ -269,6 +302,11 @@ static bool same_kind(const struct kind *a, const struct kind *b) {
            a->after[0] == b->after[0] && a->after[1] == b->after[1] && a->inner[0] == b->inner[0] && a->inner[1] == b->inner[1];
 }
 
+/* Whether a norm, if it is there, is as all others are. */
+static bool is_alike(const struct weights *w, const struct value *norm) {
+    return !norm || (norm->eps == w->eps && norm->rms == w->rms);
+}
+
 static tleg_status check_block(struct weights *w, int64_t block, struct kind *common) {
     const struct walk *walk = w->walk;
     const struct value *qkv[3];
@@ -282,15 +320,24 @@ static tleg_status check_block(struct weights *w, int64_t block, struct kind *co
         w->activation = kind.activation;
         w->eps = branches[0].norm->eps;
         w->after = kind.after[0];
+        w->rms = branches[0].norm->rms;
+        w->rotated = qkv[0]->what == ROTATED ? qkv[0] : NULL;
+        if (w->rotated && !tleg_angles_find(w->walk, w->rotated, prefix_of(w), w->grid, &w->angles))
+            return fail(w, TLEG_ERROR_UNSUPPORTED, "expected rotary positions that follow from a base and the patches' places",
+                        0);
     }
     for (int k = 0; k < 3; k++)
         if (rows_of(walk, qkv[k]->weight) != w->dim || columns_of(walk, qkv[k]->weight) != w->dim)
             return fail(w, TLEG_ERROR_UNSUPPORTED, "expected queries, keys and values as wide as a token", block);
+    for (int k = 0; k < 2; k++)
+        if ((qkv[k]->what == ROTATED) != (w->rotated != NULL) ||
+            (w->rotated && !tleg_angles_same(w->walk, w->rotated, qkv[k], prefix_of(w), w->grid, &w->angles)))
+            return fail(w, TLEG_ERROR_UNSUPPORTED, "expected the rotary positions of block 0's queries", block);
     if (!same_kind(&kind, common))
         return fail(w, TLEG_ERROR_UNSUPPORTED, "expected the heads, width, activation and norms of block 0", block);
     for (int k = 0; k < 2; k++)
-        if (branches[k].norm->eps != w->eps || (branches[k].inner && branches[k].inner->eps != w->eps))
-            return fail(w, TLEG_ERROR_UNSUPPORTED, "expected the eps of block 0's first norm", block);
+        if (!is_alike(w, branches[k].norm) || !is_alike(w, branches[k].inner))
+            return fail(w, TLEG_ERROR_UNSUPPORTED, "expected the kind and eps of block 0's first norm", block);
     return TLEG_OK;
 }
 
@@ -345,22 +392,16 @@ static bool add_tokens(struct weights *w, const char *name, int64_t first, int64
     return count == 0;
 }
 
-static int64_t prefix_of(const struct weights *w) {
-    int64_t rows = 0;
-    for (uint32_t k = 0; k < w->embed->prefix_count; k++)
-        rows += tleg_constant_get(w->walk, w->embed->prefix[k])->shape[0];
-    return rows;
-}
-
 static bool add_embed(struct weights *w, int64_t grid, bool distilled) {
     const int64_t prefix = prefix_of(w), own = prefix > 0 ? 1 + distilled : 0;
     const struct constant *kernel = tleg_constant_get(w->walk, w->embed->weight);
     const int64_t shape[] = {1, grid * grid, w->dim};
     return add(w, "patch_embed.proj.weight", 4, kernel->shape, w->embed->weight, 0) &&
            ((!w->embed->bias && w->before) || add(w, "patch_embed.proj.bias", 1, &w->dim, w->embed->bias, 0)) &&
+           (!w->embed->other || add_norm(w, -1, "patch_embed.norm", &w->walk->values[w->embed->other])) &&
            (prefix == 0 || add_tokens(w, "cls_token", 0, 1)) && (!distilled || add_tokens(w, "dist_token", 1, 1)) &&
            (prefix == own || add_tokens(w, "reg_token", own, prefix - own)) &&
-           add(w, "pos_embed", 3, shape, w->embed->places, 0);
+           ((w->rotated && !w->embed->places) || add(w, "pos_embed", 3, shape, w->embed->places, 0));
 }
 
 /* ---- ends ---- */
@@ -376,6 +417,10 @@ static int32_t pool_of(const struct weights *w, const struct readout *readout, i
     if (readout->count == 2)
         return first->count == 1 && first->first == 0 && second->count == 1 && second->first == 1 && prefix >= 2 ? TLEG_POOL_CLS
                                                                                                                  : 0;
+    if (readout->pooled) {
+        const bool patches = first->first == prefix && first->count == token_count(w, grid) - prefix;
+        return first->count == 0 || (patches && prefix == 0) ? TLEG_POOL_ATTENTION : patches ? TLEG_POOL_PATCH_ATTENTION : 0;
+    }
     if (first->mean || first->mean_before) {
         const bool all = first->count == 0 && prefix == 0;
         return all || (first->first == prefix && first->count == token_count(w, grid) - prefix) ? TLEG_POOL_MEAN : 0;
@@ -385,10 +430,70 @@ static int32_t pool_of(const struct weights *w, const struct readout *readout, i
     return first->first == 0 && first->count == 1 && prefix > 0 ? TLEG_POOL_CLS : 0;
 }
 
+/* NULL: there is none. */
+static const struct value *final_norm(const struct value *features) {
+    return features && features->what == NORM ? features : NULL;
+}
+
+/* The parts of attention pooling. */
+struct pool {
+    const struct value *o, *mixed, *q, *k, *v, *norm, *fc1, *fc2, *function;
+};
+
+static struct pool parts_of_pool(const struct walk *walk, const struct value *pooled) {
+    const struct value *values = walk->values;
+    struct pool pool = {.o = &values[pooled->of], .fc2 = &values[pooled->other]};
+    pool.mixed = &values[pool.o->of];
+    pool.q = &values[pool.mixed->of];
+    pool.k = &values[pool.mixed->other];
+    pool.v = &values[pool.mixed->third];
+    pool.function = &values[pool.fc2->of];
+    pool.fc1 = &values[pool.function->of];
+    pool.norm = &values[pool.fc1->of];
+    return pool;
+}
+
+/* The query's features alone: it may be repeated for each image. */
+static uint32_t latent_of(const struct pool *p, struct walk *walk) {
+    struct constant own = *tleg_constant_get(walk, walk->values[p->q->of].weight);
+    own.shape[0] = own.shape[own.rank - 1];
+    own.strides[0] = own.strides[own.rank - 1];
+    own.rank = 1;
+    return tleg_constant_add(walk, &own);
+}
+
+static bool add_pool(struct weights *w, const struct value *pooled) {
+    const struct pool p = parts_of_pool(w->walk, pooled);
+    const struct value *const kv[] = {p.k, p.v};
+    const int64_t square[] = {w->dim, w->dim}, row[] = {1, 1, w->dim};
+    const uint32_t latent = p.mixed->weight ? 0 : latent_of(&p, w->walk);
+    return add(w, "attn_pool.latent", 3, row, latent, 0) &&
+           add(w, "attn_pool.q.weight", 2, square, latent ? p.q->weight : 0, 0) &&
+           add(w, "attn_pool.q.bias", 1, &w->dim, latent ? p.q->bias : p.mixed->weight, 0) &&
+           add_joined(w, -1, "attn_pool.kv", kv, 2, true) && add_linear(w, -1, "attn_pool.proj", p.o, false) &&
+           add_norm(w, -1, "attn_pool.norm", p.norm) && add_linear(w, -1, "attn_pool.mlp.fc1", p.fc1, false) &&
+           add_linear(w, -1, "attn_pool.mlp.fc2", p.fc2, false);
+}
+
+static tleg_status check_pool(const struct weights *w, const struct value *pooled) {
+    const struct pool p = parts_of_pool(w->walk, pooled);
+    const struct value *const square[] = {p.k, p.v, p.o, p.q};
+    bool good = is_alike(w, p.norm) && tleg_samples_activation(w->walk, p.function) == w->activation;
+    for (int k = 0; k < (p.mixed->weight ? 3 : 4); k++)
+        good = good && rows_of(w->walk, square[k]->weight) == w->dim && columns_of(w->walk, square[k]->weight) == w->dim;
+    return good && rows_of(w->walk, p.fc2->weight) == w->dim
+               ? TLEG_OK
+               : fail(w, TLEG_ERROR_UNSUPPORTED,
+                      "expected attention pooling as wide as a token, with the blocks' activation "
+                      "and eps",
+                      -1);
+}
+
 static bool add_ends(struct weights *w, const struct readout *readout) {
-    const struct value *norm = readout->features[0], *head = readout->logits[0];
+    const struct value *norm = final_norm(readout->features[0]), *head = readout->logits[0];
     return (!w->before || add_norm(w, -1, "norm_pre", w->before)) &&
-           add_norm(w, -1, norm->mean_before ? "fc_norm" : "norm", norm) &&
+           (!norm || add_norm(w, -1, norm->mean_before ? "fc_norm" : "norm", norm)) &&
+           (!readout->pooled || add_pool(w, readout->pooled)) &&
            (!head || add_linear(w, -1, "head", head, w->before != NULL)) &&
            (!readout->logits[1] || add_linear(w, -1, "head_dist", readout->logits[1], false));
 }
@@ -397,9 +502,12 @@ static tleg_status check_ends(const struct weights *w, const struct readout *rea
     const struct value *first = readout->features[0], *second = readout->features[1];
     if (pool == 0)
         return fail(w, TLEG_ERROR_UNSUPPORTED, "expected features of the class token, or the mean of the patches", -1);
-    if (first->eps != w->eps || (second && second->eps != w->eps) || (w->before && w->before->eps != w->eps))
-        return fail(w, TLEG_ERROR_UNSUPPORTED, "expected the same eps in every norm", -1);
-    if (second && (first->weight != second->weight || first->bias != second->bias) &&
+    const struct value *patches = w->embed->other ? &w->walk->values[w->embed->other] : NULL;
+    if (!is_alike(w, final_norm(first)) || !is_alike(w, final_norm(second)) || !is_alike(w, w->before) || !is_alike(w, patches))
+        return fail(w, TLEG_ERROR_UNSUPPORTED, "expected the same eps in every norm, all of one kind", -1);
+    if (readout->pooled)
+        return check_pool(w, readout->pooled);
+    if (second && (first->what != second->what || first->weight != second->weight || first->bias != second->bias) &&
         w->walk->values[first->of].id != w->walk->values[second->of].id)
         return fail(w, TLEG_ERROR_UNSUPPORTED, "expected one final norm for both heads", -1);
     return TLEG_OK;
@@ -407,17 +515,57 @@ static tleg_status check_ends(const struct weights *w, const struct readout *rea
 
 /* ---- keys ---- */
 
-static void fill_texts(struct weights *w, int32_t pool) {
-    static const char *const activations[] = {[TLEG_MLP_GELU] = "gelu",
-                                              [TLEG_MLP_QUICK_GELU] = "quick_gelu",
-                                              [TLEG_MLP_GELU_TANH] = "gelu_tanh",
-                                              [TLEG_MLP_SILU] = "silu",
-                                              [TLEG_MLP_RELU] = "relu"};
-    snprintf(w->texts[HEADS], sizeof w->texts[HEADS], "%lld", (long long)w->heads);
+static void put_word(struct weights *w, int key, const char *word) {
+    snprintf(w->texts[key], sizeof w->texts[key], "%s", word);
+}
+
+static void put_integer(struct weights *w, int key, int64_t number) {
+    snprintf(w->texts[key], sizeof w->texts[key], "%lld", (long long)number);
+}
+
+static void fill_rotary(struct weights *w) {
+    const struct tleg_angles *a = &w->angles;
+    put_word(w, ROTARY, w->rotated ? tleg_rotary_words[a->rotary - 1] : "none");
+    if (!w->rotated)
+        return;
+    if (a->base > 0)
+        tleg_number_format(a->base, w->texts[ROTARY_BASE]);
+    put_word(w, ROTARY_PAIRS, a->halves ? "halves" : "neighbours");
+    put_word(w, ROTARY_ORDER, a->x_first ? "xy" : "yx");
+    put_integer(w, ROTARY_GRID, a->grid);
+    put_integer(w, ROTARY_OFFSET, a->offset);
+    put_integer(w, IMAGE_SIZE, w->walk->image);
+}
+
+static void fill_texts(struct weights *w, const struct readout *readout, int32_t pool) {
+    put_integer(w, HEADS, w->heads);
     tleg_number_format(w->eps, w->texts[EPS]);
-    snprintf(w->texts[ACTIVATION], sizeof w->texts[ACTIVATION], "%s", activations[w->activation]);
-    snprintf(w->texts[BRANCH_NORM], sizeof w->texts[BRANCH_NORM], "%s", w->after ? "after" : "before");
-    snprintf(w->texts[POOL], sizeof w->texts[POOL], "%s", pool == TLEG_POOL_CLS ? "cls" : "mean");
+    put_word(w, ACTIVATION, tleg_mlp_words[w->activation - 1]);
+    put_word(w, BRANCH_NORM, tleg_branch_norm_words[w->after]);
+    put_word(w, POOL, tleg_pool_words[pool - 1]);
+    if (!final_norm(readout->features[0]))
+        put_word(w, NORM_PLACE, "none");
+    if (readout->pooled) {
+        const struct pool p = parts_of_pool(w->walk, readout->pooled);
+        put_integer(w, POOL_HEADS, w->dim / tleg_layout_size(&p.v->layout, p.v->layout.rank - 1));
+    }
+    fill_rotary(w);
+}
+
+/* Whether a key says what is so without it. */
+static bool is_usual(const struct weights *w, int key) {
+    switch (key) {
+    case POOL_HEADS:
+        return strcmp(w->texts[key], w->texts[HEADS]) == 0;
+    case ROTARY:
+        return !w->rotated;
+    case ROTARY_GRID:
+        return w->angles.grid == w->grid;
+    case ROTARY_OFFSET:
+        return w->angles.offset == 0;
+    default:
+        return false;
+    }
 }
 
 /* Whether a key of the file says what the graph does. */
@@ -425,6 +573,10 @@ static bool agrees(const struct weights *w, int key, const char *text) {
     double value;
     if (key == EPS)
         return tleg_number_parse(text, strlen(text), &value) && (float)value == (float)w->eps;
+    if (key == ROTARY_BASE)
+        return tleg_number_parse(text, strlen(text), &value) && fabs(value - w->angles.base) <= 1e-3 * w->angles.base;
+    if (key == ROTARY_GRID && strcmp(text, "own") == 0)
+        return is_usual(w, key);
     return strcmp(text, w->texts[key]) == 0;
 }
 
@@ -440,6 +592,10 @@ static tleg_status list_pairs(struct weights *w, struct tleg_pair **out, size_t 
         memcpy(*out, own, (size_t)pairs * sizeof *own);
     for (int k = 0; k < KEYS; k++) {
         const char *text = tleg_file_get_metadata(w->walk->asked, keys[k]);
+        if (!*w->texts[k])
+            continue;
+        if (!text && is_usual(w, k))
+            continue;
         if (!text)
             (*out)[(*count)++] = (struct tleg_pair){keys[k], w->texts[k]};
         else if (!agrees(w, k, text))
@@ -473,11 +629,12 @@ tleg_status tleg_graph_derive(struct walk *walk, const struct readout *readout, 
     struct tleg_pair *pairs = NULL;
     struct kind common = {0};
     size_t pair_count = 0;
-    tleg_status status = list_halves(&w, &walk->values[readout->features[0]->of]);
+    const struct value *norm = final_norm(readout->features[0]);
+    tleg_status status = list_halves(&w, norm ? &walk->values[norm->of] : readout->features[0]);
     if (status != TLEG_OK)
         return status;
     const struct constant *kernel = tleg_constant_get(walk, w.embed->weight);
-    const int64_t grid = walk->image / kernel->shape[2];
+    const int64_t grid = w.grid = walk->image / kernel->shape[2];
     const int32_t pool = pool_of(&w, readout, grid);
     w.dim = kernel->shape[0];
     for (size_t k = 0; k < w.half_count / 2 && status == TLEG_OK; k++)
@@ -490,7 +647,7 @@ tleg_status tleg_graph_derive(struct walk *walk, const struct readout *readout, 
         status = add_all(&w, readout, grid);
     if (status != TLEG_OK)
         return status;
-    fill_texts(&w, pool);
+    fill_texts(&w, readout, pool);
     status = list_pairs(&w, &pairs, &pair_count);
     const struct tleg_derivation from = {w.list, w.count, pairs, pair_count};
     return status == TLEG_OK ? tleg_file_derive(walk->context, walk->file, &from, named) : status;

@@ -15,7 +15,8 @@ tleg_status tleg_picture_read(tleg_context *context, const tleg_image *host, tle
 struct tleg_preparation {
     atomic_int references;
     struct tleg_allocator allocator;
-    int32_t size, channels;
+    struct tleg_extent size;
+    int32_t channels;
     tleg_interpolation interpolation;
     tleg_fit fit;
     double crop, mean[3], std[3]; /* of the images, 0..1 scale */

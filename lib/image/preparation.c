@@ -47,14 +47,18 @@ static tleg_status take_shape(tleg_context *context, const tleg_preparation_opti
     p->channels = options->channels == 0 ? 3 : options->channels;
     if (p->channels != 1 && p->channels != 3)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "preparation.channels: expected 1 or 3, found %d", (int)p->channels);
-    return tleg_check_reserved(context, "preparation.reserved", options->reserved == 0);
+    return TLEG_OK;
 }
 
 static tleg_status take(tleg_context *context, const tleg_preparation_options *options, tleg_preparation *p) {
     if (options->image_size < 1 || options->image_size > TLEG_MAX_IMAGE)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "preparation.image_size: expected 1 to %d, found %d", TLEG_MAX_IMAGE,
                          (int)options->image_size);
-    p->size = options->image_size;
+    if (options->image_width < 0 || options->image_width > TLEG_MAX_IMAGE)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "preparation.image_width: expected 0 to %d, found %d", TLEG_MAX_IMAGE,
+                         (int)options->image_width);
+    p->size.height = options->image_size;
+    p->size.width = options->image_width ? options->image_width : options->image_size;
     p->crop = options->crop == 0 ? tleg_default_crop(p->size) : options->crop;
     if (!(p->crop > 0 && p->crop <= 1))
         return tleg_fail_number(context, "preparation.crop", "a number above 0 and at most 1", p->crop);
@@ -94,26 +98,29 @@ tleg_status tleg_preparation_of(tleg_context *context, const tleg_config *config
                                         .crop = config->crop,
                                         .interpolation = config->interpolation,
                                         .fit = config->fit,
-                                        .channels = config->channels};
+                                        .channels = config->channels,
+                                        .image_width = config->image_width};
     memcpy(options.mean, config->mean, sizeof options.mean);
     memcpy(options.std, config->std, sizeof options.std);
     return make(context, &options, preparation);
 }
 
 static uint64_t floats_of(const tleg_preparation *preparation) {
-    return (uint64_t)preparation->channels * (uint64_t)preparation->size * (uint64_t)preparation->size;
+    return (uint64_t)preparation->channels * (uint64_t)tleg_extent_area(preparation->size);
 }
 
 TLEG_API tleg_status TLEG_CALL tleg_preparation_get_info(tleg_context *context, const tleg_preparation *preparation,
                                                          tleg_preparation_info *info) {
     if (!preparation)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_preparation_get_info: preparation is NULL");
-    tleg_preparation_info own = {.image_size = preparation->size,
+    const struct tleg_extent size = preparation->size;
+    tleg_preparation_info own = {.image_size = size.height,
                                  .floats = floats_of(preparation),
                                  .crop = preparation->crop,
                                  .interpolation = preparation->interpolation,
                                  .fit = preparation->fit,
-                                 .channels = preparation->channels};
+                                 .channels = preparation->channels,
+                                 .image_width = size.width == size.height ? 0 : size.width};
     memcpy(own.mean, preparation->mean, sizeof own.mean);
     memcpy(own.std, preparation->std, sizeof own.std);
     return tleg_info_write(context, "tleg_preparation_info", &own, sizeof own, info, TLEG_LEAST_PREPARATION_INFO);

@@ -5,15 +5,16 @@
 
 #include "config/limits.h"
 
-/* Of the resized shorter side: with a side's 2^24, the longer stays within 2^52. */
+/* Of a resized side that the crop must lie within: with a side's 2^24, the longer stays within 2^52. */
 static const double most_resized = 1 << 28;
 
-/* The shorter side after resizing. */
-static tleg_status read_resized(tleg_context *context, const tleg_preparation *preparation, int64_t *resized) {
-    const double side = floor(preparation->size / preparation->crop);
-    if (side > most_resized)
+/* What the resized picture must cover: each side of the crop over its share. */
+static tleg_status read_covered(tleg_context *context, const tleg_preparation *preparation, struct tleg_extent *covered) {
+    const double height = floor(preparation->size.height / preparation->crop),
+                 width = floor(preparation->size.width / preparation->crop);
+    if (height > most_resized || width > most_resized)
         return tleg_fail_number(context, "preparation.crop", "at least image_size / 2^28", preparation->crop);
-    *resized = (int64_t)side;
+    *covered = (struct tleg_extent){(int32_t)height, (int32_t)width};
     return TLEG_OK;
 }
 
@@ -24,16 +25,33 @@ static struct tleg_axis centre(int32_t in, int64_t resized, int32_t size) {
     return (struct tleg_axis){.in = in, .out = size, .resized = resized, .offset = half + (rest % 2 != 0 && half % 2 != 0)};
 }
 
-/* Cropped, the longer side becomes int(resized * long / short), where Python divides in double. */
-static void lay_axes(const tleg_preparation *preparation, const tleg_image *image, int64_t resized, struct tleg_axis *x,
-                     struct tleg_axis *y) {
-    const int32_t size = preparation->size;
-    const bool squash = preparation->fit == TLEG_FIT_SQUASH;
-    const bool wide = image->width > image->height;
-    const int32_t less = wide ? image->height : image->width, more = wide ? image->width : image->height;
-    const int64_t grown = squash ? resized : (int64_t)((double)(resized * more) / (double)less);
-    *x = centre(image->width, wide ? grown : resized, size);
-    *y = centre(image->height, wide ? resized : grown, size);
+/* torchvision's Resize to the shorter side: the longer becomes int(side * long / short), where Python divides in double. */
+static int64_t grown(int64_t side, int32_t longer, int32_t shorter) {
+    return (int64_t)((double)(side * longer) / (double)shorter);
+}
+
+/* timm's ResizeKeepRatio, for what is not square: both sides over the smaller of the two ratios, as Python rounds. */
+static int64_t kept(int32_t side, double ratio) {
+    const double exact = side / ratio, below = floor(exact), rest = exact - below;
+    const int64_t whole = (int64_t)below;
+    return whole + (rest > 0.5 || (rest == 0.5 && whole % 2 != 0));
+}
+
+static void lay_axes(const tleg_preparation *preparation, const tleg_image *image, struct tleg_extent covered,
+                     struct tleg_axis *x, struct tleg_axis *y) {
+    int64_t width = covered.width, height = covered.height;
+    if (preparation->fit == TLEG_FIT_CROP && covered.width != covered.height) {
+        const double rows = (double)image->height / covered.height, columns = (double)image->width / covered.width;
+        const double ratio = rows < columns ? rows : columns;
+        height = kept(image->height, ratio);
+        width = kept(image->width, ratio);
+    } else if (preparation->fit == TLEG_FIT_CROP && image->width > image->height) {
+        width = grown(covered.height, image->width, image->height);
+    } else if (preparation->fit == TLEG_FIT_CROP) {
+        height = grown(covered.width, image->height, image->width);
+    }
+    *x = centre(image->width, width, preparation->size.width);
+    *y = centre(image->height, height, preparation->size.height);
 }
 
 struct sink { /* what a value of each channel becomes, and where it goes */
@@ -43,10 +61,10 @@ struct sink { /* what a value of each channel becomes, and where it goes */
 
 static void emit(void *arg, int32_t row, const uint8_t *values) {
     const struct sink *sink = arg;
-    const size_t size = (size_t)sink->preparation->size;
-    for (size_t c = 0; c < (size_t)sink->preparation->channels; c++, values += size) {
-        float *out = sink->out + (c * size + (size_t)row) * size;
-        for (size_t i = 0; i < size; i++)
+    const size_t height = (size_t)sink->preparation->size.height, width = (size_t)sink->preparation->size.width;
+    for (size_t c = 0; c < (size_t)sink->preparation->channels; c++, values += width) {
+        float *out = sink->out + (c * height + (size_t)row) * width;
+        for (size_t i = 0; i < width; i++)
             out[i] = sink->preparation->table[c][values[i]];
     }
 }
@@ -55,7 +73,7 @@ TLEG_API tleg_status TLEG_CALL tleg_image_prepare(tleg_context *context, const t
                                                   const tleg_image *host, float *out, size_t out_floats) {
     tleg_image image;
     struct tleg_pixels pixels = {0};
-    int64_t resized = 0;
+    struct tleg_extent covered = {0};
     struct tleg_resize plan;
 
     if (context == NULL)
@@ -64,11 +82,11 @@ TLEG_API tleg_status TLEG_CALL tleg_image_prepare(tleg_context *context, const t
     if (status == TLEG_OK)
         status = tleg_picture_read(context, host, &image, &pixels);
     if (status == TLEG_OK)
-        status = read_resized(context, preparation, &resized);
+        status = read_covered(context, preparation, &covered);
     if (status != TLEG_OK)
         return status;
     struct tleg_resizing how = {.interpolation = preparation->interpolation, .channels = preparation->channels};
-    lay_axes(preparation, &image, resized, &how.x, &how.y);
+    lay_axes(preparation, &image, covered, &how.x, &how.y);
     if (!tleg_resize_plan(&how, &plan))
         return tleg_fail_memory(context, "the resized image", SIZE_MAX);
     char *scratch = tleg_alloc(&context->allocator, plan.bytes);

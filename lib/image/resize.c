@@ -5,30 +5,15 @@
 
 #include <math.h>
 
-enum { PRECISION = 32 - 8 - 2 };
+#include "kernels/filter.h"
 
-/* The source pixels [first, first + count) of one output pixel whose centre falls on `centre`. */
-struct reach {
-    double centre, scale;
-    int32_t first, count;
-};
+enum { PRECISION = 32 - 8 - 2 };
 
 /* How much a source pixel counts at a distance, in pixels of the coarser side, and how far that goes. */
 struct filter {
     double support;
     double (*weight)(double x);
 };
-
-/* The cubic convolution with a = -0.5. */
-static double cubic(double x) {
-    const double a = -0.5;
-    x = x < 0.0 ? -x : x;
-    if (x < 1.0)
-        return ((a + 2.0) * x - (a + 3.0)) * x * x + 1;
-    if (x < 2.0)
-        return (((x - 5) * x + 8) * x - 4) * a;
-    return 0.0;
-}
 
 static double triangle(double x) {
     x = x < 0.0 ? -x : x;
@@ -40,38 +25,27 @@ static double box(double x) {
 }
 
 static const struct filter filters[] = {
-    [TLEG_INTERPOLATION_BICUBIC] = {2.0, cubic},
+    [TLEG_INTERPOLATION_BICUBIC] = {2.0, tleg_filter_cubic},
     [TLEG_INTERPOLATION_BILINEAR] = {1.0, triangle},
     [TLEG_INTERPOLATION_BOX] = {0.5, box},
 };
 
-/* Source pixels to one output pixel; at least 1, because the filter does not shrink when the picture grows. */
-static double filter_scale(const struct tleg_axis *axis) {
-    const double scale = (double)axis->in / (double)axis->resized;
-    return scale < 1.0 ? 1.0 : scale;
-}
-
 static size_t axis_taps(const struct tleg_axis *axis, const struct filter *filter) {
-    return (size_t)ceil(filter->support * filter_scale(axis)) * 2 + 1;
+    return (size_t)ceil(filter->support * tleg_filter_scale(axis->in, axis->resized)) * 2 + 1;
 }
 
-static struct reach axis_reach(const struct tleg_axis *axis, const struct filter *filter, int32_t i) {
-    const double scale = filter_scale(axis), support = filter->support * scale;
-    const double centre = ((double)(axis->offset + i) + 0.5) * ((double)axis->in / (double)axis->resized);
-    const double low = centre - support + 0.5, high = centre + support + 0.5;
-    const int32_t first = low < 0.0 ? 0 : (int32_t)low;
-    const int32_t end = high > (double)axis->in ? axis->in : (int32_t)high;
-    return (struct reach){.centre = centre, .scale = scale, .first = first, .count = end - first};
+static struct tleg_reach axis_reach(const struct tleg_axis *axis, const struct filter *filter, int32_t i) {
+    return tleg_filter_reach(filter->support, axis->in, axis->resized, axis->offset + i);
 }
 
-static double reach_weight(const struct reach *reach, const struct filter *filter, int32_t tap) {
-    return filter->weight((tap + reach->first - reach->centre + 0.5) * (1.0 / reach->scale));
+static double reach_weight(const struct tleg_reach *reach, const struct filter *filter, int32_t tap) {
+    return filter->weight(tleg_reach_distance(reach, tap));
 }
 
 /* weights (out, 2 + taps): where the taps begin, how many there are, and their fixed-point weights. */
 static void axis_weights(const struct tleg_axis *axis, const struct filter *filter, size_t taps, int32_t *weights) {
     for (int32_t i = 0; i < axis->out; i++, weights += 2 + taps) {
-        const struct reach reach = axis_reach(axis, filter, i);
+        const struct tleg_reach reach = axis_reach(axis, filter, i);
         double sum = 0.0;
         for (int32_t tap = 0; tap < reach.count; tap++)
             sum += reach_weight(&reach, filter, tap);
@@ -147,7 +121,7 @@ static bool append(struct tleg_resize *plan, size_t count, size_t size, size_t *
 bool tleg_resize_plan(const struct tleg_resizing *how, struct tleg_resize *plan) {
     const struct filter *filter = &filters[how->interpolation];
     const struct tleg_axis *x = &how->x, *y = &how->y;
-    const struct reach top = axis_reach(y, filter, 0), bottom = axis_reach(y, filter, y->out - 1);
+    const struct tleg_reach top = axis_reach(y, filter, 0), bottom = axis_reach(y, filter, y->out - 1);
     *plan = (struct tleg_resize){
         .how = *how, .first_row = top.first, .x_taps = axis_taps(x, filter), .y_taps = axis_taps(y, filter)};
     plan->rows = bottom.first + bottom.count - top.first;

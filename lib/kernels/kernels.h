@@ -137,7 +137,7 @@ enum tleg_rows_kind {
     TLEG_ROWS_LAYERNORM,  /* the same through LayerNorm(norm_weight, norm_bias, eps) */
     TLEG_ROWS_ACTIVATION, /* the plain row through `activation`; then, where norm_weight is given, through LayerNorm */
     TLEG_ROWS_GATED,      /* of a row (2k) activation(first half) * second half; then likewise */
-    TLEG_ROWS_PATCHES /* row r = patch r of the image x (k / patch_size^2, image_size, image_size): channel, then y, then x */
+    TLEG_ROWS_PATCHES     /* row r = patch r of the image x, its channels one after the other: channel, then y, then x */
 };
 struct tleg_rows {
     enum tleg_rows_kind kind;
@@ -147,7 +147,8 @@ struct tleg_rows {
     const float *norm_weight, *norm_bias; /* (k) */
     int64_t norm_stride;                  /* from one image's weights to the next's, and biases; 0: all have the same */
     float eps;
-    int32_t image_size, patch_size;
+    struct tleg_extent image, patch; /* in pixels */
+    bool standard;                   /* patches have mean 0 and variance 1 (eps is added to it) */
 };
 /* out = residual + column_scale * act(sum + bias); with `hidden`, backward:
  * out = (residual + column_scale * (sum + bias)) * act'(hidden). Each part is optional. */
@@ -213,12 +214,14 @@ struct tleg_gated {
 void tleg_gated(const struct tleg_exec *exec, const struct tleg_gated *gated);
 void tleg_gated_row(const struct tleg_kernels *kernels, enum tleg_activation activation, int64_t k, const float *x, float *y);
 void tleg_gated_backward(const struct tleg_exec *exec, const struct tleg_gated *gated);
-/* Rotary positions: of rows qkv (B * N, 3D), in place, the queries and keys of each image's tokens from `first` on, a square of
- * patches, are turned. Angles (grid, d/2), d = D/heads: of a row or column of patches the cosines of a quarter of a head, then
- * their sines. The first half of a head's pairs, (2i, 2i+1) or, where `halves`, (i, i + d/2), follows the row, or the column
- * where it comes first, the second half the other; backwards by the angles' negatives (op/rotary.c). */
+/* Rotary positions: of rows qkv (B * N, 3D), in place, the queries and keys of each image's tokens from `first` on, its
+ * patches, are turned. Angles (height + width of the grid, d/2), d = D/heads: of each row of patches, then of each column, the
+ * cosines of a quarter of a head, then their sines. The first half of a head's pairs, (2i, 2i+1) or, where `halves`, (i, i +
+ * d/2), follows the row, or the column where it comes first, the second half the other; backwards by the angles' negatives
+ * (op/rotary.c). */
 struct tleg_turning {
-    int64_t rows, tokens, first, grid, dim, heads;
+    int64_t rows, tokens, first, dim, heads;
+    struct tleg_extent grid;
     const float *angles;
     bool halves, column_first, backwards;
     float *qkv;
@@ -245,9 +248,15 @@ struct tleg_norm_parts {
 void tleg_norm_parts(const struct tleg_exec *exec, const struct tleg_norm_parts *parts);
 /* y (dim) = mean of `rows` rows of x, summed in rising order (pool.c). */
 void tleg_mean_rows(const struct tleg_kernels *kernels, int64_t rows, int64_t dim, const float *x, float *y);
-/* Position embedding (prefix + old*old, dim) to (prefix + grid*grid, dim): bicubic with a = -0.75, edges repeated, no
- * antialiasing, half-pixel centres, in double; prefix rows are copied (resample.c). */
-void tleg_resample_grid(int64_t prefix, int64_t old, int64_t grid, int64_t dim, const float *in, float *out);
+/* A position embedding of one grid, in (prefix + patches of `from`, dim), to that of another, out (prefix + patches of `to`,
+ * dim): half-pixel centres; prefix rows are copied (resample.c). Bicubic with a = -0.75, edges repeated, in double; or, with
+ * `antialias`, a = -0.5, as wide as the grid shrinks, what lies outside left out. */
+struct tleg_resampling {
+    int64_t prefix, dim;
+    struct tleg_extent from, to;
+    bool antialias;
+};
+void tleg_resample_grid(const struct tleg_resampling *resampling, const float *in, float *out);
 
 /* ---- backward: from row-major weights that change each step, in f32; products of gradients in bf16 where asked for ---- */
 /* With a table of a BLAS it multiplies for tleg_input_backward; weights' gradients are the work of the level's own tiles. */
@@ -337,7 +346,7 @@ void tleg_gate_backward(const struct tleg_gate_backward *backward);
 void tleg_activate_backward(const struct tleg_kernels *kernels, enum tleg_activation activation, size_t count, const float *x,
                             const float *dy, float *dx);
 /* The adjoint of tleg_resample_grid: din += its transpose applied to dout. */
-void tleg_resample_grid_backward(int64_t prefix, int64_t old, int64_t grid, int64_t dim, const float *dout, float *din);
+void tleg_resample_grid_backward(const struct tleg_resampling *resampling, const float *dout, float *din);
 
 /* ---- losses of logits, in double (op/loss.c) ----
  * To add one: a value here, a row of the table in op/loss.c, a test. */

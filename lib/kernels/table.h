@@ -221,6 +221,8 @@ static inline int64_t tleg_attention_parts(int64_t lanes, int64_t heads, int64_t
 const float *tleg_rows_get(const struct tleg_kernels *kernels, const struct tleg_rows *rows, int64_t first, int64_t count,
                            int64_t k, float *scratch, int64_t *stride);
 
+/* Rows x (rows, dim) with mean 0 and variance 1, in place (layernorm.c). */
+void tleg_standardise(int64_t rows, int64_t dim, float eps, float *x);
 /* Rows x, `stride` apart, through LayerNorm, or RMSNorm where there is no bias (layernorm.c), to y (rows, dim), contiguous. */
 void tleg_rmsnorm(int64_t rows, int64_t dim, const float *x, int64_t stride, const float *weight, float eps, float *y);
 static inline void tleg_norm_rows(const struct tleg_kernels *kernels, int64_t rows, int64_t dim, const float *x, int64_t stride,

@@ -10,12 +10,6 @@ static tleg_status check_options(tleg_context *context, const tleg_expander_opti
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "expander: dtype is %d, expected F32, F16 or BF16", o->dtype);
     if (o->norm && o->norm != TLEG_NORM_BEFORE_POOL && o->norm != TLEG_NORM_AFTER_POOL)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "expander: norm is %d, expected BEFORE_POOL or AFTER_POOL", o->norm);
-    if (o->image_size < 0 || o->image_size > TLEG_MAX_IMAGE || o->image_size % gene->patch_size ||
-        o->image_size / gene->patch_size > TLEG_MAX_GRID)
-        return tleg_fail(
-            context, TLEG_ERROR_ARGUMENT,
-            "expander: image size is %d, expected a multiple of the patch, %d, at most %d pixels and %d patches a side",
-            o->image_size, gene->patch_size, TLEG_MAX_IMAGE, TLEG_MAX_GRID);
     if (o->classes < 0 || o->classes > TLEG_MAX_CLASSES)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "expander: classes is %d, expected 1 to %d", o->classes,
                          TLEG_MAX_CLASSES);
@@ -24,7 +18,7 @@ static tleg_status check_options(tleg_context *context, const tleg_expander_opti
                          "expander: norm and classes are for classifiers: a generator has %d labels of its own", gene->classes);
     if (o->compute != 0)
         return tleg_fail(context, TLEG_ERROR_UNSUPPORTED, "tleg_expander_options.compute: expected 0, found %d", o->compute);
-    return TLEG_OK;
+    return tleg_position_filter_check(context, "tleg_expander_options.position_filter", o->position_filter);
 }
 
 /* The published descendants take the mean first and use eps 1e-6; a class token's norm stays where it is. */
@@ -32,12 +26,10 @@ static void apply_options(const tleg_expander_options *o, tleg_config *config) {
     config->dtype = o->dtype ? o->dtype : TLEG_F32;
     config->schedule = "";
     config->depth = 0;
-    if (o->norm && config->pool == TLEG_POOL_MEAN)
+    if (o->norm && tleg_config_reduces(config))
         config->norm = o->norm;
     if (o->norm == TLEG_NORM_AFTER_POOL)
         config->eps = 1e-6;
-    if (o->image_size)
-        config->image_size = o->image_size;
     if (o->classes && o->classes != config->classes) {
         config->classes = o->classes;
         config->labels = NULL;
@@ -54,8 +46,11 @@ tleg_status tleg_expander_config(tleg_context *context, const tleg_expander_opti
     config->ignored = NULL;
     config->ignored_count = 0;
     apply_options(options, config);
-    if (config->norm != gene->norm || config->eps != gene->eps || config->image_size != gene->image_size ||
-        config->classes != gene->classes)
+    status = tleg_config_resize(context, "expander: image_size", options->image_size, options->image_width, config);
+    if (status != TLEG_OK)
+        return status;
+    if (config->norm != gene->norm || config->eps != gene->eps ||
+        !tleg_extent_same(tleg_config_pixels(config), tleg_config_pixels(gene)) || config->classes != gene->classes)
         config->scores = NULL; /* they were measured of something else */
     return TLEG_OK;
 }
@@ -65,6 +60,7 @@ tleg_status tleg_expander_config(tleg_context *context, const tleg_expander_opti
 struct outer_source {
     const tleg_learngene *gene;
     const tleg_config *config; /* of the models */
+    tleg_position_filter filter;
     uint64_t seed;
     struct tleg_random random; /* of the fresh matrix under way */
 };
@@ -87,9 +83,9 @@ static tleg_status resample(tleg_context *context, const struct outer_source *fr
     if (!tensor->data && !room)
         return tleg_fail_memory(context, "position embedding", bytes);
     tleg_status status = tleg_gene_numbers(context, from->gene, tensor, 0, tensor->count, room, &table);
+    const struct tleg_resampling resampling = tleg_config_resampling(old, from->config, from->filter);
     if (status == TLEG_OK)
-        tleg_resample_grid(tleg_config_placed(old), tleg_config_grid(old), tleg_config_grid(from->config), old->dim, table,
-                           out);
+        tleg_resample_grid(&resampling, table, out);
     tleg_release(&context->allocator, room, bytes);
     return status;
 }
@@ -99,7 +95,7 @@ static tleg_status read_outer(tleg_context *context, void *source, enum tleg_slo
     struct outer_source *from = source;
     const tleg_config *old = &from->gene->config.c;
     *numbers = room;
-    if (slot == TLEG_SLOT_POS_EMBED && from->config->image_size != old->image_size)
+    if (slot == TLEG_SLOT_POS_EMBED && !tleg_extent_same(tleg_config_pixels(from->config), tleg_config_pixels(old)))
         return resample(context, from, room);
     if (slot < TLEG_SLOT_HEAD_WEIGHT || from->config->classes == old->classes)
         return tleg_gene_numbers(context, from->gene, from->gene->outer[slot], first, count, room, numbers);
@@ -221,8 +217,10 @@ static tleg_status pack_sites(struct packing *p, tleg_expander *e, const struct 
     return status;
 }
 
-static tleg_status fill(tleg_context *context, tleg_expander *e, const tleg_learngene *gene, uint64_t seed) {
-    struct outer_source source = {.gene = gene, .config = &e->config.c, .seed = seed};
+static tleg_status fill(tleg_context *context, tleg_expander *e, const tleg_learngene *gene,
+                        const tleg_expander_options *options) {
+    struct outer_source source = {
+        .gene = gene, .config = &e->config.c, .filter = options->position_filter, .seed = options->seed};
     struct layout layout;
     measure_sites(e);
     make_layout(e, gene, &layout);
@@ -257,7 +255,7 @@ static tleg_status create(tleg_context *context, const tleg_learngene *gene, con
     if (status == TLEG_OK)
         status = tleg_config_copy(context, &shape, &expander->config);
     if (status == TLEG_OK)
-        status = fill(context, expander, gene, options->seed);
+        status = fill(context, expander, gene, options);
     if (status != TLEG_OK)
         tleg_expander_free(expander);
     else
@@ -267,9 +265,9 @@ static tleg_status create(tleg_context *context, const tleg_learngene *gene, con
 
 /* The configuration becomes empty where they are refused. */
 static tleg_status take_pictures(tleg_context *context, const tleg_preparation_options *host, struct tleg_vit_config *config) {
-    const int32_t image_size = config->c.image_size;
+    const struct tleg_extent pixels = tleg_config_pixels(&config->c);
     tleg_status status = tleg_config_take_pictures(context, host, config);
-    if (status == TLEG_OK && config->c.image_size != image_size)
+    if (status == TLEG_OK && !tleg_extent_same(pixels, tleg_config_pixels(&config->c)))
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT,
                            "tleg_open_options.pictures.image_size: an expander is asked by tleg_expander_options.image_size");
     if (status != TLEG_OK)

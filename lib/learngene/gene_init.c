@@ -14,23 +14,24 @@ static void fill_normal(const struct tleg_gene_tensor *tensor, struct tleg_rando
         tensor->data[i] = (float)(0.02 * tleg_random_normal(random, 100));
 }
 
-/* uniform in +-1/sqrt(C P^2): PyTorch's default for a convolution of C channels and a P x P kernel */
+/* uniform in +-1/sqrt(C P Q): PyTorch's default for a convolution of C channels and a P x Q kernel */
 static void fill_uniform(const struct tleg_gene_tensor *tensor, const tleg_config *config, struct tleg_random *random) {
-    const double bound = 1 / sqrt((double)tleg_config_patch_width(config));
+    const double bound = 1 / sqrt((double)tleg_config_patch_numbers(config));
     for (size_t i = 0; i < tensor->count; i++)
         tensor->data[i] = (float)((2 * tleg_random_uniform(random) - 1) * bound);
 }
 
-/* The patches' rows of the position embedding (1, placed tokens + G*G, D): a quarter each for sine and cosine, sin(x + pi/2),
- * of column and row. Waves of 6 patches and longer tell the places of a small grid apart, and 0.7 is about the size of what a
- * fresh patch embedding gives. */
+/* The patches' rows of the position embedding (1, placed tokens + patches, D): a quarter each for sine and cosine, sin(x +
+ * pi/2), of column and row. Waves of 6 patches and longer tell the places of a small grid apart, and 0.7 is about the size of
+ * what a fresh patch embedding gives. */
 static void fill_waves(const struct tleg_gene_tensor *tensor, const tleg_config *config) {
     static const double quarter_turn = 1.57079632679489661923;
-    const int32_t grid = config->image_size / config->patch_size, waves = config->dim / 4;
-    float *out = tensor->data + tensor->count - (size_t)grid * (size_t)grid * (size_t)config->dim;
-    for (int32_t patch = 0; patch < grid * grid; patch++)
+    const int32_t columns = tleg_config_grid(config).width, waves = config->dim / 4;
+    const int64_t patches = tleg_config_patches(config);
+    float *out = tensor->data + tensor->count - (size_t)patches * (size_t)config->dim;
+    for (int32_t patch = 0; patch < patches; patch++)
         for (int32_t part = 0; part < 4; part++) {
-            const int32_t place = part < 2 ? patch % grid : patch / grid;
+            const int32_t place = part < 2 ? patch % columns : patch / columns;
             for (int32_t i = 0; i < waves; i++)
                 *out++ = (float)(0.7 * sin(place * pow(100, -(double)i / waves) + part % 2 * quarter_turn));
         }
@@ -48,11 +49,11 @@ static void init_pool(const struct tleg_gene_tensor *tensor, struct tleg_random 
 /* The patches' places as DiT's authors have them: sines, then cosines of the column, then likewise of the row. */
 static void fill_places(const struct tleg_gene_tensor *tensor, const tleg_config *config) {
     static const double log_longest = 9.21034037197618273608; /* log 10000 */
-    const int32_t grid = config->image_size / config->patch_size, waves = config->dim / 4;
+    const int32_t columns = tleg_config_grid(config).width, waves = config->dim / 4;
     float *out = tensor->data;
-    for (int32_t patch = 0; patch < grid * grid; patch++)
+    for (int32_t patch = 0; patch < tleg_config_patches(config); patch++)
         for (int32_t part = 0; part < 4; part++) {
-            const int32_t place = part < 2 ? patch % grid : patch / grid;
+            const int32_t place = part < 2 ? patch % columns : patch / columns;
             for (int32_t i = 0; i < waves; i++) {
                 const double turn = place * tleg_portable_exp(-log_longest * i / waves);
                 *out++ = (float)(part % 2 == 0 ? tleg_portable_sin(turn) : tleg_portable_cos(turn));

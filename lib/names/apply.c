@@ -30,6 +30,7 @@ struct work {
     unsigned char *used; /* one for each entry */
     struct list made, pieces, pairs;
     struct arena arenas[2]; /* of the rules, and of the config's */
+    struct tleg_fold fold;
 };
 
 static tleg_status fail_memory(const struct work *work, size_t bytes) {
@@ -83,12 +84,16 @@ static bool is_square(int64_t number, int64_t *side) {
     return *side * *side == number;
 }
 
-/* (D, n) as a convolution (D, C, P, P): n is 3*P*P or P*P, never both. */
+/* 3*P*P or P*P, never both. */
+bool tleg_names_patch(int64_t numbers, int32_t *channels, int64_t *side) {
+    *channels = numbers % 3 == 0 && is_square(numbers / 3, side) ? 3 : is_square(numbers, side) ? 1 : 0;
+    return *channels != 0 && numbers != 0;
+}
+
+/* (D, n) as a convolution (D, C, P, P). */
 static bool as_convolution(struct made *made, int32_t *channels) {
-    const int64_t count = made->shape[1];
     int64_t side;
-    *channels = count % 3 == 0 && is_square(count / 3, &side) ? 3 : is_square(count, &side) ? 1 : 0;
-    if (*channels == 0 || count == 0)
+    if (!tleg_names_patch(made->shape[1], channels, &side))
         return false;
     made->rank = 4;
     made->shape[1] = *channels;
@@ -194,6 +199,13 @@ static tleg_status take_whole(struct work *work, const struct tleg_rule *rule, c
     return TLEG_OK;
 }
 
+static bool is_empty(const struct tleg_entry *entry) {
+    bool empty = false;
+    for (int32_t k = 0; k < entry->rank; k++)
+        empty = empty || entry->shape[k] == 0;
+    return empty;
+}
+
 static bool is_whole(const struct tleg_rule *rule) {
     return rule->piece_count == 1 && rule->pieces[0].first == 0 && rule->pieces[0].end < 0;
 }
@@ -257,6 +269,10 @@ static tleg_status apply_rule(struct work *work, const struct tleg_rule *rule) {
         const char *name = strip(work->entries[k].name, prefix);
         if (!name || !tleg_pattern_match(pattern, name, &capture))
             continue;
+        if (is_whole(rule) && is_empty(&work->entries[k])) { /* such as a class token that a model goes without */
+            work->used[k] = 1;
+            continue;
+        }
         status = make(work, rule, &capture);
         found++;
     }
@@ -277,6 +293,43 @@ static tleg_status apply_rules(struct work *work) {
             status = tleg_rule_next(work->naming->context, &text, &line, &rule);
     }
     return status;
+}
+
+/* ---- what is computed ---- */
+
+static tleg_status make_numbers(struct work *work, const char *name, const float *numbers, int32_t rank,
+                                const int64_t shape[4]) {
+    struct made *made;
+    struct tleg_piece *piece;
+    tleg_status status = add(work, &work->made, (void **)&made);
+    if (status == TLEG_OK)
+        status = add(work, &work->pieces, (void **)&piece);
+    if (status != TLEG_OK)
+        return status;
+    made->kept = name;
+    made->rank = rank;
+    made->first = work->pieces.count - 1;
+    made->count = 1;
+    *piece = (struct tleg_piece){.numbers = numbers, .count = 1};
+    for (int32_t k = 0; k < rank; k++) {
+        made->shape[k] = shape[k];
+        piece->count *= (uint64_t)shape[k];
+    }
+    return TLEG_OK;
+}
+
+static tleg_status fold(struct work *work) {
+    struct tleg_fold *f = &work->fold;
+    if (!work->naming->family || !work->naming->family->folds)
+        return TLEG_OK;
+    tleg_status status = tleg_names_fold(work->naming->context, work->naming->file, work->naming->prefix, f);
+    if (status != TLEG_OK)
+        return status;
+    for (size_t k = 0; k < sizeof f->entries / sizeof *f->entries; k++)
+        work->used[f->entries[k] - work->entries] = 1;
+    status =
+        make_numbers(work, "patch_embed.proj.weight", f->matrix, 4, (const int64_t[]){f->dim, f->channels, f->side, f->side});
+    return status == TLEG_OK ? make_numbers(work, "patch_embed.proj.bias", f->bias, 1, (const int64_t[4]){f->dim}) : status;
 }
 
 /* ---- what no rule names ---- */
@@ -412,13 +465,15 @@ static struct tleg_names_facts facts_of(const struct work *work) {
                                      .depth = count_layers(work),
                                      .hidden = side_of(work, "blocks.0.mlp.fc2.weight", 2, 1),
                                      .patch = side_of(work, patches, 4, 2),
+                                     .patch_width = side_of(work, patches, 4, 3),
+                                     .rows = side_of(work, "pos_embed", 3, 1),
+                                     .registers = side_of(work, "reg_token", 3, 1),
                                      .channels = side_of(work, patches, 4, 1),
                                      .classes = side_of(work, "head.weight", 2, 0)};
-    const int64_t prefix =
-        side_of(work, "cls_token", 3, 1) + side_of(work, "dist_token", 3, 1) + side_of(work, "reg_token", 3, 1);
-    int64_t rows = side_of(work, "pos_embed", 3, 1), side;
-    facts.placeless = rows == 0;
-    if (rows > prefix && is_square(rows - prefix, &side))
+    int64_t side;
+    facts.prefix = side_of(work, "cls_token", 3, 1) + side_of(work, "dist_token", 3, 1) + facts.registers;
+    facts.placeless = facts.rows == 0;
+    if (facts.patch == facts.patch_width && facts.rows > facts.prefix && is_square(facts.rows - facts.prefix, &side))
         facts.image = side * facts.patch;
     return facts;
 }
@@ -505,6 +560,7 @@ static void clean(const struct work *work) {
     tleg_release(allocator, work->pairs.items, work->pairs.room * work->pairs.width);
     for (int k = 0; k < 2; k++)
         tleg_release(allocator, work->arenas[k].texts, work->arenas[k].bytes);
+    tleg_release(allocator, work->fold.matrix, work->fold.bytes);
     tleg_release(allocator, work->used, work->entry_count + 1);
 }
 
@@ -513,6 +569,8 @@ tleg_status tleg_names_apply(const struct tleg_naming *naming, tleg_file **named
     tleg_status status = prepare(&work);
     if (status == TLEG_OK)
         status = apply_rules(&work);
+    if (status == TLEG_OK)
+        status = fold(&work);
     if (status == TLEG_OK && naming->family && !naming->family->rest)
         status = check_strangers(&work);
     if (status == TLEG_OK)

@@ -1,5 +1,6 @@
 /* What a model's config.json says (Hugging Face's, timm's, OpenCLIP's) and how its pictures are prepared, as the rules
  * "tleg.KEY = VALUE" that say the same. */
+#include "config/limits.h"
 #include "config/text.h"
 #include "names/private.h"
 
@@ -229,7 +230,65 @@ static tleg_status hold(const struct reader *reader, size_t object, const char *
                      reader->name, key, (long long)value, (long long)weights);
 }
 
+/* ---- pictures and patches, which need not be square ---- */
+
+/* A height and a width: a list of two, or one number for both. False when it is neither. */
+static bool read_pair(const struct reader *reader, size_t token, int64_t *height, int64_t *width) {
+    const struct tleg_json *json = reader->json;
+    if (tleg_json_kind(json, token) == TLEG_JSON_ARRAY && tleg_json_size(json, token) == 2)
+        return tleg_json_integer(json, token + 1, height) && tleg_json_integer(json, token + 2, width) && *height > 0 &&
+               *width > 0;
+    *width = tleg_json_kind(json, token) == TLEG_JSON_NUMBER && tleg_json_integer(json, token, height) ? *height : 0;
+    return *width > 0;
+}
+
+/* Whether a position embedding of so many rows may be that of such pictures: all tokens before the patches may have a row, or
+ * all but the registers, or none. */
+static bool fits_rows(const struct tleg_names_facts *facts, int64_t height, int64_t width) {
+    if (facts->patch < 1 || facts->patch_width < 1 || height % facts->patch != 0 || width % facts->patch_width != 0)
+        return false;
+    const int64_t rows = height / facts->patch, columns = width / facts->patch_width;
+    const int64_t patches = rows <= TLEG_MAX_GRID && columns <= TLEG_MAX_GRID ? rows * columns : 0,
+                  more = facts->rows - patches;
+    return patches > 0 && (more == facts->prefix || more == facts->prefix - facts->registers || more == 0);
+}
+
+/* Pictures of this size, where the position embedding does not say it: there is none, or it fits and is not that of a square.
+ */
+static void put_image(struct reader *reader, int64_t height, int64_t width) {
+    const struct tleg_names_facts *facts = reader->facts;
+    const bool square = facts->patch > 0 && facts->patch_width > 0 && height / facts->patch == width / facts->patch_width;
+    if (!facts->placeless && (square || !fits_rows(facts, height, width)))
+        return;
+    tleg_text_put(&reader->text, "tleg.image_size = ");
+    tleg_text_integer(&reader->text, height);
+    if (width != height) {
+        tleg_text_byte(&reader->text, 'x');
+        tleg_text_integer(&reader->text, width);
+    }
+    tleg_text_byte(&reader->text, '\n');
+}
+
 /* ---- Hugging Face ---- */
+
+/* What config.json says of sizes must be what the weights have. */
+static tleg_status hold_sizes(struct reader *reader, size_t object) {
+    const struct tleg_names_facts *facts = reader->facts;
+    int64_t height, width;
+    if (read_pair(reader, member(reader, object, "patch_size"), &height, &width) && facts->patch > 0 &&
+        (height != facts->patch || width != facts->patch_width))
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
+                         "%s: %s: patch_size is %lld x %lld, but the weights have %lld x %lld", reader->label, reader->name,
+                         (long long)height, (long long)width, (long long)facts->patch, (long long)facts->patch_width);
+    if (!read_pair(reader, member(reader, object, "image_size"), &height, &width))
+        return TLEG_OK;
+    if (!facts->placeless && height != width && !fits_rows(facts, height, width))
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
+                         "%s: %s: image_size is %lld x %lld, but the weights have %lld positions", reader->label, reader->name,
+                         (long long)height, (long long)width, (long long)facts->rows);
+    put_image(reader, height, width);
+    return TLEG_OK;
+}
 
 static const char *const activations[][2] = {{"gelu", "gelu"},
                                              {"gelu_python", "gelu"},
@@ -263,11 +322,8 @@ static tleg_status read_hugging_face(struct reader *reader, size_t object) {
         status = pass_number(reader, object, "layer_norm_eps", "tleg.eps");
     if (status == TLEG_OK && facts->placeless)
         status = pass_number(reader, object, "rope_theta", "tleg.rotary_base");
-    int64_t side = 0;
-    if (status == TLEG_OK && facts->placeless)
-        status = integer(reader, object, "image_size", &side);
-    if (side > 0)
-        put_integer(reader, "tleg.image_size", side);
+    if (status == TLEG_OK)
+        status = hold_sizes(reader, object);
     if (status != TLEG_OK)
         return status;
     if (is(reader, object, "use_swiglu_ffn", TLEG_JSON_TRUE)) { /* DINOv2: whatever hidden_act says */
@@ -309,22 +365,29 @@ static void put_rotary(struct reader *reader, const char *name) {
     put(reader, "tleg.rotary_order", "xy");
 }
 
-/* The size of pictures, where no position embedding tells it. */
-static tleg_status pass_size(struct reader *reader, size_t pictures) {
+/* The size of pictures, where no position embedding tells it: what the model was made with, or the pictures' own. */
+static tleg_status pass_size(struct reader *reader, size_t object, size_t pictures) {
+    const size_t made = member(reader, member(reader, object, "model_args"), "img_size");
     const size_t list = member(reader, pictures, "input_size");
-    int64_t side = 0;
-    if (!reader->facts->placeless || tleg_json_kind(reader->json, list) != TLEG_JSON_ARRAY)
+    int64_t height = 0, width = 0;
+    if (read_pair(reader, made, &height, &width)) {
+        put_image(reader, height, width);
         return TLEG_OK;
-    if (tleg_json_size(reader->json, list) != 3 || !tleg_json_integer(reader->json, list + 3, &side) || side < 1)
+    }
+    if (tleg_json_kind(reader->json, list) != TLEG_JSON_ARRAY)
+        return TLEG_OK;
+    if (tleg_json_size(reader->json, list) != 3 || !tleg_json_integer(reader->json, list + 2, &height) ||
+        !tleg_json_integer(reader->json, list + 3, &width) || height < 1 || width < 1)
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: %s: input_size: expected channels, height and width",
                          reader->label, reader->name);
-    put_integer(reader, "tleg.image_size", side);
+    put_image(reader, height, width);
     return TLEG_OK;
 }
 
 static tleg_status read_timm(struct reader *reader, size_t object) {
     static const char *const fits[][2] = {{"center", "crop"}, {"squash", "squash"}, {NULL, NULL}};
-    static const char *const pools[][2] = {{"token", "cls"}, {"avg", "mean"}, {"map", NULL}, {"", NULL}, {NULL, NULL}};
+    static const char *const pools[][2] = {{"token", "cls"}, {"avg", "mean"}, {"max", "max"}, {"avgmax", "mean_max"},
+                                           {"map", NULL},    {"", NULL},      {NULL, NULL}};
     char name[WORD];
     const size_t given = member(reader, object, "pretrained_cfg"), pictures = is_there(reader, given) ? given : object;
     tleg_status status = hold(reader, object, "num_features", reader->facts->dim);
@@ -335,7 +398,7 @@ static tleg_status read_timm(struct reader *reader, size_t object) {
     word(reader, object, "architecture", name);
     put_rotary(reader, name);
     if (status == TLEG_OK)
-        status = pass_size(reader, pictures);
+        status = pass_size(reader, object, pictures);
     if (strstr(name, "test_vit3")) /* timm's only pool that reads registers */
         put(reader, "tleg.pool", "attention");
     if (norms_after(name))
@@ -403,25 +466,30 @@ static tleg_status read_config(struct reader *reader) {
 
 /* ---- preprocessor_config.json ---- */
 
-/* A size: a number, {"shortest_edge": n} or {"height": n, "width": n}; *square when both sides are given. 0 when it is absent.
- */
-static tleg_status read_size(const struct reader *reader, const char *key, int64_t *side, bool *square) {
+/* A size: a number or {"shortest_edge": n}, which is its height and width then; or {"height": n, "width": n}, where both are
+ * said. 0 when it is absent. */
+struct size {
+    int64_t height, width;
+    bool both;
+};
+
+static tleg_status read_size(const struct reader *reader, const char *key, struct size *size) {
     const size_t token = member(reader, root, key);
-    int64_t height = 0, width = 0;
-    *side = 0;
-    *square = false;
-    if (tleg_json_kind(reader->json, token) == TLEG_JSON_NUMBER)
-        return integer(reader, root, key, side);
-    tleg_status status = integer(reader, token, "shortest_edge", side);
+    int64_t shortest = 0;
+    *size = (struct size){0};
+    tleg_status status = tleg_json_kind(reader->json, token) == TLEG_JSON_NUMBER
+                             ? integer(reader, root, key, &shortest)
+                             : integer(reader, token, "shortest_edge", &shortest);
     if (status == TLEG_OK)
-        status = integer(reader, token, "height", &height);
+        status = integer(reader, token, "height", &size->height);
     if (status == TLEG_OK)
-        status = integer(reader, token, "width", &width);
-    if (status == TLEG_OK && height != width)
-        return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED, "%s: %s: %s: expected a square, found %lld x %lld",
-                         reader->label, reader->name, key, (long long)height, (long long)width);
-    *square = height > 0;
-    *side = height > 0 ? height : *side;
+        status = integer(reader, token, "width", &size->width);
+    size->both = size->height > 0 && size->width > 0;
+    if (status == TLEG_OK && !size->both && (size->height > 0 || size->width > 0))
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: %s: %s: expected a height and a width, found one of them",
+                         reader->label, reader->name, key);
+    if (!size->both)
+        size->height = size->width = shortest;
     return status;
 }
 
@@ -432,19 +500,23 @@ static double share(double size, double resized) {
 }
 
 static tleg_status read_fit(struct reader *reader) {
-    int64_t size, crop;
-    bool square, crop_square;
-    tleg_status status = read_size(reader, "size", &size, &square);
+    struct size size, crop;
+    tleg_status status = read_size(reader, "size", &size);
     if (status == TLEG_OK)
-        status = read_size(reader, "crop_size", &crop, &crop_square);
-    if (status != TLEG_OK || is(reader, root, "do_resize", TLEG_JSON_FALSE) || size == 0)
+        status = read_size(reader, "crop_size", &crop);
+    if (status != TLEG_OK || is(reader, root, "do_resize", TLEG_JSON_FALSE) || size.height == 0)
         return status;
-    if (is(reader, root, "do_center_crop", TLEG_JSON_TRUE) && crop > size)
+    const bool cropped = is(reader, root, "do_center_crop", TLEG_JSON_TRUE) && crop.height > 0;
+    if (cropped && (crop.height > size.height || crop.width > size.width))
         return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED, "%s: %s: crop_size is %lld, more than the size, %lld",
-                         reader->label, reader->name, (long long)crop, (long long)size);
-    const bool cropped = is(reader, root, "do_center_crop", TLEG_JSON_TRUE) && crop > 0;
-    put(reader, "tleg.fit", square ? "squash" : "crop");
-    put_number(reader, "tleg.crop", cropped ? share((double)crop, (double)size) : 1);
+                         reader->label, reader->name, (long long)crop.height, (long long)size.height);
+    const double kept = cropped ? share((double)crop.height, (double)size.height) : 1;
+    const int64_t width = cropped ? crop.width : size.width;
+    if (cropped && floor((double)width / kept) != (double)size.width)
+        return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED,
+                         "%s: %s: crop_size keeps another share of the width than of the height", reader->label, reader->name);
+    put(reader, "tleg.fit", size.both ? "squash" : "crop");
+    put_number(reader, "tleg.crop", kept);
     return TLEG_OK;
 }
 

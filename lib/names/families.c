@@ -12,6 +12,7 @@
     block query ".bias + 0 " block query ".bias + " block value ".bias -> blocks.{}.attn.qkv.bias\n"
 #define HF_OLD "attention.attention.query", "attention.attention.key", "attention.attention.value"
 #define HF_NEW "attention.q_proj", "attention.k_proj", "attention.v_proj"
+#define HF_PROJECTIONS HF_NEW
 #define EXPAND(macro, ...) macro(__VA_ARGS__)
 
 #define HF_OUTER                                                                                                               \
@@ -42,9 +43,30 @@
         "norm1.* -> blocks.{}.norm1.*\n" VIT_OLD "norm2.* -> blocks.{}.norm2.*\n" VIT_OLD                                      \
         "mlp.weights_in.* -> blocks.{}.mlp.fc1.*\n" VIT_OLD "mlp.weights_out.* -> blocks.{}.mlp.fc2.*\n" VIT_OLD               \
         "mlp.fc1.* -> blocks.{}.mlp.fc1.*\n" VIT_OLD "mlp.fc2.* -> blocks.{}.mlp.fc2.*\n" VIT_OLD                              \
-        "layer_scale1.lambda1 -> blocks.{}.ls1.gamma\n" VIT_OLD "layer_scale2.lambda1 -> blocks.{}.ls2.gamma\n" EXPAND(        \
-            HF_BLOCK, VIT_OLD, HF_OLD, "attention.output.dense", EXPAND(JOIN_BIASES, VIT_OLD, HF_OLD))                         \
+        "layer_scale1.lambda1 -> blocks.{}.ls1.gamma\n" VIT_OLD "layer_scale2.lambda1 -> blocks.{}.ls2.gamma\n"                \
+        "../classifier.* -> head.*\n" EXPAND(HF_BLOCK, VIT_OLD, HF_OLD, "attention.output.dense",                              \
+                                             EXPAND(JOIN_BIASES, VIT_OLD, HF_OLD))                                             \
             EXPAND(HF_BLOCK, VIT_OLD, HF_NEW, "attention.o_proj", EXPAND(JOIN_BIASES, VIT_OLD, HF_NEW)) "tleg.eps = 1e-6\n"
+
+/* InternViT with norms of whole queries and keys, or without them; Hugging Face's, and OpenGVLab's own. */
+#define INTERN_RULES                                                                                                           \
+    HF_OUTER                                                                                                                   \
+    "embeddings.position_embeddings -> pos_embed\n" VIT_BLOCK(VIT_OLD)                                                         \
+        EXPAND(HF_BLOCK, VIT_OLD, HF_PROJECTIONS, "attention.projection_layer", EXPAND(JOIN_BIASES, VIT_OLD, HF_PROJECTIONS))  \
+            VIT_OLD "attention.q_norm.* -> blocks.{}.attn.q_norm.*\n" VIT_OLD                                                  \
+                    "attention.k_norm.* -> blocks.{}.attn.k_norm.*\n" VIT_OLD "mlp.fc1.* -> blocks.{}.mlp.fc1.*\n" VIT_OLD     \
+                    "mlp.fc2.* -> blocks.{}.mlp.fc2.*\n"                                                                       \
+                    "tleg.eps = 1e-6\n"
+#define OPENGV "encoder.layers.{}."
+#define OPENGV_RULES                                                                                                           \
+    "embeddings.class_embedding -> cls_token\n"                                                                                \
+    "embeddings.patch_embedding.* -> patch_embed.proj.*\n"                                                                     \
+    "embeddings.position_embedding -> pos_embed\n"                                                                             \
+    "tleg.eps = 1e-6\n" OPENGV "ls1 -> blocks.{}.ls1.gamma\n" OPENGV "ls2 -> blocks.{}.ls2.gamma\n" OPENGV                     \
+    "norm1.* -> blocks.{}.norm1.*\n" OPENGV "norm2.* -> blocks.{}.norm2.*\n" OPENGV                                            \
+    "attn.qkv.* -> blocks.{}.attn.qkv.*\n" OPENGV "attn.q_norm.* -> blocks.{}.attn.q_norm.*\n" OPENGV                          \
+    "attn.k_norm.* -> blocks.{}.attn.k_norm.*\n" OPENGV "attn.proj.* -> blocks.{}.attn.proj.*\n" OPENGV                        \
+    "mlp.fc1.* -> blocks.{}.mlp.fc1.*\n" OPENGV "mlp.fc2.* -> blocks.{}.mlp.fc2.*\n"
 
 /* The blocks of Hugging Face's CLIP and SigLIP. */
 #define TOWER "encoder.layers.{}."
@@ -87,7 +109,6 @@
           "layer_scale1.lambda1 -> blocks.{}.ls1.gamma\n" block "layer_scale2.lambda1 -> blocks.{}.ls2.gamma\n" block          \
           "mlp.down_proj.* -> blocks.{}.mlp.fc2.*\n" EXPAND(HF_BLOCK, block, HF_PROJECTIONS, "attention.o_proj",               \
                                                             EXPAND(ZERO_BIASES, block, HF_PROJECTIONS))
-#define HF_PROJECTIONS "attention.q_proj", "attention.k_proj", "attention.v_proj"
 #define DINOV3_RULES                                                                                                           \
     "embeddings.cls_token -> cls_token\n"                                                                                      \
     "embeddings.register_tokens -> reg_token\n"                                                                                \
@@ -113,16 +134,29 @@
 
 /* vit-pytorch before it put a norm on the pixels of a patch; its attention without and with the wrapper of early versions. */
 #define LUCID "transformer.layers.{}."
-#define LUCID_RULES                                                                                                            \
+#define LUCID_COMMON                                                                                                           \
     "cls_token -> cls_token\n"                                                                                                 \
     "pos_embedding -> pos_embed\n"                                                                                             \
-    "to_patch_embedding.1.weight^P -> patch_embed.proj.weight\n"                                                               \
-    "to_patch_embedding.1.bias -> patch_embed.proj.bias\n"                                                                     \
     "mlp_head.0.* -> norm.*\n"                                                                                                 \
     "mlp_head.1.* -> head.*\n"                                                                                                 \
     "tleg.eps = 1e-5\n" LUCID "0.norm.* -> blocks.{}.norm1.*\n" LUCID "0.fn.to_qkv.* -> blocks.{}.attn.qkv.*\n" LUCID          \
     "0.fn.to_out.0.* -> blocks.{}.attn.proj.*\n" LUCID "1.norm.* -> blocks.{}.norm2.*\n" LUCID                                 \
     "1.fn.net.0.* -> blocks.{}.mlp.fc1.*\n" LUCID "1.fn.net.3.* -> blocks.{}.mlp.fc2.*\n"
+#define LUCID_RULES                                                                                                            \
+    LUCID_COMMON                                                                                                               \
+    "to_patch_embedding.1.weight^P -> patch_embed.proj.weight\n"                                                               \
+    "to_patch_embedding.1.bias -> patch_embed.proj.bias\n"
+
+/* vit-pytorch since then: two norms around the patch embedding, the first of which is folded, and a final norm in the head or
+ * after the blocks. */
+#define LUCID_NORMED_RULES                                                                                                     \
+    LUCID_COMMON                                                                                                               \
+    "to_patch_embedding.3.* -> patch_embed.norm.*\n"                                                                           \
+    "transformer.norm.* -> norm.*\n"                                                                                           \
+    "mlp_head.* -> head.*\n"                                                                                                   \
+    "tleg.pixel_norm = yes\n" LUCID "0.to_qkv.weight -> blocks.{}.attn.qkv.weight\n" LUCID                                     \
+    "0.to_out.0.* -> blocks.{}.attn.proj.*\n" LUCID "1.net.0.* -> blocks.{}.norm2.*\n" LUCID                                   \
+    "1.net.1.* -> blocks.{}.mlp.fc1.*\n" LUCID "1.net.4.* -> blocks.{}.mlp.fc2.*\n"
 
 /* The gate and what it multiplies are one matrix, the gate first. */
 #define SWIGLU_RULES "blocks.{}.mlp.w12.* -> blocks.{}.mlp.fc1.*\nblocks.{}.mlp.w3.* -> blocks.{}.mlp.fc2.*\n"
@@ -179,10 +213,6 @@ static const struct tleg_family families[] = {
      .sign = HF_PATCH,
      .with = {"embeddings.detection_tokens"},
      .refused = "it has detection tokens" NOT_COMPUTED},
-    {.name = "a Hugging Face DINOv2",
-     .sign = HF_PATCH,
-     .with = {"encoder.layer.{}.layer_scale1.lambda1", "../classifier.weight"},
-     .refused = "its classifier reads the class token beside the mean of the patches" NOT_COMPUTED},
     {.name = "a Hugging Face AIMv2",
      .sign = "embeddings.patch_embed.weight",
      .with = {"embeddings.rms_norm.weight", "head.cls_token"},
@@ -202,12 +232,8 @@ static const struct tleg_family families[] = {
     {.name = "a torchvision VisionTransformer",
      .sign = "conv_proj.0.0.weight",
      .refused = "it begins with several convolutions" NOT_COMPUTED},
-    {.name = "a ViT or SimpleViT of vit-pytorch",
-     .sign = "to_patch_embedding.2.weight",
-     .with = {"transformer.layers.{}.0.to_qkv.weight"},
-     .refused = "its norms before and after the patch embedding are not computed by this library"},
     {.name = "a SimpleViT of vit-pytorch",
-     .sign = LUCID_PATCH,
+     .sign = "transformer.layers.0.0.to_qkv.weight",
      .with = {"linear_head.1.weight|linear_head.weight"},
      .refused = "it computes its positions and stores none" NOT_COMPUTED},
     {.name = "a ViT in the layout of Google's .npz files",
@@ -225,6 +251,16 @@ static const struct tleg_family families[] = {
     {.name = "a ResNet", .sign = "layer1.0.conv1.weight", .refused = "it is not a Vision Transformer"},
 
     /* ---- read ---- */
+    {.name = "a Hugging Face InternVL image tower",
+     .sign = HF_PATCH,
+     .with = {"encoder.layer.{}.attention.projection_layer.weight"},
+     .rules = INTERN_RULES,
+     .assumed = HEADS ", exact GELU, eps 1e-6, " COLOURS},
+    {.name = "an InternViT",
+     .sign = HF_TOWER_PATCH,
+     .with = {"encoder.layers.{}.attn.qkv.weight", "encoder.layers.{}.ls1"},
+     .rules = OPENGV_RULES,
+     .assumed = HEADS ", exact GELU, eps 1e-6, " COLOURS},
     {.name = "a Hugging Face BEiT",
      .sign = HF_PATCH,
      .with = {HF_VIT_BLOCK, "encoder.layer.{}.attention.attention.query.bias|layers.{}.attention.q_proj.bias"},
@@ -348,6 +384,12 @@ static const struct tleg_family families[] = {
      .with = {"encoder.layers.encoder_layer_{}.ln_1.weight"},
      .rules = TORCHVISION_RULES,
      .assumed = HEADS},
+    {.name = "a ViT of vit-pytorch",
+     .sign = "to_patch_embedding.2.weight",
+     .with = {"transformer.layers.{}.0.norm.weight", "to_patch_embedding.3.weight"},
+     .folds = true,
+     .rules = LUCID_NORMED_RULES,
+     .assumed = HEADS ", the class token is read where there is one, " COLOURS},
     {.name = "a ViT of vit-pytorch",
      .sign = LUCID_PATCH,
      .with = {"transformer.layers.{}.0.fn.to_qkv.weight", "mlp_head.1.weight"},

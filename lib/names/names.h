@@ -16,6 +16,7 @@ struct tleg_family {
     /* Tensors by which it is known, relative to what stands before the first of them; `lacks` is one that it does not have. {}
      * is 0 here. NULL: none. */
     const char *sign, *with[TLEG_FAMILY_SIGNS], *lacks;
+    bool folds;          /* a norm of pixels stands before its patch embedding (fold.c) */
     bool gated;          /* fc1 gives twice what fc2 reads */
     int64_t dim;         /* the first size of `sign`, where names alone do not tell it; 0: any */
     const char *refused; /* the part that the library does not compute; NULL: it is read */

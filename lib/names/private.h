@@ -48,8 +48,10 @@ void tleg_names_guess(tleg_context *context, const tleg_file *file);
 
 /* ---- config.c ---- */
 struct tleg_names_facts { /* of the weights, under the library's names; 0: unknown */
-    int64_t dim, depth, hidden, patch, channels, image, classes;
-    bool placeless; /* there is no position embedding */
+    int64_t dim, depth, hidden, channels, image, classes;
+    int64_t patch, patch_width;
+    int64_t rows, prefix, registers; /* of the position embedding, and of the tokens before the patches */
+    bool placeless;                  /* there is no position embedding */
 };
 /* Whether a metadata key is a text that tleg_names_config reads. */
 bool tleg_names_is_config(const char *key);
@@ -57,6 +59,20 @@ bool tleg_names_is_config(const char *key);
  * or contradicts the weights. */
 tleg_status tleg_names_config(tleg_context *context, const tleg_file *file, const struct tleg_names_facts *facts, char **rules,
                               size_t *bytes);
+
+/* The channels and the side of a square patch of so many numbers, 3 P P or P P; false when there is none. */
+bool tleg_names_patch(int64_t numbers, int32_t *channels, int64_t *side);
+
+/* ---- fold.c ---- */
+struct tleg_fold {                       /* a patch embedding with the factors of the norm before it */
+    const struct tleg_entry *entries[4]; /* of what it is made */
+    int64_t dim, pixels;
+    int32_t channels;
+    int64_t side;         /* of a patch */
+    float *matrix, *bias; /* (dim, C, P, P), (dim), in `bytes` of the context's memory */
+    size_t bytes;
+};
+tleg_status tleg_names_fold(tleg_context *context, const tleg_file *file, struct tleg_rule_text prefix, struct tleg_fold *fold);
 
 /* ---- apply.c ---- */
 struct tleg_naming {

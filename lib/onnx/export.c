@@ -68,7 +68,7 @@ static void add_entry(struct export *x, const struct tleg_model_entry *entry) {
 
 static tleg_status list_weights(struct export *x) {
     const tleg_config *c = &x->model->config.c;
-    const int64_t tensors = tleg_model_count(x->model), grid = tleg_config_grid(c), head = tleg_config_head(c);
+    const int64_t tensors = tleg_model_count(x->model), head = tleg_config_head(c);
     if (!tleg_size_mul((size_t)tensors + 4, sizeof *x->weights, &x->weight_bytes))
         return tleg_fail_memory(x->context, "a list of weights", SIZE_MAX);
     x->weights = tleg_alloc(&x->context->allocator, x->weight_bytes);
@@ -77,7 +77,7 @@ static tleg_status list_weights(struct export *x) {
     if (tleg_config_prefix(c))
         add_made(x, "tokens", TLEG_ONNX_TOKENS, tleg_config_prefix(c), c->dim);
     if (!c->no_positions)
-        add_made(x, "places", TLEG_ONNX_PLACES, grid * grid, c->dim);
+        add_made(x, "places", TLEG_ONNX_PLACES, tleg_config_patches(c), c->dim);
     if (c->rotary) {
         add_made(x, "rotary.cosines", TLEG_ONNX_COSINES, tleg_config_tokens(c), head);
         add_made(x, "rotary.sines", TLEG_ONNX_SINES, tleg_config_tokens(c), head);
@@ -109,12 +109,14 @@ static void transpose(int64_t n, int64_t k, const float *in, float *out) {
 /* Rotary positions (N, d): tokens before the patches are turned by 0; the first of a pair has its sine with a minus. */
 static void fill_angles(const struct export *x, bool sines, float *out) {
     const tleg_config *c = &x->model->config.c;
-    const int32_t prefix = tleg_config_prefix(c), grid = tleg_config_grid(c), head = tleg_config_head(c), pairs = head / 2;
+    const struct tleg_extent grid = tleg_config_grid(c);
+    const int32_t prefix = tleg_config_prefix(c), head = tleg_config_head(c), pairs = head / 2;
     for (int32_t row = 0; row < tleg_config_tokens(c); row++)
         for (int32_t k = 0; k < head; k++) {
             const int32_t pair = c->rotary_halves ? k % pairs : k / 2, patch = row < prefix ? 0 : row - prefix;
             const bool second = c->rotary_halves ? k >= pairs : k % 2, column = (pair >= pairs / 2) != (c->rotary_x_first != 0);
-            const float *angles = x->model->outer.angles + (column ? patch % grid : patch / grid) * pairs;
+            const float *angles =
+                x->model->outer.angles + (column ? grid.height + patch % grid.width : patch / grid.width) * pairs;
             const float found = row < prefix ? (float)!sines : angles[pair % (pairs / 2) + (sines ? pairs / 2 : 0)];
             out[(int64_t)row * head + k] = sines && !second ? -found : found;
         }
@@ -302,10 +304,10 @@ TLEG_API tleg_status TLEG_CALL tleg_model_export_onnx(tleg_context *context, con
         return tleg_fail(context, TLEG_ERROR_UNSUPPORTED,
                          "tleg_save_options.dtype: an ONNX file is of F32 or F16: expected 0 or one of them, found %d",
                          (int)own.dtype);
-    if (model->config.c.qk_norm)
-        return tleg_fail(context, TLEG_ERROR_UNSUPPORTED,
-                         "an ONNX file: this version knows no way to write norms of queries and keys");
     const tleg_config *c = &model->config.c;
+    if (c->pixel_norm)
+        return tleg_fail(context, TLEG_ERROR_UNSUPPORTED,
+                         "an ONNX file: this version knows no way to write the norm of each patch's pixels");
     if (tleg_config_draws(c))
         return tleg_fail(context, TLEG_ERROR_UNSUPPORTED,
                          "an ONNX file: expected a classifier, found a generator (a Diffusion Transformer), which this version "

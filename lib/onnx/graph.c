@@ -119,7 +119,7 @@ static void put_constants(struct tleg_onnx_graph *graph) {
     if (c->gated)
         integers(graph, "halves", 2, (const int64_t[]){c->hidden, c->hidden});
     number(graph, "scale", 1 / sqrt((double)head));
-    if (c->mlp == TLEG_MLP_GELU || c->mlp == TLEG_MLP_GELU_TANH || tleg_config_readouts(c) > 1)
+    if (c->mlp == TLEG_MLP_GELU || c->mlp == TLEG_MLP_GELU_TANH || tleg_config_readouts(c) > 1 || c->pool == TLEG_POOL_MEAN_MAX)
         number(graph, "half", 0.5);
     if (c->rms)
         constant(graph, "eps", TLEG_ONNX_FLOAT, 0, 1, &eps, sizeof eps);
@@ -129,12 +129,13 @@ static void put_constants(struct tleg_onnx_graph *graph) {
         put_pool_constants(graph);
     if (tleg_config_prefix(c))
         integers(graph, "ones", 2, (const int64_t[]){1, 1});
-    if (c->pool == TLEG_POOL_MEAN || c->pool == TLEG_POOL_PATCH_ATTENTION) {
+    if (c->pool != TLEG_POOL_CLS && c->pool != TLEG_POOL_ATTENTION) {
         integers(graph, "first_patch", 1, (const int64_t[]){tleg_config_prefix(c)});
         integers(graph, "end", 1, (const int64_t[]){INT64_MAX});
         integers(graph, "token_axis", 1, (const int64_t[]){1});
     }
-    for (int64_t token = 0; c->pool == TLEG_POOL_CLS && token < tleg_config_readouts(c); token++)
+    const bool token_read = c->pool == TLEG_POOL_CLS || c->pool == TLEG_POOL_CLS_MEAN;
+    for (int64_t token = 0; token_read && token < tleg_config_readouts(c); token++)
         constant(graph, token ? "second" : "first", TLEG_ONNX_INT64, 0, 1, &token, sizeof token);
     if (c->mlp == TLEG_MLP_GELU) {
         number(graph, "root_half", sqrt(0.5));
@@ -192,9 +193,13 @@ static void cast(struct tleg_onnx_graph *graph, const char *x, int32_t type, con
     put(graph, &(struct node){.type = "Cast", .in = {x}, .out = {out}, .attributes = {integer("to", type)}});
 }
 
-static void mean(struct tleg_onnx_graph *graph, const char *x, int64_t axis, bool keep, const char *out) {
+static void fold(struct tleg_onnx_graph *graph, const char *type, const char *x, int64_t axis, bool keep, const char *out) {
     const struct attribute axes = {.name = "axes", .kind = KIND_INTEGERS, .count = 1, .integers = {axis}};
-    put(graph, &(struct node){.type = "ReduceMean", .in = {x}, .out = {out}, .attributes = {axes, integer("keepdims", keep)}});
+    put(graph, &(struct node){.type = type, .in = {x}, .out = {out}, .attributes = {axes, integer("keepdims", keep)}});
+}
+
+static void mean(struct tleg_onnx_graph *graph, const char *x, int64_t axis, bool keep, const char *out) {
+    fold(graph, "ReduceMean", x, axis, keep, out);
 }
 
 /* x / sqrt(mean(x^2) + eps) * weight; the root is that of f32, whose squares fit. */
@@ -233,20 +238,21 @@ static void put_norm(struct tleg_onnx_graph *graph, const char *x, const char *n
                                              {.name = "epsilon", .kind = KIND_FLOAT, .real = (float)graph->config->eps}}});
 }
 
-/* images (B, C, I, I) -> patches (B, G * G, D); what they are called */
+/* images (B, C, height, width) -> patches (B, P, D); what they are called */
 static const char *embed_patches(struct tleg_onnx_graph *graph) {
     const tleg_config *c = graph->config;
     const bool half = graph->type == TLEG_ONNX_FLOAT16;
+    const struct tleg_extent patch = tleg_config_patch(c);
     const char *x = "patches.rows";
     if (half)
         cast(graph, "images", graph->type, "images.half");
-    put(graph, &(struct node){
-                   .type = "Conv",
-                   .in = {half ? "images.half" : "images", "patch_embed.proj.weight",
-                          c->no_patch_bias ? NULL : "patch_embed.proj.bias"},
-                   .out = {"patches"},
-                   .attributes = {
-                       {.name = "strides", .kind = KIND_INTEGERS, .count = 2, .integers = {c->patch_size, c->patch_size}}}});
+    put(graph,
+        &(struct node){
+            .type = "Conv",
+            .in = {half ? "images.half" : "images", "patch_embed.proj.weight",
+                   c->no_patch_bias ? NULL : "patch_embed.proj.bias"},
+            .out = {"patches"},
+            .attributes = {{.name = "strides", .kind = KIND_INTEGERS, .count = 2, .integers = {patch.height, patch.width}}}});
     two(graph, "Reshape", "patches", "to_rows", "patches.columns");
     turn(graph, "patches.columns", 3, 0, 2, 1, 0, x);
     if (c->patch_norm)
@@ -257,7 +263,7 @@ static const char *embed_patches(struct tleg_onnx_graph *graph) {
     return c->no_positions ? x : "patches.placed";
 }
 
-/* images (B, C, I, I) -> what the first block reads (B, N, D) */
+/* images (B, C, height, width) -> what the first block reads (B, N, D) */
 static const char *embed(struct tleg_onnx_graph *graph) {
     const char *x = embed_patches(graph);
     if (tleg_config_prefix(graph->config)) {
@@ -386,6 +392,19 @@ static void attention(struct tleg_onnx_graph *graph, const char *prefix, const c
     two(graph, "Reshape", text[ROWS], from_heads, out);
 }
 
+/* The norms of queries and keys, where the block has them; of each head's numbers, they stay (B, N, heads, d). */
+static void norm_heads(struct tleg_onnx_graph *graph, int32_t layer, char flat[KINDS][VALUE_TEXT]) {
+    char name[VALUE_TEXT], apart[VALUE_TEXT], normed[VALUE_TEXT];
+    for (int k = Q; k <= K && graph->config->qk_norm; k++) {
+        const bool heads = graph->config->qk_norm == TLEG_QK_NORM_HEAD;
+        if (heads)
+            two(graph, "Reshape", flat[k], "to_heads", named(flat[k], "unnormed", apart));
+        put_norm(graph, heads ? apart : flat[k], in_block(layer, k == Q ? "attn.q_norm" : "attn.k_norm", name),
+                 named(flat[k], "normed", normed));
+        memcpy(flat[k], normed, sizeof normed);
+    }
+}
+
 /* qkv (B, N, 3D) -> (B, N, D) */
 static void block_attention(struct tleg_onnx_graph *graph, int32_t layer, const char *qkv, const char *out) {
     char prefix[VALUE_TEXT], flat[KINDS][VALUE_TEXT];
@@ -393,6 +412,7 @@ static void block_attention(struct tleg_onnx_graph *graph, int32_t layer, const 
     for (int k = 0; k < KINDS; k++)
         in_block(layer, parts[k], flat[k]);
     split(graph, qkv, Q, "thirds", flat);
+    norm_heads(graph, layer, flat);
     attention(graph, in_block(layer, "attn", prefix), "", flat, graph->config->rotary != 0, out);
 }
 
@@ -468,20 +488,37 @@ static const char *patches_of(struct tleg_onnx_graph *graph, const char *x) {
     return "pooled.rows";
 }
 
-/* x (B, N, D) -> what a head reads, `out` (B, D) */
+static void gather(struct tleg_onnx_graph *graph, const char *x, const char *token, const char *out) {
+    put(graph, &(struct node){.type = "Gather", .in = {x, token}, .out = {out}, .attributes = {integer("axis", 1)}});
+}
+
+/* patches (B, P, D) -> one row each, `out` (B, D) */
+static void reduce(struct tleg_onnx_graph *graph, const char *patches, const char *out) {
+    const tleg_pool_kind pool = graph->config->pool;
+    const bool both = pool == TLEG_POOL_MEAN_MAX;
+    if (pool != TLEG_POOL_MAX)
+        mean(graph, patches, 1, false, both ? "pooled.means" : out);
+    if (both || pool == TLEG_POOL_MAX)
+        fold(graph, "ReduceMax", patches, 1, false, both ? "pooled.largest" : out);
+    if (both)
+        two(graph, "Add", "pooled.means", "pooled.largest", "pooled.sum");
+    if (both)
+        two(graph, "Mul", "pooled.sum", "half", out);
+}
+
+/* x (B, N, D) -> what a head reads, `out` (B, D) or (B, 2D) */
 static void pool(struct tleg_onnx_graph *graph, const char *x, int which, const char *out) {
     const tleg_config *c = graph->config;
     const bool before = c->norm == TLEG_NORM_BEFORE_POOL && !c->no_norm, after = !before && !c->no_norm;
     const char *const token = c->no_norm ? out : which ? "token.second" : "token.first";
     if (c->pool == TLEG_POOL_CLS) {
-        put(graph,
-            &(struct node){
-                .type = "Gather", .in = {x, which ? "second" : "first"}, .out = {token}, .attributes = {integer("axis", 1)}});
+        gather(graph, x, which ? "second" : "first", token);
         if (!c->no_norm)
-            put_norm(graph, token, "norm", out);
+            put_norm(graph, token, after ? "fc_norm" : "norm", out);
         return;
     }
-    if (c->pool != TLEG_POOL_ATTENTION)
+    const bool joined = c->pool == TLEG_POOL_CLS_MEAN;
+    if (c->pool != TLEG_POOL_ATTENTION && !joined)
         x = patches_of(graph, x);
     if (before)
         put_norm(graph, x, "norm", "pooled.normed");
@@ -489,7 +526,13 @@ static void pool(struct tleg_onnx_graph *graph, const char *x, int which, const 
     if (tleg_config_has_attention_pool(c))
         attention_pool(graph, x, out);
     else
-        mean(graph, x, 1, false, after ? "pooled.mean" : out);
+        reduce(graph, joined ? patches_of(graph, x) : x, after || joined ? "pooled.mean" : out);
+    if (joined) {
+        gather(graph, x, "first", "token.first");
+        put(graph,
+            &(struct node){
+                .type = "Concat", .in = {"token.first", "pooled.mean"}, .out = {out}, .attributes = {integer("axis", -1)}});
+    }
     if (after)
         put_norm(graph, "pooled.mean", "fc_norm", out);
 }
@@ -554,7 +597,9 @@ static void put_value(struct tleg_onnx_graph *graph, int field, const char *name
 
 void tleg_onnx_graph(struct tleg_onnx_graph *graph) {
     const tleg_config *c = graph->config;
-    const int64_t image[] = {c->channels, c->image_size, c->image_size}, classes = c->classes, dim = c->dim;
+    const struct tleg_extent pixels = tleg_config_pixels(c);
+    const int64_t image[] = {c->channels, pixels.height, pixels.width}, classes = c->classes,
+                  features = tleg_config_features(c);
     char x[VALUE_TEXT], next[VALUE_TEXT];
     for (int k = 0; k < TLEG_ONNX_NESTED; k++)
         graph->part[k].allocator = graph->nodes.allocator;
@@ -570,7 +615,7 @@ void tleg_onnx_graph(struct tleg_onnx_graph *graph) {
     put_value(graph, GRAPH_INPUT, "images", 3, image);
     if (c->classes)
         put_value(graph, GRAPH_OUTPUT, "logits", 1, &classes);
-    put_value(graph, GRAPH_OUTPUT, "features", 1, &dim);
+    put_value(graph, GRAPH_OUTPUT, "features", 1, &features);
     for (int k = 0; k < TLEG_ONNX_NESTED; k++)
         tleg_message_free(&graph->part[k]);
 }

@@ -7,39 +7,40 @@
 /* ---- patch embedding ---- */
 
 struct patches {
-    int64_t batch, image, patch; /* sizes of a side */
-    int64_t grid, count;         /* count = grid^2, of an image */
-    int64_t dim, width;          /* width = 3 P^2 */
+    int64_t batch, count; /* patches of an image */
+    struct tleg_extent image, patch;
+    int64_t dim, width; /* width = 3 P Q */
 };
 
 static tleg_status read_patches(tleg_context *context, const char *op, const tleg_tensor *images, const tleg_tensor *weight,
                                 struct patches *p) {
     char have[TLEG_SHAPE_TEXT];
-    if (images->dtype != TLEG_F32 || images->rank != 4 || images->shape[1] != 3 || images->shape[2] != images->shape[3] ||
-        images->shape[2] < 1 || images->shape[2] > TLEG_MAX_IMAGE)
-        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: images is %s %s, expected F32 [B, 3, I, I] with I from 1 to %d", op,
+    if (images->dtype != TLEG_F32 || images->rank != 4 || images->shape[1] != 3 || images->shape[2] < 1 ||
+        images->shape[2] > TLEG_MAX_IMAGE || images->shape[3] < 1 || images->shape[3] > TLEG_MAX_IMAGE)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT,
+                         "%s: images is %s %s, expected F32 [B, 3, height, width] with sides from 1 to %d", op,
                          tleg_dtype_name(images->dtype), tleg_shape_text(images->rank, images->shape, have), TLEG_MAX_IMAGE);
     if (weight->dtype != TLEG_F32 || weight->rank != 4 || weight->shape[0] < 1 || weight->shape[1] != 3 ||
-        weight->shape[2] != weight->shape[3] || weight->shape[2] < 1 || images->shape[2] % weight->shape[2])
-        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: weight is %s %s, expected F32 [D, 3, P, P] where P divides %lld",
-                         op, tleg_dtype_name(weight->dtype), tleg_shape_text(weight->rank, weight->shape, have),
-                         (long long)images->shape[2]);
-    int64_t patch = weight->shape[2], grid = images->shape[2] / patch;
+        weight->shape[2] < 1 || weight->shape[3] < 1 || images->shape[2] % weight->shape[2] ||
+        images->shape[3] % weight->shape[3])
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT,
+                         "%s: weight is %s %s, expected F32 [D, 3, P, Q] where P divides %lld and Q divides %lld", op,
+                         tleg_dtype_name(weight->dtype), tleg_shape_text(weight->rank, weight->shape, have),
+                         (long long)images->shape[2], (long long)images->shape[3]);
     *p = (struct patches){.batch = images->shape[0],
-                          .image = images->shape[2],
-                          .patch = patch,
-                          .grid = grid,
-                          .count = grid * grid,
+                          .image = {(int32_t)images->shape[2], (int32_t)images->shape[3]},
+                          .patch = {(int32_t)weight->shape[2], (int32_t)weight->shape[3]},
+                          .count = images->shape[2] / weight->shape[2] * (images->shape[3] / weight->shape[3]),
                           .dim = weight->shape[0],
-                          .width = 3 * patch * patch};
+                          .width = 3 * weight->shape[2] * weight->shape[3]};
     return TLEG_OK;
 }
 
 static struct tleg_rows rows_of_image(const struct patches *p, const tleg_tensor *images, int64_t b) {
     return (struct tleg_rows){.kind = TLEG_ROWS_PATCHES,
-                              .x = tleg_view_f32((const float *)images->data + b * 3 * p->image * p->image, 0),
-                              .image_size = (int32_t)p->image,
-                              .patch_size = (int32_t)p->patch};
+                              .x = tleg_view_f32((const float *)images->data + b * 3 * tleg_extent_area(p->image), 0),
+                              .image = p->image,
+                              .patch = p->patch};
 }
 
 static void embed(const struct tleg_exec *exec, const struct patches *p, const tleg_tensor *images, const tleg_tensor *weight,
@@ -96,17 +97,18 @@ struct scatter {
     float *images;
 };
 
-/* One image's patches (n, 3 P^2) back to their places: they do not overlap. */
+/* One image's patches (n, 3 P Q) back to their places: they do not overlap. */
 static void scatter_image(void *arg, int64_t b, char *lane) {
     (void)lane;
     const struct scatter *s = arg;
     const struct patches *p = s->p;
     const float *from = s->rows + b * p->count * p->width;
-    float *image = s->images + b * 3 * p->image * p->image;
+    const int64_t height = p->patch.height, width = p->patch.width, columns = p->image.width / width;
+    float *image = s->images + b * 3 * tleg_extent_area(p->image);
     for (int64_t i = 0; i < p->count; i++)
-        for (int64_t row = 0; row < 3 * p->patch; row++, from += p->patch) {
-            int64_t channel = row / p->patch, y = i / p->grid * p->patch + row % p->patch, x = i % p->grid * p->patch;
-            memcpy(image + (channel * p->image + y) * p->image + x, from, (size_t)p->patch * sizeof *from);
+        for (int64_t row = 0; row < 3 * height; row++, from += width) {
+            int64_t channel = row / height, y = i / columns * height + row % height, x = i % columns * width;
+            memcpy(image + (channel * p->image.height + y) * p->image.width + x, from, (size_t)width * sizeof *from);
         }
 }
 

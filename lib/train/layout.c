@@ -7,7 +7,10 @@
 
 static tleg_status gene_network(tleg_context *context, const tleg_learngene *gene, const tleg_trainer_options *options,
                                 struct tleg_trainer_layout *layout) {
-    const tleg_expander_options expand = {.norm = options->norm, .image_size = options->image_size};
+    const tleg_expander_options expand = {.norm = options->norm,
+                                          .image_size = options->image_size,
+                                          .image_width = options->image_width,
+                                          .position_filter = options->position_filter};
     tleg_status status = tleg_expander_config(context, &expand, &gene->config.c, &layout->net);
     if (status != TLEG_OK)
         return status;
@@ -69,7 +72,7 @@ static tleg_status model_network(tleg_context *context, const tleg_model *model,
                                  struct tleg_trainer_layout *layout) {
     layout->net = model->config.c;
     layout->least_depth = layout->depth_most = model->config.c.depth;
-    if (options->norm || options->image_size || options->depth_mode != TLEG_DEPTH_FIXED ||
+    if (options->norm || options->image_size || options->image_width || options->depth_mode != TLEG_DEPTH_FIXED ||
         (options->depth_least && options->depth_least != model->config.c.depth))
         return tleg_fail(context, TLEG_ERROR_ARGUMENT,
                          "trainer: depths, norm and image size are for a learngene; this is a model of depth %d",
@@ -134,6 +137,7 @@ static size_t place_rows(size_t *end, size_t rows, size_t columns) {
 static void place_pass(const tleg_trainer_options *options, struct tleg_trainer_layout *l, size_t *end) {
     size_t images = (size_t)l->shape.batch, dim = (size_t)l->net.dim, outputs = (size_t)tleg_config_outputs(&l->net);
     size_t depth = (size_t)l->depth_most, kept = tleg_kept_floats(&l->shape), heads = (size_t)tleg_config_readouts(&l->net);
+    const size_t features = (size_t)tleg_config_features(&l->net);
     const size_t activations = tleg_backward_activations(&l->shape),
                  room = tleg_ends_of(&l->net)->room(&l->net, l->shape.batch, true);
     size_t tokens = (size_t)l->shape.tokens, x = images * tokens; /* a checked block shape: no overflow */
@@ -145,9 +149,9 @@ static void place_pass(const tleg_trainer_options *options, struct tleg_trainer_
     l->d = tleg_place(end, x, sizeof(float));
     l->activations = tleg_place(end, activations > room ? activations : room, sizeof(float));
     const size_t pooled = tleg_config_draws(&l->net) ? 0 : images * heads;
-    l->pooled = place_rows(end, pooled, dim);
-    l->gathered = place_rows(end, pooled, dim);
-    l->dpooled = place_rows(end, pooled, dim);
+    l->pooled = place_rows(end, pooled, features);
+    l->gathered = place_rows(end, pooled, features);
+    l->dpooled = place_rows(end, pooled, features);
     l->logits = place_rows(end, images * heads, outputs);
     l->dlogits = place_rows(end, images * heads, outputs);
     l->teacher = place_rows(end, options->teacher || options->noise_teacher ? (size_t)options->batch : 0, outputs);
@@ -220,7 +224,8 @@ tleg_status tleg_trainer_lay_out(tleg_context *context, const tleg_learngene *ge
     if (status != TLEG_OK)
         return status;
     tleg_params_measure(gene, model, &l->params);
-    l->resampled = gene && !l->net.no_positions && l->net.image_size != gene->config.c.image_size;
+    l->resampled =
+        gene && !l->net.no_positions && !tleg_extent_same(tleg_config_pixels(&l->net), tleg_config_pixels(&gene->config.c));
     int64_t tokens = tleg_config_tokens(&l->net);
     l->shape = tleg_block_shape_make(&l->net, slice_images(options->batch, tokens), tokens,
                                      tleg_multiplies_narrow(kernels, options->dtype) ? TLEG_BF16 : TLEG_F32);

@@ -135,18 +135,20 @@ static float *head_rows(const tleg_trainer *t, size_t offset, int head, int64_t 
 
 static void forward_heads(const tleg_trainer *t, const struct tleg_train_outer *outer, int64_t batch) {
     const tleg_config *net = &t->layout.net;
+    const int64_t features = tleg_config_features(net);
     for (int h = 0; h < heads_of(t); h++)
-        t->ends->read_out(&t->exec, &outer->weights, h, batch, head_rows(t, t->layout.pooled, h, batch, net->dim),
+        t->ends->read_out(&t->exec, &outer->weights, h, batch, head_rows(t, t->layout.pooled, h, batch, features),
                           head_rows(t, t->layout.logits, h, batch, net->classes));
 }
 
 static void backward_heads(const tleg_trainer *t, const struct tleg_train_outer *outer, int64_t batch) {
     const tleg_config *net = &t->layout.net;
+    const int64_t features = tleg_config_features(net);
     for (int h = 0; h < heads_of(t); h++)
         t->ends->read_out_backward(&t->exec, &outer->turned.head[h], h, batch,
-                                   head_rows(t, t->layout.pooled, h, batch, net->dim),
+                                   head_rows(t, t->layout.pooled, h, batch, features),
                                    head_rows(t, t->layout.dlogits, h, batch, net->classes),
-                                   head_rows(t, t->layout.dpooled, h, batch, net->dim), &outer->gradient);
+                                   head_rows(t, t->layout.dpooled, h, batch, features), &outer->gradient);
 }
 
 /* Images whose largest logit (the mean of both heads') is the label, or the largest target. */

@@ -78,6 +78,8 @@ static char *append_choices(const tleg_trainer *t, char *at) {
         at += snprintf(at, 64, "blocks=%d,%d,%d,%d ", c->norm_after, c->gated, c->attention_norm, c->mlp_norm);
     if (c->qk_norm)
         at += snprintf(at, 32, "qk_norm=%d ", c->qk_norm);
+    if (c->pixel_norm)
+        at += snprintf(at, 32, "pixel_norm=%d ", c->pixel_norm);
     if (c->rms || c->no_norm || c->patch_norm || c->no_proj_bias || c->no_mlp_bias)
         at += snprintf(at, 64, "norms=%d,%d,%d biases=%d,%d ", c->rms, c->no_norm, c->patch_norm, c->no_proj_bias,
                        c->no_mlp_bias);
@@ -86,6 +88,10 @@ static char *append_choices(const tleg_trainer *t, char *at) {
                        c->rotary_halves, c->rotary_x_first, c->rotary_grid, c->rotary_offset, c->pool_heads, c->pool_hidden);
         at = append_number(at, "rotary_base", c->rotary_base);
     }
+    if (c->image_width || c->patch_width)
+        at += snprintf(at, 64, "widths=%d,%d ", c->image_width, c->patch_width);
+    if (t->layout.resampled && o->position_filter == TLEG_POSITION_FILTER_ANTIALIAS)
+        at += snprintf(at, 64, "position_filter=antialias ");
     if (tleg_config_draws(c)) {
         at += snprintf(at, 64, "draws=%d,%d ", c->learned_sigma, c->no_null_label);
         at = append_number(at, "label_drop", o->label_drop);

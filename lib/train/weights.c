@@ -297,17 +297,17 @@ void tleg_train_places_end(tleg_trainer *t) {
     if (prefix > placed) /* tokens that have no place */
         memmove(places + placed, places + prefix, (size_t)(t->layout.shape.tokens * dim - prefix) * sizeof(float));
     float *to = t->gradient + t->outer[TLEG_SLOT_POS_EMBED];
+    const struct tleg_resampling resampling = tleg_config_resampling(own, net, t->options.position_filter);
     if (t->layout.resampled)
-        tleg_resample_grid_backward(tleg_config_placed(own), tleg_config_grid(own), tleg_config_grid(net), dim, places, to);
+        tleg_resample_grid_backward(&resampling, places, to);
     else
         add(to, places, t->layout.shape.tokens * dim - prefix + placed);
 }
 
 static void resample_position(tleg_trainer *t) {
-    const tleg_config *net = &t->layout.net, *own = &t->config.c;
+    const struct tleg_resampling resampling = tleg_config_resampling(&t->config.c, &t->layout.net, t->options.position_filter);
     if (t->layout.resampled)
-        tleg_resample_grid(tleg_config_placed(own), tleg_config_grid(own), tleg_config_grid(net), net->dim,
-                           tleg_train_value(t, TLEG_SLOT_POS_EMBED), tleg_trainer_at(t, t->layout.pos));
+        tleg_resample_grid(&resampling, tleg_train_value(t, TLEG_SLOT_POS_EMBED), tleg_trainer_at(t, t->layout.pos));
 }
 
 void tleg_train_form(tleg_trainer *t, int32_t depth) {

@@ -49,7 +49,7 @@ static void context_options(void) {
 #define STRUCT tleg_open_options
 static void open_options(void) {
     BEGIN("tleg_open_options");
-    M(struct_size), M(flags), M(heads), M(dtype), M(key), M(names), M(eps), M(activation), M(reserved2), M(pictures),
+    M(struct_size), M(flags), M(heads), M(dtype), M(key), M(names), M(eps), M(activation), M(position_filter), M(pictures),
         M(reserved_pointer);
     END("tleg_open_options");
 }
@@ -91,7 +91,7 @@ static void config(void) {
     M(unplaced), M(no_patch_bias), M(no_head_bias), M(assumed), M(reserved2), M(norm_after), M(gated), M(attention_norm),
         M(mlp_norm), M(learned_sigma), M(no_null_label), M(no_positions), M(rotary), M(rotary_halves), M(rotary_x_first),
         M(rotary_grid), M(rotary_offset), M(pool_heads), M(pool_hidden), M(rotary_base), M(rms), M(no_norm), M(patch_norm),
-        M(no_proj_bias), M(no_mlp_bias), M(qk_norm);
+        M(no_proj_bias), M(no_mlp_bias), M(qk_norm), M(pixel_norm), M(image_width), M(patch_width), M(reserved4);
     END("tleg_config");
 }
 #undef STRUCT
@@ -107,7 +107,7 @@ static void scores(void) {
 #define STRUCT tleg_expander_options
 static void expander_options(void) {
     BEGIN("tleg_expander_options");
-    M(struct_size), M(dtype), M(norm), M(image_size), M(classes), M(compute), M(seed);
+    M(struct_size), M(dtype), M(norm), M(image_size), M(classes), M(compute), M(seed), M(image_width), M(position_filter);
     END("tleg_expander_options");
 }
 #undef STRUCT
@@ -184,7 +184,7 @@ static void image(void) {
 #define STRUCT tleg_preparation_options
 static void preparation_options(void) {
     BEGIN("tleg_preparation_options");
-    M(struct_size), M(image_size), M(crop), M(mean), M(std), M(interpolation), M(fit), M(channels), M(reserved);
+    M(struct_size), M(image_size), M(crop), M(mean), M(std), M(interpolation), M(fit), M(channels), M(image_width);
     END("tleg_preparation_options");
 }
 #undef STRUCT
@@ -192,7 +192,7 @@ static void preparation_options(void) {
 #define STRUCT tleg_preparation_info
 static void preparation_info(void) {
     BEGIN("tleg_preparation_info");
-    M(struct_size), M(image_size), M(floats), M(crop), M(mean), M(std), M(interpolation), M(fit), M(channels), M(reserved);
+    M(struct_size), M(image_size), M(floats), M(crop), M(mean), M(std), M(interpolation), M(fit), M(channels), M(image_width);
     END("tleg_preparation_info");
 }
 #undef STRUCT
@@ -204,7 +204,8 @@ static void trainer_options(void) {
     M(tau), M(smoothing), M(weight_decay), M(beta1), M(beta2), M(epsilon), M(clip), M(drop_path), M(ema), M(seed), M(teacher);
     M(teacher_host), M(all_reduce), M(all_reduce_host), M(ranks), M(dtype), M(in_place), M(optimiser);
     M(nesterov), M(momentum), M(freeze), M(frozen_layers), M(layer_decay), M(rank), M(teacher_mean), M(ema_warmup);
-    M(teacher_loss), M(class_weights), M(reserved), M(label_drop), M(noise_teacher), M(noise_teacher_host);
+    M(teacher_loss), M(class_weights), M(reserved), M(label_drop), M(noise_teacher), M(noise_teacher_host), M(image_width),
+        M(position_filter);
     END("tleg_trainer_options");
 }
 #undef STRUCT

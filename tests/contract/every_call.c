@@ -163,6 +163,9 @@ static tleg_status file_calls(struct visit *v) {
     TRY(tleg_file_get_tensor_info(v->context, v->saved, tleg_file_get_tensor_name(v->saved, 1), &info));
     TRY(tleg_file_read_tensor(v->context, v->saved, "a", read));
     TRY(visit_digest_tensor(v, *read));
+    float part[4];
+    TRY(tleg_file_read_floats(v->context, v->saved, "a", 9, 4, part));
+    visit_digest(v, part, sizeof(part));
     MUST(strcmp(tleg_file_get_metadata_key(v->saved, 1), "tleg.eps") == 0);
     char gene[VISIT_TEXT];
     TRY(read_bytes(golden("mean.gene.safetensors", gene), &v->bytes, &v->size));

@@ -83,6 +83,12 @@ static void null_is_an_argument_error_in_files(void **state) {
     REFUSED_OUT(tleg_tensor, t, tleg_file_read_tensor(my.context, NULL, "images", &t));
     REFUSED_OUT(tleg_tensor, t, tleg_file_read_tensor(my.context, my.file, NULL, &t));
     REFUSED(tleg_file_read_tensor(my.context, my.file, "images", NULL));
+    float number;
+    REFUSED(tleg_file_read_floats(NULL, my.file, "images", 0, 1, &number));
+    REFUSED(tleg_file_read_floats(my.context, NULL, "images", 0, 1, &number));
+    REFUSED(tleg_file_read_floats(my.context, my.file, NULL, 0, 1, &number));
+    REFUSED(tleg_file_read_floats(my.context, my.file, "images", 0, 0, &number));
+    REFUSED(tleg_file_read_floats(my.context, my.file, "images", 0, 1, NULL));
     REFUSED(tleg_file_save(NULL, new_path, 1, names, tensors, NULL));
     REFUSED(tleg_file_save(my.context, NULL, 1, names, tensors, NULL));
     REFUSED(tleg_file_save(my.context, new_path, 1, NULL, tensors, NULL));

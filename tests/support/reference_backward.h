@@ -14,6 +14,7 @@ static const char *const op_names[OPS] = {"layernorm", "linear", "gelu",   "mlp"
 /* batch, tokens, dim, hidden, heads; image = side of the images, patch = side of a patch, prefix tokens, classes = dim */
 struct sizes {
     int64_t batch, tokens, dim, hidden, heads, image, patch, prefix;
+    int64_t wide, across; /* widths of images and of patches that are not square; 0: they are */
 };
 
 enum { MAX_ARGUMENTS = 13 };
@@ -50,17 +51,18 @@ static inline size_t product_of(int32_t rank, const int64_t *shape) {
 
 static inline void reference_patches(const struct sizes *s, const double *images, const double *w, const double *bias,
                                      double *y) {
-    int64_t grid = s->image / s->patch, patch = s->patch;
+    const int64_t high = s->patch, across = s->across ? s->across : high, wide = s->wide ? s->wide : s->image;
+    const int64_t columns = wide / across, count = s->image / high * columns;
     for (int64_t b = 0; b < s->batch; b++) {
-        for (int64_t p = 0; p < grid * grid; p++) {
+        for (int64_t p = 0; p < count; p++) {
             for (int64_t d = 0; d < s->dim; d++) {
                 double sum = bias != NULL ? bias[d] : 0;
-                for (int64_t i = 0; i < 3 * patch * patch; i++) {
-                    int64_t channel = i / (patch * patch), row = p / grid * patch + i / patch % patch;
-                    int64_t column = p % grid * patch + i % patch;
-                    sum += images[((b * 3 + channel) * s->image + row) * s->image + column] * w[d * 3 * patch * patch + i];
+                for (int64_t i = 0; i < 3 * high * across; i++) {
+                    int64_t channel = i / (high * across), row = p / columns * high + i / across % high;
+                    int64_t column = p % columns * across + i % across;
+                    sum += images[((b * 3 + channel) * s->image + row) * wide + column] * w[d * 3 * high * across + i];
                 }
-                y[(b * grid * grid + p) * s->dim + d] = sum;
+                y[(b * count + p) * s->dim + d] = sum;
             }
         }
     }
@@ -297,13 +299,13 @@ static inline void problem_out(struct problem *p, int32_t rank, int64_t a, int64
 
 static inline void problem_arguments(struct problem *p, tleg_context *context) {
     const struct sizes *s = &p->s;
-    int64_t grid = s->patch > 0 ? s->image / s->patch : 0;
+    const int64_t wide = s->wide ? s->wide : s->image, across = s->across ? s->across : s->patch;
     problem_out(p, 3, s->batch, s->tokens, s->dim);
     if (p->op == PATCH) {
-        problem_argument(p, context, true, 2, 0, 4, s->batch, 3, s->image, s->image);
-        problem_argument(p, context, true, 0.3, 0, 4, s->dim, 3, s->patch, s->patch);
+        problem_argument(p, context, true, 2, 0, 4, s->batch, 3, s->image, wide);
+        problem_argument(p, context, true, 0.3, 0, 4, s->dim, 3, s->patch, across);
         problem_argument(p, context, p->with_bias, 0.5, 0, 1, s->dim, 0, 0, 0);
-        problem_out(p, 3, s->batch, grid * grid, s->dim);
+        problem_out(p, 3, s->batch, s->image / s->patch * (wide / across), s->dim);
         return;
     }
     problem_argument(p, context, true, 2, 0.3, 3, s->batch, s->tokens, p->op == ATTENTION ? 3 * s->dim : s->dim, 0);
@@ -472,6 +474,7 @@ static const struct sizes small[] = {
     {.batch = 2, .tokens = 3, .dim = 5, .hidden = 7, .heads = 1, .image = 6, .patch = 2, .prefix = 1},
     {.batch = 3, .tokens = 5, .dim = 12, .hidden = 17, .heads = 3, .image = 9, .patch = 3, .prefix = 2},
     {.batch = 1, .tokens = 17, .dim = 8, .hidden = 33, .heads = 8, .image = 8, .patch = 8, .prefix = 1},
+    {.batch = 2, .tokens = 4, .dim = 6, .hidden = 5, .heads = 2, .image = 6, .patch = 2, .prefix = 1, .wide = 20, .across = 5},
     {.batch = 5, .tokens = 2, .dim = 18, .hidden = 3, .heads = 2, .image = 5, .patch = 1, .prefix = 0},
 };
 static const struct sizes large[] = {

@@ -253,14 +253,16 @@ tleg_status support_preparation(tleg_context *context, const tleg_config *config
                                         .crop = config->crop,
                                         .interpolation = config->interpolation,
                                         .fit = config->fit,
-                                        .channels = config->channels};
+                                        .channels = config->channels,
+                                        .image_width = config->image_width};
     memcpy(options.mean, config->mean, sizeof options.mean);
     memcpy(options.std, config->std, sizeof options.std);
     return tleg_preparation_create(context, &options, preparation);
 }
 
 static size_t image_floats(const tleg_config *config) {
-    return (size_t)(config->channels == 1 ? 1 : 3) * (size_t)config->image_size * (size_t)config->image_size;
+    const size_t width = (size_t)(config->image_width ? config->image_width : config->image_size);
+    return (size_t)(config->channels == 1 ? 1 : 3) * (size_t)config->image_size * width;
 }
 
 tleg_status support_prepare(tleg_context *context, const tleg_image *image, const tleg_config *config, float *out) {

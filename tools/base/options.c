@@ -15,6 +15,9 @@ const struct choice option_pools[] = {{"mean", TLEG_POOL_MEAN},
                                       {"cls", TLEG_POOL_CLS},
                                       {"attention", TLEG_POOL_ATTENTION},
                                       {"patch_attention", TLEG_POOL_PATCH_ATTENTION},
+                                      {"max", TLEG_POOL_MAX},
+                                      {"mean_max", TLEG_POOL_MEAN_MAX},
+                                      {"cls_mean", TLEG_POOL_CLS_MEAN},
                                       {NULL, 0}};
 const struct choice option_interpolations[] = {{"bicubic", TLEG_INTERPOLATION_BICUBIC},
                                                {"bilinear", TLEG_INTERPOLATION_BILINEAR},
@@ -23,6 +26,8 @@ const struct choice option_interpolations[] = {{"bicubic", TLEG_INTERPOLATION_BI
 const struct choice option_activations[] = {{"gelu", TLEG_MLP_GELU},           {"quick_gelu", TLEG_MLP_QUICK_GELU},
                                             {"gelu_tanh", TLEG_MLP_GELU_TANH}, {"silu", TLEG_MLP_SILU},
                                             {"relu", TLEG_MLP_RELU},           {NULL, 0}};
+const struct choice option_position_filters[] = {
+    {"bicubic", TLEG_POSITION_FILTER_BICUBIC}, {"antialias", TLEG_POSITION_FILTER_ANTIALIAS}, {NULL, 0}};
 const struct choice option_fits[] = {{"crop", TLEG_FIT_CROP}, {"squash", TLEG_FIT_SQUASH}, {NULL, 0}};
 
 const char options_shared_help[] =
@@ -133,6 +138,30 @@ static bool read_triple(const char *text, const struct option *option) {
     return true;
 }
 
+/* One side: 1 or more. */
+static bool read_side(const char **text, int32_t *side) {
+    uint64_t value;
+    if (!read_digits(text, &value) || value < 1 || value > INT32_MAX)
+        return false;
+    *side = (int32_t)value;
+    return true;
+}
+
+static bool read_extent(const char *text, const struct option *option) {
+    struct extent extent = {0};
+    if (!read_side(&text, &extent.height))
+        return false;
+    if (*text == 'x') {
+        text++;
+        if (!read_side(&text, &extent.width))
+            return false;
+    }
+    if (*text)
+        return false;
+    *(struct extent *)option->value = extent;
+    return true;
+}
+
 static bool read_choice(const char *text, const struct option *option) {
     for (const struct choice *choice = option->choices; choice->name; choice++)
         if (strcmp(choice->name, text) == 0) {
@@ -164,6 +193,8 @@ static bool read_value(const char *text, const struct option *option) {
         return read_real(text, option);
     case OPTION_TRIPLE:
         return read_triple(text, option);
+    case OPTION_EXTENT:
+        return read_extent(text, option);
     case OPTION_CHOICE:
         return read_choice(text, option);
     case OPTION_LEVEL:
@@ -198,6 +229,9 @@ static void describe(const struct option *option, char *text, size_t size) {
         break;
     case OPTION_TRIPLE:
         snprintf(text, size, "three numbers, such as 0.5,0.5,0.5");
+        break;
+    case OPTION_EXTENT:
+        snprintf(text, size, "a whole number, 1 or more, or height and width, such as 224x128");
         break;
     case OPTION_CHOICE:
         for (const struct choice *choice = option->choices; choice->name && length < size; choice++)

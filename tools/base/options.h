@@ -2,6 +2,7 @@
 #ifndef TLEG_TOOLS_OPTIONS_H
 #define TLEG_TOOLS_OPTIONS_H
 
+#include "extent.h"
 #include "tool.h"
 
 enum option_kind {
@@ -12,6 +13,7 @@ enum option_kind {
     OPTION_REAL,   /* double > 0 */
     OPTION_AMOUNT, /* double >= 0 */
     OPTION_TRIPLE, /* double[3], "0.5,0.5,0.5" */
+    OPTION_EXTENT, /* struct extent, "224" or, height first, "224x128" */
     OPTION_TEXT,   /* const char * */
     OPTION_CHOICE, /* int32_t, one of `choices` */
     OPTION_LEVEL   /* int32_t, "best" or a level that this machine has, by name */
@@ -36,7 +38,7 @@ bool options_read_seed(const char *text, uint64_t *seed); /* a whole number, all
 bool options_read_number(const char **text, double *value);
 
 extern const struct choice option_dtypes[], option_norms[], option_pools[], option_interpolations[], option_fits[],
-    option_activations[];
+    option_position_filters[], option_activations[];
 const char *option_choice_name(const struct choice *choices, int32_t value); /* NULL if none has it */
 
 /* Options stand anywhere, as `--name value` or `--name=value`; after `--` all arguments are operands; the last of the same

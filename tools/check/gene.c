@@ -2,6 +2,7 @@
 #include "check.h"
 
 #include "base/memory_file.h"
+#include "pictures/prepare.h"
 #include "source/source.h"
 
 #include <math.h>
@@ -16,7 +17,7 @@ static size_t answer_count(const struct check_gene *gene) {
 }
 
 static size_t image_numbers(const struct check_gene *gene) {
-    return (size_t)gene->config.channels * (size_t)gene->config.image_size * (size_t)gene->config.image_size;
+    return prepare_numbers(&gene->config);
 }
 
 static tleg_status expander_of(tleg_context *context, const struct check_gene *gene, int32_t dtype, tleg_expander **expander) {

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* ---- class folders ---- */
 
@@ -91,8 +92,15 @@ int dataset_picture(const struct dataset *set, size_t i, tleg_image *image, stru
 
 /* ---- the data set ---- */
 
+static bool is_file(const char *path) {
+    struct stat what;
+    return stat(path, &what) == 0 && S_ISREG(what.st_mode);
+}
+
 static int read_any(const struct invocation *call, struct dataset *set) {
     bool found = false;
+    if (set->options.latents && is_file(set->options.dir))
+        return dataset_read_latents(call, set);
     int code = dataset_read_cifar(call, set, &found);
     if (code == EXIT_DONE && !found)
         code = dataset_read_idx(call, set, &found);
@@ -149,6 +157,7 @@ void dataset_close(struct dataset *set) {
     free(set->samples);
     free(set->files);
     folder_free(&set->folder);
+    dataset_close_latents(&set->latents);
     *set = (struct dataset){0};
 }
 

@@ -1,4 +1,5 @@
-/* Labelled pictures to learn from: class folders, CIFAR's binary files, or IDX files (MNIST's). */
+/* Labelled pictures to learn from: class folders, CIFAR's binary files, or IDX files (MNIST's); or latents in a file of
+ * tensors. */
 #ifndef TLEG_TOOLS_DATASET_H
 #define TLEG_TOOLS_DATASET_H
 
@@ -18,18 +19,29 @@ struct dataset_options {
     int32_t class_count;
     uint64_t cache; /* bytes of decoded pictures to hold */
     bool skip_bad, exif;
+    bool latents;    /* dir may be a file of these instead of a folder */
     bool unlabelled; /* classes do not matter: pictures may lie in DIR itself, and a class may have none */
 };
 
 /* A picture whose pixels are held, or are decoded when they are asked for. */
 struct sample {
     const char *file;
-    int64_t number; /* in a binary file; -1: the file is the picture */
+    int64_t number; /* in a binary file, or of a latent; -1: the file is the picture */
     size_t place;   /* among the pictures of its class, in file order */
     int32_t label;
     int32_t layout, width, height; /* of held pixels: TLEG_PIXELS_* */
     bool fitted;                   /* they are the model's input already, resized and cropped */
     uint8_t *pixels;               /* NULL: not held */
+};
+
+/* A file with "latents" (N, channels, height, width), f32, f16 or bf16; perhaps "labels" (N), i64 or i32, and in its metadata
+ * "tleg.labels", their names, and "latent_scale". */
+struct latents {
+    tleg_context *context;
+    tleg_file *file; /* NULL: the set holds pictures */
+    int32_t channels, height, width;
+    double said;  /* the scale that the file says; 0: none */
+    double scale; /* by which its numbers are multiplied when they are read */
 };
 
 struct dataset_file {
@@ -49,6 +61,7 @@ struct dataset {
     struct folder folder;       /* owns the paths of pictures in class folders */
     struct dataset_file *files; /* and these own paths and pixels of binary sets */
     size_t file_count;
+    struct latents latents;
 };
 
 /* Class folders alone, as they are: a class may be empty, and no picture is looked at yet. set->folder has the folders. Returns
@@ -77,6 +90,9 @@ const char *dataset_counts(const struct dataset *set, char text[DATASET_COUNTS])
 
 /* The pixels of a picture; picture_free(own) when done with them. 0, or PICTURE_* with the reason, which names the file. */
 int dataset_picture(const struct dataset *set, size_t i, tleg_image *image, struct picture *own, char error[PICTURE_ERROR]);
+/* A latent, times the scale, as out (channels, height, width). 0, or PICTURE_* likewise. Any thread, with a context of its own.
+ */
+int dataset_latent(const struct dataset *set, tleg_context *context, size_t i, float *out, char error[PICTURE_ERROR]);
 /* How stored logits name it: CLASS/NAME.jpg below the folder, or FILE.bin:7. */
 void dataset_name(const struct dataset *set, size_t i, char name[DATASET_NAME]);
 
@@ -95,13 +111,15 @@ int part_split(const struct invocation *call, const struct dataset *set, int32_t
 int part_spread(const struct invocation *call, const struct dataset *set, size_t most, struct part *part);
 /* Which of `count` is the i-th of `taken` that are spread evenly. */
 size_t part_place(size_t i, size_t count, size_t taken);
+/* The standard deviation of the numbers of a thousand latents throughout the part, times the scale. Returns an exit code. */
+int part_spread_of_latents(const struct invocation *call, const struct part *part, double *spread);
 void part_free(struct part *part);
 /* A number that differs when names, labels or order do. */
 uint64_t part_fingerprint(const struct part *part);
 /* One that also differs when the bytes of pictures do, of which it looks at 64 throughout the part. */
 uint64_t part_digest(const struct part *part);
 /* One that differs when what the pictures' files hold does, as far as the sizes of all and the ends of a thousand say; of
- * binary files every picture counts. */
+ * binary files every picture counts, and of latents a thousand. */
 uint64_t part_contents(const struct part *part);
 
 #endif

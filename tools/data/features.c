@@ -26,6 +26,8 @@ int features_name_model(const struct invocation *call, tleg_context *context, co
         return tool_fail_context(call, context);
     snprintf(text, sizeof text, "%d %d %d %d %d %d %.17g", (int)config->depth, (int)config->dtype, (int)config->image_size,
              (int)config->mlp, (int)config->interpolation, (int)config->fit, config->crop);
+    if (config->image_width)
+        snprintf(text + strlen(text), sizeof text - strlen(text), " %d", (int)config->image_width);
     snprintf(model, FEATURES_MODEL, "%016" PRIx64, digest_text(digest, text));
     return EXIT_DONE;
 }
@@ -45,7 +47,7 @@ static int make_room(const struct invocation *call, struct run *run) {
     const struct features_plan *plan = run->plan;
     const tleg_config *config = &plan->source->config;
     struct features *features = run->features;
-    features->dim = (size_t)config->dim;
+    features->dim = (size_t)source_features(config);
     features->rows = calloc(plan->part->count, features->dim * sizeof *features->rows);
     features->items = calloc(plan->part->count, sizeof *features->items);
     run->logits = calloc((size_t)plan->batch, (size_t)(config->classes + 1) * sizeof *run->logits);

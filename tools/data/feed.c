@@ -2,6 +2,7 @@
 #include "feed.h"
 
 #include "base/context.h"
+#include "base/extent.h"
 #include "pictures/prepare.h"
 #include "seeds.h"
 #include <pthread.h>
@@ -87,10 +88,11 @@ static void clear_errors(struct feed_unit *unit) {
 /* ---- one picture ---- */
 
 static void mirror(float *image, const tleg_config *config) {
-    const size_t side = (size_t)config->image_size;
-    for (size_t row = 0; row < (size_t)config->channels * side; row++)
-        for (size_t i = 0; i < side / 2; i++) {
-            float *left = image + row * side + i, *right = image + row * side + side - 1 - i, kept = *left;
+    const struct extent size = extent_of_image(config);
+    const size_t width = (size_t)size.width;
+    for (size_t row = 0; row < (size_t)config->channels * (size_t)size.height; row++)
+        for (size_t i = 0; i < width / 2; i++) {
+            float *left = image + row * width + i, *right = image + row * width + width - 1 - i, kept = *left;
             *left = *right;
             *right = kept;
         }
@@ -100,7 +102,8 @@ static void mirror(float *image, const tleg_config *config) {
  * scaled. */
 static tleg_augment_options options_for(const struct feed_plan *plan, const tleg_image *image) {
     tleg_augment_options options = *plan->augment;
-    if (image->width != plan->config->image_size || image->height != plan->config->image_size)
+    const struct extent size = extent_of_image(plan->config);
+    if (image->width != size.width || image->height != size.height)
         options.padding = 0;
     return options;
 }
@@ -125,6 +128,8 @@ static int make_picture(struct worker *worker, size_t sample, uint64_t seed, flo
     const struct dataset *set = worker->feed->plan.part->set;
     struct picture own;
     tleg_image image;
+    if (set->latents.file)
+        return dataset_latent(set, worker->context, sample, out, error);
     int result = dataset_picture(set, sample, &image, &own, error);
     if (result != 0)
         return result;
@@ -257,6 +262,19 @@ static bool make_order(struct feed *feed) {
     return true;
 }
 
+/* How pictures become the model's input; latents are. */
+static bool make_preparations(struct feed *feed) {
+    tleg_config whole = *feed->plan.config; /* nothing is left to crop */
+    whole.crop = 1;
+    if (feed->plan.part->set->latents.file)
+        return true;
+    if (prepare_as(feed->workers[0].context, feed->plan.config, &feed->preparation) == TLEG_OK &&
+        prepare_as(feed->workers[0].context, &whole, &feed->fitted) == TLEG_OK)
+        return true;
+    tool_fail_context(feed->call, feed->workers[0].context);
+    return false;
+}
+
 /* At least one thread must start. */
 static bool start_workers(struct feed *feed) {
     int32_t count = feed->plan.loaders;
@@ -270,13 +288,8 @@ static bool start_workers(struct feed *feed) {
         if (!worker->context)
             return false;
     }
-    tleg_config whole = *feed->plan.config; /* nothing is left to crop */
-    whole.crop = 1;
-    if (prepare_as(feed->workers[0].context, feed->plan.config, &feed->preparation) != TLEG_OK ||
-        prepare_as(feed->workers[0].context, &whole, &feed->fitted) != TLEG_OK) {
-        tool_fail_context(feed->call, feed->workers[0].context);
+    if (!make_preparations(feed))
         return false;
-    }
     for (int32_t i = 0; i < count; i++) {
         feed->workers[i].running = pthread_create(&feed->workers[i].thread, NULL, work, &feed->workers[i]) == 0;
         any |= feed->workers[i].running;

@@ -27,7 +27,7 @@ struct feed_unit {
     size_t count;      /* batch / ranks; fewer only in the last unit of a part that is not shuffled */
     size_t place;      /* of its first picture in the epoch's order, with repeats */
     int32_t epoch;     /* the plan's */
-    float *images;     /* (count, channels, image_size, image_size) */
+    float *images;     /* (count, channels, height, width) */
     int64_t *labels;   /* (count) */
     float *targets;    /* (count, classes), with a mix */
     float *logits;     /* (count, classes), with stored logits */

@@ -2,6 +2,7 @@
 #include "private.h"
 
 #include "base/context.h"
+#include "base/extent.h"
 #include "base/memory_left.h"
 #include "base/progress.h"
 #include "pictures/prepare.h"
@@ -17,8 +18,9 @@ struct holding {
     /* where pictures are held as the model's input */
     tleg_context *context;
     tleg_preparation *preparation;
-    float *prepared; /* (channels, side, side): one picture */
-    size_t channels, side;
+    float *prepared; /* (channels, height, width): one picture */
+    size_t channels;
+    struct extent image;
 };
 
 /* ---- at the model's size ---- */
@@ -30,7 +32,7 @@ static int start_fitting(struct holding *holding, const tleg_config *config) {
         plain.mean[c] = 0;
         plain.std[c] = 1;
     }
-    holding->side = (size_t)config->image_size;
+    holding->image = extent_of_image(config);
     holding->channels = (size_t)config->channels;
     holding->prepared = malloc(prepare_numbers(config) * sizeof *holding->prepared);
     holding->context = tool_context(holding->call);
@@ -41,9 +43,9 @@ static int start_fitting(struct holding *holding, const tleg_config *config) {
                : tool_fail_context(holding->call, holding->context);
 }
 
-/* Resized and cropped to the model's side, where that takes less memory. False where it does not. */
+/* Resized and cropped to the model's size, where that takes less memory. False where it does not. */
 static bool fit(const struct holding *holding, struct picture *picture) {
-    const size_t plane = holding->side * holding->side;
+    const size_t plane = (size_t)holding->image.height * (size_t)holding->image.width;
     if (!holding->preparation || (size_t)picture->width * (size_t)picture->height <= plane)
         return false;
     const tleg_image image = {.struct_size = sizeof image,
@@ -61,7 +63,7 @@ static bool fit(const struct holding *holding, struct picture *picture) {
         for (size_t c = 0; c < 3; c++)
             pixels[3 * i + c] = (uint8_t)lrintf(255 * holding->prepared[(holding->channels == 1 ? 0 : c * plane) + i]);
     free(picture->pixels);
-    *picture = (struct picture){.width = (int32_t)holding->side, .height = (int32_t)holding->side, .pixels = pixels};
+    *picture = (struct picture){.width = holding->image.width, .height = holding->image.height, .pixels = pixels};
     return true;
 }
 
@@ -170,6 +172,10 @@ int dataset_hold(const struct invocation *call, struct dataset *set, const tleg_
     struct holding holding = {.call = call, .set = set, .limit = limit_of(set)};
     if (set->file_count) /* binary files are in memory as they are */
         return EXIT_DONE;
+    if (set->latents.file) { /* and the system holds as many as it can of these */
+        const int read = set->options.skip_bad ? dataset_skip_latents(call, set) : EXIT_DONE;
+        return read == EXIT_DONE ? check_classes(call, set) : read;
+    }
     int code = only_prepared ? start_fitting(&holding, config) : EXIT_DONE;
     if (code == EXIT_DONE)
         code = take_all(&holding);

@@ -1,22 +1,21 @@
 /* Prepared images out of a safetensors file. */
 #include "images.h"
 
+#include "base/extent.h"
 #include "base/tool.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 
 /* Channels come first. */
 static bool check_images(const char *path, const tleg_tensor_info *info, const tleg_config *config, char *error) {
-    int64_t side = config->image_size;
+    const struct extent image = extent_of_image(config);
     char found[240];
     if (info->dtype == TLEG_F32 && info->rank == 4 && info->shape[0] >= 1 && info->shape[1] == config->channels &&
-        info->shape[2] == side && info->shape[3] == side)
+        info->shape[2] == image.height && info->shape[3] == image.width)
         return true;
     tool_shape(info, found, sizeof found);
-    snprintf(error, IMAGES_ERROR,
-             "%s: \"images\": expected shape f32 [B,%d,%" PRId64 ",%" PRId64 "] with B at least 1, found %s", path,
-             (int)config->channels, side, side, found);
+    snprintf(error, IMAGES_ERROR, "%s: \"images\": expected shape f32 [B,%d,%d,%d] with B at least 1, found %s", path,
+             (int)config->channels, (int)image.height, (int)image.width, found);
     return false;
 }
 

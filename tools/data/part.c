@@ -1,5 +1,5 @@
 /* Which pictures are learned from and which judge. */
-#include "dataset.h"
+#include "private.h"
 
 #include "base/digest.h"
 #include "base/read_file.h"
@@ -77,10 +77,23 @@ uint64_t part_fingerprint(const struct part *part) {
     return hash;
 }
 
-/* The file of a picture, or its pixels in a file of many. */
-static uint64_t mix_picture(uint64_t hash, const struct sample *sample) {
+static uint64_t mix_latent(uint64_t hash, const struct dataset *set, size_t i) {
+    const size_t bytes = dataset_latent_numbers(&set->latents) * sizeof(float);
+    char error[PICTURE_ERROR];
+    float *latent = malloc(bytes);
+    if (latent && dataset_latent(set, set->latents.context, i, latent, error) == 0)
+        hash = mix(hash, latent, bytes);
+    free(latent);
+    return hash;
+}
+
+/* The file of a picture, or its pixels in a file of many; the numbers of a latent. */
+static uint64_t mix_picture(uint64_t hash, const struct part *part, size_t i) {
+    const struct sample *sample = &part->set->samples[part->items[i]];
     char reason[READ_REASON];
     size_t size = 0;
+    if (part->set->latents.file)
+        return mix_latent(hash, part->set, part->items[i]);
     if (sample->number >= 0)
         return mix(hash, sample->pixels,
                    (size_t)sample->width * (size_t)sample->height * (sample->layout == TLEG_PIXELS_GREY ? 1 : 3));
@@ -95,7 +108,7 @@ uint64_t part_digest(const struct part *part) {
     uint64_t hash = part_fingerprint(part);
     size_t step = part->count / LOOKED_AT + 1;
     for (size_t i = 0; i < part->count; i += step)
-        hash = mix_picture(hash, &part->set->samples[part->items[i]]);
+        hash = mix_picture(hash, part, i);
     return hash;
 }
 
@@ -105,7 +118,9 @@ uint64_t part_contents(const struct part *part) {
     size_t step = part->count / LOOKED_INTO + 1;
     for (size_t i = 0; i < part->count; i++) {
         const struct sample *sample = &part->set->samples[part->items[i]];
-        digest = sample->number >= 0 ? mix_picture(digest, sample) : digest_file(digest, sample->file, i % step == 0);
+        if (part->set->latents.file && i % step != 0)
+            continue;
+        digest = sample->number >= 0 ? mix_picture(digest, part, i) : digest_file(digest, sample->file, i % step == 0);
     }
     return digest;
 }

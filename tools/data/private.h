@@ -8,6 +8,13 @@
 int dataset_read_cifar(const struct invocation *call, struct dataset *set, bool *found);
 int dataset_read_idx(const struct invocation *call, struct dataset *set, bool *found);
 
+/* The file of latents that set->options.dir is. */
+int dataset_read_latents(const struct invocation *call, struct dataset *set);
+void dataset_close_latents(struct latents *latents); /* zeroed is allowed */
+/* Reads all latents, names those that are not finite numbers, and leaves them out. */
+int dataset_skip_latents(const struct invocation *call, struct dataset *set);
+size_t dataset_latent_numbers(const struct latents *latents); /* of one */
+
 /* The text in memory of its own; NULL after saying that there is none. */
 __attribute__((format(printf, 2, 3))) char *dataset_text(const struct invocation *call, const char *format, ...);
 

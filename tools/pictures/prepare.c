@@ -1,6 +1,8 @@
 /* A picture file, decoded, resized, cropped and normalised. */
 #include "prepare.h"
 
+#include "base/extent.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -27,12 +29,14 @@ tleg_status prepare_as(tleg_context *context, const tleg_config *config, tleg_pr
                                         .crop = config->crop,
                                         .interpolation = config->interpolation,
                                         .fit = config->fit,
-                                        .channels = config->channels};
+                                        .channels = config->channels,
+                                        .image_width = config->image_width};
     memcpy(options.mean, config->mean, sizeof options.mean);
     memcpy(options.std, config->std, sizeof options.std);
     return tleg_preparation_create(context, &options, preparation);
 }
 
 size_t prepare_numbers(const tleg_config *config) {
-    return (size_t)config->channels * (size_t)config->image_size * (size_t)config->image_size;
+    const struct extent image = extent_of_image(config);
+    return (size_t)config->channels * (size_t)image.height * (size_t)image.width;
 }

@@ -7,7 +7,7 @@
 
 /* What the configuration of a model says about pictures. */
 tleg_status prepare_as(tleg_context *context, const tleg_config *config, tleg_preparation **preparation);
-/* Reads `path` and prepares it into out (channels, image_size, image_size), `floats` long. False with the reason, which
+/* Reads `path` and prepares it into out (channels, height, width), `floats` long. False with the reason, which
  * names the file, in `error`. */
 bool prepare_picture(tleg_context *context, const tleg_preparation *preparation, const char *path, bool exif, float *out,
                      size_t floats, char error[PICTURE_ERROR]);

@@ -22,8 +22,9 @@ int arch_settle(const struct invocation *call, int32_t arch, tleg_config *config
 }
 
 int arch_fail(const struct invocation *call, const tleg_context *context) {
-    static const char *const options[][2] = {{"image_size", "--image"}, {"patch_size", "--patch"}, {"dim", "--dim"},
-                                             {"hidden", "--hidden"},    {"heads", "--heads"},      {"classes", "--classes"}};
+    static const char *const options[][2] = {{"image_size", "--image"},  {"patch_size", "--patch"}, {"image_width", "--image"},
+                                             {"patch_width", "--patch"}, {"dim", "--dim"},          {"hidden", "--hidden"},
+                                             {"heads", "--heads"},       {"classes", "--classes"}};
     static const char prefix[] = "tleg_config.";
     const char *text = tleg_context_get_error(context);
     if (strncmp(text, prefix, sizeof prefix - 1) != 0)

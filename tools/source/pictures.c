@@ -25,7 +25,7 @@ bool pictures_given(const struct pictures *pictures) {
 }
 
 void pictures_apply(const struct pictures *pictures, tleg_config *config) {
-    const tleg_preparation_options say = pictures_say(pictures, 0);
+    const tleg_preparation_options say = pictures_say(pictures, (struct extent){0});
     if (has_colours(pictures)) {
         memcpy(config->mean, say.mean, sizeof config->mean);
         memcpy(config->std, say.std, sizeof config->std);
@@ -35,8 +35,8 @@ void pictures_apply(const struct pictures *pictures, tleg_config *config) {
     config->fit = say.fit ? say.fit : config->fit;
 }
 
-tleg_preparation_options pictures_say(const struct pictures *pictures, int32_t image_size) {
-    tleg_preparation_options say = {.struct_size = sizeof say, .image_size = image_size};
+tleg_preparation_options pictures_say(const struct pictures *pictures, struct extent image) {
+    tleg_preparation_options say = {.struct_size = sizeof say, .image_size = image.height, .image_width = image.width};
     if (!pictures)
         return say;
     say.crop = pictures->crop;

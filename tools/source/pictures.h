@@ -32,7 +32,7 @@ int pictures_settle(struct invocation *call, const struct pictures *pictures);
 void pictures_apply(const struct pictures *pictures, tleg_config *config); /* what is given, to a fresh learngene's */
 bool pictures_given(const struct pictures *pictures);                      /* any of them; NULL: none */
 /* The same for the library: members of 0 where nothing was said. */
-tleg_preparation_options pictures_say(const struct pictures *pictures, int32_t image_size);
+tleg_preparation_options pictures_say(const struct pictures *pictures, struct extent image);
 
 /* Says what is taken for granted of the file's pictures, where neither the file nor the call says it. */
 void pictures_note(const struct invocation *call, const char *path, const tleg_config *config);

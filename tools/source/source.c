@@ -2,6 +2,7 @@
 #include "source.h"
 
 #include "base/digest.h"
+#include "base/latent_scale.h"
 #include "depths.h"
 
 #include <math.h>
@@ -62,6 +63,7 @@ static int read_model(const struct invocation *call, tleg_context *context, cons
     const tleg_preparation_options pictures = pictures_say(call->pictures, expansion->image);
     tleg_open_options reading = source_reading(call, &pictures);
     reading.dtype = expansion->dtype;
+    reading.position_filter = expansion->filter;
     if (tleg_model_read(context, file, &reading, &source->model) != TLEG_OK)
         return tool_fail_context(call, context);
     tleg_status status = tleg_model_get_info(context, source->model, &source->config);
@@ -69,7 +71,7 @@ static int read_model(const struct invocation *call, tleg_context *context, cons
 }
 
 static int read_gene(const struct invocation *call, tleg_context *context, const tleg_file *file, struct source *source) {
-    const tleg_preparation_options pictures = pictures_say(call->pictures, 0);
+    const tleg_preparation_options pictures = pictures_say(call->pictures, (struct extent){0});
     const tleg_open_options reading = source_reading(call, &pictures);
     if (tleg_learngene_read(context, file, &reading, &source->gene) != TLEG_OK)
         return tool_fail_context(call, context);
@@ -80,6 +82,9 @@ static int read_gene(const struct invocation *call, tleg_context *context, const
 int source_read(const struct invocation *call, tleg_context *context, const char *path, const tleg_file *file,
                 const struct expansion *expansion, struct source *source) {
     *source = (struct source){.path = path, .config = {.struct_size = sizeof(tleg_config)}};
+    const int code = latent_scale_find(call, path, file, &source->latent_scale);
+    if (code != EXIT_DONE)
+        return code;
     return source_is_gene(file) ? read_gene(call, context, file, source) : read_model(call, context, file, expansion, source);
 }
 
@@ -108,7 +113,7 @@ static int check_model(const struct invocation *call, const struct expansion *ex
         return tool_misuse(call, "%s draws pictures: --norm and --timm are for what tells classes apart", source->path);
     /* where no mean is read, the published descendants differ in eps alone */
     int32_t norm = config->norm;
-    if (config->pool != TLEG_POOL_MEAN)
+    if (config->pool != TLEG_POOL_MEAN && config->pool != TLEG_POOL_MAX && config->pool != TLEG_POOL_MEAN_MAX)
         norm = config->eps == 1e-6 ? TLEG_NORM_AFTER_POOL : TLEG_NORM_BEFORE_POOL;
     if (expansion->norm && expansion->norm != norm)
         return tool_misuse(call, "%s is a model with its norm %s; --norm and --timm are for a learngene", source->path,
@@ -120,7 +125,9 @@ static tleg_expander_options expander_options(const struct expansion *expansion)
     return (tleg_expander_options){.struct_size = sizeof(tleg_expander_options),
                                    .dtype = expansion->dtype,
                                    .norm = expansion->norm,
-                                   .image_size = expansion->image};
+                                   .image_size = expansion->image.height,
+                                   .image_width = expansion->image.width,
+                                   .position_filter = expansion->filter};
 }
 
 static int need_depth(const struct invocation *call, int32_t depth, const char *path) {
@@ -139,14 +146,17 @@ int source_take_expansion(const struct invocation *call, tleg_context *context, 
         return tool_fail_context(call, context);
     source->config.depth = expansion->depth;
     source->config.dtype = expansion->dtype ? expansion->dtype : TLEG_F32;
-    if (expansion->image)
-        source->config.image_size = expansion->image;
+    const struct extent image = expansion->image;
+    if (image.height) {
+        source->config.image_size = image.height;
+        source->config.image_width = image.width == image.height ? 0 : image.width;
+    }
     return EXIT_DONE;
 }
 
 static int read_expander(const struct invocation *call, tleg_context *context, const tleg_file *file,
                          const struct expansion *expansion, struct source *source) {
-    const tleg_preparation_options pictures = pictures_say(call->pictures, 0);
+    const tleg_preparation_options pictures = pictures_say(call->pictures, (struct extent){0});
     const tleg_open_options reading = source_reading(call, &pictures);
     const tleg_expander_options options = expander_options(expansion);
     if (tleg_expander_read(context, file, &reading, &options, &source->expander) != TLEG_OK)
@@ -167,14 +177,25 @@ int source_open_expanded(const struct invocation *call, tleg_context *context, c
     if (!file)
         return EXIT_FAILED;
     const bool gene = source_is_gene(file);
-    int code =
-        gene ? read_expander(call, context, file, expansion, source) : read_model(call, context, file, expansion, source);
+    int code = latent_scale_find(call, path, file, &source->latent_scale);
+    if (code == EXIT_DONE)
+        code =
+            gene ? read_expander(call, context, file, expansion, source) : read_model(call, context, file, expansion, source);
     tleg_file_free(file);
     return code == EXIT_DONE && !gene ? check_model(call, expansion, source) : code;
 }
 
+int64_t source_features(const tleg_config *config) {
+    return config->pool == TLEG_POOL_CLS_MEAN ? 2 * (int64_t)config->dim : config->dim;
+}
+
 bool source_draws(const tleg_config *config) {
     return config->kind == TLEG_KIND_DIT;
+}
+
+bool source_draws_latents(const struct source *source) {
+    const int32_t channels = source->config.channels;
+    return source_draws(&source->config) && (source->latent_scale > 0 || (channels != 1 && channels != 3));
 }
 
 const char *source_score_name(const tleg_config *config, const char *on) {
@@ -252,6 +273,10 @@ tleg_status source_digest(tleg_context *context, const tleg_file *file, const tl
     snprintf(text, sizeof text, "%d %d %.17g %d %d", (int)config->heads, (int)config->patch_size, config->eps,
              (int)config->pool, (int)config->norm);
     *digest = digest_text(*digest, text);
+    if (config->patch_width) {
+        snprintf(text, sizeof text, "patch_width %d", (int)config->patch_width);
+        *digest = digest_text(*digest, text);
+    }
     *digest = digest_bytes(*digest, config->mean, sizeof config->mean);
     *digest = digest_bytes(*digest, config->std, sizeof config->std);
     for (int64_t i = 0; status == TLEG_OK && (name = tleg_file_get_tensor_name(file, i)) != NULL; i++)
@@ -318,6 +343,6 @@ int32_t source_prefix(const tleg_config *config) {
 }
 
 int64_t source_tokens(const tleg_config *config) {
-    int64_t side = config->image_size / config->patch_size;
-    return source_prefix(config) + side * side;
+    const struct extent image = extent_of_image(config), patch = extent_of_patch(config);
+    return source_prefix(config) + (int64_t)(image.height / patch.height) * (image.width / patch.width);
 }

@@ -8,10 +8,12 @@
 
 /* What the command line asks a learngene to become; zero: as it was learned. */
 struct expansion {
-    int32_t depth, dtype, norm, image;
-    bool timm;     /* another name of norm = TLEG_NORM_AFTER_POOL */
-    int32_t first; /* without a depth: this one, of the first step; 0: there are no steps */
-    bool learned;  /* without either: the deepest at which it was learned, where its file says so */
+    int32_t depth, dtype, norm;
+    struct extent image;
+    int32_t filter; /* TLEG_POSITION_FILTER_*: how positions are resampled for it */
+    bool timm;      /* another name of norm = TLEG_NORM_AFTER_POOL */
+    int32_t first;  /* without a depth: this one, of the first step; 0: there are no steps */
+    bool learned;   /* without either: the deepest at which it was learned, where its file says so */
 };
 
 /* The options that fill it, for a verb's table. */
@@ -20,8 +22,10 @@ struct expansion {
 #define EXPANSION_OPTIONS_BUT_DEPTH(expansion)                                                                                 \
     {"--dtype", OPTION_CHOICE, &(expansion).dtype, 0, 0, option_dtypes},                                                       \
         {"--norm", OPTION_CHOICE, &(expansion).norm, 0, 0, option_norms},                                                      \
-        {"--timm", OPTION_FLAG, &(expansion).timm, 0, 0, NULL}, {                                                              \
-        "--image", OPTION_COUNT, &(expansion).image, 1, INT32_MAX, NULL                                                        \
+        {"--timm", OPTION_FLAG, &(expansion).timm, 0, 0, NULL}, IMAGE_OPTIONS(expansion)
+#define IMAGE_OPTIONS(expansion)                                                                                               \
+    {"--image", OPTION_EXTENT, &(expansion).image, 0, 0, NULL}, {                                                              \
+        "--positions-filter", OPTION_CHOICE, &(expansion).filter, 0, 0, option_position_filters                                \
     }
 #define OPTIONS_END                                                                                                            \
     { NULL, OPTION_FLAG, NULL, 0, 0, NULL }
@@ -32,8 +36,10 @@ struct expansion {
     "  --dtype T     type of the weights: f32 (default), bf16, f16; of a model, if not as stored\n"                            \
     "  --norm P      place of the final norm: as-learned (default), before-pool, after-pool (as in\n"                          \
     "                the published descendants, with eps 1e-6)\n"                                                              \
-    "  --timm        the same as --norm after-pool\n"                                                                          \
-    "  --image I     side of the input in pixels, if not as learned: the position embedding is resampled\n"
+    "  --timm        the same as --norm after-pool\n" IMAGE_HELP
+#define IMAGE_HELP                                                                                                             \
+    "  --image I     side of the input in pixels, or its height and width (224x128), if not as learned: the position\n"        \
+    "                embedding is resampled; --positions-filter F: bicubic (default), or antialias, as timm does it today\n"
 
 struct source {
     const char *path;
@@ -41,6 +47,7 @@ struct source {
     tleg_model *model;
     tleg_expander *expander; /* of a learngene, once asked for */
     tleg_config config;      /* of what runs: its depth, dtype and image size */
+    double latent_scale;     /* of a generator of latents, by which they were multiplied; 0: the file says none */
 };
 
 /* Folds --timm into --norm. False after refusing a contradiction. */
@@ -80,6 +87,9 @@ void source_note_depth(const struct invocation *call, const char *path, const tl
 void source_close(struct source *source);
 /* Whether it draws: a Diffusion Transformer, which generate.h runs. */
 bool source_draws(const tleg_config *config);
+/* Whether that is latents, which a decoder makes pictures of: the file says so, or they have neither one nor three channels. */
+bool source_draws_latents(const struct source *source);
+int64_t source_features(const tleg_config *config); /* numbers that a head reads */
 /* What its scores are: right answers, or the share of what it tells, 1 - its mean squared error: of a generator the noise, and
  * where they are on SOURCE_FEATURES those. */
 #define SOURCE_FEATURES "a teacher's features"

@@ -8,6 +8,7 @@
 int training_open_data(struct state *state) {
     const struct training_options *options = state->options;
     struct dataset_options how = {.dir = options->data,
+                                  .latents = true,
                                   .cache = options->cache,
                                   .skip_bad = options->skip_bad,
                                   .exif = options->exif,
@@ -20,6 +21,7 @@ static int open_other(struct state *state) {
     const struct training_options *options = state->options;
     struct dataset_options how = {.dir = options->val,
                                   .role = DATASET_JUDGE,
+                                  .latents = true,
                                   .classes = options->teacher_features ? NULL : (const char *const *)state->set.classes,
                                   .class_count = state->set.class_count,
                                   .unlabelled = options->teacher_features,
@@ -27,6 +29,8 @@ static int open_other(struct state *state) {
                                   .skip_bad = options->skip_bad,
                                   .exif = options->exif};
     int code = dataset_open(state->call, &how, &state->other);
+    if (code == EXIT_DONE)
+        code = training_check_other_latents(state);
     if (code == EXIT_DONE && options->teacher_features)
         code = dataset_take_features(state->call, &state->other, state->set.class_count);
     return code == EXIT_DONE ? dataset_hold(state->call, &state->other, &state->source.config, true) : code;
@@ -84,6 +88,8 @@ int training_split_data(struct state *state) {
             code = part_split(state->call, &state->other, 0, &state->judged, &all);
         part_free(&all);
     }
+    if (code == EXIT_DONE)
+        code = training_note_spread(state);
     if (code != EXIT_DONE)
         return code;
     training_choose_recipe(state);

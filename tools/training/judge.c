@@ -2,6 +2,7 @@
 #include "private.h"
 
 #include "base/interrupt.h"
+#include "base/latent_scale.h"
 #include "source/source.h"
 #include <inttypes.h>
 #include <stdlib.h>
@@ -50,6 +51,12 @@ static void take_scores(const struct state *state, struct table *table) {
 static int save(struct state *state, const struct source *learned, const char *path) {
     struct table table;
     tleg_save_options options = {.struct_size = sizeof options};
+    char scale[LATENT_SCALE_TEXT];
+    const char *const latents[] = {LATENT_SCALE, latent_scale_text(state->set.latents.scale, scale)};
+    if (training_has_latents(state)) {
+        options.pairs = 1;
+        options.keys_and_values = latents;
+    }
     if (state->scored == tleg_trainer_get_steps(state->trainer)) {
         take_scores(state, &table);
         options.scores = &table.scores;

@@ -1,6 +1,7 @@
 /* What a training says: to people, to machines (--json), and to its log. */
 #include "private.h"
 
+#include "base/latent_scale.h"
 #include "base/measure.h"
 #include "base/options.h"
 #include "base/place.h"
@@ -48,20 +49,33 @@ static void note_dtype(const struct state *state, const char *computed) {
                   computed);
 }
 
+enum { DATA_TEXT = 96 };
+
+/* What is held of pictures, or what latents are like. */
+static const char *describe_data(const struct state *state, char text[DATA_TEXT]) {
+    const struct latents *latents = &state->set.latents;
+    char part[LATENT_SCALE_TEXT];
+    if (training_has_latents(state))
+        snprintf(text, DATA_TEXT, "latents of %d x %d x %d numbers, times %s", (int)latents->channels, (int)latents->height,
+                 (int)latents->width, latent_scale_text(latents->scale, part));
+    else
+        snprintf(text, DATA_TEXT, "%s of pixels held in memory", report_bytes(state->set.held + state->other.held, part));
+    return text;
+}
+
 static void print_start(const struct state *state, const char *recipe, uint64_t bytes) {
     const struct training_options *options = state->options;
     int64_t step = (int64_t)options->batch * options->accumulate;
-    char held[24], memory[24], warmup[RATE_TEXT], curve[RATE_TEXT], teacher[TEACHER_ERROR], choice[RECIPE_TEXT];
+    char held[DATA_TEXT], memory[24], warmup[RATE_TEXT], curve[RATE_TEXT], teacher[TEACHER_ERROR], choice[RECIPE_TEXT];
     char learning[RECIPE_TEXT], weights[RECIPE_TEXT], computed[COMPUTED_TEXT], counts[DATASET_COUNTS];
     training_describe_learning(state, learning);
     training_describe_teacher(state, teacher);
     training_describe_warmup(state, warmup);
     training_describe_curve(state, curve);
     training_describe_computed(state, computed);
-    printf("data: %s: %zu images%s%s to learn from, %zu to validate with; %s of pixels held in memory\n", options->data,
-           state->learned.count, state->set.features ? "" : " of ",
-           state->set.features ? "" : dataset_counts(&state->set, counts), state->judged.count,
-           report_bytes(state->set.held + state->other.held, held));
+    tool_line("data: %s: %zu images%s%s to learn from, %zu to validate with; %s", options->data, state->learned.count,
+              state->set.features ? "" : " of ", state->set.features ? "" : dataset_counts(&state->set, counts),
+              state->judged.count, describe_data(state, held));
     training_describe_choice(state, choice);
     printf("recipe: %s\npictures: %s\n", choice, recipe);
     if (*teacher)
@@ -117,6 +131,8 @@ int training_say_start(struct state *state) {
     report_integer(&report, "images", (int64_t)state->learned.count);
     report_integer(&report, "val_images", (int64_t)state->judged.count);
     report_integer(&report, state->set.features ? "features" : "classes", state->set.class_count);
+    if (training_has_latents(state))
+        report_real(&report, "latent_scale", state->set.latents.scale);
     report_text(&report, "recipe", options->recipe == RECIPE_SHORT ? "short" : "deit");
     report_text(&report, "pictures", recipe);
     if (*teacher)

@@ -23,6 +23,12 @@ static const char help_data[] =
     "  --data DIR          a folder for each class with JPEG and PNG files in it and below; or CIFAR's binary files\n"
     "                      (*.bin, beside batches.meta.txt or fine_label_names.txt); or IDX files (*-images-idx3-ubyte\n"
     "                      and *-labels-idx1-ubyte)\n";
+static const char help_latents[] =
+    "  --data FILE         of a generator also latents: safetensors with \"latents\" f32, f16 or bf16 [N,C,H,W], perhaps\n"
+    "                      \"labels\" i64 or i32 [N], and in its metadata \"tleg.labels\", a JSON array of their names. They\n"
+    "                      are read as they are needed\n"
+    "  --latent-scale S    what latents are multiplied by, for a spread of about 1, such as 0.18215 (\"latent_scale\" in the\n"
+    "                      metadata of --data; or as --from has it; or 1). -o says it, and tleg generate divides by it\n";
 static const char help_validation[] =
     "  --val DIR           other data to validate with after each epoch (of binary files: those named test* or t10k*)\n"
     "  --val-every N       instead: every N-th image of each class's sorted list, from the first on\n"
@@ -134,8 +140,8 @@ static const char help_recording_run[] =
     "  --resume            continue what was stopped; start if there is nothing yet\n"
     "  -o FILE             the recording; FILE.part while it is under way\n";
 
-const char *const training_help[] = {help_data,  help_validation, help_loading, help_teacher, help_teaching,
-                                     help_steps, help_pictures,   help_run,     NULL};
+const char *const training_help[] = {help_data,     help_latents, help_validation, help_loading, help_teacher,
+                                     help_teaching, help_steps,   help_pictures,   help_run,     NULL};
 const char *const recording_help[] = {help_data,     help_left_out,      help_loading, help_teacher,
                                       help_pictures, help_recording_run, NULL};
 
@@ -246,7 +252,8 @@ static double given(double value, double otherwise) {
 }
 
 void training_recipe(const struct training_options *options, const tleg_config *config, struct recipe *recipe) {
-    bool deit = options->augment == AUGMENT_DEIT, none = options->augment == AUGMENT_NONE, small = config->image_size <= 32;
+    bool deit = options->augment == AUGMENT_DEIT, none = options->augment == AUGMENT_NONE,
+         small = config->image_size <= 32 && config->image_width <= 32;
     double magnitude = given(options->rand_augment, deit ? 9 : 0);
     const double smoothing = given(options->smoothing, source_draws(config) || options->teacher_features ? 0 : 0.1);
     *recipe = (struct recipe){
@@ -257,6 +264,7 @@ void training_recipe(const struct training_options *options, const tleg_config *
                                     : 1,
         .mix = {.struct_size = sizeof recipe->mix,
                 .classes = config->classes,
+                .image_width = config->image_width,
                 .mixup = given(options->mixup, deit ? 0.8 : 0),
                 .cutmix = given(options->cutmix, deit ? 1 : 0),
                 .smoothing = smoothing,

@@ -258,6 +258,14 @@ int training_judge_noise(struct state *state, struct source *learned, struct fee
 tleg_status TLEG_CALL training_teach_noise(void *host, int64_t batch, const float *noised, size_t image_floats,
                                            const int64_t *times, const int64_t *labels, float *noise);
 
+/* ---- latents (latents.c): exit codes ---- */
+static inline bool training_has_latents(const struct state *state) {
+    return state->set.latents.file != NULL;
+}
+int training_check_latents(struct state *state);       /* data, network and options together; settles the scale */
+int training_check_other_latents(struct state *state); /* --val's */
+int training_note_spread(const struct state *state);   /* says where it is far from 1 */
+
 /* ---- the log's file (log_file.c) ---- */
 /* former: of the checkpoint that the run goes on from; NULL: it begins anew. A log of another run is refused. */
 int training_open_log(struct state *state, const struct log_mark *former);

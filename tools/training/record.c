@@ -56,6 +56,8 @@ static json_t *describe(const struct state *state) {
     report_text(&report, "data", text);
     report_add(&report, "data_seed", seed_member(state->recipe.seed));
     report_integer(&report, "image_size", config->image_size);
+    if (config->image_width)
+        report_integer(&report, "image_width", config->image_width);
     report_real(&report, "centre_crop", config->crop);
     report_add(&report, "mean", report_triple(config->mean));
     report_add(&report, "std", report_triple(config->std));
@@ -111,7 +113,7 @@ static int refuse(const struct state *state, const char *path, const char *key, 
     if (strcmp(key, "data") == 0)
         return tool_fail(state->call, "%s: recorded of other pictures than those of %s: names, classes or bytes differ", path,
                          state->options->data);
-    char *was = found ? report_dump(found) : strdup("(absent)"), *is = report_dump(expected);
+    char *was = found ? report_dump(found) : strdup("(absent)"), *is = expected ? report_dump(expected) : strdup("(absent)");
     int code = was && is ? tool_fail(state->call, "%s: recorded with %s %s; here it is %s%s", path, key, was, is, advice(key))
                          : tool_fail_memory(state->call);
     free(was);
@@ -126,6 +128,9 @@ static bool is_free(const struct state *state, const char *key) {
            (strcmp(key, "batch") == 0 && !state->recipe.mixed);
 }
 
+/* What stands in some settings alone: pictures are square, in colour, and so on where it is absent. */
+static const char *const words_of_some[] = {"image_width", "interpolation", "fit", "channels", NULL};
+
 static int compare(const struct state *state, const char *path, const json_t *settings, bool exactly) {
     json_t *all = describe(state), *expected;
     const char *key;
@@ -134,6 +139,11 @@ static int compare(const struct state *state, const char *path, const json_t *se
         const json_t *found = json_object_get(settings, key);
         if (code == EXIT_DONE && (exactly || !is_free(state, key)) && !is_same(found, expected))
             code = refuse(state, path, key, found, expected);
+    }
+    for (const char *const *word = words_of_some; *word && code == EXIT_DONE; word++) {
+        const json_t *found = json_object_get(settings, *word);
+        if (found && !json_object_get(all, *word))
+            code = refuse(state, path, *word, found, NULL);
     }
     json_decref(all);
     return code;

@@ -104,6 +104,13 @@ static void put_integer(struct draft *draft, const char *key, int32_t value) {
     put_text(draft, key, text);
 }
 
+/* A height and, where it is another, a width. */
+static void put_extent(struct draft *draft, const char *key, int32_t height, int32_t width) {
+    char text[32];
+    snprintf(text, sizeof text, width ? "%dx%d" : "%d", (int)height, (int)width);
+    put_text(draft, key, text);
+}
+
 static void put_reals(struct draft *draft, const char *key, const double *values, int count) {
     char text[128] = "";
     for (int i = 0; i < count; i++)
@@ -128,14 +135,18 @@ static bool put_metadata(struct draft *draft, const struct source *source, char 
         put_text(draft, key, value_of(source, key));
     const bool draws = source_draws(config);
     put_text(draft, "tleg.kind", draws ? (source->gene ? "dit_learngene" : "dit") : source->gene ? "learngene" : "vit");
-    put_integer(draft, "tleg.image_size", config->image_size);
-    put_integer(draft, "tleg.patch_size", config->patch_size);
+    put_extent(draft, "tleg.image_size", config->image_size, config->image_width);
+    put_extent(draft, "tleg.patch_size", config->patch_size, config->patch_width);
     put_integer(draft, "tleg.heads", config->heads);
     if (!draws) {
         put_text(draft, "tleg.norm",
-                 config->pool == TLEG_POOL_MEAN && config->norm == TLEG_NORM_AFTER_POOL ? "after_pool" : "before_pool");
+                 config->no_norm                        ? "none"
+                 : config->norm == TLEG_NORM_AFTER_POOL ? "after_pool"
+                                                        : "before_pool");
         put_text(draft, "tleg.pool", option_choice_name(option_pools, config->pool));
     }
+    if (config->pixel_norm)
+        put_text(draft, "tleg.pixel_norm", "yes");
     if (config->no_null_label)
         put_text(draft, "tleg.null_label", "no");
     put_reals(draft, "tleg.eps", &config->eps, 1);
@@ -186,7 +197,8 @@ static void draft_free(struct draft *draft) {
 static int read_back(const struct invocation *call, tleg_context *context, const struct draft *draft, struct source *source) {
     tleg_save_options options = {
         .struct_size = sizeof options, .pairs = draft->pairs, .keys_and_values = (const char *const *)draft->keys_and_values};
-    struct source made = {.path = source->path, .config = {.struct_size = sizeof made.config}};
+    struct source made = {
+        .path = source->path, .config = {.struct_size = sizeof made.config}, .latent_scale = source->latent_scale};
     struct memory_file bytes = {0};
     tleg_status status = tleg_file_write(context, memory_file_append, &bytes, draft->count, draft->names,
                                          (const tleg_tensor *const *)draft->tensors, &options);

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PAIRS = 40, VALUE = RECIPE_TEXT };
+enum { PAIRS = 48, VALUE = RECIPE_TEXT };
 
 struct pairs {
     int64_t count;
@@ -57,6 +57,8 @@ static void add_origin(const struct state *state, struct pairs *pairs) {
     const tleg_config *config = &state->source.config;
     char computed[COMPUTED_TEXT];
     add_teacher(state, pairs);
+    if (training_has_latents(state))
+        add(pairs, "run.latent_scale", "%.17g", state->set.latents.scale);
     add_digest(pairs, "run.contents_of_pictures", true, state->origin.pictures);
     add(pairs, "run.exif", "%s", state->options->exif ? "yes" : "no");
     add_triple(pairs, "run.mean", config->mean);

@@ -3,6 +3,7 @@
 #include "private.h"
 
 #include "base/context.h"
+#include "base/extent.h"
 #include "base/interrupt.h"
 #include "base/label.h"
 #include "pictures/prepare.h"
@@ -44,7 +45,9 @@ static int check(const struct state *state, const tleg_config *teacher) {
 static int match_pictures(struct state *state) {
     struct teacher *teacher = &state->teacher;
     const tleg_config *from = &state->source.config, *to = &teacher->source.config;
-    bool same = from->channels == to->channels && from->image_size == to->image_size;
+    const struct extent own_image = extent_of_image(from), image = extent_of_image(to);
+    const bool sized = own_image.height == image.height && own_image.width == image.width;
+    bool same = from->channels == to->channels && sized;
     for (int32_t c = 0; c < to->channels; c++) {
         const int32_t own = c % from->channels;
         teacher->scale[c % 3] = from->std[own % 3] / to->std[c % 3];
@@ -54,9 +57,9 @@ static int match_pictures(struct state *state) {
     if (same)
         return EXIT_DONE;
     teacher->images = calloc((size_t)(state->options->batch / state->ranks.count), prepare_numbers(to) * sizeof(float));
-    if (from->image_size != to->image_size)
-        teacher->resize = resize_start(from->image_size, from->image_size, to->image_size, to->image_size, to->interpolation);
-    const bool whole = teacher->images && (teacher->resize || from->image_size == to->image_size);
+    if (!sized)
+        teacher->resize = resize_start(own_image.height, own_image.width, image.height, image.width, to->interpolation);
+    const bool whole = teacher->images && (teacher->resize || sized);
     return whole ? EXIT_DONE : tool_fail_memory(state->call);
 }
 
@@ -180,7 +183,7 @@ static void match_plane(struct teacher *teacher, const float *plane, size_t chan
         out[i] = (teacher->resize ? out[i] : plane[i]) * scale + shift;
 }
 
-/* The images (batch, channels, side, side) of a unit, as the teacher sees them. */
+/* The images (batch, channels, height, width) of a unit, as the teacher sees them. */
 static const float *match_images(struct state *state, const float *images, int64_t batch) {
     struct teacher *teacher = &state->teacher;
     const tleg_config *from = &state->source.config, *to = &teacher->source.config;

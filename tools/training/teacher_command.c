@@ -130,6 +130,8 @@ static char *introduce(const struct teacher_command_options *options) {
     if (options->set->named)
         report_add(&report, "labels", report_texts((const char *const *)options->set->classes, options->set->class_count));
     report_integer(&report, "image_size", options->config->image_size);
+    if (options->config->image_width)
+        report_integer(&report, "image_width", options->config->image_width);
     if (options->config->channels != 3)
         report_integer(&report, "channels", options->config->channels);
     report_add(&report, "mean", report_triple(options->config->mean));

@@ -26,6 +26,7 @@ struct training_options {
     bool skip_bad, exif, ema_fixed, other_teacher, teacher_features, lr_absolute, resume, recompute, nesterov;
     double lr, lr_end, weight_decay, smoothing, alpha, tau, clip, ema, drop_path, momentum, layer_decay;
     double label_drop; /* of generators */
+    double latent_scale;
     double crop_scale, flip, rand_augment, jitter, erase, mixup, cutmix;
     struct pictures pictures;
 };
@@ -67,6 +68,7 @@ struct training_options {
         {"--teacher-logits", OPTION_TEXT, &(o).teacher_logits, 0, 0, NULL},                                                    \
         {"--record", OPTION_TEXT, &(o).record, 0, 0, NULL}, {"--recorded", OPTION_TEXT, &(o).recorded, 0, 0, NULL},            \
         {"--keep", OPTION_CHOICE, &(o).keep, 0, 0, training_keeps}, {"--views", OPTION_COUNT, &(o).views, 1, 1000000, NULL},   \
+        {"--latent-scale", OPTION_REAL, &(o).latent_scale, 0, 0, NULL},                                                        \
         {"--label-drop", OPTION_AMOUNT, &(o).label_drop, 0, 0, NULL}, {"--alpha", OPTION_AMOUNT, &(o).alpha, 0, 0, NULL},      \
         {"--tau", OPTION_REAL, &(o).tau, 0, 0, NULL}, {"--accumulate", OPTION_COUNT, &(o).accumulate, 1, 65536, NULL},         \
         {"--lr", OPTION_REAL, &(o).lr, 0, 0, NULL}, {"--lr-absolute", OPTION_FLAG, &(o).lr_absolute, 0, 0, NULL},              \

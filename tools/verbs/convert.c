@@ -229,7 +229,7 @@ static int convert(const struct invocation *call, tleg_context *context, const s
     tleg_file *file = source_file(call, context, path);
     int code = file ? read_with(call, context, path, file, &options->expansion, &first, &source) : EXIT_FAILED;
     tleg_file_free(file);
-    if (code == EXIT_DONE && source.gene && options->expansion.image)
+    if (code == EXIT_DONE && source.gene && options->expansion.image.height)
         code = tool_misuse(call, "%s is a learngene, which expands to any size of picture: --image is for a model", path);
     if (code == EXIT_DONE)
         code = say_more(call, context, options, &source);
@@ -246,7 +246,7 @@ static int run_convert(const struct verb *verb, int argc, char **argv) {
     struct options options = {.pictures = PICTURES_NONE};
     const struct option table[] = {
         {"--dtype", OPTION_CHOICE, &options.expansion.dtype, 0, 0, option_dtypes},
-        {"--image", OPTION_COUNT, &options.expansion.image, 1, INT32_MAX, NULL},
+        IMAGE_OPTIONS(options.expansion),
         {"--labels", OPTION_TEXT, &options.labels, 0, 0, NULL},
         PICTURES_OPTIONS(options.pictures),
         {"--schedule", OPTION_TEXT, &options.schedule, 0, 0, NULL},
@@ -281,7 +281,8 @@ const struct verb verb_convert = {
         "\n"
         "Options\n"
         "  --dtype T     type of the numbers: f32, bf16, f16; as FILE has them otherwise\n"
-        "  --image I     side of a model's input in pixels: its position embedding is resampled\n"
+        "  --image I     side of a model's input in pixels, or height and width (224x128): its position embedding is\n"
+        "                resampled; --positions-filter F: bicubic (default), or antialias, as timm does it today\n"
         "  --labels FILE class names, one a line\n" PICTURES_HELP
         "  --schedule J  segments of a learngene's sites as JSON, where they are not one a site\n"
         "  --depths L    at which a learngene was learned, such as 3-12 or 4,8,12\n"

@@ -9,6 +9,7 @@ struct options {
     struct training_target target;
     const char *from, *depths;
     tleg_config config; /* of a fresh learngene */
+    struct extent image, patch;
     int32_t arch, depth;
     bool sandwich;
 };
@@ -59,12 +60,16 @@ static int settle_depths(const struct invocation *call, struct options *options)
 
 static int settle_shape(const struct invocation *call, struct options *options) {
     tleg_config *config = &options->config;
-    bool shaped = options->arch || config->dim || config->hidden || config->image_size || config->patch_size;
+    bool shaped = options->arch || config->dim || config->hidden || options->image.height || options->patch.height;
     if (options->from)
         return shaped ? tool_misuse(call, "--from sets the shape: leave out --arch, --dim, --hidden, --image and --patch")
                       : EXIT_DONE;
-    if (!config->image_size || !config->patch_size)
+    if (!options->image.height || !options->patch.height)
         return tool_misuse(call, "needs --from, or --image and --patch with --arch or --dim");
+    config->image_size = options->image.height;
+    config->image_width = options->image.width;
+    config->patch_size = options->patch.height;
+    config->patch_width = options->patch.width;
     pictures_apply(call->pictures, config);
     return arch_settle(call, options->arch, config);
 }
@@ -83,8 +88,8 @@ static int run_distill(const struct verb *verb, int argc, char **argv) {
         {"--arch", OPTION_CHOICE, &options.arch, 0, 0, arch_choices},
         {"--dim", OPTION_COUNT, &config->dim, 1, INT32_MAX, NULL},
         {"--hidden", OPTION_COUNT, &config->hidden, 1, INT32_MAX, NULL},
-        {"--image", OPTION_COUNT, &config->image_size, 1, INT32_MAX, NULL},
-        {"--patch", OPTION_COUNT, &config->patch_size, 1, INT32_MAX, NULL},
+        {"--image", OPTION_EXTENT, &options.image, 0, 0, NULL},
+        {"--patch", OPTION_EXTENT, &options.patch, 0, 0, NULL},
         OPTIONS_END,
     };
     struct invocation call;

@@ -72,10 +72,12 @@ static int expand(const struct invocation *call, tleg_context *context, const st
     tleg_expander_options how = {.struct_size = sizeof how,
                                  .dtype = expansion->dtype,
                                  .norm = expansion->norm,
-                                 .image_size = expansion->image,
+                                 .image_size = expansion->image.height,
+                                 .image_width = expansion->image.width,
+                                 .position_filter = expansion->filter,
                                  .classes = options->classes,
                                  .seed = options->seed};
-    const tleg_preparation_options pictures = pictures_say(call->pictures, 0);
+    const tleg_preparation_options pictures = pictures_say(call->pictures, (struct extent){0});
     tleg_open_options opening = source_opening(call);
     opening.pictures = &pictures;
     int code;

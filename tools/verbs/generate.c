@@ -1,6 +1,7 @@
 /* tleg generate: pictures out of a generator, to a grid, a folder or a file of numbers. */
 #include "base/context.h"
 #include "base/interrupt.h"
+#include "base/latent_scale.h"
 #include "base/measure.h"
 #include "base/place.h"
 #include "base/progress.h"
@@ -177,11 +178,12 @@ static int check_form(const struct invocation *call, const struct drawing *drawi
     const int32_t channels = drawing->source.config.channels;
     if (options->form == FORM_NUMBERS)
         return EXIT_DONE;
-    if (channels != 1 && channels != 3)
-        return tool_fail(call,
-                         "%s draws latents of %d channels, which an autoencoder makes pictures of: expected -o to end in "
-                         ".safetensors, found \"%s\"",
-                         drawing->source.path, (int)channels, options->out);
+    if (source_draws_latents(&drawing->source))
+        return tool_fail(
+            call,
+            "%s draws latents of %d channels, which their autoencoder's decoder makes pictures of: expected -o to end "
+            "in .safetensors, found \"%s\"",
+            drawing->source.path, (int)channels, options->out);
     struct grid grid = grid_of(drawing);
     int32_t width, height;
     if (options->form == FORM_FOLDER)
@@ -270,13 +272,26 @@ static int draw(const struct invocation *call, struct drawing *drawing) {
 
 /* ---- what is written ---- */
 
+/* Latents go back to the scale that they had before they were learned. */
+static void rescale(struct drawing *drawing) {
+    const float scale = (float)drawing->source.latent_scale;
+    const size_t numbers = (size_t)drawing->count * (size_t)drawing->info.image_floats;
+    for (size_t i = 0; scale > 0 && i < numbers; i++)
+        drawing->data[i] /= scale;
+}
+
 static int write_numbers(const struct invocation *call, struct drawing *drawing) {
     static const char *const names[] = {"images", "labels"};
+    char scale[LATENT_SCALE_TEXT];
+    const char *const said[] = {LATENT_SCALE, latent_scale_text(drawing->source.latent_scale, scale)};
+    const tleg_save_options options = {
+        .struct_size = sizeof options, .pairs = drawing->source.latent_scale > 0, .keys_and_values = said};
     tleg_tensor *labels = NULL;
+    rescale(drawing);
     if (tleg_tensor_wrap(drawing->context, TLEG_I64, 1, &drawing->count, drawing->labels, NULL, NULL, &labels) != TLEG_OK)
         return tool_fail_context(call, drawing->context);
     const tleg_tensor *const tensors[] = {drawing->images, labels};
-    const tleg_status status = tleg_file_save(drawing->context, drawing->options->out, 2, names, tensors, NULL);
+    const tleg_status status = tleg_file_save(drawing->context, drawing->options->out, 2, names, tensors, &options);
     tleg_tensor_free(labels);
     return status == TLEG_OK ? EXIT_DONE : tool_fail_context(call, drawing->context);
 }
@@ -336,8 +351,9 @@ static int say_drawn(const struct invocation *call, const struct drawing *drawin
     snprintf(depth, sizeof depth, "%d", (int)config->depth);
     if (!call->json) {
         const int32_t chosen = drawing->chosen.count;
-        printf("%s: %" PRId64 " %s%s%s, depth %s, %d steps, guidance %g, %.1f s\n", options->out, drawing->count,
-               drawing->count == 1 ? "picture" : "pictures", chosen == 1 ? " of " : "",
+        const char *what = source_draws_latents(&drawing->source) ? "latent" : "picture";
+        printf("%s: %" PRId64 " %s%s%s%s, depth %s, %d steps, guidance %g, %.1f s\n", options->out, drawing->count, what,
+               drawing->count == 1 ? "" : "s", chosen == 1 ? " of " : "",
                chosen == 1 ? labels_show(config, drawing->chosen.labels[0], label) : "",
                options->depths ? options->depths : depth, (int)drawing->steps, drawing->guidance, drawing->ms / 1e3);
         return EXIT_DONE;
@@ -428,7 +444,8 @@ const struct verb verb_generate = {
         "  --batch B     images computed at once (16); guidance takes two for each picture\n"
         "  --scale K     each pixel becomes K by K, for small pictures (1)\n"
         "  -o OUT        OUT.png: a grid; DIR/: a PNG for each, 00000.png and so on; any other name: a safetensors file with\n"
-        "                \"images\", f32 [B,C,I,I], and \"labels\". Latents are written as numbers alone\n"
+        "                \"images\", f32 [B,C,I,I], and \"labels\". Latents are written so alone, as their\n"
+        "                decoder takes them: divided by the scale at which they were learned\n"
         "\n"
         "--json: {\"file\", \"images\", \"labels\" (numbers), \"depth\" (null with --depths), \"depths\", \"steps\", "
         "\"guidance\", "

@@ -3,6 +3,7 @@
 #include "base/place.h"
 #include "base/report.h"
 #include "data/noised.h"
+#include "pictures/prepare.h"
 #include "source/source.h"
 
 #include <inttypes.h>
@@ -65,7 +66,8 @@ static int read_tensor(const struct invocation *call, tleg_context *context, con
 static int read_classified(const struct invocation *call, tleg_context *context, const struct options *options,
                            const tleg_config *config, struct input *input) {
     const char *path = options->input;
-    int64_t side = config->image_size, images[] = {-1, config->channels, side, side};
+    const struct extent image = extent_of_image(config);
+    const int64_t images[] = {-1, config->channels, image.height, image.width};
     tleg_tensor_info info;
     tleg_file *file;
     if (tleg_file_open(context, path, NULL, &file) != TLEG_OK)
@@ -105,7 +107,7 @@ static void free_input(struct input *input) {
 
 static int learn(const struct invocation *call, tleg_trainer *trainer, const struct input *input, const tleg_config *config,
                  int32_t most, double *total) {
-    int64_t all = input->count, side = config->image_size, numbers = config->channels * side * side;
+    const int64_t all = input->count, numbers = (int64_t)prepare_numbers(config);
     const float *teacher = input->teacher, *noise = input->noised.noise;
     const int64_t *labels = input->labels, *times = input->noised.times;
     for (int64_t first = 0; first < all; first += most) {
@@ -180,7 +182,9 @@ static int compute(const struct invocation *call, tleg_context *context, const s
                                       .depth_mode = source->gene ? TLEG_DEPTH_FIXED : 0,
                                       .depth_least = source->gene ? options->expansion.depth : 0,
                                       .norm = source->gene ? options->expansion.norm : 0,
-                                      .image_size = source->gene ? options->expansion.image : 0,
+                                      .image_size = source->gene ? options->expansion.image.height : 0,
+                                      .image_width = source->gene ? options->expansion.image.width : 0,
+                                      .position_filter = options->expansion.filter,
                                       .alpha = source_draws(&source->config) ? 0 : options->alpha, /* noise alone teaches */
                                       .tau = options->tau,
                                       .smoothing = options->smoothing};
@@ -219,7 +223,7 @@ static int run_grad(const struct verb *verb, int argc, char **argv) {
         {"--depth", OPTION_COUNT, &options.expansion.depth, 1, 1024, NULL},
         {"--norm", OPTION_CHOICE, &options.expansion.norm, 0, 0, option_norms},
         {"--timm", OPTION_FLAG, &options.expansion.timm, 0, 0, NULL},
-        {"--image", OPTION_COUNT, &options.expansion.image, 1, INT32_MAX, NULL},
+        IMAGE_OPTIONS(options.expansion),
         {"--input", OPTION_TEXT, &options.input, 0, 0, NULL},
         {"--alpha", OPTION_AMOUNT, &options.alpha, 0, 0, NULL},
         {"--tau", OPTION_REAL, &options.tau, 0, 0, NULL},
@@ -255,8 +259,7 @@ const struct verb verb_grad = {
         "\n"
         "Options\n"
         "  --depth N     layers, 1 to 1024; a learngene needs it\n"
-        "  --norm P      place of the final norm: as-learned (default), before-pool, after-pool; --timm: the last\n"
-        "  --image I     side of the input in pixels, if not as learned\n"
+        "  --norm P      place of the final norm: as-learned (default), before-pool, after-pool; --timm: the last\n" IMAGE_HELP
         "  --input IN    safetensors file with \"images\", f32 [B,3,I,I], normalised; \"labels\", i64 [B], where A is below\n"
         "                1; and \"teacher_logits\", f32 [B,C], where A is above 0. For a generator \"images\" and \"noise\",\n"
         "                f32 [B,channels,I,I], \"times\" and \"labels\", i64 [B]: the images are noised first\n"

@@ -1,5 +1,6 @@
 /* tleg info: what a learngene or model file holds. */
 #include "base/context.h"
+#include "base/latent_scale.h"
 #include "base/report.h"
 #include "source/depths.h"
 #include "source/scores.h"
@@ -15,6 +16,12 @@ static const char *reads(const tleg_config *config) {
         return "all tokens through attention pooling";
     if (config->pool == TLEG_POOL_PATCH_ATTENTION)
         return "the patch tokens through attention pooling";
+    if (config->pool == TLEG_POOL_MAX)
+        return "the largest of the patch tokens";
+    if (config->pool == TLEG_POOL_MEAN_MAX)
+        return "the mean and the largest of the patch tokens, half of each";
+    if (config->pool == TLEG_POOL_CLS_MEAN)
+        return "the class token and the mean of the patch tokens";
     return config->distillation_token
                ? "the class token (head) and the distillation token (head_dist): the mean of both answers"
                : "the class token";
@@ -53,6 +60,7 @@ static void print_parts(const tleg_config *config) {
                  {config->mlp_norm, "a norm before fc2"},
                  {config->qk_norm == TLEG_QK_NORM_HEAD, "norms of each head's queries and keys"},
                  {config->qk_norm == TLEG_QK_NORM_TOKEN, "norms of queries and keys"},
+                 {config->pixel_norm, "a norm of each patch's pixels"},
                  {config->rotary == TLEG_ROTARY_INDEX, "rotary positions by index"},
                  {config->rotary == TLEG_ROTARY_CENTRED, "rotary positions from the centre"},
                  {config->no_positions, "no position embedding"},
@@ -80,12 +88,17 @@ static void print_parts(const tleg_config *config) {
 }
 
 /* What a generator draws, and how it is asked. */
-static void print_drawing(const tleg_config *config) {
-    char channels[32];
+static void print_drawing(const struct source *source) {
+    const tleg_config *config = &source->config;
+    const bool latents = source_draws_latents(source);
+    char channels[32], scale[LATENT_SCALE_TEXT];
     snprintf(channels, sizeof channels, "latents of %d channels", (int)config->channels);
-    printf("draws         %s, in steps from noise: times 0 to 999\n", config->channels == 1   ? "grey pictures"
-                                                                      : config->channels == 3 ? "pictures of 3 channels"
-                                                                                              : channels);
+    printf("draws         %s, in steps from noise: times 0 to 999\n", latents                 ? channels
+                                                                      : config->channels == 1 ? "grey pictures"
+                                                                                              : "pictures of 3 channels");
+    if (source->latent_scale > 0)
+        printf("latent scale  learned and drawn at %s times their own, by which tleg generate divides\n",
+               latent_scale_text(source->latent_scale, scale));
     printf("tells         the noise%s\n",
            config->learned_sigma ? ", and as many channels for its variance (learned sigma)" : "");
     printf("asked by      %d label%s%s\n", (int)config->classes, config->classes == 1 ? "" : "s",
@@ -102,6 +115,21 @@ static void print_telling(const tleg_config *config) {
            config->eps);
 }
 
+static void print_image(const tleg_config *config) {
+    const struct extent image = extent_of_image(config);
+    char patch[32];
+    snprintf(patch, sizeof patch, config->patch_width ? "%d x %d" : "%d", (int)config->patch_size, (int)config->patch_width);
+    printf("image         %d x %d pixels%s, patches of %s: %" PRId64 " tokens, %d before the patches\n", (int)image.height,
+           (int)image.width, config->image_width ? " (height first)" : "", patch, source_tokens(config),
+           (int)source_prefix(config));
+}
+
+static void print_pictures(const tleg_config *config) {
+    printf("pictures      %s, %s %g, mean %g %g %g, std %g %g %g\n",
+           option_choice_name(option_interpolations, config->interpolation), option_choice_name(option_fits, config->fit),
+           config->crop, config->mean[0], config->mean[1], config->mean[2], config->std[0], config->std[1], config->std[2]);
+}
+
 static void print_text(const struct source *source, uint64_t bytes) {
     const tleg_config *config = &source->config;
     char text[24];
@@ -115,18 +143,16 @@ static void print_text(const struct source *source, uint64_t bytes) {
     else
         printf("kind          model of depth %d, in %s\n", (int)config->depth, tool_dtype_name(config->dtype));
     printf("parameters    %" PRIu64 "\n", config->parameters);
-    printf("image         %d x %d pixels, patches of %d: %" PRId64 " tokens, %d before the patches\n", (int)config->image_size,
-           (int)config->image_size, (int)config->patch_size, source_tokens(config), (int)source_prefix(config));
+    print_image(config);
     printf("width         dim %d, %d heads, %d inside the MLP%s\n", (int)config->dim, (int)config->heads, (int)config->hidden,
            config->no_qkv_bias ? ", qkv without bias" : "");
     print_parts(config);
     if (source_draws(config))
-        print_drawing(config);
+        print_drawing(source);
     else
         print_telling(config);
-    printf("pictures      %s, %s %g, mean %g %g %g, std %g %g %g\n",
-           option_choice_name(option_interpolations, config->interpolation), option_choice_name(option_fits, config->fit),
-           config->crop, config->mean[0], config->mean[1], config->mean[2], config->std[0], config->std[1], config->std[2]);
+    if (!source_draws_latents(source))
+        print_pictures(config);
     if (source->gene)
         printf("schedule      %s\n", *config->schedule ? config->schedule : "one linear segment per site");
     if (!config->label_count && source_draws(config))
@@ -167,6 +193,10 @@ static void add_config(struct report *report, const struct source *source) {
     report_text(report, "dtype", tool_dtype_name(source->model ? config->dtype : TLEG_F32));
     report_integer(report, "image_size", config->image_size);
     report_integer(report, "patch_size", config->patch_size);
+    if (config->image_width)
+        report_integer(report, "image_width", config->image_width);
+    if (config->patch_width)
+        report_integer(report, "patch_width", config->patch_width);
     report_integer(report, "tokens", source_tokens(config));
     report_integer(report, "prefix", source_prefix(config));
     report_integer(report, "dim", config->dim);
@@ -194,6 +224,9 @@ static void add_config(struct report *report, const struct source *source) {
                 config->qk_norm == TLEG_QK_NORM_HEAD    ? "head"
                 : config->qk_norm == TLEG_QK_NORM_TOKEN ? "token"
                                                         : "none");
+    report_add(report, "pixel_norm", json_boolean(config->pixel_norm));
+    if (draws)
+        report_add(report, "latent_scale", source->latent_scale > 0 ? json_real(source->latent_scale) : json_null());
     report_add(report, "learned_sigma", draws ? json_boolean(config->learned_sigma) : json_null());
     report_add(report, "null_label", draws && !config->no_null_label ? json_integer(config->classes) : json_null());
     report_text(report, "pool", draws ? NULL : option_choice_name(option_pools, config->pool));

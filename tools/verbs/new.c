@@ -13,6 +13,7 @@
 
 struct options {
     tleg_config config;
+    struct extent image, patch;
     int32_t arch;
     struct curve_options curves;
     bool cls, dist;
@@ -30,9 +31,7 @@ static void be_like(tleg_config *own, const tleg_config *model) {
     const struct {
         int32_t *own;
         int32_t model;
-    } members[] = {{&own->image_size, model->image_size},
-                   {&own->patch_size, model->patch_size},
-                   {&own->dim, model->dim},
+    } members[] = {{&own->dim, model->dim},
                    {&own->hidden, model->hidden},
                    {&own->classes, model->classes},
                    {&own->class_token, model->class_token},
@@ -55,6 +54,7 @@ static void be_like(tleg_config *own, const tleg_config *model) {
                    {&own->attention_norm, model->attention_norm},
                    {&own->mlp_norm, model->mlp_norm},
                    {&own->qk_norm, model->qk_norm},
+                   {&own->pixel_norm, model->pixel_norm},
                    {&own->no_positions, model->no_positions},
                    {&own->rotary, model->rotary},
                    {&own->rotary_halves, model->rotary_halves},
@@ -71,6 +71,14 @@ static void be_like(tleg_config *own, const tleg_config *model) {
     for (size_t k = 0; k < sizeof members / sizeof *members; k++)
         if (!*members[k].own)
             *members[k].own = members[k].model;
+    if (!own->image_size) {
+        own->image_size = model->image_size;
+        own->image_width = model->image_width;
+    }
+    if (!own->patch_size) {
+        own->patch_size = model->patch_size;
+        own->patch_width = model->patch_width;
+    }
     own->eps = own->eps == 0 ? model->eps : own->eps;
     own->rotary_base = model->rotary_base;
     own->crop = own->crop == 0 ? model->crop : own->crop;
@@ -160,8 +168,8 @@ static int run_new(const struct verb *verb, int argc, char **argv) {
         {"--arch", OPTION_CHOICE, &options.arch, 0, 0, arch_choices},
         {"--dim", OPTION_COUNT, &config->dim, 1, INT32_MAX, NULL},
         {"--hidden", OPTION_COUNT, &config->hidden, 1, INT32_MAX, NULL},
-        {"--image", OPTION_COUNT, &config->image_size, 1, INT32_MAX, NULL},
-        {"--patch", OPTION_COUNT, &config->patch_size, 1, INT32_MAX, NULL},
+        {"--image", OPTION_EXTENT, &options.image, 0, 0, NULL},
+        {"--patch", OPTION_EXTENT, &options.patch, 0, 0, NULL},
         {"--classes", OPTION_COUNT, &config->classes, 1, INT32_MAX, NULL},
         {"--cls", OPTION_FLAG, &options.cls, 0, 0, NULL},
         {"--dist", OPTION_FLAG, &options.dist, 0, 0, NULL},
@@ -185,6 +193,10 @@ static int run_new(const struct verb *verb, int argc, char **argv) {
     int code;
     if (!options_parse(verb, argc, argv, table, 0, 0, &call, &code))
         return code;
+    config->image_size = options.image.height;
+    config->image_width = options.image.width;
+    config->patch_size = options.patch.height;
+    config->patch_width = options.patch.width;
     config->no_qkv_bias = no_qkv_bias;
     config->mlp = call.activation;
     config->eps = call.eps;
@@ -228,12 +240,13 @@ const struct verb verb_new = {
         "  --arch A      DeiT's shapes: tiny (dim 192, 3 heads), small (384, 6), base (768, 12)\n"
         "  --dim D       width of a token, in place of --arch; --heads must divide it\n"
         "  --hidden H    width inside the MLP (4 * dim)\n"
-        "  --image I     side of the input image in pixels, a multiple of the patch size\n"
-        "  --patch P     side of a patch in pixels\n"
+        "  --image I     side of the input image in pixels, a multiple of the patch size; or height and width, as 224x128\n"
+        "  --patch P     side of a patch in pixels, or its height and width, as 16x8\n"
         "  --classes C   number of classes; of dit, of labels to draw by\n"
         "  --cls         add a class token; --dist: add DeiT's distillation token as well\n"
         "  --pool P      what the head reads: mean (default), cls (default with --cls or --dist), attention: all tokens\n"
-        "                through one learned query and an MLP, as in SigLIP\n"
+        "                through one learned query and an MLP, as in SigLIP; patch_attention: of the patches; max, mean_max:\n"
+        "                the largest of the patches, half of it and half of their mean; cls_mean: the token and the mean\n"
         "  --norm P      place of the final norm: before-pool (default), after-pool\n"
         "  --positions P how the position embedding begins: sincos, waves of the place in the image, from which\n"
         "                small images are learned in fewer steps; normal, small random numbers (default)\n"

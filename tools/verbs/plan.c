@@ -312,9 +312,13 @@ static int say(const struct invocation *call, const struct state *state) {
 
 static int open_gene(const struct invocation *call, struct state *state) {
     const struct expansion *expansion = &state->options->expansion;
-    const tleg_preparation_options pictures = pictures_say(call->pictures, 0);
+    const tleg_preparation_options pictures = pictures_say(call->pictures, (struct extent){0});
     const tleg_open_options reading = source_reading(call, &pictures);
-    const tleg_expander_options how = {.struct_size = sizeof how, .dtype = expansion->dtype, .image_size = expansion->image};
+    const tleg_expander_options how = {.struct_size = sizeof how,
+                                       .dtype = expansion->dtype,
+                                       .image_size = expansion->image.height,
+                                       .image_width = expansion->image.width,
+                                       .position_filter = expansion->filter};
     struct source *source = &state->source;
     tleg_file *file = source_file(call, state->context, call->operands[0]);
     if (!file)
@@ -400,7 +404,7 @@ static int run_plan(const struct verb *verb, int argc, char **argv) {
         {"--depth", OPTION_TEXT, &options.depths, 0, 0, NULL},
         SCORING_OPTIONS(options.scoring),
         {"--dtype", OPTION_CHOICE, &options.expansion.dtype, 0, 0, option_dtypes},
-        {"--image", OPTION_COUNT, &options.expansion.image, 1, INT32_MAX, NULL},
+        IMAGE_OPTIONS(options.expansion),
         OPTIONS_END,
     };
     struct invocation call;
@@ -442,9 +446,7 @@ const struct verb verb_plan = {
         "  --depth LIST  which depths to score with --data, as 2-12 or 3,6,12 (those that were learned; else up to "
         "12)\n" SCORING_HELP
         "                Without --data the file's scores count (tleg eval --write-scores puts them there)\n"
-        "  --dtype T     type of the weights: f32 (default), bf16, f16\n"
-        "  --image I     side of the input in pixels, if not as learned\n"
-        "\n"
+        "  --dtype T     type of the weights: f32 (default), bf16, f16\n" IMAGE_HELP "\n"
         "When nothing fits, the exit code is 1.\n"
         "--json: {\"deepest\", \"best\", \"cheapest\", \"standard_error\" (null when none fits, or there is no limit or no "
         "score),\n"

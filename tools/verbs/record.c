@@ -6,7 +6,7 @@
 struct options {
     struct training_options training;
     const char *from;
-    int32_t image;
+    struct extent image;
 };
 
 /* What was not given is as a fresh learngene has it. */
@@ -21,6 +21,7 @@ static int take_images(const struct invocation *call, tleg_context *context, con
         return tool_fail_context(call, context);
     }
     config->image_size = info.image_size;
+    config->image_width = info.image_width;
     config->crop = info.crop;
     config->interpolation = info.interpolation;
     config->fit = info.fit;
@@ -47,9 +48,9 @@ static int begin(const struct invocation *call, tleg_context *context, struct da
 static int settle(const struct invocation *call, const struct options *options) {
     if (!options->training.teacher && !options->training.teacher_command)
         return tool_misuse(call, "needs --teacher or --teacher-command");
-    if (options->from && options->image)
+    if (options->from && options->image.height)
         return tool_misuse(call, "--from says what images there are: leave out --image");
-    if (!options->from && !options->image)
+    if (!options->from && !options->image.height)
         return tool_misuse(call, "needs --from or --image: for whom pictures are made");
     return EXIT_DONE;
 }
@@ -59,7 +60,7 @@ static int run_record(const struct verb *verb, int argc, char **argv) {
     const struct option table[] = {
         RECORDING_OPTIONS(options.training),
         {"--from", OPTION_TEXT, &options.from, 0, 0, NULL},
-        {"--image", OPTION_COUNT, &options.image, 1, INT32_MAX, NULL},
+        {"--image", OPTION_EXTENT, &options.image, 0, 0, NULL},
         OPTIONS_END,
     };
     struct invocation call;
@@ -84,7 +85,7 @@ const struct verb verb_record = {
         "\n"
         "For whom\n"
         "  --from GENE|MODEL   what will learn: its image size, colours and classes\n"
-        "  --image I           or the side of its images in pixels\n",
+        "  --image I           or the side of its images in pixels, or height and width (224x128)\n",
     .more = recording_help,
     .run = run_record,
 };

@@ -28,15 +28,15 @@ static int say_written(const struct invocation *call, const char *out, int64_t b
         char logits[64] = "";
         if (config->classes > 0)
             snprintf(logits, sizeof logits, "logits [%" PRId64 ",%d], ", batch, (int)config->classes);
-        printf("%s: %sfeatures [%" PRId64 ",%d], depth %d, %.1f ms\n", out, logits, batch, (int)config->dim, (int)config->depth,
-               ms);
+        printf("%s: %sfeatures [%" PRId64 ",%" PRId64 "], depth %d, %.1f ms\n", out, logits, batch, source_features(config),
+               (int)config->depth, ms);
         return EXIT_DONE;
     }
     struct report report = report_start();
     report_text(&report, "file", out);
     report_integer(&report, "images", batch);
     report_integer(&report, "classes", config->classes);
-    report_integer(&report, "dim", config->dim);
+    report_integer(&report, "dim", source_features(config));
     report_integer(&report, "depth", config->depth);
     report_real(&report, "ms", ms);
     return report_print(call, &report);
@@ -45,7 +45,7 @@ static int say_written(const struct invocation *call, const char *out, int64_t b
 static int run_images(const struct invocation *call, tleg_context *context, tleg_session *session, const char *out,
                       const tleg_config *config, const tleg_tensor_info *images) {
     static const char *const names[] = {"logits", "features"};
-    int64_t batch = images->shape[0], shapes[2][2] = {{batch, config->classes}, {batch, config->dim}};
+    int64_t batch = images->shape[0], shapes[2][2] = {{batch, config->classes}, {batch, source_features(config)}};
     tleg_tensor *results[2] = {NULL, NULL};
     tleg_tensor_info info[2] = {{.struct_size = sizeof *info}, {.struct_size = sizeof *info}};
     const int first = config->classes > 0 ? 0 : 1; /* a model without a head has features alone */

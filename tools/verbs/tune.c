@@ -40,7 +40,7 @@ static int run_tune(const struct verb *verb, int argc, char **argv) {
         {"--depth", OPTION_COUNT, &options.expansion.depth, 1, 1024, NULL},
         {"--norm", OPTION_CHOICE, &options.expansion.norm, 0, 0, option_norms},
         {"--timm", OPTION_FLAG, &options.expansion.timm, 0, 0, NULL},
-        {"--image", OPTION_COUNT, &options.expansion.image, 1, INT32_MAX, NULL},
+        IMAGE_OPTIONS(options.expansion),
         OPTIONS_END,
     };
     struct invocation call;
@@ -67,7 +67,8 @@ const struct verb verb_tune = {
         "What is trained\n"
         "  --depth N           layers, 1 to 1024; a learngene needs it\n"
         "  --norm P            place of the final norm: as-learned (default), before-pool, after-pool; --timm: the last\n"
-        "  --image I           side of the input in pixels, if not as learned: the position embedding is resampled\n",
+        "  --image I           side of the input in pixels, or height and width (224x128), if not as learned: the position\n"
+        "                      embedding is resampled; --positions-filter F: bicubic (default), or antialias, as timm today\n",
     .more = training_help,
     .run = run_tune,
 };

@@ -24,7 +24,7 @@ static struct tleg_scratch scratch(const struct tleg_kernels *kernels, const tle
                                    bool backward) {
     const int64_t tokens = tleg_config_tokens(config), dim = config->dim, patch = config->patch_size;
     struct tleg_scratch most = {0};
-    join(&most, kernels, dtype, backward, tokens, dim, tleg_config_patch_width(config));
+    join(&most, kernels, dtype, backward, tokens, dim, tleg_config_patch_numbers(config));
     join(&most, kernels, dtype, backward, batch, dim, 2 * TLEG_TIME_WAVES);
     join(&most, kernels, dtype, backward, batch, dim, dim);
     join(&most, kernels, dtype, backward, batch, TLEG_MODULATED * dim, dim);

@@ -27,7 +27,7 @@ static struct view look(const tleg_config *config, int64_t batch, float *memory,
 
 /* Where channel 0 of a pixel lies among the patches (grid, grid, P, P, channels) of its image. */
 static int64_t place_of(const tleg_config *config, int64_t row, int64_t column) {
-    const int64_t p = config->patch_size, patch = row / p * tleg_config_grid(config) + column / p;
+    const int64_t p = config->patch_size, patch = row / p * tleg_config_grid(config).width + column / p;
     return (patch * p * p + row % p * p + column % p) * tleg_config_drawn(config);
 }
 

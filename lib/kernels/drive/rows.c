@@ -2,14 +2,15 @@
 #include "kernels/table.h"
 #include <string.h>
 
-/* Patch `row` of an image (C, side, side): channel, then y, then x, as a convolution's weight (D, C, P, P) wants it; k is
- * C * P * P. */
+/* Patch `row` of an image (C, height, width): channel, then y, then x, as a convolution's weight (D, C, P, Q) wants it; k is
+ * C * P * Q. */
 static void patch_get(const struct tleg_rows *rows, int64_t row, int64_t k, float *out) {
-    int64_t side = rows->image_size, patch = rows->patch_size, grid = side / patch;
-    const float *corner = (const float *)rows->x.data + row / grid * patch * side + row % grid * patch;
-    for (int64_t channel = 0; channel < k / (patch * patch); channel++)
-        for (int64_t y = 0; y < patch; y++, out += patch)
-            memcpy(out, corner + (channel * side + y) * side, (size_t)patch * sizeof *out);
+    const int64_t width = rows->image.width, plane = tleg_extent_area(rows->image), patch = rows->patch.width;
+    const int64_t columns = width / patch, channels = k / tleg_extent_area(rows->patch);
+    const float *corner = (const float *)rows->x.data + row / columns * rows->patch.height * width + row % columns * patch;
+    for (int64_t channel = 0; channel < channels; channel++)
+        for (int64_t y = 0; y < rows->patch.height; y++, out += patch)
+            memcpy(out, corner + channel * plane + y * width, (size_t)patch * sizeof *out);
 }
 
 /* Rows through an activation or a gate, k numbers each, and through the norm that may follow. */
@@ -53,6 +54,8 @@ const float *tleg_rows_get(const struct tleg_kernels *kernels, const struct tleg
     case TLEG_ROWS_PATCHES:
         for (int64_t r = 0; r < count; r++)
             patch_get(rows, first + r, k, scratch + r * k);
+        if (rows->standard)
+            tleg_standardise(count, k, rows->eps, scratch);
         return scratch;
     case TLEG_ROWS_PLAIN:
         break;

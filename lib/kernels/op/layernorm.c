@@ -42,6 +42,15 @@ void tleg_portable_layernorm(int64_t rows, int64_t dim, const float *x, int64_t 
     }
 }
 
+void tleg_standardise(int64_t rows, int64_t dim, float eps, float *x) {
+    for (int64_t r = 0; r < rows; r++, x += dim) {
+        const float mean = sum_of(dim, x, 0, false) / (float)dim;
+        const float scale = 1.0F / sqrtf(sum_of(dim, x, mean, true) / (float)dim + eps);
+        for (int64_t i = 0; i < dim; i++)
+            x[i] = (x[i] - mean) * scale;
+    }
+}
+
 void tleg_rmsnorm(int64_t rows, int64_t dim, const float *x, int64_t stride, const float *weight, float eps, float *y) {
     for (int64_t r = 0; r < rows; r++, x += stride, y += dim) {
         const float scale = 1.0F / sqrtf(sum_of(dim, x, 0, true) / (float)dim + eps);

@@ -28,11 +28,12 @@ static void turn_heads(const struct tleg_turning *t, const float *row, const flo
 static void turn_rows(void *arg, int64_t item, char *lane) {
     (void)lane;
     const struct tleg_turning *t = arg;
-    const int64_t end = tleg_min64(t->rows, (item + 1) * ROWS), width = t->dim / t->heads / 2;
+    const int64_t end = tleg_min64(t->rows, (item + 1) * ROWS), width = t->dim / t->heads / 2, columns = t->grid.width;
+    const float *of_columns = t->angles + t->grid.height * width;
     for (int64_t r = item * ROWS; r < end; r++) {
         const int64_t patch = r % t->tokens - t->first;
         if (patch >= 0)
-            turn_heads(t, t->angles + patch / t->grid * width, t->angles + patch % t->grid * width, t->qkv + r * 3 * t->dim);
+            turn_heads(t, t->angles + patch / columns * width, of_columns + patch % columns * width, t->qkv + r * 3 * t->dim);
     }
 }
 

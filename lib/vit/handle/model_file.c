@@ -21,24 +21,25 @@ static tleg_status read_numbers(tleg_context *context, void *source, size_t firs
 struct outer_source {
     const tleg_file *file;
     const tleg_config *config;
-    int32_t image_size; /* of the file, whose position embedding is resampled if it is another than the configuration's */
+    struct tleg_extent pixels; /* of the file, whose position embedding is resampled if they are not the configuration's */
+    tleg_position_filter filter;
 };
 
 /* All of the position embedding to `out`. */
 static tleg_status resample(tleg_context *context, const struct outer_source *from, const struct tleg_entry *entry,
                             float *out) {
     tleg_config old = *from->config;
-    old.image_size = from->image_size;
+    tleg_config_set_pixels(&old, from->pixels);
     struct tleg_spec spec;
     tleg_outer_spec(&old, TLEG_SLOT_POS_EMBED, &spec);
     const size_t bytes = tleg_spec_count(&spec) * sizeof(float);
     float *table = tleg_alloc(&context->allocator, bytes);
     if (!table)
         return tleg_fail_memory(context, "position embedding", bytes);
+    const struct tleg_resampling resampling = tleg_config_resampling(&old, from->config, from->filter);
     const tleg_status status = tleg_file_read_f32(context, from->file, entry, table);
     if (status == TLEG_OK)
-        tleg_resample_grid(tleg_config_placed(&old), tleg_config_grid(&old), tleg_config_grid(from->config), old.dim, table,
-                           out);
+        tleg_resample_grid(&resampling, table, out);
     tleg_release(&context->allocator, table, bytes);
     return status;
 }
@@ -49,7 +50,7 @@ static tleg_status read_outer(tleg_context *context, void *source, enum tleg_slo
     struct tleg_spec spec;
     tleg_outer_spec(from->config, slot, &spec);
     struct file_source tensor = {from->file, tleg_file_find(from->file, spec.name)};
-    if (slot != TLEG_SLOT_POS_EMBED || from->image_size == from->config->image_size)
+    if (slot != TLEG_SLOT_POS_EMBED || tleg_extent_same(from->pixels, tleg_config_pixels(from->config)))
         return read_numbers(context, &tensor, first, count, room, numbers);
     *numbers = room;
     return resample(context, from, tensor.entry, room);
@@ -85,7 +86,7 @@ static tleg_status read_bare(tleg_context *context, const tleg_file *file, const
         return status;
     struct tleg_vit_config config = {0};
     status = tleg_config_read(context, file, asked, false, &config);
-    const int32_t image_size = config.c.image_size;
+    const struct tleg_extent pixels = tleg_config_pixels(&config.c);
     if (status == TLEG_OK)
         status = tleg_config_take_pictures(context, asked->pictures, &config);
     if (status != TLEG_OK) {
@@ -100,7 +101,8 @@ static tleg_status read_bare(tleg_context *context, const tleg_file *file, const
         status = tleg_work_begin(context, "open", tleg_file_bytes(file));
     if (status == TLEG_OK)
         status = tleg_outer_fill(context, kernels, &model->config.c, read_outer,
-                                 &(struct outer_source){file, &model->config.c, image_size}, model->memory, &model->outer);
+                                 &(struct outer_source){file, &model->config.c, pixels, asked->position_filter}, model->memory,
+                                 &model->outer);
     if (status == TLEG_OK)
         status = read_layers(context, file, model);
     status = tleg_work_end(context, status);

@@ -31,7 +31,7 @@ static void average(size_t count, float *a, const float *b) {
 /* logits (B, C): of the one head, or the mean of both. */
 static void read_out(const struct tleg_session *session, int64_t batch, float *logits) {
     const struct tleg_network *network = &session->network;
-    const int64_t classes = network->config->classes, dim = network->config->dim;
+    const int64_t classes = network->config->classes, dim = tleg_config_features(network->config);
     network->ends->read_out(&session->exec, network->outer, 0, batch, session->pooled, logits);
     for (int h = 1; h < tleg_config_readouts(network->config); h++) {
         network->ends->read_out(&session->exec, network->outer, h, batch, session->pooled + h * batch * dim, session->logits);
@@ -42,7 +42,7 @@ static void read_out(const struct tleg_session *session, int64_t batch, float *l
 /* Logits and features of the last block's output. */
 static void tell(const struct tleg_session *session, int64_t batch, float *logits, float *features) {
     const struct tleg_network *network = &session->network;
-    const size_t count = (size_t)(batch * network->config->dim);
+    const size_t count = (size_t)(batch * tleg_config_features(network->config));
     network->ends->pool(&session->exec, network->config, network->outer, batch, session->x,
                         &(struct tleg_pooled){.out = session->pooled, .room = session->activations});
     if (logits)

@@ -158,7 +158,7 @@ static tleg_session_info describe(const tleg_session *session) {
                                .batch = (int32_t)session->plan.shape.batch,
                                .image_floats = (uint64_t)tleg_config_image(config),
                                .logit_floats = (uint64_t)config->classes,
-                               .feature_floats = (uint64_t)config->dim,
+                               .feature_floats = (uint64_t)tleg_config_features(config),
                                .bytes = session->plan.bytes};
 }
 
@@ -201,7 +201,7 @@ static struct tleg_run part_of(const tleg_config *config, const struct tleg_run 
     if (run->out)
         part.out += first * tleg_config_outputs(config);
     if (run->features)
-        part.features += first * config->dim;
+        part.features += first * tleg_config_features(config);
     return part;
 }
 

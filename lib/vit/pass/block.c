@@ -20,7 +20,7 @@ struct tleg_block_shape tleg_block_shape_make(const tleg_config *config, int64_t
                                      .rotary = config->rotary != 0,
                                      .rotary_halves = config->rotary_halves,
                                      .rotary_x_first = config->rotary_x_first,
-                                     .grid = config->rotary ? tleg_config_grid(config) : 0,
+                                     .grid = config->rotary ? tleg_config_grid(config) : (struct tleg_extent){0},
                                      .prefix = tleg_config_prefix(config),
                                      .eps = (float)config->eps,
                                      .modulated = modulated,

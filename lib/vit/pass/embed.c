@@ -23,8 +23,10 @@ void tleg_embed_tokens(const tleg_config *config, const struct tleg_outer_weight
 static struct tleg_rows patch_rows(const tleg_config *config, const float *image) {
     return (struct tleg_rows){.kind = TLEG_ROWS_PATCHES,
                               .x = tleg_view_f32(image, 0),
-                              .image_size = config->image_size,
-                              .patch_size = config->patch_size};
+                              .standard = config->pixel_norm,
+                              .eps = (float)config->eps,
+                              .image = tleg_config_pixels(config),
+                              .patch = tleg_config_patch(config)};
 }
 
 /* The patches of one image, embedded, to x (patches, D), with `residual` (likewise) added if there is one. */
@@ -126,7 +128,7 @@ void tleg_embed_backward(const struct tleg_exec *exec, const tleg_config *config
             patches_backward(exec, config, outer, images + b * image, rows + prefix * dim, scratch, gradient);
         tleg_weight_backward(exec, &(struct tleg_weight_backward){.m = tokens - prefix,
                                                                   .n = dim,
-                                                                  .k = tleg_config_patch_width(config),
+                                                                  .k = tleg_config_patch_numbers(config),
                                                                   .dy = rows + prefix * dim,
                                                                   .dy_stride = dim,
                                                                   .rows = patch_rows(config, images + b * image),

@@ -11,9 +11,10 @@ struct tleg_block_shape {
     int64_t fc1; /* columns that fc1 gives: hidden, or twice that */
     enum tleg_activation activation;
     bool norm_after, gated, attention_norm, mlp_norm, rotary, rotary_halves, rotary_x_first; /* as in tleg_config */
-    int64_t qk_width;     /* numbers that a norm of queries and keys runs over; 0: there is none */
-    int64_t prefix, grid; /* tokens before the patches, and those along a side */
-    const float *angles;  /* of rotary positions, which whoever runs the block sets */
+    int64_t qk_width;        /* numbers that a norm of queries and keys runs over; 0: there is none */
+    int64_t prefix;          /* tokens before the patches */
+    struct tleg_extent grid; /* of patches */
+    const float *angles;     /* of rotary positions, which whoever runs the block sets */
     float eps;
     int32_t dtype; /* what weights are rounded to */
     /* Floats from one image's norms and gates to the next's, where a condition makes them; 0: all images have the same. */

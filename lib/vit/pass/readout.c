@@ -2,26 +2,41 @@
 #include "vit/pass/pass.h"
 #include <string.h>
 
+/* What makes one row of an image's: a token of its own, and shares of the patches' mean and of their largest numbers. */
+static const struct pooling {
+    bool cls;
+    float mean, max;
+} poolings[] = {[TLEG_POOL_MEAN] = {.mean = 1},
+                [TLEG_POOL_CLS] = {.cls = true},
+                [TLEG_POOL_MAX] = {.max = 1},
+                [TLEG_POOL_MEAN_MAX] = {.mean = 0.5F, .max = 0.5F},
+                [TLEG_POOL_CLS_MEAN] = {.cls = true, .mean = 1}};
+
 struct view {
-    int64_t dim, tokens, prefix, patches;
+    int64_t dim, width, tokens, prefix, patches; /* width: numbers that a head reads */
     const struct tleg_norm *norm;
     float eps;
-    bool cls;   /* a head reads its token, else the mean over the patches */
-    bool after; /* of a mean, the norm comes after it */
+    struct pooling pooling;
+    bool alone; /* one row goes through the norm: a token, or what the patches were made; else all that are pooled */
     int heads;
 };
 
 static struct view look(const tleg_config *config, const struct tleg_outer_weights *outer) {
     const int64_t tokens = tleg_config_tokens(config), prefix = tleg_config_prefix(config);
     return (struct view){.dim = config->dim,
+                         .width = tleg_config_features(config),
                          .tokens = tokens,
                          .prefix = prefix,
                          .patches = tokens - prefix,
                          .norm = &outer->norm,
                          .eps = (float)config->eps,
-                         .cls = config->pool == TLEG_POOL_CLS,
-                         .after = config->norm == TLEG_NORM_AFTER_POOL,
+                         .pooling = poolings[config->pool],
+                         .alone = config->pool == TLEG_POOL_CLS || config->norm == TLEG_NORM_AFTER_POOL,
                          .heads = tleg_config_readouts(config)};
+}
+
+static bool takes_patches(const struct view *v) {
+    return v->pooling.mean + v->pooling.max > 0;
 }
 
 /* A model may have no final norm. */
@@ -34,18 +49,37 @@ static void norm(const struct tleg_exec *exec, const struct view *v, int64_t row
     tleg_layernorm(exec->kernels, rows, v->dim, x, v->norm->weight, v->norm->bias, v->eps, y);
 }
 
-/* One token or mean, `seen` (D), through the norm to out (D). */
-static void pool_one(const struct tleg_exec *exec, const struct view *v, const float *token, const float *patches, float *seen,
-                     float *out) {
-    if (v->cls && seen)
-        memcpy(seen, token, (size_t)v->dim * sizeof(float));
-    if (v->cls) {
-        norm(exec, v, 1, token, out);
-        return;
-    }
-    float *mean = seen ? seen : out;
-    tleg_mean_rows(exec->kernels, v->patches, v->dim, patches, mean);
-    norm(exec, v, 1, mean, out);
+/* The row of a column's largest number, the first where there are several. */
+static int64_t largest(const struct view *v, const float *column) {
+    int64_t best = 0;
+    for (int64_t r = 1; r < v->patches; r++)
+        best = column[r * v->dim] > column[best * v->dim] ? r : best;
+    return best;
+}
+
+/* out (D) of rows (patches, D) */
+static void reduce(const struct tleg_exec *exec, const struct view *v, const float *rows, float *out) {
+    const float mean = v->pooling.mean, max = v->pooling.max;
+    if (mean > 0)
+        tleg_mean_rows(exec->kernels, v->patches, v->dim, rows, out);
+    for (int64_t i = 0; i < v->dim && max > 0; i++)
+        out[i] = max * rows[largest(v, rows + i) * v->dim + i] + (mean > 0 ? mean * out[i] : 0);
+}
+
+/* What a head reads of one image, x (N, D), to out (width); `seen` (D) is what the norm saw, where that is one row. */
+static void pool_image(const struct tleg_exec *exec, const struct view *v, int64_t token, float *x, float *scratch, float *seen,
+                       float *out) {
+    float *patches = x + v->prefix * v->dim, *rows = v->alone || !scratch ? patches : scratch;
+    if (v->pooling.cls && v->alone)
+        memcpy(seen, x + token * v->dim, (size_t)v->dim * sizeof *seen);
+    else if (v->pooling.cls)
+        norm(exec, v, 1, x + token * v->dim, out);
+    if (takes_patches(v) && !v->alone)
+        norm(exec, v, v->patches, patches, rows);
+    if (takes_patches(v))
+        reduce(exec, v, rows, v->alone ? seen : out + v->width - v->dim);
+    if (v->alone)
+        norm(exec, v, 1, seen, out);
 }
 
 static void pool(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer, int64_t batch,
@@ -57,15 +91,9 @@ static void pool(const struct tleg_exec *exec, const tleg_config *config, const 
     const struct view v = look(config, outer);
     for (int h = 0; h < v.heads; h++)
         for (int64_t b = 0; b < batch; b++) {
-            float *image = x + b * v.tokens * v.dim, *patches = image + v.prefix * v.dim;
-            const int64_t at = (h * batch + b) * v.dim;
-            if (v.cls || v.after) {
-                pool_one(exec, &v, image + h * v.dim, patches, pooled->seen ? pooled->seen + at : NULL, pooled->out + at);
-                continue;
-            }
-            float *rows = pooled->rows ? pooled->rows : patches;
-            norm(exec, &v, v.patches, patches, rows);
-            tleg_mean_rows(exec->kernels, v.patches, v.dim, rows, pooled->out + at);
+            const int64_t at = (h * batch + b) * v.width;
+            pool_image(exec, &v, h, x + b * v.tokens * v.dim, pooled->rows, (pooled->seen ? pooled->seen : pooled->out) + at,
+                       pooled->out + at);
         }
 }
 
@@ -85,11 +113,34 @@ static void norm_backward(const struct tleg_exec *exec, const struct view *v, in
                                                                       .dbias = gradient->norm_bias});
 }
 
-/* Every patch row of an image gets dmean / patches. */
-static void spread(const struct view *v, const float *dmean, float *rows) {
+/* From d (D), of what the patches were made, to each row of them; rows as reduce saw them. */
+static void spread(const struct view *v, const float *rows, const float *d, float *drows) {
+    const float mean = v->pooling.mean, max = v->pooling.max;
     for (int64_t r = 0; r < v->patches; r++)
         for (int64_t i = 0; i < v->dim; i++)
-            rows[r * v->dim + i] = dmean[i] / (float)v->patches;
+            drows[r * v->dim + i] = mean * d[i] / (float)v->patches;
+    for (int64_t i = 0; i < v->dim && max > 0; i++)
+        drows[largest(v, rows + i) * v->dim + i] += max * d[i];
+}
+
+/* From dp, of what a head reads of one image, to d (N, D), which is 0; x and d at its first token. */
+static void image_backward(const struct tleg_exec *exec, const struct view *v, int64_t token, const float *x, float *scratch,
+                           const float *dp, float *d, const struct tleg_outer_gradient *gradient) {
+    const int64_t at = token * v->dim, patches = v->prefix * v->dim;
+    const float *rows = x + patches;
+    if (v->pooling.cls)
+        memcpy(d + at, dp, (size_t)v->dim * sizeof *d);
+    if (v->pooling.cls && !v->alone)
+        norm_backward(exec, v, 1, x + at, d + at, gradient);
+    if (!takes_patches(v))
+        return;
+    if (v->pooling.max > 0 && !v->alone) {
+        norm(exec, v, v->patches, rows, scratch);
+        rows = scratch;
+    }
+    spread(v, rows, dp + v->width - v->dim, d + patches);
+    if (!v->alone)
+        norm_backward(exec, v, v->patches, x + patches, d + patches, gradient);
 }
 
 static void pool_backward(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer,
@@ -101,21 +152,14 @@ static void pool_backward(const struct tleg_exec *exec, const tleg_config *confi
         return;
     }
     const struct view v = look(config, outer);
-    memset(d, 0, (size_t)(batch * v.tokens * v.dim) * sizeof(float));
-    if (v.cls || v.after)
+    const int64_t image = v.tokens * v.dim;
+    memset(d, 0, (size_t)(batch * image) * sizeof(float));
+    if (v.alone)
         norm_backward(exec, &v, v.heads * batch, pooled->seen, dpooled, gradient);
     for (int h = 0; h < v.heads; h++)
-        for (int64_t b = 0; b < batch; b++) {
-            int64_t image = b * v.tokens * v.dim, patches = image + v.prefix * v.dim;
-            const float *dp = dpooled + (h * batch + b) * v.dim;
-            if (v.cls) {
-                memcpy(d + image + h * v.dim, dp, (size_t)v.dim * sizeof(float));
-                continue;
-            }
-            spread(&v, dp, d + patches);
-            if (!v.after)
-                norm_backward(exec, &v, v.patches, x + patches, d + patches, gradient);
-        }
+        for (int64_t b = 0; b < batch; b++)
+            image_backward(exec, &v, h, x + b * image, pooled->rows, dpooled + (h * batch + b) * v.width, d + b * image,
+                           gradient);
 }
 
 /* ---- heads ---- */
@@ -162,10 +206,11 @@ const struct tleg_ends tleg_classifier_ends = {.embed = tleg_embed,
 
 struct tleg_scratch tleg_ends_scratch(const struct tleg_kernels *kernels, const tleg_config *config, int32_t dtype,
                                       int64_t batch, bool backward) {
-    const int64_t grid = tleg_config_grid(config), patches = grid * grid, patch = tleg_config_patch_width(config);
+    const int64_t patches = tleg_config_patches(config), patch = tleg_config_patch_numbers(config);
     const int64_t dim = config->dim, classes = config->classes ? config->classes : 1;
+    const int64_t features = tleg_config_features(config);
     struct tleg_scratch most = tleg_gemm_scratch(kernels, dtype, patches, dim, patch);
-    tleg_scratch_join(&most, tleg_gemm_scratch(kernels, dtype, batch, classes, dim));
+    tleg_scratch_join(&most, tleg_gemm_scratch(kernels, dtype, batch, classes, features));
     if (config->patch_norm)
         tleg_scratch_join(&most, tleg_add_normed_scratch(dim));
     if (tleg_config_has_attention_pool(config))
@@ -173,8 +218,8 @@ struct tleg_scratch tleg_ends_scratch(const struct tleg_kernels *kernels, const 
     if (!backward)
         return most;
     tleg_scratch_join(&most, tleg_weight_backward_scratch(kernels, dtype, patches, dim, patch));
-    tleg_scratch_join(&most, tleg_weight_backward_scratch(kernels, dtype, batch, classes, dim));
-    tleg_scratch_join(&most, tleg_gemm_scratch(kernels, dtype, batch, dim, classes));
+    tleg_scratch_join(&most, tleg_weight_backward_scratch(kernels, dtype, batch, classes, features));
+    tleg_scratch_join(&most, tleg_gemm_scratch(kernels, dtype, batch, features, classes));
     tleg_scratch_join(&most, tleg_layernorm_backward_scratch(kernels, batch * tleg_config_tokens(config), dim));
     tleg_scratch_join(&most, tleg_layernorm_backward_scratch(kernels, tleg_config_readouts(config) * batch, dim));
     return most;

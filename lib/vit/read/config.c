@@ -1,4 +1,5 @@
 /* A configuration from a file: keys where it has them, names and shapes where not; all three must agree. */
+#include "image/picture.h"
 #include "vit/read/private.h"
 #include <stdio.h>
 #include <string.h>
@@ -61,7 +62,20 @@ static tleg_status in_range(const struct tleg_config_reader *reader, const char 
     return TLEG_OK;
 }
 
-/* patch_embed.proj.weight (D, C, P, P), x_embedder.proj.weight of a generator */
+/* The key, where there is one, must say what the tensor has. */
+static tleg_status check_patch_key(const struct tleg_config_reader *reader, const char *tensor) {
+    const struct tleg_extent patch = tleg_config_patch(reader->c);
+    char expected[TLEG_EXTENT_TEXT], has[TLEG_EXTENT_TEXT];
+    struct tleg_extent given;
+    bool found;
+    const tleg_status status = tleg_read_extent(reader, "tleg.patch_size", TLEG_MAX_IMAGE, &found, &given);
+    if (status != TLEG_OK || !found || tleg_extent_same(given, patch))
+        return status;
+    return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: tleg.patch_size: expected %s as %s has, found %s", reader->label,
+                     tleg_extent_text(patch, expected), tensor, tleg_extent_text(given, has));
+}
+
+/* patch_embed.proj.weight (D, C, P, Q), x_embedder.proj.weight of a generator */
 static tleg_status read_patch(struct tleg_config_reader *reader) {
     tleg_config *c = reader->c;
     const bool draws = tleg_config_draws(c);
@@ -71,11 +85,11 @@ static tleg_status read_patch(struct tleg_config_reader *reader) {
     if (status != TLEG_OK)
         return status;
     const bool channels = draws ? entry->shape[1] <= TLEG_MAX_CHANNELS : entry->shape[1] == 1 || entry->shape[1] == 3;
-    if (!channels || entry->shape[2] != entry->shape[3]) {
+    if (!channels || (draws && entry->shape[2] != entry->shape[3])) {
         char text[TLEG_SHAPE_TEXT];
-        return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
-                         "%s: tensor \"%s\": expected shape [dim, %s, patch, patch], found %s", reader->label, name,
-                         draws ? "1 to 64 channels" : "1 or 3", tleg_shape_text(4, entry->shape, text));
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: tensor \"%s\": expected shape [dim, %s], found %s",
+                         reader->label, name, draws ? "1 to 64 channels, patch, patch" : "1 or 3, patch height, patch width",
+                         tleg_shape_text(4, entry->shape, text));
     }
     c->channels = (int32_t)entry->shape[1];
     c->norm_before = tleg_read_has(reader, "norm_pre.weight");
@@ -85,14 +99,12 @@ static tleg_status read_patch(struct tleg_config_reader *reader) {
     status = in_range(reader, name, "a dim", entry->shape[0], TLEG_MAX_DIM, &c->dim);
     if (status == TLEG_OK)
         status = in_range(reader, name, "a patch", entry->shape[2], TLEG_MAX_IMAGE, &c->patch_size);
-    bool found;
-    int32_t given = 0;
     if (status == TLEG_OK)
-        status = tleg_read_integer(reader, "tleg.patch_size", TLEG_MAX_IMAGE, &found, &given);
-    if (status == TLEG_OK && found && given != c->patch_size)
-        return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: tleg.patch_size: expected %d as %s has, found %d",
-                         reader->label, (int)c->patch_size, name, (int)given);
-    return status;
+        status = in_range(reader, name, "a patch", entry->shape[3], TLEG_MAX_IMAGE, &c->patch_width);
+    if (status != TLEG_OK)
+        return status;
+    c->patch_width = c->patch_width == c->patch_size ? 0 : c->patch_width;
+    return check_patch_key(reader, name);
 }
 
 /* reg_token (1, R, D) */
@@ -150,69 +162,126 @@ static int32_t square_root(int64_t patches) {
     return (int64_t)side * side == patches ? side : 0;
 }
 
-/* How many of the tokens before the patches have no row among `rows`, and the side of the patches' square; 0 where nothing
- * fits. All may have one; or all but the registers (DINOv2); or none (DeiT III, timm's no_embed_class). */
-static int32_t find_grid(const tleg_config *c, int64_t rows, int32_t side, int32_t *unplaced) {
+/* How many of the tokens before the patches have no row among `rows`, and the patches' grid: `wanted`, or where that is empty
+ * a square; empty where nothing fits. All may have a row; or all but the registers (DINOv2); or none (DeiT III, timm's
+ * no_embed_class). */
+static struct tleg_extent find_grid(const tleg_config *c, int64_t rows, struct tleg_extent wanted, int32_t *unplaced) {
     const int32_t prefix = tleg_config_prefix(c), ways[] = {0, c->registers, prefix};
     for (size_t k = 0; k < sizeof ways / sizeof *ways; k++) {
         const int64_t patches = rows - prefix + ways[k];
-        const int32_t found = patches > 0 ? square_root(patches) : 0;
+        const int32_t side = patches > 0 && wanted.height == 0 ? square_root(patches) : 0;
         *unplaced = ways[k];
-        if (found > 0 && (side == 0 || found == side))
-            return found;
+        if (side > 0)
+            return (struct tleg_extent){side, side};
+        if (patches > 0 && patches == tleg_extent_area(wanted))
+            return wanted;
     }
-    return 0;
+    *unplaced = 0;
+    return (struct tleg_extent){0};
+}
+
+/* The patches of a picture; empty where they do not fill it, or are too many. */
+static struct tleg_extent grid_of(const tleg_config *c, struct tleg_extent pixels) {
+    const struct tleg_extent patch = tleg_config_patch(c), grid = {pixels.height / patch.height, pixels.width / patch.width};
+    const bool whole = pixels.height % patch.height == 0 && pixels.width % patch.width == 0;
+    return whole && grid.height <= TLEG_MAX_GRID && grid.width <= TLEG_MAX_GRID ? grid : (struct tleg_extent){0};
 }
 
 /* Without a position embedding a key alone says how large pictures are. */
 static tleg_status read_image_key(struct tleg_config_reader *reader) {
     tleg_config *c = reader->c;
+    char patch[TLEG_EXTENT_TEXT], pixels[TLEG_EXTENT_TEXT];
+    struct tleg_extent given = {0};
     bool found;
-    const tleg_status status = tleg_read_integer(reader, "tleg.image_size", TLEG_MAX_IMAGE, &found, &c->image_size);
+    const tleg_status status = tleg_read_extent(reader, "tleg.image_size", TLEG_MAX_IMAGE, &found, &given);
     c->no_positions = 1;
     c->unplaced = tleg_config_prefix(c);
-    if (status != TLEG_OK || (found && c->image_size % c->patch_size == 0 && c->image_size / c->patch_size <= TLEG_MAX_GRID))
+    if (status != TLEG_OK)
         return status;
+    tleg_config_set_pixels(c, given);
+    if (found && grid_of(c, given).height > 0)
+        return TLEG_OK;
     return tleg_fail(
         reader->context, TLEG_ERROR_FORMAT,
-        "%s: tleg.image_size: without pos_embed, expected a multiple of the patch, %d, and at most %d patches a side, "
-        "found %d",
-        reader->label, (int)c->patch_size, TLEG_MAX_GRID, (int)c->image_size);
+        "%s: tleg.image_size: without pos_embed, expected a multiple of the patch, %s, and at most %d patches a side, "
+        "found %s",
+        reader->label, tleg_extent_text(tleg_config_patch(c), patch), TLEG_MAX_GRID, tleg_extent_text(given, pixels));
 }
 
-/* pos_embed (1, placed tokens + (image/patch)^2, D) */
+/* What the host says of pictures, for a file that says nothing and whose rows are not a square's; empty where it does not fit
+ * or is not said. */
+static struct tleg_extent asked_grid(const struct tleg_config_reader *reader, int64_t rows, int32_t *unplaced) {
+    tleg_preparation_options asked;
+    if (!reader->asked->pictures ||
+        tleg_options_read(reader->context, "tleg_preparation_options", reader->asked->pictures, &asked, sizeof asked,
+                          TLEG_LEAST_PREPARATION_OPTIONS) != TLEG_OK ||
+        asked.image_size < 1 || asked.image_width < 0)
+        return (struct tleg_extent){0};
+    const struct tleg_extent pixels = {asked.image_size, asked.image_width ? asked.image_width : asked.image_size};
+    const struct tleg_extent grid = grid_of(reader->c, pixels);
+    return grid.height > 0 ? find_grid(reader->c, rows, grid, unplaced) : grid;
+}
+
+/* `rows` do not fit what tleg.image_size says. */
+static tleg_status refuse_rows(const struct tleg_config_reader *reader, struct tleg_extent pixels, int64_t rows) {
+    tleg_config *c = reader->c;
+    char patch[TLEG_EXTENT_TEXT], text[TLEG_EXTENT_TEXT];
+    tleg_config_set_pixels(c, pixels);
+    return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
+                     "%s: tensor \"pos_embed\": expected %lld rows (%d tokens, and patches of %s for tleg.image_size %s), "
+                     "found %lld",
+                     reader->label, (long long)tleg_config_tokens(c), (int)tleg_config_prefix(c),
+                     tleg_extent_text(tleg_config_patch(c), patch), tleg_extent_text(pixels, text), (long long)rows);
+}
+
+/* The grid of a pos_embed of so many rows. */
+static tleg_status read_grid(struct tleg_config_reader *reader, int64_t rows, struct tleg_extent *grid) {
+    tleg_config *c = reader->c;
+    const struct tleg_extent patch = tleg_config_patch(c);
+    char of_patch[TLEG_EXTENT_TEXT], found_text[TLEG_EXTENT_TEXT];
+    struct tleg_extent pixels = {0};
+    bool found;
+    const tleg_status status = tleg_read_extent(reader, "tleg.image_size", TLEG_MAX_IMAGE, &found, &pixels);
+    if (status != TLEG_OK)
+        return status;
+    if (found && (pixels.height % patch.height != 0 || pixels.width % patch.width != 0))
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
+                         "%s: tleg.image_size: expected a multiple of the patch, %s, found %s", reader->label,
+                         tleg_extent_text(patch, of_patch), tleg_extent_text(pixels, found_text));
+    const struct tleg_extent wanted = grid_of(c, pixels);
+    *grid = found && wanted.height == 0 ? wanted : find_grid(c, rows, wanted, &c->unplaced);
+    if (grid->height == 0 && found)
+        return refuse_rows(reader, pixels, rows);
+    if (grid->height == 0)
+        *grid = asked_grid(reader, rows, &c->unplaced);
+    if (tleg_config_draws(c) && grid->height != grid->width)
+        return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED,
+                         "%s: tleg.image_size: a generator's images are square, found %d x %d patches", reader->label,
+                         (int)grid->height, (int)grid->width);
+    return TLEG_OK;
+}
+
+/* pos_embed (1, placed tokens + patches, D) */
 static tleg_status read_image(struct tleg_config_reader *reader) {
     tleg_config *c = reader->c;
+    const struct tleg_extent patch = tleg_config_patch(c);
     const struct tleg_entry *entry;
+    struct tleg_extent grid = {0};
     if (tleg_file_get_metadata(reader->file, "tleg.rotary") && !tleg_read_has(reader, "pos_embed"))
         return read_image_key(reader);
     tleg_status status = tleg_read_need(reader, "pos_embed", 3, &entry);
+    if (status == TLEG_OK)
+        status = read_grid(reader, entry->shape[1], &grid);
     if (status != TLEG_OK)
         return status;
-    const int64_t rows = entry->shape[1];
-    bool found;
-    status = tleg_read_integer(reader, "tleg.image_size", TLEG_MAX_IMAGE, &found, &c->image_size);
-    if (status != TLEG_OK)
-        return status;
-    if (found && c->image_size % c->patch_size != 0)
-        return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
-                         "%s: tleg.image_size: expected a multiple of the patch, %d, found %d", reader->label,
-                         (int)c->patch_size, (int)c->image_size);
-    const int32_t side = find_grid(c, rows, found ? c->image_size / c->patch_size : 0, &c->unplaced);
-    if (side == 0 && found) {
-        c->unplaced = 0;
-        return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
-                         "%s: tensor \"pos_embed\": expected %lld rows (%d tokens, and patches of %d for tleg.image_size %d), "
-                         "found %lld",
-                         reader->label, (long long)tleg_config_tokens(c), (int)tleg_config_prefix(c), (int)c->patch_size,
-                         (int)c->image_size, (long long)rows);
-    }
-    if (side == 0 || (int64_t)side * c->patch_size > TLEG_MAX_IMAGE)
+    const int64_t height = (int64_t)grid.height * patch.height, width = (int64_t)grid.width * patch.width;
+    if (grid.height == 0 || height > TLEG_MAX_IMAGE || width > TLEG_MAX_IMAGE)
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
                          "%s: tensor \"pos_embed\": expected %d rows for tokens and a square number for patches, at most %d a "
-                         "side and %d pixels, found %lld rows",
-                         reader->label, (int)tleg_config_prefix(c), TLEG_MAX_GRID, TLEG_MAX_IMAGE, (long long)rows);
-    c->image_size = side * c->patch_size;
+                         "side and %d pixels, found %lld rows; for pictures that are not square say their height and width "
+                         "when opening the file, or as tleg.image_size (\"224x128\")",
+                         reader->label, (int)tleg_config_prefix(c), TLEG_MAX_GRID, TLEG_MAX_IMAGE, (long long)entry->shape[1]);
+    tleg_config_set_pixels(c, (struct tleg_extent){(int32_t)height, (int32_t)width});
     return TLEG_OK;
 }
 
@@ -266,6 +335,8 @@ static int32_t likely_heads(const struct tleg_config_reader *reader) {
     const tleg_config *c = reader->c;
     if (c->rms && c->patch_norm && c->dim % 128 == 0) /* AIMv2 */
         return c->dim / 128;
+    if (c->qk_norm && c->dim == 3200) /* InternViT-6B */
+        return 25;
     const bool dinov2 = c->dim == 1536 && c->layer_scale; /* whose giant has the usual heads */
     for (size_t k = 0; k < sizeof widths / sizeof *widths && !reader->gene && !dinov2; k++)
         if (c->dim == widths[k])
@@ -323,6 +394,12 @@ static tleg_pool_kind attention_of(const tleg_config *c) {
     return tleg_config_prefix(c) > 0 ? TLEG_POOL_PATCH_ATTENTION : TLEG_POOL_ATTENTION;
 }
 
+/* Whether the head is as wide as the class token and the mean of the patches together. */
+static bool reads_two(const struct tleg_config_reader *reader) {
+    const struct tleg_entry *head = tleg_file_find(reader->file, "head.weight");
+    return head && reader->c->class_token && head->rank == 2 && head->shape[1] == 2 * (int64_t)reader->c->dim;
+}
+
 static tleg_status read_pool(struct tleg_config_reader *reader) {
     tleg_config *c = reader->c;
     const bool fc_norm = tleg_read_has(reader, "fc_norm.weight");
@@ -332,7 +409,10 @@ static tleg_status read_pool(struct tleg_config_reader *reader) {
     if (status != TLEG_OK)
         return status;
     if (c->pool == 0)
-        c->pool = attention ? attention_of(c) : c->class_token && !fc_norm ? TLEG_POOL_CLS : TLEG_POOL_MEAN;
+        c->pool = attention                    ? attention_of(c)
+                  : reads_two(reader)          ? TLEG_POOL_CLS_MEAN
+                  : c->class_token && !fc_norm ? TLEG_POOL_CLS
+                                               : TLEG_POOL_MEAN;
     if (attention && c->norm_before && !tleg_file_get_metadata(reader->file, "tleg.pool"))
         return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED,
                          "%s: attention pooling (attn_pool.*) beside a norm before the blocks (norm_pre.*) is a Perception "
@@ -342,16 +422,18 @@ static tleg_status read_pool(struct tleg_config_reader *reader) {
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
                          "%s: tleg.pool: expected \"attention\" with attn_pool.latent, found \"%s\"", reader->label,
                          pools[c->pool - 1]);
-    if (c->pool == TLEG_POOL_CLS && !c->class_token)
+    if ((c->pool == TLEG_POOL_CLS || c->pool == TLEG_POOL_CLS_MEAN) && !c->class_token)
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
-                         "%s: tleg.pool: expected \"mean\" without a cls_token, found \"cls\"", reader->label);
+                         "%s: tleg.pool: expected \"mean\" without a cls_token, found \"%s\"", reader->label,
+                         pools[c->pool - 1]);
     if (c->pool != TLEG_POOL_CLS && c->distillation_token)
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: pool: expected \"cls\" with a dist_token, found \"%s\"%s",
                          reader->label, pools[c->pool - 1], fc_norm ? " (fc_norm.weight says so)" : "");
-    if (c->pool != TLEG_POOL_MEAN && fc_norm)
-        return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
-                         "%s: tleg.pool: expected \"mean\" before fc_norm.weight, found \"%s\"", reader->label,
-                         pools[c->pool - 1]);
+    if (!tleg_config_reduces(c) && c->pool != TLEG_POOL_CLS && fc_norm)
+        return tleg_fail(
+            reader->context, TLEG_ERROR_FORMAT,
+            "%s: tleg.pool: expected \"mean\", \"max\", \"mean_max\" or \"cls\" before fc_norm.weight, found \"%s\"",
+            reader->label, pools[c->pool - 1]);
     return TLEG_OK;
 }
 
@@ -407,8 +489,13 @@ static tleg_status read_rotary(struct tleg_config_reader *reader) {
     status = tleg_read_word(reader, "tleg.rotary_pairs", pairs, &pair);
     if (status == TLEG_OK)
         status = tleg_read_word(reader, "tleg.rotary_order", orders, &order);
+    const struct tleg_extent patches = tleg_config_grid(c);
+    if (status == TLEG_OK && grid && strcmp(grid, "own") == 0 && patches.height != patches.width)
+        return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED,
+                         "%s: tleg.rotary_grid: \"own\" is for a square grid of patches, found %d x %d", reader->label,
+                         (int)patches.height, (int)patches.width);
     if (status == TLEG_OK && grid && strcmp(grid, "own") == 0)
-        c->rotary_grid = tleg_config_grid(c); /* which stays what is counted when pictures get another size */
+        c->rotary_grid = patches.height; /* which stays what is counted when pictures get another size */
     else if (status == TLEG_OK)
         status = tleg_read_integer(reader, "tleg.rotary_grid", TLEG_MAX_GRID, &found, &c->rotary_grid);
     if (status == TLEG_OK)
@@ -457,6 +544,7 @@ static void note_guesses(const struct tleg_config_reader *reader) {
     tleg_number_format(c->eps, eps);
     const char *pool = c->distillation_token               ? "the class and the distillation token"
                        : c->pool == TLEG_POOL_CLS          ? "the class token"
+                       : c->pool == TLEG_POOL_CLS_MEAN     ? "the class token and the mean of the patches"
                        : tleg_config_has_attention_pool(c) ? "what attention pooling gives"
                        : c->norm == TLEG_NORM_BEFORE_POOL  ? "the mean of the patches"
                                                            : "the mean of the patches, then fc_norm";
@@ -507,6 +595,14 @@ static tleg_status read_branch_norm(struct tleg_config_reader *reader) {
     return TLEG_OK;
 }
 
+static tleg_status read_pixel_norm(struct tleg_config_reader *reader) {
+    static const char *const words[] = {"no", "yes", NULL};
+    int32_t word;
+    const tleg_status status = tleg_read_word(reader, "tleg.pixel_norm", words, &word);
+    reader->c->pixel_norm = word == 2;
+    return status;
+}
+
 static tleg_status read_keys(struct tleg_config_reader *reader) {
     tleg_status status = read_heads(reader);
     if (status == TLEG_OK)
@@ -523,6 +619,8 @@ static tleg_status read_keys(struct tleg_config_reader *reader) {
         status = read_rotary(reader);
     if (status == TLEG_OK)
         status = read_attention_pool(reader);
+    if (status == TLEG_OK)
+        status = read_pixel_norm(reader);
     return status == TLEG_OK ? tleg_read_numbers(reader) : status;
 }
 

@@ -36,7 +36,7 @@ static tleg_status read_sigma(struct tleg_config_reader *reader) {
     const tleg_status status = tleg_read_need(reader, name, 2, &entry);
     if (status != TLEG_OK)
         return status;
-    const int64_t patch = tleg_config_patch_width(c), rows = entry->shape[0];
+    const int64_t patch = tleg_config_patch_numbers(c), rows = entry->shape[0];
     c->learned_sigma = rows == 2 * patch;
     if (rows == patch || rows == 2 * patch)
         return TLEG_OK;

@@ -15,10 +15,10 @@ bool tleg_read_has_keys(const struct tleg_config_reader *reader) {
 
 void tleg_read_note_keys(const struct tleg_config_reader *reader) {
     static const char *const known[] = {
-        "needs",        "kind",          "image_size",  "patch_size",    "heads",       "norm",      "eps",
-        "pool",         "schedule",      "mean",        "std",           "crop",        "labels",    "depths",
-        "scores",       "interpolation", "fit",         "activation",    "branch_norm", "rotary",    "rotary_base",
-        "rotary_pairs", "rotary_order",  "rotary_grid", "rotary_offset", "pool_heads",  "null_label"};
+        "needs",        "kind",          "image_size",  "patch_size",    "heads",       "norm",       "eps",
+        "pool",         "schedule",      "mean",        "std",           "crop",        "labels",     "depths",
+        "scores",       "interpolation", "fit",         "activation",    "branch_norm", "rotary",     "rotary_base",
+        "rotary_pairs", "rotary_order",  "rotary_grid", "rotary_offset", "pool_heads",  "null_label", "pixel_norm"};
     const struct tleg_pair *pairs;
     const int64_t count = tleg_file_pairs(reader->file, &pairs);
     for (int64_t i = 0; i < count; i++) {
@@ -39,9 +39,9 @@ void tleg_read_what(const struct tleg_config_reader *reader, const char *key, ch
 /* ---- tleg.needs: what a reader must know to compute what the file means ---- */
 
 /* "activation": tleg.activation is not GELU; "branch_norm": tleg.branch_norm is "after"; "rotary": there is tleg.rotary;
- * "pool_heads": attention pooling has other heads than the blocks. */
+ * "pool_heads": attention pooling has other heads than the blocks; "pixel_norm": there is tleg.pixel_norm. */
 static bool is_met(const char *word) {
-    static const char *const words[] = {"activation", "branch_norm", "rotary", "pool_heads"};
+    static const char *const words[] = {"activation", "branch_norm", "rotary", "pool_heads", "pixel_norm"};
     size_t k = 0;
     while (k < sizeof words / sizeof *words && strcmp(words[k], word) != 0)
         k++;
@@ -102,6 +102,28 @@ tleg_status tleg_read_integer(const struct tleg_config_reader *reader, const cha
     if (!text || parse_integer(text, most, value))
         return TLEG_OK;
     return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: %s: expected a whole number from 1 to %d, found \"%s\"",
+                     reader->label, key, (int)most, text);
+}
+
+tleg_status tleg_read_extent(const struct tleg_config_reader *reader, const char *key, int32_t most, bool *found,
+                             struct tleg_extent *value) {
+    const char *text = tleg_file_get_metadata(reader->file, key), *cross = text ? strchr(text, 'x') : NULL;
+    char height[16];
+    if (!cross) {
+        const tleg_status status = tleg_read_integer(reader, key, most, found, &value->height);
+        value->width = value->height;
+        return status;
+    }
+    *found = true;
+    const size_t length = (size_t)(cross - text);
+    if (length < sizeof height) {
+        memcpy(height, text, length);
+        height[length] = '\0';
+        if (parse_integer(height, most, &value->height) && parse_integer(cross + 1, most, &value->width))
+            return TLEG_OK;
+    }
+    return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
+                     "%s: %s: expected a whole number from 1 to %d, or height and width as \"24x40\", found \"%s\"",
                      reader->label, key, (int)most, text);
 }
 
@@ -243,7 +265,7 @@ tleg_status tleg_read_numbers(const struct tleg_config_reader *reader) {
     /* timm's models have 1e-6 throughout; the learngene's authors, 1e-5 until the mean comes first */
     const bool timm = tleg_config_draws(c) || c->norm == TLEG_NORM_AFTER_POOL || (!reader->gene && !tleg_read_has_keys(reader));
     c->eps = timm && !c->norm_before ? 1e-6 : 1e-5; /* CLIP's, too */
-    c->crop = tleg_default_crop(c->image_size);
+    c->crop = tleg_default_crop(tleg_config_pixels(c));
     memset(c->mean, 0, sizeof c->mean);
     memset(c->std, 0, sizeof c->std);
     if (tleg_config_draws(c))

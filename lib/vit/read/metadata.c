@@ -77,13 +77,16 @@ static void add_needs(struct builder *builder, const tleg_config *config) {
         add_rotary(builder, config);
     if (config->pool_heads)
         add_integer(builder, "tleg.pool_heads", config->pool_heads);
+    if (config->pixel_norm)
+        add_text(builder, "tleg.pixel_norm", "yes");
     const struct {
         bool needed;
         const char *word;
     } words[] = {{activation, "activation"},
                  {config->norm_after, "branch_norm"},
                  {config->rotary != 0, "rotary"},
-                 {config->pool_heads != 0, "pool_heads"}};
+                 {config->pool_heads != 0, "pool_heads"},
+                 {config->pixel_norm, "pixel_norm"}};
     const char *before = "[\"";
     for (size_t k = 0; k < sizeof words / sizeof *words; k++) {
         if (!words[k].needed)
@@ -104,15 +107,16 @@ static void build(struct builder *builder, const tleg_config *config, bool gene)
     add_text(builder, "format", "pt"); /* other people's readers ask for it */
     const bool draws = tleg_config_draws(config);
     add_text(builder, "tleg.kind", draws ? (gene ? "dit_learngene" : "dit") : gene ? "learngene" : "vit");
-    add_integer(builder, "tleg.image_size", config->image_size);
-    add_integer(builder, "tleg.patch_size", config->patch_size);
+    char text[TLEG_EXTENT_TEXT];
+    add_text(builder, "tleg.image_size", tleg_extent_text(tleg_config_pixels(config), text));
+    add_text(builder, "tleg.patch_size", tleg_extent_text(tleg_config_patch(config), text));
     add_integer(builder, "tleg.heads", config->heads);
     /* before a token is taken or after it is the same to a norm: its name stays norm.* */
     if (!draws)
         add_text(builder, "tleg.norm",
-                 config->no_norm                                                          ? "none"
-                 : config->pool == TLEG_POOL_MEAN && config->norm == TLEG_NORM_AFTER_POOL ? "after_pool"
-                                                                                          : "before_pool");
+                 config->no_norm                        ? "none"
+                 : config->norm == TLEG_NORM_AFTER_POOL ? "after_pool"
+                                                        : "before_pool");
     add_numbers(builder, "tleg.eps", &config->eps, 1);
     if (!draws)
         add_text(builder, "tleg.pool", tleg_pool_words[config->pool - 1]);

@@ -4,19 +4,16 @@
 #include "image/picture.h"
 #include "vit/read/read.h"
 
-static tleg_status take_size(tleg_context *context, int32_t image_size, tleg_config *c) {
-    if (image_size == 0 || image_size == c->image_size)
-        return TLEG_OK;
-    if (image_size < 0 || image_size > TLEG_MAX_IMAGE || image_size % c->patch_size != 0 ||
-        image_size / c->patch_size > TLEG_MAX_GRID)
-        return tleg_fail(context, TLEG_ERROR_ARGUMENT,
-                         "pictures.image_size: expected 0 or a multiple of the patch, %d, at most %d and %d patches a side, "
-                         "found %d",
-                         (int)c->patch_size, TLEG_MAX_IMAGE, TLEG_MAX_GRID, (int)image_size);
+static tleg_status take_size(tleg_context *context, const tleg_preparation_options *pictures, tleg_config *c) {
+    const struct tleg_extent old = tleg_config_pixels(c);
     const int64_t before = tleg_config_tokens(c);
-    c->image_size = image_size;
+    const tleg_status status =
+        tleg_config_resize(context, "pictures.image_size", pictures->image_size, pictures->image_width, c);
+    if (status != TLEG_OK || tleg_extent_same(old, tleg_config_pixels(c)))
+        return status;
     c->scores = NULL; /* they were measured of something else */
-    c->parameters = (uint64_t)((int64_t)c->parameters + (tleg_config_tokens(c) - before) * c->dim);
+    if (!c->no_positions)
+        c->parameters = (uint64_t)((int64_t)c->parameters + (tleg_config_tokens(c) - before) * c->dim);
     return TLEG_OK;
 }
 
@@ -50,9 +47,7 @@ tleg_status tleg_config_take_pictures(tleg_context *context, const struct tleg_p
     if (status == TLEG_OK)
         status = tleg_check_reserved(context, "pictures.channels", pictures.channels == 0);
     if (status == TLEG_OK)
-        status = tleg_check_reserved(context, "pictures.reserved", pictures.reserved == 0);
-    if (status == TLEG_OK)
-        status = take_size(context, pictures.image_size, &config->c);
+        status = take_size(context, &pictures, &config->c);
     if (status != TLEG_OK)
         return status;
     take_members(&pictures, &config->c);

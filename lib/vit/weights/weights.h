@@ -120,7 +120,7 @@ enum { TLEG_HEADS = 2 }; /* the most that read features */
 struct tleg_outer_weights {
     struct tleg_linear patch;            /* (D, C*P*P) */
     const float *pos;                    /* (placed tokens and patches, D), or NULL */
-    const float *angles;                 /* (grid, D/heads/2): of rotary positions, or NULL */
+    const float *angles;                 /* (rows + columns of patches, D/heads/2): of rotary positions, or NULL */
     const float *cls, *dist;             /* (D), or NULL */
     const float *registers;              /* (R, D), or NULL */
     struct tleg_norm patch_norm;         /* of the embedded patches, or NULLs */

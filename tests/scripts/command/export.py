@@ -23,7 +23,7 @@ if onnxruntime:
 HERE = os.path.dirname(os.path.abspath(__file__))
 MODELS = os.path.join(HERE, '..', '..', 'fixtures', 'families')
 FAMILIES = ('dinov2', 'deit3', 'clip', 'tanh', 'silu', 'relu', 'rms', 'aimv2', 'radio', 'siglip', 'map', 'latent', 'so150m', 'dinov3', 'eva02',
-            'rope', 'pe', 'lang')
+            'rope', 'pe', 'lang', 'qknorm', 'sapiens', 'intern', 'max', 'avgmax', 'maxafter', 'clsmean', 'fcnorm')
 DTYPES = {1: np.float32, 7: np.int64, 10: np.float16}
 
 
@@ -135,6 +135,7 @@ OPERATORS = {
     'Gather': lambda x, index, axis: np.take(x, index, axis),
     'Slice': lambda x, start, end, axis: x[:, start[0]:],
     'ReduceMean': lambda x, axes, keepdims: x.mean(tuple(axes), keepdims=bool(keepdims)),
+    'ReduceMax': lambda x, axes, keepdims: x.max(tuple(axes), keepdims=bool(keepdims)),
     'Gemm': lambda x, w, bias=0, transB=0: x @ w.T + bias,
     'Cast': lambda x, to: x.astype(DTYPES[to]),
 }

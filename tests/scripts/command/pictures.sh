@@ -121,6 +121,60 @@ says out "image         16 x 16 pixels"
 try 1 classify plain.st --image 18 own/ant/0.png
 says err "image_size: expected 0 or a multiple of the patch, 4"
 
+# ---- pictures and patches that are not square ----
+try 0 new --dim 16 --heads 2 --image 8x24 --patch 2x6 --classes 3 --cls -o wide.st
+try 0 info wide.st
+says out "image         8 x 24 pixels (height first), patches of 2 x 6: 17 tokens, 1 before the patches"
+try 0 info wide.st --json
+says out '"image_size":8,"patch_size":2,"image_width":24,"patch_width":6,'
+try 0 expand wide.st --depth 2 -o wide2.st
+try 0 eval wide.st --depth 2 --data own --json
+sed 's/"top1":[^,]*,//;s/"ms_per_image":[^,]*//' out >right
+try 0 eval wide2.st --data own --json
+sed 's/"top1":[^,]*,//;s/"ms_per_image":[^,]*//' out >now
+must cmp right now
+try 0 features wide2.st own/ant/0.png own/bee/0.png -o features.st
+try 0 bench wide.st --depth 2 --runs 1
+for recipe in light deit; do
+    try 0 distill --from wide.st --depth 2 --augment $recipe --data own --epochs 1 --batch 4 --teacher wide2.st -o wider.st
+done
+try 0 record --image 8x24 --teacher wide2.st --data own --epochs 1 --batch 4 -o recorded
+try 0 distill --from wide.st --depth 2 --recorded recorded --data own --epochs 1 --batch 4 -o wider.st
+try 1 distill --dim 16 --heads 2 --image 8 --patch 2 --depth 2 --recorded recorded --data own --epochs 1 --batch 4 -o x.st
+says err "recorded with image_width 24; here it is (absent)"
+try 0 distill --dim 16 --heads 2 --image 24x8 --patch 2 --depth 2 --data own --epochs 1 --batch 4 --teacher wide2.st -o wider.st
+try 0 tune wide2.st --image 12x12 --positions-filter antialias --data own --epochs 1 --batch 4 -o wider.st
+try 0 info wider.st
+says out "image         12 x 12 pixels, patches of 2 x 6: 13 tokens"
+try 0 convert wide2.st --image 4x36 -o bicubic.st
+try 0 convert wide2.st --image 4x36 --positions-filter antialias -o antialias.st
+checks=$((checks + 1))
+cmp -s bicubic.st antialias.st && fail "both filters give the same positions"
+try 0 info antialias.st
+says out "image         4 x 36 pixels (height first)"
+try 0 new --like wide2.st -o like.st
+try 0 info like.st
+says out "patches of 2 x 6"
+try 0 linearize wide2.st -o lines.st
+try 0 info lines.st
+says out "image         8 x 24 pixels"
+try 0 export wide2.st -o wide.onnx
+must python3 leave_out.py bicubic.st unsaid.st tleg.image_size
+try 1 info unsaid.st
+says err "say their height and width when opening the file"
+try 0 convert unsaid.st --image 4x36 -o said.st
+try 0 info said.st
+says out "image         4 x 36 pixels (height first)"
+for wrong in 8x 0x4 x 8x8x8 8X8; do
+    try 2 new --dim 16 --heads 2 --image $wrong --patch 2 --classes 3 -o x.st
+    says err "or height and width, such as 224x128; found \"$wrong\""
+done
+try 1 classify wide2.st --image 8x20 own/ant/0.png
+says err "image_size: expected 0 or a multiple of the patch, 2x6, at most"
+try 1 new --kind dit --dim 16 --heads 2 --image 8x16 --patch 2 --classes 3 -o x.st
+says err "a generator's images and patches are square"
+try 2 classify wide2.st --positions-filter lanczos own/ant/0.png
+
 # ---- what makes no sense ----
 for wrong in "--mean 0.5,0.5,0.5" "--std 0.5,0.5,0.5" "--mean 0,0,0 --std 0,1,1" "--crop 1.5" "--crop 0" "--fit border" "--interpolation nearest"; do
     try 2 classify plain.st $wrong own/ant/0.png

@@ -298,12 +298,13 @@ static void nothing_asked_for_is_the_prepared_picture(void **state) {
 /* A crop of a padded picture is that picture, moved by at most the padding, with black around. */
 static void small_pictures_move_within_their_padding(void **state) {
     (void)state;
-    enum { SIZE = 8, PADDING = 3 };
-    uint8_t pixels[SIZE * SIZE * CHANNELS];
-    float out[CHANNELS * SIZE * SIZE];
-    pattern(SIZE, SIZE, 0, pixels);
-    const tleg_image image = image_of(pixels, SIZE, SIZE);
-    tleg_config config = config_of(SIZE);
+    enum { HIGH = 8, WIDE = 11, PADDING = 3, AREA = HIGH * WIDE };
+    uint8_t pixels[AREA * CHANNELS];
+    float out[CHANNELS * AREA];
+    pattern(WIDE, HIGH, 0, pixels);
+    const tleg_image image = image_of(pixels, WIDE, HIGH);
+    tleg_config config = config_of(HIGH);
+    config.image_width = WIDE;
     config.std[0] = config.std[1] = config.std[2] = 1;
     const tleg_augment_options options = {.struct_size = sizeof options, .padding = PADDING};
     bool seen[2 * PADDING + 1][2 * PADDING + 1] = {{false}};
@@ -316,10 +317,10 @@ static void small_pictures_move_within_their_padding(void **state) {
         for (int32_t place = 0; place < (2 * PADDING + 1) * (2 * PADDING + 1); place++) {
             const int32_t dy = place / (2 * PADDING + 1) - PADDING, dx = place % (2 * PADDING + 1) - PADDING;
             bool same = true;
-            for (int32_t i = 0; i < CHANNELS * SIZE * SIZE && same; i++) {
-                const int32_t c = i / (SIZE * SIZE), y = i / SIZE % SIZE + dy, x = i % SIZE + dx;
-                const bool inside = y >= 0 && y < SIZE && x >= 0 && x < SIZE;
-                same = out[i] == (inside ? (float)pixels[(y * SIZE + x) * CHANNELS + c] / 255.0f : 0);
+            for (int32_t i = 0; i < CHANNELS * AREA && same; i++) {
+                const int32_t c = i / AREA, y = i / WIDE % HIGH + dy, x = i % WIDE + dx;
+                const bool inside = y >= 0 && y < HIGH && x >= 0 && x < WIDE;
+                same = out[i] == (inside ? (float)pixels[(y * WIDE + x) * CHANNELS + c] / 255.0f : 0);
             }
             if (same) {
                 found++;
@@ -330,6 +331,56 @@ static void small_pictures_move_within_their_padding(void **state) {
         assert_int_equal(found, 1);
     }
     assert_int_equal(places, (2 * PADDING + 1) * (2 * PADDING + 1));
+    tleg_context_free(context);
+}
+
+/* What of an image (high, wide) differs from `plain`: how much, and the least rectangle around it. */
+static int32_t changed(const float *image, const float *plain, int32_t high, int32_t wide, int32_t *area) {
+    int32_t count = 0, top = high, left = wide, bottom = -1, right = -1;
+    for (int32_t i = 0; i < high * wide; i++)
+        if (image[i] != plain[i]) {
+            const int32_t y = i / wide, x = i % wide;
+            count++;
+            top = y < top ? y : top;
+            left = x < left ? x : left;
+            bottom = y > bottom ? y : bottom;
+            right = x > right ? x : right;
+        }
+    *area = count ? (bottom - top + 1) * (right - left + 1) : 0;
+    return count;
+}
+
+/* Of images that are not square a rectangle is erased, and one is exchanged, in all of their width; targets say how much. */
+static void boxes_lie_within_images_that_are_not_square(void **state) {
+    (void)state;
+    enum { HIGH = 6, WIDE = 20, AREA = HIGH * WIDE };
+    static const float zeros[AREA];
+    uint8_t pixels[AREA * CHANNELS] = {0};
+    const tleg_image image = image_of(pixels, WIDE, HIGH);
+    tleg_config config = config_of(HIGH);
+    config.image_width = WIDE;
+    config.channels = 1;
+    config.std[0] = config.std[1] = config.std[2] = 1;
+    const tleg_augment_options erase = {.struct_size = sizeof erase, .erase = 1};
+    const tleg_mix_options mix = {.struct_size = sizeof mix, .classes = 2, .cutmix = 1, .channels = 1, .image_width = WIDE};
+    const int64_t labels[2] = {0, 1};
+    tleg_context *context = NULL;
+    assert_int_equal(tleg_context_create(NULL, &context), TLEG_OK);
+    int32_t area, erased = 0, wider = 0;
+    for (uint64_t seed = 0; seed < 100; seed++) {
+        float out[AREA], images[2 * AREA], targets[4];
+        OK(context, support_augment(context, &image, &config, &erase, seed, out));
+        erased += changed(out, zeros, HIGH, WIDE, &area) > 0;
+        assert_int_equal(changed(out, zeros, HIGH, WIDE, &area), area);
+        for (int32_t i = 0; i < 2 * AREA; i++)
+            images[i] = (float)(i / AREA);
+        OK(context, tleg_augment_mix(context, &mix, seed, 2, HIGH, images, 2 * AREA, labels, targets, 4));
+        const int32_t taken = changed(images, zeros, HIGH, WIDE, &area);
+        assert_int_equal(taken, area);
+        assert_true(fabsf(targets[1] - (float)taken / AREA) < 1e-6F);
+        wider += images[HIGH] != 0 || images[WIDE - 1] != 0; /* beyond a square's width */
+    }
+    assert_true(erased > 80 && wider > 0);
     tleg_context_free(context);
 }
 
@@ -580,6 +631,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(pictures_are_the_same_bits_everywhere),
         cmocka_unit_test(nothing_asked_for_is_the_prepared_picture),
         cmocka_unit_test(small_pictures_move_within_their_padding),
+        cmocka_unit_test(boxes_lie_within_images_that_are_not_square),
         cmocka_unit_test(one_channel_is_augmented_as_grey_colours),
         cmocka_unit_test(layouts_say_how_pixels_lie_and_change_nothing),
         cmocka_unit_test(any_size_works),

@@ -162,7 +162,7 @@ static void erased_boxes_have_timms_areas_and_aspects(void **state) {
     struct tleg_random random = seeded(8);
     double least = 1, most = 0, narrow = 9, wide = 0, areas = 0, aspects = 0;
     for (int32_t i = 0; i < DRAWS; i++) {
-        const struct tleg_box box = tleg_draw_erased(&random, SIDE);
+        const struct tleg_box box = tleg_draw_erased(&random, (struct tleg_extent){SIDE, SIDE});
         const double area = (double)box.width * box.height / SIDE / SIDE, aspect = (double)box.height / box.width;
         assert_true(box.left >= 0 && box.top >= 0 && box.left + box.width <= SIDE && box.top + box.height <= SIDE);
         assert_true(area > 0.0199 && area < 0.3335 && aspect > 0.2995 && aspect < 3.34);

@@ -134,6 +134,10 @@ static void each_member_out_of_range_is_named(void **state) {
     REFUSE(c.image_size = 16388, "image_size", "16388");
     REFUSE(c.patch_size = 0, "patch_size", "0");
     REFUSE((c.image_size = 2048, c.patch_size = 1), "image_size", "2048");
+    REFUSE(c.image_width = -4, "image_width", "-4");
+    REFUSE(c.image_width = 30, "image_width", "multiple of the patch, 4, found 30");
+    REFUSE(c.patch_width = 5, "image_size", "multiple of the patch, 5, found 32");
+    REFUSE((c.image_width = 16384, c.patch_width = 8), "image_width", "1024 patches a side, found 2048");
     REFUSE(c.dim = 0, "dim", "0");
     REFUSE(c.dim = 65537, "dim", "65537");
     REFUSE(c.dim = INT32_MAX, "dim", "2147483647");
@@ -150,7 +154,7 @@ static void each_member_out_of_range_is_named(void **state) {
     REFUSE(c.distillation_token = -1, "distillation_token", "-1");
     REFUSE(c.distillation_token = 1, "distillation_token", "without a class token");
     REFUSE(c.registers = -1, "registers", "-1");
-    REFUSE(c.pool = 5, "pool", "5");
+    REFUSE(c.pool = 8, "pool", "8");
     REFUSE(c.norm = 3, "norm", "3");
     REFUSE(c.no_qkv_bias = 2, "no_qkv_bias", "2");
     REFUSE(c.eps = -1e-5, "eps", "-1e-05");
@@ -271,6 +275,30 @@ static void a_struct_of_another_version_is_understood(void **state) {
     assert_int_equal(tleg_config_check(context, &host.known, &config), TLEG_ERROR_ARGUMENT);
 }
 
+/* ---- pictures that are not square ---- */
+
+static void a_width_that_says_nothing_new_is_none(void **state) {
+    (void)state;
+    tleg_config host = small();
+    struct tleg_vit_config config;
+    host.image_width = host.image_size;
+    host.patch_width = host.patch_size;
+    OK(context, tleg_config_check(context, &host, &config));
+    assert_true(config.c.image_width == 0 && config.c.patch_width == 0);
+    assert_int_equal(tleg_config_patches(&config.c), 64);
+    tleg_config_free(&config);
+    host.image_width = 40;
+    host.patch_width = 8;
+    OK(context, tleg_config_check(context, &host, &config));
+    assert_true(config.c.image_width == 40 && config.c.patch_width == 8);
+    assert_int_equal(tleg_config_patches(&config.c), 40);
+    assert_true(config.c.crop == 0.875); /* one side is above 32 pixels */
+    tleg_config_free(&config);
+    host.kind = TLEG_KIND_DIT;
+    assert_int_equal(tleg_config_check(context, &host, &config), TLEG_ERROR_UNSUPPORTED);
+    assert_non_null(strstr(tleg_context_get_error(context), "tleg_config.image_width: a generator's images"));
+}
+
 /* ---- a configuration as metadata ---- */
 
 static void metadata_is_explicit_and_never_changes(void **state) {
@@ -379,6 +407,7 @@ int main(void) {
         cmocka_unit_test(a_bad_schedule_is_refused_in_words),
         cmocka_unit_test(a_schedule_is_written_in_one_form),
         cmocka_unit_test(a_struct_of_another_version_is_understood),
+        cmocka_unit_test(a_width_that_says_nothing_new_is_none),
         cmocka_unit_test(metadata_is_explicit_and_never_changes),
         cmocka_unit_test(layers_and_segments_have_the_names_of_timm_and_of_the_authors),
     };

@@ -787,6 +787,37 @@ static void without_a_null_label_there_is_no_guidance(void **state) {
     tleg_context_free(context);
 }
 
+/* Of its 16 patches a file could say that they are 2 x 8: what draws is square. */
+static void what_draws_is_square(void **state) {
+    (void)state;
+    tleg_context *context = support_context(&backends[0], 1);
+    const tleg_config config = {.struct_size = sizeof config,
+                                .kind = TLEG_KIND_DIT,
+                                .image_size = 8,
+                                .patch_size = 2,
+                                .dim = 8,
+                                .heads = 2,
+                                .classes = 3,
+                                .channels = 1};
+    const tleg_expander_options wide = {.struct_size = sizeof wide, .image_size = 8, .image_width = 12};
+    const tleg_open_options said = {.struct_size = sizeof said, .names = "tleg.image_size = 4x16\n"};
+    tleg_learngene *gene = NULL;
+    tleg_expander *expander = NULL;
+    tleg_model *model = NULL, *opened = NULL;
+    OK(context, tleg_learngene_create(context, &config, 1, &gene));
+    assert_int_equal(tleg_expander_create(context, gene, &wide, &expander), TLEG_ERROR_UNSUPPORTED);
+    assert_non_null(strstr(tleg_context_get_error(context), "a generator's images are square, found 8x12"));
+    OK(context, tleg_expander_create(context, gene, NULL, &expander));
+    OK(context, tleg_expander_expand(context, expander, 1, &model));
+    OK(context, tleg_model_save(context, model, support_scratch("square.safetensors"), NULL));
+    assert_int_equal(tleg_model_open(context, support_scratch("square.safetensors"), &said, &opened), TLEG_ERROR_UNSUPPORTED);
+    assert_non_null(strstr(tleg_context_get_error(context), "square, found 2 x 8 patches"));
+    tleg_model_free(model);
+    tleg_expander_free(expander);
+    tleg_learngene_free(gene);
+    tleg_context_free(context);
+}
+
 /* A generator's file where a classifier's is wanted, and the reverse: both are named. */
 static void the_other_kind_is_refused_by_name(void **state) {
     (void)state;
@@ -852,6 +883,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(bad_input_is_named),
         cmocka_unit_test(without_a_null_label_there_is_no_guidance),
+        cmocka_unit_test(what_draws_is_square),
         cmocka_unit_test(the_other_kind_is_refused_by_name),
     };
     return cmocka_run_group_tests(tests, prepare, support_clean);

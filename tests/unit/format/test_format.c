@@ -257,6 +257,21 @@ static void integers_are_no_weights(void **state) {
     float value;
     assert_error(tleg_file_read_f32(context, file, tleg_file_find(file, "ids"), &value), TLEG_ERROR_FORMAT,
                  "'ids' is of type I64");
+    assert_error(tleg_file_read_floats(context, file, "ids", 0, 1, &value), TLEG_ERROR_FORMAT, "'ids' is of type I64");
+    tleg_file_free(file);
+}
+
+static void numbers_that_a_tensor_has_not_are_refused(void **state) {
+    (void)state;
+    tleg_file *file = open_scratch("{\"a\":" TENSOR("\"BF16\"", "[2,3]", "[0,12]") "}", 12, 0);
+    float values[6];
+    OK(tleg_file_read_floats(context, file, "a", 4, 2, values));
+    assert_error(tleg_file_read_floats(context, file, "a", 4, 3, values), TLEG_ERROR_ARGUMENT,
+                 "'a' has 6 numbers; 3 from number 4 on");
+    assert_int_equal(tleg_file_read_floats(context, file, "a", 7, 1, values), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_file_read_floats(context, file, "a", UINT64_MAX, 1, values), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_file_read_floats(context, file, "a", 1, SIZE_MAX, values), TLEG_ERROR_ARGUMENT);
+    assert_error(tleg_file_read_floats(context, file, "A", 0, 1, values), TLEG_ERROR_NOT_FOUND, "did you mean 'a'?");
     tleg_file_free(file);
 }
 
@@ -305,6 +320,13 @@ static void check_numbers(const char *type, size_t width, uint32_t flags) {
     OK(tleg_file_read_f32(context, file, tleg_file_find(file, "x"), values));
     for (uint32_t i = 0; i < NUMBERS; i++)
         assert_true(values[i] == (float)number_at(type, i));
+    for (uint32_t first = 0, count; first < NUMBERS;
+         first += count) { /* in parts, which end within a buffer's worth and after it */
+        count = first == 0 ? 4097 : NUMBERS - first < 9001 ? NUMBERS - first : 9001;
+        OK(tleg_file_read_floats(context, file, "x", first, count, values));
+        for (uint32_t i = 0; i < count; i++)
+            assert_true(values[i] == (float)number_at(type, first + i));
+    }
     tleg_file_free(file);
     free(values);
     free(bytes);
@@ -616,6 +638,7 @@ int main(void) {
         cmocka_unit_test(foreign_types_are_listed_but_not_read_as_numbers),
         cmocka_unit_test(integers_are_no_weights),
         cmocka_unit_test(every_floating_type_becomes_f32_at_any_alignment),
+        cmocka_unit_test(numbers_that_a_tensor_has_not_are_refused),
         cmocka_unit_test(other_files_are_recognised),
         cmocka_unit_test(an_empty_file_says_so),
         cmocka_unit_test(what_is_no_regular_file_says_what_it_is),

@@ -33,9 +33,10 @@ static double *rows_of(const struct tleg_rows *rows, int64_t m, int64_t k) {
                                  (double)rows->norm_bias[i];
                 break;
             case TLEG_ROWS_PATCHES: {
-                int64_t p = rows->patch_size, side = rows->image_size, grid = side / p;
-                int64_t y = r / grid * p + i / p % p, column = r % grid * p + i % p;
-                out[r * k + i] = (double)((const float *)rows->x.data)[(i / (p * p) * side + y) * side + column];
+                const int64_t high = rows->patch.height, wide = rows->patch.width, columns = rows->image.width / wide;
+                const int64_t y = r / columns * high + i / wide % high, column = r % columns * wide + i % wide;
+                const int64_t line = i / (high * wide) * rows->image.height + y;
+                out[r * k + i] = (double)((const float *)rows->x.data)[line * rows->image.width + column];
                 break;
             }
             }
@@ -116,12 +117,18 @@ static void weight_gradients_are_added_at_odd_sizes(void **state) {
 
 static void weight_gradients_reach_through_patches(void **state) {
     (void)state;
-    enum { SIDE = 15, PATCH = 3, GRID = SIDE / PATCH };
-    float *image = floats(3 * SIDE * SIDE);
-    struct tleg_rows rows = {.kind = TLEG_ROWS_PATCHES, .x = tleg_view_f32(image, 0), .image_size = SIDE, .patch_size = PATCH};
-    for (int t = 0; t < table_count; t++)
-        check_weight(tables[t], (struct shape){GRID * GRID, 13, 3 * PATCH * PATCH}, rows, t & 1);
-    free(image);
+    static const struct {
+        struct tleg_extent image, patch;
+    } shapes[] = {{{15, 15}, {3, 3}}, {{6, 20}, {3, 5}}, {{12, 4}, {2, 4}}};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        const struct tleg_extent size = shapes[i].image, patch = shapes[i].patch;
+        float *image = floats(3 * tleg_extent_area(size));
+        struct tleg_rows rows = {.kind = TLEG_ROWS_PATCHES, .x = tleg_view_f32(image, 0), .image = size, .patch = patch};
+        const int64_t pixels = tleg_extent_area(patch);
+        for (int t = 0; t < table_count; t++)
+            check_weight(tables[t], (struct shape){tleg_extent_area(size) / pixels, 13, 3 * pixels}, rows, t & 1);
+        free(image);
+    }
 }
 
 static void gradients_that_nobody_wants_are_left_out(void **state) {

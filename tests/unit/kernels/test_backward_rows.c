@@ -319,12 +319,15 @@ static void gelu_slope_is_right_everywhere(void **state) {
 static void resampling_backward_is_the_adjoint(void **state) {
     (void)state;
     enum { PREFIX = 2, DIM = 3 };
-    const int64_t pairs[][2] = {{1, 4}, {5, 5}, {4, 7}, {7, 4}, {2, 9}};
-    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
-        int64_t old = pairs[i][0], grid = pairs[i][1], from = (PREFIX + old * old) * DIM, to = (PREFIX + grid * grid) * DIM;
+    static const struct tleg_extent pairs[][2] = {{{1, 1}, {4, 4}}, {{5, 5}, {5, 5}}, {{4, 4}, {7, 7}}, {{7, 7}, {4, 4}},
+                                                  {{2, 2}, {9, 9}}, {{3, 5}, {7, 2}}, {{8, 1}, {2, 6}}};
+    for (size_t i = 0; i < 2 * sizeof pairs / sizeof *pairs; i++) {
+        const struct tleg_resampling how = {
+            .prefix = PREFIX, .dim = DIM, .from = pairs[i / 2][0], .to = pairs[i / 2][1], .antialias = i % 2 == 1};
+        const int64_t from = (PREFIX + tleg_extent_area(how.from)) * DIM, to = (PREFIX + tleg_extent_area(how.to)) * DIM;
         float *in = floats(from), *out = floats(to), *dout = floats(to), *din = floats(from), *before = copy_of(din, from);
-        tleg_resample_grid(PREFIX, old, grid, DIM, in, out);
-        tleg_resample_grid_backward(PREFIX, old, grid, DIM, dout, din);
+        tleg_resample_grid(&how, in, out);
+        tleg_resample_grid_backward(&how, dout, din);
         double left = 0, right = 0, size = 0; /* <dout, R in> = <R^T dout, in> */
         for (int64_t j = 0; j < to; j++) {
             left += (double)dout[j] * (double)out[j];

@@ -360,26 +360,27 @@ static void formed_panels_equal_materialised_ones(void **state) {
 
 static void patches_are_read_as_a_convolution_reads_them(void **state) {
     (void)state;
-    enum { SIDE = 15, PATCH = 5, GRID = SIDE / PATCH, K = 3 * PATCH * PATCH, N = 13 };
-    struct shape s = {GRID * GRID, N, K};
+    enum { HIGH = 15, WIDE = 28, TALL = 5, BROAD = 4, COLUMNS = WIDE / BROAD, M = HIGH / TALL * COLUMNS };
+    enum { K = 3 * TALL * BROAD, N = 13 };
+    struct shape s = {M, N, K};
     for (int t = 0; t < table_count; t++) {
-        float *image = floats(3 * SIDE * SIDE), *w = floats(N * K), *out = floats(GRID * GRID * N),
-              *rows = floats(GRID * GRID * K);
-        for (int r = 0; r < GRID * GRID; r++)
+        float *image = floats(3 * HIGH * WIDE), *w = floats(N * K), *out = floats(M * N), *rows = floats(M * K);
+        for (int r = 0; r < M; r++)
             for (int i = 0; i < K; i++) {
-                int channel = i / (PATCH * PATCH), y = r / GRID * PATCH + i / PATCH % PATCH, x = r % GRID * PATCH + i % PATCH;
-                rows[r * K + i] = image[(channel * SIDE + y) * SIDE + x];
+                int channel = i / (TALL * BROAD), y = r / COLUMNS * TALL + i / BROAD % TALL,
+                    x = r % COLUMNS * BROAD + i % BROAD;
+                rows[r * K + i] = image[(channel * HIGH + y) * WIDE + x];
             }
         float *packed = packed_of(tables[t], N, K, w);
         struct tleg_weight weight = {.n = N, .k = K, .basis = tleg_basis_one(packed), .stored = TLEG_F32, .rounded = TLEG_F32};
         struct tleg_gemm gemm = {
-            .m = GRID * GRID,
-            .rows = {.kind = TLEG_ROWS_PATCHES, .x = tleg_view_f32(image, 0), .image_size = SIDE, .patch_size = PATCH},
+            .m = M,
+            .rows = {.kind = TLEG_ROWS_PATCHES, .x = tleg_view_f32(image, 0), .image = {HIGH, WIDE}, .patch = {TALL, BROAD}},
             .weight = &weight,
             .out = tleg_target_f32(out, N)};
         multiply(tables[t], &gemm, 2);
         double *want = product_of(s, rows, w, NULL, false, NULL);
-        assert_near(out, want, GRID * GRID * N, 2e-5, "patches");
+        assert_near(out, want, M * N, 2e-5, "patches");
         free(want);
         float *all[] = {image, w, out, rows, packed};
         for (size_t j = 0; j < sizeof all / sizeof *all; j++)
@@ -682,11 +683,13 @@ static void resampling_keeps_what_it_must(void **state) {
     (void)state;
     enum { OLD = 5, DIM = 3, PREFIX = 2 };
     float *in = floats((PREFIX + OLD * OLD) * DIM), *out = floats((PREFIX + 81) * DIM);
-    tleg_resample_grid(PREFIX, OLD, OLD, DIM, in, out);
+    struct tleg_resampling how = {.prefix = PREFIX, .dim = DIM, .from = {OLD, OLD}, .to = {OLD, OLD}};
+    tleg_resample_grid(&how, in, out);
     assert_same_bits(in, out, (PREFIX + OLD * OLD) * DIM * sizeof *in, "the same grid");
     for (int i = 0; i < OLD * OLD * DIM; i++) /* a slope across x: kept within, and constants everywhere */
         in[PREFIX * DIM + i] = i % DIM == 0 ? 2.5F : (float)(i / DIM % OLD);
-    tleg_resample_grid(PREFIX, OLD, 9, DIM, in, out);
+    how.to = (struct tleg_extent){9, 9};
+    tleg_resample_grid(&how, in, out);
     assert_same_bits(in, out, PREFIX * DIM * sizeof *in, "prefix rows");
     for (int i = 0; i < 81; i++) {
         const float *row = out + (PREFIX + i) * DIM;
@@ -699,7 +702,7 @@ static void resampling_keeps_what_it_must(void **state) {
     const double want[] = {-0.403886959877, -0.0208333333333, 0.36222029321, 1.73958333333, 3.5,
                            5.26041666667,   3.88305362654,    7.02083333333, 10.1586130401};
     float three[9];
-    tleg_resample_grid(0, 2, 3, 1, two, three);
+    tleg_resample_grid(&(struct tleg_resampling){.dim = 1, .from = {2, 2}, .to = {3, 3}}, two, three);
     assert_near(three, want, 9, 1e-6, "torch's bicubic");
     free(in);
     free(out);

@@ -60,7 +60,10 @@ static void resampled_rows_equal_torch_to_the_bit(void **state) {
     for (size_t i = 0; i < sizeof torch_says / sizeof torch_says[0]; i++) {
         int64_t old = torch_says[i].old, grid = torch_says[i].grid, count = (PREFIX + grid * grid) * DIM;
         float *in = values((PREFIX + old * old) * DIM), *out = values(count);
-        tleg_resample_grid(PREFIX, old, grid, DIM, in, out);
+        tleg_resample_grid(
+            &(struct tleg_resampling){
+                .prefix = PREFIX, .dim = DIM, .from = {(int32_t)old, (int32_t)old}, .to = {(int32_t)grid, (int32_t)grid}},
+            in, out);
         if (support_fnv(out, (size_t)count * sizeof *out) != torch_says[i].hash) {
             fail_at_the_pixel(old, grid, pixels, out);
         }
@@ -70,9 +73,42 @@ static void resampled_rows_equal_torch_to_the_bit(void **state) {
     }
 }
 
+/* Records of resample_shapes.bin: five numbers, then what torch gives in f32. */
+static void any_grids_are_near_torchs_with_and_without_antialias(void **state) {
+    (void)state;
+    enum { CHANNELS = 3, RECORDS = 18 };
+    size_t bytes = 0, at = 0;
+    unsigned char *file = support_read_file(TLEG_FIXTURES "/resample_shapes.bin", &bytes);
+    int records = 0;
+    for (; at < bytes; records++) {
+        int32_t head[5];
+        assert_true(at + sizeof head <= bytes);
+        memcpy(head, file + at, sizeof head);
+        at += sizeof head;
+        const struct tleg_resampling how = {
+            .dim = CHANNELS, .from = {head[0], head[1]}, .to = {head[2], head[3]}, .antialias = head[4] == 1};
+        const int64_t count = tleg_extent_area(how.to) * CHANNELS;
+        float *in = values(tleg_extent_area(how.from) * CHANNELS), *out = values(count), *want = values(count);
+        assert_true(at + (size_t)count * sizeof *want <= bytes);
+        memcpy(want, file + at, (size_t)count * sizeof *want);
+        at += (size_t)count * sizeof *want;
+        tleg_resample_grid(&how, in, out);
+        for (int64_t i = 0; i < count; i++)
+            if (!(fabsf(out[i] - want[i]) <= 1e-6F))
+                fail_msg("%d x %d to %d x %d, antialias %d: number %d is %.9g, torch's %.9g", (int)head[0], (int)head[1],
+                         (int)head[2], (int)head[3], (int)head[4], (int)i, (double)out[i], (double)want[i]);
+        free(in);
+        free(out);
+        free(want);
+    }
+    assert_int_equal(records, RECORDS);
+    free(file);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(resampled_rows_equal_torch_to_the_bit),
+        cmocka_unit_test(any_grids_are_near_torchs_with_and_without_antialias),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -67,7 +67,16 @@ static const char *const layouts[] = {"hugging-face-vit",
                                       "timm-aimv2_large_patch14_224",
                                       "timm-vit_base_patch16_radio_v3",
                                       "timm-vit_pe_spatial_tiny_patch16_512",
-                                      "timm-qk-norm"};
+                                      "timm-qk-norm",
+                                      "timm-max-pool",
+                                      "timm-avgmax-pool",
+                                      "timm-token-pool-fc-norm",
+                                      "hugging-face-dinov2-classifier",
+                                      "hugging-face-dinov2-with-registers-classifier",
+                                      "vit-pytorch",
+                                      "vit-pytorch-mean",
+                                      "hugging-face-internvl",
+                                      "opengvlab-internvit"};
 
 static const float *read(const tleg_file *file, const char *name, tleg_tensor **tensor, tleg_tensor_info *info) {
     *info = (tleg_tensor_info){.struct_size = sizeof *info};

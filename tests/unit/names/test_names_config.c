@@ -17,6 +17,9 @@ static int teardown(void **state) {
     return 0;
 }
 
+/* Where they are not NULL: other shapes of patch_embed.proj.weight and pos_embed. */
+static const char *patches, *positions;
+
 /* timm's model of depth 2 (12 x 12 pixels, patches of 4, dim 12, hidden 20, 5 classes) beside a text. */
 static tleg_status name_with(const char *key, const char *text, const char *rules, tleg_file **named, unsigned char **bytes) {
     struct vit_file made;
@@ -28,6 +31,10 @@ static tleg_status name_with(const char *key, const char *text, const char *rule
         escaped[length++] = *text;
     }
     vit_model(&made, 2);
+    if (patches)
+        vit_reshape(&made, "patch_embed.proj.weight", patches);
+    if (positions)
+        vit_reshape(&made, "pos_embed", positions);
     vit_key(&made, key, escaped);
     *bytes = vit_bytes(&made, &size);
     tleg_file *file;
@@ -190,15 +197,18 @@ static void what_contradicts_the_weights_is_named(void **state) {
         {"config.json", "{\"model_type\": ", "config.json"},
         {"open_clip_config.json", "{\"model_cfg\": {\"vision_cfg\": {\"width\": 768}}}", "width is 768"},
         {"preprocessor_config.json", "{\"rescale_factor\": 0}", "rescale_factor"},
+        {"preprocessor_config.json", "{\"size\": {\"height\": 3}}", "a height and a width"},
         {"preprocessor_config.json", "{\"size\": {\"shortest_edge\": -1}}", "shortest_edge"},
     };
     static const char *const unknown[][3] = {
         {"config.json", "{\"model_type\": \"vit\", \"hidden_act\": \"mish\"}", "hidden_act is \"mish\""},
-        {"config.json", "{\"architecture\": \"x\", \"global_pool\": \"max\"}", "global_pool is \"max\""},
+        {"config.json", "{\"architecture\": \"x\", \"global_pool\": \"last\"}", "global_pool is \"last\""},
         {"config.json", "{\"architecture\": \"x\", \"interpolation\": \"nearest\"}", "nearest"},
         {"preprocessor_config.json", "{\"resample\": 1}", "resample is 1"},
         {"preprocessor_config.json", "{\"resample\": 9}", "resample is 9"},
-        {"preprocessor_config.json", "{\"size\": {\"height\": 3, \"width\": 4}}", "a square"},
+        {"preprocessor_config.json",
+         "{\"size\": {\"height\": 8, \"width\": 40}, \"crop_size\": {\"height\": 4, \"width\": 10}, \"do_center_crop\": true}",
+         "another share of the width"},
         {"preprocessor_config.json", "{\"size\": 200, \"crop_size\": 224, \"do_center_crop\": true}", "crop_size is 224"},
     };
     const size_t bad = sizeof wrong / sizeof *wrong;
@@ -215,6 +225,44 @@ static void what_contradicts_the_weights_is_named(void **state) {
         assert_non_null(strstr(tleg_context_get_error(context), row[0]));
         free(bytes);
     }
+}
+
+/* Of 10 patches of 2 x 4 pixels, which are no square, a config says the grid; what does not fit them is of other pictures. */
+static void pictures_that_are_not_square_are_said_by_configs(void **state) {
+    (void)state;
+    static const char *const wide[][2] = {{"tleg.image_size", "4x20"}, {NULL, NULL}};
+    static const char *const none[][2] = {{"tleg.image_size", NULL}, {NULL, NULL}};
+    static const char *const squashed[][2] = {{"tleg.fit", "squash"}, {"tleg.crop", "0.5"}, {NULL, NULL}};
+    patches = "12,3,2,4";
+    positions = "1,10,12";
+    must_say("config.json", "{\"model_type\": \"vit\", \"image_size\": [4, 20], \"patch_size\": [2, 4]}", wide);
+    must_say("config.json", "{\"architecture\": \"x\", \"pretrained_cfg\": {\"input_size\": [3, 4, 20]}}", wide);
+    must_say("config.json",
+             "{\"architecture\": \"x\", \"model_args\": {\"img_size\": [4, 20]}, "
+             "\"pretrained_cfg\": {\"input_size\": [3, 224, 224]}}",
+             wide);
+    must_say("config.json", "{\"architecture\": \"x\", \"pretrained_cfg\": {\"input_size\": [3, 224, 224]}}", none);
+    must_say(
+        "preprocessor_config.json",
+        "{\"size\": {\"height\": 8, \"width\": 40}, \"crop_size\": {\"height\": 4, \"width\": 20}, \"do_center_crop\": true}",
+        squashed);
+    static const char *const wrong[][2] = {
+        {"{\"model_type\": \"vit\", \"image_size\": [4, 24]}", "image_size is 4 x 24, but the weights have 10 positions"},
+        {"{\"model_type\": \"vit\", \"image_size\": [4, 21]}", "image_size is 4 x 21"},
+        {"{\"model_type\": \"vit\", \"patch_size\": [4, 2]}", "patch_size is 4 x 2, but the weights have 2 x 4"},
+        {"{\"model_type\": \"vit\", \"patch_size\": 2}", "patch_size is 2 x 2, but the weights have 2 x 4"}};
+    for (size_t k = 0; k < sizeof wrong / sizeof *wrong; k++) {
+        tleg_file *named;
+        unsigned char *bytes;
+        assert_int_equal(name_with("config.json", wrong[k][0], NULL, &named, &bytes), TLEG_ERROR_FORMAT);
+        assert_non_null(strstr(tleg_context_get_error(context), wrong[k][1]));
+        free(bytes);
+    }
+    positions = "1,9,12"; /* a square's, but the pictures are not */
+    must_say("config.json", "{\"model_type\": \"vit\", \"image_size\": [6, 12]}", none);
+    must_say("config.json", "{\"model_type\": \"vit\", \"image_size\": [2, 36]}",
+             (const char *const[][2]){{"tleg.image_size", "2x36"}, {NULL, NULL}});
+    patches = positions = NULL;
 }
 
 static void a_hosts_rules_have_their_way(void **state) {
@@ -237,6 +285,7 @@ int main(void) {
         cmocka_unit_test(a_preprocessor_says_mean_std_filter_and_fit),
         cmocka_unit_test(the_crop_leads_back_to_the_size),
         cmocka_unit_test(what_contradicts_the_weights_is_named),
+        cmocka_unit_test(pictures_that_are_not_square_are_said_by_configs),
         cmocka_unit_test(a_hosts_rules_have_their_way),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

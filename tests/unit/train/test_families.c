@@ -6,17 +6,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH = 3, DIM = 12, DEPTH = 3 };
+enum { BATCH = 3, DIM = 12, FEATURES = 2 * DIM, DEPTH = 3 }; /* at most so many features */
 static struct backend backends[MAX_BACKENDS];
 static int32_t backend_count;
 
 static const struct family {
     const char *name;
     int32_t classes;
-} families[] = {{"dinov2", 0},      {"deit3", 5},  {"clip", 7},   {"tanh", 5},   {"silu", 5},    {"relu", 5},  {"siglip", 5},
-                {"map", 0},         {"so150m", 5}, {"swiglu", 0}, {"geglu", 5},  {"eva", 5},     {"beit3", 5}, {"respost", 5},
-                {"respost_eva", 5}, {"eva02", 5},  {"dinov3", 5}, {"rope", 5},   {"pe", 5},      {"aimv2", 5}, {"rms", 5},
-                {"radio", 5},       {"lang", 5},   {"latent", 5}, {"qknorm", 5}, {"sapiens", 5}, {"intern", 5}};
+} families[] = {{"dinov2", 0},  {"deit3", 5},   {"clip", 7},        {"tanh", 5},   {"silu", 5},        {"relu", 5},
+                {"siglip", 5},  {"map", 0},     {"so150m", 5},      {"swiglu", 0}, {"geglu", 5},       {"eva", 5},
+                {"beit3", 5},   {"respost", 5}, {"respost_eva", 5}, {"eva02", 5},  {"dinov3", 5},      {"rope", 5},
+                {"pe", 5},      {"aimv2", 5},   {"rms", 5},         {"radio", 5},  {"lang", 5},        {"latent", 5},
+                {"qknorm", 5},  {"sapiens", 5}, {"intern", 5},      {"max", 5},    {"avgmax", 5},      {"maxafter", 5},
+                {"clsmean", 5}, {"fcnorm", 5},  {"oblong", 5},      {"wide", 5},   {"oblong_rope", 5}, {"oblong_dinov3", 5},
+                {"lucid", 5}};
 enum { FAMILIES = sizeof families / sizeof *families };
 
 static const char *path_of(const char *name, const char *ending) {
@@ -50,7 +53,7 @@ static void must_equal(tleg_context *context, const struct family *family, const
 static void must_answer(tleg_context *context, const struct family *family, const tleg_model *model, double limit) {
     const float *images;
     size_t count;
-    float logits[BATCH * 7], features[BATCH * DIM];
+    float logits[BATCH * 7], features[BATCH * FEATURES];
     tleg_tensor *batch = expected(context, family->name, "images", &images, &count);
     tleg_session *session = NULL;
     OK(context, tleg_session_create(context, model, NULL, &session));
@@ -138,7 +141,7 @@ static void must_be_steady(const struct family *family, int32_t backend, tleg_dt
     tleg_model *model = NULL;
     const float *images;
     size_t count;
-    float features[BATCH * DIM], again[BATCH * DIM];
+    float features[BATCH * FEATURES] = {0}, again[BATCH * FEATURES] = {0};
     tleg_tensor *batch = expected(one, family->name, "images", &images, &count);
     OK(one, tleg_expander_expand(one, expander, DEPTH, &model));
     features_of(one, model, images, 1, features);
@@ -239,7 +242,7 @@ static void a_learngene_of_such_blocks_is_expanded(void **state) {
         must_answer(context, &families[k], expanded, 1e-5);
         const float *images;
         size_t count;
-        float features[BATCH * DIM];
+        float features[BATCH * FEATURES];
         tleg_tensor *batch = expected(context, families[k].name, "images", &images, &count);
         tleg_session *elastic = NULL;
         OK(context, tleg_session_create_elastic(context, expander, DEPTH, NULL, &elastic));

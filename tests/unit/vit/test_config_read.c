@@ -326,6 +326,46 @@ static void rotary_positions_are_said_by_keys(void **state) {
     tleg_config_free(&config);
 }
 
+/* A patch's height and width are its tensor's; a grid that is not square is said by a key, or by the host. */
+static void pictures_and_patches_need_not_be_square(void **state) {
+    (void)state;
+    struct vit_file made;
+    struct tleg_vit_config config;
+    vit_model(&made, 2);
+    vit_apply(&made, '#', "patch_embed.proj.weight", "12,3,2,4");
+    read_good(&made, 3, false, &config);
+    assert_true(config.c.image_size == 6 && config.c.image_width == 12);
+    assert_true(config.c.patch_size == 2 && config.c.patch_width == 4);
+    tleg_config_free(&config);
+
+    vit_key(&made, "tleg.image_size", "18x4");
+    read_good(&made, 3, false, &config); /* of 9 rows, a square's, the key decides */
+    assert_true(config.c.image_size == 18 && config.c.image_width == 4);
+    tleg_config_free(&config);
+    const struct vit_fault faults[] = {
+        {'=', "tleg.image_size", "4x20", {"pos_embed", "10 rows (0 tokens, and patches of 2x4 for", "4x20), found 9"}, 0},
+        {'=', "tleg.image_size", "5x20", {"tleg.image_size", "multiple of the patch, 2x4", "5x20"}, 0},
+        {'=', "tleg.image_size", "18", {"tleg.image_size", "multiple of the patch, 2x4", "found 18"}, 0},
+        {'=', "tleg.image_size", "18x", {"tleg.image_size", "\"24x40\"", "\"18x\""}, 0},
+        {'=', "tleg.image_size", "x4", {"tleg.image_size", "height and width", "\"x4\""}, 0},
+        {'=', "tleg.image_size", "18x4x1", {"tleg.image_size", "height and width", "\"18x4x1\""}, 0},
+        {'=', "tleg.image_size", "00000000000000000018x4", {"tleg.image_size", "height and width"}, 0},
+        {'=', "tleg.image_size", "18x16385", {"tleg.image_size", "1 to 16384"}, 0},
+        {'=', "tleg.patch_size", "2", {"tleg.patch_size", "expected 2x4 as patch_embed", "found 2"}, 0},
+        {'=', "tleg.patch_size", "4x2", {"tleg.patch_size", "expected 2x4", "found 4x2"}, 0},
+    };
+    for (size_t k = 0; k < sizeof faults / sizeof *faults; k++) {
+        struct vit_file spoilt = made;
+        vit_apply(&spoilt, faults[k].edit, faults[k].a, faults[k].b);
+        must_refuse(&spoilt, &faults[k], 3, false);
+    }
+    vit_apply(&made, '#', "pos_embed", "1,10,12");
+    vit_key(&made, "tleg.image_size", "4x20");
+    read_good(&made, 3, false, &config);
+    assert_true(config.c.image_size == 4 && config.c.image_width == 20);
+    tleg_config_free(&config);
+}
+
 /* Norms without a bias are RMSNorms; without a norm that could be the last one there is none. */
 static void norms_may_be_without_a_bias_or_absent(void **state) {
     (void)state;
@@ -449,8 +489,8 @@ static const struct vit_fault gene_faults[] = {
     {'~', "head.bias", "state.model.head.bias", {"missing tensor \"head.bias\"", "\"state.model.\""}, 0},
     {'#',
      "patch_embed.proj.weight",
-     "12,3,4,5",
-     {"patch_embed.proj.weight", "[dim, 1 or 3, patch, patch]", "[12, 3, 4, 5]"},
+     "12,4,4,5",
+     {"patch_embed.proj.weight", "[dim, 1 or 3, patch height, patch width]", "[12, 4, 4, 5]"},
      0},
     {'#', "patch_embed.proj.weight", "12,2,4,4", {"patch_embed.proj.weight", "[12, 2, 4, 4]"}, 0},
     {'#', "patch_embed.proj.weight", "12,48", {"patch_embed.proj.weight", "4 dimensions", "[12, 48]"}, 0},
@@ -488,7 +528,8 @@ static const struct vit_fault gene_faults[] = {
     {'=', "tleg.image_size", "16388", {"tleg.image_size", "16388"}, 0},
     {'=', "tleg.patch_size", "8", {"tleg.patch_size", "expected 4", "found 8"}, 0},
     {'=', "tleg.pool", "cls", {"tleg.pool", "cls_token"}, 0},
-    {'=', "tleg.pool", "max", {"tleg.pool", "\"mean\"", "\"max\""}, TLEG_ERROR_UNSUPPORTED},
+    {'=', "tleg.pool", "sum", {"tleg.pool", "\"mean\"", "\"sum\""}, TLEG_ERROR_UNSUPPORTED},
+    {'=', "tleg.pixel_norm", "maybe", {"tleg.pixel_norm", "\"yes\"", "\"maybe\""}, TLEG_ERROR_UNSUPPORTED},
     {'=', "tleg.norm", "after_pool", {"tleg.norm", "norm.*", "after_pool"}, 0},
     {'=', "tleg.norm", "sandwich", {"tleg.norm", "\"sandwich\""}, TLEG_ERROR_UNSUPPORTED},
     {'=', "tleg.eps", "0", {"tleg.eps", "above 0", "\"0\""}, 0},
@@ -783,6 +824,7 @@ int main(void) {
         cmocka_unit_test(a_heads_argument_must_fit_the_file),
         cmocka_unit_test(names_say_what_a_schedule_leaves_out),
         cmocka_unit_test(a_basis_has_the_tensors_that_its_schedule_says),
+        cmocka_unit_test(pictures_and_patches_need_not_be_square),
         cmocka_unit_test(any_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -1,6 +1,7 @@
 /* A host may know better than a file how its pictures are prepared, and of which size they are. */
 #include "support/suite_context.h"
 
+#include <math.h>
 #include <string.h>
 #include <tleg/tleg.h>
 
@@ -138,6 +139,106 @@ static void a_file_opened_for_other_images_has_its_positions_resampled(void **st
     tleg_learngene_free(gene);
 }
 
+/* Of a learngene or model in `path`, opened for pictures of HIGH x WIDE pixels. */
+enum { HIGH = 8, WIDE = 28 };
+
+static tleg_model *opened_wide(const char *path, tleg_position_filter filter) {
+    const tleg_preparation_options pictures = {.struct_size = sizeof pictures, .image_size = HIGH, .image_width = WIDE};
+    const tleg_open_options how = {.struct_size = sizeof how, .pictures = &pictures, .position_filter = filter};
+    tleg_model *model = NULL;
+    OK(context, tleg_model_open(context, path, &how, &model));
+    return model;
+}
+
+static tleg_model *expanded_wide(const tleg_learngene *gene, tleg_position_filter filter) {
+    const tleg_expander_options options = {
+        .struct_size = sizeof options, .image_size = HIGH, .image_width = WIDE, .position_filter = filter};
+    tleg_expander *expander = NULL;
+    tleg_model *model = NULL;
+    OK(context, tleg_expander_create(context, gene, &options, &expander));
+    OK(context, tleg_expander_expand(context, expander, DEPTH, &model));
+    tleg_expander_free(expander);
+    return model;
+}
+
+/* The sum of what differs between two models' positions. */
+static double positions_apart(const tleg_model *a, const tleg_model *b) {
+    tleg_tensor *left = NULL, *right = NULL;
+    tleg_tensor_info one = {.struct_size = sizeof one}, other = {.struct_size = sizeof other};
+    OK(context, tleg_model_copy_tensor(context, a, "pos_embed", &left));
+    OK(context, tleg_model_copy_tensor(context, b, "pos_embed", &right));
+    OK(context, tleg_tensor_get_info(context, left, &one));
+    OK(context, tleg_tensor_get_info(context, right, &other));
+    assert_int_equal(one.shape[1], 1 + HIGH / PATCH * (WIDE / PATCH));
+    assert_int_equal(one.bytes, other.bytes);
+    double apart = 0;
+    for (size_t i = 0; i < one.bytes / sizeof(float); i++)
+        apart += fabs((double)((const float *)one.data)[i] - (double)((const float *)other.data)[i]);
+    tleg_tensor_free(left);
+    tleg_tensor_free(right);
+    return apart;
+}
+
+/* By either filter a file that is opened for them has the positions that its gene expands to, and says their size. */
+static void pictures_that_are_not_square_have_positions_by_either_filter(void **state) {
+    (void)state;
+    const char *path = support_scratch("wide.safetensors");
+    tleg_learngene *gene = gene_of();
+    tleg_model *model = expanded(gene, 0, TLEG_F32);
+    OK(context, tleg_model_save(context, model, path, NULL));
+    tleg_model *plain = opened_wide(path, 0), *smooth = opened_wide(path, TLEG_POSITION_FILTER_ANTIALIAS);
+    tleg_model *wanted = expanded_wide(gene, TLEG_POSITION_FILTER_BICUBIC),
+               *other = expanded_wide(gene, TLEG_POSITION_FILTER_ANTIALIAS);
+    same_tensors(plain, wanted);
+    same_tensors(smooth, other);
+    assert_true(positions_apart(plain, smooth) > 1e-3);
+    OK(context, tleg_model_save(context, smooth, path, NULL));
+    tleg_model *again = NULL;
+    tleg_config config = {.struct_size = sizeof config};
+    OK(context, tleg_model_open(context, path, NULL, &again));
+    OK(context, tleg_model_get_info(context, again, &config));
+    assert_true(config.image_size == HIGH && config.image_width == WIDE && config.patch_width == 0);
+    same_tensors(again, smooth);
+    tleg_model *const models[] = {model, plain, smooth, wanted, other, again};
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++)
+        tleg_model_free(models[i]);
+    const tleg_open_options bad = {.struct_size = sizeof bad, .position_filter = 3};
+    assert_int_equal(tleg_model_open(context, path, &bad, &model), TLEG_ERROR_ARGUMENT);
+    assert_non_null(strstr(tleg_context_get_error(context), "position_filter"));
+    tleg_learngene_free(gene);
+}
+
+/* The tensors of `model` in a file without a word of metadata but the heads. */
+static void save_bare(const tleg_model *model, const char *path) {
+    enum { MOST = 64 };
+    const char *names[MOST];
+    tleg_tensor *tensors[MOST];
+    int64_t count = 0;
+    for (; (names[count] = tleg_model_get_tensor_name(model, count)) != NULL; count++)
+        OK(context, tleg_model_copy_tensor(context, model, names[count], &tensors[count]));
+    const char *const pairs[] = {"tleg.heads", "2"};
+    const tleg_save_options options = {.struct_size = sizeof options, .pairs = 1, .keys_and_values = pairs};
+    OK(context, tleg_file_save(context, path, count, names, (const tleg_tensor *const *)tensors, &options));
+    while (count > 0)
+        tleg_tensor_free(tensors[--count]);
+}
+
+/* A file that does not say what its positions' grid is, which is not a square's, is as its host says. */
+static void a_grid_that_no_file_says_is_the_hosts_to_say(void **state) {
+    (void)state;
+    const char *path = support_scratch("bare.safetensors");
+    tleg_learngene *gene = gene_of();
+    tleg_model *model = expanded_wide(gene, 0), *opened = NULL;
+    save_bare(model, path);
+    assert_int_equal(tleg_model_open(context, path, NULL, &opened), TLEG_ERROR_FORMAT);
+    assert_non_null(strstr(tleg_context_get_error(context), "say their height and width"));
+    opened = opened_wide(path, 0);
+    same_tensors(opened, model);
+    tleg_model_free(opened);
+    tleg_model_free(model);
+    tleg_learngene_free(gene);
+}
+
 static void must_refuse(const char *path, tleg_preparation_options pictures, tleg_status status, const char *says) {
     const tleg_open_options how = {.struct_size = sizeof how, .pictures = &pictures};
     tleg_learngene *gene = NULL;
@@ -160,6 +261,8 @@ static void what_makes_no_sense_is_refused_by_its_member(void **state) {
     must_refuse(path, (tleg_preparation_options){.fit = -1}, TLEG_ERROR_ARGUMENT, "preparation.fit");
     must_refuse(path, (tleg_preparation_options){.image_size = 18}, TLEG_ERROR_ARGUMENT, "pictures.image_size");
     must_refuse(path, (tleg_preparation_options){.image_size = -4}, TLEG_ERROR_ARGUMENT, "pictures.image_size");
+    must_refuse(path, (tleg_preparation_options){.image_width = 16}, TLEG_ERROR_ARGUMENT, "pictures.image_size");
+    must_refuse(path, (tleg_preparation_options){.image_size = 16, .image_width = 18}, TLEG_ERROR_ARGUMENT, "16x18");
     must_refuse(path, (tleg_preparation_options){.channels = 3}, TLEG_ERROR_UNSUPPORTED, "pictures.channels");
     const tleg_preparation_options larger = {.struct_size = sizeof larger, .image_size = LARGER};
     const tleg_open_options how = {.struct_size = sizeof how, .pictures = &larger};
@@ -176,6 +279,8 @@ int main(void) {
         cmocka_unit_test(what_a_host_says_of_pictures_replaces_what_the_file_says),
         cmocka_unit_test(members_of_zero_stay_as_the_file_has_them),
         cmocka_unit_test(a_file_opened_for_other_images_has_its_positions_resampled),
+        cmocka_unit_test(pictures_that_are_not_square_have_positions_by_either_filter),
+        cmocka_unit_test(a_grid_that_no_file_says_is_the_hosts_to_say),
         cmocka_unit_test(what_makes_no_sense_is_refused_by_its_member),
     };
     return cmocka_run_group_tests(tests, prepare, clean);

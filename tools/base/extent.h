@@ -1,0 +1,20 @@
+/* Heights and widths of pictures and patches, which need not be square. */
+#ifndef TLEG_TOOLS_EXTENT_H
+#define TLEG_TOOLS_EXTENT_H
+
+#include <tleg/config.h>
+
+/* Pixels down and across. As an option's value a width of 0: as wide as high; both 0: not given. */
+struct extent {
+    int32_t height, width;
+};
+
+/* Of a model's pictures and patches: no width is 0 here. */
+static inline struct extent extent_of_image(const tleg_config *config) {
+    return (struct extent){config->image_size, config->image_width ? config->image_width : config->image_size};
+}
+static inline struct extent extent_of_patch(const tleg_config *config) {
+    return (struct extent){config->patch_size, config->patch_width ? config->patch_width : config->patch_size};
+}
+
+#endif

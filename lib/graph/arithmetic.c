@@ -205,6 +205,13 @@ static const char *normalise(struct walk *walk, const struct value *value, const
         (variance->rms ? walk->values[variance->of].id != value->id : variance->of != value->of))
         return "a LayerNorm's own variance";
     const double eps = tleg_samples_eps(by->samples, root);
+    const struct value *of = &walk->values[variance->of];
+    if (tleg_is_heads(walk, of) && eps > 0) {
+        const struct layout layout = value->layout;
+        const char *expected = tleg_norm_heads(walk, of, variance->rms, eps, out);
+        out->layout = layout;
+        return expected;
+    }
     *out = *variance;
     out->what = tleg_norm_of(&walk->values[variance->of]);
     out->layout = value->layout;
@@ -242,8 +249,9 @@ static const char *in_parts(struct walk *walk, enum sign sign, const struct valu
 
 /* A function of one matrix, and another matrix of the same norm beside it. */
 static bool gate(const struct walk *walk, const struct value *function, const struct value *value, struct value *out) {
-    if (function->what != FUNCTION || value->what != LINEAR || value->gate || value->factor != 1 || function->of == value->id ||
-        !tleg_samples_activation(walk, function) || !tleg_layout_equal(&function->layout, &value->layout))
+    if (function->what != FUNCTION || value->what != LINEAR || value->gate || value->norm || value->factor != 1 ||
+        function->of == value->id || !tleg_samples_activation(walk, function) ||
+        !tleg_layout_equal(&function->layout, &value->layout))
         return false;
     const struct value *first = &walk->values[function->of];
     if (first->what != LINEAR || walk->values[first->of].id != walk->values[value->of].id)

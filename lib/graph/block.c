@@ -10,8 +10,49 @@ static const int32_t features[] = {AXIS_FEATURE, -1};
 
 bool tleg_is_normed(const struct walk *walk, const struct value *value) {
     const uint8_t before = value->what == LINEAR ? walk->values[value->of].what : NOTHING;
-    return tleg_is_stream(value) || value->what == MIXED || value->what == FUNCTION || value->what == GATED ||
-           before == MIXED || before == FUNCTION || before == GATED || before == INNER_NORM || before == POOL_MIXED;
+    return tleg_is_stream(value) || tleg_is_heads(walk, value) || value->what == MIXED || value->what == FUNCTION ||
+           value->what == GATED || before == MIXED || before == FUNCTION || before == GATED || before == INNER_NORM ||
+           before == POOL_MIXED;
+}
+
+/* A constant of as many numbers as there are features in the last dimension; 0 where there is none; false when it is another.
+ */
+static bool as_vector(struct walk *walk, const struct value *value, int64_t width, uint32_t *out) {
+    struct constant made;
+    *out = 0;
+    if (!value)
+        return true;
+    if (!tleg_is_constant(value) || !tleg_constant_reshape(walk, tleg_constant_get(walk, value->weight), 1, &width, &made))
+        return false;
+    *out = tleg_constant_add(walk, &made);
+    return *out != 0;
+}
+
+const char *tleg_norm_heads(struct walk *walk, const struct value *in, bool rms, double eps, struct value *out) {
+    struct value *norm = tleg_walk_keep(walk, sizeof *norm);
+    if (!norm)
+        return NULL;
+    *norm = (struct value){.what = INNER_NORM, .rms = rms, .layout = in->layout, .eps = eps};
+    *out = *in;
+    out->id = 0;
+    out->part_of = 0;
+    out->norm = norm;
+    return NULL;
+}
+
+/* The norm of queries or keys, of each head or of whole tokens, with a weight, a bias, or none of them. */
+static const char *complete(struct walk *walk, const struct value *weight, const struct value *bias, struct value *out) {
+    struct value *norm = tleg_walk_keep(walk, sizeof *norm);
+    const int64_t width = tleg_layout_size(&out->norm->layout, out->norm->layout.rank - 1);
+    uint32_t vectors[2];
+    if (!norm || !as_vector(walk, weight, width, &vectors[0]) || !as_vector(walk, bias, width, &vectors[1]))
+        return "a constant weight and bias";
+    *norm = *out->norm;
+    norm->weight = weight ? vectors[0] : norm->weight;
+    norm->bias = bias ? vectors[1] : norm->bias;
+    out->norm = norm;
+    out->id = 0;
+    return NULL;
 }
 
 /* LayerNormalization, RMSNormalization */
@@ -23,6 +64,10 @@ const char *tleg_node_norm(struct walk *walk, struct value *out) {
     const bool rms = strcmp(tleg_walk_text(walk, walk->node->type), "LayerNormalization") != 0;
     if (tleg_walk_dimension(tleg_walk_integer(walk, "axis", -1), in->layout.rank) != last)
         return "a norm over the features";
+    if (tleg_is_heads(walk, in)) {
+        tleg_norm_heads(walk, in, rms, tleg_short_number(tleg_walk_real(walk, "epsilon", 1e-5)), out);
+        return walk->status == TLEG_OK ? complete(walk, weight, bias, out) : NULL;
+    }
     *out = (struct value){.what = tleg_norm_of(in),
                           .of = tleg_value_number(walk, in),
                           .first = in->first,
@@ -119,8 +164,14 @@ static const char *multiply(struct walk *walk, const struct value *x, uint32_t c
 }
 
 const char *tleg_add_vector(struct walk *walk, const struct value *value, uint32_t constant, struct value *out) {
+    if (value->norm && value->norm->weight && !value->norm->bias && !value->norm->rms && value->what == LINEAR &&
+        value->factor == 1) {
+        const struct value bias = {.what = CONSTANT, .weight = constant};
+        *out = *value;
+        return complete(walk, NULL, &bias, out);
+    }
     if ((value->what != LINEAR && value->what != NORM && value->what != INNER_NORM) || value->bias || value->gate ||
-        value->factor != 1 || value->mean || value->rms)
+        value->norm || value->factor != 1 || value->mean || value->rms)
         return "a matrix or a norm without a bias before it";
     *out = *value;
     out->id = 0;
@@ -128,7 +179,12 @@ const char *tleg_add_vector(struct walk *walk, const struct value *value, uint32
 }
 
 const char *tleg_scale_vector(struct walk *walk, const struct value *value, uint32_t constant, struct value *out) {
-    if (value->what == TURN)
+    if (value->norm && !value->norm->weight && !value->norm->bias && value->what == LINEAR && value->factor == 1) {
+        const struct value weight = {.what = CONSTANT, .weight = constant};
+        *out = *value;
+        return complete(walk, &weight, NULL, out);
+    }
+    if (value->what == TURN || value->norm)
         return tleg_turn_scale(walk, value, constant, out);
     const bool norm = (value->what == NORM || value->what == INNER_NORM) && !value->weight && !value->bias && !value->mean;
     *out = *value;
@@ -225,7 +281,7 @@ static const char scale_expected[] = "scores divided by the square root of a hea
 
 /* Shares of values (.., tokens, head). */
 static const char *mix(struct walk *walk, const struct value *q, uint32_t keys, const struct value *v, struct value *out) {
-    if (!are_pair(walk, q, v) || v->factor != 1 || v->what != LINEAR)
+    if (!are_pair(walk, q, v) || v->factor != 1 || v->what != LINEAR || v->norm)
         return "values (.., tokens, head) of the same norm as queries and keys";
     *out = (struct value){.what = MIXED,
                           .of = tleg_value_number(walk, q),
@@ -317,7 +373,7 @@ void tleg_branch_of(const struct walk *walk, const struct value *value, struct b
     *branch = (struct branch){.after = value->what == INNER_NORM && walk->values[value->of].what == LINEAR};
     branch->norm = branch->after ? value : NULL;
     branch->linear = value = branch->after ? &walk->values[value->of] : value;
-    if (value->what != LINEAR || value->factor != 1)
+    if (value->what != LINEAR || value->norm || value->factor != 1)
         return;
     const struct value *inner = &walk->values[value->of];
     if (inner->what == INNER_NORM) {

@@ -7,7 +7,8 @@
 enum rank { USELESS, SEQUENCE, FEATURES, LOGITS };
 
 static bool is_head(const struct walk *walk, const struct value *value) {
-    return value->what == LINEAR && !value->gate && value->factor == 1 && tleg_is_read_out(&walk->values[value->of]);
+    return value->what == LINEAR && !value->gate && !value->norm && value->factor == 1 &&
+           tleg_is_read_out(&walk->values[value->of]);
 }
 
 static enum rank rank_of(const struct walk *walk, const struct value *value) {

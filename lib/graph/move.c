@@ -157,7 +157,7 @@ static int64_t rows_of(const struct walk *walk, uint32_t constant) {
 /* Features of a LINEAR: the same of fewer rows. */
 static const char *slice_features(struct walk *walk, const struct value *in, int32_t dim, const struct atom *digit,
                                   int64_t first, int64_t count, struct value *out) {
-    if (in->what != LINEAR || in->gate || in->weight == 0)
+    if (in->what != LINEAR || in->gate || in->norm || in->weight == 0)
         return "a part of what a matrix gives";
     const int64_t rows = rows_of(walk, in->weight), block = (int64_t)digit->size * digit->stride;
     if (!take_rows(walk, &out->weight, rows, digit, first, count, true) ||
@@ -219,6 +219,8 @@ static const char *slice(struct walk *walk, const struct value *in, int32_t dim,
         return tleg_turn_slice(walk, &from, dim, first, count, 1, out);
     if (digit.axis == AXIS_TOKEN && digit.stride == 1)
         return slice_tokens(walk, &from, dim, first, count, out);
+    if (digit.axis == AXIS_FEATURE && from.what == LINEAR && from.norm)
+        return tleg_turn_slice(walk, &from, dim, first, count, 1, out);
     if (digit.axis == AXIS_FEATURE && count > 0)
         return slice_features(walk, &from, dim, &digit, first, count, out);
     return "all images, keys and channels";

@@ -54,7 +54,7 @@ static bool fits(struct walk *walk, const struct value *q, const struct value *k
         return own->rank > 1 && own->shape[own->rank - 2] == 1 &&
                tleg_constant_align(walk, q->weight, &k->layout, features, vector);
     }
-    if (q->layout.rank != last + 1 || q->gate || q->layout.counts[last - 1] != 0 ||
+    if (q->layout.rank != last + 1 || q->gate || q->norm || q->layout.counts[last - 1] != 0 ||
         !tleg_layout_is(&q->layout, last, AXIS_FEATURE, tleg_layout_size(&k->layout, last)))
         return false;
     const struct layout keys = outside(&k->layout), query = outside(&q->layout);
@@ -65,8 +65,8 @@ static bool fits(struct walk *walk, const struct value *q, const struct value *k
 static bool is_read(const struct walk *walk, const struct value *value) {
     const int32_t last = value->layout.rank - 1;
     const struct value *from = &walk->values[value->of];
-    return value->what == LINEAR && !value->gate && last >= 1 && (from->what == NORM || from->what == STREAM) && !from->mean &&
-           !from->mean_before && tleg_layout_is(&value->layout, last - 1, AXIS_TOKEN, 0) &&
+    return value->what == LINEAR && !value->gate && !value->norm && last >= 1 && (from->what == NORM || from->what == STREAM) &&
+           !from->mean && !from->mean_before && tleg_layout_is(&value->layout, last - 1, AXIS_TOKEN, 0) &&
            tleg_layout_is(&value->layout, last, AXIS_FEATURE, tleg_layout_size(&value->layout, last));
 }
 
@@ -113,11 +113,11 @@ const char *tleg_pool_mix(struct walk *walk, const struct value *shares, const s
 
 bool tleg_pool_add(const struct walk *walk, const struct value *o, const struct value *mlp, struct value *out) {
     const struct value *values = walk->values, *function = mlp->what == LINEAR ? &values[mlp->of] : o;
-    if (function->what != FUNCTION || !tleg_samples_activation(walk, function) || mlp->gate || mlp->factor != 1)
+    if (function->what != FUNCTION || !tleg_samples_activation(walk, function) || mlp->gate || mlp->norm || mlp->factor != 1)
         return false;
     const struct value *norm = &values[values[function->of].of], *normed = &values[norm->of];
     if (norm->what != INNER_NORM || normed->what != LINEAR || normed->id != o->id || values[o->of].what != POOL_MIXED ||
-        o->gate || o->factor != 1 || !tleg_layout_equal(&o->layout, &mlp->layout))
+        o->gate || o->norm || o->factor != 1 || !tleg_layout_equal(&o->layout, &mlp->layout))
         return false;
     *out = (struct value){.what = POOLED,
                           .of = tleg_value_number(walk, o),

@@ -131,6 +131,7 @@ struct value {
     double factor, eps;
     const double *samples;
     const struct turn *turn;
+    const struct value *norm; /* of LINEAR, queries or keys: its norm, which comes before rotary positions; or NULL */
     uint32_t part_of; /* of LINEAR: that of which it is a part, numbers [part_first, ...) of each `part_head`; 0: none */
     int32_t part_first, part_head;
     uint32_t node;        /* of BAD: one more than its index; 0: it is used before it is computed */
@@ -193,6 +194,13 @@ static inline bool tleg_is_read_out(const struct value *value) {
 }
 /* What any LayerNorm reads, one within a branch or at its end as well. */
 bool tleg_is_normed(const struct walk *walk, const struct value *value);
+/* What a matrix makes of a stream: queries or keys, which may have a norm of their own. */
+static inline bool tleg_is_heads(const struct walk *walk, const struct value *value) {
+    return value->what == LINEAR && tleg_is_stream(&walk->values[value->of]) && !value->gate && !value->norm &&
+           value->factor == 1;
+}
+/* Their norm, without a weight and a bias as yet (block.c). */
+const char *tleg_norm_heads(struct walk *walk, const struct value *in, bool rms, double eps, struct value *out);
 /* A norm of `of`. */
 static inline uint8_t tleg_norm_of(const struct value *of) {
     return tleg_is_stream(of) ? NORM : INNER_NORM;

@@ -18,7 +18,7 @@ const double *tleg_samples_of(struct walk *walk, const struct value *value, uint
         *base = value->of;
         return value->samples;
     }
-    if ((value->what != LINEAR && value->what != VARIANCE) || value->gate)
+    if ((value->what != LINEAR && value->what != VARIANCE) || value->gate || value->norm)
         return NULL;
     *base = value->id; /* which a factor leaves as it is */
     double *samples = tleg_walk_keep(walk, SAMPLES * sizeof *samples);

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <tleg/config.h>
 
-enum { NAME = 64, PART = 32, PER_BLOCK = 18, OUTSIDE = 32, PIECES = 3 };
+enum { NAME = 64, PART = 32, PER_BLOCK = 22, OUTSIDE = 32, PIECES = 3 };
 enum {
     HEADS,
     EPS,
@@ -50,6 +50,7 @@ struct weights {
     struct tleg_angles angles;
     double eps;
     int32_t activation;
+    bool qk_norm;
     bool after, rms;                    /* norms stand after their branches; they are RMSNorms */
     char texts[KEYS][TLEG_NUMBER_TEXT]; /* empty: the graph says nothing of it */
 };
@@ -321,6 +322,7 @@ static tleg_status check_block(struct weights *w, int64_t block, struct kind *co
         w->eps = branches[0].norm->eps;
         w->after = kind.after[0];
         w->rms = branches[0].norm->rms;
+        w->qk_norm = qkv[0]->norm != NULL;
         w->rotated = qkv[0]->what == ROTATED ? qkv[0] : NULL;
         if (w->rotated && !tleg_angles_find(w->walk, w->rotated, prefix_of(w), w->grid, &w->angles))
             return fail(w, TLEG_ERROR_UNSUPPORTED, "expected rotary positions that follow from a base and the patches' places",
@@ -329,6 +331,9 @@ static tleg_status check_block(struct weights *w, int64_t block, struct kind *co
     for (int k = 0; k < 3; k++)
         if (rows_of(walk, qkv[k]->weight) != w->dim || columns_of(walk, qkv[k]->weight) != w->dim)
             return fail(w, TLEG_ERROR_UNSUPPORTED, "expected queries, keys and values as wide as a token", block);
+    for (int k = 0; k < 2; k++)
+        if ((qkv[k]->norm != NULL) != w->qk_norm || !is_alike(w, qkv[k]->norm))
+            return fail(w, TLEG_ERROR_UNSUPPORTED, "expected the norms of queries and keys of block 0", block);
     for (int k = 0; k < 2; k++)
         if ((qkv[k]->what == ROTATED) != (w->rotated != NULL) ||
             (w->rotated && !tleg_angles_same(w->walk, w->rotated, qkv[k], prefix_of(w), w->grid, &w->angles)))
@@ -356,6 +361,7 @@ static bool add_block(struct weights *w, int64_t block, bool gates, bool biases)
     find_branches(w, block, branches);
     find_qkv(w->walk, branches[0].mixed, qkv);
     return add_norm(w, block, "norm1", branches[0].norm) && add_joined(w, block, "attn.qkv", qkv, 3, biases) &&
+           add_inner(w, block, "attn.q_norm", qkv[0]->norm) && add_inner(w, block, "attn.k_norm", qkv[1]->norm) &&
            add_inner(w, block, "attn.norm", branches[0].inner) &&
            add_linear(w, block, "attn.proj", branches[0].linear, false) &&
            add_gate(w, block, "ls1.gamma", branches[0].linear, gates) && add_norm(w, block, "norm2", branches[1].norm) &&
@@ -491,9 +497,10 @@ static tleg_status check_pool(const struct weights *w, const struct value *poole
 
 static bool add_ends(struct weights *w, const struct readout *readout) {
     const struct value *norm = final_norm(readout->features[0]), *head = readout->logits[0];
+    const char *place = tleg_file_get_metadata(w->walk->asked, keys[NORM_PLACE]);
+    const bool after = norm && (norm->mean_before || (norm->count == 1 && place && strcmp(place, "after_pool") == 0));
     return (!w->before || add_norm(w, -1, "norm_pre", w->before)) &&
-           (!norm || add_norm(w, -1, norm->mean_before ? "fc_norm" : "norm", norm)) &&
-           (!readout->pooled || add_pool(w, readout->pooled)) &&
+           (!norm || add_norm(w, -1, after ? "fc_norm" : "norm", norm)) && (!readout->pooled || add_pool(w, readout->pooled)) &&
            (!head || add_linear(w, -1, "head", head, w->before != NULL)) &&
            (!readout->logits[1] || add_linear(w, -1, "head_dist", readout->logits[1], false));
 }

@@ -245,7 +245,7 @@ static bool read_pair(const struct reader *reader, size_t token, int64_t *height
 /* Whether a position embedding of so many rows may be that of such pictures: all tokens before the patches may have a row, or
  * all but the registers, or none. */
 static bool fits_rows(const struct tleg_names_facts *facts, int64_t height, int64_t width) {
-    if (facts->patch < 1 || facts->patch_width < 1 || height % facts->patch != 0 || width % facts->patch_width != 0)
+    if (facts->patch < 1 || facts->patch_width < 1)
         return false;
     const int64_t rows = height / facts->patch, columns = width / facts->patch_width;
     const int64_t patches = rows <= TLEG_MAX_GRID && columns <= TLEG_MAX_GRID ? rows * columns : 0,
@@ -258,7 +258,8 @@ static bool fits_rows(const struct tleg_names_facts *facts, int64_t height, int6
 static void put_image(struct reader *reader, int64_t height, int64_t width) {
     const struct tleg_names_facts *facts = reader->facts;
     const bool square = facts->patch > 0 && facts->patch_width > 0 && height / facts->patch == width / facts->patch_width;
-    if (!facts->placeless && (square || !fits_rows(facts, height, width)))
+    const bool whole = square && height % facts->patch == 0 && width % facts->patch_width == 0;
+    if (!facts->placeless && (whole || !fits_rows(facts, height, width)))
         return;
     tleg_text_put(&reader->text, "tleg.image_size = ");
     tleg_text_integer(&reader->text, height);
@@ -287,7 +288,9 @@ static tleg_status hold_sizes(struct reader *reader, size_t object) {
                          "%s: %s: image_size is %lld x %lld, but the weights have %lld positions", reader->label, reader->name,
                          (long long)height, (long long)width, (long long)facts->rows);
     put_image(reader, height, width);
-    return TLEG_OK;
+    if (height != width || facts->patch < 1 || height / facts->patch == facts->image / facts->patch)
+        return TLEG_OK;
+    return hold(reader, object, "image_size", facts->image);
 }
 
 static const char *const activations[][2] = {{"gelu", "gelu"},
@@ -308,8 +311,11 @@ static tleg_status read_hugging_face(struct reader *reader, size_t object) {
     const struct {
         const char *key;
         int64_t weights;
-    } held[] = {{"hidden_size", facts->dim},  {"num_hidden_layers", facts->depth}, {"intermediate_size", facts->hidden},
-                {"patch_size", facts->patch}, {"num_channels", facts->channels},   {"image_size", facts->image}};
+    } held[] = {{"hidden_size", facts->dim},
+                {"num_hidden_layers", facts->depth},
+                {"intermediate_size", facts->hidden},
+                {"patch_size", facts->patch},
+                {"num_channels", facts->channels}};
     tleg_status status = TLEG_OK;
     for (size_t k = 0; k < sizeof held / sizeof *held && status == TLEG_OK; k++)
         status = hold(reader, object, held[k].key, held[k].weights);

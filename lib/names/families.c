@@ -158,6 +158,14 @@
     "0.to_out.0.* -> blocks.{}.attn.proj.*\n" LUCID "1.net.0.* -> blocks.{}.norm2.*\n" LUCID                                   \
     "1.net.1.* -> blocks.{}.mlp.fc1.*\n" LUCID "1.net.4.* -> blocks.{}.mlp.fc2.*\n"
 
+/* SimpleViT computes its positions, which files do not hold. */
+#define SIMPLE_RULES                                                                                                           \
+    LUCID_NORMED_RULES                                                                                                         \
+    "linear_head.* -> head.*\n"                                                                                                \
+    "tleg.positions = sincos\n"                                                                                                \
+    "tleg.image_size = 224\n" LUCID "0.to_out.weight -> blocks.{}.attn.proj.weight\n" LUCID                                    \
+    "1.net.3.* -> blocks.{}.mlp.fc2.*\n"
+
 /* The gate and what it multiplies are one matrix, the gate first. */
 #define SWIGLU_RULES "blocks.{}.mlp.w12.* -> blocks.{}.mlp.fc1.*\nblocks.{}.mlp.w3.* -> blocks.{}.mlp.fc2.*\n"
 #define SPLIT_SWIGLU "blocks.{}.mlp.fc1_g.* + blocks.{}.mlp.fc1_x.* -> blocks.{}.mlp.fc1.*\n"
@@ -233,9 +241,9 @@ static const struct tleg_family families[] = {
      .sign = "conv_proj.0.0.weight",
      .refused = "it begins with several convolutions" NOT_COMPUTED},
     {.name = "a SimpleViT of vit-pytorch",
-     .sign = "transformer.layers.0.0.to_qkv.weight",
-     .with = {"linear_head.1.weight|linear_head.weight"},
-     .refused = "it computes its positions and stores none" NOT_COMPUTED},
+     .sign = LUCID_PATCH,
+     .with = {"linear_head.1.weight"},
+     .refused = "it is one of the first, whose positions are computed and not stored" NOT_COMPUTED},
     {.name = "a ViT in the layout of Google's .npz files",
      .sign = "Transformer/encoderblock_0/LayerNorm_0/scale",
      .refused = "JAX's layout is not read: timm loads it (create_model with checkpoint_path), and saves one that is"},
@@ -384,6 +392,12 @@ static const struct tleg_family families[] = {
      .with = {"encoder.layers.encoder_layer_{}.ln_1.weight"},
      .rules = TORCHVISION_RULES,
      .assumed = HEADS},
+    {.name = "a SimpleViT of vit-pytorch",
+     .sign = "to_patch_embedding.2.weight",
+     .with = {"transformer.layers.{}.0.to_out.weight", "linear_head.weight"},
+     .folds = true,
+     .rules = SIMPLE_RULES,
+     .assumed = HEADS ", pictures of 224 pixels (say their size when opening it), " COLOURS},
     {.name = "a ViT of vit-pytorch",
      .sign = "to_patch_embedding.2.weight",
      .with = {"transformer.layers.{}.0.norm.weight", "to_patch_embedding.3.weight"},

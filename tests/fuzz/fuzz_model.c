@@ -11,13 +11,15 @@
 enum { MOST_TOKENS = 128, MOST_INPUT = 1 << 20 }; /* what is larger is opened, but not run */
 
 static bool is_small(const tleg_config *config) {
-    const int64_t side = config->image_size / config->patch_size, image = config->image_size;
-    return side * side <= MOST_TOKENS && image * image <= MOST_INPUT;
+    const int64_t height = config->image_size, width = config->image_width ? config->image_width : height;
+    const int64_t rows = height / config->patch_size,
+                  columns = width / (config->patch_width ? config->patch_width : config->patch_size);
+    return rows * columns <= MOST_TOKENS && height * width <= MOST_INPUT;
 }
 
 /* What a session gives for an image: the logits, of which there are none without a head, and the features. */
 static size_t count_numbers(const tleg_config *config) {
-    return (size_t)config->classes + (size_t)config->dim;
+    return (size_t)config->classes + (size_t)config->dim * (config->pool == TLEG_POOL_CLS_MEAN ? 2 : 1);
 }
 
 /* Those of one black image, which the caller frees; NULL when memory was refused. */
@@ -25,11 +27,14 @@ static float *run(tleg_context *context, tleg_status status, tleg_session *sessi
     fuzz_need_error(context, status);
     if (status != TLEG_OK)
         return NULL;
-    const size_t pixels = 3 * (size_t)config->image_size * (size_t)config->image_size, classes = (size_t)config->classes;
+    tleg_session_info info = {.struct_size = sizeof info};
+    fuzz_need(tleg_session_get_info(context, session, &info) == TLEG_OK);
+    const size_t pixels = info.image_floats, classes = (size_t)config->classes, features = info.feature_floats;
+    fuzz_need(features + classes == count_numbers(config));
     float *image = calloc(pixels, sizeof *image), *numbers = malloc(count_numbers(config) * sizeof *numbers);
     fuzz_need(image && numbers);
-    fuzz_need(tleg_session_run(session, 1, image, pixels, classes > 0 ? numbers : NULL, classes, numbers + classes,
-                               (size_t)config->dim) == TLEG_OK);
+    fuzz_need(tleg_session_run(session, 1, image, pixels, classes > 0 ? numbers : NULL, classes, numbers + classes, features) ==
+              TLEG_OK);
     tleg_session_free(session);
     free(image);
     return numbers;
@@ -91,7 +96,7 @@ static float *expand(tleg_context *context, const tleg_expander *expander) {
 }
 
 static void check_config(const tleg_config *config) {
-    fuzz_need(config->image_size > 0 && config->patch_size > 0 && config->image_size % config->patch_size == 0);
+    fuzz_need(config->image_size > 0 && config->patch_size > 0 && config->image_size >= config->patch_size);
     fuzz_need(config->heads > 0 && config->dim > 0 && config->dim % config->heads == 0);
     fuzz_need(config->classes >= 0 && config->hidden > 0 && config->parameters > 0); /* 0: there is no head */
     for (int32_t i = 0; i < config->label_count; i++)

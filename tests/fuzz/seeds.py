@@ -84,6 +84,19 @@ def model(dim=2, patch=1, side=1, prefix=0, classes=2, hidden=4, bias=True, dept
     return '\n'.join([*keys, *(front + line.replace(' ', f' {type} ') for line in lines)]) + '\n'
 
 
+def lucid(simple, dim=8):
+    """A ViT or SimpleViT of vit-pytorch, patches of one pixel."""
+    block = [('0.norm.weight', dim), ('0.norm.bias', dim), ('0.to_qkv.weight', f'{3 * dim},{dim}'), ('1.net.0.weight', dim),
+             ('1.net.0.bias', dim), ('1.net.1.weight', f'4,{dim}'), ('1.net.1.bias', 4)]
+    out, end, head = ('0.to_out.weight', '1.net.3', 'linear_head') if simple else ('0.to_out.0.weight', '1.net.4', 'mlp_head')
+    block += [(out, f'{dim},{dim}'), (end + '.weight', f'{dim},4'), (end + '.bias', dim)] + ([] if simple else [('0.to_out.0.bias', dim)])
+    outside = [(f'to_patch_embedding.{k}.{part}', shape) for k, shapes in ((1, (3, 3)), (2, (f'{dim},3', dim)), (3, (dim, dim)))
+               for part, shape in zip(('weight', 'bias'), shapes)]
+    outside += [('transformer.norm.weight', dim), ('transformer.norm.bias', dim), (head + '.weight', f'2,{dim}'), (head + '.bias', 2)]
+    outside += [] if simple else [('cls_token', f'1,{dim}'), ('pos_embedding', f'2,{dim}')]
+    return ''.join(f'{name} F32 {shape}\n' for name, shape in outside + [('transformer.layers.0.' + name, shape) for name, shape in block])
+
+
 KEYS = ('tleg.image_size=4', 'tleg.patch_size=2', 'tleg.eps=1e-6', 'tleg.mean=0.5,0.5,0.5', 'tleg.std=0.2,0.2,0.2',
         'tleg.crop=0.9', 'tleg.labels=["a","b"]', 'tleg.norm=before_pool', 'tleg.pool=mean')
 for name, text in {
@@ -104,6 +117,9 @@ for name, text in {
         'model-learned': model(keys=('tleg.heads=1', 'tleg.depths=[[1,3]]', 'tleg.scores={"depths":[1],"scores":[1]}')),
         'gene-needs': gene(keys=('tleg.needs=["basis-k"]',)), 'gene-needs-none': gene(keys=('tleg.needs=[]',)),
         'model-qk-norm': model() + ''.join(f'blocks.0.attn.{qk}_norm.{part} F32 2\n' for qk in 'qk' for part in ('weight', 'bias')),
+        'model-cls-mean': without('head.weight', model(prefix=1, norm='norm', side=2)) + 'head.weight F32 2,4\n',
+        'model-max': model(side=2, keys=('tleg.heads=1', 'tleg.pool=mean_max')), 'model-lucid': lucid(False), 'model-simple': lucid(True), 'model-pixels-left': model(patch=2, side=2, keys=('tleg.heads=1', 'tleg.image_size=5')),
+        'model-computed': without('pos_embed', model(dim=8, keys=('tleg.heads=2', 'tleg.positions=sincos', 'tleg.image_size=2'))),
         'gene-third': gene() + 'blocks.block.attn.qkv.instances.0.weight_ilayer2 F32 6,2\n',
         'gene-adaln': gene(keys=('tleg.schedule={"adaln":[[2,true]]}',)), 'model-needs': model(keys=('tleg.needs=["x",1]',)),
         'gene-no-head': without('head.', gene(prefix=1, side=2)), 'model-no-head': without('head.', model(prefix=2, norm='norm')),

@@ -72,7 +72,7 @@ static void be_like(tleg_config *own, const tleg_config *model) {
         if (!*members[k].own)
             *members[k].own = members[k].model;
     if (!own->image_size) {
-        own->image_size = model->image_size;
+        own->image_size = model->image_size - model->image_size % model->patch_size; /* without what no patch has */
         own->image_width = model->image_width;
     }
     if (!own->patch_size) {

@@ -8,7 +8,7 @@
 /* A tensor of the file, for tleg_pack_from. */
 struct file_source {
     const tleg_file *file;
-    const struct tleg_entry *entry; /* there: tleg_config_read has looked */
+    const struct tleg_entry *entry; /* there, but for positions that are computed: tleg_config_read has looked */
 };
 
 static tleg_status read_numbers(tleg_context *context, void *source, size_t first, size_t count, float *room,
@@ -50,6 +50,11 @@ static tleg_status read_outer(tleg_context *context, void *source, enum tleg_slo
     struct tleg_spec spec;
     tleg_outer_spec(from->config, slot, &spec);
     struct file_source tensor = {from->file, tleg_file_find(from->file, spec.name)};
+    if (slot == TLEG_SLOT_POS_EMBED && !tensor.entry) { /* tokens before them have none */
+        *numbers = room;
+        tleg_places_fill(from->config, room);
+        return TLEG_OK;
+    }
     if (slot != TLEG_SLOT_POS_EMBED || tleg_extent_same(from->pixels, tleg_config_pixels(from->config)))
         return read_numbers(context, &tensor, first, count, room, numbers);
     *numbers = room;

@@ -14,6 +14,7 @@ struct tleg_config_reader {
     bool gene;                      /* what the file must be */
     const tleg_open_options *asked; /* the caller's: what the file does not say */
     struct tleg_schedule schedule;  /* of a learngene */
+    bool computed;                  /* a model's positions, which the file does not hold */
     tleg_config *c;
 };
 

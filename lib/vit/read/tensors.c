@@ -248,7 +248,10 @@ static tleg_status check_outer(struct check *check) {
     for (int slot = 0; status == TLEG_OK && slot < TLEG_SLOTS; slot++) {
         struct tleg_spec spec;
         tleg_outer_spec(check->reader->c, (enum tleg_slot)slot, &spec);
-        if (!spec.name[0])
+        const bool computed = slot == TLEG_SLOT_POS_EMBED && check->reader->computed;
+        if (computed)
+            check->reader->c->parameters += tleg_spec_count(&spec);
+        if (!spec.name[0] || computed)
             continue;
         status = check_tensor(check, spec.name, &spec);
     }

@@ -1,7 +1,9 @@
-/* The angles of rotary positions, as cosines and sines. */
+/* The angles of rotary positions, as cosines and sines; and positions that are computed. */
 #include "vit/weights/weights.h"
 
 #include <math.h>
+
+static const double quarter_turn = 1.57079632679489661923;
 
 size_t tleg_rotary_floats(const tleg_config *config) {
     if (!config->rotary)
@@ -20,7 +22,6 @@ static double place_of(const tleg_config *config, int32_t index, double grid) {
 
 /* Of all rows, or of all columns: `grid` of them. */
 static void fill_side(const tleg_config *config, int32_t grid, float *angles) {
-    static const double quarter_turn = 1.57079632679489661923;
     const int32_t quarter = tleg_config_head(config) / 4;
     for (int32_t index = 0; index < grid; index++, angles += 2 * quarter)
         for (int32_t k = 0; k < quarter; k++) {
@@ -36,4 +37,18 @@ void tleg_rotary_fill(const tleg_config *config, float *angles) {
     const struct tleg_extent grid = tleg_config_grid(config);
     fill_side(config, grid.height, angles);
     fill_side(config, grid.width, angles + grid.height * (tleg_config_head(config) / 2));
+}
+
+void tleg_places_fill(const tleg_config *config, float *places) {
+    const struct tleg_extent grid = tleg_config_grid(config);
+    const int32_t quarter = config->dim / 4;
+    for (int32_t patch = 0; patch < grid.height * grid.width; patch++, places += config->dim)
+        for (int32_t k = 0; k < quarter; k++) {
+            const double wave = pow(10000, -(double)k / (quarter - 1));
+            const double x = patch % grid.width * wave, y = patch / grid.width * wave;
+            places[k] = (float)sin(x);
+            places[quarter + k] = (float)sin(x + quarter_turn);
+            places[2 * quarter + k] = (float)sin(y);
+            places[3 * quarter + k] = (float)sin(y + quarter_turn);
+        }
 }

@@ -103,6 +103,9 @@ void tleg_turned_view(const struct tleg_turned_layout *layout, const tleg_config
 /* ---- rotary positions (rotary.c) ---- */
 size_t tleg_rotary_floats(const tleg_config *config); /* 0: none */
 void tleg_rotary_fill(const tleg_config *config, float *angles);
+/* The rows of patches in a position embedding (patches, D) as vit-pytorch's SimpleViT computes them: a quarter each for sines
+ * and cosines of the column, then of the row; D is at least 8. */
+void tleg_places_fill(const tleg_config *config, float *places);
 
 /* ---- everything but the blocks (outer.c) ---- */
 struct tleg_attention_pool { /* timm's AttentionPoolLatent */

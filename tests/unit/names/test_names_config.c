@@ -231,12 +231,14 @@ static void what_contradicts_the_weights_is_named(void **state) {
 static void pictures_that_are_not_square_are_said_by_configs(void **state) {
     (void)state;
     static const char *const wide[][2] = {{"tleg.image_size", "4x20"}, {NULL, NULL}};
+    static const char *const left[][2] = {{"tleg.image_size", "4x21"}, {NULL, NULL}}; /* a column that no patch has */
     static const char *const none[][2] = {{"tleg.image_size", NULL}, {NULL, NULL}};
     static const char *const squashed[][2] = {{"tleg.fit", "squash"}, {"tleg.crop", "0.5"}, {NULL, NULL}};
     patches = "12,3,2,4";
     positions = "1,10,12";
     must_say("config.json", "{\"model_type\": \"vit\", \"image_size\": [4, 20], \"patch_size\": [2, 4]}", wide);
     must_say("config.json", "{\"architecture\": \"x\", \"pretrained_cfg\": {\"input_size\": [3, 4, 20]}}", wide);
+    must_say("config.json", "{\"model_type\": \"vit\", \"image_size\": [4, 21]}", left);
     must_say("config.json",
              "{\"architecture\": \"x\", \"model_args\": {\"img_size\": [4, 20]}, "
              "\"pretrained_cfg\": {\"input_size\": [3, 224, 224]}}",
@@ -248,7 +250,7 @@ static void pictures_that_are_not_square_are_said_by_configs(void **state) {
         squashed);
     static const char *const wrong[][2] = {
         {"{\"model_type\": \"vit\", \"image_size\": [4, 24]}", "image_size is 4 x 24, but the weights have 10 positions"},
-        {"{\"model_type\": \"vit\", \"image_size\": [4, 21]}", "image_size is 4 x 21"},
+        {"{\"model_type\": \"vit\", \"image_size\": [3, 21]}", "image_size is 3 x 21"},
         {"{\"model_type\": \"vit\", \"patch_size\": [4, 2]}", "patch_size is 4 x 2, but the weights have 2 x 4"},
         {"{\"model_type\": \"vit\", \"patch_size\": 2}", "patch_size is 2 x 2, but the weights have 2 x 4"}};
     for (size_t k = 0; k < sizeof wrong / sizeof *wrong; k++) {

@@ -50,14 +50,16 @@ int main(int argc, char **argv) {
     check(tleg_model_get_info(context, model, &config), "no configuration");
 
     tleg_image image = read_ppm(argv[3]);
-    size_t side = (size_t)config.image_size;
-    float *input = malloc(3 * side * side * sizeof *input), *logits = malloc((size_t)config.classes * sizeof *logits);
+    tleg_session_info info = {.struct_size = sizeof info};
+    check(tleg_session_get_info(context, session, &info), tleg_context_get_error(context));
+    size_t floats = (size_t)info.image_floats;
+    float *input = malloc(floats * sizeof *input), *logits = malloc((size_t)config.classes * sizeof *logits);
     if (!input || !logits)
         check(TLEG_ERROR_MEMORY, "no memory for the picture");
     tleg_preparation *preparation;
     check(tleg_model_copy_preparation(context, model, &preparation), tleg_context_get_error(context));
-    check(tleg_image_prepare(context, preparation, &image, input, 3 * side * side), tleg_context_get_error(context));
-    check(tleg_session_run(session, 1, input, 3 * side * side, logits, (size_t)config.classes, NULL, 0),
+    check(tleg_image_prepare(context, preparation, &image, input, floats), tleg_context_get_error(context));
+    check(tleg_session_run(session, 1, input, floats, logits, (size_t)config.classes, NULL, 0),
           tleg_session_get_error(session));
 
     int best = 0;

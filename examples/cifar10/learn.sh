@@ -41,7 +41,7 @@ record() {
 record mixed 16 1
 record plain 5 0
 
-# ---- the gene: OUT/gene.safetensors, the logs of its three parts ----
+# ---- the gene: OUT/gene.safetensors, the logs of its four parts ----
 # learn FROM NAME [OPTION...]: OUT/NAME.safetensors
 learn() {
     from=$1 name=$2
@@ -52,8 +52,9 @@ learn() {
 [ -s "$out/fresh.safetensors" ] || "$tleg" new $shape --mean $mean --std $std --seed 1 -o "$out/fresh.safetensors"
 mixed="--recorded $out/mixed.rec --views 16 --cutmix 1 --val-depths 2,4,8,12"
 learn fresh shallow $mixed --depths 2-8 --epochs 10 --warmup-steps 200 --decay-epochs 0 --seed 1
-learn shallow deep $mixed --depths 4-12 --epochs 26 --warmup-steps 50 --decay-epochs 0 --ema 0.998 --seed 2
-learn deep learned --recorded "$out/plain.rec" --views 5 --cutmix 0 --val-depths 2,4,8,12 --depths 3-12 --epochs 14 --warmup-steps 20 \
-    --decay-epochs 13 --ema 0.998 --seed 3
+learn shallow deep $mixed --depths 4-12 --epochs 41 --warmup-steps 50 --decay-epochs 0 --ema 0.998 --seed 2
+learn deep settled $mixed --depths 3-12 --epochs 6 --warmup-steps 20 --decay-epochs 5 --lr-end 3e-4 --ema 0.998 --seed 6
+learn settled learned --recorded "$out/plain.rec" --views 5 --cutmix 0 --val-depths 3,4,8,12 --depths 3-12 --epochs 5 --lr 3e-4 \
+    --warmup-steps 20 --decay-epochs 4 --ema 0.998 --seed 7
 "$tleg" store "$out/learned.safetensors" --dtype bf16 -o "$out/gene.safetensors"
 "$tleg" eval "$out/gene.safetensors" --depth 2-12 --data "$data/train" --val-every 10 --threads "$threads" --write-scores

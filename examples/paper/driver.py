@@ -44,7 +44,7 @@ def chosen(runs, pattern):
 def show_plan(runs, settings, options):
     runs = chosen(runs, options.only)
     measured = None if options.images_per_second else measured_rate(options.results)
-    rate = measured or 12 * (options.images_per_second or settings.get("images_per_second", 340))
+    rate = measured or 12 * (options.images_per_second or settings["images_per_second"])
     source = "measured by the results that are there" if measured else "as given" if options.images_per_second else "assumed"
     print(f"{rate:.0f} layer passes a second ({rate / 12:.0f} images a second at depth 12), {source}\n")
     print(f"{'minutes':>8} {'hours so far':>13}  done  run")

@@ -105,7 +105,6 @@ static const struct {
                 {"Round", tleg_node_unary},
                 {"Shape", tleg_node_shape},
                 {"Sigmoid", tleg_node_unary},
-                {"SimplifiedLayerNormalization", tleg_node_norm}, /* as ONNX Runtime calls it */
                 {"Sin", tleg_node_unary},
                 {"Size", tleg_node_shape},
                 {"Slice", tleg_node_slice},

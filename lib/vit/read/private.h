@@ -43,6 +43,10 @@ tleg_status tleg_read_labels(const struct tleg_config_reader *reader, void **mem
 /* tleg.depths and tleg.scores, or none. */
 tleg_status tleg_read_learned(const struct tleg_config_reader *reader, struct tleg_learned *learned);
 
+/* ---- pictures and patches (grid.c) ---- */
+/* How large pictures are, which tokens have no place, and whether positions are computed. */
+tleg_status tleg_read_image(struct tleg_config_reader *reader);
+
 /* ---- layers (layers.c) ---- */
 /* A model's depth, or a learngene's schedule. */
 tleg_status tleg_read_layers(struct tleg_config_reader *reader);

@@ -34,13 +34,6 @@ int training_open_features(struct state *state) {
     return code == EXIT_DONE ? dataset_take_features(state->call, &state->set, (int32_t)count) : code;
 }
 
-int training_check_features(const struct state *state) {
-    if (state->options->teacher_features && training_draws(state))
-        return tool_misuse(state->call, "--teacher-features: %s is a generator, which learns to tell noise",
-                           state->source.path);
-    return EXIT_DONE;
-}
-
 /* Each image's features to a mean of 0 and a variance of 1, as published distillation of features whitens them (arXiv
  * 2205.14141), so that networks whose features are of any size teach alike. */
 void training_whiten(float *features, size_t images, size_t count) {

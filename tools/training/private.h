@@ -199,7 +199,6 @@ static inline bool training_tells(const struct state *state) {
     return state->options->teacher_features || source_draws(&state->source.config);
 }
 int training_open_features(struct state *state); /* the data then count features, in place of classes; an exit code */
-int training_check_features(const struct state *state);
 void training_whiten(float *features, size_t images, size_t count);
 /* Fills scores as training_judge does; told (batch, classes) is scratch. */
 int training_judge_features(struct state *state, const struct source *learned, tleg_session *session, struct feed *feed,

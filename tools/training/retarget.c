@@ -286,6 +286,8 @@ int retarget(const struct invocation *call, tleg_context *context, struct source
         return EXIT_FAILED;
     bool fresh = set->class_count != config->classes || !same;
     bool labels_stay = !fresh && (known || !set->named), wide = source->gene || config->dtype == TLEG_F32;
+    if (set->features && source_draws(config))
+        return tool_misuse(call, "--teacher-features: %s is a generator, which learns to tell noise", source->path);
     if (fresh && source_draws(config))
         return fail_labels(call, source, set);
     if (labels_stay && wide)

@@ -340,8 +340,6 @@ static int settle(struct state *state) {
         return tool_misuse(state->call, "--alpha 1 leaves out the labels, and there is no teacher");
     int code = training_check_drawing(state);
     if (code == EXIT_DONE)
-        code = training_check_features(state);
-    if (code == EXIT_DONE)
         code = training_check_layers(state);
     if (code == EXIT_DONE)
         code = training_weigh_classes(state);

@@ -101,6 +101,8 @@ says err "size.st.checkpoint"
 try 0 new --kind dit --dim 16 --heads 2 --image 32 --patch 8 --classes 3 -o draws.st
 try 1 $run $shape --teacher draws.st --teacher-depth 2 --teacher-features -o x2.st
 says err "draws.st: expected a Vision Transformer"
+try 2 $run --from draws.st --depth 2 $taught --teacher-features -o x2.st
+says err "--teacher-features: draws.st is a generator, which learns to tell noise"
 must test ! -e x2.st
 
 if [ $failures -gt 0 ]; then

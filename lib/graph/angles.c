@@ -80,8 +80,10 @@ static bool matches(const struct tables *t, const struct tleg_angles *a) {
     for (size_t k = 0; k < count; k++) {
         const double index = (double)(k % (size_t)t->quarter);
         const double angle = place_of(t, a, (int64_t)(k / (size_t)t->quarter)) * pow(a->base, -index / t->quarter);
-        t->known[2 * k] = cos(angle);
-        t->known[2 * k + 1] = sin(angle);
+        if (!(fabs(angle) < 10000)) /* no table of any model; and more than the functions take */
+            return false;
+        t->known[2 * k] = tleg_portable_cos(angle);
+        t->known[2 * k + 1] = tleg_portable_sin(angle);
     }
     for (int64_t patch = 0; patch < t->grid * t->grid; patch++)
         for (int32_t k = 0; k < t->head; k++) {

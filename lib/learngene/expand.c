@@ -52,7 +52,7 @@ static void lay_out(struct expansion *x) {
     for (int site = 0; site < TLEG_SITES; site++) {
         size_t count = tleg_site_is_vector(site) ? 0 : x->expander->packed[site];
         x->first[site + 1] = x->first[site] + (int64_t)((count + STRETCH - 1) / STRETCH);
-        for (int32_t l = 0; l < depth; l++) {
+        for (int32_t l = 0; count && l < depth; l++) {
             struct tleg_layer_bases bases = {0};
             tleg_expander_at(x->expander, x->lengths, site, l, &bases);
             x->layers[site * depth + l] =
@@ -80,6 +80,8 @@ static void expand_vectors(const struct expansion *x) {
     for (int32_t l = 0; l < x->model->config.c.depth; l++)
         for (int site = 0; site < TLEG_SITES; site++) {
             struct tleg_layer_bases bases;
+            if (!tleg_site_is_present(&e->config.c, site))
+                continue;
             tleg_expander_at(e, x->lengths, site, l, &bases);
             char *layer = tleg_model_layer(x->model, l);
             const struct tleg_layer_layout *layout = &x->model->layout;

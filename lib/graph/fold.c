@@ -356,7 +356,7 @@ const char *tleg_node_expand(struct walk *walk, struct value *out) {
 
 const char *tleg_node_tile(struct walk *walk, struct value *out) {
     const struct value *in = tleg_walk_in(walk, 0);
-    int64_t times[MOST_INTEGERS], sizes[TLEG_MAX_RANK];
+    int64_t times[MOST_INTEGERS] = {0}, sizes[TLEG_MAX_RANK] = {0};
     const int rank = tleg_walk_integers(walk, NULL, 1, times);
     if (rank < 0 || rank != sizes_of(walk, in, sizes))
         return "a constant number of repetitions";

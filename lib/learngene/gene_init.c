@@ -124,9 +124,7 @@ static const float fresh_gate = 0.1F;
 
 static void init_site(const struct tleg_gene_tensor *tensor, struct tleg_random *random) {
     const struct tleg_gene_place *place = &tensor->place;
-    if (place->bias || place->site == TLEG_SITE_MODULATION)
-        fill(tensor, 0);
-    else if (place->tensor > 0 && tleg_site_is_vector(place->site))
+    if (place->bias || place->site == TLEG_SITE_MODULATION || (place->tensor > 0 && tleg_site_is_vector(place->site)))
         fill(tensor, 0);
     else if (tleg_site_is_vector(place->site))
         fill(tensor, tleg_site_kind(place->site) == TLEG_SITE_KIND_GATE ? fresh_gate : 1);

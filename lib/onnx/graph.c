@@ -159,9 +159,9 @@ static const char *in_block(int32_t layer, const char *part, char out[VALUE_TEXT
     return out;
 }
 
-/* "PREFIX.PART" */
+/* "PREFIX.PART", both far shorter than there is room for */
 static const char *named(const char *prefix, const char *part, char out[VALUE_TEXT]) {
-    snprintf(out, VALUE_TEXT, "%s.%s", prefix, part);
+    snprintf(out, VALUE_TEXT, "%.64s.%.24s", prefix, part);
     return out;
 }
 

@@ -143,7 +143,7 @@ static bool find_places(const struct tables *t, struct tleg_angles *a) {
     const double grid = nearbyint(step * (double)t->grid);
     a->grid = (int32_t)t->grid;
     if (a->rotary == TLEG_ROTARY_INDEX) {
-        if (!(grid >= 1) || !(grid <= TLEG_MAX_GRID))
+        if (!(grid >= 1) || !(grid <= (double)TLEG_MAX_GRID))
             return false;
         a->grid = (int32_t)grid;
         a->offset = fabs(start - step) < 0.5 * step;

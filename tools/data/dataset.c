@@ -132,7 +132,7 @@ int dataset_take_features(const struct invocation *call, struct dataset *set, in
         set->samples[i].place = i;
     }
     free_classes(set);
-    const int code = whole ? dataset_name_classes(call, set, &names) : EXIT_FAILED;
+    const int code = !names.items ? tool_fail_memory(call) : whole ? dataset_name_classes(call, set, &names) : EXIT_FAILED;
     set->named = false;
     set->features = true;
     if (names.items)

@@ -1,8 +1,6 @@
 /* Generators: what is theirs alone in a training, and how they are judged. */
 #include "private.h"
 
-#include "base/interrupt.h"
-#include <math.h>
 #include <stdlib.h>
 
 /* ---- options ---- */
@@ -111,14 +109,6 @@ static int open_judging(struct judging *j, struct source *learned, int32_t batch
     return j->noise && j->noised && j->answer && j->times ? EXIT_DONE : tool_fail_memory(state->call);
 }
 
-/* 1 - mean (noise - told)^2 of an image: noise has a variance of 1, so that who tells nothing gets 0. */
-static double share_told(const float *noise, const float *told, size_t count) {
-    double sum = 0;
-    for (size_t i = 0; i < count; i++)
-        sum += (double)(noise[i] - told[i]) * (double)(noise[i] - told[i]);
-    return 1 - sum / (double)count;
-}
-
 static int judge_depth(struct judging *j, const struct feed_unit *unit, struct score *score, bool elastic) {
     struct state *state = j->state;
     const int64_t count = (int64_t)unit->count;
@@ -126,14 +116,7 @@ static int judge_depth(struct judging *j, const struct feed_unit *unit, struct s
         tleg_generator_run(j->generator, count, j->noised, unit->count * j->image, j->times, unit->labels, j->answer,
                            unit->count * j->told) != TLEG_OK)
         return tool_fail(state->call, "validation: %s", tleg_generator_get_error(j->generator));
-    for (size_t i = 0; i < unit->count; i++) {
-        const double share = share_told(j->noise + i * j->image, j->answer + i * j->told, j->image);
-        if (!isfinite(share))
-            return training_fail_score(state, score->depth);
-        score->points += share;
-    }
-    score->images += count;
-    return EXIT_DONE;
+    return training_score_told(state, unit->count, j->image, j->noise, j->answer, j->told, score);
 }
 
 static int judge_unit(struct judging *j, const struct feed_unit *unit, bool elastic) {
@@ -156,12 +139,8 @@ int training_judge_noise(struct state *state, struct source *learned, struct fee
     struct judging judging = {.state = state};
     const struct feed_unit *unit;
     int code = open_judging(&judging, learned, LARGEST_BATCH);
-    while (code == EXIT_DONE && (unit = feed_next(feed)) != NULL) {
-        if (interrupt_signal())
-            code = EXIT_INTERRUPTED;
-        else
-            code = unit->error ? tool_fail(state->call, "%s", unit->error) : judge_unit(&judging, unit, learned->gene != NULL);
-    }
+    while (code == EXIT_DONE && (code = training_next_judged(state, feed, &unit)) == EXIT_DONE && unit)
+        code = judge_unit(&judging, unit, learned->gene != NULL);
     free_judging(&judging);
     return code;
 }

@@ -1,7 +1,6 @@
 /* A teacher's features: the head learns to tell them, in place of classes. */
 #include "private.h"
 
-#include "base/interrupt.h"
 #include "pictures/prepare.h"
 #include <math.h>
 #include <stdlib.h>
@@ -52,28 +51,13 @@ void training_whiten(float *features, size_t images, size_t count) {
 
 /* ---- validation ---- */
 
-/* 1 - mean (told - feature)^2 of an image: features have a variance of 1, so that who tells nothing gets 0. */
-static double share_told(const float *features, const float *told, size_t count) {
-    double sum = 0;
-    for (size_t i = 0; i < count; i++)
-        sum += ((double)features[i] - (double)told[i]) * ((double)features[i] - (double)told[i]);
-    return 1 - sum / (double)count;
-}
-
 static int judge_depth(struct state *state, const struct source *learned, tleg_session *session, const struct feed_unit *unit,
                        const float *features, float *told, struct score *score) {
     const size_t count = (size_t)learned->config.classes;
     if ((learned->gene && tleg_session_set_depth(session, score->depth) != TLEG_OK) ||
         source_run(session, unit->images, (int64_t)unit->count, told, NULL) != TLEG_OK)
         return tool_fail(state->call, "validation: %s", tleg_session_get_error(session));
-    for (size_t i = 0; i < unit->count; i++) {
-        const double share = share_told(features + i * count, told + i * count, count);
-        if (!isfinite(share))
-            return training_fail_score(state, score->depth);
-        score->points += share;
-    }
-    score->images += (int64_t)unit->count;
-    return EXIT_DONE;
+    return training_score_told(state, unit->count, count, features, told, count, score);
 }
 
 /* The teacher is asked once: what it says of a unit follows those before. */
@@ -102,11 +86,7 @@ int training_judge_features(struct state *state, const struct source *learned, t
         teacher->judged = calloc(state->judged.count, (size_t)learned->config.classes * sizeof *teacher->judged);
     if (!teacher->judged)
         return tool_fail_memory(state->call);
-    while (code == EXIT_DONE && (unit = feed_next(feed)) != NULL) {
-        if (interrupt_signal())
-            return EXIT_INTERRUPTED;
-        if (unit->error)
-            return tool_fail(state->call, "%s", unit->error);
+    while (code == EXIT_DONE && (code = training_next_judged(state, feed, &unit)) == EXIT_DONE && unit) {
         const float *features = features_of(state, unit);
         if (!features)
             return tool_fail(state->call, "validation: %s", teacher->error);

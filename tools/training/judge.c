@@ -5,6 +5,7 @@
 #include "base/latent_scale.h"
 #include "source/source.h"
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -126,10 +127,39 @@ int training_write(struct state *state) {
     return code;
 }
 
-int training_fail_score(struct state *state, int32_t depth) {
+static int fail_score(struct state *state, int32_t depth) {
     return training_fail(state,
                          "step %" PRId64 ": validation at depth %d: an answer is not a finite number: nothing is written",
                          tleg_trainer_get_steps(state->trainer), (int)depth);
+}
+
+/* 1 - mean (number - told)^2 of an image: numbers have a variance of 1, so that who tells nothing gets 0. */
+static double share_told(const float *numbers, const float *told, size_t count) {
+    double sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += (double)(numbers[i] - told[i]) * (double)(numbers[i] - told[i]);
+    return 1 - sum / (double)count;
+}
+
+int training_score_told(struct state *state, size_t images, size_t count, const float *numbers, const float *told,
+                        size_t told_count, struct score *score) {
+    for (size_t i = 0; i < images; i++) {
+        const double share = share_told(numbers + i * count, told + i * told_count, count);
+        if (!isfinite(share))
+            return fail_score(state, score->depth);
+        score->points += share;
+    }
+    score->images += (int64_t)images;
+    return EXIT_DONE;
+}
+
+int training_next_judged(struct state *state, struct feed *feed, const struct feed_unit **unit) {
+    *unit = feed_next(feed);
+    if (!*unit)
+        return EXIT_DONE;
+    if (interrupt_signal())
+        return EXIT_INTERRUPTED;
+    return (*unit)->error ? tool_fail(state->call, "%s", (*unit)->error) : EXIT_DONE;
 }
 
 static int score_unit(struct state *state, const struct source *learned, tleg_session *session, const struct feed_unit *unit,
@@ -142,7 +172,7 @@ static int score_unit(struct state *state, const struct source *learned, tleg_se
         for (size_t i = 0; i < unit->count; i++) {
             int32_t guess = source_guess(logits + i * (size_t)classes, classes);
             if (guess < 0)
-                return training_fail_score(state, state->depths[d]);
+                return fail_score(state, state->depths[d]);
             state->scores[d].points += guess == unit->labels[i];
         }
         state->scores[d].images += (int64_t)unit->count;
@@ -154,11 +184,8 @@ static int score_all(struct state *state, const struct source *learned, tleg_ses
                      float *logits) {
     const struct feed_unit *unit;
     int code = EXIT_DONE;
-    while (code == EXIT_DONE && (unit = feed_next(feed)) != NULL) {
-        if (interrupt_signal())
-            return EXIT_INTERRUPTED;
-        code = unit->error ? tool_fail(state->call, "%s", unit->error) : score_unit(state, learned, session, unit, logits);
-    }
+    while (code == EXIT_DONE && (code = training_next_judged(state, feed, &unit)) == EXIT_DONE && unit)
+        code = score_unit(state, learned, session, unit, logits);
     return code;
 }
 

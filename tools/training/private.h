@@ -232,9 +232,13 @@ int training_judge(struct state *state);               /* fills scores; EXIT_INT
 double training_mean_share(const struct state *state); /* of the scores: right answers, over the depths of the validation */
 bool training_is_patient(struct state *state);         /* whether the validation may still get better; ranks agree */
 void training_note_improvement(struct state *state, int32_t epoch);
-bool training_keeps_best(const struct state *state);         /* whether the file of a former run's best epoch is still there */
-int training_write(struct state *state);                     /* -o, and the best epoch's */
-int training_fail_score(struct state *state, int32_t depth); /* an answer of the validation is not a finite number */
+bool training_keeps_best(const struct state *state); /* whether the file of a former run's best epoch is still there */
+int training_write(struct state *state);             /* -o, and the best epoch's */
+/* The next unit of the pictures that validate, NULL after the last; EXIT_INTERRUPTED when a signal came. */
+int training_next_judged(struct state *state, struct feed *feed, const struct feed_unit **unit);
+/* Adds the share of each image's numbers (images, count) that is told: the first `count` of told (images, told_count). */
+int training_score_told(struct state *state, size_t images, size_t count, const float *numbers, const float *told,
+                        size_t told_count, struct score *score);
 
 /* What is learned, or its moving average, as a source that sessions can be made over. */
 int training_take_learned(struct state *state, bool average, struct source *learned);

@@ -197,30 +197,29 @@ static const float *match_images(struct state *state, const float *images, int64
     return teacher->images;
 }
 
-static bool ask_model(struct state *state, const float *images, size_t count) {
+/* Its logits or its features, the other being NULL, for images as the student sees them. */
+static bool run_model(struct state *state, const float *images, size_t count, float *logits, float *features) {
     struct teacher *teacher = &state->teacher;
-    if (source_run(teacher->session, match_images(state, images, (int64_t)count), (int64_t)count, teacher->logits, NULL) ==
-        TLEG_OK)
+    const int64_t batch = (int64_t)count;
+    if (source_run(teacher->session, match_images(state, images, batch), batch, logits, features) == TLEG_OK)
         return true;
     snprintf(teacher->error, sizeof teacher->error, "the teacher: %s", tleg_session_get_error(teacher->session));
     return false;
 }
 
 bool training_ask_features(struct state *state, const float *images, size_t count, float *features) {
-    struct teacher *teacher = &state->teacher;
-    if (source_run(teacher->session, match_images(state, images, (int64_t)count), (int64_t)count, NULL, features) != TLEG_OK) {
-        snprintf(teacher->error, sizeof teacher->error, "the teacher: %s", tleg_session_get_error(teacher->session));
+    if (!run_model(state, images, count, NULL, features))
         return false;
-    }
     training_whiten(features, count, (size_t)state->source.config.classes);
     return true;
 }
 
 static bool ask(struct state *state, const struct feed_unit *unit) {
     struct teacher *teacher = &state->teacher;
+    if (teacher->session && state->options->teacher_features)
+        return training_ask_features(state, unit->images, unit->count, teacher->logits);
     if (teacher->session)
-        return state->options->teacher_features ? training_ask_features(state, unit->images, unit->count, teacher->logits)
-                                                : ask_model(state, unit->images, unit->count);
+        return run_model(state, unit->images, unit->count, teacher->logits, NULL);
     return !teacher->command ||
            teacher_command_ask(teacher->command, unit->count, unit->images, teacher->logits, teacher->error, &teacher->stopped);
 }

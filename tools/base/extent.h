@@ -17,4 +17,11 @@ static inline struct extent extent_of_patch(const tleg_config *config) {
     return (struct extent){config->patch_size, config->patch_width ? config->patch_width : config->patch_size};
 }
 
+static inline void extent_set(tleg_config *config, struct extent image, struct extent patch) {
+    config->image_size = image.height;
+    config->image_width = image.width;
+    config->patch_size = patch.height;
+    config->patch_width = patch.width;
+}
+
 #endif

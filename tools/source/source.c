@@ -121,7 +121,7 @@ static int check_model(const struct invocation *call, const struct expansion *ex
     return EXIT_DONE;
 }
 
-static tleg_expander_options expander_options(const struct expansion *expansion) {
+tleg_expander_options expansion_options(const struct expansion *expansion) {
     return (tleg_expander_options){.struct_size = sizeof(tleg_expander_options),
                                    .dtype = expansion->dtype,
                                    .norm = expansion->norm,
@@ -141,7 +141,7 @@ int source_take_expansion(const struct invocation *call, tleg_context *context, 
     int code = need_depth(call, expansion->depth, source->path);
     if (code != EXIT_DONE)
         return code;
-    const tleg_expander_options options = expander_options(expansion);
+    const tleg_expander_options options = expansion_options(expansion);
     if (tleg_expander_create(context, source->gene, &options, &source->expander) != TLEG_OK)
         return tool_fail_context(call, context);
     source->config.depth = expansion->depth;
@@ -158,7 +158,7 @@ static int read_expander(const struct invocation *call, tleg_context *context, c
                          const struct expansion *expansion, struct source *source) {
     const tleg_preparation_options pictures = pictures_say(call->pictures, (struct extent){0});
     const tleg_open_options reading = source_reading(call, &pictures);
-    const tleg_expander_options options = expander_options(expansion);
+    const tleg_expander_options options = expansion_options(expansion);
     if (tleg_expander_read(context, file, &reading, &options, &source->expander) != TLEG_OK)
         return tool_fail_context(call, context);
     tleg_status status = tleg_expander_get_info(context, source->expander, &source->config);

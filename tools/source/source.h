@@ -50,6 +50,8 @@ struct source {
     double latent_scale;     /* of a generator of latents, by which they were multiplied; 0: the file says none */
 };
 
+/* The same for the library, but for the depth. */
+tleg_expander_options expansion_options(const struct expansion *expansion);
 /* Folds --timm into --norm. False after refusing a contradiction. */
 bool expansion_settle(const struct invocation *call, struct expansion *expansion, int *code);
 

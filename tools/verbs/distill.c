@@ -66,10 +66,7 @@ static int settle_shape(const struct invocation *call, struct options *options) 
                       : EXIT_DONE;
     if (!options->image.height || !options->patch.height)
         return tool_misuse(call, "needs --from, or --image and --patch with --arch or --dim");
-    config->image_size = options->image.height;
-    config->image_width = options->image.width;
-    config->patch_size = options->patch.height;
-    config->patch_width = options->patch.width;
+    extent_set(config, options->image, options->patch);
     pictures_apply(call->pictures, config);
     return arch_settle(call, options->arch, config);
 }

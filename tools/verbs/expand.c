@@ -68,15 +68,9 @@ static int write_model(const struct invocation *call, tleg_context *context, con
 static int expand(const struct invocation *call, tleg_context *context, const struct options *options) {
     tleg_learngene *gene = NULL;
     tleg_expander *expander = NULL;
-    const struct expansion *expansion = &options->expansion;
-    tleg_expander_options how = {.struct_size = sizeof how,
-                                 .dtype = expansion->dtype,
-                                 .norm = expansion->norm,
-                                 .image_size = expansion->image.height,
-                                 .image_width = expansion->image.width,
-                                 .position_filter = expansion->filter,
-                                 .classes = options->classes,
-                                 .seed = options->seed};
+    tleg_expander_options how = expansion_options(&options->expansion);
+    how.classes = options->classes;
+    how.seed = options->seed;
     const tleg_preparation_options pictures = pictures_say(call->pictures, (struct extent){0});
     tleg_open_options opening = source_opening(call);
     opening.pictures = &pictures;

@@ -71,14 +71,11 @@ static void be_like(tleg_config *own, const tleg_config *model) {
     for (size_t k = 0; k < sizeof members / sizeof *members; k++)
         if (!*members[k].own)
             *members[k].own = members[k].model;
-    if (!own->image_size) {
-        own->image_size = model->image_size - model->image_size % model->patch_size; /* without what no patch has */
-        own->image_width = model->image_width;
-    }
-    if (!own->patch_size) {
-        own->patch_size = model->patch_size;
-        own->patch_width = model->patch_width;
-    }
+    const struct extent image = extent_of_image(model), patch = extent_of_patch(model);
+    const struct extent whole = {image.height - image.height % patch.height, image.width - image.width % patch.width};
+    extent_set(own,
+               own->image_size ? (struct extent){own->image_size, own->image_width} : whole, /* without what no patch has */
+               own->patch_size ? (struct extent){own->patch_size, own->patch_width} : patch);
     own->eps = own->eps == 0 ? model->eps : own->eps;
     own->rotary_base = model->rotary_base;
     own->crop = own->crop == 0 ? model->crop : own->crop;
@@ -193,10 +190,7 @@ static int run_new(const struct verb *verb, int argc, char **argv) {
     int code;
     if (!options_parse(verb, argc, argv, table, 0, 0, &call, &code))
         return code;
-    config->image_size = options.image.height;
-    config->image_width = options.image.width;
-    config->patch_size = options.patch.height;
-    config->patch_width = options.patch.width;
+    extent_set(config, options.image, options.patch);
     config->no_qkv_bias = no_qkv_bias;
     config->mlp = call.activation;
     config->eps = call.eps;

@@ -311,14 +311,9 @@ static int say(const struct invocation *call, const struct state *state) {
 }
 
 static int open_gene(const struct invocation *call, struct state *state) {
-    const struct expansion *expansion = &state->options->expansion;
     const tleg_preparation_options pictures = pictures_say(call->pictures, (struct extent){0});
     const tleg_open_options reading = source_reading(call, &pictures);
-    const tleg_expander_options how = {.struct_size = sizeof how,
-                                       .dtype = expansion->dtype,
-                                       .image_size = expansion->image.height,
-                                       .image_width = expansion->image.width,
-                                       .position_filter = expansion->filter};
+    const tleg_expander_options how = expansion_options(&state->options->expansion);
     struct source *source = &state->source;
     tleg_file *file = source_file(call, state->context, call->operands[0]);
     if (!file)

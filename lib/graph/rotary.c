@@ -83,13 +83,13 @@ static bool as_turn(struct walk *walk, const struct value *in, bool as_part, str
     return true;
 }
 
-/* A TURN of its own whose one term is of `size` numbers, which are to be filled in. */
-static int32_t *begin(struct walk *walk, const struct value *like, int32_t size, struct value *out) {
+/* A TURN of its own whose one term is of `size` numbers, which are to be filled in, times `table` (0: none). */
+static int32_t *begin(struct walk *walk, const struct value *like, int32_t size, uint32_t table, struct value *out) {
     struct turn *turn = tleg_walk_keep(walk, sizeof *turn);
     int32_t *from = list(walk, size);
     if (!turn || !from)
         return NULL;
-    *turn = (struct turn){.size = size, .head = like->turn->head, .count = 1, .terms = {{.from = from}}};
+    *turn = (struct turn){.size = size, .head = like->turn->head, .count = 1, .terms = {{from, table}}};
     *out = *like;
     out->id = 0;
     out->turn = turn;
@@ -128,7 +128,7 @@ static const char *select(struct walk *walk, const struct value *in, int32_t dim
     if (!as_turn(walk, in, false, &own) || !is_plain(&own) || count < 1 || count > MOST_SIDE ||
         !tleg_layout_is(&own.layout, dim, AXIS_NUMBER, own.turn->size))
         return expected;
-    int32_t *from = begin(walk, &own, (int32_t)count, out);
+    int32_t *from = begin(walk, &own, (int32_t)count, 0, out);
     if (!from)
         return expected;
     for (int64_t k = 0; k < count; k++) {
@@ -157,7 +157,7 @@ const char *tleg_turn_gather(struct walk *walk, const struct value *in, int32_t 
 /* ---- arithmetic ---- */
 
 const char *tleg_turn_negate(struct walk *walk, const struct value *in, struct value *out) {
-    int32_t *from = is_plain(in) ? begin(walk, in, in->turn->size, out) : NULL;
+    int32_t *from = is_plain(in) ? begin(walk, in, in->turn->size, 0, out) : NULL;
     for (int32_t k = 0; from && k < in->turn->size; k++)
         from[k] = -in->turn->terms[0].from[k];
     return from ? NULL : "a part of a head's numbers";
@@ -169,17 +169,10 @@ const char *tleg_turn_scale(struct walk *walk, const struct value *in, uint32_t 
     if (!as_turn(walk, in, false, &own) || !is_plain(&own) ||
         !tleg_constant_align(walk, constant, &own.layout, tokens_and_numbers, &table))
         return "a factor for each feature, or a table of rotary positions";
-    const int32_t *old = own.turn->terms[0].from;
-    int32_t *from = begin(walk, &own, own.turn->size, out);
+    int32_t *from = begin(walk, &own, own.turn->size, table, out);
     if (!from)
         return "fewer numbers";
-    memcpy(from, old, (size_t)own.turn->size * sizeof *from);
-    struct turn *turn = tleg_walk_keep(walk, sizeof *turn);
-    if (turn) {
-        *turn = *out->turn;
-        turn->terms[0].table = table;
-        out->turn = turn;
-    }
+    memcpy(from, own.turn->terms[0].from, (size_t)own.turn->size * sizeof *from);
     return NULL;
 }
 
@@ -289,7 +282,7 @@ static const char *join_numbers(struct walk *walk, const struct value *parts, in
     }
     if (size > MOST_SIDE)
         return expected;
-    int32_t *from = begin(walk, &parts[0], (int32_t)size, out);
+    int32_t *from = begin(walk, &parts[0], (int32_t)size, 0, out);
     if (!from)
         return expected;
     const struct atom all = {AXIS_NUMBER, (int32_t)size, 1};

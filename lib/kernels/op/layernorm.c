@@ -71,7 +71,6 @@ enum { ADDED = 16 }; /* rows of a task */
 struct adding {
     const struct tleg_kernels *kernels;
     const struct tleg_add_normed *add;
-    const struct tleg_norm_parts *parts;
 };
 
 static void add_rows(void *arg, int64_t item, char *lane) {
@@ -89,7 +88,7 @@ static void add_rows(void *arg, int64_t item, char *lane) {
 }
 
 void tleg_add_normed(const struct tleg_exec *exec, const struct tleg_add_normed *add) {
-    tleg_for_each(exec, tleg_ceil_div(add->rows, ADDED), add_rows, &(struct adding){.kernels = exec->kernels, .add = add});
+    tleg_for_each(exec, tleg_ceil_div(add->rows, ADDED), add_rows, &(struct adding){exec->kernels, add});
 }
 
 struct tleg_scratch tleg_add_normed_scratch(int64_t dim) {
@@ -98,9 +97,14 @@ struct tleg_scratch tleg_add_normed_scratch(int64_t dim) {
 
 /* ---- parts of rows, in place ---- */
 
+struct norming {
+    const struct tleg_kernels *kernels;
+    const struct tleg_norm_parts *parts;
+};
+
 static void norm_part_rows(void *arg, int64_t item, char *lane) {
     (void)lane;
-    const struct adding *norming = arg;
+    const struct norming *norming = arg;
     const struct tleg_norm_parts *p = norming->parts;
     const int64_t end = tleg_min64(p->rows, (item + 1) * ADDED);
     for (int64_t row = item * ADDED; row < end; row++) {
@@ -112,8 +116,7 @@ static void norm_part_rows(void *arg, int64_t item, char *lane) {
 }
 
 void tleg_norm_parts(const struct tleg_exec *exec, const struct tleg_norm_parts *parts) {
-    tleg_for_each(exec, tleg_ceil_div(parts->rows, ADDED), norm_part_rows,
-                  &(struct adding){.kernels = exec->kernels, .parts = parts});
+    tleg_for_each(exec, tleg_ceil_div(parts->rows, ADDED), norm_part_rows, &(struct norming){exec->kernels, parts});
 }
 
 /* ---- backward ---- */

@@ -10,39 +10,20 @@ tleg_status tleg_gene_numbers(tleg_context *context, const tleg_learngene *gene,
     return tleg_work_step(context, count * sizeof(float));
 }
 
-/* A file whose images have other pixels than the learngene's. */
-struct resized {
+/* A file, and the pixels of its images, which may be others than the learngene's. */
+struct origin {
     const tleg_file *file;
     struct tleg_extent pixels;
     tleg_position_filter filter;
 };
 
-/* Its position embedding becomes the learngene's. */
-static tleg_status read_resampled(tleg_context *context, const struct resized *from, const tleg_learngene *gene) {
-    const struct tleg_gene_tensor *tensor = gene->outer[TLEG_SLOT_POS_EMBED];
-    tleg_config old = gene->config.c;
-    tleg_config_set_pixels(&old, from->pixels);
-    struct tleg_spec spec;
-    tleg_outer_spec(&old, TLEG_SLOT_POS_EMBED, &spec);
-    const size_t bytes = tleg_spec_count(&spec) * sizeof(float);
-    float *table = tleg_alloc(&context->allocator, bytes);
-    if (!table)
-        return tleg_fail_memory(context, "position embedding", bytes);
-    const struct tleg_resampling resampling = tleg_config_resampling(&old, &gene->config.c, from->filter);
-    const tleg_status status = tleg_file_read_f32(context, from->file, tleg_file_find(from->file, tensor->spec.name), table);
-    if (status == TLEG_OK)
-        tleg_resample_grid(&resampling, table, tensor->data);
-    tleg_release(&context->allocator, table, bytes);
-    return status;
-}
-
-static tleg_status read_numbers(tleg_context *context, const struct resized *from, const tleg_learngene *gene) {
+static tleg_status read_numbers(tleg_context *context, const struct origin *from, const tleg_learngene *gene) {
     const bool resized = !tleg_extent_same(from->pixels, tleg_config_pixels(&gene->config.c));
     tleg_status status = TLEG_OK;
     for (int64_t k = 0; status == TLEG_OK && k < gene->tensor_count; k++) { /* all there: tleg_config_read has looked */
         const struct tleg_gene_tensor *tensor = &gene->tensors[k];
         status = resized && tensor == gene->outer[TLEG_SLOT_POS_EMBED]
-                     ? read_resampled(context, from, gene)
+                     ? tleg_read_resampled(context, from->file, from->pixels, from->filter, &gene->config.c, tensor->data)
                      : tleg_file_read_f32(context, from->file, tleg_file_find(from->file, tensor->spec.name), tensor->data);
     }
     return status;
@@ -63,7 +44,7 @@ static tleg_status read_bare(tleg_context *context, const tleg_file *file, const
     if (status != TLEG_OK)
         return status;
     status = tleg_config_read(context, file, asked, true, &config);
-    const struct resized from = {file, tleg_config_pixels(&config.c), asked->position_filter};
+    const struct origin from = {file, tleg_config_pixels(&config.c), asked->position_filter};
     if (status == TLEG_OK)
         status = tleg_config_take_pictures(context, asked->pictures, &config);
     if (status != TLEG_OK) {

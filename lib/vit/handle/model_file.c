@@ -25,25 +25,6 @@ struct outer_source {
     tleg_position_filter filter;
 };
 
-/* All of the position embedding to `out`. */
-static tleg_status resample(tleg_context *context, const struct outer_source *from, const struct tleg_entry *entry,
-                            float *out) {
-    tleg_config old = *from->config;
-    tleg_config_set_pixels(&old, from->pixels);
-    struct tleg_spec spec;
-    tleg_outer_spec(&old, TLEG_SLOT_POS_EMBED, &spec);
-    const size_t bytes = tleg_spec_count(&spec) * sizeof(float);
-    float *table = tleg_alloc(&context->allocator, bytes);
-    if (!table)
-        return tleg_fail_memory(context, "position embedding", bytes);
-    const struct tleg_resampling resampling = tleg_config_resampling(&old, from->config, from->filter);
-    const tleg_status status = tleg_file_read_f32(context, from->file, entry, table);
-    if (status == TLEG_OK)
-        tleg_resample_grid(&resampling, table, out);
-    tleg_release(&context->allocator, table, bytes);
-    return status;
-}
-
 static tleg_status read_outer(tleg_context *context, void *source, enum tleg_slot slot, size_t first, size_t count, float *room,
                               const float **numbers) {
     const struct outer_source *from = source;
@@ -58,7 +39,7 @@ static tleg_status read_outer(tleg_context *context, void *source, enum tleg_slo
     if (slot != TLEG_SLOT_POS_EMBED || tleg_extent_same(from->pixels, tleg_config_pixels(from->config)))
         return read_numbers(context, &tensor, first, count, room, numbers);
     *numbers = room;
-    return resample(context, from, tensor.entry, room);
+    return tleg_read_resampled(context, from->file, from->pixels, from->filter, from->config, room);
 }
 
 static tleg_status read_site(tleg_context *context, const tleg_file *file, tleg_model *model, int32_t layer,

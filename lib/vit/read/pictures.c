@@ -58,3 +58,21 @@ tleg_status tleg_config_take_pictures(tleg_context *context, const struct tleg_p
     tleg_preparation_free(whole);
     return status;
 }
+
+tleg_status tleg_read_resampled(tleg_context *context, const tleg_file *file, struct tleg_extent pixels,
+                                tleg_position_filter filter, const tleg_config *config, float *out) {
+    tleg_config old = *config;
+    tleg_config_set_pixels(&old, pixels);
+    struct tleg_spec spec;
+    tleg_outer_spec(&old, TLEG_SLOT_POS_EMBED, &spec);
+    const size_t bytes = tleg_spec_count(&spec) * sizeof(float);
+    float *table = tleg_alloc(&context->allocator, bytes);
+    if (!table)
+        return tleg_fail_memory(context, "position embedding", bytes);
+    const struct tleg_resampling resampling = tleg_config_resampling(&old, config, filter);
+    const tleg_status status = tleg_file_read_f32(context, file, tleg_file_find(file, spec.name), table);
+    if (status == TLEG_OK)
+        tleg_resample_grid(&resampling, table, out);
+    tleg_release(&context->allocator, table, bytes);
+    return status;
+}

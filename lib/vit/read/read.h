@@ -18,6 +18,9 @@ tleg_status tleg_config_read(tleg_context *context, const tleg_file *file, const
  * embedding is to be resampled, included. */
 tleg_status tleg_config_take_pictures(tleg_context *context, const struct tleg_preparation_options *host,
                                       struct tleg_vit_config *config);
+/* And does it: the position embedding of a file whose pictures have `pixels`, as that of `config`, to out. */
+tleg_status tleg_read_resampled(tleg_context *context, const tleg_file *file, struct tleg_extent pixels,
+                                tleg_position_filter filter, const tleg_config *config, float *out);
 
 /* The metadata of a learngene's (gene) or model's file, into memory of the context's allocator, in an order that never
  * changes: every key explicit, then what the configuration's own file said besides. */

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures the claims of the learngene paper with libtleg, on two cores.
+"""Measures the claims of the learngene paper with libtleg.
 
     python3 examples/paper/paper.py plan                         the runs and the hours that they take
     python3 examples/paper/paper.py prepare --archives DIR       unpacks the data sets

@@ -25,6 +25,16 @@ try() {
     code=$?
     [ $code -eq "$wanted" ] || fail "exit code $code, expected $wanted"
 }
+# ends CODE ARGUMENT...: likewise the script's own `driver`.
+ends() {
+    wanted=$1
+    shift
+    now="driver $*"
+    checks=$((checks + 1))
+    (driver "$@") >out 2>err
+    code=$?
+    [ $code -eq "$wanted" ] || fail "exit code $code, expected $wanted"
+}
 # says FILE TEXT: the text stands in out or err.
 says() {
     checks=$((checks + 1))

@@ -44,16 +44,6 @@ END
 driver() {
     exec "$python" "$paper/paper.py" "$@" --settings settings.json --data data --tleg "$tleg" --threads 1
 }
-# ends CODE VERB ARGUMENT...
-ends() {
-    wanted=$1
-    shift
-    now="paper.py $*"
-    checks=$((checks + 1))
-    (driver "$@") >out 2>err
-    code=$?
-    [ $code -eq "$wanted" ] || fail "exit code $code, expected $wanted"
-}
 
 # ---- the plan ----
 ends 0 plan --results whole --images-per-second 100
@@ -70,16 +60,8 @@ says out "$runs of $runs runs are made"
 must test "$(find whole -name '*.json' | wc -l)" -eq "$runs"
 
 part="--only cifar10-*-d2-*"
-# until_so CONDITION: waits, half a minute at most.
-until_so() {
-    tries=0
-    until "$@" || [ $tries -ge 600 ]; do
-        sleep 0.05
-        tries=$((tries + 1))
-    done
-}
 learning() {
-    grep -q '"val_top1"' w2/*/log.jsonl 2>/dev/null
+    grep -q '"val_top1"' w2/*/log.jsonl
 }
 some() { # and this driver is at work: a signal before that ends any program
     [ -s stopped ] && [ "$(find pieces -name '*.json' | wc -l)" -ge 8 ]

@@ -746,23 +746,28 @@ static void bad_input_is_named(void **state) {
     tleg_context_free(context);
 }
 
-/* Without a null label there are labels alone. */
-static void without_a_null_label_there_is_no_guidance(void **state) {
-    (void)state;
-    tleg_context *context = support_context(&backends[0], 1);
+static tleg_learngene *small_gene(tleg_context *context, int32_t image_size, int32_t no_null_label) {
     const tleg_config config = {.struct_size = sizeof config,
                                 .kind = TLEG_KIND_DIT,
-                                .image_size = 4,
+                                .image_size = image_size,
                                 .patch_size = 2,
                                 .dim = 8,
                                 .heads = 2,
                                 .classes = 3,
                                 .channels = 1,
-                                .no_null_label = 1};
-    tleg_learngene *gene = NULL, *opened = NULL;
+                                .no_null_label = no_null_label};
+    tleg_learngene *gene = NULL;
+    OK(context, tleg_learngene_create(context, &config, 1, &gene));
+    return gene;
+}
+
+/* Without a null label there are labels alone. */
+static void without_a_null_label_there_is_no_guidance(void **state) {
+    (void)state;
+    tleg_context *context = support_context(&backends[0], 1);
+    tleg_learngene *gene = small_gene(context, 4, 1), *opened = NULL;
     tleg_expander *expander = NULL;
     tleg_generator *g = NULL;
-    OK(context, tleg_learngene_create(context, &config, 1, &gene));
     OK(context, tleg_learngene_save(context, gene, support_scratch("none.safetensors"), NULL));
     tleg_learngene_free(gene);
     OK(context, tleg_learngene_open(context, support_scratch("none.safetensors"), NULL, &opened));
@@ -791,20 +796,11 @@ static void without_a_null_label_there_is_no_guidance(void **state) {
 static void what_draws_is_square(void **state) {
     (void)state;
     tleg_context *context = support_context(&backends[0], 1);
-    const tleg_config config = {.struct_size = sizeof config,
-                                .kind = TLEG_KIND_DIT,
-                                .image_size = 8,
-                                .patch_size = 2,
-                                .dim = 8,
-                                .heads = 2,
-                                .classes = 3,
-                                .channels = 1};
     const tleg_expander_options wide = {.struct_size = sizeof wide, .image_size = 8, .image_width = 12};
     const tleg_open_options said = {.struct_size = sizeof said, .names = "tleg.image_size = 4x16\n"};
-    tleg_learngene *gene = NULL;
+    tleg_learngene *gene = small_gene(context, 8, 0);
     tleg_expander *expander = NULL;
     tleg_model *model = NULL, *opened = NULL;
-    OK(context, tleg_learngene_create(context, &config, 1, &gene));
     assert_int_equal(tleg_expander_create(context, gene, &wide, &expander), TLEG_ERROR_UNSUPPORTED);
     assert_non_null(strstr(tleg_context_get_error(context), "a generator's images are square, found 8x12"));
     OK(context, tleg_expander_create(context, gene, NULL, &expander));

@@ -23,14 +23,18 @@ static tleg_learngene *gene_of(void) {
     return gene;
 }
 
-static tleg_model *expanded(const tleg_learngene *gene, int32_t image_size, tleg_dtype dtype) {
-    const tleg_expander_options options = {.struct_size = sizeof options, .image_size = image_size, .dtype = dtype};
+static tleg_model *expanded_as(const tleg_learngene *gene, const tleg_expander_options *options) {
     tleg_expander *expander = NULL;
     tleg_model *model = NULL;
-    OK(context, tleg_expander_create(context, gene, &options, &expander));
+    OK(context, tleg_expander_create(context, gene, options, &expander));
     OK(context, tleg_expander_expand(context, expander, DEPTH, &model));
     tleg_expander_free(expander);
     return model;
+}
+
+static tleg_model *expanded(const tleg_learngene *gene, int32_t image_size, tleg_dtype dtype) {
+    const tleg_expander_options options = {.struct_size = sizeof options, .image_size = image_size, .dtype = dtype};
+    return expanded_as(gene, &options);
 }
 
 static void same_tensors(const tleg_model *a, const tleg_model *b) {
@@ -153,12 +157,7 @@ static tleg_model *opened_wide(const char *path, tleg_position_filter filter) {
 static tleg_model *expanded_wide(const tleg_learngene *gene, tleg_position_filter filter) {
     const tleg_expander_options options = {
         .struct_size = sizeof options, .image_size = HIGH, .image_width = WIDE, .position_filter = filter};
-    tleg_expander *expander = NULL;
-    tleg_model *model = NULL;
-    OK(context, tleg_expander_create(context, gene, &options, &expander));
-    OK(context, tleg_expander_expand(context, expander, DEPTH, &model));
-    tleg_expander_free(expander);
-    return model;
+    return expanded_as(gene, &options);
 }
 
 /* The sum of what differs between two models' positions. */

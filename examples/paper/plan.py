@@ -45,7 +45,8 @@ class Planner:
         return run.name
 
     def learn(self, data, start, seed):
-        epochs = self.settings["gene_epochs" if data != self.settings["source"] else "source_epochs"]
+        length = "long_epochs" if start == "gene2long" else "source_epochs" if data == self.settings["source"] else "gene_epochs"
+        epochs = self.settings[length]
         return self.add(Run("learn", data, start, data, 0, epochs, seed))
 
     def trained(self, data, seed):
@@ -105,6 +106,12 @@ class Planner:
                 for depth in depths:
                     self.tune(target, name, depth, s["compare_epochs"], seed, s["source"])
 
+    def longer(self, seed, depths):
+        """Whether a gene that learned for longer would change a's answer."""
+        for depth in depths:
+            self.tune("cifar10", "gene2long", depth, self.settings["epochs"], seed)
+        self.score("cifar10", "gene2long", seed)
+
     def rates(self, seed, depth):
         """Whether another learning rate would change a's answer."""
         for rate in self.settings["rates"]:
@@ -129,6 +136,7 @@ def make(settings):
     planner.transfer(first, depths, targets[:1])
     planner.transfer(first, middle, targets[1:])
     planner.rates(first, middle[0])
+    planner.longer(first, depths[::-1])
     for seed in others:
         planner.transfer(seed, depths, targets[:1])
         planner.other_starts(seed, depths)

@@ -105,6 +105,15 @@ def rates(results):
     return markdown(["learning rate", f"gene, depth {depth}", f"scratch, depth {depth}"], rows)
 
 
+def longer(results):
+    """The gene's own length"""
+    s, rows = results.settings, []
+    for start, epochs in (("gene2", s["gene_epochs"]), ("gene2long", s["long_epochs"])):
+        rows.append([f"gene of {epochs} epochs", *(cell(results.untuned(start, depth)[:1], 1) for depth in s["depths"]),
+                     *(cell(results.tuned(start, depth, s["epochs"])[:1], 1) for depth in s["depths"])])
+    return markdown(["", *depths_head(s, "{} untuned"), *depths_head(s, f"{{}} tuned for {s['epochs']}")], rows)
+
+
 class Costs:
     """What it takes to equip depths 3 to 12, in layer passes and numbers."""
 
@@ -209,7 +218,7 @@ def by_byte(results):
                      *depths_head(s, "{} free")], rows)
 
 
-TABLES = {"half": half, "rates": rates, "others": others, "costs": costs, "transfer": transfer, "by-byte": by_byte,
+TABLES = {"half": half, "rates": rates, "longer": longer, "others": others, "costs": costs, "transfer": transfer, "by-byte": by_byte,
           "instead": instead}
 
 

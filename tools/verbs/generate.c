@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -310,6 +311,16 @@ static int draw(const struct invocation *call, struct drawing *drawing) {
                                          tleg_generator_get_error(drawing->generator));
 }
 
+/* What is not finite is not a picture. */
+static int check_finite(const struct invocation *call, const struct drawing *drawing) {
+    const size_t numbers = (size_t)drawing->info.image_floats;
+    for (size_t i = 0; i < (size_t)drawing->count * numbers; i++)
+        if (!isfinite(drawing->data[i]))
+            return tool_fail(call, "%s: what is drawn of picture %zu is not finite%s; nothing is written", drawing->source.path,
+                             i / numbers, drawing->guidance != 1 ? ": lower --guidance" : "");
+    return EXIT_DONE;
+}
+
 /* ---- what is written ---- */
 
 /* Latents go back to the scale that they had before they were learned. */
@@ -448,6 +459,8 @@ static int run_generate(const struct verb *verb, int argc, char **argv) {
     code = drawing.context ? prepare(&call, &drawing) : EXIT_FAILED;
     if (code == EXIT_DONE)
         code = draw(&call, &drawing);
+    if (code == EXIT_DONE)
+        code = check_finite(&call, &drawing);
     if (code == EXIT_DONE)
         code = write_out(&call, &drawing);
     if (code != EXIT_DONE && drawing.made_folder)

@@ -45,8 +45,8 @@ static const char help_teacher[] =
     "  --teacher MODEL     a model (or a learngene, with --teacher-depth N) that is run on each batch, after augmentation\n"
     "  --teacher-features  what the head learns to tell are the model's features, not its logits: from pictures alone, which\n"
     "                      may lie in DIR itself; their classes do not matter\n"
-    "  --teacher-command C instead: a program, run by the shell, that reads each batch and answers with logits over pipes;\n"
-    "                      docs/teachers.md describes how, examples/teachers/serve.py serves any PyTorch model;\n"
+    "  --teacher-command C instead: a program, run by the shell (exec in front: in its place), that reads each batch and\n"
+    "                      answers with logits over pipes; docs/teachers.md, and examples/teachers/serve.py for PyTorch;\n"
     "                      --teacher-timeout SECONDS: how long it may take to start, and to answer (600)\n";
 static const char help_teaching[] =
     "  --teacher-logits F  instead: stored logits, safetensors with \"logits\" f32 [N,C] and in its metadata \"names\", a\n"

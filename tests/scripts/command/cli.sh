@@ -144,6 +144,13 @@ try 0 $new --labels labels.txt -o named.st
 try 0 info named.st --json
 json
 says out '"labels":["cat \"tom\"","αβ\\","фото"]'
+for verb in "$new -o x.st" "convert named.st -o x.st" "classify named.st --depth 2 a.png"; do
+    try 2 $verb --mean 125,123,114 --std 63,62,67
+    says err "did you mean --mean 0.49,0.482,0.447 --std 0.247,0.243,0.263, which are these by 255?"
+    must test ! -e x.st
+done
+try 0 $new --mean 0,0,0 --std 0.003921568,1,1 -o x.st
+rm x.st
 printf 'one\ntwo\n' >two.txt
 try 1 $new --labels two.txt -o x.st
 says err "two.txt: 2 lines; expected the names of 3 classes"

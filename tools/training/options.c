@@ -223,7 +223,7 @@ bool training_settle(const struct invocation *call, const struct training_option
     int32_t depths[TRAINING_DEPTHS], count;
     uint64_t seed;
     if (!options->data || !options->epochs || !options->out) {
-        *code = tool_misuse(call, "needs --data, --epochs and -o");
+        *code = tool_misuse(call, options->epochs ? "needs --data and -o" : "needs --data, --epochs and -o");
         return false;
     }
     if (options->val_depths && !depths_list(options->val_depths, depths, TRAINING_DEPTHS, &count)) {

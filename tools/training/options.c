@@ -36,7 +36,7 @@ static const char help_validation[] =
     "                      the middle); their scores are kept in -o\n";
 static const char help_loading[] =
     "  --cache BYTES       decoded pictures to hold in memory (1G, and at most half of what limits, container and machine\n"
-    "                      leave); others are decoded each time\n"
+    "                      leave; 0: none); others are decoded each time\n"
     "  --loaders N         threads that decode and augment ahead (1); results do not depend on it\n"
     "  --skip-bad          read every image once before the first step, report those that cannot be read, and leave them\n"
     "                      out; --exif: apply EXIF orientation\n";

@@ -71,8 +71,8 @@ typedef struct tleg_budget {
     uint32_t struct_size; /* sizeof(tleg_budget) */
     int32_t batch;        /* images at once; 0 means 1 */
     uint64_t bytes;       /* 0: no limit */
-    double milliseconds;  /* of one run of the batch; 0: no limit */
-    double margin;        /* milliseconds are taken for (1 + margin) times what was measured (0); tleg_cost.spread is one */
+    double milliseconds;  /* of one run of the batch, finite; 0: no limit */
+    double margin;        /* 0 to 1e6: milliseconds count (1 + margin) times what was measured; tleg_cost.spread is one */
     tleg_holding holding; /* TLEG_HOLDING_* (EXPANDED) */
     int32_t any_depth;    /* 1: tleg_expander_get_deepest goes beyond the depths that were learned */
     const tleg_cost

@@ -12,8 +12,12 @@ struct question {
 };
 
 static tleg_status check_budget(tleg_context *context, const tleg_budget *budget) {
+    if (!(budget->milliseconds >= 0 && isfinite(budget->milliseconds)))
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT,
+                         "tleg_budget.milliseconds: expected a time above 0, or 0 for no limit; found a number below 0 or not "
+                         "finite");
     if (!(budget->margin >= 0 && budget->margin <= 1e6))
-        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_budget.margin: expected a share, 0 or more");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_budget.margin: expected a share from 0 to 1000000, found another");
     if (budget->holding < TLEG_HOLDING_EXPANDED || budget->holding > TLEG_HOLDING_STORED)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_budget.holding: expected one of TLEG_HOLDING_*, found %d",
                          (int)budget->holding);
@@ -49,8 +53,6 @@ static tleg_status ask(tleg_context *context, const tleg_expander *expander, con
     tleg_status status = tleg_options_read(context, "tleg_budget", budget, own, sizeof *own, TLEG_LEAST_BUDGET);
     if (status == TLEG_OK)
         status = check_budget(context, own);
-    if (!(own->milliseconds > 0))
-        own->milliseconds = 0;
     const bool timed = own->milliseconds > 0;
     if (status == TLEG_OK)
         status = tleg_cost_make(context, expander, own->batch, timed && !own->cost, &question->cost);
@@ -84,9 +86,10 @@ static bool fits(struct question *question, int32_t depth) {
 /* `which` is what this depth is the least of. */
 static tleg_status fail_none(tleg_context *context, struct question *question, int32_t depth, const char *which) {
     tleg_cost_set_depth(question->expander, depth, &question->cost);
+    const double microseconds = fmin(expected_ms(question) * 1e3, 1e18); /* a host's own may be more than an integer holds */
     return tleg_fail(context, TLEG_ERROR_UNSUPPORTED,
                      "no depth fits: %d layers, the least%s, take %llu bytes and %lld microseconds", (int)depth, which,
-                     (unsigned long long)held(question), (long long)(expected_ms(question) * 1e3));
+                     (unsigned long long)held(question), (long long)microseconds);
 }
 
 /* ---- the deepest ---- */

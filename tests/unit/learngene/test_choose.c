@@ -196,6 +196,10 @@ static void a_hosts_own_milliseconds_are_taken(void **state) {
         assert_int_equal(tleg_expander_get_deepest(context, expander, &budget, &depth), TLEG_ERROR_ARGUMENT);
         says(words[k]);
     }
+    const tleg_cost eternal = {.struct_size = sizeof cost, .ms_fixed = 1e30};
+    budget.cost = &eternal;
+    assert_int_equal(tleg_expander_get_deepest(context, expander, &budget, &depth), TLEG_ERROR_UNSUPPORTED);
+    says("bytes and 1000000000000000000 microseconds");
     tleg_expander_free(expander);
 }
 
@@ -206,11 +210,17 @@ static void wrong_budgets_are_refused(void **state) {
                                  {.struct_size = sizeof wrong[0], .bytes = 1, .any_depth = 2},
                                  {.struct_size = sizeof wrong[0], .bytes = 1, .margin = -0.1},
                                  {.struct_size = sizeof wrong[0], .bytes = 1, .margin = NAN},
+                                 {.struct_size = sizeof wrong[0], .bytes = 1, .margin = INFINITY},
+                                 {.struct_size = sizeof wrong[0], .bytes = 1, .milliseconds = -1},
+                                 {.struct_size = sizeof wrong[0], .bytes = 1, .milliseconds = NAN},
+                                 {.struct_size = sizeof wrong[0], .bytes = 1, .milliseconds = INFINITY},
+                                 {.struct_size = sizeof wrong[0], .bytes = 1, .milliseconds = -INFINITY},
                                  {.struct_size = sizeof wrong[0], .bytes = 1, .batch = -1}};
-    static const char *const words[] = {"holding", "holding", "any_depth", "margin", "margin", "batch"};
+    static const char *const words[] = {"holding",      "holding",      "any_depth",    "margin",       "margin", "margin",
+                                        "milliseconds", "milliseconds", "milliseconds", "milliseconds", "batch"};
     const tleg_scores scores = table(10);
     tleg_expander *expander = expander_with("mean", NULL, 0, &scores);
-    for (int k = 0; k < 6; k++) {
+    for (size_t k = 0; k < sizeof wrong / sizeof *wrong; k++) {
         int32_t depth = 0;
         tleg_best best = {.struct_size = sizeof best};
         assert_int_equal(tleg_expander_get_deepest(context, expander, &wrong[k], &depth), TLEG_ERROR_ARGUMENT);

@@ -85,8 +85,9 @@ typedef struct tleg_best {
     uint32_t struct_size;  /* sizeof(tleg_best) */
     int32_t depth;         /* of the best score that fits; of equal ones the shallowest */
     double score;          /* of that depth */
-    double standard_error; /* of that score: sqrt(score * (1 - score) / images); 0 where the number of images is unknown */
-    int32_t cheapest;      /* the shallowest that fits and scores no less than score - standard_error */
+    double standard_error; /* of that score: sqrt(score * (1 - score) / images); 0 where the number of images is unknown, and of
+                              scores that are not shares of right answers (a generator's, TLEG_SCORES_ON_FEATURES) */
+    int32_t cheapest;      /* the shallowest that fits and scores no less than score - standard_error: `depth` itself with 0 */
     int32_t fitting;       /* how many scored depths fit */
     double cheapest_score;
 } tleg_best;

@@ -3,6 +3,7 @@
 #include "learngene/cost.h"
 
 #include <math.h>
+#include <string.h>
 
 /* A budget, and what depths cost: asked of one depth after the other. */
 struct question {
@@ -124,6 +125,11 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_get_deepest(tleg_context *context, 
 
 /* ---- the best ---- */
 
+/* Right answers among the images, for which a standard error is known, rather than a share of what is told of a target. */
+static bool are_right_answers(const tleg_config *config, const tleg_scores *scores) {
+    return config->kind != TLEG_KIND_DIT && strcmp(scores->on, TLEG_SCORES_ON_FEATURES) != 0;
+}
+
 /* The scored depths that fit, shallowest first. */
 static void choose(struct question *question, const tleg_scores *scores, tleg_best *best) {
     for (int32_t k = 0; k < scores->count; k++) {
@@ -135,7 +141,7 @@ static void choose(struct question *question, const tleg_scores *scores, tleg_be
             best->score = scores->scores[k];
         }
     }
-    if (scores->images > 0)
+    if (scores->images > 0 && are_right_answers(&question->expander->config.c, scores))
         best->standard_error = sqrt(best->score * (1 - best->score) / (double)scores->images);
     for (int32_t k = 0; k < scores->count && best->fitting > 0 && best->cheapest == 0; k++) {
         const int32_t depth = scores->depths[k];

@@ -129,22 +129,33 @@ static void print_row(const struct state *state, const struct row *row) {
            row->learned ? "" : "  not learned");
 }
 
+/* Of the best score: of right answers among a number of images that is known. */
+static bool has_standard_error(const struct state *state) {
+    return state->best.depth && state->scores->images > 0 && source_scores_answers(&state->source.config, state->scores->on);
+}
+
 static void print_answers(const struct state *state) {
     const tleg_best *best = &state->best;
     if (best->depth)
-        printf("best%s: depth %d, %.2f %%\nwithin one standard error, %.2f points: depth %d, %.2f %%\n",
-               is_limited(state->options) ? " that fits" : "", (int)best->depth, 100 * best->score, 100 * best->standard_error,
-               (int)best->cheapest, 100 * best->cheapest_score);
+        printf("best%s: depth %d, %.2f %%\n", is_limited(state->options) ? " that fits" : "", (int)best->depth,
+               100 * best->score);
+    if (has_standard_error(state))
+        printf("within one standard error, %.2f points: depth %d, %.2f %%\n", 100 * best->standard_error, (int)best->cheapest,
+               100 * best->cheapest_score);
     if (state->deepest)
         printf("deepest that fits: %d\n", (int)state->deepest);
+}
+
+static const char *score_heading(const struct state *state) {
+    const bool answers = source_scores_answers(&state->source.config, state->scores ? state->scores->on : "");
+    return answers ? "top-1" : "told";
 }
 
 static int print_table(const struct invocation *call, const struct state *state) {
     struct row row;
     print_head(state);
     printf("depth    parameters          bytes     while it is expanded     ms a batch of %-5d  %5s  %s\n",
-           (int)state->options->batch, source_draws(&state->source.config) ? "told" : "top-1",
-           is_limited(state->options) ? "fits" : "");
+           (int)state->options->batch, score_heading(state), is_limited(state->options) ? "fits" : "");
     for (int32_t depth = state->cost.least_depth, last = last_listed(state); depth <= last; depth++) {
         if (!is_listed(state, depth))
             continue;
@@ -197,7 +208,7 @@ static int print_object(const struct invocation *call, const struct state *state
     report_add(&report, "deepest", depth_or_null(state->deepest));
     report_add(&report, "best", depth_or_null(best->depth));
     report_add(&report, "cheapest", depth_or_null(best->cheapest));
-    report_add(&report, "standard_error", best->depth ? json_real(best->standard_error) : json_null());
+    report_add(&report, "standard_error", has_standard_error(state) ? json_real(best->standard_error) : json_null());
     report_integer(&report, "batch", state->options->batch);
     report_add(&report, "cost", cost_object(&state->cost));
     report_add(&report, "scores", scores_json(state->scores));
@@ -419,7 +430,8 @@ const struct verb verb_plan = {
         "Prints a table of depths: the parameters of the expanded model; the exact bytes of its weights and its session, and\n"
         "the most that is held while it is expanded here, expander and model at once; the milliseconds of one run of a\n"
         "batch; and what the depth scored, where the file says so. The best depth is the one of the best score that fits, of\n"
-        "equal ones the shallowest; beside it stands the shallowest that scores no less than one standard error below it.\n"
+        "equal ones the shallowest; beside it stands the shallowest that scores no less than one standard error below it,\n"
+        "where scores are right answers: what a generator tells of the noise, or a model of features, has no such error.\n"
         "Only depths with a score can be the best. The deepest that fits is one that was learned, unless the file does not\n"
         "say which those are.\n"
         "\n"
@@ -444,8 +456,10 @@ const struct verb verb_plan = {
         "  --dtype T     type of the weights: f32 (default), bf16, f16\n" IMAGE_HELP "\n"
         "When nothing fits, the exit code is 1.\n"
         "--json: {\"deepest\", \"best\", \"cheapest\", \"standard_error\" (null when none fits, or there is no limit or no "
-        "score),\n"
-        "\"batch\", \"cost\": {\"batch\", \"ms_fixed\", \"ms_per_layer\", \"spread\", \"runs\", \"bytes_fixed\", "
+        "score;\n"
+        "\"standard_error\" also where scores are not right answers among a known number of images, \"cheapest\" being the "
+        "best\n"
+        "then), \"batch\", \"cost\": {\"batch\", \"ms_fixed\", \"ms_per_layer\", \"spread\", \"runs\", \"bytes_fixed\", "
         "\"bytes_per_layer\",\n"
         "\"bytes_elastic\"}, \"scores\", \"depths\": [{\"depth\", \"bytes\", \"ms\", \"parameters\", \"fits\", \"bytes_peak\", "
         "\"learned\",\n"

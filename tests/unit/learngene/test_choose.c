@@ -134,6 +134,26 @@ static void the_best_fits_and_the_cheapest_is_within_a_standard_error(void **sta
     tleg_expander_free(expander);
 }
 
+/* What is told of noise or of features is no share of right answers: the best alone is the answer. */
+static void what_is_told_has_no_standard_error(void **state) {
+    (void)state;
+    tleg_scores scores = table(500);
+    tleg_expander *answers = expander_with("mean", NULL, 0, &scores), *draws = expander_with("draw-pixels", NULL, 0, &scores);
+    tleg_budget budget = {.struct_size = sizeof budget};
+    tleg_best best = {.struct_size = sizeof best};
+    best_is(answers, &budget, 8, 4, 6);
+    best_is(draws, &budget, 8, 8, 6);
+    OK(context, tleg_expander_get_best(context, draws, &budget, &best));
+    assert_true(best.standard_error == 0);
+    scores.on = TLEG_SCORES_ON_FEATURES;
+    budget.scores = &scores;
+    best_is(answers, &budget, 8, 8, 6);
+    OK(context, tleg_expander_get_best(context, answers, &budget, &best));
+    assert_true(best.standard_error == 0);
+    tleg_expander_free(answers);
+    tleg_expander_free(draws);
+}
+
 /* An elastic session takes the same bytes at every depth: all fit or none. */
 static void elastic_budgets_count_the_expander(void **state) {
     (void)state;
@@ -351,6 +371,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(where_nothing_is_known_the_deepest_is_any),
         cmocka_unit_test(depths_that_the_schedule_cannot_give_are_no_answers),
         cmocka_unit_test(the_best_fits_and_the_cheapest_is_within_a_standard_error),
+        cmocka_unit_test(what_is_told_has_no_standard_error),
         cmocka_unit_test(elastic_budgets_count_the_expander),
         cmocka_unit_test(without_scores_there_is_no_best),
         cmocka_unit_test(a_hosts_own_milliseconds_are_taken),

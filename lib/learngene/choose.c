@@ -28,7 +28,11 @@ static tleg_status check_budget(tleg_context *context, const tleg_budget *budget
     return TLEG_OK;
 }
 
-/* The milliseconds that the host has measured; bytes are counted anew. */
+static bool same_where_given(uint64_t given, uint64_t own) {
+    return given == 0 || given == own;
+}
+
+/* The milliseconds that the host has measured; bytes are counted anew, and tell a cost of something else. */
 static tleg_status take_cost(tleg_context *context, const tleg_budget *budget, tleg_cost *cost) {
     tleg_cost host = {0};
     tleg_status status = tleg_options_read(context, "tleg_budget.cost", budget->cost, &host, sizeof host, TLEG_LEAST_COST);
@@ -42,6 +46,16 @@ static tleg_status take_cost(tleg_context *context, const tleg_budget *budget, t
     if (host.batch != 0 && host.batch != cost->batch)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_budget.cost: measured with batches of %d, the budget is for %d",
                          (int)host.batch, (int)cost->batch);
+    if (!same_where_given(host.bytes_fixed, cost->bytes_fixed) ||
+        !same_where_given(host.bytes_per_layer, cost->bytes_per_layer) ||
+        !same_where_given(host.bytes_elastic, cost->bytes_elastic))
+        return tleg_fail(
+            context, TLEG_ERROR_ARGUMENT,
+            "tleg_budget.cost: expected what was measured of this expander on as many threads, found a cost of "
+            "%llu, %llu and %llu bytes (fixed, per layer, elastic) where this is %llu, %llu and %llu: measure anew",
+            (unsigned long long)host.bytes_fixed, (unsigned long long)host.bytes_per_layer,
+            (unsigned long long)host.bytes_elastic, (unsigned long long)cost->bytes_fixed,
+            (unsigned long long)cost->bytes_per_layer, (unsigned long long)cost->bytes_elastic);
     cost->ms_fixed = host.ms_fixed;
     cost->ms_per_layer = host.ms_per_layer;
     return TLEG_OK;

@@ -223,6 +223,35 @@ static void a_hosts_own_milliseconds_are_taken(void **state) {
     tleg_expander_free(expander);
 }
 
+/* Another network, element type, image or number of threads takes other bytes. */
+static void a_cost_of_something_else_is_refused(void **state) {
+    (void)state;
+    const tleg_expander_options other[] = {{.struct_size = sizeof other[0], .dtype = TLEG_BF16},
+                                           {.struct_size = sizeof other[0], .image_size = 12}};
+    const tleg_context_options threads = {.struct_size = sizeof threads, .workers = 3};
+    tleg_learngene *gene = support_gene(context, "mean");
+    tleg_expander *expander;
+    tleg_context *three;
+    tleg_cost cost = {.struct_size = sizeof cost};
+    tleg_budget budget = {.struct_size = sizeof budget, .milliseconds = 1e9, .cost = &cost};
+    int32_t depth = 0;
+    OK(context, tleg_expander_create(context, gene, NULL, &expander));
+    OK(context, tleg_context_create(&threads, &three));
+    OK(context, tleg_expander_get_cost(context, expander, 0, 1, 0, &cost));
+    cost.ms_fixed = 1;
+    assert_int_equal(deepest(expander, &budget), TLEG_MAX_DEPTH);
+    assert_int_equal(tleg_expander_get_deepest(three, expander, &budget, &depth), TLEG_ERROR_ARGUMENT);
+    tleg_expander_free(expander);
+    for (int k = 0; k < 2; k++) {
+        OK(context, tleg_expander_create(context, gene, &other[k], &expander));
+        assert_int_equal(tleg_expander_get_deepest(context, expander, &budget, &depth), TLEG_ERROR_ARGUMENT);
+        says("tleg_budget.cost: expected what was measured of this expander");
+        tleg_expander_free(expander);
+    }
+    tleg_context_free(three);
+    tleg_learngene_free(gene);
+}
+
 static void wrong_budgets_are_refused(void **state) {
     (void)state;
     const tleg_budget wrong[] = {{.struct_size = sizeof wrong[0], .bytes = 1, .holding = 3},
@@ -375,6 +404,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(elastic_budgets_count_the_expander),
         cmocka_unit_test(without_scores_there_is_no_best),
         cmocka_unit_test(a_hosts_own_milliseconds_are_taken),
+        cmocka_unit_test(a_cost_of_something_else_is_refused),
         cmocka_unit_test(wrong_budgets_are_refused),
         cmocka_unit_test(times_hold_while_another_thread_burns_the_processor),
         cmocka_unit_test(odd_times_give_no_nonsense),

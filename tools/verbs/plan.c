@@ -24,6 +24,7 @@ struct state {
     tleg_context *context;
     const struct options *options;
     struct source source; /* an expander */
+    bool scores_dropped;  /* the file's, which are of another image size */
     tleg_budget budget;
     tleg_cost cost;                       /* of the least depth: its lines hold for all */
     int32_t deepest;                      /* 0: none fits, or there is no limit */
@@ -366,6 +367,14 @@ static void note_unknown(const struct invocation *call, const struct state *stat
                   draws || state->scores ? "" : " (tleg eval --depth 2-12 --write-scores measures what each is worth)");
 }
 
+static void note_dropped(const struct invocation *call, const struct state *state) {
+    if (state->scores_dropped && !state->scores)
+        tool_note(call,
+                  "the scores in %s are of its own image size, and say nothing of --image: no depth is known to be the best "
+                  "(--data DIR measures it)",
+                  state->source.path);
+}
+
 static int say(const struct invocation *call, const struct state *state) {
     const struct options *options = state->options;
     int code = call->json ? print_object(call, state) : print_table(call, state);
@@ -392,9 +401,11 @@ static int open_gene(const struct invocation *call, struct state *state) {
         return EXIT_FAILED;
     *source = (struct source){.path = call->operands[0], .config = {.struct_size = sizeof source->config}};
     const tleg_status status = tleg_expander_read(state->context, file, &reading, &how, &source->expander);
+    const bool scored = tleg_file_get_metadata(file, "tleg.scores") != NULL;
     tleg_file_free(file);
     if (status != TLEG_OK || tleg_expander_get_info(state->context, source->expander, &source->config) != TLEG_OK)
         return tool_fail_context(call, state->context);
+    state->scores_dropped = scored && !source->config.scores && how.image_size;
     if (state->options->scoring.data)
         pictures_note(call, source->path, &source->config);
     return EXIT_DONE;
@@ -411,6 +422,7 @@ static int plan(const struct invocation *call, struct state *state) {
     if (code != EXIT_DONE)
         return code;
     note_unknown(call, state);
+    note_dropped(call, state);
     return say(call, state);
 }
 
@@ -493,8 +505,9 @@ const struct verb verb_plan = {
         "batch; and what the depth scored, where the file says so. The best depth is the one of the best score that fits, of\n"
         "equal ones the shallowest; beside it stands the shallowest that scores no less than one standard error below it,\n"
         "where scores are right answers: what a generator tells of the noise, or a model of features, has no such error.\n"
-        "Only depths with a score can be the best. The deepest that fits is one that was learned, unless the file does not\n"
-        "say which those are.\n"
+        "Only depths with a score can be the best: those of --data; without it the file's (tleg eval --write-scores puts them\n"
+        "there), which are of its own image size and do not count at another --image. The deepest that fits is one that was\n"
+        "learned, unless the file does not say which those are.\n"
         "\n"
         "Times are measured on this machine with --threads: many short runs at two depths in turn, some 200 ms in all, of "
         "which\n"
@@ -514,9 +527,7 @@ const struct verb verb_plan = {
         "--image,\n"
         "                --dtype, --threads and --level\n"
         "  --depth LIST  which depths to score with --data, as 2-12 or 3,6,12 (those that were learned; else up to "
-        "12)\n" SCORING_HELP
-        "                Without --data the file's scores count (tleg eval --write-scores puts them there)\n"
-        "  --dtype T     type of the weights: f32 (default), bf16, f16\n" IMAGE_HELP "\n"
+        "12)\n" SCORING_HELP "  --dtype T     type of the weights: f32 (default), bf16, f16\n" IMAGE_HELP "\n"
         "When nothing fits, the exit code is 1.\n"
         "--json: {\"deepest\", \"best\", \"cheapest\", \"standard_error\" (null when none fits, or there is no limit or no "
         "score;\n"

@@ -510,6 +510,11 @@ try 0 plan scored.st --bytes 100M
 says out "best that fits: depth "
 says out "within one standard error, "
 says err "does not say at which depths"
+try 0 plan scored.st --image 20 --bytes 100M
+says err "the scores in scored.st are of its own image size"
+must test "$(grep -c "best" out)" -eq 0
+try 0 plan scored.st --image 16 --bytes 100M
+says out "best that fits: depth "
 try 0 eval scored.st --depth 9 --data data --val-every 4 --write-scores
 says err "the former scores of scored.st, on data, are replaced"
 try 0 info scored.st

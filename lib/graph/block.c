@@ -83,9 +83,10 @@ const char *tleg_node_norm(struct walk *walk, struct value *out) {
     return NULL;
 }
 
-/* The means of a stream or of squares over the features, or of what is read out over the tokens. */
+/* The means of a stream or of squares over the features, or of what is read out over the tokens; or the largest of those. */
 const char *tleg_node_mean(struct walk *walk, struct value *out) {
     const struct value *in = tleg_walk_in(walk, 0);
+    const bool largest = strcmp(tleg_walk_text(walk, walk->node->type), "ReduceMax") == 0;
     int64_t axes[MOST_INTEGERS];
     const int count = tleg_walk_integers(walk, "axes", 1, axes);
     const int32_t dim = count == 1 ? tleg_walk_dimension(axes[0], in->layout.rank) : -1;
@@ -94,7 +95,7 @@ const char *tleg_node_mean(struct walk *walk, struct value *out) {
     const bool drop = tleg_walk_integer(walk, "keepdims", 1) == 0;
     *out = *in;
     tleg_layout_replace(&in->layout, dim, NULL, 0, drop, &out->layout);
-    if (tleg_layout_is(&in->layout, dim, AXIS_FEATURE, 0) && dim == in->layout.rank - 1) {
+    if (tleg_layout_is(&in->layout, dim, AXIS_FEATURE, 0) && dim == in->layout.rank - 1 && !largest) {
         const bool squares = in->what == SQUARES, function = in->what == FUNCTION && in->third;
         const struct value *x = function ? &walk->values[in->third] : in;
         if (!squares && !tleg_is_normed(walk, x))
@@ -112,8 +113,8 @@ const char *tleg_node_mean(struct walk *walk, struct value *out) {
     if (in->what == POOLED && tleg_layout_size(&in->layout, dim) == 1)
         return NULL;
     if (!tleg_layout_is(&in->layout, dim, AXIS_TOKEN, 0) || (in->what != STREAM && in->what != NORM) || in->mean)
-        return "a mean over the patches";
-    out->mean = true;
+        return "the mean, or the largest, of the patches";
+    out->mean = largest ? BY_MAX : BY_MEAN;
     return NULL;
 }
 
@@ -313,12 +314,12 @@ const char *tleg_node_softmax(struct walk *walk, struct value *out) {
     const struct value *in = tleg_walk_in(walk, 0);
     const int32_t last = in->layout.rank - 1;
     const int64_t axis = tleg_walk_integer(walk, "axis", walk->graph->opset < 13 ? 1 : -1);
-    if (in->what == LINEAR && tleg_is_read_out(&walk->values[in->of]) && tleg_is_feature(in) &&
-        tleg_walk_dimension(axis, in->layout.rank) == last) {
-        *out = (struct value){.what = CHANCES, .of = tleg_value_number(walk, in), .factor = 1, .layout = in->layout};
+    const bool logarithm = strcmp(tleg_walk_text(walk, walk->node->type), "Softmax") != 0;
+    if (tleg_is_answer(walk, in) && tleg_walk_dimension(axis, in->layout.rank) == last) {
+        tleg_make_answer(walk, in, logarithm ? "logarithm of the softmax" : "softmax", out);
         return NULL;
     }
-    if (in->what != SCORES)
+    if (in->what != SCORES || logarithm)
         return "scores of queries and keys";
     if (tleg_walk_dimension(axis, in->layout.rank) != last || !tleg_layout_is(&in->layout, last, AXIS_KEY, 0))
         return "a softmax over the keys";
@@ -409,11 +410,27 @@ static const char *add_to(struct walk *walk, const struct value *stream, const s
     return NULL;
 }
 
+bool tleg_same_tokens(const struct value *a, const struct value *b) {
+    return a->what == b->what && (a->what == STREAM || a->what == NORM) && a->of == b->of && a->other == b->other &&
+           a->weight == b->weight && a->bias == b->bias && tleg_layout_equal(&a->layout, &b->layout);
+}
+
+/* The mean and the largest of the same tokens. */
+static bool add_pools(const struct value *a, const struct value *b, struct value *out) {
+    if (!tleg_same_tokens(a, b) || !a->mean || !b->mean || a->mean + b->mean != BY_MEAN + BY_MAX || a->first != b->first ||
+        a->count != b->count)
+        return false;
+    *out = *a;
+    out->id = 0;
+    out->mean = BY_SUM;
+    return true;
+}
+
 const char *tleg_add_branch(struct walk *walk, const struct value *a, const struct value *b, struct value *out) {
     const bool heads =
         a->what == b->what && (tleg_is_read_out(a) || (a->what == LINEAR && tleg_is_read_out(&walk->values[a->of]) &&
                                                        tleg_is_read_out(&walk->values[b->of])));
-    if (tleg_pool_add(walk, a, b, out) || tleg_pool_add(walk, b, a, out))
+    if (add_pools(a, b, out) || tleg_pool_add(walk, a, b, out) || tleg_pool_add(walk, b, a, out))
         return NULL;
     if (heads && tleg_layout_equal(&a->layout, &b->layout) && a->factor == 1 && b->factor == 1) {
         *out = (struct value){.what = SUM,

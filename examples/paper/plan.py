@@ -106,11 +106,12 @@ class Planner:
                 for depth in depths:
                     self.tune(target, name, depth, s["compare_epochs"], seed, s["source"])
 
-    def longer(self, seed, depths):
-        """Whether a gene that learned for longer would change a's answer."""
-        for depth in depths:
-            self.tune("cifar10", "gene2long", depth, self.settings["epochs"], seed)
-        self.score("cifar10", "gene2long", seed)
+    def other_genes(self, seed, depths):
+        """Whether a gene that learned for longer, or one of more tensors, would change a's answer."""
+        for name in ("gene2long", "gene4"):
+            for depth in depths:
+                self.tune("cifar10", name, depth, self.settings["epochs"], seed)
+            self.score("cifar10", name, seed)
 
     def rates(self, seed, depth):
         """Whether another learning rate would change a's answer."""
@@ -136,7 +137,7 @@ def make(settings):
     planner.transfer(first, depths, targets[:1])
     planner.transfer(first, middle, targets[1:])
     planner.rates(first, middle[0])
-    planner.longer(first, depths[::-1])
+    planner.other_genes(first, depths[::-1])
     for seed in others:
         planner.transfer(seed, depths, targets[:1])
         planner.other_starts(seed, depths)

@@ -105,13 +105,13 @@ def rates(results):
     return markdown(["learning rate", f"gene, depth {depth}", f"scratch, depth {depth}"], rows)
 
 
-def longer(results):
-    """The gene's own length"""
+def other_genes(results):
+    """The gene's own length, and its tensors"""
     s, rows = results.settings, []
-    for start, epochs in (("gene2", s["gene_epochs"]), ("gene2long", s["long_epochs"])):
-        rows.append([f"gene of {epochs} epochs", *(cell(results.untuned(start, depth)[:1], 1) for depth in s["depths"]),
+    for start, count, epochs in (("gene2", 2, s["gene_epochs"]), ("gene2long", 2, s["long_epochs"]), ("gene4", 4, s["gene_epochs"])):
+        rows.append([f"K = {count}, {epochs} epochs", *(cell(results.untuned(start, depth)[:1], 1) for depth in s["depths"]),
                      *(cell(results.tuned(start, depth, s["epochs"])[:1], 1) for depth in s["depths"])])
-    return markdown(["", *depths_head(s, "{} untuned"), *depths_head(s, f"{{}} tuned for {s['epochs']}")], rows)
+    return markdown(["gene", *depths_head(s, "{} untuned"), *depths_head(s, f"{{}} tuned for {s['epochs']}")], rows)
 
 
 class Costs:
@@ -218,7 +218,7 @@ def by_byte(results):
                      *depths_head(s, "{} free")], rows)
 
 
-TABLES = {"half": half, "rates": rates, "longer": longer, "others": others, "costs": costs, "transfer": transfer, "by-byte": by_byte,
+TABLES = {"half": half, "rates": rates, "other-genes": other_genes, "others": others, "costs": costs, "transfer": transfer, "by-byte": by_byte,
           "instead": instead}
 
 

@@ -359,25 +359,44 @@ static bool is_ours(const char *name) {
     return false;
 }
 
-/* What stands in a family's blocks, or has one of the library's names, and is not known there would change the result. */
-static tleg_status check_strangers(const struct work *work) {
+static tleg_status fail_stranger(const struct work *work, const struct tleg_entry *entry) {
+    const struct tleg_naming *naming = work->naming;
+    if (naming->family)
+        return tleg_fail(naming->context, TLEG_ERROR_UNSUPPORTED,
+                         "%s: tensor \"%s\" among the blocks is not a part of %s that this library computes",
+                         tleg_file_label(naming->file), entry->name, naming->family->name);
+    return tleg_fail(naming->context, TLEG_ERROR_FORMAT,
+                     "%s: names: tensor \"%s\" among the blocks is in no rule: without it the result would be another one",
+                     tleg_file_label(naming->file), entry->name);
+}
+
+/* What stands among the blocks and is in no rule would change the result, but for integers and what is the library's already.
+ */
+static tleg_status check_blocks(const struct work *work) {
     const struct tleg_naming *naming = work->naming;
     const char *text = naming->rules;
     int64_t line = 0;
     struct tleg_rule rule;
     tleg_status status = tleg_rule_next(naming->context, &text, &line, &rule);
     for (; status == TLEG_OK && rule.line > 0; status = tleg_rule_next(naming->context, &text, &line, &rule))
-        for (size_t k = 0; k < work->entry_count && rule.piece_count > 0; k++)
-            if (!work->used[k] && is_in_block(naming, &rule, work->entries[k].name))
-                return tleg_fail(naming->context, TLEG_ERROR_UNSUPPORTED,
-                                 "%s: tensor \"%s\" among the blocks is not a part of %s that this library computes",
-                                 tleg_file_label(naming->file), work->entries[k].name, naming->family->name);
-    for (size_t k = 0; k < work->entry_count && status == TLEG_OK; k++)
+        for (size_t k = 0; k < work->entry_count && rule.piece_count > 0; k++) {
+            const struct tleg_entry *entry = &work->entries[k];
+            const bool may_stay = !naming->family && (is_ours(entry->name) || !tleg_dtype_is_real(entry->dtype));
+            if (!work->used[k] && !may_stay && is_in_block(naming, &rule, entry->name))
+                return fail_stranger(work, entry);
+        }
+    return status;
+}
+
+/* A family's files have none of the library's names that its rules do not name. */
+static tleg_status check_ours(const struct work *work) {
+    const struct tleg_naming *naming = work->naming;
+    for (size_t k = 0; k < work->entry_count; k++)
         if (!work->used[k] && is_ours(work->entries[k].name))
             return tleg_fail(naming->context, TLEG_ERROR_FORMAT,
                              "%s: tensor \"%s\" is not a part of %s: say what it is by rules for names",
                              tleg_file_label(naming->file), work->entries[k].name, naming->family->name);
-    return status;
+    return TLEG_OK;
 }
 
 /* The entries that are left over keep their names, or lose the prefix. */
@@ -571,8 +590,11 @@ tleg_status tleg_names_apply(const struct tleg_naming *naming, tleg_file **named
         status = apply_rules(&work);
     if (status == TLEG_OK)
         status = fold(&work);
-    if (status == TLEG_OK && naming->family && !naming->family->rest)
-        status = check_strangers(&work);
+    const bool rest = naming->family && naming->family->rest;
+    if (status == TLEG_OK && !rest)
+        status = check_blocks(&work);
+    if (status == TLEG_OK && naming->family && !rest)
+        status = check_ours(&work);
     if (status == TLEG_OK)
         status = add_rest(&work);
     if (status == TLEG_OK)

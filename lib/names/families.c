@@ -190,6 +190,70 @@
     "blocks.{}.gamma_2 -> blocks.{}.ls2.gamma\n"                                                                               \
     "tleg.eps = 1e-6\n"
 
+/* Well-known models written from scratch, whose files say how many heads there are nowhere. */
+#define UVA "transformer.{}."
+#define UVA_RULES                                                                                                              \
+    "cls_token -> cls_token\n"                                                                                                 \
+    "pos_embedding -> pos_embed\n"                                                                                             \
+    "input_layer.* -> patch_embed.proj.*\n"                                                                                    \
+    "mlp_head.0.* -> norm.*\n"                                                                                                 \
+    "mlp_head.1.* -> head.*\n"                                                                                                 \
+    "tleg.heads = ?\n"                                                                                                         \
+    "tleg.eps = 1e-5\n" UVA "layer_norm_1.* -> blocks.{}.norm1.*\n" UVA "layer_norm_2.* -> blocks.{}.norm2.*\n" UVA            \
+    "attn.in_proj_weight -> blocks.{}.attn.qkv.weight\n" UVA "attn.in_proj_bias -> blocks.{}.attn.qkv.bias\n" UVA              \
+    "attn.out_proj.* -> blocks.{}.attn.proj.*\n" UVA "linear.0.* -> blocks.{}.mlp.fc1.*\n" UVA                                 \
+    "linear.3.* -> blocks.{}.mlp.fc2.*\n"
+#define BOURKE "transformer_encoder.{}."
+#define BOURKE_RULES                                                                                                           \
+    "class_embedding -> cls_token\n"                                                                                           \
+    "position_embedding -> pos_embed\n"                                                                                        \
+    "patch_embedding.patcher.* -> patch_embed.proj.*\n"                                                                        \
+    "classifier.0.* -> norm.*\n"                                                                                               \
+    "classifier.1.* -> head.*\n"                                                                                               \
+    "tleg.heads = ?\n"                                                                                                         \
+    "tleg.eps = 1e-5\n" BOURKE "msa_block.layer_norm.* -> blocks.{}.norm1.*\n" BOURKE                                          \
+    "mlp_block.layer_norm.* -> blocks.{}.norm2.*\n" BOURKE                                                                     \
+    "msa_block.multihead_attn.in_proj_weight -> blocks.{}.attn.qkv.weight\n" BOURKE                                            \
+    "msa_block.multihead_attn.in_proj_bias -> blocks.{}.attn.qkv.bias\n" BOURKE                                                \
+    "msa_block.multihead_attn.out_proj.* -> blocks.{}.attn.proj.*\n" BOURKE                                                    \
+    "mlp_block.mlp.0.* -> blocks.{}.mlp.fc1.*\n" BOURKE "mlp_block.mlp.3.* -> blocks.{}.mlp.fc2.*\n"
+#define TINTN "encoder.blocks.{}."
+#define TINTN_RULES                                                                                                            \
+    "embedding.cls_token -> cls_token\n"                                                                                       \
+    "embedding.position_embeddings -> pos_embed\n"                                                                             \
+    "embedding.patch_embeddings.projection.* -> patch_embed.proj.*\n"                                                          \
+    "classifier.* -> head.*\n"                                                                                                 \
+    "tleg.heads = ?\n"                                                                                                         \
+    "tleg.activation = gelu_tanh\n"                                                                                            \
+    "tleg.eps = 1e-5\n" TINTN "layernorm_1.* -> blocks.{}.norm1.*\n" TINTN "layernorm_2.* -> blocks.{}.norm2.*\n" TINTN        \
+    "attention.qkv_projection.* -> blocks.{}.attn.qkv.*\n" TINTN                                                               \
+    "attention.output_projection.* -> blocks.{}.attn.proj.*\n" TINTN "mlp.dense_1.* -> blocks.{}.mlp.fc1.*\n" TINTN            \
+    "mlp.dense_2.* -> blocks.{}.mlp.fc2.*\n"
+
+/* Two that have Google's weights, and their heads. */
+#define JEONS "transformer.encoder.layer.{}."
+#define JEONS_QKV "attn.query", "attn.key", "attn.value"
+#define JEONS_RULES                                                                                                            \
+    "transformer.embeddings.cls_token -> cls_token\n"                                                                          \
+    "transformer.embeddings.position_embeddings -> pos_embed\n"                                                                \
+    "transformer.embeddings.patch_embeddings.* -> patch_embed.proj.*\n"                                                        \
+    "transformer.encoder.encoder_norm.* -> norm.*\n"                                                                           \
+    "head.* -> head.*\n"                                                                                                       \
+    "tleg.eps = 1e-6\n" JEONS "attention_norm.* -> blocks.{}.norm1.*\n" JEONS                                                  \
+    "ffn_norm.* -> blocks.{}.norm2.*\n" EXPAND(HF_BLOCK, JEONS, JEONS_QKV, "attn.out", EXPAND(JOIN_BIASES, JEONS, JEONS_QKV))  \
+        JEONS "ffn.fc1.* -> blocks.{}.mlp.fc1.*\n" JEONS "ffn.fc2.* -> blocks.{}.mlp.fc2.*\n"
+#define MELAS "transformer.blocks.{}."
+#define MELAS_QKV "attn.proj_q", "attn.proj_k", "attn.proj_v"
+#define MELAS_RULES                                                                                                            \
+    "class_token -> cls_token\n"                                                                                               \
+    "positional_embedding.pos_embedding -> pos_embed\n"                                                                        \
+    "patch_embedding.* -> patch_embed.proj.*\n"                                                                                \
+    "norm.* -> norm.*\n"                                                                                                       \
+    "fc.* -> head.*\n"                                                                                                         \
+    "tleg.eps = 1e-6\n" MELAS "norm1.* -> blocks.{}.norm1.*\n" MELAS                                                           \
+    "norm2.* -> blocks.{}.norm2.*\n" EXPAND(HF_BLOCK, MELAS, MELAS_QKV, "proj", EXPAND(JOIN_BIASES, MELAS, MELAS_QKV)) MELAS   \
+        "pwff.fc1.* -> blocks.{}.mlp.fc1.*\n" MELAS "pwff.fc2.* -> blocks.{}.mlp.fc2.*\n"
+
 #define HF_PATCH "embeddings.patch_embeddings.projection.weight"
 #define HF_VIT_BLOCK "encoder.layer.{}.layernorm_before.weight|layers.{}.layernorm_before.weight"
 #define HF_TOWER_PATCH "embeddings.patch_embedding.weight"
@@ -256,6 +320,28 @@ static const struct tleg_family families[] = {
     {.name = "a Swin Transformer",
      .sign = "features.1.0.attn.relative_position_bias_table",
      .refused = "it attends within windows" NOT_COMPUTED},
+    {.name = "a ViT for small data of vit-pytorch",
+     .sign = "to_patch_embedding.to_patch_tokens.2.weight",
+     .refused = "its patches are of shifted pictures, and no token attends to itself" NOT_COMPUTED},
+    {.name = "omihub777's ViT-CIFAR",
+     .sign = "emb.weight",
+     .with = {"enc.{}.la1.weight", "enc.{}.msa.q.weight"},
+     .refused = "its MLP ends with an activation" NOT_COMPUTED},
+    {.name = "BrianPulfer's ViT",
+     .sign = "linear_mapper.weight",
+     .with = {"blocks.{}.mhsa.q_mappings.0.weight"},
+     .refused = "its positions are computed and not stored, its heads see a part of a token each, and there is no matrix after "
+                "them" NOT_COMPUTED},
+    {.name = "FrancescoSaverioZuppichini's ViT",
+     .sign = "0.cls_token",
+     .with = {"1.{}.0.fn.1.projection.weight", "2.1.weight"},
+     .refused = "it divides what a softmax gave, and the mean that its head reads has the class token in it" NOT_COMPUTED},
+    {.name = "jeonsworld's ViT-pytorch",
+     .sign = "transformer.embeddings.hybrid_model.root.conv.weight",
+     .refused = "it begins with a ResNet" NOT_COMPUTED},
+    {.name = "TransFG",
+     .sign = "transformer.encoder.part_norm.weight",
+     .refused = "its last layer reads tokens that it selects" NOT_COMPUTED},
     {.name = "a ResNet", .sign = "layer1.0.conv1.weight", .refused = "it is not a Vision Transformer"},
 
     /* ---- read ---- */
@@ -409,6 +495,32 @@ static const struct tleg_family families[] = {
      .with = {"transformer.layers.{}.0.fn.to_qkv.weight", "mlp_head.1.weight"},
      .rules = LUCID_RULES,
      .assumed = HEADS ", the class token is what the head reads, " COLOURS},
+    {.name = "jeonsworld's ViT-pytorch",
+     .sign = "transformer.embeddings.patch_embeddings.weight",
+     .with = {"transformer.encoder.layer.{}.attention_norm.weight"},
+     .rules = JEONS_RULES,
+     .assumed = HEADS ", " COLOURS},
+    {.name = "lukemelas' PyTorch-Pretrained-ViT",
+     .sign = "patch_embedding.weight",
+     .with = {"transformer.blocks.{}.pwff.fc1.weight", "positional_embedding.pos_embedding"},
+     .lacks = "pre_logits.weight",
+     .rules = MELAS_RULES,
+     .assumed = HEADS ", " COLOURS},
+    {.name = "a ViT of the UvA deep learning tutorials",
+     .sign = "input_layer.weight",
+     .with = {"transformer.{}.attn.in_proj_weight", "transformer.{}.linear.0.weight"},
+     .rules = UVA_RULES,
+     .assumed = "a patch's numbers have their channels first, " COLOURS},
+    {.name = "mrdbourke's ViT",
+     .sign = "patch_embedding.patcher.weight",
+     .with = {"transformer_encoder.{}.msa_block.multihead_attn.in_proj_weight", "classifier.1.weight"},
+     .rules = BOURKE_RULES,
+     .assumed = COLOURS},
+    {.name = "tintn's ViT",
+     .sign = "embedding.patch_embeddings.projection.weight",
+     .with = {"encoder.blocks.{}.attention.qkv_projection.weight", "encoder.blocks.{}.mlp.dense_1.weight"},
+     .rules = TINTN_RULES,
+     .assumed = "GELU by tanh, " COLOURS},
     {.name = "Meta's DINOv2 with a SwiGLU",
      .sign = "patch_embed.proj.weight",
      .with = {"blocks.{}.mlp.w12.weight"},

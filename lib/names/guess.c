@@ -1,129 +1,309 @@
-/* A first guess of rules for a layout that nobody knows, from shapes and the words in names: a start for a person. */
-#include "names/private.h"
+/* A first guess of rules for a layout that nobody knows, from shapes and the words in names. Each line is logged after "rule:
+ * ", and together they are a rules text; what neither shapes nor names say stands in it as a question mark, which is refused
+ * until somebody answers it. */
+#include "names/guess.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-struct guess {
-    tleg_context *context;
-    const tleg_file *file;
-    const struct tleg_entry *entries;
-    int64_t count, dim;
-    char layer[TLEG_NAMES_TEXT]; /* what stands before the number of the first layer */
-};
-
-enum { SHOWN = 100 };
-
-static void say(const struct guess *guess, const char *name, const char *last, const char *target) {
-    tleg_log(guess->context, "%s: a rule may be: %.*s%s -> %s", tleg_file_label(guess->file), SHOWN, name, last, target);
+void tleg_guess_say(const struct tleg_guess *guess, const char *format, ...) {
+    char line[4 * TLEG_GUESS_TEXT];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    tleg_log(guess->context, "%s: rule: %s", tleg_file_label(guess->file), line);
 }
 
-static bool holds(const char *name, const char *const *words) {
+/* ---- names ---- */
+
+static char small(char letter) {
+    return letter >= 'A' && letter <= 'Z' ? (char)(letter - 'A' + 'a') : letter;
+}
+
+static bool begins(const char *name, const char *word) {
+    while (*word && small(*name) == *word)
+        name++, word++;
+    return !*word;
+}
+
+bool tleg_guess_holds(const char *name, const char *const *words) {
     for (; *words; words++)
-        if (strstr(name, *words))
-            return true;
+        for (const char *at = name; *at; at++)
+            if (begins(at, *words))
+                return true;
     return false;
 }
 
-static bool ends(const char *name, const char *end) {
+bool tleg_guess_ends(const char *name, const char *end) {
     const size_t length = strlen(name), part = strlen(end);
     return length >= part && strcmp(name + (length - part), end) == 0;
 }
 
-/* "PREFIX0.REST": the rest, when `name` is of the first layer; else NULL. */
-static const char *rest_of(const struct guess *guess, const char *name) {
-    const size_t length = strlen(guess->layer);
-    return length > 0 && strncmp(name, guess->layer, length) == 0 && strncmp(name + length, "0.", 2) == 0 ? name + length + 2
-                                                                                                          : NULL;
+/* The tensor called as `name` is but for its end. */
+static const struct tleg_entry *fellow(const struct tleg_guess *guess, const char *name, const char *end, const char *other) {
+    char whole[TLEG_NAMES_TEXT];
+    const size_t length = strlen(name) - strlen(end);
+    if (!tleg_guess_ends(name, end) || length + strlen(other) >= sizeof whole)
+        return NULL;
+    memcpy(whole, name, length);
+    strcpy(whole + length, other);
+    return tleg_file_find(guess->file, whole);
 }
 
-/* The prefix of layers: that of the first name with a word 0 whose fellow with 1 is there. */
-static void find_layers(struct guess *guess) {
-    for (int64_t k = 0; k < guess->count && !*guess->layer; k++) {
+const struct tleg_entry *tleg_guess_bias_of(const struct tleg_guess *guess, const struct tleg_entry *entry) {
+    return fellow(guess, entry->name, "weight", "bias");
+}
+
+bool tleg_guess_is_bias(const struct tleg_guess *guess, const struct tleg_entry *entry) {
+    return fellow(guess, entry->name, "bias", "weight") != NULL;
+}
+
+/* ---- layers ---- */
+
+bool tleg_guess_in_layers(const struct tleg_guess *guess, const char *name) {
+    const size_t length = strlen(guess->layer);
+    return strncmp(name, guess->layer, length) == 0 && name[length] >= '0' && name[length] <= '9';
+}
+
+const char *tleg_guess_rest(const struct tleg_guess *guess, const char *name) {
+    const size_t length = strlen(guess->layer);
+    return strncmp(name, guess->layer, length) == 0 && strncmp(name + length, "0.", 2) == 0 ? name + length + 2 : NULL;
+}
+
+/* Whether the 0 at `at` counts something: the same name with a 1 is there. */
+static bool counts(const struct tleg_guess *guess, const char *name, const char *at) {
+    char other[TLEG_NAMES_TEXT];
+    if (at[0] != '0' || at[1] != '.' || (at > name && at[-1] >= '0' && at[-1] <= '9') || strlen(name) >= sizeof other)
+        return false;
+    strcpy(other, name);
+    other[at - name] = '1';
+    return tleg_file_find(guess->file, other) != NULL;
+}
+
+static int64_t count_layer(const struct tleg_guess *guess, const char *prefix, size_t length) {
+    int64_t found = 0;
+    for (int64_t k = 0; k < guess->count; k++)
+        found += strncmp(guess->entries[k].name, prefix, length) == 0 &&
+                 counts(guess, guess->entries[k].name, guess->entries[k].name + length);
+    return found;
+}
+
+/* The prefix of layers: the one by which most tensors are counted. */
+static bool find_layers(struct tleg_guess *guess) {
+    enum { TRIED = 64 }; /* prefixes, so that no file takes long */
+    int64_t most = 0;
+    const char *last = "";
+    size_t last_length = 0;
+    for (int64_t k = 0, tried = 0; k < guess->count && tried < TRIED; k++) {
         const char *name = guess->entries[k].name;
-        char other[TLEG_NAMES_TEXT];
-        if (strlen(name) >= sizeof other)
-            continue;
-        for (const char *at = strstr(name, ".0."); at && !*guess->layer; at = strstr(at + 1, ".0.")) {
-            strcpy(other, name);
-            other[at + 1 - name] = '1';
-            if (!tleg_file_find(guess->file, other))
+        for (const char *at = strchr(name, '0'); at && tried < TRIED; at = strchr(at + 1, '0')) {
+            const size_t length = (size_t)(at - name);
+            if (!counts(guess, name, at) || (tried > 0 && length == last_length && strncmp(name, last, length) == 0))
                 continue;
-            memcpy(guess->layer, name, (size_t)(at + 1 - name));
-            guess->layer[at + 1 - name] = '\0';
+            tried++;
+            last = name;
+            last_length = length;
+            const int64_t found = count_layer(guess, name, length);
+            if (found <= most)
+                continue;
+            most = found;
+            guess->first = k;
+            memcpy(guess->layer, name, length);
+            guess->layer[length] = '\0';
         }
     }
+    return most > 0;
 }
 
-/* The part of a block that a tensor of the first layer is by its shape; NULL when nothing says. */
-static const char *part_of(const struct guess *guess, const struct tleg_entry *entry, bool second) {
-    static const char *const queries[] = {"q_proj", "query",  ".q.",   "to_q.", "k_proj", "key", ".k.",
-                                          "to_k.",  "v_proj", "value", ".v.",   "to_v.",  NULL};
-    const int64_t dim = guess->dim, rows = entry->shape[0];
-    if (entry->rank == 1 && rows == dim && ends(entry->name, "weight"))
-        return second ? "blocks.{}.norm2.*" : "blocks.{}.norm1.*";
-    if (entry->rank != 2)
-        return NULL;
-    if (rows == 3 * dim && entry->shape[1] == dim)
-        return ends(entry->name, "in_proj_weight") ? "blocks.{}.attn.qkv.weight (and in_proj_bias -> blocks.{}.attn.qkv.bias)"
-                                                   : "blocks.{}.attn.qkv.*";
-    if (rows == dim && entry->shape[1] == dim)
-        return holds(entry->name, queries) ? "blocks.{}.attn.qkv.* (query, key and value joined with +)"
-                                           : "blocks.{}.attn.proj.*";
-    return entry->shape[1] == dim ? "blocks.{}.mlp.fc1.*" : rows == dim ? "blocks.{}.mlp.fc2.*" : NULL;
+/* A norm of the first layer is as wide as the model. */
+static bool find_dim(struct tleg_guess *guess) {
+    for (int64_t k = 0; k < guess->count && guess->dim == 0; k++) {
+        const struct tleg_entry *entry = &guess->entries[k];
+        if (entry->rank == 1 && tleg_guess_rest(guess, entry->name) && tleg_guess_ends(entry->name, ".weight"))
+            guess->dim = entry->shape[0];
+    }
+    return guess->dim > 0;
 }
 
-static void guess_block(const struct guess *guess) {
-    int norms = 0;
+/* ---- what stands outside the blocks ---- */
+
+enum outer { CLS, DIST, REG, POS, PATCH, NORM_PRE, NORM, HEAD, OUTERS };
+
+struct outside {
+    const struct tleg_guess *guess;
+    const struct tleg_entry *part[OUTERS];
+    bool convolution; /* patches are embedded by one */
+    int heads;        /* matrices that may be one */
+};
+
+/* Whether all its axes but the last are 1. */
+static bool is_row(const struct tleg_entry *entry) {
+    int32_t k = 0;
+    while (k + 1 < entry->rank && entry->shape[k] == 1)
+        k++;
+    return k + 1 == entry->rank;
+}
+
+/* Whether a matrix may embed patches: it is named so, or stands before the layers and is not named as a head. */
+static bool embeds(const struct tleg_guess *guess, const struct tleg_entry *entry) {
+    static const char *const words[] = {"patch", "embed", "input", "pixel", "mapper", NULL};
+    static const char *const heads[] = {"head", "class", "fc", NULL};
+    int32_t channels;
+    int64_t side;
+    return entry->shape[0] == guess->dim && tleg_names_patch(entry->shape[1], &channels, &side) &&
+           (tleg_guess_holds(entry->name, words) ||
+            (entry - guess->entries < guess->first && !tleg_guess_holds(entry->name, heads)));
+}
+
+static enum outer matrix_of(const struct outside *outside, const struct tleg_entry *entry) {
+    return !outside->convolution && !outside->part[PATCH] && embeds(outside->guess, entry) ? PATCH : HEAD;
+}
+
+static enum outer outer_of(const struct outside *outside, const struct tleg_entry *entry) {
+    static const char *const cls[] = {"cls", "class", NULL}, *const dist[] = {"dist", NULL}, *const places[] = {"pos", NULL};
+    static const char *const registers[] = {"reg", "storage", NULL};
+    static const char *const before[] = {"norm_pre", "ln_pre", "pre_norm", "embed", "patch", NULL};
+    const int64_t dim = outside->guess->dim, last = entry->rank > 0 ? entry->shape[entry->rank - 1] : 0;
+    const char *name = entry->name;
+    const bool weight = tleg_guess_ends(name, "weight");
+    if (entry->rank == 4)
+        return entry->shape[0] == dim ? PATCH : OUTERS;
+    if (last == dim && entry->rank > 1 && tleg_guess_holds(name, places))
+        return POS;
+    if (last == dim && is_row(entry) && !weight)
+        return tleg_guess_holds(name, dist) ? DIST : tleg_guess_holds(name, cls) ? CLS : OUTERS;
+    if (last == dim && entry->rank > 1 && !weight && tleg_guess_holds(name, registers))
+        return REG;
+    if (last == dim && entry->rank == 1)
+        return tleg_guess_holds(name, before) ? NORM_PRE : NORM;
+    return entry->rank == 2 ? matrix_of(outside, entry) : OUTERS;
+}
+
+static bool is_outside(const struct tleg_guess *guess, const struct tleg_entry *entry) {
+    return !tleg_guess_in_layers(guess, entry->name) && !tleg_guess_is_bias(guess, entry) && tleg_dtype_is_real(entry->dtype);
+}
+
+static void find_outside(struct outside *outside) {
+    const struct tleg_guess *guess = outside->guess;
+    for (int64_t k = 0; k < guess->count; k++)
+        outside->convolution =
+            outside->convolution || (guess->entries[k].rank == 4 && guess->entries[k].shape[0] == guess->dim);
     for (int64_t k = 0; k < guess->count; k++) {
         const struct tleg_entry *entry = &guess->entries[k];
-        const char *rest = rest_of(guess, entry->name), *part = rest ? part_of(guess, entry, norms > 0) : NULL;
-        char name[2 * TLEG_NAMES_TEXT];
-        if (!part || strlen(entry->name) >= TLEG_NAMES_TEXT)
-            continue;
-        norms += entry->rank == 1;
-        const bool star = ends(part, ".*") && ends(rest, ".weight");
-        const size_t length = strlen(rest) - (star ? strlen("weight") : 0);
-        snprintf(name, sizeof name, "%s{}.%.*s", guess->layer, (int)length, rest);
-        say(guess, name, star ? "*" : "", part);
+        const enum outer part = is_outside(guess, entry) ? outer_of(outside, entry) : OUTERS;
+        outside->heads += part == HEAD;
+        if (part != OUTERS && !outside->part[part])
+            outside->part[part] = entry;
     }
 }
 
-static void guess_outer(const struct guess *guess) {
-    static const char *const tokens[] = {"cls", "class_token", "class_embedding", NULL}, *const places[] = {"pos", NULL};
-    static const char *const heads[] = {"head", "classifier", "fc", NULL}, *const norms[] = {"norm", "ln", NULL};
+/* A line for a weight and one for its bias, where the library calls them otherwise. */
+static void say_pair(const struct tleg_guess *guess, const struct tleg_entry *entry, const char *mark, const char *target) {
+    const struct tleg_entry *bias = tleg_guess_bias_of(guess, entry);
+    char weight[TLEG_NAMES_TEXT];
+    snprintf(weight, sizeof weight, "%s.weight", target);
+    if (*mark || strcmp(entry->name, weight) != 0)
+        tleg_guess_say(guess, "%s%s -> %s", entry->name, mark, weight);
+    if (bias && strcmp(entry->name, weight) != 0)
+        tleg_guess_say(guess, "%s -> %s.bias", bias->name, target);
+}
+
+static void say_patches(const struct tleg_guess *guess, const struct tleg_entry *entry) {
+    const bool asks = entry->rank == 2 && entry->shape[1] % 3 == 0;
+    if (asks)
+        tleg_guess_say(guess, "# ^P in place of ^? if a patch's numbers have their channels last (p1 p2 c), nothing if first");
+    say_pair(guess, entry, asks ? "^?" : "", "patch_embed.proj");
+}
+
+/* Alone in a head with a matrix ("mlp_head.0", "mlp_head.1") a norm stands after the patches' mean. */
+static bool is_after_mean(const struct outside *outside) {
+    const struct tleg_entry *norm = outside->part[NORM], *head = outside->part[HEAD];
+    const char *end = head && !outside->part[CLS] ? strrchr(head->name, '.') : NULL;
+    while (end && end > head->name && end[-1] != '.')
+        end--;
+    return end && end > head->name && strncmp(norm->name, head->name, (size_t)(end - head->name)) == 0;
+}
+
+static void say_outside(const struct outside *outside) {
+    static const char *const tokens[] = {[CLS] = "cls_token", [DIST] = "dist_token", [REG] = "reg_token", [POS] = "pos_embed"};
+    const struct tleg_entry *const *part = outside->part;
+    for (size_t k = 0; k < sizeof tokens / sizeof *tokens; k++)
+        if (part[k] && strcmp(part[k]->name, tokens[k]) != 0)
+            tleg_guess_say(outside->guess, "%s -> %s", part[k]->name, tokens[k]);
+    if (part[PATCH])
+        say_patches(outside->guess, part[PATCH]);
+    if (part[NORM_PRE]) {
+        tleg_guess_say(outside->guess, "# norm_pre.weight after the positions were added, patch_embed.norm.weight before");
+        tleg_guess_say(outside->guess, "%s -> ?", part[NORM_PRE]->name);
+    }
+    if (part[NORM])
+        say_pair(outside->guess, part[NORM], "", is_after_mean(outside) ? "fc_norm" : "norm");
+    if (outside->heads == 1)
+        say_pair(outside->guess, part[HEAD], "", "head");
+}
+
+static bool is_placed(const struct outside *outside, const struct tleg_entry *entry) {
+    size_t k = 0;
+    while (k < OUTERS && outside->part[k] != entry)
+        k++;
+    return k < OUTERS && (k != HEAD || outside->heads == 1);
+}
+
+/* What stands outside the blocks and has no place, and what is missing there. */
+static void say_rest(const struct outside *outside) {
+    const struct tleg_guess *guess = outside->guess;
     for (int64_t k = 0; k < guess->count; k++) {
         const struct tleg_entry *entry = &guess->entries[k];
-        const int64_t last = entry->rank > 0 ? entry->shape[entry->rank - 1] : 0;
-        const char *name = entry->name;
-        if (*guess->layer && strncmp(name, guess->layer, strlen(guess->layer)) == 0)
+        if (!is_outside(guess, entry) || is_placed(outside, entry))
             continue;
-        if (entry->rank == 4 && entry->shape[0] == guess->dim && ends(name, "weight"))
-            say(guess, name, " (and its bias)", "patch_embed.proj.weight");
-        else if (last == guess->dim && holds(name, tokens))
-            say(guess, name, "", "cls_token");
-        else if (last == guess->dim && entry->rank > 1 && holds(name, places))
-            say(guess, name, "", "pos_embed");
-        else if (last == guess->dim && entry->rank == 1 && holds(name, norms) && ends(name, "weight"))
-            say(guess, name, " (and its bias)", "norm.weight");
-        else if (last == guess->dim && entry->rank == 2 && holds(name, heads))
-            say(guess, name, " (and its bias)", "head.weight");
+        if (outer_of(outside, entry) == HEAD)
+            tleg_guess_say(guess, "# %s: one of several matrices; a head of more than one layer is not computed", entry->name);
+        else
+            tleg_guess_say(guess, "# %s: no part is like it, and the result may depend on it", entry->name);
     }
+    if (!outside->part[PATCH])
+        tleg_guess_say(guess, "# no patch embedding was found: patch_embed.proj.weight is needed");
+    if (!outside->part[POS])
+        tleg_guess_say(guess,
+                       "# no positions were found: those that a model computes have to be saved as a tensor, for pos_embed");
+}
+
+static void say_keys(const struct outside *outside, bool settings) {
+    const struct tleg_guess *guess = outside->guess;
+    tleg_guess_say(guess, "# how many heads the model was made with (num_heads, nhead)");
+    tleg_guess_say(guess, "tleg.heads = ?");
+    if (settings) {
+        tleg_guess_say(
+            guess,
+            "# before if the layers were made with norm_first=True; else a norm follows each sum, which is not computed");
+        tleg_guess_say(guess, "tleg.branch_norm = ?");
+        tleg_guess_say(guess, "# relu, if the layers were not told their activation");
+        tleg_guess_say(guess, "tleg.activation = ?");
+    } else {
+        tleg_guess_say(
+            guess,
+            "# a block is x + attention(norm1(x)), then x + mlp(norm2(x)); with a norm after the sum it is not computed");
+        tleg_guess_say(guess, "# the activation: gelu, relu, silu, gelu_tanh or quick_gelu");
+        tleg_guess_say(guess, "tleg.activation = gelu");
+    }
+    tleg_guess_say(guess, "tleg.pool = %s", outside->part[CLS] ? "cls" : "mean");
 }
 
 void tleg_names_guess(tleg_context *context, const tleg_file *file) {
-    struct guess guess = {.context = context, .file = file};
+    struct tleg_guess guess = {.context = context, .file = file};
     guess.count = tleg_file_entries(file, &guess.entries);
-    for (int64_t k = 0; k < guess.count && guess.dim == 0; k++)
-        if (guess.entries[k].rank == 4)
-            guess.dim = guess.entries[k].shape[0];
-    find_layers(&guess);
-    if (guess.dim == 0 || !*guess.layer)
+    if (!find_layers(&guess) || !find_dim(&guess))
         return;
+    struct outside outside = {.guess = &guess};
+    find_outside(&outside);
     tleg_log(context,
-             "%s: the names are of no layout that is known. Rules for them (names) may begin as follows; shapes do not "
-             "say whether the norms stand before attention and MLP, as they must, nor the heads or the activation",
+             "%s: the names are of no layout that is known. A first guess of rules for them (names) follows, a line in each "
+             "note; every question mark in it is to be replaced",
              tleg_file_label(file));
-    guess_outer(&guess);
-    guess_block(&guess);
+    say_outside(&outside);
+    const bool settings = tleg_guess_block(&guess);
+    say_rest(&outside);
+    say_keys(&outside, settings);
 }

@@ -17,13 +17,15 @@ static bool has_config(const tleg_file *file) {
     return false;
 }
 
-/* Whether names end as the library's do: whoever reads them knows better what is missing. */
+/* Whether names end as the library's do, for patches and for attention: whoever reads them knows better what is missing. */
 static bool is_known(const tleg_file *file) {
     const char *name, *at;
-    for (int64_t k = 0; (name = tleg_file_get_tensor_name(file, k)) != NULL; k++)
-        if (strstr(name, "patch_embed.proj.") || ((at = strstr(name, "blocks.")) != NULL && strstr(at, ".attn.qkv.")))
-            return true;
-    return false;
+    bool patches = false, attention = false;
+    for (int64_t k = 0; (name = tleg_file_get_tensor_name(file, k)) != NULL; k++) {
+        patches = patches || strstr(name, "patch_embed.proj.") || strstr(name, "x_embedder.proj.");
+        attention = attention || ((at = strstr(name, "blocks.")) != NULL && strstr(at, ".attn.qkv."));
+    }
+    return patches && attention;
 }
 
 static void note_family(tleg_context *context, const tleg_file *file, const struct tleg_family *family) {

@@ -108,7 +108,7 @@ static tleg_status take_piece(tleg_context *context, struct tleg_rule *rule, str
         piece->turned = name->text[name->length - 1] == 'T';
         piece->patches = name->text[name->length - 1] == 'P';
         if (!piece->turned && !piece->patches)
-            return fail(context, rule, "expected ^T (transposed) or ^P (patches with their channels last)", text);
+            return fail(context, rule, "expected ^T (transposed), ^P (patches with their channels last) or neither", text);
         name->length -= 2;
     }
     if (!take_rows(piece) || (piece->turned || piece->patches ? piece->first > 0 || piece->end >= 0 || piece->zeros : false))
@@ -155,7 +155,7 @@ static tleg_status take_line(tleg_context *context, struct tleg_rule *rule, stru
             return take_key(context, rule, old, new);
         return fail(context, rule, "expected 'OLD -> NEW' or 'tleg.KEY = VALUE'", line);
     }
-    if (!is_pattern(new))
+    if (!is_pattern(new) || holds(new, '?'))
         return fail(context, rule, "expected a new name after '->'", new);
     rule->target = new;
     tleg_status status = TLEG_OK;

@@ -218,10 +218,10 @@ for name, data in {
     write('fuzz_dataset', name, data)
 
 
-def header(**tensors):
-    entries, at = {}, 0
+def header(said=None, **tensors):
+    entries, at = {'__metadata__': said} if said else {}, 0
     for name, (type, shape) in tensors.items():
-        bytes = {'F32': 4, 'F16': 2, 'BF16': 2, 'F64': 8, 'U8': 1, 'I64': 8}[type]
+        bytes = {'F32': 4, 'F16': 2, 'BF16': 2, 'F64': 8, 'U8': 1, 'I64': 8, 'I32': 4}[type]
         for n in shape:
             bytes *= n
         entries[name] = {'dtype': type, 'shape': shape, 'data_offsets': [at, at + bytes]}
@@ -232,6 +232,21 @@ def header(**tensors):
 def whole(text, data):
     return struct.pack('<Q', len(text)) + text.encode() + data
 
+
+four = ('F32', [3, 4, 2, 2])
+named = {'tleg.labels': '["owl","bee"]', 'latent_scale': '0.18215'}
+numbers = struct.pack('<48f', *(number / 16 for number in range(48)))
+for name, data in {
+        'one': header(latents=('F32', [1, 1, 1, 1])), 'labels': header(named, latents=four, labels=('I64', [3])),
+        'short-labels': header(latents=('F16', [3, 4, 2, 2]), labels=('I32', [2])), 'none': header(images=four),
+        'flat': header(latents=('F32', [48])), 'bytes': header(latents=('U8', [3, 4, 2, 2])),
+        'no-name': header(named | {'tleg.labels': '["owl",""]'}, latents=four), 'no-scale': header({'latent_scale': '0'}, latents=four),
+        'classes': whole(header(named, latents=four, labels=('I64', [3])), numbers + struct.pack('<3q', 0, 1, 1)),
+        'beyond': whole(header(named, latents=four, labels=('I32', [3])), numbers + struct.pack('<3i', 0, 2, 1)),
+        'not-finite': whole(header(latents=('BF16', [3, 4, 2, 2])), b'\x80\x3f' * 20 + b'\x80\x7f' + b'\0\0' * 27),
+        'huge-scale': whole(header({'latent_scale': '1e308'}, latents=four), numbers),
+}.items():
+    write('fuzz_latents', name, data)
 
 image = header(images=('F32', [1, 3, 4, 4]))
 for name, data in {

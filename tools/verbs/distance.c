@@ -1,5 +1,6 @@
 /* tleg distance: how far two sets of pictures are apart, by the features that a model gives them. */
 #include "base/context.h"
+#include "base/latent_scale.h"
 #include "base/matrix.h"
 #include "base/report.h"
 #include "data/features.h"
@@ -74,6 +75,13 @@ static int read_images(const struct invocation *call, const struct run *run, con
     return code;
 }
 
+/* An autoencoder's, to learn from or drawn: those of three channels have the shape of pictures. */
+static bool holds_latents(const struct run *run, const tleg_file *file) {
+    tleg_tensor_info info = {.struct_size = sizeof info};
+    return tleg_file_get_metadata(file, LATENT_SCALE) != NULL ||
+           tleg_file_get_tensor_info(run->context, file, "latents", &info) == TLEG_OK;
+}
+
 static int read_file(const struct invocation *call, const struct run *run, struct side *side) {
     tleg_tensor_info info = {.struct_size = sizeof info};
     tleg_file *file = NULL;
@@ -84,6 +92,8 @@ static int read_file(const struct invocation *call, const struct run *run, struc
         return tool_fail_context(call, run->context);
     if (tleg_file_get_tensor_info(run->context, file, "features", &info) == TLEG_OK)
         code = features_read(call, run->context, side->path, file, &side->features);
+    else if (holds_latents(run, file))
+        code = refuse_file(call, side->path, "latents, which have to be decoded first");
     else if (tleg_file_get_tensor_info(run->context, file, "images", &info) == TLEG_OK)
         code = read_images(call, run, file, side);
     else

@@ -227,9 +227,15 @@ static tleg_status read_qk_width(const struct tleg_config_reader *reader, int64_
 
 static tleg_status read_heads(struct tleg_config_reader *reader) {
     tleg_config *c = reader->c;
-    bool found;
+    bool found = false;
     int64_t qk;
-    tleg_status status = tleg_read_integer(reader, "tleg.heads", TLEG_MAX_DIM, &found, &c->heads);
+    const bool asks = tleg_read_asks(reader, "tleg.heads");
+    if (asks && reader->asked->heads == 0)
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
+                         "%s: tleg.heads: how many heads the model has is not in its file: say it when opening the file, or in "
+                         "rules for names",
+                         reader->label);
+    tleg_status status = asks ? TLEG_OK : tleg_read_integer(reader, "tleg.heads", TLEG_MAX_DIM, &found, &c->heads);
     if (status == TLEG_OK)
         status = read_qk_width(reader, &qk);
     if (status != TLEG_OK)
@@ -426,7 +432,8 @@ static void note_guesses(const struct tleg_config_reader *reader) {
 static tleg_status read_mlp(struct tleg_config_reader *reader) {
     tleg_config *c = reader->c;
     const tleg_mlp_kind asked = reader->asked->activation;
-    const tleg_status status = tleg_read_word(reader, "tleg.activation", tleg_mlp_words, &c->mlp);
+    const bool given = asked && tleg_read_asks(reader, "tleg.activation");
+    const tleg_status status = given ? TLEG_OK : tleg_read_word(reader, "tleg.activation", tleg_mlp_words, &c->mlp);
     if (status != TLEG_OK)
         return status;
     if (asked < 0 || asked > TLEG_MLP_RELU)

@@ -83,6 +83,11 @@ tleg_status tleg_read_needs(struct tleg_config_reader *reader) {
     return status;
 }
 
+bool tleg_read_asks(const struct tleg_config_reader *reader, const char *key) {
+    const char *text = tleg_file_get_metadata(reader->file, key);
+    return text && strcmp(text, "?") == 0;
+}
+
 /* Digits alone, without a leading zero. */
 static bool parse_integer(const char *text, int32_t most, int32_t *value) {
     int64_t number = 0;
@@ -150,6 +155,9 @@ tleg_status tleg_read_word(const struct tleg_config_reader *reader, const char *
         return TLEG_OK;
     char expected[160];
     list_words(words, expected, sizeof expected);
+    if (tleg_read_asks(reader, key))
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
+                         "%s: %s: expected %s, found a question mark: its file does not say it", reader->label, key, expected);
     return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED,
                      "%s: %s: expected %s, found \"%s\", which may be for a newer libtleg", reader->label, key, expected, text);
 }

@@ -19,8 +19,9 @@ def png(path, pixels):
     rows = b''.join(b'\0' + bytes(pixels[y * 24:y * 24 + 24]) for y in range(8))
     open(path, 'wb').write(b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', struct.pack('>IIBBBBB', 8, 8, 8, 2, 0, 0, 0)) +
                            chunk(b'IDAT', zlib.compress(rows)) + chunk(b'IEND', b''))
-def save(path, values, shape, name="images"):
-    header = json.dumps({name: {"dtype": "F32", "shape": shape, "data_offsets": [0, 4 * len(values)]}}).encode()
+def save(path, values, shape, name="images", **said):
+    tensor = {name: {"dtype": "F32", "shape": shape, "data_offsets": [0, 4 * len(values)]}}
+    header = json.dumps(tensor | ({"__metadata__": said} if said else {})).encode()
     open(path, 'wb').write(struct.pack('<Q', len(header)) + header + struct.pack(f'<{len(values)}f', *values))
 def planes(pixels):
     return [pixels[3 * p + c] / 127.5 - 1 for c in range(3) for p in range(64)]
@@ -36,6 +37,8 @@ for name, low in (("one", 0), ("two", 60)):
         values += planes(pixels)
     save(name + ".st", values, [40, 3, 8, 8])
 save("latents.st", [0] * 512, [2, 4, 8, 8])
+save("drawn.st", [0.5] * 384, [2, 3, 8, 8], latent_scale="0.5")
+save("learned.st", [0.5] * 384, [2, 3, 8, 8], "latents")
 save("nan.st", [0] * 100 + [float('nan')] + [0] * 283, [2, 3, 8, 8])
 save("bytes.st", [200.0] * 384, [2, 3, 8, 8])
 save("single.st", [0.5] * 192, [1, 3, 8, 8])
@@ -176,6 +179,10 @@ try 1 distance one nan.st $by
 says err '"images": picture 0 is not finite'
 try 1 distance one latents.st $by
 says err "latents have to be decoded first"
+try 1 distance one drawn.st $by
+says err "latents, which have to be decoded first"
+try 1 distance one learned.st $by
+says err "latents, which have to be decoded first"
 try 1 distance one single.st $by
 says err "expected 2 pictures or more, found 1"
 mkdir nothing

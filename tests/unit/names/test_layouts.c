@@ -78,6 +78,11 @@ static const char *const layouts[] = {"hugging-face-vit",
                                       "hugging-face-internvl",
                                       "opengvlab-internvit",
                                       "vit-pytorch-simple",
+                                      "home-uva",
+                                      "home-mrdbourke",
+                                      "home-tintn",
+                                      "home-jeonsworld",
+                                      "home-lukemelas",
                                       "hugging-face-siglip-pixels-left-over",
                                       "timm-pixels-left-over"};
 

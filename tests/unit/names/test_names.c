@@ -6,7 +6,7 @@
 #include "names/private.h"
 
 static tleg_context *context;
-static char note[4096];
+static char note[8192];
 
 static void TLEG_CALL take_note(void *host, const char *text) {
     (void)host;
@@ -376,42 +376,156 @@ static void the_librarys_own_files_and_strangers_stay_as_they_are(void **state) 
     free(bytes);
 }
 
+/* The lines of the rules text that was guessed for a file, in `note`. */
+static void must_guess(const struct vit_file *made, const char *const *lines) {
+    unsigned char *bytes;
+    tleg_file_free(must_name(made, NULL, &bytes));
+    for (; *lines; lines++) {
+        char line[256];
+        snprintf(line, sizeof line, "rule: %s\n", *lines);
+        if (!strstr(note, line)) {
+            print_error("expected \"%s\" in %s\n", *lines, note);
+            fail();
+        }
+    }
+    free(bytes);
+}
+
+static const struct part encoder[] = {{"embed.weight", "12,1,4,4"},
+                                      {"cls", "1,1,12"},
+                                      {"positions", "1,10,12"},
+                                      {"net.layers.{}.self_attn.in_proj_weight", "36,12"},
+                                      {"net.layers.{}.self_attn.in_proj_bias", "36"},
+                                      {"net.layers.{}.self_attn.out_proj.weight", "12,12"},
+                                      {"net.layers.{}.linear1.weight", "20,12"},
+                                      {"net.layers.{}.linear2.weight", "12,20"},
+                                      {"net.layers.{}.norm1.weight", "12"},
+                                      {"net.layers.{}.norm2.weight", "12"},
+                                      {"net.norm.weight", "12"},
+                                      {"fc.weight", "5,12"},
+                                      {"fc.bias", "5"},
+                                      {NULL, NULL}};
+
 static void an_unknown_layout_gets_a_first_guess(void **state) {
     (void)state;
-    static const struct part home[] = {{"embed.weight", "12,1,4,4"},
-                                       {"cls", "1,1,12"},
-                                       {"positions", "1,10,12"},
-                                       {"net.layers.{}.self_attn.in_proj_weight", "36,12"},
-                                       {"net.layers.{}.self_attn.out_proj.weight", "12,12"},
-                                       {"net.layers.{}.linear1.weight", "20,12"},
-                                       {"net.layers.{}.linear2.weight", "12,20"},
-                                       {"net.layers.{}.norm1.weight", "12"},
-                                       {"net.layers.{}.norm2.weight", "12"},
-                                       {"net.norm.weight", "12"},
-                                       {"fc.weight", "5,12"},
-                                       {NULL, NULL}};
-    static const char *const rules[] = {"embed.weight",
-                                        "-> patch_embed.proj.weight",
+    static const char *const rules[] = {"embed.weight -> patch_embed.proj.weight",
                                         "cls -> cls_token",
                                         "positions -> pos_embed",
                                         "net.layers.{}.self_attn.in_proj_weight -> blocks.{}.attn.qkv.weight",
+                                        "net.layers.{}.self_attn.in_proj_bias -> blocks.{}.attn.qkv.bias",
                                         "net.layers.{}.self_attn.out_proj.* -> blocks.{}.attn.proj.*",
                                         "net.layers.{}.linear1.* -> blocks.{}.mlp.fc1.*",
                                         "net.layers.{}.linear2.* -> blocks.{}.mlp.fc2.*",
                                         "net.layers.{}.norm1.* -> blocks.{}.norm1.*",
                                         "net.layers.{}.norm2.* -> blocks.{}.norm2.*",
-                                        "fc.weight"};
+                                        "net.norm.weight -> norm.weight",
+                                        "fc.weight -> head.weight",
+                                        "fc.bias -> head.bias",
+                                        "tleg.heads = ?",
+                                        "tleg.branch_norm = ?",
+                                        "tleg.activation = ?",
+                                        "tleg.pool = cls",
+                                        NULL};
+    struct vit_file made = {0};
+    add_parts(&made, "", encoder);
+    must_guess(&made, rules);
+}
+
+/* Patches through a matrix, a matrix each for queries, keys and values, widths that are all alike, a norm in the head. */
+static void a_guess_tells_parts_of_one_shape_by_their_names(void **state) {
+    (void)state;
+    static const struct part home[] = {{"pos.weight", "9,12"},
+                                       {"embedding.weight", "12,48"},
+                                       {"embedding.bias", "12"},
+                                       {"stack.{}.la2.weight", "12"},
+                                       {"stack.{}.la1.weight", "12"},
+                                       {"stack.{}.msa.W_Q.weight", "12,12"},
+                                       {"stack.{}.msa.W_Q.bias", "12"},
+                                       {"stack.{}.msa.keys.weight", "12,12"},
+                                       {"stack.{}.msa.to_v.weight", "12,12"},
+                                       {"stack.{}.msa.to_v.bias", "12"},
+                                       {"stack.{}.msa.o.weight", "12,12"},
+                                       {"stack.{}.net.0.weight", "12,12"},
+                                       {"stack.{}.net.2.weight", "12,12"},
+                                       {"top.0.weight", "12"},
+                                       {"top.1.weight", "5,12"},
+                                       {NULL, NULL}};
+    static const char *const rules[] = {
+        "pos.weight -> pos_embed",
+        "embedding.weight^? -> patch_embed.proj.weight",
+        "embedding.bias -> patch_embed.proj.bias",
+        "stack.{}.la1.* -> blocks.{}.norm1.*",
+        "stack.{}.la2.* -> blocks.{}.norm2.*",
+        "stack.{}.msa.W_Q.weight + stack.{}.msa.keys.weight + stack.{}.msa.to_v.weight -> blocks.{}.attn.qkv.weight",
+        "stack.{}.msa.W_Q.bias + 0 stack.{}.msa.W_Q.bias + stack.{}.msa.to_v.bias -> blocks.{}.attn.qkv.bias",
+        "stack.{}.msa.o.* -> blocks.{}.attn.proj.*",
+        "stack.{}.net.0.* -> blocks.{}.mlp.fc1.*",
+        "stack.{}.net.2.* -> blocks.{}.mlp.fc2.*",
+        "top.0.weight -> fc_norm.weight",
+        "top.1.weight -> head.weight",
+        "tleg.pool = mean",
+        "tleg.activation = gelu",
+        NULL};
+    struct vit_file made = {0};
+    add_parts(&made, "", home);
+    must_guess(&made, rules);
+}
+
+static void a_guess_says_what_has_no_place(void **state) {
+    (void)state;
+    static const struct part home[] = {{"patch_embed.proj.weight", "12,3,4,4"},
+                                       {"cls_token", "1,1,12"},
+                                       {"blocks.{}.norm1.weight", "12"},
+                                       {"blocks.{}.norm2.weight", "12"},
+                                       {"blocks.{}.attn.heads.0.query.weight", "4,12"},
+                                       {"blocks.{}.attn.temperature", "1"},
+                                       {"blocks.{}.mlp.0.weight", "20,12"},
+                                       {"blocks.{}.mlp.2.weight", "12,20"},
+                                       {"head.0.weight", "24,12"},
+                                       {"head.2.weight", "5,24"},
+                                       {"embed_norm.weight", "12"},
+                                       {"scale", "1"},
+                                       {NULL, NULL}};
+    static const char *const rules[] = {
+        "blocks.{}.mlp.0.* -> blocks.{}.mlp.fc1.*",
+        "# blocks.{}.attn.heads.0.query.weight: of one head; queries, keys and values have to be saved as a matrix of all "
+        "heads",
+        "# blocks.{}.attn.temperature: no part of a plain block is like it",
+        "# no matrix after attention was found: blocks.{}.attn.proj.* is needed",
+        "# head.0.weight: one of several matrices; a head of more than one layer is not computed",
+        "# head.2.weight: one of several matrices; a head of more than one layer is not computed",
+        "# no positions were found: those that a model computes have to be saved as a tensor, for pos_embed",
+        "embed_norm.weight -> ?",
+        "# scale: no part is like it, and the result may depend on it",
+        NULL};
+    struct vit_file made = {0};
+    add_parts(&made, "", home);
+    must_guess(&made, rules);
+    assert_null(strstr(note, "-> head.weight"));
+    assert_null(strstr(note, "blocks.{}.norm1.* ->")); /* has the library's name */
+}
+
+static void questions_that_nobody_answered_are_refused(void **state) {
+    (void)state;
+    struct vit_file made;
+    a_few(&made);
+    must_refuse(&made, "pixels^? -> patch_embed.proj.weight", TLEG_ERROR_FORMAT, (const char *const[2]){"line 1", "^P"});
+    must_refuse(&made, "other -> ?", TLEG_ERROR_FORMAT, (const char *const[2]){"line 1", "new name"});
+}
+
+/* A block's tensor that was forgotten would change the result, unless it holds integers. */
+static void rules_name_all_that_a_block_computes_with(void **state) {
+    (void)state;
+    static const char rules[] = "net.layers.{}.norm1.* -> blocks.{}.norm1.*\n";
     struct vit_file made = {0};
     unsigned char *bytes;
-    add_parts(&made, "", home);
-    tleg_file *file = must_name(&made, NULL, &bytes);
-    for (size_t k = 0; k < sizeof rules / sizeof *rules; k++)
-        if (!strstr(note, rules[k])) {
-            print_error("expected \"%s\" in %s\n", rules[k], note);
-            fail();
-        }
-    tleg_file_free(file);
+    vit_add(&made, "net.layers.0.norm1.weight", "12");
+    vit_add(&made, "net.layers.0.index", "4");
+    made.tensors[1].type = "I64";
+    tleg_file_free(must_name(&made, rules, &bytes));
     free(bytes);
+    vit_add(&made, "net.layers.0.gate", "12");
+    must_refuse(&made, rules, TLEG_ERROR_FORMAT, (const char *const[2]){"\"net.layers.0.gate\"", "in no rule"});
 }
 
 /* Each row is read by sound rules, or refused by a reason. */
@@ -442,6 +556,10 @@ int main(void) {
         cmocka_unit_test(registers_get_positions_of_zeros),
         cmocka_unit_test(the_librarys_own_files_and_strangers_stay_as_they_are),
         cmocka_unit_test(an_unknown_layout_gets_a_first_guess),
+        cmocka_unit_test(a_guess_tells_parts_of_one_shape_by_their_names),
+        cmocka_unit_test(a_guess_says_what_has_no_place),
+        cmocka_unit_test(questions_that_nobody_answered_are_refused),
+        cmocka_unit_test(rules_name_all_that_a_block_computes_with),
         cmocka_unit_test(every_family_has_rules_or_a_reason),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -53,6 +53,30 @@ static void a_model_opens_under_the_names_that_rules_give(void **state) {
     free(bytes);
 }
 
+/* What a question mark leaves open is said when the file is opened, or the file is refused. */
+static void a_question_is_answered_when_the_file_is_opened(void **state) {
+    (void)state;
+    struct vit_file made;
+    size_t size;
+    tleg_model *model;
+    tleg_config info = {.struct_size = sizeof info};
+    vit_model(&made, 2);
+    unsigned char *bytes = vit_bytes(&made, &size);
+    tleg_open_options options = {.struct_size = sizeof options, .names = "tleg.heads = ?\ntleg.activation = ?\n"};
+    assert_int_equal(tleg_model_parse(context, bytes, size, &options, &model), TLEG_ERROR_FORMAT);
+    assert_non_null(strstr(tleg_context_get_error(context), "tleg.heads: how many heads"));
+    options.heads = 4;
+    assert_int_equal(tleg_model_parse(context, bytes, size, &options, &model), TLEG_ERROR_FORMAT);
+    assert_non_null(strstr(tleg_context_get_error(context), "tleg.activation: expected"));
+    options.activation = TLEG_MLP_RELU;
+    OK(context, tleg_model_parse(context, bytes, size, &options, &model));
+    OK(context, tleg_model_get_info(context, model, &info));
+    assert_int_equal(info.heads, 4);
+    assert_int_equal(info.mlp, TLEG_MLP_RELU);
+    tleg_model_free(model);
+    free(bytes);
+}
+
 static void learngenes_and_tensors_take_no_rules(void **state) {
     (void)state;
     struct vit_file made;
@@ -71,6 +95,7 @@ static void learngenes_and_tensors_take_no_rules(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_model_opens_under_the_names_that_rules_give),
+        cmocka_unit_test(a_question_is_answered_when_the_file_is_opened),
         cmocka_unit_test(learngenes_and_tensors_take_no_rules),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -64,20 +64,30 @@ const char *tleg_node_unary(struct walk *walk, struct value *out) {
     return walk->status != TLEG_OK ? NULL : "part of an activation after a matrix, or of a norm";
 }
 
+static double gelu(double x, double curve) {
+    const double inner = 0.79788456080286535588 * (x + 0.044715 * x * x * x);
+    return 0.5 * x * (1 + (curve != 0 ? tanh(inner) : erf(x * 0.70710678118654752440)));
+}
+
+const char *tleg_value_gelu(struct walk *walk, const struct value *in, bool curve, struct value *out) {
+    return tleg_value_activate(walk, in, gelu, curve, curve ? USES_TANH : USES_ERF, out);
+}
+
 const char *tleg_node_gelu(struct walk *walk, struct value *out) {
-    const struct value *in = tleg_walk_in(walk, 0);
     const struct tleg_graph_attribute *way = tleg_walk_attribute(walk, "approximate");
-    const bool curve = way && strcmp(tleg_walk_text(walk, way->text), "tanh") == 0;
+    return tleg_value_gelu(walk, tleg_walk_in(walk, 0), way && strcmp(tleg_walk_text(walk, way->text), "tanh") == 0, out);
+}
+
+const char *tleg_value_activate(struct walk *walk, const struct value *in, double (*function)(double, double), double parameter,
+                                uint8_t uses, struct value *out) {
     uint32_t base;
     double *samples;
     const double *from = in->what == LINEAR || in->what == FUNCTION ? tleg_samples_of(walk, in, &base) : NULL;
     if (!from)
         return walk->status != TLEG_OK ? NULL : "an activation after a matrix";
-    function_of(walk, in, base, curve ? USES_TANH : USES_ERF, &samples, out);
-    for (int k = 0; samples && k < SAMPLES; k++) {
-        const double x = from[k], inner = 0.79788456080286535588 * (x + 0.044715 * x * x * x);
-        samples[k] = 0.5 * x * (1 + (curve ? tanh(inner) : erf(x * 0.70710678118654752440)));
-    }
+    function_of(walk, in, base, uses, &samples, out);
+    for (int k = 0; samples && k < SAMPLES; k++)
+        samples[k] = function(from[k], parameter);
     return NULL;
 }
 

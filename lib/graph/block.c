@@ -55,13 +55,11 @@ static const char *complete(struct walk *walk, const struct value *weight, const
     return NULL;
 }
 
-/* LayerNormalization, RMSNormalization */
-const char *tleg_node_norm(struct walk *walk, struct value *out) {
-    const struct value *in = tleg_walk_in(walk, 0), *weight = tleg_walk_in(walk, 1), *bias = tleg_walk_in(walk, 2);
+const char *tleg_value_norm(struct walk *walk, const struct value *in, const struct value *weight, const struct value *bias,
+                            bool rms, struct value *out) {
     if (!tleg_is_normed(walk, in) || !tleg_is_feature(in))
         return "the sum of a block's branches, with the features last";
     const int32_t last = in->layout.rank - 1;
-    const bool rms = strcmp(tleg_walk_text(walk, walk->node->type), "LayerNormalization") != 0;
     if (tleg_walk_dimension(tleg_walk_integer(walk, "axis", -1), in->layout.rank) != last)
         return "a norm over the features";
     if (tleg_is_heads(walk, in)) {
@@ -81,6 +79,12 @@ const char *tleg_node_norm(struct walk *walk, struct value *out) {
         (bias && (!tleg_is_constant(bias) || !tleg_constant_align(walk, bias->weight, &in->layout, features, &out->bias))))
         return "a constant weight and bias";
     return NULL;
+}
+
+/* LayerNormalization, RMSNormalization, SimplifiedLayerNormalization */
+const char *tleg_node_norm(struct walk *walk, struct value *out) {
+    const bool rms = strcmp(tleg_walk_text(walk, walk->node->type), "LayerNormalization") != 0;
+    return tleg_value_norm(walk, tleg_walk_in(walk, 0), tleg_walk_in(walk, 1), tleg_walk_in(walk, 2), rms, out);
 }
 
 /* The means of a stream or of squares over the features, or of what is read out over the tokens; or the largest of those. */
@@ -258,17 +262,14 @@ static bool turn(const struct value *value, struct value *out) {
     return last >= 1;
 }
 
-static const char *score(struct walk *walk, const struct value *q, const struct value *turned, struct value *out) {
+/* Keys (.., tokens, head) are those of the value numbered `keys`. */
+static const char *score(struct walk *walk, const struct value *q, const struct value *k, uint32_t keys, struct value *out) {
     const int32_t last = q->layout.rank - 1;
-    struct value k;
-    if (!turn(turned, &k) || !are_pair(walk, q, &k) || q->what != k.what)
+    if (!are_pair(walk, q, k) || q->what != k->what)
         return pair_expected;
-    *out = (struct value){.what = SCORES,
-                          .of = tleg_value_number(walk, q),
-                          .other = tleg_value_number(walk, turned),
-                          .factor = q->factor * k.factor};
-    const struct atom keys = {AXIS_KEY, (int32_t)tleg_layout_size(&q->layout, last - 1), 1};
-    tleg_layout_replace(&q->layout, last, &keys, 1, false, &out->layout);
+    *out = (struct value){.what = SCORES, .of = tleg_value_number(walk, q), .other = keys, .factor = q->factor * k->factor};
+    const struct atom tokens = {AXIS_KEY, (int32_t)tleg_layout_size(&q->layout, last - 1), 1};
+    tleg_layout_replace(&q->layout, last, &tokens, 1, false, &out->layout);
     return NULL;
 }
 
@@ -293,21 +294,29 @@ static const char *mix(struct walk *walk, const struct value *q, uint32_t keys, 
     return NULL;
 }
 
-const char *tleg_node_matmul(struct walk *walk, struct value *out) {
-    const struct value *a = tleg_walk_in(walk, 0), *b = tleg_walk_in(walk, 1);
-    struct value keys;
-    if (!b)
-        return "a value by a matrix";
+const char *tleg_value_product(struct walk *walk, const struct value *a, const struct value *b, bool turned,
+                               struct value *out) {
+    struct value other = {0};
     if (b->what == CONSTANT)
-        return multiply(walk, a, b->weight, false, out);
+        return multiply(walk, a, b->weight, turned, out);
+    const struct value *keys = turned ? b : turn(b, &other) ? &other : NULL;
+    if ((tleg_is_query(walk, a) || is_linear(a)) && !keys)
+        return pair_expected;
     if (tleg_is_query(walk, a))
-        return turn(b, &keys) ? tleg_pool_score(walk, a, &keys, tleg_value_number(walk, b), out) : pair_expected;
+        return tleg_pool_score(walk, a, keys, tleg_value_number(walk, b), out);
     if (is_linear(a))
-        return score(walk, a, b, out);
+        return score(walk, a, keys, tleg_value_number(walk, b), out);
+    if (turned)
+        return "values (.., tokens, head)";
     if (a->what == SHARES && tleg_is_query(walk, &walk->values[a->of]))
         return tleg_pool_mix(walk, a, b, out);
     return a->what == SHARES ? mix(walk, &walk->values[a->of], a->other, b, out)
                              : "queries and keys, or a softmax's shares and values";
+}
+
+const char *tleg_node_matmul(struct walk *walk, struct value *out) {
+    const struct value *b = tleg_walk_in(walk, 1);
+    return b ? tleg_value_product(walk, tleg_walk_in(walk, 0), b, false, out) : "a value by a matrix";
 }
 
 const char *tleg_node_softmax(struct walk *walk, struct value *out) {
@@ -340,10 +349,14 @@ const char *tleg_node_attention(struct walk *walk, struct value *out) {
     if (!k || !v || k->layout.rank != 4)
         return pair_expected;
     const struct tleg_graph_attribute *given = tleg_walk_attribute(walk, "scale");
-    const double own = given ? given->real : 1 / sqrt((double)tleg_layout_size(&k->layout, 3));
-    const double scale = q->factor * k->factor * own;
     if (tleg_walk_integer(walk, "is_causal", 0) != 0 || tleg_walk_real(walk, "softcap", 0) != 0)
         return "attention of all tokens to all";
+    return tleg_value_attend(walk, q, k, v, given ? given->real : 1 / sqrt((double)tleg_layout_size(&k->layout, 3)), out);
+}
+
+const char *tleg_value_attend(struct walk *walk, const struct value *q, const struct value *k, const struct value *v,
+                              double own, struct value *out) {
+    const double scale = q->factor * k->factor * own;
     if (tleg_is_query(walk, q)) {
         struct value scores;
         const char *expected = tleg_pool_score(walk, q, k, tleg_value_number(walk, k), &scores);

@@ -105,7 +105,9 @@ tleg_status tleg_walk_images(struct walk *walk) {
             shape[k] = axes[k] == AXIS_CHANNEL ? kernel->shape[1] : grid * kernel->shape[axes[k] == AXIS_Y ? 2 : 3];
     for (int k = 1; k < 4; k++)
         if (shape[0] > MOST_SIDE || shape[k] < 1 || shape[k] > MOST_PIXELS)
-            return refuse(walk, "expected images whose height and width are given, or follow from a table of positions");
+            return refuse(walk, kernel ? "expected images whose height and width are given, or follow from a table of positions"
+                                       : "expected images whose height and width are given, or a convolution of them whose "
+                                         "weights are not quantized");
     struct value *value = &walk->values[images->value];
     *value = (struct value){.what = IMAGES, .id = images->value, .factor = 1, .layout = {.rank = 4}};
     for (int32_t k = 0; k < 4; k++) {

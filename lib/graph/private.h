@@ -155,6 +155,7 @@ struct walk {
     tleg_status status;
     struct block_memory *memory;
     struct value *values; /* by number */
+    size_t spare;         /* the first that no node gives: what fused ones compute on their way */
     struct constant *constants;
     size_t constant_count, constant_room;
     uint64_t numbers_left;              /* that may still be made */
@@ -233,6 +234,25 @@ handler tleg_node_concat, tleg_node_conv;                                       
 handler tleg_node_unary, tleg_node_binary, tleg_node_gelu;                                         /* arithmetic.c */
 handler tleg_node_answer;                                                                          /* ends.c */
 handler tleg_node_norm, tleg_node_mean, tleg_node_matmul, tleg_node_gemm, tleg_node_softmax, tleg_node_attention; /* block.c */
+/* ---- operators that ONNX Runtime's optimiser makes of several (fused.c) ---- */
+handler *tleg_find_fused(const char *type);
+/* How many values they may compute on their way. */
+size_t tleg_count_fused(const struct walk *walk);
+/* What the plain ones are made of. */
+const char *tleg_value_activate(struct walk *walk, const struct value *in, double (*function)(double, double), double parameter,
+                                uint8_t uses, struct value *out);
+const char *tleg_value_gelu(struct walk *walk, const struct value *in, bool curve, struct value *out);
+const char *tleg_value_norm(struct walk *walk, const struct value *in, const struct value *weight, const struct value *bias,
+                            bool rms, struct value *out);
+const char *tleg_value_product(struct walk *walk, const struct value *a, const struct value *b, bool turned, struct value *out);
+/* Queries, keys and values (images, heads, tokens, head), and what scores are multiplied by. */
+const char *tleg_value_attend(struct walk *walk, const struct value *q, const struct value *k, const struct value *v,
+                              double own, struct value *out);
+const char *tleg_value_reshape(struct walk *walk, const struct value *in, int32_t rank, const int64_t *shape,
+                               struct value *out);
+const char *tleg_value_slice(struct walk *walk, const struct value *in, int32_t dim, int64_t first, int64_t count,
+                             struct value *out);
+
 /* Gives each of a Split's outputs (move.c). */
 const char *tleg_node_split(struct walk *walk);
 

@@ -127,6 +127,8 @@ static const struct {
 
 static handler *find_handler(const struct walk *walk) {
     const char *type = tleg_walk_text(walk, walk->node->type), *domain = tleg_walk_text(walk, walk->node->domain);
+    if (strcmp(domain, "com.microsoft") == 0)
+        return tleg_find_fused(type);
     for (size_t k = 0; k < sizeof handlers / sizeof *handlers && (!*domain || strcmp(domain, "ai.onnx") == 0); k++)
         if (strcmp(handlers[k].type, type) == 0)
             return handlers[k].node;
@@ -161,11 +163,24 @@ static bool is_fresh(const struct walk *walk) {
     return walk->node->output_count > 0;
 }
 
+/* What a node that is not known says of its graph. */
+static const char *expected_of(const struct walk *walk) {
+    static const char *const quantized[] = {"Quant", "NBits", "Integer", "QLinear"};
+    const char *type = tleg_walk_text(walk, walk->node->type);
+    if (strcmp(tleg_walk_text(walk, walk->node->domain), "com.microsoft.nchwc") == 0)
+        return "weights that do not lie as one machine wants them: save the graph at ONNX Runtime's level \"extended\" or "
+               "below";
+    for (size_t k = 0; k < sizeof quantized / sizeof *quantized; k++)
+        if (strstr(type, quantized[k]))
+            return "weights that are not quantized: take the file in f32 or f16";
+    return "a node of a Vision Transformer";
+}
+
 static const char *run(struct walk *walk) {
     const bool split = strcmp(tleg_walk_text(walk, walk->node->type), "Split") == 0;
     handler *node = split ? NULL : find_handler(walk);
     if (!split && !node)
-        return "a node of a Vision Transformer";
+        return expected_of(walk);
     if (node != tleg_node_constant && !tleg_walk_in(walk, 0))
         return "an input";
     if (split)
@@ -216,7 +231,8 @@ static void set_tensors(struct walk *walk) {
 
 static tleg_status walk_through(struct walk *walk, tleg_file **named) {
     struct readout readout;
-    walk->values = tleg_walk_keep(walk, walk->graph->value_count * sizeof *walk->values);
+    walk->spare = walk->graph->value_count;
+    walk->values = tleg_walk_keep(walk, (walk->spare + tleg_count_fused(walk)) * sizeof *walk->values);
     if (walk->status == TLEG_OK)
         set_tensors(walk);
     if (walk->status == TLEG_OK)

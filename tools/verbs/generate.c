@@ -443,7 +443,7 @@ const struct verb verb_generate = {
         "  --input IN    safetensors file with the \"noise\" to begin with, f32 [B,C,I,I], and \"labels\", i64 [B]\n"
         "  --batch B     images computed at once (16); guidance takes two for each picture\n"
         "  --scale K     each pixel becomes K by K, for small pictures (1)\n"
-        "  -o OUT        OUT.png: a grid; DIR/: a PNG for each, 00000.png and so on; any other name: a safetensors file with\n"
+        "  -o OUT        OUT.png: a grid; DIR/: a PNG for each, 00000.png and so on; OUT.safetensors: a file with numbers,\n"
         "                \"images\", f32 [B,C,I,I], and \"labels\". Latents are written so alone, as their\n"
         "                decoder takes them: divided by the scale at which they were learned\n"
         "\n"

@@ -32,7 +32,11 @@ bool tleg_is_answer(const struct walk *walk, const struct value *value) {
 }
 
 void tleg_make_answer(const struct walk *walk, const struct value *of, const char *how, struct value *out) {
-    *out = (struct value){.what = MADE, .of = tleg_value_number(walk, of), .factor = 1, .expected = how, .layout = of->layout};
+    *out = (struct value){.what = MADE,
+                          .of = of->what == MADE ? of->of : tleg_value_number(walk, of),
+                          .factor = 1,
+                          .expected = how,
+                          .layout = of->layout};
 }
 
 /* ArgMax, TopK, LpNormalization; ReduceL2 and a Clip of it, by which an answer may be divided. */
@@ -135,7 +139,7 @@ tleg_status tleg_graph_readout(struct walk *walk, struct readout *readout) {
         tleg_log(walk->context, "%s: the output \"%s\" is the %s of %s; the %s are what is read", tleg_file_label(walk->file),
                  name_of(walk, chosen), value->expected, read, read);
     }
-    while (value->what == MADE)
+    if (value->what == MADE)
         value = &walk->values[value->of];
     if (value->what == SUM) {
         take(walk, &walk->values[value->of], readout);

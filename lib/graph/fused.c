@@ -59,9 +59,12 @@ static const char *add_all(struct walk *walk, const struct value *a, const struc
             return expected;
         *(second ? &b : &a) = keep(walk, &sum);
     }
-    if (tleg_is_constant(a))
-        return tleg_add_places(walk, b, a->weight, out);
-    return tleg_is_constant(b) ? tleg_add_places(walk, a, b->weight, out) : tleg_add_branch(walk, a, b, out);
+    if (!tleg_is_constant(a) && !tleg_is_constant(b))
+        return tleg_add_branch(walk, a, b, out);
+    const bool first = tleg_is_constant(a);
+    const struct value *embed = first ? b : a, *places = first ? a : b;
+    return tleg_takes_places(walk, embed, places->weight) ? tleg_add_places(walk, embed, places->weight, out)
+                                                          : "positions added to tokens";
 }
 
 /* SkipLayerNormalization (input, skip, weight, bias, bias of the sum), SkipSimplifiedLayerNormalization (without the first
@@ -74,7 +77,8 @@ static const char *fused_norm(struct walk *walk, struct value *out) {
         skip ? add_all(walk, tleg_walk_in(walk, 0), skip, tleg_walk_in(walk, rms ? 3 : 4), &sum) : "what is added";
     if (expected)
         return expected;
-    const uint32_t number = walk->node->output_count > 3 ? walk->graph->uses[walk->node->outputs + 3] : 0;
+    const uint32_t *outputs = &walk->graph->uses[walk->node->outputs];
+    const uint32_t number = walk->node->output_count > 3 && outputs[3] != outputs[0] ? outputs[3] : 0;
     sum.id = number && !sum.id ? number : sum.id;
     if (number)
         walk->values[number] = sum;
@@ -90,9 +94,12 @@ static const char *fused_product(struct walk *walk, struct value *out) {
     if (!b || tleg_walk_integer(walk, "transA", 0) || tleg_walk_integer(walk, "transBatchA", 0) ||
         tleg_walk_integer(walk, "transBatchB", 0))
         return "two values, the first of which is not turned";
+    const double alpha = tleg_walk_real(walk, "alpha", 1);
     const char *expected = tleg_value_product(walk, tleg_walk_in(walk, 0), b, tleg_walk_integer(walk, "transB", 0) != 0, out);
-    out->factor *= tleg_walk_real(walk, "alpha", 1);
-    return expected;
+    if (expected)
+        return expected;
+    out->factor *= alpha;
+    return alpha == 1 || out->what == LINEAR || out->what == SCORES ? NULL : "alpha 1, but of queries and keys";
 }
 
 /* ---- attention ---- */
@@ -108,7 +115,8 @@ static const char *as_heads(struct walk *walk, const struct value *in, const str
     const int64_t dim = tleg_layout_size(&in->layout, 2);
     if (bias && !tleg_is_constant(bias))
         return "a constant bias";
-    if (bias && tleg_constant_count(tleg_constant_get(walk, bias->weight)) != 3 * dim)
+    const struct constant *own = bias ? tleg_constant_get(walk, bias->weight) : NULL;
+    if (own && (own->rank != 1 || own->shape[0] != 3 * dim))
         return "a bias for queries, keys and values";
     if (bias)
         expected = tleg_value_slice(walk, bias, 0, part * dim, dim, &cut);

@@ -16,7 +16,9 @@ static const struct constant *find_kernel(const struct walk *walk) {
             continue;
         const struct value *weight = &walk->values[walk->graph->uses[node->inputs + 1]];
         const struct constant *own = weight->what == CONSTANT ? tleg_constant_get(walk, weight->weight) : NULL;
-        return own && own->rank == 4 && own->shape[2] > 0 && own->shape[3] > 0 ? own : NULL;
+        const bool patches = own && own->rank == 4 && own->shape[2] > 0 && own->shape[2] <= MOST_PIXELS && own->shape[3] > 0 &&
+                             own->shape[3] <= MOST_PIXELS;
+        return patches ? own : NULL;
     }
     return NULL;
 }
@@ -27,7 +29,7 @@ static int64_t grid_of(const struct constant *table, int64_t dim, bool added) {
     const int32_t rank = table->rank;
     const int64_t *shape = table->shape;
     if (rank == 4 && shape[0] == 1 && shape[2] == shape[1 + 2 * (shape[1] == dim)] && (shape[1] == dim || shape[3] == dim))
-        return shape[2];
+        return shape[2] <= 512 ? shape[2] : 0;
     if (rank < 2 || rank > 3 || (rank == 3 && shape[0] != 1) || shape[rank - 1] != dim)
         return 0;
     int64_t side = 1;

@@ -112,6 +112,7 @@ static const struct {
                 {"Round", tleg_node_unary},
                 {"Shape", tleg_node_shape},
                 {"Sigmoid", tleg_node_unary},
+                {"SimplifiedLayerNormalization", tleg_node_norm},
                 {"Sin", tleg_node_unary},
                 {"Size", tleg_node_shape},
                 {"Slice", tleg_node_slice},

@@ -43,6 +43,7 @@ struct expansion {
 
 struct source {
     const char *path;
+    bool fresh;           /* made here, and path is where it will go */
     tleg_learngene *gene; /* of a learngene's file, unless it was opened to run alone */
     tleg_model *model;
     tleg_expander *expander; /* of a learngene, once asked for */

@@ -270,24 +270,18 @@ static void say_rest(const struct outside *outside) {
                        "# no positions were found: those that a model computes have to be saved as a tensor, for pos_embed");
 }
 
+/* `settings`: where the norms stand and the activation are settings of the layers, so that no habit tells them. */
 static void say_keys(const struct outside *outside, bool settings) {
     const struct tleg_guess *guess = outside->guess;
     tleg_guess_say(guess, "# how many heads the model was made with (num_heads, nhead)");
     tleg_guess_say(guess, "tleg.heads = ?");
-    if (settings) {
-        tleg_guess_say(
-            guess,
-            "# before if the layers were made with norm_first=True; else a norm follows each sum, which is not computed");
-        tleg_guess_say(guess, "tleg.branch_norm = ?");
-        tleg_guess_say(guess, "# relu, if the layers were not told their activation");
-        tleg_guess_say(guess, "tleg.activation = ?");
-    } else {
-        tleg_guess_say(
-            guess,
-            "# a block is x + attention(norm1(x)), then x + mlp(norm2(x)); with a norm after the sum it is not computed");
-        tleg_guess_say(guess, "# the activation: gelu, relu, silu, gelu_tanh or quick_gelu");
-        tleg_guess_say(guess, "tleg.activation = gelu");
-    }
+    tleg_guess_say(
+        guess, settings ? "# before if the layers were made with norm_first=True, else sum"
+                        : "# before: x + attention(norm1(x)); sum: norm1(x + attention(x)); after: x + norm1(attention(x))");
+    tleg_guess_say(guess, "tleg.branch_norm = %s", settings ? "?" : "before");
+    tleg_guess_say(guess, settings ? "# relu if the layers were not told their activation"
+                                   : "# gelu, relu, silu, gelu_tanh or quick_gelu");
+    tleg_guess_say(guess, "tleg.activation = %s", settings ? "?" : "gelu");
     tleg_guess_say(guess, "tleg.pool = %s", outside->part[CLS] ? "cls" : "mean");
 }
 

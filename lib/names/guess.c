@@ -232,13 +232,14 @@ static bool is_after_mean(const struct outside *outside) {
            strncmp(norm->name, head->name, (size_t)(end - head->name)) == 0;
 }
 
-/* A table may have more rows than a picture has tokens, of which a model takes the first. */
+/* A table has a row for each token, or for each patch alone; or more of them, of which a model takes the first. */
 static void say_places(const struct outside *outside) {
     const struct tleg_entry *places = outside->part[POS];
     int64_t rows = 1, side;
     for (int32_t k = 0; k + 1 < places->rank; k++)
         rows *= places->shape[k];
-    if (tleg_names_is_square(rows - (outside->part[CLS] ? 1 : 0) - (outside->part[DIST] ? 1 : 0), &side)) {
+    const int64_t prefix = (outside->part[CLS] ? 1 : 0) + (outside->part[DIST] ? 1 : 0);
+    if (tleg_names_is_square(rows - prefix, &side) || tleg_names_is_square(rows, &side)) {
         if (strcmp(places->name, "pos_embed") != 0)
             tleg_guess_say(outside->guess, "%s -> pos_embed", places->name);
         return;
@@ -309,7 +310,7 @@ static void say_keys(const struct outside *outside, bool settings) {
     tleg_guess_say(guess, settings ? "# relu if the layers were not told their activation"
                                    : "# gelu, relu, silu, gelu_tanh or quick_gelu");
     tleg_guess_say(guess, "tleg.activation = %s", settings ? "?" : "gelu");
-    tleg_guess_say(guess, "# what the head reads: cls, mean (of the patches), cls_mean, max or mean_max");
+    tleg_guess_say(guess, "# what the head reads: cls (the first token), mean (of the patches), cls_mean, max or mean_max");
     tleg_guess_say(guess, "tleg.pool = %s", outside->part[CLS] ? "cls" : "mean");
 }
 

@@ -484,7 +484,7 @@ static void a_guess_says_what_has_no_place(void **state) {
                                        {"head.0.weight", "24,12"},
                                        {"head.2.weight", "5,24"},
                                        {"embed_norm.weight", "12"},
-                                       {"pos_encoder.pe", "50,1,12"},
+                                       {"pos_encoder.pe", "60,1,12"},
                                        {"scale", "1"},
                                        {NULL, NULL}};
     static const char *const rules[] = {

@@ -14,4 +14,5 @@ mkdir -p "$out"
 "$tleg" distill --from "$out/fresh.safetensors" --data "$data" --val-every 40 --depths 4-12 --val-depths 4,6,8,12 --epochs 14 --batch 64 \
     --threads "$threads" --dtype bf16 --optimiser muon --lr-absolute --lr 3e-3 --warmup-steps 100 --decay-epochs 4 --clip 1 --ema 0.9995 \
     --resume --log "$out/learned.jsonl" -o "$out/learned.safetensors"
-"$tleg" store "$out/learned.safetensors" --dtype bf16 -o "$out/learngene.safetensors"
+printf '%s\n' T-shirt Trouser Pullover Dress Coat Sandal Shirt Sneaker Bag 'Ankle boot' >"$out/labels.txt"
+"$tleg" convert "$out/learned.safetensors" --dtype bf16 --labels "$out/labels.txt" -o "$out/learngene.safetensors"

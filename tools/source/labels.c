@@ -86,10 +86,28 @@ static bool add_one(const tleg_config *config, const char *text, struct chosen_l
     return label >= 0;
 }
 
+enum { NAMED = 400 };
+
+/* ", a name (cat; dog; ...)": as many as there is room for. */
+static void list_names(const tleg_config *config, char text[NAMED]) {
+    static const char more[] = "; ...";
+    int at = snprintf(text, NAMED, ", a name (");
+    for (int32_t i = 0; i < config->label_count; i++) {
+        char name[LABEL_SHOWN];
+        const size_t length = strlen(labels_show(config, i, name));
+        if ((size_t)at + length + sizeof more + sizeof "; )" > NAMED) {
+            at += snprintf(text + at, (size_t)(NAMED - at), "%s", more);
+            break;
+        }
+        at += snprintf(text + at, (size_t)(NAMED - at), "%s%s", i ? "; " : "", name);
+    }
+    snprintf(text + at, (size_t)(NAMED - at), ")");
+}
+
 static int refuse(const struct invocation *call, const char *path, const tleg_config *config, const char *text) {
-    char named[LABEL_SHOWN + 32] = "", first[LABEL_SHOWN];
+    char named[NAMED] = "";
     if (config->label_count)
-        snprintf(named, sizeof named, ", a name such as \"%s\"", labels_show(config, 0, first));
+        list_names(config, named);
     return tool_misuse(call, "--label: expected a label of %s: 0 to %d%s%s, or all; found \"%s\"", path,
                        (int)config->classes - 1, named, config->no_null_label ? "" : ", any", text);
 }

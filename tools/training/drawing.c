@@ -34,10 +34,9 @@ void training_fill_drawing(struct training_options *o) {
         o->weight_decay = 0;
     if (o->ema == 0)
         o->ema = 0.999;
-    if (o->lr == 0) {
+    if (o->lr == 0)
         o->lr = 1e-3;
-        o->lr_absolute = true;
-    }
+    o->lr_absolute = true;
 }
 
 double training_label_drop(const struct state *state) {

@@ -46,10 +46,9 @@ static void fill_short(const struct state *state, struct training_options *optio
         options->batch = short_batch(state);
     if (options->augment < 0)
         options->augment = AUGMENT_LIGHT;
-    if (options->lr == 0) {
+    if (options->lr == 0)
         options->lr = 1e-3;
-        options->lr_absolute = true;
-    }
+    options->lr_absolute = true;
     if (options->warmup < 0 && options->warmup_steps < 0)
         options->warmup_steps = short_warmup(state, options->batch);
     if (options->drop_path < 0)

@@ -199,9 +199,21 @@ static int say_more(const struct invocation *call, tleg_context *context, const 
 
 /* ---- the whole ---- */
 
-static int say(const struct invocation *call, const struct options *options, const struct source *source) {
-    const char *dtype =
-        tool_dtype_name(source->gene ? options->expansion.dtype ? options->expansion.dtype : TLEG_F32 : source->config.dtype);
+/* bf16 or f16 where all tensors of a file are, which a learngene in memory does not know; else f32. */
+static int32_t stored_dtype(tleg_context *context, const tleg_file *file) {
+    tleg_tensor_info info = {.struct_size = sizeof info};
+    const char *name = tleg_file_get_tensor_name(file, 0);
+    if (!name || tleg_file_get_tensor_info(context, file, name, &info) != TLEG_OK)
+        return TLEG_F32;
+    const int32_t dtype = info.dtype;
+    for (int64_t i = 1; (name = tleg_file_get_tensor_name(file, i)) != NULL; i++)
+        if (tleg_file_get_tensor_info(context, file, name, &info) != TLEG_OK || info.dtype != dtype)
+            return TLEG_F32;
+    return dtype == TLEG_BF16 || dtype == TLEG_F16 ? dtype : TLEG_F32;
+}
+
+static int say(const struct invocation *call, const struct options *options, int32_t written, const struct source *source) {
+    const char *dtype = tool_dtype_name(source->gene ? written : source->config.dtype);
     uint64_t size;
     char text[24];
     if (!report_file_bytes(options->out, &size))
@@ -222,12 +234,14 @@ static int say(const struct invocation *call, const struct options *options, con
 
 static int convert(const struct invocation *call, tleg_context *context, const struct options *options) {
     const char *path = call->operands[0];
-    const tleg_save_options how = {.struct_size = sizeof how, .dtype = options->expansion.dtype};
+    tleg_save_options how = {.struct_size = sizeof how, .dtype = options->expansion.dtype};
     struct source source = {0};
     struct pairs first = {0};
     put(&first, "tleg.schedule", options->schedule); /* without it, the tensors of its segments are strangers */
     tleg_file *file = source_file(call, context, path);
     int code = file ? read_with(call, context, path, file, &options->expansion, &first, &source) : EXIT_FAILED;
+    if (code == EXIT_DONE && source.gene && !how.dtype)
+        how.dtype = stored_dtype(context, file);
     tleg_file_free(file);
     if (code == EXIT_DONE && source.gene && options->expansion.image.height)
         code = tool_misuse(call, "%s is a learngene, which expands to any size of picture: --image is for a model", path);
@@ -237,7 +251,7 @@ static int convert(const struct invocation *call, tleg_context *context, const s
                                           : tleg_model_save(context, source.model, options->out, &how)) != TLEG_OK)
         code = tool_fail_context(call, context);
     if (code == EXIT_DONE)
-        code = say(call, options, &source);
+        code = say(call, options, how.dtype, &source);
     source_close(&source);
     return code;
 }

@@ -193,6 +193,12 @@ mv out.st said.st
 convert said.st --dtype bf16
 "$tleg" info out.st --json >said 2>&1
 for text in '"dtype":"bf16"' '"labels":["cat"' '"std":[0.25,0.25,0.25]'; do said "$text" "after another conversion"; done
+for dtype in bf16 f16; do
+    "$tleg" store gene.st --dtype $dtype -o small.st >said 2>&1 || fail "tleg store"
+    convert small.st --labels labels.txt
+    said ", $dtype, " "of a learngene of $dtype"
+    same out.st small.st
+done
 convert plain.pth --heads 3 --depths 16,3-11,12
 same out.st gene.st
 "$tleg" info out.st >said 2>&1

@@ -154,7 +154,7 @@ printf 'cat\nowl\n' >two.txt
 try 1 convert "$gene" --labels two.txt -o no.st
 says err "two.txt: 2 lines; expected the names of 5 classes"
 try 2 generate named.st --label fox -o fox.png
-says err 'expected a label of named.st: 0 to 4, a name such as "cat", any, or all; found "fox"'
+says err 'expected a label of named.st: 0 to 4, a name (cat; sea,dog; owl; bee; ant), any, or all; found "fox"'
 must test ! -e fox.png
 
 # ---- depths that change over steps ----

@@ -26,7 +26,7 @@ done
 must test "$(grep -c '<img alt="pictures drawn with [0-9]* layers" src="data:image/png;base64,iVBOR' page/draw.html)" -eq 4
 
 # ---- what it draws ----
-try 0 generate "$gene" --depth 6 --label 1-Trouser,2-Pullover --count 4 --steps 12 --seed 3 -o clothes.st
+try 0 generate "$gene" --depth 6 --label Trouser,Pullover --count 4 --steps 12 --seed 3 -o clothes.st
 if command -v python3 >/dev/null; then
     # a pullover fills its picture's middle, trousers leave the sides dark, and both stand before black
     must python3 -c '

@@ -39,9 +39,9 @@ mkdir idx
 } >idx/train-labels-idx1-ubyte
 
 model="distill --data idx --dim 16 --heads 2 --image 8 --patch 4 --depths 2-4 --batch 16 --augment light --log-every 1"
-"$tleg" $model --epochs 4 --warmup 0 --lr 0.05 --log one.json -o one.st >out 2>err
+"$tleg" $model --epochs 4 --warmup 0 --lr 1e-3 --log one.json -o one.st >out 2>err
 must test $? -eq 0
-ranks 2 $model --epochs 4 --warmup 0 --lr 0.05 --log two.json -o two.st
+ranks 2 $model --epochs 4 --warmup 0 --lr 1e-3 --log two.json -o two.st
 must test $? -eq 0
 # alike A B: the losses of two logs, 20 steps each, differ by at most 1e-5.
 alike() {

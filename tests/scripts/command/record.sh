@@ -13,7 +13,7 @@ printf 'red\ngreen\nblue\n' >cifar/batches.meta.txt
 try 0 new --dim 16 --heads 2 --image 32 --patch 8 --classes 3 -o start.st
 try 0 expand start.st --depth 3 -o teacher.st
 data="--data cifar --val-every 6 --batch 10"
-small="distill $data --dim 16 --heads 2 --image 32 --patch 8 --depths 2-3 --lr 0.05 --warmup 1"
+small="distill $data --dim 16 --heads 2 --image 32 --patch 8 --depths 2-3 --lr 1e-3 --warmup 1"
 
 # ---- the same bits, under every augmentation ----
 for words in "--augment deit" "--augment light" "--augment none --flip 0.5" "--augment light --mixup 0.8" \

@@ -9,7 +9,7 @@ teacher=$PWD/tests/scripts/command/teachers.py minimal=$PWD/examples/teachers/mi
 
 python3 "$teacher" data || exit 1
 shape="--dim 16 --heads 2 --image 32 --patch 8 --mean 0.25,0.5,0.75 --std 0.5,0.25,0.125 --depth 2"
-run="distill --data cifar $shape --batch 10 --lr 0.05 --epochs 4 --warmup 0 --log-every 1 --teacher-timeout 30"
+run="distill --data cifar $shape --batch 10 --lr 1e-3 --epochs 4 --warmup 0 --log-every 1 --teacher-timeout 30"
 plain="$run --augment none"
 by() {
     echo "exec $python -I -S $teacher $*"
@@ -64,7 +64,7 @@ fi
 
 # Cropped, mixed, erased: the loss of the log is that of the very pictures that the teacher saw.
 try 0 new --dim 16 --heads 2 --image 32 --patch 8 --classes 3 --seed 5 -o start.st
-fresh="distill --data cifar --from start.st --depth 2 --batch 10 --lr 0.05 --epochs 4 --log-every 1"
+fresh="distill --data cifar --from start.st --depth 2 --batch 10 --lr 1e-3 --epochs 4 --log-every 1"
 try 0 $fresh --limit-steps 1 --tau 2 --teacher-command "$(by dump)" --log dump.json -o dumped.st
 try 0 grad start.st --depth 2 --tau 2 --input asked.st --json -o gradient.st
 must python3 -c 'import json; step = [json.loads(l) for l in open("dump.json")][1]["teacher"]

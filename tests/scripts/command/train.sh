@@ -12,18 +12,18 @@ for i in $(seq 0 35); do cifar $((i % 3)) "$i"; done >cifar/data_batch_1.bin
 for i in $(seq 36 41); do cifar $((i % 3)) "$i"; done >cifar/test_batch.bin
 printf 'red\ngreen\nblue\n' >cifar/batches.meta.txt
 shape="--dim 16 --heads 2 --image 32 --patch 8"
-small="distill --data cifar --val cifar $shape --depths 2-3 --batch 10 --lr 0.05 --warmup 1 --ema 0.9 --checkpoint-every 1"
+small="distill --data cifar --val cifar $shape --depths 2-3 --batch 10 --lr 1e-3 --warmup 1 --ema 0.9 --checkpoint-every 1"
 
 # ---- a run, said aloud ----
 try 0 $small --epochs 6 --log whole.json --log-every 3 -o whole.st
 says out "36 images of 3 classes to learn from, 6 to validate with"
-says out "learning rate: 0.05 given, times 10/512 images of a step = 0.000976562; from 1e-06 over 1 epoch"
+says out "learning rate: 0.001 as given (--lr-absolute); from 1e-06 over 1 epoch"
 says out "steps: 3 an epoch of 10 images (6 images are left over, others each time), 18 in 6 epochs"
 says out "step 18/18"
 says out "epoch 6/6: validation top-1"
 must test "$(grep -c '"step"' whole.json)" -eq 6
 must test "$(grep -c '"val_top1"' whole.json)" -eq 6
-must grep -q '"lr_given":0.05,"lr_peak":0.0009765625,"warmup_epochs":1' whole.json
+must grep -q '"lr_given":0.001,"lr_peak":0.001,"warmup_epochs":1' whole.json
 if command -v python3 >/dev/null; then
     must python3 -c 'import json; [json.loads(l) for l in open("whole.json")]'
     # an epoch's loss is the mean of its steps', and so is its accuracy
@@ -84,9 +84,9 @@ says out "RandAugment 9"
 try 0 $plain --epochs 2 --recipe deit --batch 18 -o recipe.st
 says out "DeiT's recipe"
 says out "learning rate: 0.0005 given, times 18/512"
-try 0 $plain --epochs 2 --batch 9 --lr 0.1 --augment none --warmup 1 -o recipe.st # what is said holds
+try 0 $plain --epochs 2 --batch 9 --lr 2e-3 --augment none --warmup 1 -o recipe.st # what is said holds
 says out "8 steps of 9 pictures: the recipe for short runs"
-says out "learning rate: 0.1 given, times 9/512"
+says out "learning rate: 0.002 as given (--lr-absolute)"
 says out "from 1e-06 over 1 epoch of warm-up; then a cosine to 1e-05"
 says out "no crop"
 try 0 $plain --epochs 2 --limit-steps 1 --batch 9 -o recipe.st
@@ -153,7 +153,7 @@ says err "--momentum takes a number below 1"
 try 0 $small --epochs 6 --keep last -o last.st
 must test ! -e last.best.st
 same whole.st last.st
-best="$small --epochs 6 --keep best --lr 1 --clip 1 --seed 3" # at so high a rate epochs differ
+best="$small --epochs 6 --keep best --lr 0.02 --clip 1 --seed 3" # at so high a rate epochs differ
 try 0 $best --limit-steps 8 -o best.st
 try 0 $best --resume --log best.json -o best.st
 says out "best.st: the best learngene, of step"
@@ -175,7 +175,7 @@ try 0 $best --epochs 7 --resume -o best.st
 must test -s best.st
 
 # ---- more epochs than before ----
-constant="distill --data cifar --val cifar $shape --depths 2-3 --batch 10 --lr 0.05 --warmup-steps 2 --ema 0.9 --log-every 3"
+constant="distill --data cifar --val cifar $shape --depths 2-3 --batch 10 --lr 1e-3 --warmup-steps 2 --ema 0.9 --log-every 3"
 try 0 $constant --decay-epochs 1 --epochs 5 --log straight.json -o straight.st
 try 0 $constant --decay-epochs 0 --epochs 2 --log longer.json -o longer.st
 try 0 $constant --decay-epochs 0 --epochs 4 --resume --log longer.json -o longer.st
@@ -198,7 +198,7 @@ says err "cosine.checkpoint: a run of 3 epochs: --resume takes as many or more, 
 try 1 $small --epochs 6 --resume --decay-epochs 1 -o longer.st --checkpoint cosine.checkpoint
 says err 'schedule is "cosine to 1.0000000000000001e-05, by epoch" there, "constant to'
 try 0 $small --epochs 6 --resume -o longer.st --checkpoint cosine.checkpoint
-says err "goes on to 6; from here on the rate is that of 6 epochs, 0.000734922 after 0.000734922"
+says err "goes on to 6; from here on the rate is that of 6 epochs, 0.0007525 after 0.0007525"
 says out "step 18/18"
 
 # A longer run, so that signals find it at work.

@@ -1,5 +1,6 @@
 /* The command tleg: finds the verb, and makes sure that what it printed arrived. */
 #include "base/interrupt.h"
+#include "base/nearest.h"
 #include "base/options.h"
 #include "base/place.h"
 
@@ -33,6 +34,17 @@ static void print_version(void) {
     printf("tleg %u.%u.%u\n", version / 1000000, version / 1000 % 1000, version % 1000);
 }
 
+static void refuse_verb(const char *name) {
+    struct nearest best = {0};
+    for (int i = 0; i < VERBS; i++)
+        nearest_offer(&best, name, strlen(name), verbs[i]->name);
+    if (best.word)
+        fprintf(stderr, "tleg: unknown verb \"%s\"; did you mean \"%s\"?\n", name, best.word);
+    else
+        fprintf(stderr, "tleg: unknown verb \"%s\"\n", name);
+    print_usage(stderr);
+}
+
 static int run_verb(int argc, char **argv) {
     if (argc < 2) {
         print_usage(stderr);
@@ -46,8 +58,7 @@ static int run_verb(int argc, char **argv) {
     else if (strcmp(argv[1], "--version") == 0)
         print_version();
     else {
-        fprintf(stderr, "tleg: unknown verb \"%s\"\n", argv[1]);
-        print_usage(stderr);
+        refuse_verb(argv[1]);
         return EXIT_MISUSE;
     }
     return EXIT_DONE;

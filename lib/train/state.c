@@ -242,21 +242,46 @@ static tleg_status compare_schedule(tleg_context *context, const tleg_file *file
                      found ? found : "", own);
 }
 
-/* Names the first word of the setup in which the file and this trainer differ. */
+/* The word of a setup for what another word, "key=value ", is for; NULL where there is none. */
+static const char *find_word(const char *setup, const char *word) {
+    const size_t key = strcspn(word, "= ") + 1;
+    for (; *setup; setup += strcspn(setup, " "), setup += *setup == ' ')
+        if (!strncmp(setup, word, key))
+            return setup;
+    return NULL;
+}
+
+/* The first word of `setup` that `other` does not have likewise. */
+static const char *find_other(const char *setup, const char *other) {
+    for (; *setup; setup += strcspn(setup, " "), setup += *setup == ' ') {
+        const char *word = find_word(other, setup);
+        const size_t length = strcspn(setup, " ");
+        if (!word || strcspn(word, " ") != length || memcmp(word, setup, length))
+            return setup;
+    }
+    return NULL;
+}
+
+static bool is_default_dtype(const char *word) { /* files from before there was a choice have no such word */
+    return !strcmp(word, "dtype=F32 ");
+}
+
+/* Names the first setting in which the file and this trainer differ. */
 static tleg_status compare_setup(tleg_context *context, const tleg_file *file, const char *own) {
     const char *found = tleg_file_get_metadata(file, "tleg.trainer.setup"), *kind = tleg_file_get_metadata(file, "tleg.kind");
     if (!found || !kind || strcmp(kind, "trainer"))
         return tleg_fail(context, TLEG_ERROR_FORMAT, "%s: no trainer's state: tleg.kind is %s", tleg_file_label(file),
                          kind ? kind : "not there");
-    size_t i = 0, word = 0;
-    for (; own[i] && own[i] == found[i]; i++)
-        if (own[i] == ' ')
-            word = i + 1;
-    if (!found[i] && (!own[i] || !strcmp(own + i, "dtype=F32 "))) /* files from before there was a choice end earlier */
+    const char *here = find_other(own, found), *there = here ? find_word(found, here) : NULL;
+    if (here && !there && is_default_dtype(here))
+        here = NULL;
+    if (!here)
+        there = find_other(found, own);
+    if (!here && !there)
         return TLEG_OK;
     return tleg_fail(context, TLEG_ERROR_FORMAT, "%s: another configuration: the file says %.*s, this trainer %.*s",
-                     tleg_file_label(file), found[word] ? (int)strcspn(found + word, " ") : 7,
-                     found[word] ? found + word : "nothing", (int)strcspn(own + word, " "), own + word);
+                     tleg_file_label(file), there ? (int)strcspn(there, " ") : 7, there ? there : "nothing",
+                     here ? (int)strcspn(here, " ") : 7, here ? here : "nothing");
 }
 
 struct found_state {

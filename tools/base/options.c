@@ -1,5 +1,7 @@
 /* Reads the command line by a table of options. */
 #include "options.h"
+
+#include "nearest.h"
 #include "read_file.h"
 
 #include <errno.h>
@@ -260,6 +262,19 @@ static const struct option *find(const struct option *table, const char *name, s
     return NULL;
 }
 
+static void refuse_option(const struct invocation *call, const struct option *own, const struct option *shared,
+                          const char *text, size_t length) {
+    struct nearest best = {0};
+    for (const struct option *option = own; option->name; option++)
+        nearest_offer(&best, text, length, option->name);
+    for (const struct option *option = shared; option->name; option++)
+        nearest_offer(&best, text, length, option->name);
+    if (best.word)
+        tool_misuse(call, "unknown option %s; did you mean %s?", text, best.word);
+    else
+        tool_misuse(call, "unknown option %s", text);
+}
+
 /* One option at argv[0]. Returns how many arguments it took; 0 after saying what is wrong. */
 static int take(const struct invocation *call, const struct option *own, const struct option *shared, int argc, char **argv) {
     const char *equals = argv[0][1] == '-' ? strchr(argv[0], '=') : NULL;
@@ -268,7 +283,7 @@ static int take(const struct invocation *call, const struct option *own, const s
     if (!option)
         option = find(shared, argv[0], length);
     if (!option) {
-        tool_misuse(call, "unknown option %s", argv[0]);
+        refuse_option(call, own, shared, argv[0], length);
         return 0;
     }
     if (option->kind == OPTION_FLAG) {

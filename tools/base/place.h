@@ -21,9 +21,12 @@ void place_leave_all(void);                                                     
 struct place_need {
     const char *what, *path;
     uint64_t bytes;
-    bool in_place; /* it grows where it is, and no new one stands beside it */
+    bool in_place;  /* it grows where it is, and no new one stands beside it */
+    uint64_t files; /* so many of that size in the folder of `path`; 0: one */
 };
 int place_room(const struct invocation *call, const struct place_need *needs, int count);
+/* The same of -o alone. */
+int place_out_room(const struct invocation *call, const char *path, uint64_t bytes);
 
 /* Whether two paths name one file, there or not. */
 bool place_same(const char *a, const char *b);

@@ -33,6 +33,7 @@ static struct room look(const struct place_need *need) {
     }
     if (need->in_place)
         room.whole = room.growth;
+    room.growth *= need->files ? need->files : 1;
     free(folder);
     free(resolved);
     return room;
@@ -72,4 +73,9 @@ int place_room(const struct invocation *call, const struct place_need *needs, in
                              report_bytes(needed, bytes), report_bytes(room.free, there));
     }
     return code;
+}
+
+int place_out_room(const struct invocation *call, const char *path, uint64_t bytes) {
+    const struct place_need need = {.what = "-o", .path = path, .bytes = bytes};
+    return place_room(call, &need, 1);
 }

@@ -2,6 +2,7 @@
 #include "noised.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 
 static const char *const names[NOISED_PARTS] = {"noise", "labels", "images", "times"};
@@ -30,6 +31,17 @@ static int refuse(const struct invocation *call, const char *path, enum noised_p
                      rest, part == NOISED_NOISE ? " with B at least 1" : "", found);
 }
 
+static int check_finite(const struct invocation *call, const char *path, enum noised_part part, const tleg_tensor_info *info) {
+    const float *numbers = info->data;
+    const size_t count = info->dtype == TLEG_F32 ? info->bytes / sizeof *numbers : 0;
+    const size_t each = count / (size_t)info->shape[0];
+    for (size_t i = 0; i < count; i++)
+        if (!isfinite(numbers[i]))
+            return tool_fail(call, "%s: \"%s\": image %zu holds %g; expected finite numbers", path, names[part], i / each,
+                             (double)numbers[i]);
+    return EXIT_DONE;
+}
+
 static int read_part(const struct invocation *call, tleg_context *context, const tleg_file *file, const char *path,
                      enum noised_part part, const tleg_config *config, struct noised *noised) {
     tleg_tensor_info info = {.struct_size = sizeof info};
@@ -38,6 +50,9 @@ static int read_part(const struct invocation *call, tleg_context *context, const
         return tool_fail_context(call, context);
     if (!is_right(part, config, noised->count, &info))
         return refuse(call, path, part, config, noised->count, &info);
+    const int code = check_finite(call, path, part, &info);
+    if (code != EXIT_DONE)
+        return code;
     switch (part) {
     case NOISED_NOISE:
         noised->count = info.shape[0];

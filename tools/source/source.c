@@ -198,6 +198,10 @@ bool source_draws_latents(const struct source *source) {
     return source_draws(&source->config) && (source->latent_scale > 0 || (channels != 1 && channels != 3));
 }
 
+bool source_tells_features(const tleg_config *config) {
+    return config->scores && config->scores->on && strcmp(config->scores->on, SOURCE_FEATURES) == 0;
+}
+
 const char *source_score_name(const tleg_config *config, const char *on) {
     return source_draws(config) ? "noise told" : strcmp(on, SOURCE_FEATURES) == 0 ? "told" : "top-1";
 }
@@ -308,6 +312,12 @@ void source_close(struct source *source) {
 int source_need_head(const struct invocation *call, const struct source *source) {
     if (source_draws(&source->config))
         return source_need_classifier(call, source);
+    if (source_tells_features(&source->config))
+        return tool_fail(
+            call,
+            "%s has a head of %d features of a teacher, not of classes (tleg features, tleg probe): tleg learn --from "
+            "it learns a head for your classes",
+            source->path, (int)source->config.classes);
     if (source->config.classes)
         return EXIT_DONE;
     return tool_fail(

@@ -43,6 +43,7 @@ struct expansion {
 
 struct source {
     const char *path;
+    bool fresh;           /* made here, and path is where it will go */
     tleg_learngene *gene; /* of a learngene's file, unless it was opened to run alone */
     tleg_model *model;
     tleg_expander *expander; /* of a learngene, once asked for */
@@ -96,6 +97,7 @@ int64_t source_features(const tleg_config *config); /* numbers that a head reads
  * where they are on SOURCE_FEATURES those. */
 #define SOURCE_FEATURES "a teacher's features"
 const char *source_score_name(const tleg_config *config, const char *on);
+bool source_tells_features(const tleg_config *config); /* as far as its scores say */
 /* The word of tleg.kind: "vit", "learngene", "dit", "dit_learngene". */
 const char *source_kind(const struct source *source);
 /* Each refuses the other kind, and names both. They return an exit code. */
@@ -104,7 +106,7 @@ int source_need_generator(const struct invocation *call, const struct source *so
 /* A generator over the model, or an elastic one, as source_session. */
 int source_generator(const struct invocation *call, tleg_context *context, struct source *source, int32_t batch,
                      tleg_generator **generator);
-/* Refuses what draws, and what gives features alone. Returns an exit code. */
+/* Refuses what draws, and what gives or tells features alone. Returns an exit code. */
 int source_need_head(const struct invocation *call, const struct source *source);
 /* Prepared images through a session, into arrays as long as it says; features may be NULL; logits, too, and are not written
  * where there is no head. */

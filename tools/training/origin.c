@@ -2,6 +2,7 @@
 #include "private.h"
 
 #include "base/digest.h"
+#include "base/place.h"
 #include <string.h>
 
 /* ---- the teacher ---- */
@@ -23,9 +24,36 @@ static uint64_t digest_logits(const struct state *state) {
     return digest;
 }
 
+/* ---- what is begun with ---- */
+
+/* A file that this run writes over is another one when it goes on. */
+static bool is_written_over(const struct state *state) {
+    const char *path = state->source.path;
+    return place_same(path, state->options->out) || place_same(path, state->best.path);
+}
+
+/* Its numbers alone: what the configuration says is compared by itself. */
+static int digest_start(struct state *state) {
+    const tleg_config nothing = {.struct_size = sizeof nothing};
+    struct origin *origin = &state->origin;
+    origin->start = DIGEST_START;
+    origin->start_known = state->source.fresh || !is_written_over(state);
+    if (state->source.fresh || !origin->start_known)
+        return EXIT_DONE;
+    tleg_file *file = source_file(state->call, state->context, state->source.path);
+    if (!file)
+        return EXIT_FAILED;
+    const tleg_status status = source_digest(state->context, file, &nothing, &origin->start);
+    tleg_file_free(file);
+    return status == TLEG_OK ? EXIT_DONE : tool_fail_context(state->call, state->context);
+}
+
 int training_find_origin(struct state *state) {
     const struct training_options *options = state->options;
     struct origin *origin = &state->origin;
+    const int code = digest_start(state);
+    if (code != EXIT_DONE)
+        return code;
     origin->teacher = DIGEST_START;
     origin->pictures = part_contents(&state->learned);
     origin->judged = part_contents(&state->judged) ^ part_fingerprint(&state->judged);

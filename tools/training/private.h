@@ -87,6 +87,8 @@ struct log_mark {
 struct origin {
     uint64_t pictures, judged; /* what the files hold that are learned from, and validated with */
     uint64_t teacher;          /* a model's numbers, a program's command and name, stored logits */
+    uint64_t start;            /* what is learned on from, as its file holds it */
+    bool start_known;          /* false where its file is one that the run writes over */
 };
 
 struct state {
@@ -221,6 +223,20 @@ bool training_digest_recording(const struct state *state, uint64_t *digest);
 int training_find_origin(struct state *state);                                        /* once there is a teacher */
 void training_describe_computed(const struct state *state, char text[COMPUTED_TEXT]); /* "bf16 at level avx512bf16" */
 bool training_can_compute(const char *text);                                          /* on this machine, by --level */
+
+/* ---- what a run must agree in with its checkpoint (settings.c) ---- */
+enum { MOST_PAIRS = 80, PAIR_TEXT = RECIPE_TEXT };
+
+struct pairs {
+    int64_t count;
+    const char *keys[MOST_PAIRS];
+    char values[MOST_PAIRS][PAIR_TEXT];
+};
+
+__attribute__((format(printf, 3, 4))) void training_add_pair(struct pairs *pairs, const char *key, const char *format, ...);
+void training_add_settings(const struct state *state, struct pairs *pairs);
+/* Names the first setting that differs, in the words of the call. An exit code. */
+int training_compare_settings(const struct state *state, const tleg_file *file);
 
 /* ---- checkpoints (state.c) ---- */
 int training_find_plan(struct state *state);       /* what the defaults follow when a run is resumed */

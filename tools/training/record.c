@@ -245,8 +245,10 @@ static int start(struct state *state, const char *path) {
 /* For all of it, which a new one that finds none leaves no part of. */
 static int find_room(const struct state *state, const char *path) {
     char *part = with_suffix(path, ".part");
-    const struct place_need need = {state->options->record ? "--record" : "-o", part, recording_bytes(state->teacher.recording),
-                                    true};
+    const struct place_need need = {.what = state->options->record ? "--record" : "-o",
+                                    .path = part,
+                                    .bytes = recording_bytes(state->teacher.recording),
+                                    .in_place = true};
     int code = !part ? tool_fail_memory(state->call) : place_room(state->call, &need, 1);
     if (code != EXIT_DONE && part && !state->options->resume)
         unlink(part);

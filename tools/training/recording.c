@@ -283,7 +283,11 @@ struct recording *recording_create(const char *path, const json_t *settings, cha
     whole = whole && take_sizes(recording, error) && open_part(recording, O_CREAT, error);
     if (whole && ftruncate(recording->file, 0) != 0)
         whole = fail(recording, error, "%s", strerror(errno));
-    return keep_if(recording, whole && write_settings(recording, error));
+    const bool opened = whole;
+    whole = whole && write_settings(recording, error);
+    if (opened && !whole)
+        unlink(recording->path); /* a beginning that nobody could go on from */
+    return keep_if(recording, whole);
 }
 
 struct recording *recording_continue(const char *path, char error[RECORDING_ERROR]) {

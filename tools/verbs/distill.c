@@ -22,7 +22,7 @@ static int make_gene(const struct invocation *call, tleg_context *context, const
     config.classes = set->class_count;
     config.label_count = set->named ? set->class_count : 0;
     config.labels = set->named ? (const char *const *)set->classes : NULL;
-    *source = (struct source){.path = options->training.out, .config = {.struct_size = sizeof source->config}};
+    *source = (struct source){.path = options->training.out, .fresh = true, .config = {.struct_size = sizeof source->config}};
     if (tleg_learngene_create(context, &config, options->training.seed, &source->gene) != TLEG_OK ||
         tleg_learngene_get_info(context, source->gene, &source->config) != TLEG_OK)
         return arch_fail(call, context);

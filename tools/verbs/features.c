@@ -141,6 +141,12 @@ static int make_features(const struct invocation *call, struct run *run) {
     return code == EXIT_DONE ? features_name_model(call, run->context, &run->source, run->features.model) : code;
 }
 
+/* What is told beside the features is little. */
+static int find_room(const struct invocation *call, const struct run *run) {
+    const uint64_t dim = (uint64_t)source_features(&run->source.config), labels = run->labelled ? sizeof(int64_t) : 0;
+    return place_out_room(call, run->options->out, run->part.count * (dim * sizeof(float) + labels));
+}
+
 static int work(const struct invocation *call, struct run *run) {
     struct source *source = &run->source;
     int code = source_open_expanded(call, run->context, call->operands[0], &run->options->expansion, source);
@@ -150,6 +156,8 @@ static int work(const struct invocation *call, struct run *run) {
         source_note_depth(call, source->path, &source->config, source->config.depth);
     if (code == EXIT_DONE)
         code = open_pictures(call, run);
+    if (code == EXIT_DONE)
+        code = find_room(call, run);
     if (code == EXIT_DONE)
         code = make_features(call, run);
     if (code == EXIT_DONE)

@@ -15,10 +15,12 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { MOST_STEPS = 1000, USUAL_STEPS = 50, LARGEST_BATCH = 16, OF_ONE = 16, OF_EACH = 8 };
 static const double usual_guidance = 2;
@@ -48,7 +50,8 @@ struct drawing {
     int32_t columns, steps, *depths;
     double guidance, ms;
     tleg_tensor *images;
-    float *data; /* of images */
+    float *data;      /* of images */
+    bool made_folder; /* -o, which was not there before */
     struct progress progress;
 };
 
@@ -190,9 +193,43 @@ static int check_form(const struct invocation *call, const struct drawing *drawi
         grid.columns = grid.rows = 1;
     if (!grid_size(&grid, &width, &height))
         return tool_misuse(call, "the picture would be too large: lower --count or --scale, or give -o a folder");
-    if (options->form == FORM_FOLDER && mkdir(options->out, 0777) != 0 && errno != EEXIST)
-        return tool_fail(call, "%s: %s", options->out, strerror(errno));
     return EXIT_DONE;
+}
+
+static int make_folder(const struct invocation *call, struct drawing *drawing) {
+    const char *out = drawing->options->out;
+    if (drawing->options->form != FORM_FOLDER)
+        return EXIT_DONE;
+    drawing->made_folder = mkdir(out, 0777) == 0;
+    return drawing->made_folder || errno == EEXIST ? EXIT_DONE : tool_fail(call, "%s: %s", out, strerror(errno));
+}
+
+/* OUT/00000.png and so on, for the caller to free. */
+static char *picture_path(const struct drawing *drawing, int64_t number) {
+    const char *out = drawing->options->out;
+    const size_t room = strlen(out) + 32;
+    char *path = malloc(room);
+    if (path)
+        snprintf(path, room, "%s%s%05" PRId64 ".png", out, ends_in(out, "/") ? "" : "/", number);
+    return path;
+}
+
+/* Numbers take what they take; a PNG of something drawn more than an eighth of its pixels. */
+static int find_room(const struct invocation *call, const struct drawing *drawing) {
+    const tleg_config *config = &drawing->source.config;
+    const uint64_t side = (uint64_t)config->image_size, count = (uint64_t)drawing->count;
+    const uint64_t numbers = (uint64_t)config->channels * side * side;
+    const bool folder = drawing->options->form == FORM_FOLDER;
+    if (drawing->options->form == FORM_NUMBERS)
+        return place_out_room(call, drawing->options->out, count * (numbers * sizeof(float) + sizeof(int64_t)));
+    char *path = folder ? picture_path(drawing, 0) : strdup(drawing->options->out);
+    if (!path)
+        return tool_fail_memory(call);
+    const struct place_need need = {
+        .what = "-o", .path = path, .bytes = numbers / 8 * (folder ? 1 : count), .files = folder ? count : 1};
+    const int code = place_room(call, &need, 1);
+    free(path);
+    return code;
 }
 
 static int prepare(const struct invocation *call, struct drawing *drawing) {
@@ -204,6 +241,10 @@ static int prepare(const struct invocation *call, struct drawing *drawing) {
         code = options->input ? take_input(call, drawing) : settle_labels(call, drawing);
     if (code == EXIT_DONE)
         code = check_form(call, drawing);
+    if (code == EXIT_DONE)
+        code = make_folder(call, drawing);
+    if (code == EXIT_DONE)
+        code = find_room(call, drawing);
     if (code != EXIT_DONE)
         return code;
     const tleg_config *config = &drawing->source.config;
@@ -270,6 +311,16 @@ static int draw(const struct invocation *call, struct drawing *drawing) {
                                          tleg_generator_get_error(drawing->generator));
 }
 
+/* What is not finite is not a picture. */
+static int check_finite(const struct invocation *call, const struct drawing *drawing) {
+    const size_t numbers = (size_t)drawing->info.image_floats;
+    for (size_t i = 0; i < (size_t)drawing->count * numbers; i++)
+        if (!isfinite(drawing->data[i]))
+            return tool_fail(call, "%s: what is drawn of picture %zu is not finite%s; nothing is written", drawing->source.path,
+                             i / numbers, drawing->guidance != 1 ? ": lower --guidance" : "");
+    return EXIT_DONE;
+}
+
 /* ---- what is written ---- */
 
 /* Latents go back to the scale that they had before they were learned. */
@@ -312,16 +363,14 @@ static int write_png(const struct invocation *call, const struct grid *grid, con
 /* DIR/00000.png, ...: in the order in which they were drawn. */
 static int write_folder(const struct invocation *call, const struct drawing *drawing) {
     struct grid one = grid_of(drawing);
-    const size_t room = strlen(drawing->options->out) + 32;
-    char *path = malloc(room);
-    int code = path ? EXIT_DONE : tool_fail_memory(call);
+    int code = EXIT_DONE;
     one.count = one.columns = one.rows = 1;
     for (int64_t i = 0; i < drawing->count && code == EXIT_DONE; i++) {
+        char *path = picture_path(drawing, i);
         one.images = drawing->data + (size_t)i * (size_t)drawing->info.image_floats;
-        snprintf(path, room, "%s/%05" PRId64 ".png", drawing->options->out, i);
-        code = interrupt_signal() ? interrupt_code() : write_png(call, &one, path);
+        code = !path ? tool_fail_memory(call) : interrupt_signal() ? interrupt_code() : write_png(call, &one, path);
+        free(path);
     }
-    free(path);
     return code;
 }
 
@@ -411,7 +460,11 @@ static int run_generate(const struct verb *verb, int argc, char **argv) {
     if (code == EXIT_DONE)
         code = draw(&call, &drawing);
     if (code == EXIT_DONE)
+        code = check_finite(&call, &drawing);
+    if (code == EXIT_DONE)
         code = write_out(&call, &drawing);
+    if (code != EXIT_DONE && drawing.made_folder)
+        rmdir(options.out); /* where nothing is in it */
     if (code == EXIT_DONE)
         code = say_drawn(&call, &drawing);
     clear(&drawing);
@@ -443,7 +496,7 @@ const struct verb verb_generate = {
         "  --input IN    safetensors file with the \"noise\" to begin with, f32 [B,C,I,I], and \"labels\", i64 [B]\n"
         "  --batch B     images computed at once (16); guidance takes two for each picture\n"
         "  --scale K     each pixel becomes K by K, for small pictures (1)\n"
-        "  -o OUT        OUT.png: a grid; DIR/: a PNG for each, 00000.png and so on; any other name: a safetensors file with\n"
+        "  -o OUT        OUT.png: a grid; DIR/: a PNG for each, 00000.png and so on; OUT.safetensors: a file with numbers,\n"
         "                \"images\", f32 [B,C,I,I], and \"labels\". Latents are written so alone, as their\n"
         "                decoder takes them: divided by the scale at which they were learned\n"
         "\n"

@@ -202,6 +202,16 @@ static int compute(const struct invocation *call, tleg_context *context, const s
     return code;
 }
 
+/* A gradient for each number that is stored. */
+static int find_room(const struct invocation *call, tleg_context *context, const struct options *options,
+                     const struct source *source) {
+    tleg_config config = {.struct_size = sizeof config};
+    const tleg_status status = source->gene ? tleg_learngene_get_info(context, source->gene, &config)
+                                            : tleg_model_get_info(context, source->model, &config);
+    return status == TLEG_OK ? place_out_room(call, options->out, config.parameters * sizeof(float))
+                             : tool_fail_context(call, context);
+}
+
 static int work(const struct invocation *call, tleg_context *context, const struct options *options) {
     struct source source;
     struct input input = {0};
@@ -210,6 +220,8 @@ static int work(const struct invocation *call, tleg_context *context, const stru
         code = source_take_expansion(call, context, &options->expansion, &source);
     if (code == EXIT_DONE)
         code = (source_draws(&source.config) ? read_noised : read_classified)(call, context, options, &source.config, &input);
+    if (code == EXIT_DONE)
+        code = find_room(call, context, options, &source);
     if (code == EXIT_DONE)
         code = compute(call, context, options, &source, &input);
     free_input(&input);

@@ -109,7 +109,8 @@ static void print_drawing(const struct source *source) {
 /* What a classifier's head tells, and of what. */
 static void print_telling(const tleg_config *config) {
     if (config->classes)
-        printf("head          %d classes; it reads %s\n", (int)config->classes, reads(config));
+        printf("head          %d %s; it reads %s\n", (int)config->classes,
+               source_tells_features(config) ? "features of a teacher" : "classes", reads(config));
     else
         printf("head          none: features of %s\n", reads(config));
     printf("norm          %s, eps %g\n", config->no_norm ? "none" : option_choice_name(option_norms, config->norm),

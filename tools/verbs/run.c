@@ -54,6 +54,8 @@ static int run_images(const struct invocation *call, tleg_context *context, tleg
         if (tleg_tensor_create(context, TLEG_F32, 2, shapes[i], &results[i]) != TLEG_OK ||
             tleg_tensor_get_info(context, results[i], &info[i]) != TLEG_OK)
             code = tool_fail_context(call, context);
+    if (code == EXIT_DONE)
+        code = place_out_room(call, out, (first ? 0 : info[0].bytes) + info[1].bytes);
     double start = measure_ms(), ms = 0;
     if (code == EXIT_DONE && source_run(session, images->data, batch, info[0].data, info[1].data) != TLEG_OK)
         code = tool_fail(call, "%s", tleg_session_get_error(session));
@@ -138,11 +140,18 @@ static int find_noise(const struct invocation *call, tleg_context *context, tleg
     return code;
 }
 
+static uint64_t noise_bytes(const tleg_config *config, int64_t count) {
+    const uint64_t side = (uint64_t)config->image_size, channels = (uint64_t)config->channels;
+    return (uint64_t)count * channels * (config->learned_sigma ? 2U : 1U) * side * side * sizeof(float);
+}
+
 static int generate(const struct invocation *call, tleg_context *context, const struct options *options,
                     struct source *source) {
     struct noised in;
     tleg_generator *generator = NULL;
     int code = noised_read(call, context, options->input, &source->config, true, &in);
+    if (code == EXIT_DONE)
+        code = place_out_room(call, options->out, noise_bytes(&source->config, in.count));
     if (code == EXIT_DONE)
         code = source_generator(call, context, source, batch_of(in.count), &generator);
     if (code == EXIT_DONE)

@@ -152,7 +152,7 @@ tleg_status tleg_read_image(struct tleg_config_reader *reader) {
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
                          "%s: tensor \"pos_embed\": expected %d rows for tokens and a square number for patches, at most %d a "
                          "side and %d pixels, found %lld rows; for pictures that are not square say their height and width "
-                         "when opening the file, or as tleg.image_size (\"224x128\")",
+                         "(image_size and image_width of tleg_open_options; tleg convert --image 224x128)",
                          reader->label, (int)tleg_config_prefix(c), TLEG_MAX_GRID, TLEG_MAX_IMAGE, (long long)entry->shape[1]);
     tleg_config_set_pixels(c, pixels);
     return TLEG_OK;

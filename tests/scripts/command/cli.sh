@@ -47,6 +47,14 @@ says err "usage: tleg VERB"
 silent out
 try 2 frobnicate
 says err 'unknown verb "frobnicate"'
+try 2 clasify
+says err 'unknown verb "clasify"; did you mean "classify"?'
+try 2 tune --optimizer sgd
+says err "unknown option --optimizer; did you mean --optimiser?"
+try 2 tune --epoch=3
+says err "unknown option --epoch=3; did you mean --epochs?"
+try 2 tune --trheads 3
+says err "unknown option --trheads; did you mean --threads?"
 try 0 --help
 says out classify
 silent err

@@ -108,6 +108,17 @@ try 0 generate "$gene" --depth 3 --steps 3 -o grid.png
 says out "grid.png: 16 pictures, depth 3, 3 steps, guidance 2"
 must test "$(numbers png grid.png)" = "70 70 3" # 4 x 4 of 16 pixels, and gaps of 2
 try 0 generate "$gene" --depth 3 --steps 3 --threads 3 --batch 5 -o threads.png
+for out in far.png far.st far/; do # no picture is what is not finite
+    try 1 generate "$gene" --depth 3 --steps 3 --guidance 1e38 -o "$out"
+    says err "$gene: what is drawn of picture 0 is not finite: lower --guidance; nothing is written"
+    must test ! -e "$out"
+done
+must numbers set "$in" nan.st noise 1000 9205357640488583168 # two of f32, nan
+for words in "generate $gene --steps 3" "run $gene"; do
+    try 1 $words --depth 3 --input nan.st -o no.st
+    says err 'nan.st: "noise": image 2 holds nan; expected finite numbers'
+    must test ! -e no.st
+done
 same threads.png grid.png
 try 0 generate "$gene" --depth 3 --steps 3 --seed 1 -o seed.png
 must test "$(cmp -s seed.png grid.png; echo $?)" -eq 1

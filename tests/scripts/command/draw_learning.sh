@@ -31,7 +31,7 @@ try 0 distill --from fresh.st --depths 2-4 $learn --epochs 4 --limit-steps 5 --t
 try 0 distill --from fresh.st --depths 2-4 $learn --epochs 4 --resume --checkpoint part.ck -o part.st
 must cmp -s whole.st part.st
 try 1 distill --from fresh.st --depths 2-4 $learn --epochs 4 --resume --checkpoint part.ck --label-drop 0.3 -o part.st
-says err label_drop
+says err '--label-drop is "0.1" there, "0.3" here'
 try 0 distill --from fresh.st --depths 2-4 --sandwich --in-place 0.5 $learn --epochs 1 --optimiser muon --flip 0.5 -o other.st
 
 # ---- a model, and teachers ----

@@ -103,7 +103,7 @@ for change in "--data other.st" "--data f32.st --latent-scale 0.9"; do
     try 1 distill --from fresh.st $change $learn --resume --checkpoint part.ck -o part.st
     says err "a checkpoint of another run"
 done
-says err "latent_scale"
+says err "--latent-scale is"
 try 0 distill --from fresh.st --data f32.st $learn --resume --checkpoint part.ck -o part.st
 same a.st part.st
 

@@ -52,7 +52,7 @@ near "$(logged told.json -1 val_told)" "$(python3 "$sums" told answer.st out.st 
 must test "$(logged told.json 0 features)" = 24
 must test "$(logged told.json 1 labels)" = 0.0
 try 0 info told.st
-says out "head          24 classes"
+says out "head          24 features of a teacher"
 says out "told on a teacher's features, 9 images"
 # In-place too, and a model; a gene that had classes gets a head for features.
 try 0 distill --data cifar --batch 12 --epochs 1 --from student.st --depths 1-3 --sandwich --in-place 0.5 $taught --teacher-features -o deep.st
@@ -69,6 +69,8 @@ for i in range(8):
                                       chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))'
 try 0 distill --data flat --val flat --batch 4 --epochs 2 $shape $taught --teacher-features --augment light --cutmix 1 -o flat.st
 try 0 features flat.st --depth 2 flat/0.png -o f.st
+try 1 classify told.st --depth 2 flat/0.png
+says err "told.st has a head of 24 features of a teacher, not of classes"
 # Recorded: the same bits without the teacher, stopped or not.
 light="distill --data cifar --batch 12 --lr 1e-3 --epochs 2 --warmup 0 --augment light --cutmix 1 $shape $colours --teacher-features"
 try 0 $light $taught --record kept -o first.st

@@ -139,6 +139,23 @@ if mount -t tmpfs -o size=16k tmpfs small 2>/dev/null; then
 else
     echo "SKIP outputs, a full disk: no file system can be mounted here"
 fi
+try 0 new --kind dit --dim 16 --heads 2 --image 32 --patch 8 --classes 3 -o dit.st
+steps="--steps 1000 --count 16" # would take long: the room is looked at before
+if mount -t tmpfs -o size=16k tmpfs small 2>/dev/null; then
+    head -c 16384 /dev/zero >small/full
+    for words in "generate dit.st --depth 12 $steps:x.png" "generate dit.st --depth 12 $steps:x.st" "generate dit.st --depth 12 $steps:x/" \
+        "features gene.st --depth 2:x.st cifar" "run model.st --input in.st:x.st" "grad model.st --alpha 0 --input in.st:x.st"; do
+        try 1 ${words%:*} -o small/${words##*:}
+        says err "no space: "
+        says err ", and 0 bytes are left"
+        must test "$(ls small)" = full
+    done
+    try 1 record --data cifar --teacher model.st --image 32 --batch 6 --augment none --epochs 1 -o small/x.rec
+    must test "$(ls small)" = full
+    umount small
+else
+    echo "SKIP outputs, room for what is drawn: no file system can be mounted here"
+fi
 # limited BLOCKS ARGUMENT...: the command where files may have so many blocks of 512 bytes; its code goes to the file code.
 limited() {
     (
@@ -158,6 +175,10 @@ for verb in "new $shape --classes 3" "store gene.st --dtype f32" "expand gene.st
     limited 8 $verb -o big.st
     must test ! -e big.st
 done
+limited 1 generate dit.st --depth 12 $steps -o big.png
+says err "-o big.png: File too large: it takes "
+limited 1 features gene.st --depth 2 -o big.st cifar
+says err "-o big.st: File too large: it takes "
 limited 8 linearize model.st -o model.st --plot big.svg
 try 0 $learn --epochs 1 -o former.st
 cp former.st kept.st

@@ -118,9 +118,9 @@ goes() {
     shift
     try "$code" $go --resume "$@" -o run.st
 }
-# other KEY: what differs is named
+# other WORDS: what differs is named
 other() {
-    says err "run.st.checkpoint: a checkpoint of another run: $1 is "
+    says err "run.st.checkpoint: a checkpoint of another run: $1"
 }
 go="tune model.st --data tree --batch 4 --epochs 2 --augment none"
 try 0 tune good.st --depth 2 --data tree --batch 4 --epochs 1 -o model.st
@@ -136,29 +136,68 @@ cp teacher.st same.st
 goes 0 --teacher same.st # a file may be moved
 begun --teacher teacher.st
 goes 1 --teacher model.st
-other teacher_contents
+other 'the teacher is "teacher.st" there, "model.st" here (--other-teacher allows it)'
+cp teacher.st kept.st
+cp model.st teacher.st
+goes 1 --teacher teacher.st
+other "the teacher is another than there (--other-teacher allows it)"
+cp kept.st teacher.st
 goes 0 --teacher model.st --other-teacher
-says err "teacher_contents was"
+says err 'the teacher was "teacher.st" until now, and is "model.st" from here on'
 begun --teacher gene.st --teacher-depth 2
 goes 1 --teacher gene.st --teacher-depth 3
-other teacher_depth
+other '--teacher-depth is "2" there, "3" here'
 begun
 goes 1 --exif
-other exif
+other "--exif is"
 go="distill --data tree $shape --depth 2 --batch 4 --epochs 2 --augment none --warmup 0"
 begun
 goes 1 --mean 0.5,0.5,0.5 --std 0.2,0.2,0.2
-other mean
+other "--mean is"
 begun --mean 0.5,0.5,0.5 --std 0.2,0.2,0.2
 goes 1 --mean 0.5,0.5,0.5 --std 0.3,0.2,0.2
-other std
+other "--std is"
 begun
 cp tree/b/1.png kept.png
 cp tree/a/1.png tree/b/1.png
 goes 1
-other contents_of_pictures
+other "the pictures of --data hold other bytes than there"
 cp kept.png tree/b/1.png # when they were written does not count
 goes 0
+# in the words of the call, what was changed before what follows from it
+begun --val-every 4
+goes 1 --val-every 3
+other 'the number of pictures to learn from (--data, --val-every) is "12" there, "10" here'
+goes 1 --val-every 4 --optimiser sgd
+other '--optimiser is "adamw" there, "sgd" here'
+goes 1 --val-every 4 --weight-decay 0.1
+other '--weight-decay is "0.05" there, "0.1" here'
+goes 1 --val-every 4 --class-weights 1,2
+other '--class-weights is "equal" there, "a 1, b 2" here'
+goes 1 --val-every 4 --freeze head
+other '--freeze is "nothing" there, "head" here'
+goes 1 --val-every 4 --depth 3
+other 'the depth (--depth, --depths) is "2" there, "3" here'
+goes 0 --val-every 4 --weight-decay 0.05
+go="distill --from begun.st --data tree --depth 2 --batch 4 --epochs 2 --augment none --warmup 0"
+for seed in 1 2; do
+    try 0 new --dim 16 --heads 2 --image 16 --patch 8 --classes 2 --seed $seed --mean 0.$seed,0.5,0.5 --std 0.2,0.2,0.2 -o start$seed.st
+done
+cp start1.st begun.st
+begun
+mv start1.st moved.st
+goes 1 --from start2.st
+other 'what is begun with is "begun.st" there, "start2.st" here'
+cp start2.st begun.st
+goes 1
+other "what is begun with holds other numbers than there"
+goes 0 --from moved.st
+cp moved.st run.st # a file that the run itself writes over is another one when it goes on
+try 0 distill --data tree --depth 2 --batch 4 --epochs 2 --augment none --from run.st --limit-steps 1 --checkpoint over.ck -o run.st
+try 0 distill --data tree --depth 2 --batch 4 --epochs 2 --augment none --from run.st --resume --checkpoint over.ck -o run.st
+try 1 $go --resume --checkpoint moved.st -o x.st
+says err "moved.st: not a checkpoint of a training: expected what tleg distill wrote"
+go="distill --data tree $shape --depth 2 --batch 4 --epochs 2 --augment none --warmup 0"
 for level in portable avx2 neon; do # those that this machine has
     if ! "$tleg" new --dim 8 --heads 1 --image 8 --patch 8 --level $level -o level.st >/dev/null 2>&1; then
         continue

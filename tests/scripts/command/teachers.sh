@@ -175,7 +175,7 @@ done
 try 2 $plain --teacher-command a --teacher-logits stored.st -o x.st
 says err "each name a teacher: give one"
 try 1 $plain --flip 0.5 --resume --checkpoint killed.st.checkpoint --teacher-logits stored.st -o x.st
-says err 'teacher is "program" there, "stored logits" here'
+says err 'the kind of teacher is "program" there, "stored logits" here'
 must test ! -e x.st
 
 if [ $failures -gt 0 ]; then

@@ -123,7 +123,7 @@ assert epochs("part.json") == epochs("whole.json")[-4:]'
 fi
 try 0 $small --epochs 6 --resume -o part.st
 same whole.st part.st
-for words in "--seed 5:seed" "--batch 12:batch" "--lr 0.1:peak_learning_rate" "--augment none:pictures" "--tau 2:tau"; do
+for words in "--seed 5:--seed is" "--batch 12:--batch is" "--lr 0.1:the peak learning rate (--lr) is" "--augment none:(--augment and what changes it) is" "--tau 2:--tau is"; do
     try 1 $small --epochs 6 --resume ${words%:*} -o part.st
     says err "part.st.checkpoint"
     says err "${words#*:}"
@@ -138,7 +138,7 @@ says out "optimiser: Muon for the blocks' matrices, AdamW for the rest"
 says muon.json '"optimiser":"muon"'
 must test "$(cmp whole.st muon.st >/dev/null; echo $?)" -eq 1
 try 0 $muon --limit-steps 7 -o part.muon.st
-for words in "--optimiser adamw:optimiser=muon" "--momentum 0.9:momentum=0.95" "--momentum 0:momentum=0.95"; do
+for words in "--optimiser adamw:--optimiser is \"muon\" there, \"adamw\" here" "--momentum 0.9:--momentum is" "--momentum 0:--momentum is"; do
     try 1 $small --epochs 6 --optimiser muon --resume ${words%:*} -o part.muon.st
     says err "${words#*:}"
 done
@@ -196,7 +196,7 @@ try 0 $small --epochs 3 --warmup 1 -o longer.st --checkpoint cosine.checkpoint
 try 1 $small --epochs 2 --resume -o longer.st --checkpoint cosine.checkpoint
 says err "cosine.checkpoint: a run of 3 epochs: --resume takes as many or more, found --epochs 2"
 try 1 $small --epochs 6 --resume --decay-epochs 1 -o longer.st --checkpoint cosine.checkpoint
-says err 'schedule is "cosine to 1.0000000000000001e-05, by epoch" there, "constant to'
+says err 'the course of the learning rate (--decay-epochs, --lr-end) is "cosine to 1.0000000000000001e-05, by epoch" there, "constant to'
 try 0 $small --epochs 6 --resume -o longer.st --checkpoint cosine.checkpoint
 says err "goes on to 6; from here on the rate is that of 6 epochs, 0.0007525 after 0.0007525"
 says out "step 18/18"

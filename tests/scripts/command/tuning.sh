@@ -41,7 +41,7 @@ try 0 $tune --class-weights 1,3,3 -o list.st
 same file.st list.st
 try 0 $tune --class-weights 1,3,3 --limit-steps 3 -o part.st
 try 1 $tune --class-weights 1,3,2 --resume -o part.st
-says err "class_weights="
+says err '--class-weights is "ant 1, cat 3, red bee 3" there, "ant 1, cat 3, red bee 2" here'
 try 0 $tune --class-weights 1,3,3 --resume -o part.st
 same list.st part.st
 printf 'cat 3\nant 1\n' >weights
@@ -88,7 +88,7 @@ try 0 $labelled --freeze-layers 2 -o upper.st
 only upper.st blocks.2. norm. head.
 try 0 $labelled --freeze blocks --resume --checkpoint none.ck --limit-steps 2 -o part.st
 try 1 $labelled --resume --checkpoint none.ck -o part.st
-says err "freeze=3710"
+says err '--freeze is "blocks" there, "nothing" here'
 try 0 $labelled --layer-decay 0.5 -o decay.st
 says out "each block at 0.5 times the rate of the next"
 try 2 $labelled --freeze-layers 4 -o x.st
@@ -111,7 +111,7 @@ says out "optimiser: SGD with momentum 0.9"
 try 0 $tune --optimiser sgd --lr-absolute --lr 0.01 --nesterov --momentum 0.8 --limit-steps 3 -o nesterov.st
 says out "optimiser: SGD with momentum 0.8, Nesterov's"
 try 1 $tune --optimiser sgd --lr-absolute --lr 0.01 --momentum 0.8 --resume -o nesterov.st
-says err "nesterov=1"
+says err '--nesterov is "yes" there, "no" here'
 try 0 $tune --optimiser sgd --lr-absolute --lr 0.01 --nesterov --momentum 0.8 --resume -o nesterov.st
 try 0 $tune --optimiser sgd --lr-absolute --lr 0.01 --nesterov --momentum 0.8 -o whole.st
 same whole.st nesterov.st

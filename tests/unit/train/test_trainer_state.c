@@ -144,7 +144,7 @@ static void another_optimiser_is_refused(void **state) {
     char path[512];
     snprintf(path, sizeof path, "%s", support_scratch("state.safetensors"));
     OK(plain, tleg_trainer_save(plain, trainer, path, 0, NULL));
-    OTHER(optimiser, 0, "optimiser=muon");
+    OTHER(optimiser, 0, "the file says optimiser=muon, this trainer nothing");
     OTHER(momentum, 0.9, "momentum=0.95, this trainer momentum=0.9");
     OTHER(nesterov, -1, "nesterov=1, this trainer nesterov=-1");
     tleg_trainer_free(trainer);
@@ -152,7 +152,7 @@ static void another_optimiser_is_refused(void **state) {
     trainer = trainer_open(plain, c, &options);
     OK(plain, tleg_trainer_save(plain, trainer, path, 0, NULL));
     OTHER(optimiser, TLEG_OPTIMISER_MUON, "optimiser=muon");
-    OTHER(optimiser, TLEG_OPTIMISER_SGD, "optimiser=sgd");
+    OTHER(optimiser, TLEG_OPTIMISER_SGD, "the file says nothing, this trainer optimiser=sgd");
     tleg_trainer_free(trainer);
 }
 
@@ -174,6 +174,7 @@ static void other_frozen_parts_rates_and_weights_are_refused(void **state) {
     OTHER(layer_decay, 0.5, "layer_decay=0.75, this trainer layer_decay=0.5");
     OTHER(class_weights, others, "class_weights=");
     OTHER(class_weights, NULL, "class_weights=");
+    OTHER(freeze, 0, "the file says freeze=128, this trainer nothing");
     tleg_trainer *same = trainer_open(plain, c, &options);
     OK(plain, tleg_trainer_load(plain, same, path));
     tleg_trainer_free(same);

@@ -46,7 +46,7 @@ def error(told, seeds):
         return ""
     mean = 1 - sum(told) / len(told)
     if len(told) < seeds:
-        return f"{mean:.4f} ({len(told)} of {seeds} seeds)"
+        return f"{mean:.4f} \\*"
     return f"{mean:.4f}" if seeds == 1 else f"{mean:.4f} ± {(max(told) - min(told)) / 2:.4f}"
 
 

@@ -44,14 +44,14 @@ class Results:
 
 
 def cell(values, seeds):
-    """The mean in percent and half the range of the seeds."""
+    """The mean in percent and half the range of the seeds; a star where some are missing."""
     if not values:
         return ""
     mean = 100 * sum(values) / len(values)
     if seeds == 1:
         return f"{mean:.1f}"
     if len(values) < seeds:
-        return f"{mean:.1f} ({len(values)} of {seeds} seeds)"
+        return f"{mean:.1f} \\*"
     return f"{mean:.1f} ± {50 * (max(values) - min(values)):.1f}"
 
 

@@ -142,7 +142,8 @@ typedef struct tleg_config {
     int32_t assumed;   /* output only: TLEG_ASSUMED_*, what its file does not say of pictures; of DIT nothing */
     int32_t reserved2; /* 0 */
 
-    int32_t norm_after; /* 1: a block's two norms stand after their branches, x + norm(branch(x)), not before them */
+    int32_t norm_after; /* 1: a block's two norms stand after their branches, x + norm(branch(x)), not before them; 2: after the
+                           sums, norm(x + branch(x)) */
     int32_t gated;      /* 1: fc1 has two rows for each of `hidden`, and fc2 reads mlp(first half) * second half: SwiGLU with
                            TLEG_MLP_SILU, which `mlp` is then by default */
     int32_t attention_norm; /* 1: a LayerNorm of attention's output, before proj */

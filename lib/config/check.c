@@ -107,7 +107,7 @@ static tleg_status check_sizes(tleg_context *context, tleg_config *c) {
         {"norm_before", c->norm_before, 0, 1},
         {"no_patch_bias", c->no_patch_bias, 0, 1},
         {"no_head_bias", c->no_head_bias, 0, 1},
-        {"norm_after", c->norm_after, 0, 1},
+        {"norm_after", c->norm_after, 0, 2},
         {"gated", c->gated, 0, 1},
         {"attention_norm", c->attention_norm, 0, 1},
         {"mlp_norm", c->mlp_norm, 0, 1},

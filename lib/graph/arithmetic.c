@@ -49,6 +49,10 @@ const char *tleg_node_unary(struct walk *walk, struct value *out) {
         out->what = NOT_NUMBERS;
         return NULL;
     }
+    if (strcmp(type, "Sigmoid") == 0 && in->what != FUNCTION && tleg_is_answer(walk, in)) {
+        tleg_make_answer(walk, in, "sigmoid", out);
+        return NULL;
+    }
     const double *from = tleg_samples_of(walk, in, &base);
     for (size_t k = 0; from && k < sizeof functions / sizeof *functions; k++)
         if (strcmp(functions[k].type, type) == 0) {
@@ -60,20 +64,30 @@ const char *tleg_node_unary(struct walk *walk, struct value *out) {
     return walk->status != TLEG_OK ? NULL : "part of an activation after a matrix, or of a norm";
 }
 
+static double gelu(double x, double curve) {
+    const double inner = 0.79788456080286535588 * (x + 0.044715 * x * x * x);
+    return 0.5 * x * (1 + (curve != 0 ? tanh(inner) : erf(x * 0.70710678118654752440)));
+}
+
+const char *tleg_value_gelu(struct walk *walk, const struct value *in, bool curve, struct value *out) {
+    return tleg_value_activate(walk, in, gelu, curve, curve ? USES_TANH : USES_ERF, out);
+}
+
 const char *tleg_node_gelu(struct walk *walk, struct value *out) {
-    const struct value *in = tleg_walk_in(walk, 0);
     const struct tleg_graph_attribute *way = tleg_walk_attribute(walk, "approximate");
-    const bool curve = way && strcmp(tleg_walk_text(walk, way->text), "tanh") == 0;
+    return tleg_value_gelu(walk, tleg_walk_in(walk, 0), way && strcmp(tleg_walk_text(walk, way->text), "tanh") == 0, out);
+}
+
+const char *tleg_value_activate(struct walk *walk, const struct value *in, double (*function)(double, double), double parameter,
+                                uint8_t uses, struct value *out) {
     uint32_t base;
     double *samples;
     const double *from = in->what == LINEAR || in->what == FUNCTION ? tleg_samples_of(walk, in, &base) : NULL;
     if (!from)
         return walk->status != TLEG_OK ? NULL : "an activation after a matrix";
-    function_of(walk, in, base, curve ? USES_TANH : USES_ERF, &samples, out);
-    for (int k = 0; samples && k < SAMPLES; k++) {
-        const double x = from[k], inner = 0.79788456080286535588 * (x + 0.044715 * x * x * x);
-        samples[k] = 0.5 * x * (1 + (curve ? tanh(inner) : erf(x * 0.70710678118654752440)));
-    }
+    function_of(walk, in, base, uses, &samples, out);
+    for (int k = 0; samples && k < SAMPLES; k++)
+        samples[k] = function(from[k], parameter);
     return NULL;
 }
 
@@ -121,6 +135,12 @@ static const char *combine(struct walk *walk, enum sign sign, const struct value
 
 /* A value times a number. */
 static const char *scale(struct walk *walk, const struct value *value, double number, struct value *out) {
+    if (value->mean == BY_SUM && number == 0.5) {
+        *out = *value;
+        out->id = 0;
+        out->mean = BY_MEAN_MAX;
+        return NULL;
+    }
     if (value->what == FUNCTION || value->what == VARIANCE)
         return combine(walk, MUL, value, NULL, number, out);
     if ((value->what != LINEAR && value->what != ROTATED && value->what != TURN && value->what != SCORES &&
@@ -179,14 +199,21 @@ static const char *with_constant(struct walk *walk, enum sign sign, const struct
                                  bool constant_first, struct value *out) {
     double number;
     if (value->what == IMAGES)
-        return "images as they come: a graph that prepares them itself is not read";
+        return constant_first && (sign == SUB || sign == DIV)
+                   ? "images less, or by, a number"
+                   : tleg_prepare(walk, tleg_walk_text(walk, walk->node->type), value, constant, out);
+    if (value->what == LENGTH && sign == ADD) { /* against a division by zero */
+        *out = *value;
+        return NULL;
+    }
     if (sign == ADD && tleg_takes_places(walk, value, constant))
         return tleg_add_places(walk, value, constant, out);
     if (sign == ADD && value->what == SCORES) {
         *out = *value;
         return is_zero(walk, constant) ? NULL : "scores without a mask or a bias of their own";
     }
-    if (tleg_constant_is_number(walk, constant, &number) && (sign == POW || (value->what != NORM && value->what != INNER_NORM)))
+    const bool norm = (value->what == NORM || value->what == INNER_NORM) && value->mean != BY_SUM;
+    if (tleg_constant_is_number(walk, constant, &number) && (sign == POW || !norm))
         return with_number(walk, sign, value, number, constant_first, out);
     if (sign == ADD)
         return tleg_add_vector(walk, value, constant, out);
@@ -235,6 +262,11 @@ static const char *in_parts(struct walk *walk, enum sign sign, const struct valu
         out->layout = a->layout;
         return NULL;
     }
+    if (sign == DIV && b->what == LENGTH && walk->values[b->of].id == a->id && walk->values[b->of].mean == a->mean &&
+        tleg_layout_equal(&walk->values[b->of].layout, &a->layout)) {
+        tleg_make_answer(walk, a, "direction", out);
+        return NULL;
+    }
     if (sign == MUL && (a == b || (a->what == CENTRED && b->what == CENTRED && a->of == b->of)) &&
         tleg_layout_equal(&a->layout, &b->layout))
         return square(walk, a, out);
@@ -274,6 +306,10 @@ const char *tleg_node_binary(struct walk *walk, struct value *out) {
         return "two inputs";
     if (a->what == CONSTANT && b->what == CONSTANT)
         return tleg_fold_binary(walk, type, a, b, out);
+    if (a->what == LENGTH && b->what == CONSTANT && strcmp(type, "Max") == 0) {
+        *out = *a;
+        return NULL;
+    }
     if (sign == OTHER)
         return "constant numbers";
     if (b->what == CONSTANT)

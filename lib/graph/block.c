@@ -55,13 +55,11 @@ static const char *complete(struct walk *walk, const struct value *weight, const
     return NULL;
 }
 
-/* LayerNormalization, RMSNormalization */
-const char *tleg_node_norm(struct walk *walk, struct value *out) {
-    const struct value *in = tleg_walk_in(walk, 0), *weight = tleg_walk_in(walk, 1), *bias = tleg_walk_in(walk, 2);
+const char *tleg_value_norm(struct walk *walk, const struct value *in, const struct value *weight, const struct value *bias,
+                            bool rms, struct value *out) {
     if (!tleg_is_normed(walk, in) || !tleg_is_feature(in))
         return "the sum of a block's branches, with the features last";
     const int32_t last = in->layout.rank - 1;
-    const bool rms = strcmp(tleg_walk_text(walk, walk->node->type), "LayerNormalization") != 0;
     if (tleg_walk_dimension(tleg_walk_integer(walk, "axis", -1), in->layout.rank) != last)
         return "a norm over the features";
     if (tleg_is_heads(walk, in)) {
@@ -83,9 +81,16 @@ const char *tleg_node_norm(struct walk *walk, struct value *out) {
     return NULL;
 }
 
-/* The means of a stream or of squares over the features, or of what is read out over the tokens. */
+/* LayerNormalization, RMSNormalization, SimplifiedLayerNormalization */
+const char *tleg_node_norm(struct walk *walk, struct value *out) {
+    const bool rms = strcmp(tleg_walk_text(walk, walk->node->type), "LayerNormalization") != 0;
+    return tleg_value_norm(walk, tleg_walk_in(walk, 0), tleg_walk_in(walk, 1), tleg_walk_in(walk, 2), rms, out);
+}
+
+/* The means of a stream or of squares over the features, or of what is read out over the tokens; or the largest of those. */
 const char *tleg_node_mean(struct walk *walk, struct value *out) {
     const struct value *in = tleg_walk_in(walk, 0);
+    const bool largest = strcmp(tleg_walk_text(walk, walk->node->type), "ReduceMax") == 0;
     int64_t axes[MOST_INTEGERS];
     const int count = tleg_walk_integers(walk, "axes", 1, axes);
     const int32_t dim = count == 1 ? tleg_walk_dimension(axes[0], in->layout.rank) : -1;
@@ -94,7 +99,7 @@ const char *tleg_node_mean(struct walk *walk, struct value *out) {
     const bool drop = tleg_walk_integer(walk, "keepdims", 1) == 0;
     *out = *in;
     tleg_layout_replace(&in->layout, dim, NULL, 0, drop, &out->layout);
-    if (tleg_layout_is(&in->layout, dim, AXIS_FEATURE, 0) && dim == in->layout.rank - 1) {
+    if (tleg_layout_is(&in->layout, dim, AXIS_FEATURE, 0) && dim == in->layout.rank - 1 && !largest) {
         const bool squares = in->what == SQUARES, function = in->what == FUNCTION && in->third;
         const struct value *x = function ? &walk->values[in->third] : in;
         if (!squares && !tleg_is_normed(walk, x))
@@ -112,8 +117,8 @@ const char *tleg_node_mean(struct walk *walk, struct value *out) {
     if (in->what == POOLED && tleg_layout_size(&in->layout, dim) == 1)
         return NULL;
     if (!tleg_layout_is(&in->layout, dim, AXIS_TOKEN, 0) || (in->what != STREAM && in->what != NORM) || in->mean)
-        return "a mean over the patches";
-    out->mean = true;
+        return "the mean, or the largest, of the patches";
+    out->mean = largest ? BY_MAX : BY_MEAN;
     return NULL;
 }
 
@@ -257,17 +262,14 @@ static bool turn(const struct value *value, struct value *out) {
     return last >= 1;
 }
 
-static const char *score(struct walk *walk, const struct value *q, const struct value *turned, struct value *out) {
+/* Keys (.., tokens, head) are those of the value numbered `keys`. */
+static const char *score(struct walk *walk, const struct value *q, const struct value *k, uint32_t keys, struct value *out) {
     const int32_t last = q->layout.rank - 1;
-    struct value k;
-    if (!turn(turned, &k) || !are_pair(walk, q, &k) || q->what != k.what)
+    if (!are_pair(walk, q, k) || q->what != k->what)
         return pair_expected;
-    *out = (struct value){.what = SCORES,
-                          .of = tleg_value_number(walk, q),
-                          .other = tleg_value_number(walk, turned),
-                          .factor = q->factor * k.factor};
-    const struct atom keys = {AXIS_KEY, (int32_t)tleg_layout_size(&q->layout, last - 1), 1};
-    tleg_layout_replace(&q->layout, last, &keys, 1, false, &out->layout);
+    *out = (struct value){.what = SCORES, .of = tleg_value_number(walk, q), .other = keys, .factor = q->factor * k->factor};
+    const struct atom tokens = {AXIS_KEY, (int32_t)tleg_layout_size(&q->layout, last - 1), 1};
+    tleg_layout_replace(&q->layout, last, &tokens, 1, false, &out->layout);
     return NULL;
 }
 
@@ -292,33 +294,41 @@ static const char *mix(struct walk *walk, const struct value *q, uint32_t keys, 
     return NULL;
 }
 
-const char *tleg_node_matmul(struct walk *walk, struct value *out) {
-    const struct value *a = tleg_walk_in(walk, 0), *b = tleg_walk_in(walk, 1);
-    struct value keys;
-    if (!b)
-        return "a value by a matrix";
+const char *tleg_value_product(struct walk *walk, const struct value *a, const struct value *b, bool turned,
+                               struct value *out) {
+    struct value other = {0};
     if (b->what == CONSTANT)
-        return multiply(walk, a, b->weight, false, out);
+        return multiply(walk, a, b->weight, turned, out);
+    const struct value *keys = turned ? b : turn(b, &other) ? &other : NULL;
+    if ((tleg_is_query(walk, a) || is_linear(a)) && !keys)
+        return pair_expected;
     if (tleg_is_query(walk, a))
-        return turn(b, &keys) ? tleg_pool_score(walk, a, &keys, tleg_value_number(walk, b), out) : pair_expected;
+        return tleg_pool_score(walk, a, keys, tleg_value_number(walk, b), out);
     if (is_linear(a))
-        return score(walk, a, b, out);
+        return score(walk, a, keys, tleg_value_number(walk, b), out);
+    if (turned)
+        return "values (.., tokens, head)";
     if (a->what == SHARES && tleg_is_query(walk, &walk->values[a->of]))
         return tleg_pool_mix(walk, a, b, out);
     return a->what == SHARES ? mix(walk, &walk->values[a->of], a->other, b, out)
                              : "queries and keys, or a softmax's shares and values";
 }
 
+const char *tleg_node_matmul(struct walk *walk, struct value *out) {
+    const struct value *b = tleg_walk_in(walk, 1);
+    return b ? tleg_value_product(walk, tleg_walk_in(walk, 0), b, false, out) : "a value by a matrix";
+}
+
 const char *tleg_node_softmax(struct walk *walk, struct value *out) {
     const struct value *in = tleg_walk_in(walk, 0);
     const int32_t last = in->layout.rank - 1;
     const int64_t axis = tleg_walk_integer(walk, "axis", walk->graph->opset < 13 ? 1 : -1);
-    if (in->what == LINEAR && tleg_is_read_out(&walk->values[in->of]) && tleg_is_feature(in) &&
-        tleg_walk_dimension(axis, in->layout.rank) == last) {
-        *out = (struct value){.what = CHANCES, .of = tleg_value_number(walk, in), .factor = 1, .layout = in->layout};
+    const bool logarithm = strcmp(tleg_walk_text(walk, walk->node->type), "Softmax") != 0;
+    if (tleg_is_answer(walk, in) && tleg_walk_dimension(axis, in->layout.rank) == last) {
+        tleg_make_answer(walk, in, logarithm ? "logarithm of the softmax" : "softmax", out);
         return NULL;
     }
-    if (in->what != SCORES)
+    if (in->what != SCORES || logarithm)
         return "scores of queries and keys";
     if (tleg_walk_dimension(axis, in->layout.rank) != last || !tleg_layout_is(&in->layout, last, AXIS_KEY, 0))
         return "a softmax over the keys";
@@ -339,10 +349,14 @@ const char *tleg_node_attention(struct walk *walk, struct value *out) {
     if (!k || !v || k->layout.rank != 4)
         return pair_expected;
     const struct tleg_graph_attribute *given = tleg_walk_attribute(walk, "scale");
-    const double own = given ? given->real : 1 / sqrt((double)tleg_layout_size(&k->layout, 3));
-    const double scale = q->factor * k->factor * own;
     if (tleg_walk_integer(walk, "is_causal", 0) != 0 || tleg_walk_real(walk, "softcap", 0) != 0)
         return "attention of all tokens to all";
+    return tleg_value_attend(walk, q, k, v, given ? given->real : 1 / sqrt((double)tleg_layout_size(&k->layout, 3)), out);
+}
+
+const char *tleg_value_attend(struct walk *walk, const struct value *q, const struct value *k, const struct value *v,
+                              double own, struct value *out) {
+    const double scale = q->factor * k->factor * own;
     if (tleg_is_query(walk, q)) {
         struct value scores;
         const char *expected = tleg_pool_score(walk, q, k, tleg_value_number(walk, k), &scores);
@@ -409,11 +423,27 @@ static const char *add_to(struct walk *walk, const struct value *stream, const s
     return NULL;
 }
 
+bool tleg_same_tokens(const struct value *a, const struct value *b) {
+    return a->what == b->what && (a->what == STREAM || a->what == NORM) && a->of == b->of && a->other == b->other &&
+           a->weight == b->weight && a->bias == b->bias && tleg_layout_equal(&a->layout, &b->layout);
+}
+
+/* The mean and the largest of the same tokens. */
+static bool add_pools(const struct value *a, const struct value *b, struct value *out) {
+    if (!tleg_same_tokens(a, b) || !a->mean || !b->mean || a->mean + b->mean != BY_MEAN + BY_MAX || a->first != b->first ||
+        a->count != b->count)
+        return false;
+    *out = *a;
+    out->id = 0;
+    out->mean = BY_SUM;
+    return true;
+}
+
 const char *tleg_add_branch(struct walk *walk, const struct value *a, const struct value *b, struct value *out) {
     const bool heads =
         a->what == b->what && (tleg_is_read_out(a) || (a->what == LINEAR && tleg_is_read_out(&walk->values[a->of]) &&
                                                        tleg_is_read_out(&walk->values[b->of])));
-    if (tleg_pool_add(walk, a, b, out) || tleg_pool_add(walk, b, a, out))
+    if (add_pools(a, b, out) || tleg_pool_add(walk, a, b, out) || tleg_pool_add(walk, b, a, out))
         return NULL;
     if (heads && tleg_layout_equal(&a->layout, &b->layout) && a->factor == 1 && b->factor == 1) {
         *out = (struct value){.what = SUM,

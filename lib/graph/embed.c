@@ -9,19 +9,18 @@ static const int32_t rows_and_features[] = {AXIS_TOKEN, AXIS_FEATURE, -1};
 /* ---- patches ---- */
 
 /* Attributes of a Conv whose patches lie side by side. */
-static const char *check_conv(struct walk *walk, int64_t side) {
+static const char *check_conv(struct walk *walk, const int64_t *patch) {
     static const struct {
         const char *name;
         int count;
-        int64_t value; /* -1: side */
+        int64_t value; /* -1: the patch's sides */
     } lists[] = {{"strides", 2, -1}, {"kernel_shape", 2, -1}, {"pads", 4, 0}, {"dilations", 2, 1}};
     const struct tleg_graph_attribute *pad = tleg_walk_attribute(walk, "auto_pad");
     for (size_t k = 0; k < sizeof lists / sizeof *lists; k++) {
         int64_t values[MOST_INTEGERS];
-        const int64_t wanted = lists[k].value < 0 ? side : lists[k].value;
         const int count = tleg_walk_integers(walk, lists[k].name, 0, values);
         for (int i = 0; i < count; i++)
-            if (count != lists[k].count || values[i] != wanted)
+            if (count != lists[k].count || values[i] != (lists[k].value < 0 ? patch[i] : lists[k].value))
                 return "a patch embedding: strides as large as the kernel, no padding";
         if (count < 0 && k == 0)
             return "a patch embedding: strides as large as the kernel";
@@ -38,19 +37,23 @@ const char *tleg_node_conv(struct walk *walk, struct value *out) {
     if (!tleg_is_constant(weight) || (bias && !tleg_is_constant(bias)))
         return "constant weights";
     const struct constant *w = tleg_constant_get(walk, weight->weight);
-    if (w->rank != 4 || w->shape[1] != tleg_layout_size(&images->layout, 1) || w->shape[2] != w->shape[3] || w->shape[2] < 1 ||
-        w->shape[0] < 1 || w->shape[0] > MOST_SIDE)
-        return "a kernel (dim, channels, side, side) of square patches";
-    const int64_t dim = w->shape[0], side = w->shape[2], grid = walk->image / side;
-    const char *expected = check_conv(walk, side);
-    if (expected || grid * side != walk->image)
-        return expected ? expected : "images whose side is a multiple of the patch's";
+    const struct layout *from = &images->layout;
+    if (from->rank != 4 || !tleg_layout_is(from, 2, AXIS_Y, walk->sides[0]) || !tleg_layout_is(from, 3, AXIS_X, walk->sides[1]))
+        return "images (batch, channels, height, width)";
+    if (w->rank != 4 || w->shape[1] != tleg_layout_size(from, 1) || w->shape[2] < 1 || w->shape[2] > walk->sides[0] ||
+        w->shape[3] < 1 || w->shape[3] > walk->sides[1] || w->shape[0] < 1 || w->shape[0] > MOST_SIDE)
+        return "a kernel (dim, channels, height, width) no larger than the images";
+    const int64_t dim = w->shape[0], rows = walk->sides[0] / w->shape[2], columns = walk->sides[1] / w->shape[3];
+    const char *expected = check_conv(walk, &w->shape[2]);
+    if (expected)
+        return expected;
     if (bias && tleg_constant_count(tleg_constant_get(walk, bias->weight)) != dim)
         return "a bias for each channel";
     *out =
         (struct value){.what = EMBED, .patches = true, .weight = weight->weight, .bias = bias ? bias->weight : 0, .factor = 1};
+    tleg_unprepare(walk, images, &out->weight, &out->bias);
     const struct atom atoms[] = {
-        {AXIS_FEATURE, (int32_t)dim, 1}, {AXIS_TOKEN, (int32_t)grid, (int32_t)grid}, {AXIS_TOKEN, (int32_t)grid, 1}};
+        {AXIS_FEATURE, (int32_t)dim, 1}, {AXIS_TOKEN, (int32_t)rows, (int32_t)columns}, {AXIS_TOKEN, (int32_t)columns, 1}};
     out->layout = images->layout;
     for (int32_t k = 0; k < 3; k++)
         tleg_layout_replace(&out->layout, k + 1, &atoms[k], 1, false, &out->layout);
@@ -72,10 +75,10 @@ static bool find_pixels(const struct layout *layout, const struct atom *found[3]
         found[which] = &atoms[k];
         sizes[which] = atoms[k].size;
     }
-    return sizes[1] == sizes[2];
+    return true;
 }
 
-/* A matrix (dim, pixels) as a kernel (dim, channels, side, side), whichever order its pixels are in. */
+/* A matrix (dim, pixels) as a kernel (dim, channels, height, width), whichever order its pixels are in. */
 static bool as_kernel(struct walk *walk, const struct constant *matrix, const struct layout *layout, uint32_t *kernel) {
     const struct atom *found[3], *atoms = tleg_layout_atoms(layout, layout->rank - 1);
     int64_t sizes[3], shape[4] = {matrix->shape[0], 1, 1, 1};
@@ -96,32 +99,36 @@ static bool as_kernel(struct walk *walk, const struct constant *matrix, const st
 }
 
 /* Rows and columns of patches become tokens; false when they are not in that order, or cut otherwise. */
-static bool as_tokens(const struct layout *images, int64_t side, int64_t grid, struct layout *out) {
-    int32_t next = AXIS_Y;
+static bool as_tokens(const struct layout *images, const int64_t *patch, const int64_t *grid, struct layout *out) {
+    int next = 0;
     struct layout own = *images;
     for (int32_t k = 0, at = 0; k < own.rank - 1; k++)
         for (int32_t i = 0; i < own.counts[k]; i++, at++) {
             struct atom *atom = &own.atoms[at];
             if (atom->axis == AXIS_BATCH)
                 continue;
-            if (atom->axis != next || atom->size != grid || atom->stride != side)
+            next += next == 0 && grid[0] == 1;
+            if (next > 1 || atom->axis != AXIS_Y + next || atom->size != grid[next] || atom->stride != patch[next])
                 return false;
-            *atom = (struct atom){AXIS_TOKEN, (int32_t)grid, next == AXIS_Y ? (int32_t)grid : 1};
+            *atom = (struct atom){AXIS_TOKEN, (int32_t)grid[next], next == 0 ? (int32_t)grid[1] : 1};
             next++;
         }
     const int32_t order[TLEG_MAX_RANK] = {0, 1, 2, 3, 4, 5, 6, 7};
     tleg_layout_transpose(&own, order, out); /* neighbours are put together */
-    return grid == 1 || next == AXIS_X + 1;
+    return (next > 0 || grid[0] == 1) && (next > 1 || grid[1] == 1);
 }
 
 const char *tleg_embed_pixels(struct walk *walk, const struct value *images, const struct constant *matrix, struct value *out) {
     const struct atom *found[3];
     int64_t sizes[3];
     *out = (struct value){.what = EMBED, .patches = true, .factor = 1};
-    if (images->layout.rank < 2 || !find_pixels(&images->layout, found, sizes) || walk->image % sizes[1] != 0 ||
-        !as_tokens(&images->layout, sizes[1], walk->image / sizes[1], &out->layout) ||
-        !as_kernel(walk, matrix, &images->layout, &out->weight))
-        return "a matrix of the pixels of square patches, in the order of the patches";
+    if (images->layout.rank < 2 || !find_pixels(&images->layout, found, sizes) || walk->sides[0] % sizes[1] != 0 ||
+        walk->sides[1] % sizes[2] != 0)
+        return "a matrix of the pixels of patches";
+    const int64_t grid[] = {walk->sides[0] / sizes[1], walk->sides[1] / sizes[2]};
+    if (!as_tokens(&images->layout, &sizes[1], grid, &out->layout) || !as_kernel(walk, matrix, &images->layout, &out->weight))
+        return "a matrix of the pixels of patches, in the order of the patches";
+    tleg_unprepare(walk, images, &out->weight, &out->bias);
     const struct atom features = {AXIS_FEATURE, (int32_t)matrix->shape[0], 1};
     tleg_layout_replace(&out->layout, out->layout.rank - 1, &features, 1, false, &out->layout);
     return NULL;
@@ -219,6 +226,8 @@ static const char *join(struct walk *walk, const struct value *embed, int32_t di
         return "a class token, registers and patches";
     for (uint32_t k = 0; k + 1 < count; k++) {
         const struct value *part = tleg_walk_in(walk, k);
+        if (part->what == CONSTANT && tleg_constant_count(tleg_constant_get(walk, part->weight)) == 0)
+            continue; /* no registers */
         if (part->what != CONSTANT || !as_rows(walk, part, &embed->layout, dim, &out->prefix[out->prefix_count]))
             return "tokens of their own before the patches, the same for all images";
         rows += rows_of(walk, out->prefix[out->prefix_count++]);
@@ -232,6 +241,20 @@ static const char *join(struct walk *walk, const struct value *embed, int32_t di
     return NULL;
 }
 
+/* The class token, and the mean of the patches after it. */
+static bool join_pools(const struct value *cls, const struct value *mean, int32_t dim, struct value *out) {
+    const int64_t width = dim >= 0 ? tleg_layout_size(&mean->layout, dim) : 0;
+    if (!tleg_same_tokens(cls, mean) || cls->first != 0 || cls->count != 1 || cls->mean || mean->mean != BY_MEAN ||
+        dim != mean->layout.rank - 1 || !tleg_is_feature(mean) || width > MOST_SIDE)
+        return false;
+    const struct atom both = {AXIS_FEATURE, 2 * (int32_t)width, 1};
+    *out = *mean;
+    out->id = 0;
+    out->mean = BY_CLS_MEAN;
+    tleg_layout_replace(&mean->layout, dim, &both, 1, false, &out->layout);
+    return true;
+}
+
 const char *tleg_node_concat(struct walk *walk, struct value *out) {
     bool constants = true;
     for (uint32_t k = 0; k < walk->node->input_count; k++) {
@@ -243,10 +266,12 @@ const char *tleg_node_concat(struct walk *walk, struct value *out) {
         return "inputs";
     if (constants)
         return tleg_fold_concat(walk, out);
-    const struct value *last = tleg_walk_in(walk, walk->node->input_count - 1);
+    const struct value *first = tleg_walk_in(walk, 0), *last = tleg_walk_in(walk, walk->node->input_count - 1);
     if (last->what == TURN || last->what == LINEAR || last->what == FUNCTION || last->what == ROTATED)
         return tleg_turn_concat(walk, out);
     const int32_t dim = tleg_walk_dimension(tleg_walk_integer(walk, "axis", 0), last->layout.rank);
+    if (walk->node->input_count == 2 && join_pools(first, last, dim, out))
+        return NULL;
     if (last->what != EMBED || dim < 0)
         return "tokens before the patches";
     return join(walk, last, dim, out);

@@ -16,7 +16,7 @@ static enum rank rank_of(const struct walk *walk, const struct value *value) {
         const enum rank first = rank_of(walk, &walk->values[value->of]), second = rank_of(walk, &walk->values[value->other]);
         return first == second && first >= FEATURES ? first : USELESS;
     }
-    if (value->what == CHANCES)
+    if (value->what == MADE)
         return rank_of(walk, &walk->values[value->of]);
     if (tleg_is_read_out(value))
         return FEATURES;
@@ -24,6 +24,53 @@ static enum rank rank_of(const struct walk *walk, const struct value *value) {
         return value->count == 0 ? SEQUENCE : USELESS;
     return is_head(walk, value) ? LOGITS : USELESS;
 }
+
+/* ---- what is made of an answer, and left off ---- */
+
+bool tleg_is_answer(const struct walk *walk, const struct value *value) {
+    return rank_of(walk, value) >= FEATURES && tleg_is_feature(value);
+}
+
+void tleg_make_answer(const struct walk *walk, const struct value *of, const char *how, struct value *out) {
+    *out = (struct value){.what = MADE,
+                          .of = of->what == MADE ? of->of : tleg_value_number(walk, of),
+                          .factor = 1,
+                          .expected = how,
+                          .layout = of->layout};
+}
+
+/* ArgMax, TopK, LpNormalization; ReduceL2 and a Clip of it, by which an answer may be divided. */
+const char *tleg_node_answer(struct walk *walk, struct value *out) {
+    static const struct {
+        const char *type, *how;
+        int64_t axis; /* where the node says nothing */
+    } ways[] = {{"ArgMax", "place of the largest", 0}, {"TopK", "largest", -1}, {"LpNormalization", "direction", -1}};
+    const char *type = tleg_walk_text(walk, walk->node->type);
+    const struct value *in = tleg_walk_in(walk, 0);
+    int64_t axes[MOST_INTEGERS];
+    *out = *in;
+    if (in->what == LENGTH)
+        return NULL;
+    if (!tleg_is_answer(walk, in))
+        return "logits, or features after the last block";
+    const int32_t rank = in->layout.rank;
+    if (strcmp(type, "ReduceL2") == 0 && tleg_walk_integers(walk, "axes", 1, axes) == 1 &&
+        tleg_walk_dimension(axes[0], rank) == rank - 1) {
+        tleg_make_answer(walk, in, "length", out);
+        out->what = LENGTH;
+        return NULL;
+    }
+    for (size_t k = 0; k < sizeof ways / sizeof *ways; k++)
+        if (strcmp(type, ways[k].type) == 0 &&
+            tleg_walk_dimension(tleg_walk_integer(walk, "axis", ways[k].axis), rank) == rank - 1 &&
+            tleg_walk_integer(walk, "p", 2) == 2) {
+            tleg_make_answer(walk, in, ways[k].how, out);
+            return NULL;
+        }
+    return "a node along the last dimension";
+}
+
+/* ---- which output ---- */
 
 static const char *name_of(const struct walk *walk, uint32_t output) {
     return tleg_walk_text(walk, walk->graph->value_names[output]);
@@ -87,11 +134,13 @@ tleg_status tleg_graph_readout(struct walk *walk, struct readout *readout) {
     if (status != TLEG_OK)
         return status;
     const struct value *value = &walk->values[chosen];
-    if (value->what == CHANCES) {
-        tleg_log(walk->context, "%s: the output \"%s\" is the softmax of logits; the logits are what is read",
-                 tleg_file_label(walk->file), name_of(walk, chosen));
-        value = &walk->values[value->of];
+    if (value->what == MADE) {
+        const char *read = rank_of(walk, value) == LOGITS ? "logits" : "features";
+        tleg_log(walk->context, "%s: the output \"%s\" is the %s of %s; the %s are what is read", tleg_file_label(walk->file),
+                 name_of(walk, chosen), value->expected, read, read);
     }
+    if (value->what == MADE)
+        value = &walk->values[value->of];
     if (value->what == SUM) {
         take(walk, &walk->values[value->of], readout);
         take(walk, &walk->values[value->other], readout);

@@ -333,7 +333,7 @@ static const char *repeat(struct walk *walk, const struct value *in, int32_t ran
         for (int32_t k = 0; k < rank && same; k++)
             same = shape[k] == 1 || shape[k] == sizes[k];
         *out = *in;
-        return same ? NULL : "constants to repeat";
+        return same || in->what == LENGTH ? NULL : "constants to repeat";
     }
     from = *tleg_constant_get(walk, in->weight);
     made = (struct constant){.rank = rank};

@@ -19,7 +19,8 @@ static int64_t size_of(const struct walk *walk, const struct value *value, int32
 
 /* ---- other dimensions ---- */
 
-static const char *reshape(struct walk *walk, const struct value *in, int32_t rank, const int64_t *shape, struct value *out) {
+const char *tleg_value_reshape(struct walk *walk, const struct value *in, int32_t rank, const int64_t *shape,
+                               struct value *out) {
     *out = *in;
     if (in->what == CONSTANT) {
         const struct constant from = *tleg_constant_get(walk, in->weight);
@@ -101,7 +102,7 @@ const char *tleg_node_reshape(struct walk *walk, struct value *out) {
     } else {
         expected = squeeze(walk, in, strcmp(type, "Unsqueeze") == 0, shape, &rank);
     }
-    return expected ? expected : reshape(walk, in, rank, shape, out);
+    return expected ? expected : tleg_value_reshape(walk, in, rank, shape, out);
 }
 
 const char *tleg_node_transpose(struct walk *walk, struct value *out) {
@@ -202,8 +203,8 @@ static void slice_constant(struct walk *walk, const struct value *in, int32_t di
 }
 
 /* Elements [first, first + count) of a dimension, which it has. */
-static const char *slice(struct walk *walk, const struct value *in, int32_t dim, int64_t first, int64_t count,
-                         struct value *out) {
+const char *tleg_value_slice(struct walk *walk, const struct value *in, int32_t dim, int64_t first, int64_t count,
+                             struct value *out) {
     const struct value from = *in; /* may be `out` */
     *out = from;
     if (from.what == CONSTANT) {
@@ -269,7 +270,7 @@ static const char *slice_one(struct walk *walk, int32_t dim, int64_t start, int6
         const struct value from = *out;
         return tleg_turn_slice(walk, &from, dim, first, last > first ? (last - first + step - 1) / step : 0, step, out);
     }
-    return step > 1 ? "steps of 1" : slice(walk, out, dim, first, last > first ? last - first : 0, out);
+    return step > 1 ? "steps of 1" : tleg_value_slice(walk, out, dim, first, last > first ? last - first : 0, out);
 }
 
 const char *tleg_node_slice(struct walk *walk, struct value *out) {
@@ -338,7 +339,7 @@ const char *tleg_node_gather(struct walk *walk, struct value *out) {
     const int64_t size = size_of(walk, in, dim);
     if (tleg_constant_integers(walk, by->weight, index) != 1 || rank > 1 || index[0] < -size || index[0] >= size)
         return "one constant place";
-    const char *expected = slice(walk, in, dim, index[0] < 0 ? index[0] + size : index[0], 1, out);
+    const char *expected = tleg_value_slice(walk, in, dim, index[0] < 0 ? index[0] + size : index[0], 1, out);
     return expected || rank == 1 ? expected : drop(walk, dim, out);
 }
 
@@ -358,7 +359,7 @@ const char *tleg_node_split(struct walk *walk) {
         if (part < 0 || part > left)
             return "parts of what there is";
         struct value made;
-        const char *expected = slice(walk, in, dim, at, part, &made);
+        const char *expected = tleg_value_slice(walk, in, dim, at, part, &made);
         if (expected)
             return expected;
         made.id = made.id ? made.id : to[k];

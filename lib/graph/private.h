@@ -99,8 +99,11 @@ enum what {
     POOL_MIXED, /* values `third` by shares of one query `of` and keys `other`: attention pooling; `weight`: the query itself */
     POOLED,     /* a LINEAR `of` of such, and an MLP of its norm, `other`, added to it */
     SUM,        /* of two readouts `of` and `other` */
-    CHANCES     /* the softmax of logits `of` */
+    LENGTH,     /* of a vector of logits or features `of` */
+    MADE        /* of logits or features `of` by what is left off: `expected` says what */
 };
+/* What is computed of tokens: their mean or the largest of them, both together, half of both, the class token and the mean. */
+enum { BY_MEAN = 1, BY_MAX, BY_SUM, BY_MEAN_MAX, BY_CLS_MEAN };
 enum { SAMPLES = 16, PREFIXES = 4 };
 enum { USES_ERF = 1, USES_TANH = 2, USES_SIGMOID = 4, USES_RELU = 8, USES_OTHER = 16 };
 /* Of a TURN or ROTATED: number k of a head is the sum of its terms, each another number of the head, from[k] - 1, or, where it
@@ -118,9 +121,9 @@ struct value {
     uint8_t what;
     uint8_t uses;                /* of a FUNCTION */
     bool patches;                /* of EMBED */
-    bool mean_before;            /* of NORM: its input is a mean over tokens */
+    uint8_t mean_before;         /* of NORM: its input is such a one (BY_*) */
     bool rms;                    /* of a norm and its parts: it is an RMSNorm */
-    bool mean;                   /* what is computed is then taken as a mean over tokens */
+    uint8_t mean;                /* what is computed is then taken over tokens (BY_*) */
     uint8_t halves;              /* of STREAM, modulo 2: 1 after attention */
     uint32_t id;                 /* the value of the same numbers, in whichever layout */
     uint32_t of, other, third;   /* values; of EMBED, `other`: the NORM of its patches; of FUNCTION, `third`: what it squares */
@@ -135,7 +138,7 @@ struct value {
     uint32_t part_of; /* of LINEAR: that of which it is a part, numbers [part_first, ...) of each `part_head`; 0: none */
     int32_t part_first, part_head;
     uint32_t node;        /* of BAD: one more than its index; 0: it is used before it is computed */
-    const char *expected; /* of BAD */
+    const char *expected; /* of BAD; of MADE: what */
     struct layout layout;
 };
 
@@ -152,10 +155,13 @@ struct walk {
     tleg_status status;
     struct block_memory *memory;
     struct value *values; /* by number */
+    size_t spare;         /* the first that no node gives: what fused ones compute on their way */
     struct constant *constants;
     size_t constant_count, constant_room;
     uint64_t numbers_left;              /* that may still be made */
-    int64_t image;                      /* pixels on a side */
+    bool *walked;                       /* of each node */
+    int64_t sides[2];                   /* of images: height and width in pixels */
+    int32_t white;                      /* the largest number of images that the graph prepares itself: 1 or 255; else 0 */
     double tolerance;                   /* of what constants say, relative: more where they have half a word */
     const struct tleg_graph_node *node; /* the one at hand */
 };
@@ -166,6 +172,16 @@ typedef const char *handler(struct walk *walk, struct value *out);
 static inline const char *tleg_walk_text(const struct walk *walk, uint32_t text) {
     return walk->graph->text + text;
 }
+void tleg_walk_step(struct walk *walk, size_t index);
+/* Nodes of constants alone, then all others, each after those that give what it reads (order.c). */
+void tleg_walk_constants(struct walk *walk);
+void tleg_walk_rest(struct walk *walk);
+/* Gives the one input that is not a constant its meaning (images.c). */
+tleg_status tleg_walk_images(struct walk *walk);
+/* Images with a constant number for each channel added, or times one: how a graph prepares them. */
+const char *tleg_prepare(struct walk *walk, const char *type, const struct value *images, uint32_t constant, struct value *out);
+/* A kernel (dim, channels, height, width) and its bias, for images as they come in place of prepared ones. */
+void tleg_unprepare(struct walk *walk, const struct value *images, uint32_t *kernel, uint32_t *bias);
 /* The input at `index`, or NULL when it is left out. */
 const struct value *tleg_walk_in(const struct walk *walk, uint32_t index);
 uint32_t tleg_walk_in_number(const struct walk *walk, uint32_t index);
@@ -189,7 +205,7 @@ static inline uint32_t tleg_value_number(const struct walk *walk, const struct v
 }
 /* Read out of a sequence: what a head may multiply. */
 static inline bool tleg_is_read_out(const struct value *value) {
-    const bool one = value->mean || value->mean_before || value->count == 1;
+    const bool one = (value->mean || value->mean_before || value->count == 1) && value->mean != BY_SUM;
     return value->what == POOLED || ((value->what == NORM || value->what == STREAM) && one);
 }
 /* What any LayerNorm reads, one within a branch or at its end as well. */
@@ -216,7 +232,27 @@ handler tleg_node_resize;                                                       
 handler tleg_node_pass, tleg_node_reshape, tleg_node_transpose, tleg_node_slice, tleg_node_gather; /* move.c */
 handler tleg_node_concat, tleg_node_conv;                                                          /* embed.c */
 handler tleg_node_unary, tleg_node_binary, tleg_node_gelu;                                         /* arithmetic.c */
+handler tleg_node_answer;                                                                          /* ends.c */
 handler tleg_node_norm, tleg_node_mean, tleg_node_matmul, tleg_node_gemm, tleg_node_softmax, tleg_node_attention; /* block.c */
+/* ---- operators that ONNX Runtime's optimiser makes of several (fused.c) ---- */
+handler *tleg_find_fused(const char *type);
+/* How many values they may compute on their way. */
+size_t tleg_count_fused(const struct walk *walk);
+/* What the plain ones are made of. */
+const char *tleg_value_activate(struct walk *walk, const struct value *in, double (*function)(double, double), double parameter,
+                                uint8_t uses, struct value *out);
+const char *tleg_value_gelu(struct walk *walk, const struct value *in, bool curve, struct value *out);
+const char *tleg_value_norm(struct walk *walk, const struct value *in, const struct value *weight, const struct value *bias,
+                            bool rms, struct value *out);
+const char *tleg_value_product(struct walk *walk, const struct value *a, const struct value *b, bool turned, struct value *out);
+/* Queries, keys and values (images, heads, tokens, head), and what scores are multiplied by. */
+const char *tleg_value_attend(struct walk *walk, const struct value *q, const struct value *k, const struct value *v,
+                              double own, struct value *out);
+const char *tleg_value_reshape(struct walk *walk, const struct value *in, int32_t rank, const int64_t *shape,
+                               struct value *out);
+const char *tleg_value_slice(struct walk *walk, const struct value *in, int32_t dim, int64_t first, int64_t count,
+                             struct value *out);
+
 /* Gives each of a Split's outputs (move.c). */
 const char *tleg_node_split(struct walk *walk);
 
@@ -281,6 +317,8 @@ struct branch {
     const struct value *function;     /* of an MLP */
     const struct value *first, *gate; /* of an MLP: the matrix before the function, and the other of a gated one, or NULL */
 };
+/* Whether two values are of the same sequence, after the same norm. */
+bool tleg_same_tokens(const struct value *a, const struct value *b);
 void tleg_branch_of(const struct walk *walk, const struct value *value, struct branch *branch);
 /* Tokens [first, first + count) of an embedded sequence, in dimension `dim` (embed.c). */
 const char *tleg_embed_slice(struct walk *walk, const struct value *value, int32_t dim, int64_t first, int64_t count,
@@ -303,6 +341,9 @@ struct readout {
     const struct value *pooled;                  /* POOLED, or NULL */
     int count;
 };
+/* Whether logits or features are made by a node of a type that is left off, along the last dimension. */
+bool tleg_is_answer(const struct walk *walk, const struct value *value);
+void tleg_make_answer(const struct walk *walk, const struct value *of, const char *how, struct value *out);
 /* Which of the outputs is taken, and what it reads. UNSUPPORTED names the node that does not fit. */
 tleg_status tleg_graph_readout(struct walk *walk, struct readout *readout);
 tleg_status tleg_graph_derive(struct walk *walk, const struct readout *readout, tleg_file **named);

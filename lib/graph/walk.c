@@ -1,4 +1,4 @@
-/* The walk through a graph's nodes, in the order in which they stand: each gives its outputs a meaning. */
+/* The walk through a graph's nodes: each gives its outputs a meaning. */
 #include "graph/private.h"
 
 #include <string.h>
@@ -57,29 +57,79 @@ void tleg_value_constant(struct walk *walk, const struct constant *constant, str
 static const struct {
     const char *type;
     handler *node;
-} handlers[] = {{"Add", tleg_node_binary},          {"And", tleg_node_binary},         {"Attention", tleg_node_attention},
-                {"Cast", tleg_node_cast},           {"CastLike", tleg_node_cast},      {"Ceil", tleg_node_unary},
-                {"Concat", tleg_node_concat},       {"Constant", tleg_node_constant},  {"ConstantOfShape", tleg_node_fill},
-                {"Conv", tleg_node_conv},           {"Cos", tleg_node_unary},          {"Div", tleg_node_binary},
-                {"Dropout", tleg_node_pass},        {"Equal", tleg_node_binary},       {"Erf", tleg_node_unary},
-                {"Exp", tleg_node_unary},           {"Expand", tleg_node_expand},      {"Flatten", tleg_node_reshape},
-                {"Floor", tleg_node_unary},         {"Gather", tleg_node_gather},      {"Gelu", tleg_node_gelu},
-                {"Gemm", tleg_node_gemm},           {"Greater", tleg_node_binary},     {"GreaterOrEqual", tleg_node_binary},
-                {"Identity", tleg_node_pass},       {"IsNaN", tleg_node_unary},        {"LayerNormalization", tleg_node_norm},
-                {"Less", tleg_node_binary},         {"LessOrEqual", tleg_node_binary}, {"MatMul", tleg_node_matmul},
-                {"Max", tleg_node_binary},          {"Min", tleg_node_binary},         {"Mod", tleg_node_binary},
-                {"Mul", tleg_node_binary},          {"Neg", tleg_node_unary},          {"Not", tleg_node_unary},
-                {"Or", tleg_node_binary},           {"Pow", tleg_node_binary},         {"RMSNormalization", tleg_node_norm},
-                {"Range", tleg_node_range},         {"Reciprocal", tleg_node_unary},   {"ReduceMean", tleg_node_mean},
-                {"Relu", tleg_node_unary},          {"Reshape", tleg_node_reshape},    {"Resize", tleg_node_resize},
-                {"Round", tleg_node_unary},         {"Shape", tleg_node_shape},        {"Sigmoid", tleg_node_unary},
-                {"Sin", tleg_node_unary},           {"Size", tleg_node_shape},         {"Slice", tleg_node_slice},
-                {"Softmax", tleg_node_softmax},     {"Sqrt", tleg_node_unary},         {"Squeeze", tleg_node_reshape},
-                {"Sub", tleg_node_binary},          {"Tanh", tleg_node_unary},         {"Tile", tleg_node_tile},
-                {"Transpose", tleg_node_transpose}, {"Unsqueeze", tleg_node_reshape},  {"Where", tleg_node_where}};
+} handlers[] = {{"Add", tleg_node_binary},
+                {"And", tleg_node_binary},
+                {"ArgMax", tleg_node_answer},
+                {"Clip", tleg_node_answer},
+                {"LogSoftmax", tleg_node_softmax},
+                {"LpNormalization", tleg_node_answer},
+                {"ReduceL2", tleg_node_answer},
+                {"ReduceMax", tleg_node_mean},
+                {"TopK", tleg_node_answer},
+                {"Attention", tleg_node_attention},
+                {"Cast", tleg_node_cast},
+                {"CastLike", tleg_node_cast},
+                {"Ceil", tleg_node_unary},
+                {"Concat", tleg_node_concat},
+                {"Constant", tleg_node_constant},
+                {"ConstantOfShape", tleg_node_fill},
+                {"Conv", tleg_node_conv},
+                {"Cos", tleg_node_unary},
+                {"Div", tleg_node_binary},
+                {"Dropout", tleg_node_pass},
+                {"Equal", tleg_node_binary},
+                {"Erf", tleg_node_unary},
+                {"Exp", tleg_node_unary},
+                {"Expand", tleg_node_expand},
+                {"Flatten", tleg_node_reshape},
+                {"Floor", tleg_node_unary},
+                {"Gather", tleg_node_gather},
+                {"Gelu", tleg_node_gelu},
+                {"Gemm", tleg_node_gemm},
+                {"Greater", tleg_node_binary},
+                {"GreaterOrEqual", tleg_node_binary},
+                {"Identity", tleg_node_pass},
+                {"IsNaN", tleg_node_unary},
+                {"LayerNormalization", tleg_node_norm},
+                {"Less", tleg_node_binary},
+                {"LessOrEqual", tleg_node_binary},
+                {"MatMul", tleg_node_matmul},
+                {"Max", tleg_node_binary},
+                {"Min", tleg_node_binary},
+                {"Mod", tleg_node_binary},
+                {"Mul", tleg_node_binary},
+                {"Neg", tleg_node_unary},
+                {"Not", tleg_node_unary},
+                {"Or", tleg_node_binary},
+                {"Pow", tleg_node_binary},
+                {"RMSNormalization", tleg_node_norm},
+                {"Range", tleg_node_range},
+                {"Reciprocal", tleg_node_unary},
+                {"ReduceMean", tleg_node_mean},
+                {"Relu", tleg_node_unary},
+                {"Reshape", tleg_node_reshape},
+                {"Resize", tleg_node_resize},
+                {"Round", tleg_node_unary},
+                {"Shape", tleg_node_shape},
+                {"Sigmoid", tleg_node_unary},
+                {"SimplifiedLayerNormalization", tleg_node_norm},
+                {"Sin", tleg_node_unary},
+                {"Size", tleg_node_shape},
+                {"Slice", tleg_node_slice},
+                {"Softmax", tleg_node_softmax},
+                {"Sqrt", tleg_node_unary},
+                {"Squeeze", tleg_node_reshape},
+                {"Sub", tleg_node_binary},
+                {"Tanh", tleg_node_unary},
+                {"Tile", tleg_node_tile},
+                {"Transpose", tleg_node_transpose},
+                {"Unsqueeze", tleg_node_reshape},
+                {"Where", tleg_node_where}};
 
 static handler *find_handler(const struct walk *walk) {
     const char *type = tleg_walk_text(walk, walk->node->type), *domain = tleg_walk_text(walk, walk->node->domain);
+    if (strcmp(domain, "com.microsoft") == 0)
+        return tleg_find_fused(type);
     for (size_t k = 0; k < sizeof handlers / sizeof *handlers && (!*domain || strcmp(domain, "ai.onnx") == 0); k++)
         if (strcmp(handlers[k].type, type) == 0)
             return handlers[k].node;
@@ -114,11 +164,24 @@ static bool is_fresh(const struct walk *walk) {
     return walk->node->output_count > 0;
 }
 
+/* What a node that is not known says of its graph. */
+static const char *expected_of(const struct walk *walk) {
+    static const char *const quantized[] = {"Quant", "NBits", "Integer", "QLinear"};
+    const char *type = tleg_walk_text(walk, walk->node->type);
+    if (strcmp(tleg_walk_text(walk, walk->node->domain), "com.microsoft.nchwc") == 0)
+        return "weights that do not lie as one machine wants them: save the graph at ONNX Runtime's level \"extended\" or "
+               "below";
+    for (size_t k = 0; k < sizeof quantized / sizeof *quantized; k++)
+        if (strstr(type, quantized[k]))
+            return "weights that are not quantized: take the file in f32 or f16";
+    return "a node of a Vision Transformer";
+}
+
 static const char *run(struct walk *walk) {
     const bool split = strcmp(tleg_walk_text(walk, walk->node->type), "Split") == 0;
     handler *node = split ? NULL : find_handler(walk);
     if (!split && !node)
-        return "a node of a Vision Transformer";
+        return expected_of(walk);
     if (node != tleg_node_constant && !tleg_walk_in(walk, 0))
         return "an input";
     if (split)
@@ -132,8 +195,9 @@ static const char *run(struct walk *walk) {
     return expected;
 }
 
-static void step(struct walk *walk, size_t index) {
+void tleg_walk_step(struct walk *walk, size_t index) {
     walk->node = &walk->graph->nodes[index];
+    walk->walked[index] = true;
     if (!is_fresh(walk)) {
         walk->status = tleg_fail(walk->context, TLEG_ERROR_FORMAT, "%s: damaged: node %llu gives what there is already",
                                  tleg_file_label(walk->file), (unsigned long long)index + 1);
@@ -145,7 +209,7 @@ static void step(struct walk *walk, size_t index) {
         set_bad(walk, origin.node, origin.expected);
         return;
     }
-    const char *expected = bad ? "inputs that nodes before it give" : run(walk);
+    const char *expected = bad ? "inputs that other nodes give" : run(walk);
     if (expected)
         set_bad(walk, (uint32_t)index + 1, expected);
 }
@@ -164,88 +228,20 @@ static void set_tensors(struct walk *walk) {
     }
 }
 
-/* The kernel of the first Conv of the images: (dim, channels, patch, patch). */
-static const struct tleg_entry *find_kernel(const struct walk *walk) {
-    for (size_t k = 0; k < walk->graph->node_count; k++) {
-        const struct tleg_graph_node *node = &walk->graph->nodes[k];
-        if (strcmp(tleg_walk_text(walk, node->type), "Conv") != 0 || node->input_count < 2)
-            continue;
-        const struct value *weight = &walk->values[walk->graph->uses[node->inputs + 1]];
-        const struct constant *own = weight->what == CONSTANT ? tleg_constant_get(walk, weight->weight) : NULL;
-        return own && own->rank == 4 && own->shape[2] > 0 ? &own->tensor->entry : NULL;
-    }
-    return NULL;
-}
-
-/* The side of the grid that the longest table of positions (rows, dim) is for: of rows that are a square, or one more. */
-static int64_t find_grid(const struct walk *walk, int64_t dim) {
-    int64_t best = 0;
-    for (size_t k = 0; k < walk->graph->tensor_count; k++) {
-        const struct tleg_entry *entry = &walk->graph->tensors[k].entry;
-        const int32_t rank = entry->rank;
-        if (rank < 2 || rank > 3 || (rank == 3 && entry->shape[0] != 1) || entry->shape[rank - 1] != dim)
-            continue;
-        for (int64_t side = 2; side <= 512; side++) {
-            const int64_t more = entry->shape[rank - 2] - side * side;
-            best = more >= 0 && more <= 2 && side > best && rank == 3 ? side : best;
-            best = more == 1 && side > best && best == 0 ? side : best;
-        }
-    }
-    return best;
-}
-
-static tleg_status refuse_input(const struct walk *walk, const char *what) {
-    return tleg_fail(walk->context, TLEG_ERROR_UNSUPPORTED, "%s: an ONNX graph that is not read: %s",
-                     tleg_file_label(walk->file), what);
-}
-
-/* The one input that is not a constant: images (batch, channels, side, side). */
-static tleg_status set_images(struct walk *walk) {
-    const struct tleg_graph_input *images = NULL;
-    for (size_t k = 0; k < walk->graph->input_count; k++) {
-        const struct tleg_graph_input *input = &walk->graph->inputs[k];
-        if (!input->value || walk->values[input->value].what == CONSTANT)
-            continue;
-        if (images)
-            return refuse_input(walk, "expected one input, images, found several");
-        images = input;
-    }
-    if (!images || images->rank != 4)
-        return refuse_input(walk, "expected one input of four dimensions, images (batch, channels, side, side)");
-    const struct tleg_entry *kernel = find_kernel(walk);
-    int64_t shape[4];
-    memcpy(shape, images->shape, sizeof shape);
-    shape[0] = shape[0] ? shape[0] : OPEN_BATCH;
-    if (kernel && !shape[1])
-        shape[1] = kernel->shape[1];
-    for (int k = 2; k < 4; k++)
-        if (kernel && !shape[k])
-            shape[k] = find_grid(walk, kernel->shape[0]) * kernel->shape[2];
-    if (shape[0] > MOST_SIDE || shape[1] < 1 || shape[1] > MOST_PIXELS || shape[2] < 1 || shape[2] > MOST_PIXELS ||
-        shape[3] != shape[2])
-        return refuse_input(walk, "expected square images whose side is given, or follows from a table of positions");
-    static const int32_t axes[] = {AXIS_BATCH, AXIS_CHANNEL, AXIS_Y, AXIS_X};
-    struct value *value = &walk->values[images->value];
-    *value = (struct value){.what = IMAGES, .id = images->value, .factor = 1, .layout = {.rank = 4}};
-    walk->image = shape[2];
-    for (int32_t k = 0; k < 4; k++) {
-        const struct atom atom = {axes[k], (int32_t)shape[k], 1};
-        tleg_layout_replace(&value->layout, k, &atom, 1, false, &value->layout);
-    }
-    return TLEG_OK;
-}
-
 /* ---- the whole ---- */
 
 static tleg_status walk_through(struct walk *walk, tleg_file **named) {
     struct readout readout;
-    walk->values = tleg_walk_keep(walk, walk->graph->value_count * sizeof *walk->values);
+    walk->spare = walk->graph->value_count;
+    walk->values = tleg_walk_keep(walk, (walk->spare + tleg_count_fused(walk)) * sizeof *walk->values);
     if (walk->status == TLEG_OK)
         set_tensors(walk);
     if (walk->status == TLEG_OK)
-        walk->status = set_images(walk);
-    for (size_t k = 0; k < walk->graph->node_count && walk->status == TLEG_OK; k++)
-        step(walk, k);
+        tleg_walk_constants(walk);
+    if (walk->status == TLEG_OK)
+        walk->status = tleg_walk_images(walk);
+    if (walk->status == TLEG_OK)
+        tleg_walk_rest(walk);
     if (walk->status == TLEG_OK)
         walk->status = tleg_graph_readout(walk, &readout);
     return walk->status == TLEG_OK ? tleg_graph_derive(walk, &readout, named) : walk->status;

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <tleg/config.h>
 
-enum { NAME = 64, PART = 32, PER_BLOCK = 22, OUTSIDE = 32, PIECES = 3 };
+enum { NAME = 64, TEXT = 64, PART = 32, PER_BLOCK = 22, OUTSIDE = 32, PIECES = 3 };
 enum {
     HEADS,
     EPS,
@@ -24,12 +24,14 @@ enum {
     ROTARY_ORDER,
     ROTARY_GRID,
     ROTARY_OFFSET,
+    MEAN,
+    STD,
     KEYS
 };
-static const char *const keys[KEYS] = {"tleg.heads",       "tleg.eps",          "tleg.activation",   "tleg.pool",
-                                       "tleg.branch_norm", "tleg.norm",         "tleg.pool_heads",   "tleg.image_size",
-                                       "tleg.rotary",      "tleg.rotary_base",  "tleg.rotary_pairs", "tleg.rotary_order",
-                                       "tleg.rotary_grid", "tleg.rotary_offset"};
+static const char *const keys[KEYS] = {"tleg.heads",       "tleg.eps",           "tleg.activation",   "tleg.pool",
+                                       "tleg.branch_norm", "tleg.norm",          "tleg.pool_heads",   "tleg.image_size",
+                                       "tleg.rotary",      "tleg.rotary_base",   "tleg.rotary_pairs", "tleg.rotary_order",
+                                       "tleg.rotary_grid", "tleg.rotary_offset", "tleg.mean",         "tleg.std"};
 
 struct made {
     char name[NAME];
@@ -45,14 +47,15 @@ struct weights {
     const struct value **halves; /* STREAMs, the first block's first */
     size_t half_count;
     const struct value *embed, *before; /* before: the NORM between it and the blocks, or NULL */
-    int64_t dim, heads, grid;
+    int64_t dim, heads;
+    int64_t grid[2];             /* rows and columns of patches */
     const struct value *rotated; /* the first block's queries, or NULL: there are no rotary positions */
     struct tleg_angles angles;
     double eps;
     int32_t activation;
     bool qk_norm;
-    bool after, rms;                    /* norms stand after their branches; they are RMSNorms */
-    char texts[KEYS][TLEG_NUMBER_TEXT]; /* empty: the graph says nothing of it */
+    bool after, rms;        /* norms stand after their branches; they are RMSNorms */
+    char texts[KEYS][TEXT]; /* empty: the graph says nothing of it */
 };
 
 static tleg_status fail(const struct weights *w, tleg_status status, const char *what, int64_t block) {
@@ -189,7 +192,7 @@ static const char *part_of(int64_t block, const char *part, char name[NAME]) {
 
 static bool add_norm(struct weights *w, int64_t block, const char *part, const struct value *norm) {
     char name[NAME], full[PART];
-    const int64_t width = tleg_layout_size(&norm->layout, norm->layout.rank - 1);
+    const int64_t width = norm->mean == BY_CLS_MEAN ? w->dim : tleg_layout_size(&norm->layout, norm->layout.rank - 1);
     snprintf(full, sizeof full, "%s.weight", part);
     if (!add(w, part_of(block, full, name), 1, &width, norm->weight, 1))
         return false;
@@ -324,9 +327,10 @@ static tleg_status check_block(struct weights *w, int64_t block, struct kind *co
         w->rms = branches[0].norm->rms;
         w->qk_norm = qkv[0]->norm != NULL;
         w->rotated = qkv[0]->what == ROTATED ? qkv[0] : NULL;
-        if (w->rotated && !tleg_angles_find(w->walk, w->rotated, prefix_of(w), w->grid, &w->angles))
-            return fail(w, TLEG_ERROR_UNSUPPORTED, "expected rotary positions that follow from a base and the patches' places",
-                        0);
+        if (w->rotated &&
+            (w->grid[0] != w->grid[1] || !tleg_angles_find(w->walk, w->rotated, prefix_of(w), w->grid[0], &w->angles)))
+            return fail(w, TLEG_ERROR_UNSUPPORTED,
+                        "expected rotary positions that follow from a base and the patches' places in a square", 0);
     }
     for (int k = 0; k < 3; k++)
         if (rows_of(walk, qkv[k]->weight) != w->dim || columns_of(walk, qkv[k]->weight) != w->dim)
@@ -336,7 +340,7 @@ static tleg_status check_block(struct weights *w, int64_t block, struct kind *co
             return fail(w, TLEG_ERROR_UNSUPPORTED, "expected the norms of queries and keys of block 0", block);
     for (int k = 0; k < 2; k++)
         if ((qkv[k]->what == ROTATED) != (w->rotated != NULL) ||
-            (w->rotated && !tleg_angles_same(w->walk, w->rotated, qkv[k], prefix_of(w), w->grid, &w->angles)))
+            (w->rotated && !tleg_angles_same(w->walk, w->rotated, qkv[k], prefix_of(w), w->grid[0], &w->angles)))
             return fail(w, TLEG_ERROR_UNSUPPORTED, "expected the rotary positions of block 0's queries", block);
     if (!same_kind(&kind, common))
         return fail(w, TLEG_ERROR_UNSUPPORTED, "expected the heads, width, activation and norms of block 0", block);
@@ -398,10 +402,10 @@ static bool add_tokens(struct weights *w, const char *name, int64_t first, int64
     return count == 0;
 }
 
-static bool add_embed(struct weights *w, int64_t grid, bool distilled) {
+static bool add_embed(struct weights *w, bool distilled) {
     const int64_t prefix = prefix_of(w), own = prefix > 0 ? 1 + distilled : 0;
     const struct constant *kernel = tleg_constant_get(w->walk, w->embed->weight);
-    const int64_t shape[] = {1, grid * grid, w->dim};
+    const int64_t shape[] = {1, w->grid[0] * w->grid[1], w->dim};
     return add(w, "patch_embed.proj.weight", 4, kernel->shape, w->embed->weight, 0) &&
            ((!w->embed->bias && w->before) || add(w, "patch_embed.proj.bias", 1, &w->dim, w->embed->bias, 0)) &&
            (!w->embed->other || add_norm(w, -1, "patch_embed.norm", &w->walk->values[w->embed->other])) &&
@@ -412,25 +416,24 @@ static bool add_embed(struct weights *w, int64_t grid, bool distilled) {
 
 /* ---- ends ---- */
 
-static int64_t token_count(const struct weights *w, int64_t grid) {
-    return prefix_of(w) + grid * grid;
-}
-
 /* Which of the library's ways to read out this is; 0: none. */
-static int32_t pool_of(const struct weights *w, const struct readout *readout, int64_t grid) {
+static int32_t pool_of(const struct weights *w, const struct readout *readout) {
     const struct value *first = readout->features[0], *second = readout->features[1];
     const int64_t prefix = prefix_of(w);
+    static const int32_t pools[] = {
+        [BY_MEAN] = TLEG_POOL_MEAN, [BY_MAX] = TLEG_POOL_MAX, [BY_SUM] = 0, [BY_MEAN_MAX] = TLEG_POOL_MEAN_MAX};
+    const bool patches = first->first == prefix && first->count == w->grid[0] * w->grid[1];
     if (readout->count == 2)
         return first->count == 1 && first->first == 0 && second->count == 1 && second->first == 1 && prefix >= 2 ? TLEG_POOL_CLS
                                                                                                                  : 0;
     if (readout->pooled) {
-        const bool patches = first->first == prefix && first->count == token_count(w, grid) - prefix;
         return first->count == 0 || (patches && prefix == 0) ? TLEG_POOL_ATTENTION : patches ? TLEG_POOL_PATCH_ATTENTION : 0;
     }
-    if (first->mean || first->mean_before) {
-        const bool all = first->count == 0 && prefix == 0;
-        return all || (first->first == prefix && first->count == token_count(w, grid) - prefix) ? TLEG_POOL_MEAN : 0;
-    }
+    const int by = first->mean ? first->mean : first->mean_before;
+    if (by == BY_CLS_MEAN)
+        return patches && prefix > 0 ? TLEG_POOL_CLS_MEAN : 0;
+    if (by)
+        return patches || (first->count == 0 && prefix == 0) ? pools[by] : 0;
     if (first->count == 0)
         return prefix > 0 ? TLEG_POOL_CLS : TLEG_POOL_MEAN;
     return first->first == 0 && first->count == 1 && prefix > 0 ? TLEG_POOL_CLS : 0;
@@ -541,7 +544,21 @@ static void fill_rotary(struct weights *w) {
     put_word(w, ROTARY_ORDER, a->x_first ? "xy" : "yx");
     put_integer(w, ROTARY_GRID, a->grid);
     put_integer(w, ROTARY_OFFSET, a->offset);
-    put_integer(w, IMAGE_SIZE, w->walk->image);
+}
+
+/* Height and width; and whether the rows of a position embedding say it as well. */
+static void fill_size(struct weights *w) {
+    const int64_t *sides = w->walk->sides;
+    snprintf(w->texts[IMAGE_SIZE], sizeof w->texts[IMAGE_SIZE], sides[0] == sides[1] ? "%lld" : "%lldx%lld",
+             (long long)sides[0], (long long)sides[1]);
+}
+
+static bool is_size_clear(const struct weights *w) {
+    const struct constant *kernel = tleg_constant_get(w->walk, w->embed->weight);
+    bool whole = true;
+    for (int k = 0; k < 2; k++)
+        whole = whole && w->grid[k] * kernel->shape[2 + k] == w->walk->sides[k];
+    return whole && !w->rotated && w->grid[0] == w->grid[1] && prefix_of(w) <= 2; /* 9 rows: of 3 x 3, or 5 and 2 x 2 */
 }
 
 static void fill_texts(struct weights *w, const struct readout *readout, int32_t pool) {
@@ -557,6 +574,11 @@ static void fill_texts(struct weights *w, const struct readout *readout, int32_t
         put_integer(w, POOL_HEADS, w->dim / tleg_layout_size(&p.v->layout, p.v->layout.rank - 1));
     }
     fill_rotary(w);
+    fill_size(w);
+    if (w->walk->white) {
+        put_word(w, MEAN, "0,0,0");
+        put_word(w, STD, w->walk->white == 1 ? "1,1,1" : "0.003921568627,0.003921568627,0.003921568627");
+    }
 }
 
 /* Whether a key says what is so without it. */
@@ -566,8 +588,10 @@ static bool is_usual(const struct weights *w, int key) {
         return strcmp(w->texts[key], w->texts[HEADS]) == 0;
     case ROTARY:
         return !w->rotated;
+    case IMAGE_SIZE:
+        return is_size_clear(w);
     case ROTARY_GRID:
-        return w->angles.grid == w->grid;
+        return w->angles.grid == w->grid[0];
     case ROTARY_OFFSET:
         return w->angles.offset == 0;
     default:
@@ -621,9 +645,9 @@ static tleg_status make_lists(struct weights *w) {
     return w->walk->status;
 }
 
-static tleg_status add_all(struct weights *w, const struct readout *readout, int64_t grid) {
+static tleg_status add_all(struct weights *w, const struct readout *readout) {
     const bool gates = has_gates(w), biases = has_biases(w);
-    bool good = add_embed(w, grid, readout->count == 2) && add_ends(w, readout);
+    bool good = add_embed(w, readout->count == 2) && add_ends(w, readout);
     for (size_t k = 0; k < w->half_count / 2 && good; k++)
         good = add_block(w, (int64_t)k, gates, biases);
     if (good || w->walk->status != TLEG_OK)
@@ -641,8 +665,9 @@ tleg_status tleg_graph_derive(struct walk *walk, const struct readout *readout, 
     if (status != TLEG_OK)
         return status;
     const struct constant *kernel = tleg_constant_get(walk, w.embed->weight);
-    const int64_t grid = w.grid = walk->image / kernel->shape[2];
-    const int32_t pool = pool_of(&w, readout, grid);
+    for (int k = 0; k < 2; k++)
+        w.grid[k] = walk->sides[k] / kernel->shape[2 + k];
+    const int32_t pool = pool_of(&w, readout);
     w.dim = kernel->shape[0];
     for (size_t k = 0; k < w.half_count / 2 && status == TLEG_OK; k++)
         status = check_block(&w, (int64_t)k, &common);
@@ -651,7 +676,7 @@ tleg_status tleg_graph_derive(struct walk *walk, const struct readout *readout, 
     if (status == TLEG_OK)
         status = make_lists(&w);
     if (status == TLEG_OK)
-        status = add_all(&w, readout, grid);
+        status = add_all(&w, readout);
     if (status != TLEG_OK)
         return status;
     fill_texts(&w, readout, pool);

@@ -78,7 +78,7 @@ static void as_rows(const struct tleg_entry *entry, int64_t *rows, int64_t *widt
         *rows *= entry->shape[k];
 }
 
-static bool is_square(int64_t number, int64_t *side) {
+bool tleg_names_is_square(int64_t number, int64_t *side) {
     for (*side = 1; *side * *side < number && *side < 65536;)
         ++*side;
     return *side * *side == number;
@@ -86,7 +86,7 @@ static bool is_square(int64_t number, int64_t *side) {
 
 /* 3*P*P or P*P, never both. */
 bool tleg_names_patch(int64_t numbers, int32_t *channels, int64_t *side) {
-    *channels = numbers % 3 == 0 && is_square(numbers / 3, side) ? 3 : is_square(numbers, side) ? 1 : 0;
+    *channels = numbers % 3 == 0 && tleg_names_is_square(numbers / 3, side) ? 3 : tleg_names_is_square(numbers, side) ? 1 : 0;
     return *channels != 0 && numbers != 0;
 }
 
@@ -110,6 +110,10 @@ static void lead_axes(struct made *made) {
             made->shape[0] = 1;
             made->rank++;
         }
+    if (strcmp(made->name, "pos_embed") == 0 && made->rank == 3 && made->shape[1] == 1) { /* of tokens that come first */
+        made->shape[1] = made->shape[0];
+        made->shape[0] = 1;
+    }
 }
 
 /* ---- one tensor ---- */
@@ -492,7 +496,7 @@ static struct tleg_names_facts facts_of(const struct work *work) {
     int64_t side;
     facts.prefix = side_of(work, "cls_token", 3, 1) + side_of(work, "dist_token", 3, 1) + facts.registers;
     facts.placeless = facts.rows == 0;
-    if (facts.patch == facts.patch_width && facts.rows > facts.prefix && is_square(facts.rows - facts.prefix, &side))
+    if (facts.patch == facts.patch_width && facts.rows > facts.prefix && tleg_names_is_square(facts.rows - facts.prefix, &side))
         facts.image = side * facts.patch;
     return facts;
 }

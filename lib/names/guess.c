@@ -72,10 +72,15 @@ const char *tleg_guess_rest(const struct tleg_guess *guess, const char *name) {
     return strncmp(name, guess->layer, length) == 0 && strncmp(name + length, "0.", 2) == 0 ? name + length + 2 : NULL;
 }
 
-/* Whether the 0 at `at` counts something: the same name with a 1 is there. */
+/* Whether a rule may hold the name; longer ones are not looked at. */
+static bool is_short(const char *name) {
+    return strlen(name) < TLEG_NAMES_TEXT;
+}
+
+/* Whether the 0 at `at` of a short name counts something: the same name with a 1 is there. */
 static bool counts(const struct tleg_guess *guess, const char *name, const char *at) {
     char other[TLEG_NAMES_TEXT];
-    if (at[0] != '0' || at[1] != '.' || (at > name && at[-1] >= '0' && at[-1] <= '9') || strlen(name) >= sizeof other)
+    if (at[0] != '0' || at[1] != '.' || (at > name && at[-1] >= '0' && at[-1] <= '9'))
         return false;
     strcpy(other, name);
     other[at - name] = '1';
@@ -85,7 +90,7 @@ static bool counts(const struct tleg_guess *guess, const char *name, const char 
 static int64_t count_layer(const struct tleg_guess *guess, const char *prefix, size_t length) {
     int64_t found = 0;
     for (int64_t k = 0; k < guess->count; k++)
-        found += strncmp(guess->entries[k].name, prefix, length) == 0 &&
+        found += strncmp(guess->entries[k].name, prefix, length) == 0 && is_short(guess->entries[k].name) &&
                  counts(guess, guess->entries[k].name, guess->entries[k].name + length);
     return found;
 }
@@ -98,7 +103,7 @@ static bool find_layers(struct tleg_guess *guess) {
     size_t last_length = 0;
     for (int64_t k = 0, tried = 0; k < guess->count && tried < TRIED; k++) {
         const char *name = guess->entries[k].name;
-        for (const char *at = strchr(name, '0'); at && tried < TRIED; at = strchr(at + 1, '0')) {
+        for (const char *at = is_short(name) ? strchr(name, '0') : NULL; at && tried < TRIED; at = strchr(at + 1, '0')) {
             const size_t length = (size_t)(at - name);
             if (!counts(guess, name, at) || (tried > 0 && length == last_length && strncmp(name, last, length) == 0))
                 continue;
@@ -217,27 +222,48 @@ static void say_patches(const struct tleg_guess *guess, const struct tleg_entry 
     say_pair(guess, entry, asks ? "^?" : "", "patch_embed.proj");
 }
 
-/* Alone in a head with a matrix ("mlp_head.0", "mlp_head.1") a norm stands after the patches' mean. */
+/* Alone in a head with a matrix ("mlp_head.0", "mlp_head.1") a norm stands after what the head reads was pooled. */
 static bool is_after_mean(const struct outside *outside) {
     const struct tleg_entry *norm = outside->part[NORM], *head = outside->part[HEAD];
     const char *end = head && !outside->part[CLS] ? strrchr(head->name, '.') : NULL;
     while (end && end > head->name && end[-1] != '.')
         end--;
-    return end && end > head->name && strncmp(norm->name, head->name, (size_t)(end - head->name)) == 0;
+    return end && end > head->name && *end >= '0' && *end <= '9' &&
+           strncmp(norm->name, head->name, (size_t)(end - head->name)) == 0;
+}
+
+/* A table has a row for each token, or for each patch alone; or more of them, of which a model takes the first. */
+static void say_places(const struct outside *outside) {
+    const struct tleg_entry *places = outside->part[POS];
+    int64_t rows = 1, side;
+    for (int32_t k = 0; k + 1 < places->rank; k++)
+        rows *= places->shape[k];
+    const int64_t prefix = (outside->part[CLS] ? 1 : 0) + (outside->part[DIST] ? 1 : 0);
+    if (tleg_names_is_square(rows - prefix, &side) || tleg_names_is_square(rows, &side)) {
+        if (strcmp(places->name, "pos_embed") != 0)
+            tleg_guess_say(outside->guess, "%s -> pos_embed", places->name);
+        return;
+    }
+    tleg_guess_say(outside->guess, "# how many rows a picture needs, one for each token; all of them: without [:?]");
+    tleg_guess_say(outside->guess, "%s[:?] -> pos_embed", places->name);
 }
 
 static void say_outside(const struct outside *outside) {
-    static const char *const tokens[] = {[CLS] = "cls_token", [DIST] = "dist_token", [REG] = "reg_token", [POS] = "pos_embed"};
+    static const char *const tokens[] = {[CLS] = "cls_token", [DIST] = "dist_token", [REG] = "reg_token"};
     const struct tleg_entry *const *part = outside->part;
     for (size_t k = 0; k < sizeof tokens / sizeof *tokens; k++)
         if (part[k] && strcmp(part[k]->name, tokens[k]) != 0)
             tleg_guess_say(outside->guess, "%s -> %s", part[k]->name, tokens[k]);
+    if (part[POS])
+        say_places(outside);
     if (part[PATCH])
         say_patches(outside->guess, part[PATCH]);
     if (part[NORM_PRE]) {
         tleg_guess_say(outside->guess, "# norm_pre.weight after the positions were added, patch_embed.norm.weight before");
         tleg_guess_say(outside->guess, "%s -> ?", part[NORM_PRE]->name);
     }
+    if (part[NORM] && !part[CLS])
+        tleg_guess_say(outside->guess, "# fc_norm if it is a norm of the patches' mean, norm if the mean is of what it gives");
     if (part[NORM])
         say_pair(outside->guess, part[NORM], "", is_after_mean(outside) ? "fc_norm" : "norm");
     if (outside->heads == 1)
@@ -254,10 +280,12 @@ static bool is_placed(const struct outside *outside, const struct tleg_entry *en
 /* What stands outside the blocks and has no place, and what is missing there. */
 static void say_rest(const struct outside *outside) {
     const struct tleg_guess *guess = outside->guess;
-    for (int64_t k = 0; k < guess->count; k++) {
+    int said = 0;
+    for (int64_t k = 0; k < guess->count && said < TLEG_GUESS_OTHERS; k++) {
         const struct tleg_entry *entry = &guess->entries[k];
         if (!is_outside(guess, entry) || is_placed(outside, entry))
             continue;
+        said++;
         if (outer_of(outside, entry) == HEAD)
             tleg_guess_say(guess, "# %s: one of several matrices; a head of more than one layer is not computed", entry->name);
         else
@@ -270,24 +298,19 @@ static void say_rest(const struct outside *outside) {
                        "# no positions were found: those that a model computes have to be saved as a tensor, for pos_embed");
 }
 
+/* `settings`: where the norms stand and the activation are settings of the layers, so that no habit tells them. */
 static void say_keys(const struct outside *outside, bool settings) {
     const struct tleg_guess *guess = outside->guess;
     tleg_guess_say(guess, "# how many heads the model was made with (num_heads, nhead)");
     tleg_guess_say(guess, "tleg.heads = ?");
-    if (settings) {
-        tleg_guess_say(
-            guess,
-            "# before if the layers were made with norm_first=True; else a norm follows each sum, which is not computed");
-        tleg_guess_say(guess, "tleg.branch_norm = ?");
-        tleg_guess_say(guess, "# relu, if the layers were not told their activation");
-        tleg_guess_say(guess, "tleg.activation = ?");
-    } else {
-        tleg_guess_say(
-            guess,
-            "# a block is x + attention(norm1(x)), then x + mlp(norm2(x)); with a norm after the sum it is not computed");
-        tleg_guess_say(guess, "# the activation: gelu, relu, silu, gelu_tanh or quick_gelu");
-        tleg_guess_say(guess, "tleg.activation = gelu");
-    }
+    tleg_guess_say(
+        guess, settings ? "# before if the layers were made with norm_first=True, else sum"
+                        : "# before: x + attention(norm1(x)); sum: norm1(x + attention(x)); after: x + norm1(attention(x))");
+    tleg_guess_say(guess, "tleg.branch_norm = %s", settings ? "?" : "before");
+    tleg_guess_say(guess, settings ? "# relu if the layers were not told their activation"
+                                   : "# gelu, relu, silu, gelu_tanh or quick_gelu");
+    tleg_guess_say(guess, "tleg.activation = %s", settings ? "?" : "gelu");
+    tleg_guess_say(guess, "# what the head reads: cls (the first token), mean (of the patches), cls_mean, max or mean_max");
     tleg_guess_say(guess, "tleg.pool = %s", outside->part[CLS] ? "cls" : "mean");
 }
 

@@ -4,7 +4,10 @@
 
 #include "names/private.h"
 
-enum { TLEG_GUESS_TEXT = 3 * TLEG_NAMES_TEXT };
+enum {
+    TLEG_GUESS_TEXT = 3 * TLEG_NAMES_TEXT,
+    TLEG_GUESS_OTHERS = 16 /* tensors without a place that are named, outside the blocks and in one */
+};
 struct tleg_guess {
     tleg_context *context;
     const tleg_file *file;

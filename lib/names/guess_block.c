@@ -188,11 +188,13 @@ static void say_others(const struct block *block) {
     const struct tleg_guess *guess = block->guess;
     char name[TLEG_GUESS_TEXT];
     bool heads = false;
-    for (int64_t k = 0; k < guess->count; k++) {
+    int said = 0;
+    for (int64_t k = 0; k < guess->count && said < TLEG_GUESS_OTHERS; k++) {
         const struct tleg_entry *entry = &guess->entries[k];
         if (!tleg_guess_rest(guess, entry->name) || is_placed(block, entry) || !tleg_dtype_is_real(entry->dtype))
             continue;
         pattern(block, entry, 0, name);
+        said += !is_of_head(block, entry);
         if (!is_of_head(block, entry))
             tleg_guess_say(guess, "# %s: no part of a plain block is like it", name);
         else if (!heads)

@@ -60,6 +60,7 @@ bool tleg_names_is_config(const char *key);
 tleg_status tleg_names_config(tleg_context *context, const tleg_file *file, const struct tleg_names_facts *facts, char **rules,
                               size_t *bytes);
 
+bool tleg_names_is_square(int64_t number, int64_t *side);
 /* The channels and the side of a square patch of so many numbers, 3 P P or P P; false when there is none. */
 bool tleg_names_patch(int64_t numbers, int32_t *channels, int64_t *side);
 

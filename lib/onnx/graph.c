@@ -445,26 +445,37 @@ static enum block_part hidden(struct tleg_onnx_graph *graph, struct block *b, co
     return gated ? GATED : ACT;
 }
 
+/* out = x and its branch, which `from` gave, with the norm of the branch or of the sum where the model has it */
+static void end_half(struct tleg_onnx_graph *graph, struct block *b, const char *x, enum block_part from, enum block_part norm,
+                     const char *gate, const char *out) {
+    const bool sums = graph->config->norm_after == 2;
+    char sum[VALUE_TEXT];
+    snprintf(sum, sizeof sum, "%s.sum", b->name[norm]);
+    join(graph, b->layer, x, b->value[normed(graph, b, graph->config->norm_after == 1, from, norm)], gate, sums ? sum : out);
+    if (sums)
+        put_norm(graph, sum, b->name[norm], out);
+}
+
 static void block(struct tleg_onnx_graph *graph, int32_t layer, const char *x, const char *out) {
     static const char *const parts[] = {"norm1",   "attn.qkv", "attn.out",  "attn.norm", "attn.proj", "middle",   "norm2",
                                         "mlp.fc1", "mlp.gate", "mlp.value", "mlp.act",   "mlp.gated", "mlp.norm", "mlp.fc2"};
     const tleg_config *c = graph->config;
-    const bool after = c->norm_after;
+    const bool before = c->norm_after == 0;
     struct block b = {.layer = layer};
     for (int k = 0; k < PARTS; k++) {
         in_block(layer, parts[k], b.name[k]);
         snprintf(b.value[k], sizeof b.value[k], "blocks.%d.%s.y", (int)layer, parts[k]);
     }
-    if (!after)
+    if (before)
         put_norm(graph, x, b.name[NORM1], b.value[NORM1]);
-    linear(graph, after ? x : b.value[NORM1], b.name[QKV], !c->no_qkv_bias, b.value[QKV]);
+    linear(graph, before ? b.value[NORM1] : x, b.name[QKV], !c->no_qkv_bias, b.value[QKV]);
     block_attention(graph, layer, b.value[QKV], b.value[MIXED]);
     linear(graph, b.value[normed(graph, &b, c->attention_norm, MIXED, MIXED_NORM)], b.name[PROJ], !c->no_proj_bias,
            b.value[PROJ]);
-    join(graph, layer, x, b.value[normed(graph, &b, after, PROJ, NORM1)], "ls1.gamma", b.value[MIDDLE]);
-    const enum block_part read = normed(graph, &b, !after, MIDDLE, NORM2), made = hidden(graph, &b, b.value[read]);
+    end_half(graph, &b, x, PROJ, NORM1, "ls1.gamma", b.value[MIDDLE]);
+    const enum block_part read = normed(graph, &b, before, MIDDLE, NORM2), made = hidden(graph, &b, b.value[read]);
     linear(graph, b.value[normed(graph, &b, c->mlp_norm, made, HIDDEN_NORM)], b.name[FC2], !c->no_mlp_bias, b.value[FC2]);
-    join(graph, layer, b.value[MIDDLE], b.value[normed(graph, &b, after, FC2, NORM2)], "ls2.gamma", out);
+    end_half(graph, &b, b.value[MIDDLE], FC2, NORM2, "ls2.gamma", out);
 }
 
 /* What one learned query reads of x (B, N, D), o, and o + mlp(norm(o)): `out` (B, D) */

@@ -55,7 +55,8 @@ static void print_parts(const tleg_config *config) {
         int32_t there;
         const char *what;
     } norms[] = {{config->gated, "a gated MLP"},
-                 {config->norm_after, "norms after the branches"},
+                 {config->norm_after == 1, "norms after the branches"},
+                 {config->norm_after == 2, "norms of the sums"},
                  {config->attention_norm, "a norm before proj"},
                  {config->mlp_norm, "a norm before fc2"},
                  {config->qk_norm == TLEG_QK_NORM_HEAD, "norms of each head's queries and keys"},
@@ -217,7 +218,8 @@ static void add_config(struct report *report, const struct source *source) {
     report_add(report, "positions", json_boolean(!config->no_positions));
     report_add(report, "rms", json_boolean(config->rms));
     report_add(report, "patch_norm", json_boolean(config->patch_norm));
-    report_add(report, "norm_after", json_boolean(config->norm_after));
+    report_add(report, "norm_after", json_boolean(config->norm_after == 1));
+    report_add(report, "norm_of_sums", json_boolean(config->norm_after == 2));
     report_add(report, "gated", json_boolean(config->gated));
     report_add(report, "attention_norm", json_boolean(config->attention_norm));
     report_add(report, "mlp_norm", json_boolean(config->mlp_norm));

@@ -203,6 +203,33 @@ static void join_normed(const struct tleg_exec *exec, const struct tleg_block_sh
                                                     .y = y});
 }
 
+/* y = norm(x + scale * (rows W^T + bias)); the sum lies in `sum`, which may be y */
+static void join_sum(const struct tleg_exec *exec, const struct tleg_block_shape *shape, struct tleg_rows rows,
+                     const struct tleg_linear *linear, const struct tleg_norm *norm, const float *scale, const float *x,
+                     float *sum, float *y) {
+    join(exec, shape, rows, linear, NULL, scale, x, sum);
+    tleg_add_normed(exec, &(struct tleg_add_normed){.rows = shape->batch * shape->tokens,
+                                                    .dim = shape->dim,
+                                                    .image_rows = shape->tokens,
+                                                    .branch = sum,
+                                                    .weight = norm->weight,
+                                                    .bias = norm->bias,
+                                                    .eps = shape->eps,
+                                                    .y = y});
+}
+
+/* A half's end, by where its norm stands. */
+static void end_half(const struct tleg_exec *exec, const struct tleg_block_shape *shape, struct tleg_rows rows,
+                     const struct tleg_linear *linear, const struct tleg_norm *norm, const float *gate, const float *scale,
+                     const float *x, float *branch, float *y) {
+    if (shape->norm_after == 0)
+        join(exec, shape, rows, linear, gate, scale, x, y);
+    else if (shape->norm_after == 1)
+        join_normed(exec, shape, rows, linear, norm, scale, x, branch ? branch : y, y);
+    else
+        join_sum(exec, shape, rows, linear, norm, scale, x, branch ? branch : y, y);
+}
+
 /* The norms of queries and keys, where the block has them; what they were before it goes to unnormed (2, M, D), unless NULL. */
 static void norm_heads(const struct tleg_exec *exec, const struct tleg_block_shape *shape, const struct tleg_layer *layer,
                        float *qkv, float *unnormed) {
@@ -221,7 +248,8 @@ static void norm_heads(const struct tleg_exec *exec, const struct tleg_block_sha
     }
 }
 
-/* y = x + scale * ls1 * proj(attention(qkv(norm1(x)))), or x + scale * norm1(proj(attention(qkv(x)))) */
+/* y = x + scale * ls1 * proj(attention(qkv(norm1(x)))), or x + scale * norm1(proj(attention(qkv(x)))), or
+ * norm1(x + scale * proj(attention(qkv(x)))) */
 static void attention_half(const struct tleg_exec *exec, const struct tleg_block_shape *shape, const struct tleg_layer *layer,
                            const float *scale, const float *x, const struct tleg_block_places *places, float *y) {
     spread(exec, shape, &layer->norm[TLEG_SITE_NORM1], x, &layer->linear[TLEG_SITE_QKV], TLEG_ACTIVATION_NONE, &places->qkv);
@@ -235,26 +263,21 @@ static void attention_half(const struct tleg_exec *exec, const struct tleg_block
                                                   .out = places->mixed,
                                                   .dtype = shape->dtype});
     const struct tleg_rows mixed = tleg_rows_mixed(shape, layer, tleg_view_of(&places->mixed));
-    const struct tleg_linear *proj = &layer->linear[TLEG_SITE_PROJ];
-    if (shape->norm_after)
-        join_normed(exec, shape, mixed, proj, &layer->norm[TLEG_SITE_NORM1], scale, x, places->branch ? places->branch : y, y);
-    else
-        join(exec, shape, mixed, proj, layer->norm[TLEG_SITE_LS1].weight, scale, x, y);
+    end_half(exec, shape, mixed, &layer->linear[TLEG_SITE_PROJ], &layer->norm[TLEG_SITE_NORM1],
+             layer->norm[TLEG_SITE_LS1].weight, scale, x, places->branch, y);
 }
 
-/* y = x + scale * ls2 * fc2(act(fc1(norm2(x)))), or with norm2 after fc2; act comes after fc1, or, where hidden is kept without
- * it or gated, before fc2 */
+/* y = x + scale * ls2 * fc2(act(fc1(norm2(x)))), or with norm2 after fc2 or after the sum; act comes after fc1, or, where
+ * hidden is kept without it or gated, before fc2 */
 static void mlp_half(const struct tleg_exec *exec, const struct tleg_block_shape *shape, const struct tleg_layer *layer,
                      const float *scale, const float *x, const struct tleg_block_places *places, float *y) {
     const bool activated = !places->keep && !shape->gated;
     const struct tleg_rows hidden = tleg_rows_hidden(shape, layer, tleg_view_of(&places->hidden), activated);
-    const struct tleg_linear *fc2 = &layer->linear[TLEG_SITE_FC2];
     spread(exec, shape, &layer->norm[TLEG_SITE_NORM2], x, &layer->linear[TLEG_SITE_FC1],
            activated ? shape->activation : TLEG_ACTIVATION_NONE, &places->hidden);
-    if (y && shape->norm_after)
-        join_normed(exec, shape, hidden, fc2, &layer->norm[TLEG_SITE_NORM2], scale, x, places->branch ? places->branch : y, y);
-    else if (y)
-        join(exec, shape, hidden, fc2, layer->norm[TLEG_SITE_LS2].weight, scale, x, y);
+    if (y)
+        end_half(exec, shape, hidden, &layer->linear[TLEG_SITE_FC2], &layer->norm[TLEG_SITE_NORM2],
+                 layer->norm[TLEG_SITE_LS2].weight, scale, x, places->branch, y);
 }
 
 void tleg_block_pass(const struct tleg_exec *exec, const struct tleg_block_shape *shape, const struct tleg_layer *layer,

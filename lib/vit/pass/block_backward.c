@@ -171,11 +171,23 @@ static void norm_step(const struct step *step, enum tleg_site site, int64_t rows
 /* From a half's output to its branch, rows W^T + bias: through a gate, or through the norm that is after it. */
 static const float *into_branch(const struct step *step, enum tleg_site gate, enum tleg_site norm, enum tleg_site site,
                                 const float *dy, struct tleg_rows rows) {
-    if (!step->shape->norm_after)
+    if (step->shape->norm_after != 1)
         return gate_step(step, gate, site, dy, rows);
     branch_again(step, site, rows);
     norm_step(step, norm, step->m, step->shape->dim, step->t, dy, false, step->s);
     return step->s;
+}
+
+/* d = what comes back of it through the norm of a half's sum, x + scale * (rows W^T + bias), if that is normed. */
+static void into_sum(const struct step *step, enum tleg_site norm, enum tleg_site site, struct tleg_rows rows,
+                     const float *scale, const float *x, float *d) {
+    const int64_t image = step->shape->tokens * step->shape->dim;
+    if (step->shape->norm_after != 2)
+        return;
+    branch_again(step, site, rows);
+    for (int64_t i = 0; i < step->m * step->shape->dim; i++)
+        step->t[i] = x[i] + (scale ? scale[i / image] : 1) * step->t[i];
+    norm_step(step, norm, step->m, step->shape->dim, step->t, d, false, d);
 }
 
 /* d += what comes back of dy (M, n) through W and the norm that may be before it, to a half's input x. */
@@ -217,6 +229,7 @@ static void mlp_backward(const struct step *step, const float *scale, const stru
     const struct tleg_block_shape *shape = step->shape;
     const struct tleg_norm *norm2 = &step->layer->norm[TLEG_SITE_NORM2];
     const struct tleg_rows rows = tleg_rows_hidden(shape, step->layer, tleg_view_f32(kept->hidden, shape->fc1), false);
+    into_sum(step, TLEG_SITE_NORM2, TLEG_SITE_FC2, rows, scale, kept->middle, d);
     const float *dy = scaled(shape, scale, d, step->s);
     dy = into_branch(step, TLEG_SITE_LS2, TLEG_SITE_NORM2, TLEG_SITE_FC2, dy, rows);
     weight_step(step, TLEG_SITE_FC2, dy, shape->dim, shape->hidden, rows);
@@ -253,6 +266,7 @@ static void attention_backward(const struct step *step, const float *scale, cons
     int64_t dim = shape->dim;
     const struct tleg_norm *norm1 = &step->layer->norm[TLEG_SITE_NORM1];
     const struct tleg_rows rows = tleg_rows_mixed(shape, step->layer, tleg_view_f32(kept->mixed, dim));
+    into_sum(step, TLEG_SITE_NORM1, TLEG_SITE_PROJ, rows, scale, kept->x, d);
     const float *dy = scaled(shape, scale, d, step->s);
     dy = into_branch(step, TLEG_SITE_LS1, TLEG_SITE_NORM1, TLEG_SITE_PROJ, dy, rows);
     weight_step(step, TLEG_SITE_PROJ, dy, dim, dim, rows);

@@ -10,7 +10,8 @@ struct tleg_block_shape {
     int64_t batch, tokens, dim, heads, hidden;
     int64_t fc1; /* columns that fc1 gives: hidden, or twice that */
     enum tleg_activation activation;
-    bool norm_after, gated, attention_norm, mlp_norm, rotary, rotary_halves, rotary_x_first; /* as in tleg_config */
+    int32_t norm_after;
+    bool gated, attention_norm, mlp_norm, rotary, rotary_halves, rotary_x_first; /* as in tleg_config */
     int64_t qk_width;        /* numbers that a norm of queries and keys runs over; 0: there is none */
     int64_t prefix;          /* tokens before the patches */
     struct tleg_extent grid; /* of patches */

@@ -456,11 +456,11 @@ static tleg_status read_branch_norm(struct tleg_config_reader *reader) {
     const tleg_status status = tleg_read_word(reader, "tleg.branch_norm", tleg_branch_norm_words, &place);
     if (status != TLEG_OK)
         return status;
-    c->norm_after = place == 2;
+    c->norm_after = place > 1 ? place - 1 : 0;
     if (c->norm_after && c->layer_scale)
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
-                         "%s: tleg.branch_norm: expected \"before\" with LayerScale (ls1, ls2), found \"after\"",
-                         reader->label);
+                         "%s: tleg.branch_norm: expected \"before\" with LayerScale (ls1, ls2), found \"%s\"", reader->label,
+                         tleg_branch_norm_words[c->norm_after]);
     if (!reader->gene && !tleg_read_has_keys(reader) && c->no_qkv_bias && !c->class_token && !c->layer_scale)
         return tleg_fail(
             reader->context, TLEG_ERROR_UNSUPPORTED,

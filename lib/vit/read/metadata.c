@@ -72,7 +72,7 @@ static void add_needs(struct builder *builder, const tleg_config *config) {
     if (activation || config->gated)
         add_text(builder, "tleg.activation", tleg_mlp_words[config->mlp - 1]);
     if (config->norm_after)
-        add_text(builder, "tleg.branch_norm", "after");
+        add_text(builder, "tleg.branch_norm", tleg_branch_norm_words[config->norm_after]);
     if (config->rotary)
         add_rotary(builder, config);
     if (config->pool_heads)
@@ -83,7 +83,7 @@ static void add_needs(struct builder *builder, const tleg_config *config) {
         bool needed;
         const char *word;
     } words[] = {{activation, "activation"},
-                 {config->norm_after, "branch_norm"},
+                 {config->norm_after != 0, "branch_norm"},
                  {config->rotary != 0, "rotary"},
                  {config->pool_heads != 0, "pool_heads"},
                  {config->pixel_norm, "pixel_norm"}};

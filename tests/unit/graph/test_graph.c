@@ -60,46 +60,59 @@ static const struct {
     tleg_pool_kind pool;
     tleg_mlp_kind mlp;
     double eps;
-    int32_t heads, depth, image; /* 0: 3, 2, 8 */
+    int32_t heads, depth, image, width; /* 0: 3, 2, 8, the same */
 } files[] = {
-    {"timm", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 0, 0},
-    {"timm-static", 0, 0, 1, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 0, 0},
-    {"timm-beside", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 0, 0},
-    {"timm-attention", 0, 0, 0, 1, TLEG_POOL_CLS, TLEG_MLP_QUICK_GELU, 1e-6, 0, 0, 0},
-    {"timm-registers", 3, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU_TANH, 1e-6, 0, 0, 0},
-    {"timm-mean", 0, 0, 0, 0, TLEG_POOL_MEAN, TLEG_MLP_GELU, 1e-6, 0, 0, 0},
-    {"timm-distilled", 0, 1, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 0, 0},
-    {"timm-open-size", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_SILU, 1e-6, 0, 0, 0},
-    {"timm-gated", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 0, 0},
-    {"timm-after", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 0, 0},
-    {"timm-f16", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 0, 0},
-    {"timm-bf16", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 0, 0},
-    {"timm-f64", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 0, 0},
-    {"timm-f16-listed", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 0, 0},
-    {"timm-listed", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 0, 0},
-    {"hugging-face-vit", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-12, 0, 0, 0},
-    {"hugging-face-deit", 0, 1, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-12, 0, 0, 0},
-    {"hugging-face-dinov2", 0, 0, 1, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 0, 0},
-    {"hugging-face-dinov2-registers", 3, 0, 1, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 0, 0},
-    {"hugging-face-clip", 0, 0, 0, 1, TLEG_POOL_CLS, TLEG_MLP_QUICK_GELU, 1e-5, 0, 0, 0},
-    {"torch-encoder", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_RELU, 1e-5, 0, 0, 0},
-    {"torch-attention", 0, 0, 0, 0, TLEG_POOL_MEAN, TLEG_MLP_GELU, 1e-5, 0, 0, 0},
-    {"torch-pixels", 0, 0, 0, 0, TLEG_POOL_MEAN, TLEG_MLP_GELU, 1e-5, 0, 0, 0},
-    {"timm-qk-norm", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 0, 0},
-    {"timm-rms", 0, 0, 0, 1, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 0, 0},
-    {"timm-rms-node", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 0, 0},
-    {"timm-map", 0, 0, 0, 0, TLEG_POOL_ATTENTION, TLEG_MLP_GELU, 1e-6, 0, 0, 0},
-    {"timm-map-static", 1, 0, 0, 0, TLEG_POOL_PATCH_ATTENTION, TLEG_MLP_GELU, 1e-6, 0, 0, 0},
-    {"timm-map-norm", 0, 0, 0, 0, TLEG_POOL_ATTENTION, TLEG_MLP_GELU, 1e-6, 0, 0, 0},
-    {"hugging-face-siglip", 0, 0, 0, 0, TLEG_POOL_ATTENTION, TLEG_MLP_GELU_TANH, 1e-6, 0, 1, 0},
-    {"hugging-face-siglip-new", 0, 0, 0, 0, TLEG_POOL_ATTENTION, TLEG_MLP_GELU_TANH, 1e-6, 0, 1, 0},
-    {"hugging-face-aimv2", 0, 0, 0, 0, TLEG_POOL_MEAN, TLEG_MLP_SILU, 1e-5, 0, 0, 0},
-    {"timm-eva02", 0, 0, 0, 0, TLEG_POOL_MEAN, TLEG_MLP_SILU, 1e-6, 2, 0, 12},
-    {"timm-rope", 0, 0, 0, 0, TLEG_POOL_MEAN, TLEG_MLP_GELU, 1e-6, 2, 0, 12},
-    {"timm-dinov3", 2, 0, 1, 0, TLEG_POOL_MEAN, TLEG_MLP_GELU, 1e-6, 2, 0, 12},
-    {"timm-pe", 0, 0, 0, 1, TLEG_POOL_ATTENTION, TLEG_MLP_GELU, 1e-6, 2, 1, 12},
-    {"hugging-face-dinov3", 2, 0, 1, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-5, 2, 1, 12},
-    {"dinov2-resized", 0, 0, 1, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 0, 0},
+    {"timm", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 0, 0, 0},
+    {"timm-static", 0, 0, 1, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 0, 0, 0},
+    {"timm-beside", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 0, 0, 0},
+    {"timm-attention", 0, 0, 0, 1, TLEG_POOL_CLS, TLEG_MLP_QUICK_GELU, 1e-6, 0, 0, 0, 0},
+    {"timm-registers", 3, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU_TANH, 1e-6, 0, 0, 0, 0},
+    {"timm-mean", 0, 0, 0, 0, TLEG_POOL_MEAN, TLEG_MLP_GELU, 1e-6, 0, 0, 0, 0},
+    {"timm-distilled", 0, 1, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 0, 0, 0},
+    {"timm-open-size", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_SILU, 1e-6, 0, 0, 0, 0},
+    {"timm-gated", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 0, 0, 0},
+    {"timm-after", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 0, 0, 0},
+    {"timm-f16", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 0, 0, 0},
+    {"timm-bf16", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 0, 0, 0},
+    {"timm-f64", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 0, 0, 0},
+    {"timm-f16-listed", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 0, 0, 0},
+    {"timm-listed", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 0, 0, 0},
+    {"hugging-face-vit", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-12, 0, 0, 0, 0},
+    {"hugging-face-deit", 0, 1, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-12, 0, 0, 0, 0},
+    {"hugging-face-dinov2", 0, 0, 1, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 0, 0, 0},
+    {"hugging-face-dinov2-registers", 3, 0, 1, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 0, 0, 0},
+    {"hugging-face-clip", 0, 0, 0, 1, TLEG_POOL_CLS, TLEG_MLP_QUICK_GELU, 1e-5, 0, 0, 0, 0},
+    {"torch-encoder", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_RELU, 1e-5, 0, 0, 0, 0},
+    {"torch-attention", 0, 0, 0, 0, TLEG_POOL_MEAN, TLEG_MLP_GELU, 1e-5, 0, 0, 0, 0},
+    {"torch-pixels", 0, 0, 0, 0, TLEG_POOL_MEAN, TLEG_MLP_GELU, 1e-5, 0, 0, 0, 0},
+    {"timm-qk-norm", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 0, 0, 0},
+    {"timm-rms", 0, 0, 0, 1, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 0, 0, 0},
+    {"timm-rms-node", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 0, 0, 0},
+    {"timm-map", 0, 0, 0, 0, TLEG_POOL_ATTENTION, TLEG_MLP_GELU, 1e-6, 0, 0, 0, 0},
+    {"timm-map-static", 1, 0, 0, 0, TLEG_POOL_PATCH_ATTENTION, TLEG_MLP_GELU, 1e-6, 0, 0, 0, 0},
+    {"timm-map-norm", 0, 0, 0, 0, TLEG_POOL_ATTENTION, TLEG_MLP_GELU, 1e-6, 0, 0, 0, 0},
+    {"hugging-face-siglip", 0, 0, 0, 0, TLEG_POOL_ATTENTION, TLEG_MLP_GELU_TANH, 1e-6, 0, 1, 0, 0},
+    {"hugging-face-siglip-new", 0, 0, 0, 0, TLEG_POOL_ATTENTION, TLEG_MLP_GELU_TANH, 1e-6, 0, 1, 0, 0},
+    {"hugging-face-aimv2", 0, 0, 0, 0, TLEG_POOL_MEAN, TLEG_MLP_SILU, 1e-5, 0, 0, 0, 0},
+    {"timm-eva02", 0, 0, 0, 0, TLEG_POOL_MEAN, TLEG_MLP_SILU, 1e-6, 2, 0, 12, 0},
+    {"timm-rope", 0, 0, 0, 0, TLEG_POOL_MEAN, TLEG_MLP_GELU, 1e-6, 2, 0, 12, 0},
+    {"timm-dinov3", 2, 0, 1, 0, TLEG_POOL_MEAN, TLEG_MLP_GELU, 1e-6, 2, 0, 12, 0},
+    {"timm-pe", 0, 0, 0, 1, TLEG_POOL_ATTENTION, TLEG_MLP_GELU, 1e-6, 2, 1, 12, 0},
+    {"hugging-face-dinov3", 2, 0, 1, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-5, 2, 1, 12, 0},
+    {"hugging-face-siglip-open", 0, 0, 0, 0, TLEG_POOL_ATTENTION, TLEG_MLP_GELU_TANH, 1e-6, 0, 1, 0, 0},
+    {"hugging-face-dinov2-classifier", 0, 0, 1, 0, TLEG_POOL_CLS_MEAN, TLEG_MLP_GELU, 1e-6, 0, 0, 0, 0},
+    {"timm-max", 0, 0, 0, 0, TLEG_POOL_MAX, TLEG_MLP_GELU, 1e-6, 0, 1, 0, 0},
+    {"timm-mean-max", 0, 0, 0, 0, TLEG_POOL_MEAN_MAX, TLEG_MLP_GELU, 1e-6, 0, 1, 0, 0},
+    {"timm-prepared", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 1, 0, 0},
+    {"timm-directions", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 1, 0, 0},
+    {"hugging-face-clip-fused", 0, 0, 0, 1, TLEG_POOL_CLS, TLEG_MLP_QUICK_GELU, 1e-5, 0, 0, 0, 0},
+    {"timm-fused", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 0, 0, 0},
+    {"timm-fused-products", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 1, 0, 0},
+    {"dinov2-open", 0, 0, 1, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 0, 0, 0},
+    {"timm-oblong", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 0, 0, 12},
+    {"timm-registers-four", 4, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 1, 12, 0},
+    {"timm-backwards", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 1, 0, 0},
+    {"dinov2-resized", 0, 0, 1, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 0, 0, 0},
 };
 
 static void what_exporters_write_answers_as_the_model_did(void **state) {
@@ -114,6 +127,7 @@ static void what_exporters_write_answers_as_the_model_did(void **state) {
         assert_int_equal(c.heads, files[k].heads ? files[k].heads : 3);
         assert_int_equal(c.depth, files[k].depth ? files[k].depth : 2);
         assert_int_equal(c.image_size, files[k].image ? files[k].image : 8);
+        assert_int_equal(c.image_width, files[k].width);
         assert_int_equal(c.registers, files[k].registers);
         assert_int_equal(c.distillation_token, files[k].distilled);
         assert_int_equal(c.layer_scale, files[k].layer_scale);
@@ -123,6 +137,19 @@ static void what_exporters_write_answers_as_the_model_did(void **state) {
         assert_true(c.eps == files[k].eps);
         tleg_model_free(model);
     }
+}
+
+static void pictures_that_a_graph_prepares_itself_come_as_bytes(void **state) {
+    (void)state;
+    tleg_config c = {.struct_size = sizeof c};
+    tleg_model *model;
+    OK(context, tleg_model_open(context, fixture("timm-prepared", ".onnx"), NULL, &model));
+    OK(context, tleg_model_get_info(context, model, &c));
+    for (int k = 0; k < 3; k++) {
+        assert_true(c.mean[k] == 0);
+        assert_true(fabs(c.std[k] * 255 - 1) < 1e-9);
+    }
+    tleg_model_free(model);
 }
 
 static unsigned char *read_all(const char *path, size_t *size) {
@@ -201,6 +228,10 @@ static void what_is_exported_comes_back_bit_for_bit(void **state) {
                                         "/families/qknorm.safetensors",
                                         "/families/intern.safetensors",
                                         "/families/sapiens.safetensors",
+                                        "/families/oblong.safetensors",
+                                        "/families/max.safetensors",
+                                        "/families/avgmax.safetensors",
+                                        "/families/clsmean.safetensors",
                                         "/families/fcnorm.safetensors"};
     for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
         const char *made = support_scratch("same.onnx");
@@ -288,7 +319,7 @@ static void other_graphs_are_refused_by_the_first_node_that_does_not_fit(void **
         {"refused-mask", "Trilu \"/Trilu\": expected a node of a Vision Transformer"},
         {"refused-rotary", "block 0: expected rotary positions that follow from a base and the patches' places"},
         {"refused-convolutions", "node 1 of 5, Conv \"/layers/layers.0/Conv\": expected a patch embedding"},
-        {"refused-words", "expected one input of four dimensions, images (batch, channels, side, side)"},
+        {"refused-words", "expected one input of four dimensions, images (batch, channels, height, width)"},
     };
     for (size_t k = 0; k < sizeof refused / sizeof *refused; k++) {
         tleg_model *model;
@@ -398,6 +429,7 @@ static void tensors_of_a_graph_are_a_files(void **state) {
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_exporters_write_answers_as_the_model_did),
+        cmocka_unit_test(pictures_that_a_graph_prepares_itself_come_as_bytes),
         cmocka_unit_test(weights_of_half_a_word_stay_so),
         cmocka_unit_test(what_is_exported_comes_back_bit_for_bit),
         cmocka_unit_test(golden_models_come_back_bit_for_bit),

@@ -484,6 +484,7 @@ static void a_guess_says_what_has_no_place(void **state) {
                                        {"head.0.weight", "24,12"},
                                        {"head.2.weight", "5,24"},
                                        {"embed_norm.weight", "12"},
+                                       {"pos_encoder.pe", "60,1,12"},
                                        {"scale", "1"},
                                        {NULL, NULL}};
     static const char *const rules[] = {
@@ -494,7 +495,7 @@ static void a_guess_says_what_has_no_place(void **state) {
         "# no matrix after attention was found: blocks.{}.attn.proj.* is needed",
         "# head.0.weight: one of several matrices; a head of more than one layer is not computed",
         "# head.2.weight: one of several matrices; a head of more than one layer is not computed",
-        "# no positions were found: those that a model computes have to be saved as a tensor, for pos_embed",
+        "pos_encoder.pe[:?] -> pos_embed",
         "embed_norm.weight -> ?",
         "# scale: no part is like it, and the result may depend on it",
         NULL};
@@ -502,6 +503,10 @@ static void a_guess_says_what_has_no_place(void **state) {
     add_parts(&made, "", home);
     must_guess(&made, rules);
     assert_null(strstr(note, "-> head.weight"));
+    vit_remove(&made, "pos_encoder.pe");
+    must_guess(&made, (const char *const[]){"# no positions were found: those that a model computes have to be saved as a "
+                                            "tensor, for pos_embed",
+                                            NULL});
     assert_null(strstr(note, "blocks.{}.norm1.* ->")); /* has the library's name */
 }
 
@@ -510,7 +515,20 @@ static void questions_that_nobody_answered_are_refused(void **state) {
     struct vit_file made;
     a_few(&made);
     must_refuse(&made, "pixels^? -> patch_embed.proj.weight", TLEG_ERROR_FORMAT, (const char *const[2]){"line 1", "^P"});
+    must_refuse(&made, "places[:?] -> pos_embed", TLEG_ERROR_FORMAT, (const char *const[2]){"line 1", "rows"});
     must_refuse(&made, "other -> ?", TLEG_ERROR_FORMAT, (const char *const[2]){"line 1", "new name"});
+}
+
+/* nn.MultiheadAttention without batch_first has the tokens first. */
+static void positions_may_have_their_tokens_first(void **state) {
+    (void)state;
+    struct vit_file made = {0};
+    unsigned char *bytes;
+    vit_add(&made, "places", "10,1,12");
+    tleg_file *file = must_name(&made, "places -> pos_embed", &bytes);
+    assert_tensor(file, "pos_embed", "1,10,12", "places", 0);
+    tleg_file_free(file);
+    free(bytes);
 }
 
 /* A block's tensor that was forgotten would change the result, unless it holds integers. */
@@ -559,6 +577,7 @@ int main(void) {
         cmocka_unit_test(a_guess_tells_parts_of_one_shape_by_their_names),
         cmocka_unit_test(a_guess_says_what_has_no_place),
         cmocka_unit_test(questions_that_nobody_answered_are_refused),
+        cmocka_unit_test(positions_may_have_their_tokens_first),
         cmocka_unit_test(rules_name_all_that_a_block_computes_with),
         cmocka_unit_test(every_family_has_rules_or_a_reason),
     };

@@ -19,7 +19,7 @@ static const struct family {
                 {"pe", 5},      {"aimv2", 5},   {"rms", 5},         {"radio", 5},  {"lang", 5},        {"latent", 5},
                 {"qknorm", 5},  {"sapiens", 5}, {"intern", 5},      {"max", 5},    {"avgmax", 5},      {"maxafter", 5},
                 {"clsmean", 5}, {"fcnorm", 5},  {"oblong", 5},      {"wide", 5},   {"oblong_rope", 5}, {"oblong_dinov3", 5},
-                {"lucid", 5}};
+                {"lucid", 5},   {"sums", 5},    {"sums_rms", 5}};
 enum { FAMILIES = sizeof families / sizeof *families };
 
 static const char *path_of(const char *name, const char *ending) {

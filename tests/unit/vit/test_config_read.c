@@ -281,6 +281,10 @@ static void where_norms_stand_is_asked_for_where_two_models_look_alike(void **st
     read_good(&made, 3, false, &config);
     assert_int_equal(config.c.norm_after, 1);
     tleg_config_free(&config);
+    vit_key(&made, "tleg.branch_norm", "sum");
+    read_good(&made, 3, false, &config);
+    assert_int_equal(config.c.norm_after, 2);
+    tleg_config_free(&config);
     for (int layer = 0; layer < 2; layer++)
         for (int half = 1; half <= 2; half++) {
             char name[48];

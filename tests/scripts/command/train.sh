@@ -387,6 +387,9 @@ says out '"red","green","blue"'
 try 0 tune four.st --depth 2 --data cifar --batch 10 --epochs 1 -o other.st
 says err "the head starts fresh: four.st has 4 classes, the data 3"
 cp -r cifar twins && printf 'red\nred\nblue\n' >twins/batches.meta.txt # which of them is which, nobody can say
+try 1 tune whole.st --depth 2 --data twins --batch 10 --epochs 1 -o x.st
+says err 'twins: "red" is the name of class 0 and of class 1: expected a name of its own for each'
+printf 'red\nblack\nblue\n' >twins/batches.meta.txt
 try 0 tune whole.st --depth 2 --data twins --batch 10 --epochs 1 -o other.st
 says err "the head starts fresh: the data's 3 classes have other names"
 try 0 tune tuned.st --data cifar --batch 10 --epochs 1 --recompute -o other.st

@@ -68,15 +68,17 @@ enum {
 };
 
 typedef struct tleg_budget {
-    uint32_t struct_size; /* sizeof(tleg_budget) */
-    int32_t batch;        /* images at once; 0 means 1 */
-    uint64_t bytes;       /* 0: no limit */
-    double milliseconds;  /* of one run of the batch; 0: no limit */
-    double margin;        /* milliseconds are taken for (1 + margin) times what was measured (0); tleg_cost.spread is one */
-    tleg_holding holding; /* TLEG_HOLDING_* (EXPANDED) */
-    int32_t any_depth;    /* 1: tleg_expander_get_deepest goes beyond the depths that were learned */
-    const tleg_cost
-        *cost; /* milliseconds measured earlier, with this batch on a machine like this: nothing is measured (NULL) */
+    uint32_t struct_size;  /* sizeof(tleg_budget) */
+    int32_t batch;         /* images at once; 0 means 1 */
+    uint64_t bytes;        /* 0: no limit */
+    double milliseconds;   /* of one run of the batch, finite; 0: no limit */
+    double margin;         /* 0 to 1e6: milliseconds count (1 + margin) times what was measured; tleg_cost.spread is one */
+    tleg_holding holding;  /* TLEG_HOLDING_* (EXPANDED) */
+    int32_t any_depth;     /* 1: tleg_expander_get_deepest goes beyond the depths that were learned */
+    const tleg_cost *cost; /* milliseconds measured earlier: nothing is measured (NULL). With this batch, of an expander of the
+                              same network, element type and image, on as many threads, at this level, on a machine like this:
+                              bytes_fixed, bytes_per_layer and bytes_elastic, where they are not 0, are compared, and others
+                              refused (ARGUMENT), as they may be after an update of the library: measure anew */
     const tleg_scores *scores; /* for tleg_expander_get_best, in place of the file's (NULL) */
 } tleg_budget;
 
@@ -85,8 +87,9 @@ typedef struct tleg_best {
     uint32_t struct_size;  /* sizeof(tleg_best) */
     int32_t depth;         /* of the best score that fits; of equal ones the shallowest */
     double score;          /* of that depth */
-    double standard_error; /* of that score: sqrt(score * (1 - score) / images); 0 where the number of images is unknown */
-    int32_t cheapest;      /* the shallowest that fits and scores no less than score - standard_error */
+    double standard_error; /* of that score: sqrt(score * (1 - score) / images); 0 where the number of images is unknown, and of
+                              scores that are not shares of right answers (a generator's, TLEG_SCORES_ON_FEATURES) */
+    int32_t cheapest;      /* the shallowest that fits and scores no less than score - standard_error: `depth` itself with 0 */
     int32_t fitting;       /* how many scored depths fit */
     double cheapest_score;
 } tleg_best;

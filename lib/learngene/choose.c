@@ -3,6 +3,7 @@
 #include "learngene/cost.h"
 
 #include <math.h>
+#include <string.h>
 
 /* A budget, and what depths cost: asked of one depth after the other. */
 struct question {
@@ -12,8 +13,12 @@ struct question {
 };
 
 static tleg_status check_budget(tleg_context *context, const tleg_budget *budget) {
+    if (!(budget->milliseconds >= 0 && isfinite(budget->milliseconds)))
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT,
+                         "tleg_budget.milliseconds: expected a time above 0, or 0 for no limit; found a number below 0 or not "
+                         "finite");
     if (!(budget->margin >= 0 && budget->margin <= 1e6))
-        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_budget.margin: expected a share, 0 or more");
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_budget.margin: expected a share from 0 to 1000000, found another");
     if (budget->holding < TLEG_HOLDING_EXPANDED || budget->holding > TLEG_HOLDING_STORED)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_budget.holding: expected one of TLEG_HOLDING_*, found %d",
                          (int)budget->holding);
@@ -23,7 +28,11 @@ static tleg_status check_budget(tleg_context *context, const tleg_budget *budget
     return TLEG_OK;
 }
 
-/* The milliseconds that the host has measured; bytes are counted anew. */
+static bool same_where_given(uint64_t given, uint64_t own) {
+    return given == 0 || given == own;
+}
+
+/* The milliseconds that the host has measured; bytes are counted anew, and tell a cost of something else. */
 static tleg_status take_cost(tleg_context *context, const tleg_budget *budget, tleg_cost *cost) {
     tleg_cost host = {0};
     tleg_status status = tleg_options_read(context, "tleg_budget.cost", budget->cost, &host, sizeof host, TLEG_LEAST_COST);
@@ -37,6 +46,16 @@ static tleg_status take_cost(tleg_context *context, const tleg_budget *budget, t
     if (host.batch != 0 && host.batch != cost->batch)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_budget.cost: measured with batches of %d, the budget is for %d",
                          (int)host.batch, (int)cost->batch);
+    if (!same_where_given(host.bytes_fixed, cost->bytes_fixed) ||
+        !same_where_given(host.bytes_per_layer, cost->bytes_per_layer) ||
+        !same_where_given(host.bytes_elastic, cost->bytes_elastic))
+        return tleg_fail(
+            context, TLEG_ERROR_ARGUMENT,
+            "tleg_budget.cost: expected what was measured of this expander on as many threads, found a cost of "
+            "%llu, %llu and %llu bytes (fixed, per layer, elastic) where this is %llu, %llu and %llu: measure anew",
+            (unsigned long long)host.bytes_fixed, (unsigned long long)host.bytes_per_layer,
+            (unsigned long long)host.bytes_elastic, (unsigned long long)cost->bytes_fixed,
+            (unsigned long long)cost->bytes_per_layer, (unsigned long long)cost->bytes_elastic);
     cost->ms_fixed = host.ms_fixed;
     cost->ms_per_layer = host.ms_per_layer;
     return TLEG_OK;
@@ -49,8 +68,6 @@ static tleg_status ask(tleg_context *context, const tleg_expander *expander, con
     tleg_status status = tleg_options_read(context, "tleg_budget", budget, own, sizeof *own, TLEG_LEAST_BUDGET);
     if (status == TLEG_OK)
         status = check_budget(context, own);
-    if (!(own->milliseconds > 0))
-        own->milliseconds = 0;
     const bool timed = own->milliseconds > 0;
     if (status == TLEG_OK)
         status = tleg_cost_make(context, expander, own->batch, timed && !own->cost, &question->cost);
@@ -84,9 +101,10 @@ static bool fits(struct question *question, int32_t depth) {
 /* `which` is what this depth is the least of. */
 static tleg_status fail_none(tleg_context *context, struct question *question, int32_t depth, const char *which) {
     tleg_cost_set_depth(question->expander, depth, &question->cost);
+    const double microseconds = fmin(expected_ms(question) * 1e3, 1e18); /* a host's own may be more than an integer holds */
     return tleg_fail(context, TLEG_ERROR_UNSUPPORTED,
                      "no depth fits: %d layers, the least%s, take %llu bytes and %lld microseconds", (int)depth, which,
-                     (unsigned long long)held(question), (long long)(expected_ms(question) * 1e3));
+                     (unsigned long long)held(question), (long long)microseconds);
 }
 
 /* ---- the deepest ---- */
@@ -121,6 +139,11 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_get_deepest(tleg_context *context, 
 
 /* ---- the best ---- */
 
+/* Right answers among the images, for which a standard error is known, rather than a share of what is told of a target. */
+static bool are_right_answers(const tleg_config *config, const tleg_scores *scores) {
+    return config->kind != TLEG_KIND_DIT && strcmp(scores->on, TLEG_SCORES_ON_FEATURES) != 0;
+}
+
 /* The scored depths that fit, shallowest first. */
 static void choose(struct question *question, const tleg_scores *scores, tleg_best *best) {
     for (int32_t k = 0; k < scores->count; k++) {
@@ -132,7 +155,7 @@ static void choose(struct question *question, const tleg_scores *scores, tleg_be
             best->score = scores->scores[k];
         }
     }
-    if (scores->images > 0)
+    if (scores->images > 0 && are_right_answers(&question->expander->config.c, scores))
         best->standard_error = sqrt(best->score * (1 - best->score) / (double)scores->images);
     for (int32_t k = 0; k < scores->count && best->fitting > 0 && best->cheapest == 0; k++) {
         const int32_t depth = scores->depths[k];

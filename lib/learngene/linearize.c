@@ -4,7 +4,13 @@
  * being the factors that coefficients.c gives those layers. With F = Q R, Q's columns orthonormal and R upper triangular, the
  * closest solve R t = z, z = Q^T y, from the last to the first. What the first j tensors alone would explain of y is z_0^2 +
  * ... + z_(j-1)^2, so that one walk over the layers tells it for every j. F's first column is 1: the site's first layer is
- * taken off all layers, and given back to t_0. Where all layers are equal everything else is then exactly 0. */
+ * taken off all layers, and given back to t_0. Where all layers are equal everything else is then exactly 0.
+ *
+ * Powers and Chebyshev's polynomials are nearly dependent: the closest tensors grow large and cancel each other, and f32 loses
+ * what is left. A factor, a tensor's number and their product are each rounded by u = 2^-24 at most, with a variance of u^2/3,
+ * so that tensor k is expected to cost the layers u^2 |F_k|^2 t_k^2. More tensors than two are therefore those of the least
+ * |z - R t|^2 + sum of u^2 |F_k|^2 t_k^2, which are the closest themselves but for their last bits where little cancels. Below
+ * R stand the roots of these weights, one each on the diagonal, and the whole is taken apart as F was: S t = w, w = P^T z. */
 #include "learngene/gene.h"
 #include "vit/handle/handle.h"
 #include <float.h>
@@ -15,8 +21,9 @@
 /* F of a segment, taken apart. */
 struct factors {
     int32_t layers, tensors;
-    double q[TLEG_MAX_BASIS][TLEG_MAX_DEPTH]; /* (K, n): the columns of Q */
-    double r[TLEG_MAX_BASIS][TLEG_MAX_BASIS];
+    double q[TLEG_MAX_BASIS][TLEG_MAX_DEPTH];     /* (K, n): the columns of Q */
+    double p[TLEG_MAX_BASIS][2 * TLEG_MAX_BASIS]; /* (K, 2 K): those of P, where K is above 2 */
+    double r[TLEG_MAX_BASIS][TLEG_MAX_BASIS];     /* S there, else R */
 };
 
 /* What one tensor's fit needs, and the sums of a site. */
@@ -42,20 +49,34 @@ static double dot(int32_t n, const double *a, const double *b) {
     return sum;
 }
 
-/* Gram and Schmidt, each column against the former ones twice: once leaves too much where they are nearly dependent. */
-static void orthogonalise(struct factors *f) {
-    for (int32_t k = 0; k < f->tensors; k++) {
+/* Gram and Schmidt, each column against the former ones twice: once leaves too much where they are nearly dependent. The
+ * columns, of n numbers, lie `step` apart and become orthonormal; r, 0 before, what they are made of. */
+static void orthogonalise(int32_t n, int32_t columns, double *q, size_t step, double r[][TLEG_MAX_BASIS]) {
+    for (int32_t k = 0; k < columns; k++) {
+        double *own = q + (size_t)k * step;
         for (int again = 0; again < 2; again++)
             for (int32_t j = 0; j < k; j++) {
-                const double along = dot(f->layers, f->q[j], f->q[k]);
-                f->r[j][k] += along;
-                for (int32_t l = 0; l < f->layers; l++)
-                    f->q[k][l] -= along * f->q[j][l];
+                const double *former = q + (size_t)j * step, along = dot(n, former, own);
+                r[j][k] += along;
+                for (int32_t l = 0; l < n; l++)
+                    own[l] -= along * former[l];
             }
-        f->r[k][k] = sqrt(dot(f->layers, f->q[k], f->q[k]));
-        for (int32_t l = 0; l < f->layers; l++)
-            f->q[k][l] /= f->r[k][k];
+        r[k][k] = sqrt(dot(n, own, own));
+        for (int32_t l = 0; l < n; l++)
+            own[l] /= r[k][k];
     }
+}
+
+/* From R to P and S. A column of R is as long as that of F. */
+static void weigh_rounding(struct factors *f) {
+    memset(f->p, 0, sizeof f->p);
+    for (int32_t k = 0; k < f->tensors; k++) {
+        for (int32_t j = 0; j <= k; j++)
+            f->p[k][j] = f->r[j][k];
+        f->p[k][f->tensors + k] = 0x1p-24 * sqrt(dot(f->tensors, f->p[k], f->p[k]));
+    }
+    memset(f->r, 0, sizeof f->r);
+    orthogonalise(2 * f->tensors, f->tensors, f->p[0], 2 * TLEG_MAX_BASIS, f->r);
 }
 
 static void find_factors(const struct tleg_segment *segment, int32_t layers, struct factors *f) {
@@ -68,7 +89,9 @@ static void find_factors(const struct tleg_segment *segment, int32_t layers, str
         for (int32_t k = 0; k < f->tensors; k++)
             f->q[k][l] = row[k];
     }
-    orthogonalise(f);
+    orthogonalise(layers, f->tensors, f->q[0], TLEG_MAX_DEPTH, f->r);
+    if (f->tensors > 2)
+        weigh_rounding(f);
 }
 
 /* ---- one tensor of a site ---- */
@@ -94,6 +117,18 @@ static void add_layer(struct fit *fit, int32_t l, size_t count) {
         const double q = f->q[k][l];
         for (size_t i = 0; i < count; i++)
             z[i] += q * ((double)fit->values[i] - (double)fit->first[i]);
+    }
+}
+
+/* z becomes w, at each of the places. */
+static void weigh_sums(const struct fit *fit, size_t count) {
+    const struct factors *f = fit->factors;
+    for (size_t i = 0; i < count; i++) {
+        double z[TLEG_MAX_BASIS] = {0};
+        for (int32_t k = 0; k < f->tensors; k++)
+            z[k] = fit->z[(size_t)k * fit->largest + i];
+        for (int32_t k = 0; k < f->tensors; k++)
+            fit->z[(size_t)k * fit->largest + i] = dot(f->tensors, f->p[k], z);
     }
 }
 
@@ -141,6 +176,8 @@ static tleg_status fit_segment(tleg_context *context, struct fit *fit, const str
         add_layer(fit, l, count);
     }
     add_explained(fit, count);
+    if (segment->tensors > 2)
+        weigh_sums(fit, count);
     tleg_status status = TLEG_OK;
     for (int32_t k = segment->tensors - 1; status == TLEG_OK && k >= 0; k--)
         status = put_tensor(context, fit, k, tensors);

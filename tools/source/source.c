@@ -198,12 +198,16 @@ bool source_draws_latents(const struct source *source) {
     return source_draws(&source->config) && (source->latent_scale > 0 || (channels != 1 && channels != 3));
 }
 
+bool source_scores_answers(const tleg_config *config, const char *on) {
+    return !source_draws(config) && strcmp(on, TLEG_SCORES_ON_FEATURES) != 0;
+}
+
 bool source_tells_features(const tleg_config *config) {
-    return config->scores && config->scores->on && strcmp(config->scores->on, SOURCE_FEATURES) == 0;
+    return config->scores && config->scores->on && strcmp(config->scores->on, TLEG_SCORES_ON_FEATURES) == 0;
 }
 
 const char *source_score_name(const tleg_config *config, const char *on) {
-    return source_draws(config) ? "noise told" : strcmp(on, SOURCE_FEATURES) == 0 ? "told" : "top-1";
+    return source_scores_answers(config, on) ? "top-1" : source_draws(config) ? "noise told" : "told";
 }
 
 const char *source_kind(const struct source *source) {

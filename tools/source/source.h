@@ -94,8 +94,8 @@ bool source_draws(const tleg_config *config);
 bool source_draws_latents(const struct source *source);
 int64_t source_features(const tleg_config *config); /* numbers that a head reads */
 /* What its scores are: right answers, or the share of what it tells, 1 - its mean squared error: of a generator the noise, and
- * where they are on SOURCE_FEATURES those. */
-#define SOURCE_FEATURES "a teacher's features"
+ * where they are on TLEG_SCORES_ON_FEATURES those. The second names it. */
+bool source_scores_answers(const tleg_config *config, const char *on);
 const char *source_score_name(const tleg_config *config, const char *on);
 bool source_tells_features(const tleg_config *config); /* as far as its scores say */
 /* The word of tleg.kind: "vit", "learngene", "dit", "dit_learngene". */

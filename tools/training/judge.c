@@ -40,7 +40,7 @@ static void take_scores(const struct state *state, struct table *table) {
                                   .images = state->scores[0].images,
                                   .depths = table->depths,
                                   .scores = table->shares,
-                                  .on = state->options->teacher_features ? SOURCE_FEATURES : "validation"};
+                                  .on = state->options->teacher_features ? TLEG_SCORES_ON_FEATURES : "validation"};
     for (int32_t d = 0; d < state->depth_count; d++) {
         table->depths[d] = state->scores[d].depth;
         const double share = training_share(&state->scores[d]);

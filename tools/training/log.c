@@ -173,7 +173,7 @@ int training_say_start(struct state *state) {
 
 /* What a validation measures. */
 static const char *measure_of(const struct state *state) {
-    return source_score_name(&state->source.config, state->options->teacher_features ? SOURCE_FEATURES : "");
+    return source_score_name(&state->source.config, state->options->teacher_features ? TLEG_SCORES_ON_FEATURES : "");
 }
 
 enum { TOP1_TEXT = 32 };

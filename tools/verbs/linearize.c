@@ -24,10 +24,11 @@ struct options {
 
 /* What was found of the sites that the model has: R^2 for 1, 2, ... tensors, and what unrelated layers would give there. */
 struct shares {
-    int32_t sites, site[SITES]; /* their numbers, of which the rows below are */
-    int32_t tensors;            /* the most of any segment */
-    double r2[SITES][CURVE_MOST], unrelated[SITES][CURVE_MOST];
-    double component[SITES]; /* the first component's share of the variance */
+    int32_t sites, site[SITES];                                 /* their numbers, of which the rows below are */
+    int32_t tensors;                                            /* the most of any segment */
+    double r2[SITES][CURVE_MOST], unrelated[SITES][CURVE_MOST]; /* with all tensors r2 is what the file gives back */
+    double exact[SITES];                                        /* R^2 with all tensors, were they not rounded */
+    double component[SITES];                                    /* the first component's share of the variance */
 };
 
 static bool has_tensor(const tleg_model *model, int32_t site, const char *part) {
@@ -146,6 +147,91 @@ static bool add_layers(const struct invocation *call, tleg_context *context, con
         free(layers[l]);
     free(layers);
     return whole;
+}
+
+/* ---- what the file gives back ----
+ * The least squares tell R^2 of exact tensors. The file's are f32, and so is their sum, in which they may cancel each other. */
+
+/* A site's sums of squares: of its layers' distances from their mean, and from the gene's layers. */
+struct distances {
+    double mean, gene;
+};
+
+/* One layer; `first` is layer 0, `sum` of all distances from it (count). */
+static void add_layer(int64_t count, const float *first, const float *was, const float *is, double *sum, struct distances *d) {
+    for (int64_t i = 0; i < count; i++) {
+        const double change = (double)was[i] - (double)first[i], off = (double)was[i] - (double)is[i];
+        sum[i] += change;
+        d->mean += change * change;
+        d->gene += off * off;
+    }
+}
+
+static bool add_distances(const struct invocation *call, tleg_context *context, const tleg_model *model,
+                          const tleg_model *again, int32_t depth, const char *site, const char *part, struct distances *d) {
+    float *first = NULL;
+    double *sum = NULL;
+    bool whole = true;
+    int64_t count = 0;
+    for (int32_t l = 0; whole && l < depth; l++) {
+        char name[64];
+        snprintf(name, sizeof name, "blocks.%d.%s.%s", (int)l, site, part);
+        float *was = read_layer(call, context, model, name, &count);
+        float *is = was ? read_layer(call, context, again, name, &count) : NULL;
+        if (is && !sum && !(sum = calloc((size_t)count, sizeof *sum)))
+            tool_fail_memory(call);
+        whole = is && sum;
+        if (whole)
+            add_layer(count, first ? first : was, was, is, sum, d);
+        free(is);
+        if (l == 0)
+            first = was;
+        else
+            free(was);
+    }
+    for (int64_t i = 0; whole && i < count; i++)
+        d->mean -= sum[i] * sum[i] / depth;
+    free(first);
+    free(sum);
+    return whole;
+}
+
+/* R^2 with all tensors becomes that of the gene expanded to the model's depth. */
+static int find_given_back(const struct invocation *call, tleg_context *context, const tleg_learngene *gene,
+                           const tleg_model *model, int32_t depth, struct shares *shares) {
+    tleg_expander *expander = NULL;
+    tleg_model *again = NULL;
+    int code = EXIT_DONE;
+    if (tleg_expander_create(context, gene, NULL, &expander) != TLEG_OK ||
+        tleg_expander_expand(context, expander, depth, &again) != TLEG_OK)
+        code = tool_fail_context(call, context);
+    tleg_expander_free(expander);
+    for (int32_t s = 0; code == EXIT_DONE && s < shares->sites; s++) {
+        struct distances d = {0};
+        for (int i = 0; code == EXIT_DONE && parts[i]; i++)
+            if (has_tensor(model, shares->site[s], parts[i]) &&
+                !add_distances(call, context, model, again, depth, tleg_site_name(shares->site[s]), parts[i], &d))
+                code = EXIT_FAILED;
+        double *all = &shares->r2[s][shares->tensors - 1];
+        shares->exact[s] = *all;
+        *all = d.mean > 0 ? 1 - d.gene / d.mean : 1;
+    }
+    tleg_model_free(again);
+    return code;
+}
+
+/* Where that is much less than exact tensors would give back: of the site that loses most. */
+static void note_loss(const struct invocation *call, const struct shares *shares) {
+    const int32_t last = shares->tensors - 1;
+    int32_t most = 0;
+    for (int32_t s = 1; s < shares->sites; s++)
+        if (shares->exact[s] - shares->r2[s][last] > shares->exact[most] - shares->r2[most][last])
+            most = s;
+    if (shares->exact[most] - shares->r2[most][last] > 0.001)
+        tool_note(call, "of %s the file gives back R2 %.4f, exact tensors %.4f: %s", tleg_site_key(shares->site[most]),
+                  shares->r2[most][last], shares->exact[most],
+                  last > 1 ? "those of this curve cancel each other, which f32 rounds away; --curve cosine loses least"
+                           : "its layers differ by little more than f32 can tell");
 }
 
 /* ---- the picture ---- */
@@ -282,6 +368,7 @@ static int say_json(const struct invocation *call, const struct options *options
     report_add(&report, "component", options->plot && is_plain(options) ? by_site(shares, shares->component, 1) : json_null());
     report_add(&report, "unrelated", by_site(shares, &shares->unrelated[0][shares->tensors - 1], CURVE_MOST));
     report_add(&report, "r2_by_tensors", by_tensors(shares));
+    report_add(&report, "r2_exact", by_site(shares, shares->exact, 1));
     return report_print(call, &report);
 }
 
@@ -338,8 +425,10 @@ static int linearize(const struct invocation *call, tleg_context *context, const
     for (int32_t s = 0; s < shares.sites; s++)
         memcpy(shares.r2[s], r2[shares.site[s]], sizeof *r2);
     find_unrelated(*gene, of_model.depth, &shares);
-    int code = EXIT_DONE;
-    if (options->plot)
+    int code = find_given_back(call, context, *gene, model, of_model.depth, &shares);
+    if (code == EXIT_DONE)
+        note_loss(call, &shares);
+    if (code == EXIT_DONE && options->plot)
         code = is_plain(options) ? plot_lines_of(call, context, model, options->plot, &shares)
                                  : plot_growth(call, options->plot, of_model.depth, &shares);
     return code == EXIT_DONE ? say(call, options, &of_model, &of_gene, &shares) : code;
@@ -391,7 +480,8 @@ const struct verb verb_linearize = {
         "over depth through its\n"
         "values in all layers gives base and ilayer, or a curve the tensors of --count; everything else is inherited.\n"
         "R2 tells, site by site, how much of the layers' squared distance from their mean that explains: with 1 the\n"
-        "expanded learngene gives the model back.\n"
+        "expanded learngene gives the model back. With all tensors it is measured on what the file gives back, which f32\n"
+        "rounds; it may be below 0.\n"
         "\n"
         "This is a measurement, and a start for learning. Layers that were trained without a learngene lie on no line:\n"
         "of 12 a line explains some 0.09, as of unrelated ones, for which K tensors give about (K-1)/(layers-1), and\n"
@@ -411,6 +501,6 @@ const struct verb verb_linearize = {
         "\"plot\",\n"
         "\"component\": {\"norm1\", ...}, the first component's share of the variance, null but for a line's --plot,\n"
         "\"unrelated\": {\"norm1\", ...}, the R2 of unrelated layers, \"r2_by_tensors\": {\"norm1\": [...], ...}, of 1, 2,\n"
-        "... tensors}\n",
+        "... tensors, \"r2_exact\": {\"norm1\", ...}, of all tensors before they are rounded to f32}\n",
     .run = run_linearize,
 };

@@ -24,6 +24,7 @@ struct state {
     tleg_context *context;
     const struct options *options;
     struct source source; /* an expander */
+    bool scores_dropped;  /* the file's, which are of another image size */
     tleg_budget budget;
     tleg_cost cost;                       /* of the least depth: its lines hold for all */
     int32_t deepest;                      /* 0: none fits, or there is no limit */
@@ -129,22 +130,33 @@ static void print_row(const struct state *state, const struct row *row) {
            row->learned ? "" : "  not learned");
 }
 
+/* Of the best score: of right answers among a number of images that is known. */
+static bool has_standard_error(const struct state *state) {
+    return state->best.depth && state->scores->images > 0 && source_scores_answers(&state->source.config, state->scores->on);
+}
+
 static void print_answers(const struct state *state) {
     const tleg_best *best = &state->best;
     if (best->depth)
-        printf("best%s: depth %d, %.2f %%\nwithin one standard error, %.2f points: depth %d, %.2f %%\n",
-               is_limited(state->options) ? " that fits" : "", (int)best->depth, 100 * best->score, 100 * best->standard_error,
-               (int)best->cheapest, 100 * best->cheapest_score);
+        printf("best%s: depth %d, %.2f %%\n", is_limited(state->options) ? " that fits" : "", (int)best->depth,
+               100 * best->score);
+    if (has_standard_error(state))
+        printf("within one standard error, %.2f points: depth %d, %.2f %%\n", 100 * best->standard_error, (int)best->cheapest,
+               100 * best->cheapest_score);
     if (state->deepest)
         printf("deepest that fits: %d\n", (int)state->deepest);
+}
+
+static const char *score_heading(const struct state *state) {
+    const bool answers = source_scores_answers(&state->source.config, state->scores ? state->scores->on : "");
+    return answers ? "top-1" : "told";
 }
 
 static int print_table(const struct invocation *call, const struct state *state) {
     struct row row;
     print_head(state);
     printf("depth    parameters          bytes     while it is expanded     ms a batch of %-5d  %5s  %s\n",
-           (int)state->options->batch, source_draws(&state->source.config) ? "told" : "top-1",
-           is_limited(state->options) ? "fits" : "");
+           (int)state->options->batch, score_heading(state), is_limited(state->options) ? "fits" : "");
     for (int32_t depth = state->cost.least_depth, last = last_listed(state); depth <= last; depth++) {
         if (!is_listed(state, depth))
             continue;
@@ -171,8 +183,34 @@ static json_t *depth_object(const struct state *state, const struct row *row) {
     return report_member(&report);
 }
 
+/* What milliseconds depend on beside the machine and the batch. */
+static json_t *measured_object(const struct invocation *call, const struct state *state) {
+    const tleg_config *config = &state->source.config;
+    struct report report = report_start();
+    const char *level;
+    tleg_context_get_level(state->context, &level);
+    report_text(&report, "kind", source_kind(&state->source));
+    report_integer(&report, "dim", config->dim);
+    report_integer(&report, "heads", config->heads);
+    report_integer(&report, "hidden", config->hidden);
+    report_integer(&report, "image", config->image_size);
+    report_integer(&report, "width", config->image_width ? config->image_width : config->image_size);
+    report_integer(&report, "tokens", source_tokens(config));
+    report_integer(&report, "channels", config->channels);
+    report_integer(&report, "classes", config->classes);
+    report_text(&report, "activation", option_choice_name(option_activations, config->mlp));
+    report_add(&report, "gated", json_boolean(config->gated));
+    report_text(&report, "schedule", config->schedule);
+    report_text(&report, "dtype", tool_dtype_name(config->dtype));
+    report_integer(&report, "threads", call->threads);
+    report_text(&report, "level", level);
+    report_add(&report, "blas", json_boolean(call->gemm == TLEG_GEMM_BLAS));
+    return report_member(&report);
+}
+
 /* What --cost reads. */
-static json_t *cost_object(const tleg_cost *cost) {
+static json_t *cost_object(const struct invocation *call, const struct state *state) {
+    const tleg_cost *cost = &state->cost;
     struct report report = report_start();
     report_integer(&report, "batch", cost->batch);
     report_real(&report, "ms_fixed", cost->ms_fixed);
@@ -182,6 +220,7 @@ static json_t *cost_object(const tleg_cost *cost) {
     report_size(&report, "bytes_fixed", cost->bytes_fixed);
     report_size(&report, "bytes_per_layer", cost->bytes_per_layer);
     report_size(&report, "bytes_elastic", cost->bytes_elastic);
+    report_add(&report, "measured", measured_object(call, state));
     return report_member(&report);
 }
 
@@ -197,9 +236,9 @@ static int print_object(const struct invocation *call, const struct state *state
     report_add(&report, "deepest", depth_or_null(state->deepest));
     report_add(&report, "best", depth_or_null(best->depth));
     report_add(&report, "cheapest", depth_or_null(best->cheapest));
-    report_add(&report, "standard_error", best->depth ? json_real(best->standard_error) : json_null());
+    report_add(&report, "standard_error", has_standard_error(state) ? json_real(best->standard_error) : json_null());
     report_integer(&report, "batch", state->options->batch);
-    report_add(&report, "cost", cost_object(&state->cost));
+    report_add(&report, "cost", cost_object(call, state));
     report_add(&report, "scores", scores_json(state->scores));
     for (int32_t depth = state->cost.least_depth, last = last_listed(state); depth <= last; depth++)
         if (is_listed(state, depth) && (report.whole &= make_row(state, depth, &row)))
@@ -210,49 +249,83 @@ static int print_object(const struct invocation *call, const struct state *state
 
 /* ---- what is asked of the library ---- */
 
-/* "cost" of what plan --json printed, or such an object alone. */
-static int read_cost(const struct invocation *call, const char *path, tleg_cost *cost) {
+/* A number of 0 or more. */
+static bool is_amount(const json_t *value) {
+    return json_is_number(value) && json_number_value(value) >= 0;
+}
+
+static bool is_cost(const json_t *object) {
+    const json_t *batch = json_object_get(object, "batch"), *spread = json_object_get(object, "spread");
+    return is_amount(json_object_get(object, "ms_fixed")) && is_amount(json_object_get(object, "ms_per_layer")) &&
+           (!spread || is_amount(spread)) && json_is_integer(batch) && json_integer_value(batch) >= 1 &&
+           json_integer_value(batch) <= 65536;
+}
+
+/* "cost" of what plan --json printed, or such an object alone, for the caller to release; NULL after saying why not. */
+static json_t *read_cost(const struct invocation *call, const char *path) {
     json_error_t error;
     json_t *root = json_load_file(path, 0, &error), *found = json_object_get(root, "cost");
-    const json_t *object = found ? found : root, *fixed = json_object_get(object, "ms_fixed"),
-                 *layer = json_object_get(object, "ms_per_layer"), *batch = json_object_get(object, "batch"),
-                 *spread = json_object_get(object, "spread");
-    int code = EXIT_DONE;
-    if (!root)
-        code = tool_fail(call, "%s: %s", path, error.text);
-    else if (!json_is_number(fixed) || !json_is_number(layer) || !json_is_integer(batch) || json_integer_value(batch) < 1 ||
-             json_integer_value(batch) > 65536)
-        code =
-            tool_fail(call, "%s: expected what tleg plan --json prints: \"cost\" with ms_fixed, ms_per_layer and batch", path);
-    if (code == EXIT_DONE) {
-        cost->ms_fixed = json_number_value(fixed);
-        cost->ms_per_layer = json_number_value(layer);
-        cost->batch = (int32_t)json_integer_value(batch);
-        cost->spread = json_number_value(spread);
-    }
+    json_t *object = json_incref(found ? found : root);
     json_decref(root);
+    if (object && is_cost(object))
+        return object;
+    if (!object)
+        tool_fail(call, "%s: %s", path, error.text);
+    else
+        tool_fail(call,
+                  "%s: expected what tleg plan --json prints: \"cost\" with ms_fixed, ms_per_layer and batch, none below 0",
+                  path);
+    json_decref(object);
+    return NULL;
+}
+
+/* What the cost says it was measured of, against what is to be planned. */
+static int check_measured(const struct invocation *call, const struct state *state, const json_t *cost) {
+    const char *path = state->options->cost, *key;
+    const json_t *given = json_object_get(cost, "measured");
+    json_t *own = measured_object(call, state), *value;
+    int code = own ? EXIT_DONE : tool_fail_memory(call);
+    if (own && !given)
+        tool_note(call, "%s does not say of what it was measured: it is taken as it is", path);
+    json_object_foreach(own, key, value) {
+        const json_t *other = json_object_get(given, key);
+        if (code != EXIT_DONE || !other || json_equal(other, value))
+            continue;
+        char *then = report_dump(other), *now = report_dump(value);
+        code = tool_fail(call, "%s: measured with %s %s; here it is %s: measure anew, with tleg plan --json", path, key,
+                         then ? then : "?", now ? now : "?");
+        free(then);
+        free(now);
+    }
+    json_decref(own);
     return code;
+}
+
+/* Milliseconds that were measured earlier, in place of those of state->cost. */
+static int take_cost(const struct invocation *call, struct state *state, const json_t *cost) {
+    const int32_t batch = (int32_t)json_integer_value(json_object_get(cost, "batch"));
+    if (batch != state->options->batch)
+        return tool_fail(call, "%s: measured with batches of %d; --batch is %d", state->options->cost, (int)batch,
+                         (int)state->options->batch);
+    state->cost.ms_fixed = json_number_value(json_object_get(cost, "ms_fixed"));
+    state->cost.ms_per_layer = json_number_value(json_object_get(cost, "ms_per_layer"));
+    state->cost.spread = json_number_value(json_object_get(cost, "spread"));
+    return check_measured(call, state, cost);
 }
 
 static int find_cost(const struct invocation *call, struct state *state) {
     const struct options *options = state->options;
-    tleg_cost given = {.struct_size = sizeof given};
+    json_t *given = options->cost ? read_cost(call, options->cost) : NULL;
+    if (options->cost && !given)
+        return EXIT_FAILED;
     state->cost.struct_size = sizeof state->cost;
-    int code = options->cost ? read_cost(call, options->cost, &given) : EXIT_DONE;
-    if (code != EXIT_DONE)
-        return code;
-    if (tleg_expander_get_cost(state->context, state->source.expander, 0, options->batch, !options->cost, &state->cost) !=
-        TLEG_OK)
-        return tool_fail_context(call, state->context);
-    if (options->cost && given.batch != options->batch)
-        return tool_fail(call, "%s: measured with batches of %d; --batch is %d", options->cost, (int)given.batch,
-                         (int)options->batch);
-    if (options->cost) {
-        state->cost.ms_fixed = given.ms_fixed;
-        state->cost.ms_per_layer = given.ms_per_layer;
-        state->cost.spread = given.spread;
-    }
-    return EXIT_DONE;
+    int code = EXIT_DONE;
+    if (tleg_expander_get_cost(state->context, state->source.expander, 0, options->batch, !given, &state->cost) != TLEG_OK)
+        code = tool_fail_context(call, state->context);
+    else if (given)
+        code = take_cost(call, state, given);
+    json_decref(given);
+    return code;
 }
 
 /* Of --data: the depths asked for, those that were learned, or 1 to 12. */
@@ -294,6 +367,14 @@ static void note_unknown(const struct invocation *call, const struct state *stat
                   draws || state->scores ? "" : " (tleg eval --depth 2-12 --write-scores measures what each is worth)");
 }
 
+static void note_dropped(const struct invocation *call, const struct state *state) {
+    if (state->scores_dropped && !state->scores)
+        tool_note(call,
+                  "the scores in %s are of its own image size, and say nothing of --image: no depth is known to be the best "
+                  "(--data DIR measures it)",
+                  state->source.path);
+}
+
 static int say(const struct invocation *call, const struct state *state) {
     const struct options *options = state->options;
     int code = call->json ? print_object(call, state) : print_table(call, state);
@@ -320,9 +401,11 @@ static int open_gene(const struct invocation *call, struct state *state) {
         return EXIT_FAILED;
     *source = (struct source){.path = call->operands[0], .config = {.struct_size = sizeof source->config}};
     const tleg_status status = tleg_expander_read(state->context, file, &reading, &how, &source->expander);
+    const bool scored = tleg_file_get_metadata(file, "tleg.scores") != NULL;
     tleg_file_free(file);
     if (status != TLEG_OK || tleg_expander_get_info(state->context, source->expander, &source->config) != TLEG_OK)
         return tool_fail_context(call, state->context);
+    state->scores_dropped = scored && !source->config.scores && how.image_size;
     if (state->options->scoring.data)
         pictures_note(call, source->path, &source->config);
     return EXIT_DONE;
@@ -339,6 +422,7 @@ static int plan(const struct invocation *call, struct state *state) {
     if (code != EXIT_DONE)
         return code;
     note_unknown(call, state);
+    note_dropped(call, state);
     return say(call, state);
 }
 
@@ -419,9 +503,11 @@ const struct verb verb_plan = {
         "Prints a table of depths: the parameters of the expanded model; the exact bytes of its weights and its session, and\n"
         "the most that is held while it is expanded here, expander and model at once; the milliseconds of one run of a\n"
         "batch; and what the depth scored, where the file says so. The best depth is the one of the best score that fits, of\n"
-        "equal ones the shallowest; beside it stands the shallowest that scores no less than one standard error below it.\n"
-        "Only depths with a score can be the best. The deepest that fits is one that was learned, unless the file does not\n"
-        "say which those are.\n"
+        "equal ones the shallowest; beside it stands the shallowest that scores no less than one standard error below it,\n"
+        "where scores are right answers: what a generator tells of the noise, or a model of features, has no such error.\n"
+        "Only depths with a score can be the best: those of --data; without it the file's (tleg eval --write-scores puts them\n"
+        "there), which are of its own image size and do not count at another --image. The deepest that fits is one that was\n"
+        "learned, unless the file does not say which those are.\n"
         "\n"
         "Times are measured on this machine with --threads: many short runs at two depths in turn, some 200 ms in all, of "
         "which\n"
@@ -437,18 +523,20 @@ const struct verb verb_plan = {
         "tenth\n"
         "  --any-depth   the deepest may be one that was not learned\n"
         "  --batch B     images at once (1)\n"
-        "  --cost FILE   take the milliseconds from what tleg plan --json printed earlier, with the same --batch\n"
+        "  --cost FILE   take the milliseconds from what tleg plan --json printed earlier, of the same network, --batch, "
+        "--image,\n"
+        "                --dtype, --threads and --level\n"
         "  --depth LIST  which depths to score with --data, as 2-12 or 3,6,12 (those that were learned; else up to "
-        "12)\n" SCORING_HELP
-        "                Without --data the file's scores count (tleg eval --write-scores puts them there)\n"
-        "  --dtype T     type of the weights: f32 (default), bf16, f16\n" IMAGE_HELP "\n"
+        "12)\n" SCORING_HELP "  --dtype T     type of the weights: f32 (default), bf16, f16\n" IMAGE_HELP "\n"
         "When nothing fits, the exit code is 1.\n"
         "--json: {\"deepest\", \"best\", \"cheapest\", \"standard_error\" (null when none fits, or there is no limit or no "
-        "score),\n"
-        "\"batch\", \"cost\": {\"batch\", \"ms_fixed\", \"ms_per_layer\", \"spread\", \"runs\", \"bytes_fixed\", "
+        "score;\n"
+        "\"standard_error\" also where scores are not right answers among a known number of images, \"cheapest\" being the "
+        "best\n"
+        "then), \"batch\", \"cost\": {\"batch\", \"ms_fixed\", \"ms_per_layer\", \"spread\", \"runs\", \"bytes_fixed\", "
         "\"bytes_per_layer\",\n"
-        "\"bytes_elastic\"}, \"scores\", \"depths\": [{\"depth\", \"bytes\", \"ms\", \"parameters\", \"fits\", \"bytes_peak\", "
-        "\"learned\",\n"
-        "\"score\"}, ...]}\n",
+        "\"bytes_elastic\", \"measured\": {\"kind\", \"dim\", ...}, of what}, \"scores\", \"depths\": [{\"depth\", \"bytes\", "
+        "\"ms\",\n"
+        "\"parameters\", \"fits\", \"bytes_peak\", \"learned\", \"score\"}, ...]}\n",
     .run = run_plan,
 };

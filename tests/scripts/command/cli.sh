@@ -366,6 +366,24 @@ try 0 plan g.st --cost cost.json --ms "$limit" --margin 1
 says out "deepest that fits: $(awk "BEGIN { print int(($limit / 2 - $fixed) / $layer) }")"
 try 1 plan g.st --cost cost.json --ms "$limit" --batch 2
 says err "measured with batches of 1; --batch is 2"
+# ... but not of anything else.
+try 1 plan g.st --cost cost.json --threads 2
+says err "cost.json: measured with threads 1; here it is 2: measure anew"
+try 1 plan g.st --cost cost.json --dtype bf16
+says err 'measured with dtype "f32"; here it is "bf16"'
+try 1 plan g.st --cost cost.json --image 20
+says err 'measured with image 16; here it is 20'
+try 1 plan tiny.st --cost cost.json
+says err 'measured with dim 24; here it is 192'
+echo '{"ms_fixed":1,"ms_per_layer":0.5,"batch":1}' >own.json
+try 0 plan g.st --cost own.json --ms 7.2
+says out "deepest that fits: 12"
+says err "own.json does not say of what it was measured"
+for wrong in '"ms_fixed":-1,"ms_per_layer":2' '"ms_fixed":1,"ms_per_layer":-2' '"ms_fixed":1,"ms_per_layer":2,"spread":-1'; do
+    echo "{$wrong,\"batch\":1}" >odd.json
+    try 1 plan g.st --cost odd.json
+    says err "odd.json: expected what tleg plan --json prints"
+done
 echo '{"cost":{"ms_fixed":"x"}}' >odd.json
 try 1 plan g.st --cost odd.json --ms 1
 says err "odd.json: expected what tleg plan --json prints"
@@ -500,6 +518,11 @@ try 0 plan scored.st --bytes 100M
 says out "best that fits: depth "
 says out "within one standard error, "
 says err "does not say at which depths"
+try 0 plan scored.st --image 20 --bytes 100M
+says err "the scores in scored.st are of its own image size"
+must test "$(grep -c "best" out)" -eq 0
+try 0 plan scored.st --image 16 --bytes 100M
+says out "best that fits: depth "
 try 0 eval scored.st --depth 9 --data data --val-every 4 --write-scores
 says err "the former scores of scored.st, on data, are replaced"
 try 0 info scored.st

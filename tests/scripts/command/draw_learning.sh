@@ -26,6 +26,12 @@ must test "$(grep -c 'accuracy\|top1' whole.json)" -eq 0
 try 0 info whole.st
 says out "learned at    2-4"
 says out blue
+try 0 plan whole.st
+says out "scores: noise told on validation"
+says out "best: depth "
+must test "$(grep -c "standard error" out)" -eq 0
+try 0 plan whole.st --json
+says out '"standard_error":null'
 # a run that ended early goes on to the same bits, at any number of threads
 try 0 distill --from fresh.st --depths 2-4 $learn --epochs 4 --limit-steps 5 --threads 2 --checkpoint part.ck -o part.st
 try 0 distill --from fresh.st --depths 2-4 $learn --epochs 4 --resume --checkpoint part.ck -o part.st

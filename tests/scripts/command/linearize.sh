@@ -58,8 +58,21 @@ must grep -q "unrelated layers" growth.svg
 must test "$(grep -c "class='axis'" growth.svg)" -eq 1
 grep -qE 'nan|inf|href|url\(' growth.svg && fail "odd words in the picture"
 try 0 linearize six.st --curve cosine --count 6 -o all.st --json
-says out '"r2":{"norm1":1.0,"norm2":1.0,"qkv":1.0,'
+says out '"r2":{"norm1":1.0,"norm2":1.0,"qkv":0.999999'
 says out '"unrelated":{"norm1":1.0,'
+says out '"r2_exact":{"norm1":1.0,"norm2":1.0,"qkv":1.0,'
+must test ! -s err
+# Powers that cancel: R2 is what comes back, and the note says what exact numbers would give.
+try 0 new --dim 24 --heads 3 --image 16 --patch 4 --classes 3 --curve cosine --count 12 --seed 7 -o twelve.st
+try 0 expand twelve.st --depth 12 -o deep.st
+try 0 linearize deep.st --curve power --count 12 -o lost.st --json
+says err "the file gives back R2 0."
+says err "exact tensors 1.0000"
+says err "--curve cosine loses least"
+says out '"r2_exact":{"norm1":1.0,"norm2":1.0,"qkv":1.0,'
+must grep -q '"r2":{"norm1":1.0,"norm2":1.0,"qkv":0.[89]' out
+try 0 linearize deep.st --curve cosine --count 12 -o kept.st
+must test ! -s err
 try 0 linearize six.st --count 1 -o mean.st
 says out "R2              1   of unrelated layers"
 try 0 linearize six.st --schedule '{"qkv":[[1,false],[5,true]],"fc1":[[3,"chebyshev",3],[3,false]]}' -o cut.st --json

@@ -54,6 +54,10 @@ must test "$(logged told.json 1 labels)" = 0.0
 try 0 info told.st
 says out "head          24 features of a teacher"
 says out "told on a teacher's features, 9 images"
+try 0 plan told.st
+says out "scores: told on a teacher's features, 9 images"
+says out "best: depth "
+must test "$(grep -c "standard error" out)" -eq 0
 # In-place too, and a model; a gene that had classes gets a head for features.
 try 0 distill --data cifar --batch 12 --epochs 1 --from student.st --depths 1-3 --sandwich --in-place 0.5 $taught --teacher-features -o deep.st
 says err "the head starts fresh, and learns to tell the teacher's 24 features"

@@ -134,6 +134,26 @@ static void the_best_fits_and_the_cheapest_is_within_a_standard_error(void **sta
     tleg_expander_free(expander);
 }
 
+/* What is told of noise or of features is no share of right answers: the best alone is the answer. */
+static void what_is_told_has_no_standard_error(void **state) {
+    (void)state;
+    tleg_scores scores = table(500);
+    tleg_expander *answers = expander_with("mean", NULL, 0, &scores), *draws = expander_with("draw-pixels", NULL, 0, &scores);
+    tleg_budget budget = {.struct_size = sizeof budget};
+    tleg_best best = {.struct_size = sizeof best};
+    best_is(answers, &budget, 8, 4, 6);
+    best_is(draws, &budget, 8, 8, 6);
+    OK(context, tleg_expander_get_best(context, draws, &budget, &best));
+    assert_true(best.standard_error == 0);
+    scores.on = TLEG_SCORES_ON_FEATURES;
+    budget.scores = &scores;
+    best_is(answers, &budget, 8, 8, 6);
+    OK(context, tleg_expander_get_best(context, answers, &budget, &best));
+    assert_true(best.standard_error == 0);
+    tleg_expander_free(answers);
+    tleg_expander_free(draws);
+}
+
 /* An elastic session takes the same bytes at every depth: all fit or none. */
 static void elastic_budgets_count_the_expander(void **state) {
     (void)state;
@@ -196,7 +216,40 @@ static void a_hosts_own_milliseconds_are_taken(void **state) {
         assert_int_equal(tleg_expander_get_deepest(context, expander, &budget, &depth), TLEG_ERROR_ARGUMENT);
         says(words[k]);
     }
+    const tleg_cost eternal = {.struct_size = sizeof cost, .ms_fixed = 1e30};
+    budget.cost = &eternal;
+    assert_int_equal(tleg_expander_get_deepest(context, expander, &budget, &depth), TLEG_ERROR_UNSUPPORTED);
+    says("bytes and 1000000000000000000 microseconds");
     tleg_expander_free(expander);
+}
+
+/* Another network, element type, image or number of threads takes other bytes. */
+static void a_cost_of_something_else_is_refused(void **state) {
+    (void)state;
+    const tleg_expander_options other[] = {{.struct_size = sizeof other[0], .dtype = TLEG_BF16},
+                                           {.struct_size = sizeof other[0], .image_size = 12}};
+    const tleg_context_options threads = {.struct_size = sizeof threads, .workers = 3};
+    tleg_learngene *gene = support_gene(context, "mean");
+    tleg_expander *expander;
+    tleg_context *three;
+    tleg_cost cost = {.struct_size = sizeof cost};
+    tleg_budget budget = {.struct_size = sizeof budget, .milliseconds = 1e9, .cost = &cost};
+    int32_t depth = 0;
+    OK(context, tleg_expander_create(context, gene, NULL, &expander));
+    OK(context, tleg_context_create(&threads, &three));
+    OK(context, tleg_expander_get_cost(context, expander, 0, 1, 0, &cost));
+    cost.ms_fixed = 1;
+    assert_int_equal(deepest(expander, &budget), TLEG_MAX_DEPTH);
+    assert_int_equal(tleg_expander_get_deepest(three, expander, &budget, &depth), TLEG_ERROR_ARGUMENT);
+    tleg_expander_free(expander);
+    for (int k = 0; k < 2; k++) {
+        OK(context, tleg_expander_create(context, gene, &other[k], &expander));
+        assert_int_equal(tleg_expander_get_deepest(context, expander, &budget, &depth), TLEG_ERROR_ARGUMENT);
+        says("tleg_budget.cost: expected what was measured of this expander");
+        tleg_expander_free(expander);
+    }
+    tleg_context_free(three);
+    tleg_learngene_free(gene);
 }
 
 static void wrong_budgets_are_refused(void **state) {
@@ -206,11 +259,17 @@ static void wrong_budgets_are_refused(void **state) {
                                  {.struct_size = sizeof wrong[0], .bytes = 1, .any_depth = 2},
                                  {.struct_size = sizeof wrong[0], .bytes = 1, .margin = -0.1},
                                  {.struct_size = sizeof wrong[0], .bytes = 1, .margin = NAN},
+                                 {.struct_size = sizeof wrong[0], .bytes = 1, .margin = INFINITY},
+                                 {.struct_size = sizeof wrong[0], .bytes = 1, .milliseconds = -1},
+                                 {.struct_size = sizeof wrong[0], .bytes = 1, .milliseconds = NAN},
+                                 {.struct_size = sizeof wrong[0], .bytes = 1, .milliseconds = INFINITY},
+                                 {.struct_size = sizeof wrong[0], .bytes = 1, .milliseconds = -INFINITY},
                                  {.struct_size = sizeof wrong[0], .bytes = 1, .batch = -1}};
-    static const char *const words[] = {"holding", "holding", "any_depth", "margin", "margin", "batch"};
+    static const char *const words[] = {"holding",      "holding",      "any_depth",    "margin",       "margin", "margin",
+                                        "milliseconds", "milliseconds", "milliseconds", "milliseconds", "batch"};
     const tleg_scores scores = table(10);
     tleg_expander *expander = expander_with("mean", NULL, 0, &scores);
-    for (int k = 0; k < 6; k++) {
+    for (size_t k = 0; k < sizeof wrong / sizeof *wrong; k++) {
         int32_t depth = 0;
         tleg_best best = {.struct_size = sizeof best};
         assert_int_equal(tleg_expander_get_deepest(context, expander, &wrong[k], &depth), TLEG_ERROR_ARGUMENT);
@@ -341,9 +400,11 @@ int main(int argc, char **argv) {
         cmocka_unit_test(where_nothing_is_known_the_deepest_is_any),
         cmocka_unit_test(depths_that_the_schedule_cannot_give_are_no_answers),
         cmocka_unit_test(the_best_fits_and_the_cheapest_is_within_a_standard_error),
+        cmocka_unit_test(what_is_told_has_no_standard_error),
         cmocka_unit_test(elastic_budgets_count_the_expander),
         cmocka_unit_test(without_scores_there_is_no_best),
         cmocka_unit_test(a_hosts_own_milliseconds_are_taken),
+        cmocka_unit_test(a_cost_of_something_else_is_refused),
         cmocka_unit_test(wrong_budgets_are_refused),
         cmocka_unit_test(times_hold_while_another_thread_burns_the_processor),
         cmocka_unit_test(odd_times_give_no_nonsense),

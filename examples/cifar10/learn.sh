@@ -34,7 +34,7 @@ teach teacher --start "$out/first.pt" --epochs 26 --rate 0.9
 # record NAME EPOCHS CUTMIX
 record() {
     [ ! -s "$out/$1.rec" ] || return 0
-    serve="'$python' '$teachers/serve.py' --module '$teachers/train_cnn.py:load' --checkpoint '$out/teacher.pt' --bf16"
+    serve="exec '$python' '$teachers/serve.py' --module '$teachers/train_cnn.py:load' --checkpoint '$out/teacher.pt' --bf16"
     "$tleg" record --teacher-command "$serve" $pictures --image 32 --mean $mean --std $std --epochs "$2" --cutmix "$3" --seed 0 \
         --threads "$threads" --resume -o "$out/$1.rec"
 }

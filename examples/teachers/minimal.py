@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The least that a teacher for `tleg distill --teacher-command` has to do, without any package.
 
-    tleg distill ... --teacher-command 'python3 minimal.py'
+    tleg distill ... --teacher-command 'exec python3 minimal.py'
 
 It prefers class 0 for dark pictures and the last class for bright ones, which is of little use: put a network in place of `teach`.
 The protocol is described in docs/teachers.md.

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Serve a PyTorch model as the teacher of `tleg distill` and `tleg tune`.
 
-    tleg distill ... --teacher-command 'python3 serve.py --module train_cnn.py:load --checkpoint teacher.pt --bf16'
-    tleg distill ... --teacher-command 'python3 serve.py --timm resnet18 --checkpoint finetuned.pt --size 224'
+    tleg distill ... --teacher-command 'exec python3 serve.py --module train_cnn.py:load --checkpoint teacher.pt --bf16'
+    tleg distill ... --teacher-command 'exec python3 serve.py --timm resnet18 --checkpoint finetuned.pt --size 224'
 
 --module FILE.py:FUNCTION calls FUNCTION(CHECKPOINT), or FUNCTION() without --checkpoint, for an nn.Module; --timm NAME makes a
 model of that name with the data's classes. Either is given images (count, 3, size, size) and answers with logits

@@ -2,7 +2,7 @@
 r"""Train a small convolutional teacher for 32-pixel pictures, on a processor without a GPU.
 
     python3 train_cnn.py --data cifar10/train --val-every 10 -o teacher.pt
-    tleg distill ... --teacher-command 'python3 serve.py --module train_cnn.py:load --checkpoint teacher.pt \
+    tleg distill ... --teacher-command 'exec python3 serve.py --module train_cnn.py:load --checkpoint teacher.pt \
                                         --mean 0.4914,0.4822,0.4465 --std 0.2470,0.2435,0.2616'
 
 The network and its schedule follow what K. Jordan describes in "94% on CIFAR-10 in 3.29 seconds" (arXiv 2404.00498): a fixed

@@ -22,6 +22,9 @@ extern char **environ;
  * that no longer listens; and from SIGTERM to SIGKILL. */
 static const double slice = 0.25, last_words = 1, mercy = 2;
 
+/* The status of a shell whose program was ended by a signal is its number and this. */
+enum { SHELLS_SIGNALS = 128, MOST_SIGNALS = 32 };
+
 /* ---- the start ---- */
 
 static void close_both(int ends[2]) {
@@ -220,8 +223,12 @@ bool child_wait(struct child *child, double seconds) {
 }
 
 void child_describe(const struct child *child, char text[CHILD_TEXT]) {
+    const int told =
+        child->status > SHELLS_SIGNALS && child->status < SHELLS_SIGNALS + MOST_SIGNALS ? child->status - SHELLS_SIGNALS : 0;
     if (child->signal)
         snprintf(text, CHILD_TEXT, "signal %d (%s)", child->signal, strsignal(child->signal));
+    else if (told)
+        snprintf(text, CHILD_TEXT, "exit status %d (a shell's for signal %d, %s)", child->status, told, strsignal(told));
     else
         snprintf(text, CHILD_TEXT, "exit status %d", child->status);
 }

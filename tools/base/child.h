@@ -52,7 +52,7 @@ bool child_has_more(const struct child *child);
 
 /* Waits for it to end by itself: true, and child->ended, if it does within so many seconds. */
 bool child_wait(struct child *child, double seconds);
-/* "exit status 3" or "signal 9 (Killed)", of one that has ended. */
+/* "exit status 3", "signal 9 (Killed)", or what a shell that ran it says of a signal, of one that has ended. */
 void child_describe(const struct child *child, char text[CHILD_TEXT]);
 
 /* Closes the pipes, which asks it to end; after `grace` seconds SIGTERM asks it and all that it started, and SIGKILL ends them

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct invocation;
+
 /* The name, which is UTF-8, in normal form C, in memory of malloc; NULL where there is none. */
 char *label_normal(const char *name);
 /* Whether two names are the same; false as well where there is no memory. */
@@ -29,5 +31,10 @@ void label_table_free(struct label_table *table);
 void label_table_find(const struct label_table *table, const char *normal, int32_t places[2]);
 /* The first two places that hold the same name; false where all differ. */
 bool label_table_twins(const struct label_table *table, int32_t places[2]);
+
+/* Names to learn by: refuses two that are the same. `of`: the file or folder. Returns an exit code, as the next. */
+int label_need_unique(const struct invocation *call, const char *of, const char *const *names, int32_t count);
+/* Names to show: says which two are the same. Lists that many have hold such (ImageNet's cranes are a bird and a machine). */
+int label_note_twins(const struct invocation *call, const char *of, const char *const *names, int32_t count);
 
 #endif

@@ -91,7 +91,7 @@ bool options_read_seed(const char *text, uint64_t *seed) {
 static bool read_size(const char *text, const struct option *option) {
     static const char suffixes[] = "KMGT";
     uint64_t value;
-    if (!read_digits(&text, &value) || value == 0)
+    if (!read_digits(&text, &value) || value < (uint64_t)option->least)
         return false;
     if (*text) {
         const char *suffix = strchr(suffixes, *text & ~0x20); /* either case */
@@ -221,7 +221,7 @@ static void describe(const struct option *option, char *text, size_t size) {
         snprintf(text, size, "a whole number from 0 to 2^64-1");
         break;
     case OPTION_SIZE:
-        snprintf(text, size, "a number of bytes, such as 67108864 or 64M");
+        snprintf(text, size, "a number of bytes, %d or more, such as 67108864 or 64M", (int)option->least);
         break;
     case OPTION_REAL:
         snprintf(text, size, "a number above 0");

@@ -9,7 +9,7 @@ enum option_kind {
     OPTION_FLAG,   /* bool; takes no value */
     OPTION_COUNT,  /* int32_t, a whole number within [least, most] */
     OPTION_SEED,   /* uint64_t, any */
-    OPTION_SIZE,   /* uint64_t bytes >= 1, with K, M, G or T for powers of 1024 */
+    OPTION_SIZE,   /* uint64_t bytes, at least `least`, with K, M, G or T for powers of 1024 */
     OPTION_REAL,   /* double > 0 */
     OPTION_AMOUNT, /* double >= 0 */
     OPTION_TRIPLE, /* double[3], "0.5,0.5,0.5" */

@@ -8,12 +8,32 @@ static bool has_colours(const struct pictures *pictures) {
     return pictures && pictures->std[0] >= 0;
 }
 
+/* Colours go from 0 to 1. A std is that of the colours, or 1 where nothing is divided. */
+static bool is_of_bytes(const struct pictures *pictures) {
+    enum { LARGEST_STD = 2 };
+    bool bytes = false;
+    for (int i = 0; i < 3; i++)
+        bytes = bytes || pictures->mean[i] > 1 || pictures->std[i] > LARGEST_STD;
+    return bytes;
+}
+
+static int refuse_bytes(const struct invocation *call, const struct pictures *pictures) {
+    const double *mean = pictures->mean, *std = pictures->std;
+    return tool_misuse(call,
+                       "--mean and --std are of colours from 0 to 1; found --mean %g,%g,%g --std %g,%g,%g; did you mean --mean "
+                       "%.3g,%.3g,%.3g --std %.3g,%.3g,%.3g, which are these by 255?",
+                       mean[0], mean[1], mean[2], std[0], std[1], std[2], mean[0] / 255, mean[1] / 255, mean[2] / 255,
+                       std[0] / 255, std[1] / 255, std[2] / 255);
+}
+
 int pictures_settle(struct invocation *call, const struct pictures *pictures) {
     if ((pictures->mean[0] < 0) != (pictures->std[0] < 0))
         return tool_misuse(call, "--mean and --std go together");
     for (int i = 0; i < 3 && has_colours(pictures); i++)
         if (pictures->std[i] <= 0)
             return tool_misuse(call, "--std takes three numbers above 0");
+    if (has_colours(pictures) && is_of_bytes(pictures))
+        return refuse_bytes(call, pictures);
     if (pictures->crop > 1)
         return tool_misuse(call, "--crop takes a share, more than 0 and at most 1, such as 0.875");
     call->pictures = pictures;

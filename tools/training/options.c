@@ -36,7 +36,7 @@ static const char help_validation[] =
     "                      the middle); their scores are kept in -o\n";
 static const char help_loading[] =
     "  --cache BYTES       decoded pictures to hold in memory (1G, and at most half of what limits, container and machine\n"
-    "                      leave); others are decoded each time\n"
+    "                      leave; 0: none); others are decoded each time\n"
     "  --loaders N         threads that decode and augment ahead (1); results do not depend on it\n"
     "  --skip-bad          read every image once before the first step, report those that cannot be read, and leave them\n"
     "                      out; --exif: apply EXIF orientation\n";
@@ -45,8 +45,8 @@ static const char help_teacher[] =
     "  --teacher MODEL     a model (or a learngene, with --teacher-depth N) that is run on each batch, after augmentation\n"
     "  --teacher-features  what the head learns to tell are the model's features, not its logits: from pictures alone, which\n"
     "                      may lie in DIR itself; their classes do not matter\n"
-    "  --teacher-command C instead: a program, run by the shell, that reads each batch and answers with logits over pipes;\n"
-    "                      docs/teachers.md describes how, examples/teachers/serve.py serves any PyTorch model;\n"
+    "  --teacher-command C instead: a program, run by the shell (exec in front: in its place), that reads each batch and\n"
+    "                      answers with logits over pipes; docs/teachers.md, and examples/teachers/serve.py for PyTorch;\n"
     "                      --teacher-timeout SECONDS: how long it may take to start, and to answer (600)\n";
 static const char help_teaching[] =
     "  --teacher-logits F  instead: stored logits, safetensors with \"logits\" f32 [N,C] and in its metadata \"names\", a\n"
@@ -223,7 +223,7 @@ bool training_settle(const struct invocation *call, const struct training_option
     int32_t depths[TRAINING_DEPTHS], count;
     uint64_t seed;
     if (!options->data || !options->epochs || !options->out) {
-        *code = tool_misuse(call, "needs --data, --epochs and -o");
+        *code = tool_misuse(call, options->epochs ? "needs --data and -o" : "needs --data, --epochs and -o");
         return false;
     }
     if (options->val_depths && !depths_list(options->val_depths, depths, TRAINING_DEPTHS, &count)) {

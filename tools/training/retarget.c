@@ -297,6 +297,17 @@ int retarget(const struct invocation *call, tleg_context *context, struct source
     return rebuild(call, context, source, set, fresh, seed);
 }
 
+int retarget_pictures(const struct invocation *call, struct source *source, struct dataset *set) {
+    tleg_config *config = &source->config;
+    bool same = true;
+    if (config->label_count && dataset_match(call, set, config->labels, config->label_count, &same) != EXIT_DONE)
+        return EXIT_FAILED;
+    if (source_draws(config))
+        return set->class_count != config->classes || !same ? fail_labels(call, source, set) : EXIT_DONE;
+    config->classes = set->class_count;
+    return EXIT_DONE;
+}
+
 int retarget_open(const struct invocation *call, tleg_context *context, const char *path, const struct expansion *expansion,
                   struct source *source) {
     const int code = source_open_as(call, context, path, expansion, source);

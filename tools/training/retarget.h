@@ -10,6 +10,8 @@
  * would, and that is said; and the labels become the names of the data's classes. What comes out is f32. Returns an exit code.
  */
 int retarget(const struct invocation *call, tleg_context *context, struct source *source, struct dataset *set, uint64_t seed);
+/* The same of what only says how pictures are made: the set takes over the numbers, and nothing starts anew. */
+int retarget_pictures(const struct invocation *call, struct source *source, struct dataset *set);
 /* Opens what it is done to; what nobody says of its pictures is said. */
 int retarget_open(const struct invocation *call, tleg_context *context, const char *path, const struct expansion *expansion,
                   struct source *source);

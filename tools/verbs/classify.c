@@ -1,5 +1,6 @@
 /* tleg classify: the likeliest classes of pictures. */
 #include "base/context.h"
+#include "base/label.h"
 #include "base/report.h"
 #include "pictures/prepare.h"
 #include "source/depths.h"
@@ -161,6 +162,8 @@ static int set_up(const struct invocation *call, struct state *state) {
         code = source_need_head(call, source);
     if (code == EXIT_DONE && state->options->labels)
         code = labels_read(call, state->options->labels, source->config.classes, &state->labels);
+    if (code == EXIT_DONE && state->options->labels)
+        code = label_note_twins(call, state->options->labels, state->labels.names, state->labels.count);
     if (code == EXIT_DONE)
         code = source_session(call, state->context, source, 1, &state->session);
     if (code == EXIT_DONE && prepare_as(state->context, &source->config, &state->preparation) != TLEG_OK)

@@ -1,5 +1,6 @@
 /* tleg convert: a model or a learngene from any file that opens, as a safetensors file. */
 #include "base/context.h"
+#include "base/label.h"
 #include "base/memory_file.h"
 #include "base/place.h"
 #include "base/report.h"
@@ -156,7 +157,9 @@ static int labels_json(const struct invocation *call, const char *path, int32_t 
     struct labels labels = {0};
     if (!path)
         return EXIT_DONE;
-    const int code = labels_read(call, path, classes, &labels);
+    int code = labels_read(call, path, classes, &labels);
+    if (code == EXIT_DONE)
+        code = label_note_twins(call, path, labels.names, labels.count);
     if (code == EXIT_DONE) {
         json_t *array = report_texts(labels.names, labels.count);
         *text = json_dumps(array, JSON_COMPACT);

@@ -13,6 +13,7 @@ struct options {
     struct training_target target;
     const char *from, *depths;
     char scored[24]; /* the depths, as --val-depths takes them */
+    bool *draws;     /* becomes whether it is a generator that learns */
 };
 
 static int begin(const struct invocation *call, tleg_context *context, struct dataset *set, struct source *source,
@@ -21,7 +22,9 @@ static int begin(const struct invocation *call, tleg_context *context, struct da
     if (set->class_count < 2)
         return tool_fail(call, "%s: one class, \"%s\"; expected a folder for each of two or more", options->training.data,
                          set->classes[0]);
-    return retarget_gene(call, context, options->from, options->training.seed, set, source);
+    const int code = retarget_gene(call, context, options->from, options->training.seed, set, source);
+    *options->draws = source_draws(&source->config);
+    return code;
 }
 
 /* Where the call does not say: the depths at which the gene was learned, as far as it tells. */
@@ -74,13 +77,19 @@ static void print_next(const struct options *options) {
     const char *out = options->training.out;
     int32_t least = options->target.depth_least, most = options->target.depth_most;
     printf("next:\n");
-    tool_line("  tleg classify %s --depth %d PICTURE.jpg    any depth from %d to %d", out, (int)most, (int)least, (int)most);
+    if (*options->draws)
+        tool_line("  tleg generate %s --depth %d -o drawn.png    any depth from %d to %d", out, (int)most, (int)least,
+                  (int)most);
+    else
+        tool_line("  tleg classify %s --depth %d PICTURE.jpg    any depth from %d to %d", out, (int)most, (int)least,
+                  (int)most);
     tool_line("  tleg plan %s --ms 5    the best depth within 5 ms on this machine", out);
     tool_line("  tleg info %s    its classes, and what each depth scored", out);
 }
 
 static int run_learn(const struct verb *verb, int argc, char **argv) {
-    struct options options = {.training = TRAINING_DEFAULTS, .target = {.warmup = 5, .in_place = 1}};
+    bool draws = false;
+    struct options options = {.training = TRAINING_DEFAULTS, .target = {.warmup = 5, .in_place = 1}, .draws = &draws};
     options.training.epochs = USUAL_EPOCHS;
     options.training.keep = KEEP_BEST;
     const struct option table[] = {

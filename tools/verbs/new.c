@@ -1,5 +1,6 @@
 /* tleg new: a fresh learngene. */
 #include "base/context.h"
+#include "base/label.h"
 #include "base/place.h"
 #include "base/report.h"
 #include "source/arch.h"
@@ -141,6 +142,8 @@ static int create(const struct invocation *call, tleg_context *context, struct o
     int code = EXIT_DONE;
     if (options->labels) {
         code = labels_read(call, options->labels, options->config.classes, &labels);
+        if (code == EXIT_DONE)
+            code = label_need_unique(call, options->labels, labels.names, labels.count);
         options->config.labels = labels.names;
         options->config.label_count = labels.count;
     }

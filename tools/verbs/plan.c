@@ -471,8 +471,8 @@ static int work(const struct invocation *call, struct options *options) {
 static int run_plan(const struct verb *verb, int argc, char **argv) {
     struct options options = {.batch = 1, .scoring = {.batch = 32, .pictures = PICTURES_NONE}};
     const struct option table[] = {
-        {"--bytes", OPTION_SIZE, &options.bytes, 0, 0, NULL},
-        {"--memory", OPTION_SIZE, &options.bytes, 0, 0, NULL},
+        {"--bytes", OPTION_SIZE, &options.bytes, 1, 0, NULL},
+        {"--memory", OPTION_SIZE, &options.bytes, 1, 0, NULL},
         {"--ms", OPTION_REAL, &options.ms, 0, 0, NULL},
         {"--margin", OPTION_AMOUNT, &options.margin, 0, 0, NULL},
         {"--batch", OPTION_COUNT, &options.batch, 1, 65536, NULL},

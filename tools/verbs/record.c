@@ -38,7 +38,7 @@ static int begin(const struct invocation *call, tleg_context *context, struct da
     const struct options *options = verb;
     if (options->from) {
         int code = retarget_open(call, context, options->from, &(struct expansion){0}, source);
-        return code == EXIT_DONE ? retarget(call, context, source, set, options->training.seed) : code;
+        return code == EXIT_DONE ? retarget_pictures(call, source, set) : code;
     }
     *source = (struct source){.config = {.struct_size = sizeof source->config}};
     source->config.classes = set->class_count;

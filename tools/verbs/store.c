@@ -12,11 +12,12 @@ struct options {
     const char *out;
 };
 
-static int say_stored(const struct invocation *call, const struct options *options) {
+/* former: the bytes of what was stored again, before -o may have taken its place */
+static int say_stored(const struct invocation *call, const struct options *options, uint64_t former) {
     const char *dtype = tool_dtype_name(options->dtype);
-    uint64_t former, bytes;
+    uint64_t bytes;
     char text[2][24];
-    if (!report_file_bytes(call->operands[0], &former) || !report_file_bytes(options->out, &bytes))
+    if (!report_file_bytes(options->out, &bytes))
         return tool_fail(call, "%s: written, but it cannot be read back", options->out);
     if (!call->json) {
         printf("%s: a learngene, %s, %s; %s was %s\n", options->out, dtype, report_bytes(bytes, text[0]), call->operands[0],
@@ -33,14 +34,17 @@ static int say_stored(const struct invocation *call, const struct options *optio
 static int store(const struct invocation *call, tleg_context *context, const struct options *options) {
     const tleg_save_options how = {.struct_size = sizeof how, .dtype = options->dtype};
     struct source source = {0};
+    uint64_t former = 0;
     int code = source_open(call, context, call->operands[0], &source);
     if (code == EXIT_DONE && source.model)
         code = tool_fail(call, "%s: a model; expected a learngene (tleg expand --dtype chooses the type of a model)",
                          call->operands[0]);
+    if (code == EXIT_DONE && !report_file_bytes(call->operands[0], &former))
+        code = tool_fail(call, "%s: its size cannot be read", call->operands[0]);
     if (code == EXIT_DONE && tleg_learngene_save(context, source.gene, options->out, &how) != TLEG_OK)
         code = tool_fail_context(call, context);
     source_close(&source);
-    return code == EXIT_DONE ? say_stored(call, options) : code;
+    return code == EXIT_DONE ? say_stored(call, options, former) : code;
 }
 
 static int run_store(const struct verb *verb, int argc, char **argv) {

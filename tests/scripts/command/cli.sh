@@ -144,9 +144,20 @@ try 0 $new --labels labels.txt -o named.st
 try 0 info named.st --json
 json
 says out '"labels":["cat \"tom\"","αβ\\","фото"]'
+for verb in "$new -o x.st" "convert named.st -o x.st" "classify named.st --depth 2 a.png"; do
+    try 2 $verb --mean 125,123,114 --std 63,62,67
+    says err "did you mean --mean 0.49,0.482,0.447 --std 0.247,0.243,0.263, which are these by 255?"
+    must test ! -e x.st
+done
+try 0 $new --mean 0,0,0 --std 0.003921568,1,1 -o x.st
+rm x.st
 printf 'one\ntwo\n' >two.txt
 try 1 $new --labels two.txt -o x.st
 says err "two.txt: 2 lines; expected the names of 3 classes"
+printf 'caf\303\251\nb\ncafe\314\201\n' >twins.txt # one name in two spellings
+try 1 $new --labels twins.txt -o x.st
+says err "is the name of class 0 and of class 2: expected a name of its own for each"
+must test ! -e x.st
 try 1 $new --labels none.txt -o x.st
 says err "none.txt: "
 try 1 $new --labels . -o x.st
@@ -432,6 +443,8 @@ must [ "$(LC_ALL=C tr -d '[:print:]\n' <out | wc -c)" = 0 ]
 try 0 classify m.st --labels controls.txt --top 3 --json a.png
 json
 for escaped in 'a\u009Bb' '\u202Ec' '\u001B[2Jd'; do says out "$escaped"; done
+try 0 classify m.st --labels twins.txt a.png # to be shown they may be: ImageNet's list has two cranes
+says err "is the name of class 0 and of class 2: only their numbers tell them apart"
 printf 'a\nb\nc\351\n' >latin.txt
 try 1 classify m.st --labels latin.txt a.png
 says err 'line 3, "c\xE9", is not UTF-8'

@@ -55,6 +55,9 @@ refuse() { # EXIT TEXT VERB...
     try "$code" "$@"
     says err "$text"
 }
+try 0 learn --from fresh.st --data cifar --depths 2-3 --batch 12 --epochs 1 -o own.st
+says out "  tleg generate own.st --depth 3 -o drawn.png    any depth from 2 to 3"
+must sh -c '! grep -q classify out'
 try 0 new --arch tiny --image 32 --patch 8 --classes 3 -o classifier.st
 try 0 expand classifier.st --depth 2 -o judge.st
 refuse 1 "a classifier cannot teach a generator" tune model.st $learn --epochs 1 --teacher judge.st -o no.st

@@ -130,6 +130,9 @@ try 0 generate a.st --depth 3 --label light --count 3 --steps 4 --seed 7 -o draw
 now="the scale is undone"
 must python3 compare.py twice drawn-one.st drawn-call.st
 scale drawn-call.st 0.5
+make twins.st names='["dark","dark"]'
+try 1 distill --from fresh.st --data twins.st $learn -o x.st
+says err 'twins.st: "dark" is the name of class 0 and of class 1: expected a name of its own for each'
 make third.st names="$names" scale=0.3
 refuse 1 "has learned at 0.5: expected the same; --latent-scale chooses" distill --from call.st --data third.st $learn -o no.st
 try 0 distill --from call.st --data third.st --latent-scale 0.3 $learn -o moved.st

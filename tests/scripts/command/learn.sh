@@ -84,6 +84,8 @@ try 0 learn --from gene.st --data own --skip-bad --epochs 1 -o skipped.st
 says err "skipped own/leaf/13.png"
 
 # ---- wrong use ----
+try 2 learn --from gene.st --data own
+says err "needs --data and -o"
 try 2 learn --data own -o x.st
 says err "needs --from: a learngene to begin with"
 try 2 learn --from gene.st -o x.st

@@ -113,6 +113,10 @@ ln gene.st other.st
 try 0 store gene.st --dtype f32 -o gene.st
 says err "note: -o gene.st: has other names (hard links), which keep the former version"
 rm other.st
+try 0 new $shape --classes 3 -o again.st
+bytes=$(wc -c <again.st)
+try 0 store again.st -o again.st
+says out "; again.st was $(awk -v n="$bytes" 'BEGIN { printf "%.1f KiB", n / 1024 }')"
 
 # ---- room ----
 if mount -t tmpfs -o size=64k tmpfs small 2>/dev/null; then

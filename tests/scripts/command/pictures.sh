@@ -161,7 +161,7 @@ says out "image         8 x 24 pixels"
 try 0 export wide2.st -o wide.onnx
 must python3 leave_out.py bicubic.st unsaid.st tleg.image_size
 try 1 info unsaid.st
-says err "say their height and width when opening the file"
+says err "say their height and width (image_size and image_width"
 try 0 convert unsaid.st --image 4x36 -o said.st
 try 0 info said.st
 says out "image         4 x 36 pixels (height first)"

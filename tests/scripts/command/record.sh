@@ -95,6 +95,10 @@ same whole.st part.st
 try 1 $small --epochs 4 --teacher teacher.st --record rec -o x.st
 says err "rec: there is a file already"
 try 1 record $data --epochs 4 --from start.st --teacher teacher.st -o rec
+try 0 new --dim 16 --heads 2 --image 32 --patch 8 --classes 7 -o seven.st
+try 0 record $data --epochs 1 --from seven.st --teacher teacher.st -o seven
+must test ! -s err # nothing learns, and no head starts fresh
+rm seven
 try 0 record $data --epochs 4 --from start.st --teacher teacher.st --resume -o rec
 rm -f other
 try 0 $small --epochs 4 --teacher teacher.st --record other --limit-steps 5 -o part.st

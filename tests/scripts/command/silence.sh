@@ -38,7 +38,7 @@ try 0 $spoilt --skip-bad -o first.st
 grep skipped err | sort >first.names
 must test "$(wc -l <first.names)" -eq 3
 says out "11 images of 2 classes to learn from, 5 to validate with"
-for words in "--cache 1" "--cache 10K" "--loaders 4 --cache 1" "--threads 2"; do
+for words in "--cache 0" "--cache 1" "--cache 10K" "--loaders 4 --cache 1" "--threads 2"; do
     try 0 $spoilt --skip-bad $words -o other.st
     grep skipped err | sort >other.names
     same first.names other.names

@@ -115,6 +115,10 @@ stops() {
 }
 stops "ended with exit status 7 in answer 4" die
 stops "ended with signal 9 (Killed) in answer 4" killed
+# The same by a shell that stays in between, which some do by themselves.
+rm -f bad.st*
+try 1 $plain --flip 0.5 --teacher-command "$python -I -S $teacher killed 4; exit \$?" -o bad.st
+says err "ended with exit status 137 (a shell's for signal 9, Killed) in answer 4"
 stops "silent for 3 s in answer 4 (--teacher-timeout gives it longer)" hang 3
 stops "closed its standard output in answer 4, after 28 bytes of 128, and goes on running" half
 stops "silent for 3 s in answer 4, after 120 bytes of 128" short 3

@@ -138,7 +138,9 @@ says out "optimiser: Muon for the blocks' matrices, AdamW for the rest"
 says muon.json '"optimiser":"muon"'
 must test "$(cmp whole.st muon.st >/dev/null; echo $?)" -eq 1
 try 0 $muon --limit-steps 7 -o part.muon.st
-for words in "--optimiser adamw:--optimiser is \"muon\" there, \"adamw\" here" "--momentum 0.9:--momentum is" "--momentum 0:--momentum is"; do
+try 1 $small --epochs 6 --optimiser muon --resume --optimiser adamw -o part.muon.st
+says err '--optimiser is "muon" there, "adamw" here'
+for words in "--momentum 0.9:--momentum is" "--momentum 0:--momentum is"; do
     try 1 $small --epochs 6 --optimiser muon --resume ${words%:*} -o part.muon.st
     says err "${words#*:}"
 done

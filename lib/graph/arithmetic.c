@@ -200,7 +200,7 @@ static const char *with_constant(struct walk *walk, enum sign sign, const struct
     double number;
     if (value->what == IMAGES)
         return constant_first && (sign == SUB || sign == DIV)
-                   ? "images less, or by, a number"
+                   ? "images minus a number, or divided by one"
                    : tleg_prepare(walk, tleg_walk_text(walk, walk->node->type), value, constant, out);
     if (value->what == LENGTH && sign == ADD) { /* against a division by zero */
         *out = *value;

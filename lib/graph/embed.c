@@ -273,7 +273,7 @@ const char *tleg_node_concat(struct walk *walk, struct value *out) {
     if (walk->node->input_count == 2 && join_pools(first, last, dim, out))
         return NULL;
     if (last->what != EMBED || dim < 0)
-        return "tokens before the patches";
+        return "tokens before the patches, or the class token and then the mean of the patches";
     return join(walk, last, dim, out);
 }
 

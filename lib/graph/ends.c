@@ -88,7 +88,7 @@ static tleg_status refuse(const struct walk *walk, uint32_t output) {
     }
     return tleg_fail(walk->context, TLEG_ERROR_UNSUPPORTED,
                      "%s: an ONNX graph that is not computed: output \"%s\": expected a head's logits, or features after "
-                     "the last block",
+                     "the last block, of one token or of all patches together",
                      tleg_file_label(walk->file), name_of(walk, output));
 }
 

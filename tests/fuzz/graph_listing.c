@@ -197,7 +197,12 @@ static void take_line(struct making *making, char *line) {
     } else if (*words[0]) {
         put_names(&making->part, 1, words[2]);
         put_names(&making->part, 2, words[1]);
-        put_text(&making->part, 4, words[0]);
+        char *domain = strrchr(words[0], '.');
+        if (domain)
+            *domain = '\0';
+        put_text(&making->part, 4, domain ? domain + 1 : words[0]);
+        if (domain)
+            put_text(&making->part, 7, words[0]);
         for (int k = 3; k < count; k++)
             put_attribute(&making->part, words[k], &making->tensor);
         put_message(&making->graph, 1, &making->part);

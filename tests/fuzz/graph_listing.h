@@ -4,7 +4,7 @@
  *     ! NAME                     an output
  *     % KEY VALUE                metadata
  *     # NAME 1 4,3 0.5,2         a tensor: TensorProto.DataType, shape ("." for a number alone), its first numbers ("." for
- * none) TYPE OUT,OUT IN,IN K=1 L=1,2 F=0.5f T="tanh" V=#NAME          a node; "." is no name at all
+ * none) TYPE OUT,OUT IN,IN K=1 L=1,2 F=0.5f T="tanh" V=#NAME          a node; "." is no name at all; TYPE may be DOMAIN.TYPE
  */
 #ifndef TLEG_TESTS_FUZZ_GRAPH_LISTING_H
 #define TLEG_TESTS_FUZZ_GRAPH_LISTING_H

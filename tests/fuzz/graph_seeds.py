@@ -49,7 +49,7 @@ def listing(model):
         for made in node.attribute:
             if made.type == onnx.AttributeProto.TENSOR:
                 lines.append(tensor('.', made.t))
-        parts = [node.op_type, ','.join(map(name, node.output)) or '.', ','.join(map(name, node.input)) or '.']
+        parts = [f'{node.domain}.{node.op_type}' if node.domain else node.op_type, ','.join(map(name, node.output)) or '.', ','.join(map(name, node.input)) or '.']
         lines.append(' '.join(parts + [attribute(made) for made in node.attribute if made.type != onnx.AttributeProto.GRAPH]))
     lines += [f'! {name(value.name)} .' for value in model.graph.output]
     return '\n'.join(lines) + '\n'

@@ -2,6 +2,8 @@
  * pixels, all red, then all green, then all blue. */
 #include "private.h"
 
+#include "base/label.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,6 +69,8 @@ static int read_classes(const struct invocation *call, struct dataset *set, size
     struct names names = {0};
     char *path = dataset_text(call, "%s/%s", set->options.dir, labels == 1 ? "batches.meta.txt" : "fine_label_names.txt");
     int code = path ? names_read(call, path, &names) : EXIT_FAILED;
+    if (code == EXIT_DONE)
+        code = label_need_unique(call, set->options.dir, (const char *const *)names.items, (int32_t)names.count);
     if (code == EXIT_DONE)
         code = dataset_name_classes(call, set, &names);
     names_free(&names);

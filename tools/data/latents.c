@@ -3,6 +3,7 @@
 #include "private.h"
 
 #include "base/context.h"
+#include "base/label.h"
 #include "base/latent_scale.h"
 #include <inttypes.h>
 #include <jansson.h>
@@ -157,6 +158,8 @@ int dataset_read_latents(const struct invocation *call, struct dataset *set) {
         code = read_shape(call, set, &count);
     if (code == EXIT_DONE)
         code = read_names(call, set, &names);
+    if (code == EXIT_DONE)
+        code = label_need_unique(call, set->options.dir, (const char *const *)names.items, (int32_t)names.count);
     struct sample *samples = code == EXIT_DONE ? dataset_add_samples(call, set, count) : NULL;
     for (size_t i = 0; samples && i < count; i++)
         samples[i] = (struct sample){.file = set->options.dir, .number = (int64_t)i};

@@ -1,7 +1,6 @@
 /* Lists of names and whole files. */
 #include "private.h"
 
-#include "base/label.h"
 #include "base/read_file.h"
 #include "base/text.h"
 #include <dirent.h>
@@ -142,8 +141,6 @@ static int fill_names(const struct invocation *call, const struct dataset *set, 
 int dataset_name_classes(const struct invocation *call, struct dataset *set, struct names *names) {
     set->named = names->count > 0;
     int code = fill_names(call, set, names);
-    if (code == EXIT_DONE)
-        code = label_need_unique(call, set->options.dir, (const char *const *)names->items, (int32_t)names->count);
     set->classes = names->items;
     set->class_count = (int32_t)names->count;
     *names = (struct names){0};

@@ -445,6 +445,9 @@ json
 for escaped in 'a\u009Bb' '\u202Ec' '\u001B[2Jd'; do says out "$escaped"; done
 try 0 classify m.st --labels twins.txt a.png # to be shown they may be: ImageNet's list has two cranes
 says err "is the name of class 0 and of class 2: only their numbers tell them apart"
+try 0 convert m.st --labels twins.txt -o twins.st
+mkdir -p twins/b && cp a.png twins/b
+try 0 eval twins.st --data twins # of a model with two such classes, pictures of the third
 printf 'a\nb\nc\351\n' >latin.txt
 try 1 classify m.st --labels latin.txt a.png
 says err 'line 3, "c\xE9", is not UTF-8'

@@ -84,7 +84,8 @@ rm -f twice.*
 env --default-signal=INT "$tleg" distill --data cifar --image 32 --patch 4 --dim 64 --heads 2 --depth 600 --recompute --batch 12 --epochs 1 \
     -o twice.st >out 2>err &
 pid=$!
-until_so grep "learning rate" out
+until_so grep '^SigCgt:.*[2367abef]$' /proc/$pid/status # SIGINT is waited for
+sleep 0.2
 kill -INT $pid
 until_so grep "again: stop at once" err
 kill -TERM $pid

@@ -190,7 +190,8 @@ static void assert_same_bits(const tleg_model *one, const tleg_model *other) {
     tleg_config c = {.struct_size = sizeof c};
     size_t count, same;
     OK(context, tleg_model_get_info(context, one, &c));
-    const size_t pixels = (size_t)c.channels * (size_t)c.image_size * (size_t)c.image_size;
+    const size_t width = (size_t)(c.image_width ? c.image_width : c.image_size);
+    const size_t pixels = (size_t)c.channels * (size_t)c.image_size * width;
     float *images = support_values(7, 3 * pixels, 2, 0);
     float *first = answer(one, images, 3, &count), *second = answer(other, images, 3, &same);
     assert_int_equal(count, same);

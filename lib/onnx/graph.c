@@ -449,7 +449,7 @@ static enum block_part hidden(struct tleg_onnx_graph *graph, struct block *b, co
 static void end_half(struct tleg_onnx_graph *graph, struct block *b, const char *x, enum block_part from, enum block_part norm,
                      const char *gate, const char *out) {
     const bool sums = graph->config->norm_after == 2;
-    char sum[VALUE_TEXT];
+    char sum[VALUE_TEXT + sizeof ".sum"];
     snprintf(sum, sizeof sum, "%s.sum", b->name[norm]);
     join(graph, b->layer, x, b->value[normed(graph, b, graph->config->norm_after == 1, from, norm)], gate, sums ? sum : out);
     if (sums)

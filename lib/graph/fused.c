@@ -188,22 +188,16 @@ static const char *fused_attention(struct walk *walk, struct value *out) {
 }
 
 handler *tleg_find_fused(const char *type) {
-    static const struct {
-        const char *type;
-        handler *node;
-    } handlers[] = {{"Attention", fused_attention},
-                    {"BiasGelu", fused_gelu},
-                    {"FastGelu", fused_gelu},
-                    {"FusedMatMul", fused_product},
-                    {"Gelu", fused_gelu},
-                    {"LayerNormalization", tleg_node_norm},
-                    {"MultiHeadAttention", fused_heads},
-                    {"QuickGelu", fused_gelu},
-                    {"SimplifiedLayerNormalization", tleg_node_norm},
-                    {"SkipLayerNormalization", fused_norm},
-                    {"SkipSimplifiedLayerNormalization", fused_norm}};
-    for (size_t k = 0; k < sizeof handlers / sizeof *handlers; k++)
-        if (strcmp(handlers[k].type, type) == 0)
-            return handlers[k].node;
-    return NULL;
+    static const struct known_operator operators[] = {{"Attention", fused_attention},
+                                                      {"BiasGelu", fused_gelu},
+                                                      {"FastGelu", fused_gelu},
+                                                      {"FusedMatMul", fused_product},
+                                                      {"Gelu", fused_gelu},
+                                                      {"LayerNormalization", tleg_node_norm},
+                                                      {"MultiHeadAttention", fused_heads},
+                                                      {"QuickGelu", fused_gelu},
+                                                      {"SimplifiedLayerNormalization", tleg_node_norm},
+                                                      {"SkipLayerNormalization", fused_norm},
+                                                      {"SkipSimplifiedLayerNormalization", fused_norm}};
+    return tleg_find_operator(operators, sizeof operators / sizeof *operators, type);
 }

@@ -168,6 +168,13 @@ struct walk {
 
 /* What a node gives, or, as text, what was expected of it instead. */
 typedef const char *handler(struct walk *walk, struct value *out);
+/* The handler of a type of node. */
+struct known_operator {
+    const char *type;
+    handler *node;
+};
+/* NULL: the table has no such type. */
+handler *tleg_find_operator(const struct known_operator *table, size_t count, const char *type); /* walk.c */
 
 static inline const char *tleg_walk_text(const struct walk *walk, uint32_t text) {
     return walk->graph->text + text;

@@ -59,6 +59,9 @@ bool tleg_size_add(size_t a, size_t b, size_t *out);
 size_t tleg_size_align(size_t size);
 /* The product of `rank` non-negative sizes; false on overflow or a negative size. */
 bool tleg_size_product(const int64_t *shape, int32_t rank, size_t *out);
+/* Whether the sizes, none below 0, have a product of at most 2^40 even without those of 0: then sums of many of them, and
+ * products of all in any order, fit 64 bits. */
+bool tleg_size_countable(const int64_t *shape, int32_t rank);
 
 /* ---- memory (alloc.c) ---- */
 struct tleg_allocator {

@@ -33,3 +33,10 @@ bool tleg_size_product(const int64_t *shape, int32_t rank, size_t *out) {
     *out = empty ? 0 : product;
     return empty || fits;
 }
+
+bool tleg_size_countable(const int64_t *shape, int32_t rank) {
+    int64_t left = (int64_t)1 << 40;
+    for (int32_t i = 0; i < rank && left > 0; i++)
+        left = shape[i] < 0 ? 0 : shape[i] > 0 ? left / shape[i] : left;
+    return left > 0;
+}

@@ -165,7 +165,8 @@ static tleg_status check_numbers(struct tleg_onnx_reader *reader, struct tensor 
                          "%s: tensor '%s' is of ONNX's element type %d, which is not read", reader->file->label,
                          tleg_onnx_at(reader, tensor->name), (int)tensor->made.type);
     entry->dtype = type->dtype;
-    if (!tleg_size_product(entry->shape, entry->rank, &count) || !tleg_size_mul(count, type->bits / 8, &bytes))
+    if (!tleg_size_countable(entry->shape, entry->rank) || !tleg_size_product(entry->shape, entry->rank, &count) ||
+        !tleg_size_mul(count, type->bits / 8, &bytes))
         return fail(reader, tensor, TLEG_ERROR_FORMAT, "too large");
     if (tensor->external && !tensor->has_length)
         entry->bytes = bytes;

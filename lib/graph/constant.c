@@ -75,7 +75,7 @@ double *tleg_constant_make(struct walk *walk, bool whole, int32_t rank, const in
     lie_in_rows(&own);
     if (walk->status != TLEG_OK)
         return NULL;
-    if (!tleg_size_product(shape, rank, &count) || count > walk->numbers_left) {
+    if (!tleg_size_countable(shape, rank) || !tleg_size_product(shape, rank, &count) || count > walk->numbers_left) {
         walk->status =
             tleg_fail(walk->context, TLEG_ERROR_UNSUPPORTED,
                       "%s: the graph makes more constant numbers than its file justifies", tleg_file_label(walk->file));

@@ -121,8 +121,7 @@ static const char *begin(struct walk *walk, const struct value *const *in, int c
         memcpy(all.shape, results->shape, sizeof all.shape);
         whole = whole && from->whole;
     }
-    size_t all_count;
-    if (!tleg_size_product(results->shape, rank, &all_count))
+    if (!tleg_size_countable(results->shape, rank))
         return "fewer constants";
     for (int k = 0; k < count; k++)
         results->from[k] = spread(results->from[k], rank, results->shape);
@@ -234,8 +233,7 @@ const char *tleg_node_fill(struct walk *walk, struct value *out) {
     struct constant made = {0};
     int64_t shape[MOST_INTEGERS];
     const int rank = tleg_walk_integers(walk, NULL, 0, shape);
-    size_t count;
-    if (rank < 0 || rank > TLEG_MAX_RANK || !tleg_size_product(shape, rank, &count))
+    if (rank < 0 || rank > TLEG_MAX_RANK || !tleg_size_countable(shape, rank))
         return "a constant shape";
     if (attribute && attribute->tensor) {
         tleg_constant_of(&walk->graph->tensors[attribute->tensor - 1], &made);
@@ -326,7 +324,6 @@ const char *tleg_node_cast(struct walk *walk, struct value *out) {
 /* Repeats along dimensions of size 1. */
 static const char *repeat(struct walk *walk, const struct value *in, int32_t rank, const int64_t *shape, struct value *out) {
     struct constant from, made;
-    size_t count;
     if (in->what != CONSTANT) {
         int64_t sizes[TLEG_MAX_RANK];
         bool same = sizes_of(walk, in, sizes) == rank;
@@ -339,7 +336,7 @@ static const char *repeat(struct walk *walk, const struct value *in, int32_t ran
     made = (struct constant){.rank = rank};
     memcpy(made.shape, shape, (size_t)rank * sizeof *shape);
     int64_t all[TLEG_MAX_RANK];
-    if (!tleg_size_product(shape, rank, &count) || !broadcast(&from, &made, &rank, all))
+    if (!tleg_size_countable(shape, rank) || !broadcast(&from, &made, &rank, all) || !tleg_size_countable(all, rank))
         return "a shape that the constant fits";
     made = spread(from, rank, all);
     tleg_value_constant(walk, &made, out);

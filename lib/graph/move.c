@@ -250,7 +250,8 @@ static int64_t clip(int64_t at, int64_t size, int64_t least, int64_t most) {
 }
 
 static const char *slice_one(struct walk *walk, int32_t dim, int64_t start, int64_t end, int64_t step, struct value *out) {
-    const int64_t size = size_of(walk, out, dim);
+    const int64_t size = size_of(walk, out, dim), most = size > 0 ? size : 1; /* a longer step takes one element as well */
+    step = step > most ? most : step < -most ? -most : step;
     if (step < 0 && out->what == CONSTANT && size > 0) {
         const int64_t first = clip(start, size, 0, size - 1), last = end < -size ? -1 : clip(end, size, -1, size - 1);
         const int64_t count = first > last ? (first - last - step - 1) / -step : 0;

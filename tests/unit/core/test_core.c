@@ -425,6 +425,11 @@ static void shapes_multiply_to_a_count(void **state) {
     assert_true(tleg_size_product((int64_t[]){INT64_MAX, 3, 0}, 3, &count) && count == 0);
     assert_true(tleg_size_product((int64_t[]){0, INT64_MAX, 3}, 3, &count) && count == 0);
     assert_false(tleg_size_product((int64_t[]){0, -1}, 2, &count));
+    assert_true(tleg_size_countable(NULL, 0) && tleg_size_countable((int64_t[]){1 << 20, 0, 1 << 20}, 3));
+    assert_false(tleg_size_countable((int64_t[]){1 << 20, 0, (1 << 20) + 1}, 3));
+    assert_false(tleg_size_countable((int64_t[]){0, INT64_MAX}, 2));
+    assert_false(tleg_size_countable((int64_t[]){INT64_MAX, 0}, 2));
+    assert_false(tleg_size_countable((int64_t[]){0, -1}, 2));
 }
 
 static void memory_is_aligned_and_a_size_of_0_is_some(void **state) {

@@ -396,7 +396,9 @@ try 0 tune tuned.st --data cifar --batch 10 --epochs 1 --recompute -o other.st
 try 0 tune tuned.st --data cifar --batch 10 --epochs 1 -o again.st
 same other.st again.st
 try 0 tune tuned.st --data cifar --batch 10 --epochs 1 --dtype bf16 --log mixed.json -o other.st
-must grep -q '"dtype":"bf16"' mixed.json
+computed=$(sed -n 's/^computed: \([^ ]*\) .*/\1/p' out) # bf16 where the processor multiplies it
+must grep -q "\"dtype\":\"$computed\"" mixed.json
+[ "$computed" = bf16 ] || says err "does not multiply bf16"
 try 1 tune tuned.st --data cifar --batch 10 --epochs 1 --resume --checkpoint other.st.checkpoint -o other.st
 must grep -qi "bf16" err # as computed, or where none is, as asked for
 try 2 tune tuned.st --data cifar --batch 10 --epochs 1 --dtype f16 -o x.st

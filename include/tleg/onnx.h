@@ -11,7 +11,7 @@ extern "C" {
 
 /* Writes the model to `path`, as tleg_model_save does (whole or not at all), in opset 17. Input "images": f32 (batch, channels,
  * height, width), prepared as ever; the batch is dynamic. Outputs: "logits" f32 (batch, classes), where there is a
- * head, and "features" f32 (batch, dim, or twice that of TLEG_POOL_CLS_MEAN). The file's metadata are those of a saved model:
+ * head, and "features" f32 (batch, what the head reads). The file's metadata are those of a saved model:
  * tleg.labels, tleg.mean, tleg.std, tleg.crop and so on, with the pairs of `options`. options->dtype: of weights and
  * arithmetic, 0 or TLEG_F32, or TLEG_F16 (inputs and outputs stay f32); a model of bf16 or f16 is widened. `options` may be
  * NULL; its depths and scores are written as tleg_model_save writes them. Errors: ARGUMENT, UNSUPPORTED (more than 2 GiB, which

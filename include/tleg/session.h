@@ -48,7 +48,7 @@ typedef struct tleg_session_info {
     int32_t batch;           /* images computed at once */
     uint64_t image_floats;   /* channels * height * width */
     uint64_t logit_floats;   /* classes */
-    uint64_t feature_floats; /* dim, or twice that with TLEG_POOL_CLS_MEAN */
+    uint64_t feature_floats; /* what the head reads: dim, twice that with TLEG_POOL_CLS_MEAN, or tleg_config.representation */
     uint64_t bytes;          /* what the session holds */
 } tleg_session_info;
 

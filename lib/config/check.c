@@ -127,6 +127,7 @@ static tleg_status check_sizes(tleg_context *context, tleg_config *c) {
         {"patch_norm", c->patch_norm, 0, 1},
         {"no_proj_bias", c->no_proj_bias, 0, 1},
         {"no_mlp_bias", c->no_mlp_bias, 0, 1},
+        {"representation", c->representation, 0, TLEG_MAX_HIDDEN},
     };
     for (size_t k = 0; k < sizeof ranges / sizeof *ranges; k++) {
         const tleg_status status = in_range(context, ranges[k].member, ranges[k].value, ranges[k].least, ranges[k].most);
@@ -229,7 +230,8 @@ static tleg_status check_drawing(tleg_context *context, const tleg_config *c) {
                 {"no_norm", c->no_norm},
                 {"patch_norm", c->patch_norm},
                 {"no_proj_bias", c->no_proj_bias},
-                {"no_mlp_bias", c->no_mlp_bias}};
+                {"no_mlp_bias", c->no_mlp_bias},
+                {"representation", c->representation}};
     for (size_t k = 0; k < sizeof none / sizeof *none; k++)
         if (none[k].value != 0)
             return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.%s: expected 0 for TLEG_KIND_DIT, found %d",
@@ -259,6 +261,9 @@ static tleg_status check_head(tleg_context *context, tleg_config *c) {
         return tleg_fail(context, TLEG_ERROR_ARGUMENT,
                          "tleg_config.pool: a distillation token needs TLEG_POOL_CLS, found \"%s\"",
                          tleg_pool_words[c->pool - 1]);
+    if (c->representation && c->distillation_token)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT,
+                         "tleg_config.representation: expected 0 with a distillation token, found %d", (int)c->representation);
     if (!tleg_config_reduces(c))
         c->norm = TLEG_NORM_BEFORE_POOL; /* of one token the same numbers; attention pooling reads normed ones */
     return TLEG_OK;

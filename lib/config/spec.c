@@ -106,8 +106,12 @@ int64_t tleg_config_label_rows(const tleg_config *config) {
     return (int64_t)config->classes + !config->no_null_label;
 }
 
-int64_t tleg_config_features(const tleg_config *config) {
+int64_t tleg_config_pooled(const tleg_config *config) {
     return config->pool == TLEG_POOL_CLS_MEAN ? 2 * (int64_t)config->dim : config->dim;
+}
+
+int64_t tleg_config_features(const tleg_config *config) {
+    return config->representation ? config->representation : tleg_config_pooled(config);
 }
 
 int tleg_config_readouts(const tleg_config *config) {
@@ -115,13 +119,24 @@ int tleg_config_readouts(const tleg_config *config) {
 }
 
 uint64_t tleg_slot_stream(enum tleg_slot slot) {
-    static const uint64_t streams[TLEG_SLOTS] = {
-        [TLEG_SLOT_CLS_TOKEN] = 0,        [TLEG_SLOT_DIST_TOKEN] = 1,      [TLEG_SLOT_POS_EMBED] = 2,
-        [TLEG_SLOT_PATCH_WEIGHT] = 3,     [TLEG_SLOT_PATCH_BIAS] = 4,      [TLEG_SLOT_NORM_WEIGHT] = 5,
-        [TLEG_SLOT_NORM_BIAS] = 6,        [TLEG_SLOT_HEAD_WEIGHT] = 7,     [TLEG_SLOT_HEAD_BIAS] = 8,
-        [TLEG_SLOT_HEAD_DIST_WEIGHT] = 9, [TLEG_SLOT_HEAD_DIST_BIAS] = 10, [TLEG_SLOT_REG_TOKEN] = 11,
-        [TLEG_SLOT_PRE_WEIGHT] = 12,      [TLEG_SLOT_PRE_BIAS] = 13,       [TLEG_SLOT_PATCH_NORM_WEIGHT] = 46,
-        [TLEG_SLOT_PATCH_NORM_BIAS] = 47};
+    static const uint64_t streams[TLEG_SLOTS] = {[TLEG_SLOT_CLS_TOKEN] = 0,
+                                                 [TLEG_SLOT_DIST_TOKEN] = 1,
+                                                 [TLEG_SLOT_POS_EMBED] = 2,
+                                                 [TLEG_SLOT_PATCH_WEIGHT] = 3,
+                                                 [TLEG_SLOT_PATCH_BIAS] = 4,
+                                                 [TLEG_SLOT_NORM_WEIGHT] = 5,
+                                                 [TLEG_SLOT_NORM_BIAS] = 6,
+                                                 [TLEG_SLOT_HEAD_WEIGHT] = 7,
+                                                 [TLEG_SLOT_HEAD_BIAS] = 8,
+                                                 [TLEG_SLOT_HEAD_DIST_WEIGHT] = 9,
+                                                 [TLEG_SLOT_HEAD_DIST_BIAS] = 10,
+                                                 [TLEG_SLOT_REG_TOKEN] = 11,
+                                                 [TLEG_SLOT_PRE_WEIGHT] = 12,
+                                                 [TLEG_SLOT_PRE_BIAS] = 13,
+                                                 [TLEG_SLOT_PATCH_NORM_WEIGHT] = 46,
+                                                 [TLEG_SLOT_PATCH_NORM_BIAS] = 47,
+                                                 [TLEG_SLOT_REPRESENTATION_WEIGHT] = 60,
+                                                 [TLEG_SLOT_REPRESENTATION_BIAS] = 61};
     if (slot >= TLEG_SLOT_TIME_IN_WEIGHT && slot <= TLEG_SLOT_LABELS)
         return 48 + (uint64_t)(slot - TLEG_SLOT_TIME_IN_WEIGHT);
     if (slot >= TLEG_SLOT_LAST_MODULATION_WEIGHT && slot <= TLEG_SLOT_LAST_BIAS)
@@ -269,6 +284,14 @@ void tleg_outer_spec(const tleg_config *config, enum tleg_slot slot, struct tleg
         if (!config->no_norm && !config->rms)
             set(spec, after ? "fc_norm.bias" : "norm.bias", 1, dim, 0, 0, 0);
         break;
+    case TLEG_SLOT_REPRESENTATION_WEIGHT:
+        if (config->representation)
+            set(spec, "pre_logits.weight", 2, config->representation, tleg_config_pooled(config), 0, 0);
+        break;
+    case TLEG_SLOT_REPRESENTATION_BIAS:
+        if (config->representation)
+            set(spec, "pre_logits.bias", 1, config->representation, 0, 0, 0);
+        break;
     case TLEG_SLOT_HEAD_WEIGHT:
         if (classes)
             set(spec, "head.weight", 2, classes, tleg_config_features(config), 0, 0);
@@ -297,8 +320,8 @@ bool tleg_slot_matrix(const tleg_config *config, enum tleg_slot slot, int64_t *n
         slot >= TLEG_SLOT_POOL_Q_WEIGHT && slot <= TLEG_SLOT_POOL_LAST && (slot - TLEG_SLOT_POOL_Q_WEIGHT) % 2 == 0;
     const bool generator = slot == TLEG_SLOT_TIME_IN_WEIGHT || slot == TLEG_SLOT_TIME_OUT_WEIGHT ||
                            slot == TLEG_SLOT_LAST_MODULATION_WEIGHT || slot == TLEG_SLOT_LAST_WEIGHT;
-    if (!pool && !generator && slot != TLEG_SLOT_PATCH_WEIGHT && slot != TLEG_SLOT_HEAD_WEIGHT &&
-        slot != TLEG_SLOT_HEAD_DIST_WEIGHT)
+    if (!pool && !generator && slot != TLEG_SLOT_PATCH_WEIGHT && slot != TLEG_SLOT_REPRESENTATION_WEIGHT &&
+        slot != TLEG_SLOT_HEAD_WEIGHT && slot != TLEG_SLOT_HEAD_DIST_WEIGHT)
         return false;
     tleg_outer_spec(config, slot, &spec);
     const size_t count = tleg_spec_count(&spec);

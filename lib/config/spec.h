@@ -84,6 +84,8 @@ enum tleg_slot {
     TLEG_SLOT_LAST_MODULATION_BIAS,
     TLEG_SLOT_LAST_WEIGHT,
     TLEG_SLOT_LAST_BIAS,
+    TLEG_SLOT_REPRESENTATION_WEIGHT, /* pre_logits.*, before the head */
+    TLEG_SLOT_REPRESENTATION_BIAS,
     TLEG_SLOT_HEAD_WEIGHT, /* heads come last */
     TLEG_SLOT_HEAD_BIAS,
     TLEG_SLOT_HEAD_DIST_WEIGHT,
@@ -141,7 +143,8 @@ int64_t tleg_config_drawn(const tleg_config *config);      /* channels of its ou
 int64_t tleg_config_outputs(const tleg_config *config);    /* numbers for an image: what is drawn, or one logit per class */
 int64_t tleg_config_label_rows(const tleg_config *config); /* classes, and the null label where there is one */
 
-int64_t tleg_config_features(const tleg_config *config); /* numbers that a head reads */
+int64_t tleg_config_pooled(const tleg_config *config);   /* numbers that pooling gives */
+int64_t tleg_config_features(const tleg_config *config); /* numbers that a head reads: those, or of the representation layer */
 /* Whether the patches make one row of numbers, which the final norm may stand before or after. */
 static inline bool tleg_config_reduces(const tleg_config *config) {
     return config->pool == TLEG_POOL_MEAN || config->pool == TLEG_POOL_MAX || config->pool == TLEG_POOL_MEAN_MAX;

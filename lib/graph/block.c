@@ -133,7 +133,7 @@ static bool is_whole(const struct value *value) {
 static bool is_multiplied(const struct walk *walk, const struct value *value) {
     return tleg_is_stream(value) || value->what == MIXED || value->what == INNER_NORM || value->what == GATED ||
            value->what == POOL_MIXED || value->what == POOLED ||
-           (value->what == FUNCTION && tleg_samples_activation(walk, value));
+           (value->what == FUNCTION && tleg_samples_activation(walk, value)) || tleg_is_represented(walk, value);
 }
 
 /* x times a constant (in, out), or (out, in) where it is turned already. */

@@ -204,16 +204,46 @@ const char *tleg_add_places(struct walk *walk, const struct value *embed, uint32
 
 /* ---- tokens before the patches ---- */
 
+static bool are_equal(const struct constant *a, const struct constant *b, int64_t count) {
+    int64_t k = 0;
+    while (k < count && tleg_constant_at(a, k) == tleg_constant_at(b, k))
+        k++;
+    return k == count;
+}
+
+/* Of a constant that exporters repeat for each image of a fixed batch, the first image's part; any other as it is. */
+static uint32_t of_one_image(struct walk *walk, uint32_t constant, const struct layout *sequence) {
+    struct constant own = *tleg_constant_get(walk, constant);
+    int32_t dim = 0;
+    while (dim < own.rank && !tleg_layout_is(sequence, dim, AXIS_BATCH, 0))
+        dim++;
+    const uint64_t all = (uint64_t)tleg_constant_count(&own);
+    if (own.rank != sequence->rank || dim == own.rank || own.strides[dim] == 0 || all > walk->numbers_left ||
+        !tleg_constant_load(walk, &own))
+        return constant;
+    walk->numbers_left -= all; /* many nodes may ask for the same ones */
+    const int64_t images = own.shape[dim];
+    own.shape[dim] = 1;
+    struct constant other = own;
+    for (int64_t k = 1; k < images; k++) {
+        other.offset = own.offset + k * own.strides[dim];
+        if (!are_equal(&own, &other, tleg_constant_count(&own)))
+            return constant;
+    }
+    return tleg_constant_add(walk, &own);
+}
+
 /* A constant as rows (tokens, D) of the sequence. */
 static bool as_rows(struct walk *walk, const struct value *constant, const struct layout *sequence, int32_t dim,
                     uint32_t *rows) {
-    const struct constant *own = tleg_constant_get(walk, constant->weight);
+    const uint32_t one = of_one_image(walk, constant->weight, sequence);
+    const struct constant *own = tleg_constant_get(walk, one);
     struct layout layout;
     if (own->rank != sequence->rank || own->shape[dim] < 1 || own->shape[dim] > MOST_SIDE)
         return false;
     const struct atom tokens = {AXIS_TOKEN, (int32_t)own->shape[dim], 1};
     return tleg_layout_replace(sequence, dim, &tokens, 1, false, &layout) &&
-           tleg_constant_align(walk, constant->weight, &layout, rows_and_features, rows);
+           tleg_constant_align(walk, one, &layout, rows_and_features, rows);
 }
 
 static const char *join(struct walk *walk, const struct value *embed, int32_t dim, struct value *out) {

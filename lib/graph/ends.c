@@ -6,9 +6,19 @@
 /* How much an output says; 0: nothing that the library computes. */
 enum rank { USELESS, SEQUENCE, FEATURES, LOGITS };
 
+static bool is_matrix(const struct value *value) {
+    return value->what == LINEAR && !value->gate && !value->norm && value->factor == 1;
+}
+
+bool tleg_is_represented(const struct walk *walk, const struct value *value) {
+    if (value->what != FUNCTION || !is_matrix(&walk->values[value->of]))
+        return false;
+    return tleg_is_read_out(&walk->values[walk->values[value->of].of]) && tleg_samples_are_tanh(walk, value);
+}
+
 static bool is_head(const struct walk *walk, const struct value *value) {
-    return value->what == LINEAR && !value->gate && !value->norm && value->factor == 1 &&
-           tleg_is_read_out(&walk->values[value->of]);
+    const struct value *read = &walk->values[value->of];
+    return is_matrix(value) && (tleg_is_read_out(read) || tleg_is_represented(walk, read));
 }
 
 static enum rank rank_of(const struct walk *walk, const struct value *value) {
@@ -18,7 +28,7 @@ static enum rank rank_of(const struct walk *walk, const struct value *value) {
     }
     if (value->what == MADE)
         return rank_of(walk, &walk->values[value->of]);
-    if (tleg_is_read_out(value))
+    if (tleg_is_read_out(value) || tleg_is_represented(walk, value))
         return FEATURES;
     if (value->what == NORM)
         return value->count == 0 ? SEQUENCE : USELESS;
@@ -119,6 +129,10 @@ static void take(const struct walk *walk, const struct value *value, struct read
     const bool head = value->what == LINEAR;
     const struct value *features = head ? &walk->values[value->of] : value;
     readout->logits[readout->count] = head ? value : NULL;
+    if (features->what == FUNCTION) {
+        readout->represented = &walk->values[features->of];
+        features = &walk->values[readout->represented->of];
+    }
     if (features->what == POOLED) {
         readout->pooled = features;
         const struct value *mixed = &walk->values[walk->values[features->of].of];

@@ -215,6 +215,8 @@ static inline bool tleg_is_read_out(const struct value *value) {
     const bool one = (value->mean || value->mean_before || value->count == 1) && value->mean != BY_SUM;
     return value->what == POOLED || ((value->what == NORM || value->what == STREAM) && one);
 }
+/* The tanh of a matrix of what was read out: a representation layer, which a head may multiply as well. */
+bool tleg_is_represented(const struct walk *walk, const struct value *value);
 /* What any LayerNorm reads, one within a branch or at its end as well. */
 bool tleg_is_normed(const struct walk *walk, const struct value *value);
 /* What a matrix makes of a stream: queries or keys, which may have a norm of their own. */
@@ -337,6 +339,7 @@ const double *tleg_sample_points(enum what base);
 const double *tleg_samples_of(struct walk *walk, const struct value *value, uint32_t *base);
 /* One of TLEG_MLP_*, or 0. */
 int32_t tleg_samples_activation(const struct walk *walk, const struct value *function);
+bool tleg_samples_are_tanh(const struct walk *walk, const struct value *function);
 /* eps of 1 / sqrt(v + eps), or of sqrt(v + eps) where `root`; below 0 when it is something else. */
 double tleg_samples_eps(const double *samples, bool root);
 /* The number with the fewest digits that is this f32. */
@@ -346,6 +349,7 @@ double tleg_short_number(double value);
 struct readout {
     const struct value *logits[2], *features[2]; /* LINEARs, or NULL; NORMs, or STREAMs where there is no final norm */
     const struct value *pooled;                  /* POOLED, or NULL */
+    const struct value *represented;             /* LINEAR of a representation layer, or NULL */
     int count;
 };
 /* Whether logits or features are made by a node of a type that is left off, along the last dimension. */

@@ -504,6 +504,7 @@ static bool add_ends(struct weights *w, const struct readout *readout) {
     const bool after = norm && (norm->mean_before || (norm->count == 1 && place && strcmp(place, "after_pool") == 0));
     return (!w->before || add_norm(w, -1, "norm_pre", w->before)) &&
            (!norm || add_norm(w, -1, after ? "fc_norm" : "norm", norm)) && (!readout->pooled || add_pool(w, readout->pooled)) &&
+           (!readout->represented || add_linear(w, -1, "pre_logits", readout->represented, false)) &&
            (!head || add_linear(w, -1, "head", head, w->before != NULL)) &&
            (!readout->logits[1] || add_linear(w, -1, "head_dist", readout->logits[1], false));
 }
@@ -515,6 +516,8 @@ static tleg_status check_ends(const struct weights *w, const struct readout *rea
     const struct value *patches = w->embed->other ? &w->walk->values[w->embed->other] : NULL;
     if (!is_alike(w, final_norm(first)) || !is_alike(w, final_norm(second)) || !is_alike(w, w->before) || !is_alike(w, patches))
         return fail(w, TLEG_ERROR_UNSUPPORTED, "expected the same eps in every norm, all of one kind", -1);
+    if (readout->represented && second)
+        return fail(w, TLEG_ERROR_UNSUPPORTED, "expected one head where it has a representation layer", -1);
     if (readout->pooled)
         return check_pool(w, readout->pooled);
     if (second && (first->what != second->what || first->weight != second->weight || first->bias != second->bias) &&

@@ -105,6 +105,7 @@ static void init_outer(const struct tleg_gene_tensor *tensor, const tleg_config 
     case TLEG_SLOT_PATCH_NORM_BIAS:
     case TLEG_SLOT_PRE_BIAS:
     case TLEG_SLOT_NORM_BIAS:
+    case TLEG_SLOT_REPRESENTATION_BIAS:
     case TLEG_SLOT_HEAD_BIAS:
     case TLEG_SLOT_HEAD_DIST_BIAS:
         fill(tensor, 0);
@@ -114,7 +115,7 @@ static void init_outer(const struct tleg_gene_tensor *tensor, const tleg_config 
         if (positions == TLEG_POSITIONS_SINCOS)
             fill_waves(tensor, config);
         break;
-    default: /* tokens, heads */
+    default: /* tokens, the representation layer, heads */
         fill_normal(tensor, random);
     }
 }

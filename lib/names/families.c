@@ -124,6 +124,7 @@
     "encoder.pos_embedding -> pos_embed\n"                                                                                     \
     "conv_proj.* -> patch_embed.proj.*\n"                                                                                      \
     "encoder.ln.* -> norm.*\n"                                                                                                 \
+    "heads.pre_logits.* -> pre_logits.*\n"                                                                                     \
     "heads.head.* -> head.*\n"                                                                                                 \
     "tleg.eps = 1e-6\n" TORCHVISION "ln_1.* -> blocks.{}.norm1.*\n" TORCHVISION "ln_2.* -> blocks.{}.norm2.*\n" TORCHVISION    \
     "self_attention.in_proj_weight -> blocks.{}.attn.qkv.weight\n" TORCHVISION                                                 \
@@ -230,6 +231,28 @@
     "attention.output_projection.* -> blocks.{}.attn.proj.*\n" TINTN "mlp.dense_1.* -> blocks.{}.mlp.fc1.*\n" TINTN            \
     "mlp.dense_2.* -> blocks.{}.mlp.fc2.*\n"
 
+#define CHH_OUTER                                                                                                              \
+    "embedding.cls_token -> cls_token\n"                                                                                       \
+    "embedding.pos_embedding -> pos_embed\n"                                                                                   \
+    "embedding.conv1.* -> patch_embed.proj.*\n"                                                                                \
+    "classifier.fc1.* -> pre_logits.*\n"                                                                                       \
+    "classifier.fc2.* -> head.*\n"                                                                                             \
+    "tleg.heads = ?\n"                                                                                                         \
+    "tleg.eps = 1e-5\n"
+#define CHH "encoder.{}."
+#define CHH_QKV "attention.queries", "attention.keys", "attention.values"
+#define CHH_RULES                                                                                                              \
+    CHH_OUTER "norm.* -> norm.*\n" CHH "norm1.* -> blocks.{}.norm1.*\n" CHH "norm2.* -> blocks.{}.norm2.*\n" EXPAND(           \
+        HF_BLOCK, CHH, CHH_QKV, "attention.out_projection", EXPAND(JOIN_BIASES, CHH, CHH_QKV)) CHH                             \
+        "fc1.* -> blocks.{}.mlp.fc1.*\n" CHH "fc2.* -> blocks.{}.mlp.fc2.*\n"
+#define CHH_LAYER "encoder.layers.{}."
+#define CHH_LAYER_RULES                                                                                                        \
+    CHH_OUTER "encoder.norm.* -> norm.*\n" CHH_LAYER "norm1.* -> blocks.{}.norm1.*\n" CHH_LAYER                                \
+              "norm2.* -> blocks.{}.norm2.*\n" CHH_LAYER "self_attn.in_proj_weight -> blocks.{}.attn.qkv.weight\n" CHH_LAYER   \
+              "self_attn.in_proj_bias -> blocks.{}.attn.qkv.bias\n" CHH_LAYER                                                  \
+              "self_attn.out_proj.* -> blocks.{}.attn.proj.*\n" CHH_LAYER "linear1.* -> blocks.{}.mlp.fc1.*\n" CHH_LAYER       \
+              "linear2.* -> blocks.{}.mlp.fc2.*\n"
+
 /* Two that have Google's weights, and their heads. */
 #define JEONS "transformer.encoder.layer.{}."
 #define JEONS_QKV "attn.query", "attn.key", "attn.value"
@@ -297,10 +320,6 @@ static const struct tleg_family families[] = {
      .sign = "conv1.weight",
      .with = {"class_embedding", "attn_pool.query|attn_pool.probe"},
      .refused = "it has attention pooling (attn_pool)" NOT_COMPUTED},
-    {.name = "a torchvision VisionTransformer",
-     .sign = "conv_proj.weight",
-     .with = {"heads.pre_logits.weight"},
-     .refused = "its head has a second layer (heads.pre_logits)" NOT_COMPUTED},
     {.name = "a torchvision VisionTransformer",
      .sign = "conv_proj.0.0.weight",
      .refused = "it begins with several convolutions" NOT_COMPUTED},
@@ -521,6 +540,23 @@ static const struct tleg_family families[] = {
      .with = {"encoder.blocks.{}.attention.qkv_projection.weight", "encoder.blocks.{}.mlp.dense_1.weight"},
      .rules = TINTN_RULES,
      .assumed = "GELU by tanh, " COLOURS},
+    {.name = "s-chh's Vision Transformer",
+     .sign = "embedding.conv1.weight",
+     .with = {"encoder.{}.attention.queries.weight", "classifier.fc1.weight"},
+     .rules = CHH_RULES,
+     .assumed = "tanh between the two layers of its head, " COLOURS},
+    {.name = "s-chh's Vision Transformer",
+     .sign = "embedding.conv1.weight",
+     .with = {"encoder.layers.{}.self_attn.in_proj_weight", "classifier.fc1.weight"},
+     .rules = CHH_LAYER_RULES,
+     .assumed = "norms before attention and MLP, GELU, tanh between the two layers of its head, " COLOURS},
+    {.name = "a ViT of early timm with a representation layer",
+     .sign = "pre_logits.fc.weight",
+     .with = {"patch_embed.proj.weight"},
+     .rules = "pre_logits.fc.* -> pre_logits.*\n"
+              "tleg.eps = 1e-6\n",
+     .rest = true,
+     .assumed = HEADS ", " COLOURS},
     {.name = "Meta's DINOv2 with a SwiGLU",
      .sign = "patch_embed.proj.weight",
      .with = {"blocks.{}.mlp.w12.weight"},

@@ -139,8 +139,9 @@ enum outer { CLS, DIST, REG, POS, PATCH, NORM_PRE, NORM, HEAD, OUTERS };
 struct outside {
     const struct tleg_guess *guess;
     const struct tleg_entry *part[OUTERS];
-    bool convolution; /* patches are embedded by one */
-    int heads;        /* matrices that may be one */
+    bool convolution;                /* patches are embedded by one */
+    const struct tleg_entry *second; /* where the head is two layers: the other one, which reads what the first gives */
+    int heads;                       /* matrices that may be one */
 };
 
 /* Whether all its axes but the last are 1. */
@@ -190,6 +191,11 @@ static bool is_outside(const struct tleg_guess *guess, const struct tleg_entry *
     return !tleg_guess_in_layers(guess, entry->name) && !tleg_guess_is_bias(guess, entry) && tleg_dtype_is_real(entry->dtype);
 }
 
+/* Whether two matrices are the layers of one head, the first of which reads a token. */
+static bool follows(const struct tleg_entry *first, const struct tleg_entry *second, int64_t dim) {
+    return first->shape[1] == dim && second->shape[1] == first->shape[0];
+}
+
 static void find_outside(struct outside *outside) {
     const struct tleg_guess *guess = outside->guess;
     for (int64_t k = 0; k < guess->count; k++)
@@ -199,6 +205,8 @@ static void find_outside(struct outside *outside) {
         const struct tleg_entry *entry = &guess->entries[k];
         const enum outer part = is_outside(guess, entry) ? outer_of(outside, entry) : OUTERS;
         outside->heads += part == HEAD;
+        if (part == HEAD && outside->heads == 2 && follows(outside->part[HEAD], entry, guess->dim))
+            outside->second = entry;
         if (part != OUTERS && !outside->part[part])
             outside->part[part] = entry;
     }
@@ -248,6 +256,20 @@ static void say_places(const struct outside *outside) {
     tleg_guess_say(outside->guess, "%s[:?] -> pos_embed", places->name);
 }
 
+static bool is_two_layers(const struct outside *outside) {
+    return outside->heads == 2 && outside->second;
+}
+
+static void say_two_layers(const struct outside *outside) {
+    const struct tleg_entry *first = outside->part[HEAD], *bias = tleg_guess_bias_of(outside->guess, first);
+    tleg_guess_say(outside->guess, "# pre_logits.weight, and .bias, if tanh alone stands between the two layers of the head;");
+    tleg_guess_say(outside->guess, "# no other function is computed there");
+    tleg_guess_say(outside->guess, "%s -> ?", first->name);
+    if (bias)
+        tleg_guess_say(outside->guess, "%s -> ?", bias->name);
+    say_pair(outside->guess, outside->second, "", "head");
+}
+
 static void say_outside(const struct outside *outside) {
     static const char *const tokens[] = {[CLS] = "cls_token", [DIST] = "dist_token", [REG] = "reg_token"};
     const struct tleg_entry *const *part = outside->part;
@@ -268,13 +290,17 @@ static void say_outside(const struct outside *outside) {
         say_pair(outside->guess, part[NORM], "", is_after_mean(outside) ? "fc_norm" : "norm");
     if (outside->heads == 1)
         say_pair(outside->guess, part[HEAD], "", "head");
+    else if (is_two_layers(outside))
+        say_two_layers(outside);
 }
 
 static bool is_placed(const struct outside *outside, const struct tleg_entry *entry) {
     size_t k = 0;
     while (k < OUTERS && outside->part[k] != entry)
         k++;
-    return k < OUTERS && (k != HEAD || outside->heads == 1);
+    if (k == HEAD || entry == outside->second)
+        return outside->heads == 1 || is_two_layers(outside);
+    return k < OUTERS;
 }
 
 /* What stands outside the blocks and has no place, and what is missing there. */
@@ -287,7 +313,7 @@ static void say_rest(const struct outside *outside) {
             continue;
         said++;
         if (outer_of(outside, entry) == HEAD)
-            tleg_guess_say(guess, "# %s: one of several matrices; a head of more than one layer is not computed", entry->name);
+            tleg_guess_say(guess, "# %s: one of several matrices; a head of such layers is not computed", entry->name);
         else
             tleg_guess_say(guess, "# %s: no part is like it, and the result may depend on it", entry->name);
     }

@@ -550,10 +550,8 @@ static void pool(struct tleg_onnx_graph *graph, const char *x, int which, const 
 
 static void read_out(struct tleg_onnx_graph *graph, const char *features, const char *weight, const char *bias,
                      const char *out) {
-    put(graph, &(struct node){.type = "Gemm",
-                              .in = {features, weight, graph->config->no_head_bias ? NULL : bias},
-                              .out = {out},
-                              .attributes = {integer("transB", 1)}});
+    put(graph,
+        &(struct node){.type = "Gemm", .in = {features, weight, bias}, .out = {out}, .attributes = {integer("transB", 1)}});
 }
 
 /* The mean of what both heads read, or say. */
@@ -566,15 +564,20 @@ static void put_ends(struct tleg_onnx_graph *graph, const char *x) {
     const tleg_config *c = graph->config;
     const bool half = graph->type == TLEG_ONNX_FLOAT16, both = tleg_config_readouts(c) > 1;
     const char *features = half ? "features.half" : "features", *logits = half ? "logits.half" : "logits";
-    pool(graph, x, 0, both ? "features.first" : features);
+    pool(graph, x, 0, c->representation ? "pooled" : both ? "features.first" : features);
+    if (c->representation) {
+        read_out(graph, "pooled", "pre_logits.weight", "pre_logits.bias", "represented");
+        put(graph, &(struct node){.type = "Tanh", .in = {"represented"}, .out = {features}});
+    }
     if (both) {
         pool(graph, x, 1, "features.second");
         average(graph, "features.first", "features.second", "features.sum", features);
     }
     if (c->classes)
-        read_out(graph, both ? "features.first" : features, "head.weight", "head.bias", both ? "logits.first" : logits);
+        read_out(graph, both ? "features.first" : features, "head.weight", c->no_head_bias ? NULL : "head.bias",
+                 both ? "logits.first" : logits);
     if (c->classes && both) {
-        read_out(graph, "features.second", "head_dist.weight", "head_dist.bias", "logits.second");
+        read_out(graph, "features.second", "head_dist.weight", c->no_head_bias ? NULL : "head_dist.bias", "logits.second");
         average(graph, "logits.first", "logits.second", "logits.sum", logits);
     }
     if (half)

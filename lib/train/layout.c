@@ -150,7 +150,7 @@ static void place_pass(const tleg_trainer_options *options, struct tleg_trainer_
     l->activations = tleg_place(end, activations > room ? activations : room, sizeof(float));
     const size_t pooled = tleg_config_draws(&l->net) ? 0 : images * heads;
     l->pooled = place_rows(end, pooled, features);
-    l->gathered = place_rows(end, pooled, features);
+    l->gathered = place_rows(end, pooled, (size_t)tleg_config_pooled(&l->net));
     l->dpooled = place_rows(end, pooled, features);
     l->logits = place_rows(end, images * heads, outputs);
     l->dlogits = place_rows(end, images * heads, outputs);

@@ -59,6 +59,8 @@ static tleg_part part_of(enum tleg_site site, enum tleg_slot slot) {
     case TLEG_SLOT_NORM_WEIGHT:
     case TLEG_SLOT_NORM_BIAS:
         return TLEG_PART_NORM;
+    case TLEG_SLOT_REPRESENTATION_WEIGHT:
+    case TLEG_SLOT_REPRESENTATION_BIAS:
     case TLEG_SLOT_HEAD_WEIGHT:
     case TLEG_SLOT_HEAD_BIAS:
     case TLEG_SLOT_HEAD_DIST_WEIGHT:

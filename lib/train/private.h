@@ -54,6 +54,7 @@ enum {
     TLEG_TRAIN_PATCH,
     TLEG_TRAIN_HEAD,
     TLEG_TRAIN_DIST,
+    TLEG_TRAIN_REPRESENTATION,
     TLEG_TRAIN_TIME_IN, /* of a generator, and the next three */
     TLEG_TRAIN_TIME_OUT,
     TLEG_TRAIN_LAST_MODULATION,

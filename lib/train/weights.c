@@ -151,11 +151,14 @@ void tleg_train_layer(const tleg_trainer *t, int32_t layer, struct tleg_train_la
 /* ---- outside the blocks: f32 ---- */
 
 enum tleg_slot tleg_train_slot(int which) {
-    static const enum tleg_slot slots[TLEG_TRAIN_POOL] = {
-        [TLEG_TRAIN_PATCH] = TLEG_SLOT_PATCH_WEIGHT,       [TLEG_TRAIN_HEAD] = TLEG_SLOT_HEAD_WEIGHT,
-        [TLEG_TRAIN_DIST] = TLEG_SLOT_HEAD_DIST_WEIGHT,    [TLEG_TRAIN_TIME_IN] = TLEG_SLOT_TIME_IN_WEIGHT,
-        [TLEG_TRAIN_TIME_OUT] = TLEG_SLOT_TIME_OUT_WEIGHT, [TLEG_TRAIN_LAST_MODULATION] = TLEG_SLOT_LAST_MODULATION_WEIGHT,
-        [TLEG_TRAIN_LAST] = TLEG_SLOT_LAST_WEIGHT};
+    static const enum tleg_slot slots[TLEG_TRAIN_POOL] = {[TLEG_TRAIN_PATCH] = TLEG_SLOT_PATCH_WEIGHT,
+                                                          [TLEG_TRAIN_HEAD] = TLEG_SLOT_HEAD_WEIGHT,
+                                                          [TLEG_TRAIN_DIST] = TLEG_SLOT_HEAD_DIST_WEIGHT,
+                                                          [TLEG_TRAIN_REPRESENTATION] = TLEG_SLOT_REPRESENTATION_WEIGHT,
+                                                          [TLEG_TRAIN_TIME_IN] = TLEG_SLOT_TIME_IN_WEIGHT,
+                                                          [TLEG_TRAIN_TIME_OUT] = TLEG_SLOT_TIME_OUT_WEIGHT,
+                                                          [TLEG_TRAIN_LAST_MODULATION] = TLEG_SLOT_LAST_MODULATION_WEIGHT,
+                                                          [TLEG_TRAIN_LAST] = TLEG_SLOT_LAST_WEIGHT};
     return which < TLEG_TRAIN_POOL ? slots[which] : tleg_pool_slot((enum tleg_pool_matrix)(which - TLEG_TRAIN_POOL), false);
 }
 
@@ -257,6 +260,11 @@ void tleg_train_outer(const tleg_trainer *t, struct tleg_train_outer *out) {
         out->turned.head[h] = outer_weight(t, TLEG_TRAIN_HEAD + h, true);
         out->gradient.head_weight[h] = outer_gradient(t, tleg_train_slot(TLEG_TRAIN_HEAD + h));
         out->gradient.head_bias[h] = outer_gradient(t, bias_slot(TLEG_TRAIN_HEAD + h));
+    }
+    if (t->layout.net.representation) {
+        out->weights.representation = outer_linear(t, TLEG_TRAIN_REPRESENTATION);
+        out->turned.representation = outer_weight(t, TLEG_TRAIN_REPRESENTATION, true);
+        out->gradient.representation = linear_gradient(t, TLEG_TRAIN_REPRESENTATION);
     }
     if (tleg_config_has_attention_pool(&t->layout.net))
         attention_pool(t, out);

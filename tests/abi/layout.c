@@ -91,7 +91,7 @@ static void config(void) {
     M(unplaced), M(no_patch_bias), M(no_head_bias), M(assumed), M(reserved2), M(norm_after), M(gated), M(attention_norm),
         M(mlp_norm), M(learned_sigma), M(no_null_label), M(no_positions), M(rotary), M(rotary_halves), M(rotary_x_first),
         M(rotary_grid), M(rotary_offset), M(pool_heads), M(pool_hidden), M(rotary_base), M(rms), M(no_norm), M(patch_norm),
-        M(no_proj_bias), M(no_mlp_bias), M(qk_norm), M(pixel_norm), M(image_width), M(patch_width), M(reserved4);
+        M(no_proj_bias), M(no_mlp_bias), M(qk_norm), M(pixel_norm), M(image_width), M(patch_width), M(representation);
     END("tleg_config");
 }
 #undef STRUCT

@@ -19,7 +19,8 @@ static bool is_small(const tleg_config *config) {
 
 /* What a session gives for an image: the logits, of which there are none without a head, and the features. */
 static size_t count_numbers(const tleg_config *config) {
-    return (size_t)config->classes + (size_t)config->dim * (config->pool == TLEG_POOL_CLS_MEAN ? 2 : 1);
+    const int32_t pooled = config->dim * (config->pool == TLEG_POOL_CLS_MEAN ? 2 : 1);
+    return (size_t)config->classes + (size_t)(config->representation ? config->representation : pooled);
 }
 
 /* Those of one black image, which the caller frees; NULL when memory was refused. */

@@ -118,6 +118,8 @@ for name, text in {
         'gene-needs': gene(keys=('tleg.needs=["basis-k"]',)), 'gene-needs-none': gene(keys=('tleg.needs=[]',)),
         'model-qk-norm': model() + ''.join(f'blocks.0.attn.{qk}_norm.{part} F32 2\n' for qk in 'qk' for part in ('weight', 'bias')),
         'model-cls-mean': without('head.weight', model(prefix=1, norm='norm', side=2)) + 'head.weight F32 2,4\n',
+        'model-represented': without('head.weight', model(prefix=1, norm='norm', side=2)) + 'pre_logits.weight F32 5,2\npre_logits.bias F32 5\nhead.weight F32 2,5\n',
+        'gene-represented': without('head.weight', gene()) + 'pre_logits.weight F32 3,2\npre_logits.bias F32 3\nhead.weight F32 2,3\n',
         'model-max': model(side=2, keys=('tleg.heads=1', 'tleg.pool=mean_max')), 'model-lucid': lucid(False), 'model-simple': lucid(True), 'model-pixels-left': model(patch=2, side=2, keys=('tleg.heads=1', 'tleg.image_size=5')),
         'model-computed': without('pos_embed', model(dim=8, keys=('tleg.heads=2', 'tleg.positions=sincos', 'tleg.image_size=2'))),
         'gene-third': gene() + 'blocks.block.attn.qkv.instances.0.weight_ilayer2 F32 6,2\n',

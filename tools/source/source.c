@@ -186,7 +186,8 @@ int source_open_expanded(const struct invocation *call, tleg_context *context, c
 }
 
 int64_t source_features(const tleg_config *config) {
-    return config->pool == TLEG_POOL_CLS_MEAN ? 2 * (int64_t)config->dim : config->dim;
+    const int64_t pooled = config->pool == TLEG_POOL_CLS_MEAN ? 2 * (int64_t)config->dim : config->dim;
+    return config->representation ? config->representation : pooled;
 }
 
 bool source_draws(const tleg_config *config) {

@@ -113,6 +113,8 @@ static void print_telling(const tleg_config *config) {
                source_tells_features(config) ? "features of a teacher" : "classes", reads(config));
     else
         printf("head          none: features of %s\n", reads(config));
+    if (config->representation)
+        printf("              through a layer of %d numbers with tanh (pre_logits)\n", (int)config->representation);
     printf("norm          %s, eps %g\n", config->no_norm ? "none" : option_choice_name(option_norms, config->norm),
            config->eps);
 }
@@ -223,6 +225,7 @@ static void add_config(struct report *report, const struct source *source) {
     report_add(report, "gated", json_boolean(config->gated));
     report_add(report, "attention_norm", json_boolean(config->attention_norm));
     report_add(report, "mlp_norm", json_boolean(config->mlp_norm));
+    report_integer(report, "representation", config->representation);
     report_text(report, "qk_norm",
                 config->qk_norm == TLEG_QK_NORM_HEAD    ? "head"
                 : config->qk_norm == TLEG_QK_NORM_TOKEN ? "token"

@@ -22,7 +22,7 @@ struct pool {
     struct room room;
 };
 
-size_t tleg_ends_room(const tleg_config *config, int64_t batch, bool backward) {
+size_t tleg_attention_pool_room(const tleg_config *config, int64_t batch, bool backward) {
     const int64_t tokens = tleg_config_tokens(config), dim = config->dim, times = backward ? 2 : 1;
     const int64_t image =
         times * (tokens * 2 * dim + 2 * dim + tleg_config_pool_hidden(config)) + tokens * tleg_config_pool_heads(config);

@@ -96,13 +96,14 @@ struct tleg_outer_gradient {
     struct tleg_gradient norm_weight, norm_bias;                   /* (D) */
     struct tleg_gradient latent, pool_norm_weight, pool_norm_bias; /* (D): of attention pooling */
     struct tleg_gradient pool_weight[TLEG_POOL_MATRICES], pool_bias[TLEG_POOL_MATRICES];
-    struct tleg_gradient head_weight[TLEG_HEADS], head_bias[TLEG_HEADS];  /* (C, D), (C) */
+    struct tleg_gradient head_weight[TLEG_HEADS], head_bias[TLEG_HEADS]; /* (C, D), (C) */
+    struct tleg_linear_gradient representation;
     struct tleg_linear_gradient time_in, time_out, last_modulation, last; /* of a generator */
     struct tleg_gradient labels;
 };
 /* Matrices outside the blocks for the way back, each W (n, k) as the weight (k, n). */
 struct tleg_outer_turned {
-    struct tleg_weight head[TLEG_HEADS], pool[TLEG_POOL_MATRICES];
+    struct tleg_weight head[TLEG_HEADS], pool[TLEG_POOL_MATRICES], representation;
     struct tleg_weight time_out, last_modulation, last; /* of a generator */
 };
 /* What is pooled; `heads` is tleg_config_readouts(config). */
@@ -179,10 +180,10 @@ extern const struct tleg_ends tleg_classifier_ends;
 struct tleg_scratch tleg_ends_scratch(const struct tleg_kernels *kernels, const tleg_config *config, int32_t dtype,
                                       int64_t batch, bool backward);
 
-/* 0 but for attention pooling. */
+/* 0 but for attention pooling and a representation layer. */
 size_t tleg_ends_room(const tleg_config *config, int64_t batch, bool backward);
 
-/* ---- embed.c, readout.c, attention_pool.c: the parts of tleg_classifier_ends ---- */
+/* ---- embed.c, readout.c, attention_pool.c, representation.c: the parts of tleg_classifier_ends ---- */
 /* x (prefix, D) = every token, in order, plus its row of pos (placed, D) where it has one. */
 void tleg_embed_tokens(const tleg_config *config, const struct tleg_outer_weights *outer, float *x);
 void tleg_embed(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer,
@@ -190,7 +191,12 @@ void tleg_embed(const struct tleg_exec *exec, const tleg_config *config, const s
 void tleg_embed_backward(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer,
                          const float *images, int64_t batch, float *d, float *scratch,
                          const struct tleg_outer_gradient *gradient);
-/* timm's AttentionPoolLatent after the final norm: out (B, D) of x (B, N, D); its room is tleg_ends_room. */
+/* out (B, R) = tanh(x W^T + bias) of what was pooled, x (B, P) */
+void tleg_represent(const struct tleg_exec *exec, const struct tleg_linear *linear, int64_t batch, const float *x, float *out);
+/* d (B, P) from dout (B, R), which is overwritten; x and out as above. */
+void tleg_represent_backward(const struct tleg_exec *exec, const struct tleg_weight *turned, int64_t batch, const float *x,
+                             const float *out, float *dout, float *d, const struct tleg_linear_gradient *gradient);
+/* timm's AttentionPoolLatent after the final norm: out (B, D) of x (B, N, D); its room is tleg_attention_pool_room. */
 void tleg_attention_pool(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer,
                          int64_t batch, const float *x, float *room, float *out);
 /* d (B, N, D) from dout (B, D), which is overwritten. */
@@ -198,6 +204,8 @@ void tleg_attention_pool_backward(const struct tleg_exec *exec, const tleg_confi
                                   const struct tleg_outer_weights *outer, const struct tleg_weight turned[TLEG_POOL_MATRICES],
                                   int64_t batch, const float *x, float *room, float *dout, float *d,
                                   const struct tleg_outer_gradient *gradient);
+size_t tleg_attention_pool_room(const tleg_config *config, int64_t batch,
+                                bool backward); /* 0 without; SIZE_MAX: does not fit */
 struct tleg_scratch tleg_attention_pool_scratch(const struct tleg_kernels *kernels, const tleg_config *config, int32_t dtype,
                                                 int64_t batch, bool backward);
 

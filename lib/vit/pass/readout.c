@@ -13,7 +13,7 @@ static const struct pooling {
                 [TLEG_POOL_CLS_MEAN] = {.cls = true, .mean = 1}};
 
 struct view {
-    int64_t dim, width, tokens, prefix, patches; /* width: numbers that a head reads */
+    int64_t dim, width, tokens, prefix, patches; /* width: numbers that pooling gives */
     const struct tleg_norm *norm;
     float eps;
     struct pooling pooling;
@@ -24,7 +24,7 @@ struct view {
 static struct view look(const tleg_config *config, const struct tleg_outer_weights *outer) {
     const int64_t tokens = tleg_config_tokens(config), prefix = tleg_config_prefix(config);
     return (struct view){.dim = config->dim,
-                         .width = tleg_config_features(config),
+                         .width = tleg_config_pooled(config),
                          .tokens = tokens,
                          .prefix = prefix,
                          .patches = tokens - prefix,
@@ -82,19 +82,46 @@ static void pool_image(const struct tleg_exec *exec, const struct view *v, int64
         norm(exec, v, 1, seen, out);
 }
 
-static void pool(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer, int64_t batch,
-                 float *x, const struct tleg_pooled *pooled) {
+/* Floats of pooling's own: of attention, or what it may use as tleg_pooled.rows at the same place. */
+static size_t pool_room(const tleg_config *config, int64_t batch, bool backward) {
+    if (tleg_config_has_attention_pool(config))
+        return tleg_attention_pool_room(config, batch, backward);
+    return config->representation && backward ? (size_t)(tleg_config_patches(config) * config->dim) : 0;
+}
+
+size_t tleg_ends_room(const tleg_config *config, int64_t batch, bool backward) {
+    size_t own = 0, room;
+    const int64_t shape[] = {batch, tleg_config_pooled(config), backward ? 2 : 1};
+    if (config->representation && !tleg_size_product(shape, 3, &own))
+        return SIZE_MAX;
+    return tleg_size_add(pool_room(config, batch, backward), own, &room) ? room : SIZE_MAX;
+}
+
+/* What is pooled, (heads, B, P): what the heads read, or a representation layer, which lies in between. */
+static float *pooled_rows(const tleg_config *config, int64_t batch, bool backward, const struct tleg_pooled *pooled) {
+    return config->representation ? pooled->room + pool_room(config, batch, backward) : pooled->out;
+}
+
+static void pool_all(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer,
+                     int64_t batch, float *x, const struct tleg_pooled *pooled, float *out) {
     if (tleg_config_has_attention_pool(config)) {
-        tleg_attention_pool(exec, config, outer, batch, x, pooled->room, pooled->out);
+        tleg_attention_pool(exec, config, outer, batch, x, pooled->room, out);
         return;
     }
     const struct view v = look(config, outer);
     for (int h = 0; h < v.heads; h++)
         for (int64_t b = 0; b < batch; b++) {
             const int64_t at = (h * batch + b) * v.width;
-            pool_image(exec, &v, h, x + b * v.tokens * v.dim, pooled->rows, (pooled->seen ? pooled->seen : pooled->out) + at,
-                       pooled->out + at);
+            pool_image(exec, &v, h, x + b * v.tokens * v.dim, pooled->rows, (pooled->seen ? pooled->seen : out) + at, out + at);
         }
+}
+
+static void pool(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer, int64_t batch,
+                 float *x, const struct tleg_pooled *pooled) {
+    float *rows = pooled_rows(config, batch, pooled->seen != NULL, pooled);
+    pool_all(exec, config, outer, batch, x, pooled, rows);
+    if (config->representation)
+        tleg_represent(exec, &outer->representation, batch, rows, pooled->out);
 }
 
 static void norm_backward(const struct tleg_exec *exec, const struct view *v, int64_t rows, const float *x, float *d,
@@ -147,6 +174,13 @@ static void pool_backward(const struct tleg_exec *exec, const tleg_config *confi
                           const struct tleg_outer_turned *turned, int64_t batch, const float *x,
                           const struct tleg_pooled *pooled, float *dpooled, float *d,
                           const struct tleg_outer_gradient *gradient) {
+    if (config->representation) {
+        const float *rows = pooled_rows(config, batch, true, pooled);
+        float *drows = pooled_rows(config, batch, true, pooled) + batch * tleg_config_pooled(config);
+        tleg_represent_backward(exec, &turned->representation, batch, rows, pooled->out, dpooled, drows,
+                                &gradient->representation);
+        dpooled = drows;
+    }
     if (tleg_config_has_attention_pool(config)) {
         tleg_attention_pool_backward(exec, config, outer, turned->pool, batch, x, pooled->room, dpooled, d, gradient);
         return;
@@ -208,9 +242,11 @@ struct tleg_scratch tleg_ends_scratch(const struct tleg_kernels *kernels, const 
                                       int64_t batch, bool backward) {
     const int64_t patches = tleg_config_patches(config), patch = tleg_config_patch_numbers(config);
     const int64_t dim = config->dim, classes = config->classes ? config->classes : 1;
-    const int64_t features = tleg_config_features(config);
+    const int64_t features = tleg_config_features(config), pooled = tleg_config_pooled(config);
     struct tleg_scratch most = tleg_gemm_scratch(kernels, dtype, patches, dim, patch);
     tleg_scratch_join(&most, tleg_gemm_scratch(kernels, dtype, batch, classes, features));
+    if (config->representation)
+        tleg_scratch_join(&most, tleg_gemm_scratch(kernels, dtype, batch, features, pooled));
     if (config->patch_norm)
         tleg_scratch_join(&most, tleg_add_normed_scratch(dim));
     if (tleg_config_has_attention_pool(config))
@@ -220,6 +256,10 @@ struct tleg_scratch tleg_ends_scratch(const struct tleg_kernels *kernels, const 
     tleg_scratch_join(&most, tleg_weight_backward_scratch(kernels, dtype, patches, dim, patch));
     tleg_scratch_join(&most, tleg_weight_backward_scratch(kernels, dtype, batch, classes, features));
     tleg_scratch_join(&most, tleg_gemm_scratch(kernels, dtype, batch, features, classes));
+    if (config->representation) {
+        tleg_scratch_join(&most, tleg_weight_backward_scratch(kernels, dtype, batch, features, pooled));
+        tleg_scratch_join(&most, tleg_gemm_scratch(kernels, dtype, batch, pooled, features));
+    }
     tleg_scratch_join(&most, tleg_layernorm_backward_scratch(kernels, batch * tleg_config_tokens(config), dim));
     tleg_scratch_join(&most, tleg_layernorm_backward_scratch(kernels, tleg_config_readouts(config) * batch, dim));
     return most;

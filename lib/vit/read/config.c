@@ -166,6 +166,21 @@ static tleg_status read_classes(struct tleg_config_reader *reader) {
                : status;
 }
 
+/* pre_logits.weight (R, pooled) */
+static tleg_status read_representation(struct tleg_config_reader *reader) {
+    static const char name[] = "pre_logits.weight";
+    const struct tleg_entry *entry;
+    if (tleg_config_draws(reader->c) || (!tleg_read_has(reader, name) && !tleg_read_has(reader, "pre_logits.bias")))
+        return TLEG_OK;
+    if (reader->c->distillation_token)
+        return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED,
+                         "%s: tensor \"%s\": a representation layer beside a distillation token is not computed", reader->label,
+                         name);
+    const tleg_status status = tleg_read_need(reader, name, 2, &entry);
+    return status == TLEG_OK ? in_range(reader, name, "numbers", entry->shape[0], TLEG_MAX_HIDDEN, &reader->c->representation)
+                             : status;
+}
+
 /* The weight of a site in the first layer, and its name. */
 static tleg_status need_first(const struct tleg_config_reader *reader, enum tleg_site site, char name[TLEG_NAME_TEXT],
                               const struct tleg_entry **entry) {
@@ -270,7 +285,8 @@ static tleg_pool_kind attention_of(const tleg_config *c) {
 
 /* Whether the head is as wide as the class token and the mean of the patches together. */
 static bool reads_two(const struct tleg_config_reader *reader) {
-    const struct tleg_entry *head = tleg_file_find(reader->file, "head.weight");
+    const char *name = reader->c->representation ? "pre_logits.weight" : "head.weight";
+    const struct tleg_entry *head = tleg_file_find(reader->file, name);
     return head && reader->c->class_token && head->rank == 2 && head->shape[1] == 2 * (int64_t)reader->c->dim;
 }
 
@@ -555,8 +571,8 @@ static tleg_status read_texts(const struct tleg_config_reader *reader, struct tl
 tleg_status tleg_config_read(tleg_context *context, const tleg_file *file, const tleg_open_options *asked, bool gene,
                              struct tleg_vit_config *config) {
     static tleg_status (*const steps[])(struct tleg_config_reader *) = {
-        tleg_read_needs, tleg_read_plain,  read_kind,  read_patch,   read_tokens,
-        tleg_read_image, tleg_read_layers, read_block, read_classes, read_keys};
+        tleg_read_needs,  tleg_read_plain, read_kind,    read_patch,          read_tokens, tleg_read_image,
+        tleg_read_layers, read_block,      read_classes, read_representation, read_keys};
     *config = (struct tleg_vit_config){.allocator = context->allocator,
                                        .c = {.struct_size = sizeof config->c, .kind = TLEG_KIND_VIT, .channels = 3}};
     struct tleg_config_reader reader = {

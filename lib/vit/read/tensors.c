@@ -55,6 +55,7 @@ static bool is_outer_name(const char *name) {
                                  .channels = 3,
                                  .norm_before = 1,
                                  .patch_norm = 1,
+                                 .representation = 1,
                                  .pool = ends[k / TLEG_SLOTS][0],
                                  .norm = ends[k / TLEG_SLOTS][1],
                                  .kind = k / TLEG_SLOTS == 3 ? TLEG_KIND_DIT : TLEG_KIND_VIT};
@@ -174,13 +175,12 @@ tleg_status tleg_read_need(const struct tleg_config_reader *reader, const char *
 /* Parameters of other architectures that would change what the model computes: passing over them in silence gives wrong
  * answers. Parts of names, as timm, BEiT, EVA and DINO write them. */
 static const char *const foreign[] = {
-    ".gamma_1",    ".gamma_2", "register_tokens", "storage_tokens", "rel_pos", "relative_position_bias_table",
-    "pre_logits.", ".q_bias",  ".v_bias",         ".attn.gate",     ".lora_",  "patch_embed.backbone.",
-    "rope."};
+    ".gamma_1", ".gamma_2",   "register_tokens", "storage_tokens",        "rel_pos", "relative_position_bias_table", ".q_bias",
+    ".v_bias",  ".attn.gate", ".lora_",          "patch_embed.backbone.", "rope."};
 
-/* Of attention pooling there are many kinds, and one of them is computed. */
+/* Of attention pooling and representation layers there are many kinds, and one of each is computed. */
 static bool is_foreign(const char *name) {
-    if (strstr(name, "attn_pool.") && !is_outer_name(name))
+    if ((strstr(name, "attn_pool.") || strstr(name, "pre_logits.")) && !is_outer_name(name))
         return true;
     size_t k = 0;
     while (k < sizeof foreign / sizeof *foreign && !strstr(name, foreign[k]))

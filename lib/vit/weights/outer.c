@@ -101,6 +101,8 @@ static void outer_view(const tleg_config *config, const struct outer_layout *lay
         .labels = at[TLEG_SLOT_LABELS],
         .last_modulation = {matrix[TLEG_SLOT_LAST_MODULATION_WEIGHT], at[TLEG_SLOT_LAST_MODULATION_BIAS]},
         .last = {matrix[TLEG_SLOT_LAST_WEIGHT], at[TLEG_SLOT_LAST_BIAS]}};
+    outer->representation =
+        (struct tleg_linear){.weight = matrix[TLEG_SLOT_REPRESENTATION_WEIGHT], .bias = at[TLEG_SLOT_REPRESENTATION_BIAS]};
     outer->head[0] = (struct tleg_linear){.weight = matrix[TLEG_SLOT_HEAD_WEIGHT], .bias = at[TLEG_SLOT_HEAD_BIAS]};
     outer->head[1] = (struct tleg_linear){.weight = matrix[TLEG_SLOT_HEAD_DIST_WEIGHT], .bias = at[TLEG_SLOT_HEAD_DIST_BIAS]};
 }
@@ -135,8 +137,9 @@ void tleg_outer_copy(const struct tleg_kernels *kernels, const tleg_config *conf
     outer_view(config, &layout, config->dtype, memory, outer);
 }
 
-/* A generator's linear by its weight's slot or its bias'; NULL: another's. */
-static const struct tleg_linear *linear_of(const struct tleg_generator_weights *draw, enum tleg_slot slot) {
+/* A linear of a generator, or the representation layer, by its weight's slot or its bias'; NULL: another's. */
+static const struct tleg_linear *linear_of(const struct tleg_outer_weights *outer, enum tleg_slot slot) {
+    const struct tleg_generator_weights *draw = &outer->draw;
     switch (slot) {
     case TLEG_SLOT_TIME_IN_WEIGHT:
     case TLEG_SLOT_TIME_IN_BIAS:
@@ -150,6 +153,9 @@ static const struct tleg_linear *linear_of(const struct tleg_generator_weights *
     case TLEG_SLOT_LAST_WEIGHT:
     case TLEG_SLOT_LAST_BIAS:
         return &draw->last;
+    case TLEG_SLOT_REPRESENTATION_WEIGHT:
+    case TLEG_SLOT_REPRESENTATION_BIAS:
+        return &outer->representation;
     default:
         return NULL;
     }
@@ -160,8 +166,8 @@ static const struct tleg_weight *matrix_of(const struct tleg_outer_weights *oute
         return &outer->patch.weight;
     if (slot >= TLEG_SLOT_HEAD_WEIGHT)
         return &outer->head[slot == TLEG_SLOT_HEAD_DIST_WEIGHT].weight;
-    const struct tleg_linear *const drawing = linear_of(&outer->draw, slot);
-    return drawing ? &drawing->weight : &outer->pool.linear[(slot - TLEG_SLOT_POOL_Q_WEIGHT) / 2].weight;
+    const struct tleg_linear *const linear = linear_of(outer, slot);
+    return linear ? &linear->weight : &outer->pool.linear[(slot - TLEG_SLOT_POOL_Q_WEIGHT) / 2].weight;
 }
 
 static const float *vector_of(const struct tleg_outer_weights *outer, enum tleg_slot slot) {
@@ -186,8 +192,8 @@ static const float *vector_of(const struct tleg_outer_weights *outer, enum tleg_
     };
     if (slot >= TLEG_SLOT_POOL_Q_WEIGHT && slot <= TLEG_SLOT_POOL_LAST)
         return outer->pool.linear[(slot - TLEG_SLOT_POOL_Q_WEIGHT) / 2].bias;
-    const struct tleg_linear *const drawing = linear_of(&outer->draw, slot);
-    return drawing ? drawing->bias : vector[slot];
+    const struct tleg_linear *const linear = linear_of(outer, slot);
+    return linear ? linear->bias : vector[slot];
 }
 
 void tleg_outer_get(const struct tleg_kernels *kernels, const tleg_config *config, const struct tleg_outer_weights *outer,

@@ -131,6 +131,7 @@ struct tleg_outer_weights {
     struct tleg_norm norm;               /* or NULLs */
     struct tleg_attention_pool pool;     /* or NULLs */
     struct tleg_generator_weights draw;  /* or NULLs */
+    struct tleg_linear representation;   /* (R, pooled), whose tanh the head reads, or NULLs */
     struct tleg_linear head[TLEG_HEADS]; /* (C, D); basis.tensor[0] of one that is not there is NULL */
     const char *memory;                  /* where they lie: tleg_outer_bytes, the owner's */
 };

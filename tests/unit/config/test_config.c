@@ -134,6 +134,9 @@ static void each_member_out_of_range_is_named(void **state) {
     REFUSE(c.image_size = 16388, "image_size", "16388");
     REFUSE(c.patch_size = 0, "patch_size", "0");
     REFUSE((c.image_size = 2048, c.patch_size = 1), "image_size", "2048");
+    REFUSE(c.representation = -1, "representation", "-1");
+    REFUSE((c.representation = 8, c.class_token = c.distillation_token = 1), "representation", "distillation token, found 8");
+    REFUSE((c.representation = 8, c.kind = TLEG_KIND_DIT), "representation", "TLEG_KIND_DIT, found 8");
     REFUSE(c.image_width = -4, "image_width", "-4");
     REFUSE(c.image_width = 30, "image_width", "multiple of the patch, 4, found 30");
     REFUSE(c.patch_width = 5, "image_size", "multiple of the patch, 5, found 32");

@@ -233,7 +233,11 @@ static void what_is_exported_comes_back_bit_for_bit(void **state) {
                                         "/families/max.safetensors",
                                         "/families/avgmax.safetensors",
                                         "/families/clsmean.safetensors",
-                                        "/families/fcnorm.safetensors"};
+                                        "/families/fcnorm.safetensors",
+                                        "/families/repr.safetensors",
+                                        "/families/repr_map.safetensors",
+                                        "/families/repr_both.safetensors",
+                                        "/families/repr_bare.safetensors"};
     for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
         const char *made = support_scratch("same.onnx");
         char path[512];

@@ -83,6 +83,10 @@ static const char *const layouts[] = {"hugging-face-vit",
                                       "home-tintn",
                                       "home-jeonsworld",
                                       "home-lukemelas",
+                                      "home-s-chh",
+                                      "home-s-chh-layers",
+                                      "torchvision-representation",
+                                      "timm-early-representation",
                                       "hugging-face-siglip-pixels-left-over",
                                       "timm-pixels-left-over"};
 

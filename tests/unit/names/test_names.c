@@ -493,8 +493,9 @@ static void a_guess_says_what_has_no_place(void **state) {
         "heads",
         "# blocks.{}.attn.temperature: no part of a plain block is like it",
         "# no matrix after attention was found: blocks.{}.attn.proj.* is needed",
-        "# head.0.weight: one of several matrices; a head of more than one layer is not computed",
-        "# head.2.weight: one of several matrices; a head of more than one layer is not computed",
+        "# pre_logits.weight, and .bias, if tanh alone stands between the two layers of the head;",
+        "head.0.weight -> ?",
+        "head.2.weight -> head.weight",
         "pos_encoder.pe[:?] -> pos_embed",
         "embed_norm.weight -> ?",
         "# scale: no part is like it, and the result may depend on it",
@@ -502,6 +503,10 @@ static void a_guess_says_what_has_no_place(void **state) {
     struct vit_file made = {0};
     add_parts(&made, "", home);
     must_guess(&made, rules);
+    vit_add(&made, "head.4.weight", "5,5");
+    must_guess(&made,
+               (const char *const[]){"# head.0.weight: one of several matrices; a head of such layers is not computed",
+                                     "# head.2.weight: one of several matrices; a head of such layers is not computed", NULL});
     assert_null(strstr(note, "-> head.weight"));
     vit_remove(&made, "pos_encoder.pe");
     must_guess(&made, (const char *const[]){"# no positions were found: those that a model computes have to be saved as a "

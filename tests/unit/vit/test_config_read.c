@@ -447,6 +447,43 @@ static void norms_of_queries_and_keys_are_told_by_their_width(void **state) {
     must_refuse(&made, &(struct vit_fault){0, "", NULL, {"missing tensor \"blocks.0.attn.q_norm.weight\""}, 0}, 3, false);
 }
 
+/* The head reads as many numbers as the representation layer gives, and that as many as are pooled. */
+static void a_representation_layer_is_told_by_its_width(void **state) {
+    (void)state;
+    struct vit_file made;
+    struct tleg_vit_config config;
+    vit_model(&made, 1);
+    vit_add(&made, "pre_logits.weight", "7,12");
+    vit_add(&made, "pre_logits.bias", "7");
+    must_refuse(&made, &(struct vit_fault){0, "", NULL, {"head.weight", "expected shape [5, 7]", "[5, 12]"}, 0}, 3, false);
+    vit_reshape(&made, "head.weight", "5,7");
+    read_good(&made, 3, false, &config);
+    assert_int_equal(config.c.representation, 7);
+    assert_int_equal(config.c.pool, TLEG_POOL_MEAN);
+    tleg_config_free(&config);
+    vit_reshape(&made, "pre_logits.weight", "24,12"); /* twice the dim says nothing of what is pooled here */
+    vit_reshape(&made, "pre_logits.bias", "24");
+    vit_reshape(&made, "head.weight", "5,24");
+    vit_add(&made, "cls_token", "1,1,12");
+    vit_reshape(&made, "pos_embed", "1,10,12");
+    read_good(&made, 3, false, &config);
+    assert_int_equal(config.c.pool, TLEG_POOL_CLS);
+    tleg_config_free(&config);
+    vit_reshape(&made, "pre_logits.weight", "24,24");
+    read_good(&made, 3, false, &config);
+    assert_int_equal(config.c.pool, TLEG_POOL_CLS_MEAN);
+    tleg_config_free(&config);
+    vit_reshape(&made, "pre_logits.weight", "24,13");
+    must_refuse(&made, &(struct vit_fault){0, "", NULL, {"pre_logits.weight", "[24, 12]", "[24, 13]"}, 0}, 3, false);
+    vit_remove(&made, "pre_logits.bias");
+    vit_reshape(&made, "pre_logits.weight", "24,12");
+    must_refuse(&made, &(struct vit_fault){0, "", NULL, {"missing tensor \"pre_logits.bias\""}, 0}, 3, false);
+    vit_rename(&made, "pre_logits.weight", "pre_logits.bias");
+    must_refuse(&made, &(struct vit_fault){0, "", NULL, {"missing tensor \"pre_logits.weight\""}, 0}, 3, false);
+    vit_rename(&made, "pre_logits.bias", "pre_logits.fc1.weight");
+    must_refuse(&made, &(struct vit_fault){0, "", NULL, {"pre_logits.fc1.weight"}, TLEG_ERROR_UNSUPPORTED}, 3, false);
+}
+
 static void a_model_stays_in_a_half_type_that_all_its_tensors_have(void **state) {
     (void)state;
     static const char *const types[] = {"F16", "BF16", "F64", "F32"};
@@ -821,6 +858,7 @@ int main(void) {
         cmocka_unit_test(rotary_positions_are_said_by_keys),
         cmocka_unit_test(norms_may_be_without_a_bias_or_absent),
         cmocka_unit_test(norms_of_queries_and_keys_are_told_by_their_width),
+        cmocka_unit_test(a_representation_layer_is_told_by_its_width),
         cmocka_unit_test(a_model_stays_in_a_half_type_that_all_its_tensors_have),
         cmocka_unit_test(every_fault_of_a_learngene_is_named),
         cmocka_unit_test(no_tensor_may_be_missing),

@@ -509,6 +509,27 @@ static bool add_ends(struct weights *w, const struct readout *readout) {
            (!readout->logits[1] || add_linear(w, -1, "head_dist", readout->logits[1], false));
 }
 
+static bool same_numbers(const struct weights *w, uint32_t a, uint32_t b) {
+    if (!a || !b)
+        return a == b;
+    struct constant one = *tleg_constant_get(w->walk, a), other = *tleg_constant_get(w->walk, b);
+    const int64_t count = tleg_constant_count(&one);
+    bool same =
+        count == tleg_constant_count(&other) && tleg_constant_load(w->walk, &one) && tleg_constant_load(w->walk, &other);
+    for (int64_t k = 0; same && k < count; k++)
+        same = tleg_constant_at(&one, k) == tleg_constant_at(&other, k);
+    return same;
+}
+
+/* Whether both heads read tokens of one sequence, after the same norms. */
+static bool same_sequence(const struct weights *w, const struct value *a, const struct value *b) {
+    for (; a->what == NORM && b->what == NORM && a->id != b->id; a = &w->walk->values[a->of], b = &w->walk->values[b->of])
+        if (!same_numbers(w, a->weight, b->weight) || !same_numbers(w, a->bias, b->bias) || a->eps != b->eps ||
+            a->rms != b->rms)
+            return false;
+    return a->id == b->id;
+}
+
 static tleg_status check_ends(const struct weights *w, const struct readout *readout, int32_t pool) {
     const struct value *first = readout->features[0], *second = readout->features[1];
     if (pool == 0)
@@ -520,9 +541,8 @@ static tleg_status check_ends(const struct weights *w, const struct readout *rea
         return fail(w, TLEG_ERROR_UNSUPPORTED, "expected one head where it has a representation layer", -1);
     if (readout->pooled)
         return check_pool(w, readout->pooled);
-    if (second && (first->what != second->what || first->weight != second->weight || first->bias != second->bias) &&
-        w->walk->values[first->of].id != w->walk->values[second->of].id)
-        return fail(w, TLEG_ERROR_UNSUPPORTED, "expected one final norm for both heads", -1);
+    if (second && !same_sequence(w, first, second))
+        return fail(w, TLEG_ERROR_UNSUPPORTED, "expected one sequence and one final norm for both heads", -1);
     return TLEG_OK;
 }
 

@@ -321,6 +321,7 @@ static void other_graphs_are_refused_by_the_first_node_that_does_not_fit(void **
         {"refused-node", "node 100 of 173, Relu \"/Relu\": expected part of an activation after a matrix"},
         {"refused-norm",
          "Add \"/layers/layers.0/Add\": expected a branch of attention or an MLP that begins or ends with a norm"},
+        {"refused-heads", "expected one sequence and one final norm for both heads"},
         {"refused-mask", "Trilu \"/Trilu\": expected a node of a Vision Transformer"},
         {"refused-rotary", "block 0: expected rotary positions that follow from a base and the patches' places"},
         {"refused-convolutions", "node 1 of 5, Conv \"/layers/layers.0/Conv\": expected a patch embedding"},

@@ -384,9 +384,9 @@ static bool take_hidden(const struct walk *walk, const struct value *hidden, str
 }
 
 void tleg_branch_of(const struct walk *walk, const struct value *value, struct branch *branch) {
-    *branch = (struct branch){.after = value->what == INNER_NORM && walk->values[value->of].what == LINEAR};
-    branch->norm = branch->after ? value : NULL;
-    branch->linear = value = branch->after ? &walk->values[value->of] : value;
+    const bool after = value->what == INNER_NORM && walk->values[value->of].what == LINEAR;
+    *branch = (struct branch){.norm = after ? value : NULL, .linear = after ? &walk->values[value->of] : value};
+    value = branch->linear;
     if (value->what != LINEAR || value->norm || value->factor != 1)
         return;
     const struct value *inner = &walk->values[value->of];
@@ -398,27 +398,39 @@ void tleg_branch_of(const struct walk *walk, const struct value *value, struct b
         branch->mixed = inner;
     else if (!take_hidden(walk, inner, branch))
         return;
-    const struct value *first = branch->mixed ? &walk->values[inner->of] : branch->first, *from = &walk->values[first->of];
-    if (!branch->after)
-        branch->norm = from->what == NORM && is_whole(from) ? from : NULL;
-    if (branch->norm)
-        branch->root = branch->after ? from : &walk->values[from->of];
+    branch->from = &walk->values[branch->mixed ? walk->values[inner->of].of : branch->first->of];
+}
+
+/* Where the norm stands of a branch that is added to `stream`; below 0: the branch does not read that. */
+static int placement_of(const struct walk *walk, const struct branch *branch, const struct value *stream) {
+    const struct value *from = branch->from;
+    if (from->id == stream->id)
+        return branch->norm ? NORM_AFTER : NORM_OF_SUM;
+    return from->what == NORM && !branch->norm && walk->values[from->of].id == stream->id ? NORM_BEFORE : -1;
 }
 
 static const char *add_to(struct walk *walk, const struct value *stream, const struct value *branch, struct value *out) {
     struct branch parts;
     tleg_branch_of(walk, branch, &parts);
-    if (!parts.root || !tleg_is_stream(stream) || stream->count != 0 || stream->mean)
-        return "a branch of attention or an MLP that begins or ends with a norm, and what the branch reads";
-    if (parts.root->id != stream->id || !tleg_layout_equal(&stream->layout, &branch->layout))
+    if (!parts.from || !is_whole(parts.from) || !is_whole(stream))
+        return "a branch of attention or an MLP, and what the branch reads";
+    const int placed = placement_of(walk, &parts, stream);
+    if (placed < 0 || !tleg_layout_equal(&stream->layout, &branch->layout))
         return "a branch added to what it reads";
-    if ((parts.mixed != NULL) != (stream->halves == 0))
-        return "attention and MLP in turn, each with a norm before it";
+    /* the sum before this one, or where blocks begin */
+    const struct value *last = stream->what == NORM ? &walk->values[stream->of] : stream;
+    if (last->what == STREAM ? last->placed != placed || (placed == NORM_OF_SUM) != (last != stream) : last->what != EMBED)
+        return "a norm where the first block has its own: before a branch, after it, or of the sum";
+    if ((parts.mixed != NULL) != (last->halves == 0))
+        return "attention and MLP in turn";
+    if (placed != NORM_BEFORE && parts.linear->gate)
+        return "no LayerScale where norms do not stand before the branches";
     *out = (struct value){.what = STREAM,
                           .of = tleg_value_number(walk, stream),
                           .other = tleg_value_number(walk, branch),
                           .factor = 1,
-                          .halves = !stream->halves,
+                          .halves = !last->halves,
+                          .placed = (uint8_t)placed,
                           .layout = stream->layout};
     return NULL;
 }

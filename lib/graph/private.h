@@ -104,6 +104,8 @@ enum what {
 };
 /* What is computed of tokens: their mean or the largest of them, both together, half of both, the class token and the mean. */
 enum { BY_MEAN = 1, BY_MAX, BY_SUM, BY_MEAN_MAX, BY_CLS_MEAN };
+/* Where the norm of a branch stands, in the order of tleg_branch_norm_words. */
+enum { NORM_BEFORE, NORM_AFTER, NORM_OF_SUM };
 enum { SAMPLES = 16, PREFIXES = 4 };
 enum { USES_ERF = 1, USES_TANH = 2, USES_SIGMOID = 4, USES_RELU = 8, USES_OTHER = 16 };
 /* Of a TURN or ROTATED: number k of a head is the sum of its terms, each another number of the head, from[k] - 1, or, where it
@@ -125,6 +127,7 @@ struct value {
     bool rms;                    /* of a norm and its parts: it is an RMSNorm */
     uint8_t mean;                /* what is computed is then taken over tokens (BY_*) */
     uint8_t halves;              /* of STREAM, modulo 2: 1 after attention */
+    uint8_t placed;              /* of STREAM: where the norm of `other` stands (NORM_*) */
     uint32_t id;                 /* the value of the same numbers, in whichever layout */
     uint32_t of, other, third;   /* values; of EMBED, `other`: the NORM of its patches; of FUNCTION, `third`: what it squares */
     uint32_t weight, bias, gate; /* constants; 0: none */
@@ -203,7 +206,7 @@ void tleg_value_constant(struct walk *walk, const struct constant *constant, str
 static inline bool tleg_is_constant(const struct value *value) {
     return value && value->what == CONSTANT;
 }
-/* What the norm before a branch reads. */
+/* What a branch reads, or the norm before it. */
 static inline bool tleg_is_stream(const struct value *value) {
     return value->what == EMBED || value->what == STREAM || value->what == NORM;
 }
@@ -317,9 +320,8 @@ bool tleg_pool_add(const struct walk *walk, const struct value *o, const struct 
 
 /* What a branch, a LINEAR or an INNER_NORM of one, is made of. */
 struct branch {
-    const struct value *root;         /* what it begins from; NULL: it is not a branch */
-    const struct value *norm;         /* with which it begins or ends */
-    bool after;                       /* it ends with it */
+    const struct value *from;         /* what its first matrices read; NULL: it is not a branch */
+    const struct value *norm;         /* with which it ends, or NULL */
     const struct value *linear;       /* its last matrix */
     const struct value *inner;        /* the INNER_NORM before that, or NULL */
     const struct value *mixed;        /* of attention; else NULL */

@@ -39,12 +39,17 @@ struct made {
     int64_t strides[PIECES][TLEG_MAX_RANK];
     struct tleg_piece pieces[PIECES];
 };
+/* Half a block: attention's or the MLP's. */
+struct half {
+    const struct value *sum;  /* STREAM */
+    const struct value *norm; /* of the sum, or NULL */
+};
 struct weights {
     struct walk *walk;
     struct tleg_made *list;
     struct made *made;
     size_t count, room;
-    const struct value **halves; /* STREAMs, the first block's first */
+    struct half *halves; /* the first block's first */
     size_t half_count;
     const struct value *embed, *before; /* before: the NORM between it and the blocks, or NULL */
     int64_t dim, heads;
@@ -54,7 +59,7 @@ struct weights {
     double eps;
     int32_t activation;
     bool qk_norm;
-    bool after, rms;        /* norms stand after their branches; they are RMSNorms */
+    bool rms;               /* norms are RMSNorms */
     char texts[KEYS][TEXT]; /* empty: the graph says nothing of it */
 };
 
@@ -68,22 +73,36 @@ static tleg_status fail(const struct weights *w, tleg_status status, const char 
 
 /* ---- the blocks ---- */
 
-/* Lists the chain of STREAMs that ends with `value`. */
+/* The half that ends with `value`, and, given back, what it begins with; NULL: there is none. */
+static const struct value *take_half(const struct walk *walk, const struct value *value, struct half *half) {
+    half->norm = value->what == NORM ? value : NULL;
+    half->sum = half->norm ? &walk->values[value->of] : value;
+    return half->sum->what == STREAM ? &walk->values[half->sum->of] : NULL;
+}
+
+/* Lists the chain of halves that ends with `value`. */
 static tleg_status list_halves(struct weights *w, const struct value *value) {
-    const struct value *at = value;
-    for (; at->what == STREAM; at = &w->walk->values[at->of])
+    static const char norms[] = "expected the last block's own norm, and one more at most, before what is read out";
+    const struct value *at = value, *before;
+    for (struct half half; (before = take_half(w->walk, at, &half)) != NULL; at = before) {
+        const bool sum = half.sum->placed == NORM_OF_SUM;
+        if (half.norm ? !sum || half.norm->mean_before : sum)
+            return fail(w, TLEG_ERROR_UNSUPPORTED, norms, -1);
         w->half_count++;
+    }
     w->before = at->what == NORM ? at : NULL;
     if (at->what == NORM)
         at = &w->walk->values[at->of];
     w->embed = at;
+    if (at->what == NORM)
+        return fail(w, TLEG_ERROR_UNSUPPORTED, norms, -1);
     if (at->what != EMBED || (w->before && (w->before->count || w->before->mean)))
         return fail(w, TLEG_ERROR_UNSUPPORTED, "expected blocks that begin with a patch embedding", -1);
     if (w->half_count == 0 || w->half_count % 2 != 0)
         return fail(w, TLEG_ERROR_UNSUPPORTED, "expected blocks of attention and an MLP", -1);
     w->halves = tleg_walk_keep(w->walk, w->half_count * sizeof *w->halves);
-    for (size_t k = w->half_count; w->halves && k-- > 0; value = &w->walk->values[value->of])
-        w->halves[k] = value;
+    for (size_t k = w->half_count; w->halves && k-- > 0;)
+        value = take_half(w->walk, value, &w->halves[k]);
     return w->walk->status;
 }
 
@@ -262,14 +281,19 @@ static int64_t prefix_of(const struct weights *w) {
 static bool has_gates(const struct weights *w) {
     bool any = false;
     for (size_t k = 0; k < w->half_count; k++)
-        any = any || w->walk->values[w->halves[k]->other].gate;
+        any = any || w->walk->values[w->halves[k].sum->other].gate;
     return any;
 }
 
-/* Of a block: attention's branch, and the MLP's. */
+/* Of a block: attention's branch, and the MLP's, with their norms wherever they stand. */
 static void find_branches(const struct weights *w, int64_t block, struct branch branches[2]) {
-    for (int k = 0; k < 2; k++)
-        tleg_branch_of(w->walk, &w->walk->values[w->halves[2 * block + k]->other], &branches[k]);
+    for (int k = 0; k < 2; k++) {
+        const struct half *half = &w->halves[2 * block + k];
+        struct branch *branch = &branches[k];
+        tleg_branch_of(w->walk, &w->walk->values[half->sum->other], branch);
+        if (!branch->norm)
+            branch->norm = half->norm ? half->norm : branch->from;
+    }
 }
 
 static bool has_biases(const struct weights *w) {
@@ -288,7 +312,7 @@ static bool has_biases(const struct weights *w) {
 struct kind {
     int64_t heads, hidden;
     int32_t activation;
-    bool gated, after[2], inner[2];
+    bool gated, inner[2];
 };
 
 static struct kind kind_of(const struct weights *w, const struct branch branches[2], const struct value *q) {
@@ -297,13 +321,12 @@ static struct kind kind_of(const struct weights *w, const struct branch branches
                          .hidden = rows_of(w->walk, first->weight),
                          .activation = tleg_samples_activation(w->walk, branches[1].function),
                          .gated = branches[1].gate != NULL,
-                         .after = {branches[0].after, branches[1].after},
                          .inner = {branches[0].inner != NULL, branches[1].inner != NULL}};
 }
 
 static bool same_kind(const struct kind *a, const struct kind *b) {
     return a->heads == b->heads && a->hidden == b->hidden && a->activation == b->activation && a->gated == b->gated &&
-           a->after[0] == b->after[0] && a->after[1] == b->after[1] && a->inner[0] == b->inner[0] && a->inner[1] == b->inner[1];
+           a->inner[0] == b->inner[0] && a->inner[1] == b->inner[1];
 }
 
 /* Whether a norm, if it is there, is as all others are. */
@@ -323,7 +346,6 @@ static tleg_status check_block(struct weights *w, int64_t block, struct kind *co
         w->heads = kind.heads;
         w->activation = kind.activation;
         w->eps = branches[0].norm->eps;
-        w->after = kind.after[0];
         w->rms = branches[0].norm->rms;
         w->qk_norm = qkv[0]->norm != NULL;
         w->rotated = qkv[0]->what == ROTATED ? qkv[0] : NULL;
@@ -439,9 +461,10 @@ static int32_t pool_of(const struct weights *w, const struct readout *readout) {
     return first->first == 0 && first->count == 1 && prefix > 0 ? TLEG_POOL_CLS : 0;
 }
 
-/* NULL: there is none. */
-static const struct value *final_norm(const struct value *features) {
-    return features && features->what == NORM ? features : NULL;
+/* The norm after the blocks, not the last block's own; NULL: there is none. */
+static const struct value *final_norm(const struct walk *walk, const struct value *features) {
+    const struct value *of = features && features->what == NORM ? &walk->values[features->of] : NULL;
+    return of && (of->what != STREAM || of->placed != NORM_OF_SUM) ? features : NULL;
 }
 
 /* The parts of attention pooling. */
@@ -499,7 +522,7 @@ static tleg_status check_pool(const struct weights *w, const struct value *poole
 }
 
 static bool add_ends(struct weights *w, const struct readout *readout) {
-    const struct value *norm = final_norm(readout->features[0]), *head = readout->logits[0];
+    const struct value *norm = final_norm(w->walk, readout->features[0]), *head = readout->logits[0];
     const char *place = tleg_file_get_metadata(w->walk->asked, keys[NORM_PLACE]);
     const bool after = norm && (norm->mean_before || (norm->count == 1 && place && strcmp(place, "after_pool") == 0));
     return (!w->before || add_norm(w, -1, "norm_pre", w->before)) &&
@@ -535,7 +558,8 @@ static tleg_status check_ends(const struct weights *w, const struct readout *rea
     if (pool == 0)
         return fail(w, TLEG_ERROR_UNSUPPORTED, "expected features of the class token, or the mean of the patches", -1);
     const struct value *patches = w->embed->other ? &w->walk->values[w->embed->other] : NULL;
-    if (!is_alike(w, final_norm(first)) || !is_alike(w, final_norm(second)) || !is_alike(w, w->before) || !is_alike(w, patches))
+    if (!is_alike(w, final_norm(w->walk, first)) || !is_alike(w, final_norm(w->walk, second)) || !is_alike(w, w->before) ||
+        !is_alike(w, patches))
         return fail(w, TLEG_ERROR_UNSUPPORTED, "expected the same eps in every norm, all of one kind", -1);
     if (readout->represented && second)
         return fail(w, TLEG_ERROR_UNSUPPORTED, "expected one head where it has a representation layer", -1);
@@ -588,9 +612,9 @@ static void fill_texts(struct weights *w, const struct readout *readout, int32_t
     put_integer(w, HEADS, w->heads);
     tleg_number_format(w->eps, w->texts[EPS]);
     put_word(w, ACTIVATION, tleg_mlp_words[w->activation - 1]);
-    put_word(w, BRANCH_NORM, tleg_branch_norm_words[w->after]);
+    put_word(w, BRANCH_NORM, tleg_branch_norm_words[w->halves[0].sum->placed]);
     put_word(w, POOL, tleg_pool_words[pool - 1]);
-    if (!final_norm(readout->features[0]))
+    if (!final_norm(w->walk, readout->features[0]))
         put_word(w, NORM_PLACE, "none");
     if (readout->pooled) {
         const struct pool p = parts_of_pool(w->walk, readout->pooled);
@@ -683,7 +707,7 @@ tleg_status tleg_graph_derive(struct walk *walk, const struct readout *readout, 
     struct tleg_pair *pairs = NULL;
     struct kind common = {0};
     size_t pair_count = 0;
-    const struct value *norm = final_norm(readout->features[0]);
+    const struct value *norm = final_norm(walk, readout->features[0]);
     tleg_status status = list_halves(&w, norm ? &walk->values[norm->of] : readout->features[0]);
     if (status != TLEG_OK)
         return status;

@@ -83,6 +83,9 @@ static const struct {
     {"hugging-face-dinov2-registers", 3, 0, 1, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 0, 0, 0},
     {"hugging-face-clip", 0, 0, 0, 1, TLEG_POOL_CLS, TLEG_MLP_QUICK_GELU, 1e-5, 0, 0, 0, 0},
     {"torch-encoder", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_RELU, 1e-5, 0, 0, 0, 0},
+    {"torch-sums", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_RELU, 1e-5, 0, 0, 0, 0},
+    {"torch-sums-new", 0, 0, 0, 0, TLEG_POOL_MEAN, TLEG_MLP_GELU, 1e-5, 0, 0, 0, 0},
+    {"torch-sums-fused", 0, 0, 0, 0, TLEG_POOL_MEAN, TLEG_MLP_GELU, 1e-5, 0, 0, 0, 0},
     {"torch-attention", 0, 0, 0, 0, TLEG_POOL_MEAN, TLEG_MLP_GELU, 1e-5, 0, 0, 0, 0},
     {"torch-pixels", 0, 0, 0, 0, TLEG_POOL_MEAN, TLEG_MLP_GELU, 1e-5, 0, 0, 0, 0},
     {"timm-qk-norm", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 0, 0, 0},
@@ -237,7 +240,9 @@ static void what_is_exported_comes_back_bit_for_bit(void **state) {
                                         "/families/repr.safetensors",
                                         "/families/repr_map.safetensors",
                                         "/families/repr_both.safetensors",
-                                        "/families/repr_bare.safetensors"};
+                                        "/families/repr_bare.safetensors",
+                                        "/families/sums.safetensors",
+                                        "/families/sums_rms.safetensors"};
     for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
         const char *made = support_scratch("same.onnx");
         char path[512];
@@ -319,8 +324,9 @@ static void other_graphs_are_refused_by_the_first_node_that_does_not_fit(void **
     (void)state;
     static const char *const refused[][2] = {
         {"refused-node", "node 100 of 173, Relu \"/Relu\": expected part of an activation after a matrix"},
-        {"refused-norm",
-         "Add \"/layers/layers.0/Add\": expected a branch of attention or an MLP that begins or ends with a norm"},
+        {"refused-norm", "Add \"node_add_3\": expected a norm where the first block has its own"},
+        {"refused-sides", "Add \"node_add_2\": expected a norm where the first block has its own"},
+        {"refused-sum", "Add \"node_add_2\": expected a branch added to what it reads"},
         {"refused-heads", "expected one sequence and one final norm for both heads"},
         {"refused-mask", "Trilu \"/Trilu\": expected a node of a Vision Transformer"},
         {"refused-rotary", "block 0: expected rotary positions that follow from a base and the patches' places"},

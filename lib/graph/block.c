@@ -421,7 +421,7 @@ static const char *add_to(struct walk *walk, const struct value *stream, const s
     const struct value *last = stream->what == NORM ? &walk->values[stream->of] : stream;
     if (last->what == STREAM ? last->placed != placed || (placed == NORM_OF_SUM) != (last != stream) : last->what != EMBED)
         return "a norm where the first block has its own: before a branch, after it, or of the sum";
-    if ((parts.mixed != NULL) != (last->halves == 0))
+    if ((parts.mixed != NULL) != (last->halves % 2 == 0))
         return "attention and MLP in turn";
     if (placed != NORM_BEFORE && parts.linear->gate)
         return "no LayerScale where norms do not stand before the branches";
@@ -429,7 +429,7 @@ static const char *add_to(struct walk *walk, const struct value *stream, const s
                           .of = tleg_value_number(walk, stream),
                           .other = tleg_value_number(walk, branch),
                           .factor = 1,
-                          .halves = !last->halves,
+                          .halves = last->halves + 1,
                           .placed = (uint8_t)placed,
                           .layout = stream->layout};
     return NULL;

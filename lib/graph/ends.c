@@ -102,17 +102,27 @@ static tleg_status refuse(const struct walk *walk, uint32_t output) {
                      tleg_file_label(walk->file), name_of(walk, output));
 }
 
-/* Outputs that say less, or that do not fit, are left; one of the name "logits" must fit. */
+/* How many branches were added before an output was read. */
+static uint32_t depth_of(const struct walk *walk, const struct value *value) {
+    while (value->what == MADE || value->what == SUM || value->what == LINEAR || value->what == NORM)
+        value = &walk->values[value->of];
+    return value->what == POOLED ? UINT32_MAX : value->halves;
+}
+
+/* Outputs that say less, that are read earlier, or that do not fit, are left; one of the name "logits" must fit. */
 static tleg_status choose(const struct walk *walk, uint32_t *chosen) {
     const struct tleg_graph *graph = walk->graph;
     enum rank best = USELESS;
+    uint32_t deepest = 0;
     *chosen = 0;
     for (size_t k = 0; k < graph->output_count; k++) {
         const enum rank rank = rank_of(walk, &walk->values[graph->outputs[k]]);
         if (rank == USELESS && strcmp(name_of(walk, graph->outputs[k]), "logits") == 0)
             return refuse(walk, graph->outputs[k]);
-        if (rank > best) {
+        const uint32_t depth = depth_of(walk, &walk->values[graph->outputs[k]]);
+        if (rank > best || (rank == best && depth > deepest)) {
             best = rank;
+            deepest = depth;
             *chosen = graph->outputs[k];
         }
     }

@@ -126,8 +126,8 @@ struct value {
     uint8_t mean_before;         /* of NORM: its input is such a one (BY_*) */
     bool rms;                    /* of a norm and its parts: it is an RMSNorm */
     uint8_t mean;                /* what is computed is then taken over tokens (BY_*) */
-    uint8_t halves;              /* of STREAM, modulo 2: 1 after attention */
     uint8_t placed;              /* of STREAM: where the norm of `other` stands (NORM_*) */
+    uint32_t halves;             /* of STREAM: how many branches were added, attention's and an MLP's in turn */
     uint32_t id;                 /* the value of the same numbers, in whichever layout */
     uint32_t of, other, third;   /* values; of EMBED, `other`: the NORM of its patches; of FUNCTION, `third`: what it squares */
     uint32_t weight, bias, gate; /* constants; 0: none */

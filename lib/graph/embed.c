@@ -22,7 +22,7 @@ static const char *check_conv(struct walk *walk, const int64_t *patch) {
         for (int i = 0; i < count; i++)
             if (count != lists[k].count || values[i] != (lists[k].value < 0 ? patch[i] : lists[k].value))
                 return "a patch embedding: strides as large as the kernel, no padding";
-        if (count < 0 && k == 0)
+        if (count < 1 && k == 0)
             return "a patch embedding: strides as large as the kernel";
     }
     const bool none =

@@ -36,7 +36,8 @@ double tleg_walk_real(const struct walk *walk, const char *name, double other) {
 int tleg_walk_integers(struct walk *walk, const char *name, uint32_t index, int64_t values[MOST_INTEGERS]) {
     const struct tleg_graph_attribute *attribute = tleg_walk_attribute(walk, name);
     if (attribute && attribute->count <= MOST_INTEGERS) {
-        memcpy(values, walk->graph->integers + attribute->integers, attribute->count * sizeof *values);
+        for (uint32_t k = 0; k < attribute->count; k++)
+            values[k] = walk->graph->integers[attribute->integers + k];
         return (int)attribute->count;
     }
     const struct value *in = name && index == 0 ? NULL : tleg_walk_in(walk, index);

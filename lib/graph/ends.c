@@ -3,8 +3,9 @@
 
 #include <string.h>
 
-/* How much an output says; 0: nothing that the library computes. */
-enum rank { USELESS, SEQUENCE, FEATURES, LOGITS };
+/* Which output is taken first; 0: nothing that the library computes. A representation layer without a head comes last: of the
+ * tokens that it reads, where they are given too, the library's own features are those of a file of the same weights. */
+enum rank { USELESS, REPRESENTED, SEQUENCE, FEATURES, LOGITS };
 
 static bool is_matrix(const struct value *value) {
     return value->what == LINEAR && !value->gate && !value->norm && value->factor == 1;
@@ -28,7 +29,9 @@ static enum rank rank_of(const struct walk *walk, const struct value *value) {
     }
     if (value->what == MADE)
         return rank_of(walk, &walk->values[value->of]);
-    if (tleg_is_read_out(value) || tleg_is_represented(walk, value))
+    if (tleg_is_represented(walk, value))
+        return REPRESENTED;
+    if (tleg_is_read_out(value))
         return FEATURES;
     if (value->what == NORM)
         return value->count == 0 ? SEQUENCE : USELESS;
@@ -104,7 +107,7 @@ static tleg_status refuse(const struct walk *walk, uint32_t output) {
 
 /* How many branches were added before an output was read. */
 static uint32_t depth_of(const struct walk *walk, const struct value *value) {
-    while (value->what == MADE || value->what == SUM || value->what == LINEAR || value->what == NORM)
+    while (value->what == MADE || value->what == SUM || value->what == LINEAR || value->what == FUNCTION || value->what == NORM)
         value = &walk->values[value->of];
     return value->what == POOLED ? UINT32_MAX : value->halves;
 }

@@ -87,6 +87,8 @@ static const struct {
     {"torch-sums-new", 0, 0, 0, 0, TLEG_POOL_MEAN, TLEG_MLP_GELU, 1e-5, 0, 0, 0, 0},
     {"torch-sums-fused", 0, 0, 0, 0, TLEG_POOL_MEAN, TLEG_MLP_GELU, 1e-5, 0, 0, 0, 0},
     {"torch-hidden", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_RELU, 1e-5, 0, 0, 0, 0},
+    {"torch-represented", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 0, 0, 0},
+    {"torch-represented-fixed", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 0, 0, 0},
     {"torch-attention", 0, 0, 0, 0, TLEG_POOL_MEAN, TLEG_MLP_GELU, 1e-5, 0, 0, 0, 0},
     {"torch-pixels", 0, 0, 0, 0, TLEG_POOL_MEAN, TLEG_MLP_GELU, 1e-5, 0, 0, 0, 0},
     {"timm-qk-norm", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 0, 0, 0},

@@ -4,9 +4,10 @@
 
 #include <math.h>
 
-/* 1 - 2 / (e^2x + 1), to a float's last bit or the one before; near 0, where that loses digits, x itself. */
+/* 1 - 2 / (e^2x + 1), to a float's last bit or the one before; near 0, where that loses digits, x itself, and what is not a
+ * number as well. */
 static float tanh_of(float x) {
-    if (fabsf(x) < 0x1p-12F)
+    if (!(fabsf(x) >= 0x1p-12F))
         return x;
     return (float)(1 - 2 / (tleg_portable_exp(2.0 * (double)x) + 1));
 }

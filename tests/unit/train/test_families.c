@@ -215,6 +215,38 @@ static void gradients_are_pytorchs(void **state) {
         }
 }
 
+/* What is not a number stays in its own image's answer. */
+static void a_nan_stays_in_its_image(void **state) {
+    (void)state;
+    for (int k = 0; k < FAMILIES; k++) {
+        tleg_context *context = support_context(&backends[0], 1);
+        tleg_model *model = open_model(context, families[k].name);
+        const float *images;
+        size_t count;
+        float features[BATCH * FEATURES] = {0}, spoilt[BATCH * FEATURES] = {0};
+        tleg_tensor *batch = expected(context, families[k].name, "images", &images, &count);
+        tleg_session *session = NULL;
+        OK(context, tleg_session_create(context, model, NULL, &session));
+        OK_SESSION(session, support_run(session, images, BATCH, NULL, features));
+        float *own = malloc(count * sizeof *own);
+        assert_non_null(own);
+        memcpy(own, images, count * sizeof *own);
+        for (size_t i = 0; i < count / BATCH; i++)
+            own[i] = NAN;
+        OK_SESSION(session, support_run(session, own, BATCH, NULL, spoilt));
+        tleg_session_info info = {.struct_size = sizeof info};
+        OK(context, tleg_session_get_info(context, session, &info));
+        const size_t width = (size_t)info.feature_floats;
+        assert_true(isnan(spoilt[0]) && isnan(spoilt[width - 1]));
+        assert_memory_equal(spoilt + width, features + width, (BATCH - 1) * width * sizeof *features);
+        free(own);
+        tleg_session_free(session);
+        tleg_tensor_free(batch);
+        tleg_model_free(model);
+        tleg_context_free(context);
+    }
+}
+
 /* ---- files and learngenes ---- */
 
 static void a_saved_model_is_the_same(void **state) {
@@ -332,6 +364,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_model_without_a_head_gives_features_alone),
         cmocka_unit_test(bits_depend_neither_on_the_batch_nor_on_threads),
         cmocka_unit_test(gradients_are_pytorchs),
+        cmocka_unit_test(a_nan_stays_in_its_image),
         cmocka_unit_test(a_saved_model_is_the_same),
         cmocka_unit_test(a_learngene_of_such_blocks_is_expanded),
         cmocka_unit_test(a_fresh_learngene_of_such_blocks_learns),

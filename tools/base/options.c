@@ -129,8 +129,15 @@ static bool read_real(const char *text, const struct option *option) {
     return true;
 }
 
+/* Three numbers, or one for all three. */
 static bool read_triple(const char *text, const struct option *option) {
     double value[3];
+    const char *after = text;
+    if (options_read_number(&after, &value[0]) && *after == '\0') {
+        value[1] = value[2] = value[0];
+        memcpy(option->value, value, sizeof value);
+        return true;
+    }
     for (int i = 0; i < 3; i++) {
         if (!options_read_number(&text, &value[i]) || *text != (i < 2 ? ',' : '\0'))
             return false;
@@ -230,7 +237,7 @@ static void describe(const struct option *option, char *text, size_t size) {
         snprintf(text, size, "a number, 0 or more");
         break;
     case OPTION_TRIPLE:
-        snprintf(text, size, "three numbers, such as 0.5,0.5,0.5");
+        snprintf(text, size, "three numbers, such as 0.5,0.5,0.5, or one for all three");
         break;
     case OPTION_EXTENT:
         snprintf(text, size, "a whole number, 1 or more, or height and width, such as 224x128");

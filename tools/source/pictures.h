@@ -24,8 +24,8 @@ struct pictures {
 #define PICTURES_HELP                                                                                                          \
     "  --mean R,G,B --std R,G,B --crop C --interpolation I --fit F\n"                                                          \
     "                how pictures are prepared, where the file does not say, or says it wrong: colours on a scale of 0\n"      \
-    "                to 1; the share of the resized picture that the centre crop keeps; bicubic, bilinear or box; crop\n"      \
-    "                (the shorter side is resized) or squash (both are)\n"
+    "                to 1 (one number stands for all three, and for grey); the share of the resized picture that the\n"        \
+    "                centre crop keeps; bicubic, bilinear or box; crop (the shorter side is resized) or squash (both are)\n"
 
 /* Checks them, and makes what the call opens from here on know them. Returns an exit code. */
 int pictures_settle(struct invocation *call, const struct pictures *pictures);

@@ -103,6 +103,10 @@ says err 'unexpected "extra"'
 try 2 $new --mean 0.5,0.5 --std 0.5,0.5,0.5 -o x.st
 says err "--mean takes three numbers"
 try 2 $new --mean 0.5,0.5,0.5 -o x.st
+try 2 $new --mean 0.5, --std 0.5 -o x.st
+try 0 $new --mean 0.5 --std 0.25 -o one.st # for all three
+try 0 info one.st
+says out "mean 0.5 0.5 0.5, std 0.25 0.25 0.25"
 try 1 new --dim 24 --heads 5 --image 16 --patch 4 --classes 3 -o x.st
 says err heads
 try 1 new --dim 24 --heads 3 --image 17 --patch 4 --classes 3 -o x.st

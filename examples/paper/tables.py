@@ -31,7 +31,9 @@ class Results:
 
     def untuned(self, start, depth):
         if start in starts.GENES:
-            found = self.find(kind="score", data="cifar10", start=start)
+            found = {result["seed"]: result for result in self.find(kind="learn", data="cifar10", start=start)}
+            found |= {result["seed"]: result for result in self.find(kind="score", data="cifar10", start=start)}  # the same scores, at more depths
+            found = [found[seed] for seed in sorted(found)]
             return [result["top1_by_depth"][str(depth)] for result in found if str(depth) in result["top1_by_depth"]]
         epochs = self.settings["compare_epochs"]
         found = self.find(kind="tune", data="cifar10", start=start, depth=depth, epochs=epochs)

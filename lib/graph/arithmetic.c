@@ -281,9 +281,8 @@ static const char *in_parts(struct walk *walk, enum sign sign, const struct valu
 
 /* A function of one matrix, and another matrix of the same norm beside it. */
 static bool gate(const struct walk *walk, const struct value *function, const struct value *value, struct value *out) {
-    if (function->what != FUNCTION || value->what != LINEAR || value->gate || value->norm || value->factor != 1 ||
-        function->of == value->id || !tleg_samples_activation(walk, function) ||
-        !tleg_layout_equal(&function->layout, &value->layout))
+    if (function->what != FUNCTION || !tleg_is_matrix(value) || function->of == value->id ||
+        !tleg_samples_activation(walk, function) || !tleg_layout_equal(&function->layout, &value->layout))
         return false;
     const struct value *first = &walk->values[function->of];
     if (first->what != LINEAR || walk->values[first->of].id != walk->values[value->of].id)

@@ -70,9 +70,6 @@ void tleg_constant_of(const struct tleg_graph_tensor *tensor, struct constant *o
 double *tleg_constant_make(struct walk *walk, bool whole, int32_t rank, const int64_t *shape, struct constant *out) {
     struct constant own = {.whole = whole, .rank = rank};
     size_t count;
-    if (rank)
-        memcpy(own.shape, shape, (size_t)rank * sizeof *shape);
-    lie_in_rows(&own);
     if (walk->status != TLEG_OK)
         return NULL;
     if (!tleg_size_countable(shape, rank) || !tleg_size_product(shape, rank, &count) || count > walk->numbers_left) {
@@ -82,6 +79,9 @@ double *tleg_constant_make(struct walk *walk, bool whole, int32_t rank, const in
         return NULL;
     }
     walk->numbers_left -= count;
+    if (rank)
+        memcpy(own.shape, shape, (size_t)rank * sizeof *shape);
+    lie_in_rows(&own);
     double *numbers = tleg_walk_keep(walk, (count + 1) * sizeof *numbers);
     own.numbers = numbers;
     *out = own;

@@ -215,14 +215,15 @@ static bool are_equal(const struct constant *a, const struct constant *b, int64_
 static uint32_t of_one_image(struct walk *walk, uint32_t constant, const struct layout *sequence) {
     struct constant own = *tleg_constant_get(walk, constant);
     int32_t dim = 0;
-    while (dim < own.rank && !tleg_layout_is(sequence, dim, AXIS_BATCH, 0))
+    while (dim < sequence->rank && !tleg_layout_is(sequence, dim, AXIS_BATCH, 0))
         dim++;
+    if (own.rank != sequence->rank || dim == own.rank || own.shape[dim] < 2 || own.strides[dim] == 0)
+        return constant;
+    const int64_t images = own.shape[dim];
     const uint64_t all = (uint64_t)tleg_constant_count(&own);
-    if (own.rank != sequence->rank || dim == own.rank || own.strides[dim] == 0 || all > walk->numbers_left ||
-        !tleg_constant_load(walk, &own))
+    if (all > walk->numbers_left || !tleg_constant_load(walk, &own))
         return constant;
     walk->numbers_left -= all; /* many nodes may ask for the same ones */
-    const int64_t images = own.shape[dim];
     own.shape[dim] = 1;
     struct constant other = own;
     for (int64_t k = 1; k < images; k++) {

@@ -7,19 +7,15 @@
  * tokens that it reads, where they are given too, the library's own features are those of a file of the same weights. */
 enum rank { USELESS, REPRESENTED, SEQUENCE, FEATURES, LOGITS };
 
-static bool is_matrix(const struct value *value) {
-    return value->what == LINEAR && !value->gate && !value->norm && value->factor == 1;
-}
-
 bool tleg_is_represented(const struct walk *walk, const struct value *value) {
-    if (value->what != FUNCTION || !is_matrix(&walk->values[value->of]))
+    if (value->what != FUNCTION || !tleg_is_matrix(&walk->values[value->of]))
         return false;
     return tleg_is_read_out(&walk->values[walk->values[value->of].of]) && tleg_samples_are_tanh(walk, value);
 }
 
 static bool is_head(const struct walk *walk, const struct value *value) {
     const struct value *read = &walk->values[value->of];
-    return is_matrix(value) && (tleg_is_read_out(read) || tleg_is_represented(walk, read));
+    return tleg_is_matrix(value) && (tleg_is_read_out(read) || tleg_is_represented(walk, read));
 }
 
 static enum rank rank_of(const struct walk *walk, const struct value *value) {

@@ -218,6 +218,10 @@ static inline bool tleg_is_read_out(const struct value *value) {
     const bool one = (value->mean || value->mean_before || value->count == 1) && value->mean != BY_SUM;
     return value->what == POOLED || ((value->what == NORM || value->what == STREAM) && one);
 }
+/* A matrix and its bias alone. */
+static inline bool tleg_is_matrix(const struct value *value) {
+    return value->what == LINEAR && !value->gate && !value->norm && value->factor == 1;
+}
 /* The tanh of a matrix of what was read out: a representation layer, which a head may multiply as well. */
 bool tleg_is_represented(const struct walk *walk, const struct value *value);
 /* What any LayerNorm reads, one within a branch or at its end as well. */

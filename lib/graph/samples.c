@@ -29,9 +29,13 @@ const double *tleg_samples_of(struct walk *walk, const struct value *value, uint
 
 /* ---- activations ---- */
 
+enum { TANH = 0 }; /* beside TLEG_MLP_*: of no MLP */
+
 static double activation(int32_t kind, double x) {
     const double root = 0.79788456080286535588; /* sqrt(2 / pi) */
     switch (kind) {
+    case TANH:
+        return tanh(x);
     case TLEG_MLP_GELU:
         return 0.5 * x * (1 + erf(x * 0.70710678118654752440));
     case TLEG_MLP_QUICK_GELU:
@@ -45,13 +49,18 @@ static double activation(int32_t kind, double x) {
     }
 }
 
-bool tleg_samples_are_tanh(const struct walk *walk, const struct value *function) {
+/* Whether a function is that one, written with those nodes. */
+static bool is_function(const struct walk *walk, const struct value *function, int32_t kind, uint8_t uses) {
     double worst = 0;
     for (int i = 0; i < SAMPLES; i++) {
-        const double off = fabs(function->samples[i] - tanh(numbers[i]));
-        worst = off <= worst ? worst : off;
+        const double off = fabs(function->samples[i] - activation(kind, numbers[i]));
+        worst = off <= worst ? worst : off; /* and what is not a number */
     }
-    return function->uses == USES_TANH && worst <= walk->tolerance;
+    return function->uses == uses && worst <= walk->tolerance;
+}
+
+bool tleg_samples_are_tanh(const struct walk *walk, const struct value *function) {
+    return is_function(walk, function, TANH, USES_TANH);
 }
 
 int32_t tleg_samples_activation(const struct walk *walk, const struct value *function) {
@@ -63,15 +72,9 @@ int32_t tleg_samples_activation(const struct walk *walk, const struct value *fun
                  {TLEG_MLP_GELU_TANH, USES_TANH},
                  {TLEG_MLP_SILU, USES_SIGMOID},
                  {TLEG_MLP_RELU, USES_RELU}};
-    for (size_t k = 0; k < sizeof known / sizeof *known; k++) {
-        double worst = 0;
-        for (int i = 0; i < SAMPLES; i++) {
-            const double off = fabs(function->samples[i] - activation(known[k].kind, numbers[i]));
-            worst = off <= worst ? worst : off; /* and what is not a number */
-        }
-        if (known[k].uses == function->uses && worst <= walk->tolerance)
+    for (size_t k = 0; k < sizeof known / sizeof *known; k++)
+        if (is_function(walk, function, known[k].kind, known[k].uses))
             return known[k].kind;
-    }
     return 0;
 }
 

@@ -16,8 +16,7 @@ enum { TLEG_KIND_SIGNED = -1, TLEG_KIND_VIT = 1, TLEG_KIND_DIT = 2 };
 /* What the head reads: the mean over patch tokens; the class token; of all tokens or of the patches alone, what one learned
  * query attends to, with an MLP of its own after it (SigLIP's attention pooling, timm's AttentionPoolLatent); the largest
  * number of each column of the patches, or the mean of that and of their mean (timm's max and avgmax); or the class token with
- * the mean of the patches after it, 2 * dim numbers (DINOv2's linear classifier). A representation layer may come in between.
- */
+ * the mean of the patches after it, 2 * dim numbers (DINOv2's linear classifier). A representation layer may lie between. */
 typedef int32_t tleg_pool_kind;
 enum {
     TLEG_POOL_SIGNED = -1,
@@ -172,8 +171,7 @@ typedef struct tleg_config {
     int32_t pixel_norm;  /* 1: each patch's pixels have mean 0 and variance 1 before they are embedded (vit-pytorch) */
     int32_t image_width; /* of an input that is not square, a multiple of the patch's width (0: image_size); of DIT 0 */
     int32_t patch_width; /* of patches that are not square (0: patch_size); of DIT 0. As output both are 0 where it is square */
-    int32_t representation; /* width of a layer with tanh between what is pooled and the head: ViT's representation_size (0:
-                               none) */
+    int32_t representation; /* width of a layer with tanh before the head, ViT's representation_size (0: none) */
 } tleg_config;
 
 /* The parts of a block whose weights follow a learngene's schedule, in the order of everything that is listed by site: its key

@@ -8,16 +8,15 @@ tleg_status tleg_plan_make(tleg_context *context, const struct tleg_network *net
     *shape = tleg_block_shape_make(config, batch, tleg_config_tokens(config), config->dtype);
     struct tleg_scratch scratch = tleg_block_scratch(network->kernels, shape);
     tleg_scratch_join(&scratch, network->ends->scratch(network->kernels, config, config->dtype, batch, false));
-    const int64_t features = tleg_config_features(config);
     const int64_t x_shape[] = {batch, shape->tokens, config->dim},
-                  pooled_shape[] = {batch, features > 2 * (int64_t)config->dim ? features : 2 * (int64_t)config->dim},
+                  pooled_shape[] = {batch, tleg_config_readouts(config), tleg_config_features(config)},
                   logits_shape[] = {batch, config->classes};
     const struct tleg_conditions *conditions = network->ends->conditions;
     const size_t condition = conditions ? conditions->floats(config, batch, false) : 0;
     const size_t room = network->ends->room(config, batch, false),
                  activations = tleg_block_activations(network->kernels, shape);
     size_t x, pooled, logits;
-    if (!tleg_size_product(x_shape, 3, &x) || !tleg_size_product(pooled_shape, 2, &pooled) ||
+    if (!tleg_size_product(x_shape, 3, &x) || !tleg_size_product(pooled_shape, 3, &pooled) ||
         !tleg_size_product(logits_shape, 2, &logits))
         return tleg_fail_memory(context, "session", SIZE_MAX);
     size_t end = sizeof(struct tleg_session);

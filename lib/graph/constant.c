@@ -79,8 +79,8 @@ double *tleg_constant_make(struct walk *walk, bool whole, int32_t rank, const in
         return NULL;
     }
     walk->numbers_left -= count;
-    if (rank)
-        memcpy(own.shape, shape, (size_t)rank * sizeof *shape);
+    for (int32_t k = 0; k < rank; k++)
+        own.shape[k] = shape[k];
     lie_in_rows(&own);
     double *numbers = tleg_walk_keep(walk, (count + 1) * sizeof *numbers);
     own.numbers = numbers;

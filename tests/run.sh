@@ -1,26 +1,25 @@
 #!/bin/sh
-# Builds and tests everything, on a fresh Debian 12 machine too:   sh tests/run.sh
-# or some of its stages, lint among them, which only this runs:    sh tests/run.sh release lint
-# and says which there are:                                        sh tests/run.sh --list
+# Builds and tests, on a fresh Debian 12 machine too:            sh tests/run.sh
+# with what looks at sources and at other people's compilers:   sh tests/run.sh all
+# some of its stages:                                           sh tests/run.sh release lint
+# and says which there are:                                     sh tests/run.sh --list
 # Installs what is missing through apt, builds each stage's tree with its preset (CMakePresets.json) and ends with a summary, in which
 # all that was skipped is counted and named. Build trees lie under TLEG_BUILD_DIR (./build when unset). Exit 0: all passed.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
-stages="release speed lint clang asan libfuzzer tsan plain mpi flags aarch64"
+stages="release speed asan tsan plain mpi aarch64" on_request="lint flags"
 list() {
     cat <<'END'
 release     what is installed: every suite, script and the command
 speed       what keeps kernels fast: instructions counted, and times beside plain loops
-lint        shellcheck over all scripts, clang-tidy over all C files; only where it is named
-clang       clang, and its UBSan
-asan        AddressSanitizer and UBSan: suites, fuzz corpora, the command
-libfuzzer   each fuzz target under libFuzzer for a moment
+asan        clang's AddressSanitizer and UBSan: suites, fuzz corpora, the command, each fuzz target under libFuzzer for a moment
 tsan        ThreadSanitizer: the suites of threads
-plain       the library alone, with debug information; some suites under valgrind
+plain       the library with debug information: suites under valgrind, symbols, the ABI beside the baseline
 mpi         training on several ranks
-flags       the library by every gcc and clang here and musl's, from -O0 to the whole program's optimisation: the same bits
 aarch64     another processor, in an emulator
+lint        shellcheck over all scripts, clang-tidy over all C files; on request
+flags       the library by every gcc and clang here and musl's, from -O0 to the whole program's optimisation: the same bits; on request
 END
 }
 case ${1-} in
@@ -29,14 +28,14 @@ case ${1-} in
     exit
     ;;
 -*)
-    echo "usage: sh tests/run.sh [--list | STAGE...]" >&2
+    echo "usage: sh tests/run.sh [--list | all | STAGE...]" >&2
     exit 2
     ;;
+all) set -- $stages $on_request ;;
+'') set -- $stages ;;
 esac
-# shellcheck disable=SC2046 # words are wanted
-[ $# -gt 0 ] || set -- $(echo "$stages" | sed 's/ lint / /') # lint says nothing about what a machine builds: on request
 for name in "$@"; do
-    case " $stages " in
+    case " $stages $on_request " in
     *" $name "*) ;;
     *)
         echo "tests/run.sh: there is no stage \"$name\"; --list says which there are" >&2
@@ -88,14 +87,14 @@ tree() {
 
 figure() { sed -n "s/^.*[[:space:]]$1=\"\([0-9]*\)\".*/\1/p" "$2" | head -n 1; }
 
-# check TREE CTEST-OPTION...: runs ctest there and adds its counts. A skip is a line "SKIP what: why" of the test's output.
+# check TREE CTEST-OPTION...: runs ctest there and adds its counts; some tests wait more than they compute. A skip is a line "SKIP what: why" of the test's output.
 check() {
     where=$1
     shift
     report=$build/logs/$where.xml
     rm -f "$report"
     begin=$(date +%s)
-    (cd "$build/$where" && ctest -j "$jobs" --output-on-failure --no-tests=error --output-junit "$report" "$@") \
+    (cd "$build/$where" && ctest -j $((jobs + 1)) --output-on-failure --no-tests=error --output-junit "$report" "$@") \
         >"$build/logs/$where-ctest.log" 2>&1
     code=$?
     seconds=$(($(date +%s) - begin))
@@ -158,29 +157,20 @@ run_lint() {
     skipped=$((skipped + $(wc -l <"$build/logs/lint.skips")))
 }
 
-run_clang() {
-    needs clang clang && tree clang all && check clang -L 'unit|replay' && check clang -R '^symbols$'
-}
-
 run_asan() {
-    tree asan "tleg_tests tleg" && check asan -L 'unit|replay|command'
+    needs asan clang || return 0
+    tree asan "tleg_tests tleg tleg_fuzzers" || return 0
+    check asan -L 'unit|replay|command' -LE figures
+    for corpus in tests/fuzz/corpus/*; do
+        fuzz "$(basename "$corpus")" "$corpus"
+    done
 }
 
-# That the fuzz targets still build and run; tests/fuzz/run.sh is for hours. What is found goes to the logs, not into the corpus.
-run_libfuzzer() {
-    probe='int LLVMFuzzerTestOneInput(const unsigned char *data, unsigned long size) { return data && size > 1u << 30; }'
-    if ! echo "$probe" | clang -x c -fsanitize=fuzzer,address,undefined - -o "$build/logs/probe" 2>/dev/null; then
-        skip libfuzzer "clang with libFuzzer (libclang-rt-dev) is not installed"
-        return
-    fi
-    tree libfuzzer tleg_fuzzers || return 0
-    for corpus in tests/fuzz/corpus/*; do
-        target=$(basename "$corpus")
-        found=$build/logs/$target
-        rm -rf "$found" && mkdir "$found"
-        step "$target" "$build/libfuzzer/tests/fuzz/$target" -runs=3000 -max_len=4096 -artifact_prefix="$found-" "$found" "$corpus" &&
-            passed=$((passed + 1))
-    done
+# fuzz TARGET CORPUS: that the target still runs; tests/fuzz/run.sh is for hours. What is found goes to the logs, not into the corpus.
+fuzz() {
+    found=$build/logs/$1
+    rm -rf "$found" && mkdir "$found"
+    step "$1" "$build/asan/tests/fuzz/$1" -runs=3000 -max_len=4096 -artifact_prefix="$found-" "$found" "$2" && passed=$((passed + 1))
 }
 
 run_tsan() {
@@ -191,8 +181,9 @@ run_tsan() {
 run_plain() {
     suites="test_contracts test_null test_format test_golden:logits* test_learngene test_memory:*leave* test_threads:*share*"
     needs plain-valgrind valgrind || suites=
-    tree plain all "-DTLEG_VALGRIND=$(echo "$suites" | tr ' ' ';')" && check plain -L 'unit|replay|valgrind' &&
-        check plain -R "$(any_of symbols abi_diff)"
+    tree plain "tleg_static tleg_shared $(echo "$suites" | sed 's/:[^ ]*//g')" "-DTLEG_VALGRIND=$(echo "$suites" | tr ' ' ';')" || return 0
+    [ -z "$suites" ] || check plain -L valgrind
+    check plain -R "$(any_of symbols abi_diff)"
 }
 
 run_mpi() {
@@ -213,8 +204,8 @@ run_aarch64() {
     fi
     cross=aarch64-linux-gnu-gcc emulator=qemu-aarch64-static golden=tests/golden
     needs aarch64 $cross && needs aarch64 $emulator || return 0
-    suites="test_kernels test_activations test_table test_backward test_backward_rows test_ops test_ops_chain test_own_network test_block test_core
-test_dtype test_guest_float test_families"
+    suites="test_kernels test_activations test_table test_backward test_ops test_ops_chain test_own_network test_block test_core test_dtype
+test_families"
     tree aarch64 "$suites test_golden tleg_levels tleg_shared" || return 0
     check aarch64 -R "$(any_of $suites)"
     for part in expanded saved logits; do

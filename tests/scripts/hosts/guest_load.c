@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { LOADS = 100, BATCH = 5, CLASSES = 5, DEPTH = 4, SLACK = 1 << 20 };
+enum { LOADS = 40, BATCH = 5, CLASSES = 5, DEPTH = 4, SLACK = 1 << 20 };
 
 static const char *gene_path, *images_path, *answers_path;
 
@@ -111,7 +111,7 @@ static int works(const struct copy *c) {
     return good;
 }
 
-/* ---- a hundred loads ---- */
+/* ---- many loads ---- */
 
 static long long resident(void) {
     long long all = 0, here = 0;
@@ -147,7 +147,7 @@ static int load_often(const char *path) {
 /* ---- two copies at once ---- */
 
 static void *use(void *argument) {
-    for (int i = 0; i < 20; i++)
+    for (int i = 0; i < 8; i++)
         if (!works(argument))
             return NULL;
     return argument;

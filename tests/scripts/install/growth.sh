@@ -22,13 +22,13 @@ structs=$(cat include/tleg/*.h | grep -c '^typedef struct tleg_[a-z_]* {')
     exit 1
 }
 
-# Without optimising much: it is to be built quickly, and gives the same bits.
+# Without optimising: it is to be built quickly, and gives the same bits.
 ls lib/*/*.c lib/*/*/*.c >"$scratch/sources"
 mkdir "$scratch/objects"
 export scratch cc
 # shellcheck disable=SC2016
 xargs -P 2 -n 8 sh -c 'for source; do
-    "$cc" -std=c17 -O1 -fPIC -fvisibility=hidden -ffp-contract=off -DTLEG_BUILD -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE \
+    "$cc" -std=c17 -O0 -fPIC -fvisibility=hidden -ffp-contract=off -DTLEG_BUILD -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE \
         -I"$scratch/include" -Ilib -c "$source" -o "$scratch/objects/$(echo "$source" | tr / _).o" || exit 255
 done' - <"$scratch/sources"
 {

@@ -89,7 +89,7 @@ linked_blas) # for contexts that hand over none
         exit 77
     }
     blas='link'
-    build "" -DCMAKE_BUILD_TYPE=None -DCMAKE_C_FLAGS=-O1 -DTLEG_TESTS=OFF
+    build "" -DCMAKE_BUILD_TYPE=None -DCMAKE_C_FLAGS=-O0 -DTLEG_TESTS=OFF
     readelf -d "$library" | grep NEEDED | grep -q openblas || fail "it does not need OpenBLAS"
     grep -q '^Libs.private: .*-lopenblas' "$scratch/build/tleg.pc" || fail "tleg.pc does not say that the archive needs OpenBLAS"
     cat >"$scratch/linked.c" <<'LINKED'

@@ -17,9 +17,9 @@ typedef struct tleg_block_options {
     int32_t heads;                                /* needed: divides D */
     double eps;                                   /* of both norms (1e-5) */
     const tleg_tensor *norm1_weight, *norm1_bias; /* (D) */
-    const tleg_tensor *qkv_weight;                /* (3D, D): rows q, then k, then v */
-    const tleg_tensor *qkv_bias;                  /* (3D), or NULL: none */
-    const tleg_tensor *proj_weight, *proj_bias;   /* (D, D), (D) */
+    const tleg_tensor *qkv_weight; /* (3A, D): rows q, then k, then v; A is the heads' numbers together, mostly D */
+    const tleg_tensor *qkv_bias;   /* (3A), or NULL: none */
+    const tleg_tensor *proj_weight, *proj_bias;   /* (D, A), (D) */
     const tleg_tensor *norm2_weight, *norm2_bias; /* (D) */
     const tleg_tensor *fc1_weight, *fc1_bias;     /* (H, D), (H) */
     const tleg_tensor *fc2_weight, *fc2_bias;     /* (D, H), (D) */
@@ -43,8 +43,8 @@ typedef struct tleg_block_gradients {
     uint32_t struct_size;                   /* sizeof(tleg_block_gradients) */
     int32_t reserved;                       /* 0 */
     tleg_tensor *norm1_weight, *norm1_bias; /* (D) */
-    tleg_tensor *qkv_weight, *qkv_bias;     /* (3D, D), (3D) */
-    tleg_tensor *proj_weight, *proj_bias;   /* (D, D), (D) */
+    tleg_tensor *qkv_weight, *qkv_bias;     /* (3A, D), (3A) */
+    tleg_tensor *proj_weight, *proj_bias;   /* (D, A), (D) */
     tleg_tensor *norm2_weight, *norm2_bias; /* (D) */
     tleg_tensor *fc1_weight, *fc1_bias;     /* (H, D), (H) */
     tleg_tensor *fc2_weight, *fc2_bias;     /* (D, H), (D) */

@@ -97,7 +97,7 @@ typedef struct tleg_config {
     int32_t image_size;         /* needed: height of the input in pixels, a multiple of patch_size */
     int32_t patch_size;         /* needed: height of a patch */
     int32_t dim;                /* needed: width of a token */
-    int32_t heads;              /* needed: divides dim */
+    int32_t heads;              /* needed: divides dim, or attention_dim */
     int32_t hidden;             /* width inside the MLP (4 * dim) */
     int32_t classes;            /* needed; as output 0 where there is no head: features alone. Of DIT, the labels to draw by */
     int32_t depth;              /* of a model; 0 for a learngene */
@@ -139,8 +139,9 @@ typedef struct tleg_config {
     int32_t no_patch_bias; /* 1: the patch embedding has no bias (CLIP) */
     int32_t no_head_bias;  /* 1: the head has no bias (CLIP's projection) */
 
-    int32_t assumed;   /* output only: TLEG_ASSUMED_*, what its file does not say of pictures; of DIT nothing */
-    int32_t reserved2; /* 0 */
+    int32_t assumed;       /* output only: TLEG_ASSUMED_*, what its file does not say of pictures; of DIT nothing */
+    int32_t attention_dim; /* numbers of all heads together, where that is not dim: vit-pytorch's heads * dim_head (0: dim,
+                              which as output stands as 0 too); of DIT 0 */
 
     int32_t norm_after; /* 1: a block's two norms stand after their branches, x + norm(branch(x)), not before them; 2: after the
                            sums, norm(x + branch(x)) */

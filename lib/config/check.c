@@ -96,6 +96,7 @@ static tleg_status check_sizes(tleg_context *context, tleg_config *c) {
         {"patch_width", c->patch_width, 0, TLEG_MAX_IMAGE},
         {"dim", c->dim, 1, TLEG_MAX_DIM},
         {"heads", c->heads, 1, TLEG_MAX_DIM},
+        {"attention_dim", c->attention_dim, 0, TLEG_MAX_DIM},
         {"hidden", c->hidden, 1, TLEG_MAX_HIDDEN},
         {"classes", c->classes, 1, TLEG_MAX_CLASSES},
         {"depth", c->depth, 0, TLEG_MAX_DEPTH},
@@ -137,9 +138,11 @@ static tleg_status check_sizes(tleg_context *context, tleg_config *c) {
     const tleg_status status = check_grid(context, c);
     if (status != TLEG_OK)
         return status;
-    if (c->dim % c->heads != 0)
-        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.heads: expected a divisor of the dim, %d, found %d",
-                         (int)c->dim, (int)c->heads);
+    if (c->attention_dim == c->dim)
+        c->attention_dim = 0;
+    if (tleg_config_attention_dim(c) % c->heads != 0)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.heads: expected a divisor of the %s, %d, found %d",
+                         c->attention_dim ? "attention_dim" : "dim", (int)tleg_config_attention_dim(c), (int)c->heads);
     return TLEG_OK;
 }
 
@@ -210,7 +213,8 @@ static tleg_status check_drawing(tleg_context *context, const tleg_config *c) {
     const struct {
         const char *member;
         int32_t value;
-    } none[] = {{"class_token", c->class_token},
+    } none[] = {{"attention_dim", c->attention_dim},
+                {"class_token", c->class_token},
                 {"registers", c->registers},
                 {"pool", c->pool},
                 {"norm", c->norm},

@@ -8,8 +8,12 @@ static int64_t dim(const tleg_config *config) {
     return config->dim;
 }
 
-static int64_t three_dims(const tleg_config *config) {
-    return 3 * (int64_t)config->dim;
+static int64_t attention(const tleg_config *config) {
+    return tleg_config_attention_dim(config);
+}
+
+static int64_t three_attentions(const tleg_config *config) {
+    return 3 * attention(config);
 }
 
 static int64_t hidden(const tleg_config *config) {
@@ -68,13 +72,14 @@ struct row {
 static const struct row sites[TLEG_SITES] = {
     [TLEG_SITE_NORM1] = {"norm1", "norm1", TLEG_SITE_KIND_NORM, dim, NULL, has_norm_bias, has_norms},
     [TLEG_SITE_NORM2] = {"norm2", "norm2", TLEG_SITE_KIND_NORM, dim, NULL, has_norm_bias, has_norms},
-    [TLEG_SITE_QKV] = {"qkv", "attn.qkv", TLEG_SITE_KIND_MATRIX, three_dims, dim, has_qkv_bias, NULL},
-    [TLEG_SITE_PROJ] = {"proj", "attn.proj", TLEG_SITE_KIND_MATRIX, dim, dim, has_proj_bias, NULL},
+    [TLEG_SITE_QKV] = {"qkv", "attn.qkv", TLEG_SITE_KIND_MATRIX, three_attentions, dim, has_qkv_bias, NULL},
+    [TLEG_SITE_PROJ] = {"proj", "attn.proj", TLEG_SITE_KIND_MATRIX, dim, attention, has_proj_bias, NULL},
     [TLEG_SITE_FC1] = {"fc1", "mlp.fc1", TLEG_SITE_KIND_MATRIX, tleg_config_fc1, dim, has_mlp_bias, NULL},
     [TLEG_SITE_FC2] = {"fc2", "mlp.fc2", TLEG_SITE_KIND_MATRIX, dim, hidden, has_mlp_bias, NULL},
     [TLEG_SITE_LS1] = {"ls1", "ls1", TLEG_SITE_KIND_GATE, dim, NULL, NULL, has_layer_scale},
     [TLEG_SITE_LS2] = {"ls2", "ls2", TLEG_SITE_KIND_GATE, dim, NULL, NULL, has_layer_scale},
-    [TLEG_SITE_ATTENTION_NORM] = {"attn_norm", "attn.norm", TLEG_SITE_KIND_NORM, dim, NULL, has_norm_bias, has_attention_norm},
+    [TLEG_SITE_ATTENTION_NORM] = {"attn_norm", "attn.norm", TLEG_SITE_KIND_NORM, attention, NULL, has_norm_bias,
+                                  has_attention_norm},
     [TLEG_SITE_MLP_NORM] = {"mlp_norm", "mlp.norm", TLEG_SITE_KIND_NORM, hidden, NULL, has_norm_bias, has_mlp_norm},
     [TLEG_SITE_MODULATION] = {"modulation", "adaLN_modulation.1", TLEG_SITE_KIND_MATRIX, six_dims, dim, NULL,
                               tleg_config_draws},

@@ -65,12 +65,18 @@ int64_t tleg_config_fc1(const tleg_config *config) {
     return config->gated ? 2 * (int64_t)config->hidden : config->hidden;
 }
 
+int32_t tleg_config_attention_dim(const tleg_config *config) {
+    return config->attention_dim ? config->attention_dim : config->dim;
+}
+
 int32_t tleg_config_head(const tleg_config *config) {
-    return config->dim / config->heads;
+    return tleg_config_attention_dim(config) / config->heads;
 }
 
 int64_t tleg_config_qk_width(const tleg_config *config) {
-    return config->qk_norm == TLEG_QK_NORM_HEAD ? tleg_config_head(config) : config->qk_norm ? config->dim : 0;
+    return config->qk_norm == TLEG_QK_NORM_HEAD ? tleg_config_head(config)
+           : config->qk_norm                    ? tleg_config_attention_dim(config)
+                                                : 0;
 }
 
 int32_t tleg_config_pool_heads(const tleg_config *config) {

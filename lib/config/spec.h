@@ -101,13 +101,14 @@ bool tleg_slot_matrix(const tleg_config *config, enum tleg_slot slot, int64_t *n
  * the same learngenes. */
 uint64_t tleg_slot_stream(enum tleg_slot slot);
 void tleg_outer_spec(const tleg_config *config, enum tleg_slot slot, struct tleg_spec *spec);
-/* A block's tensor, without the prefix: "attn.qkv.weight" (3D, D) and so on; an empty name where the configuration has none. */
+/* A block's tensor, without the prefix: "attn.qkv.weight" (3A, D) and so on; an empty name where the configuration has none. */
 void tleg_site_spec(const tleg_config *config, enum tleg_site site, bool bias, struct tleg_spec *spec);
 /* Fills *info up to its struct_size as a public call does: type and shape, no data. ARGUMENT. */
 tleg_status tleg_spec_info(tleg_context *context, const struct tleg_spec *spec, tleg_dtype dtype, tleg_tensor_info *info);
 /* The number of elements of a spec; 0 for an empty one. Checked configurations do not overflow. */
 size_t tleg_spec_count(const struct tleg_spec *spec);
-int32_t tleg_config_head(const tleg_config *config); /* numbers of a head */
+int32_t tleg_config_attention_dim(const tleg_config *config); /* numbers of all heads together */
+int32_t tleg_config_head(const tleg_config *config);          /* of one */
 int64_t
 tleg_config_qk_width(const tleg_config *config); /* numbers that a norm of queries and keys runs over; 0: there is none */
 int32_t tleg_config_pool_heads(const tleg_config *config); /* of attention pooling */

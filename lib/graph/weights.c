@@ -310,14 +310,16 @@ static bool has_biases(const struct weights *w) {
 
 /* What all blocks have in common. */
 struct kind {
-    int64_t heads, hidden;
+    int64_t heads, attention, hidden;
     int32_t activation;
     bool gated, inner[2];
 };
 
 static struct kind kind_of(const struct weights *w, const struct branch branches[2], const struct value *q) {
     const struct value *first = branches[1].first;
-    return (struct kind){.heads = w->dim / tleg_layout_size(&q->layout, q->layout.rank - 1),
+    const int64_t attention = rows_of(w->walk, q->weight);
+    return (struct kind){.heads = attention / tleg_layout_size(&q->layout, q->layout.rank - 1),
+                         .attention = attention,
                          .hidden = rows_of(w->walk, first->weight),
                          .activation = tleg_samples_activation(w->walk, branches[1].function),
                          .gated = branches[1].gate != NULL,
@@ -325,8 +327,8 @@ static struct kind kind_of(const struct weights *w, const struct branch branches
 }
 
 static bool same_kind(const struct kind *a, const struct kind *b) {
-    return a->heads == b->heads && a->hidden == b->hidden && a->activation == b->activation && a->gated == b->gated &&
-           a->inner[0] == b->inner[0] && a->inner[1] == b->inner[1];
+    return a->heads == b->heads && a->attention == b->attention && a->hidden == b->hidden && a->activation == b->activation &&
+           a->gated == b->gated && a->inner[0] == b->inner[0] && a->inner[1] == b->inner[1];
 }
 
 /* Whether a norm, if it is there, is as all others are. */
@@ -355,8 +357,8 @@ static tleg_status check_block(struct weights *w, int64_t block, struct kind *co
                         "expected rotary positions that follow from a base and the patches' places in a square", 0);
     }
     for (int k = 0; k < 3; k++)
-        if (rows_of(walk, qkv[k]->weight) != w->dim || columns_of(walk, qkv[k]->weight) != w->dim)
-            return fail(w, TLEG_ERROR_UNSUPPORTED, "expected queries, keys and values as wide as a token", block);
+        if (rows_of(walk, qkv[k]->weight) != kind.attention || columns_of(walk, qkv[k]->weight) != w->dim)
+            return fail(w, TLEG_ERROR_UNSUPPORTED, "expected queries, keys and values of one width", block);
     for (int k = 0; k < 2; k++)
         if ((qkv[k]->norm != NULL) != w->qk_norm || !is_alike(w, qkv[k]->norm))
             return fail(w, TLEG_ERROR_UNSUPPORTED, "expected the norms of queries and keys of block 0", block);

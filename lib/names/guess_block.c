@@ -68,18 +68,24 @@ static bool is_out(const struct block *block, const char *name) {
 
 /* ---- shapes ---- */
 
+/* Numbers of all heads together. */
+static int64_t attention_of(const struct block *block) {
+    const struct tleg_entry *qkv = block->part[QKV], *query = block->part[Q];
+    return qkv ? qkv->shape[0] / 3 : query ? query->shape[0] : block->guess->dim;
+}
+
 static enum part matrix_of(const struct block *block, const struct tleg_entry *entry) {
     static const char *const attention[] = {"qkv", "att", "in_proj", "msa", "mha", NULL};
     const int64_t dim = block->guess->dim, rows = entry->shape[0], columns = entry->shape[1];
     const enum part letter = letter_of(entry->name);
-    if (rows == dim && columns == dim && letter != PARTS)
+    if (rows >= dim && columns == dim && letter != PARTS)
         return letter;
     if (letter != PARTS && rows < dim) /* of one head */
         return PARTS;
-    if (rows == 3 * dim && columns == dim && !block->part[QKV] &&
+    if (rows > dim && rows % 3 == 0 && columns == dim && !block->part[QKV] &&
         tleg_guess_holds(tleg_guess_rest(block->guess, entry->name), attention))
         return QKV;
-    if (rows == dim && columns == dim && is_out(block, entry->name))
+    if (rows == dim && columns == attention_of(block) && is_out(block, entry->name))
         return PROJ;
     if (columns == dim && !block->part[FC1])
         return FC1;

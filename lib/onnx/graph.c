@@ -110,12 +110,12 @@ static void put_pool_constants(struct tleg_onnx_graph *graph) {
 
 static void put_constants(struct tleg_onnx_graph *graph) {
     const tleg_config *c = graph->config;
-    const int64_t dim = c->dim, head = tleg_config_head(c);
+    const int64_t dim = c->dim, attention = tleg_config_attention_dim(c), head = tleg_config_head(c);
     const float eps = (float)c->eps;
     integers(graph, "to_rows", 3, (const int64_t[]){0, dim, -1});
     integers(graph, "to_heads", 4, (const int64_t[]){0, 0, c->heads, head});
-    integers(graph, "from_heads", 3, (const int64_t[]){0, 0, dim});
-    integers(graph, "thirds", 3, (const int64_t[]){dim, dim, dim});
+    integers(graph, "from_heads", 3, (const int64_t[]){0, 0, attention});
+    integers(graph, "thirds", 3, (const int64_t[]){attention, attention, attention});
     if (c->gated)
         integers(graph, "halves", 2, (const int64_t[]){c->hidden, c->hidden});
     number(graph, "scale", 1 / sqrt((double)head));
@@ -405,7 +405,7 @@ static void norm_heads(struct tleg_onnx_graph *graph, int32_t layer, char flat[K
     }
 }
 
-/* qkv (B, N, 3D) -> (B, N, D) */
+/* qkv (B, N, 3A) -> (B, N, A) */
 static void block_attention(struct tleg_onnx_graph *graph, int32_t layer, const char *qkv, const char *out) {
     char prefix[VALUE_TEXT], flat[KINDS][VALUE_TEXT];
     static const char *const parts[] = {"attn.q", "attn.k", "attn.v"};

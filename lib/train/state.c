@@ -78,6 +78,8 @@ static char *append_choices(const tleg_trainer *t, char *at) {
         at += snprintf(at, 64, "blocks=%d,%d,%d,%d ", c->norm_after, c->gated, c->attention_norm, c->mlp_norm);
     if (c->qk_norm)
         at += snprintf(at, 32, "qk_norm=%d ", c->qk_norm);
+    if (c->attention_dim)
+        at += snprintf(at, 32, "attention_dim=%d ", c->attention_dim);
     if (c->representation)
         at += snprintf(at, 32, "representation=%d ", c->representation);
     if (c->pixel_norm)

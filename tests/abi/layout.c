@@ -88,7 +88,7 @@ static void config(void) {
     M(no_qkv_bias), M(dtype), M(label_count), M(kind), M(channels), M(eps), M(mean), M(std), M(crop), M(ignored_count);
     M(parameters), M(labels), M(schedule), M(ignored), M(reserved);
     M(depth_count), M(positions), M(depths), M(scores), M(interpolation), M(fit), M(mlp), M(layer_scale), M(norm_before);
-    M(unplaced), M(no_patch_bias), M(no_head_bias), M(assumed), M(reserved2), M(norm_after), M(gated), M(attention_norm),
+    M(unplaced), M(no_patch_bias), M(no_head_bias), M(assumed), M(attention_dim), M(norm_after), M(gated), M(attention_norm),
         M(mlp_norm), M(learned_sigma), M(no_null_label), M(no_positions), M(rotary), M(rotary_halves), M(rotary_x_first),
         M(rotary_grid), M(rotary_offset), M(pool_heads), M(pool_hidden), M(rotary_base), M(rms), M(no_norm), M(patch_norm),
         M(no_proj_bias), M(no_mlp_bias), M(qk_norm), M(pixel_norm), M(image_width), M(patch_width), M(representation);

@@ -44,7 +44,7 @@ static void compare_config(const tleg_config *one, const tleg_config *other) {
     fuzz_need(one->norm == other->norm && one->no_qkv_bias == other->no_qkv_bias && one->dtype == other->dtype);
     fuzz_need(one->image_width == other->image_width && one->patch_width == other->patch_width);
     fuzz_need(one->qk_norm == other->qk_norm && one->pixel_norm == other->pixel_norm);
-    fuzz_need(one->representation == other->representation);
+    fuzz_need(one->representation == other->representation && one->attention_dim == other->attention_dim);
     fuzz_need(one->eps == other->eps && one->crop == other->crop && one->label_count == other->label_count);
     fuzz_need(memcmp(one->mean, other->mean, sizeof one->mean) == 0 && memcmp(one->std, other->std, sizeof one->std) == 0);
     fuzz_need(strcmp(one->schedule, other->schedule) == 0 && other->ignored_count == 0);

@@ -4,6 +4,7 @@ Learngenes and models are as small as they get: what matters is which tensors th
 import io
 import json
 import os
+import re
 import struct
 import sys
 import zipfile
@@ -97,6 +98,15 @@ def lucid(simple, dim=8):
     return ''.join(f'{name} F32 {shape}\n' for name, shape in outside + [('transformer.layers.0.' + name, shape) for name, shape in block])
 
 
+def wider(text):
+    """With attention of 4 numbers where tokens have 2."""
+    for part in ('', '_base', '_ilayer'):
+        for site, old, new in (('attn.qkv', '6,2', '12,2'), ('attn.proj', '2,2', '2,4')):
+            text = re.sub(rf'({re.escape(site)}\.(?:instances\.0\.)?weight{part} F32) {old}\n', rf'\1 {new}\n', text)
+        text = re.sub(rf'(attn\.qkv\.(?:instances\.0\.)?bias{part} F32) 6\n', r'\1 12\n', text)
+    return text
+
+
 KEYS = ('tleg.image_size=4', 'tleg.patch_size=2', 'tleg.eps=1e-6', 'tleg.mean=0.5,0.5,0.5', 'tleg.std=0.2,0.2,0.2',
         'tleg.crop=0.9', 'tleg.labels=["a","b"]', 'tleg.norm=before_pool', 'tleg.pool=mean')
 for name, text in {
@@ -118,6 +128,7 @@ for name, text in {
         'gene-needs': gene(keys=('tleg.needs=["basis-k"]',)), 'gene-needs-none': gene(keys=('tleg.needs=[]',)),
         'model-qk-norm': model() + ''.join(f'blocks.0.attn.{qk}_norm.{part} F32 2\n' for qk in 'qk' for part in ('weight', 'bias')),
         'model-cls-mean': without('head.weight', model(prefix=1, norm='norm', side=2)) + 'head.weight F32 2,4\n',
+        'model-inner': wider(model(prefix=1, norm='norm', side=2, keys=('tleg.heads=2',))), 'gene-inner': wider(gene()),
         'model-represented': without('head.weight', model(prefix=1, norm='norm', side=2)) + 'pre_logits.weight F32 5,2\npre_logits.bias F32 5\nhead.weight F32 2,5\n',
         'gene-represented': without('head.weight', gene()) + 'pre_logits.weight F32 3,2\npre_logits.bias F32 3\nhead.weight F32 2,3\n',
         'model-max': model(side=2, keys=('tleg.heads=1', 'tleg.pool=mean_max')), 'model-lucid': lucid(False), 'model-simple': lucid(True), 'model-pixels-left': model(patch=2, side=2, keys=('tleg.heads=1', 'tleg.image_size=5')),

@@ -177,7 +177,7 @@ static inline void problem_forward(const struct problem *p, double *y) {
         *y = reference_distill((size_t)s->batch, dim, a[0], a[1], p->tau);
         break;
     default:
-        reference_block((size_t)s->batch, (size_t)s->tokens, dim, (size_t)s->heads, hidden, a[0], a + 1, p->eps, y);
+        reference_block((size_t)s->batch, (size_t)s->tokens, dim, dim, (size_t)s->heads, hidden, a[0], a + 1, p->eps, y);
     }
 }
 

@@ -121,16 +121,17 @@ static inline void reference_mlp(size_t rows, size_t dim, size_t hidden, const d
     free(middle);
 }
 
-/* y = u + mlp(norm2(u)), u = x + proj(attention(qkv(norm1(x)))); x, y (batch, tokens, dim). The weights w: of norm1, qkv, proj,
- * norm2, fc1, fc2, each with its bias after it; qkv's bias may be NULL. */
-static inline void reference_block(size_t batch, size_t tokens, size_t dim, size_t heads, size_t hidden, const double *x,
-                                   double *const *w, double eps, double *y) {
+/* y = u + mlp(norm2(u)), u = x + proj(attention(qkv(norm1(x)))); x, y (batch, tokens, dim); all heads together have
+ * `width` numbers. The weights w: of norm1, qkv, proj, norm2, fc1, fc2, each with its bias after it; qkv's bias may be NULL. */
+static inline void reference_block(size_t batch, size_t tokens, size_t dim, size_t width, size_t heads, size_t hidden,
+                                   const double *x, double *const *w, double eps, double *y) {
     size_t rows = batch * tokens;
-    double *t = support_doubles(rows * dim), *qkv = support_doubles(rows * 3 * dim), *u = support_doubles(rows * dim);
+    double *t = support_doubles(rows * dim), *qkv = support_doubles(rows * 3 * width), *u = support_doubles(rows * dim);
+    double *mixed = support_doubles(rows * width);
     reference_layernorm(rows, dim, x, w[0], w[1], eps, t);
-    reference_linear(rows, 3 * dim, dim, t, w[2], w[3], qkv);
-    reference_attention(batch, tokens, dim, heads, qkv, t);
-    reference_linear(rows, dim, dim, t, w[4], w[5], u);
+    reference_linear(rows, 3 * width, dim, t, w[2], w[3], qkv);
+    reference_attention(batch, tokens, width, heads, qkv, mixed);
+    reference_linear(rows, dim, width, mixed, w[4], w[5], u);
     for (size_t i = 0; i < rows * dim; i++) {
         u[i] += x[i];
     }
@@ -141,6 +142,7 @@ static inline void reference_block(size_t batch, size_t tokens, size_t dim, size
     }
     free(t);
     free(qkv);
+    free(mixed);
     free(u);
 }
 

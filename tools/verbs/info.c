@@ -74,6 +74,8 @@ static void print_parts(const tleg_config *config) {
     for (size_t k = 0; k < sizeof norms / sizeof *norms; k++)
         if (norms[k].there)
             at += (size_t)snprintf(text + at, sizeof text - at, ", %s", norms[k].what);
+    if (config->attention_dim)
+        at += (size_t)snprintf(text + at, sizeof text - at, ", attention of %d numbers", (int)config->attention_dim);
     if (config->layer_scale)
         at += (size_t)snprintf(text + at, sizeof text - at, ", LayerScale");
     if (config->norm_before)
@@ -226,6 +228,7 @@ static void add_config(struct report *report, const struct source *source) {
     report_add(report, "attention_norm", json_boolean(config->attention_norm));
     report_add(report, "mlp_norm", json_boolean(config->mlp_norm));
     report_integer(report, "representation", config->representation);
+    report_integer(report, "attention_dim", config->attention_dim ? config->attention_dim : config->dim);
     report_text(report, "qk_norm",
                 config->qk_norm == TLEG_QK_NORM_HEAD    ? "head"
                 : config->qk_norm == TLEG_QK_NORM_TOKEN ? "token"

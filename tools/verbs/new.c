@@ -69,7 +69,8 @@ static void be_like(tleg_config *own, const tleg_config *model) {
                    {&own->patch_norm, model->patch_norm},
                    {&own->no_proj_bias, model->no_proj_bias},
                    {&own->no_mlp_bias, model->no_mlp_bias},
-                   {&own->representation, model->representation}};
+                   {&own->representation, model->representation},
+                   {&own->attention_dim, model->attention_dim}};
     for (size_t k = 0; k < sizeof members / sizeof *members; k++)
         if (!*members[k].own)
             *members[k].own = members[k].model;

@@ -43,15 +43,16 @@ static bool matrix_of(const tleg_tensor *tensor) {
 static tleg_status check_options(tleg_context *context, const tleg_block_options *options, tleg_config *config) {
     if (!matrix_of(options->proj_weight) || !matrix_of(options->fc1_weight))
         return tleg_fail(context, TLEG_ERROR_ARGUMENT,
-                         "block: attn.proj.weight and mlp.fc1.weight must be matrices (D, D) and (H, D)");
+                         "block: attn.proj.weight and mlp.fc1.weight must be matrices (D, A) and (H, D)");
     *config = (tleg_config){.dim = (int32_t)options->proj_weight->shape[0],
+                            .attention_dim = (int32_t)options->proj_weight->shape[1],
                             .heads = options->heads,
                             .hidden = (int32_t)options->fc1_weight->shape[0],
                             .no_qkv_bias = !options->qkv_bias,
                             .eps = options->eps == 0 ? 1e-5 : options->eps};
-    if (config->heads < 1 || config->dim % config->heads)
-        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "block: heads is %d, expected a divisor of dim, %d", config->heads,
-                         config->dim);
+    if (config->heads < 1 || config->attention_dim % config->heads)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "block: heads is %d, expected a divisor of attention's width, %d",
+                         config->heads, config->attention_dim);
     if (!(config->eps > 0 && config->eps < 1))
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "block: eps must lie between 0 and 1");
     const tleg_tensor *tensors[TLEG_SITES][2];

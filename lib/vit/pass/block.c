@@ -9,6 +9,7 @@ struct tleg_block_shape tleg_block_shape_make(const tleg_config *config, int64_t
                                      .tokens = tokens,
                                      .dim = config->dim,
                                      .heads = config->heads,
+                                     .attention = tleg_config_attention_dim(config),
                                      .hidden = config->hidden,
                                      .fc1 = tleg_config_fc1(config),
                                      .activation = tleg_config_activation(config),
@@ -46,9 +47,9 @@ static int64_t row_floats(const struct tleg_target *row) {
 static int64_t place(const struct tleg_kernels *kernels, const struct tleg_block_shape *shape, float *memory,
                      struct tleg_block_places *places) {
     const int64_t m = shape->batch * shape->tokens, dim = shape->dim;
-    places->qkv = between_at(kernels, shape, !shape->rotary && !shape->qk_width, 3 * dim, memory);
+    places->qkv = between_at(kernels, shape, !shape->rotary && !shape->qk_width, 3 * shape->attention, memory);
     const int64_t qkv = row_floats(&places->qkv);
-    places->mixed = between_at(kernels, shape, !shape->attention_norm, dim, memory ? memory + m * qkv : NULL);
+    places->mixed = between_at(kernels, shape, !shape->attention_norm, shape->attention, memory ? memory + m * qkv : NULL);
     places->hidden = between_at(kernels, shape, !shape->gated && !shape->mlp_norm, shape->fc1, memory);
     const int64_t attention = qkv + row_floats(&places->mixed), hidden = row_floats(&places->hidden);
     const int64_t most = hidden > attention ? hidden : attention;
@@ -56,7 +57,7 @@ static int64_t place(const struct tleg_kernels *kernels, const struct tleg_block
     return shape->norm_after ? most + dim : most;
 }
 
-/* x (B,N,D) -> qkv (B,N,3D), mixed (B,N,D) for attention; then hidden (B,N,fc1) in the same place; a branch after them. */
+/* x (B,N,D) -> qkv (B,N,3A), mixed (B,N,A) for attention; then hidden (B,N,fc1) in the same place; a branch after them. */
 size_t tleg_block_activations(const struct tleg_kernels *kernels, const struct tleg_block_shape *shape) {
     struct tleg_block_places places;
     size_t rows, count;
@@ -73,17 +74,17 @@ void tleg_block_place(const struct tleg_kernels *kernels, const struct tleg_bloc
 }
 
 struct tleg_scratch tleg_block_scratch(const struct tleg_kernels *kernels, const struct tleg_block_shape *shape) {
-    int64_t m = shape->batch * shape->tokens, dim = shape->dim;
+    int64_t m = shape->batch * shape->tokens, dim = shape->dim, attention = shape->attention;
     const bool narrow = tleg_multiplies_narrow(kernels, shape->dtype); /* such rows are used where they lie */
     const int64_t mixed = narrow && !shape->attention_norm ? 0 : m,
                   hidden = narrow && !shape->gated && !shape->mlp_norm ? 0 : m;
-    struct tleg_scratch most = tleg_gemm_scratch(kernels, shape->dtype, m, 3 * dim, dim);
-    tleg_scratch_join(&most, tleg_gemm_scratch(kernels, shape->dtype, mixed, dim, dim));
+    struct tleg_scratch most = tleg_gemm_scratch(kernels, shape->dtype, m, 3 * attention, dim);
+    tleg_scratch_join(&most, tleg_gemm_scratch(kernels, shape->dtype, mixed, dim, attention));
     tleg_scratch_join(&most, tleg_gemm_scratch(kernels, shape->dtype, m, shape->fc1, dim));
     tleg_scratch_join(&most, tleg_gemm_scratch(kernels, shape->dtype, hidden, dim, shape->hidden));
     if (shape->norm_after)
         tleg_scratch_join(&most, tleg_add_normed_scratch(dim));
-    tleg_scratch_join(&most, tleg_attention_scratch(kernels, shape->dtype, shape->tokens, dim, shape->heads));
+    tleg_scratch_join(&most, tleg_attention_scratch(kernels, shape->dtype, shape->tokens, attention, shape->heads));
     return most;
 }
 
@@ -132,7 +133,7 @@ void tleg_turn_block(const struct tleg_exec *exec, const struct tleg_block_shape
         tleg_turn(exec, &(struct tleg_turning){.rows = shape->batch * shape->tokens,
                                                .tokens = shape->tokens,
                                                .first = shape->prefix,
-                                               .dim = shape->dim,
+                                               .dim = shape->attention,
                                                .heads = shape->heads,
                                                .grid = shape->grid,
                                                .column_first = shape->rotary_x_first,
@@ -230,21 +231,21 @@ static void end_half(const struct tleg_exec *exec, const struct tleg_block_shape
         join_sum(exec, shape, rows, linear, norm, scale, x, branch ? branch : y, y);
 }
 
-/* The norms of queries and keys, where the block has them; what they were before it goes to unnormed (2, M, D), unless NULL. */
+/* The norms of queries and keys, where the block has them; what they were before it goes to unnormed (2, M, A), unless NULL. */
 static void norm_heads(const struct tleg_exec *exec, const struct tleg_block_shape *shape, const struct tleg_layer *layer,
                        float *qkv, float *unnormed) {
-    const int64_t m = shape->batch * shape->tokens;
+    const int64_t m = shape->batch * shape->tokens, width = shape->attention;
     for (int64_t part = 0; part < 2 && shape->qk_width; part++) {
         const struct tleg_norm *norm = &layer->norm[part == 0 ? TLEG_SITE_Q_NORM : TLEG_SITE_K_NORM];
         tleg_norm_parts(exec, &(struct tleg_norm_parts){.rows = m,
-                                                        .dim = shape->dim,
+                                                        .dim = width,
                                                         .width = shape->qk_width,
-                                                        .stride = 3 * shape->dim,
+                                                        .stride = 3 * width,
                                                         .weight = norm->weight,
                                                         .bias = norm->bias,
                                                         .eps = shape->eps,
-                                                        .x = qkv + part * shape->dim,
-                                                        .before = unnormed ? unnormed + part * m * shape->dim : NULL});
+                                                        .x = qkv + part * width,
+                                                        .before = unnormed ? unnormed + part * m * width : NULL});
     }
 }
 
@@ -257,7 +258,7 @@ static void attention_half(const struct tleg_exec *exec, const struct tleg_block
     tleg_turn_block(exec, shape, false, places->qkv.data);
     tleg_attention(exec, &(struct tleg_attention){.batch = shape->batch,
                                                   .tokens = shape->tokens,
-                                                  .dim = shape->dim,
+                                                  .dim = shape->attention,
                                                   .heads = shape->heads,
                                                   .qkv = tleg_view_of(&places->qkv),
                                                   .out = places->mixed,

@@ -5,25 +5,29 @@
 size_t tleg_kept_floats(const struct tleg_block_shape *shape) {
     size_t rows, count;
     if (!tleg_size_mul((size_t)shape->batch, (size_t)shape->tokens, &rows) ||
-        !tleg_size_mul(rows, (size_t)((shape->qk_width ? 8 : 6) * shape->dim + shape->fc1), &count))
+        !tleg_size_mul(rows, (size_t)(2 * shape->dim + (shape->qk_width ? 6 : 4) * shape->attention + shape->fc1), &count))
         return SIZE_MAX;
     return count;
 }
 
 void tleg_kept_place(const struct tleg_block_shape *shape, float *memory, struct tleg_kept *kept) {
-    int64_t rows = shape->batch * shape->tokens, dim = shape->dim;
+    int64_t rows = shape->batch * shape->tokens, dim = shape->dim, attention = shape->attention;
     kept->x = memory;
     kept->qkv = kept->x + rows * dim;
-    kept->mixed = kept->qkv + rows * 3 * dim;
-    kept->middle = kept->mixed + rows * dim;
+    kept->mixed = kept->qkv + rows * 3 * attention;
+    kept->middle = kept->mixed + rows * attention;
     kept->hidden = kept->middle + rows * dim;
     kept->unnormed = shape->qk_width ? kept->hidden + rows * shape->fc1 : NULL;
 }
 
-/* u (M, max(fc1, 3D)), t (M, D), and s (M, D) for branches that are scaled; where something stands between the activation and
- * fc2, v (M, H), and w (M, H) where that is a norm */
+/* u (M, max(fc1, 3A)), t (M, max(D, A)), and s (M, D) for branches that are scaled; where something stands between the
+ * activation and fc2, v (M, H), and w (M, H) where that is a norm */
 static int64_t widest(const struct tleg_block_shape *shape) {
-    return shape->fc1 > 3 * shape->dim ? shape->fc1 : 3 * shape->dim;
+    return shape->fc1 > 3 * shape->attention ? shape->fc1 : 3 * shape->attention;
+}
+
+static int64_t wider(const struct tleg_block_shape *shape) {
+    return shape->dim > shape->attention ? shape->dim : shape->attention;
 }
 
 static int64_t inner(const struct tleg_block_shape *shape) {
@@ -33,32 +37,32 @@ static int64_t inner(const struct tleg_block_shape *shape) {
 size_t tleg_backward_activations(const struct tleg_block_shape *shape) {
     size_t rows, count;
     if (!tleg_size_mul((size_t)shape->batch, (size_t)shape->tokens, &rows) ||
-        !tleg_size_mul(rows, (size_t)(widest(shape) + 2 * shape->dim + inner(shape)), &count))
+        !tleg_size_mul(rows, (size_t)(widest(shape) + wider(shape) + shape->dim + inner(shape)), &count))
         return SIZE_MAX;
     return count;
 }
 
 struct tleg_scratch tleg_backward_scratch(const struct tleg_kernels *kernels, const struct tleg_block_shape *shape) {
-    int64_t m = shape->batch * shape->tokens, d = shape->dim, h = shape->hidden;
-    const int64_t products[4][2] = {{3 * d, d}, {d, d}, {shape->fc1, d}, {d, h}};
+    int64_t m = shape->batch * shape->tokens, d = shape->dim, h = shape->hidden, a = shape->attention;
+    const int64_t products[4][2] = {{3 * a, d}, {d, a}, {shape->fc1, d}, {d, h}};
     struct tleg_scratch most = tleg_block_scratch(kernels, shape);
     for (int i = 0; i < 4; i++) {
         tleg_scratch_join(&most, tleg_weight_backward_scratch(kernels, shape->dtype, m, products[i][0], products[i][1]));
         tleg_scratch_join(&most, tleg_gemm_scratch(kernels, shape->dtype, m, products[i][1], products[i][0]));
     }
-    tleg_scratch_join(&most, tleg_layernorm_backward_scratch(kernels, m, d));
+    tleg_scratch_join(&most, tleg_layernorm_backward_scratch(kernels, m, wider(shape)));
     if (shape->mlp_norm)
         tleg_scratch_join(&most, tleg_layernorm_backward_scratch(kernels, m, h));
     if (shape->qk_width)
-        tleg_scratch_join(&most, tleg_layernorm_backward_scratch(kernels, m * d / shape->qk_width, shape->qk_width));
-    tleg_scratch_join(&most, tleg_attention_backward_scratch(kernels, shape->tokens, d, shape->heads));
+        tleg_scratch_join(&most, tleg_layernorm_backward_scratch(kernels, m * a / shape->qk_width, shape->qk_width));
+    tleg_scratch_join(&most, tleg_attention_backward_scratch(kernels, shape->tokens, a, shape->heads));
     return most;
 }
 
 void tleg_block_keep(const struct tleg_exec *exec, const struct tleg_block_shape *shape, const struct tleg_layer *layer,
                      struct tleg_branch_scales scales, const struct tleg_kept *kept, float *y) {
-    const struct tleg_block_places places = {.qkv = tleg_target_f32(kept->qkv, 3 * shape->dim),
-                                             .mixed = tleg_target_f32(kept->mixed, shape->dim),
+    const struct tleg_block_places places = {.qkv = tleg_target_f32(kept->qkv, 3 * shape->attention),
+                                             .mixed = tleg_target_f32(kept->mixed, shape->attention),
                                              .hidden = tleg_target_f32(kept->hidden, shape->fc1),
                                              .middle = kept->middle,
                                              .unnormed = kept->unnormed,
@@ -241,18 +245,18 @@ static void mlp_backward(const struct step *step, const float *scale, const stru
     into_input(step, TLEG_SITE_NORM2, TLEG_SITE_FC1, step->u, kept->middle, d);
 }
 
-/* Columns of dqkv (M, 3D), in u, to t (M, D), or from there. */
+/* Columns of dqkv (M, 3A), in u, to t (M, A), or from there. */
 static void move_part(const struct step *step, int64_t part, bool back) {
-    const int64_t dim = step->shape->dim;
+    const int64_t width = step->shape->attention;
     for (int64_t row = 0; row < step->m; row++) {
-        float *inside = step->u + (3 * row + part) * dim, *apart = step->t + row * dim;
-        memcpy(back ? inside : apart, back ? apart : inside, (size_t)dim * sizeof(float));
+        float *inside = step->u + (3 * row + part) * width, *apart = step->t + row * width;
+        memcpy(back ? inside : apart, back ? apart : inside, (size_t)width * sizeof(float));
     }
 }
 
 /* Through the norms of queries and keys, where the block has them, from what they gave to what they were. */
 static void heads_backward(const struct step *step, const float *unnormed) {
-    const int64_t width = step->shape->qk_width, count = step->m * step->shape->dim;
+    const int64_t width = step->shape->qk_width, count = step->m * step->shape->attention;
     for (int64_t part = 0; part < 2 && width; part++) {
         move_part(step, part, false);
         norm_step(step, part == 0 ? TLEG_SITE_Q_NORM : TLEG_SITE_K_NORM, count / width, width, unnormed + part * count, step->t,
@@ -263,26 +267,26 @@ static void heads_backward(const struct step *step, const float *unnormed) {
 
 static void attention_backward(const struct step *step, const float *scale, const struct tleg_kept *kept, float *d) {
     const struct tleg_block_shape *shape = step->shape;
-    int64_t dim = shape->dim;
+    const int64_t dim = shape->dim, width = shape->attention;
     const struct tleg_norm *norm1 = &step->layer->norm[TLEG_SITE_NORM1];
-    const struct tleg_rows rows = tleg_rows_mixed(shape, step->layer, tleg_view_f32(kept->mixed, dim));
+    const struct tleg_rows rows = tleg_rows_mixed(shape, step->layer, tleg_view_f32(kept->mixed, width));
     into_sum(step, TLEG_SITE_NORM1, TLEG_SITE_PROJ, rows, scale, kept->x, d);
     const float *dy = scaled(shape, scale, d, step->s);
     dy = into_branch(step, TLEG_SITE_LS1, TLEG_SITE_NORM1, TLEG_SITE_PROJ, dy, rows);
-    weight_step(step, TLEG_SITE_PROJ, dy, dim, dim, rows);
+    weight_step(step, TLEG_SITE_PROJ, dy, dim, width, rows);
     input_step(step, TLEG_SITE_PROJ, dy, NULL, step->t);
     if (shape->attention_norm)
-        norm_step(step, TLEG_SITE_ATTENTION_NORM, step->m, dim, kept->mixed, step->t, false, step->t);
+        norm_step(step, TLEG_SITE_ATTENTION_NORM, step->m, width, kept->mixed, step->t, false, step->t);
     tleg_k_attention_backward(step->exec, &(struct tleg_attention_backward){.batch = shape->batch,
                                                                             .tokens = shape->tokens,
-                                                                            .dim = dim,
+                                                                            .dim = width,
                                                                             .heads = shape->heads,
                                                                             .qkv = kept->qkv,
                                                                             .dout = step->t,
                                                                             .dqkv = step->u});
     tleg_turn_block(step->exec, shape, true, step->u);
     heads_backward(step, kept->unnormed);
-    weight_step(step, TLEG_SITE_QKV, step->u, 3 * dim, dim, tleg_rows_input(shape, norm1, kept->x));
+    weight_step(step, TLEG_SITE_QKV, step->u, 3 * width, dim, tleg_rows_input(shape, norm1, kept->x));
     into_input(step, TLEG_SITE_NORM1, TLEG_SITE_QKV, step->u, kept->x, d);
 }
 
@@ -294,7 +298,7 @@ void tleg_block_backward_pass(const struct tleg_exec *exec, const struct tleg_bl
     struct step step = {.exec = exec, .shape = shape, .layer = layer, .turned = turned, .gradient = gradient, .m = m};
     step.u = activations;
     step.t = step.u + m * widest(shape);
-    step.s = step.t + m * shape->dim;
+    step.s = step.t + m * wider(shape);
     step.v = step.s + m * shape->dim;
     step.w = step.v + m * shape->hidden;
     mlp_backward(&step, scales.mlp, kept, d);

@@ -8,7 +8,8 @@
 /* ---- one block, forward (block.c); M = B * N rows ---- */
 struct tleg_block_shape {
     int64_t batch, tokens, dim, heads, hidden;
-    int64_t fc1; /* columns that fc1 gives: hidden, or twice that */
+    int64_t attention; /* A: numbers of all heads together */
+    int64_t fc1;       /* columns that fc1 gives: hidden, or twice that */
     enum tleg_activation activation;
     int32_t norm_after;
     bool gated, attention_norm, mlp_norm, rotary, rotary_halves, rotary_x_first; /* as in tleg_config */
@@ -25,11 +26,11 @@ struct tleg_block_shape tleg_block_shape_make(const tleg_config *config, int64_t
 
 /* Where a block's activations go. */
 struct tleg_block_places {
-    struct tleg_target qkv;    /* (M, 3D); these three of f32, or narrow for the product that follows */
-    struct tleg_target mixed;  /* (M, D): attention's output */
+    struct tleg_target qkv;    /* (M, 3A); these three of f32, or narrow for the product that follows */
+    struct tleg_target mixed;  /* (M, A): attention's output */
     struct tleg_target hidden; /* (M, fc1): what fc1 gives */
     float *middle;             /* (M, D): between the halves */
-    float *unnormed;           /* (2, M, D): queries and keys before their norms; NULL: not kept */
+    float *unnormed;           /* (2, M, A): queries and keys before their norms; NULL: not kept */
     float *branch;             /* (M, D): a branch before the norm that is after it; NULL: y's place, which is not x */
     bool keep;                 /* hidden before the activation, and all for the way back; else hidden after it */
 };
@@ -50,7 +51,7 @@ void tleg_block_pass(const struct tleg_exec *exec, const struct tleg_block_shape
 struct tleg_rows tleg_rows_norm(const struct tleg_block_shape *shape, const struct tleg_norm *norm, const float *x);
 struct tleg_rows tleg_rows_input(const struct tleg_block_shape *shape, const struct tleg_norm *norm, const float *x);
 struct tleg_rows tleg_rows_mixed(const struct tleg_block_shape *shape, const struct tleg_layer *layer, struct tleg_view mixed);
-/* Rotary positions, where the block has them: qkv, or its gradient backwards, (M, 3D) of f32. */
+/* Rotary positions, where the block has them: qkv, or its gradient backwards, (M, 3A) of f32. */
 void tleg_turn_block(const struct tleg_exec *exec, const struct tleg_block_shape *shape, bool backwards, float *qkv);
 struct tleg_rows tleg_rows_hidden(const struct tleg_block_shape *shape, const struct tleg_layer *layer, struct tleg_view hidden,
                                   bool activated);
@@ -59,11 +60,11 @@ struct tleg_rows tleg_rows_hidden(const struct tleg_block_shape *shape, const st
 /* What the forward pass keeps. */
 struct tleg_kept {
     float *x;        /* (M, D): the block's input; the caller fills it */
-    float *qkv;      /* (M, 3D): as attention reads it */
-    float *mixed;    /* (M, D) */
+    float *qkv;      /* (M, 3A): as attention reads it */
+    float *mixed;    /* (M, A) */
     float *middle;   /* (M, D) */
     float *hidden;   /* (M, fc1): before the activation */
-    float *unnormed; /* (2, M, D): queries and keys before their norms, where they have some; else NULL */
+    float *unnormed; /* (2, M, A): queries and keys before their norms, where they have some; else NULL */
 };
 size_t tleg_kept_floats(const struct tleg_block_shape *shape); /* SIZE_MAX when it does not fit */
 void tleg_kept_place(const struct tleg_block_shape *shape, float *memory, struct tleg_kept *kept);

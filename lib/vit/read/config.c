@@ -191,12 +191,29 @@ static tleg_status need_first(const struct tleg_config_reader *reader, enum tleg
     return tleg_read_need(reader, name, tleg_site_is_vector(site) ? 1 : 2, entry);
 }
 
+/* proj's weight (D, A) and qkv's (3A, D), where the two agree that the heads together are of another width than D. */
+static tleg_status read_attention_dim(struct tleg_config_reader *reader) {
+    char name[TLEG_NAME_TEXT];
+    const struct tleg_entry *proj, *qkv;
+    tleg_status status = need_first(reader, TLEG_SITE_PROJ, name, &proj);
+    if (status == TLEG_OK)
+        status = need_first(reader, TLEG_SITE_QKV, name, &qkv);
+    if (status != TLEG_OK || tleg_config_draws(reader->c))
+        return status;
+    const int64_t width = proj->shape[1];
+    if (width > 0 && width <= TLEG_MAX_DIM && width != reader->c->dim && qkv->shape[0] == 3 * width)
+        reader->c->attention_dim = (int32_t)width;
+    return TLEG_OK;
+}
+
 /* fc1's weight (H, D), or (2H, D) where fc2's (D, H) says that half of what it gives is a gate; and whether there is any bias
  * of qkv */
 static tleg_status read_block(struct tleg_config_reader *reader) {
     char name[TLEG_NAME_TEXT];
     const struct tleg_entry *entry, *fc2;
-    tleg_status status = need_first(reader, TLEG_SITE_FC2, name, &fc2);
+    tleg_status status = read_attention_dim(reader);
+    if (status == TLEG_OK)
+        status = need_first(reader, TLEG_SITE_FC2, name, &fc2);
     if (status == TLEG_OK)
         status = need_first(reader, TLEG_SITE_FC1, name, &entry);
     if (status != TLEG_OK)
@@ -216,6 +233,8 @@ static tleg_status read_block(struct tleg_config_reader *reader) {
 static int32_t likely_heads(const struct tleg_config_reader *reader) {
     static const int32_t widths[] = {1152, 1280, 1408, 1536, 1664, 1792};
     const tleg_config *c = reader->c;
+    if (c->attention_dim) /* vit-pytorch's dim_head unless it is told */
+        return c->attention_dim / 64;
     if (c->rms && c->patch_norm && c->dim % 128 == 0) /* AIMv2 */
         return c->dim / 128;
     if (c->qk_norm && c->dim == 3200) /* InternViT-6B */
@@ -255,26 +274,27 @@ static tleg_status read_heads(struct tleg_config_reader *reader) {
         status = read_qk_width(reader, &qk);
     if (status != TLEG_OK)
         return status;
-    const int32_t told = qk && qk < c->dim && c->dim % qk == 0 ? (int32_t)(c->dim / qk) : 0; /* by a norm of each head */
-    if (reader->asked->heads < 0 || (reader->asked->heads > 0 && c->dim % reader->asked->heads != 0))
-        return tleg_fail(reader->context, TLEG_ERROR_ARGUMENT, "%s: heads argument: expected a divisor of dim %d, found %d",
-                         reader->label, (int)c->dim, (int)reader->asked->heads);
-    if (found && c->dim % c->heads != 0)
-        return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: tleg.heads: expected a divisor of dim %d, found %d",
-                         reader->label, (int)c->dim, (int)c->heads);
+    const int32_t width = tleg_config_attention_dim(c);
+    const char *of = c->attention_dim ? "attention's width" : "dim";
+    const int32_t told = qk && qk < width && width % qk == 0 ? (int32_t)(width / qk) : 0; /* by a norm of each head */
+    if (reader->asked->heads < 0 || (reader->asked->heads > 0 && width % reader->asked->heads != 0))
+        return tleg_fail(reader->context, TLEG_ERROR_ARGUMENT, "%s: heads argument: expected a divisor of %s %d, found %d",
+                         reader->label, of, (int)width, (int)reader->asked->heads);
+    if (found && width % c->heads != 0)
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: tleg.heads: expected a divisor of %s %d, found %d",
+                         reader->label, of, (int)width, (int)c->heads);
     if (found && reader->asked->heads > 0 && reader->asked->heads != c->heads)
         return tleg_fail(reader->context, TLEG_ERROR_ARGUMENT,
                          "%s: heads argument: expected %d as tleg.heads says, or 0, found %d", reader->label, (int)c->heads,
                          (int)reader->asked->heads);
-    if (!found && reader->asked->heads == 0 && !told && c->dim % 64 != 0)
-        return tleg_fail(
-            reader->context, TLEG_ERROR_FORMAT,
-            "%s: the number of heads is unknown: there is no tleg.heads, and dim %d is not a multiple of 64; write "
-            "the metadata key tleg.heads, or say how many heads there are when opening the file",
-            reader->label, (int)c->dim);
+    if (!found && reader->asked->heads == 0 && !told && width % 64 != 0)
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
+                         "%s: the number of heads is unknown: there is no tleg.heads, and %s %d is not a multiple of 64; write "
+                         "the metadata key tleg.heads, or say how many heads there are when opening the file",
+                         reader->label, of, (int)width);
     if (!found)
         c->heads = reader->asked->heads > 0 ? reader->asked->heads : told ? told : likely_heads(reader);
-    c->qk_norm = !qk ? 0 : qk == c->dim ? TLEG_QK_NORM_TOKEN : TLEG_QK_NORM_HEAD;
+    c->qk_norm = !qk ? 0 : qk == width ? TLEG_QK_NORM_TOKEN : TLEG_QK_NORM_HEAD;
     return TLEG_OK;
 }
 
@@ -395,7 +415,7 @@ static tleg_status read_rotary(struct tleg_config_reader *reader) {
     if (status == TLEG_OK && tleg_config_head(c) % 4 != 0)
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
                          "%s: tleg.rotary: expected heads of a multiple of 4 numbers, found %d of dim %d", reader->label,
-                         (int)c->heads, (int)c->dim);
+                         (int)c->heads, (int)tleg_config_attention_dim(c));
     return status;
 }
 

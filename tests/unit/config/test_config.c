@@ -147,6 +147,10 @@ static void each_member_out_of_range_is_named(void **state) {
     REFUSE(c.heads = 0, "heads", "0");
     REFUSE(c.heads = 5, "heads", "divisor of the dim, 24, found 5");
     REFUSE(c.heads = -3, "heads", "-3");
+    REFUSE(c.attention_dim = -1, "attention_dim", "-1");
+    REFUSE((c.attention_dim = 20, c.heads = 3), "heads", "divisor of the attention_dim, 20, found 3");
+    REFUSE((c.attention_dim = 9, c.heads = 3, c.rotary = TLEG_ROTARY_INDEX), "heads", "multiple of 4");
+    REFUSE((c.attention_dim = 12, c.kind = TLEG_KIND_DIT), "attention_dim", "TLEG_KIND_DIT, found 12");
     REFUSE(c.hidden = -1, "hidden", "-1");
     REFUSE(c.hidden = 262145, "hidden", "262145");
     REFUSE(c.classes = 0, "classes", "0");

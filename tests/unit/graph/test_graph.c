@@ -86,6 +86,8 @@ static const struct {
     {"torch-sums", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_RELU, 1e-5, 0, 0, 0, 0},
     {"torch-sums-new", 0, 0, 0, 0, TLEG_POOL_MEAN, TLEG_MLP_GELU, 1e-5, 0, 0, 0, 0},
     {"torch-sums-fused", 0, 0, 0, 0, TLEG_POOL_MEAN, TLEG_MLP_GELU, 1e-5, 0, 0, 0, 0},
+    {"torch-inner", 0, 0, 0, 0, TLEG_POOL_MEAN, TLEG_MLP_GELU, 1e-5, 0, 0, 0, 0},
+    {"torch-inner-new", 0, 0, 0, 0, TLEG_POOL_MEAN, TLEG_MLP_GELU, 1e-5, 0, 0, 0, 0},
     {"torch-hidden", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_RELU, 1e-5, 0, 0, 0, 0},
     {"torch-represented", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 0, 0, 0},
     {"torch-represented-fixed", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 0, 0, 0},
@@ -244,6 +246,9 @@ static void what_is_exported_comes_back_bit_for_bit(void **state) {
                                         "/families/repr_map.safetensors",
                                         "/families/repr_both.safetensors",
                                         "/families/repr_bare.safetensors",
+                                        "/families/inner.safetensors",
+                                        "/families/inner_norms.safetensors",
+                                        "/families/inner_token.safetensors",
                                         "/families/sums.safetensors",
                                         "/families/sums_rms.safetensors"};
     for (size_t k = 0; k < sizeof names / sizeof *names; k++) {

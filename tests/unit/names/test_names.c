@@ -471,6 +471,46 @@ static void a_guess_tells_parts_of_one_shape_by_their_names(void **state) {
     must_guess(&made, rules);
 }
 
+/* Heads that are together wider than a token, or narrower: one matrix, or one each. */
+static void a_guess_knows_attention_of_another_width(void **state) {
+    (void)state;
+    static const char *const widths[] = {"72,12", "12,24", "18,12", "12,6"};
+    for (int k = 0; k < 2; k++) {
+        const struct part home[] = {{"embedding.weight", "12,3,4,4"},
+                                    {"stack.{}.n1.weight", "12"},
+                                    {"stack.{}.att.qkv.weight", widths[2 * k]},
+                                    {"stack.{}.att.out.weight", widths[2 * k + 1]},
+                                    {"stack.{}.n2.weight", "12"},
+                                    {"stack.{}.net.0.weight", "20,12"},
+                                    {"stack.{}.net.2.weight", "12,20"},
+                                    {"top.weight", "5,12"},
+                                    {NULL, NULL}};
+        static const char *const rules[] = {"stack.{}.att.qkv.* -> blocks.{}.attn.qkv.*",
+                                            "stack.{}.att.out.* -> blocks.{}.attn.proj.*",
+                                            "stack.{}.net.0.* -> blocks.{}.mlp.fc1.*", NULL};
+        struct vit_file made = {0};
+        add_parts(&made, "", home);
+        must_guess(&made, rules);
+    }
+    static const struct part apart[] = {{"embedding.weight", "12,3,4,4"},
+                                        {"stack.{}.n1.weight", "12"},
+                                        {"stack.{}.to_q.weight", "24,12"},
+                                        {"stack.{}.to_k.weight", "24,12"},
+                                        {"stack.{}.to_v.weight", "24,12"},
+                                        {"stack.{}.to_out.weight", "12,24"},
+                                        {"stack.{}.n2.weight", "12"},
+                                        {"stack.{}.net.0.weight", "20,12"},
+                                        {"stack.{}.net.2.weight", "12,20"},
+                                        {"top.weight", "5,12"},
+                                        {NULL, NULL}};
+    static const char *const rules[] = {
+        "stack.{}.to_q.weight + stack.{}.to_k.weight + stack.{}.to_v.weight -> blocks.{}.attn.qkv.weight",
+        "stack.{}.to_out.* -> blocks.{}.attn.proj.*", NULL};
+    struct vit_file made = {0};
+    add_parts(&made, "", apart);
+    must_guess(&made, rules);
+}
+
 static void a_guess_says_what_has_no_place(void **state) {
     (void)state;
     static const struct part home[] = {{"patch_embed.proj.weight", "12,3,4,4"},
@@ -580,6 +620,7 @@ int main(void) {
         cmocka_unit_test(the_librarys_own_files_and_strangers_stay_as_they_are),
         cmocka_unit_test(an_unknown_layout_gets_a_first_guess),
         cmocka_unit_test(a_guess_tells_parts_of_one_shape_by_their_names),
+        cmocka_unit_test(a_guess_knows_attention_of_another_width),
         cmocka_unit_test(a_guess_says_what_has_no_place),
         cmocka_unit_test(questions_that_nobody_answered_are_refused),
         cmocka_unit_test(positions_may_have_their_tokens_first),

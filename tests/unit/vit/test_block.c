@@ -30,7 +30,7 @@ static const char *const weight_names[WEIGHTS] = {"norm1.weight",     "norm1.bia
                                                   "mlp.fc1.weight",   "mlp.fc1.bias",   "mlp.fc2.weight",  "mlp.fc2.bias"};
 
 struct weights {
-    int64_t dim, hidden;
+    int64_t dim, hidden, width; /* of all heads together */
     int32_t heads;
     double eps;
     tleg_tensor *w[WEIGHTS]; /* the qkv bias may be NULL */
@@ -38,15 +38,16 @@ struct weights {
 
 /* A weight's shape: rows, and columns or 0. */
 static void weight_shape(const struct weights *weights, int which, int64_t shape[2]) {
-    int64_t d = weights->dim, h = weights->hidden;
-    const int64_t shapes[WEIGHTS][2] = {{d, 0}, {d, 0}, {3 * d, d}, {3 * d, 0}, {d, d}, {d, 0},
+    int64_t d = weights->dim, h = weights->hidden, a = weights->width;
+    const int64_t shapes[WEIGHTS][2] = {{d, 0}, {d, 0}, {3 * a, d}, {3 * a, 0}, {d, a}, {d, 0},
                                         {d, 0}, {d, 0}, {h, d},     {h, 0},     {d, h}, {d, 0}};
     shape[0] = shapes[which][0];
     shape[1] = shapes[which][1];
 }
 
-static void weights_open(struct weights *weights, int64_t dim, int64_t hidden, int32_t heads, double eps, bool qkv_bias) {
-    *weights = (struct weights){.dim = dim, .hidden = hidden, .heads = heads, .eps = eps};
+static void weights_open_wide(struct weights *weights, int64_t dim, int64_t hidden, int64_t width, int32_t heads, double eps,
+                              bool qkv_bias) {
+    *weights = (struct weights){.dim = dim, .hidden = hidden, .width = width, .heads = heads, .eps = eps};
     for (int i = 0; i < WEIGHTS; i++) {
         int64_t shape[2];
         weight_shape(weights, i, shape);
@@ -59,6 +60,10 @@ static void weights_open(struct weights *weights, int64_t dim, int64_t hidden, i
         tleg_tensor_free(weights->w[QKV_B]);
         weights->w[QKV_B] = NULL;
     }
+}
+
+static void weights_open(struct weights *weights, int64_t dim, int64_t hidden, int32_t heads, double eps, bool qkv_bias) {
+    weights_open_wide(weights, dim, hidden, dim, heads, eps, qkv_bias);
 }
 
 static void weights_close(struct weights *weights) {
@@ -125,7 +130,7 @@ static double *formula(const struct weights *weights, const tleg_tensor *input, 
     for (int i = 0; i < WEIGHTS; i++) {
         w[i] = reference_widen(weights->w[i]);
     }
-    reference_block(batch, tokens, dim, (size_t)weights->heads, (size_t)weights->hidden, x, w,
+    reference_block(batch, tokens, dim, (size_t)weights->width, (size_t)weights->heads, (size_t)weights->hidden, x, w,
                     weights->eps > 0 ? weights->eps : 1e-5, y);
     for (int i = 0; i < WEIGHTS; i++) {
         free(w[i]);
@@ -134,20 +139,23 @@ static double *formula(const struct weights *weights, const tleg_tensor *input, 
     return y;
 }
 
-/* Batch, tokens, dim, hidden, heads, whether eps is given and qkv has a bias. */
+/* Batch, tokens, dim, hidden, heads, whether eps is given and qkv has a bias, the width of attention (0: dim). */
 static const struct {
     int64_t batch, tokens, dim, hidden;
     int32_t heads;
     double eps;
     bool qkv_bias;
-} sizes[] = {{1, 1, 4, 1, 1, 0, true},        {1, 1, 20, 80, 5, 1e-6, false},  {5, 1, 20, 33, 1, 0, true},
-             {1, 17, 20, 80, 5, 0, true},     {5, 17, 20, 80, 5, 1e-6, true},  {2, 7, 13, 26, 13, 0, false},
-             {1, 65, 36, 144, 3, 0, true},    {5, 10, 33, 17, 11, 1e-3, true}, {1, 197, 16, 64, 1, 0, true},
-             {3, 50, 96, 384, 3, 1e-6, true}, {2, 3, 131, 7, 1, 0, false}};
+    int64_t width;
+} sizes[] = {{1, 1, 4, 1, 1, 0, true, 0},        {1, 1, 20, 80, 5, 1e-6, false, 0},  {5, 1, 20, 33, 1, 0, true, 0},
+             {1, 17, 20, 80, 5, 0, true, 0},     {5, 17, 20, 80, 5, 1e-6, true, 0},  {2, 7, 13, 26, 13, 0, false, 0},
+             {1, 65, 36, 144, 3, 0, true, 0},    {5, 10, 33, 17, 11, 1e-3, true, 0}, {1, 197, 16, 64, 1, 0, true, 0},
+             {3, 50, 96, 384, 3, 1e-6, true, 0}, {2, 3, 131, 7, 1, 0, false, 0},     {5, 17, 20, 33, 5, 0, true, 45},
+             {2, 65, 36, 144, 3, 0, false, 12},  {3, 9, 13, 26, 2, 0, true, 128}};
 enum { SIZES = sizeof sizes / sizeof sizes[0] };
 
 static void open_size(struct weights *weights, size_t i) {
-    weights_open(weights, sizes[i].dim, sizes[i].hidden, sizes[i].heads, sizes[i].eps, sizes[i].qkv_bias);
+    weights_open_wide(weights, sizes[i].dim, sizes[i].hidden, sizes[i].width ? sizes[i].width : sizes[i].dim, sizes[i].heads,
+                      sizes[i].eps, sizes[i].qkv_bias);
 }
 
 static void a_block_is_its_formula_at_any_size(void **state) {

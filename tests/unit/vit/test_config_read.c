@@ -447,6 +447,33 @@ static void norms_of_queries_and_keys_are_told_by_their_width(void **state) {
     must_refuse(&made, &(struct vit_fault){0, "", NULL, {"missing tensor \"blocks.0.attn.q_norm.weight\""}, 0}, 3, false);
 }
 
+/* qkv and proj agree on how wide the heads together are; heads divide that, and are of 64 numbers where nobody says more. */
+static void attention_may_be_of_another_width(void **state) {
+    (void)state;
+    struct vit_file made;
+    struct tleg_vit_config config;
+    vit_model(&made, 1);
+    vit_reshape(&made, "blocks.0.attn.proj.weight", "12,21");
+    must_refuse(&made, &(struct vit_fault){0, "", NULL, {"attn.proj.weight", "expected shape [12, 12]", "[12, 21]"}, 0}, 3,
+                false);
+    vit_reshape(&made, "blocks.0.attn.qkv.weight", "63,12");
+    must_refuse(&made, &(struct vit_fault){0, "", NULL, {"attn.qkv.bias", "expected shape [63]", "[36]"}, 0}, 3, false);
+    vit_reshape(&made, "blocks.0.attn.qkv.bias", "63");
+    read_good(&made, 3, false, &config);
+    assert_int_equal(config.c.attention_dim, 21);
+    assert_int_equal(config.c.heads, 3);
+    tleg_config_free(&config);
+    must_refuse(&made, &(struct vit_fault){0, "", NULL, {"divisor of attention's width 21, found 2"}, TLEG_ERROR_ARGUMENT}, 2,
+                false);
+    must_refuse(&made, &(struct vit_fault){0, "", NULL, {"attention's width 21 is not a multiple of 64"}, 0}, 0, false);
+    vit_reshape(&made, "blocks.0.attn.proj.weight", "12,128");
+    vit_reshape(&made, "blocks.0.attn.qkv.weight", "384,12");
+    vit_reshape(&made, "blocks.0.attn.qkv.bias", "384");
+    read_good(&made, 0, false, &config);
+    assert_int_equal(config.c.heads, 2);
+    tleg_config_free(&config);
+}
+
 /* The head reads as many numbers as the representation layer gives, and that as many as are pooled. */
 static void a_representation_layer_is_told_by_its_width(void **state) {
     (void)state;
@@ -858,6 +885,7 @@ int main(void) {
         cmocka_unit_test(rotary_positions_are_said_by_keys),
         cmocka_unit_test(norms_may_be_without_a_bias_or_absent),
         cmocka_unit_test(norms_of_queries_and_keys_are_told_by_their_width),
+        cmocka_unit_test(attention_may_be_of_another_width),
         cmocka_unit_test(a_representation_layer_is_told_by_its_width),
         cmocka_unit_test(a_model_stays_in_a_half_type_that_all_its_tensors_have),
         cmocka_unit_test(every_fault_of_a_learngene_is_named),

@@ -351,7 +351,7 @@ double tleg_samples_eps(const double *samples, bool root);
 /* The number with the fewest digits that is this f32. */
 double tleg_short_number(double value);
 
-/* ---- the whole (ends.c, weights.c) ---- */
+/* ---- the whole (ends.c; network.h) ---- */
 struct readout {
     const struct value *logits[2], *features[2]; /* LINEARs, or NULL; NORMs, or STREAMs where there is no final norm */
     const struct value *pooled;                  /* POOLED, or NULL */

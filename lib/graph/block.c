@@ -57,12 +57,13 @@ static const char *complete(struct walk *walk, const struct value *weight, const
 
 const char *tleg_value_norm(struct walk *walk, const struct value *in, const struct value *weight, const struct value *bias,
                             bool rms, struct value *out) {
-    if (!tleg_is_normed(walk, in) || !tleg_is_feature(in))
+    const bool pixels = tleg_is_pixels(in);
+    if (!pixels && (!tleg_is_normed(walk, in) || !tleg_is_feature(in)))
         return "the sum of a block's branches, with the features last";
     const int32_t last = in->layout.rank - 1;
     if (tleg_walk_dimension(tleg_walk_integer(walk, "axis", -1), in->layout.rank) != last)
         return "a norm over the features";
-    if (tleg_is_heads(walk, in)) {
+    if (pixels || tleg_is_heads(walk, in)) {
         tleg_norm_heads(walk, in, rms, tleg_short_number(tleg_walk_real(walk, "epsilon", 1e-5)), out);
         return walk->status == TLEG_OK ? complete(walk, weight, bias, out) : NULL;
     }

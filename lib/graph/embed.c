@@ -34,6 +34,8 @@ const char *tleg_node_conv(struct walk *walk, struct value *out) {
     const struct value *images = tleg_walk_in(walk, 0), *weight = tleg_walk_in(walk, 1), *bias = tleg_walk_in(walk, 2);
     if (images->what != IMAGES)
         return images->what == EMBED ? "one convolution of the images alone" : "the images";
+    if (images->norm)
+        return "images without a norm of their pixels, or a matrix of the pixels of patches";
     if (!tleg_is_constant(weight) || (bias && !tleg_is_constant(bias)))
         return "constant weights";
     const struct constant *w = tleg_constant_get(walk, weight->weight);
@@ -76,6 +78,48 @@ static bool find_pixels(const struct layout *layout, const struct atom *found[3]
         sizes[which] = atoms[k].size;
     }
     return true;
+}
+
+bool tleg_is_pixels(const struct value *images) {
+    const struct atom *found[3];
+    int64_t sizes[3];
+    return images->what == IMAGES && !images->norm && !images->weight && !images->bias && images->layout.rank > 1 &&
+           find_pixels(&images->layout, found, sizes);
+}
+
+static bool are_ones(struct walk *walk, uint32_t constant) {
+    struct constant own = *tleg_constant_get(walk, constant);
+    bool ones = tleg_constant_load(walk, &own);
+    for (int64_t k = 0, count = tleg_constant_count(&own); ones && k < count; k++)
+        ones = tleg_constant_at(&own, k) == 1;
+    return ones;
+}
+
+/* W beta, of W (dim, pixels) and what a norm adds to its pixels; 0 where it failed. */
+static uint32_t shift_of(struct walk *walk, struct constant matrix, uint32_t shifts) {
+    struct constant made, own = *tleg_constant_get(walk, shifts);
+    const int64_t pixels = matrix.shape[1];
+    double *sums = tleg_constant_load(walk, &matrix) && tleg_constant_load(walk, &own)
+                       ? tleg_constant_make(walk, false, 1, matrix.shape, &made)
+                       : NULL;
+    if (!sums)
+        return 0;
+    for (int64_t k = 0; k < matrix.shape[0] * pixels; k++)
+        sums[k / pixels] += tleg_constant_at(&matrix, k) * tleg_constant_at(&own, k % pixels);
+    return tleg_constant_add(walk, &made);
+}
+
+/* The factors and shifts of a norm of pixels, taken into the matrix after it: W (gamma z + beta) = (W gamma) z + W beta. */
+static bool take_norm(struct walk *walk, const struct value *norm, struct constant *matrix, uint32_t *bias) {
+    const uint32_t number = tleg_constant_add(walk, matrix);
+    uint32_t scaled = number;
+    if (number && norm->bias)
+        *bias = shift_of(walk, *matrix, norm->bias);
+    if (number && norm->weight && !are_ones(walk, norm->weight))
+        scaled = tleg_fold_pair(walk, "Mul", number, 1, norm->weight);
+    if (scaled)
+        *matrix = *tleg_constant_get(walk, scaled);
+    return scaled && (!norm->bias || *bias);
 }
 
 /* A matrix (dim, pixels) as a kernel (dim, channels, height, width), whichever order its pixels are in. */
@@ -121,12 +165,15 @@ static bool as_tokens(const struct layout *images, const int64_t *patch, const i
 const char *tleg_embed_pixels(struct walk *walk, const struct value *images, const struct constant *matrix, struct value *out) {
     const struct atom *found[3];
     int64_t sizes[3];
-    *out = (struct value){.what = EMBED, .patches = true, .factor = 1};
+    struct constant own = *matrix;
+    *out = (struct value){.what = EMBED, .patches = true, .factor = 1, .norm = images->norm};
     if (images->layout.rank < 2 || !find_pixels(&images->layout, found, sizes) || walk->sides[0] % sizes[1] != 0 ||
         walk->sides[1] % sizes[2] != 0)
         return "a matrix of the pixels of patches";
     const int64_t grid[] = {walk->sides[0] / sizes[1], walk->sides[1] / sizes[2]};
-    if (!as_tokens(&images->layout, &sizes[1], grid, &out->layout) || !as_kernel(walk, matrix, &images->layout, &out->weight))
+    if (images->norm && !take_norm(walk, images->norm, &own, &out->bias))
+        return "a matrix of normed pixels";
+    if (!as_tokens(&images->layout, &sizes[1], grid, &out->layout) || !as_kernel(walk, &own, &images->layout, &out->weight))
         return "a matrix of the pixels of patches, in the order of the patches";
     tleg_unprepare(walk, images, &out->weight, &out->bias);
     const struct atom features = {AXIS_FEATURE, (int32_t)matrix->shape[0], 1};
@@ -173,6 +220,15 @@ static const struct value *bare_patches(const struct walk *walk, const struct va
     return bare && !norm->count && !norm->mean && !norm->mean_before ? of : NULL;
 }
 
+/* An EMBED, or the norm of bare patches as one. */
+static void take_embed(struct walk *walk, const struct value *value, struct value *out) {
+    const struct value *patches = bare_patches(walk, value);
+    *out = patches ? *patches : *value;
+    out->id = 0;
+    out->layout = value->layout;
+    out->other = patches ? tleg_value_number(walk, value) : value->other;
+}
+
 bool tleg_takes_places(struct walk *walk, const struct value *value, uint32_t constant) {
     uint32_t bias;
     return value->what == EMBED ||
@@ -180,16 +236,15 @@ bool tleg_takes_places(struct walk *walk, const struct value *value, uint32_t co
 }
 
 const char *tleg_add_places(struct walk *walk, const struct value *embed, uint32_t constant, struct value *out) {
-    const struct value *patches = bare_patches(walk, embed);
+    const bool vector = !embed->bias || tleg_constant_get(walk, constant)->rank == 1; /* places of one patch look alike */
     uint32_t rows;
     int64_t at = 0;
-    *out = patches ? *patches : *embed;
-    out->id = 0;
-    out->layout = embed->layout;
-    out->other = patches ? tleg_value_number(walk, embed) : embed->other;
-    if (!patches && !embed->bias && !embed->places && !embed->other && embed->prefix_count == 0 &&
-        tleg_constant_align(walk, constant, &embed->layout, features, &out->bias))
+    take_embed(walk, embed, out);
+    if (vector && !out->places && !out->other && out->prefix_count == 0 &&
+        tleg_constant_align(walk, constant, &embed->layout, features, &rows)) {
+        out->bias = out->bias ? tleg_fold_pair(walk, "Add", out->bias, 0, rows) : rows;
         return NULL;
+    }
     if (!tleg_constant_align(walk, constant, &embed->layout, rows_and_features, &rows))
         return "positions that are the same for all images";
     embed = out;
@@ -249,8 +304,7 @@ static bool as_rows(struct walk *walk, const struct value *constant, const struc
 
 static const char *join(struct walk *walk, const struct value *embed, int32_t dim, struct value *out) {
     const uint32_t count = walk->node->input_count;
-    *out = *embed;
-    out->id = 0;
+    take_embed(walk, embed, out);
     out->prefix_count = 0;
     int64_t rows = tleg_layout_size(&embed->layout, dim);
     if (count - 1 + embed->prefix_count > PREFIXES || !tleg_layout_is(&embed->layout, dim, AXIS_TOKEN, 0))
@@ -303,7 +357,7 @@ const char *tleg_node_concat(struct walk *walk, struct value *out) {
     const int32_t dim = tleg_walk_dimension(tleg_walk_integer(walk, "axis", 0), last->layout.rank);
     if (walk->node->input_count == 2 && join_pools(first, last, dim, out))
         return NULL;
-    if (last->what != EMBED || dim < 0)
+    if ((last->what != EMBED && !bare_patches(walk, last)) || dim < 0)
         return "tokens before the patches, or the class token and then the mean of the patches";
     return join(walk, last, dim, out);
 }

@@ -123,8 +123,7 @@ tleg_status tleg_walk_images(struct walk *walk) {
 
 /* ---- preparation ---- */
 
-/* A constant, or where there is none this number, with another: an operation of constants. */
-static uint32_t fold(struct walk *walk, const char *type, uint32_t constant, double other, uint32_t by) {
+uint32_t tleg_fold_pair(struct walk *walk, const char *type, uint32_t constant, double other, uint32_t by) {
     struct value a = {.what = CONSTANT, .weight = constant}, b = {.what = CONSTANT, .weight = by}, out = {0};
     struct constant made;
     double *number = constant ? NULL : tleg_constant_make(walk, false, 0, NULL, &made);
@@ -142,15 +141,15 @@ const char *tleg_prepare(struct walk *walk, const char *type, const struct value
     static const int32_t channels[] = {AXIS_CHANNEL, -1};
     const bool factor = strcmp(type, "Mul") == 0 || strcmp(type, "Div") == 0;
     uint32_t vector;
-    if ((!factor && strcmp(type, "Add") != 0 && strcmp(type, "Sub") != 0) ||
+    if (images->norm || (!factor && strcmp(type, "Add") != 0 && strcmp(type, "Sub") != 0) ||
         !tleg_constant_align(walk, constant, &images->layout, channels, &vector))
         return "images with a number for each channel added, or times one";
     *out = *images;
     out->id = 0;
     if (factor)
-        out->weight = fold(walk, type, images->weight, 1, vector);
+        out->weight = tleg_fold_pair(walk, type, images->weight, 1, vector);
     if (!factor || images->bias)
-        out->bias = fold(walk, type, images->bias, 0, vector);
+        out->bias = tleg_fold_pair(walk, type, images->bias, 0, vector);
     return NULL;
 }
 
@@ -173,7 +172,7 @@ static uint32_t sum_channels(struct walk *walk, struct constant kernel, struct c
         for (int64_t k = 0; k < channels * area; k++)
             sums[d] += tleg_constant_at(&kernel, d * channels * area + k) * tleg_constant_at(&numbers, one == 1 ? 0 : k / area);
     const uint32_t sum = tleg_constant_add(walk, &made);
-    return bias ? fold(walk, "Add", bias, 0, sum) : sum;
+    return bias ? tleg_fold_pair(walk, "Add", bias, 0, sum) : sum;
 }
 
 void tleg_unprepare(struct walk *walk, const struct value *images, uint32_t *kernel, uint32_t *bias) {
@@ -191,5 +190,5 @@ void tleg_unprepare(struct walk *walk, const struct value *images, uint32_t *ker
         factors.shape[k] = k == 1 ? count : 1;
         factors.strides[k] = k == 1 ? stride : 0;
     }
-    *kernel = fold(walk, "Mul", *kernel, 1, tleg_constant_add(walk, &factors));
+    *kernel = tleg_fold_pair(walk, "Mul", *kernel, 1, tleg_constant_add(walk, &factors));
 }

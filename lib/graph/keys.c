@@ -23,14 +23,15 @@ enum {
     ROTARY_ORDER,
     ROTARY_GRID,
     ROTARY_OFFSET,
+    PIXEL_NORM,
     MEAN,
     STD,
     KEYS
 };
-static const char *const names[KEYS] = {"tleg.heads",       "tleg.eps",           "tleg.activation",   "tleg.pool",
-                                        "tleg.branch_norm", "tleg.norm",          "tleg.pool_heads",   "tleg.image_size",
-                                        "tleg.rotary",      "tleg.rotary_base",   "tleg.rotary_pairs", "tleg.rotary_order",
-                                        "tleg.rotary_grid", "tleg.rotary_offset", "tleg.mean",         "tleg.std"};
+static const char *const names[KEYS] = {
+    "tleg.heads",       "tleg.eps",           "tleg.activation", "tleg.pool",        "tleg.branch_norm",  "tleg.norm",
+    "tleg.pool_heads",  "tleg.image_size",    "tleg.rotary",     "tleg.rotary_base", "tleg.rotary_pairs", "tleg.rotary_order",
+    "tleg.rotary_grid", "tleg.rotary_offset", "tleg.pixel_norm", "tleg.mean",        "tleg.std"};
 
 struct keys {
     const struct network *net;
@@ -87,6 +88,7 @@ static void fill_texts(struct keys *keys) {
         const struct pool p = tleg_pool_parts(net->walk, net->readout->pooled);
         put_integer(keys, POOL_HEADS, net->dim / tleg_layout_size(&p.v->layout, p.v->layout.rank - 1));
     }
+    put_word(keys, PIXEL_NORM, net->embed->norm ? "yes" : "no");
     fill_rotary(keys);
     fill_size(keys);
     if (net->walk->white) {
@@ -103,6 +105,8 @@ static bool is_usual(const struct keys *keys, int key) {
         return strcmp(keys->texts[key], keys->texts[HEADS]) == 0;
     case ROTARY:
         return !net->rotated;
+    case PIXEL_NORM:
+        return !net->embed->norm;
     case IMAGE_SIZE:
         return is_size_clear(net);
     case ROTARY_GRID:

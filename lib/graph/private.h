@@ -137,7 +137,8 @@ struct value {
     double factor, eps;
     const double *samples;
     const struct turn *turn;
-    const struct value *norm; /* of LINEAR, queries or keys: its norm, which comes before rotary positions; or NULL */
+    const struct value *norm; /* of LINEAR, queries or keys: its norm, which comes before rotary positions; of IMAGES, and the
+                                 EMBED of them, that of each patch's pixels; or NULL */
     uint32_t part_of; /* of LINEAR: that of which it is a part, numbers [part_first, ...) of each `part_head`; 0: none */
     int32_t part_first, part_head;
     uint32_t node;        /* of BAD: one more than its index; 0: it is used before it is computed */
@@ -190,6 +191,8 @@ void tleg_walk_rest(struct walk *walk);
 tleg_status tleg_walk_images(struct walk *walk);
 /* Images with a constant number for each channel added, or times one: how a graph prepares them. */
 const char *tleg_prepare(struct walk *walk, const char *type, const struct value *images, uint32_t constant, struct value *out);
+/* A constant, or where there is none this number, with another: an operation of constants; 0 where it failed. */
+uint32_t tleg_fold_pair(struct walk *walk, const char *type, uint32_t constant, double other, uint32_t by);
 /* A kernel (dim, channels, height, width) and its bias, for images as they come in place of prepared ones. */
 void tleg_unprepare(struct walk *walk, const struct value *images, uint32_t *kernel, uint32_t *bias);
 /* The input at `index`, or NULL when it is left out. */
@@ -224,6 +227,8 @@ static inline bool tleg_is_matrix(const struct value *value) {
 }
 /* The tanh of a matrix of what was read out: a representation layer, which a head may multiply as well. */
 bool tleg_is_represented(const struct walk *walk, const struct value *value);
+/* Whether the last dimension holds a patch's pixels, as they come (embed.c). */
+bool tleg_is_pixels(const struct value *images);
 /* What any LayerNorm reads, one within a branch or at its end as well. */
 bool tleg_is_normed(const struct walk *walk, const struct value *value);
 /* What a matrix makes of a stream: queries or keys, which may have a norm of their own. */

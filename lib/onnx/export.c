@@ -305,9 +305,6 @@ TLEG_API tleg_status TLEG_CALL tleg_model_export_onnx(tleg_context *context, con
                          "tleg_save_options.dtype: an ONNX file is of F32 or F16: expected 0 or one of them, found %d",
                          (int)own.dtype);
     const tleg_config *c = &model->config.c;
-    if (c->pixel_norm)
-        return tleg_fail(context, TLEG_ERROR_UNSUPPORTED,
-                         "an ONNX file: this version knows no way to write the norm of each patch's pixels");
     if (tleg_config_draws(c))
         return tleg_fail(context, TLEG_ERROR_UNSUPPORTED,
                          "an ONNX file: expected a classifier, found a generator (a Diffusion Transformer), which this version "

@@ -16,7 +16,7 @@ struct attribute {
     int kind; /* 0: none */
     float real;
     int32_t count;
-    int64_t integers[4];
+    int64_t integers[6];
 };
 enum { MOST_INPUTS = 4, MOST_OUTPUTS = 3, MOST_ATTRIBUTES = 2 };
 struct node {
@@ -108,11 +108,25 @@ static void put_pool_constants(struct tleg_onnx_graph *graph) {
     number(graph, "attn_pool.scale", 1 / sqrt((double)head));
 }
 
+static void put_pixel_constants(struct tleg_onnx_graph *graph) {
+    const tleg_config *c = graph->config;
+    const struct tleg_extent grid = tleg_config_grid(c), patch = tleg_config_patch(c);
+    const int64_t pixels = tleg_config_patch_numbers(c);
+    integers(graph, "pixels.apart", 6, (const int64_t[]){0, c->channels, grid.height, patch.height, grid.width, patch.width});
+    integers(graph, "pixels.to_rows", 3, (const int64_t[]){0, tleg_config_patches(c), pixels});
+    integers(graph, "pixels.count", 1, &pixels);
+    integers(graph, "pixels.to_matrix", 2, (const int64_t[]){c->dim, pixels});
+    number(graph, "pixels.one", 1);
+}
+
 static void put_constants(struct tleg_onnx_graph *graph) {
     const tleg_config *c = graph->config;
     const int64_t dim = c->dim, attention = tleg_config_attention_dim(c), head = tleg_config_head(c);
     const float eps = (float)c->eps;
-    integers(graph, "to_rows", 3, (const int64_t[]){0, dim, -1});
+    if (c->pixel_norm)
+        put_pixel_constants(graph);
+    else
+        integers(graph, "to_rows", 3, (const int64_t[]){0, dim, -1});
     integers(graph, "to_heads", 4, (const int64_t[]){0, 0, c->heads, head});
     integers(graph, "from_heads", 3, (const int64_t[]){0, 0, attention});
     integers(graph, "thirds", 3, (const int64_t[]){attention, attention, attention});
@@ -238,23 +252,54 @@ static void put_norm(struct tleg_onnx_graph *graph, const char *x, const char *n
                                              {.name = "epsilon", .kind = KIND_FLOAT, .real = (float)graph->config->eps}}});
 }
 
+/* images (B, C, height, width) -> out (B, P, D) */
+static void convolve(struct tleg_onnx_graph *graph, const char *images, const char *out) {
+    const tleg_config *c = graph->config;
+    const struct tleg_extent patch = tleg_config_patch(c);
+    put(graph,
+        &(struct node){
+            .type = "Conv",
+            .in = {images, "patch_embed.proj.weight", c->no_patch_bias ? NULL : "patch_embed.proj.bias"},
+            .out = {"patches"},
+            .attributes = {{.name = "strides", .kind = KIND_INTEGERS, .count = 2, .integers = {patch.height, patch.width}}}});
+    two(graph, "Reshape", "patches", "to_rows", "patches.columns");
+    turn(graph, "patches.columns", 3, 0, 2, 1, 0, out);
+}
+
+/* The same, of patches whose pixels have been normed, by the kernel as a matrix. */
+static void multiply_pixels(struct tleg_onnx_graph *graph, const char *images, const char *out) {
+    const bool bias = !graph->config->no_patch_bias;
+    two(graph, "Reshape", images, "pixels.apart", "pixels");
+    put(graph,
+        &(struct node){.type = "Transpose",
+                       .in = {"pixels"},
+                       .out = {"pixels.patches"},
+                       .attributes = {{.name = "perm", .kind = KIND_INTEGERS, .count = 6, .integers = {0, 2, 4, 1, 3, 5}}}});
+    two(graph, "Reshape", "pixels.patches", "pixels.to_rows", "pixels.rows");
+    two(graph, "Expand", "pixels.one", "pixels.count", "pixels.ones");
+    put(graph, &(struct node){.type = "LayerNormalization",
+                              .in = {"pixels.rows", "pixels.ones"},
+                              .out = {"pixels.normed"},
+                              .attributes = {integer("axis", -1),
+                                             {.name = "epsilon", .kind = KIND_FLOAT, .real = (float)graph->config->eps}}});
+    two(graph, "Reshape", "patch_embed.proj.weight", "pixels.to_matrix", "pixels.matrix");
+    turn(graph, "pixels.matrix", 2, 1, 0, 0, 0, "pixels.turned");
+    two(graph, "MatMul", "pixels.normed", "pixels.turned", bias ? "patches" : out);
+    if (bias)
+        two(graph, "Add", "patches", "patch_embed.proj.bias", out);
+}
+
 /* images (B, C, height, width) -> patches (B, P, D); what they are called */
 static const char *embed_patches(struct tleg_onnx_graph *graph) {
     const tleg_config *c = graph->config;
     const bool half = graph->type == TLEG_ONNX_FLOAT16;
-    const struct tleg_extent patch = tleg_config_patch(c);
-    const char *x = "patches.rows";
+    const char *x = "patches.rows", *images = half ? "images.half" : "images";
     if (half)
-        cast(graph, "images", graph->type, "images.half");
-    put(graph,
-        &(struct node){
-            .type = "Conv",
-            .in = {half ? "images.half" : "images", "patch_embed.proj.weight",
-                   c->no_patch_bias ? NULL : "patch_embed.proj.bias"},
-            .out = {"patches"},
-            .attributes = {{.name = "strides", .kind = KIND_INTEGERS, .count = 2, .integers = {patch.height, patch.width}}}});
-    two(graph, "Reshape", "patches", "to_rows", "patches.columns");
-    turn(graph, "patches.columns", 3, 0, 2, 1, 0, x);
+        cast(graph, "images", graph->type, images);
+    if (c->pixel_norm)
+        multiply_pixels(graph, images, x);
+    else
+        convolve(graph, images, x);
     if (c->patch_norm)
         put_norm(graph, x, "patch_embed.norm", "patches.normed");
     x = c->patch_norm ? "patches.normed" : x;

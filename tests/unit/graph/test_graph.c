@@ -88,6 +88,9 @@ static const struct {
     {"torch-sums-fused", 0, 0, 0, 0, TLEG_POOL_MEAN, TLEG_MLP_GELU, 1e-5, 0, 0, 0, 0},
     {"torch-inner", 0, 0, 0, 0, TLEG_POOL_MEAN, TLEG_MLP_GELU, 1e-5, 0, 0, 0, 0},
     {"torch-inner-new", 0, 0, 0, 0, TLEG_POOL_MEAN, TLEG_MLP_GELU, 1e-5, 0, 0, 0, 0},
+    {"vit-pytorch", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-5, 0, 0, 0, 0},
+    {"vit-pytorch-new", 0, 0, 0, 0, TLEG_POOL_MEAN, TLEG_MLP_GELU, 1e-5, 0, 0, 0, 0},
+    {"vit-pytorch-simple", 0, 0, 0, 0, TLEG_POOL_MEAN, TLEG_MLP_GELU, 1e-5, 0, 0, 0, 0},
     {"torch-hidden", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_RELU, 1e-5, 0, 0, 0, 0},
     {"torch-represented", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 0, 0, 0},
     {"torch-represented-fixed", 0, 0, 0, 0, TLEG_POOL_CLS, TLEG_MLP_GELU, 1e-6, 0, 0, 0, 0},
@@ -246,6 +249,7 @@ static void what_is_exported_comes_back_bit_for_bit(void **state) {
                                         "/families/repr_map.safetensors",
                                         "/families/repr_both.safetensors",
                                         "/families/repr_bare.safetensors",
+                                        "/families/lucid.safetensors",
                                         "/families/inner.safetensors",
                                         "/families/inner_norms.safetensors",
                                         "/families/inner_token.safetensors",
@@ -339,6 +343,7 @@ static void other_graphs_are_refused_by_the_first_node_that_does_not_fit(void **
         {"refused-mask", "Trilu \"/Trilu\": expected a node of a Vision Transformer"},
         {"refused-rotary", "block 0: expected rotary positions that follow from a base and the patches' places"},
         {"refused-convolutions", "node 1 of 5, Conv \"/layers/layers.0/Conv\": expected a patch embedding"},
+        {"refused-rows", "Conv \"node_conv2d\": expected images without a norm of their pixels"},
         {"refused-words", "expected one input of four dimensions, images (batch, channels, height, width)"},
     };
     for (size_t k = 0; k < sizeof refused / sizeof *refused; k++) {

@@ -261,10 +261,18 @@ static tleg_status apply_key(struct work *work, const struct tleg_rule *rule, st
     return status;
 }
 
+/* Whether the host's rules, which were applied before, give the key a value. */
+static bool is_said(const struct work *work, const struct tleg_rule *rule) {
+    char key[TLEG_NAMES_TEXT];
+    static const struct tleg_capture none;
+    return work->naming->after_rules && tleg_pattern_fill(rule->target, (struct tleg_rule_text){"", 0}, &none, key) &&
+           tleg_file_get_metadata(work->naming->file, key) != NULL;
+}
+
 static tleg_status apply_rule(struct work *work, const struct tleg_rule *rule) {
     tleg_status status = TLEG_OK;
     if (rule->piece_count == 0)
-        return apply_key(work, rule, &work->arenas[0], true);
+        return is_said(work, rule) ? TLEG_OK : apply_key(work, rule, &work->arenas[0], true);
     struct tleg_rule_text pattern = rule->pieces[0].name;
     const struct tleg_rule_text prefix = prefix_of(work->naming, &pattern);
     size_t found = 0;
@@ -396,7 +404,7 @@ static tleg_status check_blocks(const struct work *work) {
 static tleg_status check_ours(const struct work *work) {
     const struct tleg_naming *naming = work->naming;
     for (size_t k = 0; k < work->entry_count; k++)
-        if (!work->used[k] && is_ours(work->entries[k].name))
+        if (!work->used[k] && !naming->after_rules && is_ours(work->entries[k].name))
             return tleg_fail(naming->context, TLEG_ERROR_FORMAT,
                              "%s: tensor \"%s\" is not a part of %s: say what it is by rules for names",
                              tleg_file_label(naming->file), work->entries[k].name, naming->family->name);

@@ -390,17 +390,37 @@ static tleg_status pass_size(struct reader *reader, size_t object, size_t pictur
     return TLEG_OK;
 }
 
+/* What a model was made with, beside its architecture's own choices. */
+static tleg_status read_model_args(struct reader *reader, size_t args, bool *activation) {
+    static const char *const functions[][2] = {{"gelu", "gelu"}, {"gelu_tanh", "gelu_tanh"}, {"quick_gelu", "quick_gelu"},
+                                               {"silu", "silu"}, {"swish", "silu"},          {"relu", "relu"},
+                                               {NULL, NULL}};
+    int64_t heads = 0;
+    tleg_status status = integer(reader, args, "num_heads", &heads);
+    if (status == TLEG_OK && heads > 0)
+        put_integer(reader, "tleg.heads", heads);
+    if (status == TLEG_OK && is(reader, args, "pool_include_prefix", TLEG_JSON_TRUE))
+        return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED,
+                         "%s: %s: pool_include_prefix: a mean of all tokens is not computed by this library", reader->label,
+                         reader->name);
+    *activation = tleg_json_kind(reader->json, member(reader, args, "act_layer")) == TLEG_JSON_STRING;
+    return status == TLEG_OK && *activation ? pass_word(reader, args, "act_layer", "tleg.activation", functions) : status;
+}
+
 static tleg_status read_timm(struct reader *reader, size_t object) {
     static const char *const fits[][2] = {{"center", "crop"}, {"squash", "squash"}, {NULL, NULL}};
     static const char *const pools[][2] = {{"token", "cls"}, {"avg", "mean"}, {"max", "max"}, {"avgmax", "mean_max"},
                                            {"map", NULL},    {"", NULL},      {NULL, NULL}};
     char name[WORD];
+    bool activation = false;
     const size_t given = member(reader, object, "pretrained_cfg"), pictures = is_there(reader, given) ? given : object;
     tleg_status status = hold(reader, object, "num_features", reader->facts->dim);
     if (status == TLEG_OK && reader->facts->classes > 0)
         status = hold(reader, object, "num_classes", reader->facts->classes);
     if (status == TLEG_OK)
         status = pass_word(reader, object, "global_pool", "tleg.pool", pools);
+    if (status == TLEG_OK)
+        status = read_model_args(reader, member(reader, object, "model_args"), &activation);
     word(reader, object, "architecture", name);
     put_rotary(reader, name);
     if (status == TLEG_OK)
@@ -409,9 +429,9 @@ static tleg_status read_timm(struct reader *reader, size_t object) {
         put(reader, "tleg.pool", "attention");
     if (norms_after(name))
         put(reader, "tleg.branch_norm", "after");
-    if (strstr(name, "quickgelu"))
+    if (!activation && strstr(name, "quickgelu"))
         put(reader, "tleg.activation", "quick_gelu");
-    if (has_gelu_tanh(name))
+    if (!activation && has_gelu_tanh(name))
         put(reader, "tleg.activation", "gelu_tanh");
     put(reader, "tleg.eps", has_wide_eps(name) ? "1e-5" : "1e-6"); /* as timm makes them */
     if (status == TLEG_OK)
@@ -613,5 +633,13 @@ tleg_status tleg_names_config(tleg_context *context, const tleg_file *file, cons
     *rules = memory;
     *bytes = text.length;
     text = (struct tleg_text){memory, 0};
-    return read_all(context, file, facts, &text);
+    status = read_all(context, file, facts, &text);
+    if (status == TLEG_OK && text.length > 1 && facts->dim > 0 && !strstr(memory, "tleg.heads = ") &&
+        !tleg_file_get_metadata(file, "tleg.heads"))
+        tleg_log(
+            context,
+            "%s: what stands beside the weights does not say how many heads there are: unless it is told, as many as known "
+            "models of its width have are assumed",
+            tleg_file_label(file));
+    return status;
 }

@@ -20,6 +20,11 @@
     "embeddings.patch_embeddings.projection.* -> patch_embed.proj.*\n"                                                         \
     "layernorm.* -> norm.*\n"
 
+/* A head that was put in place of another, alone in an nn.Sequential or after a dropout; of several layers two get one name,
+ * which is refused. */
+#define OTHER_HEAD(head)                                                                                                       \
+    head ".0.* -> head.*\n" head ".1.* -> head.*\n" head ".2.* -> head.*\n" head ".3.* -> head.*\n" head ".4.* -> head.*\n"
+
 #define VIT_BLOCK(block)                                                                                                       \
     block "layernorm_before.* -> blocks.{}.norm1.*\n" block "layernorm_after.* -> blocks.{}.norm2.*\n" block                   \
           "lambda_1 -> blocks.{}.ls1.gamma\n" block "lambda_2 -> blocks.{}.ls2.gamma\n"
@@ -32,21 +37,21 @@
     "../classifier.* -> head.*\n"                                                                                              \
     "../cls_classifier.* -> head.*\n"                                                                                          \
     "../distillation_classifier.* -> head_dist.*\n"                                                                            \
-    "tleg.eps = 1e-12\n" VIT_BLOCK(VIT_OLD)                                                                                    \
+    "tleg.eps = 1e-12\n" OTHER_HEAD("../classifier") VIT_BLOCK(VIT_OLD)                                                        \
         EXPAND(HF_BLOCK, VIT_OLD, HF_OLD, "attention.output.dense", EXPAND(biases, VIT_OLD, HF_OLD)) VIT_OLD                   \
         "intermediate.dense.* -> blocks.{}.mlp.fc1.*\n" VIT_OLD "output.dense.* -> blocks.{}.mlp.fc2.*\n" VIT_BLOCK(VIT_NEW)   \
             EXPAND(HF_BLOCK, VIT_NEW, HF_NEW, "attention.o_proj", EXPAND(biases, VIT_NEW, HF_NEW)) VIT_NEW                     \
         "mlp.*.weight -> blocks.{}.mlp.*.weight\n" VIT_NEW "mlp.*.bias -> blocks.{}.mlp.*.bias\n"
 
 #define DINOV2_RULES                                                                                                           \
-    HF_OUTER VIT_OLD                                                                                                           \
-        "norm1.* -> blocks.{}.norm1.*\n" VIT_OLD "norm2.* -> blocks.{}.norm2.*\n" VIT_OLD                                      \
-        "mlp.weights_in.* -> blocks.{}.mlp.fc1.*\n" VIT_OLD "mlp.weights_out.* -> blocks.{}.mlp.fc2.*\n" VIT_OLD               \
-        "mlp.fc1.* -> blocks.{}.mlp.fc1.*\n" VIT_OLD "mlp.fc2.* -> blocks.{}.mlp.fc2.*\n" VIT_OLD                              \
-        "layer_scale1.lambda1 -> blocks.{}.ls1.gamma\n" VIT_OLD "layer_scale2.lambda1 -> blocks.{}.ls2.gamma\n"                \
-        "../classifier.* -> head.*\n" EXPAND(HF_BLOCK, VIT_OLD, HF_OLD, "attention.output.dense",                              \
-                                             EXPAND(JOIN_BIASES, VIT_OLD, HF_OLD))                                             \
-            EXPAND(HF_BLOCK, VIT_OLD, HF_NEW, "attention.o_proj", EXPAND(JOIN_BIASES, VIT_OLD, HF_NEW)) "tleg.eps = 1e-6\n"
+    HF_OUTER VIT_OLD "norm1.* -> blocks.{}.norm1.*\n" VIT_OLD "norm2.* -> blocks.{}.norm2.*\n" VIT_OLD                         \
+                     "mlp.weights_in.* -> blocks.{}.mlp.fc1.*\n" VIT_OLD "mlp.weights_out.* -> blocks.{}.mlp.fc2.*\n" VIT_OLD  \
+                     "mlp.fc1.* -> blocks.{}.mlp.fc1.*\n" VIT_OLD "mlp.fc2.* -> blocks.{}.mlp.fc2.*\n" VIT_OLD                 \
+                     "layer_scale1.lambda1 -> blocks.{}.ls1.gamma\n" VIT_OLD "layer_scale2.lambda1 -> blocks.{}.ls2.gamma\n"   \
+                     "../classifier.* -> head.*\n" EXPAND(HF_BLOCK, VIT_OLD, HF_OLD, "attention.output.dense",                 \
+                                                          EXPAND(JOIN_BIASES, VIT_OLD, HF_OLD))                                \
+                         EXPAND(HF_BLOCK, VIT_OLD, HF_NEW, "attention.o_proj", EXPAND(JOIN_BIASES, VIT_OLD, HF_NEW))           \
+                             OTHER_HEAD("../classifier") "tleg.eps = 1e-6\n"
 
 /* InternViT with norms of whole queries and keys, or without them; Hugging Face's, and OpenGVLab's own. */
 #define INTERN_RULES                                                                                                           \
@@ -126,12 +131,14 @@
     "encoder.ln.* -> norm.*\n"                                                                                                 \
     "heads.pre_logits.* -> pre_logits.*\n"                                                                                     \
     "heads.head.* -> head.*\n"                                                                                                 \
-    "tleg.eps = 1e-6\n" TORCHVISION "ln_1.* -> blocks.{}.norm1.*\n" TORCHVISION "ln_2.* -> blocks.{}.norm2.*\n" TORCHVISION    \
-    "self_attention.in_proj_weight -> blocks.{}.attn.qkv.weight\n" TORCHVISION                                                 \
-    "self_attention.in_proj_bias -> blocks.{}.attn.qkv.bias\n" TORCHVISION                                                     \
-    "self_attention.out_proj.* -> blocks.{}.attn.proj.*\n" TORCHVISION "mlp.0.* -> blocks.{}.mlp.fc1.*\n" TORCHVISION          \
-    "mlp.3.* -> blocks.{}.mlp.fc2.*\n" TORCHVISION "mlp.linear_1.* -> blocks.{}.mlp.fc1.*\n" TORCHVISION                       \
-    "mlp.linear_2.* -> blocks.{}.mlp.fc2.*\n"
+    "heads.* -> head.*\n"                                                                                                      \
+    "tleg.eps = 1e-6\n" OTHER_HEAD("heads") OTHER_HEAD("heads.head") TORCHVISION                                               \
+        "ln_1.* -> blocks.{}.norm1.*\n" TORCHVISION "ln_2.* -> blocks.{}.norm2.*\n" TORCHVISION                                \
+        "self_attention.in_proj_weight -> blocks.{}.attn.qkv.weight\n" TORCHVISION                                             \
+        "self_attention.in_proj_bias -> blocks.{}.attn.qkv.bias\n" TORCHVISION                                                 \
+        "self_attention.out_proj.* -> blocks.{}.attn.proj.*\n" TORCHVISION "mlp.0.* -> blocks.{}.mlp.fc1.*\n" TORCHVISION      \
+        "mlp.3.* -> blocks.{}.mlp.fc2.*\n" TORCHVISION "mlp.linear_1.* -> blocks.{}.mlp.fc1.*\n" TORCHVISION                   \
+        "mlp.linear_2.* -> blocks.{}.mlp.fc2.*\n"
 
 /* vit-pytorch before it put a norm on the pixels of a patch; its attention without and with the wrapper of early versions. */
 #define LUCID "transformer.layers.{}."
@@ -480,7 +487,7 @@ static const struct tleg_family families[] = {
     {.name = "a Hugging Face SigLIP",
      .sign = HF_TOWER_PATCH,
      .with = {"encoder.layers.{}.self_attn.q_proj.weight"},
-     .rules = SIGLIP_RULES "../classifier.* -> head.*\n",
+     .rules = SIGLIP_RULES "../classifier.* -> head.*\n" OTHER_HEAD("../classifier"),
      .assumed = HEADS ", a mean and standard deviation of 0.5, both sides resized"},
     {.name = "OpenAI's CLIP image tower",
      .sign = "conv1.weight",

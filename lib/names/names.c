@@ -82,6 +82,28 @@ static tleg_status by_graph(tleg_context *context, const tleg_file *file, tleg_f
     return status;
 }
 
+/* The host's rules, and where they name a part alone, such as another head, those of the family that the rest is of. */
+static tleg_status by_rules(tleg_context *context, const tleg_file *file, const char *rules, tleg_file **named) {
+    const struct tleg_naming own = {.context = context, .file = file, .rules = rules};
+    struct tleg_naming rest = {.context = context, .rules = "", .after_rules = true};
+    tleg_file *made = NULL;
+    tleg_status status = tleg_names_apply(&own, &made);
+    if (status == TLEG_OK && !is_known(made))
+        status = tleg_names_recognise(context, made, &rest.family, &rest.prefix);
+    if (status != TLEG_OK || !rest.family) {
+        *named = status == TLEG_OK ? made : NULL;
+        if (status != TLEG_OK)
+            tleg_file_free(made);
+        return status;
+    }
+    rest.file = made;
+    rest.rules = rest.family->rules;
+    note_family(context, made, rest.family);
+    status = tleg_names_apply(&rest, named);
+    tleg_file_free(made);
+    return status;
+}
+
 tleg_status tleg_names_read(tleg_context *context, const tleg_file *file, const char *rules, tleg_file **named) {
     *named = NULL;
     const tleg_file *holder;
@@ -89,6 +111,5 @@ tleg_status tleg_names_read(tleg_context *context, const tleg_file *file, const 
         return by_graph(context, file, named);
     if (!rules)
         return by_family(context, file, named);
-    const struct tleg_naming naming = {.context = context, .file = file, .rules = rules};
-    return tleg_names_apply(&naming, named);
+    return by_rules(context, file, rules, named);
 }

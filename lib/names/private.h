@@ -80,6 +80,7 @@ struct tleg_naming {
     tleg_context *context;
     const tleg_file *file;
     const struct tleg_family *family; /* NULL: the host's own rules */
+    bool after_rules;                 /* the host's were applied before: what they named and said stays */
     const char *rules;
     struct tleg_rule_text prefix;
 };

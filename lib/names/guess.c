@@ -142,6 +142,7 @@ struct outside {
     bool convolution;                /* patches are embedded by one */
     const struct tleg_entry *second; /* where the head is two layers: the other one, which reads what the first gives */
     int heads;                       /* matrices that may be one */
+    int norms;                       /* that may be the last */
 };
 
 /* Whether all its axes but the last are 1. */
@@ -170,7 +171,7 @@ static enum outer matrix_of(const struct outside *outside, const struct tleg_ent
 static enum outer outer_of(const struct outside *outside, const struct tleg_entry *entry) {
     static const char *const cls[] = {"cls", "class", NULL}, *const dist[] = {"dist", NULL}, *const places[] = {"pos", NULL};
     static const char *const registers[] = {"reg", "storage", NULL};
-    static const char *const before[] = {"norm_pre", "ln_pre", "pre_norm", "embed", "patch", NULL};
+    static const char *const before[] = {"norm_pre", "ln_pre", "pre_norm", "emb", "patch", NULL};
     const int64_t dim = outside->guess->dim, last = entry->rank > 0 ? entry->shape[entry->rank - 1] : 0;
     const char *name = entry->name;
     const bool weight = tleg_guess_ends(name, "weight");
@@ -187,8 +188,29 @@ static enum outer outer_of(const struct outside *outside, const struct tleg_entr
     return entry->rank == 2 ? matrix_of(outside, entry) : OUTERS;
 }
 
+/* Whether it is a part of one more layer that is not counted: models keep the one that their layers were copied from. A name of
+ * one word after it, "norm.weight", may be the last norm's. */
+static bool is_of_copy(const struct tleg_guess *guess, const struct tleg_entry *entry) {
+    enum { TRIED = 4 }; /* dots, so that no file takes long */
+    const size_t layer = strlen(guess->layer);
+    char other[TLEG_NAMES_TEXT];
+    const char *at = strchr(entry->name, '.');
+    for (int k = 0; at && k < TRIED && strchr(at + 1, '.'); at = strchr(at + 1, '.'), k++) {
+        if (layer + 1 + strlen(at) >= sizeof other)
+            continue;
+        memcpy(other, guess->layer, layer);
+        other[layer] = '0';
+        strcpy(other + layer + 1, at);
+        const struct tleg_entry *known = tleg_file_find(guess->file, other);
+        if (known && known->rank == entry->rank && memcmp(known->shape, entry->shape, sizeof known->shape) == 0)
+            return true;
+    }
+    return false;
+}
+
 static bool is_outside(const struct tleg_guess *guess, const struct tleg_entry *entry) {
-    return !tleg_guess_in_layers(guess, entry->name) && !tleg_guess_is_bias(guess, entry) && tleg_dtype_is_real(entry->dtype);
+    return !tleg_guess_in_layers(guess, entry->name) && !tleg_guess_is_bias(guess, entry) && tleg_dtype_is_real(entry->dtype) &&
+           !is_of_copy(guess, entry);
 }
 
 /* Whether two matrices are the layers of one head, the first of which reads a token. */
@@ -205,6 +227,7 @@ static void find_outside(struct outside *outside) {
         const struct tleg_entry *entry = &guess->entries[k];
         const enum outer part = is_outside(guess, entry) ? outer_of(outside, entry) : OUTERS;
         outside->heads += part == HEAD;
+        outside->norms += part == NORM;
         if (part == HEAD && outside->heads == 2 && follows(outside->part[HEAD], entry, guess->dim))
             outside->second = entry;
         if (part != OUTERS && !outside->part[part])
@@ -270,6 +293,22 @@ static void say_two_layers(const struct outside *outside) {
     say_pair(outside->guess, outside->second, "", "head");
 }
 
+/* Of several nothing tells which stands where. */
+static void say_norms(const struct outside *outside) {
+    const struct tleg_guess *guess = outside->guess;
+    tleg_guess_say(guess,
+                   "# norm.* for the one after the last block (fc_norm.* after a mean), norm_pre.* for one before the first");
+    tleg_guess_say(guess, "# that the positions were added to, patch_embed.norm.* before they were");
+    for (int64_t k = 0; k < guess->count; k++) {
+        const struct tleg_entry *entry = &guess->entries[k], *bias = tleg_guess_bias_of(guess, entry);
+        if (!is_outside(guess, entry) || outer_of(outside, entry) != NORM)
+            continue;
+        tleg_guess_say(guess, "%s -> ?", entry->name);
+        if (bias)
+            tleg_guess_say(guess, "%s -> ?", bias->name);
+    }
+}
+
 static void say_outside(const struct outside *outside) {
     static const char *const tokens[] = {[CLS] = "cls_token", [DIST] = "dist_token", [REG] = "reg_token"};
     const struct tleg_entry *const *part = outside->part;
@@ -284,9 +323,11 @@ static void say_outside(const struct outside *outside) {
         tleg_guess_say(outside->guess, "# norm_pre.weight after the positions were added, patch_embed.norm.weight before");
         tleg_guess_say(outside->guess, "%s -> ?", part[NORM_PRE]->name);
     }
-    if (part[NORM] && !part[CLS])
+    if (outside->norms > 1)
+        say_norms(outside);
+    else if (part[NORM] && !part[CLS])
         tleg_guess_say(outside->guess, "# fc_norm if it is a norm of the patches' mean, norm if the mean is of what it gives");
-    if (part[NORM])
+    if (part[NORM] && outside->norms == 1)
         say_pair(outside->guess, part[NORM], "", is_after_mean(outside) ? "fc_norm" : "norm");
     if (outside->heads == 1)
         say_pair(outside->guess, part[HEAD], "", "head");
@@ -298,6 +339,8 @@ static bool is_placed(const struct outside *outside, const struct tleg_entry *en
     size_t k = 0;
     while (k < OUTERS && outside->part[k] != entry)
         k++;
+    if (outside->norms > 1 && outer_of(outside, entry) == NORM)
+        return true;
     if (k == HEAD || entry == outside->second)
         return outside->heads == 1 || is_two_layers(outside);
     return k < OUTERS;
@@ -324,7 +367,7 @@ static void say_rest(const struct outside *outside) {
                        "# no positions were found: those that a model computes have to be saved as a tensor, for pos_embed");
 }
 
-/* `settings`: where the norms stand and the activation are settings of the layers, so that no habit tells them. */
+/* `settings`: where the norms stand and the activation are settings of the layers. A pool without a class token may be any. */
 static void say_keys(const struct outside *outside, bool settings) {
     const struct tleg_guess *guess = outside->guess;
     tleg_guess_say(guess, "# how many heads the model was made with (num_heads, nhead)");
@@ -332,12 +375,13 @@ static void say_keys(const struct outside *outside, bool settings) {
     tleg_guess_say(
         guess, settings ? "# before if the layers were made with norm_first=True, else sum"
                         : "# before: x + attention(norm1(x)); sum: norm1(x + attention(x)); after: x + norm1(attention(x))");
-    tleg_guess_say(guess, "tleg.branch_norm = %s", settings ? "?" : "before");
+    tleg_guess_say(guess, "tleg.branch_norm = ?");
     tleg_guess_say(guess, settings ? "# relu if the layers were not told their activation"
                                    : "# gelu, relu, silu, gelu_tanh or quick_gelu");
-    tleg_guess_say(guess, "tleg.activation = %s", settings ? "?" : "gelu");
+    tleg_guess_say(guess, "tleg.activation = ?");
     tleg_guess_say(guess, "# what the head reads: cls (the first token), mean (of the patches), cls_mean, max or mean_max");
-    tleg_guess_say(guess, "tleg.pool = %s", outside->part[CLS] ? "cls" : "mean");
+    tleg_guess_say(guess, "tleg.pool = %s", outside->part[CLS] ? "cls" : "?");
+    tleg_guess_say(guess, "# What no line can say an ONNX file may: torch.onnx.export(model.eval(), images, \"model.onnx\")");
 }
 
 void tleg_names_guess(tleg_context *context, const tleg_file *file) {

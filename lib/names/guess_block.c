@@ -217,7 +217,10 @@ bool tleg_guess_block(const struct tleg_guess *guess) {
     find_parts(&block);
     say_parts(&block);
     say_others(&block);
-    const struct tleg_entry *qkv = block.part[QKV], *fc1 = block.part[FC1];
+    const struct tleg_entry *qkv = block.part[QKV], *fc1 = block.part[FC1], *fc2 = block.part[FC2];
+    if (fc1 && fc2 && fc1->shape[0] == 2 * fc2->shape[1])
+        tleg_guess_say(guess,
+                       "# mlp.fc1 has its gate first: of one that has it last, NAME[1/2:] + NAME[:1/2], for weight and bias");
     return qkv && fc1 && strcmp(tleg_guess_rest(guess, qkv->name), "self_attn.in_proj_weight") == 0 &&
            strcmp(tleg_guess_rest(guess, fc1->name), "linear1.weight") == 0;
 }

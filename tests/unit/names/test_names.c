@@ -463,9 +463,45 @@ static void a_guess_tells_parts_of_one_shape_by_their_names(void **state) {
         "stack.{}.net.2.* -> blocks.{}.mlp.fc2.*",
         "top.0.weight -> fc_norm.weight",
         "top.1.weight -> head.weight",
-        "tleg.pool = mean",
-        "tleg.activation = gelu",
+        "tleg.branch_norm = ?",
+        "tleg.pool = ?",
+        "tleg.activation = ?",
         NULL};
+    struct vit_file made = {0};
+    add_parts(&made, "", home);
+    must_guess(&made, rules);
+}
+
+/* A layer that others were copied from stays in the file; of two norms outside the blocks nothing tells which is the last; of a
+ * gated MLP nothing tells which half is the gate. */
+static void a_guess_asks_where_parts_are_alike(void **state) {
+    (void)state;
+    static const struct part home[] = {{"embedding.weight", "12,3,4,4"},
+                                       {"emb_norm.weight", "12"},
+                                       {"encoder_layer.n1.weight", "12"},
+                                       {"encoder_layer.att.qkv.weight", "36,12"},
+                                       {"encoder_layer.net.0.weight", "40,12"},
+                                       {"layers.{}.n1.weight", "12"},
+                                       {"layers.{}.att.qkv.weight", "36,12"},
+                                       {"layers.{}.att.out.weight", "12,12"},
+                                       {"layers.{}.n2.weight", "12"},
+                                       {"layers.{}.net.0.weight", "40,12"},
+                                       {"layers.{}.net.2.weight", "12,20"},
+                                       {"first_norm.weight", "12"},
+                                       {"first_norm.bias", "12"},
+                                       {"last_norm.weight", "12"},
+                                       {"fc.weight", "5,12"},
+                                       {NULL, NULL}};
+    static const char *const rules[] = {"emb_norm.weight -> ?",
+                                        "first_norm.weight -> ?",
+                                        "first_norm.bias -> ?",
+                                        "last_norm.weight -> ?",
+                                        "fc.weight -> head.weight",
+                                        "# mlp.fc1 has its gate first: of one that has it last, NAME[1/2:] + NAME[:1/2], for "
+                                        "weight and bias",
+                                        "tleg.activation = ?",
+                                        "tleg.pool = ?",
+                                        NULL};
     struct vit_file made = {0};
     add_parts(&made, "", home);
     must_guess(&made, rules);
@@ -620,6 +656,7 @@ int main(void) {
         cmocka_unit_test(the_librarys_own_files_and_strangers_stay_as_they_are),
         cmocka_unit_test(an_unknown_layout_gets_a_first_guess),
         cmocka_unit_test(a_guess_tells_parts_of_one_shape_by_their_names),
+        cmocka_unit_test(a_guess_asks_where_parts_are_alike),
         cmocka_unit_test(a_guess_knows_attention_of_another_width),
         cmocka_unit_test(a_guess_says_what_has_no_place),
         cmocka_unit_test(questions_that_nobody_answered_are_refused),

@@ -215,6 +215,9 @@ static int check_former(const struct invocation *call, const char *what, const c
 
 /* *there: whether anything is at `path`. */
 static int look(const struct invocation *call, const char *what, const char *path, struct stat *found, bool *there) {
+    if (strcmp(path, "-") == 0)
+        return tool_fail(call, "%s -: standard output takes no file; expected the name of one (./- is a file of that name)",
+                         what);
     *there = stat(path, found) == 0;
     if (!*there && errno != ENOENT)
         return tool_fail(call, "%s %s: %s", what, path, strerror(errno));
@@ -246,6 +249,8 @@ int place_try_in_place(const struct invocation *call, const char *what, const ch
     int code = look(call, what, path, &found, &there);
     if (code != EXIT_DONE)
         return code;
+    if (there && S_ISFIFO(found.st_mode)) /* opening it would wait for a reader */
+        return tool_fail(call, "%s %s: a pipe; expected the name of a file", what, path);
     if (there)
         return faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0
                    ? EXIT_DONE

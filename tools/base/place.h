@@ -22,6 +22,7 @@ struct place_need {
     const char *what, *path;
     uint64_t bytes;
     bool in_place;  /* it grows where it is, and no new one stands beside it */
+    bool again;     /* it is written again and again */
     uint64_t files; /* so many of that size in the folder of `path`; 0: one */
 };
 int place_room(const struct invocation *call, const struct place_need *needs, int count);

@@ -39,17 +39,19 @@ static struct room look(const struct place_need *need) {
     return room;
 }
 
-/* The least that the file system of `needs[at]` must have: each new file stands beside the former one for a while. */
+/* The least that the file system `of` must have: each new file stands beside the former one for a while, and one that is
+ * written again and again beside its own. */
 static uint64_t least(const struct place_need *needs, int count, const struct room *of) {
-    uint64_t sum = 0, most = 0;
+    uint64_t sum = 0, most = 0, beside = 0;
     for (int i = 0; i < count; i++) {
         struct room room = look(&needs[i]);
         if (!room.known || room.device != of->device)
             continue;
         sum += room.growth;
         most = room.whole > most ? room.whole : most;
+        beside = needs[i].again && room.whole > beside ? room.whole : beside;
     }
-    return sum > most ? sum : most;
+    return sum + beside > most ? sum + beside : most;
 }
 
 static int check_limit(const struct invocation *call, const struct place_need *need) {

@@ -105,7 +105,7 @@ static int take_all(const struct invocation *call, struct run *run) {
     progress_clear(&run->progress);
     if (code == EXIT_DONE && run->features->count == 0)
         return tool_fail(call, "none of the %zu pictures could be used", run->plan->part->count);
-    return code;
+    return code == EXIT_DONE ? features_check(call, run->plan->source->path, run->features) : code;
 }
 
 int features_make(const struct invocation *call, const struct features_plan *plan, struct features *features) {

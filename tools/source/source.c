@@ -320,16 +320,16 @@ int source_need_head(const struct invocation *call, const struct source *source)
     if (source_tells_features(&source->config))
         return tool_fail(
             call,
-            "%s has a head of %d features of a teacher, not of classes (tleg features, tleg probe): tleg learn --from "
-            "it learns a head for your classes",
-            source->path, (int)source->config.classes);
+            "%s has a head of %d features of a teacher, not of classes (tleg features, tleg probe): 'tleg learn --from %s "
+            "--data DIR' learns a head for your classes",
+            source->path, (int)source->config.classes, source->path);
     if (source->config.classes)
         return EXIT_DONE;
     return tool_fail(
         call,
-        "%s has no head: it gives features (tleg features, tleg probe); tleg tune --from it learns a head for your "
+        "%s has no head: it gives features (tleg features, tleg probe); 'tleg tune %s --data DIR' learns a head for your "
         "classes",
-        source->path);
+        source->path, source->path);
 }
 
 tleg_status source_run(tleg_session *session, const float *images, int64_t batch, float *logits, float *features) {

@@ -64,9 +64,10 @@ static uint64_t numbers_of(const struct state *state) {
 
 int training_find_room(const struct state *state) {
     uint64_t bytes = state->source.config.parameters * sizeof(float);
-    const struct place_need needs[] = {{.what = "-o", .path = state->options->out, .bytes = bytes},
-                                       {.what = "--checkpoint", .path = state->checkpoint, .bytes = bytes * numbers_of(state)},
-                                       {.what = "the best epoch's", .path = state->best.path, .bytes = bytes}};
+    const struct place_need needs[] = {
+        {.what = "-o", .path = state->options->out, .bytes = bytes, .again = true},
+        {.what = "--checkpoint", .path = state->checkpoint, .bytes = bytes * numbers_of(state), .again = true},
+        {.what = "the best epoch's", .path = state->best.path, .bytes = bytes, .again = true}};
     bool best = state->judged.count && state->options->keep == KEEP_BOTH;
     return training_first(state) ? place_room(state->call, needs, best ? 3 : 2) : EXIT_DONE;
 }

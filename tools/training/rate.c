@@ -124,9 +124,10 @@ int training_change_length(const struct state *state, int32_t epochs, int32_t de
     if (code != EXIT_DONE || !training_first(state))
         return code;
     if (then.curve == TLEG_RATE_CONSTANT && last == then.peak)
-        tool_note(state->call,
-                  "%s: a run of %d epochs goes on to %d; its rate has not fallen, so that it is as if never stopped",
-                  state->checkpoint, (int)epochs, (int)state->rate.epochs);
+        tool_note(
+            state->call,
+            "%s: a run of %d epochs goes on to %d; its rate has not fallen: with the same warm-up it is as if never stopped",
+            state->checkpoint, (int)epochs, (int)state->rate.epochs);
     else
         tool_note(state->call, "%s: a run of %d epochs goes on to %d; from here on the rate is that of %d epochs, %g after %g",
                   state->checkpoint, (int)epochs, (int)state->rate.epochs, (int)state->rate.epochs, next, last);

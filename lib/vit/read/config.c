@@ -46,8 +46,9 @@ static tleg_status read_kind(struct tleg_config_reader *reader) {
     const int32_t expected = reader->gene ? LEARNGENE : MODEL;
     if (form == expected || form == 0)
         return TLEG_OK;
-    return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: expected a %s, found a %s%s", reader->label, forms[expected],
-                     forms[form], reader->gene ? "" : ": expand it to a depth first");
+    return tleg_fail(
+        reader->context, TLEG_ERROR_FORMAT, "%s: expected a %s, found a %s%s", reader->label, forms[expected], forms[form],
+        reader->gene ? ": it has its depth, and is run, tuned and converted as it is" : ": expand it to a depth first");
 }
 
 /* ---- sizes ---- */

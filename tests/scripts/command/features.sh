@@ -89,6 +89,19 @@ try 2 features gene.st --depth 3 own own/ant/0.png -o x.st
 try 2 features gene.st own -o x.st
 try 2 features gene.st --depth 3 own
 
+# ---- weights that are not numbers ----
+python3 - gene.st nan.st <<'P'
+import json, struct, sys
+data = bytearray(open(sys.argv[1], "rb").read())
+length = struct.unpack("<Q", data[:8])[0]
+at = 8 + length + json.loads(data[8:8 + length])["patch_embed.proj.bias"]["data_offsets"][0]
+data[at:at + 4] = struct.pack("<f", float("nan"))
+open(sys.argv[2], "wb").write(data)
+P
+try 1 features nan.st --depth 3 own -o x.st
+says err "nan.st: \"features\": row 0 is not finite"
+must test ! -e x.st
+
 # ---- one channel, from IDX files and from colours ----
 try 0 new --dim 16 --heads 2 --image 8 --patch 4 --classes 3 --channels 1 --mean 0.25,0.25,0.25 --std 0.5,0.5,0.5 -o grey_gene.st
 try 0 features grey_gene.st --depth 3 idx -o grey_f.st

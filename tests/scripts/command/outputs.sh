@@ -44,7 +44,10 @@ mkdir folder
 refused folder "a folder; expected the name of a file"
 refused missing/x.st "there is no folder missing/"
 refused gene.st/x.st "Not a directory"
+refused - "standard output takes no file; expected the name of one (./- is a file of that name)"
 mkfifo fifo
+try 1 $learn --epochs 1 -o x.st --log fifo
+says err "--log fifo: a pipe; expected the name of a file"
 for verb in "new $shape --classes 3" "$learn --epochs 1"; do
     try 1 $verb -o fifo
     says err "-o fifo: a pipe or device; expected the name of a file"
@@ -123,6 +126,13 @@ if mount -t tmpfs -o size=64k tmpfs small 2>/dev/null; then
     try 1 $learn --epochs 1 -o small/x.st
     says err "-o small/x.st: no space: "
     says err " are needed there, and "
+    must test -z "$(find small -type f)"
+    umount small
+    # Room for each file once, yet not for a new version beside the former one, which the second epoch would want.
+    bytes=$(wc -c <gene.st)
+    mount -t tmpfs -o size=$((9 * bytes / 2048))k tmpfs small # 4.5 times the gene: it, three times it in the checkpoint, a half
+    try 1 $learn --epochs 2 -o small/x.st
+    says err "no space: "
     must test -z "$(find small -type f)"
     umount small
 else

@@ -68,6 +68,17 @@ says err "the terminal closed (SIGHUP): this batch will be finished and the reco
 says err "kept.rec.part holds them, --resume continues"
 rm kept.rec.part
 
+# `ulimit -t N` sets the hard limit too, at which the system kills without a signal before it.
+now="ulimit -t"
+rm -f killed.*
+(ulimit -t 2 && exec "$tleg" distill --data cifar --dim 96 --heads 2 --image 32 --patch 2 --depth 4 --batch 12 --augment none --epochs 100000 \
+    -o killed.st) >out 2>err &
+pid=$!
+ends 152
+says err "the time limit is near (SIGXCPU)"
+says err "stopped by SIGXCPU after step "
+must test -s killed.st.checkpoint
+
 # ---- which come twice by themselves, and which mean it ----
 now="SIGHUP and SIGXCPU, twice each" # the shell and the system both send the one, each further second the other
 begin "$tleg"

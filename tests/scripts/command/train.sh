@@ -181,7 +181,7 @@ constant="distill --data cifar --val cifar $shape --depths 2-3 --batch 10 --lr 1
 try 0 $constant --decay-epochs 1 --epochs 5 --log straight.json -o straight.st
 try 0 $constant --decay-epochs 0 --epochs 2 --log longer.json -o longer.st
 try 0 $constant --decay-epochs 0 --epochs 4 --resume --log longer.json -o longer.st
-says err "a run of 2 epochs goes on to 4; its rate has not fallen, so that it is as if never stopped"
+says err "a run of 2 epochs goes on to 4; its rate has not fallen: with the same warm-up it is as if never stopped"
 try 0 $constant --decay-epochs 0 --epochs 4 -o four.st
 same four.st longer.st
 try 0 $constant --decay-epochs 1 --epochs 5 --resume --log longer.json -o longer.st

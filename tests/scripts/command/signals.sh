@@ -71,6 +71,7 @@ rm kept.rec.part
 # `ulimit -t N` sets the hard limit too, at which the system kills without a signal before it.
 now="ulimit -t"
 rm -f killed.*
+# shellcheck disable=SC3045 # where there is no such limit the run is not ended by it
 (ulimit -t 2 && exec "$tleg" distill --data cifar --dim 96 --heads 2 --image 32 --patch 2 --depth 4 --batch 12 --augment none --epochs 100000 \
     -o killed.st) >out 2>err &
 pid=$!

@@ -426,15 +426,24 @@ static const struct tleg_zip_member *find_pickle(struct torch *torch) {
     return found;
 }
 
+static tleg_status check_plain(const struct torch *torch, const struct tleg_zip_member *member) {
+    if (member->plain)
+        return TLEG_OK;
+    return tleg_fail(torch->context, TLEG_ERROR_UNSUPPORTED,
+                     "%s: \"%.*s\" is compressed or encrypted, as PyTorch writes none: pack the archive anew, without",
+                     torch->file->label, (int)member->length, member->name);
+}
+
 /* Files from before PyTorch 2.1 do not say, and are of little-endian machines. */
 static tleg_status check_order(const struct torch *torch) {
     static const char little[] = "little";
     const struct tleg_zip_member *order = tleg_torch_member(torch, "", "byteorder", strlen("byteorder"));
     char text[sizeof little - 1];
-    if (!order)
-        return TLEG_OK;
-    if (order->plain && order->size == sizeof text) {
-        const tleg_status status = tleg_zip_read(torch->context, torch->file, order->at, sizeof text, text);
+    tleg_status status = order ? check_plain(torch, order) : TLEG_OK;
+    if (!order || status != TLEG_OK)
+        return status;
+    if (order->size == sizeof text) {
+        status = tleg_zip_read(torch->context, torch->file, order->at, sizeof text, text);
         if (status != TLEG_OK || memcmp(text, little, sizeof text) == 0)
             return status;
     }
@@ -446,10 +455,9 @@ static tleg_status check_order(const struct torch *torch) {
 static tleg_status read_pickle(struct torch *torch, const struct tleg_zip_member *member) {
     tleg_context *context = torch->context;
     const char *label = torch->file->label;
-    if (!member->plain)
-        return tleg_fail(context, TLEG_ERROR_UNSUPPORTED,
-                         "%s: \"%.*s\" is compressed or encrypted, as PyTorch writes none: pack the archive anew, without",
-                         label, (int)member->length, member->name);
+    tleg_status status = check_plain(torch, member);
+    if (status != TLEG_OK)
+        return status;
     if (member->size > TLEG_PICKLE_LIMIT)
         return tleg_fail(context, TLEG_ERROR_UNSUPPORTED, "%s: \"%.*s\" is %llu bytes long, the limit is %d", label,
                          (int)member->length, member->name, (unsigned long long)member->size, TLEG_PICKLE_LIMIT);
@@ -457,7 +465,7 @@ static tleg_status read_pickle(struct torch *torch, const struct tleg_zip_member
     torch->text = tleg_alloc(&torch->file->allocator, torch->length);
     if (!torch->text)
         return tleg_fail_memory(context, label, torch->length);
-    const tleg_status status = tleg_zip_read(context, torch->file, member->at, torch->length, torch->text);
+    status = tleg_zip_read(context, torch->file, member->at, torch->length, torch->text);
     if (status != TLEG_OK)
         return status;
     return tleg_pickle_read(context, label, &torch->file->allocator, torch->text, torch->length, &torch->pickle);

@@ -168,6 +168,11 @@ static enum outer matrix_of(const struct outside *outside, const struct tleg_ent
     return !outside->convolution && !outside->part[PATCH] && embeds(outside->guess, entry) ? PATCH : HEAD;
 }
 
+/* What PyTorch's tutorial calls its positions. */
+static bool is_pe(const char *name) {
+    return strcmp(name, "pe") == 0 || tleg_guess_ends(name, ".pe");
+}
+
 static enum outer outer_of(const struct outside *outside, const struct tleg_entry *entry) {
     static const char *const cls[] = {"cls", "class", NULL}, *const dist[] = {"dist", NULL}, *const places[] = {"pos", NULL};
     static const char *const registers[] = {"reg", "storage", NULL};
@@ -177,7 +182,7 @@ static enum outer outer_of(const struct outside *outside, const struct tleg_entr
     const bool weight = tleg_guess_ends(name, "weight");
     if (entry->rank == 4)
         return entry->shape[0] == dim ? PATCH : OUTERS;
-    if (last == dim && entry->rank > 1 && tleg_guess_holds(name, places))
+    if (last == dim && entry->rank > 1 && (tleg_guess_holds(name, places) || is_pe(name)))
         return POS;
     if (last == dim && is_row(entry) && !weight)
         return tleg_guess_holds(name, dist) ? DIST : tleg_guess_holds(name, cls) ? CLS : OUTERS;

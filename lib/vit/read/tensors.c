@@ -357,8 +357,8 @@ static void note_ignored(const struct tleg_config_reader *reader, const char *co
     size_t length = 0;
     for (int64_t k = 0; k < count && k < NAMED; k++)
         length += (size_t)snprintf(text + length, sizeof text - length, "%s\"%.*s\"", k ? ", " : "", NAME_SHOWN, names[k]);
-    tleg_log(reader->context, "%s: not used: %lld tensor(s): %s%s", reader->label, (long long)count, text,
-             count > NAMED ? ", ..." : "");
+    tleg_log(reader->context, "%s: not used: %lld tensor(s), which the answers must not depend on: %s%s", reader->label,
+             (long long)count, text, count > NAMED ? ", ..." : "");
 }
 
 /* The names that are not used, and a note of them. */

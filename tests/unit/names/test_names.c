@@ -560,7 +560,7 @@ static void a_guess_says_what_has_no_place(void **state) {
                                        {"head.0.weight", "24,12"},
                                        {"head.2.weight", "5,24"},
                                        {"embed_norm.weight", "12"},
-                                       {"pos_encoder.pe", "60,1,12"},
+                                       {"pe", "60,1,12"},
                                        {"scale", "1"},
                                        {NULL, NULL}};
     static const char *const rules[] = {
@@ -572,7 +572,7 @@ static void a_guess_says_what_has_no_place(void **state) {
         "# pre_logits.weight, and .bias, if tanh alone stands between the two layers of the head;",
         "head.0.weight -> ?",
         "head.2.weight -> head.weight",
-        "pos_encoder.pe[:?] -> pos_embed",
+        "pe[:?] -> pos_embed",
         "embed_norm.weight -> ?",
         "# scale: no part is like it, and the result may depend on it",
         NULL};
@@ -584,7 +584,7 @@ static void a_guess_says_what_has_no_place(void **state) {
                (const char *const[]){"# head.0.weight: one of several matrices; a head of such layers is not computed",
                                      "# head.2.weight: one of several matrices; a head of such layers is not computed", NULL});
     assert_null(strstr(note, "-> head.weight"));
-    vit_remove(&made, "pos_encoder.pe");
+    vit_remove(&made, "pe");
     must_guess(&made, (const char *const[]){"# no positions were found: those that a model computes have to be saved as a "
                                             "tensor, for pos_embed",
                                             NULL});

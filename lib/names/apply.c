@@ -211,7 +211,7 @@ static bool is_empty(const struct tleg_entry *entry) {
 }
 
 static bool is_whole(const struct tleg_rule *rule) {
-    return rule->piece_count == 1 && rule->pieces[0].first == 0 && rule->pieces[0].end < 0;
+    return rule->piece_count == 1 && rule->pieces[0].first == 0 && rule->pieces[0].end < 0 && !rule->pieces[0].zeros;
 }
 
 static tleg_status make(struct work *work, const struct tleg_rule *rule, const struct tleg_capture *capture) {
@@ -229,7 +229,8 @@ static tleg_status make(struct work *work, const struct tleg_rule *rule, const s
         status = find_piece(work, rule, &rule->pieces[k], capture, &entry);
         if (status != TLEG_OK)
             return status;
-        work->used[entry - work->entries] = 1;
+        if (!rule->pieces[k].zeros) /* which are as many as it has, and leave it where it is */
+            work->used[entry - work->entries] = 1;
         status = is_whole(rule) ? take_whole(work, rule, &rule->pieces[k], entry, made)
                                 : join(work, rule, &rule->pieces[k], entry, made);
     }

@@ -217,7 +217,13 @@ bool tleg_guess_block(const struct tleg_guess *guess) {
     find_parts(&block);
     say_parts(&block);
     say_others(&block);
-    const struct tleg_entry *qkv = block.part[QKV], *fc1 = block.part[FC1], *fc2 = block.part[FC2];
+    const struct tleg_entry *qkv = block.part[QKV], *fc1 = block.part[FC1], *fc2 = block.part[FC2], *norm = block.part[NORM1];
+    if (norm && !tleg_guess_bias_of(guess, norm)) {
+        tleg_guess_say(
+            guess,
+            "# norms without biases are taken for RMSNorms; LayerNorms made with bias=False are given zeros, each of them:");
+        tleg_guess_say(guess, "# 0 NAME.weight -> blocks.{}.norm1.bias");
+    }
     if (fc1 && fc2 && fc1->shape[0] == 2 * fc2->shape[1])
         tleg_guess_say(guess,
                        "# mlp.fc1 has its gate first: of one that has it last, NAME[1/2:] + NAME[:1/2], for weight and bias");

@@ -163,8 +163,6 @@ static tleg_status take_line(tleg_context *context, struct tleg_rule *rule, stru
         status = take_piece(context, rule, next);
     if (status == TLEG_OK)
         status = take_piece(context, rule, old);
-    if (status == TLEG_OK && rule->pieces[0].zeros)
-        return fail(context, rule, "expected a tensor before zeros", line);
     if (status == TLEG_OK && !marks_fit(rule))
         return fail(context, rule, "expected {} and * in the new name as in the first one", line);
     return status;

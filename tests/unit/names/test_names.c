@@ -109,6 +109,7 @@ static void rules_say_what_tensors_are_made_of(void **state) {
                                 "  b{}.q.w + b{}.k.w + b{}.v.w  ->  blocks.{}.attn.qkv.weight\n"
                                 "b{}.q.b + 0 b{}.q.b + b{}.v.b -> blocks.{}.attn.qkv.bias\n"
                                 "out^T -> head.weight\n"
+                                "0 other -> head.bias\n"
                                 "tleg.heads = 3\n"
                                 "tleg.eps = 1e-5",
                                 &bytes);
@@ -127,7 +128,11 @@ static void rules_say_what_tensors_are_made_of(void **state) {
     assert_tensor(file, "blocks.1.attn.qkv.weight", "36,12", "b1.q.w", 0);
     assert_tensor(file, "blocks.0.attn.qkv.bias", "36", "b0.q.b", 0);
     assert_tensor(file, "other", "3", "other", 0);
-    assert_int_equal(tleg_file_get_tensor_count(file), 9);
+    const struct tleg_entry *zeros = tleg_file_find(file, "head.bias");
+    assert_true(zeros->rank == 1 && zeros->shape[0] == 3);
+    OK(context, tleg_file_read_f32(context, file, zeros, values));
+    assert_true(values[0] == 0 && values[1] == 0 && values[2] == 0);
+    assert_int_equal(tleg_file_get_tensor_count(file), 10);
     assert_string_equal(tleg_file_get_metadata(file, "tleg.heads"), "3"); /* the rules have their way */
     assert_string_equal(tleg_file_get_metadata(file, "tleg.eps"), "1e-5");
     assert_string_equal(tleg_file_get_metadata(file, "license"), "none");
@@ -156,7 +161,6 @@ static void rules_that_are_not_rules_name_their_line(void **state) {
         {"out[1:2/3] -> head.weight", "line 1", "[1/3:]"},
         {"out[3/3:] -> head.weight", "line 1", "[1/3:]"},
         {"out[:1/0] -> head.weight", "line 1", "[1/3:]"},
-        {"0 out -> head.weight", "line 1", "before zeros"},
         {"b{}.q.w -> blocks.attn.qkv.weight", "line 1", "{} and *"},
         {"token -> blocks.{}.attn", "line 1", "{} and *"},
         {"b{}.{}.w -> blocks.{}.x", "line 1", "one {}"},

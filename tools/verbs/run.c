@@ -8,6 +8,7 @@
 #include "source/source.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 
 enum { LARGEST_BATCH = 8 }; /* images computed at once */
@@ -42,6 +43,17 @@ static int say_written(const struct invocation *call, const char *out, int64_t b
     return report_print(call, &report);
 }
 
+/* What is written is what was computed, and may be looked at for that. */
+static void note_numbers(const struct invocation *call, const char *name, const tleg_tensor_info *info) {
+    const float *numbers = info->data;
+    const int64_t width = info->shape[1];
+    for (int64_t i = 0; i < info->shape[0] * width; i++)
+        if (!isfinite(numbers[i])) {
+            tool_note(call, "\"%s\" of image %" PRId64 " is not finite", name, i / width);
+            return;
+        }
+}
+
 static int run_images(const struct invocation *call, tleg_context *context, tleg_session *session, const char *out,
                       const tleg_config *config, const tleg_tensor_info *images) {
     static const char *const names[] = {"logits", "features"};
@@ -65,6 +77,8 @@ static int run_images(const struct invocation *call, tleg_context *context, tleg
         code = tool_fail_context(call, context);
     if (code == EXIT_DONE)
         code = say_written(call, out, batch, config, ms);
+    for (int i = first; i < 2 && code == EXIT_DONE; i++)
+        note_numbers(call, names[i], &info[i]);
     tleg_tensor_free(results[0]);
     tleg_tensor_free(results[1]);
     return code;

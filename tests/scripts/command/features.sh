@@ -101,6 +101,9 @@ P
 try 1 features nan.st --depth 3 own -o x.st
 says err "nan.st: \"features\": row 0 is not finite"
 must test ! -e x.st
+try 0 run nan.st --depth 3 --input in.st -o x.st
+says err "\"logits\" of image 0 is not finite"
+rm x.st
 
 # ---- one channel, from IDX files and from colours ----
 try 0 new --dim 16 --heads 2 --image 8 --patch 4 --classes 3 --channels 1 --mean 0.25,0.25,0.25 --std 0.5,0.5,0.5 -o grey_gene.st

@@ -392,8 +392,14 @@ static void say_keys(const struct outside *outside, bool settings) {
 void tleg_names_guess(tleg_context *context, const tleg_file *file) {
     struct tleg_guess guess = {.context = context, .file = file};
     guess.count = tleg_file_entries(file, &guess.entries);
-    if (!find_layers(&guess) || !find_dim(&guess))
+    if (!find_layers(&guess) || !find_dim(&guess)) {
+        tleg_log(context,
+                 "%s: the names are of no layout that is known, and count no layers 0, 1, 2, ...: rules for names (names) may "
+                 "name each "
+                 "layer's tensors; of a model that PyTorch writes as ONNX no name matters",
+                 tleg_file_label(file));
         return;
+    }
     struct outside outside = {.guess = &guess};
     find_outside(&outside);
     tleg_log(context,

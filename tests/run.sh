@@ -8,7 +8,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
-stages="release speed asan tsan plain mpi aarch64" on_request="lint flags"
+stages="release speed asan tsan plain mpi aarch64" on_request="variants lint flags"
 list() {
     cat <<'END'
 release     what is installed: every suite, script and the command
@@ -18,6 +18,7 @@ tsan        ThreadSanitizer: the suites of threads
 plain       the library with debug information: suites under valgrind, symbols, the ABI beside the baseline
 mpi         training on several ranks
 aarch64     another processor, in an emulator
+variants    builds that leave something out: threads, files, training, levels; on request
 lint        shellcheck over all scripts, clang-tidy over all C files; on request
 flags       the library by every gcc and clang here and musl's, from -O0 to the whole program's optimisation: the same bits; on request
 END
@@ -142,11 +143,15 @@ any_of() { echo "^($(echo "$*" | tr ' ' '|'))\$"; }
 
 # ---- stages ----
 run_release() {
-    tree release all && check release -LE 'speed|lint'
+    tree release all && check release -LE 'speed|lint|variant'
 }
 
 run_speed() {
     tree release all && check release -L speed
+}
+
+run_variants() {
+    tree release all && check release -L variant
 }
 
 run_lint() {

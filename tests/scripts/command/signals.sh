@@ -72,7 +72,7 @@ rm kept.rec.part
 now="ulimit -t"
 rm -f killed.*
 # shellcheck disable=SC3045 # where there is no such limit the run is not ended by it
-(ulimit -t 2 && exec "$tleg" distill --data cifar --dim 96 --heads 2 --image 32 --patch 2 --depth 4 --batch 12 --augment none --epochs 100000 \
+(ulimit -t 6 && exec "$tleg" distill --data cifar --dim 64 --heads 2 --image 32 --patch 4 --depth 4 --batch 1 --augment none --epochs 100000 \
     -o killed.st) >out 2>err &
 pid=$!
 ends 152

@@ -247,10 +247,12 @@ static const char *keep(struct arena *arena, struct tleg_rule_text text) {
     return copy;
 }
 
-/* A key that is there already keeps its value, unless `replace`. */
+/* A key that is there already keeps its value, unless `replace`; one of the host's rules, applied before, always. */
 static tleg_status apply_key(struct work *work, const struct tleg_rule *rule, struct arena *arena, bool replace) {
     const struct tleg_pair found = {keep(arena, rule->target), keep(arena, rule->value)};
     struct tleg_pair *pairs = work->pairs.items, *pair;
+    if (work->naming->after_rules && tleg_file_get_metadata(work->naming->file, found.key))
+        return TLEG_OK;
     for (size_t k = 0; k < work->pairs.count; k++)
         if (strcmp(pairs[k].key, found.key) == 0) {
             pairs[k] = replace ? found : pairs[k];
@@ -262,18 +264,10 @@ static tleg_status apply_key(struct work *work, const struct tleg_rule *rule, st
     return status;
 }
 
-/* Whether the host's rules, which were applied before, give the key a value. */
-static bool is_said(const struct work *work, const struct tleg_rule *rule) {
-    char key[TLEG_NAMES_TEXT];
-    static const struct tleg_capture none;
-    return work->naming->after_rules && tleg_pattern_fill(rule->target, (struct tleg_rule_text){"", 0}, &none, key) &&
-           tleg_file_get_metadata(work->naming->file, key) != NULL;
-}
-
 static tleg_status apply_rule(struct work *work, const struct tleg_rule *rule) {
     tleg_status status = TLEG_OK;
     if (rule->piece_count == 0)
-        return is_said(work, rule) ? TLEG_OK : apply_key(work, rule, &work->arenas[0], true);
+        return apply_key(work, rule, &work->arenas[0], true);
     struct tleg_rule_text pattern = rule->pieces[0].name;
     const struct tleg_rule_text prefix = prefix_of(work->naming, &pattern);
     size_t found = 0;

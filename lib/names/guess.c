@@ -258,6 +258,14 @@ static void say_patches(const struct tleg_guess *guess, const struct tleg_entry 
     say_pair(guess, entry, asks ? "^?" : "", "patch_embed.proj");
 }
 
+/* A line for a weight and one for its bias that ask what they are. */
+static void ask_pair(const struct tleg_guess *guess, const struct tleg_entry *entry) {
+    const struct tleg_entry *bias = tleg_guess_bias_of(guess, entry);
+    tleg_guess_say(guess, "%s -> ?", entry->name);
+    if (bias)
+        tleg_guess_say(guess, "%s -> ?", bias->name);
+}
+
 /* Alone in a head with a matrix ("mlp_head.0", "mlp_head.1") a norm stands after what the head reads was pooled. */
 static bool is_after_mean(const struct outside *outside) {
     const struct tleg_entry *norm = outside->part[NORM], *head = outside->part[HEAD];
@@ -289,12 +297,9 @@ static bool is_two_layers(const struct outside *outside) {
 }
 
 static void say_two_layers(const struct outside *outside) {
-    const struct tleg_entry *first = outside->part[HEAD], *bias = tleg_guess_bias_of(outside->guess, first);
     tleg_guess_say(outside->guess, "# pre_logits.weight, and .bias, if tanh alone stands between the two layers of the head;");
     tleg_guess_say(outside->guess, "# no other function is computed there");
-    tleg_guess_say(outside->guess, "%s -> ?", first->name);
-    if (bias)
-        tleg_guess_say(outside->guess, "%s -> ?", bias->name);
+    ask_pair(outside->guess, outside->part[HEAD]);
     say_pair(outside->guess, outside->second, "", "head");
 }
 
@@ -305,12 +310,9 @@ static void say_norms(const struct outside *outside) {
                    "# norm.* for the one after the last block (fc_norm.* after a mean), norm_pre.* for one before the first");
     tleg_guess_say(guess, "# that the positions were added to, patch_embed.norm.* before they were");
     for (int64_t k = 0; k < guess->count; k++) {
-        const struct tleg_entry *entry = &guess->entries[k], *bias = tleg_guess_bias_of(guess, entry);
-        if (!is_outside(guess, entry) || outer_of(outside, entry) != NORM)
-            continue;
-        tleg_guess_say(guess, "%s -> ?", entry->name);
-        if (bias)
-            tleg_guess_say(guess, "%s -> ?", bias->name);
+        const struct tleg_entry *entry = &guess->entries[k];
+        if (is_outside(guess, entry) && outer_of(outside, entry) == NORM)
+            ask_pair(guess, entry);
     }
 }
 
@@ -326,7 +328,7 @@ static void say_outside(const struct outside *outside) {
         say_patches(outside->guess, part[PATCH]);
     if (part[NORM_PRE]) {
         tleg_guess_say(outside->guess, "# norm_pre.weight after the positions were added, patch_embed.norm.weight before");
-        tleg_guess_say(outside->guess, "%s -> ?", part[NORM_PRE]->name);
+        ask_pair(outside->guess, part[NORM_PRE]);
     }
     if (outside->norms > 1)
         say_norms(outside);

@@ -157,7 +157,20 @@ static void every_layout_answers_as_its_own_library(void **state) {
     }
 }
 
+/* A key of the host's rules stays, whatever the family's say. */
+static void rules_have_their_way_before_a_familys(void **state) {
+    (void)state;
+    const tleg_open_options options = {.struct_size = sizeof options, .heads = 3, .names = "fc.* -> head.*\ntleg.eps = 0.5\n"};
+    tleg_config config = {.struct_size = sizeof config};
+    tleg_model *model;
+    OK(context, tleg_model_open(context, TLEG_FIXTURES "/layouts/torchvision-backbone", &options, &model));
+    OK(context, tleg_model_get_info(context, model, &config));
+    assert_true(config.eps == 0.5);
+    tleg_model_free(model);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_layout_answers_as_its_own_library)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_layout_answers_as_its_own_library),
+                                       cmocka_unit_test(rules_have_their_way_before_a_familys)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -482,6 +482,7 @@ static void a_guess_asks_where_parts_are_alike(void **state) {
     (void)state;
     static const struct part home[] = {{"embedding.weight", "12,3,4,4"},
                                        {"emb_norm.weight", "12"},
+                                       {"emb_norm.bias", "12"},
                                        {"encoder_layer.n1.weight", "12"},
                                        {"encoder_layer.att.qkv.weight", "36,12"},
                                        {"encoder_layer.net.0.weight", "40,12"},
@@ -497,6 +498,7 @@ static void a_guess_asks_where_parts_are_alike(void **state) {
                                        {"fc.weight", "5,12"},
                                        {NULL, NULL}};
     static const char *const rules[] = {"emb_norm.weight -> ?",
+                                        "emb_norm.bias -> ?",
                                         "first_norm.weight -> ?",
                                         "first_norm.bias -> ?",
                                         "last_norm.weight -> ?",

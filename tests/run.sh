@@ -88,7 +88,8 @@ tree() {
 
 figure() { sed -n "s/^.*[[:space:]]$1=\"\([0-9]*\)\".*/\1/p" "$2" | head -n 1; }
 
-# check TREE CTEST-OPTION...: runs ctest there and adds its counts; some tests wait more than they compute. A skip is a line "SKIP what: why" of the test's output.
+# check TREE CTEST-OPTION...: runs ctest there, one more at a time than there are cores, since some tests wait more than they compute, and
+# adds its counts. A skip is a line "SKIP what: why" of the test's output.
 check() {
     where=$1
     shift
@@ -163,7 +164,11 @@ run_lint() {
 }
 
 run_asan() {
-    needs asan clang || return 0
+    probe='int LLVMFuzzerTestOneInput(const unsigned char *data, unsigned long size) { return data && size > 1u << 30; }'
+    if ! echo "$probe" | clang -x c -fsanitize=fuzzer,address,undefined - -o "$build/logs/probe" 2>/dev/null; then
+        skip asan "clang with its runtimes (libclang-rt-dev) is not installed"
+        return
+    fi
     tree asan "tleg_tests tleg tleg_fuzzers" || return 0
     check asan -L 'unit|replay|command' -LE figures
     for corpus in tests/fuzz/corpus/*; do

@@ -14,7 +14,7 @@ typedef struct tleg_block tleg_block;
 /* Weights are f32, row-major as PyTorch keeps them; they are copied into packed form. */
 typedef struct tleg_block_options {
     uint32_t struct_size;                         /* sizeof(tleg_block_options) */
-    int32_t heads;                                /* needed: divides D */
+    int32_t heads;                                /* needed: divides A */
     double eps;                                   /* of both norms (1e-5) */
     const tleg_tensor *norm1_weight, *norm1_bias; /* (D) */
     const tleg_tensor *qkv_weight; /* (3A, D): rows q, then k, then v; A is the heads' numbers together, mostly D */

@@ -51,9 +51,8 @@ static bool open_tables(struct walk *walk, const struct value *rotated, int64_t 
                          .quarter = own->head / 4};
     t->halves = own->head > 1 && abs(t->partners[0]) != 2;
     const uint64_t side = (uint64_t)grid, count = side * side * (uint64_t)own->head;
-    if (grid < 1 || grid > TLEG_MAX_GRID || count > walk->numbers_left)
+    if (grid < 1 || grid > TLEG_MAX_GRID || !tleg_walk_spend(walk, count))
         return false;
-    walk->numbers_left -= count;
     t->known = tleg_walk_keep(walk, side * (uint64_t)t->quarter * 2 * sizeof *t->known);
     bool good = t->known && own->head % 4 == 0 && t->sines.shape[0] == t->cosines.shape[0] &&
                 t->cosines.shape[1] == own->head && t->sines.shape[1] == own->head && t->skipped >= 0 &&

@@ -188,8 +188,7 @@ static bool is_zero(struct walk *walk, uint32_t constant) {
     for (int32_t k = 0; k < own.rank; k++)
         own.shape[k] = own.strides[k] == 0 && own.shape[k] > 0 ? 1 : own.shape[k];
     const uint64_t count = (uint64_t)tleg_constant_count(&own);
-    bool zero = tleg_constant_load(walk, &own) && count <= walk->numbers_left;
-    walk->numbers_left -= zero ? count : 0; /* many nodes may ask for the same ones */
+    bool zero = tleg_constant_load(walk, &own) && tleg_walk_spend(walk, count);
     for (int64_t k = 0; zero && k < (int64_t)count; k++)
         zero = tleg_constant_at(&own, k) == 0;
     return zero;

@@ -87,18 +87,11 @@ bool tleg_is_pixels(const struct value *images) {
            find_pixels(&images->layout, found, sizes);
 }
 
-/* Whether so many numbers may still be looked at: a few of a file may stand for many. */
-static bool look(struct walk *walk, const struct constant *constant) {
-    const uint64_t count = (uint64_t)tleg_constant_count(constant);
-    const bool may = count <= walk->numbers_left;
-    walk->numbers_left -= may ? count : 0;
-    return may;
-}
-
 static bool are_ones(struct walk *walk, uint32_t constant) {
     struct constant own = *tleg_constant_get(walk, constant);
-    bool ones = look(walk, &own) && tleg_constant_load(walk, &own);
-    for (int64_t k = 0, count = tleg_constant_count(&own); ones && k < count; k++)
+    const int64_t count = tleg_constant_count(&own);
+    bool ones = tleg_walk_spend(walk, (uint64_t)count) && tleg_constant_load(walk, &own);
+    for (int64_t k = 0; ones && k < count; k++)
         ones = tleg_constant_at(&own, k) == 1;
     return ones;
 }
@@ -107,7 +100,8 @@ static bool are_ones(struct walk *walk, uint32_t constant) {
 static uint32_t shift_of(struct walk *walk, struct constant matrix, uint32_t shifts) {
     struct constant made, own = *tleg_constant_get(walk, shifts);
     const int64_t pixels = matrix.shape[1];
-    double *sums = look(walk, &matrix) && tleg_constant_load(walk, &matrix) && tleg_constant_load(walk, &own)
+    double *sums = tleg_walk_spend(walk, (uint64_t)tleg_constant_count(&matrix)) && tleg_constant_load(walk, &matrix) &&
+                           tleg_constant_load(walk, &own)
                        ? tleg_constant_make(walk, false, 1, matrix.shape, &made)
                        : NULL;
     if (!sums)

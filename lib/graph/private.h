@@ -195,6 +195,13 @@ const char *tleg_prepare(struct walk *walk, const char *type, const struct value
 uint32_t tleg_fold_pair(struct walk *walk, const char *type, uint32_t constant, double other, uint32_t by);
 /* A kernel (dim, channels, height, width) and its bias, for images as they come in place of prepared ones. */
 void tleg_unprepare(struct walk *walk, const struct value *images, uint32_t *kernel, uint32_t *bias);
+/* Whether the file justifies so many numbers more, which are made or looked at one by one: few of it may stand for many, and
+ * many nodes may ask for the same ones. */
+static inline bool tleg_walk_spend(struct walk *walk, uint64_t numbers) {
+    const bool may = numbers <= walk->numbers_left;
+    walk->numbers_left -= may ? numbers : 0;
+    return may;
+}
 /* The input at `index`, or NULL when it is left out. */
 const struct value *tleg_walk_in(const struct walk *walk, uint32_t index);
 uint32_t tleg_walk_in_number(const struct walk *walk, uint32_t index);

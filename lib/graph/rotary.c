@@ -51,10 +51,7 @@ static bool relabel(const struct layout *from, int32_t head, int32_t *size, stru
 
 /* Room for a term's numbers, which count among those that the file justifies. */
 static int32_t *list(struct walk *walk, int32_t size) {
-    if ((uint64_t)size > walk->numbers_left)
-        return NULL;
-    walk->numbers_left -= (uint64_t)size;
-    return tleg_walk_keep(walk, (size_t)size * sizeof(int32_t));
+    return tleg_walk_spend(walk, (uint64_t)size) ? tleg_walk_keep(walk, (size_t)size * sizeof(int32_t)) : NULL;
 }
 
 /* A LINEAR, or its negative, as a TURN: whole heads, or, `as_part`, what was cut out of them. */

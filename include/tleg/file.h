@@ -43,9 +43,9 @@ typedef struct tleg_open_options {
      * it holds no weights; ARGUMENT for other files, and for a file that is open already. */
     const char *key;
     /* How a model's file names its parts, where the library does not recognise it, or such parts alone: lines "old -> new",
-     * where new is a name of timm's; docs/checkpoints.md has the language. What they leave is read as its family's. NULL: a
-     * layout that the library knows, or timm's. ARGUMENT for learngenes and tensors. FORMAT names the line, or the tensor that
-     * does not fit. Needed only until the call returns. */
+     * where new is a name of timm's, or "nothing" for what the answers do not depend on; docs/checkpoints.md has the language.
+     * What they leave is read as its family's. NULL: a layout that the library knows, or timm's. ARGUMENT for learngenes and
+     * tensors. FORMAT names the line, or the tensor that does not fit. Needed only until the call returns. */
     const char *names;
     /* What neither names nor shapes of a learngene or model say, where its file does not: what stands between the MLP's two
      * matrices (TLEG_MLP_*; 0: GELU), and the norms' eps (0: 1e-6 of timm's models, 1e-5 of the learngene's authors). A value

@@ -264,13 +264,10 @@ static tleg_status apply_key(struct work *work, const struct tleg_rule *rule, st
     return status;
 }
 
-static tleg_status apply_rule(struct work *work, const struct tleg_rule *rule) {
+/* Makes a tensor of each that the pattern names; how many those are. */
+static tleg_status make_all(struct work *work, const struct tleg_rule *rule, struct tleg_rule_text pattern,
+                            struct tleg_rule_text prefix, size_t *found) {
     tleg_status status = TLEG_OK;
-    if (rule->piece_count == 0)
-        return apply_key(work, rule, &work->arenas[0], true);
-    struct tleg_rule_text pattern = rule->pieces[0].name;
-    const struct tleg_rule_text prefix = prefix_of(work->naming, &pattern);
-    size_t found = 0;
     for (size_t k = 0; k < work->entry_count && status == TLEG_OK; k++) {
         struct tleg_capture capture;
         const char *name = strip(work->entries[k].name, prefix);
@@ -281,8 +278,32 @@ static tleg_status apply_rule(struct work *work, const struct tleg_rule *rule) {
             continue;
         }
         status = make(work, rule, &capture);
-        found++;
+        ++*found;
     }
+    return status;
+}
+
+static void leave_out(const struct work *work, struct tleg_rule_text pattern, struct tleg_rule_text prefix, size_t *found) {
+    for (size_t k = 0; k < work->entry_count; k++) {
+        const char *name = strip(work->entries[k].name, prefix);
+        if (!name || !tleg_pattern_covers(pattern, name))
+            continue;
+        work->used[k] = 1;
+        ++*found;
+    }
+}
+
+static tleg_status apply_rule(struct work *work, const struct tleg_rule *rule) {
+    tleg_status status = TLEG_OK;
+    if (rule->piece_count == 0)
+        return apply_key(work, rule, &work->arenas[0], true);
+    struct tleg_rule_text pattern = rule->pieces[0].name;
+    const struct tleg_rule_text prefix = prefix_of(work->naming, &pattern);
+    size_t found = 0;
+    if (rule->nothing)
+        leave_out(work, pattern, prefix, &found);
+    else
+        status = make_all(work, rule, pattern, prefix, &found);
     if (status == TLEG_OK && found == 0 && !work->naming->family)
         return tleg_fail(work->naming->context, TLEG_ERROR_FORMAT, "%s: names: line %lld: no tensor '%.*s'",
                          tleg_file_label(work->naming->file), (long long)rule->line, (int)pattern.length, pattern.text);
@@ -386,7 +407,7 @@ static tleg_status check_blocks(const struct work *work) {
     struct tleg_rule rule;
     tleg_status status = tleg_rule_next(naming->context, &text, &line, &rule);
     for (; status == TLEG_OK && rule.line > 0; status = tleg_rule_next(naming->context, &text, &line, &rule))
-        for (size_t k = 0; k < work->entry_count && rule.piece_count > 0; k++) {
+        for (size_t k = 0; k < work->entry_count && rule.piece_count > 0 && !rule.nothing; k++) {
             const struct tleg_entry *entry = &work->entries[k];
             const bool may_stay = !naming->family && (is_ours(entry->name) || !tleg_dtype_is_real(entry->dtype));
             if (!work->used[k] && !may_stay && is_in_block(naming, &rule, entry->name))
@@ -400,9 +421,11 @@ static tleg_status check_ours(const struct work *work) {
     const struct tleg_naming *naming = work->naming;
     for (size_t k = 0; k < work->entry_count; k++)
         if (!work->used[k] && !naming->after_rules && is_ours(work->entries[k].name))
-            return tleg_fail(naming->context, TLEG_ERROR_FORMAT,
-                             "%s: tensor \"%s\" is not a part of %s: say what it is by rules for names",
-                             tleg_file_label(naming->file), work->entries[k].name, naming->family->name);
+            return tleg_fail(
+                naming->context, TLEG_ERROR_FORMAT,
+                "%s: tensor \"%s\" is not a part of %s: say what it is by rules for names, or \"%s -> nothing\" if "
+                "the answers do not depend on it",
+                tleg_file_label(naming->file), work->entries[k].name, naming->family->name, work->entries[k].name);
     return TLEG_OK;
 }
 

@@ -365,7 +365,8 @@ static void say_rest(const struct outside *outside) {
         if (outer_of(outside, entry) == HEAD)
             tleg_guess_say(guess, "# %s: one of several matrices; a head of such layers is not computed", entry->name);
         else
-            tleg_guess_say(guess, "# %s: no part is like it, and the result may depend on it", entry->name);
+            tleg_guess_say(guess, "# %s: no part is like it, and the result may depend on it; -> nothing leaves it out",
+                           entry->name);
     }
     if (!outside->part[PATCH])
         tleg_guess_say(guess, "# no patch embedding was found: patch_embed.proj.weight is needed");

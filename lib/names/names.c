@@ -82,13 +82,18 @@ static tleg_status by_graph(tleg_context *context, const tleg_file *file, tleg_f
     return status;
 }
 
+/* Whether the rules say all there is to say: by them a file became one of the library's names. */
+static bool is_whole(const tleg_file *file, const tleg_file *made) {
+    return is_known(made) && !is_known(file);
+}
+
 /* The host's rules, and where they name a part alone, such as another head, those of the family that the rest is of. */
 static tleg_status by_rules(tleg_context *context, const tleg_file *file, const char *rules, tleg_file **named) {
     const struct tleg_naming own = {.context = context, .file = file, .rules = rules};
     struct tleg_naming rest = {.context = context, .rules = "", .after_rules = true};
     tleg_file *made = NULL;
     tleg_status status = tleg_names_apply(&own, &made);
-    if (status == TLEG_OK && !is_known(made))
+    if (status == TLEG_OK && !is_whole(file, made))
         status = tleg_names_recognise(context, made, &rest.family, &rest.prefix);
     if (status != TLEG_OK || !rest.family) {
         *named = status == TLEG_OK ? made : NULL;

@@ -9,6 +9,10 @@
  * the tensor or the line; UNSUPPORTED names the family and the part that the library does not compute. */
 tleg_status tleg_names_read(tleg_context *context, const tleg_file *file, const char *rules, tleg_file **named);
 
+/* Whether a tensor that is not read is, by its name, none that the answers would depend on: of another tower, of learning
+ * alone, or, where no head is read (`headless`), of one. */
+bool tleg_names_is_other(const char *name, bool headless);
+
 /* ---- the table of families (families.c) ---- */
 enum { TLEG_FAMILY_SIGNS = 2 };
 struct tleg_family {

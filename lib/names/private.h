@@ -19,6 +19,7 @@ struct tleg_rule_piece {
 struct tleg_rule {
     int64_t line;       /* from 1; 0: there is none left */
     size_t piece_count; /* 0: a key and its value */
+    bool nothing;       /* what the one piece names, and all whose names go on with a dot, are left out */
     struct tleg_rule_piece pieces[TLEG_RULE_PIECES];
     struct tleg_rule_text target, value;
 };
@@ -30,6 +31,7 @@ struct tleg_capture {
     struct tleg_rule_text layer, word;
 };
 bool tleg_pattern_match(struct tleg_rule_text pattern, const char *name, struct tleg_capture *capture);
+bool tleg_pattern_covers(struct tleg_rule_text pattern, const char *name); /* or the name goes on with a dot */
 /* The prefix without its last word, for a pattern that begins with "../", which it loses; else the prefix. */
 struct tleg_rule_text tleg_pattern_prefix(struct tleg_rule_text prefix, struct tleg_rule_text *pattern);
 /* The pattern with what it stands for, after `prefix`; false when it is too long. */

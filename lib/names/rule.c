@@ -1,4 +1,4 @@
-/* One line of a rules text: "old -> new", "a + b + c -> new", "tleg.key = value", or a comment. */
+/* One line of a rules text: "old -> new", "a + b + c -> new", "old -> nothing", "tleg.key = value", or a comment. */
 #include "names/private.h"
 
 #include <string.h>
@@ -146,7 +146,14 @@ static bool marks_fit(const struct tleg_rule *rule) {
     return true;
 }
 
+/* Whether a rule has one tensor, as it is. */
+static bool is_plain(const struct tleg_rule *rule) {
+    const struct tleg_rule_piece *piece = rule->pieces;
+    return rule->piece_count == 1 && piece->first == 0 && piece->end < 0 && !piece->zeros && !piece->turned && !piece->patches;
+}
+
 static tleg_status take_line(tleg_context *context, struct tleg_rule *rule, struct tleg_rule_text line) {
+    static const char nothing[] = "nothing";
     struct tleg_rule_text old, new, next;
     if (line.length > 5 && memcmp(line.text, "tleg.", 5) == 0 && cut(line, " = ", &old, &new))
         return take_key(context, rule, old, new);
@@ -163,7 +170,10 @@ static tleg_status take_line(tleg_context *context, struct tleg_rule *rule, stru
         status = take_piece(context, rule, next);
     if (status == TLEG_OK)
         status = take_piece(context, rule, old);
-    if (status == TLEG_OK && !marks_fit(rule))
+    rule->nothing = new.length == sizeof nothing - 1 && memcmp(new.text, nothing, new.length) == 0;
+    if (status == TLEG_OK && rule->nothing && !is_plain(rule))
+        return fail(context, rule, "expected one whole tensor before '-> nothing'", old);
+    if (status == TLEG_OK && !rule->nothing && !marks_fit(rule))
         return fail(context, rule, "expected {} and * in the new name as in the first one", line);
     return status;
 }
@@ -191,23 +201,35 @@ static size_t layer_length(const char *name) {
     return length > 1 && *name == '0' ? 0 : length;
 }
 
-bool tleg_pattern_match(struct tleg_rule_text pattern, const char *name, struct tleg_capture *capture) {
+/* What follows in `name` after the pattern, or NULL when it does not begin so. */
+static const char *match(struct tleg_rule_text pattern, const char *name, struct tleg_capture *capture) {
     *capture = (struct tleg_capture){0};
     for (size_t k = 0; k < pattern.length; k++) {
         const char mark = pattern.text[k];
         if (mark != '{' && mark != '*') {
             if (*name++ != mark)
-                return false;
+                return NULL;
             continue;
         }
         const struct tleg_rule_text found = {name, mark == '{' ? layer_length(name) : strcspn(name, ".")};
         if (found.length == 0)
-            return false;
+            return NULL;
         name += found.length;
         *(mark == '{' ? &capture->layer : &capture->word) = found;
         k += mark == '{';
     }
-    return *name == '\0';
+    return name;
+}
+
+bool tleg_pattern_match(struct tleg_rule_text pattern, const char *name, struct tleg_capture *capture) {
+    const char *rest = match(pattern, name, capture);
+    return rest && *rest == '\0';
+}
+
+bool tleg_pattern_covers(struct tleg_rule_text pattern, const char *name) {
+    struct tleg_capture capture;
+    const char *rest = match(pattern, name, &capture);
+    return rest && (*rest == '\0' || *rest == '.');
 }
 
 static bool append(char out[TLEG_NAMES_TEXT], size_t *length, struct tleg_rule_text text) {

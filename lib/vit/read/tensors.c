@@ -1,5 +1,7 @@
 /* The tensors of a file, held against the configuration that they are said to have. */
+#include "names/names.h"
 #include "vit/read/private.h"
+
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -97,8 +99,16 @@ static bool is_proper_name(const char *name) {
     return is_outer_name(name);
 }
 
-/* What stands before "patch_embed.proj.weight", when that is there once and no name of a model is bare: with "model." and
- * "model_ema.", or one name without, nothing says which is meant. False when there is no such prefix. */
+/* Whether a name is a head's, where none stands behind the prefix. */
+static bool is_bare_head(const struct tleg_config_reader *reader, const char *prefix, const char *name) {
+    char other[TLEG_WHAT_TEXT + 16];
+    snprintf(other, sizeof other, "%s%.12s", prefix, name);
+    return (strcmp(name, "head.weight") == 0 || strcmp(name, "head.bias") == 0) && !tleg_read_has(reader, other);
+}
+
+/* What stands before "patch_embed.proj.weight", when that is there once and no name is there both with it and bare: with
+ * "model." and "model_ema.", or one name without, nothing says which is meant. A bare head is one that a wrapper put behind the
+ * network. False when there is no such prefix. */
 static bool find_prefix(const struct tleg_config_reader *reader, char prefix[TLEG_WHAT_TEXT]) {
     static const char inner[] = "patch_embed.proj.weight"; /* of learngenes and models */
     int64_t from = 0;
@@ -108,19 +118,21 @@ static bool find_prefix(const struct tleg_config_reader *reader, char prefix[TLE
     const size_t length = strlen(wrapped) - (sizeof inner - 1);
     const struct tleg_entry *entries;
     const int64_t count = tleg_file_entries(reader->file, &entries);
-    for (int64_t k = 0; k < count; k++)
-        if (is_proper_name(entries[k].name))
-            return false;
     memcpy(prefix, wrapped, length);
     prefix[length] = '\0';
+    for (int64_t k = 0; k < count; k++)
+        if (is_proper_name(entries[k].name) && !is_bare_head(reader, prefix, entries[k].name))
+            return false;
     return true;
 }
 
 tleg_status tleg_config_unwrap(tleg_context *context, const tleg_file *file, tleg_file **bare) {
     const struct tleg_config_reader reader = {.context = context, .file = file, .label = tleg_file_label(file)};
-    char prefix[TLEG_WHAT_TEXT] = "";
+    char prefix[TLEG_WHAT_TEXT];
     if (find_prefix(&reader, prefix))
         tleg_log(context, "%s: names begin with \"%s\": read without it", reader.label, prefix);
+    else
+        *prefix = '\0';
     return tleg_file_view(context, file, prefix, bare);
 }
 
@@ -350,7 +362,67 @@ static tleg_status refuse_strangers(const struct check *check, int64_t count) {
     return TLEG_OK;
 }
 
+/* Whether the answers may depend on a tensor outside the blocks that is not read. The library's own files say themselves what
+ * must not be passed over (tleg.needs), integers count, and a tensor without numbers is nothing. */
+static bool may_matter(const struct tleg_config_reader *reader, const struct tleg_entry *entry) {
+    if (reader->gene || tleg_file_get_metadata(reader->file, "tleg.kind") || !tleg_dtype_is_real(entry->dtype))
+        return false;
+    for (int32_t k = 0; k < entry->rank; k++)
+        if (entry->shape[k] == 0)
+            return false;
+    return !(reader->c->rotary != 0 && strstr(entry->name, "rope")) &&
+           !tleg_names_is_other(entry->name, reader->c->classes == 0);
+}
+
+/* How much of a name that is not used tells it, with all that it stands among, from those that are. */
+static size_t own_length(const struct check *check, int64_t count, const char *name) {
+    size_t length = 0;
+    for (bool shared = true; shared && name[length];) {
+        length += (name[length] == '.') + strcspn(name + length + (name[length] == '.'), ".");
+        shared = false;
+        for (int64_t k = 0; k < count && !shared; k++)
+            shared =
+                check->used[k] && strncmp(check->entries[k].name, name, length) == 0 && check->entries[k].name[length] == '.';
+    }
+    return length;
+}
+
+static tleg_status refuse_unplaced(const struct check *check, int64_t count) {
+    const struct tleg_config_reader *reader = check->reader;
+    for (int64_t k = 0; k < count; k++) {
+        const char *name = check->entries[k].name;
+        if (!check->used[k] && strncmp(name, "blocks.", 7) != 0 && may_matter(reader, &check->entries[k]))
+            return tleg_fail(
+                reader->context, TLEG_ERROR_UNSUPPORTED,
+                "%s: tensor \"%s\" has no place in a Vision Transformer that this library computes, and the answers "
+                "may depend on it: say what it is by rules for names, or \"%.*s -> nothing\" if they do not",
+                reader->label, name, (int)own_length(check, count, name), name);
+    }
+    return TLEG_OK;
+}
+
 enum { NAMED = 4, NAME_SHOWN = 100 }; /* names in a note, and bytes of each */
+
+/* Of a model without a head, a matrix that is not used and reads what it gives; NULL when there is none. */
+static const char *likely_head(const struct check *check, int64_t count) {
+    const tleg_config *c = check->reader->c;
+    for (int64_t k = 0; k < count && !check->reader->gene && c->classes == 0; k++) {
+        const struct tleg_entry *entry = &check->entries[k];
+        const size_t length = strlen(entry->name), end = sizeof ".weight" - 1;
+        if (!check->used[k] && entry->rank == 2 && entry->shape[1] == c->dim && tleg_dtype_is_real(entry->dtype) &&
+            length > end && strcmp(entry->name + length - end, ".weight") == 0 && !tleg_names_is_other(entry->name, false))
+            return entry->name;
+    }
+    return NULL;
+}
+
+static void note_head(const struct check *check, int64_t count) {
+    const char *name = likely_head(check, count);
+    if (name)
+        tleg_log(check->reader->context,
+                 "%s: read without a head, for features: \"%s\" may be one, which the rule for names \"%.*s* -> head.*\" says",
+                 check->reader->label, name, (int)(strlen(name) - strlen("weight")), name);
+}
 
 static void note_ignored(const struct tleg_config_reader *reader, const char *const *names, int64_t count) {
     char text[NAMED * (NAME_SHOWN + 8)] = "";
@@ -376,6 +448,7 @@ static tleg_status list_ignored(const struct check *check, int64_t count, const 
         if (!check->used[k])
             names[at++] = check->entries[k].name;
     note_ignored(reader, names, rest);
+    note_head(check, count);
     reader->c->ignored_count = rest;
     *ignored = names;
     *bytes = size;
@@ -394,6 +467,8 @@ tleg_status tleg_read_tensors(const struct tleg_config_reader *reader, const cha
     tleg_status status = check_all(&check);
     if (status == TLEG_OK)
         status = refuse_strangers(&check, count);
+    if (status == TLEG_OK)
+        status = refuse_unplaced(&check, count);
     if (status == TLEG_OK)
         status = list_ignored(&check, count, ignored, bytes);
     tleg_release(&reader->context->allocator, check.used, (size_t)count);

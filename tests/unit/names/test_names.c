@@ -140,6 +140,20 @@ static void rules_say_what_tensors_are_made_of(void **state) {
     free(bytes);
 }
 
+static void rules_leave_out_what_they_call_nothing(void **state) {
+    (void)state;
+    struct vit_file made;
+    unsigned char *bytes;
+    a_few(&made);
+    tleg_file *file = must_name(&made, "other -> nothing\nb0 -> nothing\nb{}.q -> nothing\n*.k.w -> nothing", &bytes);
+    static const char *const left[] = {"token", "places", "pixels", "b1.v.w", "b1.v.b", "out"};
+    assert_int_equal(tleg_file_get_tensor_count(file), sizeof left / sizeof *left);
+    for (size_t k = 0; k < sizeof left / sizeof *left; k++)
+        assert_non_null(tleg_file_find(file, left[k]));
+    tleg_file_free(file);
+    free(bytes);
+}
+
 static void rules_that_are_not_rules_name_their_line(void **state) {
     (void)state;
     static const char *const wrong[][3] = {
@@ -166,6 +180,10 @@ static void rules_that_are_not_rules_name_their_line(void **state) {
         {"b{}.{}.w -> blocks.{}.x", "line 1", "one {}"},
         {"b{.q.w -> blocks.{}.x", "line 1", "one {}"},
         {"to ken -> cls_token", "line 1", "name of a tensor"},
+        {"out^T -> nothing", "line 1", "one whole tensor"},
+        {"out[1:] -> nothing", "line 1", "one whole tensor"},
+        {"0 token -> nothing", "line 1", "one whole tensor"},
+        {"token + places -> nothing", "line 1", "one whole tensor"},
     };
     struct vit_file made;
     a_few(&made);
@@ -177,6 +195,7 @@ static void rules_that_do_not_fit_the_file_name_the_tensor(void **state) {
     (void)state;
     static const char *const wrong[][3] = {
         {"nothing -> cls_token", "no tensor 'nothing'", "line 1"},
+        {"tok -> nothing", "no tensor 'tok'", "line 1"},
         {"token -> x\nplaces -> x", "each new name once", "\"x\""},
         {"token -> other", "each new name once", "\"other\""},
         {"b{}.q.w + b{}.z.w -> blocks.{}.attn.qkv.weight", "missing tensor \"b0.z.w\"", "qkv"},
@@ -580,7 +599,7 @@ static void a_guess_says_what_has_no_place(void **state) {
         "head.2.weight -> head.weight",
         "pe[:?] -> pos_embed",
         "embed_norm.weight -> ?",
-        "# scale: no part is like it, and the result may depend on it",
+        "# scale: no part is like it, and the result may depend on it; -> nothing leaves it out",
         NULL};
     struct vit_file made = {0};
     add_parts(&made, "", home);
@@ -651,6 +670,7 @@ static void every_family_has_rules_or_a_reason(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rules_say_what_tensors_are_made_of),
+        cmocka_unit_test(rules_leave_out_what_they_call_nothing),
         cmocka_unit_test(rules_that_are_not_rules_name_their_line),
         cmocka_unit_test(rules_that_do_not_fit_the_file_name_the_tensor),
         cmocka_unit_test(a_hugging_face_vit_is_read_under_any_prefix),

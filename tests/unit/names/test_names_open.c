@@ -7,9 +7,17 @@
 
 static tleg_context *context;
 
+static char note[2048];
+
+static void TLEG_CALL take_note(void *host, const char *text) {
+    (void)host;
+    snprintf(note + strlen(note), sizeof note - strlen(note), "%s\n", text);
+}
+
 static int setup(void **state) {
     (void)state;
-    return tleg_context_create(NULL, &context);
+    const tleg_context_options options = {.struct_size = sizeof options, .log = take_note};
+    return tleg_context_create(&options, &context);
 }
 
 static int teardown(void **state) {
@@ -77,6 +85,126 @@ static void a_question_is_answered_when_the_file_is_opened(void **state) {
     free(bytes);
 }
 
+/* The status of opening a file, and what it is if that is OK. */
+static tleg_status open_with(const struct vit_file *made, const char *names, tleg_config *info) {
+    const tleg_open_options options = {.struct_size = sizeof options, .heads = 3, .names = names};
+    size_t size;
+    tleg_model *model;
+    unsigned char *bytes = vit_bytes(made, &size);
+    *note = 0;
+    *info = (tleg_config){.struct_size = sizeof *info};
+    const tleg_status status = tleg_model_parse(context, bytes, size, &options, &model);
+    if (status == TLEG_OK)
+        OK(context, tleg_model_get_info(context, model, info));
+    info->ignored = NULL; /* which the model holds */
+    tleg_model_free(model);
+    free(bytes);
+    return status;
+}
+
+/* A part outside the blocks that a plain Vision Transformer lacks would change the answers in silence. */
+static void what_has_no_place_is_refused_until_rules_say_what_it_is(void **state) {
+    (void)state;
+    static const char *const names[][2] = {{"stem.0.weight", "stem"},    {"bn.running_mean", "bn"},
+                                           {"scale", "scale"},           {"fc.weight", "fc"},
+                                           {"head.0.weight", "head.0"},  {"neck.proj.bias", "neck"},
+                                           {"rope_scale", "rope_scale"}, {"prompt_embeddings", "prompt_embeddings"}};
+    tleg_config info;
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+        struct vit_file made;
+        char rule[64];
+        vit_model(&made, 2);
+        vit_add(&made, names[k][0], "12");
+        assert_int_equal(open_with(&made, NULL, &info), TLEG_ERROR_UNSUPPORTED);
+        assert_non_null(strstr(tleg_context_get_error(context), names[k][0]));
+        snprintf(rule, sizeof rule, "\"%s -> nothing\"", names[k][1]);
+        if (!strstr(tleg_context_get_error(context), rule)) {
+            print_error("expected %s in %s\n", rule, tleg_context_get_error(context));
+            fail();
+        }
+        assert_int_equal(open_with(&made, "head.bias -> head.bias", &info), TLEG_ERROR_UNSUPPORTED); /* of host's rules too */
+        snprintf(rule, sizeof rule, "%s -> nothing", names[k][1]);
+        assert_int_equal(open_with(&made, rule, &info), TLEG_OK);
+        assert_int_equal(info.ignored_count, 0);
+        vit_key(&made, "tleg.kind", "vit"); /* the library's own files say what must not be passed over themselves */
+        assert_int_equal(open_with(&made, NULL, &info), TLEG_OK);
+        assert_int_equal(info.ignored_count, 1);
+    }
+}
+
+static void what_learning_or_another_tower_needs_is_passed_over(void **state) {
+    (void)state;
+    static const char *const names[] = {"mask_token",
+                                        "decoder_blocks.0.attn.qkv.weight",
+                                        "text.transformer.resblocks.0.ln_1.weight",
+                                        "transformer.resblocks.0.attn.in_proj_weight",
+                                        "model.text_model.encoder.layers.0.layer_norm1.weight",
+                                        "pooler.dense.weight",
+                                        "logit_scale",
+                                        "head.last_layer.weight_v",
+                                        "momentum_encoder.conv1.weight",
+                                        "criterion.weight"};
+    tleg_config info;
+    struct vit_file made;
+    vit_model(&made, 2);
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++)
+        vit_add(&made, names[k], "12");
+    vit_add(&made, "bn.num_batches_tracked", "");
+    vit_find(&made, "bn.num_batches_tracked")->type = "I64";
+    assert_int_equal(open_with(&made, NULL, &info), TLEG_OK);
+    assert_int_equal(info.ignored_count, sizeof names / sizeof *names + 1);
+    assert_non_null(strstr(note, "not used: 11 tensor(s)"));
+}
+
+/* self.vit = ..., self.fc = nn.Linear(...): features alone, until the rules say that fc is the head. */
+static void a_head_behind_a_wrapped_network_is_named_by_a_rule(void **state) {
+    (void)state;
+    tleg_config info;
+    struct vit_file made, plain;
+    vit_model(&plain, 2);
+    memset(&made, 0, sizeof made);
+    for (int32_t k = 0; k < plain.count; k++) {
+        char name[96];
+        const struct vit_tensor *tensor = &plain.tensors[k];
+        if (strncmp(tensor->name, "head.", 5) == 0)
+            continue;
+        snprintf(name, sizeof name, "vit.%.80s", tensor->name);
+        vit_add(&made, name, "");
+        made.tensors[made.count - 1] = *tensor;
+        strcpy(made.tensors[made.count - 1].name, name);
+    }
+    vit_add(&made, "fc.weight", "7,12");
+    vit_add(&made, "fc.bias", "7");
+    assert_int_equal(open_with(&made, NULL, &info), TLEG_OK);
+    assert_int_equal(info.classes, 0);
+    assert_non_null(strstr(note, "\"fc.* -> head.*\""));
+    assert_int_equal(open_with(&made, "fc.* -> head.*", &info), TLEG_OK);
+    assert_int_equal(info.classes, 7);
+    assert_int_equal(info.ignored_count, 0);
+    vit_add(&made, "vit.head.weight", "5,12"); /* which one is meant? */
+    assert_int_equal(open_with(&made, "fc.* -> head.*", &info), TLEG_ERROR_FORMAT);
+}
+
+/* Names that are mostly the library's, but of a family with some of its own: DeiT III with a head of one's own. */
+static void a_rule_for_a_part_leaves_the_rest_to_its_family(void **state) {
+    (void)state;
+    tleg_config info;
+    struct vit_file made;
+    vit_model(&made, 2);
+    vit_rename(&made, "head.weight", "fc.weight");
+    vit_rename(&made, "head.bias", "fc.bias");
+    for (int layer = 0; layer < 2; layer++)
+        for (int k = 1; k <= 2; k++) {
+            char name[32];
+            snprintf(name, sizeof name, "blocks.%d.gamma_%d", layer, k);
+            vit_add(&made, name, "12");
+        }
+    assert_int_equal(open_with(&made, "fc.* -> head.*", &info), TLEG_OK);
+    assert_non_null(strstr(note, "DeiT III"));
+    assert_int_equal(info.classes, 5);
+    assert_int_equal(info.layer_scale, 1);
+}
+
 static void learngenes_and_tensors_take_no_rules(void **state) {
     (void)state;
     struct vit_file made;
@@ -96,6 +224,10 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_model_opens_under_the_names_that_rules_give),
         cmocka_unit_test(a_question_is_answered_when_the_file_is_opened),
+        cmocka_unit_test(what_has_no_place_is_refused_until_rules_say_what_it_is),
+        cmocka_unit_test(what_learning_or_another_tower_needs_is_passed_over),
+        cmocka_unit_test(a_head_behind_a_wrapped_network_is_named_by_a_rule),
+        cmocka_unit_test(a_rule_for_a_part_leaves_the_rest_to_its_family),
         cmocka_unit_test(learngenes_and_tensors_take_no_rules),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

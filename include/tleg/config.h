@@ -13,10 +13,11 @@ extern "C" {
 typedef int32_t tleg_kind;
 enum { TLEG_KIND_SIGNED = -1, TLEG_KIND_VIT = 1, TLEG_KIND_DIT = 2 };
 
-/* What the head reads: the mean over patch tokens; the class token; of all tokens or of the patches alone, what one learned
- * query attends to, with an MLP of its own after it (SigLIP's attention pooling, timm's AttentionPoolLatent); the largest
- * number of each column of the patches, or the mean of that and of their mean (timm's max and avgmax); or the class token with
- * the mean of the patches after it, 2 * dim numbers (DINOv2's linear classifier). A representation layer may lie between. */
+/* What the head reads: the mean over patch tokens, or over all; the class token; of all tokens or of the patches alone, what
+ * one learned query attends to, with an MLP of its own after it (SigLIP's attention pooling, timm's AttentionPoolLatent); the
+ * largest number of each column of the patches, or the mean of that and of their mean (timm's max and avgmax); or the class
+ * token with the mean of the patches after it, 2 * dim numbers (DINOv2's linear classifier). A representation layer may lie
+ * between. */
 typedef int32_t tleg_pool_kind;
 enum {
     TLEG_POOL_SIGNED = -1,
@@ -26,7 +27,8 @@ enum {
     TLEG_POOL_PATCH_ATTENTION = 4,
     TLEG_POOL_MAX = 5,
     TLEG_POOL_MEAN_MAX = 6,
-    TLEG_POOL_CLS_MEAN = 7
+    TLEG_POOL_CLS_MEAN = 7,
+    TLEG_POOL_MEAN_ALL = 8
 };
 
 /* Where the final LayerNorm stands. */

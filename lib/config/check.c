@@ -253,7 +253,7 @@ static tleg_status check_head(tleg_context *context, tleg_config *c) {
         c->pool = c->class_token ? TLEG_POOL_CLS : TLEG_POOL_MEAN;
     if (c->norm == 0)
         c->norm = TLEG_NORM_BEFORE_POOL;
-    tleg_status status = in_range(context, "pool", c->pool, TLEG_POOL_MEAN, TLEG_POOL_CLS_MEAN);
+    tleg_status status = in_range(context, "pool", c->pool, TLEG_POOL_MEAN, TLEG_POOL_MEAN_ALL);
     if (status == TLEG_OK)
         status = in_range(context, "norm", c->norm, TLEG_NORM_BEFORE_POOL, TLEG_NORM_AFTER_POOL);
     if (status != TLEG_OK)

@@ -4,7 +4,8 @@
 #include <tleg/config.h>
 
 const char *const tleg_mlp_words[] = {"gelu", "quick_gelu", "gelu_tanh", "silu", "relu", NULL};
-const char *const tleg_pool_words[] = {"mean", "cls", "attention", "patch_attention", "max", "mean_max", "cls_mean", NULL};
+const char *const tleg_pool_words[] = {"mean",     "cls",      "attention", "patch_attention", "max", "mean_max",
+                                       "cls_mean", "mean_all", NULL};
 const char *const tleg_branch_norm_words[] = {"before", "after", "sum", NULL};
 const char *const tleg_rotary_words[] = {"index", "centred", NULL};
 const char *const tleg_interpolation_words[] = {"bicubic", "bilinear", "box", NULL};

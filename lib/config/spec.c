@@ -112,6 +112,11 @@ int64_t tleg_config_label_rows(const tleg_config *config) {
     return (int64_t)config->classes + !config->no_null_label;
 }
 
+int64_t tleg_config_first_pooled(const tleg_config *config) {
+    const bool all = config->pool == TLEG_POOL_MEAN_ALL || config->pool == TLEG_POOL_ATTENTION;
+    return all ? 0 : tleg_config_prefix(config);
+}
+
 int64_t tleg_config_pooled(const tleg_config *config) {
     return config->pool == TLEG_POOL_CLS_MEAN ? 2 * (int64_t)config->dim : config->dim;
 }

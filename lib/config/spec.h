@@ -146,11 +146,13 @@ int64_t tleg_config_label_rows(const tleg_config *config); /* classes, and the n
 
 int64_t tleg_config_pooled(const tleg_config *config);   /* numbers that pooling gives */
 int64_t tleg_config_features(const tleg_config *config); /* numbers that a head reads: those, or of the representation layer */
-/* Whether the patches make one row of numbers, which the final norm may stand before or after. */
+/* Whether tokens make one row of numbers, which the final norm may stand before or after. */
 static inline bool tleg_config_reduces(const tleg_config *config) {
-    return config->pool == TLEG_POOL_MEAN || config->pool == TLEG_POOL_MAX || config->pool == TLEG_POOL_MEAN_MAX;
+    return config->pool == TLEG_POOL_MEAN || config->pool == TLEG_POOL_MEAN_ALL || config->pool == TLEG_POOL_MAX ||
+           config->pool == TLEG_POOL_MEAN_MAX;
 }
-int tleg_config_readouts(const tleg_config *config); /* heads that read features: 2 with a distillation token, else 1 */
+int64_t tleg_config_first_pooled(const tleg_config *config); /* of the tokens that are made one row: 0, or the first patch */
+int tleg_config_readouts(const tleg_config *config);         /* heads that read features: 2 with a distillation token, else 1 */
 /* A block's tensors, those that the configuration has, in file order:
  *     struct tleg_parameter parameter = {0};
  *     while (tleg_each_parameter(config, &parameter)) ...

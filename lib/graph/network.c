@@ -166,8 +166,10 @@ static int32_t pool_of(const struct network *net) {
     const int by = first->mean ? first->mean : first->mean_before;
     if (by == BY_CLS_MEAN)
         return patches && prefix > 0 ? TLEG_POOL_CLS_MEAN : 0;
+    if (by && first->count == 0 && prefix > 0)
+        return by == BY_MEAN ? TLEG_POOL_MEAN_ALL : 0;
     if (by)
-        return patches || (first->count == 0 && prefix == 0) ? pools[by] : 0;
+        return patches || first->count == 0 ? pools[by] : 0;
     if (first->count == 0)
         return prefix > 0 ? TLEG_POOL_CLS : TLEG_POOL_MEAN;
     return first->first == 0 && first->count == 1 && prefix > 0 ? TLEG_POOL_CLS : 0;

@@ -399,10 +399,6 @@ static tleg_status read_model_args(struct reader *reader, size_t args, bool *act
     tleg_status status = integer(reader, args, "num_heads", &heads);
     if (status == TLEG_OK && heads > 0)
         put_integer(reader, "tleg.heads", heads);
-    if (status == TLEG_OK && is(reader, args, "pool_include_prefix", TLEG_JSON_TRUE))
-        return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED,
-                         "%s: %s: pool_include_prefix: a mean of all tokens is not computed by this library", reader->label,
-                         reader->name);
     *activation = tleg_json_kind(reader->json, member(reader, args, "act_layer")) == TLEG_JSON_STRING;
     return status == TLEG_OK && *activation ? pass_word(reader, args, "act_layer", "tleg.activation", functions) : status;
 }
@@ -411,16 +407,19 @@ static tleg_status read_timm(struct reader *reader, size_t object) {
     static const char *const fits[][2] = {{"center", "crop"}, {"squash", "squash"}, {NULL, NULL}};
     static const char *const pools[][2] = {{"token", "cls"}, {"avg", "mean"}, {"max", "max"}, {"avgmax", "mean_max"},
                                            {"map", NULL},    {"", NULL},      {NULL, NULL}};
+    static const char *const of_all[][2] = {{"token", "cls"}, {"avg", "mean_all"}, {"map", NULL}, {"", NULL}, {NULL, NULL}};
     char name[WORD];
     bool activation = false;
     const size_t given = member(reader, object, "pretrained_cfg"), pictures = is_there(reader, given) ? given : object;
+    const size_t args = member(reader, object, "model_args");
     tleg_status status = hold(reader, object, "num_features", reader->facts->dim);
     if (status == TLEG_OK && reader->facts->classes > 0)
         status = hold(reader, object, "num_classes", reader->facts->classes);
     if (status == TLEG_OK)
-        status = pass_word(reader, object, "global_pool", "tleg.pool", pools);
+        status = pass_word(reader, object, "global_pool", "tleg.pool",
+                           is(reader, args, "pool_include_prefix", TLEG_JSON_TRUE) ? of_all : pools);
     if (status == TLEG_OK)
-        status = read_model_args(reader, member(reader, object, "model_args"), &activation);
+        status = read_model_args(reader, args, &activation);
     word(reader, object, "architecture", name);
     put_rotary(reader, name);
     if (status == TLEG_OK)

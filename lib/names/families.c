@@ -515,7 +515,8 @@ static const struct tleg_family families[] = {
      .with = {"transformer.layers.{}.0.norm.weight", "to_patch_embedding.3.weight"},
      .folds = true,
      .rules = LUCID_NORMED_RULES,
-     .assumed = HEADS ", the class token is read where there is one, " COLOURS},
+     .assumed = HEADS ", the class token is read where there is one (older ones made with pool='mean' read mean_all: say "
+                      "tleg.pool by rules), " COLOURS},
     {.name = "a ViT of vit-pytorch",
      .sign = LUCID_PATCH,
      .with = {"transformer.layers.{}.0.fn.to_qkv.weight", "mlp_head.1.weight"},

@@ -387,7 +387,8 @@ static void say_keys(const struct outside *outside, bool settings) {
     tleg_guess_say(guess, settings ? "# relu if the layers were not told their activation"
                                    : "# gelu, relu, silu, gelu_tanh or quick_gelu");
     tleg_guess_say(guess, "tleg.activation = ?");
-    tleg_guess_say(guess, "# what the head reads: cls (the first token), mean (of the patches), cls_mean, max or mean_max");
+    tleg_guess_say(guess, "# what the head reads: cls (the first token), mean (of the patches), mean_all (of all tokens), "
+                          "cls_mean, max, mean_max");
     tleg_guess_say(guess, "tleg.pool = %s", outside->part[CLS] ? "cls" : "?");
     tleg_guess_say(guess, "# What no line can say an ONNX file may: torch.onnx.export(model.eval(), images, \"model.onnx\")");
 }

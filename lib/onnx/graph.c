@@ -143,7 +143,7 @@ static void put_constants(struct tleg_onnx_graph *graph) {
         put_pool_constants(graph);
     if (tleg_config_prefix(c))
         integers(graph, "ones", 2, (const int64_t[]){1, 1});
-    if (c->pool != TLEG_POOL_CLS && c->pool != TLEG_POOL_ATTENTION) {
+    if (c->pool != TLEG_POOL_CLS && tleg_config_first_pooled(c) > 0) {
         integers(graph, "first_patch", 1, (const int64_t[]){tleg_config_prefix(c)});
         integers(graph, "end", 1, (const int64_t[]){INT64_MAX});
         integers(graph, "token_axis", 1, (const int64_t[]){1});
@@ -574,7 +574,7 @@ static void pool(struct tleg_onnx_graph *graph, const char *x, int which, const 
         return;
     }
     const bool joined = c->pool == TLEG_POOL_CLS_MEAN;
-    if (c->pool != TLEG_POOL_ATTENTION && !joined)
+    if (tleg_config_first_pooled(c) > 0 && !joined)
         x = patches_of(graph, x);
     if (before)
         put_norm(graph, x, "norm", "pooled.normed");

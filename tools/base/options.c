@@ -20,6 +20,7 @@ const struct choice option_pools[] = {{"mean", TLEG_POOL_MEAN},
                                       {"max", TLEG_POOL_MAX},
                                       {"mean_max", TLEG_POOL_MEAN_MAX},
                                       {"cls_mean", TLEG_POOL_CLS_MEAN},
+                                      {"mean_all", TLEG_POOL_MEAN_ALL},
                                       {NULL, 0}};
 const struct choice option_interpolations[] = {{"bicubic", TLEG_INTERPOLATION_BICUBIC},
                                                {"bilinear", TLEG_INTERPOLATION_BILINEAR},

@@ -113,7 +113,8 @@ static int check_model(const struct invocation *call, const struct expansion *ex
         return tool_misuse(call, "%s draws pictures: --norm and --timm are for what tells classes apart", source->path);
     /* where no mean is read, the published descendants differ in eps alone */
     int32_t norm = config->norm;
-    if (config->pool != TLEG_POOL_MEAN && config->pool != TLEG_POOL_MAX && config->pool != TLEG_POOL_MEAN_MAX)
+    if (config->pool != TLEG_POOL_MEAN && config->pool != TLEG_POOL_MEAN_ALL && config->pool != TLEG_POOL_MAX &&
+        config->pool != TLEG_POOL_MEAN_MAX)
         norm = config->eps == 1e-6 ? TLEG_NORM_AFTER_POOL : TLEG_NORM_BEFORE_POOL;
     if (expansion->norm && expansion->norm != norm)
         return tool_misuse(call, "%s is a model with its norm %s; --norm and --timm are for a learngene", source->path,

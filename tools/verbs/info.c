@@ -12,6 +12,8 @@
 static const char *reads(const tleg_config *config) {
     if (config->pool == TLEG_POOL_MEAN)
         return "the mean of the patch tokens";
+    if (config->pool == TLEG_POOL_MEAN_ALL)
+        return "the mean of all tokens";
     if (config->pool == TLEG_POOL_ATTENTION)
         return "all tokens through attention pooling";
     if (config->pool == TLEG_POOL_PATCH_ATTENTION)

@@ -116,8 +116,7 @@ static struct tleg_query_attention attention_of(const struct pool *p) {
                                          .tokens = p->tokens,
                                          .dim = p->dim,
                                          .heads = tleg_config_pool_heads(p->config),
-                                         .first =
-                                             p->config->pool == TLEG_POOL_PATCH_ATTENTION ? tleg_config_prefix(p->config) : 0,
+                                         .first = tleg_config_first_pooled(p->config),
                                          .q = p->room.q,
                                          .kv = p->room.kv,
                                          .shares = p->room.shares,

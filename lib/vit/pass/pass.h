@@ -111,7 +111,7 @@ struct tleg_outer_turned {
 struct tleg_pooled {
     float *out;  /* (heads, B, D): what each head reads */
     float *seen; /* (heads, B, D): what the norm saw, where that is not x itself, for the way back; NULL: not wanted */
-    float *rows; /* (patches, D): scratch; NULL: x is not read again, and its own memory serves */
+    float *rows; /* (patches or tokens, D): scratch; NULL: x is not read again, and its own memory serves */
     float *room; /* tleg_ends_room floats, which the way back reads and writes */
 };
 /* What the images of a batch are conditioned on (B); NULL: time 0, the last of the labels (the null label, if there is one). */

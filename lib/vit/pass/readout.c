@@ -2,32 +2,34 @@
 #include "vit/pass/pass.h"
 #include <string.h>
 
-/* What makes one row of an image's: a token of its own, and shares of the patches' mean and of their largest numbers. */
+/* What makes one row of an image's: a token of its own, and shares of the mean and of the largest numbers of many. */
 static const struct pooling {
     bool cls;
     float mean, max;
 } poolings[] = {[TLEG_POOL_MEAN] = {.mean = 1},
+                [TLEG_POOL_MEAN_ALL] = {.mean = 1},
                 [TLEG_POOL_CLS] = {.cls = true},
                 [TLEG_POOL_MAX] = {.max = 1},
                 [TLEG_POOL_MEAN_MAX] = {.mean = 0.5F, .max = 0.5F},
                 [TLEG_POOL_CLS_MEAN] = {.cls = true, .mean = 1}};
 
 struct view {
-    int64_t dim, width, tokens, prefix, patches; /* width: numbers that pooling gives */
+    int64_t dim, width, tokens; /* width: numbers that pooling gives */
+    int64_t first, many;        /* the tokens of which many make one row: the patches, or all */
     const struct tleg_norm *norm;
     float eps;
     struct pooling pooling;
-    bool alone; /* one row goes through the norm: a token, or what the patches were made; else all that are pooled */
+    bool alone; /* one row goes through the norm: a token, or what many were made; else all that are pooled */
     int heads;
 };
 
 static struct view look(const tleg_config *config, const struct tleg_outer_weights *outer) {
-    const int64_t tokens = tleg_config_tokens(config), prefix = tleg_config_prefix(config);
+    const int64_t tokens = tleg_config_tokens(config), first = tleg_config_first_pooled(config);
     return (struct view){.dim = config->dim,
                          .width = tleg_config_pooled(config),
                          .tokens = tokens,
-                         .prefix = prefix,
-                         .patches = tokens - prefix,
+                         .first = first,
+                         .many = tokens - first,
                          .norm = &outer->norm,
                          .eps = (float)config->eps,
                          .pooling = poolings[config->pool],
@@ -35,7 +37,7 @@ static struct view look(const tleg_config *config, const struct tleg_outer_weigh
                          .heads = tleg_config_readouts(config)};
 }
 
-static bool takes_patches(const struct view *v) {
+static bool takes_many(const struct view *v) {
     return v->pooling.mean + v->pooling.max > 0;
 }
 
@@ -52,16 +54,16 @@ static void norm(const struct tleg_exec *exec, const struct view *v, int64_t row
 /* The row of a column's largest number, the first where there are several. */
 static int64_t largest(const struct view *v, const float *column) {
     int64_t best = 0;
-    for (int64_t r = 1; r < v->patches; r++)
+    for (int64_t r = 1; r < v->many; r++)
         best = column[r * v->dim] > column[best * v->dim] ? r : best;
     return best;
 }
 
-/* out (D) of rows (patches, D) */
+/* out (D) of rows (many, D) */
 static void reduce(const struct tleg_exec *exec, const struct view *v, const float *rows, float *out) {
     const float mean = v->pooling.mean, max = v->pooling.max;
     if (mean > 0)
-        tleg_mean_rows(exec->kernels, v->patches, v->dim, rows, out);
+        tleg_mean_rows(exec->kernels, v->many, v->dim, rows, out);
     for (int64_t i = 0; i < v->dim && max > 0; i++)
         out[i] = max * rows[largest(v, rows + i) * v->dim + i] + (mean > 0 ? mean * out[i] : 0);
 }
@@ -69,14 +71,14 @@ static void reduce(const struct tleg_exec *exec, const struct view *v, const flo
 /* What a head reads of one image, x (N, D), to out (width); `seen` (D) is what the norm saw, where that is one row. */
 static void pool_image(const struct tleg_exec *exec, const struct view *v, int64_t token, float *x, float *scratch, float *seen,
                        float *out) {
-    float *patches = x + v->prefix * v->dim, *rows = v->alone || !scratch ? patches : scratch;
+    float *many = x + v->first * v->dim, *rows = v->alone || !scratch ? many : scratch;
     if (v->pooling.cls && v->alone)
         memcpy(seen, x + token * v->dim, (size_t)v->dim * sizeof *seen);
     else if (v->pooling.cls)
         norm(exec, v, 1, x + token * v->dim, out);
-    if (takes_patches(v) && !v->alone)
-        norm(exec, v, v->patches, patches, rows);
-    if (takes_patches(v))
+    if (takes_many(v) && !v->alone)
+        norm(exec, v, v->many, many, rows);
+    if (takes_many(v))
         reduce(exec, v, rows, v->alone ? seen : out + v->width - v->dim);
     if (v->alone)
         norm(exec, v, 1, seen, out);
@@ -86,7 +88,8 @@ static void pool_image(const struct tleg_exec *exec, const struct view *v, int64
 static size_t pool_room(const tleg_config *config, int64_t batch, bool backward) {
     if (tleg_config_has_attention_pool(config))
         return tleg_attention_pool_room(config, batch, backward);
-    return config->representation && backward ? (size_t)(tleg_config_patches(config) * config->dim) : 0;
+    const int64_t many = tleg_config_tokens(config) - tleg_config_first_pooled(config);
+    return config->representation && backward ? (size_t)(many * config->dim) : 0;
 }
 
 size_t tleg_ends_room(const tleg_config *config, int64_t batch, bool backward) {
@@ -140,12 +143,12 @@ static void norm_backward(const struct tleg_exec *exec, const struct view *v, in
                                                                       .dbias = gradient->norm_bias});
 }
 
-/* From d (D), of what the patches were made, to each row of them; rows as reduce saw them. */
+/* From d (D), of what many rows were made, to each of them; rows as reduce saw them. */
 static void spread(const struct view *v, const float *rows, const float *d, float *drows) {
     const float mean = v->pooling.mean, max = v->pooling.max;
-    for (int64_t r = 0; r < v->patches; r++)
+    for (int64_t r = 0; r < v->many; r++)
         for (int64_t i = 0; i < v->dim; i++)
-            drows[r * v->dim + i] = mean * d[i] / (float)v->patches;
+            drows[r * v->dim + i] = mean * d[i] / (float)v->many;
     for (int64_t i = 0; i < v->dim && max > 0; i++)
         drows[largest(v, rows + i) * v->dim + i] += max * d[i];
 }
@@ -153,21 +156,21 @@ static void spread(const struct view *v, const float *rows, const float *d, floa
 /* From dp, of what a head reads of one image, to d (N, D), which is 0; x and d at its first token. */
 static void image_backward(const struct tleg_exec *exec, const struct view *v, int64_t token, const float *x, float *scratch,
                            const float *dp, float *d, const struct tleg_outer_gradient *gradient) {
-    const int64_t at = token * v->dim, patches = v->prefix * v->dim;
-    const float *rows = x + patches;
+    const int64_t at = token * v->dim, many = v->first * v->dim;
+    const float *rows = x + many;
     if (v->pooling.cls)
         memcpy(d + at, dp, (size_t)v->dim * sizeof *d);
     if (v->pooling.cls && !v->alone)
         norm_backward(exec, v, 1, x + at, d + at, gradient);
-    if (!takes_patches(v))
+    if (!takes_many(v))
         return;
     if (v->pooling.max > 0 && !v->alone) {
-        norm(exec, v, v->patches, rows, scratch);
+        norm(exec, v, v->many, rows, scratch);
         rows = scratch;
     }
-    spread(v, rows, dp + v->width - v->dim, d + patches);
+    spread(v, rows, dp + v->width - v->dim, d + many);
     if (!v->alone)
-        norm_backward(exec, v, v->patches, x + patches, d + patches, gradient);
+        norm_backward(exec, v, v->many, x + many, d + many, gradient);
 }
 
 static void pool_backward(const struct tleg_exec *exec, const tleg_config *config, const struct tleg_outer_weights *outer,

@@ -23,7 +23,7 @@ if onnxruntime:
 HERE = os.path.dirname(os.path.abspath(__file__))
 MODELS = os.path.join(HERE, '..', '..', 'fixtures', 'families')
 FAMILIES = ('dinov2', 'deit3', 'clip', 'tanh', 'silu', 'relu', 'rms', 'aimv2', 'radio', 'siglip', 'map', 'latent', 'so150m', 'dinov3', 'eva02',
-            'rope', 'pe', 'lang', 'qknorm', 'sapiens', 'intern', 'max', 'avgmax', 'maxafter', 'clsmean', 'fcnorm')
+            'rope', 'pe', 'lang', 'qknorm', 'sapiens', 'intern', 'max', 'avgmax', 'maxafter', 'clsmean', 'fcnorm', 'meanall', 'meanall_after')
 DTYPES = {1: np.float32, 7: np.int64, 10: np.float16}
 
 

@@ -161,7 +161,7 @@ static void each_member_out_of_range_is_named(void **state) {
     REFUSE(c.distillation_token = -1, "distillation_token", "-1");
     REFUSE(c.distillation_token = 1, "distillation_token", "without a class token");
     REFUSE(c.registers = -1, "registers", "-1");
-    REFUSE(c.pool = 8, "pool", "8");
+    REFUSE(c.pool = 9, "pool", "9");
     REFUSE(c.norm = 3, "norm", "3");
     REFUSE(c.no_qkv_bias = 2, "no_qkv_bias", "2");
     REFUSE(c.eps = -1e-5, "eps", "-1e-05");

@@ -91,6 +91,8 @@ static const char *const layouts[] = {"hugging-face-vit",
                                       "torchvision-other-head",
                                       "torchvision-backbone",
                                       "timm-made-otherwise",
+                                      "timm-mean-of-all-tokens",
+                                      "timm-deit3-backbone",
                                       "timm-early-representation",
                                       "hugging-face-siglip-pixels-left-over",
                                       "timm-pixels-left-over"};

@@ -13,15 +13,19 @@ static int32_t backend_count;
 static const struct family {
     const char *name;
     int32_t classes;
-} families[] = {
-    {"dinov2", 0},    {"deit3", 5},     {"clip", 7},        {"tanh", 5},        {"silu", 5},        {"relu", 5},
-    {"siglip", 5},    {"map", 0},       {"so150m", 5},      {"swiglu", 0},      {"geglu", 5},       {"eva", 5},
-    {"beit3", 5},     {"respost", 5},   {"respost_eva", 5}, {"eva02", 5},       {"dinov3", 5},      {"rope", 5},
-    {"pe", 5},        {"aimv2", 5},     {"rms", 5},         {"radio", 5},       {"lang", 5},        {"latent", 5},
-    {"qknorm", 5},    {"sapiens", 5},   {"intern", 5},      {"max", 5},         {"avgmax", 5},      {"maxafter", 5},
-    {"clsmean", 5},   {"fcnorm", 5},    {"oblong", 5},      {"wide", 5},        {"oblong_rope", 5}, {"oblong_dinov3", 5},
-    {"lucid", 5},     {"sums", 5},      {"sums_rms", 5},    {"repr", 5},        {"repr_map", 5},    {"repr_max", 5},
-    {"repr_both", 5}, {"repr_bare", 0}, {"inner", 5},       {"inner_norms", 5}, {"inner_token", 5}};
+} families[] = {{"dinov2", 0},        {"deit3", 5},       {"clip", 7},        {"tanh", 5},
+                {"silu", 5},          {"relu", 5},        {"siglip", 5},      {"map", 0},
+                {"so150m", 5},        {"swiglu", 0},      {"geglu", 5},       {"eva", 5},
+                {"beit3", 5},         {"respost", 5},     {"respost_eva", 5}, {"eva02", 5},
+                {"dinov3", 5},        {"rope", 5},        {"pe", 5},          {"aimv2", 5},
+                {"rms", 5},           {"radio", 5},       {"lang", 5},        {"latent", 5},
+                {"qknorm", 5},        {"sapiens", 5},     {"intern", 5},      {"max", 5},
+                {"avgmax", 5},        {"maxafter", 5},    {"clsmean", 5},     {"fcnorm", 5},
+                {"oblong", 5},        {"wide", 5},        {"oblong_rope", 5}, {"oblong_dinov3", 5},
+                {"lucid", 5},         {"sums", 5},        {"sums_rms", 5},    {"repr", 5},
+                {"repr_map", 5},      {"repr_max", 5},    {"repr_both", 5},   {"repr_bare", 0},
+                {"inner", 5},         {"inner_norms", 5}, {"inner_token", 5}, {"meanall", 5},
+                {"meanall_after", 5}, {"repr_all", 5}};
 enum { FAMILIES = sizeof families / sizeof *families };
 
 static const char *path_of(const char *name, const char *ending) {

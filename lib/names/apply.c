@@ -251,7 +251,7 @@ static const char *keep(struct arena *arena, struct tleg_rule_text text) {
 static tleg_status apply_key(struct work *work, const struct tleg_rule *rule, struct arena *arena, bool replace) {
     const struct tleg_pair found = {keep(arena, rule->target), keep(arena, rule->value)};
     struct tleg_pair *pairs = work->pairs.items, *pair;
-    if (work->naming->after_rules && tleg_file_get_metadata(work->naming->file, found.key))
+    if (work->naming->after && tleg_file_get_metadata(work->naming->file, found.key))
         return TLEG_OK;
     for (size_t k = 0; k < work->pairs.count; k++)
         if (strcmp(pairs[k].key, found.key) == 0) {
@@ -378,8 +378,9 @@ static bool is_in_block(const struct tleg_naming *naming, const struct tleg_rule
 
 /* Whether the library's readers would take the name for a part of theirs. */
 static bool is_ours(const char *name) {
-    static const char *const words[] = {"blocks",    "head",       "head_dist", "norm",      "fc_norm",     "norm_pre",
-                                        "cls_token", "dist_token", "reg_token", "pos_embed", "patch_embed", "attn_pool"};
+    static const char *const words[] = {"blocks",      "head",      "head_dist",  "norm",      "fc_norm",
+                                        "norm_pre",    "cls_token", "dist_token", "reg_token", "pos_embed",
+                                        "patch_embed", "attn_pool", "pre_logits"};
     const size_t length = strcspn(name, ".");
     for (size_t k = 0; k < sizeof words / sizeof *words; k++)
         if (strlen(words[k]) == length && memcmp(words[k], name, length) == 0)
@@ -416,16 +417,32 @@ static tleg_status check_blocks(const struct work *work) {
     return status;
 }
 
-/* A family's files have none of the library's names that its rules do not name. */
+/* Whether a rule of the host's gave a tensor its name. */
+static bool is_given(const struct tleg_naming *naming, const char *name) {
+    const char *text = naming->after ? naming->after : "";
+    int64_t line = 0;
+    struct tleg_rule rule;
+    struct tleg_capture capture;
+    while (tleg_rule_next(naming->context, &text, &line, &rule) == TLEG_OK && rule.line > 0)
+        if (rule.piece_count > 0 && tleg_pattern_match(rule.target, name, &capture))
+            return true;
+    return false;
+}
+
+/* A family's files have none of the library's names that no rule names. */
 static tleg_status check_ours(const struct work *work) {
     const struct tleg_naming *naming = work->naming;
-    for (size_t k = 0; k < work->entry_count; k++)
-        if (!work->used[k] && !naming->after_rules && is_ours(work->entries[k].name))
+    for (size_t k = 0; k < work->entry_count; k++) {
+        const char *name = work->entries[k].name;
+        const int word = (int)strcspn(name, ".");
+        const char *parts = name[word] ? ".*" : "";
+        if (!work->used[k] && is_ours(name) && !is_given(naming, name))
             return tleg_fail(
                 naming->context, TLEG_ERROR_FORMAT,
-                "%s: tensor \"%s\" is not a part of %s: say what it is by rules for names, or \"%s -> nothing\" if "
-                "the answers do not depend on it",
-                tleg_file_label(naming->file), work->entries[k].name, naming->family->name, work->entries[k].name);
+                "%s: tensor \"%s\" is not a part of %s: say by rules for names that it is this model's, \"%.*s%s -> "
+                "%.*s%s\", or \"%.*s -> nothing\" if the answers do not depend on it",
+                tleg_file_label(naming->file), name, naming->family->name, word, name, parts, word, name, parts, word, name);
+    }
     return TLEG_OK;
 }
 
@@ -553,6 +570,25 @@ static tleg_status apply_config(struct work *work) {
 
 /* ---- the derived file ---- */
 
+/* What the first tensor is called that a new one is made of. */
+static const char *source_of(const struct work *work, const struct made *made) {
+    const struct tleg_entry *source = ((const struct tleg_piece *)work->pieces.items)[made->first].source;
+    return source ? source->name : name_of(made);
+}
+
+static tleg_status fail_twice(const struct work *work, const char *name) {
+    const struct made *made = work->made.items, *found[2] = {NULL, NULL};
+    for (size_t k = 0; k < work->made.count; k++)
+        if (strcmp(name_of(&made[k]), name) == 0)
+            found[found[0] != NULL] = &made[k];
+    const char *first = source_of(work, found[0]), *second = source_of(work, found[1]);
+    return tleg_fail(
+        work->naming->context, TLEG_ERROR_FORMAT,
+        "%s: names: expected each new name once, found \"%s\" and \"%s\", which would both be \"%s\": say by rules "
+        "for names which is meant, and leave out the other (\"%s -> nothing\")",
+        tleg_file_label(work->naming->file), first, second, name, first);
+}
+
 /* `names`: room for a pointer to each. */
 static tleg_status check_twice(const struct work *work, const char **names) {
     const struct made *made = work->made.items;
@@ -562,9 +598,7 @@ static tleg_status check_twice(const struct work *work, const char **names) {
     tleg_sort(names, count, sizeof *names, tleg_compare_texts);
     for (size_t k = 1; k < count; k++)
         if (strcmp(names[k - 1], names[k]) == 0)
-            return tleg_fail(work->naming->context, TLEG_ERROR_FORMAT,
-                             "%s: names: expected each new name once, found two tensors that would be \"%s\"",
-                             tleg_file_label(work->naming->file), names[k]);
+            return fail_twice(work, names[k]);
     return TLEG_OK;
 }
 

@@ -311,6 +311,10 @@ static const struct tleg_family families[] = {
               "encoder.relative_position_bias.relative_position_bias_table|"
               "shared_position_bias.relative_position_bias_table"},
      .refused = "it has relative positions" NOT_COMPUTED},
+    {.name = "a Hugging Face ViLT",
+     .sign = HF_PATCH,
+     .with = {"embeddings.text_embeddings.word_embeddings.weight"},
+     .refused = "it reads a text with its picture" NOT_COMPUTED},
     {.name = "a Hugging Face YOLOS",
      .sign = HF_PATCH,
      .with = {"embeddings.detection_tokens"},
@@ -322,7 +326,8 @@ static const struct tleg_family families[] = {
     {.name = "a Hugging Face CLIP",
      .sign = HF_TOWER_PATCH,
      .with = {"pre_layrnorm.weight", "../classifier.weight"},
-     .refused = "its classifier reads the mean of patches without a norm" NOT_COMPUTED},
+     .refused = "its classifier reads the mean of patches without a norm" NOT_COMPUTED
+                "; one of your own that reads pooler_output: \"classifier.* -> head.*\" in rules for names"},
     {.name = "an OpenCLIP image tower",
      .sign = "conv1.weight",
      .with = {"class_embedding", "attn_pool.query|attn_pool.probe"},
@@ -368,8 +373,6 @@ static const struct tleg_family families[] = {
     {.name = "TransFG",
      .sign = "transformer.encoder.part_norm.weight",
      .refused = "its last layer reads tokens that it selects" NOT_COMPUTED},
-    {.name = "a ResNet", .sign = "layer1.0.conv1.weight", .refused = "it is not a Vision Transformer"},
-
     /* ---- read ---- */
     {.name = "a Hugging Face InternVL image tower",
      .sign = HF_PATCH,
@@ -506,7 +509,8 @@ static const struct tleg_family families[] = {
      .assumed = HEADS},
     {.name = "a SimpleViT of vit-pytorch",
      .sign = "to_patch_embedding.2.weight",
-     .with = {"transformer.layers.{}.0.to_out.weight", "linear_head.weight"},
+     .with = {"transformer.layers.{}.0.to_out.weight"},
+     .lacks = "cls_token",
      .folds = true,
      .rules = SIMPLE_RULES,
      .assumed = HEADS ", pictures of 224 pixels (say their size when opening it), " COLOURS},
@@ -670,6 +674,7 @@ static const struct tleg_family families[] = {
      .rest = true,
      .assumed = HEADS ", no rotary positions (a RoPE-ViT with a position embedding, vit_*_rope_ape, has the same names: say "
                       "tleg.rotary, tleg.rotary_base and tleg.rotary_order by rules)"},
+    {.name = "a ResNet", .sign = "layer1.0.conv1.weight", .refused = "it is not a Vision Transformer", .other = true},
 };
 
 const struct tleg_family *tleg_family_at(size_t index) {

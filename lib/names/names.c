@@ -17,8 +17,7 @@ static bool has_config(const tleg_file *file) {
     return false;
 }
 
-/* Whether names end as the library's do, for patches and for attention: whoever reads them knows better what is missing. */
-static bool is_known(const tleg_file *file) {
+bool tleg_names_are_ours(const tleg_file *file) {
     const char *name, *at;
     bool patches = false, attention = false;
     for (int64_t k = 0; (name = tleg_file_get_tensor_name(file, k)) != NULL; k++) {
@@ -40,7 +39,7 @@ static tleg_status by_family(tleg_context *context, const tleg_file *file, tleg_
     const tleg_status status = is_own(file) ? TLEG_OK : tleg_names_recognise(context, file, &naming.family, &naming.prefix);
     if (status != TLEG_OK)
         return status;
-    if (!naming.family && !is_known(file))
+    if (!naming.family && !tleg_names_are_ours(file))
         tleg_names_guess(context, file);
     if (!naming.family)
         return has_config(file) ? tleg_names_apply(&naming, named) : tleg_file_view(context, file, "", named);
@@ -84,13 +83,13 @@ static tleg_status by_graph(tleg_context *context, const tleg_file *file, tleg_f
 
 /* Whether the rules say all there is to say: by them a file became one of the library's names. */
 static bool is_whole(const tleg_file *file, const tleg_file *made) {
-    return is_known(made) && !is_known(file);
+    return tleg_names_are_ours(made) && !tleg_names_are_ours(file);
 }
 
 /* The host's rules, and where they name a part alone, such as another head, those of the family that the rest is of. */
 static tleg_status by_rules(tleg_context *context, const tleg_file *file, const char *rules, tleg_file **named) {
     const struct tleg_naming own = {.context = context, .file = file, .rules = rules};
-    struct tleg_naming rest = {.context = context, .rules = "", .after_rules = true};
+    struct tleg_naming rest = {.context = context, .rules = "", .after = rules};
     tleg_file *made = NULL;
     tleg_status status = tleg_names_apply(&own, &made);
     if (status == TLEG_OK && !is_whole(file, made))

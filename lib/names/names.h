@@ -9,9 +9,14 @@
  * the tensor or the line; UNSUPPORTED names the family and the part that the library does not compute. */
 tleg_status tleg_names_read(tleg_context *context, const tleg_file *file, const char *rules, tleg_file **named);
 
-/* Whether a tensor that is not read is, by its name, none that the answers would depend on: of another tower, of learning
- * alone, or, where no head is read (`headless`), of one. */
-bool tleg_names_is_other(const char *name, bool headless);
+/* What a part beside a network is, by the word that its name begins with. */
+enum tleg_other {
+    TLEG_OTHER_UNKNOWN,
+    TLEG_OTHER_APART, /* the network's answers do not depend on it */
+    TLEG_OTHER_TEXT,  /* nor on this, where a text's tower is */
+    TLEG_OTHER_BEHIND /* it reads features */
+};
+enum tleg_other tleg_names_other(const char *name);
 
 /* ---- the table of families (families.c) ---- */
 enum { TLEG_FAMILY_SIGNS = 2 };
@@ -24,6 +29,7 @@ struct tleg_family {
     bool gated;          /* fc1 gives twice what fc2 reads */
     int64_t dim;         /* the first size of `sign`, where names alone do not tell it; 0: any */
     const char *refused; /* the part that the library does not compute; NULL: it is read */
+    bool other;          /* another network, which may stand beside a Vision Transformer */
     const char *rules;   /* as a host's, relative to the prefix as well; "../" is the prefix without its last word */
     bool rest;           /* what no rule names keeps its name, without the prefix: most of it are the library's */
     const char *assumed; /* what its files do not say, and is taken for granted; NULL: nothing */

@@ -38,6 +38,10 @@ struct tleg_rule_text tleg_pattern_prefix(struct tleg_rule_text prefix, struct t
 bool tleg_pattern_fill(struct tleg_rule_text pattern, struct tleg_rule_text prefix, const struct tleg_capture *capture,
                        char out[TLEG_NAMES_TEXT]);
 
+/* ---- names.c ---- */
+/* Whether names end as the library's do, for patches and for attention: whoever reads them knows better what is missing. */
+bool tleg_names_are_ours(const tleg_file *file);
+
 /* ---- recognise.c ---- */
 /* The family of the file, or NULL, and what stands before its names. UNSUPPORTED when it is refused; FORMAT when there are
  * several of it and nothing says which is meant. */
@@ -82,7 +86,7 @@ struct tleg_naming {
     tleg_context *context;
     const tleg_file *file;
     const struct tleg_family *family; /* NULL: the host's own rules */
-    bool after_rules;                 /* the host's were applied before: what they named and said stays */
+    const char *after;                /* the host's rules, applied before: what they named and said stays; NULL: none were */
     const char *rules;
     struct tleg_rule_text prefix;
 };

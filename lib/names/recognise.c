@@ -63,7 +63,7 @@ tleg_status tleg_names_recognise(tleg_context *context, const tleg_file *file, c
     for (size_t k = 0; (family = tleg_family_at(k)) != NULL; k++) {
         struct tleg_rule_text prefixes[2];
         const int found = count_prefixes(file, family, prefixes);
-        if (found == 0)
+        if (found == 0 || (family->other && tleg_names_are_ours(file)))
             continue;
         if (family->refused)
             return tleg_fail(context, TLEG_ERROR_UNSUPPORTED, "%s: %s: %s", tleg_file_label(file), family->name,

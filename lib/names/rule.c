@@ -181,7 +181,8 @@ static tleg_status take_line(tleg_context *context, struct tleg_rule *rule, stru
 tleg_status tleg_rule_next(tleg_context *context, const char **text, int64_t *line, struct tleg_rule *rule) {
     while (**text) {
         const size_t length = strcspn(*text, "\n");
-        const struct tleg_rule_text found = trim((struct tleg_rule_text){*text, length});
+        struct tleg_rule_text found = trim((struct tleg_rule_text){*text, length}), comment;
+        cut(found, " #", &found, &comment);
         *text += length + ((*text)[length] == '\n');
         *rule = (struct tleg_rule){.line = ++*line};
         if (found.length > 0 && *found.text != '#')

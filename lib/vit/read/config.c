@@ -75,6 +75,19 @@ static tleg_status check_patch_key(const struct tleg_config_reader *reader, cons
                      tleg_extent_text(patch, expected), tensor, tleg_extent_text(given, has));
 }
 
+/* Whether a part has no bias. CLIP's models have neither of these, and the norm before the blocks; of others without one a key
+ * says so, or the file is not whole. */
+static tleg_status read_lacking(const struct tleg_config_reader *reader, const char *key, const char *part, int32_t *lacking) {
+    static const char *const words[] = {"no", "yes", NULL};
+    char weight[40], bias[40];
+    int32_t word;
+    const tleg_status status = tleg_read_word(reader, key, words, &word);
+    snprintf(weight, sizeof weight, "%s.weight", part);
+    snprintf(bias, sizeof bias, "%s.bias", part);
+    *lacking = (reader->c->norm_before || word == 1) && tleg_read_has(reader, weight) && !tleg_read_has(reader, bias);
+    return status;
+}
+
 /* patch_embed.proj.weight (D, C, P, Q), x_embedder.proj.weight of a generator */
 static tleg_status read_patch(struct tleg_config_reader *reader) {
     tleg_config *c = reader->c;
@@ -93,10 +106,11 @@ static tleg_status read_patch(struct tleg_config_reader *reader) {
     }
     c->channels = (int32_t)entry->shape[1];
     c->norm_before = tleg_read_has(reader, "norm_pre.weight");
-    /* CLIP's models have neither of these biases, and the norm. Without the norm a file that lacks one is not whole. */
-    c->no_patch_bias = c->norm_before && !tleg_read_has(reader, "patch_embed.proj.bias");
-    c->no_head_bias = c->norm_before && tleg_read_has(reader, "head.weight") && !tleg_read_has(reader, "head.bias");
-    status = in_range(reader, name, "a dim", entry->shape[0], TLEG_MAX_DIM, &c->dim);
+    status = read_lacking(reader, "tleg.patch_bias", "patch_embed.proj", &c->no_patch_bias);
+    if (status == TLEG_OK)
+        status = read_lacking(reader, "tleg.head_bias", "head", &c->no_head_bias);
+    if (status == TLEG_OK)
+        status = in_range(reader, name, "a dim", entry->shape[0], TLEG_MAX_DIM, &c->dim);
     if (status == TLEG_OK)
         status = in_range(reader, name, "a patch", entry->shape[2], TLEG_MAX_IMAGE, &c->patch_size);
     if (status == TLEG_OK)

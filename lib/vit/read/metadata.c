@@ -120,6 +120,10 @@ static void build(struct builder *builder, const tleg_config *config, bool gene)
     add_numbers(builder, "tleg.eps", &config->eps, 1);
     if (!draws)
         add_text(builder, "tleg.pool", tleg_pool_words[config->pool - 1]);
+    if (config->no_patch_bias && !config->norm_before)
+        add_text(builder, "tleg.patch_bias", "no");
+    if (config->no_head_bias && !config->norm_before)
+        add_text(builder, "tleg.head_bias", "no");
     if (config->no_null_label)
         add_text(builder, "tleg.null_label", "no");
     add_numbers(builder, "tleg.mean", config->mean, 3);

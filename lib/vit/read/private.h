@@ -74,4 +74,15 @@ bool tleg_read_any(const struct tleg_config_reader *reader, const char *prefix, 
  * tensors: *ignored holds c->ignored_count names (NULL for none), *bytes of memory. */
 tleg_status tleg_read_tensors(const struct tleg_config_reader *reader, const char ***ignored, size_t *bytes);
 
+/* ---- what is not read (leftover.c) ---- */
+struct tleg_leftover {
+    const struct tleg_config_reader *reader;
+    const struct tleg_entry *entries;
+    const unsigned char *used; /* of each whether it is read */
+    int64_t count;
+};
+/* UNSUPPORTED when the answers may depend on what is not read. Else notes it: *ignored holds the names (NULL for none), *bytes
+ * of memory, and c->ignored_count how many. */
+tleg_status tleg_read_leftover(const struct tleg_leftover *left, const char ***ignored, size_t *bytes);
+
 #endif

@@ -1,5 +1,4 @@
 /* The tensors of a file, held against the configuration that they are said to have. */
-#include "names/names.h"
 #include "vit/read/private.h"
 
 #include <stddef.h>
@@ -36,11 +35,6 @@ static const char *next_wrapped(const struct tleg_config_reader *reader, const c
             return whole;
     }
     return NULL;
-}
-
-static const char *find_wrapped(const struct tleg_config_reader *reader, const char *name) {
-    int64_t from = 0;
-    return next_wrapped(reader, name, &from);
 }
 
 static bool is_outer_name(const char *name) {
@@ -99,16 +93,16 @@ static bool is_proper_name(const char *name) {
     return is_outer_name(name);
 }
 
-/* Whether a name is a head's, where none stands behind the prefix. */
-static bool is_bare_head(const struct tleg_config_reader *reader, const char *prefix, const char *name) {
-    char other[TLEG_WHAT_TEXT + 16];
-    snprintf(other, sizeof other, "%s%.12s", prefix, name);
-    return (strcmp(name, "head.weight") == 0 || strcmp(name, "head.bias") == 0) && !tleg_read_has(reader, other);
+/* Whether a network's own name stands beside what is under a prefix, or is there with it and without it. A head may stand there
+ * alone: a wrapper's, behind the network. */
+static bool is_beside(const struct tleg_config_reader *reader, const char *prefix, size_t length, const char *name) {
+    char other[2 * TLEG_WHAT_TEXT];
+    snprintf(other, sizeof other, "%.*s%.*s", (int)length, prefix, TLEG_WHAT_TEXT - 1, name);
+    return is_proper_name(name) || tleg_read_has(reader, other);
 }
 
-/* What stands before "patch_embed.proj.weight", when that is there once and no name is there both with it and bare: with
- * "model." and "model_ema.", or one name without, nothing says which is meant. A bare head is one that a wrapper put behind the
- * network. False when there is no such prefix. */
+/* What stands before "patch_embed.proj.weight", when that is there once and no other of its names is bare: with "model."
+ * and "model_ema.", or one name without, nothing says which is meant. False when there is no such prefix. */
 static bool find_prefix(const struct tleg_config_reader *reader, char prefix[TLEG_WHAT_TEXT]) {
     static const char inner[] = "patch_embed.proj.weight"; /* of learngenes and models */
     int64_t from = 0;
@@ -118,34 +112,61 @@ static bool find_prefix(const struct tleg_config_reader *reader, char prefix[TLE
     const size_t length = strlen(wrapped) - (sizeof inner - 1);
     const struct tleg_entry *entries;
     const int64_t count = tleg_file_entries(reader->file, &entries);
+    for (int64_t k = 0; k < count; k++)
+        if (is_beside(reader, wrapped, length, entries[k].name))
+            return false;
     memcpy(prefix, wrapped, length);
     prefix[length] = '\0';
-    for (int64_t k = 0; k < count; k++)
-        if (is_proper_name(entries[k].name) && !is_bare_head(reader, prefix, entries[k].name))
-            return false;
     return true;
 }
 
 tleg_status tleg_config_unwrap(tleg_context *context, const tleg_file *file, tleg_file **bare) {
     const struct tleg_config_reader reader = {.context = context, .file = file, .label = tleg_file_label(file)};
-    char prefix[TLEG_WHAT_TEXT];
+    char prefix[TLEG_WHAT_TEXT] = "";
     if (find_prefix(&reader, prefix))
         tleg_log(context, "%s: names begin with \"%s\": read without it", reader.label, prefix);
-    else
-        *prefix = '\0';
     return tleg_file_view(context, file, prefix, bare);
 }
 
 #define ONE_OF_SEVERAL "by its name this is one of several files: give their index (.index.json), which stands beside them"
 
+/* A network under a prefix that cannot be taken off: `other` is there under another one, or a name without any. */
+static tleg_status fail_wrapped(const struct tleg_config_reader *reader, const char *name, const char *wrapped,
+                                const char *other) {
+    const int prefix = (int)(strlen(wrapped) - strlen(name));
+    const struct tleg_entry *entries;
+    const int64_t count = tleg_file_entries(reader->file, &entries);
+    if (other)
+        return tleg_fail(
+            reader->context, TLEG_ERROR_FORMAT,
+            "%s: missing tensor \"%s\"; found \"%s\" and \"%s\": leave out one by rules for names, such as \"%.*s -> "
+            "nothing\"",
+            reader->label, name, wrapped, other, (int)(strlen(other) - strlen(name)) - 1, other);
+    for (int64_t k = 0; k < count; k++)
+        if (is_beside(reader, wrapped, (size_t)prefix, entries[k].name))
+            return tleg_fail(
+                reader->context, TLEG_ERROR_FORMAT,
+                "%s: missing tensor \"%s\"; found \"%s\", and \"%s\" without \"%.*s\": leave that out by rules for "
+                "names (\"%.*s -> nothing\"), or what has its name there",
+                reader->label, name, wrapped, entries[k].name, prefix, wrapped, (int)strcspn(entries[k].name, "."),
+                entries[k].name);
+    return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
+                     "%s: missing tensor \"%s\"; found \"%s\": take \"%.*s\" off the names in this file", reader->label, name,
+                     wrapped, prefix, wrapped);
+}
+
 static tleg_status fail_missing(const struct tleg_config_reader *reader, const char *name) {
     if (tleg_file_is_shard(reader->file))
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: missing tensor \"%s\"; " ONE_OF_SEVERAL, reader->label, name);
-    const char *wrapped = find_wrapped(reader, name);
+    int64_t from = 0;
+    const char *wrapped = next_wrapped(reader, name, &from);
     if (wrapped)
+        return fail_wrapped(reader, name, wrapped, next_wrapped(reader, name, &from));
+    const bool head = strcmp(name, "head.bias") == 0;
+    if ((head || strcmp(name, "patch_embed.proj.bias") == 0) && !tleg_file_get_metadata(reader->file, "tleg.kind"))
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
-                         "%s: missing tensor \"%s\"; found \"%s\": take \"%.*s\" off the names in this file", reader->label,
-                         name, wrapped, (int)(strlen(wrapped) - strlen(name)), wrapped);
+                         "%s: missing tensor \"%s\"; a model that has none says \"tleg.%s_bias = no\" in rules for names",
+                         reader->label, name, head ? "head" : "patch");
     const char *near = tleg_file_nearest(reader->file, name);
     if (near && !is_proper_name(near))
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: missing tensor \"%s\"; did you mean \"%s\"?", reader->label,
@@ -216,10 +237,9 @@ tleg_status tleg_read_plain(struct tleg_config_reader *reader) {
 struct check {
     const struct tleg_config_reader *reader;
     const struct tleg_entry *entries;
-    char *used;         /* one for each entry */
-    int32_t half;       /* F16 or BF16 while every tensor is of it, else F32 */
-    bool first;         /* no tensor was seen yet */
-    int64_t used_count; /* entries that the configuration names */
+    unsigned char *used; /* one for each entry */
+    int32_t half;        /* F16 or BF16 while every tensor is of it, else F32 */
+    bool first;          /* no tensor was seen yet */
 };
 
 /* Keep f16 or bf16 only if every tensor has that type; otherwise widen to f32. */
@@ -244,7 +264,6 @@ static tleg_status check_tensor(struct check *check, const char *name, const str
                          tleg_shape_text(entry->rank, entry->shape, found));
     }
     check->used[entry - check->entries] = 1;
-    check->used_count++;
     reader->c->parameters += tleg_spec_count(spec);
     see_type(check, entry->dtype);
     return TLEG_OK;
@@ -362,99 +381,6 @@ static tleg_status refuse_strangers(const struct check *check, int64_t count) {
     return TLEG_OK;
 }
 
-/* Whether the answers may depend on a tensor outside the blocks that is not read. The library's own files say themselves what
- * must not be passed over (tleg.needs), integers count, and a tensor without numbers is nothing. */
-static bool may_matter(const struct tleg_config_reader *reader, const struct tleg_entry *entry) {
-    if (reader->gene || tleg_file_get_metadata(reader->file, "tleg.kind") || !tleg_dtype_is_real(entry->dtype))
-        return false;
-    for (int32_t k = 0; k < entry->rank; k++)
-        if (entry->shape[k] == 0)
-            return false;
-    return !(reader->c->rotary != 0 && strstr(entry->name, "rope")) &&
-           !tleg_names_is_other(entry->name, reader->c->classes == 0);
-}
-
-/* How much of a name that is not used tells it, with all that it stands among, from those that are. */
-static size_t own_length(const struct check *check, int64_t count, const char *name) {
-    size_t length = 0;
-    for (bool shared = true; shared && name[length];) {
-        length += (name[length] == '.') + strcspn(name + length + (name[length] == '.'), ".");
-        shared = false;
-        for (int64_t k = 0; k < count && !shared; k++)
-            shared =
-                check->used[k] && strncmp(check->entries[k].name, name, length) == 0 && check->entries[k].name[length] == '.';
-    }
-    return length;
-}
-
-static tleg_status refuse_unplaced(const struct check *check, int64_t count) {
-    const struct tleg_config_reader *reader = check->reader;
-    for (int64_t k = 0; k < count; k++) {
-        const char *name = check->entries[k].name;
-        if (!check->used[k] && strncmp(name, "blocks.", 7) != 0 && may_matter(reader, &check->entries[k]))
-            return tleg_fail(
-                reader->context, TLEG_ERROR_UNSUPPORTED,
-                "%s: tensor \"%s\" has no place in a Vision Transformer that this library computes, and the answers "
-                "may depend on it: say what it is by rules for names, or \"%.*s -> nothing\" if they do not",
-                reader->label, name, (int)own_length(check, count, name), name);
-    }
-    return TLEG_OK;
-}
-
-enum { NAMED = 4, NAME_SHOWN = 100 }; /* names in a note, and bytes of each */
-
-/* Of a model without a head, a matrix that is not used and reads what it gives; NULL when there is none. */
-static const char *likely_head(const struct check *check, int64_t count) {
-    const tleg_config *c = check->reader->c;
-    for (int64_t k = 0; k < count && !check->reader->gene && c->classes == 0; k++) {
-        const struct tleg_entry *entry = &check->entries[k];
-        const size_t length = strlen(entry->name), end = sizeof ".weight" - 1;
-        if (!check->used[k] && entry->rank == 2 && entry->shape[1] == c->dim && tleg_dtype_is_real(entry->dtype) &&
-            length > end && strcmp(entry->name + length - end, ".weight") == 0 && !tleg_names_is_other(entry->name, false))
-            return entry->name;
-    }
-    return NULL;
-}
-
-static void note_head(const struct check *check, int64_t count) {
-    const char *name = likely_head(check, count);
-    if (name)
-        tleg_log(check->reader->context,
-                 "%s: read without a head, for features: \"%s\" may be one, which the rule for names \"%.*s* -> head.*\" says",
-                 check->reader->label, name, (int)(strlen(name) - strlen("weight")), name);
-}
-
-static void note_ignored(const struct tleg_config_reader *reader, const char *const *names, int64_t count) {
-    char text[NAMED * (NAME_SHOWN + 8)] = "";
-    size_t length = 0;
-    for (int64_t k = 0; k < count && k < NAMED; k++)
-        length += (size_t)snprintf(text + length, sizeof text - length, "%s\"%.*s\"", k ? ", " : "", NAME_SHOWN, names[k]);
-    tleg_log(reader->context, "%s: not used: %lld tensor(s), which the answers must not depend on: %s%s", reader->label,
-             (long long)count, text, count > NAMED ? ", ..." : "");
-}
-
-/* The names that are not used, and a note of them. */
-static tleg_status list_ignored(const struct check *check, int64_t count, const char ***ignored, size_t *bytes) {
-    const struct tleg_config_reader *reader = check->reader;
-    const int64_t rest = count - check->used_count;
-    if (rest == 0)
-        return TLEG_OK;
-    const size_t size = (size_t)rest * sizeof(char *);
-    const char **names = tleg_alloc(&reader->context->allocator, size);
-    if (!names)
-        return tleg_fail_memory(reader->context, "the names of unused tensors", size);
-    int64_t at = 0;
-    for (int64_t k = 0; k < count; k++)
-        if (!check->used[k])
-            names[at++] = check->entries[k].name;
-    note_ignored(reader, names, rest);
-    note_head(check, count);
-    reader->c->ignored_count = rest;
-    *ignored = names;
-    *bytes = size;
-    return TLEG_OK;
-}
-
 tleg_status tleg_read_tensors(const struct tleg_config_reader *reader, const char ***ignored, size_t *bytes) {
     struct check check = {.reader = reader, .half = TLEG_F32, .first = true};
     const int64_t count = tleg_file_entries(reader->file, &check.entries);
@@ -468,9 +394,7 @@ tleg_status tleg_read_tensors(const struct tleg_config_reader *reader, const cha
     if (status == TLEG_OK)
         status = refuse_strangers(&check, count);
     if (status == TLEG_OK)
-        status = refuse_unplaced(&check, count);
-    if (status == TLEG_OK)
-        status = list_ignored(&check, count, ignored, bytes);
+        status = tleg_read_leftover(&(struct tleg_leftover){reader, check.entries, check.used, count}, ignored, bytes);
     tleg_release(&reader->context->allocator, check.used, (size_t)count);
     return status;
 }

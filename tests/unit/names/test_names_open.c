@@ -132,47 +132,129 @@ static void what_has_no_place_is_refused_until_rules_say_what_it_is(void **state
     }
 }
 
+static void add_named(struct vit_file *made, const char *const *names, size_t count, const char *shape) {
+    for (size_t k = 0; k < count; k++)
+        vit_add(made, names[k], shape);
+}
+
 static void what_learning_or_another_tower_needs_is_passed_over(void **state) {
     (void)state;
-    static const char *const names[] = {"mask_token",
+    static const char *const apart[] = {"mask_token",
                                         "decoder_blocks.0.attn.qkv.weight",
                                         "text.transformer.resblocks.0.ln_1.weight",
                                         "transformer.resblocks.0.attn.in_proj_weight",
-                                        "model.text_model.encoder.layers.0.layer_norm1.weight",
-                                        "pooler.dense.weight",
+                                        "token_embedding.weight",
+                                        "text_model.encoder.layers.0.layer_norm1.weight",
                                         "logit_scale",
-                                        "head.last_layer.weight_v",
                                         "momentum_encoder.conv1.weight",
-                                        "criterion.weight"};
+                                        "criterion.weight"},
+                             *const behind[] = {"pooler.dense.weight", "head.last_layer.weight_v", "fc.weight",
+                                                "decoder.0.weight"};
+    enum { APART = sizeof apart / sizeof *apart, BEHIND = sizeof behind / sizeof *behind };
     tleg_config info;
     struct vit_file made;
     vit_model(&made, 2);
-    for (size_t k = 0; k < sizeof names / sizeof *names; k++)
-        vit_add(&made, names[k], "12");
+    add_named(&made, apart, APART, "12");
     vit_add(&made, "bn.num_batches_tracked", "");
     vit_find(&made, "bn.num_batches_tracked")->type = "I64";
     assert_int_equal(open_with(&made, NULL, &info), TLEG_OK);
-    assert_int_equal(info.ignored_count, sizeof names / sizeof *names + 1);
-    assert_non_null(strstr(note, "not used: 11 tensor(s)"));
+    assert_int_equal(info.ignored_count, APART + 1);
+    assert_non_null(strstr(note, "not used: 10 tensor(s)"));
+    for (size_t k = 0; k < BEHIND; k++) { /* between features and a head that is read they would count */
+        struct vit_file one = made;
+        vit_add(&one, behind[k], "4,12");
+        assert_int_equal(open_with(&one, NULL, &info), TLEG_ERROR_UNSUPPORTED);
+    }
+    vit_remove(&made, "head.weight");
+    vit_remove(&made, "head.bias");
+    add_named(&made, behind, BEHIND, "4,12");
+    assert_int_equal(open_with(&made, NULL, &info), TLEG_OK);
+    assert_int_equal(info.ignored_count, APART + BEHIND + 1);
+    vit_add(&made, "proj.weight", "3,3,1,1"); /* which may stand before the patches */
+    assert_int_equal(open_with(&made, NULL, &info), TLEG_ERROR_UNSUPPORTED);
+}
+
+/* The tensors of a model but its head, each with `prefix` before its name. */
+static void wrap(struct vit_file *made, const char *prefix) {
+    struct vit_file plain;
+    vit_model(&plain, 2);
+    memset(made, 0, sizeof *made);
+    for (int32_t k = 0; k < plain.count; k++) {
+        char name[96];
+        const struct vit_tensor *tensor = &plain.tensors[k];
+        if (strncmp(tensor->name, "head.", 5) == 0)
+            continue;
+        snprintf(name, sizeof name, "%s%.60s", prefix, tensor->name);
+        vit_add(made, name, "");
+        made->tensors[made->count - 1] = *tensor;
+        strcpy(made->tensors[made->count - 1].name, name);
+    }
+}
+
+static void must_advise(const struct vit_file *made, const char *names, tleg_status expected, const char *advice) {
+    tleg_config info;
+    const tleg_status status = open_with(made, names, &info);
+    if (status != expected || !strstr(status == TLEG_OK ? note : tleg_context_get_error(context), advice)) {
+        print_error("expected %d and %s, found %d and %s%s\n", expected, advice, status, note, tleg_context_get_error(context));
+        fail();
+    }
+}
+
+/* Advice can be followed as it stands: its names are the file's, whatever was taken off before them. */
+static void advice_is_in_the_files_own_names(void **state) {
+    (void)state;
+    struct vit_file made;
+    tleg_config info;
+    wrap(&made, "module.vit.");
+    vit_add(&made, "module.vit.stem.weight", "12");
+    vit_add(&made, "module.gate.weight", "3,3,1,1");
+    must_advise(&made, NULL, TLEG_ERROR_UNSUPPORTED, "\"module.vit.stem -> nothing\", \"module.gate -> nothing\"");
+    assert_int_equal(open_with(&made, "module.vit.stem -> nothing\nmodule.gate -> nothing # both\n", &info), TLEG_OK);
+    wrap(&made, "vit.");
+    vit_add(&made, "clf.weight", "7,12"); /* behind the network, whatever its name */
+    vit_add(&made, "clf.bias", "7");
+    must_advise(&made, NULL, TLEG_OK, "\"clf.* -> head.*\" if it is the head");
+    vit_add(&made, "neck.weight", "12,12");
+    must_advise(&made, "clf.* -> head.*", TLEG_ERROR_UNSUPPORTED, "such as \"neck.* -> pre_logits.*\" where tanh");
+    vit_remove(&made, "clf.bias");
+    vit_remove(&made, "neck.weight");
+    must_advise(&made, "clf.* -> head.*", TLEG_ERROR_FORMAT, "\"tleg.head_bias = no\" in rules");
+    assert_int_equal(open_with(&made, "clf.* -> head.*\ntleg.head_bias = no", &info), TLEG_OK);
+    assert_true(info.classes == 7 && info.no_head_bias);
+}
+
+static void of_two_networks_one_is_left_out_by_a_rule(void **state) {
+    (void)state;
+    struct vit_file made, other;
+    tleg_config info;
+    wrap(&made, "model.");
+    wrap(&other, "ema_model.");
+    for (int32_t k = 0; k < other.count; k++)
+        made.tensors[made.count++] = other.tensors[k];
+    must_advise(&made, NULL, TLEG_ERROR_FORMAT, "\"ema_model -> nothing\"");
+    assert_int_equal(open_with(&made, "ema_model -> nothing", &info), TLEG_OK);
+    wrap(&made, "backbone.");
+    vit_add(&made, "backbone.head.weight", "5,12");
+    vit_add(&made, "backbone.head.bias", "5");
+    vit_add(&made, "head.weight", "7,12");
+    vit_add(&made, "head.bias", "7");
+    must_advise(&made, NULL, TLEG_ERROR_FORMAT, "\"head -> nothing\"");
+    assert_int_equal(open_with(&made, "head -> nothing", &info), TLEG_OK);
+    assert_int_equal(info.classes, 5);
+    assert_int_equal(open_with(&made, "backbone.head -> nothing", &info), TLEG_OK);
+    assert_int_equal(info.classes, 7);
+    wrap(&made, "vit.");
+    vit_add(&made, "cnn.layer1.0.conv1.weight", "4,3,1,1"); /* a ResNet beside it */
+    must_advise(&made, NULL, TLEG_ERROR_UNSUPPORTED, "\"cnn -> nothing\"");
+    assert_int_equal(open_with(&made, "cnn -> nothing", &info), TLEG_OK);
 }
 
 /* self.vit = ..., self.fc = nn.Linear(...): features alone, until the rules say that fc is the head. */
 static void a_head_behind_a_wrapped_network_is_named_by_a_rule(void **state) {
     (void)state;
     tleg_config info;
-    struct vit_file made, plain;
-    vit_model(&plain, 2);
-    memset(&made, 0, sizeof made);
-    for (int32_t k = 0; k < plain.count; k++) {
-        char name[96];
-        const struct vit_tensor *tensor = &plain.tensors[k];
-        if (strncmp(tensor->name, "head.", 5) == 0)
-            continue;
-        snprintf(name, sizeof name, "vit.%.80s", tensor->name);
-        vit_add(&made, name, "");
-        made.tensors[made.count - 1] = *tensor;
-        strcpy(made.tensors[made.count - 1].name, name);
-    }
+    struct vit_file made;
+    wrap(&made, "vit.");
     vit_add(&made, "fc.weight", "7,12");
     vit_add(&made, "fc.bias", "7");
     assert_int_equal(open_with(&made, NULL, &info), TLEG_OK);
@@ -226,6 +308,8 @@ int main(void) {
         cmocka_unit_test(a_question_is_answered_when_the_file_is_opened),
         cmocka_unit_test(what_has_no_place_is_refused_until_rules_say_what_it_is),
         cmocka_unit_test(what_learning_or_another_tower_needs_is_passed_over),
+        cmocka_unit_test(advice_is_in_the_files_own_names),
+        cmocka_unit_test(of_two_networks_one_is_left_out_by_a_rule),
         cmocka_unit_test(a_head_behind_a_wrapped_network_is_named_by_a_rule),
         cmocka_unit_test(a_rule_for_a_part_leaves_the_rest_to_its_family),
         cmocka_unit_test(learngenes_and_tensors_take_no_rules),

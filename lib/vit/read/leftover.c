@@ -1,0 +1,224 @@
+/* What of a file is not read: whether the answers may depend on it, and what is said of it. Names are those of the file that
+ * was opened, which rules for names are about. */
+#include "names/names.h"
+#include "vit/read/private.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* The name in the file that was opened; of what is made of several tensors, the first one's. */
+static const char *origin(const struct tleg_entry *entry) {
+    while (entry->piece_count > 0 && entry->pieces[0].source)
+        entry = entry->pieces[0].source;
+    return entry->name;
+}
+
+/* ---- parts: all tensors under the shortest name that none which is read has ---- */
+
+/* Bytes of `name` up to the end of the word that begins at `from`. */
+static size_t word_end(const char *name, size_t from) {
+    return from + strcspn(name + from, ".");
+}
+
+/* Whether the first `length` bytes of `name` are the whole of, or end at a dot in, `other`. */
+static bool is_under(const char *other, const char *name, size_t length) {
+    return strncmp(other, name, length) == 0 && (other[length] == '\0' || other[length] == '.');
+}
+
+static bool is_read_under(const struct tleg_leftover *left, const char *name, size_t length) {
+    for (int64_t k = 0; k < left->count; k++)
+        for (size_t piece = 0; left->used[k] && (piece == 0 || piece < left->entries[k].piece_count); piece++) {
+            const struct tleg_entry *entry = &left->entries[k];
+            const struct tleg_entry *source = entry->piece_count > 0 ? entry->pieces[piece].source : entry;
+            if (source && is_under(origin(source), name, length))
+                return true;
+        }
+    return false;
+}
+
+struct part {
+    const char *name;
+    size_t length;    /* of what all its tensors' names begin with */
+    const char *word; /* the last one of that */
+    bool pictures;    /* a tensor is shaped as if it reads or gives pictures */
+    int matrices;
+    const struct tleg_entry *reader; /* a tensor that may read what the network gives; NULL: there is none */
+};
+
+static void look_at(struct part *part, const struct tleg_entry *entry, const tleg_config *c) {
+    const int64_t *shape = entry->shape, width = tleg_config_pooled(c);
+    if (entry->rank >= 2 && (shape[1] == c->dim || shape[1] == width) && !part->reader)
+        part->reader = entry;
+    part->matrices += entry->rank == 2;
+    part->pictures = part->pictures || (entry->rank == 2 && shape[1] == c->channels) ||
+                     (entry->rank == 3 && shape[0] == c->channels) ||
+                     (entry->rank == 4 && (shape[0] == c->channels || shape[1] == c->channels || shape[1] == 1));
+}
+
+/* The part that an entry which is not read is of. */
+static struct part part_of(const struct tleg_leftover *left, const struct tleg_entry *entry) {
+    struct part part = {.name = origin(entry)};
+    part.word = part.name;
+    part.length = word_end(part.name, 0);
+    while (part.name[part.length] && is_read_under(left, part.name, part.length)) {
+        part.word = part.name + part.length + 1;
+        part.length = word_end(part.name, part.length + 1);
+    }
+    for (int64_t k = 0; k < left->count; k++)
+        if (!left->used[k] && is_under(origin(&left->entries[k]), part.name, part.length))
+            look_at(&part, &left->entries[k], left->reader->c);
+    return part;
+}
+
+/* ---- whether it matters ---- */
+
+/* Whether the network has a prefix of its own, under which the part does not stand. */
+static bool is_outside(const struct tleg_leftover *left, const struct part *part) {
+    const char *own = NULL;
+    size_t length = 0;
+    for (int64_t k = 0; k < left->count; k++) {
+        const char *name = left->entries[k].name, *from = origin(&left->entries[k]);
+        if (!left->used[k] || (strncmp(name, "blocks.", 7) != 0 && strncmp(name, "patch_embed.", 12) != 0))
+            continue;
+        size_t shared = 0;
+        for (size_t i = 0; own ? i < length && from[i] == own[i] : from[i] != '\0'; i++)
+            shared = from[i] == '.' ? i + 1 : shared;
+        own = own ? own : from;
+        length = shared;
+    }
+    return length > 0 && strncmp(part->name, own, length) != 0;
+}
+
+static bool has_text(const struct tleg_leftover *left) {
+    for (int64_t k = 0; k < left->count; k++)
+        if (!left->used[k] && strstr(left->entries[k].name, "token_embedding"))
+            return true;
+    return false;
+}
+
+static bool part_matters(const struct tleg_leftover *left, const struct part *part) {
+    const enum tleg_other other = tleg_names_other(part->word);
+    if (other == TLEG_OTHER_APART || (other == TLEG_OTHER_TEXT && has_text(left)))
+        return false;
+    if (left->reader->c->classes != 0 || part->pictures)
+        return true;
+    return !is_outside(left, part) && !(other == TLEG_OTHER_BEHIND && part->reader);
+}
+
+/* The library's own files say themselves what must not be passed over (tleg.needs); integers count, a tensor without numbers is
+ * nothing, and those of rotary positions are computed again. */
+static bool may_matter(const struct tleg_leftover *left, int64_t index) {
+    const struct tleg_entry *entry = &left->entries[index];
+    if (left->used[index] || left->reader->gene || tleg_file_get_metadata(left->reader->file, "tleg.kind") ||
+        strncmp(entry->name, "blocks.", 7) == 0 || !tleg_dtype_is_real(entry->dtype))
+        return false;
+    for (int32_t k = 0; k < entry->rank; k++)
+        if (entry->shape[k] == 0)
+            return false;
+    return !(left->reader->c->rotary != 0 && strstr(entry->name, "rope"));
+}
+
+/* The next part of which something may matter, from *at on, other than *part. Parts whose tensors do not lie together come
+ * again. */
+static bool next_part(const struct tleg_leftover *left, int64_t *at, struct part *part) {
+    for (; *at < left->count; ++*at) {
+        const struct tleg_entry *entry = &left->entries[*at];
+        if (!may_matter(left, *at) || (part->name && is_under(origin(entry), part->name, part->length)))
+            continue;
+        *part = part_of(left, entry);
+        return true;
+    }
+    return false;
+}
+
+/* ---- what is said ---- */
+
+enum { NAMED = 4, NAME_SHOWN = 100, ADVICE = 2 * NAME_SHOWN + 80 }; /* names in a text, and bytes of each */
+enum { MOST = 1000 };                                               /* parts that are looked at, each among all tensors */
+
+/* A rule for a part that is one matrix and reads features: alone in its module, or in an nn.Sequential. */
+static void advise(const struct tleg_leftover *left, const struct part *part, char text[ADVICE]) {
+    const bool head = left->reader->c->classes == 0;
+    *text = '\0';
+    if (!part->reader || part->matrices != 1 || strlen(part->name) > NAME_SHOWN)
+        return;
+    const char *name = origin(part->reader), *dot = strrchr(name, '.');
+    const size_t digits = strspn(name + part->length, ".0123456789");
+    const size_t length = head ? part->length + digits : dot ? (size_t)(dot + 1 - name) : 0;
+    if (strcmp(name + length, "weight") == 0 && strncmp(part->word, "lm_", 3) != 0)
+        snprintf(text, ADVICE, "%s\"%.*s* -> %s.*\"%s", head ? "" : "such as ", (int)length, name, head ? "head" : "pre_logits",
+                 head ? " if it is the head" : " where tanh stands between it and the head");
+}
+
+static tleg_status refuse(const struct tleg_leftover *left) {
+    char rules[NAMED * (NAME_SHOWN + 20)] = "", advice[ADVICE] = "";
+    struct part said[NAMED], part = {0};
+    int64_t at = 0;
+    int count = 0;
+    for (int parts = 0; count < NAMED && next_part(left, &at, &part); parts++) {
+        bool new = part_matters(left, &part);
+        if (parts == MOST)
+            return tleg_fail(left->reader->context, TLEG_ERROR_UNSUPPORTED,
+                             "%s: more than %d parts beside a Vision Transformer", left->reader->label, MOST);
+        for (int i = 0; i < count; i++)
+            new = new && !is_under(part.name, said[i].name, said[i].length);
+        if (!new)
+            continue;
+        said[count++] = part;
+        snprintf(rules + strlen(rules), sizeof rules - strlen(rules), "%s\"%.*s -> nothing\"", count > 1 ? ", " : "",
+                 part.length < NAME_SHOWN ? (int)part.length : NAME_SHOWN, part.name);
+        if (!*advice)
+            advise(left, &part, advice);
+    }
+    if (count == 0)
+        return TLEG_OK;
+    return tleg_fail(left->reader->context, TLEG_ERROR_UNSUPPORTED,
+                     "%s: tensor \"%.*s\" has no place in a Vision Transformer that this library computes, and the answers may "
+                     "depend on it: say what it is by rules for names%s%s, or that they do not: %s",
+                     left->reader->label, NAME_SHOWN, said[0].name, *advice ? ", " : "", advice, rules);
+}
+
+static void note(const struct tleg_leftover *left, const char *const *names, int64_t count) {
+    char text[NAMED * (NAME_SHOWN + 8)] = "";
+    size_t length = 0;
+    for (int64_t k = 0; k < count && k < NAMED; k++)
+        length += (size_t)snprintf(text + length, sizeof text - length, "%s\"%.*s\"", k ? ", " : "", NAME_SHOWN, names[k]);
+    tleg_log(left->reader->context, "%s: not used: %lld tensor(s), which the answers must not depend on: %s%s",
+             left->reader->label, (long long)count, text, count > NAMED ? ", ..." : "");
+}
+
+/* Of a model without a head, what may be one. */
+static void note_head(const struct tleg_leftover *left) {
+    char advice[ADVICE] = "";
+    struct part part = {0};
+    for (int64_t at = 0; left->reader->c->classes == 0 && !*advice && next_part(left, &at, &part);)
+        if (tleg_names_other(part.word) != TLEG_OTHER_APART)
+            advise(left, &part, advice);
+    if (*advice)
+        tleg_log(left->reader->context, "%s: read without a head, for features; rules for names: %s", left->reader->label,
+                 advice);
+}
+
+tleg_status tleg_read_leftover(const struct tleg_leftover *left, const char ***ignored, size_t *bytes) {
+    const struct tleg_config_reader *reader = left->reader;
+    int64_t rest = 0;
+    for (int64_t k = 0; k < left->count; k++)
+        rest += !left->used[k];
+    const tleg_status status = refuse(left);
+    if (status != TLEG_OK || rest == 0)
+        return status;
+    const size_t size = (size_t)rest * sizeof(char *);
+    const char **names = tleg_alloc(&reader->context->allocator, size);
+    if (!names)
+        return tleg_fail_memory(reader->context, "the names of unused tensors", size);
+    int64_t at = 0;
+    for (int64_t k = 0; k < left->count; k++)
+        if (!left->used[k])
+            names[at++] = left->entries[k].name;
+    note(left, names, rest);
+    note_head(left);
+    reader->c->ignored_count = rest;
+    *ignored = names;
+    *bytes = size;
+    return TLEG_OK;
+}

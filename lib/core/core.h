@@ -95,6 +95,12 @@ void tleg_text_cut(const char *text, char *out, size_t bytes);
  * locale. */
 tleg_status tleg_error_set(struct tleg_error *error, tleg_status status, const char *format, ...) TLEG_PRINTF(3, 4);
 
+/* ---- lists of words (list.c) ---- */
+/* Words that stand in one text with a blank between them: as an array of pointers they would cost five times as much. Whether
+ * the first `length` bytes of `word` are one of them; and whether `text` begins with one. */
+bool tleg_list_has(const char *list, const char *word, size_t length);
+bool tleg_list_begins(const char *list, const char *text);
+
 /* ---- numbers as text, the same in every locale (number.c) ---- */
 enum { TLEG_NUMBER_TEXT = 32 };
 /* The shortest text that reads back as `value`, as Python's repr writes it: "1e-05", "0.875", "1.0". Returns its length. */

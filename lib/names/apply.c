@@ -378,14 +378,10 @@ static bool is_in_block(const struct tleg_naming *naming, const struct tleg_rule
 
 /* Whether the library's readers would take the name for a part of theirs. */
 static bool is_ours(const char *name) {
-    static const char *const words[] = {"blocks",      "head",      "head_dist",  "norm",      "fc_norm",
-                                        "norm_pre",    "cls_token", "dist_token", "reg_token", "pos_embed",
-                                        "patch_embed", "attn_pool", "pre_logits"};
-    const size_t length = strcspn(name, ".");
-    for (size_t k = 0; k < sizeof words / sizeof *words; k++)
-        if (strlen(words[k]) == length && memcmp(words[k], name, length) == 0)
-            return true;
-    return false;
+    return tleg_list_has(
+        "blocks head head_dist norm fc_norm norm_pre cls_token dist_token reg_token pos_embed patch_embed attn_pool "
+        "pre_logits",
+        name, strcspn(name, "."));
 }
 
 static tleg_status fail_stranger(const struct work *work, const struct tleg_entry *entry) {

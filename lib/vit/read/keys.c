@@ -14,22 +14,15 @@ bool tleg_read_has_keys(const struct tleg_config_reader *reader) {
 }
 
 void tleg_read_note_keys(const struct tleg_config_reader *reader) {
-    static const char *const known[] = {
-        "needs",        "kind",          "image_size",  "patch_size",    "heads",       "norm",       "eps",
-        "pool",         "schedule",      "mean",        "std",           "crop",        "labels",     "depths",
-        "scores",       "interpolation", "fit",         "activation",    "branch_norm", "rotary",     "rotary_base",
-        "rotary_pairs", "rotary_order",  "rotary_grid", "rotary_offset", "pool_heads",  "null_label", "pixel_norm",
-        "positions",    "head_bias",     "patch_bias"};
+    static const char known[] = "needs kind image_size patch_size heads norm eps pool schedule mean std crop labels depths "
+                                "scores interpolation fit activation branch_norm rotary rotary_base rotary_pairs rotary_order "
+                                "rotary_grid rotary_offset pool_heads null_label pixel_norm positions head_bias patch_bias";
     const struct tleg_pair *pairs;
     const int64_t count = tleg_file_pairs(reader->file, &pairs);
     for (int64_t i = 0; i < count; i++) {
-        size_t k = 0;
-        if (strncmp(pairs[i].key, "tleg.", 5) != 0)
-            continue;
-        while (k < sizeof known / sizeof *known && strcmp(pairs[i].key + 5, known[k]) != 0)
-            k++;
-        if (k == sizeof known / sizeof *known)
-            tleg_log(reader->context, "%s: the metadata key \"%s\" is unknown and not used", reader->label, pairs[i].key);
+        const char *key = pairs[i].key;
+        if (strncmp(key, "tleg.", 5) == 0 && !tleg_list_has(known, key + 5, strlen(key + 5)))
+            tleg_log(reader->context, "%s: the metadata key \"%s\" is unknown and not used", reader->label, key);
     }
 }
 

@@ -221,6 +221,7 @@ static void advice_is_in_the_files_own_names(void **state) {
     must_advise(&made, "clf.* -> head.*", TLEG_ERROR_FORMAT, "\"tleg.head_bias = no\" in rules");
     assert_int_equal(open_with(&made, "clf.* -> head.*\ntleg.head_bias = no", &info), TLEG_OK);
     assert_true(info.classes == 7 && info.no_head_bias);
+    assert_true(info.eps == 1e-6); /* as without rules, though a key is given */
 }
 
 static void of_two_networks_one_is_left_out_by_a_rule(void **state) {

@@ -47,8 +47,13 @@ static int32_t choose(tleg_context *context, const tleg_expander *expander, cons
     *steps = STEPS;
     while (*steps > FEWEST_STEPS && *steps * (cost.ms_fixed + depth * cost.ms_per_layer) > ms)
         --*steps;
+    const double told = *steps * (cost.ms_fixed + depth * cost.ms_per_layer);
+    if (told > ms) {
+        fprintf(stderr, "%.0f ms are too few: depth %d and %d steps take about %.0f\n", ms, (int)depth, (int)*steps, told);
+        exit(1);
+    }
     printf("a step of %d pictures takes %.1f ms and %.2f ms a layer: depth %d, %d steps, about %.0f ms\n", PICTURES,
-           cost.ms_fixed, cost.ms_per_layer, (int)depth, (int)*steps, *steps * (cost.ms_fixed + depth * cost.ms_per_layer));
+           cost.ms_fixed, cost.ms_per_layer, (int)depth, (int)*steps, told);
     return depth;
 }
 

@@ -24,7 +24,7 @@ h2 { margin-bottom: 0 } p { margin-top: .2em }
 </style>
 <h1>One learngene, pictures at any depth</h1>
 HEAD
-    printf '<p>Drawn from <code>%s</code> (%s bytes): each row a label, each column the same noise, %s steps, guidance 2. The milliseconds are this machine&#8217;s, for a picture.</p>\n' \
+    printf '<p>Drawn from <code>%s</code> (%s bytes): each row a label, the same noise at the same place of each grid, %s steps, guidance 2. The milliseconds are this machine&#8217;s, for a picture.</p>\n' \
         "$(basename "$gene")" "$(wc -c <"$gene")" "$steps"
 } >"$page"
 for depth in 4 6 8 12; do

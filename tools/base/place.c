@@ -100,6 +100,12 @@ bool place_same(const char *a, const char *b) {
     return same || (stat(a, &one) == 0 && stat(b, &other) == 0 && one.st_dev == other.st_dev && one.st_ino == other.st_ino);
 }
 
+int place_take_apart(const struct invocation *call, const char *out, const char *model) {
+    if (place_same(model, out))
+        return tool_misuse(call, "-o names %s, which is read: give another name", model);
+    return place_take(call, "-o", out);
+}
+
 char *place_beside(const char *path, const char *word) {
     size_t length = strlen(path), name = place_name_at(path), size = length + strlen(word) + 2;
     const char *dot = strrchr(path + name, '.');

@@ -29,6 +29,9 @@ int place_room(const struct invocation *call, const struct place_need *needs, in
 /* The same of -o alone. */
 int place_out_room(const struct invocation *call, const char *path, uint64_t bytes);
 
+/* Takes the place of -o, unless it is that of the learngene or model which is read, and would be lost. */
+int place_take_apart(const struct invocation *call, const char *out, const char *model);
+
 /* Whether two paths name one file, there or not. */
 bool place_same(const char *a, const char *b);
 /* Where the path leads after symbolic links, from the root on, for the caller to free; NULL with errno. */

@@ -198,7 +198,7 @@ static int run_features(const struct verb *verb, int argc, char **argv) {
     if (!options.out)
         return tool_misuse(&call, "needs -o");
     if ((code = pictures_settle(&call, &options.pictures)) != EXIT_DONE ||
-        (code = place_take(&call, "-o", options.out)) != EXIT_DONE)
+        (code = place_take_apart(&call, options.out, call.operands[0])) != EXIT_DONE)
         return code;
     struct run run = {.options = &options, .context = tool_context(&call)};
     code = run.context ? work(&call, &run) : EXIT_FAILED;

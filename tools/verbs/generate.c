@@ -317,18 +317,26 @@ static int check_finite(const struct invocation *call, const struct drawing *dra
     for (size_t i = 0; i < (size_t)drawing->count * numbers; i++)
         if (!isfinite(drawing->data[i]))
             return tool_fail(call, "%s: what is drawn of picture %zu is not finite%s; nothing is written", drawing->source.path,
-                             i / numbers, drawing->guidance != 1 ? ": lower --guidance" : "");
+                             i / numbers, drawing->guidance != 1 ? ": lower --guidance" : ": its weights may not be");
     return EXIT_DONE;
 }
 
 /* ---- what is written ---- */
 
-/* Latents go back to the scale that they had before they were learned. */
+/* Latents go back to the scale that they had before they were learned, pictures to -1..1 from that of their mean and std. */
 static void rescale(struct drawing *drawing) {
+    const tleg_config *config = &drawing->source.config;
     const float scale = (float)drawing->source.latent_scale;
     const size_t numbers = (size_t)drawing->count * (size_t)drawing->info.image_floats;
+    const size_t plane = (size_t)drawing->info.image_floats / (size_t)config->channels;
+    const bool latents = source_draws_latents(&drawing->source);
     for (size_t i = 0; scale > 0 && i < numbers; i++)
         drawing->data[i] /= scale;
+    for (size_t i = 0; !latents && i < numbers; i++) {
+        const size_t c = i / plane % (size_t)config->channels;
+        if (config->mean[c] != 0.5 || config->std[c] != 0.5)
+            drawing->data[i] = (float)(2 * ((double)drawing->data[i] * config->std[c] + config->mean[c]) - 1);
+    }
 }
 
 static int write_numbers(const struct invocation *call, struct drawing *drawing) {
@@ -452,7 +460,7 @@ static int run_generate(const struct verb *verb, int argc, char **argv) {
         return code;
     code = settle(&call, &options);
     if (code == EXIT_DONE && options.form != FORM_FOLDER)
-        code = place_take(&call, "-o", options.out);
+        code = place_take_apart(&call, options.out, call.operands[0]);
     if (code != EXIT_DONE)
         return code;
     struct drawing drawing = {.options = &options, .context = tool_context(&call)};

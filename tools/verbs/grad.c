@@ -251,7 +251,7 @@ static int run_grad(const struct verb *verb, int argc, char **argv) {
         return tool_misuse(&call, "needs --input and -o");
     if (options.alpha > 1 || options.smoothing >= 1)
         return tool_misuse(&call, "--alpha takes a number from 0 to 1, and --smoothing one from 0 to below 1");
-    if ((code = place_take(&call, "-o", options.out)) != EXIT_DONE)
+    if ((code = place_take_apart(&call, options.out, call.operands[0])) != EXIT_DONE)
         return code;
     tleg_context *context = tool_context(&call);
     code = context ? work(&call, context, &options) : EXIT_FAILED;

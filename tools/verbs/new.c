@@ -32,7 +32,10 @@ static void be_like(tleg_config *own, const tleg_config *model) {
     const struct {
         int32_t *own;
         int32_t model;
-    } members[] = {{&own->dim, model->dim},
+    } members[] = {{&own->kind, model->kind},
+                   {&own->learned_sigma, model->learned_sigma},
+                   {&own->no_null_label, model->no_null_label},
+                   {&own->dim, model->dim},
                    {&own->hidden, model->hidden},
                    {&own->classes, model->classes},
                    {&own->class_token, model->class_token},
@@ -97,6 +100,9 @@ static int take_like(struct invocation *call, tleg_context *context, struct opti
         return code;
     if (options->arch || options->config.dim || call->heads)
         return tool_misuse(call, "--like gives the width: leave out --arch, --dim and --heads");
+    if (options->config.kind && options->config.kind != model->config.kind)
+        return tool_misuse(call, "--like %s is a %s: leave out --kind", options->like,
+                           source_draws(&model->config) ? "generator (dit)" : "classifier (vit)");
     be_like(&options->config, &model->config);
     call->heads = model->config.heads;
     return EXIT_DONE;
@@ -106,6 +112,8 @@ static int settle(const struct invocation *call, struct options *options) {
     tleg_config *config = &options->config;
     if (config->kind != TLEG_KIND_DIT && (config->learned_sigma || config->no_null_label))
         return tool_misuse(call, "--sigma and --no-null-label are for --kind dit");
+    if (config->kind == TLEG_KIND_DIT && config->positions)
+        return tool_misuse(call, "--positions is for --kind vit: where a patch lies a generator computes");
     if (!config->image_size || !config->patch_size || !config->classes || !options->out)
         return tool_misuse(call, options->like ? "needs -o, and --classes for a model without a head"
                                                : "needs --image, --patch, --classes and -o");

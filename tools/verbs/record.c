@@ -38,6 +38,10 @@ static int begin(const struct invocation *call, tleg_context *context, struct da
     const struct options *options = verb;
     if (options->from) {
         int code = retarget_open(call, context, options->from, &(struct expansion){0}, source);
+        if (code == EXIT_DONE && source_draws(&source->config))
+            return tool_misuse(call,
+                               "%s is a generator, which learns from noise that each step draws: there is nothing to record",
+                               options->from);
         return code == EXIT_DONE ? retarget_pictures(call, source, set) : code;
     }
     *source = (struct source){.config = {.struct_size = sizeof source->config}};

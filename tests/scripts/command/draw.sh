@@ -262,12 +262,41 @@ must test ! -e no -a ! -e no.png
 try 1 expand "$gene" --depth 2 --classes 7 -o no.st
 says err "a generator has 5 labels of its own"
 
+# ---- what is read is not overwritten ----
+cp "$gene" own.st
+cp "$in" own.in.st
+for call in "generate own.st --depth 2 -o ./own.st" "run own.st --depth 2 --input own.in.st -o own.st" \
+    "grad own.st --depth 2 --input own.in.st -o own.st"; do
+    # shellcheck disable=SC2086 # words
+    try 2 $call
+    says err "which is read: give another name"
+done
+must cmp own.st "$gene"
+
+# ---- pictures of another mean and std are numbers from -1 to 1 all the same ----
+try 0 convert "$gene" --mean 0.3,0.4,0.5 --std 0.2,0.3,0.4 -o retold.st
+for ending in png st; do
+    try 0 generate retold.st --depth 2 --count 1 --label 1 --steps 2 -o "told.$ending"
+done
+must numbers png told.png told.st >size
+
+# ---- like another generator ----
+try 0 new --like "$gene" -o like.st
+try 0 info like.st --json
+says out '"kind":"dit_learngene"'
+try 2 new --kind vit --like "$gene" -o no.st
+says err "is a generator (dit): leave out --kind"
+try 2 new --kind dit --dim 16 --heads 2 --image 8 --patch 4 --classes 2 --positions normal -o no.st
+says err "--positions is for --kind vit"
+mkdir -p data/a
+cp many/00000.png data/a
+try 2 record --data data --teacher "$gene" --teacher-depth 2 --from "$gene" --epochs 1 -o no.rec
+says err "is a generator, which learns from noise"
+
 # ---- a classifier's file where a generator's is wanted, and the reverse ----
 mean=$golden/mean.gene.safetensors
 try 1 generate "$mean" --depth 2 -o no.png
 says err "$mean: expected a generator (a Diffusion Transformer), found a Vision Transformer that tells classes apart"
-mkdir -p data/a
-cp many/00000.png data/a
 for call in "classify $gene --depth 2 grid.png" "eval $gene --depth 2 --data data" "features $gene --depth 2 -o no.st data" \
     "plan $gene --data data" "export $gene --depth 2 -o no.onnx" "distance many few --features $gene --depth 2"; do
     # shellcheck disable=SC2086 # words

@@ -138,8 +138,8 @@ typedef struct tleg_config {
     int32_t layer_scale;   /* 1: each of a block's two branches is multiplied by a factor for each column (LayerScale) */
     int32_t norm_before;   /* 1: a LayerNorm before the first block (CLIP) */
     int32_t unplaced;      /* tokens before the patches that have no row in the position embedding: the last so many */
-    int32_t no_patch_bias; /* 1: the patch embedding has no bias (CLIP) */
-    int32_t no_head_bias;  /* 1: the head has no bias (CLIP's projection) */
+    int32_t no_patch_bias; /* 1: the patch embedding has no bias (CLIP, or tleg.patch_bias) */
+    int32_t no_head_bias;  /* 1: the head has no bias (CLIP's projection, or tleg.head_bias) */
 
     int32_t assumed;       /* output only: TLEG_ASSUMED_*, what its file does not say of pictures; of DIT nothing */
     int32_t attention_dim; /* numbers of all heads together, where that is not dim: vit-pytorch's heads * dim_head (0: dim,

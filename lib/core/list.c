@@ -11,15 +11,17 @@ static size_t next_word(const char *list, const char **rest) {
 }
 
 bool tleg_list_has(const char *list, const char *word, size_t length) {
-    for (const char *rest; *list; list = rest)
+    for (const char *rest; *list && length > 0; list = rest)
         if (next_word(list, &rest) == length && memcmp(list, word, length) == 0)
             return true;
     return false;
 }
 
 bool tleg_list_begins(const char *list, const char *text) {
-    for (const char *rest; *list; list = rest)
-        if (strncmp(list, text, next_word(list, &rest)) == 0)
+    for (const char *rest; *list; list = rest) {
+        const size_t length = next_word(list, &rest);
+        if (length > 0 && strncmp(list, text, length) == 0)
             return true;
+    }
     return false;
 }

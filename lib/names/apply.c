@@ -23,11 +23,12 @@ struct arena {
     size_t bytes, length;
 };
 
+enum { LEFT_OUT = 2 };
 struct work {
     const struct tleg_naming *naming;
     const struct tleg_entry *entries;
     size_t entry_count;
-    unsigned char *used; /* one for each entry */
+    unsigned char *used; /* one for each entry: 1, or LEFT_OUT */
     struct list made, pieces, pairs;
     struct arena arenas[2]; /* of the rules, and of the config's */
     struct tleg_fold fold;
@@ -271,7 +272,7 @@ static tleg_status make_all(struct work *work, const struct tleg_rule *rule, str
     for (size_t k = 0; k < work->entry_count && status == TLEG_OK; k++) {
         struct tleg_capture capture;
         const char *name = strip(work->entries[k].name, prefix);
-        if (!name || !tleg_pattern_match(pattern, name, &capture))
+        if (!name || work->used[k] == LEFT_OUT || !tleg_pattern_match(pattern, name, &capture))
             continue;
         if (is_whole(rule) && is_empty(&work->entries[k])) { /* such as a class token that a model goes without */
             work->used[k] = 1;
@@ -288,7 +289,7 @@ static void leave_out(const struct work *work, struct tleg_rule_text pattern, st
         const char *name = strip(work->entries[k].name, prefix);
         if (!name || !tleg_pattern_covers(pattern, name))
             continue;
-        work->used[k] = 1;
+        work->used[k] = LEFT_OUT;
         ++*found;
     }
 }
@@ -310,17 +311,25 @@ static tleg_status apply_rule(struct work *work, const struct tleg_rule *rule) {
     return status;
 }
 
-static tleg_status apply_rules(struct work *work) {
+/* The rules that leave tensors out, or the others. */
+static tleg_status apply_some(struct work *work, bool nothing) {
     const char *text = work->naming->rules;
     int64_t line = 0;
     struct tleg_rule rule;
     tleg_status status = tleg_rule_next(work->naming->context, &text, &line, &rule);
     while (status == TLEG_OK && rule.line > 0) {
-        status = apply_rule(work, &rule);
+        if (rule.nothing == nothing)
+            status = apply_rule(work, &rule);
         if (status == TLEG_OK)
             status = tleg_rule_next(work->naming->context, &text, &line, &rule);
     }
     return status;
+}
+
+/* What is left out is out, in whatever order the rules stand. */
+static tleg_status apply_rules(struct work *work) {
+    const tleg_status status = apply_some(work, true);
+    return status == TLEG_OK ? apply_some(work, false) : status;
 }
 
 /* ---- what is computed ---- */
@@ -577,12 +586,11 @@ static tleg_status fail_twice(const struct work *work, const char *name) {
     for (size_t k = 0; k < work->made.count; k++)
         if (strcmp(name_of(&made[k]), name) == 0)
             found[found[0] != NULL] = &made[k];
-    const char *first = source_of(work, found[0]), *second = source_of(work, found[1]);
     return tleg_fail(
         work->naming->context, TLEG_ERROR_FORMAT,
         "%s: names: expected each new name once, found \"%s\" and \"%s\", which would both be \"%s\": say by rules "
-        "for names which is meant, and leave out the other (\"%s -> nothing\")",
-        tleg_file_label(work->naming->file), first, second, name, first);
+        "for names what each is, or leave out (-> nothing) what the answers do not depend on",
+        tleg_file_label(work->naming->file), source_of(work, found[0]), source_of(work, found[1]), name);
 }
 
 /* `names`: room for a pointer to each. */

@@ -490,7 +490,8 @@ static const struct tleg_family families[] = {
     {.name = "a Hugging Face SigLIP",
      .sign = HF_TOWER_PATCH,
      .with = {"encoder.layers.{}.self_attn.q_proj.weight"},
-     .rules = SIGLIP_RULES "../classifier.* -> head.*\n" OTHER_HEAD("../classifier"),
+     .rules = SIGLIP_RULES "../classifier.* -> head.*\n"
+                           "head -> nothing\n" OTHER_HEAD("../classifier"),
      .assumed = HEADS ", a mean and standard deviation of 0.5, both sides resized"},
     {.name = "OpenAI's CLIP image tower",
      .sign = "conv1.weight",

@@ -82,7 +82,7 @@ static tleg_status by_graph(tleg_context *context, const tleg_file *file, tleg_f
 }
 
 /* Whether the rules say all there is to say: by them a file became one of the library's names. */
-static bool is_whole(const tleg_file *file, const tleg_file *made) {
+static bool says_all(const tleg_file *file, const tleg_file *made) {
     return tleg_names_are_ours(made) && !tleg_names_are_ours(file);
 }
 
@@ -94,43 +94,25 @@ static bool has_keys(const tleg_file *file) {
     return false;
 }
 
-/* timm's plain Vision Transformers, of which a host's rules name a part: the key that no rule needs where there are no rules.
- */
-static const struct tleg_family *plain(const tleg_file *file) {
-    static const struct tleg_family timms = {.name = "timm's plain ViT",
-                                             .rules = "tleg.eps = 1e-6\n",
-                                             .rest = true,
-                                             .assumed = "exact GELU, eps 1e-6"},
-                                    clips = {.name = "timm's ViT with a norm before the blocks",
-                                             .rules = "tleg.eps = 1e-5\n",
-                                             .rest = true,
-                                             .assumed = "exact GELU, eps 1e-5"};
-    const char *name;
-    for (int64_t k = 0; (name = tleg_file_get_tensor_name(file, k)) != NULL; k++)
-        if (strstr(name, "norm_pre."))
-            return &clips;
-    return &timms;
-}
-
 /* The host's rules, and where they name a part alone, such as another head, those of the family that the rest is of. */
 static tleg_status by_rules(tleg_context *context, const tleg_file *file, const char *rules, tleg_file **named) {
     const struct tleg_naming own = {.context = context, .file = file, .rules = rules};
     struct tleg_naming rest = {.context = context, .rules = "", .after = rules};
     tleg_file *made = NULL;
     tleg_status status = tleg_names_apply(&own, &made);
-    if (status == TLEG_OK && !is_whole(file, made))
+    if (status == TLEG_OK && !says_all(file, made))
         status = tleg_names_recognise(context, made, &rest.family, &rest.prefix);
-    if (status == TLEG_OK && !rest.family && tleg_names_are_ours(file) && !has_keys(file))
-        rest.family = plain(made);
-    if (status != TLEG_OK || !rest.family) {
+    const bool keyless = status == TLEG_OK && !rest.family && tleg_names_are_ours(file) && !has_keys(file);
+    if (status != TLEG_OK || (!rest.family && !keyless)) {
         *named = status == TLEG_OK ? made : NULL;
         if (status != TLEG_OK)
             tleg_file_free(made);
         return status;
     }
     rest.file = made;
-    rest.rules = rest.family->rules;
-    note_family(context, made, rest.family);
+    if (rest.family)
+        note_family(context, made, rest.family);
+    rest.rules = rest.family ? rest.family->rules : TLEG_RULES_OF_A_PART " = yes\n";
     status = tleg_names_apply(&rest, named);
     tleg_file_free(made);
     return status;

@@ -9,12 +9,17 @@
  * the tensor or the line; UNSUPPORTED names the family and the part that the library does not compute. */
 tleg_status tleg_names_read(tleg_context *context, const tleg_file *file, const char *rules, tleg_file **named);
 
+/* The key of a file without keys of its own of which a host's rules named a part: what they do not say is as in one without
+ * any. It is never written. */
+#define TLEG_RULES_OF_A_PART "tleg.rules_of_a_part"
+
 /* What a part beside a network is, by the word that its name begins with. */
 enum tleg_other {
     TLEG_OTHER_UNKNOWN,
-    TLEG_OTHER_APART, /* the network's answers do not depend on it */
-    TLEG_OTHER_TEXT,  /* nor on this, where a text's tower is */
-    TLEG_OTHER_BEHIND /* it reads features */
+    TLEG_OTHER_APART,    /* the network's answers do not depend on it */
+    TLEG_OTHER_TEXT,     /* nor on this, where a text's tower is */
+    TLEG_OTHER_LEARNING, /* nor on this, outside the network */
+    TLEG_OTHER_BEHIND    /* it reads features */
 };
 enum tleg_other tleg_names_other(const char *name);
 

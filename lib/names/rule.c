@@ -87,7 +87,7 @@ static bool is_pattern(struct tleg_rule_text text) {
     for (size_t k = 0; k < text.length; k++) {
         layers += text.text[k] == '{';
         words += text.text[k] == '*';
-        if (text.text[k] == ' ' || text.text[k] == '\t' ||
+        if (text.text[k] == ' ' || text.text[k] == '\t' || text.text[k] == '#' ||
             (text.text[k] == '{' && (k + 1 == text.length || text.text[k + 1] != '}')))
             return false;
     }
@@ -152,11 +152,20 @@ static bool is_plain(const struct tleg_rule *rule) {
     return rule->piece_count == 1 && piece->first == 0 && piece->end < 0 && !piece->zeros && !piece->turned && !piece->patches;
 }
 
+/* What stands before a # that follows a blank; names have no blanks. */
+static struct tleg_rule_text before_comment(struct tleg_rule_text line) {
+    for (size_t k = 1; k < line.length; k++)
+        if (line.text[k] == '#' && (line.text[k - 1] == ' ' || line.text[k - 1] == '\t'))
+            line.length = k;
+    return trim(line);
+}
+
 static tleg_status take_line(tleg_context *context, struct tleg_rule *rule, struct tleg_rule_text line) {
     static const char nothing[] = "nothing";
     struct tleg_rule_text old, new, next;
     if (line.length > 5 && memcmp(line.text, "tleg.", 5) == 0 && cut(line, " = ", &old, &new))
         return take_key(context, rule, old, new);
+    line = before_comment(line);
     if (!cut(line, " -> ", &old, &new)) {
         if (cut(line, " = ", &old, &new))
             return take_key(context, rule, old, new);
@@ -179,10 +188,11 @@ static tleg_status take_line(tleg_context *context, struct tleg_rule *rule, stru
 }
 
 tleg_status tleg_rule_next(tleg_context *context, const char **text, int64_t *line, struct tleg_rule *rule) {
+    if (*line == 0 && strncmp(*text, "\xEF\xBB\xBF", 3) == 0) /* the mark that some editors begin a file with */
+        *text += 3;
     while (**text) {
         const size_t length = strcspn(*text, "\n");
-        struct tleg_rule_text found = trim((struct tleg_rule_text){*text, length}), comment;
-        cut(found, " #", &found, &comment);
+        const struct tleg_rule_text found = trim((struct tleg_rule_text){*text, length});
         *text += length + ((*text)[length] == '\n');
         *rule = (struct tleg_rule){.line = ++*line};
         if (found.length > 0 && *found.text != '#')

@@ -317,26 +317,33 @@ static int check_finite(const struct invocation *call, const struct drawing *dra
     for (size_t i = 0; i < (size_t)drawing->count * numbers; i++)
         if (!isfinite(drawing->data[i]))
             return tool_fail(call, "%s: what is drawn of picture %zu is not finite%s; nothing is written", drawing->source.path,
-                             i / numbers, drawing->guidance != 1 ? ": lower --guidance" : ": its weights may not be");
+                             i / numbers, drawing->guidance != 1 ? ": lower --guidance" : ": its weights may not be finite");
     return EXIT_DONE;
 }
 
 /* ---- what is written ---- */
 
-/* Latents go back to the scale that they had before they were learned, pictures to -1..1 from that of their mean and std. */
-static void rescale(struct drawing *drawing) {
-    const tleg_config *config = &drawing->source.config;
+/* Latents go back to the scale that they had before they were learned. */
+static void unscale_latents(struct drawing *drawing, size_t numbers) {
     const float scale = (float)drawing->source.latent_scale;
-    const size_t numbers = (size_t)drawing->count * (size_t)drawing->info.image_floats;
-    const size_t plane = (size_t)drawing->info.image_floats / (size_t)config->channels;
-    const bool latents = source_draws_latents(&drawing->source);
     for (size_t i = 0; scale > 0 && i < numbers; i++)
         drawing->data[i] /= scale;
-    for (size_t i = 0; !latents && i < numbers; i++) {
-        const size_t c = i / plane % (size_t)config->channels;
-        if (config->mean[c] != 0.5 || config->std[c] != 0.5)
-            drawing->data[i] = (float)(2 * ((double)drawing->data[i] * config->std[c] + config->mean[c]) - 1);
+}
+
+/* Pictures go from the scale of their mean and std to -1..1. */
+static void unscale_pictures(struct drawing *drawing, size_t numbers) {
+    const tleg_config *config = &drawing->source.config;
+    const size_t channels = (size_t)config->channels, plane = (size_t)drawing->info.image_floats / channels;
+    for (size_t i = 0; i < numbers; i++) {
+        const double mean = config->mean[i / plane % channels], std = config->std[i / plane % channels];
+        if (mean != 0.5 || std != 0.5) /* else they are, to the bit */
+            drawing->data[i] = (float)(2 * ((double)drawing->data[i] * std + mean) - 1);
     }
+}
+
+static void rescale(struct drawing *drawing) {
+    const size_t numbers = (size_t)drawing->count * (size_t)drawing->info.image_floats;
+    (source_draws_latents(&drawing->source) ? unscale_latents : unscale_pictures)(drawing, numbers);
 }
 
 static int write_numbers(const struct invocation *call, struct drawing *drawing) {

@@ -46,7 +46,7 @@ TLEG_AVX2 static void part(int64_t rows, int64_t cols, const float *in, int64_t 
         if (c >= cols)
             break;
         else if (rows >= 8 ||
-                 (out_stride == rows && (cols - c) * rows >= 8)) /* what is too much is of the next, written later */
+                 (out_stride == rows && (cols - c) * rows >= 8)) /* what it writes past the column is overwritten by the next */
             _mm256_storeu_ps(out + c * out_stride, x[c]);
         else
             _mm256_maskstore_ps(out + c * out_stride, down, x[c]);

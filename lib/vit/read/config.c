@@ -84,7 +84,11 @@ static tleg_status read_lacking(const struct tleg_config_reader *reader, const c
     const tleg_status status = tleg_read_word(reader, key, words, &word);
     snprintf(weight, sizeof weight, "%s.weight", part);
     snprintf(bias, sizeof bias, "%s.bias", part);
-    *lacking = (reader->c->norm_before || word == 1) && tleg_read_has(reader, weight) && !tleg_read_has(reader, bias);
+    if (status == TLEG_OK && word == 1 && tleg_read_has(reader, bias))
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: %s: expected no \"%s\" as \"no\" says, found it",
+                         reader->label, key, bias);
+    *lacking =
+        (word == 1 || (word == 0 && reader->c->norm_before)) && tleg_read_has(reader, weight) && !tleg_read_has(reader, bias);
     return status;
 }
 
@@ -355,10 +359,10 @@ static tleg_status read_pool(struct tleg_config_reader *reader) {
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: pool: expected \"cls\" with a dist_token, found \"%s\"%s",
                          reader->label, pools[c->pool - 1], fc_norm ? " (fc_norm.weight says so)" : "");
     if (!tleg_config_reduces(c) && c->pool != TLEG_POOL_CLS && fc_norm)
-        return tleg_fail(
-            reader->context, TLEG_ERROR_FORMAT,
-            "%s: tleg.pool: expected \"mean\", \"max\", \"mean_max\" or \"cls\" before fc_norm.weight, found \"%s\"",
-            reader->label, pools[c->pool - 1]);
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
+                         "%s: tleg.pool: expected \"mean\", \"mean_all\", \"max\", \"mean_max\" or \"cls\" before "
+                         "fc_norm.weight, found \"%s\"",
+                         reader->label, pools[c->pool - 1]);
     return TLEG_OK;
 }
 

@@ -1,5 +1,7 @@
 /* The metadata keys of a file, read strictly. */
+#include "names/names.h"
 #include "vit/read/private.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,16 +9,17 @@
 bool tleg_read_has_keys(const struct tleg_config_reader *reader) {
     const struct tleg_pair *pairs;
     const int64_t count = tleg_file_pairs(reader->file, &pairs);
+    bool found = false;
     for (int64_t k = 0; k < count; k++)
-        if (strncmp(pairs[k].key, "tleg.", 5) == 0)
-            return true;
-    return false;
+        found = found || strncmp(pairs[k].key, "tleg.", 5) == 0;
+    return found && !tleg_file_get_metadata(reader->file, TLEG_RULES_OF_A_PART);
 }
 
 void tleg_read_note_keys(const struct tleg_config_reader *reader) {
-    static const char known[] = "needs kind image_size patch_size heads norm eps pool schedule mean std crop labels depths "
-                                "scores interpolation fit activation branch_norm rotary rotary_base rotary_pairs rotary_order "
-                                "rotary_grid rotary_offset pool_heads null_label pixel_norm positions head_bias patch_bias";
+    static const char known[] =
+        "needs kind image_size patch_size heads norm eps pool schedule mean std crop labels depths "
+        "scores interpolation fit activation branch_norm rotary rotary_base rotary_pairs rotary_order "
+        "rotary_grid rotary_offset pool_heads null_label pixel_norm positions head_bias patch_bias rules_of_a_part";
     const struct tleg_pair *pairs;
     const int64_t count = tleg_file_pairs(reader->file, &pairs);
     for (int64_t i = 0; i < count; i++) {

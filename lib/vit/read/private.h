@@ -22,7 +22,8 @@ struct tleg_config_reader {
 /* "FILE: KEY" as the start of an error, cut where an error would be. */
 enum { TLEG_WHAT_TEXT = 1020 };
 void tleg_read_what(const struct tleg_config_reader *reader, const char *key, char text[TLEG_WHAT_TEXT]);
-bool tleg_read_has_keys(const struct tleg_config_reader *reader); /* any that begins with "tleg." */
+/* Any that begins with "tleg.", but what a host's rules for a part say. */
+bool tleg_read_has_keys(const struct tleg_config_reader *reader);
 /* Notes those among them that this version does not know: mistyped, or of a later one. */
 void tleg_read_note_keys(const struct tleg_config_reader *reader);
 /* UNSUPPORTED names a word of tleg.needs that this version does not know. */
@@ -75,14 +76,9 @@ bool tleg_read_any(const struct tleg_config_reader *reader, const char *prefix, 
 tleg_status tleg_read_tensors(const struct tleg_config_reader *reader, const char ***ignored, size_t *bytes);
 
 /* ---- what is not read (leftover.c) ---- */
-struct tleg_leftover {
-    const struct tleg_config_reader *reader;
-    const struct tleg_entry *entries;
-    const unsigned char *used; /* of each whether it is read */
-    int64_t count;
-};
-/* UNSUPPORTED when the answers may depend on what is not read. Else notes it: *ignored holds the names (NULL for none), *bytes
- * of memory, and c->ignored_count how many. */
-tleg_status tleg_read_leftover(const struct tleg_leftover *left, const char ***ignored, size_t *bytes);
+/* Of `count` entries those that are not `used`. UNSUPPORTED when the answers may depend on one. Else notes it: *ignored holds
+ * the names (NULL for none), *bytes of memory, and c->ignored_count how many. */
+tleg_status tleg_read_leftover(const struct tleg_config_reader *reader, const struct tleg_entry *entries,
+                               const unsigned char *used, int64_t count, const char ***ignored, size_t *bytes);
 
 #endif

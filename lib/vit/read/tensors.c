@@ -130,6 +130,12 @@ tleg_status tleg_config_unwrap(tleg_context *context, const tleg_file *file, tle
 
 #define ONE_OF_SEVERAL "by its name this is one of several files: give their index (.index.json), which stands beside them"
 
+static tleg_status fail_prefix(const struct tleg_config_reader *reader, const char *name, const char *wrapped) {
+    return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
+                     "%s: missing tensor \"%s\"; found \"%s\": take \"%.*s\" off the names in this file", reader->label, name,
+                     wrapped, (int)(strlen(wrapped) - strlen(name)), wrapped);
+}
+
 /* A network under a prefix that cannot be taken off: `other` is there under another one, or a name without any. */
 static tleg_status fail_wrapped(const struct tleg_config_reader *reader, const char *name, const char *wrapped,
                                 const char *other) {
@@ -144,15 +150,12 @@ static tleg_status fail_wrapped(const struct tleg_config_reader *reader, const c
             reader->label, name, wrapped, other, (int)(strlen(other) - strlen(name)) - 1, other);
     for (int64_t k = 0; k < count; k++)
         if (is_beside(reader, wrapped, (size_t)prefix, entries[k].name))
-            return tleg_fail(
-                reader->context, TLEG_ERROR_FORMAT,
-                "%s: missing tensor \"%s\"; found \"%s\", and \"%s\" without \"%.*s\": leave that out by rules for "
-                "names (\"%.*s -> nothing\"), or what has its name there",
-                reader->label, name, wrapped, entries[k].name, prefix, wrapped, (int)strcspn(entries[k].name, "."),
-                entries[k].name);
-    return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
-                     "%s: missing tensor \"%s\"; found \"%s\": take \"%.*s\" off the names in this file", reader->label, name,
-                     wrapped, prefix, wrapped);
+            return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
+                             "%s: missing tensor \"%s\"; found \"%s\", and \"%s\" without \"%.*s\": leave out by rules for "
+                             "names what the answers do not depend on, such as \"%.*s -> nothing\"",
+                             reader->label, name, wrapped, entries[k].name, prefix, wrapped, (int)strcspn(entries[k].name, "."),
+                             entries[k].name);
+    return fail_prefix(reader, name, wrapped);
 }
 
 static tleg_status fail_missing(const struct tleg_config_reader *reader, const char *name) {
@@ -160,13 +163,15 @@ static tleg_status fail_missing(const struct tleg_config_reader *reader, const c
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: missing tensor \"%s\"; " ONE_OF_SEVERAL, reader->label, name);
     int64_t from = 0;
     const char *wrapped = next_wrapped(reader, name, &from);
-    if (wrapped)
-        return fail_wrapped(reader, name, wrapped, next_wrapped(reader, name, &from));
     const bool head = strcmp(name, "head.bias") == 0;
+    if (wrapped && strcmp(name, "patch_embed.proj.weight") == 0)
+        return fail_wrapped(reader, name, wrapped, next_wrapped(reader, name, &from));
     if ((head || strcmp(name, "patch_embed.proj.bias") == 0) && !tleg_file_get_metadata(reader->file, "tleg.kind"))
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
                          "%s: missing tensor \"%s\"; a model that has none says \"tleg.%s_bias = no\" in rules for names",
                          reader->label, name, head ? "head" : "patch");
+    if (wrapped)
+        return fail_prefix(reader, name, wrapped);
     const char *near = tleg_file_nearest(reader->file, name);
     if (near && !is_proper_name(near))
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: missing tensor \"%s\"; did you mean \"%s\"?", reader->label,
@@ -394,7 +399,7 @@ tleg_status tleg_read_tensors(const struct tleg_config_reader *reader, const cha
     if (status == TLEG_OK)
         status = refuse_strangers(&check, count);
     if (status == TLEG_OK)
-        status = tleg_read_leftover(&(struct tleg_leftover){reader, check.entries, check.used, count}, ignored, bytes);
+        status = tleg_read_leftover(reader, check.entries, check.used, count, ignored, bytes);
     tleg_release(&reader->context->allocator, check.used, (size_t)count);
     return status;
 }

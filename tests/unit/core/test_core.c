@@ -703,8 +703,19 @@ static void portable_functions_at_their_ends(void **state) {
     assert_true(tleg_portable_sin(0) == 0 && tleg_portable_cos(0) == 1);
 }
 
+static void lists_of_words_are_searched_whole_or_by_their_beginnings(void **state) {
+    (void)state;
+    static const char list[] = "ab a.  abc"; /* a blank too many is no word */
+    assert_true(tleg_list_has(list, "ab", 2) && tleg_list_has(list, "abc", 3) && tleg_list_has(list, "abcd", 3));
+    assert_false(tleg_list_has(list, "a", 1) || tleg_list_has(list, "", 0) || tleg_list_has("", "a", 1));
+    assert_true(tleg_list_begins(list, "a.b") && tleg_list_begins(list, "abx"));
+    assert_false(tleg_list_begins(list, "a") || tleg_list_begins(list, "") || tleg_list_begins(list, "x") ||
+                 tleg_list_begins("", "x"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lists_of_words_are_searched_whole_or_by_their_beginnings),
         cmocka_unit_test(the_running_version_is_that_of_the_headers),
         cmocka_unit_test(every_status_has_its_name_and_others_are_unknown),
         cmocka_unit_test(defaults_make_a_context_without_options),

@@ -145,11 +145,15 @@ static void rules_leave_out_what_they_call_nothing(void **state) {
     struct vit_file made;
     unsigned char *bytes;
     a_few(&made);
-    tleg_file *file = must_name(&made, "other -> nothing\nb0 -> nothing\nb{}.q -> nothing\n*.k.w -> nothing", &bytes);
-    static const char *const left[] = {"token", "places", "pixels", "b1.v.w", "b1.v.b", "out"};
+    tleg_file *file = must_name(&made,
+                                "\xEF\xBB\xBFout -> head.weight\nother -> nothing # a comment\nb0 -> nothing\t# another\n"
+                                "b{}.q -> nothing\n*.k.w -> nothing\ntleg.labels = [\"guitar #0\"]",
+                                &bytes);
+    static const char *const left[] = {"token", "places", "pixels", "b1.v.w", "b1.v.b", "head.weight"};
     assert_int_equal(tleg_file_get_tensor_count(file), sizeof left / sizeof *left);
     for (size_t k = 0; k < sizeof left / sizeof *left; k++)
         assert_non_null(tleg_file_find(file, left[k]));
+    assert_string_equal(tleg_file_get_metadata(file, "tleg.labels"), "[\"guitar #0\"]");
     tleg_file_free(file);
     free(bytes);
 }
@@ -180,6 +184,7 @@ static void rules_that_are_not_rules_name_their_line(void **state) {
         {"b{}.{}.w -> blocks.{}.x", "line 1", "one {}"},
         {"b{.q.w -> blocks.{}.x", "line 1", "one {}"},
         {"to ken -> cls_token", "line 1", "name of a tensor"},
+        {"token -> cls_token#x", "line 1", "a new name"},
         {"out^T -> nothing", "line 1", "one whole tensor"},
         {"out[1:] -> nothing", "line 1", "one whole tensor"},
         {"0 token -> nothing", "line 1", "one whole tensor"},

@@ -105,10 +105,20 @@ static tleg_status open_with(const struct vit_file *made, const char *names, tle
 /* A part outside the blocks that a plain Vision Transformer lacks would change the answers in silence. */
 static void what_has_no_place_is_refused_until_rules_say_what_it_is(void **state) {
     (void)state;
-    static const char *const names[][2] = {{"stem.0.weight", "stem"},    {"bn.running_mean", "bn"},
-                                           {"scale", "scale"},           {"fc.weight", "fc"},
-                                           {"head.0.weight", "head.0"},  {"neck.proj.bias", "neck"},
-                                           {"rope_scale", "rope_scale"}, {"prompt_embeddings", "prompt_embeddings"}};
+    static const char *const names[][2] = {{"stem.0.weight", "stem"},
+                                           {"bn.running_mean", "bn"},
+                                           {"scale", "scale"},
+                                           {"fc.weight", "fc"},
+                                           {"head.0.weight", "head.0"},
+                                           {"neck.proj.bias", "neck"},
+                                           {"rope_scale", "rope_scale"},
+                                           {"token_pool.weight", "token_pool"},
+                                           {"token_type_embeddings.weight", "token_type_embeddings"},
+                                           {"temperature", "temperature"},
+                                           {"logit_scale", "logit_scale"},
+                                           {"loss_free.weight", "loss_free"},
+                                           {"patch_embed.proj2.weight", "patch_embed.proj2"},
+                                           {"prompt_embeddings", "prompt_embeddings"}};
     tleg_config info;
     for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
         struct vit_file made;
@@ -170,8 +180,17 @@ static void what_learning_or_another_tower_needs_is_passed_over(void **state) {
     add_named(&made, behind, BEHIND, "4,12");
     assert_int_equal(open_with(&made, NULL, &info), TLEG_OK);
     assert_int_equal(info.ignored_count, APART + BEHIND + 1);
-    vit_add(&made, "proj.weight", "3,3,1,1"); /* which may stand before the patches */
-    assert_int_equal(open_with(&made, NULL, &info), TLEG_ERROR_UNSUPPORTED);
+    static const char *const before[][2] = {/* what may stand before the blocks */
+                                            {"head_conv.weight", "3,3,1,1"},
+                                            {"proj.weight", "12,12"},
+                                            {"cls_pool.weight", "1,12"},
+                                            {"patch_embed.fc.weight", "12,12"},
+                                            {"fc_prompt", "1,4,12"}};
+    for (size_t k = 0; k < sizeof before / sizeof *before; k++) {
+        struct vit_file one = made;
+        vit_add(&one, before[k][0], before[k][1]);
+        assert_int_equal(open_with(&one, NULL, &info), TLEG_ERROR_UNSUPPORTED);
+    }
 }
 
 /* The tensors of a model but its head, each with `prefix` before its name. */
@@ -216,12 +235,27 @@ static void advice_is_in_the_files_own_names(void **state) {
     must_advise(&made, NULL, TLEG_OK, "\"clf.* -> head.*\" if it is the head");
     vit_add(&made, "neck.weight", "12,12");
     must_advise(&made, "clf.* -> head.*", TLEG_ERROR_UNSUPPORTED, "such as \"neck.* -> pre_logits.*\" where tanh");
+    static const char *const before[][2] = {
+        {"bn0.weight", "3"}, {"prompt", "1,4,12"}, {"scale", "1"}, {"spectral.weight", "3,5"}};
+    for (size_t k = 0; k < sizeof before / sizeof *before; k++) { /* pictures or tokens may pass through them */
+        struct vit_file one = made;
+        vit_add(&one, before[k][0], before[k][1]);
+        vit_remove(&one, "neck.weight");
+        must_advise(&one, NULL, TLEG_ERROR_UNSUPPORTED, before[k][0]);
+    }
     vit_remove(&made, "clf.bias");
     vit_remove(&made, "neck.weight");
     must_advise(&made, "clf.* -> head.*", TLEG_ERROR_FORMAT, "\"tleg.head_bias = no\" in rules");
     assert_int_equal(open_with(&made, "clf.* -> head.*\ntleg.head_bias = no", &info), TLEG_OK);
     assert_true(info.classes == 7 && info.no_head_bias);
     assert_true(info.eps == 1e-6); /* as without rules, though a key is given */
+    vit_remove(&made, "vit.patch_embed.proj.bias");
+    must_advise(&made, "clf.* -> head.*\ntleg.head_bias = no", TLEG_ERROR_FORMAT, "\"tleg.patch_bias = no\" in rules");
+    assert_int_equal(open_with(&made, "clf.* -> head.*\ntleg.head_bias = no\ntleg.patch_bias = no", &info), TLEG_OK);
+    assert_true(info.no_patch_bias);
+    vit_add(&made, "clf.bias", "7");
+    must_advise(&made, "clf.* -> head.*\ntleg.head_bias = no\ntleg.patch_bias = no", TLEG_ERROR_FORMAT,
+                "expected no \"head.bias\"");
 }
 
 static void of_two_networks_one_is_left_out_by_a_rule(void **state) {

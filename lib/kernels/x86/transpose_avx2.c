@@ -28,7 +28,15 @@ TLEG_AVX2_INLINE void square(__m256 x[8]) {
         x[i] = y[i];
 }
 
-/* One square, of which `rows` and `cols` count. Masked stores take tens of cycles on some processors (Zen and Zen 2). */
+/* How many columns of fewer than eight rows may be stored as eight all the same: masked stores take tens of cycles on some
+ * processors (Zen and Zen 2). What such a store writes past its column is overwritten by the next, if columns lie end to end;
+ * the last ones would write past them all. */
+TLEG_AVX2_INLINE int64_t whole_columns(int64_t rows, int64_t cols, int64_t out_stride) {
+    static const int8_t last[8] = {0, 7, 3, 2, 1, 1, 1, 1}; /* 8 / rows, rounded up, less 1 */
+    return out_stride == rows ? cols - last[rows] : 0;
+}
+
+/* One square, of which `rows` and `cols` count. */
 TLEG_AVX2 static void part(int64_t rows, int64_t cols, const float *in, int64_t in_stride, float scale, float *out,
                            int64_t out_stride) {
     __m256 x[8], factor = _mm256_set1_ps(scale);
@@ -41,12 +49,18 @@ TLEG_AVX2 static void part(int64_t rows, int64_t cols, const float *in, int64_t 
     for (int r = 0; r < 8; r++)
         x[r] = r < rows ? _mm256_mul_ps(_mm256_maskload_ps(in + r * in_stride, across), factor) : _mm256_setzero_ps();
     square(x);
+    const int64_t whole = rows >= 8 ? cols : whole_columns(rows, cols, out_stride);
+    if (whole >= 8) { /* all of the square's */
+#pragma GCC unroll 8
+        for (int c = 0; c < 8; c++)
+            _mm256_storeu_ps(out + c * out_stride, x[c]);
+        return;
+    }
 #pragma GCC unroll 8
     for (int c = 0; c < 8; c++)
         if (c >= cols)
             break;
-        else if (rows >= 8 ||
-                 (out_stride == rows && (cols - c) * rows >= 8)) /* what it writes past the column is overwritten by the next */
+        else if (c < whole)
             _mm256_storeu_ps(out + c * out_stride, x[c]);
         else
             _mm256_maskstore_ps(out + c * out_stride, down, x[c]);

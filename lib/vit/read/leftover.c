@@ -164,6 +164,16 @@ static tleg_status fail_parts(const struct left *left, const struct part *part) 
         left->reader->label, MOST, NAME_SHOWN, part->name);
 }
 
+/* The network that is read is a teacher or an average of another one that is there as well. */
+static tleg_status fail_teacher(const struct left *left, const struct part *part) {
+    const int own = (int)left->prefix - 1;
+    return tleg_fail(left->reader->context, TLEG_ERROR_UNSUPPORTED,
+                     "%s: the network that was found is under \"%.*s.\", and there is \"%.*s\": leave out by rules for names "
+                     "which is not meant, \"%.*s -> nothing\" or \"%.*s -> nothing\"",
+                     left->reader->label, own, left->own, NAME_SHOWN, part->name, own, left->own, (int)part->length,
+                     part->name);
+}
+
 static tleg_status refuse(const struct left *left) {
     char rules[NAMED * (NAME_SHOWN + 20)] = "", advice[ADVICE] = "";
     struct part said[NAMED], part = {0};
@@ -185,6 +195,8 @@ static tleg_status refuse(const struct left *left) {
     }
     if (count == 0)
         return TLEG_OK;
+    if (left->prefix > 0 && tleg_names_other(left->own) == TLEG_OTHER_APART)
+        return fail_teacher(left, &said[0]);
     return tleg_fail(left->reader->context, TLEG_ERROR_UNSUPPORTED,
                      "%s: tensor \"%.*s\" has no place in a Vision Transformer that this library computes, and the answers may "
                      "depend on it: say what it is by rules for names%s%s, or leave it out%s",

@@ -278,6 +278,9 @@ static void of_two_networks_one_is_left_out_by_a_rule(void **state) {
     assert_int_equal(info.classes, 5);
     assert_int_equal(open_with(&made, "backbone.head -> nothing", &info), TLEG_OK);
     assert_int_equal(info.classes, 7);
+    wrap(&made, "teacher.");
+    vit_add(&made, "student.embed.weight", "3,3,1,1");
+    must_advise(&made, NULL, TLEG_ERROR_UNSUPPORTED, "\"teacher -> nothing\" or \"student -> nothing\"");
     wrap(&made, "vit.");
     vit_add(&made, "cnn.layer1.0.conv1.weight", "4,3,1,1"); /* a ResNet beside it */
     must_advise(&made, NULL, TLEG_ERROR_UNSUPPORTED, "\"cnn -> nothing\"");

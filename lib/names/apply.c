@@ -211,10 +211,6 @@ static bool is_empty(const struct tleg_entry *entry) {
     return empty;
 }
 
-static bool is_whole(const struct tleg_rule *rule) {
-    return rule->piece_count == 1 && rule->pieces[0].first == 0 && rule->pieces[0].end < 0 && !rule->pieces[0].zeros;
-}
-
 static tleg_status make(struct work *work, const struct tleg_rule *rule, const struct tleg_capture *capture) {
     static const struct tleg_rule_text no_prefix;
     struct made *made;
@@ -232,8 +228,8 @@ static tleg_status make(struct work *work, const struct tleg_rule *rule, const s
             return status;
         if (!rule->pieces[k].zeros) /* which are as many as it has, and leave it where it is */
             work->used[entry - work->entries] = 1;
-        status = is_whole(rule) ? take_whole(work, rule, &rule->pieces[k], entry, made)
-                                : join(work, rule, &rule->pieces[k], entry, made);
+        status = tleg_rule_is_whole(rule) ? take_whole(work, rule, &rule->pieces[k], entry, made)
+                                          : join(work, rule, &rule->pieces[k], entry, made);
     }
     lead_axes(made);
     return status;
@@ -274,7 +270,7 @@ static tleg_status make_all(struct work *work, const struct tleg_rule *rule, str
         const char *name = strip(work->entries[k].name, prefix);
         if (!name || work->used[k] == LEFT_OUT || !tleg_pattern_match(pattern, name, &capture))
             continue;
-        if (is_whole(rule) && is_empty(&work->entries[k])) { /* such as a class token that a model goes without */
+        if (tleg_rule_is_whole(rule) && is_empty(&work->entries[k])) { /* such as a class token that a model goes without */
             work->used[k] = 1;
             continue;
         }

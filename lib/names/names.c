@@ -86,12 +86,12 @@ static bool says_all(const tleg_file *file, const tleg_file *made) {
     return tleg_names_are_ours(made) && !tleg_names_are_ours(file);
 }
 
-static bool has_keys(const tleg_file *file) {
+bool tleg_names_has_keys(const tleg_file *file) {
     const char *key;
+    bool found = false;
     for (int64_t k = 0; (key = tleg_file_get_metadata_key(file, k)) != NULL; k++)
-        if (strncmp(key, "tleg.", 5) == 0)
-            return true;
-    return false;
+        found = found || strncmp(key, "tleg.", 5) == 0;
+    return found && !tleg_file_get_metadata(file, TLEG_RULES_OF_A_PART);
 }
 
 /* The host's rules, and where they name a part alone, such as another head, those of the family that the rest is of. */
@@ -102,18 +102,17 @@ static tleg_status by_rules(tleg_context *context, const tleg_file *file, const 
     tleg_status status = tleg_names_apply(&own, &made);
     if (status == TLEG_OK && !says_all(file, made))
         status = tleg_names_recognise(context, made, &rest.family, &rest.prefix);
-    const bool keyless = status == TLEG_OK && !rest.family && tleg_names_are_ours(file) && !has_keys(file);
-    if (status != TLEG_OK || (!rest.family && !keyless)) {
-        *named = status == TLEG_OK ? made : NULL;
-        if (status != TLEG_OK)
-            tleg_file_free(made);
-        return status;
+    const bool keyless = status == TLEG_OK && !rest.family && tleg_names_are_ours(file) && !tleg_names_has_keys(file);
+    if (status == TLEG_OK && !rest.family && !keyless) {
+        *named = made;
+        return TLEG_OK;
     }
     rest.file = made;
     if (rest.family)
         note_family(context, made, rest.family);
     rest.rules = rest.family ? rest.family->rules : TLEG_RULES_OF_A_PART " = yes\n";
-    status = tleg_names_apply(&rest, named);
+    if (status == TLEG_OK)
+        status = tleg_names_apply(&rest, named);
     tleg_file_free(made);
     return status;
 }

@@ -12,6 +12,8 @@ tleg_status tleg_names_read(tleg_context *context, const tleg_file *file, const 
 /* The key of a file without keys of its own of which a host's rules named a part: what they do not say is as in one without
  * any. It is never written. */
 #define TLEG_RULES_OF_A_PART "tleg.rules_of_a_part"
+/* Whether a file has keys of its own, that begin with "tleg.". */
+bool tleg_names_has_keys(const tleg_file *file);
 
 /* What a part beside a network is, by the word that its name begins with. */
 enum tleg_other {

@@ -25,6 +25,7 @@ struct tleg_rule {
 };
 /* The next rule of *text, which moves past it. FORMAT names the line. */
 tleg_status tleg_rule_next(tleg_context *context, const char **text, int64_t *line, struct tleg_rule *rule);
+bool tleg_rule_is_whole(const struct tleg_rule *rule); /* it has one tensor, all of it */
 
 /* What the one {} and the one * of a pattern stand for. */
 struct tleg_capture {

@@ -146,10 +146,9 @@ static bool marks_fit(const struct tleg_rule *rule) {
     return true;
 }
 
-/* Whether a rule has one tensor, as it is. */
-static bool is_plain(const struct tleg_rule *rule) {
+bool tleg_rule_is_whole(const struct tleg_rule *rule) {
     const struct tleg_rule_piece *piece = rule->pieces;
-    return rule->piece_count == 1 && piece->first == 0 && piece->end < 0 && !piece->zeros && !piece->turned && !piece->patches;
+    return rule->piece_count == 1 && piece->first == 0 && piece->end < 0 && !piece->zeros;
 }
 
 /* What stands before a # that follows a blank; names have no blanks. */
@@ -180,7 +179,7 @@ static tleg_status take_line(tleg_context *context, struct tleg_rule *rule, stru
     if (status == TLEG_OK)
         status = take_piece(context, rule, old);
     rule->nothing = new.length == sizeof nothing - 1 && memcmp(new.text, nothing, new.length) == 0;
-    if (status == TLEG_OK && rule->nothing && !is_plain(rule))
+    if (status == TLEG_OK && rule->nothing && (!tleg_rule_is_whole(rule) || rule->pieces[0].turned || rule->pieces[0].patches))
         return fail(context, rule, "expected one whole tensor before '-> nothing'", old);
     if (status == TLEG_OK && !rule->nothing && !marks_fit(rule))
         return fail(context, rule, "expected {} and * in the new name as in the first one", line);

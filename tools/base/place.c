@@ -101,7 +101,7 @@ bool place_same(const char *a, const char *b) {
 }
 
 int place_take_apart(const struct invocation *call, const char *out, const char *model) {
-    if (place_same(model, out))
+    if (model && place_same(model, out))
         return tool_misuse(call, "-o names %s, which is read: give another name", model);
     return place_take(call, "-o", out);
 }

@@ -219,7 +219,7 @@ static int run_new(const struct verb *verb, int argc, char **argv) {
     if (code == EXIT_DONE)
         code = settle(&call, &options);
     if (code == EXIT_DONE)
-        code = options.like ? place_take_apart(&call, options.out, options.like) : place_take(&call, "-o", options.out);
+        code = place_take_apart(&call, options.out, options.like);
     if (code == EXIT_DONE)
         code = create(&call, context, &options);
     source_close(&model);

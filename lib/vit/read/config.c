@@ -1,5 +1,7 @@
 /* A configuration from a file: keys where it has them, names and shapes where not; all three must agree. */
+#include "names/names.h"
 #include "vit/read/private.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -167,7 +169,7 @@ static tleg_status read_tokens(struct tleg_config_reader *reader) {
                          tleg_read_any(reader, "blocks.", "attn.k_norm.", &gate);
     reader->c->patch_norm = tleg_read_has(reader, "patch_embed.norm.weight");
     reader->c->rms = !tleg_read_any(reader, "", "norm.bias", &gate) && lacks_bias(reader, "norm1");
-    reader->c->no_proj_bias = (reader->c->rms || tleg_read_has_keys(reader)) && lacks_bias(reader, "attn.proj");
+    reader->c->no_proj_bias = (reader->c->rms || tleg_names_has_keys(reader->file)) && lacks_bias(reader, "attn.proj");
     reader->c->no_mlp_bias = reader->c->rms && lacks_bias(reader, "mlp.fc1") && lacks_bias(reader, "mlp.fc2");
     return read_registers(reader);
 }
@@ -461,7 +463,7 @@ static tleg_status read_attention_pool(struct tleg_config_reader *reader) {
  * that under the same names. */
 static void note_guesses(const struct tleg_config_reader *reader) {
     const tleg_config *c = reader->c;
-    if (reader->gene || tleg_read_has_keys(reader))
+    if (reader->gene || tleg_names_has_keys(reader->file))
         return;
     if (tleg_config_draws(c)) {
         tleg_log(reader->context,
@@ -516,7 +518,7 @@ static tleg_status read_branch_norm(struct tleg_config_reader *reader) {
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
                          "%s: tleg.branch_norm: expected \"before\" with LayerScale (ls1, ls2), found \"%s\"", reader->label,
                          tleg_branch_norm_words[c->norm_after]);
-    if (!reader->gene && !tleg_read_has_keys(reader) && c->no_qkv_bias && !c->class_token && !c->layer_scale)
+    if (!reader->gene && !tleg_names_has_keys(reader->file) && c->no_qkv_bias && !c->class_token && !c->layer_scale)
         return tleg_fail(
             reader->context, TLEG_ERROR_UNSUPPORTED,
             "%s: its names and shapes are those of two models: a block's norms may stand before its branches or after "

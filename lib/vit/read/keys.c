@@ -6,15 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-bool tleg_read_has_keys(const struct tleg_config_reader *reader) {
-    const struct tleg_pair *pairs;
-    const int64_t count = tleg_file_pairs(reader->file, &pairs);
-    bool found = false;
-    for (int64_t k = 0; k < count; k++)
-        found = found || strncmp(pairs[k].key, "tleg.", 5) == 0;
-    return found && !tleg_file_get_metadata(reader->file, TLEG_RULES_OF_A_PART);
-}
-
 void tleg_read_note_keys(const struct tleg_config_reader *reader) {
     static const char known[] =
         "needs kind image_size patch_size heads norm eps pool schedule mean std crop labels depths "
@@ -268,7 +259,8 @@ static tleg_status read_rotary_base(const struct tleg_config_reader *reader) {
 tleg_status tleg_read_numbers(const struct tleg_config_reader *reader) {
     tleg_config *c = reader->c;
     /* timm's models have 1e-6 throughout; the learngene's authors, 1e-5 until the mean comes first */
-    const bool timm = tleg_config_draws(c) || c->norm == TLEG_NORM_AFTER_POOL || (!reader->gene && !tleg_read_has_keys(reader));
+    const bool timm =
+        tleg_config_draws(c) || c->norm == TLEG_NORM_AFTER_POOL || (!reader->gene && !tleg_names_has_keys(reader->file));
     c->eps = timm && !c->norm_before ? 1e-6 : 1e-5; /* CLIP's, too */
     c->crop = tleg_default_crop(tleg_config_pixels(c));
     memset(c->mean, 0, sizeof c->mean);

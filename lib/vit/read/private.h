@@ -22,8 +22,6 @@ struct tleg_config_reader {
 /* "FILE: KEY" as the start of an error, cut where an error would be. */
 enum { TLEG_WHAT_TEXT = 1020 };
 void tleg_read_what(const struct tleg_config_reader *reader, const char *key, char text[TLEG_WHAT_TEXT]);
-/* Any that begins with "tleg.", but what a host's rules for a part say. */
-bool tleg_read_has_keys(const struct tleg_config_reader *reader);
 /* Notes those among them that this version does not know: mistyped, or of a later one. */
 void tleg_read_note_keys(const struct tleg_config_reader *reader);
 /* UNSUPPORTED names a word of tleg.needs that this version does not know. */

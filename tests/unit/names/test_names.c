@@ -1,17 +1,12 @@
 /* Rules for names, a host's and those of families: what the tensors of the file that comes of them are made of, and what is
  * refused. */
+#include "support/notes.h"
 #include "support/support.h"
 #include "support/vit_file.h"
 
 #include "names/private.h"
 
 static tleg_context *context;
-static char note[8192];
-
-static void TLEG_CALL take_note(void *host, const char *text) {
-    (void)host;
-    snprintf(note + strlen(note), sizeof note - strlen(note), "%s\n", text);
-}
 
 static int setup(void **state) {
     (void)state;

@@ -1,4 +1,5 @@
 /* Rules for names through the calls that open models. */
+#include "support/notes.h"
 #include "support/support.h"
 #include "support/vit_file.h"
 
@@ -6,13 +7,6 @@
 #include <tleg/model.h>
 
 static tleg_context *context;
-
-static char note[2048];
-
-static void TLEG_CALL take_note(void *host, const char *text) {
-    (void)host;
-    snprintf(note + strlen(note), sizeof note - strlen(note), "%s\n", text);
-}
 
 static int setup(void **state) {
     (void)state;

@@ -1,12 +1,6 @@
 /* Files of other tools: what is passed over, what is refused, and what is guessed, each said. */
 #include "support/config_reading.h"
-
-static char note[2048];
-
-static void TLEG_CALL take_note(void *host, const char *text) {
-    (void)host;
-    snprintf(note + strlen(note), sizeof note - strlen(note), "%s\n", text);
-}
+#include "support/notes.h"
 
 static void unknown_tensors_are_listed_and_noted(void **state) {
     (void)state;

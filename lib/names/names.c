@@ -102,6 +102,8 @@ static tleg_status by_rules(tleg_context *context, const tleg_file *file, const 
     tleg_status status = tleg_names_apply(&own, &made);
     if (status == TLEG_OK && !says_all(file, made))
         status = tleg_names_recognise(context, made, &rest.family, &rest.prefix);
+    if (status == TLEG_OK && !rest.family && !tleg_names_are_ours(made)) /* a rule took what the family is known by */
+        status = tleg_names_recognise(context, file, &rest.family, &rest.prefix);
     const bool keyless = status == TLEG_OK && !rest.family && tleg_names_are_ours(file) && !tleg_names_has_keys(file);
     if (status == TLEG_OK && !rest.family && !keyless) {
         *named = made;

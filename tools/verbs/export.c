@@ -71,7 +71,7 @@ static int run_export(const struct verb *verb, int argc, char **argv) {
         return tool_misuse(&call, "needs -o");
     if (options.expansion.dtype == TLEG_BF16)
         return tool_misuse(&call, "--dtype: an ONNX file is of f32 or f16");
-    if ((code = place_take(&call, "-o", options.out)) != EXIT_DONE)
+    if ((code = place_take_apart(&call, options.out, call.operands[0])) != EXIT_DONE)
         return code;
     tleg_context *context = tool_context(&call);
     code = context ? work(&call, context, &options) : EXIT_FAILED;

@@ -247,6 +247,9 @@ must test $? -eq 1
 says err "self.st"
 must cmp -s self.st m.st
 must test "$(ls self.st*)" = self.st
+try 2 export self.st -o ./self.st # an ONNX file is no model to go on with
+says err "which is read: give another name"
+must cmp -s self.st m.st
 
 # ---- store ----
 try 0 store g.st -o half.st --json

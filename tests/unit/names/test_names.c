@@ -325,6 +325,26 @@ static void a_part_that_is_missing_is_named(void **state) {
                                        "a Hugging Face ViT"});
 }
 
+/* A rule may take the tensor by which the family is known: the rest is the family's all the same. */
+static void rules_for_a_part_leave_the_family(void **state) {
+    (void)state;
+    static const char *const taken[][2] = {{"embeddings.cls_token", "cls_token"},
+                                           {"embeddings.position_embeddings", "pos_embed"},
+                                           {"embeddings.patch_embeddings.projection.*", "patch_embed.proj.*"}};
+    for (size_t k = 0; k < sizeof taken / sizeof *taken; k++) {
+        struct vit_file made;
+        unsigned char *bytes;
+        char rules[192];
+        a_hugging_face_vit(&made, "", "vit.");
+        snprintf(rules, sizeof rules, "vit.%s -> %s\n", taken[k][0], taken[k][1]);
+        tleg_file *file = must_name(&made, rules, &bytes);
+        assert_non_null(strstr(note, "a Hugging Face ViT"));
+        assert_non_null(tleg_file_find(file, "blocks.1.attn.qkv.weight"));
+        tleg_file_free(file);
+        free(bytes);
+    }
+}
+
 static void two_models_in_a_file_are_refused(void **state) {
     (void)state;
     struct vit_file made;
@@ -676,6 +696,7 @@ int main(void) {
         cmocka_unit_test(a_hugging_face_vit_is_read_under_any_prefix),
         cmocka_unit_test(what_a_family_does_not_know_is_refused),
         cmocka_unit_test(a_part_that_is_missing_is_named),
+        cmocka_unit_test(rules_for_a_part_leave_the_family),
         cmocka_unit_test(two_models_in_a_file_are_refused),
         cmocka_unit_test(biases_of_keys_that_a_beit_lacks_are_zeros),
         cmocka_unit_test(registers_get_positions_of_zeros),

@@ -17,9 +17,9 @@ int training_check_drawing(const struct state *state) {
                            "%s is a generator, which learns to tell noise: of a teacher's answers it takes --teacher MODEL's "
                            "alone, another generator's",
                            path);
-    if (state->recipe.mixed || state->recipe.smoothing > 0 || o->class_weights)
+    if (state->recipe.mixed || state->recipe.smoothing > 0 || o->class_weights || o->tau != 1)
         return tool_misuse(
-            call, "--mixup, --cutmix, --smoothing and --class-weights are for classifiers, and %s is a generator", path);
+            call, "--mixup, --cutmix, --smoothing, --tau and --class-weights are for classifiers, and %s is a generator", path);
     if (o->label_drop > 0 && state->source.config.no_null_label)
         return tool_misuse(call, "--label-drop %g: %s has no null label to stand for a dropped one", o->label_drop, path);
     return EXIT_DONE;

@@ -111,9 +111,16 @@ static void lead_axes(struct made *made) {
             made->shape[0] = 1;
             made->rank++;
         }
-    if (strcmp(made->name, "pos_embed") == 0 && made->rank == 3 && made->shape[1] == 1) { /* of tokens that come first */
+    if (strcmp(made->name, "pos_embed") != 0)
+        return;
+    if (made->rank == 3 && made->shape[1] == 1) { /* of tokens that come first */
         made->shape[1] = made->shape[0];
         made->shape[0] = 1;
+    }
+    if (made->rank == 4 && made->shape[1] == made->shape[2]) { /* (1, G, G, D) */
+        made->rank = 3;
+        made->shape[1] *= made->shape[2];
+        made->shape[2] = made->shape[3];
     }
 }
 

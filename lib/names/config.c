@@ -351,8 +351,9 @@ static bool norms_after(const char *architecture) {
 
 /* Of timm's SigLIPs some have GELU by tanh, the others the exact one. */
 static bool has_gelu_tanh(const char *name) {
-    return strstr(name, "_siglip_") &&
-           (strstr(name, "_giantopt_") || strstr(name, "_base_patch32_") || strstr(name, "_so400m_patch16_") ||
+    const bool flexible = strncmp(name, "naflexvit_", 10) == 0;
+    return strstr(name, flexible ? "_siglip" : "_siglip_") &&
+           (flexible || strstr(name, "_giantopt_") || strstr(name, "_base_patch32_") || strstr(name, "_so400m_patch16_") ||
             (strstr(name, "_large_patch16_") && strstr(name, "_512")));
 }
 

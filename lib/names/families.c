@@ -76,18 +76,34 @@
 /* The blocks of Hugging Face's CLIP and SigLIP. */
 #define TOWER "encoder.layers.{}."
 #define TOWER_QKV "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"
+#define TOWER_CONVOLUTION "embeddings.patch_embedding.* -> patch_embed.proj.*\n"
 #define TOWER_RULES                                                                                                            \
-    "embeddings.patch_embedding.* -> patch_embed.proj.*\n"                                                                     \
     "embeddings.position_embedding.weight -> pos_embed\n"                                                                      \
     "post_layernorm.* -> norm.*\n" TOWER "layer_norm1.* -> blocks.{}.norm1.*\n" TOWER                                          \
     "layer_norm2.* -> blocks.{}.norm2.*\n" TOWER "mlp.fc1.* -> blocks.{}.mlp.fc1.*\n" TOWER                                    \
     "mlp.fc2.* -> blocks.{}.mlp.fc2.*\n" EXPAND(HF_BLOCK, TOWER, TOWER_QKV, "self_attn.out_proj",                              \
                                                 EXPAND(JOIN_BIASES, TOWER, TOWER_QKV))
 
-/* SigLIP and SigLIP 2 of one size. */
+/* SigLIP and SigLIP 2 of one size; and for pictures of any shape, whose patches lie flat with their channels last. */
+#define TOWER_FLAT                                                                                                             \
+    "embeddings.patch_embedding.weight^P -> patch_embed.proj.weight\n"                                                         \
+    "embeddings.patch_embedding.bias -> patch_embed.proj.bias\n"
 #define SIGLIP_RULES                                                                                                           \
     TOWER_RULES "tleg.eps = 1e-6\n"                                                                                            \
                 "tleg.activation = gelu_tanh\n" SIGLIP_PICTURES
+#define SIGLIP_POOL                                                                                                            \
+    "head.probe -> attn_pool.latent\n"                                                                                         \
+    "head.layernorm.* -> attn_pool.norm.*\n"                                                                                   \
+    "head.attention.in_proj_weight[:1/3] -> attn_pool.q.weight\n"                                                              \
+    "head.attention.in_proj_bias[:1/3] -> attn_pool.q.bias\n"                                                                  \
+    "head.attention.in_proj_weight[1/3:] -> attn_pool.kv.weight\n"                                                             \
+    "head.attention.in_proj_bias[1/3:] -> attn_pool.kv.bias\n"                                                                 \
+    "head.attention.out_proj.* -> attn_pool.proj.*\n"                                                                          \
+    "head.mlp.fc1.* -> attn_pool.mlp.fc1.*\n"                                                                                  \
+    "head.mlp.fc2.* -> attn_pool.mlp.fc2.*\n"
+#define SIGLIP_HEAD                                                                                                            \
+    "../classifier.* -> head.*\n"                                                                                              \
+    "head -> nothing\n" OTHER_HEAD("../classifier")
 
 #define OPENCLIP "transformer.resblocks.{}."
 #define OPENCLIP_RULES                                                                                                         \
@@ -284,6 +300,17 @@
     "norm2.* -> blocks.{}.norm2.*\n" EXPAND(HF_BLOCK, MELAS, MELAS_QKV, "proj", EXPAND(JOIN_BIASES, MELAS, MELAS_QKV)) MELAS   \
         "pwff.fc1.* -> blocks.{}.mlp.fc1.*\n" MELAS "pwff.fc2.* -> blocks.{}.mlp.fc2.*\n"
 
+/* What timm's NaFlexVit has under other names than its other models. */
+#define EMBEDS_RULES                                                                                                           \
+    "embeds.proj.weight^P -> patch_embed.proj.weight\n"                                                                        \
+    "embeds.proj.bias -> patch_embed.proj.bias\n"                                                                              \
+    "embeds.reg_token -> reg_token\n"                                                                                          \
+    "embeds.pos_embed -> pos_embed\n"                                                                                          \
+    "tleg.eps = 1e-6\n"                                                                                                        \
+    "tleg.mean = 0.5,0.5,0.5\n"                                                                                                \
+    "tleg.std = 0.5,0.5,0.5\n"                                                                                                 \
+    "tleg.crop = 1\n"
+
 #define HF_PATCH "embeddings.patch_embeddings.projection.weight"
 #define HF_VIT_BLOCK "encoder.layer.{}.layernorm_before.weight|layers.{}.layernorm_before.weight"
 #define HF_TOWER_PATCH "embeddings.patch_embedding.weight"
@@ -300,6 +327,8 @@
     "tleg.std = 0.5,0.5,0.5\n"                                                                                                 \
     "tleg.crop = 1\n"                                                                                                          \
     "tleg.fit = squash\n"
+#define SIGLIP_ASSUMED HEADS ", a mean and standard deviation of 0.5, both sides resized"
+#define NAFLEX "a Hugging Face SigLIP 2 for pictures of any shape (NaFlex), here of one: square ones are prepared as its own"
 #define COLOURS "ImageNet's mean and standard deviation of pictures"
 
 static const struct tleg_family families[] = {
@@ -335,6 +364,14 @@ static const struct tleg_family families[] = {
     {.name = "a torchvision VisionTransformer",
      .sign = "conv_proj.0.0.weight",
      .refused = "it begins with several convolutions" NOT_COMPUTED},
+    {.name = "timm's NaFlexVit of a RADIO",
+     .sign = "embeds.proj.weight",
+     .with = {"embeds.cls_token"},
+     .refused = "its positions are resampled from a larger picture's" NOT_COMPUTED},
+    {.name = "timm's NaFlexVit",
+     .sign = "embeds.proj.weight",
+     .with = {"embeds.pos_embed_y"},
+     .refused = "it adds positions of rows and of columns" NOT_COMPUTED},
     {.name = "a SimpleViT of vit-pytorch",
      .sign = LUCID_PATCH,
      .with = {"linear_head.1.weight"},
@@ -467,32 +504,36 @@ static const struct tleg_family families[] = {
     {.name = "a Hugging Face CLIP image tower",
      .sign = HF_TOWER_PATCH,
      .with = {"pre_layrnorm.weight"},
-     .rules = TOWER_RULES "embeddings.class_embedding -> cls_token\n"
-                          "pre_layrnorm.* -> norm_pre.*\n"
-                          "../visual_projection.weight -> head.weight\n"
-                          "tleg.eps = 1e-5\n"
-                          "tleg.activation = quick_gelu\n" CLIP_PICTURES,
+     .rules = TOWER_CONVOLUTION TOWER_RULES "embeddings.class_embedding -> cls_token\n"
+                                            "pre_layrnorm.* -> norm_pre.*\n"
+                                            "../visual_projection.weight -> head.weight\n"
+                                            "tleg.eps = 1e-5\n"
+                                            "tleg.activation = quick_gelu\n" CLIP_PICTURES,
      .assumed = HEADS ", quick GELU, OpenAI's mean and standard deviation of pictures"},
+    {.name = NAFLEX,
+     .sign = HF_TOWER_PATCH,
+     .with = {"head.probe"},
+     .lacks = "../classifier.weight",
+     .flat = true,
+     .rules = TOWER_FLAT SIGLIP_RULES SIGLIP_POOL,
+     .assumed = SIGLIP_ASSUMED},
+    {.name = NAFLEX,
+     .sign = HF_TOWER_PATCH,
+     .with = {"encoder.layers.{}.self_attn.q_proj.weight", "post_layernorm.weight"},
+     .flat = true,
+     .rules = TOWER_FLAT SIGLIP_RULES SIGLIP_HEAD,
+     .assumed = SIGLIP_ASSUMED},
     {.name = "a Hugging Face SigLIP",
      .sign = HF_TOWER_PATCH,
      .with = {"head.probe"},
      .lacks = "../classifier.weight",
-     .rules = SIGLIP_RULES "head.probe -> attn_pool.latent\n"
-                           "head.layernorm.* -> attn_pool.norm.*\n"
-                           "head.attention.in_proj_weight[:1/3] -> attn_pool.q.weight\n"
-                           "head.attention.in_proj_bias[:1/3] -> attn_pool.q.bias\n"
-                           "head.attention.in_proj_weight[1/3:] -> attn_pool.kv.weight\n"
-                           "head.attention.in_proj_bias[1/3:] -> attn_pool.kv.bias\n"
-                           "head.attention.out_proj.* -> attn_pool.proj.*\n"
-                           "head.mlp.fc1.* -> attn_pool.mlp.fc1.*\n"
-                           "head.mlp.fc2.* -> attn_pool.mlp.fc2.*\n",
-     .assumed = HEADS ", a mean and standard deviation of 0.5, both sides resized"},
+     .rules = TOWER_CONVOLUTION SIGLIP_RULES SIGLIP_POOL,
+     .assumed = SIGLIP_ASSUMED},
     {.name = "a Hugging Face SigLIP",
      .sign = HF_TOWER_PATCH,
      .with = {"encoder.layers.{}.self_attn.q_proj.weight"},
-     .rules = SIGLIP_RULES "../classifier.* -> head.*\n"
-                           "head -> nothing\n" OTHER_HEAD("../classifier"),
-     .assumed = HEADS ", a mean and standard deviation of 0.5, both sides resized"},
+     .rules = TOWER_CONVOLUTION SIGLIP_RULES SIGLIP_HEAD,
+     .assumed = SIGLIP_ASSUMED},
     {.name = "OpenAI's CLIP image tower",
      .sign = "conv1.weight",
      .with = {"class_embedding", "../input_resolution"},
@@ -563,6 +604,21 @@ static const struct tleg_family families[] = {
      .with = {"encoder.layers.{}.self_attn.in_proj_weight", "classifier.fc1.weight"},
      .rules = CHH_LAYER_RULES,
      .assumed = "norms before attention and MLP, GELU, tanh between the two layers of its head, " COLOURS},
+    {.name = "timm's NaFlexVit of a SigLIP 2, for pictures of one size",
+     .sign = "embeds.proj.weight",
+     .with = {"embeds.pos_embed", "attn_pool.latent"},
+     .lacks = "embeds.reg_token",
+     .flat = true,
+     .rules = EMBEDS_RULES "tleg.activation = gelu_tanh\n",
+     .rest = true,
+     .assumed = HEADS ", GELU by tanh, a mean and standard deviation of 0.5"},
+    {.name = "timm's NaFlexVit for pictures of one size",
+     .sign = "embeds.proj.weight",
+     .with = {"embeds.pos_embed", "blocks.{}.norm1.weight"},
+     .flat = true,
+     .rules = EMBEDS_RULES,
+     .rest = true,
+     .assumed = HEADS ", exact GELU, a mean and standard deviation of 0.5"},
     {.name = "a ViT of early timm with a representation layer",
      .sign = "pre_logits.fc.weight",
      .with = {"patch_embed.proj.weight"},

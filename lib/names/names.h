@@ -34,6 +34,7 @@ struct tleg_family {
     const char *sign, *with[TLEG_FAMILY_SIGNS], *lacks;
     bool folds;          /* a norm of pixels stands before its patch embedding (fold.c) */
     bool gated;          /* fc1 gives twice what fc2 reads */
+    bool flat;           /* `sign` is a matrix (D, P P C) where others have a convolution */
     int64_t dim;         /* the first size of `sign`, where names alone do not tell it; 0: any */
     const char *refused; /* the part that the library does not compute; NULL: it is read */
     bool other;          /* another network, which may stand beside a Vision Transformer */

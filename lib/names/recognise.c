@@ -17,12 +17,17 @@ static bool has(const tleg_file *file, struct tleg_rule_text prefix, const char 
     return false;
 }
 
-/* A size of PREFIX + name, or 0. */
-static int64_t size_of(const tleg_file *file, struct tleg_rule_text prefix, const char *name, int32_t axis) {
+/* PREFIX + name, or NULL. */
+static const struct tleg_entry *find(const tleg_file *file, struct tleg_rule_text prefix, const char *name) {
     static const struct tleg_capture none;
     char whole[TLEG_NAMES_TEXT];
     const struct tleg_rule_text pattern = {name, strlen(name)};
-    const struct tleg_entry *entry = tleg_pattern_fill(pattern, prefix, &none, whole) ? tleg_file_find(file, whole) : NULL;
+    return tleg_pattern_fill(pattern, prefix, &none, whole) ? tleg_file_find(file, whole) : NULL;
+}
+
+/* A size of PREFIX + name, or 0. */
+static int64_t size_of(const tleg_file *file, struct tleg_rule_text prefix, const char *name, int32_t axis) {
+    const struct tleg_entry *entry = find(file, prefix, name);
     return entry && entry->rank > axis ? entry->shape[axis] : 0;
 }
 
@@ -34,6 +39,8 @@ static bool is_of(const tleg_file *file, struct tleg_rule_text prefix, const str
         return false;
     if (family->gated &&
         size_of(file, prefix, "blocks.0.mlp.fc1.weight", 0) != 2 * size_of(file, prefix, "blocks.0.mlp.fc2.weight", 1))
+        return false;
+    if (family->flat && find(file, prefix, family->sign)->rank != 2)
         return false;
     return family->dim == 0 || size_of(file, prefix, family->sign, 0) == family->dim;
 }

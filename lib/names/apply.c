@@ -543,7 +543,8 @@ static struct tleg_names_facts facts_of(const struct work *work) {
                                      .rows = side_of(work, "pos_embed", 3, 1),
                                      .registers = side_of(work, "reg_token", 3, 1),
                                      .channels = side_of(work, patches, 4, 1),
-                                     .classes = side_of(work, "head.weight", 2, 0)};
+                                     .classes = side_of(work, "head.weight", 2, 0),
+                                     .family = work->naming->family ? work->naming->family->name : NULL};
     int64_t side;
     facts.prefix = side_of(work, "cls_token", 3, 1) + side_of(work, "dist_token", 3, 1) + facts.registers;
     facts.placeless = facts.rows == 0;

@@ -306,6 +306,27 @@ static const char *const activations[][2] = {{"gelu", "gelu"},
                                              {"relu", "relu"},
                                              {NULL, NULL}};
 
+/* The kinds of towers whose answers were compared with their own library's. Others have the names of one of them and compute
+ * something else: rotary positions besides, patches in another order. */
+static const char compared[] =
+    "vit deit vit_msn vit_mae ijepa beit data2vec-vision dinov2 dinov2_with_registers dinov3_vit dpt clip_vision_model "
+    "chinese_clip_vision_model altclip_vision_model clipseg_vision_model metaclip_2_vision_model git_vision_model "
+    "kosmos_2_vision_model siglip_vision_model siglip2_vision_model idefics2_vision idefics3_vision smolvlm_vision "
+    "internvl_vision aimv2_vision_model";
+
+static tleg_status check_type(const struct reader *reader, size_t object) {
+    const char *family = reader->facts->family;
+    char type[WORD];
+    word(reader, object, "model_type", type);
+    if (!family || strncmp(family, "a Hugging Face", 14) != 0 || !*type || tleg_list_has(compared, type, strlen(type)))
+        return TLEG_OK;
+    return tleg_fail(
+        reader->context, TLEG_ERROR_UNSUPPORTED,
+        "%s: %s: model_type \"%s\" is not known here: the tensors have the names of %s, which does not say that the "
+        "same is computed; if it is, let model_type be that one's, else torch.onnx.export writes a file that says all",
+        reader->label, reader->name, type, family);
+}
+
 static tleg_status read_hugging_face(struct reader *reader, size_t object) {
     const struct tleg_names_facts *facts = reader->facts;
     const struct {
@@ -316,7 +337,7 @@ static tleg_status read_hugging_face(struct reader *reader, size_t object) {
                 {"intermediate_size", facts->hidden},
                 {"patch_size", facts->patch},
                 {"num_channels", facts->channels}};
-    tleg_status status = TLEG_OK;
+    tleg_status status = check_type(reader, object);
     for (size_t k = 0; k < sizeof held / sizeof *held && status == TLEG_OK; k++)
         status = hold(reader, object, held[k].key, held[k].weights);
     int64_t heads = 0;
@@ -478,15 +499,26 @@ static tleg_status read_open_clip(struct reader *reader, size_t object) {
     return status == TLEG_OK ? pass_word(reader, pictures, "interpolation", "tleg.interpolation", filters) : status;
 }
 
+/* What is said of the Vision Transformer, where it is a part of something larger. */
+static size_t find_tower(const struct reader *reader) {
+    static const char *const parts[] = {"vision_config", "encoder", "backbone_config"};
+    for (size_t k = 0; k < sizeof parts / sizeof *parts; k++) {
+        const size_t part = member(reader, root, parts[k]);
+        if (tleg_json_kind(reader->json, part) == TLEG_JSON_OBJECT)
+            return part;
+    }
+    return root;
+}
+
 static tleg_status read_config(struct reader *reader) {
-    const size_t open_clip = member(reader, root, "model_cfg"), vision = member(reader, root, "vision_config");
+    const size_t open_clip = member(reader, root, "model_cfg");
     if (is_there(reader, open_clip))
         return read_open_clip(reader, open_clip);
     if (is_there(reader, member(reader, root, "architecture")) || is_there(reader, member(reader, root, "pretrained_cfg")))
         return read_timm(reader, root);
     if (!is_there(reader, member(reader, root, "model_type")) && !is_there(reader, member(reader, root, "architectures")))
         return TLEG_OK; /* of something else */
-    const tleg_status status = read_hugging_face(reader, is_there(reader, vision) ? vision : root);
+    const tleg_status status = read_hugging_face(reader, find_tower(reader));
     return status == TLEG_OK ? pass_labels(reader, root) : status;
 }
 

@@ -325,6 +325,30 @@ static void a_part_that_is_missing_is_named(void **state) {
                                        "a Hugging Face ViT"});
 }
 
+/* Other kinds have a known one's names and compute something else; those that were compared do not. */
+static void a_kind_that_was_not_compared_is_refused(void **state) {
+    (void)state;
+    static const char *const configs[] = {
+        "{\\\"model_type\\\": \\\"vit\\\"}",
+        "{\\\"model_type\\\": \\\"other\\\", \\\"encoder\\\": {\\\"model_type\\\": \\\"deit\\\"}}",
+        "{\\\"model_type\\\": \\\"paddleocr_vl_vision\\\"}",
+        "{\\\"model_type\\\": \\\"vit\\\", \\\"vision_config\\\": {\\\"model_type\\\": \\\"other\\\"}}"};
+    for (size_t k = 0; k < sizeof configs / sizeof *configs; k++) {
+        struct vit_file made;
+        unsigned char *bytes;
+        a_hugging_face_vit(&made, "", "vit.");
+        vit_key(&made, "config.json", configs[k]);
+        if (k < 2) {
+            tleg_file_free(must_name(&made, NULL, &bytes));
+            free(bytes);
+        } else {
+            must_refuse(&made, NULL, TLEG_ERROR_UNSUPPORTED,
+                        (const char *const[2]){k == 2 ? "model_type \"paddleocr_vl_vision\"" : "model_type \"other\"",
+                                               "a Hugging Face ViT"});
+        }
+    }
+}
+
 /* A rule may take the tensor by which the family is known: the rest is the family's all the same. */
 static void rules_for_a_part_leave_the_family(void **state) {
     (void)state;
@@ -696,6 +720,7 @@ int main(void) {
         cmocka_unit_test(a_hugging_face_vit_is_read_under_any_prefix),
         cmocka_unit_test(what_a_family_does_not_know_is_refused),
         cmocka_unit_test(a_part_that_is_missing_is_named),
+        cmocka_unit_test(a_kind_that_was_not_compared_is_refused),
         cmocka_unit_test(rules_for_a_part_leave_the_family),
         cmocka_unit_test(two_models_in_a_file_are_refused),
         cmocka_unit_test(biases_of_keys_that_a_beit_lacks_are_zeros),

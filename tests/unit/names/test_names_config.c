@@ -80,6 +80,12 @@ static void a_hugging_face_config_says_what_shapes_do_not(void **state) {
         "config.json", nested,
         (const char *const[][2]){
             {"tleg.heads", "6"}, {"tleg.activation", "quick_gelu"}, {"tleg.eps", NULL}, {"tleg.labels", NULL}, {NULL, NULL}});
+    static const char *const parts[] = {"encoder", "backbone_config"}; /* of a reader of lines, of what estimates depth */
+    for (size_t k = 0; k < sizeof parts / sizeof *parts; k++) {
+        char larger[128];
+        snprintf(larger, sizeof larger, "{\"model_type\": \"larger\", \"%s\": {\"num_attention_heads\": 6}}", parts[k]);
+        must_say("config.json", larger, (const char *const[][2]){{"tleg.heads", "6"}, {NULL, NULL}});
+    }
     static const char nameless[] = "{\"model_type\": \"vit\", \"id2label\": {\"0\": \"LABEL_0\", \"1\": \"LABEL_1\", "
                                    "\"2\": \"LABEL_2\", \"3\": \"LABEL_3\", \"4\": \"LABEL_4\"}}";
     must_say("config.json", nameless, (const char *const[][2]){{"tleg.labels", NULL}, {NULL, NULL}});

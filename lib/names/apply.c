@@ -314,17 +314,37 @@ static tleg_status apply_rule(struct work *work, const struct tleg_rule *rule) {
     return status;
 }
 
+/* How far the texts are read. */
+struct cursor {
+    size_t index;
+    const char *text;
+    int64_t line;
+};
+
+/* The next rule of them all; its line is 0 where there is none left. */
+static tleg_status next_rule(const struct tleg_naming *naming, struct cursor *at, struct tleg_rule *rule) {
+    tleg_status status = TLEG_OK;
+    rule->line = 0;
+    while (status == TLEG_OK && rule->line == 0 && at->index < TLEG_RULE_TEXTS && naming->rules[at->index]) {
+        if (!at->text)
+            *at = (struct cursor){at->index, naming->rules[at->index], 0};
+        status = tleg_rule_next(naming->context, &at->text, &at->line, rule);
+        if (rule->line == 0)
+            *at = (struct cursor){.index = at->index + 1};
+    }
+    return status;
+}
+
 /* The rules that leave tensors out, or the others. */
 static tleg_status apply_some(struct work *work, bool nothing) {
-    const char *text = work->naming->rules;
-    int64_t line = 0;
+    struct cursor at = {0};
     struct tleg_rule rule;
-    tleg_status status = tleg_rule_next(work->naming->context, &text, &line, &rule);
+    tleg_status status = next_rule(work->naming, &at, &rule);
     while (status == TLEG_OK && rule.line > 0) {
         if (rule.nothing == nothing)
             status = apply_rule(work, &rule);
         if (status == TLEG_OK)
-            status = tleg_rule_next(work->naming->context, &text, &line, &rule);
+            status = next_rule(work->naming, &at, &rule);
     }
     return status;
 }
@@ -411,11 +431,10 @@ static tleg_status fail_stranger(const struct work *work, const struct tleg_entr
  */
 static tleg_status check_blocks(const struct work *work) {
     const struct tleg_naming *naming = work->naming;
-    const char *text = naming->rules;
-    int64_t line = 0;
+    struct cursor at = {0};
     struct tleg_rule rule;
-    tleg_status status = tleg_rule_next(naming->context, &text, &line, &rule);
-    for (; status == TLEG_OK && rule.line > 0; status = tleg_rule_next(naming->context, &text, &line, &rule))
+    tleg_status status = next_rule(naming, &at, &rule);
+    for (; status == TLEG_OK && rule.line > 0; status = next_rule(naming, &at, &rule))
         for (size_t k = 0; k < work->entry_count && rule.piece_count > 0 && !rule.nothing; k++) {
             const struct tleg_entry *entry = &work->entries[k];
             const bool may_stay = !naming->family && (is_ours(entry->name) || !tleg_dtype_is_real(entry->dtype));
@@ -639,7 +658,9 @@ static tleg_status prepare(struct work *work) {
     work->pairs.width = sizeof(struct tleg_pair);
     work->entry_count = (size_t)tleg_file_entries(naming->file, &work->entries);
     work->used = tleg_alloc_zero(allocator, work->entry_count + 1);
-    arena->bytes = strlen(naming->rules) + 1;
+    arena->bytes = 1;
+    for (size_t k = 0; k < TLEG_RULE_TEXTS && naming->rules[k]; k++)
+        arena->bytes += strlen(naming->rules[k]);
     arena->texts = tleg_alloc(allocator, arena->bytes);
     return work->used && arena->texts ? TLEG_OK : fail_memory(work, work->entry_count + arena->bytes);
 }

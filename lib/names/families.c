@@ -88,9 +88,9 @@
 #define TOWER_FLAT                                                                                                             \
     "embeddings.patch_embedding.weight^P -> patch_embed.proj.weight\n"                                                         \
     "embeddings.patch_embedding.bias -> patch_embed.proj.bias\n"
-#define SIGLIP_RULES                                                                                                           \
-    TOWER_RULES "tleg.eps = 1e-6\n"                                                                                            \
-                "tleg.activation = gelu_tanh\n" SIGLIP_PICTURES
+#define SIGLIP_KEYS                                                                                                            \
+    "tleg.eps = 1e-6\n"                                                                                                        \
+    "tleg.activation = gelu_tanh\n" SIGLIP_PICTURES
 #define SIGLIP_POOL                                                                                                            \
     "head.probe -> attn_pool.latent\n"                                                                                         \
     "head.layernorm.* -> attn_pool.norm.*\n"                                                                                   \
@@ -414,298 +414,298 @@ static const struct tleg_family families[] = {
     {.name = "a Hugging Face InternVL image tower",
      .sign = HF_PATCH,
      .with = {"encoder.layer.{}.attention.projection_layer.weight"},
-     .rules = INTERN_RULES,
+     .rules = {INTERN_RULES},
      .assumed = HEADS ", exact GELU, eps 1e-6, " COLOURS},
     {.name = "an InternViT",
      .sign = HF_TOWER_PATCH,
      .with = {"encoder.layers.{}.attn.qkv.weight", "encoder.layers.{}.ls1"},
-     .rules = OPENGV_RULES,
+     .rules = {OPENGV_RULES},
      .assumed = HEADS ", exact GELU, eps 1e-6, " COLOURS},
     {.name = "a Hugging Face BEiT",
      .sign = HF_PATCH,
      .with = {HF_VIT_BLOCK, "encoder.layer.{}.attention.attention.query.bias|layers.{}.attention.q_proj.bias"},
      .lacks = "encoder.layer.{}.attention.attention.key.bias|layers.{}.attention.k_proj.bias",
-     .rules = VIT_RULES(ZERO_BIASES),
+     .rules = {VIT_RULES(ZERO_BIASES)},
      .assumed = HEADS ", exact GELU, " COLOURS},
     {.name = "a Hugging Face distilled DeiT",
      .sign = HF_PATCH,
      .with = {HF_VIT_BLOCK, "../distillation_classifier.weight"},
-     .rules = VIT_RULES(JOIN_BIASES) "embeddings.distillation_token -> dist_token\n",
+     .rules = {VIT_RULES(JOIN_BIASES), "embeddings.distillation_token -> dist_token\n"},
      .assumed = HEADS ", exact GELU, eps 1e-12, " COLOURS},
     {.name = "a Hugging Face DeiT", /* whose head reads the class token alone: the other token is a register */
      .sign = HF_PATCH,
      .with = {HF_VIT_BLOCK, "embeddings.distillation_token"},
-     .rules = VIT_RULES(JOIN_BIASES) "embeddings.distillation_token -> reg_token\n",
+     .rules = {VIT_RULES(JOIN_BIASES), "embeddings.distillation_token -> reg_token\n"},
      .assumed = HEADS ", exact GELU, eps 1e-12, " COLOURS},
     {.name = "a Hugging Face ViT",
      .sign = HF_PATCH,
      .with = {HF_VIT_BLOCK},
-     .rules = VIT_RULES(JOIN_BIASES),
+     .rules = {VIT_RULES(JOIN_BIASES)},
      .assumed = HEADS ", exact GELU, eps 1e-12, " COLOURS},
     {.name = "a Hugging Face DINOv2 with registers",
      .sign = HF_PATCH,
      .with = {"encoder.layer.{}.norm1.weight", "embeddings.register_tokens"},
-     .rules = DINOV2_RULES "embeddings.register_tokens -> reg_token\n"
-                           "embeddings.position_embeddings[:1] + 0 embeddings.register_tokens + "
-                           "embeddings.position_embeddings[1:] -> pos_embed\n",
+     .rules = {DINOV2_RULES, "embeddings.register_tokens -> reg_token\n"
+                             "embeddings.position_embeddings[:1] + 0 embeddings.register_tokens + "
+                             "embeddings.position_embeddings[1:] -> pos_embed\n"},
      .assumed = HEADS},
     {.name = "a Hugging Face DINOv2",
      .sign = HF_PATCH,
      .with = {"encoder.layer.{}.norm1.weight"},
-     .rules = DINOV2_RULES "embeddings.position_embeddings -> pos_embed\n",
+     .rules = {DINOV2_RULES, "embeddings.position_embeddings -> pos_embed\n"},
      .assumed = HEADS},
     {.name = "a Hugging Face DINOv3",
      .sign = "embeddings.patch_embeddings.weight",
      .with = {"model.layer.{}.mlp.gate_proj.weight|layer.{}.mlp.gate_proj.weight"},
-     .rules = DINOV3_RULES GATED("layer.{}.") GATED("model.layer.{}."),
+     .rules = {DINOV3_RULES, GATED("layer.{}.") GATED("model.layer.{}.")},
      .assumed = HEADS ", pictures of 224 pixels"},
     {.name = "a Hugging Face DINOv3",
      .sign = "embeddings.patch_embeddings.weight",
      .with = {"model.layer.{}.attention.q_proj.weight|layer.{}.attention.q_proj.weight"},
-     .rules = DINOV3_RULES PLAIN("layer.{}.") PLAIN("model.layer.{}."),
+     .rules = {DINOV3_RULES, PLAIN("layer.{}.") PLAIN("model.layer.{}.")},
      .assumed = HEADS ", pictures of 224 pixels"},
     {.name = "a Hugging Face AIMv2",
      .sign = "embeddings.patch_embed.weight",
      .with = {"embeddings.rms_norm.weight"},
-     .rules = "embeddings.patch_embed.* -> patch_embed.proj.*\n"
-              "embeddings.rms_norm.weight -> patch_embed.norm.weight\n"
-              "embeddings.position_embedding.weight -> pos_embed\n"
-              "rms_norm.weight -> norm.weight\n"
-              "encoder.layers.{}.rms_norm1.weight -> blocks.{}.norm1.weight\n"
-              "encoder.layers.{}.rms_norm2.weight -> blocks.{}.norm2.weight\n"
-              "encoder.layers.{}.ffn.gate_proj.* + encoder.layers.{}.ffn.up_proj.* -> blocks.{}.mlp.fc1.*\n"
-              "encoder.layers.{}.ffn.down_proj.* -> blocks.{}.mlp.fc2.*\n" EXPAND(
-                  HF_BLOCK, "encoder.layers.{}.", HF_PROJECTIONS, "attention.out_proj",
-                  EXPAND(JOIN_BIASES, "encoder.layers.{}.", HF_PROJECTIONS)) AIMV2_RULES,
+     .rules = {"embeddings.patch_embed.* -> patch_embed.proj.*\n"
+               "embeddings.rms_norm.weight -> patch_embed.norm.weight\n"
+               "embeddings.position_embedding.weight -> pos_embed\n"
+               "rms_norm.weight -> norm.weight\n"
+               "encoder.layers.{}.rms_norm1.weight -> blocks.{}.norm1.weight\n"
+               "encoder.layers.{}.rms_norm2.weight -> blocks.{}.norm2.weight\n"
+               "encoder.layers.{}.ffn.gate_proj.* + encoder.layers.{}.ffn.up_proj.* -> blocks.{}.mlp.fc1.*\n"
+               "encoder.layers.{}.ffn.down_proj.* -> blocks.{}.mlp.fc2.*\n" EXPAND(
+                   HF_BLOCK, "encoder.layers.{}.", HF_PROJECTIONS, "attention.out_proj",
+                   EXPAND(JOIN_BIASES, "encoder.layers.{}.", HF_PROJECTIONS)) AIMV2_RULES},
      .assumed = "heads of 128 numbers each, the mean of the patches is read"},
     {.name = "timm's AIMv2",
      .sign = "patch_embed.norm.weight",
      .with = {"patch_embed.proj.weight", "blocks.{}.mlp.fc1_g.weight"},
      .lacks = "patch_embed.norm.bias",
-     .rules = SPLIT_SWIGLU AIMV2_RULES,
+     .rules = {SPLIT_SWIGLU AIMV2_RULES},
      .rest = true,
      .assumed = "heads of 128 numbers each, the mean of the patches is read"},
     {.name = "timm's Perception Encoder without a final norm",
      .sign = "cls_token",
      .with = {"norm_pre.weight"},
      .lacks = "norm.weight|fc_norm.weight",
-     .rules = BEIT_RULES ENCODER_POSITIONS "tleg.rotary_offset = 1\n"
-                                           "tleg.norm = none\n"
-                                           "tleg.pool = mean\n",
+     .rules = {BEIT_RULES, ENCODER_POSITIONS "tleg.rotary_offset = 1\n"
+                                             "tleg.norm = none\n"
+                                             "tleg.pool = mean\n"},
      .rest = true,
      .assumed = HEADS ", the mean of the patches is read"},
     {.name = "timm's Perception Encoder without a final norm",
      .sign = "patch_embed.proj.weight",
      .with = {"norm_pre.weight"},
      .lacks = "norm.weight|fc_norm.weight",
-     .rules = BEIT_RULES ENCODER_POSITIONS "tleg.norm = none\n",
+     .rules = {BEIT_RULES, ENCODER_POSITIONS "tleg.norm = none\n"},
      .rest = true,
      .assumed = HEADS},
     {.name = "a Hugging Face CLIP image tower",
      .sign = HF_TOWER_PATCH,
      .with = {"pre_layrnorm.weight"},
-     .rules = TOWER_CONVOLUTION TOWER_RULES "embeddings.class_embedding -> cls_token\n"
-                                            "pre_layrnorm.* -> norm_pre.*\n"
-                                            "../visual_projection.weight -> head.weight\n"
-                                            "tleg.eps = 1e-5\n"
-                                            "tleg.activation = quick_gelu\n" CLIP_PICTURES,
+     .rules = {TOWER_RULES, TOWER_CONVOLUTION "embeddings.class_embedding -> cls_token\n"
+                                              "pre_layrnorm.* -> norm_pre.*\n"
+                                              "../visual_projection.weight -> head.weight\n"
+                                              "tleg.eps = 1e-5\n"
+                                              "tleg.activation = quick_gelu\n" CLIP_PICTURES},
      .assumed = HEADS ", quick GELU, OpenAI's mean and standard deviation of pictures"},
     {.name = NAFLEX,
      .sign = HF_TOWER_PATCH,
      .with = {"head.probe"},
      .lacks = "../classifier.weight",
      .flat = true,
-     .rules = TOWER_FLAT SIGLIP_RULES SIGLIP_POOL,
+     .rules = {TOWER_RULES, TOWER_FLAT SIGLIP_KEYS, SIGLIP_POOL},
      .assumed = SIGLIP_ASSUMED},
     {.name = NAFLEX,
      .sign = HF_TOWER_PATCH,
      .with = {"encoder.layers.{}.self_attn.q_proj.weight", "post_layernorm.weight"},
      .flat = true,
-     .rules = TOWER_FLAT SIGLIP_RULES SIGLIP_HEAD,
+     .rules = {TOWER_RULES, TOWER_FLAT SIGLIP_KEYS, SIGLIP_HEAD},
      .assumed = SIGLIP_ASSUMED},
     {.name = "a Hugging Face SigLIP",
      .sign = HF_TOWER_PATCH,
      .with = {"head.probe"},
      .lacks = "../classifier.weight",
-     .rules = TOWER_CONVOLUTION SIGLIP_RULES SIGLIP_POOL,
+     .rules = {TOWER_RULES, TOWER_CONVOLUTION SIGLIP_KEYS, SIGLIP_POOL},
      .assumed = SIGLIP_ASSUMED},
     {.name = "a Hugging Face SigLIP",
      .sign = HF_TOWER_PATCH,
      .with = {"encoder.layers.{}.self_attn.q_proj.weight"},
-     .rules = TOWER_CONVOLUTION SIGLIP_RULES SIGLIP_HEAD,
+     .rules = {TOWER_RULES, TOWER_CONVOLUTION SIGLIP_KEYS, SIGLIP_HEAD},
      .assumed = SIGLIP_ASSUMED},
     {.name = "OpenAI's CLIP image tower",
      .sign = "conv1.weight",
      .with = {"class_embedding", "../input_resolution"},
-     .rules = OPENCLIP_RULES CLIP_PICTURES "tleg.activation = quick_gelu\n",
+     .rules = {OPENCLIP_RULES, CLIP_PICTURES "tleg.activation = quick_gelu\n"},
      .assumed = HEADS},
     {.name = "an OpenCLIP image tower",
      .sign = "conv1.weight",
      .with = {"class_embedding", "transformer.resblocks.{}.ln_1.weight"},
-     .rules = OPENCLIP_RULES CLIP_PICTURES,
+     .rules = {OPENCLIP_RULES, CLIP_PICTURES},
      .assumed = HEADS ", exact GELU (OpenAI's weights need quick_gelu), OpenAI's mean and standard deviation of pictures"},
     {.name = "a torchvision VisionTransformer",
      .sign = "conv_proj.weight",
      .with = {"encoder.layers.encoder_layer_{}.ln_1.weight"},
-     .rules = TORCHVISION_RULES,
+     .rules = {TORCHVISION_RULES},
      .assumed = HEADS},
     {.name = "a SimpleViT of vit-pytorch",
      .sign = "to_patch_embedding.2.weight",
      .with = {"transformer.layers.{}.0.to_out.weight"},
      .lacks = "cls_token",
      .folds = true,
-     .rules = SIMPLE_RULES,
+     .rules = {SIMPLE_RULES},
      .assumed = HEADS ", pictures of 224 pixels (say their size when opening it), " COLOURS},
     {.name = "a ViT of vit-pytorch",
      .sign = "to_patch_embedding.2.weight",
      .with = {"transformer.layers.{}.0.norm.weight", "to_patch_embedding.3.weight"},
      .folds = true,
-     .rules = LUCID_NORMED_RULES,
+     .rules = {LUCID_NORMED_RULES},
      .assumed = HEADS ", the class token is read where there is one (older ones made with pool='mean' read mean_all: say "
                       "tleg.pool by rules), " COLOURS},
     {.name = "a ViT of vit-pytorch",
      .sign = LUCID_PATCH,
      .with = {"transformer.layers.{}.0.fn.to_qkv.weight", "mlp_head.1.weight"},
-     .rules = LUCID_RULES,
+     .rules = {LUCID_RULES},
      .assumed = HEADS ", the class token is what the head reads, " COLOURS},
     {.name = "jeonsworld's ViT-pytorch",
      .sign = "transformer.embeddings.patch_embeddings.weight",
      .with = {"transformer.encoder.layer.{}.attention_norm.weight"},
-     .rules = JEONS_RULES,
+     .rules = {JEONS_RULES},
      .assumed = HEADS ", " COLOURS},
     {.name = "lukemelas' PyTorch-Pretrained-ViT",
      .sign = "patch_embedding.weight",
      .with = {"transformer.blocks.{}.pwff.fc1.weight", "positional_embedding.pos_embedding"},
      .lacks = "pre_logits.weight",
-     .rules = MELAS_RULES,
+     .rules = {MELAS_RULES},
      .assumed = HEADS ", " COLOURS},
     {.name = "a ViT of the UvA deep learning tutorials",
      .sign = "input_layer.weight",
      .with = {"transformer.{}.attn.in_proj_weight", "transformer.{}.linear.0.weight"},
-     .rules = UVA_RULES,
+     .rules = {UVA_RULES},
      .assumed = "a patch's numbers have their channels first, " COLOURS},
     {.name = "mrdbourke's ViT",
      .sign = "patch_embedding.patcher.weight",
      .with = {"transformer_encoder.{}.msa_block.multihead_attn.in_proj_weight", "classifier.1.weight"},
-     .rules = BOURKE_RULES,
+     .rules = {BOURKE_RULES},
      .assumed = COLOURS},
     {.name = "tintn's ViT",
      .sign = "embedding.patch_embeddings.projection.weight",
      .with = {"encoder.blocks.{}.attention.qkv_projection.weight", "encoder.blocks.{}.mlp.dense_1.weight"},
-     .rules = TINTN_RULES,
+     .rules = {TINTN_RULES},
      .assumed = "GELU by tanh, " COLOURS},
     {.name = "s-chh's Vision Transformer",
      .sign = "embedding.conv1.weight",
      .with = {"encoder.{}.attention.queries.weight", "classifier.fc1.weight"},
-     .rules = CHH_RULES,
+     .rules = {CHH_RULES},
      .assumed = "tanh between the two layers of its head, " COLOURS},
     {.name = "s-chh's Vision Transformer",
      .sign = "embedding.conv1.weight",
      .with = {"encoder.layers.{}.self_attn.in_proj_weight", "classifier.fc1.weight"},
-     .rules = CHH_LAYER_RULES,
+     .rules = {CHH_LAYER_RULES},
      .assumed = "norms before attention and MLP, GELU, tanh between the two layers of its head, " COLOURS},
     {.name = "timm's NaFlexVit of a SigLIP 2, for pictures of one size",
      .sign = "embeds.proj.weight",
      .with = {"embeds.pos_embed", "attn_pool.latent"},
      .lacks = "embeds.reg_token",
      .flat = true,
-     .rules = EMBEDS_RULES "tleg.activation = gelu_tanh\n",
+     .rules = {EMBEDS_RULES, "tleg.activation = gelu_tanh\n"},
      .rest = true,
      .assumed = HEADS ", GELU by tanh, a mean and standard deviation of 0.5"},
     {.name = "timm's NaFlexVit for pictures of one size",
      .sign = "embeds.proj.weight",
      .with = {"embeds.pos_embed", "blocks.{}.norm1.weight"},
      .flat = true,
-     .rules = EMBEDS_RULES,
+     .rules = {EMBEDS_RULES},
      .rest = true,
      .assumed = HEADS ", exact GELU, a mean and standard deviation of 0.5"},
     {.name = "a ViT of early timm with a representation layer",
      .sign = "pre_logits.fc.weight",
      .with = {"patch_embed.proj.weight"},
-     .rules = "pre_logits.fc.* -> pre_logits.*\n"
-              "tleg.eps = 1e-6\n",
+     .rules = {"pre_logits.fc.* -> pre_logits.*\n"
+               "tleg.eps = 1e-6\n"},
      .rest = true,
      .assumed = HEADS ", " COLOURS},
     {.name = "Meta's DINOv2 with a SwiGLU",
      .sign = "patch_embed.proj.weight",
      .with = {"blocks.{}.mlp.w12.weight"},
      .lacks = "register_tokens",
-     .rules = SWIGLU_RULES "tleg.eps = 1e-6\n",
+     .rules = {SWIGLU_RULES "tleg.eps = 1e-6\n"},
      .rest = true,
      .assumed = HEADS},
     {.name = "Meta's DINOv2 with registers",
      .sign = "register_tokens",
      .with = {"patch_embed.proj.weight", "blocks.{}.ls1.gamma"},
-     .rules = "register_tokens -> reg_token\n"
-              "pos_embed[:1] + 0 register_tokens + pos_embed[1:] -> pos_embed\n"
-              "tleg.eps = 1e-6\n" SWIGLU_RULES,
+     .rules = {"register_tokens -> reg_token\n"
+               "pos_embed[:1] + 0 register_tokens + pos_embed[1:] -> pos_embed\n"
+               "tleg.eps = 1e-6\n" SWIGLU_RULES},
      .rest = true,
      .assumed = HEADS},
     {.name = "a ViT of timm with registers and rotary positions",
      .sign = "patch_embed.proj.weight",
      .with = {"reg_token", "blocks.{}.gamma_1"},
      .lacks = "pos_embed|cls_token",
-     .rules = BEIT_RULES EVA02_POSITIONS "tleg.image_size = 256\n",
+     .rules = {BEIT_RULES, EVA02_POSITIONS "tleg.image_size = 256\n"},
      .rest = true,
      .assumed = HEADS ", rotary positions as EVA02's, pictures of 256 pixels, " COLOURS},
     {.name = "timm's DINOv3",
      .sign = "patch_embed.proj.weight",
      .with = {"reg_token", "blocks.{}.gamma_1"},
      .lacks = "pos_embed",
-     .rules = BEIT_RULES SPLIT_SWIGLU DINOV3_POSITIONS "tleg.pool = mean\n"
-                                                       "tleg.image_size = 256\n",
+     .rules = {BEIT_RULES, SPLIT_SWIGLU DINOV3_POSITIONS "tleg.pool = mean\n"
+                                                         "tleg.image_size = 256\n"},
      .rest = true,
      .assumed = HEADS ", rotary positions, pictures of 256 pixels, the mean of the patches is read, " COLOURS},
     {.name = "a RoPE-ViT",
      .sign = "patch_embed.proj.weight",
      .with = {"cls_token", "blocks.{}.gamma_1"},
      .lacks = "pos_embed",
-     .rules = BEIT_RULES "tleg.rotary = index\n"
-                         "tleg.rotary_base = 100\n"
-                         "tleg.rotary_order = xy\n"
-                         "tleg.image_size = 224\n",
+     .rules = {BEIT_RULES, "tleg.rotary = index\n"
+                           "tleg.rotary_base = 100\n"
+                           "tleg.rotary_order = xy\n"
+                           "tleg.image_size = 224\n"},
      .rest = true,
      .assumed = HEADS ", axial rotary positions, pictures of 224 pixels, " COLOURS},
     {.name = "Meta's DINOv3",
      .sign = "storage_tokens",
      .with = {"patch_embed.proj.weight", "blocks.{}.ls1.gamma"},
      .lacks = "pos_embed",
-     .rules = "storage_tokens -> reg_token\n"
-              "blocks.{}.attn.qkv.bias[:1/3] + 0 blocks.{}.attn.qkv.bias[1/3:2/3] + blocks.{}.attn.qkv.bias[2/3:] -> "
-              "blocks.{}.attn.qkv.bias\n"
-              "blocks.{}.attn.qkv.bias_mask -> bias_mask.{}\n" /* which says that k has none */
-              "blocks.{}.mlp.w1.* + blocks.{}.mlp.w2.* -> blocks.{}.mlp.fc1.*\n"
-              "blocks.{}.mlp.w3.* -> blocks.{}.mlp.fc2.*\n"
-              "tleg.image_size = 224\n" DINOV3_POSITIONS,
+     .rules = {"storage_tokens -> reg_token\n"
+               "blocks.{}.attn.qkv.bias[:1/3] + 0 blocks.{}.attn.qkv.bias[1/3:2/3] + blocks.{}.attn.qkv.bias[2/3:] -> "
+               "blocks.{}.attn.qkv.bias\n"
+               "blocks.{}.attn.qkv.bias_mask -> bias_mask.{}\n" /* which says that k has none */
+               "blocks.{}.mlp.w1.* + blocks.{}.mlp.w2.* -> blocks.{}.mlp.fc1.*\n"
+               "blocks.{}.mlp.w3.* -> blocks.{}.mlp.fc2.*\n"
+               "tleg.image_size = 224\n" DINOV3_POSITIONS},
      .rest = true,
      .assumed = HEADS ", pictures of 224 pixels"},
     {.name = "timm's Perception Encoder",
      .sign = "cls_token",
      .with = {"norm_pre.weight", "attn_pool.latent"},
-     .rules = ENCODER_RULES "tleg.rotary_offset = 1\n",
+     .rules = {ENCODER_RULES, "tleg.rotary_offset = 1\n"},
      .rest = true,
      .assumed = HEADS},
     {.name = "timm's Perception Encoder",
      .sign = "patch_embed.proj.weight",
      .with = {"norm_pre.weight", "attn_pool.latent"},
-     .rules = ENCODER_RULES,
+     .rules = {ENCODER_RULES},
      .rest = true,
      .assumed = HEADS},
     {.name = "an EVA02",
      .sign = "patch_embed.proj.weight",
      .with = {"blocks.{}.attn.q_bias"},
      .gated = true,
-     .rules = BEIT_RULES EVA02_POSITIONS,
+     .rules = {BEIT_RULES, EVA02_POSITIONS},
      .rest = true,
      .assumed = HEADS ", " COLOURS},
     {.name = "an EVA02",
      .sign = "patch_embed.proj.weight",
      .with = {"blocks.{}.attn.q_proj.weight", "blocks.{}.mlp.fc1_g.weight"},
-     .rules = "blocks.{}.attn.q_proj.weight + blocks.{}.attn.k_proj.weight + blocks.{}.attn.v_proj.weight -> "
-              "blocks.{}.attn.qkv.weight\n"
-              "blocks.{}.attn.q_proj.bias + 0 blocks.{}.attn.q_proj.bias + blocks.{}.attn.v_proj.bias -> "
-              "blocks.{}.attn.qkv.bias\n"
-              "tleg.eps = 1e-6\n" SPLIT_SWIGLU EVA02_POSITIONS,
+     .rules = {"blocks.{}.attn.q_proj.weight + blocks.{}.attn.k_proj.weight + blocks.{}.attn.v_proj.weight -> "
+               "blocks.{}.attn.qkv.weight\n"
+               "blocks.{}.attn.q_proj.bias + 0 blocks.{}.attn.q_proj.bias + blocks.{}.attn.v_proj.bias -> "
+               "blocks.{}.attn.qkv.bias\n"
+               "tleg.eps = 1e-6\n" SPLIT_SWIGLU EVA02_POSITIONS},
      .rest = true,
      .assumed = HEADS ", " COLOURS},
     {.name = "EVA02-CLIP's enormous model", /* no other of EVA is as wide */
@@ -713,21 +713,21 @@ static const struct tleg_family families[] = {
      .with = {"blocks.{}.attn.q_bias"},
      .lacks = "blocks.{}.gamma_1",
      .dim = 1792,
-     .rules = BEIT_RULES "tleg.branch_norm = after\n",
+     .rules = {BEIT_RULES, "tleg.branch_norm = after\n"},
      .rest = true,
      .assumed = HEADS ", norms after its branches, " COLOURS},
     {.name = "Microsoft's BEiT",
      .sign = "patch_embed.proj.weight",
      .with = {"blocks.{}.attn.q_bias"},
-     .rules = BEIT_RULES,
+     .rules = {BEIT_RULES},
      .rest = true,
      .assumed = HEADS ", " COLOURS},
     {.name = "Meta's DeiT III",
      .sign = "patch_embed.proj.weight",
      .with = {"blocks.{}.gamma_1"},
-     .rules = "blocks.{}.gamma_1 -> blocks.{}.ls1.gamma\n"
-              "blocks.{}.gamma_2 -> blocks.{}.ls2.gamma\n"
-              "tleg.eps = 1e-6\n",
+     .rules = {"blocks.{}.gamma_1 -> blocks.{}.ls1.gamma\n"
+               "blocks.{}.gamma_2 -> blocks.{}.ls2.gamma\n"
+               "tleg.eps = 1e-6\n"},
      .rest = true,
      .assumed = HEADS ", no rotary positions (a RoPE-ViT with a position embedding, vit_*_rope_ape, has the same names: say "
                       "tleg.rotary, tleg.rotary_base and tleg.rotary_order by rules)"},

@@ -34,8 +34,12 @@ static void note_family(tleg_context *context, const tleg_file *file, const stru
              assumed ? "; assumed, as its tensors do not say: " : "", assumed ? assumed : "");
 }
 
+static void take_rules(struct tleg_naming *naming) {
+    memcpy(naming->rules, naming->family->rules, sizeof naming->rules);
+}
+
 static tleg_status by_family(tleg_context *context, const tleg_file *file, tleg_file **named) {
-    struct tleg_naming naming = {.context = context, .file = file, .rules = ""};
+    struct tleg_naming naming = {.context = context, .file = file};
     const tleg_status status = is_own(file) ? TLEG_OK : tleg_names_recognise(context, file, &naming.family, &naming.prefix);
     if (status != TLEG_OK)
         return status;
@@ -43,7 +47,7 @@ static tleg_status by_family(tleg_context *context, const tleg_file *file, tleg_
         tleg_names_guess(context, file);
     if (!naming.family)
         return has_config(file) ? tleg_names_apply(&naming, named) : tleg_file_view(context, file, "", named);
-    naming.rules = naming.family->rules;
+    take_rules(&naming);
     note_family(context, file, naming.family);
     return tleg_names_apply(&naming, named);
 }
@@ -69,7 +73,7 @@ static tleg_status by_graph(tleg_context *context, const tleg_file *file, tleg_f
         *named = read;
         return status;
     }
-    const struct tleg_naming naming = {.context = context, .file = read, .rules = ""};
+    const struct tleg_naming naming = {.context = context, .file = read};
     status = tleg_names_apply(&naming, &made);
     if (status == TLEG_OK)
         status = check_graph(context, read, made);
@@ -96,8 +100,8 @@ bool tleg_names_has_keys(const tleg_file *file) {
 
 /* The host's rules, and where they name a part alone, such as another head, those of the family that the rest is of. */
 static tleg_status by_rules(tleg_context *context, const tleg_file *file, const char *rules, tleg_file **named) {
-    const struct tleg_naming own = {.context = context, .file = file, .rules = rules};
-    struct tleg_naming rest = {.context = context, .rules = "", .after = rules};
+    const struct tleg_naming own = {.context = context, .file = file, .rules = {rules}};
+    struct tleg_naming rest = {.context = context, .after = rules};
     tleg_file *made = NULL;
     tleg_status status = tleg_names_apply(&own, &made);
     if (status == TLEG_OK && !says_all(file, made))
@@ -112,7 +116,10 @@ static tleg_status by_rules(tleg_context *context, const tleg_file *file, const 
     rest.file = made;
     if (rest.family)
         note_family(context, made, rest.family);
-    rest.rules = rest.family ? rest.family->rules : TLEG_RULES_OF_A_PART " = yes\n";
+    if (rest.family)
+        take_rules(&rest);
+    else
+        rest.rules[0] = TLEG_RULES_OF_A_PART " = yes\n";
     if (status == TLEG_OK)
         status = tleg_names_apply(&rest, named);
     tleg_file_free(made);

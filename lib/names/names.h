@@ -26,7 +26,7 @@ enum tleg_other {
 enum tleg_other tleg_names_other(const char *name);
 
 /* ---- the table of families (families.c) ---- */
-enum { TLEG_FAMILY_SIGNS = 2 };
+enum { TLEG_FAMILY_SIGNS = 2, TLEG_RULE_TEXTS = 3 };
 struct tleg_family {
     const char *name; /* "a Hugging Face ViT" */
     /* Tensors by which it is known, relative to what stands before the first of them; `lacks` is one that it does not have. {}
@@ -38,7 +38,9 @@ struct tleg_family {
     int64_t dim;         /* the first size of `sign`, where names alone do not tell it; 0: any */
     const char *refused; /* the part that the library does not compute; NULL: it is read */
     bool other;          /* another network, which may stand beside a Vision Transformer */
-    const char *rules;   /* as a host's, relative to the prefix as well; "../" is the prefix without its last word */
+    /* Texts as a host's rules are, up to a NULL, relative to the prefix as well; "../" is the prefix without its last word.
+     * What families share is a text of its own, which lies in memory once. */
+    const char *rules[TLEG_RULE_TEXTS];
     bool rest;           /* what no rule names keeps its name, without the prefix: most of it are the library's */
     const char *assumed; /* what its files do not say, and is taken for granted; NULL: nothing */
 };

@@ -87,9 +87,9 @@ tleg_status tleg_names_fold(tleg_context *context, const tleg_file *file, struct
 struct tleg_naming {
     tleg_context *context;
     const tleg_file *file;
-    const struct tleg_family *family; /* NULL: the host's own rules */
-    const char *after;                /* the host's rules, applied before: what they named and said stays; NULL: none were */
-    const char *rules;
+    const struct tleg_family *family;   /* NULL: the host's own rules */
+    const char *after;                  /* the host's rules, applied before: what they named and said stays; NULL: none were */
+    const char *rules[TLEG_RULE_TEXTS]; /* up to a NULL */
     struct tleg_rule_text prefix;
 };
 tleg_status tleg_names_apply(const struct tleg_naming *naming, tleg_file **named);

@@ -11,6 +11,10 @@ int64_t tleg_os_nanoseconds(void) {
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+int64_t tleg_os_thread_nanoseconds(void) {
+    return tleg_os_nanoseconds();
+}
+
 void *tleg_os_allocate(size_t size, size_t align) {
     const size_t rounded = (size + align - 1) / align * align;
     return rounded >= size ? aligned_alloc(align, rounded) : NULL;

@@ -17,10 +17,19 @@
 #include <time.h>
 #include <unistd.h>
 
+static int64_t nanoseconds_of(struct timespec time) {
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
 int64_t tleg_os_nanoseconds(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+    return nanoseconds_of(now);
+}
+
+int64_t tleg_os_thread_nanoseconds(void) {
+    struct timespec spent;
+    return clock_gettime(CLOCK_THREAD_CPUTIME_ID, &spent) == 0 ? nanoseconds_of(spent) : tleg_os_nanoseconds();
 }
 
 void *tleg_os_allocate(size_t size, size_t align) {

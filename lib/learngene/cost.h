@@ -9,8 +9,10 @@ struct tleg_timing {
     double fixed, per_layer, spread;
     int32_t runs; /* of each depth */
 };
-/* From `runs` (1 or more) times at each of two depths, which are sorted: the least of each counts (measure.c). */
-void tleg_timing_fit(const int32_t depth[2], double *const ms[2], int32_t runs, struct tleg_timing *timing);
+/* From `runs` (1 or more) times at each of two depths, which are sorted, and what the quickest run at each took of the
+ * processor itself, which is what counts (measure.c). */
+void tleg_timing_fit(const int32_t depth[2], double *const ms[2], const double least[2], int32_t runs,
+                     struct tleg_timing *timing);
 tleg_status tleg_expander_measure(tleg_context *context, const tleg_expander *expander, int32_t batch,
                                   struct tleg_timing *timing);
 

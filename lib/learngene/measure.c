@@ -1,5 +1,6 @@
-/* How long depths take, on this machine and now. Other work only ever lengthens a run, and a short one often escapes it: so
- * many short runs are taken, at two depths in turn, and the least of each counts. */
+/* How long depths take, on this machine. Other work only ever lengthens a run, and a short one often escapes it: so many short
+ * runs are taken, at two depths in turn, and the least of each counts. Where one thread computes, its own clock tells how long
+ * it ran, so that a run which others interrupted counts as well; no run may escape a machine that is busy. */
 #include "core/os.h"
 #include "learngene/cost.h"
 
@@ -13,6 +14,10 @@ static double now_ms(void) {
     return (double)tleg_os_nanoseconds() * 1e-6;
 }
 
+static double ran_ms(bool alone) {
+    return alone ? (double)tleg_os_thread_nanoseconds() * 1e-6 : now_ms();
+}
+
 static void sort(double *t, int32_t count) {
     for (int32_t i = 1; i < count; i++) {
         const double value = t[i];
@@ -23,16 +28,17 @@ static void sort(double *t, int32_t count) {
     }
 }
 
-void tleg_timing_fit(const int32_t depth[2], double *const ms[2], int32_t runs, struct tleg_timing *timing) {
+void tleg_timing_fit(const int32_t depth[2], double *const ms[2], const double least[2], int32_t runs,
+                     struct tleg_timing *timing) {
     *timing = (struct tleg_timing){.runs = runs};
     for (int i = 0; i < 2; i++) {
         sort(ms[i], runs);
-        if (ms[i][0] > 0)
-            timing->spread = fmax(timing->spread, ms[i][runs / 2] / ms[i][0] - 1);
+        if (least[i] > 0)
+            timing->spread = fmax(timing->spread, ms[i][runs / 2] / least[i] - 1);
     }
     if (depth[1] > depth[0])
-        timing->per_layer = fmax((ms[1][0] - ms[0][0]) / (depth[1] - depth[0]), 0);
-    timing->fixed = fmax(ms[0][0] - depth[0] * timing->per_layer, 0);
+        timing->per_layer = fmax((least[1] - least[0]) / (depth[1] - depth[0]), 0);
+    timing->fixed = fmax(least[0] - depth[0] * timing->per_layer, 0);
 }
 
 /* What the runs work with; everything lies in one memory. */
@@ -40,23 +46,26 @@ struct measuring {
     tleg_session *session;
     int32_t depth[2];
     int64_t batch;
-    size_t floats; /* of all images */
-    double *ms[2]; /* (TURNS) */
+    size_t floats;   /* of all images */
+    bool alone;      /* one thread computes */
+    double least[2]; /* that a run took of the processor */
+    double *ms[2];   /* (TURNS), by the clock */
     float *images;
     size_t bytes;
 };
 
-static tleg_status run_once(const struct measuring *m, int which, double *ms) {
+static tleg_status run_once(struct measuring *m, int which, double *ms) {
     tleg_status status = tleg_session_set_depth(m->session, m->depth[which]);
-    const double start = now_ms();
+    const double start = now_ms(), ran = ran_ms(m->alone);
     if (status == TLEG_OK)
         status = tleg_session_go(m->session, &(struct tleg_run){.images = m->images, .batch = m->batch});
+    m->least[which] = fmin(m->least[which], ran_ms(m->alone) - ran);
     *ms = now_ms() - start;
     return status;
 }
 
 /* A turn: both depths. A host is asked after each run of a round's first turn, so that it is asked soon where runs are long. */
-static tleg_status take_turn(tleg_context *context, const struct measuring *m, int32_t turn, bool asks) {
+static tleg_status take_turn(tleg_context *context, struct measuring *m, int32_t turn, bool asks) {
     tleg_status status = TLEG_OK;
     for (int i = 0; i < 2 && status == TLEG_OK; i++) {
         status = run_once(m, i, &m->ms[i][turn]);
@@ -66,7 +75,7 @@ static tleg_status take_turn(tleg_context *context, const struct measuring *m, i
     return status;
 }
 
-static tleg_status take_turns(tleg_context *context, const struct measuring *m, int32_t *turns) {
+static tleg_status take_turns(tleg_context *context, struct measuring *m, int32_t *turns) {
     tleg_status status = take_turn(context, m, 0, true); /* warms up: the first round overwrites it */
     *turns = 0;
     for (int round = 0; round < ROUNDS && status == TLEG_OK; round++) {
@@ -98,7 +107,10 @@ static tleg_status make_room(tleg_context *context, const tleg_expander *e, stru
 tleg_status tleg_expander_measure(tleg_context *context, const tleg_expander *e, int32_t batch, struct tleg_timing *timing) {
     const int32_t deeper = e->least_depth + LAYERS_BETWEEN;
     const tleg_session_options options = {.struct_size = sizeof options, .batch = batch};
-    struct measuring m = {.depth = {e->least_depth, deeper < TLEG_MAX_DEPTH ? deeper : TLEG_MAX_DEPTH}, .batch = batch};
+    struct measuring m = {.depth = {e->least_depth, deeper < TLEG_MAX_DEPTH ? deeper : TLEG_MAX_DEPTH},
+                          .batch = batch,
+                          .alone = tleg_team_lanes(context->team) == 1,
+                          .least = {HUGE_VAL, HUGE_VAL}};
     int32_t turns = 0;
     tleg_status status = make_room(context, e, &m);
     if (status != TLEG_OK)
@@ -110,7 +122,7 @@ tleg_status tleg_expander_measure(tleg_context *context, const tleg_expander *e,
         status = take_turns(context, &m, &turns);
     status = tleg_work_end(context, status);
     if (status == TLEG_OK)
-        tleg_timing_fit(m.depth, m.ms, turns, timing);
+        tleg_timing_fit(m.depth, m.ms, m.least, turns, timing);
     tleg_session_free(m.session);
     tleg_release(&context->allocator, m.ms[0], m.bytes);
     return status;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static tleg_context *context;
 
@@ -61,6 +62,17 @@ static void the_clock_rises(void **state) {
     while (tleg_os_nanoseconds() == start)
         ;
     assert_true(tleg_os_nanoseconds() > start);
+}
+
+static void a_threads_clock_stands_still_while_it_waits(void **state) {
+    (void)state;
+    const struct timespec pause = {.tv_nsec = 50000000};
+    const int64_t start = tleg_os_nanoseconds(), spent = tleg_os_thread_nanoseconds();
+    nanosleep(&pause, NULL);
+    const int64_t asleep = tleg_os_thread_nanoseconds() - spent;
+    assert_true(asleep >= 0 && (!TLEG_POSIX || asleep < (tleg_os_nanoseconds() - start) / 2));
+    while (tleg_os_thread_nanoseconds() - spent < asleep + 1000000)
+        ;
 }
 
 /* ---- files ---- */
@@ -185,6 +197,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_team_has_one_lane_where_there_are_no_threads),
         cmocka_unit_test(a_hosts_pool_is_used_in_every_build),
         cmocka_unit_test(the_clock_rises),
+        cmocka_unit_test(a_threads_clock_stands_still_while_it_waits),
         cmocka_unit_test(a_path_is_refused_where_there_are_no_files),
         cmocka_unit_test(a_mapping_is_refused_where_there_are_none),
         cmocka_unit_test(a_learngene_in_memory_is_expanded_and_run),

@@ -116,7 +116,7 @@ int part_spread_of_latents(const struct invocation *call, const struct part *par
 void part_free(struct part *part);
 /* A number that differs when names, labels or order do. */
 uint64_t part_fingerprint(const struct part *part);
-/* One that also differs when the bytes of pictures do, of which it looks at 64 throughout the part. */
+/* One that also differs when the bytes of one of 64 pictures throughout the part do. */
 uint64_t part_digest(const struct part *part);
 /* One that differs when what the pictures' files hold does, as far as the sizes of all and the ends of a thousand say; of
  * binary files every picture counts, and of latents a thousand. */

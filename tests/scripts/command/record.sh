@@ -203,6 +203,14 @@ refused "rec: recorded with 3 classes; here there are 4" --data others
 printf 'red\ngr\374n\nblue\n' >others/batches.meta.txt && for i in $(seq 0 35); do cifar $((i % 3)) "$i"; done >others/data_batch_1.bin
 refused 'others/batches.meta.txt: name 2, "gr\xFCn", is not UTF-8' --data others
 
+# one picture of many
+mkdir many && cp cifar/batches.meta.txt many
+for i in $(seq 0 149); do cifar $((i % 3)) "$i"; done >many/data_batch_1.bin
+try 0 record --data many --batch 10 --epochs 1 --from start.st --teacher teacher.st -o all
+for i in $(seq 0 149); do cifar $((i % 3)) "$((i == 100 ? 7 : i))"; done >many/data_batch_1.bin
+try 1 distill --data many --batch 10 --from start.st --depth 2 --epochs 1 --recorded all -o x.st
+says err "all: recorded of other pictures than those of many: names, classes or bytes differ"
+
 # damage: cut short, longer, a bit flipped anywhere, other files
 bytes=$(wc -c <rec)
 cp rec sound

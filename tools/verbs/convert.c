@@ -169,9 +169,16 @@ static int labels_json(const struct invocation *call, const char *path, int32_t 
     return code != EXIT_DONE || *text ? code : tool_fail_memory(call);
 }
 
-/* The source again, whose every key is written out, with labels and depths. */
-static int say_more(const struct invocation *call, tleg_context *context, const struct options *options,
-                    struct source *source) {
+static bool are_labels(const tleg_config *a, const tleg_config *b) {
+    bool same = a->label_count == b->label_count;
+    for (int32_t i = 0; same && i < a->label_count; i++)
+        same = strcmp(a->labels[i], b->labels[i]) == 0;
+    return same;
+}
+
+/* The source again, whose every key is written out, with labels and depths; *renamed: it had other labels. */
+static int say_more(const struct invocation *call, tleg_context *context, const struct options *options, struct source *source,
+                    bool *renamed) {
     struct pairs pairs = {0};
     struct memory_file bytes = {0};
     char *depths = NULL, *labels = NULL;
@@ -191,6 +198,7 @@ static int say_more(const struct invocation *call, tleg_context *context, const 
             tool_fail_context(call, context);
         code = file ? read_with(&plain, context, source->path, file, &none, &pairs, &more) : EXIT_FAILED;
         tleg_file_free(file);
+        *renamed = code == EXIT_DONE && source->config.labels && !are_labels(&source->config, &more.config);
         source_close(source);
         *source = more;
     }
@@ -237,6 +245,7 @@ static int say(const struct invocation *call, const struct options *options, int
 
 static int convert(const struct invocation *call, tleg_context *context, const struct options *options) {
     const char *path = call->operands[0];
+    const tleg_scores no_scores = {.struct_size = sizeof no_scores};
     tleg_save_options how = {.struct_size = sizeof how, .dtype = options->expansion.dtype};
     struct source source = {0};
     struct pairs first = {0};
@@ -248,8 +257,13 @@ static int convert(const struct invocation *call, tleg_context *context, const s
     tleg_file_free(file);
     if (code == EXIT_DONE && source.gene && options->expansion.image.height)
         code = tool_misuse(call, "%s is a learngene, which expands to any size of picture: --image is for a model", path);
+    bool renamed = false;
     if (code == EXIT_DONE)
-        code = say_more(call, context, options, &source);
+        code = say_more(call, context, options, &source, &renamed);
+    if (renamed && source.config.scores) { /* they may be in another order now */
+        tool_note(call, "%s: its scores are left out: they were measured of classes with other names", path);
+        how.scores = &no_scores;
+    }
     if (code == EXIT_DONE && (source.gene ? tleg_learngene_save(context, source.gene, options->out, &how)
                                           : tleg_model_save(context, source.model, options->out, &how)) != TLEG_OK)
         code = tool_fail_context(call, context);

@@ -11,10 +11,15 @@ static tleg_status take_size(tleg_context *context, const tleg_preparation_optio
         tleg_config_resize(context, "pictures.image_size", pictures->image_size, pictures->image_width, c);
     if (status != TLEG_OK || tleg_extent_same(old, tleg_config_pixels(c)))
         return status;
-    c->scores = NULL; /* they were measured of something else */
     if (!c->no_positions)
         c->parameters = (uint64_t)((int64_t)c->parameters + (tleg_config_tokens(c) - before) * c->dim);
     return TLEG_OK;
+}
+
+static bool is_prepared_alike(const tleg_config *a, const tleg_config *b) {
+    return tleg_extent_same(tleg_config_pixels(a), tleg_config_pixels(b)) && memcmp(a->mean, b->mean, sizeof a->mean) == 0 &&
+           memcmp(a->std, b->std, sizeof a->std) == 0 && a->crop == b->crop && a->interpolation == b->interpolation &&
+           a->fit == b->fit;
 }
 
 static void take_members(const tleg_preparation_options *pictures, tleg_config *c) {
@@ -42,6 +47,7 @@ tleg_status tleg_config_take_pictures(tleg_context *context, const struct tleg_p
         return TLEG_OK;
     tleg_preparation_options pictures;
     tleg_preparation *whole = NULL;
+    const tleg_config former = config->c;
     tleg_status status = tleg_options_read(context, "tleg_preparation_options", host, &pictures, sizeof pictures,
                                            TLEG_LEAST_PREPARATION_OPTIONS);
     if (status == TLEG_OK)
@@ -51,6 +57,8 @@ tleg_status tleg_config_take_pictures(tleg_context *context, const struct tleg_p
     if (status != TLEG_OK)
         return status;
     take_members(&pictures, &config->c);
+    if (!is_prepared_alike(&former, &config->c))
+        config->c.scores = NULL; /* they were measured of something else */
     tleg_config checked = config->c;
     if (checked.channels != 1) /* of latents no picture is prepared, yet these must make sense */
         checked.channels = 3;

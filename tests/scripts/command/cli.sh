@@ -552,6 +552,16 @@ try 0 info scored.st
 says out "scores        top-1 on validation, 3 images"
 try 0 plan g.st --data data --depth 3-5 --json --bytes 100M
 says out '"scores":{"on":"data","images":12,"depths":[3,4,5],'
+printf 'a\nb\nc\n' >own.txt && printf 'b\na\nc\n' >swapped.txt
+try 0 convert scored.st --labels own.txt -o labelled.st # which had none
+try 0 convert labelled.st --labels own.txt -o same.st
+silent err
+try 0 info same.st --json
+says out '"scores":{'
+try 0 convert labelled.st --labels swapped.txt -o swapped.st
+says err "its scores are left out"
+try 0 info swapped.st --json
+says out '"scores":null'
 try 0 expand scored.st --depth 9 -o nine.st
 try 0 info nine.st --json
 says out '"scores":{"on":"validation","images":3,"depths":[9],'

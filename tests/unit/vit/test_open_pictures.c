@@ -53,6 +53,38 @@ static void same_tensors(const tleg_model *a, const tleg_model *b) {
     }
 }
 
+/* Scores were measured of pictures that are prepared as the file says. */
+static void scores_are_of_pictures_as_the_file_prepares_them(void **state) {
+    (void)state;
+    static const int32_t depths[] = {DEPTH};
+    static const double right[] = {0.5};
+    const tleg_scores scores = {.struct_size = sizeof scores, .count = 1, .images = 8, .depths = depths, .scores = right};
+    const tleg_save_options saving = {.struct_size = sizeof saving, .scores = &scores};
+    const tleg_preparation_options said[] = {
+        {.struct_size = sizeof *said},
+        {.struct_size = sizeof *said, .crop = 0.9, .std = {0.4, 0.5, 0.6}, .mean = {0.1, 0.2, 0.3}},
+        {.struct_size = sizeof *said, .crop = 0.8},
+        {.struct_size = sizeof *said, .std = {0.4, 0.5, 0.6}},
+        {.struct_size = sizeof *said, .interpolation = TLEG_INTERPOLATION_BOX},
+        {.struct_size = sizeof *said, .fit = TLEG_FIT_SQUASH},
+        {.struct_size = sizeof *said, .image_size = LARGER}};
+    const char *path = support_scratch("scored.safetensors");
+    tleg_learngene *gene = gene_of();
+    tleg_model *model = expanded(gene, 0, TLEG_F32);
+    OK(context, tleg_model_save(context, model, path, &saving));
+    for (size_t k = 0; k < sizeof said / sizeof *said; k++) {
+        const tleg_open_options how = {.struct_size = sizeof how, .pictures = &said[k]};
+        tleg_config config = {.struct_size = sizeof config};
+        tleg_model *opened = NULL;
+        OK(context, tleg_model_open(context, path, &how, &opened));
+        OK(context, tleg_model_get_info(context, opened, &config));
+        assert_int_equal(config.scores != NULL, k < 2);
+        tleg_model_free(opened);
+    }
+    tleg_model_free(model);
+    tleg_learngene_free(gene);
+}
+
 /* A gene's and a model's, saved and opened; what they are told stands in their information, and in files of theirs. */
 static void what_a_host_says_of_pictures_replaces_what_the_file_says(void **state) {
     (void)state;
@@ -275,6 +307,7 @@ static void what_makes_no_sense_is_refused_by_its_member(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(scores_are_of_pictures_as_the_file_prepares_them),
         cmocka_unit_test(what_a_host_says_of_pictures_replaces_what_the_file_says),
         cmocka_unit_test(members_of_zero_stay_as_the_file_has_them),
         cmocka_unit_test(a_file_opened_for_other_images_has_its_positions_resampled),

@@ -75,7 +75,7 @@ typedef struct tleg_budget {
     double milliseconds;   /* of one run of the batch, finite; 0: no limit */
     double margin;         /* 0 to 1e6: milliseconds count (1 + margin) times what was measured; tleg_cost.spread is one */
     tleg_holding holding;  /* TLEG_HOLDING_* (EXPANDED) */
-    int32_t any_depth;     /* 1: tleg_expander_get_deepest goes beyond the depths that were learned */
+    int32_t any_depth;     /* 1: depths that were not learned are answers too */
     const tleg_cost *cost; /* milliseconds measured earlier: nothing is measured (NULL). With this batch, of an expander of the
                               same network, element type and image, on as many threads, at this level, on a machine like this:
                               bytes_fixed, bytes_per_layer and bytes_elastic, where they are not 0, are compared, and others
@@ -158,8 +158,9 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_get_deepest(tleg_context *context, 
                                                          const tleg_budget *budget, int32_t *depth);
 
 /* The best depth that keeps within the budget, which need not have a limit: by the budget's scores, or by those of the file
- * (tleg_config.scores). Depths with a score are the only candidates, learned or not: nothing is guessed between them. *best is
- * filled up to its struct_size; 0 on failure.
+ * (tleg_config.scores). Depths with a score are the only candidates: nothing is guessed between them. Of the file's scores
+ * those of depths that were learned, as tleg_expander_get_deepest has it; all with any_depth, and all that a host gives. *best
+ * is filled up to its struct_size; 0 on failure.
  * Errors: ARGUMENT, STATE (neither has scores), UNSUPPORTED (not even the shallowest of them fits; the text says what that
  * would take), MEMORY, CANCELLED (the context's progress said so).
  *

@@ -10,6 +10,7 @@ struct question {
     const tleg_expander *expander;
     tleg_budget budget;
     tleg_cost cost; /* of the depth asked last */
+    bool learned;   /* depths that were learned alone */
 };
 
 static tleg_status check_budget(tleg_context *context, const tleg_budget *budget) {
@@ -102,9 +103,20 @@ static bool fits(struct question *question, int32_t depth) {
 static tleg_status fail_none(tleg_context *context, struct question *question, int32_t depth, const char *which) {
     tleg_cost_set_depth(question->expander, depth, &question->cost);
     const double microseconds = fmin(expected_ms(question) * 1e3, 1e18); /* a host's own may be more than an integer holds */
+    const unsigned long long bytes = held(question);
+    if (!(question->budget.milliseconds > 0)) /* nothing was measured */
+        return tleg_fail(context, TLEG_ERROR_UNSUPPORTED, "no depth fits: %d layers, the least%s, take %llu bytes", (int)depth,
+                         which, bytes);
     return tleg_fail(context, TLEG_ERROR_UNSUPPORTED,
-                     "no depth fits: %d layers, the least%s, take %llu bytes and %lld microseconds", (int)depth, which,
-                     (unsigned long long)held(question), (long long)microseconds);
+                     "no depth fits: %d layers, the least%s, take %llu bytes and %lld microseconds", (int)depth, which, bytes,
+                     (long long)microseconds);
+}
+
+/* Whether the depth may be an answer at all. */
+static bool is_candidate(const struct question *question, int32_t depth) {
+    const tleg_config *config = &question->expander->config.c;
+    return depth >= question->expander->least_depth &&
+           (!question->learned || tleg_depth_find(config->depths, config->depth_count, depth) >= 0);
 }
 
 /* ---- the deepest ---- */
@@ -122,11 +134,11 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_get_deepest(tleg_context *context, 
     if (question.budget.bytes == 0 && question.budget.milliseconds == 0)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "budget: give bytes, milliseconds above 0, or both");
     const tleg_config *config = &expander->config.c;
-    const bool learned = config->depth_count > 0 && !question.budget.any_depth;
-    const int32_t most = learned ? config->depths[config->depth_count - 1] : TLEG_MAX_DEPTH;
+    question.learned = config->depth_count > 0 && !question.budget.any_depth;
+    const int32_t most = question.learned ? config->depths[config->depth_count - 1] : TLEG_MAX_DEPTH;
     int32_t least = 0;
     for (int32_t d = most; d >= expander->least_depth; d--) {
-        if (learned && tleg_depth_find(config->depths, config->depth_count, d) < 0)
+        if (!is_candidate(&question, d))
             continue;
         least = d;
         if (fits(&question, d)) {
@@ -134,7 +146,7 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_get_deepest(tleg_context *context, 
             return TLEG_OK;
         }
     }
-    return fail_none(context, &question, least ? least : expander->least_depth, learned ? " that was learned" : "");
+    return fail_none(context, &question, least ? least : expander->least_depth, question.learned ? " that was learned" : "");
 }
 
 /* ---- the best ---- */
@@ -144,10 +156,10 @@ static bool are_right_answers(const tleg_config *config, const tleg_scores *scor
     return config->kind != TLEG_KIND_DIT && strcmp(scores->on, TLEG_SCORES_ON_FEATURES) != 0;
 }
 
-/* The scored depths that fit, shallowest first. */
+/* The scored depths that may be answers and fit, shallowest first. */
 static void choose(struct question *question, const tleg_scores *scores, tleg_best *best) {
     for (int32_t k = 0; k < scores->count; k++) {
-        if (scores->depths[k] < question->expander->least_depth || !fits(question, scores->depths[k]))
+        if (!is_candidate(question, scores->depths[k]) || !fits(question, scores->depths[k]))
             continue;
         best->fitting++;
         if (best->depth == 0 || scores->scores[k] > best->score) {
@@ -159,8 +171,7 @@ static void choose(struct question *question, const tleg_scores *scores, tleg_be
         best->standard_error = sqrt(best->score * (1 - best->score) / (double)scores->images);
     for (int32_t k = 0; k < scores->count && best->fitting > 0 && best->cheapest == 0; k++) {
         const int32_t depth = scores->depths[k];
-        if (depth < question->expander->least_depth || scores->scores[k] < best->score - best->standard_error ||
-            !fits(question, depth))
+        if (!is_candidate(question, depth) || scores->scores[k] < best->score - best->standard_error || !fits(question, depth))
             continue;
         best->cheapest = depth;
         best->cheapest_score = scores->scores[k];
@@ -176,15 +187,19 @@ static tleg_status get_best(tleg_context *context, const tleg_expander *expander
                                   question.budget.scores ? question.budget.scores : expander->config.c.scores, &scores);
     if (status != TLEG_OK)
         return status;
+    question.learned = expander->config.c.depth_count > 0 && !question.budget.any_depth && !question.budget.scores;
     int32_t least = 0;
-    while (least < scores.count && scores.depths[least] < expander->least_depth)
+    while (least < scores.count && !is_candidate(&question, scores.depths[least]))
         least++;
     if (least == scores.count)
         return tleg_fail(context, TLEG_ERROR_STATE,
                          "no scores to choose a depth by: expected some in the budget or in the file, found none of a depth "
-                         "that this learngene gives");
+                         "that this learngene %s",
+                         question.learned ? "was learned at" : "gives");
     choose(&question, &scores, best);
-    return best->fitting > 0 ? TLEG_OK : fail_none(context, &question, scores.depths[least], " with a score");
+    return best->fitting > 0 ? TLEG_OK
+                             : fail_none(context, &question, scores.depths[least],
+                                         question.learned ? " that was learned and has a score" : " with a score");
 }
 
 TLEG_API tleg_status TLEG_CALL tleg_expander_get_best(tleg_context *context, const tleg_expander *expander,

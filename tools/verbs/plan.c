@@ -348,7 +348,7 @@ static int find_scores(const struct invocation *call, struct state *state) {
 
 static int find_best(const struct invocation *call, struct state *state) {
     state->best.struct_size = sizeof state->best;
-    state->budget.scores = state->scores;
+    state->budget.scores = state->options->scoring.data ? state->scores : NULL; /* the file's are there */
     tleg_status status =
         state->scores ? tleg_expander_get_best(state->context, state->source.expander, &state->budget, &state->best) : TLEG_OK;
     if (status == TLEG_ERROR_UNSUPPORTED || status == TLEG_ERROR_STATE) /* none fits: said of the deepest */
@@ -506,8 +506,8 @@ const struct verb verb_plan = {
         "equal ones the shallowest; beside it stands the shallowest that scores no less than one standard error below it,\n"
         "where scores are right answers: what a generator tells of the noise, or a model of features, has no such error.\n"
         "Only depths with a score can be the best: those of --data; without it the file's (tleg eval --write-scores puts them\n"
-        "there), which are of its own image size and do not count at another --image. The deepest that fits is one that was\n"
-        "learned, unless the file does not say which those are.\n"
+        "there), which are of its own image size and do not count at another --image, and of these the depths that were\n"
+        "learned. The deepest that fits is one that was learned, too, unless the file does not say which those are.\n"
         "\n"
         "Times are measured on this machine with --threads: many short runs at two depths in turn, some 200 ms in all, of "
         "which\n"
@@ -521,7 +521,7 @@ const struct verb verb_plan = {
         "  --stored      the limit is for a model that was expanded elsewhere, and its session\n"
         "  --ms MS       limit in milliseconds per batch; --margin SHARE: take them for longer by this (0), as 0.1 for a "
         "tenth\n"
-        "  --any-depth   the deepest may be one that was not learned\n"
+        "  --any-depth   depths that were not learned are answers too\n"
         "  --batch B     images at once (1)\n"
         "  --cost FILE   take the milliseconds from what tleg plan --json printed earlier, of the same network, --batch, "
         "--image,\n"

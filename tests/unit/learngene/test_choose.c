@@ -69,17 +69,20 @@ static void where_nothing_is_known_the_deepest_is_any(void **state) {
 /* A schedule of several segments cannot give what its file claims. */
 static void depths_that_the_schedule_cannot_give_are_no_answers(void **state) {
     (void)state;
-    static const int32_t learned[] = {1}, scored[] = {1, 9};
+    static const int32_t learned[] = {1, 9}, scored[] = {1, 9};
     static const double shares[] = {0.9, 0.5};
     const tleg_scores scores = {.struct_size = sizeof scores, .count = 2, .depths = scored, .scores = shares};
-    tleg_expander *expander = expander_with("schedule", learned, 1, &scores);
+    tleg_expander *expander = expander_with("schedule", learned, 2, &scores);
     const tleg_budget budget = {.struct_size = sizeof budget, .bytes = UINT64_C(1) << 40};
     tleg_best best = {.struct_size = sizeof best};
     int32_t depth = 0;
-    assert_int_equal(tleg_expander_get_deepest(context, expander, &budget, &depth), TLEG_ERROR_UNSUPPORTED);
     OK(context, tleg_expander_get_best(context, expander, &budget, &best));
     assert_int_equal(best.depth, 9);
     assert_int_equal(best.fitting, 1);
+    tleg_expander_free(expander);
+    expander = expander_with("schedule", learned, 1, &scores); /* 1 alone */
+    assert_int_equal(tleg_expander_get_deepest(context, expander, &budget, &depth), TLEG_ERROR_UNSUPPORTED);
+    assert_int_equal(tleg_expander_get_best(context, expander, &budget, &best), TLEG_ERROR_STATE);
     tleg_expander_free(expander);
 }
 
@@ -104,6 +107,27 @@ static void best_is(const tleg_expander *expander, const tleg_budget *budget, in
         assert_true(scored[k] != depth || best.score == shares[k]);
         assert_true(scored[k] != cheapest || best.cheapest_score == shares[k]);
     }
+}
+
+/* What the file scored at depths that were not learned is no answer, unless the host says so or has measured itself. */
+static void the_best_was_learned(void **state) {
+    (void)state;
+    static const int32_t learned[] = {4, 6};
+    const tleg_scores scores = table(0);
+    tleg_expander *expander = expander_with("mean", learned, 2, &scores);
+    tleg_budget budget = {.struct_size = sizeof budget};
+    tleg_best best = {.struct_size = sizeof best};
+    best_is(expander, &budget, 6, 6, 2);
+    budget.bytes = cost_of(expander, 2).bytes_peak;
+    assert_int_equal(tleg_expander_get_best(context, expander, &budget, &best), TLEG_ERROR_UNSUPPORTED);
+    says("4 layers, the least that was learned and has a score, take ");
+    assert_null(strstr(tleg_context_get_error(context), "microseconds")); /* nothing was measured */
+    budget.any_depth = 1;
+    best_is(expander, &budget, 2, 2, 1);
+    budget.any_depth = 0;
+    budget.scores = &scores;
+    best_is(expander, &budget, 2, 2, 1);
+    tleg_expander_free(expander);
 }
 
 /* sqrt(0.86 * 0.14 / n): 0.0049 of 5000 images, 0.0110 of 1000, 0.0155 of 500. */
@@ -403,6 +427,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(the_deepest_was_learned),
         cmocka_unit_test(where_nothing_is_known_the_deepest_is_any),
         cmocka_unit_test(depths_that_the_schedule_cannot_give_are_no_answers),
+        cmocka_unit_test(the_best_was_learned),
         cmocka_unit_test(the_best_fits_and_the_cheapest_is_within_a_standard_error),
         cmocka_unit_test(what_is_told_has_no_standard_error),
         cmocka_unit_test(elastic_budgets_count_the_expander),

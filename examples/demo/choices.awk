@@ -52,14 +52,26 @@ function stops_chart(    n, y, all, good, label) {
     print "</svg>"
 }
 
-function as_deep_as_needed(    n, mean) {
+# Of the depths that were measured, the one nearest to so many layers.
+function nearest_depth(layers,    n, d, best) {
+    for (n = 1; n <= depths; n++) {
+        d = depth[n]
+        if (!best || (d - layers) ^ 2 < (best - layers) ^ 2)
+            best = d
+    }
+    return best
+}
+
+function as_deep_as_needed(    n, mean, near) {
     if (!stops)
         return
     mean = sure_layers / sure_pictures
+    near = nearest_depth(mean)
     print "<section>\n<figure>\n<h2>As deep as each picture needs</h2>"
     printf "<p>One elastic session changes its depth from picture to picture: it tries %d layers first, and more only where the likeliest " \
-           "class has less than %s. %s of %s pictures right with %.1f layers a picture on average; at full depth %s with %d.</p>\n", stop_depth[1], \
-        esc(facts["sure"]), commas(sure_right), commas(sure_pictures), mean, commas(right[deepest]), deepest
+           "class has less than %s. %s of %s pictures right with %.1f layers a picture on average; with %d layers for all of them %s, at full depth %s with %d.</p>\n", \
+        stop_depth[1], esc(facts["sure"]), commas(sure_right), commas(sure_pictures), mean, near, commas(right[near]), \
+        commas(right[deepest]), deepest
     print "<p class=\"key\"><svg width=\"26\" height=\"12\" aria-hidden=\"true\"><rect class=\"base\" width=\"12\" height=\"12\"/>" \
           "<rect class=\"separate\" x=\"14\" width=\"12\" height=\"12\"/></svg> right and wrong among the pictures that stopped there</p>"
     stops_chart()

@@ -405,8 +405,8 @@ static int say(const struct invocation *call, const struct options *options, con
            report_bytes(bytes, text), (int)model->depth);
     say_table(options, shares);
     printf("Unless R2 is close to 1, what is expanded from it %s: let it learn from the model first,\n"
-           "    tleg distill --from %s --teacher %s --data DIR -o LEARNED\n",
-           source_draws(model) ? "draws noise" : "answers by chance", options->out, call->operands[0]);
+           "    tleg distill --from %s --teacher %s --depth %d --data DIR --epochs 20 -o LEARNED\n",
+           source_draws(model) ? "draws noise" : "answers by chance", options->out, call->operands[0], (int)model->depth);
     return EXIT_DONE;
 }
 
@@ -486,7 +486,7 @@ const struct verb verb_linearize = {
         "This is a measurement, and a start for learning. Layers that were trained without a learngene lie on no line:\n"
         "of 12 a line explains some 0.09, as of unrelated ones, for which K tensors give about (K-1)/(layers-1), and\n"
         "what is expanded then answers by chance. To get a learngene that works, let this one learn from the model:\n"
-        "    tleg distill --from GENE --teacher MODEL --data DIR -o LEARNED\n"
+        "    tleg distill --from GENE --teacher MODEL --depth 12 --data DIR --epochs 20 -o LEARNED\n"
         "As many tensors as layers give the model back; take the cosine curve then, which loses least to rounding.\n"
         "\n"
         "Options\n"

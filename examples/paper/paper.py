@@ -9,6 +9,7 @@
     python3 examples/paper/paper.py smallest                     repeats the two smallest rows, and compares
 
 README.md beside this file says more. Needs Python alone, and numpy for the mimetic start."""
+import importlib.util
 import json
 import os
 import sys
@@ -24,9 +25,19 @@ import tables  # noqa: E402
 HERE = Path(__file__).resolve().parent
 
 
+def check_numpy(maker, runs):
+    """Before hours are spent on what comes first."""
+    needing = [name for name, run in runs.items() if run.start == "mimetic" and not maker.result(name).exists()]
+    if needing and not importlib.util.find_spec("numpy"):
+        raise runner.Failed(f"{needing[0]}: the mimetic start needs numpy, which {sys.executable} does not have: "
+                            "install it (Debian: python3-numpy), or leave the run out by --only")
+
+
 def make_runs(settings, options):
     runs = plan.smallest(settings) if options.smallest else driver.chosen(plan.make(settings), options.only)
-    return driver.make_runs(runner.Maker(settings, options, plan.make(settings)), runs)
+    maker = runner.Maker(settings, options, plan.make(settings))
+    check_numpy(maker, runs)
+    return driver.make_runs(maker, runs)
 
 
 def repeat_smallest(settings, options):

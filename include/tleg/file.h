@@ -59,8 +59,8 @@ typedef struct tleg_open_options {
     /* What a learngene or a model is to know of pictures in place of what its file says, and what it then says when it is
      * saved: each member that is not 0, a mean where there is a std. image_size and image_width: those of a learngene's or
      * model's input; the position embedding is resampled (an expander is asked by its own options); but where a file does not
-     * say how large its pictures are, and its position embedding is not that of a square, they say what it has. channels: 0.
-     * NULL: as the file says. Borrowed until the call returns. */
+     * say how large its pictures are, and its position embedding has as many rows as these have patches, they say what it was
+     * learned with, and nothing is resampled. channels: 0. NULL: as the file says. Borrowed until the call returns. */
     const struct tleg_preparation_options *pictures;
     const void *reserved_pointer; /* NULL; anything else is ARGUMENT */
 } tleg_open_options;

@@ -253,13 +253,10 @@ static bool fits_rows(const struct tleg_names_facts *facts, int64_t height, int6
     return patches > 0 && (more == facts->prefix || more == facts->prefix - facts->registers || more == 0);
 }
 
-/* Pictures of this size, where the position embedding does not say it: there is none, or it fits and is not that of a square.
- */
+/* Pictures of this size, where there is no position embedding or they fit it. */
 static void put_image(struct reader *reader, int64_t height, int64_t width) {
     const struct tleg_names_facts *facts = reader->facts;
-    const bool square = facts->patch > 0 && facts->patch_width > 0 && height / facts->patch == width / facts->patch_width;
-    const bool whole = square && height % facts->patch == 0 && width % facts->patch_width == 0;
-    if (!facts->placeless && (whole || !fits_rows(facts, height, width)))
+    if (!facts->placeless && !fits_rows(facts, height, width))
         return;
     tleg_text_put(&reader->text, "tleg.image_size = ");
     tleg_text_integer(&reader->text, height);

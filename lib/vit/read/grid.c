@@ -56,8 +56,7 @@ static tleg_status read_image_key(struct tleg_config_reader *reader) {
         reader->label, tleg_extent_text(tleg_config_patch(c), patch), TLEG_MAX_GRID, tleg_extent_text(given, pixels));
 }
 
-/* What the host says of pictures, for a file that says nothing and whose rows are not a square's; empty where it does not fit
- * or is not said. */
+/* What the host says of pictures, for a file that says nothing of them; empty where it does not fit the rows or is not said. */
 static struct tleg_extent asked_grid(const struct tleg_config_reader *reader, int64_t rows, int32_t *unplaced) {
     tleg_preparation_options asked;
     if (!reader->asked->pictures ||
@@ -68,6 +67,23 @@ static struct tleg_extent asked_grid(const struct tleg_config_reader *reader, in
     const struct tleg_extent pixels = {asked.image_size, asked.image_width ? asked.image_width : asked.image_size};
     const struct tleg_extent grid = grid_of(reader->c, pixels, true);
     return grid.height > 0 ? find_grid(reader->c, rows, grid, unplaced) : grid;
+}
+
+/* The grid where the file does not say it: what the host says where that has as many patches, for then it is what was learned
+ * and not another size; else a square, as it is in the library's own files, which say what is none. */
+static struct tleg_extent guess_grid(const struct tleg_config_reader *reader, int64_t rows, int32_t *unplaced) {
+    int32_t of_square, of_host = 0;
+    const struct tleg_extent none = {0}, square = find_grid(reader->c, rows, none, &of_square);
+    const struct tleg_extent host = asked_grid(reader, rows, &of_host);
+    const bool own = square.height > 0 && tleg_file_get_metadata(reader->file, "tleg.kind"), told = host.height > 0 && !own;
+    *unplaced = told ? of_host : of_square;
+    if (told && square.height > 0 && !tleg_extent_same(host, square))
+        tleg_log(
+            reader->context,
+            "%s: its positions are taken as those of %d x %d patches, as the size that was asked for has as many; a square "
+            "of %d x %d would be as many rows (tleg.image_size by rules for names says which)",
+            reader->label, (int)host.height, (int)host.width, (int)square.height, (int)square.width);
+    return told ? host : square;
 }
 
 /* `rows` do not fit what tleg.image_size says. */
@@ -93,11 +109,11 @@ static tleg_status read_grid(struct tleg_config_reader *reader, int64_t rows, st
     if (status != TLEG_OK)
         return status;
     const struct tleg_extent wanted = found ? grid_of(c, *pixels, tleg_config_draws(c)) : (struct tleg_extent){0};
-    *grid = found && wanted.height == 0 ? wanted : find_grid(c, rows, wanted, &c->unplaced);
+    *grid = !found               ? guess_grid(reader, rows, &c->unplaced)
+            : wanted.height == 0 ? wanted
+                                 : find_grid(c, rows, wanted, &c->unplaced);
     if (grid->height == 0 && found)
         return refuse_rows(reader, *pixels, rows);
-    if (grid->height == 0)
-        *grid = asked_grid(reader, rows, &c->unplaced);
     if (!found)
         *pixels = (struct tleg_extent){grid->height * patch.height, grid->width * patch.width};
     if (tleg_config_draws(c) && grid->height != grid->width)

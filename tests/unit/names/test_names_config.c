@@ -267,7 +267,8 @@ static void pictures_that_are_not_square_are_said_by_configs(void **state) {
         free(bytes);
     }
     positions = "1,9,12"; /* a square's, but the pictures are not */
-    must_say("config.json", "{\"model_type\": \"vit\", \"image_size\": [6, 12]}", none);
+    must_say("config.json", "{\"model_type\": \"vit\", \"image_size\": [6, 12]}",
+             (const char *const[][2]){{"tleg.image_size", "6x12"}, {NULL, NULL}});
     must_say("config.json", "{\"model_type\": \"vit\", \"image_size\": [2, 36]}",
              (const char *const[][2]){{"tleg.image_size", "2x36"}, {NULL, NULL}});
     patches = positions = NULL;

@@ -270,6 +270,43 @@ static void a_grid_that_no_file_says_is_the_hosts_to_say(void **state) {
     tleg_learngene_free(gene);
 }
 
+/* Whose rows might be a square's too, with a row for the class token or without: 2 x 4 patches and one, and 1 x 9. */
+static void a_grid_of_as_many_rows_as_a_square_is_the_hosts_to_say(void **state) {
+    (void)state;
+    static const int32_t sizes[][2] = {{8, 16}, {4, 36}};
+    const char *path = support_scratch("bare.safetensors"), *own = support_scratch("own.safetensors");
+    tleg_learngene *gene = gene_of();
+    for (int k = 0; k < 2; k++) {
+        const tleg_expander_options wide = {.struct_size = sizeof wide, .image_size = sizes[k][0], .image_width = sizes[k][1]};
+        const tleg_preparation_options pictures = {
+            .struct_size = sizeof pictures, .image_size = sizes[k][0], .image_width = sizes[k][1]};
+        const tleg_open_options how = {.struct_size = sizeof how, .pictures = &pictures};
+        tleg_model *model = expanded_as(gene, &wide), *square = expanded(gene, 12, TLEG_F32), *opened = NULL;
+        save_bare(model, path);
+        OK(context, tleg_model_open(context, path, &how, &opened));
+        same_tensors(opened, model);
+        tleg_model_free(opened);
+        OK(context, tleg_model_save(context, square, own, NULL)); /* which says that it is 12 x 12 */
+        OK(context, tleg_model_open(context, own, &how, &opened));
+        tleg_config config = {.struct_size = sizeof config};
+        tleg_tensor *learned = NULL, *resampled = NULL;
+        tleg_tensor_info one = {.struct_size = sizeof one}, other = {.struct_size = sizeof other};
+        OK(context, tleg_model_get_info(context, opened, &config));
+        assert_true(config.image_size == sizes[k][0] && config.image_width == sizes[k][1]);
+        OK(context, tleg_model_copy_tensor(context, square, "pos_embed", &learned));
+        OK(context, tleg_model_copy_tensor(context, opened, "pos_embed", &resampled));
+        OK(context, tleg_tensor_get_info(context, learned, &one));
+        OK(context, tleg_tensor_get_info(context, resampled, &other));
+        assert_true(one.bytes != other.bytes || memcmp(one.data, other.data, one.bytes) != 0);
+        tleg_tensor_free(learned);
+        tleg_tensor_free(resampled);
+        tleg_model_free(opened);
+        tleg_model_free(square);
+        tleg_model_free(model);
+    }
+    tleg_learngene_free(gene);
+}
+
 static void must_refuse(const char *path, tleg_preparation_options pictures, tleg_status status, const char *says) {
     const tleg_open_options how = {.struct_size = sizeof how, .pictures = &pictures};
     tleg_learngene *gene = NULL;
@@ -313,6 +350,7 @@ int main(void) {
         cmocka_unit_test(a_file_opened_for_other_images_has_its_positions_resampled),
         cmocka_unit_test(pictures_that_are_not_square_have_positions_by_either_filter),
         cmocka_unit_test(a_grid_that_no_file_says_is_the_hosts_to_say),
+        cmocka_unit_test(a_grid_of_as_many_rows_as_a_square_is_the_hosts_to_say),
         cmocka_unit_test(what_makes_no_sense_is_refused_by_its_member),
     };
     return cmocka_run_group_tests(tests, prepare, clean);

@@ -38,13 +38,14 @@ static void take_rules(struct tleg_naming *naming) {
     memcpy(naming->rules, naming->family->rules, sizeof naming->rules);
 }
 
-static tleg_status by_family(tleg_context *context, const tleg_file *file, tleg_file **named) {
+/* `whole` has the names as they are in the file, for a host's rules to speak of. */
+static tleg_status by_family(tleg_context *context, const tleg_file *file, const tleg_file *whole, tleg_file **named) {
     struct tleg_naming naming = {.context = context, .file = file};
     const tleg_status status = is_own(file) ? TLEG_OK : tleg_names_recognise(context, file, &naming.family, &naming.prefix);
     if (status != TLEG_OK)
         return status;
     if (!naming.family && !tleg_names_are_ours(file))
-        tleg_names_guess(context, file);
+        tleg_names_guess(context, whole);
     if (!naming.family)
         return has_config(file) ? tleg_names_apply(&naming, named) : tleg_file_view(context, file, "", named);
     take_rules(&naming);
@@ -126,12 +127,22 @@ static tleg_status by_rules(tleg_context *context, const tleg_file *file, const 
     return status;
 }
 
+/* Of a file whose names have wrappers in the middle, what they wrap. */
+static tleg_status by_unwrapped(tleg_context *context, const tleg_file *file, tleg_file **named) {
+    tleg_file *unwrapped;
+    tleg_status status = tleg_names_unwrap(context, file, &unwrapped);
+    if (status == TLEG_OK)
+        status = by_family(context, unwrapped ? unwrapped : file, file, named);
+    tleg_file_free(unwrapped);
+    return status;
+}
+
 tleg_status tleg_names_read(tleg_context *context, const tleg_file *file, const char *rules, tleg_file **named) {
     *named = NULL;
     const tleg_file *holder;
     if (TLEG_TRAIN && !rules && tleg_file_graph(file, &holder))
         return by_graph(context, file, named);
     if (!rules)
-        return by_family(context, file, named);
+        return by_unwrapped(context, file, named);
     return by_rules(context, file, rules, named);
 }

@@ -43,6 +43,11 @@ bool tleg_pattern_fill(struct tleg_rule_text pattern, struct tleg_rule_text pref
 /* Whether names end as the library's do, for patches and for attention: whoever reads them knows better what is missing. */
 bool tleg_names_are_ours(const tleg_file *file);
 
+/* ---- unwrap.c ---- */
+/* The file with names without the words of wrappers (torch.compile's, DataParallel's); NULL where none stands in the middle of
+ * one. FORMAT where two would be the same. */
+tleg_status tleg_names_unwrap(tleg_context *context, const tleg_file *file, tleg_file **unwrapped);
+
 /* ---- recognise.c ---- */
 /* The family of the file, or NULL, and what stands before its names. UNSUPPORTED when it is refused; FORMAT when there are
  * several of it and nothing says which is meant. */

@@ -369,6 +369,37 @@ static void rules_for_a_part_leave_the_family(void **state) {
     }
 }
 
+/* torch.compile, DataParallel and the like leave words in names, which may stand in the middle. */
+static void wrappers_in_the_middle_are_passed_over(void **state) {
+    (void)state;
+    static const char *const wrapped[][2] = {
+        {"_orig_mod.", ""}, {"vit.", "module."}, {"module._orig_mod.", "_orig_mod.module."}};
+    for (size_t k = 0; k < sizeof wrapped / sizeof *wrapped; k++) {
+        struct vit_file made;
+        unsigned char *bytes;
+        memset(&made, 0, sizeof made);
+        add_parts(&made, wrapped[k][0], hugging_face);
+        for (int i = 0; i < made.count; i++) {
+            char *name = made.tensors[i].name, *inside = strstr(name, "attention."), rest[sizeof made.tensors->name];
+            if (!inside)
+                continue;
+            snprintf(rest, sizeof rest, "%s", inside);
+            snprintf(inside, sizeof rest - (size_t)(inside - name), "%s%s", wrapped[k][1], rest);
+        }
+        tleg_file *file = must_name(&made, NULL, &bytes);
+        assert_non_null(strstr(note, "a Hugging Face ViT"));
+        assert_non_null(tleg_file_find(file, "blocks.0.attn.qkv.weight"));
+        assert_non_null(tleg_file_find(file, "blocks.1.mlp.fc2.bias"));
+        tleg_file_free(file);
+        free(bytes);
+    }
+    struct vit_file made; /* two that would have one name */
+    memset(&made, 0, sizeof made);
+    add_parts(&made, "vit.", hugging_face);
+    vit_add(&made, "vit.module.layernorm.weight", "12");
+    must_refuse(&made, NULL, TLEG_ERROR_FORMAT, (const char *const[2]){"vit.layernorm.weight", NULL});
+}
+
 static void two_models_in_a_file_are_refused(void **state) {
     (void)state;
     struct vit_file made;
@@ -724,6 +755,7 @@ int main(void) {
         cmocka_unit_test(a_part_that_is_missing_is_named),
         cmocka_unit_test(a_kind_that_was_not_compared_is_refused),
         cmocka_unit_test(rules_for_a_part_leave_the_family),
+        cmocka_unit_test(wrappers_in_the_middle_are_passed_over),
         cmocka_unit_test(two_models_in_a_file_are_refused),
         cmocka_unit_test(biases_of_keys_that_a_beit_lacks_are_zeros),
         cmocka_unit_test(registers_get_positions_of_zeros),

@@ -206,8 +206,11 @@ static tleg_status pass_labels(struct reader *reader, size_t object) {
 static tleg_status pass_label_names(struct reader *reader, size_t object) {
     const size_t list = member(reader, object, "label_names");
     const size_t count = tleg_json_kind(reader->json, list) == TLEG_JSON_ARRAY ? tleg_json_size(reader->json, list) : 0;
-    if (count == 0 || reader->facts->classes != (int64_t)count)
+    if (count == 0 || reader->facts->classes == 0)
         return TLEG_OK;
+    if (reader->facts->classes != (int64_t)count)
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: %s: label_names are %llu, but the weights have %lld classes",
+                         reader->label, reader->name, (unsigned long long)count, (long long)reader->facts->classes);
     tleg_text_put(&reader->text, "tleg.labels = ");
     for (size_t k = 0; k < count; k++) {
         if (tleg_json_kind(reader->json, list + 1 + k) != TLEG_JSON_STRING)
@@ -409,13 +412,36 @@ static tleg_status pass_size(struct reader *reader, size_t object, size_t pictur
     return TLEG_OK;
 }
 
+/* What a model was made with must be what the weights have. */
+static tleg_status hold_made(struct reader *reader, size_t args) {
+    const struct tleg_names_facts *facts = reader->facts;
+    const struct {
+        const char *key;
+        int64_t weights;
+    } held[] = {
+        {"embed_dim", facts->dim}, {"depth", facts->depth}, {"in_chans", facts->channels}, {"reg_tokens", facts->registers}};
+    int64_t height, width;
+    tleg_status status = TLEG_OK;
+    for (size_t k = 0; k < sizeof held / sizeof *held && status == TLEG_OK; k++)
+        status = hold(reader, args, held[k].key, held[k].weights);
+    if (status == TLEG_OK && read_pair(reader, member(reader, args, "img_size"), &height, &width) && facts->rows > 0 &&
+        !fits_rows(facts, height, width))
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
+                         "%s: %s: img_size is %lld x %lld, but the weights have %lld positions, for patches of %lld x %lld",
+                         reader->label, reader->name, (long long)height, (long long)width, (long long)facts->rows,
+                         (long long)facts->patch, (long long)facts->patch_width);
+    return status;
+}
+
 /* What a model was made with, beside its architecture's own choices. */
 static tleg_status read_model_args(struct reader *reader, size_t args, bool *activation) {
     static const char *const functions[][2] = {{"gelu", "gelu"}, {"gelu_tanh", "gelu_tanh"}, {"quick_gelu", "quick_gelu"},
                                                {"silu", "silu"}, {"swish", "silu"},          {"relu", "relu"},
                                                {NULL, NULL}};
     int64_t heads = 0;
-    tleg_status status = integer(reader, args, "num_heads", &heads);
+    tleg_status status = hold_made(reader, args);
+    if (status == TLEG_OK)
+        status = integer(reader, args, "num_heads", &heads);
     if (status == TLEG_OK && heads > 0)
         put_integer(reader, "tleg.heads", heads);
     *activation = tleg_json_kind(reader->json, member(reader, args, "act_layer")) == TLEG_JSON_STRING;

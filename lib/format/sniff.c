@@ -63,7 +63,7 @@ static const char *sniff_text(const unsigned char *start, size_t length) {
 }
 
 const char *tleg_sniff(const unsigned char *start, size_t length) {
-    enum { TAR_AT = 257 };
+    enum { TAR_AT = 257, TFLITE_AT = 4 };
     static const char tar[] = "ustar";
     static const struct {
         const char *magic;
@@ -92,6 +92,8 @@ const char *tleg_sniff(const unsigned char *start, size_t length) {
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         if (begins(start, length, kinds[i].magic, kinds[i].length))
             return kinds[i].words;
+    if (length > TFLITE_AT && begins(start + TFLITE_AT, length - TFLITE_AT, "TFL3", 4))
+        return "a TFLite model, no safetensors file: its weights may be rounded; open the model that it was converted from";
     if (length >= TAR_AT + sizeof tar - 1 && memcmp(start + TAR_AT, tar, sizeof tar - 1) == 0)
         return TAR;
     return is_text(start, length) ? sniff_text(start, length) : NULL;

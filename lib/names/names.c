@@ -38,10 +38,25 @@ static void take_rules(struct tleg_naming *naming) {
     memcpy(naming->rules, naming->family->rules, sizeof naming->rules);
 }
 
+/* What is to be added to a model's matrices lies beside them, or without them. */
+static tleg_status check_adapters(tleg_context *context, const tleg_file *file) {
+    const char *name;
+    for (int64_t k = 0; (name = tleg_file_get_tensor_name(file, k)) != NULL; k++)
+        if (strstr(name, ".lora_") || strstr(name, ".base_layer."))
+            return tleg_fail(
+                context, TLEG_ERROR_UNSUPPORTED,
+                "%s: expected a model, found adapters of LoRA (tensor \"%s\"): PEFT's merge_and_unload() takes them "
+                "into the model, whose file is read",
+                tleg_file_label(file), name);
+    return TLEG_OK;
+}
+
 /* `whole` has the names as they are in the file, for a host's rules to speak of. */
 static tleg_status by_family(tleg_context *context, const tleg_file *file, const tleg_file *whole, tleg_file **named) {
     struct tleg_naming naming = {.context = context, .file = file};
-    const tleg_status status = is_own(file) ? TLEG_OK : tleg_names_recognise(context, file, &naming.family, &naming.prefix);
+    tleg_status status = check_adapters(context, file);
+    if (status == TLEG_OK && !is_own(file))
+        status = tleg_names_recognise(context, file, &naming.family, &naming.prefix);
     if (status != TLEG_OK)
         return status;
     if (!naming.family && !tleg_names_are_ours(file))

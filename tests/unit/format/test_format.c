@@ -366,6 +366,7 @@ static void other_files_are_recognised(void **state) {
         {BYTES("\xff\xd8\xff\xe0\0\20JFIF\0"), "JPEG", ""},
         {BYTES("\x93NUMPY\1\0v\0"), "NumPy", ""},
         {BYTES("GGUF\3\0\0\0\0\0\0\0"), "GGUF", ""},
+        {BYTES("\34\0\0\0TFL3\24\0\40\0"), "TFLite", "converted from"},
         {BYTES("\0"), "too short", "1 bytes"},
         {BYTES("\0\0\0\0\0\0\0"), "too short", "7 bytes"},
         {BYTES("\1\341\365\5\0\0\0\0{}"), "100000001 bytes", "limit"},

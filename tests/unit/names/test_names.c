@@ -292,7 +292,7 @@ static void a_hugging_face_vit_is_read_under_any_prefix(void **state) {
 
 static void what_a_family_does_not_know_is_refused(void **state) {
     (void)state;
-    static const char *const strangers[] = {"vit.encoder.layer.1.attention.attention.query.lora_A.weight",
+    static const char *const strangers[] = {"vit.encoder.layer.1.attention.attention.query.scale.weight",
                                             "vit.encoder.layer.0.gate",
                                             "vit.encoder.layer.7.extra.weight",
                                             "head.weight",
@@ -304,6 +304,14 @@ static void what_a_family_does_not_know_is_refused(void **state) {
         vit_add(&made, strangers[k], "12");
         must_refuse(&made, NULL, k < 3 ? TLEG_ERROR_UNSUPPORTED : TLEG_ERROR_FORMAT,
                     (const char *const[2]){strangers[k], "a Hugging Face ViT"});
+    }
+    static const char *const adapters[] = {"vit.encoder.layer.1.attention.attention.query.lora_A.weight",
+                                           "vit.encoder.layer.0.attention.attention.query.base_layer.weight"};
+    for (size_t k = 0; k < sizeof adapters / sizeof *adapters; k++) {
+        struct vit_file made;
+        a_hugging_face_vit(&made, "", "vit.");
+        vit_add(&made, adapters[k], "12,12");
+        must_refuse(&made, NULL, TLEG_ERROR_UNSUPPORTED, (const char *const[2]){"adapters of LoRA", "merge_and_unload"});
     }
     struct vit_file made;
     unsigned char *bytes;

@@ -120,7 +120,7 @@ static tleg_status read_site(tleg_context *context, const char *what, const stru
     return TLEG_OK;
 }
 
-static tleg_status fail_unknown(tleg_context *context, const char *what, size_t index) {
+static tleg_status fail_unknown(tleg_context *context, const char *what, const struct tleg_json *json, size_t key) {
     char keys[TLEG_SITES * SITE_KEY] = "";
     struct tleg_text text = {keys, 0};
     for (int site = 0; site < TLEG_SITES; site++) {
@@ -128,9 +128,11 @@ static tleg_status fail_unknown(tleg_context *context, const char *what, size_t 
         tleg_text_put(&text, tleg_site_key(site));
     }
     tleg_text_byte(&text, '\0');
+    size_t length;
+    const char *found = tleg_json_source(json, key, &length);
     return tleg_fail(context, TLEG_ERROR_UNSUPPORTED,
-                     "%s: site %d is none of %s, and may be for a newer libtleg; expected those with %s", what, (int)index,
-                     keys, form);
+                     "%s: the site \"%.*s\" is none of %s, and may be for a newer libtleg; expected those with %s", what,
+                     length < 40 ? (int)length : 13, length < 40 ? found : "a longer text", keys, form);
 }
 
 /* Finds each named site's array and its number of segments. */
@@ -142,7 +144,7 @@ static tleg_status find_sites(tleg_context *context, const char *what, const str
     for (size_t k = 0; k < tleg_json_size(json, 0); k++, key = tleg_json_next(json, key + 1)) {
         const enum tleg_site site = find_site(json, key);
         if (site == TLEG_SITES)
-            return fail_unknown(context, what, k);
+            return fail_unknown(context, what, json, key);
         if (arrays[site])
             return tleg_fail(context, TLEG_ERROR_FORMAT, "%s: the site \"%s\" is there twice", what, tleg_site_key(site));
         const size_t count = tleg_json_kind(json, key + 1) == TLEG_JSON_ARRAY ? tleg_json_size(json, key + 1) : 0;

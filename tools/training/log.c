@@ -85,7 +85,7 @@ static void print_start(const struct state *state, const char *recipe, uint64_t 
         printf(" (%" PRId64 " images are left over, others each time)", (int64_t)state->learned.count % step);
     printf(", %" PRId64 " in %d epochs\n", state->steps_an_epoch * options->epochs, (int)options->epochs);
     if (options->lr_absolute)
-        printf("learning rate: %g as given (--lr-absolute)", options->lr);
+        printf("learning rate: %g, whatever the batch (--lr-absolute)", options->lr);
     else
         printf("learning rate: %g given, times %" PRId64 "/512 images of a step = %g", options->lr, step, state->rate.peak);
     if (state->rate.warmup || state->rate.warmup_steps)

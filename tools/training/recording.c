@@ -147,8 +147,11 @@ static bool take_sizes(struct recording *recording, char error[RECORDING_ERROR])
 static bool read_settings(struct recording *recording, char error[RECORDING_ERROR]) {
     uint8_t prefix[PREFIX];
     json_error_t reason;
-    if (!read_at(recording, 0, prefix, sizeof prefix) || memcmp(prefix, magic, MAGIC) != 0)
+    const bool begins = read_at(recording, 0, prefix, MAGIC) && memcmp(prefix, magic, MAGIC) == 0;
+    if (!begins)
         return fail(recording, error, "not a recording: it does not begin with \"%s\"", magic);
+    if (!read_at(recording, 0, prefix, sizeof prefix))
+        return fail(recording, error, "the file is cut short: it ends before its settings");
     uint64_t length = get(prefix + MAGIC, 8);
     if (length == 0 || length > MOST_SETTINGS || length > file_size(recording))
         return fail(recording, error, "its settings are said to take %" PRIu64 " bytes; the file is cut short or damaged",

@@ -161,7 +161,8 @@ static bool read_ready(const struct reason *reason, const json_t *ready) {
         return fail(reason, "speaks version %" JSON_INTEGER_FORMAT " of the protocol; expected %d", json_integer_value(version),
                     VERSION);
     if (!json_is_integer(classes))
-        return fail(reason, "its ready line has no \"classes\"; expected {\"classes\": %d}", (int)set->class_count);
+        return fail(reason, "its ready line has no %s; expected {\"classes\": %d}",
+                    classes ? "whole number of \"classes\"" : "\"classes\"", (int)set->class_count);
     if (json_integer_value(classes) != set->class_count)
         return fail(reason, "a teacher of %" JSON_INTEGER_FORMAT " classes; %s has %d", json_integer_value(classes),
                     set->options.dir, (int)set->class_count);

@@ -17,7 +17,7 @@ small="distill --data cifar --val cifar $shape --depths 2-3 --batch 10 --lr 1e-3
 # ---- a run, said aloud ----
 try 0 $small --epochs 6 --log whole.json --log-every 3 -o whole.st
 says out "36 images of 3 classes to learn from, 6 to validate with"
-says out "learning rate: 0.001 as given (--lr-absolute); from 1e-06 over 1 epoch"
+says out "learning rate: 0.001, whatever the batch (--lr-absolute); from 1e-06 over 1 epoch"
 says out "steps: 3 an epoch of 10 images (6 images are left over, others each time), 18 in 6 epochs"
 says out "step 18/18"
 says out "epoch 6/6: validation top-1"
@@ -45,7 +45,7 @@ rates() {
 }
 steps="distill --data cifar $shape --depth 2 --batch 12 --lr 1 --lr-absolute --log-every 1 --augment none --clip 0.001"
 try 0 $steps --epochs 4 --warmup-steps 2 --decay-epochs 2 --lr-end 0.25 --log rate.json -o rate.st
-says out "learning rate: 1 as given (--lr-absolute); from 1e-06 over 2 steps of warm-up; then constant, and in the last 2 epochs straight to 0.25"
+says out "learning rate: 1, whatever the batch (--lr-absolute); from 1e-06 over 2 steps of warm-up; then constant, and in the last 2 epochs straight to 0.25"
 must test "$(rates rate.json)" = "1e-06 0.5 1 1 1 1 1 0.875 0.75 0.625 0.5 0.375 "
 try 0 $steps --epochs 2 --warmup 0 --decay-epochs 0 --log rate.json -o rate.st
 says out "; then constant"
@@ -74,7 +74,7 @@ plain="distill --data cifar $shape --depth 2"
 try 0 $plain --epochs 2 -o recipe.st
 says out "recipe: 36 pictures, 2 epochs, 2 steps of 32 pictures: the recipe for short runs"
 says out "flip 0.5, RandAugment 0, jitter 0, erasing 0, mixup 0, cutmix 0, smoothing 0.1, each picture 1 times"
-says out "learning rate: 0.001 as given (--lr-absolute); then a cosine to 1e-05, a new rate each step"
+says out "learning rate: 0.001, whatever the batch (--lr-absolute); then a cosine to 1e-05, a new rate each step"
 try 0 $plain --epochs 1000 --recipe short --limit-steps 1 -o recipe.st
 says out "1000 steps of 32 pictures: the recipe for short runs"
 says out "over 100 steps of warm-up"
@@ -86,7 +86,7 @@ says out "DeiT's recipe"
 says out "learning rate: 0.0005 given, times 18/512"
 try 0 $plain --epochs 2 --batch 9 --lr 2e-3 --augment none --warmup 1 -o recipe.st # what is said holds
 says out "8 steps of 9 pictures: the recipe for short runs"
-says out "learning rate: 0.002 as given (--lr-absolute)"
+says out "learning rate: 0.002, whatever the batch (--lr-absolute)"
 says out "from 1e-06 over 1 epoch of warm-up; then a cosine to 1e-05"
 says out "no crop"
 try 0 $plain --epochs 2 --limit-steps 1 --batch 9 -o recipe.st

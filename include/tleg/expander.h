@@ -38,9 +38,9 @@ typedef struct tleg_expander_options {
  * measured. Should layers ever differ, `bytes` and `ms` stay exact and the lines become the nearest that lie above.
  *
  * Milliseconds are those of an elastic session; a materialised model is as fast or a little faster. They are the least of many
- * runs, what the machine can do while nothing else wants it (on one thread by that thread's own clock, so that it holds on a busy
- * machine too): `spread` says how much longer a run in the middle of them took, and so what to expect beside the work that was
- * there meanwhile. */
+ * runs, what the machine can do while nothing else wants it (on one thread by that thread's own clock, so that it holds on a
+ * busy machine too): `spread` says how much longer a run in the middle of them took, and so what to expect beside the work that
+ * was there meanwhile. */
 typedef struct tleg_cost {
     uint32_t struct_size; /* sizeof(tleg_cost) */
     int32_t least_depth;  /* the schedule's number of segments; 1 without one */

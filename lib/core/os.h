@@ -31,8 +31,8 @@
 /* ---- time ---- */
 /* Of a clock that only rises; in plain C of the wall clock, which somebody may set. */
 int64_t tleg_os_nanoseconds(void);
-/* What the processor spent on the calling thread, which stands still while others run; the clock above where the system does not
- * say. */
+/* What the processor spent on the calling thread, which stands still while others run; the clock above where the system does
+ * not say. */
 int64_t tleg_os_thread_nanoseconds(void);
 
 /* ---- memory ---- */

@@ -13,6 +13,7 @@ struct reader {
     const struct tleg_json *json;
     struct tleg_text text; /* the rules, measured first */
     const struct tleg_names_facts *facts;
+    const tleg_file *file;
 };
 
 /* ---- members ---- */
@@ -362,8 +363,16 @@ static tleg_status read_hugging_face(struct reader *reader, size_t object) {
 
 /* ---- timm ---- */
 
-static const char *const filters[][2] = {
-    {"bicubic", "bicubic"}, {"bilinear", "bilinear"}, {"box", "box"}, {"", NULL}, {"random", NULL}, {NULL, NULL}};
+/* Those of the library, and others, whose place a host may give to one of the library's. */
+static const char *const filters[][2] = {{"bicubic", "bicubic"},
+                                         {"bilinear", "bilinear"},
+                                         {"box", "box"},
+                                         {"lanczos", "lanczos"},
+                                         {"nearest", "nearest"},
+                                         {"hamming", "hamming"},
+                                         {"", NULL},
+                                         {"random", NULL},
+                                         {NULL, NULL}};
 
 /* Whether a block's norms stand after its branches, as neither names nor shapes of timm's say. */
 static bool norms_after(const char *architecture) {
@@ -426,7 +435,7 @@ static tleg_status read_model_args(struct reader *reader, size_t args, bool *act
 }
 
 static tleg_status read_timm(struct reader *reader, size_t object) {
-    static const char *const fits[][2] = {{"center", "crop"}, {"squash", "squash"}, {NULL, NULL}};
+    static const char *const fits[][2] = {{"center", "crop"}, {"squash", "squash"}, {"border", "border"}, {NULL, NULL}};
     static const char *const pools[][2] = {{"token", "cls"}, {"avg", "mean"}, {"max", "max"}, {"avgmax", "mean_max"},
                                            {"map", NULL},    {"", NULL},      {NULL, NULL}};
     static const char *const of_all[][2] = {{"token", "cls"}, {"avg", "mean_all"}, {"map", NULL}, {"", NULL}, {NULL, NULL}};
@@ -473,7 +482,7 @@ static tleg_status read_timm(struct reader *reader, size_t object) {
 /* ---- OpenCLIP ---- */
 
 static tleg_status read_open_clip(struct reader *reader, size_t object) {
-    static const char *const fits[][2] = {{"shortest", "crop"}, {"squash", "squash"}, {NULL, NULL}};
+    static const char *const fits[][2] = {{"shortest", "crop"}, {"squash", "squash"}, {"longest", "longest"}, {NULL, NULL}};
     const size_t tower = member(reader, object, "vision_cfg"), pictures = member(reader, root, "preprocess_cfg");
     tleg_status status = hold(reader, tower, "width", reader->facts->dim);
     if (status == TLEG_OK)
@@ -524,20 +533,72 @@ static tleg_status read_config(struct reader *reader) {
 
 /* ---- preprocessor_config.json ---- */
 
-/* A size: a number or {"shortest_edge": n}, which is its height and width then; or {"height": n, "width": n}, where both are
- * said. 0 when it is absent. */
+/* What transformers' image processors do where preprocessor_config.json does not say it. */
+struct processor {
+    const char *names; /* its own, "ViT" of ViTImageProcessor, and the kinds of models whose it is, by config.json */
+    bool square;       /* a size of one number is that of both sides, not of the shorter one */
+    bool crops;
+    bool bilinear; /* the filter, or bicubic */
+};
+static const struct processor processors[] = {
+    {"ViT vit vit_mae vit_msn ijepa clipseg", true, false, true},
+    {"DeiT deit", true, true, false},
+    {"Beit DPT GotOcr2 beit data2vec-vision dpt depth_anything internvl", true, false, false},
+    {"DINOv3ViT dinov3_vit", true, false, true},
+    {"CLIP Bit ChineseCLIP clip clip_vision_model dinov2 dinov2_with_registers chinese_clip altclip aimv2 aimv2_vision_model "
+     "git "
+     "kosmos-2 metaclip_2",
+     false, true, false},
+    {"Siglip siglip siglip_vision_model", false, false, false}};
+
+/* The model_type of a config.json beside it, or "". */
+static tleg_status model_type(const struct reader *reader, char out[WORD]) {
+    static const char name[] = "config.json";
+    const char *text = tleg_file_get_metadata(reader->file, name);
+    struct tleg_json json;
+    if (!text)
+        return TLEG_OK;
+    const tleg_status status = tleg_json_parse(reader->context, name, text, strlen(text), &json);
+    if (status != TLEG_OK)
+        return status;
+    const struct reader beside = {.json = &json};
+    word(&beside, root, "model_type", out);
+    tleg_json_free(&json);
+    return TLEG_OK;
+}
+
+/* The processor that the text names, or else that of the model; NULL where it is not known here. */
+static tleg_status find_processor(const struct reader *reader, const struct processor **processor) {
+    char name[WORD], *end;
+    tleg_status status = TLEG_OK;
+    if (!*word(reader, root, "image_processor_type", name) && !*word(reader, root, "feature_extractor_type", name))
+        status = model_type(reader, name);
+    if ((end = strstr(name, "ImageProcessor")) != NULL || (end = strstr(name, "FeatureExtractor")) != NULL)
+        *end = '\0';
+    *processor = NULL;
+    for (size_t k = 0; k < sizeof processors / sizeof *processors; k++)
+        if (tleg_list_has(processors[k].names, name, strlen(name)))
+            *processor = &processors[k];
+    return status;
+}
+
+/* A size: {"shortest_edge": n}, which is its height and width then; {"height": n, "width": n} or [n, n], where both are said;
+ * or a number, which is either. 0 when it is absent. */
 struct size {
     int64_t height, width;
     bool both;
 };
 
-static tleg_status read_size(const struct reader *reader, const char *key, struct size *size) {
+static tleg_status read_size(const struct reader *reader, const char *key, bool square, struct size *size) {
     const size_t token = member(reader, root, key);
+    const bool plain = tleg_json_kind(reader->json, token) == TLEG_JSON_NUMBER;
     int64_t shortest = 0;
     *size = (struct size){0};
-    tleg_status status = tleg_json_kind(reader->json, token) == TLEG_JSON_NUMBER
-                             ? integer(reader, root, key, &shortest)
-                             : integer(reader, token, "shortest_edge", &shortest);
+    if (!plain && read_pair(reader, token, &size->height, &size->width)) {
+        size->both = true;
+        return TLEG_OK;
+    }
+    tleg_status status = plain ? integer(reader, root, key, &shortest) : integer(reader, token, "shortest_edge", &shortest);
     if (status == TLEG_OK)
         status = integer(reader, token, "height", &size->height);
     if (status == TLEG_OK)
@@ -548,6 +609,7 @@ static tleg_status read_size(const struct reader *reader, const char *key, struc
                          reader->label, reader->name, key);
     if (!size->both)
         size->height = size->width = shortest;
+    size->both = size->both || (plain && square);
     return status;
 }
 
@@ -557,14 +619,17 @@ static double share(double size, double resized) {
     return floor(size / exact) == resized ? exact : size / (resized + 0.25);
 }
 
-static tleg_status read_fit(struct reader *reader) {
+static tleg_status read_fit(struct reader *reader, const struct processor *processor) {
     struct size size, crop;
-    tleg_status status = read_size(reader, "size", &size);
+    tleg_status status = read_size(reader, "size", processor && processor->square, &size);
     if (status == TLEG_OK)
-        status = read_size(reader, "crop_size", &crop);
+        status = read_size(reader, "crop_size", true, &crop);
     if (status != TLEG_OK || is(reader, root, "do_resize", TLEG_JSON_FALSE) || size.height == 0)
         return status;
-    const bool cropped = is(reader, root, "do_center_crop", TLEG_JSON_TRUE) && crop.height > 0;
+    const bool crops = is_there(reader, member(reader, root, "do_center_crop"))
+                           ? is(reader, root, "do_center_crop", TLEG_JSON_TRUE)
+                           : processor && processor->crops;
+    const bool cropped = crops && crop.height > 0;
     if (cropped && (crop.height > size.height || crop.width > size.width))
         return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED, "%s: %s: crop_size is %lld, more than the size, %lld",
                          reader->label, reader->name, (long long)crop.height, (long long)size.height);
@@ -573,14 +638,46 @@ static tleg_status read_fit(struct reader *reader) {
     if (cropped && floor((double)width / kept) != (double)size.width)
         return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED,
                          "%s: %s: crop_size keeps another share of the width than of the height", reader->label, reader->name);
-    put(reader, "tleg.fit", size.both ? "squash" : "crop");
+    const bool odd = cropped && ((size.height - crop.height) | (size.width - crop.width)) & 1;
+    put(reader, "tleg.fit", !size.both ? "crop_floor" : odd ? "squash_floor" : "squash");
     put_number(reader, "tleg.crop", kept);
     return TLEG_OK;
 }
 
+/* By the numbers that PIL gives its filters. */
+static tleg_status read_filter(struct reader *reader, const struct processor *processor) {
+    static const char *const resamplers[] = {"nearest", "lanczos", "bilinear", "bicubic", "box", "hamming", "unknown"};
+    int64_t filter = processor ? (processor->bilinear ? 2 : 3) : -1;
+    const tleg_status status = integer(reader, root, "resample", &filter);
+    if (status == TLEG_OK && filter >= 0)
+        put(reader, "tleg.interpolation", resamplers[filter < 6 ? filter : 6]);
+    return status;
+}
+
+/* What is taken where the text leaves it to a processor that is not known here. Said once, while the rules are measured. */
+static void note_unknown(const struct reader *reader) {
+    const bool size = is(reader, root, "size", TLEG_JSON_NUMBER), filter = !is_there(reader, member(reader, root, "resample"));
+    if (reader->text.out || is(reader, root, "do_resize", TLEG_JSON_FALSE) || (!size && !filter))
+        return;
+    tleg_log(reader->context,
+             "%s: %s: does not say by which image processor of transformers, or by one that is not known here: taken "
+             "for granted:%s%s%s",
+             reader->label, reader->name, size ? " size is the shorter side" : "", size && filter ? "," : "",
+             filter ? " resample is bicubic" : "");
+}
+
+/* The geometry: the shape, the crop and the filter. */
+static tleg_status read_resizing(struct reader *reader) {
+    const struct processor *processor;
+    tleg_status status = find_processor(reader, &processor);
+    if (status == TLEG_OK && !processor)
+        note_unknown(reader);
+    if (status == TLEG_OK)
+        status = read_fit(reader, processor);
+    return status == TLEG_OK ? read_filter(reader, processor) : status;
+}
+
 static tleg_status read_pictures(struct reader *reader) {
-    static const char *const resamplers[] = {NULL, NULL, "bilinear", "bicubic", "box", NULL};
-    int64_t filter = -1;
     double factor = 1.0 / 255;
     bool found;
     tleg_status status = number(reader, root, "rescale_factor", &found, &factor);
@@ -604,16 +701,7 @@ static tleg_status read_pictures(struct reader *reader) {
         if (status == TLEG_OK)
             status = pass_colours(reader, root, "image_std", "tleg.std", factor);
     }
-    if (status == TLEG_OK)
-        status = read_fit(reader);
-    if (status == TLEG_OK && tleg_json_integer(reader->json, member(reader, root, "resample"), &filter)) {
-        if (filter < 0 || filter > 5 || !resamplers[filter])
-            return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED,
-                             "%s: %s: resample is %lld: expected 2 (bilinear), 3 (bicubic) or 4 (box)", reader->label,
-                             reader->name, (long long)filter);
-        put(reader, "tleg.interpolation", resamplers[filter]);
-    }
-    return status;
+    return status == TLEG_OK ? read_resizing(reader) : status;
 }
 
 /* ---- all of them ---- */
@@ -642,7 +730,7 @@ static tleg_status read_all(tleg_context *context, const tleg_file *file, const 
         status = tleg_json_parse(context, texts[k].name, text, strlen(text), &json);
         if (status != TLEG_OK)
             return status;
-        struct reader reader = {context, tleg_file_label(file), texts[k].name, &json, *out, facts};
+        struct reader reader = {context, tleg_file_label(file), texts[k].name, &json, *out, facts, file};
         status = texts[k].read(&reader);
         *out = reader.text;
         tleg_json_free(&json);

@@ -654,16 +654,16 @@ static tleg_status read_filter(struct reader *reader, const struct processor *pr
     return status;
 }
 
-/* What is taken where the text leaves it to a processor that is not known here. Said once, while the rules are measured. */
+/* What is taken of a processor that is not known here, or where nothing says which it is and what it does is not said either.
+ * Said once, while the rules are measured. */
 static void note_unknown(const struct reader *reader) {
-    const bool size = is(reader, root, "size", TLEG_JSON_NUMBER), filter = !is_there(reader, member(reader, root, "resample"));
-    if (reader->text.out || is(reader, root, "do_resize", TLEG_JSON_FALSE) || (!size && !filter))
+    const bool named = is(reader, root, "image_processor_type", TLEG_JSON_STRING),
+               size = is(reader, root, "size", TLEG_JSON_NUMBER), filter = !is_there(reader, member(reader, root, "resample"));
+    if (reader->text.out || is(reader, root, "do_resize", TLEG_JSON_FALSE) || (!named && !size && !filter))
         return;
-    tleg_log(reader->context,
-             "%s: %s: does not say by which image processor of transformers, or by one that is not known here: taken "
-             "for granted:%s%s%s",
-             reader->label, reader->name, size ? " size is the shorter side" : "", size && filter ? "," : "",
-             filter ? " resample is bicubic" : "");
+    tleg_log(reader->context, "%s: %s: its image processor is not known here: taken for granted that it does what is said%s%s",
+             reader->label, reader->name, size ? ", that size is the shorter side" : "",
+             filter ? ", that resample is bicubic" : "");
 }
 
 /* The geometry: the shape, the crop and the filter. */

@@ -147,13 +147,16 @@ static void what_is_not_computed_is_the_hosts_to_replace(void **state) {
 static void what_an_unknown_processor_leaves_open_is_noted(void **state) {
     (void)state;
     static const char *const cases[][2] = {
-        {"{\"size\": 12}", "size is the shorter side, resample is bicubic"},
+        {"{\"size\": 12}", "what is said, that size is the shorter side, that resample is bicubic"},
         {"{\"image_processor_type\": \"OtherImageProcessor\", \"size\": 12, \"resample\": 2}",
-         "granted: size is the shorter side"},
-        {"{\"size\": {\"height\": 12, \"width\": 12}}", "granted: resample is bicubic"},
+         "what is said, that size is the shorter side\n"},
+        {"{\"size\": {\"height\": 12, \"width\": 12}}", "what is said, that resample is bicubic\n"},
         {"{\"size\": {\"height\": 12, \"width\": 12}, \"resample\": 2}", NULL},
         {"{\"image_processor_type\": \"ViTImageProcessor\", \"size\": 12}", NULL},
         {"{\"image_processor_type\": \"CLIPImageProcessorFast\", \"size\": 12}", NULL},
+        {"{\"image_processor_type\": \"ConvNextImageProcessor\", \"size\": {\"shortest_edge\": 12}, \"crop_pct\": 0.8, "
+         "\"resample\": 3}",
+         "what is said\n"},
         {"{\"do_resize\": false, \"size\": 12}", NULL}};
     const tleg_open_options how = {.struct_size = sizeof how, .heads = 3};
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {

@@ -108,7 +108,9 @@ static tleg_status pass_number(struct reader *reader, size_t object, const char 
     return status;
 }
 
-/* One of `words`, which stand in pairs, theirs and ours; UNSUPPORTED names another. */
+/* One of `words`, which stand in pairs, theirs and ours; UNSUPPORTED names another, unless the pair that ends them is ANY. */
+#define ANY                                                                                                                    \
+    { NULL, "" } /* stays as it is: whoever reads the key refuses it, or the host says another */
 static tleg_status pass_word(struct reader *reader, size_t object, const char *from, const char *key,
                              const char *const (*words)[2]) {
     char text[WORD];
@@ -121,6 +123,10 @@ static tleg_status pass_word(struct reader *reader, size_t object, const char *f
                 put(reader, key, (*words)[1]);
             return TLEG_OK;
         }
+    if ((*words)[1] && *text && !strchr(text, '\n')) {
+        put(reader, key, text);
+        return TLEG_OK;
+    }
     return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED, "%s: %s: %s is \"%s\", which this library does not compute",
                      reader->label, reader->name, from, text);
 }
@@ -363,16 +369,8 @@ static tleg_status read_hugging_face(struct reader *reader, size_t object) {
 
 /* ---- timm ---- */
 
-/* Those of the library, and others, whose place a host may give to one of the library's. */
-static const char *const filters[][2] = {{"bicubic", "bicubic"},
-                                         {"bilinear", "bilinear"},
-                                         {"box", "box"},
-                                         {"lanczos", "lanczos"},
-                                         {"nearest", "nearest"},
-                                         {"hamming", "hamming"},
-                                         {"", NULL},
-                                         {"random", NULL},
-                                         {NULL, NULL}};
+static const char *const filters[][2] = {
+    {"bicubic", "bicubic"}, {"bilinear", "bilinear"}, {"box", "box"}, {"", NULL}, {"random", NULL}, ANY};
 
 /* Whether a block's norms stand after its branches, as neither names nor shapes of timm's say. */
 static bool norms_after(const char *architecture) {
@@ -435,7 +433,7 @@ static tleg_status read_model_args(struct reader *reader, size_t args, bool *act
 }
 
 static tleg_status read_timm(struct reader *reader, size_t object) {
-    static const char *const fits[][2] = {{"center", "crop"}, {"squash", "squash"}, {"border", "border"}, {NULL, NULL}};
+    static const char *const fits[][2] = {{"center", "crop"}, {"squash", "squash"}, ANY};
     static const char *const pools[][2] = {{"token", "cls"}, {"avg", "mean"}, {"max", "max"}, {"avgmax", "mean_max"},
                                            {"map", NULL},    {"", NULL},      {NULL, NULL}};
     static const char *const of_all[][2] = {{"token", "cls"}, {"avg", "mean_all"}, {"map", NULL}, {"", NULL}, {NULL, NULL}};
@@ -482,7 +480,7 @@ static tleg_status read_timm(struct reader *reader, size_t object) {
 /* ---- OpenCLIP ---- */
 
 static tleg_status read_open_clip(struct reader *reader, size_t object) {
-    static const char *const fits[][2] = {{"shortest", "crop"}, {"squash", "squash"}, {"longest", "longest"}, {NULL, NULL}};
+    static const char *const fits[][2] = {{"shortest", "crop"}, {"squash", "squash"}, ANY};
     const size_t tower = member(reader, object, "vision_cfg"), pictures = member(reader, root, "preprocess_cfg");
     tleg_status status = hold(reader, tower, "width", reader->facts->dim);
     if (status == TLEG_OK)
@@ -533,23 +531,18 @@ static tleg_status read_config(struct reader *reader) {
 
 /* ---- preprocessor_config.json ---- */
 
-/* What transformers' image processors do where preprocessor_config.json does not say it. */
-struct processor {
-    const char *names; /* its own, "ViT" of ViTImageProcessor, and the kinds of models whose it is, by config.json */
-    bool square;       /* a size of one number is that of both sides, not of the shorter one */
-    bool crops;
-    bool bilinear; /* the filter, or bicubic */
+/* Image processors of transformers, by what they do where preprocessor_config.json does not say it: their names ("ViT" of
+ * ViTImageProcessor and ViTFeatureExtractor) and the kinds of models whose they are. */
+enum processor {
+    LIKE_VIT,    /* a size of one number is that of both sides; bilinear, all others bicubic */
+    LIKE_BEIT,   /* of both sides */
+    LIKE_DEIT,   /* of both sides, and the centre is cropped */
+    LIKE_CLIP,   /* of the shorter side, and the centre is cropped */
+    LIKE_SIGLIP, /* of the shorter side */
+    UNKNOWN
 };
-static const struct processor processors[] = {
-    {"ViT vit vit_mae vit_msn ijepa clipseg", true, false, true},
-    {"DeiT deit", true, true, false},
-    {"Beit DPT GotOcr2 beit data2vec-vision dpt depth_anything internvl", true, false, false},
-    {"DINOv3ViT dinov3_vit", true, false, true},
-    {"CLIP Bit ChineseCLIP clip clip_vision_model dinov2 dinov2_with_registers chinese_clip altclip aimv2 aimv2_vision_model "
-     "git "
-     "kosmos-2 metaclip_2",
-     false, true, false},
-    {"Siglip siglip siglip_vision_model", false, false, false}};
+static const char *const processors[] = {"ViT DINOv3ViT vit vit_mae ijepa", "Beit DPT GotOcr2 beit data2vec-vision dpt",
+                                         "DeiT deit", "CLIP ChineseCLIP Bit clip dinov2", "Siglip siglip"};
 
 /* The model_type of a config.json beside it, or "". */
 static tleg_status model_type(const struct reader *reader, char out[WORD]) {
@@ -567,18 +560,17 @@ static tleg_status model_type(const struct reader *reader, char out[WORD]) {
     return TLEG_OK;
 }
 
-/* The processor that the text names, or else that of the model; NULL where it is not known here. */
-static tleg_status find_processor(const struct reader *reader, const struct processor **processor) {
+/* By the text, or else by the kind of the model. */
+static tleg_status find_processor(const struct reader *reader, enum processor *processor) {
     char name[WORD], *end;
     tleg_status status = TLEG_OK;
     if (!*word(reader, root, "image_processor_type", name) && !*word(reader, root, "feature_extractor_type", name))
         status = model_type(reader, name);
     if ((end = strstr(name, "ImageProcessor")) != NULL || (end = strstr(name, "FeatureExtractor")) != NULL)
         *end = '\0';
-    *processor = NULL;
-    for (size_t k = 0; k < sizeof processors / sizeof *processors; k++)
-        if (tleg_list_has(processors[k].names, name, strlen(name)))
-            *processor = &processors[k];
+    *processor = LIKE_VIT;
+    while (*processor < UNKNOWN && !tleg_list_has(processors[*processor], name, strlen(name)))
+        ++*processor;
     return status;
 }
 
@@ -619,16 +611,16 @@ static double share(double size, double resized) {
     return floor(size / exact) == resized ? exact : size / (resized + 0.25);
 }
 
-static tleg_status read_fit(struct reader *reader, const struct processor *processor) {
+static tleg_status read_fit(struct reader *reader, enum processor processor) {
     struct size size, crop;
-    tleg_status status = read_size(reader, "size", processor && processor->square, &size);
+    tleg_status status = read_size(reader, "size", processor <= LIKE_DEIT, &size);
     if (status == TLEG_OK)
         status = read_size(reader, "crop_size", true, &crop);
     if (status != TLEG_OK || is(reader, root, "do_resize", TLEG_JSON_FALSE) || size.height == 0)
         return status;
     const bool crops = is_there(reader, member(reader, root, "do_center_crop"))
                            ? is(reader, root, "do_center_crop", TLEG_JSON_TRUE)
-                           : processor && processor->crops;
+                           : processor == LIKE_DEIT || processor == LIKE_CLIP;
     const bool cropped = crops && crop.height > 0;
     if (cropped && (crop.height > size.height || crop.width > size.width))
         return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED, "%s: %s: crop_size is %lld, more than the size, %lld",
@@ -645,9 +637,9 @@ static tleg_status read_fit(struct reader *reader, const struct processor *proce
 }
 
 /* By the numbers that PIL gives its filters. */
-static tleg_status read_filter(struct reader *reader, const struct processor *processor) {
-    static const char *const resamplers[] = {"nearest", "lanczos", "bilinear", "bicubic", "box", "hamming", "unknown"};
-    int64_t filter = processor ? (processor->bilinear ? 2 : 3) : -1;
+static tleg_status read_filter(struct reader *reader, enum processor processor) {
+    static const char resamplers[][9] = {"nearest", "lanczos", "bilinear", "bicubic", "box", "hamming", "unknown"};
+    int64_t filter = processor == LIKE_VIT ? 2 : processor == UNKNOWN ? -1 : 3;
     const tleg_status status = integer(reader, root, "resample", &filter);
     if (status == TLEG_OK && filter >= 0)
         put(reader, "tleg.interpolation", resamplers[filter < 6 ? filter : 6]);
@@ -661,16 +653,15 @@ static void note_unknown(const struct reader *reader) {
                size = is(reader, root, "size", TLEG_JSON_NUMBER), filter = !is_there(reader, member(reader, root, "resample"));
     if (reader->text.out || is(reader, root, "do_resize", TLEG_JSON_FALSE) || (!named && !size && !filter))
         return;
-    tleg_log(reader->context, "%s: %s: its image processor is not known here: taken for granted that it does what is said%s%s",
-             reader->label, reader->name, size ? ", that size is the shorter side" : "",
-             filter ? ", that resample is bicubic" : "");
+    tleg_log(reader->context, "%s: %s: its image processor is not known here: taken as it stands%s%s", reader->label,
+             reader->name, size ? ", size as the shorter side" : "", filter ? ", resample as bicubic" : "");
 }
 
 /* The geometry: the shape, the crop and the filter. */
 static tleg_status read_resizing(struct reader *reader) {
-    const struct processor *processor;
+    enum processor processor;
     tleg_status status = find_processor(reader, &processor);
-    if (status == TLEG_OK && !processor)
+    if (status == TLEG_OK && processor == UNKNOWN)
         note_unknown(reader);
     if (status == TLEG_OK)
         status = read_fit(reader, processor);

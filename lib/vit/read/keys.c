@@ -213,19 +213,15 @@ static bool says(const struct tleg_config_reader *reader, const char *key) {
 }
 
 /* A way to prepare pictures that is not known here is the host's to replace, which is done afterwards. */
-#define UNLESS_TOLD(member, word)                                                                                              \
-    "this version does not know: say which of these to take, by tleg_open_options.pictures." member                            \
-    " (the command's --" member ") or a rule for names (tleg." member " = " word ")"
-
 static tleg_status read_ways(const struct tleg_config_reader *reader) {
+    static const char unless_told[] = "is not known here: say which to take, by tleg_open_options.pictures "
+                                      "(--interpolation, --fit) or a rule for names";
     tleg_config *c = reader->c;
     const tleg_preparation_options asked = tleg_read_asked_pictures(reader);
-    const tleg_status status =
-        read_choice(reader, "tleg.interpolation", tleg_interpolation_words,
-                    asked.interpolation ? NULL : UNLESS_TOLD("interpolation", "bicubic"), &c->interpolation);
-    if (status != TLEG_OK)
-        return status;
-    return read_choice(reader, "tleg.fit", tleg_fit_words, asked.fit ? NULL : UNLESS_TOLD("fit", "crop"), &c->fit);
+    const tleg_status status = read_choice(reader, "tleg.interpolation", tleg_interpolation_words,
+                                           asked.interpolation ? NULL : unless_told, &c->interpolation);
+    return status == TLEG_OK ? read_choice(reader, "tleg.fit", tleg_fit_words, asked.fit ? NULL : unless_told, &c->fit)
+                             : status;
 }
 
 static tleg_status read_pictures(const struct tleg_config_reader *reader) {

@@ -212,7 +212,7 @@ static void what_contradicts_the_weights_is_named(void **state) {
     static const char *const unknown[][3] = {
         {"config.json", "{\"model_type\": \"vit\", \"hidden_act\": \"mish\"}", "hidden_act is \"mish\""},
         {"config.json", "{\"architecture\": \"x\", \"global_pool\": \"last\"}", "global_pool is \"last\""},
-        {"config.json", "{\"architecture\": \"x\", \"interpolation\": \"sharp\"}", "interpolation is \"sharp\""},
+        {"config.json", "{\"architecture\": \"x\", \"interpolation\": \"a\\nb\"}", "interpolation is \"a\nb\""},
         {"preprocessor_config.json",
          "{\"size\": {\"height\": 8, \"width\": 40}, \"crop_size\": {\"height\": 4, \"width\": 10}, \"do_center_crop\": true}",
          "another share of the width"},

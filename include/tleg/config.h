@@ -58,9 +58,11 @@ enum {
 /* How a picture gets the shape of the input. Both resize to side = floor(image_size / crop), then keep the centre: CROP the
  * shorter side to `side`, so that what sticks out on the longer one is lost (DeiT, DINOv2, CLIP); SQUASH both sides, whatever
  * the picture's aspect (SigLIP, Hugging Face's ViT). An input that is not square has such a side for its height and another for
- * its width: CROP resizes to the smallest picture that covers both. */
+ * its width: CROP resizes to the smallest picture that covers both. Where an odd number of pixels is lost, the centre is
+ * torchvision's and timm's, whose half is rounded to even; or, with _FLOOR, that of Hugging Face's transformers, who round it
+ * down. */
 typedef int32_t tleg_fit;
-enum { TLEG_FIT_SIGNED = -1, TLEG_FIT_CROP = 1, TLEG_FIT_SQUASH = 2 };
+enum { TLEG_FIT_SIGNED = -1, TLEG_FIT_CROP = 1, TLEG_FIT_SQUASH = 2, TLEG_FIT_CROP_FLOOR = 3, TLEG_FIT_SQUASH_FLOOR = 4 };
 
 /* What is taken for granted of pictures (tleg_config.assumed): ImageNet's mean and std, the crop, bicubic and CROP. A file that
  * says its crop says the last by not saying it. */

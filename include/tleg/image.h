@@ -1,7 +1,8 @@
 /* From a host's pixels to a model's input, pixel for pixel as timm and torchvision prepare
  * them with PIL: resized (antialiased, by the filter and to the shape that the model was trained with), centre
  * crop, scale to 0..1, normalise. The library decodes no image files, and decoders of JPEG differ: "pixel for pixel"
- * holds for pixels as PIL has them, those of libjpeg-turbo with its defaults (islow DCT, fancy upsampling). */
+ * holds for pixels as PIL has them, those of libjpeg-turbo with its defaults (islow DCT, fancy upsampling), and for Pillow up
+ * to 12: 13 resizes some pictures in another order. */
 #ifndef TLEG_IMAGE_H
 #define TLEG_IMAGE_H
 

@@ -163,7 +163,7 @@ static tleg_status check_pictures(tleg_context *context, tleg_config *c) {
         c->fit = TLEG_FIT_CROP;
     const tleg_status status =
         in_range(context, "interpolation", c->interpolation, TLEG_INTERPOLATION_BICUBIC, TLEG_INTERPOLATION_BOX);
-    return status == TLEG_OK ? in_range(context, "fit", c->fit, TLEG_FIT_CROP, TLEG_FIT_SQUASH) : status;
+    return status == TLEG_OK ? in_range(context, "fit", c->fit, TLEG_FIT_CROP, TLEG_FIT_SQUASH_FLOOR) : status;
 }
 
 static tleg_status check_number(tleg_context *context, const char *member, double value, bool good, const char *expected) {

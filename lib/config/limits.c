@@ -9,7 +9,7 @@ const char *const tleg_pool_words[] = {"mean",     "cls",      "attention", "pat
 const char *const tleg_branch_norm_words[] = {"before", "after", "sum", NULL};
 const char *const tleg_rotary_words[] = {"index", "centred", NULL};
 const char *const tleg_interpolation_words[] = {"bicubic", "bilinear", "box", NULL};
-const char *const tleg_fit_words[] = {"crop", "squash", NULL};
+const char *const tleg_fit_words[] = {"crop", "squash", "crop_floor", "squash_floor", NULL};
 
 double tleg_default_rotary_base(int32_t rotary) {
     return rotary == TLEG_ROTARY_CENTRED ? 100 : 10000;

@@ -41,7 +41,7 @@ static tleg_status take_shape(tleg_context *context, const tleg_preparation_opti
     tleg_status status = take_choice(context, "interpolation", options->interpolation, TLEG_INTERPOLATION_BICUBIC,
                                      TLEG_INTERPOLATION_BOX, &p->interpolation);
     if (status == TLEG_OK)
-        status = take_choice(context, "fit", options->fit, TLEG_FIT_CROP, TLEG_FIT_SQUASH, &p->fit);
+        status = take_choice(context, "fit", options->fit, TLEG_FIT_CROP, TLEG_FIT_SQUASH_FLOOR, &p->fit);
     if (status != TLEG_OK)
         return status;
     p->channels = options->channels == 0 ? 3 : options->channels;

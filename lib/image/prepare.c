@@ -18,11 +18,12 @@ static tleg_status read_covered(tleg_context *context, const tleg_preparation *p
     return TLEG_OK;
 }
 
-/* torchvision's Resize and CenterCrop along one side: (resized - size) / 2 rounded half to even. It is never negative,
- * since the crop is at most 1: CenterCrop's padding with black has no case here. */
-static struct tleg_axis centre(int32_t in, int64_t resized, int32_t size) {
+/* Resize and CenterCrop along one side: (resized - size) / 2, rounded half to even as torchvision does it, or down. It is never
+ * negative, since the crop is at most 1: CenterCrop's padding with black has no case here. */
+static struct tleg_axis centre(int32_t in, int64_t resized, int32_t size, bool down) {
     const int64_t rest = resized - size, half = rest / 2;
-    return (struct tleg_axis){.in = in, .out = size, .resized = resized, .offset = half + (rest % 2 != 0 && half % 2 != 0)};
+    const bool up = !down && rest % 2 != 0 && half % 2 != 0;
+    return (struct tleg_axis){.in = in, .out = size, .resized = resized, .offset = half + up};
 }
 
 /* torchvision's Resize to the shorter side: the longer becomes int(side * long / short), where Python divides in double. */
@@ -39,19 +40,21 @@ static int64_t kept(int32_t side, double ratio) {
 
 static void lay_axes(const tleg_preparation *preparation, const tleg_image *image, struct tleg_extent covered,
                      struct tleg_axis *x, struct tleg_axis *y) {
+    const bool down = preparation->fit == TLEG_FIT_CROP_FLOOR || preparation->fit == TLEG_FIT_SQUASH_FLOOR;
+    const bool whole = preparation->fit == TLEG_FIT_SQUASH || preparation->fit == TLEG_FIT_SQUASH_FLOOR;
     int64_t width = covered.width, height = covered.height;
-    if (preparation->fit == TLEG_FIT_CROP && covered.width != covered.height) {
+    if (!whole && covered.width != covered.height) {
         const double rows = (double)image->height / covered.height, columns = (double)image->width / covered.width;
         const double ratio = rows < columns ? rows : columns;
         height = kept(image->height, ratio);
         width = kept(image->width, ratio);
-    } else if (preparation->fit == TLEG_FIT_CROP && image->width > image->height) {
+    } else if (!whole && image->width > image->height) {
         width = grown(covered.height, image->width, image->height);
-    } else if (preparation->fit == TLEG_FIT_CROP) {
+    } else if (!whole) {
         height = grown(covered.width, image->height, image->width);
     }
-    *x = centre(image->width, width, preparation->size.width);
-    *y = centre(image->height, height, preparation->size.height);
+    *x = centre(image->width, width, preparation->size.width, down);
+    *y = centre(image->height, height, preparation->size.height, down);
 }
 
 struct sink { /* what a value of each channel becomes, and where it goes */

@@ -13,6 +13,7 @@ struct reader {
     const struct tleg_json *json;
     struct tleg_text text; /* the rules, measured first */
     const struct tleg_names_facts *facts;
+    const tleg_file *file;
 };
 
 /* ---- members ---- */
@@ -107,7 +108,9 @@ static tleg_status pass_number(struct reader *reader, size_t object, const char 
     return status;
 }
 
-/* One of `words`, which stand in pairs, theirs and ours; UNSUPPORTED names another. */
+/* One of `words`, which stand in pairs, theirs and ours; UNSUPPORTED names another, unless the pair that ends them is ANY. */
+#define ANY                                                                                                                    \
+    { NULL, "" } /* stays as it is: whoever reads the key refuses it, or the host says another */
 static tleg_status pass_word(struct reader *reader, size_t object, const char *from, const char *key,
                              const char *const (*words)[2]) {
     char text[WORD];
@@ -120,6 +123,10 @@ static tleg_status pass_word(struct reader *reader, size_t object, const char *f
                 put(reader, key, (*words)[1]);
             return TLEG_OK;
         }
+    if ((*words)[1] && *text && !strchr(text, '\n')) {
+        put(reader, key, text);
+        return TLEG_OK;
+    }
     return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED, "%s: %s: %s is \"%s\", which this library does not compute",
                      reader->label, reader->name, from, text);
 }
@@ -363,7 +370,7 @@ static tleg_status read_hugging_face(struct reader *reader, size_t object) {
 /* ---- timm ---- */
 
 static const char *const filters[][2] = {
-    {"bicubic", "bicubic"}, {"bilinear", "bilinear"}, {"box", "box"}, {"", NULL}, {"random", NULL}, {NULL, NULL}};
+    {"bicubic", "bicubic"}, {"bilinear", "bilinear"}, {"box", "box"}, {"", NULL}, {"random", NULL}, ANY};
 
 /* Whether a block's norms stand after its branches, as neither names nor shapes of timm's say. */
 static bool norms_after(const char *architecture) {
@@ -449,7 +456,7 @@ static tleg_status read_model_args(struct reader *reader, size_t args, bool *act
 }
 
 static tleg_status read_timm(struct reader *reader, size_t object) {
-    static const char *const fits[][2] = {{"center", "crop"}, {"squash", "squash"}, {NULL, NULL}};
+    static const char *const fits[][2] = {{"center", "crop"}, {"squash", "squash"}, ANY};
     static const char *const pools[][2] = {{"token", "cls"}, {"avg", "mean"}, {"max", "max"}, {"avgmax", "mean_max"},
                                            {"map", NULL},    {"", NULL},      {NULL, NULL}};
     static const char *const of_all[][2] = {{"token", "cls"}, {"avg", "mean_all"}, {"map", NULL}, {"", NULL}, {NULL, NULL}};
@@ -496,7 +503,7 @@ static tleg_status read_timm(struct reader *reader, size_t object) {
 /* ---- OpenCLIP ---- */
 
 static tleg_status read_open_clip(struct reader *reader, size_t object) {
-    static const char *const fits[][2] = {{"shortest", "crop"}, {"squash", "squash"}, {NULL, NULL}};
+    static const char *const fits[][2] = {{"shortest", "crop"}, {"squash", "squash"}, ANY};
     const size_t tower = member(reader, object, "vision_cfg"), pictures = member(reader, root, "preprocess_cfg");
     tleg_status status = hold(reader, tower, "width", reader->facts->dim);
     if (status == TLEG_OK)
@@ -547,20 +554,66 @@ static tleg_status read_config(struct reader *reader) {
 
 /* ---- preprocessor_config.json ---- */
 
-/* A size: a number or {"shortest_edge": n}, which is its height and width then; or {"height": n, "width": n}, where both are
- * said. 0 when it is absent. */
+/* Image processors of transformers, by what they do where preprocessor_config.json does not say it: their names ("ViT" of
+ * ViTImageProcessor and ViTFeatureExtractor) and the kinds of models whose they are. */
+enum processor {
+    LIKE_VIT,    /* a size of one number is that of both sides; bilinear, all others bicubic */
+    LIKE_BEIT,   /* of both sides */
+    LIKE_DEIT,   /* of both sides, and the centre is cropped */
+    LIKE_CLIP,   /* of the shorter side, and the centre is cropped */
+    LIKE_SIGLIP, /* of the shorter side */
+    UNKNOWN
+};
+static const char *const processors[] = {"ViT DINOv3ViT vit vit_mae ijepa", "Beit DPT GotOcr2 beit data2vec-vision dpt",
+                                         "DeiT deit", "CLIP ChineseCLIP Bit clip dinov2", "Siglip siglip"};
+
+/* The model_type of a config.json beside it, or "". */
+static tleg_status model_type(const struct reader *reader, char out[WORD]) {
+    static const char name[] = "config.json";
+    const char *text = tleg_file_get_metadata(reader->file, name);
+    struct tleg_json json;
+    if (!text)
+        return TLEG_OK;
+    const tleg_status status = tleg_json_parse(reader->context, name, text, strlen(text), &json);
+    if (status != TLEG_OK)
+        return status;
+    const struct reader beside = {.json = &json};
+    word(&beside, root, "model_type", out);
+    tleg_json_free(&json);
+    return TLEG_OK;
+}
+
+/* By the text, or else by the kind of the model. */
+static tleg_status find_processor(const struct reader *reader, enum processor *processor) {
+    char name[WORD], *end;
+    tleg_status status = TLEG_OK;
+    if (!*word(reader, root, "image_processor_type", name) && !*word(reader, root, "feature_extractor_type", name))
+        status = model_type(reader, name);
+    if ((end = strstr(name, "ImageProcessor")) != NULL || (end = strstr(name, "FeatureExtractor")) != NULL)
+        *end = '\0';
+    *processor = LIKE_VIT;
+    while (*processor < UNKNOWN && !tleg_list_has(processors[*processor], name, strlen(name)))
+        ++*processor;
+    return status;
+}
+
+/* A size: {"shortest_edge": n}, which is its height and width then; {"height": n, "width": n} or [n, n], where both are said;
+ * or a number, which is either. 0 when it is absent. */
 struct size {
     int64_t height, width;
     bool both;
 };
 
-static tleg_status read_size(const struct reader *reader, const char *key, struct size *size) {
+static tleg_status read_size(const struct reader *reader, const char *key, bool square, struct size *size) {
     const size_t token = member(reader, root, key);
+    const bool plain = tleg_json_kind(reader->json, token) == TLEG_JSON_NUMBER;
     int64_t shortest = 0;
     *size = (struct size){0};
-    tleg_status status = tleg_json_kind(reader->json, token) == TLEG_JSON_NUMBER
-                             ? integer(reader, root, key, &shortest)
-                             : integer(reader, token, "shortest_edge", &shortest);
+    if (!plain && read_pair(reader, token, &size->height, &size->width)) {
+        size->both = true;
+        return TLEG_OK;
+    }
+    tleg_status status = plain ? integer(reader, root, key, &shortest) : integer(reader, token, "shortest_edge", &shortest);
     if (status == TLEG_OK)
         status = integer(reader, token, "height", &size->height);
     if (status == TLEG_OK)
@@ -571,6 +624,7 @@ static tleg_status read_size(const struct reader *reader, const char *key, struc
                          reader->label, reader->name, key);
     if (!size->both)
         size->height = size->width = shortest;
+    size->both = size->both || (plain && square);
     return status;
 }
 
@@ -580,14 +634,17 @@ static double share(double size, double resized) {
     return floor(size / exact) == resized ? exact : size / (resized + 0.25);
 }
 
-static tleg_status read_fit(struct reader *reader) {
+static tleg_status read_fit(struct reader *reader, enum processor processor) {
     struct size size, crop;
-    tleg_status status = read_size(reader, "size", &size);
+    tleg_status status = read_size(reader, "size", processor <= LIKE_DEIT, &size);
     if (status == TLEG_OK)
-        status = read_size(reader, "crop_size", &crop);
+        status = read_size(reader, "crop_size", true, &crop);
     if (status != TLEG_OK || is(reader, root, "do_resize", TLEG_JSON_FALSE) || size.height == 0)
         return status;
-    const bool cropped = is(reader, root, "do_center_crop", TLEG_JSON_TRUE) && crop.height > 0;
+    const bool crops = is_there(reader, member(reader, root, "do_center_crop"))
+                           ? is(reader, root, "do_center_crop", TLEG_JSON_TRUE)
+                           : processor == LIKE_DEIT || processor == LIKE_CLIP;
+    const bool cropped = crops && crop.height > 0;
     if (cropped && (crop.height > size.height || crop.width > size.width))
         return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED, "%s: %s: crop_size is %lld, more than the size, %lld",
                          reader->label, reader->name, (long long)crop.height, (long long)size.height);
@@ -596,14 +653,45 @@ static tleg_status read_fit(struct reader *reader) {
     if (cropped && floor((double)width / kept) != (double)size.width)
         return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED,
                          "%s: %s: crop_size keeps another share of the width than of the height", reader->label, reader->name);
-    put(reader, "tleg.fit", size.both ? "squash" : "crop");
+    const bool odd = cropped && ((size.height - crop.height) | (size.width - crop.width)) & 1;
+    put(reader, "tleg.fit", !size.both ? "crop_floor" : odd ? "squash_floor" : "squash");
     put_number(reader, "tleg.crop", kept);
     return TLEG_OK;
 }
 
+/* By the numbers that PIL gives its filters. */
+static tleg_status read_filter(struct reader *reader, enum processor processor) {
+    static const char resamplers[][9] = {"nearest", "lanczos", "bilinear", "bicubic", "box", "hamming", "unknown"};
+    int64_t filter = processor == LIKE_VIT ? 2 : processor == UNKNOWN ? -1 : 3;
+    const tleg_status status = integer(reader, root, "resample", &filter);
+    if (status == TLEG_OK && filter >= 0)
+        put(reader, "tleg.interpolation", resamplers[filter < 6 ? filter : 6]);
+    return status;
+}
+
+/* What is taken of a processor that is not known here, or where nothing says which it is and what it does is not said either.
+ * Said once, while the rules are measured. */
+static void note_unknown(const struct reader *reader) {
+    const bool named = is(reader, root, "image_processor_type", TLEG_JSON_STRING),
+               size = is(reader, root, "size", TLEG_JSON_NUMBER), filter = !is_there(reader, member(reader, root, "resample"));
+    if (reader->text.out || is(reader, root, "do_resize", TLEG_JSON_FALSE) || (!named && !size && !filter))
+        return;
+    tleg_log(reader->context, "%s: %s: its image processor is not known here: taken as it stands%s%s", reader->label,
+             reader->name, size ? ", size as the shorter side" : "", filter ? ", resample as bicubic" : "");
+}
+
+/* The geometry: the shape, the crop and the filter. */
+static tleg_status read_resizing(struct reader *reader) {
+    enum processor processor;
+    tleg_status status = find_processor(reader, &processor);
+    if (status == TLEG_OK && processor == UNKNOWN)
+        note_unknown(reader);
+    if (status == TLEG_OK)
+        status = read_fit(reader, processor);
+    return status == TLEG_OK ? read_filter(reader, processor) : status;
+}
+
 static tleg_status read_pictures(struct reader *reader) {
-    static const char *const resamplers[] = {NULL, NULL, "bilinear", "bicubic", "box", NULL};
-    int64_t filter = -1;
     double factor = 1.0 / 255;
     bool found;
     tleg_status status = number(reader, root, "rescale_factor", &found, &factor);
@@ -627,16 +715,7 @@ static tleg_status read_pictures(struct reader *reader) {
         if (status == TLEG_OK)
             status = pass_colours(reader, root, "image_std", "tleg.std", factor);
     }
-    if (status == TLEG_OK)
-        status = read_fit(reader);
-    if (status == TLEG_OK && tleg_json_integer(reader->json, member(reader, root, "resample"), &filter)) {
-        if (filter < 0 || filter > 5 || !resamplers[filter])
-            return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED,
-                             "%s: %s: resample is %lld: expected 2 (bilinear), 3 (bicubic) or 4 (box)", reader->label,
-                             reader->name, (long long)filter);
-        put(reader, "tleg.interpolation", resamplers[filter]);
-    }
-    return status;
+    return status == TLEG_OK ? read_resizing(reader) : status;
 }
 
 /* ---- all of them ---- */
@@ -665,7 +744,7 @@ static tleg_status read_all(tleg_context *context, const tleg_file *file, const 
         status = tleg_json_parse(context, texts[k].name, text, strlen(text), &json);
         if (status != TLEG_OK)
             return status;
-        struct reader reader = {context, tleg_file_label(file), texts[k].name, &json, *out, facts};
+        struct reader reader = {context, tleg_file_label(file), texts[k].name, &json, *out, facts, file};
         status = texts[k].read(&reader);
         *out = reader.text;
         tleg_json_free(&json);

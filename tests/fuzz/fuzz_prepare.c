@@ -97,7 +97,7 @@ int fuzz_input(const uint8_t *data, size_t size) {
                                 .image_size = wish.image_size % (MOST_SIDE + 1),
                                 .crop = wish.crop,
                                 .interpolation = wish.upside_down >> 1 & 3,
-                                .fit = wish.upside_down >> 3 & 3,
+                                .fit = (wish.upside_down >> 3 & 3) | (wish.upside_down >> 4 & 4),
                                 .channels = wish.upside_down & 32 ? 1 : 3,
                                 .mean = {wish.mean, wish.mean, wish.mean},
                                 .std = {wish.std, wish.std, wish.std}};

@@ -31,7 +31,11 @@ const struct choice option_activations[] = {{"gelu", TLEG_MLP_GELU},           {
                                             {"relu", TLEG_MLP_RELU},           {NULL, 0}};
 const struct choice option_position_filters[] = {
     {"bicubic", TLEG_POSITION_FILTER_BICUBIC}, {"antialias", TLEG_POSITION_FILTER_ANTIALIAS}, {NULL, 0}};
-const struct choice option_fits[] = {{"crop", TLEG_FIT_CROP}, {"squash", TLEG_FIT_SQUASH}, {NULL, 0}};
+const struct choice option_fits[] = {{"crop", TLEG_FIT_CROP},
+                                     {"squash", TLEG_FIT_SQUASH},
+                                     {"crop_floor", TLEG_FIT_CROP_FLOOR},
+                                     {"squash_floor", TLEG_FIT_SQUASH_FLOOR},
+                                     {NULL, 0}};
 
 const char options_shared_help[] =
     "Options of every verb\n"

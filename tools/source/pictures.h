@@ -25,7 +25,8 @@ struct pictures {
     "  --mean R,G,B --std R,G,B --crop C --interpolation I --fit F\n"                                                          \
     "                how pictures are prepared, where the file does not say, or says it wrong: colours on a scale of 0\n"      \
     "                to 1 (one number stands for all three, and for grey); the share of the resized picture that the\n"        \
-    "                centre crop keeps; bicubic, bilinear or box; crop (the shorter side is resized) or squash (both are)\n"
+    "                centre crop keeps; bicubic, bilinear or box; crop (the shorter side is resized) or squash (both are),\n"  \
+    "                or crop_floor or squash_floor, whose centre is that of Hugging Face's transformers\n"
 
 /* Checks them, and makes what the call opens from here on know them. Returns an exit code. */
 int pictures_settle(struct invocation *call, const struct pictures *pictures);

@@ -108,7 +108,8 @@ static const char help_pictures[] =
     "  --mean R,G,B --std R,G,B --crop C --interpolation I --fit F\n"
     "                      how pictures are prepared, in place of what the file to begin with says; what is written says it:\n"
     "                      colours on a scale of 0 to 1 (of a fresh gene ImageNet's), the share of the resized picture that\n"
-    "                      the centre crop keeps; bicubic, bilinear or box; crop (the shorter side is resized) or squash\n";
+    "                      the centre crop keeps; bicubic, bilinear or box; crop (the shorter side is resized) or squash,\n"
+    "                      or crop_floor or squash_floor, whose centre is that of transformers\n";
 static const char help_run[] =
     "Run\n"
     "  --seed S            seed of everything random (0): it gives the same bits at any --threads and --loaders\n"

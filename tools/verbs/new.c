@@ -271,7 +271,8 @@ const struct verb verb_new = {
         "                how images are prepared (ImageNet's mean and std, three numbers or one for all;\n"
         "                crop 0.875, or 1 for images up to 32 pixels)\n"
         "  --interpolation I  how they are resized: bicubic (default), bilinear, box\n"
-        "  --fit F       how they get their shape: crop, the centre of what is resized (default); squash\n"
+        "  --fit F       how they get their shape: crop, the centre of what is resized (default); squash;\n"
+        "                crop_floor or squash_floor, whose centre is that of Hugging Face's transformers\n"
         "  --labels FILE class names, one a line\n"
         "  --seed S      seed of the random numbers (0)\n"
         "  -o GENE       the file to write\n",

@@ -56,13 +56,18 @@ static tleg_status read_image_key(struct tleg_config_reader *reader) {
         reader->label, tleg_extent_text(tleg_config_patch(c), patch), TLEG_MAX_GRID, tleg_extent_text(given, pixels));
 }
 
+tleg_preparation_options tleg_read_asked_pictures(const struct tleg_config_reader *reader) {
+    tleg_preparation_options asked;
+    if (!reader->asked->pictures || tleg_options_read(reader->context, "tleg_preparation_options", reader->asked->pictures,
+                                                      &asked, sizeof asked, TLEG_LEAST_PREPARATION_OPTIONS) != TLEG_OK)
+        return (tleg_preparation_options){0};
+    return asked;
+}
+
 /* What the host says of pictures, for a file that says nothing of them; empty where it does not fit the rows or is not said. */
 static struct tleg_extent asked_grid(const struct tleg_config_reader *reader, int64_t rows, int32_t *unplaced) {
-    tleg_preparation_options asked;
-    if (!reader->asked->pictures ||
-        tleg_options_read(reader->context, "tleg_preparation_options", reader->asked->pictures, &asked, sizeof asked,
-                          TLEG_LEAST_PREPARATION_OPTIONS) != TLEG_OK ||
-        asked.image_size < 1 || asked.image_width < 0)
+    const tleg_preparation_options asked = tleg_read_asked_pictures(reader);
+    if (asked.image_size < 1 || asked.image_width < 0)
         return (struct tleg_extent){0};
     const struct tleg_extent pixels = {asked.image_size, asked.image_width ? asked.image_width : asked.image_size};
     const struct tleg_extent grid = grid_of(reader->c, pixels, true);

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <tleg/image.h>
 
 void tleg_read_note_keys(const struct tleg_config_reader *reader) {
     static const char known[] =
@@ -131,7 +132,9 @@ static void list_words(const char *const *words, char *text, size_t room) {
                                    words[k]);
 }
 
-tleg_status tleg_read_word(const struct tleg_config_reader *reader, const char *key, const char *const *words, int32_t *value) {
+/* As tleg_read_word. `otherwise` ends the error of a word that is not among them; NULL: it is no error, and -1. */
+static tleg_status read_choice(const struct tleg_config_reader *reader, const char *key, const char *const *words,
+                               const char *otherwise, int32_t *value) {
     const char *text = tleg_file_get_metadata(reader->file, key);
     *value = 0;
     if (!text)
@@ -140,13 +143,20 @@ tleg_status tleg_read_word(const struct tleg_config_reader *reader, const char *
         *value = strcmp(text, words[k]) == 0 ? k + 1 : 0;
     if (*value)
         return TLEG_OK;
+    *value = -1;
+    if (!otherwise)
+        return TLEG_OK;
     char expected[160];
     list_words(words, expected, sizeof expected);
     if (tleg_read_asks(reader, key))
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
                          "%s: %s: expected %s, found a question mark: its file does not say it", reader->label, key, expected);
-    return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED,
-                     "%s: %s: expected %s, found \"%s\", which may be for a newer libtleg", reader->label, key, expected, text);
+    return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED, "%s: %s: expected %s, found \"%s\", which %s", reader->label, key,
+                     expected, text, otherwise);
+}
+
+tleg_status tleg_read_word(const struct tleg_config_reader *reader, const char *key, const char *const *words, int32_t *value) {
+    return read_choice(reader, key, words, "may be for a newer libtleg", value);
 }
 
 /* `count` numbers with commas, and blanks if they like, between them. */
@@ -202,6 +212,18 @@ static bool says(const struct tleg_config_reader *reader, const char *key) {
     return tleg_file_get_metadata(reader->file, key) != NULL;
 }
 
+/* A way to prepare pictures that is not known here is the host's to replace, which is done afterwards. */
+static tleg_status read_ways(const struct tleg_config_reader *reader) {
+    static const char unless_told[] = "is not known here: say which to take, by tleg_open_options.pictures "
+                                      "(--interpolation, --fit) or a rule for names";
+    tleg_config *c = reader->c;
+    const tleg_preparation_options asked = tleg_read_asked_pictures(reader);
+    const tleg_status status = read_choice(reader, "tleg.interpolation", tleg_interpolation_words,
+                                           asked.interpolation ? NULL : unless_told, &c->interpolation);
+    return status == TLEG_OK ? read_choice(reader, "tleg.fit", tleg_fit_words, asked.fit ? NULL : unless_told, &c->fit)
+                             : status;
+}
+
 static tleg_status read_pictures(const struct tleg_config_reader *reader) {
     tleg_config *c = reader->c;
     tleg_status status = read_list(reader, "tleg.crop", 1, true, 1, "a number above 0, at most 1", &c->crop);
@@ -210,9 +232,7 @@ static tleg_status read_pictures(const struct tleg_config_reader *reader) {
     if (status == TLEG_OK)
         status = read_colours(reader, "tleg.std", true, "three numbers above 0 as in 0.229,0.224,0.225", c->std);
     if (status == TLEG_OK)
-        status = tleg_read_word(reader, "tleg.interpolation", tleg_interpolation_words, &c->interpolation);
-    if (status == TLEG_OK)
-        status = tleg_read_word(reader, "tleg.fit", tleg_fit_words, &c->fit);
+        status = read_ways(reader);
     if (!says(reader, "tleg.mean") && !says(reader, "tleg.std"))
         c->assumed |= TLEG_ASSUMED_COLOURS;
     if (!says(reader, "tleg.crop"))

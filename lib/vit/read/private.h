@@ -47,6 +47,8 @@ tleg_status tleg_read_learned(const struct tleg_config_reader *reader, struct tl
 /* ---- pictures and patches (grid.c) ---- */
 /* How large pictures are, which tokens have no place, and whether positions are computed. */
 tleg_status tleg_read_image(struct tleg_config_reader *reader);
+/* What the host says of pictures; zeros where it says nothing, or what makes no sense, which is refused later. */
+struct tleg_preparation_options tleg_read_asked_pictures(const struct tleg_config_reader *reader);
 
 /* ---- layers (layers.c) ---- */
 /* A model's depth, or a learngene's schedule. */

@@ -104,6 +104,23 @@ try 0 distill --dim 16 --heads 2 --image 8 --patch 4 --depth 2 $asked --data own
 try 0 info fresh.st
 says out "pictures      bilinear, squash 0.8, mean 0.5 0.4 0.3, std 0.2 0.3 0.4"
 
+# ---- where half of an odd margin is rounded down, as transformers does, files, learngenes and graphs say so ----
+try 0 convert plain.st --fit crop_floor -o floored.st
+try 0 info floored.st
+says out "pictures      bicubic, crop_floor 1, mean"
+try 0 new --like floored.st -o floored_gene.st
+try 0 info floored_gene.st --json
+says out '"fit":"crop_floor"'
+try 0 export floored.st -o floored.onnx
+try 0 info floored.onnx
+says out "pictures      bicubic, crop_floor 1, mean"
+try 0 distill --from floored_gene.st --depth 2 --data own --epochs 1 --batch 4 -o floored_learned.st
+try 0 info floored_learned.st
+says out "pictures      bicubic, crop_floor 1, mean"
+try 0 $new --fit squash_floor --crop 0.73 -o squashed.st
+try 0 info squashed.st
+says out "pictures      bicubic, squash_floor 0.73, mean"
+
 # ---- a model in another type and for other images is what its gene expands to ----
 try 0 expand gene.st --depth 2 --image 16 -o larger.st
 try 0 classify larger.st own/ant/0.png --json

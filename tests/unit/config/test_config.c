@@ -167,7 +167,7 @@ static void each_member_out_of_range_is_named(void **state) {
     REFUSE(c.eps = -1e-5, "eps", "-1e-05");
     REFUSE(c.eps = NAN, "eps", "finite");
     REFUSE(c.interpolation = 4, "interpolation", "1 to 3, found 4");
-    REFUSE(c.fit = -1, "fit", "1 to 2, found -1");
+    REFUSE(c.fit = -1, "fit", "1 to 4, found -1");
     REFUSE(c.crop = 1.5, "crop", "1.5");
     REFUSE(c.crop = -0.5, "crop", "-0.5");
     REFUSE((c.std[0] = 1, c.std[1] = 1), "std", "0.0");

@@ -113,6 +113,33 @@ static void every_geometry_is_pils_to_the_bit(void **state) {
     free(colours);
 }
 
+/* Of 15 x 15 pixels 12 x 12 are kept: torchvision's from (15 - 12) / 2 rounded to the even 2, those of transformers from 1. */
+static void an_odd_margin_is_halved_to_even_or_down(void **state) {
+    (void)state;
+    enum { LARGE = 15, SMALL = 12 };
+    static const struct {
+        int32_t fit, offset;
+    } cases[] = {{TLEG_FIT_CROP, 2}, {TLEG_FIT_SQUASH, 2}, {TLEG_FIT_CROP_FLOOR, 1}, {TLEG_FIT_SQUASH_FLOOR, 1}};
+    tleg_context *context = NULL;
+    assert_int_equal(tleg_context_create(NULL, &context), TLEG_OK);
+    uint8_t *pixels = pattern(LARGE, LARGE, 0);
+    float *out = outputs(SMALL);
+    const tleg_image image = image_of(pixels, LARGE, LARGE);
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        tleg_config config = config_of(SMALL, (double)SMALL / LARGE);
+        config.fit = cases[k].fit;
+        config.std[0] = config.std[1] = config.std[2] = 1;
+        OK(context, support_prepare(context, &image, &config, out));
+        for (int32_t y = 0; y < SMALL; y++)
+            for (int32_t x = 0; x < SMALL; x++)
+                assert_true(out[y * SMALL + x] ==
+                            (float)pixels[((y + cases[k].offset) * LARGE + x + cases[k].offset) * CHANNELS] / 255.0f);
+    }
+    free(out);
+    free(pixels);
+    tleg_context_free(context);
+}
+
 /* A copy of RGB pixels in another layout, with `gap` bytes behind each row, upside down in memory if wanted. */
 struct copy {
     uint8_t *memory;
@@ -297,7 +324,7 @@ static void a_wrong_configuration_is_refused_by_the_name_of_its_member(void **st
     for (int i = 0; i < 3; i++) {
         call.config.interpolation = others[i];
         refused(&call, TLEG_ERROR_ARGUMENT, "preparation.interpolation");
-        call.config.fit = others[i];
+        call.config.fit = others[i] == 4 ? 5 : others[i];
         refused(&call, TLEG_ERROR_ARGUMENT, "preparation.fit");
         call.config.channels = others[i];
         refused(&call, TLEG_ERROR_ARGUMENT, "preparation.channels");
@@ -405,6 +432,7 @@ static void without_memory_there_is_an_error_and_no_leak(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_geometry_is_pils_to_the_bit),
+        cmocka_unit_test(an_odd_margin_is_halved_to_even_or_down),
         cmocka_unit_test(layouts_and_strides_say_how_pixels_lie_and_change_nothing),
         cmocka_unit_test(zero_members_are_the_documented_defaults),
         cmocka_unit_test(memory_follows_the_crop_and_not_the_picture),

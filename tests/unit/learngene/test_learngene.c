@@ -284,7 +284,7 @@ static void labels_and_numbers_survive_saving(void **state) {
     config.eps = 1.25e-7;
     config.norm = TLEG_NORM_AFTER_POOL;
     config.interpolation = TLEG_INTERPOLATION_BOX;
-    config.fit = TLEG_FIT_SQUASH;
+    config.fit = TLEG_FIT_SQUASH_FLOOR;
     config.schedule = "{\"fc2\":[[3,false],[2,true]]}";
     tleg_learngene *gene = create(&config, 1), *again;
     const char *path = support_scratch("labels.safetensors");
@@ -298,7 +298,7 @@ static void labels_and_numbers_survive_saving(void **state) {
     assert_true(info.mean[0] == 0.1 && info.mean[1] == 0 && info.std[2] == 1.0 / 3 && info.eps == 1.25e-7);
     assert_int_equal(info.norm, TLEG_NORM_AFTER_POOL);
     assert_int_equal(info.interpolation, TLEG_INTERPOLATION_BOX);
-    assert_int_equal(info.fit, TLEG_FIT_SQUASH);
+    assert_int_equal(info.fit, TLEG_FIT_SQUASH_FLOOR);
     assert_string_equal(info.schedule, config.schedule);
     tleg_learngene_free(gene);
     tleg_learngene_free(again);

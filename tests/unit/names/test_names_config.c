@@ -154,9 +154,11 @@ static void a_preprocessor_says_mean_std_filter_and_fit(void **state) {
              "{\"size\": {\"shortest_edge\": 256}, \"crop_size\": {\"height\": 224, \"width\": 224}, \"do_center_crop\": true, "
              "\"resample\": 3}",
              (const char *const[][2]){
-                 {"tleg.fit", "crop"}, {"tleg.crop", "0.875"}, {"tleg.interpolation", "bicubic"}, {NULL, NULL}});
+                 {"tleg.fit", "crop_floor"}, {"tleg.crop", "0.875"}, {"tleg.interpolation", "bicubic"}, {NULL, NULL}});
     must_say("preprocessor_config.json", "{\"size\": 224, \"do_normalize\": false}",
              (const char *const[][2]){{"tleg.mean", "0,0,0"}, {"tleg.std", "1.0,1.0,1.0"}, {"tleg.crop", "1.0"}, {NULL, NULL}});
+    must_say("preprocessor_config.json", "{\"image_processor_type\": \"DINOv3ViTImageProcessorFast\", \"size\": 224}",
+             (const char *const[][2]){{"tleg.fit", "squash"}, {"tleg.interpolation", "bilinear"}, {NULL, NULL}});
     must_say("preprocessor_config.json", "{\"image_mean\": [127.5, 127.5, 127.5], \"do_rescale\": false}",
              (const char *const[][2]){{"tleg.mean", "0.5,0.5,0.5"}, {NULL, NULL}});
 }
@@ -212,14 +214,13 @@ static void what_contradicts_the_weights_is_named(void **state) {
         {"open_clip_config.json", "{\"model_cfg\": {\"vision_cfg\": {\"width\": 768}}}", "width is 768"},
         {"preprocessor_config.json", "{\"rescale_factor\": 0}", "rescale_factor"},
         {"preprocessor_config.json", "{\"size\": {\"height\": 3}}", "a height and a width"},
+        {"preprocessor_config.json", "{\"resample\": \"bicubic\"}", "resample: expected a whole number"},
         {"preprocessor_config.json", "{\"size\": {\"shortest_edge\": -1}}", "shortest_edge"},
     };
     static const char *const unknown[][3] = {
         {"config.json", "{\"model_type\": \"vit\", \"hidden_act\": \"mish\"}", "hidden_act is \"mish\""},
         {"config.json", "{\"architecture\": \"x\", \"global_pool\": \"last\"}", "global_pool is \"last\""},
-        {"config.json", "{\"architecture\": \"x\", \"interpolation\": \"nearest\"}", "nearest"},
-        {"preprocessor_config.json", "{\"resample\": 1}", "resample is 1"},
-        {"preprocessor_config.json", "{\"resample\": 9}", "resample is 9"},
+        {"config.json", "{\"architecture\": \"x\", \"interpolation\": \"a\\nb\"}", "interpolation is \"a\nb\""},
         {"preprocessor_config.json",
          "{\"size\": {\"height\": 8, \"width\": 40}, \"crop_size\": {\"height\": 4, \"width\": 10}, \"do_center_crop\": true}",
          "another share of the width"},

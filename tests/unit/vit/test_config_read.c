@@ -102,7 +102,7 @@ static void keys_say_what_shapes_do_not(void **state) {
     vit_key(&made, "tleg.std", "1,2.5,0.125");
     vit_key(&made, "tleg.crop", "0.95");
     vit_key(&made, "tleg.interpolation", "bilinear");
-    vit_key(&made, "tleg.fit", "squash");
+    vit_key(&made, "tleg.fit", "crop_floor");
     vit_key(&made, "tleg.labels", "[\\\"a\\\",\\\"\\\\u00e9\\\",\\\"\xd0\xba\\\",\\\"\\\",\\\"q\\\\\\\"\\\"]");
     vit_key(&made, "author", "somebody else's keys are left alone");
     read_good(&made, 0, true, &config);
@@ -110,7 +110,7 @@ static void keys_say_what_shapes_do_not(void **state) {
     assert_true(config.c.eps == 3e-4 && config.c.crop == 0.95);
     assert_true(config.c.mean[0] == 0.5 && config.c.mean[1] == 0 && config.c.mean[2] == -0.25);
     assert_int_equal(config.c.interpolation, TLEG_INTERPOLATION_BILINEAR);
-    assert_int_equal(config.c.fit, TLEG_FIT_SQUASH);
+    assert_int_equal(config.c.fit, TLEG_FIT_CROP_FLOOR);
     assert_int_equal(config.c.assumed, 0);
     assert_true(config.c.std[0] == 1 && config.c.std[1] == 2.5 && config.c.std[2] == 0.125);
     assert_int_equal(config.c.label_count, 5);
@@ -614,7 +614,11 @@ static const struct vit_fault gene_faults[] = {
      {"tleg.interpolation", "\"bicubic\", \"bilinear\" or \"box\"", "\"nearest\""},
      TLEG_ERROR_UNSUPPORTED},
     {'=', "tleg.interpolation", "", {"tleg.interpolation", "\"\""}, TLEG_ERROR_UNSUPPORTED},
-    {'=', "tleg.fit", "border", {"tleg.fit", "\"crop\" or \"squash\"", "\"border\""}, TLEG_ERROR_UNSUPPORTED},
+    {'=',
+     "tleg.fit",
+     "border",
+     {"tleg.fit", "\"crop\", \"squash\", \"crop_floor\" or \"squash_floor\"", "\"border\""},
+     TLEG_ERROR_UNSUPPORTED},
     {'=', "tleg.mean", "0.5,0.5", {"tleg.mean", "three numbers", "0.5,0.5"}, 0},
     {'=', "tleg.mean", "0.5,0.5,0.5,0.5", {"tleg.mean", "three numbers"}, 0},
     {'=', "tleg.mean", "0.5,,0.5", {"tleg.mean", "three numbers"}, 0},

@@ -70,6 +70,9 @@ for out in "$models"/*.out.safetensors left_over.out.safetensors; do
 done
 
 # ---- what a file does not say ----
+cp "$models/../layouts/timm-vit_pe_core_tiny_patch16_384/model.safetensors" alone.safetensors
+try 0 info alone.safetensors --heads 3
+says err "rotary positions counted in the grid of its own pictures"
 try 2 info "$models/clip.safetensors" --activation softplus
 says err "--activation"
 try 1 info "$models/clip.safetensors" --activation silu

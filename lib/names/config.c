@@ -99,6 +99,18 @@ static void put_integer(struct reader *reader, const char *key, int64_t value) {
     tleg_text_byte(&reader->text, '\n');
 }
 
+/* A height and, where it is another, a width. */
+static void put_extent(struct reader *reader, const char *key, int64_t height, int64_t width) {
+    tleg_text_put(&reader->text, key);
+    tleg_text_put(&reader->text, " = ");
+    tleg_text_integer(&reader->text, height);
+    if (width != height) {
+        tleg_text_byte(&reader->text, 'x');
+        tleg_text_integer(&reader->text, width);
+    }
+    tleg_text_byte(&reader->text, '\n');
+}
+
 static tleg_status pass_number(struct reader *reader, size_t object, const char *from, const char *key) {
     double value;
     bool found;
@@ -268,13 +280,7 @@ static void put_image(struct reader *reader, int64_t height, int64_t width) {
     const struct tleg_names_facts *facts = reader->facts;
     if (!facts->placeless && !fits_rows(facts, height, width))
         return;
-    tleg_text_put(&reader->text, "tleg.image_size = ");
-    tleg_text_integer(&reader->text, height);
-    if (width != height) {
-        tleg_text_byte(&reader->text, 'x');
-        tleg_text_integer(&reader->text, width);
-    }
-    tleg_text_byte(&reader->text, '\n');
+    put_extent(reader, "tleg.image_size", height, width);
 }
 
 /* ---- Hugging Face ---- */
@@ -391,13 +397,46 @@ static bool has_wide_eps(const char *name) {
            strstr(name, "vit_pe_") || strstr(name, "beit3_") || strstr(name, "aimv2_");
 }
 
-/* Architectures whose rotary positions leave nothing in their files. */
-static void put_rotary(struct reader *reader, const char *name) {
-    if (!strstr(name, "_rope_ape_"))
-        return;
-    put(reader, "tleg.rotary", "index");
-    put(reader, "tleg.rotary_base", "100");
-    put(reader, "tleg.rotary_order", "xy");
+/* In which grid rotary positions are counted: that which a model was made with, or else its architecture's own. A Perception
+ * Encoder's is that of the pictures which its name ends with, whatever the size of its own. */
+static void put_rotary_grid(struct reader *reader, const char *name, bool is_encoder, size_t made) {
+    int64_t height, width;
+    if (read_pair(reader, made, &height, &width))
+        put_extent(reader, "tleg.rotary_grid", height, width); /* two are refused: it is a square's */
+    else if (is_encoder)
+        put(reader, "tleg.rotary_grid",
+            strstr(name, "_224")                           ? "14"
+            : strstr(name, "_336") || strstr(name, "_384") ? "24"
+                                                           : "32");
+}
+
+/* What rotary positions leave nowhere in the weights: what a model was made with, or else its architecture's own. */
+static tleg_status put_rotary(struct reader *reader, const char *name, size_t args) {
+    static const char *const orders[][2] = {{"ij", "yx"}, {"xy", "xy"}, {NULL, NULL}};
+    const bool is_encoder = strstr(name, "vit_pe_") != NULL, has_own = strstr(name, "_rope_ape_") != NULL;
+    double offset;
+    bool found;
+    tleg_status status = number(reader, args, "rope_grid_offset", &found, &offset);
+    if (status == TLEG_OK)
+        status = pass_number(reader, args, "rope_temperature", "tleg.rotary_base");
+    if (status == TLEG_OK)
+        status = pass_word(reader, args, "rope_grid_indexing", "tleg.rotary_order", orders);
+    if (status != TLEG_OK)
+        return status;
+    if (found && offset == 1)
+        put(reader, "tleg.rotary_offset", "1");
+    else if (found && (offset != 0 || is_encoder))
+        put_number(reader, "tleg.rotary_offset", offset); /* which is refused */
+    if (is_there(reader, member(reader, args, "rope_rotate_half")))
+        put(reader, "tleg.rotary_pairs", is(reader, args, "rope_rotate_half", TLEG_JSON_TRUE) ? "halves" : "neighbours");
+    put_rotary_grid(reader, name, is_encoder, member(reader, args, "ref_feat_shape"));
+    if (has_own)
+        put(reader, "tleg.rotary", "index");
+    if (has_own && !is_there(reader, member(reader, args, "rope_temperature")))
+        put(reader, "tleg.rotary_base", "100");
+    if (has_own && !is_there(reader, member(reader, args, "rope_grid_indexing")))
+        put(reader, "tleg.rotary_order", "xy");
+    return TLEG_OK;
 }
 
 /* The size of pictures, where no position embedding tells it: what the model was made with, or the pictures' own. */
@@ -473,7 +512,8 @@ static tleg_status read_timm(struct reader *reader, size_t object) {
     if (status == TLEG_OK)
         status = read_model_args(reader, args, &activation);
     word(reader, object, "architecture", name);
-    put_rotary(reader, name);
+    if (status == TLEG_OK)
+        status = put_rotary(reader, name, args);
     if (status == TLEG_OK)
         status = pass_size(reader, object, pictures);
     if (strstr(name, "test_vit3")) /* timm's only pool that reads registers */

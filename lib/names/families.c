@@ -204,6 +204,7 @@
 #define ENCODER_RULES                                                                                                          \
     ENCODER_POSITIONS "tleg.pool_heads = 8\n"                                                                                  \
                       "tleg.pool = attention\n"
+#define ENCODER_ASSUMED HEADS ", rotary positions counted in the grid of its own pictures"
 #define AIMV2_RULES                                                                                                            \
     "tleg.eps = 1e-5\n"                                                                                                        \
     "tleg.branch_norm = before\n"
@@ -493,14 +494,14 @@ static const struct tleg_family families[] = {
                                              "tleg.norm = none\n"
                                              "tleg.pool = mean\n"},
      .rest = true,
-     .assumed = HEADS ", the mean of the patches is read"},
+     .assumed = ENCODER_ASSUMED ", the mean of the patches is read"},
     {.name = "timm's Perception Encoder without a final norm",
      .sign = "patch_embed.proj.weight",
      .with = {"norm_pre.weight"},
      .lacks = "norm.weight|fc_norm.weight",
      .rules = {BEIT_RULES, ENCODER_POSITIONS "tleg.norm = none\n"},
      .rest = true,
-     .assumed = HEADS},
+     .assumed = ENCODER_ASSUMED},
     {.name = "a Hugging Face CLIP image tower",
      .sign = HF_TOWER_PATCH,
      .with = {"pre_layrnorm.weight"},
@@ -684,13 +685,13 @@ static const struct tleg_family families[] = {
      .with = {"norm_pre.weight", "attn_pool.latent"},
      .rules = {ENCODER_RULES, "tleg.rotary_offset = 1\n"},
      .rest = true,
-     .assumed = HEADS},
+     .assumed = ENCODER_ASSUMED},
     {.name = "timm's Perception Encoder",
      .sign = "patch_embed.proj.weight",
      .with = {"norm_pre.weight", "attn_pool.latent"},
      .rules = {ENCODER_RULES},
      .rest = true,
-     .assumed = HEADS},
+     .assumed = ENCODER_ASSUMED},
     {.name = "an EVA02",
      .sign = "patch_embed.proj.weight",
      .with = {"blocks.{}.attn.q_bias"},

@@ -16,6 +16,11 @@ static inline struct extent extent_of_image(const tleg_config *config) {
 static inline struct extent extent_of_patch(const tleg_config *config) {
     return (struct extent){config->patch_size, config->patch_width ? config->patch_width : config->patch_size};
 }
+/* The pixels that patches fill: those that are left over belong to none. */
+static inline struct extent extent_of_patches(const tleg_config *config) {
+    const struct extent image = extent_of_image(config), patch = extent_of_patch(config);
+    return (struct extent){image.height - image.height % patch.height, image.width - image.width % patch.width};
+}
 
 static inline void extent_set(tleg_config *config, struct extent image, struct extent patch) {
     config->image_size = image.height;

@@ -10,202 +10,129 @@
 /* A file in the making: tensors and metadata, as tleg_file_write takes them. */
 struct draft {
     int64_t count, pairs;
-    const char **names; /* the handles' own */
+    const char **names, **keys_and_values; /* the file's that it is made from, and the head's */
     tleg_tensor **tensors;
-    char **keys_and_values;
 };
-enum { MOST_KEYS = 32 }; /* of the library; those of the source come beside them */
 enum { MOST_HEADS = 4 }; /* tensors of both heads */
 
-/* ---- what learngenes and models have in common ---- */
+/* ---- the source as a file: the library knows by which keys and tensors it is told ---- */
 
-static tleg_status copy_tensor(tleg_context *context, const struct source *source, const char *name, tleg_tensor **tensor) {
-    return source->gene ? tleg_learngene_copy_tensor(context, source->gene, name, tensor)
-                        : tleg_model_copy_tensor(context, source->model, name, tensor);
+/* In memory, and in f32. */
+static int write_source(const struct invocation *call, tleg_context *context, const struct source *source,
+                        struct memory_file *bytes, tleg_file **file) {
+    const tleg_save_options options = {.struct_size = sizeof options, .dtype = TLEG_F32};
+    tleg_status status = source->gene ? tleg_learngene_write(context, source->gene, memory_file_append, bytes, &options)
+                                      : tleg_model_write(context, source->model, memory_file_append, bytes, &options);
+    if (status == TLEG_OK)
+        status = memory_file_open(context, bytes, source->path, file);
+    return status == TLEG_OK ? EXIT_DONE : tool_fail_context(call, context);
 }
 
-static const char *name_at(const struct source *source, int64_t index) {
-    return source->gene ? tleg_learngene_get_tensor_name(source->gene, index)
-                        : tleg_model_get_tensor_name(source->model, index);
-}
-
-static const char *key_at(const struct source *source, int64_t index) {
-    return source->gene ? tleg_learngene_get_metadata_key(source->gene, index)
-                        : tleg_model_get_metadata_key(source->model, index);
-}
-
-static const char *value_of(const struct source *source, const char *key) {
-    return source->gene ? tleg_learngene_get_metadata(source->gene, key) : tleg_model_get_metadata(source->model, key);
-}
-
-/* ---- one tensor, in f32 ---- */
-
-static float from_half(uint16_t half) {
-    uint32_t sign = (uint32_t)(half & 0x8000) << 16, exponent = half >> 10 & 31, fraction = half & 1023, bits;
-    float value;
-    if (exponent == 0) { /* zero or subnormal: fraction 2^-24, exactly */
-        value = (float)fraction * 0x1p-24f;
-        memcpy(&bits, &value, sizeof bits);
-    } else {
-        bits = (exponent == 31 ? 255 : exponent + 112) << 23 | fraction << 13;
-    }
-    bits |= sign;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-static float from_bf16(uint16_t half) {
-    uint32_t bits = (uint32_t)half << 16;
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-/* *tensor, of a half type, becomes one of f32. */
-static tleg_status widen(tleg_context *context, tleg_tensor **tensor) {
-    tleg_tensor_info from = {.struct_size = sizeof from}, to = {.struct_size = sizeof to};
-    tleg_tensor *wide = NULL;
-    tleg_status status = tleg_tensor_get_info(context, *tensor, &from);
-    if (status != TLEG_OK || from.dtype == TLEG_F32)
-        return status;
-    status = tleg_tensor_create(context, TLEG_F32, from.rank, from.shape, &wide);
-    if (status != TLEG_OK)
-        return status;
-    tleg_tensor_get_info(context, wide, &to);
-    const uint16_t *halves = from.data;
-    float *values = to.data;
-    for (size_t i = 0; i < to.bytes / sizeof *values; i++)
-        values[i] = from.dtype == TLEG_F16 ? from_half(halves[i]) : from_bf16(halves[i]);
-    tleg_tensor_free(*tensor);
-    *tensor = wide;
-    return TLEG_OK;
-}
-
-static int append_tensor(const struct invocation *call, tleg_context *context, struct draft *draft, const struct source *source,
-                         const char *name) {
-    tleg_tensor **tensor = &draft->tensors[draft->count];
-    if (copy_tensor(context, source, name, tensor) != TLEG_OK)
-        return tool_fail_context(call, context);
-    draft->names[draft->count++] = name;
-    return widen(context, tensor) == TLEG_OK ? EXIT_DONE : tool_fail_context(call, context);
-}
-
-/* ---- metadata ---- */
-
-static void put_text(struct draft *draft, const char *key, const char *text) {
-    char **pair = &draft->keys_and_values[2 * draft->pairs++];
-    pair[0] = strdup(key);
-    pair[1] = text ? strdup(text) : NULL;
-}
-
-static void put_integer(struct draft *draft, const char *key, int32_t value) {
-    char text[16];
-    snprintf(text, sizeof text, "%d", (int)value);
-    put_text(draft, key, text);
-}
-
-/* A height and, where it is another, a width. */
-static void put_extent(struct draft *draft, const char *key, int32_t height, int32_t width) {
-    char text[32];
-    snprintf(text, sizeof text, width ? "%dx%d" : "%d", (int)height, (int)width);
-    put_text(draft, key, text);
-}
-
-static void put_reals(struct draft *draft, const char *key, const double *values, int count) {
-    char text[128] = "";
-    for (int i = 0; i < count; i++)
-        snprintf(text + strlen(text), sizeof text - strlen(text), "%s%.17g", i ? "," : "", values[i]);
-    put_text(draft, key, text);
-}
-
-static void put_labels(struct draft *draft, char *const *labels, int32_t count) {
-    json_t *array = report_texts((const char *const *)labels, count);
-    char *text = json_dumps(array, JSON_COMPACT);
-    put_text(draft, "tleg.labels", text);
-    free(text);
-    json_decref(array);
-}
-
-/* labels: NULL for none. False where memory ran out. */
-static bool put_metadata(struct draft *draft, const struct source *source, char *const *labels, int32_t count) {
-    const tleg_config *config = &source->config;
-    const char *key;
-    bool good = true;
-    for (int64_t i = 0; (key = key_at(source, i)) != NULL; i++)
-        put_text(draft, key, value_of(source, key));
-    const bool draws = source_draws(config);
-    put_text(draft, "tleg.kind", draws ? (source->gene ? "dit_learngene" : "dit") : source->gene ? "learngene" : "vit");
-    put_extent(draft, "tleg.image_size", config->image_size, config->image_width);
-    put_extent(draft, "tleg.patch_size", config->patch_size, config->patch_width);
-    put_integer(draft, "tleg.heads", config->heads);
-    if (!draws) {
-        put_text(draft, "tleg.norm",
-                 config->no_norm                        ? "none"
-                 : config->norm == TLEG_NORM_AFTER_POOL ? "after_pool"
-                                                        : "before_pool");
-        put_text(draft, "tleg.pool", option_choice_name(option_pools, config->pool));
-    }
-    if (config->pixel_norm)
-        put_text(draft, "tleg.pixel_norm", "yes");
-    if (config->no_null_label)
-        put_text(draft, "tleg.null_label", "no");
-    put_reals(draft, "tleg.eps", &config->eps, 1);
-    put_reals(draft, "tleg.mean", config->mean, 3);
-    put_reals(draft, "tleg.std", config->std, 3);
-    put_reals(draft, "tleg.crop", &config->crop, 1);
-    put_text(draft, "tleg.interpolation", option_choice_name(option_interpolations, config->interpolation));
-    put_text(draft, "tleg.fit", option_choice_name(option_fits, config->fit));
-    if (config->mlp != (draws ? TLEG_MLP_GELU_TANH : TLEG_MLP_GELU)) {
-        put_text(draft, "tleg.activation", option_choice_name(option_activations, config->mlp));
-        put_text(draft, "tleg.needs", "[\"activation\"]");
-    }
-    if (labels)
-        put_labels(draft, labels, count);
-    if (source->gene && config->schedule && *config->schedule)
-        put_text(draft, "tleg.schedule", config->schedule);
-    for (int64_t i = 0; i < 2 * draft->pairs; i++)
-        good = good && draft->keys_and_values[i];
-    return good;
-}
-
-/* ---- the file ---- */
-
-/* For every tensor and key of the source. */
-static bool draft_make(const struct source *source, struct draft *draft) {
-    int64_t tensors = 0, keys = MOST_KEYS;
-    while (name_at(source, tensors))
-        tensors++;
-    while (key_at(source, keys - MOST_KEYS))
+/* For every tensor and key of the file. */
+static bool draft_make(const tleg_file *file, struct draft *draft) {
+    const size_t tensors = (size_t)tleg_file_get_tensor_count(file) + MOST_HEADS; /* a source without a head gets one */
+    size_t keys = 1;                                                              /* labels, where the file has none */
+    while (tleg_file_get_metadata_key(file, (int64_t)keys - 1))
         keys++;
-    tensors += MOST_HEADS; /* a source without a head gets one */
-    *draft = (struct draft){.names = calloc((size_t)tensors, sizeof *draft->names),
-                            .tensors = calloc((size_t)tensors, sizeof *draft->tensors),
-                            .keys_and_values = calloc(2 * (size_t)keys, sizeof *draft->keys_and_values)};
+    *draft = (struct draft){.names = calloc(tensors, sizeof *draft->names),
+                            .keys_and_values = calloc(2 * keys, sizeof *draft->keys_and_values),
+                            .tensors = calloc(tensors, sizeof *draft->tensors)};
     return draft->names && draft->tensors && draft->keys_and_values;
 }
 
 static void draft_free(struct draft *draft) {
     for (int64_t i = 0; i < draft->count; i++)
         tleg_tensor_free(draft->tensors[i]);
-    for (int64_t i = 0; i < 2 * draft->pairs; i++)
-        free(draft->keys_and_values[i]);
     free(draft->names);
     free(draft->tensors);
     free(draft->keys_and_values);
 }
 
-static int read_back(const struct invocation *call, tleg_context *context, const struct draft *draft, struct source *source) {
-    tleg_save_options options = {
-        .struct_size = sizeof options, .pairs = draft->pairs, .keys_and_values = (const char *const *)draft->keys_and_values};
+/* ---- metadata ---- */
+
+static void put_pair(struct draft *draft, const char *key, const char *value) {
+    draft->keys_and_values[2 * draft->pairs] = key;
+    draft->keys_and_values[2 * draft->pairs++ + 1] = value;
+}
+
+/* What the file says, but for what is to be learned anew; `labels` in place of its own, unless they are NULL. */
+static void put_metadata(struct draft *draft, const tleg_file *file, bool fresh, const char *labels) {
+    const char *key;
+    for (int64_t i = 0; (key = tleg_file_get_metadata_key(file, i)) != NULL; i++) {
+        const bool learned = strcmp(key, "tleg.depths") == 0 || strcmp(key, "tleg.scores") == 0;
+        if (!learned && !((fresh || labels) && strcmp(key, "tleg.labels") == 0))
+            put_pair(draft, key, tleg_file_get_metadata(file, key));
+    }
+    if (labels)
+        put_pair(draft, "tleg.labels", labels);
+}
+
+/* The names of the data's classes as a JSON array, to be freed. */
+static char *labels_text(const struct dataset *set) {
+    json_t *array = report_texts((const char *const *)set->classes, set->class_count);
+    char *text = json_dumps(array, JSON_COMPACT);
+    json_decref(array);
+    return text;
+}
+
+/* ---- the file with another head ---- */
+
+static bool is_head(const char *name) {
+    return strncmp(name, "head.", 5) == 0 || strncmp(name, "head_dist.", 10) == 0;
+}
+
+/* A learngene of the same shape, with a head for so many classes. */
+static int make_fresh(const struct invocation *call, tleg_context *context, const struct source *source, int32_t classes,
+                      uint64_t seed, tleg_learngene **fresh) {
+    tleg_config config = source->config;
+    config.struct_size = sizeof config;
+    config.classes = classes;
+    config.depth = config.label_count = 0;
+    config.labels = NULL;
+    config.schedule = NULL;
+    config.dtype = TLEG_F32; /* what is learned, whatever runs */
+    extent_set(&config, extent_of_patches(&source->config), extent_of_patch(&source->config));
+    if (tleg_learngene_create(context, &config, seed, fresh) != TLEG_OK)
+        return tool_fail_context(call, context);
+    return EXIT_DONE;
+}
+
+/* All of the file, but for a head that starts fresh. */
+static int put_tensors(const struct invocation *call, tleg_context *context, struct draft *draft, const tleg_file *file,
+                       bool fresh) {
+    const char *name;
+    for (int64_t i = 0; (name = tleg_file_get_tensor_name(file, i)) != NULL; i++) {
+        if (fresh && is_head(name))
+            continue;
+        if (tleg_file_read_tensor(context, file, name, &draft->tensors[draft->count]) != TLEG_OK)
+            return tool_fail_context(call, context);
+        draft->names[draft->count++] = name;
+    }
+    return EXIT_DONE;
+}
+
+static int put_head(const struct invocation *call, tleg_context *context, struct draft *draft, const tleg_learngene *head) {
+    const char *name;
+    for (int64_t i = 0; (name = tleg_learngene_get_tensor_name(head, i)) != NULL; i++) {
+        if (!is_head(name))
+            continue;
+        if (tleg_learngene_copy_tensor(context, head, name, &draft->tensors[draft->count]) != TLEG_OK)
+            return tool_fail_context(call, context);
+        draft->names[draft->count++] = name;
+    }
+    return EXIT_DONE;
+}
+
+/* Opens `bytes` in place of the source. */
+static int read_back(const struct invocation *call, tleg_context *context, struct memory_file *bytes, struct source *source) {
     struct source made = {
         .path = source->path, .config = {.struct_size = sizeof made.config}, .latent_scale = source->latent_scale};
-    struct memory_file bytes = {0};
-    tleg_status status = tleg_file_write(context, memory_file_append, &bytes, draft->count, draft->names,
-                                         (const tleg_tensor *const *)draft->tensors, &options);
+    tleg_file *file = NULL;
+    tleg_status status = memory_file_open(context, bytes, source->path, &file);
     if (status == TLEG_OK)
-        status = source->gene ? tleg_learngene_parse(context, bytes.data, bytes.size, NULL, &made.gene)
-                              : tleg_model_parse(context, bytes.data, bytes.size, NULL, &made.model);
-    free(bytes.data);
+        status = source->gene ? tleg_learngene_read(context, file, NULL, &made.gene)
+                              : tleg_model_read(context, file, NULL, &made.model);
+    tleg_file_free(file);
     if (status != TLEG_OK)
         return tool_fail_context(call, context);
     source_close(source);
@@ -217,45 +144,47 @@ static int read_back(const struct invocation *call, tleg_context *context, const
     return EXIT_DONE;
 }
 
-static bool is_head(const char *name) {
-    return strncmp(name, "head.", 5) == 0 || strncmp(name, "head_dist.", 10) == 0;
-}
-
-/* A learngene of the same shape, with a head for so many classes. */
-static int make_fresh(const struct invocation *call, tleg_context *context, const struct source *source, int32_t classes,
-                      uint64_t seed, struct source *fresh) {
-    tleg_config config = source->config;
-    config.struct_size = sizeof config;
-    config.classes = classes;
-    config.depth = config.label_count = 0;
-    config.labels = NULL;
-    config.schedule = NULL;
-    config.dtype = TLEG_F32; /* what is learned, whatever runs */
-    if (tleg_learngene_create(context, &config, seed, &fresh->gene) != TLEG_OK)
-        return tool_fail_context(call, context);
-    return EXIT_DONE;
+/* Writes `file` to `made`, with `head` in place of its own, unless that is NULL. */
+static int write_again(const struct invocation *call, tleg_context *context, const tleg_file *file, const tleg_learngene *head,
+                       const char *labels, struct memory_file *made) {
+    struct draft draft;
+    int code = draft_make(file, &draft) ? EXIT_DONE : tool_fail_memory(call);
+    if (code == EXIT_DONE)
+        code = put_tensors(call, context, &draft, file, head != NULL);
+    if (code == EXIT_DONE && head)
+        code = put_head(call, context, &draft, head);
+    if (code == EXIT_DONE) {
+        put_metadata(&draft, file, head != NULL, labels);
+        const tleg_save_options options = {
+            .struct_size = sizeof options, .pairs = draft.pairs, .keys_and_values = draft.keys_and_values};
+        if (tleg_file_write(context, memory_file_append, made, draft.count, draft.names,
+                            (const tleg_tensor *const *)draft.tensors, &options) != TLEG_OK)
+            code = tool_fail_context(call, context);
+    }
+    draft_free(&draft);
+    return code;
 }
 
 static int rebuild(const struct invocation *call, tleg_context *context, struct source *source, const struct dataset *set,
                    bool fresh, uint64_t seed) {
-    struct draft draft;
-    struct source head = {0};
-    const char *name;
-    int code = draft_make(source, &draft) ? EXIT_DONE : tool_fail_memory(call);
+    struct memory_file bytes = {0}, made = {0};
+    tleg_learngene *head = NULL;
+    tleg_file *file = NULL;
+    char *labels = set->named ? labels_text(set) : NULL;
+    int code = labels || !set->named ? EXIT_DONE : tool_fail_memory(call);
     if (code == EXIT_DONE && fresh)
         code = make_fresh(call, context, source, set->class_count, seed, &head);
-    if (code == EXIT_DONE && !put_metadata(&draft, source, set->named ? set->classes : NULL, set->class_count))
-        code = tool_fail_memory(call);
-    for (int64_t i = 0; code == EXIT_DONE && (name = name_at(source, i)) != NULL; i++)
-        if (!fresh || !is_head(name))
-            code = append_tensor(call, context, &draft, source, name);
-    for (int64_t i = 0; code == EXIT_DONE && fresh && (name = name_at(&head, i)) != NULL; i++)
-        if (is_head(name))
-            code = append_tensor(call, context, &draft, &head, name);
     if (code == EXIT_DONE)
-        code = read_back(call, context, &draft, source);
-    tleg_learngene_free(head.gene);
-    draft_free(&draft);
+        code = write_source(call, context, source, &bytes, &file);
+    if (code == EXIT_DONE)
+        code = write_again(call, context, file, head, labels, &made);
+    tleg_file_free(file);
+    free(bytes.data);
+    if (code == EXIT_DONE)
+        code = read_back(call, context, &made, source);
+    tleg_learngene_free(head);
+    free(made.data);
+    free(labels);
     return code;
 }
 

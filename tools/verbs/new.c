@@ -77,11 +77,8 @@ static void be_like(tleg_config *own, const tleg_config *model) {
     for (size_t k = 0; k < sizeof members / sizeof *members; k++)
         if (!*members[k].own)
             *members[k].own = members[k].model;
-    const struct extent image = extent_of_image(model), patch = extent_of_patch(model);
-    const struct extent whole = {image.height - image.height % patch.height, image.width - image.width % patch.width};
-    extent_set(own,
-               own->image_size ? (struct extent){own->image_size, own->image_width} : whole, /* without what no patch has */
-               own->patch_size ? (struct extent){own->patch_size, own->patch_width} : patch);
+    extent_set(own, own->image_size ? (struct extent){own->image_size, own->image_width} : extent_of_patches(model),
+               own->patch_size ? (struct extent){own->patch_size, own->patch_width} : extent_of_patch(model));
     own->eps = own->eps == 0 ? model->eps : own->eps;
     own->rotary_base = model->rotary_base;
     own->crop = own->crop == 0 ? model->crop : own->crop;

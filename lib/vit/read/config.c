@@ -422,9 +422,10 @@ static tleg_status read_rotary(struct tleg_config_reader *reader) {
         status = tleg_read_word(reader, "tleg.rotary_order", orders, &order);
     const struct tleg_extent patches = tleg_config_grid(c);
     if (status == TLEG_OK && grid && strcmp(grid, "own") == 0 && patches.height != patches.width)
-        return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED,
-                         "%s: tleg.rotary_grid: \"own\" is for a square grid of patches, found %d x %d", reader->label,
-                         (int)patches.height, (int)patches.width);
+        return tleg_fail(
+            reader->context, TLEG_ERROR_UNSUPPORTED,
+            "%s: tleg.rotary_grid: \"own\" is for a square grid of patches, found %d x %d: say the side that is counted",
+            reader->label, (int)patches.height, (int)patches.width);
     if (status == TLEG_OK && grid && strcmp(grid, "own") == 0)
         c->rotary_grid = patches.height; /* which stays what is counted when pictures get another size */
     else if (status == TLEG_OK)

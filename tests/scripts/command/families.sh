@@ -45,7 +45,34 @@ says out "ls2        0.0000"
 try 0 linearize "$models/tanh.safetensors" -o line.st
 must test "$(grep -c '^ls' out)" -eq 0
 
+# ---- another head, and the rest as it was: all that a family has comes through ----
+mkdir -p cifar
+{ cifar 0 1; cifar 1 2; cifar 2 3; cifar 0 4; cifar 1 5; cifar 2 6; } >cifar/data_batch_1.bin
+# features_of MODEL [OPTION...]: of the pictures, to the file MODEL.features, which says whose they are no more.
+features_of() {
+    try 0 features "$@" -o all.st cifar
+    LC_ALL=C sed 's/"model":"[0-9a-f]*"//' all.st >"$(basename "$1").features"
+}
+# a step so short that no weight moves
+still="--data cifar --lr 1e-30 --lr-absolute --augment none --epochs 1 --batch 2"
+try 0 convert "$models/../layouts/timm-pixels-left-over" --heads 2 -o left_over.safetensors
+for out in "$models"/*.out.safetensors left_over.out.safetensors; do
+    model=${out%.out.safetensors}.safetensors
+    try 0 tune "$model" $still -o tuned.st
+    features_of "$model"
+    features_of tuned.st
+    same "$(basename "$model").features" tuned.st.features
+    try 0 new --like "$model" --classes 3 -o like.st
+    try 0 distill --from like.st $still --depths 2-3 -o learned.st
+    features_of like.st --depth 3
+    features_of learned.st --depth 3
+    same like.st.features learned.st.features
+done
+
 # ---- what a file does not say ----
+cp "$models/../layouts/timm-vit_pe_core_tiny_patch16_384/model.safetensors" alone.safetensors
+try 0 info alone.safetensors --heads 3
+says err "rotary positions counted in the grid of its own pictures"
 try 2 info "$models/clip.safetensors" --activation softplus
 says err "--activation"
 try 1 info "$models/clip.safetensors" --activation silu

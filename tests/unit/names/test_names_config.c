@@ -124,6 +124,35 @@ static void a_timm_config_says_how_pictures_are_prepared(void **state) {
              (const char *const[][2]){{"tleg.branch_norm", "after"}, {NULL, NULL}});
 }
 
+/* What timm takes in place of an architecture's own when a model is made, or else an architecture's own: whatever the pictures'
+ * size, positions are counted in the grid of the size that it was made for. */
+static void a_timm_config_says_how_rotary_positions_count(void **state) {
+    (void)state;
+    static const char *const sides[][2] = {
+        {"vit_pe_core_tiny_patch16_384", "24"},    {"vit_pe_core_base_patch16_224", "14"},
+        {"vit_pe_core_large_patch14_336", "24"},   {"vit_pe_lang_gigantic_patch14_448", "32"},
+        {"vit_pe_spatial_tiny_patch16_512", "32"}, {"eva02_tiny_patch14_224", NULL}};
+    char config[256];
+    for (size_t k = 0; k < sizeof sides / sizeof *sides; k++) {
+        snprintf(config, sizeof config, "{\"architecture\": \"%s\", \"model_args\": {\"img_size\": 12}}", sides[k][0]);
+        must_say("config.json", config, (const char *const[][2]){{"tleg.rotary_grid", sides[k][1]}, {NULL, NULL}});
+    }
+    static const char *const given[][2] = {{"7", "7"}, {"[6, 6]", "6"}, {"null", "24"}, {"[6, 4]", "6x4"}};
+    for (size_t k = 0; k < sizeof given / sizeof *given; k++) {
+        snprintf(config, sizeof config,
+                 "{\"architecture\": \"vit_pe_core_tiny_patch16_384\", \"model_args\": {\"ref_feat_shape\": %s}}", given[k][0]);
+        must_say("config.json", config, (const char *const[][2]){{"tleg.rotary_grid", given[k][1]}, {NULL, NULL}});
+    }
+    must_say("config.json",
+             "{\"architecture\": \"vit_base_patch16_rope_ape_224\", \"model_args\": {\"rope_temperature\": 50.0, "
+             "\"rope_grid_indexing\": \"ij\", \"rope_grid_offset\": 1.0, \"rope_rotate_half\": true}}",
+             (const char *const[][2]){{"tleg.rotary_base", "50.0"},
+                                      {"tleg.rotary_order", "yx"},
+                                      {"tleg.rotary_offset", "1"},
+                                      {"tleg.rotary_pairs", "halves"},
+                                      {NULL, NULL}});
+}
+
 static void an_open_clip_config_names_the_activation(void **state) {
     (void)state;
     static const char config[] =
@@ -299,6 +328,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_hugging_face_config_says_what_shapes_do_not),
         cmocka_unit_test(a_timm_config_says_how_pictures_are_prepared),
+        cmocka_unit_test(a_timm_config_says_how_rotary_positions_count),
         cmocka_unit_test(an_open_clip_config_names_the_activation),
         cmocka_unit_test(a_preprocessor_says_mean_std_filter_and_fit),
         cmocka_unit_test(the_crop_leads_back_to_the_size),

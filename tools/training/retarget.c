@@ -237,6 +237,14 @@ int retarget_pictures(const struct invocation *call, struct source *source, stru
     return EXIT_DONE;
 }
 
+int retarget_head(const struct invocation *call, tleg_context *context, struct source *source, int32_t classes, uint64_t seed) {
+    const struct dataset nameless = {.class_count = classes};
+    if (source_draws(&source->config))
+        return tool_fail(call, "%s: a generator has %d labels of its own, which it was learned with", source->path,
+                         (int)source->config.classes);
+    return rebuild(call, context, source, &nameless, true, seed);
+}
+
 int retarget_open(const struct invocation *call, tleg_context *context, const char *path, const struct expansion *expansion,
                   struct source *source) {
     const int code = source_open_as(call, context, path, expansion, source);

@@ -12,6 +12,8 @@
 int retarget(const struct invocation *call, tleg_context *context, struct source *source, struct dataset *set, uint64_t seed);
 /* The same of what only says how pictures are made: the set takes over the numbers, and nothing starts anew. */
 int retarget_pictures(const struct invocation *call, struct source *source, struct dataset *set);
+/* A fresh head of so many classes, without labels, whatever there was. What comes out is f32. */
+int retarget_head(const struct invocation *call, tleg_context *context, struct source *source, int32_t classes, uint64_t seed);
 /* Opens what it is done to; what nobody says of its pictures is said. */
 int retarget_open(const struct invocation *call, tleg_context *context, const char *path, const struct expansion *expansion,
                   struct source *source);

@@ -8,6 +8,7 @@
 #include "source/labels.h"
 #include "source/pictures.h"
 #include "source/source.h"
+#include "training/retarget.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -18,6 +19,8 @@ struct options {
     struct expansion expansion; /* dtype and image */
     struct pictures pictures;
     const char *out, *labels, *schedule, *depths;
+    int32_t classes; /* of a fresh head; 0: its own */
+    uint64_t seed;
 };
 
 /* ---- the same tensors with other metadata ---- */
@@ -243,6 +246,19 @@ static int say(const struct invocation *call, const struct options *options, int
     return report_print(call, &report);
 }
 
+/* A fresh head; *dtype: the type to write, that of the source unless the call says it. */
+static int change_classes(const struct invocation *call, tleg_context *context, const struct options *options,
+                          struct source *source, int32_t *dtype) {
+    const int32_t classes = source->config.classes;
+    if (!*dtype)
+        *dtype = source->config.dtype;
+    const int code = retarget_head(call, context, source, options->classes, options->seed);
+    if (code == EXIT_DONE)
+        tool_note(call, "the head starts fresh: %d classes instead of %d (seed %" PRIu64 "): tleg tune teaches it",
+                  (int)options->classes, (int)classes, options->seed);
+    return code;
+}
+
 static int convert(const struct invocation *call, tleg_context *context, const struct options *options) {
     const char *path = call->operands[0];
     const tleg_scores no_scores = {.struct_size = sizeof no_scores};
@@ -257,6 +273,8 @@ static int convert(const struct invocation *call, tleg_context *context, const s
     tleg_file_free(file);
     if (code == EXIT_DONE && source.gene && options->expansion.image.height)
         code = tool_misuse(call, "%s is a learngene, which expands to any size of picture: --image is for a model", path);
+    if (code == EXIT_DONE && options->classes && options->classes != source.config.classes)
+        code = change_classes(call, context, options, &source, &how.dtype);
     bool renamed = false;
     if (code == EXIT_DONE)
         code = say_more(call, context, options, &source, &renamed);
@@ -278,6 +296,8 @@ static int run_convert(const struct verb *verb, int argc, char **argv) {
     const struct option table[] = {
         {"--dtype", OPTION_CHOICE, &options.expansion.dtype, 0, 0, option_dtypes},
         IMAGE_OPTIONS(options.expansion),
+        {"--classes", OPTION_COUNT, &options.classes, 1, INT32_MAX, NULL},
+        {"--seed", OPTION_SEED, &options.seed, 0, 0, NULL},
         {"--labels", OPTION_TEXT, &options.labels, 0, 0, NULL},
         PICTURES_OPTIONS(options.pictures),
         {"--schedule", OPTION_TEXT, &options.schedule, 0, 0, NULL},
@@ -304,8 +324,8 @@ static int run_convert(const struct verb *verb, int argc, char **argv) {
 const struct verb verb_convert = {
     .name = "convert",
     .summary = "write a model or a learngene of any file that opens as safetensors",
-    .usage =
-        "tleg convert FILE [--key K] [--dtype T] [--image I] [--labels FILE] [--mean R,G,B --std R,G,B --crop C ...] -o OUT",
+    .usage = "tleg convert FILE [--key K] [--dtype T] [--image I] [--classes C] [--labels FILE] [--mean R,G,B --std R,G,B ...] "
+             "-o OUT",
     .details =
         "FILE is whatever the other verbs open: a PyTorch checkpoint (.pth, .pt, .bin), safetensors, an index of several\n"
         "files, a folder. OUT is a safetensors file under timm's names, and says all that FILE or the call says.\n"
@@ -314,6 +334,7 @@ const struct verb verb_convert = {
         "  --dtype T     type of the numbers: f32, bf16, f16; as FILE has them otherwise\n"
         "  --image I     side of a model's input in pixels, or height and width (224x128): its position embedding is\n"
         "                resampled; --positions-filter F: bicubic (default), or antialias, as timm does it today\n"
+        "  --classes C   a fresh head for so many classes, without labels, to be tuned; --seed S: its numbers (0)\n"
         "  --labels FILE class names, one a line\n" PICTURES_HELP
         "  --schedule J  segments of a learngene's sites as JSON, where they are not one a site\n"
         "  --depths L    at which a learngene was learned, such as 3-12 or 4,8,12\n"

@@ -552,6 +552,23 @@ try 0 info scored.st
 says out "scores        top-1 on validation, 3 images"
 try 0 plan g.st --data data --depth 3-5 --json --bytes 100M
 says out '"scores":{"on":"data","images":12,"depths":[3,4,5],'
+# ---- other classes: a fresh head ----
+try 0 expand named.st --depth 2 --dtype bf16 -o named2.st
+try 0 convert named2.st --classes 5 -o five.st
+says err "the head starts fresh: 5 classes instead of 3 (seed 0)"
+says out "five.st: a model, bf16,"
+try 0 info five.st --json
+says out '"classes":5'
+says out '"labels":null'
+try 0 convert named2.st --classes 3 -o same3.st # which it has: nothing starts anew
+silent err
+try 0 info same3.st --json
+must test "$(grep -c '"labels":null' out)" -eq 0
+printf 'v\nw\nx\ny\nz\n' >five.txt
+try 0 convert named2.st --classes 5 --seed 1 --labels five.txt -o labelled5.st
+try 0 info labelled5.st --json
+says out '"labels":["v","w","x","y","z"]'
+try 0 tune five.st --data data --epochs 1 -o tuned5.st # as any model; the data have three
 printf 'a\nb\nc\n' >own.txt && printf 'b\na\nc\n' >swapped.txt
 try 0 convert scored.st --labels own.txt -o labelled.st # which had none
 try 0 convert labelled.st --labels own.txt -o same.st

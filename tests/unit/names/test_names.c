@@ -183,6 +183,8 @@ static void rules_that_are_not_rules_name_their_line(void **state) {
         {"out^T -> nothing", "line 1", "one whole tensor"},
         {"out[1:] -> nothing", "line 1", "one whole tensor"},
         {"0 token -> nothing", "line 1", "one whole tensor"},
+        {"b{}.q.w^T + b{}.k.w -> blocks.{}.x", "line 1", "one tensor alone"},
+        {"token + pixels^P -> x", "line 1", "one tensor alone"},
         {"token + places -> nothing", "line 1", "one whole tensor"},
     };
     struct vit_file made;

@@ -578,6 +578,35 @@ static void a_guess_asks_where_parts_are_alike(void **state) {
     must_guess(&made, rules);
 }
 
+/* LayerNorms without biases have biases of zeros, under whatever names; what has a bias keeps it. */
+static void rules_give_norms_without_biases_zeros(void **state) {
+    (void)state;
+    struct vit_file made = {0};
+    unsigned char *bytes;
+    float values[12];
+    vit_add(&made, "b.0.one.weight", "12");
+    vit_add(&made, "b.0.two.weight", "12");
+    vit_add(&made, "b.0.two.bias", "12");
+    vit_add(&made, "fc_norm.weight", "12");
+    vit_add(&made, "head.weight", "5,12");
+    static const char rules[] = "b.{}.one.* -> blocks.{}.norm1.*\nb.{}.two.* -> blocks.{}.norm2.*\ntleg.rms = %s\n";
+    for (int no = 0; no < 2; no++) {
+        char text[128];
+        snprintf(text, sizeof text, rules, no ? "no" : "yes");
+        tleg_file *file = must_name(&made, text, &bytes);
+        assert_int_equal(tleg_file_get_tensor_count(file), no ? 7 : 5);
+        assert_tensor(file, "blocks.0.norm2.bias", "12", "b.0.two.bias", 0);
+        for (int k = 0; k < 2 && no; k++) {
+            OK(context,
+               tleg_file_read_f32(context, file, tleg_file_find(file, k ? "fc_norm.bias" : "blocks.0.norm1.bias"), values));
+            for (int i = 0; i < 12; i++)
+                assert_true(values[i] == 0);
+        }
+        tleg_file_free(file);
+        free(bytes);
+    }
+}
+
 /* Heads that are together wider than a token, or narrower: one matrix, or one each. */
 static void a_guess_knows_attention_of_another_width(void **state) {
     (void)state;
@@ -733,6 +762,7 @@ int main(void) {
         cmocka_unit_test(an_unknown_layout_gets_a_first_guess),
         cmocka_unit_test(a_guess_tells_parts_of_one_shape_by_their_names),
         cmocka_unit_test(a_guess_asks_where_parts_are_alike),
+        cmocka_unit_test(rules_give_norms_without_biases_zeros),
         cmocka_unit_test(a_guess_knows_attention_of_another_width),
         cmocka_unit_test(a_guess_says_what_has_no_place),
         cmocka_unit_test(questions_that_nobody_answered_are_refused),

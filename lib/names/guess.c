@@ -322,15 +322,16 @@ static void say_norms(const struct outside *outside) {
     }
 }
 
-/* The mean of what a norm gives is not the norm of a mean. */
+/* The mean of what a norm gives is not the norm of a mean; where a token is read there is no mean. */
 static void say_last_norm(const struct outside *outside) {
-    const struct tleg_entry *norm = outside->part[NORM];
-    if (outside->part[CLS] || is_after_mean(outside)) {
-        say_pair(outside->guess, norm, "", outside->part[CLS] ? "norm" : "fc_norm");
-        return;
-    }
-    tleg_guess_say(outside->guess, "# fc_norm.* if it is a norm of the patches' mean, norm.* if the mean is of what it gives");
-    ask_pair(outside->guess, norm);
+    const bool after = is_after_mean(outside);
+    if (!after)
+        tleg_guess_say(outside->guess,
+                       "# fc_norm.* if it is a norm of the patches' mean, norm.* if the mean is of what it gives");
+    if (after || outside->part[CLS])
+        say_pair(outside->guess, outside->part[NORM], "", after ? "fc_norm" : "norm");
+    else
+        ask_pair(outside->guess, outside->part[NORM]);
 }
 
 static void say_outside(const struct outside *outside) {
@@ -347,7 +348,7 @@ static void say_outside(const struct outside *outside) {
         tleg_guess_say(outside->guess, "# norm_pre.weight after the positions were added, patch_embed.norm.weight before");
         ask_pair(outside->guess, part[NORM_PRE]);
     }
-    if (outside->norms > 1 || (part[NORM] && tleg_guess_holds(part[NORM]->name, "<pre <input <first")))
+    if (outside->norms > 1 || (part[NORM] && tleg_guess_holds(part[NORM]->name, "<pre <input <first norm0 ln0")))
         say_norms(outside);
     else if (part[NORM])
         say_last_norm(outside);

@@ -681,7 +681,11 @@ static void a_guess_asks_which_norms_have_no_bias(void **state) {
     assert_null(strstr(note, "tleg.rms"));
     assert_non_null(strstr(note, "# Taken for granted: the class token comes first"));
     vit_add(&made, "last.weight", "12");
-    must_guess(&made, (const char *const[]){"last.weight -> norm.weight", "tleg.rms = ?", NULL});
+    static const char mean[] = "# fc_norm.* if it is a norm of the patches' mean, norm.* if the mean is of what it gives";
+    must_guess(&made, (const char *const[]){mean, "last.weight -> norm.weight", "tleg.rms = ?", NULL});
+    vit_rename(&made, "last.weight", "norm0.weight"); /* before the blocks, by its name */
+    must_guess(&made, (const char *const[]){"norm0.weight -> ?", NULL});
+    vit_rename(&made, "norm0.weight", "last.weight");
     vit_remove(&made, "cls");
     must_guess(&made, (const char *const[]){"last.weight -> ?", NULL}); /* before a mean or after it */
 }

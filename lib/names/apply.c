@@ -1,6 +1,7 @@
 /* Rules applied to a file: a derived one, whose tensors have the new names. */
 #include "names/private.h"
 
+#include <stdio.h>
 #include <string.h>
 
 struct made {
@@ -104,13 +105,12 @@ static bool as_convolution(struct made *made, int32_t *channels) {
 
 /* Tokens and positions have three axes in the library's files. */
 static void lead_axes(struct made *made) {
-    static const char *const names[] = {"cls_token", "dist_token", "reg_token", "pos_embed"};
-    for (size_t k = 0; k < sizeof names / sizeof *names; k++)
-        while (strcmp(made->name, names[k]) == 0 && made->rank > 0 && made->rank < 3) {
-            memmove(made->shape + 1, made->shape, (size_t)made->rank * sizeof *made->shape);
-            made->shape[0] = 1;
-            made->rank++;
-        }
+    const bool leads = tleg_list_has("cls_token dist_token reg_token pos_embed", made->name, strlen(made->name));
+    while (leads && made->rank > 0 && made->rank < 3) {
+        memmove(made->shape + 1, made->shape, (size_t)made->rank * sizeof *made->shape);
+        made->shape[0] = 1;
+        made->rank++;
+    }
     if (strcmp(made->name, "pos_embed") != 0)
         return;
     if (made->rank == 3 && made->shape[1] == 1) { /* of tokens that come first */
@@ -596,6 +596,41 @@ static tleg_status apply_config(struct work *work) {
     return status;
 }
 
+/* ---- norms without biases ---- */
+
+/* Whether a tensor is a norm's factors, and the file has no bias beside what it is made of. */
+static bool lacks_bias(const struct work *work, const struct made *made) {
+    const struct tleg_entry *source = ((const struct tleg_piece *)work->pieces.items)[made->first].source;
+    const char *name = name_of(made);
+    return made->rank == 1 && source && strstr(name, "norm") && tleg_names_ends(name, ".weight") &&
+           tleg_names_ends(source->name, "weight") && !tleg_names_fellow(work->naming->file, source->name, "weight", "bias");
+}
+
+static bool says_layer_norms(const struct work *work) {
+    const struct tleg_pair *pairs = work->pairs.items;
+    size_t k = 0;
+    while (k < work->pairs.count && (strcmp(pairs[k].key, "tleg.rms") != 0 || strcmp(pairs[k].value, "no") != 0))
+        k++;
+    return k < work->pairs.count;
+}
+
+/* Norms without biases are taken for RMSNorms, unless rules say that they are none: then their biases are zeros. */
+static tleg_status add_biases(struct work *work) {
+    const size_t count = says_layer_norms(work) ? work->made.count : 0;
+    tleg_status status = TLEG_OK;
+    for (size_t k = 0; k < count && status == TLEG_OK; k++) {
+        const struct made norm = ((const struct made *)work->made.items)[k];
+        const char *name = name_of(&norm);
+        if (!lacks_bias(work, &norm))
+            continue;
+        status = make_numbers(work, NULL, NULL, 1, norm.shape);
+        if (status == TLEG_OK)
+            snprintf(((struct made *)work->made.items)[work->made.count - 1].name, TLEG_NAMES_TEXT, "%.*sbias",
+                     (int)(strlen(name) - strlen("weight")), name);
+    }
+    return status;
+}
+
 /* ---- the derived file ---- */
 
 /* What the first tensor is called that a new one is made of. */
@@ -690,6 +725,8 @@ tleg_status tleg_names_apply(const struct tleg_naming *naming, tleg_file **named
         status = check_ours(&work);
     if (status == TLEG_OK)
         status = add_rest(&work);
+    if (status == TLEG_OK)
+        status = add_biases(&work);
     if (status == TLEG_OK)
         status = apply_config(&work);
     if (status == TLEG_OK)

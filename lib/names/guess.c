@@ -22,42 +22,45 @@ static char small(char letter) {
     return letter >= 'A' && letter <= 'Z' ? (char)(letter - 'A' + 'a') : letter;
 }
 
-static bool begins(const char *name, const char *word) {
-    while (*word && small(*name) == *word)
-        name++, word++;
-    return !*word;
+static bool is_letter(char letter) {
+    return small(letter) >= 'a' && small(letter) <= 'z';
 }
 
-bool tleg_guess_holds(const char *name, const char *const *words) {
-    for (; *words; words++)
+/* Whether a word is new at `at`: no letter stands before it, or it has a capital after a small one. */
+static bool is_new(const char *name, const char *at) {
+    return at == name || !is_letter(at[-1]) || (small(*at) != *at && small(at[-1]) == at[-1]);
+}
+
+/* Whether the word up to `end` stands at `at`; see guess.h for its marks. */
+static bool stands(const char *name, const char *at, const char *word, const char *end) {
+    const bool alone = *word == '=', begins = alone || *word == '<';
+    if (begins && !is_new(name, at))
+        return false;
+    for (word += begins; word < end && small(*at) == *word; word++)
+        at++;
+    return word == end && (!alone || !is_letter(*at));
+}
+
+bool tleg_guess_holds(const char *name, const char *words) {
+    for (const char *end; *words; words = end + strspn(end, " ")) {
+        end = words + strcspn(words, " ");
         for (const char *at = name; *at; at++)
-            if (begins(at, *words))
+            if (stands(name, at, words, end))
                 return true;
+    }
     return false;
 }
 
-bool tleg_guess_ends(const char *name, const char *end) {
-    const size_t length = strlen(name), part = strlen(end);
-    return length >= part && strcmp(name + (length - part), end) == 0;
-}
-
-/* The tensor called as `name` is but for its end. */
-static const struct tleg_entry *fellow(const struct tleg_guess *guess, const char *name, const char *end, const char *other) {
-    char whole[TLEG_NAMES_TEXT];
-    const size_t length = strlen(name) - strlen(end);
-    if (!tleg_guess_ends(name, end) || length + strlen(other) >= sizeof whole)
-        return NULL;
-    memcpy(whole, name, length);
-    strcpy(whole + length, other);
-    return tleg_file_find(guess->file, whole);
+bool tleg_guess_is_of_queries(const char *name) {
+    return tleg_guess_holds(name, "q_norm k_norm norm_q norm_k qnorm knorm q_ln k_ln");
 }
 
 const struct tleg_entry *tleg_guess_bias_of(const struct tleg_guess *guess, const struct tleg_entry *entry) {
-    return fellow(guess, entry->name, "weight", "bias");
+    return tleg_names_fellow(guess->file, entry->name, "weight", "bias");
 }
 
 bool tleg_guess_is_bias(const struct tleg_guess *guess, const struct tleg_entry *entry) {
-    return fellow(guess, entry->name, "bias", "weight") != NULL;
+    return tleg_names_fellow(guess->file, entry->name, "bias", "weight") != NULL;
 }
 
 /* ---- layers ---- */
@@ -126,7 +129,8 @@ static bool find_layers(struct tleg_guess *guess) {
 static bool find_dim(struct tleg_guess *guess) {
     for (int64_t k = 0; k < guess->count && guess->dim == 0; k++) {
         const struct tleg_entry *entry = &guess->entries[k];
-        if (entry->rank == 1 && tleg_guess_rest(guess, entry->name) && tleg_guess_ends(entry->name, ".weight"))
+        if (entry->rank == 1 && tleg_guess_rest(guess, entry->name) && tleg_names_ends(entry->name, ".weight") &&
+            !tleg_guess_is_of_queries(entry->name))
             guess->dim = entry->shape[0];
     }
     return guess->dim > 0;
@@ -155,13 +159,11 @@ static bool is_row(const struct tleg_entry *entry) {
 
 /* Whether a matrix may embed patches: it is named so, or stands before the layers and is not named as a head. */
 static bool embeds(const struct tleg_guess *guess, const struct tleg_entry *entry) {
-    static const char *const words[] = {"patch", "embed", "input", "pixel", "mapper", NULL};
-    static const char *const heads[] = {"head", "class", "fc", NULL};
     int32_t channels;
     int64_t side;
     return entry->shape[0] == guess->dim && tleg_names_patch(entry->shape[1], &channels, &side) &&
-           (tleg_guess_holds(entry->name, words) ||
-            (entry - guess->entries < guess->first && !tleg_guess_holds(entry->name, heads)));
+           (tleg_guess_holds(entry->name, "patch embed input pixel mapper") ||
+            (entry - guess->entries < guess->first && !tleg_guess_holds(entry->name, "head class fc")));
 }
 
 static enum outer matrix_of(const struct outside *outside, const struct tleg_entry *entry) {
@@ -170,26 +172,23 @@ static enum outer matrix_of(const struct outside *outside, const struct tleg_ent
 
 /* What PyTorch's tutorial calls its positions. */
 static bool is_pe(const char *name) {
-    return strcmp(name, "pe") == 0 || tleg_guess_ends(name, ".pe");
+    return strcmp(name, "pe") == 0 || tleg_names_ends(name, ".pe");
 }
 
 static enum outer outer_of(const struct outside *outside, const struct tleg_entry *entry) {
-    static const char *const cls[] = {"cls", "class", NULL}, *const dist[] = {"dist", NULL}, *const places[] = {"pos", NULL};
-    static const char *const registers[] = {"reg", "storage", NULL};
-    static const char *const before[] = {"norm_pre", "ln_pre", "pre_norm", "emb", "patch", NULL};
     const int64_t dim = outside->guess->dim, last = entry->rank > 0 ? entry->shape[entry->rank - 1] : 0;
     const char *name = entry->name;
-    const bool weight = tleg_guess_ends(name, "weight");
+    const bool weight = tleg_names_ends(name, "weight");
     if (entry->rank == 4)
         return entry->shape[0] == dim ? PATCH : OUTERS;
-    if (last == dim && entry->rank > 1 && (tleg_guess_holds(name, places) || is_pe(name)))
+    if (last == dim && entry->rank > 1 && (tleg_guess_holds(name, "pos") || is_pe(name)))
         return POS;
     if (last == dim && is_row(entry) && !weight)
-        return tleg_guess_holds(name, dist) ? DIST : tleg_guess_holds(name, cls) ? CLS : OUTERS;
-    if (last == dim && entry->rank > 1 && !weight && tleg_guess_holds(name, registers))
+        return tleg_guess_holds(name, "dist") ? DIST : tleg_guess_holds(name, "cls class") ? CLS : OUTERS;
+    if (last == dim && entry->rank > 1 && !weight && tleg_guess_holds(name, "reg storage"))
         return REG;
     if (last == dim && entry->rank == 1)
-        return tleg_guess_holds(name, before) ? NORM_PRE : NORM;
+        return tleg_guess_holds(name, "norm_pre ln_pre pre_norm emb patch") ? NORM_PRE : NORM;
     return entry->rank == 2 ? matrix_of(outside, entry) : OUTERS;
 }
 
@@ -251,11 +250,18 @@ static void say_pair(const struct tleg_guess *guess, const struct tleg_entry *en
         tleg_guess_say(guess, "%s -> %s.bias", bias->name, target);
 }
 
+/* Some parts may have no bias, which is said. */
+static void say_bias(const struct tleg_guess *guess, const struct tleg_entry *entry, const char *part) {
+    if (!tleg_guess_bias_of(guess, entry))
+        tleg_guess_say(guess, "tleg.%s_bias = no", part);
+}
+
 static void say_patches(const struct tleg_guess *guess, const struct tleg_entry *entry) {
     const bool asks = entry->rank == 2 && entry->shape[1] % 3 == 0;
     if (asks)
         tleg_guess_say(guess, "# ^P in place of ^? if a patch's numbers have their channels last (p1 p2 c), nothing if first");
     say_pair(guess, entry, asks ? "^?" : "", "patch_embed.proj");
+    say_bias(guess, entry, "patch");
 }
 
 /* A line for a weight and one for its bias that ask what they are. */
@@ -303,7 +309,7 @@ static void say_two_layers(const struct outside *outside) {
     say_pair(outside->guess, outside->second, "", "head");
 }
 
-/* Of several nothing tells which stands where. */
+/* Of several nothing tells which stands where, nor of one that is called the first. */
 static void say_norms(const struct outside *outside) {
     const struct tleg_guess *guess = outside->guess;
     tleg_guess_say(guess,
@@ -316,8 +322,20 @@ static void say_norms(const struct outside *outside) {
     }
 }
 
+/* The mean of what a norm gives is not the norm of a mean; where a token is read there is no mean. */
+static void say_last_norm(const struct outside *outside) {
+    const bool after = is_after_mean(outside);
+    if (!after)
+        tleg_guess_say(outside->guess,
+                       "# fc_norm.* if it is a norm of the patches' mean, norm.* if the mean is of what it gives");
+    if (after || outside->part[CLS])
+        say_pair(outside->guess, outside->part[NORM], "", after ? "fc_norm" : "norm");
+    else
+        ask_pair(outside->guess, outside->part[NORM]);
+}
+
 static void say_outside(const struct outside *outside) {
-    static const char *const tokens[] = {[CLS] = "cls_token", [DIST] = "dist_token", [REG] = "reg_token"};
+    static const char tokens[][11] = {[CLS] = "cls_token", [DIST] = "dist_token", [REG] = "reg_token"};
     const struct tleg_entry *const *part = outside->part;
     for (size_t k = 0; k < sizeof tokens / sizeof *tokens; k++)
         if (part[k] && strcmp(part[k]->name, tokens[k]) != 0)
@@ -330,16 +348,18 @@ static void say_outside(const struct outside *outside) {
         tleg_guess_say(outside->guess, "# norm_pre.weight after the positions were added, patch_embed.norm.weight before");
         ask_pair(outside->guess, part[NORM_PRE]);
     }
-    if (outside->norms > 1)
+    if (outside->norms > 1 || (part[NORM] && tleg_guess_holds(part[NORM]->name, "<pre <input <first norm0 ln0")))
         say_norms(outside);
-    else if (part[NORM] && !part[CLS])
-        tleg_guess_say(outside->guess, "# fc_norm if it is a norm of the patches' mean, norm if the mean is of what it gives");
-    if (part[NORM] && outside->norms == 1)
-        say_pair(outside->guess, part[NORM], "", is_after_mean(outside) ? "fc_norm" : "norm");
+    else if (part[NORM])
+        say_last_norm(outside);
+    else
+        tleg_guess_say(outside->guess, "tleg.norm = none");
     if (outside->heads == 1)
         say_pair(outside->guess, part[HEAD], "", "head");
     else if (is_two_layers(outside))
         say_two_layers(outside);
+    if (outside->heads == 1 || is_two_layers(outside))
+        say_bias(outside->guess, outside->second ? outside->second : part[HEAD], "head");
 }
 
 static bool is_placed(const struct outside *outside, const struct tleg_entry *entry) {
@@ -375,33 +395,65 @@ static void say_rest(const struct outside *outside) {
                        "# no positions were found: those that a model computes have to be saved as a tensor, for pos_embed");
 }
 
+/* Whether a norm has no bias: one within the first layer, before the layers or after them. */
+static bool lacks_bias(const struct outside *outside) {
+    const struct tleg_guess *guess = outside->guess;
+    bool lacks = false;
+    for (int64_t k = 0; k < guess->count && !lacks; k++) {
+        const struct tleg_entry *entry = &guess->entries[k];
+        const bool may_be =
+            entry->rank == 1 && tleg_names_ends(entry->name, ".weight") &&
+            (tleg_guess_rest(guess, entry->name) || (is_outside(guess, entry) && entry->shape[0] == guess->dim));
+        lacks = may_be && !tleg_guess_bias_of(guess, entry);
+    }
+    return lacks;
+}
+
+/* Lines that each end with a newline. */
+static void say_lines(const struct tleg_guess *guess, const char *lines) {
+    for (; *lines; lines = strchr(lines, '\n') + 1)
+        tleg_guess_say(guess, "%.*s", (int)strcspn(lines, "\n"), lines);
+}
+
 /* `settings`: where the norms stand and the activation are settings of the layers. A pool without a class token may be any. */
 static void say_keys(const struct outside *outside, bool settings) {
     const struct tleg_guess *guess = outside->guess;
-    tleg_guess_say(guess, "# how many heads the model was made with (num_heads, nhead)");
-    tleg_guess_say(guess, "tleg.heads = ?");
-    tleg_guess_say(
-        guess, settings ? "# before if the layers were made with norm_first=True, else sum"
-                        : "# before: x + attention(norm1(x)); sum: norm1(x + attention(x)); after: x + norm1(attention(x))");
-    tleg_guess_say(guess, "tleg.branch_norm = ?");
-    tleg_guess_say(guess, settings ? "# relu if the layers were not told their activation"
-                                   : "# gelu, relu, silu, gelu_tanh or quick_gelu");
-    tleg_guess_say(guess, "tleg.activation = ?");
-    tleg_guess_say(guess, "# what the head reads: cls (the first token), mean (of the patches), mean_all (of all tokens), "
-                          "cls_mean, max, mean_max");
+    say_lines(guess, "# how many heads the model was made with (num_heads, nhead)\n"
+                     "tleg.heads = ?\n");
+    say_lines(guess, settings
+                         ? "# before if the layers were made with norm_first=True, else sum\n"
+                           "tleg.branch_norm = ?\n"
+                           "# relu if the layers were not told their activation\n"
+                         : "# before: x + attention(norm1(x)); sum: norm1(x + attention(x)); after: x + norm1(attention(x))\n"
+                           "tleg.branch_norm = ?\n"
+                           "# gelu, relu, silu, gelu_tanh or quick_gelu\n");
+    say_lines(guess, "tleg.activation = ?\n"
+                     "# what the head reads: cls (the first token), mean (of the patches), mean_all (of all tokens), "
+                     "cls_mean, max, mean_max\n");
     tleg_guess_say(guess, "tleg.pool = %s", outside->part[CLS] ? "cls" : "?");
-    tleg_guess_say(guess, "# What no line can say an ONNX file may: torch.onnx.export(model.eval(), images, \"model.onnx\")");
+    if (lacks_bias(outside))
+        say_lines(guess, "# norms without biases: yes, they are RMSNorms; no, LayerNorms made with bias=False\n"
+                         "tleg.rms = ?\n");
+    say_lines(guess,
+              "# nn.LayerNorm's own; nn.RMSNorm's is 1.1920929e-7\n"
+              "tleg.eps = 1e-5\n"
+              "# Taken for granted: the class token comes first; qkv's rows are q, k, v; attention is divided by the root "
+              "of a head's width;\n"
+              "# attention and MLP have a sum each; nothing scales what is embedded; patches do not overlap; pictures are "
+              "square\n"
+              "# What no line can say an ONNX file may: torch.onnx.export(model.eval(), images, \"model.onnx\")\n");
 }
 
 void tleg_names_guess(tleg_context *context, const tleg_file *file) {
     struct tleg_guess guess = {.context = context, .file = file};
     guess.count = tleg_file_entries(file, &guess.entries);
-    if (!find_layers(&guess) || !find_dim(&guess)) {
+    const bool layers = find_layers(&guess);
+    if (!layers || !find_dim(&guess)) {
         tleg_log(context,
-                 "%s: the names are of no layout that is known, and count no layers 0, 1, 2, ...: rules for names (names) may "
-                 "name each "
-                 "layer's tensors; of a model that PyTorch writes as ONNX no name matters",
-                 tleg_file_label(file));
+                 "%s: the names are of no layout that is known, and %s: rules for names (names) may name each layer's "
+                 "tensors; of a model that PyTorch writes as ONNX no name matters",
+                 tleg_file_label(file),
+                 layers ? "no layer has a norm whose factors are called weight" : "count no layers 0, 1, 2, ...");
         return;
     }
     struct outside outside = {.guess = &guess};

@@ -24,8 +24,11 @@ void tleg_guess_say(const struct tleg_guess *guess, const char *format, ...) TLE
 const char *tleg_guess_rest(const struct tleg_guess *guess, const char *name);
 bool tleg_guess_in_layers(const struct tleg_guess *guess, const char *name);
 
-bool tleg_guess_ends(const char *name, const char *end);
-bool tleg_guess_holds(const char *name, const char *const *words); /* one of them, which NULL ends; capitals are small ones */
+/* Whether a name holds one of the words, with capitals as small letters; one with a mark where a word of the name begins,
+ * "<pre", or where it is all of that word, "=m". */
+bool tleg_guess_holds(const char *name, const char *words);
+/* Whether it is a norm of queries or keys. */
+bool tleg_guess_is_of_queries(const char *name);
 /* Whether an entry is a bias whose weight is there, and needs no line of its own. */
 bool tleg_guess_is_bias(const struct tleg_guess *guess, const struct tleg_entry *entry);
 /* The entry's fellow: its name with `weight` replaced by `bias`, or NULL. */

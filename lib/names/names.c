@@ -17,6 +17,21 @@ static bool has_config(const tleg_file *file) {
     return false;
 }
 
+bool tleg_names_ends(const char *name, const char *end) {
+    const size_t length = strlen(name), part = strlen(end);
+    return length >= part && strcmp(name + (length - part), end) == 0;
+}
+
+const struct tleg_entry *tleg_names_fellow(const tleg_file *file, const char *name, const char *end, const char *other) {
+    char whole[TLEG_NAMES_TEXT];
+    const size_t length = strlen(name) - strlen(end);
+    if (!tleg_names_ends(name, end) || length + strlen(other) >= sizeof whole)
+        return NULL;
+    memcpy(whole, name, length);
+    strcpy(whole + length, other);
+    return tleg_file_find(file, whole);
+}
+
 bool tleg_names_are_ours(const tleg_file *file) {
     const char *name, *at;
     bool patches = false, attention = false;

@@ -40,6 +40,9 @@ bool tleg_pattern_fill(struct tleg_rule_text pattern, struct tleg_rule_text pref
                        char out[TLEG_NAMES_TEXT]);
 
 /* ---- names.c ---- */
+bool tleg_names_ends(const char *name, const char *end);
+/* The tensor called as `name` is but for its end, or NULL. */
+const struct tleg_entry *tleg_names_fellow(const tleg_file *file, const char *name, const char *end, const char *other);
 /* Whether names end as the library's do, for patches and for attention: whoever reads them knows better what is missing. */
 bool tleg_names_are_ours(const tleg_file *file);
 

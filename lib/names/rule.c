@@ -178,6 +178,9 @@ static tleg_status take_line(tleg_context *context, struct tleg_rule *rule, stru
         status = take_piece(context, rule, next);
     if (status == TLEG_OK)
         status = take_piece(context, rule, old);
+    for (size_t k = 0; k < rule->piece_count && rule->piece_count > 1 && status == TLEG_OK; k++)
+        if (rule->pieces[k].turned || rule->pieces[k].patches)
+            status = fail(context, rule, "expected ^T, ^P of one tensor alone", line);
     rule->nothing = new.length == sizeof nothing - 1 && memcmp(new.text, nothing, new.length) == 0;
     if (status == TLEG_OK && rule->nothing && (!tleg_rule_is_whole(rule) || rule->pieces[0].turned || rule->pieces[0].patches))
         return fail(context, rule, "expected one whole tensor before '-> nothing'", old);

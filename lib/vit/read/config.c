@@ -77,13 +77,14 @@ static tleg_status check_patch_key(const struct tleg_config_reader *reader, cons
                      tleg_extent_text(patch, expected), tensor, tleg_extent_text(given, has));
 }
 
+static const char *const no_or_yes[] = {"no", "yes", NULL};
+
 /* Whether a part has no bias. CLIP's models have neither of these, and the norm before the blocks; of others without one a key
  * says so, or the file is not whole. */
 static tleg_status read_lacking(const struct tleg_config_reader *reader, const char *key, const char *part, int32_t *lacking) {
-    static const char *const words[] = {"no", "yes", NULL};
     char weight[40], bias[40];
     int32_t word;
-    const tleg_status status = tleg_read_word(reader, key, words, &word);
+    const tleg_status status = tleg_read_word(reader, key, no_or_yes, &word);
     snprintf(weight, sizeof weight, "%s.weight", part);
     snprintf(bias, sizeof bias, "%s.bias", part);
     if (status == TLEG_OK && word == 1 && tleg_read_has(reader, bias))
@@ -149,6 +150,21 @@ static bool lacks_bias(const struct tleg_config_reader *reader, const char *site
            !tleg_read_any(reader, segment, ".bias", &name);
 }
 
+/* Norms without biases are RMSNorms, and all norms are of one kind. */
+static tleg_status read_rms(const struct tleg_config_reader *reader) {
+    enum { NO = 1, YES };
+    const char *bias;
+    int32_t word;
+    const tleg_status status = tleg_read_word(reader, "tleg.rms", no_or_yes, &word);
+    const bool rms = !tleg_read_any(reader, "", "norm.bias", &bias) && lacks_bias(reader, "norm1");
+    reader->c->rms = rms;
+    if (word == (rms ? NO : YES))
+        return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED,
+                         "%s: tleg.rms: expected norms with%s biases, all of them, as \"%s\" says", reader->label,
+                         rms ? "" : "out", no_or_yes[word - 1]);
+    return status;
+}
+
 static tleg_status read_tokens(struct tleg_config_reader *reader) {
     if (tleg_config_draws(reader->c)) /* patches alone */
         return TLEG_OK;
@@ -168,10 +184,11 @@ static tleg_status read_tokens(struct tleg_config_reader *reader) {
     reader->c->qk_norm = tleg_read_any(reader, "blocks.", "attn.q_norm.", &gate) || /* of what, its width says */
                          tleg_read_any(reader, "blocks.", "attn.k_norm.", &gate);
     reader->c->patch_norm = tleg_read_has(reader, "patch_embed.norm.weight");
-    reader->c->rms = !tleg_read_any(reader, "", "norm.bias", &gate) && lacks_bias(reader, "norm1");
-    reader->c->no_proj_bias = (reader->c->rms || tleg_names_has_keys(reader->file)) && lacks_bias(reader, "attn.proj");
-    reader->c->no_mlp_bias = reader->c->rms && lacks_bias(reader, "mlp.fc1") && lacks_bias(reader, "mlp.fc2");
-    return read_registers(reader);
+    const tleg_status status = read_rms(reader);
+    const bool may_lack = reader->c->rms || tleg_names_has_keys(reader->file);
+    reader->c->no_proj_bias = may_lack && lacks_bias(reader, "attn.proj");
+    reader->c->no_mlp_bias = may_lack && lacks_bias(reader, "mlp.fc1") && lacks_bias(reader, "mlp.fc2");
+    return status == TLEG_OK ? read_registers(reader) : status;
 }
 
 /* head.weight (C, D); a model without one gives features alone */

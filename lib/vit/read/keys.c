@@ -11,7 +11,7 @@ void tleg_read_note_keys(const struct tleg_config_reader *reader) {
     static const char known[] =
         "needs kind image_size patch_size heads norm eps pool schedule mean std crop labels depths "
         "scores interpolation fit activation branch_norm rotary rotary_base rotary_pairs rotary_order "
-        "rotary_grid rotary_offset pool_heads null_label pixel_norm positions head_bias patch_bias rules_of_a_part";
+        "rotary_grid rotary_offset pool_heads null_label pixel_norm positions head_bias patch_bias rms rules_of_a_part";
     const struct tleg_pair *pairs;
     const int64_t count = tleg_file_pairs(reader->file, &pairs);
     for (int64_t i = 0; i < count; i++) {

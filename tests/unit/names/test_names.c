@@ -183,6 +183,8 @@ static void rules_that_are_not_rules_name_their_line(void **state) {
         {"out^T -> nothing", "line 1", "one whole tensor"},
         {"out[1:] -> nothing", "line 1", "one whole tensor"},
         {"0 token -> nothing", "line 1", "one whole tensor"},
+        {"b{}.q.w^T + b{}.k.w -> blocks.{}.x", "line 1", "one tensor alone"},
+        {"token + pixels^P -> x", "line 1", "one tensor alone"},
         {"token + places -> nothing", "line 1", "one whole tensor"},
     };
     struct vit_file made;
@@ -615,6 +617,215 @@ static void a_guess_asks_where_parts_are_alike(void **state) {
     must_guess(&made, rules);
 }
 
+/* A model of two layers whose names are sorted, with biases before their weights, or as the module made them. */
+static void a_stack(struct vit_file *made, bool sorted, const char *one, const char *two, const char *scales[2]) {
+    static const struct part outer[] = {
+        {"embedding.weight", "12,3,4,4"}, {"cls", "1,1,12"}, {"pos", "1,10,12"}, {"fc.weight", "5,12"}, {NULL, NULL}};
+    static const struct part attention[] = {
+        {"stack.{}.att.qkv.weight", "36,12"}, {"stack.{}.att.out.weight", "12,12"}, {NULL, NULL}};
+    static const struct part mlp[] = {{"stack.{}.net.0.weight", "20,12"}, {"stack.{}.net.2.weight", "12,20"}, {NULL, NULL}};
+    memset(made, 0, sizeof *made);
+    add_parts(made, "", outer);
+    add_parts(made, "", attention);
+    const char *norms[] = {one, two};
+    for (int k = 0; k < 2; k++)
+        for (int bias = 0; bias < 2; bias++) {
+            char name[96];
+            snprintf(name, sizeof name, "stack.{}.%s.%s", norms[k], (bias == 1) != sorted ? "bias" : "weight");
+            add_parts(made, "", (const struct part[]){{name, "12"}, {NULL, NULL}});
+        }
+    for (int k = 0; k < 2 && scales; k++) {
+        char name[96];
+        snprintf(name, sizeof name, "stack.{}.%s", scales[k]);
+        add_parts(made, "", (const struct part[]){{name, "12"}, {NULL, NULL}});
+    }
+    add_parts(made, "", mlp);
+}
+
+static void must_guess_pair(const struct vit_file *made, const char *const old[2], const char *const new[2]) {
+    char lines[2][96];
+    for (int k = 0; k < 2; k++)
+        snprintf(lines[k], sizeof lines[k], "stack.{}.%s -> %s", old[k], new ? new[k] : "?");
+    must_guess(made, (const char *const[]){lines[0], lines[1], NULL});
+}
+
+/* Whatever the order in the file: attention's first here, then the MLP's. */
+static void words_tell_a_blocks_two_norms_apart(void **state) {
+    (void)state;
+    static const char *const told[][2] = {{"n1", "n2"},
+                                          {"self_attn_layer_norm", "final_layer_norm"},
+                                          {"pre_norm", "mid_norm"},
+                                          {"input_layernorm", "post_attention_layernorm"},
+                                          {"post_attention_norm", "post_ffn_norm"},
+                                          {"attention_norm", "norm"},
+                                          {"norm", "norm_mlp"},
+                                          {"att.norm", "net.norm"},
+                                          {"ln_before", "ln_after"},
+                                          {"firstNorm", "secondNorm"},
+                                          {"norms.0", "norms.1"},
+                                          {"norm_in", "norm_out"}};
+    static const char *const first[] = {"blocks.{}.norm1.*", "blocks.{}.norm2.*"};
+    for (size_t k = 0; k < sizeof told / sizeof *told; k++)
+        for (int order = 0; order < 2; order++) {
+            struct vit_file made;
+            char old[2][64];
+            for (int i = 0; i < 2; i++)
+                snprintf(old[i], sizeof old[i], "%s.*", told[k][i]);
+            a_stack(&made, true, told[k][order], told[k][!order], NULL);
+            must_guess_pair(&made, (const char *const[2]){old[0], old[1]}, first);
+        }
+}
+
+static void words_tell_a_blocks_two_factors_apart(void **state) {
+    (void)state;
+    static const char *const told[][2] = {{"scale_attn", "scale_ff"},
+                                          {"gamma_1", "gamma_2"},
+                                          {"g_msa", "g_mlp"},
+                                          {"layer_scale_1.lambda1", "layer_scale_2.lambda1"}};
+    static const char *const first[] = {"blocks.{}.ls1.gamma", "blocks.{}.ls2.gamma"};
+    for (size_t k = 0; k < sizeof told / sizeof *told; k++)
+        for (int order = 0; order < 2; order++) {
+            struct vit_file made;
+            a_stack(&made, true, "n1", "n2", (const char *[2]){told[k][order], told[k][!order]});
+            must_guess_pair(&made, told[k], first);
+        }
+}
+
+/* A module has its weights before its biases, and the norms as they run; sorted names say nothing. */
+static void what_words_do_not_tell_apart_follows_the_module_or_is_asked(void **state) {
+    (void)state;
+    static const char *const norms[] = {"zeta.*", "alpha.*"}, *const new[] = {"blocks.{}.norm1.*", "blocks.{}.norm2.*"};
+    static const char *const scales[] = {"s_b", "s_a"}, *const gammas[] = {"blocks.{}.ls1.gamma", "blocks.{}.ls2.gamma"};
+    struct vit_file made;
+    a_stack(&made, false, "zeta", "alpha", (const char *[2]){"s_b", "s_a"});
+    must_guess_pair(&made, norms, new);
+    must_guess_pair(&made, scales, gammas);
+    must_guess(&made, (const char *const[]){"# in the order of the file:", NULL});
+    a_stack(&made, true, "alpha", "zeta", (const char *[2]){"s_a", "s_b"});
+    must_guess_pair(&made, (const char *const[2]){"alpha.weight", "zeta.bias"}, NULL);
+    must_guess_pair(&made, scales, NULL);
+    a_stack(&made, false, "n1", "n2", NULL); /* of three norms two are the block's own */
+    vit_add(&made, "stack.0.n0.weight", "12");
+    vit_add(&made, "stack.1.n0.weight", "12");
+    must_guess_pair(&made, (const char *const[2]){"n1.weight", "n0.weight"}, NULL);
+}
+
+/* Without a bias it may be either kind; neither that nor eps is passed over. */
+static void a_guess_asks_which_norms_have_no_bias(void **state) {
+    (void)state;
+    struct vit_file made;
+    a_stack(&made, false, "n1", "n2", NULL);
+    must_guess(&made, (const char *const[]){"tleg.eps = 1e-5", "tleg.norm = none", "tleg.patch_bias = no",
+                                            "tleg.head_bias = no", NULL});
+    assert_null(strstr(note, "tleg.rms"));
+    assert_non_null(strstr(note, "# Taken for granted: the class token comes first"));
+    vit_add(&made, "last.weight", "12");
+    static const char mean[] = "# fc_norm.* if it is a norm of the patches' mean, norm.* if the mean is of what it gives";
+    must_guess(&made, (const char *const[]){mean, "last.weight -> norm.weight", "tleg.rms = ?", NULL});
+    vit_rename(&made, "last.weight", "norm0.weight"); /* before the blocks, by its name */
+    must_guess(&made, (const char *const[]){"norm0.weight -> ?", NULL});
+    vit_rename(&made, "norm0.weight", "last.weight");
+    vit_remove(&made, "cls");
+    must_guess(&made, (const char *const[]){"last.weight -> ?", NULL}); /* before a mean or after it */
+}
+
+/* A gate and what stands beside it are rows of one matrix. */
+static void a_guess_joins_a_gate_that_is_apart(void **state) {
+    (void)state;
+    static const char *const names[][3] = {{"w1", "w3", "w2"}, {"gate_proj", "up_proj", "down_proj"}, {"wb", "wa", "wc"}};
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+        struct vit_file made;
+        char line[96];
+        a_stack(&made, true, "n1", "n2", NULL);
+        vit_rename(&made, "stack.0.net.0.weight", "stack.0.net.0");
+        for (int layer = 0; layer < 2; layer++)
+            for (int i = 0; i < 3; i++) {
+                char name[96];
+                snprintf(name, sizeof name, "stack.%d.net.%d.weight", layer, i < 2 ? 0 : 2);
+                if (i != 1 && vit_find(&made, name))
+                    vit_remove(&made, name);
+                snprintf(name, sizeof name, "stack.%d.%s.weight", layer, names[k][i]);
+                vit_add(&made, name, i < 2 ? "20,12" : "12,20");
+            }
+        vit_remove(&made, "stack.0.net.0");
+        snprintf(line, sizeof line, "stack.{}.%s.weight + stack.{}.%s.weight -> %s", names[k][0], names[k][1],
+                 k < 2 ? "blocks.{}.mlp.fc1.weight" : "?blocks.{}.mlp.fc1.weight");
+        must_guess(&made, (const char *const[]){line, NULL});
+    }
+}
+
+/* Matrices that are as wide as high fit everywhere, and parameters of one's own may be transposed. */
+static void a_guess_asks_what_square_matrices_are(void **state) {
+    (void)state;
+    struct vit_file made;
+    a_stack(&made, true, "n1", "n2", NULL);
+    for (int layer = 0; layer < 2; layer++)
+        for (int k = 0; k < 3; k += 2) {
+            char name[32], other[32];
+            snprintf(name, sizeof name, "stack.%d.net.%d.weight", layer, k);
+            snprintf(other, sizeof other, "stack.%d.lin_%c.weight", layer, k ? 'a' : 'z');
+            vit_rename(&made, name, other);
+            vit_reshape(&made, other, "12,12");
+        }
+    must_guess(&made, (const char *const[]){"stack.{}.att.out.* -> blocks.{}.attn.proj.*", "stack.{}.lin_z.weight -> ?",
+                                            "stack.{}.lin_a.weight -> ?", NULL});
+    vit_rename(&made, "stack.0.att.out.weight", "stack.0.att.w_o");
+    vit_rename(&made, "stack.1.att.out.weight", "stack.1.att.w_o");
+    must_guess(&made, (const char *const[]){"stack.{}.att.w_o^? -> blocks.{}.attn.proj.weight", NULL});
+}
+
+static void a_guess_says_what_it_did_not_find(void **state) {
+    (void)state;
+    struct vit_file made;
+    unsigned char *bytes;
+    a_stack(&made, false, "n1", "n2", NULL);
+    for (int32_t k = 0; k < made.count; k++) {
+        char *end = strstr(made.tensors[k].name, ".weight");
+        if (end && strstr(made.tensors[k].name, ".n"))
+            strcpy(end, strstr(made.tensors[k].name, ".net") ? ".weight" : ".gamma");
+    }
+    tleg_file_free(must_name(&made, NULL, &bytes));
+    assert_non_null(strstr(note, "no layer has a norm whose factors are called weight"));
+    free(bytes);
+    a_few(&made);
+    vit_rename(&made, "b1.q.w", "b7.q.w");
+    for (int32_t k = 0; k < made.count; k++)
+        if (made.tensors[k].name[0] == 'b' && made.tensors[k].name[1] == '1')
+            made.tensors[k].name[1] = '7';
+    tleg_file_free(must_name(&made, NULL, &bytes));
+    assert_non_null(strstr(note, "count no layers 0, 1, 2"));
+    free(bytes);
+}
+
+/* LayerNorms without biases have biases of zeros, under whatever names; what has a bias keeps it. */
+static void rules_give_norms_without_biases_zeros(void **state) {
+    (void)state;
+    struct vit_file made = {0};
+    unsigned char *bytes;
+    float values[12];
+    vit_add(&made, "b.0.one.weight", "12");
+    vit_add(&made, "b.0.two.weight", "12");
+    vit_add(&made, "b.0.two.bias", "12");
+    vit_add(&made, "fc_norm.weight", "12");
+    vit_add(&made, "head.weight", "5,12");
+    static const char rules[] = "b.{}.one.* -> blocks.{}.norm1.*\nb.{}.two.* -> blocks.{}.norm2.*\ntleg.rms = %s\n";
+    for (int no = 0; no < 2; no++) {
+        char text[128];
+        snprintf(text, sizeof text, rules, no ? "no" : "yes");
+        tleg_file *file = must_name(&made, text, &bytes);
+        assert_int_equal(tleg_file_get_tensor_count(file), no ? 7 : 5);
+        assert_tensor(file, "blocks.0.norm2.bias", "12", "b.0.two.bias", 0);
+        for (int k = 0; k < 2 && no; k++) {
+            OK(context,
+               tleg_file_read_f32(context, file, tleg_file_find(file, k ? "fc_norm.bias" : "blocks.0.norm1.bias"), values));
+            for (int i = 0; i < 12; i++)
+                assert_true(values[i] == 0);
+        }
+        tleg_file_free(file);
+        free(bytes);
+    }
+}
+
 /* Heads that are together wider than a token, or narrower: one matrix, or one each. */
 static void a_guess_knows_attention_of_another_width(void **state) {
     (void)state;
@@ -771,6 +982,14 @@ int main(void) {
         cmocka_unit_test(an_unknown_layout_gets_a_first_guess),
         cmocka_unit_test(a_guess_tells_parts_of_one_shape_by_their_names),
         cmocka_unit_test(a_guess_asks_where_parts_are_alike),
+        cmocka_unit_test(words_tell_a_blocks_two_norms_apart),
+        cmocka_unit_test(words_tell_a_blocks_two_factors_apart),
+        cmocka_unit_test(what_words_do_not_tell_apart_follows_the_module_or_is_asked),
+        cmocka_unit_test(a_guess_asks_which_norms_have_no_bias),
+        cmocka_unit_test(a_guess_joins_a_gate_that_is_apart),
+        cmocka_unit_test(a_guess_asks_what_square_matrices_are),
+        cmocka_unit_test(a_guess_says_what_it_did_not_find),
+        cmocka_unit_test(rules_give_norms_without_biases_zeros),
         cmocka_unit_test(a_guess_knows_attention_of_another_width),
         cmocka_unit_test(a_guess_says_what_has_no_place),
         cmocka_unit_test(questions_that_nobody_answered_are_refused),

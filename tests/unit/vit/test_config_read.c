@@ -384,12 +384,46 @@ static void norms_may_be_without_a_bias_or_absent(void **state) {
     read_good(&made, 3, false, &config);
     assert_true(config.c.rms && config.c.patch_norm && !config.c.no_norm && !config.c.no_mlp_bias);
     tleg_config_free(&config);
+    vit_key(&made, "tleg.rms", "yes");
+    read_good(&made, 3, false, &config);
+    tleg_config_free(&config);
+    static const struct vit_fault faults[] = {
+        {'=', "tleg.rms", "no", {"tleg.rms", "norms with biases, all of them, as \"no\""}, TLEG_ERROR_UNSUPPORTED},
+        {'=', "tleg.rms", "?", {"tleg.rms", "question mark"}, 0},
+        {'+', "norm.bias", "12", {"tleg.rms", "norms without biases, all of them, as \"yes\""}, TLEG_ERROR_UNSUPPORTED},
+    };
+    for (size_t k = 0; k < sizeof faults / sizeof *faults; k++) {
+        struct vit_file one = made;
+        vit_apply(&one, faults[k].edit, faults[k].a, faults[k].b);
+        must_refuse(&one, &faults[k], 3, false);
+    }
+    vit_key(&made, "tleg.rms", NULL);
     vit_remove(&made, "norm.weight");
     read_good(&made, 3, false, &config);
     assert_int_equal(config.c.no_norm, 1);
     tleg_config_free(&config);
     vit_add(&made, "final_ln.weight", "12"); /* a norm by another name must not be passed over */
     must_refuse(&made, &(struct vit_fault){0, "", NULL, {"missing tensor \"norm.weight\""}, 0}, 3, false);
+}
+
+/* A file with keys is whole: where neither matrix of the MLP has a bias in any layer there is none. */
+static void an_mlp_may_be_without_biases(void **state) {
+    (void)state;
+    struct vit_file made;
+    struct tleg_vit_config config;
+    vit_model(&made, 2);
+    for (int k = 0; k < 4; k++) {
+        char name[32];
+        snprintf(name, sizeof name, "blocks.%d.mlp.fc%d.bias", k / 2, 1 + k % 2);
+        vit_remove(&made, name);
+    }
+    must_refuse(&made, &(struct vit_fault){0, "", NULL, {"missing tensor \"blocks.0.mlp.fc1.bias\""}, 0}, 3, false);
+    vit_key(&made, "tleg.eps", "1e-5");
+    read_good(&made, 3, false, &config);
+    assert_true(config.c.no_mlp_bias && !config.c.rms);
+    tleg_config_free(&config);
+    vit_add(&made, "blocks.1.mlp.fc2.bias", "12");
+    must_refuse(&made, &(struct vit_fault){0, "", NULL, {"missing tensor \"blocks.0.mlp.fc1.bias\""}, 0}, 3, false);
 }
 
 /* fc1 (2H, D) beside fc2 (D, H) is a gate; norms within the branches are told by their names. */
@@ -888,6 +922,7 @@ int main(void) {
         cmocka_unit_test(gates_and_norms_within_the_branches_are_told_by_shapes_and_names),
         cmocka_unit_test(rotary_positions_are_said_by_keys),
         cmocka_unit_test(norms_may_be_without_a_bias_or_absent),
+        cmocka_unit_test(an_mlp_may_be_without_biases),
         cmocka_unit_test(norms_of_queries_and_keys_are_told_by_their_width),
         cmocka_unit_test(attention_may_be_of_another_width),
         cmocka_unit_test(a_representation_layer_is_told_by_its_width),

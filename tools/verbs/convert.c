@@ -227,7 +227,7 @@ static int32_t stored_dtype(tleg_context *context, const tleg_file *file) {
 }
 
 static int say(const struct invocation *call, const struct options *options, int32_t written, const struct source *source) {
-    const char *dtype = tool_dtype_name(source->gene ? written : source->config.dtype);
+    const char *dtype = tool_dtype_name(written ? written : source->config.dtype);
     uint64_t size;
     char text[24];
     if (!report_file_bytes(options->out, &size))

@@ -481,9 +481,6 @@ static tleg_status hold_made(struct reader *reader, size_t args) {
 
 /* What a model was made with, beside its architecture's own choices. */
 static tleg_status read_model_args(struct reader *reader, size_t args, bool *activation) {
-    static const char *const functions[][2] = {{"gelu", "gelu"}, {"gelu_tanh", "gelu_tanh"}, {"quick_gelu", "quick_gelu"},
-                                               {"silu", "silu"}, {"swish", "silu"},          {"relu", "relu"},
-                                               {NULL, NULL}};
     int64_t heads = 0;
     tleg_status status = hold_made(reader, args);
     if (status == TLEG_OK)
@@ -491,7 +488,7 @@ static tleg_status read_model_args(struct reader *reader, size_t args, bool *act
     if (status == TLEG_OK && heads > 0)
         put_integer(reader, "tleg.heads", heads);
     *activation = tleg_json_kind(reader->json, member(reader, args, "act_layer")) == TLEG_JSON_STRING;
-    return status == TLEG_OK && *activation ? pass_word(reader, args, "act_layer", "tleg.activation", functions) : status;
+    return status == TLEG_OK && *activation ? pass_word(reader, args, "act_layer", "tleg.activation", activations) : status;
 }
 
 static tleg_status read_timm(struct reader *reader, size_t object) {

@@ -30,7 +30,7 @@
           "lambda_1 -> blocks.{}.ls1.gamma\n" block "lambda_2 -> blocks.{}.ls2.gamma\n"
 #define VIT_OLD "encoder.layer.{}."
 #define VIT_NEW "layers.{}."
-#define VIT_RULES(biases)                                                                                                      \
+#define VIT_RULES                                                                                                              \
     HF_OUTER                                                                                                                   \
     "embeddings.position_embeddings -> pos_embed\n"                                                                            \
     "pooler.layernorm.* -> fc_norm.*\n"                                                                                        \
@@ -38,10 +38,21 @@
     "../cls_classifier.* -> head.*\n"                                                                                          \
     "../distillation_classifier.* -> head_dist.*\n"                                                                            \
     "tleg.eps = 1e-12\n" OTHER_HEAD("../classifier") VIT_BLOCK(VIT_OLD)                                                        \
-        EXPAND(HF_BLOCK, VIT_OLD, HF_OLD, "attention.output.dense", EXPAND(biases, VIT_OLD, HF_OLD)) VIT_OLD                   \
+        EXPAND(HF_BLOCK, VIT_OLD, HF_OLD, "attention.output.dense", "") VIT_OLD                                                \
         "intermediate.dense.* -> blocks.{}.mlp.fc1.*\n" VIT_OLD "output.dense.* -> blocks.{}.mlp.fc2.*\n" VIT_BLOCK(VIT_NEW)   \
-            EXPAND(HF_BLOCK, VIT_NEW, HF_NEW, "attention.o_proj", EXPAND(biases, VIT_NEW, HF_NEW)) VIT_NEW                     \
+            EXPAND(HF_BLOCK, VIT_NEW, HF_NEW, "attention.o_proj", "") VIT_NEW                                                  \
         "mlp.*.weight -> blocks.{}.mlp.*.weight\n" VIT_NEW "mlp.*.bias -> blocks.{}.mlp.*.bias\n"
+#define VIT_BIASES(biases) EXPAND(biases, VIT_OLD, HF_OLD) EXPAND(biases, VIT_NEW, HF_NEW)
+
+/* Version 5 writes the blocks of a classifier of MSN beside the rest of its tower, not in it. */
+#define MSN "../encoder.layer.{}."
+#define MSN_RULES                                                                                                              \
+    HF_OUTER                                                                                                                   \
+    "embeddings.position_embeddings -> pos_embed\n"                                                                            \
+    "../classifier.* -> head.*\n"                                                                                              \
+    "tleg.eps = 1e-6\n" VIT_BLOCK(MSN)                                                                                         \
+        EXPAND(HF_BLOCK, MSN, HF_OLD, "attention.output.dense", EXPAND(JOIN_BIASES, MSN, HF_OLD)) MSN                          \
+        "intermediate.dense.* -> blocks.{}.mlp.fc1.*\n" MSN "output.dense.* -> blocks.{}.mlp.fc2.*\n"
 
 #define DINOV2_RULES                                                                                                           \
     HF_OUTER VIT_OLD "norm1.* -> blocks.{}.norm1.*\n" VIT_OLD "norm2.* -> blocks.{}.norm2.*\n" VIT_OLD                         \
@@ -426,22 +437,28 @@ static const struct tleg_family families[] = {
      .sign = HF_PATCH,
      .with = {HF_VIT_BLOCK, "encoder.layer.{}.attention.attention.query.bias|layers.{}.attention.q_proj.bias"},
      .lacks = "encoder.layer.{}.attention.attention.key.bias|layers.{}.attention.k_proj.bias",
-     .rules = {VIT_RULES(ZERO_BIASES)},
+     .rules = {VIT_RULES, VIT_BIASES(ZERO_BIASES)},
      .assumed = HEADS ", exact GELU, " COLOURS},
     {.name = "a Hugging Face distilled DeiT",
      .sign = HF_PATCH,
      .with = {HF_VIT_BLOCK, "../distillation_classifier.weight"},
-     .rules = {VIT_RULES(JOIN_BIASES), "embeddings.distillation_token -> dist_token\n"},
+     .rules = {VIT_RULES, VIT_BIASES(JOIN_BIASES), "embeddings.distillation_token -> dist_token\n"},
      .assumed = HEADS ", exact GELU, eps 1e-12, " COLOURS},
     {.name = "a Hugging Face DeiT", /* whose head reads the class token alone: the other token is a register */
      .sign = HF_PATCH,
      .with = {HF_VIT_BLOCK, "embeddings.distillation_token"},
-     .rules = {VIT_RULES(JOIN_BIASES), "embeddings.distillation_token -> reg_token\n"},
+     .rules = {VIT_RULES, VIT_BIASES(JOIN_BIASES), "embeddings.distillation_token -> reg_token\n"},
      .assumed = HEADS ", exact GELU, eps 1e-12, " COLOURS},
+    {.name = "a Hugging Face MSN",
+     .sign = HF_PATCH,
+     .with = {"../encoder.layer.{}.layernorm_before.weight"},
+     .lacks = HF_VIT_BLOCK,
+     .rules = {MSN_RULES},
+     .assumed = HEADS ", exact GELU, " COLOURS},
     {.name = "a Hugging Face ViT",
      .sign = HF_PATCH,
      .with = {HF_VIT_BLOCK},
-     .rules = {VIT_RULES(JOIN_BIASES)},
+     .rules = {VIT_RULES, VIT_BIASES(JOIN_BIASES)},
      .assumed = HEADS ", exact GELU, eps 1e-12, " COLOURS},
     {.name = "a Hugging Face DINOv2 with registers",
      .sign = HF_PATCH,

@@ -66,8 +66,8 @@ const char *tleg_sniff(const unsigned char *start, size_t length) {
     enum { TAR_AT = 257, TFLITE_AT = 4 };
     static const char tar[] = "ustar";
     static const struct {
-        const char *magic;
-        size_t length;
+        char magic[15]; /* here, and not by address, which takes three times the room in a shared library */
+        unsigned char length;
         const char *words;
     } kinds[] = {
         {"PK\5\6", 4, "an empty zip archive, no safetensors file"},

@@ -540,6 +540,7 @@ static tleg_status read_timm(struct reader *reader, size_t object) {
 /* ---- OpenCLIP ---- */
 
 static tleg_status read_open_clip(struct reader *reader, size_t object) {
+    static const char *const pools[][2] = {{"tok", "cls"}, {"avg", "mean"}, {NULL, NULL}};
     static const char *const fits[][2] = {{"shortest", "crop"}, {"squash", "squash"}, ANY};
     const size_t tower = member(reader, object, "vision_cfg"), pictures = member(reader, root, "preprocess_cfg");
     tleg_status status = hold(reader, tower, "width", reader->facts->dim);
@@ -552,6 +553,10 @@ static tleg_status read_open_clip(struct reader *reader, size_t object) {
         status = integer(reader, tower, "head_width", &head);
     if (head > 0 && reader->facts->dim > 0 && reader->facts->dim % head == 0)
         put_integer(reader, "tleg.heads", reader->facts->dim / head);
+    if (status == TLEG_OK)
+        status = pass_word(reader, tower, "pool_type", "tleg.pool", pools);
+    if (is(reader, tower, "final_ln_after_pool", TLEG_JSON_TRUE))
+        put(reader, "tleg.norm", "after_pool");
     if (is(reader, object, "quick_gelu", TLEG_JSON_TRUE))
         put(reader, "tleg.activation", "quick_gelu");
     else if (!is_there(reader, member(reader, tower, "timm_model_name")))

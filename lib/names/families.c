@@ -117,12 +117,12 @@
     "head -> nothing\n" OTHER_HEAD("../classifier")
 
 #define OPENCLIP "transformer.resblocks.{}."
+#define OPENCLIP_NORM "ln_post.* -> norm.*\n"
 #define OPENCLIP_RULES                                                                                                         \
     "class_embedding -> cls_token\n"                                                                                           \
     "positional_embedding -> pos_embed\n"                                                                                      \
     "conv1.* -> patch_embed.proj.*\n"                                                                                          \
     "ln_pre.* -> norm_pre.*\n"                                                                                                 \
-    "ln_post.* -> norm.*\n"                                                                                                    \
     "proj^T -> head.weight\n"                                                                                                  \
     "tleg.eps = 1e-5\n" OPENCLIP "ln_1.* -> blocks.{}.norm1.*\n" OPENCLIP "ln_2.* -> blocks.{}.norm2.*\n" OPENCLIP             \
     "attn.in_proj_weight -> blocks.{}.attn.qkv.weight\n" OPENCLIP "attn.in_proj_bias -> blocks.{}.attn.qkv.bias\n" OPENCLIP    \
@@ -555,12 +555,21 @@ static const struct tleg_family families[] = {
     {.name = "OpenAI's CLIP image tower",
      .sign = "conv1.weight",
      .with = {"class_embedding", "../input_resolution"},
-     .rules = {OPENCLIP_RULES, CLIP_PICTURES "tleg.activation = quick_gelu\n"},
+     .rules = {OPENCLIP_RULES, OPENCLIP_NORM CLIP_PICTURES "tleg.activation = quick_gelu\n"},
      .assumed = HEADS},
+    {.name = "a CLIPA image tower of OpenCLIP",
+     .sign = "conv1.weight",
+     .with = {"class_embedding", "transformer.resblocks.{}.ln_1.weight"},
+     .lacks = "ln_pre.weight",
+     .rules = {OPENCLIP_RULES, "ln_post.* -> fc_norm.*\n"
+                               "tleg.pool = mean\n"
+                               "tleg.patch_bias = no\n"
+                               "tleg.head_bias = no\n" CLIP_PICTURES},
+     .assumed = HEADS ", exact GELU, the norm of the patches' mean is read, OpenAI's mean and standard deviation of pictures"},
     {.name = "an OpenCLIP image tower",
      .sign = "conv1.weight",
      .with = {"class_embedding", "transformer.resblocks.{}.ln_1.weight"},
-     .rules = {OPENCLIP_RULES, CLIP_PICTURES},
+     .rules = {OPENCLIP_RULES, OPENCLIP_NORM CLIP_PICTURES},
      .assumed = HEADS ", exact GELU (OpenAI's weights need quick_gelu), OpenAI's mean and standard deviation of pictures"},
     {.name = "a torchvision VisionTransformer",
      .sign = "conv_proj.weight",

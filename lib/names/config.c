@@ -458,9 +458,11 @@ static tleg_status pass_size(struct reader *reader, size_t object, size_t pictur
     return TLEG_OK;
 }
 
-/* What a model was made with must be what the weights have. */
-static tleg_status hold_made(struct reader *reader, size_t args) {
+/* What a model was made with must be what the weights have; but a hybrid's patches are another network's, and a NaFlexVit
+ * passes over how large pictures are. */
+static tleg_status hold_made(struct reader *reader, size_t args, const char *architecture) {
     const struct tleg_names_facts *facts = reader->facts;
+    const bool sized = facts->rows > 0 && facts->patch > 0 && strncmp(architecture, "naflexvit_", 10) != 0;
     const struct {
         const char *key;
         int64_t weights;
@@ -468,9 +470,11 @@ static tleg_status hold_made(struct reader *reader, size_t args) {
         {"embed_dim", facts->dim}, {"depth", facts->depth}, {"in_chans", facts->channels}, {"reg_tokens", facts->registers}};
     int64_t height, width;
     tleg_status status = TLEG_OK;
+    if (facts->channels > TLEG_MAX_CHANNELS)
+        return TLEG_OK;
     for (size_t k = 0; k < sizeof held / sizeof *held && status == TLEG_OK; k++)
         status = hold(reader, args, held[k].key, held[k].weights);
-    if (status == TLEG_OK && read_pair(reader, member(reader, args, "img_size"), &height, &width) && facts->rows > 0 &&
+    if (status == TLEG_OK && sized && read_pair(reader, member(reader, args, "img_size"), &height, &width) &&
         !fits_rows(facts, height, width))
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
                          "%s: %s: img_size is %lld x %lld, but the weights have %lld positions, for patches of %lld x %lld",
@@ -480,9 +484,9 @@ static tleg_status hold_made(struct reader *reader, size_t args) {
 }
 
 /* What a model was made with, beside its architecture's own choices. */
-static tleg_status read_model_args(struct reader *reader, size_t args, bool *activation) {
+static tleg_status read_model_args(struct reader *reader, size_t args, const char *architecture, bool *activation) {
     int64_t heads = 0;
-    tleg_status status = hold_made(reader, args);
+    tleg_status status = hold_made(reader, args, architecture);
     if (status == TLEG_OK)
         status = integer(reader, args, "num_heads", &heads);
     if (status == TLEG_OK && heads > 0)
@@ -506,9 +510,9 @@ static tleg_status read_timm(struct reader *reader, size_t object) {
     if (status == TLEG_OK)
         status = pass_word(reader, object, "global_pool", "tleg.pool",
                            is(reader, args, "pool_include_prefix", TLEG_JSON_TRUE) ? of_all : pools);
-    if (status == TLEG_OK)
-        status = read_model_args(reader, args, &activation);
     word(reader, object, "architecture", name);
+    if (status == TLEG_OK)
+        status = read_model_args(reader, args, name, &activation);
     if (status == TLEG_OK)
         status = put_rotary(reader, name, args);
     if (status == TLEG_OK)

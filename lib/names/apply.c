@@ -359,8 +359,8 @@ static tleg_status apply_rules(struct work *work) {
 
 static tleg_status make_numbers(struct work *work, const char *name, const float *numbers, int32_t rank,
                                 const int64_t shape[4]) {
-    struct made *made;
-    struct tleg_piece *piece;
+    struct made *made = NULL;
+    struct tleg_piece *piece = NULL;
     tleg_status status = add(work, &work->made, (void **)&made);
     if (status == TLEG_OK)
         status = add(work, &work->pieces, (void **)&piece);

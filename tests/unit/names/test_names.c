@@ -1,24 +1,9 @@
 /* Rules for names, a host's and those of families: what the tensors of the file that comes of them are made of, and what is
  * refused. */
-#include "support/notes.h"
-#include "support/support.h"
+#include "support/noted_context.h"
 #include "support/vit_file.h"
 
 #include "names/private.h"
-
-static tleg_context *context;
-
-static int setup(void **state) {
-    (void)state;
-    const tleg_context_options options = {.struct_size = sizeof options, .log = take_note};
-    return tleg_context_create(&options, &context);
-}
-
-static int teardown(void **state) {
-    (void)state;
-    tleg_context_free(context);
-    return 0;
-}
 
 static tleg_status name_with(const struct vit_file *made, const char *rules, tleg_file **named, unsigned char **bytes) {
     size_t size;

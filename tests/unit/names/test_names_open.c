@@ -1,24 +1,9 @@
 /* Rules for names through the calls that open models. */
-#include "support/notes.h"
-#include "support/support.h"
+#include "support/noted_context.h"
 #include "support/vit_file.h"
 
 #include <tleg/learngene.h>
 #include <tleg/model.h>
-
-static tleg_context *context;
-
-static int setup(void **state) {
-    (void)state;
-    const tleg_context_options options = {.struct_size = sizeof options, .log = take_note};
-    return tleg_context_create(&options, &context);
-}
-
-static int teardown(void **state) {
-    (void)state;
-    tleg_context_free(context);
-    return 0;
-}
 
 static const char rules[] = "my.*.weight -> *.weight\n"
                             "places -> pos_embed\n"

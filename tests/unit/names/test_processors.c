@@ -1,23 +1,8 @@
 /* Pictures are prepared as transformers' image processors do by the same preprocessor_config.json, or as a host says. */
-#include "support/notes.h"
-#include "support/support.h"
+#include "support/noted_context.h"
 #include "support/vit_file.h"
 
 #include <math.h>
-
-static tleg_context *context;
-
-static int setup(void **state) {
-    (void)state;
-    const tleg_context_options options = {.struct_size = sizeof options, .log = take_note};
-    return tleg_context_create(&options, &context);
-}
-
-static int teardown(void **state) {
-    (void)state;
-    tleg_context_free(context);
-    return 0;
-}
 
 enum { SIDE = 12, PIXELS = 3 * SIDE * SIDE };
 

@@ -73,10 +73,7 @@ void tleg_beside_put_number(struct tleg_beside *reader, const char *key, double 
 }
 
 void tleg_beside_put_integer(struct tleg_beside *reader, const char *key, int64_t value) {
-    tleg_text_put(&reader->text, key);
-    tleg_text_put(&reader->text, " = ");
-    tleg_text_integer(&reader->text, value);
-    tleg_text_byte(&reader->text, '\n');
+    tleg_beside_put_extent(reader, key, value, value); /* which one number says for both */
 }
 
 void tleg_beside_put_extent(struct tleg_beside *reader, const char *key, int64_t height, int64_t width) {

@@ -145,12 +145,12 @@ static tleg_status by_rules(tleg_context *context, const tleg_file *file, const 
         return TLEG_OK;
     }
     rest.file = made;
-    if (rest.family)
+    if (rest.family) {
         note_family(context, made, rest.family);
-    if (rest.family)
         take_rules(&rest);
-    else
+    } else {
         rest.rules[0] = TLEG_RULES_OF_A_PART " = yes\n";
+    }
     if (status == TLEG_OK)
         status = tleg_names_apply(&rest, named);
     tleg_file_free(made);

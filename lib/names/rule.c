@@ -146,6 +146,11 @@ static bool marks_fit(const struct tleg_rule *rule) {
     return true;
 }
 
+/* Whether its numbers are taken in another order, which is done to a whole tensor alone. */
+static bool is_reordered(const struct tleg_rule_piece *piece) {
+    return piece->turned || piece->patches;
+}
+
 bool tleg_rule_is_whole(const struct tleg_rule *rule) {
     const struct tleg_rule_piece *piece = rule->pieces;
     return rule->piece_count == 1 && piece->first == 0 && piece->end < 0 && !piece->zeros;
@@ -179,10 +184,10 @@ static tleg_status take_line(tleg_context *context, struct tleg_rule *rule, stru
     if (status == TLEG_OK)
         status = take_piece(context, rule, old);
     for (size_t k = 0; k < rule->piece_count && rule->piece_count > 1 && status == TLEG_OK; k++)
-        if (rule->pieces[k].turned || rule->pieces[k].patches)
+        if (is_reordered(&rule->pieces[k]))
             status = fail(context, rule, "expected ^T, ^P of one tensor alone", line);
     rule->nothing = new.length == sizeof nothing - 1 && memcmp(new.text, nothing, new.length) == 0;
-    if (status == TLEG_OK && rule->nothing && (!tleg_rule_is_whole(rule) || rule->pieces[0].turned || rule->pieces[0].patches))
+    if (status == TLEG_OK && rule->nothing && (!tleg_rule_is_whole(rule) || is_reordered(rule->pieces)))
         return fail(context, rule, "expected one whole tensor before '-> nothing'", old);
     if (status == TLEG_OK && !rule->nothing && !marks_fit(rule))
         return fail(context, rule, "expected {} and * in the new name as in the first one", line);

@@ -161,8 +161,8 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_get_deepest(tleg_context *context, 
  * (tleg_config.scores). Depths with a score are the only candidates: nothing is guessed between them. Of the file's scores
  * those of depths that were learned, as tleg_expander_get_deepest has it; all with any_depth, and all that a host gives. *best
  * is filled up to its struct_size; 0 on failure.
- * Errors: ARGUMENT, STATE (neither has scores), UNSUPPORTED (not even the shallowest of them fits; the text says what that
- * would take), MEMORY, CANCELLED (the context's progress said so).
+ * Errors: ARGUMENT, STATE (neither has scores of such depths), UNSUPPORTED (not even the shallowest of them fits; the text says
+ * what that would take), MEMORY, CANCELLED (the context's progress said so).
  *
  *     tleg_budget budget = {.struct_size = sizeof budget, .bytes = 20 << 20, .milliseconds = 5};
  *     tleg_best best = {.struct_size = sizeof best};
